@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Measuring: cases that are run in turn, so that all of them meet the same weather, and figures that stand
+ * beside the limit that was measured in the same run. For the commands of `mpmap bench`. */
+#ifndef MPMAP_BENCH_H
+#define MPMAP_BENCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define BENCH_REPETITIONS 7
+
+/* Something to be measured. */
+struct bench_case {
+    int (*run)(const void *argument, uint64_t count); /* does `count` pieces of work: 0 or a status */
+    const void *argument;
+    uint64_t count; /* pieces in one repetition; 0: found by bench_measure() */
+    double seconds[BENCH_REPETITIONS];
+};
+
+/* Runs every case BENCH_REPETITIONS times, in turn (A B A B …), about `seconds` each time. Returns 0, or the
+ * first status that a case gave. */
+int bench_measure(struct bench_case *cases, size_t case_count, double seconds);
+/* Pieces a second: the median of the repetitions. */
+double bench_rate(const struct bench_case *measured);
+double bench_median(const double *values, size_t count);
+/* Seconds on a clock that never runs backwards. */
+double bench_now_s(void);
+
+/* A result, and what it is measured against. */
+struct bench_figure {
+    const char *name;
+    double value;
+    const char *unit;
+    double limit;           /* the same thing done by `limit_name`; 0: there is none */
+    const char *limit_name; /* NULL: there is none */
+};
+
+/* Prints figures to stdout: an aligned table, or a JSON array. */
+void bench_print(const struct bench_figure *figures, size_t count, bool json);
+
+/* The commands. argv[0] is the command's own name ("map"); they return the exit status. */
+int bench_main(int argc, char **argv); /* mpmap bench … */
+int bench_map(int argc, char **argv);
+int bench_simulate(int argc, char **argv);
+
+#endif

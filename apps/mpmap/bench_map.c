@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* mpmap bench map: what a map costs an item, beside a loop of OpenMP that does the same, and beside Python's
+ * pool. Nothing of an item but the call is measured with empty ones, so the task and the function of the loop
+ * are kept from being inlined. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <mpmap.h>
+
+#include "bench.h"
+#include "command.h"
+
+#define SQUARES         ((size_t)1 << 20) /* items of one map: more of them are further maps */
+#define BUSY_ITEM_NS    1000000
+#define DEFAULT_WORKERS 2
+#define DEFAULT_SECONDS 0.3
+
+/* Without OpenMP its loops run in one thread. */
+#ifdef _OPENMP
+static const char loop_name[] = "OpenMP schedule(dynamic,1)";
+#else
+static const char loop_name[] = "a loop in one thread, as OpenMP is not here";
+#endif
+
+static const char help[] = "usage: mpmap bench map [--json] [--seconds S] [--workers N]\n"
+                           "\n"
+                           "Items a second of mpm_pool_map, each figure beside its limit in the same run.\n"
+                           "\n"
+                           "  --seconds S   length of each of the 7 repetitions of a figure (0.3)\n"
+                           "  --workers N   workers of the pool, and threads of OpenMP (2)\n"
+                           "  --json        prints a JSON array\n"
+                           "  --help        prints this\n";
+
+/* What the cases work with. */
+struct bench_map {
+    mpm_pool *pool;
+    size_t chunk;
+    int threads;
+    int *numbers, *squares; /* shared memory */
+};
+
+static int empty_task(mpm_call *call, const void *item, void *result)
+{
+    (void)call;
+    (void)item;
+    (void)result;
+    return 0;
+}
+
+static int square_task(mpm_call *call, const void *item, void *result)
+{
+    int number = *(const int *)item;
+
+    (void)call;
+    *(int *)result = number * number;
+    return 0;
+}
+
+static int64_t cpu_time_ns(void)
+{
+    struct timespec used;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return used.tv_sec * INT64_C(1000000000) + used.tv_nsec;
+}
+
+static int busy_task(mpm_call *call, const void *item, void *result)
+{
+    int64_t end_ns = cpu_time_ns() + BUSY_ITEM_NS;
+
+    (void)call;
+    (void)item;
+    (void)result;
+    while (cpu_time_ns() < end_ns)
+        ;
+    return 0;
+}
+
+static int map_empty(const void *argument, uint64_t count)
+{
+    const struct bench_map *bench = argument;
+    mpm_map_options options = {.chunk = bench->chunk};
+
+    return mpm_pool_map(bench->pool, empty_task, NULL, count, 0, &options, NULL, 0);
+}
+
+static int map_busy(const void *argument, uint64_t count)
+{
+    const struct bench_map *bench = argument;
+
+    return mpm_pool_map(bench->pool, busy_task, NULL, count, 0, NULL, NULL, 0);
+}
+
+static int map_squares(const void *argument, uint64_t count)
+{
+    const struct bench_map *bench = argument;
+    mpm_map_options options = {.chunk = bench->chunk};
+    int status = 0;
+
+    for (uint64_t done = 0; done < count && !status; done += SQUARES)
+        status = mpm_pool_map(bench->pool, square_task, bench->numbers,
+                              count - done < SQUARES ? count - done : SQUARES, sizeof(int), &options,
+                              bench->squares, sizeof(int));
+    return status;
+}
+
+/* The compiler may neither inline the call nor see that it does nothing. */
+static __attribute__((noinline)) void empty_function(void)
+{
+    __asm__ volatile("");
+}
+
+static __attribute__((noinline)) void square_function(const int *item, int *result)
+{
+    *result = *item * *item;
+}
+
+static int loop_empty(const void *argument, uint64_t count)
+{
+    const struct bench_map *bench = argument;
+
+#pragma omp parallel for schedule(dynamic, 1) num_threads(bench->threads)
+    for (uint64_t i = 0; i < count; i++)
+        empty_function();
+    return 0;
+}
+
+static void loop_some_squares(const struct bench_map *bench, uint64_t count)
+{
+#pragma omp parallel for schedule(dynamic, 1) num_threads(bench->threads)
+    for (uint64_t i = 0; i < count; i++)
+        square_function(&bench->numbers[i], &bench->squares[i]);
+}
+
+static int loop_squares(const void *argument, uint64_t count)
+{
+    for (uint64_t done = 0; done < count; done += SQUARES)
+        loop_some_squares(argument, count - done < SQUARES ? count - done : SQUARES);
+    return 0;
+}
+
+/* Items a second of Python's pool with an empty function; 0 if there is no python3. */
+static double python_rate(unsigned workers, const char *chunk, size_t items)
+{
+    char command[640];
+    double rate = 0;
+    FILE *python;
+
+    snprintf(command, sizeof command,
+             "python3 -c 'import multiprocessing, time, statistics\n"
+             "def empty(item): pass\n"
+             "def once(pool):\n"
+             "    start = time.perf_counter()\n"
+             "    pool.map(empty, range(%zu), %s)\n"
+             "    return %zu / (time.perf_counter() - start)\n"
+             "with multiprocessing.get_context(\"fork\").Pool(%u) as pool:\n"
+             "    once(pool)\n"
+             "    print(statistics.median(once(pool) for _ in range(%d)))\n"
+             "' 2>/dev/null",
+             items, chunk, items, workers, BENCH_REPETITIONS);
+    python = popen(command, "r");
+    if (!python)
+        return 0;
+    if (fscanf(python, "%lf", &rate) != 1)
+        rate = 0;
+    pclose(python);
+    return rate;
+}
+
+/* Each limit stands in front of the two that are measured against it. */
+static int measure_items(struct bench_map *bench, double seconds, struct bench_figure *figures)
+{
+    static const char *const names[] = {NULL, "empty items, chunk 1", "empty items, adaptive",
+                                        NULL, "squares, chunk 1",     "squares, adaptive"};
+    struct bench_map single = *bench;
+    struct bench_case cases[] = {
+        {.run = loop_empty, .argument = bench},    {.run = map_empty, .argument = &single},
+        {.run = map_empty, .argument = bench},     {.run = loop_squares, .argument = bench},
+        {.run = map_squares, .argument = &single}, {.run = map_squares, .argument = bench},
+    };
+    int status;
+
+    single.chunk = 1;
+    status = bench_measure(cases, sizeof cases / sizeof cases[0], seconds);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0] && !status; i++)
+        if (names[i])
+            *figures++ = (struct bench_figure){names[i], bench_rate(&cases[i]), "items/s",
+                                               bench_rate(&cases[i / 3 * 3]), loop_name};
+    return status;
+}
+
+/* Python's items are the limits that its users know: ratios above 1 are times faster. */
+static size_t measure_python(unsigned workers, struct bench_figure *figures)
+{
+    double single = python_rate(workers, "1", 10000), adaptive = python_rate(workers, "None", 500000);
+
+    if (!single || !adaptive) {
+        fputs("mpmap: python3 with multiprocessing is not here, so its figures are left out\n", stderr);
+        return 0;
+    }
+    figures[4] = figures[0];
+    figures[4].name = "empty items, chunk 1, beside Python";
+    figures[4].limit = single;
+    figures[4].limit_name = "Python Pool.map, chunk 1";
+    figures[5] = figures[1];
+    figures[5].name = "empty items, adaptive, beside Python";
+    figures[5].limit = adaptive;
+    figures[5].limit_name = "Python Pool.map, default chunk";
+    return 2;
+}
+
+/* The share of the slots' time that goes into items, with one worker a slot. */
+static int measure_busy(double seconds, struct bench_figure *figure)
+{
+    struct bench_map bench = {0};
+    struct bench_case busy = {.run = map_busy, .argument = &bench};
+    double slots = mpm_slot_count();
+    int status = mpm_pool_open(NULL, &bench.pool);
+
+    if (status)
+        return status;
+    status = bench_measure(&busy, 1, seconds);
+    mpm_pool_close(bench.pool);
+    if (status)
+        return status;
+    *figure = (struct bench_figure){"busy share, 1 ms items on all slots",
+                                    bench_rate(&busy) * BUSY_ITEM_NS * 1e-9 / slots, "", 1,
+                                    "every slot busy"};
+    return 0;
+}
+
+static int share_numbers(struct bench_map *bench)
+{
+    void *numbers, *squares;
+    int status = mpm_alloc(SQUARES * sizeof(int), &numbers);
+
+    if (status)
+        return status;
+    status = mpm_alloc(SQUARES * sizeof(int), &squares);
+    if (status) {
+        mpm_free(numbers);
+        return status;
+    }
+    bench->numbers = numbers;
+    bench->squares = squares;
+    for (size_t i = 0; i < SQUARES; i++)
+        bench->numbers[i] = (int)(i % 10000);
+    return 0;
+}
+
+static int measure_pool(unsigned workers, double seconds, struct bench_figure *figures)
+{
+    struct bench_map bench = {.threads = (int)workers};
+    int status = mpm_pool_open(&(mpm_pool_options){.workers = workers}, &bench.pool);
+
+    if (status)
+        return status;
+    status = share_numbers(&bench);
+    if (!status)
+        status = measure_items(&bench, seconds, figures);
+    mpm_free(bench.numbers);
+    mpm_free(bench.squares);
+    mpm_pool_close(bench.pool);
+    return status;
+}
+
+int bench_map(int argc, char **argv)
+{
+    struct bench_figure figures[7];
+    size_t workers = DEFAULT_WORKERS, count = 4;
+    double seconds = DEFAULT_SECONDS;
+    bool json = false;
+    struct option options[] = {{"--json", OPTION_FLAG, &json, 0},
+                               {"--seconds", OPTION_SECONDS, &seconds, 60},
+                               {"--workers", OPTION_COUNT, &workers, 1024}};
+    struct command command = {.name = "bench map", .help = help, .options = options, .option_count = 3};
+    int exit_status;
+
+    if (!command_parse(&command, argc, argv, &exit_status))
+        return exit_status;
+    if (measure_pool((unsigned)workers, seconds, figures))
+        return mpm_report_error();
+    count += measure_python((unsigned)workers, figures);
+    if (measure_busy(seconds, &figures[count]))
+        return mpm_report_error();
+    bench_print(figures, count + 1, json);
+    return 0;
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Reads options and words in any order; "--" ends the options. Every mistake is one line that says what would
+ * be right. */
+#include "command.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "suggest.h"
+
+#define MOST_OPTIONS 16
+#define ERROR_SIZE   2048
+
+static const char help_option[] = "--help";
+
+/* One call to print a line, so that nothing that other processes print gets in between. */
+static void print_error(const char *format, va_list arguments, const char *advice)
+{
+    char what[ERROR_SIZE];
+
+    vsnprintf(what, sizeof what, format, arguments);
+    fprintf(stderr, "mpmap: %s%s\n", what, advice);
+}
+
+int usage_error(const char *command, const char *format, ...)
+{
+    char advice[64];
+    va_list arguments;
+
+    snprintf(advice, sizeof advice, "; try mpmap %s%s--help", command, *command ? " " : "");
+    va_start(arguments, format);
+    print_error(format, arguments, advice);
+    va_end(arguments);
+    return EXIT_USAGE;
+}
+
+int failure(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    print_error(format, arguments, "");
+    va_end(arguments);
+    return EXIT_FAILURE;
+}
+
+int unknown_word(const char *command, const char *what, const char *word, const char *const *names,
+                 size_t count)
+{
+    const char *nearest = suggest(word, names, count);
+
+    if (nearest)
+        return usage_error(command, "there is no %s '%s', but there is '%s'", what, word, nearest);
+    return usage_error(command, "there is no %s '%s'", what, word);
+}
+
+static int unknown_option(const struct command *command, const char *word)
+{
+    const char *names[MOST_OPTIONS + 1] = {help_option};
+    size_t count = 1;
+
+    for (size_t i = 0; i < command->option_count && count <= MOST_OPTIONS; i++)
+        names[count++] = command->options[i].name;
+    return unknown_word(command->name, "option", word, names, count);
+}
+
+static int read_count(const struct command *command, const struct option *option, const char *text)
+{
+    size_t most = option->most ? option->most : SIZE_MAX / 2;
+    unsigned long long count;
+    char *end;
+
+    errno = 0;
+    count = strtoull(text, &end, 10);
+    if (errno || end == text || *end || *text == '-' || !count || count > most)
+        return usage_error(command->name, "%s is '%s', but must be a whole number from 1 to %zu",
+                           option->name, text, most);
+    *(size_t *)option->value = (size_t)count;
+    return 0;
+}
+
+static int read_seconds(const struct command *command, const struct option *option, const char *text)
+{
+    double seconds;
+    char *end;
+
+    seconds = strtod(text, &end);
+    if (end == text || *end || !isfinite(seconds) || seconds <= 0 ||
+        (option->most && seconds > (double)option->most))
+        return usage_error(command->name, "%s is '%s', but must be a number of seconds above 0, at most %zu",
+                           option->name, text, option->most);
+    *(double *)option->value = seconds;
+    return 0;
+}
+
+static int read_value(const struct command *command, const struct option *option, const char *text)
+{
+    if (option->kind == OPTION_COUNT)
+        return read_count(command, option, text);
+    if (option->kind == OPTION_SECONDS)
+        return read_seconds(command, option, text);
+    *(const char **)option->value = text;
+    return 0;
+}
+
+static const struct option *find_option(const struct command *command, const char *word, size_t length)
+{
+    for (size_t i = 0; i < command->option_count; i++) {
+        const struct option *option = &command->options[i];
+
+        if (strlen(option->name) == length && !memcmp(option->name, word, length))
+            return option;
+    }
+    return NULL;
+}
+
+/* Reads the option at argv[*at], and moves on to the last argument that it takes. */
+static int read_option(const struct command *command, int argc, char **argv, int *at)
+{
+    const char *word = argv[*at], *equals = strchr(word, '=');
+    const struct option *option = find_option(command, word, equals ? (size_t)(equals - word) : strlen(word));
+
+    if (!option)
+        return unknown_option(command, word);
+    if (option->kind == OPTION_FLAG) {
+        if (equals)
+            return usage_error(command->name, "%s takes no value", option->name);
+        *(bool *)option->value = true;
+        return 0;
+    }
+    if (equals)
+        return read_value(command, option, equals + 1);
+    if (*at + 1 >= argc)
+        return usage_error(command->name, "%s wants a value behind it", option->name);
+    return read_value(command, option, argv[++*at]);
+}
+
+static int read_word(struct command *command, const char *word)
+{
+    if (command->word_count >= command->most_words)
+        return usage_error(command->name, "'%s' is one argument too many", word);
+    command->words[command->word_count++] = word;
+    return 0;
+}
+
+bool command_parse(struct command *command, int argc, char **argv, int *exit_status)
+{
+    bool options_end = false;
+
+    *exit_status = 0;
+    for (int i = 1; i < argc && !*exit_status; i++) {
+        const char *word = argv[i];
+
+        if (options_end || word[0] != '-' || !word[1]) {
+            *exit_status = read_word(command, word);
+        } else if (!strcmp(word, "--")) {
+            options_end = true;
+        } else if (!strcmp(word, help_option) || !strcmp(word, "-h")) {
+            fputs(command->help, stdout);
+            return false;
+        } else {
+            *exit_status = read_option(command, argc, argv, &i);
+        }
+    }
+    return !*exit_status;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The command mpmap. Under a launcher every rank runs this, but mpm_init returns in rank 0 only: whatever is
+ * behind it happens, and is printed, once. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench.h"
+#include "command.h"
+
+static const char help[] =
+    "usage: mpmap COMMAND …\n"
+    "\n"
+    "Multiprocessing on one machine, and on every node of an allocation: put mpirun or srun\n"
+    "before it.\n"
+    "\n"
+    "  mpmap map     runs a function of a plugin over the rows of an HDF5 data set\n"
+    "  mpmap info    shows nodes, slots and libraries\n"
+    "  mpmap bench   measures this machine, each figure beside its limit\n"
+    "\n"
+    "  --version     prints the version\n"
+    "  --help        prints this; behind a command: its own\n";
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} commands[] = {{"map", command_map}, {"info", command_info}, {"bench", bench_main}};
+
+#define COMMAND_COUNT (sizeof commands / sizeof commands[0])
+
+static int run_command(int argc, char **argv)
+{
+    const char *names[COMMAND_COUNT];
+
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (!strcmp(argv[0], commands[i].name))
+            return commands[i].run(argc, argv);
+        names[i] = commands[i].name;
+    }
+    return unknown_word("", "command", argv[0], names, COMMAND_COUNT);
+}
+
+static int run_arguments(int argc, char **argv)
+{
+    bool version = false;
+    struct option options[] = {{"--version", OPTION_FLAG, &version, 0}};
+    struct command command = {.name = "", .help = help, .options = options, .option_count = 1};
+    int exit_status;
+
+    if (argc > 1 && argv[1][0] != '-')
+        return run_command(argc - 1, argv + 1);
+    if (!command_parse(&command, argc, argv, &exit_status))
+        return exit_status;
+    if (!version)
+        return usage_error("", "a command is missing: map, info or bench");
+    printf("mpmap %s\n", mpm_version());
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    int exit_status;
+
+    if (mpm_init(&argc, &argv, NULL))
+        return mpm_report_error();
+    exit_status = run_arguments(argc, argv);
+    if ((fflush(stdout) || ferror(stdout)) && !exit_status)
+        exit_status = failure("cannot write to standard output: %s", strerror(errno));
+    if (mpm_finalize() && !exit_status)
+        exit_status = mpm_report_error();
+    return exit_status;
+}

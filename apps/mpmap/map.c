@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* mpmap map: runs a plugin's task over the rows of a data set. All that can be checked is checked before a
+ * worker starts or a file is made. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "command.h"
+#include "plugin.h"
+
+static const char help[] =
+    "usage: mpmap map PLUGIN.so:FUNCTION IN.h5:/DATA OUT.h5:/RESULT [options]\n"
+    "\n"
+    "Runs FUNCTION of a plugin over the rows (the first dimension) of a data set, on every\n"
+    "slot of every node, and writes a data set of its results. A plugin is a shared object:\n"
+    "  cc -shared -fPIC -o PLUGIN.so PLUGIN.c\n"
+    "\n"
+    "  --result SHAPE     type and shape of one result: f64, u8[32,32,3]; the plugin's\n"
+    "                     FUNCTION_description says it otherwise\n"
+    "  --overwrite        replaces OUT.h5 if it exists\n"
+    "  --workers N        workers in all (one a slot)\n"
+    "  --chunk N          rows that a worker claims at once (by measured time)\n"
+    "  --block-rows N     the most rows that a worker reads at once (about 1 MiB)\n"
+    "  --quiet            no progress line, no summary\n"
+    "  --help             prints this\n"
+    "\n"
+    "A row whose function fails, or whose worker dies of it, is reported and left zero;\n"
+    "/RESULT.done holds 1 for each row that is good and 2 for each that failed.\n"
+    "Exit status: 0; 1 if a row or anything else failed; 2 if it was called wrongly.\n";
+
+/* What the command line asks for. Texts point into argv, or into buffers of the caller. */
+struct request {
+    char *plugin, *function;
+    char *input_file, *input_dataset;
+    char *output_file, *output_dataset;
+    const char *result;
+    size_t workers, chunk, block_rows;
+    bool overwrite, quiet;
+};
+
+/* Cuts a copy of `word` in two at its last colon. */
+static int cut(const char *word, const char *right, char **head, char **tail)
+{
+    char *colon;
+
+    *head = strdup(word);
+    if (!*head)
+        return failure("out of memory");
+    colon = strrchr(*head, ':');
+    if (!colon || colon == *head || !colon[1])
+        return usage_error("map", "'%s' must be %s", word, right);
+    *colon = '\0';
+    *tail = colon + 1;
+    return 0;
+}
+
+static int cut_words(const struct command *command, struct request *request)
+{
+    int exit_status;
+
+    if (command->word_count < 3)
+        return usage_error("map",
+                           "%zu of 3 arguments are there: PLUGIN.so:FUNCTION IN.h5:/DATA OUT.h5:/RESULT",
+                           command->word_count);
+    if ((exit_status = cut(command->words[0], "PLUGIN.so:FUNCTION", &request->plugin, &request->function)) ||
+        (exit_status = cut(command->words[1], "FILE.h5:/DATASET", &request->input_file,
+                           &request->input_dataset)))
+        return exit_status;
+    return cut(command->words[2], "FILE.h5:/DATASET", &request->output_file, &request->output_dataset);
+}
+
+static void free_request(struct request *request)
+{
+    free(request->plugin);
+    free(request->input_file);
+    free(request->output_file);
+}
+
+static int find_result_shape(const struct request *request, const struct plugin *plugin, mpm_shape *shape)
+{
+    if (request->result)
+        return mpm_shape_parse(request->result, shape) ? usage_error("map", "--result: %s", mpm_error()) : 0;
+    if (!plugin->description)
+        return usage_error("map",
+                           "'%s' has no %s_description, so say what it gives: --result f64, for example",
+                           request->plugin, request->function);
+    if (!plugin->description->result)
+        return failure("%s_description of '%s' has no result", request->function, request->plugin);
+    if (mpm_shape_parse(plugin->description->result, shape))
+        return failure("%s_description of '%s': %s", request->function, request->plugin, mpm_error());
+    return 0;
+}
+
+static bool shapes_are_equal(const mpm_shape *a, const mpm_shape *b)
+{
+    return a->type == b->type && a->rank == b->rank &&
+           !memcmp(a->extent, b->extent, a->rank * sizeof a->extent[0]);
+}
+
+/* The description may name a type only: then any shape of it will do. */
+static int check_row(const struct request *request, const char *wanted, const mpm_shape *row)
+{
+    mpm_shape shape;
+    char text[256];
+
+    if (mpm_shape_parse(wanted, &shape))
+        return failure("%s_description of '%s': %s", request->function, request->plugin, mpm_error());
+    if (strchr(wanted, '[') ? shapes_are_equal(&shape, row) : shape.type == row->type)
+        return 0;
+    return failure("%s wants rows of %s, but those of '%s:%s' are %s", request->function, wanted,
+                   request->input_file, request->input_dataset, mpm_shape_format(row, text, sizeof text));
+}
+
+static int check_input(const struct request *request, const struct plugin *plugin, uint64_t *rows)
+{
+    mpm_shape row;
+
+    if (mpm_dataset_describe(request->input_file, request->input_dataset, rows, &row))
+        return mpm_report_error();
+    if (plugin->description && plugin->description->row)
+        return check_row(request, plugin->description->row, &row);
+    return 0;
+}
+
+static double now_s(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+static void print_summary(uint64_t rows, double seconds, unsigned workers)
+{
+    unsigned nodes = mpm_node_count();
+
+    fprintf(stderr, "mpmap: %llu row%s in %.2f s, %.4g rows/s, %u worker%s on %u node%s\n",
+            (unsigned long long)rows, rows == 1 ? "" : "s", seconds, (double)rows / seconds, workers,
+            workers == 1 ? "" : "s", nodes, nodes == 1 ? "" : "s");
+}
+
+static int run_map(mpm_pool *pool, const struct request *request, const struct plugin *plugin,
+                   const mpm_shape *result, uint64_t rows)
+{
+    mpm_line line = {0};
+    mpm_dataset_map map = {
+        .input_file = request->input_file,
+        .input_dataset = request->input_dataset,
+        .output_file = request->output_file,
+        .output_dataset = request->output_dataset,
+        .task_name = request->function,
+        .result = *result,
+        .block_rows = request->block_rows,
+        .overwrite = request->overwrite,
+        .chunk = request->chunk,
+        .progress = request->quiet ? NULL : mpm_progress_line,
+        .progress_argument = &line,
+    };
+    double start_s = now_s();
+    int status = mpm_pool_map_dataset(pool, plugin->task, &map);
+    double seconds = now_s() - start_s;
+
+    mpm_progress_line_end(&line);
+    if (status)
+        return mpm_report_error();
+    if (!request->quiet)
+        print_summary(rows, seconds, mpm_pool_worker_count(pool));
+    return 0;
+}
+
+static int run_plugin(const struct request *request, const struct plugin *plugin)
+{
+    mpm_pool_options options = {.workers = (unsigned)request->workers};
+    mpm_shape result;
+    mpm_pool *pool;
+    uint64_t rows;
+    int exit_status;
+
+    if ((exit_status = find_result_shape(request, plugin, &result)) ||
+        (exit_status = check_input(request, plugin, &rows)))
+        return exit_status;
+    if (mpm_pool_open(&options, &pool))
+        return mpm_report_error();
+    exit_status = run_map(pool, request, plugin, &result, rows);
+    mpm_pool_close(pool);
+    return exit_status;
+}
+
+static int run_request(const struct request *request)
+{
+    struct plugin plugin;
+    int exit_status = plugin_open(request->plugin, request->function, &plugin);
+
+    if (exit_status)
+        return exit_status;
+    exit_status = run_plugin(request, &plugin);
+    plugin_close(&plugin);
+    return exit_status;
+}
+
+int command_map(int argc, char **argv)
+{
+    struct request request = {0};
+    struct option options[] = {
+        {"--result", OPTION_TEXT, &request.result, 0},
+        {"--overwrite", OPTION_FLAG, &request.overwrite, 0},
+        {"--workers", OPTION_COUNT, &request.workers, 65536},
+        {"--chunk", OPTION_COUNT, &request.chunk, 0},
+        {"--block-rows", OPTION_COUNT, &request.block_rows, 0},
+        {"--quiet", OPTION_FLAG, &request.quiet, 0},
+    };
+    struct command command = {.name = "map",
+                              .help = help,
+                              .options = options,
+                              .option_count = sizeof options / sizeof options[0],
+                              .most_words = 3};
+    int exit_status;
+
+    if (!command_parse(&command, argc, argv, &exit_status))
+        return exit_status;
+    exit_status = cut_words(&command, &request);
+    if (!exit_status)
+        exit_status = run_request(&request);
+    free_request(&request);
+    return exit_status;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The slots of one simulated node, claiming chunks of a lease one after the other. For simulate_world. */
+#ifndef MPMAP_SIMULATE_CREW_H
+#define MPMAP_SIMULATE_CREW_H
+
+#include <stdint.h>
+
+#include "simulate_world.h"
+
+/* What there is to do. */
+struct simulate_work {
+    enum simulate_costs costs;
+    uint64_t items;
+    double item_s;  /* mean, on a slot of speed 1 */
+    uint64_t chunk; /* items that a slot claims at once */
+    uint64_t seed;
+};
+
+struct simulate_crew {
+    unsigned slots;
+    double speed;     /* of each slot */
+    double *free_s;   /* when each slot is free: a heap, the first one first */
+    double *before_s; /* the same as it was before the last lease */
+    double *spare_s;
+};
+
+/* How a lease goes. */
+struct simulate_claims {
+    uint64_t count;   /* items claimed */
+    double half_s;    /* when under half of the lease was left */
+    double claimed_s; /* when the last item was claimed */
+    double done_s;    /* when the last of them was done */
+    double cost_s;    /* of all of them, on a slot of speed 1 */
+};
+
+/* Slots claim the items from start_s on. */
+struct simulate_claims simulate_crew_work(struct simulate_crew *crew, const struct simulate_work *work,
+                                          uint64_t first, uint64_t count, double start_s);
+/* The last lease again, but that nothing is claimed after stop_s. */
+struct simulate_claims simulate_crew_stop(struct simulate_crew *crew, const struct simulate_work *work,
+                                          uint64_t first, uint64_t count, double start_s, double stop_s);
+
+/* A number in (0, 1] for an index, as good as random. */
+double simulate_uniform(uint64_t seed, uint64_t index);
+
+#endif

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# The programs: the command mpmap, plugins, examples and demonstrations. They use the library as anybody would.
+
+# Makes a program `target` in bin/`folder`, which finds libmpmap from where it stands.
+function(mpmap_program target folder)
+    add_executable(${target} ${ARGN})
+    target_link_libraries(${target} PRIVATE mpmap Threads::Threads ${CMAKE_DL_LIBS} m)
+    set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin/${folder})
+endfunction()
+
+file(GLOB command_sources CONFIGURE_DEPENDS apps/mpmap/*.c)
+file(GLOB simulate_sources CONFIGURE_DEPENDS apps/mpmap/simulate*.c)
+if(command_sources)
+    mpmap_program(mpmap_command "" ${command_sources})
+    set_target_properties(
+        mpmap_command PROPERTIES OUTPUT_NAME mpmap INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
+    # `bench` compares with OpenMP where the compiler has it.
+    find_package(OpenMP COMPONENTS C)
+    if(OpenMP_C_FOUND)
+        target_link_libraries(mpmap_command PRIVATE OpenMP::OpenMP_C)
+    endif()
+    install(TARGETS mpmap_command)
+endif()
+if(simulate_sources)
+    # `simulate` drives the very lease table of the library, which the library does not export: a copy, whose
+    # other symbols are local, lest its mpm_error() take the place of the library's.
+    set_source_files_properties(
+        ${simulate_sources} PROPERTIES INCLUDE_DIRECTORIES "${PROJECT_SOURCE_DIR}/lib;${PROJECT_SOURCE_DIR}/lib/include")
+    add_library(lease_parts OBJECT ${PROJECT_SOURCE_DIR}/lib/pool/lease.c ${PROJECT_SOURCE_DIR}/lib/base/error.c)
+    set_target_properties(lease_parts PROPERTIES POSITION_INDEPENDENT_CODE ON C_VISIBILITY_PRESET hidden)
+    target_include_directories(lease_parts PRIVATE ${PROJECT_SOURCE_DIR}/lib ${PROJECT_SOURCE_DIR}/lib/include)
+    target_compile_definitions(lease_parts PRIVATE _GNU_SOURCE)
+    set(lease_object ${PROJECT_BINARY_DIR}/lease.o)
+    add_custom_command(
+        OUTPUT ${lease_object}
+        COMMAND ${CMAKE_LINKER} -r -o ${lease_object} $<TARGET_OBJECTS:lease_parts>
+        COMMAND ${CMAKE_OBJCOPY} --wildcard --keep-global-symbol=lease_* ${lease_object}
+        DEPENDS lease_parts $<TARGET_OBJECTS:lease_parts>
+        COMMAND_EXPAND_LISTS VERBATIM
+        COMMENT "Joining the lease table for mpmap simulate")
+    set_source_files_properties(${lease_object} PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
+    target_sources(mpmap_command PRIVATE ${lease_object})
+endif()
+
+file(GLOB plugin_sources CONFIGURE_DEPENDS apps/plugins/*.c)
+foreach(source IN LISTS plugin_sources)
+    get_filename_component(name ${source} NAME_WE)
+    add_library(plugin_${name} MODULE ${source})
+    target_link_libraries(plugin_${name} PRIVATE mpmap m)
+    # A task is exported, and nobody includes it: it has no prototype.
+    target_compile_options(plugin_${name} PRIVATE -Wno-missing-prototypes)
+    set_target_properties(
+        plugin_${name} PROPERTIES PREFIX "" OUTPUT_NAME ${name}
+                                  LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/plugins)
+endforeach()
+
+file(GLOB example_sources CONFIGURE_DEPENDS apps/examples/*.c)
+foreach(source IN LISTS example_sources)
+    get_filename_component(name ${source} NAME_WE)
+    mpmap_program(example_${name} examples ${source})
+    set_target_properties(example_${name} PROPERTIES OUTPUT_NAME ${name})
+endforeach()
+
+pkg_check_modules(png IMPORTED_TARGET libpng)
+pkg_check_modules(jpeg IMPORTED_TARGET libjpeg)
+file(GLOB demo_sources CONFIGURE_DEPENDS apps/demo/*.c)
+if(demo_sources AND NOT (png_FOUND AND jpeg_FOUND))
+    message(STATUS "libpng or libjpeg is missing: the demonstrations are left out")
+    set(demo_sources)
+endif()
+foreach(source IN LISTS demo_sources)
+    get_filename_component(name ${source} NAME_WE)
+    mpmap_program(demo_${name} demo ${source})
+    target_link_libraries(demo_${name} PRIVATE mpmap_serial_hdf5 PkgConfig::png PkgConfig::jpeg)
+    set_target_properties(demo_${name} PROPERTIES OUTPUT_NAME ${name})
+endforeach()

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Reads the environment. A variable that is set but makes no sense is an error, never a silent default. */
+#include "base/config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+
+static int read_size(const char *name, size_t *size)
+{
+    static const char units[] = "KMGT";
+    const char *text = getenv(name), *unit;
+    unsigned long long number;
+    unsigned shift = 0;
+    char *end;
+
+    if (!text)
+        return MPM_OK;
+    errno = 0;
+    number = strtoull(text, &end, 10);
+    if (*end && (unit = strchr(units, *end))) {
+        shift = 10 * (unsigned)(unit - units + 1);
+        end++;
+    }
+    if (errno || end == text || *end || *text == '-' || !number || number > (SIZE_MAX >> 1) >> shift)
+        return error_set(MPM_EINVAL, "%s is \"%s\": it must be a number of bytes such as 268435456 or 256M", name,
+                         text);
+    *size = (size_t)number << shift;
+    return MPM_OK;
+}
+
+static int read_count(const char *name, unsigned *count)
+{
+    const char *text = getenv(name);
+    unsigned long number;
+    char *end;
+
+    if (!text)
+        return MPM_OK;
+    errno = 0;
+    number = strtoul(text, &end, 10);
+    if (errno || end == text || *end || *text == '-' || !number || number > INT_MAX)
+        return error_set(MPM_EINVAL, "%s is \"%s\": it must be a whole number from 1 on", name, text);
+    *count = (unsigned)number;
+    return MPM_OK;
+}
+
+static int read_log_level(const char *name, int *level)
+{
+    static const char *const names[] = {"off", "error", "info", "debug"};
+    const char *text = getenv(name);
+
+    if (!text)
+        return MPM_OK;
+    for (int i = 0; i < 4; i++) {
+        if (!strcmp(text, names[i])) {
+            *level = i;
+            return MPM_OK;
+        }
+    }
+    return error_set(MPM_EINVAL, "%s is \"%s\": it must be off, error, info or debug", name, text);
+}
+
+int config_read(struct config *config)
+{
+    struct config read = *config;
+    int status;
+
+    if ((status = read_size("MPMAP_ARENA", &read.arena_size)) ||
+        (status = read_count("MPMAP_RANKS_PER_NODE", &read.ranks_per_node)) ||
+        (status = read_log_level("MPMAP_LOG", &read.log_level)))
+        return status;
+    *config = read;
+    return MPM_OK;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Settings: the environment variables that mpmap reads, each named here and in README's table. For core/. */
+#ifndef BASE_CONFIG_H
+#define BASE_CONFIG_H
+
+#include <stddef.h>
+
+struct config {
+    size_t arena_size;       /* MPMAP_ARENA: bytes, with K, M, G or T behind; 0: from memory */
+    unsigned ranks_per_node; /* MPMAP_RANKS_PER_NODE: cut machines into virtual nodes; 0: do not */
+    int log_level;           /* MPMAP_LOG: off, error, info or debug, as enum log_level */
+};
+
+/* Writes what the environment sets over what stands in `config`.
+ * MPM_EINVAL with the variable, its value and what would be right. */
+int config_read(struct config *config);
+
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The thread's last error. For all of lib/. */
+#ifndef BASE_ERROR_H
+#define BASE_ERROR_H
+
+#include "mpmap/status.h"
+
+/* Keeps the sentence for mpm_error() and returns `status`, so that a call can
+ * `return error_set(MPM_EINVAL, "arena size %zu is …", size);`. Keeps errno. */
+int error_set(int status, const char *format, ...) MPM_FORMAT(2, 3);
+
+/* The same, with ": " and the text of errno behind the sentence. */
+int error_set_errno(int status, const char *format, ...) MPM_FORMAT(2, 3);
+
+#endif

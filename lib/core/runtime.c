@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The run: mpm_init and mpm_finalize, in main and in the ranks that serve.
+ *
+ * Starting is the same on all ranks: transport, arena, canary, host, courier. After each step that can fail on
+ * one rank only, all agree, so that a failure is everybody's: main returns it, the others leave in good order.
+ * Ending begins in main: it tells the leaders, whose couriers tell their hosts; each rank sleeps in waitpid for
+ * its host, wakes when it has ended, and closes the transport together with the others.
+ *
+ * The node area in the arena: `broken` goes 0, 1 (somebody writes the sentence), 2 (it can be read), by compare
+ * and swap. Whoever dies at 1 is a rank, and the run ends with it. */
+#include "core/runtime.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "mpmap/runtime.h"
+
+#include "base/clock.h"
+#include "base/config.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "core/arena_size.h"
+#include "core/function.h"
+#include "host/host.h"
+#include "net/courier.h"
+#include "net/transport.h"
+
+#define CANARY     0x63616e617279u
+#define MAX_LAYERS 8
+
+struct node_area {
+    struct wait_word bell;
+    _Atomic uint32_t canary;
+    _Atomic uint32_t broken; /* 0, 1: being written, 2: what follows can be read */
+    int32_t broken_status;
+    char broken_sentence[MESSAGE_TEXT_SIZE];
+};
+
+static struct {
+    pid_t pid; /* of the rank; a forked process has another */
+    bool runs, was_started;
+    bool is_main;
+    const struct transport *transport;
+    struct topology topology;
+    struct config config;
+    struct arena *arena;
+    struct node_area *area;
+    uint64_t *arena_sizes; /* by rank */
+    pthread_t watcher;
+    void (*end[MAX_LAYERS])(void);
+    unsigned end_count;
+    void (*announce[MAX_LAYERS])(void);
+    unsigned announce_count;
+    bool break_is_posted;
+} run;
+
+void runtime_add_layer(void (*announce)(void))
+{
+    assert(run.announce_count < MAX_LAYERS);
+    run.announce[run.announce_count++] = announce;
+}
+
+void runtime_at_end(void (*end)(void))
+{
+    for (unsigned i = 0; i < run.end_count; i++) {
+        if (run.end[i] == end)
+            return;
+    }
+    assert(run.end_count < MAX_LAYERS);
+    run.end[run.end_count++] = end;
+}
+
+enum role runtime_role(void)
+{
+    if (!run.runs)
+        return ROLE_NONE;
+    if (getpid() != run.pid)
+        return ROLE_FORKED;
+    return run.is_main ? ROLE_MAIN : ROLE_RANK;
+}
+
+const struct topology *runtime_topology(void)
+{
+    return &run.topology;
+}
+
+struct arena *runtime_arena(void)
+{
+    return run.arena;
+}
+
+struct wait_word *runtime_bell(void)
+{
+    return &run.area->bell;
+}
+
+static const struct rank_info *own_rank(void)
+{
+    return &run.topology.ranks[run.topology.rank];
+}
+
+static const char *own_name(void)
+{
+    static char name[96];
+
+    snprintf(name, sizeof name, "rank %u on %s", run.topology.rank, run.topology.nodes[run.topology.node].name);
+    return name;
+}
+
+/* Trouble. */
+
+void runtime_break(int status, const char *sentence)
+{
+    uint32_t whole = 0;
+
+    if (!atomic_compare_exchange_strong(&run.area->broken, &whole, 1))
+        return;
+    run.area->broken_status = status;
+    snprintf(run.area->broken_sentence, sizeof run.area->broken_sentence, "%s", sentence);
+    atomic_store(&run.area->broken, 2);
+    wait_ring(&run.area->bell);
+}
+
+int runtime_check_whole(void)
+{
+    if (atomic_load(&run.area->broken) < 2)
+        return MPM_OK;
+    return error_set(run.area->broken_status, "%s", run.area->broken_sentence);
+}
+
+int runtime_check_main(const char *call)
+{
+    switch (runtime_role()) {
+    case ROLE_MAIN:
+        return runtime_check_whole();
+    case ROLE_NONE:
+        return error_set(MPM_ESTATE, "%s: there is no run: call mpm_init first", call);
+    default:
+        return error_set(MPM_ESTATE, "%s: only main can call it, not a worker", call);
+    }
+}
+
+static bool on_node_failed(unsigned node, const void *payload, size_t size)
+{
+    struct message_trouble trouble;
+
+    (void)node;
+    if (size != sizeof trouble)
+        return false;
+    memcpy(&trouble, payload, sizeof trouble);
+    trouble.text[sizeof trouble.text - 1] = 0;
+    runtime_break((int)trouble.status, trouble.text);
+    return true;
+}
+
+static bool on_end(unsigned node, const void *payload, size_t size)
+{
+    (void)payload;
+    if (node || size)
+        return false;
+    host_end_all(run.arena);
+    wait_ring(&run.area->bell);
+    return true;
+}
+
+/* In another leader's courier: tells main, once, that this node has lost a part. */
+static bool post_break(void)
+{
+    struct message_trouble trouble = {0};
+
+    if (run.is_main || run.break_is_posted || !runtime_check_whole())
+        return false;
+    run.break_is_posted = true;
+    trouble.status = run.area->broken_status;
+    memcpy(trouble.text, run.area->broken_sentence, sizeof trouble.text);
+    return !courier_post_one(0, MESSAGE_NODE_FAILED, &trouble, sizeof trouble);
+}
+
+/* Sleeps until the rank's host has ended; if it was not told to, the run is broken. */
+static void watch_host(void)
+{
+    char how[80], sentence[256];
+
+    if (host_wait(run.arena, own_rank()->rank_in_node, how, sizeof how))
+        return;
+    snprintf(sentence, sizeof sentence, "the host process of %s %s: the run cannot go on", own_name(), how);
+    if (!run.is_main)
+        log_write(LOG_ERROR, "%s", sentence);
+    runtime_break(MPM_EHOSTLOST, sentence);
+}
+
+static void *watcher_main(void *unused)
+{
+    (void)unused;
+    watch_host();
+    return NULL;
+}
+
+/* Starting. */
+
+static unsigned arenas_on_machine(void)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < run.topology.node_count; i++)
+        count += run.topology.ranks[run.topology.nodes[i].leader].machine == own_rank()->machine;
+    return count;
+}
+
+static size_t arena_size(void)
+{
+    if (run.config.arena_size)
+        return run.config.arena_size;
+    return arena_size_default(arenas_on_machine(), run.topology.nodes[run.topology.node].ranks > 1);
+}
+
+static int make_node_area(void)
+{
+    uint64_t offset;
+    int status;
+
+    if ((status = arena_alloc(run.arena, sizeof(struct node_area), ARENA_NO_OWNER, &offset)))
+        return status;
+    memset(arena_at(run.arena, offset), 0, sizeof(struct node_area));
+    arena_set_root(run.arena, ARENA_ROOT_NODE, offset);
+    return host_area_create(run.arena, run.topology.nodes[run.topology.node].ranks);
+}
+
+/* The leader makes the arena, then the others find it there. */
+static int make_arena(void)
+{
+    size_t size = arena_size();
+    void *memory = NULL;
+    int status;
+
+    if ((status = run.transport->agree(run.transport->memory(&run.topology, size, &memory))))
+        return status;
+    if (own_rank()->rank_in_node == 0 && !(status = arena_format(memory, size, &run.arena)))
+        status = make_node_area();
+    if ((status = run.transport->agree(status)))
+        return status;
+    if ((status = run.transport->agree(arena_attach(memory, &run.arena))))
+        return status;
+    run.area = arena_at(run.arena, arena_root(run.arena, ARENA_ROOT_NODE));
+    if (!(run.arena_sizes = calloc(run.topology.rank_count, sizeof *run.arena_sizes)))
+        status = error_set(MPM_ENOMEM, "no memory for the sizes of %u arenas", run.topology.rank_count);
+    if ((status = run.transport->agree(status)))
+        return status;
+    return run.transport->gather(size, run.arena_sizes);
+}
+
+/* Proves that a forked child writes into the very same memory. */
+static int try_canary(void)
+{
+    int wait_status;
+    pid_t child;
+
+    atomic_store(&run.area->canary, 0);
+    if ((child = fork()) == 0) {
+        atomic_store(&run.area->canary, CANARY & UINT32_MAX);
+        _exit(0);
+    }
+    if (child < 0)
+        return error_set_errno(MPM_ESYSTEM, "a process cannot be forked");
+    while (waitpid(child, &wait_status, 0) < 0)
+        ;
+    if (atomic_load(&run.area->canary) != (CANARY & UINT32_MAX))
+        return error_set(MPM_ESYSTEM, "%s: a forked process does not share the arena's memory with its rank",
+                         own_name());
+    return MPM_OK;
+}
+
+static int start_processes(void)
+{
+    int status = own_rank()->rank_in_node ? MPM_OK : try_canary();
+
+    if ((status = run.transport->agree(status)))
+        return status;
+    return run.transport->agree(host_start(run.arena, own_rank()->rank_in_node));
+}
+
+static int start_courier(void)
+{
+    if (own_rank()->rank_in_node)
+        return MPM_OK;
+    courier_handle(MESSAGE_NODE_FAILED, on_node_failed);
+    courier_handle(MESSAGE_END, on_end);
+    courier_add_work(post_break);
+    for (unsigned i = 0; i < run.announce_count; i++)
+        run.announce[i]();
+    return courier_start(run.transport, &run.topology, &run.area->bell);
+}
+
+/* All of the start that every rank takes part in, after the transport is open. */
+static int start_together(void)
+{
+    int status;
+
+    if ((status = topology_check_build(&run.topology)) || (status = make_arena()) || (status = start_processes()))
+        return status;
+    if ((status = run.transport->agree(start_courier()))) {
+        courier_stop();
+        host_end_all(run.arena);
+    }
+    return status;
+}
+
+static int open_transport(void)
+{
+    struct rank_card card;
+    int status;
+
+    if ((status = transport_choose(&run.transport)) || (status = rank_card_fill(&card)))
+        return status;
+    if (run.transport != &transport_solo)
+        card.build = function_program_build();
+    card.ranks_per_node = run.config.ranks_per_node;
+    return run.transport->open(&card, &run.topology);
+}
+
+/* Signals are the program's: none is handled in this thread. */
+static int start_watcher(void)
+{
+    sigset_t all, before;
+    int failed;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    failed = pthread_create(&run.watcher, NULL, watcher_main, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failed ? error_set(MPM_ESYSTEM, "a thread cannot be started: %s", strerror(failed)) : MPM_OK;
+}
+
+/* Another rank's whole life in the run. */
+static _Noreturn void serve(void)
+{
+    struct wait_word *bell = &run.area->bell;
+
+    watch_host();
+    while (!host_is_ending(run.arena)) {
+        uint32_t seen = wait_look(bell);
+
+        if (!host_is_ending(run.arena))
+            wait_change(bell, seen, 0, CLOCK_FOREVER);
+    }
+    courier_stop();
+    run.transport->close();
+    exit(EXIT_SUCCESS);
+}
+
+static void finalize_at_exit(void)
+{
+    if (runtime_role() == ROLE_MAIN) {
+        run.end_count = 0; /* a thread may be in a map: its workers are killed under it */
+        (void)mpm_finalize();
+    }
+}
+
+static int start(const mpm_options *options)
+{
+    bool is_main;
+    int status;
+
+    run.config = (struct config){.log_level = LOG_ERROR};
+    if (options) {
+        run.config.arena_size = options->arena_size;
+        run.config.ranks_per_node = options->ranks_per_node;
+    }
+    if ((status = config_read(&run.config)) || (status = open_transport()))
+        return status;
+    is_main = run.topology.rank == 0;
+    log_open((enum log_level)run.config.log_level, is_main ? "" : own_name());
+    run.pid = getpid();
+    run.is_main = is_main;
+    run.runs = true;
+    if ((status = start_together())) {
+        run.runs = false;
+        run.transport->close();
+        if (!is_main)
+            exit(EXIT_SUCCESS); /* main reports it */
+        return status;
+    }
+    if (!is_main)
+        serve();
+    if ((status = start_watcher())) {
+        run.end_count = 0;
+        return status;
+    }
+    atexit(finalize_at_exit);
+    return MPM_OK;
+}
+
+int mpm_init(int *argc, char ***argv, const mpm_options *options)
+{
+    (void)argc;
+    (void)argv;
+    if (run.was_started)
+        return error_set(MPM_ESTATE, run.runs ? "mpm_init: the run has begun already"
+                                              : "mpm_init: a process can take part in one run only");
+    if (options && options->arena_size && options->arena_size < ARENA_MIN_SIZE)
+        return error_set(MPM_EINVAL, "an arena of %zu bytes is too small: it needs at least %u", options->arena_size,
+                         ARENA_MIN_SIZE);
+    run.was_started = true;
+    return start(options);
+}
+
+/* Ending. */
+
+int mpm_finalize(void)
+{
+    int status, trouble;
+
+    if (runtime_role() != ROLE_MAIN)
+        return error_set(MPM_ESTATE, "mpm_finalize: there is no run, or this is not main");
+    for (unsigned i = run.end_count; i > 0; i--)
+        run.end[i - 1]();
+    trouble = runtime_check_whole();
+    for (unsigned node = 1; node < run.topology.node_count; node++) {
+        if ((status = courier_post_one(node, MESSAGE_END, NULL, 0)))
+            run.transport->abort(EXIT_FAILURE);
+    }
+    courier_stop();
+    host_end_all(run.arena);
+    wait_ring(&run.area->bell);
+    pthread_join(run.watcher, NULL);
+    run.runs = false;
+    run.transport->close();
+    topology_free(&run.topology);
+    free(run.arena_sizes);
+    return trouble;
+}
+
+/* What the run consists of. */
+
+unsigned mpm_node_count(void)
+{
+    return run.runs ? run.topology.node_count : 0;
+}
+
+unsigned mpm_node_id(void)
+{
+    return run.runs ? run.topology.node : 0;
+}
+
+unsigned mpm_rank_count(void)
+{
+    return run.runs ? run.topology.rank_count : 0;
+}
+
+unsigned mpm_slot_count(void)
+{
+    unsigned slots = 0;
+
+    for (unsigned i = 0; i < mpm_node_count(); i++)
+        slots += run.topology.nodes[i].slots;
+    return slots;
+}
+
+unsigned mpm_cpu_count(void)
+{
+    cpu_set_t cpus;
+
+    return sched_getaffinity(0, sizeof cpus, &cpus) ? 1 : (unsigned)CPU_COUNT(&cpus);
+}
+
+const char *mpm_mpi_version(void)
+{
+    return run.runs ? run.transport->version() : "none";
+}
+
+int mpm_node_info_get(unsigned number, mpm_node_info *info)
+{
+    const struct node *node;
+    mpm_node_info told = {0};
+
+    if (number >= mpm_node_count())
+        return error_set(MPM_EINVAL, "there is no node %u: the run has %u", number, mpm_node_count());
+    node = &run.topology.nodes[number];
+    memcpy(told.name, node->name, sizeof told.name);
+    told.ranks = node->ranks;
+    told.slots = node->slots;
+    told.arena_size = run.arena_sizes[node->leader];
+    *info = told;
+    return MPM_OK;
+}
+
+int mpm_alloc(size_t size, void **memory)
+{
+    uint64_t offset;
+    int status;
+
+    if (!run.runs)
+        return error_set(MPM_ESTATE, "mpm_alloc: there is no run: call mpm_init first");
+    if (!size)
+        return error_set(MPM_EINVAL, "mpm_alloc: the size is 0");
+    if ((status = arena_alloc(run.arena, size, ARENA_NO_OWNER, &offset)))
+        return status;
+    *memory = memset(arena_at(run.arena, offset), 0, size);
+    return MPM_OK;
+}
+
+void mpm_free(void *memory)
+{
+    if (memory && run.runs)
+        arena_free(run.arena, arena_offset(run.arena, memory));
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The run, as the layers above core/ see it. */
+#ifndef CORE_RUNTIME_H
+#define CORE_RUNTIME_H
+
+#include <stdbool.h>
+
+#include "net/topology.h"
+#include "shm/arena.h"
+#include "shm/wait_word.h"
+
+/* What the calling process is in the run. */
+enum role {
+    ROLE_NONE, /* before mpm_init, or after mpm_finalize */
+    ROLE_MAIN,
+    ROLE_RANK,   /* another rank: its thread, or its courier's */
+    ROLE_FORKED, /* a host, or what it has forked */
+};
+
+enum role runtime_role(void);
+/* The topology, the same in all processes. Valid in a run. */
+const struct topology *runtime_topology(void);
+/* The arena of the calling process's node. */
+struct arena *runtime_arena(void);
+
+/* The node's bell: rung when anything has changed that main's calls or the courier wait for. */
+struct wait_word *runtime_bell(void);
+
+/* MPM_ESTATE, naming the call, unless this process is main in a run; MPM_EHOSTLOST or MPM_ENODELOST if the run
+ * has lost a part that it needs. */
+int runtime_check_main(const char *call);
+/* 0, or the trouble that the run is in. Any process. */
+int runtime_check_whole(void);
+/* Says that the run has lost a part: every call that needs the run fails from here on. The first one counts. */
+void runtime_break(int status, const char *sentence);
+
+/* Has `end` called by mpm_finalize, in main, before anything else ends. */
+void runtime_at_end(void (*end)(void));
+
+/* Each layer's messages are announced by one function, which core/ calls in every leader before its courier
+ * starts. Called by a constructor of the layer, so that core/ need not know what stands above it. */
+void runtime_add_layer(void (*announce)(void));
+
+#endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Main's side of a map over a data set. All that can be wrong with what the caller wants is found before
+ * anything is made; from the making of the part on there is one way out, which either gives the output its
+ * name or removes it. */
+#include "mpmap/dataset.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "core/function.h"
+#include "data/input.h"
+#include "data/output.h"
+#include "data/rows.h"
+#include "pool/batch.h"
+
+#define MAX_TASK_NAME    1000
+#define MAX_RESULT_BYTES ((size_t)1 << 47)
+#define CLAIM_S          0.005 /* the work in a claim: some reads and writes of files go with each */
+#define SMALL_BAND       ((size_t)16 << 10) /* bytes that may as well be decompressed by several workers */
+#define CLAIMS_A_WORKER  16                 /* so that the last one to end is not far behind the first */
+
+static int check_result(const mpm_shape *result)
+{
+    size_t size = mpm_shape_size(result);
+
+    if (mpm_type_size(result->type) == 0)
+        return error_set(MPM_EINVAL, "the result of a map has type %d, which is none: say it like \"f64[3]\"",
+                         (int)result->type);
+    if (result->rank > MPM_MAX_DIMENSIONS)
+        return error_set(MPM_EINVAL, "a result has %u dimensions: at most %d can be", result->rank,
+                         MPM_MAX_DIMENSIONS);
+    if (size == 0 || size >= MAX_RESULT_BYTES)
+        return error_set(MPM_EINVAL, "a result has %zu elements: it must have some, and less than 2^47 bytes",
+                         mpm_shape_elements(result));
+    return 0;
+}
+
+static int check_map(const mpm_pool *pool, mpm_task *task, const mpm_dataset_map *map)
+{
+    if (!pool || !task || !map)
+        return error_set(MPM_EINVAL,
+                         "a map over a data set needs a pool, a task and a description: none may be NULL");
+    if (!map->input_file || !map->input_dataset || !map->output_file || !map->output_dataset)
+        return error_set(MPM_EINVAL, "a map over a data set needs file and data set of input and output");
+    if (map->context_size && !map->context)
+        return error_set(MPM_EINVAL, "the context is NULL, but has %zu bytes", map->context_size);
+    if (map->task_name && strlen(map->task_name) > MAX_TASK_NAME)
+        return error_set(MPM_EINVAL, "the name of the task has %zu bytes: at most %d can be",
+                         strlen(map->task_name), MAX_TASK_NAME);
+    return check_result(&map->result);
+}
+
+/* Rows a claim; 0 is by measured time. Rows that are stored in one chunk are best read by one worker, since
+ * each that reads some of them decompresses all of them. So a claim is as many rows as a chunk has, unless
+ * there are too few chunks to keep all workers busy. */
+static size_t claim_rows(const mpm_pool *pool, const mpm_dataset_map *map, const struct input *input)
+{
+    uint64_t fair = input->rows / ((uint64_t)mpm_pool_worker_count(pool) * CLAIMS_A_WORKER);
+    uint64_t rows = input->chunk_rows;
+
+    if (map->chunk)
+        return map->chunk;
+    if (rows <= 1 || rows * mpm_shape_size(&input->row) <= SMALL_BAND)
+        return 0;
+    while (rows > 1 && rows > fair)
+        rows = (rows + 1) / 2;
+    return (size_t)rows;
+}
+
+/* Runs the rows, and makes the file say which have failed. MPM_ETASK, with the sentence of the pool, also
+ * when the file is good. */
+static int run_rows(mpm_pool *pool, const mpm_dataset_map *map, const struct input *input,
+                    const struct output *output, const struct rows_job *job, size_t job_size)
+{
+    const struct batch_map batches = {
+        .task = rows_run,
+        .count = input->rows,
+        .chunk = claim_rows(pool, map, input),
+        .chunk_s = CLAIM_S,
+        .context = job,
+        .context_size = job_size,
+        .progress = map->progress,
+        .progress_argument = map->progress_argument,
+    };
+    struct batch_failure *failures = NULL;
+    size_t failure_count = 0;
+    int status = pool_map_batches(pool, &batches, &failures, &failure_count);
+
+    for (size_t i = 0; status == MPM_ETASK && i < failure_count; i++) {
+        int failed = output_fail_row(output, failures[i].index);
+        if (failed)
+            status = failed;
+    }
+    free(failures);
+    return status;
+}
+
+static int make_and_run(mpm_pool *pool, const mpm_dataset_map *map, const struct input *input,
+                        struct output *output, const struct function *task)
+{
+    struct rows_job *job;
+    size_t job_size;
+    int finished, status = output_create(output, map, input, task);
+
+    if (status)
+        return status;
+    status = rows_job_create(map, input, output, task, &job, &job_size);
+    if (!status) {
+        status = run_rows(pool, map, input, output, job, job_size);
+        free(job);
+    }
+    if (status && status != MPM_ETASK) {
+        output_discard(output);
+        return status;
+    }
+    finished = output_finish(output);
+    return finished ? finished : status;
+}
+
+int mpm_pool_map_dataset(mpm_pool *pool, mpm_task *task, const mpm_dataset_map *map)
+{
+    struct function named;
+    struct output output;
+    struct input input;
+    int status = check_map(pool, task, map);
+
+    if (!status)
+        status = function_name((function_pointer *)task, &named);
+    if (!status)
+        status = input_open(map->input_file, map->input_dataset, &input);
+    if (status)
+        return status;
+    input_close(&input);
+    status = output_plan(map, &input, &output);
+    return status ? status : make_and_run(pool, map, &input, &output, &named);
+}

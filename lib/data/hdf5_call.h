@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What every use of the HDF5 library here needs: one thread in it at a time, no printing of its own, its
+ * reason in our sentence, our element types in its words. For data/ only. */
+#ifndef DATA_HDF5_CALL_H
+#define DATA_HDF5_CALL_H
+
+#include <hdf5.h>
+
+#include "mpmap/api.h"
+#include "mpmap/type.h"
+
+/* What hdf5_leave() puts back: how the program itself wants HDF5's errors to be printed. */
+struct hdf5_guard {
+    H5E_auto2_t print;
+    void *argument;
+};
+
+/* Brackets calls of HDF5: it is not safe for threads, and prints its errors. Not recursive. */
+void hdf5_enter(struct hdf5_guard *guard);
+void hdf5_leave(const struct hdf5_guard *guard);
+
+/* error_set() with ": " and the innermost message of the HDF5 call that has just failed. To be called
+ * between hdf5_enter() and hdf5_leave(), before any other call of HDF5, which would wipe the message. */
+int hdf5_error_set(int status, const char *format, ...) MPM_FORMAT(2, 3);
+
+/* File access without locks: files are read by many workers at once, and written beside HDF5. The caller
+ * closes it. Negative on failure. */
+hid_t hdf5_file_access(void);
+
+/* The type in memory, a constant of HDF5; negative for no type. */
+hid_t hdf5_native_type(mpm_type type);
+
+/* The element type that values of a type in a file get in memory; MPM_NO_TYPE if there is none. */
+mpm_type hdf5_element_type(hid_t type);
+
+/* What a type is, for messages: "strings", "compounds", "24-bit integers". Returns `text`. */
+char *hdf5_type_text(hid_t type, char *text, size_t size);
+
+#endif

@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Making the output file, in this order: look whether it may be made; lock the part; let HDF5 lay it out;
+ * get all its blocks from the file system; (rows;) check the marks; flush; rename. Blocks that nobody has
+ * written read as zero, since the part is always a file that was empty before: HDF5 itself fills nothing. */
+#include "data/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "data/hdf5_call.h"
+#include "mpmap/version.h"
+
+#define PIECE_SIZE  ((size_t)64 << 10)
+#define LAYOUT_SIZE ((size_t)32 << 10) /* what HDF5 needs for the rest of the file, generously */
+
+static const unsigned char zeros[PIECE_SIZE];
+
+static int check_dataset_name(const char *name)
+{
+    const char *last = strrchr(name, '/');
+
+    last = last ? last + 1 : name;
+    if (!*last || !strcmp(last, "."))
+        return error_set(MPM_EINVAL, "\"%s\" names no data set to make: name one, like /result", name);
+    return 0;
+}
+
+static bool is_file(const char *path, const struct stat *other)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && status.st_dev == other->st_dev && status.st_ino == other->st_ino;
+}
+
+/* The path of an output that does not exist yet: its folder's, and its name. */
+static int find_folder(struct output *output)
+{
+    char folder[PATH_MAX], absolute[PATH_MAX];
+    const char *slash = strrchr(output->name, '/');
+    const char *last = slash ? slash + 1 : output->name;
+    int length = snprintf(folder, sizeof folder, "%.*s.", (int)(last - output->name), output->name);
+
+    if (!*last)
+        return error_set(MPM_EINVAL, "\"%s\" names no file to make", output->name);
+    if (length >= PATH_MAX)
+        return error_set(MPM_EINVAL, "the path of the output file has more than %d bytes", PATH_MAX);
+    if (!realpath(folder, absolute))
+        return errno == ENOENT
+                   ? error_set(MPM_ENOENT, "cannot make %s: its folder does not exist", output->name)
+                   : error_set_errno(MPM_EIO, "cannot make %s", output->name);
+    if (access(absolute, W_OK | X_OK))
+        return error_set_errno(MPM_EIO, "cannot make %s", output->name);
+    if (snprintf(output->path, sizeof output->path, "%s/%s", absolute, last) >= PATH_MAX)
+        return error_set(MPM_EINVAL, "the path of %s has more than %d bytes", output->name, PATH_MAX);
+    return 0;
+}
+
+/* Finds the paths, and whether the output exists. */
+static int find_paths(struct output *output, bool *exists)
+{
+    *exists = realpath(output->name, output->path) != NULL;
+    if (!*exists) {
+        int status = errno == ENOENT ? find_folder(output)
+                                     : error_set_errno(MPM_EIO, "cannot make %s", output->name);
+        if (status)
+            return status;
+    }
+    if (snprintf(output->part, sizeof output->part, "%s.part", output->path) >= PATH_MAX)
+        return error_set(MPM_EINVAL, "the path of %s.part has more than %d bytes", output->name, PATH_MAX);
+    return 0;
+}
+
+static int check_existing(const struct output *output)
+{
+    struct stat status;
+
+    if (stat(output->path, &status))
+        return error_set_errno(MPM_EIO, "cannot look at %s", output->name);
+    if (!S_ISREG(status.st_mode))
+        return error_set(MPM_EEXIST, "%s exists and is not a file: choose another name", output->name);
+    if (!output->overwrite)
+        return error_set(MPM_EEXIST, "%s exists: choose another name or overwrite", output->name);
+    return 0;
+}
+
+static int check_is_not_input(const struct output *output, const char *input_file)
+{
+    struct stat input;
+
+    if (stat(input_file, &input))
+        return error_set_errno(MPM_EIO, "cannot look at %s", input_file);
+    if (is_file(output->path, &input))
+        return error_set(MPM_EINVAL, "%s is the input file: results need a file of their own", output->name);
+    if (is_file(output->part, &input))
+        return error_set(MPM_EINVAL, "the input file is %s, where the output would be made: rename it",
+                         output->part);
+    return 0;
+}
+
+static int check_size(const struct output *output)
+{
+    uint64_t size;
+
+    if (__builtin_mul_overflow(output->rows, (uint64_t)output->result_size, &size) || size > INT64_MAX / 2)
+        return error_set(MPM_EINVAL, "%" PRIu64 " results of %zu bytes are more than a file can hold",
+                         output->rows, output->result_size);
+    return 0;
+}
+
+/* Opens the part, as an empty file or as another run has left it, and locks it. A lock of the open file
+ * description (not of the process) stays when HDF5 closes the same file. File systems without locks are
+ * taken as they are. */
+static int open_part(struct output *output)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    struct stat opened;
+
+    output->fd = open(output->part, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (output->fd < 0)
+        return error_set_errno(MPM_EIO, "cannot make %s", output->part);
+    if (fcntl(output->fd, F_OFD_SETLK, &lock) && (errno == EAGAIN || errno == EACCES))
+        return error_set(MPM_EEXIST, "another run is making %s: wait for it, or choose another name",
+                         output->name);
+    if (fstat(output->fd, &opened) || !is_file(output->part, &opened))
+        return error_set(MPM_EEXIST, "another run was making %s until just now: look at it, then try again",
+                         output->name);
+    return 0;
+}
+
+/* Only who holds the lock may remove the part. */
+static void close_part(struct output *output, bool remove)
+{
+    if (remove)
+        unlink(output->part);
+    if (output->fd >= 0)
+        close(output->fd);
+    output->fd = -1;
+}
+
+static int no_room(const struct output *output, uint64_t size)
+{
+    return error_set(MPM_EIO, "%s: %s, %" PRIu64 " bytes are needed", output->name, strerror(errno), size);
+}
+
+/* What the file system says that it has left: a first look, since HDF5 does not take a full disk well. A
+ * file system that knows no number of its blocks is believed to have enough. */
+static int check_room(const struct output *output, uint64_t size)
+{
+    struct statvfs room;
+
+    if (fstatvfs(output->fd, &room) || room.f_blocks == 0)
+        return 0;
+    if ((uint64_t)room.f_bfree * room.f_frsize >= size)
+        return 0;
+    errno = ENOSPC;
+    return no_room(output, size);
+}
+
+/* Gets every block of the file, so that the disk is full now or never. */
+static int claim_room(const struct output *output)
+{
+    struct stat status;
+
+    if (fstat(output->fd, &status))
+        return error_set_errno(MPM_EIO, "cannot look at %s", output->part);
+    while (fallocate(output->fd, 0, 0, status.st_size)) {
+        if (errno == EOPNOTSUPP || errno == ENOSYS)
+            return check_room(output, (uint64_t)status.st_size);
+        if (errno != EINTR)
+            return no_room(output, (uint64_t)status.st_size);
+    }
+    return 0;
+}
+
+static void release(hid_t id)
+{
+    if (id >= 0)
+        H5Idec_ref(id);
+}
+
+/* Makes a data set that HDF5 fills with nothing, in one piece. Times are left out, so that two runs make
+ * the same bytes. */
+static int make_dataset(hid_t file, const char *name, hid_t type, int rank, const hsize_t *extent,
+                        hid_t *dataset)
+{
+    int status = 0;
+    hid_t space = H5Screate_simple(rank, extent, NULL);
+    hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
+    hid_t link = H5Pcreate(H5P_LINK_CREATE);
+
+    *dataset = -1;
+    if (space >= 0 && creation >= 0 && link >= 0 && H5Pset_create_intermediate_group(link, 1) >= 0 &&
+        H5Pset_char_encoding(link, H5T_CSET_UTF8) >= 0 && H5Pset_layout(creation, H5D_CONTIGUOUS) >= 0 &&
+        H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY) >= 0 &&
+        H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER) >= 0 && H5Pset_obj_track_times(creation, 0) >= 0)
+        *dataset = H5Dcreate2(file, name, type, space, link, creation, H5P_DEFAULT);
+    if (*dataset < 0)
+        status = hdf5_error_set(MPM_EIO, "cannot make the data set %s", name);
+    release(link);
+    release(creation);
+    release(space);
+    return status;
+}
+
+static int write_text(hid_t dataset, const char *name, const char *text)
+{
+    int status = 0;
+    hid_t attribute = -1;
+    hid_t space = H5Screate(H5S_SCALAR);
+    hid_t type = H5Tcopy(H5T_C_S1);
+
+    if (space >= 0 && type >= 0 && H5Tset_size(type, strlen(text) + 1) >= 0 &&
+        H5Tset_cset(type, H5T_CSET_UTF8) >= 0)
+        attribute = H5Acreate2(dataset, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
+    if (attribute < 0 || H5Awrite(attribute, type, text) < 0)
+        status = hdf5_error_set(MPM_EIO, "cannot write the attribute %s", name);
+    release(attribute);
+    release(type);
+    release(space);
+    return status;
+}
+
+/* Writes on the result what it was made from: what a later run must find the same before it goes on. */
+static int write_origin(hid_t dataset, const mpm_dataset_map *map, const struct input *input,
+                        const struct function *task)
+{
+    char shape[512], rows_of[600], build[32], input_path[PATH_MAX];
+    const char *origin[][2] = {
+        {"input_file", realpath(map->input_file, input_path) ? input_path : map->input_file},
+        {"input_dataset", map->input_dataset},
+        {"input_shape", rows_of},
+        {"task", map->task_name ? map->task_name : ""},
+        {"task_build", build},
+        {"mpmap_version", mpm_version()},
+    };
+
+    snprintf(rows_of, sizeof rows_of, "%" PRIu64 " x %s", input->rows,
+             mpm_shape_format(&input->row, shape, sizeof shape));
+    snprintf(build, sizeof build, "%016" PRIx64, task->build);
+    for (size_t i = 0; i < sizeof origin / sizeof *origin; i++) {
+        int status = write_text(dataset, origin[i][0], origin[i][1]);
+        if (status)
+            return status;
+    }
+    return 0;
+}
+
+/* Where in the file a data set stands. An empty one stands nowhere. */
+static int find_offset(hid_t dataset, uint64_t rows, uint64_t *offset)
+{
+    haddr_t address = H5Dget_offset(dataset);
+
+    if (rows && address == HADDR_UNDEF)
+        return hdf5_error_set(MPM_EIO, "HDF5 gave the results no place in the file");
+    *offset = rows ? address : 0;
+    return 0;
+}
+
+static int make_results(hid_t file, struct output *output, const mpm_dataset_map *map,
+                        const struct input *input, const struct function *task)
+{
+    hsize_t extent[MPM_MAX_DIMENSIONS + 1] = {output->rows};
+    hid_t dataset;
+    int status;
+
+    for (unsigned i = 0; i < map->result.rank; i++)
+        extent[i + 1] = map->result.extent[i];
+    status = make_dataset(file, output->dataset, hdf5_native_type(map->result.type),
+                          (int)map->result.rank + 1, extent, &dataset);
+    if (!status)
+        status = write_origin(dataset, map, input, task);
+    if (!status)
+        status = find_offset(dataset, output->rows, &output->results_at);
+    release(dataset);
+    return status;
+}
+
+static int make_marks(hid_t file, struct output *output)
+{
+    char name[PATH_MAX];
+    hsize_t extent = output->rows;
+    hid_t dataset;
+    int status;
+
+    if (snprintf(name, sizeof name, "%s.done", output->dataset) >= PATH_MAX)
+        return error_set(MPM_EINVAL, "the name of the output data set has more than %d bytes", PATH_MAX);
+    status = make_dataset(file, name, H5T_NATIVE_UINT8, 1, &extent, &dataset);
+    if (!status)
+        status = find_offset(dataset, output->rows, &output->marks_at);
+    release(dataset);
+    return status;
+}
+
+/* All that HDF5 ever does to the file. */
+static int lay_out(struct output *output, const mpm_dataset_map *map, const struct input *input,
+                   const struct function *task)
+{
+    int status;
+    hid_t access = hdf5_file_access();
+    hid_t file = access < 0 ? -1 : H5Fcreate(output->part, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+
+    if (file < 0)
+        status = hdf5_error_set(MPM_EIO, "cannot make %s", output->part);
+    else
+        status = make_results(file, output, map, input, task);
+    if (!status)
+        status = make_marks(file, output);
+    if (!status && H5Fflush(file, H5F_SCOPE_GLOBAL) < 0)
+        status = hdf5_error_set(MPM_EIO, "cannot write %s", output->part);
+    if (file >= 0 && H5Fclose(file) < 0 && !status)
+        status = hdf5_error_set(MPM_EIO, "cannot write %s", output->part);
+    release(access);
+    return status;
+}
+
+static int fill_part(struct output *output, const mpm_dataset_map *map, const struct input *input,
+                     const struct function *task)
+{
+    struct hdf5_guard guard;
+    int status;
+
+    if (ftruncate(output->fd, 0))
+        return error_set_errno(MPM_EIO, "cannot write %s", output->part);
+    status = check_room(output, output->rows * (output->result_size + sizeof(uint8_t)) + LAYOUT_SIZE);
+    if (status)
+        return status;
+    hdf5_enter(&guard);
+    status = lay_out(output, map, input, task);
+    hdf5_leave(&guard);
+    return status ? status : claim_room(output);
+}
+
+/* Every row must have its mark in the file that main has open. It has none if another node has written into
+ * a file of the same name that is not this one. */
+static int check_marks(const struct output *output)
+{
+    char marks[PIECE_SIZE];
+
+    for (uint64_t row = 0; row < output->rows;) {
+        uint64_t left = output->rows - row;
+        ssize_t got = pread(output->fd, marks, left < sizeof marks ? (size_t)left : sizeof marks,
+                            (off_t)(output->marks_at + row));
+        const char *unmarked;
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got == 0)
+            errno = ENODATA;
+        if (got <= 0)
+            return error_set_errno(MPM_EIO, "cannot read the marks in %s", output->part);
+        unmarked = memchr(marks, ROW_NOT_DONE, (size_t)got);
+        if (unmarked)
+            return error_set(MPM_EIO,
+                             "the result of row %" PRIu64 " is not in %s: every node must see that file",
+                             row + (uint64_t)(unmarked - marks), output->part);
+        row += (uint64_t)got;
+    }
+    return 0;
+}
+
+/* Not every file system can refuse to replace: there, looking first has to do. */
+static int rename_part(const struct output *output)
+{
+    if (renameat2(AT_FDCWD, output->part, AT_FDCWD, output->path, output->overwrite ? 0 : RENAME_NOREPLACE) ==
+        0)
+        return 0;
+    if (errno == EINVAL || errno == ENOSYS) {
+        if (!output->overwrite && access(output->path, F_OK) == 0)
+            errno = EEXIST;
+        else if (rename(output->part, output->path) == 0)
+            return 0;
+    }
+    return error_set_errno(errno == EEXIST ? MPM_EEXIST : MPM_EIO,
+                           "the results are in %s, which cannot become %s", output->part, output->name);
+}
+
+/* Makes the new name last, too. Where folders cannot be flushed it lasts as that file system lets it. */
+static void flush_folder(const struct output *output)
+{
+    char folder[PATH_MAX];
+    int fd;
+
+    snprintf(folder, sizeof folder, "%s", output->path);
+    *(strrchr(folder, '/') + 1) = '\0';
+    fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+}
+
+int output_plan(const mpm_dataset_map *map, const struct input *input, struct output *output)
+{
+    bool exists;
+    int status;
+
+    *output = (struct output){
+        .name = map->output_file,
+        .dataset = map->output_dataset,
+        .overwrite = map->overwrite != 0,
+        .fd = -1,
+        .rows = input->rows,
+        .result_size = mpm_shape_size(&map->result),
+    };
+    status = check_dataset_name(output->dataset);
+    if (!status)
+        status = check_size(output);
+    if (!status)
+        status = find_paths(output, &exists);
+    if (!status)
+        status = check_is_not_input(output, map->input_file);
+    return status || !exists ? status : check_existing(output);
+}
+
+int output_create(struct output *output, const mpm_dataset_map *map, const struct input *input,
+                  const struct function *task)
+{
+    int status = open_part(output);
+
+    if (status) {
+        close_part(output, false);
+        return status;
+    }
+    status = fill_part(output, map, input, task);
+    if (status)
+        close_part(output, true);
+    return status;
+}
+
+int output_fail_row(const struct output *output, uint64_t row)
+{
+    const unsigned char mark = ROW_FAILED;
+    bool written = true;
+
+    for (size_t at = 0; written && at < output->result_size; at += PIECE_SIZE) {
+        size_t left = output->result_size - at;
+        written = write_at(output->fd, zeros, left < PIECE_SIZE ? left : PIECE_SIZE,
+                           output->results_at + row * output->result_size + at);
+    }
+    if (!written || !write_at(output->fd, &mark, sizeof mark, output->marks_at + row))
+        return error_set_errno(MPM_EIO, "cannot write %s", output->part);
+    return 0;
+}
+
+int output_finish(struct output *output)
+{
+    int status = check_marks(output);
+
+    if (!status && fsync(output->fd))
+        status = error_set_errno(MPM_EIO, "cannot write %s", output->part);
+    if (status) {
+        close_part(output, true);
+        return status;
+    }
+    status = rename_part(output);
+    if (!status)
+        flush_folder(output);
+    close_part(output, false);
+    return status;
+}
+
+void output_discard(struct output *output)
+{
+    close_part(output, true);
+}
+
+bool write_at(int fd, const void *bytes, size_t size, uint64_t offset)
+{
+    const char *at = bytes;
+
+    while (size > 0) {
+        ssize_t written = pwrite(fd, at, size, (off_t)offset);
+        if (written < 0 && errno != EINTR)
+            return false;
+        if (written > 0) {
+            at += written;
+            offset += (uint64_t)written;
+            size -= (size_t)written;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Rows in a worker. It keeps the files of the map that it last worked for open, with buffers for one block
+ * of rows, until it works for another map. The order of each block is: read, run, write the results, write
+ * the marks. So a row that is marked as done has its result in the file, whenever the worker dies; a row
+ * that is not is run again, and writes the same bytes to the same place. Only rows_run() is called from
+ * outside, in a process that has one thread. */
+#include "data/rows.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "mpmap/runtime.h"
+
+#define ALIGNMENT      ((size_t)64)
+#define BLOCK_BYTES    ((size_t)1 << 20) /* of rows, or of results, whichever are larger */
+#define FAIL_TEXT_SIZE 192               /* of mpm_fail(), with its null byte */
+
+/* What this process has open. */
+static struct {
+    bool open;
+    uint64_t map_id;
+    mpm_task *task;
+    struct input input;
+    int part;
+    bool flush; /* written bytes stay on this node, where main cannot see them, until told to go */
+    unsigned char *rows, *results, *marks;
+} worker;
+
+static size_t align(size_t size)
+{
+    return (size + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
+}
+
+static const char *job_text(const struct rows_job *job, size_t at)
+{
+    return (const char *)job + at;
+}
+
+static const void *job_context(const struct rows_job *job)
+{
+    return job->context ? (const char *)job + job->context : NULL;
+}
+
+static void *copy_text(struct rows_job *job, size_t at, const char *text)
+{
+    return strcpy((char *)job + at, text);
+}
+
+/* As the map wants it, else so many that rows and results each fit into BLOCK_BYTES; no more than there are.
+ */
+static size_t block_rows(const mpm_dataset_map *map, uint64_t rows, size_t row_size, size_t result_size)
+{
+    size_t larger = row_size > result_size ? row_size : result_size;
+    size_t count = map->block_rows ? map->block_rows : BLOCK_BYTES / larger;
+
+    if (count > rows)
+        count = (size_t)rows;
+    return count ? count : 1;
+}
+
+int rows_job_create(const mpm_dataset_map *map, const struct input *input, const struct output *output,
+                    const struct function *task, struct rows_job **job, size_t *size)
+{
+    size_t row_size = mpm_shape_size(&input->row);
+    char path[PATH_MAX];
+    const char *input_file = realpath(map->input_file, path) ? path : map->input_file;
+    struct rows_job made = {
+        .task = *task,
+        .rows = input->rows,
+        .row = input->row,
+        .row_size = row_size,
+        .result_size = output->result_size,
+        .block_rows = block_rows(map, input->rows, row_size, output->result_size),
+        .results_at = output->results_at,
+        .marks_at = output->marks_at,
+        .input_file = sizeof made,
+    };
+    size_t end;
+
+    made.input_dataset = made.input_file + strlen(input_file) + 1;
+    made.part = made.input_dataset + strlen(map->input_dataset) + 1;
+    end = align(made.part + strlen(output->part) + 1);
+    made.context = map->context_size ? end : 0;
+    end += map->context_size;
+    *job = calloc(1, end);
+    if (!*job)
+        return error_set(MPM_ENOMEM, "no memory for %zu bytes of a map's context", end);
+    **job = made;
+    copy_text(*job, made.input_file, input_file);
+    copy_text(*job, made.input_dataset, map->input_dataset);
+    copy_text(*job, made.part, output->part);
+    if (map->context_size)
+        memcpy((char *)*job + made.context, map->context, map->context_size);
+    *size = end;
+    return 0;
+}
+
+static void close_files(void)
+{
+    if (!worker.open)
+        return;
+    input_close(&worker.input);
+    if (worker.part >= 0)
+        close(worker.part);
+    free(worker.rows);
+    free(worker.results);
+    free(worker.marks);
+    worker.open = false;
+}
+
+/* The input of this node must be the one that main has looked at. */
+static int check_input(const struct rows_job *job)
+{
+    const struct input *input = &worker.input;
+
+    if (input->rows == job->rows && input->row.type == job->row.type && input->row.rank == job->row.rank &&
+        !memcmp(input->row.extent, job->row.extent, sizeof job->row.extent))
+        return 0;
+    return error_set(MPM_EIO, "%s:%s has another type or shape here than on the first node", input->file_name,
+                     input->dataset_name);
+}
+
+static int open_part(const struct rows_job *job)
+{
+    struct statfs file_system;
+
+    worker.part = open(job_text(job, job->part), O_WRONLY | O_CLOEXEC);
+    if (worker.part < 0)
+        return error_set_errno(MPM_EIO, "every node must see %s: cannot open it", job_text(job, job->part));
+    worker.flush = mpm_node_id() != 0 && fstatfs(worker.part, &file_system) == 0 &&
+                   file_system.f_type == NFS_SUPER_MAGIC;
+    return 0;
+}
+
+static unsigned char *allocate(size_t rows, size_t row_size, int *status)
+{
+    size_t size;
+    void *memory = NULL;
+
+    if (*status)
+        return NULL;
+    if (!__builtin_mul_overflow(rows, row_size, &size) && size < SIZE_MAX - ALIGNMENT)
+        memory = aligned_alloc(ALIGNMENT, align(size));
+    if (!memory)
+        *status = error_set(MPM_ENOMEM,
+                            "no memory for a block of %zu rows of %zu bytes: choose smaller blocks", rows,
+                            row_size);
+    return memory;
+}
+
+static int open_files(const struct rows_job *job)
+{
+    function_pointer *task;
+    int status = function_find(&job->task, &task);
+
+    if (!status)
+        status = input_open(job_text(job, job->input_file), job_text(job, job->input_dataset), &worker.input);
+    if (status)
+        return status;
+    worker.open = true;
+    worker.part = -1;
+    worker.task = (mpm_task *)task;
+    status = check_input(job);
+    if (!status)
+        status = open_part(job);
+    worker.rows = allocate(job->block_rows, job->row_size, &status);
+    worker.results = allocate(job->block_rows, job->result_size, &status);
+    worker.marks = allocate(job->block_rows, sizeof *worker.marks, &status);
+    if (status)
+        close_files();
+    return status;
+}
+
+static int prepare(mpm_call *call, const struct rows_job *job)
+{
+    uint64_t map_id = batch_map_id(call);
+    int status;
+
+    if (worker.open && worker.map_id == map_id)
+        return 0;
+    close_files();
+    status = open_files(job);
+    if (!status)
+        worker.map_id = map_id;
+    return status;
+}
+
+static enum row_mark run_row(mpm_call *call, const struct rows_job *job, uint64_t row, const void *item,
+                             void *result)
+{
+    int code;
+
+    batch_begin_item(call, row, job->row_size, job->result_size);
+    code = worker.task(call, item, result);
+    if (code == 0)
+        return ROW_DONE;
+    batch_fail_item(call, code);
+    memset(result, 0, job->result_size);
+    return ROW_FAILED;
+}
+
+/* At most one block of rows. */
+static int run_block(mpm_call *call, const struct rows_job *job, uint64_t first, size_t count)
+{
+    int status = input_read(&worker.input, first, count, worker.rows);
+
+    if (status)
+        return status;
+    for (size_t i = 0; i < count; i++)
+        worker.marks[i] = (unsigned char)run_row(call, job, first + i, worker.rows + i * job->row_size,
+                                                 worker.results + i * job->result_size);
+    if (!write_at(worker.part, worker.results, count * job->result_size,
+                  job->results_at + first * job->result_size) ||
+        !write_at(worker.part, worker.marks, count, job->marks_at + first))
+        return error_set_errno(MPM_EIO, "cannot write %s", job_text(job, job->part));
+    return 0;
+}
+
+/* A sentence that is too long for mpm_fail() loses its middle: what was tried stands at its start, and the
+ * reason at its end. */
+static void say_error(mpm_call *call, const char *sentence)
+{
+    size_t length = strlen(sentence);
+
+    if (length < FAIL_TEXT_SIZE)
+        mpm_fail(call, "%s", sentence);
+    else
+        mpm_fail(call, "%.60s ... %s", sentence, sentence + length - 120);
+}
+
+int rows_run(mpm_call *call, uint64_t first, size_t count)
+{
+    const struct rows_job *job = mpm_call_context(call);
+    int status = prepare(call, job);
+
+    batch_show_context(call, job_context(job));
+    while (!status && count > 0) {
+        size_t block = count < job->block_rows ? count : job->block_rows;
+        status = run_block(call, job, first, block);
+        first += block;
+        count -= block;
+    }
+    if (!status && worker.flush && fdatasync(worker.part))
+        status = error_set_errno(MPM_EIO, "cannot write %s", job_text(job, job->part));
+    batch_show_context(call, job);
+    if (status)
+        say_error(call, mpm_error());
+    return status;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The worker's side of a map over a data set: what main hands to it, and the batch task. For data/ only. */
+#ifndef DATA_ROWS_H
+#define DATA_ROWS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/function.h"
+#include "data/input.h"
+#include "data/output.h"
+#include "mpmap/dataset.h"
+#include "pool/batch.h"
+
+/* What a worker must know, as plain bytes: the context of the batch map. Behind the struct stand the three
+ * names, each ended by a null byte, and the context of the user's map, aligned to 64 bytes. */
+struct rows_job {
+    struct function task;
+    uint64_t rows;
+    mpm_shape row;
+    size_t row_size;
+    size_t result_size;
+    size_t block_rows; /* the most rows that are read at once */
+    uint64_t results_at;
+    uint64_t marks_at;
+    size_t input_file; /* where behind the struct's start each stands */
+    size_t input_dataset;
+    size_t part;
+    size_t context; /* 0: none */
+};
+
+/* Puts a job together; the caller frees it with free(). MPM_ENOMEM. */
+int rows_job_create(const mpm_dataset_map *map, const struct input *input, const struct output *output,
+                    const struct function *task, struct rows_job **job, size_t *size);
+
+/* A batch_task: reads the rows, runs the user's task on each, writes the results, then the marks. */
+int rows_run(mpm_call *call, uint64_t first, size_t count);
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/** @file dataset.h  Maps over the rows of an HDF5 data set, larger than memory if need be. */
+#ifndef MPMAP_DATASET_H
+#define MPMAP_DATASET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "api.h"
+#include "pool.h"
+#include "type.h"
+
+MPM_BEGIN
+
+/** Tells the type and shape of a row of a data set: its first dimension is the rows.
+ * Opens and closes the file in the calling process.
+ * @param rows  out: how many rows there are; or NULL
+ * @param row   out: type and shape of one; or NULL
+ * @return MPM_ENOENT if there is no such file or data set; MPM_ETYPE for a scalar, strings, compounds and
+ *         all that is not an integer of 8 to 64 bits or a float of 32 or 64; MPM_EIO. */
+MPM_API MPM_CHECKED int mpm_dataset_describe(const char *file, const char *dataset, uint64_t *rows,
+                                             mpm_shape *row);
+
+/** What mpm_pool_map_dataset does; zero is the default where one is named. */
+typedef struct mpm_dataset_map {
+    const char *input_file;     /**< HDF5 file that holds the rows; every node must see it */
+    const char *input_dataset;  /**< its data set, for example "/data" */
+    const char *output_file;    /**< HDF5 file to make; every node must see it */
+    const char *output_dataset; /**< data set to make in it, groups included */
+    const char *task_name;      /**< stored with the result; NULL: "" */
+    mpm_shape result;           /**< type and shape of one result */
+    size_t block_rows;          /**< the most rows that a worker reads at once; 0: about 1 MiB of them */
+    int overwrite;              /**< not 0: an existing output file is replaced, once all else is right */
+    size_t chunk;               /**< rows that a worker claims at once; 0: by measured time */
+    const void *context;        /**< as in mpm_map_options */
+    size_t context_size;
+    void (*progress)(const mpm_progress *now, void *argument); /**< as in mpm_map_options, in rows */
+    void *progress_argument;
+} mpm_dataset_map;
+
+/** Runs a task over the rows of a data set; results go into a new one of [rows, extents of a result…].
+ * Items are rows in the machine's own byte order, C order. A row that fails leaves zeros, and is marked in
+ * the data set `OUTPUT_DATASET.done` beside it (u8 a row: 0 not done, 1 done, 2 failed).
+ * Blocks until every row is done. Main only.
+ * @return MPM_ETASK if rows failed, as mpm_pool_map (the file is complete otherwise); MPM_EEXIST if the output
+ *         exists; MPM_ENOENT, MPM_ETYPE as mpm_dataset_describe; MPM_EIO, also when the disk is full; what
+ *         mpm_pool_map gives. Where it fails before the first row, no file is left. */
+MPM_API MPM_CHECKED int mpm_pool_map_dataset(mpm_pool *pool, mpm_task *task, const mpm_dataset_map *map);
+
+/** The HDF5 library in use, "major.minor.patch". */
+MPM_API const char *mpm_hdf5_version(void);
+
+MPM_END
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/** @file runtime.h  The run: starting it, ending it, what it consists of, and memory that it shares. */
+#ifndef MPMAP_RUNTIME_H
+#define MPMAP_RUNTIME_H
+
+#include <stddef.h>
+
+#include "api.h"
+
+MPM_BEGIN
+
+/** Options of mpm_init; zero is the default. Environment variables (see README) come before these. */
+typedef struct mpm_options {
+    size_t arena_size;       /**< bytes that each node's processes share; 0: what memory allows */
+    unsigned ranks_per_node; /**< cut machines into virtual nodes of so many ranks; 0: do not */
+} mpm_options;
+
+/** Starts the run. It returns in main (rank 0) only: every other rank serves inside this call, and exits
+ * there when the run ends. Without mpirun or srun the run is this process, and MPI is not started.
+ *
+ * Call it first in main(), once, from a thread that lives until mpm_finalize() (the kernel ends the
+ * worker processes with it), before there are other threads. Blocks until every rank is there.
+ * @param argc,argv  those of main(), or both NULL
+ * @return MPM_ESTATE if there is a run already; MPM_ENOMEM if the arena cannot be had; MPM_EINVAL for a bad
+ *         option or environment variable; MPM_EBUILD if ranks run different programs; MPM_EMPI, MPM_ESYSTEM. */
+MPM_API MPM_CHECKED int mpm_init(int *argc, char ***argv, const mpm_options *options);
+
+/** Ends the run: workers, hosts and the other ranks. Pools that are still open are closed first.
+ * Blocks until they have ended. Main only. An exit() without it calls it.
+ * @return 0, fit to be returned from main(); MPM_ESTATE if there is no run;
+ *         MPM_EHOSTLOST or MPM_ENODELOST if the run has lost a part (it is ended all the same). */
+MPM_API int mpm_finalize(void);
+
+/** One node of the run. */
+typedef struct mpm_node_info {
+    char name[64];     /**< host name, with "/K" behind it for the K-th virtual node of a machine */
+    unsigned ranks;    /**< MPI processes */
+    unsigned slots;    /**< workers that it has CPUs for */
+    size_t arena_size; /**< bytes of its arena */
+} mpm_node_info;
+
+/** Nodes in the run, at least 1; 0 without a run. Any process, never blocks; so are the next five. */
+MPM_API unsigned mpm_node_count(void);
+/** The node of the calling process, from 0. */
+MPM_API unsigned mpm_node_id(void);
+/** Ranks in the run. */
+MPM_API unsigned mpm_rank_count(void);
+/** Slots of all nodes together. */
+MPM_API unsigned mpm_slot_count(void);
+/** CPUs in the calling process's affinity mask. Needs no run. */
+MPM_API unsigned mpm_cpu_count(void);
+/** Tells of a node.
+ * @return MPM_EINVAL if there is no node of that number. */
+MPM_API MPM_CHECKED int mpm_node_info_get(unsigned node, mpm_node_info *info);
+
+/** The MPI library that the run uses, its first line of version text; "none" without a launcher. */
+MPM_API const char *mpm_mpi_version(void);
+
+/** Memory that all processes of the calling process's node share, zeroed, aligned to 64 bytes. A map over
+ * it copies nothing. It stands at one address in all processes that one rank's host has forked, and may
+ * stand at another one in those of another rank.
+ * Blocks for a lock of the arena at most. The caller frees it with mpm_free(); mpm_finalize frees the rest.
+ * @return MPM_ENOMEM if the arena is full; MPM_EINVAL for size 0; MPM_ESTATE without a run. */
+MPM_API MPM_CHECKED int mpm_alloc(size_t size, void **memory);
+
+/** Frees what mpm_alloc() gave, from any process of the node; NULL is fine. Keeps errno. */
+MPM_API void mpm_free(void *memory);
+
+MPM_END
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/** @file status.h  What calls return, and the sentence that goes with a failure. */
+#ifndef MPMAP_STATUS_H
+#define MPMAP_STATUS_H
+
+#include "api.h"
+
+/** Every status: name, value, and what it means when nothing more is known. */
+#define MPM_STATUS_LIST(ENTRY)                                                                               \
+    ENTRY(OK, 0, "success")                                                                                  \
+    ENTRY(EINVAL, -1, "an argument is not valid")                                                            \
+    ENTRY(ENOMEM, -2, "out of memory")                                                                       \
+    ENTRY(ESTATE, -3, "not possible at this point of the run")                                               \
+    ENTRY(ESYSTEM, -4, "a system call failed")                                                               \
+    ENTRY(EMPI, -5, "an MPI call failed")                                                                    \
+    ENTRY(EBUILD, -6, "the ranks do not run the same program")                                               \
+    ENTRY(EPROTOCOL, -7, "a message from another node makes no sense")                                       \
+    ENTRY(EHOSTLOST, -8, "the host of a rank is gone")                                                       \
+    ENTRY(ENODELOST, -9, "a node is gone")                                                                   \
+    ENTRY(ETASK, -10, "an item failed")                                                                      \
+    ENTRY(EWORKER, -11, "no worker could be started")                                                        \
+    ENTRY(EIO, -12, "a file cannot be read or written")                                                      \
+    ENTRY(EEXIST, -13, "it exists already")                                                                  \
+    ENTRY(ENOENT, -14, "there is no such thing")                                                             \
+    ENTRY(ETYPE, -15, "the type or the shape does not fit")                                                  \
+    ENTRY(ECANCELED, -16, "canceled")                                                                        \
+    ENTRY(ETIMEDOUT, -17, "the time is up")
+
+MPM_BEGIN
+
+/** The status of a call: MPM_OK or a negative value. */
+enum mpm_status {
+#define MPM_STATUS_VALUE(name, value, text) MPM_##name = value,
+    MPM_STATUS_LIST(MPM_STATUS_VALUE)
+#undef MPM_STATUS_VALUE
+};
+
+/** This thread's last error as one sentence, with the names and numbers that matter; "" if none yet.
+ * Valid until this thread's next failing call. Never NULL, never blocks. */
+MPM_API const char *mpm_error(void);
+
+/** The name of a status ("MPM_EINVAL"), a constant; "MPM_E?" for a value that is none. */
+MPM_API const char *mpm_status_name(int status);
+
+/** Prints "PROGRAM: SENTENCE" with this thread's last error to stderr.
+ * @return EXIT_FAILURE (1), so that main can `return mpm_report_error();`. */
+MPM_API int mpm_report_error(void);
+
+MPM_END
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/** @file type.h  Element types, and the type and shape of one row of a data set. */
+#ifndef MPMAP_TYPE_H
+#define MPMAP_TYPE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "api.h"
+
+/** Every element type: name, C type, as written in a description. */
+#define MPM_TYPE_LIST(ENTRY)                                                                                 \
+    ENTRY(I8, int8_t, "i8")                                                                                  \
+    ENTRY(I16, int16_t, "i16")                                                                               \
+    ENTRY(I32, int32_t, "i32")                                                                               \
+    ENTRY(I64, int64_t, "i64")                                                                               \
+    ENTRY(U8, uint8_t, "u8")                                                                                 \
+    ENTRY(U16, uint16_t, "u16")                                                                              \
+    ENTRY(U32, uint32_t, "u32")                                                                              \
+    ENTRY(U64, uint64_t, "u64")                                                                              \
+    ENTRY(F32, float, "f32")                                                                                 \
+    ENTRY(F64, double, "f64")
+
+/** The most dimensions that a row may have. */
+#define MPM_MAX_DIMENSIONS 31
+
+MPM_BEGIN
+
+/** The type of an element; 0 is none. */
+typedef enum mpm_type {
+    MPM_NO_TYPE,
+#define MPM_TYPE_VALUE(name, c_type, text) MPM_##name,
+    MPM_TYPE_LIST(MPM_TYPE_VALUE)
+#undef MPM_TYPE_VALUE
+} mpm_type;
+
+/** Type and shape of one row: an array of `rank` dimensions in C order; rank 0 is a single element. */
+typedef struct mpm_shape {
+    mpm_type type;
+    unsigned rank;
+    size_t extent[MPM_MAX_DIMENSIONS];
+} mpm_shape;
+
+/** Bytes of one element; 0 for what is no type. */
+MPM_API size_t mpm_type_size(mpm_type type);
+
+/** The name of a type as descriptions write it ("f64"); "?" for what is no type. */
+MPM_API const char *mpm_type_name(mpm_type type);
+
+/** Elements in a row of this shape: the product of its extents, 1 for rank 0. */
+MPM_API size_t mpm_shape_elements(const mpm_shape *shape);
+
+/** Bytes of a row of this shape. */
+MPM_API size_t mpm_shape_size(const mpm_shape *shape);
+
+/** Reads a description: a type name, and extents in brackets: "f64", "u8[32,32,3]".
+ * @return MPM_EINVAL, with what is wrong, for text that is none, an extent of 0, or a row of 2^47 bytes
+ *         or more. Never blocks. */
+MPM_API MPM_CHECKED int mpm_shape_parse(const char *text, mpm_shape *shape);
+
+/** Writes the description of a shape into `text` (at most `size` bytes, always terminated).
+ * @return `text`. */
+MPM_API char *mpm_shape_format(const mpm_shape *shape, char *text, size_t size);
+
+MPM_END
+
+#endif

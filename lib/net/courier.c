@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The courier. Its outbox is the only thing that other threads touch: a list of buffers a node, under one mutex;
+ * each buffer is a frame in the making, and a message that does not fit into the last one begins another.
+ *
+ * A frame is a header, then messages, each a header and a payload, all of them padded to 8 bytes. */
+#include "net/courier.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+
+#define FRAME_MAGIC   0x4d50464du
+#define FRAME_VERSION 1u
+#define FRAME_SIZE    ((size_t)256 << 10) /* messages are gathered up to this; a larger one goes alone */
+
+#define SPIN_NS       20000u    /* it looks on without a pause for so long after the last event */
+#define NAP_MIN_NS    50000u    /* then it naps, longer and longer */
+#define NAP_BUSY_NS   100000u   /* up to this while bytes are under way */
+#define NAP_MAX_NS    1000000u  /* and up to this while they are not */
+#define SLEEP_NS      20000000u /* and this after so long a silence: */
+#define SILENCE_NS    1000000000u
+
+#define MAX_WORK 4
+
+struct frame_header {
+    uint32_t magic;
+    uint32_t version;
+    uint64_t size; /* of the frame, this header included */
+};
+
+struct message_header {
+    uint32_t kind;
+    uint32_t reserved;
+    uint64_t size; /* of the payload, without padding */
+};
+
+/* A frame in the making. */
+struct parcel {
+    struct parcel *next;
+    size_t size, room;
+    char *bytes;
+};
+
+struct outbox {
+    struct parcel *first, *last;
+};
+
+static struct {
+    const struct transport *transport;
+    struct wait_word *bell;
+    unsigned node_count;
+    pthread_t thread;
+    bool runs;
+    _Atomic bool stopping;
+    pthread_mutex_t mutex; /* guards the outboxes */
+    struct outbox *outbox; /* by node */
+    courier_handler *handler[MESSAGE_KINDS];
+    courier_work *work[MAX_WORK];
+    unsigned work_count;
+} courier = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+void courier_handle(enum message_kind kind, courier_handler *handler)
+{
+    courier.handler[kind] = handler;
+}
+
+void courier_add_work(courier_work *work)
+{
+    assert(courier.work_count < MAX_WORK);
+    courier.work[courier.work_count++] = work;
+}
+
+static size_t padded(size_t size)
+{
+    return (size + 7) & ~(size_t)7;
+}
+
+/* The outbox. */
+
+static struct parcel *parcel_create(size_t room)
+{
+    struct parcel *parcel = calloc(1, sizeof *parcel);
+
+    if (!parcel || !(parcel->bytes = malloc(room))) {
+        free(parcel);
+        return NULL;
+    }
+    parcel->room = room;
+    parcel->size = sizeof(struct frame_header);
+    return parcel;
+}
+
+/* A parcel with room for `size` bytes more, at the end of the outbox; NULL if there is no memory. */
+static struct parcel *parcel_with_room(struct outbox *outbox, size_t size)
+{
+    size_t room = sizeof(struct frame_header) + size;
+    struct parcel *parcel = outbox->last;
+
+    if (parcel && parcel->room - parcel->size >= size)
+        return parcel;
+    if (!(parcel = parcel_create(room > FRAME_SIZE ? room : FRAME_SIZE)))
+        return NULL;
+    if (outbox->last)
+        outbox->last->next = parcel;
+    else
+        outbox->first = parcel;
+    outbox->last = parcel;
+    return parcel;
+}
+
+static void pack(struct parcel *parcel, enum message_kind kind, const struct message_part *parts, size_t part_count,
+                 size_t payload)
+{
+    struct message_header header = {.kind = kind, .size = payload};
+    char *to = parcel->bytes + parcel->size;
+
+    memcpy(to, &header, sizeof header);
+    to += sizeof header;
+    for (size_t i = 0; i < part_count; i++) {
+        if (parts[i].size)
+            memcpy(to, parts[i].bytes, parts[i].size);
+        to += parts[i].size;
+    }
+    memset(to, 0, padded(payload) - payload);
+    parcel->size += sizeof header + padded(payload);
+}
+
+int courier_post(unsigned node, enum message_kind kind, const struct message_part *parts, size_t part_count)
+{
+    struct parcel *parcel;
+    size_t payload = 0;
+
+    assert(courier.runs && node < courier.node_count);
+    for (size_t i = 0; i < part_count; i++)
+        payload += parts[i].size;
+    pthread_mutex_lock(&courier.mutex);
+    parcel = parcel_with_room(&courier.outbox[node], sizeof(struct message_header) + padded(payload));
+    if (parcel)
+        pack(parcel, kind, parts, part_count, payload);
+    pthread_mutex_unlock(&courier.mutex);
+    if (!parcel)
+        return error_set(MPM_ENOMEM, "no memory for a message of %zu bytes to node %u", payload, node);
+    wait_ring(courier.bell);
+    return MPM_OK;
+}
+
+int courier_post_one(unsigned node, enum message_kind kind, const void *bytes, size_t size)
+{
+    return courier_post(node, kind, &(struct message_part){bytes, size}, 1);
+}
+
+static struct parcel *outbox_empty(unsigned node)
+{
+    struct parcel *parcels;
+
+    pthread_mutex_lock(&courier.mutex);
+    parcels = courier.outbox[node].first;
+    courier.outbox[node] = (struct outbox){0};
+    pthread_mutex_unlock(&courier.mutex);
+    return parcels;
+}
+
+/* The courier's thread. */
+
+static _Noreturn void give_up(unsigned node, const char *what)
+{
+    log_write(LOG_ERROR, "node %u: %s: the run ends", node, what);
+    courier.transport->abort(EXIT_FAILURE);
+    abort();
+}
+
+static bool send_all(void)
+{
+    bool sent = false;
+
+    for (unsigned node = 0; node < courier.node_count; node++) {
+        for (struct parcel *parcel = outbox_empty(node), *next; parcel; parcel = next) {
+            struct frame_header header = {FRAME_MAGIC, FRAME_VERSION, parcel->size};
+
+            next = parcel->next;
+            memcpy(parcel->bytes, &header, sizeof header);
+            if (courier.transport->send(node, parcel->bytes, parcel->size))
+                give_up(node, mpm_error());
+            free(parcel);
+            sent = true;
+        }
+    }
+    return sent;
+}
+
+/* Hands on the message at `bytes`; how long it is, or 0 if it makes no sense. */
+static size_t deliver(unsigned node, const char *bytes, size_t size)
+{
+    struct message_header header;
+
+    if (size < sizeof header)
+        return 0;
+    memcpy(&header, bytes, sizeof header);
+    if (header.kind >= MESSAGE_KINDS || !courier.handler[header.kind] || header.size > size - sizeof header ||
+        padded(header.size) > size - sizeof header)
+        return 0;
+    if (!courier.handler[header.kind](node, bytes + sizeof header, header.size))
+        return 0;
+    return sizeof header + padded(header.size);
+}
+
+static void open_frame(const struct frame *frame)
+{
+    const char *bytes = frame->bytes;
+    struct frame_header header = {0};
+    size_t at = sizeof header, length;
+
+    if (frame->size >= sizeof header)
+        memcpy(&header, bytes, sizeof header);
+    if (header.magic != FRAME_MAGIC || header.version != FRAME_VERSION || header.size != frame->size)
+        give_up(frame->node, "sent a frame that makes no sense");
+    for (; at < frame->size; at += length) {
+        if (!(length = deliver(frame->node, bytes + at, frame->size - at)))
+            give_up(frame->node, "sent a message that makes no sense");
+    }
+}
+
+static bool receive_all(void)
+{
+    struct frame frame;
+    bool received = false;
+
+    while (courier.transport->poll(&frame)) {
+        open_frame(&frame);
+        free(frame.bytes);
+        received = true;
+    }
+    return received;
+}
+
+static bool do_work(void)
+{
+    bool worked = false;
+
+    for (unsigned i = 0; i < courier.work_count; i++)
+        worked |= courier.work[i]();
+    return worked;
+}
+
+/* How long to sleep, after `quiet_ns` without an event and a last nap of `nap_ns`. */
+static uint64_t next_nap(uint64_t quiet_ns, uint64_t nap_ns)
+{
+    uint64_t limit_ns = courier.transport->is_busy() ? NAP_BUSY_NS : NAP_MAX_NS;
+
+    if (quiet_ns > SILENCE_NS && !courier.transport->is_busy())
+        return SLEEP_NS;
+    nap_ns = nap_ns ? nap_ns * 2 : NAP_MIN_NS;
+    return nap_ns < limit_ns ? nap_ns : limit_ns;
+}
+
+static void *courier_main(void *unused)
+{
+    uint64_t last_event_ns = clock_now_ns(), nap_ns = 0;
+
+    (void)unused;
+    for (;;) {
+        uint32_t seen = wait_look(courier.bell);
+        bool stopping = atomic_load(&courier.stopping), active = receive_all();
+        uint64_t now_ns;
+
+        active |= do_work();
+        active |= send_all();
+        if (stopping && !active && !courier.transport->is_busy())
+            return NULL;
+        now_ns = clock_now_ns();
+        if (active) {
+            last_event_ns = now_ns;
+            nap_ns = 0;
+        } else if (now_ns - last_event_ns > SPIN_NS) {
+            nap_ns = next_nap(now_ns - last_event_ns, nap_ns);
+            if (wait_change(courier.bell, seen, 0, now_ns + nap_ns))
+                nap_ns = 0;
+        }
+    }
+}
+
+/* Signals are the program's: none is handled in this thread. */
+static int start_thread(void)
+{
+    sigset_t all, before;
+    int failed;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    failed = pthread_create(&courier.thread, NULL, courier_main, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failed ? error_set(MPM_ESYSTEM, "the courier's thread cannot be started: %s", strerror(failed)) : MPM_OK;
+}
+
+int courier_start(const struct transport *transport, const struct topology *topology, struct wait_word *bell)
+{
+    int status;
+
+    if (topology->node_count < 2)
+        return MPM_OK;
+    courier.transport = transport;
+    courier.bell = bell;
+    courier.node_count = topology->node_count;
+    if (!(courier.outbox = calloc(courier.node_count, sizeof *courier.outbox)))
+        return error_set(MPM_ENOMEM, "no memory for the courier's outbox");
+    courier.runs = true;
+    if ((status = start_thread())) {
+        courier.runs = false;
+        free(courier.outbox);
+    }
+    return status;
+}
+
+bool courier_runs(void)
+{
+    return courier.runs;
+}
+
+void courier_stop(void)
+{
+    if (!courier.runs)
+        return;
+    atomic_store(&courier.stopping, true);
+    wait_ring(courier.bell);
+    pthread_join(courier.thread, NULL);
+    courier.runs = false;
+    free(courier.outbox);
+}

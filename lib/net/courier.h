@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The courier: the one thread of a leader that makes every MPI call.
+ *
+ * Anyone of the leader's process posts messages; the courier packs what has gathered for a node into one frame,
+ * sends it, and hands messages that come in to the handler of their kind. It sleeps on the node's bell, which
+ * whoever has news for it rings. For core/ and the layers above it. */
+#ifndef NET_COURIER_H
+#define NET_COURIER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "net/message.h"
+#include "net/transport.h"
+#include "shm/wait_word.h"
+
+/* A message has come. Runs in the courier's thread; must not block. The payload is 8-aligned, and gone when it
+ * returns. false: it makes no sense, and the run ends with an error. */
+typedef bool courier_handler(unsigned node, const void *payload, size_t size);
+
+/* Something for the courier to do each time it wakes. In its thread; must not block. true if it did something. */
+typedef bool courier_work(void);
+
+/* A piece of a message. */
+struct message_part {
+    const void *bytes;
+    size_t size;
+};
+
+/* Before courier_start: who takes messages of a kind, and what else there is to do. */
+void courier_handle(enum message_kind kind, courier_handler *handler);
+void courier_add_work(courier_work *work);
+
+/* Starts it, where there is more than one node. `bell` stands in the arena. MPM_ENOMEM, MPM_ESYSTEM. */
+int courier_start(const struct transport *transport, const struct topology *topology, struct wait_word *bell);
+
+/* Whether there is one. */
+bool courier_runs(void);
+
+/* Puts a message, the parts one behind the other, where the courier will find it: it is copied. Does not block.
+ * MPM_ENOMEM. Any thread. */
+int courier_post(unsigned node, enum message_kind kind, const struct message_part *parts, size_t part_count);
+/* The same for a message of one part. */
+int courier_post_one(unsigned node, enum message_kind kind, const void *bytes, size_t size);
+
+/* Blocks until all that was posted has left, then ends it. Not from the courier's thread. */
+void courier_stop(void);
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* All that couriers say to each other: kinds of message, and what stands in each, byte for byte. All ranks are
+ * of one build (topology_check_build), so these are plain structs; a receiver checks every length all the same.
+ * What a message carries of variable length follows its struct. For net/ and the layers above it. */
+#ifndef NET_MESSAGE_H
+#define NET_MESSAGE_H
+
+#include <stdint.h>
+
+#define MESSAGE_TEXT_SIZE 512
+
+enum message_kind {
+    /* From main */
+    MESSAGE_END,       /* nothing: the run is over */
+    MESSAGE_POOL_OPEN, /* struct message_pool_open, then a uint32_t a rank of the node: workers there */
+    MESSAGE_POOL_CLOSE,/* struct message_pool */
+    MESSAGE_JOB_OPEN,  /* struct message_job, struct job_spec of pool/job_spec.h, then the context */
+    MESSAGE_JOB_CLOSE, /* struct message_job */
+    MESSAGE_LEASE,     /* struct message_lease, then its items */
+    MESSAGE_RECALL,    /* struct message_lease: its numbers only */
+    /* To main */
+    MESSAGE_NODE_FAILED, /* struct message_trouble: something is gone that the run needs */
+    MESSAGE_POOL_STATE,  /* struct message_trouble with the pool: status 0 when it is ready */
+    MESSAGE_POOL_CLOSED, /* struct message_pool */
+    MESSAGE_JOB_FAILED,  /* struct message_trouble with the job */
+    MESSAGE_RETURNED,    /* struct message_lease: `count` is what the node keeps */
+    MESSAGE_RESULTS,     /* struct message_results, then the failures, then the results */
+    MESSAGE_KINDS,
+};
+
+struct message_pool {
+    uint64_t pool;
+};
+
+struct message_pool_open {
+    uint64_t pool;
+    uint32_t max_attempts;
+    uint32_t rank_count; /* entries that follow */
+};
+
+struct message_job {
+    uint64_t pool;
+    uint64_t job;
+};
+
+struct message_lease {
+    uint64_t pool;
+    uint64_t job;
+    uint64_t lease;
+    uint64_t first;
+    uint64_t count;
+};
+
+struct message_results {
+    struct message_lease lease; /* `count` is how many items are done */
+    uint64_t failure_count;
+};
+
+struct message_trouble {
+    uint64_t pool;
+    uint64_t job;
+    int64_t status;
+    char text[MESSAGE_TEXT_SIZE];
+};
+
+#endif

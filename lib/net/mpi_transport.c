@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The MPI transport: the only file that calls MPI.
+ *
+ * After open() and memory(), which all ranks call together from mpm_init, only couriers of leaders come here,
+ * one thread each, until close(): so MPI_THREAD_SERIALIZED is enough. Frames are matched by MPI_Improbe, and
+ * received and sent without blocking; frames of one sender are handed on in the order in which they were sent. */
+#include "net/transport.h"
+
+#include <limits.h>
+#include <mpi.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "net/memory.h"
+
+#define FRAME_TAG 1
+
+/* A frame on its way, in or out. */
+struct passage {
+    struct passage *next;
+    MPI_Request request;
+    unsigned node;
+    size_t size;
+    void *bytes;
+};
+
+static struct {
+    MPI_Comm world, machine, leaders;
+    MPI_Win window;
+    bool has_window;
+    struct passage *sending;            /* in no order */
+    struct passage *coming, **coming_end; /* in order of arrival */
+} mpi;
+
+static int mpi_failed(const char *what, int code)
+{
+    char text[MPI_MAX_ERROR_STRING];
+    int length = 0;
+
+    MPI_Error_string(code, text, &length);
+    return error_set(MPM_EMPI, "%s failed: %.*s", what, length, text);
+}
+
+/* Which ranks share memory: by rank, the lowest rank on its machine. */
+static int find_machines(unsigned *machine_of)
+{
+    unsigned lowest;
+    int rank, failed;
+
+    MPI_Comm_rank(mpi.world, &rank);
+    if ((failed = MPI_Comm_split_type(mpi.world, MPI_COMM_TYPE_SHARED, rank, MPI_INFO_NULL, &mpi.machine)))
+        return mpi_failed("MPI_Comm_split_type", failed);
+    lowest = (unsigned)rank;
+    MPI_Bcast(&lowest, 1, MPI_UNSIGNED, 0, mpi.machine);
+    if ((failed = MPI_Allgather(&lowest, 1, MPI_UNSIGNED, machine_of, 1, MPI_UNSIGNED, mpi.world)))
+        return mpi_failed("MPI_Allgather", failed);
+    return MPM_OK;
+}
+
+static int gather_topology(const struct rank_card *card, struct topology *topology)
+{
+    struct rank_card *cards = NULL;
+    unsigned *machine_of = NULL;
+    int rank, count, status = MPM_ENOMEM, failed;
+
+    MPI_Comm_rank(mpi.world, &rank);
+    MPI_Comm_size(mpi.world, &count);
+    cards = calloc((size_t)count, sizeof *cards);
+    machine_of = calloc((size_t)count, sizeof *machine_of);
+    if (!cards || !machine_of)
+        error_set(MPM_ENOMEM, "no memory for the cards of %d ranks", count);
+    else if ((failed = MPI_Allgather(card, sizeof *card, MPI_BYTE, cards, sizeof *card, MPI_BYTE, mpi.world)))
+        status = mpi_failed("MPI_Allgather", failed);
+    else if (!(status = find_machines(machine_of)))
+        status = topology_make(cards, machine_of, (unsigned)count, (unsigned)rank, topology);
+    free(cards);
+    free(machine_of);
+    return status;
+}
+
+static int mpi_open(const struct rank_card *card, struct topology *topology)
+{
+    const struct rank_info *own;
+    int provided, failed, status;
+
+    if ((failed = MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &provided)))
+        return mpi_failed("MPI_Init_thread", failed);
+    if (provided < MPI_THREAD_SERIALIZED)
+        return error_set(MPM_EMPI, "this MPI grants no MPI_THREAD_SERIALIZED, which mpmap needs");
+    signal(SIGPIPE, SIG_IGN); /* a send to a rank that is gone would kill this one */
+    MPI_Comm_dup(MPI_COMM_WORLD, &mpi.world);
+    MPI_Comm_set_errhandler(mpi.world, MPI_ERRORS_RETURN);
+    mpi.coming_end = &mpi.coming;
+    if ((status = gather_topology(card, topology)))
+        return status;
+    own = &topology->ranks[topology->rank];
+    if ((failed = MPI_Comm_split(mpi.world, own->rank_in_node ? MPI_UNDEFINED : 0, (int)topology->node, &mpi.leaders)))
+        return mpi_failed("MPI_Comm_split", failed);
+    if (mpi.leaders != MPI_COMM_NULL)
+        MPI_Comm_set_errhandler(mpi.leaders, MPI_ERRORS_RETURN);
+    return MPM_OK;
+}
+
+/* A window of MPI for two ranks and more. What Open MPI gives a single rank is private memory. What it gives
+ * several begins somewhere in a page, at the same place of it in all of them: the arena begins with the next. */
+static int mpi_memory(const struct topology *topology, size_t size, void **memory)
+{
+    const struct rank_info *own = &topology->ranks[topology->rank];
+    MPI_Comm node;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    MPI_Aint bytes;
+    void *base;
+    int unit, failed;
+
+    MPI_Comm_split(mpi.machine, (int)own->node, (int)own->rank_in_node, &node);
+    if (topology->nodes[own->node].ranks == 1) {
+        MPI_Comm_free(&node);
+        return memory_map(size, memory);
+    }
+    MPI_Comm_set_errhandler(node, MPI_ERRORS_RETURN);
+    failed = MPI_Win_allocate_shared(own->rank_in_node ? 0 : (MPI_Aint)(size + page), 1, MPI_INFO_NULL, node, &base, &mpi.window);
+    MPI_Comm_free(&node);
+    if (failed) {
+        error_set(MPM_ENOMEM, "MPI_Win_allocate_shared cannot make an arena of %zu bytes on %s", size,
+                  topology->nodes[own->node].name);
+        return MPM_ENOMEM;
+    }
+    mpi.has_window = true;
+    MPI_Win_shared_query(mpi.window, 0, &bytes, &unit, &base);
+    *memory = (void *)(((uintptr_t)base + page - 1) / page * page);
+    return MPM_OK;
+}
+
+/* The lowest rank that failed tells all. */
+static int mpi_agree(int status)
+{
+    struct {
+        int ok, rank;
+    } own, first;
+    struct {
+        int status;
+        char sentence[1024];
+    } verdict = {.status = status};
+
+    MPI_Comm_rank(mpi.world, &own.rank);
+    own.ok = !status;
+    MPI_Allreduce(&own, &first, 1, MPI_2INT, MPI_MINLOC, mpi.world);
+    if (first.ok)
+        return MPM_OK;
+    snprintf(verdict.sentence, sizeof verdict.sentence, "%s", mpm_error());
+    MPI_Bcast(&verdict, sizeof verdict, MPI_BYTE, first.rank, mpi.world);
+    return error_set(verdict.status, "%s", verdict.sentence);
+}
+
+static int mpi_gather(uint64_t own, uint64_t *all)
+{
+    int failed = MPI_Allgather(&own, 1, MPI_UINT64_T, all, 1, MPI_UINT64_T, mpi.world);
+
+    return failed ? mpi_failed("MPI_Allgather", failed) : MPM_OK;
+}
+
+static int mpi_send(unsigned node, void *bytes, size_t size)
+{
+    struct passage *passage = malloc(sizeof *passage);
+    int failed;
+
+    if (!passage || size > INT_MAX) {
+        free(passage);
+        free(bytes);
+        return passage ? error_set(MPM_EMPI, "a frame of %zu bytes is too large for MPI", size)
+                       : error_set(MPM_ENOMEM, "no memory for a frame to node %u", node);
+    }
+    *passage = (struct passage){.next = mpi.sending, .node = node, .size = size, .bytes = bytes};
+    if ((failed = MPI_Isend(bytes, (int)size, MPI_BYTE, (int)node, FRAME_TAG, mpi.leaders, &passage->request))) {
+        free(bytes);
+        free(passage);
+        return mpi_failed("MPI_Isend", failed);
+    }
+    mpi.sending = passage;
+    return MPM_OK;
+}
+
+static bool has_completed(struct passage *passage)
+{
+    int completed = 0;
+
+    return MPI_Test(&passage->request, &completed, MPI_STATUS_IGNORE) || completed;
+}
+
+static void forget_sent(void)
+{
+    for (struct passage **at = &mpi.sending, *passage; (passage = *at);) {
+        if (has_completed(passage)) {
+            *at = passage->next;
+            free(passage->bytes);
+            free(passage);
+        } else {
+            at = &passage->next;
+        }
+    }
+}
+
+/* Starts to receive a frame that has arrived, if there is one. */
+static void accept_next(void)
+{
+    struct passage *passage;
+    MPI_Message message;
+    MPI_Status from;
+    int there = 0, size = 0;
+
+    if (MPI_Improbe(MPI_ANY_SOURCE, FRAME_TAG, mpi.leaders, &there, &message, &from) || !there)
+        return;
+    MPI_Get_count(&from, MPI_BYTE, &size);
+    passage = calloc(1, sizeof *passage);
+    if (!passage || !(passage->bytes = malloc(size ? (size_t)size : 1))) {
+        log_write(LOG_ERROR, "no memory for a frame of %d bytes from node %d: the run ends", size, from.MPI_SOURCE);
+        MPI_Abort(mpi.world, EXIT_FAILURE);
+        _Exit(EXIT_FAILURE); /* MPI_Abort does not return, but says nothing of it */
+    }
+    passage->node = (unsigned)from.MPI_SOURCE;
+    passage->size = (size_t)size;
+    MPI_Imrecv(passage->bytes, size, MPI_BYTE, &message, &passage->request);
+    *mpi.coming_end = passage;
+    mpi.coming_end = &passage->next;
+}
+
+static bool mpi_poll(struct frame *frame)
+{
+    struct passage *first;
+
+    forget_sent();
+    accept_next();
+    if (!(first = mpi.coming) || !has_completed(first))
+        return false;
+    if (!(mpi.coming = first->next))
+        mpi.coming_end = &mpi.coming;
+    *frame = (struct frame){.node = first->node, .size = first->size, .bytes = first->bytes};
+    free(first);
+    return true;
+}
+
+static bool mpi_is_busy(void)
+{
+    return mpi.sending || mpi.coming;
+}
+
+static void mpi_close(void)
+{
+    if (mpi.has_window)
+        MPI_Win_free(&mpi.window);
+    if (mpi.leaders != MPI_COMM_NULL)
+        MPI_Comm_free(&mpi.leaders);
+    MPI_Comm_free(&mpi.machine);
+    MPI_Comm_free(&mpi.world);
+    MPI_Finalize();
+}
+
+static void mpi_abort(int exit_code)
+{
+    MPI_Abort(mpi.world, exit_code);
+    _Exit(exit_code);
+}
+
+static const char *mpi_version(void)
+{
+    static char text[MPI_MAX_LIBRARY_VERSION_STRING];
+    int length = 0;
+
+    MPI_Get_library_version(text, &length);
+    text[strcspn(text, ",\n")] = 0;
+    return text;
+}
+
+const struct transport transport_mpi = {
+    .name = "mpi",
+    .open = mpi_open,
+    .memory = mpi_memory,
+    .agree = mpi_agree,
+    .gather = mpi_gather,
+    .send = mpi_send,
+    .poll = mpi_poll,
+    .is_busy = mpi_is_busy,
+    .close = mpi_close,
+    .abort = mpi_abort,
+    .version = mpi_version,
+};

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The transport of a run that is one process: nobody to send to, no MPI. Its memory is an anonymous shared
+ * mapping: it has no name anywhere, so nothing of it can be left behind. Also the choice of a transport. */
+#include "net/transport.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "base/error.h"
+#include "net/memory.h"
+
+static int solo_open(const struct rank_card *card, struct topology *topology)
+{
+    unsigned machine = 0;
+
+    return topology_make(card, &machine, 1, 0, topology);
+}
+
+int memory_map(size_t size, void **memory)
+{
+    void *mapped = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (mapped == MAP_FAILED)
+        return error_set_errno(MPM_ENOMEM, "an arena of %zu bytes cannot be mapped", size);
+    *memory = mapped;
+    return MPM_OK;
+}
+
+static int solo_memory(const struct topology *topology, size_t size, void **memory)
+{
+    (void)topology;
+    return memory_map(size, memory);
+}
+
+static int solo_agree(int status)
+{
+    return status;
+}
+
+static int solo_gather(uint64_t own, uint64_t *all)
+{
+    all[0] = own;
+    return MPM_OK;
+}
+
+static int solo_send(unsigned node, void *bytes, size_t size)
+{
+    free(bytes);
+    return error_set(MPM_EINVAL, "there is no node %u to send %zu bytes to", node, size);
+}
+
+static bool solo_poll(struct frame *frame)
+{
+    (void)frame;
+    return false;
+}
+
+static bool solo_is_busy(void)
+{
+    return false;
+}
+
+static void solo_close(void)
+{
+}
+
+static void solo_abort(int exit_code)
+{
+    _Exit(exit_code);
+}
+
+static const char *solo_version(void)
+{
+    return "none";
+}
+
+const struct transport transport_solo = {
+    .name = "solo",
+    .open = solo_open,
+    .memory = solo_memory,
+    .agree = solo_agree,
+    .gather = solo_gather,
+    .send = solo_send,
+    .poll = solo_poll,
+    .is_busy = solo_is_busy,
+    .close = solo_close,
+    .abort = solo_abort,
+    .version = solo_version,
+};
+
+/* A PMI server that MPI can find its peers by: mpirun of Open MPI, srun --mpi=pmix, or Hydra's. */
+static bool has_launcher(void)
+{
+    static const char *const signs[] = {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK", "PMI_FD"};
+
+    for (size_t i = 0; i < sizeof signs / sizeof *signs; i++) {
+        if (getenv(signs[i]))
+            return true;
+    }
+    return false;
+}
+
+int transport_choose(const struct transport **transport)
+{
+    const char *tasks = getenv("SLURM_STEP_NUM_TASKS");
+
+    if (has_launcher()) {
+        *transport = &transport_mpi;
+        return MPM_OK;
+    }
+    if (getenv("SLURM_STEP_ID") && getenv("SLURM_PROCID") && tasks && atoi(tasks) > 1)
+        return error_set(MPM_EINVAL,
+                         "srun has started %s tasks that cannot find each other: say srun --mpi=pmix, or mpirun", tasks);
+    *transport = &transport_solo;
+    return MPM_OK;
+}

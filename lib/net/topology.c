@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The topology: arithmetic on the ranks' cards, the same on every rank, with no communication in it.
+ *
+ * Slots: the CPUs of a mask are shared among the ranks of a machine that have the very same mask; the first of
+ * them get what is left over; each rank has at least one. */
+#include "net/topology.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+
+#define NO_RANK         UINT_MAX
+#define MESSAGE_VERSION 1u /* of the messages between nodes: another one is another build */
+
+int rank_card_fill(struct rank_card *card)
+{
+    char path[4096], *end;
+    ssize_t length;
+
+    memset(card, 0, sizeof *card);
+    card->pid = getpid();
+    card->version = MESSAGE_VERSION;
+    if (gethostname(card->machine, sizeof card->machine - 1))
+        return error_set_errno(MPM_ESYSTEM, "the host name cannot be read");
+    if (sched_getaffinity(0, sizeof card->cpus, &card->cpus))
+        return error_set_errno(MPM_ESYSTEM, "the CPU affinity mask cannot be read");
+    if ((length = readlink("/proc/self/exe", path, sizeof path - 1)) < 0)
+        return error_set_errno(MPM_ESYSTEM, "/proc/self/exe cannot be read");
+    path[length] = 0;
+    end = (size_t)length < sizeof card->program ? path : path + length - (sizeof card->program - 1);
+    memcpy(card->program, end, strlen(end) + 1);
+    return MPM_OK;
+}
+
+/* The ranks of a machine are chained from the last to the first, so that nothing here looks at all pairs of
+ * ranks of a large run. */
+static void count_slots(struct topology *topology, unsigned last, const unsigned *before_on_machine)
+{
+    struct rank_info *ranks = topology->ranks;
+
+    for (unsigned i = last; i != NO_RANK; i = before_on_machine[i]) {
+        unsigned sharing = 0, before = 0, cpus = (unsigned)CPU_COUNT(&ranks[i].card.cpus);
+
+        for (unsigned j = last; j != NO_RANK; j = before_on_machine[j]) {
+            bool same = CPU_EQUAL(&ranks[j].card.cpus, &ranks[i].card.cpus);
+
+            sharing += same;
+            before += same && j < i;
+        }
+        ranks[i].slots = cpus / sharing + (before < cpus % sharing);
+        if (!ranks[i].slots)
+            ranks[i].slots = 1;
+        topology->nodes[ranks[i].node].slots += ranks[i].slots;
+    }
+}
+
+/* Puts a rank into its machine's latest node, or into a new one if that is full. */
+static void put_in_node(struct topology *topology, unsigned rank, unsigned before, unsigned ranks_per_node)
+{
+    struct rank_info *own = &topology->ranks[rank];
+
+    if (before == NO_RANK || topology->nodes[topology->ranks[before].node].ranks == ranks_per_node) {
+        own->node = topology->node_count++;
+        topology->nodes[own->node].leader = rank;
+    } else {
+        own->node = topology->ranks[before].node;
+    }
+    own->rank_in_node = topology->nodes[own->node].ranks++;
+}
+
+/* Cuts the ranks of each machine, in order, into nodes of at most `ranks_per_node` (0: of all of them). */
+static int cut_nodes(struct topology *topology, unsigned ranks_per_node)
+{
+    unsigned count = topology->rank_count, *last = malloc(2 * count * sizeof *last), *before = last + count;
+
+    if (!last)
+        return error_set(MPM_ENOMEM, "no memory for a topology of %u ranks", count);
+    for (unsigned i = 0; i < count; i++)
+        last[i] = NO_RANK;
+    for (unsigned i = 0; i < count; i++) {
+        unsigned *last_here = &last[topology->ranks[i].machine];
+
+        before[i] = *last_here;
+        put_in_node(topology, i, before[i], ranks_per_node);
+        *last_here = i;
+    }
+    for (unsigned i = 0; i < count; i++)
+        count_slots(topology, last[i], before);
+    free(last);
+    return MPM_OK;
+}
+
+static void name_nodes(struct topology *topology)
+{
+    for (unsigned i = 0; i < topology->node_count; i++) {
+        struct node *node = &topology->nodes[i];
+        const struct rank_info *leader = &topology->ranks[node->leader];
+        unsigned before = 0, same = 0;
+
+        for (unsigned j = 0; j < topology->node_count; j++) {
+            bool here = topology->ranks[topology->nodes[j].leader].machine == leader->machine;
+
+            same += here;
+            before += here && j < i;
+        }
+        if (same > 1)
+            snprintf(node->name, sizeof node->name, "%.48s/%u", leader->card.machine, before);
+        else
+            snprintf(node->name, sizeof node->name, "%s", leader->card.machine);
+    }
+}
+
+int topology_make(const struct rank_card *cards, const unsigned *machine_of, unsigned rank_count, unsigned rank,
+                  struct topology *topology)
+{
+    struct topology made = {.rank = rank, .rank_count = rank_count};
+    int status;
+
+    made.ranks = calloc(rank_count, sizeof *made.ranks);
+    made.nodes = calloc(rank_count, sizeof *made.nodes);
+    if (!made.ranks || !made.nodes) {
+        topology_free(&made);
+        return error_set(MPM_ENOMEM, "no memory for a topology of %u ranks", rank_count);
+    }
+    for (unsigned i = 0; i < rank_count; i++) {
+        made.ranks[i].card = cards[i];
+        made.ranks[i].machine = machine_of[i];
+    }
+    if ((status = cut_nodes(&made, cards[0].ranks_per_node))) {
+        topology_free(&made);
+        return status;
+    }
+    name_nodes(&made);
+    made.node = made.ranks[rank].node;
+    *topology = made;
+    return MPM_OK;
+}
+
+void topology_free(struct topology *topology)
+{
+    free(topology->ranks);
+    free(topology->nodes);
+    memset(topology, 0, sizeof *topology);
+}
+
+int topology_check_build(const struct topology *topology)
+{
+    const struct rank_card *first = &topology->ranks[0].card;
+
+    for (unsigned i = 1; i < topology->rank_count; i++) {
+        const struct rank_card *other = &topology->ranks[i].card;
+
+        if (other->build == first->build && other->version == first->version)
+            continue;
+        return error_set(MPM_EBUILD,
+                         "the ranks do not run the same program: rank 0 on %s runs %s (build %016llx, messages %llu), "
+                         "rank %u on %s runs %s (build %016llx, messages %llu)",
+                         first->machine, first->program, (unsigned long long)first->build,
+                         (unsigned long long)first->version, i, other->machine, other->program,
+                         (unsigned long long)other->build, (unsigned long long)other->version);
+    }
+    return MPM_OK;
+}
+
+unsigned topology_rank_of(const struct topology *topology, unsigned node, unsigned rank_in_node)
+{
+    unsigned rank = topology->nodes[node].leader;
+
+    while (topology->ranks[rank].node != node || topology->ranks[rank].rank_in_node != rank_in_node)
+        rank++;
+    return rank;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A transport: how ranks find each other, get memory that they share, and how frames of bytes go from node to
+ * node. `mpi` is the real one, `solo` the one of a run that is a single process. For net/ and core/.
+ *
+ * open, memory, agree, gather and close are collective; send and poll are the courier's alone (leaders'), after memory and
+ * before close. Nothing else blocks. */
+#ifndef NET_TRANSPORT_H
+#define NET_TRANSPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "net/topology.h"
+
+/* A frame that has come. The receiver frees `bytes` with free(). */
+struct frame {
+    unsigned node; /* that has sent it */
+    size_t size;
+    void *bytes;
+};
+
+struct transport {
+    const char *name;
+    /* Starts it and tells who is there; `card` is the own one. */
+    int (*open)(const struct rank_card *card, struct topology *topology);
+    /* Memory of `size` bytes that all ranks of the own node share, and processes forked later, too; zeroed, and
+     * not touched yet. The leader's size counts. */
+    int (*memory)(const struct topology *topology, size_t size, void **memory);
+    /* All ranks together: 0 if `status` is 0 in all of them, else the first failing rank's, with its sentence. */
+    int (*agree)(int status);
+    /* All ranks together: every rank's number, by rank. MPM_EMPI. */
+    int (*gather)(uint64_t own, uint64_t *all);
+    /* Sends bytes that malloc gave, and frees them when they have left. MPM_EMPI, with the bytes freed. */
+    int (*send)(unsigned node, void *bytes, size_t size);
+    /* Moves what is under way; true with a frame if one has come. */
+    bool (*poll)(struct frame *frame);
+    /* Bytes of frames are still to leave or to come in. */
+    bool (*is_busy)(void);
+    /* Ends it in good order, all ranks together. */
+    void (*close)(void);
+    /* Ends the whole run at once, without the others. */
+    void (*abort)(int exit_code);
+    /* The version of what is below, a constant. */
+    const char *(*version)(void);
+};
+
+extern const struct transport transport_mpi, transport_solo;
+
+/* The transport that the launcher calls for: solo where there is none. MPM_EINVAL, with what to do, where a
+ * launcher has started several processes in a way that they cannot meet. */
+int transport_choose(const struct transport **transport);
+
+#endif

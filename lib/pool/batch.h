@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Maps whose tasks take whole chunks of items, which they fetch and store themselves: for data/.
+ *
+ * A batch task runs in a worker. It gets items [first, first + count) of the map and calls
+ * batch_begin_item() before it works on each, so that a crash is blamed on the right one, and
+ * batch_fail_item() after one that failed. Only when it returns 0 are its items done: what it has stored
+ * must be where it belongs by then. If its worker dies first, all of them are run again, but for an item
+ * that has used up its attempts. */
+#ifndef POOL_BATCH_H
+#define POOL_BATCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mpmap/pool.h"
+
+/* 0, or a negative status that ends the whole map, with its text said by mpm_fail(). */
+typedef int batch_task(mpm_call *call, uint64_t first, size_t count);
+
+/* Publishes that the worker is in item `index` from here on, and clears what mpm_fail() has said;
+ * mpm_call_index() is `index` then. `item_size` and `result_size` are what the accessors of the call tell. */
+void batch_begin_item(mpm_call *call, uint64_t index, size_t item_size, size_t result_size);
+/* Records that the item that was begun last has failed, with the text of mpm_fail() if there is one, else
+ * with its `code`. */
+void batch_fail_item(mpm_call *call, int code);
+/* Sets what mpm_call_context() tells from here on: for its items a batch task shows their own context, which
+ * stands somewhere in the batch's, or NULL. Before it returns it shows the batch's again. */
+void batch_show_context(mpm_call *call, const void *context);
+/* A number that is the same for all calls of one map and never again: to keep files open between calls. */
+uint64_t batch_map_id(const mpm_call *call);
+
+/* An item that failed. */
+struct batch_failure {
+    uint64_t index;
+    char text[192];
+};
+
+struct batch_map {
+    batch_task *task; /* a function of libmpmap */
+    uint64_t count;
+    size_t chunk;         /* items a claim; 0: by measured time */
+    size_t chunk_limit;   /* the most items a claim; 0: no limit */
+    double chunk_s;       /* how long a chunk should take if chunk is 0; 0: the pool's usual */
+    const void *context;  /* mpm_call_context() of every call */
+    size_t context_size;
+    void (*progress)(const mpm_progress *now, void *argument);
+    void *progress_argument;
+};
+
+/* Runs it. Blocks. Main only.
+ * failures, failure_count: out, also with MPM_ETASK: the items that failed in rising order, in memory that
+ * the caller frees with free(); NULL and 0 if none. Statuses as mpm_pool_map. */
+int pool_map_batches(mpm_pool *pool, const struct batch_map *map, struct batch_failure **failures,
+                     size_t *failure_count);
+
+#endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The board: what a pool has in the arena of one node. Its workers claim chunks from the leases that hang on
+ * it; who holds the leases (main's driver at home, the steward elsewhere) hangs them up, takes them down when
+ * all of their items have been claimed, and harvests them when no worker is in them any more.
+ *
+ * Who writes what, in which order, and what is true if the writer dies at each step:
+ *
+ * Holder. Writes a lease block whole, then stores its offset into a slot (release): from then on workers may
+ * enter. To take it down it stores 0 there. It harvests when no worker record names the lease: a worker stores
+ * the name first and then looks whether the slot still holds it, the holder empties the slot first and then
+ * looks at the names, both sequentially consistent, so one of them sees the other. The holder is a rank: if it
+ * dies, the run ends.
+ *
+ * Worker, for each chunk: (1) adds to `next` of the lease: the chunk is its own; for each item in it: (2) stores
+ * the item's number in `item` of its record, (3) runs the task, which writes the result to its place, and if it
+ * failed notes that, (4) sets the item's bit in its own `done` bits of the lease (release). Step 4 commits. No
+ * line that it writes in (2) and (4) is written by anybody else. If it dies before 4, at whatever instruction,
+ * also between 1 and 2, the item has no bit: once the lease is quiet, what has no bit from any worker was lost
+ * with one, and is hung up again. So no claim has to be recorded, and a claim is one fetch_add.
+ * Notes of failures are claimed by a fetch_add on `note_count`; a note counts only if it is marked `ready`
+ * and its item's bit is set by the worker that wrote it.
+ *
+ * Host, when it has reaped a worker: (1) if the record names a lease and an item without a bit, notes the crash
+ * in the lease, (2) clears the name (release), so that the lease can become quiet, (3) rings the bell, (4) forks
+ * another worker for the same record. It is a host: if it dies, the run ends. */
+#ifndef POOL_BOARD_H
+#define POOL_BOARD_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pool/job_spec.h"
+#include "shm/arena.h"
+#include "shm/wait_word.h"
+
+#define BOARD_SLOTS      16u
+#define NO_ITEM          UINT64_MAX
+#define LEASE_FROZEN     (UINT64_C(1) << 62) /* `next` of a lease that gives out nothing any more */
+#define LEASE_MAX_NOTES  256u                /* notes of failures that a lease keeps the text of */
+#define LEASE_MAX_CRASH  64u
+#define NOTE_TEXT_SIZE   192u
+#define MAX_EARLY_DEATHS 3u /* workers that may die one after the other before they could start */
+
+enum worker_state {
+    WORKER_STARTING,
+    WORKER_READY,
+    WORKER_GONE, /* and will not come back */
+};
+
+struct worker_record {
+    /* The worker's own line: written a hundred million times a second. */
+    _Alignas(64) _Atomic uint64_t item; /* within the lease, or NO_ITEM */
+    _Atomic uint64_t lease;              /* the lease that it is in: offset, or 0 */
+    _Atomic uint32_t state;              /* enum worker_state */
+    uint32_t process;                    /* host.h's number; the holder's */
+    uint32_t early_deaths;               /* the host's: deaths in a row before it was ready */
+    int32_t last_status;                 /* the host's: of the last death, as waitpid gives it */
+    _Alignas(64) char apart[64];         /* processors fetch lines in pairs */
+};
+
+struct board {
+    uint64_t pool;
+    uint32_t worker_count;
+    _Atomic uint32_t closing;
+    _Atomic uint32_t failed;   /* a worker cannot be had: pool_open or map must tell */
+    _Atomic uint32_t gone;     /* workers in state WORKER_GONE */
+    struct wait_word work;     /* rung when a lease is hung up, and at the end */
+    uint64_t bell;             /* offset of the wait word of who holds the leases */
+    _Alignas(64) _Atomic uint64_t slot[BOARD_SLOTS]; /* leases, by offset */
+    struct worker_record worker[];
+};
+
+/* How an item failed, or a whole job: what mpm_fail() said. */
+struct note {
+    _Atomic uint32_t ready;
+    uint32_t worker;
+    uint64_t item; /* within the lease; of no meaning for a job */
+    int32_t code;  /* that the task returned; the status of the job's failure */
+    char text[NOTE_TEXT_SIZE];
+};
+
+/* One map, on one node. It outlives its leases. */
+struct job_block {
+    struct job_spec spec;
+    /* The first worker that finds that the job cannot be done claims the note by an exchange on `is_lost`, and
+     * then fills it in. If it dies before the note is ready, the job is lost all the same. */
+    _Atomic uint32_t is_lost;
+    struct note loss;
+    _Alignas(64) char context[];
+};
+
+struct crash {
+    uint64_t item;
+    int32_t wait_status;
+};
+
+struct lease_block {
+    _Alignas(64) _Atomic uint64_t next; /* the claim counter, alone in its line */
+    /* Constant while it hangs. */
+    _Alignas(64) uint64_t job; /* offset of its job_block */
+    uint64_t first;            /* index in the map of the lease's item 0 */
+    uint64_t size;             /* items when it was made: how long the arrays are */
+    uint64_t count;            /* items to claim: positions in `order`, or items if there is none */
+    uint64_t order;            /* offset of uint32_t a position, or 0 */
+    uint64_t items, results;   /* offsets */
+    uint64_t done, failed;     /* offsets of `words` uint64_t for each worker */
+    uint64_t words;
+    uint32_t chunk; /* overrides the job's if not 0 */
+    uint32_t worker_count;
+    /* Written seldom. */
+    _Alignas(64) _Atomic uint32_t note_count; /* claimed, also above the maximum */
+    _Atomic uint32_t crash_count;
+    uint64_t notes; /* offset of `note_room` notes */
+    uint32_t note_room;
+    struct crash crash[LEASE_MAX_CRASH];
+};
+
+/* The done or failed bits of one worker. */
+static inline _Atomic uint64_t *lease_bits(struct arena *arena, const struct lease_block *lease, uint64_t array,
+                                           uint32_t worker)
+{
+    return (_Atomic uint64_t *)arena_at(arena, array) + worker * lease->words;
+}
+
+static inline bool lease_bit(const _Atomic uint64_t *bits, uint64_t item)
+{
+    return atomic_load_explicit(&bits[item / 64], memory_order_acquire) >> item % 64 & 1;
+}
+
+/* Sets a bit in words that nobody else writes. */
+static inline void lease_set_bit(_Atomic uint64_t *bits, uint64_t item)
+{
+    _Atomic uint64_t *word = &bits[item / 64];
+
+    atomic_store_explicit(word, atomic_load_explicit(word, memory_order_relaxed) | UINT64_C(1) << item % 64,
+                          memory_order_release);
+}
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The holder: a pool on one node, as the rank sees it that hangs leases on the node's board. At home that is
+ * main's driver (map.c), elsewhere the steward (steward.c): both do the same things by these calls.
+ *
+ * None of them blocks. The node's bell rings when one of them may have more to say. For pool/ only. */
+#ifndef POOL_HOLDER_H
+#define POOL_HOLDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pool/batch.h"
+#include "pool/job_spec.h"
+
+/* A pool on this node. */
+struct holder;
+
+/* Starts its workers, workers_by_rank[i] by the host of rank i of this node. MPM_ENOMEM. */
+int holder_open(uint64_t pool, const uint32_t *workers_by_rank, unsigned rank_count, unsigned max_attempts,
+                struct holder **holder);
+/* 0 when all workers run, 1 while some are starting; MPM_EWORKER if they cannot be had. */
+int holder_check(struct holder *holder);
+/* Tells the workers to end. */
+void holder_begin_close(struct holder *holder);
+/* All of them have. */
+bool holder_is_closed(struct holder *holder);
+/* Frees it, once it is closed. NULL is fine. */
+void holder_free(struct holder *holder);
+
+/* A map on this node. */
+struct held_job;
+
+/* `context`: spec->context_size bytes. MPM_ENOMEM. */
+int held_job_open(struct holder *holder, const struct job_spec *spec, const void *context, struct held_job **job);
+/* Nothing is to be claimed any more from its leases. */
+void held_job_stop(struct held_job *job);
+/* Frees it with all its leases, if no worker is in one of them; else false: later. */
+bool held_job_close(struct held_job *job);
+/* Items that are done in its leases at this moment. */
+uint64_t held_job_items_done(const struct held_job *job);
+
+/* A lease on this node. */
+struct held_lease;
+
+enum lease_look {
+    LEASE_RUNS,
+    LEASE_IS_DONE, /* every item that it keeps is done or failed: results and failures can be read */
+    LEASE_IS_LOST, /* the whole job cannot be done; mpm_error() says why, and the status is held_lease_status() */
+};
+
+/* Hangs up a lease of `count` items (< 2^32), the first of which has the number `first` in the map. `items` are
+ * copied; NULL if they have no size. MPM_ENOMEM, and what is missing. */
+int held_lease_hang(struct held_job *job, uint64_t number, uint64_t first, uint64_t count, const void *items,
+                    struct held_lease **lease);
+/* Gives back what nobody has claimed: how many items, from the first on, it keeps. */
+uint64_t held_lease_cut(struct held_lease *lease);
+/* Looks how far it is; hangs up anew what was lost with a worker. */
+enum lease_look held_lease_look(struct held_lease *lease);
+/* Why it is lost. */
+int held_lease_status(const struct held_lease *lease);
+
+uint64_t held_lease_number(const struct held_lease *lease);
+uint64_t held_lease_first(const struct held_lease *lease);
+/* Items that it keeps. */
+uint64_t held_lease_count(const struct held_lease *lease);
+/* Results of the items that it keeps; failed ones are zero. */
+const void *held_lease_results(const struct held_lease *lease);
+/* Items that failed, in rising order. */
+const struct batch_failure *held_lease_failures(const struct held_lease *lease, size_t *count);
+/* Frees it when it is done. */
+void held_lease_drop(struct held_lease *lease);
+
+/* The job's leases, one after the other: the first for NULL. */
+struct held_lease *held_job_next_lease(struct held_job *job, struct held_lease *lease);
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a node has to know of a map: plain bytes, which stand in arenas and travel as they are. For pool/. */
+#ifndef POOL_JOB_SPEC_H
+#define POOL_JOB_SPEC_H
+
+#include <stdint.h>
+
+#include "core/function.h"
+
+struct job_spec {
+    uint64_t id;           /* unique in the run, from 1 */
+    struct function task;  /* an mpm_task, or a batch_task */
+    uint32_t is_batch;     /* which of the two */
+    uint32_t chunk;        /* items a claim; 0: by measured time */
+    uint64_t chunk_limit;  /* the most items a claim */
+    double chunk_s;        /* how long a chunk should take if `chunk` is 0 */
+    uint64_t item_size;    /* of a plain task */
+    uint64_t result_size;  /* of a plain task */
+    uint64_t context_size; /* bytes behind the struct */
+};
+
+#endif

@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The driver of a map, in the thread of main that called it: carries out what the lease table (lease.h) decides.
+ * Leases of main's own node it hangs itself; those of others go out as messages, and what comes back is in the
+ * map's inbox. Items are copied into a lease as it is granted, results out of it as it is done, so a map takes a
+ * bounded part of the arena, whatever its size. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mpmap/pool.h"
+#include "mpmap/runtime.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "core/runtime.h"
+#include "net/courier.h"
+#include "pool/batch.h"
+#include "pool/job_spec.h"
+#include "pool/lease.h"
+#include "pool/pool_state.h"
+
+#define LEASE_BYTES      ((uint64_t)4 << 20)  /* the most items and results that a lease carries, in bytes */
+#define LEASE_ITEMS      ((uint64_t)1 << 18)  /* and in items */
+#define LEASE_DEPTH      3u                   /* leases that a node holds at once */
+#define LEASE_S          0.1                  /* how long one should keep its node busy */
+#define ARENA_SHARE      16u                  /* a lease takes at most one of so many parts of an arena */
+#define CHUNK_S          100e-6               /* how long a chunk should take */
+#define PROGRESS_NS      100000000u
+#define MAX_ITEM_SIZE    ((uint64_t)1 << 30)
+
+/* What a caller wants, of items in memory or of batches. */
+struct map_request {
+    function_pointer *task;
+    bool is_batch;
+    uint64_t count, item_size, result_size;
+    const char *items;
+    char *results;
+    uint64_t chunk, chunk_limit;
+    double chunk_s;
+    const void *context;
+    size_t context_size;
+    void (*progress)(const mpm_progress *now, void *argument);
+    void *progress_argument;
+};
+
+struct map {
+    struct mpm_pool *pool;
+    const struct map_request *request;
+    struct job_spec spec;
+    struct lease_table *table;
+    struct held_job *home; /* NULL if the pool has no workers on main's node */
+    struct inbox inbox;
+    bool *is_open; /* by node: the job was opened there */
+    struct batch_failure *failures;
+    size_t failure_count, failure_room;
+    struct lease_action waiting; /* a grant of home's that the arena had no room for */
+    bool is_waiting;
+    double start_s;
+    uint64_t next_progress_ns;
+};
+
+static unsigned home_node(void)
+{
+    return runtime_topology()->node;
+}
+
+/* Results. */
+
+static int keep_failures(struct map *map, const struct batch_failure *failures, size_t count)
+{
+    if (!count)
+        return MPM_OK;
+    if (map->failure_count + count > map->failure_room) {
+        size_t room = (map->failure_count + count) * 2;
+        void *grown = realloc(map->failures, room * sizeof *failures);
+
+        if (!grown)
+            return error_set(MPM_ENOMEM, "no memory for a list of %zu failed items", room);
+        map->failures = grown;
+        map->failure_room = room;
+    }
+    memcpy(map->failures + map->failure_count, failures, count * sizeof *failures);
+    map->failure_count += count;
+    return MPM_OK;
+}
+
+static int keep_results(struct map *map, unsigned node, uint64_t lease, uint64_t first, uint64_t count,
+                        const void *results, const struct batch_failure *failures, size_t failure_count)
+{
+    const struct map_request *request = map->request;
+    int status;
+
+    if (first > request->count || count > request->count - first)
+        return error_set(MPM_EPROTOCOL, "node %u sends results of items that there are not", node);
+    if ((status = lease_done(map->table, node, (uint32_t)lease, clock_now_s())))
+        return status;
+    if (request->result_size)
+        memcpy(request->results + first * request->result_size, results, count * request->result_size);
+    if ((status = keep_failures(map, failures, failure_count)))
+        return status;
+    return lease_asked(map->table, node, clock_now_s());
+}
+
+/* At home. */
+
+static int look_at_home_lease(struct map *map, struct held_lease *lease, bool *worked)
+{
+    const struct batch_failure *failures;
+    size_t failure_count;
+    int status = MPM_OK;
+
+    switch (held_lease_look(lease)) {
+    case LEASE_RUNS:
+        return MPM_OK;
+    case LEASE_IS_LOST:
+        return held_lease_status(lease);
+    case LEASE_IS_DONE:
+        break;
+    }
+    *worked = true;
+    failures = held_lease_failures(lease, &failure_count);
+    if (held_lease_count(lease)) /* else all of it was recalled, and the table knows */
+        status = keep_results(map, home_node(), held_lease_number(lease), held_lease_first(lease),
+                              held_lease_count(lease), held_lease_results(lease), failures, failure_count);
+    held_lease_drop(lease);
+    return status;
+}
+
+static int look_at_home(struct map *map, bool *worked)
+{
+    struct held_lease *lease, *next;
+    int status;
+
+    if (!map->home)
+        return MPM_OK;
+    for (lease = held_job_next_lease(map->home, NULL); lease; lease = next) {
+        next = held_job_next_lease(map->home, lease);
+        if ((status = look_at_home_lease(map, lease, worked)))
+            return status;
+    }
+    return MPM_OK;
+}
+
+/* A grant that the arena has no room for waits for another of the map's leases to end. */
+static int grant_at_home(struct map *map, const struct lease_action *action)
+{
+    const struct map_request *request = map->request;
+    const char *items = request->item_size ? request->items + action->first * request->item_size : NULL;
+    struct held_lease *lease;
+    int status = held_lease_hang(map->home, action->lease, action->first, action->count, items, &lease);
+
+    map->is_waiting = status == MPM_ENOMEM && held_job_next_lease(map->home, NULL);
+    if (!map->is_waiting)
+        return status;
+    map->waiting = *action;
+    return MPM_OK;
+}
+
+static int recall_at_home(struct map *map, const struct lease_action *action)
+{
+    struct held_lease *lease = NULL;
+
+    while ((lease = held_job_next_lease(map->home, lease)) && held_lease_number(lease) != action->lease)
+        ;
+    if (!lease)
+        return MPM_OK; /* it was done before */
+    return lease_returned(map->table, home_node(), action->lease, held_lease_cut(lease), clock_now_s());
+}
+
+/* Elsewhere. */
+
+static int open_job_on(struct map *map, unsigned node)
+{
+    struct message_job message = {.pool = map->pool->id, .job = map->spec.id};
+    struct message_part parts[] = {{&message, sizeof message},
+                                   {&map->spec, sizeof map->spec},
+                                   {map->request->context, map->request->context_size}};
+
+    if (map->is_open[node])
+        return MPM_OK;
+    map->is_open[node] = true;
+    return courier_post(node, MESSAGE_JOB_OPEN, parts, 3);
+}
+
+static int send_lease(struct map *map, const struct lease_action *action)
+{
+    struct message_lease message = {.pool = map->pool->id,
+                                    .job = map->spec.id,
+                                    .lease = action->lease,
+                                    .first = action->first,
+                                    .count = action->count};
+    uint64_t size = map->request->item_size;
+    struct message_part parts[] = {{&message, sizeof message},
+                                   {size ? map->request->items + action->first * size : NULL, action->count * size}};
+    int status;
+
+    if (action->kind == LEASE_RECALL)
+        return courier_post_one(action->node, MESSAGE_RECALL, &message, sizeof message);
+    if ((status = open_job_on(map, action->node)))
+        return status;
+    return courier_post(action->node, MESSAGE_LEASE, parts, 2);
+}
+
+static int read_results(struct map *map, unsigned node, const void *payload, size_t size)
+{
+    const struct message_results *message = payload;
+    const struct batch_failure *failures = (const struct batch_failure *)(message + 1);
+    size_t rest = size - sizeof *message, failure_size = message->failure_count * sizeof *failures;
+
+    if (message->failure_count > message->lease.count || failure_size > rest ||
+        rest - failure_size != message->lease.count * map->request->result_size)
+        return error_set(MPM_EPROTOCOL, "node %u sends results of a wrong size", node);
+    return keep_results(map, node, message->lease.lease, message->lease.first, message->lease.count,
+                        (const char *)failures + failure_size, failures, message->failure_count);
+}
+
+static int read_letter(struct map *map, const struct letter *letter)
+{
+    const struct message_trouble *trouble = (const void *)letter->payload;
+    const struct message_lease *lease = (const void *)letter->payload;
+
+    switch (letter->kind) {
+    case MESSAGE_RESULTS:
+        return read_results(map, letter->node, letter->payload, letter->size);
+    case MESSAGE_RETURNED:
+        return lease_returned(map->table, letter->node, (uint32_t)lease->lease, lease->count, clock_now_s());
+    default:
+        return error_set((int)trouble->status, "%.*s", MESSAGE_TEXT_SIZE - 1, trouble->text);
+    }
+}
+
+static int read_inbox(struct map *map, bool *worked)
+{
+    int status = MPM_OK;
+
+    for (struct letter *letter = inbox_take(&map->inbox), *next; letter; letter = next) {
+        next = letter->next;
+        *worked = true;
+        if (!status)
+            status = read_letter(map, letter);
+        free(letter);
+    }
+    return status;
+}
+
+/* The whole. */
+
+static int carry_out(struct map *map, const struct lease_action *action)
+{
+    if (action->node != home_node())
+        return send_lease(map, action);
+    return action->kind == LEASE_GRANT ? grant_at_home(map, action) : recall_at_home(map, action);
+}
+
+static int act(struct map *map, bool *worked)
+{
+    struct lease_action action;
+    int status;
+
+    if (map->is_waiting && (status = grant_at_home(map, &map->waiting)))
+        return status;
+    while (!map->is_waiting && lease_next_action(map->table, &action)) {
+        *worked = true;
+        if ((status = carry_out(map, &action)))
+            return status;
+    }
+    return MPM_OK;
+}
+
+/* The run is whole, and the pool has its workers. */
+static int check_pool(const struct map *map)
+{
+    int status;
+
+    if ((status = runtime_check_whole()) || (map->home && (status = holder_check(map->pool->home)) < 0))
+        return status;
+    for (unsigned node = 0; node < map->pool->node_count; node++) {
+        struct pool_node there = pool_state_of(map->pool, node);
+
+        if (there.status)
+            return error_set(there.status, "%s", there.text);
+    }
+    return MPM_OK;
+}
+
+static void tell_progress(struct map *map)
+{
+    mpm_progress now = {.total = map->request->count, .failed = map->failure_count};
+
+    if (!map->request->progress)
+        return;
+    now.done = lease_items_done(map->table) + (map->home ? held_job_items_done(map->home) : 0);
+    now.elapsed_s = clock_now_s() - map->start_s;
+    map->next_progress_ns = clock_now_ns() + PROGRESS_NS;
+    map->request->progress(&now, map->request->progress_argument);
+}
+
+static int run_map(struct map *map)
+{
+    int status;
+
+    while (!lease_all_done(map->table)) {
+        uint32_t seen = wait_look(runtime_bell());
+        bool worked = false;
+
+        if ((status = check_pool(map)) || (status = read_inbox(map, &worked)) || (status = look_at_home(map, &worked)) ||
+            (status = act(map, &worked)))
+            return status;
+        if (map->request->progress && clock_now_ns() >= map->next_progress_ns)
+            tell_progress(map);
+        if (!worked)
+            wait_change(runtime_bell(), seen, 0, map->request->progress ? map->next_progress_ns : CLOCK_FOREVER);
+    }
+    return MPM_OK;
+}
+
+/* Ends the map everywhere. At home it waits for workers that are still in a lease, which happens only where the
+ * map failed, and not in a run that has lost a part, where nobody may be left to say that they are gone. */
+static void close_job(struct map *map)
+{
+    struct message_job message = {.pool = map->pool->id, .job = map->spec.id};
+
+    for (unsigned node = 0; node < map->pool->node_count; node++) {
+        if (map->is_open[node] && courier_post_one(node, MESSAGE_JOB_CLOSE, &message, sizeof message))
+            runtime_break(MPM_ENOMEM, mpm_error());
+    }
+    if (!map->home)
+        return;
+    held_job_stop(map->home);
+    for (;;) {
+        uint32_t seen = wait_look(runtime_bell());
+
+        if (held_job_close(map->home) || runtime_check_whole())
+            return;
+        wait_change(runtime_bell(), seen, 0, CLOCK_FOREVER);
+    }
+}
+
+static uint64_t max_lease_items(const struct map *map)
+{
+    const struct map_request *request = map->request;
+    uint64_t bytes = LEASE_BYTES, size = request->item_size + request->result_size, items;
+
+    for (unsigned node = 0; node < map->pool->node_count; node++) {
+        mpm_node_info info;
+
+        if (map->pool->node[node].workers && !mpm_node_info_get(node, &info) && info.arena_size / ARENA_SHARE < bytes)
+            bytes = info.arena_size / ARENA_SHARE;
+    }
+    size += 1 + map->pool->worker_count / 4; /* the bits of each worker */
+    items = bytes / size;
+    if (items > LEASE_ITEMS)
+        items = LEASE_ITEMS;
+    return items ? items : 1;
+}
+
+static int make_table(struct map *map)
+{
+    struct lease_limits limits = {.max_items = max_lease_items(map), .depth = LEASE_DEPTH, .target_s = LEASE_S};
+    const struct mpm_pool *pool = map->pool;
+    int status;
+
+    if ((status = lease_table_create(map->request->count, pool->node_count, &limits, &map->table)))
+        return status;
+    for (unsigned node = 0; node < pool->node_count; node++) {
+        if (pool->node[node].workers &&
+            (status = lease_node_joined(map->table, node, pool->node[node].workers, map->start_s)))
+            return status;
+    }
+    return MPM_OK;
+}
+
+static int make_spec(const struct map_request *request, struct job_spec *spec)
+{
+    *spec = (struct job_spec){.id = pool_state_new_id(),
+                              .is_batch = request->is_batch,
+                              .chunk = request->chunk > UINT32_MAX ? UINT32_MAX : (uint32_t)request->chunk,
+                              .chunk_limit = request->chunk_limit ? request->chunk_limit : UINT64_MAX,
+                              .chunk_s = request->chunk_s > 0 ? request->chunk_s : CHUNK_S,
+                              .item_size = request->item_size,
+                              .result_size = request->result_size,
+                              .context_size = request->context_size};
+    return function_name(request->task, &spec->task);
+}
+
+static int start_map(struct map *map)
+{
+    int status;
+
+    map->start_s = clock_now_s();
+    map->next_progress_ns = clock_now_ns() + PROGRESS_NS;
+    if (!(map->is_open = calloc(map->pool->node_count, sizeof *map->is_open)))
+        return error_set(MPM_ENOMEM, "no memory for a map over %u nodes", map->pool->node_count);
+    if ((status = make_spec(map->request, &map->spec)) || (status = make_table(map)))
+        return status;
+    inbox_open(&map->inbox, map->spec.id);
+    if (map->pool->home)
+        status = held_job_open(map->pool->home, &map->spec, map->request->context, &map->home);
+    return status;
+}
+
+static int compare_failures(const void *a, const void *b)
+{
+    uint64_t left = ((const struct batch_failure *)a)->index, right = ((const struct batch_failure *)b)->index;
+
+    return (left > right) - (left < right);
+}
+
+static int report_failures(const struct map *map)
+{
+    if (!map->failure_count)
+        return MPM_OK;
+    qsort(map->failures, map->failure_count, sizeof *map->failures, compare_failures);
+    return error_set(MPM_ETASK, "%zu of %llu items failed; the first is item %llu: %s", map->failure_count,
+                     (unsigned long long)map->request->count, (unsigned long long)map->failures[0].index,
+                     map->failures[0].text);
+}
+
+/* Runs a request. The failures are the caller's, also with MPM_ETASK. */
+static int do_map(struct mpm_pool *pool, const struct map_request *request, struct batch_failure **failures,
+                  size_t *failure_count)
+{
+    struct map map = {.pool = pool, .request = request};
+    int status = start_map(&map);
+
+    if (!status)
+        status = run_map(&map);
+    if (!status) {
+        tell_progress(&map);
+        status = report_failures(&map);
+    }
+    if (map.is_open) {
+        char sentence[1024];
+
+        snprintf(sentence, sizeof sentence, "%s", mpm_error());
+        close_job(&map);
+        if (status)
+            error_set(status, "%s", sentence);
+    }
+    if (map.inbox.job)
+        inbox_close(&map.inbox);
+    lease_table_destroy(map.table);
+    free(map.is_open);
+    *failures = map.failures;
+    *failure_count = map.failure_count;
+    return status;
+}
+
+/* What is wrong with a request; item and result must have memory where they have a size. */
+static int check_request(const char *call, const struct mpm_pool *pool, const struct map_request *request)
+{
+    int status;
+
+    if ((status = runtime_check_main(call)))
+        return status;
+    if (!pool)
+        return error_set(MPM_EINVAL, "%s: the pool is NULL", call);
+    if (!request->task)
+        return error_set(MPM_EINVAL, "%s: the task is NULL", call);
+    if (request->item_size > MAX_ITEM_SIZE || request->result_size > MAX_ITEM_SIZE)
+        return error_set(MPM_EINVAL, "%s: items of %llu and results of %llu bytes: each may have 1 GiB at most", call,
+                         (unsigned long long)request->item_size, (unsigned long long)request->result_size);
+    if (request->count && request->item_size && (!request->items || request->count > SIZE_MAX / request->item_size))
+        return error_set(MPM_EINVAL, "%s: %llu items of %llu bytes cannot be at %p", call,
+                         (unsigned long long)request->count, (unsigned long long)request->item_size,
+                         (const void *)request->items);
+    if (request->count && request->result_size &&
+        (!request->results || request->count > SIZE_MAX / request->result_size))
+        return error_set(MPM_EINVAL, "%s: %llu results of %llu bytes cannot be at %p", call,
+                         (unsigned long long)request->count, (unsigned long long)request->result_size,
+                         (void *)request->results);
+    if (request->context_size && !request->context)
+        return error_set(MPM_EINVAL, "%s: a context of %zu bytes cannot be at NULL", call, request->context_size);
+    return MPM_OK;
+}
+
+int mpm_pool_map(mpm_pool *pool, mpm_task *task, const void *items, size_t count, size_t item_size,
+                 const mpm_map_options *options, void *results, size_t result_size)
+{
+    mpm_map_options chosen = options ? *options : (mpm_map_options){0};
+    struct map_request request = {.task = (function_pointer *)task,
+                                  .count = count,
+                                  .item_size = item_size,
+                                  .result_size = result_size,
+                                  .items = items,
+                                  .results = results,
+                                  .chunk = chosen.chunk,
+                                  .context = chosen.context,
+                                  .context_size = chosen.context_size,
+                                  .progress = chosen.progress,
+                                  .progress_argument = chosen.progress_argument};
+    struct batch_failure *failures;
+    size_t failure_count;
+    int status;
+
+    if ((status = check_request("mpm_pool_map", pool, &request)))
+        return status;
+    status = do_map(pool, &request, &failures, &failure_count);
+    free(failures);
+    return status;
+}
+
+int pool_map_batches(mpm_pool *pool, const struct batch_map *map, struct batch_failure **failures,
+                     size_t *failure_count)
+{
+    struct map_request request = {.task = (function_pointer *)map->task,
+                                  .is_batch = true,
+                                  .count = map->count,
+                                  .chunk = map->chunk,
+                                  .chunk_limit = map->chunk_limit,
+                                  .chunk_s = map->chunk_s,
+                                  .context = map->context,
+                                  .context_size = map->context_size,
+                                  .progress = map->progress,
+                                  .progress_argument = map->progress_argument};
+    int status;
+
+    *failures = NULL;
+    *failure_count = 0;
+    if ((status = check_request("mpm_pool_map_dataset", pool, &request)))
+        return status;
+    return do_map(pool, &request, failures, failure_count);
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Opening and closing pools, from main: which rank gets how many workers, and waiting until they are there. */
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mpmap/pool.h"
+#include "mpmap/runtime.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "core/runtime.h"
+#include "net/courier.h"
+#include "pool/pool_state.h"
+#include "pool/steward.h"
+
+#define MAX_WORKERS      65536u
+#define DEFAULT_ATTEMPTS 2u
+
+static __attribute__((constructor)) void add_layer(void)
+{
+    runtime_add_layer(pool_state_announce);
+    runtime_add_layer(steward_announce);
+}
+
+/* Workers for each rank: slots first, from main's node on; what is left over goes round. */
+static void spread_workers(unsigned workers, unsigned *by_rank)
+{
+    const struct topology *topology = runtime_topology();
+    unsigned left = workers;
+
+    for (unsigned node = 0; node < topology->node_count; node++) {
+        for (unsigned i = 0; i < topology->nodes[node].ranks; i++) {
+            unsigned rank = topology_rank_of(topology, node, i), slots = topology->ranks[rank].slots;
+
+            by_rank[rank] = slots < left ? slots : left;
+            left -= by_rank[rank];
+        }
+    }
+    for (unsigned rank = 0; left; rank = (rank + 1) % topology->rank_count, left--)
+        by_rank[rank]++;
+}
+
+/* The workers of each rank of one node, in order; how many ranks that are. */
+static unsigned workers_of_node(const unsigned *by_rank, unsigned node, uint32_t *workers)
+{
+    const struct topology *topology = runtime_topology();
+
+    for (unsigned i = 0; i < topology->nodes[node].ranks; i++)
+        workers[i] = by_rank[topology_rank_of(topology, node, i)];
+    return topology->nodes[node].ranks;
+}
+
+static int open_on_node(struct mpm_pool *pool, unsigned node, const uint32_t *workers, unsigned rank_count)
+{
+    struct message_pool_open message = {.pool = pool->id, .max_attempts = pool->max_attempts, .rank_count = rank_count};
+    struct message_part parts[] = {{&message, sizeof message}, {workers, rank_count * sizeof *workers}};
+
+    for (unsigned i = 0; i < rank_count; i++)
+        pool->node[node].workers += workers[i];
+    if (!pool->node[node].workers)
+        return MPM_OK;
+    pool->node[node].state = POOL_NODE_OPENING;
+    if (node == runtime_topology()->node)
+        return holder_open(pool->id, workers, rank_count, pool->max_attempts, &pool->home);
+    return courier_post(node, MESSAGE_POOL_OPEN, parts, 2);
+}
+
+static int open_everywhere(struct mpm_pool *pool)
+{
+    unsigned ranks = runtime_topology()->rank_count;
+    uint32_t *workers = calloc(ranks, sizeof *workers);
+    unsigned *by_rank = calloc(ranks, sizeof *by_rank);
+    int status = MPM_OK;
+
+    if (!workers || !by_rank)
+        status = error_set(MPM_ENOMEM, "no memory for a pool over %u ranks", ranks);
+    else
+        spread_workers(pool->worker_count, by_rank);
+    for (unsigned node = 0; !status && node < pool->node_count; node++)
+        status = open_on_node(pool, node, workers, workers_of_node(by_rank, node, workers));
+    free(workers);
+    free(by_rank);
+    return status;
+}
+
+/* 0 when the pool is ready on all nodes, 1 while it is not. */
+static int check_ready(const struct mpm_pool *pool)
+{
+    int status = pool->home ? holder_check(pool->home) : MPM_OK;
+
+    for (unsigned node = 0; status >= 0 && node < pool->node_count; node++) {
+        struct pool_node there = pool_state_of(pool, node);
+
+        if (there.status)
+            return error_set(there.status, "%s", there.text);
+        if (node != runtime_topology()->node && there.state == POOL_NODE_OPENING)
+            status = 1;
+    }
+    return status;
+}
+
+static int wait_until_ready(const struct mpm_pool *pool)
+{
+    for (;;) {
+        uint32_t seen = wait_look(runtime_bell());
+        int status;
+
+        if ((status = runtime_check_whole()) || (status = check_ready(pool)) <= 0)
+            return status;
+        wait_change(runtime_bell(), seen, 0, CLOCK_FOREVER);
+    }
+}
+
+static void close_all(void)
+{
+    struct mpm_pool *pool;
+
+    while ((pool = pool_state_first()))
+        mpm_pool_close(pool);
+}
+
+int mpm_pool_open(const mpm_pool_options *options, mpm_pool **opened)
+{
+    mpm_pool_options chosen = options ? *options : (mpm_pool_options){0};
+    struct mpm_pool *pool;
+    int status;
+
+    if ((status = runtime_check_main("mpm_pool_open")))
+        return status;
+    if (!opened)
+        return error_set(MPM_EINVAL, "mpm_pool_open: the place for the pool is NULL");
+    if (chosen.workers > MAX_WORKERS)
+        return error_set(MPM_EINVAL, "mpm_pool_open: %u workers are too many: at most %u", chosen.workers, MAX_WORKERS);
+    if (!(pool = calloc(1, sizeof *pool + mpm_node_count() * sizeof *pool->node)))
+        return error_set(MPM_ENOMEM, "no memory for a pool");
+    pool->id = pool_state_new_id();
+    pool->node_count = mpm_node_count();
+    pool->worker_count = chosen.workers ? chosen.workers : mpm_slot_count();
+    pool->max_attempts = chosen.max_attempts ? chosen.max_attempts : DEFAULT_ATTEMPTS;
+    pool_state_add(pool);
+    runtime_at_end(close_all);
+    if ((status = open_everywhere(pool)) || (status = wait_until_ready(pool))) {
+        mpm_pool_close(pool);
+        return status;
+    }
+    *opened = pool;
+    return MPM_OK;
+}
+
+unsigned mpm_pool_worker_count(const mpm_pool *pool)
+{
+    return pool->worker_count;
+}
+
+static bool is_closed(const struct mpm_pool *pool)
+{
+    if (pool->home && !holder_is_closed(pool->home))
+        return false;
+    for (unsigned node = 0; node < pool->node_count; node++) {
+        enum pool_node_state there = pool_state_of(pool, node).state;
+
+        if (node != runtime_topology()->node && there != POOL_NODE_UNUSED && there != POOL_NODE_CLOSED)
+            return false;
+    }
+    return true;
+}
+
+void mpm_pool_close(mpm_pool *pool)
+{
+    if (!pool || runtime_role() != ROLE_MAIN)
+        return;
+    if (pool->home)
+        holder_begin_close(pool->home);
+    for (unsigned node = 0; node < pool->node_count; node++) {
+        if (node != runtime_topology()->node && pool->node[node].state != POOL_NODE_UNUSED &&
+            courier_post_one(node, MESSAGE_POOL_CLOSE, &pool->id, sizeof pool->id))
+            runtime_break(MPM_ENOMEM, mpm_error());
+    }
+    /* In a run that has lost a part, nobody may be left to say that the workers are gone: they end with it. */
+    for (;;) {
+        uint32_t seen = wait_look(runtime_bell());
+
+        if (is_closed(pool) || runtime_check_whole())
+            break;
+        wait_change(runtime_bell(), seen, 0, CLOCK_FOREVER);
+    }
+    pool_state_remove(pool);
+    holder_free(pool->home);
+    free(pool);
+}

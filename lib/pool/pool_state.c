@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Main's pools and maps, and the courier's way to them. A message for a map that has ended is no error: it may
+ * have been on its way. */
+#include "pool/pool_state.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "core/runtime.h"
+#include "net/courier.h"
+
+static struct {
+    pthread_mutex_t mutex;
+    struct mpm_pool *pools;
+    struct inbox *inboxes;
+    uint64_t last_id;
+} state = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+uint64_t pool_state_new_id(void)
+{
+    uint64_t id;
+
+    pthread_mutex_lock(&state.mutex);
+    id = ++state.last_id;
+    pthread_mutex_unlock(&state.mutex);
+    return id;
+}
+
+void pool_state_add(struct mpm_pool *pool)
+{
+    pthread_mutex_lock(&state.mutex);
+    pool->next = state.pools;
+    state.pools = pool;
+    pthread_mutex_unlock(&state.mutex);
+}
+
+void pool_state_remove(struct mpm_pool *pool)
+{
+    pthread_mutex_lock(&state.mutex);
+    for (struct mpm_pool **at = &state.pools; *at; at = &(*at)->next) {
+        if (*at == pool) {
+            *at = pool->next;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&state.mutex);
+}
+
+struct mpm_pool *pool_state_first(void)
+{
+    struct mpm_pool *first;
+
+    pthread_mutex_lock(&state.mutex);
+    first = state.pools;
+    pthread_mutex_unlock(&state.mutex);
+    return first;
+}
+
+struct pool_node pool_state_of(const struct mpm_pool *pool, unsigned node)
+{
+    struct pool_node copy;
+
+    pthread_mutex_lock(&state.mutex);
+    copy = pool->node[node];
+    pthread_mutex_unlock(&state.mutex);
+    return copy;
+}
+
+void inbox_open(struct inbox *inbox, uint64_t job)
+{
+    pthread_mutex_lock(&state.mutex);
+    inbox->job = job;
+    inbox->first = NULL;
+    inbox->end = &inbox->first;
+    inbox->next = state.inboxes;
+    state.inboxes = inbox;
+    pthread_mutex_unlock(&state.mutex);
+}
+
+struct letter *inbox_take(struct inbox *inbox)
+{
+    struct letter *letters;
+
+    pthread_mutex_lock(&state.mutex);
+    letters = inbox->first;
+    inbox->first = NULL;
+    inbox->end = &inbox->first;
+    pthread_mutex_unlock(&state.mutex);
+    return letters;
+}
+
+void inbox_close(struct inbox *inbox)
+{
+    pthread_mutex_lock(&state.mutex);
+    for (struct inbox **at = &state.inboxes; *at; at = &(*at)->next) {
+        if (*at == inbox) {
+            *at = inbox->next;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&state.mutex);
+    for (struct letter *letter = inbox->first, *next; letter; letter = next) {
+        next = letter->next;
+        free(letter);
+    }
+}
+
+/* In the courier's thread. */
+
+static bool put_letter(enum message_kind kind, uint64_t job, unsigned node, const void *payload, size_t size)
+{
+    struct letter *letter = malloc(sizeof *letter + size);
+    struct inbox *inbox;
+
+    if (!letter)
+        return false;
+    *letter = (struct letter){.kind = kind, .node = node, .size = size};
+    memcpy(letter->payload, payload, size);
+    pthread_mutex_lock(&state.mutex);
+    for (inbox = state.inboxes; inbox && inbox->job != job; inbox = inbox->next)
+        ;
+    if (inbox) {
+        *inbox->end = letter;
+        inbox->end = &letter->next;
+    }
+    pthread_mutex_unlock(&state.mutex);
+    if (!inbox)
+        free(letter);
+    wait_ring(runtime_bell());
+    return true;
+}
+
+static bool on_results(unsigned node, const void *payload, size_t size)
+{
+    const struct message_results *message = payload;
+
+    return size >= sizeof *message && put_letter(MESSAGE_RESULTS, message->lease.job, node, payload, size);
+}
+
+static bool on_returned(unsigned node, const void *payload, size_t size)
+{
+    const struct message_lease *message = payload;
+
+    return size == sizeof *message && put_letter(MESSAGE_RETURNED, message->job, node, payload, size);
+}
+
+static bool on_job_failed(unsigned node, const void *payload, size_t size)
+{
+    const struct message_trouble *message = payload;
+
+    return size == sizeof *message && put_letter(MESSAGE_JOB_FAILED, message->job, node, payload, size);
+}
+
+static void set_node(uint64_t pool_id, unsigned node, enum pool_node_state reached, int status, const char *text)
+{
+    pthread_mutex_lock(&state.mutex);
+    for (struct mpm_pool *pool = state.pools; pool; pool = pool->next) {
+        if (pool->id != pool_id || node >= pool->node_count)
+            continue;
+        pool->node[node].state = reached;
+        if (status) {
+            pool->node[node].status = status;
+            memcpy(pool->node[node].text, text, MESSAGE_TEXT_SIZE);
+            pool->node[node].text[MESSAGE_TEXT_SIZE - 1] = 0;
+        }
+    }
+    pthread_mutex_unlock(&state.mutex);
+    wait_ring(runtime_bell());
+}
+
+static bool on_pool_state(unsigned node, const void *payload, size_t size)
+{
+    const struct message_trouble *message = payload;
+
+    if (size != sizeof *message)
+        return false;
+    set_node(message->pool, node, POOL_NODE_READY, (int)message->status, message->text);
+    return true;
+}
+
+static bool on_pool_closed(unsigned node, const void *payload, size_t size)
+{
+    const struct message_pool *message = payload;
+
+    if (size != sizeof *message)
+        return false;
+    set_node(message->pool, node, POOL_NODE_CLOSED, MPM_OK, NULL);
+    return true;
+}
+
+void pool_state_announce(void)
+{
+    courier_handle(MESSAGE_RESULTS, on_results);
+    courier_handle(MESSAGE_RETURNED, on_returned);
+    courier_handle(MESSAGE_JOB_FAILED, on_job_failed);
+    courier_handle(MESSAGE_POOL_STATE, on_pool_state);
+    courier_handle(MESSAGE_POOL_CLOSED, on_pool_closed);
+}

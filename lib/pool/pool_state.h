@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Main's own memory of its pools and running maps. Messages come in through the courier's thread: what concerns
+ * a pool's opening and closing is written into the pool here, what concerns a map goes into its inbox, under
+ * one mutex, and the node's bell rings. For pool/ only. */
+#ifndef POOL_POOL_STATE_H
+#define POOL_POOL_STATE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mpmap/pool.h"
+
+#include "net/message.h"
+#include "pool/holder.h"
+
+enum pool_node_state { POOL_NODE_UNUSED, POOL_NODE_OPENING, POOL_NODE_READY, POOL_NODE_CLOSED };
+
+/* A pool on one node, as main knows it. */
+struct pool_node {
+    enum pool_node_state state;
+    unsigned workers;
+    int status; /* not 0: the pool has failed there, and `text` says why */
+    char text[MESSAGE_TEXT_SIZE];
+};
+
+struct mpm_pool {
+    struct mpm_pool *next;
+    uint64_t id;
+    unsigned worker_count, max_attempts;
+    struct holder *home; /* NULL if it has no workers on main's node */
+    unsigned node_count;
+    struct pool_node node[];
+};
+
+/* A message for a map. */
+struct letter {
+    struct letter *next;
+    enum message_kind kind;
+    unsigned node;
+    size_t size;
+    _Alignas(8) char payload[];
+};
+
+/* Where a running map gets its messages. */
+struct inbox {
+    struct inbox *next;
+    uint64_t job;
+    struct letter *first, **end;
+};
+
+/* A number that was never given before in this run: for pools and jobs. */
+uint64_t pool_state_new_id(void);
+
+void pool_state_add(struct mpm_pool *pool);
+void pool_state_remove(struct mpm_pool *pool);
+struct mpm_pool *pool_state_first(void);
+/* What a node last said of the pool. */
+struct pool_node pool_state_of(const struct mpm_pool *pool, unsigned node);
+
+void inbox_open(struct inbox *inbox, uint64_t job);
+void inbox_close(struct inbox *inbox); /* frees what is in it */
+/* All letters that have come, oldest first; the caller frees each. */
+struct letter *inbox_take(struct inbox *inbox);
+
+/* Has the courier bring main's messages here. In main's process, before the courier starts. */
+void pool_state_announce(void);
+
+#endif

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The steward. Everything here runs in the courier's thread and never blocks: orders come in as messages, and
+ * each time the courier wakes it looks at all leases and tells main what is done. */
+#include "pool/steward.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "core/runtime.h"
+#include "net/courier.h"
+#include "pool/holder.h"
+
+struct steward_job {
+    struct steward_job *next;
+    uint64_t id, result_size, item_size;
+    struct held_job *held; /* NULL if it could not be opened */
+    bool closing;
+};
+
+struct steward_pool {
+    struct steward_pool *next;
+    uint64_t id;
+    struct holder *holder; /* NULL if it could not be opened */
+    struct steward_job *jobs;
+    bool is_announced, has_failed, closing;
+};
+
+static struct steward_pool *pools;
+
+static bool post_trouble(enum message_kind kind, uint64_t pool, uint64_t job, int status)
+{
+    struct message_trouble trouble = {.pool = pool, .job = job, .status = status};
+    const char *name = runtime_topology()->nodes[runtime_topology()->node].name;
+
+    if (status)
+        snprintf(trouble.text, sizeof trouble.text, "node %s: %s", name, mpm_error());
+    return !courier_post_one(0, kind, &trouble, sizeof trouble);
+}
+
+static struct steward_pool *pool_of(uint64_t id)
+{
+    struct steward_pool *pool = pools;
+
+    while (pool && pool->id != id)
+        pool = pool->next;
+    return pool;
+}
+
+static struct steward_job *job_of(uint64_t pool_id, uint64_t id)
+{
+    struct steward_pool *pool = pool_of(pool_id);
+    struct steward_job *job = pool ? pool->jobs : NULL;
+
+    while (job && job->id != id)
+        job = job->next;
+    return job;
+}
+
+static struct held_lease *lease_of(struct steward_job *job, uint64_t number)
+{
+    struct held_lease *lease = NULL;
+
+    while ((lease = held_job_next_lease(job->held, lease)) && held_lease_number(lease) != number)
+        ;
+    return lease;
+}
+
+/* Orders. */
+
+static bool on_pool_open(unsigned node, const void *payload, size_t size)
+{
+    const struct message_pool_open *message = payload;
+    unsigned ranks = runtime_topology()->nodes[runtime_topology()->node].ranks;
+    struct steward_pool *pool;
+    int status;
+
+    if (node || size < sizeof *message || message->rank_count != ranks ||
+        size != sizeof *message + ranks * sizeof(uint32_t) || !(pool = calloc(1, sizeof *pool)))
+        return false;
+    pool->id = message->pool;
+    pool->next = pools;
+    pools = pool;
+    if ((status = holder_open(message->pool, (const uint32_t *)(message + 1), ranks, message->max_attempts,
+                              &pool->holder))) {
+        pool->is_announced = true;
+        return post_trouble(MESSAGE_POOL_STATE, pool->id, 0, status);
+    }
+    return true;
+}
+
+static bool on_pool_close(unsigned node, const void *payload, size_t size)
+{
+    const struct message_pool *message = payload;
+    struct steward_pool *pool;
+
+    if (node || size != sizeof *message || !(pool = pool_of(message->pool)))
+        return false;
+    pool->closing = true;
+    if (pool->holder)
+        holder_begin_close(pool->holder);
+    return true;
+}
+
+static bool on_job_open(unsigned node, const void *payload, size_t size)
+{
+    const struct message_job *message = payload;
+    const struct job_spec *spec = (const struct job_spec *)(message + 1);
+    struct steward_pool *pool;
+    struct steward_job *job;
+    int status;
+
+    if (node || size < sizeof *message + sizeof *spec || size - sizeof *message - sizeof *spec != spec->context_size ||
+        !(pool = pool_of(message->pool)) || !pool->holder || !(job = calloc(1, sizeof *job)))
+        return false;
+    job->id = message->job;
+    job->item_size = spec->item_size;
+    job->result_size = spec->result_size;
+    job->next = pool->jobs;
+    pool->jobs = job;
+    if ((status = held_job_open(pool->holder, spec, spec + 1, &job->held)))
+        return post_trouble(MESSAGE_JOB_FAILED, message->pool, message->job, status);
+    return true;
+}
+
+static bool on_job_close(unsigned node, const void *payload, size_t size)
+{
+    const struct message_job *message = payload;
+    struct steward_job *job;
+
+    if (node || size != sizeof *message || !(job = job_of(message->pool, message->job)))
+        return false;
+    job->closing = true;
+    if (job->held)
+        held_job_stop(job->held);
+    return true;
+}
+
+static bool on_lease(unsigned node, const void *payload, size_t size)
+{
+    const struct message_lease *message = payload;
+    struct held_lease *lease;
+    struct steward_job *job;
+    int status;
+
+    if (node || size < sizeof *message || !(job = job_of(message->pool, message->job)) || !message->count ||
+        message->count > UINT32_MAX || size - sizeof *message != message->count * job->item_size)
+        return false;
+    if (!job->held)
+        return true; /* main has been told */
+    if ((status = held_lease_hang(job->held, message->lease, message->first, message->count,
+                                  job->item_size ? message + 1 : NULL, &lease)))
+        return post_trouble(MESSAGE_JOB_FAILED, message->pool, message->job, status);
+    return true;
+}
+
+static bool on_recall(unsigned node, const void *payload, size_t size)
+{
+    const struct message_lease *message = payload;
+    struct message_lease answer;
+    struct held_lease *lease;
+    struct steward_job *job;
+
+    if (node || size != sizeof *message)
+        return false;
+    if (!(job = job_of(message->pool, message->job)) || !job->held || !(lease = lease_of(job, message->lease)))
+        return true; /* it was done while the recall was on its way */
+    answer = *message;
+    answer.count = held_lease_cut(lease);
+    return !courier_post_one(0, MESSAGE_RETURNED, &answer, sizeof answer);
+}
+
+/* News for main. */
+
+static bool post_results(const struct steward_pool *pool, const struct steward_job *job, struct held_lease *lease)
+{
+    struct message_results message = {.lease = {.pool = pool->id,
+                                                .job = job->id,
+                                                .lease = held_lease_number(lease),
+                                                .first = held_lease_first(lease),
+                                                .count = held_lease_count(lease)}};
+    size_t failure_count;
+    const struct batch_failure *failures = held_lease_failures(lease, &failure_count);
+    struct message_part parts[] = {{&message, sizeof message},
+                                   {failures, failure_count * sizeof *failures},
+                                   {held_lease_results(lease), message.lease.count * job->result_size}};
+
+    message.failure_count = failure_count;
+    return !courier_post(0, MESSAGE_RESULTS, parts, 3);
+}
+
+/* true if the lease has ended. */
+static bool look_at_lease(const struct steward_pool *pool, struct steward_job *job, struct held_lease *lease)
+{
+    switch (held_lease_look(lease)) {
+    case LEASE_RUNS:
+        return false;
+    case LEASE_IS_DONE:
+        if (held_lease_count(lease) && !post_results(pool, job, lease))
+            runtime_break(MPM_ENOMEM, mpm_error());
+        break;
+    case LEASE_IS_LOST:
+        if (!post_trouble(MESSAGE_JOB_FAILED, pool->id, job->id, held_lease_status(lease)))
+            runtime_break(MPM_ENOMEM, mpm_error());
+        break;
+    }
+    held_lease_drop(lease);
+    return true;
+}
+
+static bool look_at_job(const struct steward_pool *pool, struct steward_job *job)
+{
+    struct held_lease *lease, *next;
+    bool worked = false;
+
+    if (!job->held)
+        return false;
+    for (lease = held_job_next_lease(job->held, NULL); lease; lease = next) {
+        next = held_job_next_lease(job->held, lease);
+        worked |= look_at_lease(pool, job, lease);
+    }
+    return worked;
+}
+
+static bool look_at_jobs(struct steward_pool *pool)
+{
+    bool worked = false;
+
+    for (struct steward_job **at = &pool->jobs, *job; (job = *at);) {
+        if (!job->closing)
+            worked |= look_at_job(pool, job);
+        if (job->closing && (!job->held || held_job_close(job->held))) {
+            *at = job->next;
+            free(job);
+            worked = true;
+        } else {
+            at = &job->next;
+        }
+    }
+    return worked;
+}
+
+static bool announce_pool(struct steward_pool *pool)
+{
+    int status;
+
+    if (pool->is_announced || (status = holder_check(pool->holder)) > 0)
+        return false;
+    pool->is_announced = true;
+    if (!post_trouble(MESSAGE_POOL_STATE, pool->id, 0, status))
+        runtime_break(MPM_ENOMEM, mpm_error());
+    return true;
+}
+
+/* A pool whose workers have died and cannot be had again is told once more, with its trouble. */
+static bool look_at_pool(struct steward_pool *pool)
+{
+    bool worked = look_at_jobs(pool);
+    int status;
+
+    if (!pool->holder)
+        return worked;
+    if (announce_pool(pool))
+        return true;
+    if (!pool->has_failed && pool->is_announced && (status = holder_check(pool->holder)) < 0) {
+        pool->has_failed = true;
+        post_trouble(MESSAGE_POOL_STATE, pool->id, 0, status);
+        return true;
+    }
+    return worked;
+}
+
+static bool steward_work(void)
+{
+    bool worked = false;
+
+    for (struct steward_pool **at = &pools, *pool; (pool = *at);) {
+        worked |= look_at_pool(pool);
+        if (pool->closing && !pool->jobs && (!pool->holder || holder_is_closed(pool->holder))) {
+            *at = pool->next;
+            if (courier_post_one(0, MESSAGE_POOL_CLOSED, &pool->id, sizeof pool->id))
+                runtime_break(MPM_ENOMEM, mpm_error());
+            holder_free(pool->holder);
+            free(pool);
+            worked = true;
+        } else {
+            at = &pool->next;
+        }
+    }
+    return worked;
+}
+
+void steward_announce(void)
+{
+    courier_handle(MESSAGE_POOL_OPEN, on_pool_open);
+    courier_handle(MESSAGE_POOL_CLOSE, on_pool_close);
+    courier_handle(MESSAGE_JOB_OPEN, on_job_open);
+    courier_handle(MESSAGE_JOB_CLOSE, on_job_close);
+    courier_handle(MESSAGE_LEASE, on_lease);
+    courier_handle(MESSAGE_RECALL, on_recall);
+    courier_add_work(steward_work);
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The progress line: one line on the terminal that stderr is, drawn again and again in its place.
+ * Everything drawn goes out in one write, begins with a carriage return and erases what is right of it, so
+ * that whatever else prints a line meanwhile stays readable. All state is in the caller's mpm_line. */
+#include "report/progress_line.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "mpmap/report.h"
+
+#define LINE_SIZE       256
+#define BAR_WIDEST      40
+#define BAR_NARROWEST   8
+#define DEFAULT_COLUMNS 80
+#define FIRST_S         1.0
+#define BETWEEN_S       0.1
+
+/* Text that grows at its end, and is cut at its capacity. */
+struct text {
+    char *bytes;
+    size_t size, length;
+};
+
+static void MPM_FORMAT(2, 3) text_add(struct text *text, const char *format, ...)
+{
+    size_t room = text->size - text->length;
+    va_list arguments;
+
+    va_start(arguments, format);
+    int length = vsnprintf(text->bytes + text->length, room, format, arguments);
+    va_end(arguments);
+    if (length > 0)
+        text->length += (size_t)length < room ? (size_t)length : room - 1;
+}
+
+static void add_rate(struct text *text, double rate)
+{
+    if (rate >= 1e6)
+        text_add(text, "  %.1f M/s", rate / 1e6);
+    else if (rate >= 1e4)
+        text_add(text, "  %.1f k/s", rate / 1e3);
+    else
+        text_add(text, rate < 10 ? "  %.1f/s" : "  %.0f/s", rate);
+}
+
+static void add_time_left(struct text *text, double left_s)
+{
+    if (left_s >= 1e9) {
+        text_add(text, "  years left");
+        return;
+    }
+    unsigned long seconds = (unsigned long)(left_s + 0.5);
+
+    if (seconds < 60)
+        text_add(text, "  %lu s left", seconds);
+    else if (seconds < 3600)
+        text_add(text, "  %lu min %02lu s left", seconds / 60, seconds % 60);
+    else if (seconds < 86400)
+        text_add(text, "  %lu h %02lu min left", seconds / 3600, seconds / 60 % 60);
+    else
+        text_add(text, "  %lu d %02lu h left", seconds / 86400, seconds / 3600 % 24);
+}
+
+static double share_done(const mpm_progress *now)
+{
+    return now->done < now->total ? (double)now->done / (double)now->total : 1;
+}
+
+static void add_figures(struct text *text, const mpm_progress *now)
+{
+    double rate = now->elapsed_s > 0 ? (double)now->done / now->elapsed_s : 0;
+
+    /* Rounded down: 100 % is said only when nothing is left. */
+    text_add(text, "%3d%%  %llu/%llu", (int)(100 * share_done(now)), (unsigned long long)now->done,
+             (unsigned long long)now->total);
+    if (rate > 0) {
+        add_rate(text, rate);
+        if (now->done < now->total)
+            add_time_left(text, (double)(now->total - now->done) / rate);
+    }
+    if (now->failed > 0)
+        text_add(text, "  %llu failed", (unsigned long long)now->failed);
+}
+
+static void add_bar(struct text *text, unsigned width, double share)
+{
+    unsigned full = (unsigned)(share * width);
+
+    text_add(text, "[");
+    for (unsigned i = 0; i < width; i++)
+        text_add(text, i < full ? "#" : "-");
+    text_add(text, "] ");
+}
+
+char *progress_line_format(const mpm_progress *now, unsigned columns, char *text, size_t size)
+{
+    char figures_bytes[LINE_SIZE];
+    struct text figures = {figures_bytes, sizeof figures_bytes, 0};
+    struct text line = {text, size, 0};
+    unsigned room = columns > 0 ? columns - 1 : 0;
+
+    add_figures(&figures, now);
+    size_t frame = figures.length + strlen("[] ");
+    if (room >= frame + BAR_NARROWEST)
+        add_bar(&line, room - frame > BAR_WIDEST ? BAR_WIDEST : (unsigned)(room - frame), share_done(now));
+    text_add(&line, "%.*s", (int)(room < LINE_SIZE ? room : LINE_SIZE), figures_bytes);
+    return text;
+}
+
+static unsigned terminal_columns(void)
+{
+    struct winsize window;
+
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &window) != 0 || window.ws_col == 0)
+        return DEFAULT_COLUMNS;
+    return window.ws_col;
+}
+
+static int can_draw(void)
+{
+    const char *terminal = getenv("TERM");
+
+    return isatty(STDERR_FILENO) && !(terminal && strcmp(terminal, "dumb") == 0);
+}
+
+/* A terminal that takes no more has nobody to tell, so what write() returns changes nothing. */
+static void put(const char *text)
+{
+    if (write(STDERR_FILENO, text, strlen(text)) < 0)
+        return;
+}
+
+static void draw(mpm_line *line, const mpm_progress *now)
+{
+    char text[LINE_SIZE], out[LINE_SIZE + 8];
+
+    snprintf(out, sizeof out, "\r%s\033[K", progress_line_format(now, terminal_columns(), text, sizeof text));
+    put(out);
+    line->shown = 1;
+    line->next_s = now->elapsed_s + BETWEEN_S;
+}
+
+void mpm_progress_line(const mpm_progress *now, void *argument)
+{
+    mpm_line *line = argument;
+
+    if (now->done >= now->total) {
+        mpm_progress_line_end(line);
+        return;
+    }
+    if (now->elapsed_s >= FIRST_S && now->elapsed_s >= line->next_s && can_draw())
+        draw(line, now);
+}
+
+void mpm_progress_line_end(mpm_line *line)
+{
+    int saved_errno = errno;
+
+    if (line->shown)
+        put("\r\033[K");
+    *line = (mpm_line){0};
+    errno = saved_errno;
+}

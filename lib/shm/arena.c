@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The arena's allocator: blocks that tile the memory, with boundary tags and free lists by size.
+ *
+ * The truth is the tiling: from `first` to `top` each block starts with a header whose `word` holds its
+ * size, whether it is in use, and by whom, all in 64 bits. Every operation commits by one store of one word:
+ *   - taking the front of a free block: the header of the rest is written first, inside the free block where
+ *     nobody looks; the store of the front's word makes the two of one;
+ *   - new memory at the end: populated and its header written beyond `top`; the store of `top` commits;
+ *   - giving, freeing: the store of the word; merging with a free neighbour: the store of the left one's word.
+ * All else (free lists, tags that tell the left neighbour's size) is derived. All of it is written under one
+ * robust mutex; when its holder dies, at whatever store, the next one finds a true tiling, and makes the
+ * derived data anew in one walk. A block that a dead process had committed but not given carries its owner's
+ * number, by which the reaper frees it. */
+#include "shm/arena.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "shm/kill_point.h"
+#include "shm/robust_mutex.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
+#define ARENA_MAGIC   0x616d70616d61726eull
+#define UNIT          ((uint64_t)ARENA_ALIGNMENT) /* sizes are counted in units; a header is one */
+#define POPULATE_STEP ((uint64_t)1 << 20)
+#define BINS          40
+
+/* The word: size in units, then owner, then the lowest bit: in use. */
+#define WORD(units, owner, used) ((uint64_t)(units) << 23 | (uint64_t)(owner) << 1 | (used))
+#define WORD_UNITS(word)         ((word) >> 23)
+#define WORD_OWNER(word)         ((uint32_t)((word) >> 1) & ARENA_MAX_OWNER)
+#define WORD_USED(word)          ((word)&1)
+
+struct block {
+    _Atomic uint64_t word;     /* the truth */
+    uint64_t left_units;       /* derived: size of the block to the left; 0 for the first */
+    uint64_t next, previous;   /* derived: neighbours in the free list, by offset */
+    uint64_t padding[4];
+};
+_Static_assert(sizeof(struct block) == ARENA_ALIGNMENT, "a header is one unit");
+
+struct arena {
+    uint64_t magic;
+    uint64_t size; /* bytes */
+    _Atomic uint64_t root[ARENA_ROOTS];
+    _Alignas(64) struct robust_mutex mutex;
+    _Alignas(64) _Atomic uint64_t top; /* the tiling's end */
+    uint64_t last;                     /* derived: the block before top, 0 if there is none */
+    uint64_t populated;                /* bytes from the start that memory has been taken for */
+    uint64_t bin[BINS];                /* derived: free blocks of 2^i units and more, below 2^(i+1) */
+};
+
+#define FIRST (((uint64_t)sizeof(struct arena) + UNIT - 1) / UNIT * UNIT)
+
+static struct block *block_at(const struct arena *arena, uint64_t offset)
+{
+    return arena_at(arena, offset);
+}
+
+static uint64_t load_word(const struct block *block)
+{
+    return atomic_load_explicit(&block->word, memory_order_relaxed);
+}
+
+static void commit_word(struct block *block, uint64_t word)
+{
+    KILL_POINT();
+    atomic_store_explicit(&block->word, word, memory_order_release);
+    KILL_POINT();
+}
+
+static uint64_t load_top(const struct arena *arena)
+{
+    return atomic_load_explicit(&arena->top, memory_order_relaxed);
+}
+
+/* Memory: taken before it is used. */
+
+/* Before Linux 5.14: the kernel itself writes zeros there, and tells where it cannot. */
+static int populate_by_read(void *start, size_t size)
+{
+    int zeros = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+    ssize_t got = 1;
+
+    if (zeros < 0)
+        return -1;
+    for (size_t done = 0; done < size && got > 0; done += (size_t)got)
+        got = read(zeros, (char *)start + done, size - done);
+    close(zeros);
+    return got > 0 ? 0 : -1;
+}
+
+static int populate_range(void *start, size_t size)
+{
+    if (!madvise(start, size, MADV_POPULATE_WRITE))
+        return 0;
+    return errno == EINVAL ? populate_by_read(start, size) : -1;
+}
+
+/* Makes sure that bytes up to `end` can be written. Only memory that nobody has used is touched. */
+static int populate(struct arena *arena, uint64_t end)
+{
+    uint64_t from = arena->populated, to;
+
+    if (end <= from)
+        return MPM_OK;
+    to = (end + POPULATE_STEP - 1) / POPULATE_STEP * POPULATE_STEP;
+    if (to > arena->size)
+        to = arena->size;
+    if (populate_range((char *)arena + from, to - from))
+        return error_set(MPM_ENOMEM,
+                         "the arena of %llu bytes cannot grow past %llu: the machine has no memory for it "
+                         "(or its /dev/shm is full)",
+                         (unsigned long long)arena->size, (unsigned long long)from);
+    arena->populated = to;
+    return MPM_OK;
+}
+
+/* Free lists: derived data. */
+
+static unsigned bin_of(uint64_t units)
+{
+    unsigned bin = 63u - (unsigned)__builtin_clzll(units);
+
+    return bin < BINS ? bin : BINS - 1;
+}
+
+static void list_push(struct arena *arena, struct block *block)
+{
+    uint64_t *head = &arena->bin[bin_of(WORD_UNITS(load_word(block)))], offset = arena_offset(arena, block);
+
+    block->previous = 0;
+    block->next = *head;
+    if (*head)
+        block_at(arena, *head)->previous = offset;
+    *head = offset;
+}
+
+static void list_remove(struct arena *arena, struct block *block)
+{
+    if (block->next)
+        block_at(arena, block->next)->previous = block->previous;
+    if (block->previous)
+        block_at(arena, block->previous)->next = block->next;
+    else
+        arena->bin[bin_of(WORD_UNITS(load_word(block)))] = block->next;
+}
+
+/* The block to the right, or NULL at the end. */
+static struct block *right_of(const struct arena *arena, const struct block *block)
+{
+    uint64_t offset = arena_offset(arena, block) + WORD_UNITS(load_word(block)) * UNIT;
+
+    return offset < load_top(arena) ? block_at(arena, offset) : NULL;
+}
+
+/* Tells the right neighbour, or the arena, how long this block is. */
+static void tag_right(struct arena *arena, struct block *block)
+{
+    struct block *right = right_of(arena, block);
+
+    if (right)
+        right->left_units = WORD_UNITS(load_word(block));
+    else
+        arena->last = arena_offset(arena, block);
+}
+
+/* Makes all derived data anew from the tiling, and merges free neighbours on the way. */
+static void rebuild(struct arena *arena)
+{
+    struct block *left = NULL;
+    uint64_t top = load_top(arena);
+
+    memset(arena->bin, 0, sizeof arena->bin);
+    arena->last = 0;
+    for (uint64_t at = FIRST; at < top;) {
+        struct block *block = block_at(arena, at);
+        uint64_t word = load_word(block), units = WORD_UNITS(word);
+
+        if (left && !WORD_USED(word) && !WORD_USED(load_word(left))) {
+            commit_word(left, WORD(WORD_UNITS(load_word(left)) + units, ARENA_NO_OWNER, 0));
+        } else {
+            block->left_units = left ? WORD_UNITS(load_word(left)) : 0;
+            if (left && !WORD_USED(load_word(left)))
+                list_push(arena, left);
+            left = block;
+        }
+        at += units * UNIT;
+    }
+    if (left && !WORD_USED(load_word(left)))
+        list_push(arena, left);
+    if (left)
+        arena->last = arena_offset(arena, left);
+}
+
+static void lock(struct arena *arena)
+{
+    if (robust_mutex_lock(&arena->mutex)) {
+        rebuild(arena);
+        robust_mutex_repaired(&arena->mutex);
+    }
+}
+
+static void unlock(struct arena *arena)
+{
+    robust_mutex_unlock(&arena->mutex);
+}
+
+/* Allocation. */
+
+/* A free block of `units` or more: the first that fits of the own bin, else any of a larger one. */
+static struct block *find_free(struct arena *arena, uint64_t units)
+{
+    unsigned bin = bin_of(units);
+
+    for (uint64_t at = arena->bin[bin]; at; at = block_at(arena, at)->next) {
+        if (WORD_UNITS(load_word(block_at(arena, at))) >= units)
+            return block_at(arena, at);
+    }
+    while (++bin < BINS) {
+        if (arena->bin[bin])
+            return block_at(arena, arena->bin[bin]);
+    }
+    return NULL;
+}
+
+/* Takes the front of a free block and leaves the rest free. */
+static void take(struct arena *arena, struct block *block, uint64_t units, uint32_t owner)
+{
+    uint64_t rest = WORD_UNITS(load_word(block)) - units;
+    struct block *remainder = NULL;
+
+    list_remove(arena, block);
+    if (rest >= 2) {
+        remainder = block_at(arena, arena_offset(arena, block) + units * UNIT);
+        atomic_store_explicit(&remainder->word, WORD(rest, ARENA_NO_OWNER, 0), memory_order_relaxed);
+    } else {
+        units += rest;
+    }
+    commit_word(block, WORD(units, owner, 1));
+    tag_right(arena, block);
+    if (remainder) {
+        tag_right(arena, remainder);
+        list_push(arena, remainder);
+    }
+}
+
+/* A new block at the end of the tiling; NULL if the arena ends before. */
+static struct block *extend(struct arena *arena, uint64_t units, uint32_t owner)
+{
+    uint64_t top = load_top(arena);
+    struct block *block = block_at(arena, top);
+
+    if (units > (arena->size - top) / UNIT) {
+        error_set(MPM_ENOMEM, "the arena of %llu bytes is full: MPMAP_ARENA makes it larger",
+                  (unsigned long long)arena->size);
+        return NULL;
+    }
+    if (populate(arena, top + units * UNIT))
+        return NULL;
+    block->left_units = arena->last ? WORD_UNITS(load_word(block_at(arena, arena->last))) : 0;
+    commit_word(block, WORD(units, owner, 1));
+    atomic_store_explicit(&arena->top, top + units * UNIT, memory_order_release);
+    KILL_POINT();
+    arena->last = top;
+    return block;
+}
+
+int arena_alloc(struct arena *arena, size_t size, uint32_t owner, uint64_t *offset)
+{
+    uint64_t units = 1 + ((uint64_t)size + UNIT - 1) / UNIT;
+    struct block *block;
+
+    assert(owner <= ARENA_MAX_OWNER);
+    if (size > arena->size)
+        return error_set(MPM_ENOMEM, "%zu bytes do not fit into the arena of %llu: MPMAP_ARENA makes it larger", size,
+                         (unsigned long long)arena->size);
+    lock(arena);
+    if ((block = find_free(arena, units)))
+        take(arena, block, units, owner);
+    else
+        block = extend(arena, units, owner);
+    unlock(arena);
+    if (!block)
+        return MPM_ENOMEM;
+    *offset = arena_offset(arena, block) + UNIT;
+    return MPM_OK;
+}
+
+void arena_give(struct arena *arena, uint64_t offset)
+{
+    struct block *block = block_at(arena, offset - UNIT);
+
+    commit_word(block, WORD(WORD_UNITS(load_word(block)), ARENA_NO_OWNER, 1));
+}
+
+/* Frees a block and merges it with free neighbours. Under the lock. */
+static void release(struct arena *arena, struct block *block)
+{
+    struct block *right, *left;
+
+    commit_word(block, WORD(WORD_UNITS(load_word(block)), ARENA_NO_OWNER, 0));
+    if ((right = right_of(arena, block)) && !WORD_USED(load_word(right))) {
+        list_remove(arena, right);
+        commit_word(block, WORD(WORD_UNITS(load_word(block)) + WORD_UNITS(load_word(right)), ARENA_NO_OWNER, 0));
+    }
+    if (block->left_units) {
+        left = block_at(arena, arena_offset(arena, block) - block->left_units * UNIT);
+        if (!WORD_USED(load_word(left))) {
+            list_remove(arena, left);
+            commit_word(left, WORD(WORD_UNITS(load_word(left)) + WORD_UNITS(load_word(block)), ARENA_NO_OWNER, 0));
+            block = left;
+        }
+    }
+    tag_right(arena, block);
+    list_push(arena, block);
+}
+
+/* Whether a block in use starts there, as far as its surroundings can tell. Under the lock. */
+static bool is_block(const struct arena *arena, uint64_t offset)
+{
+    const struct block *block = block_at(arena, offset - UNIT);
+    uint64_t word;
+
+    if (offset % UNIT || offset < FIRST + UNIT || offset >= load_top(arena))
+        return false;
+    word = load_word(block);
+    return WORD_USED(word) && WORD_UNITS(word) >= 1 &&
+           offset - UNIT + WORD_UNITS(word) * UNIT <= load_top(arena);
+}
+
+void arena_free(struct arena *arena, uint64_t offset)
+{
+    int saved_errno = errno;
+    bool known;
+
+    if (!offset)
+        return;
+    lock(arena);
+    if ((known = is_block(arena, offset)))
+        release(arena, block_at(arena, offset - UNIT));
+    unlock(arena);
+    if (!known)
+        log_write(LOG_ERROR, "freed offset %llu of the arena, where no block in use starts",
+                  (unsigned long long)offset);
+    errno = saved_errno;
+}
+
+size_t arena_free_owned(struct arena *arena, uint32_t owner)
+{
+    size_t freed = 0;
+
+    lock(arena);
+    for (uint64_t at = FIRST; at < load_top(arena);) {
+        struct block *block = block_at(arena, at);
+        uint64_t word = load_word(block);
+
+        at += WORD_UNITS(word) * UNIT;
+        if (WORD_USED(word) && WORD_OWNER(word) == owner) {
+            release(arena, block);
+            freed++;
+        }
+    }
+    unlock(arena);
+    return freed;
+}
+
+/* The whole. */
+
+int arena_format(void *memory, size_t size, struct arena **arena)
+{
+    struct arena *made = memory;
+    int status;
+
+    if (size < ARENA_MIN_SIZE)
+        return error_set(MPM_EINVAL, "an arena of %zu bytes is too small: it needs at least %u", size,
+                         ARENA_MIN_SIZE);
+    if (populate_range(memory, POPULATE_STEP))
+        return error_set_errno(MPM_ENOMEM, "the arena of %zu bytes cannot have its first %llu", size,
+                               (unsigned long long)POPULATE_STEP);
+    made->size = size / UNIT * UNIT;
+    made->populated = POPULATE_STEP;
+    atomic_store(&made->top, FIRST);
+    if ((status = robust_mutex_create(&made->mutex)))
+        return status;
+    made->magic = ARENA_MAGIC;
+    *arena = made;
+    return MPM_OK;
+}
+
+int arena_attach(void *memory, struct arena **arena)
+{
+    struct arena *there = memory;
+
+    if (there->magic != ARENA_MAGIC)
+        return error_set(MPM_ESTATE, "the memory that this node's ranks should share holds no arena");
+    *arena = there;
+    return MPM_OK;
+}
+
+void arena_set_root(struct arena *arena, enum arena_root root, uint64_t offset)
+{
+    atomic_store_explicit(&arena->root[root], offset, memory_order_release);
+}
+
+uint64_t arena_root(const struct arena *arena, enum arena_root root)
+{
+    return atomic_load_explicit(&arena->root[root], memory_order_acquire);
+}
+
+void arena_usage(struct arena *arena, struct arena_usage *usage)
+{
+    struct arena_usage now = {.size = arena->size};
+
+    lock(arena);
+    for (uint64_t at = FIRST; at < load_top(arena);) {
+        uint64_t word = load_word(block_at(arena, at));
+
+        if (WORD_USED(word)) {
+            now.used += WORD_UNITS(word) * UNIT;
+            now.used_blocks++;
+        } else {
+            now.free_blocks++;
+        }
+        at += WORD_UNITS(word) * UNIT;
+    }
+    now.touched = arena->populated;
+    unlock(arena);
+    *usage = now;
+}
+
+static int check_locked(struct arena *arena)
+{
+    uint64_t top = load_top(arena), at = FIRST, left_units = 0;
+    size_t unlisted = 0;
+
+    while (at < top) {
+        struct block *block = block_at(arena, at);
+        uint64_t units = WORD_UNITS(load_word(block));
+
+        if (!units || at + units * UNIT > top)
+            return error_set(MPM_ESTATE, "the block at %llu has %llu units", (unsigned long long)at,
+                             (unsigned long long)units);
+        if (block->left_units != left_units)
+            return error_set(MPM_ESTATE, "the block at %llu has a false tag", (unsigned long long)at);
+        unlisted += !WORD_USED(load_word(block));
+        left_units = units;
+        at += units * UNIT;
+    }
+    for (unsigned bin = 0; bin < BINS; bin++) {
+        for (uint64_t i = arena->bin[bin]; i; i = block_at(arena, i)->next) {
+            if (WORD_USED(load_word(block_at(arena, i))))
+                return error_set(MPM_ESTATE, "the block at %llu is listed as free", (unsigned long long)i);
+            unlisted--;
+        }
+    }
+    return unlisted ? error_set(MPM_ESTATE, "%zd free blocks are in no list", (ssize_t)unlisted) : MPM_OK;
+}
+
+int arena_check(struct arena *arena)
+{
+    int status;
+
+    lock(arena);
+    status = check_locked(arena);
+    unlock(arena);
+    return status;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Kill points: places between two stores that matter, where a test can kill the process. In an ordinary
+ * build KILL_POINT() is nothing. With MPMAP_KILL_POINTS every pass through one is counted, and the one whose
+ * number is kill_point_target kills the process by SIGKILL, so that a test can search all of them. */
+#ifndef SHM_KILL_POINT_H
+#define SHM_KILL_POINT_H
+
+#ifdef MPMAP_KILL_POINTS
+#include <signal.h>
+#include <unistd.h>
+
+extern unsigned long kill_point_count, kill_point_target;
+
+#define KILL_POINT()                                                                                         \
+    do {                                                                                                     \
+        if (++kill_point_count == kill_point_target)                                                         \
+            kill(getpid(), SIGKILL);                                                                         \
+    } while (0)
+#else
+#define KILL_POINT() ((void)0)
+#endif
+
+#endif

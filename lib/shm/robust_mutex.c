@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The robust mutex: pthread's own, process-shared and robust. The kernel hands it on when its holder dies;
+ * its list of held mutexes is per thread and uses the thread's own addresses, so it may stand at different
+ * addresses in different processes. */
+#include "shm/robust_mutex.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "base/error.h"
+
+int robust_mutex_create(struct robust_mutex *mutex)
+{
+    pthread_mutexattr_t attributes;
+    int failed;
+
+    if ((failed = pthread_mutexattr_init(&attributes)))
+        goto fail;
+    if (!(failed = pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED)) &&
+        !(failed = pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST)))
+        failed = pthread_mutex_init(&mutex->mutex, &attributes);
+    pthread_mutexattr_destroy(&attributes);
+    if (!failed)
+        return MPM_OK;
+fail:
+    errno = failed;
+    return error_set_errno(MPM_ESYSTEM, "a mutex between processes cannot be made");
+}
+
+bool robust_mutex_lock(struct robust_mutex *mutex)
+{
+    int failed = pthread_mutex_lock(&mutex->mutex);
+
+    assert(!failed || failed == EOWNERDEAD);
+    return failed == EOWNERDEAD;
+}
+
+void robust_mutex_repaired(struct robust_mutex *mutex)
+{
+    int failed = pthread_mutex_consistent(&mutex->mutex);
+
+    assert(!failed);
+    (void)failed;
+}
+
+void robust_mutex_unlock(struct robust_mutex *mutex)
+{
+    int failed = pthread_mutex_unlock(&mutex->mutex);
+
+    assert(!failed);
+    (void)failed;
+}

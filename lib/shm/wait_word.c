@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The wait word; see its header for who writes what. */
+#include "shm/wait_word.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+static void pause_a_little(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static bool spin(struct wait_word *word, uint32_t seen, uint64_t spin_ns)
+{
+    uint64_t until_ns = clock_now_ns() + spin_ns;
+
+    do {
+        for (int i = 0; i < 64; i++) {
+            if (wait_look(word) != seen)
+                return true;
+            pause_a_little();
+        }
+    } while (clock_now_ns() < until_ns);
+    return false;
+}
+
+/* FUTEX_WAIT_BITSET takes an absolute time of CLOCK_MONOTONIC, so an interrupted sleep goes on unchanged. */
+static int futex_sleep(struct wait_word *word, uint32_t seen, uint64_t deadline_ns)
+{
+    struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / 1000000000u),
+                                .tv_nsec = (long)(deadline_ns % 1000000000u)};
+
+    if (syscall(SYS_futex, &word->value, FUTEX_WAIT_BITSET, seen,
+                deadline_ns == CLOCK_FOREVER ? NULL : &deadline, NULL, FUTEX_BITSET_MATCH_ANY))
+        return errno;
+    return 0;
+}
+
+bool wait_change(struct wait_word *word, uint32_t seen, uint64_t spin_ns, uint64_t deadline_ns)
+{
+    bool changed;
+
+    if (wait_look(word) != seen || (spin_ns && spin(word, seen, spin_ns)))
+        return true;
+    atomic_fetch_add(&word->sleepers, 1);
+    while (!(changed = atomic_load(&word->value) != seen)) {
+        if (futex_sleep(word, seen, deadline_ns) == ETIMEDOUT) {
+            changed = atomic_load(&word->value) != seen;
+            break;
+        }
+    }
+    atomic_fetch_sub(&word->sleepers, 1);
+    return changed;
+}
+
+void wait_ring(struct wait_word *word)
+{
+    atomic_fetch_add(&word->value, 1);
+    if (atomic_load(&word->sleepers))
+        syscall(SYS_futex, &word->value, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}

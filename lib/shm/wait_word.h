@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A word in shared memory that processes wait on: spin a little, then sleep in the kernel.
+ *
+ * Who writes what: whoever changes something that others may wait for changes it first, and rings then.
+ * Ringing moves `value` on and calls the kernel only if `sleepers` is not 0. Who waits looks at `value`
+ * first, then at what it waits for, and sleeps only while `value` still is what it saw: the kernel compares
+ * again after `sleepers` was raised, so no ring is missed. A waiter that is killed leaves `sleepers` too
+ * high: that costs a system call a ring, and nothing else. A ringer that is killed between the change and
+ * the ring leaves sleepers asleep: whoever reaps it rings in its place. */
+#ifndef SHM_WAIT_WORD_H
+#define SHM_WAIT_WORD_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct wait_word {
+    _Atomic uint32_t value;
+    _Atomic uint32_t sleepers;
+};
+
+/* What the word is now: look at it before looking at what is waited for. */
+static inline uint32_t wait_look(struct wait_word *word)
+{
+    return atomic_load_explicit(&word->value, memory_order_acquire);
+}
+
+/* Waits until the word is not `seen` any more: at most `spin_ns` of spinning, then asleep until `deadline_ns`
+ * (of clock.h; CLOCK_FOREVER is allowed). false if the time came first. A signal does not end it. */
+bool wait_change(struct wait_word *word, uint32_t seen, uint64_t spin_ns, uint64_t deadline_ns);
+
+/* Moves the word on, and wakes all who sleep on it. */
+void wait_ring(struct wait_word *word);
+
+/* Moves the word on by a signal handler's hands, with nobody to wake but the interrupted process itself. */
+static inline void wait_ring_from_handler(struct wait_word *word)
+{
+    atomic_fetch_add_explicit(&word->value, 1, memory_order_release);
+}
+
+#endif

@@ -1,0 +1,327 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# The command mpmap as a user meets it: exit statuses, the exact line that each mistake gives, JSON that a
+# parser takes, and a progress line on terminals only. Arguments: folder of mpmap, folder of the sources.
+set -uo pipefail
+
+bin=${1:-${MPMAP_BIN:?}}
+source_folder=${2:-${MPMAP_SOURCE:?}}
+mpmap=$bin/mpmap
+[ -x "$mpmap" ] || { echo "there is no program '$mpmap'"; exit 1; }
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+passed=0 failed=0
+export TERM=xterm LC_ALL=C.UTF-8
+
+# check WHAT COMMAND…: counts whether the command succeeds.
+check()
+{
+    local what=$1
+    shift
+    if "$@"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAILED: $what"
+        sed 's/^/    out: /' "$folder/out" | head -n 20
+        sed 's/^/    err: /' "$folder/err" | head -n 20
+    fi
+}
+
+# Runs a command, and keeps $status, $folder/out and $folder/err.
+run()
+{
+    (cd "$folder" && timeout 100 "$@") >"$folder/out" 2>"$folder/err" </dev/null
+    status=$?
+}
+
+status_is() { [ "$status" -eq "$1" ]; }
+out_is() { [ "$(cat "$folder/out")" = "$1" ]; }
+err_is() { [ "$(cat "$folder/err")" = "$1" ]; }
+out_has() { grep -qF -- "$1" "$folder/out"; }
+err_has() { grep -qF -- "$1" "$folder/err"; }
+err_is_empty() { [ ! -s "$folder/err" ]; }
+err_has_one_line() { [ "$(wc -l <"$folder/err")" -eq 1 ]; }
+out_is_json() { python3 -m json.tool "$folder/out" >/dev/null 2>&1; }
+is_absent() { [ ! -e "$folder/$1" ]; }
+
+# refuses STATUS LINE ARGUMENT…: mpmap exits so, says exactly that line, and prints and makes nothing.
+refuses()
+{
+    local wanted=$1 line=$2
+    shift 2
+    run "$mpmap" "$@"
+    check "status $wanted of: mpmap $*" status_is "$wanted"
+    check "error line of: mpmap $* (wanted: $line)" err_is "$line"
+    check "no output of: mpmap $*" out_is ""
+    check "no file of: mpmap $*" is_absent out.h5
+}
+
+# Python's view of the JSON in $folder/out: json_is EXPRESSION, with the document as `j`.
+json_is() { python3 -c "import json, os, sys; j = json.load(open(sys.argv[1])); sys.exit(not ($1))" "$folder/out" 2>/dev/null; }
+
+make_inputs()
+{
+    cat >"$folder/rows.c" <<'C'
+#include <hdf5.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void make(hid_t file, const char *name, hid_t type, int rank, const hsize_t *extents)
+{
+    static float numbers[100 * 4];
+    hid_t space = H5Screate_simple(rank, extents, NULL);
+    hid_t set = H5Dcreate2(file, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+
+    for (int i = 0; i < 400; i++)
+        numbers[i] = (float)i;
+    if (rank == 2 && H5Dwrite(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, numbers) < 0)
+        exit(1);
+    H5Dclose(set);
+    H5Sclose(space);
+}
+
+int main(int argc, char **argv)
+{
+    hid_t file = argc == 2 ? H5Fcreate(argv[1], H5F_ACC_EXCL, H5P_DEFAULT, H5P_DEFAULT)
+                           : H5Fopen(argv[1], H5F_ACC_RDONLY, H5P_DEFAULT);
+    double values[1000];
+
+    if (file < 0)
+        return 1;
+    if (argc == 2) {
+        make(file, "/data", H5T_IEEE_F32LE, 2, (hsize_t[]){100, 4});
+        make(file, "/double", H5T_IEEE_F64LE, 2, (hsize_t[]){100, 4});
+        make(file, "/tiles", H5T_STD_U8LE, 4, (hsize_t[]){3, 64, 64, 3});
+        make(file, "/small", H5T_STD_U8LE, 4, (hsize_t[]){3, 32, 32, 3});
+    } else {
+        hid_t set = H5Dopen2(file, argv[2], H5P_DEFAULT), space = H5Dget_space(set);
+        hssize_t count = H5Sget_simple_extent_npoints(space);
+
+        if (count > 1000 || H5Dread(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0)
+            return 1;
+        for (hssize_t i = 0; i < count; i++)
+            printf("%g\n", values[i]);
+        H5Sclose(space);
+        H5Dclose(set);
+    }
+    return H5Fclose(file) < 0;
+}
+C
+    cat >"$folder/tasks.c" <<'C'
+#include <mpmap.h>
+#include <signal.h>
+#include <time.h>
+
+const mpm_description first_description = {.result = "f32", .row = "f32[4]", .help = "first number"};
+int first(mpm_call *call, const void *item, void *result)
+{
+    (void)call;
+    *(float *)result = *(const float *)item;
+    return 0;
+}
+
+int undescribed(mpm_call *call, const void *item, void *result)
+{
+    return first(call, item, result);
+}
+
+const mpm_description misdescribed_description = {.result = "f63"};
+int misdescribed(mpm_call *call, const void *item, void *result)
+{
+    return first(call, item, result);
+}
+
+const mpm_description picky_description = {.result = "f32"};
+int picky(mpm_call *call, const void *item, void *result)
+{
+    if (mpm_call_index(call) % 50 == 3)
+        return mpm_fail(call, "row %zu tastes bad", mpm_call_index(call));
+    return first(call, item, result);
+}
+
+const mpm_description crashing_description = {.result = "f32"};
+int crashing(mpm_call *call, const void *item, void *result)
+{
+    if (mpm_call_index(call) == 5)
+        raise(SIGKILL);
+    return first(call, item, result);
+}
+
+/* Works for 40 ms of CPU time. */
+const mpm_description slow_description = {.result = "f32"};
+int slow(mpm_call *call, const void *item, void *result)
+{
+    clock_t end = clock() + CLOCKS_PER_SEC / 25;
+
+    while (clock() < end)
+        ;
+    return first(call, item, result);
+}
+C
+    # shellcheck disable=SC2046 # pkg-config prints words
+    cc -o "$folder/rows" "$folder/rows.c" $(pkg-config --cflags --libs hdf5-serial) &&
+        cc -shared -fPIC -I "$source_folder/lib/include" -o "$folder/tasks.so" "$folder/tasks.c" &&
+        "$folder/rows" "$folder/in.h5" && echo "no shared object" >"$folder/text.so" &&
+        echo "no HDF5" >"$folder/text.h5"
+}
+
+# The values that `first` finds in /data: 0, 4, 8 …
+first_values() { seq 0 4 396; }
+rows_are() { "$folder/rows" "$folder/$1" "$2" 2>/dev/null | diff - <("$3") >/dev/null; }
+
+: >"$folder/out"
+: >"$folder/err"
+check "inputs can be made" make_inputs
+
+# Help and version.
+version=$(sed -n 's/^#define MPM_VERSION  *"\(.*\)"/\1/p' "$source_folder/lib/include/mpmap/version.h")
+run "$mpmap" --version
+check "--version succeeds" status_is 0
+check "--version prints the version" out_is "mpmap $version"
+check "--version says nothing else" err_is_empty
+for arguments in "" map info bench "bench map" "bench simulate" "bench all"; do
+    # shellcheck disable=SC2086 # words
+    run "$mpmap" $arguments --help
+    check "mpmap $arguments --help succeeds" status_is 0
+    check "mpmap $arguments --help shows its usage" out_has "usage: mpmap ${arguments:-COMMAND}"
+    check "mpmap $arguments --help says nothing else" err_is_empty
+done
+
+# Called wrongly: status 2, one line, which says what would be right.
+refuses 2 "mpmap: a command is missing: map, info or bench; try mpmap --help"
+refuses 2 "mpmap: there is no command 'mpa', but there is 'map'; try mpmap --help" mpa
+refuses 2 "mpmap: there is no command 'frobnicate'; try mpmap --help" frobnicate
+refuses 2 "mpmap: there is no option '--verison', but there is '--version'; try mpmap --help" --verison
+refuses 2 "mpmap: there is no option '--worker', but there is '--workers'; try mpmap map --help" map --worker 2
+refuses 2 "mpmap: 'extra' is one argument too many; try mpmap info --help" info extra
+refuses 2 "mpmap: --json takes no value; try mpmap info --help" info --json=yes
+refuses 2 "mpmap: 1 of 3 arguments are there: PLUGIN.so:FUNCTION IN.h5:/DATA OUT.h5:/RESULT; try mpmap map --help" \
+    map tasks.so:first
+refuses 2 "mpmap: 'tasks.so' must be PLUGIN.so:FUNCTION; try mpmap map --help" map tasks.so in.h5:/data out.h5:/r
+refuses 2 "mpmap: 'in.h5' must be FILE.h5:/DATASET; try mpmap map --help" map tasks.so:first in.h5 out.h5:/r
+refuses 2 "mpmap: 'out.h5:' must be FILE.h5:/DATASET; try mpmap map --help" map tasks.so:first in.h5:/data out.h5:
+words=(map tasks.so:first in.h5:/data out.h5:/r)
+for count in 0 -1 two 2x "" 65537; do
+    refuses 2 "mpmap: --workers is '$count', but must be a whole number from 1 to 65536; try mpmap map --help" \
+        "${words[@]}" --workers "$count"
+done
+refuses 2 "mpmap: --workers wants a value behind it; try mpmap map --help" "${words[@]}" --workers
+refuses 2 "mpmap: 'tasks.so' has no undescribed_description, so say what it gives: --result f64, for example; try mpmap map --help" \
+    map tasks.so:undescribed in.h5:/data out.h5:/r
+refuses 2 "mpmap: there is no benchmark 'mpa', but there is 'map'; try mpmap bench --help" bench mpa
+refuses 2 "mpmap: a benchmark is missing: map, simulate or all; try mpmap bench --help" bench
+refuses 2 "mpmap: --seconds is '0', but must be a number of seconds above 0, at most 60; try mpmap bench map --help" \
+    bench map --seconds 0
+
+run "$mpmap" "${words[@]}" --result 'f63[2]'
+check "a bad shape is a usage error" status_is 2
+check "a bad shape is named" err_has "f63"
+check "a bad shape gives one line" err_has_one_line
+check "a bad shape makes no file" is_absent out.h5
+
+# What else is wrong: status 1, one line.
+refuses 1 "mpmap: there is no plugin file 'none.so'" map none.so:first in.h5:/data out.h5:/r
+refuses 1 "mpmap: './text.so' is no plugin that can be opened: file too short" \
+    map ./text.so:first in.h5:/data out.h5:/r
+refuses 1 "mpmap: there is no function 'frist' in './tasks.so', which has: first, misdescribed, picky, crashing, slow" \
+    map tasks.so:frist in.h5:/data out.h5:/r
+refuses 1 "mpmap: first wants rows of f32[4], but those of 'in.h5:/double' are f64[4]" \
+    map tasks.so:first in.h5:/double out.h5:/r
+refuses 1 "mpmap: paint wants rows of u8[64,64,3], but those of 'in.h5:/small' are u8[32,32,3]" \
+    map "${MPMAP_PLUGINS:-$bin/../plugins}/paint.so:paint" in.h5:/small out.h5:/r
+for case in "map tasks.so:misdescribed in.h5:/data out.h5:/r=f63" "map tasks.so:printf in.h5:/data out.h5:/r=printf" \
+    "map tasks.so:first none.h5:/data out.h5:/r=none.h5" "map tasks.so:first text.h5:/data out.h5:/r=text.h5" \
+    "map tasks.so:first in.h5:/none out.h5:/r=/none" "map tasks.so:first in.h5:/data none/out.h5:/r=none/out.h5"; do
+    # shellcheck disable=SC2086 # words
+    run "$mpmap" ${case%=*}
+    check "status 1 of: mpmap ${case%=*}" status_is 1
+    check "one line of: mpmap ${case%=*}" err_has_one_line
+    check "name of the culprit of: mpmap ${case%=*}" err_has "${case##*=}"
+    check "no file of: mpmap ${case%=*}" is_absent out.h5
+done
+run bash -c "'$mpmap' info >/dev/full"
+check "a full standard output is status 1" status_is 1
+check "a full standard output is told" err_is "mpmap: cannot write to standard output: No space left on device"
+
+# Maps.
+run "$mpmap" "${words[@]}"
+check "a map succeeds" status_is 0
+check "a map prints nothing to stdout" out_is ""
+check "a map ends with a summary" grep -qE '^mpmap: 100 rows in [0-9.]+ s, [0-9.e+]+ rows/s, [0-9]+ workers? on 1 node$' "$folder/err"
+check "the summary is all" err_has_one_line
+check "results are right" rows_are out.h5 /r first_values
+run "$mpmap" "${words[@]}"
+check "an existing output is refused" status_is 1
+check "an existing output is named" err_has out.h5
+check "an existing output is kept" rows_are out.h5 /r first_values
+run "$mpmap" map ./tasks.so:undescribed in.h5:/data out.h5:/deep/er --result f32 --overwrite --quiet --workers 3 \
+    --chunk=7 --block-rows=5
+check "a map with all options succeeds" status_is 0
+check "--quiet is quiet" err_is_empty
+check "results are right with all options" rows_are out.h5 /deep/er first_values
+run "$mpmap" map tasks.so:slow in.h5:/data out.h5:/r --overwrite
+check "a slow map succeeds" status_is 0
+check "no progress line is written to a pipe" err_has_one_line
+
+run "$mpmap" map tasks.so:picky in.h5:/data out.h5:/r --overwrite
+check "failed rows are status 1" status_is 1
+check "failed rows are told" err_has "row 3 tastes bad"
+check "failed rows give one line" err_has_one_line
+picky_values() { first_values | sed '4s/.*/0/; 54s/.*/0/'; }
+check "the other rows are there" rows_are out.h5 /r picky_values
+picky_done() { yes 1 | head -n 100 | sed '4s/.*/2/; 54s/.*/2/'; }
+check "failed rows are marked" rows_are out.h5 /r.done picky_done
+run "$mpmap" map tasks.so:crashing in.h5:/data out.h5:/r --overwrite
+check "a row that kills its worker is status 1" status_is 1
+check "what killed it is told" err_has "SIGKILL"
+crashing_values() { first_values | sed '6s/.*/0/'; }
+check "the rows around a crash are there" rows_are out.h5 /r crashing_values
+
+# A terminal.
+on_terminal() { run script -qec "stty cols 70; '$mpmap' map tasks.so:slow in.h5:/data out.h5:/r --overwrite $*" /dev/null; }
+on_terminal
+check "a map on a terminal succeeds" status_is 0
+check "it shows a progress line" grep -qE $'\r\[#+-+\] +[0-9]+%  [0-9]+/100  [0-9.]+/s  [0-9]+ s left\033\[K' "$folder/out"
+check "the line is erased before the summary" grep -qF $'\r\033[Kmpmap: 100 rows in' "$folder/out"
+check "no line is wider than the terminal" python3 -c '
+import re, sys
+lines = re.split(r"\r|\n", re.sub(r"\x1b\[K", "", open(sys.argv[1], newline="").read()))
+sys.exit(max(map(len, lines)) >= 70)' "$folder/out"
+on_terminal --quiet
+check "a quiet map on a terminal succeeds" status_is 0
+check "a quiet map on a terminal is quiet" out_is ""
+
+# JSON.
+run "$mpmap" info --json
+check "info --json succeeds" status_is 0
+check "info --json is JSON" out_is_json
+check "info --json tells the run" json_is \
+    "j['version'] == '$version' and j['ranks'] == 1 and len(j['nodes']) == 1 and j['slots'] == len(os.sched_getaffinity(0)) and j['nodes'][0]['arena_bytes'] > 0"
+run "$mpmap" info
+check "info succeeds" status_is 0
+check "info tells the run" out_has "1 node, 1 rank"
+run "$mpmap" bench map --json --seconds 0.01
+check "bench map --json succeeds" status_is 0
+check "bench map --json is JSON with limits" json_is \
+    "len(j) >= 5 and all(f['value'] > 0 and f['limit'] > 0 and abs(f['ratio'] * f['limit'] / f['value'] - 1) < 0.01 for f in j)"
+
+# Under a launcher everything is said once.
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 \
+    OMPI_MCA_hwloc_base_binding_policy=none
+run mpirun -n 2 "$mpmap" --version
+check "two ranks print one version" out_is "mpmap $version"
+run mpirun -n 2 "$mpmap" mpa
+check "two ranks exit with the status of a usage error" status_is 2
+check "two ranks tell one error" test "$(grep -c "there is no command 'mpa'" "$folder/err")" -eq 1
+MPMAP_RANKS_PER_NODE=2 run mpirun -n 4 "$mpmap" info --json
+check "four ranks make two nodes of two" json_is "j['ranks'] == 4 and [n['ranks'] for n in j['nodes']] == [2, 2]"
+for ranks_per_node in 1 2; do
+    MPMAP_RANKS_PER_NODE=$ranks_per_node run mpirun -n 2 "$mpmap" "${words[@]}" --overwrite
+    check "a map by two ranks succeeds" status_is 0
+    check "a map by two ranks tells $((2 / ranks_per_node)) nodes" err_has "on $((2 / ranks_per_node)) node"
+    check "a map by two ranks is right" rows_are out.h5 /r first_values
+done
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -1,0 +1,100 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# What `mpmap map` says of inputs and outputs that cannot be: each is one line "mpmap: …" that names the
+# file, ends the command with status 1, and leaves no file behind. Last line: "N passed, N failed".
+set -u
+
+bin=${1:-${MPMAP_BIN:?says where the programs are}}
+plugins=${MPMAP_PLUGINS:-$bin/../plugins}
+task=$plugins/mean.so:mean
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+passed=0
+failed=0
+
+# check NAME COMMAND…: one that must succeed.
+check() {
+    local name=$1
+    shift
+    if "$@"; then
+        passed=$((passed + 1))
+    else
+        echo "FAILED: $name"
+        failed=$((failed + 1))
+    fi
+}
+
+# text_set FILE DATASET CLASS SIZE EXTENTS: a data set of the numbers in numbers.txt.
+text_set() {
+    local rank
+    rank=$(wc -w <<<"$5")
+    printf 'PATH %s\nINPUT-CLASS %s\nINPUT-SIZE %s\nRANK %s\nDIMENSION-SIZES %s\n' "$2" "$3" "$4" "$rank" "$5" \
+        >set.conf
+    h5import numbers.txt -c set.conf -o "$1" >/dev/null || exit 1
+}
+
+# is_one_line FILE PART: it holds one line, "mpmap: …", with PART in it.
+is_one_line() {
+    [[ $(wc -l <"$1") -eq 1 ]] && grep -q '^mpmap: ' "$1" && grep -qF -- "$2" "$1"
+}
+
+# refuses PART WORD…: `mpmap map` must end with status 1, say PART, and change no file.
+refuses() {
+    local part=$1 status before after
+    shift
+    before=$(find . -not -name said -not -name printed -type f -exec md5sum {} + | sort)
+    timeout 60 "$bin/mpmap" map "$@" >printed 2>said
+    status=$?
+    after=$(find . -not -name said -not -name printed -type f -exec md5sum {} + | sort)
+    if [[ $status -eq 1 && ! -s printed && $before == "$after" ]] && is_one_line said "$part"; then
+        passed=$((passed + 1))
+    else
+        echo "FAILED: map $*: status $status, should be 1 and say: $part"
+        sed 's/^/    /' said printed
+        diff <(echo "$before") <(echo "$after")
+        failed=$((failed + 1))
+    fi
+}
+
+seq 1 24 >numbers.txt
+text_set in.h5 /data TEXTFP 32 "6 4"
+text_set whole.h5 /whole TEXTIN 32 "6 4"
+text_set group.h5 /some/inner TEXTFP 32 "24"
+printf 'one\ntwo\n' >words.txt
+printf 'PATH /words\nINPUT-CLASS STR\n' >set.conf
+h5import words.txt -c set.conf -o words.h5 >/dev/null || exit 1
+echo 'not HDF5' >text.h5
+head -c 1000 in.h5 >short.h5
+echo precious >taken.h5
+cp in.h5 goal.h5.part
+ln -s in.h5 link.h5
+
+refuses 'there is no file missing.h5' "$task" missing.h5:/data out.h5:/result
+refuses 'text.h5 is not an HDF5 file' "$task" text.h5:/data out.h5:/result
+refuses 'cannot open short.h5: ' "$task" short.h5:/data out.h5:/result
+refuses '. is a folder, not an HDF5 file' "$task" .:/data out.h5:/result
+refuses 'in.h5 has no data set /dat: at its top level it holds data' "$task" in.h5:/dat out.h5:/result
+refuses 'group.h5:/some is a group, not a data set: it holds inner' "$task" group.h5:/some out.h5:/result
+refuses 'words.h5:/words holds strings: a map takes integers' "$task" words.h5:/words out.h5:/result
+refuses 'f32' "$task" whole.h5:/whole out.h5:/result
+refuses 'taken.h5 exists: choose another name or overwrite' "$task" in.h5:/data taken.h5:/result
+refuses 'cannot make no/out.h5: its folder does not exist' "$task" in.h5:/data no/out.h5:/result
+refuses 'cannot make text.h5/out.h5: Not a directory' "$task" in.h5:/data text.h5/out.h5:/result
+refuses '. exists and is not a file' "$task" in.h5:/data .:/result --overwrite
+refuses 'in.h5 is the input file' "$task" in.h5:/data in.h5:/result --overwrite
+refuses 'link.h5 is the input file' "$task" in.h5:/data link.h5:/result --overwrite
+refuses 'rename it' "$task" goal.h5.part:/data goal.h5:/result
+refuses '"/" names no data set to make' "$task" in.h5:/data out.h5:/
+refuses '"/result/" names no data set to make' "$task" in.h5:/data out.h5:/result/
+refuses 'bytes are needed' "$task" in.h5:/data out.h5:/result --result 'u8[17592186044416]' --quiet
+
+# The same words, put right.
+check 'a good map ends well' "$bin/mpmap" map "$task" in.h5:/data out.h5:/result --quiet
+h5dump -y -o dumped.txt -d /result out.h5 >/dev/null
+check 'its results are right' test "$(tr -d ' \n' <dumped.txt)" = 2.5,6.5,10.5,14.5,18.5,22.5
+check 'it may be overwritten' "$bin/mpmap" map "$task" in.h5:/data out.h5:/result --quiet --overwrite
+check 'no part of it stays' test ! -e out.h5.part
+
+echo "$passed passed, $failed failed"
+[[ $failed -eq 0 && $passed -gt 0 ]]

@@ -1,0 +1,925 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Maps over HDF5 data sets, as a program uses them: inputs of every type, order and layout, results and
+ * marks as another program reads them, rows that fail and crash, and what is left on the disk when a map
+ * cannot go on. Every element of an input is value_at(row, element), so a result can be foretold. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <CUnit/CUnit.h>
+#include <hdf5.h>
+
+#include <mpmap.h>
+
+#include "suite.h"
+
+#define DATA   "/data"
+#define RESULT "/result"
+
+static char folder[64];
+static mpm_pool *pool;
+
+/* A path in the folder of this run; good for the next 31 calls, so for all of one test. */
+static const char *path(const char *name)
+{
+    static char paths[32][256];
+    static unsigned next;
+    char *made = paths[next++ % 32];
+
+    snprintf(made, sizeof paths[0], "%s/%s", folder, name);
+    return made;
+}
+
+static bool exists(const char *file)
+{
+    return access(file, F_OK) == 0;
+}
+
+static size_t count_files(const char *in)
+{
+    size_t count = 0;
+    DIR *directory = opendir(in);
+
+    while (directory && readdir(directory))
+        count++;
+    if (directory)
+        closedir(directory);
+    return count < 2 ? 0 : count - 2; /* without . and .. */
+}
+
+static void write_file(const char *name, const char *bytes, size_t size)
+{
+    FILE *file = fopen(name, "wb");
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+    CU_ASSERT_EQUAL_FATAL(fwrite(bytes, 1, size, file), size);
+    CU_ASSERT_EQUAL_FATAL(fclose(file), 0);
+}
+
+/* The whole of a file, and a null byte; the caller frees it. */
+static char *read_file(const char *name, size_t *size)
+{
+    struct stat status;
+    FILE *file = fopen(name, "rb");
+    char *bytes;
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+    CU_ASSERT_EQUAL_FATAL(fstat(fileno(file), &status), 0);
+    *size = (size_t)status.st_size;
+    bytes = calloc(1, *size + 1);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(bytes);
+    CU_ASSERT_EQUAL_FATAL(fread(bytes, 1, *size, file), *size);
+    fclose(file);
+    return bytes;
+}
+
+static bool error_says(const char *part)
+{
+    if (strstr(mpm_error(), part))
+        return true;
+    printf("\n    \"%s\" is not in: %s\n  ", part, mpm_error());
+    return false;
+}
+
+/* Fits each type: 0 … 99 for 8 bits, 0 … 9900 else, and as many below zero if there is a sign. */
+static double value_at(size_t row, size_t element, mpm_type type)
+{
+    double value = (double)((row * 31 + element * 7) % 100);
+    bool has_sign = mpm_type_name(type)[0] != 'u';
+
+    if (mpm_type_size(type) > 1)
+        value *= 100;
+    return has_sign && (row + element) % 2 ? -value : value;
+}
+
+struct input_layout {
+    hid_t file_type;
+    mpm_type type; /* the same, for value_at() */
+    int rank;
+    hsize_t extent[8];
+    hsize_t chunk[8]; /* all 0: contiguous */
+    unsigned gzip;
+};
+
+static size_t row_elements(const struct input_layout *layout)
+{
+    size_t elements = 1;
+
+    for (int i = 1; i < layout->rank; i++)
+        elements *= layout->extent[i];
+    return elements;
+}
+
+static double *input_values(const struct input_layout *layout)
+{
+    size_t elements = row_elements(layout);
+    double *values = malloc((layout->extent[0] * elements + 1) * sizeof *values);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(values);
+    for (size_t row = 0; row < layout->extent[0]; row++)
+        for (size_t i = 0; i < elements; i++)
+            values[row * elements + i] = value_at(row, i, layout->type);
+    return values;
+}
+
+static hid_t layout_plist(const struct input_layout *layout)
+{
+    hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
+
+    if (layout->chunk[0])
+        H5Pset_chunk(creation, layout->rank, layout->chunk);
+    if (layout->gzip)
+        H5Pset_deflate(creation, layout->gzip);
+    return creation;
+}
+
+/* Makes a file with a data set /data of values. */
+static void make_input(const char *name, const struct input_layout *layout)
+{
+    double *values = input_values(layout);
+    hid_t file = H5Fcreate(name, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    hid_t space = H5Screate_simple(layout->rank, layout->extent, NULL);
+    hid_t creation = layout_plist(layout);
+    hid_t set = H5Dcreate2(file, DATA, layout->file_type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+
+    CU_ASSERT_FATAL(set >= 0);
+    CU_ASSERT_FATAL(H5Dwrite(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0);
+    H5Dclose(set);
+    H5Pclose(creation);
+    H5Sclose(space);
+    CU_ASSERT_FATAL(H5Fclose(file) >= 0);
+    free(values);
+}
+
+/* A plain input: f32[5] rows. */
+static const char *plain_input(const char *name, hsize_t rows)
+{
+    const char *file = path(name);
+
+    make_input(file, &(struct input_layout){H5T_IEEE_F32LE, MPM_F32, 2, {rows, 5}, {0}, 0});
+    return file;
+}
+
+/* Reads a data set whole; the caller frees it. `bytes_each` is the size of `type`. */
+static void *read_set(const char *name, const char *dataset, hid_t type, size_t bytes_each, size_t *count)
+{
+    hid_t file = H5Fopen(name, H5F_ACC_RDONLY, H5P_DEFAULT);
+    hid_t set = H5Dopen2(file, dataset, H5P_DEFAULT);
+    hid_t space = H5Dget_space(set);
+    void *values;
+
+    CU_ASSERT_FATAL(space >= 0);
+    *count = (size_t)H5Sget_simple_extent_npoints(space);
+    values = calloc(*count + 1, bytes_each);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(values);
+    CU_ASSERT_FATAL(H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0);
+    H5Sclose(space);
+    H5Dclose(set);
+    H5Fclose(file);
+    return values;
+}
+
+static double *read_results(const char *name, size_t *count)
+{
+    return read_set(name, RESULT, H5T_NATIVE_DOUBLE, sizeof(double), count);
+}
+
+static unsigned char *read_marks(const char *name, size_t *count)
+{
+    return read_set(name, RESULT ".done", H5T_NATIVE_UINT8, 1, count);
+}
+
+/* What weigh() needs to know. */
+struct weighing {
+    mpm_type type;
+    size_t fail_every;  /* rows that it fails, 0: none */
+    size_t crash_every; /* rows that it crashes in */
+};
+
+static double element(mpm_type type, const void *item, size_t i)
+{
+    switch (type) {
+#define TYPE(name, c_type, text) \
+    case MPM_##name:             \
+        return (double)((const c_type *)item)[i];
+        MPM_TYPE_LIST(TYPE)
+#undef TYPE
+    default:
+        return NAN;
+    }
+}
+
+/* The result of a row: its sum, and a sum in which the place of each element matters. */
+static void weigh_values(mpm_type type, const void *item, size_t count, double result[2])
+{
+    result[0] = result[1] = 0;
+    for (size_t i = 0; i < count; i++) {
+        result[0] += element(type, item, i);
+        result[1] += element(type, item, i) * (double)(i + 1);
+    }
+}
+
+static bool fails(size_t every, size_t row)
+{
+    return every && row % every == every - 1;
+}
+
+static int weigh(mpm_call *call, const void *item, void *result)
+{
+    const struct weighing *weighing = mpm_call_context(call);
+    size_t row = mpm_call_index(call);
+
+    weigh_values(weighing->type, item, mpm_call_item_size(call) / mpm_type_size(weighing->type), result);
+    if (fails(weighing->crash_every, row))
+        raise(SIGSEGV);
+    if (fails(weighing->fail_every, row))
+        return mpm_fail(call, "row %zu is not liked", row);
+    return mpm_call_result_size(call) == 2 * sizeof(double) ? 0 : mpm_fail(call, "the size is wrong");
+}
+
+static mpm_dataset_map weigh_map(const char *input, const char *output, const struct weighing *weighing)
+{
+    return (mpm_dataset_map){
+        .input_file = input,
+        .input_dataset = DATA,
+        .output_file = output,
+        .output_dataset = RESULT,
+        .task_name = "weigh",
+        .result = {MPM_F64, 1, {2}},
+        .context = weighing,
+        .context_size = sizeof *weighing,
+    };
+}
+
+static bool row_is_right(const struct input_layout *layout, const struct weighing *weighing, size_t row,
+                         const double *result, unsigned mark)
+{
+    bool failed = fails(weighing->fail_every, row) || fails(weighing->crash_every, row);
+    size_t elements = row_elements(layout);
+    double expected[2] = {0, 0};
+
+    for (size_t i = 0; !failed && i < elements; i++) {
+        expected[0] += value_at(row, i, layout->type);
+        expected[1] += value_at(row, i, layout->type) * (double)(i + 1);
+    }
+    return mark == (failed ? 2 : 1) && result[0] == expected[0] && result[1] == expected[1];
+}
+
+/* How many rows of an output are not as they must be. */
+static size_t wrong_rows(const char *output, const struct input_layout *layout,
+                         const struct weighing *weighing)
+{
+    size_t result_count, mark_count, wrong = 0;
+    double *results = read_results(output, &result_count);
+    unsigned char *marks = read_marks(output, &mark_count);
+
+    CU_ASSERT_EQUAL_FATAL(mark_count, layout->extent[0]);
+    CU_ASSERT_EQUAL_FATAL(result_count, 2 * mark_count);
+    for (size_t row = 0; row < mark_count; row++)
+        if (!row_is_right(layout, weighing, row, results + 2 * row, marks[row]))
+            wrong++;
+    free(results);
+    free(marks);
+    return wrong;
+}
+
+/* Maps a layout, and checks every row. */
+static void map_and_check(const struct input_layout *layout, size_t block_rows, size_t chunk)
+{
+    struct weighing weighing = {.type = layout->type};
+    const char *input = path("layout.h5"), *output = path("layout-out.h5");
+    mpm_dataset_map map = weigh_map(input, output, &weighing);
+    int status;
+
+    map.block_rows = block_rows;
+    map.chunk = chunk;
+    make_input(input, layout);
+    status = mpm_pool_map_dataset(pool, weigh, &map);
+    if (status)
+        printf("\n    %s: %s\n  ", mpm_status_name(status), mpm_error());
+    CU_ASSERT_EQUAL_FATAL(status, MPM_OK);
+    CU_ASSERT_EQUAL(wrong_rows(output, layout, &weighing), 0);
+    CU_ASSERT_FALSE(exists(path("layout-out.h5.part")));
+    unlink(output);
+}
+
+/* A type of ours as a file may have it. The caller closes it. */
+static hid_t file_type(mpm_type type, H5T_order_t order)
+{
+    const hid_t natives[] = {H5T_NATIVE_INT8,  H5T_NATIVE_INT16,  H5T_NATIVE_INT32,  H5T_NATIVE_INT64,
+                             H5T_NATIVE_UINT8, H5T_NATIVE_UINT16, H5T_NATIVE_UINT32, H5T_NATIVE_UINT64,
+                             H5T_NATIVE_FLOAT, H5T_NATIVE_DOUBLE};
+    hid_t copy = H5Tcopy(natives[type - MPM_I8]);
+
+    CU_ASSERT_FATAL(copy >= 0 && H5Tset_order(copy, order) >= 0);
+    return copy;
+}
+
+static void every_type_arrives_in_both_byte_orders(void)
+{
+    for (int type = MPM_I8; type <= MPM_F64; type++)
+        for (int big = 0; big < 2; big++) {
+            hid_t in_file = file_type((mpm_type)type, big ? H5T_ORDER_BE : H5T_ORDER_LE);
+            map_and_check(&(struct input_layout){in_file, (mpm_type)type, 3, {13, 2, 3}, {0}, 0}, 0, 0);
+            H5Tclose(in_file);
+        }
+}
+
+static void rows_of_any_rank_are_mapped(void)
+{
+    map_and_check(&(struct input_layout){H5T_STD_I16LE, MPM_I16, 1, {100}, {0}, 0}, 0, 0);
+    map_and_check(&(struct input_layout){H5T_STD_U8LE, MPM_U8, 2, {100, 1}, {0}, 0}, 0, 0);
+    map_and_check(&(struct input_layout){H5T_STD_I32LE, MPM_I32, 5, {9, 3, 1, 4, 2}, {0}, 0}, 0, 0);
+}
+
+static void compressed_chunks_and_blocks_need_not_agree(void)
+{
+    const struct input_layout rows = {H5T_STD_I16BE, MPM_I16, 2, {501, 11}, {64, 4}, 6};
+    const struct input_layout tiny = {H5T_STD_I32LE, MPM_I32, 2, {101, 3}, {2, 3}, 1};
+    const struct input_layout flat = {H5T_IEEE_F64BE, MPM_F64, 1, {5000}, {3000}, 6};
+
+    map_and_check(&rows, 0, 0);
+    map_and_check(&rows, 10, 0);
+    map_and_check(&rows, 1, 7);
+    map_and_check(&rows, 100, 64);
+    map_and_check(&rows, 1000000, 1000000);
+    map_and_check(&tiny, 0, 0);
+    map_and_check(&tiny, 1, 1);
+    map_and_check(&flat, 0, 0);
+    map_and_check(&flat, 7, 100);
+}
+
+/* Bands of 4 MiB: more than HDF5's own cache holds, so that the reader sets up one that fits. */
+static void bands_larger_than_a_mebibyte_are_mapped(void)
+{
+    map_and_check(&(struct input_layout){H5T_IEEE_F32LE, MPM_F32, 2, {128, 32768}, {32, 4096}, 1}, 3, 0);
+}
+
+static void description_is_that_of_the_file(void)
+{
+    uint64_t rows = 0;
+    mpm_shape row;
+    char text[64];
+
+    make_input(path("in.h5"), &(struct input_layout){H5T_STD_U16BE, MPM_U16, 4, {7, 2, 3, 4}, {0}, 0});
+    CU_ASSERT_EQUAL_FATAL(mpm_dataset_describe(path("in.h5"), DATA, &rows, &row), MPM_OK);
+    CU_ASSERT_EQUAL(rows, 7);
+    CU_ASSERT_STRING_EQUAL(mpm_shape_format(&row, text, sizeof text), "u16[2,3,4]");
+    CU_ASSERT_EQUAL(mpm_dataset_describe(path("in.h5"), "data", NULL, NULL), MPM_OK);
+}
+
+static void add_set(hid_t file, const char *name, hid_t type, hid_t space)
+{
+    hid_t set = H5Dcreate2(file, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+
+    CU_ASSERT_FATAL(set >= 0);
+    H5Dclose(set);
+    H5Sclose(space);
+}
+
+/* A file of data sets that no map can take. */
+static void make_odd_file(const char *name)
+{
+    hsize_t three = 3, none[2] = {3, 0};
+    hid_t file = H5Fcreate(name, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    hid_t wide = H5Tcopy(H5T_STD_I32LE), half = H5Tcopy(H5T_IEEE_F32LE), compound, enumeration;
+
+    H5Tset_size(wide, 3);
+    H5Tset_fields(half, 15, 10, 5, 0, 10);
+    H5Tset_size(half, 2);
+    compound = H5Tcreate(H5T_COMPOUND, 8);
+    H5Tinsert(compound, "x", 0, H5T_NATIVE_DOUBLE);
+    enumeration = H5Tenum_create(H5T_NATIVE_INT8);
+    H5Tenum_insert(enumeration, "FALSE", (signed char[]){0});
+    H5Gclose(H5Gcreate2(file, "/group", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+    add_set(file, "/group/inside", H5T_STD_I8LE, H5Screate_simple(1, &three, NULL));
+    add_set(file, "/scalar", H5T_STD_I32LE, H5Screate(H5S_SCALAR));
+    add_set(file, "/null", H5T_STD_I32LE, H5Screate(H5S_NULL));
+    add_set(file, "/strings", H5T_C_S1, H5Screate_simple(1, &three, NULL));
+    add_set(file, "/compounds", compound, H5Screate_simple(1, &three, NULL));
+    add_set(file, "/booleans", enumeration, H5Screate_simple(1, &three, NULL));
+    add_set(file, "/wide", wide, H5Screate_simple(1, &three, NULL));
+    add_set(file, "/half", half, H5Screate_simple(1, &three, NULL));
+    add_set(file, "/hollow", H5T_STD_I8LE, H5Screate_simple(2, none, NULL));
+    H5Tclose(enumeration);
+    H5Tclose(compound);
+    H5Tclose(wide);
+    H5Tclose(half);
+    CU_ASSERT_FATAL(H5Fclose(file) >= 0);
+}
+
+static void inputs_that_are_none_are_told_apart(void)
+{
+    static const struct {
+        const char *file, *dataset;
+        int status;
+        const char *says;
+    } cases[] = {
+        {"missing.h5", DATA, MPM_ENOENT, "there is no file"},
+        {"no/folder.h5", DATA, MPM_ENOENT, "there is no file"},
+        {".", DATA, MPM_EIO, "is a folder"},
+        {"pipe.h5", DATA, MPM_EIO, "pipe.h5 is not a regular file"},
+        {"text.h5", DATA, MPM_EIO, "text.h5 is not an HDF5 file"},
+        {"short.h5", DATA, MPM_EIO, "cannot open"},
+        {"odd.h5", "", MPM_EINVAL, "is empty"},
+        {"odd.h5", DATA, MPM_ENOENT,
+         "odd.h5 has no data set /data: at its top level it holds booleans, compounds"},
+        {"odd.h5", "/group/outside", MPM_ENOENT, "has no data set /group/outside"},
+        {"odd.h5", "/scalar/x", MPM_ENOENT, "has no data set /scalar/x"},
+        {"odd.h5", "/", MPM_ETYPE, "is a group, not a data set"},
+        {"odd.h5", "/group", MPM_ETYPE, "/group is a group, not a data set: it holds inside"},
+        {"odd.h5", "/scalar", MPM_ETYPE, "a scalar"},
+        {"odd.h5", "/null", MPM_ETYPE, "without data"},
+        {"odd.h5", "/strings", MPM_ETYPE, "holds strings: a map takes integers"},
+        {"odd.h5", "/compounds", MPM_ETYPE, "compounds"},
+        {"odd.h5", "/booleans", MPM_ETYPE, "enumerations"},
+        {"odd.h5", "/wide", MPM_ETYPE, "24-bit integers"},
+        {"odd.h5", "/half", MPM_ETYPE, "16-bit floats"},
+        {"odd.h5", "/hollow", MPM_ETYPE, "rows without elements"},
+    };
+    size_t size;
+    char *bytes;
+
+    make_odd_file(path("odd.h5"));
+    write_file(path("text.h5"), "not HDF5\n", 9);
+    CU_ASSERT_EQUAL_FATAL(mkfifo(path("pipe.h5"), 0666), 0);
+    bytes = read_file(path("odd.h5"), &size);
+    write_file(path("short.h5"), bytes, size / 2);
+    free(bytes);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        uint64_t rows = 77;
+        mpm_shape row = {.rank = 77};
+        CU_ASSERT_EQUAL(mpm_dataset_describe(path(cases[i].file), cases[i].dataset, &rows, &row),
+                        cases[i].status);
+        CU_ASSERT(error_says(cases[i].says));
+        CU_ASSERT(rows == 77 && row.rank == 77);
+    }
+    CU_ASSERT_EQUAL(mpm_dataset_describe(NULL, DATA, NULL, NULL), MPM_EINVAL);
+}
+
+static void rows_that_fail_are_zero_and_marked(void)
+{
+    const struct input_layout layout = {H5T_IEEE_F32LE, MPM_F32, 2, {100, 5}, {0}, 0};
+    const struct weighing weighing = {.type = MPM_F32, .fail_every = 7};
+    mpm_dataset_map map = weigh_map(plain_input("in.h5", 100), path("failing.h5"), &weighing);
+
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_ETASK);
+    CU_ASSERT(error_says("row 6 is not liked"));
+    CU_ASSERT_EQUAL(wrong_rows(path("failing.h5"), &layout, &weighing), 0);
+    CU_ASSERT_FALSE(exists(path("failing.h5.part")));
+}
+
+static void rows_that_crash_are_zero_and_marked(void)
+{
+    const struct input_layout layout = {H5T_IEEE_F32LE, MPM_F32, 2, {60, 5}, {0}, 0};
+    const struct weighing weighing = {.type = MPM_F32, .crash_every = 25, .fail_every = 11};
+    mpm_dataset_map map = weigh_map(plain_input("in.h5", 60), path("crashing.h5"), &weighing);
+
+    map.block_rows = 4;
+    map.chunk = 10;
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_ETASK);
+    CU_ASSERT(error_says("row 10 is not liked"));
+    CU_ASSERT_EQUAL(wrong_rows(path("crashing.h5"), &layout, &weighing), 0);
+    CU_ASSERT_FALSE(exists(path("crashing.h5.part")));
+}
+
+static void map_with_workers(unsigned workers, size_t chunk, const char *input, const char *output)
+{
+    const struct weighing weighing = {.type = MPM_F32, .fail_every = 50};
+    mpm_dataset_map map = weigh_map(input, output, &weighing);
+    mpm_pool *other;
+
+    map.chunk = chunk;
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&(mpm_pool_options){.workers = workers}, &other), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(other, weigh, &map), MPM_ETASK);
+    mpm_pool_close(other);
+}
+
+static void files_are_the_same_bytes_whatever_the_workers(void)
+{
+    const char *input = plain_input("in.h5", 1234);
+    size_t size, other_size;
+    char *bytes, *other;
+
+    map_with_workers(1, 0, input, path("one.h5"));
+    bytes = read_file(path("one.h5"), &size);
+    for (unsigned workers = 2; workers <= 5; workers++) {
+        map_with_workers(workers, workers % 2 ? 0 : 1 + workers, input, path("many.h5"));
+        other = read_file(path("many.h5"), &other_size);
+        CU_ASSERT_EQUAL_FATAL(size, other_size);
+        CU_ASSERT(memcmp(bytes, other, size) == 0);
+        free(other);
+        unlink(path("many.h5"));
+    }
+    free(bytes);
+}
+
+static int corners(mpm_call *call, const void *item, void *result)
+{
+    const float *row = item;
+    int *corner = result;
+
+    for (int i = 0; i < 6; i++)
+        corner[i] = (int)row[i % 5] + (int)mpm_call_index(call);
+    return mpm_call_context(call) ? mpm_fail(call, "there is a context") : 0;
+}
+
+static void results_have_the_shape_asked_for_in_groups_made_for_them(void)
+{
+    mpm_dataset_map map = {.input_file = plain_input("in.h5", 10),
+                           .input_dataset = "data",
+                           .output_file = path("shaped.h5"),
+                           .output_dataset = "a/b/corners",
+                           .result = {MPM_I32, 2, {2, 3}}};
+    uint64_t rows;
+    mpm_shape row;
+    char text[64];
+    size_t count;
+    int *results;
+
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_map_dataset(pool, corners, &map), MPM_OK);
+    CU_ASSERT_EQUAL_FATAL(mpm_dataset_describe(path("shaped.h5"), "/a/b/corners", &rows, &row), MPM_OK);
+    CU_ASSERT_STRING_EQUAL(mpm_shape_format(&row, text, sizeof text), "i32[2,3]");
+    CU_ASSERT_EQUAL(rows, 10);
+    CU_ASSERT_EQUAL_FATAL(mpm_dataset_describe(path("shaped.h5"), "/a/b/corners.done", &rows, &row), MPM_OK);
+    CU_ASSERT_STRING_EQUAL(mpm_shape_format(&row, text, sizeof text), "u8");
+    results = read_set(path("shaped.h5"), "/a/b/corners", H5T_NATIVE_INT32, sizeof *results, &count);
+    CU_ASSERT_EQUAL(count, 60);
+    for (size_t i = 0; i < count; i++)
+        CU_ASSERT_EQUAL(results[i], (int)value_at(i / 6, i % 6 % 5, MPM_F32) + (int)(i / 6));
+    free(results);
+}
+
+static void one_origin_is(hid_t set, const char *name, const char *expected)
+{
+    char text[512] = "";
+    hid_t attribute = H5Aopen(set, name, H5P_DEFAULT);
+    hid_t type = H5Aget_type(attribute);
+
+    CU_ASSERT_FATAL(type >= 0 && H5Tget_size(type) < sizeof text);
+    CU_ASSERT(H5Aread(attribute, type, text) >= 0);
+    if (expected)
+        CU_ASSERT_STRING_EQUAL(text, expected);
+    CU_ASSERT(strlen(text) > 0);
+    H5Tclose(type);
+    H5Aclose(attribute);
+}
+
+static void the_result_tells_where_it_comes_from(void)
+{
+    const struct weighing weighing = {.type = MPM_F32};
+    mpm_dataset_map map = weigh_map(plain_input("in.h5", 10), path("origin.h5"), &weighing);
+    hid_t file, set;
+
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_OK);
+    file = H5Fopen(path("origin.h5"), H5F_ACC_RDONLY, H5P_DEFAULT);
+    set = H5Dopen2(file, RESULT, H5P_DEFAULT);
+    CU_ASSERT_FATAL(set >= 0);
+    one_origin_is(set, "input_file", NULL);
+    one_origin_is(set, "input_dataset", DATA);
+    one_origin_is(set, "input_shape", "10 x f32[5]");
+    one_origin_is(set, "task", "weigh");
+    one_origin_is(set, "task_build", NULL);
+    one_origin_is(set, "mpmap_version", mpm_version());
+    H5Dclose(set);
+    H5Fclose(file);
+}
+
+static void no_rows_make_an_output_without_rows(void)
+{
+    const struct weighing weighing = {.type = MPM_F32};
+    mpm_dataset_map map = weigh_map(plain_input("none.h5", 0), path("none-out.h5"), &weighing);
+    uint64_t rows = 77;
+    mpm_shape row;
+
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_dataset_describe(path("none-out.h5"), RESULT, &rows, &row), MPM_OK);
+    CU_ASSERT_EQUAL(rows, 0);
+    CU_ASSERT_EQUAL(mpm_dataset_describe(path("none-out.h5"), RESULT ".done", &rows, &row), MPM_OK);
+}
+
+static void an_output_that_exists_stays_unless_it_may_be_overwritten(void)
+{
+    const struct input_layout layout = {H5T_IEEE_F32LE, MPM_F32, 2, {20, 5}, {0}, 0};
+    const struct weighing weighing = {.type = MPM_F32};
+    const char *output = path("taken.h5");
+    mpm_dataset_map map = weigh_map(plain_input("in.h5", 20), output, &weighing);
+    size_t size;
+    char *bytes;
+
+    write_file(output, "precious", 8);
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_EEXIST);
+    CU_ASSERT(error_says("taken.h5 exists: choose another name or overwrite"));
+    bytes = read_file(output, &size);
+    CU_ASSERT_STRING_EQUAL(bytes, "precious");
+    free(bytes);
+    map.overwrite = 1;
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_OK);
+    CU_ASSERT_EQUAL(wrong_rows(path("taken.h5"), &layout, &weighing), 0);
+}
+
+/* Spoils the second compressed chunk of an input, not what HDF5 keeps of it. */
+static void spoil(const char *name)
+{
+    hid_t file = H5Fopen(name, H5F_ACC_RDONLY, H5P_DEFAULT);
+    hid_t set = H5Dopen2(file, DATA, H5P_DEFAULT);
+    hid_t space = H5Dget_space(set);
+    hsize_t size, offset[1];
+    haddr_t address;
+    unsigned filters;
+    int fd;
+
+    CU_ASSERT_FATAL(H5Dget_chunk_info(set, space, 1, offset, &filters, &address, &size) >= 0);
+    H5Sclose(space);
+    H5Dclose(set);
+    H5Fclose(file);
+    fd = open(name, O_WRONLY);
+    CU_ASSERT_EQUAL_FATAL(pwrite(fd, "spoilt!!", 8, (off_t)address), 8);
+    close(fd);
+}
+
+static void what_cannot_be_read_ends_the_map_and_leaves_the_old_output(void)
+{
+    const struct weighing weighing = {.type = MPM_F64};
+    mpm_dataset_map map = weigh_map(path("spoilt.h5"), path("old.h5"), &weighing);
+    size_t size;
+    char *bytes;
+
+    make_input(path("spoilt.h5"), &(struct input_layout){H5T_IEEE_F64LE, MPM_F64, 1, {5000}, {1000}, 6});
+    spoil(path("spoilt.h5"));
+    write_file(path("old.h5"), "precious", 8);
+    map.overwrite = 1;
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_EIO);
+    CU_ASSERT(error_says("cannot read rows "));
+    CU_ASSERT(error_says("inflate() failed"));
+    bytes = read_file(path("old.h5"), &size);
+    CU_ASSERT_STRING_EQUAL(bytes, "precious");
+    free(bytes);
+    CU_ASSERT_FALSE(exists(path("old.h5.part")));
+    map.output_file = path("new.h5");
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_EIO);
+    CU_ASSERT_FALSE(exists(path("new.h5")) || exists(path("new.h5.part")));
+}
+
+static void what_a_killed_run_has_left_is_replaced(void)
+{
+    const struct input_layout layout = {H5T_IEEE_F32LE, MPM_F32, 2, {20, 5}, {0}, 0};
+    const struct weighing weighing = {.type = MPM_F32, .crash_every = 5};
+    mpm_dataset_map map = weigh_map(plain_input("in.h5", 20), path("again.h5"), &weighing);
+    char *garbage = malloc(100000);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(garbage);
+    memset(garbage, 1, 100000);
+    write_file(path("again.h5.part"), garbage, 100000);
+    free(garbage);
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_ETASK);
+    CU_ASSERT_EQUAL(wrong_rows(path("again.h5"), &layout, &weighing), 0);
+    CU_ASSERT_FALSE(exists(path("again.h5.part")));
+}
+
+static void two_runs_do_not_make_the_same_output(void)
+{
+    const struct weighing weighing = {.type = MPM_F32};
+    mpm_dataset_map map = weigh_map(plain_input("in.h5", 20), path("shared.h5"), &weighing);
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int fd = open(path("shared.h5.part"), O_RDWR | O_CREAT, 0666);
+
+    CU_ASSERT_EQUAL_FATAL(fcntl(fd, F_OFD_SETLK, &lock), 0);
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_EEXIST);
+    CU_ASSERT(error_says("another run is making"));
+    CU_ASSERT(exists(path("shared.h5.part")));
+    close(fd);
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_OK);
+}
+
+static void the_input_is_never_overwritten(void)
+{
+    const struct weighing weighing = {.type = MPM_F32};
+    mpm_dataset_map map = weigh_map(plain_input("self.h5", 20), NULL, &weighing);
+
+    map.overwrite = 1;
+    map.output_file = path("self.h5");
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_EINVAL);
+    CU_ASSERT(error_says("is the input file"));
+    map.output_file = path("self-link.h5");
+    CU_ASSERT_EQUAL_FATAL(symlink("self.h5", map.output_file), 0);
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_EINVAL);
+    map.output_file = path("self-twin.h5");
+    CU_ASSERT_EQUAL_FATAL(link(path("self.h5"), map.output_file), 0);
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_EINVAL);
+    map.input_file = plain_input("goal.h5.part", 20);
+    map.output_file = path("goal.h5");
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_EINVAL);
+    CU_ASSERT(error_says("rename it"));
+    CU_ASSERT_EQUAL(mpm_dataset_describe(path("goal.h5.part"), DATA, NULL, NULL), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_dataset_describe(path("self.h5"), DATA, NULL, NULL), MPM_OK);
+}
+
+static void bad_maps_are_refused_and_make_nothing(void)
+{
+    static const struct weighing weighing = {.type = MPM_F32};
+    const mpm_dataset_map good = weigh_map(plain_input("in.h5", 20), path("bad-out.h5"), &weighing);
+    size_t files = count_files(folder);
+    mpm_dataset_map map;
+
+#define REFUSES(change, status, says)                                 \
+    map = good;                                                       \
+    change;                                                           \
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), status); \
+    CU_ASSERT(error_says(says))
+
+    REFUSES(map.input_file = NULL, MPM_EINVAL, "needs file and data set");
+    REFUSES(map.output_dataset = NULL, MPM_EINVAL, "needs file and data set");
+    REFUSES(map.input_dataset = "/none", MPM_ENOENT, "has no data set /none");
+    REFUSES(map.output_dataset = "", MPM_EINVAL, "\"\" names no data set");
+    REFUSES(map.output_dataset = "/", MPM_EINVAL, "\"/\" names no data set");
+    REFUSES(map.output_dataset = "/a/", MPM_EINVAL, "\"/a/\" names no data set");
+    REFUSES(map.output_dataset = "a/.", MPM_EINVAL, "\"a/.\" names no data set");
+    REFUSES(map.output_file = "", MPM_EINVAL, "\"\" names no file");
+    REFUSES(map.output_file = path("no/"), MPM_EINVAL, "names no file");
+    REFUSES(map.output_file = path("no/out.h5"), MPM_ENOENT, "its folder does not exist");
+    REFUSES(map.output_file = path("in.h5/out.h5"), MPM_EIO, "Not a directory");
+    REFUSES(map.output_file = folder, MPM_EEXIST, "exists and is not a file");
+    REFUSES(map.result.type = MPM_NO_TYPE, MPM_EINVAL, "type 0");
+    REFUSES(map.result.extent[0] = 0, MPM_EINVAL, "0 elements");
+    REFUSES(map.result.extent[0] = (size_t)1 << 44, MPM_EINVAL, "2^47 bytes");
+    REFUSES(map.result.rank = 32, MPM_EINVAL, "32 dimensions");
+    REFUSES(map.context = NULL, MPM_EINVAL, "the context is NULL");
+#undef REFUSES
+    map = good;
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(NULL, weigh, &map), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, NULL, &map), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, NULL), MPM_EINVAL);
+    CU_ASSERT_EQUAL(count_files(folder), files);
+}
+
+/* A file system of 1 MiB of memory that only this thread sees. */
+static bool mount_small_disk(const char *where)
+{
+    return mkdir(where, 0777) == 0 && unshare(CLONE_NEWNS) == 0 &&
+           mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount("tmpfs", where, "tmpfs", 0, "size=1m") == 0;
+}
+
+static void a_full_disk_is_found_before_the_first_row(void)
+{
+    const struct weighing weighing = {.type = MPM_F32};
+    const char *disk = path("disk");
+    char output[128];
+    mpm_dataset_map map = weigh_map(plain_input("in.h5", 1000), output, &weighing);
+
+    if (!mount_small_disk(disk)) {
+        printf("\n    no file system of our own can be mounted here (%s): the full disk is left out\n  ",
+               strerror(errno));
+        CU_PASS("mounting needs root");
+        return;
+    }
+    snprintf(output, sizeof output, "%s/out.h5", disk);
+    map.result.extent[0] = 256; /* weigh() would fail each row: it is never called */
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_EIO);
+    CU_ASSERT(error_says("disk/out.h5: No space left on device, "));
+    CU_ASSERT(error_says(" bytes are needed"));
+    CU_ASSERT_EQUAL(count_files(disk), 0);
+    CU_ASSERT_EQUAL(umount2(disk, MNT_DETACH), 0);
+    rmdir(disk);
+}
+
+/* What progress() has been told. */
+struct seen {
+    uint64_t done, total, failed;
+    unsigned calls;
+};
+
+static void progress(const mpm_progress *now, void *argument)
+{
+    struct seen *seen = argument;
+
+    seen->done = now->done;
+    seen->total = now->total;
+    seen->failed = now->failed;
+    seen->calls++;
+}
+
+static void progress_counts_rows(void)
+{
+    const struct weighing weighing = {.type = MPM_F32, .fail_every = 10};
+    mpm_dataset_map map = weigh_map(plain_input("in.h5", 200), path("progress.h5"), &weighing);
+    struct seen seen = {0};
+
+    map.progress = progress;
+    map.progress_argument = &seen;
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_ETASK);
+    CU_ASSERT(seen.calls > 0 && seen.done == 200 && seen.total == 200 && seen.failed == 20);
+}
+
+static int sum_large(mpm_call *call, const void *item, void *result)
+{
+    if ((uintptr_t)item % 64 || (uintptr_t)result % 64)
+        return mpm_fail(call, "row %zu is not aligned", mpm_call_index(call));
+    memcpy(result, item, mpm_call_result_size(call));
+    return 0;
+}
+
+/* Rows and results of a multiple of 64 bytes are all aligned to 64. */
+static void rows_are_aligned_as_an_array_is(void)
+{
+    mpm_dataset_map map = {.input_file = path("aligned.h5"),
+                           .input_dataset = DATA,
+                           .output_file = path("aligned-out.h5"),
+                           .output_dataset = RESULT,
+                           .result = {MPM_I32, 1, {16}}};
+    size_t count;
+    double *results;
+
+    make_input(map.input_file, &(struct input_layout){H5T_STD_I32LE, MPM_I32, 2, {50, 48}, {0}, 0});
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_map_dataset(pool, sum_large, &map), MPM_OK);
+    results = read_results(map.output_file, &count);
+    CU_ASSERT_EQUAL(count, 50 * 16);
+    for (size_t i = 0; i < count; i++)
+        CU_ASSERT_EQUAL(results[i], value_at(i / 16, i % 16, MPM_I32));
+    free(results);
+}
+
+static void the_program_keeps_its_own_printing_of_errors(void)
+{
+    H5E_auto2_t before, after;
+    void *argument;
+
+    H5Eget_auto2(H5E_DEFAULT, &before, &argument);
+    CU_ASSERT_EQUAL(mpm_dataset_describe(path("missing.h5"), DATA, NULL, NULL), MPM_ENOENT);
+    H5Eget_auto2(H5E_DEFAULT, &after, &argument);
+    CU_ASSERT(before != NULL && before == after);
+}
+
+static void remove_folder(void)
+{
+    DIR *directory = opendir(folder);
+    struct dirent *entry;
+
+    while (directory && (entry = readdir(directory)))
+        unlinkat(dirfd(directory), entry->d_name, 0);
+    if (directory)
+        closedir(directory);
+    rmdir(folder);
+}
+
+static int run_all(void)
+{
+    static const struct suite_test tests[] = {
+#define TEST(name) {#name, name}
+        TEST(description_is_that_of_the_file),
+        TEST(inputs_that_are_none_are_told_apart),
+        TEST(the_program_keeps_its_own_printing_of_errors),
+        TEST(every_type_arrives_in_both_byte_orders),
+        TEST(rows_of_any_rank_are_mapped),
+        TEST(compressed_chunks_and_blocks_need_not_agree),
+        TEST(bands_larger_than_a_mebibyte_are_mapped),
+        TEST(rows_are_aligned_as_an_array_is),
+        TEST(results_have_the_shape_asked_for_in_groups_made_for_them),
+        TEST(the_result_tells_where_it_comes_from),
+        TEST(no_rows_make_an_output_without_rows),
+        TEST(progress_counts_rows),
+        TEST(rows_that_fail_are_zero_and_marked),
+        TEST(rows_that_crash_are_zero_and_marked),
+        TEST(files_are_the_same_bytes_whatever_the_workers),
+        TEST(bad_maps_are_refused_and_make_nothing),
+        TEST(the_input_is_never_overwritten),
+        TEST(an_output_that_exists_stays_unless_it_may_be_overwritten),
+        TEST(what_cannot_be_read_ends_the_map_and_leaves_the_old_output),
+        TEST(what_a_killed_run_has_left_is_replaced),
+        TEST(two_runs_do_not_make_the_same_output),
+        TEST(a_full_disk_is_found_before_the_first_row),
+#undef TEST
+    };
+    return suite_run("dataset", tests, sizeof tests / sizeof *tests);
+}
+
+int main(int argc, char **argv)
+{
+    const char *temporary = getenv("TMPDIR");
+    int status;
+
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+    if (mpm_init(&argc, &argv, NULL) || mpm_pool_open(&(mpm_pool_options){.workers = 3}, &pool))
+        return mpm_report_error();
+    snprintf(folder, sizeof folder, "%s/dataset-test-XXXXXX", temporary ? temporary : P_tmpdir);
+    if (!mkdtemp(folder)) {
+        perror(folder);
+        return EXIT_FAILURE;
+    }
+    status = run_all();
+    remove_folder();
+    mpm_pool_close(pool);
+    return mpm_finalize() ? mpm_report_error() : status;
+}

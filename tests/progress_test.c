@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The text of the progress line, and that nothing is written where there is no terminal. */
+#include <CUnit/CUnit.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "mpmap/report.h"
+#include "report/progress_line.h"
+#include "suite.h"
+
+#define SIZE 256
+
+static const mpm_progress half = {.done = 50, .total = 100, .elapsed_s = 25};
+
+static void expect(mpm_progress now, unsigned columns, const char *wanted)
+{
+    char text[SIZE];
+
+    progress_line_format(&now, columns, text, sizeof text);
+    if (strcmp(text, wanted))
+        fprintf(stderr, "is     \"%s\"\nshould \"%s\"\n", text, wanted);
+    CU_ASSERT_STRING_EQUAL(text, wanted);
+}
+
+static void line_shows_bar_percent_count_rate_and_time_left(void)
+{
+    expect(half, 60, "[#############-------------]  50%  50/100  2.0/s  25 s left");
+}
+
+static void line_is_below_the_width_of_every_terminal(void)
+{
+    mpm_progress now = {.done = 123456, .total = 1234567, .failed = 7, .elapsed_s = 100};
+    char text[SIZE];
+
+    for (unsigned columns = 0; columns < 300; columns++) {
+        size_t length = strlen(progress_line_format(&now, columns, text, sizeof text));
+
+        CU_ASSERT(columns ? length < columns : length == 0);
+    }
+}
+
+static void bar_goes_first_where_there_is_no_room(void)
+{
+    expect(half, 42, "[####----]  50%  50/100  2.0/s  25 s left");
+    expect(half, 41, " 50%  50/100  2.0/s  25 s left");
+}
+
+static void figures_are_cut_where_there_is_no_room_at_all(void)
+{
+    expect(half, 13, " 50%  50/100");
+    expect(half, 5, " 50%");
+    expect(half, 1, "");
+}
+
+static void bar_is_no_wider_than_forty(void)
+{
+    char text[SIZE];
+
+    progress_line_format(&half, 200, text, sizeof text);
+    CU_ASSERT_EQUAL(strchr(text, ']') - text, 41);
+}
+
+static void text_stays_in_its_buffer(void)
+{
+    char text[16];
+
+    memset(text, 'x', sizeof text);
+    progress_line_format(&half, 80, text, 8);
+    CU_ASSERT_EQUAL(strlen(text), 7);
+    CU_ASSERT_EQUAL(text[8], 'x');
+}
+
+static void nothing_done_yet_tells_no_rate(void)
+{
+    expect((mpm_progress){.total = 10, .elapsed_s = 3}, 20, "  0%  0/10");
+}
+
+static void hundred_percent_is_said_only_at_the_end(void)
+{
+    expect((mpm_progress){.done = 999, .total = 1000, .elapsed_s = 999}, 24, " 99%  999/1000  1.0/s  ");
+    expect((mpm_progress){.done = 1000, .total = 1000, .elapsed_s = 1000}, 30, "100%  1000/1000  1.0/s");
+}
+
+static void failures_are_counted(void)
+{
+    expect((mpm_progress){.done = 50, .total = 100, .failed = 2, .elapsed_s = 25}, 46,
+           " 50%  50/100  2.0/s  25 s left  2 failed");
+}
+
+static void rates_and_times_have_units_that_fit(void)
+{
+    expect((mpm_progress){.done = 30000000, .total = 60000000, .elapsed_s = 10}, 52,
+           " 50%  30000000/60000000  3.0 M/s  10 s left");
+    expect((mpm_progress){.done = 100, .total = 200, .elapsed_s = 125}, 46,
+           " 50%  100/200  0.8/s  2 min 05 s left");
+    expect((mpm_progress){.done = 100, .total = 200, .elapsed_s = 7260}, 46,
+           " 50%  100/200  0.0/s  2 h 01 min left");
+    expect((mpm_progress){.done = 1, .total = 2, .elapsed_s = 180000}, 42, " 50%  1/2  0.0/s  2 d 02 h left");
+}
+
+/* What the callback writes to stderr while that is a pipe. */
+static size_t bytes_written(const mpm_progress *now, mpm_line *line)
+{
+    char bytes[SIZE];
+    int ends[2], old = dup(STDERR_FILENO);
+    ssize_t length;
+
+    CU_ASSERT_FATAL(old >= 0 && pipe(ends) == 0);
+    CU_ASSERT_FATAL(dup2(ends[1], STDERR_FILENO) >= 0);
+    mpm_progress_line(now, line);
+    CU_ASSERT_FATAL(dup2(old, STDERR_FILENO) >= 0);
+    close(ends[1]);
+    close(old);
+    length = read(ends[0], bytes, sizeof bytes);
+    close(ends[0]);
+    return length < 0 ? SIZE : (size_t)length;
+}
+
+static void nothing_is_written_to_a_pipe(void)
+{
+    mpm_line line = {0};
+
+    CU_ASSERT_EQUAL(bytes_written(&half, &line), 0);
+    CU_ASSERT_EQUAL(line.shown, 0);
+}
+
+static void a_line_that_stands_is_erased_at_the_end(void)
+{
+    mpm_progress end = {.done = 100, .total = 100, .elapsed_s = 50};
+    mpm_line line = {.shown = 1};
+
+    CU_ASSERT_EQUAL(bytes_written(&end, &line), strlen("\r\033[K"));
+    CU_ASSERT_EQUAL(line.shown, 0);
+    CU_ASSERT_EQUAL(bytes_written(&end, &line), 0);
+}
+
+static void end_keeps_errno(void)
+{
+    mpm_line line = {0};
+
+    errno = ENOSPC;
+    mpm_progress_line_end(&line);
+    CU_ASSERT_EQUAL(errno, ENOSPC);
+}
+
+int main(void)
+{
+    static const struct suite_test tests[] = {
+        {"line_shows_bar_percent_count_rate_and_time_left", line_shows_bar_percent_count_rate_and_time_left},
+        {"line_is_below_the_width_of_every_terminal", line_is_below_the_width_of_every_terminal},
+        {"bar_goes_first_where_there_is_no_room", bar_goes_first_where_there_is_no_room},
+        {"figures_are_cut_where_there_is_no_room_at_all", figures_are_cut_where_there_is_no_room_at_all},
+        {"bar_is_no_wider_than_forty", bar_is_no_wider_than_forty},
+        {"text_stays_in_its_buffer", text_stays_in_its_buffer},
+        {"nothing_done_yet_tells_no_rate", nothing_done_yet_tells_no_rate},
+        {"hundred_percent_is_said_only_at_the_end", hundred_percent_is_said_only_at_the_end},
+        {"failures_are_counted", failures_are_counted},
+        {"rates_and_times_have_units_that_fit", rates_and_times_have_units_that_fit},
+        {"nothing_is_written_to_a_pipe", nothing_is_written_to_a_pipe},
+        {"a_line_that_stands_is_erased_at_the_end", a_line_that_stands_is_erased_at_the_end},
+        {"end_keeps_errno", end_keeps_errno},
+    };
+
+    return suite_run("progress", tests, sizeof tests / sizeof tests[0]);
+}

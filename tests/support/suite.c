@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Tests under CUnit's basic interface. A run in which nothing was asserted does not count as a success: a
+ * test that cannot fail is none. */
+#include "suite.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <CUnit/Basic.h>
+
+static int fill_registry(const char *suite, const struct suite_test *tests, size_t count)
+{
+    CU_pSuite registered = CU_add_suite(suite, NULL, NULL);
+
+    for (size_t i = 0; registered && i < count; i++)
+        if (!CU_add_test(registered, tests[i].name, tests[i].run))
+            registered = NULL;
+    if (!registered)
+        fprintf(stderr, "suite %s: %s\n", suite, CU_get_error_msg());
+    return registered ? 0 : -1;
+}
+
+static int all_passed(size_t count)
+{
+    return count > 0 && CU_get_number_of_tests_run() == count && CU_get_number_of_asserts() > 0 &&
+           CU_get_number_of_failure_records() == 0;
+}
+
+int suite_run(const char *suite, const struct suite_test *tests, size_t count)
+{
+    int status = EXIT_FAILURE;
+
+    /* A test may fork: what stands in a buffer then would be printed twice. */
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (CU_initialize_registry() != CUE_SUCCESS)
+        return EXIT_FAILURE;
+    if (fill_registry(suite, tests, count) == 0) {
+        CU_basic_set_mode(CU_BRM_VERBOSE);
+        if (CU_basic_run_tests() == CUE_SUCCESS && all_passed(count))
+            status = EXIT_SUCCESS;
+    }
+    CU_cleanup_registry();
+    return status;
+}

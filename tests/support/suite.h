@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Runs the tests of one program. For tests/ only.
+ *
+ * Names of tests are behaviours: "map_keeps_order_with_one_slow_worker". */
+#ifndef SUPPORT_SUITE_H
+#define SUPPORT_SUITE_H
+
+#include <stddef.h>
+
+struct suite_test {
+    const char *name;
+    void (*run)(void);
+};
+
+/* Runs all of them with CUnit, which prints each and a summary. EXIT_SUCCESS if all have passed, and if they
+ * have run at all and asserted something; else EXIT_FAILURE. Once a program. */
+int suite_run(const char *suite, const struct suite_test *tests, size_t count);
+
+#endif
