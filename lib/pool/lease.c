@@ -13,19 +13,24 @@
  * be done) -> RUNNING. Only RUNNING, RECALLING and RECALLED leases can be done, only RECALLED ones returned.
  * Leases with an action to take stand in one list, so an action ends with its lease.
  *
+ * Who may call. Whoever drives the table, one thread at a time: main's courier in a run. After each event it
+ * takes actions until there are none. A table that is never asked for its actions stays sound, and waits.
+ *
  * How much. A node's lease keeps it busy for a target time at its measured speed. It grows from a few items
  * a slot, at most by GROWTH a lease, and is at most half of the node's share of what is free, so that all
  * nodes come to the end together; at least one item a slot, and some time's worth, so that the last leases
- * are no flood of messages. Where main has many nodes, and where asks cross grants on a slow wire, the
- * target is longer.
+ * are no flood of messages. The target is longer where main has many nodes. Where the wire is slower than a
+ * lease, as asks that cross grants and nodes that run dry tell, leases are larger whatever the speed seems.
  *
  * The tail. When nothing is free, nodes that want more are hungry, and every node has an estimated time of
  * finishing. The node that would finish last gives back the newest of its leases that may have untouched
- * items, if it would finish later than the hungriest by enough; if all estimates have passed, the node that
- * is most overdue does. What comes back serves the hungry, the earliest to finish first. A node has one
- * recall at a time. A lease that gave nothing back has nothing untouched, and is left alone from then on.
+ * items, if it is so far behind the hungriest, or surely has so much untouched, that this is worth the
+ * messages; failing that, the node that is most overdue does. What comes back serves the hungry, the earliest
+ * to finish first, the one that gave it among them. A node has one recall at a time. A lease that gave
+ * nothing back has nothing untouched, and is left alone from then on.
  *
- * Every event costs O(depth + log nodes), but for memmove() when ranges come back: 16 bytes a free range. */
+ * Every event costs O(depth + log nodes), but for memmove() when ranges come back (16 bytes a free range),
+ * and for the first time that a node is hungry, when the heaps are made. */
 #include "pool/lease.h"
 
 #include <math.h>
@@ -42,8 +47,7 @@
 #define SHARE_DIVISOR 2.0
 /* The target time has so many short times: below one, a lease or a recall is not worth its messages. */
 #define SHORTS_A_TARGET 16.0
-/* A lease lasts at least so long for every node, which keeps main at a tenth of its time for 1 µs a message.
- */
+/* A lease lasts at least so long for every node: messages of 1 µs keep main busy for a tenth of its time. */
 #define MAIN_SHARE_S 20e-6
 /* So many leases a node gets without asking: one to work on and one to go on with. */
 #define UNASKED 2
@@ -78,6 +82,7 @@ struct node {
     unsigned slots, held;
     unsigned recalls; /* leases of it that are RECALLING or RECALLED: 0 or 1 */
     bool lost;
+    bool asked;       /* since its newest lease: before that, half of it at least is untouched */
     uint64_t items;   /* in its leases */
     uint64_t largest; /* the most items that a lease of it has had */
     uint64_t enough;  /* items of a lease that it does not run dry with, as far as is known */
@@ -447,6 +452,7 @@ static void grant(struct lease_table *table, struct node *node)
         .node = node_index(table, node),
     };
     action_push(table, lease, STAGE_GRANTING);
+    node->asked = false;
     node->held++;
     node->items += lease->range.count;
     if (lease->range.count > node->largest)
@@ -480,20 +486,38 @@ static double grain_s(const struct lease_table *table, const struct node *node)
     return fmax(short_s(table), node->slots / likely_speed(table, node));
 }
 
+/* Whether it is worth the messages to take from the victim what it has not touched. As long as it has not
+ * asked, that is half of its newest lease at least, whatever the estimate says: enough for one that is idle.
+ * Where an estimate has passed by far, the node is slower than it was: by how much, only it can tell. */
+static bool is_worth_it(const struct lease_table *table, const struct node *victim,
+                        const struct node *hungriest)
+{
+    double ahead_s = victim->finish_s - fmax(table->now, hungriest->finish_s);
+    double late_s = table->now - victim->finish_s;
+
+    if (victim == hungriest)
+        return false;
+    if (ahead_s > grain_s(table, victim))
+        return true;
+    if (hungriest->finish_s > table->now)
+        return false;
+    if (!victim->asked) {
+        double untouched = (double)newest_lease(table, victim, true)->range.count / 2;
+        if (untouched >= 1 && untouched / likely_speed(table, victim) > short_s(table))
+            return true;
+    }
+    return late_s > grain_s(table, victim);
+}
+
 /* The node to recall from for the sake of the hungriest; NULL if that would gain nothing. */
 static struct node *choose_victim(const struct lease_table *table)
 {
     const struct node *hungriest = heap_top(table, HUNGRIEST);
     struct node *latest = heap_top(table, LATEST), *earliest = heap_top(table, EARLIEST);
-    double idle_s = fmax(table->now, hungriest->finish_s);
 
-    if (latest && latest != hungriest && latest->finish_s - idle_s > grain_s(table, latest))
+    if (latest && is_worth_it(table, latest, hungriest))
         return latest;
-    /* An estimate that has passed says only that the node is slower than it was: by how much, it tells. */
-    if (earliest && earliest != hungriest && table->now - earliest->finish_s > grain_s(table, earliest) &&
-        hungriest->finish_s < table->now + short_s(table))
-        return earliest;
-    return NULL;
+    return earliest && is_worth_it(table, earliest, hungriest) ? earliest : NULL;
 }
 
 static bool recall_one(struct lease_table *table)
@@ -666,17 +690,19 @@ static void hear_ask(struct lease_table *table, struct node *node)
     const struct lease *newest = newest_lease(table, node, false);
     double left_s = newest ? (double)newest->range.count / 2 / likely_speed(table, node) : 0.0;
 
-    if (newest && table->now - newest->granted_s < left_s)
+    if (newest && table->now - newest->granted_s < left_s) {
         note_dry(table, node, newest);
-    else
+    } else {
+        node->asked = true;
         node->finish_s = table->now + left_s;
+    }
+    note_change(table, node);
     if (node->held == table->limits.depth)
         return;
     if (table->free_items)
         grant(table, node);
     else
         become_hungry(table, node);
-    note_change(table, node);
 }
 
 int lease_asked(struct lease_table *table, unsigned index, double now)
@@ -728,6 +754,7 @@ static void cut_lease(struct lease_table *table, struct node *node, struct lease
     struct range tail = {lease->range.first + kept, lease->range.count - kept};
     lease->range.count = kept;
     lease->claimed = tail.count == 0;
+    node->asked |= kept > 0;
     node->items -= tail.count;
     node->recalls--;
     table->recalls--;

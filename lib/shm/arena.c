@@ -6,11 +6,11 @@
  *   - taking the front of a free block: the header of the rest is written first, inside the free block where
  *     nobody looks; the store of the front's word makes the two of one;
  *   - new memory at the end: populated and its header written beyond `top`; the store of `top` commits;
- *   - giving, freeing: the store of the word; merging with a free neighbour: the store of the left one's word.
- * All else (free lists, tags that tell the left neighbour's size) is derived. All of it is written under one
- * robust mutex; when its holder dies, at whatever store, the next one finds a true tiling, and makes the
- * derived data anew in one walk. A block that a dead process had committed but not given carries its owner's
- * number, by which the reaper frees it. */
+ *   - giving, freeing: the store of the word; merging with a free neighbour: the store of the left one's
+ * word. All else (free lists, tags that tell the left neighbour's size) is derived. All of it is written
+ * under one robust mutex; when its holder dies, at whatever store, the next one finds a true tiling, and
+ * makes the derived data anew in one walk. A block that a dead process had committed but not given carries
+ * its owner's number, by which the reaper frees it. */
 #include "shm/arena.h"
 
 #include <assert.h>
@@ -43,9 +43,9 @@
 #define WORD_USED(word)          ((word)&1)
 
 struct block {
-    _Atomic uint64_t word;     /* the truth */
-    uint64_t left_units;       /* derived: size of the block to the left; 0 for the first */
-    uint64_t next, previous;   /* derived: neighbours in the free list, by offset */
+    _Atomic uint64_t word;   /* the truth */
+    uint64_t left_units;     /* derived: size of the block to the left; 0 for the first */
+    uint64_t next, previous; /* derived: neighbours in the free list, by offset */
     uint64_t padding[4];
 };
 _Static_assert(sizeof(struct block) == ARENA_ALIGNMENT, "a header is one unit");
@@ -123,6 +123,7 @@ static int populate(struct arena *arena, uint64_t end)
                          "the arena of %llu bytes cannot grow past %llu: the machine has no memory for it "
                          "(or its /dev/shm is full)",
                          (unsigned long long)arena->size, (unsigned long long)from);
+    KILL_POINT();
     arena->populated = to;
     return MPM_OK;
 }
@@ -142,15 +143,19 @@ static void list_push(struct arena *arena, struct block *block)
 
     block->previous = 0;
     block->next = *head;
+    KILL_POINT();
     if (*head)
         block_at(arena, *head)->previous = offset;
+    KILL_POINT();
     *head = offset;
+    KILL_POINT();
 }
 
 static void list_remove(struct arena *arena, struct block *block)
 {
     if (block->next)
         block_at(arena, block->next)->previous = block->previous;
+    KILL_POINT();
     if (block->previous)
         block_at(arena, block->previous)->next = block->next;
     else
@@ -174,6 +179,7 @@ static void tag_right(struct arena *arena, struct block *block)
         right->left_units = WORD_UNITS(load_word(block));
     else
         arena->last = arena_offset(arena, block);
+    KILL_POINT();
 }
 
 /* Makes all derived data anew from the tiling, and merges free neighbours on the way. */
@@ -183,6 +189,7 @@ static void rebuild(struct arena *arena)
     uint64_t top = load_top(arena);
 
     memset(arena->bin, 0, sizeof arena->bin);
+    KILL_POINT();
     arena->last = 0;
     for (uint64_t at = FIRST; at < top;) {
         struct block *block = block_at(arena, at);
@@ -207,14 +214,19 @@ static void rebuild(struct arena *arena)
 static void lock(struct arena *arena)
 {
     if (robust_mutex_lock(&arena->mutex)) {
+        KILL_POINT();
         rebuild(arena);
+        KILL_POINT();
         robust_mutex_repaired(&arena->mutex);
     }
+    KILL_POINT();
 }
 
 static void unlock(struct arena *arena)
 {
+    KILL_POINT();
     robust_mutex_unlock(&arena->mutex);
+    KILL_POINT();
 }
 
 /* Allocation. */
@@ -256,35 +268,53 @@ static void take(struct arena *arena, struct block *block, uint64_t units, uint3
     }
 }
 
-/* A new block at the end of the tiling; NULL if the arena ends before. */
-static struct block *extend(struct arena *arena, uint64_t units, uint32_t owner)
+/* Puts a block of `units`, with this word, at the end of the tiling. MPM_ENOMEM. */
+static int append(struct arena *arena, uint64_t units, uint64_t word)
 {
     uint64_t top = load_top(arena);
     struct block *block = block_at(arena, top);
 
-    if (units > (arena->size - top) / UNIT) {
-        error_set(MPM_ENOMEM, "the arena of %llu bytes is full: MPMAP_ARENA makes it larger",
-                  (unsigned long long)arena->size);
-        return NULL;
-    }
+    if (units > (arena->size - top) / UNIT)
+        return error_set(MPM_ENOMEM, "the arena of %llu bytes is full: MPMAP_ARENA makes it larger",
+                         (unsigned long long)arena->size);
     if (populate(arena, top + units * UNIT))
-        return NULL;
+        return MPM_ENOMEM;
     block->left_units = arena->last ? WORD_UNITS(load_word(block_at(arena, arena->last))) : 0;
-    commit_word(block, WORD(units, owner, 1));
+    commit_word(block, word);
     atomic_store_explicit(&arena->top, top + units * UNIT, memory_order_release);
     KILL_POINT();
     arena->last = top;
-    return block;
+    KILL_POINT();
+    return MPM_OK;
+}
+
+/* A new block at the end of the tiling; if the last one is free, it is the new one's front. NULL if the arena
+ * ends before. */
+static struct block *extend(struct arena *arena, uint64_t units, uint32_t owner)
+{
+    struct block *last = arena->last ? block_at(arena, arena->last) : NULL;
+    uint64_t missing;
+
+    if (!last || WORD_USED(load_word(last)))
+        return append(arena, units, WORD(units, owner, 1)) ? NULL : block_at(arena, arena->last);
+    missing = units - WORD_UNITS(load_word(last));
+    if (append(arena, missing, WORD(missing, ARENA_NO_OWNER, 0)))
+        return NULL;
+    list_remove(arena, last);
+    commit_word(last, WORD(units, owner, 1));
+    arena->last = arena_offset(arena, last);
+    return last;
 }
 
 int arena_alloc(struct arena *arena, size_t size, uint32_t owner, uint64_t *offset)
 {
-    uint64_t units = 1 + ((uint64_t)size + UNIT - 1) / UNIT;
+    uint64_t units = 1 + (size ? ((uint64_t)size + UNIT - 1) / UNIT : 1);
     struct block *block;
 
     assert(owner <= ARENA_MAX_OWNER);
     if (size > arena->size)
-        return error_set(MPM_ENOMEM, "%zu bytes do not fit into the arena of %llu: MPMAP_ARENA makes it larger", size,
+        return error_set(MPM_ENOMEM,
+                         "%zu bytes do not fit into the arena of %llu: MPMAP_ARENA makes it larger", size,
                          (unsigned long long)arena->size);
     lock(arena);
     if ((block = find_free(arena, units)))
@@ -313,13 +343,15 @@ static void release(struct arena *arena, struct block *block)
     commit_word(block, WORD(WORD_UNITS(load_word(block)), ARENA_NO_OWNER, 0));
     if ((right = right_of(arena, block)) && !WORD_USED(load_word(right))) {
         list_remove(arena, right);
-        commit_word(block, WORD(WORD_UNITS(load_word(block)) + WORD_UNITS(load_word(right)), ARENA_NO_OWNER, 0));
+        commit_word(block,
+                    WORD(WORD_UNITS(load_word(block)) + WORD_UNITS(load_word(right)), ARENA_NO_OWNER, 0));
     }
     if (block->left_units) {
         left = block_at(arena, arena_offset(arena, block) - block->left_units * UNIT);
         if (!WORD_USED(load_word(left))) {
             list_remove(arena, left);
-            commit_word(left, WORD(WORD_UNITS(load_word(left)) + WORD_UNITS(load_word(block)), ARENA_NO_OWNER, 0));
+            commit_word(left,
+                        WORD(WORD_UNITS(load_word(left)) + WORD_UNITS(load_word(block)), ARENA_NO_OWNER, 0));
             block = left;
         }
     }
@@ -330,14 +362,15 @@ static void release(struct arena *arena, struct block *block)
 /* Whether a block in use starts there, as far as its surroundings can tell. Under the lock. */
 static bool is_block(const struct arena *arena, uint64_t offset)
 {
-    const struct block *block = block_at(arena, offset - UNIT);
-    uint64_t word;
+    uint64_t at = offset - UNIT, end, top = load_top(arena), word;
 
-    if (offset % UNIT || offset < FIRST + UNIT || offset >= load_top(arena))
+    if (offset % UNIT || offset < FIRST + UNIT || offset >= top)
         return false;
-    word = load_word(block);
-    return WORD_USED(word) && WORD_UNITS(word) >= 1 &&
-           offset - UNIT + WORD_UNITS(word) * UNIT <= load_top(arena);
+    word = load_word(block_at(arena, at));
+    end = at + WORD_UNITS(word) * UNIT;
+    if (!WORD_USED(word) || end <= offset || end > top)
+        return false;
+    return end == top ? arena->last == at : block_at(arena, end)->left_units == WORD_UNITS(word);
 }
 
 void arena_free(struct arena *arena, uint64_t offset)
@@ -440,32 +473,63 @@ void arena_usage(struct arena *arena, struct arena_usage *usage)
     *usage = now;
 }
 
-static int check_locked(struct arena *arena)
+static int false_block(uint64_t at, const char *what)
 {
-    uint64_t top = load_top(arena), at = FIRST, left_units = 0;
-    size_t unlisted = 0;
+    return error_set(MPM_ESTATE, "the block at %llu %s", (unsigned long long)at, what);
+}
 
-    while (at < top) {
-        struct block *block = block_at(arena, at);
-        uint64_t units = WORD_UNITS(load_word(block));
+/* Checks the tiling, and counts the free blocks. */
+static int check_tiling(const struct arena *arena, size_t *free_blocks)
+{
+    uint64_t top = load_top(arena), left = 0, left_units = 0;
+    bool left_is_free = false;
 
-        if (!units || at + units * UNIT > top)
-            return error_set(MPM_ESTATE, "the block at %llu has %llu units", (unsigned long long)at,
-                             (unsigned long long)units);
+    for (uint64_t at = FIRST; at < top; at += left_units * UNIT) {
+        const struct block *block = block_at(arena, at);
+        uint64_t word = load_word(block);
+
+        if (!WORD_UNITS(word) || at + WORD_UNITS(word) * UNIT > top)
+            return false_block(at, "has a size that cannot be");
         if (block->left_units != left_units)
-            return error_set(MPM_ESTATE, "the block at %llu has a false tag", (unsigned long long)at);
-        unlisted += !WORD_USED(load_word(block));
-        left_units = units;
-        at += units * UNIT;
+            return false_block(at, "has a false tag");
+        if (left_is_free && !WORD_USED(word))
+            return false_block(at, "is free and not merged with the free one to its left");
+        left = at;
+        left_units = WORD_UNITS(word);
+        left_is_free = !WORD_USED(word);
+        *free_blocks += left_is_free;
     }
-    for (unsigned bin = 0; bin < BINS; bin++) {
-        for (uint64_t i = arena->bin[bin]; i; i = block_at(arena, i)->next) {
-            if (WORD_USED(load_word(block_at(arena, i))))
-                return error_set(MPM_ESTATE, "the block at %llu is listed as free", (unsigned long long)i);
-            unlisted--;
-        }
+    return arena->last == left ? MPM_OK : false_block(arena->last, "is taken for the last one");
+}
+
+/* Checks that a list holds free blocks of its sizes, linked both ways, and takes them off the count. */
+static int check_list(const struct arena *arena, unsigned bin, size_t *unlisted)
+{
+    uint64_t previous = 0;
+
+    for (uint64_t at = arena->bin[bin]; at; previous = at, at = block_at(arena, at)->next) {
+        uint64_t word = load_word(block_at(arena, at));
+
+        if (WORD_USED(word) || bin_of(WORD_UNITS(word)) != bin)
+            return false_block(at, "is in a list where it does not belong");
+        if (block_at(arena, at)->previous != previous)
+            return false_block(at, "does not know its neighbour in its list");
+        if (!(*unlisted)--)
+            return false_block(at, "is listed, though all free blocks are listed already");
     }
-    return unlisted ? error_set(MPM_ESTATE, "%zd free blocks are in no list", (ssize_t)unlisted) : MPM_OK;
+    return MPM_OK;
+}
+
+static int check_locked(const struct arena *arena)
+{
+    size_t unlisted = 0;
+    int status = check_tiling(arena, &unlisted);
+
+    for (unsigned bin = 0; !status && bin < BINS; bin++)
+        status = check_list(arena, bin, &unlisted);
+    if (!status && unlisted)
+        status = error_set(MPM_ESTATE, "%zu free blocks are in no list", unlisted);
+    return status;
 }
 
 int arena_check(struct arena *arena)

@@ -1,0 +1,140 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Kills parts of a run, and sees that the rest ends within two seconds, says who died where somebody is left to,
+# and leaves no process and nothing in /dev/shm. (vader_segment.* are files of Open MPI's own transport.) Its
+# launcher takes one to two seconds of its own when a rank has failed, and has no bound here but one against
+# hanging.
+bin=${1:-$MPMAP_BIN}
+program=$(dirname "$bin")/tests/long_run
+passed=0 failed=0
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+check() # what command…
+{
+    local what=$1
+    shift
+    if "$@"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAILED: $what"
+        sed 's/^/    /' "$work/out" "$work/err"
+    fi
+}
+
+# All processes below one, itself included.
+tree()
+{
+    local child
+    echo "$1"
+    for child in $(cat /proc/"$1"/task/*/children 2>/dev/null); do tree "$child"; done
+}
+
+name_of()
+{
+    cat "/proc/$1/comm" 2>/dev/null
+}
+
+shared_files()
+{
+    find /dev/shm -mindepth 1 ! -name 'vader_segment.*' | sort
+}
+
+# wait_for SECONDS command…: until it is true.
+wait_for()
+{
+    local end=$((${EPOCHREALTIME/./} + $1 * 1000000))
+    shift
+    until "$@"; do
+        [ "${EPOCHREALTIME/./}" -lt "$end" ] || return 1
+        read -rt 0.01 <> <(:) || true
+    done
+}
+
+# none_left PID…: but for what its parent has yet to look at.
+none_left()
+{
+    local pid
+    for pid; do
+        [ ! -d "/proc/$pid" ] || [ "$(cut -d' ' -f3 "/proc/$pid/stat" 2>/dev/null)" = Z ] || return 1
+    done
+}
+
+is_running()
+{
+    grep -qs running "$work/out"
+}
+
+# Starts a run: start NAME ranks ranks-per-node arguments of long_run
+start()
+{
+    local ranks=$1 per_node=$2
+    shift 2
+    shared_files >"$work/before"
+    : >"$work/out"
+    if [ "$ranks" = 0 ]; then
+        env --default-signal=INT "$program" "$@" >"$work/out" 2>"$work/err" &
+    else
+        MPMAP_RANKS_PER_NODE=$per_node env --default-signal=INT mpirun -n "$ranks" "$program" "$@" >"$work/out" 2>"$work/err" &
+    fi
+    started=$!
+    wait_for 30 is_running || echo "the run does not start"
+    mapfile -t all < <(tree "$started")
+    mains=() hosts=() workers=()
+    for pid in "${all[@]}"; do
+        case $(name_of "$pid") in
+        long_run) mains+=("$pid") ;;
+        mpmap-host) hosts+=("$pid") ;;
+        mpmap-worker) workers+=("$pid") ;;
+        esac
+    done
+}
+
+# What must be so after anybody's death. In /dev/shm Open MPI's launcher tidies up a little after its ranks.
+check_end() # what
+{
+    check "$1: all processes end within two seconds" wait_for 2 none_left "${mains[@]}" "${hosts[@]}" "${workers[@]}"
+    check "$1: the launcher ends" wait_for 10 none_left "${all[@]}"
+    kill -KILL "${all[@]}" 2>/dev/null
+    wait "$started" 2>/dev/null
+    code=$?
+    check "$1: the run fails" [ "$code" != 0 ]
+    shared_files >"$work/after"
+    check "$1: nothing is left in /dev/shm" cmp -s "$work/before" "$work/after"
+}
+
+for launch in "0 9" "1 9" "4 9" "2 1" "4 2"; do
+    read -r ranks per_node <<<"$launch"
+    title="$ranks ranks, at most $per_node a node"
+
+    start "$ranks" "$per_node" map
+    check "$title: there are hosts and workers" [ "${#hosts[@]}" -ge 1 -a "${#workers[@]}" -ge 1 ]
+    kill -KILL "${mains[0]}"
+    check_end "$title, main killed"
+
+    start "$ranks" "$per_node" map
+    kill -KILL "${hosts[0]}"
+    check_end "$title, main's host killed"
+    check "$title: it is said that main's host died" grep -q "the host process of rank 0 .*SIGKILL" "$work/err"
+
+    start "$ranks" "$per_node" map
+    kill -INT "$started"
+    check_end "$title, interrupted"
+
+    start "$ranks" "$per_node" map
+    kill -TERM "$started"
+    check_end "$title, terminated"
+
+    [ "$ranks" -gt 1 ] || continue
+    start "$ranks" "$per_node" map
+    kill -KILL "${mains[-1]}"
+    check_end "$title, last rank killed"
+
+    start "$ranks" "$per_node" map
+    kill -KILL "${hosts[-1]}"
+    check_end "$title, last host killed"
+    check "$title: it is said which host died" grep -q "the host process of rank $((ranks - 1)) .*SIGKILL" "$work/err"
+done
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

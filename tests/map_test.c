@@ -1,0 +1,556 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Maps over items in memory, as a user's program makes them, at home and over virtual nodes. What tasks must
+ * remember across workers' deaths stands in a file that all ranks map before mpm_init, so that all workers
+ * inherit it. */
+#include <CUnit/CUnit.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <mpmap.h>
+
+#include "core/runtime.h"
+#include "support/suite.h"
+
+#define TOLD_ROOM 100000
+
+/* Set once for each item that has been through what a test does to it once. */
+static _Atomic unsigned char *told;
+
+static bool first_time(size_t index)
+{
+    return !atomic_exchange(&told[index % TOLD_ROOM], 1);
+}
+
+static void forget(void)
+{
+    for (size_t i = 0; i < TOLD_ROOM; i++)
+        atomic_store_explicit(&told[i], 0, memory_order_relaxed);
+}
+
+/* All ranks of a run have one parent: the launcher, or whoever started the test. */
+static bool share_told(char *path, size_t size)
+{
+    const char *folder = getenv("TMPDIR");
+    int file;
+
+    snprintf(path, size, "%s/mpmap_map_test.%d", folder ? folder : "/tmp", (int)getppid());
+    file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (file < 0 || ftruncate(file, TOLD_ROOM))
+        return false;
+    told = mmap(NULL, TOLD_ROOM, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    close(file);
+    return told != MAP_FAILED;
+}
+
+static mpm_pool *open_pool(unsigned workers)
+{
+    mpm_pool *pool = NULL;
+
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&(mpm_pool_options){.workers = workers}, &pool), MPM_OK);
+    return pool;
+}
+
+static bool error_has(const char *text)
+{
+    if (strstr(mpm_error(), text))
+        return true;
+    fprintf(stderr, "the error says \"%s\", not \"%s\"\n", mpm_error(), text);
+    return false;
+}
+
+static int square(mpm_call *call, const void *item, void *result)
+{
+    const int *n = item;
+    long *squared = result;
+
+    (void)call;
+    *squared = (long)*n * *n;
+    return 0;
+}
+
+static void check_squares(mpm_pool *pool, size_t count, size_t chunk)
+{
+    int *numbers = malloc(count * sizeof *numbers);
+    long *squares = malloc(count * sizeof *squares);
+    size_t wrong = 0;
+
+    CU_ASSERT_FATAL(numbers && squares);
+    memset(squares, 0xff, count * sizeof *squares);
+    for (size_t i = 0; i < count; i++)
+        numbers[i] = (int)(i * 7 % 30011);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, square, numbers, count, sizeof *numbers, &(mpm_map_options){.chunk = chunk},
+                                 squares, sizeof *squares),
+                    MPM_OK);
+    for (size_t i = 0; i < count; i++)
+        wrong += squares[i] != (long)numbers[i] * numbers[i];
+    CU_ASSERT_EQUAL(wrong, 0);
+    free(numbers);
+    free(squares);
+}
+
+static void map_keeps_order(void)
+{
+    static const size_t chunks[] = {0, 1, 7, 1000000};
+    mpm_pool *pool = open_pool(0);
+
+    for (size_t i = 0; i < sizeof chunks / sizeof *chunks; i++)
+        check_squares(pool, 1000003, chunks[i]);
+    mpm_pool_close(pool);
+}
+
+static void map_of_few_items_uses_any_number_of_workers(void)
+{
+    for (unsigned workers = 1; workers <= 9; workers += 2) {
+        mpm_pool *pool = open_pool(workers);
+
+        CU_ASSERT_EQUAL(mpm_pool_worker_count(pool), workers);
+        for (size_t count = 1; count <= 70; count += 23)
+            check_squares(pool, count, 0);
+        mpm_pool_close(pool);
+    }
+}
+
+static void map_of_no_items_returns_at_once(void)
+{
+    mpm_pool *pool = open_pool(0);
+    long untouched = 42;
+
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, square, NULL, 0, sizeof(int), NULL, &untouched, sizeof untouched), MPM_OK);
+    CU_ASSERT_EQUAL(untouched, 42);
+    mpm_pool_close(pool);
+}
+
+static int tell_index(mpm_call *call, const void *item, void *result)
+{
+    size_t index = mpm_call_index(call);
+
+    if (item || mpm_call_item_size(call) || mpm_call_result_size(call) != sizeof index || mpm_call_context(call))
+        return mpm_fail(call, "the call tells wrong things of item %zu", index);
+    memcpy(result, &index, sizeof index);
+    return 0;
+}
+
+static void map_without_items_passes_the_index(void)
+{
+    mpm_pool *pool = open_pool(0);
+    size_t *indexes = calloc(300000, sizeof *indexes), wrong = 0;
+
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, tell_index, NULL, 300000, 0, NULL, indexes, sizeof *indexes), MPM_OK);
+    for (size_t i = 0; i < 300000; i++)
+        wrong += indexes[i] != i;
+    CU_ASSERT_EQUAL(wrong, 0);
+    free(indexes);
+    mpm_pool_close(pool);
+}
+
+#define LARGE 100000
+
+static int turn_over(mpm_call *call, const void *item, void *result)
+{
+    const char *from = item;
+    char *to = result;
+
+    (void)call;
+    for (size_t i = 0; i < LARGE; i++)
+        to[i] = from[LARGE - 1 - i];
+    return 0;
+}
+
+static void map_carries_large_items(void)
+{
+    mpm_pool *pool = open_pool(0);
+    size_t count = 200, wrong = 0;
+    char *items = malloc(count * LARGE), *results = malloc(count * LARGE);
+
+    for (size_t i = 0; i < count * LARGE; i++)
+        items[i] = (char)(i * 2654435761u >> 24);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, turn_over, items, count, LARGE, NULL, results, LARGE), MPM_OK);
+    for (size_t i = 0; i < count * LARGE; i++)
+        wrong += results[i] != items[i / LARGE * LARGE + LARGE - 1 - i % LARGE];
+    CU_ASSERT_EQUAL(wrong, 0);
+    free(items);
+    free(results);
+    mpm_pool_close(pool);
+}
+
+static int add_context(mpm_call *call, const void *item, void *result)
+{
+    const int *numbers = mpm_call_context(call), *n = item;
+    int *sum = result;
+
+    *sum = *n + numbers[0] + numbers[9999];
+    return 0;
+}
+
+static void map_hands_its_context_to_every_call(void)
+{
+    mpm_pool *pool = open_pool(0);
+    int *context = calloc(10000, sizeof *context), items[100], sums[100];
+    size_t wrong = 0;
+
+    context[0] = 1000;
+    context[9999] = 234;
+    for (int i = 0; i < 100; i++)
+        items[i] = i;
+    CU_ASSERT_EQUAL(
+        mpm_pool_map(pool, add_context, items, 100, sizeof *items,
+                     &(mpm_map_options){.context = context, .context_size = 10000 * sizeof *context}, sums, sizeof *sums),
+        MPM_OK);
+    for (int i = 0; i < 100; i++)
+        wrong += sums[i] != i + 1234;
+    CU_ASSERT_EQUAL(wrong, 0);
+    free(context);
+    mpm_pool_close(pool);
+}
+
+static int fail_on_odd_thousands(mpm_call *call, const void *item, void *result)
+{
+    const int *n = item;
+    int *copy = result;
+
+    *copy = *n + 1;
+    if (*n % 2000 == 1000)
+        return mpm_fail(call, "%d is an odd number of thousands", *n);
+    if (*n % 2000 == 1500)
+        return 17;
+    return 0;
+}
+
+static void a_failing_item_is_named_and_the_others_are_good(void)
+{
+    mpm_pool *pool = open_pool(0);
+    int *items = malloc(50000 * sizeof *items), *results = malloc(50000 * sizeof *results);
+    size_t wrong = 0;
+
+    for (int i = 0; i < 50000; i++)
+        items[i] = i;
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, fail_on_odd_thousands, items, 50000, sizeof *items, NULL, results,
+                                 sizeof *results),
+                    MPM_ETASK);
+    CU_ASSERT(error_has("50 of 50000 items failed; the first is item 1000: 1000 is an odd number of thousands"));
+    for (int i = 0; i < 50000; i++)
+        wrong += results[i] != (i % 2000 == 1000 || i % 2000 == 1500 ? 0 : i + 1);
+    CU_ASSERT_EQUAL(wrong, 0);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, fail_on_odd_thousands, items + 1500, 1, sizeof *items, NULL, results,
+                                 sizeof *results),
+                    MPM_ETASK);
+    CU_ASSERT(error_has("item 0: the task returned 17"));
+    free(items);
+    free(results);
+    mpm_pool_close(pool);
+}
+
+static int fail_always(mpm_call *call, const void *item, void *result)
+{
+    (void)item;
+    (void)result;
+    return mpm_fail(call, "no %zu", mpm_call_index(call));
+}
+
+static void every_item_may_fail(void)
+{
+    mpm_pool *pool = open_pool(0);
+
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, fail_always, NULL, 20000, 0, NULL, NULL, 0), MPM_ETASK);
+    CU_ASSERT(error_has("20000 of 20000 items failed; the first is item 0: no 0"));
+    mpm_pool_close(pool);
+}
+
+/* Items of whose number the last digits are… */
+enum { CRASH = 777, EXIT = 333, ABORT = 555, STOP_BEING = 111 };
+
+static int crash_now_and_then(mpm_call *call, const void *item, void *result)
+{
+    size_t index = mpm_call_index(call);
+
+    (void)item;
+    memcpy(result, &index, sizeof index);
+    switch (index % 1000) {
+    case CRASH:
+        raise(SIGSEGV);
+        break;
+    case EXIT:
+        exit(3);
+    case ABORT:
+        abort();
+    case STOP_BEING:
+        if (first_time(index))
+            raise(SIGKILL);
+        break;
+    }
+    return 0;
+}
+
+static void check_crashes(mpm_pool *pool, size_t chunk)
+{
+    size_t results[2000], wrong = 0;
+
+    forget();
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, crash_now_and_then, NULL, 2000, 0, &(mpm_map_options){.chunk = chunk}, results,
+                                 sizeof *results),
+                    MPM_ETASK);
+    CU_ASSERT(error_has("6 of 2000 items failed; the first is item 333: its worker exited with code 3 (2 attempts)"));
+    for (size_t i = 0; i < 2000; i++) {
+        size_t digits = i % 1000;
+
+        wrong += results[i] != (digits == CRASH || digits == EXIT || digits == ABORT ? 0 : i);
+    }
+    CU_ASSERT_EQUAL(wrong, 0);
+}
+
+static void a_crash_costs_its_item_only(void)
+{
+    mpm_pool *pool = open_pool(0);
+
+    check_crashes(pool, 1);
+    check_crashes(pool, 50);
+    check_crashes(pool, 0);
+    check_squares(pool, 10000, 0);
+    mpm_pool_close(pool);
+}
+
+static int die_once_often(mpm_call *call, const void *item, void *result)
+{
+    size_t index = mpm_call_index(call);
+
+    (void)item;
+    if (index * 2654435761u % 4096 < 4 && first_time(index))
+        kill(getpid(), SIGKILL);
+    memcpy(result, &index, sizeof index);
+    return 0;
+}
+
+static void workers_that_die_at_random_lose_nothing(void)
+{
+    mpm_pool *pool = open_pool(3);
+    size_t count = 100000, *results = calloc(count, sizeof *results), wrong = 0;
+
+    forget();
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, die_once_often, NULL, count, 0, NULL, results, sizeof *results), MPM_OK);
+    for (size_t i = 0; i < count; i++)
+        wrong += results[i] != i;
+    CU_ASSERT_EQUAL(wrong, 0);
+    free(results);
+    mpm_pool_close(pool);
+}
+
+static int own_pid(mpm_call *call, const void *item, void *result)
+{
+    pid_t pid = getpid();
+    volatile double x = 0;
+
+    (void)call;
+    (void)item;
+    for (int i = 0; i < 2000; i++)
+        x += i;
+    memcpy(result, &pid, sizeof pid);
+    return 0;
+}
+
+/* Kills whatever worker it finds, from outside, at any instruction, until told to stop. */
+struct killer {
+    pid_t pids[64];
+    unsigned count;
+    _Atomic bool stop;
+};
+
+static void *kill_them(void *argument)
+{
+    struct killer *killer = argument;
+
+    for (unsigned i = 0; i < killer->count && !atomic_load(&killer->stop); i++)
+        kill(killer->pids[i], SIGKILL);
+    return NULL;
+}
+
+/* A killed worker may be blamed on an innocent item, which is tried again: with one kill a worker none can fail. */
+static void workers_killed_from_outside_lose_nothing(void)
+{
+    mpm_pool *pool = open_pool(4);
+    size_t count = 200000, wrong = 0;
+    pid_t *results = calloc(count, sizeof *results);
+    struct killer killer = {.count = 0};
+    pthread_t thread;
+
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, own_pid, NULL, count, 0, NULL, results, sizeof *results), MPM_OK);
+    for (size_t i = 0; i < count; i++) {
+        unsigned known = 0;
+
+        while (known < killer.count && killer.pids[known] != results[i])
+            known++;
+        if (known == killer.count && known < 64)
+            killer.pids[killer.count++] = results[i];
+    }
+    memset(results, 0, count * sizeof *results);
+    pthread_create(&thread, NULL, kill_them, &killer);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, own_pid, NULL, count, 0, &(mpm_map_options){.chunk = 1}, results, sizeof *results),
+                    MPM_OK);
+    atomic_store(&killer.stop, true);
+    pthread_join(thread, NULL);
+    for (size_t i = 0; i < count; i++)
+        wrong += results[i] == 0;
+    CU_ASSERT_EQUAL(wrong, 0);
+    CU_ASSERT(killer.count >= 1);
+    free(results);
+    mpm_pool_close(pool);
+}
+
+static void *map_in_a_thread(void *argument)
+{
+    check_squares(argument, 400000, 0);
+    return NULL;
+}
+
+static void maps_of_several_threads_and_pools_run_at_once(void)
+{
+    mpm_pool *pools[] = {open_pool(0), open_pool(2)};
+    pthread_t threads[4];
+
+    for (int i = 0; i < 4; i++)
+        pthread_create(&threads[i], NULL, map_in_a_thread, pools[i % 2]);
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    mpm_pool_close(pools[0]);
+    mpm_pool_close(pools[1]);
+}
+
+static void pools_leave_no_arena_memory(void)
+{
+    struct arena_usage before, after;
+
+    check_squares(open_pool(0), 1, 0); /* this pool stays open until the end of the run */
+    arena_usage(runtime_arena(), &before);
+    for (int i = 0; i < 20; i++) {
+        mpm_pool *pool = open_pool(3);
+
+        check_squares(pool, 1000, 0);
+        mpm_pool_close(pool);
+    }
+    arena_usage(runtime_arena(), &after);
+    CU_ASSERT_EQUAL(after.used, before.used);
+    CU_ASSERT_EQUAL(after.used_blocks, before.used_blocks);
+    CU_ASSERT_EQUAL(arena_check(runtime_arena()), MPM_OK);
+}
+
+static void note_progress(const mpm_progress *now, void *argument)
+{
+    mpm_progress *last = argument;
+
+    CU_ASSERT(now->done >= last->done);
+    *last = *now;
+}
+
+static void progress_ends_at_the_total(void)
+{
+    mpm_pool *pool = open_pool(0);
+    mpm_progress last = {0};
+    mpm_map_options options = {.progress = note_progress, .progress_argument = &last};
+
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, fail_on_odd_thousands, calloc(2000, 4), 2000, sizeof(int), &options,
+                                 calloc(2000, 4), sizeof(int)),
+                    MPM_OK);
+    CU_ASSERT_EQUAL(last.done, 2000);
+    CU_ASSERT_EQUAL(last.total, 2000);
+    CU_ASSERT_EQUAL(last.failed, 0);
+    mpm_pool_close(pool);
+}
+
+static int open_a_pool(mpm_call *call, const void *item, void *result)
+{
+    mpm_pool *pool = NULL;
+    int *status = result;
+
+    (void)call;
+    (void)item;
+    *status = mpm_pool_open(NULL, &pool);
+    return pool != NULL;
+}
+
+static void a_pool_inside_a_worker_is_an_error(void)
+{
+    mpm_pool *pool = open_pool(1);
+    int status = 0;
+
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, open_a_pool, NULL, 1, 0, NULL, &status, sizeof status), MPM_OK);
+    CU_ASSERT_EQUAL(status, MPM_ESTATE);
+    mpm_pool_close(pool);
+}
+
+static void nonsense_is_refused(void)
+{
+    mpm_pool *pool = open_pool(1);
+    int item = 1;
+    long result = 5;
+
+    CU_ASSERT_EQUAL(mpm_pool_map(NULL, square, &item, 1, 4, NULL, &result, 8), MPM_EINVAL);
+    CU_ASSERT(error_has("the pool is NULL"));
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, NULL, &item, 1, 4, NULL, &result, 8), MPM_EINVAL);
+    CU_ASSERT(error_has("the task is NULL"));
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, square, NULL, 1, 4, NULL, &result, 8), MPM_EINVAL);
+    CU_ASSERT(error_has("1 items of 4 bytes cannot be at"));
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, square, &item, 1, 4, NULL, NULL, 8), MPM_EINVAL);
+    CU_ASSERT(error_has("1 results of 8 bytes cannot be at"));
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, square, &item, SIZE_MAX, 4, NULL, &result, 8), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, square, &item, 1, (size_t)1 << 40, NULL, &result, 8), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, square, &item, 1, 4, &(mpm_map_options){.context_size = 3}, &result, 8),
+                    MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, (mpm_task *)(void *)&told, &item, 1, 4, NULL, &result, 8), MPM_EINVAL);
+    CU_ASSERT(error_has("is no function"));
+    CU_ASSERT_EQUAL(result, 5);
+    mpm_pool_close(pool);
+    mpm_pool_close(NULL);
+    CU_ASSERT_EQUAL(mpm_pool_open(&(mpm_pool_options){.workers = 1000000}, &pool), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_pool_open(NULL, NULL), MPM_EINVAL);
+}
+
+static void an_item_larger_than_the_arena_is_out_of_memory(void)
+{
+    mpm_pool *pool = open_pool(1);
+    size_t size = (size_t)1 << 30;
+    char *item = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, own_pid, item, 1, size, NULL, NULL, 0), MPM_ENOMEM);
+    CU_ASSERT(error_has("MPMAP_ARENA"));
+    munmap(item, size);
+    check_squares(pool, 1000, 0);
+    mpm_pool_close(pool);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct suite_test tests[] = {
+        {"map_keeps_order", map_keeps_order},
+        {"map_of_few_items_uses_any_number_of_workers", map_of_few_items_uses_any_number_of_workers},
+        {"map_of_no_items_returns_at_once", map_of_no_items_returns_at_once},
+        {"map_without_items_passes_the_index", map_without_items_passes_the_index},
+        {"map_carries_large_items", map_carries_large_items},
+        {"map_hands_its_context_to_every_call", map_hands_its_context_to_every_call},
+        {"a_failing_item_is_named_and_the_others_are_good", a_failing_item_is_named_and_the_others_are_good},
+        {"every_item_may_fail", every_item_may_fail},
+        {"a_crash_costs_its_item_only", a_crash_costs_its_item_only},
+        {"workers_that_die_at_random_lose_nothing", workers_that_die_at_random_lose_nothing},
+        {"workers_killed_from_outside_lose_nothing", workers_killed_from_outside_lose_nothing},
+        {"maps_of_several_threads_and_pools_run_at_once", maps_of_several_threads_and_pools_run_at_once},
+        {"pools_leave_no_arena_memory", pools_leave_no_arena_memory},
+        {"progress_ends_at_the_total", progress_ends_at_the_total},
+        {"a_pool_inside_a_worker_is_an_error", a_pool_inside_a_worker_is_an_error},
+        {"nonsense_is_refused", nonsense_is_refused},
+        {"an_item_larger_than_the_arena_is_out_of_memory", an_item_larger_than_the_arena_is_out_of_memory},
+    };
+    char path[PATH_MAX];
+    int failed;
+
+    setenv("MPMAP_ARENA", "256M", 0);
+    if (!share_told(path, sizeof path) || mpm_init(&argc, &argv, NULL))
+        return mpm_report_error();
+    unlink(path);
+    failed = suite_run("map", tests, sizeof tests / sizeof *tests);
+    return mpm_finalize() ? mpm_report_error() : failed;
+}
