@@ -252,6 +252,19 @@ static void free_in_disorder(struct arena *arena, uint64_t *offsets, unsigned co
     }
 }
 
+/* A size that is no multiple of the steps in which memory is taken, and nothing behind it. */
+static void an_arena_is_used_up_to_its_end(void)
+{
+    size_t size = ARENA_MIN_SIZE + ARENA_MIN_SIZE / 2 + 4096;
+    struct arena *arena = arena_of(size);
+    uint64_t offset = get(arena, size - 4096);
+
+    memset(arena_at(arena, offset), 1, size - 4096);
+    arena_free(arena, offset);
+    CU_ASSERT_EQUAL(usage_of(arena).touched, size);
+    drop(arena, size);
+}
+
 static void all_memory_of_a_full_arena_comes_back(void)
 {
     struct arena *arena = arena_of(ARENA_MIN_SIZE);
@@ -620,6 +633,7 @@ int main(void)
         {"eight_threads_share_an_arena", eight_threads_share_an_arena},
         {"processes_share_an_arena", processes_share_an_arena},
         {"all_memory_of_a_full_arena_comes_back", all_memory_of_a_full_arena_comes_back},
+        {"an_arena_is_used_up_to_its_end", an_arena_is_used_up_to_its_end},
         {"a_block_larger_than_the_arena_is_refused", a_block_larger_than_the_arena_is_refused},
         {"a_block_grows_over_free_memory_before_the_end", a_block_grows_over_free_memory_before_the_end},
         {"free_neighbours_become_one_block", free_neighbours_become_one_block},

@@ -85,8 +85,8 @@ static void check_squares(mpm_pool *pool, size_t count, size_t chunk)
     memset(squares, 0xff, count * sizeof *squares);
     for (size_t i = 0; i < count; i++)
         numbers[i] = (int)(i * 7 % 30011);
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, square, numbers, count, sizeof *numbers, &(mpm_map_options){.chunk = chunk},
-                                 squares, sizeof *squares),
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, square, numbers, count, sizeof *numbers,
+                                 &(mpm_map_options){.chunk = chunk}, squares, sizeof *squares),
                     MPM_OK);
     for (size_t i = 0; i < count; i++)
         wrong += squares[i] != (long)numbers[i] * numbers[i];
@@ -122,7 +122,8 @@ static void map_of_no_items_returns_at_once(void)
     mpm_pool *pool = open_pool(0);
     long untouched = 42;
 
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, square, NULL, 0, sizeof(int), NULL, &untouched, sizeof untouched), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, square, NULL, 0, sizeof(int), NULL, &untouched, sizeof untouched),
+                    MPM_OK);
     CU_ASSERT_EQUAL(untouched, 42);
     mpm_pool_close(pool);
 }
@@ -131,7 +132,8 @@ static int tell_index(mpm_call *call, const void *item, void *result)
 {
     size_t index = mpm_call_index(call);
 
-    if (item || mpm_call_item_size(call) || mpm_call_result_size(call) != sizeof index || mpm_call_context(call))
+    if (item || mpm_call_item_size(call) || mpm_call_result_size(call) != sizeof index ||
+        mpm_call_context(call))
         return mpm_fail(call, "the call tells wrong things of item %zu", index);
     memcpy(result, &index, sizeof index);
     return 0;
@@ -201,7 +203,8 @@ static void map_hands_its_context_to_every_call(void)
         items[i] = i;
     CU_ASSERT_EQUAL(
         mpm_pool_map(pool, add_context, items, 100, sizeof *items,
-                     &(mpm_map_options){.context = context, .context_size = 10000 * sizeof *context}, sums, sizeof *sums),
+                     &(mpm_map_options){.context = context, .context_size = 10000 * sizeof *context}, sums,
+                     sizeof *sums),
         MPM_OK);
     for (int i = 0; i < 100; i++)
         wrong += sums[i] != i + 1234;
@@ -234,7 +237,8 @@ static void a_failing_item_is_named_and_the_others_are_good(void)
     CU_ASSERT_EQUAL(mpm_pool_map(pool, fail_on_odd_thousands, items, 50000, sizeof *items, NULL, results,
                                  sizeof *results),
                     MPM_ETASK);
-    CU_ASSERT(error_has("50 of 50000 items failed; the first is item 1000: 1000 is an odd number of thousands"));
+    CU_ASSERT(
+        error_has("50 of 50000 items failed; the first is item 1000: 1000 is an odd number of thousands"));
     for (int i = 0; i < 50000; i++)
         wrong += results[i] != (i % 2000 == 1000 || i % 2000 == 1500 ? 0 : i + 1);
     CU_ASSERT_EQUAL(wrong, 0);
@@ -293,10 +297,11 @@ static void check_crashes(mpm_pool *pool, size_t chunk)
     size_t results[2000], wrong = 0;
 
     forget();
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, crash_now_and_then, NULL, 2000, 0, &(mpm_map_options){.chunk = chunk}, results,
-                                 sizeof *results),
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, crash_now_and_then, NULL, 2000, 0, &(mpm_map_options){.chunk = chunk},
+                                 results, sizeof *results),
                     MPM_ETASK);
-    CU_ASSERT(error_has("6 of 2000 items failed; the first is item 333: its worker exited with code 3 (2 attempts)"));
+    CU_ASSERT(error_has(
+        "6 of 2000 items failed; the first is item 333: its worker exited with code 3 (2 attempts)"));
     for (size_t i = 0; i < 2000; i++) {
         size_t digits = i % 1000;
 
@@ -333,7 +338,8 @@ static void workers_that_die_at_random_lose_nothing(void)
     size_t count = 100000, *results = calloc(count, sizeof *results), wrong = 0;
 
     forget();
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, die_once_often, NULL, count, 0, NULL, results, sizeof *results), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, die_once_often, NULL, count, 0, NULL, results, sizeof *results),
+                    MPM_OK);
     for (size_t i = 0; i < count; i++)
         wrong += results[i] != i;
     CU_ASSERT_EQUAL(wrong, 0);
@@ -370,7 +376,8 @@ static void *kill_them(void *argument)
     return NULL;
 }
 
-/* A killed worker may be blamed on an innocent item, which is tried again: with one kill a worker none can fail. */
+/* A killed worker may be blamed on an innocent item, which is tried again: with one kill a worker none can
+ * fail. */
 static void workers_killed_from_outside_lose_nothing(void)
 {
     mpm_pool *pool = open_pool(4);
@@ -390,8 +397,9 @@ static void workers_killed_from_outside_lose_nothing(void)
     }
     memset(results, 0, count * sizeof *results);
     pthread_create(&thread, NULL, kill_them, &killer);
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, own_pid, NULL, count, 0, &(mpm_map_options){.chunk = 1}, results, sizeof *results),
-                    MPM_OK);
+    CU_ASSERT_EQUAL(
+        mpm_pool_map(pool, own_pid, NULL, count, 0, &(mpm_map_options){.chunk = 1}, results, sizeof *results),
+        MPM_OK);
     atomic_store(&killer.stop, true);
     pthread_join(thread, NULL);
     for (size_t i = 0; i < count; i++)
@@ -499,8 +507,9 @@ static void nonsense_is_refused(void)
     CU_ASSERT(error_has("1 results of 8 bytes cannot be at"));
     CU_ASSERT_EQUAL(mpm_pool_map(pool, square, &item, SIZE_MAX, 4, NULL, &result, 8), MPM_EINVAL);
     CU_ASSERT_EQUAL(mpm_pool_map(pool, square, &item, 1, (size_t)1 << 40, NULL, &result, 8), MPM_EINVAL);
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, square, &item, 1, 4, &(mpm_map_options){.context_size = 3}, &result, 8),
-                    MPM_EINVAL);
+    CU_ASSERT_EQUAL(
+        mpm_pool_map(pool, square, &item, 1, 4, &(mpm_map_options){.context_size = 3}, &result, 8),
+        MPM_EINVAL);
     CU_ASSERT_EQUAL(mpm_pool_map(pool, (mpm_task *)(void *)&told, &item, 1, 4, NULL, &result, 8), MPM_EINVAL);
     CU_ASSERT(error_has("is no function"));
     CU_ASSERT_EQUAL(result, 5);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Events in the order of their time: what happens on nodes, and messages that reach main or a node. Main
  * handles messages one at a time; its wire carries bytes one after the other, each way; so messages between
- * main and a node never overtake each other, as in a run. Nodes do what couriers do: they ask when under half
- * of their last lease is left, tell when a lease is done, and answer recalls by what is not claimed. A node
- * that has nothing left at all asks again with each heartbeat.
+ * main and a node never overtake each other, as in a run. Nodes do what couriers do: they tell when a lease
+ * is done, and answer recalls by what is not claimed. If they ask, they do so when under half of their last
+ * lease is left, and those that have nothing at all again with each heartbeat.
  *
  * What a node will do with the lease that it claims from is worked out when it begins with it; a recall cuts
  * that short, and the events foreseen are void then: they bear the version of the lease that they are about.
@@ -249,7 +249,8 @@ static void begin_next(struct world *world, unsigned index)
 static void ask_if_low(struct world *world, unsigned index)
 {
     struct world_node *node = &world->nodes[index];
-    if (node->asked || next_to_begin(node) || (node->current && node->current->claims.half_s > world->now_s))
+    if (!world->options->asks || node->asked || next_to_begin(node) ||
+        (node->current && node->current->claims.half_s > world->now_s))
         return;
     node->asked = true;
     send_to_main(world, EVENT_ASK, index, 0, 0, HEADER_BYTES);
@@ -327,7 +328,7 @@ static void node_is_done(struct world *world, unsigned index, struct held_lease 
     node->finished_s = world->now_s;
     world->cost_s += lease->claims.cost_s;
     send_to_main(world, EVENT_LEASE_DONE, index, lease->number, 0, bytes);
-    if (holds_nothing(node))
+    if (world->options->asks && holds_nothing(node))
         event_push(world,
                    (struct event){.time_s = world->now_s + HEARTBEAT_S, .kind = EVENT_IDLE, .node = index});
 }

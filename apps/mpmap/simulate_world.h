@@ -33,6 +33,7 @@ struct simulate_options {
     unsigned lost;       /* so many nodes die during the map */
     unsigned joining;    /* so many nodes join during the map, and not at its start */
     uint64_t seed;
+    bool asks;  /* nodes ask when under half of their last lease is left; else they only tell what is done */
     bool check; /* whether to look at the whole table after every event */
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Time as the library counts it: nanoseconds of CLOCK_MONOTONIC, read without a system call. For all of lib/. */
+/* Time as the library counts it: nanoseconds of CLOCK_MONOTONIC, read without a system call. For all of lib/.
+ */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 

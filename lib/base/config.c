@@ -28,8 +28,8 @@ static int read_size(const char *name, size_t *size)
         end++;
     }
     if (errno || end == text || *end || *text == '-' || !number || number > (SIZE_MAX >> 1) >> shift)
-        return error_set(MPM_EINVAL, "%s is \"%s\": it must be a number of bytes such as 268435456 or 256M", name,
-                         text);
+        return error_set(MPM_EINVAL, "%s is \"%s\": it must be a number of bytes such as 268435456 or 256M",
+                         name, text);
     *size = (size_t)number << shift;
     return MPM_OK;
 }

@@ -45,8 +45,8 @@ const char *mpm_error(void)
 const char *mpm_status_name(int status)
 {
     switch (status) {
-#define STATUS_NAME(name, value, text)                                                                       \
-    case value:                                                                                              \
+#define STATUS_NAME(name, value, text) \
+    case value:                        \
         return "MPM_" #name;
         MPM_STATUS_LIST(STATUS_NAME)
 #undef STATUS_NAME

@@ -10,9 +10,9 @@
 
 #include "shm/arena.h"
 
-#define STEP      ((uint64_t)1 << 20)
-#define MOST      ((uint64_t)64 << 30) /* more has to be asked for by MPMAP_ARENA */
-#define NO_LIMIT  UINT64_MAX
+#define STEP     ((uint64_t)1 << 20)
+#define MOST     ((uint64_t)64 << 30) /* more has to be asked for by MPMAP_ARENA */
+#define NO_LIMIT UINT64_MAX
 
 static uint64_t available_memory(void)
 {

@@ -5,7 +5,6 @@
 
 #include <dlfcn.h>
 #include <limits.h>
-#include <limits.h>
 #include <link.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -75,7 +74,8 @@ static uint64_t hash_module(const struct dl_phdr_info *module)
         const ElfW(Phdr) *segment = &module->dlpi_phdr[i];
 
         if (segment->p_type == PT_LOAD && segment->p_flags & PF_X)
-            hash = hash_bytes(hash, (const unsigned char *)module->dlpi_addr + segment->p_vaddr, segment->p_filesz);
+            hash = hash_bytes(hash, (const unsigned char *)module->dlpi_addr + segment->p_vaddr,
+                              segment->p_filesz);
     }
     return hash;
 }
@@ -111,7 +111,8 @@ static int real_module_path(const char *raw_name, char *path)
     if (!realpath(raw_name, real))
         return error_set_errno(MPM_EINVAL, "the module %s of a function", raw_name);
     if (strlen(real) >= FUNCTION_MODULE_SIZE)
-        return error_set(MPM_ENOMEM, "the path of %s is longer than %d bytes", real, FUNCTION_MODULE_SIZE - 1);
+        return error_set(MPM_ENOMEM, "the path of a plugin is longer than %d bytes: it is %s",
+                         FUNCTION_MODULE_SIZE - 1, real);
     memcpy(path, real, strlen(real) + 1);
     return MPM_OK;
 }
@@ -148,8 +149,8 @@ static int load(const struct function *function, function_pointer **pointer)
         return error_set(MPM_ENOENT, "%s is not among the loaded modules", function->module);
     if (search.build != function->build)
         return error_set(MPM_EBUILD, "%s is build %016llx here, and build %016llx in main",
-                         function->module[0] ? function->module : "the program", (unsigned long long)search.build,
-                         (unsigned long long)function->build);
+                         function->module[0] ? function->module : "the program",
+                         (unsigned long long)search.build, (unsigned long long)function->build);
     *pointer = (function_pointer *)(search.base + function->offset);
     return MPM_OK;
 }

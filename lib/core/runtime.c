@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The run: mpm_init and mpm_finalize, in main and in the ranks that serve.
  *
- * Starting is the same on all ranks: transport, arena, canary, host, courier. After each step that can fail on
- * one rank only, all agree, so that a failure is everybody's: main returns it, the others leave in good order.
- * Ending begins in main: it tells the leaders, whose couriers tell their hosts; each rank sleeps in waitpid for
- * its host, wakes when it has ended, and closes the transport together with the others.
+ * Starting is the same on all ranks: transport, arena, canary, host, courier. After each step that can fail
+ * on one rank only, all agree, so that a failure is everybody's: main returns it, the others leave in good
+ * order. Ending begins in main: it tells the leaders, whose couriers tell their hosts; each rank sleeps in
+ * waitpid for its host, wakes when it has ended, and closes the transport together with the others.
  *
- * The node area in the arena: `broken` goes 0, 1 (somebody writes the sentence), 2 (it can be read), by compare
- * and swap. Whoever dies at 1 is a rank, and the run ends with it. */
+ * The node area in the arena: `broken` goes 0, 1 (somebody writes the sentence), 2 (it can be read), by
+ * compare and swap. Whoever dies at 1 is a rank, and the run ends with it. */
 #include "core/runtime.h"
 
 #include <assert.h>
@@ -110,7 +110,8 @@ static const char *own_name(void)
 {
     static char name[96];
 
-    snprintf(name, sizeof name, "rank %u on %s", run.topology.rank, run.topology.nodes[run.topology.node].name);
+    snprintf(name, sizeof name, "rank %u on %s", run.topology.rank,
+             run.topology.nodes[run.topology.node].name);
     return name;
 }
 
@@ -303,7 +304,8 @@ static int start_together(void)
 {
     int status;
 
-    if ((status = topology_check_build(&run.topology)) || (status = make_arena()) || (status = start_processes()))
+    if ((status = topology_check_build(&run.topology)) || (status = make_arena()) ||
+        (status = start_processes()))
         return status;
     if ((status = run.transport->agree(start_courier()))) {
         courier_stop();
@@ -405,8 +407,8 @@ int mpm_init(int *argc, char ***argv, const mpm_options *options)
         return error_set(MPM_ESTATE, run.runs ? "mpm_init: the run has begun already"
                                               : "mpm_init: a process can take part in one run only");
     if (options && options->arena_size && options->arena_size < ARENA_MIN_SIZE)
-        return error_set(MPM_EINVAL, "an arena of %zu bytes is too small: it needs at least %u", options->arena_size,
-                         ARENA_MIN_SIZE);
+        return error_set(MPM_EINVAL, "an arena of %zu bytes is too small: it needs at least %u",
+                         options->arena_size, ARENA_MIN_SIZE);
     run.was_started = true;
     return start(options);
 }

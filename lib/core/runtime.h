@@ -26,12 +26,13 @@ struct arena *runtime_arena(void);
 /* The node's bell: rung when anything has changed that main's calls or the courier wait for. */
 struct wait_word *runtime_bell(void);
 
-/* MPM_ESTATE, naming the call, unless this process is main in a run; MPM_EHOSTLOST or MPM_ENODELOST if the run
- * has lost a part that it needs. */
+/* MPM_ESTATE, naming the call, unless this process is main in a run; MPM_EHOSTLOST or MPM_ENODELOST if the
+ * run has lost a part that it needs. */
 int runtime_check_main(const char *call);
 /* 0, or the trouble that the run is in. Any process. */
 int runtime_check_whole(void);
-/* Says that the run has lost a part: every call that needs the run fails from here on. The first one counts. */
+/* Says that the run has lost a part: every call that needs the run fails from here on. The first one counts.
+ */
 void runtime_break(int status, const char *sentence);
 
 /* Has `end` called by mpm_finalize, in main, before anything else ends. */

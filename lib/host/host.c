@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Hosts. Who writes what in the arena:
  *
- * A process record belongs to whoever reserved it (a compare-and-swap from FREE) until WANTED is stored, which
- * commits its fields; to the host from then until ENDED is stored, which commits `wait_status`; then to whoever
- * wanted it, until FREE. If the one that reserves dies before WANTED, the record stays RESERVED: it is lost
- * until the end of the run, and nothing else is. If it dies between WANTED and the ring, the host sees the bit
- * at its next ring: the bit is set before WANTED matters to anybody else, so somebody's later ring finds it.
- * If the host dies, its processes die with it, and its rank notices (host_wait) and ends the run.
+ * A process record belongs to whoever reserved it (a compare-and-swap from FREE) until WANTED is stored,
+ * which commits its fields; to the host from then until ENDED is stored, which commits `wait_status`; then to
+ * whoever wanted it, until FREE. If the one that reserves dies before WANTED, the record stays RESERVED: it
+ * is lost until the end of the run, and nothing else is. If it dies between WANTED and the ring, the host
+ * sees the bit at its next ring: the bit is set before WANTED matters to anybody else, so somebody's later
+ * ring finds it. If the host dies, its processes die with it, and its rank notices (host_wait) and ends the
+ * run.
  *
- * The host sleeps on one word, `bell`: requests ring it from outside, and its own SIGCHLD handler moves it on,
- * so that no death falls between looking and sleeping. */
+ * The host sleeps on one word, `bell`: requests ring it from outside, and its own SIGCHLD handler moves it
+ * on, so that no death falls between looking and sleeping. */
 #include "host/host.h"
 
 #include <assert.h>
@@ -35,10 +36,10 @@
 
 struct host_record {
     _Atomic int32_t pid;
-    _Atomic uint32_t ready;              /* the host is in its loop */
-    struct wait_word bell;               /* the host's */
+    _Atomic uint32_t ready;                        /* the host is in its loop */
+    struct wait_word bell;                         /* the host's */
     _Atomic uint64_t wanted_words[MAP_WORDS / 64]; /* which words of `wanted` are not 0 */
-    _Atomic uint64_t wanted[MAP_WORDS];  /* a bit a process that the host is asked to fork */
+    _Atomic uint64_t wanted[MAP_WORDS];            /* a bit a process that the host is asked to fork */
 };
 
 struct host_area {
@@ -103,7 +104,8 @@ static int make_segment(struct arena *arena, uint32_t number)
 
     if (atomic_load(&area->segment[number]))
         return MPM_OK;
-    if ((status = arena_alloc(arena, SEGMENT_RECORDS * sizeof(struct process_record), ARENA_NO_OWNER, &offset)))
+    if ((status = arena_alloc(arena, SEGMENT_RECORDS * sizeof(struct process_record), ARENA_NO_OWNER,
+                              &offset)))
         return status;
     memset(arena_at(arena, offset), 0, SEGMENT_RECORDS * sizeof(struct process_record));
     if (!atomic_compare_exchange_strong(&area->segment[number], &none, offset))
@@ -324,7 +326,8 @@ static void reap_all(void)
         reap(pid, wait_status);
 }
 
-/* The run is over: whatever still runs is killed, and reaped, so that nothing is left when the rank goes on. */
+/* The run is over: whatever still runs is killed, and reaped, so that nothing is left when the rank goes on.
+ */
 static _Noreturn void host_finish(void)
 {
     for (uint32_t number = 0; number < self.processes_seen; number++) {

@@ -25,7 +25,8 @@ enum process_state {
     PROCESS_ENDED, /* `wait_status` tells how; whoever wanted it sets it free */
 };
 
-/* A process of a node. `wait_status` is what waitpid gave; if it could not be forked, `fork_errno` is not 0. */
+/* A process of a node. `wait_status` is what waitpid gave; if it could not be forked, `fork_errno` is not 0.
+ */
 struct process_record {
     _Atomic uint32_t state; /* enum process_state */
     uint32_t host;          /* rank in node */

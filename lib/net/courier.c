@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The courier. Its outbox is the only thing that other threads touch: a list of buffers a node, under one mutex;
- * each buffer is a frame in the making, and a message that does not fit into the last one begins another.
+/* The courier. Its outbox is the only thing that other threads touch: a list of buffers a node, under one
+ * mutex; each buffer is a frame in the making, and a message that does not fit into the last one begins
+ * another.
  *
  * A frame is a header, then messages, each a header and a payload, all of them padded to 8 bytes. */
 #include "net/courier.h"
@@ -20,12 +21,12 @@
 #define FRAME_VERSION 1u
 #define FRAME_SIZE    ((size_t)256 << 10) /* messages are gathered up to this; a larger one goes alone */
 
-#define SPIN_NS       20000u    /* it looks on without a pause for so long after the last event */
-#define NAP_MIN_NS    50000u    /* then it naps, longer and longer */
-#define NAP_BUSY_NS   100000u   /* up to this while bytes are under way */
-#define NAP_MAX_NS    1000000u  /* and up to this while they are not */
-#define SLEEP_NS      20000000u /* and this after so long a silence: */
-#define SILENCE_NS    1000000000u
+#define SPIN_NS     20000u    /* it looks on without a pause for so long after the last event */
+#define NAP_MIN_NS  50000u    /* then it naps, longer and longer */
+#define NAP_BUSY_NS 100000u   /* up to this while bytes are under way */
+#define NAP_MAX_NS  1000000u  /* and up to this while they are not */
+#define SLEEP_NS    20000000u /* and this after so long a silence: */
+#define SILENCE_NS  1000000000u
 
 #define MAX_WORK 4
 
@@ -115,8 +116,8 @@ static struct parcel *parcel_with_room(struct outbox *outbox, size_t size)
     return parcel;
 }
 
-static void pack(struct parcel *parcel, enum message_kind kind, const struct message_part *parts, size_t part_count,
-                 size_t payload)
+static void pack(struct parcel *parcel, enum message_kind kind, const struct message_part *parts,
+                 size_t part_count, size_t payload)
 {
     struct message_header header = {.kind = kind, .size = payload};
     char *to = parcel->bytes + parcel->size;
@@ -296,7 +297,8 @@ static int start_thread(void)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     failed = pthread_create(&courier.thread, NULL, courier_main, NULL);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failed ? error_set(MPM_ESYSTEM, "the courier's thread cannot be started: %s", strerror(failed)) : MPM_OK;
+    return failed ? error_set(MPM_ESYSTEM, "the courier's thread cannot be started: %s", strerror(failed))
+                  : MPM_OK;
 }
 
 int courier_start(const struct transport *transport, const struct topology *topology, struct wait_word *bell)

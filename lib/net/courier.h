@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The courier: the one thread of a leader that makes every MPI call.
  *
- * Anyone of the leader's process posts messages; the courier packs what has gathered for a node into one frame,
- * sends it, and hands messages that come in to the handler of their kind. It sleeps on the node's bell, which
- * whoever has news for it rings. For core/ and the layers above it. */
+ * Anyone of the leader's process posts messages; the courier packs what has gathered for a node into one
+ * frame, sends it, and hands messages that come in to the handler of their kind. It sleeps on the node's
+ * bell, which whoever has news for it rings. For core/ and the layers above it. */
 #ifndef NET_COURIER_H
 #define NET_COURIER_H
 
@@ -14,11 +14,12 @@
 #include "net/transport.h"
 #include "shm/wait_word.h"
 
-/* A message has come. Runs in the courier's thread; must not block. The payload is 8-aligned, and gone when it
- * returns. false: it makes no sense, and the run ends with an error. */
+/* A message has come. Runs in the courier's thread; must not block. The payload is 8-aligned, and gone when
+ * it returns. false: it makes no sense, and the run ends with an error. */
 typedef bool courier_handler(unsigned node, const void *payload, size_t size);
 
-/* Something for the courier to do each time it wakes. In its thread; must not block. true if it did something. */
+/* Something for the courier to do each time it wakes. In its thread; must not block. true if it did
+ * something. */
 typedef bool courier_work(void);
 
 /* A piece of a message. */
@@ -37,8 +38,8 @@ int courier_start(const struct transport *transport, const struct topology *topo
 /* Whether there is one. */
 bool courier_runs(void);
 
-/* Puts a message, the parts one behind the other, where the courier will find it: it is copied. Does not block.
- * MPM_ENOMEM. Any thread. */
+/* Puts a message, the parts one behind the other, where the courier will find it: it is copied. Does not
+ * block. MPM_ENOMEM. Any thread. */
 int courier_post(unsigned node, enum message_kind kind, const struct message_part *parts, size_t part_count);
 /* The same for a message of one part. */
 int courier_post_one(unsigned node, enum message_kind kind, const void *bytes, size_t size);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* All that couriers say to each other: kinds of message, and what stands in each, byte for byte. All ranks are
- * of one build (topology_check_build), so these are plain structs; a receiver checks every length all the same.
- * What a message carries of variable length follows its struct. For net/ and the layers above it. */
+/* All that couriers say to each other: kinds of message, and what stands in each, byte for byte. All ranks
+ * are of one build (topology_check_build), so these are plain structs; a receiver checks every length all the
+ * same. What a message carries of variable length follows its struct. For net/ and the layers above it. */
 #ifndef NET_MESSAGE_H
 #define NET_MESSAGE_H
 
@@ -11,13 +11,13 @@
 
 enum message_kind {
     /* From main */
-    MESSAGE_END,       /* nothing: the run is over */
-    MESSAGE_POOL_OPEN, /* struct message_pool_open, then a uint32_t a rank of the node: workers there */
-    MESSAGE_POOL_CLOSE,/* struct message_pool */
-    MESSAGE_JOB_OPEN,  /* struct message_job, struct job_spec of pool/job_spec.h, then the context */
-    MESSAGE_JOB_CLOSE, /* struct message_job */
-    MESSAGE_LEASE,     /* struct message_lease, then its items */
-    MESSAGE_RECALL,    /* struct message_lease: its numbers only */
+    MESSAGE_END,        /* nothing: the run is over */
+    MESSAGE_POOL_OPEN,  /* struct message_pool_open, then a uint32_t a rank of the node: workers there */
+    MESSAGE_POOL_CLOSE, /* struct message_pool */
+    MESSAGE_JOB_OPEN,   /* struct message_job, struct job_spec of pool/job_spec.h, then the context */
+    MESSAGE_JOB_CLOSE,  /* struct message_job */
+    MESSAGE_LEASE,      /* struct message_lease, then its items */
+    MESSAGE_RECALL,     /* struct message_lease: its numbers only */
     /* To main */
     MESSAGE_NODE_FAILED, /* struct message_trouble: something is gone that the run needs */
     MESSAGE_POOL_STATE,  /* struct message_trouble with the pool: status 0 when it is ready */

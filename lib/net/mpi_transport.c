@@ -3,7 +3,8 @@
  *
  * After open() and memory(), which all ranks call together from mpm_init, only couriers of leaders come here,
  * one thread each, until close(): so MPI_THREAD_SERIALIZED is enough. Frames are matched by MPI_Improbe, and
- * received and sent without blocking; frames of one sender are handed on in the order in which they were sent. */
+ * received and sent without blocking; frames of one sender are handed on in the order in which they were
+ * sent. */
 #include "net/transport.h"
 
 #include <limits.h>
@@ -12,13 +13,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "net/memory.h"
 
-#define FRAME_TAG 1
+#define FRAME_TAG       1
+#define WINDOW_OVERHEAD ((size_t)1 << 16) /* what Open MPI puts into a window's file beside the window */
 
 /* A frame on its way, in or out. */
 struct passage {
@@ -33,7 +36,7 @@ static struct {
     MPI_Comm world, machine, leaders;
     MPI_Win window;
     bool has_window;
-    struct passage *sending;            /* in no order */
+    struct passage *sending;              /* in no order */
     struct passage *coming, **coming_end; /* in order of arrival */
 } mpi;
 
@@ -99,40 +102,11 @@ static int mpi_open(const struct rank_card *card, struct topology *topology)
     if ((status = gather_topology(card, topology)))
         return status;
     own = &topology->ranks[topology->rank];
-    if ((failed = MPI_Comm_split(mpi.world, own->rank_in_node ? MPI_UNDEFINED : 0, (int)topology->node, &mpi.leaders)))
+    if ((failed = MPI_Comm_split(mpi.world, own->rank_in_node ? MPI_UNDEFINED : 0, (int)topology->node,
+                                 &mpi.leaders)))
         return mpi_failed("MPI_Comm_split", failed);
     if (mpi.leaders != MPI_COMM_NULL)
         MPI_Comm_set_errhandler(mpi.leaders, MPI_ERRORS_RETURN);
-    return MPM_OK;
-}
-
-/* A window of MPI for two ranks and more. What Open MPI gives a single rank is private memory. What it gives
- * several begins somewhere in a page, at the same place of it in all of them: the arena begins with the next. */
-static int mpi_memory(const struct topology *topology, size_t size, void **memory)
-{
-    const struct rank_info *own = &topology->ranks[topology->rank];
-    MPI_Comm node;
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    MPI_Aint bytes;
-    void *base;
-    int unit, failed;
-
-    MPI_Comm_split(mpi.machine, (int)own->node, (int)own->rank_in_node, &node);
-    if (topology->nodes[own->node].ranks == 1) {
-        MPI_Comm_free(&node);
-        return memory_map(size, memory);
-    }
-    MPI_Comm_set_errhandler(node, MPI_ERRORS_RETURN);
-    failed = MPI_Win_allocate_shared(own->rank_in_node ? 0 : (MPI_Aint)(size + page), 1, MPI_INFO_NULL, node, &base, &mpi.window);
-    MPI_Comm_free(&node);
-    if (failed) {
-        error_set(MPM_ENOMEM, "MPI_Win_allocate_shared cannot make an arena of %zu bytes on %s", size,
-                  topology->nodes[own->node].name);
-        return MPM_ENOMEM;
-    }
-    mpi.has_window = true;
-    MPI_Win_shared_query(mpi.window, 0, &bytes, &unit, &base);
-    *memory = (void *)(((uintptr_t)base + page - 1) / page * page);
     return MPM_OK;
 }
 
@@ -157,6 +131,59 @@ static int mpi_agree(int status)
     return error_set(verdict.status, "%s", verdict.sentence);
 }
 
+/* Open MPI puts windows into /dev/shm, as files that take room only as they are touched; where one of that
+ * size would not fit, one rank fails and the others wait for it without end. So that is found out before. */
+static int check_room(size_t size)
+{
+    struct statvfs shm;
+    uint64_t free_bytes;
+
+    if (statvfs("/dev/shm", &shm))
+        return MPM_OK; /* it will stand elsewhere */
+    free_bytes = (uint64_t)shm.f_bavail * shm.f_frsize;
+    if (size + WINDOW_OVERHEAD <= free_bytes)
+        return MPM_OK;
+    return error_set(
+        MPM_ENOMEM,
+        "an arena of %zu bytes does not fit into /dev/shm, which has %llu free: set MPMAP_ARENA lower", size,
+        (unsigned long long)free_bytes);
+}
+
+/* A window of MPI for two ranks and more. What Open MPI gives a single rank is private memory. What it gives
+ * several begins somewhere in a page, at the same place of it in all of them: the arena begins with the next.
+ */
+static int mpi_memory(const struct topology *topology, size_t size, void **memory)
+{
+    const struct rank_info *own = &topology->ranks[topology->rank];
+    MPI_Comm node;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    MPI_Aint bytes;
+    void *base;
+    int unit, failed, status;
+
+    if ((status = mpi_agree(topology->nodes[own->node].ranks > 1 && !own->rank_in_node ? check_room(size)
+                                                                                       : MPM_OK)))
+        return status;
+    MPI_Comm_split(mpi.machine, (int)own->node, (int)own->rank_in_node, &node);
+    if (topology->nodes[own->node].ranks == 1) {
+        MPI_Comm_free(&node);
+        return memory_map(size, memory);
+    }
+    MPI_Comm_set_errhandler(node, MPI_ERRORS_RETURN);
+    failed = MPI_Win_allocate_shared(own->rank_in_node ? 0 : (MPI_Aint)(size + page), 1, MPI_INFO_NULL, node,
+                                     &base, &mpi.window);
+    MPI_Comm_free(&node);
+    if (failed) {
+        error_set(MPM_ENOMEM, "MPI_Win_allocate_shared cannot make an arena of %zu bytes on %s", size,
+                  topology->nodes[own->node].name);
+        return MPM_ENOMEM;
+    }
+    mpi.has_window = true;
+    MPI_Win_shared_query(mpi.window, 0, &bytes, &unit, &base);
+    *memory = (void *)(((uintptr_t)base + page - 1) / page * page);
+    return MPM_OK;
+}
+
 static int mpi_gather(uint64_t own, uint64_t *all)
 {
     int failed = MPI_Allgather(&own, 1, MPI_UINT64_T, all, 1, MPI_UINT64_T, mpi.world);
@@ -176,7 +203,8 @@ static int mpi_send(unsigned node, void *bytes, size_t size)
                        : error_set(MPM_ENOMEM, "no memory for a frame to node %u", node);
     }
     *passage = (struct passage){.next = mpi.sending, .node = node, .size = size, .bytes = bytes};
-    if ((failed = MPI_Isend(bytes, (int)size, MPI_BYTE, (int)node, FRAME_TAG, mpi.leaders, &passage->request))) {
+    if ((failed = MPI_Isend(bytes, (int)size, MPI_BYTE, (int)node, FRAME_TAG, mpi.leaders,
+                            &passage->request))) {
         free(bytes);
         free(passage);
         return mpi_failed("MPI_Isend", failed);
@@ -218,7 +246,8 @@ static void accept_next(void)
     MPI_Get_count(&from, MPI_BYTE, &size);
     passage = calloc(1, sizeof *passage);
     if (!passage || !(passage->bytes = malloc(size ? (size_t)size : 1))) {
-        log_write(LOG_ERROR, "no memory for a frame of %d bytes from node %d: the run ends", size, from.MPI_SOURCE);
+        log_write(LOG_ERROR, "no memory for a frame of %d bytes from node %d: the run ends", size,
+                  from.MPI_SOURCE);
         MPI_Abort(mpi.world, EXIT_FAILURE);
         _Exit(EXIT_FAILURE); /* MPI_Abort does not return, but says nothing of it */
     }

@@ -18,7 +18,8 @@ static int solo_open(const struct rank_card *card, struct topology *topology)
 
 int memory_map(size_t size, void **memory)
 {
-    void *mapped = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *mapped = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+                        0);
 
     if (mapped == MAP_FAILED)
         return error_set_errno(MPM_ENOMEM, "an arena of %zu bytes cannot be mapped", size);
@@ -109,8 +110,9 @@ int transport_choose(const struct transport **transport)
         return MPM_OK;
     }
     if (getenv("SLURM_STEP_ID") && getenv("SLURM_PROCID") && tasks && atoi(tasks) > 1)
-        return error_set(MPM_EINVAL,
-                         "srun has started %s tasks that cannot find each other: say srun --mpi=pmix, or mpirun", tasks);
+        return error_set(
+            MPM_EINVAL,
+            "srun has started %s tasks that cannot find each other: say srun --mpi=pmix, or mpirun", tasks);
     *transport = &transport_solo;
     return MPM_OK;
 }

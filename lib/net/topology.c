@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The topology: arithmetic on the ranks' cards, the same on every rank, with no communication in it.
  *
- * Slots: the CPUs of a mask are shared among the ranks of a machine that have the very same mask; the first of
- * them get what is left over; each rank has at least one. */
+ * Slots: the CPUs of a mask are shared among the ranks of a machine that have the very same mask; the first
+ * of them get what is left over; each rank has at least one. */
 #include "net/topology.h"
 
 #include <errno.h>
@@ -17,23 +17,38 @@
 #define NO_RANK         UINT_MAX
 #define MESSAGE_VERSION 1u /* of the messages between nodes: another one is another build */
 
+/* Keeps of a text what fits: its front, or its end. */
+static void keep_front(char *kept, size_t size, const char *text)
+{
+    size_t length = strnlen(text, size - 1);
+
+    memcpy(kept, text, length);
+    kept[length] = 0;
+}
+
+static void keep_end(char *kept, size_t size, const char *text)
+{
+    size_t length = strlen(text);
+
+    keep_front(kept, size, length < size ? text : text + length - (size - 1));
+}
+
 int rank_card_fill(struct rank_card *card)
 {
-    char path[4096], *end;
-    ssize_t length;
+    char text[4096] = {0};
 
     memset(card, 0, sizeof *card);
     card->pid = getpid();
     card->version = MESSAGE_VERSION;
-    if (gethostname(card->machine, sizeof card->machine - 1))
+    if (gethostname(text, sizeof text - 1))
         return error_set_errno(MPM_ESYSTEM, "the host name cannot be read");
+    keep_front(card->machine, sizeof card->machine, text);
     if (sched_getaffinity(0, sizeof card->cpus, &card->cpus))
         return error_set_errno(MPM_ESYSTEM, "the CPU affinity mask cannot be read");
-    if ((length = readlink("/proc/self/exe", path, sizeof path - 1)) < 0)
+    memset(text, 0, sizeof text);
+    if (readlink("/proc/self/exe", text, sizeof text - 1) < 0)
         return error_set_errno(MPM_ESYSTEM, "/proc/self/exe cannot be read");
-    path[length] = 0;
-    end = (size_t)length < sizeof card->program ? path : path + length - (sizeof card->program - 1);
-    memcpy(card->program, end, strlen(end) + 1);
+    keep_end(card->program, sizeof card->program, text);
     return MPM_OK;
 }
 
@@ -76,7 +91,8 @@ static void put_in_node(struct topology *topology, unsigned rank, unsigned befor
 /* Cuts the ranks of each machine, in order, into nodes of at most `ranks_per_node` (0: of all of them). */
 static int cut_nodes(struct topology *topology, unsigned ranks_per_node)
 {
-    unsigned count = topology->rank_count, *last = malloc(2 * count * sizeof *last), *before = last + count;
+    unsigned count = topology->rank_count, *last = malloc(2 * (size_t)count * sizeof *last),
+             *before = last + count;
 
     if (!last)
         return error_set(MPM_ENOMEM, "no memory for a topology of %u ranks", count);
@@ -95,28 +111,36 @@ static int cut_nodes(struct topology *topology, unsigned ranks_per_node)
     return MPM_OK;
 }
 
-static void name_nodes(struct topology *topology)
+static unsigned machine_of_node(const struct topology *topology, unsigned node)
 {
-    for (unsigned i = 0; i < topology->node_count; i++) {
-        struct node *node = &topology->nodes[i];
-        const struct rank_info *leader = &topology->ranks[node->leader];
-        unsigned before = 0, same = 0;
-
-        for (unsigned j = 0; j < topology->node_count; j++) {
-            bool here = topology->ranks[topology->nodes[j].leader].machine == leader->machine;
-
-            same += here;
-            before += here && j < i;
-        }
-        if (same > 1)
-            snprintf(node->name, sizeof node->name, "%.48s/%u", leader->card.machine, before);
-        else
-            snprintf(node->name, sizeof node->name, "%s", leader->card.machine);
-    }
+    return topology->ranks[topology->nodes[node].leader].machine;
 }
 
-int topology_make(const struct rank_card *cards, const unsigned *machine_of, unsigned rank_count, unsigned rank,
-                  struct topology *topology)
+static int name_nodes(struct topology *topology)
+{
+    unsigned *nodes = calloc(2 * (size_t)topology->rank_count, sizeof *nodes),
+             *named = nodes + topology->rank_count;
+
+    if (!nodes)
+        return error_set(MPM_ENOMEM, "no memory for a topology of %u ranks", topology->rank_count);
+    for (unsigned i = 0; i < topology->node_count; i++)
+        nodes[machine_of_node(topology, i)]++;
+    for (unsigned i = 0; i < topology->node_count; i++) {
+        struct node *node = &topology->nodes[i];
+        const char *host = topology->ranks[node->leader].card.machine;
+        unsigned machine = machine_of_node(topology, i);
+
+        if (nodes[machine] > 1)
+            snprintf(node->name, sizeof node->name, "%.48s/%u", host, named[machine]++);
+        else
+            snprintf(node->name, sizeof node->name, "%s", host);
+    }
+    free(nodes);
+    return MPM_OK;
+}
+
+int topology_make(const struct rank_card *cards, const unsigned *machine_of, unsigned rank_count,
+                  unsigned rank, struct topology *topology)
 {
     struct topology made = {.rank = rank, .rank_count = rank_count};
     int status;
@@ -131,11 +155,10 @@ int topology_make(const struct rank_card *cards, const unsigned *machine_of, uns
         made.ranks[i].card = cards[i];
         made.ranks[i].machine = machine_of[i];
     }
-    if ((status = cut_nodes(&made, cards[0].ranks_per_node))) {
+    if ((status = cut_nodes(&made, cards[0].ranks_per_node)) || (status = name_nodes(&made))) {
         topology_free(&made);
         return status;
     }
-    name_nodes(&made);
     made.node = made.ranks[rank].node;
     *topology = made;
     return MPM_OK;
@@ -157,12 +180,13 @@ int topology_check_build(const struct topology *topology)
 
         if (other->build == first->build && other->version == first->version)
             continue;
-        return error_set(MPM_EBUILD,
-                         "the ranks do not run the same program: rank 0 on %s runs %s (build %016llx, messages %llu), "
-                         "rank %u on %s runs %s (build %016llx, messages %llu)",
-                         first->machine, first->program, (unsigned long long)first->build,
-                         (unsigned long long)first->version, i, other->machine, other->program,
-                         (unsigned long long)other->build, (unsigned long long)other->version);
+        return error_set(
+            MPM_EBUILD,
+            "the ranks do not run the same program: rank 0 on %s runs %s (build %016llx, messages %llu), "
+            "rank %u on %s runs %s (build %016llx, messages %llu)",
+            first->machine, first->program, (unsigned long long)first->build,
+            (unsigned long long)first->version, i, other->machine, other->program,
+            (unsigned long long)other->build, (unsigned long long)other->version);
     }
     return MPM_OK;
 }

@@ -44,10 +44,10 @@ struct topology {
 /* This process's own card but for the build. MPM_ESYSTEM. */
 int rank_card_fill(struct rank_card *card);
 
-/* Makes the topology from all cards, the same in every rank. `machine_of`: by rank, the first rank that shares
- * memory with it. `cards` may be freed afterwards. MPM_ENOMEM. */
-int topology_make(const struct rank_card *cards, const unsigned *machine_of, unsigned rank_count, unsigned rank,
-                  struct topology *topology);
+/* Makes the topology from all cards, the same in every rank. `machine_of`: by rank, the first rank that
+ * shares memory with it. `cards` may be freed afterwards. MPM_ENOMEM. */
+int topology_make(const struct rank_card *cards, const unsigned *machine_of, unsigned rank_count,
+                  unsigned rank, struct topology *topology);
 void topology_free(struct topology *topology);
 
 /* 0 if all ranks run one build and one version, else MPM_EBUILD with both and where they run. */

@@ -2,8 +2,8 @@
 /* A transport: how ranks find each other, get memory that they share, and how frames of bytes go from node to
  * node. `mpi` is the real one, `solo` the one of a run that is a single process. For net/ and core/.
  *
- * open, memory, agree, gather and close are collective; send and poll are the courier's alone (leaders'), after memory and
- * before close. Nothing else blocks. */
+ * open, memory, agree, gather and close are collective; send and poll are the courier's alone (leaders'),
+ * after memory and before close. Nothing else blocks. */
 #ifndef NET_TRANSPORT_H
 #define NET_TRANSPORT_H
 
@@ -23,10 +23,11 @@ struct transport {
     const char *name;
     /* Starts it and tells who is there; `card` is the own one. */
     int (*open)(const struct rank_card *card, struct topology *topology);
-    /* Memory of `size` bytes that all ranks of the own node share, and processes forked later, too; zeroed, and
-     * not touched yet. The leader's size counts. */
+    /* Memory of `size` bytes that all ranks of the own node share, and processes forked later, too; zeroed,
+     * and not touched yet. The leader's size counts. */
     int (*memory)(const struct topology *topology, size_t size, void **memory);
-    /* All ranks together: 0 if `status` is 0 in all of them, else the first failing rank's, with its sentence. */
+    /* All ranks together: 0 if `status` is 0 in all of them, else the first failing rank's, with its
+     * sentence. */
     int (*agree)(int status);
     /* All ranks together: every rank's number, by rank. MPM_EMPI. */
     int (*gather)(uint64_t own, uint64_t *all);

@@ -6,23 +6,23 @@
  * Who writes what, in which order, and what is true if the writer dies at each step:
  *
  * Holder. Writes a lease block whole, then stores its offset into a slot (release): from then on workers may
- * enter. To take it down it stores 0 there. It harvests when no worker record names the lease: a worker stores
- * the name first and then looks whether the slot still holds it, the holder empties the slot first and then
- * looks at the names, both sequentially consistent, so one of them sees the other. The holder is a rank: if it
- * dies, the run ends.
+ * enter. To take it down it stores 0 there. It harvests when no worker record names the lease: a worker
+ * stores the name first and then looks whether the slot still holds it, the holder empties the slot first and
+ * then looks at the names, both sequentially consistent, so one of them sees the other. The holder is a rank:
+ * if it dies, the run ends.
  *
- * Worker, for each chunk: (1) adds to `next` of the lease: the chunk is its own; for each item in it: (2) stores
- * the item's number in `item` of its record, (3) runs the task, which writes the result to its place, and if it
- * failed notes that, (4) sets the item's bit in its own `done` bits of the lease (release). Step 4 commits. No
- * line that it writes in (2) and (4) is written by anybody else. If it dies before 4, at whatever instruction,
- * also between 1 and 2, the item has no bit: once the lease is quiet, what has no bit from any worker was lost
- * with one, and is hung up again. So no claim has to be recorded, and a claim is one fetch_add.
- * Notes of failures are claimed by a fetch_add on `note_count`; a note counts only if it is marked `ready`
- * and its item's bit is set by the worker that wrote it.
+ * Worker, for each chunk: (1) adds to `next` of the lease: the chunk is its own; for each item in it: (2)
+ * stores the item's number in `item` of its record, (3) runs the task, which writes the result to its place,
+ * and if it failed notes that, (4) sets the item's bit in its own `done` bits of the lease (release). Step 4
+ * commits. No line that it writes in (2) and (4) is written by anybody else. If it dies before 4, at whatever
+ * instruction, also between 1 and 2, the item has no bit: once the lease is quiet, what has no bit from any
+ * worker was lost with one, and is hung up again. So no claim has to be recorded, and a claim is one
+ * fetch_add. Notes of failures are claimed by a fetch_add on `note_count`; a note counts only if it is marked
+ * `ready` and its item's bit is set by the worker that wrote it.
  *
- * Host, when it has reaped a worker: (1) if the record names a lease and an item without a bit, notes the crash
- * in the lease, (2) clears the name (release), so that the lease can become quiet, (3) rings the bell, (4) forks
- * another worker for the same record. It is a host: if it dies, the run ends. */
+ * Host, when it has reaped a worker: (1) if the record names a lease and an item without a bit, notes the
+ * crash in the lease, (2) clears the name (release), so that the lease can become quiet, (3) rings the bell,
+ * (4) forks another worker for the same record. It is a host: if it dies, the run ends. */
 #ifndef POOL_BOARD_H
 #define POOL_BOARD_H
 
@@ -52,22 +52,23 @@ enum worker_state {
 struct worker_record {
     /* The worker's own line: written a hundred million times a second. */
     _Alignas(64) _Atomic uint64_t item; /* within the lease, or NO_ITEM */
-    _Atomic uint64_t lease;              /* the lease that it is in: offset, or 0 */
-    _Atomic uint32_t state;              /* enum worker_state */
-    uint32_t process;                    /* host.h's number; the holder's */
-    uint32_t early_deaths;               /* the host's: deaths in a row before it was ready */
-    int32_t last_status;                 /* the host's: of the last death, as waitpid gives it */
-    _Alignas(64) char apart[64];         /* processors fetch lines in pairs */
+    _Atomic uint64_t lease;             /* the lease that it is in: offset, or 0 */
+    _Atomic uint32_t state;             /* enum worker_state */
+    uint32_t process;                   /* host.h's number; the holder's */
+    uint32_t early_deaths;              /* the host's: deaths in a row before it was ready */
+    int32_t last_status;                /* the host's: of the last death, as waitpid gives it */
+    _Alignas(64) char apart[64];        /* processors fetch lines in pairs */
 };
 
 struct board {
     uint64_t pool;
     uint32_t worker_count;
     _Atomic uint32_t closing;
-    _Atomic uint32_t failed;   /* a worker cannot be had: pool_open or map must tell */
-    _Atomic uint32_t gone;     /* workers in state WORKER_GONE */
-    struct wait_word work;     /* rung when a lease is hung up, and at the end */
-    uint64_t bell;             /* offset of the wait word of who holds the leases */
+    _Atomic uint32_t failed;                         /* a worker cannot be had: pool_open or map must tell */
+    _Atomic uint32_t gone;                           /* workers in state WORKER_GONE */
+    struct wait_word work;                           /* rung when a lease is hung up, and at the end */
+    _Atomic uint64_t last_serial;                    /* the holder's: of the lease that it hung up last */
+    uint64_t bell;                                   /* offset of the wait word of who holds the leases */
     _Alignas(64) _Atomic uint64_t slot[BOARD_SLOTS]; /* leases, by offset */
     struct worker_record worker[];
 };
@@ -84,8 +85,8 @@ struct note {
 /* One map, on one node. It outlives its leases. */
 struct job_block {
     struct job_spec spec;
-    /* The first worker that finds that the job cannot be done claims the note by an exchange on `is_lost`, and
-     * then fills it in. If it dies before the note is ready, the job is lost all the same. */
+    /* The first worker that finds that the job cannot be done claims the note by an exchange on `is_lost`,
+     * and then fills it in. If it dies before the note is ready, the job is lost all the same. */
     _Atomic uint32_t is_lost;
     struct note loss;
     _Alignas(64) char context[];
@@ -102,6 +103,7 @@ struct lease_block {
     _Alignas(64) uint64_t job; /* offset of its job_block */
     uint64_t first;            /* index in the map of the lease's item 0 */
     uint64_t size;             /* items when it was made: how long the arrays are */
+    _Atomic uint64_t serial;   /* the higher the later it was hung up */
     uint64_t count;            /* items to claim: positions in `order`, or items if there is none */
     uint64_t order;            /* offset of uint32_t a position, or 0 */
     uint64_t items, results;   /* offsets */
@@ -118,8 +120,8 @@ struct lease_block {
 };
 
 /* The done or failed bits of one worker. */
-static inline _Atomic uint64_t *lease_bits(struct arena *arena, const struct lease_block *lease, uint64_t array,
-                                           uint32_t worker)
+static inline _Atomic uint64_t *lease_bits(struct arena *arena, const struct lease_block *lease,
+                                           uint64_t array, uint32_t worker)
 {
     return (_Atomic uint64_t *)arena_at(arena, array) + worker * lease->words;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The holder's side of the board: see board.h for who writes what.
  *
- * A lease goes through rounds. A round ends when everything has been claimed and no worker is in the lease; the
- * items without a done bit then were lost with their workers. Those that a crash was blamed on as often as an
- * item may be tried have failed; the rest is hung up again, by a list of their numbers. */
+ * A lease goes through rounds. A round ends when everything has been claimed and no worker is in the lease;
+ * the items without a done bit then were lost with their workers. Those that a crash was blamed on as often
+ * as an item may be tried have failed; the rest is hung up again, by a list of their numbers. */
 #include "pool/holder.h"
 
 #include <assert.h>
@@ -155,7 +155,8 @@ void holder_free(struct holder *holder)
 
 /* Jobs. */
 
-int held_job_open(struct holder *holder, const struct job_spec *spec, const void *context, struct held_job **opened)
+int held_job_open(struct holder *holder, const struct job_spec *spec, const void *context,
+                  struct held_job **opened)
 {
     struct held_job *job = calloc(1, sizeof *job);
     size_t size = sizeof(struct job_block) + spec->context_size;
@@ -231,7 +232,8 @@ static uint64_t done_word(const struct held_lease *lease, uint64_t word)
     uint64_t bits = 0;
 
     for (uint32_t worker = 0; worker < block->worker_count; worker++)
-        bits |= atomic_load_explicit(&lease_bits(arena, block, block->done, worker)[word], memory_order_acquire);
+        bits |= atomic_load_explicit(&lease_bits(arena, block, block->done, worker)[word],
+                                     memory_order_acquire);
     return bits;
 }
 
@@ -258,8 +260,8 @@ static uint64_t aligned(uint64_t size)
     return (size + 63) / 64 * 64;
 }
 
-static struct lease_layout lay_out(const struct job_spec *spec, uint64_t count, uint64_t words, uint32_t workers,
-                                   uint32_t notes)
+static struct lease_layout lay_out(const struct job_spec *spec, uint64_t count, uint64_t words,
+                                   uint32_t workers, uint32_t notes)
 {
     struct lease_layout layout;
 
@@ -273,7 +275,8 @@ static struct lease_layout lay_out(const struct job_spec *spec, uint64_t count, 
 }
 
 /* Writes the block of a lease, all but its items. */
-static void fill_block(struct held_lease *lease, const struct lease_layout *layout, uint64_t words, uint32_t notes)
+static void fill_block(struct held_lease *lease, const struct lease_layout *layout, uint64_t words,
+                       uint32_t notes)
 {
     struct lease_block *block = lease->block;
 
@@ -297,6 +300,8 @@ static bool put_up(struct held_lease *lease)
 {
     struct board *board = lease->job->holder->board;
 
+    atomic_store_explicit(&lease->block->serial, atomic_fetch_add(&board->last_serial, 1) + 1,
+                          memory_order_relaxed);
     for (unsigned i = 0; i < BOARD_SLOTS; i++) {
         uint64_t empty = 0;
 
@@ -309,13 +314,14 @@ static bool put_up(struct held_lease *lease)
     return false;
 }
 
-static int make_lease(struct held_job *job, uint64_t number, uint64_t first, uint64_t count, struct held_lease **made)
+static int make_lease(struct held_job *job, uint64_t number, uint64_t first, uint64_t count,
+                      struct held_lease **made)
 {
     struct held_lease *lease = calloc(1, sizeof *lease);
     uint32_t notes = count < LEASE_MAX_NOTES ? (uint32_t)count : LEASE_MAX_NOTES;
     uint64_t words = aligned((count + 63) / 64 * 8) / 8;
-    struct lease_layout layout =
-        lay_out(&job->block->spec, count, words, job->holder->board->worker_count, notes);
+    struct lease_layout layout = lay_out(&job->block->spec, count, words, job->holder->board->worker_count,
+                                         notes);
     int status;
 
     if (!lease)
@@ -442,8 +448,8 @@ static _Atomic uint64_t *bits_of(const struct held_lease *lease, uint64_t array,
     return lease_bits(lease->job->holder->arena, lease->block, array, worker);
 }
 
-/* Items that have cost as many workers as an item may are done: failed. The lease is quiet, so worker 0's bits
- * may be written here. */
+/* Items that have cost as many workers as an item may are done: failed. The lease is quiet, so worker 0's
+ * bits may be written here. */
 static bool give_up_suspects(struct held_lease *lease)
 {
     unsigned limit = lease->job->holder->max_attempts;
@@ -525,7 +531,8 @@ static bool take_failures_of(struct held_lease *lease, uint32_t worker)
 {
     struct lease_block *block = lease->block;
     const struct note *notes = arena_at(lease->job->holder->arena, block->notes);
-    _Atomic uint64_t *done = bits_of(lease, block->done, worker), *failed = bits_of(lease, block->failed, worker);
+    _Atomic uint64_t *done = bits_of(lease, block->done, worker),
+                     *failed = bits_of(lease, block->failed, worker);
     uint32_t note_count = atomic_load(&block->note_count);
     char text[NOTE_TEXT_SIZE];
 
@@ -554,7 +561,8 @@ static bool take_failures_of(struct held_lease *lease, uint32_t worker)
 
 static int compare_failures(const void *a, const void *b)
 {
-    uint64_t left = ((const struct batch_failure *)a)->index, right = ((const struct batch_failure *)b)->index;
+    uint64_t left = ((const struct batch_failure *)a)->index,
+             right = ((const struct batch_failure *)b)->index;
 
     return (left > right) - (left < right);
 }

@@ -32,7 +32,8 @@ void holder_free(struct holder *holder);
 struct held_job;
 
 /* `context`: spec->context_size bytes. MPM_ENOMEM. */
-int held_job_open(struct holder *holder, const struct job_spec *spec, const void *context, struct held_job **job);
+int held_job_open(struct holder *holder, const struct job_spec *spec, const void *context,
+                  struct held_job **job);
 /* Nothing is to be claimed any more from its leases. */
 void held_job_stop(struct held_job *job);
 /* Frees it with all its leases, if no worker is in one of them; else false: later. */
@@ -46,11 +47,12 @@ struct held_lease;
 enum lease_look {
     LEASE_RUNS,
     LEASE_IS_DONE, /* every item that it keeps is done or failed: results and failures can be read */
-    LEASE_IS_LOST, /* the whole job cannot be done; mpm_error() says why, and the status is held_lease_status() */
+    LEASE_IS_LOST, /* the whole job cannot be done; mpm_error() says why, and the status is
+                      held_lease_status() */
 };
 
-/* Hangs up a lease of `count` items (< 2^32), the first of which has the number `first` in the map. `items` are
- * copied; NULL if they have no size. MPM_ENOMEM, and what is missing. */
+/* Hangs up a lease of `count` items (< 2^32), the first of which has the number `first` in the map. `items`
+ * are copied; NULL if they have no size. MPM_ENOMEM, and what is missing. */
 int held_lease_hang(struct held_job *job, uint64_t number, uint64_t first, uint64_t count, const void *items,
                     struct held_lease **lease);
 /* Gives back what nobody has claimed: how many items, from the first on, it keeps. */

@@ -16,18 +16,21 @@
  * Who may call. Whoever drives the table, one thread at a time: main's courier in a run. After each event it
  * takes actions until there are none. A table that is never asked for its actions stays sound, and waits.
  *
- * How much. A node's lease keeps it busy for a target time at its measured speed. It grows from a few items
- * a slot, at most by GROWTH a lease, and is at most half of the node's share of what is free, so that all
- * nodes come to the end together; at least one item a slot, and some time's worth, so that the last leases
- * are no flood of messages. The target is longer where main has many nodes. Where the wire is slower than a
- * lease, as asks that cross grants and nodes that run dry tell, leases are larger whatever the speed seems.
+ * How much. A node has one lease to work on and one to go on with, more only where those that are claimed to
+ * the end wait for items that take long. A lease keeps its node busy for a target time at the speed that was
+ * measured. Leases grow from a few items a slot, at most by GROWTH each, and have at most half of the node's
+ * share of what is free, so that all nodes come to the end together; at least one item a slot, and some
+ * time's worth, so that the last ones are no flood of messages. The target is longer where main has many
+ * nodes, and where the wire is slow: the quickest lease of a node took from grant to done what the wire
+ * takes, and little else. (If leases were shorter than that, the speed measured would be the wire's, and
+ * leases would stay short.)
  *
  * The tail. When nothing is free, nodes that want more are hungry, and every node has an estimated time of
  * finishing. The node that would finish last gives back the newest of its leases that may have untouched
  * items, if it is so far behind the hungriest, or surely has so much untouched, that this is worth the
  * messages; failing that, the node that is most overdue does. What comes back serves the hungry, the earliest
  * to finish first, the one that gave it among them. A node has one recall at a time. A lease that gave
- * nothing back has nothing untouched, and is left alone from then on.
+ * nothing back is claimed, and is left alone from then on.
  *
  * Every event costs O(depth + log nodes), but for memmove() when ranges come back (16 bytes a free range),
  * and for the first time that a node is hungry, when the heaps are made. */
@@ -49,7 +52,9 @@
 #define SHORTS_A_TARGET 16.0
 /* A lease lasts at least so long for every node: messages of 1 µs keep main busy for a tenth of its time. */
 #define MAIN_SHARE_S 20e-6
-/* So many leases a node gets without asking: one to work on and one to go on with. */
+/* A lease lasts at least so many times what the wire takes: some of it is work, after all. */
+#define WIRE_FACTOR 3.0
+/* So many leases a node has that are not claimed to the end: one to work on and one to go on with. */
 #define UNASKED 2
 
 struct range {
@@ -66,7 +71,7 @@ struct lease {
     uint64_t serial; /* the higher the newer; its low half is the number */
     unsigned node;
     enum lease_stage stage;
-    bool claimed; /* a recall has found nothing untouched */
+    bool claimed; /* wholly, as far as is known */
 };
 
 /* Heaps of nodes by the time at which they finish. */
@@ -85,7 +90,7 @@ struct node {
     bool asked;       /* since its newest lease: before that, half of it at least is untouched */
     uint64_t items;   /* in its leases */
     uint64_t largest; /* the most items that a lease of it has had */
-    uint64_t enough;  /* items of a lease that it does not run dry with, as far as is known */
+    double wire_s;    /* the least time that a lease of it has taken from its grant until it was done */
     double since_s;   /* when it joined, or was last done with a lease */
     double finish_s;  /* when it will have done what it holds, by estimate */
     double measured_items, measured_s;
@@ -373,6 +378,34 @@ static struct lease *newest_lease(const struct lease_table *table, const struct 
     return newest;
 }
 
+/* The leases of the node that may have items which nobody has claimed. */
+struct untouched {
+    unsigned leases;
+    uint64_t items;
+};
+
+static struct untouched untouched(const struct lease_table *table, const struct node *node)
+{
+    struct untouched sum = {0, 0};
+    for (unsigned i = 0; i < table->limits.depth; i++) {
+        const struct lease *lease = &node->leases[i];
+        if (lease->stage == STAGE_ENDED || lease->claimed)
+            continue;
+        sum.leases++;
+        sum.items += lease->range.count;
+    }
+    return sum;
+}
+
+/* A node claims from its leases in their order: when one is done, older ones wait only for items that take
+ * long. */
+static void note_older_claimed(const struct lease_table *table, const struct node *node, uint64_t serial)
+{
+    for (unsigned i = 0; i < table->limits.depth; i++)
+        if (node->leases[i].stage != STAGE_ENDED && node->leases[i].serial < serial)
+            node->leases[i].claimed = true;
+}
+
 /* The one end of a lease. Its items have been moved, or are about to be. */
 static void drop_lease(struct lease_table *table, struct lease *lease)
 {
@@ -428,11 +461,11 @@ static void become_hungry(struct lease_table *table, struct node *node)
 static uint64_t lease_size(const struct lease_table *table, const struct node *node)
 {
     double speed = measured_speed(node);
-    double size = speed > 0 ? speed * target_s(table) : FIRST_ITEMS_A_SLOT * node->slots;
+    double size = speed > 0 ? speed * fmax(target_s(table), WIRE_FACTOR * node->wire_s)
+                            : FIRST_ITEMS_A_SLOT * node->slots;
 
     if (table->node_count == 1)
         return table->limits.max_items;
-    size = fmax(size, (double)node->enough);
     size = fmin(size, (double)table->free_items * speed_share(table, node) / SHARE_DIVISOR);
     size = fmax(size, speed * short_s(table));
     if (node->largest)
@@ -470,11 +503,16 @@ static unsigned unasked(const struct lease_table *table)
     return table->node_count == 1 || table->limits.depth < UNASKED ? table->limits.depth : UNASKED;
 }
 
+static bool has_room(const struct lease_table *table, const struct node *node)
+{
+    return node->held < table->limits.depth && untouched(table, node).leases < unasked(table);
+}
+
 static void fill_up(struct lease_table *table, struct node *node)
 {
-    while (node->held < unasked(table) && table->free_items)
+    while (table->free_items && has_room(table, node))
         grant(table, node);
-    if (node->held == 0)
+    if (has_room(table, node))
         become_hungry(table, node);
 }
 
@@ -665,6 +703,7 @@ int lease_node_joined(struct lease_table *table, unsigned index, unsigned slots,
     tick(table, now);
     node->leases = leases;
     node->slots = slots;
+    node->wire_s = INFINITY;
     node->since_s = node->finish_s = table->now;
     table->expected--;
     table->alive++;
@@ -674,35 +713,22 @@ int lease_node_joined(struct lease_table *table, unsigned index, unsigned slots,
     return MPM_OK;
 }
 
-/* The node runs dry, or nearly: the wire takes longer than such a lease does. What is measured then is the
- * wire and not the node, so the next lease is larger whatever the speed seems to be. */
-static void note_dry(const struct lease_table *table, struct node *node, const struct lease *lease)
-{
-    if (table->free_items && node->enough < lease->range.count * (uint64_t)GROWTH)
-        node->enough = lease->range.count * (uint64_t)GROWTH;
-}
-
-/* The node has under half of its newest lease left, and of its older ones only what its slots work on. But
- * if not even half of the newest one's time has passed since its grant, that is still on its way: the node
- * has told of the lease before it, and the wire takes about as long as a lease. */
+/* The node has under half of its newest lease left, and its older ones are claimed. But if not even half of
+ * the newest one's time has passed since its grant, that is still on its way, and the node has spoken of the
+ * one before it. */
 static void hear_ask(struct lease_table *table, struct node *node)
 {
     const struct lease *newest = newest_lease(table, node, false);
     double left_s = newest ? (double)newest->range.count / 2 / likely_speed(table, node) : 0.0;
 
-    if (newest && table->now - newest->granted_s < left_s) {
-        note_dry(table, node, newest);
-    } else {
+    if (!newest || table->now - newest->granted_s >= left_s) {
         node->asked = true;
         node->finish_s = table->now + left_s;
+        if (newest)
+            note_older_claimed(table, node, newest->serial);
+        note_change(table, node);
     }
-    note_change(table, node);
-    if (node->held == table->limits.depth)
-        return;
-    if (table->free_items)
-        grant(table, node);
-    else
-        become_hungry(table, node);
+    fill_up(table, node);
 }
 
 int lease_asked(struct lease_table *table, unsigned index, double now)
@@ -719,14 +745,14 @@ int lease_asked(struct lease_table *table, unsigned index, double now)
 static void finish(struct lease_table *table, struct node *node, struct lease *lease)
 {
     bool first_measure = table->measured_slots == 0;
+    node->wire_s = fmin(node->wire_s, table->now - lease->granted_s);
     speed_measure(table, node, lease->range.count, table->now - fmax(lease->granted_s, node->since_s));
     table->done += lease->range.count;
     table->done_marks += range_marks(lease->range);
     drop_lease(table, lease);
-    if (node->held == 0)
-        note_dry(table, node, lease);
+    note_older_claimed(table, node, lease->serial);
     node->since_s = table->now;
-    node->finish_s = table->now + (double)node->items / measured_speed(node);
+    node->finish_s = table->now + (double)untouched(table, node).items / measured_speed(node);
     note_change(table, node);
     if (first_measure && table->tail)
         guess_again(table);

@@ -20,7 +20,8 @@ struct lease_table;
 
 struct lease_limits {
     uint64_t max_items; /* the most items in one lease (bytes bound it, said in items); > 0 */
-    unsigned depth;     /* the most leases that a node holds at once; >= 2 lets it prefetch */
+    unsigned depth;     /* the most leases that a node holds at once; >= 2 lets it prefetch, and some more let
+                         * it go on while the last items of old leases take long. Each costs memory a node */
     double target_s;    /* how long a lease should keep its node busy in the middle of a map */
 };
 
@@ -56,9 +57,13 @@ void lease_table_destroy(struct lease_table *table); /* NULL is fine */
  * be (an unknown lease, a lease of another node, `kept` above its count, a lost node that speaks) returns
  * MPM_EPROTOCOL and changes nothing. */
 int lease_node_joined(struct lease_table *table, unsigned node, unsigned slots, double now);
-/* The node has so little left that it wants another lease: under half of its last one. */
+/* The node has so little left that it wants another lease: under half of its last one, and of older ones only
+ * what its slots work on. It may not ask at all, since lease_done() tops up as well; asks help where some
+ * items take very long. An ask when there is nothing to give is remembered, and may be repeated: each looks
+ * anew whether a recall is worth it at this time. A node that answers a recall need not ask. */
 int lease_asked(struct lease_table *table, unsigned node, double now);
-/* All items of the lease (that were not returned) are done. */
+/* All items of the lease (that were not returned) are done. Leases of a node may be done in any order, but it
+ * should claim from the oldest first: older ones than one that is done count as claimed to the end. */
 int lease_done(struct lease_table *table, unsigned node, uint32_t lease, double now);
 /* The answer to a recall: the node keeps the first `kept` items, the rest is not granted any more. If `kept`
  * is 0 the lease has ended. A lease that was done while the recall travelled gets no answer. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The driver of a map, in the thread of main that called it: carries out what the lease table (lease.h) decides.
- * Leases of main's own node it hangs itself; those of others go out as messages, and what comes back is in the
- * map's inbox. Items are copied into a lease as it is granted, results out of it as it is done, so a map takes a
- * bounded part of the arena, whatever its size. */
+/* The driver of a map, in the thread of main that called it: carries out what the lease table (lease.h)
+ * decides. Leases of main's own node it hangs itself; those of others go out as messages, and what comes back
+ * is in the map's inbox. Items are copied into a lease as it is granted, results out of it as it is done, so
+ * a map takes a bounded part of the arena, whatever its size. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,14 +19,14 @@
 #include "pool/lease.h"
 #include "pool/pool_state.h"
 
-#define LEASE_BYTES      ((uint64_t)4 << 20)  /* the most items and results that a lease carries, in bytes */
-#define LEASE_ITEMS      ((uint64_t)1 << 18)  /* and in items */
-#define LEASE_DEPTH      3u                   /* leases that a node holds at once */
-#define LEASE_S          0.1                  /* how long one should keep its node busy */
-#define ARENA_SHARE      16u                  /* a lease takes at most one of so many parts of an arena */
-#define CHUNK_S          100e-6               /* how long a chunk should take */
-#define PROGRESS_NS      100000000u
-#define MAX_ITEM_SIZE    ((uint64_t)1 << 30)
+#define LEASE_BYTES   ((uint64_t)4 << 20) /* the most items and results that a lease carries, in bytes */
+#define LEASE_ITEMS   ((uint64_t)1 << 18) /* and in items */
+#define LEASE_DEPTH   4u                  /* leases that a node holds at once */
+#define LEASE_S       0.1                 /* how long one should keep its node busy */
+#define ARENA_SHARE   16u                 /* a lease takes at most one of so many parts of an arena */
+#define CHUNK_S       100e-6              /* how long a chunk should take */
+#define PROGRESS_NS   100000000u
+#define MAX_ITEM_SIZE ((uint64_t)1 << 30)
 
 /* What a caller wants, of items in memory or of batches. */
 struct map_request {
@@ -96,9 +96,7 @@ static int keep_results(struct map *map, unsigned node, uint64_t lease, uint64_t
         return status;
     if (request->result_size)
         memcpy(request->results + first * request->result_size, results, count * request->result_size);
-    if ((status = keep_failures(map, failures, failure_count)))
-        return status;
-    return lease_asked(map->table, node, clock_now_s());
+    return keep_failures(map, failures, failure_count);
 }
 
 /* At home. */
@@ -190,8 +188,9 @@ static int send_lease(struct map *map, const struct lease_action *action)
                                     .first = action->first,
                                     .count = action->count};
     uint64_t size = map->request->item_size;
-    struct message_part parts[] = {{&message, sizeof message},
-                                   {size ? map->request->items + action->first * size : NULL, action->count * size}};
+    struct message_part parts[] = {
+        {&message, sizeof message},
+        {size ? map->request->items + action->first * size : NULL, action->count * size}};
     int status;
 
     if (action->kind == LEASE_RECALL)
@@ -303,19 +302,21 @@ static int run_map(struct map *map)
         uint32_t seen = wait_look(runtime_bell());
         bool worked = false;
 
-        if ((status = check_pool(map)) || (status = read_inbox(map, &worked)) || (status = look_at_home(map, &worked)) ||
-            (status = act(map, &worked)))
+        if ((status = check_pool(map)) || (status = read_inbox(map, &worked)) ||
+            (status = look_at_home(map, &worked)) || (status = act(map, &worked)))
             return status;
         if (map->request->progress && clock_now_ns() >= map->next_progress_ns)
             tell_progress(map);
         if (!worked)
-            wait_change(runtime_bell(), seen, 0, map->request->progress ? map->next_progress_ns : CLOCK_FOREVER);
+            wait_change(runtime_bell(), seen, 0,
+                        map->request->progress ? map->next_progress_ns : CLOCK_FOREVER);
     }
     return MPM_OK;
 }
 
-/* Ends the map everywhere. At home it waits for workers that are still in a lease, which happens only where the
- * map failed, and not in a run that has lost a part, where nobody may be left to say that they are gone. */
+/* Ends the map everywhere. At home it waits for workers that are still in a lease, which happens only where
+ * the map failed, and not in a run that has lost a part, where nobody may be left to say that they are gone.
+ */
 static void close_job(struct map *map)
 {
     struct message_job message = {.pool = map->pool->id, .job = map->spec.id};
@@ -344,7 +345,8 @@ static uint64_t max_lease_items(const struct map *map)
     for (unsigned node = 0; node < map->pool->node_count; node++) {
         mpm_node_info info;
 
-        if (map->pool->node[node].workers && !mpm_node_info_get(node, &info) && info.arena_size / ARENA_SHARE < bytes)
+        if (map->pool->node[node].workers && !mpm_node_info_get(node, &info) &&
+            info.arena_size / ARENA_SHARE < bytes)
             bytes = info.arena_size / ARENA_SHARE;
     }
     size += 1 + map->pool->worker_count / 4; /* the bits of each worker */
@@ -356,7 +358,8 @@ static uint64_t max_lease_items(const struct map *map)
 
 static int make_table(struct map *map)
 {
-    struct lease_limits limits = {.max_items = max_lease_items(map), .depth = LEASE_DEPTH, .target_s = LEASE_S};
+    struct lease_limits limits = {
+        .max_items = max_lease_items(map), .depth = LEASE_DEPTH, .target_s = LEASE_S};
     const struct mpm_pool *pool = map->pool;
     int status;
 
@@ -401,7 +404,8 @@ static int start_map(struct map *map)
 
 static int compare_failures(const void *a, const void *b)
 {
-    uint64_t left = ((const struct batch_failure *)a)->index, right = ((const struct batch_failure *)b)->index;
+    uint64_t left = ((const struct batch_failure *)a)->index,
+             right = ((const struct batch_failure *)b)->index;
 
     return (left > right) - (left < right);
 }
@@ -458,9 +462,11 @@ static int check_request(const char *call, const struct mpm_pool *pool, const st
     if (!request->task)
         return error_set(MPM_EINVAL, "%s: the task is NULL", call);
     if (request->item_size > MAX_ITEM_SIZE || request->result_size > MAX_ITEM_SIZE)
-        return error_set(MPM_EINVAL, "%s: items of %llu and results of %llu bytes: each may have 1 GiB at most", call,
+        return error_set(MPM_EINVAL,
+                         "%s: items of %llu and results of %llu bytes: each may have 1 GiB at most", call,
                          (unsigned long long)request->item_size, (unsigned long long)request->result_size);
-    if (request->count && request->item_size && (!request->items || request->count > SIZE_MAX / request->item_size))
+    if (request->count && request->item_size &&
+        (!request->items || request->count > SIZE_MAX / request->item_size))
         return error_set(MPM_EINVAL, "%s: %llu items of %llu bytes cannot be at %p", call,
                          (unsigned long long)request->count, (unsigned long long)request->item_size,
                          (const void *)request->items);
@@ -470,7 +476,8 @@ static int check_request(const char *call, const struct mpm_pool *pool, const st
                          (unsigned long long)request->count, (unsigned long long)request->result_size,
                          (void *)request->results);
     if (request->context_size && !request->context)
-        return error_set(MPM_EINVAL, "%s: a context of %zu bytes cannot be at NULL", call, request->context_size);
+        return error_set(MPM_EINVAL, "%s: a context of %zu bytes cannot be at NULL", call,
+                         request->context_size);
     return MPM_OK;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Opening and closing pools, from main: which rank gets how many workers, and waiting until they are there. */
+/* Opening and closing pools, from main: which rank gets how many workers, and waiting until they are there.
+ */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,7 +54,8 @@ static unsigned workers_of_node(const unsigned *by_rank, unsigned node, uint32_t
 
 static int open_on_node(struct mpm_pool *pool, unsigned node, const uint32_t *workers, unsigned rank_count)
 {
-    struct message_pool_open message = {.pool = pool->id, .max_attempts = pool->max_attempts, .rank_count = rank_count};
+    struct message_pool_open message = {
+        .pool = pool->id, .max_attempts = pool->max_attempts, .rank_count = rank_count};
     struct message_part parts[] = {{&message, sizeof message}, {workers, rank_count * sizeof *workers}};
 
     for (unsigned i = 0; i < rank_count; i++)
@@ -131,7 +133,8 @@ int mpm_pool_open(const mpm_pool_options *options, mpm_pool **opened)
     if (!opened)
         return error_set(MPM_EINVAL, "mpm_pool_open: the place for the pool is NULL");
     if (chosen.workers > MAX_WORKERS)
-        return error_set(MPM_EINVAL, "mpm_pool_open: %u workers are too many: at most %u", chosen.workers, MAX_WORKERS);
+        return error_set(MPM_EINVAL, "mpm_pool_open: %u workers are too many: at most %u", chosen.workers,
+                         MAX_WORKERS);
     if (!(pool = calloc(1, sizeof *pool + mpm_node_count() * sizeof *pool->node)))
         return error_set(MPM_ENOMEM, "no memory for a pool");
     pool->id = pool_state_new_id();
@@ -177,7 +180,8 @@ void mpm_pool_close(mpm_pool *pool)
             courier_post_one(node, MESSAGE_POOL_CLOSE, &pool->id, sizeof pool->id))
             runtime_break(MPM_ENOMEM, mpm_error());
     }
-    /* In a run that has lost a part, nobody may be left to say that the workers are gone: they end with it. */
+    /* In a run that has lost a part, nobody may be left to say that the workers are gone: they end with it.
+     */
     for (;;) {
         uint32_t seen = wait_look(runtime_bell());
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Main's pools and maps, and the courier's way to them. A message for a map that has ended is no error: it may
- * have been on its way. */
+/* Main's pools and maps, and the courier's way to them. A message for a map that has ended is no error: it
+ * may have been on its way. */
 #include "pool/pool_state.h"
 
 #include <pthread.h>
@@ -154,7 +154,8 @@ static bool on_job_failed(unsigned node, const void *payload, size_t size)
     return size == sizeof *message && put_letter(MESSAGE_JOB_FAILED, message->job, node, payload, size);
 }
 
-static void set_node(uint64_t pool_id, unsigned node, enum pool_node_state reached, int status, const char *text)
+static void set_node(uint64_t pool_id, unsigned node, enum pool_node_state reached, int status,
+                     const char *text)
 {
     pthread_mutex_lock(&state.mutex);
     for (struct mpm_pool *pool = state.pools; pool; pool = pool->next) {

@@ -110,8 +110,9 @@ static bool on_job_open(unsigned node, const void *payload, size_t size)
     struct steward_job *job;
     int status;
 
-    if (node || size < sizeof *message + sizeof *spec || size - sizeof *message - sizeof *spec != spec->context_size ||
-        !(pool = pool_of(message->pool)) || !pool->holder || !(job = calloc(1, sizeof *job)))
+    if (node || size < sizeof *message + sizeof *spec ||
+        size - sizeof *message - sizeof *spec != spec->context_size || !(pool = pool_of(message->pool)) ||
+        !pool->holder || !(job = calloc(1, sizeof *job)))
         return false;
     job->id = message->job;
     job->item_size = spec->item_size;
@@ -163,7 +164,8 @@ static bool on_recall(unsigned node, const void *payload, size_t size)
 
     if (node || size != sizeof *message)
         return false;
-    if (!(job = job_of(message->pool, message->job)) || !job->held || !(lease = lease_of(job, message->lease)))
+    if (!(job = job_of(message->pool, message->job)) || !job->held ||
+        !(lease = lease_of(job, message->lease)))
         return true; /* it was done while the recall was on its way */
     answer = *message;
     answer.count = held_lease_cut(lease);
@@ -172,7 +174,8 @@ static bool on_recall(unsigned node, const void *payload, size_t size)
 
 /* News for main. */
 
-static bool post_results(const struct steward_pool *pool, const struct steward_job *job, struct held_lease *lease)
+static bool post_results(const struct steward_pool *pool, const struct steward_job *job,
+                         struct held_lease *lease)
 {
     struct message_results message = {.lease = {.pool = pool->id,
                                                 .job = job->id,

@@ -14,9 +14,9 @@
 
 struct arena;
 
-#define ARENA_ALIGNMENT 64          /* of every block */
-#define ARENA_MIN_SIZE  (1u << 20)  /* less makes no sense */
-#define ARENA_NO_OWNER  0u          /* of a block that a structure has taken, or that the user holds */
+#define ARENA_ALIGNMENT 64         /* of every block */
+#define ARENA_MIN_SIZE  (1u << 20) /* less makes no sense */
+#define ARENA_NO_OWNER  0u         /* of a block that a structure has taken, or that the user holds */
 #define ARENA_MAX_OWNER ((1u << 22) - 1)
 
 /* Where layers hang what they keep in the arena, by offset. */
@@ -61,7 +61,8 @@ struct arena_usage {
 };
 void arena_usage(struct arena *arena, struct arena_usage *usage);
 
-/* Walks all blocks and free lists and checks that they agree: for tests. 0, or MPM_ESTATE with what is wrong. */
+/* Walks all blocks and free lists and checks that they agree: for tests. 0, or MPM_ESTATE with what is wrong.
+ */
 int arena_check(struct arena *arena);
 
 #endif

@@ -11,10 +11,10 @@
 
 extern unsigned long kill_point_count, kill_point_target;
 
-#define KILL_POINT()                                                                                         \
-    do {                                                                                                     \
-        if (++kill_point_count == kill_point_target)                                                         \
-            kill(getpid(), SIGKILL);                                                                         \
+#define KILL_POINT()                                 \
+    do {                                             \
+        if (++kill_point_count == kill_point_target) \
+            kill(getpid(), SIGKILL);                 \
     } while (0)
 #else
 #define KILL_POINT() ((void)0)

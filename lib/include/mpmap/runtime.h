@@ -22,7 +22,8 @@ typedef struct mpm_options {
  * worker processes with it), before there are other threads. Blocks until every rank is there.
  * @param argc,argv  those of main(), or both NULL
  * @return MPM_ESTATE if there is a run already; MPM_ENOMEM if the arena cannot be had; MPM_EINVAL for a bad
- *         option or environment variable; MPM_EBUILD if ranks run different programs; MPM_EMPI, MPM_ESYSTEM. */
+ *         option or environment variable; MPM_EBUILD if ranks run different programs; MPM_EMPI, MPM_ESYSTEM.
+ */
 MPM_API MPM_CHECKED int mpm_init(int *argc, char ***argv, const mpm_options *options);
 
 /** Ends the run: workers, hosts and the other ranks. Pools that are still open are closed first.

@@ -9,16 +9,16 @@
 #include "api.h"
 
 /** Every element type: name, C type, as written in a description. */
-#define MPM_TYPE_LIST(ENTRY)                                                                                 \
-    ENTRY(I8, int8_t, "i8")                                                                                  \
-    ENTRY(I16, int16_t, "i16")                                                                               \
-    ENTRY(I32, int32_t, "i32")                                                                               \
-    ENTRY(I64, int64_t, "i64")                                                                               \
-    ENTRY(U8, uint8_t, "u8")                                                                                 \
-    ENTRY(U16, uint16_t, "u16")                                                                              \
-    ENTRY(U32, uint32_t, "u32")                                                                              \
-    ENTRY(U64, uint64_t, "u64")                                                                              \
-    ENTRY(F32, float, "f32")                                                                                 \
+#define MPM_TYPE_LIST(ENTRY)    \
+    ENTRY(I8, int8_t, "i8")     \
+    ENTRY(I16, int16_t, "i16")  \
+    ENTRY(I32, int32_t, "i32")  \
+    ENTRY(I64, int64_t, "i64")  \
+    ENTRY(U8, uint8_t, "u8")    \
+    ENTRY(U16, uint16_t, "u16") \
+    ENTRY(U32, uint32_t, "u32") \
+    ENTRY(U64, uint64_t, "u64") \
+    ENTRY(F32, float, "f32")    \
     ENTRY(F64, double, "f64")
 
 /** The most dimensions that a row may have. */
