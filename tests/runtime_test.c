@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The run itself, as main sees it, however it was launched: what it consists of, what it shares, and what it
+ * answers to calls at the wrong time. */
+#include <CUnit/CUnit.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <mpmap.h>
+
+#include "core/runtime.h"
+#include "support/suite.h"
+
+static bool error_has(const char *text)
+{
+    if (strstr(mpm_error(), text))
+        return true;
+    fprintf(stderr, "the error says \"%s\", not \"%s\"\n", mpm_error(), text);
+    return false;
+}
+
+/* What the launcher says, in its own words; 1 without one. */
+static unsigned launched_ranks(void)
+{
+    const char *ranks = getenv("OMPI_COMM_WORLD_SIZE");
+
+    return ranks ? (unsigned)atoi(ranks) : 1;
+}
+
+static void main_is_rank_0_of_as_many_ranks_as_were_launched(void)
+{
+    const char *rank = getenv("OMPI_COMM_WORLD_RANK");
+
+    CU_ASSERT_EQUAL(mpm_rank_count(), launched_ranks());
+    CU_ASSERT(!rank || !strcmp(rank, "0"));
+    CU_ASSERT_EQUAL(mpm_node_id(), 0);
+    CU_ASSERT_EQUAL(runtime_role(), ROLE_MAIN);
+}
+
+static void nodes_add_up(void)
+{
+    const char *per_node = getenv("MPMAP_RANKS_PER_NODE");
+    unsigned ranks = 0, slots = 0, size = per_node ? (unsigned)atoi(per_node) : launched_ranks();
+    mpm_node_info info = {.name = "untouched"};
+
+    CU_ASSERT_EQUAL(mpm_node_count(), (launched_ranks() + size - 1) / size);
+    for (unsigned i = 0; i < mpm_node_count(); i++) {
+        CU_ASSERT_EQUAL(mpm_node_info_get(i, &info), MPM_OK);
+        CU_ASSERT(info.ranks >= 1 && info.slots >= info.ranks && info.arena_size >= 1 << 20);
+        CU_ASSERT_EQUAL(strchr(info.name, '/') != NULL, mpm_node_count() > 1);
+        ranks += info.ranks;
+        slots += info.slots;
+    }
+    CU_ASSERT_EQUAL(ranks, mpm_rank_count());
+    CU_ASSERT_EQUAL(slots, mpm_slot_count());
+    strcpy(info.name, "untouched");
+    CU_ASSERT_EQUAL(mpm_node_info_get(mpm_node_count(), &info), MPM_EINVAL);
+    CU_ASSERT(error_has("there is no node"));
+    CU_ASSERT_STRING_EQUAL(info.name, "untouched");
+}
+
+static void slots_are_the_cpus_that_were_given(void)
+{
+    unsigned cpus = mpm_cpu_count();
+
+    /* Unbound ranks of one machine have one mask, and share it. */
+    CU_ASSERT_EQUAL(mpm_slot_count(), cpus > mpm_rank_count() ? cpus : mpm_rank_count());
+}
+
+static void a_second_init_is_an_error(void)
+{
+    CU_ASSERT_EQUAL(mpm_init(NULL, NULL, NULL), MPM_ESTATE);
+    CU_ASSERT(error_has("the run has begun already"));
+}
+
+static int add_to_shared(mpm_call *call, const void *item, void *result)
+{
+    uint64_t address;
+    _Atomic unsigned *shared;
+
+    (void)result;
+    memcpy(&address, item, sizeof address);
+    shared = arena_at(runtime_arena(), address);
+    atomic_fetch_add(&shared[mpm_call_index(call) % 100], 1);
+    return 0;
+}
+
+/* On main's node, by offset: another rank's processes may have the arena elsewhere. */
+static void allocated_memory_is_shared_and_zeroed(void)
+{
+    unsigned slots_at_home = runtime_topology()->nodes[0].slots;
+    mpm_pool *pool = NULL;
+    _Atomic unsigned *shared;
+    void *memory = NULL;
+    uint64_t items[10000];
+    unsigned sum = 0;
+
+    CU_ASSERT_EQUAL_FATAL(mpm_alloc(100 * sizeof *shared, &memory), MPM_OK);
+    shared = memory;
+    CU_ASSERT_EQUAL((uintptr_t)shared % 64, 0);
+    for (int i = 0; i < 100; i++)
+        CU_ASSERT_EQUAL(shared[i], 0);
+    for (int i = 0; i < 10000; i++)
+        items[i] = arena_offset(runtime_arena(), shared);
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&(mpm_pool_options){.workers = slots_at_home}, &pool), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, add_to_shared, items, 10000, sizeof *items, NULL, NULL, 0), MPM_OK);
+    mpm_pool_close(pool);
+    for (int i = 0; i < 100; i++)
+        sum += shared[i] == 100;
+    CU_ASSERT_EQUAL(sum, 100);
+    mpm_free(memory);
+    mpm_free(NULL);
+}
+
+static void memory_that_is_not_there_is_an_error(void)
+{
+    void *memory = &memory;
+
+    CU_ASSERT_EQUAL(mpm_alloc(0, &memory), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_alloc((size_t)1 << 50, &memory), MPM_ENOMEM);
+    CU_ASSERT(error_has("MPMAP_ARENA makes it larger"));
+    CU_ASSERT_PTR_EQUAL(memory, &memory);
+}
+
+static void memory_comes_back(void)
+{
+    struct arena_usage before, after;
+    void *memory[50];
+
+    arena_usage(runtime_arena(), &before);
+    for (size_t i = 0; i < 50; i++)
+        CU_ASSERT_EQUAL(mpm_alloc(1 + i * 1000, &memory[i]), MPM_OK);
+    for (size_t i = 0; i < 50; i++)
+        mpm_free(memory[i * 7 % 50]);
+    arena_usage(runtime_arena(), &after);
+    CU_ASSERT_EQUAL(after.used, before.used);
+    CU_ASSERT_EQUAL(arena_check(runtime_arena()), MPM_OK);
+}
+
+static int finalize_in_worker(mpm_call *call, const void *item, void *result)
+{
+    int statuses[] = {mpm_finalize(), mpm_init(NULL, NULL, NULL), (int)mpm_node_id()};
+
+    (void)call;
+    (void)item;
+    memcpy(result, statuses, sizeof statuses);
+    return 0;
+}
+
+static void a_worker_can_neither_begin_nor_end_the_run(void)
+{
+    int statuses[50][3];
+    mpm_pool *pool = NULL;
+
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(NULL, &pool), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, finalize_in_worker, NULL, 50, 0, NULL, statuses, sizeof *statuses),
+                    MPM_OK);
+    for (int i = 0; i < 50; i++) {
+        CU_ASSERT_EQUAL(statuses[i][0], MPM_ESTATE);
+        CU_ASSERT_EQUAL(statuses[i][1], MPM_ESTATE);
+        CU_ASSERT(statuses[i][2] >= 0 && statuses[i][2] < (int)mpm_node_count());
+    }
+    mpm_pool_close(pool);
+}
+
+static void versions_agree(void)
+{
+    CU_ASSERT_STRING_EQUAL(mpm_version(), MPM_VERSION);
+    CU_ASSERT_EQUAL(strcmp(mpm_mpi_version(), "none") == 0, getenv("OMPI_COMM_WORLD_SIZE") == NULL);
+}
+
+static void check_before(void)
+{
+    mpm_pool *pool = NULL;
+    void *memory = NULL;
+
+    if (mpm_node_count() || mpm_slot_count() || mpm_finalize() != MPM_ESTATE ||
+        mpm_pool_open(NULL, &pool) != MPM_ESTATE || !error_has("call mpm_init first") ||
+        mpm_alloc(1, &memory) != MPM_ESTATE)
+        exit(EXIT_FAILURE);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct suite_test tests[] = {
+        {"main_is_rank_0_of_as_many_ranks_as_were_launched",
+         main_is_rank_0_of_as_many_ranks_as_were_launched},
+        {"nodes_add_up", nodes_add_up},
+        {"slots_are_the_cpus_that_were_given", slots_are_the_cpus_that_were_given},
+        {"a_second_init_is_an_error", a_second_init_is_an_error},
+        {"allocated_memory_is_shared_and_zeroed", allocated_memory_is_shared_and_zeroed},
+        {"memory_that_is_not_there_is_an_error", memory_that_is_not_there_is_an_error},
+        {"memory_comes_back", memory_comes_back},
+        {"a_worker_can_neither_begin_nor_end_the_run", a_worker_can_neither_begin_nor_end_the_run},
+        {"versions_agree", versions_agree},
+    };
+    int failed;
+
+    check_before();
+    if (mpm_init(&argc, &argv, NULL))
+        return mpm_report_error();
+    failed = suite_run("runtime", tests, sizeof tests / sizeof *tests);
+    if (mpm_finalize())
+        return mpm_report_error();
+    return mpm_node_count() || mpm_init(&argc, &argv, NULL) != MPM_ESTATE ? EXIT_FAILURE : failed;
+}
