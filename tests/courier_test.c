@@ -19,9 +19,10 @@
 
 #define NODES      3
 #define POSTERS    4
-#define MESSAGES   5000u /* of each poster */
-#define BURST      1000u
+#define MESSAGES   5000u   /* of each poster */
+#define BURST      999u    /* none of them large: a frame has room for all */
 #define LARGE      300000u /* more than a frame has room for */
+#define ROOM       256
 #define FUZZ_RUNS  600
 #define ABORTED    42 /* exit status of a child whose courier ended the run */
 #define WHERE_KIND 16 /* in a frame of one message */
@@ -29,7 +30,7 @@
 
 /* The transport: frames that have left and not come back yet. Only the courier's thread is here. */
 static struct {
-    struct frame frames[64];
+    struct frame frames[ROOM];
     unsigned first, count;
     _Atomic unsigned sent;
     unsigned polls;
@@ -41,13 +42,13 @@ static int loop_send(unsigned node, void *bytes, size_t size)
 {
     struct frame frame = {node, size, bytes};
 
-    if (loop.refuse || loop.count == sizeof loop.frames / sizeof *loop.frames) {
+    if (loop.refuse || loop.count == ROOM) {
         free(bytes);
         return error_set(MPM_EMPI, "the wire is cut");
     }
     if (loop.spoil)
         loop.spoil(&frame);
-    loop.frames[(loop.first + loop.count++) % 64] = frame;
+    loop.frames[(loop.first + loop.count++) % ROOM] = frame;
     atomic_fetch_add(&loop.sent, 1);
     return MPM_OK;
 }
@@ -57,7 +58,7 @@ static bool loop_poll(struct frame *frame)
 {
     if (++loop.polls % 2 || !loop.count)
         return false;
-    *frame = loop.frames[loop.first++ % 64];
+    *frame = loop.frames[loop.first++ % ROOM];
     loop.count--;
     return true;
 }
@@ -84,7 +85,8 @@ static bool start(void)
            courier_runs();
 }
 
-/* A message of a poster. What follows has `size` bytes, each with the number of the message as its lowest byte. */
+/* A message of a poster. What follows has `size` bytes, each with the number of the message as its lowest
+ * byte. */
 struct parcel_tag {
     uint32_t poster, number;
     uint64_t size;
@@ -141,14 +143,304 @@ static bool take_end(unsigned node, const void *payload, size_t size)
 /* In two parts, of which the second may be empty. */
 static bool post(unsigned poster, unsigned number)
 {
-    static unsigned char bytes[256][LARGE];
+    static _Thread_local unsigned char bytes[LARGE];
     struct parcel_tag tag = {poster, number, size_of(number)};
-    const struct message_part parts[] = {{&tag, sizeof tag}, {bytes[number % 256], tag.size}};
+    const struct message_part parts[] = {{&tag, sizeof tag}, {bytes, tag.size}};
+    bool posted;
 
-    return courier_post(node_of(poster), MESSAGE_LEASE, parts, 2) == MPM_OK;
+    memset(bytes, (int)number, tag.size);
+    posted = courier_post(node_of(poster), MESSAGE_LEASE, parts, 2) == MPM_OK;
+    memset(bytes, 0xff, tag.size); /* it was copied */
+    return posted;
+}
+
+static void *post_many(void *argument)
+{
+    const unsigned *poster = argument;
+    bool posted = true;
+
+    for (unsigned i = 0; i < MESSAGES; i++)
+        posted &= post(*poster, i);
+    return posted ? argument : NULL;
+}
+
+static bool threads_post(void *unused)
+{
+    static unsigned numbers[POSTERS];
+    pthread_t threads[POSTERS];
+    bool posted = true;
+    void *result;
+
+    (void)unused;
+    courier_handle(MESSAGE_LEASE, take);
+    courier_handle(MESSAGE_END, take_end);
+    if (!start())
+        return false;
+    for (unsigned i = 0; i < POSTERS; i++) {
+        numbers[i] = i;
+        posted &= !pthread_create(&threads[i], NULL, post_many, &numbers[i]);
+    }
+    for (unsigned i = 0; i < POSTERS; i++) {
+        pthread_join(threads[i], &result);
+        posted &= result != NULL;
+    }
+    posted &= courier_post_one(0, MESSAGE_END, NULL, 0) == MPM_OK;
+    courier_stop();
+    return posted && !courier_runs() && wrong == 0 && delivered == POSTERS * MESSAGES && ends == 1;
+}
+
+static void messages_arrive_whole_and_in_order(void)
+{
+    CU_ASSERT(child_succeeds(threads_post, NULL));
+}
+
+/* Holds the courier back until all is posted. */
+static _Atomic unsigned all_posted, courier_waits;
+
+static bool wait_for_posts(void)
+{
+    atomic_store(&courier_waits, 1);
+    return !child_reached(&all_posted, 1);
+}
+
+static bool burst(void *unused)
+{
+    bool posted = true;
+
+    (void)unused;
+    courier_handle(MESSAGE_LEASE, take);
+    courier_add_work(wait_for_posts);
+    if (!start() || !child_reached(&courier_waits, 1))
+        return false;
+    for (unsigned i = 0; i < BURST; i++)
+        posted &= post(0, i);
+    atomic_store(&all_posted, 1);
+    courier_stop();
+    return posted && wrong == 0 && delivered == BURST && loop.sent == 1;
+}
+
+static void what_has_gathered_leaves_in_one_frame(void)
+{
+    CU_ASSERT(child_succeeds(burst, NULL));
+}
+
+static _Atomic unsigned looks;
+
+static bool look(void)
+{
+    atomic_fetch_add(&looks, 1);
+    return false;
+}
+
+static bool ring_often(void *unused)
+{
+    bool good;
+
+    (void)unused;
+    courier_add_work(look);
+    good = start();
+    for (unsigned i = 0; good && i < 1000; i++) {
+        unsigned before = atomic_load(&looks);
+
+        wait_ring(&bell);
+        /* The look that was under way may have come before the ring, the one after it has not. */
+        good = child_reached(&looks, before + 2);
+    }
+    courier_stop();
+    return good;
+}
+
+static void the_courier_looks_again_after_every_ring(void)
+{
+    CU_ASSERT(child_succeeds(ring_often, NULL));
+}
+
+static void a_run_of_one_node_has_no_courier(void)
+{
+    CU_ASSERT_EQUAL(courier_start(&loop_transport, &(struct topology){.node_count = 1}, &bell), MPM_OK);
+    CU_ASSERT_FALSE(courier_runs());
+    courier_stop();
+    CU_ASSERT_EQUAL(loop.polls, 0);
+}
+
+/* Nonsense. Frames of one message of 8 bytes are spoilt on their way; the run must end, not go on with it. */
+
+static void cut_to_nothing(struct frame *frame)
+{
+    frame->size = 0;
+}
+
+static void cut_header(struct frame *frame)
+{
+    frame->size = 15;
+}
+
+static void cut_end(struct frame *frame)
+{
+    frame->size -= 8;
+}
+
+static void spoil_magic(struct frame *frame)
+{
+    ((unsigned char *)frame->bytes)[0] ^= 1;
+}
+
+static void spoil_version(struct frame *frame)
+{
+    ((unsigned char *)frame->bytes)[4] ^= 2;
+}
+
+static void spoil_kind(struct frame *frame)
+{
+    memcpy((char *)frame->bytes + WHERE_KIND, &(uint32_t){MESSAGE_KINDS}, 4);
+}
+
+static void spoil_kind_to_unhandled(struct frame *frame)
+{
+    memcpy((char *)frame->bytes + WHERE_KIND, &(uint32_t){MESSAGE_RECALL}, 4);
+}
+
+static void set_message_size(struct frame *frame, uint64_t size)
+{
+    memcpy((char *)frame->bytes + WHERE_SIZE, &size, sizeof size);
+}
+
+static void enlarge_message(struct frame *frame)
+{
+    set_message_size(frame, 9);
+}
+
+static void enlarge_message_beyond_numbers(struct frame *frame)
+{
+    set_message_size(frame, UINT64_MAX - 3);
+}
+
+static void shrink_message(struct frame *frame)
+{
+    set_message_size(frame, 0);
+}
+
+static bool take_eight(unsigned node, const void *payload, size_t size)
+{
+    uint64_t number;
+
+    (void)node;
+    if (size != sizeof number)
+        return false;
+    memcpy(&number, payload, sizeof number);
+    atomic_fetch_add(&delivered, 1);
+    return number == 42;
+}
+
+/* true if the courier got through; it does not return where it ends the run. */
+static bool post_spoilt(void (*spoil)(struct frame *frame))
+{
+    uint64_t number = 42;
+    bool posted;
+
+    log_open(LOG_OFF, "");
+    courier_handle(MESSAGE_LEASE, take_eight);
+    loop.spoil = spoil;
+    if (!start())
+        return false;
+    posted = courier_post_one(1, MESSAGE_LEASE, &number, sizeof number) == MPM_OK;
+    courier_stop();
+    return posted && delivered == 1;
+}
+
+static bool post_one_spoilt(void *argument)
+{
+    void (**spoil)(struct frame *) = argument;
+
+    return post_spoilt(*spoil);
+}
+
+static void nonsense_ends_the_run(void)
+{
+    static void (*const spoilers[])(struct frame *) = {
+        cut_to_nothing,
+        cut_header,
+        cut_end,
+        spoil_magic,
+        spoil_version,
+        spoil_kind,
+        enlarge_message,
+        shrink_message,
+        spoil_kind_to_unhandled,
+        enlarge_message_beyond_numbers,
+    };
+    void (*none)(struct frame *) = NULL;
+
+    CU_ASSERT(child_succeeds(post_one_spoilt, &none));
+    for (size_t i = 0; i < sizeof spoilers / sizeof *spoilers; i++) {
+        void (*spoil)(struct frame *) = spoilers[i];
+        int wait_status = child_wait(child_start(post_one_spoilt, &spoil));
+
+        if (wait_status != ABORTED << 8)
+            fprintf(stderr, "after spoiler %zu the courier ended with status %d\n", i, wait_status);
+        CU_ASSERT_EQUAL(wait_status, ABORTED << 8);
+    }
+}
+
+static unsigned seed;
+
+/* One to four bytes anywhere get any value. The memory ends where the frame does, so that reading on shows.
+ */
+static void spoil_anything(struct frame *frame)
+{
+    unsigned count = 1 + (unsigned)rand_r(&seed) % 4;
+    void *exact = malloc(frame->size);
+
+    memcpy(exact, frame->bytes, frame->size);
+    free(frame->bytes);
+    frame->bytes = exact;
+    for (unsigned i = 0; i < count; i++)
+        ((unsigned char *)exact)[(unsigned)rand_r(&seed) % frame->size] = (unsigned char)rand_r(&seed);
+}
+
+static bool post_fuzzed(void *argument)
+{
+    seed = *(unsigned *)argument;
+    return post_spoilt(spoil_anything);
+}
+
+static void any_bytes_are_taken_or_end_the_run(void)
+{
+    unsigned ended = 0, other = 0;
+
+    for (unsigned run = 1; run <= FUZZ_RUNS; run++) {
+        int wait_status = child_wait(child_start(post_fuzzed, &run));
+
+        ended += wait_status == ABORTED << 8;
+        other += wait_status != ABORTED << 8 && wait_status != 0;
+    }
+    CU_ASSERT_EQUAL(other, 0);
+    CU_ASSERT(ended > FUZZ_RUNS / 2);
+}
+
+static bool post_over_cut_wire(void *unused)
+{
+    (void)unused;
+    loop.refuse = true;
+    return post_spoilt(NULL);
+}
+
+static void a_wire_that_fails_ends_the_run(void)
+{
+    CU_ASSERT_EQUAL(child_wait(child_start(post_over_cut_wire, NULL)), ABORTED << 8);
 }
 
 int main(void)
 {
-    return 0;
+    static const struct suite_test tests[] = {
+        {"messages_arrive_whole_and_in_order", messages_arrive_whole_and_in_order},
+        {"what_has_gathered_leaves_in_one_frame", what_has_gathered_leaves_in_one_frame},
+        {"the_courier_looks_again_after_every_ring", the_courier_looks_again_after_every_ring},
+        {"a_run_of_one_node_has_no_courier", a_run_of_one_node_has_no_courier},
+        {"nonsense_ends_the_run", nonsense_ends_the_run},
+        {"any_bytes_are_taken_or_end_the_run", any_bytes_are_taken_or_end_the_run},
+        {"a_wire_that_fails_ends_the_run", a_wire_that_fails_ends_the_run},
+    };
+
+    return suite_run("courier", tests, sizeof tests / sizeof *tests);
 }

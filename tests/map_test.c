@@ -457,12 +457,13 @@ static void note_progress(const mpm_progress *now, void *argument)
 
 static void progress_ends_at_the_total(void)
 {
+    static int items[2000], results[2000];
     mpm_pool *pool = open_pool(0);
     mpm_progress last = {0};
     mpm_map_options options = {.progress = note_progress, .progress_argument = &last};
 
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, fail_on_odd_thousands, calloc(2000, 4), 2000, sizeof(int), &options,
-                                 calloc(2000, 4), sizeof(int)),
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, fail_on_odd_thousands, items, 2000, sizeof *items, &options, results,
+                                 sizeof *results),
                     MPM_OK);
     CU_ASSERT_EQUAL(last.done, 2000);
     CU_ASSERT_EQUAL(last.total, 2000);
