@@ -27,7 +27,9 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "core/arena_size.h"
+#include "core/call.h"
 #include "core/function.h"
+#include "core/object.h"
 #include "host/host.h"
 #include "net/courier.h"
 #include "net/transport.h"
@@ -231,6 +233,8 @@ static int make_node_area(void)
         return status;
     memset(arena_at(run.arena, offset), 0, sizeof(struct node_area));
     arena_set_root(run.arena, ARENA_ROOT_NODE, offset);
+    if ((status = object_table_create(run.arena)) || (status = call_table_create(run.arena)))
+        return status;
     return host_area_create(run.arena, run.topology.nodes[run.topology.node].ranks);
 }
 
@@ -278,12 +282,20 @@ static int try_canary(void)
     return MPM_OK;
 }
 
+/* In the host. */
+static void on_process_death(uint32_t number)
+{
+    object_free_reserved(run.arena, number);
+    call_owner_died(run.arena, number);
+}
+
 static int start_processes(void)
 {
     int status = own_rank()->rank_in_node ? MPM_OK : try_canary();
 
     if ((status = run.transport->agree(status)))
         return status;
+    host_at_death(on_process_death);
     return run.transport->agree(host_start(run.arena, own_rank()->rank_in_node));
 }
 
@@ -294,6 +306,7 @@ static int start_courier(void)
     courier_handle(MESSAGE_NODE_FAILED, on_node_failed);
     courier_handle(MESSAGE_END, on_end);
     courier_add_work(post_break);
+    call_announce();
     for (unsigned i = 0; i < run.announce_count; i++)
         run.announce[i]();
     return courier_start(run.transport, &run.topology, &run.area->bell);

@@ -28,18 +28,18 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "shm/index_set.h"
 
 #define SEGMENT_RECORDS 64u   /* process records are made so many at a time */
 #define MAX_SEGMENTS    1024u /* so at most 65536 processes a node */
 #define MAX_PROCESSES   (SEGMENT_RECORDS * MAX_SEGMENTS)
-#define MAP_WORDS       (MAX_PROCESSES / 64)
+_Static_assert(MAX_PROCESSES == INDEX_SET_SIZE, "a host is asked for processes by an index set");
 
 struct host_record {
     _Atomic int32_t pid;
-    _Atomic uint32_t ready;                        /* the host is in its loop */
-    struct wait_word bell;                         /* the host's */
-    _Atomic uint64_t wanted_words[MAP_WORDS / 64]; /* which words of `wanted` are not 0 */
-    _Atomic uint64_t wanted[MAP_WORDS];            /* a bit a process that the host is asked to fork */
+    _Atomic uint32_t ready;  /* the host is in its loop */
+    struct wait_word bell;   /* the host's */
+    struct index_set wanted; /* processes that the host is asked to fork */
 };
 
 struct host_area {
@@ -84,7 +84,27 @@ int host_area_create(struct arena *arena, unsigned host_count)
     return MPM_OK;
 }
 
+/* Who the calling process is. */
+
+static uint32_t own_number;
+static host_death *tell_death;
+
+uint32_t process_own_number(void)
+{
+    return own_number;
+}
+
+void host_at_death(host_death *tell)
+{
+    tell_death = tell;
+}
+
 /* Process records. */
+
+uint32_t process_life(struct arena *arena, uint32_t number)
+{
+    return number && number <= MAX_PROCESSES ? atomic_load(&process_at(arena, number - 1)->life) : 0;
+}
 
 struct process_record *process_at(struct arena *arena, uint32_t process)
 {
@@ -133,8 +153,7 @@ static int reserve_record(struct arena *arena, uint32_t *process)
 static void want(struct host_record *host, struct process_record *record, uint32_t process)
 {
     atomic_store(&record->state, PROCESS_WANTED);
-    atomic_fetch_or(&host->wanted[process / 64], UINT64_C(1) << process % 64);
-    atomic_fetch_or(&host->wanted_words[process / 4096], UINT64_C(1) << process / 64 % 64);
+    index_set_add(&host->wanted, process);
     wait_ring(&host->bell);
 }
 
@@ -243,8 +262,9 @@ static void leave_now(int code, void *unused)
     _exit(code);
 }
 
-static _Noreturn void run_process(struct process_record *process, pid_t host)
+static _Noreturn void run_process(struct process_record *process, uint32_t number, pid_t host)
 {
+    own_number = number + 1;
     default_signals();
     leave_to_the_rank(SIGINT);
     die_with(host);
@@ -267,7 +287,7 @@ static void fork_process(uint32_t number)
     pid_t host = getpid(), pid;
 
     if ((pid = fork()) == 0)
-        run_process(process, host);
+        run_process(process, number, host);
     if (pid < 0) {
         process->fork_errno = errno;
         log_write(LOG_ERROR, "a process cannot be forked: %s", strerror(errno));
@@ -283,19 +303,13 @@ static void fork_process(uint32_t number)
     atomic_store(&process->state, PROCESS_RUNNING);
 }
 
-static void fork_wanted(void)
+/* Whoever has something of the process looks at `life` to see that it died: so that comes first. */
+static void clean_up_after(struct process_record *process, uint32_t number)
 {
-    for (unsigned group = 0; group < MAP_WORDS / 64; group++) {
-        uint64_t words = atomic_exchange(&self.record->wanted_words[group], 0);
-
-        for (; words; words &= words - 1) {
-            unsigned word = group * 64 + (unsigned)__builtin_ctzll(words);
-            uint64_t bits = atomic_exchange(&self.record->wanted[word], 0);
-
-            for (; bits; bits &= bits - 1)
-                fork_process(word * 64 + (unsigned)__builtin_ctzll(bits));
-        }
-    }
+    atomic_fetch_add(&process->life, 1);
+    if (tell_death)
+        tell_death(number + 1);
+    arena_free_owned(self.arena, number + 1);
 }
 
 static void reap(pid_t pid, int wait_status)
@@ -308,7 +322,7 @@ static void reap(pid_t pid, int wait_status)
         self.pid_of[number] = 0;
         process = process_at(self.arena, number);
         process->wait_status = wait_status;
-        arena_free_owned(self.arena, number + 1);
+        clean_up_after(process, number);
         if (process->ended && ((process_ended *)function_at(process->ended))(process))
             fork_process(number);
         else
@@ -357,7 +371,7 @@ static _Noreturn void host_main(pid_t rank)
         reap_all();
         if (atomic_load(&self.area->ending))
             host_finish();
-        fork_wanted();
+        index_set_take_all(&self.record->wanted, fork_process);
         wait_change(&self.record->bell, seen, 0, CLOCK_FOREVER);
     }
 }
@@ -382,6 +396,7 @@ int host_start(struct arena *arena, unsigned rank_in_node)
     struct host_area *area = host_area_of(arena);
     pid_t rank = getpid(), pid;
 
+    own_number = MAX_PROCESSES + 1 + rank_in_node;
     self.arena = arena;
     self.area = area;
     self.record = &area->host[rank_in_node];

@@ -34,6 +34,7 @@ struct process_record {
     int32_t wait_status;
     int32_t fork_errno;
     uint32_t argument_index; /* for the entry */
+    _Atomic uint32_t life;   /* how often a process of this record has died */
     uint64_t argument;       /* for the entry: an offset in the arena */
     int64_t entry;           /* int entry(struct process_record *), in the new process: its exit status */
     int64_t ended;           /* bool ended(struct process_record *), in the host, once it is reaped: again? */
@@ -72,6 +73,17 @@ struct process_record *process_at(struct arena *arena, uint32_t process);
 bool process_wait(struct process_record *process, uint64_t deadline_ns);
 /* Sets an ended process's record free. */
 void process_release(struct process_record *process);
+
+/* The number of the calling process on its node, from 1, by which it owns things in the arena. Forked
+ * processes have their record's number and 1 more, ranks have higher ones. */
+uint32_t process_own_number(void);
+/* How often a process with this number has died; 0 for a rank, with which the run ends. */
+uint32_t process_life(struct arena *arena, uint32_t number);
+
+/* Has every host call `tell` when a process has died, with its number, before anybody is told. In the host.
+ * Set before host_start. */
+typedef void host_death(uint32_t number);
+void host_at_death(host_death *tell);
 
 /* Puts the words for a waitpid status into `text`: "was killed by SIGSEGV", "exited with code 3".
  * Returns `text`. */

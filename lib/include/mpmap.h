@@ -14,12 +14,16 @@
 #define MPMAP_H
 
 #include "mpmap/dataset.h"
+#include "mpmap/handle.h"
 #include "mpmap/plugin.h"
 #include "mpmap/pool.h"
+#include "mpmap/process.h"
+#include "mpmap/queue.h"
 #include "mpmap/report.h"
 #include "mpmap/runtime.h"
 #include "mpmap/status.h"
 #include "mpmap/type.h"
+#include "mpmap/value.h"
 #include "mpmap/version.h"
 
 #endif

@@ -25,6 +25,10 @@ enum message_kind {
     MESSAGE_JOB_FAILED,  /* struct message_trouble with the job */
     MESSAGE_RETURNED,    /* struct message_lease: `count` is what the node keeps */
     MESSAGE_RESULTS,     /* struct message_results, then the failures, then the results */
+    /* Between any two */
+    MESSAGE_CALL,   /* struct message_call, then what the verb takes */
+    MESSAGE_CANCEL, /* struct message_call of a call whose caller has died: its numbers only */
+    MESSAGE_REPLY,  /* struct message_reply, then what the verb gives */
     MESSAGE_KINDS,
 };
 
@@ -59,6 +63,46 @@ struct message_results {
 struct message_trouble {
     uint64_t pool;
     uint64_t job;
+    int64_t status;
+    char text[MESSAGE_TEXT_SIZE];
+};
+
+/* What a call on an object of another node asks for. */
+enum call_verb {
+    VERB_PROCESS_START,
+    VERB_PROCESS_JOIN,
+    VERB_PROCESS_SIGNAL,
+    VERB_PROCESS_LOOK,
+    VERB_PROCESS_CLOSE,
+    VERB_VALUE_CREATE,
+    VERB_VALUE_UPDATE,
+    VERB_VALUE_DESTROY,
+    VERB_ARRAY_CREATE,
+    VERB_ARRAY_UPDATE,
+    VERB_ARRAY_COPY,
+    VERB_ARRAY_DESTROY,
+    VERB_QUEUE_CREATE,
+    VERB_QUEUE_PUT,
+    VERB_QUEUE_GET,
+    VERB_QUEUE_LOOK,
+    VERB_QUEUE_CLOSE,
+    VERB_QUEUE_TASK_DONE,
+    VERB_QUEUE_JOIN,
+    VERB_QUEUE_DESTROY,
+    CALL_VERBS,
+};
+
+struct message_call {
+    uint32_t slot;   /* of the caller, on its node */
+    uint32_t serial; /* of the call in that slot */
+    uint32_t verb;
+    uint32_t reserved;
+    double timeout_s;
+    uint64_t handle[2]; /* an mpm_handle */
+};
+
+struct message_reply {
+    uint32_t slot, serial;
     int64_t status;
     char text[MESSAGE_TEXT_SIZE];
 };

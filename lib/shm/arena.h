@@ -20,7 +20,7 @@ struct arena;
 #define ARENA_MAX_OWNER ((1u << 22) - 1)
 
 /* Where layers hang what they keep in the arena, by offset. */
-enum arena_root { ARENA_ROOT_HOSTS, ARENA_ROOT_NODE, ARENA_ROOTS = 8 };
+enum arena_root { ARENA_ROOT_HOSTS, ARENA_ROOT_NODE, ARENA_ROOT_OBJECTS, ARENA_ROOT_CALLS, ARENA_ROOTS = 8 };
 
 /* Formats zeroed memory of `size` bytes as an arena. By one process, before the others look.
  * MPM_EINVAL if it is too small, MPM_ENOMEM if its first pages cannot be had, MPM_ESYSTEM. */

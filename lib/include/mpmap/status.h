@@ -24,7 +24,13 @@
     ENTRY(ENOENT, -14, "there is no such thing")                       \
     ENTRY(ETYPE, -15, "the type or the shape does not fit")            \
     ENTRY(ECANCELED, -16, "canceled")                                  \
-    ENTRY(ETIMEDOUT, -17, "the time is up")
+    ENTRY(ETIMEDOUT, -17, "the time is up")                            \
+    ENTRY(ESTALE, -18, "the object was destroyed")                     \
+    ENTRY(EBUSY, -19, "not while it is in use")                        \
+    ENTRY(EFULL, -20, "it is full")                                    \
+    ENTRY(EEMPTY, -21, "it is empty")                                  \
+    ENTRY(ECLOSED, -22, "it is closed")                                \
+    ENTRY(ETOOSMALL, -23, "the buffer is too small")
 
 MPM_BEGIN
 

@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Calls on objects of other nodes. Who writes what in a slot:
+ *
+ * `state` says whose the slot is; its upper part is the number of the calling process. It goes
+ *   FREE       anybody's
+ *   FILLING    its caller's, taken by compare-and-swap: it writes the call; if it dies, its reaper sets it
+ * free POSTED     the courier's, which sends the call, and later writes the reply ABANDONED  the courier's,
+ * whose caller has died: it cancels the call, if it was sent, and sets the slot free DONE       its caller's
+ * again, which reads the reply and sets it free; if it dies, its reaper does The reaper, after `life` of the
+ * process went on: FILLING and DONE to FREE, POSTED to ABANDONED. What does not fit into the slot stands in a
+ * block that the slot names; it is allocated by its writer, named, then given, and freed by whoever sets the
+ * slot free, so the reaper does slots first and then what the dead process still owned. The set of slots with
+ * news for the courier is an index set; who has put a slot there rings the bell. A caller that dies between
+ * POSTED and the set is seen by its reaper, which abandons the slot and puts it there. */
+#include "core/call.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "core/object.h"
+#include "core/runtime.h"
+#include "host/host.h"
+#include "net/courier.h"
+#include "shm/index_set.h"
+
+#define SEGMENT_SLOTS 64u
+#define MAX_SEGMENTS  (INDEX_SET_SIZE / SEGMENT_SLOTS)
+#define INLINE_SIZE   256u
+#define REPLY_SPIN_NS 5000u
+#define CHECK_NS      1000000000u /* how often a waiting caller looks whether the run is whole */
+
+enum slot_state { SLOT_FREE, SLOT_FILLING, SLOT_POSTED, SLOT_ABANDONED, SLOT_DONE };
+
+struct slot {
+    _Atomic uint32_t state; /* enum slot_state, and the caller's process number << 8 */
+    uint32_t serial;        /* of the call: the caller's */
+    uint32_t verb;
+    struct wait_word done;
+    mpm_handle handle;
+    double timeout_s;
+    uint64_t size;  /* of the call's bytes, then of the reply's */
+    uint64_t block; /* where they stand if they do not fit; 0 if they do */
+    int32_t status;
+    char text[MESSAGE_TEXT_SIZE];
+    _Alignas(8) char bytes[INLINE_SIZE];
+};
+
+struct call_table {
+    struct index_set news; /* slots that the courier is to look at */
+    _Atomic uint64_t segment[MAX_SEGMENTS];
+};
+
+static struct call_table *table_of(struct arena *arena)
+{
+    return arena_at(arena, arena_root(arena, ARENA_ROOT_CALLS));
+}
+
+int call_table_create(struct arena *arena)
+{
+    uint64_t offset;
+    int status;
+
+    if ((status = arena_alloc(arena, sizeof(struct call_table), ARENA_NO_OWNER, &offset)))
+        return status;
+    memset(arena_at(arena, offset), 0, sizeof(struct call_table));
+    arena_set_root(arena, ARENA_ROOT_CALLS, offset);
+    return MPM_OK;
+}
+
+static struct slot *slot_at(struct arena *arena, uint32_t number)
+{
+    uint64_t segment = atomic_load(&table_of(arena)->segment[number / SEGMENT_SLOTS]);
+
+    return (struct slot *)arena_at(arena, segment) + number % SEGMENT_SLOTS;
+}
+
+static int make_segment(struct arena *arena, uint32_t number)
+{
+    struct call_table *table = table_of(arena);
+    uint64_t none = 0, offset;
+    int status;
+
+    if (atomic_load(&table->segment[number]))
+        return MPM_OK;
+    if ((status = arena_alloc(arena, SEGMENT_SLOTS * sizeof(struct slot), process_own_number(), &offset)))
+        return status;
+    memset(arena_at(arena, offset), 0, SEGMENT_SLOTS * sizeof(struct slot));
+    if (atomic_compare_exchange_strong(&table->segment[number], &none, offset))
+        arena_give(arena, offset);
+    else
+        arena_free(arena, offset);
+    return MPM_OK;
+}
+
+static int reserve_slot(struct arena *arena, uint32_t *reserved)
+{
+    for (uint32_t i = 0; i < INDEX_SET_SIZE; i++) {
+        uint32_t free_state = SLOT_FREE;
+        struct slot *slot;
+        int status;
+
+        if (i % SEGMENT_SLOTS == 0 && (status = make_segment(arena, i / SEGMENT_SLOTS)))
+            return status;
+        slot = slot_at(arena, i);
+        if (atomic_load_explicit(&slot->state, memory_order_relaxed) != SLOT_FREE ||
+            !atomic_compare_exchange_strong(&slot->state, &free_state,
+                                            SLOT_FILLING | process_own_number() << 8))
+            continue;
+        slot->block = 0;
+        *reserved = i;
+        return MPM_OK;
+    }
+    return error_set(MPM_ENOMEM, "a node cannot have more than %u calls under way", INDEX_SET_SIZE);
+}
+
+static enum slot_state state_of(uint32_t word)
+{
+    return (enum slot_state)(word & 0xff);
+}
+
+static void *slot_bytes(struct arena *arena, struct slot *slot)
+{
+    return slot->block ? arena_at(arena, slot->block) : slot->bytes;
+}
+
+/* Room for bytes of a call or a reply in a slot that is the caller's own. The old ones are lost. */
+static int slot_make_room(struct arena *arena, struct slot *slot, size_t size)
+{
+    uint64_t old = slot->block, offset = 0;
+    int status;
+
+    if (size > INLINE_SIZE && (status = arena_alloc(arena, size, process_own_number(), &offset)))
+        return status;
+    slot->block = offset;
+    slot->size = size;
+    if (offset)
+        arena_give(arena, offset);
+    arena_free(arena, old);
+    return MPM_OK;
+}
+
+static void slot_free(struct arena *arena, struct slot *slot)
+{
+    uint64_t block = slot->block;
+
+    slot->block = 0;
+    arena_free(arena, block);
+    atomic_store(&slot->state, SLOT_FREE);
+}
+
+/* The caller. */
+
+uint64_t call_deadline_ns(double timeout_s)
+{
+    if (timeout_s >= 1e9)
+        return CLOCK_FOREVER;
+    return clock_now_ns() + (timeout_s > 0 ? (uint64_t)(timeout_s * 1e9) : 0);
+}
+
+mpm_handle call_node(unsigned node)
+{
+    return (mpm_handle){.kind = OBJECT_NODE, .home = (uint16_t)node, .generation = 1};
+}
+
+static int fill_slot(struct arena *arena, struct slot *slot, const mpm_handle *handle, enum call_verb verb,
+                     const void *in, size_t in_size, double timeout_s)
+{
+    int status;
+
+    if ((status = slot_make_room(arena, slot, in_size)))
+        return status;
+    if (in_size)
+        memcpy(slot_bytes(arena, slot), in, in_size);
+    slot->handle = *handle;
+    slot->verb = verb;
+    slot->timeout_s = timeout_s;
+    slot->serial++;
+    return MPM_OK;
+}
+
+static int read_reply(struct arena *arena, struct slot *slot, void *out, size_t room, size_t *out_size)
+{
+    int status = slot->status;
+
+    if (status)
+        error_set(status, "%s", slot->text);
+    if (out_size)
+        *out_size = slot->size;
+    if (!status && slot->size && room)
+        memcpy(out, slot_bytes(arena, slot), slot->size < room ? slot->size : room);
+    return status;
+}
+
+/* The run may lose a part while the call is under way: the slot is the courier's to free then. */
+static int wait_for_reply(struct slot *slot, uint32_t own)
+{
+    for (;;) {
+        uint32_t seen = wait_look(&slot->done), posted = SLOT_POSTED | own;
+        int status;
+
+        if (state_of(atomic_load(&slot->state)) == SLOT_DONE)
+            return MPM_OK;
+        if (wait_change(&slot->done, seen, REPLY_SPIN_NS, clock_now_ns() + CHECK_NS))
+            continue;
+        if ((status = runtime_check_whole()) &&
+            atomic_compare_exchange_strong(&slot->state, &posted, SLOT_ABANDONED | own))
+            return status;
+    }
+}
+
+int call_remote(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
+                double timeout_s, void *out, size_t room, size_t *out_size)
+{
+    struct arena *arena = runtime_arena();
+    uint32_t number = 0, own = process_own_number() << 8;
+    struct slot *slot;
+    int status;
+
+    if (handle->home >= runtime_topology()->node_count)
+        return error_set(MPM_EINVAL, "this is no handle: there is no node %u", handle->home);
+    if ((status = reserve_slot(arena, &number)))
+        return status;
+    slot = slot_at(arena, number);
+    if ((status = fill_slot(arena, slot, handle, verb, in, in_size, timeout_s))) {
+        slot_free(arena, slot);
+        return status;
+    }
+    atomic_store(&slot->state, SLOT_POSTED | own);
+    index_set_add(&table_of(arena)->news, number);
+    wait_ring(runtime_bell());
+    if ((status = wait_for_reply(slot, own)))
+        return status;
+    status = read_reply(arena, slot, out, room, out_size);
+    slot_free(arena, slot);
+    return status;
+}
+
+/* In the host. */
+
+void call_owner_died(struct arena *arena, uint32_t process)
+{
+    struct call_table *table = table_of(arena);
+
+    for (uint32_t i = 0; i < MAX_SEGMENTS && atomic_load(&table->segment[i]); i++) {
+        for (uint32_t j = i * SEGMENT_SLOTS; j < (i + 1) * SEGMENT_SLOTS; j++) {
+            struct slot *slot = slot_at(arena, j);
+            uint32_t state = atomic_load(&slot->state);
+
+            if (state >> 8 != process)
+                continue;
+            if (state_of(state) == SLOT_POSTED &&
+                atomic_compare_exchange_strong(&slot->state, &state, SLOT_ABANDONED | process << 8))
+                index_set_add(&table->news, j);
+            else if (state_of(state) == SLOT_FILLING || state_of(state) == SLOT_DONE)
+                slot_free(arena, slot);
+        }
+    }
+    wait_ring(runtime_bell());
+}
+
+/* The courier at the caller's node. */
+
+static void send_call(uint32_t number, enum message_kind kind)
+{
+    struct arena *arena = runtime_arena();
+    struct slot *slot = slot_at(arena, number);
+    struct message_call message = {
+        .slot = number, .serial = slot->serial, .verb = slot->verb, .timeout_s = slot->timeout_s};
+    struct message_part parts[] = {{&message, sizeof message},
+                                   {slot_bytes(arena, slot), kind == MESSAGE_CALL ? slot->size : 0}};
+
+    memcpy(message.handle, &slot->handle, sizeof slot->handle);
+    if (courier_post(slot->handle.home, kind, parts, 2))
+        runtime_break(MPM_ENOMEM, mpm_error());
+}
+
+static void take_news(uint32_t number)
+{
+    struct slot *slot = slot_at(runtime_arena(), number);
+
+    switch (state_of(atomic_load(&slot->state))) {
+    case SLOT_POSTED:
+        send_call(number, MESSAGE_CALL);
+        break;
+    case SLOT_ABANDONED: /* perhaps before it was sent: the home knows nothing of it then, and that is fine */
+        send_call(number, MESSAGE_CANCEL);
+        slot_free(runtime_arena(), slot);
+        break;
+    default:
+        break;
+    }
+}
+
+static void fill_reply(struct slot *slot, const struct message_reply *reply, const void *bytes, size_t size)
+{
+    struct arena *arena = runtime_arena();
+
+    slot->status = (int32_t)reply->status;
+    memcpy(slot->text, reply->text, sizeof slot->text);
+    slot->text[sizeof slot->text - 1] = 0;
+    if (slot_make_room(arena, slot, size)) {
+        slot->status = MPM_ENOMEM;
+        snprintf(slot->text, sizeof slot->text, "%s", mpm_error());
+        slot->size = 0;
+    } else if (size) {
+        memcpy(slot_bytes(arena, slot), bytes, size);
+    }
+}
+
+static bool on_reply(unsigned node, const void *payload, size_t size)
+{
+    const struct message_reply *reply = payload;
+    struct slot *slot;
+    uint32_t state;
+
+    (void)node;
+    if (size < sizeof *reply || reply->slot >= INDEX_SET_SIZE ||
+        !atomic_load(&table_of(runtime_arena())->segment[reply->slot / SEGMENT_SLOTS]))
+        return false;
+    slot = slot_at(runtime_arena(), reply->slot);
+    state = atomic_load(&slot->state);
+    if (slot->serial != reply->serial || state_of(state) != SLOT_POSTED)
+        return true; /* its caller has died */
+    fill_reply(slot, reply, reply + 1, size - sizeof *reply);
+    if (atomic_compare_exchange_strong(&slot->state, &state, (state & ~0xffu) | SLOT_DONE))
+        wait_ring(&slot->done);
+    return true;
+}
+
+/* The courier at the object's home. */
+
+struct verb {
+    call_try *try;
+    int late_status;
+    const char *late_sentence;
+};
+
+static struct verb verbs[CALL_VERBS];
+
+/* A call that waits. */
+struct parked {
+    struct parked *next;
+    unsigned node;
+    struct message_call call;
+    uint64_t deadline_ns;
+    size_t size;
+    _Alignas(8) char bytes[];
+};
+
+static struct parked *parked_first, **parked_end = &parked_first;
+
+void call_register(enum call_verb verb, call_try *try, int late_status, const char *late_sentence)
+{
+    verbs[verb] = (struct verb){try, late_status, late_sentence};
+}
+
+int call_reply_add(struct call_reply *reply, const void *bytes, size_t size)
+{
+    void *grown = realloc(reply->bytes, reply->size + size + 1);
+
+    if (!grown)
+        return error_set(MPM_ENOMEM, "no memory for a reply of %zu bytes", reply->size + size);
+    reply->bytes = grown;
+    if (size)
+        memcpy((char *)grown + reply->size, bytes, size);
+    reply->size += size;
+    return MPM_OK;
+}
+
+static void send_reply(unsigned node, const struct message_call *call, int status,
+                       const struct call_reply *reply)
+{
+    struct message_reply message = {.slot = call->slot, .serial = call->serial, .status = status};
+    struct message_part parts[] = {{&message, sizeof message}, {reply->bytes, status ? 0 : reply->size}};
+
+    if (status)
+        snprintf(message.text, sizeof message.text, "%s", mpm_error());
+    if (courier_post(node, MESSAGE_REPLY, parts, 2))
+        runtime_break(MPM_ENOMEM, mpm_error());
+}
+
+/* One try of a call; false if it must wait on. */
+static bool try_call(unsigned node, const struct message_call *call, const void *in, size_t size,
+                     bool is_late)
+{
+    const struct verb *verb = &verbs[call->verb];
+    struct call_reply reply = {0};
+    mpm_handle handle;
+    int status;
+
+    memcpy(&handle, call->handle, sizeof handle);
+    status = verb->try(&handle, in, size, &reply);
+    if (status == CALL_MUST_WAIT && is_late)
+        status = error_set(verb->late_status, "%s", verb->late_sentence);
+    if (status != CALL_MUST_WAIT)
+        send_reply(node, call, status, &reply);
+    free(reply.bytes);
+    return status != CALL_MUST_WAIT;
+}
+
+/* Whoever changes the object of a parked call is to ring the bell. */
+static void note_waiting(const struct message_call *call, int change)
+{
+    struct object *object;
+    mpm_handle handle;
+
+    memcpy(&handle, call->handle, sizeof handle);
+    if (handle.kind > OBJECT_PROCESS && !object_find(&handle, handle.kind, &object))
+        atomic_fetch_add(&object->remote_waiting, (uint32_t)change);
+}
+
+static bool park(unsigned node, const struct message_call *call, const void *in, size_t size)
+{
+    struct parked *parked = malloc(sizeof *parked + size);
+
+    if (!parked)
+        return false;
+    *parked = (struct parked){
+        .node = node, .call = *call, .deadline_ns = call_deadline_ns(call->timeout_s), .size = size};
+    memcpy(parked->bytes, in, size);
+    *parked_end = parked;
+    parked_end = &parked->next;
+    note_waiting(call, 1);
+    wait_ring(runtime_bell()); /* it may have become possible before anybody knew that somebody waits */
+    return true;
+}
+
+static bool on_call(unsigned node, const void *payload, size_t size)
+{
+    const struct message_call *call = payload;
+
+    if (size < sizeof *call || call->verb >= CALL_VERBS || !verbs[call->verb].try)
+        return false;
+    size -= sizeof *call;
+    return try_call(node, call, call + 1, size, call->timeout_s <= 0) || park(node, call, call + 1, size);
+}
+
+static void unpark(struct parked **at)
+{
+    struct parked *parked = *at;
+
+    note_waiting(&parked->call, -1);
+    if (!(*at = parked->next))
+        parked_end = at;
+    free(parked);
+}
+
+static bool on_cancel(unsigned node, const void *payload, size_t size)
+{
+    const struct message_call *call = payload;
+
+    if (size != sizeof *call)
+        return false;
+    for (struct parked **at = &parked_first; *at; at = &(*at)->next) {
+        if ((*at)->node == node && (*at)->call.slot == call->slot && (*at)->call.serial == call->serial) {
+            unpark(at);
+            break;
+        }
+    }
+    return true;
+}
+
+/* In order of arrival, so that calls on one object are served in it. */
+static bool try_parked(void)
+{
+    bool worked = false;
+
+    for (struct parked **at = &parked_first; *at;) {
+        struct parked *parked = *at;
+
+        if (try_call(parked->node, &parked->call, parked->bytes, parked->size,
+                     clock_now_ns() >= parked->deadline_ns)) {
+            unpark(at);
+            worked = true;
+        } else {
+            at = &parked->next;
+        }
+    }
+    return worked;
+}
+
+static bool call_work(void)
+{
+    index_set_take_all(&table_of(runtime_arena())->news, take_news);
+    return try_parked();
+}
+
+void call_announce(void)
+{
+    courier_handle(MESSAGE_CALL, on_call);
+    courier_handle(MESSAGE_CANCEL, on_cancel);
+    courier_handle(MESSAGE_REPLY, on_reply);
+    courier_add_work(call_work);
+}

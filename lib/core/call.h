@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Calls on objects of other nodes. The caller leaves its call in a slot of its own node's arena; its courier
+ * takes it to the home of the object, whose courier carries it out with the very functions that processes
+ * there use, and brings the reply back into the slot. A call that must wait is tried again whenever the
+ * home's bell rings, until its time is up; see object_changed(). For core/ and the layers above it. */
+#ifndef CORE_CALL_H
+#define CORE_CALL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mpmap/handle.h"
+
+#include "net/message.h"
+#include "shm/arena.h"
+
+/* A try that cannot be done now, but perhaps later. Not a status that leaves the library. */
+#define CALL_MUST_WAIT 1
+
+/* What a call gives back. */
+struct call_reply {
+    void *bytes;
+    size_t size;
+};
+/* Adds bytes to a reply. MPM_ENOMEM. */
+int call_reply_add(struct call_reply *reply, const void *bytes, size_t size);
+
+/* One try, in the home's courier; it must not block but for short locks. 0 or a status with its sentence, or
+ * CALL_MUST_WAIT. `object` is set for the time of the try to what remote_waiting is to be raised in. */
+typedef int call_try(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply);
+
+/* Who does a verb, and the status that a caller gets whose time is up. Before couriers start. */
+void call_register(enum call_verb verb, call_try *try, int late_status, const char *late_sentence);
+
+/* Calls, and waits for the reply: timeout_s is how long the home may take to be able to do it. At most `room`
+ * bytes of the reply are copied to `out`; `out_size` (or NULL) gets its whole size. The verb's statuses;
+ * MPM_ENOMEM, MPM_EHOSTLOST, MPM_ENODELOST. Any process but couriers. */
+int call_remote(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
+                double timeout_s, void *out, size_t room, size_t *out_size);
+
+/* The handle of a node itself, for verbs that make things there. */
+mpm_handle call_node(unsigned node);
+
+/* When a wait of timeout_s seconds from now ends, by clock.h: CLOCK_FOREVER for MPM_FOREVER. */
+uint64_t call_deadline_ns(double timeout_s);
+
+/* Makes the table of slots in a new arena. By the leader, once. MPM_ENOMEM. */
+int call_table_create(struct arena *arena);
+/* Has the courier do its part. Before it starts. */
+void call_announce(void);
+/* Gives up the calls of a dead process. In the host. */
+void call_owner_died(struct arena *arena, uint32_t process);
+
+#endif

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Objects: see the header for who writes what. Cells come in segments that are made as they are needed and
+ * stay. */
+#include "core/object.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "core/runtime.h"
+#include "host/host.h"
+
+#define SEGMENT_CELLS 32u
+#define MAX_SEGMENTS  32768u
+#define MAX_CELLS     (SEGMENT_CELLS * MAX_SEGMENTS)
+
+#define IDENTITY_FREE              UINT64_C(0)
+#define IDENTITY_RESERVED(p)       (UINT64_C(1) << 63 | (p))
+#define IDENTITY(kind, generation) ((uint64_t)(generation) << 16 | (kind))
+
+static const char *const kind_names[] = {"object", "node", "process", "value", "array", "queue"};
+
+/* In the arena, by ARENA_ROOT_OBJECTS: made by the leader before the node's hosts are forked. */
+struct object_table {
+    _Atomic uint64_t segment[MAX_SEGMENTS]; /* offsets of SEGMENT_CELLS cells each */
+    _Atomic uint32_t hint;                  /* where a free cell may be */
+};
+
+static struct object_table *table_of(struct arena *arena)
+{
+    return arena_at(arena, arena_root(arena, ARENA_ROOT_OBJECTS));
+}
+
+int object_table_create(struct arena *arena)
+{
+    uint64_t offset;
+    int status;
+
+    if ((status = arena_alloc(arena, sizeof(struct object_table), ARENA_NO_OWNER, &offset)))
+        return status;
+    memset(arena_at(arena, offset), 0, sizeof(struct object_table));
+    arena_set_root(arena, ARENA_ROOT_OBJECTS, offset);
+    return MPM_OK;
+}
+
+static struct object *cell_at(struct arena *arena, uint64_t place)
+{
+    uint64_t segment = atomic_load_explicit(&table_of(arena)->segment[place / SEGMENT_CELLS],
+                                            memory_order_acquire);
+
+    return segment ? (struct object *)arena_at(arena, segment) + place % SEGMENT_CELLS : NULL;
+}
+
+/* Makes segment `number` unless somebody has. */
+static int make_segment(struct arena *arena, uint32_t number)
+{
+    struct object_table *table = table_of(arena);
+    uint64_t none = 0, offset;
+    struct object *cells;
+    int status;
+
+    if (atomic_load(&table->segment[number]))
+        return MPM_OK;
+    if ((status = arena_alloc(arena, SEGMENT_CELLS * sizeof *cells, process_own_number(), &offset)))
+        return status;
+    cells = memset(arena_at(arena, offset), 0, SEGMENT_CELLS * sizeof *cells);
+    for (uint32_t i = 0; !status && i < SEGMENT_CELLS; i++) {
+        cells[i].place = number * SEGMENT_CELLS + i;
+        status = robust_mutex_create(&cells[i].mutex);
+    }
+    if (status || !atomic_compare_exchange_strong(&table->segment[number], &none, offset))
+        arena_free(arena, offset);
+    else
+        arena_give(arena, offset);
+    return status;
+}
+
+int object_reserve(struct object **reserved)
+{
+    struct arena *arena = runtime_arena();
+    struct object_table *table = table_of(arena);
+    uint32_t from = atomic_load_explicit(&table->hint, memory_order_relaxed);
+
+    for (uint32_t i = 0; i < MAX_CELLS; i++) {
+        uint32_t place = (from + i) % MAX_CELLS;
+        uint64_t free_identity = IDENTITY_FREE;
+        struct object *object;
+        int status;
+
+        if ((status = make_segment(arena, place / SEGMENT_CELLS)))
+            return status;
+        object = cell_at(arena, place);
+        if (atomic_load_explicit(&object->identity, memory_order_relaxed) != IDENTITY_FREE ||
+            !atomic_compare_exchange_strong(&object->identity, &free_identity,
+                                            IDENTITY_RESERVED(process_own_number())))
+            continue;
+        atomic_store_explicit(&table->hint, place, memory_order_relaxed);
+        memset(object->body, 0, sizeof object->body);
+        *reserved = object;
+        return MPM_OK;
+    }
+    return error_set(MPM_ENOMEM, "a node cannot have more than %u objects", MAX_CELLS);
+}
+
+mpm_handle object_commit(struct object *object, enum object_kind kind)
+{
+    mpm_handle handle = {
+        .kind = (uint16_t)kind, .home = (uint16_t)runtime_topology()->node, .place = object->place};
+
+    handle.generation = ++object->generation;
+    atomic_store_explicit(&object->identity, IDENTITY(kind, handle.generation), memory_order_release);
+    return handle;
+}
+
+void object_cancel(struct object *object)
+{
+    atomic_store_explicit(&object->identity, IDENTITY_FREE, memory_order_release);
+}
+
+bool object_is(const struct object *object, const mpm_handle *handle)
+{
+    return atomic_load_explicit(&object->identity, memory_order_acquire) ==
+           IDENTITY(handle->kind, handle->generation);
+}
+
+int object_stale(const mpm_handle *handle)
+{
+    return error_set(MPM_ESTALE, "the %s was destroyed", kind_names[handle->kind]);
+}
+
+int object_find(const mpm_handle *handle, enum object_kind kind, struct object **found)
+{
+    struct object *object;
+
+    if (handle->kind != kind || handle->place >= MAX_CELLS || !handle->generation ||
+        !(object = cell_at(runtime_arena(), handle->place)))
+        return error_set(MPM_EINVAL, "this is no handle of a %s", kind_names[kind]);
+    if (!object_is(object, handle))
+        return object_stale(handle);
+    *found = object;
+    return MPM_OK;
+}
+
+void object_end(struct object *object)
+{
+    object_cancel(object);
+    object_changed(object);
+}
+
+void object_changed(struct object *object)
+{
+    if (atomic_load(&object->remote_waiting))
+        wait_ring(runtime_bell());
+}
+
+bool object_is_home(const mpm_handle *handle)
+{
+    return handle->home == runtime_topology()->node;
+}
+
+void object_free_reserved(struct arena *arena, uint32_t process)
+{
+    struct object_table *table = table_of(arena);
+
+    for (uint32_t i = 0; i < MAX_SEGMENTS && atomic_load(&table->segment[i]); i++) {
+        for (uint32_t j = 0; j < SEGMENT_CELLS; j++) {
+            uint64_t reserved = IDENTITY_RESERVED(process);
+            struct object *object = cell_at(arena, i * SEGMENT_CELLS + j);
+
+            atomic_compare_exchange_strong(&object->identity, &reserved, IDENTITY_FREE);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Objects: what handles name. An object lives in a cell of its home's arena.
+ *
+ * Cells are all of one size, and cell memory is never used for anything else, so whoever has a handle,
+ * however old, may lock the cell and look whether its object is still the one that is meant. What does not
+ * fit into a cell hangs from it, and is looked at under the cell's lock only, or freed when nobody can use it
+ * any more.
+ *
+ * Who writes what: a cell's `identity` is FREE, or the number of the process that is making an object there,
+ * or the generation and kind of the object. Making one takes the cell by compare-and-swap (if the maker dies,
+ * its reaper sets it free), fills it in, and stores the identity (release), which commits. Destroying stores
+ * FREE under the cell's locks, and then frees what hung there; its death between the two loses that memory
+ * until the end of the run, and nothing else. For core/ and the layers above it. */
+#ifndef CORE_OBJECT_H
+#define CORE_OBJECT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "mpmap/handle.h"
+
+#include "shm/arena.h"
+#include "shm/robust_mutex.h"
+#include "shm/wait_word.h"
+
+enum object_kind {
+    OBJECT_NONE,
+    OBJECT_NODE, /* a node itself: calls on it need no cell */
+    OBJECT_PROCESS,
+    OBJECT_VALUE,
+    OBJECT_ARRAY,
+    OBJECT_QUEUE,
+};
+
+#define OBJECT_BODY_SIZE 384
+
+/* A cell. `body` is the kind's own: see the file of the kind. */
+struct object {
+    _Atomic uint64_t identity;
+    uint32_t place;      /* the cell's number: constant */
+    uint32_t generation; /* of the last object here; its maker's */
+    /* Calls from other nodes that wait for this object: the courier's. Whoever changes the object looks here
+     * after the change, and rings the node's bell if it is not 0. */
+    _Atomic uint32_t remote_waiting;
+    _Alignas(64) struct robust_mutex mutex;
+    _Alignas(64) char body[OBJECT_BODY_SIZE];
+};
+
+/* Makes the table of cells in a new arena. By the leader, once. MPM_ENOMEM. */
+int object_table_create(struct arena *arena);
+
+/* Takes a cell at this node, with a zeroed body. MPM_ENOMEM. The object is nobody's to see until
+ * object_commit. */
+int object_reserve(struct object **object);
+/* Makes it an object of this kind; its handle. */
+mpm_handle object_commit(struct object *object, enum object_kind kind);
+/* Takes a reserved cell back. */
+void object_cancel(struct object *object);
+
+/* The cell that a handle of this node names. MPM_EINVAL for a handle that is none or of another kind,
+ * MPM_ESTALE for one whose object is gone at this moment. */
+int object_find(const mpm_handle *handle, enum object_kind kind, struct object **object);
+/* Whether the object is still there. */
+bool object_is(const struct object *object, const mpm_handle *handle);
+/* The same, with its sentence: MPM_ESTALE. */
+int object_stale(const mpm_handle *handle);
+/* The object ends: under its locks. Handles are stale from here on. */
+void object_end(struct object *object);
+
+/* Rings the node's bell if a call from another node waits for the object. After a change. */
+void object_changed(struct object *object);
+
+/* Whether the handle's home is the calling process's node. */
+bool object_is_home(const mpm_handle *handle);
+
+/* Sets free what a dead process was making. In the host. */
+void object_free_reserved(struct arena *arena, uint32_t process);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/** @file process.h  Processes, on any node. */
+#ifndef MPMAP_PROCESS_H
+#define MPMAP_PROCESS_H
+
+#include <stddef.h>
+
+#include "api.h"
+#include "handle.h"
+
+MPM_BEGIN
+
+/** A process: a value that means the same everywhere. */
+typedef struct mpm_process {
+    mpm_handle handle;
+} mpm_process;
+
+/** What a process runs: a function as a task is (see mpm_task). `args` are `size` bytes that were copied when
+ * it was started, aligned to 16 bytes; NULL if there are none.
+ * @return the exit code; its low 8 bits count. */
+typedef int mpm_target(const void *args, size_t size);
+
+/** Where a process is to run: option `place` of mpm_process_options. */
+#define MPM_ON_NODE(number) ((number) + 1u)
+
+/** Options of mpm_process_start; zero is the default. */
+typedef struct mpm_process_options {
+    const char *name; /**< at most 63 bytes; NULL: "Process-1", "Process-1:2" for a child's child */
+    unsigned place;   /**< MPM_ON_NODE(n); 0: the node with the fewest running processes for its slots */
+    int daemon; /**< not 0: it is killed when its parent ends, or main finalizes, instead of being waited for
+                 */
+} mpm_process_options;
+
+/** Starts a process that runs target(args, size): a fresh one, forked from a host, so it has nothing of the
+ * caller's memory but what it gets in args, the arena, and objects by their handles. Any number may run at
+ * once; slots do not limit them. Blocks until it has been forked. Any process may call it.
+ * @return MPM_EINVAL for a target that is no function, args of NULL with a size, a node that there is not, a
+ * name that is too long; MPM_ENOMEM; MPM_ESYSTEM if it cannot be forked; MPM_ESTATE without a run. */
+MPM_API MPM_CHECKED int mpm_process_start(mpm_target *target, const void *args, size_t size,
+                                          const mpm_process_options *options, mpm_process *process);
+
+/** Waits until it has ended: timeout_s seconds, MPM_FOREVER, or not at all for 0 and less. Any number of
+ * times, by any process that has the handle.
+ * @return MPM_ETIMEDOUT if it still runs; MPM_EINVAL if it is the caller itself; MPM_ESTALE after
+ * mpm_process_close. */
+MPM_API MPM_CHECKED int mpm_process_join(mpm_process process, double timeout_s);
+
+/** How it ended: what the target returned or mpm_exit was given, & 0xff; minus the signal that killed it.
+ * @return MPM_EBUSY while it runs; MPM_ESTALE. */
+MPM_API MPM_CHECKED int mpm_process_exitcode(mpm_process process, int *exitcode);
+
+/** 1 if it runs, 0 if it has ended; MPM_ESTALE. */
+MPM_API MPM_CHECKED int mpm_process_is_alive(mpm_process process);
+
+/** Its process id on its node. MPM_ESTALE. */
+MPM_API MPM_CHECKED int mpm_process_pid(mpm_process process, int *pid);
+/** Its name: at most `size` bytes of it, terminated. MPM_ESTALE. */
+MPM_API MPM_CHECKED int mpm_process_name(mpm_process process, char *name, size_t size);
+/** The node that it runs on. Never fails. */
+MPM_API unsigned mpm_process_node(mpm_process process);
+
+/** Sends it SIGTERM, SIGKILL, SIGINT: exit handlers do not run for the first two, unless it handles SIGTERM.
+ * One that has ended is left alone. With it end its children that are daemons. Does not wait. MPM_ESTALE. */
+MPM_API MPM_CHECKED int mpm_process_terminate(mpm_process process);
+MPM_API MPM_CHECKED int mpm_process_kill(mpm_process process);
+MPM_API MPM_CHECKED int mpm_process_interrupt(mpm_process process);
+
+/** Frees what is known of an ended process: its handles are stale from here on. MPM_EBUSY while it runs,
+ * MPM_ESTALE. */
+MPM_API MPM_CHECKED int mpm_process_close(mpm_process process);
+
+/** Ends the calling process with this code, as a return from its target does: stdout and stderr are flushed.
+ */
+MPM_API __attribute__((noreturn)) void mpm_exit(int code);
+
+/** The calling process; MPM_ESTATE in main, and in pools' workers. */
+MPM_API MPM_CHECKED int mpm_current_process(mpm_process *process);
+/** The one that has started it; MPM_ESTATE if that is main. */
+MPM_API MPM_CHECKED int mpm_parent_process(mpm_process *process);
+
+/** Those that the calling process has started, that were not closed, and that still run.
+ * @param room   how many handles `processes` has room for
+ * @param count  out: how many there are, also if they are more */
+MPM_API MPM_CHECKED int mpm_active_children(mpm_process *processes, size_t room, size_t *count);
+
+MPM_END
+
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/** @file queue.h  Queues of messages, for all processes on all nodes.
+ *
+ * First in, first out: one order for all, that in which puts were done at the queue's home. What put accepted
+ * is in the queue: nothing is flushed later, the putter may end or be killed right after, and a get that
+ * begins then finds it. A process killed in put or get loses at most its own message. Any process may call
+ * all of these. */
+#ifndef MPMAP_QUEUE_H
+#define MPMAP_QUEUE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "api.h"
+#include "handle.h"
+
+MPM_BEGIN
+
+/** A queue. */
+typedef struct mpm_queue {
+    mpm_handle handle;
+} mpm_queue;
+
+/** Options of mpm_queue_create; zero is the default. */
+typedef struct mpm_queue_options {
+    size_t maxsize; /**< the most messages that it holds; 0: as many as the arena has memory for */
+} mpm_queue_options;
+
+/** Makes an empty queue at the caller's node. MPM_ENOMEM, MPM_ESTATE. */
+MPM_API MPM_CHECKED int mpm_queue_create(const mpm_queue_options *options, mpm_queue *queue);
+/** Ends it, with what is in it: handles are stale from here on, and whoever waits gets MPM_ESTALE. */
+MPM_API MPM_CHECKED int mpm_queue_destroy(mpm_queue queue);
+
+/* Each of these: MPM_EINVAL for a handle that is none, MPM_ESTALE for a destroyed queue, MPM_EHOSTLOST,
+ * MPM_ENODELOST. */
+
+/** Puts a message of `size` bytes, 0 included; it is copied. Waits timeout_s for room.
+ * @return MPM_EFULL if there was none in time; MPM_ECLOSED; MPM_ENOMEM if the arena has no memory for it. */
+MPM_API MPM_CHECKED int mpm_queue_put(mpm_queue queue, const void *message, size_t size, double timeout_s);
+
+/** Gets the first message; waits timeout_s for one.
+ * @param room  bytes that `message` has room for
+ * @param size  out: bytes of the message; NULL if nobody wants to know
+ * @return MPM_EEMPTY if there was none in time; MPM_ECLOSED if it is closed and empty; MPM_ETOOSMALL if the
+ * message is longer than `room`: it stays first in the queue, and `size` tells (the one output of a failure).
+ */
+MPM_API MPM_CHECKED int mpm_queue_get(mpm_queue queue, void *message, size_t room, size_t *size,
+                                      double timeout_s);
+
+/** Puts `count` messages of `size` bytes each, which stand one behind the other, in order, nobody's between
+ * them unless it has to wait for room.
+ * @param put  out: how many were put, also when it fails; or NULL
+ * @return as mpm_queue_put, of the first that could not be put. */
+MPM_API MPM_CHECKED int mpm_queue_put_many(mpm_queue queue, const void *messages, size_t size, size_t count,
+                                           double timeout_s, size_t *put);
+/** Gets up to `count` messages of exactly `size` bytes each, as many as are there; waits for the first only.
+ * @param got  out: how many
+ * @return as mpm_queue_get, of the first; MPM_ETOOSMALL also if it is shorter than `size`. */
+MPM_API MPM_CHECKED int mpm_queue_get_many(mpm_queue queue, void *messages, size_t size, size_t count,
+                                           double timeout_s, size_t *got);
+
+/** Messages in it now. */
+MPM_API MPM_CHECKED int mpm_queue_size(mpm_queue queue, size_t *messages);
+/** 1 if it is empty (full) now, 0 if not, or a negative status. */
+MPM_API MPM_CHECKED int mpm_queue_empty(mpm_queue queue);
+MPM_API MPM_CHECKED int mpm_queue_full(mpm_queue queue);
+
+/** No more puts, anywhere: they get MPM_ECLOSED; gets drain what is there, and get MPM_ECLOSED then. Twice is
+ * fine. */
+MPM_API MPM_CHECKED int mpm_queue_close(mpm_queue queue);
+
+/** Says that one message that was got has been worked on. MPM_EINVAL once too often. */
+MPM_API MPM_CHECKED int mpm_queue_task_done(mpm_queue queue);
+/** Waits until as many were said as were put. MPM_ETIMEDOUT. */
+MPM_API MPM_CHECKED int mpm_queue_join(mpm_queue queue, double timeout_s);
+
+MPM_END
+
+#endif

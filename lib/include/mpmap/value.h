@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/** @file value.h  Shared values and arrays of numbers, with atomic arithmetic, for all processes on all
+ * nodes.
+ *
+ * A pointer to a number always points to one of the object's type: `int one = 1; mpm_value_add(counter,
+ * &one)` for an MPM_I32. Integers wrap. Every update is atomic, floats' too. At the object's home a call is a
+ * few instructions; from another node it is a message there and back. Any process may call all of them. */
+#ifndef MPMAP_VALUE_H
+#define MPMAP_VALUE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "api.h"
+#include "handle.h"
+#include "type.h"
+
+MPM_BEGIN
+
+/** A shared number. */
+typedef struct mpm_value {
+    mpm_handle handle;
+} mpm_value;
+
+/** A shared array of numbers of one type. */
+typedef struct mpm_array {
+    mpm_handle handle;
+} mpm_array;
+
+/** Makes a value at the caller's node. `initial` NULL is 0. MPM_EINVAL for what is no type; MPM_ENOMEM,
+ * MPM_ESTATE. */
+MPM_API MPM_CHECKED int mpm_value_create(mpm_type type, const void *initial, mpm_value *value);
+/** Ends it: handles are stale (MPM_ESTALE) from here on. Not while another process uses it. */
+MPM_API MPM_CHECKED int mpm_value_destroy(mpm_value value);
+
+/* Each of these: MPM_EINVAL for a handle that is none, MPM_ESTALE for a destroyed value, MPM_EHOSTLOST,
+ * MPM_ENODELOST. */
+
+/** Its number. */
+MPM_API MPM_CHECKED int mpm_value_get(mpm_value value, void *number);
+/** Sets it. */
+MPM_API MPM_CHECKED int mpm_value_set(mpm_value value, const void *number);
+/** Adds to it. */
+MPM_API MPM_CHECKED int mpm_value_add(mpm_value value, const void *number);
+/** Adds to it, and gives what it was before. */
+MPM_API MPM_CHECKED int mpm_value_fetch_add(mpm_value value, const void *number, void *before);
+/** Sets it, and gives what it was before. */
+MPM_API MPM_CHECKED int mpm_value_exchange(mpm_value value, const void *number, void *before);
+/** Sets it to `desired` if it is `expected`, bit by bit.
+ * @param before  out: what it was; it was set if that is `expected` */
+MPM_API MPM_CHECKED int mpm_value_compare_exchange(mpm_value value, const void *expected, const void *desired,
+                                                   void *before);
+/** Sets it to the number if that is less (more); NaN never is. */
+MPM_API MPM_CHECKED int mpm_value_min(mpm_value value, const void *number);
+MPM_API MPM_CHECKED int mpm_value_max(mpm_value value, const void *number);
+/** Its type. */
+MPM_API MPM_CHECKED int mpm_value_type(mpm_value value, mpm_type *type);
+/** At its home, the address of the number itself, for plain C; MPM_EINVAL elsewhere. */
+MPM_API MPM_CHECKED int mpm_value_pointer(mpm_value value, void **number);
+
+/** Makes an array of `length` numbers at the caller's node; `initial` NULL is zeros. */
+MPM_API MPM_CHECKED int mpm_array_create(mpm_type type, size_t length, const void *initial, mpm_array *array);
+MPM_API MPM_CHECKED int mpm_array_destroy(mpm_array array);
+/** Its length. */
+MPM_API MPM_CHECKED int mpm_array_length(mpm_array array, size_t *length);
+MPM_API MPM_CHECKED int mpm_array_type(mpm_array array, mpm_type *type);
+/** As of values, of the number at `index`; MPM_EINVAL if it is not below the length. */
+MPM_API MPM_CHECKED int mpm_array_get(mpm_array array, size_t index, void *number);
+MPM_API MPM_CHECKED int mpm_array_set(mpm_array array, size_t index, const void *number);
+MPM_API MPM_CHECKED int mpm_array_add(mpm_array array, size_t index, const void *number);
+MPM_API MPM_CHECKED int mpm_array_fetch_add(mpm_array array, size_t index, const void *number, void *before);
+MPM_API MPM_CHECKED int mpm_array_exchange(mpm_array array, size_t index, const void *number, void *before);
+MPM_API MPM_CHECKED int mpm_array_compare_exchange(mpm_array array, size_t index, const void *expected,
+                                                   const void *desired, void *before);
+MPM_API MPM_CHECKED int mpm_array_min(mpm_array array, size_t index, const void *number);
+MPM_API MPM_CHECKED int mpm_array_max(mpm_array array, size_t index, const void *number);
+/** Copies `count` numbers from `first` on; each number is whole, the slice is not taken at one moment. */
+MPM_API MPM_CHECKED int mpm_array_read(mpm_array array, size_t first, size_t count, void *numbers);
+MPM_API MPM_CHECKED int mpm_array_write(mpm_array array, size_t first, size_t count, const void *numbers);
+/** At its home, the address of the first number; MPM_EINVAL elsewhere. */
+MPM_API MPM_CHECKED int mpm_array_pointer(mpm_array array, void **numbers);
+
+MPM_END
+
+#endif
