@@ -30,6 +30,52 @@ for ranks in 1 2 4; do
     prints "$squares" mpirun -n "$ranks" "$bin/examples/pool"
     prints "$squares" env MPMAP_RANKS_PER_NODE=1 mpirun -n "$ranks" "$bin/examples/pool"
 done
+prints 'Final value: 400000' "$bin/examples/value"
+prints 'Final value: 400000' mpirun -n 2 "$bin/examples/value"
+
+# prints_processes COMMAND…: the same, of what apps/examples/processes.c prints. Two processes are nobody's to
+# order: each pair of their lines may come either way round.
+prints_processes()
+{
+    local out status
+    out=$(timeout 60 "$@" 2>&1 </dev/null)
+    status=$?
+    if [ "$status" -eq 0 ] && [ "$(echo "$out" | wc -l)" -eq 5 ] &&
+        [ "$(echo "$out" | sed -n 1,2p | sort)" = "$(printf 'Worker %s started.\n' A B)" ] &&
+        [ "$(echo "$out" | sed -n 3,4p | sort)" = "$(printf 'Worker %s finished.\n' A B)" ] &&
+        [ "$(echo "$out" | sed -n 5p)" = 'Both workers finished.' ]; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAILED with status $status: $*"
+        printf '    %s\n' "printed: $out"
+    fi
+}
+
+prints_processes "$bin/examples/processes"
+prints_processes mpirun -n 2 "$bin/examples/processes"
+prints_processes env MPMAP_RANKS_PER_NODE=1 mpirun -n 2 "$bin/examples/processes"
+
+# prints_queue COMMAND…: the same, of what apps/examples/queue.c prints. The two sides print each in its order.
+prints_queue()
+{
+    local out status
+    out=$(timeout 60 "$@" 2>&1 </dev/null)
+    status=$?
+    if [ "$status" -eq 0 ] && [ "$(echo "$out" | wc -l)" -eq 10 ] &&
+        [ "$(echo "$out" | grep adding)" = "$(printf 'Producer adding %d to queue\n' 0 1 2 3 4)" ] &&
+        [ "$(echo "$out" | grep received)" = "$(printf 'Consumer received %d\n' 0 1 2 3 4)" ]; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAILED with status $status: $*"
+        printf '    %s\n' "printed: $out"
+    fi
+}
+
+prints_queue "$bin/examples/queue"
+prints_queue mpirun -n 2 "$bin/examples/queue"
+prints_queue env MPMAP_RANKS_PER_NODE=1 mpirun -n 2 "$bin/examples/queue"
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

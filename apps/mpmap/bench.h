@@ -43,5 +43,7 @@ void bench_print(const struct bench_figure *figures, size_t count, bool json);
 int bench_main(int argc, char **argv); /* mpmap bench … */
 int bench_map(int argc, char **argv);
 int bench_simulate(int argc, char **argv);
+int bench_value(int argc, char **argv);
+int bench_queue(int argc, char **argv);
 
 #endif

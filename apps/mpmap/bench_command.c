@@ -6,51 +6,61 @@
 #include "bench.h"
 #include "command.h"
 
-static const char help[] = "usage: mpmap bench map|simulate|all [options]\n"
+static const char help[] = "usage: mpmap bench map|simulate|value|queue|all [options]\n"
                            "\n"
                            "  mpmap bench map        maps on this run's slots beside OpenMP and Python\n"
                            "  mpmap bench simulate   the distribution of a map over simulated nodes\n"
-                           "  mpmap bench all        both of them\n"
+                           "  mpmap bench value      adding to shared numbers beside C11's atomics\n"
+                           "  mpmap bench queue      messages of a queue beside a bare ring and Python\n"
+                           "  mpmap bench all        all of them\n"
                            "\n"
                            "  --json   prints JSON\n"
                            "  --help   prints this; behind a benchmark: its own options\n";
 
-static const char all_help[] =
-    "usage: mpmap bench all [--json]\n"
-    "\n"
-    "Runs mpmap bench map and mpmap bench simulate, each as it is without options.\n"
-    "\n"
-    "  --json   prints a JSON object with one member for each\n"
-    "  --help   prints this\n";
+static const char all_help[] = "usage: mpmap bench all [--json]\n"
+                               "\n"
+                               "Runs every benchmark, each as it is without options.\n"
+                               "\n"
+                               "  --json   prints a JSON object with one member for each\n"
+                               "  --help   prints this\n";
+
+static int bench_all(int argc, char **argv);
+
+/* The last one runs the others. */
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} benchmarks[] = {{"map", bench_map},
+                  {"simulate", bench_simulate},
+                  {"value", bench_value},
+                  {"queue", bench_queue},
+                  {"all", bench_all}};
+
+#define BENCHMARK_COUNT (sizeof benchmarks / sizeof benchmarks[0])
 
 static int bench_all(int argc, char **argv)
 {
     bool json = false;
     struct option options[] = {{"--json", OPTION_FLAG, &json, 0}};
     struct command command = {.name = "bench all", .help = all_help, .options = options, .option_count = 1};
-    char map[] = "map", simulate[] = "simulate", json_option[] = "--json";
-    char *map_arguments[] = {map, json_option, NULL}, *simulate_arguments[] = {simulate, json_option, NULL};
     int exit_status;
 
     if (!command_parse(&command, argc, argv, &exit_status))
         return exit_status;
-    int count = json ? 2 : 1;
+    for (size_t i = 0; i + 1 < BENCHMARK_COUNT && !exit_status; i++) {
+        char name[16], json_option[] = "--json";
+        char *arguments[] = {name, json_option, NULL};
 
-    fputs(json ? "{\"map\": " : "", stdout);
-    exit_status = bench_map(count, map_arguments);
-    fputs(json ? ", \"simulate\": " : "\n", stdout);
-    if (!exit_status)
-        exit_status = bench_simulate(count, simulate_arguments);
+        snprintf(name, sizeof name, "%s", benchmarks[i].name);
+        if (json)
+            printf("%s\"%s\": ", i ? ", " : "{", name);
+        else if (i)
+            putchar('\n');
+        exit_status = benchmarks[i].run(json ? 2 : 1, arguments);
+    }
     fputs(json ? "}\n" : "", stdout);
     return exit_status;
 }
-
-static const struct {
-    const char *name;
-    int (*run)(int argc, char **argv);
-} benchmarks[] = {{"map", bench_map}, {"simulate", bench_simulate}, {"all", bench_all}};
-
-#define BENCHMARK_COUNT (sizeof benchmarks / sizeof benchmarks[0])
 
 int bench_main(int argc, char **argv)
 {
@@ -67,5 +77,5 @@ int bench_main(int argc, char **argv)
         return unknown_word("bench", "benchmark", argv[1], names, BENCHMARK_COUNT);
     if (!command_parse(&command, argc, argv, &exit_status))
         return exit_status;
-    return usage_error("bench", "a benchmark is missing: map, simulate or all");
+    return usage_error("bench", "a benchmark is missing: map, simulate, value, queue or all");
 }

@@ -13,17 +13,19 @@
 #define MAX_SEGMENTS  32768u
 #define MAX_CELLS     (SEGMENT_CELLS * MAX_SEGMENTS)
 
-#define IDENTITY_FREE              UINT64_C(0)
-#define IDENTITY_RESERVED(p)       (UINT64_C(1) << 63 | (p))
-#define IDENTITY(kind, generation) ((uint64_t)(generation) << 16 | (kind))
+#define IDENTITY_FREE        UINT64_C(0)
+#define IDENTITY_RESERVED(p) (UINT64_C(0xffff) | (uint64_t)(p) << 16) /* of a kind that there is not */
 
 static const char *const kind_names[] = {"object", "node", "process", "value", "array", "queue"};
 
 /* In the arena, by ARENA_ROOT_OBJECTS: made by the leader before the node's hosts are forked. */
 struct object_table {
     _Atomic uint64_t segment[MAX_SEGMENTS]; /* offsets of SEGMENT_CELLS cells each */
-    _Atomic uint32_t hint;                  /* where a free cell may be */
+    _Atomic uint32_t hint;                  /* cells below this place are taken, as far as anybody knows */
 };
+
+static const struct topology no_topology;
+struct object_recent object_recent = {.topology = &no_topology};
 
 static struct object_table *table_of(struct arena *arena)
 {
@@ -65,7 +67,8 @@ static int make_segment(struct arena *arena, uint32_t number)
     cells = memset(arena_at(arena, offset), 0, SEGMENT_CELLS * sizeof *cells);
     for (uint32_t i = 0; !status && i < SEGMENT_CELLS; i++) {
         cells[i].place = number * SEGMENT_CELLS + i;
-        status = robust_mutex_create(&cells[i].mutex);
+        if (!(status = robust_mutex_create(&cells[i].mutex)))
+            status = robust_mutex_create(&cells[i].second_mutex);
     }
     if (status || !atomic_compare_exchange_strong(&table->segment[number], &none, offset))
         arena_free(arena, offset);
@@ -93,7 +96,8 @@ int object_reserve(struct object **reserved)
             !atomic_compare_exchange_strong(&object->identity, &free_identity,
                                             IDENTITY_RESERVED(process_own_number())))
             continue;
-        atomic_store_explicit(&table->hint, place, memory_order_relaxed);
+        /* Unless one has become free below in the meantime. */
+        atomic_compare_exchange_strong(&table->hint, &from, place + 1);
         memset(object->body, 0, sizeof object->body);
         *reserved = object;
         return MPM_OK;
@@ -107,19 +111,24 @@ mpm_handle object_commit(struct object *object, enum object_kind kind)
         .kind = (uint16_t)kind, .home = (uint16_t)runtime_topology()->node, .place = object->place};
 
     handle.generation = ++object->generation;
-    atomic_store_explicit(&object->identity, IDENTITY(kind, handle.generation), memory_order_release);
+    atomic_store_explicit(&object->identity, object_identity(&handle), memory_order_release);
     return handle;
+}
+
+/* The next object is to stand in the lowest free cell, so that there are never many more cells than objects.
+ * Whoever dies before that leaves the cell to whoever comes past it. */
+static void lower_hint(struct object_table *table, uint32_t place)
+{
+    uint32_t hint = atomic_load(&table->hint);
+
+    while (place < hint && !atomic_compare_exchange_weak(&table->hint, &hint, place))
+        ;
 }
 
 void object_cancel(struct object *object)
 {
     atomic_store_explicit(&object->identity, IDENTITY_FREE, memory_order_release);
-}
-
-bool object_is(const struct object *object, const mpm_handle *handle)
-{
-    return atomic_load_explicit(&object->identity, memory_order_acquire) ==
-           IDENTITY(handle->kind, handle->generation);
+    lower_hint(table_of(runtime_arena()), object->place);
 }
 
 int object_stale(const mpm_handle *handle)
@@ -136,6 +145,8 @@ int object_find(const mpm_handle *handle, enum object_kind kind, struct object *
         return error_set(MPM_EINVAL, "this is no handle of a %s", kind_names[kind]);
     if (!object_is(object, handle))
         return object_stale(handle);
+    atomic_store_explicit(&object_recent.topology, runtime_topology(), memory_order_relaxed);
+    atomic_store_explicit(&object_recent.object[handle->place % OBJECT_RECENT], object, memory_order_relaxed);
     *found = object;
     return MPM_OK;
 }
@@ -154,7 +165,9 @@ void object_changed(struct object *object)
 
 bool object_is_home(const mpm_handle *handle)
 {
-    return handle->home == runtime_topology()->node;
+    const struct topology *topology = runtime_topology();
+
+    return handle->home == topology->node && topology->node_count;
 }
 
 void object_free_reserved(struct arena *arena, uint32_t process)
@@ -166,7 +179,12 @@ void object_free_reserved(struct arena *arena, uint32_t process)
             uint64_t reserved = IDENTITY_RESERVED(process);
             struct object *object = cell_at(arena, i * SEGMENT_CELLS + j);
 
-            atomic_compare_exchange_strong(&object->identity, &reserved, IDENTITY_FREE);
+            if (atomic_compare_exchange_strong(&object->identity, &reserved, IDENTITY_FREE))
+                lower_hint(table, object->place);
+            for (unsigned k = 0; k < OBJECT_WAITS; k++) {
+                if (atomic_load(&object->wait[k].word.sleepers))
+                    wait_ring(&object->wait[k].word);
+            }
         }
     }
 }

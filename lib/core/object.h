@@ -7,19 +7,22 @@
  * any more.
  *
  * Who writes what: a cell's `identity` is FREE, or the number of the process that is making an object there,
- * or the generation and kind of the object. Making one takes the cell by compare-and-swap (if the maker dies,
- * its reaper sets it free), fills it in, and stores the identity (release), which commits. Destroying stores
- * FREE under the cell's locks, and then frees what hung there; its death between the two loses that memory
- * until the end of the run, and nothing else. For core/ and the layers above it. */
+ * or kind, home and generation of the object. Making one takes the cell by compare-and-swap (if the maker
+ * dies, its reaper sets it free), fills it in, and stores the identity (release), which commits. Destroying
+ * stores FREE under the cell's locks, and then frees what hung there; its death between the two loses that
+ * memory until the end of the run, and nothing else. For core/ and the layers above it. */
 #ifndef CORE_OBJECT_H
 #define CORE_OBJECT_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "mpmap/handle.h"
 
+#include "net/topology.h"
 #include "shm/arena.h"
 #include "shm/robust_mutex.h"
 #include "shm/wait_word.h"
@@ -35,6 +38,17 @@ enum object_kind {
 
 #define OBJECT_BODY_SIZE 384
 
+/* What processes of the node wait on for something of an object. It stays with the cell, like its locks,
+ * since who waits may do so a little longer than the object is there. Who waits sets `wanted` before it looks
+ * for the last time, and sleeps on `word` then. Who has made a change takes `wanted` back, and rings the
+ * word; if it dies before, its reaper rings. */
+struct object_wait {
+    struct wait_word word;
+    _Atomic uint32_t wanted; /* 1 if somebody may wait */
+};
+
+#define OBJECT_WAITS 3
+
 /* A cell. `body` is the kind's own: see the file of the kind. */
 struct object {
     _Atomic uint64_t identity;
@@ -43,7 +57,9 @@ struct object {
     /* Calls from other nodes that wait for this object: the courier's. Whoever changes the object looks here
      * after the change, and rings the node's bell if it is not 0. */
     _Atomic uint32_t remote_waiting;
+    struct object_wait wait[OBJECT_WAITS]; /* the kind's own */
     _Alignas(64) struct robust_mutex mutex;
+    _Alignas(64) struct robust_mutex second_mutex; /* for kinds that need two; taken after `mutex` */
     _Alignas(64) char body[OBJECT_BODY_SIZE];
 };
 
@@ -58,12 +74,50 @@ mpm_handle object_commit(struct object *object, enum object_kind kind);
 /* Takes a reserved cell back. */
 void object_cancel(struct object *object);
 
+/* By which a cell says which object stands there: all of the handle but the place, in one word. */
+static inline uint64_t object_identity(const mpm_handle *handle)
+{
+    uint64_t identity;
+
+    _Static_assert(offsetof(mpm_handle, place) == sizeof identity, "kind, home and generation are a word");
+    memcpy(&identity, handle, sizeof identity);
+    return identity;
+}
+
+/* Whether the object is still there. */
+static inline bool object_is(const struct object *object, const mpm_handle *handle)
+{
+    return atomic_load_explicit(&object->identity, memory_order_acquire) == object_identity(handle);
+}
+
+/* Cells that this process has found lately, by the last digits of their places: hints, as a cell knows its
+ * own place. Cells stay where they are, so a hint is good until the end of the run, when `topology` is empty.
+ */
+#define OBJECT_RECENT 16u
+struct object_recent {
+    const struct topology *_Atomic topology; /* the run's, or an empty one before the first hint */
+    struct object *_Atomic object[OBJECT_RECENT];
+};
+extern struct object_recent object_recent;
+
+/* What object_find() finds, if the handle's home is this node (the identity says it), the cell was found
+ * lately, and the object is there; else NULL. A few loads of lines that nobody writes. */
+static inline struct object *object_find_recent(const mpm_handle *handle, enum object_kind kind)
+{
+    const struct topology *topology = atomic_load_explicit(&object_recent.topology, memory_order_relaxed);
+    struct object *object = atomic_load_explicit(&object_recent.object[handle->place % OBJECT_RECENT],
+                                                 memory_order_relaxed);
+
+    if (!object || !topology->node_count || handle->kind != kind || object->place != handle->place ||
+        !object_is(object, handle))
+        return NULL;
+    return object;
+}
+
 /* The cell that a handle of this node names. MPM_EINVAL for a handle that is none or of another kind,
  * MPM_ESTALE for one whose object is gone at this moment. */
 int object_find(const mpm_handle *handle, enum object_kind kind, struct object **object);
-/* Whether the object is still there. */
-bool object_is(const struct object *object, const mpm_handle *handle);
-/* The same, with its sentence: MPM_ESTALE. */
+/* Says that it is not there any more: MPM_ESTALE. */
 int object_stale(const mpm_handle *handle);
 /* The object ends: under its locks. Handles are stale from here on. */
 void object_end(struct object *object);
@@ -71,10 +125,17 @@ void object_end(struct object *object);
 /* Rings the node's bell if a call from another node waits for the object. After a change. */
 void object_changed(struct object *object);
 
-/* Whether the handle's home is the calling process's node. */
+/* Whether the handle's home is the calling process's node. false without a run. */
 bool object_is_home(const mpm_handle *handle);
 
-/* Sets free what a dead process was making. In the host. */
+/* Wakes those who wait, if there are any. After a change that they may wait for, and a full fence. */
+static inline void object_wake(struct object_wait *wait)
+{
+    if (atomic_load_explicit(&wait->wanted, memory_order_relaxed) && atomic_exchange(&wait->wanted, 0))
+        wait_ring(&wait->word);
+}
+
+/* Sets free what a dead process was making, and rings for it wherever somebody sleeps. In the host. */
 void object_free_reserved(struct arena *arena, uint32_t process);
 
 #endif

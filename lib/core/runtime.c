@@ -30,6 +30,7 @@
 #include "core/call.h"
 #include "core/function.h"
 #include "core/object.h"
+#include "core/process.h"
 #include "host/host.h"
 #include "net/courier.h"
 #include "net/transport.h"
@@ -233,7 +234,8 @@ static int make_node_area(void)
         return status;
     memset(arena_at(run.arena, offset), 0, sizeof(struct node_area));
     arena_set_root(run.arena, ARENA_ROOT_NODE, offset);
-    if ((status = object_table_create(run.arena)) || (status = call_table_create(run.arena)))
+    if ((status = object_table_create(run.arena)) || (status = call_table_create(run.arena)) ||
+        (status = process_table_create(run.arena, run.topology.node_count)))
         return status;
     return host_area_create(run.arena, run.topology.nodes[run.topology.node].ranks);
 }
@@ -287,6 +289,7 @@ static void on_process_death(uint32_t number)
 {
     object_free_reserved(run.arena, number);
     call_owner_died(run.arena, number);
+    process_died(number);
 }
 
 static int start_processes(void)
@@ -296,6 +299,7 @@ static int start_processes(void)
     if ((status = run.transport->agree(status)))
         return status;
     host_at_death(on_process_death);
+    host_at_change(process_changed);
     return run.transport->agree(host_start(run.arena, own_rank()->rank_in_node));
 }
 

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Hosts. Who writes what in the arena:
  *
- * A process record belongs to whoever reserved it (a compare-and-swap from FREE) until WANTED is stored,
- * which commits its fields; to the host from then until ENDED is stored, which commits `wait_status`; then to
- * whoever wanted it, until FREE. If the one that reserves dies before WANTED, the record stays RESERVED: it
- * is lost until the end of the run, and nothing else is. If it dies between WANTED and the ring, the host
- * sees the bit at its next ring: the bit is set before WANTED matters to anybody else, so somebody's later
- * ring finds it. If the host dies, its processes die with it, and its rank notices (host_wait) and ends the
- * run.
+ * A process record belongs to whoever reserved it (a compare-and-swap of its word from FREE) until WANTED is
+ * stored, which commits its fields; to the host from then until ENDED is stored, which commits `wait_status`;
+ * then to whoever wanted it, until FREE. The word names the one that reserves: if it dies before WANTED, its
+ * reaper sets the record free again, with the argument if that is the record's; if it dies between WANTED and
+ * the ring, its reaper puts the record where its host finds it, so a host may find one twice, and forks what
+ * is WANTED only. An argument that the record is to own is named there first and given up by its owner then,
+ * so at any moment one of them frees it: the reaper looks through the records first. If the host dies, its
+ * processes die with it, and its rank notices (host_wait) and ends the run.
+ *
+ * `request` is anybody's: a signal is a bit, under the generation that it is for, and the host takes them
+ * all. A bit of another generation means nothing. Who dies between the bit and the ring has asked for nothing
+ * yet; the host may see the bit later all the same.
  *
  * The host sleeps on one word, `bell`: requests ring it from outside, and its own SIGCHLD handler moves it
  * on, so that no death falls between looking and sleeping. */
@@ -29,6 +34,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "shm/index_set.h"
+#include "shm/kill_point.h"
 
 #define SEGMENT_RECORDS 64u   /* process records are made so many at a time */
 #define MAX_SEGMENTS    1024u /* so at most 65536 processes a node */
@@ -39,7 +45,8 @@ struct host_record {
     _Atomic int32_t pid;
     _Atomic uint32_t ready;  /* the host is in its loop */
     struct wait_word bell;   /* the host's */
-    struct index_set wanted; /* processes that the host is asked to fork */
+    _Atomic uint32_t load;   /* processes that it has: the host's */
+    struct index_set wanted; /* processes that the host is asked to fork, or to send signals to */
 };
 
 struct host_area {
@@ -88,6 +95,7 @@ int host_area_create(struct arena *arena, unsigned host_count)
 
 static uint32_t own_number;
 static host_death *tell_death;
+static host_change *tell_change;
 
 uint32_t process_own_number(void)
 {
@@ -97,6 +105,11 @@ uint32_t process_own_number(void)
 void host_at_death(host_death *tell)
 {
     tell_death = tell;
+}
+
+void host_at_change(host_change *tell)
+{
+    tell_change = tell;
 }
 
 /* Process records. */
@@ -113,6 +126,28 @@ struct process_record *process_at(struct arena *arena, uint32_t process)
     struct process_record *records = arena_at(arena, segment);
 
     return &records[process % SEGMENT_RECORDS];
+}
+
+struct process_record *process_find(struct arena *arena, uint32_t process)
+{
+    if (process >= MAX_PROCESSES || !atomic_load(&host_area_of(arena)->segment[process / SEGMENT_RECORDS]))
+        return NULL;
+    return process_at(arena, process);
+}
+
+static uint64_t word_of(uint32_t generation, uint32_t starter, enum process_state state)
+{
+    return (uint64_t)generation << 32 | (uint64_t)starter << 8 | state;
+}
+
+static uint32_t starter_of(uint64_t word)
+{
+    return (uint32_t)word >> 8;
+}
+
+static void set_state(struct process_record *process, enum process_state state)
+{
+    atomic_store(&process->word, word_of(process_generation_of(atomic_load(&process->word)), 0, state));
 }
 
 /* Makes segment `number` if nobody has yet. A block that loses the race is freed again. */
@@ -133,16 +168,24 @@ static int make_segment(struct arena *arena, uint32_t number)
     return MPM_OK;
 }
 
+/* Takes a free record; false if it is not. */
+static bool reserve(struct process_record *process)
+{
+    uint64_t word = atomic_load_explicit(&process->word, memory_order_relaxed);
+
+    return process_state_of(word) == PROCESS_FREE &&
+           atomic_compare_exchange_strong(
+               &process->word, &word, word_of(process_generation_of(word) + 1, own_number, PROCESS_RESERVED));
+}
+
 static int reserve_record(struct arena *arena, uint32_t *process)
 {
     for (uint32_t i = 0; i < MAX_PROCESSES; i++) {
-        uint32_t free_state = PROCESS_FREE;
         int status;
 
         if (i % SEGMENT_RECORDS == 0 && (status = make_segment(arena, i / SEGMENT_RECORDS)))
             return status;
-        if (atomic_load_explicit(&process_at(arena, i)->state, memory_order_relaxed) == PROCESS_FREE &&
-            atomic_compare_exchange_strong(&process_at(arena, i)->state, &free_state, PROCESS_RESERVED)) {
+        if (reserve(process_at(arena, i))) {
             *process = i;
             return MPM_OK;
         }
@@ -150,35 +193,95 @@ static int reserve_record(struct arena *arena, uint32_t *process)
     return error_set(MPM_ENOMEM, "a node cannot have more than %u processes", MAX_PROCESSES);
 }
 
-static void want(struct host_record *host, struct process_record *record, uint32_t process)
+static void fill_record(struct process_record *record, unsigned rank_in_node,
+                        const struct process_order *order)
 {
-    atomic_store(&record->state, PROCESS_WANTED);
+    assert(order->about_size <= sizeof record->about);
+    record->host = rank_in_node;
+    record->fork_errno = 0;
+    record->entry = distance_of((void (*)(void))order->entry);
+    record->ended = distance_of((void (*)(void))order->ended);
+    record->argument_index = order->argument_index;
+    memset(record->about, 0, sizeof record->about);
+    if (order->about_size)
+        memcpy(record->about, order->about, order->about_size);
+    atomic_store(&record->pid, 0);
+    record->argument = order->argument; /* before the flags: what stood there may be a pool's */
+    KILL_POINT();
+    record->flags = order->flags;
+    KILL_POINT();
+}
+
+/* Has the host look at the record. */
+static void call_host(struct arena *arena, unsigned rank_in_node, uint32_t process)
+{
+    struct host_record *host = &host_area_of(arena)->host[rank_in_node];
+
     index_set_add(&host->wanted, process);
+    KILL_POINT();
     wait_ring(&host->bell);
+}
+
+int host_order(struct arena *arena, unsigned rank_in_node, const struct process_order *order,
+               uint32_t *process, uint32_t *generation)
+{
+    struct process_record *record;
+    uint32_t number = 0;
+    int status;
+
+    assert(rank_in_node < host_area_of(arena)->host_count);
+    if ((status = reserve_record(arena, &number)))
+        return status;
+    KILL_POINT();
+    record = process_at(arena, number);
+    fill_record(record, rank_in_node, order);
+    if (order->flags & PROCESS_OWNS_ARGUMENT)
+        arena_give(arena, order->argument);
+    *process = number;
+    *generation = process_generation_of(atomic_load(&record->word));
+    KILL_POINT();
+    atomic_store(&record->word, word_of(*generation, own_number, PROCESS_WANTED));
+    KILL_POINT();
+    call_host(arena, rank_in_node, number);
+    return MPM_OK;
 }
 
 int host_spawn(struct arena *arena, unsigned rank_in_node, process_entry *entry, process_ended *ended,
                uint64_t argument, uint32_t argument_index, uint32_t *process)
 {
-    struct host_area *area = host_area_of(arena);
-    struct process_record *record;
-    uint32_t number = 0;
-    int status;
+    struct process_order order = {
+        .entry = entry, .ended = ended, .argument = argument, .argument_index = argument_index};
+    uint32_t generation;
 
-    assert(rank_in_node < area->host_count);
-    if ((status = reserve_record(arena, &number)))
-        return status;
-    record = process_at(arena, number);
-    record->host = rank_in_node;
-    record->fork_errno = 0;
-    record->entry = distance_of((void (*)(void))entry);
-    record->ended = distance_of((void (*)(void))ended);
-    record->argument = argument;
-    record->argument_index = argument_index;
-    atomic_store(&record->pid, 0);
-    want(&area->host[rank_in_node], record, number);
-    *process = number;
-    return MPM_OK;
+    return host_order(arena, rank_in_node, &order, process, &generation);
+}
+
+uint32_t host_load(struct arena *arena, unsigned rank_in_node)
+{
+    return atomic_load_explicit(&host_area_of(arena)->host[rank_in_node].load, memory_order_relaxed);
+}
+
+void process_signal(struct arena *arena, uint32_t process, uint32_t generation, int signal_number)
+{
+    struct process_record *record = process_at(arena, process);
+    uint64_t request = atomic_load(&record->request), wanted;
+
+    do {
+        uint64_t others = process_generation_of(request) == generation ? request : (uint64_t)generation << 32;
+
+        if (process_generation_of(atomic_load(&record->word)) != generation)
+            return;
+        wanted = others | UINT64_C(1) << signal_number;
+    } while (!atomic_compare_exchange_weak(&record->request, &request, wanted));
+    KILL_POINT();
+    call_host(arena, record->host, process);
+}
+
+bool process_close(struct process_record *process, uint32_t generation)
+{
+    uint64_t ended = word_of(generation, 0, PROCESS_ENDED);
+
+    return atomic_compare_exchange_strong(&process->word, &ended, word_of(generation, 0, PROCESS_FREE));
 }
 
 bool process_wait(struct process_record *process, uint64_t deadline_ns)
@@ -186,7 +289,7 @@ bool process_wait(struct process_record *process, uint64_t deadline_ns)
     for (;;) {
         uint32_t seen = wait_look(&process->changed);
 
-        if (atomic_load(&process->state) == PROCESS_ENDED)
+        if (process_state_of(atomic_load(&process->word)) == PROCESS_ENDED)
             return true;
         if (!wait_change(&process->changed, seen, 0, deadline_ns))
             return false;
@@ -195,7 +298,7 @@ bool process_wait(struct process_record *process, uint64_t deadline_ns)
 
 void process_release(struct process_record *process)
 {
-    atomic_store(&process->state, PROCESS_FREE);
+    set_state(process, PROCESS_FREE);
 }
 
 /* The host itself: its own memory, not the arena's. */
@@ -204,6 +307,7 @@ static struct {
     struct arena *arena;
     struct host_area *area;
     struct host_record *record;
+    uint32_t rank; /* in node */
     pid_t *pid_of; /* by process: what this host has forked and not reaped; 0 is none */
     uint32_t processes_seen;
 } self;
@@ -224,12 +328,34 @@ static void leave_to_the_rank(int signal_number)
 /* Undoes what the program has set for signals before mpm_init. */
 static void default_signals(void)
 {
-    sigset_t none;
-
     for (int i = 1; i < NSIG; i++)
         signal(i, SIG_DFL);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static const int left_to_rank[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGTSTP};
+#define LEFT_TO_RANK (sizeof left_to_rank / sizeof *left_to_rank)
+
+static void set_mask(bool all_blocked)
+{
+    sigset_t mask;
+
+    if (all_blocked)
+        sigfillset(&mask);
+    else
+        sigemptyset(&mask);
+    sigprocmask(SIG_SETMASK, &mask, NULL);
+}
+
+/* In a new process, which has the host's signals and all of them blocked: what comes until here is kept, not
+ * ignored. */
+static void take_signals(bool is_users)
+{
+    signal(SIGCHLD, SIG_DFL);
+    for (size_t i = 0; i < LEFT_TO_RANK; i++)
+        signal(left_to_rank[i], SIG_DFL);
+    if (!is_users)
+        leave_to_the_rank(SIGINT);
+    set_mask(false);
 }
 
 /* Ties this process's life to the one that has forked it. */
@@ -257,59 +383,126 @@ static void be_first_in_line_for_memory(void)
 static void leave_now(int code, void *unused)
 {
     (void)unused;
-    fflush(stdout);
-    fflush(stderr);
+    fflush(NULL);
     _exit(code);
 }
 
-static _Noreturn void run_process(struct process_record *process, uint32_t number, pid_t host)
+static void tell_of(uint32_t number, bool has_ended)
 {
+    if (tell_change)
+        tell_change(number, has_ended);
+}
+
+/* The host and the new process itself: whoever comes first. */
+static void process_runs(struct process_record *process, uint32_t number, uint64_t wanted, pid_t pid)
+{
+    atomic_store(&process->pid, pid);
+    if (!atomic_compare_exchange_strong(&process->word, &wanted,
+                                        word_of(process_generation_of(wanted), 0, PROCESS_RUNNING)))
+        return;
+    wait_ring(&process->changed);
+    tell_of(number, false);
+}
+
+static _Noreturn void run_process(struct process_record *process, uint32_t number, uint64_t wanted,
+                                  pid_t host)
+{
+    bool is_users = process->flags & PROCESS_IS_USERS;
+
     own_number = number + 1;
-    default_signals();
-    leave_to_the_rank(SIGINT);
+    take_signals(is_users);
     die_with(host);
-    prctl(PR_SET_NAME, "mpmap-worker");
+    process_runs(process, number, wanted, getpid());
+    prctl(PR_SET_NAME, is_users ? "mpmap-process" : "mpmap-worker");
     be_first_in_line_for_memory();
     on_exit(leave_now, NULL);
     setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
     exit(((process_entry *)function_at(process->entry))(process));
 }
 
-static void process_is_over(struct process_record *process)
+static void free_argument(struct process_record *process)
 {
-    atomic_store(&process->state, PROCESS_ENDED);
+    uint64_t argument = process->argument;
+
+    if (!(process->flags & PROCESS_OWNS_ARGUMENT))
+        return;
+    process->argument = 0;
+    arena_free(self.arena, argument);
+}
+static void process_is_over(struct process_record *process, uint32_t number)
+{
+    set_state(process, PROCESS_ENDED);
     wait_ring(&process->changed);
+    tell_of(number, true);
+}
+
+/* After its end, whatever that was: whether it is to be forked again. */
+static bool run_ended(struct process_record *process)
+{
+    free_argument(process);
+    return process->ended && ((process_ended *)function_at(process->ended))(process);
 }
 
 static void fork_process(uint32_t number)
 {
     struct process_record *process = process_at(self.arena, number);
+    uint64_t wanted = atomic_load(&process->word);
     pid_t host = getpid(), pid;
 
+    set_mask(true);
     if ((pid = fork()) == 0)
-        run_process(process, number, host);
+        run_process(process, number, wanted, host);
+    set_mask(false);
     if (pid < 0) {
         process->fork_errno = errno;
         log_write(LOG_ERROR, "a process cannot be forked: %s", strerror(errno));
-        if (process->ended)
-            ((process_ended *)function_at(process->ended))(process);
-        process_is_over(process);
+        run_ended(process);
+        process_is_over(process, number);
         return;
     }
     self.pid_of[number] = pid;
     if (number >= self.processes_seen)
         self.processes_seen = number + 1;
-    atomic_store(&process->pid, pid);
-    atomic_store(&process->state, PROCESS_RUNNING);
+    atomic_fetch_add_explicit(&self.record->load, 1, memory_order_relaxed);
+    process_runs(process, number, wanted, pid);
+}
+
+/* What a dead process has left half-way of the starts of others. */
+static void finish_starts(uint32_t starter)
+{
+    struct process_record *process;
+
+    for (uint32_t number = 0; (process = process_find(self.arena, number)); number++) {
+        uint64_t word = atomic_load(&process->word);
+
+        if (starter_of(word) != starter)
+            continue;
+        if (process_state_of(word) == PROCESS_WANTED) {
+            call_host(self.arena, process->host, number);
+        } else if (process_state_of(word) == PROCESS_RESERVED) {
+            free_argument(process);
+            set_state(process, PROCESS_FREE);
+        }
+    }
 }
 
 /* Whoever has something of the process looks at `life` to see that it died: so that comes first. */
 static void clean_up_after(struct process_record *process, uint32_t number)
 {
     atomic_fetch_add(&process->life, 1);
+    finish_starts(number + 1);
     if (tell_death)
         tell_death(number + 1);
     arena_free_owned(self.arena, number + 1);
+}
+
+static void fork_again(struct process_record *process, uint32_t number)
+{
+    uint32_t generation = process_generation_of(atomic_load(&process->word)) + 1;
+
+    atomic_store(&process->word, word_of(generation, 0, PROCESS_WANTED));
+    tell_of(number, true);
+    fork_process(number);
 }
 
 static void reap(pid_t pid, int wait_status)
@@ -320,15 +513,45 @@ static void reap(pid_t pid, int wait_status)
         if (self.pid_of[number] != pid)
             continue;
         self.pid_of[number] = 0;
+        atomic_fetch_sub_explicit(&self.record->load, 1, memory_order_relaxed);
         process = process_at(self.arena, number);
         process->wait_status = wait_status;
         clean_up_after(process, number);
-        if (process->ended && ((process_ended *)function_at(process->ended))(process))
-            fork_process(number);
+        if (run_ended(process))
+            fork_again(process, number);
         else
-            process_is_over(process);
+            process_is_over(process, number);
         return;
     }
+}
+
+/* Sends it the signals that were asked for. */
+static void send_signals(struct process_record *process, uint32_t number)
+{
+    uint64_t request = atomic_load(&process->request);
+
+    if (!(uint32_t)request || !self.pid_of[number] ||
+        process_generation_of(request) != process_generation_of(atomic_load(&process->word)))
+        return;
+    request = atomic_exchange(&process->request, 0);
+    for (int i = 1; i < 32; i++) {
+        if (request >> i & 1)
+            kill(self.pid_of[number], i);
+    }
+}
+
+/* Somebody wants something of the process: a bit may be late, and mean another host's. */
+static void serve(uint32_t number)
+{
+    struct process_record *process = process_at(self.arena, number);
+    enum process_state state = process_state_of(atomic_load(&process->word));
+
+    if (process->host != self.rank)
+        return;
+    if (state == PROCESS_WANTED)
+        fork_process(number);
+    if (state == PROCESS_WANTED || state == PROCESS_RUNNING)
+        send_signals(process, number);
 }
 
 static void reap_all(void)
@@ -355,11 +578,10 @@ static _Noreturn void host_finish(void)
 
 static _Noreturn void host_main(pid_t rank)
 {
-    static const int left_to_rank[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGTSTP};
-
     default_signals();
-    for (size_t i = 0; i < sizeof left_to_rank / sizeof *left_to_rank; i++)
+    for (size_t i = 0; i < LEFT_TO_RANK; i++)
         leave_to_the_rank(left_to_rank[i]);
+    set_mask(false);
     die_with(rank);
     prctl(PR_SET_NAME, "mpmap-host");
     signal(SIGCHLD, on_child);
@@ -371,7 +593,7 @@ static _Noreturn void host_main(pid_t rank)
         reap_all();
         if (atomic_load(&self.area->ending))
             host_finish();
-        index_set_take_all(&self.record->wanted, fork_process);
+        index_set_take_all(&self.record->wanted, serve);
         wait_change(&self.record->bell, seen, 0, CLOCK_FOREVER);
     }
 }
@@ -400,11 +622,11 @@ int host_start(struct arena *arena, unsigned rank_in_node)
     self.arena = arena;
     self.area = area;
     self.record = &area->host[rank_in_node];
+    self.rank = rank_in_node;
     self.processes_seen = 0;
     if (!(self.pid_of = calloc(MAX_PROCESSES, sizeof *self.pid_of)))
         return error_set(MPM_ENOMEM, "no memory for the table of processes");
-    fflush(stdout);
-    fflush(stderr);
+    fflush(NULL); /* lest a process write it once more */
     if ((pid = fork()) == 0)
         host_main(rank);
     free(self.pid_of);

@@ -25,21 +25,44 @@ enum process_state {
     PROCESS_ENDED, /* `wait_status` tells how; whoever wanted it sets it free */
 };
 
+/* How a process is to be. */
+enum process_flag {
+    PROCESS_OWNS_ARGUMENT = 1, /* `argument` is a block that is freed when the process has ended */
+    PROCESS_IS_USERS = 2,      /* SIGINT ends it, as any program; pools' workers leave that to their rank */
+};
+
+#define PROCESS_ABOUT_SIZE 128
+
 /* A process of a node. `wait_status` is what waitpid gave; if it could not be forked, `fork_errno` is not 0.
  */
 struct process_record {
-    _Atomic uint32_t state; /* enum process_state */
-    uint32_t host;          /* rank in node */
+    _Atomic uint64_t word;    /* see below */
+    _Atomic uint64_t request; /* signals that are to be sent to it: generation << 32, and a bit for each */
+    uint32_t host;            /* rank in node */
+    uint32_t flags;           /* enum process_flag */
     _Atomic int32_t pid;
     int32_t wait_status;
     int32_t fork_errno;
     uint32_t argument_index; /* for the entry */
     _Atomic uint32_t life;   /* how often a process of this record has died */
-    uint64_t argument;       /* for the entry: an offset in the arena */
-    int64_t entry;           /* int entry(struct process_record *), in the new process: its exit status */
-    int64_t ended;           /* bool ended(struct process_record *), in the host, once it is reaped: again? */
     struct wait_word changed;
+    uint64_t argument;                          /* for the entry: an offset in the arena */
+    int64_t entry;                              /* int entry(struct process_record *), in the new process */
+    int64_t ended;                              /* bool ended(struct process_record *), in the host */
+    _Alignas(8) char about[PROCESS_ABOUT_SIZE]; /* its wanter's; zeroed if it has nothing to say */
 };
+
+/* The word of a record: its generation, which goes on each time that it is reserved, or forked anew; while it
+ * is RESERVED or WANTED, the number of the process that does that; and its state. */
+static inline enum process_state process_state_of(uint64_t word)
+{
+    return (enum process_state)(word & 0xff);
+}
+
+static inline uint32_t process_generation_of(uint64_t word)
+{
+    return (uint32_t)(word >> 32);
+}
 
 typedef int process_entry(struct process_record *process);
 typedef bool process_ended(struct process_record *process);
@@ -64,10 +87,35 @@ void host_end_all(struct arena *arena);
 /* Whether somebody has. */
 bool host_is_ending(struct arena *arena);
 
-/* Asks host `rank_in_node` for a process that runs `entry`, a function of libmpmap. `ended` may be NULL.
- * `process`: out, its number. It does not wait for the fork. MPM_ENOMEM. Any process of the node. */
+/* What a process is to be. */
+struct process_order {
+    process_entry *entry; /* a function of libmpmap: its return is the exit status */
+    process_ended *ended; /* in the host, once the process is reaped: whether to fork it again; may be NULL */
+    uint64_t argument;    /* an offset; with PROCESS_OWNS_ARGUMENT a block of the caller's own */
+    uint32_t argument_index;
+    uint32_t flags;
+    const void *about; /* at most PROCESS_ABOUT_SIZE bytes */
+    size_t about_size;
+};
+
+/* Asks host `rank_in_node` for a process. `process`: out, its number; `generation`: out, of its record. It
+ * does not wait for the fork. MPM_ENOMEM: the argument is the caller's still. Any process of the node. */
+int host_order(struct arena *arena, unsigned rank_in_node, const struct process_order *order,
+               uint32_t *process, uint32_t *generation);
+/* The same, for a process without `about` and flags. */
 int host_spawn(struct arena *arena, unsigned rank_in_node, process_entry *entry, process_ended *ended,
                uint64_t argument, uint32_t argument_index, uint32_t *process);
+/* How many processes it has. */
+uint32_t host_load(struct arena *arena, unsigned rank_in_node);
+
+/* Has the host send a signal below 32 to that generation of a process, unless it has ended by then. It is the
+ * host that sends it, because it alone knows that the pid is still the process's. */
+void process_signal(struct arena *arena, uint32_t process, uint32_t generation, int signal_number);
+/* Sets an ended process's record free if it still is of that generation; false if it is not, or has not
+ * ended. */
+bool process_close(struct process_record *process, uint32_t generation);
+/* A process's record by a number that may be none: NULL then. */
+struct process_record *process_find(struct arena *arena, uint32_t process);
 struct process_record *process_at(struct arena *arena, uint32_t process);
 /* Blocks until it has ended, or the deadline has come (false). */
 bool process_wait(struct process_record *process, uint64_t deadline_ns);
@@ -84,6 +132,10 @@ uint32_t process_life(struct arena *arena, uint32_t number);
  * Set before host_start. */
 typedef void host_death(uint32_t number);
 void host_at_death(host_death *tell);
+/* Has `tell` called when a process has begun or ended, with the number of its record, after the record says
+ * so. In the host; of its beginning, perhaps in the process. Set before host_start. */
+typedef void host_change(uint32_t process, bool has_ended);
+void host_at_change(host_change *tell);
 
 /* Puts the words for a waitpid status into `text`: "was killed by SIGSEGV", "exited with code 3".
  * Returns `text`. */

@@ -28,7 +28,7 @@
 #define SLEEP_NS    20000000u /* and this after so long a silence: */
 #define SILENCE_NS  1000000000u
 
-#define MAX_WORK 4
+#define MAX_WORK 8
 
 struct frame_header {
     uint32_t magic;

@@ -26,9 +26,11 @@ enum message_kind {
     MESSAGE_RETURNED,    /* struct message_lease: `count` is what the node keeps */
     MESSAGE_RESULTS,     /* struct message_results, then the failures, then the results */
     /* Between any two */
-    MESSAGE_CALL,   /* struct message_call, then what the verb takes */
-    MESSAGE_CANCEL, /* struct message_call of a call whose caller has died: its numbers only */
-    MESSAGE_REPLY,  /* struct message_reply, then what the verb gives */
+    MESSAGE_CALL,          /* struct message_call, then what the verb takes */
+    MESSAGE_CANCEL,        /* struct message_call of a call whose caller has died: its numbers only */
+    MESSAGE_REPLY,         /* struct message_reply, then what the verb gives */
+    MESSAGE_PROCESS_ENDED, /* struct message_process_ended: one that may have daemons there */
+    MESSAGE_PROCESS_ASKED, /* nothing, to main: a process of this node has started a process somewhere */
     MESSAGE_KINDS,
 };
 
@@ -99,6 +101,12 @@ struct message_call {
     uint32_t reserved;
     double timeout_s;
     uint64_t handle[2]; /* an mpm_handle */
+};
+
+/* Of the sender's processes in that place, up to that generation. */
+struct message_process_ended {
+    uint32_t place;
+    uint32_t generation;
 };
 
 struct message_reply {

@@ -146,7 +146,7 @@ void holder_free(struct holder *holder)
     for (uint32_t i = 0; i < holder->board->worker_count; i++) {
         struct process_record *process = process_at(holder->arena, holder->board->worker[i].process);
 
-        if (atomic_load(&process->state) == PROCESS_ENDED)
+        if (process_state_of(atomic_load(&process->word)) == PROCESS_ENDED)
             process_release(process);
     }
     arena_free(holder->arena, holder->offset);

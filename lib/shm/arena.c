@@ -330,9 +330,15 @@ int arena_alloc(struct arena *arena, size_t size, uint32_t owner, uint64_t *offs
 
 void arena_give(struct arena *arena, uint64_t offset)
 {
+    arena_pass(arena, offset, ARENA_NO_OWNER);
+}
+
+void arena_pass(struct arena *arena, uint64_t offset, uint32_t owner)
+{
     struct block *block = block_at(arena, offset - UNIT);
 
-    commit_word(block, WORD(WORD_UNITS(load_word(block)), ARENA_NO_OWNER, 1));
+    assert(owner <= ARENA_MAX_OWNER);
+    commit_word(block, WORD(WORD_UNITS(load_word(block)), owner, 1));
 }
 
 /* Frees a block and merges it with free neighbours. Under the lock. */

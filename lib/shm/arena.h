@@ -20,7 +20,14 @@ struct arena;
 #define ARENA_MAX_OWNER ((1u << 22) - 1)
 
 /* Where layers hang what they keep in the arena, by offset. */
-enum arena_root { ARENA_ROOT_HOSTS, ARENA_ROOT_NODE, ARENA_ROOT_OBJECTS, ARENA_ROOT_CALLS, ARENA_ROOTS = 8 };
+enum arena_root {
+    ARENA_ROOT_HOSTS,
+    ARENA_ROOT_NODE,
+    ARENA_ROOT_OBJECTS,
+    ARENA_ROOT_CALLS,
+    ARENA_ROOT_PROCESSES,
+    ARENA_ROOTS = 8
+};
 
 /* Formats zeroed memory of `size` bytes as an arena. By one process, before the others look.
  * MPM_EINVAL if it is too small, MPM_ENOMEM if its first pages cannot be had, MPM_ESYSTEM. */
@@ -33,6 +40,8 @@ int arena_attach(void *memory, struct arena **arena);
 int arena_alloc(struct arena *arena, size_t size, uint32_t owner, uint64_t *offset);
 /* A structure has taken the block: it is nobody's from here on. */
 void arena_give(struct arena *arena, uint64_t offset);
+/* The block is `owner`'s from here on. */
+void arena_pass(struct arena *arena, uint64_t offset, uint32_t owner);
 /* Frees a block; offset 0 is fine. Keeps errno. An offset that is no block in use is an error in the log. */
 void arena_free(struct arena *arena, uint64_t offset);
 /* Frees all blocks of a dead process. How many there were. */

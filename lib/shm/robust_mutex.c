@@ -7,7 +7,10 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "base/clock.h"
 #include "base/error.h"
+
+#define LOOK_AGAIN_NS 10000000u
 
 int robust_mutex_create(struct robust_mutex *mutex)
 {
@@ -27,10 +30,28 @@ fail:
     return error_set_errno(MPM_ESYSTEM, "a mutex between processes cannot be made");
 }
 
+/* Nobody sleeps here for ever: if a waiter is killed after it was woken, and somebody else takes the mutex
+ * before the kernel looks, the word no longer says that there are other waiters, and nobody wakes them. */
+static int lock_slowly(pthread_mutex_t *mutex)
+{
+    int failed;
+
+    do {
+        uint64_t until_ns = clock_now_ns() + LOOK_AGAIN_NS;
+        struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000u),
+                                 .tv_nsec = (long)(until_ns % 1000000000u)};
+
+        failed = pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &until);
+    } while (failed == ETIMEDOUT);
+    return failed;
+}
+
 bool robust_mutex_lock(struct robust_mutex *mutex)
 {
-    int failed = pthread_mutex_lock(&mutex->mutex);
+    int failed = pthread_mutex_trylock(&mutex->mutex);
 
+    if (failed == EBUSY)
+        failed = lock_slowly(&mutex->mutex);
     assert(!failed || failed == EOWNERDEAD);
     return failed == EOWNERDEAD;
 }

@@ -11,15 +11,6 @@
 
 #include "base/clock.h"
 
-static void pause_a_little(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
-
 static bool spin(struct wait_word *word, uint32_t seen, uint64_t spin_ns)
 {
     uint64_t until_ns = clock_now_ns() + spin_ns;
@@ -28,7 +19,7 @@ static bool spin(struct wait_word *word, uint32_t seen, uint64_t spin_ns)
         for (int i = 0; i < 64; i++) {
             if (wait_look(word) != seen)
                 return true;
-            pause_a_little();
+            wait_pause();
         }
     } while (clock_now_ns() < until_ns);
     return false;

@@ -19,6 +19,16 @@ struct wait_word {
     _Atomic uint32_t sleepers;
 };
 
+/* A moment of spinning: the other thread of the core goes ahead. */
+static inline void wait_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
 /* What the word is now: look at it before looking at what is waited for. */
 static inline uint32_t wait_look(struct wait_word *word)
 {

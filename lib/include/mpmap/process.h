@@ -26,7 +26,10 @@ typedef int mpm_target(const void *args, size_t size);
 /** Options of mpm_process_start; zero is the default. */
 typedef struct mpm_process_options {
     const char *name; /**< at most 63 bytes; NULL: "Process-1", "Process-1:2" for a child's child */
-    unsigned place;   /**< MPM_ON_NODE(n); 0: the node with the fewest running processes for its slots */
+    /** MPM_ON_NODE(n). 0: the nodes in turn, in proportion to their slots: the one for which processes of the
+     * caller's node have asked least, its own first. On a node the rank with the fewest processes is taken.
+     */
+    unsigned place;
     int daemon; /**< not 0: it is killed when its parent ends, or main finalizes, instead of being waited for
                  */
 } mpm_process_options;
@@ -42,7 +45,7 @@ MPM_API MPM_CHECKED int mpm_process_start(mpm_target *target, const void *args, 
 /** Waits until it has ended: timeout_s seconds, MPM_FOREVER, or not at all for 0 and less. Any number of
  * times, by any process that has the handle.
  * @return MPM_ETIMEDOUT if it still runs; MPM_EINVAL if it is the caller itself; MPM_ESTALE after
- * mpm_process_close. */
+ * mpm_process_close; MPM_EHOSTLOST, MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_process_join(mpm_process process, double timeout_s);
 
 /** How it ended: what the target returned or mpm_exit was given, & 0xff; minus the signal that killed it.
@@ -75,7 +78,7 @@ MPM_API __attribute__((noreturn)) void mpm_exit(int code);
 
 /** The calling process; MPM_ESTATE in main, and in pools' workers. */
 MPM_API MPM_CHECKED int mpm_current_process(mpm_process *process);
-/** The one that has started it; MPM_ESTATE if that is main. */
+/** The process that has started it; MPM_ESTATE if that is main, or a pool's worker. */
 MPM_API MPM_CHECKED int mpm_parent_process(mpm_process *process);
 
 /** Those that the calling process has started, that were not closed, and that still run.

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* mpmap bench queue: messages of 8 bytes from one process to another by an mpm_queue, beside a bare bounded
+ * ring in shared memory between two forked processes, and beside Python's queue. The bare ring is what the
+ * hardware gives: one producer, one consumer, no lock, no length, nobody who sleeps or may die. */
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <mpmap.h>
+
+#include "bench.h"
+#include "command.h"
+
+#define ROOM            ((size_t)4096) /* messages that the bare ring and the bounded queue hold */
+#define BATCH           ((size_t)64)
+#define LOOKS           64 /* of the bare ring before it lets others run */
+#define DEFAULT_SECONDS 0.3
+
+static const char help[] = "usage: mpmap bench queue [--json] [--seconds S]\n"
+                           "\n"
+                           "Messages of 8 bytes a second, one producer and one consumer on this node.\n"
+                           "\n"
+                           "  --seconds S   length of each of the 7 repetitions of a figure (0.3)\n"
+                           "  --json        prints a JSON array\n"
+                           "  --help        prints this\n";
+
+/* Each side's counter, and its copy of the other's, in lines of their own. */
+struct bare_ring {
+    _Alignas(64) _Atomic uint64_t tail;
+    uint64_t seen_head;
+    _Alignas(64) _Atomic uint64_t head;
+    uint64_t seen_tail;
+    _Alignas(64) uint64_t messages[ROOM];
+};
+
+static uint64_t look(const _Atomic uint64_t *counter, uint64_t unwanted)
+{
+    uint64_t seen;
+
+    for (unsigned i = 1; (seen = atomic_load_explicit(counter, memory_order_acquire)) == unwanted; i++) {
+        if (i % LOOKS == 0)
+            sched_yield();
+    }
+    return seen;
+}
+
+static void bare_put(struct bare_ring *ring, uint64_t message)
+{
+    uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+
+    if (tail - ring->seen_head == ROOM)
+        ring->seen_head = look(&ring->head, tail - ROOM);
+    ring->messages[tail % ROOM] = message;
+    atomic_store_explicit(&ring->tail, tail + 1, memory_order_release);
+}
+
+static uint64_t bare_get(struct bare_ring *ring)
+{
+    uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed), message;
+
+    if (head == ring->seen_tail)
+        ring->seen_tail = look(&ring->tail, head);
+    message = ring->messages[head % ROOM];
+    atomic_store_explicit(&ring->head, head + 1, memory_order_release);
+    return message;
+}
+
+static _Noreturn void bare_producer(struct bare_ring *ring, uint64_t count, pid_t parent)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (uint64_t i = 0; getppid() == parent && i < count; i++)
+        bare_put(ring, i);
+    _exit(0);
+}
+
+static int run_bare(const void *argument, uint64_t count)
+{
+    struct bare_ring *ring = *(struct bare_ring *const *)argument;
+    pid_t parent = getpid(), child;
+    bool is_right = true;
+
+    memset(ring, 0, sizeof *ring);
+    if ((child = fork()) == 0)
+        bare_producer(ring, count, parent);
+    if (child < 0)
+        return MPM_ESYSTEM;
+    for (uint64_t i = 0; i < count; i++)
+        is_right &= bare_get(ring) == i;
+    waitpid(child, NULL, 0);
+    return is_right ? 0 : MPM_ESTATE;
+}
+
+/* A queue, and how many messages go into it and out of it at once. */
+struct bench_queue {
+    mpm_queue queue;
+    uint64_t batch, count;
+};
+
+static int produce(const void *args, size_t size)
+{
+    const struct bench_queue *bench = args;
+    uint64_t messages[BATCH];
+    int status = 0;
+
+    (void)size;
+    for (uint64_t done = 0; !status && done < bench->count; done += bench->batch) {
+        for (uint64_t i = 0; i < bench->batch; i++)
+            messages[i] = done + i;
+        if (bench->batch == 1)
+            status = mpm_queue_put(bench->queue, messages, sizeof *messages, MPM_FOREVER);
+        else
+            status = mpm_queue_put_many(bench->queue, messages, sizeof *messages, bench->batch, MPM_FOREVER,
+                                        NULL);
+    }
+    return status ? 1 : 0;
+}
+
+static int consume(const struct bench_queue *bench)
+{
+    uint64_t messages[BATCH];
+    bool is_right = true;
+    size_t got = 1;
+    int status = 0;
+
+    for (uint64_t done = 0; !status && done < bench->count; done += got) {
+        if (bench->batch == 1)
+            status = mpm_queue_get(bench->queue, messages, sizeof *messages, NULL, MPM_FOREVER);
+        else
+            status = mpm_queue_get_many(bench->queue, messages, sizeof *messages, bench->batch, MPM_FOREVER,
+                                        &got);
+        for (size_t i = 0; !status && i < got; i++)
+            is_right &= messages[i] == done + i;
+    }
+    return status ? status : is_right ? 0 : MPM_ESTATE;
+}
+
+static int run_queue(const void *argument, uint64_t count)
+{
+    struct bench_queue bench = *(const struct bench_queue *)argument;
+    mpm_process_options here = {.place = MPM_ON_NODE(0)};
+    mpm_process producer;
+    int status;
+
+    bench.count = (count + bench.batch - 1) / bench.batch * bench.batch;
+    if ((status = mpm_process_start(produce, &bench, sizeof bench, &here, &producer)))
+        return status;
+    status = consume(&bench);
+    if (status || (status = mpm_process_join(producer, MPM_FOREVER)))
+        return status;
+    return mpm_process_close(producer);
+}
+
+/* Messages a second of Python's queue; 0 if there is no python3. */
+static double python_rate(void)
+{
+    static const char command[] = "python3 -c 'import multiprocessing, time, statistics\n"
+                                  "count = 100000\n"
+                                  "def produce(queue):\n"
+                                  "    for i in range(count): queue.put(i)\n"
+                                  "def once():\n"
+                                  "    context = multiprocessing.get_context(\"fork\")\n"
+                                  "    queue = context.Queue()\n"
+                                  "    producer = context.Process(target=produce, args=(queue,))\n"
+                                  "    start = time.perf_counter()\n"
+                                  "    producer.start()\n"
+                                  "    for i in range(count): queue.get()\n"
+                                  "    rate = count / (time.perf_counter() - start)\n"
+                                  "    producer.join()\n"
+                                  "    return rate\n"
+                                  "print(statistics.median(once() for _ in range(3)))\n"
+                                  "' 2>/dev/null";
+    double rate = 0;
+    FILE *python = popen(command, "r");
+
+    if (!python)
+        return 0;
+    if (fscanf(python, "%lf", &rate) != 1)
+        rate = 0;
+    pclose(python);
+    return rate;
+}
+
+static int measure(double seconds, struct bench_figure *figures)
+{
+    static const char *const names[] = {"8-byte messages, one at a time", "8-byte messages, no bound",
+                                        "8-byte messages, batches of 64"};
+    struct bare_ring *ring = mmap(NULL, sizeof *ring, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+                                  0);
+    struct bench_queue bounded = {.batch = 1}, unbounded = {.batch = 1}, batches = {.batch = BATCH};
+    struct bench_case cases[] = {{.run = run_bare, .argument = &ring},
+                                 {.run = run_queue, .argument = &bounded},
+                                 {.run = run_queue, .argument = &unbounded},
+                                 {.run = run_queue, .argument = &batches}};
+    mpm_queue_options options = {.maxsize = ROOM};
+    int status;
+
+    if (ring == MAP_FAILED)
+        return MPM_ENOMEM;
+    if ((status = mpm_queue_create(&options, &bounded.queue)) ||
+        (status = mpm_queue_create(NULL, &unbounded.queue)) ||
+        (status = mpm_queue_create(&options, &batches.queue)))
+        return status;
+    status = bench_measure(cases, sizeof cases / sizeof *cases, seconds);
+    for (size_t i = 1; !status && i < sizeof cases / sizeof *cases; i++)
+        *figures++ = (struct bench_figure){names[i - 1], bench_rate(&cases[i]), "/s", bench_rate(&cases[0]),
+                                           "a bare ring in shared memory"};
+    munmap(ring, sizeof *ring);
+    return status;
+}
+
+int bench_queue(int argc, char **argv)
+{
+    struct bench_figure figures[4];
+    double seconds = DEFAULT_SECONDS, python;
+    size_t count = 3;
+    bool json = false;
+    struct option options[] = {{"--json", OPTION_FLAG, &json, 0},
+                               {"--seconds", OPTION_SECONDS, &seconds, 60}};
+    struct command command = {.name = "bench queue", .help = help, .options = options, .option_count = 2};
+    int exit_status;
+
+    if (!command_parse(&command, argc, argv, &exit_status))
+        return exit_status;
+    if (measure(seconds, figures))
+        return mpm_report_error();
+    if ((python = python_rate()) > 0) {
+        figures[count] = figures[0];
+        figures[count].name = "8-byte messages, one at a time, beside Python";
+        figures[count].limit = python;
+        figures[count++].limit_name = "Python multiprocessing.Queue";
+    } else {
+        fputs("mpmap: python3 with multiprocessing is not here, so its figure is left out\n", stderr);
+    }
+    bench_print(figures, count, json);
+    return 0;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Processes, as the rest of core/ sees them: what the run makes for them at its start, and what hosts tell of
+ * them. For core/runtime.c. */
+#ifndef CORE_PROCESS_H
+#define CORE_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shm/arena.h"
+
+/* Makes what a node knows of its processes, in a new arena. By the leader, once. MPM_ENOMEM. */
+int process_table_create(struct arena *arena, unsigned node_count);
+
+/* A process with this number has died; its record does not say so yet. In the host. */
+void process_died(uint32_t number);
+/* A process has begun or ended, and its record says so: see host_at_change(). */
+void process_changed(uint32_t process, bool has_ended);
+
+#endif

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Rings. A segment is a block of the arena with records one behind the other: a size, then so many bytes.
+ *
+ * Each side writes its own struct ring_side only. What it does is committed by one store (release) of
+ * `committed`, which holds the number of messages so far, and which of the two places is true: the place
+ * behind the last message is written into the other one before. So a putter
+ *   - makes a segment, if the last one is full: its block carries the ring's owner from the start, an END
+ *     record is written where the last segment ends, and the new one is linked behind it;
+ *   - writes records, where no getter looks before the commit;
+ *   - writes the other place, and commits.
+ * A getter copies the payload out, writes the other place, commits, and frees the segments that it has left.
+ * The getter reads links and END records only in front of committed messages, so it sees them whole.
+ *
+ * Death of a putter before the commit: the messages never were, and the next putter writes over them; a
+ * segment may be left over, linked or not. Death of a getter before the commit: the message is the first
+ * still. After it: segments that were left may not be freed. In each case the next holder of that lock is
+ * told, and ring_sweep frees what is left over: it cuts the chain behind the putters' place, has each segment
+ * of the chain owned by the other one of the ring's two owner numbers, frees what still has the old one, and
+ * then stores the new one (commit). It writes nothing that a second sweep would not write again, so it may
+ * die anywhere.
+ *
+ * A large message has a segment to itself (`alone`), and the segment for the next one is linked behind it
+ * before the commit, so that the getter can free the large one as it takes the message.
+ *
+ * `seen` is a cache: a value of the past, and so are all values of the other side's counter. */
+#include "shm/ring.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "shm/kill_point.h"
+
+#define END         UINT64_MAX /* in place of a size: the next record is the first of the next segment */
+#define HEADER_SIZE ((uint64_t)ARENA_ALIGNMENT) /* the arena's, of a block */
+#define SEGMENT_MIN ((uint64_t)1024 - HEADER_SIZE)
+#define SEGMENT_MAX ((uint64_t)65536 - HEADER_SIZE)
+#define LARGE       (SEGMENT_MAX / 4) /* a record of so many bytes has a segment to itself */
+#define SIZE_LIMIT  ((size_t)1 << 48)
+
+struct segment {
+    uint64_t next;
+    uint64_t end; /* offset of the first byte behind it */
+    uint64_t alone;
+    uint64_t padding;
+};
+
+struct record {
+    uint64_t size;
+    char bytes[];
+};
+
+void ring_create(struct ring *ring, uint32_t owner, uint64_t maxsize)
+{
+    memset(ring, 0, sizeof *ring);
+    ring->owner = owner;
+    ring->maxsize = maxsize;
+}
+
+static struct segment *segment_at(struct arena *arena, uint64_t offset)
+{
+    return arena_at(arena, offset);
+}
+
+static uint64_t *link_behind(struct ring *ring, struct arena *arena, uint64_t segment)
+{
+    return segment ? &segment_at(arena, segment)->next : &ring->first;
+}
+
+static struct ring_place place_in(uint64_t segment)
+{
+    return (struct ring_place){segment, segment + sizeof(struct segment)};
+}
+
+static uint64_t record_size(size_t size)
+{
+    return sizeof(struct record) + ((uint64_t)size + 7) / 8 * 8;
+}
+
+/* Each side's own word: nobody else writes it. */
+static inline uint64_t own_word(const struct ring_side *side)
+{
+    return atomic_load_explicit(&side->committed, memory_order_relaxed);
+}
+
+static inline struct ring_place own_place(const struct ring_side *side)
+{
+    return side->place[own_word(side) & 1];
+}
+
+static inline void commit(struct ring_side *side, struct ring_place place, uint64_t messages)
+{
+    uint64_t word = own_word(side), other = ~word & 1;
+
+    side->place[other] = place;
+    KILL_POINT();
+    atomic_store_explicit(&side->committed, ((word >> 1) + messages) << 1 | other, memory_order_release);
+    KILL_POINT();
+}
+
+/* The sizes of most messages are known to few instructions. */
+static inline void copy(void *to, const void *from, size_t size)
+{
+    if (size == 8)
+        memcpy(to, from, 8);
+    else if (size)
+        memcpy(to, from, size);
+}
+
+/* Putting. */
+
+static int make_segment(struct ring *ring, struct arena *arena, uint64_t size, bool alone, uint64_t *made)
+{
+    struct segment *segment;
+    int status;
+
+    if ((status = arena_alloc(arena, size, ring->owner, made)))
+        return status;
+    KILL_POINT();
+    segment = segment_at(arena, *made);
+    *segment = (struct segment){.end = *made + size, .alone = alone};
+    return MPM_OK;
+}
+
+/* As the last one was, and twice that if the getters lag behind by more than half of it. */
+static uint64_t next_size(struct ring *ring, struct arena *arena, uint64_t last, uint64_t record)
+{
+    const struct segment *segment = last ? segment_at(arena, last) : NULL;
+    uint64_t size = SEGMENT_MIN, backlog = ring_put_count(ring) - ring_got_count(ring);
+
+    if (segment && !segment->alone)
+        size = segment->end - last;
+    if (backlog > size / record / 2)
+        size = size * 2 + HEADER_SIZE;
+    if (size < record * 4 + sizeof(struct segment))
+        size = record * 4 + sizeof(struct segment);
+    return size < SEGMENT_MAX ? size : SEGMENT_MAX;
+}
+
+/* Makes the segment that a record is to stand in, and the one behind it for one that stands alone. */
+static int make_segments(struct ring *ring, struct arena *arena, uint64_t last, uint64_t record,
+                         uint64_t *made)
+{
+    uint64_t behind;
+    int status;
+
+    if (record < LARGE)
+        return make_segment(ring, arena, next_size(ring, arena, last, record), false, made);
+    if ((status = make_segment(ring, arena, sizeof(struct segment) + record, true, made)))
+        return status;
+    if ((status = make_segment(ring, arena, SEGMENT_MIN, false, &behind))) {
+        arena_free(arena, *made);
+        return status;
+    }
+    segment_at(arena, *made)->next = behind;
+    return MPM_OK;
+}
+
+/* Goes on to a new segment. What is linked here is in front of the commit. */
+static int enter_new_segment(struct ring *ring, struct arena *arena, uint64_t record,
+                             struct ring_place *place)
+{
+    uint64_t last = place->segment, made;
+    int status;
+
+    if ((status = make_segments(ring, arena, last, record, &made)))
+        return status;
+    if (last && place->record < segment_at(arena, last)->end)
+        ((struct record *)arena_at(arena, place->record))->size = END;
+    KILL_POINT();
+    *link_behind(ring, arena, last) = made;
+    KILL_POINT();
+    *place = place_in(made);
+    return MPM_OK;
+}
+
+static bool fits(struct arena *arena, const struct ring_place *place, uint64_t record)
+{
+    const struct segment *segment = segment_at(arena, place->segment);
+
+    return place->segment && record <= segment->end - place->record && (record < LARGE || segment->alone);
+}
+
+static void write_record(struct arena *arena, struct ring_place *place, const void *message, size_t size)
+{
+    struct record *record = arena_at(arena, place->record);
+
+    record->size = size;
+    KILL_POINT();
+    copy(record->bytes, message, size);
+    place->record += record_size(size);
+}
+
+/* Puts what fits into one segment: one message at least. */
+static int put_piece(struct ring *ring, struct arena *arena, const char *messages, size_t size,
+                     uint64_t count, uint64_t *put)
+{
+    struct ring_place place = own_place(&ring->put);
+    uint64_t record = record_size(size), done = 0;
+    int status;
+
+    if (!fits(arena, &place, record) && (status = enter_new_segment(ring, arena, record, &place)))
+        return status;
+    do {
+        write_record(arena, &place, messages + done * size, size);
+        done++;
+    } while (done < count && fits(arena, &place, record));
+    if (segment_at(arena, place.segment)->alone)
+        place = place_in(segment_at(arena, place.segment)->next);
+    commit(&ring->put, place, done);
+    *put = done;
+    return MPM_OK;
+}
+
+/* How many of `count` messages there is room for. */
+static uint64_t room_for(struct ring *ring, uint64_t count)
+{
+    uint64_t put = own_word(&ring->put) >> 1, room;
+
+    if (!ring->maxsize)
+        return count;
+    if (ring->maxsize - (put - ring->put.seen) < count)
+        ring->put.seen = ring_got_count(ring);
+    room = ring->maxsize - (put - ring->put.seen);
+    return room < count ? room : count;
+}
+
+int ring_put(struct ring *ring, struct arena *arena, const void *messages, size_t size, size_t count,
+             size_t *put)
+{
+    uint64_t done = 0, piece, room;
+    int status = MPM_OK;
+
+    if (size > SIZE_LIMIT)
+        return error_set(MPM_ENOMEM, "a message of %zu bytes is longer than any arena", size);
+    while (done < count && (room = room_for(ring, count - done))) {
+        if ((status = put_piece(ring, arena, (const char *)messages + done * size, size, room, &piece)))
+            break;
+        done += piece;
+    }
+    *put = done;
+    return done ? MPM_OK : status;
+}
+
+/* Getting. */
+
+/* How many messages are there: at least one if there is any, and not always all. */
+static inline uint64_t messages_in(struct ring *ring, uint64_t wanted)
+{
+    uint64_t got = own_word(&ring->got) >> 1;
+
+    if (ring->got.seen - got < wanted)
+        ring->got.seen = ring_put_count(ring);
+    return ring->got.seen - got;
+}
+
+/* The record at a place; the place goes on to it if that is in the next segment. There must be a message. */
+static const struct record *first_record(struct ring *ring, struct arena *arena, struct ring_place *place)
+{
+    while (!place->segment || place->record == segment_at(arena, place->segment)->end ||
+           ((const struct record *)arena_at(arena, place->record))->size == END)
+        *place = place_in(*link_behind(ring, arena, place->segment));
+    return arena_at(arena, place->record);
+}
+
+static void free_segments(struct arena *arena, uint64_t from, uint64_t to)
+{
+    while (from && from != to) {
+        uint64_t next = segment_at(arena, from)->next;
+
+        arena_free(arena, from);
+        KILL_POINT();
+        from = next;
+    }
+}
+
+/* Commits that messages up to `place` were got. */
+static void leave(struct ring *ring, struct arena *arena, struct ring_place place, uint64_t messages)
+{
+    uint64_t from = own_place(&ring->got).segment;
+
+    if (segment_at(arena, place.segment)->alone)
+        place = place_in(segment_at(arena, place.segment)->next);
+    commit(&ring->got, place, messages);
+    if (from != place.segment)
+        free_segments(arena, from ? from : ring->first, place.segment);
+}
+
+enum ring_result ring_get(struct ring *ring, struct arena *arena, void *message, size_t room, size_t *size)
+{
+    struct ring_place place = own_place(&ring->got);
+    const struct record *record;
+
+    if (!messages_in(ring, 1))
+        return RING_EMPTY;
+    record = first_record(ring, arena, &place);
+    *size = record->size;
+    if (record->size > room)
+        return RING_TOO_SMALL;
+    copy(message, record->bytes, record->size);
+    place.record += record_size(record->size);
+    KILL_POINT();
+    leave(ring, arena, place, 1);
+    return RING_DONE;
+}
+
+/* The messages of one commit may stand in several segments. */
+enum ring_result ring_get_many(struct ring *ring, struct arena *arena, void *messages, size_t size,
+                               size_t count, size_t *got, size_t *first_size)
+{
+    struct ring_place place = own_place(&ring->got);
+    uint64_t there = messages_in(ring, count), done = 0;
+
+    if (!there)
+        return RING_EMPTY;
+    while (done < count && done < there) {
+        const struct record *record = first_record(ring, arena, &place);
+
+        if (!done)
+            *first_size = record->size;
+        if (record->size != size)
+            break;
+        copy((char *)messages + done++ * size, record->bytes, size);
+        place.record += record_size(size);
+    }
+    KILL_POINT();
+    if (done)
+        leave(ring, arena, place, done);
+    *got = done;
+    return done ? RING_DONE : RING_TOO_SMALL;
+}
+
+/* The whole. */
+
+void ring_sweep(struct ring *ring, struct arena *arena)
+{
+    uint64_t first = own_place(&ring->got).segment, last = own_place(&ring->put).segment;
+    uint32_t kept = ring->owner ^ 1;
+
+    *link_behind(ring, arena, last) = 0;
+    KILL_POINT();
+    for (uint64_t at = first ? first : ring->first; at; at = segment_at(arena, at)->next) {
+        arena_pass(arena, at, kept);
+        KILL_POINT();
+    }
+    arena_free_owned(arena, ring->owner);
+    KILL_POINT();
+    ring->owner = kept;
+}
+
+void ring_free(struct ring *ring, struct arena *arena)
+{
+    uint64_t first = own_place(&ring->got).segment;
+
+    free_segments(arena, first ? first : ring->first, 0);
+}
+
+uint64_t ring_size(const struct ring *ring)
+{
+    uint64_t got, put;
+
+    do {
+        got = ring_got_count(ring);
+        put = ring_put_count(ring);
+    } while (got != ring_got_count(ring));
+    return put - got;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A ring: messages in order, in a chain of segments that grows and shrinks in the arena.
+ *
+ * Putters exclude each other, and so do getters, by locks of whoever uses the ring; one putter and one getter
+ * never exclude each other. Who writes what, in which order, and what is true when the writer dies: see
+ * ring.c. For shm/ and the layers above it. */
+#ifndef SHM_RING_H
+#define SHM_RING_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shm/arena.h"
+
+/* Where a record begins: a segment, and the record itself in it, both by offset in the arena. */
+struct ring_place {
+    uint64_t segment; /* 0: before the first one */
+    uint64_t record;
+};
+
+/* What putters, or getters, share with each other; the other side reads `committed` only. */
+struct ring_side {
+    _Atomic uint64_t committed; /* messages so far << 1 | which of `place` is true */
+    struct ring_place place[2]; /* of the next record */
+    uint64_t seen;              /* cache: how many messages the other side had done when last looked at */
+};
+
+struct ring {
+    _Alignas(64) uint64_t first; /* the first segment, before anybody has left one */
+    uint64_t maxsize;            /* the most messages; 0: as many as there is memory for */
+    uint32_t owner;              /* in the arena, of the segments */
+    _Alignas(64) struct ring_side put;
+    _Alignas(64) struct ring_side got;
+};
+
+enum ring_result { RING_DONE, RING_EMPTY, RING_TOO_SMALL };
+
+/* Makes an empty ring, which has no memory of the arena. Blocks with the even number `owner`, and with the
+ * one above it, are to be this ring's only. */
+void ring_create(struct ring *ring, uint32_t owner, uint64_t maxsize);
+
+/* Puts messages of `size` bytes each that stand one behind the other: as many of `count` as there is room
+ * for now; `put` tells how many. MPM_ENOMEM if the arena has no memory even for the first. By a putter. */
+int ring_put(struct ring *ring, struct arena *arena, const void *messages, size_t size, size_t count,
+             size_t *put);
+
+/* Takes the first message into `message`. `size` is its size, also if that is more than `room` and the
+ * message stays where it is. By a getter. */
+enum ring_result ring_get(struct ring *ring, struct arena *arena, void *message, size_t room, size_t *size);
+/* Takes messages as long as they have exactly `size` bytes, `count` at most. RING_TOO_SMALL if the first has
+ * another size, which `first_size` tells. By a getter. */
+enum ring_result ring_get_many(struct ring *ring, struct arena *arena, void *messages, size_t size,
+                               size_t count, size_t *got, size_t *first_size);
+
+/* Frees what a dead putter or getter has left behind: under both locks. Whoever dies in it has not done it.
+ */
+void ring_sweep(struct ring *ring, struct arena *arena);
+/* Frees all segments of a ring that nobody uses any more; `ring` may be a copy. */
+void ring_free(struct ring *ring, struct arena *arena);
+
+/* Messages so far: they only grow. Anybody. */
+static inline uint64_t ring_put_count(const struct ring *ring)
+{
+    return atomic_load_explicit(&ring->put.committed, memory_order_acquire) >> 1;
+}
+
+static inline uint64_t ring_got_count(const struct ring *ring)
+{
+    return atomic_load_explicit(&ring->got.committed, memory_order_acquire) >> 1;
+}
+
+/* Messages in it at one moment of the call. Anybody. */
+uint64_t ring_size(const struct ring *ring);
+
+static inline bool ring_is_empty(const struct ring *ring)
+{
+    return ring_put_count(ring) == ring_got_count(ring);
+}
+
+static inline bool ring_is_full(const struct ring *ring)
+{
+    return ring->maxsize && ring_put_count(ring) - ring_got_count(ring) >= ring->maxsize;
+}
+
+#endif

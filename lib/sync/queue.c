@@ -1,0 +1,823 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Queues: a ring of messages (shm/ring.h) in an object, and calls on it from other nodes.
+ *
+ * Who writes what: getters write the ring's getting side under the object's `mutex`, putters its putting side
+ * under `second_mutex`; who needs both takes them in this order. `closed` is written under the putters' lock,
+ * so that no put is committed after it; getters look at it before they look for a message. `done` is written
+ * under the getters' lock, and is at most what was got, which is at most what was put.
+ * Each operation is committed by the ring, by one store, or by the store of `closed` or `done`. Whoever gets
+ * a lock from a dead holder stores `unswept`, and whoever finds that set has the ring swept under both locks
+ * before anything else; the sweep may be done again. A ring of a wait word that the dead one owed comes from
+ * its reaper, and so does one of the node's bell.
+ * Only what stays with the cell may be written without a lock: the object may be another one by then. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mpmap/queue.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "core/call.h"
+#include "core/object.h"
+#include "core/runtime.h"
+#include "shm/kill_point.h"
+#include "shm/ring.h"
+
+#define FIRST_OWNER 0x200000u /* of segments in the arena: two numbers a cell, above those of processes */
+#define SPIN_NS     5000u
+#define MAX_PAUSES  64u
+#define CHECK_NS    1000000000u       /* how often a waiter looks whether the run is whole */
+#define BATCH_SIZE  ((size_t)1 << 20) /* bytes of messages that one call to another node carries */
+#define FIRST_ROOM  ((size_t)1 << 16) /* bytes that a get from another node has room for at first */
+#define FRAME_LIMIT ((size_t)1 << 30) /* the longest message that goes to another node */
+
+enum { WAIT_MESSAGE, WAIT_ROOM, WAIT_DONE };
+
+struct queue {
+    struct ring ring;
+    _Alignas(64) _Atomic uint32_t closed;
+    _Atomic uint32_t unswept; /* a putter or a getter has died */
+    _Alignas(64) _Atomic uint64_t done;
+};
+_Static_assert(sizeof(struct queue) <= OBJECT_BODY_SIZE, "a queue fits into a cell");
+
+static inline struct queue *queue_of(struct object *object)
+{
+    return (struct queue *)object->body;
+}
+
+/* Locks. */
+
+static void lock_and_note(struct object *object, const mpm_handle *handle, struct robust_mutex *mutex)
+{
+    if (!robust_mutex_lock(mutex))
+        return;
+    if (object_is(object, handle))
+        atomic_store(&queue_of(object)->unswept, 1);
+    KILL_POINT();
+    robust_mutex_repaired(mutex);
+}
+
+static void lock_both(struct object *object, const mpm_handle *handle)
+{
+    lock_and_note(object, handle, &object->mutex);
+    lock_and_note(object, handle, &object->second_mutex);
+}
+
+static void unlock_both(struct object *object)
+{
+    robust_mutex_unlock(&object->second_mutex);
+    robust_mutex_unlock(&object->mutex);
+}
+
+/* Under both locks. */
+static void sweep(struct queue *queue)
+{
+    if (!atomic_load(&queue->unswept))
+        return;
+    ring_sweep(&queue->ring, runtime_arena());
+    KILL_POINT();
+    atomic_store(&queue->unswept, 0);
+}
+
+static void lock_and_sweep(struct object *object, const mpm_handle *handle)
+{
+    lock_both(object, handle);
+    if (object_is(object, handle))
+        sweep(queue_of(object));
+    unlock_both(object);
+}
+
+/* Locks one side of a queue that is whole. MPM_ESTALE. */
+static int lock_side(struct object *object, const mpm_handle *handle, struct robust_mutex *mutex)
+{
+    for (;;) {
+        lock_and_note(object, handle, mutex);
+        if (__builtin_expect(!object_is(object, handle), 0)) {
+            robust_mutex_unlock(mutex);
+            return object_stale(handle);
+        }
+        if (__builtin_expect(!atomic_load_explicit(&queue_of(object)->unswept, memory_order_relaxed), 1))
+            return MPM_OK;
+        robust_mutex_unlock(mutex);
+        lock_and_sweep(object, handle);
+    }
+}
+
+/* Between a change and the look whether anybody waits for it. Unlocking a robust mutex is a locked
+ * instruction on x86, which is such a fence already. */
+static inline void fence_after_unlock(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __asm__ volatile("" ::: "memory");
+#else
+    atomic_thread_fence(memory_order_seq_cst);
+#endif
+}
+
+static inline void tell(struct object *object, unsigned wait)
+{
+    object_wake(&object->wait[wait]);
+    object_changed(object);
+}
+
+/* One try of each operation, in a process at home or in the home's courier. */
+
+struct put {
+    const void *messages;
+    size_t size, count;
+    size_t done;
+};
+
+struct get {
+    void *messages;
+    size_t size;  /* of each message; of `get` the room for one */
+    size_t count; /* 0: any size, one message */
+    size_t done;
+    size_t first_size; /* bytes of the first message */
+};
+
+static int say_closed(void)
+{
+    return error_set(MPM_ECLOSED, "the queue is closed");
+}
+
+static int try_put(struct object *object, const mpm_handle *handle, void *argument)
+{
+    struct queue *queue = queue_of(object);
+    struct put *put = argument;
+    size_t done = 0;
+    int status;
+
+    if ((status = lock_side(object, handle, &object->second_mutex)))
+        return status;
+    if (atomic_load_explicit(&queue->closed, memory_order_relaxed))
+        status = say_closed();
+    else
+        status = ring_put(&queue->ring, runtime_arena(), (const char *)put->messages + put->done * put->size,
+                          put->size, put->count - put->done, &done);
+    robust_mutex_unlock(&object->second_mutex);
+    if (done) {
+        put->done += done;
+        fence_after_unlock();
+        tell(object, WAIT_MESSAGE);
+    }
+    return status ? status : put->done == put->count ? MPM_OK : CALL_MUST_WAIT;
+}
+
+static int say_too_small(const struct get *get)
+{
+    if (get->count)
+        return error_set(MPM_ETOOSMALL, "the first message has %zu bytes, not %zu: get it alone",
+                         get->first_size, get->size);
+    return error_set(MPM_ETOOSMALL, "the first message has %zu bytes, and there is room for %zu",
+                     get->first_size, get->size);
+}
+
+static enum ring_result take(struct queue *queue, struct get *get)
+{
+    if (get->count)
+        return ring_get_many(&queue->ring, runtime_arena(), get->messages, get->size, get->count, &get->done,
+                             &get->first_size);
+    return ring_get(&queue->ring, runtime_arena(), get->messages, get->size, &get->first_size);
+}
+
+static int try_get(struct object *object, const mpm_handle *handle, void *argument)
+{
+    struct queue *queue = queue_of(object);
+    struct get *get = argument;
+    enum ring_result result;
+    bool is_closed, is_bounded;
+    int status;
+
+    if ((status = lock_side(object, handle, &object->mutex)))
+        return status;
+    is_closed = atomic_load_explicit(&queue->closed, memory_order_acquire);
+    is_bounded = queue->ring.maxsize;
+    result = take(queue, get);
+    robust_mutex_unlock(&object->mutex);
+    if (result == RING_EMPTY)
+        return is_closed ? say_closed() : CALL_MUST_WAIT;
+    if (result == RING_TOO_SMALL)
+        return say_too_small(get);
+    if (is_bounded) {
+        fence_after_unlock();
+        tell(object, WAIT_ROOM);
+    }
+    return MPM_OK;
+}
+
+/* `done` first: it is never more than what was put, so they were equal when it was read if they are now. */
+static bool is_all_done(const struct queue *queue)
+{
+    uint64_t done = atomic_load_explicit(&queue->done, memory_order_acquire);
+
+    return done == ring_put_count(&queue->ring);
+}
+
+static int try_join(struct object *object, const mpm_handle *handle, void *unused)
+{
+    bool is_done = is_all_done(queue_of(object));
+
+    (void)unused;
+    if (!object_is(object, handle))
+        return object_stale(handle);
+    return is_done ? MPM_OK : CALL_MUST_WAIT;
+}
+
+static int try_task_done(struct object *object, const mpm_handle *handle, void *unused)
+{
+    struct queue *queue = queue_of(object);
+    uint64_t done, got;
+    int status;
+
+    (void)unused;
+    if ((status = lock_side(object, handle, &object->mutex)))
+        return status;
+    done = atomic_load_explicit(&queue->done, memory_order_relaxed);
+    if (done < (got = ring_got_count(&queue->ring)))
+        atomic_store_explicit(&queue->done, done + 1, memory_order_release);
+    else
+        status = error_set(MPM_EINVAL, "task_done once too often: %llu messages were got, and all are done",
+                           (unsigned long long)got);
+    robust_mutex_unlock(&object->mutex);
+    if (!status) {
+        fence_after_unlock();
+        tell(object, WAIT_DONE);
+    }
+    return status;
+}
+
+static int try_close(struct object *object, const mpm_handle *handle, void *unused)
+{
+    int status;
+
+    (void)unused;
+    if ((status = lock_side(object, handle, &object->second_mutex)))
+        return status;
+    atomic_store_explicit(&queue_of(object)->closed, 1, memory_order_release);
+    robust_mutex_unlock(&object->second_mutex);
+    fence_after_unlock();
+    tell(object, WAIT_MESSAGE);
+    tell(object, WAIT_ROOM);
+    return MPM_OK;
+}
+
+/* The cell may be given to another object from object_end on, so the segments are found by a copy; the locks
+ * keep a new queue there from sweeping them in the meantime. */
+static int try_destroy(struct object *object, const mpm_handle *handle, void *unused)
+{
+    struct ring ring;
+
+    (void)unused;
+    lock_both(object, handle);
+    if (!object_is(object, handle)) {
+        unlock_both(object);
+        return object_stale(handle);
+    }
+    sweep(queue_of(object));
+    ring = queue_of(object)->ring;
+    object_end(object);
+    ring_free(&ring, runtime_arena());
+    unlock_both(object);
+    for (unsigned i = 0; i < OBJECT_WAITS; i++)
+        wait_ring(&object->wait[i].word);
+    return MPM_OK;
+}
+
+struct look {
+    uint64_t size, maxsize;
+};
+
+static int try_look(struct object *object, const mpm_handle *handle, void *argument)
+{
+    const struct ring *ring = &queue_of(object)->ring;
+    struct look *look = argument;
+
+    look->size = ring_size(ring);
+    look->maxsize = ring->maxsize;
+    return object_is(object, handle) ? MPM_OK : object_stale(handle);
+}
+
+/* Waiting, at home. */
+
+static bool may_get(const struct queue *queue)
+{
+    return !ring_is_empty(&queue->ring) || atomic_load_explicit(&queue->closed, memory_order_relaxed);
+}
+
+static bool may_put(const struct queue *queue)
+{
+    return !ring_is_full(&queue->ring) || atomic_load_explicit(&queue->closed, memory_order_relaxed);
+}
+
+/* An operation that may have to wait. `is_ready` looks without a lock, so it only tells when a try makes
+ * sense. */
+struct operation {
+    int (*try)(struct object *object, const mpm_handle *handle, void *argument);
+    bool (*is_ready)(const struct queue *queue);
+    unsigned wait;
+    int late_status;
+    const char *late_sentence;
+};
+
+static const struct operation putting = {try_put, may_put, WAIT_ROOM, MPM_EFULL,
+                                         "the queue was full for as long as the call may wait"};
+static const struct operation getting = {try_get, may_get, WAIT_MESSAGE, MPM_EEMPTY,
+                                         "the queue was empty for as long as the call may wait"};
+static const struct operation joining = {
+    try_join, is_all_done, WAIT_DONE, MPM_ETIMEDOUT,
+    "messages of the queue were not done for as long as the call may wait"};
+
+/* The longer it takes, the less often it looks: whoever is at work there keeps its cache lines, and finds
+ * more than one message to be done. */
+static bool spin(const struct operation *operation, const struct queue *queue)
+{
+    uint64_t until_ns = clock_now_ns() + SPIN_NS;
+    unsigned pauses = 1;
+
+    do {
+        for (unsigned i = 0; i < pauses; i++)
+            wait_pause();
+        if (operation->is_ready(queue))
+            return true;
+        if (pauses < MAX_PAUSES)
+            pauses *= 2;
+    } while (clock_now_ns() < until_ns);
+    return false;
+}
+
+/* Waits until a try makes sense, CHECK_NS have passed, or the deadline has come. */
+static void sleep_until_ready(const struct operation *operation, struct object *object,
+                              const mpm_handle *handle, uint64_t deadline_ns)
+{
+    struct object_wait *wait = &object->wait[operation->wait];
+    uint64_t check_ns = clock_now_ns() + CHECK_NS;
+    uint32_t seen;
+
+    if (spin(operation, queue_of(object)))
+        return;
+    seen = wait_look(&wait->word);
+    atomic_store(&wait->wanted, 1);
+    atomic_thread_fence(memory_order_seq_cst);
+    if (object_is(object, handle) && !operation->is_ready(queue_of(object)))
+        wait_change(&wait->word, seen, 0, deadline_ns < check_ns ? deadline_ns : check_ns);
+}
+
+static int try_until(const struct operation *operation, struct object *object, const mpm_handle *handle,
+                     void *argument, double timeout_s)
+{
+    uint64_t deadline_ns = call_deadline_ns(timeout_s);
+    bool is_late = timeout_s <= 0;
+    int status;
+
+    while (!is_late) {
+        sleep_until_ready(operation, object, handle, deadline_ns);
+        is_late = clock_now_ns() >= deadline_ns;
+        if ((status = operation->try(object, handle, argument)) != CALL_MUST_WAIT ||
+            (status = runtime_check_whole()))
+            return status;
+    }
+    return error_set(operation->late_status, "%s", operation->late_sentence);
+}
+
+static inline int find(const mpm_handle *handle, struct object **object)
+{
+    if ((*object = object_find_recent(handle, OBJECT_QUEUE)))
+        return MPM_OK;
+    return object_find(handle, OBJECT_QUEUE, object);
+}
+
+static int at_home(const struct operation *operation, const mpm_handle *handle, void *argument,
+                   double timeout_s)
+{
+    struct object *object;
+    int status;
+
+    if ((status = find(handle, &object)))
+        return status;
+    status = operation->try(object, handle, argument);
+    return status == CALL_MUST_WAIT ? try_until(operation, object, handle, argument, timeout_s) : status;
+}
+
+/* Calls from other nodes: what goes to and fro. */
+
+struct put_call { /* then the messages */
+    uint64_t size, count;
+};
+
+struct get_call {
+    uint64_t size, count; /* as of struct get */
+};
+
+struct get_reply {  /* then the messages */
+    int64_t status; /* MPM_OK or MPM_ETOOSMALL, which tells first_size */
+    uint64_t done, first_size;
+};
+
+static int nonsense(void)
+{
+    return error_set(MPM_EPROTOCOL, "a call on a queue has a length that makes no sense");
+}
+
+/* What is put is said, so that the caller can go on behind it: some messages are a success. */
+static int on_put(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
+{
+    struct put_call call;
+    struct object *object;
+    struct put put;
+    int status;
+
+    if (in_size < sizeof call)
+        return nonsense();
+    memcpy(&call, in, sizeof call);
+    in_size -= sizeof call;
+    if (!call.count || call.size > in_size || in_size / call.count != call.size || in_size % call.count)
+        return nonsense();
+    put = (struct put){.messages = (const char *)in + sizeof call, .size = call.size, .count = call.count};
+    if ((status = find(handle, &object)))
+        return status;
+    status = try_put(object, handle, &put);
+    return put.done ? call_reply_add(reply, &put.done, sizeof put.done) : status;
+}
+
+static int get_into(struct object *object, const mpm_handle *handle, const struct get_call *call,
+                    struct call_reply *reply)
+{
+    size_t room = call->size * (call->count ? call->count : 1);
+    struct get_reply *head = malloc(sizeof *head + room);
+    struct get get = {.messages = head + 1, .size = call->size, .count = call->count};
+    int status;
+
+    if (!head)
+        return error_set(MPM_ENOMEM, "no memory for messages of %zu bytes", room);
+    status = try_get(object, handle, &get);
+    *head = (struct get_reply){.status = status, .done = get.done, .first_size = get.first_size};
+    reply->bytes = head;
+    reply->size = sizeof *head;
+    if (!status)
+        reply->size += call->count ? get.done * get.size : get.first_size;
+    return status == MPM_ETOOSMALL ? MPM_OK : status;
+}
+
+static int on_get(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
+{
+    struct get_call call;
+    struct object *object;
+    int status;
+
+    if (in_size != sizeof call)
+        return nonsense();
+    memcpy(&call, in, sizeof call);
+    if (call.size > FRAME_LIMIT || (call.count && call.size > FRAME_LIMIT / call.count))
+        return nonsense();
+    if ((status = find(handle, &object)))
+        return status;
+    if (!may_get(queue_of(object)))
+        return object_is(object, handle) ? CALL_MUST_WAIT : object_stale(handle);
+    return get_into(object, handle, &call, reply);
+}
+
+static int on_look(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
+{
+    struct object *object;
+    struct look look;
+    int status;
+
+    (void)in;
+    if (in_size)
+        return nonsense();
+    if ((status = find(handle, &object)) || (status = try_look(object, handle, &look)))
+        return status;
+    return call_reply_add(reply, &look, sizeof look);
+}
+
+/* Verbs that are nothing but an object and a status. */
+static int on_plain(const mpm_handle *handle, size_t in_size,
+                    int (*try)(struct object *object, const mpm_handle *handle, void *unused))
+{
+    struct object *object;
+    int status;
+
+    if (in_size)
+        return nonsense();
+    return (status = find(handle, &object)) ? status : try(object, handle, NULL);
+}
+
+static int on_close(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
+{
+    (void)in;
+    (void)reply;
+    return on_plain(handle, in_size, try_close);
+}
+
+static int on_task_done(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
+{
+    (void)in;
+    (void)reply;
+    return on_plain(handle, in_size, try_task_done);
+}
+
+static int on_join(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
+{
+    (void)in;
+    (void)reply;
+    return on_plain(handle, in_size, try_join);
+}
+
+static int on_destroy(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
+{
+    (void)in;
+    (void)reply;
+    return on_plain(handle, in_size, try_destroy);
+}
+
+static void announce(void)
+{
+    call_register(VERB_QUEUE_PUT, on_put, putting.late_status, putting.late_sentence);
+    call_register(VERB_QUEUE_GET, on_get, getting.late_status, getting.late_sentence);
+    call_register(VERB_QUEUE_JOIN, on_join, joining.late_status, joining.late_sentence);
+    call_register(VERB_QUEUE_LOOK, on_look, MPM_OK, "");
+    call_register(VERB_QUEUE_CLOSE, on_close, MPM_OK, "");
+    call_register(VERB_QUEUE_TASK_DONE, on_task_done, MPM_OK, "");
+    call_register(VERB_QUEUE_DESTROY, on_destroy, MPM_OK, "");
+}
+
+static __attribute__((constructor)) void add_layer(void)
+{
+    runtime_add_layer(announce);
+}
+
+/* The caller's part of calls to other nodes. */
+
+static double time_left_s(uint64_t deadline_ns)
+{
+    uint64_t now_ns = clock_now_ns();
+
+    if (deadline_ns == CLOCK_FOREVER)
+        return MPM_FOREVER;
+    return deadline_ns > now_ns ? (double)(deadline_ns - now_ns) * 1e-9 : 0;
+}
+
+/* One call with what fits into one: `put->done` goes on. */
+static int put_batch(const mpm_handle *handle, struct put *put, double timeout_s)
+{
+    size_t batch = put->size ? BATCH_SIZE / put->size : BATCH_SIZE, size;
+    uint64_t done = 0;
+    struct put_call *call;
+    int status;
+
+    if (!batch)
+        batch = 1;
+    if (batch > put->count - put->done)
+        batch = put->count - put->done;
+    size = batch * put->size;
+    if (!(call = malloc(sizeof *call + size)))
+        return error_set(MPM_ENOMEM, "no memory for messages of %zu bytes", size);
+    *call = (struct put_call){.size = put->size, .count = batch};
+    if (size)
+        memcpy(call + 1, (const char *)put->messages + put->done * put->size, size);
+    status = call_remote(handle, VERB_QUEUE_PUT, call, sizeof *call + size, timeout_s, &done, sizeof done,
+                         NULL);
+    put->done += done;
+    free(call);
+    return status;
+}
+
+static int put_far(const mpm_handle *handle, struct put *put, double timeout_s)
+{
+    uint64_t deadline_ns = call_deadline_ns(timeout_s);
+    int status = MPM_OK;
+
+    if (put->size > FRAME_LIMIT)
+        return error_set(MPM_ENOMEM, "a message of %zu bytes is too long for another node: at most %zu",
+                         put->size, FRAME_LIMIT);
+    while (!status && put->done < put->count)
+        status = put_batch(handle, put, time_left_s(deadline_ns));
+    return status;
+}
+
+/* One call. MPM_ETOOSMALL with `first_size` if the message is longer than get->size. */
+static int get_batch(const mpm_handle *handle, struct get *get, double timeout_s)
+{
+    struct get_call call = {.size = get->size, .count = get->count};
+    size_t room = sizeof(struct get_reply) + get->size * (get->count ? get->count : 1), size = 0;
+    struct get_reply *reply = malloc(room);
+    int status;
+
+    if (!reply)
+        return error_set(MPM_ENOMEM, "no memory for messages of %zu bytes", room);
+    status = call_remote(handle, VERB_QUEUE_GET, &call, sizeof call, timeout_s, reply, room, &size);
+    if (!status) {
+        get->done = reply->done;
+        get->first_size = reply->first_size;
+        status = (int)reply->status;
+        if (!status && size > sizeof *reply)
+            memcpy(get->messages, reply + 1, size - sizeof *reply);
+    }
+    free(reply);
+    return status;
+}
+
+/* Asks with little room first: most messages are short, and the room is sent to and fro as memory. */
+static int get_far(const mpm_handle *handle, struct get *get, double timeout_s)
+{
+    uint64_t deadline_ns = call_deadline_ns(timeout_s);
+    struct get part = *get;
+    int status;
+
+    part.size = get->size < FIRST_ROOM ? get->size : FIRST_ROOM;
+    while ((status = get_batch(handle, &part, time_left_s(deadline_ns))) == MPM_ETOOSMALL &&
+           part.first_size <= get->size) {
+        if (part.first_size > FRAME_LIMIT)
+            return error_set(MPM_ENOMEM, "a message of %zu bytes is too long for another node: at most %zu",
+                             part.first_size, FRAME_LIMIT);
+        part.size = part.first_size;
+    }
+    get->first_size = part.first_size;
+    return status == MPM_ETOOSMALL ? say_too_small(get) : status;
+}
+
+/* Only the first call waits; the rest is what is there. */
+static int get_many_far(const mpm_handle *handle, struct get *get, double timeout_s)
+{
+    size_t most = get->size ? BATCH_SIZE / get->size : BATCH_SIZE, done = 0;
+    struct get part;
+    int status;
+
+    if (get->size > FRAME_LIMIT)
+        return error_set(MPM_EINVAL, "messages of %zu bytes are too long for another node: at most %zu",
+                         get->size, FRAME_LIMIT);
+    if (!most)
+        most = 1;
+    do {
+        part = (struct get){.messages = (char *)get->messages + done * get->size,
+                            .size = get->size,
+                            .count = most < get->count - done ? most : get->count - done};
+        if ((status = get_batch(handle, &part, done ? 0 : timeout_s)))
+            break;
+        done += part.done;
+    } while (part.done == part.count && done < get->count);
+    get->done = done;
+    get->first_size = part.first_size;
+    if (done)
+        return MPM_OK;
+    return status == MPM_ETOOSMALL ? say_too_small(get) : status;
+}
+
+/* A try that needs no waiting, wherever the queue is. */
+static int plain(const mpm_handle *handle, enum call_verb verb,
+                 int (*try)(struct object *object, const mpm_handle *handle, void *unused))
+{
+    struct object *object;
+    int status;
+
+    if (!object_is_home(handle))
+        return call_remote(handle, verb, NULL, 0, 0, NULL, 0, NULL);
+    return (status = find(handle, &object)) ? status : try(object, handle, NULL);
+}
+
+static int look_at(const mpm_handle *handle, struct look *look)
+{
+    struct object *object;
+    int status;
+
+    if (!object_is_home(handle))
+        return call_remote(handle, VERB_QUEUE_LOOK, NULL, 0, 0, look, sizeof *look, NULL);
+    return (status = find(handle, &object)) ? status : try_look(object, handle, look);
+}
+
+/* The interface. */
+
+int mpm_queue_create(const mpm_queue_options *options, mpm_queue *queue)
+{
+    struct object *object;
+    uint32_t owner;
+    int status;
+
+    if (runtime_role() == ROLE_NONE)
+        return error_set(MPM_ESTATE, "mpm_queue_create: there is no run: call mpm_init first");
+    if (!queue)
+        return error_set(MPM_EINVAL, "mpm_queue_create: the place for the queue is NULL");
+    if ((status = object_reserve(&object)))
+        return status;
+    owner = FIRST_OWNER + 2 * object->place;
+    assert(owner < ARENA_MAX_OWNER);
+    ring_create(&queue_of(object)->ring, owner, options ? options->maxsize : 0);
+    queue->handle = object_commit(object, OBJECT_QUEUE);
+    return MPM_OK;
+}
+
+int mpm_queue_destroy(mpm_queue queue)
+{
+    return plain(&queue.handle, VERB_QUEUE_DESTROY, try_destroy);
+}
+
+int mpm_queue_put(mpm_queue queue, const void *message, size_t size, double timeout_s)
+{
+    return mpm_queue_put_many(queue, message, size, 1, timeout_s, NULL);
+}
+
+int mpm_queue_put_many(mpm_queue queue, const void *messages, size_t size, size_t count, double timeout_s,
+                       size_t *put)
+{
+    struct put what = {.messages = messages, .size = size, .count = count};
+    struct look look;
+    int status;
+
+    if (put)
+        *put = 0;
+    if (size && count && (!messages || count > SIZE_MAX / size))
+        return error_set(MPM_EINVAL, "%zu messages of %zu bytes cannot stand at %p", count, size, messages);
+    if (!count)
+        status = look_at(&queue.handle, &look);
+    else if (object_is_home(&queue.handle))
+        status = at_home(&putting, &queue.handle, &what, timeout_s);
+    else
+        status = put_far(&queue.handle, &what, timeout_s);
+    if (put)
+        *put = what.done;
+    return status;
+}
+
+int mpm_queue_get(mpm_queue queue, void *message, size_t room, size_t *size, double timeout_s)
+{
+    struct get get = {.messages = message, .size = room};
+    int status;
+
+    if (room && !message)
+        return error_set(MPM_EINVAL, "mpm_queue_get: the room of %zu bytes is at NULL", room);
+    if (object_is_home(&queue.handle))
+        status = at_home(&getting, &queue.handle, &get, timeout_s);
+    else
+        status = get_far(&queue.handle, &get, timeout_s);
+    if (size && (!status || status == MPM_ETOOSMALL))
+        *size = get.first_size;
+    return status;
+}
+
+int mpm_queue_get_many(mpm_queue queue, void *messages, size_t size, size_t count, double timeout_s,
+                       size_t *got)
+{
+    struct get get = {.messages = messages, .size = size, .count = count};
+    struct look look;
+    int status;
+
+    if (size && count && (!messages || count > SIZE_MAX / size))
+        return error_set(MPM_EINVAL, "%zu messages of %zu bytes cannot stand at %p", count, size, messages);
+    if (!count)
+        status = look_at(&queue.handle, &look);
+    else if (object_is_home(&queue.handle))
+        status = at_home(&getting, &queue.handle, &get, timeout_s);
+    else
+        status = get_many_far(&queue.handle, &get, timeout_s);
+    if (got && !status)
+        *got = get.done;
+    return status;
+}
+
+int mpm_queue_size(mpm_queue queue, size_t *messages)
+{
+    struct look look;
+    int status;
+
+    if (!messages)
+        return error_set(MPM_EINVAL, "mpm_queue_size: the place for the size is NULL");
+    if (!(status = look_at(&queue.handle, &look)))
+        *messages = look.size;
+    return status;
+}
+
+int mpm_queue_empty(mpm_queue queue)
+{
+    struct look look;
+    int status = look_at(&queue.handle, &look);
+
+    return status ? status : !look.size;
+}
+
+int mpm_queue_full(mpm_queue queue)
+{
+    struct look look;
+    int status = look_at(&queue.handle, &look);
+
+    return status ? status : look.maxsize && look.size >= look.maxsize;
+}
+
+int mpm_queue_close(mpm_queue queue)
+{
+    return plain(&queue.handle, VERB_QUEUE_CLOSE, try_close);
+}
+
+int mpm_queue_task_done(mpm_queue queue)
+{
+    return plain(&queue.handle, VERB_QUEUE_TASK_DONE, try_task_done);
+}
+
+int mpm_queue_join(mpm_queue queue, double timeout_s)
+{
+    if (object_is_home(&queue.handle))
+        return at_home(&joining, &queue.handle, NULL, timeout_s);
+    return call_remote(&queue.handle, VERB_QUEUE_JOIN, NULL, 0, timeout_s, NULL, 0, NULL);
+}

@@ -1,0 +1,118 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Processes from outside: their lines come whole however they end, mpm_finalize waits for those that main has not
+# joined, on all nodes, and for no daemon, and when main dies none of them is left. Argument: folder of programs.
+set -uo pipefail
+
+bin=${1:-${MPMAP_BIN:?}}
+program=$(dirname "$bin")/tests/processes
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 \
+    OMPI_MCA_hwloc_base_binding_policy=none
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+passed=0 failed=0
+
+check() # what command…
+{
+    local what=$1
+    shift
+    if "$@"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAILED: $what"
+        head -n 20 "$work/out" | sed 's/^/    /'
+    fi
+}
+
+# launch RANKS RANKS-PER-NODE argument…: RANKS 0 is without a launcher. With a command in `into`, all ranks run
+# in that.
+into=()
+launch()
+{
+    local ranks=$1 per_node=$2
+    shift 2
+    if [ "$ranks" = 0 ]; then
+        timeout -k 2 60 "${into[@]}" "$program" "$@"
+    else
+        MPMAP_RANKS_PER_NODE=$per_node timeout -k 2 60 mpirun -n "$ranks" "${into[@]}" "$program" "$@"
+    fi
+}
+
+prints() { [ "$status" -eq 0 ] && [ "$(cat "$work/out")" = "$1" ]; }
+prints_sorted() { [ "$status" -eq 0 ] && cmp -s <(sort "$work/out" | grep .) "$1"; }
+
+# The lines of eight writers, sorted.
+for ((writer = 0; writer < 8; writer++)); do
+    for ((i = 0; i < 200; i++)); do
+        echo "writer $writer writes line $i of its lines, which are long enough to be cut somewhere in between" \
+            "by the lines of another one"
+    done
+    echo "writer $writer is done"
+done | sort >"$work/lines"
+
+# worked COUNT: what `finalize` prints.
+worked()
+{
+    for ((i = 0; i < $1; i++)); do echo worked; done
+    echo over
+}
+
+# none_left PID…: but for what its parent has yet to look at.
+none_left()
+{
+    local pid
+    for pid; do
+        [ ! -d "/proc/$pid" ] || [ "$(cut -d' ' -f3 "/proc/$pid/stat" 2>/dev/null)" = Z ] || return 1
+    done
+}
+
+# wait_for SECONDS command…: until it is true.
+wait_for()
+{
+    local end=$((${EPOCHREALTIME/./} + $1 * 1000000))
+    shift
+    until "$@"; do
+        [ "${EPOCHREALTIME/./}" -lt "$end" ] || return 1
+        read -rt 0.01 <> <(:) || true
+    done
+}
+
+runs() { grep -qs running "$work/out"; }
+
+for ranks in "0 9" "2 9" "2 1" "4 1"; do
+    read -r ranks per_node <<<"$ranks"
+    nodes=$((per_node == 1 ? ranks : 1))
+    title="$ranks ranks on $nodes nodes"
+
+    # All ranks append to one file: Open MPI's launcher forwards blocks of 4 KiB, and cuts lines itself. What
+    # does not end in a newline may stand before another process's line.
+    : >"$work/raw"
+    into=(bash -c 'exec "${@:2}" >>"$1"' append "$work/raw")
+    launch "$ranks" "$per_node" lines 200
+    status=$?
+    into=()
+    sed 's/\(writer [0-9] is done\)/\n\1\n/g' "$work/raw" >"$work/out"
+    check "$title: all lines are whole" prints_sorted "$work/lines"
+
+    launch "$ranks" "$per_node" finalize >"$work/out"
+    status=$?
+    check "$title: mpm_finalize waits for processes, and for no daemon" prints "$(worked $((nodes * nodes)))"
+
+    launch "$ranks" "$per_node" pool >"$work/out"
+    status=$?
+    check "$title: mpm_finalize waits for the processes of workers" prints "$(worked 10)"
+
+    : >"$work/out"
+    launch "$ranks" "$per_node" forever >"$work/out" 2>"$work/err" &
+    started=$!
+    check "$title: processes run" wait_for 30 runs
+    mapfile -t pids < <(grep -v running "$work/out")
+    check "$title: there are pids" [ "${#pids[@]}" -eq $((3 * nodes + 1)) ]
+    check "$title: they are alive" kill -0 "${pids[@]}"
+    kill -KILL "${pids[0]}"
+    check "$title: none is left when main was killed" wait_for 10 none_left "${pids[@]}"
+    wait "$started" 2>/dev/null
+done
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
