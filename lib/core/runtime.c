@@ -11,6 +11,7 @@
 #include "core/runtime.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -260,7 +261,6 @@ static int make_arena(void)
 /* Proves that a forked child writes into the very same memory. */
 static int try_canary(void)
 {
-    int wait_status;
     pid_t child;
 
     atomic_store(&run.area->canary, 0);
@@ -270,8 +270,8 @@ static int try_canary(void)
     }
     if (child < 0)
         return error_set_errno(MPM_ESYSTEM, "a process cannot be forked");
-    while (waitpid(child, &wait_status, 0) < 0)
-        ;
+    while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+        ; /* a program that ignores SIGCHLD gets ECHILD, when the child has ended */
     if (atomic_load(&run.area->canary) != (CANARY & UINT32_MAX))
         return error_set(MPM_ESYSTEM, "%s: a forked process does not share the arena's memory with its rank",
                          own_name());

@@ -371,7 +371,7 @@ static int wait_until_ready(struct host_area *area, struct host_record *host, pi
 
         if (atomic_load(&host->ready))
             return MPM_OK;
-        if (waitpid(pid, NULL, WNOHANG) == pid)
+        if (waitpid(pid, NULL, WNOHANG)) /* ECHILD, where the program ignores SIGCHLD */
             return error_set(MPM_EHOSTLOST, "the host process %d died as it started", (int)pid);
         wait_change(&area->host_ready, seen, 0, clock_now_ns() + 10000000);
     }

@@ -62,6 +62,7 @@ static struct {
     _Atomic bool stopping;
     pthread_mutex_t mutex; /* guards the outboxes */
     struct outbox *outbox; /* by node */
+    _Atomic bool has_mail; /* something may be in an outbox: set after it was put there */
     courier_handler *handler[MESSAGE_KINDS];
     courier_work *work[MAX_WORK];
     unsigned work_count;
@@ -146,6 +147,7 @@ int courier_post(unsigned node, enum message_kind kind, const struct message_par
     if (parcel)
         pack(parcel, kind, parts, part_count, payload);
     pthread_mutex_unlock(&courier.mutex);
+    atomic_store(&courier.has_mail, true);
     if (!parcel)
         return error_set(MPM_ENOMEM, "no memory for a message of %zu bytes to node %u", payload, node);
     wait_ring(courier.bell);
@@ -181,6 +183,8 @@ static bool send_all(void)
 {
     bool sent = false;
 
+    if (!atomic_exchange(&courier.has_mail, false))
+        return false;
     for (unsigned node = 0; node < courier.node_count; node++) {
         for (struct parcel *parcel = outbox_empty(node), *next; parcel; parcel = next) {
             struct frame_header header = {FRAME_MAGIC, FRAME_VERSION, parcel->size};

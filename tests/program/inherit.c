@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a worker inherits of what the program was before mpm_init: for launch.sh.
  *
- *   inherit signals         blocks and ignores signals first; fails unless workers start clean, and main
- * keeps what it has set inherit lines N COUNT   prints one line, N lines from each of COUNT items, and one
- * more inherit full FILE       fills FILE until the file system is full; fails unless memory is then refused
- *
-
+ * - inherit signals: blocks and ignores signals first; fails unless workers start clean, and main keeps what
+ *   it has set
+ * - inherit lines N COUNT: prints one line, N lines from each of COUNT items, and one more
+ * - inherit full FILE: fills FILE until the file system is full; fails unless memory is then refused */
 #include <fcntl.h>
 #include <mpmap.h>
 #include <signal.h>
