@@ -365,24 +365,34 @@ static void finalize_at_exit(void)
     }
 }
 
-static int start(const mpm_options *options)
+/* Options, and what the environment says otherwise. Where that is wrong, ranks go on with what they have
+ * until they can agree, so that it is said once. */
+static int configure(const mpm_options *options)
 {
-    bool is_main;
-    int status;
-
     run.config = (struct config){.log_level = LOG_ERROR};
     if (options) {
         run.config.arena_size = options->arena_size;
         run.config.ranks_per_node = options->ranks_per_node;
     }
-    if ((status = config_read(&run.config)) || (status = open_transport()))
+    if (run.config.arena_size && run.config.arena_size < ARENA_MIN_SIZE)
+        return error_set(MPM_EINVAL, "an arena of %zu bytes is too small: it needs at least %u",
+                         run.config.arena_size, ARENA_MIN_SIZE);
+    return config_read(&run.config);
+}
+
+static int start(const mpm_options *options)
+{
+    int status, config_status = configure(options);
+    bool is_main;
+
+    if ((status = open_transport()))
         return status;
     is_main = run.topology.rank == 0;
     log_open((enum log_level)run.config.log_level, is_main ? "" : own_name());
     run.pid = getpid();
     run.is_main = is_main;
     run.runs = true;
-    if ((status = start_together())) {
+    if ((status = run.transport->agree(config_status)) || (status = start_together())) {
         run.runs = false;
         run.transport->close();
         if (!is_main)
@@ -406,9 +416,6 @@ int mpm_init(int *argc, char ***argv, const mpm_options *options)
     if (run.was_started)
         return error_set(MPM_ESTATE, run.runs ? "mpm_init: the run has begun already"
                                               : "mpm_init: a process can take part in one run only");
-    if (options && options->arena_size && options->arena_size < ARENA_MIN_SIZE)
-        return error_set(MPM_EINVAL, "an arena of %zu bytes is too small: it needs at least %u",
-                         options->arena_size, ARENA_MIN_SIZE);
     run.was_started = true;
     return start(options);
 }
