@@ -430,8 +430,21 @@ static void workers_killed_from_outside_lose_nothing(void)
 
 static void *map_in_a_thread(void *argument)
 {
-    check_squares(argument, 400000, 0);
+    check_squares(argument, 1100000, 0);
     return NULL;
+}
+
+/* More than the board of a pool has room for. */
+static void many_maps_of_one_pool_run_at_once(void)
+{
+    mpm_pool *pool = open_pool(2);
+    pthread_t threads[24];
+
+    for (int i = 0; i < 24; i++)
+        CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, map_in_a_thread, pool), 0);
+    for (int i = 0; i < 24; i++)
+        pthread_join(threads[i], NULL);
+    mpm_pool_close(pool);
 }
 
 static void maps_of_several_threads_and_pools_run_at_once(void)
@@ -565,6 +578,7 @@ int main(int argc, char **argv)
         {"a_crash_costs_its_item_only", a_crash_costs_its_item_only},
         {"workers_that_die_at_random_lose_nothing", workers_that_die_at_random_lose_nothing},
         {"workers_killed_from_outside_lose_nothing", workers_killed_from_outside_lose_nothing},
+        {"many_maps_of_one_pool_run_at_once", many_maps_of_one_pool_run_at_once},
         {"maps_of_several_threads_and_pools_run_at_once", maps_of_several_threads_and_pools_run_at_once},
         {"pools_leave_no_arena_memory", pools_leave_no_arena_memory},
         {"progress_ends_at_the_total", progress_ends_at_the_total},

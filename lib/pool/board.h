@@ -35,7 +35,7 @@
 #include "shm/arena.h"
 #include "shm/wait_word.h"
 
-#define BOARD_SLOTS      16u
+#define BOARD_SLOTS      32u
 #define NO_ITEM          UINT64_MAX
 #define LEASE_FROZEN     (UINT64_C(1) << 62) /* `next` of a lease that gives out nothing any more */
 #define LEASE_MAX_NOTES  256u                /* notes of failures that a lease keeps the text of */
