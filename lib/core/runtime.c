@@ -35,6 +35,7 @@
 
 #define CANARY     0x63616e617279u
 #define MAX_LAYERS 8
+#define EXIT_NS    UINT64_C(2000000000) /* how long exit() waits for calls of other threads */
 
 struct node_area {
     struct wait_word bell;
@@ -60,7 +61,12 @@ static struct {
     void (*announce[MAX_LAYERS])(void);
     unsigned announce_count;
     bool break_is_posted;
+    _Atomic bool exiting;     /* exit() has been called without mpm_finalize() */
+    _Atomic unsigned inside;  /* calls between runtime_enter and runtime_leave */
+    struct wait_word someone; /* has left */
 } run;
+
+static _Thread_local unsigned inside_here; /* this thread's part of `inside` */
 
 void runtime_add_layer(void (*announce)(void))
 {
@@ -147,6 +153,31 @@ int runtime_check_main(const char *call)
     default:
         return error_set(MPM_ESTATE, "%s: only main can call it, not a worker", call);
     }
+}
+
+/* The other threads of a program that exits are never heard of again. */
+static void stay_if_exiting(void)
+{
+    while (atomic_load(&run.exiting) && !inside_here)
+        pause();
+}
+
+void runtime_enter(void)
+{
+    atomic_fetch_add(&run.inside, 1);
+    if (inside_here++ || !atomic_load(&run.exiting))
+        return;
+    inside_here--;
+    atomic_fetch_sub(&run.inside, 1);
+    stay_if_exiting();
+}
+
+void runtime_leave(void)
+{
+    inside_here--;
+    atomic_fetch_sub(&run.inside, 1);
+    wait_ring(&run.someone);
+    stay_if_exiting();
 }
 
 static bool on_node_failed(unsigned node, const void *payload, size_t size)
@@ -357,10 +388,32 @@ static _Noreturn void serve(void)
     exit(EXIT_SUCCESS);
 }
 
+/* Sees that no other thread is in the run when that is taken down. One that sits in a function of the
+ * program, which its map calls for progress, is not waited for without end. */
+static void send_others_out(void)
+{
+    uint64_t deadline_ns = clock_now_ns() + EXIT_NS;
+    bool in_time = true;
+
+    atomic_store(&run.exiting, true);
+    if (atomic_load(&run.inside) == inside_here)
+        return;
+    runtime_break(MPM_ESTATE, "the program has called exit()");
+    while (in_time) {
+        uint32_t seen = wait_look(&run.someone);
+
+        if (atomic_load(&run.inside) == inside_here)
+            return;
+        in_time = wait_change(&run.someone, seen, 0, deadline_ns);
+    }
+}
+
 static void finalize_at_exit(void)
 {
     if (runtime_role() == ROLE_MAIN) {
-        run.end_count = 0; /* a thread may be in a map: its workers are killed under it */
+        send_others_out();
+        inside_here++;     /* this thread goes on, whatever it calls */
+        run.end_count = 0; /* workers are killed, not waited for */
         (void)mpm_finalize();
     }
 }

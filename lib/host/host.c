@@ -3,11 +3,11 @@
  *
  * A process record belongs to whoever reserved it (a compare-and-swap from FREE) until WANTED is stored,
  * which commits its fields; to the host from then until ENDED is stored, which commits `wait_status`; then to
- * whoever wanted it, until FREE. If the one that reserves dies before WANTED, the record stays RESERVED: it
- * is lost until the end of the run, and nothing else is. If it dies between WANTED and the ring, the host
- * sees the bit at its next ring: the bit is set before WANTED matters to anybody else, so somebody's later
- * ring finds it. If the host dies, its processes die with it, and its rank notices (host_wait) and ends the
- * run.
+ * whoever wanted it, until FREE; the host stores FREE at once where nobody will ask. If the one that reserves
+ * dies before WANTED, the record stays RESERVED: it is lost until the end of the run, and nothing else is. If
+ * it dies between WANTED and the ring, the host sees the bit at its next ring: the bit is set before WANTED
+ * matters to anybody else, so somebody's later ring finds it. If the host dies, its processes die with it,
+ * and its rank notices (host_wait) and ends the run.
  *
  * The host sleeps on one word, `bell`: requests ring it from outside, and its own SIGCHLD handler moves it
  * on, so that no death falls between looking and sleeping. */
@@ -261,6 +261,17 @@ static void process_is_over(struct process_record *process)
     wait_ring(&process->changed);
 }
 
+static enum process_fate decide_fate(struct process_record *process)
+{
+    enum process_fate fate = PROCESS_IS_OVER;
+
+    if (process->ended)
+        fate = ((process_ended *)function_at(process->ended))(process);
+    if (fate == PROCESS_IS_FORGOTTEN)
+        process_release(process);
+    return fate;
+}
+
 static void fork_process(uint32_t number)
 {
     struct process_record *process = process_at(self.arena, number);
@@ -271,9 +282,8 @@ static void fork_process(uint32_t number)
     if (pid < 0) {
         process->fork_errno = errno;
         log_write(LOG_ERROR, "a process cannot be forked: %s", strerror(errno));
-        if (process->ended)
-            ((process_ended *)function_at(process->ended))(process);
-        process_is_over(process);
+        if (decide_fate(process) != PROCESS_IS_FORGOTTEN)
+            process_is_over(process);
         return;
     }
     self.pid_of[number] = pid;
@@ -309,10 +319,16 @@ static void reap(pid_t pid, int wait_status)
         process = process_at(self.arena, number);
         process->wait_status = wait_status;
         arena_free_owned(self.arena, number + 1);
-        if (process->ended && ((process_ended *)function_at(process->ended))(process))
-            fork_process(number);
-        else
+        switch (decide_fate(process)) {
+        case PROCESS_IS_OVER:
             process_is_over(process);
+            return;
+        case PROCESS_COMES_AGAIN:
+            fork_process(number);
+            return;
+        case PROCESS_IS_FORGOTTEN:
+            return;
+        }
         return;
     }
 }

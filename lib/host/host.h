@@ -25,6 +25,13 @@ enum process_state {
     PROCESS_ENDED, /* `wait_status` tells how; whoever wanted it sets it free */
 };
 
+/* What becomes of a process that has ended. */
+enum process_fate {
+    PROCESS_IS_OVER,      /* its record waits for whoever wanted it */
+    PROCESS_COMES_AGAIN,  /* it is forked anew */
+    PROCESS_IS_FORGOTTEN, /* its record is free: nobody asks for it */
+};
+
 /* A process of a node. `wait_status` is what waitpid gave; if it could not be forked, `fork_errno` is not 0.
  */
 struct process_record {
@@ -36,12 +43,12 @@ struct process_record {
     uint32_t argument_index; /* for the entry */
     uint64_t argument;       /* for the entry: an offset in the arena */
     int64_t entry;           /* int entry(struct process_record *), in the new process: its exit status */
-    int64_t ended;           /* bool ended(struct process_record *), in the host, once it is reaped: again? */
+    int64_t ended;           /* process_ended, in the host, once it is reaped */
     struct wait_word changed;
 };
 
 typedef int process_entry(struct process_record *process);
-typedef bool process_ended(struct process_record *process);
+typedef enum process_fate process_ended(struct process_record *process);
 
 /* The hosts of a node, in its arena. */
 struct host_area;
@@ -63,8 +70,9 @@ void host_end_all(struct arena *arena);
 /* Whether somebody has. */
 bool host_is_ending(struct arena *arena);
 
-/* Asks host `rank_in_node` for a process that runs `entry`, a function of libmpmap. `ended` may be NULL.
- * `process`: out, its number. It does not wait for the fork. MPM_ENOMEM. Any process of the node. */
+/* Asks host `rank_in_node` for a process that runs `entry`, a function of libmpmap. `ended` may be NULL: it
+ * is over then. `process`: out, its number. It does not wait for the fork. MPM_ENOMEM. Any process of the
+ * node. */
 int host_spawn(struct arena *arena, unsigned rank_in_node, process_entry *entry, process_ended *ended,
                uint64_t argument, uint32_t argument_index, uint32_t *process);
 struct process_record *process_at(struct arena *arena, uint32_t process);

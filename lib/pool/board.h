@@ -54,7 +54,6 @@ struct worker_record {
     _Alignas(64) _Atomic uint64_t item; /* within the lease, or NO_ITEM */
     _Atomic uint64_t lease;             /* the lease that it is in: offset, or 0 */
     _Atomic uint32_t state;             /* enum worker_state */
-    uint32_t process;                   /* host.h's number; the holder's */
     uint32_t early_deaths;              /* the host's: deaths in a row before it was ready */
     int32_t last_status;                /* the host's: of the last death, as waitpid gives it */
     _Alignas(64) char apart[64];        /* processors fetch lines in pairs */

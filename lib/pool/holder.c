@@ -57,13 +57,13 @@ struct held_lease {
 
 static int spawn_workers(struct holder *holder, const uint32_t *workers_by_rank, unsigned rank_count)
 {
-    uint32_t number = 0;
+    uint32_t number = 0, process;
     int status;
 
     for (unsigned rank = 0; rank < rank_count; rank++) {
         for (uint32_t i = 0; i < workers_by_rank[rank]; i++, number++) {
             if ((status = host_spawn(holder->arena, rank, worker_main, worker_ended, holder->offset, number,
-                                     &holder->board->worker[number].process))) {
+                                     &process))) {
                 atomic_fetch_add(&holder->board->gone, holder->board->worker_count - number);
                 return status;
             }
@@ -143,12 +143,6 @@ void holder_free(struct holder *holder)
 {
     if (!holder)
         return;
-    for (uint32_t i = 0; i < holder->board->worker_count; i++) {
-        struct process_record *process = process_at(holder->arena, holder->board->worker[i].process);
-
-        if (atomic_load(&process->state) == PROCESS_ENDED)
-            process_release(process);
-    }
     arena_free(holder->arena, holder->offset);
     free(holder);
 }

@@ -430,9 +430,10 @@ static int do_map(struct mpm_pool *pool, const struct map_request *request, stru
                   size_t *failure_count)
 {
     struct map map = {.pool = pool, .request = request};
-    int status = start_map(&map);
+    int status;
 
-    if (!status)
+    runtime_enter();
+    if (!(status = start_map(&map)))
         status = run_map(&map);
     if (!status) {
         tell_progress(&map);
@@ -452,6 +453,7 @@ static int do_map(struct mpm_pool *pool, const struct map_request *request, stru
     free(map.is_open);
     *failures = map.failures;
     *failure_count = map.failure_count;
+    runtime_leave();
     return status;
 }
 

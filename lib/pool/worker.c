@@ -446,11 +446,12 @@ static void note_crash(struct arena *arena, const struct board *board, uint32_t 
         lease->crash[crash] = (struct crash){.item = item, .wait_status = wait_status};
 }
 
-bool worker_ended(struct process_record *process)
+enum process_fate worker_ended(struct process_record *process)
 {
     struct arena *arena = runtime_arena();
     struct board *board = arena_at(arena, process->argument);
     struct worker_record *record = &board->worker[process->argument_index];
+    struct wait_word *bell = arena_at(arena, board->bell);
     bool again = !atomic_load(&board->closing);
 
     record->last_status = process->wait_status;
@@ -464,7 +465,7 @@ bool worker_ended(struct process_record *process)
     atomic_store(&record->lease, 0);
     atomic_store(&record->state, again ? WORKER_STARTING : WORKER_GONE);
     if (!again)
-        atomic_fetch_add(&board->gone, 1);
-    wait_ring(arena_at(arena, board->bell));
-    return again;
+        atomic_fetch_add(&board->gone, 1); /* the last one: the board may be freed from here on */
+    wait_ring(bell);
+    return again ? PROCESS_COMES_AGAIN : PROCESS_IS_FORGOTTEN;
 }

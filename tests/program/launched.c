@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a worker inherits of what the program was before mpm_init: for launch.sh.
+/* What a run is like when it has been launched in some way: for launch.sh.
  *
- * - inherit signals: blocks and ignores signals first; fails unless workers start clean, and main keeps what
- *   it has set
- * - inherit lines N COUNT: prints one line, N lines from each of COUNT items, and one more
- * - inherit full FILE: fills FILE until the file system is full; fails unless memory is then refused */
+ *   launched signals         blocks and ignores signals first; fails unless workers start clean, and main
+ *                            keeps what it has set
+ *   launched lines N COUNT   prints one line, N lines from each of COUNT items, and one more
+ *   launched full FILE       fills FILE until its file system is full; fails unless memory is refused then
+ *   launched plugin FILE     maps with the function `work_on_number` of a plugin that only main has opened */
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <mpmap.h>
 #include <signal.h>
@@ -146,6 +148,28 @@ static int try_full(mpm_pool *pool, const char *path)
     return used_up == MPM_ENOMEM && mapped == MPM_ENOMEM ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+static int try_plugin(mpm_pool *pool, const char *path)
+{
+    long numbers[1000], results[1000];
+    mpm_task *task;
+    void *plugin;
+
+    if (!(plugin = dlopen(path, RTLD_NOW | RTLD_LOCAL)) ||
+        !(task = (mpm_task *)dlsym(plugin, "work_on_number"))) {
+        fprintf(stderr, "%s\n", dlerror());
+        return EXIT_FAILURE;
+    }
+    for (int i = 0; i < 1000; i++)
+        numbers[i] = i;
+    if (mpm_pool_map(pool, task, numbers, 1000, sizeof *numbers, NULL, results, sizeof *results))
+        return mpm_report_error();
+    for (int i = 0; i < 1000; i++) {
+        if (results[i] != 3 * i)
+            return EXIT_FAILURE;
+    }
+    return EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
@@ -164,6 +188,8 @@ int main(int argc, char **argv)
         code = try_lines(pool, atoi(argv[2]), strtoul(argv[3], NULL, 10));
     else if (!strcmp(what, "full") && argc == 3)
         code = try_full(pool, argv[2]);
+    else if (!strcmp(what, "plugin") && argc == 3)
+        code = try_plugin(pool, argv[2]);
     mpm_pool_close(pool);
     return mpm_finalize() ? EXIT_FAILURE : code;
 }
