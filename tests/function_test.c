@@ -258,6 +258,19 @@ static void a_plugin_that_has_changed_is_refused(void)
     unlink(path);
 }
 
+/* The loader may put the second one where the first one was. */
+static void a_plugin_in_the_place_of_another_has_a_build_of_its_own(void)
+{
+    const char *path = in_folder("place.so");
+    struct function first = named_in_closed("plugins/doubling.so", path), again, second;
+
+    second = named_in_closed("plugins/halving.so", path);
+    again = named_in_closed("plugins/doubling.so", path);
+    CU_ASSERT_NOT_EQUAL(first.build, second.build);
+    CU_ASSERT_EQUAL(first.build, again.build);
+    unlink(path);
+}
+
 /* Makes, or removes, four folders of long names, one in another; `path` is the innermost one's. */
 static void deep_folders(char *path, bool make)
 {
@@ -434,6 +447,8 @@ int main(int argc, char **argv)
         {"another_build_is_refused", another_build_is_refused},
         {"a_missing_plugin_is_named", a_missing_plugin_is_named},
         {"a_plugin_that_has_changed_is_refused", a_plugin_that_has_changed_is_refused},
+        {"a_plugin_in_the_place_of_another_has_a_build_of_its_own",
+         a_plugin_in_the_place_of_another_has_a_build_of_its_own},
         {"a_path_that_does_not_fit_is_refused", a_path_that_does_not_fit_is_refused},
         {"more_functions_than_are_remembered_are_found", more_functions_than_are_remembered_are_found},
         {"the_build_of_the_program_is_constant", the_build_of_the_program_is_constant},

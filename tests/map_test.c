@@ -347,17 +347,34 @@ static void workers_that_die_at_random_lose_nothing(void)
     mpm_pool_close(pool);
 }
 
-static int own_pid(mpm_call *call, const void *item, void *result)
+struct whereabouts {
+    pid_t pid;
+    unsigned node;
+};
+
+static int tell_whereabouts(mpm_call *call, const void *item, void *result)
 {
-    pid_t pid = getpid();
+    struct whereabouts here = {.pid = getpid(), .node = mpm_node_id()};
     volatile double x = 0;
 
     (void)call;
     (void)item;
     for (int i = 0; i < 2000; i++)
         x += i;
-    memcpy(result, &pid, sizeof pid);
+    memcpy(result, &here, sizeof here);
     return 0;
+}
+
+/* Whether a node stands on main's machine, so that its process ids mean something here. */
+static bool is_here(unsigned node)
+{
+    mpm_node_info own, other;
+
+    if (mpm_node_info_get(0, &own) || mpm_node_info_get(node, &other))
+        return false;
+    own.name[strcspn(own.name, "/")] = 0;
+    other.name[strcspn(other.name, "/")] = 0;
+    return !strcmp(own.name, other.name);
 }
 
 /* Kills whatever worker it finds, from outside, at any instruction, until told to stop. */
@@ -382,28 +399,29 @@ static void workers_killed_from_outside_lose_nothing(void)
 {
     mpm_pool *pool = open_pool(4);
     size_t count = 200000, wrong = 0;
-    pid_t *results = calloc(count, sizeof *results);
+    struct whereabouts *results = calloc(count, sizeof *results);
     struct killer killer = {.count = 0};
     pthread_t thread;
 
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, own_pid, NULL, count, 0, NULL, results, sizeof *results), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, tell_whereabouts, NULL, count, 0, NULL, results, sizeof *results),
+                    MPM_OK);
     for (size_t i = 0; i < count; i++) {
         unsigned known = 0;
 
-        while (known < killer.count && killer.pids[known] != results[i])
+        while (known < killer.count && killer.pids[known] != results[i].pid)
             known++;
-        if (known == killer.count && known < 64)
-            killer.pids[killer.count++] = results[i];
+        if (known == killer.count && known < 64 && is_here(results[i].node))
+            killer.pids[killer.count++] = results[i].pid;
     }
     memset(results, 0, count * sizeof *results);
     pthread_create(&thread, NULL, kill_them, &killer);
-    CU_ASSERT_EQUAL(
-        mpm_pool_map(pool, own_pid, NULL, count, 0, &(mpm_map_options){.chunk = 1}, results, sizeof *results),
-        MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, tell_whereabouts, NULL, count, 0, &(mpm_map_options){.chunk = 1},
+                                 results, sizeof *results),
+                    MPM_OK);
     atomic_store(&killer.stop, true);
     pthread_join(thread, NULL);
     for (size_t i = 0; i < count; i++)
-        wrong += results[i] == 0;
+        wrong += results[i].pid == 0;
     CU_ASSERT_EQUAL(wrong, 0);
     CU_ASSERT(killer.count >= 1);
     free(results);
@@ -412,8 +430,21 @@ static void workers_killed_from_outside_lose_nothing(void)
 
 static void *map_in_a_thread(void *argument)
 {
-    check_squares(argument, 400000, 0);
+    check_squares(argument, 1100000, 0);
     return NULL;
+}
+
+/* More than the board of a pool has room for. */
+static void many_maps_of_one_pool_run_at_once(void)
+{
+    mpm_pool *pool = open_pool(2);
+    pthread_t threads[24];
+
+    for (int i = 0; i < 24; i++)
+        CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, map_in_a_thread, pool), 0);
+    for (int i = 0; i < 24; i++)
+        pthread_join(threads[i], NULL);
+    mpm_pool_close(pool);
 }
 
 static void maps_of_several_threads_and_pools_run_at_once(void)
@@ -526,7 +557,7 @@ static void an_item_larger_than_the_arena_is_out_of_memory(void)
     size_t size = (size_t)1 << 30;
     char *item = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, own_pid, item, 1, size, NULL, NULL, 0), MPM_ENOMEM);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, tell_whereabouts, item, 1, size, NULL, NULL, 0), MPM_ENOMEM);
     CU_ASSERT(error_has("MPMAP_ARENA"));
     munmap(item, size);
     check_squares(pool, 1000, 0);
@@ -547,6 +578,7 @@ int main(int argc, char **argv)
         {"a_crash_costs_its_item_only", a_crash_costs_its_item_only},
         {"workers_that_die_at_random_lose_nothing", workers_that_die_at_random_lose_nothing},
         {"workers_killed_from_outside_lose_nothing", workers_killed_from_outside_lose_nothing},
+        {"many_maps_of_one_pool_run_at_once", many_maps_of_one_pool_run_at_once},
         {"maps_of_several_threads_and_pools_run_at_once", maps_of_several_threads_and_pools_run_at_once},
         {"pools_leave_no_arena_memory", pools_leave_no_arena_memory},
         {"progress_ends_at_the_total", progress_ends_at_the_total},

@@ -80,6 +80,49 @@ static uint64_t hash_module(const struct dl_phdr_info *module)
     return hash;
 }
 
+/* Hashing takes as long as the code is large, and every map names its task: modules that have been hashed are
+ * remembered, by their program headers, until the loader unloads anything. */
+static struct {
+    pthread_mutex_t mutex;
+    unsigned long long unloads;
+    unsigned next;
+    struct {
+        const ElfW(Phdr) * headers;
+        uint64_t build;
+    } module[REMEMBERED];
+} hashed = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+/* Under the mutex. */
+static uint64_t recall_build(const struct dl_phdr_info *module)
+{
+    uint64_t build;
+    unsigned place;
+
+    for (unsigned i = 0; i < REMEMBERED; i++) {
+        if (hashed.module[i].headers == module->dlpi_phdr)
+            return hashed.module[i].build;
+    }
+    build = hash_module(module);
+    place = hashed.next++ % REMEMBERED;
+    hashed.module[place].headers = module->dlpi_phdr;
+    hashed.module[place].build = build;
+    return build;
+}
+
+static uint64_t build_of(const struct dl_phdr_info *module)
+{
+    uint64_t build;
+
+    pthread_mutex_lock(&hashed.mutex);
+    if (hashed.unloads != module->dlpi_subs) {
+        memset(hashed.module, 0, sizeof hashed.module);
+        hashed.unloads = module->dlpi_subs;
+    }
+    build = recall_build(module);
+    pthread_mutex_unlock(&hashed.mutex);
+    return build;
+}
+
 static int look_at(struct dl_phdr_info *module, size_t size, void *argument)
 {
     struct search *search = argument;
@@ -91,7 +134,7 @@ static int look_at(struct dl_phdr_info *module, size_t size, void *argument)
     search->found = true;
     search->base = module->dlpi_addr;
     search->raw_name = module->dlpi_name;
-    search->build = hash_module(module);
+    search->build = build_of(module);
     return 1;
 }
 

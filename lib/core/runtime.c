@@ -11,6 +11,7 @@
 #include "core/runtime.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -37,6 +38,7 @@
 
 #define CANARY     0x63616e617279u
 #define MAX_LAYERS 8
+#define EXIT_NS    UINT64_C(2000000000) /* how long exit() waits for calls of other threads */
 
 struct node_area {
     struct wait_word bell;
@@ -62,7 +64,12 @@ static struct {
     void (*announce[MAX_LAYERS])(void);
     unsigned announce_count;
     bool break_is_posted;
+    _Atomic bool exiting;     /* exit() has been called without mpm_finalize() */
+    _Atomic unsigned inside;  /* calls between runtime_enter and runtime_leave */
+    struct wait_word someone; /* has left */
 } run;
+
+static _Thread_local unsigned inside_here; /* this thread's part of `inside` */
 
 void runtime_add_layer(void (*announce)(void))
 {
@@ -149,6 +156,31 @@ int runtime_check_main(const char *call)
     default:
         return error_set(MPM_ESTATE, "%s: only main can call it, not a worker", call);
     }
+}
+
+/* The other threads of a program that exits are never heard of again. */
+static void stay_if_exiting(void)
+{
+    while (atomic_load(&run.exiting) && !inside_here)
+        pause();
+}
+
+void runtime_enter(void)
+{
+    atomic_fetch_add(&run.inside, 1);
+    if (inside_here++ || !atomic_load(&run.exiting))
+        return;
+    inside_here--;
+    atomic_fetch_sub(&run.inside, 1);
+    stay_if_exiting();
+}
+
+void runtime_leave(void)
+{
+    inside_here--;
+    atomic_fetch_sub(&run.inside, 1);
+    wait_ring(&run.someone);
+    stay_if_exiting();
 }
 
 static bool on_node_failed(unsigned node, const void *payload, size_t size)
@@ -266,7 +298,6 @@ static int make_arena(void)
 /* Proves that a forked child writes into the very same memory. */
 static int try_canary(void)
 {
-    int wait_status;
     pid_t child;
 
     atomic_store(&run.area->canary, 0);
@@ -276,8 +307,8 @@ static int try_canary(void)
     }
     if (child < 0)
         return error_set_errno(MPM_ESYSTEM, "a process cannot be forked");
-    while (waitpid(child, &wait_status, 0) < 0)
-        ;
+    while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+        ; /* a program that ignores SIGCHLD gets ECHILD, when the child has ended */
     if (atomic_load(&run.area->canary) != (CANARY & UINT32_MAX))
         return error_set(MPM_ESYSTEM, "%s: a forked process does not share the arena's memory with its rank",
                          own_name());
@@ -374,32 +405,64 @@ static _Noreturn void serve(void)
     exit(EXIT_SUCCESS);
 }
 
+/* Sees that no other thread is in the run when that is taken down. One that sits in a function of the
+ * program, which its map calls for progress, is not waited for without end. */
+static void send_others_out(void)
+{
+    uint64_t deadline_ns = clock_now_ns() + EXIT_NS;
+    bool in_time = true;
+
+    atomic_store(&run.exiting, true);
+    if (atomic_load(&run.inside) == inside_here)
+        return;
+    runtime_break(MPM_ESTATE, "the program has called exit()");
+    while (in_time) {
+        uint32_t seen = wait_look(&run.someone);
+
+        if (atomic_load(&run.inside) == inside_here)
+            return;
+        in_time = wait_change(&run.someone, seen, 0, deadline_ns);
+    }
+}
+
 static void finalize_at_exit(void)
 {
     if (runtime_role() == ROLE_MAIN) {
-        run.end_count = 0; /* a thread may be in a map: its workers are killed under it */
+        send_others_out();
+        inside_here++;     /* this thread goes on, whatever it calls */
+        run.end_count = 0; /* workers are killed, not waited for */
         (void)mpm_finalize();
     }
 }
 
-static int start(const mpm_options *options)
+/* Options, and what the environment says otherwise. Where that is wrong, ranks go on with what they have
+ * until they can agree, so that it is said once. */
+static int configure(const mpm_options *options)
 {
-    bool is_main;
-    int status;
-
     run.config = (struct config){.log_level = LOG_ERROR};
     if (options) {
         run.config.arena_size = options->arena_size;
         run.config.ranks_per_node = options->ranks_per_node;
     }
-    if ((status = config_read(&run.config)) || (status = open_transport()))
+    if (run.config.arena_size && run.config.arena_size < ARENA_MIN_SIZE)
+        return error_set(MPM_EINVAL, "an arena of %zu bytes is too small: it needs at least %u",
+                         run.config.arena_size, ARENA_MIN_SIZE);
+    return config_read(&run.config);
+}
+
+static int start(const mpm_options *options)
+{
+    int status, config_status = configure(options);
+    bool is_main;
+
+    if ((status = open_transport()))
         return status;
     is_main = run.topology.rank == 0;
     log_open((enum log_level)run.config.log_level, is_main ? "" : own_name());
     run.pid = getpid();
     run.is_main = is_main;
     run.runs = true;
-    if ((status = start_together())) {
+    if ((status = run.transport->agree(config_status)) || (status = start_together())) {
         run.runs = false;
         run.transport->close();
         if (!is_main)
@@ -423,9 +486,6 @@ int mpm_init(int *argc, char ***argv, const mpm_options *options)
     if (run.was_started)
         return error_set(MPM_ESTATE, run.runs ? "mpm_init: the run has begun already"
                                               : "mpm_init: a process can take part in one run only");
-    if (options && options->arena_size && options->arena_size < ARENA_MIN_SIZE)
-        return error_set(MPM_EINVAL, "an arena of %zu bytes is too small: it needs at least %u",
-                         options->arena_size, ARENA_MIN_SIZE);
     run.was_started = true;
     return start(options);
 }

@@ -35,6 +35,12 @@ int runtime_check_whole(void);
  */
 void runtime_break(int status, const char *sentence);
 
+/* Around a call of main that uses the run for long: exit() in another thread waits until it has left, which
+ * it does soon, since runtime_check_whole() fails in it then. It does not return to the program in that case.
+ */
+void runtime_enter(void);
+void runtime_leave(void);
+
 /* Has `end` called by mpm_finalize, in main, before anything else ends. */
 void runtime_at_end(void (*end)(void));
 

@@ -3,12 +3,13 @@
  *
  * A process record belongs to whoever reserved it (a compare-and-swap of its word from FREE) until WANTED is
  * stored, which commits its fields; to the host from then until ENDED is stored, which commits `wait_status`;
- * then to whoever wanted it, until FREE. The word names the one that reserves: if it dies before WANTED, its
- * reaper sets the record free again, with the argument if that is the record's; if it dies between WANTED and
- * the ring, its reaper puts the record where its host finds it, so a host may find one twice, and forks what
- * is WANTED only. An argument that the record is to own is named there first and given up by its owner then,
- * so at any moment one of them frees it: the reaper looks through the records first. If the host dies, its
- * processes die with it, and its rank notices (host_wait) and ends the run.
+ * then to whoever wanted it, until FREE; the host stores FREE at once where nobody will ask. The word names
+ * the one that reserves: if it dies before WANTED, its reaper sets the record free again, with the argument
+ * if that is the record's; if it dies between WANTED and the ring, its reaper puts the record where its host
+ * finds it, so a host may find one twice, and forks what is WANTED only. An argument that the record is to
+ * own is named there first and given up by its owner then, so at any moment one of them frees it: the reaper
+ * looks through the records first. If the host dies, its processes die with it, and its rank notices
+ * (host_wait) and ends the run.
  *
  * `request` is anybody's: a signal is a bit, under the generation that it is for, and the host takes them
  * all. A bit of another generation means nothing. Who dies between the bit and the ring has asked for nothing
@@ -429,6 +430,7 @@ static void free_argument(struct process_record *process)
     process->argument = 0;
     arena_free(self.arena, argument);
 }
+
 static void process_is_over(struct process_record *process, uint32_t number)
 {
     set_state(process, PROCESS_ENDED);
@@ -436,11 +438,29 @@ static void process_is_over(struct process_record *process, uint32_t number)
     tell_of(number, true);
 }
 
-/* After its end, whatever that was: whether it is to be forked again. */
-static bool run_ended(struct process_record *process)
+/* After its end, whatever that was. */
+static enum process_fate decide_fate(struct process_record *process)
 {
     free_argument(process);
-    return process->ended && ((process_ended *)function_at(process->ended))(process);
+    return process->ended ? ((process_ended *)function_at(process->ended))(process) : PROCESS_IS_OVER;
+}
+
+static void fork_again(struct process_record *process, uint32_t number);
+
+static void settle(struct process_record *process, uint32_t number)
+{
+    switch (decide_fate(process)) {
+    case PROCESS_IS_OVER:
+        process_is_over(process, number);
+        break;
+    case PROCESS_COMES_AGAIN:
+        fork_again(process, number);
+        break;
+    case PROCESS_IS_FORGOTTEN:
+        process_release(process);
+        tell_of(number, true);
+        break;
+    }
 }
 
 static void fork_process(uint32_t number)
@@ -456,8 +476,7 @@ static void fork_process(uint32_t number)
     if (pid < 0) {
         process->fork_errno = errno;
         log_write(LOG_ERROR, "a process cannot be forked: %s", strerror(errno));
-        run_ended(process);
-        process_is_over(process, number);
+        settle(process, number);
         return;
     }
     self.pid_of[number] = pid;
@@ -517,10 +536,7 @@ static void reap(pid_t pid, int wait_status)
         process = process_at(self.arena, number);
         process->wait_status = wait_status;
         clean_up_after(process, number);
-        if (run_ended(process))
-            fork_again(process, number);
-        else
-            process_is_over(process, number);
+        settle(process, number);
         return;
     }
 }
@@ -607,7 +623,7 @@ static int wait_until_ready(struct host_area *area, struct host_record *host, pi
 
         if (atomic_load(&host->ready))
             return MPM_OK;
-        if (waitpid(pid, NULL, WNOHANG) == pid)
+        if (waitpid(pid, NULL, WNOHANG)) /* ECHILD, where the program ignores SIGCHLD */
             return error_set(MPM_EHOSTLOST, "the host process %d died as it started", (int)pid);
         wait_change(&area->host_ready, seen, 0, clock_now_ns() + 10000000);
     }

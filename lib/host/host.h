@@ -33,6 +33,13 @@ enum process_flag {
 
 #define PROCESS_ABOUT_SIZE 128
 
+/* What becomes of a process that has ended. */
+enum process_fate {
+    PROCESS_IS_OVER,      /* its record waits for whoever wanted it */
+    PROCESS_COMES_AGAIN,  /* it is forked anew */
+    PROCESS_IS_FORGOTTEN, /* its record is free: nobody asks for it */
+};
+
 /* A process of a node. `wait_status` is what waitpid gave; if it could not be forked, `fork_errno` is not 0.
  */
 struct process_record {
@@ -48,7 +55,7 @@ struct process_record {
     struct wait_word changed;
     uint64_t argument;                          /* for the entry: an offset in the arena */
     int64_t entry;                              /* int entry(struct process_record *), in the new process */
-    int64_t ended;                              /* bool ended(struct process_record *), in the host */
+    int64_t ended;                              /* process_ended, in the host, once it is reaped */
     _Alignas(8) char about[PROCESS_ABOUT_SIZE]; /* its wanter's; zeroed if it has nothing to say */
 };
 
@@ -65,7 +72,7 @@ static inline uint32_t process_generation_of(uint64_t word)
 }
 
 typedef int process_entry(struct process_record *process);
-typedef bool process_ended(struct process_record *process);
+typedef enum process_fate process_ended(struct process_record *process);
 
 /* The hosts of a node, in its arena. */
 struct host_area;
@@ -90,7 +97,7 @@ bool host_is_ending(struct arena *arena);
 /* What a process is to be. */
 struct process_order {
     process_entry *entry; /* a function of libmpmap: its return is the exit status */
-    process_ended *ended; /* in the host, once the process is reaped: whether to fork it again; may be NULL */
+    process_ended *ended; /* in the host, once the process is reaped: what becomes of it; NULL: it is over */
     uint64_t argument;    /* an offset; with PROCESS_OWNS_ARGUMENT a block of the caller's own */
     uint32_t argument_index;
     uint32_t flags;

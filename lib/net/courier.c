@@ -22,7 +22,8 @@
 #define FRAME_SIZE    ((size_t)256 << 10) /* messages are gathered up to this; a larger one goes alone */
 
 #define SPIN_NS     20000u    /* it looks on without a pause for so long after the last event */
-#define NAP_MIN_NS  50000u    /* then it naps, longer and longer */
+#define NAP_MIN_NS  50000u    /* then it naps */
+#define LIVELY_NS   5000000u  /* for so long, since an answer often follows; then longer and longer */
 #define NAP_BUSY_NS 100000u   /* up to this while bytes are under way */
 #define NAP_MAX_NS  1000000u  /* and up to this while they are not */
 #define SLEEP_NS    20000000u /* and this after so long a silence: */
@@ -62,6 +63,7 @@ static struct {
     _Atomic bool stopping;
     pthread_mutex_t mutex; /* guards the outboxes */
     struct outbox *outbox; /* by node */
+    _Atomic bool has_mail; /* something may be in an outbox: set after it was put there */
     courier_handler *handler[MESSAGE_KINDS];
     courier_work *work[MAX_WORK];
     unsigned work_count;
@@ -146,6 +148,7 @@ int courier_post(unsigned node, enum message_kind kind, const struct message_par
     if (parcel)
         pack(parcel, kind, parts, part_count, payload);
     pthread_mutex_unlock(&courier.mutex);
+    atomic_store(&courier.has_mail, true);
     if (!parcel)
         return error_set(MPM_ENOMEM, "no memory for a message of %zu bytes to node %u", payload, node);
     wait_ring(courier.bell);
@@ -181,6 +184,8 @@ static bool send_all(void)
 {
     bool sent = false;
 
+    if (!atomic_exchange(&courier.has_mail, false))
+        return false;
     for (unsigned node = 0; node < courier.node_count; node++) {
         for (struct parcel *parcel = outbox_empty(node), *next; parcel; parcel = next) {
             struct frame_header header = {FRAME_MAGIC, FRAME_VERSION, parcel->size};
@@ -257,6 +262,8 @@ static uint64_t next_nap(uint64_t quiet_ns, uint64_t nap_ns)
 
     if (quiet_ns > SILENCE_NS && !courier.transport->is_busy())
         return SLEEP_NS;
+    if (quiet_ns < LIVELY_NS)
+        return NAP_MIN_NS;
     nap_ns = nap_ns ? nap_ns * 2 : NAP_MIN_NS;
     return nap_ns < limit_ns ? nap_ns : limit_ns;
 }

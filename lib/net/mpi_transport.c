@@ -89,8 +89,11 @@ static int gather_topology(const struct rank_card *card, struct topology *topolo
 static int mpi_open(const struct rank_card *card, struct topology *topology)
 {
     const struct rank_info *own;
-    int provided, failed, status;
+    int provided, started = 0, failed, status;
 
+    MPI_Initialized(&started);
+    if (started)
+        return error_set(MPM_ESTATE, "MPI has been started already: mpm_init starts it, and ends it");
     if ((failed = MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &provided)))
         return mpi_failed("MPI_Init_thread", failed);
     if (provided < MPI_THREAD_SERIALIZED)

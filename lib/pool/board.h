@@ -35,7 +35,7 @@
 #include "shm/arena.h"
 #include "shm/wait_word.h"
 
-#define BOARD_SLOTS      16u
+#define BOARD_SLOTS      32u
 #define NO_ITEM          UINT64_MAX
 #define LEASE_FROZEN     (UINT64_C(1) << 62) /* `next` of a lease that gives out nothing any more */
 #define LEASE_MAX_NOTES  256u                /* notes of failures that a lease keeps the text of */
@@ -54,7 +54,6 @@ struct worker_record {
     _Alignas(64) _Atomic uint64_t item; /* within the lease, or NO_ITEM */
     _Atomic uint64_t lease;             /* the lease that it is in: offset, or 0 */
     _Atomic uint32_t state;             /* enum worker_state */
-    uint32_t process;                   /* host.h's number; the holder's */
     uint32_t early_deaths;              /* the host's: deaths in a row before it was ready */
     int32_t last_status;                /* the host's: of the last death, as waitpid gives it */
     _Alignas(64) char apart[64];        /* processors fetch lines in pairs */

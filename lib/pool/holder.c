@@ -57,13 +57,13 @@ struct held_lease {
 
 static int spawn_workers(struct holder *holder, const uint32_t *workers_by_rank, unsigned rank_count)
 {
-    uint32_t number = 0;
+    uint32_t number = 0, process;
     int status;
 
     for (unsigned rank = 0; rank < rank_count; rank++) {
         for (uint32_t i = 0; i < workers_by_rank[rank]; i++, number++) {
             if ((status = host_spawn(holder->arena, rank, worker_main, worker_ended, holder->offset, number,
-                                     &holder->board->worker[number].process))) {
+                                     &process))) {
                 atomic_fetch_add(&holder->board->gone, holder->board->worker_count - number);
                 return status;
             }
@@ -143,12 +143,6 @@ void holder_free(struct holder *holder)
 {
     if (!holder)
         return;
-    for (uint32_t i = 0; i < holder->board->worker_count; i++) {
-        struct process_record *process = process_at(holder->arena, holder->board->worker[i].process);
-
-        if (process_state_of(atomic_load(&process->word)) == PROCESS_ENDED)
-            process_release(process);
-    }
     arena_free(holder->arena, holder->offset);
     free(holder);
 }
@@ -295,8 +289,9 @@ static void fill_block(struct held_lease *lease, const struct lease_layout *layo
     memset((char *)block + layout->done, 0, layout->size - layout->done);
 }
 
-/* Puts it where workers find it; false if the board is full. */
-static bool put_up(struct held_lease *lease)
+/* Puts it where workers find it. Where so many maps run at once that the board is full it waits: a lease that
+ * ends rings the bell, and held_lease_look() tries again. */
+static void put_up(struct held_lease *lease)
 {
     struct board *board = lease->job->holder->board;
 
@@ -308,10 +303,9 @@ static bool put_up(struct held_lease *lease)
         if (atomic_compare_exchange_strong(&board->slot[i], &empty, lease->offset)) {
             lease->slot = &board->slot[i];
             wait_ring(&board->work);
-            return true;
+            return;
         }
     }
-    return false;
 }
 
 static int make_lease(struct held_job *job, uint64_t number, uint64_t first, uint64_t count,
@@ -351,11 +345,7 @@ int held_lease_hang(struct held_job *job, uint64_t number, uint64_t first, uint6
         return status;
     if (items)
         memcpy(arena_at(job->holder->arena, lease->block->items), items, count * job->block->spec.item_size);
-    if (!put_up(lease)) {
-        arena_free(job->holder->arena, lease->offset);
-        free(lease);
-        return error_set(MPM_ENOMEM, "the pool holds %u leases on this node already", BOARD_SLOTS);
-    }
+    put_up(lease);
     lease->next = job->leases;
     job->leases = lease;
     *hung = lease;
@@ -609,7 +599,8 @@ static enum lease_look end_round(struct held_lease *lease)
     if ((missing = count_missing(lease))) {
         if ((status = list_missing(lease, missing)))
             return lose(lease, status);
-        return put_up(lease) ? LEASE_RUNS : lose(lease, error_set(MPM_ENOMEM, "the board is full"));
+        put_up(lease);
+        return LEASE_RUNS;
     }
     if (!take_failures(lease))
         return lose(lease, error_set(MPM_ENOMEM, "no memory for the list of failed items"));
@@ -618,8 +609,11 @@ static enum lease_look end_round(struct held_lease *lease)
 
 enum lease_look held_lease_look(struct held_lease *lease)
 {
-    if (atomic_load(&lease->block->next) < lease->block->count)
+    if (atomic_load(&lease->block->next) < lease->block->count) {
+        if (!lease->slot)
+            put_up(lease);
         return LEASE_RUNS;
+    }
     take_down(lease);
     return is_quiet(lease) ? end_round(lease) : LEASE_RUNS;
 }

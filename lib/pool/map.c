@@ -337,20 +337,25 @@ static void close_job(struct map *map)
     }
 }
 
+/* The most items in one lease: bounded in bytes by the smallest arena that will hold one, and each item takes
+ * a done and a failed bit of each worker of the node. */
 static uint64_t max_lease_items(const struct map *map)
 {
     const struct map_request *request = map->request;
-    uint64_t bytes = LEASE_BYTES, size = request->item_size + request->result_size, items;
+    uint64_t bytes = LEASE_BYTES, items;
+    unsigned workers = 0;
 
     for (unsigned node = 0; node < map->pool->node_count; node++) {
         mpm_node_info info;
 
-        if (map->pool->node[node].workers && !mpm_node_info_get(node, &info) &&
-            info.arena_size / ARENA_SHARE < bytes)
+        if (!map->pool->node[node].workers || mpm_node_info_get(node, &info))
+            continue;
+        if (info.arena_size / ARENA_SHARE < bytes)
             bytes = info.arena_size / ARENA_SHARE;
+        if (map->pool->node[node].workers > workers)
+            workers = map->pool->node[node].workers;
     }
-    size += 1 + map->pool->worker_count / 4; /* the bits of each worker */
-    items = bytes / size;
+    items = bytes / (request->item_size + request->result_size + 1 + workers / 4);
     if (items > LEASE_ITEMS)
         items = LEASE_ITEMS;
     return items ? items : 1;
@@ -425,9 +430,10 @@ static int do_map(struct mpm_pool *pool, const struct map_request *request, stru
                   size_t *failure_count)
 {
     struct map map = {.pool = pool, .request = request};
-    int status = start_map(&map);
+    int status;
 
-    if (!status)
+    runtime_enter();
+    if (!(status = start_map(&map)))
         status = run_map(&map);
     if (!status) {
         tell_progress(&map);
@@ -447,6 +453,7 @@ static int do_map(struct mpm_pool *pool, const struct map_request *request, stru
     free(map.is_open);
     *failures = map.failures;
     *failure_count = map.failure_count;
+    runtime_leave();
     return status;
 }
 

@@ -143,12 +143,13 @@ int mpm_pool_open(const mpm_pool_options *options, mpm_pool **opened)
     pool->max_attempts = chosen.max_attempts ? chosen.max_attempts : DEFAULT_ATTEMPTS;
     pool_state_add(pool);
     runtime_at_end(close_all);
-    if ((status = open_everywhere(pool)) || (status = wait_until_ready(pool))) {
+    runtime_enter();
+    if ((status = open_everywhere(pool)) || (status = wait_until_ready(pool)))
         mpm_pool_close(pool);
-        return status;
-    }
-    *opened = pool;
-    return MPM_OK;
+    else
+        *opened = pool;
+    runtime_leave();
+    return status;
 }
 
 unsigned mpm_pool_worker_count(const mpm_pool *pool)
@@ -173,6 +174,7 @@ void mpm_pool_close(mpm_pool *pool)
 {
     if (!pool || runtime_role() != ROLE_MAIN)
         return;
+    runtime_enter();
     if (pool->home)
         holder_begin_close(pool->home);
     for (unsigned node = 0; node < pool->node_count; node++) {
@@ -192,4 +194,5 @@ void mpm_pool_close(mpm_pool *pool)
     pool_state_remove(pool);
     holder_free(pool->home);
     free(pool);
+    runtime_leave();
 }

@@ -178,7 +178,7 @@ static void measure(uint64_t items, uint64_t took_ns)
 
 /* What running items of a plain task needs: a copy on the stack, which the compiler keeps in registers across
  * the calls of the task, as it may not do with `self`. */
-struct bench {
+struct workplace {
     mpm_task *task;
     const char *items;
     char *results;
@@ -187,29 +187,29 @@ struct bench {
     _Atomic uint64_t *current, *done;
 };
 
-static inline struct bench set_up_bench(void)
+static inline struct workplace set_up_workplace(void)
 {
     const struct lease_block *lease = self.lease;
 
-    return (struct bench){.task = (mpm_task *)self.task,
-                          .items = self.call.item_size ? arena_at(self.arena, lease->items) : NULL,
-                          .results = self.call.result_size ? arena_at(self.arena, lease->results) : NULL,
-                          .item_size = self.call.item_size,
-                          .result_size = self.call.result_size,
-                          .first = lease->first,
-                          .current = &self.record->item,
-                          .done = self.done};
+    return (struct workplace){.task = (mpm_task *)self.task,
+                              .items = self.call.item_size ? arena_at(self.arena, lease->items) : NULL,
+                              .results = self.call.result_size ? arena_at(self.arena, lease->results) : NULL,
+                              .item_size = self.call.item_size,
+                              .result_size = self.call.result_size,
+                              .first = lease->first,
+                              .current = &self.record->item,
+                              .done = self.done};
 }
 
 /* Runs one item; its bit is the caller's to set. An item size of 0 leaves the pointer NULL. */
-static inline void run_item(const struct bench *bench, uint64_t item)
+static inline void run_item(const struct workplace *place, uint64_t item)
 {
     int code;
 
-    atomic_store_explicit(bench->current, item, memory_order_relaxed);
-    self.call.index = bench->first + item;
-    code = bench->task(&self.call, bench->items + item * bench->item_size,
-                       bench->results + item * bench->result_size);
+    atomic_store_explicit(place->current, item, memory_order_relaxed);
+    self.call.index = place->first + item;
+    code = place->task(&self.call, place->items + item * place->item_size,
+                       place->results + item * place->result_size);
     if (__builtin_expect(code, 0))
         item_has_failed(item, code);
 }
@@ -217,13 +217,13 @@ static inline void run_item(const struct bench *bench, uint64_t item)
 static void run_plain_chunk(uint64_t from, uint64_t to)
 {
     const uint32_t *order = self.lease->order ? arena_at(self.arena, self.lease->order) : NULL;
-    const struct bench bench = set_up_bench();
+    const struct workplace place = set_up_workplace();
 
     for (uint64_t position = from; position < to; position++) {
         uint64_t item = order ? order[position] : position;
 
-        run_item(&bench, item);
-        lease_set_bit(bench.done, item);
+        run_item(&place, item);
+        lease_set_bit(place.done, item);
     }
 }
 
@@ -262,7 +262,7 @@ static void run_chunk(uint64_t from, uint64_t to)
  */
 static inline __attribute__((always_inline)) void run_fixed_plain(uint64_t chunk)
 {
-    const struct bench bench = set_up_bench();
+    const struct workplace place = set_up_workplace();
     _Atomic uint64_t *next = &self.lease->next;
     uint64_t count = self.lease->count, finished = NO_ITEM, from;
 
@@ -271,13 +271,13 @@ static inline __attribute__((always_inline)) void run_fixed_plain(uint64_t chunk
 
         for (uint64_t item = from; item < to; item++) {
             if (finished != NO_ITEM)
-                lease_set_bit(bench.done, finished);
-            run_item(&bench, item);
+                lease_set_bit(place.done, finished);
+            run_item(&place, item);
             finished = item;
         }
     }
     if (finished != NO_ITEM)
-        lease_set_bit(bench.done, finished);
+        lease_set_bit(place.done, finished);
 }
 
 /* Chunks of one size, without looking at the clock. */
@@ -446,11 +446,12 @@ static void note_crash(struct arena *arena, const struct board *board, uint32_t 
         lease->crash[crash] = (struct crash){.item = item, .wait_status = wait_status};
 }
 
-bool worker_ended(struct process_record *process)
+enum process_fate worker_ended(struct process_record *process)
 {
     struct arena *arena = runtime_arena();
     struct board *board = arena_at(arena, process->argument);
     struct worker_record *record = &board->worker[process->argument_index];
+    struct wait_word *bell = arena_at(arena, board->bell);
     bool again = !atomic_load(&board->closing);
 
     record->last_status = process->wait_status;
@@ -464,7 +465,7 @@ bool worker_ended(struct process_record *process)
     atomic_store(&record->lease, 0);
     atomic_store(&record->state, again ? WORKER_STARTING : WORKER_GONE);
     if (!again)
-        atomic_fetch_add(&board->gone, 1);
-    wait_ring(arena_at(arena, board->bell));
-    return again;
+        atomic_fetch_add(&board->gone, 1); /* the last one: the board may be freed from here on */
+    wait_ring(bell);
+    return again ? PROCESS_COMES_AGAIN : PROCESS_IS_FORGOTTEN;
 }

@@ -3,13 +3,11 @@
 #ifndef POOL_WORKER_H
 #define POOL_WORKER_H
 
-#include <stdbool.h>
-
 #include "host/host.h"
 
 /* process_entry: argument is the board's offset, argument_index the worker's number on it. */
 int worker_main(struct process_record *process);
 /* process_ended: runs in the host. */
-bool worker_ended(struct process_record *process);
+enum process_fate worker_ended(struct process_record *process);
 
 #endif

@@ -4,8 +4,8 @@
  *   checked_map ITEMS SECONDS SEED
  *
  * Maps ITEMS items again and again until SECONDS have passed, at least once, with item size, result size and
- * chunk by chance. An item may cost any number of workers: they are killed from outside, so none is to blame.
- * Prints "running" once its workers run. */
+ * chunk by chance; each pool serves a few maps. An item may cost any number of workers: they are killed from
+ * outside, so none is to blame. Prints "running" once its workers run. */
 #include <inttypes.h>
 #include <mpmap.h>
 #include <stdbool.h>
@@ -14,7 +14,8 @@
 #include <string.h>
 #include <time.h>
 
-#define MOST_WORDS 5 /* of an item, and of a result */
+#define MOST_WORDS    5 /* of an item, and of a result */
+#define MAPS_PER_POOL 5
 
 /* What the task needs to know of its map. */
 struct plan {
@@ -116,14 +117,36 @@ static double now_s(void)
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
+/* Opens a pool, maps a few times, and closes it. `maps` counts on. */
+static bool use_pool(size_t count, uint64_t *items, uint64_t *results, uint64_t seed, double end_s,
+                     uint64_t *maps)
+{
+    mpm_pool_options options = {.workers = mpm_slot_count() > 4 ? mpm_slot_count() : 4,
+                                .max_attempts = 1000000};
+    mpm_pool *pool;
+    bool good;
+
+    if (mpm_pool_open(&options, &pool)) {
+        mpm_report_error();
+        return false;
+    }
+    if (!*maps) {
+        puts("running");
+        fflush(stdout);
+    }
+    do
+        good = map_once(pool, count, items, results, mix(seed + ++*maps));
+    while (good && *maps % MAPS_PER_POOL && now_s() < end_s);
+    mpm_pool_close(pool);
+    return good;
+}
+
 int main(int argc, char **argv)
 {
-    mpm_pool_options options = {.max_attempts = 1000000};
-    uint64_t *items = NULL, *results = NULL, chance, maps = 0;
+    uint64_t *items, *results, seed, maps = 0;
     size_t count;
     double end_s;
-    mpm_pool *pool;
-    bool good = true;
+    bool good;
 
     if (mpm_init(&argc, &argv, NULL))
         return mpm_report_error();
@@ -133,20 +156,15 @@ int main(int argc, char **argv)
     }
     count = strtoul(argv[1], NULL, 10);
     end_s = now_s() + strtod(argv[2], NULL);
-    chance = strtoul(argv[3], NULL, 10);
+    seed = mix(strtoul(argv[3], NULL, 10));
     items = malloc(count * MOST_WORDS * 8);
     results = malloc(count * MOST_WORDS * 8);
-    options.workers = mpm_slot_count() > 4 ? mpm_slot_count() : 4;
-    if (!items || !results || mpm_pool_open(&options, &pool))
-        return mpm_report_error();
-    puts("running");
-    fflush(stdout);
-    do {
-        chance = mix(chance + ++maps);
-        good = map_once(pool, count, items, results, chance);
-    } while (good && now_s() < end_s);
+    if (!items || !results)
+        return EXIT_FAILURE;
+    do
+        good = use_pool(count, items, results, seed, end_s, &maps);
+    while (good && now_s() < end_s);
     printf("%" PRIu64 " maps of %zu items\n", maps, count);
-    mpm_pool_close(pool);
     free(items);
     free(results);
     return mpm_finalize() || !good ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -1,0 +1,172 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# README.md is true. What its blocks are, their first line says:
+#
+#   ```LANGUAGE FILE      a file: it is written as FILE, and C must also compile without a warning
+#   ```sh test            commands, run in a scratch folder, in the order of the file; one block's variables are
+#                         there in the next
+#   ```text               what the commands just above print, to the letter
+#   ```text figures       the same, but numbers may be others, and plurals with them
+#
+# Other blocks are not run; of those, what they name must exist. The scratch folder looks like the folder of the
+# sources, with this build as build/release, and is a home of its own. Another README can be given as a third
+# argument. Last line: "N passed, N failed".
+set -uo pipefail
+
+bin=$(realpath "${1:-${MPMAP_BIN:?says where the programs are}}")
+source_folder=$(realpath "${2:-${MPMAP_SOURCE:?says where the sources are}}")
+readme=$(realpath "${3:-$source_folder/README.md}")
+build=$(dirname "$bin")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+passed=0 failed=0 commands=0
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 \
+    OMPI_MCA_hwloc_base_binding_policy=none LC_ALL=C.UTF-8
+
+# check WHAT COMMAND…: counts whether it succeeds.
+check()
+{
+    local what=$1
+    shift
+    if "$@" >"$work/said" 2>&1; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAILED: $what"
+        sed 's/^/    /' "$work/said"
+    fi
+}
+
+# Cuts the README into blocks/NNN, each with its line number and info string in blocks/NNN.info.
+cut_blocks()
+{
+    mkdir "$work/blocks"
+    awk -v folder="$work/blocks" '
+        /^```/ && inside { inside = 0; close(name); next }
+        /^```/ {
+            inside = 1
+            name = sprintf("%s/%03d", folder, ++count)
+            printf "%d %s\n", NR, substr($0, 4) > (name ".info")
+            close(name ".info")
+            printf "" > name
+            next
+        }
+        inside { print > name }
+        END { exit inside }' "$readme"
+}
+
+# A folder that looks like the one that the README speaks of.
+make_scratch()
+{
+    mkdir -p "$work/home" "$work/here/build" "$work/wrap"
+    ln -s "$build" "$work/here/build/release"
+    ln -s "$source_folder/apps" "$source_folder/slurm" "$source_folder/lib" "$work/here"
+    # A program that is linked with a library under AddressSanitizer must have it too.
+    if ldd "$bin/mpmap" | grep -q libasan; then
+        printf '#!/bin/sh\nexec %s -fsanitize=address,undefined "$@"\n' "$(command -v cc)" >"$work/wrap/cc"
+        chmod +x "$work/wrap/cc"
+    fi
+    (export HOME=$work/home PATH=$work/wrap:$bin:$PATH && export -p) >"$work/state"
+}
+
+# Runs the commands of a block as they stand, with what earlier blocks have exported.
+run_commands()
+{
+    printf '. "%s"\nset -eo pipefail\n%s\nexport -p >"%s"\n' "$work/state" "$(cat "$1")" "$work/state" >"$work/script"
+    (cd "$work/here" && timeout 120 bash "$work/script") >"$work/printed" 2>&1 </dev/null
+}
+
+ends_well()
+{
+    run_commands "$1" && return
+    cat "$work/printed"
+    return 1
+}
+
+# Numbers may differ from run to run, and with them "1 worker" and "2 workers".
+without_figures()
+{
+    sed -E 's/[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?/N/g; s/\<(row|worker|node)s\>/\1/g' "$1"
+}
+
+prints_exactly() { diff "$1" "$work/printed"; }
+prints_but_for_figures() { diff <(without_figures "$1") <(without_figures "$work/printed"); }
+
+c_compiles()
+{
+    cc -std=c11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -I "$source_folder/lib/include" "$1"
+}
+
+# run_block FILE: does what its first line says.
+run_block()
+{
+    local block=$1 line language word title
+    read -r line language word <"$block.info"
+    title="line $line: \`\`\`$language $word"
+    case "$language $word" in
+    "sh test")
+        commands=$((commands + 1))
+        check "$title ends well" ends_well "$block"
+        after_commands=yes
+        return
+        ;;
+    "text ") [ -z "$after_commands" ] || check "$title is what is printed" prints_exactly "$block" ;;
+    "text figures") check "$title is what is printed" prints_but_for_figures "$block" ;;
+    "sh ") check "$title names what exists" names_exist "$block" ;;
+    "sh "* | "text "* | *" ") check "$title: no such mark is known, and a file has a name" false ;;
+    *)
+        cp "$block" "$work/here/$word"
+        [ "$language" != c ] || check "$title compiles" c_compiles "$work/here/$word"
+        ;;
+    esac
+    after_commands=
+}
+
+# The headings of a text, as links name them.
+headings()
+{
+    sed -nE 's/^#+ //p' "$1" | tr '[:upper:] ' '[:lower:]-'
+}
+
+# Words that look like files of the project, and commands of ./dev, in a text.
+names_exist()
+{
+    local name wrong=0
+    for name in $(grep -oP '(?<![\w./~-])(apps|lib|tests|slurm|config|\.ci)/[\w./-]*\w' "$1" | sort -u); do
+        [ -e "$source_folder/$name" ] || { echo "there is no $name"; wrong=1; }
+    done
+    for name in $(grep -oE '\./dev [a-z]+' "$1" | cut -d' ' -f2 | sort -u); do
+        "$source_folder/dev" help | grep -qE "^  $name( |\$)" || { echo "there is no ./dev $name"; wrong=1; }
+    done
+    for name in $(grep -oE '\]\([^)]*\)' "$1" | tr -d '])(' | sort -u); do
+        case $name in
+        '#'*) headings "$1" | grep -qx -- "${name#\#}" || { echo "there is no heading $name"; wrong=1; } ;;
+        *) [ -e "$source_folder/$name" ] || { echo "there is no $name"; wrong=1; } ;;
+        esac
+    done
+    return $wrong
+}
+
+# Every variable that the library or ./dev reads has a line in the table.
+variables_are_told()
+{
+    local name wrong=0
+    for name in $(grep -hoE '(getenv|read_[a-z_]+)\("MPMAP_[A-Z_]+' "$source_folder"/lib/*/*.c | grep -oE 'MPMAP_[A-Z_]+') \
+        $(grep -oE '\$\{MPMAP_[A-Z_]+' "$source_folder/dev" | grep -oE 'MPMAP_[A-Z_]+'); do
+        grep -qE "^\| \`$name\` \|" "$readme" || { echo "$name has no line in the table"; wrong=1; }
+    done
+    return $wrong
+}
+
+check "all blocks end" cut_blocks
+make_scratch
+after_commands=
+for block in "$work"/blocks/[0-9][0-9][0-9]; do
+    run_block "$block"
+done
+check "there are commands to run" [ "$commands" -gt 0 ]
+check "what the README names exists" names_exist "$readme"
+check "variables stand in the table" variables_are_told
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

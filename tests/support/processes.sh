@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# What the scripts that start runs have in common: counting checks, and looking at processes from outside.
+# Each of them sources this, sets `work` to a folder of its own, and ends with `report`.
+passed=0 failed=0
+
+check() # what command…: counts whether the command succeeds
+{
+    local what=$1
+    shift
+    if "$@"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAILED: $what"
+        tail -n 20 "$work/out" "$work/err" 2>/dev/null | cut -c1-300 | sed 's/^/    /'
+    fi
+}
+
+skip() # what why
+{
+    echo "skipped: $1: $2"
+}
+
+report()
+{
+    echo "$passed passed, $failed failed"
+    [ "$failed" = 0 ]
+}
+
+# All processes below one, itself included.
+tree()
+{
+    local child
+    echo "$1"
+    for child in $(cat /proc/"$1"/task/*/children 2>/dev/null); do tree "$child"; done
+}
+
+# named NAME PID…: those of the processes that are called so.
+named()
+{
+    local name=$1 pid
+    shift
+    for pid; do
+        [ "$(cat "/proc/$pid/comm" 2>/dev/null)" != "$name" ] || echo "$pid"
+    done
+}
+
+# wait_for SECONDS command…: until it is true.
+wait_for()
+{
+    local end=$((${EPOCHREALTIME/./} + $1 * 1000000))
+    shift
+    until "$@"; do
+        [ "${EPOCHREALTIME/./}" -lt "$end" ] || return 1
+        read -rt 0.01 <> <(:) || true
+    done
+}
+
+# none_left PID…: but for what its parent has yet to look at.
+none_left()
+{
+    local pid
+    for pid; do
+        [ ! -d "/proc/$pid" ] || [ "$(cut -d' ' -f3 "/proc/$pid/stat" 2>/dev/null)" = Z ] || return 1
+    done
+}
+
+# vader_segment.* are files of Open MPI's own transport.
+shared_files()
+{
+    find /dev/shm -mindepth 1 ! -name 'vader_segment.*' | sort
+}
+
+# A run that is started with MPMAP_TEST_MARK=$mark hands that on to whatever it starts, orphans included.
+mark=$$.$RANDOM
+
+# keep_books: what is in /dev/shm before a run.
+keep_books()
+{
+    shared_files >"$work/shared_before"
+}
+
+nothing_is_left()
+{
+    [ -z "$(comm -13 "$work/shared_before" <(shared_files))" ] &&
+        ! grep -qzsx "MPMAP_TEST_MARK=$mark" /proc/[0-9]*/environ
+}
+
+is_running()
+{
+    grep -qs running "$work/out"
+}
