@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* mpmap bench queue: messages of 8 bytes from one process to another by an mpm_queue, beside a bare bounded
  * ring in shared memory between two forked processes, and beside Python's queue. The bare ring is what the
- * hardware gives: one producer, one consumer, no lock, no length, nobody who sleeps or may die. */
+ * hardware gives to many producers and consumers: no lock, no length, nobody who sleeps or may die. */
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -31,52 +31,66 @@ static const char help[] = "usage: mpmap bench queue [--json] [--seconds S]\n"
                            "  --json        prints a JSON array\n"
                            "  --help        prints this\n";
 
-/* Each side's counter, and its copy of the other's, in lines of their own. */
-struct bare_ring {
-    _Alignas(64) _Atomic uint64_t tail;
-    uint64_t seen_head;
-    _Alignas(64) _Atomic uint64_t head;
-    uint64_t seen_tail;
-    _Alignas(64) uint64_t messages[ROOM];
+/* A bounded ring for many producers and many consumers, after Dmitry Vyukov's: each cell has a line to
+ * itself, and a turn that says whose it is next. */
+struct bare_cell {
+    _Alignas(64) _Atomic uint64_t turn;
+    uint64_t message;
 };
 
-static uint64_t look(const _Atomic uint64_t *counter, uint64_t unwanted)
-{
-    uint64_t seen;
+struct bare_ring {
+    _Alignas(64) _Atomic uint64_t tail;
+    _Alignas(64) _Atomic uint64_t head;
+    struct bare_cell cell[ROOM];
+};
 
-    for (unsigned i = 1; (seen = atomic_load_explicit(counter, memory_order_acquire)) == unwanted; i++) {
-        if (i % LOOKS == 0)
+/* Takes the next place of a counter once the cell there has its turn. */
+static struct bare_cell *take_place(struct bare_ring *ring, _Atomic uint64_t *counter, uint64_t turn_ahead,
+                                    uint64_t *place)
+{
+    uint64_t at = atomic_load_explicit(counter, memory_order_relaxed);
+
+    for (unsigned looks = 1;; looks++) {
+        struct bare_cell *cell = &ring->cell[at % ROOM];
+
+        if (atomic_load_explicit(&cell->turn, memory_order_acquire) == at + turn_ahead &&
+            atomic_compare_exchange_weak_explicit(counter, &at, at + 1, memory_order_relaxed,
+                                                  memory_order_relaxed)) {
+            *place = at;
+            return cell;
+        }
+        at = atomic_load_explicit(counter, memory_order_relaxed);
+        if (looks % LOOKS == 0)
             sched_yield();
     }
-    return seen;
 }
 
 static void bare_put(struct bare_ring *ring, uint64_t message)
 {
-    uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+    uint64_t place;
+    struct bare_cell *cell = take_place(ring, &ring->tail, 0, &place);
 
-    if (tail - ring->seen_head == ROOM)
-        ring->seen_head = look(&ring->head, tail - ROOM);
-    ring->messages[tail % ROOM] = message;
-    atomic_store_explicit(&ring->tail, tail + 1, memory_order_release);
+    cell->message = message;
+    atomic_store_explicit(&cell->turn, place + 1, memory_order_release);
 }
 
 static uint64_t bare_get(struct bare_ring *ring)
 {
-    uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed), message;
+    uint64_t place, message;
+    struct bare_cell *cell = take_place(ring, &ring->head, 1, &place);
 
-    if (head == ring->seen_tail)
-        ring->seen_tail = look(&ring->tail, head);
-    message = ring->messages[head % ROOM];
-    atomic_store_explicit(&ring->head, head + 1, memory_order_release);
+    message = cell->message;
+    atomic_store_explicit(&cell->turn, place + ROOM, memory_order_release);
     return message;
 }
 
 static _Noreturn void bare_producer(struct bare_ring *ring, uint64_t count, pid_t parent)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    for (uint64_t i = 0; getppid() == parent && i < count; i++)
-        bare_put(ring, i);
+    for (uint64_t i = 0; getppid() == parent && i < count;) {
+        for (uint64_t end = count - i < ROOM ? count : i + ROOM; i < end; i++)
+            bare_put(ring, i);
+    }
     _exit(0);
 }
 
@@ -87,6 +101,8 @@ static int run_bare(const void *argument, uint64_t count)
     bool is_right = true;
 
     memset(ring, 0, sizeof *ring);
+    for (uint64_t i = 0; i < ROOM; i++)
+        atomic_store_explicit(&ring->cell[i].turn, i, memory_order_relaxed);
     if ((child = fork()) == 0)
         bare_producer(ring, count, parent);
     if (child < 0)
