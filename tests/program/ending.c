@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A program that starts a run and leaves main in some way that is not mpm_finalize: for launch.sh.
+ *
+ *   ending return CODE    returns CODE from main, with a pool open
+ *   ending exit CODE      calls exit(CODE), with a pool open
+ *   ending in-map CODE    calls exit(CODE) while another thread is in a map
+ *   ending start CODE     calls exit(CODE) when mpm_init has returned
+ *
+ * Prints "started" when mpm_init has returned. */
+#include <mpmap.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static sem_t runs;
+
+static int add_up(mpm_call *call, const void *item, void *result)
+{
+    volatile double sum = 0;
+
+    (void)call;
+    (void)item;
+    for (int i = 0; i < 30000; i++)
+        sum += (double)i;
+    *(double *)result = sum;
+    return 0;
+}
+
+static int map(mpm_pool *pool, size_t count, void (*progress)(const mpm_progress *, void *))
+{
+    double *results = calloc(count, sizeof *results);
+    int status;
+
+    if (!results)
+        return EXIT_FAILURE;
+    status = mpm_pool_map(pool, add_up, NULL, count, 0, &(mpm_map_options){.progress = progress}, results,
+                          sizeof *results);
+    free(results);
+    return status ? mpm_report_error() : EXIT_SUCCESS;
+}
+
+static void tell(const mpm_progress *now, void *unused)
+{
+    (void)unused;
+    if (now->done)
+        sem_post(&runs);
+}
+
+static void *map_for_long(void *pool)
+{
+    map(pool, 10000000, tell);
+    return NULL;
+}
+
+static int wait_for_map(mpm_pool *pool)
+{
+    pthread_t thread;
+
+    if (sem_init(&runs, 0, 0) || pthread_create(&thread, NULL, map_for_long, pool))
+        return EXIT_FAILURE;
+    while (sem_wait(&runs))
+        ;
+    return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    const char *way = argc == 3 ? argv[1] : "";
+    int code = argc == 3 ? atoi(argv[2]) : EXIT_FAILURE;
+    mpm_pool *pool;
+
+    if (mpm_init(&argc, &argv, NULL))
+        return mpm_report_error();
+    puts("started");
+    fflush(stdout);
+    if (!strcmp(way, "start"))
+        exit(code);
+    if (mpm_pool_open(NULL, &pool))
+        return mpm_report_error();
+    if (map(pool, 100, NULL) || (!strcmp(way, "in-map") && wait_for_map(pool)))
+        return EXIT_FAILURE;
+    if (strcmp(way, "return"))
+        exit(code);
+    return code;
+}
