@@ -275,6 +275,7 @@ static void send_call(uint32_t number, enum message_kind kind)
                                    {slot_bytes(arena, slot), kind == MESSAGE_CALL ? slot->size : 0}};
 
     memcpy(message.handle, &slot->handle, sizeof slot->handle);
+    courier_be_lively();
     if (courier_post(slot->handle.home, kind, parts, 2))
         runtime_break(MPM_ENOMEM, mpm_error());
 }
@@ -437,6 +438,7 @@ static bool on_call(unsigned node, const void *payload, size_t size)
     if (size < sizeof *call || call->verb >= CALL_VERBS || !verbs[call->verb].try)
         return false;
     size -= sizeof *call;
+    courier_be_lively();
     return try_call(node, call, call + 1, size, call->timeout_s <= 0) || park(node, call, call + 1, size);
 }
 

@@ -22,8 +22,8 @@
 #define FRAME_SIZE    ((size_t)256 << 10) /* messages are gathered up to this; a larger one goes alone */
 
 #define SPIN_NS     20000u    /* it looks on without a pause for so long after the last event */
-#define NAP_MIN_NS  50000u    /* then it naps */
-#define LIVELY_NS   5000000u  /* for so long, since an answer often follows; then longer and longer */
+#define NAP_MIN_NS  50000u    /* then it naps, longer and longer */
+#define LIVELY_NS   5000000u  /* but not before so long after a call, since another often follows */
 #define NAP_BUSY_NS 100000u   /* up to this while bytes are under way */
 #define NAP_MAX_NS  1000000u  /* and up to this while they are not */
 #define SLEEP_NS    20000000u /* and this after so long a silence: */
@@ -61,9 +61,10 @@ static struct {
     pthread_t thread;
     bool runs;
     _Atomic bool stopping;
-    pthread_mutex_t mutex; /* guards the outboxes */
-    struct outbox *outbox; /* by node */
-    _Atomic bool has_mail; /* something may be in an outbox: set after it was put there */
+    pthread_mutex_t mutex;    /* guards the outboxes */
+    struct outbox *outbox;    /* by node */
+    uint64_t lively_until_ns; /* its own */
+    _Atomic bool has_mail;    /* something may be in an outbox: set after it was put there */
     courier_handler *handler[MESSAGE_KINDS];
     courier_work *work[MAX_WORK];
     unsigned work_count;
@@ -83,6 +84,11 @@ void courier_add_work(courier_work *work)
 static size_t padded(size_t size)
 {
     return (size + 7) & ~(size_t)7;
+}
+
+void courier_be_lively(void)
+{
+    courier.lively_until_ns = clock_now_ns() + LIVELY_NS;
 }
 
 /* The outbox. */
@@ -262,7 +268,7 @@ static uint64_t next_nap(uint64_t quiet_ns, uint64_t nap_ns)
 
     if (quiet_ns > SILENCE_NS && !courier.transport->is_busy())
         return SLEEP_NS;
-    if (quiet_ns < LIVELY_NS)
+    if (clock_now_ns() < courier.lively_until_ns)
         return NAP_MIN_NS;
     nap_ns = nap_ns ? nap_ns * 2 : NAP_MIN_NS;
     return nap_ns < limit_ns ? nap_ns : limit_ns;

@@ -32,6 +32,10 @@ struct message_part {
 void courier_handle(enum message_kind kind, courier_handler *handler);
 void courier_add_work(courier_work *work);
 
+/* From a handler or from work: something waits for what will soon come, so naps are to be short for a while.
+ */
+void courier_be_lively(void);
+
 /* Starts it, where there is more than one node. `bell` stands in the arena. MPM_ENOMEM, MPM_ESYSTEM. */
 int courier_start(const struct transport *transport, const struct topology *topology, struct wait_word *bell);
 
