@@ -34,14 +34,22 @@ static void forget(void)
         atomic_store_explicit(&told[i], 0, memory_order_relaxed);
 }
 
-/* All ranks of a run have one parent: the launcher, or whoever started the test. */
-static bool share_told(char *path, size_t size)
+static char told_path[PATH_MAX];
+
+static void unlink_told(void)
+{
+    unlink(told_path); /* a rank of the same parent may have done it */
+}
+
+/* All ranks of a run on one machine have one parent: the launcher, or whoever started the test. */
+static bool share_told(void)
 {
     const char *folder = getenv("TMPDIR");
     int file;
 
-    snprintf(path, size, "%s/mpmap_map_test.%d", folder ? folder : "/tmp", (int)getppid());
-    file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    snprintf(told_path, sizeof told_path, "%s/mpmap_map_test.%d", folder ? folder : "/tmp", (int)getppid());
+    file = open(told_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    atexit(unlink_told);
     if (file < 0 || ftruncate(file, TOLD_ROOM))
         return false;
     told = mmap(NULL, TOLD_ROOM, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
@@ -586,13 +594,11 @@ int main(int argc, char **argv)
         {"nonsense_is_refused", nonsense_is_refused},
         {"an_item_larger_than_the_arena_is_out_of_memory", an_item_larger_than_the_arena_is_out_of_memory},
     };
-    char path[PATH_MAX];
     int failed;
 
     setenv("MPMAP_ARENA", "256M", 0);
-    if (!share_told(path, sizeof path) || mpm_init(&argc, &argv, NULL))
+    if (!share_told() || mpm_init(&argc, &argv, NULL))
         return mpm_report_error();
-    unlink(path);
     failed = suite_run("map", tests, sizeof tests / sizeof *tests);
     return mpm_finalize() ? mpm_report_error() : failed;
 }

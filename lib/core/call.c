@@ -3,15 +3,15 @@
  *
  * `state` says whose the slot is; its upper part is the number of the calling process. It goes
  *   FREE       anybody's
- *   FILLING    its caller's, taken by compare-and-swap: it writes the call; if it dies, its reaper sets it
- * free POSTED     the courier's, which sends the call, and later writes the reply ABANDONED  the courier's,
- * whose caller has died: it cancels the call, if it was sent, and sets the slot free DONE       its caller's
- * again, which reads the reply and sets it free; if it dies, its reaper does The reaper, after `life` of the
- * process went on: FILLING and DONE to FREE, POSTED to ABANDONED. What does not fit into the slot stands in a
- * block that the slot names; it is allocated by its writer, named, then given, and freed by whoever sets the
- * slot free, so the reaper does slots first and then what the dead process still owned. The set of slots with
- * news for the courier is an index set; who has put a slot there rings the bell. A caller that dies between
- * POSTED and the set is seen by its reaper, which abandons the slot and puts it there. */
+ *   FILLING    its caller's, taken by compare-and-swap: it writes the call; if it dies, its reaper sets it free
+ *   POSTED     the courier's, which sends the call, and later writes the reply
+ *   ABANDONED  the courier's, whose caller has died: it cancels the call, and sets the slot free
+ *   DONE       its caller's again, which reads the reply and sets it free; if it dies, its reaper does
+ * The reaper, after `life` of the process went on: FILLING and DONE to FREE, POSTED to ABANDONED. What does not fit
+ * into the slot stands in a block that the slot names; it is allocated by its writer, named, then given, and
+ * freed by whoever sets the slot free, so the reaper does slots first and then what the dead process still owned.
+ * The set of slots with news for the courier is an index set; who has put a slot there rings the bell. A caller
+ * that dies between POSTED and the set is seen by its reaper, which abandons the slot and puts it there. */
 #include "core/call.h"
 
 #include <assert.h>
