@@ -6,65 +6,9 @@
 # hanging.
 bin=${1:-$MPMAP_BIN}
 program=$(dirname "$bin")/tests/long_run
-passed=0 failed=0
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-
-check() # what command…
-{
-    local what=$1
-    shift
-    if "$@"; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $what"
-        sed 's/^/    /' "$work/out" "$work/err"
-    fi
-}
-
-# All processes below one, itself included.
-tree()
-{
-    local child
-    echo "$1"
-    for child in $(cat /proc/"$1"/task/*/children 2>/dev/null); do tree "$child"; done
-}
-
-name_of()
-{
-    cat "/proc/$1/comm" 2>/dev/null
-}
-
-shared_files()
-{
-    find /dev/shm -mindepth 1 ! -name 'vader_segment.*' | sort
-}
-
-# wait_for SECONDS command…: until it is true.
-wait_for()
-{
-    local end=$((${EPOCHREALTIME/./} + $1 * 1000000))
-    shift
-    until "$@"; do
-        [ "${EPOCHREALTIME/./}" -lt "$end" ] || return 1
-        read -rt 0.01 <> <(:) || true
-    done
-}
-
-# none_left PID…: but for what its parent has yet to look at.
-none_left()
-{
-    local pid
-    for pid; do
-        [ ! -d "/proc/$pid" ] || [ "$(cut -d' ' -f3 "/proc/$pid/stat" 2>/dev/null)" = Z ] || return 1
-    done
-}
-
-is_running()
-{
-    grep -qs running "$work/out"
-}
+. "${2:-$MPMAP_SOURCE}/tests/support/processes.sh"
 
 # Starts a run: start NAME ranks ranks-per-node arguments of long_run
 start()
@@ -81,14 +25,9 @@ start()
     started=$!
     wait_for 30 is_running || echo "the run does not start"
     mapfile -t all < <(tree "$started")
-    mains=() hosts=() workers=()
-    for pid in "${all[@]}"; do
-        case $(name_of "$pid") in
-        long_run) mains+=("$pid") ;;
-        mpmap-host) hosts+=("$pid") ;;
-        mpmap-worker) workers+=("$pid") ;;
-        esac
-    done
+    mapfile -t mains < <(named long_run "${all[@]}")
+    mapfile -t hosts < <(named mpmap-host "${all[@]}")
+    mapfile -t workers < <(named mpmap-worker "${all[@]}")
 }
 
 # What must be so after anybody's death. In /dev/shm Open MPI's launcher tidies up a little after its ranks.
@@ -136,5 +75,4 @@ for launch in "0 9" "1 9" "4 9" "2 1" "4 2"; do
     check_end "$title, last host killed"
     check "$title: it is said which host died" grep -q "the host process of rank $((ranks - 1)) .*SIGKILL" "$work/err"
 done
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+report

@@ -285,18 +285,6 @@ bool process_close(struct process_record *process, uint32_t generation)
     return atomic_compare_exchange_strong(&process->word, &ended, word_of(generation, 0, PROCESS_FREE));
 }
 
-bool process_wait(struct process_record *process, uint64_t deadline_ns)
-{
-    for (;;) {
-        uint32_t seen = wait_look(&process->changed);
-
-        if (process_state_of(atomic_load(&process->word)) == PROCESS_ENDED)
-            return true;
-        if (!wait_change(&process->changed, seen, 0, deadline_ns))
-            return false;
-    }
-}
-
 void process_release(struct process_record *process)
 {
     set_state(process, PROCESS_FREE);

@@ -124,8 +124,6 @@ bool process_close(struct process_record *process, uint32_t generation);
 /* A process's record by a number that may be none: NULL then. */
 struct process_record *process_find(struct arena *arena, uint32_t process);
 struct process_record *process_at(struct arena *arena, uint32_t process);
-/* Blocks until it has ended, or the deadline has come (false). */
-bool process_wait(struct process_record *process, uint64_t deadline_ns);
 /* Sets an ended process's record free. */
 void process_release(struct process_record *process);
 

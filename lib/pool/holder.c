@@ -557,6 +557,12 @@ static int compare_failures(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
+void sort_failures(struct batch_failure *failures, size_t count)
+{
+    if (count)
+        qsort(failures, count, sizeof *failures, compare_failures);
+}
+
 static bool take_failures(struct held_lease *lease)
 {
     if (atomic_load(&lease->block->note_count)) {
@@ -565,8 +571,7 @@ static bool take_failures(struct held_lease *lease)
                 return false;
         }
     }
-    if (lease->failure_count)
-        qsort(lease->failures, lease->failure_count, sizeof *lease->failures, compare_failures);
+    sort_failures(lease->failures, lease->failure_count);
     return true;
 }
 

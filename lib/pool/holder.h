@@ -70,6 +70,8 @@ uint64_t held_lease_count(const struct held_lease *lease);
 const void *held_lease_results(const struct held_lease *lease);
 /* Items that failed, in rising order. */
 const struct batch_failure *held_lease_failures(const struct held_lease *lease, size_t *count);
+/* Puts failures into rising order of their items. */
+void sort_failures(struct batch_failure *failures, size_t count);
 /* Frees it when it is done. */
 void held_lease_drop(struct held_lease *lease);
 

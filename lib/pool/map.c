@@ -407,19 +407,11 @@ static int start_map(struct map *map)
     return status;
 }
 
-static int compare_failures(const void *a, const void *b)
-{
-    uint64_t left = ((const struct batch_failure *)a)->index,
-             right = ((const struct batch_failure *)b)->index;
-
-    return (left > right) - (left < right);
-}
-
 static int report_failures(const struct map *map)
 {
     if (!map->failure_count)
         return MPM_OK;
-    qsort(map->failures, map->failure_count, sizeof *map->failures, compare_failures);
+    sort_failures(map->failures, map->failure_count);
     return error_set(MPM_ETASK, "%zu of %llu items failed; the first is item %llu: %s", map->failure_count,
                      (unsigned long long)map->request->count, (unsigned long long)map->failures[0].index,
                      map->failures[0].text);
