@@ -486,9 +486,14 @@ static bool try_parked(void)
     return worked;
 }
 
-static bool call_work(void)
+void call_send_news(void)
 {
     index_set_take_all(&table_of(runtime_arena())->news, take_news);
+}
+
+static bool call_work(void)
+{
+    call_send_news();
     return try_parked();
 }
 

@@ -52,4 +52,7 @@ void call_announce(void);
 /* Gives up the calls of a dead process. In the host. */
 void call_owner_died(struct arena *arena, uint32_t process);
 
+/* In the courier: posts what processes of this node have asked for so far. */
+void call_send_news(void);
+
 #endif

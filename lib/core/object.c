@@ -16,7 +16,8 @@
 #define IDENTITY_FREE        UINT64_C(0)
 #define IDENTITY_RESERVED(p) (UINT64_C(0xffff) | (uint64_t)(p) << 16) /* of a kind that there is not */
 
-static const char *const kind_names[] = {"object", "node", "process", "value", "array", "queue"};
+static const char *const kind_names[] = {"object", "node",      "process",   "value", "array",   "queue",
+                                         "lock",   "semaphore", "condition", "event", "barrier", "pipe"};
 
 /* In the arena, by ARENA_ROOT_OBJECTS: made by the leader before the node's hosts are forked. */
 struct object_table {
@@ -170,21 +171,37 @@ bool object_is_home(const mpm_handle *handle)
     return handle->home == topology->node && topology->node_count;
 }
 
-void object_free_reserved(struct arena *arena, uint32_t process)
+void object_walk(struct arena *arena, void (*visit)(struct object *object, void *argument), void *argument)
 {
     struct object_table *table = table_of(arena);
 
     for (uint32_t i = 0; i < MAX_SEGMENTS && atomic_load(&table->segment[i]); i++) {
-        for (uint32_t j = 0; j < SEGMENT_CELLS; j++) {
-            uint64_t reserved = IDENTITY_RESERVED(process);
-            struct object *object = cell_at(arena, i * SEGMENT_CELLS + j);
-
-            if (atomic_compare_exchange_strong(&object->identity, &reserved, IDENTITY_FREE))
-                lower_hint(table, object->place);
-            for (unsigned k = 0; k < OBJECT_WAITS; k++) {
-                if (atomic_load(&object->wait[k].word.sleepers))
-                    wait_ring(&object->wait[k].word);
-            }
-        }
+        for (uint32_t j = 0; j < SEGMENT_CELLS; j++)
+            visit(cell_at(arena, i * SEGMENT_CELLS + j), argument);
     }
+}
+
+struct reserver {
+    struct object_table *table;
+    uint32_t process;
+};
+
+static void free_reserved(struct object *object, void *argument)
+{
+    const struct reserver *dead = argument;
+    uint64_t reserved = IDENTITY_RESERVED(dead->process);
+
+    if (atomic_compare_exchange_strong(&object->identity, &reserved, IDENTITY_FREE))
+        lower_hint(dead->table, object->place);
+    for (unsigned i = 0; i < OBJECT_WAITS; i++) {
+        if (atomic_load(&object->wait[i].word.sleepers))
+            wait_ring(&object->wait[i].word);
+    }
+}
+
+void object_free_reserved(struct arena *arena, uint32_t process)
+{
+    struct reserver dead = {table_of(arena), process};
+
+    object_walk(arena, free_reserved, &dead);
 }

@@ -34,6 +34,12 @@ enum object_kind {
     OBJECT_VALUE,
     OBJECT_ARRAY,
     OBJECT_QUEUE,
+    OBJECT_LOCK,
+    OBJECT_SEMAPHORE,
+    OBJECT_CONDITION,
+    OBJECT_EVENT,
+    OBJECT_BARRIER,
+    OBJECT_PIPE,
 };
 
 #define OBJECT_BODY_SIZE 384
@@ -134,6 +140,9 @@ static inline void object_wake(struct object_wait *wait)
     if (atomic_load_explicit(&wait->wanted, memory_order_relaxed) && atomic_exchange(&wait->wanted, 0))
         wait_ring(&wait->word);
 }
+
+/* Calls `visit` for every cell, free ones too. */
+void object_walk(struct arena *arena, void (*visit)(struct object *object, void *argument), void *argument);
 
 /* Sets free what a dead process was making, and rings for it wherever somebody sleeps. In the host. */
 void object_free_reserved(struct arena *arena, uint32_t process);

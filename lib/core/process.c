@@ -6,9 +6,10 @@
  * What a process is to run stands in a block, its spec: a block of the starter's, then the record's, freed by
  * the host that reaps the process. Whoever dies while it starts a process leaves either nothing or a process.
  *
- * `about` of a record is written before the record is wanted, and constant then but for `has_daemons`, which
- * the process itself sets before it starts a daemon. The host that reaps it has its daemons killed on this
- * node; for other nodes it puts the record's number into `bereaved` and rings the bell. The courier tells the
+ * `about` of a record is written before the record is wanted, and constant then but for `leaves`, which the
+ * process itself sets before it starts a daemon, or becomes a party of an object. The host that reaps it has
+ * its daemons killed on this node, and wakes who may wait for the dead party; for other nodes it puts the
+ * record's number into `bereaved` and rings the bell. The courier tells the
  * other nodes up to which generation the record's processes are dead. A start that was on its way is there
  * before that message is, because the courier posts both; one that was not posted yet never will be. */
 #include "core/process.h"
@@ -28,6 +29,7 @@
 #include "core/call.h"
 #include "core/function.h"
 #include "core/object.h"
+#include "core/party.h"
 #include "core/runtime.h"
 #include "host/host.h"
 #include "net/courier.h"
@@ -37,11 +39,13 @@
 #define NAME_SIZE 64
 #define CHECK_NS  1000000000u /* how often a waiting caller looks whether the run is whole */
 
+enum leaving { LEAVES_DAEMONS = 1, LEAVES_PARTY = 2 };
+
 /* What a process's record says of it. */
 struct about {
     mpm_handle parent; /* zero if that is main */
     uint32_t is_daemon;
-    _Atomic uint32_t has_daemons;
+    _Atomic uint32_t leaves; /* what others must be told of when it dies: enum leaving */
     char name[NAME_SIZE];
 };
 _Static_assert(sizeof(struct about) <= PROCESS_ABOUT_SIZE, "a record must have room for it");
@@ -107,6 +111,17 @@ static uint64_t read_about(struct process_record *record, struct about *about)
         atomic_thread_fence(memory_order_acquire);
     } while (atomic_load(&record->word) != word);
     return word;
+}
+
+static _Atomic uint32_t *leaves_of(struct process_record *record)
+{
+    return &((struct about *)(void *)record->about)->leaves;
+}
+
+void process_note_party(struct process_record *record)
+{
+    if (!(atomic_load_explicit(leaves_of(record), memory_order_relaxed) & LEAVES_PARTY))
+        atomic_fetch_or(leaves_of(record), LEAVES_PARTY);
 }
 
 /* Whether it is there and has not ended. */
@@ -445,7 +460,7 @@ static void fill_start(const mpm_process_options *options, struct start *start)
     start->about.parent = own_handle();
     start->about.is_daemon = options->daemon != 0;
     if (options->daemon && record)
-        atomic_store(&((struct about *)(void *)record->about)->has_daemons, 1);
+        atomic_fetch_or(leaves_of(record), LEAVES_DAEMONS);
     KILL_POINT();
 }
 
@@ -770,32 +785,35 @@ static uint32_t dead_generation(uint32_t number)
     return process_generation_of(word) - (state != PROCESS_ENDED && state != PROCESS_FREE);
 }
 
-/* The host's: between the death and the word of the record the daemons are kept in mind here. */
-static bool leaves_daemons;
+/* The host's: between the death and the word of the record it is kept in mind here. */
+static uint32_t dead_leaves;
 
 void process_died(uint32_t number)
 {
-    struct process_record *record = process_at(runtime_arena(), number - 1);
-
-    leaves_daemons = atomic_exchange(&((struct about *)(void *)record->about)->has_daemons, 0);
+    dead_leaves = atomic_exchange(leaves_of(process_at(runtime_arena(), number - 1)), 0);
 }
 
 void process_changed(uint32_t process, bool has_ended)
 {
-    if (has_ended && leaves_daemons) {
-        leaves_daemons = false;
-        kill_orphans(runtime_topology()->node, process, dead_generation(process));
+    if (has_ended && dead_leaves) {
+        if (dead_leaves & LEAVES_DAEMONS)
+            kill_orphans(runtime_topology()->node, process, dead_generation(process));
+        if (dead_leaves & LEAVES_PARTY)
+            party_died_here();
         if (runtime_topology()->node_count > 1)
             index_set_add(&table_of(runtime_arena())->bereaved, process);
+        dead_leaves = 0;
     }
     wait_ring(runtime_bell());
 }
 
-/* In the courier: tells the other nodes of a dead one that had daemons. */
+/* In the courier: tells the other nodes of a dead one that has left something, behind all that it has asked
+ * for: its calls were abandoned before. */
 static void tell_death(uint32_t number)
 {
     struct message_process_ended message = {.place = number, .generation = dead_generation(number)};
 
+    call_send_news();
     for (unsigned node = 0; node < runtime_topology()->node_count; node++) {
         if (node != runtime_topology()->node &&
             courier_post_one(node, MESSAGE_PROCESS_ENDED, &message, sizeof message))
@@ -806,10 +824,13 @@ static void tell_death(uint32_t number)
 static bool on_process_ended(unsigned node, const void *payload, size_t size)
 {
     const struct message_process_ended *message = payload;
+    struct party_death death;
 
     if (size != sizeof *message)
         return false;
+    death = (struct party_death){(uint16_t)node, message->place + 1, message->generation};
     kill_orphans(node, message->place, message->generation);
+    party_died_elsewhere(&death);
     return true;
 }
 

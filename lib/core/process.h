@@ -7,10 +7,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "host/host.h"
 #include "shm/arena.h"
 
 /* Makes what a node knows of its processes, in a new arena. By the leader, once. MPM_ENOMEM. */
 int process_table_create(struct arena *arena, unsigned node_count);
+
+/* The calling process, whose record this is, is to be told of when it dies: see core/party.h. */
+void process_note_party(struct process_record *record);
 
 /* A process with this number has died; its record does not say so yet. In the host. */
 void process_died(uint32_t number);

@@ -20,14 +20,12 @@
 #include "base/error.h"
 #include "core/call.h"
 #include "core/object.h"
+#include "core/operation.h"
 #include "core/runtime.h"
 #include "shm/kill_point.h"
 #include "shm/ring.h"
 
 #define FIRST_OWNER 0x200000u /* of segments in the arena: two numbers a cell, above those of processes */
-#define SPIN_NS     5000u
-#define MAX_PAUSES  64u
-#define CHECK_NS    1000000000u       /* how often a waiter looks whether the run is whole */
 #define BATCH_SIZE  ((size_t)1 << 20) /* bytes of messages that one call to another node carries */
 #define FIRST_ROOM  ((size_t)1 << 16) /* bytes that a get from another node has room for at first */
 #define FRAME_LIMIT ((size_t)1 << 30) /* the longest message that goes to another node */
@@ -105,23 +103,6 @@ static int lock_side(struct object *object, const mpm_handle *handle, struct rob
     }
 }
 
-/* Between a change and the look whether anybody waits for it. Unlocking a robust mutex is a locked
- * instruction on x86, which is such a fence already. */
-static inline void fence_after_unlock(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-    __asm__ volatile("" ::: "memory");
-#else
-    atomic_thread_fence(memory_order_seq_cst);
-#endif
-}
-
-static inline void tell(struct object *object, unsigned wait)
-{
-    object_wake(&object->wait[wait]);
-    object_changed(object);
-}
-
 /* One try of each operation, in a process at home or in the home's courier. */
 
 struct put {
@@ -160,8 +141,8 @@ static int try_put(struct object *object, const mpm_handle *handle, void *argume
     robust_mutex_unlock(&object->second_mutex);
     if (done) {
         put->done += done;
-        fence_after_unlock();
-        tell(object, WAIT_MESSAGE);
+        operation_fence_after_unlock();
+        operation_tell(object, WAIT_MESSAGE);
     }
     return status ? status : put->done == put->count ? MPM_OK : CALL_MUST_WAIT;
 }
@@ -202,8 +183,8 @@ static int try_get(struct object *object, const mpm_handle *handle, void *argume
     if (result == RING_TOO_SMALL)
         return say_too_small(get);
     if (is_bounded) {
-        fence_after_unlock();
-        tell(object, WAIT_ROOM);
+        operation_fence_after_unlock();
+        operation_tell(object, WAIT_ROOM);
     }
     return MPM_OK;
 }
@@ -243,8 +224,8 @@ static int try_task_done(struct object *object, const mpm_handle *handle, void *
                            (unsigned long long)got);
     robust_mutex_unlock(&object->mutex);
     if (!status) {
-        fence_after_unlock();
-        tell(object, WAIT_DONE);
+        operation_fence_after_unlock();
+        operation_tell(object, WAIT_DONE);
     }
     return status;
 }
@@ -258,9 +239,9 @@ static int try_close(struct object *object, const mpm_handle *handle, void *unus
         return status;
     atomic_store_explicit(&queue_of(object)->closed, 1, memory_order_release);
     robust_mutex_unlock(&object->second_mutex);
-    fence_after_unlock();
-    tell(object, WAIT_MESSAGE);
-    tell(object, WAIT_ROOM);
+    operation_fence_after_unlock();
+    operation_tell(object, WAIT_MESSAGE);
+    operation_tell(object, WAIT_ROOM);
     return MPM_OK;
 }
 
@@ -300,105 +281,43 @@ static int try_look(struct object *object, const mpm_handle *handle, void *argum
     return object_is(object, handle) ? MPM_OK : object_stale(handle);
 }
 
-/* Waiting, at home. */
+/* The operations that may wait, at home. */
 
-static bool may_get(const struct queue *queue)
+static bool may_get(const struct object *object, const void *unused)
 {
+    const struct queue *queue = (const struct queue *)object->body;
+
+    (void)unused;
     return !ring_is_empty(&queue->ring) || atomic_load_explicit(&queue->closed, memory_order_relaxed);
 }
 
-static bool may_put(const struct queue *queue)
+static bool may_put(const struct object *object, const void *unused)
 {
+    const struct queue *queue = (const struct queue *)object->body;
+
+    (void)unused;
     return !ring_is_full(&queue->ring) || atomic_load_explicit(&queue->closed, memory_order_relaxed);
 }
 
-/* An operation that may have to wait. `is_ready` looks without a lock, so it only tells when a try makes
- * sense. */
-struct operation {
-    int (*try)(struct object *object, const mpm_handle *handle, void *argument);
-    bool (*is_ready)(const struct queue *queue);
-    unsigned wait;
-    int late_status;
-    const char *late_sentence;
-};
+static bool may_join(const struct object *object, const void *unused)
+{
+    (void)unused;
+    return is_all_done((const struct queue *)object->body);
+}
 
-static const struct operation putting = {try_put, may_put, WAIT_ROOM, MPM_EFULL,
-                                         "the queue was full for as long as the call may wait"};
-static const struct operation getting = {try_get, may_get, WAIT_MESSAGE, MPM_EEMPTY,
-                                         "the queue was empty for as long as the call may wait"};
+static const struct operation putting = {OBJECT_QUEUE, try_put,
+                                         may_put,      WAIT_ROOM,
+                                         MPM_EFULL,    "the queue was full for as long as the call may wait"};
+static const struct operation getting = {
+    OBJECT_QUEUE, try_get,    may_get,
+    WAIT_MESSAGE, MPM_EEMPTY, "the queue was empty for as long as the call may wait"};
 static const struct operation joining = {
-    try_join, is_all_done, WAIT_DONE, MPM_ETIMEDOUT,
-    "messages of the queue were not done for as long as the call may wait"};
-
-/* The longer it takes, the less often it looks: whoever is at work there keeps its cache lines, and finds
- * more than one message to be done. */
-static bool spin(const struct operation *operation, const struct queue *queue)
-{
-    uint64_t until_ns = clock_now_ns() + SPIN_NS;
-    unsigned pauses = 1;
-
-    do {
-        for (unsigned i = 0; i < pauses; i++)
-            wait_pause();
-        if (operation->is_ready(queue))
-            return true;
-        if (pauses < MAX_PAUSES)
-            pauses *= 2;
-    } while (clock_now_ns() < until_ns);
-    return false;
-}
-
-/* Waits until a try makes sense, CHECK_NS have passed, or the deadline has come. */
-static void sleep_until_ready(const struct operation *operation, struct object *object,
-                              const mpm_handle *handle, uint64_t deadline_ns)
-{
-    struct object_wait *wait = &object->wait[operation->wait];
-    uint64_t check_ns = clock_now_ns() + CHECK_NS;
-    uint32_t seen;
-
-    if (spin(operation, queue_of(object)))
-        return;
-    seen = wait_look(&wait->word);
-    atomic_store(&wait->wanted, 1);
-    atomic_thread_fence(memory_order_seq_cst);
-    if (object_is(object, handle) && !operation->is_ready(queue_of(object)))
-        wait_change(&wait->word, seen, 0, deadline_ns < check_ns ? deadline_ns : check_ns);
-}
-
-static int try_until(const struct operation *operation, struct object *object, const mpm_handle *handle,
-                     void *argument, double timeout_s)
-{
-    uint64_t deadline_ns = call_deadline_ns(timeout_s);
-    bool is_late = timeout_s <= 0;
-    int status;
-
-    while (!is_late) {
-        sleep_until_ready(operation, object, handle, deadline_ns);
-        is_late = clock_now_ns() >= deadline_ns;
-        if ((status = operation->try(object, handle, argument)) != CALL_MUST_WAIT ||
-            (status = runtime_check_whole()))
-            return status;
-    }
-    return error_set(operation->late_status, "%s", operation->late_sentence);
-}
+    OBJECT_QUEUE, try_join,      may_join,
+    WAIT_DONE,    MPM_ETIMEDOUT, "messages of the queue were not done for as long as the call may wait"};
 
 static inline int find(const mpm_handle *handle, struct object **object)
 {
-    if ((*object = object_find_recent(handle, OBJECT_QUEUE)))
-        return MPM_OK;
-    return object_find(handle, OBJECT_QUEUE, object);
-}
-
-static int at_home(const struct operation *operation, const mpm_handle *handle, void *argument,
-                   double timeout_s)
-{
-    struct object *object;
-    int status;
-
-    if ((status = find(handle, &object)))
-        return status;
-    status = operation->try(object, handle, argument);
-    return status == CALL_MUST_WAIT ? try_until(operation, object, handle, argument, timeout_s) : status;
+    return operation_find(&getting, handle, object);
 }
 
 /* Calls from other nodes: what goes to and fro. */
@@ -474,7 +393,7 @@ static int on_get(const mpm_handle *handle, const void *in, size_t in_size, stru
         return nonsense();
     if ((status = find(handle, &object)))
         return status;
-    if (!may_get(queue_of(object)))
+    if (!may_get(object, NULL))
         return object_is(object, handle) ? CALL_MUST_WAIT : object_stale(handle);
     return get_into(object, handle, &call, reply);
 }
@@ -733,7 +652,7 @@ int mpm_queue_put_many(mpm_queue queue, const void *messages, size_t size, size_
     if (!count)
         status = look_at(&queue.handle, &look);
     else if (object_is_home(&queue.handle))
-        status = at_home(&putting, &queue.handle, &what, timeout_s);
+        status = operation_run(&putting, &queue.handle, &what, timeout_s);
     else
         status = put_far(&queue.handle, &what, timeout_s);
     if (put)
@@ -749,7 +668,7 @@ int mpm_queue_get(mpm_queue queue, void *message, size_t room, size_t *size, dou
     if (room && !message)
         return error_set(MPM_EINVAL, "mpm_queue_get: the room of %zu bytes is at NULL", room);
     if (object_is_home(&queue.handle))
-        status = at_home(&getting, &queue.handle, &get, timeout_s);
+        status = operation_run(&getting, &queue.handle, &get, timeout_s);
     else
         status = get_far(&queue.handle, &get, timeout_s);
     if (size && (!status || status == MPM_ETOOSMALL))
@@ -769,7 +688,7 @@ int mpm_queue_get_many(mpm_queue queue, void *messages, size_t size, size_t coun
     if (!count)
         status = look_at(&queue.handle, &look);
     else if (object_is_home(&queue.handle))
-        status = at_home(&getting, &queue.handle, &get, timeout_s);
+        status = operation_run(&getting, &queue.handle, &get, timeout_s);
     else
         status = get_many_far(&queue.handle, &get, timeout_s);
     if (got && !status)
@@ -818,6 +737,6 @@ int mpm_queue_task_done(mpm_queue queue)
 int mpm_queue_join(mpm_queue queue, double timeout_s)
 {
     if (object_is_home(&queue.handle))
-        return at_home(&joining, &queue.handle, NULL, timeout_s);
+        return operation_run(&joining, &queue.handle, NULL, timeout_s);
     return call_remote(&queue.handle, VERB_QUEUE_JOIN, NULL, 0, timeout_s, NULL, 0, NULL);
 }

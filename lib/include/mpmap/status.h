@@ -6,31 +6,35 @@
 #include "api.h"
 
 /** Every status: name, value, and what it means when nothing more is known. */
-#define MPM_STATUS_LIST(ENTRY)                                         \
-    ENTRY(OK, 0, "success")                                            \
-    ENTRY(EINVAL, -1, "an argument is not valid")                      \
-    ENTRY(ENOMEM, -2, "out of memory")                                 \
-    ENTRY(ESTATE, -3, "not possible at this point of the run")         \
-    ENTRY(ESYSTEM, -4, "a system call failed")                         \
-    ENTRY(EMPI, -5, "an MPI call failed")                              \
-    ENTRY(EBUILD, -6, "the ranks do not run the same program")         \
-    ENTRY(EPROTOCOL, -7, "a message from another node makes no sense") \
-    ENTRY(EHOSTLOST, -8, "the host of a rank is gone")                 \
-    ENTRY(ENODELOST, -9, "a node is gone")                             \
-    ENTRY(ETASK, -10, "an item failed")                                \
-    ENTRY(EWORKER, -11, "no worker could be started")                  \
-    ENTRY(EIO, -12, "a file cannot be read or written")                \
-    ENTRY(EEXIST, -13, "it exists already")                            \
-    ENTRY(ENOENT, -14, "there is no such thing")                       \
-    ENTRY(ETYPE, -15, "the type or the shape does not fit")            \
-    ENTRY(ECANCELED, -16, "canceled")                                  \
-    ENTRY(ETIMEDOUT, -17, "the time is up")                            \
-    ENTRY(ESTALE, -18, "the object was destroyed")                     \
-    ENTRY(EBUSY, -19, "not while it is in use")                        \
-    ENTRY(EFULL, -20, "it is full")                                    \
-    ENTRY(EEMPTY, -21, "it is empty")                                  \
-    ENTRY(ECLOSED, -22, "it is closed")                                \
-    ENTRY(ETOOSMALL, -23, "the buffer is too small")
+#define MPM_STATUS_LIST(ENTRY)                                                \
+    ENTRY(OK, 0, "success")                                                   \
+    ENTRY(EINVAL, -1, "an argument is not valid")                             \
+    ENTRY(ENOMEM, -2, "out of memory")                                        \
+    ENTRY(ESTATE, -3, "not possible at this point of the run")                \
+    ENTRY(ESYSTEM, -4, "a system call failed")                                \
+    ENTRY(EMPI, -5, "an MPI call failed")                                     \
+    ENTRY(EBUILD, -6, "the ranks do not run the same program")                \
+    ENTRY(EPROTOCOL, -7, "a message from another node makes no sense")        \
+    ENTRY(EHOSTLOST, -8, "the host of a rank is gone")                        \
+    ENTRY(ENODELOST, -9, "a node is gone")                                    \
+    ENTRY(ETASK, -10, "an item failed")                                       \
+    ENTRY(EWORKER, -11, "no worker could be started")                         \
+    ENTRY(EIO, -12, "a file cannot be read or written")                       \
+    ENTRY(EEXIST, -13, "it exists already")                                   \
+    ENTRY(ENOENT, -14, "there is no such thing")                              \
+    ENTRY(ETYPE, -15, "the type or the shape does not fit")                   \
+    ENTRY(ECANCELED, -16, "canceled")                                         \
+    ENTRY(ETIMEDOUT, -17, "the time is up")                                   \
+    ENTRY(ESTALE, -18, "the object was destroyed")                            \
+    ENTRY(EBUSY, -19, "not while it is in use")                               \
+    ENTRY(EFULL, -20, "it is full")                                           \
+    ENTRY(EEMPTY, -21, "it is empty")                                         \
+    ENTRY(ECLOSED, -22, "it is closed")                                       \
+    ENTRY(ETOOSMALL, -23, "the buffer is too small")                          \
+    ENTRY(EOWNERDIED, -24, "its holder died; the caller has it now")          \
+    ENTRY(EPIPE, -25, "the other end is closed or gone")                      \
+    ENTRY(EEOF, -26, "the other end is closed or gone, and all was received") \
+    ENTRY(EBROKEN, -27, "the barrier is broken")
 
 MPM_BEGIN
 

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Waiting for an object at home. It writes only what stays with the cell: the object may be another one by
+ * the time that somebody looks. */
+#include "core/operation.h"
+
+#include "mpmap/status.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "core/runtime.h"
+
+#define SPIN_NS    5000u
+#define MAX_PAUSES 64u
+#define CHECK_NS   1000000000u /* how often a waiter looks whether the run is whole */
+
+/* The longer it takes, the less often it looks: whoever is at work there keeps its cache lines, and finds
+ * more than one thing to be done. */
+static bool spin(const struct operation *operation, const struct object *object, const void *argument)
+{
+    uint64_t until_ns = clock_now_ns() + SPIN_NS;
+    unsigned pauses = 1;
+
+    do {
+        for (unsigned i = 0; i < pauses; i++)
+            wait_pause();
+        if (operation->is_ready(object, argument))
+            return true;
+        if (pauses < MAX_PAUSES)
+            pauses *= 2;
+    } while (clock_now_ns() < until_ns);
+    return false;
+}
+
+/* Waits until a try makes sense, CHECK_NS have passed, or the deadline has come. */
+static void sleep_until_ready(const struct operation *operation, struct object *object,
+                              const mpm_handle *handle, const void *argument, uint64_t deadline_ns)
+{
+    struct object_wait *wait = &object->wait[operation->wait];
+    uint64_t check_ns = clock_now_ns() + CHECK_NS;
+    uint32_t seen;
+
+    if (spin(operation, object, argument))
+        return;
+    seen = wait_look(&wait->word);
+    atomic_store(&wait->wanted, 1);
+    atomic_thread_fence(memory_order_seq_cst);
+    if (object_is(object, handle) && !operation->is_ready(object, argument))
+        wait_change(&wait->word, seen, 0, deadline_ns < check_ns ? deadline_ns : check_ns);
+}
+
+int operation_wait(const struct operation *operation, struct object *object, const mpm_handle *handle,
+                   void *argument, double timeout_s)
+{
+    uint64_t deadline_ns = call_deadline_ns(timeout_s);
+    bool is_late = timeout_s <= 0;
+    int status;
+
+    while (!is_late) {
+        sleep_until_ready(operation, object, handle, argument, deadline_ns);
+        is_late = clock_now_ns() >= deadline_ns;
+        if ((status = operation->try(object, handle, argument)) != CALL_MUST_WAIT ||
+            (status = runtime_check_whole()))
+            return status;
+    }
+    return error_set(operation->late_status, "%s", operation->late_sentence);
+}
