@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "kill_run.h"
+
+#include <CUnit/CUnit.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "shm/kill_point.h"
+
+#define PATIENCE_S 30.0
+#define MAX_POINTS 5000ul /* more than any operation has */
+
+unsigned long kill_point_count, kill_point_target;
+
+struct death {
+    uint64_t operation;
+    unsigned long target;
+    struct kill_scene scene;
+};
+
+static int die_at_target(const void *args, size_t size)
+{
+    const struct death *death = args;
+    bool is_done;
+
+    if (size != sizeof *death)
+        return 2;
+    kill_point_count = 0;
+    kill_point_target = death->target;
+    is_done = kill_operations[death->operation].run(&death->scene);
+    kill_point_target = 0;
+    return is_done ? 0 : 1;
+}
+
+/* How a process ended that ran the operation: 0, -SIGKILL, or something else, which is wrong. */
+static int run_to_death(const struct death *death, unsigned node)
+{
+    mpm_process process;
+    int code = 99;
+
+    if (mpm_process_start(die_at_target, death, sizeof *death,
+                          &(mpm_process_options){.place = MPM_ON_NODE(node)}, &process) ||
+        mpm_process_join(process, PATIENCE_S) || mpm_process_exitcode(process, &code) ||
+        mpm_process_close(process))
+        mpm_report_error();
+    return code;
+}
+
+unsigned long kill_search(size_t operation, unsigned node)
+{
+    const struct kill_operation *searched = &kill_operations[operation];
+    struct death death = {.operation = operation};
+    bool was_killed = true, is_right = true;
+
+    while (was_killed && is_right && death.target < MAX_POINTS) {
+        int code;
+
+        death.target++;
+        death.scene = (struct kill_scene){0};
+        searched->prepare(&death.scene);
+        code = run_to_death(&death, node);
+        was_killed = code == -SIGKILL;
+        is_right = (was_killed || code == 0) && searched->is_right(&death.scene, was_killed);
+        if (!is_right)
+            fprintf(stderr, "%s, killed at point %lu: it ended with %d; %s\n", searched->name, death.target,
+                    code, mpm_error());
+    }
+    CU_ASSERT(is_right);
+    CU_ASSERT(!was_killed);
+    return death.target - 1;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The search of kill points in a run: a process of the run sets up its own target, and runs an operation, in
+ * which it dies at its first kill point; another one dies at its second, and so on until one gets through.
+ * After each of them main looks whether all is right. For tests that are built with KILL_POINTS; each has
+ * kill_operations, which is the same in all processes. */
+#ifndef SUPPORT_KILL_RUN_H
+#define SUPPORT_KILL_RUN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <mpmap.h>
+
+/* What the process gets of main: main makes it anew for each process. */
+struct kill_scene {
+    mpm_handle handle[4];
+    uint64_t number[4];
+};
+
+struct kill_operation {
+    const char *name;
+    void (*prepare)(struct kill_scene *scene);   /* in main */
+    bool (*run)(const struct kill_scene *scene); /* in the process: false if it failed, which is wrong */
+    bool (*is_right)(const struct kill_scene *scene, bool was_killed); /* in main; it ends the scene, too */
+};
+
+extern const struct kill_operation kill_operations[];
+
+/* Searches all points of an operation by processes on a node; asserts what must be so. How many there are. */
+unsigned long kill_search(size_t operation, unsigned node);
+
+#endif
