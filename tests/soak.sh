@@ -2,11 +2,20 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Random campaigns, one after the other, for as long as is told (minutes; 30 if not): maps without trouble over
 # all launches; maps whose workers are killed and stopped at random instants (kills.sh); deaths of every part of
-# a run (deaths.sh). Stops at the first failure, and tells the seed of its round: `soak.sh MINUTES SEED` begins
-# with that. Looks for programs in the folder MPMAP_BIN, for sources in MPMAP_SOURCE.
+# a run (deaths.sh); processes that are killed at random instants while they put, get, add and lock
+# (history_test); the tests of objects with random delays between stores that matter (*_delays_test). Stops at
+# the first failure, and tells the seed of its round: `soak.sh MINUTES SEED` begins with that. `soak.sh delays
+# TIMES SEED` runs the tests with delays only, each so many times in a row. Looks for programs in the folder
+# MPMAP_BIN, for sources in MPMAP_SOURCE.
 set -uo pipefail
+times=0
+if [ "${1:-}" = delays ]; then
+    times=${2:-1000}
+    shift 2
+fi
 minutes=${1:-30}
 seed=${2:-$((EPOCHSECONDS % 1000000))}
+[ "$times" = 0 ] || seed=${1:-$seed}
 bin=${MPMAP_BIN:?}
 source_folder=${MPMAP_SOURCE:?}
 programs=$(dirname "$bin")/tests
@@ -35,6 +44,23 @@ campaign()
     exit 1
 }
 
+# All tests with delays, at home and across nodes.
+delays()
+{
+    local test
+    for test in "$programs"/*_delays_test; do
+        campaign 240 "${test##*/}, seed $seed" env MPMAP_TEST_SEED="$seed" "$test"
+        campaign 240 "${test##*/}, 2 nodes, seed $seed" \
+            env MPMAP_TEST_SEED="$seed" MPMAP_RANKS_PER_NODE=1 mpirun -n 2 "$test"
+    done
+}
+
+if [ "$times" != 0 ]; then
+    for ((round = 1; round <= times; round++, seed++)); do delays; done
+    echo "soak: the tests with delays, $times times in $((SECONDS / 60)) minutes, all good"
+    exit 0
+fi
+
 # A campaign that runs the maps of the tests in one launch: maps RANKS RANKS-PER-NODE
 maps()
 {
@@ -46,6 +72,15 @@ maps()
     fi
 }
 
+# A thousand deaths in one launch: histories RANKS RANKS-PER-NODE
+histories()
+{
+    local run=("$programs/history_test")
+    [ "$1" = 0 ] || run=(env MPMAP_RANKS_PER_NODE="$2" mpirun -n "$1" "${run[@]}")
+    campaign 300 "history_test, $1 ranks, at most $2 a node, seed $seed" \
+        env MPMAP_TEST_DEATHS=1000 MPMAP_TEST_SEED="$seed" "${run[@]}"
+}
+
 echo "soak: $minutes minutes, first seed $seed"
 for ((round = 1; SECONDS < minutes * 60; round++, seed++)); do
     campaign 300 "kills, seed $seed" bash "$source_folder/tests/kills.sh" "$bin" "$source_folder" \
@@ -53,6 +88,10 @@ for ((round = 1; SECONDS < minutes * 60; round++, seed++)); do
     for launch in "0 9" "1 9" "2 9" "4 9" "2 1" "4 1" "4 2" "4 3"; do
         maps $launch
     done
+    for launch in "0 9" "2 9" "2 1" "4 1"; do
+        histories $launch
+    done
+    delays
     campaign 300 "deaths" bash "$source_folder/tests/deaths.sh" "$bin" "$source_folder"
 done
 echo "soak: $((round - 1)) rounds in $((SECONDS / 60)) minutes, all good"
