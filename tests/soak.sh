@@ -11,7 +11,7 @@ set -uo pipefail
 times=0
 if [ "${1:-}" = delays ]; then
     times=${2:-1000}
-    shift 2
+    shift $(($# < 2 ? 1 : 2))
 fi
 minutes=${1:-30}
 seed=${2:-$((EPOCHSECONDS % 1000000))}
