@@ -193,10 +193,9 @@ static void free_reserved(struct object *object, void *argument)
 
     if (atomic_compare_exchange_strong(&object->identity, &reserved, IDENTITY_FREE))
         lower_hint(dead->table, object->place);
-    for (unsigned i = 0; i < OBJECT_WAITS; i++) {
-        if (atomic_load(&object->wait[i].word.sleepers))
-            wait_ring(&object->wait[i].word);
-    }
+    /* Even if nobody sleeps: somebody may be about to, and the dead one has taken `wanted` back perhaps. */
+    for (unsigned i = 0; i < OBJECT_WAITS; i++)
+        wait_ring(&object->wait[i].word);
 }
 
 void object_free_reserved(struct arena *arena, uint32_t process)

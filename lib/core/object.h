@@ -144,7 +144,7 @@ static inline void object_wake(struct object_wait *wait)
 /* Calls `visit` for every cell, free ones too. */
 void object_walk(struct arena *arena, void (*visit)(struct object *object, void *argument), void *argument);
 
-/* Sets free what a dead process was making, and rings for it wherever somebody sleeps. In the host. */
+/* Sets free what a dead process was making, and rings for it wherever it may have owed that. In the host. */
 void object_free_reserved(struct arena *arena, uint32_t process);
 
 #endif

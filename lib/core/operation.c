@@ -31,23 +31,22 @@ static bool spin(const struct operation *operation, const struct object *object,
     return false;
 }
 
-/* Waits until a try makes sense, CHECK_NS have passed, or the deadline has come. */
+/* After the last look: asleep until a change, CHECK_NS have passed, or the deadline has come. */
 static void sleep_until_ready(const struct operation *operation, struct object *object,
-                              const mpm_handle *handle, const void *argument, uint64_t deadline_ns)
+                              const mpm_handle *handle, const void *argument, uint32_t seen,
+                              uint64_t deadline_ns)
 {
     struct object_wait *wait = &object->wait[operation->wait];
     uint64_t check_ns = clock_now_ns() + CHECK_NS;
-    uint32_t seen;
 
-    if (spin(operation, object, argument))
-        return;
-    seen = wait_look(&wait->word);
     atomic_store(&wait->wanted, 1);
     atomic_thread_fence(memory_order_seq_cst);
     if (object_is(object, handle) && !operation->is_ready(object, argument))
         wait_change(&wait->word, seen, 0, deadline_ns < check_ns ? deadline_ns : check_ns);
 }
 
+/* Who sleeps has read the word before its last try: is_ready() need not know of deaths, because a reaper
+ * moves the word on after it has said that somebody is dead. */
 int operation_wait(const struct operation *operation, struct object *object, const mpm_handle *handle,
                    void *argument, double timeout_s)
 {
@@ -56,10 +55,17 @@ int operation_wait(const struct operation *operation, struct object *object, con
     int status;
 
     while (!is_late) {
-        sleep_until_ready(operation, object, handle, argument, deadline_ns);
-        is_late = clock_now_ns() >= deadline_ns;
-        if ((status = operation->try(object, handle, argument)) != CALL_MUST_WAIT ||
-            (status = runtime_check_whole()))
+        bool is_ready = spin(operation, object, argument);
+        uint32_t seen = wait_look(&object->wait[operation->wait].word);
+
+        if ((status = operation->try(object, handle, argument)) != CALL_MUST_WAIT)
+            return status;
+        if (!is_ready)
+            sleep_until_ready(operation, object, handle, argument, seen, deadline_ns);
+        if ((is_late = clock_now_ns() >= deadline_ns) &&
+            (status = operation->try(object, handle, argument)) != CALL_MUST_WAIT)
+            return status;
+        if ((status = runtime_check_whole()))
             return status;
     }
     return error_set(operation->late_status, "%s", operation->late_sentence);

@@ -76,14 +76,13 @@ void party_register(enum object_kind kind, party_mark *mark)
     marks[kind] = mark;
 }
 
-/* Of this node only: the courier's parked calls are tried again because the bell rings. */
+/* Of this node only: the courier's parked calls are tried again because the bell rings. The words move on
+ * even if nobody sleeps: somebody may be between its last try and its sleep. */
 static void wake(struct object *object, void *unused)
 {
     (void)unused;
-    for (unsigned i = 0; i < OBJECT_WAITS; i++) {
-        if (atomic_load(&object->wait[i].word.sleepers))
-            wait_ring(&object->wait[i].word);
-    }
+    for (unsigned i = 0; i < OBJECT_WAITS; i++)
+        wait_ring(&object->wait[i].word);
 }
 
 void party_died_here(void)

@@ -22,6 +22,7 @@
 #include "mpmap/report.h"
 #include "mpmap/runtime.h"
 #include "mpmap/status.h"
+#include "mpmap/sync.h"
 #include "mpmap/type.h"
 #include "mpmap/value.h"
 #include "mpmap/version.h"

@@ -91,6 +91,7 @@ enum call_verb {
     VERB_QUEUE_TASK_DONE,
     VERB_QUEUE_JOIN,
     VERB_QUEUE_DESTROY,
+    VERB_SYNC, /* any of sync/ask.h */
     CALL_VERBS,
 };
 

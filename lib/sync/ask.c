@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Asking; see the header. Nothing stands here that is shared: states are in state.c.
+ *
+ * A verb that may wait leaves its caller among the state's waiters. When its time is up, its caller asks to
+ * leave; if it dies before, its waiter is a dead party's, which every kind passes over. */
+#include "sync/ask.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "mpmap/status.h"
+
+#include "base/error.h"
+#include "core/call.h"
+#include "core/runtime.h"
+
+#define MOST_BYTES ((size_t)1 << 20) /* of an answer from another node at the first time of asking */
+
+static const struct ask *verbs[ASK_VERBS];
+
+static int try_once(struct object *object, const mpm_handle *handle, void *argument)
+{
+    struct asking *asking = argument;
+
+    if (asking->ask->try)
+        return asking->ask->try(object, handle, asking);
+    return state_apply(object, handle, asking->ask->step, &asking->request, &asking->answer, &asking->commit);
+}
+
+/* What is true stays true until somebody commits; a death is noticed by the try before the sleep. */
+static bool is_ready(const struct object *object, const void *argument)
+{
+    const struct asking *asking = argument;
+
+    return state_commit(object) != asking->commit &&
+           (!asking->ask->needs_permit || state_peek(object)->value);
+}
+
+static int ask_here(const mpm_handle *handle, const struct ask *what, const struct request *request,
+                    double timeout_s, struct answer *answer)
+{
+    const struct operation operation = {.kind = what->kind,
+                                        .try = try_once,
+                                        .is_ready = is_ready,
+                                        .late_status = MPM_ETIMEDOUT,
+                                        .late_sentence = what->late_sentence};
+    struct asking asking = {.ask = what, .request = *request};
+    int status;
+
+    if (what->kind == OBJECT_NODE)
+        status = what->try(NULL, handle, &asking);
+    else
+        status = operation_run(&operation, handle, &asking, timeout_s);
+    *answer = asking.answer;
+    return status;
+}
+
+/* Calls from other nodes. The reply is the answer's number, then its bytes. */
+
+static int on_ask(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
+{
+    struct asking asking = {.ask = NULL};
+    struct object *object = NULL;
+    int status;
+
+    if (in_size == sizeof asking.request)
+        memcpy(&asking.request, in, in_size);
+    if (in_size != sizeof asking.request || asking.request.verb >= ASK_VERBS ||
+        !(asking.ask = verbs[asking.request.verb]))
+        return error_set(MPM_EPROTOCOL, "a call on a %zu byte request makes no sense", in_size);
+    if (asking.ask->kind == OBJECT_NODE)
+        status = asking.ask->try(NULL, handle, &asking);
+    else if (!(status = object_find(handle, asking.ask->kind, &object)))
+        status = try_once(object, handle, &asking);
+    if (!status)
+        status = call_reply_add(reply, &asking.answer.number, sizeof asking.answer.number);
+    if (!status && asking.answer.size)
+        status = call_reply_add(reply, asking.answer.bytes, asking.answer.size);
+    free(asking.answer.bytes);
+    return status;
+}
+
+static void announce(void)
+{
+    call_register(VERB_SYNC, on_ask, MPM_ETIMEDOUT, "the time is up");
+    for (enum object_kind kind = OBJECT_LOCK; kind <= OBJECT_BARRIER; kind++)
+        party_register(kind, state_mark_dead);
+}
+
+static __attribute__((constructor)) void add_layer(void)
+{
+    runtime_add_layer(announce);
+}
+
+void ask_register(const struct ask *const *asks, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        verbs[asks[i]->verb] = asks[i];
+}
+
+/* Puts the bytes of a reply into an answer. */
+static int keep_bytes(const char *reply, size_t size, struct answer *answer)
+{
+    if (size > MOST_BYTES)
+        return error_set(MPM_ENOMEM, "an answer of %zu bytes is too long for another node: at most %zu", size,
+                         MOST_BYTES);
+    if (!(answer->bytes = malloc(size)))
+        return error_set(MPM_ENOMEM, "no memory for an answer of %zu bytes", size);
+    memcpy(answer->bytes, reply, size);
+    answer->size = size;
+    return MPM_OK;
+}
+
+static int ask_there(const mpm_handle *handle, const struct ask *what, const struct request *request,
+                     double timeout_s, struct answer *answer)
+{
+    size_t number_size = sizeof answer->number, room = number_size, size = 0;
+    bool has_bytes = what->verb == ASK_BARRIER_ACTION;
+    uint64_t number_only;
+    char *reply = (char *)&number_only;
+    int status;
+
+    if (has_bytes && !(reply = malloc(room += MOST_BYTES)))
+        return error_set(MPM_ENOMEM, "no memory for an answer of %zu bytes", room);
+    status = call_remote(handle, VERB_SYNC, request, sizeof *request, timeout_s, reply, room, &size);
+    if (!status)
+        memcpy(&answer->number, reply, number_size);
+    if (!status && has_bytes)
+        status = keep_bytes(reply + number_size, size - number_size, answer);
+    if (has_bytes)
+        free(reply);
+    return status == MPM_ETIMEDOUT ? error_set(status, "%s", what->late_sentence) : status;
+}
+
+int ask(const mpm_handle *handle, const struct ask *what, const struct request *request, double timeout_s,
+        struct answer *answer)
+{
+    struct request asked = request ? *request : (struct request){0};
+    struct answer answered = {0};
+    int status;
+
+    if (runtime_role() == ROLE_NONE)
+        return error_set(MPM_ESTATE, "there is no run: call mpm_init first");
+    asked.caller = party_own();
+    asked.may_wait = timeout_s > 0;
+    asked.verb = what->verb;
+    if (object_is_home(handle))
+        status = ask_here(handle, what, &asked, timeout_s, &answered);
+    else
+        status = ask_there(handle, what, &asked, timeout_s, &answered);
+    if (status == MPM_ETIMEDOUT && what->leave && (asked.may_wait || what->always_waits))
+        status = ask(handle, what->leave, request, 0, &answered);
+    if (answer && !status)
+        *answer = answered;
+    return status;
+}
+
+int ask_plain(const mpm_handle *handle, const struct ask *what)
+{
+    return ask(handle, what, NULL, 0, NULL);
+}
+
+int ask_number(const mpm_handle *handle, const struct ask *what, uint64_t *number)
+{
+    struct answer answer = {0};
+    int status = ask(handle, what, NULL, 0, &answer);
+
+    if (!status)
+        *number = answer.number;
+    return status;
+}
+
+int ask_check_create(const char *call, const void *place)
+{
+    if (runtime_role() == ROLE_NONE)
+        return error_set(MPM_ESTATE, "%s: there is no run: call mpm_init first", call);
+    if (!place)
+        return error_set(MPM_EINVAL, "%s: the place for the result is NULL", call);
+    return MPM_OK;
+}
+
+int ask_create(enum object_kind kind, const struct state *initial, mpm_handle *handle)
+{
+    struct object *object;
+    int status;
+
+    if ((status = object_reserve(&object)))
+        return status;
+    state_create(object, initial);
+    if (initial->argument)
+        arena_give(runtime_arena(), initial->argument);
+    *handle = object_commit(object, kind);
+    return MPM_OK;
+}
+
+int ask_try_destroy(struct object *object, const mpm_handle *handle, struct asking *asking)
+{
+    (void)asking;
+    return state_destroy(object, handle, NULL);
+}

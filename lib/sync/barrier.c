@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Barriers. Of a state they use `value`: how many parties meet; `flags`: whether it is broken; `argument`:
+ * a block with the action, constant; and the waiters: `what` says what became of one, `value` is its index.
+ *
+ * Who comes is put among the waiters, as ARRIVED. The last of a round, whose index is 0, marks all of the
+ * round RELEASED, its own included; if there is an action, it is ACTING first, and marks them when the
+ * action is over. Each takes its own waiter out when it has seen what became of it. What breaks the barrier
+ * marks all of the round BROKEN. Each of these is one change as state.c says, so a round is released or
+ * broken as a whole. Whoever looks at the waiters drops dead ones first, and breaks the barrier if one was
+ * ARRIVED or ACTING: one that was killed before it came is not among them, and one that was RELEASED before
+ * is not missed. That is looked at again after each death, because the reaper wakes all who wait. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "mpmap/sync.h"
+
+#include "base/error.h"
+#include "core/call.h"
+#include "core/function.h"
+#include "core/runtime.h"
+#include "host/host.h"
+#include "shm/kill_point.h"
+#include "sync/ask.h"
+
+#define BROKEN_FLAG 1u
+#define ACTS        UINT64_C(0x100000000) /* in an answer: the caller is to run the action */
+
+enum arrival { ARRIVED, ACTING, RELEASED, BROKEN };
+
+/* In the arena, and as the bytes of an answer. */
+struct action {
+    struct function function;
+    uint64_t size;
+    _Alignas(16) char args[];
+};
+
+static bool is_of_round(const struct waiter *waiter)
+{
+    return waiter->what == ARRIVED || waiter->what == ACTING;
+}
+
+static uint32_t round_size(const struct draft *draft)
+{
+    uint32_t size = 0;
+
+    for (uint32_t i = 0; i < draft->state->count; i++)
+        size += is_of_round(&draft->waiters[i]);
+    return size;
+}
+
+static void end_round(struct draft *draft, enum arrival what)
+{
+    for (uint32_t i = 0; i < draft->state->count; i++) {
+        if (is_of_round(&draft->waiters[i]))
+            draft->waiters[i].what = what;
+    }
+    draft->is_changed = draft->tells = true;
+}
+
+static void break_barrier(struct draft *draft)
+{
+    draft->state->flags |= BROKEN_FLAG;
+    end_round(draft, BROKEN);
+}
+
+static int say_broken(void)
+{
+    return error_set(MPM_EBROKEN,
+                     "the barrier is broken: a party's time was up, it died, its action failed, or "
+                     "somebody has aborted or reset it");
+}
+
+static void drop_dead(struct draft *draft)
+{
+    bool breaks = false;
+
+    for (uint32_t i = draft->state->count; i-- > 0;) {
+        if (!party_is_dead(&draft->waiters[i].party))
+            continue;
+        breaks |= is_of_round(&draft->waiters[i]);
+        state_remove(draft, &draft->waiters[i]);
+    }
+    if (breaks)
+        break_barrier(draft);
+}
+
+/* Takes a waiter out whose round is over. */
+static int finish(struct draft *draft, struct waiter *waiter, struct answer *answer)
+{
+    int status = waiter->what == BROKEN ? say_broken() : MPM_OK;
+
+    answer->number = waiter->value;
+    state_remove(draft, waiter);
+    return status;
+}
+
+/* Steps. */
+
+static int arrive(struct draft *draft, struct answer *answer)
+{
+    uint32_t before = round_size(draft), parties = draft->state->value;
+    struct waiter *waiter;
+
+    if (draft->state->flags & BROKEN_FLAG)
+        return say_broken();
+    if (before == parties) /* the round before this one still acts */
+        return CALL_MUST_WAIT;
+    if (!(waiter = state_add(draft, ARRIVED, parties - 1 - before)))
+        return STATE_NEEDS_ROOM;
+    if (before + 1 < parties)
+        return CALL_MUST_WAIT;
+    if (draft->state->argument) {
+        waiter->what = ACTING;
+        answer->number = ACTS;
+        return MPM_OK;
+    }
+    end_round(draft, RELEASED);
+    return finish(draft, waiter, answer);
+}
+
+static int wait_for_others(struct draft *draft, struct request *request, struct answer *answer)
+{
+    struct waiter *waiter;
+
+    (void)request;
+    drop_dead(draft);
+    if (!(waiter = state_find(draft)))
+        return arrive(draft, answer);
+    return is_of_round(waiter) ? CALL_MUST_WAIT : finish(draft, waiter, answer);
+}
+
+static const char late_sentence[] = "not all parties were at the barrier within the time: it is broken now";
+
+/* The caller's time is up. */
+static int leave(struct draft *draft, struct request *request, struct answer *answer)
+{
+    struct waiter *waiter;
+
+    (void)request;
+    drop_dead(draft);
+    if ((waiter = state_find(draft)) && !is_of_round(waiter))
+        return finish(draft, waiter, answer);
+    if (waiter)
+        state_remove(draft, waiter);
+    break_barrier(draft);
+    return error_set(MPM_ETIMEDOUT, "%s", late_sentence);
+}
+
+/* The caller's action is over: the request's number says whether it has failed. */
+static int done(struct draft *draft, struct request *request, struct answer *answer)
+{
+    struct waiter *waiter;
+
+    drop_dead(draft);
+    if (!(waiter = state_find(draft)))
+        return say_broken();
+    if (request->number && is_of_round(waiter))
+        break_barrier(draft);
+    else if (is_of_round(waiter))
+        end_round(draft, RELEASED);
+    return finish(draft, waiter, answer);
+}
+
+static int give_action(struct draft *draft, struct request *request, struct answer *answer)
+{
+    const struct action *action;
+    size_t size;
+
+    (void)request;
+    if (!draft->state->argument)
+        return error_set(MPM_EINVAL, "the barrier has no action");
+    action = arena_at(runtime_arena(), draft->state->argument);
+    size = sizeof *action + action->size;
+    if (!(answer->bytes = malloc(size)))
+        return error_set(MPM_ENOMEM, "no memory for an action with args of %llu bytes",
+                         (unsigned long long)action->size);
+    memcpy(answer->bytes, action, size);
+    answer->size = size;
+    return MPM_OK;
+}
+
+static int abort_round(struct draft *draft, struct request *request, struct answer *answer)
+{
+    (void)request;
+    (void)answer;
+    drop_dead(draft);
+    break_barrier(draft);
+    return MPM_OK;
+}
+
+static int reset(struct draft *draft, struct request *request, struct answer *answer)
+{
+    (void)request;
+    (void)answer;
+    drop_dead(draft);
+    end_round(draft, BROKEN);
+    draft->state->flags &= ~BROKEN_FLAG;
+    return MPM_OK;
+}
+
+/* The answer: parties << 32, how many wait << 1, and whether it is broken. */
+static int look(struct draft *draft, struct request *request, struct answer *answer)
+{
+    (void)request;
+    drop_dead(draft);
+    answer->number = (uint64_t)draft->state->value << 32 | (uint64_t)round_size(draft) << 1 |
+                     (draft->state->flags & BROKEN_FLAG);
+    return MPM_OK;
+}
+
+static const struct ask leaving = {.verb = ASK_BARRIER_LEAVE, .kind = OBJECT_BARRIER, .step = leave};
+static const struct ask waiting = {.verb = ASK_BARRIER_WAIT,
+                                   .kind = OBJECT_BARRIER,
+                                   .step = wait_for_others,
+                                   .always_waits = true,
+                                   .leave = &leaving,
+                                   .late_sentence = late_sentence};
+static const struct ask finding_action = {
+    .verb = ASK_BARRIER_ACTION, .kind = OBJECT_BARRIER, .step = give_action};
+static const struct ask having_acted = {.verb = ASK_BARRIER_DONE, .kind = OBJECT_BARRIER, .step = done};
+static const struct ask aborting = {.verb = ASK_BARRIER_ABORT, .kind = OBJECT_BARRIER, .step = abort_round};
+static const struct ask resetting = {.verb = ASK_BARRIER_RESET, .kind = OBJECT_BARRIER, .step = reset};
+static const struct ask looking = {.verb = ASK_BARRIER_LOOK, .kind = OBJECT_BARRIER, .step = look};
+static const struct ask destroying = {
+    .verb = ASK_BARRIER_DESTROY, .kind = OBJECT_BARRIER, .try = ask_try_destroy};
+
+static __attribute__((constructor)) void register_asks(void)
+{
+    static const struct ask *const asks[] = {&leaving,  &waiting,   &finding_action, &having_acted,
+                                             &aborting, &resetting, &looking,        &destroying};
+
+    ask_register(asks, sizeof asks / sizeof *asks);
+}
+
+/* The interface. */
+
+/* A block of the caller's own with what the options say. */
+static int make_action(const mpm_barrier_options *options, uint64_t *block)
+{
+    struct function function;
+    struct action *action;
+    int status;
+
+    if (options->size > MPM_ACTION_MAX_SIZE || (options->size && !options->args))
+        return error_set(MPM_EINVAL, "mpm_barrier_create: args of %zu bytes at %p: at most %d bytes",
+                         options->size, options->args, MPM_ACTION_MAX_SIZE);
+    if ((status = function_name((function_pointer *)options->action, &function)) ||
+        (status = arena_alloc(runtime_arena(), sizeof *action + options->size, process_own_number(), block)))
+        return status;
+    action = arena_at(runtime_arena(), *block);
+    action->function = function;
+    action->size = options->size;
+    if (options->size)
+        memcpy(action->args, options->args, options->size);
+    return MPM_OK;
+}
+
+int mpm_barrier_create(unsigned parties, const mpm_barrier_options *options, mpm_barrier *barrier)
+{
+    struct state initial = {.value = parties};
+    int status;
+
+    if ((status = ask_check_create("mpm_barrier_create", barrier)))
+        return status;
+    if (!parties || parties > MPM_BARRIER_MAX_PARTIES)
+        return error_set(MPM_EINVAL, "mpm_barrier_create: %u parties: 1 to %d can meet", parties,
+                         MPM_BARRIER_MAX_PARTIES);
+    if (options && options->action && (status = make_action(options, &initial.argument)))
+        return status;
+    if ((status = ask_create(OBJECT_BARRIER, &initial, &barrier->handle)))
+        arena_free(runtime_arena(), initial.argument);
+    return status;
+}
+
+int mpm_barrier_destroy(mpm_barrier barrier)
+{
+    return ask_plain(&barrier.handle, &destroying);
+}
+
+/* What the action returns, or why it could not be run. */
+static int run_action(const mpm_barrier *barrier)
+{
+    struct answer answer = {0};
+    const struct action *action;
+    function_pointer *function;
+    int status;
+
+    if ((status = ask(&barrier->handle, &finding_action, NULL, 0, &answer)))
+        return status;
+    action = answer.bytes;
+    if (!(status = function_find(&action->function, &function)))
+        status = ((mpm_target *)function)(action->size ? action->args : NULL, action->size);
+    free(answer.bytes);
+    return status;
+}
+
+static int act(const mpm_barrier *barrier, struct answer *answer)
+{
+    struct request request = {.number = run_action(barrier) != 0};
+
+    KILL_POINT();
+    return ask(&barrier->handle, &having_acted, &request, 0, answer);
+}
+
+int mpm_barrier_wait(mpm_barrier barrier, double timeout_s, unsigned *index)
+{
+    struct answer answer = {0};
+    int status = ask(&barrier.handle, &waiting, NULL, timeout_s, &answer);
+
+    if (!status && answer.number == ACTS)
+        status = act(&barrier, &answer);
+    if (!status && index)
+        *index = (unsigned)answer.number;
+    return status;
+}
+
+int mpm_barrier_abort(mpm_barrier barrier)
+{
+    return ask_plain(&barrier.handle, &aborting);
+}
+
+int mpm_barrier_reset(mpm_barrier barrier)
+{
+    return ask_plain(&barrier.handle, &resetting);
+}
+
+int mpm_barrier_parties(mpm_barrier barrier, unsigned *parties)
+{
+    uint64_t answer;
+    int status;
+
+    if (!parties)
+        return error_set(MPM_EINVAL, "mpm_barrier_parties: the place for the number is NULL");
+    if (!(status = ask_number(&barrier.handle, &looking, &answer)))
+        *parties = (unsigned)(answer >> 32);
+    return status;
+}
+
+int mpm_barrier_waiting(mpm_barrier barrier, unsigned *count)
+{
+    uint64_t answer;
+    int status;
+
+    if (!count)
+        return error_set(MPM_EINVAL, "mpm_barrier_waiting: the place for the number is NULL");
+    if (!(status = ask_number(&barrier.handle, &looking, &answer)))
+        *count = (unsigned)((answer & UINT32_MAX) >> 1);
+    return status;
+}
+
+int mpm_barrier_is_broken(mpm_barrier barrier)
+{
+    uint64_t answer;
+    int status = ask_number(&barrier.handle, &looking, &answer);
+
+    return status ? status : (int)(answer & 1);
+}

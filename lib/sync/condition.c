@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Conditions. Of a state they use `lock`: the lock that they stand over, an object of the same node; and
+ * the waiters: `what` says whether one was notified, `value` how often it had the lock.
+ *
+ * A wait goes through two objects, each changed as state.c says, in this order:
+ *   1. the caller is put among the waiters. A notifier needs the lock, so nobody notifies it yet;
+ *   2. it gives up the lock;
+ *   3. it waits until it is marked as notified, or its time is up;
+ *   4. it takes the lock again;
+ *   5. it takes itself out, and learns whether it was notified.
+ * If it is killed before 1, it has the lock, dead. After 1: the same, and its waiter is a dead party's. After
+ * 2, 3 or 4 its waiter is a dead party's, notified or not. After 5 it has the lock, dead.
+ * Whoever looks at the waiters drops dead ones first, and marks for each dead one that was notified the
+ * oldest live one that was not: so no notification is lost until its waiter has the lock, and no dead waiter
+ * is notified. That is looked at again after each death, because the reaper wakes all who wait.
+ * A waiter that was notified after its time was up, before 5, has been notified. */
+#include "mpmap/sync.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "core/call.h"
+#include "core/runtime.h"
+#include "shm/kill_point.h"
+#include "sync/lock.h"
+
+#define OWNS_LOCK 1u
+
+enum waiting { WAITING, NOTIFIED };
+
+static void notify_oldest(struct draft *draft, uint64_t count)
+{
+    for (uint32_t i = 0; count && i < draft->state->count; i++) {
+        if (draft->waiters[i].what != WAITING)
+            continue;
+        draft->waiters[i].what = NOTIFIED;
+        draft->is_changed = draft->tells = true;
+        count--;
+    }
+}
+
+static void drop_dead(struct draft *draft)
+{
+    uint64_t inherited = 0;
+
+    for (uint32_t i = draft->state->count; i-- > 0;) {
+        if (!party_is_dead(&draft->waiters[i].party))
+            continue;
+        inherited += draft->waiters[i].what == NOTIFIED;
+        state_remove(draft, &draft->waiters[i]);
+    }
+    notify_oldest(draft, inherited);
+}
+
+/* Steps on the condition. */
+
+static int add(struct draft *draft, struct request *request, struct answer *answer)
+{
+    (void)answer;
+    drop_dead(draft);
+    return state_add(draft, WAITING, (uint32_t)request->number) ? MPM_OK : STATE_NEEDS_ROOM;
+}
+
+/* The answer is 1 if the caller is not among the waiters. */
+static int look(struct draft *draft, struct request *request, struct answer *answer)
+{
+    const struct waiter *waiter;
+
+    (void)request;
+    drop_dead(draft);
+    waiter = state_find(draft);
+    answer->number = !waiter;
+    return waiter && waiter->what == WAITING ? CALL_MUST_WAIT : MPM_OK;
+}
+
+/* The answer: how often the caller had the lock << 1, and whether it was notified. */
+static int leave(struct draft *draft, struct request *request, struct answer *answer)
+{
+    struct waiter *waiter;
+
+    (void)request;
+    drop_dead(draft);
+    if ((waiter = state_find(draft))) {
+        answer->number = (uint64_t)waiter->value << 1 | (waiter->what == NOTIFIED);
+        state_remove(draft, waiter);
+    }
+    return MPM_OK;
+}
+
+static int notify(struct draft *draft, struct request *request, struct answer *answer)
+{
+    (void)answer;
+    drop_dead(draft);
+    notify_oldest(draft, request->number);
+    return MPM_OK;
+}
+
+/* Tries, which go through both objects. */
+
+static int apply_to_lock(const mpm_handle *lock, state_step *step, struct asking *asking, uint64_t *number)
+{
+    struct request request = asking->request;
+    struct answer answer = {0};
+    struct object *object;
+    int status;
+
+    if ((status = object_find(lock, OBJECT_LOCK, &object)))
+        return status;
+    status = state_apply(object, lock, step, &request, &answer, NULL);
+    if (number)
+        *number = answer.number;
+    return status;
+}
+
+/* The lock of a condition that is there: it is constant. */
+static int find_lock(struct object *object, const mpm_handle *handle, mpm_handle *lock)
+{
+    *lock = state_peek(object)->lock;
+    return object_is(object, handle) ? MPM_OK : object_stale(handle);
+}
+
+/* Of one that is not among the waiters yet: 1 and 2 of the above. */
+static int begin(struct object *object, const mpm_handle *handle, struct asking *asking)
+{
+    mpm_handle lock;
+    int status;
+
+    if ((status = find_lock(object, handle, &lock)) ||
+        (status = apply_to_lock(&lock, lock_look, asking, &asking->request.number)) ||
+        (status = state_apply(object, handle, add, &asking->request, &asking->answer, &asking->commit)))
+        return status;
+    KILL_POINT();
+    if ((status = apply_to_lock(&lock, lock_give_up, asking, NULL)))
+        return status;
+    return CALL_MUST_WAIT;
+}
+
+static int try_wait(struct object *object, const mpm_handle *handle, struct asking *asking)
+{
+    int status = state_apply(object, handle, look, &asking->request, &asking->answer, &asking->commit);
+
+    return !status && asking->answer.number ? begin(object, handle, asking) : status;
+}
+
+static int try_notify(struct object *object, const mpm_handle *handle, struct asking *asking)
+{
+    mpm_handle lock;
+    int status;
+
+    if ((status = find_lock(object, handle, &lock)) ||
+        (status = apply_to_lock(&lock, lock_look, asking, NULL)))
+        return status;
+    return state_apply(object, handle, notify, &asking->request, &asking->answer, NULL);
+}
+
+/* At the node of the lock. */
+static int try_create(struct object *unused, const mpm_handle *node, struct asking *asking)
+{
+    struct state initial = {.lock = asking->request.lock};
+    struct object *lock;
+    mpm_handle handle;
+    int status;
+
+    (void)unused;
+    (void)node;
+    if ((status = object_find(&initial.lock, OBJECT_LOCK, &lock)) ||
+        (status = ask_create(OBJECT_CONDITION, &initial, &handle)))
+        return status;
+    asking->answer.number = handle.place << 32 | handle.generation;
+    return MPM_OK;
+}
+
+static int try_destroy(struct object *object, const mpm_handle *handle, struct asking *asking)
+{
+    struct object *lock;
+    struct state last;
+    int status;
+
+    (void)asking;
+    if ((status = state_destroy(object, handle, &last)) || !(last.flags & OWNS_LOCK))
+        return status;
+    KILL_POINT();
+    return object_find(&last.lock, OBJECT_LOCK, &lock) ? MPM_OK : state_destroy(lock, &last.lock, NULL);
+}
+
+static const struct ask creating = {.verb = ASK_CONDITION_CREATE, .kind = OBJECT_NODE, .try = try_create};
+static const struct ask waiting = {
+    .verb = ASK_CONDITION_WAIT,
+    .kind = OBJECT_CONDITION,
+    .try = try_wait,
+    .late_sentence = "the condition was not notified for as long as the call may wait"};
+static const struct ask leaving = {.verb = ASK_CONDITION_LEAVE, .kind = OBJECT_CONDITION, .step = leave};
+static const struct ask notifying = {
+    .verb = ASK_CONDITION_NOTIFY, .kind = OBJECT_CONDITION, .try = try_notify};
+static const struct ask destroying = {
+    .verb = ASK_CONDITION_DESTROY, .kind = OBJECT_CONDITION, .try = try_destroy};
+
+static __attribute__((constructor)) void register_asks(void)
+{
+    static const struct ask *const asks[] = {&creating, &waiting, &leaving, &notifying, &destroying};
+
+    ask_register(asks, sizeof asks / sizeof *asks);
+}
+
+/* The interface. */
+
+static int create_over(const char *call, const mpm_handle *lock, mpm_condition *condition)
+{
+    struct request request = {.lock = *lock};
+    struct answer answer = {0};
+    mpm_handle node = call_node(lock->home);
+    int status;
+
+    if ((status = ask_check_create(call, condition)))
+        return status;
+    if (lock->kind != OBJECT_LOCK)
+        return error_set(MPM_EINVAL, "%s: this is no handle of a lock", call);
+    if ((status = ask(&node, &creating, &request, 0, &answer)))
+        return status;
+    condition->handle = (mpm_handle){.kind = OBJECT_CONDITION,
+                                     .home = lock->home,
+                                     .generation = (uint32_t)answer.number,
+                                     .place = answer.number >> 32};
+    condition->lock = *lock;
+    return MPM_OK;
+}
+
+int mpm_condition_create(mpm_condition *condition)
+{
+    struct state initial = {.flags = OWNS_LOCK};
+    int status;
+
+    if ((status = ask_check_create("mpm_condition_create", condition)) ||
+        (status = lock_create_own(&initial.lock)))
+        return status;
+    if ((status = ask_create(OBJECT_CONDITION, &initial, &condition->handle))) {
+        (void)!mpm_rlock_destroy((mpm_rlock){initial.lock});
+        return status;
+    }
+    condition->lock = initial.lock;
+    return MPM_OK;
+}
+
+int mpm_condition_create_with_lock(mpm_lock lock, mpm_condition *condition)
+{
+    return create_over("mpm_condition_create_with_lock", &lock.handle, condition);
+}
+
+int mpm_condition_create_with_rlock(mpm_rlock lock, mpm_condition *condition)
+{
+    return create_over("mpm_condition_create_with_rlock", &lock.handle, condition);
+}
+
+int mpm_condition_destroy(mpm_condition condition)
+{
+    return ask_plain(&condition.handle, &destroying);
+}
+
+int mpm_condition_acquire(mpm_condition condition, double timeout_s)
+{
+    return mpm_rlock_acquire((mpm_rlock){condition.lock}, timeout_s);
+}
+
+int mpm_condition_release(mpm_condition condition)
+{
+    return mpm_rlock_release((mpm_rlock){condition.lock});
+}
+
+/* 4 and 5 of the above, after a wait that gave `status`. What goes wrong here counts more. */
+static int end_wait(mpm_condition condition, int status)
+{
+    int regained = lock_regain(&condition.lock);
+    uint64_t answer = 0;
+    int left;
+
+    if (regained && regained != MPM_EOWNERDIED)
+        return regained;
+    KILL_POINT();
+    left = ask_number(&condition.handle, &leaving, &answer);
+    if (!left && answer >> 1 > 1)
+        left = lock_deepen(&condition.lock, answer >> 1);
+    if (regained)
+        return error_set(MPM_EOWNERDIED, "who had the condition's lock has died: the caller has it now");
+    if (left || (status == MPM_ETIMEDOUT && answer & 1))
+        return left;
+    return status == MPM_ETIMEDOUT ? error_set(status, "%s", waiting.late_sentence) : status;
+}
+
+/* If it is refused or there is no memory to wait, the caller still has the lock. */
+int mpm_condition_wait(mpm_condition condition, double timeout_s)
+{
+    int status = ask(&condition.handle, &waiting, NULL, timeout_s, NULL);
+
+    return status == MPM_EINVAL || status == MPM_ENOMEM || status == MPM_ESTATE ? status
+                                                                                : end_wait(condition, status);
+}
+
+/* The predicate counts more than the clock: it is asked once more when the time is up. */
+int mpm_condition_wait_for(mpm_condition condition, mpm_predicate *predicate, void *argument,
+                           double timeout_s)
+{
+    uint64_t deadline_ns = call_deadline_ns(timeout_s), now_ns;
+    int status;
+
+    if (!predicate)
+        return error_set(MPM_EINVAL, "mpm_condition_wait_for: the predicate is NULL");
+    while (!predicate(argument)) {
+        double left_s = MPM_FOREVER;
+
+        if (deadline_ns != CLOCK_FOREVER) {
+            if ((now_ns = clock_now_ns()) >= deadline_ns)
+                return error_set(MPM_ETIMEDOUT, "what is waited for was not so within %g s", timeout_s);
+            left_s = (double)(deadline_ns - now_ns) * 1e-9;
+        }
+        if ((status = mpm_condition_wait(condition, left_s)) && status != MPM_ETIMEDOUT)
+            return status;
+    }
+    return MPM_OK;
+}
+
+static int notify_some(mpm_condition condition, uint64_t count)
+{
+    struct request request = {.number = count};
+
+    return ask(&condition.handle, &notifying, &request, 0, NULL);
+}
+
+int mpm_condition_notify(mpm_condition condition, unsigned count)
+{
+    return notify_some(condition, count);
+}
+
+int mpm_condition_notify_all(mpm_condition condition)
+{
+    return notify_some(condition, UINT64_MAX);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Events. Of a state they use `value`: 1 if the event is set; and `turn`: how often it was set. Changed as
+ * state.c says. Who waits remembers how often it was set when the wait began: it goes on when that is
+ * another number, even if the event was cleared at once. A wait from another node asks for that number
+ * first. */
+#include "mpmap/sync.h"
+
+#include "base/error.h"
+#include "core/call.h"
+#include "sync/ask.h"
+
+#define WAS_SET(state) ((uint64_t)(state)->turn + 1) /* as a request's number, where 0 is none yet */
+
+static int set(struct draft *draft, struct request *request, struct answer *answer)
+{
+    (void)request;
+    (void)answer;
+    if (draft->state->value)
+        return MPM_OK;
+    draft->state->value = 1;
+    draft->state->turn++;
+    draft->is_changed = draft->tells = true;
+    return MPM_OK;
+}
+
+static int clear(struct draft *draft, struct request *request, struct answer *answer)
+{
+    (void)request;
+    (void)answer;
+    draft->is_changed = draft->state->value;
+    draft->state->value = 0;
+    return MPM_OK;
+}
+
+/* The answer: how often it was set << 1, and whether it is. */
+static int look(struct draft *draft, struct request *request, struct answer *answer)
+{
+    (void)request;
+    answer->number = WAS_SET(draft->state) << 1 | draft->state->value;
+    return MPM_OK;
+}
+
+static int wait_until_set(struct draft *draft, struct request *request, struct answer *answer)
+{
+    (void)answer;
+    if (draft->state->value || (request->number && request->number != WAS_SET(draft->state)))
+        return MPM_OK;
+    request->number = WAS_SET(draft->state);
+    return CALL_MUST_WAIT;
+}
+
+static const struct ask setting = {.verb = ASK_EVENT_SET, .kind = OBJECT_EVENT, .step = set};
+static const struct ask clearing = {.verb = ASK_EVENT_CLEAR, .kind = OBJECT_EVENT, .step = clear};
+static const struct ask looking = {.verb = ASK_EVENT_LOOK, .kind = OBJECT_EVENT, .step = look};
+static const struct ask waiting = {.verb = ASK_EVENT_WAIT,
+                                   .kind = OBJECT_EVENT,
+                                   .step = wait_until_set,
+                                   .late_sentence = "the event was not set for as long as the call may wait"};
+static const struct ask destroying = {
+    .verb = ASK_EVENT_DESTROY, .kind = OBJECT_EVENT, .try = ask_try_destroy};
+
+static __attribute__((constructor)) void register_asks(void)
+{
+    static const struct ask *const asks[] = {&setting, &clearing, &looking, &waiting, &destroying};
+
+    ask_register(asks, sizeof asks / sizeof *asks);
+}
+
+/* The interface. */
+
+int mpm_event_create(mpm_event *event)
+{
+    int status = ask_check_create("mpm_event_create", event);
+
+    return status ? status : ask_create(OBJECT_EVENT, &(struct state){0}, &event->handle);
+}
+
+int mpm_event_destroy(mpm_event event)
+{
+    return ask_plain(&event.handle, &destroying);
+}
+
+int mpm_event_set(mpm_event event)
+{
+    return ask_plain(&event.handle, &setting);
+}
+
+int mpm_event_clear(mpm_event event)
+{
+    return ask_plain(&event.handle, &clearing);
+}
+
+int mpm_event_is_set(mpm_event event)
+{
+    uint64_t answer;
+    int status = ask_number(&event.handle, &looking, &answer);
+
+    return status ? status : (int)(answer & 1);
+}
+
+int mpm_event_wait(mpm_event event, double timeout_s)
+{
+    struct request request = {.number = 0};
+    uint64_t answer;
+    int status;
+
+    if (!object_is_home(&event.handle)) {
+        if ((status = ask_number(&event.handle, &looking, &answer)) || (answer & 1))
+            return status;
+        request.number = answer >> 1;
+    }
+    return ask(&event.handle, &waiting, &request, timeout_s, NULL);
+}

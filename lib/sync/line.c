@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The line; see the header. Of a state it uses `value`, the free permits, and `turn`, the acquisitions past
+ * the oldest waiter. */
+#include "sync/line.h"
+
+#include "core/call.h"
+
+static bool is_reserved(const struct draft *draft)
+{
+    return draft->state->count && draft->state->turn >= LINE_BYPASSES;
+}
+
+bool line_may_take(struct draft *draft)
+{
+    while (is_reserved(draft) && party_is_dead(&draft->waiters[0].party))
+        state_remove(draft, &draft->waiters[0]);
+    return !is_reserved(draft) || party_is_same_thread(&draft->waiters[0].party, draft->caller);
+}
+
+/* Others may have stood back though there are permits. */
+static void turn_ends(struct draft *draft)
+{
+    if (is_reserved(draft) && draft->state->value)
+        draft->tells = true;
+    draft->state->turn = 0;
+}
+
+void line_took(struct draft *draft)
+{
+    struct waiter *waiter = state_find(draft);
+
+    draft->is_changed = true;
+    if (!draft->state->count || waiter == &draft->waiters[0])
+        turn_ends(draft);
+    else
+        draft->state->turn++;
+    if (waiter)
+        state_remove(draft, waiter);
+}
+
+static void drop_dead(struct draft *draft)
+{
+    for (uint32_t i = draft->state->count; i-- > 0;) {
+        if (party_is_dead(&draft->waiters[i].party))
+            state_remove(draft, &draft->waiters[i]);
+    }
+}
+
+int line_wait(struct draft *draft, const struct request *request)
+{
+    if (!request->may_wait || state_find(draft))
+        return CALL_MUST_WAIT;
+    if (draft->state->count == draft->state->room)
+        drop_dead(draft);
+    return state_add(draft, 0, 0) ? CALL_MUST_WAIT : STATE_NEEDS_ROOM;
+}
+
+void line_leave(struct draft *draft)
+{
+    struct waiter *waiter = state_find(draft);
+
+    if (!waiter)
+        return;
+    if (waiter == &draft->waiters[0])
+        turn_ends(draft);
+    state_remove(draft, waiter);
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Locks, and locks that count (rlocks). Of a state they use `value`: 1 if the lock is free; `owner`: who
+ * has it; `depth`: how often; and the line of those who wait. They are changed as state.c says, so whoever
+ * is killed in acquire has the lock, dead, or does not; `owner` stays a dead party until the next one takes
+ * the lock from it. A dead one in line is passed over. */
+#include "sync/lock.h"
+
+#include <assert.h>
+
+#include "mpmap/sync.h"
+
+#include "base/error.h"
+#include "core/call.h"
+#include "sync/line.h"
+
+#define COUNTS 1u /* flag of a lock that its owner may take again */
+
+static bool is_callers(const struct draft *draft)
+{
+    return !draft->state->value && party_is_same_thread(&draft->state->owner, draft->caller);
+}
+
+static int say_died(const struct party *owner)
+{
+    return error_set(
+        MPM_EOWNERDIED,
+        "process %u of node %u died with the lock: the caller has it now, and perhaps repairs to do",
+        owner->number, owner->node);
+}
+
+static int take(struct draft *draft)
+{
+    struct party before = draft->state->owner;
+    bool has_died = !draft->state->value;
+
+    draft->state->value = 0;
+    draft->state->owner = *draft->caller;
+    draft->state->depth = 1;
+    line_took(draft);
+    return has_died ? say_died(&before) : MPM_OK;
+}
+
+static int acquire(struct draft *draft, struct request *request, struct answer *answer)
+{
+    struct state *state = draft->state;
+
+    (void)answer;
+    if ((state->flags & COUNTS) && is_callers(draft)) {
+        if (state->depth == UINT32_MAX)
+            return error_set(MPM_EINVAL, "the lock was acquired %u times: that is all it can count",
+                             UINT32_MAX);
+        state->depth++;
+        draft->is_changed = true;
+        return MPM_OK;
+    }
+    if ((state->value || party_is_dead(&state->owner)) && line_may_take(draft))
+        return take(draft);
+    return line_wait(draft, request);
+}
+
+static int regain(struct draft *draft, struct request *request, struct answer *answer)
+{
+    return is_callers(draft) ? MPM_OK : acquire(draft, request, answer);
+}
+
+static void set_free(struct draft *draft)
+{
+    draft->state->value = 1;
+    draft->state->depth = 0;
+    draft->state->owner = (struct party){0};
+    draft->is_changed = draft->tells = true;
+}
+
+static int release(struct draft *draft, struct request *request, struct answer *answer)
+{
+    (void)request;
+    (void)answer;
+    if (draft->state->value)
+        return error_set(MPM_EINVAL, "the lock is free: there is nothing to release");
+    if ((draft->state->flags & COUNTS) && !is_callers(draft))
+        return error_set(MPM_EINVAL,
+                         "the lock is not the calling thread's to release: process %u of node %u has it",
+                         draft->state->owner.number, draft->state->owner.node);
+    draft->is_changed = true;
+    if (!--draft->state->depth)
+        set_free(draft);
+    return MPM_OK;
+}
+
+int lock_look(struct draft *draft, struct request *request, struct answer *answer)
+{
+    (void)request;
+    if (!is_callers(draft))
+        return error_set(MPM_EINVAL, "the calling thread does not have the condition's lock");
+    answer->number = draft->state->depth;
+    return MPM_OK;
+}
+
+int lock_give_up(struct draft *draft, struct request *request, struct answer *answer)
+{
+    (void)request;
+    (void)answer;
+    if (is_callers(draft))
+        set_free(draft);
+    return MPM_OK;
+}
+
+static int deepen(struct draft *draft, struct request *request, struct answer *answer)
+{
+    (void)answer;
+    if (!is_callers(draft))
+        return error_set(MPM_EINVAL, "the calling thread does not have the lock");
+    draft->state->depth = (uint32_t)request->number;
+    draft->is_changed = true;
+    return MPM_OK;
+}
+
+static const char late_sentence[] = "the lock was held by others for as long as the call may wait";
+
+static int leave(struct draft *draft, struct request *request, struct answer *answer)
+{
+    (void)request;
+    (void)answer;
+    line_leave(draft);
+    return error_set(MPM_ETIMEDOUT, "%s", late_sentence);
+}
+
+static const struct ask leaving = {.verb = ASK_LOCK_LEAVE, .kind = OBJECT_LOCK, .step = leave};
+static const struct ask acquiring = {.verb = ASK_LOCK_ACQUIRE,
+                                     .kind = OBJECT_LOCK,
+                                     .step = acquire,
+                                     .needs_permit = true,
+                                     .leave = &leaving,
+                                     .late_sentence = late_sentence};
+static const struct ask regaining = {
+    .verb = ASK_LOCK_REGAIN, .kind = OBJECT_LOCK, .step = regain, .needs_permit = true};
+static const struct ask releasing = {.verb = ASK_LOCK_RELEASE, .kind = OBJECT_LOCK, .step = release};
+static const struct ask deepening = {.verb = ASK_LOCK_DEEPEN, .kind = OBJECT_LOCK, .step = deepen};
+static const struct ask destroying = {.verb = ASK_LOCK_DESTROY, .kind = OBJECT_LOCK, .try = ask_try_destroy};
+
+static __attribute__((constructor)) void register_asks(void)
+{
+    static const struct ask *const asks[] = {&leaving,   &acquiring, &regaining,
+                                             &releasing, &deepening, &destroying};
+
+    ask_register(asks, sizeof asks / sizeof *asks);
+}
+
+/* For conditions. */
+
+int lock_regain(const mpm_handle *lock)
+{
+    return ask(lock, &regaining, NULL, MPM_FOREVER, NULL);
+}
+
+int lock_deepen(const mpm_handle *lock, uint64_t depth)
+{
+    struct request request = {.number = depth};
+
+    return ask(lock, &deepening, &request, 0, NULL);
+}
+
+int lock_create_own(mpm_handle *lock)
+{
+    return ask_create(OBJECT_LOCK, &(struct state){.value = 1, .flags = COUNTS}, lock);
+}
+
+/* The interface. */
+
+int mpm_lock_create(mpm_lock *lock)
+{
+    int status = ask_check_create("mpm_lock_create", lock);
+
+    return status ? status : ask_create(OBJECT_LOCK, &(struct state){.value = 1}, &lock->handle);
+}
+
+int mpm_lock_destroy(mpm_lock lock)
+{
+    return ask_plain(&lock.handle, &destroying);
+}
+
+int mpm_lock_acquire(mpm_lock lock, double timeout_s)
+{
+    return ask(&lock.handle, &acquiring, NULL, timeout_s, NULL);
+}
+
+int mpm_lock_release(mpm_lock lock)
+{
+    return ask_plain(&lock.handle, &releasing);
+}
+
+int mpm_rlock_create(mpm_rlock *lock)
+{
+    int status = ask_check_create("mpm_rlock_create", lock);
+
+    return status ? status : lock_create_own(&lock->handle);
+}
+
+int mpm_rlock_destroy(mpm_rlock lock)
+{
+    return ask_plain(&lock.handle, &destroying);
+}
+
+int mpm_rlock_acquire(mpm_rlock lock, double timeout_s)
+{
+    return ask(&lock.handle, &acquiring, NULL, timeout_s, NULL);
+}
+
+int mpm_rlock_release(mpm_rlock lock)
+{
+    return ask_plain(&lock.handle, &releasing);
+}

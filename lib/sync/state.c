@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* States in two copies. Who writes what, all of it under the cell's mutex:
+ *
+ * The cell's body holds two copies of the state, and `commit`, whose last bit says which of them is true.
+ * An operation
+ *   - takes the mutex,
+ *   - copies the true copy, waiters included, over the other one,
+ *   - runs its step on that, which nobody else looks at,
+ *   - stores commit + 1 (release): from here on it has happened,
+ *   - releases the mutex, and rings for those who wait.
+ * Whoever dies before the store has changed nothing that is true; whoever dies behind it has done all of it
+ * but the ring, which comes from its reaper. So there is nothing to repair for who gets the mutex from a dead
+ * holder.
+ *
+ * Waiters stand in the cell as long as they are few; then in a block with room for two copies of them. A
+ * larger block is allocated under that one of the cell's two owner numbers which the table in use does not
+ * have; the copies move there by an operation like any other (its commit makes the new block the true one),
+ * and the old block is freed. Who dies in between leaves a block with the number that is not in use:
+ * whoever gets the mutex from it frees all blocks of that number. Whoever destroys an object, and dies
+ * before it has freed the table, leaves that to the first who takes the mutex for the next object in the
+ * cell; what a barrier's action is would be lost until the end of the run.
+ *
+ * Without the mutex anybody may read `commit` and a copy: it stays in the cell, and is whole as long as the
+ * number of commits stays the same. */
+#include "sync/state.h"
+
+#include <assert.h>
+#include <stddef.h>
+
+#include "mpmap/status.h"
+
+#include "base/error.h"
+#include "core/call.h"
+#include "core/operation.h"
+#include "core/runtime.h"
+#include "shm/kill_point.h"
+
+#define FIRST_OWNER  0x200000u /* of tables: two numbers a cell, above those of processes */
+#define FEW_WAITERS  4u        /* that stand in the cell */
+#define FIRST_ROOM   16u
+#define MOST_WAITERS 0x1000000u
+#define WAIT_CHANGE  0 /* the one of the object's waits that these kinds use */
+
+struct copy {
+    struct state state;
+    struct waiter few[FEW_WAITERS];
+};
+
+struct body {
+    _Atomic uint64_t commit;
+    struct copy copy[2];
+};
+_Static_assert(sizeof(struct body) <= OBJECT_BODY_SIZE, "two copies of a state fit into a cell");
+
+static struct body *body_of(struct object *object)
+{
+    return (struct body *)object->body;
+}
+
+static uint32_t owner_of(const struct object *object, uint32_t side)
+{
+    return FIRST_OWNER + 2 * object->place + side % 2;
+}
+
+/* The waiters of copy `which` of a state. */
+static struct waiter *waiters_of(struct body *body, const struct state *state, uint64_t which)
+{
+    struct waiter *table;
+
+    if (!state->table)
+        return body->copy[which].few;
+    table = arena_at(runtime_arena(), state->table);
+    return which ? table + state->room : table;
+}
+
+void state_create(struct object *object, const struct state *initial)
+{
+    struct state *state = &body_of(object)->copy[0].state;
+
+    *state = *initial;
+    state->room = FEW_WAITERS;
+}
+
+uint64_t state_commit(const struct object *object)
+{
+    const struct body *body = (const struct body *)object->body;
+
+    return atomic_load_explicit(&body->commit, memory_order_acquire);
+}
+
+const struct state *state_peek(const struct object *object)
+{
+    const struct body *body = (const struct body *)object->body;
+
+    return &body->copy[state_commit(object) % 2].state;
+}
+
+/* Frees what a dead one has left: blocks with a number that no table in use has. */
+static void sweep(struct object *object)
+{
+    const struct state *state = state_peek(object);
+
+    arena_free_owned(runtime_arena(), owner_of(object, state->side + 1));
+    if (!state->table)
+        arena_free_owned(runtime_arena(), owner_of(object, state->side));
+}
+
+/* Takes the mutex. MPM_ESTALE without it. */
+static int lock(struct object *object, const mpm_handle *handle)
+{
+    bool has_died = robust_mutex_lock(&object->mutex);
+    bool is_there = object_is(object, handle);
+
+    KILL_POINT();
+    if (has_died && is_there)
+        sweep(object);
+    KILL_POINT();
+    if (has_died)
+        robust_mutex_repaired(&object->mutex);
+    if (is_there)
+        return MPM_OK;
+    robust_mutex_unlock(&object->mutex);
+    return object_stale(handle);
+}
+
+/* The true copy, copied over the other one. */
+static struct draft make_draft(struct body *body, const struct party *caller)
+{
+    uint64_t now = atomic_load_explicit(&body->commit, memory_order_relaxed) % 2;
+    const struct state *state = &body->copy[now].state;
+    struct draft draft = {.state = &body->copy[!now].state, .caller = caller};
+
+    *draft.state = *state;
+    draft.waiters = waiters_of(body, state, !now);
+    if (state->count)
+        memcpy(draft.waiters, waiters_of(body, state, now), state->count * sizeof *draft.waiters);
+    KILL_POINT();
+    return draft;
+}
+
+static void commit_draft(struct body *body)
+{
+    KILL_POINT();
+    atomic_store_explicit(&body->commit, atomic_load_explicit(&body->commit, memory_order_relaxed) + 1,
+                          memory_order_release);
+    KILL_POINT();
+}
+
+/* A table with more room. MPM_ENOMEM. */
+static int grow(struct object *object)
+{
+    struct body *body = body_of(object);
+    struct draft draft = make_draft(body, NULL);
+    struct state *state = draft.state;
+    uint32_t room = state->table ? 2 * state->room : FIRST_ROOM;
+    uint64_t old = state->table, table;
+    int status;
+
+    if (room > MOST_WAITERS)
+        return error_set(MPM_ENOMEM, "more than %u wait for one object", MOST_WAITERS);
+    if ((status = arena_alloc(runtime_arena(), 2 * (size_t)room * sizeof(struct waiter),
+                              owner_of(object, state->side + 1), &table)))
+        return status;
+    KILL_POINT();
+    state->table = table;
+    state->room = room;
+    state->side++;
+    memcpy(waiters_of(body, state, state == &body->copy[1].state), draft.waiters,
+           state->count * sizeof *draft.waiters);
+    commit_draft(body);
+    arena_free(runtime_arena(), old);
+    return MPM_OK;
+}
+
+/* Under the mutex. */
+static int run(struct object *object, state_step *step, struct request *request, struct answer *answer,
+               bool *tells)
+{
+    struct draft draft;
+    int status, room_status = MPM_OK;
+
+    for (;;) {
+        draft = make_draft(body_of(object), &request->caller);
+        if ((status = step(&draft, request, answer)) != STATE_NEEDS_ROOM)
+            break;
+        if ((room_status = grow(object)))
+            return room_status;
+    }
+    if (draft.is_changed)
+        commit_draft(body_of(object));
+    *tells = draft.is_changed && draft.tells;
+    return status;
+}
+
+int state_apply(struct object *object, const mpm_handle *handle, state_step *step, struct request *request,
+                struct answer *answer, uint64_t *commit)
+{
+    bool tells = false;
+    int status;
+
+    if ((status = lock(object, handle)))
+        return status;
+    status = run(object, step, request, answer, &tells);
+    if (commit)
+        *commit = state_commit(object);
+    KILL_POINT();
+    robust_mutex_unlock(&object->mutex);
+    KILL_POINT();
+    if (tells) {
+        operation_fence_after_unlock();
+        operation_tell(object, WAIT_CHANGE);
+        KILL_POINT();
+    }
+    return status;
+}
+
+/* The cell may be given to another object from object_end on: blocks are freed by what a copy says. */
+int state_destroy(struct object *object, const mpm_handle *handle, struct state *last)
+{
+    struct state state;
+    int status;
+
+    if ((status = lock(object, handle)))
+        return status;
+    state = *state_peek(object);
+    object_end(object);
+    KILL_POINT();
+    arena_free(runtime_arena(), state.table);
+    KILL_POINT();
+    arena_free(runtime_arena(), state.argument);
+    robust_mutex_unlock(&object->mutex);
+    wait_ring(&object->wait[WAIT_CHANGE].word);
+    if (last)
+        *last = state;
+    return MPM_OK;
+}
+
+/* Steps. */
+
+struct waiter *state_find(const struct draft *draft)
+{
+    for (uint32_t i = 0; i < draft->state->count; i++) {
+        if (party_is_same_thread(&draft->waiters[i].party, draft->caller))
+            return &draft->waiters[i];
+    }
+    return NULL;
+}
+
+struct waiter *state_add(struct draft *draft, uint32_t what, uint32_t value)
+{
+    struct waiter *waiter;
+
+    if (draft->state->count == draft->state->room)
+        return NULL;
+    waiter = &draft->waiters[draft->state->count++];
+    *waiter = (struct waiter){.party = *draft->caller, .what = what, .value = value};
+    draft->is_changed = true;
+    return waiter;
+}
+
+void state_remove(struct draft *draft, struct waiter *waiter)
+{
+    uint32_t place = (uint32_t)(waiter - draft->waiters);
+
+    memmove(waiter, waiter + 1, (--draft->state->count - place) * sizeof *waiter);
+    draft->is_changed = true;
+}
+
+/* `answer` carries who has died. */
+static int mark_dead(struct draft *draft, struct request *request, struct answer *answer)
+{
+    const struct party_death *death = answer->bytes;
+
+    (void)request;
+    draft->is_changed = party_mark_dead(&draft->state->owner, death);
+    for (uint32_t i = 0; i < draft->state->count; i++)
+        draft->is_changed |= party_mark_dead(&draft->waiters[i].party, death);
+    draft->tells = draft->is_changed;
+    return MPM_OK;
+}
+
+void state_mark_dead(struct object *object, const struct party_death *death)
+{
+    uint64_t identity = atomic_load(&object->identity);
+    struct answer answer = {.bytes = (void *)(uintptr_t)death};
+    mpm_handle handle = {.place = object->place};
+    struct request request = {.may_wait = 0};
+
+    memcpy(&handle, &identity, sizeof identity);
+    if (handle.kind < OBJECT_LOCK || handle.kind > OBJECT_BARRIER)
+        return;
+    (void)!state_apply(object, &handle, mark_dead, &request, &answer, NULL);
+}

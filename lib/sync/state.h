@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The state of a lock, semaphore, condition, event or barrier, and how it is changed: in two copies, one of
+ * which is true.
+ *
+ * A step is a function of a state, its waiters, the caller and what it asks for; it knows nothing of
+ * processes that die, of memory that is shared, or of other nodes. It is run on the copy that is not true,
+ * under the cell's mutex, and its change is committed by one store: see state.c. For sync/ only. */
+#ifndef SYNC_STATE_H
+#define SYNC_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "mpmap/handle.h"
+
+#include "core/object.h"
+#include "core/party.h"
+
+/* What one copy says; which fields a kind uses, and for what, stands in its file. */
+struct state {
+    struct party owner; /* who has the lock; `number` 0: nobody */
+    uint64_t table;     /* block in the arena where the waiters stand; 0: in the cell, behind the copy */
+    uint32_t room;      /* waiters that there is room for */
+    uint32_t count;     /* waiters */
+    uint32_t side; /* which of the cell's two owner numbers the table has: goes on with every new table */
+    uint32_t flags;
+    uint32_t value;    /* permits, parties, whether it is set */
+    uint32_t limit;    /* of permits; 0: none */
+    uint32_t depth;    /* how often the owner has it */
+    uint32_t turn;     /* acquisitions past the oldest waiter; of an event how often it was set */
+    uint64_t argument; /* block in the arena, constant: what a barrier's action is */
+    mpm_handle lock;   /* of a condition, constant */
+};
+
+/* A thread that waits, or has something to be told. */
+struct waiter {
+    struct party party;
+    uint32_t what;
+    uint32_t value;
+};
+
+/* What somebody asks for, and what it is told. */
+struct request {
+    struct party caller;
+    mpm_handle lock;
+    uint64_t number;
+    uint32_t may_wait; /* it will come again if it must wait */
+    uint32_t verb;     /* see ask.h */
+};
+
+struct answer {
+    uint64_t number;
+    void *bytes; /* malloc'ed, the receiver's; NULL: none */
+    size_t size;
+};
+
+/* The copy that a step may change, and what it says of that. */
+struct draft {
+    struct state *state;
+    struct waiter *waiters; /* the oldest first */
+    const struct party *caller;
+    bool is_changed; /* commit it */
+    bool tells;      /* somebody who waits may go on now */
+};
+
+/* 0, a status with its sentence (which may be a change all the same), CALL_MUST_WAIT, or STATE_NEEDS_ROOM.
+ * `request` may be changed for the next try at home. */
+typedef int state_step(struct draft *draft, struct request *request, struct answer *answer);
+
+/* Of a step whose state_add() gave NULL: it is run again with room for a waiter more. */
+#define STATE_NEEDS_ROOM 2
+
+/* Makes the state of a reserved cell: what its kind wants in it. */
+void state_create(struct object *object, const struct state *initial);
+
+/* Runs a step, and tells those who wait. `commit`: out, if the step was run, the state's number of commits;
+ * or NULL. What the step gives; MPM_ESTALE, MPM_ENOMEM. */
+int state_apply(struct object *object, const mpm_handle *handle, state_step *step, struct request *request,
+                struct answer *answer, uint64_t *commit);
+
+/* Ends the object, frees what hangs from it, and wakes who waits. `last`: out, what its state was; or NULL.
+ * MPM_ESTALE. */
+int state_destroy(struct object *object, const mpm_handle *handle, struct state *last);
+
+/* What a look without the lock sees: it may be wrong for a moment, and mean another object. */
+uint64_t state_commit(const struct object *object);
+const struct state *state_peek(const struct object *object);
+
+/* For steps. The caller's waiter or NULL; adds the caller as the youngest waiter (NULL: no room); removes. */
+struct waiter *state_find(const struct draft *draft);
+struct waiter *state_add(struct draft *draft, uint32_t what, uint32_t value);
+void state_remove(struct draft *draft, struct waiter *waiter);
+
+/* Marks a dead process of another node: what kinds give to party_register(). */
+void state_mark_dead(struct object *object, const struct party_death *death);
+
+#endif

@@ -1,0 +1,594 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Locks, rlocks and semaphores, from processes on all nodes: each test makes them at main's node, and has
+ * bodies run there and elsewhere. */
+#include <CUnit/CUnit.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <mpmap.h>
+
+#include "base/clock.h"
+#include "core/object.h"
+#include "support/everywhere.h"
+#include "support/suite.h"
+#include "sync/line.h"
+
+#define WAITERS 40 /* more than stand in a cell, and in the first table */
+
+/* What bodies are told: one of each, and a number at main's node. */
+struct things {
+    mpm_lock lock;
+    mpm_rlock rlock;
+    mpm_semaphore semaphore;
+    mpm_value number;
+    mpm_event ready;
+    int argument;
+};
+
+static struct things make_things(unsigned permits)
+{
+    struct things things = {.argument = 0};
+
+    EXPECT(!mpm_lock_create(&things.lock) && !mpm_rlock_create(&things.rlock) &&
+           !mpm_semaphore_create(permits, &things.semaphore) &&
+           !mpm_value_create(MPM_I32, NULL, &things.number) && !mpm_event_create(&things.ready));
+    return things;
+}
+
+static void end_things(const struct things *things)
+{
+    EXPECT(!mpm_lock_destroy(things->lock) && !mpm_rlock_destroy(things->rlock) &&
+           !mpm_semaphore_destroy(things->semaphore) && !mpm_value_destroy(things->number) &&
+           !mpm_event_destroy(things->ready));
+    everywhere_assert();
+}
+
+static int number_of(const struct things *things)
+{
+    int number = -1;
+
+    EXPECT(!mpm_value_get(things->number, &number));
+    return number;
+}
+
+static void add(const struct things *things, int number)
+{
+    EXPECT(!mpm_value_add(things->number, &number));
+}
+
+/* Locks. */
+
+static int release_lock(const void *args, size_t size)
+{
+    const struct things *things = args;
+
+    (void)size;
+    EXPECT(mpm_lock_acquire(things->lock, 0) == MPM_ETIMEDOUT);
+    EXPECT(!mpm_lock_release(things->lock));
+    return everywhere_end();
+}
+
+static void any_process_may_release_a_lock(void)
+{
+    struct things things = make_things(0);
+
+    for (unsigned node = 0; node < mpm_node_count(); node++) {
+        EXPECT(!mpm_lock_acquire(things.lock, 0));
+        expect_end(start_on(node, release_lock, &things, sizeof things), 0);
+    }
+    EXPECT(!mpm_lock_acquire(things.lock, 0));
+    end_things(&things);
+}
+
+static int release_free_lock(const void *args, size_t size)
+{
+    const struct things *things = args;
+
+    (void)size;
+    EXPECT(mpm_lock_release(things->lock) == MPM_EINVAL);
+    EXPECT(!mpm_lock_acquire(things->lock, 0) && !mpm_lock_release(things->lock));
+    EXPECT(mpm_lock_release(things->lock) == MPM_EINVAL);
+    EXPECT(mpm_rlock_release(things->rlock) == MPM_EINVAL);
+    return everywhere_end();
+}
+
+static void releasing_a_free_lock_is_an_error(void)
+{
+    struct things things = make_things(0);
+
+    run_on_each_node(release_free_lock, &things, sizeof things);
+    end_things(&things);
+}
+
+static int acquire_in_vain(const void *args, size_t size)
+{
+    const struct things *things = args;
+    uint64_t start_ns;
+
+    (void)size;
+    for (int i = 0; i < 2; i++) {
+        start_ns = clock_now_ns();
+        EXPECT(mpm_lock_acquire(things->lock, 0.06) == MPM_ETIMEDOUT && took(start_ns, 0.06));
+        start_ns = clock_now_ns();
+        EXPECT(mpm_rlock_acquire(things->rlock, 0.06) == MPM_ETIMEDOUT && took(start_ns, 0.06));
+        start_ns = clock_now_ns();
+        EXPECT(mpm_semaphore_acquire(things->semaphore, 0.06) == MPM_ETIMEDOUT && took(start_ns, 0.06));
+    }
+    EXPECT(mpm_lock_acquire(things->lock, 0) == MPM_ETIMEDOUT);
+    EXPECT(mpm_lock_acquire(things->lock, -1) == MPM_ETIMEDOUT);
+    EXPECT(mpm_semaphore_acquire(things->semaphore, 0) == MPM_ETIMEDOUT);
+    return everywhere_end();
+}
+
+static void acquire_times_out_and_never_early(void)
+{
+    struct things things = make_things(0);
+
+    EXPECT(!mpm_lock_acquire(things.lock, 0) && !mpm_rlock_acquire(things.rlock, 0));
+    run_on_each_node(acquire_in_vain, &things, sizeof things);
+    EXPECT(!mpm_lock_release(things.lock) && !mpm_rlock_release(things.rlock));
+    end_things(&things);
+}
+
+/* Deaths. */
+
+static int die_with_locks(const void *args, size_t size)
+{
+    const struct things *things = args;
+
+    (void)size;
+    EXPECT(!mpm_lock_acquire(things->lock, 20) && !mpm_rlock_acquire(things->rlock, 20) &&
+           !mpm_rlock_acquire(things->rlock, 0));
+    if (!things->argument)
+        raise(SIGKILL);
+    EXPECT(!mpm_event_set(things->ready));
+    EXPECT(!mpm_semaphore_acquire(things->semaphore, 60)); /* which has no permit: it is killed there */
+    return 1;
+}
+
+static int inherit_locks(const void *args, size_t size)
+{
+    const struct things *things = args;
+
+    (void)size;
+    EXPECT(mpm_lock_acquire(things->lock, 20) == MPM_EOWNERDIED);
+    EXPECT(mpm_rlock_acquire(things->rlock, 20) == MPM_EOWNERDIED);
+    EXPECT(!mpm_rlock_acquire(things->rlock, 0) && !mpm_rlock_release(things->rlock));
+    EXPECT(!mpm_lock_release(things->lock) && !mpm_rlock_release(things->rlock));
+    EXPECT(!mpm_lock_acquire(things->lock, 0) && !mpm_lock_release(things->lock));
+    EXPECT(!mpm_rlock_acquire(things->rlock, 0) && !mpm_rlock_release(things->rlock));
+    return everywhere_end();
+}
+
+static void the_next_acquirer_is_told_that_the_holder_died(void)
+{
+    struct things things = make_things(0);
+
+    for (unsigned holder = 0; holder < mpm_node_count(); holder++) {
+        for (unsigned heir = 0; heir < mpm_node_count(); heir++) {
+            expect_end(start_on(holder, die_with_locks, &things, sizeof things), -SIGKILL);
+            expect_end(start_on(heir, inherit_locks, &things, sizeof things), 0);
+        }
+    }
+    end_things(&things);
+}
+
+static void who_waits_gets_the_lock_of_the_dead(void)
+{
+    struct things things = make_things(0);
+
+    things.argument = 1;
+    for (unsigned holder = 0; holder < mpm_node_count(); holder++) {
+        for (unsigned heir = 0; heir < mpm_node_count(); heir++) {
+            mpm_process dead = start_on(holder, die_with_locks, &things, sizeof things), waiting;
+
+            EXPECT(!mpm_event_wait(things.ready, 20) && !mpm_event_clear(things.ready));
+            waiting = start_on(heir, inherit_locks, &things, sizeof things);
+            await_sleepers(&things.lock.handle);
+            EXPECT(!mpm_process_kill(dead));
+            expect_end(waiting, 0);
+            expect_end(dead, -SIGKILL);
+        }
+    }
+    end_things(&things);
+}
+
+/* Rlocks. */
+
+static void *use_rlock_of_another_thread(void *argument)
+{
+    const struct things *things = argument;
+
+    EXPECT(mpm_rlock_acquire(things->rlock, 0) == MPM_ETIMEDOUT);
+    EXPECT(mpm_rlock_release(things->rlock) == MPM_EINVAL);
+    return NULL;
+}
+
+static int fail_with_rlock(const void *args, size_t size)
+{
+    struct things things = *(const struct things *)args;
+
+    (void)size;
+    use_rlock_of_another_thread(&things);
+    return everywhere_end();
+}
+
+static int count_with_rlock(const void *args, size_t size)
+{
+    struct things things = *(const struct things *)args;
+    pthread_t thread;
+
+    (void)size;
+    for (int i = 0; i < 3; i++)
+        EXPECT(!mpm_rlock_acquire(things.rlock, 0));
+    for (int i = 0; i < 3; i++) {
+        EXPECT(!pthread_create(&thread, NULL, use_rlock_of_another_thread, &things));
+        EXPECT(!pthread_join(thread, NULL));
+        for (unsigned node = 0; node < mpm_node_count(); node++)
+            expect_end(start_on(node, fail_with_rlock, &things, sizeof things), 0);
+        EXPECT(!mpm_rlock_release(things.rlock));
+    }
+    EXPECT(mpm_rlock_release(things.rlock) == MPM_EINVAL);
+    return everywhere_end();
+}
+
+static void an_rlock_is_its_owners_only_and_counts(void)
+{
+    struct things things = make_things(0);
+
+    run_on_each_node(count_with_rlock, &things, sizeof things);
+    EXPECT(!count_with_rlock(&things, sizeof things));
+    end_things(&things);
+}
+
+/* Semaphores. */
+
+struct semaphores {
+    mpm_semaphore plain, bounded;
+};
+
+static unsigned permits_of(mpm_semaphore semaphore)
+{
+    unsigned value = 77;
+
+    EXPECT(!mpm_semaphore_value(semaphore, &value));
+    return value;
+}
+
+static int exceed(const void *args, size_t size)
+{
+    const struct semaphores *semaphores = args;
+
+    (void)size;
+    EXPECT(permits_of(semaphores->plain) == 2 && permits_of(semaphores->bounded) == 2);
+    EXPECT(mpm_semaphore_release(semaphores->bounded) == MPM_EINVAL);
+    EXPECT(!mpm_semaphore_release(semaphores->plain) && permits_of(semaphores->plain) == 3);
+    for (int i = 0; i < 3; i++)
+        EXPECT(!mpm_semaphore_acquire(semaphores->plain, 0));
+    EXPECT(!mpm_semaphore_acquire(semaphores->bounded, 0) && !mpm_semaphore_acquire(semaphores->bounded, 5));
+    EXPECT(permits_of(semaphores->bounded) == 0);
+    EXPECT(mpm_semaphore_acquire(semaphores->bounded, 0) == MPM_ETIMEDOUT);
+    EXPECT(mpm_semaphore_acquire(semaphores->plain, 0.01) == MPM_ETIMEDOUT);
+    for (int i = 0; i < 2; i++)
+        EXPECT(!mpm_semaphore_release(semaphores->plain) && !mpm_semaphore_release(semaphores->bounded));
+    return everywhere_end();
+}
+
+static void a_semaphore_may_exceed_its_start_value_and_a_bounded_one_may_not(void)
+{
+    struct semaphores semaphores;
+
+    EXPECT(!mpm_semaphore_create(2, &semaphores.plain));
+    EXPECT(!mpm_bounded_semaphore_create(2, &semaphores.bounded));
+    run_on_each_node(exceed, &semaphores, sizeof semaphores);
+    EXPECT(!mpm_semaphore_destroy(semaphores.plain) && !mpm_semaphore_destroy(semaphores.bounded));
+    everywhere_assert();
+}
+
+static int die_with_permit(const void *args, size_t size)
+{
+    const struct things *things = args;
+
+    (void)size;
+    EXPECT(!mpm_semaphore_acquire(things->semaphore, 20));
+    return raise(SIGKILL);
+}
+
+static void permits_of_the_dead_are_not_given_back(void)
+{
+    struct things things = make_things(9);
+
+    for (unsigned node = 0; node < mpm_node_count(); node++) {
+        expect_end(start_on(node, die_with_permit, &things, sizeof things), -SIGKILL);
+        EXPECT(permits_of(things.semaphore) == 8 - node);
+    }
+    end_things(&things);
+}
+
+/* Many at once. */
+
+static int add_under_lock(const void *args, size_t size)
+{
+    const struct things *things = args;
+
+    (void)size;
+    for (int i = 0; i < 200; i++) {
+        int number = 0;
+
+        EXPECT(!mpm_lock_acquire(things->lock, 30));
+        EXPECT(!mpm_value_get(things->number, &number));
+        number++;
+        EXPECT(!mpm_value_set(things->number, &number));
+        EXPECT(!mpm_lock_release(things->lock));
+    }
+    return everywhere_end();
+}
+
+static int pass_few_at_a_time(const void *args, size_t size)
+{
+    const struct things *things = args;
+
+    (void)size;
+    for (int i = 0; i < 100; i++) {
+        int number, one = 1;
+
+        EXPECT(!mpm_semaphore_acquire(things->semaphore, 30));
+        EXPECT(!mpm_value_fetch_add(things->number, &one, &number) && number >= 0 && number < 2);
+        add(things, -1);
+        EXPECT(!mpm_semaphore_release(things->semaphore));
+    }
+    return everywhere_end();
+}
+
+static void start_many(mpm_target *body, const struct things *things, unsigned count)
+{
+    mpm_process processes[16];
+
+    for (unsigned i = 0; i < count; i++)
+        processes[i] = start_on(i % mpm_node_count(), body, things, sizeof *things);
+    for (unsigned i = 0; i < count; i++)
+        expect_end(processes[i], 0);
+}
+
+static void a_lock_excludes_processes_of_all_nodes(void)
+{
+    struct things things = make_things(2);
+
+    start_many(add_under_lock, &things, 6);
+    EXPECT(number_of(&things) == 6 * 200);
+    end_things(&things);
+    things = make_things(2);
+    start_many(pass_few_at_a_time, &things, 6);
+    EXPECT(number_of(&things) == 0 && permits_of(things.semaphore) == 2);
+    end_things(&things);
+}
+
+static void *pass_once(void *argument)
+{
+    const struct things *things = argument;
+
+    EXPECT(!mpm_lock_acquire(things->lock, 30));
+    add(things, 1);
+    EXPECT(!mpm_lock_release(things->lock));
+    EXPECT(!mpm_semaphore_acquire(things->semaphore, 30));
+    return NULL;
+}
+
+static int pass_in_threads(const void *args, size_t size)
+{
+    struct things things = *(const struct things *)args;
+    pthread_t threads[WAITERS];
+
+    (void)size;
+    for (int i = 0; i < WAITERS; i++)
+        EXPECT(!pthread_create(&threads[i], NULL, pass_once, &things));
+    for (int i = 0; i < WAITERS; i++)
+        EXPECT(!pthread_join(threads[i], NULL));
+    return everywhere_end();
+}
+
+static uint32_t line_length(const mpm_handle *handle)
+{
+    struct object *object;
+
+    EXPECT(!object_find(handle, (enum object_kind)handle->kind, &object));
+    return state_peek(object)->count;
+}
+
+static void await_line(const mpm_handle *handle, uint32_t length)
+{
+    uint64_t end_ns = clock_now_ns() + UINT64_C(30000000000);
+
+    while (line_length(handle) < length && clock_now_ns() < end_ns)
+        sched_yield();
+    EXPECT(line_length(handle) == length);
+}
+
+static void many_may_wait(void)
+{
+    for (unsigned node = 0; node < mpm_node_count(); node++) {
+        struct things things = make_things(0);
+        mpm_process process;
+
+        EXPECT(!mpm_lock_acquire(things.lock, 0));
+        process = start_on(node, pass_in_threads, &things, sizeof things);
+        await_line(&things.lock.handle, WAITERS);
+        EXPECT(number_of(&things) == 0 && !mpm_lock_release(things.lock));
+        await_line(&things.semaphore.handle, WAITERS);
+        EXPECT(number_of(&things) == WAITERS);
+        for (int i = 0; i < WAITERS; i++)
+            EXPECT(!mpm_semaphore_release(things.semaphore));
+        expect_end(process, 0);
+        end_things(&things);
+    }
+}
+
+/* Fairness. */
+
+static int have_a_turn(const void *args, size_t size)
+{
+    const struct things *things = args;
+
+    (void)size;
+    if (things->argument)
+        EXPECT(!mpm_semaphore_acquire(things->semaphore, 30));
+    else
+        EXPECT(!mpm_lock_acquire(things->lock, 30));
+    add(things, 1);
+    if (things->argument)
+        EXPECT(!mpm_semaphore_release(things->semaphore));
+    else
+        EXPECT(!mpm_lock_release(things->lock));
+    return everywhere_end();
+}
+
+/* Takes it again and again, and counts until somebody else has had it. */
+static unsigned keep_taking(const struct things *things)
+{
+    unsigned taken = 0;
+
+    while (!number_of(things) && taken < 100000) {
+        taken++;
+        if (things->argument)
+            EXPECT(!mpm_semaphore_release(things->semaphore) &&
+                   !mpm_semaphore_acquire(things->semaphore, 30));
+        else
+            EXPECT(!mpm_lock_release(things->lock) && !mpm_lock_acquire(things->lock, 30));
+    }
+    return taken;
+}
+
+static void a_remote_waiter_is_served_although_local_ones_keep_coming(void)
+{
+    for (unsigned node = 0; node < mpm_node_count(); node++) {
+        for (int is_semaphore = 0; is_semaphore < 2; is_semaphore++) {
+            struct things things = make_things(1);
+            const mpm_handle *handle = is_semaphore ? &things.semaphore.handle : &things.lock.handle;
+            mpm_process process;
+
+            things.argument = is_semaphore;
+            EXPECT(!mpm_lock_acquire(things.lock, 0) && !mpm_semaphore_acquire(things.semaphore, 0));
+            process = start_on(node, have_a_turn, &things, sizeof things);
+            await_line(handle, 1);
+            EXPECT(keep_taking(&things) <= LINE_BYPASSES + 1);
+            expect_end(process, 0);
+            EXPECT(!mpm_lock_release(things.lock));
+            end_things(&things);
+        }
+    }
+}
+
+static void a_dead_waiter_holds_nobody_up(void)
+{
+    for (unsigned node = 0; node < mpm_node_count(); node++) {
+        struct things things = make_things(1);
+        mpm_process process;
+
+        EXPECT(!mpm_lock_acquire(things.lock, 0));
+        process = start_on(node, have_a_turn, &things, sizeof things);
+        await_line(&things.lock.handle, 1);
+        EXPECT(!mpm_process_kill(process));
+        expect_end(process, -SIGKILL);
+        for (unsigned i = 0; i < 3 * LINE_BYPASSES; i++)
+            EXPECT(!mpm_lock_release(things.lock) && !mpm_lock_acquire(things.lock, 30));
+        EXPECT(line_length(&things.lock.handle) == 0 && number_of(&things) == 0);
+        end_things(&things);
+    }
+}
+
+/* The others keep coming while the one whose turn it is gives up. */
+static void who_gives_up_its_turn_holds_nobody_up(void)
+{
+    struct things things = make_things(0);
+
+    EXPECT(!mpm_lock_acquire(things.lock, 0) && !mpm_rlock_acquire(things.rlock, 0));
+    for (int i = 0; i < 3; i++) {
+        run_on_each_node(acquire_in_vain, &things, sizeof things);
+        EXPECT(line_length(&things.lock.handle) == 0 && line_length(&things.semaphore.handle) == 0);
+    }
+    end_things(&things);
+}
+
+/* Ends. */
+
+static int wait_for_the_end(const void *args, size_t size)
+{
+    const struct things *things = args;
+
+    (void)size;
+    if (things->argument)
+        EXPECT(mpm_semaphore_acquire(things->semaphore, 30) == MPM_ESTALE);
+    else
+        EXPECT(mpm_lock_acquire(things->lock, 30) == MPM_ESTALE);
+    EXPECT(things->argument || mpm_lock_release(things->lock) == MPM_ESTALE);
+    return everywhere_end();
+}
+
+static void destroying_wakes_who_waits(void)
+{
+    for (unsigned node = 0; node < mpm_node_count(); node++) {
+        struct things things = make_things(0);
+        mpm_process process;
+
+        EXPECT(!mpm_lock_acquire(things.lock, 0));
+        process = start_on(node, wait_for_the_end, &things, sizeof things);
+        await_sleepers(&things.lock.handle);
+        EXPECT(!mpm_lock_destroy(things.lock) && mpm_lock_destroy(things.lock) == MPM_ESTALE);
+        expect_end(process, 0);
+        things.argument = 1;
+        process = start_on(node, wait_for_the_end, &things, sizeof things);
+        await_sleepers(&things.semaphore.handle);
+        EXPECT(!mpm_semaphore_destroy(things.semaphore));
+        expect_end(process, 0);
+        EXPECT(!mpm_rlock_destroy(things.rlock) && !mpm_value_destroy(things.number) &&
+               !mpm_event_destroy(things.ready));
+        everywhere_assert();
+    }
+}
+
+static void nonsense_is_refused(void)
+{
+    struct things things = make_things(1);
+    mpm_lock none = {0}, other_kind = {things.semaphore.handle};
+    mpm_semaphore semaphore;
+
+    EXPECT(mpm_lock_acquire(none, 0) == MPM_EINVAL && mpm_lock_destroy(none) == MPM_EINVAL);
+    EXPECT(mpm_lock_acquire(other_kind, 0) == MPM_EINVAL && mpm_lock_release(other_kind) == MPM_EINVAL);
+    EXPECT(mpm_lock_create(NULL) == MPM_EINVAL && mpm_rlock_create(NULL) == MPM_EINVAL &&
+           mpm_semaphore_create(1, NULL) == MPM_EINVAL);
+    EXPECT(mpm_semaphore_create(1u << 31, &semaphore) == MPM_EINVAL);
+    EXPECT(mpm_semaphore_value(things.semaphore, NULL) == MPM_EINVAL);
+    end_things(&things);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct suite_test tests[] = {
+        {"any_process_may_release_a_lock", any_process_may_release_a_lock},
+        {"releasing_a_free_lock_is_an_error", releasing_a_free_lock_is_an_error},
+        {"acquire_times_out_and_never_early", acquire_times_out_and_never_early},
+        {"the_next_acquirer_is_told_that_the_holder_died", the_next_acquirer_is_told_that_the_holder_died},
+        {"who_waits_gets_the_lock_of_the_dead", who_waits_gets_the_lock_of_the_dead},
+        {"an_rlock_is_its_owners_only_and_counts", an_rlock_is_its_owners_only_and_counts},
+        {"a_semaphore_may_exceed_its_start_value_and_a_bounded_one_may_not",
+         a_semaphore_may_exceed_its_start_value_and_a_bounded_one_may_not},
+        {"permits_of_the_dead_are_not_given_back", permits_of_the_dead_are_not_given_back},
+        {"a_lock_excludes_processes_of_all_nodes", a_lock_excludes_processes_of_all_nodes},
+        {"many_may_wait", many_may_wait},
+        {"a_remote_waiter_is_served_although_local_ones_keep_coming",
+         a_remote_waiter_is_served_although_local_ones_keep_coming},
+        {"a_dead_waiter_holds_nobody_up", a_dead_waiter_holds_nobody_up},
+        {"who_gives_up_its_turn_holds_nobody_up", who_gives_up_its_turn_holds_nobody_up},
+        {"destroying_wakes_who_waits", destroying_wakes_who_waits},
+        {"nonsense_is_refused", nonsense_is_refused},
+    };
+    int failed;
+
+    if (mpm_init(&argc, &argv, NULL))
+        return mpm_report_error();
+    failed = suite_run("lock", tests, sizeof tests / sizeof *tests);
+    return mpm_finalize() ? mpm_report_error() : failed;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Bodies of tests; see the header. */
+#include "everywhere.h"
+
+#include <CUnit/CUnit.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "core/object.h"
+
+#define PATIENCE_S  30
+#define PATIENCE_NS (PATIENCE_S * UINT64_C(1000000000))
+
+static _Atomic unsigned wrong;
+
+void everywhere_expect(bool is_so, const char *condition, const char *file, int line)
+{
+    if (is_so)
+        return;
+    atomic_fetch_add(&wrong, 1);
+    fprintf(stderr, "%s:%d, node %u: not so: %s (%s)\n", file, line, mpm_node_id(), condition, mpm_error());
+}
+
+int everywhere_end(void)
+{
+    return atomic_exchange(&wrong, 0) ? 1 : 0;
+}
+
+void everywhere_assert(void)
+{
+    CU_ASSERT_EQUAL(everywhere_end(), 0);
+}
+
+mpm_process start_on(unsigned node, mpm_target *body, const void *args, size_t size)
+{
+    mpm_process process = {0};
+
+    EXPECT(
+        !mpm_process_start(body, args, size, &(mpm_process_options){.place = MPM_ON_NODE(node)}, &process));
+    return process;
+}
+
+void expect_end(mpm_process process, int exitcode)
+{
+    int ended = -1000;
+
+    EXPECT(!mpm_process_join(process, PATIENCE_S));
+    EXPECT(!mpm_process_exitcode(process, &ended));
+    EXPECT(ended == exitcode);
+    EXPECT(!mpm_process_close(process));
+}
+
+void run_on_each_node(mpm_target *body, const void *args, size_t size)
+{
+    for (unsigned node = 0; node < mpm_node_count(); node++)
+        expect_end(start_on(node, body, args, size), 0);
+}
+
+void await_sleepers(const mpm_handle *handle)
+{
+    uint64_t end_ns = clock_now_ns() + PATIENCE_NS;
+    struct object *object = NULL;
+
+    EXPECT(!object_find(handle, (enum object_kind)handle->kind, &object));
+    while (object && !atomic_load(&object->wait[0].word.sleepers) && !atomic_load(&object->remote_waiting) &&
+           clock_now_ns() < end_ns)
+        sched_yield();
+    EXPECT(clock_now_ns() < end_ns);
+}
+
+bool took(uint64_t start_ns, double least_s)
+{
+    double took_s = (double)(clock_now_ns() - start_ns) * 1e-9;
+
+    return took_s >= least_s && took_s < least_s + 5;
+}
