@@ -187,8 +187,6 @@ int ask_create(enum object_kind kind, const struct state *initial, mpm_handle *h
     if ((status = object_reserve(&object)))
         return status;
     state_create(object, initial);
-    if (initial->argument)
-        arena_give(runtime_arena(), initial->argument);
     *handle = object_commit(object, kind);
     return MPM_OK;
 }

@@ -7,18 +7,21 @@
  *   - copies the true copy, waiters included, over the other one,
  *   - runs its step on that, which nobody else looks at,
  *   - stores commit + 1 (release): from here on it has happened,
- *   - releases the mutex, and rings for those who wait.
- * Whoever dies before the store has changed nothing that is true; whoever dies behind it has done all of it
- * but the ring, which comes from its reaper. So there is nothing to repair for who gets the mutex from a dead
- * holder.
+ *   - releases the mutex, and rings for those who wait. Whoever dies before the store has changed nothing
+ *     that is true; whoever dies behind it has done all of it but the ring, which comes from its reaper. So
+ *     there is nothing to repair for who gets the mutex from a dead holder.
  *
  * Waiters stand in the cell as long as they are few; then in a block with room for two copies of them. A
  * larger block is allocated under that one of the cell's two owner numbers which the table in use does not
  * have; the copies move there by an operation like any other (its commit makes the new block the true one),
  * and the old block is freed. Who dies in between leaves a block with the number that is not in use:
- * whoever gets the mutex from it frees all blocks of that number. Whoever destroys an object, and dies
- * before it has freed the table, leaves that to the first who takes the mutex for the next object in the
- * cell; what a barrier's action is would be lost until the end of the run.
+ * whoever gets the mutex from it frees all blocks of that number.
+ *
+ * An object ends by an operation, too, after which it has no waiters, no table, and STATE_ENDED among its
+ * flags. Then the table is freed, and the block `argument`, which has an owner number of its own, and the
+ * object ends. Whoever gets the mutex from one that died there does what is left of that, by the numbers. If
+ * the maker of an object dies after its block has that number and before the object is there, the block is
+ * freed when another one is made in the cell.
  *
  * Without the mutex anybody may read `commit` and a copy: it stays in the cell, and is whole as long as the
  * number of commits stays the same. */
@@ -36,6 +39,7 @@
 #include "shm/kill_point.h"
 
 #define FIRST_OWNER  0x200000u /* of tables: two numbers a cell, above those of processes */
+#define FIRST_BLOCK  0x100000u /* of the blocks `argument`: a number a cell, between processes' and tables' */
 #define FEW_WAITERS  4u        /* that stand in the cell */
 #define FIRST_ROOM   16u
 #define MOST_WAITERS 0x1000000u
@@ -73,12 +77,21 @@ static struct waiter *waiters_of(struct body *body, const struct state *state, u
     return which ? table + state->room : table;
 }
 
+static uint32_t block_owner_of(const struct object *object)
+{
+    return FIRST_BLOCK + object->place;
+}
+
 void state_create(struct object *object, const struct state *initial)
 {
     struct state *state = &body_of(object)->copy[0].state;
 
     *state = *initial;
     state->room = FEW_WAITERS;
+    if (!initial->argument)
+        return;
+    arena_free_owned(runtime_arena(), block_owner_of(object));
+    arena_pass(runtime_arena(), initial->argument, block_owner_of(object));
 }
 
 uint64_t state_commit(const struct object *object)
@@ -105,19 +118,39 @@ static void sweep(struct object *object)
         arena_free_owned(runtime_arena(), owner_of(object, state->side));
 }
 
+/* Frees the block of an object that has ended, and ends it. */
+static void finish(struct object *object)
+{
+    if (state_peek(object)->argument)
+        arena_free_owned(runtime_arena(), block_owner_of(object));
+    KILL_POINT();
+    object_end(object);
+    KILL_POINT();
+}
+
+/* After the death of who had the mutex, whatever object it has used. */
+static void repair(struct object *object)
+{
+    uint64_t kind = atomic_load(&object->identity) & 0xffff;
+
+    KILL_POINT();
+    if (kind >= OBJECT_LOCK && kind <= OBJECT_BARRIER) {
+        sweep(object);
+        KILL_POINT();
+        if (state_peek(object)->flags & STATE_ENDED)
+            finish(object);
+    }
+    KILL_POINT();
+    robust_mutex_repaired(&object->mutex);
+}
+
 /* Takes the mutex. MPM_ESTALE without it. */
 static int lock(struct object *object, const mpm_handle *handle)
 {
-    bool has_died = robust_mutex_lock(&object->mutex);
-    bool is_there = object_is(object, handle);
-
+    if (robust_mutex_lock(&object->mutex))
+        repair(object);
     KILL_POINT();
-    if (has_died && is_there)
-        sweep(object);
-    KILL_POINT();
-    if (has_died)
-        robust_mutex_repaired(&object->mutex);
-    if (is_there)
+    if (object_is(object, handle))
         return MPM_OK;
     robust_mutex_unlock(&object->mutex);
     return object_stale(handle);
@@ -214,24 +247,28 @@ int state_apply(struct object *object, const mpm_handle *handle, state_step *ste
     return status;
 }
 
-/* The cell may be given to another object from object_end on: blocks are freed by what a copy says. */
 int state_destroy(struct object *object, const mpm_handle *handle, struct state *last)
 {
-    struct state state;
+    struct draft draft;
+    uint64_t table;
     int status;
 
     if ((status = lock(object, handle)))
         return status;
-    state = *state_peek(object);
-    object_end(object);
+    draft = make_draft(body_of(object), NULL);
+    table = draft.state->table;
+    if (last)
+        *last = *draft.state;
+    draft.state->table = 0;
+    draft.state->room = FEW_WAITERS;
+    draft.state->count = 0;
+    draft.state->flags |= STATE_ENDED;
+    commit_draft(body_of(object));
+    arena_free(runtime_arena(), table);
     KILL_POINT();
-    arena_free(runtime_arena(), state.table);
-    KILL_POINT();
-    arena_free(runtime_arena(), state.argument);
+    finish(object);
     robust_mutex_unlock(&object->mutex);
     wait_ring(&object->wait[WAIT_CHANGE].word);
-    if (last)
-        *last = state;
     return MPM_OK;
 }
 

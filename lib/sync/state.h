@@ -70,7 +70,11 @@ typedef int state_step(struct draft *draft, struct request *request, struct answ
 /* Of a step whose state_add() gave NULL: it is run again with room for a waiter more. */
 #define STATE_NEEDS_ROOM 2
 
-/* Makes the state of a reserved cell: what its kind wants in it. */
+/* Among the flags: the object is at its end. Kinds have the lower bits. */
+#define STATE_ENDED 0x80000000u
+
+/* Makes the state of a reserved cell: what its kind wants in it. A block `argument` is the caller's own
+ * before, and the object's then. */
 void state_create(struct object *object, const struct state *initial);
 
 /* Runs a step, and tells those who wait. `commit`: out, if the step was run, the state's number of commits;
