@@ -210,7 +210,7 @@ refuses 2 "mpmap: --workers wants a value behind it; try mpmap map --help" "${wo
 refuses 2 "mpmap: 'tasks.so' has no undescribed_description, so say what it gives: --result f64, for example; try mpmap map --help" \
     map tasks.so:undescribed in.h5:/data out.h5:/r
 refuses 2 "mpmap: there is no benchmark 'mpa', but there is 'map'; try mpmap bench --help" bench mpa
-refuses 2 "mpmap: a benchmark is missing: map, simulate, value, queue or all; try mpmap bench --help" bench
+refuses 2 "mpmap: a benchmark is missing: map, simulate, value, queue, sync or all; try mpmap bench --help" bench
 refuses 2 "mpmap: --seconds is '0', but must be a number of seconds above 0, at most 60; try mpmap bench map --help" \
     bench map --seconds 0
 

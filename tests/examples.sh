@@ -33,6 +33,15 @@ done
 prints 'Final value: 400000' "$bin/examples/value"
 prints 'Final value: 400000' mpirun -n 2 "$bin/examples/value"
 
+primes='22044 primes from 0 to 249999
+19494 primes from 250000 to 499999
+18700 primes from 500000 to 749999
+18260 primes from 750000 to 999999
+78498 primes below 1000000, the largest is 999983'
+prints "$primes" "$bin/examples/primes"
+prints "$primes" mpirun -n 2 "$bin/examples/primes"
+prints "$primes" env MPMAP_RANKS_PER_NODE=1 mpirun -n 2 "$bin/examples/primes"
+
 # prints_processes COMMAND…: the same, of what apps/examples/processes.c prints. Two processes are nobody's to
 # order: each pair of their lines may come either way round.
 prints_processes()

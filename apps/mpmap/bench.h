@@ -45,5 +45,6 @@ int bench_map(int argc, char **argv);
 int bench_simulate(int argc, char **argv);
 int bench_value(int argc, char **argv);
 int bench_queue(int argc, char **argv);
+int bench_sync(int argc, char **argv);
 
 #endif

@@ -6,12 +6,13 @@
 #include "bench.h"
 #include "command.h"
 
-static const char help[] = "usage: mpmap bench map|simulate|value|queue|all [options]\n"
+static const char help[] = "usage: mpmap bench map|simulate|value|queue|sync|all [options]\n"
                            "\n"
                            "  mpmap bench map        maps on this run's slots beside OpenMP and Python\n"
                            "  mpmap bench simulate   the distribution of a map over simulated nodes\n"
                            "  mpmap bench value      adding to shared numbers beside C11's atomics\n"
                            "  mpmap bench queue      messages of a queue beside a bare ring and Python\n"
+                           "  mpmap bench sync       locks and their like beside mutexes, futexes and Python\n"
                            "  mpmap bench all        all of them\n"
                            "\n"
                            "  --json   prints JSON\n"
@@ -34,6 +35,7 @@ static const struct {
                   {"simulate", bench_simulate},
                   {"value", bench_value},
                   {"queue", bench_queue},
+                  {"sync", bench_sync},
                   {"all", bench_all}};
 
 #define BENCHMARK_COUNT (sizeof benchmarks / sizeof benchmarks[0])
@@ -77,5 +79,5 @@ int bench_main(int argc, char **argv)
         return unknown_word("bench", "benchmark", argv[1], names, BENCHMARK_COUNT);
     if (!command_parse(&command, argc, argv, &exit_status))
         return exit_status;
-    return usage_error("bench", "a benchmark is missing: map, simulate, value, queue or all");
+    return usage_error("bench", "a benchmark is missing: map, simulate, value, queue, sync or all");
 }

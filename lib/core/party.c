@@ -23,9 +23,7 @@ static uint32_t own_thread(void)
 struct party party_own(void)
 {
     uint32_t number = process_own_number();
-    struct process_record *record = runtime_role() == ROLE_FORKED && number
-                                        ? process_find(runtime_arena(), number - 1)
-                                        : NULL;
+    struct process_record *record = number ? process_find(runtime_arena(), number - 1) : NULL;
     struct party party = {
         .node = (uint16_t)runtime_topology()->node, .number = number, .thread = own_thread()};
 

@@ -36,23 +36,18 @@ static bool is_ready(const struct object *object, const void *argument)
            (!asking->ask->needs_permit || state_peek(object)->value);
 }
 
-static int ask_here(const mpm_handle *handle, const struct ask *what, const struct request *request,
-                    double timeout_s, struct answer *answer)
+static int ask_here(const mpm_handle *handle, struct asking *asking, double timeout_s)
 {
+    const struct ask *what = asking->ask;
     const struct operation operation = {.kind = what->kind,
                                         .try = try_once,
                                         .is_ready = is_ready,
                                         .late_status = MPM_ETIMEDOUT,
                                         .late_sentence = what->late_sentence};
-    struct asking asking = {.ask = what, .request = *request};
-    int status;
 
     if (what->kind == OBJECT_NODE)
-        status = what->try(NULL, handle, &asking);
-    else
-        status = operation_run(&operation, handle, &asking, timeout_s);
-    *answer = asking.answer;
-    return status;
+        return what->try(NULL, handle, asking);
+    return operation_run(&operation, handle, asking, timeout_s);
 }
 
 /* Calls from other nodes. The reply is the answer's number, then its bytes. */
@@ -111,11 +106,12 @@ static int keep_bytes(const char *reply, size_t size, struct answer *answer)
     return MPM_OK;
 }
 
-static int ask_there(const mpm_handle *handle, const struct ask *what, const struct request *request,
-                     double timeout_s, struct answer *answer)
+static int ask_there(const mpm_handle *handle, struct asking *asking, double timeout_s)
 {
+    const struct request *request = &asking->request;
+    struct answer *answer = &asking->answer;
     size_t number_size = sizeof answer->number, room = number_size, size = 0;
-    bool has_bytes = what->verb == ASK_BARRIER_ACTION;
+    bool has_bytes = asking->ask->verb == ASK_BARRIER_ACTION;
     uint64_t number_only;
     char *reply = (char *)&number_only;
     int status;
@@ -129,29 +125,33 @@ static int ask_there(const mpm_handle *handle, const struct ask *what, const str
         status = keep_bytes(reply + number_size, size - number_size, answer);
     if (has_bytes)
         free(reply);
-    return status == MPM_ETIMEDOUT ? error_set(status, "%s", what->late_sentence) : status;
+    return status == MPM_ETIMEDOUT ? error_set(status, "%s", asking->ask->late_sentence) : status;
 }
 
+/* The request is filled in where it stays: it is never copied at home. */
 int ask(const mpm_handle *handle, const struct ask *what, const struct request *request, double timeout_s,
         struct answer *answer)
 {
-    struct request asked = request ? *request : (struct request){0};
-    struct answer answered = {0};
+    struct asking asking;
     int status;
 
-    if (runtime_role() == ROLE_NONE)
+    if (!runtime_topology()->node_count)
         return error_set(MPM_ESTATE, "there is no run: call mpm_init first");
-    asked.caller = party_own();
-    asked.may_wait = timeout_s > 0;
-    asked.verb = what->verb;
+    asking.ask = what;
+    asking.request.number = request ? request->number : 0;
+    asking.request.lock = request ? request->lock : (mpm_handle){0};
+    asking.request.caller = party_own();
+    asking.request.may_wait = timeout_s > 0;
+    asking.request.verb = what->verb;
+    asking.answer = (struct answer){0};
     if (object_is_home(handle))
-        status = ask_here(handle, what, &asked, timeout_s, &answered);
+        status = ask_here(handle, &asking, timeout_s);
     else
-        status = ask_there(handle, what, &asked, timeout_s, &answered);
-    if (status == MPM_ETIMEDOUT && what->leave && (asked.may_wait || what->always_waits))
-        status = ask(handle, what->leave, request, 0, &answered);
+        status = ask_there(handle, &asking, timeout_s);
+    if (status == MPM_ETIMEDOUT && what->leave && (timeout_s > 0 || what->always_waits))
+        return ask(handle, what->leave, request, 0, answer);
     if (answer && !status)
-        *answer = answered;
+        *answer = asking.answer;
     return status;
 }
 

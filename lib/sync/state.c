@@ -157,18 +157,19 @@ static int lock(struct object *object, const mpm_handle *handle)
 }
 
 /* The true copy, copied over the other one. */
-static struct draft make_draft(struct body *body, const struct party *caller)
+static inline void make_draft(struct body *body, const struct party *caller, struct draft *draft)
 {
     uint64_t now = atomic_load_explicit(&body->commit, memory_order_relaxed) % 2;
     const struct state *state = &body->copy[now].state;
-    struct draft draft = {.state = &body->copy[!now].state, .caller = caller};
 
-    *draft.state = *state;
-    draft.waiters = waiters_of(body, state, !now);
+    draft->state = &body->copy[!now].state;
+    draft->caller = caller;
+    draft->is_changed = draft->tells = false;
+    *draft->state = *state;
+    draft->waiters = waiters_of(body, state, !now);
     if (state->count)
-        memcpy(draft.waiters, waiters_of(body, state, now), state->count * sizeof *draft.waiters);
+        memcpy(draft->waiters, waiters_of(body, state, now), state->count * sizeof *draft->waiters);
     KILL_POINT();
-    return draft;
 }
 
 static void commit_draft(struct body *body)
@@ -183,12 +184,16 @@ static void commit_draft(struct body *body)
 static int grow(struct object *object)
 {
     struct body *body = body_of(object);
-    struct draft draft = make_draft(body, NULL);
-    struct state *state = draft.state;
-    uint32_t room = state->table ? 2 * state->room : FIRST_ROOM;
-    uint64_t old = state->table, table;
+    struct draft draft;
+    struct state *state;
+    uint64_t old, table;
+    uint32_t room;
     int status;
 
+    make_draft(body, NULL, &draft);
+    state = draft.state;
+    old = state->table;
+    room = old ? 2 * state->room : FIRST_ROOM;
     if (room > MOST_WAITERS)
         return error_set(MPM_ENOMEM, "more than %u wait for one object", MOST_WAITERS);
     if ((status = arena_alloc(runtime_arena(), 2 * (size_t)room * sizeof(struct waiter),
@@ -213,7 +218,7 @@ static int run(struct object *object, state_step *step, struct request *request,
     int status, room_status = MPM_OK;
 
     for (;;) {
-        draft = make_draft(body_of(object), &request->caller);
+        make_draft(body_of(object), &request->caller, &draft);
         if ((status = step(&draft, request, answer)) != STATE_NEEDS_ROOM)
             break;
         if ((room_status = grow(object)))
@@ -255,7 +260,7 @@ int state_destroy(struct object *object, const mpm_handle *handle, struct state 
 
     if ((status = lock(object, handle)))
         return status;
-    draft = make_draft(body_of(object), NULL);
+    make_draft(body_of(object), NULL, &draft);
     table = draft.state->table;
     if (last)
         *last = *draft.state;
