@@ -26,10 +26,11 @@
 #include "suite.h"
 #include "sync/state.h"
 
-#define SHORT_S     0.0005
-#define PATIENCE_S  30.0
-#define HELPERS     6u /* threads that wait: one more than stand in a cell, with the victim before them */
-#define MOST_POINTS 400ul
+#define SHORT_S         0.0005
+#define PATIENCE_S      30.0
+#define HELPERS         6u /* threads that wait: one more than stand in a cell, with the victim before them */
+#define MOST_POINTS     400ul
+#define REPAIRED_POINTS 12ul /* of an operation, the first ones: all up to its commit, and some behind it */
 
 unsigned long kill_point_count, kill_point_target;
 
@@ -623,6 +624,49 @@ static bool play_scene(const void *scene, unsigned long target)
     return play(scene, target);
 }
 
+/* Plays a scene whose victim dies at a point, and then a second victim, which is to repair what the first has
+ * left, and dies at another one. true if it was killed, too. */
+static bool play_twice(const struct scene *scene, unsigned long first, unsigned long second)
+{
+    struct stage stage = make_stage();
+    mpm_process helper = {{0}};
+    int exitcode;
+
+    scene->prepare(&stage);
+    helper = start_part(&stage, scene->help, 0);
+    await_waiters(scene->helper_waits_for(&stage), scene->helpers_waiting);
+    exitcode_of(start_part(&stage, scene->play, first));
+    exitcode = exitcode_of(start_part(&stage, scene->play, second));
+    scene->check(&stage, true, helper);
+    end_stage(&stage);
+    return exitcode == -SIGKILL;
+}
+
+static void whoever_repairs_may_die_too(void)
+{
+    unsigned long found = 0;
+
+    for (size_t i = 0; i < SCENES; i++) {
+        size_t used = used_memory();
+
+        if (scenes[i].help != four_wait && scenes[i].help != all_wait)
+            continue;
+        for (unsigned long first = 1; first <= REPAIRED_POINTS; first++) {
+            bool is_killed = true;
+
+            for (unsigned long second = 1; is_killed && second <= REPAIRED_POINTS; second++) {
+                is_killed = play_twice(&scenes[i], first, second);
+                EXPECT(used_memory() == used);
+                if (!has_gone_well(scenes[i].name, first * 1000 + second))
+                    return;
+                found += is_killed;
+            }
+        }
+    }
+    CU_ASSERT(found >= 50);
+    printf("%lu deaths after deaths … ", found);
+}
+
 static void every_point_of_every_operation_may_be_the_last(void)
 {
     for (size_t i = 0; i < SCENES; i++) {
@@ -706,6 +750,7 @@ int main(int argc, char **argv)
 {
     static const struct suite_test tests[] = {
         {"every_point_of_every_operation_may_be_the_last", every_point_of_every_operation_may_be_the_last},
+        {"whoever_repairs_may_die_too", whoever_repairs_may_die_too},
         {"whoever_makes_and_ends_objects_may_die_anywhere", whoever_makes_and_ends_objects_may_die_anywhere},
         {"no_notification_is_lost_with_its_waiter", no_notification_is_lost_with_its_waiter},
     };
