@@ -12,7 +12,7 @@ static const char help[] = "usage: mpmap bench map|simulate|value|queue|sync|all
                            "  mpmap bench simulate   the distribution of a map over simulated nodes\n"
                            "  mpmap bench value      adding to shared numbers beside C11's atomics\n"
                            "  mpmap bench queue      messages of a queue beside a bare ring and Python\n"
-                           "  mpmap bench sync       locks and their like beside mutexes, futexes and Python\n"
+                           "  mpmap bench sync       locks and their like beside mutexes and futexes\n"
                            "  mpmap bench all        all of them\n"
                            "\n"
                            "  --json   prints JSON\n"

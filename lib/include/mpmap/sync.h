@@ -48,9 +48,10 @@ typedef struct mpm_barrier {
 } mpm_barrier;
 
 /* Creating: at the caller's node, unless it is said otherwise. MPM_EINVAL if the place for the result is
- * NULL, MPM_ENOMEM, MPM_ESTATE without a run. Destroying: handles are stale from here on, and whoever waits
- * gets MPM_ESTALE. All others: MPM_EINVAL for a handle that is none, MPM_ESTALE for one of what was
- * destroyed, MPM_ENOMEM if there is no memory to wait, MPM_EHOSTLOST, MPM_ENODELOST. */
+ * NULL, MPM_ENOMEM, MPM_ESTATE without a run.
+ * Destroying: handles are stale from here on, and whoever waits gets MPM_ESTALE.
+ * All others: MPM_EINVAL for a handle that is none, MPM_ESTALE for one of what was destroyed, MPM_ENOMEM if
+ * there is no memory to wait, MPM_EHOSTLOST, MPM_ENODELOST. */
 
 /** Makes a lock, free. */
 MPM_API MPM_CHECKED int mpm_lock_create(mpm_lock *lock);
@@ -58,7 +59,7 @@ MPM_API MPM_CHECKED int mpm_lock_create(mpm_lock *lock);
 MPM_API MPM_CHECKED int mpm_lock_destroy(mpm_lock lock);
 /** Takes the lock. Who comes may overtake those who wait, but only a bounded number of times, wherever they
  * wait.
- * @return MPM_ETIMEDOUT; MPM_EOWNERDIED: the process that had it has died, and *the caller has it now*:
+ * @return MPM_ETIMEDOUT; MPM_EOWNERDIED: the process that had it has ended, and *the caller has it now*:
  * what it guards may be half done. */
 MPM_API MPM_CHECKED int mpm_lock_acquire(mpm_lock lock, double timeout_s);
 /** Releases it: any process may. MPM_EINVAL if it is free. */
