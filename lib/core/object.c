@@ -8,10 +8,13 @@
 #include "base/error.h"
 #include "core/runtime.h"
 #include "host/host.h"
+#include "shm/kill_point.h"
 
 #define SEGMENT_CELLS 32u
-#define MAX_SEGMENTS  32768u
+#define MAX_SEGMENTS  31744u
 #define MAX_CELLS     (SEGMENT_CELLS * MAX_SEGMENTS)
+_Static_assert(OBJECT_FIRST_OWNER + OBJECT_OWNERS * MAX_CELLS <= ARENA_MAX_OWNER + 1,
+               "each cell has owner numbers of its own");
 
 #define IDENTITY_FREE        UINT64_C(0)
 #define IDENTITY_RESERVED(p) (UINT64_C(0xffff) | (uint64_t)(p) << 16) /* of a kind that there is not */
@@ -78,6 +81,26 @@ static int make_segment(struct arena *arena, uint32_t number)
     return status;
 }
 
+static void lock(struct robust_mutex *mutex)
+{
+    if (robust_mutex_lock(mutex))
+        robust_mutex_repaired(mutex); /* what a dead one has left in the cell is freed here */
+}
+
+/* In a cell that the caller has reserved. Who destroys an object has the locks until all is free. */
+static void clean(struct object *object)
+{
+    lock(&object->mutex);
+    lock(&object->second_mutex);
+    for (unsigned i = 0; i < OBJECT_OWNERS && atomic_load(&object->unclean); i++) {
+        arena_free_owned(runtime_arena(), object_owner(object, i));
+        KILL_POINT();
+    }
+    object_set_clean(object);
+    robust_mutex_unlock(&object->second_mutex);
+    robust_mutex_unlock(&object->mutex);
+}
+
 int object_reserve(struct object **reserved)
 {
     struct arena *arena = runtime_arena();
@@ -99,6 +122,9 @@ int object_reserve(struct object **reserved)
             continue;
         /* Unless one has become free below in the meantime. */
         atomic_compare_exchange_strong(&table->hint, &from, place + 1);
+        KILL_POINT();
+        if (atomic_load(&object->unclean))
+            clean(object);
         memset(object->body, 0, sizeof object->body);
         *reserved = object;
         return MPM_OK;

@@ -9,8 +9,12 @@
  * Who writes what: a cell's `identity` is FREE, or the number of the process that is making an object there,
  * or kind, home and generation of the object. Making one takes the cell by compare-and-swap (if the maker
  * dies, its reaper sets it free), fills it in, and stores the identity (release), which commits. Destroying
- * stores FREE under the cell's locks, and then frees what hung there; its death between the two loses that
- * memory until the end of the run, and nothing else. For core/ and the layers above it. */
+ * stores FREE under the cell's locks, and then frees what hung there.
+ *
+ * Blocks of the arena that hang from a cell are owned by the cell's own numbers (object_owner), and `unclean` is
+ * set before the first one is there without an object, or stays when the object ends: by who makes and by who
+ * destroys, who takes it back when all is in its place. If one of them dies in between, whoever reserves the
+ * cell next waits for its locks, and frees what still has the numbers. For core/ and the layers above it. */
 #ifndef CORE_OBJECT_H
 #define CORE_OBJECT_H
 
@@ -42,7 +46,8 @@ enum object_kind {
     OBJECT_PIPE,
 };
 
-#define OBJECT_BODY_SIZE 384
+#define OBJECT_BODY_SIZE 448
+#define OBJECT_OWNERS    4u
 
 /* What processes of the node wait on for something of an object. It stays with the cell, like its locks,
  * since who waits may do so a little longer than the object is there. Who waits sets `wanted` before it looks
@@ -63,6 +68,7 @@ struct object {
     /* Calls from other nodes that wait for this object: the courier's. Whoever changes the object looks here
      * after the change, and rings the node's bell if it is not 0. */
     _Atomic uint32_t remote_waiting;
+    _Atomic uint32_t unclean;              /* blocks of the cell may be there though no object has them */
     struct object_wait wait[OBJECT_WAITS]; /* the kind's own */
     _Alignas(64) struct robust_mutex mutex;
     _Alignas(64) struct robust_mutex second_mutex; /* for kinds that need two; taken after `mutex` */
@@ -139,6 +145,25 @@ static inline void object_wake(struct object_wait *wait)
 {
     if (atomic_load_explicit(&wait->wanted, memory_order_relaxed) && atomic_exchange(&wait->wanted, 0))
         wait_ring(&wait->word);
+}
+
+/* The numbers by which a cell owns blocks of the arena, above those of processes. */
+#define OBJECT_FIRST_OWNER 0x20000u
+static inline uint32_t object_owner(const struct object *object, unsigned which)
+{
+    return OBJECT_FIRST_OWNER + OBJECT_OWNERS * object->place + which;
+}
+
+/* Before blocks are made for an object that is reserved, and before object_end if it has any. */
+static inline void object_set_unclean(struct object *object)
+{
+    atomic_store(&object->unclean, 1);
+}
+
+/* All blocks of the cell are its object's, or free. */
+static inline void object_set_clean(struct object *object)
+{
+    atomic_store(&object->unclean, 0);
 }
 
 /* Calls `visit` for every cell, free ones too. */

@@ -37,7 +37,7 @@
 #include "net/transport.h"
 
 #define CANARY     0x63616e617279u
-#define MAX_LAYERS 8
+#define MAX_LAYERS 32
 #define EXIT_NS    UINT64_C(2000000000) /* how long exit() waits for calls of other threads */
 
 struct node_area {

@@ -5,12 +5,10 @@
  * under `second_mutex`; who needs both takes them in this order. `closed` is written under the putters' lock,
  * so that no put is committed after it; getters look at it before they look for a message. `done` is written
  * under the getters' lock, and is at most what was got, which is at most what was put.
- * Each operation is committed by the ring, by one store, or by the store of `closed` or `done`. Whoever gets
- * a lock from a dead holder stores `unswept`, and whoever finds that set has the ring swept under both locks
- * before anything else; the sweep may be done again. A ring of a wait word that the dead one owed comes from
- * its reaper, and so does one of the node's bell.
+ * Each operation is committed by the ring, by one store, or by the store of `closed` or `done`. After
+ * the death of a holder of a lock the ring is swept before anything else: see sync/channel.h. A ring of a wait
+ * word that the dead one owed comes from its reaper, and so does one of the node's bell.
  * Only what stays with the cell may be written without a lock: the object may be another one by then. */
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,8 +22,8 @@
 #include "core/runtime.h"
 #include "shm/kill_point.h"
 #include "shm/ring.h"
+#include "sync/channel.h"
 
-#define FIRST_OWNER 0x200000u /* of segments in the arena: two numbers a cell, above those of processes */
 #define BATCH_SIZE  ((size_t)1 << 20) /* bytes of messages that one call to another node carries */
 #define FIRST_ROOM  ((size_t)1 << 16) /* bytes that a get from another node has room for at first */
 #define FRAME_LIMIT ((size_t)1 << 30) /* the longest message that goes to another node */
@@ -33,9 +31,9 @@
 enum { WAIT_MESSAGE, WAIT_ROOM, WAIT_DONE };
 
 struct queue {
+    struct channel channel;
+    _Atomic uint32_t closed;
     struct ring ring;
-    _Alignas(64) _Atomic uint32_t closed;
-    _Atomic uint32_t unswept; /* a putter or a getter has died */
     _Alignas(64) _Atomic uint64_t done;
 };
 _Static_assert(sizeof(struct queue) <= OBJECT_BODY_SIZE, "a queue fits into a cell");
@@ -45,62 +43,15 @@ static inline struct queue *queue_of(struct object *object)
     return (struct queue *)object->body;
 }
 
-/* Locks. */
-
-static void lock_and_note(struct object *object, const mpm_handle *handle, struct robust_mutex *mutex)
-{
-    if (!robust_mutex_lock(mutex))
-        return;
-    if (object_is(object, handle))
-        atomic_store(&queue_of(object)->unswept, 1);
-    KILL_POINT();
-    robust_mutex_repaired(mutex);
-}
-
-static void lock_both(struct object *object, const mpm_handle *handle)
-{
-    lock_and_note(object, handle, &object->mutex);
-    lock_and_note(object, handle, &object->second_mutex);
-}
-
-static void unlock_both(struct object *object)
-{
-    robust_mutex_unlock(&object->second_mutex);
-    robust_mutex_unlock(&object->mutex);
-}
-
 /* Under both locks. */
-static void sweep(struct queue *queue)
+static void sweep(struct object *object)
 {
-    if (!atomic_load(&queue->unswept))
-        return;
-    ring_sweep(&queue->ring, runtime_arena());
-    KILL_POINT();
-    atomic_store(&queue->unswept, 0);
+    ring_sweep(&queue_of(object)->ring, runtime_arena());
 }
 
-static void lock_and_sweep(struct object *object, const mpm_handle *handle)
+static inline int lock_side(struct object *object, const mpm_handle *handle, struct robust_mutex *mutex)
 {
-    lock_both(object, handle);
-    if (object_is(object, handle))
-        sweep(queue_of(object));
-    unlock_both(object);
-}
-
-/* Locks one side of a queue that is whole. MPM_ESTALE. */
-static int lock_side(struct object *object, const mpm_handle *handle, struct robust_mutex *mutex)
-{
-    for (;;) {
-        lock_and_note(object, handle, mutex);
-        if (__builtin_expect(!object_is(object, handle), 0)) {
-            robust_mutex_unlock(mutex);
-            return object_stale(handle);
-        }
-        if (__builtin_expect(!atomic_load_explicit(&queue_of(object)->unswept, memory_order_relaxed), 1))
-            return MPM_OK;
-        robust_mutex_unlock(mutex);
-        lock_and_sweep(object, handle);
-    }
+    return channel_lock(object, handle, mutex, sweep);
 }
 
 /* One try of each operation, in a process at home or in the home's courier. */
@@ -245,23 +196,19 @@ static int try_close(struct object *object, const mpm_handle *handle, void *unus
     return MPM_OK;
 }
 
-/* The cell may be given to another object from object_end on, so the segments are found by a copy; the locks
- * keep a new queue there from sweeping them in the meantime. */
 static int try_destroy(struct object *object, const mpm_handle *handle, void *unused)
 {
-    struct ring ring;
+    int status;
 
     (void)unused;
-    lock_both(object, handle);
-    if (!object_is(object, handle)) {
-        unlock_both(object);
-        return object_stale(handle);
-    }
-    sweep(queue_of(object));
-    ring = queue_of(object)->ring;
+    if ((status = channel_lock_both(object, handle, sweep)))
+        return status;
+    object_set_unclean(object);
     object_end(object);
-    ring_free(&ring, runtime_arena());
-    unlock_both(object);
+    KILL_POINT();
+    ring_free(&queue_of(object)->ring, runtime_arena());
+    object_set_clean(object);
+    channel_unlock_both(object);
     for (unsigned i = 0; i < OBJECT_WAITS; i++)
         wait_ring(&object->wait[i].word);
     return MPM_OK;
@@ -612,7 +559,6 @@ static int look_at(const mpm_handle *handle, struct look *look)
 int mpm_queue_create(const mpm_queue_options *options, mpm_queue *queue)
 {
     struct object *object;
-    uint32_t owner;
     int status;
 
     if (runtime_role() == ROLE_NONE)
@@ -621,9 +567,7 @@ int mpm_queue_create(const mpm_queue_options *options, mpm_queue *queue)
         return error_set(MPM_EINVAL, "mpm_queue_create: the place for the queue is NULL");
     if ((status = object_reserve(&object)))
         return status;
-    owner = FIRST_OWNER + 2 * object->place;
-    assert(owner < ARENA_MAX_OWNER);
-    ring_create(&queue_of(object)->ring, owner, options ? options->maxsize : 0);
+    ring_create(&queue_of(object)->ring, object_owner(object, 0), options ? options->maxsize : 0);
     queue->handle = object_commit(object, OBJECT_QUEUE);
     return MPM_OK;
 }

@@ -38,9 +38,8 @@
 #include "core/runtime.h"
 #include "shm/kill_point.h"
 
-#define FIRST_OWNER  0x200000u /* of tables: two numbers a cell, above those of processes */
-#define FIRST_BLOCK  0x100000u /* of the blocks `argument`: a number a cell, between processes' and tables' */
-#define FEW_WAITERS  4u        /* that stand in the cell */
+#define BLOCK_OWNER  2u /* the cell's number of the block `argument`, behind those of tables */
+#define FEW_WAITERS  4u /* that stand in the cell */
 #define FIRST_ROOM   16u
 #define MOST_WAITERS 0x1000000u
 #define WAIT_CHANGE  0 /* the one of the object's waits that these kinds use */
@@ -63,7 +62,7 @@ static struct body *body_of(struct object *object)
 
 static uint32_t owner_of(const struct object *object, uint32_t side)
 {
-    return FIRST_OWNER + 2 * object->place + side % 2;
+    return object_owner(object, side % 2);
 }
 
 /* The waiters of copy `which` of a state. */
@@ -79,7 +78,7 @@ static struct waiter *waiters_of(struct body *body, const struct state *state, u
 
 static uint32_t block_owner_of(const struct object *object)
 {
-    return FIRST_BLOCK + object->place;
+    return object_owner(object, BLOCK_OWNER);
 }
 
 void state_create(struct object *object, const struct state *initial)
