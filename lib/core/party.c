@@ -2,6 +2,8 @@
 /* Parties; see the header. */
 #include "core/party.h"
 
+#include <string.h>
+
 #include "core/process.h"
 #include "core/runtime.h"
 #include "host/host.h"
@@ -9,6 +11,7 @@
 #define MAX_KINDS 32u
 
 static party_mark *marks[MAX_KINDS];
+static party_take *takes[MAX_KINDS];
 
 static uint32_t own_thread(void)
 {
@@ -99,4 +102,42 @@ static void mark(struct object *object, void *death)
 void party_died_elsewhere(const struct party_death *death)
 {
     object_walk(runtime_arena(), mark, (void *)(uintptr_t)death);
+}
+
+/* Handles in args. */
+
+void party_register_args(enum object_kind kind, party_take *take)
+{
+    takes[kind] = take;
+}
+
+/* The handle at a place of args, if somebody wants to know. */
+static party_take *handle_at(const void *args, size_t size, size_t at, mpm_handle *handle)
+{
+    if (size - at < sizeof *handle)
+        return NULL;
+    memcpy(handle, (const char *)args + at, sizeof *handle);
+    return handle->kind < MAX_KINDS && handle->generation ? takes[handle->kind] : NULL;
+}
+
+bool party_is_in_args(const void *args, size_t size)
+{
+    mpm_handle handle;
+
+    for (size_t at = 0; at < size; at += 8) {
+        if (handle_at(args, size, at, &handle))
+            return true;
+    }
+    return false;
+}
+
+void party_take_args(const void *args, size_t size, const struct party *process)
+{
+    mpm_handle handle;
+    party_take *take;
+
+    for (size_t at = 0; at < size; at += 8) {
+        if ((take = handle_at(args, size, at, &handle)))
+            take(&handle, process);
+    }
 }

@@ -51,6 +51,17 @@ bool party_mark_dead(struct party *party, const struct party_death *death);
 typedef void party_mark(struct object *object, const struct party_death *death);
 void party_register(enum object_kind kind, party_mark *mark);
 
+/* Has `take` called for every handle of the kind that stands in the args of a process that is started, at a
+ * distance of a multiple of 8 bytes: with the process, by itself before its target begins, and by its starter
+ * once it was forked, so that one that dies before is taken, too (twice then: is_dead, if it had died). What
+ * looks like a handle may be none. */
+typedef void party_take(const mpm_handle *handle, const struct party *process);
+void party_register_args(enum object_kind kind, party_take *take);
+
+/* For core/process.c. */
+bool party_is_in_args(const void *args, size_t size);
+void party_take_args(const void *args, size_t size, const struct party *process);
+
 /* For core/process.c. In the host: a process of this node that had been a party somewhere has died, and its
  * record says so: wakes whoever sleeps on an object, to look again. */
 void party_died_here(void);

@@ -182,10 +182,15 @@ static int process_main(struct process_record *record)
 {
     const struct spec *spec = arena_at(runtime_arena(), record->argument);
     function_pointer *target;
+    struct party own;
 
     self.current.handle = own_handle();
     memcpy(self.identity, spec->identity, sizeof self.identity);
     atomic_store(&self.children, 0);
+    if (party_is_in_args(spec->args, spec->size)) {
+        own = party_own();
+        party_take_args(spec->args, spec->size, &own);
+    }
     if (function_find(&spec->target, &target)) {
         log_write(LOG_ERROR, "a process cannot begin: %s", mpm_error());
         return EXIT_FAILURE;
@@ -478,12 +483,28 @@ static int see_it_run(const mpm_handle *handle)
                      strerror(look.fork_errno));
 }
 
+/* Notes the new process in objects whose handles it has got. If it has died before that, and its home has told
+ * others before that, it is noted as dead. */
+static void note_in_objects(const mpm_handle *handle, const void *args, size_t size)
+{
+    struct party process = {
+        .node = handle->home, .number = (uint32_t)handle->place + 1, .generation = handle->generation};
+    struct look look;
+
+    party_take_args(args, size, &process);
+    if (!look_at(handle, &look) && look.state != PROCESS_ENDED)
+        return;
+    process.is_dead = 1;
+    party_take_args(args, size, &process);
+}
+
 int mpm_process_start(mpm_target *target, const void *args, size_t size, const mpm_process_options *options,
                       mpm_process *process)
 {
     mpm_process_options chosen = options ? *options : (mpm_process_options){0};
     struct start start = {0};
     mpm_handle handle;
+    bool is_party;
     unsigned node;
     int status;
 
@@ -495,12 +516,16 @@ int mpm_process_start(mpm_target *target, const void *args, size_t size, const m
         return status;
     node = chosen.place ? chosen.place - 1 : choose_node();
     fill_start(&chosen, &start);
+    if ((is_party = party_is_in_args(args, size)))
+        start.about.leaves = LEAVES_PARTY;
     atomic_fetch_add(&table_of(runtime_arena())->asked[node], 1);
     atomic_store(&table_of(runtime_arena())->has_asked, 1);
     if ((status = node == runtime_topology()->node ? start_here(&start, args, size, &handle)
                                                    : start_there(node, &start, args, size, &handle)) ||
         (status = see_it_run(&handle)))
         return status;
+    if (is_party)
+        note_in_objects(&handle, args, size);
     process->handle = handle;
     return MPM_OK;
 }

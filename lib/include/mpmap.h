@@ -15,6 +15,7 @@
 
 #include "mpmap/dataset.h"
 #include "mpmap/handle.h"
+#include "mpmap/pipe.h"
 #include "mpmap/plugin.h"
 #include "mpmap/pool.h"
 #include "mpmap/process.h"

@@ -92,6 +92,12 @@ enum call_verb {
     VERB_QUEUE_JOIN,
     VERB_QUEUE_DESTROY,
     VERB_SYNC, /* any of sync/ask.h */
+    VERB_PIPE_SEND,
+    VERB_PIPE_RECEIVE,
+    VERB_PIPE_POLL,
+    VERB_PIPE_CLOSE,
+    VERB_PIPE_HOLD,
+    VERB_PIPE_TRANSFER,
     CALL_VERBS,
 };
 

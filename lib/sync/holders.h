@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Holders: the processes that hold an end of a pipe, in a block of the arena that grows.
+ *
+ * Who writes what: all is written under the pipe's locks; a reader needs one of them. A holder is added by
+ * writing it behind the last one, and then the count (commit); or into a new block with those that live, whose
+ * store into the list commits, and the old block is freed then. Whoever dies before the commit has added
+ * nothing, and may leave the new block over; who dies after it may leave the old one. Both have the owner number
+ * that the caller gives, by which its sweep finds what is not in the list. For sync/pipe.c. */
+#ifndef SYNC_HOLDERS_H
+#define SYNC_HOLDERS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/party.h"
+#include "shm/arena.h"
+
+/* `list` of these is the block, by offset; 0 before anybody has held. */
+
+/* Whether the process of a party is one of them. */
+bool holders_have(struct arena *arena, uint64_t list, const struct party *party);
+/* Adds one that is not there yet. MPM_ENOMEM. */
+int holders_add(struct arena *arena, uint64_t *list, uint32_t owner, const struct party *party);
+/* Marks those that a message says are dead. */
+void holders_mark(struct arena *arena, uint64_t list, const struct party_death *death);
+/* Whether there were any, and all have died. */
+bool holders_are_gone(struct arena *arena, uint64_t list);
+
+#endif

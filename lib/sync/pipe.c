@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Pipes: two rings of messages (shm/ring.h) in one object, one for each direction, and for each end who holds
+ * it (sync/holders.h).
+ *
+ * Who writes what: whoever receives writes the getting side of the other end's ring under the object's `mutex`;
+ * whoever sends writes the putting side of its own end's ring under `second_mutex` (sync/channel.h). Both ends
+ * share the two locks. `closed` and the lists of holders are written under both, and read under either. Each
+ * operation is committed by one store: the ring's, a list's, that of `closed`, or that of the cell's identity,
+ * when the second end is closed. The blocks of the lists have the owner number of the first ring, so the sweep
+ * passes them on before that ring is swept.
+ *
+ * The other end is gone when it is closed, or had holders and all of them are dead. A receiver that finds its
+ * ring empty looks at that first and at the ring again then, so that what was sent before the end is received.
+ * Who waits reads the word that it is to sleep on before it looks; a death after that wakes it, because the
+ * reaper, or the courier that is told, moves the word on (core/party.h). A waiter at an end sleeps on the wait of that end's number,
+ * which whoever does something at the other end rings. */
+#include "sync/pipe.h"
+
+#include "mpmap/pipe.h"
+
+#include "base/error.h"
+#include "core/call.h"
+#include "core/runtime.h"
+#include "shm/kill_point.h"
+#include "shm/ring.h"
+#include "sync/channel.h"
+#include "sync/holders.h"
+#include "sync/transfer.h"
+
+#define MESSAGES   1024u /* that a direction holds */
+#define PLACE_BITS 56    /* of a handle's `place`; above them stands 1 + the end */
+#define RECEIVING  0u    /* the end of a oneway pipe that receives */
+
+struct pipe {
+    struct channel channel;
+    uint32_t is_oneway; /* constant */
+    _Atomic uint32_t closed[PIPE_ENDS];
+    uint64_t holders[PIPE_ENDS]; /* struct holders */
+    struct ring ring[PIPE_ENDS]; /* what each end sends */
+};
+_Static_assert(sizeof(struct pipe) <= OBJECT_BODY_SIZE, "a pipe fits into a cell");
+
+static struct pipe *pipe_of(struct object *object)
+{
+    return (struct pipe *)(void *)object->body;
+}
+
+static const struct pipe *pipe_in(const struct object *object)
+{
+    return (const struct pipe *)(const void *)object->body;
+}
+
+/* Under both locks. */
+static void sweep(struct object *object)
+{
+    struct pipe *pipe = pipe_of(object);
+
+    for (unsigned end = 0; end < PIPE_ENDS; end++) {
+        if (pipe->holders[end])
+            arena_pass(runtime_arena(), pipe->holders[end], pipe->ring[0].owner ^ 1);
+        KILL_POINT();
+    }
+    for (unsigned end = 0; end < PIPE_ENDS; end++)
+        ring_sweep(&pipe->ring[end], runtime_arena());
+}
+
+/* Tells the other end of what was done at an end. */
+static void tell_other(struct object *object, unsigned end)
+{
+    operation_fence_after_unlock();
+    operation_tell(object, !end);
+}
+
+/* Tells both ends that holders have changed: those, too, who are between their last try and their sleep. */
+static void tell_all(struct object *object)
+{
+    for (unsigned end = 0; end < PIPE_ENDS; end++)
+        wait_ring(&object->wait[end].word);
+    object_changed(object);
+}
+
+/* Holding. */
+
+static int note_holder(struct pipe *pipe, const struct pipe_use *use)
+{
+    struct party_death death = {use->party.node, use->party.number, use->party.generation};
+    struct arena *arena = runtime_arena();
+    uint64_t *list = &pipe->holders[use->end];
+    int status;
+
+    if (!holders_have(arena, *list, &use->party) &&
+        (status = holders_add(arena, list, pipe->ring[0].owner, &use->party)))
+        return status;
+    if (use->party.is_dead)
+        holders_mark(arena, *list, &death);
+    return MPM_OK;
+}
+
+int pipe_try_hold(struct object *object, const mpm_handle *handle, void *argument)
+{
+    const struct pipe_use *use = argument;
+    int status;
+
+    if ((status = channel_lock_both(object, handle, sweep)))
+        return status;
+    status = note_holder(pipe_of(object), use);
+    channel_unlock_both(object);
+    tell_all(object); /* it may have died before it was noted, and its reaper has rung for nothing */
+    return status;
+}
+
+/* Locks one side for a use of an end, which is not closed, and is held then. */
+static int lock_end(struct object *object, const mpm_handle *handle, struct robust_mutex *mutex,
+                    struct pipe_use *use)
+{
+    for (;;) {
+        struct pipe *pipe = pipe_of(object);
+        int status;
+
+        if ((status = channel_lock(object, handle, mutex, sweep)))
+            return status;
+        if (atomic_load_explicit(&pipe->closed[use->end], memory_order_relaxed))
+            status = error_set(MPM_ECLOSED, "this end of the pipe is closed");
+        else if (holders_have(runtime_arena(), pipe->holders[use->end], &use->party))
+            return MPM_OK;
+        robust_mutex_unlock(mutex);
+        if (status || (status = pipe_try_hold(object, handle, use)))
+            return status;
+    }
+}
+
+/* Under one of the locks. */
+static bool is_gone(const struct pipe *pipe, unsigned end)
+{
+    return atomic_load_explicit(&pipe->closed[end], memory_order_relaxed) ||
+           holders_are_gone(runtime_arena(), pipe->holders[end]);
+}
+
+/* One try of each operation. */
+
+static int put(struct pipe *pipe, const struct pipe_send *send)
+{
+    size_t done = 0;
+    int status;
+
+    if (is_gone(pipe, !send->use.end))
+        return error_set(MPM_EPIPE, "the other end of the pipe is closed or gone");
+    if ((status = ring_put(&pipe->ring[send->use.end], runtime_arena(), send->message, send->size, 1, &done)))
+        return status;
+    return done ? MPM_OK : CALL_MUST_WAIT;
+}
+
+int pipe_try_send(struct object *object, const mpm_handle *handle, void *argument)
+{
+    struct pipe_send *send = argument;
+    int status;
+
+    if ((status = lock_end(object, handle, &object->second_mutex, &send->use)))
+        return status;
+    if (pipe_of(object)->is_oneway && send->use.end == RECEIVING)
+        status = error_set(MPM_EINVAL, "this end of a oneway pipe receives: it cannot send");
+    else
+        status = put(pipe_of(object), send);
+    robust_mutex_unlock(&object->second_mutex);
+    if (!status)
+        tell_other(object, send->use.end);
+    return status;
+}
+
+int pipe_too_small(size_t size, size_t room)
+{
+    return error_set(MPM_ETOOSMALL, "the next message has %zu bytes, and there is room for %zu", size, room);
+}
+
+static int check_receiving(const struct pipe *pipe, const struct pipe_use *use)
+{
+    if (pipe->is_oneway && use->end != RECEIVING)
+        return error_set(MPM_EINVAL, "this end of a oneway pipe sends: it cannot receive");
+    return MPM_OK;
+}
+
+/* Whether there is a message: 0, MPM_EEOF or CALL_MUST_WAIT. */
+static int look_for_message(const struct pipe *pipe, const struct pipe_use *use)
+{
+    const struct ring *ring = &pipe->ring[!use->end];
+
+    if (!ring_is_empty(ring))
+        return MPM_OK;
+    if (!is_gone(pipe, !use->end))
+        return CALL_MUST_WAIT;
+    if (!ring_is_empty(ring))
+        return MPM_OK;
+    return error_set(MPM_EEOF, "the other end of the pipe is closed or gone, and all was received");
+}
+
+static int take(struct pipe *pipe, struct pipe_receive *receive)
+{
+    enum ring_result result;
+    int status;
+
+    if ((status = check_receiving(pipe, &receive->use)) || (status = look_for_message(pipe, &receive->use)))
+        return status;
+    result = ring_get(&pipe->ring[!receive->use.end], runtime_arena(), receive->message, receive->room,
+                      &receive->size);
+    return result == RING_TOO_SMALL ? pipe_too_small(receive->size, receive->room) : MPM_OK;
+}
+
+int pipe_try_receive(struct object *object, const mpm_handle *handle, void *argument)
+{
+    struct pipe_receive *receive = argument;
+    int status;
+
+    if ((status = lock_end(object, handle, &object->mutex, &receive->use)))
+        return status;
+    status = take(pipe_of(object), receive);
+    robust_mutex_unlock(&object->mutex);
+    if (!status)
+        tell_other(object, receive->use.end);
+    return status;
+}
+
+int pipe_try_poll(struct object *object, const mpm_handle *handle, void *argument)
+{
+    struct pipe_use *use = argument;
+    int status;
+
+    if ((status = lock_end(object, handle, &object->mutex, use)))
+        return status;
+    if (!(status = check_receiving(pipe_of(object), use)))
+        status = look_for_message(pipe_of(object), use);
+    robust_mutex_unlock(&object->mutex);
+    return status == MPM_EEOF ? MPM_OK : status;
+}
+
+/* Closing. */
+
+/* Under both locks, which keep whoever takes the cell from it until all is free. */
+static void end_pipe(struct object *object)
+{
+    struct pipe *pipe = pipe_of(object);
+
+    object_set_unclean(object);
+    KILL_POINT();
+    object_end(object);
+    KILL_POINT();
+    for (unsigned end = 0; end < PIPE_ENDS; end++) {
+        ring_free(&pipe->ring[end], runtime_arena());
+        arena_free(runtime_arena(), pipe->holders[end]);
+        KILL_POINT();
+    }
+    object_set_clean(object);
+}
+
+int pipe_try_close(struct object *object, const mpm_handle *handle, void *argument)
+{
+    const struct pipe_use *use = argument;
+    struct pipe *pipe = pipe_of(object);
+    bool is_last;
+    int status;
+
+    if ((status = channel_lock_both(object, handle, sweep)))
+        return status;
+    if ((is_last = atomic_load(&pipe->closed[!use->end])))
+        end_pipe(object);
+    else
+        atomic_store(&pipe->closed[use->end], 1);
+    KILL_POINT();
+    channel_unlock_both(object);
+    operation_fence_after_unlock();
+    for (unsigned end = 0; end < PIPE_ENDS; end++) {
+        operation_tell(object, end);
+        if (is_last)
+            wait_ring(&object->wait[end].word);
+    }
+    return MPM_OK;
+}
+
+/* The operations that may wait. */
+
+static bool has_news(const struct pipe *pipe, const struct pipe_use *use)
+{
+    return atomic_load_explicit(&pipe->closed[!use->end], memory_order_relaxed) ||
+           atomic_load_explicit(&pipe->closed[use->end], memory_order_relaxed);
+}
+
+static bool may_send(const struct object *object, const void *argument)
+{
+    const struct pipe_use *use = argument;
+    const struct pipe *pipe = pipe_in(object);
+
+    return !ring_is_full(&pipe->ring[use->end]) || has_news(pipe, use);
+}
+
+static bool may_receive(const struct object *object, const void *argument)
+{
+    const struct pipe_use *use = argument;
+    const struct pipe *pipe = pipe_in(object);
+
+    return !ring_is_empty(&pipe->ring[!use->end]) || has_news(pipe, use);
+}
+
+#define SENDING(end)                                              \
+    {                                                             \
+        OBJECT_PIPE, pipe_try_send, may_send, end, MPM_ETIMEDOUT, \
+            "the pipe was full for as long as the call may wait"  \
+    }
+#define RECEIVING_BY(try, end)                                 \
+    {                                                          \
+        OBJECT_PIPE, try, may_receive, end, MPM_ETIMEDOUT,     \
+            "no message came for as long as the call may wait" \
+    }
+
+const struct operation pipe_sending[PIPE_ENDS] = {SENDING(0), SENDING(1)};
+const struct operation pipe_receiving[PIPE_ENDS] = {RECEIVING_BY(pipe_try_receive, 0),
+                                                    RECEIVING_BY(pipe_try_receive, 1)};
+const struct operation pipe_polling[PIPE_ENDS] = {RECEIVING_BY(pipe_try_poll, 0),
+                                                  RECEIVING_BY(pipe_try_poll, 1)};
+
+/* Handles, and processes of other nodes. */
+
+/* The pipe's handle as core/object.h knows it, and the end. MPM_EINVAL. */
+static int split(const mpm_handle *connection, mpm_handle *handle, struct pipe_use *use)
+{
+    uint64_t end = connection->place >> PLACE_BITS;
+
+    if (connection->kind != OBJECT_PIPE || end < 1 || end > PIPE_ENDS)
+        return error_set(MPM_EINVAL, "this is no handle of a connection");
+    *handle = *connection;
+    handle->place &= (UINT64_C(1) << PLACE_BITS) - 1;
+    *use = (struct pipe_use){.end = (uint32_t)end - 1};
+    return MPM_OK;
+}
+
+static int split_for_own(const mpm_handle *connection, mpm_handle *handle, struct pipe_use *use)
+{
+    int status = split(connection, handle, use);
+
+    if (!status)
+        use->party = party_own();
+    return status;
+}
+
+/* A try that needs no waiting, at home. */
+static int try_here(const mpm_handle *handle, struct pipe_use *use,
+                    int (*try)(struct object *object, const mpm_handle *handle, void *use))
+{
+    struct object *object;
+    int status = object_find(handle, OBJECT_PIPE, &object);
+
+    return status ? status : try(object, handle, use);
+}
+
+/* A process was started with a connection: what fails here is no connection, or is told at its first use. */
+static void hold_from_args(const mpm_handle *connection, const struct party *process)
+{
+    struct pipe_use use;
+    mpm_handle handle;
+
+    if (split(connection, &handle, &use))
+        return;
+    use.party = *process;
+    if (object_is_home(&handle))
+        try_here(&handle, &use, pipe_try_hold);
+    else
+        pipe_hold_far(&handle, &use);
+}
+
+static void mark_dead(struct object *object, const struct party_death *death)
+{
+    uint64_t identity = atomic_load(&object->identity);
+    mpm_handle handle = {.place = object->place};
+
+    memcpy(&handle, &identity, sizeof identity);
+    transfer_end_of_dead(death);
+    if (channel_lock_both(object, &handle, sweep))
+        return;
+    for (unsigned end = 0; end < PIPE_ENDS; end++)
+        holders_mark(runtime_arena(), pipe_of(object)->holders[end], death);
+    channel_unlock_both(object);
+    tell_all(object);
+}
+
+static __attribute__((constructor)) void add_kind(void)
+{
+    party_register(OBJECT_PIPE, mark_dead);
+    party_register_args(OBJECT_PIPE, hold_from_args);
+}
+
+/* The interface. */
+
+static mpm_connection connection_of(mpm_handle handle, unsigned end)
+{
+    handle.place |= (uint64_t)(end + 1) << PLACE_BITS;
+    return (mpm_connection){handle};
+}
+
+int mpm_pipe(enum mpm_pipe_direction direction, mpm_connection *a, mpm_connection *b)
+{
+    struct object *object;
+    mpm_handle handle;
+    int status;
+
+    if (runtime_role() == ROLE_NONE)
+        return error_set(MPM_ESTATE, "mpm_pipe: there is no run: call mpm_init first");
+    if (direction != MPM_DUPLEX && direction != MPM_ONEWAY)
+        return error_set(MPM_EINVAL, "mpm_pipe: there is no direction %d: MPM_DUPLEX or MPM_ONEWAY",
+                         (int)direction);
+    if (!a || !b)
+        return error_set(MPM_EINVAL, "mpm_pipe: the place for %s end is NULL",
+                         a ? "the second" : "the first");
+    if ((status = object_reserve(&object)))
+        return status;
+    pipe_of(object)->is_oneway = direction == MPM_ONEWAY;
+    for (unsigned end = 0; end < PIPE_ENDS; end++)
+        ring_create(&pipe_of(object)->ring[end], object_owner(object, 2 * end), MESSAGES);
+    KILL_POINT();
+    handle = object_commit(object, OBJECT_PIPE);
+    *a = connection_of(handle, 0);
+    *b = connection_of(handle, 1);
+    return MPM_OK;
+}
+
+int mpm_connection_send(mpm_connection connection, const void *message, size_t size, double timeout_s)
+{
+    struct pipe_send send = {.message = message, .size = size};
+    mpm_handle handle;
+    int status;
+
+    if (size && !message)
+        return error_set(MPM_EINVAL, "mpm_connection_send: a message of %zu bytes cannot be at NULL", size);
+    if ((status = split_for_own(&connection.handle, &handle, &send.use)))
+        return status;
+    if (object_is_home(&handle))
+        return operation_run(&pipe_sending[send.use.end], &handle, &send, timeout_s);
+    return pipe_send_far(&handle, &send, timeout_s);
+}
+
+int mpm_connection_recv(mpm_connection connection, void *message, size_t room, size_t *size, double timeout_s)
+{
+    struct pipe_receive receive = {.message = message, .room = room};
+    mpm_handle handle;
+    int status;
+
+    if (room && !message)
+        return error_set(MPM_EINVAL, "mpm_connection_recv: the room of %zu bytes is at NULL", room);
+    if ((status = split_for_own(&connection.handle, &handle, &receive.use)))
+        return status;
+    if (object_is_home(&handle))
+        status = operation_run(&pipe_receiving[receive.use.end], &handle, &receive, timeout_s);
+    else
+        status = pipe_receive_far(&handle, &receive, timeout_s);
+    if (size && (!status || status == MPM_ETOOSMALL))
+        *size = receive.size;
+    return status;
+}
+
+int mpm_connection_poll(mpm_connection connection, double timeout_s)
+{
+    struct pipe_use use;
+    mpm_handle handle;
+    int status;
+
+    if ((status = split_for_own(&connection.handle, &handle, &use)))
+        return status;
+    if (object_is_home(&handle))
+        status = operation_run(&pipe_polling[use.end], &handle, &use, timeout_s);
+    else
+        status = pipe_poll_far(&handle, &use, timeout_s);
+    return status == MPM_ETIMEDOUT ? 0 : status ? status : 1;
+}
+
+int mpm_connection_close(mpm_connection connection)
+{
+    struct pipe_use use;
+    mpm_handle handle;
+    int status;
+
+    if ((status = split(&connection.handle, &handle, &use)))
+        return status;
+    if (object_is_home(&handle))
+        return try_here(&handle, &use, pipe_try_close);
+    return pipe_close_far(&handle, &use);
+}

@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Pipes of other nodes: the caller's part, and what the home's courier does for it.
+ *
+ * A message of at most PIECE bytes goes in one call. A longer one is gathered at the home, piece by piece, and
+ * sent into the pipe at once when it is whole; or it is received at once there, and fetched piece by piece then.
+ * So a caller that dies has sent all of its message or nothing, and has received it or lost it, as one that
+ * dies right after a receive. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "mpmap/status.h"
+
+#include "base/error.h"
+#include "core/call.h"
+#include "core/runtime.h"
+#include "sync/pipe.h"
+#include "sync/transfer.h"
+
+#define PIECE      ((size_t)4 << 20)
+#define FIRST_ROOM ((size_t)1 << 16) /* bytes that a receive at the home has room for at first */
+
+struct send_call { /* then the message, unless it was gathered */
+    struct pipe_use use;
+    uint64_t transfer; /* number of the gathered one; 0: there is none */
+};
+
+struct receive_call {
+    struct pipe_use use;
+    uint64_t room;
+};
+
+struct receive_reply { /* then the message, unless it is to be fetched */
+    int64_t status;    /* MPM_OK or MPM_ETOOSMALL, which tells `size` */
+    uint64_t size;
+    uint64_t transfer; /* number of the one that is to be fetched; 0: there is none */
+};
+
+enum transfer_step { TRANSFER_BEGIN, TRANSFER_PIECE, TRANSFER_FETCH, TRANSFER_DROP };
+
+struct transfer_call { /* then the bytes of TRANSFER_PIECE */
+    struct pipe_use use;
+    uint64_t step;   /* enum transfer_step */
+    uint64_t number; /* of all but TRANSFER_BEGIN, which replies it */
+    uint64_t size;   /* of TRANSFER_BEGIN: the message's */
+};
+
+/* The home. */
+
+static int nonsense(void)
+{
+    return error_set(MPM_EPROTOCOL, "a call on a pipe makes no sense");
+}
+
+/* What a call begins with, and the pipe. */
+static int open_call(const mpm_handle *handle, const void *in, size_t in_size, void *call, size_t call_size,
+                     struct object **object)
+{
+    const struct pipe_use *use = call;
+
+    if (in_size < call_size)
+        return nonsense();
+    memcpy(call, in, call_size);
+    if (use->end >= PIPE_ENDS)
+        return nonsense();
+    return object_find(handle, OBJECT_PIPE, object);
+}
+
+static int send_gathered(struct object *object, const mpm_handle *handle, const struct send_call *call)
+{
+    struct pipe_send send = {.use = call->use};
+    struct transfer *transfer = NULL;
+    int status;
+
+    if ((status = transfer_find(&call->use.party, call->transfer, &transfer)))
+        return status;
+    if (transfer->done != transfer->size)
+        return nonsense();
+    send.message = transfer->bytes;
+    send.size = transfer->size;
+    if ((status = pipe_try_send(object, handle, &send)) != CALL_MUST_WAIT)
+        transfer_end(transfer);
+    return status;
+}
+
+static int on_send(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
+{
+    struct send_call call;
+    struct object *object;
+    struct pipe_send send;
+    int status;
+
+    (void)reply;
+    if ((status = open_call(handle, in, in_size, &call, sizeof call, &object)))
+        return status;
+    if (call.transfer)
+        return send_gathered(object, handle, &call);
+    send = (struct pipe_send){call.use, (const char *)in + sizeof call, in_size - sizeof call};
+    return pipe_try_send(object, handle, &send);
+}
+
+/* MPM_ETOOSMALL with `size` if it has more than `room` bytes. */
+static int receive_short(struct object *object, const mpm_handle *handle, const struct pipe_use *use,
+                         size_t room, size_t *size, struct call_reply *reply)
+{
+    struct receive_reply *head = malloc(sizeof *head + room);
+    struct pipe_receive receive = {.use = *use, .message = head + 1, .room = room};
+    int status;
+
+    if (!head)
+        return error_set(MPM_ENOMEM, "no memory for a message of %zu bytes", room);
+    status = pipe_try_receive(object, handle, &receive);
+    *size = receive.size;
+    if (status) {
+        free(head);
+        return status;
+    }
+    *head = (struct receive_reply){.size = receive.size};
+    *reply = (struct call_reply){head, sizeof *head + receive.size};
+    return MPM_OK;
+}
+
+static int receive_long(struct object *object, const mpm_handle *handle, const struct pipe_use *use,
+                        size_t room, size_t *size, struct call_reply *reply)
+{
+    struct pipe_receive receive = {.use = *use, .room = room};
+    struct transfer *transfer = NULL;
+    struct receive_reply head;
+    int status;
+
+    if ((status = transfer_begin(&use->party, room, &transfer)))
+        return status;
+    receive.message = transfer->bytes;
+    head = (struct receive_reply){.transfer = transfer->number};
+    if ((status = call_reply_add(reply, &head, sizeof head)) ||
+        (status = pipe_try_receive(object, handle, &receive))) {
+        transfer_end(transfer);
+        free(reply->bytes);
+        *reply = (struct call_reply){0};
+    } else {
+        transfer->size = ((struct receive_reply *)reply->bytes)->size = receive.size;
+    }
+    *size = receive.size;
+    return status;
+}
+
+/* The home has little room for it at first, and then as much as the message asks for: the caller's may be far
+ * more. */
+static int on_receive(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
+{
+    struct receive_call call;
+    struct receive_reply head = {.status = MPM_ETOOSMALL};
+    struct object *object;
+    size_t room, size = 0;
+    int status;
+
+    if ((status = open_call(handle, in, in_size, &call, sizeof call, &object)) ||
+        (status = pipe_try_poll(object, handle, &call.use)))
+        return status;
+    room = call.room < FIRST_ROOM ? call.room : FIRST_ROOM;
+    while ((status = room <= PIECE
+                         ? receive_short(object, handle, &call.use, room, &size, reply)
+                         : receive_long(object, handle, &call.use, room, &size, reply)) == MPM_ETOOSMALL &&
+           size <= call.room)
+        room = size;
+    head.size = size;
+    return status == MPM_ETOOSMALL ? call_reply_add(reply, &head, sizeof head) : status;
+}
+
+static int add_piece(struct transfer *transfer, const void *bytes, size_t size)
+{
+    if (size > transfer->size - transfer->done)
+        return nonsense();
+    memcpy(transfer->bytes + transfer->done, bytes, size);
+    transfer->done += size;
+    return MPM_OK;
+}
+
+static int reply_piece(struct transfer *transfer, struct call_reply *reply)
+{
+    size_t left = transfer->size - transfer->done, size = left < PIECE ? left : PIECE;
+    int status;
+
+    if ((status = call_reply_add(reply, transfer->bytes + transfer->done, size)))
+        return status;
+    if ((transfer->done += size) == transfer->size)
+        transfer_end(transfer);
+    return MPM_OK;
+}
+
+static int on_transfer(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
+{
+    struct transfer *transfer = NULL;
+    struct transfer_call call;
+    int status;
+
+    (void)handle; /* what was received is the caller's, even if the pipe has ended since */
+    if (in_size < sizeof call)
+        return nonsense();
+    memcpy(&call, in, sizeof call);
+    if (call.step == TRANSFER_BEGIN) {
+        if ((status = transfer_begin(&call.use.party, call.size, &transfer)))
+            return status;
+        return call_reply_add(reply, &transfer->number, sizeof transfer->number);
+    }
+    if ((status = transfer_find(&call.use.party, call.number, &transfer)))
+        return status;
+    switch (call.step) {
+    case TRANSFER_PIECE:
+        return add_piece(transfer, (const char *)in + sizeof call, in_size - sizeof call);
+    case TRANSFER_FETCH:
+        return reply_piece(transfer, reply);
+    case TRANSFER_DROP:
+        transfer_end(transfer);
+        return MPM_OK;
+    default:
+        return nonsense();
+    }
+}
+
+/* Verbs that are nothing but a use. */
+static int on_use(const mpm_handle *handle, const void *in, size_t in_size,
+                  int (*try)(struct object *object, const mpm_handle *handle, void *use))
+{
+    struct object *object;
+    struct pipe_use use;
+    int status = open_call(handle, in, in_size, &use, sizeof use, &object);
+
+    return status ? status : try(object, handle, &use);
+}
+
+static int on_poll(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
+{
+    (void)reply;
+    return on_use(handle, in, in_size, pipe_try_poll);
+}
+
+static int on_close(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
+{
+    (void)reply;
+    return on_use(handle, in, in_size, pipe_try_close);
+}
+
+static int on_hold(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
+{
+    (void)reply;
+    return on_use(handle, in, in_size, pipe_try_hold);
+}
+
+static void announce(void)
+{
+    call_register(VERB_PIPE_SEND, on_send, pipe_sending[0].late_status, pipe_sending[0].late_sentence);
+    call_register(VERB_PIPE_RECEIVE, on_receive, pipe_receiving[0].late_status,
+                  pipe_receiving[0].late_sentence);
+    call_register(VERB_PIPE_POLL, on_poll, pipe_polling[0].late_status, pipe_polling[0].late_sentence);
+    call_register(VERB_PIPE_CLOSE, on_close, MPM_OK, "");
+    call_register(VERB_PIPE_HOLD, on_hold, MPM_OK, "");
+    call_register(VERB_PIPE_TRANSFER, on_transfer, MPM_OK, "");
+}
+
+static __attribute__((constructor)) void add_layer(void)
+{
+    runtime_add_layer(announce);
+}
+
+/* The caller. */
+
+/* One call with bytes behind its struct. */
+static int call_with(const mpm_handle *handle, enum call_verb verb, const void *call, size_t call_size,
+                     const void *bytes, size_t size, double timeout_s, void *out, size_t room)
+{
+    char *message = malloc(call_size + size);
+    int status;
+
+    if (!message)
+        return error_set(MPM_ENOMEM, "no memory for a message of %zu bytes", size);
+    memcpy(message, call, call_size);
+    if (size)
+        memcpy(message + call_size, bytes, size);
+    status = call_remote(handle, verb, message, call_size + size, timeout_s, out, room, NULL);
+    free(message);
+    return status;
+}
+
+static int transfer_step(const mpm_handle *handle, struct transfer_call *call, enum transfer_step step,
+                         const void *bytes, size_t size)
+{
+    call->step = step;
+    return call_with(handle, VERB_PIPE_TRANSFER, call, sizeof *call, bytes, size, 0, NULL, 0);
+}
+
+/* Has the home gather a message; its number. */
+static int gather(const mpm_handle *handle, const struct pipe_send *send, struct transfer_call *call)
+{
+    size_t done = 0;
+    int status;
+
+    if ((status = call_remote(handle, VERB_PIPE_TRANSFER, call, sizeof *call, 0, &call->number,
+                              sizeof call->number, NULL)))
+        return status;
+    while (!status && done < send->size) {
+        size_t piece = send->size - done < PIECE ? send->size - done : PIECE;
+
+        status = transfer_step(handle, call, TRANSFER_PIECE, (const char *)send->message + done, piece);
+        done += piece;
+    }
+    return status;
+}
+
+static int send_long(const mpm_handle *handle, const struct pipe_send *send, double timeout_s)
+{
+    struct transfer_call step = {.use = send->use, .step = TRANSFER_BEGIN, .size = send->size};
+    struct send_call call = {.use = send->use};
+    int status;
+
+    if ((status = gather(handle, send, &step)))
+        return status;
+    call.transfer = step.number;
+    status = call_remote(handle, VERB_PIPE_SEND, &call, sizeof call, timeout_s, NULL, 0, NULL);
+    if (status == MPM_ETIMEDOUT && transfer_step(handle, &step, TRANSFER_DROP, NULL, 0) == MPM_OK)
+        return error_set(MPM_ETIMEDOUT, "%s", pipe_sending[0].late_sentence);
+    return status;
+}
+
+int pipe_send_far(const mpm_handle *handle, const struct pipe_send *send, double timeout_s)
+{
+    struct send_call call = {.use = send->use};
+
+    if (send->size > PIECE)
+        return send_long(handle, send, timeout_s);
+    return call_with(handle, VERB_PIPE_SEND, &call, sizeof call, send->message, send->size, timeout_s, NULL,
+                     0);
+}
+
+static int fetch(const mpm_handle *handle, const struct receive_reply *reply, struct pipe_receive *receive)
+{
+    struct transfer_call call = {.use = receive->use, .step = TRANSFER_FETCH, .number = reply->transfer};
+    size_t done = 0, got;
+    int status;
+
+    while (done < reply->size) {
+        if ((status = call_remote(handle, VERB_PIPE_TRANSFER, &call, sizeof call, 0,
+                                  (char *)receive->message + done, reply->size - done, &got)))
+            return status;
+        if (!got || got > reply->size - done)
+            return error_set(MPM_EPROTOCOL, "a piece of %zu bytes of a message makes no sense", got);
+        done += got;
+    }
+    return MPM_OK;
+}
+
+int pipe_receive_far(const mpm_handle *handle, struct pipe_receive *receive, double timeout_s)
+{
+    struct receive_call call = {.use = receive->use, .room = receive->room};
+    size_t room = sizeof(struct receive_reply) + (receive->room < PIECE ? receive->room : PIECE);
+    struct receive_reply *reply = malloc(room);
+    int status;
+
+    if (!reply)
+        return error_set(MPM_ENOMEM, "no memory for a message of %zu bytes", room);
+    if (!(status = call_remote(handle, VERB_PIPE_RECEIVE, &call, sizeof call, timeout_s, reply, room,
+                               NULL))) {
+        receive->size = reply->size;
+        if (reply->status)
+            status = pipe_too_small(receive->size, receive->room);
+        else if (reply->transfer)
+            status = fetch(handle, reply, receive);
+        else if (reply->size)
+            memcpy(receive->message, reply + 1, reply->size);
+    }
+    free(reply);
+    return status;
+}
+
+int pipe_poll_far(const mpm_handle *handle, const struct pipe_use *use, double timeout_s)
+{
+    return call_remote(handle, VERB_PIPE_POLL, use, sizeof *use, timeout_s, NULL, 0, NULL);
+}
+
+int pipe_close_far(const mpm_handle *handle, const struct pipe_use *use)
+{
+    return call_remote(handle, VERB_PIPE_CLOSE, use, sizeof *use, 0, NULL, 0, NULL);
+}
+
+int pipe_hold_far(const mpm_handle *handle, const struct pipe_use *use)
+{
+    return call_remote(handle, VERB_PIPE_HOLD, use, sizeof *use, 0, NULL, 0, NULL);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Transfers; see the header. */
+#include "sync/transfer.h"
+
+#include <stdlib.h>
+
+#include "mpmap/status.h"
+
+#include "base/error.h"
+#include "core/runtime.h"
+#include "shm/arena.h"
+
+static struct transfer *first;
+
+int transfer_begin(const struct party *party, size_t size, struct transfer **transfer)
+{
+    static uint64_t last_number;
+    struct arena_usage usage;
+    struct transfer *begun;
+
+    arena_usage(runtime_arena(), &usage);
+    if (size > usage.size)
+        return error_set(MPM_ENOMEM, "a message of %zu bytes is longer than the arena, which has %zu", size,
+                         usage.size);
+    if (!(begun = malloc(sizeof *begun + size)))
+        return error_set(MPM_ENOMEM, "no memory for a message of %zu bytes", size);
+    *begun = (struct transfer){.next = first, .number = ++last_number, .party = *party, .size = size};
+    *transfer = first = begun;
+    return MPM_OK;
+}
+
+int transfer_find(const struct party *party, uint64_t number, struct transfer **transfer)
+{
+    for (struct transfer *at = first; at; at = at->next) {
+        if (at->number == number && party_is_same_thread(&at->party, party)) {
+            *transfer = at;
+            return MPM_OK;
+        }
+    }
+    return error_set(MPM_EPROTOCOL, "there is no long message of number %llu under way",
+                     (unsigned long long)number);
+}
+
+void transfer_end(struct transfer *transfer)
+{
+    struct transfer **at = &first;
+
+    while (*at != transfer)
+        at = &(*at)->next;
+    *at = transfer->next;
+    free(transfer);
+}
+
+void transfer_end_of_dead(const struct party_death *death)
+{
+    for (struct transfer *at = first, *next; at; at = next) {
+        next = at->next;
+        if (party_mark_dead(&at->party, death))
+            transfer_end(at);
+    }
+}

@@ -1,0 +1,554 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Pipes, at home and from other nodes: what a pipe promises to one process stands in a function that processes
+ * on all nodes run; what becomes of an end whose holders die is tried with processes on all nodes, too. */
+#include <CUnit/CUnit.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <mpmap.h>
+
+#include "base/clock.h"
+#include "core/runtime.h"
+#include "shm/arena.h"
+#include "support/suite.h"
+
+#define PATIENCE_S 30.0
+#define HELD       1024u             /* messages that a direction holds */
+#define LONG_SIZE  ((size_t)9 << 20) /* goes between nodes in several pieces */
+#define CROWD      20u
+#define MESSAGES   3000u
+
+/* What was expected in this process, and not so: the first of it. */
+static char wrong[192];
+
+#define EXPECT(condition) expect(condition, #condition, __LINE__)
+
+static void expect(bool is_so, const char *condition, int line)
+{
+    if (!is_so && !*wrong)
+        snprintf(wrong, sizeof wrong, "line %d: %.100s (%.60s)", line, condition, mpm_error());
+}
+
+static void nothing_is_wrong(void)
+{
+    if (*wrong)
+        fprintf(stderr, "%s\n", wrong);
+    CU_ASSERT(!*wrong);
+    *wrong = 0;
+}
+
+/* What a process says at its end. */
+static int say(void)
+{
+    if (*wrong)
+        fprintf(stderr, "process on node %u: %s\n", mpm_node_id(), wrong);
+    return *wrong ? 1 : 0;
+}
+
+static bool is_late_enough(uint64_t start_ns, double timeout_s)
+{
+    double took_s = (double)(clock_now_ns() - start_ns) * 1e-9;
+
+    return took_s >= timeout_s && took_s < timeout_s + 5;
+}
+
+static size_t blocks_in_use(void)
+{
+    struct arena_usage usage;
+
+    arena_usage(runtime_arena(), &usage);
+    return usage.used_blocks;
+}
+
+/* What processes are started with. */
+struct args {
+    mpm_connection end;
+    mpm_connection report; /* an end to which it says how far it is */
+    unsigned count;
+};
+
+static mpm_process start(unsigned node, mpm_target *target, const struct args *args)
+{
+    mpm_process process = {{0}};
+
+    EXPECT(!mpm_process_start(target, args, sizeof *args, &(mpm_process_options){.place = MPM_ON_NODE(node)},
+                              &process));
+    return process;
+}
+
+static bool ends_well(mpm_process process)
+{
+    int code = 99;
+
+    EXPECT(!mpm_process_join(process, PATIENCE_S));
+    EXPECT(!mpm_process_exitcode(process, &code));
+    EXPECT(!mpm_process_close(process));
+    return code == 0;
+}
+
+static void kill_process(mpm_process process)
+{
+    EXPECT(!mpm_process_kill(process));
+    EXPECT(!mpm_process_join(process, PATIENCE_S));
+    EXPECT(!mpm_process_close(process));
+}
+
+static void send_number(mpm_connection end, unsigned number)
+{
+    EXPECT(!mpm_connection_send(end, &number, sizeof number, PATIENCE_S));
+}
+
+static bool receives_number(mpm_connection end, unsigned number)
+{
+    unsigned got = ~number;
+    size_t size = 0;
+
+    EXPECT(!mpm_connection_recv(end, &got, sizeof got, &size, PATIENCE_S));
+    return size == sizeof got && got == number;
+}
+
+/* What a pipe promises to one process, wherever it is. Both ends are empty before and after. */
+
+static void messages_of_all_sizes_keep_their_bounds(mpm_connection from, mpm_connection to)
+{
+    static const size_t sizes[] = {0,       1,     7, 8, 9,         1000,  0,        70000,
+                                   3000000, 20000, 0, 5, LONG_SIZE, 65000, LONG_SIZE};
+    size_t count = sizeof sizes / sizeof *sizes, size;
+    char *message = malloc(LONG_SIZE), *got = malloc(LONG_SIZE);
+
+    for (size_t i = 0; i < count; i++) {
+        memset(message, (int)i + 1, LONG_SIZE);
+        EXPECT(!mpm_connection_send(from, message, sizes[i], 0));
+    }
+    for (size_t i = 0; i < count; i++) {
+        memset(message, (int)i + 1, LONG_SIZE);
+        size = SIZE_MAX;
+        EXPECT(!mpm_connection_recv(to, got, LONG_SIZE, &size, 0));
+        EXPECT(size == sizes[i] && !memcmp(message, got, sizes[i]));
+    }
+    EXPECT(mpm_connection_poll(to, 0) == 0);
+    free(message);
+    free(got);
+}
+
+static void a_buffer_too_small_keeps_the_message(mpm_connection from, mpm_connection to)
+{
+    char message[100] = "here", got[100] = "", *large = calloc(1, LONG_SIZE);
+    size_t size = 0;
+
+    EXPECT(!mpm_connection_send(from, message, sizeof message, 0));
+    EXPECT(mpm_connection_recv(to, got, 99, &size, 0) == MPM_ETOOSMALL && size == 100 && !*got);
+    EXPECT(mpm_connection_recv(to, NULL, 0, NULL, 0) == MPM_ETOOSMALL);
+    EXPECT(!mpm_connection_recv(to, got, sizeof got, &size, 0) && size == 100 && !strcmp(got, "here"));
+    EXPECT(!mpm_connection_send(from, large, LONG_SIZE, 0));
+    EXPECT(mpm_connection_recv(to, large, LONG_SIZE - 1, &size, 0) == MPM_ETOOSMALL && size == LONG_SIZE);
+    EXPECT(!mpm_connection_recv(to, large, LONG_SIZE, NULL, 0));
+    free(large);
+}
+
+static void an_empty_pipe_is_waited_for_as_long_as_told(mpm_connection to)
+{
+    uint64_t start_ns = clock_now_ns();
+    char message[8];
+
+    EXPECT(mpm_connection_recv(to, message, sizeof message, NULL, 0) == MPM_ETIMEDOUT);
+    EXPECT(mpm_connection_recv(to, message, sizeof message, NULL, -1) == MPM_ETIMEDOUT);
+    EXPECT(mpm_connection_poll(to, 0) == 0);
+    EXPECT(is_late_enough(start_ns, 0));
+    start_ns = clock_now_ns();
+    EXPECT(mpm_connection_recv(to, message, sizeof message, NULL, 0.05) == MPM_ETIMEDOUT);
+    EXPECT(is_late_enough(start_ns, 0.05));
+    start_ns = clock_now_ns();
+    EXPECT(mpm_connection_poll(to, 0.05) == 0);
+    EXPECT(is_late_enough(start_ns, 0.05));
+}
+
+static void a_full_pipe_is_waited_for_as_long_as_told(mpm_connection from, mpm_connection to)
+{
+    char *large = calloc(1, LONG_SIZE);
+    uint64_t start_ns;
+
+    for (unsigned i = 0; i < HELD; i++)
+        send_number(from, i);
+    EXPECT(mpm_connection_send(from, "x", 1, 0) == MPM_ETIMEDOUT);
+    EXPECT(mpm_connection_send(from, large, LONG_SIZE, 0) == MPM_ETIMEDOUT);
+    start_ns = clock_now_ns();
+    EXPECT(mpm_connection_send(from, "x", 1, 0.05) == MPM_ETIMEDOUT);
+    EXPECT(is_late_enough(start_ns, 0.05));
+    for (unsigned i = 0; i < HELD; i++)
+        EXPECT(receives_number(to, i));
+    EXPECT(mpm_connection_poll(to, 0) == 0);
+    free(large);
+}
+
+static void a_poll_tells_of_a_message(mpm_connection from, mpm_connection to)
+{
+    send_number(from, 3);
+    EXPECT(mpm_connection_poll(to, 0) == 1 && mpm_connection_poll(to, PATIENCE_S) == 1);
+    EXPECT(receives_number(to, 3));
+}
+
+static void use_both_ends(mpm_connection a, mpm_connection b)
+{
+    messages_of_all_sizes_keep_their_bounds(a, b);
+    a_buffer_too_small_keeps_the_message(a, b);
+    an_empty_pipe_is_waited_for_as_long_as_told(b);
+    a_full_pipe_is_waited_for_as_long_as_told(a, b);
+    a_poll_tells_of_a_message(a, b);
+}
+
+static void close_tells_the_other_end(mpm_connection a, mpm_connection b, int sent_to_the_closed)
+{
+    send_number(a, 1);
+    send_number(a, 2);
+    EXPECT(!mpm_connection_close(a) && !mpm_connection_close(a));
+    EXPECT(mpm_connection_send(a, "x", 1, 0) == MPM_ECLOSED);
+    EXPECT(mpm_connection_recv(a, NULL, 0, NULL, 0) == MPM_ECLOSED);
+    EXPECT(mpm_connection_send(b, "x", 1, PATIENCE_S) == sent_to_the_closed);
+    EXPECT(receives_number(b, 1) && receives_number(b, 2));
+    EXPECT(mpm_connection_poll(b, PATIENCE_S) == 1);
+    EXPECT(mpm_connection_recv(b, NULL, 0, NULL, PATIENCE_S) == MPM_EEOF);
+    EXPECT(!mpm_connection_close(b));
+    EXPECT(mpm_connection_recv(b, NULL, 0, NULL, PATIENCE_S) == MPM_ESTALE);
+    EXPECT(mpm_connection_close(a) == MPM_ESTALE);
+}
+
+/* The ends of a duplex pipe of main's, and of a oneway one. */
+struct both {
+    mpm_connection a, b, receives, sends;
+};
+
+static int use_pipes_of_main(const void *args, size_t size)
+{
+    const struct both *both = args;
+    unsigned number;
+
+    EXPECT(size == sizeof *both);
+    use_both_ends(both->a, both->b);
+    use_both_ends(both->b, both->a);
+    close_tells_the_other_end(both->b, both->a, MPM_EPIPE);
+    use_both_ends(both->sends, both->receives);
+    EXPECT(mpm_connection_send(both->receives, "x", 1, 0) == MPM_EINVAL);
+    EXPECT(mpm_connection_recv(both->sends, &number, sizeof number, NULL, 0) == MPM_EINVAL);
+    EXPECT(mpm_connection_poll(both->sends, 0) == MPM_EINVAL);
+    close_tells_the_other_end(both->sends, both->receives, MPM_EINVAL);
+    return say();
+}
+
+static struct both make_both(void)
+{
+    struct both both = {0};
+
+    EXPECT(!mpm_pipe(MPM_DUPLEX, &both.a, &both.b) && !mpm_pipe(MPM_ONEWAY, &both.receives, &both.sends));
+    return both;
+}
+
+static void a_pipe_keeps_its_promises_everywhere(void)
+{
+    struct both both = make_both();
+    size_t used;
+
+    CU_ASSERT_EQUAL(use_pipes_of_main(&both, sizeof both), 0);
+    used = blocks_in_use();
+    for (unsigned node = 0; node < mpm_node_count(); node++) {
+        mpm_process process = {{0}};
+
+        both = make_both();
+        EXPECT(!mpm_process_start(use_pipes_of_main, &both, sizeof both,
+                                  &(mpm_process_options){.place = MPM_ON_NODE(node)}, &process));
+        EXPECT(ends_well(process));
+    }
+    CU_ASSERT(blocks_in_use() <= used + 2); /* process records */
+    nothing_is_wrong();
+}
+
+/* Two processes. */
+
+static int echo(const void *args, size_t size)
+{
+    const struct args *mine = args;
+    char message[64];
+    size_t got;
+    int status;
+
+    (void)size;
+    while (!(status = mpm_connection_recv(mine->end, message, sizeof message, &got, PATIENCE_S)))
+        EXPECT(!mpm_connection_send(mine->end, message, got, PATIENCE_S));
+    EXPECT(status == MPM_EEOF);
+    return say();
+}
+
+static void a_duplex_pipe_carries_questions_and_answers(void)
+{
+    for (unsigned node = 0; node < mpm_node_count(); node++) {
+        struct args args = {0};
+        mpm_connection own;
+        mpm_process process;
+
+        EXPECT(!mpm_pipe(MPM_DUPLEX, &own, &args.end));
+        process = start(node, echo, &args);
+        for (unsigned i = 0; i < 100; i++) {
+            send_number(own, i);
+            EXPECT(receives_number(own, i));
+        }
+        EXPECT(!mpm_connection_close(own));
+        EXPECT(ends_well(process));
+        EXPECT(!mpm_connection_close(args.end));
+    }
+    nothing_is_wrong();
+}
+
+static int send_many(const void *args, size_t size)
+{
+    const struct args *mine = args;
+
+    (void)size;
+    for (unsigned i = 0; i < mine->count; i++)
+        send_number(mine->end, i);
+    return say();
+}
+
+/* More than the pipe holds; and the sender has ended before the last of them is received. */
+static void a_fast_sender_waits_and_its_end_is_told(void)
+{
+    for (unsigned node = 0; node < mpm_node_count(); node++) {
+        struct args args = {.count = MESSAGES};
+        mpm_connection own;
+        mpm_process process;
+
+        EXPECT(!mpm_pipe(MPM_ONEWAY, &own, &args.end));
+        process = start(node, send_many, &args);
+        for (unsigned i = 0; i < MESSAGES; i++)
+            EXPECT(receives_number(own, i));
+        EXPECT(mpm_connection_recv(own, NULL, 0, NULL, PATIENCE_S) == MPM_EEOF);
+        EXPECT(ends_well(process));
+        EXPECT(!mpm_connection_close(args.end) && !mpm_connection_close(own));
+    }
+    nothing_is_wrong();
+}
+
+/* Holders. */
+
+/* Says that it is there, and sleeps without ever using its end. */
+static int hold(const void *args, size_t size)
+{
+    const struct args *mine = args;
+
+    (void)size;
+    send_number(mine->report, 1);
+    while (pause())
+        ;
+    return 0;
+}
+
+static void an_end_is_gone_when_all_that_held_it_are_dead(void)
+{
+    for (unsigned node = 0; node < mpm_node_count(); node++) {
+        struct args args = {0};
+        mpm_connection own, reports;
+        mpm_process holders[CROWD];
+
+        EXPECT(!mpm_pipe(MPM_DUPLEX, &own, &args.end) && !mpm_pipe(MPM_ONEWAY, &reports, &args.report));
+        EXPECT(mpm_connection_recv(own, NULL, 0, NULL, 0) == MPM_ETIMEDOUT); /* nobody has held it yet */
+        for (unsigned i = 0; i < CROWD; i++)
+            holders[i] = start((node + i % 2) % mpm_node_count(), hold, &args);
+        for (unsigned i = 0; i < CROWD; i++)
+            EXPECT(receives_number(reports, 1));
+        send_number(own, 1);
+        for (unsigned i = 0; i < CROWD; i++) {
+            EXPECT(mpm_connection_recv(own, NULL, 0, NULL, 0) == MPM_ETIMEDOUT);
+            kill_process(holders[i]);
+        }
+        EXPECT(mpm_connection_recv(own, NULL, 0, NULL, PATIENCE_S) == MPM_EEOF);
+        EXPECT(mpm_connection_send(own, "x", 1, PATIENCE_S) == MPM_EPIPE);
+        EXPECT(!mpm_connection_close(own) && !mpm_connection_close(args.end));
+        EXPECT(!mpm_connection_close(reports) && !mpm_connection_close(args.report));
+    }
+    nothing_is_wrong();
+}
+
+static int wait_in_vain(const void *args, size_t size)
+{
+    const struct args *mine = args;
+
+    (void)size;
+    send_number(mine->report, 1);
+    EXPECT(mpm_connection_recv(mine->end, NULL, 0, NULL, PATIENCE_S) == MPM_EEOF);
+    return say();
+}
+
+static int send_until_the_end(const void *args, size_t size)
+{
+    const struct args *mine = args;
+    int status;
+
+    (void)size;
+    send_number(mine->report, 1);
+    while (!(status = mpm_connection_send(mine->end, "x", 1, PATIENCE_S)))
+        ;
+    EXPECT(status == MPM_EPIPE);
+    return say();
+}
+
+/* A process that waits, on any node, for one on any other node. */
+static void a_death_wakes(mpm_target *waiter)
+{
+    for (unsigned node = 0; node < mpm_node_count() * mpm_node_count(); node++) {
+        struct args holder = {0}, waiting = {0};
+        mpm_connection reports;
+        mpm_process held, process;
+
+        EXPECT(!mpm_pipe(MPM_DUPLEX, &waiting.end, &holder.end));
+        EXPECT(!mpm_pipe(MPM_ONEWAY, &reports, &waiting.report));
+        holder.report = waiting.report;
+        held = start(node / mpm_node_count(), hold, &holder);
+        EXPECT(receives_number(reports, 1));
+        process = start(node % mpm_node_count(), waiter, &waiting);
+        EXPECT(receives_number(reports, 1));
+        kill_process(held);
+        EXPECT(ends_well(process));
+        EXPECT(!mpm_connection_close(waiting.end) && !mpm_connection_close(holder.end));
+        EXPECT(!mpm_connection_close(reports) && !mpm_connection_close(waiting.report));
+    }
+    nothing_is_wrong();
+}
+
+static void the_last_holders_death_wakes_a_receiver(void)
+{
+    a_death_wakes(wait_in_vain);
+}
+
+static void the_last_holders_death_wakes_a_sender(void)
+{
+    a_death_wakes(send_until_the_end);
+}
+
+static int die_at_once(const void *args, size_t size)
+{
+    (void)args;
+    (void)size;
+    kill(getpid(), SIGKILL);
+    return 0;
+}
+
+static void a_process_that_dies_before_it_uses_its_end_held_it(void)
+{
+    for (unsigned i = 0; i < 10 * mpm_node_count(); i++) {
+        struct args args = {0};
+        mpm_connection own;
+        mpm_process process;
+
+        EXPECT(!mpm_pipe(MPM_DUPLEX, &args.end, &own));
+        process = start(i % mpm_node_count(), die_at_once, &args);
+        EXPECT(mpm_connection_recv(own, NULL, 0, NULL, PATIENCE_S) == MPM_EEOF);
+        EXPECT(!mpm_process_join(process, PATIENCE_S) && !mpm_process_close(process));
+        EXPECT(!mpm_connection_close(own) && !mpm_connection_close(args.end));
+    }
+    nothing_is_wrong();
+}
+
+/* Closing. */
+
+static void close_wakes_who_waits(void)
+{
+    for (unsigned node = 0; node < mpm_node_count(); node++) {
+        struct args args = {0};
+        mpm_connection own, reports;
+        mpm_process process;
+
+        EXPECT(!mpm_pipe(MPM_DUPLEX, &own, &args.end) && !mpm_pipe(MPM_ONEWAY, &reports, &args.report));
+        process = start(node, wait_in_vain, &args);
+        EXPECT(receives_number(reports, 1));
+        EXPECT(!mpm_connection_close(own));
+        EXPECT(ends_well(process));
+        EXPECT(!mpm_connection_close(args.end));
+        EXPECT(!mpm_connection_close(reports) && !mpm_connection_close(args.report));
+    }
+    nothing_is_wrong();
+}
+
+static int make_pipe(const void *args, size_t size)
+{
+    const struct args *mine = args;
+    mpm_connection ends[2];
+
+    (void)size;
+    EXPECT(!mpm_pipe(MPM_DUPLEX, &ends[0], &ends[1]));
+    EXPECT(!mpm_connection_send(mine->end, ends, sizeof ends, PATIENCE_S));
+    return say();
+}
+
+/* Connections may be sent through connections. */
+static void main_uses_pipes_of_other_nodes(void)
+{
+    for (unsigned node = 0; node < mpm_node_count(); node++) {
+        struct args args = {0};
+        mpm_connection own, ends[2];
+        mpm_process process;
+
+        EXPECT(!mpm_pipe(MPM_ONEWAY, &own, &args.end));
+        process = start(node, make_pipe, &args);
+        EXPECT(!mpm_connection_recv(own, ends, sizeof ends, NULL, PATIENCE_S));
+        EXPECT(ends_well(process));
+        use_both_ends(ends[0], ends[1]);
+        use_both_ends(ends[1], ends[0]);
+        close_tells_the_other_end(ends[0], ends[1], MPM_EPIPE);
+        EXPECT(!mpm_connection_close(own) && !mpm_connection_close(args.end));
+    }
+    nothing_is_wrong();
+}
+
+static void nonsense_is_refused(void)
+{
+    mpm_connection none = {{0}}, a, b, other;
+    char message[8];
+
+    EXPECT(mpm_pipe((enum mpm_pipe_direction)7, &a, &b) == MPM_EINVAL);
+    EXPECT(mpm_pipe(MPM_DUPLEX, NULL, &b) == MPM_EINVAL && mpm_pipe(MPM_DUPLEX, &a, NULL) == MPM_EINVAL);
+    EXPECT(!mpm_pipe(MPM_DUPLEX, &a, &b));
+    EXPECT(mpm_connection_send(none, "x", 1, 0) == MPM_EINVAL && mpm_connection_close(none) == MPM_EINVAL);
+    EXPECT(mpm_connection_poll(none, 0) == MPM_EINVAL);
+    EXPECT(mpm_connection_recv(none, message, sizeof message, NULL, 0) == MPM_EINVAL);
+    other = a;
+    other.handle.kind++;
+    EXPECT(mpm_connection_send(other, "x", 1, 0) == MPM_EINVAL);
+    other = a;
+    other.handle.place |= UINT64_C(0xff) << 56;
+    EXPECT(mpm_connection_send(other, "x", 1, 0) == MPM_EINVAL);
+    other = a;
+    other.handle.generation += 1000;
+    EXPECT(mpm_connection_send(other, "x", 1, 0) == MPM_ESTALE);
+    EXPECT(mpm_connection_send(a, NULL, 1, 0) == MPM_EINVAL);
+    EXPECT(mpm_connection_recv(a, NULL, 1, NULL, 0) == MPM_EINVAL);
+    EXPECT(mpm_connection_send(a, "x", (size_t)1 << 40, 0) == MPM_ENOMEM);
+    EXPECT(mpm_connection_poll(b, 0) == 0);
+    EXPECT(!mpm_connection_close(a) && !mpm_connection_close(b));
+    nothing_is_wrong();
+}
+
+int main(int argc, char **argv)
+{
+    static const struct suite_test tests[] = {
+        {"a_pipe_keeps_its_promises_everywhere", a_pipe_keeps_its_promises_everywhere},
+        {"main_uses_pipes_of_other_nodes", main_uses_pipes_of_other_nodes},
+        {"a_duplex_pipe_carries_questions_and_answers", a_duplex_pipe_carries_questions_and_answers},
+        {"a_fast_sender_waits_and_its_end_is_told", a_fast_sender_waits_and_its_end_is_told},
+        {"an_end_is_gone_when_all_that_held_it_are_dead", an_end_is_gone_when_all_that_held_it_are_dead},
+        {"the_last_holders_death_wakes_a_receiver", the_last_holders_death_wakes_a_receiver},
+        {"the_last_holders_death_wakes_a_sender", the_last_holders_death_wakes_a_sender},
+        {"a_process_that_dies_before_it_uses_its_end_held_it",
+         a_process_that_dies_before_it_uses_its_end_held_it},
+        {"close_wakes_who_waits", close_wakes_who_waits},
+        {"nonsense_is_refused", nonsense_is_refused},
+    };
+    int failed;
+
+    setenv("MPMAP_ARENA", "256M", 0);
+    if (mpm_init(&argc, &argv, NULL))
+        return mpm_report_error();
+    failed = suite_run("pipe", tests, sizeof tests / sizeof *tests);
+    return mpm_finalize() ? mpm_report_error() : failed;
+}
