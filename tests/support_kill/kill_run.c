@@ -5,12 +5,59 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "core/runtime.h"
+#include "shm/arena.h"
 #include "shm/kill_point.h"
 
 #define PATIENCE_S 30.0
+#define CELLS      200u   /* more than the dead leave behind */
 #define MAX_POINTS 5000ul /* more than any operation has */
 
 unsigned long kill_point_count, kill_point_target;
+
+size_t kill_blocks_in_use(void)
+{
+    struct arena_usage usage;
+
+    arena_usage(runtime_arena(), &usage);
+    return usage.used_blocks;
+}
+
+/* Whatever a dead one has left in a cell is swept by whoever makes an object there: the next one. */
+bool kill_no_block_is_lost(size_t before)
+{
+    mpm_value value;
+
+    return !mpm_value_create(MPM_I32, NULL, &value) && !mpm_value_destroy(value) &&
+           !arena_check(runtime_arena()) && kill_blocks_in_use() <= before;
+}
+
+static int do_nothing(const void *args, size_t size)
+{
+    (void)args;
+    (void)size;
+    return 0;
+}
+
+bool kill_warm_up(void)
+{
+    static mpm_value values[CELLS];
+    bool is_done = true;
+
+    for (unsigned i = 0; i < CELLS; i++)
+        is_done = is_done && !mpm_value_create(MPM_I8, NULL, &values[i]);
+    for (unsigned i = 0; i < CELLS; i++)
+        is_done = is_done && !mpm_value_destroy(values[i]);
+    for (unsigned node = 0; node < mpm_node_count(); node++) {
+        mpm_process process;
+
+        is_done = is_done &&
+                  !mpm_process_start(do_nothing, NULL, 0, &(mpm_process_options){.place = MPM_ON_NODE(node)},
+                                     &process) &&
+                  !mpm_process_join(process, PATIENCE_S) && !mpm_process_close(process);
+    }
+    return is_done;
+}
 
 struct death {
     uint64_t operation;
@@ -68,4 +115,16 @@ unsigned long kill_search(size_t operation, unsigned node)
     CU_ASSERT(is_right);
     CU_ASSERT(!was_killed);
     return death.target - 1;
+}
+
+void kill_search_all(size_t operations)
+{
+    unsigned long points = 0;
+
+    for (unsigned node = 0; node < mpm_node_count(); node++) {
+        for (size_t i = 0; i < operations; i++)
+            points += kill_search(i, node);
+    }
+    CU_ASSERT(points >= operations);
+    printf("%lu points searched in %zu operations … ", points, operations);
 }

@@ -27,7 +27,16 @@ struct kill_operation {
 
 extern const struct kill_operation kill_operations[];
 
+/* Blocks in use in the arena of main's node. */
+size_t kill_blocks_in_use(void);
+/* Whether there are no more now, when all that stands in cells of the dead was swept. */
+bool kill_no_block_is_lost(size_t before);
+/* Has the run make what it makes when it is first needed, and keeps: that is not to count as lost. */
+bool kill_warm_up(void);
+
 /* Searches all points of an operation by processes on a node; asserts what must be so. How many there are. */
 unsigned long kill_search(size_t operation, unsigned node);
+/* Searches so many operations, by processes on all nodes, and prints how many points there are. */
+void kill_search_all(size_t operations);
 
 #endif
