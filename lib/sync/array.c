@@ -1,37 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Arrays: numbers in a block of the arena that hangs from a cell.
- *
- * Who writes what: the maker allocates the block, as its own, writes the numbers, and then what struct array
- * has into a reserved cell; the store of the cell's identity commits, and all of it is constant from then on.
- * Then it gives the block away. If it dies before the commit, its reaper frees the cell and the block. If it
- * dies after it, its handle is known to nobody, as it dies in the maker: the reaper frees the block if it was
- * not given yet, and else the block is lost until the end of the run, as is the cell. The numbers are written
- * by anybody, each by one atomic instruction an update, without a lock (number.h): whoever dies in a slice
- * has written some of its numbers, each as a whole. Destroying is one store of the identity, under the cell's
- * lock; then the block is freed. Death between the two loses the block until the end of the run. */
+/* Arrays: slices of them, and what they are; see numbers.c for who writes what. Whoever dies in a slice has
+ * written some of its numbers, each as a whole. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpmap/runtime.h"
 #include "mpmap/value.h"
 
 #include "base/error.h"
 #include "core/call.h"
-#include "core/object.h"
 #include "core/runtime.h"
-#include "host/host.h"
-#include "shm/kill_point.h"
-#include "sync/number.h"
+#include "sync/numbers.h"
 
 #define PIECE_SIZE ((size_t)1 << 20) /* bytes of a slice that go to another node at once */
-
-struct array {
-    mpm_type type;
-    uint64_t length;
-    uint64_t block;   /* where the numbers stand, */
-    int64_t distance; /* and how far behind this struct that is, in every process */
-};
-_Static_assert(sizeof(struct array) <= OBJECT_BODY_SIZE, "an array's own part fits into a cell");
 
 /* What VERB_ARRAY_COPY takes; for a write the numbers follow. It gives the numbers that were read, or the
  * length. The whole slice is checked with each of its pieces, so that one that does not fit changes nothing.
@@ -44,225 +24,74 @@ struct array_copy {
 
 enum copy_kind { COPY_READ, COPY_WRITE, COPY_LENGTH };
 
-static struct array *array_in(struct object *object)
-{
-    return (struct array *)object->body;
-}
-
-/* At home. MPM_EINVAL, MPM_ESTALE. */
-static int find(mpm_handle handle, struct object **found)
-{
-    mpm_handle name = number_object(handle);
-    struct object *object;
-    int status;
-
-    if ((status = object_find(&name, OBJECT_ARRAY, &object)))
-        return status;
-    if (array_in(object)->type != number_type_of(handle))
-        return error_set(MPM_EINVAL,
-                         "this is no handle of an array: it tells another type than the array has");
-    *found = object;
-    return MPM_OK;
-}
-
-/* Its number at `index`: below the length, or one past the end of it. */
-static inline void *number_at(const struct array *array, uint64_t index)
-{
-    return (char *)(uintptr_t)array + array->distance + index * number_size(array->type);
-}
-
-/* Making and ending. */
-
-/* Makes the block with the numbers, owned by the caller. */
-static int make_block(mpm_type type, size_t length, const void *initial, uint64_t *block)
-{
-    struct arena *arena = runtime_arena();
-    size_t size;
-    int status;
-
-    if (__builtin_mul_overflow(length, mpm_type_size(type), &size))
-        return error_set(MPM_ENOMEM,
-                         "mpm_array_create: %zu numbers of type %s are more than any memory holds", length,
-                         mpm_type_name(type));
-    if ((status = arena_alloc(arena, size, process_own_number(), block)))
-        return status;
-    KILL_POINT();
-    if (!initial)
-        memset(arena_at(arena, *block), 0, size);
-    else if (size)
-        memcpy(arena_at(arena, *block), initial, size);
-    return MPM_OK;
-}
-
 int mpm_array_create(mpm_type type, size_t length, const void *initial, mpm_array *array)
 {
-    struct array made = {.type = type, .length = length};
-    struct object *object;
-    int status;
-
-    if (!mpm_node_count())
-        return error_set(MPM_ESTATE, "mpm_array_create: there is no run: call mpm_init first");
-    if (!array)
-        return number_missing("mpm_array_create");
-    if ((status = number_check_type("mpm_array_create", type)) ||
-        (status = make_block(type, length, initial, &made.block)))
-        return status;
-    if ((status = object_reserve(&object))) {
-        arena_free(runtime_arena(), made.block);
-        return status;
-    }
-    KILL_POINT();
-    made.distance = (int64_t)(made.block - arena_offset(runtime_arena(), array_in(object)));
-    *array_in(object) = made;
-    KILL_POINT();
-    array->handle = number_handle(object_commit(object, OBJECT_ARRAY), type);
-    KILL_POINT();
-    arena_give(runtime_arena(), made.block);
-    return MPM_OK;
-}
-
-static int destroy_here(mpm_handle handle)
-{
-    mpm_handle name = number_object(handle);
-    struct object *object;
-    uint64_t block = 0;
-    int status;
-
-    if ((status = find(handle, &object)))
-        return status;
-    if (robust_mutex_lock(&object->mutex))
-        robust_mutex_repaired(&object->mutex); /* nothing is derived */
-    if (object_is(object, &name)) {
-        block = array_in(object)->block;
-        object_end(object);
-    }
-    KILL_POINT();
-    robust_mutex_unlock(&object->mutex);
-    if (!block)
-        return object_stale(&name);
-    arena_free(runtime_arena(), block);
-    return MPM_OK;
+    return numbers_create("mpm_array_create", OBJECT_ARRAY, type, length, initial,
+                          array ? &array->handle : NULL);
 }
 
 int mpm_array_destroy(mpm_array array)
 {
-    if (object_is_home(&array.handle))
-        return destroy_here(array.handle);
-    return call_remote(&array.handle, VERB_ARRAY_DESTROY, NULL, 0, 0, NULL, 0, NULL);
+    return numbers_destroy(array.handle, OBJECT_ARRAY);
 }
 
 /* Updates of one number. */
 
-static int update_here(mpm_handle handle, const struct number_call *call, uint64_t *before)
-{
-    struct object *object;
-    struct array *array;
-    int status;
-
-    if ((status = find(handle, &object)))
-        return status;
-    array = array_in(object);
-    if (call->index >= array->length)
-        return error_set(MPM_EINVAL, "index %llu is out of range: the array has %llu numbers",
-                         (unsigned long long)call->index, (unsigned long long)array->length);
-    *before = number_update((enum number_op)call->op, array->type, number_at(array, call->index),
-                            call->operand, call->desired);
-    return MPM_OK;
-}
-
-/* Wherever the array is. Not inline: the caller would save registers for it. */
-static __attribute__((noinline)) int update_anywhere(mpm_handle handle, enum number_op op, size_t index,
-                                                     const void *operand, const void *desired, void *before)
-{
-    struct number_call call = {.op = op, .index = index};
-    mpm_type type = number_type_of(handle);
-    uint64_t bits = 0;
-    int status;
-
-    if (!type)
-        return error_set(MPM_EINVAL, "this is no handle of an array");
-    if (operand)
-        call.operand = number_bits(type, operand);
-    if (desired)
-        call.desired = number_bits(type, desired);
-    if (object_is_home(&handle))
-        status = update_here(handle, &call, &bits);
-    else
-        status = number_update_elsewhere(handle, VERB_ARRAY_UPDATE, &call, &bits);
-    if (!status && before)
-        number_put(type, bits, before);
-    return status;
-}
-
-/* First the way that is nearly always taken: the array is at home and was found lately. `operand`, `desired`
- * and `before` may be NULL where the operation has none, or nobody wants to know. */
-static inline __attribute__((always_inline)) int update(mpm_array array, size_t index, enum number_op op,
-                                                        const void *operand, const void *desired,
-                                                        void *before)
-{
-    mpm_handle name = number_object(array.handle);
-    struct object *object = object_find_recent(&name, OBJECT_ARRAY);
-    struct array *here;
-    uint64_t bits;
-
-    if (!object || !number_is_type(array.handle, (here = array_in(object))->type) || index >= here->length)
-        return update_anywhere(array.handle, op, index, operand, desired, before);
-    bits = number_update(op, here->type, number_at(here, index),
-                         operand ? number_bits(here->type, operand) : 0,
-                         desired ? number_bits(here->type, desired) : 0);
-    if (before)
-        number_put(here->type, bits, before);
-    return MPM_OK;
-}
-
 int mpm_array_get(mpm_array array, size_t index, void *number)
 {
-    return number ? update(array, index, NUMBER_GET, NULL, NULL, number) : number_missing("mpm_array_get");
+    return number ? numbers_update(array.handle, OBJECT_ARRAY, index, NUMBER_GET, NULL, NULL, number)
+                  : numbers_missing("mpm_array_get");
 }
 
 int mpm_array_set(mpm_array array, size_t index, const void *number)
 {
-    return number ? update(array, index, NUMBER_SET, number, NULL, NULL) : number_missing("mpm_array_set");
+    return number ? numbers_update(array.handle, OBJECT_ARRAY, index, NUMBER_SET, number, NULL, NULL)
+                  : numbers_missing("mpm_array_set");
 }
 
 int mpm_array_add(mpm_array array, size_t index, const void *number)
 {
-    return number ? update(array, index, NUMBER_ADD, number, NULL, NULL) : number_missing("mpm_array_add");
+    return number ? numbers_update(array.handle, OBJECT_ARRAY, index, NUMBER_ADD, number, NULL, NULL)
+                  : numbers_missing("mpm_array_add");
 }
 
 int mpm_array_fetch_add(mpm_array array, size_t index, const void *number, void *before)
 {
-    return number && before ? update(array, index, NUMBER_ADD, number, NULL, before)
-                            : number_missing("mpm_array_fetch_add");
+    return number && before
+               ? numbers_update(array.handle, OBJECT_ARRAY, index, NUMBER_ADD, number, NULL, before)
+               : numbers_missing("mpm_array_fetch_add");
 }
 
 int mpm_array_exchange(mpm_array array, size_t index, const void *number, void *before)
 {
-    return number && before ? update(array, index, NUMBER_SET, number, NULL, before)
-                            : number_missing("mpm_array_exchange");
+    return number && before
+               ? numbers_update(array.handle, OBJECT_ARRAY, index, NUMBER_SET, number, NULL, before)
+               : numbers_missing("mpm_array_exchange");
 }
 
 int mpm_array_compare_exchange(mpm_array array, size_t index, const void *expected, const void *desired,
                                void *before)
 {
-    return expected && desired && before
-               ? update(array, index, NUMBER_COMPARE_EXCHANGE, expected, desired, before)
-               : number_missing("mpm_array_compare_exchange");
+    return expected && desired && before ? numbers_update(array.handle, OBJECT_ARRAY, index,
+                                                          NUMBER_COMPARE_EXCHANGE, expected, desired, before)
+                                         : numbers_missing("mpm_array_compare_exchange");
 }
 
 int mpm_array_min(mpm_array array, size_t index, const void *number)
 {
-    return number ? update(array, index, NUMBER_MIN, number, NULL, NULL) : number_missing("mpm_array_min");
+    return number ? numbers_update(array.handle, OBJECT_ARRAY, index, NUMBER_MIN, number, NULL, NULL)
+                  : numbers_missing("mpm_array_min");
 }
 
 int mpm_array_max(mpm_array array, size_t index, const void *number)
 {
-    return number ? update(array, index, NUMBER_MAX, number, NULL, NULL) : number_missing("mpm_array_max");
+    return number ? numbers_update(array.handle, OBJECT_ARRAY, index, NUMBER_MAX, number, NULL, NULL)
+                  : numbers_missing("mpm_array_max");
 }
 
 /* Slices. */
 
-static int check_slice(const struct array *array, uint64_t first, uint64_t count)
+static int check_slice(struct numbers *array, uint64_t first, uint64_t count)
 {
     if (first <= array->length && count <= array->length - first)
         return MPM_OK;
@@ -270,15 +99,11 @@ static int check_slice(const struct array *array, uint64_t first, uint64_t count
                      (unsigned long long)count, (unsigned long long)first, (unsigned long long)array->length);
 }
 
-static int find_slice(mpm_handle handle, uint64_t first, uint64_t count, struct array **array)
+static int find_slice(mpm_handle handle, uint64_t first, uint64_t count, struct numbers **array)
 {
-    struct object *object = NULL;
-    int status;
+    int status = numbers_find(handle, OBJECT_ARRAY, array);
 
-    if ((status = find(handle, &object)) || (status = check_slice(array_in(object), first, count)))
-        return status;
-    *array = array_in(object);
-    return MPM_OK;
+    return status ? status : check_slice(*array, first, count);
 }
 
 static int send_read(mpm_handle handle, const struct array_copy *copy, size_t size, void *numbers)
@@ -331,14 +156,14 @@ static int copy_elsewhere(mpm_handle handle, enum copy_kind kind, size_t first, 
 /* What a slice needs to be copied anywhere. */
 static int check_copy(const char *call, mpm_array array, size_t count, const void *numbers)
 {
-    if (!number_type_of(array.handle))
-        return error_set(MPM_EINVAL, "this is no handle of an array");
-    return count && !numbers ? number_missing(call) : MPM_OK;
+    int status = numbers_check_handle(array.handle, OBJECT_ARRAY);
+
+    return status ? status : count && !numbers ? numbers_missing(call) : MPM_OK;
 }
 
 int mpm_array_read(mpm_array array, size_t first, size_t count, void *numbers)
 {
-    struct array *here;
+    struct numbers *here;
     int status;
 
     if ((status = check_copy("mpm_array_read", array, count, numbers)))
@@ -347,13 +172,13 @@ int mpm_array_read(mpm_array array, size_t first, size_t count, void *numbers)
         return copy_elsewhere(array.handle, COPY_READ, first, count, NULL, numbers);
     if ((status = find_slice(array.handle, first, count, &here)))
         return status;
-    number_read(here->type, number_at(here, first), count, numbers);
+    number_read(here->type, numbers_at(here, first), count, numbers);
     return MPM_OK;
 }
 
 int mpm_array_write(mpm_array array, size_t first, size_t count, const void *numbers)
 {
-    struct array *here;
+    struct numbers *here;
     int status;
 
     if ((status = check_copy("mpm_array_write", array, count, numbers)))
@@ -362,7 +187,7 @@ int mpm_array_write(mpm_array array, size_t first, size_t count, const void *num
         return copy_elsewhere(array.handle, COPY_WRITE, first, count, numbers, NULL);
     if ((status = find_slice(array.handle, first, count, &here)))
         return status;
-    number_write(here->type, number_at(here, first), count, numbers);
+    number_write(here->type, numbers_at(here, first), count, numbers);
     return MPM_OK;
 }
 
@@ -371,11 +196,11 @@ int mpm_array_write(mpm_array array, size_t first, size_t count, const void *num
 static int length_of(mpm_array array, uint64_t *length)
 {
     struct array_copy look = {.kind = COPY_LENGTH};
-    struct array *here;
+    struct numbers *here;
     int status;
 
-    if (!number_type_of(array.handle))
-        return error_set(MPM_EINVAL, "this is no handle of an array");
+    if ((status = numbers_check_handle(array.handle, OBJECT_ARRAY)))
+        return status;
     if (!object_is_home(&array.handle))
         return send_read(array.handle, &look, sizeof *length, length);
     if ((status = find_slice(array.handle, 0, 0, &here)))
@@ -390,7 +215,7 @@ int mpm_array_length(mpm_array array, size_t *length)
     int status;
 
     if (!length)
-        return number_missing("mpm_array_length");
+        return numbers_missing("mpm_array_length");
     if ((status = length_of(array, &found)))
         return status;
     *length = found;
@@ -403,7 +228,7 @@ int mpm_array_type(mpm_array array, mpm_type *type)
     int status;
 
     if (!type)
-        return number_missing("mpm_array_type");
+        return numbers_missing("mpm_array_type");
     if ((status = length_of(array, &unused))) /* is it there? */
         return status;
     *type = number_type_of(array.handle);
@@ -412,34 +237,12 @@ int mpm_array_type(mpm_array array, mpm_type *type)
 
 int mpm_array_pointer(mpm_array array, void **numbers)
 {
-    struct array *here;
-    int status;
-
-    if (!numbers)
-        return number_missing("mpm_array_pointer");
-    if (!object_is_home(&array.handle))
-        return error_set(MPM_EINVAL, "mpm_array_pointer: the array is at node %u, the caller at node %u",
-                         array.handle.home, mpm_node_id());
-    if ((status = find_slice(array.handle, 0, 0, &here)))
-        return status;
-    *numbers = number_at(here, 0);
-    return MPM_OK;
+    return numbers_pointer("mpm_array_pointer", array.handle, OBJECT_ARRAY, numbers);
 }
 
 /* Calls from other nodes, in the courier. */
 
-static int try_update(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
-{
-    struct number_call call;
-    uint64_t before = 0;
-    int status;
-
-    if ((status = number_call_read(in, in_size, &call)) || (status = update_here(*handle, &call, &before)))
-        return status;
-    return call_reply_add(reply, &before, sizeof before);
-}
-
-static int reply_numbers(const struct array *array, const struct array_copy *piece, struct call_reply *reply)
+static int reply_numbers(struct numbers *array, const struct array_copy *piece, struct call_reply *reply)
 {
     size_t size = piece->count * mpm_type_size(array->type);
     void *numbers = malloc(size + 1);
@@ -447,14 +250,14 @@ static int reply_numbers(const struct array *array, const struct array_copy *pie
 
     if (!numbers)
         return error_set(MPM_ENOMEM, "no memory for %zu bytes of an array", size);
-    number_read(array->type, number_at(array, piece->first), piece->count, numbers);
+    number_read(array->type, numbers_at(array, piece->first), piece->count, numbers);
     status = call_reply_add(reply, numbers, size);
     free(numbers);
     return status;
 }
 
 /* Whether the bytes behind the call are its numbers. */
-static bool has_its_numbers(const struct array *array, const struct array_copy *piece, size_t size)
+static bool has_its_numbers(struct numbers *array, const struct array_copy *piece, size_t size)
 {
     return size == (piece->kind == COPY_WRITE ? piece->count * mpm_type_size(array->type) : 0);
 }
@@ -462,7 +265,7 @@ static bool has_its_numbers(const struct array *array, const struct array_copy *
 static int try_copy(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
 {
     struct array_copy piece;
-    struct array *array;
+    struct numbers *array;
     int status;
 
     if (in_size < sizeof piece)
@@ -477,7 +280,7 @@ static int try_copy(const mpm_handle *handle, const void *in, size_t in_size, st
     case COPY_READ:
         return reply_numbers(array, &piece, reply);
     case COPY_WRITE:
-        number_write(array->type, number_at(array, piece.first), piece.count,
+        number_write(array->type, numbers_at(array, piece.first), piece.count,
                      (const char *)in + sizeof piece);
         return MPM_OK;
     case COPY_LENGTH:
@@ -488,19 +291,9 @@ static int try_copy(const mpm_handle *handle, const void *in, size_t in_size, st
     }
 }
 
-static int try_destroy(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
-{
-    (void)in;
-    (void)in_size;
-    (void)reply;
-    return destroy_here(*handle);
-}
-
 static void announce(void)
 {
-    call_register(VERB_ARRAY_UPDATE, try_update, MPM_ETIMEDOUT, "an update of an array never waits");
     call_register(VERB_ARRAY_COPY, try_copy, MPM_ETIMEDOUT, "a copy of an array never waits");
-    call_register(VERB_ARRAY_DESTROY, try_destroy, MPM_ETIMEDOUT, "the end of an array never waits");
 }
 
 static __attribute__((constructor)) void add_layer(void)

@@ -6,9 +6,6 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "base/error.h"
-#include "core/call.h"
-
 static float float_of(uint64_t bits)
 {
     uint32_t low = (uint32_t)bits;
@@ -143,47 +140,4 @@ void number_write(mpm_type type, void *shared, size_t count, const void *numbers
     default:
         write_all(8, shared, count, numbers);
     }
-}
-
-/* Between nodes. */
-
-int number_update_elsewhere(mpm_handle handle, enum call_verb verb, const struct number_call *call,
-                            uint64_t *before)
-{
-    uint64_t bits = 0;
-    size_t size = 0;
-    int status;
-
-    if ((status = call_remote(&handle, verb, call, sizeof *call, 0, &bits, sizeof bits, &size)))
-        return status;
-    if (size != sizeof bits)
-        return error_set(MPM_EPROTOCOL, "node %u answered an update of a number with %zu bytes, not %zu",
-                         handle.home, size, sizeof bits);
-    *before = bits;
-    return MPM_OK;
-}
-
-int number_call_read(const void *in, size_t in_size, struct number_call *call)
-{
-    if (in_size != sizeof *call)
-        return error_set(MPM_EPROTOCOL, "an update of a number has %zu bytes, not %zu", in_size,
-                         sizeof *call);
-    memcpy(call, in, sizeof *call);
-    if (call->op >= NUMBER_OPS)
-        return error_set(MPM_EPROTOCOL, "an update of a number is of kind %llu, which there is not",
-                         (unsigned long long)call->op);
-    return MPM_OK;
-}
-
-int number_missing(const char *call)
-{
-    return error_set(MPM_EINVAL, "%s: a pointer that it needs is NULL", call);
-}
-
-int number_check_type(const char *call, mpm_type type)
-{
-    if (mpm_type_size(type))
-        return MPM_OK;
-    return error_set(MPM_EINVAL, "%s: %u is no type of a number: types are MPM_I8 to MPM_F64", call,
-                     (unsigned)type);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Numbers in shared memory: atomic updates of one at an address, and copies of many, for all types. A number
- * travels as its bits: in the low bytes of a uint64_t, the others 0. And what values and arrays of them
- * share: how a handle tells the type, and what goes to another node. For sync/.
+ * travels as its bits: in the low bytes of a uint64_t, the others 0. For sync/.
  *
  * An update is one atomic instruction, or a loop around a compare-and-swap: whoever dies in it has done it or
  * has not. Nothing is to be repaired, so there is no lock. What stands here as inline functions costs a few
@@ -14,10 +13,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "mpmap/handle.h"
 #include "mpmap/type.h"
-
-#include "net/message.h"
 
 enum number_op {
     NUMBER_GET,
@@ -215,54 +211,5 @@ static inline uint64_t number_update(enum number_op op, mpm_type type, void *add
  */
 void number_read(mpm_type type, const void *shared, size_t count, void *numbers);
 void number_write(mpm_type type, void *shared, size_t count, const void *numbers);
-
-/* A handle of a value or an array tells its type in the highest byte of `place`: so whoever has it knows how
- * many bytes a number has, without asking its home. The object says it, too, and the home compares. */
-#define NUMBER_PLACE_BITS 56
-
-/* MPM_NO_TYPE if it tells none. */
-static inline mpm_type number_type_of(mpm_handle handle)
-{
-    uint64_t type = handle.place >> NUMBER_PLACE_BITS;
-
-    return type <= MPM_F64 ? (mpm_type)type : MPM_NO_TYPE;
-}
-
-static inline bool number_is_type(mpm_handle handle, mpm_type type)
-{
-    return handle.place >> NUMBER_PLACE_BITS == (uint64_t)type;
-}
-
-static inline mpm_handle number_handle(mpm_handle object, mpm_type type)
-{
-    object.place |= (uint64_t)type << NUMBER_PLACE_BITS;
-    return object;
-}
-
-/* The handle as core/object.h knows it. */
-static inline mpm_handle number_object(mpm_handle handle)
-{
-    handle.place &= (UINT64_C(1) << NUMBER_PLACE_BITS) - 1;
-    return handle;
-}
-
-/* An update on its way to the home of its object: what VERB_VALUE_UPDATE and VERB_ARRAY_UPDATE take. They
- * give the bits before. */
-struct number_call {
-    uint64_t op;    /* enum number_op */
-    uint64_t index; /* of a value: 0 */
-    uint64_t operand, desired;
-};
-
-/* Has the home do it. The call's statuses. */
-int number_update_elsewhere(mpm_handle handle, enum call_verb verb, const struct number_call *call,
-                            uint64_t *before);
-/* At home: the call that came, or MPM_EPROTOCOL if it is none. */
-int number_call_read(const void *in, size_t in_size, struct number_call *call);
-
-/* MPM_EINVAL: a pointer that `call` was given is NULL. */
-int number_missing(const char *call);
-/* MPM_EINVAL, unless it is a type. */
-int number_check_type(const char *call, mpm_type type);
 
 #endif

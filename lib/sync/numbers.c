@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Numbers in an object: making, finding, updating and ending them.
+ *
+ * Who writes what: the maker reserves a cell; for an array it says that the cell is unclean, and allocates the
+ * block, which is owned by the cell. It writes the numbers, and what struct numbers has; the store of the cell's
+ * identity commits, and all but the numbers is constant from then on. Then the cell is clean. If the maker dies
+ * before the commit, its reaper frees the cell, and whoever takes that next the block; if it dies after it, its
+ * handle is known to nobody, as it dies with the maker: what it has made is lost until the end of the run. The
+ * numbers are written by anybody, each by one atomic instruction an update, without a lock (number.h). Destroying
+ * is one store of the identity, under the cell's lock, so that of two who destroy one is told that it is too
+ * late; before it the cell is unclean, and after it the block is freed, and the cell is clean. Whoever takes the
+ * cell of one who died in between frees the block (core/object.h). Whoever dies anywhere else has done its
+ * update, or has not. */
+#include "sync/numbers.h"
+
+#include <string.h>
+
+#include "mpmap/runtime.h"
+#include "mpmap/status.h"
+
+#include "base/error.h"
+#include "core/call.h"
+#include "core/runtime.h"
+#include "shm/kill_point.h"
+
+_Static_assert(sizeof(struct numbers) <= OBJECT_BODY_SIZE, "numbers fit into a cell");
+
+/* An update on its way to the home of its object: what VERB_VALUE_UPDATE and VERB_ARRAY_UPDATE take. They
+ * give the bits before. */
+struct update {
+    uint64_t op; /* enum number_op */
+    uint64_t index;
+    uint64_t operand, desired;
+};
+
+static const char *name_of(enum object_kind kind)
+{
+    return kind == OBJECT_VALUE ? "a value" : "an array";
+}
+
+int numbers_missing(const char *call)
+{
+    return error_set(MPM_EINVAL, "%s: a pointer that it needs is NULL", call);
+}
+
+int numbers_check_handle(mpm_handle handle, enum object_kind kind)
+{
+    if (number_type_of(handle))
+        return MPM_OK;
+    return error_set(MPM_EINVAL, "this is no handle of %s", name_of(kind));
+}
+
+static int find_object(mpm_handle handle, enum object_kind kind, struct object **object)
+{
+    mpm_handle name = number_object(handle);
+    int status;
+
+    if ((status = object_find(&name, kind, object)))
+        return status;
+    if (((struct numbers *)(*object)->body)->type != number_type_of(handle))
+        return error_set(MPM_EINVAL, "this is no handle of %s: it tells another type than that has",
+                         name_of(kind));
+    return MPM_OK;
+}
+
+int numbers_find(mpm_handle handle, enum object_kind kind, struct numbers **numbers)
+{
+    struct object *object = NULL;
+    int status;
+
+    if (!(status = find_object(handle, kind, &object)))
+        *numbers = (struct numbers *)object->body;
+    return status;
+}
+
+int numbers_pointer(const char *call, mpm_handle handle, enum object_kind kind, void **pointer)
+{
+    struct numbers *numbers;
+    int status;
+
+    if (!pointer)
+        return numbers_missing(call);
+    if (!object_is_home(&handle))
+        return error_set(MPM_EINVAL, "%s: %s is at node %u, the caller at node %u", call, name_of(kind) + 2,
+                         handle.home, mpm_node_id());
+    if (!(status = numbers_find(handle, kind, &numbers)))
+        *pointer = numbers_at(numbers, 0);
+    return status;
+}
+
+/* Making and ending. */
+
+/* Makes the block for an array in a reserved cell, which is unclean then. */
+static int make_block(struct object *object, struct numbers *numbers)
+{
+    size_t size;
+    int status;
+
+    if (__builtin_mul_overflow(numbers->length, mpm_type_size(numbers->type), &size))
+        return error_set(MPM_ENOMEM, "%zu numbers of type %s are more than any memory holds",
+                         (size_t)numbers->length, mpm_type_name(numbers->type));
+    object_set_unclean(object);
+    KILL_POINT();
+    if ((status = arena_alloc(runtime_arena(), size, object_owner(object, 0), &numbers->block)))
+        return status;
+    KILL_POINT();
+    numbers->distance = (int64_t)(numbers->block - arena_offset(runtime_arena(), object->body));
+    return MPM_OK;
+}
+
+static void fill(struct numbers *numbers, const void *initial)
+{
+    size_t size = numbers->length * number_size(numbers->type);
+
+    if (!initial)
+        memset(numbers_at(numbers, 0), 0, size);
+    else if (size)
+        memcpy(numbers_at(numbers, 0), initial, size);
+}
+
+static int make(enum object_kind kind, mpm_type type, size_t length, const void *initial, mpm_handle *handle)
+{
+    struct numbers *numbers;
+    struct object *object;
+    int status;
+
+    if ((status = object_reserve(&object)))
+        return status;
+    numbers = (struct numbers *)object->body;
+    *numbers = (struct numbers){.type = type, .length = length, .distance = offsetof(struct numbers, number)};
+    if (kind == OBJECT_ARRAY && (status = make_block(object, numbers))) {
+        object_set_clean(object);
+        object_cancel(object);
+        return status;
+    }
+    fill(numbers, initial);
+    KILL_POINT();
+    *handle = number_handle(object_commit(object, kind), type);
+    KILL_POINT();
+    if (numbers->block)
+        object_set_clean(object);
+    return MPM_OK;
+}
+
+int numbers_create(const char *call, enum object_kind kind, mpm_type type, size_t length, const void *initial,
+                   mpm_handle *handle)
+{
+    if (runtime_role() == ROLE_NONE)
+        return error_set(MPM_ESTATE, "%s: there is no run: call mpm_init first", call);
+    if (!handle)
+        return numbers_missing(call);
+    if (!mpm_type_size(type))
+        return error_set(MPM_EINVAL, "%s: %u is no type of a number: types are MPM_I8 to MPM_F64", call,
+                         (unsigned)type);
+    return make(kind, type, length, initial, handle);
+}
+
+/* Under the cell's lock. */
+static void end_object(struct object *object)
+{
+    uint64_t block = ((struct numbers *)object->body)->block;
+
+    if (block)
+        object_set_unclean(object);
+    KILL_POINT();
+    object_end(object);
+    KILL_POINT();
+    if (!block)
+        return;
+    arena_free(runtime_arena(), block);
+    KILL_POINT();
+    object_set_clean(object);
+}
+
+static int destroy_here(mpm_handle handle, enum object_kind kind)
+{
+    mpm_handle name = number_object(handle);
+    struct object *object;
+    bool was_there;
+    int status;
+
+    if ((status = find_object(handle, kind, &object)))
+        return status;
+    if (robust_mutex_lock(&object->mutex))
+        robust_mutex_repaired(&object->mutex); /* nothing is derived */
+    if ((was_there = object_is(object, &name)))
+        end_object(object);
+    robust_mutex_unlock(&object->mutex);
+    return was_there ? MPM_OK : object_stale(&name);
+}
+
+int numbers_destroy(mpm_handle handle, enum object_kind kind)
+{
+    if (object_is_home(&handle))
+        return destroy_here(handle, kind);
+    return call_remote(&handle, kind == OBJECT_VALUE ? VERB_VALUE_DESTROY : VERB_ARRAY_DESTROY, NULL, 0, 0,
+                       NULL, 0, NULL);
+}
+
+/* Updates. */
+
+static int update_here(mpm_handle handle, enum object_kind kind, const struct update *update,
+                       uint64_t *before)
+{
+    struct numbers *numbers;
+    int status;
+
+    if ((status = numbers_find(handle, kind, &numbers)))
+        return status;
+    if (update->index >= numbers->length)
+        return error_set(MPM_EINVAL, "index %llu is out of range: the array has %llu numbers",
+                         (unsigned long long)update->index, (unsigned long long)numbers->length);
+    *before = number_update((enum number_op)update->op, numbers->type, numbers_at(numbers, update->index),
+                            update->operand, update->desired);
+    return MPM_OK;
+}
+
+static int update_elsewhere(mpm_handle handle, enum object_kind kind, const struct update *update,
+                            uint64_t *before)
+{
+    enum call_verb verb = kind == OBJECT_VALUE ? VERB_VALUE_UPDATE : VERB_ARRAY_UPDATE;
+    uint64_t bits = 0;
+    size_t size = 0;
+    int status;
+
+    if ((status = call_remote(&handle, verb, update, sizeof *update, 0, &bits, sizeof bits, &size)))
+        return status;
+    if (size != sizeof bits)
+        return error_set(MPM_EPROTOCOL, "node %u answered an update of a number with %zu bytes, not %zu",
+                         handle.home, size, sizeof bits);
+    *before = bits;
+    return MPM_OK;
+}
+
+int numbers_update_anywhere(mpm_handle handle, enum object_kind kind, size_t index, enum number_op op,
+                            const void *operand, const void *desired, void *before)
+{
+    struct update update = {.op = op, .index = index};
+    mpm_type type = number_type_of(handle);
+    uint64_t bits = 0;
+    int status;
+
+    if ((status = numbers_check_handle(handle, kind)))
+        return status;
+    if (operand)
+        update.operand = number_bits(type, operand);
+    if (desired)
+        update.desired = number_bits(type, desired);
+    status = object_is_home(&handle) ? update_here(handle, kind, &update, &bits)
+                                     : update_elsewhere(handle, kind, &update, &bits);
+    if (!status && before)
+        number_put(type, bits, before);
+    return status;
+}
+
+/* Calls from other nodes, in the courier. */
+
+static int on_update(const mpm_handle *handle, enum object_kind kind, const void *in, size_t in_size,
+                     struct call_reply *reply)
+{
+    struct update update;
+    uint64_t before = 0;
+    int status;
+
+    if (in_size != sizeof update)
+        return error_set(MPM_EPROTOCOL, "an update of a number has %zu bytes, not %zu", in_size,
+                         sizeof update);
+    memcpy(&update, in, sizeof update);
+    if (update.op >= NUMBER_OPS)
+        return error_set(MPM_EPROTOCOL, "an update of a number is of kind %llu, which there is not",
+                         (unsigned long long)update.op);
+    if ((status = update_here(*handle, kind, &update, &before)))
+        return status;
+    return call_reply_add(reply, &before, sizeof before);
+}
+
+static int on_value_update(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
+{
+    return on_update(handle, OBJECT_VALUE, in, in_size, reply);
+}
+
+static int on_array_update(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
+{
+    return on_update(handle, OBJECT_ARRAY, in, in_size, reply);
+}
+
+static int on_value_destroy(const mpm_handle *handle, const void *in, size_t in_size,
+                            struct call_reply *reply)
+{
+    (void)in;
+    (void)in_size;
+    (void)reply;
+    return destroy_here(*handle, OBJECT_VALUE);
+}
+
+static int on_array_destroy(const mpm_handle *handle, const void *in, size_t in_size,
+                            struct call_reply *reply)
+{
+    (void)in;
+    (void)in_size;
+    (void)reply;
+    return destroy_here(*handle, OBJECT_ARRAY);
+}
+
+static void announce(void)
+{
+    call_register(VERB_VALUE_UPDATE, on_value_update, MPM_OK, "");
+    call_register(VERB_VALUE_DESTROY, on_value_destroy, MPM_OK, "");
+    call_register(VERB_ARRAY_UPDATE, on_array_update, MPM_OK, "");
+    call_register(VERB_ARRAY_DESTROY, on_array_destroy, MPM_OK, "");
+}
+
+static __attribute__((constructor)) void add_layer(void)
+{
+    runtime_add_layer(announce);
+}

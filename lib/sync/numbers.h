@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Numbers in an object: what values and arrays share. A value is one number in the body of a cell, alone on its
+ * cache line, so that who updates it does not take away the lines by which others find it; an array is numbers
+ * in a block of the arena that hangs from a cell. Who writes what: see numbers.c. For sync/. */
+#ifndef SYNC_NUMBERS_H
+#define SYNC_NUMBERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mpmap/handle.h"
+#include "mpmap/type.h"
+
+#include "core/object.h"
+#include "sync/number.h"
+
+/* What the body of the cell holds: constant, but for the number. */
+struct numbers {
+    mpm_type type;
+    uint64_t length;
+    uint64_t block;               /* where the numbers of an array stand, or 0, */
+    int64_t distance;             /* and how far behind this struct the first one is, in every process */
+    _Alignas(64) uint64_t number; /* of a value: its first bytes, if the type has fewer */
+};
+
+/* A handle of a value or an array tells its type in the highest byte of `place`: so whoever has it knows how
+ * many bytes a number has, without asking its home. The object says it, too, and the home compares. */
+#define NUMBER_PLACE_BITS 56
+
+/* MPM_NO_TYPE if it tells none. */
+static inline mpm_type number_type_of(mpm_handle handle)
+{
+    uint64_t type = handle.place >> NUMBER_PLACE_BITS;
+
+    return type <= MPM_F64 ? (mpm_type)type : MPM_NO_TYPE;
+}
+
+static inline bool number_is_type(mpm_handle handle, mpm_type type)
+{
+    return handle.place >> NUMBER_PLACE_BITS == (uint64_t)type;
+}
+
+static inline mpm_handle number_handle(mpm_handle object, mpm_type type)
+{
+    object.place |= (uint64_t)type << NUMBER_PLACE_BITS;
+    return object;
+}
+
+/* The handle as core/object.h knows it. */
+static inline mpm_handle number_object(mpm_handle handle)
+{
+    handle.place &= (UINT64_C(1) << NUMBER_PLACE_BITS) - 1;
+    return handle;
+}
+
+/* Its number at `index`: below the length, or one past the end of it. */
+static inline void *numbers_at(struct numbers *numbers, uint64_t index)
+{
+    return (char *)numbers + numbers->distance + index * number_size(numbers->type);
+}
+
+/* Makes one, of the caller's node: OBJECT_VALUE with length 1, or OBJECT_ARRAY. `call` is the function that the
+ * user has called. MPM_EINVAL, MPM_ENOMEM, MPM_ESTATE. */
+int numbers_create(const char *call, enum object_kind kind, mpm_type type, size_t length, const void *initial,
+                   mpm_handle *handle);
+int numbers_destroy(mpm_handle handle, enum object_kind kind);
+
+/* At home. MPM_EINVAL, MPM_ESTALE. */
+int numbers_find(mpm_handle handle, enum object_kind kind, struct numbers **numbers);
+/* Where they stand, at home. MPM_EINVAL elsewhere. */
+int numbers_pointer(const char *call, mpm_handle handle, enum object_kind kind, void **pointer);
+/* MPM_EINVAL unless it tells a type. */
+int numbers_check_handle(mpm_handle handle, enum object_kind kind);
+
+/* Updates one wherever it is: see numbers_update(). */
+int numbers_update_anywhere(mpm_handle handle, enum object_kind kind, size_t index, enum number_op op,
+                            const void *operand, const void *desired, void *before);
+
+/* First the way that is nearly always taken: the object is at home and was found lately. `operand`, `desired`
+ * and `before` may be NULL where the operation has none, or nobody wants to know. */
+static inline __attribute__((always_inline)) int numbers_update(mpm_handle handle, enum object_kind kind,
+                                                                size_t index, enum number_op op,
+                                                                const void *operand, const void *desired,
+                                                                void *before)
+{
+    mpm_handle name = number_object(handle);
+    struct object *object = object_find_recent(&name, kind);
+    struct numbers *here;
+    uint64_t bits;
+
+    if (!object || !number_is_type(handle, (here = (struct numbers *)object->body)->type) ||
+        index >= here->length)
+        return numbers_update_anywhere(handle, kind, index, op, operand, desired, before);
+    bits = number_update(op, here->type, kind == OBJECT_VALUE ? &here->number : numbers_at(here, index),
+                         operand ? number_bits(here->type, operand) : 0,
+                         desired ? number_bits(here->type, desired) : 0);
+    if (before)
+        number_put(here->type, bits, before);
+    return 0;
+}
+
+/* MPM_EINVAL: a pointer that `call` was given is NULL. */
+int numbers_missing(const char *call);
+
+#endif
