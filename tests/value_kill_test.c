@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What is true of values and arrays when a process is killed at any point of making, updating or ending them:
+/* What is true of values, arrays and bytes when a process is killed at any point of making, updating or ending them:
  * the search of support_kill/kill_run.h. */
 #include <CUnit/CUnit.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <mpmap.h>
 
@@ -12,12 +12,15 @@
 
 #define LENGTH 1000u
 
+enum { BLOCKS };              /* numbers of a scene */
+enum { VALUE, ARRAY, BYTES }; /* and handles */
+
 static void count_blocks(struct kill_scene *scene)
 {
-    scene->number[0] = kill_blocks_in_use();
+    scene->number[BLOCKS] = kill_blocks_in_use();
 }
 
-/* Making. */
+/* What a process makes and ends. */
 
 static bool make_value(const struct kill_scene *scene)
 {
@@ -28,14 +31,117 @@ static bool make_value(const struct kill_scene *scene)
     return !mpm_value_create(MPM_I32, &one, &value) && !mpm_value_destroy(value);
 }
 
-static bool is_value_right(const struct kill_scene *scene, bool was_killed)
+static bool make_array(const struct kill_scene *scene)
+{
+    mpm_array array;
+
+    (void)scene;
+    return !mpm_array_create(MPM_F64, LENGTH, NULL, &array) && !mpm_array_destroy(array);
+}
+
+static bool make_bytes(const struct kill_scene *scene)
+{
+    mpm_bytes bytes;
+
+    (void)scene;
+    return !mpm_bytes_create(LENGTH, NULL, &bytes) && !mpm_bytes_destroy(bytes);
+}
+
+/* What was made stands in a cell whose handle is known to nobody, if its maker has died behind the commit: one
+ * block then. */
+static bool loses_one_block_at_most(const struct kill_scene *scene, bool was_killed)
+{
+    return kill_no_block_is_lost(scene->number[BLOCKS] + was_killed);
+}
+
+/* What main has made. The bytes are all 1, and 2 when they are new. */
+
+static void make_scene(struct kill_scene *scene)
+{
+    char old[LENGTH];
+    mpm_value value = {{0}};
+    mpm_array array = {{0}};
+    mpm_bytes bytes = {{0}};
+    int one = 1;
+
+    memset(old, 1, sizeof old);
+    count_blocks(scene);
+    CU_ASSERT(!mpm_value_create(MPM_I32, &one, &value));
+    CU_ASSERT(!mpm_array_create(MPM_I8, LENGTH, old, &array));
+    CU_ASSERT(!mpm_bytes_create(LENGTH, old, &bytes));
+    scene->handle[VALUE] = value.handle;
+    scene->handle[ARRAY] = array.handle;
+    scene->handle[BYTES] = bytes.handle;
+}
+
+static mpm_bytes bytes_of(const struct kill_scene *scene)
+{
+    return (mpm_bytes){scene->handle[BYTES]};
+}
+
+static bool set_bytes(const struct kill_scene *scene)
+{
+    char new[LENGTH];
+
+    memset(new, 2, sizeof new);
+    return !mpm_bytes_set(bytes_of(scene), new, sizeof new);
+}
+
+static bool exchange_bytes(const struct kill_scene *scene)
+{
+    char old[LENGTH], new[LENGTH];
+
+    memset(old, 1, sizeof old);
+    memset(new, 2, sizeof new);
+    return !mpm_bytes_compare_exchange(bytes_of(scene), old, new, new, sizeof new) &&
+           !memcmp(old, new, sizeof new);
+}
+
+static bool end_all(const struct kill_scene *scene)
+{
+    return !mpm_value_destroy((mpm_value){scene->handle[VALUE]}) &&
+           !mpm_array_destroy((mpm_array){scene->handle[ARRAY]}) && !mpm_bytes_destroy(bytes_of(scene));
+}
+
+static bool is_ended(int status)
+{
+    return status == MPM_OK || status == MPM_ESTALE;
+}
+
+static bool end_what_is_left(const struct kill_scene *scene, bool was_killed)
 {
     (void)was_killed;
-    return kill_no_block_is_lost(scene->number[0]);
+    return is_ended(mpm_value_destroy((mpm_value){scene->handle[VALUE]})) &&
+           is_ended(mpm_array_destroy((mpm_array){scene->handle[ARRAY]})) &&
+           is_ended(mpm_bytes_destroy(bytes_of(scene))) && kill_no_block_is_lost(scene->number[BLOCKS]);
+}
+
+/* All of the bytes are as they were, or all are new. */
+static bool is_old_or_new(const struct kill_scene *scene, bool was_killed)
+{
+    char now[LENGTH], one_of_them[LENGTH];
+    void *pointer;
+
+    if (mpm_bytes_get(bytes_of(scene), now, sizeof now) || mpm_bytes_pointer(bytes_of(scene), &pointer))
+        return false;
+    memset(one_of_them, *now, sizeof one_of_them);
+    return (*now == 2 || (was_killed && *now == 1)) && !memcmp(now, one_of_them, sizeof now) &&
+           !memcmp(now, pointer, sizeof now) && end_what_is_left(scene, was_killed);
+}
+
+static bool loses_nothing(const struct kill_scene *scene, bool was_killed)
+{
+    (void)was_killed;
+    return kill_no_block_is_lost(scene->number[BLOCKS]);
 }
 
 const struct kill_operation kill_operations[] = {
-    {"making and ending a value", count_blocks, make_value, is_value_right},
+    {"making and ending a value", count_blocks, make_value, loses_nothing},
+    {"making and ending an array", count_blocks, make_array, loses_one_block_at_most},
+    {"making and ending bytes", count_blocks, make_bytes, loses_one_block_at_most},
+    {"setting bytes", make_scene, set_bytes, is_old_or_new},
+    {"exchanging bytes", make_scene, exchange_bytes, is_old_or_new},
+    {"ending all of them", make_scene, end_all, end_what_is_left},
 };
 
 static void every_point_may_be_the_last(void)

@@ -19,8 +19,9 @@ _Static_assert(OBJECT_FIRST_OWNER + OBJECT_OWNERS * MAX_CELLS <= ARENA_MAX_OWNER
 #define IDENTITY_FREE        UINT64_C(0)
 #define IDENTITY_RESERVED(p) (UINT64_C(0xffff) | (uint64_t)(p) << 16) /* of a kind that there is not */
 
-static const char *const kind_names[] = {"object", "node",      "process",   "value", "array",   "queue",
-                                         "lock",   "semaphore", "condition", "event", "barrier", "pipe"};
+static const char *const kind_names[] = {"object",  "node", "process",       "value",     "array",
+                                         "queue",   "lock", "semaphore",     "condition", "event",
+                                         "barrier", "pipe", "value of bytes"};
 
 /* In the arena, by ARENA_ROOT_OBJECTS: made by the leader before the node's hosts are forked. */
 struct object_table {

@@ -44,6 +44,7 @@ enum object_kind {
     OBJECT_EVENT,
     OBJECT_BARRIER,
     OBJECT_PIPE,
+    OBJECT_BYTES,
 };
 
 #define OBJECT_BODY_SIZE 448

@@ -23,13 +23,23 @@ size_t kill_blocks_in_use(void)
     return usage.used_blocks;
 }
 
-/* Whatever a dead one has left in a cell is swept by whoever makes an object there: the next one. */
+/* Makes so many values at once, and ends them. */
+static bool use_cells(unsigned count)
+{
+    static mpm_value values[CELLS];
+    bool is_done = true;
+
+    for (unsigned i = 0; i < count; i++)
+        is_done = is_done && !mpm_value_create(MPM_I8, NULL, &values[i]);
+    for (unsigned i = 0; i < count; i++)
+        is_done = is_done && !mpm_value_destroy(values[i]);
+    return is_done;
+}
+
+/* Whatever a dead one has left in a cell is swept by whoever makes an object there next: in the lowest ones. */
 bool kill_no_block_is_lost(size_t before)
 {
-    mpm_value value;
-
-    return !mpm_value_create(MPM_I32, NULL, &value) && !mpm_value_destroy(value) &&
-           !arena_check(runtime_arena()) && kill_blocks_in_use() <= before;
+    return use_cells(8) && !arena_check(runtime_arena()) && kill_blocks_in_use() <= before;
 }
 
 static int do_nothing(const void *args, size_t size)
@@ -41,13 +51,8 @@ static int do_nothing(const void *args, size_t size)
 
 bool kill_warm_up(void)
 {
-    static mpm_value values[CELLS];
-    bool is_done = true;
+    bool is_done = use_cells(CELLS);
 
-    for (unsigned i = 0; i < CELLS; i++)
-        is_done = is_done && !mpm_value_create(MPM_I8, NULL, &values[i]);
-    for (unsigned i = 0; i < CELLS; i++)
-        is_done = is_done && !mpm_value_destroy(values[i]);
     for (unsigned node = 0; node < mpm_node_count(); node++) {
         mpm_process process;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/** @file value.h  Shared values and arrays of numbers, with atomic arithmetic, for all processes on all
- * nodes.
+/** @file value.h  Shared values and arrays of numbers, with atomic arithmetic, and values of raw bytes, for all
+ * processes on all nodes.
  *
  * A pointer to a number always points to one of the object's type: `int one = 1; mpm_value_add(counter,
  * &one)` for an MPM_I32. Integers wrap. Every update is atomic, floats' too. At the object's home a call is a
@@ -26,6 +26,11 @@ typedef struct mpm_value {
 typedef struct mpm_array {
     mpm_handle handle;
 } mpm_array;
+
+/** A shared value of raw bytes: a struct, a text, anything; of any size, got and set as a whole. */
+typedef struct mpm_bytes {
+    mpm_handle handle;
+} mpm_bytes;
 
 /** Makes a value at the caller's node. `initial` NULL is 0. MPM_EINVAL for what is no type; MPM_ENOMEM,
  * MPM_ESTATE. */
@@ -79,6 +84,30 @@ MPM_API MPM_CHECKED int mpm_array_read(mpm_array array, size_t first, size_t cou
 MPM_API MPM_CHECKED int mpm_array_write(mpm_array array, size_t first, size_t count, const void *numbers);
 /** At its home, the address of the first number; MPM_EINVAL elsewhere. */
 MPM_API MPM_CHECKED int mpm_array_pointer(mpm_array array, void **numbers);
+
+/** Makes a value of `size` bytes, 0 included, at the caller's node; `initial` NULL is zeros. MPM_ENOMEM,
+ * MPM_ESTATE. */
+MPM_API MPM_CHECKED int mpm_bytes_create(size_t size, const void *initial, mpm_bytes *bytes);
+/** Ends it: handles are stale (MPM_ESTALE) from here on. Pointers to it are not to be used any more. */
+MPM_API MPM_CHECKED int mpm_bytes_destroy(mpm_bytes bytes);
+
+/* Each of these: MPM_EINVAL for a handle that is none, or if `size` is not the value's; MPM_ESTALE; MPM_ENOMEM;
+ * MPM_EHOSTLOST, MPM_ENODELOST. Each is done at one moment: nobody sees or leaves a part of it, whoever is
+ * killed in it. Between nodes a value may have 1 GiB at most. Each may wait for a short lock. */
+
+MPM_API MPM_CHECKED int mpm_bytes_get(mpm_bytes bytes, void *to, size_t size);
+MPM_API MPM_CHECKED int mpm_bytes_set(mpm_bytes bytes, const void *from, size_t size);
+/** Sets them, and gives what they were before. */
+MPM_API MPM_CHECKED int mpm_bytes_exchange(mpm_bytes bytes, const void *from, void *before, size_t size);
+/** Sets them to `desired` if they are `expected`.
+ * @param before  out: what they were; they were set if that is `expected` */
+MPM_API MPM_CHECKED int mpm_bytes_compare_exchange(mpm_bytes bytes, const void *expected, const void *desired,
+                                                   void *before, size_t size);
+/** How many they are. */
+MPM_API MPM_CHECKED int mpm_bytes_size(mpm_bytes bytes, size_t *size);
+/** At their home, the address of the bytes themselves, for plain C, until they are destroyed; MPM_EINVAL
+ * elsewhere. Who writes there writes as plain C does: not as a whole. */
+MPM_API MPM_CHECKED int mpm_bytes_pointer(mpm_bytes bytes, void **pointer);
 
 MPM_END
 
