@@ -61,7 +61,12 @@ static void copy(void *to, const void *from, size_t size)
 
 static void finish_set(struct bytes *bytes)
 {
-    copy(first_copy(bytes), first_copy(bytes) + bytes->second, bytes->size);
+    size_t half = bytes->size / 2;
+    char *to = first_copy(bytes), *from = to + bytes->second;
+
+    copy(to, from, half);
+    KILL_POINT();
+    copy(to + half, from + half, bytes->size - half);
     KILL_POINT();
     atomic_store_explicit(&bytes->is_new, 0, memory_order_release);
     KILL_POINT();
