@@ -90,7 +90,7 @@ static inline __attribute__((always_inline)) int numbers_update(mpm_handle handl
     uint64_t bits;
 
     if (!object || !number_is_type(handle, (here = (struct numbers *)object->body)->type) ||
-        index >= here->length)
+        (kind == OBJECT_ARRAY && index >= here->length))
         return numbers_update_anywhere(handle, kind, index, op, operand, desired, before);
     bits = number_update(op, here->type, kind == OBJECT_VALUE ? &here->number : numbers_at(here, index),
                          operand ? number_bits(here->type, operand) : 0,
