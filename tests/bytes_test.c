@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Values of raw bytes, at home and from other nodes: what they promise to one process stands in a function that
- * main runs and processes on all nodes; that they are set as a whole is tried by many at once. */
+/* Values of raw bytes, at home and from other nodes: what they promise to one process stands in a function
+ * that main runs and processes on all nodes; that they are set as a whole is tried by many at once. */
 #include <CUnit/CUnit.h>
 #include <stdbool.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What is true of a pipe when a process is killed at any point of making, holding, sending, receiving, polling
- * or closing, at home or on another node: the search of support_kill/kill_run.h. Each message is its number;
- * main uses the first end, the process the second one. */
+/* What is true of a pipe when a process is killed at any point of making, holding, sending, receiving,
+ * polling or closing, at home or on another node: the search of support_kill/kill_run.h. Each message is its
+ * number; main uses the first end, the process the second one. */
 #include <CUnit/CUnit.h>
 #include <signal.h>
 #include <stdlib.h>

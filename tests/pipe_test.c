@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Pipes, at home and from other nodes: what a pipe promises to one process stands in a function that processes
- * on all nodes run; what becomes of an end whose holders die is tried with processes on all nodes, too. */
+/* Pipes, at home and from other nodes: what a pipe promises to one process stands in a function that
+ * processes on all nodes run; what becomes of an end whose holders die is tried with processes on all nodes,
+ * too. */
 #include <CUnit/CUnit.h>
 #include <signal.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What is true of values, arrays and bytes when a process is killed at any point of making, updating or ending them:
- * the search of support_kill/kill_run.h. */
+/* What is true of values, arrays and bytes when a process is killed at any point of making, updating or
+ * ending them: the search of support_kill/kill_run.h. */
 #include <CUnit/CUnit.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,8 +47,8 @@ static bool make_bytes(const struct kill_scene *scene)
     return !mpm_bytes_create(LENGTH, NULL, &bytes) && !mpm_bytes_destroy(bytes);
 }
 
-/* What was made stands in a cell whose handle is known to nobody, if its maker has died behind the commit: one
- * block then. */
+/* What was made stands in a cell whose handle is known to nobody, if its maker has died behind the commit:
+ * one block then. */
 static bool loses_one_block_at_most(const struct kill_scene *scene, bool was_killed)
 {
     return kill_no_block_is_lost(scene->number[BLOCKS] + was_killed);

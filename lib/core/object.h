@@ -11,10 +11,11 @@
  * dies, its reaper sets it free), fills it in, and stores the identity (release), which commits. Destroying
  * stores FREE under the cell's locks, and then frees what hung there.
  *
- * Blocks of the arena that hang from a cell are owned by the cell's own numbers (object_owner), and `unclean` is
- * set before the first one is there without an object, or stays when the object ends: by who makes and by who
- * destroys, who takes it back when all is in its place. If one of them dies in between, whoever reserves the
- * cell next waits for its locks, and frees what still has the numbers. For core/ and the layers above it. */
+ * Blocks of the arena that hang from a cell are owned by the cell's own numbers (object_owner), and `unclean`
+ * is set before the first one is there without an object, or stays when the object ends: by who makes and by
+ * who destroys, who takes it back when all is in its place. If one of them dies in between, whoever reserves
+ * the cell next waits for its locks, and frees what still has the numbers. For core/ and the layers above it.
+ */
 #ifndef CORE_OBJECT_H
 #define CORE_OBJECT_H
 

@@ -4,10 +4,10 @@
  * tells at any later time whether its process is still there.
  *
  * A process of the object's node is dead when its record says that it has ended or is another generation. Of
- * one of another node the home learns by a message that its courier sends, behind everything that the dead one
- * had asked for: party_mark_dead() is called for it, and every object that names the party is to be marked.
- * party_own() raises a flag in the record of the calling process before the party is anywhere, so that its
- * reaper knows that it has to tell. The death of a rank ends the run: ranks never die here.
+ * one of another node the home learns by a message that its courier sends, behind everything that the dead
+ * one had asked for: party_mark_dead() is called for it, and every object that names the party is to be
+ * marked. party_own() raises a flag in the record of the calling process before the party is anywhere, so
+ * that its reaper knows that it has to tell. The death of a rank ends the run: ranks never die here.
  *
  * For core/ and the layers above it. */
 #ifndef CORE_PARTY_H

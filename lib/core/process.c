@@ -483,8 +483,8 @@ static int see_it_run(const mpm_handle *handle)
                      strerror(look.fork_errno));
 }
 
-/* Notes the new process in objects whose handles it has got. If it has died before that, and its home has told
- * others before that, it is noted as dead. */
+/* Notes the new process in objects whose handles it has got. If it has died before that, and its home has
+ * told others before that, it is noted as dead. */
 static void note_in_objects(const mpm_handle *handle, const void *args, size_t size)
 {
     struct party process = {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Values of raw bytes: two copies of them, in a block of the arena that hangs from a cell. The first one is where
- * a pointer to them points; the second one is what they are to be.
+/* Values of raw bytes: two copies of them, in a block of the arena that hangs from a cell. The first one is
+ * where a pointer to them points; the second one is what they are to be.
  *
- * Who writes what: all is written under the cell's lock. Whoever sets the bytes writes the second copy, stores
- * `is_new`, which commits, copies the second to the first, and takes `is_new` back. If it dies before the commit
- * nothing has changed; after it whoever gets the lock next finds `is_new`, and copies once more. The maker and
- * whoever destroys them go by core/object.h: the block is owned by the cell, which is unclean as long as there is
- * a block without an object. If the maker dies after the commit, its handle dies with it, and what it has made is
- * lost until the end of the run. */
+ * Who writes what: all is written under the cell's lock. Whoever sets the bytes writes the second copy,
+ * stores `is_new`, which commits, copies the second to the first, and takes `is_new` back. If it dies before
+ * the commit nothing has changed; after it whoever gets the lock next finds `is_new`, and copies once more.
+ * The maker and whoever destroys them go by core/object.h: the block is owned by the cell, which is unclean
+ * as long as there is a block without an object. If the maker dies after the commit, its handle dies with it,
+ * and what it has made is lost until the end of the run. */
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -193,8 +193,8 @@ int mpm_bytes_create(size_t size, const void *initial, mpm_bytes *bytes)
     return MPM_OK;
 }
 
-/* Calls from other nodes: this, then the expected bytes, then the desired ones, whichever there are. The reply is
- * the bytes before, or the size. */
+/* Calls from other nodes: this, then the expected bytes, then the desired ones, whichever there are. The
+ * reply is the bytes before, or the size. */
 
 struct update_call {
     uint64_t kind; /* enum update_kind */

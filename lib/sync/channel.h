@@ -2,9 +2,9 @@
 /* What objects with rings of messages in them have in common: getters exclude each other by the object's
  * `mutex`, putters by its `second_mutex`; who needs both takes them in this order.
  *
- * Whoever gets one of them from a dead holder stores `unswept`, and whoever finds that set has the object swept
- * under both locks before anything else; then it is taken back. The sweep frees what the dead one has left over,
- * and may be done again: who dies in it leaves `unswept`. For queues and pipes. */
+ * Whoever gets one of them from a dead holder stores `unswept`, and whoever finds that set has the object
+ * swept under both locks before anything else; then it is taken back. The sweep frees what the dead one has
+ * left over, and may be done again: who dies in it leaves `unswept`. For queues and pipes. */
 #ifndef SYNC_CHANNEL_H
 #define SYNC_CHANNEL_H
 

@@ -2,10 +2,10 @@
 /* Holders: the processes that hold an end of a pipe, in a block of the arena that grows.
  *
  * Who writes what: all is written under the pipe's locks; a reader needs one of them. A holder is added by
- * writing it behind the last one, and then the count (commit); or into a new block with those that live, whose
- * store into the list commits, and the old block is freed then. Whoever dies before the commit has added
- * nothing, and may leave the new block over; who dies after it may leave the old one. Both have the owner number
- * that the caller gives, by which its sweep finds what is not in the list. For sync/pipe.c. */
+ * writing it behind the last one, and then the count (commit); or into a new block with those that live,
+ * whose store into the list commits, and the old block is freed then. Whoever dies before the commit has
+ * added nothing, and may leave the new block over; who dies after it may leave the old one. Both have the
+ * owner number that the caller gives, by which its sweep finds what is not in the list. For sync/pipe.c. */
 #ifndef SYNC_HOLDERS_H
 #define SYNC_HOLDERS_H
 

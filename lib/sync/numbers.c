@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Numbers in an object: making, finding, updating and ending them.
  *
- * Who writes what: the maker reserves a cell; for an array it says that the cell is unclean, and allocates the
- * block, which is owned by the cell. It writes the numbers, and what struct numbers has; the store of the cell's
- * identity commits, and all but the numbers is constant from then on. Then the cell is clean. If the maker dies
- * before the commit, its reaper frees the cell, and whoever takes that next the block; if it dies after it, its
- * handle is known to nobody, as it dies with the maker: what it has made is lost until the end of the run. The
- * numbers are written by anybody, each by one atomic instruction an update, without a lock (number.h). Destroying
- * is one store of the identity, under the cell's lock, so that of two who destroy one is told that it is too
- * late; before it the cell is unclean, and after it the block is freed, and the cell is clean. Whoever takes the
- * cell of one who died in between frees the block (core/object.h). Whoever dies anywhere else has done its
- * update, or has not. */
+ * Who writes what: the maker reserves a cell; for an array it says that the cell is unclean, and allocates
+ * the block, which is owned by the cell. It writes the numbers, and what struct numbers has; the store of the
+ * cell's identity commits, and all but the numbers is constant from then on. Then the cell is clean. If the
+ * maker dies before the commit, its reaper frees the cell, and whoever takes that next the block; if it dies
+ * after it, its handle is known to nobody, as it dies with the maker: what it has made is lost until the end
+ * of the run. The numbers are written by anybody, each by one atomic instruction an update, without a lock
+ * (number.h). Destroying is one store of the identity, under the cell's lock, so that of two who destroy one
+ * is told that it is too late; before it the cell is unclean, and after it the block is freed, and the cell
+ * is clean. Whoever takes the cell of one who died in between frees the block (core/object.h). Whoever dies
+ * anywhere else has done its update, or has not. */
 #include "sync/numbers.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Numbers in an object: what values and arrays share. A value is one number in the body of a cell, alone on its
- * cache line, so that who updates it does not take away the lines by which others find it; an array is numbers
- * in a block of the arena that hangs from a cell. Who writes what: see numbers.c. For sync/. */
+/* Numbers in an object: what values and arrays share. A value is one number in the body of a cell, alone on
+ * its cache line, so that who updates it does not take away the lines by which others find it; an array is
+ * numbers in a block of the arena that hangs from a cell. Who writes what: see numbers.c. For sync/. */
 #ifndef SYNC_NUMBERS_H
 #define SYNC_NUMBERS_H
 
@@ -60,8 +60,8 @@ static inline void *numbers_at(struct numbers *numbers, uint64_t index)
     return (char *)numbers + numbers->distance + index * number_size(numbers->type);
 }
 
-/* Makes one, of the caller's node: OBJECT_VALUE with length 1, or OBJECT_ARRAY. `call` is the function that the
- * user has called. MPM_EINVAL, MPM_ENOMEM, MPM_ESTATE. */
+/* Makes one, of the caller's node: OBJECT_VALUE with length 1, or OBJECT_ARRAY. `call` is the function that
+ * the user has called. MPM_EINVAL, MPM_ENOMEM, MPM_ESTATE. */
 int numbers_create(const char *call, enum object_kind kind, mpm_type type, size_t length, const void *initial,
                    mpm_handle *handle);
 int numbers_destroy(mpm_handle handle, enum object_kind kind);

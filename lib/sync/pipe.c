@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Pipes: two rings of messages (shm/ring.h) in one object, one for each direction, and for each end who holds
- * it (sync/holders.h).
+/* Pipes: two rings of messages (shm/ring.h) in one object, one for each direction, and for each end who
+ * holds it (sync/holders.h).
  *
- * Who writes what: whoever receives writes the getting side of the other end's ring under the object's `mutex`;
- * whoever sends writes the putting side of its own end's ring under `second_mutex` (sync/channel.h). Both ends
- * share the two locks. `closed` and the lists of holders are written under both, and read under either. Each
- * operation is committed by one store: the ring's, a list's, that of `closed`, or that of the cell's identity,
- * when the second end is closed. The blocks of the lists have the owner number of the first ring, so the sweep
- * passes them on before that ring is swept.
+ * Who writes what: whoever receives writes the getting side of the other end's ring under the object's
+ * `mutex`; whoever sends writes the putting side of its own end's ring under `second_mutex` (sync/channel.h).
+ * Both ends share the two locks. `closed` and the lists of holders are written under both, and read under
+ * either. Each operation is committed by one store: the ring's, a list's, that of `closed`, or that of the
+ * cell's identity, when the second end is closed. The blocks of the lists have the owner number of the first
+ * ring, so the sweep passes them on before that ring is swept.
  *
  * The other end is gone when it is closed, or had holders and all of them are dead. A receiver that finds its
- * ring empty looks at that first and at the ring again then, so that what was sent before the end is received.
- * Who waits reads the word that it is to sleep on before it looks; a death after that wakes it, because the
- * reaper, or the courier that is told, moves the word on (core/party.h). A waiter at an end sleeps on the wait of that end's number,
- * which whoever does something at the other end rings. */
+ * ring empty looks at that first and at the ring again then, so that what was sent before the end is
+ * received. Who waits reads the word that it is to sleep on before it looks; a death after that wakes it,
+ * because the reaper, or the courier that is told, moves the word on (core/party.h). A waiter at an end
+ * sleeps on the wait of that end's number, which whoever does something at the other end rings. */
 #include "sync/pipe.h"
 
 #include "mpmap/pipe.h"

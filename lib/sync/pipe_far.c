@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Pipes of other nodes: the caller's part, and what the home's courier does for it.
  *
- * A message of at most PIECE bytes goes in one call. A longer one is gathered at the home, piece by piece, and
- * sent into the pipe at once when it is whole; or it is received at once there, and fetched piece by piece then.
- * So a caller that dies has sent all of its message or nothing, and has received it or lost it, as one that
- * dies right after a receive. */
+ * A message of at most PIECE bytes goes in one call. A longer one is gathered at the home, piece by piece,
+ * and sent into the pipe at once when it is whole; or it is received at once there, and fetched piece by
+ * piece then. So a caller that dies has sent all of its message or nothing, and has received it or lost it,
+ * as one that dies right after a receive. */
 #include <stdlib.h>
 #include <string.h>
 

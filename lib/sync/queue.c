@@ -4,11 +4,11 @@
  * Who writes what: getters write the ring's getting side under the object's `mutex`, putters its putting side
  * under `second_mutex`; who needs both takes them in this order. `closed` is written under the putters' lock,
  * so that no put is committed after it; getters look at it before they look for a message. `done` is written
- * under the getters' lock, and is at most what was got, which is at most what was put.
- * Each operation is committed by the ring, by one store, or by the store of `closed` or `done`. After
- * the death of a holder of a lock the ring is swept before anything else: see sync/channel.h. A ring of a wait
- * word that the dead one owed comes from its reaper, and so does one of the node's bell.
- * Only what stays with the cell may be written without a lock: the object may be another one by then. */
+ * under the getters' lock, and is at most what was got, which is at most what was put. Each operation is
+ * committed by the ring, by one store, or by the store of `closed` or `done`. After the death of a holder of
+ * a lock the ring is swept before anything else: see sync/channel.h. A ring of a wait word that the dead one
+ * owed comes from its reaper, and so does one of the node's bell. Only what stays with the cell may be
+ * written without a lock: the object may be another one by then. */
 #include <stdlib.h>
 #include <string.h>
 

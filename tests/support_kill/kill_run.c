@@ -36,7 +36,8 @@ static bool use_cells(unsigned count)
     return is_done;
 }
 
-/* Whatever a dead one has left in a cell is swept by whoever makes an object there next: in the lowest ones. */
+/* Whatever a dead one has left in a cell is swept by whoever makes an object there next: in the lowest ones.
+ */
 bool kill_no_block_is_lost(size_t before)
 {
     return use_cells(8) && !arena_check(runtime_arena()) && kill_blocks_in_use() <= before;

@@ -2,14 +2,14 @@
 /** @file pipe.h  Pipes: two connected ends, for processes on all nodes.
  *
  * What one end sends the other receives: whole messages, in the order of the sends. An end may be used by any
- * number of processes; each message is received once. A direction holds up to 1024 messages, so who sends faster
- * than the other end receives waits.
+ * number of processes; each message is received once. A direction holds up to 1024 messages, so who sends
+ * faster than the other end receives waits.
  *
- * A process holds an end from the moment on that it was started with the end's handle in its args (at a distance
- * of a multiple of 8 bytes), or has used the end: sent, received or polled. Making a pipe alone does not hold
- * its ends. When all processes that held an end have ended, it is gone, until another process uses it; an end
- * that nobody has held yet is not. Main and the other ranks end with the run only, so an end that main has used
- * is to be closed. */
+ * A process holds an end from the moment on that it was started with the end's handle in its args (at a
+ * distance of a multiple of 8 bytes), or has used the end: sent, received or polled. Making a pipe alone does
+ * not hold its ends. When all processes that held an end have ended, it is gone, until another process uses
+ * it; an end that nobody has held yet is not. Main and the other ranks end with the run only, so an end that
+ * main has used is to be closed. */
 #ifndef MPMAP_PIPE_H
 #define MPMAP_PIPE_H
 
@@ -31,15 +31,16 @@ enum mpm_pipe_direction {
     MPM_ONEWAY, /**< a receives what b sends */
 };
 
-/** Makes a pipe at the caller's node. MPM_EINVAL for a direction that there is not; MPM_ENOMEM, MPM_ESTATE. */
+/** Makes a pipe at the caller's node. MPM_EINVAL for a direction that there is not; MPM_ENOMEM, MPM_ESTATE.
+ */
 MPM_API MPM_CHECKED int mpm_pipe(enum mpm_pipe_direction direction, mpm_connection *a, mpm_connection *b);
 
 /* Each of these: MPM_EINVAL for a handle that is none, MPM_ESTALE when both ends were closed, MPM_EHOSTLOST,
  * MPM_ENODELOST. Any process may call them. */
 
 /** Sends a message of `size` bytes, 0 included; it is copied. Waits timeout_s for room.
- * @return MPM_ETIMEDOUT if there was none in time; MPM_EPIPE if the other end is closed or gone; MPM_ECLOSED if
- * this one is closed; MPM_EINVAL at the end of a oneway pipe that receives; MPM_ENOMEM if the arena has no
+ * @return MPM_ETIMEDOUT if there was none in time; MPM_EPIPE if the other end is closed or gone; MPM_ECLOSED
+ * if this one is closed; MPM_EINVAL at the end of a oneway pipe that receives; MPM_ENOMEM if the arena has no
  * memory for it. Nothing was sent then. */
 MPM_API MPM_CHECKED int mpm_connection_send(mpm_connection connection, const void *message, size_t size,
                                             double timeout_s);
@@ -48,9 +49,9 @@ MPM_API MPM_CHECKED int mpm_connection_send(mpm_connection connection, const voi
  * @param room  bytes that `message` has room for
  * @param size  out: bytes of the message; NULL if nobody wants to know
  * @return MPM_ETIMEDOUT if there was none in time; MPM_EEOF if the other end is closed or gone, and all was
- * received; MPM_ETOOSMALL if the message is longer than `room`: it stays the next one, and `size` tells (the one
- * output of a failure); MPM_ECLOSED if this end is closed; MPM_EINVAL at the end of a oneway pipe that sends;
- * MPM_ENOMEM. */
+ * received; MPM_ETOOSMALL if the message is longer than `room`: it stays the next one, and `size` tells (the
+ * one output of a failure); MPM_ECLOSED if this end is closed; MPM_EINVAL at the end of a oneway pipe that
+ * sends; MPM_ENOMEM. */
 MPM_API MPM_CHECKED int mpm_connection_recv(mpm_connection connection, void *message, size_t room,
                                             size_t *size, double timeout_s);
 
@@ -59,8 +60,8 @@ MPM_API MPM_CHECKED int mpm_connection_recv(mpm_connection connection, void *mes
  * mpm_connection_recv. */
 MPM_API MPM_CHECKED int mpm_connection_poll(mpm_connection connection, double timeout_s);
 
-/** Closes this end, for all processes, at once: what was sent from it can be received still. When both ends are
- * closed the pipe ends, with what is in it: handles are stale from there on. Twice is fine until then. */
+/** Closes this end, for all processes, at once: what was sent from it can be received still. When both ends
+ * are closed the pipe ends, with what is in it: handles are stale from there on. Twice is fine until then. */
 MPM_API MPM_CHECKED int mpm_connection_close(mpm_connection connection);
 
 MPM_END

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/** @file value.h  Shared values and arrays of numbers, with atomic arithmetic, and values of raw bytes, for all
- * processes on all nodes.
+/** @file value.h  Shared values and arrays of numbers, with atomic arithmetic, and values of raw bytes, for
+ * all processes on all nodes.
  *
  * A pointer to a number always points to one of the object's type: `int one = 1; mpm_value_add(counter,
  * &one)` for an MPM_I32. Integers wrap. Every update is atomic, floats' too. At the object's home a call is a
@@ -91,9 +91,9 @@ MPM_API MPM_CHECKED int mpm_bytes_create(size_t size, const void *initial, mpm_b
 /** Ends it: handles are stale (MPM_ESTALE) from here on. Pointers to it are not to be used any more. */
 MPM_API MPM_CHECKED int mpm_bytes_destroy(mpm_bytes bytes);
 
-/* Each of these: MPM_EINVAL for a handle that is none, or if `size` is not the value's; MPM_ESTALE; MPM_ENOMEM;
- * MPM_EHOSTLOST, MPM_ENODELOST. Each is done at one moment: nobody sees or leaves a part of it, whoever is
- * killed in it. Between nodes a value may have 1 GiB at most. Each may wait for a short lock. */
+/* Each of these: MPM_EINVAL for a handle that is none, or if `size` is not the value's; MPM_ESTALE;
+ * MPM_ENOMEM; MPM_EHOSTLOST, MPM_ENODELOST. Each is done at one moment: nobody sees or leaves a part of it,
+ * whoever is killed in it. Between nodes a value may have 1 GiB at most. Each may wait for a short lock. */
 
 MPM_API MPM_CHECKED int mpm_bytes_get(mpm_bytes bytes, void *to, size_t size);
 MPM_API MPM_CHECKED int mpm_bytes_set(mpm_bytes bytes, const void *from, size_t size);
