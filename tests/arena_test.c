@@ -31,6 +31,7 @@
 #define STEPS   20000
 #define THREADS 8
 #define OWNER   7u
+#define OWN     ((size_t)16384) /* most that an arena of the least size needs itself */
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
@@ -257,9 +258,9 @@ static void an_arena_is_used_up_to_its_end(void)
 {
     size_t size = ARENA_MIN_SIZE + ARENA_MIN_SIZE / 2 + 4096;
     struct arena *arena = arena_of(size);
-    uint64_t offset = get(arena, size - 4096);
+    uint64_t offset = get(arena, size - OWN);
 
-    memset(arena_at(arena, offset), 1, size - 4096);
+    memset(arena_at(arena, offset), 1, size - OWN);
     arena_free(arena, offset);
     CU_ASSERT_EQUAL(usage_of(arena).touched, size);
     drop(arena, size);
@@ -274,12 +275,12 @@ static void all_memory_of_a_full_arena_comes_back(void)
     for (int round = 0; round < 3; round++) {
         count = fill(arena, offsets, 2000);
         CU_ASSERT_FATAL(count > 900 && count < 1000);
-        CU_ASSERT(usage_of(arena).used > ARENA_MIN_SIZE - 4096);
+        CU_ASSERT(usage_of(arena).used > ARENA_MIN_SIZE - OWN);
         CU_ASSERT_PTR_NOT_NULL(strstr(mpm_error(), "the arena of 1048576 bytes is full"));
         CU_ASSERT_PTR_NOT_NULL(strstr(mpm_error(), "MPMAP_ARENA"));
         free_in_disorder(arena, offsets, count);
         CU_ASSERT(is_sound(arena));
-        all = get(arena, ARENA_MIN_SIZE - 4096);
+        all = get(arena, ARENA_MIN_SIZE - OWN);
         arena_free(arena, all);
     }
     drop(arena, ARENA_MIN_SIZE);

@@ -220,9 +220,10 @@ static struct shared *scene_create(unsigned prefill, unsigned drain, uint64_t ma
     struct shared *shared = child_memory(sizeof *shared);
 
     kill_point_target = 0;
-    if (arena_format(child_memory(SIZE), SIZE, &shared->arena) || robust_mutex_create(&shared->getters) ||
-        robust_mutex_create(&shared->putters))
+    if (arena_format(child_memory(SIZE), SIZE, &shared->arena))
         abort();
+    robust_mutex_create(&shared->getters);
+    robust_mutex_create(&shared->putters);
     shared->used = usage_of(shared->arena).used;
     ring_create(&shared->ring, RING_OWNER, maxsize);
     for (unsigned i = 0; i < prefill; i++)

@@ -19,8 +19,11 @@
 #define MAX_KILLS  20000
 #define MOST_STEPS 500
 
+#define LIVES 64
+
 /* What the mutex guards: `left` and `right` are equal outside of it. */
 struct guarded {
+    struct life_table *lives;
     struct robust_mutex mutex;
     volatile unsigned long left, right;
     _Atomic unsigned steps, told;
@@ -30,8 +33,17 @@ static struct guarded *guarded_create(void)
 {
     struct guarded *guarded = child_memory(sizeof *guarded);
 
-    CU_ASSERT_EQUAL_FATAL(robust_mutex_create(&guarded->mutex), 0);
+    guarded->lives = child_memory(life_table_size(LIVES));
+    life_table_create(guarded->lives, LIVES);
+    life_table_use(guarded->lives);
+    robust_mutex_create(&guarded->mutex);
     return guarded;
+}
+
+static void drop(struct guarded *guarded)
+{
+    child_memory_free(guarded->lives, life_table_size(LIVES));
+    child_memory_free(guarded, sizeof *guarded);
 }
 
 static bool lock_once(struct guarded *guarded)
@@ -62,7 +74,7 @@ static void a_death_inside_is_told_once(void)
     CU_ASSERT(lock_once(guarded));
     CU_ASSERT_FALSE(lock_once(guarded));
     CU_ASSERT_FALSE(lock_once(guarded));
-    child_memory_free(guarded, sizeof *guarded);
+    drop(guarded);
 }
 
 static void a_death_during_the_repair_is_told_again(void)
@@ -73,7 +85,7 @@ static void a_death_during_the_repair_is_told_again(void)
         CU_ASSERT(child_was_killed(child_wait(child_start(die_inside, guarded))));
     CU_ASSERT(lock_once(guarded));
     CU_ASSERT_FALSE(lock_once(guarded));
-    child_memory_free(guarded, sizeof *guarded);
+    drop(guarded);
 }
 
 static bool tell_and_hold(void *argument)
@@ -109,7 +121,7 @@ static void of_those_who_queue_one_is_told(void)
     for (int i = 0; i < 3; i++)
         CU_ASSERT_EQUAL(child_wait(next[i]), 0);
     CU_ASSERT_EQUAL(atomic_load(&guarded->told), 1);
-    child_memory_free(guarded, sizeof *guarded);
+    drop(guarded);
 }
 
 static bool step_for_ever(void *argument)
@@ -156,7 +168,7 @@ static void what_was_left_half_done_is_always_told(void)
         told += kill_and_repair(guarded);
     CU_ASSERT_EQUAL(told, MIN_TOLD);
     CU_ASSERT_FALSE(lock_once(guarded));
-    child_memory_free(guarded, sizeof *guarded);
+    drop(guarded);
 }
 
 static void *pass_often(void *argument)
@@ -181,7 +193,7 @@ static void one_is_inside_at_a_time(void)
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
     CU_ASSERT_EQUAL(guarded->left, (unsigned long)THREADS * PASSES);
-    child_memory_free(guarded, sizeof *guarded);
+    drop(guarded);
 }
 
 /* As in ranks of one node, which map the arena where each likes. */
@@ -199,7 +211,7 @@ static void it_may_stand_at_different_addresses(void)
     CU_ASSERT(child_was_killed(child_wait(child_start(die_inside_at_another_address, guarded))));
     CU_ASSERT(lock_once(guarded));
     CU_ASSERT_FALSE(lock_once(guarded));
-    child_memory_free(guarded, sizeof *guarded);
+    drop(guarded);
 }
 
 int main(void)

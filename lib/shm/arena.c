@@ -25,6 +25,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "shm/kill_point.h"
+#include "shm/life.h"
 #include "shm/robust_mutex.h"
 
 #ifndef MADV_POPULATE_WRITE
@@ -35,6 +36,9 @@
 #define UNIT          ((uint64_t)ARENA_ALIGNMENT) /* sizes are counted in units; a header is one */
 #define POPULATE_STEP ((uint64_t)1 << 20)
 #define BINS          40
+#define LEAST_LIVES   256u
+#define MOST_LIVES    8192u
+#define LIVES_SHARE   512u /* of the memory may be for lives, if that is more than for the least */
 
 /* The word: size in units, then owner, then the lowest bit: in use. */
 #define WORD(units, owner, used) ((uint64_t)(units) << 23 | (uint64_t)(owner) << 1 | (used))
@@ -52,7 +56,8 @@ _Static_assert(sizeof(struct block) == ARENA_ALIGNMENT, "a header is one unit");
 
 struct arena {
     uint64_t magic;
-    uint64_t size; /* bytes */
+    uint64_t size;  /* bytes */
+    uint64_t first; /* where the tiling starts: behind this and the table of lives */
     _Atomic uint64_t root[ARENA_ROOTS];
     _Alignas(64) struct robust_mutex mutex;
     _Alignas(64) _Atomic uint64_t top; /* the tiling's end */
@@ -60,8 +65,6 @@ struct arena {
     uint64_t populated;                /* bytes from the start that memory has been taken for */
     uint64_t bin[BINS];                /* derived: free blocks of 2^i units and more, below 2^(i+1) */
 };
-
-#define FIRST (((uint64_t)sizeof(struct arena) + UNIT - 1) / UNIT * UNIT)
 
 static struct block *block_at(const struct arena *arena, uint64_t offset)
 {
@@ -191,7 +194,7 @@ static void rebuild(struct arena *arena)
     memset(arena->bin, 0, sizeof arena->bin);
     KILL_POINT();
     arena->last = 0;
-    for (uint64_t at = FIRST; at < top;) {
+    for (uint64_t at = arena->first; at < top;) {
         struct block *block = block_at(arena, at);
         uint64_t word = load_word(block), units = WORD_UNITS(word);
 
@@ -370,7 +373,7 @@ static bool is_block(const struct arena *arena, uint64_t offset)
 {
     uint64_t at = offset - UNIT, end, top = load_top(arena), word;
 
-    if (offset % UNIT || offset < FIRST + UNIT || offset >= top)
+    if (offset % UNIT || offset < arena->first + UNIT || offset >= top)
         return false;
     word = load_word(block_at(arena, at));
     end = at + WORD_UNITS(word) * UNIT;
@@ -401,7 +404,7 @@ size_t arena_free_owned(struct arena *arena, uint32_t owner)
     size_t freed = 0;
 
     lock(arena);
-    for (uint64_t at = FIRST; at < load_top(arena);) {
+    for (uint64_t at = arena->first; at < load_top(arena);) {
         struct block *block = block_at(arena, at);
         uint64_t word = load_word(block);
 
@@ -417,10 +420,23 @@ size_t arena_free_owned(struct arena *arena, uint32_t owner)
 
 /* The whole. */
 
+static struct life_table *lives_of(struct arena *arena)
+{
+    return (struct life_table *)(arena + 1);
+}
+
+/* How many threads may use an arena of this size at once. */
+static unsigned lives_for(size_t size)
+{
+    size_t lives = size / LIVES_SHARE / (life_table_size(1) - life_table_size(0));
+
+    return lives < LEAST_LIVES ? LEAST_LIVES : lives < MOST_LIVES ? (unsigned)lives : MOST_LIVES;
+}
+
 int arena_format(void *memory, size_t size, struct arena **arena)
 {
     struct arena *made = memory;
-    int status;
+    unsigned lives = lives_for(size);
 
     if (size < ARENA_MIN_SIZE)
         return error_set(MPM_EINVAL, "an arena of %zu bytes is too small: it needs at least %u", size,
@@ -430,9 +446,11 @@ int arena_format(void *memory, size_t size, struct arena **arena)
                                (unsigned long long)POPULATE_STEP);
     made->size = size / UNIT * UNIT;
     made->populated = POPULATE_STEP;
-    atomic_store(&made->top, FIRST);
-    if ((status = robust_mutex_create(&made->mutex)))
-        return status;
+    made->first = (sizeof *made + life_table_size(lives) + UNIT - 1) / UNIT * UNIT;
+    atomic_store(&made->top, made->first);
+    life_table_create(lives_of(made), lives);
+    life_table_use(lives_of(made));
+    robust_mutex_create(&made->mutex);
     made->magic = ARENA_MAGIC;
     *arena = made;
     return MPM_OK;
@@ -444,6 +462,7 @@ int arena_attach(void *memory, struct arena **arena)
 
     if (there->magic != ARENA_MAGIC)
         return error_set(MPM_ESTATE, "the memory that this node's ranks should share holds no arena");
+    life_table_use(lives_of(there));
     *arena = there;
     return MPM_OK;
 }
@@ -463,7 +482,7 @@ void arena_usage(struct arena *arena, struct arena_usage *usage)
     struct arena_usage now = {.size = arena->size};
 
     lock(arena);
-    for (uint64_t at = FIRST; at < load_top(arena);) {
+    for (uint64_t at = arena->first; at < load_top(arena);) {
         uint64_t word = load_word(block_at(arena, at));
 
         if (WORD_USED(word)) {
@@ -490,7 +509,7 @@ static int check_tiling(const struct arena *arena, size_t *free_blocks)
     uint64_t top = load_top(arena), left = 0, left_units = 0;
     bool left_is_free = false;
 
-    for (uint64_t at = FIRST; at < top; at += left_units * UNIT) {
+    for (uint64_t at = arena->first; at < top; at += left_units * UNIT) {
         const struct block *block = block_at(arena, at);
         uint64_t word = load_word(block);
 

@@ -29,10 +29,12 @@ enum arena_root {
     ARENA_ROOTS = 8
 };
 
-/* Formats zeroed memory of `size` bytes as an arena. By one process, before the others look.
- * MPM_EINVAL if it is too small, MPM_ENOMEM if its first pages cannot be had, MPM_ESYSTEM. */
+/* Formats zeroed memory of `size` bytes as an arena. By one process, before the others look. Its table of
+ * lives is the process's from here on (shm/life.h). MPM_EINVAL if it is too small, MPM_ENOMEM if its first
+ * pages cannot be had. */
 int arena_format(void *memory, size_t size, struct arena **arena);
-/* The arena in memory that another process has formatted. MPM_ESTATE if none is there. */
+/* The arena in memory that another process has formatted; the same of its lives. MPM_ESTATE if none is
+ * there. */
 int arena_attach(void *memory, struct arena **arena);
 
 /* A block of at least `size` bytes, not zeroed. Until arena_give() it is the process's with the number

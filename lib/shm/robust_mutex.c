@@ -1,86 +1,78 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The robust mutex: pthread's own, process-shared and robust. The kernel hands it on when its holder dies;
- * its list of held mutexes is per thread and uses the thread's own addresses, so it may stand at different
- * addresses in different processes. */
+/* The robust mutex: one word, `holder`, that says who is inside.
+ *
+ * Who writes what: who enters takes the word from 0 to its own life by compare-and-swap, and who leaves
+ * stores 0 (release). Nobody is ever inside whose life does not stand there, so a holder that dies, wherever,
+ * leaves its life in the word. Who waits looks whether that life is over, and takes the word from it by
+ * compare-and-swap to its own life, with DAMAGED: no two threads have one life, so one of those who see the
+ * death gets in. It takes DAMAGED away when it has repaired; if it dies first, the next one is told again, and
+ * so it is if it dies later, which is once too often and does no harm.
+ *
+ * Nobody is woken: sections are some tens of nanoseconds long, and whoever waits longer than a few of them
+ * waits for a holder that does not run. It lets others run then, and sleeps longer and longer, so that a
+ * holder that was stopped costs next to nothing. */
 #include "shm/robust_mutex.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <sched.h>
+#include <time.h>
 
-#include "base/clock.h"
-#include "base/error.h"
+#include "shm/kill_point.h"
+#include "shm/wait_word.h"
 
-#define LOOK_AGAIN_NS 10000000u
+#define MAX_PAUSES   64u
+#define SPINS        16u /* looks that are some pauses apart */
+#define YIELDS       64u /* looks that let others run */
+#define FIRST_NAP_NS 50000
+#define LAST_NAP_NS  2000000
 
-int robust_mutex_create(struct robust_mutex *mutex)
+void robust_mutex_create(struct robust_mutex *mutex)
 {
-    pthread_mutexattr_t attributes;
-    int failed;
-
-    if ((failed = pthread_mutexattr_init(&attributes)))
-        goto fail;
-    if (!(failed = pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED)) &&
-        !(failed = pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST)))
-        failed = pthread_mutex_init(&mutex->mutex, &attributes);
-    pthread_mutexattr_destroy(&attributes);
-    if (!failed)
-        return MPM_OK;
-fail:
-    errno = failed;
-    return error_set_errno(MPM_ESYSTEM, "a mutex between processes cannot be made");
+    atomic_store(&mutex->holder, 0);
 }
 
-/* Nobody sleeps here for ever: if a waiter is killed after it was woken, and somebody else takes the mutex
- * before the kernel looks, the word no longer says that there are other waiters, and nobody wakes them. */
-#ifdef __SANITIZE_THREAD__
-/* ThreadSanitizer of gcc 12 knows nothing of clocklock, and nothing of dead owners in timedlock. */
-static int lock_slowly(pthread_mutex_t *mutex)
+/* Between one look and the next. */
+static void pause_after(unsigned looks)
 {
-    int failed;
+    struct timespec nap = {.tv_nsec = FIRST_NAP_NS};
 
-    while ((failed = pthread_mutex_trylock(mutex)) == EBUSY)
+    if (looks < SPINS) {
+        for (unsigned i = 0; i < MAX_PAUSES && i < 1u << looks; i++)
+            wait_pause();
+        return;
+    }
+    if (looks < SPINS + YIELDS) {
         sched_yield();
-    return failed;
+        return;
+    }
+    for (unsigned i = SPINS + YIELDS; i < looks && nap.tv_nsec < LAST_NAP_NS; i++)
+        nap.tv_nsec *= 2;
+    nanosleep(&nap, NULL);
 }
-#else
-static int lock_slowly(pthread_mutex_t *mutex)
+
+bool robust_mutex_lock_slowly(struct robust_mutex *mutex, uint64_t own)
 {
-    int failed;
+    int saved_errno = errno;
+    bool is_dead = false;
 
-    do {
-        uint64_t until_ns = clock_now_ns() + LOOK_AGAIN_NS;
-        struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000u),
-                                 .tv_nsec = (long)(until_ns % 1000000000u)};
+    for (unsigned looks = 0;; looks++) {
+        uint64_t holder = atomic_load_explicit(&mutex->holder, memory_order_relaxed);
 
-        failed = pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &until);
-    } while (failed == ETIMEDOUT);
-    return failed;
-}
-#endif
-
-bool robust_mutex_lock(struct robust_mutex *mutex)
-{
-    int failed = pthread_mutex_trylock(&mutex->mutex);
-
-    if (failed == EBUSY)
-        failed = lock_slowly(&mutex->mutex);
-    assert(!failed || failed == EOWNERDEAD);
-    return failed == EOWNERDEAD;
+        if (holder && looks >= SPINS)
+            is_dead = life_is_over(holder & ~ROBUST_MUTEX_DAMAGED);
+        if ((!holder || is_dead) && atomic_compare_exchange_strong_explicit(
+                                        &mutex->holder, &holder, is_dead ? own | ROBUST_MUTEX_DAMAGED : own,
+                                        memory_order_acquire, memory_order_relaxed))
+            break;
+        is_dead = false;
+        pause_after(looks);
+    }
+    KILL_POINT();
+    errno = saved_errno;
+    return is_dead;
 }
 
 void robust_mutex_repaired(struct robust_mutex *mutex)
 {
-    int failed = pthread_mutex_consistent(&mutex->mutex);
-
-    assert(!failed);
-    (void)failed;
-}
-
-void robust_mutex_unlock(struct robust_mutex *mutex)
-{
-    int failed = pthread_mutex_unlock(&mutex->mutex);
-
-    assert(!failed);
-    (void)failed;
+    atomic_store_explicit(&mutex->holder, life_own(), memory_order_release);
 }

@@ -3,23 +3,48 @@
  *
  * For short critical sections of the arena's own structures, whose changes are committed by one store each:
  * what a dead holder had not committed never happened, what it had committed may leave derived data behind,
- * and who is told must make that anew before it calls robust_mutex_repaired(). */
+ * and who is told must make that anew before it calls robust_mutex_repaired(). Taking it is one
+ * compare-and-swap, and letting it go one store, which is no full fence. Who writes what: see robust_mutex.c.
+ */
 #ifndef SHM_ROBUST_MUTEX_H
 #define SHM_ROBUST_MUTEX_H
 
-#include <pthread.h>
+#include <assert.h>
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
+
+#include "shm/life.h"
+
+#define ROBUST_MUTEX_DAMAGED LIFE_UNUSED_BITS
 
 struct robust_mutex {
-    pthread_mutex_t mutex;
+    _Atomic uint64_t holder; /* 0, or the life of who is inside; DAMAGED until it has repaired */
 };
 
-/* 0, or MPM_ESYSTEM. Once, before anybody else sees it. */
-int robust_mutex_create(struct robust_mutex *mutex);
+/* Once, before anybody else sees it. */
+void robust_mutex_create(struct robust_mutex *mutex);
+
+bool robust_mutex_lock_slowly(struct robust_mutex *mutex, uint64_t own);
 
 /* Locks it. true if the last holder died inside: repair what it guards, then robust_mutex_repaired(). */
-bool robust_mutex_lock(struct robust_mutex *mutex);
+static inline bool robust_mutex_lock(struct robust_mutex *mutex)
+{
+    uint64_t own = life_own(), nobody = 0;
+
+    if (__builtin_expect(atomic_compare_exchange_strong_explicit(&mutex->holder, &nobody, own,
+                                                                 memory_order_acquire, memory_order_relaxed),
+                         1))
+        return false;
+    return robust_mutex_lock_slowly(mutex, own);
+}
+
 void robust_mutex_repaired(struct robust_mutex *mutex);
-void robust_mutex_unlock(struct robust_mutex *mutex);
+
+static inline void robust_mutex_unlock(struct robust_mutex *mutex)
+{
+    assert(!(atomic_load_explicit(&mutex->holder, memory_order_relaxed) & ROBUST_MUTEX_DAMAGED));
+    atomic_store_explicit(&mutex->holder, 0, memory_order_release);
+}
 
 #endif

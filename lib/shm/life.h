@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Lives: which threads, of the processes that share memory, are still there.
+ *
+ * A life is a number that no two threads ever have, so it may stand in shared memory for the thread that
+ * holds something there; anybody can ask whether it is over. A thread gets one when it first needs it, and
+ * the kernel ends it with the thread, however that ends. A process that uses a table itself, and has not
+ * inherited it by fork, is a lasting one: whoever shares the memory ends with it, so all of its threads have
+ * one life, which is never over. Who writes what: see life.c. For shm/. */
+#ifndef SHM_LIFE_H
+#define SHM_LIFE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct life_table;
+
+/* Bits that no life has: whoever keeps one in a word may use them. */
+#define LIFE_UNUSED_BITS UINT64_C(0x80000000)
+
+/* How many bytes a table for so many threads takes. */
+size_t life_table_size(unsigned threads);
+/* Makes a table in zeroed memory of that size, aligned as a pointer. */
+void life_table_create(struct life_table *table, unsigned threads);
+/* From now on this is the table of the calling process, which is a lasting one, and of those that it forks.
+ * It must stay where it is in each forked process that has a life in it. */
+void life_table_use(struct life_table *table);
+
+/* The calling thread's; 0 before it has one. */
+extern __attribute__((tls_model("initial-exec"))) _Thread_local uint64_t life_of_thread;
+
+/* Gives the calling thread one. Waits if there are as many threads as the table has room for. */
+uint64_t life_begin(void);
+
+/* The life of the calling thread. */
+static inline uint64_t life_own(void)
+{
+    uint64_t life = life_of_thread;
+
+    return __builtin_expect(life != 0, 1) ? life : life_begin();
+}
+
+/* Whether a thread of another life is no more. false may be said a little too long. */
+bool life_is_over(uint64_t life);
+
+#endif
