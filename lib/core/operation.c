@@ -9,25 +9,57 @@
 #include "base/error.h"
 #include "core/runtime.h"
 
-#define SPIN_NS    5000u
-#define MAX_PAUSES 64u
-#define CHECK_NS   1000000000u /* how often a waiter looks whether the run is whole */
+#define SPIN_NS          5000u
+#define MAX_PAUSES       64u
+#define MAX_FIRST_PAUSES 32u         /* less than a microsecond */
+#define CHECK_NS         1000000000u /* how often a waiter looks whether the run is whole */
 
-/* The longer it takes, the less often it looks: whoever is at work there keeps its cache lines, and finds
- * more than one thing to be done. */
-static bool spin(const struct operation *operation, const struct object *object, const void *argument)
+/* How long to pause before the first look: what the last ones taught. Whoever finds more than it needs at its
+ * first look waits for somebody who is at work: then it comes less often, so that the other one keeps its
+ * cache lines, and there is more to be done at once. If there is no more than one of what it waits for, or if
+ * that took longer, every moment counts. */
+static unsigned first_pauses(const struct operation *operation, const struct object *object)
+{
+    unsigned pauses = operation->amount
+                          ? atomic_load_explicit(&object->wait[operation->wait].pauses, memory_order_relaxed)
+                          : 1;
+
+    return pauses ? pauses : 1;
+}
+
+/* It is stored only if it changes, because whoever works on the object reads that line. */
+static void learn(const struct operation *operation, struct object *object, unsigned first,
+                  bool at_first_look)
+{
+    unsigned pauses = first;
+
+    if (!operation->amount)
+        return;
+    if (at_first_look && operation->amount(object) > 1)
+        pauses = first < MAX_FIRST_PAUSES ? first * 2 : first;
+    else if (first > 1)
+        pauses = first / 2;
+    if (pauses != first)
+        atomic_store_explicit(&object->wait[operation->wait].pauses, pauses, memory_order_relaxed);
+}
+
+/* The longer it takes, the less often it looks. */
+static bool spin(const struct operation *operation, struct object *object, const void *argument)
 {
     uint64_t until_ns = clock_now_ns() + SPIN_NS;
-    unsigned pauses = 1;
+    unsigned first = first_pauses(operation, object), pauses = first;
 
     do {
         for (unsigned i = 0; i < pauses; i++)
             wait_pause();
-        if (operation->is_ready(object, argument))
+        if (operation->is_ready(object, argument)) {
+            learn(operation, object, first, pauses == first);
             return true;
+        }
         if (pauses < MAX_PAUSES)
             pauses *= 2;
     } while (clock_now_ns() < until_ns);
+    learn(operation, object, first, false);
     return false;
 }
 

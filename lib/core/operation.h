@@ -22,6 +22,8 @@ struct operation {
     unsigned wait; /* of the object: rung by whoever makes it ready */
     int late_status;
     const char *late_sentence;
+    /* How much of what it waits for there is, if one try may leave some of it for the next one; else NULL. */
+    uint64_t (*amount)(const struct object *object);
 };
 
 /* After a first try that must wait: waits, and tries again, until it is done or timeout_s have passed, which

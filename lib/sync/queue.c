@@ -252,15 +252,28 @@ static bool may_join(const struct object *object, const void *unused)
     return is_all_done((const struct queue *)object->body);
 }
 
+static uint64_t messages(const struct object *object)
+{
+    return ring_size(&((const struct queue *)object->body)->ring);
+}
+
+static uint64_t room(const struct object *object)
+{
+    return ((const struct queue *)object->body)->ring.maxsize - messages(object);
+}
+
 static const struct operation putting = {OBJECT_QUEUE, try_put,
                                          may_put,      WAIT_ROOM,
-                                         MPM_EFULL,    "the queue was full for as long as the call may wait"};
-static const struct operation getting = {
-    OBJECT_QUEUE, try_get,    may_get,
-    WAIT_MESSAGE, MPM_EEMPTY, "the queue was empty for as long as the call may wait"};
+                                         MPM_EFULL,    "the queue was full for as long as the call may wait",
+                                         room};
+static const struct operation getting = {OBJECT_QUEUE, try_get,
+                                         may_get,      WAIT_MESSAGE,
+                                         MPM_EEMPTY,   "the queue was empty for as long as the call may wait",
+                                         messages};
 static const struct operation joining = {
     OBJECT_QUEUE, try_join,      may_join,
-    WAIT_DONE,    MPM_ETIMEDOUT, "messages of the queue were not done for as long as the call may wait"};
+    WAIT_DONE,    MPM_ETIMEDOUT, "messages of the queue were not done for as long as the call may wait",
+    NULL};
 
 static inline int find(const mpm_handle *handle, struct object **object)
 {
