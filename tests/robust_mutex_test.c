@@ -3,10 +3,12 @@
 #include <CUnit/CUnit.h>
 #include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "child.h"
@@ -26,7 +28,7 @@ struct guarded {
     struct life_table *lives;
     struct robust_mutex mutex;
     volatile unsigned long left, right;
-    _Atomic unsigned steps, told;
+    _Atomic unsigned steps, told, may_go;
 };
 
 static struct guarded *guarded_create(void)
@@ -121,6 +123,75 @@ static void of_those_who_queue_one_is_told(void)
     for (int i = 0; i < 3; i++)
         CU_ASSERT_EQUAL(child_wait(next[i]), 0);
     CU_ASSERT_EQUAL(atomic_load(&guarded->told), 1);
+    drop(guarded);
+}
+
+static bool hold_until_told(void *argument)
+{
+    struct guarded *guarded = argument;
+
+    robust_mutex_lock(&guarded->mutex);
+    guarded->left++;
+    atomic_store(&guarded->steps, 1);
+    while (!atomic_load(&guarded->may_go))
+        sched_yield();
+    guarded->right++;
+    robust_mutex_unlock(&guarded->mutex);
+    return true;
+}
+
+static bool find_it_whole(void *argument)
+{
+    struct guarded *guarded = argument;
+    bool told, whole;
+
+    atomic_fetch_add(&guarded->steps, 1);
+    told = robust_mutex_lock(&guarded->mutex);
+    whole = guarded->left == 1 && guarded->right == 1;
+    robust_mutex_unlock(&guarded->mutex);
+    return whole && !told;
+}
+
+static void nobody_takes_it_from_a_stopped_holder(void)
+{
+    struct guarded *guarded = guarded_create();
+    pid_t holder = child_start(hold_until_told, guarded), next;
+    int wait_status;
+
+    CU_ASSERT(child_reached(&guarded->steps, 1));
+    kill(holder, SIGSTOP);
+    CU_ASSERT_EQUAL(waitpid(holder, &wait_status, WUNTRACED), holder);
+    next = child_start(find_it_whole, guarded);
+    CU_ASSERT(child_reached(&guarded->steps, 2));
+    atomic_store(&guarded->may_go, 1);
+    kill(holder, SIGCONT);
+    CU_ASSERT_EQUAL(child_wait(holder), 0);
+    CU_ASSERT_EQUAL(child_wait(next), 0);
+    drop(guarded);
+}
+
+static void *end_inside(void *argument)
+{
+    struct guarded *guarded = argument;
+
+    robust_mutex_lock(&guarded->mutex);
+    return NULL;
+}
+
+static bool is_told_of_a_thread(void *argument)
+{
+    struct guarded *guarded = argument;
+    pthread_t thread;
+
+    return !pthread_create(&thread, NULL, end_inside, guarded) && !pthread_join(thread, NULL) &&
+           lock_once(guarded) && !lock_once(guarded);
+}
+
+static void the_end_of_one_thread_of_a_forked_process_is_told(void)
+{
+    struct guarded *guarded = guarded_create();
+
+    CU_ASSERT(child_succeeds(is_told_of_a_thread, guarded));
     drop(guarded);
 }
 
@@ -221,6 +292,9 @@ int main(void)
         {"a_death_inside_is_told_once", a_death_inside_is_told_once},
         {"a_death_during_the_repair_is_told_again", a_death_during_the_repair_is_told_again},
         {"of_those_who_queue_one_is_told", of_those_who_queue_one_is_told},
+        {"nobody_takes_it_from_a_stopped_holder", nobody_takes_it_from_a_stopped_holder},
+        {"the_end_of_one_thread_of_a_forked_process_is_told",
+         the_end_of_one_thread_of_a_forked_process_is_told},
         {"what_was_left_half_done_is_always_told", what_was_left_half_done_is_always_told},
         {"it_may_stand_at_different_addresses", it_may_stand_at_different_addresses},
     };

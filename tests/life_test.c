@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Lives: over when the thread has ended, however it did, and not before; never the same twice. */
+#include <CUnit/CUnit.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "child.h"
+#include "shm/life.h"
+#include "suite.h"
+
+#define PLACES 8
+#define REUSES 100
+
+/* What children tell of themselves. */
+struct shared {
+    _Atomic uint64_t life[2];
+    _Atomic unsigned steps, may_go;
+    struct life_table *table;
+};
+
+static struct shared *shared_create(unsigned places)
+{
+    struct shared *shared = child_memory(sizeof *shared);
+
+    shared->table = child_memory(life_table_size(places));
+    life_table_create(shared->table, places);
+    life_table_use(shared->table);
+    return shared;
+}
+
+static void drop(struct shared *shared, unsigned places)
+{
+    child_memory_free(shared->table, life_table_size(places));
+    child_memory_free(shared, sizeof *shared);
+}
+
+static bool tell(void *argument)
+{
+    struct shared *shared = argument;
+
+    atomic_store(&shared->life[0], life_own());
+    return life_own() == atomic_load(&shared->life[0]) && !life_is_over(life_own());
+}
+
+static bool tell_and_stay(void *argument)
+{
+    struct shared *shared = argument;
+
+    tell(shared);
+    atomic_store(&shared->steps, 1);
+    while (!atomic_load(&shared->may_go))
+        usleep(1000);
+    return true;
+}
+
+static void it_is_over_when_the_process_has_exited(void)
+{
+    struct shared *shared = shared_create(PLACES);
+
+    CU_ASSERT(child_succeeds(tell, shared));
+    CU_ASSERT(life_is_over(atomic_load(&shared->life[0])));
+    drop(shared, PLACES);
+}
+
+/* Nobody has reaped it: the kernel itself says so. */
+static void it_is_over_when_the_process_was_killed_and_is_a_zombie(void)
+{
+    struct shared *shared = shared_create(PLACES);
+    pid_t child = child_start(tell_and_stay, shared);
+    siginfo_t what;
+
+    CU_ASSERT(child_reached(&shared->steps, 1));
+    CU_ASSERT_FALSE(life_is_over(atomic_load(&shared->life[0])));
+    kill(child, SIGKILL);
+    CU_ASSERT_EQUAL(waitid(P_PID, (id_t)child, &what, WEXITED | WNOWAIT), 0);
+    CU_ASSERT(life_is_over(atomic_load(&shared->life[0])));
+    child_wait(child);
+    CU_ASSERT(life_is_over(atomic_load(&shared->life[0])));
+    drop(shared, PLACES);
+}
+
+static void it_is_not_over_while_the_process_is_stopped(void)
+{
+    struct shared *shared = shared_create(PLACES);
+    pid_t child = child_start(tell_and_stay, shared);
+    int wait_status;
+
+    CU_ASSERT(child_reached(&shared->steps, 1));
+    kill(child, SIGSTOP);
+    CU_ASSERT_EQUAL(waitpid(child, &wait_status, WUNTRACED), child);
+    CU_ASSERT(WIFSTOPPED(wait_status));
+    CU_ASSERT_FALSE(life_is_over(atomic_load(&shared->life[0])));
+    kill(child, SIGCONT);
+    atomic_store(&shared->may_go, 1);
+    CU_ASSERT_EQUAL(child_wait(child), 0);
+    CU_ASSERT(life_is_over(atomic_load(&shared->life[0])));
+    drop(shared, PLACES);
+}
+
+static void *tell_as_thread(void *argument)
+{
+    struct shared *shared = argument;
+
+    atomic_store(&shared->life[1], life_own());
+    return NULL;
+}
+
+/* The kernel marks what a thread held before pthread_join comes back. */
+static bool outlive_a_thread(void *argument)
+{
+    struct shared *shared = argument;
+    pthread_t thread;
+
+    return tell(shared) && !pthread_create(&thread, NULL, tell_as_thread, shared) &&
+           !pthread_join(thread, NULL) && atomic_load(&shared->life[0]) != atomic_load(&shared->life[1]) &&
+           life_is_over(atomic_load(&shared->life[1])) && !life_is_over(atomic_load(&shared->life[0]));
+}
+
+static void each_thread_of_a_forked_process_has_its_own(void)
+{
+    struct shared *shared = shared_create(PLACES);
+
+    CU_ASSERT(child_succeeds(outlive_a_thread, shared));
+    drop(shared, PLACES);
+}
+
+static bool fork_and_outlive(void *argument)
+{
+    struct shared *shared = argument;
+    uint64_t own = life_own();
+
+    return child_succeeds(tell, shared) && atomic_load(&shared->life[0]) != own &&
+           life_is_over(atomic_load(&shared->life[0])) && !life_is_over(own) && life_own() == own;
+}
+
+static void a_child_does_not_inherit_its_parents(void)
+{
+    struct shared *shared = shared_create(PLACES);
+
+    CU_ASSERT(child_succeeds(fork_and_outlive, shared));
+    drop(shared, PLACES);
+}
+
+/* There are fewer places than lives here, so places are taken again. */
+static void no_two_are_the_same(void)
+{
+    struct shared *shared = shared_create(PLACES);
+    uint64_t lives[REUSES];
+
+    for (unsigned i = 0; i < REUSES; i++) {
+        CU_ASSERT(child_succeeds(tell, shared));
+        lives[i] = atomic_load(&shared->life[0]);
+        CU_ASSERT_EQUAL(lives[i] & LIFE_UNUSED_BITS, 0);
+        CU_ASSERT_NOT_EQUAL(lives[i], 0);
+        for (unsigned k = 0; k < i; k++)
+            CU_ASSERT_NOT_EQUAL(lives[i], lives[k]);
+    }
+    for (unsigned i = 0; i < REUSES; i++)
+        CU_ASSERT(life_is_over(lives[i]));
+    drop(shared, PLACES);
+}
+
+static void a_lasting_process_has_one_that_is_never_over(void)
+{
+    struct shared *shared = shared_create(PLACES);
+    pthread_t thread;
+
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, tell_as_thread, shared), 0);
+    pthread_join(thread, NULL);
+    CU_ASSERT_EQUAL(atomic_load(&shared->life[1]), life_own());
+    CU_ASSERT_FALSE(life_is_over(life_own()));
+    drop(shared, PLACES);
+}
+
+static bool tell_second(void *argument)
+{
+    struct shared *shared = argument;
+
+    atomic_store(&shared->life[1], life_own());
+    return true;
+}
+
+/* A table for one: the log, which says that the second one waits, goes nowhere. */
+static void who_finds_no_place_gets_one_when_somebody_has_ended(void)
+{
+    struct shared *shared = shared_create(1);
+    pid_t first = child_start(tell_and_stay, shared), second;
+
+    CU_ASSERT(child_reached(&shared->steps, 1));
+    log_open(LOG_OFF, "life_test");
+    second = child_start(tell_second, shared);
+    atomic_store(&shared->may_go, 1);
+    CU_ASSERT_EQUAL(child_wait(first), 0);
+    CU_ASSERT_EQUAL(child_wait(second), 0);
+    CU_ASSERT_NOT_EQUAL(atomic_load(&shared->life[0]), atomic_load(&shared->life[1]));
+    drop(shared, 1);
+}
+
+int main(void)
+{
+    static const struct suite_test tests[] = {
+        {"it_is_over_when_the_process_has_exited", it_is_over_when_the_process_has_exited},
+        {"it_is_over_when_the_process_was_killed_and_is_a_zombie",
+         it_is_over_when_the_process_was_killed_and_is_a_zombie},
+        {"it_is_not_over_while_the_process_is_stopped", it_is_not_over_while_the_process_is_stopped},
+        {"each_thread_of_a_forked_process_has_its_own", each_thread_of_a_forked_process_has_its_own},
+        {"a_child_does_not_inherit_its_parents", a_child_does_not_inherit_its_parents},
+        {"no_two_are_the_same", no_two_are_the_same},
+        {"a_lasting_process_has_one_that_is_never_over", a_lasting_process_has_one_that_is_never_over},
+        {"who_finds_no_place_gets_one_when_somebody_has_ended",
+         who_finds_no_place_gets_one_when_somebody_has_ended},
+    };
+
+    return suite_run("life", tests, sizeof tests / sizeof *tests);
+}
