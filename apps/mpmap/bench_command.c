@@ -31,12 +31,8 @@ static int bench_all(int argc, char **argv);
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
-} benchmarks[] = {{"map", bench_map},
-                  {"simulate", bench_simulate},
-                  {"value", bench_value},
-                  {"queue", bench_queue},
-                  {"sync", bench_sync},
-                  {"all", bench_all}};
+} benchmarks[] = {{"map", bench_map},     {"simulate", bench_simulate}, {"value", bench_value},
+                  {"queue", bench_queue}, {"sync", bench_sync},         {"all", bench_all}};
 
 #define BENCHMARK_COUNT (sizeof benchmarks / sizeof benchmarks[0])
 
