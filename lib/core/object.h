@@ -99,6 +99,16 @@ static inline uint64_t object_identity(const mpm_handle *handle)
     return identity;
 }
 
+/* The kind of the object that stands in a cell now; another number if there is none. */
+static inline enum object_kind object_kind_in(const struct object *object)
+{
+    uint64_t identity = atomic_load_explicit(&object->identity, memory_order_acquire);
+    mpm_handle handle;
+
+    memcpy(&handle, &identity, sizeof identity);
+    return (enum object_kind)handle.kind;
+}
+
 /* Whether the object is still there. */
 static inline bool object_is(const struct object *object, const mpm_handle *handle)
 {

@@ -93,7 +93,7 @@ void party_died_here(void)
 
 static void mark(struct object *object, void *death)
 {
-    uint64_t kind = atomic_load(&object->identity) & 0xffff;
+    enum object_kind kind = object_kind_in(object);
 
     if (kind < MAX_KINDS && marks[kind])
         marks[kind](object, death);

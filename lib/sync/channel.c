@@ -11,9 +11,12 @@ static struct channel *channel_of(struct object *object)
     return (struct channel *)(void *)object->body;
 }
 
-void channel_note_death(struct object *object, const mpm_handle *handle, struct robust_mutex *mutex)
+/* The dead one may have been at another object than the one that the caller means. */
+void channel_note_death(struct object *object, struct robust_mutex *mutex)
 {
-    if (object_is(object, handle))
+    enum object_kind kind = object_kind_in(object);
+
+    if (kind == OBJECT_QUEUE || kind == OBJECT_PIPE)
         atomic_store(&channel_of(object)->unswept, 1);
     KILL_POINT();
     robust_mutex_repaired(mutex);
@@ -22,9 +25,9 @@ void channel_note_death(struct object *object, const mpm_handle *handle, struct 
 int channel_lock_both(struct object *object, const mpm_handle *handle, channel_sweep *sweep)
 {
     if (robust_mutex_lock(&object->mutex))
-        channel_note_death(object, handle, &object->mutex);
+        channel_note_death(object, &object->mutex);
     if (robust_mutex_lock(&object->second_mutex))
-        channel_note_death(object, handle, &object->second_mutex);
+        channel_note_death(object, &object->second_mutex);
     if (!object_is(object, handle)) {
         channel_unlock_both(object);
         return object_stale(handle);

@@ -22,8 +22,8 @@ struct channel {
 /* Sweeps all rings of the object: under both locks. */
 typedef void channel_sweep(struct object *object);
 
-/* After a mutex of a cell was got from a dead holder: stores `unswept` if the object is there. */
-void channel_note_death(struct object *object, const mpm_handle *handle, struct robust_mutex *mutex);
+/* After a mutex of a cell was got from a dead holder: stores `unswept` in what stands there now. */
+void channel_note_death(struct object *object, struct robust_mutex *mutex);
 /* Locks both sides of an object that is whole. MPM_ESTALE: nothing is locked. */
 int channel_lock_both(struct object *object, const mpm_handle *handle, channel_sweep *sweep);
 void channel_unlock_both(struct object *object);
@@ -36,7 +36,7 @@ static inline int channel_lock(struct object *object, const mpm_handle *handle, 
 {
     for (;;) {
         if (__builtin_expect(robust_mutex_lock(mutex), 0))
-            channel_note_death(object, handle, mutex);
+            channel_note_death(object, mutex);
         if (__builtin_expect(!object_is(object, handle), 0)) {
             robust_mutex_unlock(mutex);
             return object_stale(handle);

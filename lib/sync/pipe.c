@@ -299,15 +299,15 @@ static bool may_receive(const struct object *object, const void *argument)
     return !ring_is_empty(&pipe->ring[!use->end]) || has_news(pipe, use);
 }
 
-#define SENDING(end)                                              \
-    {                                                             \
-        OBJECT_PIPE, pipe_try_send, may_send, end, MPM_ETIMEDOUT, \
-            "the pipe was full for as long as the call may wait"  \
+#define SENDING(end)                                                   \
+    {                                                                  \
+        OBJECT_PIPE, pipe_try_send, may_send, end, MPM_ETIMEDOUT,      \
+            "the pipe was full for as long as the call may wait", NULL \
     }
-#define RECEIVING_BY(try, end)                                 \
-    {                                                          \
-        OBJECT_PIPE, try, may_receive, end, MPM_ETIMEDOUT,     \
-            "no message came for as long as the call may wait" \
+#define RECEIVING_BY(try, end)                                       \
+    {                                                                \
+        OBJECT_PIPE, try, may_receive, end, MPM_ETIMEDOUT,           \
+            "no message came for as long as the call may wait", NULL \
     }
 
 const struct operation pipe_sending[PIPE_ENDS] = {SENDING(0), SENDING(1)};

@@ -130,7 +130,7 @@ static void finish(struct object *object)
 /* After the death of who had the mutex, whatever object it has used. */
 static void repair(struct object *object)
 {
-    uint64_t kind = atomic_load(&object->identity) & 0xffff;
+    enum object_kind kind = object_kind_in(object);
 
     KILL_POINT();
     if (kind >= OBJECT_LOCK && kind <= OBJECT_BARRIER) {
