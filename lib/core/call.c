@@ -3,15 +3,21 @@
  *
  * `state` says whose the slot is; its upper part is the number of the calling process. It goes
  *   FREE       anybody's
- *   FILLING    its caller's, taken by compare-and-swap: it writes the call; if it dies, its reaper sets it free
+ *   FILLING    its caller's, taken by compare-and-swap: it writes the call; if it dies, its reaper sets it
+ *              free
  *   POSTED     the courier's, which sends the call, and later writes the reply
- *   ABANDONED  the courier's, whose caller has died: it cancels the call, and sets the slot free
+ *   ABANDONED  the courier's, whose caller has died, or does not want the reply any more: taken from POSTED
+ *              by compare-and-swap; the courier cancels the call, and sets the slot free
  *   DONE       its caller's again, which reads the reply and sets it free; if it dies, its reaper does
- * The reaper, after `life` of the process went on: FILLING and DONE to FREE, POSTED to ABANDONED. What does not fit
- * into the slot stands in a block that the slot names; it is allocated by its writer, named, then given, and
- * freed by whoever sets the slot free, so the reaper does slots first and then what the dead process still owned.
- * The set of slots with news for the courier is an index set; who has put a slot there rings the bell. A caller
- * that dies between POSTED and the set is seen by its reaper, which abandons the slot and puts it there. */
+ * The reaper, after `life` of the process went on: FILLING and DONE to FREE, POSTED to ABANDONED. What does
+ * not fit into the slot stands in a block that the slot names; it is allocated by its writer, named, then
+ * given, and freed by whoever sets the slot free, so the reaper does slots first and then what the dead
+ * process still owned.
+ *
+ * The set of slots with news for the courier is an index set; who has put a slot there rings the bell. A
+ * caller that dies between POSTED or ABANDONED and the set is seen by its reaper, which abandons the slot and
+ * puts it there. So a slot may be put there once too often, and be the next call's by then: the courier keeps
+ * in `sent` which call it has sent. */
 #include "core/call.h"
 
 #include <assert.h>
@@ -27,6 +33,7 @@
 #include "host/host.h"
 #include "net/courier.h"
 #include "shm/index_set.h"
+#include "shm/kill_point.h"
 
 #define SEGMENT_SLOTS 64u
 #define MAX_SEGMENTS  (INDEX_SET_SIZE / SEGMENT_SLOTS)
@@ -39,7 +46,9 @@ enum slot_state { SLOT_FREE, SLOT_FILLING, SLOT_POSTED, SLOT_ABANDONED, SLOT_DON
 struct slot {
     _Atomic uint32_t state; /* enum slot_state, and the caller's process number << 8 */
     uint32_t serial;        /* of the call: the caller's */
+    uint32_t sent;          /* the serial of the last call that was sent from here: the courier's */
     uint32_t verb;
+    uint32_t rings; /* 1: the reply rings the node's bell, too: the caller's */
     struct wait_word done;
     mpm_handle handle;
     double timeout_s;
@@ -136,10 +145,13 @@ static int slot_make_room(struct arena *arena, struct slot *slot, size_t size)
 
     if (size > INLINE_SIZE && (status = arena_alloc(arena, size, process_own_number(), &offset)))
         return status;
+    KILL_POINT();
     slot->block = offset;
     slot->size = size;
+    KILL_POINT();
     if (offset)
         arena_give(arena, offset);
+    KILL_POINT();
     arena_free(arena, old);
     return MPM_OK;
 }
@@ -213,11 +225,22 @@ static int wait_for_reply(struct slot *slot, uint32_t own)
     }
 }
 
-int call_remote(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
-                double timeout_s, void *out, size_t room, size_t *out_size)
+/* Leaves the call to the courier. */
+static void post_slot(struct arena *arena, struct slot *slot, uint32_t number)
+{
+    KILL_POINT();
+    atomic_store(&slot->state, SLOT_POSTED | process_own_number() << 8);
+    KILL_POINT();
+    index_set_add(&table_of(arena)->news, number);
+    KILL_POINT();
+    wait_ring(runtime_bell());
+}
+
+static int begin(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
+                 double timeout_s, bool rings, struct call *call)
 {
     struct arena *arena = runtime_arena();
-    uint32_t number = 0, own = process_own_number() << 8;
+    uint32_t number = 0;
     struct slot *slot;
     int status;
 
@@ -225,18 +248,70 @@ int call_remote(const mpm_handle *handle, enum call_verb verb, const void *in, s
         return error_set(MPM_EINVAL, "this is no handle: there is no node %u", handle->home);
     if ((status = reserve_slot(arena, &number)))
         return status;
+    KILL_POINT();
     slot = slot_at(arena, number);
     if ((status = fill_slot(arena, slot, handle, verb, in, in_size, timeout_s))) {
         slot_free(arena, slot);
         return status;
     }
-    atomic_store(&slot->state, SLOT_POSTED | own);
-    index_set_add(&table_of(arena)->news, number);
-    wait_ring(runtime_bell());
-    if ((status = wait_for_reply(slot, own)))
+    slot->rings = rings;
+    post_slot(arena, slot, number);
+    call->slot = number;
+    return MPM_OK;
+}
+
+int call_begin(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
+               double timeout_s, struct call *call)
+{
+    return begin(handle, verb, in, in_size, timeout_s, true, call);
+}
+
+bool call_is_done(const struct call *call)
+{
+    return state_of(atomic_load(&slot_at(runtime_arena(), call->slot)->state)) == SLOT_DONE;
+}
+
+int call_finish(const struct call *call, void *out, size_t room, size_t *out_size)
+{
+    struct arena *arena = runtime_arena();
+    struct slot *slot = slot_at(arena, call->slot);
+    int status;
+
+    if ((status = wait_for_reply(slot, process_own_number() << 8)))
         return status;
     status = read_reply(arena, slot, out, room, out_size);
+    KILL_POINT();
     slot_free(arena, slot);
+    return status;
+}
+
+void call_abandon(const struct call *call)
+{
+    struct arena *arena = runtime_arena();
+    struct slot *slot = slot_at(arena, call->slot);
+    uint32_t own = process_own_number() << 8, posted = SLOT_POSTED | own;
+
+    KILL_POINT();
+    if (!atomic_compare_exchange_strong(&slot->state, &posted, SLOT_ABANDONED | own)) {
+        slot_free(arena, slot); /* the reply was faster */
+        return;
+    }
+    KILL_POINT();
+    index_set_add(&table_of(arena)->news, call->slot);
+    KILL_POINT();
+    wait_ring(runtime_bell());
+}
+
+int call_remote(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
+                double timeout_s, void *out, size_t room, size_t *out_size)
+{
+    struct call call;
+    int status;
+
+    runtime_enter();
+    if (!(status = begin(handle, verb, in, in_size, timeout_s, false, &call)))
+        status = call_finish(&call, out, room, out_size);
+    runtime_leave();
     return status;
 }
 
@@ -253,8 +328,9 @@ void call_owner_died(struct arena *arena, uint32_t process)
 
             if (state >> 8 != process)
                 continue;
-            if (state_of(state) == SLOT_POSTED &&
-                atomic_compare_exchange_strong(&slot->state, &state, SLOT_ABANDONED | process << 8))
+            if (state_of(state) == SLOT_ABANDONED ||
+                (state_of(state) == SLOT_POSTED &&
+                 atomic_compare_exchange_strong(&slot->state, &state, SLOT_ABANDONED | process << 8)))
                 index_set_add(&table->news, j);
             else if (state_of(state) == SLOT_FILLING || state_of(state) == SLOT_DONE)
                 slot_free(arena, slot);
@@ -286,6 +362,9 @@ static void take_news(uint32_t number)
 
     switch (state_of(atomic_load(&slot->state))) {
     case SLOT_POSTED:
+        if (slot->sent == slot->serial)
+            break;
+        slot->sent = slot->serial;
         send_call(number, MESSAGE_CALL);
         break;
     case SLOT_ABANDONED: /* perhaps before it was sent: the home knows nothing of it then, and that is fine */
@@ -318,6 +397,7 @@ static bool on_reply(unsigned node, const void *payload, size_t size)
     const struct message_reply *reply = payload;
     struct slot *slot;
     uint32_t state;
+    bool rings;
 
     (void)node;
     if (size < sizeof *reply || reply->slot >= INDEX_SET_SIZE ||
@@ -328,8 +408,12 @@ static bool on_reply(unsigned node, const void *payload, size_t size)
     if (slot->serial != reply->serial || state_of(state) != SLOT_POSTED)
         return true; /* its caller has died */
     fill_reply(slot, reply, reply + 1, size - sizeof *reply);
-    if (atomic_compare_exchange_strong(&slot->state, &state, (state & ~0xffu) | SLOT_DONE))
-        wait_ring(&slot->done);
+    rings = slot->rings;
+    if (!atomic_compare_exchange_strong(&slot->state, &state, (state & ~0xffu) | SLOT_DONE))
+        return true;
+    wait_ring(&slot->done);
+    if (rings)
+        wait_ring(runtime_bell());
     return true;
 }
 
@@ -404,15 +488,17 @@ static bool try_call(unsigned node, const struct message_call *call, const void 
     return status != CALL_MUST_WAIT;
 }
 
-/* Whoever changes the object of a parked call is to ring the bell. */
-static void note_waiting(const struct message_call *call, int change)
+/* Whoever changes what a parked call waits for is to ring the bell. */
+static void note_waiting(const struct message_call *call, const char *in, size_t size, int change)
 {
-    struct object *object;
     mpm_handle handle;
 
     memcpy(&handle, call->handle, sizeof handle);
-    if (handle.kind > OBJECT_PROCESS && !object_find(&handle, handle.kind, &object))
-        atomic_fetch_add(&object->remote_waiting, (uint32_t)change);
+    object_note_waiting(&handle, change);
+    for (size_t at = 0; call->verb == VERB_WAIT_ANY && at + sizeof handle <= size; at += sizeof handle) {
+        memcpy(&handle, in + at, sizeof handle);
+        object_note_waiting(&handle, change);
+    }
 }
 
 static bool park(unsigned node, const struct message_call *call, const void *in, size_t size)
@@ -426,7 +512,7 @@ static bool park(unsigned node, const struct message_call *call, const void *in,
     memcpy(parked->bytes, in, size);
     *parked_end = parked;
     parked_end = &parked->next;
-    note_waiting(call, 1);
+    note_waiting(call, parked->bytes, size, 1);
     wait_ring(runtime_bell()); /* it may have become possible before anybody knew that somebody waits */
     return true;
 }
@@ -446,7 +532,7 @@ static void unpark(struct parked **at)
 {
     struct parked *parked = *at;
 
-    note_waiting(&parked->call, -1);
+    note_waiting(&parked->call, parked->bytes, parked->size, -1);
     if (!(*at = parked->next))
         parked_end = at;
     free(parked);

@@ -27,7 +27,7 @@ struct call_reply {
 int call_reply_add(struct call_reply *reply, const void *bytes, size_t size);
 
 /* One try, in the home's courier; it must not block but for short locks. 0 or a status with its sentence, or
- * CALL_MUST_WAIT. `object` is set for the time of the try to what remote_waiting is to be raised in. */
+ * CALL_MUST_WAIT. */
 typedef int call_try(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply);
 
 /* Who does a verb, and the status that a caller gets whose time is up. Before couriers start. */
@@ -38,6 +38,20 @@ void call_register(enum call_verb verb, call_try *try, int late_status, const ch
  * MPM_ENOMEM, MPM_EHOSTLOST, MPM_ENODELOST. Any process but couriers. */
 int call_remote(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
                 double timeout_s, void *out, size_t room, size_t *out_size);
+
+/* The same in parts, for who has several calls under way at once. call_begin posts the call; when it is done,
+ * the bell of the caller's node is rung. Each call that was begun is either finished or abandoned. */
+struct call {
+    uint32_t slot;
+};
+int call_begin(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
+               double timeout_s, struct call *call);
+/* Whether its reply is there. */
+bool call_is_done(const struct call *call);
+/* Waits for the reply. */
+int call_finish(const struct call *call, void *out, size_t room, size_t *out_size);
+/* Nobody wants to know any more: the home may have done it, or never does. Does not wait. */
+void call_abandon(const struct call *call);
 
 /* The handle of a node itself, for verbs that make things there. */
 mpm_handle call_node(unsigned node);

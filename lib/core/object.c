@@ -185,6 +185,17 @@ void object_end(struct object *object)
     object_changed(object);
 }
 
+void object_note_waiting(const mpm_handle *handle, int change)
+{
+    struct object *object;
+
+    if (handle->kind <= OBJECT_PROCESS || handle->place >= MAX_CELLS ||
+        !(object = cell_at(runtime_arena(), handle->place)))
+        return;
+    atomic_fetch_add(&object->remote_waiting, (uint32_t)change);
+    atomic_thread_fence(memory_order_seq_cst);
+}
+
 void object_changed(struct object *object)
 {
     if (atomic_load(&object->remote_waiting))

@@ -68,8 +68,9 @@ struct object {
     _Atomic uint64_t identity;
     uint32_t place;      /* the cell's number: constant */
     uint32_t generation; /* of the last object here; its maker's */
-    /* Calls from other nodes that wait for this object: the courier's. Whoever changes the object looks here
-     * after the change, and rings the node's bell if it is not 0. */
+    /* How many wait for this object on the node's bell: calls from other nodes, which the courier counts, and
+     * mpm_wait_any. Whoever changes the object looks here after the change, and rings the bell if it is not
+     * 0. One that is killed while it waits leaves it too high: that costs rings, and nothing else. */
     _Atomic uint32_t remote_waiting;
     _Atomic uint32_t unclean;              /* blocks of the cell may be there though no object has them */
     struct object_wait wait[OBJECT_WAITS]; /* the kind's own */
@@ -147,7 +148,10 @@ int object_stale(const mpm_handle *handle);
 /* The object ends: under its locks. Handles are stale from here on. */
 void object_end(struct object *object);
 
-/* Rings the node's bell if a call from another node waits for the object. After a change. */
+/* One more or one less, by `change`, waits for this object of this node on the bell: it looks at the object
+ * only after this. It is the cell that counts, whatever stands there by now. Handles without one: nothing. */
+void object_note_waiting(const mpm_handle *handle, int change);
+/* Rings the node's bell if somebody waits for the object there. After a change. */
 void object_changed(struct object *object);
 
 /* Whether the handle's home is the calling process's node. false without a run. */

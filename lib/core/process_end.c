@@ -14,6 +14,7 @@
 #include "core/process.h"
 #include "core/process_parts.h"
 #include "core/runtime.h"
+#include "core/wait_any.h"
 #include "host/host.h"
 #include "net/courier.h"
 #include "shm/index_set.h"
@@ -236,4 +237,5 @@ static void announce(void)
 static __attribute__((constructor)) void add_layer(void)
 {
     runtime_add_layer(announce);
+    wait_any_register(OBJECT_PROCESS, process_look_at_end);
 }

@@ -48,21 +48,18 @@ static int look_at_end(const mpm_handle *handle, struct process_look *look)
     return !status && look->state != PROCESS_ENDED ? CALL_MUST_WAIT : status;
 }
 
-/* Waits until a look at a process of this node can be had. */
-static int wait_here(const mpm_handle *handle, int (*look_when)(const mpm_handle *, struct process_look *),
-                     double timeout_s, struct process_look *look)
+typedef int look_when(const mpm_handle *handle, struct process_look *look);
+
+static int sleep_here(struct process_record *record, const mpm_handle *handle, look_when *look_until,
+                      double timeout_s, struct process_look *look)
 {
     uint64_t deadline_ns = call_deadline_ns(timeout_s), now_ns;
-    struct process_record *record;
-    uint64_t word;
     int status;
 
-    if ((status = process_find_record(handle, &record, &word)))
-        return status;
     for (;;) {
         uint32_t seen = wait_look(&record->changed);
 
-        if ((status = look_when(handle, look)) != CALL_MUST_WAIT || (status = runtime_check_whole()))
+        if ((status = look_until(handle, look)) != CALL_MUST_WAIT || (status = runtime_check_whole()))
             return status;
         if ((now_ns = clock_now_ns()) >= deadline_ns)
             return error_set(MPM_ETIMEDOUT, "process %s still runs after %g s", look->about.name,
@@ -70,6 +67,29 @@ static int wait_here(const mpm_handle *handle, int (*look_when)(const mpm_handle
         wait_change(&record->changed, seen, 0,
                     deadline_ns - now_ns < CHECK_NS ? deadline_ns : now_ns + CHECK_NS);
     }
+}
+
+/* Waits until a look at a process of this node can be had. */
+static int wait_here(const mpm_handle *handle, look_when *look_until, double timeout_s,
+                     struct process_look *look)
+{
+    struct process_record *record;
+    uint64_t word;
+    int status;
+
+    if ((status = process_find_record(handle, &record, &word)))
+        return status;
+    runtime_enter();
+    status = sleep_here(record, handle, look_until, timeout_s, look);
+    runtime_leave();
+    return status;
+}
+
+int process_look_at_end(const mpm_handle *handle)
+{
+    struct process_look look;
+
+    return look_at_end(handle, &look);
 }
 
 static int reply_look(int status, const struct process_look *look, struct call_reply *reply)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the files about processes share: what stands in records, and looks at them. For core/process*.c only. */
+/* What the files about processes share: what stands in records, and looks at them. For core/process*.c. */
 #ifndef CORE_PROCESS_PARTS_H
 #define CORE_PROCESS_PARTS_H
 
@@ -63,6 +63,8 @@ struct process_look {
 
 /* What there is to know of a process of any node, once it was forked. */
 int process_look(const mpm_handle *handle, struct process_look *look);
+/* Of a process of this node: CALL_MUST_WAIT until it has ended. */
+int process_look_at_end(const mpm_handle *handle);
 
 /* What couriers do: see call_try of core/call.h. */
 call_try process_try_start, process_try_look, process_try_join, process_try_signal, process_try_close;

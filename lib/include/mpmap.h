@@ -27,5 +27,6 @@
 #include "mpmap/type.h"
 #include "mpmap/value.h"
 #include "mpmap/version.h"
+#include "mpmap/wait.h"
 
 #endif
