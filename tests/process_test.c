@@ -733,6 +733,58 @@ static void a_starter_may_be_killed_at_any_moment(void)
     CU_ASSERT_EQUAL(arena_check(runtime_arena()), MPM_OK);
 }
 
+/* The process that the host of this rank has forked in advance; 0 if there is none. */
+static int find_spare(void)
+{
+    FILE *children = popen("for child in $(cat /proc/$PPID/task/*/children); do"
+                           "  cat /proc/$child/task/*/children; done 2>/dev/null |"
+                           " xargs -n 1 | while read -r pid; do"
+                           "  grep -qsx mpmap-spare /proc/$pid/comm && echo $pid; done",
+                           "r");
+    int pid = 0;
+
+    if (!children || fscanf(children, "%d", &pid) != 1)
+        pid = 0;
+    if (children)
+        pclose(children);
+    return pid;
+}
+
+/* One is made a little after the last one has become a process. */
+static int wait_for_spare(void)
+{
+    uint64_t end_ns = clock_now_ns() + (uint64_t)(PATIENCE_S * 1e9);
+    int pid;
+
+    while (!(pid = find_spare()) && clock_now_ns() < end_ns)
+        sched_yield();
+    return pid;
+}
+
+static void what_happens_to_a_spare_is_no_processs_matter(void)
+{
+    static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
+    mpm_process process;
+    int spare, pid = 0;
+
+    forget();
+    CU_ASSERT_EQUAL(end_of(start_on(0, check_none, NULL, 0)), 0);
+    spare = wait_for_spare();
+    CU_ASSERT_FATAL(spare > 1);
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+        kill(spare, ignored[i]);
+    process = start_on(0, wait_at_gate, NULL, 0);
+    CU_ASSERT_EQUAL(mpm_process_pid(process, &pid), MPM_OK);
+    CU_ASSERT_EQUAL(pid, spare);
+    CU_ASSERT(child_reached(&shared->arrived, 1));
+    spare = wait_for_spare();
+    CU_ASSERT_FATAL(spare > 1 && spare != pid);
+    kill(spare, SIGKILL);
+    CU_ASSERT_EQUAL(end_of(start_on(0, check_none, NULL, 0)), 0);
+    atomic_store(&shared->gate, 1);
+    CU_ASSERT_EQUAL(end_of(process), 5);
+}
+
 static int start_in_a_task(mpm_call *call, const void *item, void *result)
 {
     mpm_process process;
@@ -808,6 +860,7 @@ int main(int argc, char **argv)
         TEST(args_larger_than_the_arena_are_out_of_memory),
         TEST(a_death_wakes_who_waits_for_ever),
         TEST(a_starter_may_be_killed_at_any_moment),
+        TEST(what_happens_to_a_spare_is_no_processs_matter),
         TEST(a_pools_worker_may_start_processes),
         TEST(processes_leave_no_arena_memory),
     };

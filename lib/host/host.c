@@ -15,6 +15,14 @@
  * all. A bit of another generation means nothing. Who dies between the bit and the ring has asked for nothing
  * yet; the host may see the bit later all the same.
  *
+ * A spare is a process that the host has forked in advance, once somebody has asked for a user's process: it
+ * has done all of its beginning that does not depend on which process it will be, and sleeps. `given` is 0, or
+ * a spare's pid and the number, from 1, of the record that it is to be. The host stores it when it is 0, and
+ * counts the spare as that process from then on. The spare takes it back to 0 when it blocks signals, and
+ * says RUNNING itself, so nobody knows its pid before. Until then it ignores what a terminal sends, as the
+ * host does, and the host leaves signals for it in `request`; the spare looks there after its store. If it
+ * dies before its store, the host that reaps it takes `given` back, and forks another process in its place.
+ *
  * The host sleeps on one word, `bell`: requests ring it from outside, and its own SIGCHLD handler moves it
  * on, so that no death falls between looking and sleeping. */
 #include "host/host.h"
@@ -48,6 +56,8 @@ struct host_record {
     struct wait_word bell;   /* the host's */
     _Atomic uint32_t load;   /* processes that it has: the host's */
     struct index_set wanted; /* processes that the host is asked to fork, or to send signals to */
+    _Atomic uint64_t given;  /* to a spare: see above */
+    struct wait_word spare;  /* spares sleep here */
 };
 
 struct host_area {
@@ -299,6 +309,8 @@ static struct {
     uint32_t rank; /* in node */
     pid_t *pid_of; /* by process: what this host has forked and not reaped; 0 is none */
     uint32_t processes_seen;
+    pid_t spare; /* 0 is none */
+    bool wants_spare;
 } self;
 
 static void on_child(int signal_number)
@@ -393,20 +405,63 @@ static void process_runs(struct process_record *process, uint32_t number, uint64
     tell_of(number, false);
 }
 
-static _Noreturn void run_process(struct process_record *process, uint32_t number, uint64_t wanted,
-                                  pid_t host)
+/* What every process begins with, whichever it is. */
+static void settle_in(pid_t host)
 {
-    bool is_users = process->flags & PROCESS_IS_USERS;
-
-    own_number = number + 1;
-    take_signals(is_users);
     die_with(host);
-    process_runs(process, number, wanted, getpid());
-    prctl(PR_SET_NAME, is_users ? "mpmap-process" : "mpmap-worker");
     be_first_in_line_for_memory();
     on_exit(leave_now, NULL);
     setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+}
+
+static _Noreturn void run_process(struct process_record *process)
+{
+    prctl(PR_SET_NAME, process->flags & PROCESS_IS_USERS ? "mpmap-process" : "mpmap-worker");
     exit(((process_entry *)function_at(process->entry))(process));
+}
+
+/* Who signals the process from here on reaches it: signals are blocked. */
+static _Noreturn void become_process(uint32_t number, uint64_t wanted)
+{
+    struct process_record *process = process_at(self.arena, number);
+
+    own_number = number + 1;
+    process_runs(process, number, wanted, getpid());
+    take_signals(process->flags & PROCESS_IS_USERS);
+    run_process(process);
+}
+
+/* Waits until the host has given this spare a process to be. */
+static uint32_t wait_to_be_given(void)
+{
+    uint64_t given;
+
+    for (;;) {
+        uint32_t seen = wait_look(&self.record->spare);
+
+        given = atomic_load(&self.record->given);
+        if (process_generation_of(given) == (uint32_t)getpid())
+            return (uint32_t)given - 1;
+        wait_change(&self.record->spare, seen, 0, CLOCK_FOREVER);
+    }
+}
+
+static _Noreturn void spare_main(pid_t host)
+{
+    struct process_record *process;
+    uint32_t number;
+
+    signal(SIGCHLD, SIG_DFL);
+    set_mask(false);
+    prctl(PR_SET_NAME, "mpmap-spare");
+    settle_in(host);
+    number = wait_to_be_given();
+    set_mask(true);
+    process = process_at(self.arena, number);
+    atomic_store(&self.record->given, 0);
+    if ((uint32_t)atomic_load(&process->request))
+        call_host(self.arena, self.rank, number);
+    become_process(number, atomic_load(&process->word));
 }
 
 static void free_argument(struct process_record *process)
@@ -451,6 +506,14 @@ static void settle(struct process_record *process, uint32_t number)
     }
 }
 
+static void keep_in_mind(uint32_t number, pid_t pid)
+{
+    self.pid_of[number] = pid;
+    if (number >= self.processes_seen)
+        self.processes_seen = number + 1;
+    atomic_fetch_add_explicit(&self.record->load, 1, memory_order_relaxed);
+}
+
 static void fork_process(uint32_t number)
 {
     struct process_record *process = process_at(self.arena, number);
@@ -458,8 +521,10 @@ static void fork_process(uint32_t number)
     pid_t host = getpid(), pid;
 
     set_mask(true);
-    if ((pid = fork()) == 0)
-        run_process(process, number, wanted, host);
+    if ((pid = fork()) == 0) {
+        settle_in(host);
+        become_process(number, wanted);
+    }
     set_mask(false);
     if (pid < 0) {
         process->fork_errno = errno;
@@ -467,11 +532,46 @@ static void fork_process(uint32_t number)
         settle(process, number);
         return;
     }
-    self.pid_of[number] = pid;
-    if (number >= self.processes_seen)
-        self.processes_seen = number + 1;
-    atomic_fetch_add_explicit(&self.record->load, 1, memory_order_relaxed);
+    keep_in_mind(number, pid);
     process_runs(process, number, wanted, pid);
+}
+
+/* false if there is none, or the last one is not awake yet. */
+static bool give_to_spare(uint32_t number)
+{
+    pid_t pid = self.spare;
+
+    if (!pid || atomic_load(&self.record->given))
+        return false;
+    self.spare = 0;
+    keep_in_mind(number, pid);
+    atomic_store(&process_at(self.arena, number)->pid, pid);
+    atomic_store(&self.record->given, (uint64_t)pid << 32 | (number + 1));
+    wait_ring(&self.record->spare);
+    return true;
+}
+
+static void fork_spare(void)
+{
+    pid_t host = getpid(), pid;
+
+    set_mask(true);
+    if ((pid = fork()) == 0)
+        spare_main(host);
+    set_mask(false);
+    self.spare = pid > 0 ? pid : 0;
+    self.wants_spare = false;
+}
+
+static void begin_process(uint32_t number)
+{
+    if (!(process_at(self.arena, number)->flags & PROCESS_IS_USERS)) {
+        fork_process(number);
+        return;
+    }
+    if (!give_to_spare(number))
+        fork_process(number);
+    self.wants_spare = !self.spare;
 }
 
 /* What a dead process has left half-way of the starts of others. */
@@ -512,8 +612,30 @@ static void fork_again(struct process_record *process, uint32_t number)
     fork_process(number);
 }
 
+/* Whether it was a spare that had not become a process. If one was given to it, another process is forked for
+ * that: nobody has heard of this one. */
+static bool reap_spare(pid_t pid)
+{
+    uint64_t given = atomic_load(&self.record->given);
+    uint32_t number = (uint32_t)given - 1;
+
+    if (self.spare == pid) {
+        self.spare = 0;
+        return true;
+    }
+    if (process_generation_of(given) != (uint32_t)pid)
+        return false;
+    self.pid_of[number] = 0;
+    atomic_fetch_sub_explicit(&self.record->load, 1, memory_order_relaxed);
+    atomic_store(&self.record->given, 0);
+    fork_process(number);
+    return true;
+}
+
 static void reap(pid_t pid, int wait_status)
 {
+    if (reap_spare(pid))
+        return;
     for (uint32_t number = 0; number < self.processes_seen; number++) {
         struct process_record *process;
 
@@ -529,12 +651,13 @@ static void reap(pid_t pid, int wait_status)
     }
 }
 
-/* Sends it the signals that were asked for. */
+/* Sends it the signals that were asked for. A spare that has not woken yet asks for them when it has. */
 static void send_signals(struct process_record *process, uint32_t number)
 {
     uint64_t request = atomic_load(&process->request);
 
     if (!(uint32_t)request || !self.pid_of[number] ||
+        (uint32_t)atomic_load(&self.record->given) == number + 1 ||
         process_generation_of(request) != process_generation_of(atomic_load(&process->word)))
         return;
     request = atomic_exchange(&process->request, 0);
@@ -552,8 +675,8 @@ static void serve(uint32_t number)
 
     if (process->host != self.rank)
         return;
-    if (state == PROCESS_WANTED)
-        fork_process(number);
+    if (state == PROCESS_WANTED && !self.pid_of[number])
+        begin_process(number);
     if (state == PROCESS_WANTED || state == PROCESS_RUNNING)
         send_signals(process, number);
 }
@@ -571,6 +694,8 @@ static void reap_all(void)
  */
 static _Noreturn void host_finish(void)
 {
+    if (self.spare)
+        kill(self.spare, SIGKILL);
     for (uint32_t number = 0; number < self.processes_seen; number++) {
         if (self.pid_of[number])
             kill(self.pid_of[number], SIGKILL);
@@ -598,6 +723,8 @@ static _Noreturn void host_main(pid_t rank)
         if (atomic_load(&self.area->ending))
             host_finish();
         index_set_take_all(&self.record->wanted, serve);
+        if (self.wants_spare)
+            fork_spare();
         wait_change(&self.record->bell, seen, 0, CLOCK_FOREVER);
     }
 }
