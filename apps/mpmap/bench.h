@@ -46,5 +46,6 @@ int bench_simulate(int argc, char **argv);
 int bench_value(int argc, char **argv);
 int bench_queue(int argc, char **argv);
 int bench_sync(int argc, char **argv);
+int bench_process(int argc, char **argv);
 
 #endif

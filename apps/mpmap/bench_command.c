@@ -6,13 +6,14 @@
 #include "bench.h"
 #include "command.h"
 
-static const char help[] = "usage: mpmap bench map|simulate|value|queue|sync|all [options]\n"
+static const char help[] = "usage: mpmap bench map|simulate|value|queue|sync|process|all [options]\n"
                            "\n"
                            "  mpmap bench map        maps on this run's slots beside OpenMP and Python\n"
                            "  mpmap bench simulate   the distribution of a map over simulated nodes\n"
                            "  mpmap bench value      adding to shared numbers beside C11's atomics\n"
                            "  mpmap bench queue      messages of a queue beside a bare ring and Python\n"
                            "  mpmap bench sync       locks and their like beside mutexes and futexes\n"
+                           "  mpmap bench process    starting and joining processes beside fork and Python\n"
                            "  mpmap bench all        all of them\n"
                            "\n"
                            "  --json   prints JSON\n"
@@ -32,7 +33,8 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } benchmarks[] = {{"map", bench_map},     {"simulate", bench_simulate}, {"value", bench_value},
-                  {"queue", bench_queue}, {"sync", bench_sync},         {"all", bench_all}};
+                  {"queue", bench_queue}, {"sync", bench_sync},         {"process", bench_process},
+                  {"all", bench_all}};
 
 #define BENCHMARK_COUNT (sizeof benchmarks / sizeof benchmarks[0])
 
@@ -75,5 +77,5 @@ int bench_main(int argc, char **argv)
         return unknown_word("bench", "benchmark", argv[1], names, BENCHMARK_COUNT);
     if (!command_parse(&command, argc, argv, &exit_status))
         return exit_status;
-    return usage_error("bench", "a benchmark is missing: map, simulate, value, queue, sync or all");
+    return usage_error("bench", "a benchmark is missing: map, simulate, value, queue, sync, process or all");
 }

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* mpmap bench process: starting a process that does nothing, and joining it, beside fork and wait of a small
+ * process, and beside Python's Process. What fork and exit cost goes with what a process has mapped, so the
+ * limit is measured by a process that has given back all but the program itself and the C library. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <mpmap.h>
+
+#include "bench.h"
+#include "command.h"
+
+#define MAX_RANGES      4096
+#define DEFAULT_SECONDS 0.3
+
+static const char help[] =
+    "usage: mpmap bench process [--json] [--seconds S]\n"
+    "\n"
+    "Processes a second that are started and joined one after the other on this node.\n"
+    "\n"
+    "  --seconds S   length of each of the 7 repetitions of a figure (0.3)\n"
+    "  --json        prints a JSON array\n"
+    "  --help        prints this\n";
+
+/* The limit. */
+
+struct range {
+    unsigned long start, end;
+};
+
+/* Whether a small process does without what is mapped there. */
+static bool is_spare(const char *line, const char *program)
+{
+    const char *path = strpbrk(line, "/[");
+
+    return path && *path == '/' && strncmp(path, program, strlen(program)) != 0 &&
+           !strstr(path, "/libc.so") && !strstr(path, "/libc-") && !strstr(path, "/ld-");
+}
+
+static size_t find_ranges(struct range *ranges)
+{
+    char program[4096] = "", line[4352];
+    FILE *maps = fopen("/proc/self/maps", "r");
+    size_t count = 0;
+
+    if (!maps || readlink("/proc/self/exe", program, sizeof program - 1) < 0)
+        return 0;
+    while (count < MAX_RANGES && fgets(line, sizeof line, maps)) {
+        if (is_spare(line, program) && sscanf(line, "%lx-%lx", &ranges[count].start, &ranges[count].end) == 2)
+            count++;
+    }
+    fclose(maps);
+    return count;
+}
+
+/* Gives back what it does not need, and forks. Nothing but system calls from there on: whatever else it
+ * called might need what is gone. */
+static _Noreturn void fork_small(uint64_t count, pid_t parent)
+{
+    static struct range ranges[MAX_RANGES];
+    size_t range_count = find_ranges(ranges);
+    long pid;
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (!range_count || syscall(SYS_getppid) != parent)
+        _exit(EXIT_FAILURE);
+    for (size_t i = 0; i < range_count; i++)
+        syscall(SYS_munmap, ranges[i].start, ranges[i].end - ranges[i].start);
+    for (uint64_t i = 0; i < count; i++) {
+        if ((pid = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0)) == 0)
+            syscall(SYS_exit_group, 0);
+        if (pid < 0 || syscall(SYS_wait4, pid, NULL, 0, NULL) != pid)
+            syscall(SYS_exit_group, EXIT_FAILURE);
+    }
+    for (;;)
+        syscall(SYS_exit_group, EXIT_SUCCESS);
+}
+
+static int run_small(const void *unused, uint64_t count)
+{
+    pid_t parent = getpid(), child = fork();
+    int wait_status = 0;
+
+    (void)unused;
+    if (child == 0)
+        fork_small(count, parent);
+    if (child < 0 || waitpid(child, &wait_status, 0) != child || wait_status) {
+        fputs("mpmap: a small process cannot be made here\n", stderr);
+        return MPM_ESYSTEM;
+    }
+    return 0;
+}
+
+/* Ours. */
+
+static int do_nothing(const void *args, size_t size)
+{
+    (void)args;
+    (void)size;
+    return 0;
+}
+
+static int run_process(const void *unused, uint64_t count)
+{
+    mpm_process_options here = {.place = MPM_ON_NODE(0)};
+    int status = 0;
+
+    (void)unused;
+    for (uint64_t i = 0; !status && i < count; i++) {
+        mpm_process process;
+
+        if (!(status = mpm_process_start(do_nothing, NULL, 0, &here, &process)) &&
+            !(status = mpm_process_join(process, MPM_FOREVER)))
+            status = mpm_process_close(process);
+    }
+    return status;
+}
+
+/* Python's; 0 if there is no python3. */
+static double python_rate(void)
+{
+    static const char command[] = "python3 -c 'import multiprocessing, time, statistics\n"
+                                  "count = 200\n"
+                                  "context = multiprocessing.get_context(\"fork\")\n"
+                                  "def nothing(): pass\n"
+                                  "def once():\n"
+                                  "    start = time.perf_counter()\n"
+                                  "    for i in range(count):\n"
+                                  "        process = context.Process(target=nothing)\n"
+                                  "        process.start()\n"
+                                  "        process.join()\n"
+                                  "    return count / (time.perf_counter() - start)\n"
+                                  "print(statistics.median(once() for _ in range(3)))\n"
+                                  "' 2>/dev/null";
+    double rate = 0;
+    FILE *python = popen(command, "r");
+
+    if (!python)
+        return 0;
+    if (fscanf(python, "%lf", &rate) != 1)
+        rate = 0;
+    pclose(python);
+    return rate;
+}
+
+static int measure(double seconds, struct bench_figure *figure)
+{
+    struct bench_case cases[] = {{.run = run_small}, {.run = run_process}};
+    int status = bench_measure(cases, sizeof cases / sizeof *cases, seconds);
+
+    if (!status)
+        *figure = (struct bench_figure){"start and join", bench_rate(&cases[1]), "/s", bench_rate(&cases[0]),
+                                        "fork and wait, a small process"};
+    return status;
+}
+
+int bench_process(int argc, char **argv)
+{
+    struct bench_figure figures[2];
+    double seconds = DEFAULT_SECONDS, python;
+    size_t count = 1;
+    bool json = false;
+    struct option options[] = {{"--json", OPTION_FLAG, &json, 0},
+                               {"--seconds", OPTION_SECONDS, &seconds, 60}};
+    struct command command = {.name = "bench process", .help = help, .options = options, .option_count = 2};
+    int exit_status;
+
+    if (!command_parse(&command, argc, argv, &exit_status))
+        return exit_status;
+    if (measure(seconds, figures))
+        return mpm_report_error();
+    if ((python = python_rate()) > 0) {
+        figures[count] = figures[0];
+        figures[count].name = "start and join, beside Python";
+        figures[count].limit = python;
+        figures[count++].limit_name = "Python multiprocessing.Process";
+    } else {
+        fputs("mpmap: python3 with multiprocessing is not here, so its figure is left out\n", stderr);
+    }
+    bench_print(figures, count, json);
+    return 0;
+}
