@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # Processes from outside: their lines come whole however they end, mpm_finalize waits for those that main has not
-# joined, on all nodes, and for no daemon, and when main dies none of them is left. Argument: folder of programs.
+# joined, on all nodes, and for no daemon, and when main dies none of them is left. Arguments: folder of programs,
+# folder of sources.
 set -uo pipefail
 
 bin=${1:-${MPMAP_BIN:?}}
@@ -10,20 +11,7 @@ export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_
     OMPI_MCA_hwloc_base_binding_policy=none
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-passed=0 failed=0
-
-check() # what command…
-{
-    local what=$1
-    shift
-    if "$@"; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $what"
-        head -n 20 "$work/out" | sed 's/^/    /'
-    fi
-}
+. "${2:-${MPMAP_SOURCE:?}}/tests/support/processes.sh"
 
 # launch RANKS RANKS-PER-NODE argument…: RANKS 0 is without a launcher. With a command in `into`, all ranks run
 # in that.
@@ -58,28 +46,6 @@ worked()
     echo over
 }
 
-# none_left PID…: but for what its parent has yet to look at.
-none_left()
-{
-    local pid
-    for pid; do
-        [ ! -d "/proc/$pid" ] || [ "$(cut -d' ' -f3 "/proc/$pid/stat" 2>/dev/null)" = Z ] || return 1
-    done
-}
-
-# wait_for SECONDS command…: until it is true.
-wait_for()
-{
-    local end=$((${EPOCHREALTIME/./} + $1 * 1000000))
-    shift
-    until "$@"; do
-        [ "${EPOCHREALTIME/./}" -lt "$end" ] || return 1
-        read -rt 0.01 <> <(:) || true
-    done
-}
-
-runs() { grep -qs running "$work/out"; }
-
 for ranks in "0 9" "2 9" "2 1" "4 1"; do
     read -r ranks per_node <<<"$ranks"
     nodes=$((per_node == 1 ? ranks : 1))
@@ -103,10 +69,17 @@ for ranks in "0 9" "2 9" "2 1" "4 1"; do
     status=$?
     check "$title: mpm_finalize waits for the processes of workers" prints "$(worked 10)"
 
+    for how in join get any; do
+        keep_books
+        MPMAP_TEST_MARK=$mark launch "$ranks" "$per_node" exits "$how" >"$work/out" 2>"$work/err"
+        check "$title: exit while a thread waits in $how ends the run" [ $? -eq 3 ]
+        check "$title: nothing is left after exit while a thread waits in $how" wait_for 10 nothing_is_left
+    done
+
     : >"$work/out"
     launch "$ranks" "$per_node" forever >"$work/out" 2>"$work/err" &
     started=$!
-    check "$title: processes run" wait_for 30 runs
+    check "$title: processes run" wait_for 30 is_running
     mapfile -t pids < <(grep -v running "$work/out")
     check "$title: there are pids" [ "${#pids[@]}" -eq $((3 * nodes + 1)) ]
     check "$title: they are alive" kill -0 "${pids[@]}"
@@ -114,5 +87,4 @@ for ranks in "0 9" "2 9" "2 1" "4 1"; do
     check "$title: none is left when main was killed" wait_for 10 none_left "${pids[@]}"
     wait "$started" 2>/dev/null
 done
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+report

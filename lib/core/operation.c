@@ -79,8 +79,8 @@ static void sleep_until_ready(const struct operation *operation, struct object *
 
 /* Who sleeps has read the word before its last try: is_ready() need not know of deaths, because a reaper
  * moves the word on after it has said that somebody is dead. */
-int operation_wait(const struct operation *operation, struct object *object, const mpm_handle *handle,
-                   void *argument, double timeout_s)
+static int try_until(const struct operation *operation, struct object *object, const mpm_handle *handle,
+                     void *argument, double timeout_s)
 {
     uint64_t deadline_ns = call_deadline_ns(timeout_s);
     bool is_late = timeout_s <= 0;
@@ -101,4 +101,15 @@ int operation_wait(const struct operation *operation, struct object *object, con
             return status;
     }
     return error_set(operation->late_status, "%s", operation->late_sentence);
+}
+
+int operation_wait(const struct operation *operation, struct object *object, const mpm_handle *handle,
+                   void *argument, double timeout_s)
+{
+    int status;
+
+    runtime_enter();
+    status = try_until(operation, object, handle, argument, timeout_s);
+    runtime_leave();
+    return status;
 }

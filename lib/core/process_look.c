@@ -77,10 +77,9 @@ static int wait_here(const mpm_handle *handle, look_when *look_until, double tim
     uint64_t word;
     int status;
 
-    if ((status = process_find_record(handle, &record, &word)))
-        return status;
     runtime_enter();
-    status = sleep_here(record, handle, look_until, timeout_s, look);
+    if (!(status = process_find_record(handle, &record, &word)))
+        status = sleep_here(record, handle, look_until, timeout_s, look);
     runtime_leave();
     return status;
 }

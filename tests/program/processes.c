@@ -2,14 +2,16 @@
 /* Processes as they are seen from outside the run: for process.sh.
  *
  *   processes lines COUNT  eight processes print COUNT lines each, half a line more, and end in different
- * ways processes finalize     mpm_finalize with processes that main does not join, on all nodes, then "over"
+ *                          ways
+ *   processes finalize     mpm_finalize with processes that main does not join, on all nodes, then "over"
+ *   processes exits HOW    exit(3) while a thread waits without end: HOW is join, get or any
  *   processes pool         the same with processes that workers of a pool have started
  *   processes forever      prints the pids of three processes a node and of main, "running", and waits */
 #include <mpmap.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define WRITERS 8
@@ -54,14 +56,47 @@ static int lines(int count)
     return mpm_finalize();
 }
 
-/* What takes its time. */
+/* What those wait for that are to work, and what opens it. */
+struct gate {
+    mpm_queue passes, opening;
+    int count; /* of those who wait */
+};
+
+/* Works once the gate is open. */
 static int work(const void *args, size_t size)
 {
-    (void)args;
+    const struct gate *gate = args;
+
     (void)size;
-    nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+    if (mpm_queue_get(gate->passes, NULL, 0, NULL, MPM_FOREVER))
+        return mpm_report_error();
     printf("worked\n");
     return 0;
+}
+
+static int open_gate(const void *args, size_t size)
+{
+    const struct gate *gate = args;
+
+    (void)size;
+    if (mpm_queue_get(gate->opening, NULL, 0, NULL, MPM_FOREVER))
+        return mpm_report_error();
+    for (int i = 0; i < gate->count; i++) {
+        if (mpm_queue_put(gate->passes, NULL, 0, MPM_FOREVER))
+            return mpm_report_error();
+    }
+    return 0;
+}
+
+/* A gate for so many, and a process that opens it when main ends. */
+static int make_gate(int count, struct gate *gate)
+{
+    mpm_process opener;
+
+    gate->count = count;
+    if (mpm_queue_create(NULL, &gate->passes) || mpm_queue_create(NULL, &gate->opening))
+        return -1;
+    return mpm_process_start(open_gate, gate, sizeof *gate, NULL, &opener);
 }
 
 static int wait_for_ever(const void *args, size_t size)
@@ -78,18 +113,17 @@ static int start_everywhere(const void *args, size_t size)
 {
     mpm_process process;
 
-    (void)args;
-    (void)size;
     for (unsigned node = mpm_node_count(); node-- > 0;) {
-        if (mpm_process_start(work, NULL, 0, &(mpm_process_options){.place = MPM_ON_NODE(node)}, &process))
+        if (mpm_process_start(work, args, size, &(mpm_process_options){.place = MPM_ON_NODE(node)}, &process))
             return mpm_report_error();
     }
     return 0;
 }
 
-static int end(void)
+/* Main is in mpm_finalize long before anybody has come through the gate. */
+static int end(const struct gate *gate)
 {
-    if (mpm_finalize())
+    if (mpm_queue_put(gate->opening, NULL, 0, 0) || mpm_finalize())
         return mpm_report_error();
     printf("over\n");
     return EXIT_SUCCESS;
@@ -98,17 +132,20 @@ static int end(void)
 static int finalize(void)
 {
     mpm_process process;
+    struct gate gate;
 
+    if (make_gate((int)(mpm_node_count() * mpm_node_count()), &gate))
+        return mpm_report_error();
     for (unsigned node = 0; node < mpm_node_count(); node++) {
         mpm_process_options options = {.place = MPM_ON_NODE(node)};
 
-        if (mpm_process_start(start_everywhere, NULL, 0, &options, &process))
+        if (mpm_process_start(start_everywhere, &gate, sizeof gate, &options, &process))
             return mpm_report_error();
         options.daemon = 1;
         if (mpm_process_start(wait_for_ever, NULL, 0, &options, &process))
             return mpm_report_error();
     }
-    return end();
+    return end(&gate);
 }
 
 static int start_in_a_task(mpm_call *call, const void *item, void *result)
@@ -117,20 +154,24 @@ static int start_in_a_task(mpm_call *call, const void *item, void *result)
 
     (void)item;
     (void)result;
-    if (mpm_process_start(work, NULL, 0, &(mpm_process_options){.place = MPM_ON_NODE(mpm_node_id())},
-                          &process))
+    if (mpm_process_start(work, mpm_call_context(call), sizeof(struct gate),
+                          &(mpm_process_options){.place = MPM_ON_NODE(mpm_node_id())}, &process))
         return mpm_fail(call, "%s", mpm_error());
     return 0;
 }
 
 static int pool(void)
 {
+    mpm_map_options options = {.chunk = 1};
+    struct gate gate;
     mpm_pool *workers;
 
-    if (mpm_pool_open(NULL, &workers) ||
-        mpm_pool_map(workers, start_in_a_task, NULL, 10, 0, &(mpm_map_options){.chunk = 1}, NULL, 0))
+    options.context = &gate;
+    options.context_size = sizeof gate;
+    if (make_gate(10, &gate) || mpm_pool_open(NULL, &workers) ||
+        mpm_pool_map(workers, start_in_a_task, NULL, 10, 0, &options, NULL, 0))
         return mpm_report_error();
-    return end();
+    return end(&gate);
 }
 
 static int forever(void)
@@ -151,6 +192,38 @@ static int forever(void)
     return wait_for_ever(NULL, 0);
 }
 
+/* Where a thread waits when main leaves by exit(). */
+static mpm_process awaited;
+static mpm_queue empty;
+static const char *where;
+
+static void *wait_there(void *unused)
+{
+    size_t ready, count;
+
+    if (!strcmp(where, "join") && mpm_process_join(awaited, MPM_FOREVER))
+        return unused;
+    if (!strcmp(where, "get") && mpm_queue_get(empty, NULL, 0, NULL, MPM_FOREVER))
+        return unused;
+    if (!strcmp(where, "any") && mpm_wait_any(&awaited.handle, 1, MPM_FOREVER, &ready, &count))
+        return unused;
+    return NULL;
+}
+
+/* The awaited process is another node's where there are several. */
+static int exits(const char *how)
+{
+    mpm_process_options last = {.place = MPM_ON_NODE(mpm_node_count() - 1)};
+    pthread_t thread;
+
+    where = how;
+    if (mpm_process_start(wait_for_ever, NULL, 0, &last, &awaited) || mpm_queue_create(NULL, &empty))
+        return mpm_report_error();
+    if (pthread_create(&thread, NULL, wait_there, NULL))
+        return EXIT_FAILURE;
+    exit(3);
+}
+
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
@@ -161,6 +234,8 @@ int main(int argc, char **argv)
         return lines(atoi(argv[2]));
     if (!strcmp(what, "finalize"))
         return finalize();
+    if (!strcmp(what, "exits") && argc == 3)
+        return exits(argv[2]);
     if (!strcmp(what, "pool"))
         return pool();
     return !strcmp(what, "forever") ? forever() : EXIT_FAILURE;
