@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Waiting for several things at once, at home and over virtual nodes. A process that is to live until the test
- * says otherwise waits for a message of its own queue, its gate. */
+/* Waiting for several things at once, at home and over virtual nodes. A process that is to live until the
+ * test says otherwise waits for a message of its own queue, its gate. */
 #include <CUnit/CUnit.h>
 #include <stdint.h>
 #include <stdio.h>

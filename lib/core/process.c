@@ -9,9 +9,9 @@
  * `about` of a record is written before the record is wanted, and constant then but for `leaves`, which the
  * process itself sets before it starts a daemon, or becomes a party of an object. The host that reaps it has
  * its daemons killed on this node, and wakes who may wait for the dead party; for other nodes it puts the
- * record's number into `bereaved` and rings the bell. The courier tells the other nodes up to which generation
- * the record's processes are dead. A start that was on its way is there before that message is, because the
- * courier posts both; one that was not posted yet never will be. */
+ * record's number into `bereaved` and rings the bell. The courier tells the other nodes up to which
+ * generation the record's processes are dead. A start that was on its way is there before that message is,
+ * because the courier posts both; one that was not posted yet never will be. */
 #include "core/process.h"
 
 #include <stdatomic.h>

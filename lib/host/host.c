@@ -15,10 +15,10 @@
  * all. A bit of another generation means nothing. Who dies between the bit and the ring has asked for nothing
  * yet; the host may see the bit later all the same.
  *
- * A spare is a process that the host has forked in advance, once somebody has asked for a user's process: it
- * has done all of its beginning that does not depend on which process it will be, and sleeps. `given` is 0, or
- * a spare's pid and the number, from 1, of the record that it is to be. The host stores it when it is 0, and
- * counts the spare as that process from then on. The spare takes it back to 0 when it blocks signals, and
+ * A spare is a process that the host has forked in advance, once somebody has asked for a user's process. It
+ * has done all of its beginning that does not depend on which process it will be, and sleeps. `given` is 0,
+ * or a spare's pid and the number, from 1, of the record that it is to be. The host stores it when it is 0,
+ * and counts the spare as that process from then on. The spare takes it back to 0 when it blocks signals, and
  * says RUNNING itself, so nobody knows its pid before. Until then it ignores what a terminal sends, as the
  * host does, and the host leaves signals for it in `request`; the spare looks there after its store. If it
  * dies before its store, the host that reaps it takes `given` back, and forks another process in its place.

@@ -76,7 +76,7 @@ enum call_verb {
     VERB_PROCESS_SIGNAL,
     VERB_PROCESS_LOOK,
     VERB_PROCESS_CLOSE,
-    VERB_WAIT_ANY, /* on a node: takes handles of objects there, and gives a byte for each: 1 if it is ready */
+    VERB_WAIT_ANY, /* on a node: takes handles of objects there; gives a byte for each: 1 if it is ready */
     VERB_VALUE_CREATE,
     VERB_VALUE_UPDATE,
     VERB_VALUE_DESTROY,

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What is true when a process is killed at any point of starting another one, here or on another node, or of
+ * waiting for several: processes can be started and waited for as before, and the arena has got back what the
+ * dead one had. */
+#include <CUnit/CUnit.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <mpmap.h>
+
+#include "base/clock.h"
+#include "core/runtime.h"
+#include "host/host.h"
+#include "kill_run.h"
+#include "shm/arena.h"
+#include "support/suite.h"
+
+#define PATIENCE_S 30.0
+#define ROUNDS     3 /* searches of each operation: what leaks a little leaks enough then */
+#define MOST_NODES 4u
+
+/* Main's: what the next victim gets. */
+static mpm_handle awaited[MOST_NODES];
+static unsigned place;
+
+static int do_nothing(const void *args, size_t size)
+{
+    (void)args;
+    (void)size;
+    return 0;
+}
+
+static int wait_at_gate(const void *args, size_t size)
+{
+    const mpm_queue *gate = args;
+
+    (void)size;
+    return mpm_queue_get(*gate, NULL, 0, NULL, MPM_FOREVER) ? 1 : 0;
+}
+
+static mpm_process start_on(unsigned node, mpm_target *target, const void *args, size_t size)
+{
+    mpm_process process = {{0}};
+
+    CU_ASSERT_EQUAL_FATAL(
+        mpm_process_start(target, args, size, &(mpm_process_options){.place = MPM_ON_NODE(node)}, &process),
+        MPM_OK);
+    return process;
+}
+
+static int end_of(mpm_process process)
+{
+    int code = INT_MIN;
+
+    CU_ASSERT_EQUAL(mpm_process_join(process, PATIENCE_S), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_process_exitcode(process, &code), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_process_close(process), MPM_OK);
+    return code;
+}
+
+/* Operations. */
+
+static void prepare(struct kill_scene *scene)
+{
+    memcpy(scene->handle, awaited, sizeof scene->handle);
+    scene->number[0] = place;
+    scene->number[1] = mpm_node_count();
+}
+
+static bool start_daemon(const struct kill_scene *scene)
+{
+    mpm_process_options options = {.place = MPM_ON_NODE((unsigned)scene->number[0]), .daemon = 1};
+    mpm_process process;
+
+    return !mpm_process_start(do_nothing, scene, sizeof *scene, &options, &process);
+}
+
+/* Args that do not fit into a slot. */
+static bool start_with_much(const struct kill_scene *scene)
+{
+    static const char much[5000];
+    mpm_process_options options = {.place = MPM_ON_NODE((unsigned)scene->number[0])};
+    mpm_process process;
+
+    return !mpm_process_start(do_nothing, much, sizeof much, &options, &process);
+}
+
+static bool wait_for_any(const struct kill_scene *scene)
+{
+    size_t ready[MOST_NODES], count;
+
+    return mpm_wait_any(scene->handle, scene->number[1], 0.002, ready, &count) == MPM_ETIMEDOUT;
+}
+
+/* Whoever is killed while it starts a process leaves one whose handle nobody has. This test knows that nobody
+ * has any other, either, when nothing is under way. */
+static void close_what_is_nobodys(void)
+{
+    struct process_record *record;
+
+    for (uint32_t number = 0; (record = process_find(runtime_arena(), number)); number++)
+        process_close(record, process_generation_of(atomic_load(&record->word)));
+}
+
+static bool goes_on(const struct kill_scene *scene, bool was_killed)
+{
+    (void)scene;
+    (void)was_killed;
+    for (unsigned node = 0; node < mpm_node_count(); node++) {
+        mpm_process process = start_on(node, do_nothing, NULL, 0);
+        size_t ready, count;
+
+        if (mpm_wait_any(&process.handle, 1, PATIENCE_S, &ready, &count) || end_of(process))
+            return false;
+    }
+    close_what_is_nobodys();
+    return !arena_check(runtime_arena());
+}
+
+const struct kill_operation kill_operations[] = {
+    {"start of a daemon", prepare, start_daemon, goes_on},
+    {"start with large args", prepare, start_with_much, goes_on},
+    {"wait for any", prepare, wait_for_any, goes_on},
+};
+
+#define OPERATIONS (sizeof kill_operations / sizeof *kill_operations)
+
+/* By processes of each node, which start processes on each node. */
+static unsigned long search_all(void)
+{
+    unsigned long points = 0;
+
+    for (unsigned node = 0; node < mpm_node_count(); node++) {
+        for (place = 0; place < mpm_node_count(); place++) {
+            for (size_t i = 0; i < OPERATIONS; i++)
+                points += kill_search(i, node);
+        }
+    }
+    return points;
+}
+
+/* What the dead have left is taken away a little after their death. */
+static bool arena_comes_back_to(size_t used_blocks)
+{
+    uint64_t end_ns = clock_now_ns() + (uint64_t)(PATIENCE_S * 1e9);
+    struct arena_usage now;
+
+    for (;;) {
+        arena_usage(runtime_arena(), &now);
+        if (now.used_blocks == used_blocks)
+            return true;
+        if (clock_now_ns() > end_ns)
+            return false;
+        sched_yield();
+    }
+}
+
+static void every_point_of_starting_and_waiting_may_be_the_last(void)
+{
+    struct arena_usage quiet;
+    unsigned long points;
+    mpm_queue gate;
+
+    CU_ASSERT_FATAL(mpm_node_count() <= MOST_NODES);
+    CU_ASSERT_EQUAL_FATAL(mpm_queue_create(NULL, &gate), MPM_OK);
+    for (unsigned node = 0; node < mpm_node_count(); node++)
+        awaited[node] = start_on(node, wait_at_gate, &gate, sizeof gate).handle;
+    points = search_all();
+    CU_ASSERT(points >= 20);
+    printf("%lu points searched in %zu operations … ", points, OPERATIONS);
+    arena_usage(runtime_arena(), &quiet);
+    for (unsigned round = 1; round < ROUNDS; round++)
+        search_all();
+    CU_ASSERT(arena_comes_back_to(quiet.used_blocks));
+    for (unsigned node = 0; node < mpm_node_count(); node++)
+        CU_ASSERT_EQUAL(mpm_queue_put(gate, NULL, 0, 0), MPM_OK);
+    for (unsigned node = 0; node < mpm_node_count(); node++)
+        CU_ASSERT_EQUAL(end_of((mpm_process){awaited[node]}), 0);
+    CU_ASSERT_EQUAL(mpm_queue_destroy(gate), MPM_OK);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct suite_test tests[] = {
+        {"every_point_of_starting_and_waiting_may_be_the_last",
+         every_point_of_starting_and_waiting_may_be_the_last},
+    };
+    int status;
+
+    if (mpm_init(&argc, &argv, NULL))
+        return mpm_report_error();
+    status = suite_run("process_kill", tests, sizeof tests / sizeof *tests);
+    return mpm_finalize() ? mpm_report_error() : status;
+}
