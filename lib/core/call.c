@@ -438,6 +438,12 @@ struct parked {
 };
 
 static struct parked *parked_first, **parked_end = &parked_first;
+static unsigned caller; /* whose call is being tried */
+
+unsigned call_caller(void)
+{
+    return caller;
+}
 
 void call_register(enum call_verb verb, call_try *try, int late_status, const char *late_sentence)
 {
@@ -479,6 +485,7 @@ static bool try_call(unsigned node, const struct message_call *call, const void 
     int status;
 
     memcpy(&handle, call->handle, sizeof handle);
+    caller = node;
     status = verb->try(&handle, in, size, &reply);
     if (status == CALL_MUST_WAIT && is_late)
         status = error_set(verb->late_status, "%s", verb->late_sentence);

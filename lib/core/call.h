@@ -33,6 +33,9 @@ typedef int call_try(const mpm_handle *handle, const void *in, size_t in_size, s
 /* Who does a verb, and the status that a caller gets whose time is up. Before couriers start. */
 void call_register(enum call_verb verb, call_try *try, int late_status, const char *late_sentence);
 
+/* The node whose call is being tried: in a try. */
+unsigned call_caller(void);
+
 /* Calls, and waits for the reply: timeout_s is how long the home may take to be able to do it. At most `room`
  * bytes of the reply are copied to `out`; `out_size` (or NULL) gets its whole size. The verb's statuses;
  * MPM_ENOMEM, MPM_EHOSTLOST, MPM_ENODELOST. Any process but couriers. */

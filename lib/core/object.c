@@ -127,6 +127,7 @@ int object_reserve(struct object **reserved)
         if (atomic_load(&object->unclean))
             clean(object);
         memset(object->body, 0, sizeof object->body);
+        atomic_store_explicit(&object->lent, 0, memory_order_relaxed);
         *reserved = object;
         return MPM_OK;
     }

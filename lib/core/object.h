@@ -63,6 +63,8 @@ struct object_wait {
 
 #define OBJECT_WAITS 3
 
+#define OBJECT_NOT_LENT_AGAIN (UINT64_C(1) << 63) /* in `lent`: the object is about to end */
+
 /* A cell. `body` is the kind's own: see the file of the kind. */
 struct object {
     _Atomic uint64_t identity;
@@ -74,6 +76,8 @@ struct object {
     _Atomic uint32_t remote_waiting;
     _Atomic uint32_t unclean;              /* blocks of the cell may be there though no object has them */
     struct object_wait wait[OBJECT_WAITS]; /* the kind's own */
+    /* Nodes that may have a credit for it, by their numbers: the courier's. See core/post.h. */
+    _Atomic uint64_t lent;
     _Alignas(64) struct robust_mutex mutex;
     _Alignas(64) struct robust_mutex second_mutex; /* for kinds that need two; taken after `mutex` */
     _Alignas(64) char body[OBJECT_BODY_SIZE];

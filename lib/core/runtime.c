@@ -31,6 +31,7 @@
 #include "core/call.h"
 #include "core/function.h"
 #include "core/object.h"
+#include "core/post.h"
 #include "core/process.h"
 #include "host/host.h"
 #include "net/courier.h"
@@ -267,6 +268,7 @@ static int make_node_area(void)
     memset(arena_at(run.arena, offset), 0, sizeof(struct node_area));
     arena_set_root(run.arena, ARENA_ROOT_NODE, offset);
     if ((status = object_table_create(run.arena)) || (status = call_table_create(run.arena)) ||
+        (status = post_table_create(run.arena, run.topology.node_count)) ||
         (status = process_table_create(run.arena, run.topology.node_count)))
         return status;
     return host_area_create(run.arena, run.topology.nodes[run.topology.node].ranks);
@@ -320,6 +322,7 @@ static void on_process_death(uint32_t number)
 {
     object_free_reserved(run.arena, number);
     call_owner_died(run.arena, number);
+    post_owner_died(run.arena);
     process_died(number);
 }
 
@@ -341,6 +344,7 @@ static int start_courier(void)
     courier_handle(MESSAGE_NODE_FAILED, on_node_failed);
     courier_handle(MESSAGE_END, on_end);
     courier_add_work(post_break);
+    post_announce();
     call_announce();
     for (unsigned i = 0; i < run.announce_count; i++)
         run.announce[i]();

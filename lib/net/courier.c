@@ -68,6 +68,7 @@ static struct {
     courier_handler *handler[MESSAGE_KINDS];
     courier_work *work[MAX_WORK];
     unsigned work_count;
+    void (*before_post)(unsigned node, enum message_kind kind);
 } courier = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 void courier_handle(enum message_kind kind, courier_handler *handler)
@@ -79,6 +80,11 @@ void courier_add_work(courier_work *work)
 {
     assert(courier.work_count < MAX_WORK);
     courier.work[courier.work_count++] = work;
+}
+
+void courier_before_post(void (*before)(unsigned node, enum message_kind kind))
+{
+    courier.before_post = before;
 }
 
 static size_t padded(size_t size)
@@ -147,6 +153,8 @@ int courier_post(unsigned node, enum message_kind kind, const struct message_par
     size_t payload = 0;
 
     assert(courier.runs && node < courier.node_count);
+    if (courier.before_post)
+        courier.before_post(node, kind);
     for (size_t i = 0; i < part_count; i++)
         payload += parts[i].size;
     pthread_mutex_lock(&courier.mutex);

@@ -32,6 +32,10 @@ struct message_part {
 void courier_handle(enum message_kind kind, courier_handler *handler);
 void courier_add_work(courier_work *work);
 
+/* Before couriers start: what courier_post() calls first, in the thread that posts; it may post another message
+ * to that node, which goes before. */
+void courier_before_post(void (*before)(unsigned node, enum message_kind kind));
+
 /* From a handler or from work: something waits for what will soon come, so naps are to be short for a while.
  */
 void courier_be_lively(void);

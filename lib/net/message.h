@@ -29,6 +29,11 @@ enum message_kind {
     MESSAGE_CALL,          /* struct message_call, then what the verb takes */
     MESSAGE_CANCEL,        /* struct message_call of a call whose caller has died: its numbers only */
     MESSAGE_REPLY,         /* struct message_reply, then what the verb gives */
+    MESSAGE_POSTED,        /* struct message_posted, then the operations: see core/post.c */
+    MESSAGE_POSTED_DONE,   /* struct message_posted_done: the answer */
+    MESSAGE_CREDIT,        /* struct message_credit: the receiver may post to the object */
+    MESSAGE_RECALL_CREDIT, /* struct message_credit: it may not any more, and is to say so */
+    MESSAGE_CREDIT_BACK,   /* struct message_credit: the answer */
     MESSAGE_PROCESS_ENDED, /* struct message_process_ended: one that may have daemons there */
     MESSAGE_PROCESS_ASKED, /* nothing, to main: a process of this node has started a process somewhere */
     MESSAGE_KINDS,
@@ -111,6 +116,19 @@ struct message_call {
     uint32_t reserved;
     double timeout_s;
     uint64_t handle[2]; /* an mpm_handle */
+};
+
+struct message_posted {
+    uint64_t bytes; /* that it takes of the sender's tray */
+};
+
+struct message_posted_done {
+    uint64_t arrived, done; /* bytes as above: of one message, and of what is done or given up */
+};
+
+struct message_credit {
+    uint64_t handle[2]; /* an mpm_handle */
+    uint64_t limit;     /* of indices */
 };
 
 /* Of the sender's processes in that place, up to that generation. */

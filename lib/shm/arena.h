@@ -26,6 +26,7 @@ enum arena_root {
     ARENA_ROOT_OBJECTS,
     ARENA_ROOT_CALLS,
     ARENA_ROOT_PROCESSES,
+    ARENA_ROOT_POSTS,
     ARENA_ROOTS = 8
 };
 

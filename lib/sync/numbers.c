@@ -10,7 +10,10 @@
  * (number.h). Destroying is one store of the identity, under the cell's lock, so that of two who destroy one
  * is told that it is too late; before it the cell is unclean, and after it the block is freed, and the cell
  * is clean. Whoever takes the cell of one who died in between frees the block (core/object.h). Whoever dies
- * anywhere else has done its update, or has not. */
+ * anywhere else has done its update, or has not.
+ *
+ * Updates from other nodes whose result nobody wants are posted (core/post.h): credits are given, and looked
+ * for at the end, under the cell's lock. */
 #include "sync/numbers.h"
 
 #include <string.h>
@@ -20,15 +23,17 @@
 
 #include "base/error.h"
 #include "core/call.h"
+#include "core/post.h"
 #include "core/runtime.h"
 #include "shm/kill_point.h"
 
 _Static_assert(sizeof(struct numbers) <= OBJECT_BODY_SIZE, "numbers fit into a cell");
 
 /* An update on its way to the home of its object: what VERB_VALUE_UPDATE and VERB_ARRAY_UPDATE take. They
- * give the bits before. */
+ * give the bits before. Also what is posted. */
 struct update {
-    uint64_t op; /* enum number_op */
+    uint32_t op;        /* enum number_op */
+    uint32_t no_result; /* 1: nobody wants to know what was before, so the next one may be posted */
     uint64_t index;
     uint64_t operand, desired;
 };
@@ -172,29 +177,45 @@ static void end_object(struct object *object)
     object_set_clean(object);
 }
 
-static int destroy_here(mpm_handle handle, enum object_kind kind)
+/* Takes the cell's lock if the object is there. MPM_EINVAL, MPM_ESTALE: nothing is locked. */
+static int find_and_lock(mpm_handle handle, enum object_kind kind, struct object **object)
 {
     mpm_handle name = number_object(handle);
-    struct object *object;
-    bool was_there;
     int status;
 
-    if ((status = find_object(handle, kind, &object)))
+    if ((status = find_object(handle, kind, object)))
         return status;
-    if (robust_mutex_lock(&object->mutex))
-        robust_mutex_repaired(&object->mutex); /* nothing is derived */
-    if ((was_there = object_is(object, &name)))
+    if (robust_mutex_lock(&(*object)->mutex))
+        robust_mutex_repaired(&(*object)->mutex); /* nothing is derived */
+    if (object_is(*object, &name))
+        return MPM_OK;
+    robust_mutex_unlock(&(*object)->mutex);
+    return object_stale(&name);
+}
+
+/* CALL_MUST_WAIT while nodes have credits for it: see core/post.h. */
+static int destroy_here(mpm_handle handle, enum object_kind kind)
+{
+    struct object *object;
+    bool is_lent;
+    int status;
+
+    if ((status = find_and_lock(handle, kind, &object)))
+        return status;
+    if (!(is_lent = post_is_lent(object)))
         end_object(object);
     robust_mutex_unlock(&object->mutex);
-    return was_there ? MPM_OK : object_stale(&name);
+    return is_lent ? CALL_MUST_WAIT : MPM_OK;
 }
 
 int numbers_destroy(mpm_handle handle, enum object_kind kind)
 {
-    if (object_is_home(&handle))
-        return destroy_here(handle, kind);
-    return call_remote(&handle, kind == OBJECT_VALUE ? VERB_VALUE_DESTROY : VERB_ARRAY_DESTROY, NULL, 0, 0,
-                       NULL, 0, NULL);
+    int status = object_is_home(&handle) ? destroy_here(handle, kind) : CALL_MUST_WAIT;
+
+    if (status == CALL_MUST_WAIT)
+        status = call_remote(&handle, kind == OBJECT_VALUE ? VERB_VALUE_DESTROY : VERB_ARRAY_DESTROY, NULL, 0,
+                             MPM_FOREVER, NULL, 0, NULL);
+    return status;
 }
 
 /* Updates. */
@@ -219,10 +240,13 @@ static int update_elsewhere(mpm_handle handle, enum object_kind kind, const stru
                             uint64_t *before)
 {
     enum call_verb verb = kind == OBJECT_VALUE ? VERB_VALUE_UPDATE : VERB_ARRAY_UPDATE;
+    enum post_verb post_verb = kind == OBJECT_VALUE ? POST_VALUE_UPDATE : POST_ARRAY_UPDATE;
     uint64_t bits = 0;
     size_t size = 0;
     int status;
 
+    if (update->no_result && post_operation(&handle, post_verb, update->index, update, sizeof *update, 1))
+        return MPM_OK;
     if ((status = call_remote(&handle, verb, update, sizeof *update, 0, &bits, sizeof bits, &size)))
         return status;
     if (size != sizeof bits)
@@ -232,10 +256,16 @@ static int update_elsewhere(mpm_handle handle, enum object_kind kind, const stru
     return MPM_OK;
 }
 
+/* Whether the caller need not wait for what comes of it. */
+static bool has_no_result(enum number_op op, const void *before)
+{
+    return !before && (op == NUMBER_ADD || op == NUMBER_MIN || op == NUMBER_MAX);
+}
+
 int numbers_update_anywhere(mpm_handle handle, enum object_kind kind, size_t index, enum number_op op,
                             const void *operand, const void *desired, void *before)
 {
-    struct update update = {.op = op, .index = index};
+    struct update update = {.op = op, .no_result = has_no_result(op, before), .index = index};
     mpm_type type = number_type_of(handle);
     uint64_t bits = 0;
     int status;
@@ -255,6 +285,29 @@ int numbers_update_anywhere(mpm_handle handle, enum object_kind kind, size_t ind
 
 /* Calls from other nodes, in the courier. */
 
+static int read_update(const void *in, size_t in_size, struct update *update)
+{
+    if (in_size != sizeof *update)
+        return error_set(MPM_EPROTOCOL, "an update of a number has %zu bytes, not %zu", in_size,
+                         sizeof *update);
+    memcpy(update, in, sizeof *update);
+    if (update->op >= NUMBER_OPS)
+        return error_set(MPM_EPROTOCOL, "an update of a number is of kind %u, which there is not",
+                         update->op);
+    return MPM_OK;
+}
+
+/* Lets the caller's node post the next ones, unless the object has gone. */
+static void grant(const mpm_handle *handle, enum object_kind kind)
+{
+    struct object *object;
+
+    if (find_and_lock(*handle, kind, &object))
+        return;
+    post_grant(object, handle, ((struct numbers *)object->body)->length);
+    robust_mutex_unlock(&object->mutex);
+}
+
 static int on_update(const mpm_handle *handle, enum object_kind kind, const void *in, size_t in_size,
                      struct call_reply *reply)
 {
@@ -262,16 +315,50 @@ static int on_update(const mpm_handle *handle, enum object_kind kind, const void
     uint64_t before = 0;
     int status;
 
-    if (in_size != sizeof update)
-        return error_set(MPM_EPROTOCOL, "an update of a number has %zu bytes, not %zu", in_size,
-                         sizeof update);
-    memcpy(&update, in, sizeof update);
-    if (update.op >= NUMBER_OPS)
-        return error_set(MPM_EPROTOCOL, "an update of a number is of kind %llu, which there is not",
-                         (unsigned long long)update.op);
-    if ((status = update_here(*handle, kind, &update, &before)))
+    if ((status = read_update(in, in_size, &update)) ||
+        (status = update_here(*handle, kind, &update, &before)))
         return status;
+    if (update.no_result)
+        grant(handle, kind);
     return call_reply_add(reply, &before, sizeof before);
+}
+
+/* What nodes have posted by their credits. */
+static int carry_out(const mpm_handle *handle, enum object_kind kind, const char *bytes, size_t size,
+                     size_t count, size_t *done)
+{
+    struct update update;
+    uint64_t before;
+    int status;
+
+    for (*done = 0; *done < count; ++*done) {
+        if ((status = read_update(bytes + *done * size, size, &update)) ||
+            (status = update_here(*handle, kind, &update, &before)))
+            return status;
+    }
+    return MPM_OK;
+}
+
+static int carry_out_value(const mpm_handle *handle, const void *bytes, size_t size, size_t count,
+                           size_t *done)
+{
+    return carry_out(handle, OBJECT_VALUE, bytes, size, count, done);
+}
+
+static int carry_out_array(const mpm_handle *handle, const void *bytes, size_t size, size_t count,
+                           size_t *done)
+{
+    return carry_out(handle, OBJECT_ARRAY, bytes, size, count, done);
+}
+
+static int on_destroy(const mpm_handle *handle, enum object_kind kind)
+{
+    struct object *object;
+    int status = destroy_here(*handle, kind);
+
+    if (status != CALL_MUST_WAIT || (status = find_object(*handle, kind, &object)))
+        return status;
+    return post_recall(object, handle);
 }
 
 static int on_value_update(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
@@ -290,7 +377,7 @@ static int on_value_destroy(const mpm_handle *handle, const void *in, size_t in_
     (void)in;
     (void)in_size;
     (void)reply;
-    return destroy_here(*handle, OBJECT_VALUE);
+    return on_destroy(handle, OBJECT_VALUE);
 }
 
 static int on_array_destroy(const mpm_handle *handle, const void *in, size_t in_size,
@@ -299,7 +386,7 @@ static int on_array_destroy(const mpm_handle *handle, const void *in, size_t in_
     (void)in;
     (void)in_size;
     (void)reply;
-    return destroy_here(*handle, OBJECT_ARRAY);
+    return on_destroy(handle, OBJECT_ARRAY);
 }
 
 static void announce(void)
@@ -308,6 +395,8 @@ static void announce(void)
     call_register(VERB_VALUE_DESTROY, on_value_destroy, MPM_OK, "");
     call_register(VERB_ARRAY_UPDATE, on_array_update, MPM_OK, "");
     call_register(VERB_ARRAY_DESTROY, on_array_destroy, MPM_OK, "");
+    post_register(POST_VALUE_UPDATE, carry_out_value);
+    post_register(POST_ARRAY_UPDATE, carry_out_array);
 }
 
 static __attribute__((constructor)) void add_layer(void)

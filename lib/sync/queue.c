@@ -19,6 +19,7 @@
 #include "core/call.h"
 #include "core/object.h"
 #include "core/operation.h"
+#include "core/post.h"
 #include "core/runtime.h"
 #include "shm/kill_point.h"
 #include "shm/ring.h"
@@ -181,6 +182,7 @@ static int try_task_done(struct object *object, const mpm_handle *handle, void *
     return status;
 }
 
+/* Closing and destroying must wait while nodes have credits for it: see core/post.h. */
 static int try_close(struct object *object, const mpm_handle *handle, void *unused)
 {
     int status;
@@ -188,6 +190,10 @@ static int try_close(struct object *object, const mpm_handle *handle, void *unus
     (void)unused;
     if ((status = lock_side(object, handle, &object->second_mutex)))
         return status;
+    if (post_is_lent(object)) {
+        robust_mutex_unlock(&object->second_mutex);
+        return CALL_MUST_WAIT;
+    }
     atomic_store_explicit(&queue_of(object)->closed, 1, memory_order_release);
     robust_mutex_unlock(&object->second_mutex);
     operation_fence_after_unlock();
@@ -203,6 +209,10 @@ static int try_destroy(struct object *object, const mpm_handle *handle, void *un
     (void)unused;
     if ((status = channel_lock_both(object, handle, sweep)))
         return status;
+    if (post_is_lent(object)) {
+        channel_unlock_both(object);
+        return CALL_MUST_WAIT;
+    }
     object_set_unclean(object);
     object_end(object);
     KILL_POINT();
@@ -284,6 +294,7 @@ static inline int find(const mpm_handle *handle, struct object **object)
 
 struct put_call { /* then the messages */
     uint64_t size, count;
+    uint64_t wants_credit; /* 1: the next ones would be posted if they could be */
 };
 
 struct get_call {
@@ -298,6 +309,24 @@ struct get_reply {  /* then the messages */
 static int nonsense(void)
 {
     return error_set(MPM_EPROTOCOL, "a call on a queue has a length that makes no sense");
+}
+
+/* For a queue without a bound: what is posted is accepted. */
+static void grant(struct object *object, const mpm_handle *handle)
+{
+    struct queue *queue = queue_of(object);
+
+    if (lock_side(object, handle, &object->second_mutex))
+        return;
+    if (!queue->ring.maxsize && !atomic_load_explicit(&queue->closed, memory_order_relaxed))
+        post_grant(object, handle, 1);
+    robust_mutex_unlock(&object->second_mutex);
+}
+
+static int say_behind(const mpm_handle *handle)
+{
+    return error_set(MPM_ENOMEM, "node %u has no memory yet for messages that were put into the queue before",
+                     handle->home);
 }
 
 /* What is put is said, so that the caller can go on behind it: some messages are a success. */
@@ -317,8 +346,26 @@ static int on_put(const mpm_handle *handle, const void *in, size_t in_size, stru
     put = (struct put){.messages = (const char *)in + sizeof call, .size = call.size, .count = call.count};
     if ((status = find(handle, &object)))
         return status;
+    if (post_is_behind(handle))
+        return say_behind(handle);
     status = try_put(object, handle, &put);
+    if (!status && call.wants_credit)
+        grant(object, handle);
     return put.done ? call_reply_add(reply, &put.done, sizeof put.done) : status;
+}
+
+/* What nodes have posted by their credits. */
+static int carry_out_put(const mpm_handle *handle, const void *bytes, size_t size, size_t count, size_t *done)
+{
+    struct put put = {.messages = bytes, .size = size, .count = count};
+    struct object *object;
+    int status;
+
+    if ((status = find(handle, &object)))
+        return status;
+    status = try_put(object, handle, &put);
+    *done = put.done;
+    return status == MPM_ENOMEM ? CALL_MUST_WAIT : status;
 }
 
 static int get_into(struct object *object, const mpm_handle *handle, const struct get_call *call,
@@ -384,11 +431,23 @@ static int on_plain(const mpm_handle *handle, size_t in_size,
     return (status = find(handle, &object)) ? status : try(object, handle, NULL);
 }
 
+/* The same for the end of a queue, which must wait while the queue is lent. */
+static int on_end(const mpm_handle *handle, size_t in_size,
+                  int (*try)(struct object *object, const mpm_handle *handle, void *unused))
+{
+    struct object *object;
+    int status = on_plain(handle, in_size, try);
+
+    if (status != CALL_MUST_WAIT || (status = find(handle, &object)))
+        return status;
+    return post_recall(object, handle);
+}
+
 static int on_close(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
 {
     (void)in;
     (void)reply;
-    return on_plain(handle, in_size, try_close);
+    return on_end(handle, in_size, try_close);
 }
 
 static int on_task_done(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
@@ -402,6 +461,8 @@ static int on_join(const mpm_handle *handle, const void *in, size_t in_size, str
 {
     (void)in;
     (void)reply;
+    if (post_is_behind(handle))
+        return CALL_MUST_WAIT;
     return on_plain(handle, in_size, try_join);
 }
 
@@ -409,7 +470,8 @@ static int on_destroy(const mpm_handle *handle, const void *in, size_t in_size, 
 {
     (void)in;
     (void)reply;
-    return on_plain(handle, in_size, try_destroy);
+    post_forget(handle);
+    return on_end(handle, in_size, try_destroy);
 }
 
 static void announce(void)
@@ -421,6 +483,7 @@ static void announce(void)
     call_register(VERB_QUEUE_CLOSE, on_close, MPM_OK, "");
     call_register(VERB_QUEUE_TASK_DONE, on_task_done, MPM_OK, "");
     call_register(VERB_QUEUE_DESTROY, on_destroy, MPM_OK, "");
+    post_register(POST_QUEUE_PUT, carry_out_put);
 }
 
 static __attribute__((constructor)) void add_layer(void)
@@ -454,7 +517,7 @@ static int put_batch(const mpm_handle *handle, struct put *put, double timeout_s
     size = batch * put->size;
     if (!(call = malloc(sizeof *call + size)))
         return error_set(MPM_ENOMEM, "no memory for messages of %zu bytes", size);
-    *call = (struct put_call){.size = put->size, .count = batch};
+    *call = (struct put_call){.size = put->size, .count = batch, .wants_credit = size <= POST_LIMIT};
     if (size)
         memcpy(call + 1, (const char *)put->messages + put->done * put->size, size);
     status = call_remote(handle, VERB_QUEUE_PUT, call, sizeof *call + size, timeout_s, &done, sizeof done,
@@ -472,6 +535,11 @@ static int put_far(const mpm_handle *handle, struct put *put, double timeout_s)
     if (put->size > FRAME_LIMIT)
         return error_set(MPM_ENOMEM, "a message of %zu bytes is too long for another node: at most %zu",
                          put->size, FRAME_LIMIT);
+    if (put->size <= POST_LIMIT && put->count <= POST_LIMIT && put->size * put->count <= POST_LIMIT &&
+        post_operation(handle, POST_QUEUE_PUT, 0, put->messages, put->size, put->count)) {
+        put->done = put->count;
+        return MPM_OK;
+    }
     while (!status && put->done < put->count)
         status = put_batch(handle, put, time_left_s(deadline_ns));
     return status;
@@ -545,16 +613,18 @@ static int get_many_far(const mpm_handle *handle, struct get *get, double timeou
     return status == MPM_ETOOSMALL ? say_too_small(get) : status;
 }
 
-/* A try that needs no waiting, wherever the queue is. */
+/* A try that needs no waiting, wherever the queue is; at home by a call, too, if its end must wait. */
 static int plain(const mpm_handle *handle, enum call_verb verb,
                  int (*try)(struct object *object, const mpm_handle *handle, void *unused))
 {
     struct object *object;
-    int status;
+    int status = CALL_MUST_WAIT;
 
-    if (!object_is_home(handle))
-        return call_remote(handle, verb, NULL, 0, 0, NULL, 0, NULL);
-    return (status = find(handle, &object)) ? status : try(object, handle, NULL);
+    if (object_is_home(handle) && !(status = find(handle, &object)))
+        status = try(object, handle, NULL);
+    if (status == CALL_MUST_WAIT)
+        status = call_remote(handle, verb, NULL, 0, MPM_FOREVER, NULL, 0, NULL);
+    return status;
 }
 
 static int look_at(const mpm_handle *handle, struct look *look)
