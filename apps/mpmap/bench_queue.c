@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* mpmap bench queue: messages of 8 bytes from one process to another by an mpm_queue, beside a bare bounded
  * ring in shared memory between two forked processes, and beside Python's queue. The bare ring is what the
- * hardware gives to many producers and consumers: no lock, no length, nobody who sleeps or may die. */
+ * hardware gives to many producers and consumers: no lock, no length, nobody who sleeps or may die. With more
+ * nodes than one also from a process of another node, beside a bare connection by TCP on this machine, whose
+ * writer gathers messages as well as one may who never waits for an answer. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -10,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,16 +25,19 @@
 
 #define ROOM            ((size_t)4096) /* messages that the bare ring and the bounded queue hold */
 #define BATCH           ((size_t)64)
-#define LOOKS           64 /* of the bare ring before it lets others run */
+#define GATHERED        ((size_t)16384) /* bytes that the bare connection writes at once */
+#define LOOKS           64              /* of the bare ring before it lets others run */
 #define DEFAULT_SECONDS 0.3
 
-static const char help[] = "usage: mpmap bench queue [--json] [--seconds S]\n"
-                           "\n"
-                           "Messages of 8 bytes a second, one producer and one consumer on this node.\n"
-                           "\n"
-                           "  --seconds S   length of each of the 7 repetitions of a figure (0.3)\n"
-                           "  --json        prints a JSON array\n"
-                           "  --help        prints this\n";
+static const char help[] =
+    "usage: mpmap bench queue [--json] [--seconds S]\n"
+    "\n"
+    "Messages of 8 bytes a second, one producer and one consumer on this node; with more\n"
+    "nodes (MPMAP_RANKS_PER_NODE=1 mpirun -n 2 …) also with the producer on another one.\n"
+    "\n"
+    "  --seconds S   length of each of the 7 repetitions of a figure (0.3)\n"
+    "  --json        prints a JSON array\n"
+    "  --help        prints this\n";
 
 /* A bounded ring for many producers and many consumers, after Dmitry Vyukov's: each cell has a line to
  * itself, and a turn that says whose it is next. */
@@ -113,9 +121,80 @@ static int run_bare(const void *argument, uint64_t count)
     return is_right ? 0 : MPM_ESTATE;
 }
 
-/* A queue, and how many messages go into it and out of it at once. */
+/* A listening socket of this machine, and its address. */
+static int listen_here(struct sockaddr_in *address)
+{
+    socklen_t length = sizeof *address;
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+
+    *address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    if (listener >= 0 &&
+        (bind(listener, (struct sockaddr *)address, sizeof *address) || listen(listener, 1) ||
+         getsockname(listener, (struct sockaddr *)address, &length))) {
+        close(listener);
+        return -1;
+    }
+    return listener;
+}
+
+static _Noreturn void tcp_producer(const struct sockaddr_in *address, uint64_t count)
+{
+    static uint64_t messages[GATHERED / sizeof(uint64_t)];
+    int connection = socket(AF_INET, SOCK_STREAM, 0);
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (connect(connection, (const struct sockaddr *)address, sizeof *address))
+        _exit(1);
+    for (uint64_t left = count * sizeof *messages; left;) {
+        ssize_t written = write(connection, messages, left < GATHERED ? left : GATHERED);
+
+        if (written <= 0)
+            _exit(1);
+        left -= (uint64_t)written;
+    }
+    _exit(0);
+}
+
+static int tcp_consume(int listener, uint64_t count)
+{
+    static char bytes[GATHERED];
+    int connection = accept(listener, NULL, NULL);
+    uint64_t left = count * sizeof(uint64_t);
+
+    while (left) {
+        ssize_t got = read(connection, bytes, left < GATHERED ? left : GATHERED);
+
+        if (got <= 0)
+            break;
+        left -= (uint64_t)got;
+    }
+    close(connection);
+    return left ? MPM_ESYSTEM : 0;
+}
+
+static int run_tcp(const void *unused, uint64_t count)
+{
+    struct sockaddr_in address;
+    int listener = listen_here(&address), status = MPM_ESYSTEM;
+    pid_t child;
+
+    (void)unused;
+    if (listener < 0)
+        return status;
+    if ((child = fork()) == 0)
+        tcp_producer(&address, count);
+    if (child > 0) {
+        status = tcp_consume(listener, count);
+        waitpid(child, NULL, 0);
+    }
+    close(listener);
+    return status;
+}
+
+/* A queue of this node, who puts into it, and how many messages go into it and out of it at once. */
 struct bench_queue {
     mpm_queue queue;
+    unsigned node; /* of the producer */
     uint64_t batch, count;
 };
 
@@ -160,12 +239,12 @@ static int consume(const struct bench_queue *bench)
 static int run_queue(const void *argument, uint64_t count)
 {
     struct bench_queue bench = *(const struct bench_queue *)argument;
-    mpm_process_options here = {.place = MPM_ON_NODE(0)};
+    mpm_process_options there = {.place = MPM_ON_NODE(bench.node)};
     mpm_process producer;
     int status;
 
     bench.count = (count + bench.batch - 1) / bench.batch * bench.batch;
-    if ((status = mpm_process_start(produce, &bench, sizeof bench, &here, &producer)))
+    if ((status = mpm_process_start(produce, &bench, sizeof bench, &there, &producer)))
         return status;
     status = consume(&bench);
     if (status || (status = mpm_process_join(producer, MPM_FOREVER)))
@@ -231,9 +310,29 @@ static int measure(double seconds, struct bench_figure *figures)
     return status;
 }
 
+/* With a producer on node 1. */
+static int measure_far(double seconds, struct bench_figure *figures)
+{
+    struct bench_queue one = {.node = 1, .batch = 1}, batches = {.node = 1, .batch = BATCH};
+    struct bench_case cases[] = {
+        {.run = run_tcp}, {.run = run_queue, .argument = &one}, {.run = run_queue, .argument = &batches}};
+    int status;
+
+    if ((status = mpm_queue_create(NULL, &one.queue)) || (status = mpm_queue_create(NULL, &batches.queue)) ||
+        (status = bench_measure(cases, sizeof cases / sizeof *cases, seconds)))
+        return status;
+    figures[0] = (struct bench_figure){"8-byte messages from another node, one at a time",
+                                       bench_rate(&cases[1]), "/s", bench_rate(&cases[0]),
+                                       "a bare connection"};
+    figures[1] = (struct bench_figure){"8-byte messages from another node, batches of 64",
+                                       bench_rate(&cases[2]), "/s", bench_rate(&cases[0]),
+                                       "a bare connection"};
+    return 0;
+}
+
 int bench_queue(int argc, char **argv)
 {
-    struct bench_figure figures[4];
+    struct bench_figure figures[6];
     double seconds = DEFAULT_SECONDS, python;
     size_t count = 3;
     bool json = false;
@@ -244,8 +343,9 @@ int bench_queue(int argc, char **argv)
 
     if (!command_parse(&command, argc, argv, &exit_status))
         return exit_status;
-    if (measure(seconds, figures))
+    if (measure(seconds, figures) || (mpm_node_count() > 1 && measure_far(seconds, figures + count)))
         return mpm_report_error();
+    count += mpm_node_count() > 1 ? 2 : 0;
     if ((python = python_rate()) > 0) {
         figures[count] = figures[0];
         figures[count].name = "8-byte messages, one at a time, beside Python";
