@@ -114,6 +114,12 @@ static inline enum object_kind object_kind_in(const struct object *object)
     return (enum object_kind)handle.kind;
 }
 
+/* Whether both name the same object. */
+static inline bool object_is_same(const mpm_handle *one, const mpm_handle *other)
+{
+    return object_identity(one) == object_identity(other) && one->place == other->place;
+}
+
 /* Whether the object is still there. */
 static inline bool object_is(const struct object *object, const mpm_handle *handle)
 {

@@ -101,11 +101,6 @@ static struct box *box_of(struct arena *arena, unsigned node)
     return offset ? arena_at(arena, offset) : NULL;
 }
 
-static bool is_same(const mpm_handle *one, const mpm_handle *other)
-{
-    return object_identity(one) == object_identity(other) && one->place == other->place;
-}
-
 /* The poster. */
 
 static struct credit *find_credit(struct box *box, const mpm_handle *handle)
@@ -113,7 +108,7 @@ static struct credit *find_credit(struct box *box, const mpm_handle *handle)
     struct credit_set *set = &box->set[handle->place % CREDIT_SETS];
 
     for (unsigned i = 0; i < CREDIT_WAYS; i++) {
-        if (is_same(&set->credit[i].handle, handle))
+        if (object_is_same(&set->credit[i].handle, handle))
             return &set->credit[i];
     }
     return NULL;
@@ -190,33 +185,21 @@ void post_owner_died(struct arena *arena)
     wait_ring(runtime_bell());
 }
 
-/* What goes to the home: struct message_posted, then groups of like operations. */
-
-struct posted_group { /* then size * count bytes, padded to 8 */
-    mpm_handle handle;
-    uint32_t verb;
-    uint32_t size;
-    uint64_t count;
-    uint64_t cost; /* bytes of the tray */
-};
-_Static_assert(sizeof(struct posted_group) <= sizeof(struct posted) + sizeof(uint64_t),
+_Static_assert(sizeof(struct message_posted_group) <= sizeof(struct posted) + sizeof(uint64_t),
                "a message is not larger than what it takes of the tray");
 
-static size_t padded(size_t size)
-{
-    return (size + 7) & ~(size_t)7;
-}
+/* A message to the home. */
 
-/* A message in the making. */
+/* In the making. */
 struct packing {
     char *bytes;
     size_t size;
-    struct posted_group *last; /* its bytes are not padded yet */
+    struct message_posted_group *last; /* its bytes are not padded yet */
 };
 
 static void end_group(struct packing *packing)
 {
-    size_t end = padded(packing->size);
+    size_t end = message_padded(packing->size);
 
     memset(packing->bytes + packing->size, 0, end - packing->size);
     packing->size = end;
@@ -224,16 +207,16 @@ static void end_group(struct packing *packing)
 
 static void pack(struct packing *packing, const struct tray_record *record)
 {
-    struct posted_group *last = packing->last;
+    struct message_posted_group *last = packing->last;
     struct posted head;
     size_t size = record->size - sizeof head;
 
     memcpy(&head, record->bytes, sizeof head);
-    if (!last || !is_same(&last->handle, &head.handle) || last->verb != head.verb ||
+    if (!last || !object_is_same(&last->handle, &head.handle) || last->verb != head.verb ||
         last->size != head.size) {
         end_group(packing);
-        last = packing->last = (struct posted_group *)(void *)(packing->bytes + packing->size);
-        *last = (struct posted_group){.handle = head.handle, .verb = head.verb, .size = head.size};
+        last = packing->last = (struct message_posted_group *)(void *)(packing->bytes + packing->size);
+        *last = (struct message_posted_group){.handle = head.handle, .verb = head.verb, .size = head.size};
         packing->size += sizeof *last;
     }
     memcpy(packing->bytes + packing->size, record->bytes + sizeof head, size);
@@ -347,14 +330,14 @@ static bool on_credit(unsigned node, const void *payload, size_t size)
 {
     const struct message_credit *message = payload;
     struct box *box = box_of(runtime_arena(), node);
-    struct credit credit = {.limit = message->limit};
+    struct credit credit;
     struct credit_set *set;
 
     if (size != sizeof *message)
         return false;
     if (!box && !(box = make_box(node)))
         return true;
-    memcpy(&credit.handle, message->handle, sizeof credit.handle);
+    credit = (struct credit){.handle = message->handle, .limit = message->limit};
     set = &box->set[credit.handle.place % CREDIT_SETS];
     tray_lock(&box->tray);
     if (!find_credit(box, &credit.handle))
@@ -368,14 +351,13 @@ static bool on_recall(unsigned node, const void *payload, size_t size)
 {
     struct box *box = box_of(runtime_arena(), node);
     struct credit *credit;
-    mpm_handle handle;
+    const struct message_credit *message = payload;
 
-    if (size != sizeof(struct message_credit))
+    if (size != sizeof *message)
         return false;
-    memcpy(&handle, payload, sizeof handle);
     if (box) {
         tray_lock(&box->tray);
-        if ((credit = find_credit(box, &handle)))
+        if ((credit = find_credit(box, &message->handle)))
             *credit = (struct credit){0};
         tray_unlock(&box->tray);
     }
@@ -385,277 +367,11 @@ static bool on_recall(unsigned node, const void *payload, size_t size)
     return true;
 }
 
-/* The home. All of it is its courier's. */
-
-/* What waits for memory, or, with a verb that is none, a credit that came back behind that. */
-struct waiting {
-    struct waiting *next;
-    unsigned node;
-    struct posted_group group;
-    _Alignas(8) char bytes[];
-};
-
-/* Credits that are on their way back. */
-struct recall {
-    struct recall *next;
-    struct object *object;
-    mpm_handle handle;
-    unsigned missing; /* nodes */
-};
-
-static post_carry_out *verbs[POST_VERBS];
-static struct waiting *waiting_first, **waiting_end = &waiting_first;
-static struct recall *recalls;
-static unsigned long lost; /* operations: there should be none */
-
-void post_register(enum post_verb verb, post_carry_out *carry_out)
-{
-    verbs[verb] = carry_out;
-}
-
-static uint64_t bit_of(unsigned node)
-{
-    return UINT64_C(1) << node % 63;
-}
-
-void post_grant(struct object *object, const mpm_handle *handle, uint64_t limit)
-{
-    struct message_credit message = {.limit = limit};
-    unsigned node = call_caller();
-
-    if (node == runtime_topology()->node || atomic_load(&object->lent) & OBJECT_NOT_LENT_AGAIN)
-        return;
-    memcpy(message.handle, handle, sizeof message.handle);
-    atomic_fetch_or(&object->lent, bit_of(node));
-    if (courier_post_one(node, MESSAGE_CREDIT, &message, sizeof message))
-        runtime_break(MPM_ENOMEM, mpm_error());
-}
-
-static struct recall **find_recall(const mpm_handle *handle)
-{
-    struct recall **at = &recalls;
-
-    while (*at && !is_same(&(*at)->handle, handle))
-        at = &(*at)->next;
-    return at;
-}
-
-int post_recall(struct object *object, const mpm_handle *handle)
-{
-    uint64_t lent = atomic_fetch_or(&object->lent, OBJECT_NOT_LENT_AGAIN);
-    struct message_credit message = {0};
-    struct recall *recall;
-
-    if (*find_recall(handle))
-        return CALL_MUST_WAIT;
-    if (!(recall = malloc(sizeof *recall)))
-        return error_set(MPM_ENOMEM, "no memory to have credits given back");
-    *recall = (struct recall){.next = recalls, .object = object, .handle = *handle};
-    recalls = recall;
-    memcpy(message.handle, handle, sizeof message.handle);
-    for (unsigned node = 0; node < runtime_topology()->node_count; node++) {
-        if (node == runtime_topology()->node || !(lent & bit_of(node)))
-            continue;
-        recall->missing++;
-        if (courier_post_one(node, MESSAGE_RECALL_CREDIT, &message, sizeof message))
-            runtime_break(MPM_ENOMEM, mpm_error());
-    }
-    return CALL_MUST_WAIT;
-}
-
-static void credit_is_back(const mpm_handle *handle)
-{
-    struct recall **at = find_recall(handle), *recall = *at;
-
-    if (!recall || --recall->missing)
-        return;
-    atomic_store(&recall->object->lent, OBJECT_NOT_LENT_AGAIN);
-    *at = recall->next;
-    free(recall);
-}
-
-bool post_is_behind(const mpm_handle *handle)
-{
-    for (const struct waiting *waiting = waiting_first; waiting; waiting = waiting->next) {
-        if (is_same(&waiting->group.handle, handle))
-            return true;
-    }
-    return false;
-}
-
-static void tell_done(unsigned node, uint64_t arrived, uint64_t done)
-{
-    struct message_posted_done message = {.arrived = arrived, .done = done};
-
-    if (courier_post_one(node, MESSAGE_POSTED_DONE, &message, sizeof message))
-        runtime_break(MPM_ENOMEM, mpm_error());
-}
-
-/* One try; false if the rest, from `done` on, must wait. */
-static bool carry_out(const struct posted_group *group, const char *bytes, size_t *done)
-{
-    int status;
-
-    *done = 0;
-    if (group->verb == POST_VERBS) {
-        credit_is_back(&group->handle);
-        return true;
-    }
-    status = verbs[group->verb](&group->handle, bytes, group->size, group->count, done);
-    if (status && status != CALL_MUST_WAIT) {
-        lost += group->count - *done;
-        log_write(LOG_ERROR, "%llu posted operations cannot be done (%lu so far): %s",
-                  (unsigned long long)(group->count - *done), lost, mpm_error());
-    }
-    return status != CALL_MUST_WAIT;
-}
-
-/* What is left of a group, `done` of it, waits. */
-static void put_by(unsigned node, const struct posted_group *group, const char *bytes, size_t done)
-{
-    size_t size = (size_t)group->size * (group->count - done);
-    struct waiting *waiting = malloc(sizeof *waiting + size);
-
-    if (!waiting) {
-        runtime_break(MPM_ENOMEM, "no memory for what was posted from another node");
-        return;
-    }
-    *waiting = (struct waiting){.node = node, .group = *group};
-    waiting->group.count -= done;
-    if (size)
-        memcpy(waiting->bytes, bytes + done * group->size, size);
-    *waiting_end = waiting;
-    waiting_end = &waiting->next;
-}
-
-/* true if it is done, false if it waits now. */
-static bool carry_out_or_put_by(unsigned node, const struct posted_group *group, const char *bytes)
-{
-    size_t done = 0;
-
-    if (!post_is_behind(&group->handle) && carry_out(group, bytes, &done))
-        return true;
-    put_by(node, group, bytes, done);
-    return false;
-}
-
-/* Takes the next group of a message; its bytes, or NULL if it makes no sense. */
-static const char *next_group(const char **at, size_t *left, struct posted_group *group)
-{
-    const char *bytes = *at + sizeof *group;
-    size_t size;
-
-    if (*left < sizeof *group)
-        return NULL;
-    memcpy(group, *at, sizeof *group);
-    *left -= sizeof *group;
-    if (group->verb >= POST_VERBS || !verbs[group->verb] || !group->count ||
-        (group->size && group->count > *left / group->size))
-        return NULL;
-    size = padded(group->size * group->count);
-    if (size > *left)
-        return NULL;
-    *left -= size;
-    *at = bytes + size;
-    return bytes;
-}
-
-static bool on_posted(unsigned node, const void *payload, size_t size)
-{
-    struct message_posted message;
-    const char *at = (const char *)payload + sizeof message, *bytes;
-    struct posted_group group;
-    uint64_t done;
-
-    if (size < sizeof message)
-        return false;
-    memcpy(&message, payload, sizeof message);
-    done = message.bytes;
-    for (size_t left = size - sizeof message; left;) {
-        if (!(bytes = next_group(&at, &left, &group)) || group.cost > done)
-            return false;
-        if (!carry_out_or_put_by(node, &group, bytes))
-            done -= group.cost;
-    }
-    courier_be_lively();
-    tell_done(node, message.bytes, done);
-    return true;
-}
-
-static bool on_credit_back(unsigned node, const void *payload, size_t size)
-{
-    struct posted_group group = {.verb = POST_VERBS};
-
-    if (size != sizeof(struct message_credit))
-        return false;
-    memcpy(&group.handle, payload, sizeof group.handle);
-    carry_out_or_put_by(node, &group, NULL);
-    return true;
-}
-
-static void remove_waiting(struct waiting **at)
-{
-    struct waiting *waiting = *at;
-
-    if (waiting->group.cost)
-        tell_done(waiting->node, 0, waiting->group.cost);
-    if (!(*at = waiting->next))
-        waiting_end = at;
-    free(waiting);
-}
-
-/* Credits that wait behind what waits for memory. */
-static unsigned credits_behind(const mpm_handle *handle)
-{
-    unsigned count = 0;
-
-    for (const struct waiting *waiting = waiting_first; waiting; waiting = waiting->next)
-        count += waiting->group.verb == POST_VERBS && is_same(&waiting->group.handle, handle);
-    return count;
-}
-
-void post_forget(const mpm_handle *handle)
-{
-    const struct recall *recall = *find_recall(handle);
-
-    if (!recall || credits_behind(handle) < recall->missing)
-        return;
-    for (struct waiting **at = &waiting_first; *at;) {
-        if (!is_same(&(*at)->group.handle, handle)) {
-            at = &(*at)->next;
-            continue;
-        }
-        if ((*at)->group.verb == POST_VERBS)
-            credit_is_back(handle);
-        remove_waiting(at);
-    }
-}
-
-/* All of it waits for memory of one arena, so the first has its turn first. */
-static bool try_waiting(void)
-{
-    bool worked = false;
-    size_t done;
-
-    while (waiting_first) {
-        struct posted_group *group = &waiting_first->group;
-
-        if (!carry_out(group, waiting_first->bytes, &done)) {
-            memmove(waiting_first->bytes, waiting_first->bytes + done * group->size,
-                    (size_t)group->size * (group->count - done));
-            group->count -= done;
-            courier_be_lively();
-            break;
-        }
-        remove_waiting(&waiting_first);
-        worked = true;
-    }
-    return worked;
-}
+/* The courier. */
 
 static bool post_work(void)
 {
-    bool worked = try_waiting();
+    bool worked = post_try_waiting();
 
     noted_worked = false;
     index_set_take_all(&table_of(runtime_arena())->noted, take_noted);
@@ -664,11 +380,10 @@ static bool post_work(void)
 
 void post_announce(void)
 {
-    courier_handle(MESSAGE_POSTED, on_posted);
+    post_announce_home();
     courier_handle(MESSAGE_POSTED_DONE, on_posted_done);
     courier_handle(MESSAGE_CREDIT, on_credit);
     courier_handle(MESSAGE_RECALL_CREDIT, on_recall);
-    courier_handle(MESSAGE_CREDIT_BACK, on_credit_back);
     courier_before_post(send_before);
     courier_add_work(post_work);
 }

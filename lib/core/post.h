@@ -61,6 +61,10 @@ bool post_is_behind(const mpm_handle *handle);
 /* The object is to be destroyed: if all credits are back, but for what waits, forgets that. */
 void post_forget(const mpm_handle *handle);
 
+/* Between post.c and post_home.c. */
+void post_announce_home(void);
+bool post_try_waiting(void);
+
 /* The run. */
 
 /* Makes what a node needs for this, in a new arena. By the leader, once. MPM_ENOMEM. */

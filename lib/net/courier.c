@@ -87,11 +87,6 @@ void courier_before_post(void (*before)(unsigned node, enum message_kind kind))
     courier.before_post = before;
 }
 
-static size_t padded(size_t size)
-{
-    return (size + 7) & ~(size_t)7;
-}
-
 void courier_be_lively(void)
 {
     courier.lively_until_ns = clock_now_ns() + LIVELY_NS;
@@ -143,8 +138,8 @@ static void pack(struct parcel *parcel, enum message_kind kind, const struct mes
             memcpy(to, parts[i].bytes, parts[i].size);
         to += parts[i].size;
     }
-    memset(to, 0, padded(payload) - payload);
-    parcel->size += sizeof header + padded(payload);
+    memset(to, 0, message_padded(payload) - payload);
+    parcel->size += sizeof header + message_padded(payload);
 }
 
 int courier_post(unsigned node, enum message_kind kind, const struct message_part *parts, size_t part_count)
@@ -158,7 +153,7 @@ int courier_post(unsigned node, enum message_kind kind, const struct message_par
     for (size_t i = 0; i < part_count; i++)
         payload += parts[i].size;
     pthread_mutex_lock(&courier.mutex);
-    parcel = parcel_with_room(&courier.outbox[node], sizeof(struct message_header) + padded(payload));
+    parcel = parcel_with_room(&courier.outbox[node], sizeof(struct message_header) + message_padded(payload));
     if (parcel)
         pack(parcel, kind, parts, part_count, payload);
     pthread_mutex_unlock(&courier.mutex);
@@ -224,11 +219,11 @@ static size_t deliver(unsigned node, const char *bytes, size_t size)
         return 0;
     memcpy(&header, bytes, sizeof header);
     if (header.kind >= MESSAGE_KINDS || !courier.handler[header.kind] || header.size > size - sizeof header ||
-        padded(header.size) > size - sizeof header)
+        message_padded(header.size) > size - sizeof header)
         return 0;
     if (!courier.handler[header.kind](node, bytes + sizeof header, header.size))
         return 0;
-    return sizeof header + padded(header.size);
+    return sizeof header + message_padded(header.size);
 }
 
 static void open_frame(const struct frame *frame)

@@ -5,9 +5,18 @@
 #ifndef NET_MESSAGE_H
 #define NET_MESSAGE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
+#include "mpmap/handle.h"
+
 #define MESSAGE_TEXT_SIZE 512
+
+/* How long a message is where another one follows it in a frame, or a group of operations. */
+static inline size_t message_padded(size_t size)
+{
+    return (size + 7) & ~(size_t)7;
+}
 
 enum message_kind {
     /* From main */
@@ -122,13 +131,22 @@ struct message_posted {
     uint64_t bytes; /* that it takes of the sender's tray */
 };
 
+/* Like operations, of which `count` things of `size` bytes follow, padded to 8. */
+struct message_posted_group {
+    mpm_handle handle;
+    uint32_t verb; /* enum post_verb */
+    uint32_t size;
+    uint64_t count;
+    uint64_t cost; /* bytes of the tray */
+};
+
 struct message_posted_done {
     uint64_t arrived, done; /* bytes as above: of one message, and of what is done or given up */
 };
 
 struct message_credit {
-    uint64_t handle[2]; /* an mpm_handle */
-    uint64_t limit;     /* of indices */
+    mpm_handle handle;
+    uint64_t limit; /* of indices */
 };
 
 /* Of the sender's processes in that place, up to that generation. */
