@@ -1,0 +1,764 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Posted operations: puts and adds of processes of other nodes, of which nothing is lost, whatever happens to
+ * the process, and which are in order with everything else that the two nodes have to do with each other.
+ * Objects are main's, and so at node 0; without other nodes all of it happens there. */
+#include <CUnit/CUnit.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <mpmap.h>
+
+#include "support/suite.h"
+
+#define PATIENCE_S    60.0
+#define MAX_PRODUCERS 8u
+#define LONGEST       20000u
+
+/* What a process is told, and what it tells main of its end by a queue. */
+struct order {
+    mpm_handle handle; /* what it works on */
+    mpm_queue report;
+    uint32_t producer, count;
+};
+
+struct report {
+    uint32_t producer;
+    int32_t status;    /* that ended it */
+    uint64_t accepted; /* messages */
+};
+
+struct message {
+    uint32_t producer, number;
+};
+
+static void check(int status)
+{
+    if (status)
+        CU_FAIL(mpm_report_error());
+}
+
+static mpm_queue create(void)
+{
+    mpm_queue queue = {0};
+
+    check(mpm_queue_create(NULL, &queue));
+    return queue;
+}
+
+/* The `number`th process runs at one of the other nodes. */
+static unsigned node_of(uint32_t number)
+{
+    return mpm_node_count() > 1 ? 1 + number % (mpm_node_count() - 1) : 0;
+}
+
+static mpm_process start(mpm_target *target, const struct order *order)
+{
+    mpm_process process = {0};
+
+    check(mpm_process_start(target, order, sizeof *order,
+                            &(mpm_process_options){.place = MPM_ON_NODE(node_of(order->producer))},
+                            &process));
+    return process;
+}
+
+/* How it ended. */
+static int end_of(mpm_process process)
+{
+    int code = 99;
+
+    check(mpm_process_join(process, PATIENCE_S));
+    check(mpm_process_exitcode(process, &code));
+    check(mpm_process_close(process));
+    return code;
+}
+
+static size_t size_of(mpm_queue queue)
+{
+    size_t size = SIZE_MAX;
+
+    check(mpm_queue_size(queue, &size));
+    return size;
+}
+
+/* Order. */
+
+/* Nothing, small ones, which are posted, and large ones, which are not. */
+static size_t size_of_message(uint32_t number)
+{
+    static const size_t sizes[] = {0, 8, 8, 8, 100, 0, 8192, 8, 9000, 1, 20000, 8};
+
+    return sizes[number % (sizeof sizes / sizeof *sizes)];
+}
+
+static void fill(char *message, uint32_t number)
+{
+    memset(message, (int)(number % 251) + 1, size_of_message(number));
+}
+
+/* Also looks for what it has put itself. */
+static int put_all_sizes(const void *args, size_t size)
+{
+    const struct order *order = args;
+    mpm_queue queue = {order->handle};
+    static char message[LONGEST];
+    size_t there;
+
+    (void)size;
+    for (uint32_t number = 0; number < order->count; number++) {
+        fill(message, number);
+        if (mpm_queue_put(queue, message, size_of_message(number), MPM_FOREVER))
+            return 1;
+        if (number % 100 == 99 && (mpm_queue_size(queue, &there) || there != number + 1))
+            return 2;
+    }
+    return 0;
+}
+
+static void messages_of_all_sizes_keep_their_order(void)
+{
+    struct order order = {.handle = create().handle, .count = 1200};
+    mpm_queue queue = {order.handle};
+    static char message[LONGEST], got[LONGEST];
+    unsigned wrong = 0;
+    size_t size;
+
+    CU_ASSERT_EQUAL(end_of(start(put_all_sizes, &order)), 0);
+    CU_ASSERT_EQUAL(size_of(queue), order.count);
+    for (uint32_t number = 0; number < order.count; number++) {
+        size = SIZE_MAX;
+        fill(message, number);
+        wrong += mpm_queue_get(queue, got, sizeof got, &size, 0) || size != size_of_message(number) ||
+                 memcmp(message, got, size);
+    }
+    CU_ASSERT_EQUAL(wrong, 0);
+    check(mpm_queue_destroy(queue));
+}
+
+static int put_numbers(const void *args, size_t size)
+{
+    const struct order *order = args;
+    struct message message = {.producer = order->producer};
+    struct message batch[5];
+    mpm_queue queue = {order->handle};
+
+    (void)size;
+    while (message.number < order->count) {
+        if (message.number % 7 || order->count - message.number < 5) {
+            if (mpm_queue_put(queue, &message, sizeof message, MPM_FOREVER))
+                return 1;
+            message.number++;
+            continue;
+        }
+        for (int i = 0; i < 5; i++, message.number++)
+            batch[i] = message;
+        if (mpm_queue_put_many(queue, batch, sizeof *batch, 5, MPM_FOREVER, NULL))
+            return 1;
+    }
+    return 0;
+}
+
+/* Takes what is next for the producer of a message; false if it is another one. */
+static bool is_next(uint32_t *next, const struct message *message)
+{
+    return message->producer < MAX_PRODUCERS && message->number == next[message->producer]++;
+}
+
+static void each_producer_keeps_its_order(void)
+{
+    struct order order = {.handle = create().handle, .count = 30000};
+    mpm_process producers[MAX_PRODUCERS];
+    uint32_t next[MAX_PRODUCERS] = {0};
+    mpm_queue queue = {order.handle};
+    struct message message;
+    unsigned wrong = 0;
+
+    for (order.producer = 0; order.producer < MAX_PRODUCERS; order.producer++)
+        producers[order.producer] = start(put_numbers, &order);
+    for (uint32_t i = 0; i < MAX_PRODUCERS * order.count && !wrong; i++)
+        wrong += mpm_queue_get(queue, &message, sizeof message, NULL, PATIENCE_S) || !is_next(next, &message);
+    CU_ASSERT_EQUAL(wrong, 0);
+    for (uint32_t i = 0; i < MAX_PRODUCERS; i++)
+        CU_ASSERT_EQUAL(end_of(producers[i]), 0);
+    CU_ASSERT_EQUAL(size_of(queue), 0);
+    check(mpm_queue_destroy(queue));
+}
+
+/* More queues than a node keeps credits for. */
+static int put_into_many(const void *args, size_t size)
+{
+    const mpm_queue *queues = args;
+    size_t count = size / sizeof *queues;
+
+    for (int number = 0; number < 3; number++) {
+        for (size_t i = 0; i < count; i++) {
+            if (mpm_queue_put(queues[i], &number, sizeof number, MPM_FOREVER))
+                return 1;
+        }
+    }
+    return 0;
+}
+
+static void queues_without_number_keep_their_order(void)
+{
+    enum { QUEUES = 1500 };
+    static mpm_queue queues[QUEUES];
+    mpm_process process;
+    unsigned wrong = 0;
+    int number;
+
+    for (int i = 0; i < QUEUES; i++)
+        queues[i] = create();
+    check(mpm_process_start(put_into_many, queues, sizeof queues,
+                            &(mpm_process_options){.place = MPM_ON_NODE(node_of(0))}, &process));
+    CU_ASSERT_EQUAL(end_of(process), 0);
+    for (int i = 0; i < QUEUES; i++) {
+        for (int expected = 0; expected < 3; expected++)
+            wrong += mpm_queue_get(queues[i], &number, sizeof number, NULL, 0) || number != expected;
+        check(mpm_queue_destroy(queues[i]));
+    }
+    CU_ASSERT_EQUAL(wrong, 0);
+}
+
+/* Deaths. */
+
+static int put_and_die(const void *args, size_t size)
+{
+    const struct order *order = args;
+    struct message message = {.producer = order->producer};
+
+    (void)size;
+    for (; message.number < order->count; message.number++) {
+        if (mpm_queue_put((mpm_queue){order->handle}, &message, sizeof message, MPM_FOREVER))
+            return 1;
+    }
+    kill(getpid(), SIGKILL);
+    return 1;
+}
+
+/* join of the process is enough to see it: nothing waits here. */
+static void what_was_accepted_outlives_its_putter(void)
+{
+    enum { DEATHS = 1000 };
+    struct order order = {.handle = create().handle};
+    mpm_queue queue = {order.handle};
+    struct message message;
+    unsigned wrong = 0;
+
+    for (order.producer = 0; order.producer < DEATHS; order.producer++) {
+        order.count = order.producer % 3 + 1;
+        wrong += end_of(start(put_and_die, &order)) != -SIGKILL;
+        for (uint32_t number = 0; number < order.count; number++)
+            wrong += mpm_queue_get(queue, &message, sizeof message, NULL, 0) ||
+                     message.producer != order.producer || message.number != number;
+        wrong += size_of(queue) != 0;
+    }
+    CU_ASSERT_EQUAL(wrong, 0);
+    check(mpm_queue_destroy(queue));
+}
+
+/* Put by put, until main kills it: what it has said to be accepted is there. */
+static int put_and_say(const void *args, size_t size)
+{
+    const struct order *order = args;
+    struct message message = {.producer = order->producer};
+    uint64_t one = 1;
+
+    (void)size;
+    for (;; message.number++) {
+        if (mpm_queue_put(order->report, &message, sizeof message, MPM_FOREVER) ||
+            mpm_value_add((mpm_value){order->handle}, &one))
+            return 1;
+    }
+}
+
+/* A value of the same home comes behind the message that it counts. */
+static void a_producer_that_is_killed_loses_its_own_message_at_most(void)
+{
+    enum { DEATHS = 30 };
+
+    for (uint32_t death = 0; death < DEATHS; death++) {
+        struct order order = {.report = create(), .producer = death};
+        mpm_value counter = {0};
+        mpm_process process;
+        struct message message;
+        uint64_t counted = 0, got = 0;
+
+        check(mpm_value_create(MPM_U64, NULL, &counter));
+        order.handle = counter.handle;
+        process = start(put_and_say, &order);
+        while (counted < 10 * death)
+            check(mpm_value_get(counter, &counted));
+        check(mpm_process_kill(process));
+        CU_ASSERT_EQUAL(end_of(process), -SIGKILL);
+        check(mpm_value_get(counter, &counted));
+        while (!mpm_queue_get(order.report, &message, sizeof message, NULL, 0) && message.number == got)
+            got++;
+        CU_ASSERT(got == counted || got == counted + 1);
+        check(mpm_queue_destroy(order.report));
+        check(mpm_value_destroy(counter));
+    }
+}
+
+/* Ends of queues. */
+
+static int put_until_the_end(const void *args, size_t size)
+{
+    const struct order *order = args;
+    struct message message = {.producer = order->producer};
+    struct report report = {.producer = order->producer};
+
+    (void)size;
+    while (
+        !(report.status = mpm_queue_put((mpm_queue){order->handle}, &message, sizeof message, MPM_FOREVER)))
+        message.number++;
+    report.accepted = message.number;
+    return mpm_queue_put(order->report, &report, sizeof report, MPM_FOREVER) ? 1 : 0;
+}
+
+static int close_it(const void *args, size_t size)
+{
+    const struct order *order = args;
+
+    (void)size;
+    return mpm_queue_close((mpm_queue){order->handle}) ? 1 : 0;
+}
+
+static int destroy_it(const void *args, size_t size)
+{
+    const struct order *order = args;
+
+    (void)size;
+    return mpm_queue_destroy((mpm_queue){order->handle}) ? 1 : 0;
+}
+
+/* Starts producers, and waits until some messages of each are there. */
+static void begin_scene(struct order *order, mpm_process *producers, uint32_t count, uint32_t *next)
+{
+    struct message message;
+    uint32_t begun = 0;
+
+    *order = (struct order){.handle = create().handle, .report = create()};
+    for (order->producer = 0; order->producer < count; order->producer++)
+        producers[order->producer] = start(put_until_the_end, order);
+    while (begun < count &&
+           !mpm_queue_get((mpm_queue){order->handle}, &message, sizeof message, NULL, PATIENCE_S)) {
+        CU_ASSERT_FATAL(is_next(next, &message));
+        begun += message.number == 50;
+    }
+    CU_ASSERT_EQUAL(begun, count);
+}
+
+static void end_scene(const struct order *order, const mpm_process *producers, uint32_t count, int status,
+                      uint64_t *accepted)
+{
+    struct report report;
+
+    for (uint32_t i = 0; i < count; i++)
+        CU_ASSERT_EQUAL(end_of(producers[i]), 0);
+    for (uint32_t i = 0; i < count; i++) {
+        check(mpm_queue_get(order->report, &report, sizeof report, NULL, 0));
+        CU_ASSERT_EQUAL(report.status, status);
+        accepted[report.producer] = report.accepted;
+    }
+    check(mpm_queue_destroy(order->report));
+}
+
+/* By main at home, and by a process of another node. */
+static void a_closed_queue_has_all_that_it_accepted(void)
+{
+    enum { ROUNDS = 20, PRODUCERS = 3 };
+
+    for (int round = 0; round < ROUNDS; round++) {
+        mpm_process producers[PRODUCERS];
+        uint32_t next[MAX_PRODUCERS] = {0};
+        uint64_t accepted[PRODUCERS];
+        struct message message;
+        struct order order;
+        mpm_queue queue;
+        unsigned wrong = 0;
+
+        begin_scene(&order, producers, PRODUCERS, next);
+        queue.handle = order.handle;
+        if (round % 2) {
+            CU_ASSERT_EQUAL(end_of(start(close_it, &order)), 0);
+        } else {
+            check(mpm_queue_close(queue));
+        }
+        while (!mpm_queue_get(queue, &message, sizeof message, NULL, 0))
+            wrong += !is_next(next, &message);
+        CU_ASSERT_EQUAL(mpm_queue_get(queue, &message, sizeof message, NULL, 0), MPM_ECLOSED);
+        end_scene(&order, producers, PRODUCERS, MPM_ECLOSED, accepted);
+        CU_ASSERT_EQUAL(size_of(queue), 0);
+        for (int i = 0; i < PRODUCERS; i++)
+            wrong += next[i] != accepted[i];
+        CU_ASSERT_EQUAL(wrong, 0);
+        check(mpm_queue_destroy(queue));
+    }
+}
+
+static void a_destroyed_queue_gets_nothing_more(void)
+{
+    enum { ROUNDS = 20, PRODUCERS = 3 };
+
+    for (int round = 0; round < ROUNDS; round++) {
+        mpm_process producers[PRODUCERS];
+        uint32_t next[MAX_PRODUCERS] = {0};
+        uint64_t accepted[PRODUCERS];
+        struct order order;
+        mpm_queue other;
+
+        begin_scene(&order, producers, PRODUCERS, next);
+        if (round % 2) {
+            CU_ASSERT_EQUAL(end_of(start(destroy_it, &order)), 0);
+        } else {
+            check(mpm_queue_destroy((mpm_queue){order.handle}));
+        }
+        other = create(); /* perhaps in the same place */
+        end_scene(&order, producers, PRODUCERS, MPM_ESTALE, accepted);
+        for (int i = 0; i < PRODUCERS; i++)
+            CU_ASSERT(accepted[i] >= next[i]);
+        CU_ASSERT_EQUAL(size_of(other), 0);
+        check(mpm_queue_destroy(other));
+    }
+}
+
+/* Several want the end at once: it is one of them who has done it. */
+static int destroy_and_say(const void *args, size_t size)
+{
+    const struct order *order = args;
+    struct report report = {.producer = order->producer};
+    uint64_t message = 0;
+
+    (void)size;
+    for (int i = 0; i < 2 && !report.status; i++)
+        report.status = mpm_queue_put((mpm_queue){order->handle}, &message, sizeof message, 0);
+    report.status = mpm_queue_destroy((mpm_queue){order->handle});
+    return mpm_queue_put(order->report, &report, sizeof report, MPM_FOREVER) ? 1 : 0;
+}
+
+static void one_of_many_destroys(void)
+{
+    enum { ROUNDS = 20, PROCESSES = 4 };
+
+    for (int round = 0; round < ROUNDS; round++) {
+        struct order order = {.handle = create().handle, .report = create()};
+        mpm_process processes[PROCESSES];
+        struct report report;
+        unsigned ended = 0, stale = 0;
+
+        for (order.producer = 0; order.producer < PROCESSES; order.producer++)
+            processes[order.producer] = start(destroy_and_say, &order);
+        for (int i = 0; i < PROCESSES; i++) {
+            CU_ASSERT_EQUAL(end_of(processes[i]), 0);
+            check(mpm_queue_get(order.report, &report, sizeof report, NULL, PATIENCE_S));
+            ended += report.status == MPM_OK;
+            stale += report.status == MPM_ESTALE;
+        }
+        CU_ASSERT(ended == 1 && stale == PROCESSES - 1);
+        check(mpm_queue_destroy(order.report));
+    }
+}
+
+/* Memory. */
+
+#define FULL_COUNT 3000u /* messages: less than may be under way */
+
+static void *blocks[100000];
+static size_t block_count;
+
+/* Takes all memory of main's node. */
+static void fill_arena(void)
+{
+    for (size_t size = (size_t)8 << 20; size >= 64; size /= 2) {
+        while (block_count < sizeof blocks / sizeof *blocks && !mpm_alloc(size, &blocks[block_count]))
+            block_count++;
+    }
+    CU_ASSERT_FATAL(block_count < sizeof blocks / sizeof *blocks);
+}
+
+static void empty_arena(void)
+{
+    while (block_count)
+        mpm_free(blocks[--block_count]);
+}
+
+static int wait_for_value(mpm_value value, uint64_t wanted)
+{
+    uint64_t number = 0;
+    int status = 0;
+
+    while (!status && number != wanted)
+        status = mpm_value_get(value, &number);
+    return status;
+}
+
+/* Two messages, and when main says so the others. What is told by the exit code is the status of the last, or
+ * of a large one, which cannot be posted. */
+static int put_into_full(const void *args, size_t size)
+{
+    const struct order *order = args;
+    mpm_queue queue = {order->handle};
+    static char large[LONGEST];
+    int status = 0;
+
+    (void)size;
+    for (uint32_t number = 0; number < order->count && !status; number++) {
+        if (number == 2)
+            status = wait_for_value((mpm_value){order->report.handle}, 1);
+        if (!status)
+            status = mpm_queue_put(queue, &number, sizeof number, MPM_FOREVER);
+    }
+    if (!status)
+        status = mpm_queue_put(queue, large, sizeof large, MPM_FOREVER);
+    return -status;
+}
+
+/* What happens to a queue to which messages were put that main's node has no memory for. */
+struct overfull {
+    mpm_queue queue;
+    mpm_value turn; /* whose it is: 1 of the putter, 2 of the next one */
+    mpm_process next;
+};
+
+/* Fills the queue, and then gives their turn to a process that has been started before. */
+static struct overfull overfill(mpm_target *next)
+{
+    struct overfull scene = {.queue = create()};
+    struct order order = {.handle = scene.queue.handle, .count = FULL_COUNT};
+    mpm_process process;
+    uint64_t turn = 1;
+
+    check(mpm_value_create(MPM_U64, NULL, &scene.turn));
+    order.report.handle = scene.turn.handle;
+    process = start(put_into_full, &order);
+    if (next)
+        scene.next = start(next, &order);
+    while (size_of(scene.queue) < 2)
+        ;
+    fill_arena();
+    check(mpm_value_set(scene.turn, &turn));
+    CU_ASSERT_EQUAL(end_of(process), -MPM_ENOMEM);
+    CU_ASSERT(size_of(scene.queue) < FULL_COUNT);
+    turn++;
+    check(mpm_value_set(scene.turn, &turn));
+    return scene;
+}
+
+/* All that was accepted: all, from another node. */
+static void expect_all(mpm_queue queue, double timeout_s)
+{
+    uint32_t number, got = 0;
+
+    while (got < FULL_COUNT && !mpm_queue_get(queue, &number, sizeof number, NULL, timeout_s) &&
+           number == got)
+        got++;
+    CU_ASSERT(got == FULL_COUNT || (mpm_node_count() == 1 && got >= 2));
+    CU_ASSERT_EQUAL(size_of(queue), 0);
+}
+
+static void what_finds_no_memory_waits(void)
+{
+    struct overfull scene = overfill(NULL);
+
+    empty_arena();
+    expect_all(scene.queue, mpm_node_count() > 1 ? PATIENCE_S : 0);
+    check(mpm_queue_destroy(scene.queue));
+    check(mpm_value_destroy(scene.turn));
+}
+
+static int close_in_turn(const void *args, size_t size)
+{
+    const struct order *order = args;
+
+    return wait_for_value((mpm_value){order->report.handle}, 2) ? 1 : close_it(args, size);
+}
+
+static void a_close_waits_for_what_finds_no_memory(void)
+{
+    struct overfull scene = overfill(close_in_turn);
+
+    empty_arena();
+    CU_ASSERT_EQUAL(end_of(scene.next), 0);
+    expect_all(scene.queue, 0);
+    check(mpm_queue_destroy(scene.queue));
+    check(mpm_value_destroy(scene.turn));
+}
+
+static void a_destroy_waits_for_no_memory(void)
+{
+    struct overfull scene = overfill(NULL);
+
+    check(mpm_queue_destroy(scene.queue));
+    empty_arena();
+    check(mpm_value_destroy(scene.turn));
+}
+
+/* Gets do not wait for memory, and what the process puts comes behind what waits for it. */
+static int get_and_put(const void *args, size_t size)
+{
+    const struct order *order = args;
+    mpm_queue queue = {order->handle};
+    uint32_t number;
+    size_t count;
+
+    (void)size;
+    if (wait_for_value((mpm_value){order->report.handle}, 2) || mpm_queue_size(queue, &count))
+        return 1;
+    for (uint32_t expected = 0; expected < count; expected++) {
+        if (mpm_queue_get(queue, &number, sizeof number, NULL, PATIENCE_S) || number != expected)
+            return 2;
+        if (mpm_queue_put(queue, &number, sizeof number, MPM_FOREVER) && mpm_node_count() > 1)
+            return 3;
+    }
+    return 0;
+}
+
+static void a_getter_goes_on_while_memory_is_full(void)
+{
+    struct overfull scene = overfill(get_and_put);
+    uint32_t first = 0, number = 0, got = 1;
+
+    CU_ASSERT_EQUAL(end_of(scene.next), 0);
+    empty_arena();
+    if (mpm_node_count() > 1) {
+        check(mpm_queue_get(scene.queue, &first, sizeof first, NULL, PATIENCE_S));
+        for (; got < FULL_COUNT && !mpm_queue_get(scene.queue, &number, sizeof number, NULL, PATIENCE_S);
+             got++)
+            CU_ASSERT_EQUAL(number, (first + got) % FULL_COUNT);
+        CU_ASSERT(got == FULL_COUNT && first > 0);
+    }
+    check(mpm_queue_destroy(scene.queue));
+    check(mpm_value_destroy(scene.turn));
+}
+
+/* Numbers. */
+
+#define LENGTH 100u
+#define ADDS   5000u
+
+struct numbers {
+    mpm_value sum, half, least, most;
+    mpm_array array;
+    uint32_t number; /* of the process */
+};
+
+static int add_all(const void *args, size_t size)
+{
+    const struct numbers *numbers = args;
+    int64_t one = 1, own = 0, high = numbers->number, low = -high;
+    double half = 0.5;
+
+    (void)size;
+    for (unsigned i = 0; i < ADDS; i++) {
+        if (mpm_value_add(numbers->sum, &one) || mpm_value_add(numbers->half, &half) ||
+            mpm_value_min(numbers->least, &low) || mpm_value_max(numbers->most, &high) ||
+            mpm_array_add(numbers->array, numbers->number, &one))
+            return 1;
+        if (i % 1000 == 0 && (mpm_array_get(numbers->array, numbers->number, &own) || own != i + 1))
+            return 2;
+    }
+    return mpm_array_add(numbers->array, LENGTH, &one) == MPM_EINVAL ? 0 : 3;
+}
+
+static void numbers_are_what_was_added(void)
+{
+    struct numbers numbers = {.number = 0};
+    mpm_process processes[MAX_PRODUCERS];
+    int64_t sum = 0, least = 0, most = 0, own;
+    double half = 0;
+
+    if (mpm_value_create(MPM_I64, NULL, &numbers.sum) || mpm_value_create(MPM_F64, NULL, &numbers.half) ||
+        mpm_value_create(MPM_I64, NULL, &numbers.least) || mpm_value_create(MPM_I64, NULL, &numbers.most) ||
+        mpm_array_create(MPM_I64, LENGTH, NULL, &numbers.array))
+        CU_FAIL_FATAL(mpm_report_error());
+    for (numbers.number = 0; numbers.number < MAX_PRODUCERS; numbers.number++)
+        check(mpm_process_start(add_all, &numbers, sizeof numbers,
+                                &(mpm_process_options){.place = MPM_ON_NODE(node_of(numbers.number))},
+                                &processes[numbers.number]));
+    for (uint32_t i = 0; i < MAX_PRODUCERS; i++) {
+        CU_ASSERT_EQUAL(end_of(processes[i]), 0);
+        check(mpm_array_get(numbers.array, i, &own));
+        CU_ASSERT_EQUAL(own, ADDS);
+    }
+    if (mpm_value_get(numbers.sum, &sum) || mpm_value_get(numbers.half, &half) ||
+        mpm_value_get(numbers.least, &least) || mpm_value_get(numbers.most, &most))
+        CU_FAIL(mpm_report_error());
+    CU_ASSERT(sum == MAX_PRODUCERS * ADDS && half == 0.5 * MAX_PRODUCERS * ADDS);
+    CU_ASSERT(least == 1 - (int)MAX_PRODUCERS && most == MAX_PRODUCERS - 1);
+    if (mpm_value_destroy(numbers.sum) || mpm_value_destroy(numbers.half) ||
+        mpm_value_destroy(numbers.least) || mpm_value_destroy(numbers.most) ||
+        mpm_array_destroy(numbers.array))
+        CU_FAIL(mpm_report_error());
+}
+
+static int add_until_stale(const void *args, size_t size)
+{
+    const struct order *order = args;
+    uint64_t one = 1;
+    int status;
+
+    (void)size;
+    do
+        status = order->count ? mpm_array_add((mpm_array){order->handle}, 0, &one)
+                              : mpm_value_add((mpm_value){order->handle}, &one);
+    while (!status);
+    return status == MPM_ESTALE ? 0 : 1;
+}
+
+static void destroyed_numbers_are_stale(void)
+{
+    enum { ROUNDS = 20 };
+
+    for (int round = 0; round < ROUNDS; round++) {
+        struct order order = {.count = 0};
+        mpm_process processes[2];
+        uint64_t number = 0;
+        mpm_value value = {0};
+        mpm_array array = {0};
+
+        check(mpm_value_create(MPM_U64, NULL, &value));
+        check(mpm_array_create(MPM_U64, 1, NULL, &array));
+        order.handle = value.handle;
+        processes[0] = start(add_until_stale, &order);
+        order = (struct order){.handle = array.handle, .count = 1, .producer = 1};
+        processes[1] = start(add_until_stale, &order);
+        while (number < 100)
+            check(mpm_value_get(value, &number));
+        check(mpm_value_destroy(value));
+        check(mpm_array_destroy(array));
+        CU_ASSERT_EQUAL(end_of(processes[0]), 0);
+        CU_ASSERT_EQUAL(end_of(processes[1]), 0);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static const struct suite_test tests[] = {
+        {"messages_of_all_sizes_keep_their_order", messages_of_all_sizes_keep_their_order},
+        {"each_producer_keeps_its_order", each_producer_keeps_its_order},
+        {"queues_without_number_keep_their_order", queues_without_number_keep_their_order},
+        {"what_was_accepted_outlives_its_putter", what_was_accepted_outlives_its_putter},
+        {"a_producer_that_is_killed_loses_its_own_message_at_most",
+         a_producer_that_is_killed_loses_its_own_message_at_most},
+        {"a_closed_queue_has_all_that_it_accepted", a_closed_queue_has_all_that_it_accepted},
+        {"a_destroyed_queue_gets_nothing_more", a_destroyed_queue_gets_nothing_more},
+        {"one_of_many_destroys", one_of_many_destroys},
+        {"what_finds_no_memory_waits", what_finds_no_memory_waits},
+        {"a_close_waits_for_what_finds_no_memory", a_close_waits_for_what_finds_no_memory},
+        {"a_destroy_waits_for_no_memory", a_destroy_waits_for_no_memory},
+        {"a_getter_goes_on_while_memory_is_full", a_getter_goes_on_while_memory_is_full},
+        {"numbers_are_what_was_added", numbers_are_what_was_added},
+        {"destroyed_numbers_are_stale", destroyed_numbers_are_stale},
+    };
+    int failed;
+
+    setenv("MPMAP_ARENA", "64M", 0);
+    if (mpm_init(&argc, &argv, NULL))
+        return mpm_report_error();
+    failed = suite_run("post", tests, sizeof tests / sizeof *tests);
+    return mpm_finalize() ? mpm_report_error() : failed;
+}
