@@ -322,6 +322,7 @@ void call_owner_died(struct arena *arena, uint32_t process)
     struct call_table *table = table_of(arena);
 
     for (uint32_t i = 0; i < MAX_SEGMENTS && atomic_load(&table->segment[i]); i++) {
+        arena_give(arena, atomic_load(&table->segment[i])); /* if it died before it could */
         for (uint32_t j = i * SEGMENT_SLOTS; j < (i + 1) * SEGMENT_SLOTS; j++) {
             struct slot *slot = slot_at(arena, j);
             uint32_t state = atomic_load(&slot->state);

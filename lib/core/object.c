@@ -241,5 +241,7 @@ void object_free_reserved(struct arena *arena, uint32_t process)
 {
     struct reserver dead = {table_of(arena), process};
 
+    for (uint32_t i = 0; i < MAX_SEGMENTS && atomic_load(&dead.table->segment[i]); i++)
+        arena_give(arena, atomic_load(&dead.table->segment[i])); /* if it died before it could */
     object_walk(arena, free_reserved, &dead);
 }
