@@ -2,9 +2,13 @@
 /** @file queue.h  Queues of messages, for all processes on all nodes.
  *
  * First in, first out: one order for all, that in which puts were done at the queue's home. What put accepted
- * is in the queue: nothing is flushed later, the putter may end or be killed right after, and a get that
- * begins then finds it. A process killed in put or get loses at most its own message. Any process may call
- * all of these. */
+ * will be got: the putter may end or be killed right after. A process killed in put or get loses at most its
+ * own message. Any process may call all of these.
+ *
+ * At the queue's home what put accepted is in the queue when put returns. Messages of 8 KiB at most that are
+ * put from another node into a queue without bound may be on their way then, many together; whatever else the
+ * home is told by that node later, by a call, a reply, or the end of a process or a task, comes behind them.
+ * Who learns of a put by way of a third node may look too early, and is to wait for the message. */
 #ifndef MPMAP_QUEUE_H
 #define MPMAP_QUEUE_H
 
@@ -35,7 +39,9 @@ MPM_API MPM_CHECKED int mpm_queue_destroy(mpm_queue queue);
  * MPM_ENODELOST. */
 
 /** Puts a message of `size` bytes, 0 included; it is copied. Waits timeout_s for room.
- * @return MPM_EFULL if there was none in time; MPM_ECLOSED; MPM_ENOMEM if the arena has no memory for it. */
+ * @return MPM_EFULL if there was none in time; MPM_ECLOSED; MPM_ENOMEM if the arena has no memory for it. What
+ * was accepted on another node, and finds no memory when it comes, waits for it at the home in order, and is
+ * not counted by mpm_queue_size meanwhile. */
 MPM_API MPM_CHECKED int mpm_queue_put(mpm_queue queue, const void *message, size_t size, double timeout_s);
 
 /** Gets the first message; waits timeout_s for one.
@@ -66,7 +72,7 @@ MPM_API MPM_CHECKED int mpm_queue_empty(mpm_queue queue);
 MPM_API MPM_CHECKED int mpm_queue_full(mpm_queue queue);
 
 /** No more puts, anywhere: they get MPM_ECLOSED; gets drain what is there, and get MPM_ECLOSED then. Twice is
- * fine. */
+ * fine. Waits for what other nodes have accepted: it is there when this returns. */
 MPM_API MPM_CHECKED int mpm_queue_close(mpm_queue queue);
 
 /** Says that one message that was got has been worked on. MPM_EINVAL once too often. */
