@@ -2,28 +2,29 @@
 /* Posted operations.
  *
  * The poster looks up the credit, and puts the operation into the tray, under the tray's mutex: the commit of
- * the tray is the moment from which on it will be done. A poster that is killed before has posted nothing; one
- * that is killed after it has posted, and its reaper tells the courier. Credits of a node stand beside the
- * tray; the courier alone writes them, under the mutex. A credit that is not found any more, because others
- * took its place, costs a call, which brings it back.
+ * the tray is the moment from which on it will be done. A poster that is killed before has posted nothing;
+ * one that is killed after it has posted, and its reaper tells the courier. Credits of a node stand beside
+ * the tray; the courier alone writes them, under the mutex. A credit that is not found any more, because
+ * others took its place, costs a call, which brings it back.
  *
  * Order. Before anything else is posted from one node to another, what lies in the tray between them goes out
  * (courier_before_post), and couriers deliver in order. So whatever the home learns from a node, by a call, a
  * reply, the end of a process or of a task, it has carried out by then what was posted there before. Between
  * three nodes there is no such order: a node may learn from a second one of something that has yet to come
- * from there to a third. What the home has no memory for waits there, in order for each object, and calls that
- * change the object or wait for it (but not gets, which may free memory) wait behind it.
+ * from there to a third. What the home has no memory for waits there, in order for each object; a put by a
+ * call is refused meanwhile, joins and closes wait behind it, and gets go on, since they free memory.
  *
- * Ends. The home gives a credit under the lock under which the object is closed or destroyed, and notes the node
- * in `lent` of the cell. Whoever closes or destroys the object, and finds it lent, has the home's courier do
- * it by a call, which asks all these nodes for their credits, and waits. Such a node's courier takes its
- * credit away under the mutex, so that nothing is accepted any more, and then answers: behind what was
- * accepted. So what was accepted is carried out before the end, and nothing comes later. If whoever wanted the end
- * dies meanwhile, the object is not lent again: puts and adds are calls from there on, and nothing is lost.
+ * Ends. The home gives a credit under the lock under which the object is closed or destroyed, and notes the
+ * node in `lent` of the cell. Whoever closes or destroys the object, and finds it lent, has the home's
+ * courier do it by a call, which asks all these nodes for their credits, and waits. Such a node's courier
+ * takes its credit away under the mutex, so that nothing is accepted any more, and then answers: behind what
+ * was accepted. So what was accepted is carried out before the end, and nothing comes later. If whoever
+ * wanted the end dies meanwhile, the object is not lent again: puts and adds are calls from there on, and
+ * nothing is lost.
  *
- * How much. A tray holds what is under way until the home has done it, so both nodes' memory is bounded. While
- * a message is under way, others gather: until it has arrived, or there are BATCH bytes, or something else is
- * posted to that node. So one alone goes at once, and many go together, without a timer. */
+ * How much. A tray holds what is under way until the home has done it, so both nodes' memory is bounded.
+ * While a message is under way, others gather: until it has arrived, or there are BATCH bytes, or something
+ * else is posted to that node. So one alone goes at once, and many go together, without a timer. */
 #include "core/post.h"
 
 #include <assert.h>

@@ -3,7 +3,8 @@
  * its node holds a *credit* for the object: the home's word that it will carry out whatever comes by it. Each
  * node has a tray (shm/tray.h) for every other one; its courier carries what gathers there to the home, many
  * operations in a message, and the home's courier carries them out in order. What is under way is bounded by
- * the tray. See post.c for the order of things, and for who writes what. For core/ and the layers above it. */
+ * the tray. See post.c for the order of things, and for who writes what. For core/ and the layers above it.
+ */
 #ifndef CORE_POST_H
 #define CORE_POST_H
 
@@ -25,17 +26,17 @@ enum post_verb {
 
 #define POST_LIMIT ((size_t)1 << 13) /* bytes of one operation at most */
 
-/* Asks for `count` things of `size` bytes each that stand one behind the other, at `index` of the object. true
- * if it is accepted: it will be done, whatever happens to the caller. false if it is to be done by a call:
- * this node has no credit for it, it is too large, or the home is far behind. Waits for room in the tray for
- * a moment. Any process but couriers. */
+/* Asks for `count` things of `size` bytes each that stand one behind the other, at `index` of the object.
+ * true if it is accepted: it will be done, whatever happens to the caller. false if it is to be done by a
+ * call: this node has no credit for it, it is too large, or the home is far behind. Waits for room in the
+ * tray for a moment. Any process but couriers. */
 bool post_operation(const mpm_handle *handle, enum post_verb verb, uint64_t index, const void *bytes,
                     size_t size, size_t count);
 
 /* The home. All of it in the courier, but for post_is_lent(). */
 
-/* Carries out what was posted: `done` tells how many of `count`. CALL_MUST_WAIT if the arena has no memory for
- * the others now; any other status but 0 is our bug, and goes into the log. */
+/* Carries out what was posted: `done` tells how many of `count`. CALL_MUST_WAIT if the arena has no memory
+ * for the others now; any other status but 0 is our bug, and goes into the log. */
 typedef int post_carry_out(const mpm_handle *handle, const void *bytes, size_t size, size_t count,
                            size_t *done);
 /* Before couriers start. */

@@ -39,9 +39,9 @@ MPM_API MPM_CHECKED int mpm_queue_destroy(mpm_queue queue);
  * MPM_ENODELOST. */
 
 /** Puts a message of `size` bytes, 0 included; it is copied. Waits timeout_s for room.
- * @return MPM_EFULL if there was none in time; MPM_ECLOSED; MPM_ENOMEM if the arena has no memory for it. What
- * was accepted on another node, and finds no memory when it comes, waits for it at the home in order, and is
- * not counted by mpm_queue_size meanwhile. */
+ * @return MPM_EFULL if there was none in time; MPM_ECLOSED; MPM_ENOMEM if the arena has no memory for it.
+ * What was accepted on another node, and finds no memory when it comes, waits for it at the home in order,
+ * and is not counted by mpm_queue_size meanwhile. */
 MPM_API MPM_CHECKED int mpm_queue_put(mpm_queue queue, const void *message, size_t size, double timeout_s);
 
 /** Gets the first message; waits timeout_s for one.

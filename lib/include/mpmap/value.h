@@ -5,8 +5,8 @@
  * A pointer to a number always points to one of the object's type: `int one = 1; mpm_value_add(counter,
  * &one)` for an MPM_I32. Integers wrap. Every update is atomic, floats' too. At the object's home a call is a
  * few instructions; from another node it is a message there and back, but for add, min and max: these are
- * accepted, and done at the home before anything that it is told later by that node, as puts are (queue.h). Any
- * process may call all of them. */
+ * accepted, and done at the home before anything that it is told later by that node, as puts are (queue.h).
+ * Any process may call all of them. */
 #ifndef MPMAP_VALUE_H
 #define MPMAP_VALUE_H
 
