@@ -3,8 +3,6 @@
  * remember across workers' deaths stands in a file that all ranks map before mpm_init, so that all workers
  * inherit it. */
 #include <CUnit/CUnit.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -16,6 +14,7 @@
 #include <mpmap.h>
 
 #include "core/runtime.h"
+#include "support/shared_file.h"
 #include "support/suite.h"
 
 #define TOLD_ROOM 100000
@@ -32,29 +31,6 @@ static void forget(void)
 {
     for (size_t i = 0; i < TOLD_ROOM; i++)
         atomic_store_explicit(&told[i], 0, memory_order_relaxed);
-}
-
-static char told_path[PATH_MAX];
-
-static void unlink_told(void)
-{
-    unlink(told_path); /* a rank of the same parent may have done it */
-}
-
-/* All ranks of a run on one machine have one parent: the launcher, or whoever started the test. */
-static bool share_told(void)
-{
-    const char *folder = getenv("TMPDIR");
-    int file;
-
-    snprintf(told_path, sizeof told_path, "%s/mpmap_map_test.%d", folder ? folder : "/tmp", (int)getppid());
-    file = open(told_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    atexit(unlink_told);
-    if (file < 0 || ftruncate(file, TOLD_ROOM))
-        return false;
-    told = mmap(NULL, TOLD_ROOM, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-    close(file);
-    return told != MAP_FAILED;
 }
 
 static mpm_pool *open_pool(unsigned workers)
@@ -597,7 +573,8 @@ int main(int argc, char **argv)
     int failed;
 
     setenv("MPMAP_ARENA", "256M", 0);
-    if (!share_told() || mpm_init(&argc, &argv, NULL))
+    told = shared_file("map_test", TOLD_ROOM);
+    if (mpm_init(&argc, &argv, NULL))
         return mpm_report_error();
     failed = suite_run("map", tests, sizeof tests / sizeof *tests);
     return mpm_finalize() ? mpm_report_error() : failed;

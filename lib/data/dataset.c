@@ -85,7 +85,7 @@ static int run_rows(mpm_pool *pool, const mpm_dataset_map *map, const struct inp
         .progress = map->progress,
         .progress_argument = map->progress_argument,
     };
-    struct batch_failure *failures = NULL;
+    mpm_failure *failures = NULL;
     size_t failure_count = 0;
     int status = pool_map_batches(pool, &batches, &failures, &failure_count);
 

@@ -21,7 +21,8 @@ static inline size_t message_padded(size_t size)
 enum message_kind {
     /* From main */
     MESSAGE_END,        /* nothing: the run is over */
-    MESSAGE_POOL_OPEN,  /* struct message_pool_open, then a uint32_t a rank of the node: workers there */
+    MESSAGE_POOL_OPEN,  /* struct pool_spec of pool/pool_spec.h, a uint32_t a rank of the node: workers there,
+                         * then the initializer's argument */
     MESSAGE_POOL_CLOSE, /* struct message_pool */
     MESSAGE_JOB_OPEN,   /* struct message_job, struct job_spec of pool/job_spec.h, then the context */
     MESSAGE_JOB_CLOSE,  /* struct message_job */
@@ -50,12 +51,7 @@ enum message_kind {
 
 struct message_pool {
     uint64_t pool;
-};
-
-struct message_pool_open {
-    uint64_t pool;
-    uint32_t max_attempts;
-    uint32_t rank_count; /* entries that follow */
+    uint64_t now; /* of a close: 1 if the workers are to be killed */
 };
 
 struct message_job {

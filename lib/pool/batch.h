@@ -29,12 +29,6 @@ void batch_show_context(mpm_call *call, const void *context);
 /* A number that is the same for all calls of one map and never again: to keep files open between calls. */
 uint64_t batch_map_id(const mpm_call *call);
 
-/* An item that failed. */
-struct batch_failure {
-    uint64_t index;
-    char text[192];
-};
-
 struct batch_map {
     batch_task *task; /* a function of libmpmap */
     uint64_t count;
@@ -50,7 +44,7 @@ struct batch_map {
 /* Runs it. Blocks. Main only.
  * failures, failure_count: out, also with MPM_ETASK: the items that failed in rising order, in memory that
  * the caller frees with free(); NULL and 0 if none. Statuses as mpm_pool_map. */
-int pool_map_batches(mpm_pool *pool, const struct batch_map *map, struct batch_failure **failures,
+int pool_map_batches(mpm_pool *pool, const struct batch_map *map, mpm_failure **failures,
                      size_t *failure_count);
 
 #endif

@@ -22,7 +22,18 @@
  *
  * Host, when it has reaped a worker: (1) if the record names a lease and an item without a bit, notes the
  * crash in the lease, (2) clears the name (release), so that the lease can become quiet, (3) rings the bell,
- * (4) forks another worker for the same record. It is a host: if it dies, the run ends. */
+ * (4) forks another worker for the same record. It is a host: if it dies, the run ends.
+ *
+ * Watching. A worker that enters a lease moves `entered` on, so (entered, item) names a run of an item once and
+ * for all. The holder looks at it now and then, and writes nothing that the worker reads: an item costs
+ * nothing more. To kill a worker the holder reads the generation of its process, looks whether it still is in
+ * that run (a host that has reaped it clears `item` before the generation goes on), writes `doom` (the generation
+ * last), and asks the host for the signal. The host blames the item only if it is the one that was late: a
+ * worker that had gone on to another, or that was killed because its map ended, is innocent.
+ *
+ * Ending. A worker that has had as many items as it may have leaves its lease, and ends with state
+ * WORKER_RETIRING; one whose initializer fails fills in `start_note` (claimed by an exchange, as a job's), and
+ * sets `failed`. If it dies before `failed`, it is one of those that die as they start. */
 #ifndef POOL_BOARD_H
 #define POOL_BOARD_H
 
@@ -32,6 +43,7 @@
 #include <stdint.h>
 
 #include "pool/job_spec.h"
+#include "pool/pool_spec.h"
 #include "shm/arena.h"
 #include "shm/wait_word.h"
 
@@ -45,22 +57,44 @@
 
 enum worker_state {
     WORKER_STARTING,
+    WORKER_INITIALIZING,
     WORKER_READY,
-    WORKER_GONE, /* and will not come back */
+    WORKER_RETIRING, /* it ends in good order */
+    WORKER_GONE,     /* and will not come back */
+};
+
+/* A worker that the holder has had killed. */
+struct doom {
+    uint64_t entered, item;      /* the run of the item that was late; NO_ITEM: none was */
+    _Atomic uint64_t generation; /* of its process, and 1 more; 0: nobody is doomed */
 };
 
 struct worker_record {
     /* The worker's own line: written a hundred million times a second. */
     _Alignas(64) _Atomic uint64_t item; /* within the lease, or NO_ITEM */
     _Atomic uint64_t lease;             /* the lease that it is in: offset, or 0 */
+    _Atomic uint64_t entered;           /* how often workers of this record have entered a lease */
     _Atomic uint32_t state;             /* enum worker_state */
     uint32_t early_deaths;              /* the host's: deaths in a row before it was ready */
     int32_t last_status;                /* the host's: of the last death, as waitpid gives it */
-    _Alignas(64) char apart[64];        /* processors fetch lines in pairs */
+    uint32_t last_state;                /* the host's: in which state it died */
+    /* Another line: processors fetch lines in pairs. */
+    _Alignas(64) uint32_t process; /* the holder's: number of its process record */
+    struct doom doom;              /* the holder's; the host clears it */
+};
+
+/* How an item failed, or a whole job, or a worker's start: what mpm_fail() said. */
+struct note {
+    _Atomic uint32_t ready;
+    uint32_t worker;
+    uint64_t item; /* within the lease; of no meaning for others */
+    int32_t code;  /* that the task returned; the status of the job's failure */
+    char text[NOTE_TEXT_SIZE];
 };
 
 struct board {
-    uint64_t pool;
+    struct pool_spec spec; /* constant, as are the next two */
+    uint64_t argument;     /* offset of the initializer's argument, or 0 */
     uint32_t worker_count;
     _Atomic uint32_t closing;
     _Atomic uint32_t failed;                         /* a worker cannot be had: pool_open or map must tell */
@@ -68,17 +102,10 @@ struct board {
     struct wait_word work;                           /* rung when a lease is hung up, and at the end */
     _Atomic uint64_t last_serial;                    /* the holder's: of the lease that it hung up last */
     uint64_t bell;                                   /* offset of the wait word of who holds the leases */
+    _Atomic uint32_t start_has_failed;               /* claims the next */
+    struct note start_note;                          /* why an initializer failed */
     _Alignas(64) _Atomic uint64_t slot[BOARD_SLOTS]; /* leases, by offset */
     struct worker_record worker[];
-};
-
-/* How an item failed, or a whole job: what mpm_fail() said. */
-struct note {
-    _Atomic uint32_t ready;
-    uint32_t worker;
-    uint64_t item; /* within the lease; of no meaning for a job */
-    int32_t code;  /* that the task returned; the status of the job's failure */
-    char text[NOTE_TEXT_SIZE];
 };
 
 /* One map, on one node. It outlives its leases. */
@@ -94,6 +121,7 @@ struct job_block {
 struct crash {
     uint64_t item;
     int32_t wait_status;
+    uint32_t was_late; /* it was killed because it ran past its time */
 };
 
 struct lease_block {

@@ -12,19 +12,27 @@
 
 #include "pool/batch.h"
 #include "pool/job_spec.h"
+#include "pool/pool_spec.h"
 
 /* A pool on this node. */
 struct holder;
 
-/* Starts its workers, workers_by_rank[i] by the host of rank i of this node. MPM_ENOMEM. */
-int holder_open(uint64_t pool, const uint32_t *workers_by_rank, unsigned rank_count, unsigned max_attempts,
-                struct holder **holder);
+/* Starts its workers, workers_by_rank[i] by the host of rank i of this node. `argument`: spec->argument_size
+ * bytes, copied. MPM_ENOMEM: `holder` may have been set all the same, and is to be closed then. */
+int holder_open(const struct pool_spec *spec, const void *argument, const uint32_t *workers_by_rank,
+                unsigned rank_count, struct holder **holder);
 /* 0 when all workers run, 1 while some are starting; MPM_EWORKER if they cannot be had. */
 int holder_check(struct holder *holder);
 /* Tells the workers to end. */
 void holder_begin_close(struct holder *holder);
+/* Has all workers killed. After holder_begin_close(); to be repeated until all have ended, because one may just
+ * be starting. */
+void holder_kill_all(struct holder *holder);
 /* All of them have. */
 bool holder_is_closed(struct holder *holder);
+/* Has workers killed that have been in one item for longer than the pool allows. When it is to be called again,
+ * at the latest, as long as there is a map: CLOCK_FOREVER without a limit. Any thread. */
+uint64_t holder_watch(struct holder *holder);
 /* Frees it, once it is closed. NULL is fine. */
 void holder_free(struct holder *holder);
 
@@ -36,7 +44,8 @@ int held_job_open(struct holder *holder, const struct job_spec *spec, const void
                   struct held_job **job);
 /* Nothing is to be claimed any more from its leases. */
 void held_job_stop(struct held_job *job);
-/* Frees it with all its leases, if no worker is in one of them; else false: later. */
+/* Frees it with all its leases, if no worker is in one of them; else false: workers that are in an item have been
+ * asked to be killed, and it is to be called again soon. */
 bool held_job_close(struct held_job *job);
 /* Items that are done in its leases at this moment. */
 uint64_t held_job_items_done(const struct held_job *job);
@@ -69,9 +78,9 @@ uint64_t held_lease_count(const struct held_lease *lease);
 /* Results of the items that it keeps; failed ones are zero. */
 const void *held_lease_results(const struct held_lease *lease);
 /* Items that failed, in rising order. */
-const struct batch_failure *held_lease_failures(const struct held_lease *lease, size_t *count);
+const mpm_failure *held_lease_failures(const struct held_lease *lease, size_t *count);
 /* Puts failures into rising order of their items. */
-void sort_failures(struct batch_failure *failures, size_t count);
+void sort_failures(mpm_failure *failures, size_t count);
 /* Frees it when it is done. */
 void held_lease_drop(struct held_lease *lease);
 

@@ -51,7 +51,7 @@ struct map {
     struct held_job *home; /* NULL if the pool has no workers on main's node */
     struct inbox inbox;
     bool *is_open; /* by node: the job was opened there */
-    struct batch_failure *failures;
+    mpm_failure *failures;
     size_t failure_count, failure_room;
     struct lease_action waiting; /* a grant of home's that the arena had no room for */
     bool is_waiting;
@@ -66,7 +66,7 @@ static unsigned home_node(void)
 
 /* Results. */
 
-static int keep_failures(struct map *map, const struct batch_failure *failures, size_t count)
+static int keep_failures(struct map *map, const mpm_failure *failures, size_t count)
 {
     if (!count)
         return MPM_OK;
@@ -85,7 +85,7 @@ static int keep_failures(struct map *map, const struct batch_failure *failures, 
 }
 
 static int keep_results(struct map *map, unsigned node, uint64_t lease, uint64_t first, uint64_t count,
-                        const void *results, const struct batch_failure *failures, size_t failure_count)
+                        const void *results, const mpm_failure *failures, size_t failure_count)
 {
     const struct map_request *request = map->request;
     int status;
@@ -103,7 +103,7 @@ static int keep_results(struct map *map, unsigned node, uint64_t lease, uint64_t
 
 static int look_at_home_lease(struct map *map, struct held_lease *lease, bool *worked)
 {
-    const struct batch_failure *failures;
+    const mpm_failure *failures;
     size_t failure_count;
     int status = MPM_OK;
 
@@ -169,7 +169,7 @@ static int recall_at_home(struct map *map, const struct lease_action *action)
 
 static int open_job_on(struct map *map, unsigned node)
 {
-    struct message_job message = {.pool = map->pool->id, .job = map->spec.id};
+    struct message_job message = {.pool = map->pool->spec.id, .job = map->spec.id};
     struct message_part parts[] = {{&message, sizeof message},
                                    {&map->spec, sizeof map->spec},
                                    {map->request->context, map->request->context_size}};
@@ -182,7 +182,7 @@ static int open_job_on(struct map *map, unsigned node)
 
 static int send_lease(struct map *map, const struct lease_action *action)
 {
-    struct message_lease message = {.pool = map->pool->id,
+    struct message_lease message = {.pool = map->pool->spec.id,
                                     .job = map->spec.id,
                                     .lease = action->lease,
                                     .first = action->first,
@@ -203,7 +203,7 @@ static int send_lease(struct map *map, const struct lease_action *action)
 static int read_results(struct map *map, unsigned node, const void *payload, size_t size)
 {
     const struct message_results *message = payload;
-    const struct batch_failure *failures = (const struct batch_failure *)(message + 1);
+    const mpm_failure *failures = (const mpm_failure *)(message + 1);
     size_t rest = size - sizeof *message, failure_size = message->failure_count * sizeof *failures;
 
     if (message->failure_count > message->lease.count || failure_size > rest ||
@@ -266,22 +266,6 @@ static int act(struct map *map, bool *worked)
     return MPM_OK;
 }
 
-/* The run is whole, and the pool has its workers. */
-static int check_pool(const struct map *map)
-{
-    int status;
-
-    if ((status = runtime_check_whole()) || (map->home && (status = holder_check(map->pool->home)) < 0))
-        return status;
-    for (unsigned node = 0; node < map->pool->node_count; node++) {
-        struct pool_node there = pool_state_of(map->pool, node);
-
-        if (there.status)
-            return error_set(there.status, "%s", there.text);
-    }
-    return MPM_OK;
-}
-
 static void tell_progress(struct map *map)
 {
     mpm_progress now = {.total = map->request->count, .failed = map->failure_count};
@@ -294,6 +278,14 @@ static void tell_progress(struct map *map)
     map->request->progress(&now, map->request->progress_argument);
 }
 
+/* When the map is to be looked at again although the bell has not rung. */
+static uint64_t next_look_ns(const struct map *map)
+{
+    uint64_t watch_ns = map->home ? holder_watch(map->pool->home) : CLOCK_FOREVER;
+
+    return map->request->progress && map->next_progress_ns < watch_ns ? map->next_progress_ns : watch_ns;
+}
+
 static int run_map(struct map *map)
 {
     int status;
@@ -302,14 +294,13 @@ static int run_map(struct map *map)
         uint32_t seen = wait_look(runtime_bell());
         bool worked = false;
 
-        if ((status = check_pool(map)) || (status = read_inbox(map, &worked)) ||
+        if ((status = pool_check(map->pool)) || (status = read_inbox(map, &worked)) ||
             (status = look_at_home(map, &worked)) || (status = act(map, &worked)))
             return status;
         if (map->request->progress && clock_now_ns() >= map->next_progress_ns)
             tell_progress(map);
         if (!worked)
-            wait_change(runtime_bell(), seen, 0,
-                        map->request->progress ? map->next_progress_ns : CLOCK_FOREVER);
+            wait_change(runtime_bell(), seen, 0, next_look_ns(map));
     }
     return MPM_OK;
 }
@@ -319,7 +310,7 @@ static int run_map(struct map *map)
  */
 static void close_job(struct map *map)
 {
-    struct message_job message = {.pool = map->pool->id, .job = map->spec.id};
+    struct message_job message = {.pool = map->pool->spec.id, .job = map->spec.id};
 
     for (unsigned node = 0; node < map->pool->node_count; node++) {
         if (map->is_open[node] && courier_post_one(node, MESSAGE_JOB_CLOSE, &message, sizeof message))
@@ -418,13 +409,14 @@ static int report_failures(const struct map *map)
 }
 
 /* Runs a request. The failures are the caller's, also with MPM_ETASK. */
-static int do_map(struct mpm_pool *pool, const struct map_request *request, struct batch_failure **failures,
+static int do_map(struct mpm_pool *pool, const struct map_request *request, mpm_failure **failures,
                   size_t *failure_count)
 {
     struct map map = {.pool = pool, .request = request};
     int status;
 
     runtime_enter();
+    pool_enter(pool);
     if (!(status = start_map(&map)))
         status = run_map(&map);
     if (!status) {
@@ -445,6 +437,7 @@ static int do_map(struct mpm_pool *pool, const struct map_request *request, stru
     free(map.is_open);
     *failures = map.failures;
     *failure_count = map.failure_count;
+    pool_leave(pool);
     runtime_leave();
     return status;
 }
@@ -495,18 +488,23 @@ int mpm_pool_map(mpm_pool *pool, mpm_task *task, const void *items, size_t count
                                   .context_size = chosen.context_size,
                                   .progress = chosen.progress,
                                   .progress_argument = chosen.progress_argument};
-    struct batch_failure *failures;
+    mpm_failure *failures;
     size_t failure_count;
     int status;
 
     if ((status = check_request("mpm_pool_map", pool, &request)))
         return status;
     status = do_map(pool, &request, &failures, &failure_count);
-    free(failures);
+    if (chosen.failure_count && (!status || status == MPM_ETASK))
+        *chosen.failure_count = failure_count;
+    if (chosen.failures && (!status || status == MPM_ETASK))
+        *chosen.failures = failures;
+    else
+        free(failures);
     return status;
 }
 
-int pool_map_batches(mpm_pool *pool, const struct batch_map *map, struct batch_failure **failures,
+int pool_map_batches(mpm_pool *pool, const struct batch_map *map, mpm_failure **failures,
                      size_t *failure_count)
 {
     struct map_request request = {.task = (function_pointer *)map->task,

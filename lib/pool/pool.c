@@ -2,6 +2,7 @@
 /* Opening and closing pools, from main: which rank gets how many workers, and waiting until they are there.
  */
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,9 @@
 
 #define MAX_WORKERS      65536u
 #define DEFAULT_ATTEMPTS 2u
+#define KILL_AGAIN_NS    1000000u /* one may just be starting when the others are killed */
+#define MAX_TIMEOUT_S    1e9
+#define MAX_ARGUMENT     ((size_t)1 << 30)
 
 static __attribute__((constructor)) void add_layer(void)
 {
@@ -54,9 +58,9 @@ static unsigned workers_of_node(const unsigned *by_rank, unsigned node, uint32_t
 
 static int open_on_node(struct mpm_pool *pool, unsigned node, const uint32_t *workers, unsigned rank_count)
 {
-    struct message_pool_open message = {
-        .pool = pool->id, .max_attempts = pool->max_attempts, .rank_count = rank_count};
-    struct message_part parts[] = {{&message, sizeof message}, {workers, rank_count * sizeof *workers}};
+    struct message_part parts[] = {{&pool->spec, sizeof pool->spec},
+                                   {workers, rank_count * sizeof *workers},
+                                   {pool->argument, pool->spec.argument_size}};
 
     for (unsigned i = 0; i < rank_count; i++)
         pool->node[node].workers += workers[i];
@@ -64,8 +68,8 @@ static int open_on_node(struct mpm_pool *pool, unsigned node, const uint32_t *wo
         return MPM_OK;
     pool->node[node].state = POOL_NODE_OPENING;
     if (node == runtime_topology()->node)
-        return holder_open(pool->id, workers, rank_count, pool->max_attempts, &pool->home);
-    return courier_post(node, MESSAGE_POOL_OPEN, parts, 2);
+        return holder_open(&pool->spec, pool->argument, workers, rank_count, &pool->home);
+    return courier_post(node, MESSAGE_POOL_OPEN, parts, 3);
 }
 
 static int open_everywhere(struct mpm_pool *pool)
@@ -114,49 +118,6 @@ static int wait_until_ready(const struct mpm_pool *pool)
     }
 }
 
-static void close_all(void)
-{
-    struct mpm_pool *pool;
-
-    while ((pool = pool_state_first()))
-        mpm_pool_close(pool);
-}
-
-int mpm_pool_open(const mpm_pool_options *options, mpm_pool **opened)
-{
-    mpm_pool_options chosen = options ? *options : (mpm_pool_options){0};
-    struct mpm_pool *pool;
-    int status;
-
-    if ((status = runtime_check_main("mpm_pool_open")))
-        return status;
-    if (!opened)
-        return error_set(MPM_EINVAL, "mpm_pool_open: the place for the pool is NULL");
-    if (chosen.workers > MAX_WORKERS)
-        return error_set(MPM_EINVAL, "mpm_pool_open: %u workers are too many: at most %u", chosen.workers,
-                         MAX_WORKERS);
-    if (!(pool = calloc(1, sizeof *pool + mpm_node_count() * sizeof *pool->node)))
-        return error_set(MPM_ENOMEM, "no memory for a pool");
-    pool->id = pool_state_new_id();
-    pool->node_count = mpm_node_count();
-    pool->worker_count = chosen.workers ? chosen.workers : mpm_slot_count();
-    pool->max_attempts = chosen.max_attempts ? chosen.max_attempts : DEFAULT_ATTEMPTS;
-    pool_state_add(pool);
-    runtime_at_end(close_all);
-    runtime_enter();
-    if ((status = open_everywhere(pool)) || (status = wait_until_ready(pool)))
-        mpm_pool_close(pool);
-    else
-        *opened = pool;
-    runtime_leave();
-    return status;
-}
-
-unsigned mpm_pool_worker_count(const mpm_pool *pool)
-{
-    return pool->worker_count;
-}
-
 static bool is_closed(const struct mpm_pool *pool)
 {
     if (pool->home && !holder_is_closed(pool->home))
@@ -170,29 +131,171 @@ static bool is_closed(const struct mpm_pool *pool)
     return true;
 }
 
-void mpm_pool_close(mpm_pool *pool)
+/* Tells the workers on all nodes to end, or has them killed. */
+static void end_workers(struct mpm_pool *pool, bool now)
 {
-    if (!pool || runtime_role() != ROLE_MAIN)
-        return;
-    runtime_enter();
+    struct message_pool message = {.pool = pool->spec.id, .now = now};
+
     if (pool->home)
         holder_begin_close(pool->home);
     for (unsigned node = 0; node < pool->node_count; node++) {
         if (node != runtime_topology()->node && pool->node[node].state != POOL_NODE_UNUSED &&
-            courier_post_one(node, MESSAGE_POOL_CLOSE, &pool->id, sizeof pool->id))
+            courier_post_one(node, MESSAGE_POOL_CLOSE, &message, sizeof message))
             runtime_break(MPM_ENOMEM, mpm_error());
     }
-    /* In a run that has lost a part, nobody may be left to say that the workers are gone: they end with it.
-     */
+}
+
+/* In a run that has lost a part, nobody may be left to say that the workers are gone: they end with it. */
+static void end_pool(struct mpm_pool *pool, bool now)
+{
+    end_workers(pool, now);
     for (;;) {
         uint32_t seen = wait_look(runtime_bell());
 
         if (is_closed(pool) || runtime_check_whole())
             break;
-        wait_change(runtime_bell(), seen, 0, CLOCK_FOREVER);
+        if (now && pool->home)
+            holder_kill_all(pool->home);
+        wait_change(runtime_bell(), seen, 0, now ? clock_now_ns() + KILL_AGAIN_NS : CLOCK_FOREVER);
     }
     pool_state_remove(pool);
     holder_free(pool->home);
     free(pool);
+}
+
+/* A pool that could not be opened: its workers may be anywhere in their initializers. */
+static void end_failed_pool(struct mpm_pool *pool, int status)
+{
+    char sentence[1024];
+
+    snprintf(sentence, sizeof sentence, "%s", mpm_error());
+    end_pool(pool, true);
+    error_set(status, "%s", sentence);
+}
+
+/* Waits until no map of it runs any more. */
+static void wait_for_users(struct mpm_pool *pool)
+{
+    for (;;) {
+        uint32_t seen = wait_look(runtime_bell());
+
+        if (!atomic_load(&pool->users))
+            return;
+        wait_change(runtime_bell(), seen, 0, CLOCK_FOREVER);
+    }
+}
+
+static void close_all(void)
+{
+    struct mpm_pool *pool;
+
+    while ((pool = pool_state_first()))
+        mpm_pool_close(pool);
+}
+
+static int check_options(const mpm_pool_options *options)
+{
+    if (options->workers > MAX_WORKERS)
+        return error_set(MPM_EINVAL, "mpm_pool_open: %u workers are too many: at most %u", options->workers,
+                         MAX_WORKERS);
+    if (!(options->item_timeout_s >= 0 && options->item_timeout_s <= MAX_TIMEOUT_S))
+        return error_set(MPM_EINVAL,
+                         "mpm_pool_open: an item_timeout_s of %g makes no sense: 0 to %g seconds do",
+                         options->item_timeout_s, MAX_TIMEOUT_S);
+    if (options->initializer_argument_size && !options->initializer_argument)
+        return error_set(MPM_EINVAL, "mpm_pool_open: an initializer_argument of %zu bytes cannot be at NULL",
+                         options->initializer_argument_size);
+    if (options->initializer_argument_size > MAX_ARGUMENT)
+        return error_set(MPM_EINVAL,
+                         "mpm_pool_open: an initializer_argument of %zu bytes is too large: at most "
+                         "1 GiB",
+                         options->initializer_argument_size);
+    return MPM_OK;
+}
+
+static int make_spec(const mpm_pool_options *options, struct pool_spec *spec)
+{
+    int status = MPM_OK;
+
+    *spec = (struct pool_spec){
+        .id = pool_state_new_id(),
+        .has_initializer = options->initializer != NULL,
+        .has_finalizer = options->finalizer != NULL,
+        .max_attempts = options->max_attempts ? options->max_attempts : DEFAULT_ATTEMPTS,
+        .max_tasks_per_worker = options->max_tasks_per_worker ? options->max_tasks_per_worker : UINT64_MAX,
+        .item_timeout_s = options->item_timeout_s,
+        .argument_size = options->initializer_argument_size};
+    if (options->initializer)
+        status = function_name((function_pointer *)options->initializer, &spec->initializer);
+    if (!status && options->finalizer)
+        status = function_name((function_pointer *)options->finalizer, &spec->finalizer);
+    return status;
+}
+
+static int make_pool(const mpm_pool_options *options, struct mpm_pool **made)
+{
+    struct mpm_pool *pool = calloc(1, sizeof *pool + mpm_node_count() * sizeof *pool->node);
+    int status;
+
+    if (!pool)
+        return error_set(MPM_ENOMEM, "no memory for a pool");
+    if ((status = make_spec(options, &pool->spec))) {
+        free(pool);
+        return status;
+    }
+    pool->node_count = mpm_node_count();
+    pool->worker_count = options->workers ? options->workers : mpm_slot_count();
+    pool->argument = options->initializer_argument;
+    *made = pool;
+    return MPM_OK;
+}
+
+int mpm_pool_open(const mpm_pool_options *options, mpm_pool **opened)
+{
+    mpm_pool_options chosen = options ? *options : (mpm_pool_options){0};
+    struct mpm_pool *pool = NULL;
+    int status;
+
+    if ((status = runtime_check_main("mpm_pool_open")))
+        return status;
+    if (!opened)
+        return error_set(MPM_EINVAL, "mpm_pool_open: the place for the pool is NULL");
+    if ((status = check_options(&chosen)) || (status = make_pool(&chosen, &pool)))
+        return status;
+    pool_state_add(pool);
+    runtime_at_end(close_all);
+    runtime_enter();
+    if ((status = open_everywhere(pool)) || (status = wait_until_ready(pool)))
+        end_failed_pool(pool, status);
+    else
+        *opened = pool;
+    runtime_leave();
+    return status;
+}
+
+unsigned mpm_pool_worker_count(const mpm_pool *pool)
+{
+    return pool->worker_count;
+}
+
+void mpm_pool_close(mpm_pool *pool)
+{
+    if (!pool || runtime_role() != ROLE_MAIN)
+        return;
+    runtime_enter();
+    wait_for_users(pool);
+    end_pool(pool, false);
+    runtime_leave();
+}
+
+void mpm_pool_terminate(mpm_pool *pool)
+{
+    if (!pool || runtime_role() != ROLE_MAIN)
+        return;
+    runtime_enter();
+    atomic_store(&pool->terminating, true);
+    wait_ring(runtime_bell());
+    wait_for_users(pool);
+    end_pool(pool, true);
     runtime_leave();
 }

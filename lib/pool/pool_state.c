@@ -69,6 +69,34 @@ struct pool_node pool_state_of(const struct mpm_pool *pool, unsigned node)
     return copy;
 }
 
+void pool_enter(struct mpm_pool *pool)
+{
+    atomic_fetch_add(&pool->users, 1);
+}
+
+void pool_leave(struct mpm_pool *pool)
+{
+    atomic_fetch_sub(&pool->users, 1);
+    wait_ring(runtime_bell());
+}
+
+int pool_check(const struct mpm_pool *pool)
+{
+    int status;
+
+    if (atomic_load(&pool->terminating))
+        return error_set(MPM_ECANCELED, "the pool was terminated");
+    if ((status = runtime_check_whole()) || (pool->home && (status = holder_check(pool->home)) < 0))
+        return status;
+    for (unsigned node = 0; node < pool->node_count; node++) {
+        struct pool_node there = pool_state_of(pool, node);
+
+        if (there.status)
+            return error_set(there.status, "%s", there.text);
+    }
+    return MPM_OK;
+}
+
 void inbox_open(struct inbox *inbox, uint64_t job)
 {
     pthread_mutex_lock(&state.mutex);
@@ -159,7 +187,7 @@ static void set_node(uint64_t pool_id, unsigned node, enum pool_node_state reach
 {
     pthread_mutex_lock(&state.mutex);
     for (struct mpm_pool *pool = state.pools; pool; pool = pool->next) {
-        if (pool->id != pool_id || node >= pool->node_count)
+        if (pool->spec.id != pool_id || node >= pool->node_count)
             continue;
         pool->node[node].state = reached;
         if (status) {

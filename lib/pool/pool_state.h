@@ -5,6 +5,8 @@
 #ifndef POOL_POOL_STATE_H
 #define POOL_POOL_STATE_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,9 +27,12 @@ struct pool_node {
 
 struct mpm_pool {
     struct mpm_pool *next;
-    uint64_t id;
-    unsigned worker_count, max_attempts;
-    struct holder *home; /* NULL if it has no workers on main's node */
+    struct pool_spec spec;
+    const void *argument; /* of the initializer: the caller's, until the pool is open */
+    unsigned worker_count;
+    struct holder *home;      /* NULL if it has no workers on main's node */
+    _Atomic unsigned users;   /* maps and the like that still use it: a close waits for them */
+    _Atomic bool terminating; /* they are to end at once */
     unsigned node_count;
     struct pool_node node[];
 };
@@ -53,6 +58,12 @@ uint64_t pool_state_new_id(void);
 
 void pool_state_add(struct mpm_pool *pool);
 void pool_state_remove(struct mpm_pool *pool);
+
+/* Around the use of a pool by a map: who has left does not touch the pool any more. */
+void pool_enter(struct mpm_pool *pool);
+void pool_leave(struct mpm_pool *pool);
+/* 0 if the pool can work: the run is whole, nobody has terminated it, and it has its workers. */
+int pool_check(const struct mpm_pool *pool);
 struct mpm_pool *pool_state_first(void);
 /* What a node last said of the pool. */
 struct pool_node pool_state_of(const struct mpm_pool *pool, unsigned node);

@@ -23,7 +23,7 @@ struct steward_pool {
     uint64_t id;
     struct holder *holder; /* NULL if it could not be opened */
     struct steward_job *jobs;
-    bool is_announced, has_failed, closing;
+    bool is_announced, has_failed, closing, killing;
 };
 
 static struct steward_pool *pools;
@@ -70,19 +70,20 @@ static struct held_lease *lease_of(struct steward_job *job, uint64_t number)
 
 static bool on_pool_open(unsigned node, const void *payload, size_t size)
 {
-    const struct message_pool_open *message = payload;
+    const struct pool_spec *spec = payload;
     unsigned ranks = runtime_topology()->nodes[runtime_topology()->node].ranks;
+    const uint32_t *workers = (const uint32_t *)(spec + 1);
     struct steward_pool *pool;
     int status;
 
-    if (node || size < sizeof *message || message->rank_count != ranks ||
-        size != sizeof *message + ranks * sizeof(uint32_t) || !(pool = calloc(1, sizeof *pool)))
+    if (node || size < sizeof *spec + ranks * sizeof *workers ||
+        size - sizeof *spec - ranks * sizeof *workers != spec->argument_size ||
+        !(pool = calloc(1, sizeof *pool)))
         return false;
-    pool->id = message->pool;
+    pool->id = spec->id;
     pool->next = pools;
     pools = pool;
-    if ((status = holder_open(message->pool, (const uint32_t *)(message + 1), ranks, message->max_attempts,
-                              &pool->holder))) {
+    if ((status = holder_open(spec, workers + ranks, workers, ranks, &pool->holder))) {
         pool->is_announced = true;
         return post_trouble(MESSAGE_POOL_STATE, pool->id, 0, status);
     }
@@ -97,6 +98,7 @@ static bool on_pool_close(unsigned node, const void *payload, size_t size)
     if (node || size != sizeof *message || !(pool = pool_of(message->pool)))
         return false;
     pool->closing = true;
+    pool->killing = message->now;
     if (pool->holder)
         holder_begin_close(pool->holder);
     return true;
@@ -183,7 +185,7 @@ static bool post_results(const struct steward_pool *pool, const struct steward_j
                                                 .first = held_lease_first(lease),
                                                 .count = held_lease_count(lease)}};
     size_t failure_count;
-    const struct batch_failure *failures = held_lease_failures(lease, &failure_count);
+    const mpm_failure *failures = held_lease_failures(lease, &failure_count);
     struct message_part parts[] = {{&message, sizeof message},
                                    {failures, failure_count * sizeof *failures},
                                    {held_lease_results(lease), message.lease.count * job->result_size}};
@@ -265,6 +267,8 @@ static bool look_at_pool(struct steward_pool *pool)
         return worked;
     if (announce_pool(pool))
         return true;
+    if (pool->jobs)
+        holder_watch(pool->holder);
     if (!pool->has_failed && pool->is_announced && (status = holder_check(pool->holder)) < 0) {
         pool->has_failed = true;
         post_trouble(MESSAGE_POOL_STATE, pool->id, 0, status);
@@ -279,9 +283,13 @@ static bool steward_work(void)
 
     for (struct steward_pool **at = &pools, *pool; (pool = *at);) {
         worked |= look_at_pool(pool);
+        if (pool->killing && pool->holder)
+            holder_kill_all(pool->holder);
         if (pool->closing && !pool->jobs && (!pool->holder || holder_is_closed(pool->holder))) {
+            struct message_pool message = {.pool = pool->id};
+
             *at = pool->next;
-            if (courier_post_one(0, MESSAGE_POOL_CLOSED, &pool->id, sizeof pool->id))
+            if (courier_post_one(0, MESSAGE_POOL_CLOSED, &message, sizeof message))
                 runtime_break(MPM_ENOMEM, mpm_error());
             holder_free(pool->holder);
             free(pool);

@@ -34,6 +34,22 @@ MPM_API size_t mpm_call_result_size(const mpm_call *call);
 /** The context that mpm_map_options gave: the node's own copy of its bytes, read only; NULL if none. */
 MPM_API const void *mpm_call_context(const mpm_call *call);
 
+/** What the initializer has made for the worker that runs the call; NULL without one. */
+MPM_API void *mpm_call_state(const mpm_call *call);
+
+/** Prepares a worker, before its first item: opens files, loads what all its items need.
+ * @param call           for mpm_fail() and nothing else
+ * @param argument       the node's own copy of mpm_pool_options.initializer_argument, read only; NULL if none
+ * @param argument_size  its bytes
+ * @param state          out: what mpm_call_state() will give to the items of this worker, and what the finalizer
+ *                       gets; NULL if it is not set
+ * @return 0, or anything else if the worker cannot work: see mpm_fail(). */
+typedef int mpm_initializer(mpm_call *call, const void *argument, size_t argument_size, void **state);
+
+/** Ends a worker that ends in good order: because the pool is closed, or because it has had its
+ * max_tasks_per_worker. One that is killed gets none. */
+typedef void mpm_finalizer(void *state);
+
 /** A pool of workers. */
 typedef struct mpm_pool mpm_pool;
 
@@ -41,14 +57,43 @@ typedef struct mpm_pool mpm_pool;
 typedef struct mpm_pool_options {
     unsigned workers;      /**< in all, filled from main's node on; 0: one a slot of every node */
     unsigned max_attempts; /**< runs that an item gets whose worker dies in it; 0: 2 */
+    /** Items after which a worker makes place for a new one; 0: any number. */
+    size_t max_tasks_per_worker;
+    /** Seconds after which an item that still runs is killed, with its worker: never earlier, and at most an eighth
+     * later or so. It is tried again, as often as max_attempts says. 0: any time. */
+    double item_timeout_s;
+    mpm_initializer *initializer; /**< called once in each worker, also in those that come later; or NULL */
+    const void *initializer_argument; /**< bytes for it, or NULL */
+    size_t initializer_argument_size; /**< how many; they are copied once to every node */
+    mpm_finalizer *finalizer;         /**< called once in each worker that ends in good order; or NULL */
 } mpm_pool_options;
 
 /** Opens a pool and starts its workers. More workers than slots are spread evenly over the nodes.
- * Blocks until the workers run. Main only, any thread.
+ * Blocks until the workers run, and all initializers have returned. Main only, any thread.
  * @param pool  out: the pool, which the caller ends with mpm_pool_close()
- * @return MPM_ESTATE without a run, or in a worker; MPM_EINVAL for more than 65536 workers;
- *         MPM_ENOMEM; MPM_EWORKER if workers die as they start; MPM_EHOSTLOST; MPM_ENODELOST. */
+ * @return MPM_ESTATE without a run, or in a worker; MPM_EINVAL for more than 65536 workers, or another option
+ *         that makes no sense; MPM_ENOMEM; MPM_EWORKER if an initializer fails, with what it said, or if workers
+ *         die as they start, again and again; MPM_EHOSTLOST; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_pool_open(const mpm_pool_options *options, mpm_pool **pool);
+
+/** Why an item failed. */
+enum mpm_cause {
+    MPM_CAUSE_TASK,   /**< the task returned `code`, which is not 0 */
+    MPM_CAUSE_EXIT,   /**< its worker ended with exit code `code` */
+    MPM_CAUSE_SIGNAL, /**< its worker was killed by signal `code`; SIGKILL: likely out of memory */
+    MPM_CAUSE_TIME,   /**< it ran past mpm_pool_options.item_timeout_s */
+};
+
+/** An item that failed. */
+typedef struct mpm_failure {
+    uint64_t index;       /**< of the item in its map */
+    enum mpm_cause cause; /**< why */
+    int code;             /**< see there; 0 for some of a map where very many fail */
+    unsigned attempts;    /**< how often it was run */
+    unsigned node;        /**< where it was run last */
+    char text
+        [192]; /**< the cause in words: what the task said by mpm_fail(), or "its worker was killed by…" */
+} mpm_failure;
 
 /** Where a map stands. */
 typedef struct mpm_progress {
@@ -66,6 +111,10 @@ typedef struct mpm_map_options {
     /** Called about ten times a second from the thread that maps, and once at the end; or NULL. */
     void (*progress)(const mpm_progress *now, void *argument);
     void *progress_argument; /**< handed to it */
+    /** Out, or NULL: the items that failed, in rising order, in memory that the caller frees with free(); NULL if
+     * none. It is set when the call returns 0 or MPM_ETASK, as is the next. */
+    mpm_failure **failures;
+    size_t *failure_count; /**< out, or NULL: how many */
 } mpm_map_options;
 
 /** Runs a task over `count` items and puts the results in item order, whatever the workers and nodes.
@@ -83,9 +132,13 @@ MPM_API MPM_CHECKED int mpm_pool_map(mpm_pool *pool, mpm_task *task, const void 
 /** The pool's workers, in all. */
 MPM_API unsigned mpm_pool_worker_count(const mpm_pool *pool);
 
-/** Ends the workers and frees the pool; NULL is fine. Blocks until they have ended. No map may be running.
- * Main only. */
+/** Ends the workers and frees the pool; NULL is fine. Blocks until what runs in the pool has come to its end, and
+ * the workers have ended in good order. Main only, any thread. */
 MPM_API void mpm_pool_close(mpm_pool *pool);
+
+/** Kills the workers and frees the pool, now; NULL is fine. Maps that still run in it, in other threads, return
+ * MPM_ECANCELED. Blocks until the workers have ended. Main only, any thread. */
+MPM_API void mpm_pool_terminate(mpm_pool *pool);
 
 MPM_END
 

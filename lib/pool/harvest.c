@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What comes of a lease: see board.h for who writes what.
+ *
+ * A lease goes through rounds. A round ends when everything has been claimed and no worker is in the lease;
+ * the items without a done bit then were lost with their workers. Those that a crash was blamed on as often
+ * as an item may be tried have failed; the rest is hung up again, by a list of their numbers. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/error.h"
+#include "core/runtime.h"
+#include "host/host.h"
+#include "pool/holder_inside.h"
+
+static bool grow(void **array, size_t *room, size_t count, size_t size)
+{
+    size_t wanted = *room ? *room * 2 : 8;
+    void *grown;
+
+    if (count < *room)
+        return true;
+    if (!(grown = realloc(*array, wanted * size)))
+        return false;
+    *array = grown;
+    *room = wanted;
+    return true;
+}
+
+static struct suspect *suspect_of(struct held_lease *lease, uint64_t item)
+{
+    struct suspect *suspect;
+
+    for (size_t i = 0; i < lease->suspect_count; i++) {
+        if (lease->suspects[i].item == item)
+            return &lease->suspects[i];
+    }
+    if (!grow((void **)&lease->suspects, &lease->suspect_room, lease->suspect_count, sizeof *suspect))
+        return NULL;
+    suspect = &lease->suspects[lease->suspect_count++];
+    *suspect = (struct suspect){.item = item};
+    return suspect;
+}
+
+/* Takes the crashes of the round that has ended. Without memory for one it is not blamed. */
+static void take_crashes(struct held_lease *lease)
+{
+    struct lease_block *block = lease->block;
+    uint32_t count = atomic_load(&block->crash_count);
+
+    for (uint32_t i = 0; i < count && i < LEASE_MAX_CRASH; i++) {
+        struct suspect *suspect = suspect_of(lease, block->crash[i].item);
+
+        if (suspect) {
+            suspect->attempts++;
+            suspect->last = block->crash[i];
+        }
+    }
+    atomic_store(&block->crash_count, 0);
+}
+
+/* Takes a place in the list of failures; NULL without memory. */
+static mpm_failure *add_failure(struct held_lease *lease, uint64_t item)
+{
+    mpm_failure *failure;
+
+    if (!grow((void **)&lease->failures, &lease->failure_room, lease->failure_count, sizeof *failure))
+        return NULL;
+    failure = &lease->failures[lease->failure_count++];
+    *failure = (mpm_failure){
+        .index = lease->first + item, .attempts = 1, .node = runtime_topology()->node, .text = "it failed"};
+    for (size_t i = 0; i < lease->suspect_count; i++) {
+        if (lease->suspects[i].item == item)
+            failure->attempts += lease->suspects[i].attempts;
+    }
+    return failure;
+}
+
+static void zero_result(struct held_lease *lease, uint64_t item)
+{
+    uint64_t size = lease->job->block->spec.result_size;
+
+    if (size)
+        memset((char *)arena_at(lease->job->holder->arena, lease->block->results) + item * size, 0, size);
+}
+
+static _Atomic uint64_t *bits_of(const struct held_lease *lease, uint64_t array, uint32_t worker)
+{
+    return lease_bits(lease->job->holder->arena, lease->block, array, worker);
+}
+
+static const char *attempts_word(unsigned attempts)
+{
+    return attempts == 1 ? "attempt" : "attempts";
+}
+
+/* What a death says of the item that it is blamed on. */
+static void describe_crash(const struct held_lease *lease, const struct crash *crash, mpm_failure *failure)
+{
+    int wait_status = crash->wait_status;
+    char how[80];
+
+    if (crash->was_late) {
+        failure->cause = MPM_CAUSE_TIME;
+        snprintf(failure->text, sizeof failure->text, "it ran past its %g s (%u %s)",
+                 lease->job->holder->board->spec.item_timeout_s, failure->attempts,
+                 attempts_word(failure->attempts));
+        return;
+    }
+    failure->cause = WIFSIGNALED(wait_status) ? MPM_CAUSE_SIGNAL : MPM_CAUSE_EXIT;
+    failure->code = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+    if (failure->cause == MPM_CAUSE_SIGNAL && failure->code == SIGKILL)
+        snprintf(how, sizeof how, "was killed by SIGKILL, likely out of memory");
+    else
+        describe_wait_status(wait_status, how, sizeof how);
+    snprintf(failure->text, sizeof failure->text, "its worker %s (%u %s)", how, failure->attempts,
+             attempts_word(failure->attempts));
+}
+
+/* Items that have cost as many workers as an item may are done: failed. The lease is quiet, so worker 0's
+ * bits may be written here. */
+static bool give_up_suspects(struct held_lease *lease)
+{
+    unsigned limit = lease->job->holder->board->spec.max_attempts;
+
+    for (size_t i = 0; i < lease->suspect_count; i++) {
+        struct suspect *suspect = &lease->suspects[i];
+        mpm_failure *failure;
+
+        if (suspect->attempts < limit ||
+            held_lease_done_word(lease, suspect->item / 64) >> suspect->item % 64 & 1)
+            continue;
+        if (!(failure = add_failure(lease, suspect->item)))
+            return false;
+        failure->attempts = suspect->attempts;
+        describe_crash(lease, &suspect->last, failure);
+        zero_result(lease, suspect->item);
+        lease_set_bit(bits_of(lease, lease->block->done, 0), suspect->item);
+    }
+    return true;
+}
+
+/* The bits of `word` that are items which the lease keeps. */
+static uint64_t kept_bits(const struct held_lease *lease, uint64_t word)
+{
+    if (lease->keep >= (word + 1) * 64)
+        return UINT64_MAX;
+    return lease->keep <= word * 64 ? 0 : (UINT64_C(1) << lease->keep % 64) - 1;
+}
+
+static uint64_t count_missing(const struct held_lease *lease)
+{
+    uint64_t missing = 0;
+
+    for (uint64_t word = 0; word < lease->block->words; word++)
+        missing += (unsigned)__builtin_popcountll(kept_bits(lease, word) &
+                                                  ~held_lease_done_word(lease, word));
+    return missing;
+}
+
+/* What a dead worker noted of items that it did not finish never happened. */
+static void forget_failures(struct held_lease *lease, uint64_t word, uint64_t missing)
+{
+    for (uint32_t worker = 0; worker < lease->block->worker_count; worker++) {
+        _Atomic uint64_t *failed = &bits_of(lease, lease->block->failed, worker)[word];
+
+        atomic_store_explicit(failed, atomic_load_explicit(failed, memory_order_relaxed) & ~missing,
+                              memory_order_relaxed);
+    }
+}
+
+/* Lists the items without a done bit, for another round. */
+static int list_missing(struct held_lease *lease, uint64_t count)
+{
+    struct arena *arena = lease->job->holder->arena;
+    struct lease_block *block = lease->block;
+    uint32_t *order;
+    uint64_t offset, listed = 0;
+    int status;
+
+    if ((status = arena_alloc(arena, count * sizeof *order, ARENA_NO_OWNER, &offset)))
+        return status;
+    order = arena_at(arena, offset);
+    for (uint64_t word = 0; word < block->words; word++) {
+        uint64_t missing = kept_bits(lease, word) & ~held_lease_done_word(lease, word);
+
+        if (missing)
+            forget_failures(lease, word, missing);
+        for (; missing; missing &= missing - 1)
+            order[listed++] = (uint32_t)(word * 64 + (unsigned)__builtin_ctzll(missing));
+    }
+    arena_free(arena, block->order);
+    block->order = offset;
+    block->count = count;
+    block->chunk = 1;
+    atomic_store(&block->next, 0);
+    return MPM_OK;
+}
+
+/* Takes the text and the code of an item's note, where there is one. */
+static void read_note(const struct held_lease *lease, uint32_t worker, uint64_t item, mpm_failure *failure)
+{
+    const struct lease_block *block = lease->block;
+    const struct note *notes = arena_at(lease->job->holder->arena, block->notes);
+    uint32_t count = atomic_load(&block->note_count);
+
+    for (uint32_t i = 0; i < count && i < block->note_room; i++) {
+        const struct note *note = &notes[i];
+
+        if (note->item != item || note->worker != worker || !atomic_load(&note->ready))
+            continue;
+        failure->code = note->code;
+        if (note->text[0])
+            snprintf(failure->text, sizeof failure->text, "%s", note->text);
+        else
+            snprintf(failure->text, sizeof failure->text, "the task returned %d", (int)note->code);
+    }
+}
+
+/* Failed items of one worker. */
+static bool take_failures_of(struct held_lease *lease, uint32_t worker)
+{
+    struct lease_block *block = lease->block;
+    _Atomic uint64_t *done = bits_of(lease, block->done, worker),
+                     *failed = bits_of(lease, block->failed, worker);
+
+    for (uint64_t word = 0; word < block->words; word++) {
+        uint64_t bits = atomic_load(&failed[word]) & atomic_load(&done[word]) & kept_bits(lease, word);
+
+        for (; bits; bits &= bits - 1) {
+            uint64_t item = word * 64 + (unsigned)__builtin_ctzll(bits);
+            mpm_failure *failure = add_failure(lease, item);
+
+            if (!failure)
+                return false;
+            read_note(lease, worker, item, failure);
+            zero_result(lease, item);
+        }
+    }
+    return true;
+}
+
+static int compare_failures(const void *a, const void *b)
+{
+    uint64_t left = ((const mpm_failure *)a)->index, right = ((const mpm_failure *)b)->index;
+
+    return (left > right) - (left < right);
+}
+
+void sort_failures(mpm_failure *failures, size_t count)
+{
+    if (count)
+        qsort(failures, count, sizeof *failures, compare_failures);
+}
+
+static bool take_failures(struct held_lease *lease)
+{
+    if (atomic_load(&lease->block->note_count)) {
+        for (uint32_t worker = 0; worker < lease->block->worker_count; worker++) {
+            if (!take_failures_of(lease, worker))
+                return false;
+        }
+    }
+    sort_failures(lease->failures, lease->failure_count);
+    return true;
+}
+
+static enum lease_look lose(struct held_lease *lease, int status)
+{
+    lease->status = status;
+    return LEASE_IS_LOST;
+}
+
+static enum lease_look lose_job(struct held_lease *lease)
+{
+    const struct note *loss = &lease->job->block->loss;
+
+    if (!atomic_load(&loss->ready))
+        return lose(lease, error_set(MPM_EWORKER, "a worker found that the map cannot be done, and died"));
+    return lose(lease, error_set(loss->code < 0 ? loss->code : MPM_EWORKER, "%s", loss->text));
+}
+
+/* The round has ended. */
+static enum lease_look end_round(struct held_lease *lease)
+{
+    uint64_t missing;
+    int status;
+
+    if (atomic_load(&lease->job->block->is_lost))
+        return lose_job(lease);
+    take_crashes(lease);
+    if (!give_up_suspects(lease))
+        return lose(lease, error_set(MPM_ENOMEM, "no memory for the list of failed items"));
+    if ((missing = count_missing(lease))) {
+        if ((status = list_missing(lease, missing)))
+            return lose(lease, status);
+        held_lease_put_up(lease);
+        return LEASE_RUNS;
+    }
+    if (!take_failures(lease))
+        return lose(lease, error_set(MPM_ENOMEM, "no memory for the list of failed items"));
+    return LEASE_IS_DONE;
+}
+
+enum lease_look held_lease_look(struct held_lease *lease)
+{
+    if (atomic_load(&lease->block->next) < lease->block->count) {
+        if (!lease->slot)
+            held_lease_put_up(lease);
+        return LEASE_RUNS;
+    }
+    held_lease_take_down(lease);
+    return held_lease_is_quiet(lease) ? end_round(lease) : LEASE_RUNS;
+}

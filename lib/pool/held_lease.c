@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The holder's jobs and leases: see board.h for who writes what. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "pool/holder_inside.h"
+
+int held_job_open(struct holder *holder, const struct job_spec *spec, const void *context,
+                  struct held_job **opened)
+{
+    struct held_job *job = calloc(1, sizeof *job);
+    size_t size = sizeof(struct job_block) + spec->context_size;
+    int status;
+
+    if (!job)
+        return error_set(MPM_ENOMEM, "no memory for a map");
+    if ((status = arena_alloc(holder->arena, size, ARENA_NO_OWNER, &job->offset))) {
+        free(job);
+        return status;
+    }
+    job->holder = holder;
+    job->block = arena_at(holder->arena, job->offset);
+    memset(job->block, 0, sizeof *job->block);
+    job->block->spec = *spec;
+    if (spec->context_size)
+        memcpy(job->block->context, context, spec->context_size);
+    *opened = job;
+    return MPM_OK;
+}
+
+void held_lease_take_down(struct held_lease *lease)
+{
+    if (lease->slot)
+        atomic_store(lease->slot, 0);
+    lease->slot = NULL;
+}
+
+bool held_lease_is_quiet(const struct held_lease *lease)
+{
+    struct board *board = lease->job->holder->board;
+
+    for (uint32_t i = 0; i < board->worker_count; i++) {
+        if (atomic_load(&board->worker[i].lease) == lease->offset)
+            return false;
+    }
+    return true;
+}
+
+void held_job_stop(struct held_job *job)
+{
+    for (struct held_lease *lease = job->leases; lease; lease = lease->next) {
+        atomic_exchange(&lease->block->next, LEASE_FROZEN);
+        held_lease_take_down(lease);
+    }
+}
+
+/* Has the workers killed that are in an item of the lease: nobody wants its result. One that has not begun an
+ * item may only be looking. */
+static void kill_workers_in(struct held_lease *lease)
+{
+    struct holder *holder = lease->job->holder;
+
+    for (uint32_t i = 0; i < holder->board->worker_count; i++) {
+        struct worker_record *record = &holder->board->worker[i];
+        uint64_t entered = atomic_load(&record->entered), item = atomic_load(&record->item);
+
+        if (item != NO_ITEM && atomic_load(&record->lease) == lease->offset)
+            holder_kill_worker(holder, i, entered, item, false);
+    }
+}
+
+bool held_job_close(struct held_job *job)
+{
+    bool is_quiet = true;
+
+    for (struct held_lease *lease = job->leases; lease; lease = lease->next) {
+        held_lease_take_down(lease);
+        if (held_lease_is_quiet(lease))
+            continue;
+        kill_workers_in(lease);
+        is_quiet = false;
+    }
+    if (!is_quiet)
+        return false;
+    while (job->leases)
+        held_lease_drop(job->leases);
+    arena_free(job->holder->arena, job->offset);
+    free(job);
+    return true;
+}
+
+struct held_lease *held_job_next_lease(struct held_job *job, struct held_lease *lease)
+{
+    return lease ? lease->next : job->leases;
+}
+
+uint64_t held_lease_done_word(const struct held_lease *lease, uint64_t word)
+{
+    const struct lease_block *block = lease->block;
+    struct arena *arena = lease->job->holder->arena;
+    uint64_t bits = 0;
+
+    for (uint32_t worker = 0; worker < block->worker_count; worker++)
+        bits |= atomic_load_explicit(&lease_bits(arena, block, block->done, worker)[word],
+                                     memory_order_acquire);
+    return bits;
+}
+
+uint64_t held_job_items_done(const struct held_job *job)
+{
+    uint64_t done = 0;
+
+    for (const struct held_lease *lease = job->leases; lease; lease = lease->next) {
+        for (uint64_t word = 0; word < lease->block->words; word++)
+            done += (unsigned)__builtin_popcountll(held_lease_done_word(lease, word));
+    }
+    return done;
+}
+
+/* Hanging up. */
+
+/* Where each part of a lease stands in its one block of arena memory. */
+struct lease_layout {
+    uint64_t items, results, done, failed, notes, size;
+};
+
+static uint64_t aligned(uint64_t size)
+{
+    return (size + 63) / 64 * 64;
+}
+
+static struct lease_layout lay_out(const struct job_spec *spec, uint64_t count, uint64_t words,
+                                   uint32_t workers, uint32_t notes)
+{
+    struct lease_layout layout;
+
+    layout.items = aligned(sizeof(struct lease_block));
+    layout.results = layout.items + aligned(count * spec->item_size);
+    layout.done = layout.results + aligned(count * spec->result_size);
+    layout.failed = layout.done + aligned(words * 8) * workers;
+    layout.notes = layout.failed + aligned(words * 8) * workers;
+    layout.size = layout.notes + aligned(notes * sizeof(struct note));
+    return layout;
+}
+
+/* Writes the block of a lease, all but its items. */
+static void fill_block(struct held_lease *lease, const struct lease_layout *layout, uint64_t words,
+                       uint32_t notes)
+{
+    struct lease_block *block = lease->block;
+
+    memset(block, 0, sizeof *block);
+    block->job = lease->job->offset;
+    block->first = lease->first;
+    block->size = block->count = lease->keep;
+    block->items = lease->offset + layout->items;
+    block->results = lease->offset + layout->results;
+    block->done = lease->offset + layout->done;
+    block->failed = lease->offset + layout->failed;
+    block->notes = lease->offset + layout->notes;
+    block->words = words;
+    block->note_room = notes;
+    block->worker_count = lease->job->holder->board->worker_count;
+    memset((char *)block + layout->done, 0, layout->size - layout->done);
+}
+
+/* Puts it where workers find it. Where so many maps run at once that the board is full it waits: a lease that
+ * ends rings the bell, and held_lease_look() tries again. */
+void held_lease_put_up(struct held_lease *lease)
+{
+    struct board *board = lease->job->holder->board;
+
+    atomic_store_explicit(&lease->block->serial, atomic_fetch_add(&board->last_serial, 1) + 1,
+                          memory_order_relaxed);
+    for (unsigned i = 0; i < BOARD_SLOTS; i++) {
+        uint64_t empty = 0;
+
+        if (atomic_compare_exchange_strong(&board->slot[i], &empty, lease->offset)) {
+            lease->slot = &board->slot[i];
+            wait_ring(&board->work);
+            return;
+        }
+    }
+}
+
+static int make_lease(struct held_job *job, uint64_t number, uint64_t first, uint64_t count,
+                      struct held_lease **made)
+{
+    struct held_lease *lease = calloc(1, sizeof *lease);
+    uint32_t notes = count < LEASE_MAX_NOTES ? (uint32_t)count : LEASE_MAX_NOTES;
+    uint64_t words = aligned((count + 63) / 64 * 8) / 8;
+    struct lease_layout layout = lay_out(&job->block->spec, count, words, job->holder->board->worker_count,
+                                         notes);
+    int status;
+
+    if (!lease)
+        return error_set(MPM_ENOMEM, "no memory for a lease");
+    if ((status = arena_alloc(job->holder->arena, layout.size, ARENA_NO_OWNER, &lease->offset))) {
+        free(lease);
+        return status;
+    }
+    lease->job = job;
+    lease->number = number;
+    lease->first = first;
+    lease->keep = count;
+    lease->block = arena_at(job->holder->arena, lease->offset);
+    fill_block(lease, &layout, words, notes);
+    *made = lease;
+    return MPM_OK;
+}
+
+int held_lease_hang(struct held_job *job, uint64_t number, uint64_t first, uint64_t count, const void *items,
+                    struct held_lease **hung)
+{
+    struct held_lease *lease = NULL;
+    int status;
+
+    assert(count && count <= UINT32_MAX);
+    if ((status = make_lease(job, number, first, count, &lease)))
+        return status;
+    if (items)
+        memcpy(arena_at(job->holder->arena, lease->block->items), items, count * job->block->spec.item_size);
+    held_lease_put_up(lease);
+    lease->next = job->leases;
+    job->leases = lease;
+    *hung = lease;
+    return MPM_OK;
+}
+
+uint64_t held_lease_cut(struct held_lease *lease)
+{
+    struct lease_block *block = lease->block;
+    uint64_t claimed;
+
+    if (block->order || !lease->slot)
+        return lease->keep; /* what is hung up anew is little, and scattered */
+    claimed = atomic_exchange(&block->next, LEASE_FROZEN);
+    if (claimed < lease->keep)
+        lease->keep = claimed;
+    return lease->keep;
+}
+
+int held_lease_status(const struct held_lease *lease)
+{
+    return lease->status;
+}
+
+uint64_t held_lease_number(const struct held_lease *lease)
+{
+    return lease->number;
+}
+
+uint64_t held_lease_first(const struct held_lease *lease)
+{
+    return lease->first;
+}
+
+uint64_t held_lease_count(const struct held_lease *lease)
+{
+    return lease->keep;
+}
+
+const void *held_lease_results(const struct held_lease *lease)
+{
+    return arena_at(lease->job->holder->arena, lease->block->results);
+}
+
+const mpm_failure *held_lease_failures(const struct held_lease *lease, size_t *count)
+{
+    *count = lease->failure_count;
+    return lease->failures;
+}
+
+void held_lease_drop(struct held_lease *lease)
+{
+    struct arena *arena = lease->job->holder->arena;
+
+    for (struct held_lease **at = &lease->job->leases; *at; at = &(*at)->next) {
+        if (*at == lease) {
+            *at = lease->next;
+            break;
+        }
+    }
+    arena_free(arena, lease->block->order);
+    arena_free(arena, lease->offset);
+    free(lease->suspects);
+    free(lease->failures);
+    free(lease);
+}

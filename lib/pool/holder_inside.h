@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the parts of the holder share: holder.c (a pool and its workers), held_lease.c (jobs, and hanging up their
+ * leases) and harvest.c (what comes of them). For those only. */
+#ifndef POOL_HOLDER_INSIDE_H
+#define POOL_HOLDER_INSIDE_H
+
+#include <pthread.h>
+
+#include "pool/board.h"
+#include "pool/holder.h"
+
+/* What was last seen of a worker. */
+struct watched {
+    uint64_t entered, item;
+    uint64_t since_ns;
+};
+
+struct holder {
+    struct arena *arena;
+    uint64_t offset; /* of the board */
+    struct board *board;
+    pthread_mutex_t watch_mutex;
+    struct watched *watched; /* by worker; NULL if nobody has a time limit. Under the mutex, as is the next */
+    uint64_t next_watch_ns;
+};
+
+struct held_job {
+    struct holder *holder;
+    uint64_t offset; /* of the job_block */
+    struct job_block *block;
+    struct held_lease *leases; /* newest first */
+};
+
+/* An item that a worker died in. */
+struct suspect {
+    uint64_t item;
+    unsigned attempts;
+    struct crash last;
+};
+
+struct held_lease {
+    struct held_lease *next;
+    struct held_job *job;
+    uint64_t number, first;
+    uint64_t keep;   /* items that it keeps */
+    uint64_t offset; /* of the lease_block */
+    struct lease_block *block;
+    _Atomic uint64_t *slot; /* where it hangs; NULL if it does not */
+    int status;             /* why it is lost */
+    struct suspect *suspects;
+    size_t suspect_count, suspect_room;
+    mpm_failure *failures;
+    size_t failure_count, failure_room;
+};
+
+/* Has the worker killed if it still is in that run of an item. `late`: the item is to be blamed. */
+void holder_kill_worker(struct holder *holder, uint32_t worker, uint64_t entered, uint64_t item, bool late);
+/* Hangs a lease up; if the board is full, held_lease_look() tries again. */
+void held_lease_put_up(struct held_lease *lease);
+/* Takes it down, if it hangs. */
+void held_lease_take_down(struct held_lease *lease);
+/* No worker is in a lease that has been taken down, or will be. */
+bool held_lease_is_quiet(const struct held_lease *lease);
+/* The done bits of all workers together: one word of them. */
+uint64_t held_lease_done_word(const struct held_lease *lease, uint64_t word);
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a host does when it has reaped a worker: board.h says in which order. */
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "core/runtime.h"
+#include "pool/board.h"
+#include "pool/worker.h"
+
+/* What the holder had to do with a death. */
+enum guilt {
+    GUILT_OF_ITEM, /* nothing: whatever the item did */
+    GUILT_LATE,    /* it had the worker killed, because this item ran past its time */
+    GUILT_NONE,    /* it had the worker killed for something else */
+};
+
+static enum guilt guilt_of(const struct worker_record *record, const struct process_record *process)
+{
+    uint64_t doomed = atomic_load(&record->doom.generation);
+
+    if (doomed != (uint64_t)process_generation_of(atomic_load(&process->word)) + 1 ||
+        !WIFSIGNALED(process->wait_status) || WTERMSIG(process->wait_status) != SIGKILL)
+        return GUILT_OF_ITEM;
+    return record->doom.item != NO_ITEM && record->doom.item == atomic_load(&record->item) &&
+                   record->doom.entered == atomic_load(&record->entered)
+               ? GUILT_LATE
+               : GUILT_NONE;
+}
+
+/* Blames the item that the worker was in, if it had not finished it. */
+static void note_crash(struct arena *arena, struct worker_record *record, uint32_t number,
+                       const struct process_record *process)
+{
+    uint64_t offset = atomic_load(&record->lease), item = atomic_load(&record->item);
+    struct lease_block *lease = arena_at(arena, offset);
+    enum guilt guilt = guilt_of(record, process);
+    uint32_t crash;
+
+    if (!offset || item == NO_ITEM || item >= lease->size || guilt == GUILT_NONE ||
+        lease_bit(lease_bits(arena, lease, lease->done, number), item))
+        return;
+    crash = atomic_fetch_add(&lease->crash_count, 1);
+    if (crash < LEASE_MAX_CRASH)
+        lease->crash[crash] = (struct crash){
+            .item = item, .wait_status = process->wait_status, .was_late = guilt == GUILT_LATE};
+}
+
+/* Whether the record gets another worker. */
+static bool comes_again(struct board *board, struct worker_record *record,
+                        const struct process_record *process)
+{
+    if (atomic_load(&board->closing) || atomic_load(&board->failed))
+        return false;
+    if (!process->fork_errno &&
+        (record->last_state >= WORKER_READY || ++record->early_deaths < MAX_EARLY_DEATHS))
+        return true;
+    atomic_store(&board->failed, 1);
+    return false;
+}
+
+enum process_fate worker_ended(struct process_record *process)
+{
+    struct arena *arena = runtime_arena();
+    struct board *board = arena_at(arena, process->argument);
+    struct worker_record *record = &board->worker[process->argument_index];
+    struct wait_word *bell = arena_at(arena, board->bell);
+    bool again;
+
+    record->last_status = process->wait_status;
+    record->last_state = atomic_load(&record->state);
+    note_crash(arena, record, process->argument_index, process);
+    again = comes_again(board, record, process);
+    atomic_store(&record->item, NO_ITEM);
+    atomic_store(&record->doom.generation, 0);
+    atomic_store(&record->lease, 0);
+    atomic_store(&record->state, again ? WORKER_STARTING : WORKER_GONE);
+    if (!again)
+        atomic_fetch_add(&board->gone, 1); /* the last one: the board may be freed from here on */
+    wait_ring(bell);
+    return again ? PROCESS_COMES_AGAIN : PROCESS_IS_FORGOTTEN;
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What tasks may ask of their call and say of it, batch tasks too. board.h says how a failure is noted. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "pool/batch.h"
+#include "pool/worker_self.h"
+
+size_t mpm_call_index(const mpm_call *call)
+{
+    return call->index;
+}
+
+size_t mpm_call_item_size(const mpm_call *call)
+{
+    return call->item_size;
+}
+
+size_t mpm_call_result_size(const mpm_call *call)
+{
+    return call->result_size;
+}
+
+const void *mpm_call_context(const mpm_call *call)
+{
+    return call->context;
+}
+
+void *mpm_call_state(const mpm_call *call)
+{
+    return call->state;
+}
+
+int mpm_fail(mpm_call *call, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(call->text, sizeof call->text, format, arguments);
+    va_end(arguments);
+    return 1;
+}
+
+/* Failures. */
+
+static void write_note(uint64_t item, int code)
+{
+    struct lease_block *lease = worker_self.lease;
+    uint32_t number = atomic_fetch_add(&lease->note_count, 1);
+    struct note *note = (struct note *)arena_at(worker_self.arena, lease->notes) + number;
+
+    if (number >= lease->note_room)
+        return;
+    note->worker = worker_self.number;
+    note->item = item;
+    note->code = code;
+    memcpy(note->text, worker_self.call.text, sizeof note->text);
+    atomic_store_explicit(&note->ready, 1, memory_order_release);
+}
+
+void worker_item_has_failed(uint64_t item, int code)
+{
+    lease_set_bit(worker_self.failed, item);
+    write_note(item, code);
+    worker_self.call.text[0] = 0;
+}
+
+void worker_job_is_lost(int status)
+{
+    struct note *loss = &worker_self.job->loss;
+
+    worker_self.job_status = status;
+    if (!atomic_exchange(&worker_self.job->is_lost, 1)) {
+        loss->code = status;
+        memcpy(loss->text, worker_self.call.text, sizeof loss->text);
+        atomic_store_explicit(&loss->ready, 1, memory_order_release);
+    }
+    worker_self.call.text[0] = 0;
+    atomic_exchange(&worker_self.lease->next, LEASE_FROZEN);
+}
+
+void batch_begin_item(mpm_call *call, uint64_t index, size_t item_size, size_t result_size)
+{
+    call->index = index;
+    call->item_size = item_size;
+    call->result_size = result_size;
+    call->text[0] = 0;
+    worker_self.position = index - worker_self.lease->first;
+    atomic_store_explicit(&worker_self.record->item, worker_self.position, memory_order_relaxed);
+}
+
+void batch_fail_item(mpm_call *call, int code)
+{
+    (void)call;
+    worker_item_has_failed(worker_self.position, code);
+}
+
+void batch_show_context(mpm_call *call, const void *context)
+{
+    call->context = context;
+}
+
+uint64_t batch_map_id(const mpm_call *call)
+{
+    (void)call;
+    return worker_self.job_id;
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Claiming chunks of a lease, and running their items. board.h says what is written, in which order, and what
+ * a death at each step means. */
+#include "base/clock.h"
+#include "pool/batch.h"
+#include "pool/worker_self.h"
+
+#define MAX_CHUNK       (UINT64_C(1) << 20)
+#define CHUNKS_AHEAD    2u /* near the end, as many chunks a worker should still be there to claim */
+#define CHUNK_GROWTH    8u
+#define SPEED_SMOOTHING 0.5
+
+/* A worker that may have a certain number of items claims no more than that. */
+static inline uint64_t within_tasks_left(uint64_t chunk)
+{
+    return chunk < worker_self.tasks_left ? chunk : worker_self.tasks_left;
+}
+
+static inline bool is_limited(void)
+{
+    return worker_self.tasks_left != UINT64_MAX;
+}
+
+/* How many items to claim at `position`, so that a chunk takes about the time that the job wants, grows no
+ * faster than by a factor, and leaves enough for the other workers near the end. */
+static uint64_t next_chunk(uint64_t position, uint64_t chunk)
+{
+    uint64_t left = worker_self.lease->count - position,
+             most = left / (CHUNKS_AHEAD * worker_self.lease->worker_count);
+    double wanted = worker_self.item_s > 0 ? worker_self.job->spec.chunk_s / worker_self.item_s : 1.0;
+
+    if (most > worker_self.job->spec.chunk_limit)
+        most = worker_self.job->spec.chunk_limit;
+    if (most > MAX_CHUNK)
+        most = MAX_CHUNK;
+    if (most > chunk * CHUNK_GROWTH)
+        most = chunk * CHUNK_GROWTH;
+    if (wanted < (double)most)
+        most = (uint64_t)wanted;
+    return within_tasks_left(most ? most : 1);
+}
+
+static void measure(uint64_t items, uint64_t took_ns)
+{
+    double item_s = (double)took_ns * 1e-9 / (double)items;
+
+    worker_self.item_s = worker_self.item_s > 0
+                             ? worker_self.item_s + SPEED_SMOOTHING * (item_s - worker_self.item_s)
+                             : item_s;
+}
+
+/* What running items of a plain task needs: a copy on the stack, which the compiler keeps in registers across
+ * the calls of the task, as it may not do with `self`. */
+struct workplace {
+    mpm_task *task;
+    const char *items;
+    char *results;
+    size_t item_size, result_size;
+    uint64_t first;
+    _Atomic uint64_t *current, *done;
+};
+
+static inline struct workplace set_up_workplace(void)
+{
+    const struct lease_block *lease = worker_self.lease;
+
+    return (struct workplace){
+        .task = (mpm_task *)worker_self.task,
+        .items = worker_self.call.item_size ? arena_at(worker_self.arena, lease->items) : NULL,
+        .results = worker_self.call.result_size ? arena_at(worker_self.arena, lease->results) : NULL,
+        .item_size = worker_self.call.item_size,
+        .result_size = worker_self.call.result_size,
+        .first = lease->first,
+        .current = &worker_self.record->item,
+        .done = worker_self.done};
+}
+
+/* Runs one item; its bit is the caller's to set. An item size of 0 leaves the pointer NULL. */
+static inline void run_item(const struct workplace *place, uint64_t item)
+{
+    int code;
+
+    atomic_store_explicit(place->current, item, memory_order_relaxed);
+    worker_self.call.index = place->first + item;
+    code = place->task(&worker_self.call, place->items + item * place->item_size,
+                       place->results + item * place->result_size);
+    if (__builtin_expect(code, 0))
+        worker_item_has_failed(item, code);
+}
+
+static void run_plain_chunk(uint64_t from, uint64_t to)
+{
+    const uint32_t *order = worker_self.lease->order ? arena_at(worker_self.arena, worker_self.lease->order)
+                                                     : NULL;
+    const struct workplace place = set_up_workplace();
+
+    for (uint64_t position = from; position < to; position++) {
+        uint64_t item = order ? order[position] : position;
+
+        run_item(&place, item);
+        lease_set_bit(place.done, item);
+    }
+}
+
+/* A batch gets consecutive items: in a lease with an order, one by one. */
+static void run_batch_chunk(uint64_t from, uint64_t to)
+{
+    const struct lease_block *lease = worker_self.lease;
+    const uint32_t *order = lease->order ? arena_at(worker_self.arena, lease->order) : NULL;
+    batch_task *task = (batch_task *)(void (*)(void))worker_self.task;
+
+    for (uint64_t step; from < to; from += step) {
+        uint64_t item = order ? order[from] : from;
+        int status;
+
+        step = order ? 1 : to - from;
+        worker_self.call.text[0] = 0;
+        if ((status = task(&worker_self.call, lease->first + item, step))) {
+            worker_job_is_lost(status);
+            return;
+        }
+        for (uint64_t i = 0; i < step; i++)
+            lease_set_bit(worker_self.done, item + i);
+    }
+}
+
+static void run_chunk(uint64_t from, uint64_t to)
+{
+    if (worker_self.job->spec.is_batch)
+        run_batch_chunk(from, to);
+    else
+        run_plain_chunk(from, to);
+}
+
+/* The hot path: items of a plain task, in chunks of one size. An item's bit is set after the next claim, not
+ * before it: a locked instruction waits for the stores that precede it, and then costs nearly twice as much.
+ */
+static inline __attribute__((always_inline)) void run_fixed_plain(uint64_t chunk)
+{
+    const struct workplace place = set_up_workplace();
+    _Atomic uint64_t *next = &worker_self.lease->next;
+    uint64_t count = worker_self.lease->count, finished = NO_ITEM, from;
+
+    while ((from = atomic_fetch_add_explicit(next, chunk, memory_order_relaxed)) < count) {
+        uint64_t to = count - from < chunk ? count : from + chunk;
+
+        for (uint64_t item = from; item < to; item++) {
+            if (finished != NO_ITEM)
+                lease_set_bit(place.done, finished);
+            run_item(&place, item);
+            finished = item;
+        }
+    }
+    if (finished != NO_ITEM)
+        lease_set_bit(place.done, finished);
+}
+
+/* Claims the next items: at most `chunk`. How many; the first one is at `from`. */
+static uint64_t claim(uint64_t chunk, uint64_t *from)
+{
+    uint64_t count = worker_self.lease->count, size;
+
+    *from = atomic_fetch_add_explicit(&worker_self.lease->next, chunk, memory_order_relaxed);
+    if (*from >= count)
+        return 0;
+    size = count - *from < chunk ? count - *from : chunk;
+    if (is_limited())
+        worker_self.tasks_left -= size;
+    return size;
+}
+
+/* Chunks of one size, without looking at the clock. */
+static void run_fixed(uint64_t chunk)
+{
+    uint64_t from, size;
+
+    if (!worker_self.job->spec.is_batch && !worker_self.lease->order && !is_limited()) {
+        if (chunk == 1)
+            run_fixed_plain(1); /* a loop of its own, without the inner one */
+        else
+            run_fixed_plain(chunk);
+        return;
+    }
+    while (worker_self.tasks_left && (size = claim(within_tasks_left(chunk), &from)))
+        run_chunk(from, from + size);
+}
+
+static void run_adaptive(void)
+{
+    uint64_t from, size, chunk = 1, start_ns = clock_now_ns(), end_ns;
+
+    if (worker_self.item_s > 0)
+        chunk = next_chunk(0, MAX_CHUNK);
+    while (worker_self.tasks_left && (size = claim(chunk, &from))) {
+        run_chunk(from, from + size);
+        end_ns = clock_now_ns();
+        measure(size, end_ns - start_ns);
+        start_ns = end_ns;
+        chunk = next_chunk(from + size, chunk);
+    }
+}
+
+void worker_run_items(uint32_t chunk)
+{
+    if (chunk)
+        run_fixed(chunk);
+    else
+        run_adaptive();
+}

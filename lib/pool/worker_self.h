@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A worker's own memory, which its parts share: worker.c (its life), worker_call.c (what tasks ask and say) and
+ * worker_chunk.c (running items). For those only. */
+#ifndef POOL_WORKER_SELF_H
+#define POOL_WORKER_SELF_H
+
+#include <stdint.h>
+
+#include "mpmap/pool.h"
+
+#include "core/function.h"
+#include "pool/board.h"
+
+struct mpm_call {
+    uint64_t index;
+    size_t item_size, result_size;
+    const void *context;
+    void *state;               /* what the initializer made */
+    char text[NOTE_TEXT_SIZE]; /* of mpm_fail(); "" is none */
+};
+
+/* Batch tasks reach it through their call. */
+struct worker_self {
+    struct mpm_call call; /* first: a call is the worker */
+    struct arena *arena;
+    struct board *board;
+    struct worker_record *record;
+    uint32_t number;
+    uint64_t tasks_left; /* items until it makes place for another worker */
+    /* The lease that it is in. */
+    struct lease_block *lease;
+    struct job_block *job;
+    _Atomic uint64_t *done, *failed;
+    uint64_t position; /* of the item that a batch has begun */
+    /* The job that it served last. */
+    uint64_t job_id;
+    int job_status;
+    function_pointer *task;
+    double item_s; /* measured; 0 if not yet */
+};
+
+extern struct worker_self worker_self;
+
+/* Records that an item of the lease has failed. */
+void worker_item_has_failed(uint64_t item, int code);
+/* Nobody shall claim from the lease any more: the job is lost, for the reason that the call's text says. */
+void worker_job_is_lost(int status);
+/* Claims and runs items of the lease, until there are none or the worker has had as many as it may have. */
+void worker_run_items(uint32_t chunk);
+
+#endif

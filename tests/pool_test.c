@@ -1,0 +1,651 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Pools as they are opened with options, how items fail, and what is told of it, at home and over virtual nodes.
+ * What workers do is counted in memory that all of them share. */
+#include <CUnit/CUnit.h>
+#include <math.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <mpmap.h>
+
+#include "core/runtime.h"
+#include "support/shared_file.h"
+#include "support/suite.h"
+
+#define ROOM 4096
+
+static struct {
+    _Atomic int initialized, finalized;
+    _Atomic int gate; /* what tasks wait for */
+    _Atomic int inside;
+    _Atomic int tries[ROOM]; /* by item */
+} * shared;
+
+static void forget(void)
+{
+    atomic_store(&shared->initialized, 0);
+    atomic_store(&shared->finalized, 0);
+    atomic_store(&shared->gate, 0);
+    atomic_store(&shared->inside, 0);
+    for (int i = 0; i < ROOM; i++)
+        atomic_store(&shared->tries[i], 0);
+}
+
+static void nap(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
+/* Waits until a count is reached, or 30 s have passed: false then. */
+static bool reached(_Atomic int *count, int least)
+{
+    for (int i = 0; i < 30000 && atomic_load(count) < least; i++)
+        nap();
+    return atomic_load(count) >= least;
+}
+
+static bool error_has(const char *text)
+{
+    if (strstr(mpm_error(), text))
+        return true;
+    fprintf(stderr, "the error says \"%s\", not \"%s\"\n", mpm_error(), text);
+    return false;
+}
+
+static mpm_pool *open_pool(const mpm_pool_options *options)
+{
+    mpm_pool *pool = NULL;
+
+    if (mpm_pool_open(options, &pool))
+        fprintf(stderr, "%s\n", mpm_error());
+    CU_ASSERT_FATAL(pool != NULL);
+    return pool;
+}
+
+/* Workers' state. */
+
+struct state {
+    int base;
+    pid_t pid;
+};
+
+static int initialize(mpm_call *call, const void *argument, size_t argument_size, void **state)
+{
+    struct state *made = malloc(sizeof *made);
+
+    if (!made || argument_size != 100 * sizeof(int))
+        return mpm_fail(call, "an argument of %zu bytes", argument_size);
+    made->base = ((const int *)argument)[99];
+    made->pid = getpid();
+    *state = made;
+    atomic_fetch_add(&shared->initialized, 1);
+    return 0;
+}
+
+static void finalize(void *state)
+{
+    const struct state *made = state;
+
+    if (made->pid == getpid())
+        atomic_fetch_add(&shared->finalized, 1);
+    free(state);
+}
+
+static int add_base(mpm_call *call, const void *item, void *result)
+{
+    const struct state *state = mpm_call_state(call);
+
+    if (state->pid != getpid())
+        return mpm_fail(call, "the state is another worker's");
+    *(int *)result = *(const int *)item + state->base;
+    return 0;
+}
+
+static const int *argument(void)
+{
+    static int numbers[100];
+
+    numbers[99] = 1000;
+    return numbers;
+}
+
+static size_t map_with_state(mpm_pool *pool, int count)
+{
+    int *items = calloc((size_t)count, sizeof *items), *results = calloc((size_t)count, sizeof *results);
+    size_t wrong = 0;
+
+    for (int i = 0; i < count; i++)
+        items[i] = i;
+    CU_ASSERT_EQUAL(
+        mpm_pool_map(pool, add_base, items, (size_t)count, sizeof *items, NULL, results, sizeof *results),
+        MPM_OK);
+    for (int i = 0; i < count; i++)
+        wrong += results[i] != i + 1000;
+    free(items);
+    free(results);
+    return wrong;
+}
+
+static void initializer_and_finalizer_run_once_a_worker(void)
+{
+    mpm_pool *pool;
+
+    forget();
+    pool = open_pool(&(mpm_pool_options){.workers = 5,
+                                         .initializer = initialize,
+                                         .initializer_argument = argument(),
+                                         .initializer_argument_size = 100 * sizeof(int),
+                                         .finalizer = finalize});
+    CU_ASSERT_EQUAL(atomic_load(&shared->initialized), 5);
+    CU_ASSERT_EQUAL(map_with_state(pool, 10000), 0);
+    CU_ASSERT_EQUAL(atomic_load(&shared->finalized), 0);
+    mpm_pool_close(pool);
+    CU_ASSERT_EQUAL(atomic_load(&shared->initialized), 5);
+    CU_ASSERT_EQUAL(atomic_load(&shared->finalized), 5);
+}
+
+static int crash_once_with_state(mpm_call *call, const void *item, void *result)
+{
+    if (!atomic_fetch_add(&shared->tries[mpm_call_index(call)], 1) && mpm_call_index(call) % 10 == 7)
+        raise(SIGSEGV);
+    return add_base(call, item, result);
+}
+
+static void a_replaced_worker_is_initialized_too(void)
+{
+    int items[40], results[40], wrong = 0;
+    mpm_pool *pool;
+
+    forget();
+    pool = open_pool(&(mpm_pool_options){.workers = 2,
+                                         .initializer = initialize,
+                                         .initializer_argument = argument(),
+                                         .initializer_argument_size = 100 * sizeof(int),
+                                         .finalizer = finalize});
+    for (int i = 0; i < 40; i++)
+        items[i] = i;
+    CU_ASSERT_EQUAL(
+        mpm_pool_map(pool, crash_once_with_state, items, 40, sizeof *items, NULL, results, sizeof *results),
+        MPM_OK);
+    for (int i = 0; i < 40; i++)
+        wrong += results[i] != i + 1000;
+    CU_ASSERT_EQUAL(wrong, 0);
+    CU_ASSERT(reached(&shared->initialized, 6));
+    mpm_pool_close(pool);
+    CU_ASSERT_EQUAL(atomic_load(&shared->initialized), 6);
+    CU_ASSERT_EQUAL(atomic_load(&shared->finalized), 2);
+}
+
+static int refuse(mpm_call *call, const void *argument, size_t argument_size, void **state)
+{
+    (void)argument_size;
+    (void)state;
+    return mpm_fail(call, "there is no file %s", (const char *)argument);
+}
+
+static int return_17(mpm_call *call, const void *argument, size_t argument_size, void **state)
+{
+    (void)call;
+    (void)argument;
+    (void)argument_size;
+    (void)state;
+    return 17;
+}
+
+static int die(mpm_call *call, const void *argument, size_t argument_size, void **state)
+{
+    (void)call;
+    (void)argument;
+    (void)argument_size;
+    (void)state;
+    raise(SIGSEGV);
+    return 0;
+}
+
+static int leave(mpm_call *call, const void *argument, size_t argument_size, void **state)
+{
+    (void)call;
+    (void)argument;
+    (void)argument_size;
+    (void)state;
+    exit(9);
+}
+
+static void check_refusal(mpm_initializer *initializer, unsigned workers, const char *sentence)
+{
+    mpm_pool *pool = NULL;
+
+    CU_ASSERT_EQUAL(mpm_pool_open(&(mpm_pool_options){.workers = workers,
+                                                      .initializer = initializer,
+                                                      .initializer_argument = "model.bin",
+                                                      .initializer_argument_size = 10},
+                                  &pool),
+                    MPM_EWORKER);
+    CU_ASSERT(error_has(sentence));
+    CU_ASSERT_PTR_NULL(pool);
+}
+
+static void a_failing_initializer_fails_open_with_its_text(void)
+{
+    struct arena_usage before, after;
+
+    arena_usage(runtime_arena(), &before);
+    check_refusal(refuse, 4, "workers cannot be started: there is no file model.bin");
+    check_refusal(return_17, 3, "workers cannot be started: the initializer returned 17");
+    arena_usage(runtime_arena(), &after);
+    CU_ASSERT_EQUAL(after.used, before.used);
+}
+
+static void workers_that_all_die_at_start_are_an_error(void)
+{
+    check_refusal(die, 4, "the last one was killed by SIGSEGV in its initializer");
+    check_refusal(leave, 1, "the last one exited with code 9 in its initializer");
+}
+
+static int refuse_the_third(mpm_call *call, const void *argument, size_t argument_size, void **state)
+{
+    (void)argument;
+    (void)argument_size;
+    (void)state;
+    return atomic_fetch_add(&shared->initialized, 1) < 2 ? 0 : mpm_fail(call, "that was one too many");
+}
+
+static int crash(mpm_call *call, const void *item, void *result)
+{
+    (void)call;
+    (void)item;
+    (void)result;
+    raise(SIGSEGV);
+    return 0;
+}
+
+static void a_worker_that_cannot_be_replaced_fails_the_map(void)
+{
+    mpm_pool *pool;
+
+    forget();
+    pool = open_pool(&(mpm_pool_options){.workers = 2, .initializer = refuse_the_third});
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, crash, NULL, 100, 0, NULL, NULL, 0), MPM_EWORKER);
+    CU_ASSERT(error_has("that was one too many"));
+    mpm_pool_close(pool);
+}
+
+/* Workers that are replaced. */
+
+static int tell_pid(mpm_call *call, const void *item, void *result)
+{
+    (void)call;
+    (void)item;
+    *(pid_t *)result = getpid();
+    return 0;
+}
+
+/* The most results that one process gave. */
+static size_t most_of_one(const pid_t *pids, size_t count, size_t *processes)
+{
+    size_t most = 0;
+
+    *processes = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t before = 0, same = 0;
+
+        for (size_t k = 0; k < count; k++) {
+            same += pids[k] == pids[i];
+            before += k < i && pids[k] == pids[i];
+        }
+        *processes += !before;
+        most = same > most ? same : most;
+    }
+    return most;
+}
+
+static void check_replacing(size_t chunk)
+{
+    enum { COUNT = 300, TASKS = 20 };
+    pid_t pids[COUNT];
+    size_t processes;
+    mpm_pool *pool;
+
+    forget();
+    pool = open_pool(&(mpm_pool_options){.workers = 3,
+                                         .max_tasks_per_worker = TASKS,
+                                         .initializer = initialize,
+                                         .initializer_argument = argument(),
+                                         .initializer_argument_size = 100 * sizeof(int),
+                                         .finalizer = finalize});
+    CU_ASSERT_EQUAL(
+        mpm_pool_map(pool, tell_pid, NULL, COUNT, 0, &(mpm_map_options){.chunk = chunk}, pids, sizeof *pids),
+        MPM_OK);
+    CU_ASSERT(most_of_one(pids, COUNT, &processes) <= TASKS);
+    CU_ASSERT(processes >= COUNT / TASKS);
+    CU_ASSERT_EQUAL(map_with_state(pool, 500), 0);
+    mpm_pool_close(pool);
+    CU_ASSERT_EQUAL(atomic_load(&shared->initialized), atomic_load(&shared->finalized));
+}
+
+static void max_tasks_per_worker_replaces_workers_in_mid_map(void)
+{
+    check_replacing(0);
+    check_replacing(1);
+    check_replacing(7);
+    check_replacing(100);
+}
+
+/* Items past their time. */
+
+static int hang_sometimes(mpm_call *call, const void *item, void *result)
+{
+    size_t index = mpm_call_index(call);
+
+    (void)item;
+    if (index == 33 || (index == 55 && !atomic_fetch_add(&shared->tries[index], 1)))
+        for (;;)
+            pause();
+    memcpy(result, &index, sizeof index);
+    return 0;
+}
+
+static void check_item_timeout(size_t chunk)
+{
+    mpm_pool *pool = open_pool(&(mpm_pool_options){.workers = 3, .item_timeout_s = 0.25, .max_attempts = 2});
+    size_t results[200], wrong = 0, failure_count = 0;
+    mpm_failure *failures = NULL;
+    mpm_map_options options = {.chunk = chunk, .failures = &failures, .failure_count = &failure_count};
+
+    forget();
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, hang_sometimes, NULL, 200, 0, &options, results, sizeof *results),
+                    MPM_ETASK);
+    CU_ASSERT(error_has("1 of 200 items failed; the first is item 33: it ran past its 0.25 s (2 attempts)"));
+    for (size_t i = 0; i < 200; i++)
+        wrong += results[i] != (i == 33 ? 0 : i);
+    CU_ASSERT_EQUAL(wrong, 0);
+    CU_ASSERT_EQUAL_FATAL(failure_count, 1);
+    CU_ASSERT_EQUAL(failures[0].index, 33);
+    CU_ASSERT_EQUAL(failures[0].cause, MPM_CAUSE_TIME);
+    CU_ASSERT_EQUAL(failures[0].attempts, 2);
+    CU_ASSERT(failures[0].node < mpm_node_count());
+    free(failures);
+    mpm_pool_close(pool);
+}
+
+static void an_item_past_its_time_is_killed_and_tried_again(void)
+{
+    check_item_timeout(1);
+    check_item_timeout(0);
+    check_item_timeout(40);
+}
+
+static int last_60_ms(mpm_call *call, const void *item, void *result)
+{
+    (void)call;
+    (void)item;
+    (void)result;
+    nanosleep(&(struct timespec){.tv_nsec = 60000000}, NULL);
+    return 0;
+}
+
+/* Item 0 of one lease after the other, in the same worker: each has its own time. */
+static void each_item_has_its_own_time(void)
+{
+    mpm_pool *pool = open_pool(&(mpm_pool_options){.workers = 1, .item_timeout_s = 0.5, .max_attempts = 1});
+
+    for (int i = 0; i < 15; i++)
+        CU_ASSERT_EQUAL(mpm_pool_map(pool, last_60_ms, NULL, 1, 0, NULL, NULL, 0), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, last_60_ms, NULL, 15, 0, NULL, NULL, 0), MPM_OK);
+    mpm_pool_close(pool);
+}
+
+/* Failures. */
+
+static __attribute__((noinline)) int overflow_stack(volatile int depth)
+{
+    volatile char room[4096];
+
+    room[0] = (char)depth;
+    return depth < 0 ? 0 : overflow_stack(depth + 1) + room[0];
+}
+
+static int fail_in_every_way(mpm_call *call, const void *item, void *result)
+{
+    size_t index = mpm_call_index(call);
+
+    (void)item;
+    switch (index) {
+    case 10:
+        return mpm_fail(call, "item %zu is not to my liking", index);
+    case 20:
+        return 42;
+    case 30:
+        exit(3);
+    case 40:
+        abort();
+    case 50:
+        raise(SIGSEGV);
+        break;
+    case 60:
+        raise(SIGKILL);
+        break;
+    case 70:
+        return overflow_stack(1);
+    case 80:
+        for (;;)
+            pause();
+    case 90:
+        if (!atomic_fetch_add(&shared->tries[index], 1))
+            raise(SIGSEGV);
+        return mpm_fail(call, "alive, and still it fails");
+    }
+    memcpy(result, &index, sizeof index);
+    return 0;
+}
+
+static const struct {
+    size_t index;
+    enum mpm_cause cause;
+    int code;
+    unsigned attempts;
+    const char *text;
+} expected[] = {
+    {10, MPM_CAUSE_TASK, 1, 1, "item 10 is not to my liking"},
+    {20, MPM_CAUSE_TASK, 42, 1, "the task returned 42"},
+    {30, MPM_CAUSE_EXIT, 3, 3, "its worker exited with code 3 (3 attempts)"},
+    {40, MPM_CAUSE_SIGNAL, SIGABRT, 3, "its worker was killed by SIGABRT (3 attempts)"},
+    {50, MPM_CAUSE_SIGNAL, SIGSEGV, 3, "its worker was killed by SIGSEGV (3 attempts)"},
+    {60, MPM_CAUSE_SIGNAL, SIGKILL, 3, "its worker was killed by SIGKILL, likely out of memory (3 attempts)"},
+    {70, MPM_CAUSE_SIGNAL, SIGSEGV, 3, "its worker was killed by SIGSEGV (3 attempts)"},
+    {80, MPM_CAUSE_TIME, 0, 3, "it ran past its 0.3 s (3 attempts)"},
+    {90, MPM_CAUSE_TASK, 1, 2, "alive, and still it fails"},
+};
+#define EXPECTED (sizeof expected / sizeof *expected)
+
+static void check_failures(size_t chunk)
+{
+    mpm_pool *pool = open_pool(&(mpm_pool_options){.workers = 4, .item_timeout_s = 0.3, .max_attempts = 3});
+    size_t results[100], failure_count = 0;
+    mpm_failure *failures = NULL;
+    mpm_map_options options = {.chunk = chunk, .failures = &failures, .failure_count = &failure_count};
+
+    forget();
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, fail_in_every_way, NULL, 100, 0, &options, results, sizeof *results),
+                    MPM_ETASK);
+    CU_ASSERT_EQUAL_FATAL(failure_count, EXPECTED);
+    for (size_t i = 0; i < EXPECTED; i++) {
+        CU_ASSERT_EQUAL(failures[i].index, expected[i].index);
+        CU_ASSERT_EQUAL(failures[i].cause, expected[i].cause);
+        CU_ASSERT_EQUAL(failures[i].code, expected[i].code);
+        CU_ASSERT_EQUAL(failures[i].attempts, expected[i].attempts);
+        CU_ASSERT_STRING_EQUAL(failures[i].text, expected[i].text);
+        CU_ASSERT(failures[i].node < mpm_node_count());
+    }
+    for (size_t i = 1; i < 100; i += 2)
+        CU_ASSERT_EQUAL(results[i], i);
+    free(failures);
+    mpm_pool_close(pool);
+}
+
+static void every_failure_is_listed_with_its_cause(void)
+{
+    check_failures(0);
+    check_failures(1);
+    check_failures(30);
+}
+
+static void a_map_without_failures_lists_none(void)
+{
+    mpm_pool *pool = open_pool(NULL);
+    size_t failure_count = 7;
+    mpm_failure *failures = (mpm_failure *)&failure_count;
+    mpm_map_options options = {.failures = &failures, .failure_count = &failure_count};
+    pid_t pids[10];
+
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, tell_pid, NULL, 10, 0, &options, pids, sizeof *pids), MPM_OK);
+    CU_ASSERT_PTR_NULL(failures);
+    CU_ASSERT_EQUAL(failure_count, 0);
+    mpm_pool_close(pool);
+}
+
+static void max_attempts_1_tries_nothing_again(void)
+{
+    mpm_pool *pool = open_pool(&(mpm_pool_options){.workers = 2, .max_attempts = 1});
+
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, crash, NULL, 5, 0, NULL, NULL, 0), MPM_ETASK);
+    CU_ASSERT(
+        error_has("5 of 5 items failed; the first is item 0: its worker was killed by SIGSEGV (1 attempt)"));
+    mpm_pool_close(pool);
+}
+
+/* Ending. */
+
+static int wait_at_gate(mpm_call *call, const void *item, void *result)
+{
+    (void)call;
+    (void)item;
+    (void)result;
+    atomic_fetch_add(&shared->inside, 1);
+    while (!atomic_load(&shared->gate))
+        nap();
+    atomic_fetch_add(&shared->finalized, 1);
+    return 0;
+}
+
+struct waiting_map {
+    mpm_pool *pool;
+    int status;
+};
+
+static void *map_at_gate(void *argument)
+{
+    struct waiting_map *map = argument;
+
+    map->status = mpm_pool_map(map->pool, wait_at_gate, NULL, 50, 0, NULL, NULL, 0);
+    return NULL;
+}
+
+static void terminate_ends_a_map_of_another_thread(void)
+{
+    struct arena_usage before, after;
+    struct waiting_map map;
+    pthread_t thread;
+
+    forget();
+    arena_usage(runtime_arena(), &before);
+    map.pool = open_pool(&(mpm_pool_options){.workers = 3});
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, map_at_gate, &map), 0);
+    CU_ASSERT(reached(&shared->inside, 3));
+    mpm_pool_terminate(map.pool);
+    pthread_join(thread, NULL);
+    CU_ASSERT_EQUAL(map.status, MPM_ECANCELED);
+    CU_ASSERT_EQUAL(atomic_load(&shared->finalized), 0);
+    arena_usage(runtime_arena(), &after);
+    CU_ASSERT_EQUAL(after.used, before.used);
+}
+
+static void *open_the_gate(void *unused)
+{
+    (void)unused;
+    if (reached(&shared->inside, 3))
+        atomic_store(&shared->gate, 1);
+    return NULL;
+}
+
+static void close_waits_for_a_map_of_another_thread(void)
+{
+    struct waiting_map map;
+    pthread_t mapping, opening;
+
+    forget();
+    map.pool = open_pool(&(mpm_pool_options){.workers = 3});
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&mapping, NULL, map_at_gate, &map), 0);
+    CU_ASSERT(reached(&shared->inside, 3));
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&opening, NULL, open_the_gate, NULL), 0);
+    mpm_pool_close(map.pool);
+    CU_ASSERT_EQUAL(atomic_load(&shared->finalized), 50);
+    pthread_join(mapping, NULL);
+    pthread_join(opening, NULL);
+    CU_ASSERT_EQUAL(map.status, MPM_OK);
+}
+
+static void terminate_of_an_idle_pool_ends_it(void)
+{
+    forget();
+    mpm_pool_terminate(open_pool(&(mpm_pool_options){.workers = 4,
+                                                     .initializer = initialize,
+                                                     .initializer_argument = argument(),
+                                                     .initializer_argument_size = 100 * sizeof(int),
+                                                     .finalizer = finalize}));
+    mpm_pool_terminate(NULL);
+    CU_ASSERT_EQUAL(atomic_load(&shared->initialized), 4);
+}
+
+static void nonsense_is_refused(void)
+{
+    static const double times[] = {-1, NAN, INFINITY};
+    mpm_pool *pool = NULL;
+
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+        CU_ASSERT_EQUAL(mpm_pool_open(&(mpm_pool_options){.item_timeout_s = times[i]}, &pool), MPM_EINVAL);
+        CU_ASSERT(error_has("item_timeout_s"));
+    }
+    CU_ASSERT_EQUAL(mpm_pool_open(&(mpm_pool_options){.initializer_argument_size = 3}, &pool), MPM_EINVAL);
+    CU_ASSERT(error_has("initializer_argument of 3 bytes"));
+    CU_ASSERT_EQUAL(
+        mpm_pool_open(&(mpm_pool_options){.initializer = (mpm_initializer *)(void *)&shared}, &pool),
+        MPM_EINVAL);
+    CU_ASSERT(error_has("is no function"));
+    CU_ASSERT_PTR_NULL(pool);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct suite_test tests[] = {
+        {"initializer_and_finalizer_run_once_a_worker", initializer_and_finalizer_run_once_a_worker},
+        {"a_replaced_worker_is_initialized_too", a_replaced_worker_is_initialized_too},
+        {"a_failing_initializer_fails_open_with_its_text", a_failing_initializer_fails_open_with_its_text},
+        {"workers_that_all_die_at_start_are_an_error", workers_that_all_die_at_start_are_an_error},
+        {"a_worker_that_cannot_be_replaced_fails_the_map", a_worker_that_cannot_be_replaced_fails_the_map},
+        {"max_tasks_per_worker_replaces_workers_in_mid_map",
+         max_tasks_per_worker_replaces_workers_in_mid_map},
+        {"an_item_past_its_time_is_killed_and_tried_again", an_item_past_its_time_is_killed_and_tried_again},
+        {"each_item_has_its_own_time", each_item_has_its_own_time},
+        {"every_failure_is_listed_with_its_cause", every_failure_is_listed_with_its_cause},
+        {"a_map_without_failures_lists_none", a_map_without_failures_lists_none},
+        {"max_attempts_1_tries_nothing_again", max_attempts_1_tries_nothing_again},
+        {"terminate_ends_a_map_of_another_thread", terminate_ends_a_map_of_another_thread},
+        {"close_waits_for_a_map_of_another_thread", close_waits_for_a_map_of_another_thread},
+        {"terminate_of_an_idle_pool_ends_it", terminate_of_an_idle_pool_ends_it},
+        {"nonsense_is_refused", nonsense_is_refused},
+    };
+    int failed;
+
+    setenv("MPMAP_ARENA", "256M", 0);
+    shared = shared_file("pool_test", sizeof *shared);
+    if (mpm_init(&argc, &argv, NULL))
+        return mpm_report_error();
+    failed = suite_run("pool", tests, sizeof tests / sizeof *tests);
+    return mpm_finalize() ? mpm_report_error() : failed;
+}
