@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The driver of a map, in the thread of main that called it: carries out what the lease table (lease.h)
- * decides. Leases of main's own node it hangs itself; those of others go out as messages, and what comes back
- * is in the map's inbox. Items are copied into a lease as it is granted, results out of it as it is done, so
- * a map takes a bounded part of the arena, whatever its size. */
+/* The driver of a map, in a thread of main: carries out what the lease table (lease.h) decides. Leases of main's
+ * own node it hangs itself; those of others go out as messages, and what comes back is in the map's inbox. Items
+ * are copied into a lease as it is granted, results out of it as it is done, so a map takes a bounded part of the
+ * arena, whatever its size.
+ *
+ * A map runs, then it closes: nothing is claimed any more, and it waits until no worker is in it (which are
+ * killed if they still work, because the map has failed or was canceled); then it has ended. */
+#include "pool/map.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +19,6 @@
 #include "base/error.h"
 #include "core/runtime.h"
 #include "net/courier.h"
-#include "pool/batch.h"
 #include "pool/job_spec.h"
 #include "pool/lease.h"
 #include "pool/pool_state.h"
@@ -26,26 +30,17 @@
 #define ARENA_SHARE   16u                 /* a lease takes at most one of so many parts of an arena */
 #define CHUNK_S       100e-6              /* how long a chunk should take */
 #define PROGRESS_NS   100000000u
-#define MAX_ITEM_SIZE ((uint64_t)1 << 30)
+#define KILL_AGAIN_NS 1000000u /* a worker may have been between two items */
 
-/* What a caller wants, of items in memory or of batches. */
-struct map_request {
-    function_pointer *task;
-    bool is_batch;
-    uint64_t count, item_size, result_size;
-    const char *items;
-    char *results;
-    uint64_t chunk, chunk_limit;
-    double chunk_s;
-    const void *context;
-    size_t context_size;
-    void (*progress)(const mpm_progress *now, void *argument);
-    void *progress_argument;
-};
+enum map_stage { MAP_RUNS, MAP_CLOSES, MAP_HAS_ENDED };
 
 struct map {
     struct mpm_pool *pool;
-    const struct map_request *request;
+    struct map_request request;
+    enum map_stage stage;
+    bool is_canceled;
+    int status; /* how it ends, and why */
+    char *sentence;
     struct job_spec spec;
     struct lease_table *table;
     struct held_job *home; /* NULL if the pool has no workers on main's node */
@@ -87,7 +82,7 @@ static int keep_failures(struct map *map, const mpm_failure *failures, size_t co
 static int keep_results(struct map *map, unsigned node, uint64_t lease, uint64_t first, uint64_t count,
                         const void *results, const mpm_failure *failures, size_t failure_count)
 {
-    const struct map_request *request = map->request;
+    const struct map_request *request = &map->request;
     int status;
 
     if (first > request->count || count > request->count - first)
@@ -142,7 +137,7 @@ static int look_at_home(struct map *map, bool *worked)
 /* A grant that the arena has no room for waits for another of the map's leases to end. */
 static int grant_at_home(struct map *map, const struct lease_action *action)
 {
-    const struct map_request *request = map->request;
+    const struct map_request *request = &map->request;
     const char *items = request->item_size ? request->items + action->first * request->item_size : NULL;
     struct held_lease *lease;
     int status = held_lease_hang(map->home, action->lease, action->first, action->count, items, &lease);
@@ -172,7 +167,7 @@ static int open_job_on(struct map *map, unsigned node)
     struct message_job message = {.pool = map->pool->spec.id, .job = map->spec.id};
     struct message_part parts[] = {{&message, sizeof message},
                                    {&map->spec, sizeof map->spec},
-                                   {map->request->context, map->request->context_size}};
+                                   {map->request.context, map->request.context_size}};
 
     if (map->is_open[node])
         return MPM_OK;
@@ -187,10 +182,10 @@ static int send_lease(struct map *map, const struct lease_action *action)
                                     .lease = action->lease,
                                     .first = action->first,
                                     .count = action->count};
-    uint64_t size = map->request->item_size;
+    uint64_t size = map->request.item_size;
     struct message_part parts[] = {
         {&message, sizeof message},
-        {size ? map->request->items + action->first * size : NULL, action->count * size}};
+        {size ? map->request.items + action->first * size : NULL, action->count * size}};
     int status;
 
     if (action->kind == LEASE_RECALL)
@@ -207,7 +202,7 @@ static int read_results(struct map *map, unsigned node, const void *payload, siz
     size_t rest = size - sizeof *message, failure_size = message->failure_count * sizeof *failures;
 
     if (message->failure_count > message->lease.count || failure_size > rest ||
-        rest - failure_size != message->lease.count * map->request->result_size)
+        rest - failure_size != message->lease.count * map->request.result_size)
         return error_set(MPM_EPROTOCOL, "node %u sends results of a wrong size", node);
     return keep_results(map, node, message->lease.lease, message->lease.first, message->lease.count,
                         (const char *)failures + failure_size, failures, message->failure_count);
@@ -268,71 +263,21 @@ static int act(struct map *map, bool *worked)
 
 static void tell_progress(struct map *map)
 {
-    mpm_progress now = {.total = map->request->count, .failed = map->failure_count};
+    mpm_progress now = {.total = map->request.count, .failed = map->failure_count};
 
-    if (!map->request->progress)
+    if (!map->request.progress)
         return;
     now.done = lease_items_done(map->table) + (map->home ? held_job_items_done(map->home) : 0);
     now.elapsed_s = clock_now_s() - map->start_s;
     map->next_progress_ns = clock_now_ns() + PROGRESS_NS;
-    map->request->progress(&now, map->request->progress_argument);
-}
-
-/* When the map is to be looked at again although the bell has not rung. */
-static uint64_t next_look_ns(const struct map *map)
-{
-    uint64_t watch_ns = map->home ? holder_watch(map->pool->home) : CLOCK_FOREVER;
-
-    return map->request->progress && map->next_progress_ns < watch_ns ? map->next_progress_ns : watch_ns;
-}
-
-static int run_map(struct map *map)
-{
-    int status;
-
-    while (!lease_all_done(map->table)) {
-        uint32_t seen = wait_look(runtime_bell());
-        bool worked = false;
-
-        if ((status = pool_check(map->pool)) || (status = read_inbox(map, &worked)) ||
-            (status = look_at_home(map, &worked)) || (status = act(map, &worked)))
-            return status;
-        if (map->request->progress && clock_now_ns() >= map->next_progress_ns)
-            tell_progress(map);
-        if (!worked)
-            wait_change(runtime_bell(), seen, 0, next_look_ns(map));
-    }
-    return MPM_OK;
-}
-
-/* Ends the map everywhere. At home it waits for workers that are still in a lease, which happens only where
- * the map failed, and not in a run that has lost a part, where nobody may be left to say that they are gone.
- */
-static void close_job(struct map *map)
-{
-    struct message_job message = {.pool = map->pool->spec.id, .job = map->spec.id};
-
-    for (unsigned node = 0; node < map->pool->node_count; node++) {
-        if (map->is_open[node] && courier_post_one(node, MESSAGE_JOB_CLOSE, &message, sizeof message))
-            runtime_break(MPM_ENOMEM, mpm_error());
-    }
-    if (!map->home)
-        return;
-    held_job_stop(map->home);
-    for (;;) {
-        uint32_t seen = wait_look(runtime_bell());
-
-        if (held_job_close(map->home) || runtime_check_whole())
-            return;
-        wait_change(runtime_bell(), seen, 0, CLOCK_FOREVER);
-    }
+    map->request.progress(&now, map->request.progress_argument);
 }
 
 /* The most items in one lease: bounded in bytes by the smallest arena that will hold one, and each item takes
  * a done and a failed bit of each worker of the node. */
 static uint64_t max_lease_items(const struct map *map)
 {
-    const struct map_request *request = map->request;
+    const struct map_request *request = &map->request;
     uint64_t bytes = LEASE_BYTES, items;
     unsigned workers = 0;
 
@@ -359,10 +304,10 @@ static int make_table(struct map *map)
     const struct mpm_pool *pool = map->pool;
     int status;
 
-    if ((status = lease_table_create(map->request->count, pool->node_count, &limits, &map->table)))
+    if ((status = lease_table_create(map->request.count, pool->node_count, &limits, &map->table)))
         return status;
     for (unsigned node = 0; node < pool->node_count; node++) {
-        if (pool->node[node].workers &&
+        if (pool->node[node].workers && (map->request.node == MAP_ALL_NODES || map->request.node == node) &&
             (status = lease_node_joined(map->table, node, pool->node[node].workers, map->start_s)))
             return status;
     }
@@ -382,7 +327,7 @@ static int make_spec(const struct map_request *request, struct job_spec *spec)
     return function_name(request->task, &spec->task);
 }
 
-static int start_map(struct map *map)
+static int start(struct map *map)
 {
     int status;
 
@@ -390,138 +335,156 @@ static int start_map(struct map *map)
     map->next_progress_ns = clock_now_ns() + PROGRESS_NS;
     if (!(map->is_open = calloc(map->pool->node_count, sizeof *map->is_open)))
         return error_set(MPM_ENOMEM, "no memory for a map over %u nodes", map->pool->node_count);
-    if ((status = make_spec(map->request, &map->spec)) || (status = make_table(map)))
+    if ((status = make_spec(&map->request, &map->spec)) || (status = make_table(map)))
         return status;
     inbox_open(&map->inbox, map->spec.id);
     if (map->pool->home)
-        status = held_job_open(map->pool->home, &map->spec, map->request->context, &map->home);
+        status = held_job_open(map->pool->home, &map->spec, map->request.context, &map->home);
     return status;
 }
 
-static int report_failures(const struct map *map)
+static int report_failures(struct map *map)
 {
     if (!map->failure_count)
         return MPM_OK;
     sort_failures(map->failures, map->failure_count);
+    if (map->request.is_apply)
+        return error_set(MPM_ETASK, "the call failed: %s", map->failures[0].text);
     return error_set(MPM_ETASK, "%zu of %llu items failed; the first is item %llu: %s", map->failure_count,
-                     (unsigned long long)map->request->count, (unsigned long long)map->failures[0].index,
+                     (unsigned long long)map->request.count, (unsigned long long)map->failures[0].index,
                      map->failures[0].text);
 }
 
-/* Runs a request. The failures are the caller's, also with MPM_ETASK. */
-static int do_map(struct mpm_pool *pool, const struct map_request *request, mpm_failure **failures,
-                  size_t *failure_count)
+/* Tells the other nodes that it ends, and stops it at home. */
+static void begin_closing(struct map *map, int status)
 {
-    struct map map = {.pool = pool, .request = request};
-    int status;
+    struct message_job message = {.pool = map->pool->spec.id, .job = map->spec.id};
 
-    runtime_enter();
-    pool_enter(pool);
-    if (!(status = start_map(&map)))
-        status = run_map(&map);
-    if (!status) {
-        tell_progress(&map);
-        status = report_failures(&map);
+    map->stage = MAP_CLOSES;
+    map->status = status;
+    map->sentence = status ? strdup(mpm_error()) : NULL;
+    for (unsigned node = 0; map->is_open && node < map->pool->node_count; node++) {
+        if (map->is_open[node] && courier_post_one(node, MESSAGE_JOB_CLOSE, &message, sizeof message))
+            runtime_break(MPM_ENOMEM, mpm_error());
     }
-    if (map.is_open) {
-        char sentence[1024];
-
-        snprintf(sentence, sizeof sentence, "%s", mpm_error());
-        close_job(&map);
-        if (status)
-            error_set(status, "%s", sentence);
-    }
-    if (map.inbox.job)
-        inbox_close(&map.inbox);
-    lease_table_destroy(map.table);
-    free(map.is_open);
-    *failures = map.failures;
-    *failure_count = map.failure_count;
-    pool_leave(pool);
-    runtime_leave();
-    return status;
+    if (map->home)
+        held_job_stop(map->home);
 }
 
-/* What is wrong with a request; item and result must have memory where they have a size. */
-static int check_request(const char *call, const struct mpm_pool *pool, const struct map_request *request)
+/* In a run that has lost a part nobody may be left to say that a worker is gone: nobody waits for it then. */
+static void go_on_closing(struct map *map)
+{
+    if (!map->home || held_job_close(map->home) || runtime_check_whole())
+        map->stage = MAP_HAS_ENDED;
+}
+
+static void go_on_running(struct map *map, bool *worked)
 {
     int status;
 
-    if ((status = runtime_check_main(call)))
-        return status;
-    if (!pool)
-        return error_set(MPM_EINVAL, "%s: the pool is NULL", call);
-    if (!request->task)
-        return error_set(MPM_EINVAL, "%s: the task is NULL", call);
-    if (request->item_size > MAX_ITEM_SIZE || request->result_size > MAX_ITEM_SIZE)
-        return error_set(MPM_EINVAL,
-                         "%s: items of %llu and results of %llu bytes: each may have 1 GiB at most", call,
-                         (unsigned long long)request->item_size, (unsigned long long)request->result_size);
-    if (request->count && request->item_size &&
-        (!request->items || request->count > SIZE_MAX / request->item_size))
-        return error_set(MPM_EINVAL, "%s: %llu items of %llu bytes cannot be at %p", call,
-                         (unsigned long long)request->count, (unsigned long long)request->item_size,
-                         (const void *)request->items);
-    if (request->count && request->result_size &&
-        (!request->results || request->count > SIZE_MAX / request->result_size))
-        return error_set(MPM_EINVAL, "%s: %llu results of %llu bytes cannot be at %p", call,
-                         (unsigned long long)request->count, (unsigned long long)request->result_size,
-                         (void *)request->results);
-    if (request->context_size && !request->context)
-        return error_set(MPM_EINVAL, "%s: a context of %zu bytes cannot be at NULL", call,
-                         request->context_size);
+    if (lease_all_done(map->table)) {
+        tell_progress(map);
+        begin_closing(map, report_failures(map));
+        return;
+    }
+    if (map->is_canceled)
+        status = error_set(MPM_ECANCELED, "it was canceled");
+    else if (!(status = pool_check(map->pool)) && !(status = read_inbox(map, worked)) &&
+             !(status = look_at_home(map, worked)))
+        status = act(map, worked);
+    if (status)
+        begin_closing(map, status);
+    else if (map->request.progress && clock_now_ns() >= map->next_progress_ns)
+        tell_progress(map);
+}
+
+int map_begin(struct mpm_pool *pool, const struct map_request *request, struct map **begun)
+{
+    struct map *map = calloc(1, sizeof *map);
+    int status;
+
+    if (!map)
+        return error_set(MPM_ENOMEM, "no memory for a map");
+    map->pool = pool;
+    map->request = *request;
+    pool_enter(pool);
+    if ((status = start(map)))
+        begin_closing(map, status);
+    *begun = map;
     return MPM_OK;
 }
 
-int mpm_pool_map(mpm_pool *pool, mpm_task *task, const void *items, size_t count, size_t item_size,
-                 const mpm_map_options *options, void *results, size_t result_size)
+bool map_step(struct map *map, bool *worked)
 {
-    mpm_map_options chosen = options ? *options : (mpm_map_options){0};
-    struct map_request request = {.task = (function_pointer *)task,
-                                  .count = count,
-                                  .item_size = item_size,
-                                  .result_size = result_size,
-                                  .items = items,
-                                  .results = results,
-                                  .chunk = chosen.chunk,
-                                  .context = chosen.context,
-                                  .context_size = chosen.context_size,
-                                  .progress = chosen.progress,
-                                  .progress_argument = chosen.progress_argument};
-    mpm_failure *failures;
-    size_t failure_count;
-    int status;
-
-    if ((status = check_request("mpm_pool_map", pool, &request)))
-        return status;
-    status = do_map(pool, &request, &failures, &failure_count);
-    if (chosen.failure_count && (!status || status == MPM_ETASK))
-        *chosen.failure_count = failure_count;
-    if (chosen.failures && (!status || status == MPM_ETASK))
-        *chosen.failures = failures;
-    else
-        free(failures);
-    return status;
+    if (map->stage == MAP_RUNS)
+        go_on_running(map, worked);
+    if (map->stage == MAP_CLOSES)
+        go_on_closing(map);
+    return map->stage == MAP_HAS_ENDED;
 }
 
-int pool_map_batches(mpm_pool *pool, const struct batch_map *map, mpm_failure **failures,
-                     size_t *failure_count)
+uint64_t map_next_step_ns(struct map *map)
 {
-    struct map_request request = {.task = (function_pointer *)map->task,
-                                  .is_batch = true,
-                                  .count = map->count,
-                                  .chunk = map->chunk,
-                                  .chunk_limit = map->chunk_limit,
-                                  .chunk_s = map->chunk_s,
-                                  .context = map->context,
-                                  .context_size = map->context_size,
-                                  .progress = map->progress,
-                                  .progress_argument = map->progress_argument};
+    uint64_t watch_ns;
+
+    if (map->stage == MAP_CLOSES)
+        return clock_now_ns() + KILL_AGAIN_NS;
+    watch_ns = map->home ? holder_watch(map->pool->home) : CLOCK_FOREVER;
+    return map->request.progress && map->next_progress_ns < watch_ns ? map->next_progress_ns : watch_ns;
+}
+
+void map_cancel(struct map *map)
+{
+    map->is_canceled = true;
+}
+
+void map_end(struct map *map, struct map_outcome *outcome)
+{
+    *outcome = (struct map_outcome){.status = map->status,
+                                    .sentence = map->sentence,
+                                    .failures = map->failures,
+                                    .failure_count = map->failure_count};
+    if (map->inbox.job)
+        inbox_close(&map->inbox);
+    lease_table_destroy(map->table);
+    free(map->is_open);
+    pool_leave(map->pool);
+    free(map);
+}
+
+/* The bell is looked at first, so that nothing that happens between a step and the sleep is missed. */
+static void run_to_the_end(struct map *map)
+{
+    for (;;) {
+        uint32_t seen = wait_look(runtime_bell());
+        bool worked = false;
+        uint64_t next_ns;
+
+        if (map_step(map, &worked))
+            return;
+        next_ns = map_next_step_ns(map);
+        if (!worked)
+            wait_change(runtime_bell(), seen, 0, next_ns);
+    }
+}
+
+int map_run(struct mpm_pool *pool, const struct map_request *request, mpm_failure **failures,
+            size_t *failure_count)
+{
+    struct map_outcome outcome;
+    struct map *map;
     int status;
 
-    *failures = NULL;
-    *failure_count = 0;
-    if ((status = check_request("mpm_pool_map_dataset", pool, &request)))
-        return status;
-    return do_map(pool, &request, failures, failure_count);
+    runtime_enter();
+    if (!(status = map_begin(pool, request, &map))) {
+        run_to_the_end(map);
+        map_end(map, &outcome);
+        *failures = outcome.failures;
+        *failure_count = outcome.failure_count;
+        if ((status = outcome.status))
+            error_set(status, "%s", outcome.sentence ? outcome.sentence : mpm_status_name(status));
+        free(outcome.sentence);
+    }
+    runtime_leave();
+    return status;
 }

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A map as main drives it: by steps, none of which blocks, so that one thread can drive any number of them. For
+ * pool/ only. */
+#ifndef POOL_MAP_H
+#define POOL_MAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mpmap/pool.h"
+
+#include "core/function.h"
+
+#define MAP_ALL_NODES UINT32_MAX
+
+/* What a caller wants, of items in memory or of batches. Pointers are valid until the map has ended. */
+struct map_request {
+    function_pointer *task;
+    bool is_batch;
+    bool is_apply; /* it is one call: its failure is told as that */
+    unsigned node; /* where it is to run, or MAP_ALL_NODES */
+    uint64_t count, item_size, result_size;
+    const char *items;
+    char *results;
+    uint64_t chunk, chunk_limit;
+    double chunk_s;
+    const void *context;
+    size_t context_size;
+    void (*progress)(const mpm_progress *now, void *argument);
+    void *progress_argument;
+};
+
+/* How a map has ended. */
+struct map_outcome {
+    int status;
+    char *sentence;        /* of the status; NULL if that is 0, or without memory for it. The caller's */
+    mpm_failure *failures; /* in rising order; NULL if there are none. The caller's */
+    size_t failure_count;
+};
+
+struct map;
+
+/* The request of mpm_pool_map(). */
+struct map_request map_request_of(mpm_task *task, const void *items, size_t count, size_t item_size,
+                                  const mpm_map_options *options, void *results, size_t result_size);
+/* What is wrong with a request, and with calling it now. */
+int map_check(const char *call, const struct mpm_pool *pool, const struct map_request *request);
+
+/* Begins it. MPM_ENOMEM: without memory to say more by map_end(). */
+int map_begin(struct mpm_pool *pool, const struct map_request *request, struct map **map);
+/* Goes on as far as it can now. true when the map has ended. The node's bell rings when there may be more to do;
+ * `worked` is set to true if something was done, so that there may be more at once. */
+bool map_step(struct map *map, bool *worked);
+/* When the next step is due at the latest, though the bell has not rung: by clock.h. */
+uint64_t map_next_step_ns(struct map *map);
+/* It is to end, with MPM_ECANCELED: steps go on until it has. */
+void map_cancel(struct map *map);
+/* Frees a map that has ended. */
+void map_end(struct map *map, struct map_outcome *outcome);
+
+/* All of these in one: blocks. Statuses as mpm_pool_map(), with the sentence set. The failures are the caller's,
+ * also with MPM_ETASK. */
+int map_run(struct mpm_pool *pool, const struct map_request *request, mpm_failure **failures,
+            size_t *failure_count);
+
+#endif
