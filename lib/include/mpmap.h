@@ -21,6 +21,7 @@
 #include "mpmap/process.h"
 #include "mpmap/queue.h"
 #include "mpmap/report.h"
+#include "mpmap/result.h"
 #include "mpmap/runtime.h"
 #include "mpmap/status.h"
 #include "mpmap/sync.h"

@@ -191,6 +191,7 @@ static void close_all(void)
 
     while ((pool = pool_state_first()))
         mpm_pool_close(pool);
+    async_end();
 }
 
 static int check_options(const mpm_pool_options *options)
@@ -285,6 +286,7 @@ void mpm_pool_close(mpm_pool *pool)
     runtime_enter();
     wait_for_users(pool);
     end_pool(pool, false);
+    async_wait_for_calls();
     runtime_leave();
 }
 
@@ -297,5 +299,6 @@ void mpm_pool_terminate(mpm_pool *pool)
     wait_ring(runtime_bell());
     wait_for_users(pool);
     end_pool(pool, true);
+    async_wait_for_calls();
     runtime_leave();
 }

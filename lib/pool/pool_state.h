@@ -13,6 +13,7 @@
 #include "mpmap/pool.h"
 
 #include "net/message.h"
+#include "pool/async.h"
 #include "pool/holder.h"
 
 enum pool_node_state { POOL_NODE_UNUSED, POOL_NODE_OPENING, POOL_NODE_READY, POOL_NODE_CLOSED };
@@ -21,7 +22,8 @@ enum pool_node_state { POOL_NODE_UNUSED, POOL_NODE_OPENING, POOL_NODE_READY, POO
 struct pool_node {
     enum pool_node_state state;
     unsigned workers;
-    int status; /* not 0: the pool has failed there, and `text` says why */
+    _Atomic unsigned calls; /* single calls that run there */
+    int status;             /* not 0: the pool has failed there, and `text` says why */
     char text[MESSAGE_TEXT_SIZE];
 };
 
@@ -33,6 +35,7 @@ struct mpm_pool {
     struct holder *home;      /* NULL if it has no workers on main's node */
     _Atomic unsigned users;   /* maps and the like that still use it: a close waits for them */
     _Atomic bool terminating; /* they are to end at once */
+    struct async_lane lane;
     unsigned node_count;
     struct pool_node node[];
 };

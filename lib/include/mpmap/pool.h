@@ -132,12 +132,13 @@ MPM_API MPM_CHECKED int mpm_pool_map(mpm_pool *pool, mpm_task *task, const void 
 /** The pool's workers, in all. */
 MPM_API unsigned mpm_pool_worker_count(const mpm_pool *pool);
 
-/** Ends the workers and frees the pool; NULL is fine. Blocks until what runs in the pool has come to its end, and
- * the workers have ended in good order. Main only, any thread. */
+/** Ends the workers and frees the pool; NULL is fine. Blocks until what runs in the pool has come to its end, the
+ * workers have ended in good order, and callbacks have returned, unless it is called from one. Main only, any
+ * thread. */
 MPM_API void mpm_pool_close(mpm_pool *pool);
 
-/** Kills the workers and frees the pool, now; NULL is fine. Maps that still run in it, in other threads, return
- * MPM_ECANCELED. Blocks until the workers have ended. Main only, any thread. */
+/** Kills the workers and frees the pool, now; NULL is fine. What still runs in it ends with MPM_ECANCELED. Blocks
+ * until the workers have ended, and callbacks have returned, unless it is called from one. Main only, any thread. */
 MPM_API void mpm_pool_terminate(mpm_pool *pool);
 
 MPM_END

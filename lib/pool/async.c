@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The thread of main that drives asynchronous maps, and the one that calls back.
+ *
+ * Both sleep in a futex when they have nothing to do. One mutex guards lanes and the queue of calls; what runs is
+ * the driver's alone. A canceled or terminated map that still waits for its turn is begun all the same, whatever
+ * else runs, and ends at its first step. */
+#include "pool/async.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "core/runtime.h"
+#include "pool/pool_state.h"
+
+#define RUNNING_BASE 64u /* a pool runs so many at once, and some a worker */
+#define RUNNING_EACH 2u
+
+struct service {
+    pthread_t thread;
+    bool runs;
+    _Atomic bool stopping;
+    struct wait_word news;
+};
+
+static struct {
+    pthread_mutex_t mutex;
+    struct service driver, caller;
+    struct async_lane *lanes; /* those with maps in them */
+    struct async_call *first_call, **last_call;
+    uint64_t calls;                /* that were ever to be made */
+    _Atomic uint64_t calls_made;   /* of those; the caller's */
+    struct wait_word call_is_over; /* rung after each */
+} state = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+/* What runs: the driver's. */
+static struct async_map *running;
+
+static struct mpm_pool *pool_of(struct async_lane *lane)
+{
+    return (struct mpm_pool *)((char *)lane - offsetof(struct mpm_pool, lane));
+}
+
+/* Under the mutex. */
+static struct async_map *take_first(struct async_lane *lane)
+{
+    struct async_map *map = lane->first;
+    const struct mpm_pool *pool = pool_of(lane);
+
+    if (!map || (lane->running >= RUNNING_BASE + RUNNING_EACH * pool->worker_count &&
+                 !atomic_load(&pool->terminating) && !atomic_load(&map->is_canceled)))
+        return NULL;
+    lane->first = map->next;
+    if (!lane->first)
+        lane->end = &lane->first;
+    lane->running++;
+    return map;
+}
+
+/* The next map whose turn it is, NULL if there is none. */
+static struct async_map *take(void)
+{
+    struct async_map *map = NULL;
+
+    pthread_mutex_lock(&state.mutex);
+    for (struct async_lane **at = &state.lanes, *lane; !map && (lane = *at);) {
+        map = take_first(lane);
+        if (lane->first) {
+            at = &lane->next;
+        } else {
+            *at = lane->next;
+            lane->is_listed = false;
+        }
+    }
+    pthread_mutex_unlock(&state.mutex);
+    return map;
+}
+
+static void end_map(struct async_map *map, struct map_outcome *outcome)
+{
+    struct mpm_pool *pool = map->pool;
+
+    pthread_mutex_lock(&state.mutex);
+    pool->lane.running--;
+    pthread_mutex_unlock(&state.mutex);
+    map->ended(map, outcome);
+    pool_leave(pool);
+}
+
+static void begin_map(struct async_map *map)
+{
+    struct map_outcome outcome = {.status = map_begin(map->pool, &map->request, &map->map)};
+
+    if (outcome.status) {
+        outcome.sentence = strdup(mpm_error());
+        end_map(map, &outcome);
+        return;
+    }
+    map->next = running;
+    running = map;
+}
+
+/* true if the map has ended. */
+static bool step(struct async_map *map, bool *worked, uint64_t *next_ns)
+{
+    struct map_outcome outcome;
+    uint64_t next_step_ns;
+
+    if (atomic_load(&map->is_canceled))
+        map_cancel(map->map);
+    if (!map_step(map->map, worked)) {
+        next_step_ns = map_next_step_ns(map->map);
+        *next_ns = next_step_ns < *next_ns ? next_step_ns : *next_ns;
+        return false;
+    }
+    *worked = true;
+    map_end(map->map, &outcome);
+    end_map(map, &outcome);
+    return true;
+}
+
+static bool step_all(uint64_t *next_ns)
+{
+    bool worked = false;
+
+    *next_ns = CLOCK_FOREVER;
+    for (struct async_map **at = &running, *map; (map = *at);) {
+        struct async_map *next = map->next;
+
+        if (step(map, &worked, next_ns))
+            *at = next;
+        else
+            at = &map->next;
+    }
+    return worked;
+}
+
+/* Drives what there is until nothing is left. */
+static void drive(void)
+{
+    for (;;) {
+        uint32_t seen = wait_look(runtime_bell());
+        struct async_map *map;
+        uint64_t next_ns;
+
+        while ((map = take()))
+            begin_map(map);
+        if (!running)
+            return;
+        if (!step_all(&next_ns))
+            wait_change(runtime_bell(), seen, 0, next_ns);
+    }
+}
+
+static void *driver_main(void *unused)
+{
+    (void)unused;
+    while (!atomic_load(&state.driver.stopping)) {
+        uint32_t seen = wait_look(&state.driver.news);
+
+        runtime_enter();
+        drive();
+        runtime_leave();
+        if (!atomic_load(&state.driver.stopping))
+            wait_change(&state.driver.news, seen, 0, CLOCK_FOREVER);
+    }
+    return NULL;
+}
+
+static struct async_call *take_call(void)
+{
+    struct async_call *call;
+
+    pthread_mutex_lock(&state.mutex);
+    if ((call = state.first_call) && !(state.first_call = call->next))
+        state.last_call = &state.first_call;
+    pthread_mutex_unlock(&state.mutex);
+    return call;
+}
+
+/* What is left when it is told to stop is called all the same. */
+static void *caller_main(void *unused)
+{
+    (void)unused;
+    for (;;) {
+        uint32_t seen = wait_look(&state.caller.news);
+        bool stopping = atomic_load(&state.caller.stopping);
+        struct async_call *call;
+
+        while ((call = take_call())) {
+            call->call(call);
+            atomic_fetch_add(&state.calls_made, 1);
+            wait_ring(&state.call_is_over);
+        }
+        if (stopping)
+            return NULL;
+        wait_change(&state.caller.news, seen, 0, CLOCK_FOREVER);
+    }
+}
+
+/* Under the mutex. Signals are the program's: none is handled in these threads. */
+static int start_service(struct service *service, void *(*body)(void *unused))
+{
+    sigset_t all, before;
+    int failed;
+
+    if (service->runs)
+        return MPM_OK;
+    atomic_store(&service->stopping, false);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    failed = pthread_create(&service->thread, NULL, body, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failed)
+        return error_set(MPM_ESYSTEM, "a thread cannot be started: %s", strerror(failed));
+    service->runs = true;
+    return MPM_OK;
+}
+
+static void put_into_lane(struct async_map *map)
+{
+    struct async_lane *lane = &map->pool->lane;
+
+    map->next = NULL;
+    if (!lane->is_listed) {
+        lane->first = NULL;
+        lane->end = &lane->first;
+        lane->is_listed = true;
+        lane->next = state.lanes;
+        state.lanes = lane;
+    }
+    *lane->end = map;
+    lane->end = &map->next;
+}
+
+int async_submit(struct async_map *map)
+{
+    int status;
+
+    pthread_mutex_lock(&state.mutex);
+    if (!(status = start_service(&state.driver, driver_main)) &&
+        !(status = start_service(&state.caller, caller_main))) {
+        pool_enter(map->pool);
+        put_into_lane(map);
+    }
+    pthread_mutex_unlock(&state.mutex);
+    if (!status) {
+        wait_ring(&state.driver.news);
+        wait_ring(runtime_bell());
+    }
+    return status;
+}
+
+/* One that waits goes to the front of its lane, where its cancelation lets it pass. */
+void async_cancel(struct async_map *map)
+{
+    struct async_lane *lane = &map->pool->lane;
+
+    pthread_mutex_lock(&state.mutex);
+    atomic_store(&map->is_canceled, true);
+    for (struct async_map **at = &lane->first; lane->is_listed && *at; at = &(*at)->next) {
+        if (*at != map)
+            continue;
+        *at = map->next;
+        if (lane->end == &map->next)
+            lane->end = at;
+        map->next = lane->first;
+        lane->first = map;
+        if (!map->next)
+            lane->end = &map->next;
+        break;
+    }
+    pthread_mutex_unlock(&state.mutex);
+    wait_ring(runtime_bell());
+}
+
+void async_call_back(struct async_call *call)
+{
+    call->next = NULL;
+    pthread_mutex_lock(&state.mutex);
+    if (!state.first_call)
+        state.last_call = &state.first_call;
+    *state.last_call = call;
+    state.last_call = &call->next;
+    state.calls++;
+    pthread_mutex_unlock(&state.mutex);
+    wait_ring(&state.caller.news);
+}
+
+void async_wait_for_calls(void)
+{
+    uint64_t calls;
+    bool is_caller;
+
+    pthread_mutex_lock(&state.mutex);
+    calls = state.calls;
+    is_caller = state.caller.runs && pthread_equal(state.caller.thread, pthread_self());
+    pthread_mutex_unlock(&state.mutex);
+    while (!is_caller) {
+        uint32_t seen = wait_look(&state.call_is_over);
+
+        if (atomic_load(&state.calls_made) >= calls)
+            return;
+        wait_change(&state.call_is_over, seen, 0, CLOCK_FOREVER);
+    }
+}
+
+/* The run may be ended by one of these threads: by a callback. */
+static void stop_service(struct service *service)
+{
+    if (!service->runs)
+        return;
+    atomic_store(&service->stopping, true);
+    wait_ring(&service->news);
+    if (pthread_equal(service->thread, pthread_self()))
+        pthread_detach(service->thread);
+    else
+        pthread_join(service->thread, NULL);
+    service->runs = false;
+}
+
+void async_end(void)
+{
+    stop_service(&state.driver);
+    stop_service(&state.caller);
+}

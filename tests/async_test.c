@@ -1,0 +1,822 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Asynchronous maps and calls, their results and callbacks, at home and over virtual nodes. */
+#include <CUnit/CUnit.h>
+#include <math.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <mpmap.h>
+
+#include "core/runtime.h"
+#include "support/shared_file.h"
+#include "support/suite.h"
+
+static struct {
+    _Atomic int gate; /* what tasks wait for */
+    _Atomic int inside, outside;
+    _Atomic int tries[100];
+} * shared;
+
+static void forget(void)
+{
+    atomic_store(&shared->gate, 0);
+    atomic_store(&shared->inside, 0);
+    atomic_store(&shared->outside, 0);
+    for (int i = 0; i < 100; i++)
+        atomic_store(&shared->tries[i], 0);
+}
+
+static void nap(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
+/* Waits until a count is reached, or 30 s have passed: false then. */
+static bool reached(_Atomic int *count, int least)
+{
+    for (int i = 0; i < 30000 && atomic_load(count) < least; i++)
+        nap();
+    return atomic_load(count) >= least;
+}
+
+static bool error_has(const char *text)
+{
+    if (strstr(mpm_error(), text))
+        return true;
+    fprintf(stderr, "the error says \"%s\", not \"%s\"\n", mpm_error(), text);
+    return false;
+}
+
+static mpm_pool *open_pool(unsigned workers)
+{
+    mpm_pool *pool = NULL;
+
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&(mpm_pool_options){.workers = workers}, &pool), MPM_OK);
+    return pool;
+}
+
+static int square(mpm_call *call, const void *item, void *result)
+{
+    const int *n = item;
+
+    (void)call;
+    *(long *)result = (long)*n * *n;
+    return 0;
+}
+
+static int wait_at_gate(mpm_call *call, const void *item, void *result)
+{
+    (void)call;
+    (void)item;
+    (void)result;
+    atomic_fetch_add(&shared->inside, 1);
+    while (!atomic_load(&shared->gate))
+        nap();
+    atomic_fetch_add(&shared->outside, 1);
+    return 0;
+}
+
+static int fail_sevens(mpm_call *call, const void *item, void *result)
+{
+    (void)item;
+    *(int *)result = 5;
+    return mpm_call_index(call) % 10 == 7 ? mpm_fail(call, "no %zu", mpm_call_index(call)) : 0;
+}
+
+static int crash(mpm_call *call, const void *item, void *result)
+{
+    (void)call;
+    (void)item;
+    (void)result;
+    raise(SIGSEGV);
+    return 0;
+}
+
+static int crash_once(mpm_call *call, const void *item, void *result)
+{
+    if (!atomic_fetch_add(&shared->tries[0], 1))
+        raise(SIGSEGV);
+    return square(call, item, result);
+}
+
+static mpm_result *map_squares(mpm_pool *pool, const int *items, size_t count, long *results)
+{
+    mpm_result *result = NULL;
+
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_map_async(pool, square, items, count, sizeof *items, NULL, results,
+                                             sizeof *results, NULL, &result),
+                          MPM_OK);
+    return result;
+}
+
+static mpm_result *wait_in_a_map(mpm_pool *pool, size_t count)
+{
+    mpm_result *result = NULL;
+
+    CU_ASSERT_EQUAL_FATAL(
+        mpm_pool_map_async(pool, wait_at_gate, NULL, count, 0, NULL, NULL, 0, NULL, &result), MPM_OK);
+    return result;
+}
+
+/* How many of them are wrong. */
+static size_t wrong_squares(const long *squares, const int *items, size_t count)
+{
+    size_t wrong = 0;
+
+    for (size_t i = 0; i < count; i++)
+        wrong += squares[i] != (long)items[i] * items[i];
+    return wrong;
+}
+
+static int *numbers(size_t count)
+{
+    int *items = malloc(count * sizeof *items);
+
+    for (size_t i = 0; i < count; i++)
+        items[i] = (int)(i * 7 % 30011);
+    return items;
+}
+
+#define COUNT 100000
+
+static void a_result_is_got_again_and_again(void)
+{
+    mpm_pool *pool = open_pool(0);
+    int *items = numbers(COUNT);
+    long *squares = calloc(COUNT, sizeof *squares);
+    mpm_result *result = map_squares(pool, items, COUNT, squares);
+
+    for (int i = 0; i < 3; i++) {
+        const void *results = NULL;
+
+        CU_ASSERT_EQUAL(mpm_result_get(result, MPM_FOREVER, &results), MPM_OK);
+        CU_ASSERT_PTR_EQUAL(results, squares);
+        CU_ASSERT_EQUAL(mpm_result_ready(result), 1);
+        CU_ASSERT_EQUAL(mpm_result_successful(result), 1);
+        CU_ASSERT_EQUAL(mpm_result_wait(result, 0), MPM_OK);
+    }
+    CU_ASSERT_EQUAL(wrong_squares(squares, items, COUNT), 0);
+    CU_ASSERT_EQUAL(mpm_result_cancel(result), MPM_ESTATE);
+    mpm_result_destroy(result);
+    mpm_result_destroy(NULL);
+    mpm_pool_close(pool);
+    free(items);
+    free(squares);
+}
+
+static void a_result_has_room_of_its_own_and_outlives_its_pool(void)
+{
+    mpm_pool *pool = open_pool(0);
+    int *items = numbers(COUNT);
+    mpm_result *result = map_squares(pool, items, COUNT, NULL);
+    const void *results = NULL;
+
+    mpm_pool_close(pool);
+    CU_ASSERT_EQUAL(mpm_result_ready(result), 1);
+    CU_ASSERT_EQUAL_FATAL(mpm_result_get(result, 0, &results), MPM_OK);
+    CU_ASSERT_EQUAL(wrong_squares(results, items, COUNT), 0);
+    mpm_result_destroy(result);
+    free(items);
+}
+
+static void what_is_not_ready_says_so(void)
+{
+    mpm_pool *pool = open_pool(2);
+    const mpm_failure *failures;
+    mpm_result *result;
+    size_t count;
+
+    forget();
+    result = wait_in_a_map(pool, 5);
+    CU_ASSERT(reached(&shared->inside, 2));
+    CU_ASSERT_EQUAL(mpm_result_ready(result), 0);
+    CU_ASSERT_EQUAL(mpm_result_successful(result), MPM_EBUSY);
+    CU_ASSERT_EQUAL(mpm_result_failures(result, &failures, &count), MPM_EBUSY);
+    CU_ASSERT_EQUAL(mpm_result_wait(result, 0), MPM_ETIMEDOUT);
+    CU_ASSERT_EQUAL(mpm_result_wait(result, -1), MPM_ETIMEDOUT);
+    CU_ASSERT_EQUAL(mpm_result_wait(result, 0.01), MPM_ETIMEDOUT);
+    CU_ASSERT_EQUAL(mpm_result_get(result, 0.01, NULL), MPM_ETIMEDOUT);
+    CU_ASSERT_EQUAL(mpm_result_wait(result, NAN), MPM_EINVAL);
+    atomic_store(&shared->gate, 1);
+    CU_ASSERT_EQUAL(mpm_result_get(result, MPM_FOREVER, NULL), MPM_OK);
+    CU_ASSERT_EQUAL(atomic_load(&shared->outside), 5);
+    mpm_result_destroy(result);
+    mpm_pool_close(pool);
+}
+
+static void a_result_lists_its_failures(void)
+{
+    mpm_pool *pool = open_pool(0);
+    const mpm_failure *failures;
+    const void *results = NULL;
+    mpm_result *result;
+    size_t count;
+
+    CU_ASSERT_EQUAL_FATAL(
+        mpm_pool_map_async(pool, fail_sevens, NULL, 100, 0, NULL, NULL, sizeof(int), NULL, &result), MPM_OK);
+    for (int i = 0; i < 2; i++) {
+        CU_ASSERT_EQUAL(mpm_result_get(result, MPM_FOREVER, &results), MPM_ETASK);
+        CU_ASSERT(error_has("10 of 100 items failed; the first is item 7: no 7"));
+    }
+    CU_ASSERT_EQUAL(mpm_result_successful(result), 0);
+    CU_ASSERT_EQUAL_FATAL(mpm_result_failures(result, &failures, &count), MPM_OK);
+    CU_ASSERT_EQUAL_FATAL(count, 10);
+    for (size_t i = 0; i < count; i++)
+        CU_ASSERT_EQUAL(failures[i].index, 10 * i + 7);
+    CU_ASSERT_EQUAL(((const int *)results)[6], 5);
+    CU_ASSERT_EQUAL(((const int *)results)[7], 0);
+    mpm_result_destroy(result);
+    mpm_pool_close(pool);
+}
+
+static void many_maps_run_at_once_in_several_pools(void)
+{
+    enum { MAPS = 200 };
+    mpm_pool *pools[] = {open_pool(0), open_pool(3)};
+    int *items = numbers(5000);
+    mpm_result *results[MAPS];
+
+    for (size_t i = 0; i < MAPS; i++)
+        results[i] = map_squares(pools[i % 2], items + i, 1000, NULL);
+    for (size_t i = 0; i < MAPS; i++) {
+        const void *squares = NULL;
+
+        CU_ASSERT_EQUAL_FATAL(mpm_result_get(results[i], MPM_FOREVER, &squares), MPM_OK);
+        CU_ASSERT_EQUAL(wrong_squares(squares, items + i, 1000), 0);
+        mpm_result_destroy(results[i]);
+    }
+    mpm_pool_close(pools[0]);
+    mpm_pool_close(pools[1]);
+    free(items);
+}
+
+static void a_map_of_no_items_is_ready_soon(void)
+{
+    mpm_pool *pool = open_pool(1);
+    mpm_result *result = map_squares(pool, NULL, 0, NULL);
+
+    CU_ASSERT_EQUAL(mpm_result_get(result, MPM_FOREVER, NULL), MPM_OK);
+    mpm_result_destroy(result);
+    mpm_pool_close(pool);
+}
+
+/* Single calls. */
+
+static void apply_runs_a_task_once(void)
+{
+    mpm_pool *pool = open_pool(0);
+    size_t wrong = 0;
+
+    for (int i = 0; i < 500; i++) {
+        long squared = -1;
+
+        wrong += mpm_pool_apply(pool, square, &i, sizeof i, &squared, sizeof squared) != MPM_OK ||
+                 squared != (long)i * i;
+    }
+    CU_ASSERT_EQUAL(wrong, 0);
+    mpm_pool_close(pool);
+}
+
+static int turn_over(mpm_call *call, const void *item, void *result)
+{
+    size_t size = mpm_call_item_size(call);
+
+    for (size_t i = 0; i < size; i++)
+        ((char *)result)[i] = ((const char *)item)[size - 1 - i];
+    return mpm_call_index(call) || mpm_call_context(call) || mpm_call_result_size(call) != size;
+}
+
+static void apply_carries_any_size(void)
+{
+    static const size_t sizes[] = {1, 255, 256, 257, 4096, 3000000};
+    mpm_pool *pool = open_pool(0);
+
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        size_t size = sizes[k], wrong = 0;
+        char *item = malloc(size), *result = calloc(1, size);
+
+        for (size_t i = 0; i < size; i++)
+            item[i] = (char)(i * 2654435761u >> 24);
+        CU_ASSERT_EQUAL(mpm_pool_apply(pool, turn_over, item, size, result, size), MPM_OK);
+        for (size_t i = 0; i < size; i++)
+            wrong += result[i] != item[size - 1 - i];
+        CU_ASSERT_EQUAL(wrong, 0);
+        free(item);
+        free(result);
+    }
+    mpm_pool_close(pool);
+}
+
+static int count_up(mpm_call *call, const void *item, void *result)
+{
+    (void)call;
+    (void)item;
+    (void)result;
+    atomic_fetch_add(&shared->outside, 1);
+    return 0;
+}
+
+static void apply_takes_no_item_and_no_result(void)
+{
+    mpm_pool *pool = open_pool(2);
+
+    forget();
+    for (int i = 0; i < 10; i++)
+        CU_ASSERT_EQUAL(mpm_pool_apply(pool, count_up, NULL, 0, NULL, 0), MPM_OK);
+    CU_ASSERT_EQUAL(atomic_load(&shared->outside), 10);
+    mpm_pool_close(pool);
+}
+
+static void apply_tells_a_failure_and_goes_on(void)
+{
+    mpm_pool *pool = open_pool(2);
+    int n = 12, untouched = 42;
+    long squared = 0;
+
+    forget();
+    for (int i = 0; i < 3; i++) {
+        CU_ASSERT_EQUAL(mpm_pool_apply(pool, crash, &n, sizeof n, &untouched, sizeof untouched), MPM_ETASK);
+        CU_ASSERT(error_has("the call failed: its worker was killed by SIGSEGV (2 attempts)"));
+        CU_ASSERT_EQUAL(untouched, 42);
+    }
+    CU_ASSERT_EQUAL(mpm_pool_apply(pool, crash_once, &n, sizeof n, &squared, sizeof squared), MPM_OK);
+    CU_ASSERT_EQUAL(squared, 144);
+    mpm_pool_close(pool);
+}
+
+static int fail_politely(mpm_call *call, const void *item, void *result)
+{
+    (void)result;
+    return *(const int *)item ? mpm_fail(call, "%d is not 0", *(const int *)item) : 33;
+}
+
+static void apply_tells_what_the_task_said(void)
+{
+    mpm_pool *pool = open_pool(0);
+    int n = 12;
+
+    CU_ASSERT_EQUAL(mpm_pool_apply(pool, fail_politely, &n, sizeof n, NULL, 0), MPM_ETASK);
+    CU_ASSERT(error_has("the call failed: 12 is not 0"));
+    n = 0;
+    CU_ASSERT_EQUAL(mpm_pool_apply(pool, fail_politely, &n, sizeof n, NULL, 0), MPM_ETASK);
+    CU_ASSERT(error_has("the call failed: the task returned 33"));
+    mpm_pool_close(pool);
+}
+
+static int hang(mpm_call *call, const void *item, void *result)
+{
+    (void)call;
+    (void)item;
+    (void)result;
+    while (!pause() || true)
+        ;
+    return 0;
+}
+
+static void apply_past_its_time_fails(void)
+{
+    mpm_pool *pool = NULL;
+
+    CU_ASSERT_EQUAL_FATAL(
+        mpm_pool_open(&(mpm_pool_options){.workers = 2, .item_timeout_s = 0.1, .max_attempts = 2}, &pool),
+        MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_apply(pool, hang, NULL, 0, NULL, 0), MPM_ETASK);
+    CU_ASSERT(error_has("the call failed: it ran past its 0.1 s (2 attempts)"));
+    mpm_pool_close(pool);
+}
+
+static void *apply_often(void *argument)
+{
+    size_t wrong = 0;
+
+    for (int i = 0; i < 300; i++) {
+        long squared = -1;
+
+        wrong += mpm_pool_apply(argument, square, &i, sizeof i, &squared, sizeof squared) != MPM_OK ||
+                 squared != (long)i * i;
+    }
+    CU_ASSERT_EQUAL(wrong, 0);
+    return NULL;
+}
+
+static void applies_of_many_threads_run_at_once(void)
+{
+    mpm_pool *pool = open_pool(3);
+    pthread_t threads[24];
+
+    for (int i = 0; i < 24; i++)
+        CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, apply_often, pool), 0);
+    for (int i = 0; i < 24; i++)
+        pthread_join(threads[i], NULL);
+    mpm_pool_close(pool);
+}
+
+static int node_of_worker(mpm_call *call, const void *item, void *result)
+{
+    wait_at_gate(call, item, result);
+    *(unsigned *)result = mpm_node_id();
+    return 0;
+}
+
+static void many_async_calls_use_all_nodes(void)
+{
+    enum { CALLS = 3000 };
+    mpm_pool *pool = open_pool(mpm_slot_count());
+    mpm_result **results = calloc(CALLS, sizeof *results);
+    unsigned seen[64] = {0}, used = 0;
+
+    forget();
+    for (size_t i = 0; i < CALLS; i++)
+        CU_ASSERT_EQUAL_FATAL(
+            mpm_pool_apply_async(pool, node_of_worker, NULL, 0, sizeof(unsigned), NULL, &results[i]), MPM_OK);
+    CU_ASSERT(reached(&shared->inside, (int)mpm_slot_count()));
+    atomic_store(&shared->gate, 1);
+    for (size_t i = 0; i < CALLS; i++) {
+        const void *node = NULL;
+
+        CU_ASSERT_EQUAL_FATAL(mpm_result_get(results[i], MPM_FOREVER, &node), MPM_OK);
+        seen[*(const unsigned *)node % 64]++;
+        mpm_result_destroy(results[i]);
+    }
+    for (unsigned node = 0; node < 64; node++)
+        used += seen[node] > 0;
+    CU_ASSERT_EQUAL(used, mpm_node_count());
+    CU_ASSERT_EQUAL(atomic_load(&shared->outside), CALLS);
+    free(results);
+    mpm_pool_close(pool);
+}
+
+static void an_async_call_copies_its_item(void)
+{
+    mpm_pool *pool = open_pool(0);
+    mpm_result *results[50];
+    size_t wrong = 0;
+
+    for (int i = 0; i < 50; i++) {
+        int item = i;
+
+        CU_ASSERT_EQUAL_FATAL(
+            mpm_pool_apply_async(pool, square, &item, sizeof item, sizeof(long), NULL, &results[i]), MPM_OK);
+        item = -1;
+    }
+    for (int i = 0; i < 50; i++) {
+        const void *squared = NULL;
+
+        CU_ASSERT_EQUAL_FATAL(mpm_result_get(results[i], MPM_FOREVER, &squared), MPM_OK);
+        wrong += *(const long *)squared != (long)i * i;
+        mpm_result_destroy(results[i]);
+    }
+    CU_ASSERT_EQUAL(wrong, 0);
+    mpm_pool_close(pool);
+}
+
+static int add_context(mpm_call *call, const void *item, void *result)
+{
+    *(int *)result = *(const int *)item + *(const int *)mpm_call_context(call);
+    return 0;
+}
+
+static void the_context_is_copied(void)
+{
+    mpm_pool *pool = open_pool(0);
+    int item = 1, context = 41, sum = 0;
+    mpm_result *result;
+
+    CU_ASSERT_EQUAL_FATAL(
+        mpm_pool_map_async(pool, add_context, &item, 1, sizeof item,
+                           &(mpm_map_options){.context = &context, .context_size = sizeof context}, &sum,
+                           sizeof sum, NULL, &result),
+        MPM_OK);
+    context = 0;
+    CU_ASSERT_EQUAL(mpm_result_get(result, MPM_FOREVER, NULL), MPM_OK);
+    CU_ASSERT_EQUAL(sum, 42);
+    mpm_result_destroy(result);
+    mpm_pool_close(pool);
+}
+
+/* Callbacks. */
+
+struct told {
+    _Atomic int done, failed;
+    pthread_t thread;
+    mpm_pool *pool;
+    mpm_result *other;
+    int status;
+};
+
+static void tell_done(mpm_result *result, void *argument)
+{
+    struct told *told = argument;
+
+    CU_ASSERT_EQUAL(mpm_result_ready(result), 1);
+    told->thread = pthread_self();
+    atomic_fetch_add(&told->done, 1);
+}
+
+static void tell_error(mpm_result *result, void *argument)
+{
+    struct told *told = argument;
+
+    told->status = mpm_result_get(result, 0, NULL);
+    atomic_fetch_add(&told->failed, 1);
+}
+
+static void callbacks_are_called_before_close_returns(void)
+{
+    mpm_pool *pool = open_pool(0);
+    struct told told = {.status = 0};
+    mpm_callbacks callbacks = {.done = tell_done, .error = tell_error, .argument = &told};
+    int n = 3;
+
+    for (int i = 0; i < 20; i++) {
+        CU_ASSERT_EQUAL(mpm_pool_apply_async(pool, square, &n, sizeof n, sizeof(long), &callbacks, NULL),
+                        MPM_OK);
+        CU_ASSERT_EQUAL(
+            mpm_pool_map_async(pool, fail_sevens, NULL, 10, 0, NULL, NULL, sizeof(int), &callbacks, NULL),
+            MPM_OK);
+    }
+    mpm_pool_close(pool);
+    CU_ASSERT_EQUAL(atomic_load(&told.done), 20);
+    CU_ASSERT_EQUAL(atomic_load(&told.failed), 20);
+    CU_ASSERT_EQUAL(told.status, MPM_ETASK);
+    CU_ASSERT(!pthread_equal(told.thread, pthread_self()));
+}
+
+static void map_in_a_callback(mpm_result *result, void *argument)
+{
+    struct told *told = argument;
+    int items[] = {1, 2, 3};
+    long squares[3] = {0};
+
+    (void)result;
+    told->status = mpm_pool_map(told->pool, square, items, 3, sizeof *items, NULL, squares, sizeof *squares);
+    atomic_store(&told->done, (int)squares[2]);
+}
+
+static void a_callback_may_map(void)
+{
+    struct told told = {.pool = open_pool(0), .status = -1};
+    mpm_callbacks callbacks = {.done = map_in_a_callback, .argument = &told};
+
+    CU_ASSERT_EQUAL(mpm_pool_apply_async(told.pool, count_up, NULL, 0, 0, &callbacks, NULL), MPM_OK);
+    CU_ASSERT(reached(&told.done, 9));
+    CU_ASSERT_EQUAL(told.status, MPM_OK);
+    mpm_pool_close(told.pool);
+}
+
+static void cancel_in_a_callback(mpm_result *result, void *argument)
+{
+    struct told *told = argument;
+
+    told->status = mpm_result_cancel(told->other);
+    mpm_result_destroy(result);
+    atomic_store(&told->done, 1);
+}
+
+static void a_callback_may_cancel_and_destroy(void)
+{
+    struct told told = {.pool = open_pool(3 * mpm_node_count()), .status = -1};
+    mpm_callbacks callbacks = {.done = cancel_in_a_callback, .argument = &told};
+    mpm_result *result;
+
+    forget();
+    told.other = wait_in_a_map(told.pool, 2);
+    CU_ASSERT(reached(&shared->inside, 2));
+    CU_ASSERT_EQUAL(mpm_pool_apply_async(told.pool, count_up, NULL, 0, 0, &callbacks, &result), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_result_get(told.other, MPM_FOREVER, NULL), MPM_ECANCELED);
+    CU_ASSERT(reached(&told.done, 1));
+    CU_ASSERT_EQUAL(told.status, MPM_OK);
+    mpm_result_destroy(told.other);
+    mpm_pool_close(told.pool);
+}
+
+static void terminate_in_a_callback(mpm_result *result, void *argument)
+{
+    struct told *told = argument;
+
+    (void)result;
+    mpm_pool_terminate(told->pool);
+    atomic_store(&told->done, 1);
+}
+
+static void a_callback_may_terminate_its_pool(void)
+{
+    struct told told = {.pool = open_pool(3 * mpm_node_count()), .status = -1};
+    mpm_callbacks callbacks = {.done = terminate_in_a_callback, .argument = &told};
+
+    forget();
+    told.other = wait_in_a_map(told.pool, 2);
+    CU_ASSERT(reached(&shared->inside, 2));
+    CU_ASSERT_EQUAL(mpm_pool_apply_async(told.pool, count_up, NULL, 0, 0, &callbacks, NULL), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_result_get(told.other, MPM_FOREVER, NULL), MPM_ECANCELED);
+    CU_ASSERT(reached(&told.done, 1));
+    mpm_result_destroy(told.other);
+}
+
+/* Ending. */
+
+static void cancel_ends_a_map_and_its_tasks(void)
+{
+    struct arena_usage before, after;
+    mpm_pool *pool = open_pool(3);
+    int *items = numbers(COUNT);
+    mpm_result *canceled, *other;
+    const void *squares = NULL;
+
+    forget();
+    arena_usage(runtime_arena(), &before);
+    canceled = wait_in_a_map(pool, 1000);
+    CU_ASSERT(reached(&shared->inside, 3));
+    other = map_squares(pool, items, COUNT, NULL);
+    CU_ASSERT_EQUAL(mpm_result_cancel(canceled), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_result_get(canceled, 0, NULL), MPM_ECANCELED);
+    CU_ASSERT_EQUAL(mpm_result_successful(canceled), 0);
+    CU_ASSERT_EQUAL_FATAL(mpm_result_get(other, MPM_FOREVER, &squares), MPM_OK);
+    CU_ASSERT_EQUAL(wrong_squares(squares, items, COUNT), 0);
+    CU_ASSERT_EQUAL(atomic_load(&shared->outside), 0);
+    mpm_result_destroy(canceled);
+    mpm_result_destroy(other);
+    arena_usage(runtime_arena(), &after);
+    CU_ASSERT_EQUAL(after.used, before.used);
+    mpm_pool_close(pool);
+    free(items);
+}
+
+static void what_waits_for_its_turn_is_canceled_at_once(void)
+{
+    mpm_pool *pool = open_pool(2);
+    mpm_result *results[300];
+
+    forget();
+    for (size_t i = 0; i < 300; i++)
+        results[i] = wait_in_a_map(pool, 1);
+    CU_ASSERT(reached(&shared->inside, 1));
+    CU_ASSERT_EQUAL(mpm_result_cancel(results[299]), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_result_cancel(results[250]), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_result_cancel(results[0]), MPM_OK);
+    mpm_result_destroy(results[200]);
+    CU_ASSERT_EQUAL(mpm_result_ready(results[298]), 0);
+    atomic_store(&shared->gate, 1);
+    for (size_t i = 0; i < 300; i++) {
+        int status = i == 299 || i == 250 || i == 0 ? MPM_ECANCELED : MPM_OK;
+
+        if (i == 200)
+            continue;
+        CU_ASSERT_EQUAL(mpm_result_get(results[i], MPM_FOREVER, NULL), status);
+        mpm_result_destroy(results[i]);
+    }
+    mpm_pool_close(pool);
+}
+
+static void *get_forever(void *argument)
+{
+    struct told *told = argument;
+
+    told->status = mpm_result_get(told->other, MPM_FOREVER, NULL);
+    return NULL;
+}
+
+static void terminate_ends_what_is_waited_for(void)
+{
+    struct told told = {.pool = open_pool(2)};
+    mpm_result *others[100];
+    pthread_t thread;
+
+    forget();
+    told.other = wait_in_a_map(told.pool, 10);
+    for (size_t i = 0; i < 100; i++)
+        others[i] = wait_in_a_map(told.pool, 1);
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, get_forever, &told), 0);
+    CU_ASSERT(reached(&shared->inside, 1));
+    mpm_pool_terminate(told.pool);
+    pthread_join(thread, NULL);
+    CU_ASSERT_EQUAL(told.status, MPM_ECANCELED);
+    for (size_t i = 0; i < 100; i++) {
+        CU_ASSERT_EQUAL(mpm_result_get(others[i], 0, NULL), MPM_ECANCELED);
+        mpm_result_destroy(others[i]);
+    }
+    CU_ASSERT_EQUAL(atomic_load(&shared->outside), 0);
+    mpm_result_destroy(told.other);
+}
+
+static void *apply_at_gate(void *argument)
+{
+    struct told *told = argument;
+
+    told->status = mpm_pool_apply(told->pool, wait_at_gate, NULL, 0, NULL, 0);
+    return NULL;
+}
+
+static void terminate_ends_an_apply_of_another_thread(void)
+{
+    struct told told[6];
+    mpm_pool *pool = open_pool(2);
+    pthread_t threads[6];
+
+    forget();
+    for (int i = 0; i < 6; i++) {
+        told[i] = (struct told){.pool = pool};
+        CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, apply_at_gate, &told[i]), 0);
+    }
+    CU_ASSERT(reached(&shared->inside, 2));
+    mpm_pool_terminate(pool);
+    for (int i = 0; i < 6; i++) {
+        pthread_join(threads[i], NULL);
+        CU_ASSERT_EQUAL(told[i].status, MPM_ECANCELED);
+    }
+}
+
+static void close_drains_what_was_begun(void)
+{
+    mpm_pool *pool = open_pool(2);
+    mpm_result *results[20];
+
+    forget();
+    atomic_store(&shared->gate, 1);
+    for (size_t i = 0; i < 20; i++)
+        results[i] = wait_in_a_map(pool, 3);
+    mpm_pool_close(pool);
+    CU_ASSERT_EQUAL(atomic_load(&shared->outside), 60);
+    for (size_t i = 0; i < 20; i++) {
+        CU_ASSERT_EQUAL(mpm_result_get(results[i], 0, NULL), MPM_OK);
+        mpm_result_destroy(results[i]);
+    }
+}
+
+static void nonsense_is_refused(void)
+{
+    mpm_pool *pool = open_pool(1);
+    mpm_result *result = NULL;
+    int item = 1;
+    long squared;
+    mpm_map_options with_failures = {.failure_count = &(size_t){0}};
+
+    CU_ASSERT_EQUAL(mpm_pool_map_async(NULL, square, &item, 1, 4, NULL, NULL, 8, NULL, &result), MPM_EINVAL);
+    CU_ASSERT(error_has("mpm_pool_map_async: the pool is NULL"));
+    CU_ASSERT_EQUAL(mpm_pool_map_async(pool, NULL, &item, 1, 4, NULL, NULL, 8, NULL, &result), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_pool_map_async(pool, square, NULL, 1, 4, NULL, NULL, 8, NULL, &result), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_pool_map_async(pool, square, &item, SIZE_MAX, 0, NULL, NULL, 8, NULL, &result),
+                    MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_pool_map_async(pool, square, &item, 1, 4, &with_failures, NULL, 8, NULL, &result),
+                    MPM_EINVAL);
+    CU_ASSERT(error_has("here a result tells of them"));
+    CU_ASSERT_EQUAL(mpm_pool_apply(NULL, square, &item, 4, &squared, 8), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_pool_apply(pool, NULL, &item, 4, &squared, 8), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_pool_apply(pool, square, NULL, 4, &squared, 8), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_pool_apply(pool, square, &item, 4, NULL, 8), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_pool_apply(pool, (mpm_task *)(void *)&shared, &item, 4, &squared, 8), MPM_EINVAL);
+    CU_ASSERT(error_has("is no function"));
+    CU_ASSERT_EQUAL(mpm_pool_apply_async(pool, square, NULL, 4, 8, NULL, &result), MPM_EINVAL);
+    CU_ASSERT_PTR_NULL(result);
+    CU_ASSERT_EQUAL(mpm_result_get(NULL, 0, NULL), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_result_wait(NULL, 0), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_result_cancel(NULL), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_result_successful(NULL), MPM_EINVAL);
+    mpm_pool_close(pool);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct suite_test tests[] = {
+        {"a_result_is_got_again_and_again", a_result_is_got_again_and_again},
+        {"a_result_has_room_of_its_own_and_outlives_its_pool",
+         a_result_has_room_of_its_own_and_outlives_its_pool},
+        {"what_is_not_ready_says_so", what_is_not_ready_says_so},
+        {"a_result_lists_its_failures", a_result_lists_its_failures},
+        {"many_maps_run_at_once_in_several_pools", many_maps_run_at_once_in_several_pools},
+        {"a_map_of_no_items_is_ready_soon", a_map_of_no_items_is_ready_soon},
+        {"the_context_is_copied", the_context_is_copied},
+        {"apply_runs_a_task_once", apply_runs_a_task_once},
+        {"apply_carries_any_size", apply_carries_any_size},
+        {"apply_takes_no_item_and_no_result", apply_takes_no_item_and_no_result},
+        {"apply_tells_a_failure_and_goes_on", apply_tells_a_failure_and_goes_on},
+        {"apply_tells_what_the_task_said", apply_tells_what_the_task_said},
+        {"apply_past_its_time_fails", apply_past_its_time_fails},
+        {"applies_of_many_threads_run_at_once", applies_of_many_threads_run_at_once},
+        {"many_async_calls_use_all_nodes", many_async_calls_use_all_nodes},
+        {"an_async_call_copies_its_item", an_async_call_copies_its_item},
+        {"callbacks_are_called_before_close_returns", callbacks_are_called_before_close_returns},
+        {"a_callback_may_map", a_callback_may_map},
+        {"a_callback_may_cancel_and_destroy", a_callback_may_cancel_and_destroy},
+        {"a_callback_may_terminate_its_pool", a_callback_may_terminate_its_pool},
+        {"cancel_ends_a_map_and_its_tasks", cancel_ends_a_map_and_its_tasks},
+        {"what_waits_for_its_turn_is_canceled_at_once", what_waits_for_its_turn_is_canceled_at_once},
+        {"terminate_ends_what_is_waited_for", terminate_ends_what_is_waited_for},
+        {"terminate_ends_an_apply_of_another_thread", terminate_ends_an_apply_of_another_thread},
+        {"close_drains_what_was_begun", close_drains_what_was_begun},
+        {"nonsense_is_refused", nonsense_is_refused},
+    };
+    int failed;
+
+    setenv("MPMAP_ARENA", "256M", 0);
+    shared = shared_file("async_test", sizeof *shared);
+    if (mpm_init(&argc, &argv, NULL))
+        return mpm_report_error();
+    failed = suite_run("async", tests, sizeof tests / sizeof *tests);
+    return mpm_finalize() ? mpm_report_error() : failed;
+}
