@@ -2,12 +2,14 @@
 /* Single calls. */
 #include "pool/apply.h"
 
+#include <link.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "mpmap/result.h"
 
 #include "base/error.h"
+#include "core/runtime.h"
 #include "pool/pool_state.h"
 
 int apply_check(const char *call, struct mpm_pool *pool, const struct map_request *request)
@@ -59,6 +61,69 @@ static int run_as_map(struct mpm_pool *pool, const struct map_request *request)
     return status;
 }
 
+/* The task that this thread called last, named: naming takes longer than a call. It holds as long as no module has
+ * been unloaded. */
+static _Thread_local struct {
+    function_pointer *pointer;
+    unsigned long long unloads;
+    uint64_t id;
+    struct function name;
+} last_task;
+
+static int read_unloads(struct dl_phdr_info *module, size_t size, void *unloads)
+{
+    (void)size;
+    *(unsigned long long *)unloads = module->dlpi_subs;
+    return 1;
+}
+
+static int name_task(function_pointer *task)
+{
+    unsigned long long unloads = 0;
+    int status;
+
+    dl_iterate_phdr(read_unloads, &unloads);
+    if (last_task.pointer == task && last_task.unloads == unloads)
+        return MPM_OK;
+    last_task.pointer = NULL;
+    if ((status = function_name(task, &last_task.name)))
+        return status;
+    last_task.id = pool_state_new_id();
+    last_task.unloads = unloads;
+    last_task.pointer = task;
+    return MPM_OK;
+}
+
+static int check_pool(void *pool)
+{
+    return pool_check(pool);
+}
+
+/* By a cell of main's own node, where that is the place for it; else as a map. */
+static int run_call(struct mpm_pool *pool, struct map_request *request)
+{
+    struct holder_call call = {.task_id = last_task.id,
+                               .task = &last_task.name,
+                               .item = request->items,
+                               .item_size = (uint32_t)request->item_size,
+                               .result_size = (uint32_t)request->result_size,
+                               .result = request->results};
+
+    if (request->node != runtime_topology()->node)
+        return run_as_map(pool, request);
+    switch (holder_make_call(pool->home, &call, check_pool, pool)) {
+    case CALL_IS_DONE:
+        return MPM_OK;
+    case CALL_HAS_FAILED:
+        return error_set(MPM_ETASK, "the call failed: %s", call.failure.text);
+    case CALL_IS_GIVEN_UP:
+        return pool_check(pool);
+    case CALL_IS_NOT_MADE:
+        break;
+    }
+    return run_as_map(pool, request);
+}
+
 int mpm_pool_apply(mpm_pool *pool, mpm_task *task, const void *item, size_t item_size, void *result,
                    size_t result_size)
 {
@@ -66,12 +131,16 @@ int mpm_pool_apply(mpm_pool *pool, mpm_task *task, const void *item, size_t item
     int status;
 
     request.is_apply = true;
-    if ((status = apply_check("mpm_pool_apply", pool, &request)))
+    if (!pool || runtime_check_whole())
+        return map_check("mpm_pool_apply", pool, &request);
+    if ((status = map_check_request("mpm_pool_apply", &request)) || (status = name_task(request.task)))
         return status;
+    runtime_enter();
     pool_enter(pool);
     request.node = apply_enter(pool);
-    status = run_as_map(pool, &request);
+    status = run_call(pool, &request);
     apply_left(pool, request.node);
     pool_leave(pool);
+    runtime_leave();
     return status;
 }

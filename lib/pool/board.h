@@ -42,6 +42,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pool/cell.h"
 #include "pool/job_spec.h"
 #include "pool/pool_spec.h"
 #include "shm/arena.h"
@@ -99,12 +100,14 @@ struct board {
     _Atomic uint32_t closing;
     _Atomic uint32_t failed;                         /* a worker cannot be had: pool_open or map must tell */
     _Atomic uint32_t gone;                           /* workers in state WORKER_GONE */
-    struct wait_word work;                           /* rung when a lease is hung up, and at the end */
     _Atomic uint64_t last_serial;                    /* the holder's: of the lease that it hung up last */
     uint64_t bell;                                   /* offset of the wait word of who holds the leases */
     _Atomic uint32_t start_has_failed;               /* claims the next */
     struct note start_note;                          /* why an initializer failed */
     _Alignas(64) _Atomic uint64_t slot[BOARD_SLOTS]; /* leases, by offset */
+    _Alignas(64) struct wait_word work;              /* rung when there is something to do, and at the end */
+    _Atomic uint64_t calls;                          /* cells that may be wanted */
+    struct cell cell[BOARD_CELLS];
     struct worker_record worker[];
 };
 

@@ -96,17 +96,14 @@ static const char *attempts_word(unsigned attempts)
     return attempts == 1 ? "attempt" : "attempts";
 }
 
-/* What a death says of the item that it is blamed on. */
-static void describe_crash(const struct held_lease *lease, const struct crash *crash, mpm_failure *failure)
+void holder_describe_death(const struct holder *holder, int wait_status, bool was_late, mpm_failure *failure)
 {
-    int wait_status = crash->wait_status;
     char how[80];
 
-    if (crash->was_late) {
+    if (was_late) {
         failure->cause = MPM_CAUSE_TIME;
         snprintf(failure->text, sizeof failure->text, "it ran past its %g s (%u %s)",
-                 lease->job->holder->board->spec.item_timeout_s, failure->attempts,
-                 attempts_word(failure->attempts));
+                 holder->board->spec.item_timeout_s, failure->attempts, attempts_word(failure->attempts));
         return;
     }
     failure->cause = WIFSIGNALED(wait_status) ? MPM_CAUSE_SIGNAL : MPM_CAUSE_EXIT;
@@ -135,7 +132,7 @@ static bool give_up_suspects(struct held_lease *lease)
         if (!(failure = add_failure(lease, suspect->item)))
             return false;
         failure->attempts = suspect->attempts;
-        describe_crash(lease, &suspect->last, failure);
+        holder_describe_death(lease->job->holder, suspect->last.wait_status, suspect->last.was_late, failure);
         zero_result(lease, suspect->item);
         lease_set_bit(bits_of(lease, lease->block->done, 0), suspect->item);
     }

@@ -33,6 +33,31 @@ bool holder_is_closed(struct holder *holder);
 /* Has workers killed that have been in one item for longer than the pool allows. When it is to be called again,
  * at the latest, as long as there is a map: CLOCK_FOREVER without a limit. Any thread. */
 uint64_t holder_watch(struct holder *holder);
+/* Single calls to a worker of this node: for main. */
+struct holder_call {
+    uint64_t task_id; /* unique for the task in the run */
+    const struct function *task;
+    const void *item;
+    uint32_t item_size, result_size;
+    void *result;        /* untouched unless the call is done with code 0 */
+    mpm_failure failure; /* out, if it has failed: without its index */
+};
+
+enum call_end {
+    CALL_IS_DONE,     /* the task has returned 0 */
+    CALL_HAS_FAILED,  /* see `failure` */
+    CALL_IS_NOT_MADE, /* there was no room for it */
+    CALL_IS_GIVEN_UP, /* `check` has said so */
+};
+
+/* Makes a call, and blocks until it has ended. `check` is called now and then, and says by another value than 0 that
+ * it is to be given up: the worker is killed then. Any thread. */
+enum call_end holder_make_call(struct holder *holder, struct holder_call *call, int (*check)(void *argument),
+                               void *argument);
+/* Has all who wait for a call check at once. */
+void holder_wake_callers(struct holder *holder);
+/* Puts the cause of a worker's death into words. */
+void holder_describe_death(const struct holder *holder, int wait_status, bool was_late, mpm_failure *failure);
 /* Frees it, once it is closed. NULL is fine. */
 void holder_free(struct holder *holder);
 

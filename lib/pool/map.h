@@ -46,6 +46,8 @@ struct map_request map_request_of(mpm_task *task, const void *items, size_t coun
                                   const mpm_map_options *options, void *results, size_t result_size);
 /* What is wrong with a request, and with calling it now. */
 int map_check(const char *call, const struct mpm_pool *pool, const struct map_request *request);
+/* Only of the request. */
+int map_check_request(const char *call, const struct map_request *request);
 
 /* Begins it. MPM_ENOMEM: without memory to say more by map_end(). */
 int map_begin(struct mpm_pool *pool, const struct map_request *request, struct map **map);

@@ -9,7 +9,6 @@
 
 #define MAX_ITEM_SIZE ((uint64_t)1 << 30)
 
-/* Items and results must have memory where they have a size. */
 int map_check(const char *call, const struct mpm_pool *pool, const struct map_request *request)
 {
     int status;
@@ -18,6 +17,12 @@ int map_check(const char *call, const struct mpm_pool *pool, const struct map_re
         return status;
     if (!pool)
         return error_set(MPM_EINVAL, "%s: the pool is NULL", call);
+    return map_check_request(call, request);
+}
+
+/* Items and results must have memory where they have a size. */
+int map_check_request(const char *call, const struct map_request *request)
+{
     if (!request->task)
         return error_set(MPM_EINVAL, "%s: the task is NULL", call);
     if (request->item_size > MAX_ITEM_SIZE || request->result_size > MAX_ITEM_SIZE)

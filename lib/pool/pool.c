@@ -173,18 +173,6 @@ static void end_failed_pool(struct mpm_pool *pool, int status)
     error_set(status, "%s", sentence);
 }
 
-/* Waits until no map of it runs any more. */
-static void wait_for_users(struct mpm_pool *pool)
-{
-    for (;;) {
-        uint32_t seen = wait_look(runtime_bell());
-
-        if (!atomic_load(&pool->users))
-            return;
-        wait_change(runtime_bell(), seen, 0, CLOCK_FOREVER);
-    }
-}
-
 static void close_all(void)
 {
     struct mpm_pool *pool;
@@ -284,7 +272,7 @@ void mpm_pool_close(mpm_pool *pool)
     if (!pool || runtime_role() != ROLE_MAIN)
         return;
     runtime_enter();
-    wait_for_users(pool);
+    pool_wait_for_users(pool);
     end_pool(pool, false);
     async_wait_for_calls();
     runtime_leave();
@@ -297,7 +285,9 @@ void mpm_pool_terminate(mpm_pool *pool)
     runtime_enter();
     atomic_store(&pool->terminating, true);
     wait_ring(runtime_bell());
-    wait_for_users(pool);
+    if (pool->home)
+        holder_wake_callers(pool->home);
+    pool_wait_for_users(pool);
     end_pool(pool, true);
     async_wait_for_calls();
     runtime_leave();

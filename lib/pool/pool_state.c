@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "core/runtime.h"
 #include "net/courier.h"
@@ -76,8 +77,20 @@ void pool_enter(struct mpm_pool *pool)
 
 void pool_leave(struct mpm_pool *pool)
 {
-    atomic_fetch_sub(&pool->users, 1);
-    wait_ring(runtime_bell());
+    if (atomic_fetch_sub(&pool->users, 1) & POOL_IS_WAITED_FOR)
+        wait_ring(runtime_bell());
+}
+
+void pool_wait_for_users(struct mpm_pool *pool)
+{
+    atomic_fetch_or(&pool->users, POOL_IS_WAITED_FOR);
+    for (;;) {
+        uint32_t seen = wait_look(runtime_bell());
+
+        if (atomic_load(&pool->users) == POOL_IS_WAITED_FOR)
+            return;
+        wait_change(runtime_bell(), seen, 0, CLOCK_FOREVER);
+    }
 }
 
 int pool_check(const struct mpm_pool *pool)

@@ -27,13 +27,15 @@ struct pool_node {
     char text[MESSAGE_TEXT_SIZE];
 };
 
+#define POOL_IS_WAITED_FOR (UINT32_C(1) << 31) /* in `users`: somebody waits until there are none */
+
 struct mpm_pool {
     struct mpm_pool *next;
     struct pool_spec spec;
     const void *argument; /* of the initializer: the caller's, until the pool is open */
     unsigned worker_count;
     struct holder *home;      /* NULL if it has no workers on main's node */
-    _Atomic unsigned users;   /* maps and the like that still use it: a close waits for them */
+    _Atomic uint32_t users;   /* maps and the like that still use it: a close waits for them */
     _Atomic bool terminating; /* they are to end at once */
     struct async_lane lane;
     unsigned node_count;
@@ -65,6 +67,8 @@ void pool_state_remove(struct mpm_pool *pool);
 /* Around the use of a pool by a map: who has left does not touch the pool any more. */
 void pool_enter(struct mpm_pool *pool);
 void pool_leave(struct mpm_pool *pool);
+/* Blocks until nobody uses it any more. */
+void pool_wait_for_users(struct mpm_pool *pool);
 /* 0 if the pool can work: the run is whole, nobody has terminated it, and it has its workers. */
 int pool_check(const struct mpm_pool *pool);
 struct mpm_pool *pool_state_first(void);

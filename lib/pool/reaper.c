@@ -45,6 +45,44 @@ static void note_crash(struct arena *arena, struct worker_record *record, uint32
             .item = item, .wait_status = process->wait_status, .was_late = guilt == GUILT_LATE};
 }
 
+/* Of a call that the dead worker had taken and not answered. */
+static void settle_call(struct board *board, struct cell *cell, const struct process_record *process,
+                        enum guilt guilt)
+{
+    cell->wait_status = process->wait_status;
+    cell->was_late = guilt == GUILT_LATE;
+    if (guilt != GUILT_NONE)
+        cell->attempts++;
+    if (cell->attempts >= board->spec.max_attempts || atomic_load(&cell->is_given_up))
+        atomic_store(&cell->answer, CELL_HAS_DIED);
+    else
+        atomic_store(&cell->state, CELL_WANTED);
+}
+
+/* The worker may have died between any two steps of taking a call. */
+static void settle_calls(struct board *board, const struct worker_record *record, uint32_t number,
+                         const struct process_record *process)
+{
+    enum guilt guilt = guilt_of(record, process);
+    uint64_t wanted = 0;
+
+    for (unsigned i = 0; i < BOARD_CELLS; i++) {
+        struct cell *cell = &board->cell[i];
+
+        if (atomic_load(&cell->state) == CELL_TAKEN + (uint64_t)number) {
+            if (!atomic_load(&cell->answer))
+                settle_call(board, cell, process, guilt);
+            wait_ring(&cell->answered);
+        }
+        if (atomic_load(&cell->state) == CELL_WANTED)
+            wanted |= UINT64_C(1) << i;
+    }
+    if (wanted) {
+        atomic_fetch_or(&board->calls, wanted);
+        wait_ring(&board->work);
+    }
+}
+
 /* Whether the record gets another worker. */
 static bool comes_again(struct board *board, struct worker_record *record,
                         const struct process_record *process)
@@ -69,6 +107,7 @@ enum process_fate worker_ended(struct process_record *process)
     record->last_status = process->wait_status;
     record->last_state = atomic_load(&record->state);
     note_crash(arena, record, process->argument_index, process);
+    settle_calls(board, record, process->argument_index, process);
     again = comes_again(board, record, process);
     atomic_store(&record->item, NO_ITEM);
     atomic_store(&record->doom.generation, 0);

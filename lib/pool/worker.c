@@ -99,14 +99,15 @@ static _Atomic uint64_t *next_slot(uint64_t *serial)
     return oldest;
 }
 
-/* Oldest first: what came first is to be done first, and the newest can still be taken back. */
+/* Oldest first: what came first is to be done first, and the newest can still be taken back. Single calls go before
+ * leases. */
 static bool serve_board(void)
 {
     _Atomic uint64_t *slot;
     uint64_t serial = 0;
     bool served = false;
 
-    while ((slot = next_slot(&serial)))
+    while (!worker_is_called() && (slot = next_slot(&serial)))
         served |= serve_slot(slot);
     return served;
 }
@@ -173,7 +174,8 @@ static void serve_until_the_end(void)
     while (!atomic_load(&board->closing) && worker_self.tasks_left) {
         uint32_t seen = wait_look(&board->work);
 
-        if (!serve_board() && !atomic_load(&board->closing) && worker_self.tasks_left)
+        if (!worker_serve_calls() && !serve_board() && !atomic_load(&board->closing) &&
+            worker_self.tasks_left)
             wait_change(&board->work, seen, SPIN_NS, CLOCK_FOREVER);
     }
 }

@@ -191,7 +191,7 @@ static void run_adaptive(void)
 
     if (worker_self.item_s > 0)
         chunk = next_chunk(0, MAX_CHUNK);
-    while (worker_self.tasks_left && (size = claim(chunk, &from))) {
+    while (worker_self.tasks_left && !worker_is_called() && (size = claim(chunk, &from))) {
         run_chunk(from, from + size);
         end_ns = clock_now_ns();
         measure(size, end_ns - start_ns);

@@ -47,5 +47,13 @@ void worker_item_has_failed(uint64_t item, int code);
 void worker_job_is_lost(int status);
 /* Claims and runs items of the lease, until there are none or the worker has had as many as it may have. */
 void worker_run_items(uint32_t chunk);
+/* Whether a single call waits: whoever is between two chunks goes and serves it. */
+static inline bool worker_is_called(void)
+{
+    return atomic_load_explicit(&worker_self.board->calls, memory_order_relaxed) != 0;
+}
+
+/* Runs the single calls that wait. Whether there were any. */
+bool worker_serve_calls(void);
 
 #endif

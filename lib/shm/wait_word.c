@@ -54,9 +54,20 @@ bool wait_change(struct wait_word *word, uint32_t seen, uint64_t spin_ns, uint64
     return changed;
 }
 
-void wait_ring(struct wait_word *word)
+/* How many were woken. */
+static long ring(struct wait_word *word, int most)
 {
     atomic_fetch_add(&word->value, 1);
-    if (atomic_load(&word->sleepers))
-        syscall(SYS_futex, &word->value, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+    return atomic_load(&word->sleepers) ? syscall(SYS_futex, &word->value, FUTEX_WAKE, most, NULL, NULL, 0)
+                                        : 0;
+}
+
+void wait_ring(struct wait_word *word)
+{
+    ring(word, INT_MAX);
+}
+
+bool wait_ring_one(struct wait_word *word)
+{
+    return ring(word, 1) > 0;
 }

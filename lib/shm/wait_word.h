@@ -42,6 +42,9 @@ bool wait_change(struct wait_word *word, uint32_t seen, uint64_t spin_ns, uint64
 /* Moves the word on, and wakes all who sleep on it. */
 void wait_ring(struct wait_word *word);
 
+/* The same, but wakes one of them only: any of them will do, and does what there is to do. Whether one was woken. */
+bool wait_ring_one(struct wait_word *word);
+
 /* Moves the word on by a signal handler's hands, with nobody to wake but the interrupted process itself. */
 static inline void wait_ring_from_handler(struct wait_word *word)
 {

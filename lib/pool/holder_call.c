@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Main's side of single calls: see cell.h for who writes what. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "core/runtime.h"
+#include "pool/holder_inside.h"
+
+#define SPIN_NS  20000u    /* how long a caller looks on before it sleeps */
+#define ROUND_NS 20000000u /* how long it sleeps at most before it checks whether there still is a pool */
+#define KILL_NS  1000000u  /* and how long where it waits for a worker to die */
+
+static struct cell *take_cell(struct board *board)
+{
+    static _Thread_local unsigned last; /* mostly this thread's own */
+
+    for (unsigned i = 0; i < BOARD_CELLS; i++) {
+        unsigned number = (last + i) % BOARD_CELLS;
+        uint64_t none = CELL_FREE;
+
+        if (atomic_load_explicit(&board->cell[number].state, memory_order_relaxed) != CELL_FREE ||
+            !atomic_compare_exchange_strong(&board->cell[number].state, &none, CELL_FILLING))
+            continue;
+        last = number;
+        return &board->cell[number];
+    }
+    return NULL;
+}
+
+static void free_cell(struct arena *arena, struct cell *cell)
+{
+    if (cell->block)
+        arena_free(arena, cell->block);
+    cell->block = 0;
+    atomic_store_explicit(&cell->state, CELL_FREE, memory_order_release);
+}
+
+/* false if the arena has no room. */
+static bool fill_cell(struct arena *arena, struct cell *cell, const struct holder_call *call)
+{
+    uint64_t block_size = cell_item_part(call->item_size) +
+                          (call->result_size > CELL_ROOM ? call->result_size : 0);
+
+    cell->item_size = call->item_size;
+    cell->result_size = call->result_size;
+    if (block_size && arena_alloc(arena, block_size, ARENA_NO_OWNER, &cell->block)) {
+        cell->block = 0;
+        return false;
+    }
+    if (call->item_size)
+        memcpy(cell_item(cell, arena), call->item, call->item_size);
+    if (cell->task_id != call->task_id) {
+        cell->task = *call->task;
+        cell->task_id = call->task_id;
+    }
+    cell->attempts = 0;
+    atomic_store_explicit(&cell->is_given_up, 0, memory_order_relaxed);
+    atomic_store_explicit(&cell->answer, CELL_NO_ANSWER, memory_order_relaxed);
+    return true;
+}
+
+static bool spin_for_answer(struct cell *cell)
+{
+    uint64_t until_ns = 0;
+
+    do {
+        for (int i = 0; i < 64; i++) {
+            if (atomic_load_explicit(&cell->answer, memory_order_acquire))
+                return true;
+            wait_pause();
+        }
+        if (!until_ns)
+            until_ns = clock_now_ns() + SPIN_NS;
+    } while (clock_now_ns() < until_ns);
+    return false;
+}
+
+/* Nobody wants it any more. true if no worker has it; else that is killed, and the host will answer. */
+static bool give_up(struct holder *holder, struct cell *cell)
+{
+    uint64_t state = CELL_WANTED, number = (uint64_t)(cell - holder->board->cell);
+    struct worker_record *record;
+    uint64_t entered;
+
+    atomic_store(&cell->is_given_up, 1);
+    if (atomic_compare_exchange_strong(&cell->state, &state, CELL_FILLING))
+        return true;
+    if (state < CELL_TAKEN)
+        return false;
+    record = &holder->board->worker[state - CELL_TAKEN];
+    entered = atomic_load(&record->entered);
+    if (atomic_load(&cell->state) == state && !atomic_load(&cell->answer))
+        holder_kill_worker(holder, (uint32_t)(state - CELL_TAKEN), entered, number, false);
+    return false;
+}
+
+/* false if it was given up. A worker that was asleep needs longer than a spin is worth, and perhaps this very CPU. */
+static bool wait_for_answer(struct holder *holder, struct cell *cell, bool was_asleep,
+                            int (*check)(void *argument), void *argument)
+{
+    bool is_given_up = false;
+
+    if (!was_asleep && spin_for_answer(cell))
+        return true;
+    for (;;) {
+        uint32_t seen = wait_look(&cell->answered);
+        uint64_t round_ns = clock_now_ns() + (is_given_up ? KILL_NS : ROUND_NS), watch_ns;
+
+        if (atomic_load(&cell->answer))
+            return !is_given_up;
+        is_given_up = is_given_up || check(argument);
+        if (is_given_up && (give_up(holder, cell) || runtime_check_whole()))
+            return false;
+        watch_ns = holder_watch(holder);
+        wait_change(&cell->answered, seen, 0, watch_ns < round_ns ? watch_ns : round_ns);
+    }
+}
+
+static void describe_failure(const struct holder *holder, const struct cell *cell, mpm_failure *failure)
+{
+    *failure = (mpm_failure){.attempts = cell->attempts, .node = runtime_topology()->node};
+    if (atomic_load(&cell->answer) == CELL_HAS_DIED) {
+        holder_describe_death(holder, cell->wait_status, cell->was_late, failure);
+        return;
+    }
+    failure->attempts++;
+    failure->code = cell->code;
+    if (cell->text[0])
+        snprintf(failure->text, sizeof failure->text, "%s", cell->text);
+    else
+        snprintf(failure->text, sizeof failure->text, "the task returned %d", (int)cell->code);
+}
+
+enum call_end holder_make_call(struct holder *holder, struct holder_call *call, int (*check)(void *argument),
+                               void *argument)
+{
+    struct board *board = holder->board;
+    struct cell *cell = take_cell(board);
+    enum call_end end = CALL_IS_DONE;
+    bool was_asleep;
+
+    if (!cell)
+        return CALL_IS_NOT_MADE;
+    if (!fill_cell(holder->arena, cell, call)) {
+        free_cell(holder->arena, cell);
+        return CALL_IS_NOT_MADE;
+    }
+    atomic_store_explicit(&cell->state, CELL_WANTED, memory_order_release);
+    atomic_fetch_or(&board->calls, UINT64_C(1) << (cell - board->cell));
+    was_asleep = wait_ring_one(&board->work);
+    if (!wait_for_answer(holder, cell, was_asleep, check, argument)) {
+        end = CALL_IS_GIVEN_UP;
+    } else if (atomic_load(&cell->answer) == CELL_IS_DONE && !cell->code) {
+        if (call->result_size)
+            memcpy(call->result, cell_result(cell, holder->arena), call->result_size);
+    } else {
+        end = CALL_HAS_FAILED;
+        describe_failure(holder, cell, &call->failure);
+    }
+    free_cell(holder->arena, cell);
+    return end;
+}
+
+void holder_wake_callers(struct holder *holder)
+{
+    for (unsigned i = 0; i < BOARD_CELLS; i++)
+        wait_ring(&holder->board->cell[i].answered);
+}

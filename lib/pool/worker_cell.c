@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The worker's side of single calls: see cell.h for who writes what. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "pool/worker_self.h"
+
+/* The task of the last call: most calls are for the same. */
+static uint64_t task_id;
+static mpm_task *task;
+
+static int find_task(const struct cell *cell)
+{
+    function_pointer *found;
+
+    if (cell->task_id == task_id)
+        return MPM_OK;
+    if (function_find(&cell->task, &found)) {
+        snprintf(worker_self.call.text, sizeof worker_self.call.text, "%s", mpm_error());
+        return 1;
+    }
+    task = (mpm_task *)found;
+    task_id = cell->task_id;
+    return MPM_OK;
+}
+
+/* The record says which item the worker is in, for those who look how long it takes. */
+static void publish(uint64_t item)
+{
+    struct worker_record *record = worker_self.record;
+
+    if (item != NO_ITEM)
+        atomic_store_explicit(&record->entered,
+                              atomic_load_explicit(&record->entered, memory_order_relaxed) + 1,
+                              memory_order_relaxed);
+    atomic_store_explicit(&record->item, item, memory_order_release);
+}
+
+static void run_cell(struct cell *cell, uint64_t number)
+{
+    struct mpm_call *call = &worker_self.call;
+    int code;
+
+    call->index = 0;
+    call->item_size = cell->item_size;
+    call->result_size = cell->result_size;
+    call->context = NULL;
+    call->text[0] = 0;
+    publish(number);
+    if (!(code = find_task(cell)))
+        code = task(call, cell->item_size ? cell_item(cell, worker_self.arena) : NULL,
+                    cell->result_size ? cell_result(cell, worker_self.arena) : NULL);
+    publish(NO_ITEM);
+    cell->code = code;
+    if (code)
+        memcpy(cell->text, call->text, sizeof cell->text);
+    call->text[0] = 0;
+    atomic_store_explicit(&cell->answer, CELL_IS_DONE, memory_order_release);
+    wait_ring(&cell->answered);
+}
+
+bool worker_serve_calls(void)
+{
+    struct board *board = worker_self.board;
+    bool served = false;
+    uint64_t bits;
+
+    while (worker_self.tasks_left && (bits = atomic_load_explicit(&board->calls, memory_order_acquire))) {
+        unsigned number = (unsigned)__builtin_ctzll(bits);
+        uint64_t wanted = CELL_WANTED, bit = UINT64_C(1) << number;
+
+        if (!(atomic_fetch_and(&board->calls, ~bit) & bit) ||
+            !atomic_compare_exchange_strong(&board->cell[number].state, &wanted,
+                                            CELL_TAKEN + (uint64_t)worker_self.number))
+            continue;
+        if (worker_self.tasks_left != UINT64_MAX)
+            worker_self.tasks_left--;
+        run_cell(&board->cell[number], number);
+        served = true;
+    }
+    return served;
+}
