@@ -24,6 +24,7 @@
 #include "mpmap/result.h"
 #include "mpmap/runtime.h"
 #include "mpmap/status.h"
+#include "mpmap/stream.h"
 #include "mpmap/sync.h"
 #include "mpmap/type.h"
 #include "mpmap/value.h"

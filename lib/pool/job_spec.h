@@ -14,6 +14,7 @@ struct job_spec {
     uint32_t chunk;        /* items a claim; 0: by measured time */
     uint64_t chunk_limit;  /* the most items a claim */
     double chunk_s;        /* how long a chunk should take if `chunk` is 0 */
+    uint64_t first_index;  /* what mpm_call_index() tells of item 0 of a plain task */
     uint64_t item_size;    /* of a plain task */
     uint64_t result_size;  /* of a plain task */
     uint64_t context_size; /* bytes behind the struct */

@@ -321,6 +321,7 @@ static int make_spec(const struct map_request *request, struct job_spec *spec)
                               .chunk = request->chunk > UINT32_MAX ? UINT32_MAX : (uint32_t)request->chunk,
                               .chunk_limit = request->chunk_limit ? request->chunk_limit : UINT64_MAX,
                               .chunk_s = request->chunk_s > 0 ? request->chunk_s : CHUNK_S,
+                              .first_index = request->first_index,
                               .item_size = request->item_size,
                               .result_size = request->result_size,
                               .context_size = request->context_size};

@@ -18,8 +18,9 @@
 struct map_request {
     function_pointer *task;
     bool is_batch;
-    bool is_apply; /* it is one call: its failure is told as that */
-    unsigned node; /* where it is to run, or MAP_ALL_NODES */
+    bool is_apply;        /* it is one call: its failure is told as that */
+    unsigned node;        /* where it is to run, or MAP_ALL_NODES */
+    uint64_t first_index; /* what mpm_call_index() tells of item 0; not for batches */
     uint64_t count, item_size, result_size;
     const char *items;
     char *results;

@@ -15,6 +15,7 @@
 #include "net/courier.h"
 #include "pool/pool_state.h"
 #include "pool/steward.h"
+#include "pool/stream.h"
 
 #define MAX_WORKERS      65536u
 #define DEFAULT_ATTEMPTS 2u
@@ -272,6 +273,7 @@ void mpm_pool_close(mpm_pool *pool)
     if (!pool || runtime_role() != ROLE_MAIN)
         return;
     runtime_enter();
+    stream_cut_off_all(pool);
     pool_wait_for_users(pool);
     end_pool(pool, false);
     async_wait_for_calls();
@@ -285,6 +287,7 @@ void mpm_pool_terminate(mpm_pool *pool)
     runtime_enter();
     atomic_store(&pool->terminating, true);
     wait_ring(runtime_bell());
+    stream_cut_off_all(pool);
     if (pool->home)
         holder_wake_callers(pool->home);
     pool_wait_for_users(pool);

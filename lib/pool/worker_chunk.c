@@ -70,7 +70,7 @@ static inline struct workplace set_up_workplace(void)
         .results = worker_self.call.result_size ? arena_at(worker_self.arena, lease->results) : NULL,
         .item_size = worker_self.call.item_size,
         .result_size = worker_self.call.result_size,
-        .first = lease->first,
+        .first = lease->first + worker_self.job->spec.first_index,
         .current = &worker_self.record->item,
         .done = worker_self.done};
 }

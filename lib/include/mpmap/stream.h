@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/** @file stream.h  Maps over items that are made while the map runs, without end if need be. */
+#ifndef MPMAP_STREAM_H
+#define MPMAP_STREAM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "api.h"
+#include "pool.h"
+
+MPM_BEGIN
+
+/** Makes the next item of a stream, in a thread of the stream's own: no two calls of it run at once. It may block, and
+ * call anything but mpm_stream_close() of its own stream.
+ * @param argument  what mpm_pool_imap() was given
+ * @param item      out: room for an item
+ * @return 1 if there is an item; 0 at the end; a negative value if it fails: the stream ends with it. */
+typedef int mpm_generator(void *argument, void *item);
+
+/** In which order results come. */
+enum mpm_order {
+    MPM_ORDERED,   /**< that of the items */
+    MPM_UNORDERED, /**< as they are ready; those of one chunk together */
+};
+
+/** Options of mpm_pool_imap; zero is the default. */
+typedef struct mpm_stream_options {
+    enum mpm_order order; /**< of the results */
+    size_t buffer;        /**< items that the generator may be ahead of mpm_stream_next(); 0: 64 a worker */
+    size_t chunk;         /**< items that go to a node at once; 0: by measured time, one at first */
+    const void *context;  /**< bytes that every call can read: mpm_call_context(); copied */
+    size_t context_size;  /**< how many */
+} mpm_stream_options;
+
+/** Results of a map over what a generator makes. Main only; any thread, also several at once. */
+typedef struct mpm_stream mpm_stream;
+
+/** Begins a map over the items that a generator makes, and returns at once. mpm_call_index() counts them from 0.
+ * A pool that is closed lets what was pulled come to its end if the generator has ended; else the stream ends with
+ * MPM_ECANCELED.
+ * @param stream  out: the caller ends it with mpm_stream_close()
+ * @return MPM_EINVAL, MPM_ESTATE, MPM_ENOMEM, MPM_ESYSTEM, MPM_EHOSTLOST, MPM_ENODELOST. */
+MPM_API MPM_CHECKED int mpm_pool_imap(mpm_pool *pool, mpm_task *task, mpm_generator *generator,
+                                      void *argument, size_t item_size, size_t result_size,
+                                      const mpm_stream_options *options, mpm_stream **stream);
+
+/** The next result. Blocks until it is there.
+ * @param result     out: `result_size` bytes; NULL if that is 0
+ * @param index      out, also with MPM_ETASK, or NULL: of its item
+ * @param timeout_s  seconds, or MPM_FOREVER; 0 does not wait
+ * @return MPM_ETASK if its item has failed: mpm_error() says why, and the stream goes on; MPM_ECLOSED at the end;
+ *         MPM_ETIMEDOUT: nothing is lost; the generator's own negative value, after all results; MPM_ECANCELED if the
+ *         pool was ended; any other status if the map cannot go on. The last four stay. */
+MPM_API MPM_CHECKED int mpm_stream_next(mpm_stream *stream, void *result, uint64_t *index, double timeout_s);
+
+/** Ends it and frees it, with all that it has not given yet; NULL is fine. Blocks until its generator has returned, and
+ * for some milliseconds more. No other thread may use it any more. */
+MPM_API void mpm_stream_close(mpm_stream *stream);
+
+MPM_END
+
+#endif

@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Streams: maps over what a generator makes, at home and over virtual nodes. */
+#include <CUnit/CUnit.h>
+#include <math.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <mpmap.h>
+
+#include "core/runtime.h"
+#include "support/shared_file.h"
+#include "support/suite.h"
+
+static struct {
+    _Atomic int gate, inside;
+} * shared;
+
+static void nap(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
+/* Waits until a count is reached, or 30 s have passed: false then. */
+static bool reached(_Atomic int *count, int least)
+{
+    for (int i = 0; i < 30000 && atomic_load(count) < least; i++)
+        nap();
+    return atomic_load(count) >= least;
+}
+
+static bool error_has(const char *text)
+{
+    if (strstr(mpm_error(), text))
+        return true;
+    fprintf(stderr, "the error says \"%s\", not \"%s\"\n", mpm_error(), text);
+    return false;
+}
+
+static mpm_pool *open_pool(unsigned workers)
+{
+    mpm_pool *pool = NULL;
+
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&(mpm_pool_options){.workers = workers}, &pool), MPM_OK);
+    return pool;
+}
+
+/* Counts from 0. */
+struct counter {
+    _Atomic int pulled;
+    int count; /* and ends after so many */
+    int end;   /* with this */
+    _Atomic int answered;
+    int ahead; /* does not go on before all but so many have been answered; 0: goes on */
+};
+
+static int next_number(void *argument, void *item)
+{
+    struct counter *counter = argument;
+    int number = atomic_load(&counter->pulled);
+
+    if (number >= counter->count)
+        return counter->end;
+    if (counter->ahead && number >= counter->ahead &&
+        !reached(&counter->answered, number - counter->ahead + 1))
+        return -77;
+    memcpy(item, &number, sizeof number);
+    atomic_store(&counter->pulled, number + 1);
+    return 1;
+}
+
+static int square(mpm_call *call, const void *item, void *result)
+{
+    const int *n = item;
+
+    *(long *)result = (long)*n * *n;
+    return mpm_call_index(call) == (size_t)*n ? 0 : mpm_fail(call, "the index is %zu", mpm_call_index(call));
+}
+
+static mpm_stream *begin(mpm_pool *pool, mpm_task *task, struct counter *counter,
+                         const mpm_stream_options *options)
+{
+    mpm_stream *stream = NULL;
+
+    CU_ASSERT_EQUAL_FATAL(
+        mpm_pool_imap(pool, task, next_number, counter, sizeof(int), sizeof(long), options, &stream), MPM_OK);
+    return stream;
+}
+
+/* Reads all of a stream of squares; how many were wrong or came twice. */
+static size_t read_squares(mpm_stream *stream, int count, bool is_ordered)
+{
+    unsigned char *seen = calloc((size_t)count, 1);
+    size_t wrong = 0;
+    uint64_t index = 0;
+    long squared = 0;
+
+    for (int i = 0; i < count; i++) {
+        if (mpm_stream_next(stream, &squared, &index, MPM_FOREVER) || index >= (uint64_t)count ||
+            squared != (long)index * (long)index || seen[index]++ || (is_ordered && index != (uint64_t)i))
+            wrong++;
+    }
+    for (int i = 0; i < 2; i++)
+        wrong += mpm_stream_next(stream, &squared, &index, MPM_FOREVER) != MPM_ECLOSED;
+    free(seen);
+    return wrong;
+}
+
+static void check_stream(enum mpm_order order, size_t buffer, size_t chunk, int count)
+{
+    mpm_pool *pool = open_pool(0);
+    struct counter counter = {.count = count};
+    mpm_stream *stream = begin(pool, square, &counter,
+                               &(mpm_stream_options){.order = order, .buffer = buffer, .chunk = chunk});
+
+    CU_ASSERT_EQUAL(read_squares(stream, count, order == MPM_ORDERED), 0);
+    CU_ASSERT(error_has("the stream has given all"));
+    mpm_stream_close(stream);
+    mpm_pool_close(pool);
+}
+
+static void imap_gives_results_in_order(void)
+{
+    check_stream(MPM_ORDERED, 0, 0, 20000);
+    check_stream(MPM_ORDERED, 0, 1, 2000);
+    check_stream(MPM_ORDERED, 100, 7, 5000);
+    check_stream(MPM_ORDERED, 1, 0, 300);
+    check_stream(MPM_ORDERED, 5, 1000, 1000);
+}
+
+static void imap_unordered_gives_each_result_once(void)
+{
+    check_stream(MPM_UNORDERED, 0, 0, 20000);
+    check_stream(MPM_UNORDERED, 0, 1, 2000);
+    check_stream(MPM_UNORDERED, 100, 7, 5000);
+    check_stream(MPM_UNORDERED, 1, 3, 300);
+}
+
+static void a_stream_of_nothing_is_at_its_end(void)
+{
+    check_stream(MPM_ORDERED, 0, 0, 0);
+    check_stream(MPM_UNORDERED, 0, 0, 0);
+}
+
+static void the_generator_is_never_further_ahead_than_the_buffer(void)
+{
+    static const size_t buffers[] = {1, 2, 10, 33};
+    mpm_pool *pool = open_pool(2);
+
+    for (size_t k = 0; k < sizeof buffers / sizeof *buffers; k++) {
+        struct counter counter = {.count = 500};
+        mpm_stream *stream = begin(pool, square, &counter, &(mpm_stream_options){.buffer = buffers[k]});
+        long squared;
+
+        for (int i = 0; i < 500; i++) {
+            CU_ASSERT_EQUAL(mpm_stream_next(stream, &squared, NULL, MPM_FOREVER), MPM_OK);
+            CU_ASSERT(atomic_load(&counter.pulled) <= i + 1 + (int)buffers[k]);
+        }
+        mpm_stream_close(stream);
+    }
+    mpm_pool_close(pool);
+}
+
+static void the_buffer_is_filled_without_being_asked(void)
+{
+    mpm_pool *pool = open_pool(2);
+    struct counter counter = {.count = 500};
+    mpm_stream *stream = begin(pool, square, &counter, &(mpm_stream_options){.buffer = 40});
+
+    CU_ASSERT(reached(&counter.pulled, 40));
+    mpm_stream_close(stream);
+    CU_ASSERT_EQUAL(atomic_load(&counter.pulled), 40);
+    mpm_pool_close(pool);
+}
+
+/* The generator needs results before it goes on: nothing may be held back to make a batch full. */
+static void a_generator_may_wait_for_results(void)
+{
+    mpm_pool *pool = open_pool(2);
+
+    for (int ahead = 1; ahead < 6; ahead += 2) {
+        struct counter counter = {.count = 100, .ahead = ahead};
+        mpm_stream *stream = begin(pool, square, &counter, &(mpm_stream_options){.chunk = 4});
+        long squared = 0;
+
+        for (int i = 0; i < 100; i++) {
+            CU_ASSERT_EQUAL(mpm_stream_next(stream, &squared, NULL, MPM_FOREVER), MPM_OK);
+            CU_ASSERT_EQUAL(squared, (long)i * i);
+            atomic_fetch_add(&counter.answered, 1);
+        }
+        CU_ASSERT_EQUAL(mpm_stream_next(stream, &squared, NULL, MPM_FOREVER), MPM_ECLOSED);
+        mpm_stream_close(stream);
+    }
+    mpm_pool_close(pool);
+}
+
+static int fail_now_and_then(mpm_call *call, const void *item, void *result)
+{
+    const int *n = item;
+
+    *(long *)result = *n;
+    if (*n % 10 == 3)
+        return mpm_fail(call, "%d ends in 3", *n);
+    if (*n == 25)
+        raise(SIGSEGV);
+    return 0;
+}
+
+static void check_failures(size_t chunk)
+{
+    mpm_pool *pool = open_pool(2);
+    struct counter counter = {.count = 50};
+    mpm_stream *stream = begin(pool, fail_now_and_then, &counter, &(mpm_stream_options){.chunk = chunk});
+
+    for (uint64_t i = 0; i < 50; i++) {
+        uint64_t index = 99;
+        long result = -1;
+        int status = mpm_stream_next(stream, &result, &index, MPM_FOREVER);
+
+        CU_ASSERT_EQUAL(index, i);
+        CU_ASSERT_EQUAL(status, i % 10 == 3 || i == 25 ? MPM_ETASK : MPM_OK);
+        CU_ASSERT_EQUAL(result, status ? -1 : (long)i);
+        if (i == 13)
+            CU_ASSERT(error_has("item 13 failed: 13 ends in 3"));
+        if (i == 25)
+            CU_ASSERT(error_has("item 25 failed: its worker was killed by SIGSEGV (2 attempts)"));
+    }
+    CU_ASSERT_EQUAL(mpm_stream_next(stream, &(long){0}, NULL, MPM_FOREVER), MPM_ECLOSED);
+    mpm_stream_close(stream);
+    mpm_pool_close(pool);
+}
+
+static void a_failed_item_is_an_error_of_its_next(void)
+{
+    check_failures(0);
+    check_failures(1);
+    check_failures(20);
+}
+
+static void a_generator_that_fails_ends_the_stream_after_its_results(void)
+{
+    mpm_pool *pool = open_pool(2);
+    struct counter counter = {.count = 17, .end = -5};
+    mpm_stream *stream = begin(pool, square, &counter, &(mpm_stream_options){.chunk = 5});
+    long squared;
+
+    for (int i = 0; i < 17; i++)
+        CU_ASSERT_EQUAL(mpm_stream_next(stream, &squared, NULL, MPM_FOREVER), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_stream_next(stream, &squared, NULL, MPM_FOREVER), -5);
+    CU_ASSERT(error_has("the generator failed with -5 after 17 items"));
+    CU_ASSERT_EQUAL(mpm_stream_next(stream, &squared, NULL, 0), -5);
+    mpm_stream_close(stream);
+    mpm_pool_close(pool);
+}
+
+static int wait_at_gate(mpm_call *call, const void *item, void *result)
+{
+    (void)call;
+    atomic_fetch_add(&shared->inside, 1);
+    while (!atomic_load(&shared->gate))
+        nap();
+    *(long *)result = *(const int *)item;
+    return 0;
+}
+
+static void next_takes_a_timeout_and_loses_nothing(void)
+{
+    mpm_pool *pool = open_pool(2);
+    struct counter counter = {.count = 10};
+    mpm_stream *stream;
+    long result = -1;
+
+    atomic_store(&shared->gate, 0);
+    atomic_store(&shared->inside, 0);
+    stream = begin(pool, wait_at_gate, &counter, NULL);
+    CU_ASSERT(reached(&shared->inside, 1));
+    CU_ASSERT_EQUAL(mpm_stream_next(stream, &result, NULL, 0), MPM_ETIMEDOUT);
+    CU_ASSERT_EQUAL(mpm_stream_next(stream, &result, NULL, -1), MPM_ETIMEDOUT);
+    CU_ASSERT_EQUAL(mpm_stream_next(stream, &result, NULL, 0.01), MPM_ETIMEDOUT);
+    CU_ASSERT_EQUAL(result, -1);
+    atomic_store(&shared->gate, 1);
+    for (long i = 0; i < 10; i++) {
+        CU_ASSERT_EQUAL(mpm_stream_next(stream, &result, NULL, MPM_FOREVER), MPM_OK);
+        CU_ASSERT_EQUAL(result, i);
+    }
+    mpm_stream_close(stream);
+    mpm_pool_close(pool);
+}
+
+static void close_in_the_middle_leaves_nothing(void)
+{
+    struct arena_usage before, after;
+    mpm_pool *pool = open_pool(3);
+    long result;
+
+    arena_usage(runtime_arena(), &before);
+    for (int i = 0; i < 20; i++) {
+        struct counter counter = {.count = 1000000};
+        mpm_stream *stream = begin(pool, square, &counter, &(mpm_stream_options){.order = i % 2});
+
+        for (int k = 0; k < i * 10; k++)
+            CU_ASSERT_EQUAL(mpm_stream_next(stream, &result, NULL, MPM_FOREVER), MPM_OK);
+        mpm_stream_close(stream);
+    }
+    mpm_stream_close(NULL);
+    arena_usage(runtime_arena(), &after);
+    CU_ASSERT_EQUAL(after.used, before.used);
+    mpm_pool_close(pool);
+}
+
+static void closing_kills_tasks_that_hang(void)
+{
+    mpm_pool *pool = open_pool(2);
+    struct counter counter = {.count = 100};
+    mpm_stream *stream;
+
+    atomic_store(&shared->gate, 0);
+    atomic_store(&shared->inside, 0);
+    stream = begin(pool, wait_at_gate, &counter, NULL);
+    CU_ASSERT(reached(&shared->inside, 1));
+    mpm_stream_close(stream);
+    mpm_pool_close(pool);
+}
+
+static void terminate_ends_a_stream(void)
+{
+    mpm_pool *pool = open_pool(2);
+    struct counter counter = {.count = 100000};
+    mpm_stream *stream;
+    long result;
+
+    atomic_store(&shared->gate, 0);
+    atomic_store(&shared->inside, 0);
+    stream = begin(pool, wait_at_gate, &counter, NULL);
+    CU_ASSERT(reached(&shared->inside, 1));
+    mpm_pool_terminate(pool);
+    CU_ASSERT_EQUAL(mpm_stream_next(stream, &result, NULL, MPM_FOREVER), MPM_ECANCELED);
+    CU_ASSERT_EQUAL(mpm_stream_next(stream, &result, NULL, MPM_FOREVER), MPM_ECANCELED);
+    mpm_stream_close(stream);
+}
+
+static void a_closed_pool_lets_a_stream_give_what_was_pulled(void)
+{
+    mpm_pool *pool = open_pool(2);
+    struct counter counter = {.count = 50};
+    mpm_stream *stream = begin(pool, square, &counter, &(mpm_stream_options){.buffer = 200});
+    long result;
+
+    CU_ASSERT_EQUAL(mpm_stream_next(stream, &result, NULL, MPM_FOREVER), MPM_OK);
+    CU_ASSERT(reached(&counter.pulled, 50));
+    nap(); /* so that most runs see the end of the generator; both are right */
+    mpm_pool_close(pool);
+    for (long i = 1; i < 50; i++) {
+        int status = mpm_stream_next(stream, &result, NULL, MPM_FOREVER);
+
+        CU_ASSERT(status == MPM_ECANCELED || (status == MPM_OK && result == i * i));
+    }
+    CU_ASSERT(mpm_stream_next(stream, &result, NULL, MPM_FOREVER) != MPM_OK);
+    mpm_stream_close(stream);
+}
+
+static void *read_in_a_thread(void *argument)
+{
+    struct counter counter = {.count = 3000};
+    mpm_stream *stream = begin(argument, square, &counter, NULL);
+
+    CU_ASSERT_EQUAL(read_squares(stream, 3000, true), 0);
+    mpm_stream_close(stream);
+    return NULL;
+}
+
+static void several_streams_of_a_pool_run_at_once(void)
+{
+    mpm_pool *pool = open_pool(0);
+    pthread_t threads[5];
+
+    for (int i = 0; i < 5; i++)
+        CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, read_in_a_thread, pool), 0);
+    for (int i = 0; i < 5; i++)
+        pthread_join(threads[i], NULL);
+    mpm_pool_close(pool);
+}
+
+static int add_context(mpm_call *call, const void *item, void *result)
+{
+    *(long *)result = *(const int *)item + *(const long *)mpm_call_context(call);
+    return 0;
+}
+
+static void a_stream_hands_its_context_to_every_call(void)
+{
+    mpm_pool *pool = open_pool(0);
+    struct counter counter = {.count = 100};
+    long context = 1000, result;
+    mpm_stream *stream = begin(pool, add_context, &counter,
+                               &(mpm_stream_options){.context = &context, .context_size = sizeof context});
+
+    context = 0;
+    for (long i = 0; i < 100; i++) {
+        CU_ASSERT_EQUAL(mpm_stream_next(stream, &result, NULL, MPM_FOREVER), MPM_OK);
+        CU_ASSERT_EQUAL(result, i + 1000);
+    }
+    mpm_stream_close(stream);
+    mpm_pool_close(pool);
+}
+
+static void nonsense_is_refused(void)
+{
+    mpm_pool *pool = open_pool(1);
+    struct counter counter = {.count = 1};
+    mpm_stream *stream = NULL;
+    long result;
+
+    CU_ASSERT_EQUAL(mpm_pool_imap(NULL, square, next_number, &counter, 4, 8, NULL, &stream), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_pool_imap(pool, NULL, next_number, &counter, 4, 8, NULL, &stream), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_pool_imap(pool, square, NULL, &counter, 4, 8, NULL, &stream), MPM_EINVAL);
+    CU_ASSERT(error_has("the generator is NULL"));
+    CU_ASSERT_EQUAL(mpm_pool_imap(pool, square, next_number, &counter, 4, 8, NULL, NULL), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_pool_imap(pool, square, next_number, &counter, 4, 8,
+                                  &(mpm_stream_options){.buffer = SIZE_MAX}, &stream),
+                    MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_pool_imap(pool, square, next_number, &counter, 4, 8,
+                                  &(mpm_stream_options){.order = (enum mpm_order)7}, &stream),
+                    MPM_EINVAL);
+    CU_ASSERT_PTR_NULL(stream);
+    CU_ASSERT_EQUAL(mpm_stream_next(NULL, &result, NULL, 0), MPM_EINVAL);
+    stream = begin(pool, square, &counter, NULL);
+    CU_ASSERT_EQUAL(mpm_stream_next(stream, NULL, NULL, 0), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_stream_next(stream, &result, NULL, NAN), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_stream_next(stream, &result, NULL, MPM_FOREVER), MPM_OK);
+    mpm_stream_close(stream);
+    mpm_pool_close(pool);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct suite_test tests[] = {
+        {"imap_gives_results_in_order", imap_gives_results_in_order},
+        {"imap_unordered_gives_each_result_once", imap_unordered_gives_each_result_once},
+        {"a_stream_of_nothing_is_at_its_end", a_stream_of_nothing_is_at_its_end},
+        {"the_generator_is_never_further_ahead_than_the_buffer",
+         the_generator_is_never_further_ahead_than_the_buffer},
+        {"the_buffer_is_filled_without_being_asked", the_buffer_is_filled_without_being_asked},
+        {"a_generator_may_wait_for_results", a_generator_may_wait_for_results},
+        {"a_failed_item_is_an_error_of_its_next", a_failed_item_is_an_error_of_its_next},
+        {"a_generator_that_fails_ends_the_stream_after_its_results",
+         a_generator_that_fails_ends_the_stream_after_its_results},
+        {"next_takes_a_timeout_and_loses_nothing", next_takes_a_timeout_and_loses_nothing},
+        {"close_in_the_middle_leaves_nothing", close_in_the_middle_leaves_nothing},
+        {"closing_kills_tasks_that_hang", closing_kills_tasks_that_hang},
+        {"terminate_ends_a_stream", terminate_ends_a_stream},
+        {"a_closed_pool_lets_a_stream_give_what_was_pulled",
+         a_closed_pool_lets_a_stream_give_what_was_pulled},
+        {"several_streams_of_a_pool_run_at_once", several_streams_of_a_pool_run_at_once},
+        {"a_stream_hands_its_context_to_every_call", a_stream_hands_its_context_to_every_call},
+        {"nonsense_is_refused", nonsense_is_refused},
+    };
+    int failed;
+
+    setenv("MPMAP_ARENA", "256M", 0);
+    shared = shared_file("stream_test", sizeof *shared);
+    if (mpm_init(&argc, &argv, NULL))
+        return mpm_report_error();
+    failed = suite_run("stream", tests, sizeof tests / sizeof *tests);
+    return mpm_finalize() ? mpm_report_error() : failed;
+}
