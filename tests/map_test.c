@@ -548,6 +548,51 @@ static void an_item_larger_than_the_arena_is_out_of_memory(void)
     mpm_pool_close(pool);
 }
 
+/* Where an item and its result stand in the arena of main's node. */
+struct places {
+    uint64_t item, result;
+};
+
+static int tell_places(mpm_call *call, const void *item, void *result)
+{
+    struct places *places = result;
+
+    (void)call;
+    places->item = mpm_node_id() ? 0 : arena_offset(runtime_arena(), item);
+    places->result = mpm_node_id() ? 0 : arena_offset(runtime_arena(), result);
+    return *(const int *)item % 1000 == 999 ? mpm_fail(call, "no") : 0;
+}
+
+static void memory_of_the_arena_is_mapped_where_it_is(void)
+{
+    enum { COUNT = 30000 };
+    mpm_pool *pool = open_pool(0);
+    struct places *places;
+    size_t wrong = 0, at_home = 0;
+    int *items;
+
+    CU_ASSERT_EQUAL_FATAL(mpm_alloc(COUNT * sizeof *items, (void **)&items), MPM_OK);
+    CU_ASSERT_EQUAL_FATAL(mpm_alloc(COUNT * sizeof *places, (void **)&places), MPM_OK);
+    for (int i = 0; i < COUNT; i++)
+        items[i] = i;
+    CU_ASSERT_EQUAL(
+        mpm_pool_map(pool, tell_places, items, COUNT, sizeof *items, NULL, places, sizeof *places),
+        MPM_ETASK);
+    for (int i = 0; i < COUNT; i++) {
+        if (!places[i].item)
+            continue;
+        at_home++;
+        wrong += places[i].item != arena_offset(runtime_arena(), &items[i]) ||
+                 places[i].result != arena_offset(runtime_arena(), &places[i]) || i % 1000 == 999;
+    }
+    CU_ASSERT_EQUAL(wrong, 0);
+    CU_ASSERT(at_home > 0);
+    CU_ASSERT(at_home == COUNT - COUNT / 1000 || mpm_node_count() > 1);
+    mpm_free(items);
+    mpm_free(places);
+    mpm_pool_close(pool);
+}
+
 int main(int argc, char **argv)
 {
     static const struct suite_test tests[] = {
@@ -565,6 +610,7 @@ int main(int argc, char **argv)
         {"many_maps_of_one_pool_run_at_once", many_maps_of_one_pool_run_at_once},
         {"maps_of_several_threads_and_pools_run_at_once", maps_of_several_threads_and_pools_run_at_once},
         {"pools_leave_no_arena_memory", pools_leave_no_arena_memory},
+        {"memory_of_the_arena_is_mapped_where_it_is", memory_of_the_arena_is_mapped_where_it_is},
         {"progress_ends_at_the_total", progress_ends_at_the_total},
         {"a_pool_inside_a_worker_is_an_error", a_pool_inside_a_worker_is_an_error},
         {"nonsense_is_refused", nonsense_is_refused},

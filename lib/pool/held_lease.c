@@ -91,6 +91,12 @@ bool held_job_close(struct held_job *job)
     return true;
 }
 
+void held_job_use_in_place(struct held_job *job, const void *items, void *results)
+{
+    job->items = items ? arena_offset(job->holder->arena, items) : 0;
+    job->results = results ? arena_offset(job->holder->arena, results) : 0;
+}
+
 struct held_lease *held_job_next_lease(struct held_job *job, struct held_lease *lease)
 {
     return lease ? lease->next : job->leases;
@@ -131,14 +137,15 @@ static uint64_t aligned(uint64_t size)
     return (size + 63) / 64 * 64;
 }
 
-static struct lease_layout lay_out(const struct job_spec *spec, uint64_t count, uint64_t words,
+static struct lease_layout lay_out(const struct held_job *job, uint64_t count, uint64_t words,
                                    uint32_t workers, uint32_t notes)
 {
+    const struct job_spec *spec = &job->block->spec;
     struct lease_layout layout;
 
     layout.items = aligned(sizeof(struct lease_block));
-    layout.results = layout.items + aligned(count * spec->item_size);
-    layout.done = layout.results + aligned(count * spec->result_size);
+    layout.results = layout.items + (job->items ? 0 : aligned(count * spec->item_size));
+    layout.done = layout.results + (job->results ? 0 : aligned(count * spec->result_size));
     layout.failed = layout.done + aligned(words * 8) * workers;
     layout.notes = layout.failed + aligned(words * 8) * workers;
     layout.size = layout.notes + aligned(notes * sizeof(struct note));
@@ -150,13 +157,16 @@ static void fill_block(struct held_lease *lease, const struct lease_layout *layo
                        uint32_t notes)
 {
     struct lease_block *block = lease->block;
+    const struct held_job *job = lease->job;
 
     memset(block, 0, sizeof *block);
     block->job = lease->job->offset;
     block->first = lease->first;
     block->size = block->count = lease->keep;
-    block->items = lease->offset + layout->items;
-    block->results = lease->offset + layout->results;
+    block->items = job->items ? job->items + lease->first * job->block->spec.item_size
+                              : lease->offset + layout->items;
+    block->results = job->results ? job->results + lease->first * job->block->spec.result_size
+                                  : lease->offset + layout->results;
     block->done = lease->offset + layout->done;
     block->failed = lease->offset + layout->failed;
     block->notes = lease->offset + layout->notes;
@@ -191,8 +201,7 @@ static int make_lease(struct held_job *job, uint64_t number, uint64_t first, uin
     struct held_lease *lease = calloc(1, sizeof *lease);
     uint32_t notes = count < LEASE_MAX_NOTES ? (uint32_t)count : LEASE_MAX_NOTES;
     uint64_t words = aligned((count + 63) / 64 * 8) / 8;
-    struct lease_layout layout = lay_out(&job->block->spec, count, words, job->holder->board->worker_count,
-                                         notes);
+    struct lease_layout layout = lay_out(job, count, words, job->holder->board->worker_count, notes);
     int status;
 
     if (!lease)
@@ -220,7 +229,7 @@ int held_lease_hang(struct held_job *job, uint64_t number, uint64_t first, uint6
     assert(count && count <= UINT32_MAX);
     if ((status = make_lease(job, number, first, count, &lease)))
         return status;
-    if (items)
+    if (items && !job->items)
         memcpy(arena_at(job->holder->arena, lease->block->items), items, count * job->block->spec.item_size);
     held_lease_put_up(lease);
     lease->next = job->leases;

@@ -67,6 +67,9 @@ struct held_job;
 /* `context`: spec->context_size bytes. MPM_ENOMEM. */
 int held_job_open(struct holder *holder, const struct job_spec *spec, const void *context,
                   struct held_job **job);
+/* All items or all results of the map stand in this arena, from that of item 0 on, and are used where they are. Either
+ * may be NULL: then leases copy them. Before its first lease. */
+void held_job_use_in_place(struct held_job *job, const void *items, void *results);
 /* Nothing is to be claimed any more from its leases. */
 void held_job_stop(struct held_job *job);
 /* Frees it with all its leases, if no worker is in one of them; else false: workers that are in an item have been
@@ -86,7 +89,7 @@ enum lease_look {
 };
 
 /* Hangs up a lease of `count` items (< 2^32), the first of which has the number `first` in the map. `items`
- * are copied; NULL if they have no size. MPM_ENOMEM, and what is missing. */
+ * are copied, unless they are used in place; NULL if they have no size. MPM_ENOMEM, and what is missing. */
 int held_lease_hang(struct held_job *job, uint64_t number, uint64_t first, uint64_t count, const void *items,
                     struct held_lease **lease);
 /* Gives back what nobody has claimed: how many items, from the first on, it keeps. */

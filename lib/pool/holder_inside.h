@@ -28,6 +28,7 @@ struct held_job {
     struct holder *holder;
     uint64_t offset; /* of the job_block */
     struct job_block *block;
+    uint64_t items, results;   /* offsets of those of item 0, where they are used in place; else 0 */
     struct held_lease *leases; /* newest first */
 };
 

@@ -2,7 +2,7 @@
 /* The driver of a map, in a thread of main: carries out what the lease table (lease.h) decides. Leases of main's
  * own node it hangs itself; those of others go out as messages, and what comes back is in the map's inbox. Items
  * are copied into a lease as it is granted, results out of it as it is done, so a map takes a bounded part of the
- * arena, whatever its size.
+ * arena, whatever its size; what lies in the arena already is used where it is at home.
  *
  * A map runs, then it closes: nothing is claimed any more, and it waits until no worker is in it (which are
  * killed if they still work, because the map has failed or was canceled); then it has ended. */
@@ -89,7 +89,7 @@ static int keep_results(struct map *map, unsigned node, uint64_t lease, uint64_t
         return error_set(MPM_EPROTOCOL, "node %u sends results of items that there are not", node);
     if ((status = lease_done(map->table, node, (uint32_t)lease, clock_now_s())))
         return status;
-    if (request->result_size)
+    if (request->result_size && results != request->results + first * request->result_size)
         memcpy(request->results + first * request->result_size, results, count * request->result_size);
     return keep_failures(map, failures, failure_count);
 }
@@ -328,6 +328,31 @@ static int make_spec(const struct map_request *request, struct job_spec *spec)
     return function_name(request->task, &spec->task);
 }
 
+/* Whether an array lies in the arena of main's node: mpm_alloc() has given it. */
+static bool is_in_arena(const void *array, uint64_t size)
+{
+    uint64_t offset = arena_offset(runtime_arena(), array);
+    mpm_node_info info;
+
+    return array && size && !mpm_node_info_get(home_node(), &info) && offset < info.arena_size &&
+           size <= info.arena_size - offset;
+}
+
+static int open_at_home(struct map *map)
+{
+    const struct map_request *request = &map->request;
+    int status;
+
+    if (!map->pool->home)
+        return MPM_OK;
+    if ((status = held_job_open(map->pool->home, &map->spec, request->context, &map->home)))
+        return status;
+    held_job_use_in_place(
+        map->home, is_in_arena(request->items, request->count * request->item_size) ? request->items : NULL,
+        is_in_arena(request->results, request->count * request->result_size) ? request->results : NULL);
+    return MPM_OK;
+}
+
 static int start(struct map *map)
 {
     int status;
@@ -339,9 +364,7 @@ static int start(struct map *map)
     if ((status = make_spec(&map->request, &map->spec)) || (status = make_table(map)))
         return status;
     inbox_open(&map->inbox, map->spec.id);
-    if (map->pool->home)
-        status = held_job_open(map->pool->home, &map->spec, map->request.context, &map->home);
-    return status;
+    return open_at_home(map);
 }
 
 static int report_failures(struct map *map)
