@@ -2,7 +2,9 @@
 /* Single calls. */
 #include "pool/apply.h"
 
+#include <assert.h>
 #include <link.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,14 +63,35 @@ static int run_as_map(struct mpm_pool *pool, const struct map_request *request)
     return status;
 }
 
-/* The task that this thread called last, named: naming takes longer than a call. It holds as long as no module has
- * been unloaded. */
-static _Thread_local struct {
+/* A task that was called, named: naming takes longer than a call. It holds as long as no module has been unloaded. */
+struct named_task {
     function_pointer *pointer;
     unsigned long long unloads;
     uint64_t id;
     struct function name;
-} last_task;
+};
+
+/* Each thread keeps the last one that it called: too large for the room that dlopen has for threads' own. */
+static pthread_key_t last_task;
+
+static __attribute__((constructor)) void make_key(void)
+{
+    int failed = pthread_key_create(&last_task, free);
+
+    assert(!failed);
+    (void)failed;
+}
+
+static struct named_task *task_of_thread(void)
+{
+    struct named_task *task = pthread_getspecific(last_task);
+
+    if (!task && (task = calloc(1, sizeof *task)) && pthread_setspecific(last_task, task)) {
+        free(task);
+        task = NULL;
+    }
+    return task;
+}
 
 static int read_unloads(struct dl_phdr_info *module, size_t size, void *unloads)
 {
@@ -77,20 +100,25 @@ static int read_unloads(struct dl_phdr_info *module, size_t size, void *unloads)
     return 1;
 }
 
-static int name_task(function_pointer *task)
+/* Valid until this thread names another one. */
+static int name_task(function_pointer *pointer, struct named_task **named)
 {
+    struct named_task *task = task_of_thread();
     unsigned long long unloads = 0;
     int status;
 
+    if (!task)
+        return error_set(MPM_ENOMEM, "no memory for the name of a task");
+    *named = task;
     dl_iterate_phdr(read_unloads, &unloads);
-    if (last_task.pointer == task && last_task.unloads == unloads)
+    if (task->pointer == pointer && task->unloads == unloads)
         return MPM_OK;
-    last_task.pointer = NULL;
-    if ((status = function_name(task, &last_task.name)))
+    task->pointer = NULL;
+    if ((status = function_name(pointer, &task->name)))
         return status;
-    last_task.id = pool_state_new_id();
-    last_task.unloads = unloads;
-    last_task.pointer = task;
+    task->id = pool_state_new_id();
+    task->unloads = unloads;
+    task->pointer = pointer;
     return MPM_OK;
 }
 
@@ -100,10 +128,10 @@ static int check_pool(void *pool)
 }
 
 /* By a cell of main's own node, where that is the place for it; else as a map. */
-static int run_call(struct mpm_pool *pool, struct map_request *request)
+static int run_call(struct mpm_pool *pool, struct map_request *request, const struct named_task *task)
 {
-    struct holder_call call = {.task_id = last_task.id,
-                               .task = &last_task.name,
+    struct holder_call call = {.task_id = task->id,
+                               .task = &task->name,
                                .item = request->items,
                                .item_size = (uint32_t)request->item_size,
                                .result_size = (uint32_t)request->result_size,
@@ -128,17 +156,19 @@ int mpm_pool_apply(mpm_pool *pool, mpm_task *task, const void *item, size_t item
                    size_t result_size)
 {
     struct map_request request = map_request_of(task, item, 1, item_size, NULL, result, result_size);
+    struct named_task *named = NULL;
     int status;
 
     request.is_apply = true;
     if (!pool || runtime_check_whole())
         return map_check("mpm_pool_apply", pool, &request);
-    if ((status = map_check_request("mpm_pool_apply", &request)) || (status = name_task(request.task)))
+    if ((status = map_check_request("mpm_pool_apply", &request)) ||
+        (status = name_task(request.task, &named)))
         return status;
     runtime_enter();
     pool_enter(pool);
     request.node = apply_enter(pool);
-    status = run_call(pool, &request);
+    status = run_call(pool, &request, named);
     apply_left(pool, request.node);
     pool_leave(pool);
     runtime_leave();
