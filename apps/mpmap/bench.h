@@ -42,6 +42,8 @@ void bench_print(const struct bench_figure *figures, size_t count, bool json);
 /* The commands. argv[0] is the command's own name ("map"); they return the exit status. */
 int bench_main(int argc, char **argv); /* mpmap bench … */
 int bench_map(int argc, char **argv);
+int bench_schedule(int argc, char **argv);
+int bench_metg(int argc, char **argv);
 int bench_simulate(int argc, char **argv);
 int bench_value(int argc, char **argv);
 int bench_queue(int argc, char **argv);

@@ -6,18 +6,21 @@
 #include "bench.h"
 #include "command.h"
 
-static const char help[] = "usage: mpmap bench map|simulate|value|queue|sync|process|all [options]\n"
-                           "\n"
-                           "  mpmap bench map        maps on this run's slots beside OpenMP and Python\n"
-                           "  mpmap bench simulate   the distribution of a map over simulated nodes\n"
-                           "  mpmap bench value      adding to shared numbers beside C11's atomics\n"
-                           "  mpmap bench queue      messages of a queue beside a bare ring and Python\n"
-                           "  mpmap bench sync       locks and their like beside mutexes and futexes\n"
-                           "  mpmap bench process    starting and joining processes beside fork and Python\n"
-                           "  mpmap bench all        all of them\n"
-                           "\n"
-                           "  --json   prints JSON\n"
-                           "  --help   prints this; behind a benchmark: its own options\n";
+static const char help[] =
+    "usage: mpmap bench NAME [options]\n"
+    "\n"
+    "  mpmap bench map        maps on this run's slots beside OpenMP and Python\n"
+    "  mpmap bench schedule   maps over uneven items beside the classical loop schedules\n"
+    "  mpmap bench metg       the shortest item that keeps all slots half busy\n"
+    "  mpmap bench simulate   the distribution of a map over simulated nodes\n"
+    "  mpmap bench value      adding to shared numbers beside C11's atomics\n"
+    "  mpmap bench queue      messages of a queue beside a bare ring and Python\n"
+    "  mpmap bench sync       locks and their like beside mutexes and futexes\n"
+    "  mpmap bench process    starting and joining processes beside fork and Python\n"
+    "  mpmap bench all        all of them\n"
+    "\n"
+    "  --json   prints JSON\n"
+    "  --help   prints this; behind a benchmark: its own options\n";
 
 static const char all_help[] = "usage: mpmap bench all [--json]\n"
                                "\n"
@@ -32,9 +35,11 @@ static int bench_all(int argc, char **argv);
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
-} benchmarks[] = {{"map", bench_map},     {"simulate", bench_simulate}, {"value", bench_value},
-                  {"queue", bench_queue}, {"sync", bench_sync},         {"process", bench_process},
-                  {"all", bench_all}};
+} benchmarks[] = {
+    {"map", bench_map},           {"schedule", bench_schedule}, {"metg", bench_metg},
+    {"simulate", bench_simulate}, {"value", bench_value},       {"queue", bench_queue},
+    {"sync", bench_sync},         {"process", bench_process},   {"all", bench_all},
+};
 
 #define BENCHMARK_COUNT (sizeof benchmarks / sizeof benchmarks[0])
 
@@ -62,6 +67,21 @@ static int bench_all(int argc, char **argv)
     return exit_status;
 }
 
+/* Names all of them. */
+static int missing_benchmark(void)
+{
+    char list[256] = "";
+    size_t length = 0;
+
+    for (size_t i = 0; i < BENCHMARK_COUNT; i++)
+        length += (size_t)snprintf(list + length, sizeof list - length, "%s%s",
+                                   i == 0                     ? ""
+                                   : i + 1 == BENCHMARK_COUNT ? " or "
+                                                              : ", ",
+                                   benchmarks[i].name);
+    return usage_error("bench", "a benchmark is missing: %s", list);
+}
+
 int bench_main(int argc, char **argv)
 {
     const char *names[BENCHMARK_COUNT];
@@ -77,5 +97,5 @@ int bench_main(int argc, char **argv)
         return unknown_word("bench", "benchmark", argv[1], names, BENCHMARK_COUNT);
     if (!command_parse(&command, argc, argv, &exit_status))
         return exit_status;
-    return usage_error("bench", "a benchmark is missing: map, simulate, value, queue, sync, process or all");
+    return missing_benchmark();
 }

@@ -38,11 +38,6 @@ static const char help[] =
     "  --json           prints a JSON array\n"
     "  --help           prints this\n";
 
-/* In the order of enum simulate_costs. */
-static const char *const shapes[] = {"constant", "rising", "falling", "random", "heavy"};
-
-#define SHAPE_COUNT (sizeof shapes / sizeof *shapes)
-
 /* As the command line gives it. */
 struct simulate_arguments {
     size_t nodes, slots, bandwidth, items, item_size, result_size, spread, lost, joining, seed;
@@ -80,13 +75,13 @@ static bool parse(int argc, char **argv, struct simulate_arguments *arguments, i
 
 static int find_shape(const char *name, enum simulate_costs *costs)
 {
-    for (size_t i = 0; i < SHAPE_COUNT; i++) {
-        if (strcmp(name, shapes[i]))
+    for (size_t i = 0; i < SIMULATE_COSTS; i++) {
+        if (strcmp(name, simulate_costs_names[i]))
             continue;
         *costs = (enum simulate_costs)i;
         return 0;
     }
-    return unknown_word("bench simulate", "shape of costs", name, shapes, SHAPE_COUNT);
+    return unknown_word("bench simulate", "shape of costs", name, simulate_costs_names, SIMULATE_COSTS);
 }
 
 static int check(const struct simulate_arguments *arguments)
@@ -150,7 +145,7 @@ int bench_simulate(int argc, char **argv)
                                            .item_size = 8,
                                            .result_size = 8,
                                            .item_s = 0.01,
-                                           .costs = shapes[0],
+                                           .costs = simulate_costs_names[0],
                                            .spread = 1,
                                            .seed = 1};
     struct simulate_options options;

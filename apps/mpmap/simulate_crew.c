@@ -8,6 +8,8 @@
 #include <math.h>
 #include <string.h>
 
+const char *const simulate_costs_names[SIMULATE_COSTS] = {"constant", "rising", "falling", "random", "heavy"};
+
 double simulate_uniform(uint64_t seed, uint64_t index)
 {
     uint64_t x = (seed + 1) * UINT64_C(0x9e3779b97f4a7c15) + index * UINT64_C(0xd1342543de82ef95);
@@ -17,7 +19,7 @@ double simulate_uniform(uint64_t seed, uint64_t index)
     return ((double)(x >> 11) + 1.0) * 0x1p-53;
 }
 
-static double item_cost(const struct simulate_work *work, uint64_t index)
+double simulate_item_cost(const struct simulate_work *work, uint64_t index)
 {
     switch (work->costs) {
     case SIMULATE_CONSTANT:
@@ -30,6 +32,8 @@ static double item_cost(const struct simulate_work *work, uint64_t index)
         return -work->item_s * log(simulate_uniform(work->seed, index));
     case SIMULATE_HEAVY:
         return work->item_s * fmin(1000.0, pow(simulate_uniform(work->seed, index), -2.0 / 3.0) / 3.0);
+    case SIMULATE_COSTS:
+        break;
     }
     return work->item_s;
 }
@@ -38,7 +42,7 @@ static double chunk_cost(const struct simulate_work *work, uint64_t first, uint6
 {
     double cost = 0.0;
     for (uint64_t i = first; i < first + count; i++)
-        cost += item_cost(work, i);
+        cost += simulate_item_cost(work, i);
     return cost;
 }
 

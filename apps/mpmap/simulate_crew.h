@@ -40,6 +40,9 @@ struct simulate_claims simulate_crew_work(struct simulate_crew *crew, const stru
 struct simulate_claims simulate_crew_stop(struct simulate_crew *crew, const struct simulate_work *work,
                                           uint64_t first, uint64_t count, double start_s, double stop_s);
 
+/* The cost of an item, in seconds on a slot of speed 1. */
+double simulate_item_cost(const struct simulate_work *work, uint64_t index);
+
 /* A number in (0, 1] for an index, as good as random. */
 double simulate_uniform(uint64_t seed, uint64_t index);
 

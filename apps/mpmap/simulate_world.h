@@ -15,7 +15,11 @@ enum simulate_costs {
     SIMULATE_FALLING, /* the other way round */
     SIMULATE_RANDOM,  /* exponential */
     SIMULATE_HEAVY,   /* Pareto with exponent 1.5, at most 1000 times the mean */
+    SIMULATE_COSTS,
 };
+
+/* Their names, in that order. */
+extern const char *const simulate_costs_names[SIMULATE_COSTS];
 
 struct simulate_options {
     unsigned nodes;
