@@ -18,8 +18,9 @@
 #include "command.h"
 #include "schedule_chunks.h"
 #include "simulate_crew.h"
+#include "simulate_loop.h"
 
-#define DEFAULT_SECONDS 0.05
+#define DEFAULT_SECONDS 0.02
 #define DEFAULT_ITEM_S  10e-6
 #define CLAIM_S         100e-9 /* what FSC is told of the time of a claim */
 #define LONGEST_ITEM_S  2
@@ -34,9 +35,11 @@ static const char help[] =
     "\n"
     "  --costs SHAPE   constant, rising, falling, random or heavy only (all of them)\n"
     "  --item-time S   mean time of an item (1e-05)\n"
-    "  --seconds S     what a map takes in the ideal case, 7 times (0.05)\n"
+    "  --seconds S     what a map takes in the ideal case, 7 times (0.02)\n"
     "  --workers N     workers, of the map and of the other loops (2)\n"
     "  --seed N        of the costs that are random (1)\n"
+    "  --simulate      in simulated time, which nothing else on the machine disturbs: for many\n"
+    "                  workers, and for figures that are the same each time\n"
     "  --all           a row for each of the classical schedules\n"
     "  --json          prints a JSON array\n"
     "  --help          prints this\n";
@@ -46,7 +49,7 @@ struct schedule_arguments {
     const char *costs;
     double item_s, seconds;
     size_t workers, seed;
-    bool all, json;
+    bool simulate, all, json;
 };
 
 /* The items of one shape. */
@@ -230,7 +233,7 @@ static int make_workload(const struct schedule_arguments *arguments, enum simula
     if (allocate(load))
         return mpm_report_error();
     for (uint64_t i = 0; i < count; i++) {
-        load->costs_ns[i] = (uint32_t)fmin(simulate_item_cost(&work, i) * 1e9, UINT32_MAX);
+        load->costs_ns[i] = (uint32_t)fmin(round(simulate_item_cost(&work, i) * 1e9), UINT32_MAX);
         double item_s = (double)load->costs_ns[i] * 1e-9;
         sum_s += item_s;
         squares += item_s * item_s;
@@ -242,19 +245,28 @@ static int make_workload(const struct schedule_arguments *arguments, enum simula
     return 0;
 }
 
-/* The shortest times: of each classical schedule, then ours. */
+/* By schedule: SCHEDULE_COUNT is ours. */
+static int time_schedule(mpm_pool *pool, const struct workload *load, int kind, double *seconds)
+{
+    if (pool)
+        return kind == SCHEDULE_COUNT ? time_map(pool, load, seconds)
+                                      : time_loop(pool, load, (enum schedule_kind)kind, seconds);
+    *seconds = simulate_loop((enum schedule_kind)kind, &load->loop, load->costs_ns);
+    return isfinite(*seconds) ? 0 : failure("no memory for a simulated loop");
+}
+
+/* The shortest times: of each classical schedule, then ours. One run is enough in simulated time. */
 static int measure(mpm_pool *pool, const struct workload *load, double *shortest_s)
 {
-    int status = 0;
+    int status = 0, repetitions = pool ? BENCH_REPETITIONS : 1;
 
     for (int kind = 0; kind <= SCHEDULE_COUNT; kind++)
         shortest_s[kind] = INFINITY;
-    for (int repetition = 0; repetition < BENCH_REPETITIONS; repetition++) {
+    for (int repetition = 0; repetition < repetitions; repetition++) {
         for (int kind = 0; kind <= SCHEDULE_COUNT && !status; kind++) {
             double seconds = INFINITY;
 
-            status = kind == SCHEDULE_COUNT ? time_map(pool, load, &seconds)
-                                            : time_loop(pool, load, (enum schedule_kind)kind, &seconds);
+            status = time_schedule(pool, load, kind, &seconds);
             shortest_s[kind] = fmin(shortest_s[kind], seconds);
         }
     }
@@ -315,10 +327,11 @@ static int run_shape(mpm_pool *pool, const struct schedule_arguments *arguments,
 
 static int run_shapes(const struct schedule_arguments *arguments, struct rows *rows)
 {
-    mpm_pool *pool;
+    mpm_pool *pool = NULL; /* none: simulated */
     int status = 0;
 
-    if (mpm_pool_open(&(mpm_pool_options){.workers = (unsigned)arguments->workers}, &pool))
+    if (!arguments->simulate &&
+        mpm_pool_open(&(mpm_pool_options){.workers = (unsigned)arguments->workers}, &pool))
         return mpm_report_error();
     for (int shape = 0; shape < SIMULATE_COSTS && !status; shape++)
         if (!arguments->costs || !strcmp(arguments->costs, simulate_costs_names[shape]))
@@ -355,6 +368,7 @@ int bench_schedule(int argc, char **argv)
         {"--seconds", OPTION_SECONDS, &arguments.seconds, 60},
         {"--workers", OPTION_COUNT, &arguments.workers, SCHEDULE_MOST_WORKERS},
         {"--seed", OPTION_COUNT, &arguments.seed, 0},
+        {"--simulate", OPTION_FLAG, &arguments.simulate, 0},
         {"--all", OPTION_FLAG, &arguments.all, 0},
         {"--json", OPTION_FLAG, &arguments.json, 0},
     };
@@ -367,7 +381,7 @@ int bench_schedule(int argc, char **argv)
     if (!command_parse(&command, argc, argv, &exit_status))
         return exit_status;
     exit_status = check(&arguments);
-    if (!exit_status && mpm_rank_count() > 1)
+    if (!exit_status && !arguments.simulate && mpm_rank_count() > 1)
         fputs("mpmap: bench schedule compares the workers of one rank: it is left out here\n", stderr);
     else if (!exit_status)
         exit_status = run_shapes(&arguments, &rows);

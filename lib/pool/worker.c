@@ -25,7 +25,7 @@ static void take_up_job(void)
     if (worker_self.job_id == worker_self.job->spec.id)
         return;
     worker_self.job_id = worker_self.job->spec.id;
-    worker_self.item_s = 0;
+    worker_self.pace = (struct chunk_pace){0};
     worker_self.job_status = function_find(&worker_self.job->spec.task, &worker_self.task);
     if (worker_self.job_status) {
         snprintf(worker_self.call.text, sizeof worker_self.call.text, "%s", mpm_error());

@@ -5,11 +5,6 @@
 #include "pool/batch.h"
 #include "pool/worker_self.h"
 
-#define MAX_CHUNK       (UINT64_C(1) << 20)
-#define CHUNKS_AHEAD    2u /* near the end, as many chunks a worker should still be there to claim */
-#define CHUNK_GROWTH    8u
-#define SPEED_SMOOTHING 0.5
-
 /* A worker that may have a certain number of items claims no more than that. */
 static inline uint64_t within_tasks_left(uint64_t chunk)
 {
@@ -19,34 +14,6 @@ static inline uint64_t within_tasks_left(uint64_t chunk)
 static inline bool is_limited(void)
 {
     return worker_self.tasks_left != UINT64_MAX;
-}
-
-/* How many items to claim at `position`, so that a chunk takes about the time that the job wants, grows no
- * faster than by a factor, and leaves enough for the other workers near the end. */
-static uint64_t next_chunk(uint64_t position, uint64_t chunk)
-{
-    uint64_t left = worker_self.lease->count - position,
-             most = left / (CHUNKS_AHEAD * worker_self.lease->worker_count);
-    double wanted = worker_self.item_s > 0 ? worker_self.job->spec.chunk_s / worker_self.item_s : 1.0;
-
-    if (most > worker_self.job->spec.chunk_limit)
-        most = worker_self.job->spec.chunk_limit;
-    if (most > MAX_CHUNK)
-        most = MAX_CHUNK;
-    if (most > chunk * CHUNK_GROWTH)
-        most = chunk * CHUNK_GROWTH;
-    if (wanted < (double)most)
-        most = (uint64_t)wanted;
-    return within_tasks_left(most ? most : 1);
-}
-
-static void measure(uint64_t items, uint64_t took_ns)
-{
-    double item_s = (double)took_ns * 1e-9 / (double)items;
-
-    worker_self.item_s = worker_self.item_s > 0
-                             ? worker_self.item_s + SPEED_SMOOTHING * (item_s - worker_self.item_s)
-                             : item_s;
 }
 
 /* What running items of a plain task needs: a copy on the stack, which the compiler keeps in registers across
@@ -185,18 +152,27 @@ static void run_fixed(uint64_t chunk)
         run_chunk(from, from + size);
 }
 
+/* The size of the next chunk, by what is left now. */
+static uint64_t next_chunk(const struct chunk_wish *wish)
+{
+    struct lease_block *lease = worker_self.lease;
+    uint64_t position = atomic_load_explicit(&lease->next, memory_order_relaxed), count = lease->count;
+
+    return within_tasks_left(chunk_next(&worker_self.pace, wish, position < count ? count - position : 0));
+}
+
 static void run_adaptive(void)
 {
-    uint64_t from, size, chunk = 1, start_ns = clock_now_ns(), end_ns;
+    struct chunk_wish wish = {worker_self.job->spec.chunk_s, worker_self.job->spec.chunk_limit,
+                              worker_self.lease->worker_count};
+    uint64_t from, size, start_ns = clock_now_ns(), end_ns;
 
-    if (worker_self.item_s > 0)
-        chunk = next_chunk(0, MAX_CHUNK);
-    while (worker_self.tasks_left && !worker_is_called() && (size = claim(chunk, &from))) {
+    worker_self.pace.last = 0;
+    while (worker_self.tasks_left && !worker_is_called() && (size = claim(next_chunk(&wish), &from))) {
         run_chunk(from, from + size);
         end_ns = clock_now_ns();
-        measure(size, end_ns - start_ns);
+        chunk_measured(&worker_self.pace, size, (double)(end_ns - start_ns) * 1e-9);
         start_ns = end_ns;
-        chunk = next_chunk(from + size, chunk);
     }
 }
 

@@ -10,6 +10,7 @@
 
 #include "core/function.h"
 #include "pool/board.h"
+#include "pool/chunk.h"
 
 struct mpm_call {
     uint64_t index;
@@ -36,7 +37,7 @@ struct worker_self {
     uint64_t job_id;
     int job_status;
     function_pointer *task;
-    double item_s; /* measured; 0 if not yet */
+    struct chunk_pace pace;
 };
 
 extern struct worker_self worker_self;
