@@ -42,6 +42,18 @@ if(simulate_sources)
     target_sources(mpmap_command PRIVATE ${lease_object})
 endif()
 
+# `mpmap bench wire` runs it with two ranks: it measures bare MPI as well, so it is the one program here that calls it.
+file(GLOB wire_sources CONFIGURE_DEPENDS apps/wire/*.c)
+if(wire_sources)
+    mpmap_program(mpmap_wire "" ${wire_sources} apps/mpmap/bench.c apps/mpmap/command.c apps/mpmap/json.c
+                  apps/mpmap/suggest.c)
+    target_include_directories(mpmap_wire PRIVATE apps/mpmap)
+    target_link_libraries(mpmap_wire PRIVATE MPI::MPI_C)
+    set_target_properties(
+        mpmap_wire PROPERTIES OUTPUT_NAME mpmap-wire INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
+    install(TARGETS mpmap_wire)
+endif()
+
 file(GLOB plugin_sources CONFIGURE_DEPENDS apps/plugins/*.c)
 foreach(source IN LISTS plugin_sources)
     get_filename_component(name ${source} NAME_WE)

@@ -44,6 +44,7 @@ int bench_main(int argc, char **argv); /* mpmap bench … */
 int bench_map(int argc, char **argv);
 int bench_schedule(int argc, char **argv);
 int bench_metg(int argc, char **argv);
+int bench_wire(int argc, char **argv);
 int bench_simulate(int argc, char **argv);
 int bench_value(int argc, char **argv);
 int bench_queue(int argc, char **argv);

@@ -86,18 +86,32 @@ static int gather_topology(const struct rank_card *card, struct topology *topolo
     return status;
 }
 
-static int mpi_open(const struct rank_card *card, struct topology *topology)
+/* A program may have started MPI itself, on all ranks. It is ended by close() all the same: of most ranks
+ * nobody else comes back to do so. */
+static int start_mpi(void)
 {
-    const struct rank_info *own;
-    int provided, started = 0, failed, status;
+    int provided, started = 0, failed;
 
     MPI_Initialized(&started);
     if (started)
-        return error_set(MPM_ESTATE, "MPI has been started already: mpm_init starts it, and ends it");
-    if ((failed = MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &provided)))
+        MPI_Query_thread(&provided);
+    else if ((failed = MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &provided)))
         return mpi_failed("MPI_Init_thread", failed);
-    if (provided < MPI_THREAD_SERIALIZED)
-        return error_set(MPM_EMPI, "this MPI grants no MPI_THREAD_SERIALIZED, which mpmap needs");
+    if (provided >= MPI_THREAD_SERIALIZED)
+        return MPM_OK;
+    if (started)
+        return error_set(MPM_EMPI,
+                         "the program has started MPI without MPI_THREAD_SERIALIZED, which mpmap needs");
+    return error_set(MPM_EMPI, "this MPI grants no MPI_THREAD_SERIALIZED, which mpmap needs");
+}
+
+static int mpi_open(const struct rank_card *card, struct topology *topology)
+{
+    const struct rank_info *own;
+    int failed, status;
+
+    if ((status = start_mpi()))
+        return status;
     signal(SIGPIPE, SIG_IGN); /* a send to a rank that is gone would kill this one */
     MPI_Comm_dup(MPI_COMM_WORLD, &mpi.world);
     MPI_Comm_set_errhandler(mpi.world, MPI_ERRORS_RETURN);

@@ -20,6 +20,8 @@ typedef struct mpm_options {
  *
  * Call it first in main(), once, from a thread that lives until mpm_finalize() (the kernel ends the
  * worker processes with it), before there are other threads. Blocks until every rank is there.
+ * Under a launcher it starts MPI, unless the program has done so on all ranks, with MPI_THREAD_SERIALIZED
+ * at least: then it takes it over. mpm_finalize() ends MPI in both cases.
  * @param argc,argv  those of main(), or both NULL
  * @return MPM_ESTATE if there is a run already; MPM_ENOMEM if the arena cannot be had; MPM_EINVAL for a bad
  *         option or environment variable; MPM_EBUILD if ranks run different programs; MPM_EMPI, MPM_ESYSTEM.

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* mpmap bench wire: runs mpmap-wire, which stands beside this program, with two ranks as two nodes that have
+ * TCP between them. */
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <mpmap.h>
+
+#include "bench.h"
+#include "command.h"
+
+#define NOT_FOUND 127 /* what a shell says of a command that is not there */
+
+static const char help[] =
+    "usage: mpmap bench wire [--json] [--seconds S] [--launcher COMMAND]\n"
+    "\n"
+    "Items of 8 bytes a second that a map hands to another node and gets results of 8 bytes\n"
+    "for, beside messages of 8 bytes a second in windows of 64 MPI_Isend between the same two\n"
+    "ranks. They run on this machine, with TCP between them, or where the launcher puts them.\n"
+    "\n"
+    "  --seconds S         length of each of the 7 repetitions (0.3)\n"
+    "  --launcher COMMAND  starts two ranks (mpirun -n 2)\n"
+    "  --json              prints a JSON array\n"
+    "  --help              prints this\n";
+
+/* For Open MPI on one machine; what the user has set stays. */
+static void set_environment(void)
+{
+    setenv("MPMAP_RANKS_PER_NODE", "1", 0);
+    setenv("OMPI_MCA_btl", "tcp,self", 0);
+    setenv("OMPI_MCA_pml", "ob1", 0);
+    setenv("OMPI_MCA_rmaps_base_oversubscribe", "1", 0);
+    setenv("OMPI_MCA_hwloc_base_binding_policy", "none", 0);
+}
+
+/* mpmap-wire's exit status. */
+static int run_wire(const char *launcher, double seconds, bool json)
+{
+    char own[PATH_MAX], command[PATH_MAX + 256];
+    ssize_t length = readlink("/proc/self/exe", own, sizeof own - 1);
+    int status;
+
+    if (length < 0)
+        return failure("where mpmap-wire is cannot be found out: /proc/self/exe cannot be read");
+    own[length] = 0;
+    status = snprintf(command, sizeof command, "%s '%s/mpmap-wire' --seconds %g%s", launcher, dirname(own),
+                      seconds, json ? " --json" : "");
+    if (status < 0 || (size_t)status >= sizeof command)
+        return usage_error("bench wire", "the launcher \"%s\" is too long", launcher);
+    fflush(stdout);
+    set_environment();
+    status = system(command);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
+}
+
+int bench_wire(int argc, char **argv)
+{
+    const char *launcher = "mpirun -n 2";
+    double seconds = 0.3;
+    bool json = false;
+    struct option options[] = {{"--json", OPTION_FLAG, &json, 0},
+                               {"--seconds", OPTION_SECONDS, &seconds, 60},
+                               {"--launcher", OPTION_TEXT, &launcher, 0}};
+    struct command command = {.name = "bench wire", .help = help, .options = options, .option_count = 3};
+    int exit_status;
+
+    if (!command_parse(&command, argc, argv, &exit_status))
+        return exit_status;
+    if (mpm_rank_count() > 1) {
+        fputs("mpmap: bench wire starts ranks of its own, and is left out under a launcher\n", stderr);
+        bench_print(NULL, 0, json);
+        return EXIT_SUCCESS;
+    }
+    exit_status = run_wire(launcher, seconds, json);
+    if (exit_status == NOT_FOUND)
+        return failure("two ranks cannot be started by \"%s\"", launcher);
+    return exit_status;
+}
