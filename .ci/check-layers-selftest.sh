@@ -41,6 +41,7 @@ good lib/data/file.c '<hdf5.h>'
 good lib/include/mpmap/pool.h '"status.h"'
 good apps/mpmap/main.c '"mpmap.h"'
 good apps/mpmap/simulate.c '"pool/lease.h"'
+good apps/mpmap/simulate_loop.c '"pool/chunk.h"'
 
 bad lib/base/error.c '"shm/arena.h"'
 bad lib/shm/arena.c '"pool/lease.h"'

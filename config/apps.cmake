@@ -8,7 +8,9 @@ function(mpmap_program target folder)
     set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin/${folder})
 endfunction()
 
+set(wire_parts wire_main.c bench.c command.c json.c suggest.c)
 file(GLOB command_sources CONFIGURE_DEPENDS apps/mpmap/*.c)
+list(FILTER command_sources EXCLUDE REGEX "/wire_main\\.c$")
 file(GLOB simulate_sources CONFIGURE_DEPENDS apps/mpmap/simulate*.c)
 if(command_sources)
     mpmap_program(mpmap_command "" ${command_sources})
@@ -42,12 +44,11 @@ if(simulate_sources)
     target_sources(mpmap_command PRIVATE ${lease_object})
 endif()
 
-# `mpmap bench wire` runs it with two ranks: it measures bare MPI as well, so it is the one program here that calls it.
-file(GLOB wire_sources CONFIGURE_DEPENDS apps/wire/*.c)
-if(wire_sources)
-    mpmap_program(mpmap_wire "" ${wire_sources} apps/mpmap/bench.c apps/mpmap/command.c apps/mpmap/json.c
-                  apps/mpmap/suggest.c)
-    target_include_directories(mpmap_wire PRIVATE apps/mpmap)
+# `mpmap bench wire` runs it with two ranks. It measures bare MPI as well, so it is the one program here that
+# calls it.
+if(TARGET mpmap_command)
+    list(TRANSFORM wire_parts PREPEND apps/mpmap/)
+    mpmap_program(mpmap_wire "" ${wire_parts})
     target_link_libraries(mpmap_wire PRIVATE MPI::MPI_C)
     set_target_properties(
         mpmap_wire PROPERTIES OUTPUT_NAME mpmap-wire INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")

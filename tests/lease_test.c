@@ -255,35 +255,39 @@ static void speeds_are_measured_from_what_is_done(void)
     lease_table_destroy(runner.table);
 }
 
-static void asks_beyond_the_depth_are_ignored(void)
+static void claims_beyond_the_depth_get_nothing_more(void)
 {
     struct lease_table *table = make_table(100000, 2, (struct lease_limits){1000, 2, 0.1});
+    struct lease_action grant;
     join(table, 0, 4, 0.0);
+    grant = expect(table, LEASE_GRANT, 0);
     expect(table, LEASE_GRANT, 0);
-    expect(table, LEASE_GRANT, 0);
-    CU_ASSERT_EQUAL(lease_asked(table, 0, 0.1), MPM_OK);
+    CU_ASSERT_EQUAL(lease_claimed(table, 0, grant.lease, 0.1), MPM_OK);
     expect_nothing(table);
     CU_ASSERT_TRUE(lease_table_is_sound(table));
     lease_table_destroy(table);
 }
 
-/* Two leases that are claimed but not done do not keep it from work. */
-static void node_that_asks_has_claimed_all_but_its_newest_lease(void)
+/* Leases that are claimed but not done do not keep it from work. */
+static void lease_that_is_claimed_is_replaced_with_all_older_ones(void)
 {
     struct lease_table *table = make_table(100000, 2, usual_limits);
+    struct lease_action grants[4];
     join(table, 0, 4, 0.0);
     for (int i = 0; i < 2; i++)
-        expect(table, LEASE_GRANT, 0);
+        grants[i] = expect(table, LEASE_GRANT, 0);
     expect_nothing(table);
-    for (int i = 0; i < 2; i++) {
-        CU_ASSERT_EQUAL(lease_asked(table, 0, 10.0 * (i + 1)), MPM_OK);
-        expect(table, LEASE_GRANT, 0);
-        expect_nothing(table);
-    }
+    CU_ASSERT_EQUAL(lease_claimed(table, 0, grants[1].lease, 10.0), MPM_OK);
+    for (int i = 2; i < 4; i++)
+        grants[i] = expect(table, LEASE_GRANT, 0);
+    expect_nothing(table);
+    CU_ASSERT_TRUE(lease_table_is_sound(table));
+    CU_ASSERT_EQUAL(lease_claimed(table, 0, grants[0].lease, 10.0), MPM_OK);
+    expect_nothing(table);
     lease_table_destroy(table);
 }
 
-static void ask_that_crosses_a_grant_gets_nothing_more(void)
+static void ask_of_a_node_with_work_gets_nothing_more(void)
 {
     struct lease_table *table = make_table(100000, 2, usual_limits);
     join(table, 0, 4, 0.0);
@@ -523,18 +527,18 @@ static void lease_that_gave_nothing_back_is_left_alone(void)
 static void what_a_lost_node_had_goes_to_the_others_lowest_first(void)
 {
     struct lease_table *table = make_table(1000, 3, usual_limits);
-    struct lease_action lost[2];
+    struct lease_action lost[2], own[2];
 
     join(table, 0, 4, 0.0);
     for (int i = 0; i < 2; i++)
         lost[i] = expect(table, LEASE_GRANT, 0);
     join(table, 1, 4, 0.0);
     for (int i = 0; i < 2; i++)
-        expect(table, LEASE_GRANT, 1);
+        own[i] = expect(table, LEASE_GRANT, 1);
     CU_ASSERT_EQUAL(lost[0].first, 0);
     CU_ASSERT_EQUAL(lease_node_lost(table, 0, 1.0), MPM_OK);
     CU_ASSERT_TRUE(lease_table_is_sound(table));
-    CU_ASSERT_EQUAL(lease_asked(table, 1, 1.0), MPM_OK);
+    CU_ASSERT_EQUAL(lease_claimed(table, 1, own[0].lease, 1.0), MPM_OK);
     /* Its two leases are one range again. */
     struct lease_action grant = expect(table, LEASE_GRANT, 1);
     CU_ASSERT_EQUAL(grant.first, 0);
@@ -624,6 +628,8 @@ static void nonsense_is_refused_and_changes_nothing(void)
     CU_ASSERT_EQUAL(lease_asked(table, 2, 1.0), MPM_EPROTOCOL);
     CU_ASSERT_EQUAL(lease_asked(table, 3, 1.0), MPM_EPROTOCOL);
     CU_ASSERT_EQUAL(lease_asked(table, 99, 1.0), MPM_EPROTOCOL);
+    CU_ASSERT_EQUAL(lease_claimed(table, 2, 1, 1.0), MPM_EPROTOCOL);
+    CU_ASSERT_EQUAL(lease_claimed(table, 99, 1, 1.0), MPM_EPROTOCOL);
     CU_ASSERT_EQUAL(lease_done(table, 1, mine.lease, 1.0), MPM_EPROTOCOL);
     CU_ASSERT_EQUAL(lease_done(table, 0, mine.lease + 1000, 1.0), MPM_EPROTOCOL);
     CU_ASSERT_EQUAL(lease_done(table, 0, waiting.lease, 1.0), MPM_EPROTOCOL);
@@ -661,11 +667,11 @@ enum shape { SHAPE_CONSTANT, SHAPE_RISING, SHAPE_FALLING, SHAPE_RANDOM, SHAPE_HE
 enum world_event_kind {
     WORLD_GRANT,
     WORLD_RECALL,
-    WORLD_HALF, /* at the node */
+    WORLD_ALL_CLAIMED, /* at the node: of the lease that it works on */
     WORLD_END,
     WORLD_DIE,
     WORLD_JOINED, /* at main, from here on */
-    WORLD_ASKED,
+    WORLD_CLAIMED,
     WORLD_DONE,
     WORLD_RETURNED,
     WORLD_LOST,
@@ -705,7 +711,7 @@ struct world {
     struct world_node nodes[MOST_NODES];
     enum shape shape;
     double latency_s, now_s;
-    bool asks;           /* nodes ask when half of their last lease is left, or never */
+    bool silent;         /* nodes never tell that a lease is claimed */
     unsigned char *done; /* a byte an item */
     struct world_event *events;
     size_t event_count, event_room;
@@ -802,8 +808,8 @@ static void foresee_lease(struct world *world, unsigned index)
     double whole_s = (double)lease->count * node->item_s;
     struct world_event event = {.node = index, .lease = lease->number, .version = ++node->version};
 
-    event.kind = WORLD_HALF;
-    event.time_s = fmax(world->now_s, node->begun_s + whole_s / 2);
+    event.kind = WORLD_ALL_CLAIMED;
+    event.time_s = fmax(world->now_s, node->begun_s + whole_s - node->slots * node->item_s);
     world_push(world, event);
     event.kind = WORLD_END;
     event.time_s = fmax(world->now_s, node->begun_s + whole_s);
@@ -884,8 +890,8 @@ static int world_tell(struct world *world, const struct world_event *event)
     switch (event->kind) {
     case WORLD_JOINED:
         return lease_node_joined(world->table, event->node, node->slots, event->time_s);
-    case WORLD_ASKED:
-        return lease_asked(world->table, event->node, event->time_s);
+    case WORLD_CLAIMED:
+        return lease_claimed(world->table, event->node, event->lease, event->time_s);
     case WORLD_DONE:
         mark_done(world, event);
         return lease_done(world->table, event->node, event->lease, event->time_s);
@@ -905,6 +911,7 @@ static void say_nonsense(struct world *world)
 
     look_at(world->table, world->node_count, &before);
     CU_ASSERT_EQUAL(lease_done(world->table, node, lease, world->now_s), MPM_EPROTOCOL);
+    CU_ASSERT_EQUAL(lease_claimed(world->table, node, lease, world->now_s), MPM_EPROTOCOL);
     CU_ASSERT_EQUAL(lease_returned(world->table, node, lease, 0, world->now_s), MPM_EPROTOCOL);
     CU_ASSERT_EQUAL(lease_node_joined(world->table, node, 0, world->now_s), MPM_EPROTOCOL);
     look_at(world->table, world->node_count, &after);
@@ -971,8 +978,8 @@ static void node_lives(struct world *world, const struct world_event *event)
         node_recalled(world, event);
     else if (event->kind == WORLD_END && foreseen)
         node_ends(world, event->node);
-    else if (event->kind == WORLD_HALF && foreseen && node->held == 1 && world->asks)
-        tell_main(world, event->node, WORLD_ASKED, 0, 0, 0);
+    else if (event->kind == WORLD_ALL_CLAIMED && foreseen && !world->silent)
+        tell_main(world, event->node, WORLD_CLAIMED, event->lease, 0, 0);
 }
 
 static void world_step(struct world *world)
@@ -1019,7 +1026,7 @@ static struct world *create_world(uint64_t seed)
         random_bits(world);
     world->node_count = 1 + (unsigned)random_below(world, random_below(world, 2) ? 5 : MOST_NODES);
     world->items = (uint64_t)random_scale(world, 1.0, 20000.0);
-    world->asks = random_below(world, 2);
+    world->silent = random_below(world, 2);
     world->shape = (enum shape)random_below(world, SHAPE_COUNT);
     world->done = calloc(world->items, 1);
     CU_ASSERT_PTR_NOT_NULL_FATAL(world->done);
@@ -1124,10 +1131,10 @@ static const struct suite_test tests[] = {
     {"leases_stay_within_max_items", leases_stay_within_max_items},
     {"leases_shrink_towards_the_end", leases_shrink_towards_the_end},
     {"speeds_are_measured_from_what_is_done", speeds_are_measured_from_what_is_done},
-    {"asks_beyond_the_depth_are_ignored", asks_beyond_the_depth_are_ignored},
-    {"node_that_asks_has_claimed_all_but_its_newest_lease",
-     node_that_asks_has_claimed_all_but_its_newest_lease},
-    {"ask_that_crosses_a_grant_gets_nothing_more", ask_that_crosses_a_grant_gets_nothing_more},
+    {"claims_beyond_the_depth_get_nothing_more", claims_beyond_the_depth_get_nothing_more},
+    {"lease_that_is_claimed_is_replaced_with_all_older_ones",
+     lease_that_is_claimed_is_replaced_with_all_older_ones},
+    {"ask_of_a_node_with_work_gets_nothing_more", ask_of_a_node_with_work_gets_nothing_more},
     {"lease_that_is_done_before_an_older_one_is_replaced",
      lease_that_is_done_before_an_older_one_is_replaced},
     {"slow_wire_does_not_keep_leases_small", slow_wire_does_not_keep_leases_small},

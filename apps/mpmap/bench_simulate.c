@@ -33,7 +33,7 @@ static const char help[] =
     "  --spread N       speed of the fastest node over that of the slowest (1)\n"
     "  --lost N         nodes that die during the map (none)\n"
     "  --joining N      nodes that join late (none)\n"
-    "  --asks           nodes ask for more when they run low, and not only tell what is done\n"
+    "  --silent         nodes tell only what is done, and not what is claimed to the end as well\n"
     "  --seed N         of all that is random (1)\n"
     "  --json           prints a JSON array\n"
     "  --help           prints this\n";
@@ -43,7 +43,7 @@ struct simulate_arguments {
     size_t nodes, slots, bandwidth, items, item_size, result_size, spread, lost, joining, seed;
     double latency_s, message_s, item_s;
     const char *costs;
-    bool asks, json;
+    bool silent, json;
 };
 
 static bool parse(int argc, char **argv, struct simulate_arguments *arguments, int *exit_status)
@@ -63,7 +63,7 @@ static bool parse(int argc, char **argv, struct simulate_arguments *arguments, i
         {"--lost", OPTION_COUNT, &arguments->lost, 0},
         {"--joining", OPTION_COUNT, &arguments->joining, 0},
         {"--seed", OPTION_COUNT, &arguments->seed, 0},
-        {"--asks", OPTION_FLAG, &arguments->asks, 0},
+        {"--silent", OPTION_FLAG, &arguments->silent, 0},
         {"--json", OPTION_FLAG, &arguments->json, 0},
     };
     struct command command = {.name = "bench simulate",
@@ -114,7 +114,7 @@ static int make_options(const struct simulate_arguments *arguments, struct simul
         .lost = (unsigned)arguments->lost,
         .joining = (unsigned)arguments->joining,
         .seed = arguments->seed,
-        .asks = arguments->asks,
+        .silent = arguments->silent,
     };
     return find_shape(arguments->costs, &options->costs);
 }

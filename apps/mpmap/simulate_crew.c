@@ -63,12 +63,10 @@ static void sift_first(double *heap, unsigned count, double value)
     heap[at] = value;
 }
 
-static void note_claim(struct simulate_claims *claims, uint64_t lease, uint64_t count, double claim_s,
-                       double cost_s, double speed)
+static void note_claim(struct simulate_claims *claims, uint64_t count, double claim_s, double cost_s,
+                       double speed)
 {
     claims->count += count;
-    if (isinf(claims->half_s) && claims->count > lease / 2)
-        claims->half_s = claim_s;
     claims->claimed_s = claim_s;
     claims->done_s = fmax(claims->done_s, claim_s + cost_s / speed);
     claims->cost_s += cost_s;
@@ -77,14 +75,14 @@ static void note_claim(struct simulate_claims *claims, uint64_t lease, uint64_t 
 static struct simulate_claims claim_singly(struct simulate_crew *crew, const struct simulate_work *work,
                                            uint64_t first, uint64_t count, double start_s, double stop_s)
 {
-    struct simulate_claims claims = {.half_s = INFINITY};
+    struct simulate_claims claims = {0};
     while (claims.count < count) {
         double claim_s = fmax(crew->free_s[0], start_s);
         uint64_t left = count - claims.count, chunk = left < work->chunk ? left : work->chunk;
         if (claim_s > stop_s)
             break;
         double cost_s = chunk_cost(work, first + claims.count, chunk);
-        note_claim(&claims, count, chunk, claim_s, cost_s, crew->speed);
+        note_claim(&claims, chunk, claim_s, cost_s, crew->speed);
         sift_first(crew->free_s, crew->slots, claim_s + cost_s / crew->speed);
     }
     return claims;
@@ -138,23 +136,21 @@ static void take_short_turn(struct simulate_crew *crew, double until_s)
 static struct simulate_claims claim_in_turns(struct simulate_crew *crew, const struct simulate_work *work,
                                              uint64_t count, double start_s, double stop_s)
 {
-    struct simulate_claims claims = {.half_s = INFINITY};
+    struct simulate_claims claims = {0};
     double chunk_s = (double)work->chunk * work->item_s / crew->speed;
     uint64_t turns = turns_until(crew, count / work->chunk, start_s, stop_s, chunk_s);
-    uint64_t half = count / 2 / work->chunk, rest = count % work->chunk;
+    uint64_t rest = count % work->chunk;
 
     if (turns) {
         claims.count = turns * work->chunk;
         claims.claimed_s = turn_s(crew, turns - 1, start_s, chunk_s);
         claims.done_s = claims.claimed_s + chunk_s;
-        if (half < turns)
-            claims.half_s = turn_s(crew, half, start_s, chunk_s);
         claims.cost_s = (double)claims.count * work->item_s;
     }
     take_turns(crew, turns, start_s, chunk_s);
     double last_s = fmax(crew->free_s[0], start_s), rest_s = (double)rest * work->item_s;
     if (rest && turns == count / work->chunk && last_s <= stop_s) {
-        note_claim(&claims, count, rest, last_s, rest_s, crew->speed);
+        note_claim(&claims, rest, last_s, rest_s, crew->speed);
         take_short_turn(crew, last_s + rest_s / crew->speed);
     }
     return claims;

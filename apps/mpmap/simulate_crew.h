@@ -27,7 +27,6 @@ struct simulate_crew {
 /* How a lease goes. */
 struct simulate_claims {
     uint64_t count;   /* items claimed */
-    double half_s;    /* when under half of the lease was left */
     double claimed_s; /* when the last item was claimed */
     double done_s;    /* when the last of them was done */
     double cost_s;    /* of all of them, on a slot of speed 1 */

@@ -2,8 +2,7 @@
 /* Events in the order of their time: what happens on nodes, and messages that reach main or a node. Main
  * handles messages one at a time; its wire carries bytes one after the other, each way; so messages between
  * main and a node never overtake each other, as in a run. Nodes do what couriers do: they tell when a lease
- * is done, and answer recalls by what is not claimed. If they ask, they do so when under half of their last
- * lease is left, and those that have nothing at all again with each heartbeat.
+ * is done, or claimed to the end while some of its items take longer, and answer recalls by what is not claimed.
  *
  * What a node will do with the lease that it claims from is worked out when it begins with it; a recall cuts
  * that short, and the events foreseen are void then: they bear the version of the lease that they are about.
@@ -18,20 +17,17 @@
 
 #include "simulate_crew.h"
 
-#define DEPTH          8
+#define DEPTH          16
 #define TARGET_S       0.1
 #define LEASE_BYTES    ((double)(4 << 20))
 #define CHUNK_S        100e-6 /* work in a chunk */
 #define HEADER_BYTES   64.0   /* of a message */
-#define HEARTBEAT_S    1.0
-#define LOSS_NOTICED_S 2.0 /* after a node has died */
+#define LOSS_NOTICED_S 2.0    /* after a node has died */
 
 enum event_kind {
     /* On a node. */
-    EVENT_HALF,    /* under half of the lease is left */
     EVENT_CLAIMED, /* nothing of the lease is left to claim */
     EVENT_DONE,
-    EVENT_IDLE, /* a heartbeat of a node that has nothing to do */
     EVENT_DIE,
     EVENT_START,
     /* Messages to a node. */
@@ -39,7 +35,7 @@ enum event_kind {
     EVENT_RECALL,
     /* Messages to main, and what it finds out by itself. */
     EVENT_JOIN,
-    EVENT_ASK,
+    EVENT_ALL_CLAIMED,
     EVENT_LEASE_DONE,
     EVENT_RETURN,
     EVENT_LOSS,
@@ -70,7 +66,6 @@ struct world_node {
     struct held_lease leases[DEPTH];
     struct held_lease *current; /* the one that is claimed from */
     bool dead;
-    bool asked;        /* since the last grant came */
     double claimed_s;  /* when the last lease was claimed */
     double finished_s; /* when the last lease was done */
 };
@@ -207,23 +202,11 @@ static struct held_lease *next_to_begin(struct world_node *node)
     return next;
 }
 
-static bool holds_nothing(const struct world_node *node)
-{
-    for (int i = 0; i < DEPTH; i++)
-        if (node->leases[i].lives)
-            return false;
-    return true;
-}
-
 static void foresee(struct world *world, unsigned index, const struct held_lease *lease)
 {
     const struct simulate_claims *claims = &lease->claims;
     struct event event = {.node = index, .lease = lease->number, .version = lease->version};
 
-    event.kind = EVENT_HALF;
-    event.time_s = claims->half_s;
-    if (isfinite(event.time_s) && event.time_s >= world->now_s)
-        event_push(world, event);
     event.kind = EVENT_CLAIMED;
     event.time_s = fmax(world->now_s, claims->claimed_s);
     event_push(world, event);
@@ -245,17 +228,6 @@ static void begin_next(struct world *world, unsigned index)
     foresee(world, index, lease);
 }
 
-/* Asks if under half of the last lease is left, once for each lease that comes. */
-static void ask_if_low(struct world *world, unsigned index)
-{
-    struct world_node *node = &world->nodes[index];
-    if (!world->options->asks || node->asked || next_to_begin(node) ||
-        (node->current && node->current->claims.half_s > world->now_s))
-        return;
-    node->asked = true;
-    send_to_main(world, EVENT_ASK, index, 0, 0, HEADER_BYTES);
-}
-
 static void node_gets_lease(struct world *world, const struct event *event)
 {
     struct world_node *node = &world->nodes[event->node];
@@ -273,7 +245,6 @@ static void node_gets_lease(struct world *world, const struct event *event)
                                  .order = event->order,
                                  .first = event->first,
                                  .count = event->count};
-    node->asked = false;
     begin_next(world, event->node);
 }
 
@@ -305,7 +276,6 @@ static void node_gets_recall(struct world *world, const struct event *event)
     struct held_lease *lease = find_held(node, event->lease);
     if (!lease)
         return;
-    uint64_t before = lease->count;
     if (!lease->begun) {
         lease->lives = false;
         lease->count = 0;
@@ -313,10 +283,6 @@ static void node_gets_recall(struct world *world, const struct event *event)
         cut_current(world, node, event->node);
     }
     send_to_main(world, EVENT_RETURN, event->node, event->lease, lease->count, HEADER_BYTES);
-    /* Main knows that a node with nothing but what it works on wants more. */
-    if (lease->count && lease->count < before)
-        node->asked = true;
-    ask_if_low(world, event->node);
 }
 
 static void node_is_done(struct world *world, unsigned index, struct held_lease *lease)
@@ -328,9 +294,6 @@ static void node_is_done(struct world *world, unsigned index, struct held_lease 
     node->finished_s = world->now_s;
     world->cost_s += lease->claims.cost_s;
     send_to_main(world, EVENT_LEASE_DONE, index, lease->number, 0, bytes);
-    if (world->options->asks && holds_nothing(node))
-        event_push(world,
-                   (struct event){.time_s = world->now_s + HEARTBEAT_S, .kind = EVENT_IDLE, .node = index});
 }
 
 static void node_event(struct world *world, const struct event *event)
@@ -340,26 +303,15 @@ static void node_event(struct world *world, const struct event *event)
 
     if (!lease || lease->version != event->version)
         return;
-    if (event->kind == EVENT_HALF) {
-        ask_if_low(world, event->node);
-    } else if (event->kind == EVENT_DONE) {
+    if (event->kind == EVENT_DONE) {
         node_is_done(world, event->node, lease);
-    } else {
-        node->claimed_s = world->now_s;
-        if (lease == node->current)
-            end_current(world, event->node);
-        ask_if_low(world, event->node);
-    }
-}
-
-static void node_is_idle(struct world *world, unsigned index)
-{
-    struct world_node *node = &world->nodes[index];
-    if (!holds_nothing(node))
         return;
-    send_to_main(world, EVENT_ASK, index, 0, 0, HEADER_BYTES);
-    event_push(world,
-               (struct event){.time_s = world->now_s + HEARTBEAT_S, .kind = EVENT_IDLE, .node = index});
+    }
+    node->claimed_s = world->now_s;
+    if (lease->claims.done_s > world->now_s && !world->options->silent)
+        send_to_main(world, EVENT_ALL_CLAIMED, event->node, lease->number, 0, HEADER_BYTES);
+    if (lease == node->current)
+        end_current(world, event->node);
 }
 
 /* ---- Main ---- */
@@ -376,8 +328,8 @@ static int tell_table(struct world *world, const struct event *event, double now
     switch (event->kind) {
     case EVENT_JOIN:
         return lease_node_joined(world->table, event->node, world->options->slots, now_s);
-    case EVENT_ASK:
-        return lease_asked(world->table, event->node, now_s);
+    case EVENT_ALL_CLAIMED:
+        return lease_claimed(world->table, event->node, event->lease, now_s);
     case EVENT_LEASE_DONE:
         return lease_done(world->table, event->node, event->lease, now_s);
     case EVENT_RETURN:
@@ -443,10 +395,6 @@ static void happen(struct world *world, const struct event *event)
     case EVENT_RECALL:
         node_gets_recall(world, event);
         break;
-    case EVENT_IDLE:
-        node_is_idle(world, event->node);
-        break;
-    case EVENT_HALF:
     case EVENT_CLAIMED:
     case EVENT_DONE:
         node_event(world, event);

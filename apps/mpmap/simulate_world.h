@@ -37,8 +37,8 @@ struct simulate_options {
     unsigned lost;       /* so many nodes die during the map */
     unsigned joining;    /* so many nodes join during the map, and not at its start */
     uint64_t seed;
-    bool asks;  /* nodes ask when under half of their last lease is left; else they only tell what is done */
-    bool check; /* whether to look at the whole table after every event */
+    bool silent; /* nodes only tell what is done, and not what is claimed to the end */
+    bool check;  /* whether to look at the whole table after every event */
 };
 
 struct simulate_result {

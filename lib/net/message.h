@@ -33,8 +33,9 @@ enum message_kind {
     MESSAGE_POOL_STATE,  /* struct message_trouble with the pool: status 0 when it is ready */
     MESSAGE_POOL_CLOSED, /* struct message_pool */
     MESSAGE_JOB_FAILED,  /* struct message_trouble with the job */
-    MESSAGE_RETURNED,    /* struct message_lease: `count` is what the node keeps */
-    MESSAGE_RESULTS,     /* struct message_results, then the failures, then the results */
+    MESSAGE_CLAIMED,  /* struct message_lease: its numbers only; all of it is claimed, and some is not done */
+    MESSAGE_RETURNED, /* struct message_lease: `count` is what the node keeps */
+    MESSAGE_RESULTS,  /* struct message_results, then the failures, then the results */
     /* Between any two */
     MESSAGE_CALL,          /* struct message_call, then what the verb takes */
     MESSAGE_CANCEL,        /* struct message_call of a call whose caller has died: its numbers only */

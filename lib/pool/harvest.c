@@ -309,5 +309,10 @@ enum lease_look held_lease_look(struct held_lease *lease)
         return LEASE_RUNS;
     }
     held_lease_take_down(lease);
-    return held_lease_is_quiet(lease) ? end_round(lease) : LEASE_RUNS;
+    if (held_lease_is_quiet(lease))
+        return end_round(lease);
+    if (lease->is_said_claimed)
+        return LEASE_RUNS;
+    lease->is_said_claimed = true;
+    return LEASE_IS_CLAIMED;
 }

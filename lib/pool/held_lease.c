@@ -243,6 +243,7 @@ uint64_t held_lease_cut(struct held_lease *lease)
     struct lease_block *block = lease->block;
     uint64_t claimed;
 
+    lease->is_said_claimed = true;
     if (block->order || !lease->slot)
         return lease->keep; /* what is hung up anew is little, and scattered */
     claimed = atomic_exchange(&block->next, LEASE_FROZEN);

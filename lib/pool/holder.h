@@ -83,8 +83,9 @@ struct held_lease;
 
 enum lease_look {
     LEASE_RUNS,
-    LEASE_IS_DONE, /* every item that it keeps is done or failed: results and failures can be read */
-    LEASE_IS_LOST, /* the whole job cannot be done; mpm_error() says why, and the status is
+    LEASE_IS_CLAIMED, /* once, where workers are busy with the last of it: there is nothing more to claim */
+    LEASE_IS_DONE,    /* every item that it keeps is done or failed: results and failures can be read */
+    LEASE_IS_LOST,    /* the whole job cannot be done; mpm_error() says why, and the status is
                       held_lease_status() */
 };
 

@@ -47,6 +47,7 @@ struct held_lease {
     uint64_t offset; /* of the lease_block */
     struct lease_block *block;
     _Atomic uint64_t *slot; /* where it hangs; NULL if it does not */
+    bool is_said_claimed;   /* or it was cut, which says the same */
     int status;             /* why it is lost */
     struct suspect *suspects;
     size_t suspect_count, suspect_room;

@@ -56,6 +56,8 @@
 #define WIRE_FACTOR 3.0
 /* So many leases a node has that are not claimed to the end: one to work on and one to go on with. */
 #define UNASKED 2
+/* And a lone node, which has nobody to leave anything to. */
+#define UNASKED_ALONE 4
 
 struct range {
     uint64_t first;
@@ -87,7 +89,6 @@ struct node {
     unsigned slots, held;
     unsigned recalls; /* leases of it that are RECALLING or RECALLED: 0 or 1 */
     bool lost;
-    bool asked;       /* since its newest lease: before that, half of it at least is untouched */
     uint64_t items;   /* in its leases */
     uint64_t largest; /* the most items that a lease of it has had */
     double wire_s;    /* the least time that a lease of it has taken from its grant until it was done */
@@ -485,7 +486,6 @@ static void grant(struct lease_table *table, struct node *node)
         .node = node_index(table, node),
     };
     action_push(table, lease, STAGE_GRANTING);
-    node->asked = false;
     node->held++;
     node->items += lease->range.count;
     if (lease->range.count > node->largest)
@@ -497,10 +497,10 @@ static void grant(struct lease_table *table, struct node *node)
     note_change(table, node);
 }
 
-/* A lone node has nobody to leave anything to. */
 static unsigned unasked(const struct lease_table *table)
 {
-    return table->node_count == 1 || table->limits.depth < UNASKED ? table->limits.depth : UNASKED;
+    unsigned most = table->node_count == 1 ? UNASKED_ALONE : UNASKED;
+    return most < table->limits.depth ? most : table->limits.depth;
 }
 
 static bool has_room(const struct lease_table *table, const struct node *node)
@@ -524,9 +524,8 @@ static double grain_s(const struct lease_table *table, const struct node *node)
     return fmax(short_s(table), node->slots / likely_speed(table, node));
 }
 
-/* Whether it is worth the messages to take from the victim what it has not touched. As long as it has not
- * asked, that is half of its newest lease at least, whatever the estimate says: enough for one that is idle.
- * Where an estimate has passed by far, the node is slower than it was: by how much, only it can tell. */
+/* Whether it is worth the messages to take from the victim what it has not touched. If it has not claimed all
+ * of an older one, that is all of its newest lease, whatever the estimate says: enough for one that is idle. Where an estimate has passed by far, the node is slower than it was: by how much, only it can tell. */
 static bool is_worth_it(const struct lease_table *table, const struct node *victim,
                         const struct node *hungriest)
 {
@@ -539,9 +538,9 @@ static bool is_worth_it(const struct lease_table *table, const struct node *vict
         return true;
     if (hungriest->finish_s > table->now)
         return false;
-    if (!victim->asked) {
-        double untouched = (double)newest_lease(table, victim, true)->range.count / 2;
-        if (untouched >= 1 && untouched / likely_speed(table, victim) > short_s(table))
+    if (untouched(table, victim).leases > 1) {
+        double items = (double)newest_lease(table, victim, true)->range.count;
+        if (items / likely_speed(table, victim) > short_s(table))
             return true;
     }
     return late_s > grain_s(table, victim);
@@ -713,31 +712,37 @@ int lease_node_joined(struct lease_table *table, unsigned index, unsigned slots,
     return MPM_OK;
 }
 
-/* The node has under half of its newest lease left, and its older ones are claimed. But if not even half of
- * the newest one's time has passed since its grant, that is still on its way, and the node has spoken of the
- * one before it. */
-static void hear_ask(struct lease_table *table, struct node *node)
-{
-    const struct lease *newest = newest_lease(table, node, false);
-    double left_s = newest ? (double)newest->range.count / 2 / likely_speed(table, node) : 0.0;
-
-    if (!newest || table->now - newest->granted_s >= left_s) {
-        node->asked = true;
-        node->finish_s = table->now + left_s;
-        if (newest)
-            note_older_claimed(table, node, newest->serial);
-        note_change(table, node);
-    }
-    fill_up(table, node);
-}
-
 int lease_asked(struct lease_table *table, unsigned index, double now)
 {
     struct node *node = speaker(table, index, "asks for a lease");
     if (!node)
         return MPM_EPROTOCOL;
     tick(table, now);
-    hear_ask(table, node);
+    fill_up(table, node);
+    settle(table);
+    return MPM_OK;
+}
+
+/* What the node has yet to do: what it has not touched, and at worst a lease that it has begun. */
+static void note_progress(struct lease_table *table, struct node *node)
+{
+    node->finish_s = table->now + (double)untouched(table, node).items / likely_speed(table, node);
+    note_change(table, node);
+}
+
+int lease_claimed(struct lease_table *table, unsigned index, uint32_t number, double now)
+{
+    struct node *node = speaker(table, index, "has claimed a lease");
+    if (!node)
+        return MPM_EPROTOCOL;
+    struct lease *lease = find_lease(table, node, number);
+    if (!lease || lease->stage == STAGE_GRANTING)
+        return error_set(MPM_EPROTOCOL, "node %u has claimed lease %u, but does not hold it", index, number);
+    tick(table, now);
+    lease->claimed = true;
+    note_older_claimed(table, node, lease->serial);
+    note_progress(table, node);
+    fill_up(table, node);
     settle(table);
     return MPM_OK;
 }
@@ -752,8 +757,7 @@ static void finish(struct lease_table *table, struct node *node, struct lease *l
     drop_lease(table, lease);
     note_older_claimed(table, node, lease->serial);
     node->since_s = table->now;
-    node->finish_s = table->now + (double)untouched(table, node).items / measured_speed(node);
-    note_change(table, node);
+    note_progress(table, node);
     if (first_measure && table->tail)
         guess_again(table);
 }
@@ -773,20 +777,20 @@ int lease_done(struct lease_table *table, unsigned index, uint32_t number, doubl
     return MPM_OK;
 }
 
-/* Cuts the lease down to what the node keeps, or ends it. A node that keeps only what its slots work on will
- * be out of work soon. */
+/* Cuts the lease down to what the node has claimed, or ends it. Such a node will be out of work soon. */
 static void cut_lease(struct lease_table *table, struct node *node, struct lease *lease, uint64_t kept)
 {
     struct range tail = {lease->range.first + kept, lease->range.count - kept};
     lease->range.count = kept;
-    lease->claimed = tail.count == 0;
-    node->asked |= kept > 0;
+    lease->claimed = true;
     node->items -= tail.count;
     node->recalls--;
     table->recalls--;
     lease->stage = STAGE_RUNNING;
     if (kept == 0)
         drop_lease(table, lease);
+    else
+        note_older_claimed(table, node, lease->serial);
     if (tail.count == 0)
         return;
     put_back(table, tail);

@@ -57,16 +57,18 @@ void lease_table_destroy(struct lease_table *table); /* NULL is fine */
  * be (an unknown lease, a lease of another node, `kept` above its count, a lost node that speaks) returns
  * MPM_EPROTOCOL and changes nothing. */
 int lease_node_joined(struct lease_table *table, unsigned node, unsigned slots, double now);
-/* The node has so little left that it wants another lease: under half of its last one, and of older ones only
- * what its slots work on. It may not ask at all, since lease_done() tops up as well; asks help where some
- * items take very long. An ask when there is nothing to give is remembered, and may be repeated: each looks
- * anew whether a recall is worth it at this time. A node that answers a recall need not ask. */
+/* All items of the lease are claimed, by slots of the node that may work on them for long, and so are those of
+ * older ones. Main tops up then, as after lease_done(): a node need not tell of leases that are done soon after,
+ * but one that does not tell at all is out of work while the last items of its leases take long. */
+int lease_claimed(struct lease_table *table, unsigned node, uint32_t lease, double now);
+/* The node has nothing to do. It need not say so, since the table knows; but time may have passed, and this looks
+ * anew whether a recall is worth it. */
 int lease_asked(struct lease_table *table, unsigned node, double now);
 /* All items of the lease (that were not returned) are done. Leases of a node may be done in any order, but it
  * should claim from the oldest first: older ones than one that is done count as claimed to the end. */
 int lease_done(struct lease_table *table, unsigned node, uint32_t lease, double now);
-/* The answer to a recall: the node keeps the first `kept` items, the rest is not granted any more. If `kept`
- * is 0 the lease has ended. A lease that was done while the recall travelled gets no answer. */
+/* The answer to a recall: the node keeps the first `kept` items, which are those that it has claimed; the rest
+ * is not granted any more. If `kept` is 0 the lease has ended. A lease that was done while the recall travelled gets no answer. */
 int lease_returned(struct lease_table *table, unsigned node, uint32_t lease, uint64_t kept, double now);
 /* The node is gone: what it had goes back. It may not join again. */
 int lease_node_lost(struct lease_table *table, unsigned node, double now);

@@ -25,10 +25,10 @@
 
 #define LEASE_BYTES   ((uint64_t)4 << 20) /* the most items and results that a lease carries, in bytes */
 #define LEASE_ITEMS   ((uint64_t)1 << 18) /* and in items */
-#define LEASE_DEPTH   4u                  /* leases that a node holds at once */
-#define LEASE_S       0.1                 /* how long one should keep its node busy */
-#define ARENA_SHARE   16u                 /* a lease takes at most one of so many parts of an arena */
-#define CHUNK_S       100e-6              /* how long a chunk should take */
+#define LEASE_DEPTH   16u    /* leases that a node holds at once, most of them with items that take long */
+#define LEASE_S       0.1    /* how long one should keep its node busy */
+#define ARENA_SHARE   64u    /* a lease takes at most one of so many parts of an arena */
+#define CHUNK_S       100e-6 /* how long a chunk should take */
 #define PROGRESS_NS   100000000u
 #define KILL_AGAIN_NS 1000000u /* a worker may have been between two items */
 
@@ -105,6 +105,9 @@ static int look_at_home_lease(struct map *map, struct held_lease *lease, bool *w
     switch (held_lease_look(lease)) {
     case LEASE_RUNS:
         return MPM_OK;
+    case LEASE_IS_CLAIMED:
+        *worked = true;
+        return lease_claimed(map->table, home_node(), (uint32_t)held_lease_number(lease), clock_now_s());
     case LEASE_IS_LOST:
         return held_lease_status(lease);
     case LEASE_IS_DONE:
@@ -216,6 +219,8 @@ static int read_letter(struct map *map, const struct letter *letter)
     switch (letter->kind) {
     case MESSAGE_RESULTS:
         return read_results(map, letter->node, letter->payload, letter->size);
+    case MESSAGE_CLAIMED:
+        return lease_claimed(map->table, letter->node, (uint32_t)lease->lease, clock_now_s());
     case MESSAGE_RETURNED:
         return lease_returned(map->table, letter->node, (uint32_t)lease->lease, lease->count, clock_now_s());
     default:

@@ -188,6 +188,13 @@ static bool on_returned(unsigned node, const void *payload, size_t size)
     return size == sizeof *message && put_letter(MESSAGE_RETURNED, message->job, node, payload, size);
 }
 
+static bool on_claimed(unsigned node, const void *payload, size_t size)
+{
+    const struct message_lease *message = payload;
+
+    return size == sizeof *message && put_letter(MESSAGE_CLAIMED, message->job, node, payload, size);
+}
+
 static bool on_job_failed(unsigned node, const void *payload, size_t size)
 {
     const struct message_trouble *message = payload;
@@ -236,6 +243,7 @@ static bool on_pool_closed(unsigned node, const void *payload, size_t size)
 void pool_state_announce(void)
 {
     courier_handle(MESSAGE_RESULTS, on_results);
+    courier_handle(MESSAGE_CLAIMED, on_claimed);
     courier_handle(MESSAGE_RETURNED, on_returned);
     courier_handle(MESSAGE_JOB_FAILED, on_job_failed);
     courier_handle(MESSAGE_POOL_STATE, on_pool_state);

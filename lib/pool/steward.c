@@ -194,11 +194,23 @@ static bool post_results(const struct steward_pool *pool, const struct steward_j
     return !courier_post(0, MESSAGE_RESULTS, parts, 3);
 }
 
+static bool post_claimed(const struct steward_pool *pool, const struct steward_job *job,
+                         const struct held_lease *lease)
+{
+    struct message_lease message = {.pool = pool->id, .job = job->id, .lease = held_lease_number(lease)};
+
+    return !courier_post_one(0, MESSAGE_CLAIMED, &message, sizeof message);
+}
+
 /* true if the lease has ended. */
 static bool look_at_lease(const struct steward_pool *pool, struct steward_job *job, struct held_lease *lease)
 {
     switch (held_lease_look(lease)) {
     case LEASE_RUNS:
+        return false;
+    case LEASE_IS_CLAIMED:
+        if (!post_claimed(pool, job, lease))
+            runtime_break(MPM_ENOMEM, mpm_error());
         return false;
     case LEASE_IS_DONE:
         if (held_lease_count(lease) && !post_results(pool, job, lease))
