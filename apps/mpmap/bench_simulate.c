@@ -15,6 +15,10 @@
 #define MOST_ITEMS    ((size_t)1 << 53)
 #define LONGEST_S     1000000
 
+/* What a run is to keep. */
+#define LEAST_EFFICIENCY 0.95
+#define MOST_BUSY        0.5
+
 static const char help[] =
     "usage: mpmap bench simulate [options]\n"
     "\n"
@@ -34,6 +38,8 @@ static const char help[] =
     "  --lost N         nodes that die during the map (none)\n"
     "  --joining N      nodes that join late (none)\n"
     "  --silent         nodes tell only what is done, and not what is claimed to the end as well\n"
+    "  --grow           doubles the nodes until efficiency falls under 95 % or main is over half\n"
+    "                   busy, and prints a line for each number\n"
     "  --seed N         of all that is random (1)\n"
     "  --json           prints a JSON array\n"
     "  --help           prints this\n";
@@ -43,7 +49,7 @@ struct simulate_arguments {
     size_t nodes, slots, bandwidth, items, item_size, result_size, spread, lost, joining, seed;
     double latency_s, message_s, item_s;
     const char *costs;
-    bool silent, json;
+    bool silent, grow, json;
 };
 
 static bool parse(int argc, char **argv, struct simulate_arguments *arguments, int *exit_status)
@@ -64,6 +70,7 @@ static bool parse(int argc, char **argv, struct simulate_arguments *arguments, i
         {"--joining", OPTION_COUNT, &arguments->joining, 0},
         {"--seed", OPTION_COUNT, &arguments->seed, 0},
         {"--silent", OPTION_FLAG, &arguments->silent, 0},
+        {"--grow", OPTION_FLAG, &arguments->grow, 0},
         {"--json", OPTION_FLAG, &arguments->json, 0},
     };
     struct command command = {.name = "bench simulate",
@@ -89,6 +96,8 @@ static int check(const struct simulate_arguments *arguments)
     if (arguments->nodes > MOST_SLOTS / arguments->slots)
         return usage_error("bench simulate", "%zu nodes of %zu slots are too many: %zu slots in all may be",
                            arguments->nodes, arguments->slots, MOST_SLOTS);
+    if (arguments->grow && arguments->json)
+        return usage_error("bench simulate", "--grow prints no JSON");
     if (arguments->lost >= arguments->nodes || arguments->joining >= arguments->nodes - arguments->lost)
         return usage_error("bench simulate",
                            "%zu nodes die and %zu join late of %zu, but one at least must do neither",
@@ -121,18 +130,43 @@ static int make_options(const struct simulate_arguments *arguments, struct simul
 
 static void print(const struct simulate_result *result, bool json)
 {
+    static const char ideal[] = "all slots busy to the end, or the longest item";
     const struct bench_figure figures[] = {
-        {"makespan", result->makespan_s, "s", result->ideal_s, "all slots busy to the end"},
-        {"efficiency", result->efficiency, "", 1.0, "all slots busy to the end"},
+        {"makespan", result->makespan_s, "s", result->ideal_s, ideal},
+        {"efficiency", result->efficiency, "", 1.0, ideal},
         {"main busy", result->main_busy, "", 0.5, "half of its time"},
+        {"main's wire busy", result->wire_busy, "", 1.0, "all of its time"},
         {"tail", result->tail_s, "s", 0, NULL},
-        {"messages of main", (double)result->messages, "", 0, NULL},
-        {"bytes in them", result->bytes, "B", 0, NULL},
+        {"messages of main", (double)result->messages / result->makespan_s, "/s", 0, NULL},
+        {"bytes in them", result->bytes / result->makespan_s, "B/s", 0, NULL},
         {"leases", (double)result->leases, "", 0, NULL},
         {"recalls", (double)result->recalls, "", 0, NULL},
         {"lease table, an event", result->table_event_s, "s", 1e-6, "a microsecond"},
     };
     bench_print(figures, sizeof figures / sizeof *figures, json);
+}
+
+/* Where one main ends: doubles the nodes as long as the promise holds, and prints a row for each number. */
+static int grow(struct simulate_arguments *arguments)
+{
+    struct simulate_options options;
+    struct simulate_result result;
+    bool holds = true;
+
+    printf("%10s  %10s  %10s  %10s  %14s\n", "nodes", "efficiency", "main busy", "wire busy", "messages/s");
+    for (; holds && arguments->nodes <= MOST_SLOTS / arguments->slots; arguments->nodes *= 2) {
+        int exit_status = make_options(arguments, &options);
+
+        if (exit_status)
+            return exit_status;
+        if (simulate_world(&options, &result))
+            return failure("the simulation failed: %s", result.problem);
+        printf("%10zu  %10.3f  %10.3f  %10.3f  %14.0f\n", arguments->nodes, result.efficiency,
+               result.main_busy, result.wire_busy, (double)result.messages / result.makespan_s);
+        fflush(stdout);
+        holds = result.efficiency >= LEAST_EFFICIENCY && result.main_busy <= MOST_BUSY;
+    }
+    return EXIT_SUCCESS;
 }
 
 int bench_simulate(int argc, char **argv)
@@ -159,6 +193,8 @@ int bench_simulate(int argc, char **argv)
         exit_status = make_options(&arguments, &options);
     if (exit_status)
         return exit_status;
+    if (arguments.grow)
+        return grow(&arguments);
     if (simulate_world(&options, &result))
         return failure("the simulation failed: %s", result.problem);
     print(&result, arguments.json);

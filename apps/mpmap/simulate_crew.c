@@ -70,6 +70,7 @@ static void note_claim(struct simulate_claims *claims, uint64_t count, double cl
     claims->claimed_s = claim_s;
     claims->done_s = fmax(claims->done_s, claim_s + cost_s / speed);
     claims->cost_s += cost_s;
+    claims->longest_s = fmax(claims->longest_s, cost_s);
 }
 
 static struct simulate_claims claim_singly(struct simulate_crew *crew, const struct simulate_work *work,
@@ -146,6 +147,7 @@ static struct simulate_claims claim_in_turns(struct simulate_crew *crew, const s
         claims.claimed_s = turn_s(crew, turns - 1, start_s, chunk_s);
         claims.done_s = claims.claimed_s + chunk_s;
         claims.cost_s = (double)claims.count * work->item_s;
+        claims.longest_s = (double)work->chunk * work->item_s;
     }
     take_turns(crew, turns, start_s, chunk_s);
     double last_s = fmax(crew->free_s[0], start_s), rest_s = (double)rest * work->item_s;

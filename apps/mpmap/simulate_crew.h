@@ -30,6 +30,7 @@ struct simulate_claims {
     double claimed_s; /* when the last item was claimed */
     double done_s;    /* when the last of them was done */
     double cost_s;    /* of all of them, on a slot of speed 1 */
+    double longest_s; /* of the chunk among them that takes longest, on a slot of speed 1 */
 };
 
 /* Slots claim the items from start_s on. */

@@ -85,7 +85,9 @@ struct world {
 
     double now_s;
     double main_free_s, main_work_s, wire_in_s, wire_out_s;
-    double cost_s; /* of what is done */
+    double cost_s;    /* of what is done */
+    double longest_s; /* the chunk of it that has taken longest, on a slot of speed 1 */
+    double wire_in_work_s, wire_out_work_s;
     uint64_t table_events;
     double table_s;
     const char *problem;
@@ -152,6 +154,7 @@ static void send_to_main(struct world *world, enum event_kind kind, unsigned nod
 {
     double there_s = world->now_s + world->options->latency_s;
     world->wire_in_s = fmax(world->wire_in_s, there_s) + bytes / world->options->bandwidth_bytes_s;
+    world->wire_in_work_s += bytes / world->options->bandwidth_bytes_s;
     count_message(world, bytes);
     event_push(world,
                (struct event){
@@ -168,6 +171,7 @@ static void send_to_node(struct world *world, const struct lease_action *action)
     world->main_work_s += world->options->message_s;
     world->wire_out_s = fmax(world->wire_out_s, world->main_free_s) +
                         bytes / world->options->bandwidth_bytes_s;
+    world->wire_out_work_s += bytes / world->options->bandwidth_bytes_s;
     count_message(world, bytes);
     if (grant)
         world->result->leases++;
@@ -293,6 +297,7 @@ static void node_is_done(struct world *world, unsigned index, struct held_lease 
     lease->lives = false;
     node->finished_s = world->now_s;
     world->cost_s += lease->claims.cost_s;
+    world->longest_s = fmax(world->longest_s, lease->claims.longest_s);
     send_to_main(world, EVENT_LEASE_DONE, index, lease->number, 0, bytes);
 }
 
@@ -479,9 +484,19 @@ static double work_until(const struct world *world, double time_s)
     return work;
 }
 
+/* The longest chunk on the fastest node that lives. */
+static double longest_s(const struct world *world)
+{
+    double speed = 0.0;
+    for (unsigned i = 0; i < world->options->nodes; i++)
+        if (!world->nodes[i].dead)
+            speed = fmax(speed, world->nodes[i].crew.speed);
+    return world->longest_s / speed;
+}
+
 static double ideal_s(const struct world *world)
 {
-    double low = 0.0, high = world->now_s;
+    double low = longest_s(world), high = world->now_s;
     for (int i = 0; i < 50; i++) {
         double middle = (low + high) / 2;
         if (work_until(world, middle) < world->cost_s)
@@ -512,6 +527,7 @@ static void draw_result(struct world *world)
     result->ideal_s = ideal_s(world);
     result->efficiency = result->ideal_s / result->makespan_s;
     result->main_busy = world->main_work_s / result->makespan_s;
+    result->wire_busy = fmax(world->wire_in_work_s, world->wire_out_work_s) / result->makespan_s;
     result->tail_s = result->makespan_s - mean_finish_s(world);
     result->table_event_s = world->table_s / (double)(world->table_events ? world->table_events : 1);
 }

@@ -42,10 +42,11 @@ struct simulate_options {
 };
 
 struct simulate_result {
-    double makespan_s;    /* until main knows that all is done */
-    double ideal_s;       /* the cost of all items / the speed of all slots that are alive */
+    double makespan_s; /* until main knows that all is done */
+    double ideal_s; /* the cost of all items / the speed of all slots that are alive, or the longest chunk */
     double efficiency;    /* ideal / makespan */
     double main_busy;     /* part of the makespan in which main works on messages */
+    double wire_busy;     /* and in which its wire carries bytes, the busier way */
     double tail_s;        /* makespan less the mean time at which nodes were last done with a lease */
     uint64_t messages;    /* that main got or sent */
     double bytes;         /* in them */
