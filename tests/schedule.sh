@@ -1,0 +1,71 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# What the distribution of work promises, in simulated time, so that the figures are the same each time: chunks
+# beside the classical loop schedules, and leases on ten thousand nodes. And that the measuring ones of these
+# benchmarks run. Arguments: folder of mpmap.
+set -uo pipefail
+
+bin=${1:-${MPMAP_BIN:?}}
+mpmap=$bin/mpmap
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+passed=0 failed=0
+
+# promises WHAT EXPRESSION ARGUMENT…: the expression of Python holds for what `mpmap bench ARGUMENT… --json`
+# prints: `f` is the figures by their names.
+promises()
+{
+    local what=$1 expression=$2
+    shift 2
+    if timeout 200 "$mpmap" bench "$@" --json >"$folder/out" 2>"$folder/err" </dev/null &&
+        python3 -c "
+import json, sys
+f = {figure['name']: figure for figure in json.load(open('$folder/out'))}
+sys.exit(not ($expression))"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAILED: $what: mpmap bench $*: $expression"
+        head -n 30 "$folder/out" "$folder/err"
+    fi
+}
+
+beside() { echo "len([n for n in f if n.endswith('$1')]) == $3 and all(f[n]['ratio'] <= $2 for n in f if n.endswith('$1'))"; }
+
+# Chunks.
+for workers in 2 16 64; do
+    for item_time in 1e-6 1e-5 1e-4 1e-3; do
+        promises "within 5 % of the best schedule" "$(beside 'the best' 1.05 5)" \
+            schedule --simulate --workers $workers --item-time $item_time --seconds 0.2
+    done
+done
+for costs in constant rising falling random; do
+    promises "within 5 % of the ideal" "$(beside 'the ideal' 1.05 1)" \
+        schedule --simulate --workers 16 --seconds 0.1 --costs $costs
+done
+for seed in 2 3 4 5; do
+    promises "random costs of other seeds" "$(beside 'the best' 1.05 5)" \
+        schedule --simulate --workers 32 --item-time 1e-4 --seconds 0.1 --seed $seed
+done
+
+# Leases: ten thousand nodes of 64 slots, items of 10 ms.
+keeps="f['efficiency']['value'] >= 0.95 and f['main busy']['value'] <= 0.5 and f['main\\'s wire busy']['value'] < 1"
+promises "ten thousand nodes are busy" "$keeps" simulate
+promises "a hundred of them are lost" "$keeps" simulate --lost 100
+promises "a hundred of them join late" "$keeps" simulate --joining 100 --spread 4
+for costs in rising falling random; do
+    promises "uneven items" "$keeps" simulate --nodes 1000 --costs $costs --spread 4 --lost 10
+done
+# The longest item takes as long as all others together, and may begin last.
+promises "items that take very long keep nobody else from work" \
+    "f['makespan']['value'] <= f['makespan']['limit'] + 10.5" simulate --nodes 1000 --costs heavy
+
+# The clock's own.
+all_positive="all(figure['value'] > 0 for figure in f.values())"
+promises "schedule measures" "len(f) == 10 and $all_positive" schedule --seconds 0.002
+promises "metg measures" "len(f) == 4 and $all_positive" metg --seconds 0.002
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+promises "wire measures, in ranks that had started MPI" "len(f) == 2 and $all_positive" wire --seconds 0.01
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
