@@ -43,6 +43,8 @@ for costs in constant rising falling random; do
     promises "within 5 % of the ideal" "$(beside 'the ideal' 1.05 1)" \
         schedule --simulate --workers 16 --seconds 0.1 --costs $costs
 done
+promises "a map as short as a few chunks" "$(beside 'the best' 1.02 5)" \
+    schedule --simulate --workers 16 --item-time 1e-6 --seconds 0.001
 for seed in 2 3 4 5; do
     promises "random costs of other seeds" "$(beside 'the best' 1.05 5)" \
         schedule --simulate --workers 32 --item-time 1e-4 --seconds 0.1 --seed $seed
