@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Makes the target mpmap_serial_hdf5, and mpmap_serial_hdf5_libraries with the paths of its libraries. Serial
-# HDF5 stands beside a parallel one under a name of its own on Debian; elsewhere what find_package prefers
-# (the serial one too) is taken. The build uses this file, and so does the installed package.
+# Makes the target mpmap_serial_hdf5, and mpmap_serial_hdf5_includes and mpmap_serial_hdf5_libraries: the
+# folders of its headers and the paths of its libraries. Serial HDF5 stands beside a parallel one under a name
+# of its own on Debian; elsewhere what find_package prefers (the serial one too) is taken.
 if(NOT TARGET mpmap_serial_hdf5)
     find_package(PkgConfig QUIET)
     if(PkgConfig_FOUND)

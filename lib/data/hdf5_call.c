@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The common ground of all calls of HDF5. The library keeps one error stack and one printer for the whole
- * process, so both are held under one lock, and the program's own printer is put back afterwards. */
+/* How HDF5 comes into a process, and the common ground of all calls of it. The library keeps one error stack
+ * and one printer for the whole process, so both are held under one lock, and the program's own printer is put
+ * back afterwards. */
 #include "data/hdf5_call.h"
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "base/error.h"
@@ -12,18 +15,53 @@
 
 static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
 
+struct hdf5_table hdf5;
+
+static int load_table(void)
+{
+    static const char *const names[] = {HDF5_SYMBOLS(LIBRARY_NAME)};
+    static const struct library library = {
+        .title = "HDF5",
+        .soname = HDF5_SONAME,
+        .path = HDF5_PATH,
+        .flags = RTLD_NOW | RTLD_LOCAL,
+        .names = names,
+        .name_count = sizeof names / sizeof *names,
+    };
+    struct hdf5_table found;
+    int status = library_load(&library, &found);
+
+    if (status)
+        return status;
+    if (found.H5open() < 0)
+        return error_set(MPM_EIO, "HDF5 cannot be started");
+    hdf5 = found;
+    return 0;
+}
+
+int hdf5_load(void)
+{
+    int status = 0;
+
+    pthread_mutex_lock(&one_at_a_time);
+    if (!hdf5.H5open)
+        status = load_table();
+    pthread_mutex_unlock(&one_at_a_time);
+    return status;
+}
+
 void hdf5_enter(struct hdf5_guard *guard)
 {
     pthread_mutex_lock(&one_at_a_time);
     guard->print = NULL;
     guard->argument = NULL;
-    H5Eget_auto2(H5E_DEFAULT, &guard->print, &guard->argument);
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    hdf5.H5Eget_auto2(H5E_DEFAULT, &guard->print, &guard->argument);
+    hdf5.H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
 
 void hdf5_leave(const struct hdf5_guard *guard)
 {
-    H5Eset_auto2(H5E_DEFAULT, guard->print, guard->argument);
+    hdf5.H5Eset_auto2(H5E_DEFAULT, guard->print, guard->argument);
     pthread_mutex_unlock(&one_at_a_time);
 }
 
@@ -47,7 +85,7 @@ int hdf5_error_set(int status, const char *format, ...)
     char reason[512] = "HDF5 gives no reason", sentence[512];
     va_list arguments;
 
-    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, take_message, &(struct text){reason, sizeof reason});
+    hdf5.H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, take_message, &(struct text){reason, sizeof reason});
     va_start(arguments, format);
     vsnprintf(sentence, sizeof sentence, format, arguments);
     va_end(arguments);
@@ -56,10 +94,10 @@ int hdf5_error_set(int status, const char *format, ...)
 
 hid_t hdf5_file_access(void)
 {
-    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+    hid_t access = hdf5.H5Pcreate(*hdf5.H5P_CLS_FILE_ACCESS_ID_g);
 
-    if (access >= 0 && H5Pset_file_locking(access, 0, 1) < 0) {
-        H5Pclose(access);
+    if (access >= 0 && hdf5.H5Pset_file_locking(access, 0, 1) < 0) {
+        hdf5.H5Pclose(access);
         return -1;
     }
     return access;
@@ -69,25 +107,25 @@ hid_t hdf5_native_type(mpm_type type)
 {
     switch (type) {
     case MPM_I8:
-        return H5T_NATIVE_INT8;
+        return *hdf5.H5T_NATIVE_INT8_g;
     case MPM_I16:
-        return H5T_NATIVE_INT16;
+        return *hdf5.H5T_NATIVE_INT16_g;
     case MPM_I32:
-        return H5T_NATIVE_INT32;
+        return *hdf5.H5T_NATIVE_INT32_g;
     case MPM_I64:
-        return H5T_NATIVE_INT64;
+        return *hdf5.H5T_NATIVE_INT64_g;
     case MPM_U8:
-        return H5T_NATIVE_UINT8;
+        return *hdf5.H5T_NATIVE_UINT8_g;
     case MPM_U16:
-        return H5T_NATIVE_UINT16;
+        return *hdf5.H5T_NATIVE_UINT16_g;
     case MPM_U32:
-        return H5T_NATIVE_UINT32;
+        return *hdf5.H5T_NATIVE_UINT32_g;
     case MPM_U64:
-        return H5T_NATIVE_UINT64;
+        return *hdf5.H5T_NATIVE_UINT64_g;
     case MPM_F32:
-        return H5T_NATIVE_FLOAT;
+        return *hdf5.H5T_NATIVE_FLOAT_g;
     case MPM_F64:
-        return H5T_NATIVE_DOUBLE;
+        return *hdf5.H5T_NATIVE_DOUBLE_g;
     case MPM_NO_TYPE:
         break;
     }
@@ -112,11 +150,11 @@ static mpm_type integer_type(size_t size, int is_signed)
 
 mpm_type hdf5_element_type(hid_t type)
 {
-    size_t size = H5Tget_size(type);
+    size_t size = hdf5.H5Tget_size(type);
 
-    switch (H5Tget_class(type)) {
+    switch (hdf5.H5Tget_class(type)) {
     case H5T_INTEGER:
-        return integer_type(size, H5Tget_sign(type) == H5T_SGN_2);
+        return integer_type(size, hdf5.H5Tget_sign(type) == H5T_SGN_2);
     case H5T_FLOAT:
         return size == sizeof(float) ? MPM_F32 : size == sizeof(double) ? MPM_F64 : MPM_NO_TYPE;
     default:
@@ -134,10 +172,10 @@ char *hdf5_type_text(hid_t type, char *text, size_t size)
         [H5T_ARRAY] = "arrays",        [H5T_INTEGER] = "-bit integers",
         [H5T_FLOAT] = "-bit floats",
     };
-    H5T_class_t class = H5Tget_class(type);
+    H5T_class_t class = hdf5.H5Tget_class(type);
 
     if (class == H5T_INTEGER || class == H5T_FLOAT)
-        snprintf(text, size, "%zu%s", 8 * H5Tget_size(type), words[class]);
+        snprintf(text, size, "%zu%s", 8 * hdf5.H5Tget_size(type), words[class]);
     else if (class > H5T_NO_CLASS && class < H5T_NCLASSES)
         snprintf(text, size, "%s", words[class]);
     else
@@ -150,7 +188,9 @@ const char *mpm_hdf5_version(void)
     static _Thread_local char text[32];
     unsigned major = 0, minor = 0, patch = 0;
 
-    H5get_libversion(&major, &minor, &patch);
+    if (hdf5_load())
+        return "none";
+    hdf5.H5get_libversion(&major, &minor, &patch);
     snprintf(text, sizeof text, "%u.%u.%u", major, minor, patch);
     return text;
 }

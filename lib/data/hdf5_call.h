@@ -4,8 +4,7 @@
 #ifndef DATA_HDF5_CALL_H
 #define DATA_HDF5_CALL_H
 
-#include <hdf5.h>
-
+#include "data/hdf5_table.h"
 #include "mpmap/api.h"
 #include "mpmap/type.h"
 
@@ -15,7 +14,8 @@ struct hdf5_guard {
     void *argument;
 };
 
-/* Brackets calls of HDF5: it is not safe for threads, and prints its errors. Not recursive. */
+/* Brackets calls of HDF5, once hdf5_load() has loaded it: it is not safe for threads, and prints its errors.
+ * Not recursive. */
 void hdf5_enter(struct hdf5_guard *guard);
 void hdf5_leave(const struct hdf5_guard *guard);
 

@@ -45,17 +45,17 @@ static int open_file(struct input *input)
 {
     hid_t access;
 
-    if (H5Fis_hdf5(input->file_name) <= 0)
+    if (hdf5.H5Fis_hdf5(input->file_name) <= 0)
         return error_set(MPM_EIO, "%s is not an HDF5 file", input->file_name);
     access = hdf5_file_access();
-    input->file = access < 0 ? -1 : H5Fopen(input->file_name, H5F_ACC_RDONLY, access);
+    input->file = access < 0 ? -1 : hdf5.H5Fopen(input->file_name, H5F_ACC_RDONLY, access);
     if (input->file < 0) {
         int status = hdf5_error_set(MPM_EIO, "cannot open %s", input->file_name);
         if (access >= 0)
-            H5Pclose(access);
+            hdf5.H5Pclose(access);
         return status;
     }
-    H5Pclose(access);
+    hdf5.H5Pclose(access);
     return 0;
 }
 
@@ -65,14 +65,14 @@ static char *list_group(hid_t group, char *text, size_t size)
     H5G_info_t info = {.nlinks = 0};
     size_t length;
 
-    if (H5Gget_info(group, &info) < 0 || info.nlinks == 0) {
+    if (hdf5.H5Gget_info(group, &info) < 0 || info.nlinks == 0) {
         snprintf(text, size, "it is empty");
         return text;
     }
     length = (size_t)snprintf(text, size, "it holds");
     for (hsize_t i = 0; i < info.nlinks && i < NAMES_LISTED && length < size; i++) {
         char name[64] = "?";
-        H5Lget_name_by_idx(group, ".", H5_INDEX_NAME, H5_ITER_INC, i, name, sizeof name, H5P_DEFAULT);
+        hdf5.H5Lget_name_by_idx(group, ".", H5_INDEX_NAME, H5_ITER_INC, i, name, sizeof name, H5P_DEFAULT);
         length += (size_t)snprintf(text + length, size - length, "%s %s", i ? "," : "", name);
     }
     if (info.nlinks > NAMES_LISTED && length < size)
@@ -84,11 +84,11 @@ static char *list_group(hid_t group, char *text, size_t size)
 static int no_dataset(const struct input *input)
 {
     char list[512];
-    hid_t top = H5Gopen2(input->file, "/", H5P_DEFAULT);
+    hid_t top = hdf5.H5Gopen2(input->file, "/", H5P_DEFAULT);
     int status = error_set(MPM_ENOENT, "%s has no data set %s: at its top level %s", input->file_name,
                            input->dataset_name, list_group(top, list, sizeof list));
     if (top >= 0)
-        H5Gclose(top);
+        hdf5.H5Gclose(top);
     return status;
 }
 
@@ -96,7 +96,7 @@ static int not_a_dataset(const struct input *input, hid_t object)
 {
     char list[512];
 
-    if (H5Iget_type(object) != H5I_GROUP)
+    if (hdf5.H5Iget_type(object) != H5I_GROUP)
         return error_set(MPM_ETYPE, "%s:%s is a type, not a data set", input->file_name, input->dataset_name);
     return error_set(MPM_ETYPE, "%s:%s is a group, not a data set: %s", input->file_name, input->dataset_name,
                      list_group(object, list, sizeof list));
@@ -109,12 +109,12 @@ static int open_dataset(struct input *input)
     if (!*input->dataset_name)
         return error_set(MPM_EINVAL, "the name of the data set in %s is empty: name one, like /data",
                          input->file_name);
-    object = H5Oopen(input->file, input->dataset_name, H5P_DEFAULT);
+    object = hdf5.H5Oopen(input->file, input->dataset_name, H5P_DEFAULT);
     if (object < 0)
         return no_dataset(input);
-    if (H5Iget_type(object) != H5I_DATASET) {
+    if (hdf5.H5Iget_type(object) != H5I_DATASET) {
         int status = not_a_dataset(input, object);
-        H5Oclose(object);
+        hdf5.H5Oclose(object);
         return status;
     }
     input->dataset = object;
@@ -125,7 +125,7 @@ static int look_at_type(struct input *input)
 {
     char text[64];
     int status = 0;
-    hid_t type = H5Dget_type(input->dataset);
+    hid_t type = hdf5.H5Dget_type(input->dataset);
 
     if (type < 0)
         return hdf5_error_set(MPM_EIO, "cannot read the type of %s:%s", input->file_name,
@@ -135,19 +135,19 @@ static int look_at_type(struct input *input)
         status = error_set(
             MPM_ETYPE, "%s:%s holds %s: a map takes integers of 8, 16, 32 or 64 bits and floats of 32 or 64",
             input->file_name, input->dataset_name, hdf5_type_text(type, text, sizeof text));
-    H5Tclose(type);
+    hdf5.H5Tclose(type);
     return status;
 }
 
 static int look_at_space(struct input *input, hid_t space)
 {
     hsize_t extent[MAX_RANK];
-    int rank = H5Sget_simple_extent_ndims(space);
+    int rank = hdf5.H5Sget_simple_extent_ndims(space);
 
-    if (H5Sget_simple_extent_type(space) != H5S_SIMPLE || rank < 1 || rank > MAX_RANK)
+    if (hdf5.H5Sget_simple_extent_type(space) != H5S_SIMPLE || rank < 1 || rank > MAX_RANK)
         return error_set(MPM_ETYPE, "%s:%s has no rows: it is %s", input->file_name, input->dataset_name,
-                         H5Sget_simple_extent_type(space) == H5S_NULL ? "without data" : "a scalar");
-    H5Sget_simple_extent_dims(space, extent, NULL);
+                         hdf5.H5Sget_simple_extent_type(space) == H5S_NULL ? "without data" : "a scalar");
+    hdf5.H5Sget_simple_extent_dims(space, extent, NULL);
     input->rows = extent[0];
     input->row.rank = (unsigned)rank - 1;
     for (int i = 1; i < rank; i++)
@@ -161,13 +161,13 @@ static int look_at_space(struct input *input, hid_t space)
 static int look_at_shape(struct input *input)
 {
     int status;
-    hid_t space = H5Dget_space(input->dataset);
+    hid_t space = hdf5.H5Dget_space(input->dataset);
 
     if (space < 0)
         return hdf5_error_set(MPM_EIO, "cannot read the shape of %s:%s", input->file_name,
                               input->dataset_name);
     status = look_at_space(input, space);
-    H5Sclose(space);
+    hdf5.H5Sclose(space);
     return status;
 }
 
@@ -175,29 +175,29 @@ static int look_at_shape(struct input *input)
 static int chunk_extents(hid_t dataset, hsize_t extent[MAX_RANK])
 {
     int rank = 0;
-    hid_t creation = H5Dget_create_plist(dataset);
+    hid_t creation = hdf5.H5Dget_create_plist(dataset);
 
     if (creation < 0)
         return 0;
-    if (H5Pget_layout(creation) == H5D_CHUNKED)
-        rank = H5Pget_chunk(creation, MAX_RANK, extent);
-    H5Pclose(creation);
+    if (hdf5.H5Pget_layout(creation) == H5D_CHUNKED)
+        rank = hdf5.H5Pget_chunk(creation, MAX_RANK, extent);
+    hdf5.H5Pclose(creation);
     return rank < 0 ? 0 : rank;
 }
 
 /* Opens the data set once more, with a cache of its own. Without one it still works, only slower. */
 static void reopen_with_cache(struct input *input, size_t size, size_t slots)
 {
-    hid_t access = H5Pcreate(H5P_DATASET_ACCESS);
+    hid_t access = hdf5.H5Pcreate(*hdf5.H5P_CLS_DATASET_ACCESS_ID_g);
     hid_t again = -1;
 
-    if (access >= 0 && H5Pset_chunk_cache(access, slots, size, 1.0) >= 0) {
-        H5Dclose(input->dataset);
-        again = H5Dopen2(input->file, input->dataset_name, access);
-        input->dataset = again >= 0 ? again : H5Dopen2(input->file, input->dataset_name, H5P_DEFAULT);
+    if (access >= 0 && hdf5.H5Pset_chunk_cache(access, slots, size, 1.0) >= 0) {
+        hdf5.H5Dclose(input->dataset);
+        again = hdf5.H5Dopen2(input->file, input->dataset_name, access);
+        input->dataset = again >= 0 ? again : hdf5.H5Dopen2(input->file, input->dataset_name, H5P_DEFAULT);
     }
     if (access >= 0)
-        H5Pclose(access);
+        hdf5.H5Pclose(access);
 }
 
 static void cache_one_band(struct input *input)
@@ -222,9 +222,9 @@ static void cache_one_band(struct input *input)
 static void close_all(struct input *input)
 {
     if (input->dataset >= 0)
-        H5Dclose(input->dataset);
+        hdf5.H5Dclose(input->dataset);
     if (input->file >= 0)
-        H5Fclose(input->file);
+        hdf5.H5Fclose(input->file);
     input->dataset = input->file = -1;
 }
 
@@ -235,6 +235,8 @@ int input_open(const char *file_name, const char *dataset_name, struct input *in
 
     *input = (struct input){.file_name = file_name, .dataset_name = dataset_name, .file = -1, .dataset = -1};
     status = check_file(file_name);
+    if (!status)
+        status = hdf5_load();
     if (status)
         return status;
     hdf5_enter(&guard);
@@ -260,10 +262,10 @@ static int read_selected(const struct input *input, hid_t file_space, hid_t memo
 
     for (unsigned i = 0; i < input->row.rank; i++)
         extent[i + 1] = input->row.extent[i];
-    if (H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, NULL, extent, NULL) < 0 ||
-        H5Sset_extent_simple(memory_space, (int)input->row.rank + 1, extent, NULL) < 0 ||
-        H5Dread(input->dataset, hdf5_native_type(input->row.type), memory_space, file_space, H5P_DEFAULT,
-                rows) < 0)
+    if (hdf5.H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, NULL, extent, NULL) < 0 ||
+        hdf5.H5Sset_extent_simple(memory_space, (int)input->row.rank + 1, extent, NULL) < 0 ||
+        hdf5.H5Dread(input->dataset, hdf5_native_type(input->row.type), memory_space, file_space, H5P_DEFAULT,
+                     rows) < 0)
         return hdf5_error_set(MPM_EIO, "cannot read rows %" PRIu64 " to %" PRIu64 " of %s:%s", first,
                               first + count - 1, input->file_name, input->dataset_name);
     return 0;
@@ -276,13 +278,13 @@ int input_read(const struct input *input, uint64_t first, size_t count, void *ro
     int status;
 
     hdf5_enter(&guard);
-    file_space = H5Dget_space(input->dataset);
-    memory_space = H5Screate(H5S_SIMPLE);
+    file_space = hdf5.H5Dget_space(input->dataset);
+    memory_space = hdf5.H5Screate(H5S_SIMPLE);
     status = read_selected(input, file_space, memory_space, first, count, rows);
     if (memory_space >= 0)
-        H5Sclose(memory_space);
+        hdf5.H5Sclose(memory_space);
     if (file_space >= 0)
-        H5Sclose(file_space);
+        hdf5.H5Sclose(file_space);
     hdf5_leave(&guard);
     return status;
 }

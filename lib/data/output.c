@@ -182,7 +182,7 @@ static int claim_room(const struct output *output)
 static void release(hid_t id)
 {
     if (id >= 0)
-        H5Idec_ref(id);
+        hdf5.H5Idec_ref(id);
 }
 
 /* Makes a data set that HDF5 fills with nothing, in one piece. Times are left out, so that two runs make
@@ -191,16 +191,18 @@ static int make_dataset(hid_t file, const char *name, hid_t type, int rank, cons
                         hid_t *dataset)
 {
     int status = 0;
-    hid_t space = H5Screate_simple(rank, extent, NULL);
-    hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
-    hid_t link = H5Pcreate(H5P_LINK_CREATE);
+    hid_t space = hdf5.H5Screate_simple(rank, extent, NULL);
+    hid_t creation = hdf5.H5Pcreate(*hdf5.H5P_CLS_DATASET_CREATE_ID_g);
+    hid_t link = hdf5.H5Pcreate(*hdf5.H5P_CLS_LINK_CREATE_ID_g);
 
     *dataset = -1;
-    if (space >= 0 && creation >= 0 && link >= 0 && H5Pset_create_intermediate_group(link, 1) >= 0 &&
-        H5Pset_char_encoding(link, H5T_CSET_UTF8) >= 0 && H5Pset_layout(creation, H5D_CONTIGUOUS) >= 0 &&
-        H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY) >= 0 &&
-        H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER) >= 0 && H5Pset_obj_track_times(creation, 0) >= 0)
-        *dataset = H5Dcreate2(file, name, type, space, link, creation, H5P_DEFAULT);
+    if (space >= 0 && creation >= 0 && link >= 0 && hdf5.H5Pset_create_intermediate_group(link, 1) >= 0 &&
+        hdf5.H5Pset_char_encoding(link, H5T_CSET_UTF8) >= 0 &&
+        hdf5.H5Pset_layout(creation, H5D_CONTIGUOUS) >= 0 &&
+        hdf5.H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY) >= 0 &&
+        hdf5.H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER) >= 0 &&
+        hdf5.H5Pset_obj_track_times(creation, 0) >= 0)
+        *dataset = hdf5.H5Dcreate2(file, name, type, space, link, creation, H5P_DEFAULT);
     if (*dataset < 0)
         status = hdf5_error_set(MPM_EIO, "cannot make the data set %s", name);
     release(link);
@@ -213,13 +215,13 @@ static int write_text(hid_t dataset, const char *name, const char *text)
 {
     int status = 0;
     hid_t attribute = -1;
-    hid_t space = H5Screate(H5S_SCALAR);
-    hid_t type = H5Tcopy(H5T_C_S1);
+    hid_t space = hdf5.H5Screate(H5S_SCALAR);
+    hid_t type = hdf5.H5Tcopy(*hdf5.H5T_C_S1_g);
 
-    if (space >= 0 && type >= 0 && H5Tset_size(type, strlen(text) + 1) >= 0 &&
-        H5Tset_cset(type, H5T_CSET_UTF8) >= 0)
-        attribute = H5Acreate2(dataset, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
-    if (attribute < 0 || H5Awrite(attribute, type, text) < 0)
+    if (space >= 0 && type >= 0 && hdf5.H5Tset_size(type, strlen(text) + 1) >= 0 &&
+        hdf5.H5Tset_cset(type, H5T_CSET_UTF8) >= 0)
+        attribute = hdf5.H5Acreate2(dataset, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
+    if (attribute < 0 || hdf5.H5Awrite(attribute, type, text) < 0)
         status = hdf5_error_set(MPM_EIO, "cannot write the attribute %s", name);
     release(attribute);
     release(type);
@@ -255,7 +257,7 @@ static int write_origin(hid_t dataset, const mpm_dataset_map *map, const struct 
 /* Where in the file a data set stands. An empty one stands nowhere. */
 static int find_offset(hid_t dataset, uint64_t rows, uint64_t *offset)
 {
-    haddr_t address = H5Dget_offset(dataset);
+    haddr_t address = hdf5.H5Dget_offset(dataset);
 
     if (rows && address == HADDR_UNDEF)
         return hdf5_error_set(MPM_EIO, "HDF5 gave the results no place in the file");
@@ -291,7 +293,7 @@ static int make_marks(hid_t file, struct output *output)
 
     if (snprintf(name, sizeof name, "%s.done", output->dataset) >= PATH_MAX)
         return error_set(MPM_EINVAL, "the name of the output data set has more than %d bytes", PATH_MAX);
-    status = make_dataset(file, name, H5T_NATIVE_UINT8, 1, &extent, &dataset);
+    status = make_dataset(file, name, *hdf5.H5T_NATIVE_UINT8_g, 1, &extent, &dataset);
     if (!status)
         status = find_offset(dataset, output->rows, &output->marks_at);
     release(dataset);
@@ -304,7 +306,7 @@ static int lay_out(struct output *output, const mpm_dataset_map *map, const stru
 {
     int status;
     hid_t access = hdf5_file_access();
-    hid_t file = access < 0 ? -1 : H5Fcreate(output->part, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+    hid_t file = access < 0 ? -1 : hdf5.H5Fcreate(output->part, H5F_ACC_TRUNC, H5P_DEFAULT, access);
 
     if (file < 0)
         status = hdf5_error_set(MPM_EIO, "cannot make %s", output->part);
@@ -312,9 +314,9 @@ static int lay_out(struct output *output, const mpm_dataset_map *map, const stru
         status = make_results(file, output, map, input, task);
     if (!status)
         status = make_marks(file, output);
-    if (!status && H5Fflush(file, H5F_SCOPE_GLOBAL) < 0)
+    if (!status && hdf5.H5Fflush(file, H5F_SCOPE_GLOBAL) < 0)
         status = hdf5_error_set(MPM_EIO, "cannot write %s", output->part);
-    if (file >= 0 && H5Fclose(file) < 0 && !status)
+    if (file >= 0 && hdf5.H5Fclose(file) < 0 && !status)
         status = hdf5_error_set(MPM_EIO, "cannot write %s", output->part);
     release(access);
     return status;

@@ -47,7 +47,8 @@ typedef struct mpm_dataset_map {
  *         mpm_pool_map gives. Where it fails before the first row, no file is left. */
 MPM_API MPM_CHECKED int mpm_pool_map_dataset(mpm_pool *pool, mpm_task *task, const mpm_dataset_map *map);
 
-/** The HDF5 library in use, "major.minor.patch". */
+/** The HDF5 library in use, "major.minor.patch". HDF5 is loaded when it is first needed, by this call as well;
+ * "none" if it cannot be: mpm_error() says why. */
 MPM_API const char *mpm_hdf5_version(void);
 
 MPM_END

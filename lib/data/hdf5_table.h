@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The HDF5 library, which is loaded when the first data set is opened. Nothing is linked with it: what is
+ * used of it stands in this list, and is called through `hdf5`: hdf5.H5Fopen(…). The public names of types
+ * and classes, like H5T_NATIVE_INT8, are variables in disguise: *hdf5.H5T_NATIVE_INT8_g. For data/ only. */
+#ifndef DATA_HDF5_TABLE_H
+#define DATA_HDF5_TABLE_H
+
+#include <hdf5.h>
+
+#include "base/library.h"
+
+/* Constants like H5F_ACC_RDONLY call these before they have their value: hdf5_load() has done so. */
+#undef H5CHECK
+#undef H5OPEN
+#define H5CHECK
+#define H5OPEN
+
+#define HDF5_SYMBOLS(ENTRY)                 \
+    ENTRY(H5open)                           \
+    ENTRY(H5get_libversion)                 \
+    ENTRY(H5Acreate2)                       \
+    ENTRY(H5Awrite)                         \
+    ENTRY(H5Dclose)                         \
+    ENTRY(H5Dcreate2)                       \
+    ENTRY(H5Dget_create_plist)              \
+    ENTRY(H5Dget_offset)                    \
+    ENTRY(H5Dget_space)                     \
+    ENTRY(H5Dget_type)                      \
+    ENTRY(H5Dopen2)                         \
+    ENTRY(H5Dread)                          \
+    ENTRY(H5Eget_auto2)                     \
+    ENTRY(H5Eset_auto2)                     \
+    ENTRY(H5Ewalk2)                         \
+    ENTRY(H5Fclose)                         \
+    ENTRY(H5Fcreate)                        \
+    ENTRY(H5Fflush)                         \
+    ENTRY(H5Fis_hdf5)                       \
+    ENTRY(H5Fopen)                          \
+    ENTRY(H5Gclose)                         \
+    ENTRY(H5Gget_info)                      \
+    ENTRY(H5Gopen2)                         \
+    ENTRY(H5Idec_ref)                       \
+    ENTRY(H5Iget_type)                      \
+    ENTRY(H5Lget_name_by_idx)               \
+    ENTRY(H5Oclose)                         \
+    ENTRY(H5Oopen)                          \
+    ENTRY(H5Pclose)                         \
+    ENTRY(H5Pcreate)                        \
+    ENTRY(H5Pget_chunk)                     \
+    ENTRY(H5Pget_layout)                    \
+    ENTRY(H5Pset_alloc_time)                \
+    ENTRY(H5Pset_char_encoding)             \
+    ENTRY(H5Pset_chunk_cache)               \
+    ENTRY(H5Pset_create_intermediate_group) \
+    ENTRY(H5Pset_file_locking)              \
+    ENTRY(H5Pset_fill_time)                 \
+    ENTRY(H5Pset_layout)                    \
+    ENTRY(H5Pset_obj_track_times)           \
+    ENTRY(H5Sclose)                         \
+    ENTRY(H5Screate)                        \
+    ENTRY(H5Screate_simple)                 \
+    ENTRY(H5Sget_simple_extent_dims)        \
+    ENTRY(H5Sget_simple_extent_ndims)       \
+    ENTRY(H5Sget_simple_extent_type)        \
+    ENTRY(H5Sselect_hyperslab)              \
+    ENTRY(H5Sset_extent_simple)             \
+    ENTRY(H5Tclose)                         \
+    ENTRY(H5Tcopy)                          \
+    ENTRY(H5Tget_class)                     \
+    ENTRY(H5Tget_sign)                      \
+    ENTRY(H5Tget_size)                      \
+    ENTRY(H5Tset_cset)                      \
+    ENTRY(H5Tset_size)                      \
+    ENTRY(H5P_CLS_DATASET_ACCESS_ID_g)      \
+    ENTRY(H5P_CLS_DATASET_CREATE_ID_g)      \
+    ENTRY(H5P_CLS_FILE_ACCESS_ID_g)         \
+    ENTRY(H5P_CLS_LINK_CREATE_ID_g)         \
+    ENTRY(H5T_C_S1_g)                       \
+    ENTRY(H5T_NATIVE_INT8_g)                \
+    ENTRY(H5T_NATIVE_INT16_g)               \
+    ENTRY(H5T_NATIVE_INT32_g)               \
+    ENTRY(H5T_NATIVE_INT64_g)               \
+    ENTRY(H5T_NATIVE_UINT8_g)               \
+    ENTRY(H5T_NATIVE_UINT16_g)              \
+    ENTRY(H5T_NATIVE_UINT32_g)              \
+    ENTRY(H5T_NATIVE_UINT64_g)              \
+    ENTRY(H5T_NATIVE_FLOAT_g)               \
+    ENTRY(H5T_NATIVE_DOUBLE_g)
+
+extern struct hdf5_table {
+    HDF5_SYMBOLS(LIBRARY_MEMBER)
+} hdf5;
+
+/* Loads HDF5 into this process, if it is not there yet. Before it has returned 0 once nothing else here may
+ * be used. MPM_ENOENT if there is none, MPM_EBUILD if it is not the right one. From any thread. */
+int hdf5_load(void);
+
+#endif
