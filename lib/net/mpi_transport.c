@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The MPI transport: the only file that calls MPI.
+/* The MPI transport: the only file that calls MPI, which mpi_open() loads.
  *
  * After open() and memory(), which all ranks call together from mpm_init, only couriers of leaders come here,
  * one thread each, until close(): so MPI_THREAD_SERIALIZED is enough. Frames are matched by MPI_Improbe, and
@@ -7,8 +7,8 @@
  * sent. */
 #include "net/transport.h"
 
+#include <dlfcn.h>
 #include <limits.h>
-#include <mpi.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,9 +19,12 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "net/memory.h"
+#include "net/mpi_table.h"
 
 #define FRAME_TAG       1
 #define WINDOW_OVERHEAD ((size_t)1 << 16) /* what Open MPI puts into a window's file beside the window */
+
+static struct mpi_table library;
 
 /* A frame on its way, in or out. */
 struct passage {
@@ -40,12 +43,28 @@ static struct {
     struct passage *coming, **coming_end; /* in order of arrival */
 } mpi;
 
+/* What MPI opens by itself later looks for MPI's names in the scope of all. */
+static int load_library(void)
+{
+    static const char *const names[] = {MPI_SYMBOLS(LIBRARY_NAME)};
+    static const struct library description = {
+        .title = "MPI",
+        .soname = MPI_SONAME,
+        .path = MPI_PATH,
+        .flags = RTLD_NOW | RTLD_GLOBAL,
+        .names = names,
+        .name_count = sizeof names / sizeof *names,
+    };
+
+    return library_load(&description, &library);
+}
+
 static int mpi_failed(const char *what, int code)
 {
     char text[MPI_MAX_ERROR_STRING];
     int length = 0;
 
-    MPI_Error_string(code, text, &length);
+    library.MPI_Error_string(code, text, &length);
     return error_set(MPM_EMPI, "%s failed: %.*s", what, length, text);
 }
 
@@ -55,12 +74,13 @@ static int find_machines(unsigned *machine_of)
     unsigned lowest;
     int rank, failed;
 
-    MPI_Comm_rank(mpi.world, &rank);
-    if ((failed = MPI_Comm_split_type(mpi.world, MPI_COMM_TYPE_SHARED, rank, MPI_INFO_NULL, &mpi.machine)))
+    library.MPI_Comm_rank(mpi.world, &rank);
+    if ((failed = library.MPI_Comm_split_type(mpi.world, MPI_COMM_TYPE_SHARED, rank, MPI_INFO_NULL,
+                                              &mpi.machine)))
         return mpi_failed("MPI_Comm_split_type", failed);
     lowest = (unsigned)rank;
-    MPI_Bcast(&lowest, 1, MPI_UNSIGNED, 0, mpi.machine);
-    if ((failed = MPI_Allgather(&lowest, 1, MPI_UNSIGNED, machine_of, 1, MPI_UNSIGNED, mpi.world)))
+    library.MPI_Bcast(&lowest, 1, MPI_UNSIGNED, 0, mpi.machine);
+    if ((failed = library.MPI_Allgather(&lowest, 1, MPI_UNSIGNED, machine_of, 1, MPI_UNSIGNED, mpi.world)))
         return mpi_failed("MPI_Allgather", failed);
     return MPM_OK;
 }
@@ -71,13 +91,14 @@ static int gather_topology(const struct rank_card *card, struct topology *topolo
     unsigned *machine_of = NULL;
     int rank, count, status = MPM_ENOMEM, failed;
 
-    MPI_Comm_rank(mpi.world, &rank);
-    MPI_Comm_size(mpi.world, &count);
+    library.MPI_Comm_rank(mpi.world, &rank);
+    library.MPI_Comm_size(mpi.world, &count);
     cards = calloc((size_t)count, sizeof *cards);
     machine_of = calloc((size_t)count, sizeof *machine_of);
     if (!cards || !machine_of)
         error_set(MPM_ENOMEM, "no memory for the cards of %d ranks", count);
-    else if ((failed = MPI_Allgather(card, sizeof *card, MPI_BYTE, cards, sizeof *card, MPI_BYTE, mpi.world)))
+    else if ((failed = library.MPI_Allgather(card, sizeof *card, MPI_BYTE, cards, sizeof *card, MPI_BYTE,
+                                             mpi.world)))
         status = mpi_failed("MPI_Allgather", failed);
     else if (!(status = find_machines(machine_of)))
         status = topology_make(cards, machine_of, (unsigned)count, (unsigned)rank, topology);
@@ -90,12 +111,14 @@ static int gather_topology(const struct rank_card *card, struct topology *topolo
  * nobody else comes back to do so. */
 static int start_mpi(void)
 {
-    int provided, started = 0, failed;
+    int provided, started = 0, failed, status;
 
-    MPI_Initialized(&started);
+    if ((status = load_library()))
+        return status;
+    library.MPI_Initialized(&started);
     if (started)
-        MPI_Query_thread(&provided);
-    else if ((failed = MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &provided)))
+        library.MPI_Query_thread(&provided);
+    else if ((failed = library.MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &provided)))
         return mpi_failed("MPI_Init_thread", failed);
     if (provided >= MPI_THREAD_SERIALIZED)
         return MPM_OK;
@@ -113,17 +136,17 @@ static int mpi_open(const struct rank_card *card, struct topology *topology)
     if ((status = start_mpi()))
         return status;
     signal(SIGPIPE, SIG_IGN); /* a send to a rank that is gone would kill this one */
-    MPI_Comm_dup(MPI_COMM_WORLD, &mpi.world);
-    MPI_Comm_set_errhandler(mpi.world, MPI_ERRORS_RETURN);
+    library.MPI_Comm_dup(MPI_COMM_WORLD, &mpi.world);
+    library.MPI_Comm_set_errhandler(mpi.world, MPI_ERRORS_RETURN);
     mpi.coming_end = &mpi.coming;
     if ((status = gather_topology(card, topology)))
         return status;
     own = &topology->ranks[topology->rank];
-    if ((failed = MPI_Comm_split(mpi.world, own->rank_in_node ? MPI_UNDEFINED : 0, (int)topology->node,
-                                 &mpi.leaders)))
+    if ((failed = library.MPI_Comm_split(mpi.world, own->rank_in_node ? MPI_UNDEFINED : 0,
+                                         (int)topology->node, &mpi.leaders)))
         return mpi_failed("MPI_Comm_split", failed);
     if (mpi.leaders != MPI_COMM_NULL)
-        MPI_Comm_set_errhandler(mpi.leaders, MPI_ERRORS_RETURN);
+        library.MPI_Comm_set_errhandler(mpi.leaders, MPI_ERRORS_RETURN);
     return MPM_OK;
 }
 
@@ -138,13 +161,13 @@ static int mpi_agree(int status)
         char sentence[1024];
     } verdict = {.status = status};
 
-    MPI_Comm_rank(mpi.world, &own.rank);
+    library.MPI_Comm_rank(mpi.world, &own.rank);
     own.ok = !status;
-    MPI_Allreduce(&own, &first, 1, MPI_2INT, MPI_MINLOC, mpi.world);
+    library.MPI_Allreduce(&own, &first, 1, MPI_2INT, MPI_MINLOC, mpi.world);
     if (first.ok)
         return MPM_OK;
     snprintf(verdict.sentence, sizeof verdict.sentence, "%s", mpm_error());
-    MPI_Bcast(&verdict, sizeof verdict, MPI_BYTE, first.rank, mpi.world);
+    library.MPI_Bcast(&verdict, sizeof verdict, MPI_BYTE, first.rank, mpi.world);
     return error_set(verdict.status, "%s", verdict.sentence);
 }
 
@@ -181,29 +204,29 @@ static int mpi_memory(const struct topology *topology, size_t size, void **memor
     if ((status = mpi_agree(topology->nodes[own->node].ranks > 1 && !own->rank_in_node ? check_room(size)
                                                                                        : MPM_OK)))
         return status;
-    MPI_Comm_split(mpi.machine, (int)own->node, (int)own->rank_in_node, &node);
+    library.MPI_Comm_split(mpi.machine, (int)own->node, (int)own->rank_in_node, &node);
     if (topology->nodes[own->node].ranks == 1) {
-        MPI_Comm_free(&node);
+        library.MPI_Comm_free(&node);
         return memory_map(size, memory);
     }
-    MPI_Comm_set_errhandler(node, MPI_ERRORS_RETURN);
-    failed = MPI_Win_allocate_shared(own->rank_in_node ? 0 : (MPI_Aint)(size + page), 1, MPI_INFO_NULL, node,
-                                     &base, &mpi.window);
-    MPI_Comm_free(&node);
+    library.MPI_Comm_set_errhandler(node, MPI_ERRORS_RETURN);
+    failed = library.MPI_Win_allocate_shared(own->rank_in_node ? 0 : (MPI_Aint)(size + page), 1,
+                                             MPI_INFO_NULL, node, &base, &mpi.window);
+    library.MPI_Comm_free(&node);
     if (failed) {
         error_set(MPM_ENOMEM, "MPI_Win_allocate_shared cannot make an arena of %zu bytes on %s", size,
                   topology->nodes[own->node].name);
         return MPM_ENOMEM;
     }
     mpi.has_window = true;
-    MPI_Win_shared_query(mpi.window, 0, &bytes, &unit, &base);
+    library.MPI_Win_shared_query(mpi.window, 0, &bytes, &unit, &base);
     *memory = (void *)(((uintptr_t)base + page - 1) / page * page);
     return MPM_OK;
 }
 
 static int mpi_gather(uint64_t own, uint64_t *all)
 {
-    int failed = MPI_Allgather(&own, 1, MPI_UINT64_T, all, 1, MPI_UINT64_T, mpi.world);
+    int failed = library.MPI_Allgather(&own, 1, MPI_UINT64_T, all, 1, MPI_UINT64_T, mpi.world);
 
     return failed ? mpi_failed("MPI_Allgather", failed) : MPM_OK;
 }
@@ -220,8 +243,8 @@ static int mpi_send(unsigned node, void *bytes, size_t size)
                        : error_set(MPM_ENOMEM, "no memory for a frame to node %u", node);
     }
     *passage = (struct passage){.next = mpi.sending, .node = node, .size = size, .bytes = bytes};
-    if ((failed = MPI_Isend(bytes, (int)size, MPI_BYTE, (int)node, FRAME_TAG, mpi.leaders,
-                            &passage->request))) {
+    if ((failed = library.MPI_Isend(bytes, (int)size, MPI_BYTE, (int)node, FRAME_TAG, mpi.leaders,
+                                    &passage->request))) {
         free(bytes);
         free(passage);
         return mpi_failed("MPI_Isend", failed);
@@ -234,7 +257,7 @@ static bool has_completed(struct passage *passage)
 {
     int completed = 0;
 
-    return MPI_Test(&passage->request, &completed, MPI_STATUS_IGNORE) || completed;
+    return library.MPI_Test(&passage->request, &completed, MPI_STATUS_IGNORE) || completed;
 }
 
 static void forget_sent(void)
@@ -258,19 +281,19 @@ static void accept_next(void)
     MPI_Status from;
     int there = 0, size = 0;
 
-    if (MPI_Improbe(MPI_ANY_SOURCE, FRAME_TAG, mpi.leaders, &there, &message, &from) || !there)
+    if (library.MPI_Improbe(MPI_ANY_SOURCE, FRAME_TAG, mpi.leaders, &there, &message, &from) || !there)
         return;
-    MPI_Get_count(&from, MPI_BYTE, &size);
+    library.MPI_Get_count(&from, MPI_BYTE, &size);
     passage = calloc(1, sizeof *passage);
     if (!passage || !(passage->bytes = malloc(size ? (size_t)size : 1))) {
         log_write(LOG_ERROR, "no memory for a frame of %d bytes from node %d: the run ends", size,
                   from.MPI_SOURCE);
-        MPI_Abort(mpi.world, EXIT_FAILURE);
+        library.MPI_Abort(mpi.world, EXIT_FAILURE);
         _Exit(EXIT_FAILURE); /* MPI_Abort does not return, but says nothing of it */
     }
     passage->node = (unsigned)from.MPI_SOURCE;
     passage->size = (size_t)size;
-    MPI_Imrecv(passage->bytes, size, MPI_BYTE, &message, &passage->request);
+    library.MPI_Imrecv(passage->bytes, size, MPI_BYTE, &message, &passage->request);
     *mpi.coming_end = passage;
     mpi.coming_end = &passage->next;
 }
@@ -298,17 +321,17 @@ static bool mpi_is_busy(void)
 static void mpi_close(void)
 {
     if (mpi.has_window)
-        MPI_Win_free(&mpi.window);
+        library.MPI_Win_free(&mpi.window);
     if (mpi.leaders != MPI_COMM_NULL)
-        MPI_Comm_free(&mpi.leaders);
-    MPI_Comm_free(&mpi.machine);
-    MPI_Comm_free(&mpi.world);
-    MPI_Finalize();
+        library.MPI_Comm_free(&mpi.leaders);
+    library.MPI_Comm_free(&mpi.machine);
+    library.MPI_Comm_free(&mpi.world);
+    library.MPI_Finalize();
 }
 
 static void mpi_abort(int exit_code)
 {
-    MPI_Abort(mpi.world, exit_code);
+    library.MPI_Abort(mpi.world, exit_code);
     _Exit(exit_code);
 }
 
@@ -317,7 +340,7 @@ static const char *mpi_version(void)
     static char text[MPI_MAX_LIBRARY_VERSION_STRING];
     int length = 0;
 
-    MPI_Get_library_version(text, &length);
+    library.MPI_Get_library_version(text, &length);
     text[strcspn(text, ",\n")] = 0;
     return text;
 }

@@ -31,6 +31,10 @@ for program in cmake/consumer_shared cmake/consumer_static pc_shared pc_static; 
     echo "$program"
     "$scratch/$program"
 done
+if ldd "$library/libmpmap.so" "$scratch/pc_static" | grep -E 'libmpi|libhdf5'; then
+    echo "MPI and HDF5 are to be loaded when they are needed, and are linked"
+    exit 1
+fi
 for program in cmake/consumer_static pc_static; do
     if ldd "$scratch/$program" | grep libmpmap; then
         echo "$program is linked with the shared library"

@@ -16,7 +16,7 @@ MPM_BEGIN
  * Opens and closes the file in the calling process.
  * @param rows  out: how many rows there are; or NULL
  * @param row   out: type and shape of one; or NULL
- * @return MPM_ENOENT if there is no such file or data set; MPM_ETYPE for a scalar, strings, compounds and
+ * @return MPM_ENOENT if there is no such file or data set, or no HDF5 to load; MPM_ETYPE for a scalar, strings, compounds and
  *         all that is not an integer of 8 to 64 bits or a float of 32 or 64; MPM_EIO. */
 MPM_API MPM_CHECKED int mpm_dataset_describe(const char *file, const char *dataset, uint64_t *rows,
                                              mpm_shape *row);
