@@ -188,10 +188,10 @@ void object_end(struct object *object)
 
 void object_note_waiting(const mpm_handle *handle, int change)
 {
+    uint64_t place = object_place(handle);
     struct object *object;
 
-    if (handle->kind <= OBJECT_PROCESS || handle->place >= MAX_CELLS ||
-        !(object = cell_at(runtime_arena(), handle->place)))
+    if (handle->kind <= OBJECT_PROCESS || place >= MAX_CELLS || !(object = cell_at(runtime_arena(), place)))
         return;
     atomic_fetch_add(&object->remote_waiting, (uint32_t)change);
     atomic_thread_fence(memory_order_seq_cst);

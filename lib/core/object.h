@@ -94,6 +94,15 @@ mpm_handle object_commit(struct object *object, enum object_kind kind);
 /* Takes a reserved cell back. */
 void object_cancel(struct object *object);
 
+/* The highest byte of a handle's `place` is the kind's own, who takes it away before it looks for the object;
+ * the number of the cell stands below. */
+#define OBJECT_PLACE_BITS 56
+
+static inline uint64_t object_place(const mpm_handle *handle)
+{
+    return handle->place & ((UINT64_C(1) << OBJECT_PLACE_BITS) - 1);
+}
+
 /* By which a cell says which object stands there: all of the handle but the place, in one word. */
 static inline uint64_t object_identity(const mpm_handle *handle)
 {
@@ -159,7 +168,8 @@ int object_stale(const mpm_handle *handle);
 void object_end(struct object *object);
 
 /* One more or one less, by `change`, waits for this object of this node on the bell: it looks at the object
- * only after this. It is the cell that counts, whatever stands there by now. Handles without one: nothing. */
+ * only after this. It is the cell that counts, whatever stands there by now, and whatever the kind has put
+ * into the handle's highest byte. Handles without a cell: nothing. */
 void object_note_waiting(const mpm_handle *handle, int change);
 /* Rings the node's bell if somebody waits for the object there. After a change. */
 void object_changed(struct object *object);

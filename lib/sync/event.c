@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "core/call.h"
+#include "core/wait_any.h"
 #include "sync/ask.h"
 
 #define WAS_SET(state) ((uint64_t)(state)->turn + 1) /* as a request's number, where 0 is none yet */
@@ -59,11 +60,26 @@ static const struct ask waiting = {.verb = ASK_EVENT_WAIT,
 static const struct ask destroying = {
     .verb = ASK_EVENT_DESTROY, .kind = OBJECT_EVENT, .try = ask_try_destroy};
 
+/* For mpm_wait_any. */
+static int look_for_wait_any(const mpm_handle *handle)
+{
+    struct request request = {.number = 0};
+    struct answer answer = {0};
+    struct object *object;
+    int status;
+
+    if ((status = object_find(handle, OBJECT_EVENT, &object)) ||
+        (status = state_apply(object, handle, look, &request, &answer, NULL)))
+        return status;
+    return answer.number & 1 ? MPM_OK : CALL_MUST_WAIT;
+}
+
 static __attribute__((constructor)) void register_asks(void)
 {
     static const struct ask *const asks[] = {&setting, &clearing, &looking, &waiting, &destroying};
 
     ask_register(asks, sizeof asks / sizeof *asks);
+    wait_any_register(OBJECT_EVENT, look_for_wait_any);
 }
 
 /* The interface. */

@@ -26,31 +26,30 @@ struct numbers {
 
 /* A handle of a value or an array tells its type in the highest byte of `place`: so whoever has it knows how
  * many bytes a number has, without asking its home. The object says it, too, and the home compares. */
-#define NUMBER_PLACE_BITS 56
 
 /* MPM_NO_TYPE if it tells none. */
 static inline mpm_type number_type_of(mpm_handle handle)
 {
-    uint64_t type = handle.place >> NUMBER_PLACE_BITS;
+    uint64_t type = handle.place >> OBJECT_PLACE_BITS;
 
     return type <= MPM_F64 ? (mpm_type)type : MPM_NO_TYPE;
 }
 
 static inline bool number_is_type(mpm_handle handle, mpm_type type)
 {
-    return handle.place >> NUMBER_PLACE_BITS == (uint64_t)type;
+    return handle.place >> OBJECT_PLACE_BITS == (uint64_t)type;
 }
 
 static inline mpm_handle number_handle(mpm_handle object, mpm_type type)
 {
-    object.place |= (uint64_t)type << NUMBER_PLACE_BITS;
+    object.place |= (uint64_t)type << OBJECT_PLACE_BITS;
     return object;
 }
 
 /* The handle as core/object.h knows it. */
 static inline mpm_handle number_object(mpm_handle handle)
 {
-    handle.place &= (UINT64_C(1) << NUMBER_PLACE_BITS) - 1;
+    handle.place = object_place(&handle);
     return handle;
 }
 

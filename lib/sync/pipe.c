@@ -21,15 +21,15 @@
 #include "base/error.h"
 #include "core/call.h"
 #include "core/runtime.h"
+#include "core/wait_any.h"
 #include "shm/kill_point.h"
 #include "shm/ring.h"
 #include "sync/channel.h"
 #include "sync/holders.h"
 #include "sync/transfer.h"
 
-#define MESSAGES   1024u /* that a direction holds */
-#define PLACE_BITS 56    /* of a handle's `place`; above them stands 1 + the end */
-#define RECEIVING  0u    /* the end of a oneway pipe that receives */
+#define MESSAGES  1024u /* that a direction holds */
+#define RECEIVING 0u    /* the end of a oneway pipe that receives */
 
 struct pipe {
     struct channel channel;
@@ -109,6 +109,11 @@ int pipe_try_hold(struct object *object, const mpm_handle *handle, void *argumen
     return status;
 }
 
+static int say_closed(void)
+{
+    return error_set(MPM_ECLOSED, "this end of the pipe is closed");
+}
+
 /* Locks one side for a use of an end, which is not closed, and is held then. */
 static int lock_end(struct object *object, const mpm_handle *handle, struct robust_mutex *mutex,
                     struct pipe_use *use)
@@ -120,7 +125,7 @@ static int lock_end(struct object *object, const mpm_handle *handle, struct robu
         if ((status = channel_lock(object, handle, mutex, sweep)))
             return status;
         if (atomic_load_explicit(&pipe->closed[use->end], memory_order_relaxed))
-            status = error_set(MPM_ECLOSED, "this end of the pipe is closed");
+            status = say_closed();
         else if (holders_have(runtime_arena(), pipe->holders[use->end], &use->party))
             return MPM_OK;
         robust_mutex_unlock(mutex);
@@ -318,15 +323,16 @@ const struct operation pipe_polling[PIPE_ENDS] = {RECEIVING_BY(pipe_try_poll, 0)
 
 /* Handles, and processes of other nodes. */
 
-/* The pipe's handle as core/object.h knows it, and the end. MPM_EINVAL. */
+/* The pipe's handle as core/object.h knows it, and the end: 1 + the end is the highest byte of a connection's
+ * `place`. MPM_EINVAL. */
 static int split(const mpm_handle *connection, mpm_handle *handle, struct pipe_use *use)
 {
-    uint64_t end = connection->place >> PLACE_BITS;
+    uint64_t end = connection->place >> OBJECT_PLACE_BITS;
 
     if (connection->kind != OBJECT_PIPE || end < 1 || end > PIPE_ENDS)
         return error_set(MPM_EINVAL, "this is no handle of a connection");
     *handle = *connection;
-    handle->place &= (UINT64_C(1) << PLACE_BITS) - 1;
+    handle->place = object_place(connection);
     *use = (struct pipe_use){.end = (uint32_t)end - 1};
     return MPM_OK;
 }
@@ -380,8 +386,29 @@ static void mark_dead(struct object *object, const struct party_death *death)
     tell_all(object);
 }
 
+/* For mpm_wait_any: as a poll, but nobody holds the end by it, because the courier looks for others. */
+static int look(const mpm_handle *connection)
+{
+    struct object *object;
+    struct pipe_use use;
+    mpm_handle handle;
+    int status;
+
+    if ((status = split(connection, &handle, &use)) ||
+        (status = object_find(&handle, OBJECT_PIPE, &object)) ||
+        (status = channel_lock(object, &handle, &object->mutex, sweep)))
+        return status;
+    if (atomic_load_explicit(&pipe_of(object)->closed[use.end], memory_order_relaxed))
+        status = say_closed();
+    else if (!(status = check_receiving(pipe_of(object), &use)))
+        status = look_for_message(pipe_of(object), &use);
+    robust_mutex_unlock(&object->mutex);
+    return status == MPM_EEOF ? MPM_OK : status;
+}
+
 static __attribute__((constructor)) void add_kind(void)
 {
+    wait_any_register(OBJECT_PIPE, look);
     party_register(OBJECT_PIPE, mark_dead);
     party_register_args(OBJECT_PIPE, hold_from_args);
 }
@@ -390,7 +417,7 @@ static __attribute__((constructor)) void add_kind(void)
 
 static mpm_connection connection_of(mpm_handle handle, unsigned end)
 {
-    handle.place |= (uint64_t)(end + 1) << PLACE_BITS;
+    handle.place |= (uint64_t)(end + 1) << OBJECT_PLACE_BITS;
     return (mpm_connection){handle};
 }
 

@@ -21,6 +21,7 @@
 #include "core/operation.h"
 #include "core/post.h"
 #include "core/runtime.h"
+#include "core/wait_any.h"
 #include "shm/kill_point.h"
 #include "shm/ring.h"
 #include "sync/channel.h"
@@ -387,6 +388,19 @@ static int get_into(struct object *object, const mpm_handle *handle, const struc
     return status == MPM_ETOOSMALL ? MPM_OK : status;
 }
 
+/* Whether a get would not have to wait: for mpm_wait_any, too. */
+static int look(const mpm_handle *handle)
+{
+    struct object *object;
+    int status;
+
+    if ((status = find(handle, &object)))
+        return status;
+    if (may_get(object, NULL))
+        return MPM_OK;
+    return object_is(object, handle) ? CALL_MUST_WAIT : object_stale(handle);
+}
+
 static int on_get(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
 {
     struct get_call call;
@@ -398,10 +412,8 @@ static int on_get(const mpm_handle *handle, const void *in, size_t in_size, stru
     memcpy(&call, in, sizeof call);
     if (call.size > FRAME_LIMIT || (call.count && call.size > FRAME_LIMIT / call.count))
         return nonsense();
-    if ((status = find(handle, &object)))
+    if ((status = look(handle)) || (status = find(handle, &object)))
         return status;
-    if (!may_get(object, NULL))
-        return object_is(object, handle) ? CALL_MUST_WAIT : object_stale(handle);
     return get_into(object, handle, &call, reply);
 }
 
@@ -488,6 +500,7 @@ static void announce(void)
 
 static __attribute__((constructor)) void add_layer(void)
 {
+    wait_any_register(OBJECT_QUEUE, look);
     runtime_add_layer(announce);
 }
 

@@ -62,8 +62,10 @@ void await_sleepers(const mpm_handle *handle)
 {
     uint64_t end_ns = clock_now_ns() + PATIENCE_NS;
     struct object *object = NULL;
+    mpm_handle name = *handle;
 
-    EXPECT(!object_find(handle, (enum object_kind)handle->kind, &object));
+    name.place = object_place(handle);
+    EXPECT(!object_find(&name, (enum object_kind)handle->kind, &object));
     while (object && !atomic_load(&object->wait[0].word.sleepers) && !atomic_load(&object->remote_waiting) &&
            clock_now_ns() < end_ns)
         sched_yield();
