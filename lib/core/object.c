@@ -134,12 +134,19 @@ int object_reserve(struct object **reserved)
     return error_set(MPM_ENOMEM, "a node cannot have more than %u objects", MAX_CELLS);
 }
 
+mpm_handle object_next_handle(const struct object *object, enum object_kind kind)
+{
+    return (mpm_handle){.kind = (uint16_t)kind,
+                        .home = (uint16_t)runtime_topology()->node,
+                        .generation = object->generation + 1,
+                        .place = object->place};
+}
+
 mpm_handle object_commit(struct object *object, enum object_kind kind)
 {
-    mpm_handle handle = {
-        .kind = (uint16_t)kind, .home = (uint16_t)runtime_topology()->node, .place = object->place};
+    mpm_handle handle = object_next_handle(object, kind);
 
-    handle.generation = ++object->generation;
+    object->generation = handle.generation;
     atomic_store_explicit(&object->identity, object_identity(&handle), memory_order_release);
     return handle;
 }

@@ -91,6 +91,8 @@ int object_table_create(struct arena *arena);
 int object_reserve(struct object **object);
 /* Makes it an object of this kind; its handle. */
 mpm_handle object_commit(struct object *object, enum object_kind kind);
+/* The handle that object_commit() is going to give. */
+mpm_handle object_next_handle(const struct object *object, enum object_kind kind);
 /* Takes a reserved cell back. */
 void object_cancel(struct object *object);
 

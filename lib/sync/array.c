@@ -240,6 +240,16 @@ int mpm_array_pointer(mpm_array array, void **numbers)
     return numbers_pointer("mpm_array_pointer", array.handle, OBJECT_ARRAY, numbers);
 }
 
+int mpm_array_lock(mpm_array array, double timeout_s)
+{
+    return numbers_lock(array.handle, OBJECT_ARRAY, timeout_s);
+}
+
+int mpm_array_unlock(mpm_array array)
+{
+    return numbers_unlock(array.handle, OBJECT_ARRAY);
+}
+
 /* Calls from other nodes, in the courier. */
 
 static int reply_numbers(struct numbers *array, const struct array_copy *piece, struct call_reply *reply)

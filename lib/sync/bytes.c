@@ -20,10 +20,12 @@
 #include "core/object.h"
 #include "core/runtime.h"
 #include "shm/kill_point.h"
+#include "sync/own_lock.h"
 
 #define CALL_LIMIT ((size_t)1 << 30) /* the longest that goes to another node */
 
 struct bytes {
+    struct own_lock own_lock; /* see own_lock.c */
     uint64_t size;
     uint64_t second;  /* how far behind the first copy the second one is */
     uint64_t block;   /* where they stand, */
@@ -137,6 +139,7 @@ static int destroy_here(const mpm_handle *handle)
 
     if ((status = object_find(handle, OBJECT_BYTES, &object)) || (status = lock_whole(object, handle)))
         return status;
+    own_lock_end(object, handle);
     object_set_unclean(object);
     KILL_POINT();
     object_end(object);
@@ -384,4 +387,24 @@ int mpm_bytes_pointer(mpm_bytes bytes, void **pointer)
     *pointer = first_copy(bytes_in(object));
     robust_mutex_unlock(&object->mutex);
     return MPM_OK;
+}
+
+static int check_handle(mpm_bytes bytes)
+{
+    return bytes.handle.kind == OBJECT_BYTES ? MPM_OK
+                                             : error_set(MPM_EINVAL, "this is no handle of a value of bytes");
+}
+
+int mpm_bytes_lock(mpm_bytes bytes, double timeout_s)
+{
+    int status = check_handle(bytes);
+
+    return status ? status : own_lock_acquire(&bytes.handle, timeout_s);
+}
+
+int mpm_bytes_unlock(mpm_bytes bytes)
+{
+    int status = check_handle(bytes);
+
+    return status ? status : own_lock_release(&bytes.handle);
 }

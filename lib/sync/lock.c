@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Locks, and locks that count (rlocks). Of a state they use `value`: 1 if the lock is free; `owner`: who
- * has it; `depth`: how often; and the line of those who wait. They are changed as state.c says, so whoever
+ * has it; `depth`: how often; the line of those who wait; and `lock`: the object that it belongs to, which
+ * whoever takes or releases such a lock has to name (sync/own_lock.c). They are changed as state.c says, so whoever
  * is killed in acquire has the lock, dead, or does not; `owner` stays a dead party until the next one takes
  * the lock from it. A dead one in line is passed over. */
 #include "sync/lock.h"
@@ -11,6 +12,7 @@
 
 #include "base/error.h"
 #include "core/call.h"
+#include "shm/kill_point.h"
 #include "sync/line.h"
 
 #define COUNTS 1u /* flag of a lock that its owner may take again */
@@ -28,6 +30,14 @@ static int say_died(const struct party *owner)
         owner->number, owner->node);
 }
 
+/* Whether it is the lock that is meant, and not another's in the same cell. */
+static int check_parent(const struct draft *draft, const struct request *request)
+{
+    if (object_is_same(&draft->state->lock, &request->lock))
+        return MPM_OK;
+    return error_set(MPM_ESTALE, "the lock is not there any more");
+}
+
 static int take(struct draft *draft)
 {
     struct party before = draft->state->owner;
@@ -43,8 +53,11 @@ static int take(struct draft *draft)
 static int acquire(struct draft *draft, struct request *request, struct answer *answer)
 {
     struct state *state = draft->state;
+    int status;
 
     (void)answer;
+    if ((status = check_parent(draft, request)))
+        return status;
     if ((state->flags & COUNTS) && is_callers(draft)) {
         if (state->depth == UINT32_MAX)
             return error_set(MPM_EINVAL, "the lock was acquired %u times: that is all it can count",
@@ -73,8 +86,11 @@ static void set_free(struct draft *draft)
 
 static int release(struct draft *draft, struct request *request, struct answer *answer)
 {
-    (void)request;
+    int status;
+
     (void)answer;
+    if ((status = check_parent(draft, request)))
+        return status;
     if (draft->state->value)
         return error_set(MPM_EINVAL, "the lock is free: there is nothing to release");
     if ((draft->state->flags & COUNTS) && !is_callers(draft))
@@ -163,6 +179,58 @@ int lock_deepen(const mpm_handle *lock, uint64_t depth)
 int lock_create_own(mpm_handle *lock)
 {
     return ask_create(OBJECT_LOCK, &(struct state){.value = 1, .flags = COUNTS}, lock);
+}
+
+/* For objects with locks of their own. */
+
+int lock_create_own_of(const mpm_handle *parent, mpm_handle *place)
+{
+    struct object *object;
+    int status;
+
+    if ((status = object_reserve(&object)))
+        return status;
+    state_create(object, &(struct state){.value = 1, .flags = COUNTS, .lock = *parent});
+    *place = object_next_handle(object, OBJECT_LOCK);
+    KILL_POINT();
+    object_commit(object, OBJECT_LOCK);
+    KILL_POINT();
+    return MPM_OK;
+}
+
+void lock_end_own(const mpm_handle *lock)
+{
+    struct object *object;
+
+    if (!object_find(lock, OBJECT_LOCK, &object))
+        (void)!state_destroy(object, lock, NULL);
+}
+
+bool lock_is_own_of(const mpm_handle *lock, const mpm_handle *parent)
+{
+    struct object *object;
+
+    if (!lock->kind || object_find(lock, OBJECT_LOCK, &object) ||
+        !object_is_same(&state_peek(object)->lock, parent))
+        return false;
+    if (!(state_peek(object)->flags & STATE_ENDED))
+        return true;
+    lock_end_own(lock);
+    return false;
+}
+
+int lock_acquire_own(const mpm_handle *lock, const mpm_handle *parent, double timeout_s)
+{
+    struct request request = {.lock = *parent};
+
+    return ask(lock, &acquiring, &request, timeout_s, NULL);
+}
+
+int lock_release_own(const mpm_handle *lock, const mpm_handle *parent)
+{
+    struct request request = {.lock = *parent};
+
+    return ask(lock, &releasing, &request, 0, NULL);
 }
 
 /* The interface. */

@@ -16,4 +16,16 @@ int lock_deepen(const mpm_handle *lock, uint64_t depth);
 /* Makes a lock that counts at this node. MPM_ENOMEM. */
 int lock_create_own(mpm_handle *lock);
 
+/* For sync/own_lock.c: locks that count, and name the object that they belong to, their parent. */
+
+/* Makes one at this node. Its handle is in its place before there is a lock of that name. MPM_ENOMEM. */
+int lock_create_own_of(const mpm_handle *parent, mpm_handle *place);
+/* Whether it is there, and names this parent. Under the parent's mutex, so that one that is about to end is
+ * one whose end a dead one has begun: that is brought to an end here. */
+bool lock_is_own_of(const mpm_handle *lock, const mpm_handle *parent);
+void lock_end_own(const mpm_handle *lock);
+/* As mpm_rlock_acquire and mpm_rlock_release; MPM_ESTALE, too, if it does not name this parent. */
+int lock_acquire_own(const mpm_handle *lock, const mpm_handle *parent, double timeout_s);
+int lock_release_own(const mpm_handle *lock, const mpm_handle *parent);
+
 #endif

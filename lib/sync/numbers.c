@@ -50,7 +50,7 @@ int numbers_missing(const char *call)
 
 int numbers_check_handle(mpm_handle handle, enum object_kind kind)
 {
-    if (number_type_of(handle))
+    if (handle.kind == kind && number_type_of(handle))
         return MPM_OK;
     return error_set(MPM_EINVAL, "this is no handle of %s", name_of(kind));
 }
@@ -161,10 +161,11 @@ int numbers_create(const char *call, enum object_kind kind, mpm_type type, size_
 }
 
 /* Under the cell's lock. */
-static void end_object(struct object *object)
+static void end_object(struct object *object, const mpm_handle *handle)
 {
     uint64_t block = ((struct numbers *)object->body)->block;
 
+    own_lock_end(object, handle);
     if (block)
         object_set_unclean(object);
     KILL_POINT();
@@ -196,6 +197,7 @@ static int find_and_lock(mpm_handle handle, enum object_kind kind, struct object
 /* CALL_MUST_WAIT while nodes have credits for it: see core/post.h. */
 static int destroy_here(mpm_handle handle, enum object_kind kind)
 {
+    mpm_handle name = number_object(handle);
     struct object *object;
     bool is_lent;
     int status;
@@ -203,9 +205,25 @@ static int destroy_here(mpm_handle handle, enum object_kind kind)
     if ((status = find_and_lock(handle, kind, &object)))
         return status;
     if (!(is_lent = post_is_lent(object)))
-        end_object(object);
+        end_object(object, &name);
     robust_mutex_unlock(&object->mutex);
     return is_lent ? CALL_MUST_WAIT : MPM_OK;
+}
+
+int numbers_lock(mpm_handle handle, enum object_kind kind, double timeout_s)
+{
+    mpm_handle name = number_object(handle);
+    int status = numbers_check_handle(handle, kind);
+
+    return status ? status : own_lock_acquire(&name, timeout_s);
+}
+
+int numbers_unlock(mpm_handle handle, enum object_kind kind)
+{
+    mpm_handle name = number_object(handle);
+    int status = numbers_check_handle(handle, kind);
+
+    return status ? status : own_lock_release(&name);
 }
 
 int numbers_destroy(mpm_handle handle, enum object_kind kind)

@@ -14,9 +14,11 @@
 
 #include "core/object.h"
 #include "sync/number.h"
+#include "sync/own_lock.h"
 
 /* What the body of the cell holds: constant, but for the number. */
 struct numbers {
+    struct own_lock own_lock; /* not constant: see own_lock.c */
     mpm_type type;
     uint64_t length;
     uint64_t block;               /* where the numbers of an array stand, or 0, */
@@ -64,6 +66,10 @@ static inline void *numbers_at(struct numbers *numbers, uint64_t index)
 int numbers_create(const char *call, enum object_kind kind, mpm_type type, size_t length, const void *initial,
                    mpm_handle *handle);
 int numbers_destroy(mpm_handle handle, enum object_kind kind);
+
+/* Their own lock. */
+int numbers_lock(mpm_handle handle, enum object_kind kind, double timeout_s);
+int numbers_unlock(mpm_handle handle, enum object_kind kind);
 
 /* At home. MPM_EINVAL, MPM_ESTALE. */
 int numbers_find(mpm_handle handle, enum object_kind kind, struct numbers **numbers);

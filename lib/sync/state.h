@@ -29,7 +29,7 @@ struct state {
     uint32_t depth;    /* how often the owner has it */
     uint32_t turn;     /* acquisitions past the oldest waiter; of an event how often it was set */
     uint64_t argument; /* block in the arena, constant: what a barrier's action is */
-    mpm_handle lock;   /* of a condition, constant */
+    mpm_handle lock; /* constant: of a condition its lock, of a lock the object that it belongs to, or none */
 };
 
 /* A thread that waits, or has something to be told. */

@@ -82,3 +82,13 @@ int mpm_value_pointer(mpm_value value, void **number)
 {
     return numbers_pointer("mpm_value_pointer", value.handle, OBJECT_VALUE, number);
 }
+
+int mpm_value_lock(mpm_value value, double timeout_s)
+{
+    return numbers_lock(value.handle, OBJECT_VALUE, timeout_s);
+}
+
+int mpm_value_unlock(mpm_value value)
+{
+    return numbers_unlock(value.handle, OBJECT_VALUE);
+}

@@ -65,6 +65,14 @@ MPM_API MPM_CHECKED int mpm_value_type(mpm_value value, mpm_type *type);
 /** At its home, the address of the number itself, for plain C; MPM_EINVAL elsewhere. */
 MPM_API MPM_CHECKED int mpm_value_pointer(mpm_value value, void **number);
 
+/** Takes the value's own lock, for groups of operations: one that counts, as mpm_rlock (sync.h). It keeps
+ * nobody from calls without it. It is at the value's home, is made when it is first asked for, and ends with
+ * the value.
+ * @return MPM_ETIMEDOUT; MPM_EOWNERDIED: the process that had it has ended, and *the caller has it now*. */
+MPM_API MPM_CHECKED int mpm_value_lock(mpm_value value, double timeout_s);
+/** MPM_EINVAL unless the calling thread has it. */
+MPM_API MPM_CHECKED int mpm_value_unlock(mpm_value value);
+
 /** Makes an array of `length` numbers at the caller's node; `initial` NULL is zeros. */
 MPM_API MPM_CHECKED int mpm_array_create(mpm_type type, size_t length, const void *initial, mpm_array *array);
 MPM_API MPM_CHECKED int mpm_array_destroy(mpm_array array);
@@ -86,6 +94,10 @@ MPM_API MPM_CHECKED int mpm_array_read(mpm_array array, size_t first, size_t cou
 MPM_API MPM_CHECKED int mpm_array_write(mpm_array array, size_t first, size_t count, const void *numbers);
 /** At its home, the address of the first number; MPM_EINVAL elsewhere. */
 MPM_API MPM_CHECKED int mpm_array_pointer(mpm_array array, void **numbers);
+
+/** The array's own lock, as of values. */
+MPM_API MPM_CHECKED int mpm_array_lock(mpm_array array, double timeout_s);
+MPM_API MPM_CHECKED int mpm_array_unlock(mpm_array array);
 
 /** Makes a value of `size` bytes, 0 included, at the caller's node; `initial` NULL is zeros. MPM_ENOMEM,
  * MPM_ESTATE. */
@@ -110,6 +122,9 @@ MPM_API MPM_CHECKED int mpm_bytes_size(mpm_bytes bytes, size_t *size);
 /** At their home, the address of the bytes themselves, for plain C, until they are destroyed; MPM_EINVAL
  * elsewhere. Who writes there writes as plain C does: not as a whole. */
 MPM_API MPM_CHECKED int mpm_bytes_pointer(mpm_bytes bytes, void **pointer);
+/** Their own lock, as of values. */
+MPM_API MPM_CHECKED int mpm_bytes_lock(mpm_bytes bytes, double timeout_s);
+MPM_API MPM_CHECKED int mpm_bytes_unlock(mpm_bytes bytes);
 
 MPM_END
 

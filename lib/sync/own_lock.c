@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Locks of values, arrays and bytes.
+ *
+ * Who writes what, all of it under the mutex of the object that the lock belongs to, its parent: who first
+ * asks for the lock reserves a cell, writes the lock's state, which names the parent, stores the handle that
+ * the lock is going to have in the parent's body, and commits the lock. Who ends the parent ends the lock
+ * first. A handle in the parent counts only if a lock is there that names the parent: if who makes the lock
+ * dies before the commit, the handle names nothing, or another's, and the next one makes a lock anew; if it
+ * dies after the commit, the lock is found. If who ends it dies before the lock has ended, the next one to look
+ * ends it; if it dies after that, the parent is there without one, as it was at first. A parent's mutex is taken before its lock's, and whoever has a lock's waits
+ * for no other.
+ *
+ * The handle of a lock is kept in mind by each thread that has used it. It is used with the parent's, which
+ * the lock compares with the one that it names: one that is out of date is told, and asked for once more. */
+#include "sync/own_lock.h"
+
+#include "mpmap/sync.h"
+
+#include "base/error.h"
+#include "core/call.h"
+#include "core/runtime.h"
+#include "shm/kill_point.h"
+#include "sync/lock.h"
+
+#define KEPT 16u /* locks that a thread keeps in mind */
+
+/* Takes the mutex of a parent of this node. MPM_ESTALE without it. */
+static int lock_parent(struct object *parent, const mpm_handle *handle)
+{
+    if (robust_mutex_lock(&parent->mutex))
+        robust_mutex_repaired(&parent->mutex); /* all that uses it can be repeated */
+    if (object_is(parent, handle))
+        return MPM_OK;
+    robust_mutex_unlock(&parent->mutex);
+    return object_stale(handle);
+}
+
+static struct own_lock *own_lock_of(struct object *object)
+{
+    return (struct own_lock *)(void *)object->body;
+}
+
+static bool can_have_lock(const mpm_handle *handle)
+{
+    return handle->kind == OBJECT_VALUE || handle->kind == OBJECT_ARRAY || handle->kind == OBJECT_BYTES;
+}
+
+/* The lock's handle, of a parent of this node; the lock is made if it is not there and `makes` says so, else
+ * the handle is none. */
+static int find_here(const mpm_handle *handle, bool makes, mpm_handle *lock)
+{
+    struct object *parent;
+    int status;
+
+    if (!can_have_lock(handle))
+        return error_set(MPM_EINVAL, "this is no handle of what has a lock of its own");
+    if ((status = object_find(handle, (enum object_kind)handle->kind, &parent)) ||
+        (status = lock_parent(parent, handle)))
+        return status;
+    KILL_POINT();
+    if (!lock_is_own_of(&own_lock_of(parent)->handle, handle)) {
+        if (makes)
+            status = lock_create_own_of(handle, &own_lock_of(parent)->handle);
+        else
+            own_lock_of(parent)->handle = (mpm_handle){0};
+    }
+    if (!status)
+        *lock = own_lock_of(parent)->handle;
+    KILL_POINT();
+    robust_mutex_unlock(&parent->mutex);
+    return status;
+}
+
+void own_lock_end(struct object *object, const mpm_handle *handle)
+{
+    const mpm_handle *lock = &own_lock_of(object)->handle;
+
+    if (lock_is_own_of(lock, handle))
+        lock_end_own(lock);
+    KILL_POINT();
+}
+
+/* Calls from other nodes. */
+
+static int on_find(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
+{
+    mpm_handle lock;
+    uint64_t makes;
+    int status;
+
+    if (in_size != sizeof makes)
+        return error_set(MPM_EPROTOCOL, "a call for a lock has %zu bytes, not %zu", in_size, sizeof makes);
+    memcpy(&makes, in, sizeof makes);
+    if ((status = find_here(handle, makes, &lock)))
+        return status;
+    return call_reply_add(reply, &lock, sizeof lock);
+}
+
+static void announce(void)
+{
+    call_register(VERB_OWN_LOCK, on_find, MPM_OK, "");
+}
+
+static __attribute__((constructor)) void add_layer(void)
+{
+    runtime_add_layer(announce);
+}
+
+static int find_anywhere(const mpm_handle *handle, bool makes, mpm_handle *lock)
+{
+    uint64_t wants = makes;
+
+    *lock = (mpm_handle){0};
+    if (!runtime_topology()->node_count)
+        return error_set(MPM_ESTATE, "there is no run: call mpm_init first");
+    if (object_is_home(handle))
+        return find_here(handle, makes, lock);
+    return call_remote(handle, VERB_OWN_LOCK, &wants, sizeof wants, 0, lock, sizeof *lock, NULL);
+}
+
+/* The caller's part. */
+
+struct kept {
+    mpm_handle parent, lock;
+};
+
+static _Thread_local struct kept kept_locks[KEPT];
+
+typedef int use_lock(const mpm_handle *lock, const mpm_handle *parent, double timeout_s);
+
+static int use(const mpm_handle *handle, use_lock *way, bool makes, double timeout_s)
+{
+    struct kept *kept = &kept_locks[handle->place % KEPT];
+    int status;
+
+    if (object_is_same(&kept->parent, handle) &&
+        (status = way(&kept->lock, handle, timeout_s)) != MPM_ESTALE && status != MPM_EINVAL)
+        return status;
+    *kept = (struct kept){.parent = {0}};
+    if ((status = find_anywhere(handle, makes, &kept->lock)))
+        return status;
+    if (!kept->lock.kind)
+        return error_set(MPM_EINVAL, "the calling thread does not have the lock, which nobody has asked for");
+    kept->parent = *handle;
+    return way(&kept->lock, handle, timeout_s);
+}
+
+int own_lock_acquire(const mpm_handle *object, double timeout_s)
+{
+    return use(object, lock_acquire_own, true, timeout_s);
+}
+
+static int release(const mpm_handle *lock, const mpm_handle *parent, double unused)
+{
+    (void)unused;
+    return lock_release_own(lock, parent);
+}
+
+int own_lock_release(const mpm_handle *object)
+{
+    return use(object, release, false, 0);
+}
