@@ -266,6 +266,12 @@ static int compare_doubles(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
+static double median_us(double seconds[WAKE_UPS])
+{
+    qsort(seconds, WAKE_UPS, sizeof *seconds, compare_doubles);
+    return seconds[WAKE_UPS / 2] * 1e6;
+}
+
 /* The median, in microseconds. */
 static int measure_waking(int what, double *microseconds)
 {
@@ -281,9 +287,43 @@ static int measure_waking(int what, double *microseconds)
         return status;
     for (int i = 0; !status && i < WAKE_UPS; i++)
         status = wake_once(&waking, &seconds[i]);
-    qsort(seconds, WAKE_UPS, sizeof *seconds, compare_doubles);
-    *microseconds = seconds[WAKE_UPS / 2] * 1e6;
+    *microseconds = median_us(seconds);
     return status ? status : mpm_process_join(sleeper, MPM_FOREVER);
+}
+
+/* Says when it ends, after its starter has had time to fall asleep. */
+static int end_after_a_while(const void *args, size_t size)
+{
+    double now_s;
+
+    (void)size;
+    be_still();
+    now_s = bench_now_s();
+    return mpm_queue_put(*(const mpm_queue *)args, &now_s, sizeof now_s, MPM_FOREVER) ? 1 : 0;
+}
+
+/* The same of a process that sleeps in a join: from the other one's last words on. */
+static int measure_join(double *microseconds)
+{
+    double seconds[WAKE_UPS] = {0};
+    mpm_process process;
+    mpm_queue told;
+    int status = mpm_queue_create(NULL, &told);
+
+    for (int i = 0; !status && i < WAKE_UPS; i++) {
+        double awake_s, ended_s = 0;
+
+        if ((status = mpm_process_start(end_after_a_while, &told, sizeof told,
+                                        &(mpm_process_options){.place = MPM_ON_NODE(0)}, &process)) ||
+            (status = mpm_process_join(process, MPM_FOREVER)))
+            break;
+        awake_s = bench_now_s();
+        if (!(status = mpm_process_close(process)))
+            status = mpm_queue_get(told, &ended_s, sizeof ended_s, NULL, 0);
+        seconds[i] = awake_s - ended_s;
+    }
+    *microseconds = median_us(seconds);
+    return status ? status : mpm_queue_destroy(told);
 }
 
 /* Acquisitions a second of Python's lock; 0 if there is no python3. */
@@ -365,18 +405,18 @@ static int measure(double seconds, struct bench_figure *figures, size_t *count)
 
 static int measure_all(double seconds, struct bench_figure *figures, size_t *count)
 {
-    static const char *const names[] = {"asleep in an event's wait until awake",
-                                        "asleep in a queue's get until awake",
-                                        "asleep in a lock's acquire until awake"};
+    static const char *const names[] = {
+        "asleep in an event's wait until awake", "asleep in a queue's get until awake",
+        "asleep in a lock's acquire until awake", "asleep in a process's join until awake"};
     double python;
     int status = measure(seconds, figures, count);
 
     if (!status && (python = python_rate()) > 0)
         figures[(*count)++] = (struct bench_figure){figures[0].name, figures[0].value, "/s", python,
                                                     "Python multiprocessing.Lock"};
-    for (int i = 0; !status && i < 3; i++, ++*count) {
+    for (int i = 0; !status && i < 4; i++, ++*count) {
         figures[*count] = (struct bench_figure){.name = names[i], .unit = "us"};
-        status = measure_waking(i, &figures[*count].value);
+        status = i < 3 ? measure_waking(i, &figures[*count].value) : measure_join(&figures[*count].value);
     }
     return status;
 }
