@@ -191,6 +191,35 @@ static void lone_node_gets_the_largest_leases_and_no_recall(void)
     lease_table_destroy(table);
 }
 
+/* A lease ends before the next multiple of 30. */
+static uint64_t fit_30(void *argument, uint64_t first, uint64_t count)
+{
+    uint64_t most = 30 - first % 30;
+
+    ++*(int *)argument;
+    return count < most ? count : most;
+}
+
+static void bounded_leases_have_what_fits(void)
+{
+    struct lease_table *table = make_table(250, 1, (struct lease_limits){100, 3, 0.1});
+    int asked = 0;
+
+    lease_table_bound(table, fit_30, &asked);
+    join(table, 0, 4, 0.0);
+    for (uint64_t first = 0; first < 250; first += 30) {
+        struct lease_action grant = expect(table, LEASE_GRANT, 0);
+
+        CU_ASSERT_EQUAL(grant.first, first);
+        CU_ASSERT_EQUAL(grant.count, first == 240 ? 10 : 30);
+        finish(table, &grant, 1.0 + (double)first);
+    }
+    CU_ASSERT_TRUE(lease_all_done(table));
+    CU_ASSERT_TRUE(lease_table_is_sound(table));
+    CU_ASSERT_EQUAL(asked, 9);
+    lease_table_destroy(table);
+}
+
 static void leases_grow_to_the_target_time(void)
 {
     struct runner runner = start_runner(100000000, usual_limits, 100000.0);
@@ -1126,6 +1155,7 @@ static const struct suite_test tests[] = {
     {"first_leases_are_a_few_items_a_slot", first_leases_are_a_few_items_a_slot},
     {"second_lease_waits_for_nodes_that_have_none", second_lease_waits_for_nodes_that_have_none},
     {"lone_node_gets_the_largest_leases_and_no_recall", lone_node_gets_the_largest_leases_and_no_recall},
+    {"bounded_leases_have_what_fits", bounded_leases_have_what_fits},
     {"leases_grow_to_the_target_time", leases_grow_to_the_target_time},
     {"leases_grow_by_four_at_most", leases_grow_by_four_at_most},
     {"leases_stay_within_max_items", leases_stay_within_max_items},

@@ -13,6 +13,7 @@
 #ifndef MPMAP_H
 #define MPMAP_H
 
+#include "mpmap/blobs.h"
 #include "mpmap/dataset.h"
 #include "mpmap/handle.h"
 #include "mpmap/pipe.h"

@@ -20,6 +20,11 @@
  * fetch_add. Notes of failures are claimed by a fetch_add on `note_count`; a note counts only if it is marked
  * `ready` and its item's bit is set by the worker that wrote it.
  *
+ * Pages, of results of any length. A worker (1) allocates a page, which is owned by the job's own number, (2) links it
+ * to the last one that it has hung on the lease, (3) stores it as the last one (release), (4) writes results into it,
+ * (5) stores a reference to each in the lease's results, before its bit. The holder frees the pages with the lease. If
+ * the worker dies between 1 and 3 the page is freed with the job, by its owner's number; later, with the lease.
+ *
  * Host, when it has reaped a worker: (1) if the record names a lease and an item without a bit, notes the
  * crash in the lease, (2) clears the name (release), so that the lease can become quiet, (3) rings the bell,
  * (4) forks another worker for the same record. It is a host: if it dies, the run ends.
@@ -117,6 +122,7 @@ struct job_block {
     /* The first worker that finds that the job cannot be done claims the note by an exchange on `is_lost`,
      * and then fills it in. If it dies before the note is ready, the job is lost all the same. */
     _Atomic uint32_t is_lost;
+    uint32_t blob_owner; /* of the pages of JOB_BLOBS; 0 for others */
     struct note loss;
     _Alignas(64) char context[];
 };
@@ -139,6 +145,8 @@ struct lease_block {
     uint64_t items, results;   /* offsets */
     uint64_t done, failed;     /* offsets of `words` uint64_t for each worker */
     uint64_t words;
+    uint64_t
+        pages; /* offset of an offset for each worker: of the last page that it has hung; of JOB_BLOBS only */
     uint32_t chunk; /* overrides the job's if not 0 */
     uint32_t worker_count;
     /* Written seldom. */

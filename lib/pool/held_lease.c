@@ -7,16 +7,56 @@
 #include "base/error.h"
 #include "pool/holder_inside.h"
 
+/* Numbers by which jobs of blobs own their pages: above those of processes and ranks, below those of objects. All jobs
+ * of a node are held by one process. */
+#define FIRST_OWNER 0x18000u
+#define OWNERS      4096u
+
+static struct {
+    pthread_mutex_t mutex;
+    bool is_taken[OWNERS];
+} owners = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+static int take_owner(uint32_t *owner)
+{
+    uint32_t number = 0;
+
+    pthread_mutex_lock(&owners.mutex);
+    while (number < OWNERS && owners.is_taken[number])
+        number++;
+    if (number < OWNERS)
+        owners.is_taken[number] = true;
+    pthread_mutex_unlock(&owners.mutex);
+    if (number == OWNERS)
+        return error_set(MPM_ENOMEM, "%u maps of blobs at once are as many as there may be", OWNERS);
+    *owner = FIRST_OWNER + number;
+    return MPM_OK;
+}
+
+/* With what workers have left that died before they could hang it up. */
+static void give_owner_back(struct arena *arena, uint32_t owner)
+{
+    if (!owner)
+        return;
+    arena_free_owned(arena, owner);
+    pthread_mutex_lock(&owners.mutex);
+    owners.is_taken[owner - FIRST_OWNER] = false;
+    pthread_mutex_unlock(&owners.mutex);
+}
+
 int held_job_open(struct holder *holder, const struct job_spec *spec, const void *context,
                   struct held_job **opened)
 {
     struct held_job *job = calloc(1, sizeof *job);
     size_t size = sizeof(struct job_block) + spec->context_size;
+    uint32_t owner = 0;
     int status;
 
     if (!job)
         return error_set(MPM_ENOMEM, "no memory for a map");
-    if ((status = arena_alloc(holder->arena, size, ARENA_NO_OWNER, &job->offset))) {
+    if ((spec->kind == JOB_BLOBS && (status = take_owner(&owner))) ||
+        (status = arena_alloc(holder->arena, size, ARENA_NO_OWNER, &job->offset))) {
+        give_owner_back(holder->arena, owner);
         free(job);
         return status;
     }
@@ -24,6 +64,7 @@ int held_job_open(struct holder *holder, const struct job_spec *spec, const void
     job->block = arena_at(holder->arena, job->offset);
     memset(job->block, 0, sizeof *job->block);
     job->block->spec = *spec;
+    job->block->blob_owner = owner;
     if (spec->context_size)
         memcpy(job->block->context, context, spec->context_size);
     *opened = job;
@@ -86,6 +127,7 @@ bool held_job_close(struct held_job *job)
         return false;
     while (job->leases)
         held_lease_drop(job->leases);
+    give_owner_back(job->holder->arena, job->block->blob_owner);
     arena_free(job->holder->arena, job->offset);
     free(job);
     return true;
@@ -129,7 +171,7 @@ uint64_t held_job_items_done(const struct held_job *job)
 
 /* Where each part of a lease stands in its one block of arena memory. */
 struct lease_layout {
-    uint64_t items, results, done, failed, notes, size;
+    uint64_t items, results, done, failed, pages, notes, size;
 };
 
 static uint64_t aligned(uint64_t size)
@@ -137,17 +179,19 @@ static uint64_t aligned(uint64_t size)
     return (size + 63) / 64 * 64;
 }
 
-static struct lease_layout lay_out(const struct held_job *job, uint64_t count, uint64_t words,
-                                   uint32_t workers, uint32_t notes)
+static struct lease_layout lay_out(const struct held_job *job, uint64_t count, uint64_t items_size,
+                                   uint64_t words, uint32_t notes)
 {
     const struct job_spec *spec = &job->block->spec;
+    uint32_t workers = job->holder->board->worker_count;
     struct lease_layout layout;
 
     layout.items = aligned(sizeof(struct lease_block));
-    layout.results = layout.items + (job->items ? 0 : aligned(count * spec->item_size));
+    layout.results = layout.items + (job->items ? 0 : aligned(items_size));
     layout.done = layout.results + (job->results ? 0 : aligned(count * spec->result_size));
     layout.failed = layout.done + aligned(words * 8) * workers;
-    layout.notes = layout.failed + aligned(words * 8) * workers;
+    layout.pages = layout.failed + aligned(words * 8) * workers;
+    layout.notes = layout.pages + (spec->kind == JOB_BLOBS ? aligned(workers * sizeof(uint64_t)) : 0);
     layout.size = layout.notes + aligned(notes * sizeof(struct note));
     return layout;
 }
@@ -169,6 +213,7 @@ static void fill_block(struct held_lease *lease, const struct lease_layout *layo
                                   : lease->offset + layout->results;
     block->done = lease->offset + layout->done;
     block->failed = lease->offset + layout->failed;
+    block->pages = lease->offset + layout->pages;
     block->notes = lease->offset + layout->notes;
     block->words = words;
     block->note_room = notes;
@@ -196,12 +241,12 @@ void held_lease_put_up(struct held_lease *lease)
 }
 
 static int make_lease(struct held_job *job, uint64_t number, uint64_t first, uint64_t count,
-                      struct held_lease **made)
+                      uint64_t items_size, struct held_lease **made)
 {
     struct held_lease *lease = calloc(1, sizeof *lease);
     uint32_t notes = count < LEASE_MAX_NOTES ? (uint32_t)count : LEASE_MAX_NOTES;
     uint64_t words = aligned((count + 63) / 64 * 8) / 8;
-    struct lease_layout layout = lay_out(job, count, words, job->holder->board->worker_count, notes);
+    struct lease_layout layout = lay_out(job, count, items_size, words, notes);
     int status;
 
     if (!lease)
@@ -220,21 +265,37 @@ static int make_lease(struct held_job *job, uint64_t number, uint64_t first, uin
     return MPM_OK;
 }
 
-int held_lease_hang(struct held_job *job, uint64_t number, uint64_t first, uint64_t count, const void *items,
-                    struct held_lease **hung)
+static void hang(struct held_lease *lease)
 {
-    struct held_lease *lease = NULL;
+    held_lease_put_up(lease);
+    lease->next = lease->job->leases;
+    lease->job->leases = lease;
+}
+
+int held_lease_hang(struct held_job *job, uint64_t number, uint64_t first, uint64_t count, const void *items,
+                    uint64_t size, struct held_lease **hung)
+{
     int status;
 
     assert(count && count <= UINT32_MAX);
-    if ((status = make_lease(job, number, first, count, &lease)))
+    if ((status = make_lease(job, number, first, count, size, hung)))
         return status;
     if (items && !job->items)
-        memcpy(arena_at(job->holder->arena, lease->block->items), items, count * job->block->spec.item_size);
-    held_lease_put_up(lease);
-    lease->next = job->leases;
-    job->leases = lease;
-    *hung = lease;
+        memcpy(arena_at(job->holder->arena, (*hung)->block->items), items, size);
+    hang(*hung);
+    return MPM_OK;
+}
+
+int held_lease_hang_blobs(struct held_job *job, uint64_t number, uint64_t first, uint64_t count,
+                          const mpm_blob *items, struct held_lease **hung)
+{
+    int status;
+
+    assert(count && count <= UINT32_MAX);
+    if ((status = make_lease(job, number, first, count, blob_pack_size(items, count), hung)))
+        return status;
+    blob_pack(arena_at(job->holder->arena, (*hung)->block->items), items, count);
+    hang(*hung);
     return MPM_OK;
 }
 
@@ -283,6 +344,21 @@ const mpm_failure *held_lease_failures(const struct held_lease *lease, size_t *c
     return lease->failures;
 }
 
+static void free_pages(const struct held_lease *lease)
+{
+    struct arena *arena = lease->job->holder->arena;
+    const _Atomic uint64_t *pages = arena_at(arena, lease->block->pages);
+
+    if (lease->job->block->spec.kind != JOB_BLOBS)
+        return;
+    for (uint32_t worker = 0; worker < lease->block->worker_count; worker++) {
+        for (uint64_t page = atomic_load(&pages[worker]), next; page; page = next) {
+            next = ((const struct blob_page *)arena_at(arena, page))->next;
+            arena_free(arena, page);
+        }
+    }
+}
+
 void held_lease_drop(struct held_lease *lease)
 {
     struct arena *arena = lease->job->holder->arena;
@@ -293,6 +369,7 @@ void held_lease_drop(struct held_lease *lease)
             break;
         }
     }
+    free_pages(lease);
     arena_free(arena, lease->block->order);
     arena_free(arena, lease->offset);
     free(lease->suspects);

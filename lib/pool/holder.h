@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "pool/batch.h"
+#include "pool/blob.h"
 #include "pool/job_spec.h"
 #include "pool/pool_spec.h"
 
@@ -89,10 +90,14 @@ enum lease_look {
                       held_lease_status() */
 };
 
-/* Hangs up a lease of `count` items (< 2^32), the first of which has the number `first` in the map. `items`
- * are copied, unless they are used in place; NULL if they have no size. MPM_ENOMEM, and what is missing. */
+/* Hangs up a lease of `count` items (< 2^32), the first of which has the number `first` in the map. `items`, of
+ * `size` bytes in all, are copied, unless they are used in place; NULL if they have no size; a pack of them for
+ * JOB_BLOBS. MPM_ENOMEM, and what is missing. */
 int held_lease_hang(struct held_job *job, uint64_t number, uint64_t first, uint64_t count, const void *items,
-                    struct held_lease **lease);
+                    uint64_t size, struct held_lease **lease);
+/* The same with items that are not packed yet. */
+int held_lease_hang_blobs(struct held_job *job, uint64_t number, uint64_t first, uint64_t count,
+                          const mpm_blob *items, struct held_lease **lease);
 /* Gives back what nobody has claimed: how many items, from the first on, it keeps. */
 uint64_t held_lease_cut(struct held_lease *lease);
 /* Looks how far it is; hangs up anew what was lost with a worker. */
@@ -104,7 +109,7 @@ uint64_t held_lease_number(const struct held_lease *lease);
 uint64_t held_lease_first(const struct held_lease *lease);
 /* Items that it keeps. */
 uint64_t held_lease_count(const struct held_lease *lease);
-/* Results of the items that it keeps; failed ones are zero. */
+/* Results of the items that it keeps; failed ones are zero. Of JOB_BLOBS: references from the arena's beginning. */
 const void *held_lease_results(const struct held_lease *lease);
 /* Items that failed, in rising order. */
 const mpm_failure *held_lease_failures(const struct held_lease *lease, size_t *count);

@@ -7,10 +7,16 @@
 
 #include "core/function.h"
 
+enum job_kind {
+    JOB_PLAIN, /* items and results of one size each */
+    JOB_BATCH, /* see batch.h */
+    JOB_BLOBS, /* items and results of any length: see blob.h. Its results in a lease are references to them */
+};
+
 struct job_spec {
     uint64_t id;           /* unique in the run, from 1 */
-    struct function task;  /* an mpm_task, or a batch_task */
-    uint32_t is_batch;     /* which of the two */
+    struct function task;  /* an mpm_task, or for JOB_BATCH a batch_task */
+    uint32_t kind;         /* enum job_kind */
     uint32_t chunk;        /* items a claim; 0: by measured time */
     uint64_t chunk_limit;  /* the most items a claim */
     double chunk_s;        /* how long a chunk should take if `chunk` is 0 */

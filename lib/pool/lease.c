@@ -102,6 +102,8 @@ struct lease_table {
     uint64_t count, done;
     uint64_t done_marks;
     struct lease_limits limits;
+    lease_fit *fit; /* or NULL */
+    void *fit_argument;
     double now;
 
     struct node *nodes;
@@ -475,12 +477,23 @@ static uint64_t lease_size(const struct lease_table *table, const struct node *n
     return size < (double)table->limits.max_items ? (uint64_t)size : table->limits.max_items;
 }
 
+static struct range take_lease(struct lease_table *table, const struct node *node)
+{
+    const struct range *lowest = &table->free[table->free_count - 1];
+    uint64_t count = lease_size(table, node);
+    if (count > lowest->count)
+        count = lowest->count;
+    if (table->fit)
+        count = table->fit(table->fit_argument, lowest->first, count);
+    return take_range(table, count);
+}
+
 /* There is something free, and the node has room for a lease. */
 static void grant(struct lease_table *table, struct node *node)
 {
     struct lease *lease = unused_lease(node);
     *lease = (struct lease){
-        .range = take_range(table, lease_size(table, node)),
+        .range = take_lease(table, node),
         .granted_s = table->now,
         .serial = table->next_serial++,
         .node = node_index(table, node),
@@ -637,6 +650,12 @@ int lease_table_create(uint64_t count, unsigned node_count, const struct lease_l
         put_back(made, (struct range){0, count});
     *table = made;
     return MPM_OK;
+}
+
+void lease_table_bound(struct lease_table *table, lease_fit *fit, void *argument)
+{
+    table->fit = fit;
+    table->fit_argument = argument;
 }
 
 void lease_table_destroy(struct lease_table *table)

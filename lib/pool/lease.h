@@ -51,6 +51,11 @@ struct lease_node_state {
  * 0, or MPM_ENOMEM, or MPM_EINVAL. */
 int lease_table_create(uint64_t count, unsigned node_count, const struct lease_limits *limits,
                        struct lease_table **table);
+/* How many of the items [first, first + count) may be in one lease from `first` on. */
+typedef uint64_t lease_fit(void *argument, uint64_t first, uint64_t count);
+/* Bounds leases by more than their number of items; before any node joins. `fit` says at least 1, and must not call the
+ * table. */
+void lease_table_bound(struct lease_table *table, lease_fit *fit, void *argument);
 void lease_table_destroy(struct lease_table *table); /* NULL is fine */
 
 /* Events. Those that can need memory return 0 or MPM_ENOMEM (nothing has changed then); an event that cannot

@@ -28,6 +28,7 @@
 #define LEASE_DEPTH   16u    /* leases that a node holds at once, most of them with items that take long */
 #define LEASE_S       0.1    /* how long one should keep its node busy */
 #define ARENA_SHARE   64u    /* a lease takes at most one of so many parts of an arena */
+#define RESULT_GUESS  4096u  /* bytes of a result of any length, before any is known */
 #define CHUNK_S       100e-6 /* how long a chunk should take */
 #define PROGRESS_NS   100000000u
 #define KILL_AGAIN_NS 1000000u /* a worker may have been between two items */
@@ -50,6 +51,8 @@ struct map {
     size_t failure_count, failure_room;
     struct lease_action waiting; /* a grant of home's that the arena had no room for */
     bool is_waiting;
+    uint64_t lease_bytes;            /* the most that a lease carries */
+    uint64_t blobs_done, blob_bytes; /* results of any length that have come, and their bytes */
     double start_s;
     uint64_t next_progress_ns;
 };
@@ -79,6 +82,19 @@ static int keep_failures(struct map *map, const mpm_failure *failures, size_t co
     return MPM_OK;
 }
 
+/* Of home they count from the arena's beginning, of others from that of their pack. */
+static int keep_blobs(struct map *map, unsigned node, uint64_t first, uint64_t count, const void *results)
+{
+    const void *base = node == home_node() ? runtime_arena() : results;
+    const struct blob_ref *refs = results;
+
+    for (uint64_t i = 0; i < count; i++)
+        map->blob_bytes += refs[i].size;
+    map->blobs_done += count;
+    return map->request.blob_results ? blob_list_keep(map->request.blob_results, first, base, refs, count)
+                                     : MPM_OK;
+}
+
 static int keep_results(struct map *map, unsigned node, uint64_t lease, uint64_t first, uint64_t count,
                         const void *results, const mpm_failure *failures, size_t failure_count)
 {
@@ -88,6 +104,8 @@ static int keep_results(struct map *map, unsigned node, uint64_t lease, uint64_t
     if (first > request->count || count > request->count - first)
         return error_set(MPM_EPROTOCOL, "node %u sends results of items that there are not", node);
     if ((status = lease_done(map->table, node, (uint32_t)lease, clock_now_s())))
+        return status;
+    if (request->kind == JOB_BLOBS && (status = keep_blobs(map, node, first, count, results)))
         return status;
     if (request->result_size && results != request->results + first * request->result_size)
         memcpy(request->results + first * request->result_size, results, count * request->result_size);
@@ -143,8 +161,14 @@ static int grant_at_home(struct map *map, const struct lease_action *action)
     const struct map_request *request = &map->request;
     const char *items = request->item_size ? request->items + action->first * request->item_size : NULL;
     struct held_lease *lease;
-    int status = held_lease_hang(map->home, action->lease, action->first, action->count, items, &lease);
+    int status;
 
+    if (request->kind == JOB_BLOBS)
+        status = held_lease_hang_blobs(map->home, action->lease, action->first, action->count,
+                                       request->blobs + action->first, &lease);
+    else
+        status = held_lease_hang(map->home, action->lease, action->first, action->count, items,
+                                 action->count * request->item_size, &lease);
     map->is_waiting = status == MPM_ENOMEM && held_job_next_lease(map->home, NULL);
     if (!map->is_waiting)
         return status;
@@ -178,6 +202,27 @@ static int open_job_on(struct map *map, unsigned node)
     return courier_post(node, MESSAGE_JOB_OPEN, parts, 3);
 }
 
+static int post_lease(struct map *map, unsigned node, const struct message_lease *message)
+{
+    const struct map_request *request = &map->request;
+    struct message_part parts[] = {{message, sizeof *message}, {NULL, message->count * request->item_size}};
+    void *pack = NULL;
+    int status;
+
+    if (request->kind == JOB_BLOBS) {
+        parts[1].size = blob_pack_size(request->blobs + message->first, message->count);
+        if (!(pack = malloc(parts[1].size)))
+            return error_set(MPM_ENOMEM, "no memory for a lease of %zu bytes", (size_t)parts[1].size);
+        blob_pack(pack, request->blobs + message->first, message->count);
+        parts[1].bytes = pack;
+    } else if (request->item_size) {
+        parts[1].bytes = request->items + message->first * request->item_size;
+    }
+    status = courier_post(node, MESSAGE_LEASE, parts, 2);
+    free(pack);
+    return status;
+}
+
 static int send_lease(struct map *map, const struct lease_action *action)
 {
     struct message_lease message = {.pool = map->pool->spec.id,
@@ -185,17 +230,20 @@ static int send_lease(struct map *map, const struct lease_action *action)
                                     .lease = action->lease,
                                     .first = action->first,
                                     .count = action->count};
-    uint64_t size = map->request.item_size;
-    struct message_part parts[] = {
-        {&message, sizeof message},
-        {size ? map->request.items + action->first * size : NULL, action->count * size}};
     int status;
 
     if (action->kind == LEASE_RECALL)
         return courier_post_one(action->node, MESSAGE_RECALL, &message, sizeof message);
     if ((status = open_job_on(map, action->node)))
         return status;
-    return courier_post(action->node, MESSAGE_LEASE, parts, 2);
+    return post_lease(map, action->node, &message);
+}
+
+static bool is_results(const struct map *map, const void *results, size_t size, uint64_t count)
+{
+    if (map->request.kind == JOB_BLOBS)
+        return blob_is_pack(results, size, count);
+    return size == count * map->request.result_size;
 }
 
 static int read_results(struct map *map, unsigned node, const void *payload, size_t size)
@@ -205,7 +253,7 @@ static int read_results(struct map *map, unsigned node, const void *payload, siz
     size_t rest = size - sizeof *message, failure_size = message->failure_count * sizeof *failures;
 
     if (message->failure_count > message->lease.count || failure_size > rest ||
-        rest - failure_size != message->lease.count * map->request.result_size)
+        !is_results(map, (const char *)failures + failure_size, rest - failure_size, message->lease.count))
         return error_set(MPM_EPROTOCOL, "node %u sends results of a wrong size", node);
     return keep_results(map, node, message->lease.lease, message->lease.first, message->lease.count,
                         (const char *)failures + failure_size, failures, message->failure_count);
@@ -280,9 +328,9 @@ static void tell_progress(struct map *map)
 
 /* The most items in one lease: bounded in bytes by the smallest arena that will hold one, and each item takes
  * a done and a failed bit of each worker of the node. */
-static uint64_t max_lease_items(const struct map *map)
+static uint64_t max_lease_items(struct map *map)
 {
-    const struct map_request *request = &map->request;
+    const struct job_spec *spec = &map->spec;
     uint64_t bytes = LEASE_BYTES, items;
     unsigned workers = 0;
 
@@ -296,10 +344,26 @@ static uint64_t max_lease_items(const struct map *map)
         if (map->pool->node[node].workers > workers)
             workers = map->pool->node[node].workers;
     }
-    items = bytes / (request->item_size + request->result_size + 1 + workers / 4);
+    map->lease_bytes = bytes;
+    items = bytes / (spec->item_size + spec->result_size + 1 + workers / 4);
     if (items > LEASE_ITEMS)
         items = LEASE_ITEMS;
     return items ? items : 1;
+}
+
+/* How many blobs go into one lease: bounded in bytes, with results that are as long as those before them. */
+static uint64_t fit_blobs(void *argument, uint64_t first, uint64_t count)
+{
+    const struct map *map = argument;
+    const mpm_blob *blobs = map->request.blobs + first;
+    uint64_t result_size = map->blobs_done ? map->blob_bytes / map->blobs_done : RESULT_GUESS, bytes = 0;
+
+    for (uint64_t i = 0; i < count; i++) {
+        bytes += blobs[i].size + result_size;
+        if (bytes > map->lease_bytes && i)
+            return i;
+    }
+    return count;
 }
 
 static int make_table(struct map *map)
@@ -311,6 +375,8 @@ static int make_table(struct map *map)
 
     if ((status = lease_table_create(map->request.count, pool->node_count, &limits, &map->table)))
         return status;
+    if (map->request.kind == JOB_BLOBS)
+        lease_table_bound(map->table, fit_blobs, map);
     for (unsigned node = 0; node < pool->node_count; node++) {
         if (pool->node[node].workers && (map->request.node == MAP_ALL_NODES || map->request.node == node) &&
             (status = lease_node_joined(map->table, node, pool->node[node].workers, map->start_s)))
@@ -322,13 +388,14 @@ static int make_table(struct map *map)
 static int make_spec(const struct map_request *request, struct job_spec *spec)
 {
     *spec = (struct job_spec){.id = pool_state_new_id(),
-                              .is_batch = request->is_batch,
+                              .kind = request->kind,
                               .chunk = request->chunk > UINT32_MAX ? UINT32_MAX : (uint32_t)request->chunk,
                               .chunk_limit = request->chunk_limit ? request->chunk_limit : UINT64_MAX,
                               .chunk_s = request->chunk_s > 0 ? request->chunk_s : CHUNK_S,
                               .first_index = request->first_index,
                               .item_size = request->item_size,
-                              .result_size = request->result_size,
+                              .result_size = request->kind == JOB_BLOBS ? sizeof(struct blob_ref)
+                                                                        : request->result_size,
                               .context_size = request->context_size};
     return function_name(request->task, &spec->task);
 }

@@ -11,19 +11,23 @@
 #include "mpmap/pool.h"
 
 #include "core/function.h"
+#include "pool/blob.h"
+#include "pool/job_spec.h"
 
 #define MAP_ALL_NODES UINT32_MAX
 
 /* What a caller wants, of items in memory or of batches. Pointers are valid until the map has ended. */
 struct map_request {
     function_pointer *task;
-    bool is_batch;
+    enum job_kind kind;
     bool is_apply;        /* it is one call: its failure is told as that */
     unsigned node;        /* where it is to run, or MAP_ALL_NODES */
     uint64_t first_index; /* what mpm_call_index() tells of item 0; not for batches */
     uint64_t count, item_size, result_size;
     const char *items;
     char *results;
+    const mpm_blob *blobs;          /* the items of JOB_BLOBS, which have no items and results else */
+    struct blob_list *blob_results; /* where its results go; NULL: nowhere */
     uint64_t chunk, chunk_limit;
     double chunk_s;
     const void *context;
@@ -66,5 +70,7 @@ void map_end(struct map *map, struct map_outcome *outcome);
  * also with MPM_ETASK. */
 int map_run(struct mpm_pool *pool, const struct map_request *request, mpm_failure **failures,
             size_t *failure_count);
+/* The same, with the failures where the options want them. */
+int map_for_caller(struct mpm_pool *pool, const struct map_request *request, const mpm_map_options *options);
 
 #endif

@@ -75,17 +75,12 @@ static void hand_over(const mpm_map_options *options, mpm_failure *failures, siz
         free(failures);
 }
 
-int mpm_pool_map(mpm_pool *pool, mpm_task *task, const void *items, size_t count, size_t item_size,
-                 const mpm_map_options *options, void *results, size_t result_size)
+int map_for_caller(struct mpm_pool *pool, const struct map_request *request, const mpm_map_options *options)
 {
-    struct map_request request = map_request_of(task, items, count, item_size, options, results, result_size);
     mpm_failure *failures = NULL;
     size_t failure_count = 0;
-    int status;
+    int status = map_run(pool, request, &failures, &failure_count);
 
-    if ((status = map_check("mpm_pool_map", pool, &request)))
-        return status;
-    status = map_run(pool, &request, &failures, &failure_count);
     if (!status || status == MPM_ETASK)
         hand_over(options, failures, failure_count);
     else
@@ -93,11 +88,20 @@ int mpm_pool_map(mpm_pool *pool, mpm_task *task, const void *items, size_t count
     return status;
 }
 
+int mpm_pool_map(mpm_pool *pool, mpm_task *task, const void *items, size_t count, size_t item_size,
+                 const mpm_map_options *options, void *results, size_t result_size)
+{
+    struct map_request request = map_request_of(task, items, count, item_size, options, results, result_size);
+    int status = map_check("mpm_pool_map", pool, &request);
+
+    return status ? status : map_for_caller(pool, &request, options);
+}
+
 int pool_map_batches(mpm_pool *pool, const struct batch_map *map, mpm_failure **failures,
                      size_t *failure_count)
 {
     struct map_request request = {.task = (function_pointer *)map->task,
-                                  .is_batch = true,
+                                  .kind = JOB_BATCH,
                                   .node = MAP_ALL_NODES,
                                   .count = map->count,
                                   .chunk = map->chunk,

@@ -11,9 +11,12 @@
 #include "net/courier.h"
 #include "pool/holder.h"
 
+#define MAX_PACK ((size_t)1900 << 20) /* a message has 2 GiB at most */
+
 struct steward_job {
     struct steward_job *next;
     uint64_t id, result_size, item_size;
+    enum job_kind kind;
     struct held_job *held; /* NULL if it could not be opened */
     bool closing;
 };
@@ -117,6 +120,7 @@ static bool on_job_open(unsigned node, const void *payload, size_t size)
         !pool->holder || !(job = calloc(1, sizeof *job)))
         return false;
     job->id = message->job;
+    job->kind = (enum job_kind)spec->kind;
     job->item_size = spec->item_size;
     job->result_size = spec->result_size;
     job->next = pool->jobs;
@@ -139,6 +143,11 @@ static bool on_job_close(unsigned node, const void *payload, size_t size)
     return true;
 }
 
+static bool is_items(const struct steward_job *job, const void *items, size_t size, uint64_t count)
+{
+    return job->kind == JOB_BLOBS ? blob_is_pack(items, size, count) : size == count * job->item_size;
+}
+
 static bool on_lease(unsigned node, const void *payload, size_t size)
 {
     const struct message_lease *message = payload;
@@ -147,12 +156,13 @@ static bool on_lease(unsigned node, const void *payload, size_t size)
     int status;
 
     if (node || size < sizeof *message || !(job = job_of(message->pool, message->job)) || !message->count ||
-        message->count > UINT32_MAX || size - sizeof *message != message->count * job->item_size)
+        message->count > UINT32_MAX || !is_items(job, message + 1, size - sizeof *message, message->count))
         return false;
     if (!job->held)
         return true; /* main has been told */
     if ((status = held_lease_hang(job->held, message->lease, message->first, message->count,
-                                  job->item_size ? message + 1 : NULL, &lease)))
+                                  size > sizeof *message ? message + 1 : NULL, size - sizeof *message,
+                                  &lease)))
         return post_trouble(MESSAGE_JOB_FAILED, message->pool, message->job, status);
     return true;
 }
@@ -176,6 +186,26 @@ static bool on_recall(unsigned node, const void *payload, size_t size)
 
 /* News for main. */
 
+/* Results of any length, in one piece, which the caller frees. */
+static int pack_results(const struct held_lease *lease, void **pack, size_t *size)
+{
+    size_t count = held_lease_count(lease);
+    mpm_blob *blobs = malloc(count * sizeof *blobs);
+
+    *pack = NULL;
+    if (blobs) {
+        blob_look(runtime_arena(), held_lease_results(lease), count, blobs);
+        *size = blob_pack_size(blobs, count);
+        if (*size <= MAX_PACK && (*pack = malloc(*size)))
+            blob_pack(*pack, blobs, count);
+    }
+    free(blobs);
+    if (*pack)
+        return MPM_OK;
+    return error_set(MPM_ENOMEM, "no memory, or no message, for %zu results of any length, of %zu bytes",
+                     count, blobs ? *size : 0);
+}
+
 static bool post_results(const struct steward_pool *pool, const struct steward_job *job,
                          struct held_lease *lease)
 {
@@ -185,13 +215,24 @@ static bool post_results(const struct steward_pool *pool, const struct steward_j
                                                 .first = held_lease_first(lease),
                                                 .count = held_lease_count(lease)}};
     size_t failure_count;
+    int status;
     const mpm_failure *failures = held_lease_failures(lease, &failure_count);
     struct message_part parts[] = {{&message, sizeof message},
                                    {failures, failure_count * sizeof *failures},
                                    {held_lease_results(lease), message.lease.count * job->result_size}};
 
+    bool is_posted;
+    void *pack = NULL;
+
     message.failure_count = failure_count;
-    return !courier_post(0, MESSAGE_RESULTS, parts, 3);
+    if (job->kind == JOB_BLOBS) {
+        if ((status = pack_results(lease, &pack, &parts[2].size)))
+            return post_trouble(MESSAGE_JOB_FAILED, pool->id, job->id, status);
+        parts[2].bytes = pack;
+    }
+    is_posted = !courier_post(0, MESSAGE_RESULTS, parts, 3);
+    free(pack);
+    return is_posted;
 }
 
 static bool post_claimed(const struct steward_pool *pool, const struct steward_job *job,

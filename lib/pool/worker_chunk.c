@@ -93,8 +93,10 @@ static void run_batch_chunk(uint64_t from, uint64_t to)
 
 static void run_chunk(uint64_t from, uint64_t to)
 {
-    if (worker_self.job->spec.is_batch)
+    if (worker_self.job->spec.kind == JOB_BATCH)
         run_batch_chunk(from, to);
+    else if (worker_self.job->spec.kind == JOB_BLOBS)
+        worker_run_blobs(from, to);
     else
         run_plain_chunk(from, to);
 }
@@ -141,7 +143,7 @@ static void run_fixed(uint64_t chunk)
 {
     uint64_t from, size;
 
-    if (!worker_self.job->spec.is_batch && !worker_self.lease->order && !is_limited()) {
+    if (worker_self.job->spec.kind == JOB_PLAIN && !worker_self.lease->order && !is_limited()) {
         if (chunk == 1)
             run_fixed_plain(1); /* a loop of its own, without the inner one */
         else

@@ -48,6 +48,8 @@ void worker_item_has_failed(uint64_t item, int code);
 void worker_job_is_lost(int status);
 /* Claims and runs items of the lease, until there are none or the worker has had as many as it may have. */
 void worker_run_items(uint32_t chunk);
+/* Claimed items of JOB_BLOBS. */
+void worker_run_blobs(uint64_t from, uint64_t to);
 /* Whether a single call waits: whoever is between two chunks goes and serves it. */
 static inline bool worker_is_called(void)
 {
