@@ -24,6 +24,7 @@
 #include "mpmap/report.h"
 #include "mpmap/result.h"
 #include "mpmap/runtime.h"
+#include "mpmap/stats.h"
 #include "mpmap/status.h"
 #include "mpmap/stream.h"
 #include "mpmap/sync.h"

@@ -28,7 +28,9 @@ enum message_kind {
     MESSAGE_JOB_CLOSE,  /* struct message_job */
     MESSAGE_LEASE,      /* struct message_lease, then its items */
     MESSAGE_RECALL,     /* struct message_lease: its numbers only */
+    MESSAGE_POOL_ASKED, /* struct message_question: what the workers have done */
     /* To main */
+    MESSAGE_POOL_TALLY,  /* struct node_tally of pool/tally.h, then its workers */
     MESSAGE_NODE_FAILED, /* struct message_trouble: something is gone that the run needs */
     MESSAGE_POOL_STATE,  /* struct message_trouble with the pool: status 0 when it is ready */
     MESSAGE_POOL_CLOSED, /* struct message_pool */
@@ -71,6 +73,11 @@ struct message_lease {
 struct message_results {
     struct message_lease lease; /* `count` is how many items are done */
     uint64_t failure_count;
+};
+
+struct message_question {
+    uint64_t pool;
+    uint64_t question; /* the answer tells it */
 };
 
 struct message_trouble {

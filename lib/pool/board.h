@@ -84,6 +84,9 @@ struct worker_record {
     uint32_t early_deaths;              /* the host's: deaths in a row before it was ready */
     int32_t last_status;                /* the host's: of the last death, as waitpid gives it */
     uint32_t last_state;                /* the host's: in which state it died */
+    _Atomic uint64_t busy_ns;       /* time in leases, without this one; the host adds that of a dead one */
+    _Atomic uint64_t busy_since_ns; /* when it entered its lease; 0: it is in none */
+    _Atomic uint64_t calls;         /* single calls that it has answered with success */
     /* Another line: processors fetch lines in pairs. */
     _Alignas(64) uint32_t process; /* the holder's: number of its process record */
     struct doom doom;              /* the holder's; the host clears it */

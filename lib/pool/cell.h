@@ -54,9 +54,10 @@ struct cell {
     _Alignas(64) char item[CELL_ROOM];
     char result[CELL_ROOM];
     struct function task;
-    _Atomic uint32_t is_given_up; /* main's: nobody waits for it any more */
-    uint32_t attempts;            /* the host's, and main's before WANTED */
-    int32_t wait_status;          /* the host's, as is the next: of the last death */
+    _Atomic uint64_t bytes_sent, bytes_received; /* main's: in all its calls */
+    _Atomic uint32_t is_given_up;                /* main's: nobody waits for it any more */
+    uint32_t attempts;                           /* the host's, and main's before WANTED */
+    int32_t wait_status;                         /* the host's, as is the next: of the last death */
     uint32_t was_late;
     char text[CELL_TEXT_SIZE]; /* the worker's: what mpm_fail() said */
 };

@@ -44,21 +44,24 @@ static struct suspect *suspect_of(struct held_lease *lease, uint64_t item)
     return suspect;
 }
 
-/* Takes the crashes of the round that has ended. Without memory for one it is not blamed. */
-static void take_crashes(struct held_lease *lease)
+/* Takes the crashes of the round that has ended: how many of their items are to be run again. Without memory for one it is not blamed. */
+static uint64_t take_crashes(struct held_lease *lease)
 {
     struct lease_block *block = lease->block;
     uint32_t count = atomic_load(&block->crash_count);
+    uint64_t retried = 0;
 
     for (uint32_t i = 0; i < count && i < LEASE_MAX_CRASH; i++) {
         struct suspect *suspect = suspect_of(lease, block->crash[i].item);
 
         if (suspect) {
             suspect->attempts++;
+            retried += suspect->attempts < lease->job->holder->board->spec.max_attempts;
             suspect->last = block->crash[i];
         }
     }
     atomic_store(&block->crash_count, 0);
+    return retried;
 }
 
 /* Takes a place in the list of failures; NULL without memory. */
@@ -134,6 +137,7 @@ static bool give_up_suspects(struct held_lease *lease)
         failure->attempts = suspect->attempts;
         holder_describe_death(lease->job->holder, suspect->last.wait_status, suspect->last.was_late, failure);
         zero_result(lease, suspect->item);
+        lease->given_up++;
         lease_set_bit(bits_of(lease, lease->block->done, 0), suspect->item);
     }
     return true;
@@ -279,6 +283,30 @@ static enum lease_look lose_job(struct held_lease *lease)
     return lose(lease, error_set(loss->code < 0 ? loss->code : MPM_EWORKER, "%s", loss->text));
 }
 
+static void count_items(struct held_lease *lease)
+{
+    struct lease_block *block = lease->block;
+    struct holder *holder = lease->job->holder;
+
+    for (uint32_t worker = 0; worker < block->worker_count; worker++) {
+        const _Atomic uint64_t *done_bits = bits_of(lease, block->done, worker),
+                               *failed_bits = bits_of(lease, block->failed, worker);
+        uint64_t done = 0, failed = 0;
+
+        for (uint64_t word = 0; word < block->words; word++) {
+            uint64_t bits = atomic_load_explicit(&done_bits[word], memory_order_relaxed) &
+                            kept_bits(lease, word);
+
+            done += (unsigned)__builtin_popcountll(bits);
+            if (atomic_load_explicit(&block->note_count, memory_order_relaxed))
+                failed += (unsigned)__builtin_popcountll(bits & atomic_load(&failed_bits[word]));
+        }
+        atomic_fetch_add(&holder->counts[worker].done, done - failed - (worker ? 0 : lease->given_up));
+        atomic_fetch_add(&holder->counts[worker].failed, failed);
+    }
+    atomic_fetch_add(&holder->failed, lease->given_up);
+}
+
 /* The round has ended. */
 static enum lease_look end_round(struct held_lease *lease)
 {
@@ -287,7 +315,7 @@ static enum lease_look end_round(struct held_lease *lease)
 
     if (atomic_load(&lease->job->block->is_lost))
         return lose_job(lease);
-    take_crashes(lease);
+    atomic_fetch_add(&lease->job->holder->retried, take_crashes(lease));
     if (!give_up_suspects(lease))
         return lose(lease, error_set(MPM_ENOMEM, "no memory for the list of failed items"));
     if ((missing = count_missing(lease))) {
@@ -298,6 +326,7 @@ static enum lease_look end_round(struct held_lease *lease)
     }
     if (!take_failures(lease))
         return lose(lease, error_set(MPM_ENOMEM, "no memory for the list of failed items"));
+    count_items(lease);
     return LEASE_IS_DONE;
 }
 

@@ -67,11 +67,14 @@ static int make_holder(const struct pool_spec *spec, const void *argument, uint3
         return error_set(MPM_ENOMEM, "no memory for a pool");
     holder->arena = runtime_arena();
     pthread_mutex_init(&holder->watch_mutex, NULL);
-    if (spec->item_timeout_s > 0 && !(holder->watched = calloc(worker_count, sizeof *holder->watched)))
+    if (!(holder->counts = calloc(worker_count, sizeof *holder->counts)))
+        status = error_set(MPM_ENOMEM, "no memory for %u workers", worker_count);
+    else if (spec->item_timeout_s > 0 && !(holder->watched = calloc(worker_count, sizeof *holder->watched)))
         status = error_set(MPM_ENOMEM, "no memory to watch %u workers", worker_count);
     else
         status = make_board(holder, spec, argument, worker_count);
     if (status) {
+        free(holder->counts);
         free(holder->watched);
         free(holder);
         return status;
@@ -148,8 +151,41 @@ void holder_free(struct holder *holder)
     arena_free(holder->arena, holder->board->argument);
     arena_free(holder->arena, holder->offset);
     pthread_mutex_destroy(&holder->watch_mutex);
+    free(holder->counts);
     free(holder->watched);
     free(holder);
+}
+
+/* The time of a lease that it is in, too. */
+static uint64_t busy_ns(const struct worker_record *record, uint64_t now_ns)
+{
+    uint64_t since_ns = atomic_load(&record->busy_since_ns), busy = atomic_load(&record->busy_ns);
+
+    return since_ns && since_ns < now_ns ? busy + now_ns - since_ns : busy;
+}
+
+struct node_tally *holder_tally(const struct holder *holder, size_t *size)
+{
+    const struct board *board = holder->board;
+    uint64_t now_ns = clock_now_ns();
+    struct node_tally *tally;
+
+    *size = sizeof *tally + board->worker_count * sizeof *tally->worker;
+    if (!(tally = calloc(1, *size)))
+        return NULL;
+    tally->workers = board->worker_count;
+    tally->failed = atomic_load(&holder->failed);
+    tally->retried = atomic_load(&holder->retried);
+    for (uint32_t i = 0; i < board->worker_count; i++)
+        tally->worker[i] = (struct worker_tally){.done = atomic_load(&holder->counts[i].done) +
+                                                         atomic_load(&board->worker[i].calls),
+                                                 .failed = atomic_load(&holder->counts[i].failed),
+                                                 .busy_ns = busy_ns(&board->worker[i], now_ns)};
+    for (unsigned i = 0; i < BOARD_CELLS; i++) {
+        tally->call_bytes_sent += atomic_load(&board->cell[i].bytes_sent);
+        tally->call_bytes_received += atomic_load(&board->cell[i].bytes_received);
+    }
+    return tally;
 }
 
 /* Killing. */

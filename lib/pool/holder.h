@@ -14,6 +14,7 @@
 #include "pool/blob.h"
 #include "pool/job_spec.h"
 #include "pool/pool_spec.h"
+#include "pool/tally.h"
 
 /* A pool on this node. */
 struct holder;
@@ -59,6 +60,8 @@ enum call_end holder_make_call(struct holder *holder, struct holder_call *call, 
 void holder_wake_callers(struct holder *holder);
 /* Puts the cause of a worker's death into words. */
 void holder_describe_death(const struct holder *holder, int wait_status, bool was_late, mpm_failure *failure);
+/* What its workers have done; the caller frees it. How many bytes it has; NULL without memory. Any thread. */
+struct node_tally *holder_tally(const struct holder *holder, size_t *size);
 /* Frees it, once it is closed. NULL is fine. */
 void holder_free(struct holder *holder);
 

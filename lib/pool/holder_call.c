@@ -36,6 +36,11 @@ static void free_cell(struct arena *arena, struct cell *cell)
     atomic_store_explicit(&cell->state, CELL_FREE, memory_order_release);
 }
 
+static void count_bytes(_Atomic uint64_t *sum, uint64_t bytes)
+{
+    atomic_store_explicit(sum, atomic_load_explicit(sum, memory_order_relaxed) + bytes, memory_order_relaxed);
+}
+
 /* false if the arena has no room. */
 static bool fill_cell(struct arena *arena, struct cell *cell, const struct holder_call *call)
 {
@@ -50,6 +55,7 @@ static bool fill_cell(struct arena *arena, struct cell *cell, const struct holde
     }
     if (call->item_size)
         memcpy(cell_item(cell, arena), call->item, call->item_size);
+    count_bytes(&cell->bytes_sent, call->item_size);
     if (cell->task_id != call->task_id) {
         cell->task = *call->task;
         cell->task_id = call->task_id;
@@ -154,10 +160,14 @@ enum call_end holder_make_call(struct holder *holder, struct holder_call *call, 
     } else if (atomic_load(&cell->answer) == CELL_IS_DONE && !cell->code) {
         if (call->result_size)
             memcpy(call->result, cell_result(cell, holder->arena), call->result_size);
+        count_bytes(&cell->bytes_received, call->result_size);
     } else {
         end = CALL_HAS_FAILED;
+        atomic_fetch_add(&holder->failed, 1);
         describe_failure(holder, cell, &call->failure);
     }
+    if (cell->attempts)
+        atomic_fetch_add(&holder->retried, cell->attempts - (atomic_load(&cell->answer) == CELL_HAS_DIED));
     free_cell(holder->arena, cell);
     return end;
 }

@@ -22,6 +22,14 @@ struct holder {
     pthread_mutex_t watch_mutex;
     struct watched *watched; /* by worker; NULL if nobody has a time limit. Under the mutex, as is the next */
     uint64_t next_watch_ns;
+    struct holder_count *counts; /* by worker */
+    _Atomic uint64_t failed;     /* that no worker has failed: items given up, and single calls */
+    _Atomic uint64_t retried;
+};
+
+/* Items of leases that have ended: the holder's own, because maps of several threads end leases of one pool. */
+struct holder_count {
+    _Atomic uint64_t done, failed;
 };
 
 struct held_job {
@@ -53,6 +61,7 @@ struct held_lease {
     size_t suspect_count, suspect_room;
     mpm_failure *failures;
     size_t failure_count, failure_room;
+    uint64_t given_up; /* items that are done because they have failed: worker 0's bits tell them */
 };
 
 /* Has the worker killed if it still is in that run of an item. `late`: the item is to be blamed. */

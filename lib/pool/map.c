@@ -51,6 +51,7 @@ struct map {
     size_t failure_count, failure_room;
     struct lease_action waiting; /* a grant of home's that the arena had no room for */
     bool is_waiting;
+    bool has_items_in_place;         /* at home: nothing is copied */
     uint64_t lease_bytes;            /* the most that a lease carries */
     uint64_t blobs_done, blob_bytes; /* results of any length that have come, and their bytes */
     double start_s;
@@ -82,14 +83,23 @@ static int keep_failures(struct map *map, const mpm_failure *failures, size_t co
     return MPM_OK;
 }
 
+/* What it takes to bring items to a node, or results from it; what is used in place takes nothing. */
+static void count_bytes(_Atomic uint64_t *sum, uint64_t bytes)
+{
+    atomic_fetch_add_explicit(sum, bytes, memory_order_relaxed);
+}
+
 /* Of home they count from the arena's beginning, of others from that of their pack. */
 static int keep_blobs(struct map *map, unsigned node, uint64_t first, uint64_t count, const void *results)
 {
     const void *base = node == home_node() ? runtime_arena() : results;
     const struct blob_ref *refs = results;
+    uint64_t bytes = 0;
 
     for (uint64_t i = 0; i < count; i++)
-        map->blob_bytes += refs[i].size;
+        bytes += refs[i].size;
+    count_bytes(&map->pool->node[node].bytes_received, bytes);
+    map->blob_bytes += bytes;
     map->blobs_done += count;
     return map->request.blob_results ? blob_list_keep(map->request.blob_results, first, base, refs, count)
                                      : MPM_OK;
@@ -107,8 +117,10 @@ static int keep_results(struct map *map, unsigned node, uint64_t lease, uint64_t
         return status;
     if (request->kind == JOB_BLOBS && (status = keep_blobs(map, node, first, count, results)))
         return status;
-    if (request->result_size && results != request->results + first * request->result_size)
+    if (request->result_size && results != request->results + first * request->result_size) {
         memcpy(request->results + first * request->result_size, results, count * request->result_size);
+        count_bytes(&map->pool->node[node].bytes_received, count * request->result_size);
+    }
     return keep_failures(map, failures, failure_count);
 }
 
@@ -155,6 +167,19 @@ static int look_at_home(struct map *map, bool *worked)
     return MPM_OK;
 }
 
+static void count_items_sent(struct map *map, const struct lease_action *action)
+{
+    const struct map_request *request = &map->request;
+    _Atomic uint64_t *sum = &map->pool->node[action->node].bytes_sent;
+    uint64_t bytes = 0;
+
+    for (uint64_t i = 0; request->kind == JOB_BLOBS && i < action->count; i++)
+        bytes += request->blobs[action->first + i].size;
+    if (action->node != home_node() || !map->has_items_in_place)
+        bytes += action->count * request->item_size;
+    count_bytes(sum, bytes);
+}
+
 /* A grant that the arena has no room for waits for another of the map's leases to end. */
 static int grant_at_home(struct map *map, const struct lease_action *action)
 {
@@ -170,10 +195,11 @@ static int grant_at_home(struct map *map, const struct lease_action *action)
         status = held_lease_hang(map->home, action->lease, action->first, action->count, items,
                                  action->count * request->item_size, &lease);
     map->is_waiting = status == MPM_ENOMEM && held_job_next_lease(map->home, NULL);
-    if (!map->is_waiting)
-        return status;
-    map->waiting = *action;
-    return MPM_OK;
+    if (map->is_waiting)
+        map->waiting = *action;
+    else if (!status)
+        count_items_sent(map, action);
+    return map->is_waiting ? MPM_OK : status;
 }
 
 static int recall_at_home(struct map *map, const struct lease_action *action)
@@ -236,6 +262,7 @@ static int send_lease(struct map *map, const struct lease_action *action)
         return courier_post_one(action->node, MESSAGE_RECALL, &message, sizeof message);
     if ((status = open_job_on(map, action->node)))
         return status;
+    count_items_sent(map, action);
     return post_lease(map, action->node, &message);
 }
 
@@ -415,12 +442,13 @@ static int open_at_home(struct map *map)
     const struct map_request *request = &map->request;
     int status;
 
+    map->has_items_in_place = is_in_arena(request->items, request->count * request->item_size);
     if (!map->pool->home)
         return MPM_OK;
     if ((status = held_job_open(map->pool->home, &map->spec, request->context, &map->home)))
         return status;
     held_job_use_in_place(
-        map->home, is_in_arena(request->items, request->count * request->item_size) ? request->items : NULL,
+        map->home, map->has_items_in_place ? request->items : NULL,
         is_in_arena(request->results, request->count * request->result_size) ? request->results : NULL);
     return MPM_OK;
 }

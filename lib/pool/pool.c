@@ -161,6 +161,8 @@ static void end_pool(struct mpm_pool *pool, bool now)
     }
     pool_state_remove(pool);
     holder_free(pool->home);
+    for (unsigned node = 0; node < pool->node_count; node++)
+        free(pool->node[node].tally);
     free(pool);
 }
 
@@ -236,6 +238,7 @@ static int make_pool(const mpm_pool_options *options, struct mpm_pool **made)
     pool->node_count = mpm_node_count();
     pool->worker_count = options->workers ? options->workers : mpm_slot_count();
     pool->argument = options->initializer_argument;
+    pool->opened_ns = clock_now_ns();
     *made = pool;
     return MPM_OK;
 }

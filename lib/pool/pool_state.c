@@ -110,6 +110,24 @@ int pool_check(const struct mpm_pool *pool)
     return MPM_OK;
 }
 
+bool pool_state_tally(const struct mpm_pool *pool, unsigned node, uint64_t question, struct node_tally *tally,
+                      size_t size)
+{
+    const struct node_tally *told;
+    bool is_told;
+
+    pthread_mutex_lock(&state.mutex);
+    told = pool->node[node].tally;
+    if ((is_told = told && told->question >= question)) {
+        size_t told_size = sizeof *told + told->workers * sizeof *told->worker;
+
+        memset(tally, 0, size);
+        memcpy(tally, told, told_size < size ? told_size : size);
+    }
+    pthread_mutex_unlock(&state.mutex);
+    return is_told;
+}
+
 void inbox_open(struct inbox *inbox, uint64_t job)
 {
     pthread_mutex_lock(&state.mutex);
@@ -240,8 +258,42 @@ static bool on_pool_closed(unsigned node, const void *payload, size_t size)
     return true;
 }
 
+static struct node_tally *keep_tally(const struct node_tally *told, size_t size)
+{
+    struct node_tally *kept = malloc(size);
+
+    if (kept)
+        memcpy(kept, told, size);
+    return kept;
+}
+
+static bool on_pool_tally(unsigned node, const void *payload, size_t size)
+{
+    const struct node_tally *told = payload;
+    struct node_tally *kept;
+
+    if (size < sizeof *told || (size - sizeof *told) / sizeof *told->worker != told->workers ||
+        !(kept = keep_tally(told, size)))
+        return false;
+    pthread_mutex_lock(&state.mutex);
+    for (struct mpm_pool *pool = state.pools; pool; pool = pool->next) {
+        struct node_tally *old;
+
+        if (pool->spec.id != told->pool || node >= pool->node_count)
+            continue;
+        old = pool->node[node].tally;
+        pool->node[node].tally = kept;
+        kept = old;
+    }
+    pthread_mutex_unlock(&state.mutex);
+    free(kept);
+    wait_ring(runtime_bell());
+    return true;
+}
+
 void pool_state_announce(void)
 {
+    courier_handle(MESSAGE_POOL_TALLY, on_pool_tally);
     courier_handle(MESSAGE_RESULTS, on_results);
     courier_handle(MESSAGE_CLAIMED, on_claimed);
     courier_handle(MESSAGE_RETURNED, on_returned);

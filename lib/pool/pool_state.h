@@ -22,8 +22,10 @@ enum pool_node_state { POOL_NODE_UNUSED, POOL_NODE_OPENING, POOL_NODE_READY, POO
 struct pool_node {
     enum pool_node_state state;
     unsigned workers;
-    _Atomic unsigned calls; /* single calls that run there */
-    int status;             /* not 0: the pool has failed there, and `text` says why */
+    _Atomic unsigned calls;                      /* single calls that run there */
+    _Atomic uint64_t bytes_sent, bytes_received; /* items and results of its leases */
+    struct node_tally *tally;                    /* the last that it has told; NULL: none yet */
+    int status;                                  /* not 0: the pool has failed there, and `text` says why */
     char text[MESSAGE_TEXT_SIZE];
 };
 
@@ -38,6 +40,7 @@ struct mpm_pool {
     _Atomic uint32_t users;   /* maps and the like that still use it: a close waits for them */
     _Atomic bool terminating; /* they are to end at once */
     struct async_lane lane;
+    uint64_t opened_ns;
     unsigned node_count;
     struct pool_node node[];
 };
@@ -74,6 +77,10 @@ int pool_check(const struct mpm_pool *pool);
 struct mpm_pool *pool_state_first(void);
 /* What a node last said of the pool. */
 struct pool_node pool_state_of(const struct mpm_pool *pool, unsigned node);
+
+/* The node's answer to the question, or to a later one, copied to `tally` of `size` bytes; false if there is none. */
+bool pool_state_tally(const struct mpm_pool *pool, unsigned node, uint64_t question, struct node_tally *tally,
+                      size_t size);
 
 void inbox_open(struct inbox *inbox, uint64_t job);
 void inbox_close(struct inbox *inbox); /* frees what is in it */

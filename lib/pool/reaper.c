@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "base/clock.h"
 #include "core/runtime.h"
 #include "pool/board.h"
 #include "pool/worker.h"
@@ -83,6 +84,16 @@ static void settle_calls(struct board *board, const struct worker_record *record
     }
 }
 
+/* The time that it was in its last lease. */
+static void count_time(struct worker_record *record)
+{
+    uint64_t since_ns = atomic_load(&record->busy_since_ns);
+
+    if (since_ns)
+        atomic_fetch_add(&record->busy_ns, clock_now_ns() - since_ns);
+    atomic_store(&record->busy_since_ns, 0);
+}
+
 /* Whether the record gets another worker. */
 static bool comes_again(struct board *board, struct worker_record *record,
                         const struct process_record *process)
@@ -106,6 +117,7 @@ enum process_fate worker_ended(struct process_record *process)
 
     record->last_status = process->wait_status;
     record->last_state = atomic_load(&record->state);
+    count_time(record);
     note_crash(arena, record, process->argument_index, process);
     settle_calls(board, record, process->argument_index, process);
     again = comes_again(board, record, process);

@@ -107,6 +107,28 @@ static bool on_pool_close(unsigned node, const void *payload, size_t size)
     return true;
 }
 
+static bool on_pool_asked(unsigned node, const void *payload, size_t size)
+{
+    const struct message_question *message = payload;
+    struct node_tally *tally, none = {0};
+    struct steward_pool *pool;
+    size_t tally_size = sizeof none;
+    int status;
+
+    if (node || size != sizeof *message)
+        return false;
+    if (!(pool = pool_of(message->pool)))
+        return true; /* it is closed, and main has been told */
+    if (!pool->holder || !(tally = holder_tally(pool->holder, &tally_size)))
+        tally = &none; /* it has no workers that it can count */
+    tally->pool = message->pool;
+    tally->question = message->question;
+    status = courier_post_one(0, MESSAGE_POOL_TALLY, tally, tally_size);
+    if (tally != &none)
+        free(tally);
+    return !status;
+}
+
 static bool on_job_open(unsigned node, const void *payload, size_t size)
 {
     const struct message_job *message = payload;
@@ -358,6 +380,7 @@ void steward_announce(void)
 {
     courier_handle(MESSAGE_POOL_OPEN, on_pool_open);
     courier_handle(MESSAGE_POOL_CLOSE, on_pool_close);
+    courier_handle(MESSAGE_POOL_ASKED, on_pool_asked);
     courier_handle(MESSAGE_JOB_OPEN, on_job_open);
     courier_handle(MESSAGE_JOB_CLOSE, on_job_close);
     courier_handle(MESSAGE_LEASE, on_lease);

@@ -55,6 +55,10 @@ static void run_cell(struct cell *cell, uint64_t number)
     cell->code = code;
     if (code)
         memcpy(cell->text, call->text, sizeof cell->text);
+    else
+        atomic_store_explicit(&worker_self.record->calls,
+                              atomic_load_explicit(&worker_self.record->calls, memory_order_relaxed) + 1,
+                              memory_order_relaxed);
     call->text[0] = 0;
     atomic_store_explicit(&cell->answer, CELL_IS_DONE, memory_order_release);
     wait_ring(&cell->answered);
