@@ -18,7 +18,9 @@
  * instruction, also between 1 and 2, the item has no bit: once the lease is quiet, what has no bit from any
  * worker was lost with one, and is hung up again. So no claim has to be recorded, and a claim is one
  * fetch_add. Notes of failures are claimed by a fetch_add on `note_count`; a note counts only if it is marked
- * `ready` and its item's bit is set by the worker that wrote it.
+ * `ready` and its item's bit is set by the worker that wrote it. Where a lease may have more failures than notes,
+ * each worker has one in reserve for its first failure that finds none left. So the first item of all that fails
+ * has its text: it is the first failure of its worker.
  *
  * Pages, of results of any length. A worker (1) allocates a page, which is owned by the job's own number, (2) links it
  * to the last one that it has hung on the lease, (3) stores it as the last one (release), (4) writes results into it,
@@ -155,8 +157,8 @@ struct lease_block {
     /* Written seldom. */
     _Alignas(64) _Atomic uint32_t note_count; /* claimed, also above the maximum */
     _Atomic uint32_t crash_count;
-    uint64_t notes; /* offset of `note_room` notes */
-    uint32_t note_room;
+    uint64_t notes; /* offset of `note_room` notes, then of `note_reserve`, one a worker */
+    uint32_t note_room, note_reserve;
     struct crash crash[LEASE_MAX_CRASH];
 };
 

@@ -200,6 +200,17 @@ static int list_missing(struct held_lease *lease, uint64_t count)
     return MPM_OK;
 }
 
+static void take_note(const struct note *note, uint32_t worker, uint64_t item, mpm_failure *failure)
+{
+    if (note->item != item || note->worker != worker || !atomic_load(&note->ready))
+        return;
+    failure->code = note->code;
+    if (note->text[0])
+        snprintf(failure->text, sizeof failure->text, "%s", note->text);
+    else
+        snprintf(failure->text, sizeof failure->text, "the task returned %d", (int)note->code);
+}
+
 /* Takes the text and the code of an item's note, where there is one. */
 static void read_note(const struct held_lease *lease, uint32_t worker, uint64_t item, mpm_failure *failure)
 {
@@ -207,17 +218,10 @@ static void read_note(const struct held_lease *lease, uint32_t worker, uint64_t 
     const struct note *notes = arena_at(lease->job->holder->arena, block->notes);
     uint32_t count = atomic_load(&block->note_count);
 
-    for (uint32_t i = 0; i < count && i < block->note_room; i++) {
-        const struct note *note = &notes[i];
-
-        if (note->item != item || note->worker != worker || !atomic_load(&note->ready))
-            continue;
-        failure->code = note->code;
-        if (note->text[0])
-            snprintf(failure->text, sizeof failure->text, "%s", note->text);
-        else
-            snprintf(failure->text, sizeof failure->text, "the task returned %d", (int)note->code);
-    }
+    for (uint32_t i = 0; i < count && i < block->note_room; i++)
+        take_note(&notes[i], worker, item, failure);
+    if (count > block->note_room && block->note_reserve)
+        take_note(&notes[block->note_room + worker], worker, item, failure);
 }
 
 /* Failed items of one worker. */

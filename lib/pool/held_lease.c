@@ -246,7 +246,8 @@ static int make_lease(struct held_job *job, uint64_t number, uint64_t first, uin
     struct held_lease *lease = calloc(1, sizeof *lease);
     uint32_t notes = count < LEASE_MAX_NOTES ? (uint32_t)count : LEASE_MAX_NOTES;
     uint64_t words = aligned((count + 63) / 64 * 8) / 8;
-    struct lease_layout layout = lay_out(job, count, items_size, words, notes);
+    uint32_t reserve = count > notes ? job->holder->board->worker_count : 0;
+    struct lease_layout layout = lay_out(job, count, items_size, words, notes + reserve);
     int status;
 
     if (!lease)
@@ -261,6 +262,7 @@ static int make_lease(struct held_job *job, uint64_t number, uint64_t first, uin
     lease->keep = count;
     lease->block = arena_at(job->holder->arena, lease->offset);
     fill_block(lease, &layout, words, notes);
+    lease->block->note_reserve = reserve;
     *made = lease;
     return MPM_OK;
 }

@@ -50,8 +50,12 @@ static void write_note(uint64_t item, int code)
     uint32_t number = atomic_fetch_add(&lease->note_count, 1);
     struct note *note = (struct note *)arena_at(worker_self.arena, lease->notes) + number;
 
-    if (number >= lease->note_room)
-        return;
+    if (number >= lease->note_room) {
+        note = (struct note *)arena_at(worker_self.arena, lease->notes) + lease->note_room +
+               worker_self.number;
+        if (!lease->note_reserve || atomic_load(&note->ready))
+            return;
+    }
     note->worker = worker_self.number;
     note->item = item;
     note->code = code;
