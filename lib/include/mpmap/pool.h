@@ -91,8 +91,7 @@ typedef struct mpm_failure {
     int code;             /**< see there; 0 for some of a map where very many fail */
     unsigned attempts;    /**< how often it was run */
     unsigned node;        /**< where it was run last */
-    char text
-        [192]; /**< the cause in words: what the task said by mpm_fail(), or "its worker was killed by…" */
+    char text[192];       /**< the cause in words: what mpm_fail() was told, or how its worker ended */
 } mpm_failure;
 
 /** Where a map stands. */
