@@ -390,21 +390,13 @@ static int pass_in_threads(const void *args, size_t size)
     return everywhere_end();
 }
 
-static uint32_t line_length(const mpm_handle *handle)
-{
-    struct object *object;
-
-    EXPECT(!object_find(handle, (enum object_kind)handle->kind, &object));
-    return state_peek(object)->count;
-}
-
 static void await_line(const mpm_handle *handle, uint32_t length)
 {
     uint64_t end_ns = clock_now_ns() + UINT64_C(30000000000);
 
-    while (line_length(handle) < length && clock_now_ns() < end_ns)
+    while (count_waiters(handle) < length && clock_now_ns() < end_ns)
         sched_yield();
-    EXPECT(line_length(handle) == length);
+    EXPECT(count_waiters(handle) == length);
 }
 
 static void many_may_wait(void)
@@ -494,7 +486,7 @@ static void a_dead_waiter_holds_nobody_up(void)
         expect_end(process, -SIGKILL);
         for (unsigned i = 0; i < 3 * LINE_BYPASSES; i++)
             EXPECT(!mpm_lock_release(things.lock) && !mpm_lock_acquire(things.lock, 30));
-        EXPECT(line_length(&things.lock.handle) == 0 && number_of(&things) == 0);
+        EXPECT(count_waiters(&things.lock.handle) == 0 && number_of(&things) == 0);
         end_things(&things);
     }
 }
@@ -507,7 +499,7 @@ static void who_gives_up_its_turn_holds_nobody_up(void)
     EXPECT(!mpm_lock_acquire(things.lock, 0) && !mpm_rlock_acquire(things.rlock, 0));
     for (int i = 0; i < 3; i++) {
         run_on_each_node(acquire_in_vain, &things, sizeof things);
-        EXPECT(line_length(&things.lock.handle) == 0 && line_length(&things.semaphore.handle) == 0);
+        EXPECT(count_waiters(&things.lock.handle) == 0 && count_waiters(&things.semaphore.handle) == 0);
     }
     end_things(&things);
 }

@@ -126,14 +126,6 @@ static int exitcode_of(mpm_process process)
     return exitcode;
 }
 
-static uint32_t count_waiters(const mpm_handle *handle)
-{
-    struct object *object = NULL;
-
-    EXPECT(!object_find(handle, (enum object_kind)handle->kind, &object));
-    return object ? state_peek(object)->count : 0;
-}
-
 static void await_waiters(const mpm_handle *handle, uint32_t count)
 {
     uint64_t end_ns = clock_now_ns() + UINT64_C(30000000000);

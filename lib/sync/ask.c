@@ -31,9 +31,9 @@ static int try_once(struct object *object, const mpm_handle *handle, void *argum
 static bool is_ready(const struct object *object, const void *argument)
 {
     const struct asking *asking = argument;
+    uint64_t commit = state_commit(object);
 
-    return state_commit(object) != asking->commit &&
-           (!asking->ask->needs_permit || state_peek(object)->value);
+    return commit != asking->commit && (!asking->ask->needs_permit || (commit & STATE_HAS_VALUE));
 }
 
 static int ask_here(const mpm_handle *handle, struct asking *asking, double timeout_s)

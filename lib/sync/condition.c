@@ -114,7 +114,7 @@ static int apply_to_lock(const mpm_handle *lock, state_step *step, struct asking
 /* The lock of a condition that is there: it is constant. */
 static int find_lock(struct object *object, const mpm_handle *handle, mpm_handle *lock)
 {
-    *lock = state_peek(object)->lock;
+    *lock = *state_lock(object);
     return object_is(object, handle) ? MPM_OK : object_stale(handle);
 }
 

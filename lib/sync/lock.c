@@ -206,17 +206,19 @@ void lock_end_own(const mpm_handle *lock)
         (void)!state_destroy(object, lock, NULL);
 }
 
+static int name_parent(struct draft *draft, struct request *request, struct answer *answer)
+{
+    (void)answer;
+    return check_parent(draft, request);
+}
+
 bool lock_is_own_of(const mpm_handle *lock, const mpm_handle *parent)
 {
+    struct request request = {.lock = *parent};
     struct object *object;
 
-    if (!lock->kind || object_find(lock, OBJECT_LOCK, &object) ||
-        !object_is_same(&state_peek(object)->lock, parent))
-        return false;
-    if (!(state_peek(object)->flags & STATE_ENDED))
-        return true;
-    lock_end_own(lock);
-    return false;
+    return lock->kind && !object_find(lock, OBJECT_LOCK, &object) &&
+           !state_apply(object, lock, name_parent, &request, NULL, NULL);
 }
 
 int lock_acquire_own(const mpm_handle *lock, const mpm_handle *parent, double timeout_s)

@@ -20,8 +20,7 @@ int lock_create_own(mpm_handle *lock);
 
 /* Makes one at this node. Its handle is in its place before there is a lock of that name. MPM_ENOMEM. */
 int lock_create_own_of(const mpm_handle *parent, mpm_handle *place);
-/* Whether it is there, and names this parent. Under the parent's mutex, so that one that is about to end is
- * one whose end a dead one has begun: that is brought to an end here. */
+/* Whether it is there, and names this parent. One whose end a dead one has begun is brought to an end here. */
 bool lock_is_own_of(const mpm_handle *lock, const mpm_handle *parent);
 void lock_end_own(const mpm_handle *lock);
 /* As mpm_rlock_acquire and mpm_rlock_release; MPM_ESTALE, too, if it does not name this parent. */

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* States in two copies. Who writes what, all of it under the cell's mutex:
  *
- * The cell's body holds two copies of the state, and `commit`, whose last bit says which of them is true.
+ * The cell's body holds two copies of the state, and `commit`, whose last bit says which of them is true, the
+ * bit above it whether the true one's `value` is another than 0, and the others how many commits there were.
  * An operation
  *   - takes the mutex,
  *   - copies the true copy, waiters included, over the other one,
  *   - runs its step on that, which nobody else looks at,
- *   - stores commit + 1 (release): from here on it has happened,
+ *   - stores the next commit (release): from here on it has happened,
  *   - releases the mutex, and rings for those who wait. Whoever dies before the store has changed nothing
  *     that is true; whoever dies behind it has done all of it but the ring, which comes from its reaper. So
  *     there is nothing to repair for who gets the mutex from a dead holder.
@@ -23,8 +24,8 @@
  * the maker of an object dies after its block has that number and before the object is there, the block is
  * freed when another one is made in the cell.
  *
- * Without the mutex anybody may read `commit` and a copy: it stays in the cell, and is whole as long as the
- * number of commits stays the same. */
+ * Without the mutex anybody may read `commit`, and `lock`, which is constant, and nothing else: they stay in
+ * the cell. */
 #include "sync/state.h"
 
 #include <assert.h>
@@ -42,6 +43,7 @@
 #define FEW_WAITERS  4u /* that stand in the cell */
 #define FIRST_ROOM   16u
 #define MOST_WAITERS 0x1000000u
+#define ONE_COMMIT   4u
 #define WAIT_CHANGE  0 /* the one of the object's waits that these kinds use */
 
 struct copy {
@@ -51,6 +53,7 @@ struct copy {
 
 struct body {
     _Atomic uint64_t commit;
+    mpm_handle lock; /* what the states say, too */
     struct copy copy[2];
 };
 _Static_assert(sizeof(struct body) <= OBJECT_BODY_SIZE, "two copies of a state fit into a cell");
@@ -87,6 +90,9 @@ void state_create(struct object *object, const struct state *initial)
 
     *state = *initial;
     state->room = FEW_WAITERS;
+    body_of(object)->lock = initial->lock;
+    atomic_store_explicit(&body_of(object)->commit, initial->value ? STATE_HAS_VALUE : 0,
+                          memory_order_relaxed);
     if (!initial->argument)
         return;
     arena_free_owned(runtime_arena(), block_owner_of(object));
@@ -100,7 +106,13 @@ uint64_t state_commit(const struct object *object)
     return atomic_load_explicit(&body->commit, memory_order_acquire);
 }
 
-const struct state *state_peek(const struct object *object)
+const mpm_handle *state_lock(const struct object *object)
+{
+    return &((const struct body *)object->body)->lock;
+}
+
+/* The true copy: under the mutex. */
+static const struct state *true_state(const struct object *object)
 {
     const struct body *body = (const struct body *)object->body;
 
@@ -110,7 +122,7 @@ const struct state *state_peek(const struct object *object)
 /* Frees what a dead one has left: blocks with a number that no table in use has. */
 static void sweep(struct object *object)
 {
-    const struct state *state = state_peek(object);
+    const struct state *state = true_state(object);
 
     arena_free_owned(runtime_arena(), owner_of(object, state->side + 1));
     if (!state->table)
@@ -120,7 +132,7 @@ static void sweep(struct object *object)
 /* Frees the block of an object that has ended, and ends it. */
 static void finish(struct object *object)
 {
-    if (state_peek(object)->argument)
+    if (true_state(object)->argument)
         arena_free_owned(runtime_arena(), block_owner_of(object));
     KILL_POINT();
     object_end(object);
@@ -136,7 +148,7 @@ static void repair(struct object *object)
     if (kind >= OBJECT_LOCK && kind <= OBJECT_BARRIER) {
         sweep(object);
         KILL_POINT();
-        if (state_peek(object)->flags & STATE_ENDED)
+        if (true_state(object)->flags & STATE_ENDED)
             finish(object);
     }
     KILL_POINT();
@@ -173,8 +185,11 @@ static inline void make_draft(struct body *body, const struct party *caller, str
 
 static void commit_draft(struct body *body)
 {
+    uint64_t commit = atomic_load_explicit(&body->commit, memory_order_relaxed), which = !(commit % 2);
+    uint64_t has_value = body->copy[which].state.value ? STATE_HAS_VALUE : 0;
+
     KILL_POINT();
-    atomic_store_explicit(&body->commit, atomic_load_explicit(&body->commit, memory_order_relaxed) + 1,
+    atomic_store_explicit(&body->commit, (commit / ONE_COMMIT + 1) * ONE_COMMIT + has_value + which,
                           memory_order_release);
     KILL_POINT();
 }

@@ -86,9 +86,11 @@ int state_apply(struct object *object, const mpm_handle *handle, state_step *ste
  * MPM_ESTALE. */
 int state_destroy(struct object *object, const mpm_handle *handle, struct state *last);
 
-/* What a look without the lock sees: it may be wrong for a moment, and mean another object. */
+/* What a look without the lock sees: a number that is another one after each commit, with STATE_HAS_VALUE among
+ * its bits if `value` is not 0. It may mean another object. */
+#define STATE_HAS_VALUE UINT64_C(2)
 uint64_t state_commit(const struct object *object);
-const struct state *state_peek(const struct object *object);
+const mpm_handle *state_lock(const struct object *object);
 
 /* For steps. The caller's waiter or NULL; adds the caller as the youngest waiter (NULL: no room); removes. */
 struct waiter *state_find(const struct draft *draft);

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "core/object.h"
+#include "sync/state.h"
 
 #define PATIENCE_S  30
 #define PATIENCE_NS (PATIENCE_S * UINT64_C(1000000000))
@@ -56,6 +57,24 @@ void run_on_each_node(mpm_target *body, const void *args, size_t size)
 {
     for (unsigned node = 0; node < mpm_node_count(); node++)
         expect_end(start_on(node, body, args, size), 0);
+}
+
+static int count(struct draft *draft, struct request *request, struct answer *answer)
+{
+    (void)request;
+    answer->number = draft->state->count;
+    return 0;
+}
+
+uint64_t count_waiters(const mpm_handle *handle)
+{
+    struct request request = {.may_wait = 0};
+    struct answer answer = {0};
+    struct object *object = NULL;
+
+    EXPECT(!object_find(handle, (enum object_kind)handle->kind, &object) &&
+           !state_apply(object, handle, count, &request, &answer, NULL));
+    return answer.number;
 }
 
 void await_sleepers(const mpm_handle *handle)
