@@ -9,7 +9,8 @@
  * `about` of a record is written before the record is wanted, and constant then but for `leaves`, which the
  * process itself sets before it starts a daemon, or becomes a party of an object. The host that reaps it has
  * its daemons killed on this node, and wakes who may wait for the dead party; for other nodes it puts the
- * record's number into `bereaved` and rings the bell. The courier tells the other nodes up to which
+ * record's number into `bereaved` and rings the bell. A host that dies between a death and the end of that leaves
+ * it to its rank, which tells of all that are dead once more (process_host_lost). The courier tells the other nodes up to which
  * generation the record's processes are dead. A start that was on its way is there before that message is,
  * because the courier posts both; one that was not posted yet never will be. */
 #include "core/process.h"
@@ -84,23 +85,29 @@ void mpm_exit(int code)
 
 /* Starting. */
 
-/* The rank of this node that has the fewest processes for its slots. */
-static unsigned choose_rank(void)
+/* The rank of this node that has the fewest processes for its slots, of those whose hosts there still are.
+ * MPM_EHOSTLOST. */
+static int choose_rank(unsigned *rank)
 {
     const struct topology *topology = runtime_topology();
+    const struct node *node = &topology->nodes[topology->node];
+    bool has_one = false;
     double least = 0;
-    unsigned best = 0;
 
-    for (unsigned i = 0; i < topology->nodes[topology->node].ranks; i++) {
+    for (unsigned i = 0; i < node->ranks; i++) {
         unsigned slots = topology->ranks[topology_rank_of(topology, topology->node, i)].slots;
         double load = (double)(host_load(runtime_arena(), i) + 1) / slots;
 
-        if (i == 0 || load < least) {
-            least = load;
-            best = i;
-        }
+        if (host_is_lost(runtime_arena(), i) || (has_one && load >= least))
+            continue;
+        has_one = true;
+        least = load;
+        *rank = i;
     }
-    return best;
+    return has_one ? MPM_OK
+                   : error_set(MPM_EHOSTLOST,
+                               "node %s cannot start a process: it has lost all of its host processes",
+                               node->name);
 }
 
 /* The node from which this one has asked for the fewest processes for its slots; the own one first. */
@@ -149,12 +156,16 @@ static int start_here(const struct start *start, const void *args, size_t size, 
                                   .about = &start->about,
                                   .about_size = sizeof start->about};
     uint32_t number = 0, generation = 0;
+    unsigned rank = 0;
     int status;
 
     if ((status = make_spec(start, args, size, &order.argument)))
         return status;
     atomic_fetch_add(&process_table_of(runtime_arena())->started, 1);
-    if ((status = host_order(runtime_arena(), choose_rank(), &order, &number, &generation))) {
+    while (!(status = choose_rank(&rank)) &&
+           (status = host_order(runtime_arena(), rank, &order, &number, &generation)) == MPM_EHOSTLOST)
+        ; /* that one was lost just now */
+    if (status) {
         arena_free(runtime_arena(), order.argument);
         return status;
     }
@@ -237,6 +248,26 @@ static void fill_start(const mpm_process_options *options, struct start *start)
     KILL_POINT();
 }
 
+static int start_on(unsigned node, const struct start *start, const void *args, size_t size,
+                    mpm_handle *handle)
+{
+    atomic_fetch_add(&process_table_of(runtime_arena())->asked[node], 1);
+    atomic_store(&process_table_of(runtime_arena())->has_asked, 1);
+    return node == runtime_topology()->node ? start_here(start, args, size, handle)
+                                            : start_there(node, start, args, size, handle);
+}
+
+/* On the node that is best, or the next one that still has a host. */
+static int start_somewhere(const struct start *start, const void *args, size_t size, mpm_handle *handle)
+{
+    unsigned best = choose_node(), count = runtime_topology()->node_count;
+    int status = start_on(best, start, args, size, handle);
+
+    for (unsigned i = 1; status == MPM_EHOSTLOST && i < count; i++)
+        status = start_on((best + i) % count, start, args, size, handle);
+    return status;
+}
+
 /* Waits for the fork. */
 static int see_it_run(const mpm_handle *handle)
 {
@@ -273,7 +304,6 @@ int mpm_process_start(mpm_target *target, const void *args, size_t size, const m
     struct start start = {0};
     mpm_handle handle;
     bool is_party;
-    unsigned node;
     int status;
 
     if (!target || !process)
@@ -282,15 +312,12 @@ int mpm_process_start(mpm_target *target, const void *args, size_t size, const m
     if ((status = check_start(args, size, &chosen)) ||
         (status = function_name((function_pointer *)target, &start.target)))
         return status;
-    node = chosen.place ? chosen.place - 1 : choose_node();
     fill_start(&chosen, &start);
     if ((is_party = party_is_in_args(args, size)))
         start.about.leaves = PROCESS_LEAVES_PARTY;
-    atomic_fetch_add(&process_table_of(runtime_arena())->asked[node], 1);
-    atomic_store(&process_table_of(runtime_arena())->has_asked, 1);
-    if ((status = node == runtime_topology()->node ? start_here(&start, args, size, &handle)
-                                                   : start_there(node, &start, args, size, &handle)) ||
-        (status = see_it_run(&handle)))
+    status = chosen.place ? start_on(chosen.place - 1, &start, args, size, &handle)
+                          : start_somewhere(&start, args, size, &handle);
+    if (status || (status = see_it_run(&handle)))
         return status;
     if (is_party)
         note_in_objects(&handle, args, size);

@@ -20,5 +20,7 @@ void process_note_party(struct process_record *record);
 void process_died(uint32_t number);
 /* A process has begun or ended, and its record says so: see host_at_change(). */
 void process_changed(uint32_t process, bool has_ended);
+/* The rank's, when a host has died and all of its processes have ended: tells again of all that are dead. */
+void process_host_lost(void);
 
 #endif

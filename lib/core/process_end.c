@@ -68,6 +68,37 @@ void process_changed(uint32_t process, bool has_ended)
     wait_ring(runtime_bell());
 }
 
+/* Kills the daemons here whose parent was of this node, and is dead. */
+static void kill_all_orphans(void)
+{
+    struct process_record *record;
+
+    for (uint32_t number = 0; (record = process_find(runtime_arena(), number)); number++) {
+        uint64_t word = atomic_load(&record->word);
+        struct process_about about;
+
+        if (process_is_live(word) && process_is_live(word = process_read_about(record, &about)) &&
+            about.is_daemon && about.parent.kind == OBJECT_PROCESS &&
+            about.parent.home == runtime_topology()->node &&
+            about.parent.generation <= dead_generation((uint32_t)about.parent.place))
+            process_signal(runtime_arena(), number, process_generation_of(word), SIGKILL);
+    }
+}
+
+void process_host_lost(void)
+{
+    struct process_record *record;
+
+    for (uint32_t number = 0; (record = process_find(runtime_arena(), number)); number++) {
+        wait_ring(&record->changed);
+        if (runtime_topology()->node_count > 1 && process_generation_of(atomic_load(&record->word)))
+            index_set_add(&process_table_of(runtime_arena())->bereaved, number);
+    }
+    kill_all_orphans();
+    party_died_here();
+    wait_ring(runtime_bell());
+}
+
 /* In the courier: tells the other nodes of a dead one that has left something, behind all that it has asked
  * for: its calls were abandoned before. */
 static void tell_death(uint32_t number)

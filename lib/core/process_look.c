@@ -30,7 +30,7 @@ static int look_here(const mpm_handle *handle, struct process_look *look)
     do {
         before = process_read_about(record, &look->about);
         look->state = process_state_of(before);
-        look->pid = atomic_load(&record->pid);
+        look->pid = (int32_t)(uint32_t)atomic_load(&record->pid);
         look->wait_status = record->wait_status;
         look->fork_errno = record->fork_errno;
         atomic_thread_fence(memory_order_acquire);

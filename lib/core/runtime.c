@@ -6,6 +6,9 @@
  * order. Ending begins in main: it tells the leaders, whose couriers tell their hosts; each rank sleeps in
  * waitpid for its host, wakes when it has ended, and closes the transport together with the others.
  *
+ * A host that dies before the end costs the slots of its rank, no more: that rank ends what the host has left, and
+ * sleeps on (host_stand_in). Main is told by that node's courier, and keeps the host's status in `losses`.
+ *
  * The node area in the arena: `broken` goes 0, 1 (somebody writes the sentence), 2 (it can be read), by
  * compare and swap. Whoever dies at 1 is a rank, and the run ends with it. */
 #include "core/runtime.h"
@@ -65,7 +68,10 @@ static struct {
     void (*announce[MAX_LAYERS])(void);
     unsigned announce_count;
     bool break_is_posted;
-    _Atomic bool exiting;     /* exit() has been called without mpm_finalize() */
+    _Atomic uint32_t
+        *losses;          /* by rank: 0, or 1 and its host's wait status above: written by main's courier */
+    bool *loss_is_posted; /* by rank in node: the courier's of another leader */
+    _Atomic bool exiting; /* exit() has been called without mpm_finalize() */
     _Atomic unsigned inside;  /* calls between runtime_enter and runtime_leave */
     struct wait_word someone; /* has left */
 } run;
@@ -220,17 +226,104 @@ static bool post_break(void)
     return !courier_post_one(0, MESSAGE_NODE_FAILED, &trouble, sizeof trouble);
 }
 
-/* Sleeps until the rank's host has ended; if it was not told to, the run is broken. */
+/* Hosts that are lost. */
+
+static bool on_host_lost(unsigned node, const void *payload, size_t size)
+{
+    const struct message_host_lost *message = payload;
+
+    if (size != sizeof *message || message->rank >= run.topology.rank_count ||
+        run.topology.ranks[message->rank].node != node)
+        return false;
+    atomic_store(&run.losses[message->rank], (uint32_t)message->wait_status << 1 | 1);
+    wait_ring(&run.area->bell);
+    return true;
+}
+
+/* In another leader's courier: tells main, once, of each host of this node that is lost. */
+static bool post_losses(void)
+{
+    bool has_posted = false;
+
+    for (unsigned i = 0; !run.is_main && i < run.topology.nodes[run.topology.node].ranks; i++) {
+        struct message_host_lost message = {.rank = topology_rank_of(&run.topology, run.topology.node, i)};
+
+        if (run.loss_is_posted[i] || !host_is_lost(run.arena, i))
+            continue;
+        message.wait_status = host_loss(run.arena, i);
+        run.loss_is_posted[i] = has_posted = true;
+        if (courier_post_one(0, MESSAGE_HOST_LOST, &message, sizeof message))
+            runtime_break(MPM_ENOMEM, mpm_error());
+    }
+    return has_posted;
+}
+
+/* How the host of a rank has ended, as far as is known in main; false if it has not. */
+static bool find_loss(unsigned rank, int *wait_status)
+{
+    const struct rank_info *info = &run.topology.ranks[rank];
+    uint32_t loss = atomic_load(&run.losses[rank]);
+
+    if (info->node != run.topology.node) {
+        *wait_status = (int)(loss >> 1);
+        return loss;
+    }
+    if (!host_is_lost(run.arena, info->rank_in_node))
+        return false;
+    *wait_status = host_loss(run.arena, info->rank_in_node);
+    return true;
+}
+
+bool runtime_rank_is_lost(unsigned rank)
+{
+    int wait_status;
+
+    return find_loss(rank, &wait_status);
+}
+
+/* Puts a loss into words, which say what it costs. */
+static char *describe_loss(unsigned rank, int wait_status, char *text, size_t size)
+{
+    const struct rank_info *info = &run.topology.ranks[rank];
+    char how[80];
+
+    snprintf(text, size, "the host process of rank %u on %s %s: %u %s lost", rank,
+             run.topology.nodes[info->node].name, describe_wait_status(wait_status, how, sizeof how),
+             info->slots, info->slots == 1 ? "slot is" : "slots are");
+    return text;
+}
+
+/* MPM_EHOSTLOST if any host was lost in this run. */
+static int check_losses(void)
+{
+    char first[256];
+    unsigned losses = 0;
+
+    for (unsigned rank = 0; rank < run.topology.rank_count; rank++) {
+        int wait_status;
+
+        if (find_loss(rank, &wait_status) && !losses++)
+            describe_loss(rank, wait_status, first, sizeof first);
+    }
+    if (losses > 1)
+        return error_set(MPM_EHOSTLOST, "%s, and those of %u more ranks", first, losses - 1);
+    return losses ? error_set(MPM_EHOSTLOST, "%s", first) : MPM_OK;
+}
+
+/* Sleeps until the end of the run: in waitpid for the rank's host, or, if that dies before, in its place. It is
+ * said at once, by whoever sees it, since no call may fail for it. */
 static void watch_host(void)
 {
-    char how[80], sentence[256];
+    unsigned rank_in_node = own_rank()->rank_in_node;
+    char sentence[256];
 
-    if (host_wait(run.arena, own_rank()->rank_in_node, how, sizeof how))
+    if (host_wait(run.arena, rank_in_node))
         return;
-    snprintf(sentence, sizeof sentence, "the host process of %s %s: the run cannot go on", own_name(), how);
-    if (!run.is_main)
-        log_write(LOG_ERROR, "%s", sentence);
-    runtime_break(MPM_EHOSTLOST, sentence);
+    log_write(
+        LOG_ERROR, "%s",
+        describe_loss(run.topology.rank, host_loss(run.arena, rank_in_node), sentence, sizeof sentence));
+    wait_ring(&run.area->bell);
+    host_stand_in(run.arena);
 }
 
 static void *watcher_main(void *unused)
@@ -290,8 +383,11 @@ static int make_arena(void)
     if ((status = run.transport->agree(arena_attach(memory, &run.arena))))
         return status;
     run.area = arena_at(run.arena, arena_root(run.arena, ARENA_ROOT_NODE));
-    if (!(run.arena_sizes = calloc(run.topology.rank_count, sizeof *run.arena_sizes)))
-        status = error_set(MPM_ENOMEM, "no memory for the sizes of %u arenas", run.topology.rank_count);
+    if (!(run.arena_sizes = calloc(run.topology.rank_count, sizeof *run.arena_sizes)) ||
+        !(run.losses = calloc(run.topology.rank_count, sizeof *run.losses)) ||
+        !(run.loss_is_posted = calloc(run.topology.rank_count, sizeof *run.loss_is_posted)))
+        status = error_set(MPM_ENOMEM, "no memory for what is to be known of %u ranks",
+                           run.topology.rank_count);
     if ((status = run.transport->agree(status)))
         return status;
     return run.transport->gather(size, run.arena_sizes);
@@ -334,6 +430,7 @@ static int start_processes(void)
         return status;
     host_at_death(on_process_death);
     host_at_change(process_changed);
+    host_at_loss(process_host_lost);
     return run.transport->agree(host_start(run.arena, own_rank()->rank_in_node));
 }
 
@@ -342,8 +439,10 @@ static int start_courier(void)
     if (own_rank()->rank_in_node)
         return MPM_OK;
     courier_handle(MESSAGE_NODE_FAILED, on_node_failed);
+    courier_handle(MESSAGE_HOST_LOST, on_host_lost);
     courier_handle(MESSAGE_END, on_end);
     courier_add_work(post_break);
+    courier_add_work(post_losses);
     post_announce();
     call_announce();
     for (unsigned i = 0; i < run.announce_count; i++)
@@ -510,6 +609,7 @@ int mpm_finalize(void)
             run.transport->abort(EXIT_FAILURE);
     }
     courier_stop();
+    trouble = trouble ? trouble : check_losses();
     host_end_all(run.arena);
     wait_ring(&run.area->bell);
     pthread_join(run.watcher, NULL);
@@ -517,6 +617,8 @@ int mpm_finalize(void)
     run.transport->close();
     topology_free(&run.topology);
     free(run.arena_sizes);
+    free(run.losses);
+    free(run.loss_is_posted);
     return trouble;
 }
 

@@ -26,8 +26,11 @@ struct arena *runtime_arena(void);
 /* The node's bell: rung when anything has changed that main's calls or the courier wait for. */
 struct wait_word *runtime_bell(void);
 
-/* MPM_ESTATE, naming the call, unless this process is main in a run; MPM_EHOSTLOST or MPM_ENODELOST if the
- * run has lost a part that it needs. */
+/* Whether the slots of a rank are lost, because its host has died. In main. */
+bool runtime_rank_is_lost(unsigned rank);
+
+/* MPM_ESTATE, naming the call, unless this process is main in a run; MPM_ENODELOST, for one, if the run has lost a
+ * part that it needs. */
 int runtime_check_main(const char *call);
 /* 0, or the trouble that the run is in. Any process. */
 int runtime_check_whole(void);

@@ -8,8 +8,18 @@
  * if that is the record's; if it dies between WANTED and the ring, its reaper puts the record where its host
  * finds it, so a host may find one twice, and forks what is WANTED only. An argument that the record is to
  * own is named there first and given up by its owner then, so at any moment one of them frees it: the reaper
- * looks through the records first. If the host dies, its processes die with it, and its rank notices
- * (host_wait) and ends the run.
+ * looks through the records first.
+ *
+ * If the host dies, the kernel kills its processes, and gives them to its rank, which is their next subreaper.
+ * The rank stores `lost`, and from then on does what the host would do at each death, but forks nothing: whatever
+ * is WANTED or RUNNING of that host is over when its process is dead. It finds each process by `pid`, which the
+ * process itself stores under the generation before all else; one that has not done so by then finds that its
+ * parent is another, and ends (die_with). The host may have died at any step of the same work: it looks at a
+ * death first, does its part, stores the outcome in `word`, and lets go of the dead process last, so the rank
+ * finds either the dead one, and a word that says nothing of it, and does all of it again (every step may be
+ * done twice), or a word that has gone on. What the host had not told of then, the rank tells (host_at_loss). An
+ * argument that the host was just freeing is lost. Who reads that the host is not lost, and then stores WANTED,
+ * rings, and the rank looks again.
  *
  * `request` is anybody's: a signal is a bit, under the generation that it is for, and the host takes them
  * all. A bit of another generation means nothing. Who dies between the bit and the ring has asked for nothing
@@ -58,6 +68,9 @@ struct host_record {
     struct index_set wanted; /* processes that the host is asked to fork, or to send signals to */
     _Atomic uint64_t given;  /* to a spare: see above */
     struct wait_word spare;  /* spares sleep here */
+    _Atomic int32_t spare_pid;
+    _Atomic uint32_t lost; /* the rank's, as is the next */
+    int32_t wait_status;
 };
 
 struct host_area {
@@ -107,6 +120,7 @@ int host_area_create(struct arena *arena, unsigned host_count)
 static uint32_t own_number;
 static host_death *tell_death;
 static host_change *tell_change;
+static host_end *tell_loss;
 
 uint32_t process_own_number(void)
 {
@@ -121,6 +135,11 @@ void host_at_death(host_death *tell)
 void host_at_change(host_change *tell)
 {
     tell_change = tell;
+}
+
+void host_at_loss(host_end *tell)
+{
+    tell_loss = tell;
 }
 
 /* Process records. */
@@ -154,6 +173,12 @@ static uint64_t word_of(uint32_t generation, uint32_t starter, enum process_stat
 static uint32_t starter_of(uint64_t word)
 {
     return (uint32_t)word >> 8;
+}
+
+/* What stands in `pid` of a record. */
+static uint64_t pid_word_of(uint32_t generation, pid_t pid)
+{
+    return (uint64_t)generation << 32 | (uint32_t)pid;
 }
 
 static void set_state(struct process_record *process, enum process_state state)
@@ -216,7 +241,7 @@ static void fill_record(struct process_record *record, unsigned rank_in_node,
     memset(record->about, 0, sizeof record->about);
     if (order->about_size)
         memcpy(record->about, order->about, order->about_size);
-    atomic_store(&record->pid, 0);
+    atomic_store(&record->pid, pid_word_of(process_generation_of(atomic_load(&record->word)), 0));
     record->argument = order->argument; /* before the flags: what stood there may be a pool's */
     KILL_POINT();
     record->flags = order->flags;
@@ -241,6 +266,10 @@ int host_order(struct arena *arena, unsigned rank_in_node, const struct process_
     int status;
 
     assert(rank_in_node < host_area_of(arena)->host_count);
+    if (host_is_lost(arena, rank_in_node))
+        return error_set(MPM_EHOSTLOST,
+                         "the host process of rank %u of the node is gone: it forks nothing any more",
+                         rank_in_node);
     if ((status = reserve_record(arena, &number)))
         return status;
     KILL_POINT();
@@ -309,8 +338,11 @@ static struct {
     uint32_t rank; /* in node */
     pid_t *pid_of; /* by process: what this host has forked and not reaped; 0 is none */
     uint32_t processes_seen;
-    pid_t spare; /* 0 is none */
+    pid_t spare;  /* 0 is none */
+    pid_t zombie; /* a dead process that the host is busy with; 0 is none */
     bool wants_spare;
+    bool is_host;
+    int was_subreaper; /* the rank, before the run */
 } self;
 
 static void on_child(int signal_number)
@@ -397,7 +429,7 @@ static void tell_of(uint32_t number, bool has_ended)
 /* The host and the new process itself: whoever comes first. */
 static void process_runs(struct process_record *process, uint32_t number, uint64_t wanted, pid_t pid)
 {
-    atomic_store(&process->pid, pid);
+    atomic_store(&process->pid, pid_word_of(process_generation_of(wanted), pid));
     if (!atomic_compare_exchange_strong(&process->word, &wanted,
                                         word_of(process_generation_of(wanted), 0, PROCESS_RUNNING)))
         return;
@@ -405,9 +437,19 @@ static void process_runs(struct process_record *process, uint32_t number, uint64
     tell_of(number, false);
 }
 
+/* A new process says first of all which it is. Where it comes too late, because its host has died, the record may
+ * be another's already: that is of another generation. */
+static void store_own_pid(struct process_record *process, uint64_t wanted)
+{
+    uint64_t none = pid_word_of(process_generation_of(wanted), 0);
+
+    atomic_compare_exchange_strong(&process->pid, &none, none | (uint32_t)getpid());
+}
+
 /* What every process begins with, whichever it is. */
 static void settle_in(pid_t host)
 {
+    self.is_host = false;
     die_with(host);
     be_first_in_line_for_memory();
     on_exit(leave_now, NULL);
@@ -471,12 +513,15 @@ static void free_argument(struct process_record *process)
     if (!(process->flags & PROCESS_OWNS_ARGUMENT))
         return;
     process->argument = 0;
+    KILL_POINT();
     arena_free(self.arena, argument);
 }
 
 static void process_is_over(struct process_record *process, uint32_t number)
 {
+    KILL_POINT();
     set_state(process, PROCESS_ENDED);
+    KILL_POINT();
     wait_ring(&process->changed);
     tell_of(number, true);
 }
@@ -501,6 +546,7 @@ static void settle(struct process_record *process, uint32_t number)
         break;
     case PROCESS_IS_FORGOTTEN:
         process_release(process);
+        KILL_POINT();
         tell_of(number, true);
         break;
     }
@@ -514,17 +560,32 @@ static void keep_in_mind(uint32_t number, pid_t pid)
     atomic_fetch_add_explicit(&self.record->load, 1, memory_order_relaxed);
 }
 
+/* Only now: until its end was told of, the rank must be able to find it. */
+static void let_go_of_zombie(void)
+{
+    if (!self.zombie)
+        return;
+    KILL_POINT();
+    while (waitpid(self.zombie, NULL, 0) < 0 && errno == EINTR)
+        ;
+    self.zombie = 0;
+}
+
 static void fork_process(uint32_t number)
 {
     struct process_record *process = process_at(self.arena, number);
     uint64_t wanted = atomic_load(&process->word);
     pid_t host = getpid(), pid;
 
+    let_go_of_zombie();
+    KILL_POINT();
     set_mask(true);
     if ((pid = fork()) == 0) {
+        store_own_pid(process, wanted);
         settle_in(host);
         become_process(number, wanted);
     }
+    KILL_POINT();
     set_mask(false);
     if (pid < 0) {
         process->fork_errno = errno;
@@ -539,15 +600,20 @@ static void fork_process(uint32_t number)
 /* false if there is none, or the last one is not awake yet. */
 static bool give_to_spare(uint32_t number)
 {
+    struct process_record *process;
     pid_t pid = self.spare;
 
     if (!pid || atomic_load(&self.record->given))
         return false;
     self.spare = 0;
     keep_in_mind(number, pid);
-    atomic_store(&process_at(self.arena, number)->pid, pid);
+    process = process_at(self.arena, number);
+    atomic_store(&process->pid, pid_word_of(process_generation_of(atomic_load(&process->word)), pid));
+    KILL_POINT();
     atomic_store(&self.record->given, (uint64_t)pid << 32 | (number + 1));
+    KILL_POINT();
     wait_ring(&self.record->spare);
+    atomic_store(&self.record->spare_pid, 0);
     return true;
 }
 
@@ -560,6 +626,7 @@ static void fork_spare(void)
         spare_main(host);
     set_mask(false);
     self.spare = pid > 0 ? pid : 0;
+    atomic_store(&self.record->spare_pid, self.spare);
     self.wants_spare = false;
 }
 
@@ -597,17 +664,25 @@ static void finish_starts(uint32_t starter)
 static void clean_up_after(struct process_record *process, uint32_t number)
 {
     atomic_fetch_add(&process->life, 1);
+    KILL_POINT();
     finish_starts(number + 1);
+    KILL_POINT();
     if (tell_death)
         tell_death(number + 1);
+    KILL_POINT();
     arena_free_owned(self.arena, number + 1);
+    KILL_POINT();
 }
 
 static void fork_again(struct process_record *process, uint32_t number)
 {
     uint32_t generation = process_generation_of(atomic_load(&process->word)) + 1;
 
+    KILL_POINT();
+    atomic_store(&process->pid, pid_word_of(generation, 0));
+    KILL_POINT();
     atomic_store(&process->word, word_of(generation, 0, PROCESS_WANTED));
+    KILL_POINT();
     tell_of(number, true);
     fork_process(number);
 }
@@ -618,15 +693,20 @@ static bool reap_spare(pid_t pid)
 {
     uint64_t given = atomic_load(&self.record->given);
     uint32_t number = (uint32_t)given - 1;
+    struct process_record *process;
 
     if (self.spare == pid) {
         self.spare = 0;
+        atomic_store(&self.record->spare_pid, 0);
         return true;
     }
     if (process_generation_of(given) != (uint32_t)pid)
         return false;
     self.pid_of[number] = 0;
     atomic_fetch_sub_explicit(&self.record->load, 1, memory_order_relaxed);
+    process = process_at(self.arena, number);
+    atomic_store(&process->pid, pid_word_of(process_generation_of(atomic_load(&process->word)), 0));
+    KILL_POINT();
     atomic_store(&self.record->given, 0);
     fork_process(number);
     return true;
@@ -681,13 +761,40 @@ static void serve(uint32_t number)
         send_signals(process, number);
 }
 
+/* A status as waitpid gives it. */
+static int wait_status_of(const siginfo_t *info)
+{
+    if (info->si_code == CLD_EXITED)
+        return (info->si_status & 0xff) << 8;
+    return info->si_code == CLD_DUMPED ? info->si_status | WCOREFLAG : info->si_status;
+}
+
 static void reap_all(void)
 {
-    int wait_status;
-    pid_t pid;
+    for (;;) {
+        siginfo_t info = {0};
 
-    while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0)
-        reap(pid, wait_status);
+        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) || !info.si_pid)
+            return;
+        self.zombie = info.si_pid;
+        KILL_POINT();
+        reap(info.si_pid, wait_status_of(&info));
+        let_go_of_zombie();
+    }
+}
+
+/* Kills it if it is alive, and waits for its end; its status then, or that of a killed one if that is not known
+ * any more. Of a child of the calling process: its pid is no other's. */
+static int see_it_end(pid_t pid)
+{
+    int wait_status = SIGKILL;
+
+    if (waitpid(pid, &wait_status, WNOHANG))
+        return wait_status;
+    kill(pid, SIGKILL);
+    while (waitpid(pid, &wait_status, 0) < 0 && errno == EINTR)
+        ;
+    return wait_status;
 }
 
 /* The run is over: whatever still runs is killed, and reaped, so that nothing is left when the rank goes on.
@@ -700,13 +807,20 @@ static _Noreturn void host_finish(void)
         if (self.pid_of[number])
             kill(self.pid_of[number], SIGKILL);
     }
-    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
-        ;
+    if (self.spare)
+        see_it_end(self.spare);
+    for (uint32_t number = 0; number < self.processes_seen; number++) {
+        if (self.pid_of[number])
+            see_it_end(self.pid_of[number]);
+    }
     _exit(EXIT_SUCCESS);
 }
 
+/* What a process leaves behind that it had forked itself is adopted, and reaped, here, not by the rank. */
 static _Noreturn void host_main(pid_t rank)
 {
+    self.is_host = true;
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
     default_signals();
     for (size_t i = 0; i < LEFT_TO_RANK; i++)
         leave_to_the_rank(left_to_rank[i]);
@@ -758,6 +872,8 @@ int host_start(struct arena *arena, unsigned rank_in_node)
     if (!(self.pid_of = calloc(MAX_PROCESSES, sizeof *self.pid_of)))
         return error_set(MPM_ENOMEM, "no memory for the table of processes");
     fflush(NULL); /* lest a process write it once more */
+    if (prctl(PR_GET_CHILD_SUBREAPER, &self.was_subreaper) || prctl(PR_SET_CHILD_SUBREAPER, 1))
+        return error_set_errno(MPM_ESYSTEM, "the rank cannot reap what its host leaves");
     if ((pid = fork()) == 0)
         host_main(rank);
     free(self.pid_of);
@@ -768,25 +884,86 @@ int host_start(struct arena *arena, unsigned rank_in_node)
     return wait_until_ready(area, self.record, pid);
 }
 
-bool host_wait(struct arena *arena, unsigned rank_in_node, char *how, size_t how_size)
+bool host_wait(struct arena *arena, unsigned rank_in_node)
 {
-    struct host_area *area = host_area_of(arena);
-    pid_t pid = atomic_load(&area->host[rank_in_node].pid), ended;
-    int wait_status = 0;
+    struct host_record *host = &host_area_of(arena)->host[rank_in_node];
+    int wait_status = SIGKILL; /* where somebody else has reaped it */
 
-    while ((ended = waitpid(pid, &wait_status, 0)) < 0 && errno == EINTR)
+    while (waitpid(atomic_load(&host->pid), &wait_status, 0) < 0 && errno == EINTR)
         ;
-    if (ended < 0)
-        snprintf(how, how_size, "was reaped by somebody else");
-    else
-        describe_wait_status(wait_status, how, how_size);
-    return host_is_ending(arena);
+    if (host_is_ending(arena))
+        return true;
+    host->wait_status = wait_status;
+    atomic_store(&host->lost, 1);
+    return false;
+}
+
+bool host_is_lost(struct arena *arena, unsigned rank_in_node)
+{
+    return atomic_load(&host_area_of(arena)->host[rank_in_node].lost) != 0;
+}
+
+int host_loss(struct arena *arena, unsigned rank_in_node)
+{
+    return host_area_of(arena)->host[rank_in_node].wait_status;
+}
+
+bool host_is_self(void)
+{
+    return self.is_host;
+}
+
+/* Ends what the dead host has left of a process. */
+static void inherit(struct process_record *process, uint32_t number)
+{
+    uint64_t word = atomic_load(&process->word), pid_word;
+    pid_t pid;
+
+    if ((process_state_of(word) != PROCESS_WANTED && process_state_of(word) != PROCESS_RUNNING) ||
+        process->host != self.rank)
+        return;
+    pid_word = atomic_load(&process->pid);
+    pid = process_generation_of(pid_word) == process_generation_of(word) ? (pid_t)(uint32_t)pid_word : 0;
+    process->wait_status = pid ? see_it_end(pid) : SIGKILL;
+    clean_up_after(process, number);
+    settle(process, number);
+}
+
+/* All of its processes are dead. */
+static void end_loss(void)
+{
+    pid_t spare = atomic_exchange(&self.record->spare_pid, 0);
+
+    if (spare)
+        see_it_end(spare);
+    if (tell_loss)
+        tell_loss();
+}
+
+void host_stand_in(struct arena *arena)
+{
+    bool has_told = false;
+
+    for (;;) {
+        uint32_t seen = wait_look(&self.record->bell);
+        struct process_record *process;
+
+        if (host_is_ending(arena))
+            return;
+        for (uint32_t number = 0; (process = process_find(arena, number)); number++)
+            inherit(process, number);
+        if (!has_told)
+            end_loss();
+        has_told = true;
+        wait_change(&self.record->bell, seen, 0, CLOCK_FOREVER);
+    }
 }
 
 void host_end_all(struct arena *arena)
 {
     struct host_area *area = host_area_of(arena);
 
+    prctl(PR_SET_CHILD_SUBREAPER, self.was_subreaper); /* what processes have left is nobody's here */
     atomic_store(&area->ending, 1);
     for (unsigned i = 0; i < area->host_count; i++)
         wait_ring(&area->host[i].bell);

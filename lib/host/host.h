@@ -3,7 +3,8 @@
  *
  * Every rank forks one host, in mpm_init. It has one thread, never calls MPI, and does nothing but fork
  * processes that somebody of its node wants, reap them, and tell how they ended. It dies with its rank, and
- * its processes die with it: the kernel sees to both (PR_SET_PDEATHSIG).
+ * its processes die with it: the kernel sees to both (PR_SET_PDEATHSIG). If it dies alone, its rank reaps them
+ * and tells how they ended; it forks no others.
  * All that it and others say to each other stands in the arena: see host.c for who writes what.
  *
  * For core/ and the layers above it. */
@@ -47,7 +48,7 @@ struct process_record {
     _Atomic uint64_t request; /* signals that are to be sent to it: generation << 32, and a bit for each */
     uint32_t host;            /* rank in node */
     uint32_t flags;           /* enum process_flag */
-    _Atomic int32_t pid;
+    _Atomic uint64_t pid;     /* generation << 32, and its pid, once that is known */
     int32_t wait_status;
     int32_t fork_errno;
     uint32_t argument_index; /* for the entry */
@@ -85,9 +86,18 @@ struct host_area *host_area_of(struct arena *arena);
  * of the run. MPM_ESYSTEM. */
 int host_start(struct arena *arena, unsigned rank_in_node);
 
-/* Blocks until the host of the calling rank has ended; it need not have been told to.
- * true if it ended because it was told. `how`: out, words like "was killed by SIGKILL". */
-bool host_wait(struct arena *arena, unsigned rank_in_node, char *how, size_t how_size);
+/* Blocks until the host of the calling rank has ended; it need not have been told to. true if it was. */
+bool host_wait(struct arena *arena, unsigned rank_in_node);
+/* Does in the calling rank, whose host_wait() has said false, what is left of the host's duties: reaps its
+ * processes, and says of each how it ended, as of those that are wanted of it later. Blocks until the end of the
+ * run. */
+void host_stand_in(struct arena *arena);
+/* Whether a host has died, and will not be had again. Any process of the node. */
+bool host_is_lost(struct arena *arena, unsigned rank_in_node);
+/* How that host has ended, as waitpid gave it. */
+int host_loss(struct arena *arena, unsigned rank_in_node);
+/* Whether the calling process is a host: one that reaps and is none is a rank whose host has died. */
+bool host_is_self(void);
 
 /* Tells all hosts of the node to kill what they have and to end. Any process of the node. */
 void host_end_all(struct arena *arena);
@@ -106,7 +116,8 @@ struct process_order {
 };
 
 /* Asks host `rank_in_node` for a process. `process`: out, its number; `generation`: out, of its record. It
- * does not wait for the fork. MPM_ENOMEM: the argument is the caller's still. Any process of the node. */
+ * does not wait for the fork. MPM_ENOMEM, MPM_EHOSTLOST: the argument is the caller's still. Any process of the
+ * node. */
 int host_order(struct arena *arena, unsigned rank_in_node, const struct process_order *order,
                uint32_t *process, uint32_t *generation);
 /* The same, for a process without `about` and flags. */
@@ -133,14 +144,18 @@ uint32_t process_own_number(void);
 /* How often a process with this number has died; 0 for a rank, with which the run ends. */
 uint32_t process_life(struct arena *arena, uint32_t number);
 
-/* Has every host call `tell` when a process has died, with its number, before anybody is told. In the host.
- * Set before host_start. */
+/* Has every host call `tell` when a process has died, with its number, before anybody is told. In the host, or in
+ * a rank that stands in for it, as are the next two. Set before host_start. */
 typedef void host_death(uint32_t number);
 void host_at_death(host_death *tell);
 /* Has `tell` called when a process has begun or ended, with the number of its record, after the record says
- * so. In the host; of its beginning, perhaps in the process. Set before host_start. */
+ * so. Of its beginning, perhaps in the process. */
 typedef void host_change(uint32_t process, bool has_ended);
 void host_at_change(host_change *tell);
+/* Has `tell` called when a host has died, and all of its processes have ended: it may have left out to tell of
+ * some end. */
+typedef void host_end(void);
+void host_at_loss(host_end *tell);
 
 /* Puts the words for a waitpid status into `text`: "was killed by SIGSEGV", "exited with code 3".
  * Returns `text`. */

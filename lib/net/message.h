@@ -32,6 +32,7 @@ enum message_kind {
     /* To main */
     MESSAGE_POOL_TALLY,  /* struct node_tally of pool/tally.h, then its workers */
     MESSAGE_NODE_FAILED, /* struct message_trouble: something is gone that the run needs */
+    MESSAGE_HOST_LOST,   /* struct message_host_lost */
     MESSAGE_POOL_STATE,  /* struct message_trouble with the pool: status 0 when it is ready */
     MESSAGE_POOL_CLOSED, /* struct message_pool */
     MESSAGE_JOB_FAILED,  /* struct message_trouble with the job */
@@ -85,6 +86,11 @@ struct message_trouble {
     uint64_t job;
     int64_t status;
     char text[MESSAGE_TEXT_SIZE];
+};
+
+struct message_host_lost {
+    uint32_t rank;
+    int32_t wait_status; /* of its host, as waitpid gives it */
 };
 
 /* What a call on an object of another node asks for. */

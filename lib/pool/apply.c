@@ -29,12 +29,15 @@ unsigned apply_enter(struct mpm_pool *pool)
     for (unsigned node = 0; node < pool->node_count; node++) {
         unsigned workers = pool->node[node].workers, calls = atomic_load(&pool->node[node].calls);
 
-        if (workers && (best == MAP_ALL_NODES ||
-                        (uint64_t)calls * pool->node[best].workers < (uint64_t)fewest * workers)) {
+        if (pool_works_on(pool, node) &&
+            (best == MAP_ALL_NODES ||
+             (uint64_t)calls * pool->node[best].workers < (uint64_t)fewest * workers)) {
             best = node;
             fewest = calls;
         }
     }
+    if (best == MAP_ALL_NODES)
+        best = 0; /* whatever is called will say that no workers are left */
     atomic_fetch_add(&pool->node[best].calls, 1);
     return best;
 }
@@ -137,7 +140,7 @@ static int run_call(struct mpm_pool *pool, struct map_request *request, const st
                                .result_size = (uint32_t)request->result_size,
                                .result = request->results};
 
-    if (request->node != runtime_topology()->node)
+    if (request->node != runtime_topology()->node || !pool->home)
         return run_as_map(pool, request);
     switch (holder_make_call(pool->home, &call, check_pool, pool)) {
     case CALL_IS_DONE:

@@ -27,9 +27,15 @@
  * (5) stores a reference to each in the lease's results, before its bit. The holder frees the pages with the lease. If
  * the worker dies between 1 and 3 the page is freed with the job, by its owner's number; later, with the lease.
  *
- * Host, when it has reaped a worker: (1) if the record names a lease and an item without a bit, notes the
- * crash in the lease, (2) clears the name (release), so that the lease can become quiet, (3) rings the bell,
- * (4) forks another worker for the same record. It is a host: if it dies, the run ends.
+ * Host, when a worker has died: (1) if the record names a lease and an item without a bit, notes the crash in the
+ * lease: claims an entry by a fetch_add on `crash_count`, and fills it in, `ready` last, (2) clears the name (release),
+ * so that the lease can become quiet, (3) stores STARTING or GONE, and rings the bell, (4) forks another worker for
+ * the same record, or stores ENDED in the process's, after which it does not touch the board any more. If it dies
+ * anywhere in this, its rank does it all once more, and forks nothing: each step may be done twice. A crash of that
+ * generation of the worker that is `ready` is not noted again, a claimed entry that is not counts for nothing.
+ * Workers that died with their host are innocent. A board whose workers are all GONE is bereft: nothing is ever
+ * claimed there again, so its holder gives back what it holds. Only the holder sets the processes' records free, when
+ * it frees the board: so nobody takes one for another pool's.
  *
  * Watching. A worker that enters a lease moves `entered` on, so (entered, item) names a run of an item once and
  * for all. The holder looks at it now and then, and writes nothing that the worker reads: an item costs
@@ -90,8 +96,9 @@ struct worker_record {
     _Atomic uint64_t busy_since_ns; /* when it entered its lease; 0: it is in none */
     _Atomic uint64_t calls;         /* single calls that it has answered with success */
     /* Another line: processors fetch lines in pairs. */
-    _Alignas(64) uint32_t process; /* the holder's: number of its process record */
-    struct doom doom;              /* the holder's; the host clears it */
+    _Alignas(
+        64) uint32_t process; /* the holder's: number of its process record, and 1 more; 0: none was had */
+    struct doom doom;         /* the holder's; the host clears it */
 };
 
 /* How an item failed, or a whole job, or a worker's start: what mpm_fail() said. */
@@ -109,7 +116,6 @@ struct board {
     uint32_t worker_count;
     _Atomic uint32_t closing;
     _Atomic uint32_t failed;                         /* a worker cannot be had: pool_open or map must tell */
-    _Atomic uint32_t gone;                           /* workers in state WORKER_GONE */
     _Atomic uint64_t last_serial;                    /* the holder's: of the lease that it hung up last */
     uint64_t bell;                                   /* offset of the wait word of who holds the leases */
     _Atomic uint32_t start_has_failed;               /* claims the next */
@@ -136,6 +142,8 @@ struct crash {
     uint64_t item;
     int32_t wait_status;
     uint32_t was_late; /* it was killed because it ran past its time */
+    uint32_t worker, generation;
+    _Atomic uint32_t ready;
 };
 
 struct lease_block {
@@ -156,7 +164,7 @@ struct lease_block {
     uint32_t worker_count;
     /* Written seldom. */
     _Alignas(64) _Atomic uint32_t note_count; /* claimed, also above the maximum */
-    _Atomic uint32_t crash_count;
+    _Atomic uint32_t crash_count;             /* claimed, also above the maximum */
     uint64_t notes; /* offset of `note_room` notes, then of `note_reserve`, one a worker */
     uint32_t note_room, note_reserve;
     struct crash crash[LEASE_MAX_CRASH];

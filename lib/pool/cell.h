@@ -13,7 +13,9 @@
  *
  * Host, when it has reaped a worker, for each cell that is TAKEN with its number: if it has no answer, it counts the
  * attempt, unless the holder had the worker killed for something else, and then answers that the worker has died (if
- * that was the last attempt, or the caller has given up), or stores WANTED again; in any case it rings.
+ * that was the last attempt, or the caller has given up), or stores WANTED again; in any case it rings. It says first
+ * that it has counted this death (`counted`), so that its rank, which does it again if the host dies anywhere in this,
+ * does not count it twice: an attempt in which the host died, too, may go uncounted.
  *
  * Request and answer have a line each, so a call moves three lines there and back with the one that is rung. */
 #ifndef POOL_CELL_H
@@ -56,7 +58,8 @@ struct cell {
     struct function task;
     _Atomic uint64_t bytes_sent, bytes_received; /* main's: in all its calls */
     _Atomic uint32_t is_given_up;                /* main's: nobody waits for it any more */
-    uint32_t attempts;                           /* the host's, and main's before WANTED */
+    uint32_t attempts;                           /* the host's, as is the next, and main's before WANTED */
+    uint64_t counted;                            /* the last death: its worker, and the generation above */
     int32_t wait_status;                         /* the host's, as is the next: of the last death */
     uint32_t was_late;
     char text[CELL_TEXT_SIZE]; /* the worker's: what mpm_fail() said */

@@ -52,13 +52,15 @@ static uint64_t take_crashes(struct held_lease *lease)
     uint64_t retried = 0;
 
     for (uint32_t i = 0; i < count && i < LEASE_MAX_CRASH; i++) {
-        struct suspect *suspect = suspect_of(lease, block->crash[i].item);
+        struct crash *crash = &block->crash[i];
+        struct suspect *suspect;
 
-        if (suspect) {
-            suspect->attempts++;
-            retried += suspect->attempts < lease->job->holder->board->spec.max_attempts;
-            suspect->last = block->crash[i];
-        }
+        if (!atomic_exchange(&crash->ready, 0) || !(suspect = suspect_of(lease, crash->item)))
+            continue;
+        suspect->attempts++;
+        retried += suspect->attempts < lease->job->holder->board->spec.max_attempts;
+        suspect->last_status = crash->wait_status;
+        suspect->last_was_late = crash->was_late;
     }
     atomic_store(&block->crash_count, 0);
     return retried;
@@ -135,7 +137,7 @@ static bool give_up_suspects(struct held_lease *lease)
         if (!(failure = add_failure(lease, suspect->item)))
             return false;
         failure->attempts = suspect->attempts;
-        holder_describe_death(lease->job->holder, suspect->last.wait_status, suspect->last.was_late, failure);
+        holder_describe_death(lease->job->holder, suspect->last_status, suspect->last_was_late, failure);
         zero_result(lease, suspect->item);
         lease->given_up++;
         lease_set_bit(bits_of(lease, lease->block->done, 0), suspect->item);

@@ -22,15 +22,25 @@ static int spawn_workers(struct holder *holder, const uint32_t *workers_by_rank,
 
     for (unsigned rank = 0; rank < rank_count; rank++) {
         for (uint32_t i = 0; i < workers_by_rank[rank]; i++, number++) {
-            if ((status = host_spawn(holder->arena, rank, worker_main, worker_ended, holder->offset, number,
-                                     &process))) {
-                atomic_fetch_add(&holder->board->gone, holder->board->worker_count - number);
+            status = host_spawn(holder->arena, rank, worker_main, worker_ended, holder->offset, number,
+                                &process);
+            if (status == MPM_EHOSTLOST)
+                atomic_store(&holder->board->worker[number].state, WORKER_GONE);
+            else if (status)
                 return status;
-            }
-            holder->board->worker[number].process = process;
+            else
+                holder->board->worker[number].process = process + 1;
         }
     }
     return MPM_OK;
+}
+
+/* The process of a worker; NULL if it never had one. */
+static struct process_record *process_of(const struct holder *holder, uint32_t worker)
+{
+    uint32_t process = holder->board->worker[worker].process;
+
+    return process ? process_at(holder->arena, process - 1) : NULL;
 }
 
 static int make_board(struct holder *holder, const struct pool_spec *spec, const void *argument,
@@ -139,15 +149,45 @@ void holder_begin_close(struct holder *holder)
     wait_ring(&holder->board->work);
 }
 
+bool holder_is_bereft(struct holder *holder)
+{
+    struct board *board = holder->board;
+
+    if (atomic_load(&board->closing) || atomic_load(&board->failed))
+        return false;
+    for (uint32_t i = 0; i < board->worker_count; i++) {
+        if (atomic_load(&board->worker[i].state) != WORKER_GONE)
+            return false;
+    }
+    return true;
+}
+
+int holder_say_bereft(void)
+{
+    return error_set(MPM_EHOSTLOST, "the pool has no workers left: their host processes are gone");
+}
+
 bool holder_is_closed(struct holder *holder)
 {
-    return atomic_load(&holder->board->gone) >= holder->board->worker_count;
+    for (uint32_t i = 0; i < holder->board->worker_count; i++) {
+        const struct process_record *process = process_of(holder, i);
+
+        if (process && process_state_of(atomic_load(&process->word)) != PROCESS_ENDED)
+            return false;
+    }
+    return true;
 }
 
 void holder_free(struct holder *holder)
 {
     if (!holder)
         return;
+    for (uint32_t i = 0; i < holder->board->worker_count; i++) {
+        struct process_record *process = process_of(holder, i);
+
+        if (process)
+            process_close(process, process_generation_of(atomic_load(&process->word)));
+    }
     arena_free(holder->arena, holder->board->argument);
     arena_free(holder->arena, holder->offset);
     pthread_mutex_destroy(&holder->watch_mutex);
@@ -193,7 +233,7 @@ struct node_tally *holder_tally(const struct holder *holder, size_t *size)
 void holder_kill_worker(struct holder *holder, uint32_t worker, uint64_t entered, uint64_t item, bool late)
 {
     struct worker_record *record = &holder->board->worker[worker];
-    const struct process_record *process = process_at(holder->arena, record->process);
+    const struct process_record *process = process_of(holder, worker);
     uint32_t generation = process_generation_of(atomic_load(&process->word));
 
     if (atomic_load(&record->entered) != entered || atomic_load(&record->item) != item ||
@@ -202,18 +242,18 @@ void holder_kill_worker(struct holder *holder, uint32_t worker, uint64_t entered
     record->doom.entered = entered;
     record->doom.item = late ? item : NO_ITEM;
     atomic_store(&record->doom.generation, (uint64_t)generation + 1);
-    process_signal(holder->arena, record->process, generation, SIGKILL);
+    process_signal(holder->arena, record->process - 1, generation, SIGKILL);
 }
 
 void holder_kill_all(struct holder *holder)
 {
     for (uint32_t i = 0; i < holder->board->worker_count; i++) {
         const struct worker_record *record = &holder->board->worker[i];
-        const struct process_record *process = process_at(holder->arena, record->process);
-        uint64_t word = atomic_load(&process->word);
+        const struct process_record *process = process_of(holder, i);
 
-        if (atomic_load(&record->state) != WORKER_GONE)
-            process_signal(holder->arena, record->process, process_generation_of(word), SIGKILL);
+        if (process && atomic_load(&record->state) != WORKER_GONE)
+            process_signal(holder->arena, record->process - 1,
+                           process_generation_of(atomic_load(&process->word)), SIGKILL);
     }
 }
 

@@ -25,6 +25,10 @@ int holder_open(const struct pool_spec *spec, const void *argument, const uint32
                 unsigned rank_count, struct holder **holder);
 /* 0 when all workers run, 1 while some are starting; MPM_EWORKER if they cannot be had. */
 int holder_check(struct holder *holder);
+/* Whether none of its workers is left, nor will be, because their hosts have died. */
+bool holder_is_bereft(struct holder *holder);
+/* MPM_EHOSTLOST, and its sentence, for a pool that is. */
+int holder_say_bereft(void);
 /* Tells the workers to end. */
 void holder_begin_close(struct holder *holder);
 /* Has all workers killed. After holder_begin_close(); to be repeated until all have ended, because one may just

@@ -61,6 +61,7 @@ static bool fill_cell(struct arena *arena, struct cell *cell, const struct holde
         cell->task_id = call->task_id;
     }
     cell->attempts = 0;
+    cell->counted = 0;
     atomic_store_explicit(&cell->is_given_up, 0, memory_order_relaxed);
     atomic_store_explicit(&cell->answer, CELL_NO_ANSWER, memory_order_relaxed);
     return true;
@@ -118,6 +119,8 @@ static bool wait_for_answer(struct holder *holder, struct cell *cell, bool was_a
         is_given_up = is_given_up || check(argument);
         if (is_given_up && (give_up(holder, cell) || runtime_check_whole()))
             return false;
+        if (holder_is_bereft(holder) && !atomic_load(&cell->answer))
+            return false; /* nobody will take it any more */
         watch_ns = holder_watch(holder);
         wait_change(&cell->answered, seen, 0, watch_ns < round_ns ? watch_ns : round_ns);
     }
@@ -156,7 +159,7 @@ enum call_end holder_make_call(struct holder *holder, struct holder_call *call, 
     atomic_fetch_or(&board->calls, UINT64_C(1) << (cell - board->cell));
     was_asleep = wait_ring_one(&board->work);
     if (!wait_for_answer(holder, cell, was_asleep, check, argument)) {
-        end = CALL_IS_GIVEN_UP;
+        end = check(argument) ? CALL_IS_GIVEN_UP : CALL_IS_NOT_MADE;
     } else if (atomic_load(&cell->answer) == CELL_IS_DONE && !cell->code) {
         if (call->result_size)
             memcpy(call->result, cell_result(cell, holder->arena), call->result_size);

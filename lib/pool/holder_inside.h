@@ -44,7 +44,8 @@ struct held_job {
 struct suspect {
     uint64_t item;
     unsigned attempts;
-    struct crash last;
+    int32_t last_status; /* of the worker that died last, as waitpid gives it */
+    uint32_t last_was_late;
 };
 
 struct held_lease {

@@ -4,10 +4,14 @@
  * are copied into a lease as it is granted, results out of it as it is done, so a map takes a bounded part of the
  * arena, whatever its size; what lies in the arena already is used where it is at home.
  *
+ * A node that has lost its last worker of the pool with its host is lost to the map: its leases go to others, and
+ * whatever it still says is ignored.
+ *
  * A map runs, then it closes: nothing is claimed any more, and it waits until no worker is in it (which are
  * killed if they still work, because the map has failed or was canceled); then it has ended. */
 #include "pool/map.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +39,12 @@
 
 enum map_stage { MAP_RUNS, MAP_CLOSES, MAP_HAS_ENDED };
 
+enum node_loss {
+    NODE_WORKS,
+    NODE_IS_BEREFT, /* it has been seen that it has no workers any more */
+    NODE_IS_LOST,   /* the table knows */
+};
+
 struct map {
     struct mpm_pool *pool;
     struct map_request request;
@@ -46,7 +56,8 @@ struct map {
     struct lease_table *table;
     struct held_job *home; /* NULL if the pool has no workers on main's node */
     struct inbox inbox;
-    bool *is_open; /* by node: the job was opened there */
+    bool *is_open;        /* by node: the job was opened there */
+    enum node_loss *loss; /* by node */
     mpm_failure *failures;
     size_t failure_count, failure_room;
     struct lease_action waiting; /* a grant of home's that the arena had no room for */
@@ -310,11 +321,69 @@ static int read_inbox(struct map *map, bool *worked)
     for (struct letter *letter = inbox_take(&map->inbox), *next; letter; letter = next) {
         next = letter->next;
         *worked = true;
-        if (!status)
+        if (!status && map->loss[letter->node] != NODE_IS_LOST)
             status = read_letter(map, letter);
         free(letter);
     }
     return status;
+}
+
+/* Nodes without workers. */
+
+/* All of them that the map can use, but those that it has had. */
+static int join_others(struct map *map, unsigned but)
+{
+    int status = MPM_OK;
+
+    for (unsigned node = 0; !status && node < map->pool->node_count; node++) {
+        if (node != but && map->loss[node] == NODE_WORKS && map->pool->node[node].workers)
+            status = lease_node_joined(map->table, node, map->pool->node[node].workers, clock_now_s());
+    }
+    return status;
+}
+
+/* No worker is in its leases, so those at home can be freed at once. A map for this node only goes on elsewhere. */
+static int lose_node(struct map *map, unsigned node)
+{
+    bool was_only_one = map->request.node == node, is_closed;
+    int status;
+
+    if ((status = lease_node_lost(map->table, node, clock_now_s())))
+        return status;
+    map->loss[node] = NODE_IS_LOST;
+    if (node == home_node()) {
+        map->is_waiting = false;
+        held_job_stop(map->home);
+        is_closed = held_job_close(map->home);
+        assert(is_closed);
+        (void)is_closed;
+        map->home = NULL;
+    }
+    if (!was_only_one)
+        return MPM_OK;
+    map->request.node = MAP_ALL_NODES;
+    return join_others(map, node);
+}
+
+/* What a node has done until then is looked at between seeing that it is bereft and giving it up. */
+static int look_everywhere(struct map *map, bool *worked)
+{
+    unsigned count = map->pool->node_count;
+    int status;
+
+    for (unsigned node = 0; node < count; node++) {
+        if (map->loss[node] == NODE_WORKS && map->pool->node[node].workers &&
+            (map->request.node == MAP_ALL_NODES || map->request.node == node) &&
+            !pool_works_on(map->pool, node))
+            map->loss[node] = NODE_IS_BEREFT;
+    }
+    if ((status = read_inbox(map, worked)) || (status = look_at_home(map, worked)))
+        return status;
+    for (unsigned node = 0; node < count && !lease_all_done(map->table); node++) {
+        if (map->loss[node] == NODE_IS_BEREFT && (status = lose_node(map, node)))
+            return status;
+    }
+    return MPM_OK;
 }
 
 /* The whole. */
@@ -459,7 +528,8 @@ static int start(struct map *map)
 
     map->start_s = clock_now_s();
     map->next_progress_ns = clock_now_ns() + PROGRESS_NS;
-    if (!(map->is_open = calloc(map->pool->node_count, sizeof *map->is_open)))
+    if (!(map->is_open = calloc(map->pool->node_count, sizeof *map->is_open)) ||
+        !(map->loss = calloc(map->pool->node_count, sizeof *map->loss)))
         return error_set(MPM_ENOMEM, "no memory for a map over %u nodes", map->pool->node_count);
     if ((status = make_spec(&map->request, &map->spec)) || (status = make_table(map)))
         return status;
@@ -513,8 +583,7 @@ static void go_on_running(struct map *map, bool *worked)
     }
     if (map->is_canceled)
         status = error_set(MPM_ECANCELED, "it was canceled");
-    else if (!(status = pool_check(map->pool)) && !(status = read_inbox(map, worked)) &&
-             !(status = look_at_home(map, worked)))
+    else if (!(status = pool_check(map->pool)) && !(status = look_everywhere(map, worked)))
         status = act(map, worked);
     if (status)
         begin_closing(map, status);
@@ -572,6 +641,7 @@ void map_end(struct map *map, struct map_outcome *outcome)
         inbox_close(&map->inbox);
     lease_table_destroy(map->table);
     free(map->is_open);
+    free(map->loss);
     pool_leave(map->pool);
     free(map);
 }

@@ -29,22 +29,42 @@ static __attribute__((constructor)) void add_layer(void)
     runtime_add_layer(steward_announce);
 }
 
-/* Workers for each rank: slots first, from main's node on; what is left over goes round. */
-static void spread_workers(unsigned workers, unsigned *by_rank)
+/* The slots of a rank whose host has died are lost. */
+static unsigned slots_of(unsigned rank)
+{
+    return runtime_rank_is_lost(rank) ? 0 : runtime_topology()->ranks[rank].slots;
+}
+
+static unsigned count_slots(void)
+{
+    unsigned slots = 0;
+
+    for (unsigned rank = 0; rank < mpm_rank_count(); rank++)
+        slots += slots_of(rank);
+    return slots;
+}
+
+/* Workers for each rank, whose slots are given: slots first, from main's node on; what is left over goes round. */
+static void spread_workers(unsigned workers, const unsigned *slots, unsigned *by_rank)
 {
     const struct topology *topology = runtime_topology();
-    unsigned left = workers;
+    unsigned left = workers, all_slots = 0;
 
     for (unsigned node = 0; node < topology->node_count; node++) {
         for (unsigned i = 0; i < topology->nodes[node].ranks; i++) {
-            unsigned rank = topology_rank_of(topology, node, i), slots = topology->ranks[rank].slots;
+            unsigned rank = topology_rank_of(topology, node, i);
 
-            by_rank[rank] = slots < left ? slots : left;
+            by_rank[rank] = slots[rank] < left ? slots[rank] : left;
             left -= by_rank[rank];
+            all_slots += slots[rank];
         }
     }
-    for (unsigned rank = 0; left; rank = (rank + 1) % topology->rank_count, left--)
+    for (unsigned rank = 0; left; rank = (rank + 1) % topology->rank_count) {
+        if (all_slots && !slots[rank])
+            continue;
         by_rank[rank]++;
+        left--;
+    }
 }
 
 /* The workers of each rank of one node, in order; how many ranks that are. */
@@ -77,17 +97,20 @@ static int open_everywhere(struct mpm_pool *pool)
 {
     unsigned ranks = runtime_topology()->rank_count;
     uint32_t *workers = calloc(ranks, sizeof *workers);
-    unsigned *by_rank = calloc(ranks, sizeof *by_rank);
+    unsigned *by_rank = calloc(ranks, sizeof *by_rank), *slots = calloc(ranks, sizeof *slots);
     int status = MPM_OK;
 
-    if (!workers || !by_rank)
+    for (unsigned rank = 0; slots && rank < ranks; rank++)
+        slots[rank] = slots_of(rank);
+    if (!workers || !by_rank || !slots)
         status = error_set(MPM_ENOMEM, "no memory for a pool over %u ranks", ranks);
     else
-        spread_workers(pool->worker_count, by_rank);
+        spread_workers(pool->worker_count, slots, by_rank);
     for (unsigned node = 0; !status && node < pool->node_count; node++)
         status = open_on_node(pool, node, workers, workers_of_node(by_rank, node, workers));
     free(workers);
     free(by_rank);
+    free(slots);
     return status;
 }
 
@@ -104,7 +127,7 @@ static int check_ready(const struct mpm_pool *pool)
         if (node != runtime_topology()->node && there.state == POOL_NODE_OPENING)
             status = 1;
     }
-    return status;
+    return status ? status : pool_check_workers(pool);
 }
 
 static int wait_until_ready(const struct mpm_pool *pool)
@@ -236,7 +259,7 @@ static int make_pool(const mpm_pool_options *options, struct mpm_pool **made)
         return status;
     }
     pool->node_count = mpm_node_count();
-    pool->worker_count = options->workers ? options->workers : mpm_slot_count();
+    pool->worker_count = options->workers ? options->workers : count_slots();
     pool->argument = options->initializer_argument;
     pool->opened_ns = clock_now_ns();
     *made = pool;
@@ -253,6 +276,9 @@ int mpm_pool_open(const mpm_pool_options *options, mpm_pool **opened)
         return status;
     if (!opened)
         return error_set(MPM_EINVAL, "mpm_pool_open: the place for the pool is NULL");
+    if (!count_slots())
+        return error_set(MPM_EWORKER,
+                         "mpm_pool_open: no worker can be had: the host processes of all ranks are gone");
     if ((status = check_options(&chosen)) || (status = make_pool(&chosen, &pool)))
         return status;
     pool_state_add(pool);

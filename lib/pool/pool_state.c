@@ -93,6 +93,25 @@ void pool_wait_for_users(struct mpm_pool *pool)
     }
 }
 
+bool pool_works_on(const struct mpm_pool *pool, unsigned node)
+{
+    if (!pool->node[node].workers)
+        return false;
+    if (node == runtime_topology()->node)
+        return pool->home && !holder_is_bereft(pool->home);
+    return !pool_state_of(pool, node).is_lost;
+}
+
+int pool_check_workers(const struct mpm_pool *pool)
+{
+    for (unsigned node = 0; node < pool->node_count; node++) {
+        if (pool_works_on(pool, node))
+            return MPM_OK;
+    }
+    return error_set(MPM_EWORKER, "the pool has no workers left: the host processes of all %u are gone",
+                     pool->worker_count);
+}
+
 int pool_check(const struct mpm_pool *pool)
 {
     int status;
@@ -107,7 +126,7 @@ int pool_check(const struct mpm_pool *pool)
         if (there.status)
             return error_set(there.status, "%s", there.text);
     }
-    return MPM_OK;
+    return pool_check_workers(pool);
 }
 
 bool pool_state_tally(const struct mpm_pool *pool, unsigned node, uint64_t question, struct node_tally *tally,
@@ -228,7 +247,9 @@ static void set_node(uint64_t pool_id, unsigned node, enum pool_node_state reach
         if (pool->spec.id != pool_id || node >= pool->node_count)
             continue;
         pool->node[node].state = reached;
-        if (status) {
+        if (status == MPM_EHOSTLOST) {
+            pool->node[node].is_lost = true;
+        } else if (status) {
             pool->node[node].status = status;
             memcpy(pool->node[node].text, text, MESSAGE_TEXT_SIZE);
             pool->node[node].text[MESSAGE_TEXT_SIZE - 1] = 0;

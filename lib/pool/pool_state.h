@@ -26,6 +26,7 @@ struct pool_node {
     _Atomic uint64_t bytes_sent, bytes_received; /* items and results of its leases */
     struct node_tally *tally;                    /* the last that it has told; NULL: none yet */
     int status;                                  /* not 0: the pool has failed there, and `text` says why */
+    bool is_lost; /* it has no workers there any more, because their hosts have died */
     char text[MESSAGE_TEXT_SIZE];
 };
 
@@ -72,8 +73,12 @@ void pool_enter(struct mpm_pool *pool);
 void pool_leave(struct mpm_pool *pool);
 /* Blocks until nobody uses it any more. */
 void pool_wait_for_users(struct mpm_pool *pool);
-/* 0 if the pool can work: the run is whole, nobody has terminated it, and it has its workers. */
+/* 0 if the pool can work: the run is whole, nobody has terminated it, and it has workers. */
 int pool_check(const struct mpm_pool *pool);
+/* MPM_EWORKER if it has none left on any node. */
+int pool_check_workers(const struct mpm_pool *pool);
+/* Whether it has workers on a node, and has not lost all of them with their hosts. */
+bool pool_works_on(const struct mpm_pool *pool, unsigned node);
 struct mpm_pool *pool_state_first(void);
 /* What a node last said of the pool. */
 struct pool_node pool_state_of(const struct mpm_pool *pool, unsigned node);

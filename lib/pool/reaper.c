@@ -1,24 +1,28 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a host does when it has reaped a worker: board.h says in which order. */
+/* What a host does when a worker has died, or its rank, if the host has, too: board.h says in which order. */
 #include <signal.h>
 #include <sys/wait.h>
 
 #include "base/clock.h"
 #include "core/runtime.h"
+#include "host/host.h"
 #include "pool/board.h"
 #include "pool/worker.h"
+#include "shm/kill_point.h"
 
 /* What the holder had to do with a death. */
 enum guilt {
     GUILT_OF_ITEM, /* nothing: whatever the item did */
     GUILT_LATE,    /* it had the worker killed, because this item ran past its time */
-    GUILT_NONE,    /* it had the worker killed for something else */
+    GUILT_NONE,    /* it had the worker killed for something else, or its host has died */
 };
 
 static enum guilt guilt_of(const struct worker_record *record, const struct process_record *process)
 {
     uint64_t doomed = atomic_load(&record->doom.generation);
 
+    if (!host_is_self() && WIFSIGNALED(process->wait_status) && WTERMSIG(process->wait_status) == SIGKILL)
+        return GUILT_NONE;
     if (doomed != (uint64_t)process_generation_of(atomic_load(&process->word)) + 1 ||
         !WIFSIGNALED(process->wait_status) || WTERMSIG(process->wait_status) != SIGKILL)
         return GUILT_OF_ITEM;
@@ -28,32 +32,62 @@ static enum guilt guilt_of(const struct worker_record *record, const struct proc
                : GUILT_NONE;
 }
 
+/* Whether the host has noted it before it died. */
+static bool is_noted(const struct lease_block *lease, uint32_t worker, uint32_t generation)
+{
+    uint32_t count = atomic_load(&lease->crash_count);
+
+    for (uint32_t i = 0; i < count && i < LEASE_MAX_CRASH; i++) {
+        const struct crash *crash = &lease->crash[i];
+
+        if (atomic_load(&crash->ready) && crash->worker == worker && crash->generation == generation)
+            return true;
+    }
+    return false;
+}
+
 /* Blames the item that the worker was in, if it had not finished it. */
 static void note_crash(struct arena *arena, struct worker_record *record, uint32_t number,
                        const struct process_record *process)
 {
     uint64_t offset = atomic_load(&record->lease), item = atomic_load(&record->item);
     struct lease_block *lease = arena_at(arena, offset);
+    uint32_t generation = process_generation_of(atomic_load(&process->word)), claimed;
     enum guilt guilt = guilt_of(record, process);
-    uint32_t crash;
+    struct crash *crash;
 
     if (!offset || item == NO_ITEM || item >= lease->size || guilt == GUILT_NONE ||
-        lease_bit(lease_bits(arena, lease, lease->done, number), item))
+        lease_bit(lease_bits(arena, lease, lease->done, number), item) ||
+        is_noted(lease, number, generation) ||
+        (claimed = atomic_fetch_add(&lease->crash_count, 1)) >= LEASE_MAX_CRASH)
         return;
-    crash = atomic_fetch_add(&lease->crash_count, 1);
-    if (crash < LEASE_MAX_CRASH)
-        lease->crash[crash] = (struct crash){
-            .item = item, .wait_status = process->wait_status, .was_late = guilt == GUILT_LATE};
+    KILL_POINT();
+    crash = &lease->crash[claimed];
+    crash->item = item;
+    crash->wait_status = process->wait_status;
+    crash->was_late = guilt == GUILT_LATE;
+    crash->worker = number;
+    crash->generation = generation;
+    KILL_POINT();
+    atomic_store(&crash->ready, 1);
+    KILL_POINT();
 }
 
 /* Of a call that the dead worker had taken and not answered. */
 static void settle_call(struct board *board, struct cell *cell, const struct process_record *process,
                         enum guilt guilt)
 {
+    uint64_t death = (atomic_load(&process->word) >> 32 << 32) | (process->argument_index + 1);
+
     cell->wait_status = process->wait_status;
     cell->was_late = guilt == GUILT_LATE;
-    if (guilt != GUILT_NONE)
+    if (guilt != GUILT_NONE && cell->counted != death) {
+        cell->counted = death;
+        atomic_signal_fence(memory_order_seq_cst);
+        KILL_POINT();
         cell->attempts++;
+    }
+    KILL_POINT();
     if (cell->attempts >= board->spec.max_attempts || atomic_load(&cell->is_given_up))
         atomic_store(&cell->answer, CELL_HAS_DIED);
     else
@@ -94,11 +128,12 @@ static void count_time(struct worker_record *record)
     atomic_store(&record->busy_since_ns, 0);
 }
 
-/* Whether the record gets another worker. */
+/* Whether the record gets another worker. A worker that cannot be had because its host has died is no failure of the
+ * pool: the holder looks whether any are left. */
 static bool comes_again(struct board *board, struct worker_record *record,
                         const struct process_record *process)
 {
-    if (atomic_load(&board->closing) || atomic_load(&board->failed))
+    if (atomic_load(&board->closing) || atomic_load(&board->failed) || !host_is_self())
         return false;
     if (!process->fork_errno &&
         (record->last_state >= WORKER_READY || ++record->early_deaths < MAX_EARLY_DEATHS))
@@ -117,16 +152,20 @@ enum process_fate worker_ended(struct process_record *process)
 
     record->last_status = process->wait_status;
     record->last_state = atomic_load(&record->state);
+    KILL_POINT();
     count_time(record);
     note_crash(arena, record, process->argument_index, process);
     settle_calls(board, record, process->argument_index, process);
+    KILL_POINT();
     again = comes_again(board, record, process);
     atomic_store(&record->item, NO_ITEM);
+    KILL_POINT();
     atomic_store(&record->doom.generation, 0);
+    KILL_POINT();
     atomic_store(&record->lease, 0);
+    KILL_POINT();
     atomic_store(&record->state, again ? WORKER_STARTING : WORKER_GONE);
-    if (!again)
-        atomic_fetch_add(&board->gone, 1); /* the last one: the board may be freed from here on */
+    KILL_POINT();
     wait_ring(bell);
-    return again ? PROCESS_COMES_AGAIN : PROCESS_IS_FORGOTTEN;
+    return again ? PROCESS_COMES_AGAIN : PROCESS_IS_OVER;
 }

@@ -320,19 +320,27 @@ static bool look_at_jobs(struct steward_pool *pool)
     return worked;
 }
 
+/* As holder_check(), but MPM_EHOSTLOST if no worker is left. */
+static int check_holder(struct holder *holder)
+{
+    return holder_is_bereft(holder) ? holder_say_bereft() : holder_check(holder);
+}
+
 static bool announce_pool(struct steward_pool *pool)
 {
     int status;
 
-    if (pool->is_announced || (status = holder_check(pool->holder)) > 0)
+    if (pool->is_announced || (status = check_holder(pool->holder)) > 0)
         return false;
+    pool->has_failed = status < 0;
     pool->is_announced = true;
     if (!post_trouble(MESSAGE_POOL_STATE, pool->id, 0, status))
         runtime_break(MPM_ENOMEM, mpm_error());
     return true;
 }
 
-/* A pool whose workers have died and cannot be had again is told once more, with its trouble. */
+/* A pool whose workers have died and cannot be had again is told once more, with its trouble, behind the results
+ * that it has had until then. */
 static bool look_at_pool(struct steward_pool *pool)
 {
     bool worked = look_at_jobs(pool);
@@ -344,7 +352,7 @@ static bool look_at_pool(struct steward_pool *pool)
         return true;
     if (pool->jobs)
         holder_watch(pool->holder);
-    if (!pool->has_failed && pool->is_announced && (status = holder_check(pool->holder)) < 0) {
+    if (!pool->has_failed && pool->is_announced && (status = check_holder(pool->holder)) < 0) {
         pool->has_failed = true;
         post_trouble(MESSAGE_POOL_STATE, pool->id, 0, status);
         return true;
