@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Hosts that die one after the other: what each costs, and what goes on without it. The last one is killed, too. */
+#include <CUnit/CUnit.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <mpmap.h>
+
+#include "base/clock.h"
+#include "core/runtime.h"
+#include "everywhere.h"
+#include "support/suite.h"
+
+#define PATIENCE_S 30.0
+#define MOST_HOSTS 16u
+#define ITEMS      20000u
+#define KILLER     4000u /* the item that kills a host */
+
+struct host {
+    uint32_t node;
+    int32_t pid;
+};
+
+/* What helpers get of main. */
+struct scene {
+    mpm_queue told, gate;
+    mpm_lock lock;
+    int32_t victim; /* pid of a host */
+};
+
+/* What a helper tells. */
+struct tale {
+    struct host host;
+    mpm_process daemon; /* of the one whose host is the victim */
+};
+
+static struct host hosts[MOST_HOSTS]; /* those that there still are */
+static unsigned host_count, lost_count;
+static unsigned slots_at_first;
+static struct scene scene;
+
+/* Helpers. */
+
+static int wait_at_gate(const void *args, size_t size)
+{
+    const struct scene *here = args;
+
+    (void)size;
+    return mpm_queue_get(here->gate, NULL, 0, NULL, MPM_FOREVER) ? 1 : 0;
+}
+
+/* Tells where it is. Who is of the host that is to die takes the lock before, and starts a daemon on node 0. */
+static int tell_and_wait(const void *args, size_t size)
+{
+    const struct scene *here = args;
+    struct tale tale = {.host = {mpm_node_id(), getppid()}};
+    mpm_process_options options = {.place = MPM_ON_NODE(0), .daemon = 1};
+
+    if (tale.host.pid == here->victim &&
+        (mpm_lock_acquire(here->lock, 0) ||
+         mpm_process_start(wait_at_gate, args, size, &options, &tale.daemon)))
+        return 2;
+    if (mpm_queue_put(here->told, &tale, sizeof tale, PATIENCE_S))
+        return 3;
+    return wait_at_gate(args, size);
+}
+
+static struct tale hear(void)
+{
+    struct tale tale = {.host = {0}};
+
+    CU_ASSERT_EQUAL_FATAL(mpm_queue_get(scene.told, &tale, sizeof tale, NULL, PATIENCE_S), MPM_OK);
+    return tale;
+}
+
+/* Helpers on a node, one for each host that it still has. */
+static unsigned hosts_on(unsigned node)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < host_count; i++)
+        count += hosts[i].node == node;
+    return count;
+}
+
+static unsigned lost_ranks(void)
+{
+    unsigned count = 0;
+
+    for (unsigned rank = 0; rank < mpm_rank_count(); rank++)
+        count += runtime_rank_is_lost(rank);
+    return count;
+}
+
+/* Main hears of it a little after. */
+static void await_loss(void)
+{
+    uint64_t end_ns = clock_now_ns() + (uint64_t)(PATIENCE_S * 1e9);
+
+    lost_count++;
+    host_count--;
+    for (bool in_time = true; in_time;) {
+        uint32_t seen = wait_look(runtime_bell());
+
+        if (lost_ranks() == lost_count)
+            return;
+        in_time = wait_change(runtime_bell(), seen, 0, end_ns);
+    }
+    CU_FAIL("main does not hear that a host was lost");
+}
+
+static void find_hosts(void)
+{
+    static mpm_process helpers[MOST_HOSTS];
+
+    CU_ASSERT_FATAL(mpm_rank_count() <= MOST_HOSTS);
+    slots_at_first = mpm_slot_count();
+    CU_ASSERT_EQUAL_FATAL(mpm_queue_create(NULL, &scene.told), MPM_OK);
+    CU_ASSERT_EQUAL_FATAL(mpm_queue_create(NULL, &scene.gate), MPM_OK);
+    CU_ASSERT_EQUAL_FATAL(mpm_lock_create(&scene.lock), MPM_OK);
+    for (unsigned node = 0; node < mpm_node_count(); node++) {
+        mpm_node_info info;
+
+        CU_ASSERT_EQUAL_FATAL(mpm_node_info_get(node, &info), MPM_OK);
+        for (unsigned i = 0; i < info.ranks; i++, host_count++) {
+            helpers[host_count] = start_on(node, tell_and_wait, &scene, sizeof scene);
+            hosts[host_count] = hear().host;
+            for (unsigned other = 0; other < host_count; other++)
+                CU_ASSERT_NOT_EQUAL(hosts[other].pid, hosts[host_count].pid);
+        }
+    }
+    for (unsigned i = 0; i < host_count; i++)
+        CU_ASSERT_EQUAL(mpm_queue_put(scene.gate, NULL, 0, PATIENCE_S), MPM_OK);
+    for (unsigned i = 0; i < host_count; i++)
+        expect_end(helpers[i], 0);
+    everywhere_assert();
+}
+
+/* Maps. */
+
+static int triple(mpm_call *call, const void *item, void *result)
+{
+    const int32_t *victim = mpm_call_context(call);
+    uint64_t tripled = mpm_call_index(call) * 3 + 1;
+
+    (void)item;
+    if (*victim && mpm_call_index(call) == KILLER)
+        kill(*victim, SIGKILL);
+    for (uint64_t until_ns = clock_now_ns() + 20000; clock_now_ns() < until_ns;)
+        ;
+    memcpy(result, &tripled, sizeof tripled);
+    return 0;
+}
+
+static int map_all(mpm_pool *pool, int32_t victim, unsigned *wrong)
+{
+    uint64_t *results = calloc(ITEMS, sizeof *results);
+    mpm_map_options options = {.context = &victim, .context_size = sizeof victim};
+    int status;
+
+    CU_ASSERT_FATAL(results != NULL);
+    status = mpm_pool_map(pool, triple, NULL, ITEMS, 0, &options, results, sizeof *results);
+    *wrong = 0;
+    for (uint64_t i = 0; i < ITEMS; i++)
+        *wrong += results[i] != i * 3 + 1;
+    free(results);
+    return status;
+}
+
+static int seven(mpm_call *call, const void *item, void *result)
+{
+    (void)call;
+    (void)item;
+    memcpy(result, &(int){7}, sizeof(int));
+    return 0;
+}
+
+/* Calls go to a node that still has workers. */
+static void make_calls(mpm_pool *pool)
+{
+    for (unsigned i = 0; i < 20; i++) {
+        int result = 0;
+
+        CU_ASSERT_EQUAL(mpm_pool_apply(pool, seven, NULL, 0, &result, sizeof result), MPM_OK);
+        CU_ASSERT_EQUAL(result, 7);
+    }
+}
+
+static void expect_no_workers(mpm_pool *pool)
+{
+    unsigned wrong;
+    int result;
+
+    CU_ASSERT_EQUAL(map_all(pool, 0, &wrong), MPM_EWORKER);
+    CU_ASSERT_EQUAL(mpm_pool_apply(pool, seven, NULL, 0, &result, sizeof result), MPM_EWORKER);
+    CU_ASSERT_PTR_NOT_NULL(strstr(mpm_error(), "no workers left"));
+}
+
+/* An item kills a host, its own perhaps: one that dies with its host is not to blame, and is run again. */
+static void kill_in_a_map(void)
+{
+    mpm_pool *pool = NULL, *next = NULL;
+    unsigned wrong;
+    int status;
+
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(NULL, &pool), MPM_OK);
+    status = map_all(pool, hosts[host_count - 1].pid, &wrong);
+    await_loss();
+    if (!host_count) {
+        CU_ASSERT_EQUAL(status, MPM_EWORKER);
+        expect_no_workers(pool);
+        mpm_pool_close(pool);
+        return;
+    }
+    CU_ASSERT_EQUAL(status, MPM_OK);
+    CU_ASSERT_EQUAL(wrong, 0);
+    CU_ASSERT_EQUAL(map_all(pool, 0, &wrong), MPM_OK);
+    CU_ASSERT_EQUAL(wrong, 0);
+    make_calls(pool);
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(NULL, &next), MPM_OK);
+    CU_ASSERT(mpm_pool_worker_count(next) < slots_at_first);
+    make_calls(next);
+    mpm_pool_close(next);
+    mpm_pool_close(pool);
+}
+
+static void a_map_goes_on_when_a_host_dies_in_it(void)
+{
+    find_hosts();
+    for (unsigned half = (host_count + 1) / 2; host_count > half;)
+        kill_in_a_map();
+}
+
+/* Processes. */
+
+static void let_go(mpm_process *helpers, unsigned count, mpm_process dead)
+{
+    for (unsigned i = 1; i < count; i++)
+        CU_ASSERT_EQUAL(mpm_queue_put(scene.gate, NULL, 0, PATIENCE_S), MPM_OK);
+    for (unsigned i = 0; i < count; i++)
+        expect_end(helpers[i], helpers[i].handle.place == dead.handle.place ? -SIGKILL : 0);
+}
+
+/* A process there, its daemon elsewhere, and its lock. */
+static void kill_with_a_process(void)
+{
+    struct host victim = hosts[host_count - 1];
+    unsigned count = hosts_on(victim.node);
+    mpm_process helpers[MOST_HOSTS], dead = {{0}}, daemon = {{0}};
+
+    CU_ASSERT_EQUAL_FATAL(mpm_lock_create(&scene.lock), MPM_OK);
+    scene.victim = victim.pid;
+    for (unsigned i = 0; i < count; i++) {
+        struct tale tale;
+
+        helpers[i] = start_on(victim.node, tell_and_wait, &scene, sizeof scene);
+        tale = hear();
+        if (tale.host.pid == victim.pid) {
+            dead = helpers[i];
+            daemon = tale.daemon;
+        }
+    }
+    CU_ASSERT_FATAL(dead.handle.kind && daemon.handle.kind);
+    CU_ASSERT_EQUAL(mpm_lock_acquire(scene.lock, 0), MPM_ETIMEDOUT);
+    CU_ASSERT_EQUAL_FATAL(kill(victim.pid, SIGKILL), 0);
+    CU_ASSERT_EQUAL(mpm_lock_acquire(scene.lock, PATIENCE_S), MPM_EOWNERDIED);
+    CU_ASSERT_EQUAL(mpm_lock_release(scene.lock), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_lock_destroy(scene.lock), MPM_OK);
+    expect_end(daemon, -SIGKILL);
+    let_go(helpers, count, dead);
+    await_loss();
+    everywhere_assert();
+}
+
+static int do_nothing(const void *args, size_t size)
+{
+    (void)args;
+    (void)size;
+    return 0;
+}
+
+/* Where there still is a host, processes are started by that. */
+static void start_everywhere(void)
+{
+    for (unsigned node = 0; node < mpm_node_count(); node++) {
+        mpm_process_options options = {.place = MPM_ON_NODE(node)};
+        mpm_process process;
+        int status = mpm_process_start(do_nothing, NULL, 0, &options, &process);
+
+        CU_ASSERT_EQUAL(status, hosts_on(node) ? MPM_OK : MPM_EHOSTLOST);
+        if (!status)
+            expect_end(process, 0);
+    }
+    for (unsigned i = 0; host_count && i < 2 * mpm_node_count(); i++) {
+        mpm_process process = {{0}};
+
+        CU_ASSERT_EQUAL_FATAL(mpm_process_start(do_nothing, NULL, 0, NULL, &process), MPM_OK);
+        expect_end(process, 0);
+    }
+    everywhere_assert();
+}
+
+static void processes_end_with_their_host_and_others_are_started_elsewhere(void)
+{
+    while (host_count > 1) {
+        kill_with_a_process();
+        start_everywhere();
+    }
+}
+
+static void without_any_host_calls_fail_and_none_hangs(void)
+{
+    mpm_process process;
+    mpm_pool *pool, *other;
+
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(NULL, &other), MPM_OK);
+    kill_in_a_map();
+    CU_ASSERT_EQUAL(host_count, 0);
+    expect_no_workers(other);
+    mpm_pool_close(other);
+    start_everywhere();
+    CU_ASSERT_EQUAL(mpm_process_start(do_nothing, NULL, 0, NULL, &process), MPM_EHOSTLOST);
+    CU_ASSERT_EQUAL(mpm_pool_open(NULL, &pool), MPM_EWORKER);
+    CU_ASSERT_EQUAL(mpm_queue_put(scene.gate, "x", 1, 0), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_queue_destroy(scene.gate), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_queue_destroy(scene.told), MPM_OK);
+    CU_ASSERT_EQUAL(arena_check(runtime_arena()), 0);
+}
+
+static void the_end_says_that_hosts_were_lost(void)
+{
+    CU_ASSERT_EQUAL(mpm_finalize(), MPM_EHOSTLOST);
+    CU_ASSERT_PTR_NOT_NULL(strstr(mpm_error(), "the host process of rank 0 on "));
+    CU_ASSERT_PTR_NOT_NULL(strstr(mpm_error(), "was killed by SIGKILL"));
+}
+
+int main(int argc, char **argv)
+{
+    static const struct suite_test tests[] = {
+        {"a_map_goes_on_when_a_host_dies_in_it", a_map_goes_on_when_a_host_dies_in_it},
+        {"processes_end_with_their_host_and_others_are_started_elsewhere",
+         processes_end_with_their_host_and_others_are_started_elsewhere},
+        {"without_any_host_calls_fail_and_none_hangs", without_any_host_calls_fail_and_none_hangs},
+        {"the_end_says_that_hosts_were_lost", the_end_says_that_hosts_were_lost},
+    };
+
+    if (mpm_init(&argc, &argv, NULL))
+        return mpm_report_error();
+    return suite_run("host_loss", tests, sizeof tests / sizeof *tests);
+}
