@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What is true when a host is killed at any point of its work: while it forks, reaps, tells of deaths, and forks
+ * anew. A run of its own for each point, without a launcher: its only host dies there, so what was wanted of it has
+ * ended by SIGKILL, or as it would have; nothing hangs, no result is wrong, and the arena gets back all but what the
+ * host was just freeing. */
+#include <CUnit/CUnit.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <mpmap.h>
+
+#include "core/runtime.h"
+#include "shm/arena.h"
+#include "shm/kill_point.h"
+#include "support/child.h"
+#include "support/suite.h"
+
+#define PATIENCE_S  30
+#define ITEMS       12u
+#define MOST_POINTS 5000ul
+#define QUIET       20ul /* so many targets in a row that no host has reached: there are no more */
+
+/* The host counts on where its rank was when it was forked. */
+unsigned long kill_point_count, kill_point_target;
+
+static pid_t rank_pid;
+
+/* Shared by all processes of all runs. */
+static struct shared {
+    _Atomic unsigned reached, crashes;
+    size_t blocks; /* in use at the end of a run whose host was not killed */
+} * shared;
+
+/* Only the rank's child is a host. */
+__attribute__((visibility("default"))) void kill_point_reached(void)
+{
+    if (getpid() == rank_pid || getppid() != rank_pid)
+        return;
+    atomic_store(&shared->reached, 1);
+    kill(getpid(), SIGKILL);
+}
+
+#define EXPECT(condition) expect(condition, #condition, __LINE__)
+
+static bool is_right;
+
+static void expect(bool is_so, const char *condition, int line)
+{
+    if (is_so)
+        return;
+    is_right = false;
+    fprintf(stderr, "killed at point %lu, line %d: not so: %s (%s)\n", kill_point_target, line, condition,
+            mpm_error());
+}
+
+/* Every fifth item costs a worker, once in a while: it is within its attempts. */
+static int crash_at_times(mpm_call *call, const void *item, void *result)
+{
+    uint64_t squared = mpm_call_index(call) * mpm_call_index(call) + 1;
+
+    (void)item;
+    if (mpm_call_index(call) % 5 == 3 && atomic_fetch_add(&shared->crashes, 1) % 2 == 0)
+        raise(SIGKILL);
+    memcpy(result, &squared, sizeof squared);
+    return 0;
+}
+
+/* What workers die of on their own may count as attempts; ITEMS of them are never used up. */
+static void use_a_pool(void)
+{
+    mpm_pool_options options = {.workers = 2, .max_attempts = ITEMS, .max_tasks_per_worker = 5};
+    uint64_t results[ITEMS] = {0}, result;
+    mpm_pool *pool;
+    int status;
+
+    if ((status = mpm_pool_open(&options, &pool))) {
+        EXPECT(status == MPM_EWORKER);
+        return;
+    }
+    status = mpm_pool_map(pool, crash_at_times, NULL, ITEMS, 0, NULL, results, sizeof *results);
+    EXPECT(status == MPM_OK || status == MPM_EWORKER);
+    for (uint64_t i = 0; i < ITEMS; i++)
+        EXPECT(results[i] == i * i + 1 || status);
+    status = mpm_pool_apply(pool, crash_at_times, NULL, 0, &result, sizeof result);
+    EXPECT(status == MPM_EWORKER || (status == MPM_OK && result == 1));
+    mpm_pool_close(pool);
+}
+
+static int sleep_on(const void *args, size_t size)
+{
+    (void)args;
+    (void)size;
+    for (;;)
+        pause();
+    return 0;
+}
+
+/* Its daemon ends with it. */
+static int be_a_parent(const void *args, size_t size)
+{
+    mpm_process *daemon = *(mpm_process *const *)args;
+    mpm_process_options options = {.daemon = 1};
+
+    (void)size;
+    return mpm_process_start(sleep_on, NULL, 0, &options, daemon) ? 1 : 7;
+}
+
+static void expect_end(mpm_process process, int exitcode)
+{
+    int ended = -1000;
+
+    EXPECT(!mpm_process_join(process, PATIENCE_S));
+    EXPECT(!mpm_process_exitcode(process, &ended));
+    EXPECT(ended == exitcode || ended == -SIGKILL || (ended == 1 && exitcode == 7));
+    EXPECT(!mpm_process_close(process));
+}
+
+static void use_processes(void)
+{
+    mpm_process process, *daemon;
+    void *memory;
+    int status;
+
+    EXPECT(!mpm_alloc(sizeof *daemon, &memory));
+    daemon = memory;
+    for (unsigned i = 0; i < 2; i++) {
+        memset(daemon, 0, sizeof *daemon);
+        if ((status = mpm_process_start(be_a_parent, &memory, sizeof memory, NULL, &process))) {
+            EXPECT(status == MPM_EHOSTLOST);
+            break;
+        }
+        expect_end(process, 7);
+        if (daemon->handle.kind)
+            expect_end(*daemon, -SIGKILL);
+    }
+    mpm_free(memory);
+}
+
+static size_t blocks_in_use(void)
+{
+    struct arena_usage usage;
+
+    arena_usage(runtime_arena(), &usage);
+    return usage.used_blocks;
+}
+
+/* The run: in a child of the test. */
+static bool live(void *unused)
+{
+    int status;
+
+    (void)unused;
+    is_right = true;
+    rank_pid = getpid();
+    alarm(3 * PATIENCE_S);
+    kill_point_count = 0;
+    if (mpm_init(NULL, NULL, NULL))
+        return mpm_report_error() == EXIT_SUCCESS;
+    use_processes();
+    use_a_pool();
+    EXPECT(!arena_check(runtime_arena()));
+    if (!kill_point_target)
+        shared->blocks = blocks_in_use();
+    EXPECT(blocks_in_use() <= shared->blocks + 1);
+    status = mpm_finalize();
+    EXPECT(status == MPM_OK || status == MPM_EHOSTLOST);
+    return is_right;
+}
+
+static void every_point_of_a_hosts_work_may_be_the_last(void)
+{
+    unsigned long points = 0, quiet = 0;
+
+    CU_ASSERT_FATAL(child_succeeds(live, NULL));
+    for (unsigned long target = 1; target < MOST_POINTS && (!points || quiet < QUIET); target++) {
+        kill_point_target = target;
+        atomic_store(&shared->reached, 0);
+        if (!child_succeeds(live, NULL)) {
+            CU_FAIL("the host's death has cost more than its slots");
+            break;
+        }
+        points += atomic_load(&shared->reached);
+        quiet = atomic_load(&shared->reached) ? 0 : quiet + 1;
+    }
+    CU_ASSERT(points >= 100);
+    CU_ASSERT(quiet >= QUIET);
+    printf("%lu points searched … ", points);
+}
+
+int main(void)
+{
+    static const struct suite_test tests[] = {
+        {"every_point_of_a_hosts_work_may_be_the_last", every_point_of_a_hosts_work_may_be_the_last},
+    };
+
+    shared = child_memory(sizeof *shared);
+    return suite_run("host_kill", tests, sizeof tests / sizeof *tests);
+}
