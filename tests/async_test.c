@@ -780,6 +780,29 @@ static void nonsense_is_refused(void)
     mpm_pool_close(pool);
 }
 
+/* Each waits for all the others: so they must be spread over all workers of all nodes. */
+static void maps_of_one_item_go_to_all_nodes(void)
+{
+    unsigned count = mpm_slot_count();
+    mpm_result **result = calloc(count, sizeof *result);
+    mpm_pool *pool = NULL;
+
+    atomic_store(&shared->gate, 0);
+    atomic_store(&shared->inside, 0);
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(NULL, &pool), MPM_OK);
+    for (unsigned i = 0; i < count; i++)
+        CU_ASSERT_EQUAL_FATAL(
+            mpm_pool_map_async(pool, wait_at_gate, NULL, 1, 0, NULL, NULL, 0, NULL, &result[i]), MPM_OK);
+    CU_ASSERT(reached(&shared->inside, (int)count));
+    atomic_store(&shared->gate, 1);
+    for (unsigned i = 0; i < count; i++) {
+        CU_ASSERT_EQUAL(mpm_result_get(result[i], MPM_FOREVER, NULL), MPM_OK);
+        mpm_result_destroy(result[i]);
+    }
+    mpm_pool_close(pool);
+    free(result);
+}
+
 int main(int argc, char **argv)
 {
     static const struct suite_test tests[] = {
@@ -809,6 +832,7 @@ int main(int argc, char **argv)
         {"terminate_ends_what_is_waited_for", terminate_ends_what_is_waited_for},
         {"terminate_ends_an_apply_of_another_thread", terminate_ends_an_apply_of_another_thread},
         {"close_drains_what_was_begun", close_drains_what_was_begun},
+        {"maps_of_one_item_go_to_all_nodes", maps_of_one_item_go_to_all_nodes},
         {"nonsense_is_refused", nonsense_is_refused},
     };
     int failed;

@@ -23,6 +23,7 @@
 #include "base/error.h"
 #include "core/runtime.h"
 #include "net/courier.h"
+#include "pool/apply.h"
 #include "pool/job_spec.h"
 #include "pool/lease.h"
 #include "pool/pool_state.h"
@@ -62,6 +63,7 @@ struct map {
     size_t failure_count, failure_room;
     struct lease_action waiting; /* a grant of home's that the arena had no room for */
     bool is_waiting;
+    unsigned call_node; /* of a map of one item, which counts as a single call there; else MAP_ALL_NODES */
     bool has_items_in_place;         /* at home: nothing is copied */
     uint64_t lease_bytes;            /* the most that a lease carries */
     uint64_t blobs_done, blob_bytes; /* results of any length that have come, and their bytes */
@@ -601,6 +603,9 @@ int map_begin(struct mpm_pool *pool, const struct map_request *request, struct m
     map->pool = pool;
     map->request = *request;
     pool_enter(pool);
+    map->call_node = MAP_ALL_NODES;
+    if (request->count == 1 && request->node == MAP_ALL_NODES)
+        map->request.node = map->call_node = apply_enter(pool);
     if ((status = start(map)))
         begin_closing(map, status);
     *begun = map;
@@ -642,6 +647,8 @@ void map_end(struct map *map, struct map_outcome *outcome)
     lease_table_destroy(map->table);
     free(map->is_open);
     free(map->loss);
+    if (map->call_node != MAP_ALL_NODES)
+        apply_left(map->pool, map->call_node);
     pool_leave(map->pool);
     free(map);
 }
