@@ -180,7 +180,7 @@ run "$mpmap" --version
 check "--version succeeds" status_is 0
 check "--version prints the version" out_is "mpmap $version"
 check "--version says nothing else" err_is_empty
-for arguments in "" map info bench "bench map" "bench schedule" "bench metg" "bench wire" "bench simulate" "bench value" "bench queue" "bench process" "bench all"; do
+for arguments in "" map info bench "bench map" "bench schedule" "bench metg" "bench wire" "bench simulate" "bench value" "bench queue" "bench process" "bench apply" "bench imap" "bench blobs" "bench all"; do
     # shellcheck disable=SC2086 # words
     run "$mpmap" $arguments --help
     check "mpmap $arguments --help succeeds" status_is 0
@@ -210,7 +210,7 @@ refuses 2 "mpmap: --workers wants a value behind it; try mpmap map --help" "${wo
 refuses 2 "mpmap: 'tasks.so' has no undescribed_description, so say what it gives: --result f64, for example; try mpmap map --help" \
     map tasks.so:undescribed in.h5:/data out.h5:/r
 refuses 2 "mpmap: there is no benchmark 'mpa', but there is 'map'; try mpmap bench --help" bench mpa
-refuses 2 "mpmap: a benchmark is missing: map, schedule, metg, wire, simulate, value, queue, sync, process or all; try mpmap bench --help" bench
+refuses 2 "mpmap: a benchmark is missing: map, schedule, metg, wire, simulate, value, queue, sync, process, apply, imap, blobs or all; try mpmap bench --help" bench
 refuses 2 "mpmap: --seconds is '0', but must be a number of seconds above 0, at most 60; try mpmap bench map --help" \
     bench map --seconds 0
 

@@ -79,7 +79,7 @@ static int compare_doubles(const void *a, const void *b)
 
 double bench_median(const double *values, size_t count)
 {
-    double sorted[BENCH_REPETITIONS];
+    double sorted[BENCH_MOST_VALUES];
 
     memcpy(sorted, values, count * sizeof *sorted);
     qsort(sorted, count, sizeof *sorted, compare_doubles);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #define BENCH_REPETITIONS 7
+#define BENCH_MOST_VALUES 512 /* that a median is taken of */
 
 /* Something to be measured. */
 struct bench_case {
@@ -50,5 +51,8 @@ int bench_value(int argc, char **argv);
 int bench_queue(int argc, char **argv);
 int bench_sync(int argc, char **argv);
 int bench_process(int argc, char **argv);
+int bench_apply(int argc, char **argv);
+int bench_imap(int argc, char **argv);
+int bench_blobs(int argc, char **argv);
 
 #endif

@@ -18,6 +18,9 @@ static const char help[] =
     "  mpmap bench queue      messages of a queue beside a bare ring and Python\n"
     "  mpmap bench sync       locks and their like beside mutexes and futexes\n"
     "  mpmap bench process    starting and joining processes beside fork and Python\n"
+    "  mpmap bench apply      round trips of single calls beside two bare processes\n"
+    "  mpmap bench imap       items through a stream beside a map\n"
+    "  mpmap bench blobs      items of any length beside a map\n"
     "  mpmap bench all        all of them\n"
     "\n"
     "  --json   prints JSON\n"
@@ -37,9 +40,11 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } benchmarks[] = {
-    {"map", bench_map},           {"schedule", bench_schedule}, {"metg", bench_metg},   {"wire", bench_wire},
-    {"simulate", bench_simulate}, {"value", bench_value},       {"queue", bench_queue}, {"sync", bench_sync},
-    {"process", bench_process},   {"all", bench_all},
+    {"map", bench_map},     {"schedule", bench_schedule}, {"metg", bench_metg},
+    {"wire", bench_wire},   {"simulate", bench_simulate}, {"value", bench_value},
+    {"queue", bench_queue}, {"sync", bench_sync},         {"process", bench_process},
+    {"apply", bench_apply}, {"imap", bench_imap},         {"blobs", bench_blobs},
+    {"all", bench_all},
 };
 
 #define BENCHMARK_COUNT (sizeof benchmarks / sizeof benchmarks[0])

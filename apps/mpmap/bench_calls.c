@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* mpmap bench apply: round trips of single calls to a worker that looks on, beside two processes that spin, and to one
+ * that sleeps, beside two processes that sleep on a futex. mpmap bench imap and blobs: rates of streams and of items of
+ * any length, beside a map of the same items. */
+#include <linux/futex.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <mpmap.h>
+
+#include "bench.h"
+#include "command.h"
+
+#define DEFAULT_SECONDS 0.3
+#define SLEEPY_ROUNDS   301
+#define MOST_LOOKS      20000u
+#define NAP_NS          300000 /* a worker sleeps by then */
+#define BLOB_SIZE       1000
+
+static const char help[] =
+    "usage: mpmap bench apply|imap|blobs [--json] [--seconds S]\n"
+    "\n"
+    "  apply   round trips of a single call to a worker of this node, which looks on or sleeps\n"
+    "  imap    items of 8 bytes through a stream, beside a map of them\n"
+    "  blobs   items of about 1 kB with results as long, beside a map of items of one size\n"
+    "\n"
+    "  --seconds S   length of each of the 7 repetitions of a figure (0.3)\n"
+    "  --json        prints a JSON array\n"
+    "  --help        prints this\n";
+
+/* The limit: two processes that answer each other. */
+
+struct table {
+    _Alignas(64) _Atomic uint32_t ball;
+    _Alignas(64) _Atomic uint32_t answer;
+};
+
+/* One that spins lets others run after a while: its partner may have no processor. */
+static void wait_on(_Atomic uint32_t *word, uint32_t old, bool sleeps)
+{
+    for (unsigned looks = 1; atomic_load_explicit(word, memory_order_acquire) == old; looks++) {
+        if (!sleeps && looks % MOST_LOOKS == 0)
+            sched_yield();
+        if (sleeps)
+            syscall(SYS_futex, word, FUTEX_WAIT, old, NULL, NULL, 0);
+    }
+}
+
+static void change(_Atomic uint32_t *word, uint32_t value, bool sleeps)
+{
+    atomic_store_explicit(word, value, memory_order_release);
+    if (sleeps)
+        syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+static struct table *open_table(bool sleeps, pid_t *partner)
+{
+    struct table *table = mmap(NULL, sizeof *table, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+                               0);
+
+    if (table == MAP_FAILED)
+        return NULL;
+    if ((*partner = fork()) == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (uint32_t ball = 0;; ball++) {
+            wait_on(&table->ball, ball, sleeps);
+            change(&table->answer, ball + 1, sleeps);
+        }
+    }
+    return table;
+}
+
+static void close_table(struct table *table, pid_t partner)
+{
+    kill(partner, SIGKILL);
+    waitpid(partner, NULL, 0);
+    munmap(table, sizeof *table);
+}
+
+static void play(struct table *table, bool sleeps)
+{
+    uint32_t ball = atomic_load(&table->ball);
+
+    change(&table->ball, ball + 1, sleeps);
+    wait_on(&table->answer, ball, sleeps);
+}
+
+static int run_spin(const void *unused, uint64_t count)
+{
+    pid_t partner;
+    struct table *table = open_table(false, &partner);
+
+    (void)unused;
+    if (!table)
+        return MPM_ESYSTEM;
+    for (uint64_t i = 0; i < count; i++)
+        play(table, false);
+    close_table(table, partner);
+    return 0;
+}
+
+/* Ours. */
+
+static mpm_pool *pool;
+
+static int do_nothing(mpm_call *call, const void *item, void *result)
+{
+    (void)call;
+    (void)item;
+    (void)result;
+    return 0;
+}
+
+static int run_apply(const void *unused, uint64_t count)
+{
+    int status = 0;
+
+    (void)unused;
+    for (uint64_t i = 0; !status && i < count; i++)
+        status = mpm_pool_apply(pool, do_nothing, NULL, 0, NULL, 0);
+    return status;
+}
+
+/* Both in turn, each after a nap. */
+static int measure_sleepy(struct bench_figure *figure)
+{
+    static double ours[SLEEPY_ROUNDS], theirs[SLEEPY_ROUNDS];
+    const struct timespec nap = {.tv_nsec = NAP_NS};
+    pid_t partner;
+    struct table *table = open_table(true, &partner);
+    int status = table ? 0 : MPM_ESYSTEM;
+
+    for (int i = 0; !status && i < SLEEPY_ROUNDS; i++) {
+        double begun_s;
+
+        nanosleep(&nap, NULL);
+        begun_s = bench_now_s();
+        play(table, true);
+        theirs[i] = bench_now_s() - begun_s;
+        nanosleep(&nap, NULL);
+        begun_s = bench_now_s();
+        status = mpm_pool_apply(pool, do_nothing, NULL, 0, NULL, 0);
+        ours[i] = bench_now_s() - begun_s;
+    }
+    if (table)
+        close_table(table, partner);
+    if (!status)
+        *figure = (struct bench_figure){"apply, the worker sleeps", 1 / bench_median(ours, SLEEPY_ROUNDS),
+                                        "/s", 1 / bench_median(theirs, SLEEPY_ROUNDS), "futex ping-pong"};
+    return status;
+}
+
+static int measure_apply(double seconds, struct bench_figure *figures)
+{
+    struct bench_case cases[] = {{.run = run_spin}, {.run = run_apply}};
+    int status = bench_measure(cases, sizeof cases / sizeof *cases, seconds);
+
+    if (status)
+        return status;
+    figures[0] = (struct bench_figure){"apply, the worker looks on", bench_rate(&cases[1]), "/s",
+                                       bench_rate(&cases[0]), "spin ping-pong"};
+    return measure_sleepy(&figures[1]);
+}
+
+/* Streams and blobs. */
+
+static int run_map(const void *size, uint64_t count)
+{
+    char *items = calloc(count, *(const size_t *)size), *results = calloc(count, *(const size_t *)size);
+    int status = MPM_ENOMEM;
+
+    if (items && results)
+        status = mpm_pool_map(pool, do_nothing, items, count, *(const size_t *)size, NULL, results,
+                              *(const size_t *)size);
+    free(items);
+    free(results);
+    return status;
+}
+
+static int make_item(void *left, void *item)
+{
+    memset(item, 0, sizeof(uint64_t));
+    return (*(uint64_t *)left)-- > 0;
+}
+
+static int run_imap(const void *size, uint64_t count)
+{
+    uint64_t left = count, result;
+    mpm_stream *stream;
+    int status = mpm_pool_imap(pool, do_nothing, make_item, &left, *(const size_t *)size,
+                               *(const size_t *)size, &(mpm_stream_options){.buffer = 100000}, &stream);
+
+    if (status)
+        return status;
+    for (uint64_t i = 0; !status && i < count; i++)
+        status = mpm_stream_next(stream, &result, NULL, MPM_FOREVER);
+    mpm_stream_close(stream);
+    return status;
+}
+
+static int echo(mpm_call *call, const void *item, void *result)
+{
+    size_t size = mpm_call_item_size(call);
+    void *room = mpm_call_blob(call, size);
+
+    (void)result;
+    if (!room)
+        return 1;
+    memcpy(room, item, size);
+    return 0;
+}
+
+static int run_blobs(const void *size, uint64_t count)
+{
+    char *bytes = calloc(2, *(const size_t *)size);
+    mpm_blob *items = calloc(count, sizeof *items), *results = NULL;
+    int status = MPM_ENOMEM;
+
+    if (bytes && items) {
+        for (uint64_t i = 0; i < count; i++)
+            items[i] = (mpm_blob){bytes, *(const size_t *)size + i % 200 - 100};
+        status = mpm_pool_map_blobs(pool, echo, items, count, NULL, &results);
+    }
+    mpm_blobs_free(results);
+    free(items);
+    free(bytes);
+    return status;
+}
+
+static int measure_beside_map(const char *name, int (*run)(const void *size, uint64_t count), size_t size,
+                              double seconds, struct bench_figure *figure)
+{
+    struct bench_case cases[] = {{.run = run_map, .argument = &size}, {.run = run, .argument = &size}};
+    int status = bench_measure(cases, sizeof cases / sizeof *cases, seconds);
+
+    if (!status)
+        *figure = (struct bench_figure){name, bench_rate(&cases[1]), "items/s", bench_rate(&cases[0]),
+                                        "a map of the same bytes"};
+    return status;
+}
+
+static int measure_imap(double seconds, struct bench_figure *figures)
+{
+    return measure_beside_map("imap, 8 bytes", run_imap, sizeof(uint64_t), seconds, figures);
+}
+
+static int measure_blobs(double seconds, struct bench_figure *figures)
+{
+    return measure_beside_map("blobs, 1 kB", run_blobs, BLOB_SIZE, seconds, figures);
+}
+
+static int run(const char *name, int (*measure)(double seconds, struct bench_figure *figures), size_t count,
+               unsigned workers, int argc, char **argv)
+{
+    struct bench_figure figures[2];
+    double seconds = DEFAULT_SECONDS;
+    bool json = false;
+    struct option options[] = {{"--json", OPTION_FLAG, &json, 0},
+                               {"--seconds", OPTION_SECONDS, &seconds, 60}};
+    struct command command = {.name = name, .help = help, .options = options, .option_count = 2};
+    int exit_status;
+
+    if (!command_parse(&command, argc, argv, &exit_status))
+        return exit_status;
+    if (mpm_pool_open(&(mpm_pool_options){.workers = workers}, &pool))
+        return mpm_report_error();
+    if (measure(seconds, figures))
+        return mpm_report_error();
+    mpm_pool_close(pool);
+    bench_print(figures, count, json);
+    return 0;
+}
+
+int bench_apply(int argc, char **argv)
+{
+    return run("bench apply", measure_apply, 2, 1, argc, argv);
+}
+
+int bench_imap(int argc, char **argv)
+{
+    return run("bench imap", measure_imap, 1, 0, argc, argv);
+}
+
+int bench_blobs(int argc, char **argv)
+{
+    return run("bench blobs", measure_blobs, 1, 0, argc, argv);
+}
