@@ -27,16 +27,25 @@
 #define NAP_NS          300000 /* a worker sleeps by then */
 #define BLOB_SIZE       1000
 
-static const char help[] =
-    "usage: mpmap bench apply|imap|blobs [--json] [--seconds S]\n"
+#define OPTIONS                                                               \
+    "\n"                                                                      \
+    "  --seconds S   length of each of the 7 repetitions of a figure (0.3)\n" \
+    "  --json        prints a JSON array\n"                                   \
+    "  --help        prints this\n"
+
+static const char apply_help[] =
+    "usage: mpmap bench apply [--json] [--seconds S]\n"
     "\n"
-    "  apply   round trips of a single call to a worker of this node, which looks on or sleeps\n"
-    "  imap    items of 8 bytes through a stream, beside a map of them\n"
-    "  blobs   items of about 1 kB with results as long, beside a map of items of one size\n"
+    "Round trips of a single call to a worker of this node, which looks on or sleeps.\n" OPTIONS;
+
+static const char imap_help[] = "usage: mpmap bench imap [--json] [--seconds S]\n"
+                                "\n"
+                                "Items of 8 bytes through a stream, beside a map of them.\n" OPTIONS;
+
+static const char blobs_help[] =
+    "usage: mpmap bench blobs [--json] [--seconds S]\n"
     "\n"
-    "  --seconds S   length of each of the 7 repetitions of a figure (0.3)\n"
-    "  --json        prints a JSON array\n"
-    "  --help        prints this\n";
+    "Items of about 1 kB with results as long, beside a map of items of one size.\n" OPTIONS;
 
 /* The limit: two processes that answer each other. */
 
@@ -259,8 +268,9 @@ static int measure_blobs(double seconds, struct bench_figure *figures)
     return measure_beside_map("blobs, 1 kB", run_blobs, BLOB_SIZE, seconds, figures);
 }
 
-static int run(const char *name, int (*measure)(double seconds, struct bench_figure *figures), size_t count,
-               unsigned workers, int argc, char **argv)
+static int run(const char *name, const char *help,
+               int (*measure)(double seconds, struct bench_figure *figures), size_t count, unsigned workers,
+               int argc, char **argv)
 {
     struct bench_figure figures[2];
     double seconds = DEFAULT_SECONDS;
@@ -283,15 +293,15 @@ static int run(const char *name, int (*measure)(double seconds, struct bench_fig
 
 int bench_apply(int argc, char **argv)
 {
-    return run("bench apply", measure_apply, 2, 1, argc, argv);
+    return run("bench apply", apply_help, measure_apply, 2, 1, argc, argv);
 }
 
 int bench_imap(int argc, char **argv)
 {
-    return run("bench imap", measure_imap, 1, 0, argc, argv);
+    return run("bench imap", imap_help, measure_imap, 1, 0, argc, argv);
 }
 
 int bench_blobs(int argc, char **argv)
 {
-    return run("bench blobs", measure_blobs, 1, 0, argc, argv);
+    return run("bench blobs", blobs_help, measure_blobs, 1, 0, argc, argv);
 }
