@@ -8,10 +8,7 @@
  * At the queue's home what put accepted is in the queue when put returns. Messages of 8 KiB at most that are
  * put from another node into a queue without bound may be on their way then, many together; whatever else the
  * home is told by that node later, by a call, a reply, or the end of a process or a task, comes behind them.
- * Who learns of a put by way of a third node may look too early, and is to wait for the message.
- *
- * While a process of another node waits for a message or for room, 64 calls of the home's processes at most go
- * past it; they find the queue empty, or full, then until it has had its turn. */
+ * Who learns of a put by way of a third node may look too early, and is to wait for the message. */
 #ifndef MPMAP_QUEUE_H
 #define MPMAP_QUEUE_H
 
