@@ -424,7 +424,6 @@ struct verb {
     call_try *try;
     int late_status;
     const char *late_sentence;
-    call_note *note;
 };
 
 static struct verb verbs[CALL_VERBS];
@@ -449,12 +448,7 @@ unsigned call_caller(void)
 
 void call_register(enum call_verb verb, call_try *try, int late_status, const char *late_sentence)
 {
-    verbs[verb] = (struct verb){try, late_status, late_sentence, NULL};
-}
-
-void call_register_note(enum call_verb verb, call_note *note)
-{
-    verbs[verb].note = note;
+    verbs[verb] = (struct verb){try, late_status, late_sentence};
 }
 
 int call_reply_add(struct call_reply *reply, const void *bytes, size_t size)
@@ -509,8 +503,6 @@ static void note_waiting(const struct message_call *call, const char *in, size_t
 
     memcpy(&handle, call->handle, sizeof handle);
     object_note_waiting(&handle, change);
-    if (verbs[call->verb].note)
-        verbs[call->verb].note(&handle, change);
     for (size_t at = 0; call->verb == VERB_WAIT_ANY && at + sizeof handle <= size; at += sizeof handle) {
         memcpy(&handle, in + at, sizeof handle);
         object_note_waiting(&handle, change);

@@ -33,11 +33,6 @@ typedef int call_try(const mpm_handle *handle, const void *in, size_t in_size, s
 /* Who does a verb, and the status that a caller gets whose time is up. Before couriers start. */
 void call_register(enum call_verb verb, call_try *try, int late_status, const char *late_sentence);
 
-/* Has `note` told, in the courier, whenever a call of the verb begins to wait at its object's home (change 1) and
- * waits no more (-1), done or not. Before couriers start. */
-typedef void call_note(const mpm_handle *handle, int change);
-void call_register_note(enum call_verb verb, call_note *note);
-
 /* The node whose call is being tried: in a try. */
 unsigned call_caller(void);
 

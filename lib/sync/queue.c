@@ -7,12 +7,7 @@
  * under the getters' lock, and is at most what was got, which is at most what was put. Each operation is
  * committed by the ring, by one store, or by the store of `closed` or `done`. After the death of a holder of
  * a lock the ring is swept before anything else: see sync/channel.h. A ring of a wait word that the dead one
- * owed comes from its reaper, and so does one of the node's bell.
- *
- * Turns: under the same lock as its side of the ring, the home's courier writes how many calls of other nodes
- * wait at that side, and whoever of the home goes past them counts that. After MOST_BYPASSES of them processes
- * of the home stand back, as if there was nothing for them, until the courier has done one of the calls, or
- * none waits any more; it rings for them then. The courier itself cannot die without the run. Only what stays with the cell may be
+ * owed comes from its reaper, and so does one of the node's bell. Only what stays with the cell may be
  * written without a lock: the object may be another one by then. */
 #include <stdlib.h>
 #include <string.h>
@@ -35,20 +30,11 @@
 #define FIRST_ROOM  ((size_t)1 << 16) /* bytes that a get from another node has room for at first */
 #define FRAME_LIMIT ((size_t)1 << 30) /* the longest message that goes to another node */
 
-#define MOST_BYPASSES 64u
-
-enum { WAIT_MESSAGE, WAIT_ROOM, WAIT_DONE }; /* the first two are the sides, too */
-
-/* Of one side. */
-struct turns {
-    _Atomic uint32_t waiting;  /* calls of other nodes */
-    _Atomic uint32_t bypasses; /* of processes of the home since one of those calls was done */
-};
+enum { WAIT_MESSAGE, WAIT_ROOM, WAIT_DONE };
 
 struct queue {
     struct channel channel;
     _Atomic uint32_t closed;
-    struct turns turns[2];
     struct ring ring;
     _Alignas(64) _Atomic uint64_t done;
 };
@@ -70,63 +56,12 @@ static inline int lock_side(struct object *object, const mpm_handle *handle, str
     return channel_lock(object, handle, mutex, sweep);
 }
 
-/* Whether processes of the home stand back at a side. */
-static inline bool stands_back(const struct queue *queue, unsigned side)
-{
-    const struct turns *turns = &queue->turns[side];
-
-    return __builtin_expect(atomic_load_explicit(&turns->waiting, memory_order_relaxed) != 0, 0) &&
-           atomic_load_explicit(&turns->bypasses, memory_order_relaxed) >= MOST_BYPASSES;
-}
-
-/* Something was done at a side, under its lock. Whether that ends the standing back. */
-static bool note_turn(struct queue *queue, unsigned side, bool is_far)
-{
-    struct turns *turns = &queue->turns[side];
-    bool stood_back = is_far && stands_back(queue, side);
-    uint32_t bypasses = atomic_load_explicit(&turns->bypasses, memory_order_relaxed);
-
-    if (__builtin_expect(atomic_load_explicit(&turns->waiting, memory_order_relaxed) != 0, 0))
-        atomic_store_explicit(&turns->bypasses, is_far ? 0 : bypasses + 1, memory_order_relaxed);
-    return stood_back;
-}
-
-/* Calls of other nodes begin or cease to wait, at the getters' or putters' side. */
-static void note_waiting(const mpm_handle *handle, unsigned side, int change)
-{
-    struct object *object;
-    struct robust_mutex *mutex;
-
-    if (object_find(handle, OBJECT_QUEUE, &object))
-        return;
-    mutex = side == WAIT_MESSAGE ? &object->mutex : &object->second_mutex;
-    if (lock_side(object, handle, mutex))
-        return;
-    atomic_fetch_add(&queue_of(object)->turns[side].waiting, (uint32_t)change);
-    if (!atomic_load(&queue_of(object)->turns[side].waiting))
-        atomic_store(&queue_of(object)->turns[side].bypasses, 0);
-    robust_mutex_unlock(mutex);
-    if (change < 0)
-        wait_ring(&object->wait[side].word);
-}
-
-static void note_waiting_get(const mpm_handle *handle, int change)
-{
-    note_waiting(handle, WAIT_MESSAGE, change);
-}
-
-static void note_waiting_put(const mpm_handle *handle, int change)
-{
-    note_waiting(handle, WAIT_ROOM, change);
-}
-
 /* One try of each operation, in a process at home or in the home's courier. */
 
 struct put {
     const void *messages;
     size_t size, count;
     size_t done;
-    bool is_far; /* a call of another node */
 };
 
 struct get {
@@ -135,7 +70,6 @@ struct get {
     size_t count; /* 0: any size, one message */
     size_t done;
     size_t first_size; /* bytes of the first message */
-    bool is_far;
 };
 
 static int say_closed(void)
@@ -147,7 +81,6 @@ static int try_put(struct object *object, const mpm_handle *handle, void *argume
 {
     struct queue *queue = queue_of(object);
     struct put *put = argument;
-    bool stood_back = false;
     size_t done = 0;
     int status;
 
@@ -155,19 +88,15 @@ static int try_put(struct object *object, const mpm_handle *handle, void *argume
         return status;
     if (atomic_load_explicit(&queue->closed, memory_order_relaxed))
         status = say_closed();
-    else if (put->is_far || !stands_back(queue, WAIT_ROOM))
+    else
         status = ring_put(&queue->ring, runtime_arena(), (const char *)put->messages + put->done * put->size,
                           put->size, put->count - put->done, &done);
-    if (done)
-        stood_back = note_turn(queue, WAIT_ROOM, put->is_far);
     robust_mutex_unlock(&object->second_mutex);
     if (done) {
         put->done += done;
         operation_fence_after_unlock();
         operation_tell(object, WAIT_MESSAGE);
     }
-    if (stood_back)
-        wait_ring(&object->wait[WAIT_ROOM].word);
     return status ? status : put->done == put->count ? MPM_OK : CALL_MUST_WAIT;
 }
 
@@ -192,24 +121,16 @@ static int try_get(struct object *object, const mpm_handle *handle, void *argume
 {
     struct queue *queue = queue_of(object);
     struct get *get = argument;
-    bool is_closed, is_bounded, stood_back = false;
     enum ring_result result;
+    bool is_closed, is_bounded;
     int status;
 
     if ((status = lock_side(object, handle, &object->mutex)))
         return status;
-    if (!get->is_far && stands_back(queue, WAIT_MESSAGE) && !ring_is_empty(&queue->ring)) {
-        robust_mutex_unlock(&object->mutex);
-        return CALL_MUST_WAIT;
-    }
     is_closed = atomic_load_explicit(&queue->closed, memory_order_acquire);
     is_bounded = queue->ring.maxsize;
     result = take(queue, get);
-    if (result != RING_EMPTY && result != RING_TOO_SMALL)
-        stood_back = note_turn(queue, WAIT_MESSAGE, get->is_far);
     robust_mutex_unlock(&object->mutex);
-    if (stood_back)
-        wait_ring(&object->wait[WAIT_MESSAGE].word);
     if (result == RING_EMPTY)
         return is_closed ? say_closed() : CALL_MUST_WAIT;
     if (result == RING_TOO_SMALL)
@@ -325,9 +246,7 @@ static bool may_get(const struct object *object, const void *unused)
     const struct queue *queue = (const struct queue *)object->body;
 
     (void)unused;
-    if (!ring_is_empty(&queue->ring))
-        return !stands_back(queue, WAIT_MESSAGE);
-    return atomic_load_explicit(&queue->closed, memory_order_relaxed);
+    return !ring_is_empty(&queue->ring) || atomic_load_explicit(&queue->closed, memory_order_relaxed);
 }
 
 static bool may_put(const struct object *object, const void *unused)
@@ -335,8 +254,7 @@ static bool may_put(const struct object *object, const void *unused)
     const struct queue *queue = (const struct queue *)object->body;
 
     (void)unused;
-    return (!ring_is_full(&queue->ring) && !stands_back(queue, WAIT_ROOM)) ||
-           atomic_load_explicit(&queue->closed, memory_order_relaxed);
+    return !ring_is_full(&queue->ring) || atomic_load_explicit(&queue->closed, memory_order_relaxed);
 }
 
 static bool may_join(const struct object *object, const void *unused)
@@ -426,8 +344,7 @@ static int on_put(const mpm_handle *handle, const void *in, size_t in_size, stru
     in_size -= sizeof call;
     if (!call.count || call.size > in_size || in_size / call.count != call.size || in_size % call.count)
         return nonsense();
-    put = (struct put){
-        .messages = (const char *)in + sizeof call, .size = call.size, .count = call.count, .is_far = true};
+    put = (struct put){.messages = (const char *)in + sizeof call, .size = call.size, .count = call.count};
     if ((status = find(handle, &object)))
         return status;
     if (post_is_behind(handle))
@@ -441,7 +358,7 @@ static int on_put(const mpm_handle *handle, const void *in, size_t in_size, stru
 /* What nodes have posted by their credits. */
 static int carry_out_put(const mpm_handle *handle, const void *bytes, size_t size, size_t count, size_t *done)
 {
-    struct put put = {.messages = bytes, .size = size, .count = count, .is_far = true};
+    struct put put = {.messages = bytes, .size = size, .count = count};
     struct object *object;
     int status;
 
@@ -457,7 +374,7 @@ static int get_into(struct object *object, const mpm_handle *handle, const struc
 {
     size_t room = call->size * (call->count ? call->count : 1);
     struct get_reply *head = malloc(sizeof *head + room);
-    struct get get = {.messages = head + 1, .size = call->size, .count = call->count, .is_far = true};
+    struct get get = {.messages = head + 1, .size = call->size, .count = call->count};
     int status;
 
     if (!head)
@@ -479,8 +396,7 @@ static int look(const mpm_handle *handle)
 
     if ((status = find(handle, &object)))
         return status;
-    if (!ring_is_empty(&queue_of(object)->ring) ||
-        atomic_load_explicit(&queue_of(object)->closed, memory_order_relaxed))
+    if (may_get(object, NULL))
         return MPM_OK;
     return object_is(object, handle) ? CALL_MUST_WAIT : object_stale(handle);
 }
@@ -574,8 +490,6 @@ static void announce(void)
 {
     call_register(VERB_QUEUE_PUT, on_put, putting.late_status, putting.late_sentence);
     call_register(VERB_QUEUE_GET, on_get, getting.late_status, getting.late_sentence);
-    call_register_note(VERB_QUEUE_PUT, note_waiting_put);
-    call_register_note(VERB_QUEUE_GET, note_waiting_get);
     call_register(VERB_QUEUE_JOIN, on_join, joining.late_status, joining.late_sentence);
     call_register(VERB_QUEUE_LOOK, on_look, MPM_OK, "");
     call_register(VERB_QUEUE_CLOSE, on_close, MPM_OK, "");
