@@ -121,11 +121,10 @@ static void settle_calls(struct board *board, const struct worker_record *record
 /* The time that it was in its last lease. */
 static void count_time(struct worker_record *record)
 {
-    uint64_t since_ns = atomic_load(&record->busy_since_ns);
+    uint64_t since_ns = atomic_exchange(&record->busy_since_ns, 0);
 
     if (since_ns)
         atomic_fetch_add(&record->busy_ns, clock_now_ns() - since_ns);
-    atomic_store(&record->busy_since_ns, 0);
 }
 
 /* Whether the record gets another worker. A worker that cannot be had because its host has died is no failure of the

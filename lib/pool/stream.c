@@ -2,7 +2,7 @@
 /* Streams: a thread pulls items from the generator and gathers them into batches; each batch is an asynchronous map on
  * one node. A batch is in `filling`, then in the list of those that are submitted, in the order of their items, until
  * its last result was given. All of a stream is under its mutex, but for the generator's calls; whoever changes
- * something that others may wait for rings `news`.
+ * something that others may wait for rings `news`, and whoever makes room for the puller rings `room`.
  *
  * A generator may block for long, so whoever waits for a result while nothing is being worked on submits what there is.
  * A stream that is `ended` submits nothing any more: so a pool that cuts it off is never touched by it again.
@@ -30,14 +30,12 @@
 
 #define BUFFER_EACH 64u /* items a worker */
 #define MAX_BUFFER  ((size_t)1 << 32)
-#define SHORT_NS    1000000u  /* batches that take less are made larger */
-#define LONG_NS     10000000u /* those that take more, smaller */
+#define BATCH_NS    500000u /* from the end of a batch to that of the next: others are made larger, or smaller */
 
 struct batch {
     struct async_map map;
     struct batch *next;
     struct mpm_stream *stream;
-    uint64_t submitted_ns;
     size_t count, room, given;
     size_t next_failure;
     bool is_ready;
@@ -56,8 +54,8 @@ struct mpm_stream {
     bool is_adaptive;
     pthread_t puller;
     pthread_mutex_t mutex;
-    struct wait_word news;
-    uint64_t pulled, given;
+    struct wait_word news, room; /* for who waits for a result; for the puller */
+    uint64_t pulled, given, last_end_ns;
     struct batch *filling, *first, **end;
     unsigned in_work;     /* batches that are submitted and not ready */
     bool has_all;         /* the generator has ended, */
@@ -94,17 +92,20 @@ static void end_stream(struct mpm_stream *stream, int status, const char *senten
             async_cancel(&batch->map);
     }
     wait_ring(&stream->news);
+    wait_ring(&stream->room);
 }
 
+/* By how fast batches end, all nodes together: how long one took would count the others that it had to wait for. */
 static void adapt_chunk(struct mpm_stream *stream, const struct batch *batch)
 {
-    uint64_t took_ns = clock_now_ns() - batch->submitted_ns;
+    uint64_t now_ns = clock_now_ns(), wanted = BATCH_NS * batch->count / (now_ns - stream->last_end_ns + 1);
 
+    stream->last_end_ns = now_ns;
     if (!stream->is_adaptive)
         return;
-    if (took_ns < SHORT_NS && batch->count >= stream->chunk && stream->chunk * 2 <= stream->max_chunk)
+    if (wanted > stream->chunk && stream->chunk * 2 <= stream->max_chunk)
         stream->chunk *= 2;
-    else if (took_ns > LONG_NS && stream->chunk > 1)
+    else if (wanted < stream->chunk / 4)
         stream->chunk /= 2;
 }
 
@@ -143,7 +144,6 @@ static void submit(struct mpm_stream *stream)
     batch->map.request.items = batch->items;
     batch->map.request.results = batch->results;
     batch->map.request.node = apply_enter(stream->pool);
-    batch->submitted_ns = clock_now_ns();
     *stream->end = batch;
     stream->end = &batch->next;
     if ((status = async_submit(&batch->map))) {
@@ -195,7 +195,8 @@ static void take_item(struct mpm_stream *stream, const void *item)
     stream->pulled++;
     if (batch->count == batch->room || stream->pulled - stream->given >= stream->buffer)
         submit(stream);
-    wait_ring(&stream->news);
+    if (!stream->in_work)
+        wait_ring(&stream->news); /* who waits for a result submits what there is */
 }
 
 static void take_end(struct mpm_stream *stream, int status)
@@ -206,14 +207,14 @@ static void take_end(struct mpm_stream *stream, int status)
     wait_ring(&stream->news);
 }
 
-/* Waits for news until a deadline, without the mutex meanwhile; false if the time came first. */
-static bool wait_for_news(struct mpm_stream *stream, uint64_t deadline_ns)
+/* Waits for a word until a deadline, without the mutex meanwhile; false if the time came first. */
+static bool wait_for(struct mpm_stream *stream, struct wait_word *word, uint64_t deadline_ns)
 {
-    uint32_t seen = wait_look(&stream->news);
+    uint32_t seen = wait_look(word);
     bool in_time;
 
     pthread_mutex_unlock(&stream->mutex);
-    in_time = wait_change(&stream->news, seen, 0, deadline_ns);
+    in_time = wait_change(word, seen, 0, deadline_ns);
     pthread_mutex_lock(&stream->mutex);
     return in_time;
 }
@@ -232,7 +233,7 @@ static void *puller_main(void *argument)
         int status;
 
         if (stream->pulled - stream->given >= stream->buffer) {
-            wait_for_news(stream, CLOCK_FOREVER);
+            wait_for(stream, &stream->room, CLOCK_FOREVER);
             continue;
         }
         pthread_mutex_unlock(&stream->mutex);
@@ -293,7 +294,8 @@ static int give(struct mpm_stream *stream, struct batch *batch, void *result, ui
     stream->given++;
     if (batch->given == batch->count)
         drop_batch(stream, batch);
-    wait_ring(&stream->news);
+    if (stream->pulled - stream->given <= stream->buffer - (stream->buffer + 7) / 8)
+        wait_ring(&stream->room);
     return status;
 }
 
@@ -330,7 +332,7 @@ static int next(struct mpm_stream *stream, void *result, uint64_t *index, double
         if (!in_time)
             return error_set(MPM_ETIMEDOUT, "the next result is not ready after %g s",
                              timeout_s > 0 ? timeout_s : 0.0);
-        in_time = wait_for_news(stream, deadline_ns);
+        in_time = wait_for(stream, &stream->news, deadline_ns);
     }
 }
 
@@ -497,7 +499,7 @@ void mpm_stream_close(mpm_stream *stream)
     pthread_mutex_lock(&stream->mutex);
     end_stream(stream, MPM_ECANCELED, "the stream was closed");
     while (stream->in_work)
-        wait_for_news(stream, CLOCK_FOREVER);
+        wait_for(stream, &stream->news, CLOCK_FOREVER);
     pthread_mutex_unlock(&stream->mutex);
     pthread_join(stream->puller, NULL);
     free_stream(stream);
