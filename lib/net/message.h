@@ -118,7 +118,7 @@ enum call_verb {
     VERB_QUEUE_TASK_DONE,
     VERB_QUEUE_JOIN,
     VERB_QUEUE_DESTROY,
-    VERB_SYNC, /* any of sync/ask.h */
+    VERB_SYNC,     /* any of sync/ask.h */
     VERB_OWN_LOCK, /* takes whether to make it (8 bytes); gives its handle */
     VERB_PIPE_SEND,
     VERB_PIPE_RECEIVE,
