@@ -13,6 +13,7 @@
 #include <mpmap.h>
 
 #include "core/runtime.h"
+#include "support/gate.h"
 #include "support/shared_file.h"
 #include "support/suite.h"
 
@@ -29,27 +30,6 @@ static void forget(void)
     atomic_store(&shared->outside, 0);
     for (int i = 0; i < 100; i++)
         atomic_store(&shared->tries[i], 0);
-}
-
-static void nap(void)
-{
-    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-}
-
-/* Waits until a count is reached, or 30 s have passed: false then. */
-static bool reached(_Atomic int *count, int least)
-{
-    for (int i = 0; i < 30000 && atomic_load(count) < least; i++)
-        nap();
-    return atomic_load(count) >= least;
-}
-
-static bool error_has(const char *text)
-{
-    if (strstr(mpm_error(), text))
-        return true;
-    fprintf(stderr, "the error says \"%s\", not \"%s\"\n", mpm_error(), text);
-    return false;
 }
 
 static mpm_pool *open_pool(unsigned workers)
@@ -75,8 +55,7 @@ static int wait_at_gate(mpm_call *call, const void *item, void *result)
     (void)item;
     (void)result;
     atomic_fetch_add(&shared->inside, 1);
-    while (!atomic_load(&shared->gate))
-        nap();
+    gate_reached(&shared->gate, 1);
     atomic_fetch_add(&shared->outside, 1);
     return 0;
 }
@@ -193,7 +172,7 @@ static void what_is_not_ready_says_so(void)
 
     forget();
     result = wait_in_a_map(pool, 5);
-    CU_ASSERT(reached(&shared->inside, 2));
+    CU_ASSERT(gate_reached(&shared->inside, 2));
     CU_ASSERT_EQUAL(mpm_result_ready(result), 0);
     CU_ASSERT_EQUAL(mpm_result_successful(result), MPM_EBUSY);
     CU_ASSERT_EQUAL(mpm_result_failures(result, &failures, &count), MPM_EBUSY);
@@ -434,7 +413,7 @@ static void many_async_calls_use_all_nodes(void)
     for (size_t i = 0; i < CALLS; i++)
         CU_ASSERT_EQUAL_FATAL(
             mpm_pool_apply_async(pool, node_of_worker, NULL, 0, sizeof(unsigned), NULL, &results[i]), MPM_OK);
-    CU_ASSERT(reached(&shared->inside, (int)mpm_slot_count()));
+    CU_ASSERT(gate_reached(&shared->inside, (int)mpm_slot_count()));
     atomic_store(&shared->gate, 1);
     for (size_t i = 0; i < CALLS; i++) {
         const void *node = NULL;
@@ -564,7 +543,7 @@ static void a_callback_may_map(void)
     mpm_callbacks callbacks = {.done = map_in_a_callback, .argument = &told};
 
     CU_ASSERT_EQUAL(mpm_pool_apply_async(told.pool, count_up, NULL, 0, 0, &callbacks, NULL), MPM_OK);
-    CU_ASSERT(reached(&told.done, 9));
+    CU_ASSERT(gate_reached(&told.done, 9));
     CU_ASSERT_EQUAL(told.status, MPM_OK);
     mpm_pool_close(told.pool);
 }
@@ -586,10 +565,10 @@ static void a_callback_may_cancel_and_destroy(void)
 
     forget();
     told.other = wait_in_a_map(told.pool, 2);
-    CU_ASSERT(reached(&shared->inside, 2));
+    CU_ASSERT(gate_reached(&shared->inside, 2));
     CU_ASSERT_EQUAL(mpm_pool_apply_async(told.pool, count_up, NULL, 0, 0, &callbacks, &result), MPM_OK);
     CU_ASSERT_EQUAL(mpm_result_get(told.other, MPM_FOREVER, NULL), MPM_ECANCELED);
-    CU_ASSERT(reached(&told.done, 1));
+    CU_ASSERT(gate_reached(&told.done, 1));
     CU_ASSERT_EQUAL(told.status, MPM_OK);
     mpm_result_destroy(told.other);
     mpm_pool_close(told.pool);
@@ -611,10 +590,10 @@ static void a_callback_may_terminate_its_pool(void)
 
     forget();
     told.other = wait_in_a_map(told.pool, 2);
-    CU_ASSERT(reached(&shared->inside, 2));
+    CU_ASSERT(gate_reached(&shared->inside, 2));
     CU_ASSERT_EQUAL(mpm_pool_apply_async(told.pool, count_up, NULL, 0, 0, &callbacks, NULL), MPM_OK);
     CU_ASSERT_EQUAL(mpm_result_get(told.other, MPM_FOREVER, NULL), MPM_ECANCELED);
-    CU_ASSERT(reached(&told.done, 1));
+    CU_ASSERT(gate_reached(&told.done, 1));
     mpm_result_destroy(told.other);
 }
 
@@ -631,7 +610,7 @@ static void cancel_ends_a_map_and_its_tasks(void)
     forget();
     arena_usage(runtime_arena(), &before);
     canceled = wait_in_a_map(pool, 1000);
-    CU_ASSERT(reached(&shared->inside, 3));
+    CU_ASSERT(gate_reached(&shared->inside, 3));
     other = map_squares(pool, items, COUNT, NULL);
     CU_ASSERT_EQUAL(mpm_result_cancel(canceled), MPM_OK);
     CU_ASSERT_EQUAL(mpm_result_get(canceled, 0, NULL), MPM_ECANCELED);
@@ -655,7 +634,7 @@ static void what_waits_for_its_turn_is_canceled_at_once(void)
     forget();
     for (size_t i = 0; i < 300; i++)
         results[i] = wait_in_a_map(pool, 1);
-    CU_ASSERT(reached(&shared->inside, 1));
+    CU_ASSERT(gate_reached(&shared->inside, 1));
     CU_ASSERT_EQUAL(mpm_result_cancel(results[299]), MPM_OK);
     CU_ASSERT_EQUAL(mpm_result_cancel(results[250]), MPM_OK);
     CU_ASSERT_EQUAL(mpm_result_cancel(results[0]), MPM_OK);
@@ -692,7 +671,7 @@ static void terminate_ends_what_is_waited_for(void)
     for (size_t i = 0; i < 100; i++)
         others[i] = wait_in_a_map(told.pool, 1);
     CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, get_forever, &told), 0);
-    CU_ASSERT(reached(&shared->inside, 1));
+    CU_ASSERT(gate_reached(&shared->inside, 1));
     mpm_pool_terminate(told.pool);
     pthread_join(thread, NULL);
     CU_ASSERT_EQUAL(told.status, MPM_ECANCELED);
@@ -723,7 +702,7 @@ static void terminate_ends_an_apply_of_another_thread(void)
         told[i] = (struct told){.pool = pool};
         CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, apply_at_gate, &told[i]), 0);
     }
-    CU_ASSERT(reached(&shared->inside, 2));
+    CU_ASSERT(gate_reached(&shared->inside, 2));
     mpm_pool_terminate(pool);
     for (int i = 0; i < 6; i++) {
         pthread_join(threads[i], NULL);
@@ -793,7 +772,7 @@ static void maps_of_one_item_go_to_all_nodes(void)
     for (unsigned i = 0; i < count; i++)
         CU_ASSERT_EQUAL_FATAL(
             mpm_pool_map_async(pool, wait_at_gate, NULL, 1, 0, NULL, NULL, 0, NULL, &result[i]), MPM_OK);
-    CU_ASSERT(reached(&shared->inside, (int)count));
+    CU_ASSERT(gate_reached(&shared->inside, (int)count));
     atomic_store(&shared->gate, 1);
     for (unsigned i = 0; i < count; i++) {
         CU_ASSERT_EQUAL(mpm_result_get(result[i], MPM_FOREVER, NULL), MPM_OK);

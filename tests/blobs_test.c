@@ -15,14 +15,6 @@
 
 #define LARGE ((size_t)3 << 20)
 
-static bool error_has(const char *text)
-{
-    if (strstr(mpm_error(), text))
-        return true;
-    fprintf(stderr, "the error says \"%s\", not \"%s\"\n", mpm_error(), text);
-    return false;
-}
-
 static mpm_pool *open_pool(unsigned workers)
 {
     mpm_pool *pool = NULL;

@@ -106,14 +106,6 @@ static bool is_found_again(function_pointer *pointer, const char *module)
     return function_find(&function, &found) == MPM_OK && found == pointer;
 }
 
-static bool error_has(const char *text)
-{
-    if (strstr(mpm_error(), text))
-        return true;
-    fprintf(stderr, "the error says \"%s\", not \"%s\"\n", mpm_error(), text);
-    return false;
-}
-
 static void local_function(void)
 {
 }

@@ -41,14 +41,6 @@ static mpm_pool *open_pool(unsigned workers)
     return pool;
 }
 
-static bool error_has(const char *text)
-{
-    if (strstr(mpm_error(), text))
-        return true;
-    fprintf(stderr, "the error says \"%s\", not \"%s\"\n", mpm_error(), text);
-    return false;
-}
-
 static int square(mpm_call *call, const void *item, void *result)
 {
     const int *n = item;

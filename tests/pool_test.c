@@ -14,6 +14,7 @@
 #include <mpmap.h>
 
 #include "core/runtime.h"
+#include "support/gate.h"
 #include "support/shared_file.h"
 #include "support/suite.h"
 
@@ -34,27 +35,6 @@ static void forget(void)
     atomic_store(&shared->inside, 0);
     for (int i = 0; i < ROOM; i++)
         atomic_store(&shared->tries[i], 0);
-}
-
-static void nap(void)
-{
-    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-}
-
-/* Waits until a count is reached, or 30 s have passed: false then. */
-static bool reached(_Atomic int *count, int least)
-{
-    for (int i = 0; i < 30000 && atomic_load(count) < least; i++)
-        nap();
-    return atomic_load(count) >= least;
-}
-
-static bool error_has(const char *text)
-{
-    if (strstr(mpm_error(), text))
-        return true;
-    fprintf(stderr, "the error says \"%s\", not \"%s\"\n", mpm_error(), text);
-    return false;
 }
 
 static mpm_pool *open_pool(const mpm_pool_options *options)
@@ -175,7 +155,7 @@ static void a_replaced_worker_is_initialized_too(void)
     for (int i = 0; i < 40; i++)
         wrong += results[i] != i + 1000;
     CU_ASSERT_EQUAL(wrong, 0);
-    CU_ASSERT(reached(&shared->initialized, 6));
+    CU_ASSERT(gate_reached(&shared->initialized, 6));
     mpm_pool_close(pool);
     CU_ASSERT_EQUAL(atomic_load(&shared->initialized), 6);
     CU_ASSERT_EQUAL(atomic_load(&shared->finalized), 2);
@@ -527,8 +507,7 @@ static int wait_at_gate(mpm_call *call, const void *item, void *result)
     (void)item;
     (void)result;
     atomic_fetch_add(&shared->inside, 1);
-    while (!atomic_load(&shared->gate))
-        nap();
+    gate_reached(&shared->gate, 1);
     atomic_fetch_add(&shared->finalized, 1);
     return 0;
 }
@@ -556,7 +535,7 @@ static void terminate_ends_a_map_of_another_thread(void)
     arena_usage(runtime_arena(), &before);
     map.pool = open_pool(&(mpm_pool_options){.workers = 3});
     CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, map_at_gate, &map), 0);
-    CU_ASSERT(reached(&shared->inside, 3));
+    CU_ASSERT(gate_reached(&shared->inside, 3));
     mpm_pool_terminate(map.pool);
     pthread_join(thread, NULL);
     CU_ASSERT_EQUAL(map.status, MPM_ECANCELED);
@@ -568,7 +547,7 @@ static void terminate_ends_a_map_of_another_thread(void)
 static void *open_the_gate(void *unused)
 {
     (void)unused;
-    if (reached(&shared->inside, 3))
+    if (gate_reached(&shared->inside, 3))
         atomic_store(&shared->gate, 1);
     return NULL;
 }
@@ -581,7 +560,7 @@ static void close_waits_for_a_map_of_another_thread(void)
     forget();
     map.pool = open_pool(&(mpm_pool_options){.workers = 3});
     CU_ASSERT_EQUAL_FATAL(pthread_create(&mapping, NULL, map_at_gate, &map), 0);
-    CU_ASSERT(reached(&shared->inside, 3));
+    CU_ASSERT(gate_reached(&shared->inside, 3));
     CU_ASSERT_EQUAL_FATAL(pthread_create(&opening, NULL, open_the_gate, NULL), 0);
     mpm_pool_close(map.pool);
     CU_ASSERT_EQUAL(atomic_load(&shared->finalized), 50);

@@ -58,14 +58,6 @@ static void forget(void)
     memset((void *)shared, 0, sizeof *shared);
 }
 
-static bool error_has(const char *text)
-{
-    if (strstr(mpm_error(), text))
-        return true;
-    fprintf(stderr, "the error says \"%s\", not \"%s\"\n", mpm_error(), text);
-    return false;
-}
-
 static mpm_process start_on(unsigned node, mpm_target *target, const void *args, size_t size)
 {
     mpm_process process = {{0}};

@@ -12,14 +12,6 @@
 #include "core/runtime.h"
 #include "support/suite.h"
 
-static bool error_has(const char *text)
-{
-    if (strstr(mpm_error(), text))
-        return true;
-    fprintf(stderr, "the error says \"%s\", not \"%s\"\n", mpm_error(), text);
-    return false;
-}
-
 /* What the launcher says, in its own words; 1 without one. */
 static unsigned launched_ranks(void)
 {

@@ -13,33 +13,13 @@
 #include <mpmap.h>
 
 #include "core/runtime.h"
+#include "support/gate.h"
 #include "support/shared_file.h"
 #include "support/suite.h"
 
 static struct {
     _Atomic int gate, inside;
 } * shared;
-
-static void nap(void)
-{
-    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-}
-
-/* Waits until a count is reached, or 30 s have passed: false then. */
-static bool reached(_Atomic int *count, int least)
-{
-    for (int i = 0; i < 30000 && atomic_load(count) < least; i++)
-        nap();
-    return atomic_load(count) >= least;
-}
-
-static bool error_has(const char *text)
-{
-    if (strstr(mpm_error(), text))
-        return true;
-    fprintf(stderr, "the error says \"%s\", not \"%s\"\n", mpm_error(), text);
-    return false;
-}
 
 static mpm_pool *open_pool(unsigned workers)
 {
@@ -66,7 +46,7 @@ static int next_number(void *argument, void *item)
     if (number >= counter->count)
         return counter->end;
     if (counter->ahead && number >= counter->ahead &&
-        !reached(&counter->answered, number - counter->ahead + 1))
+        !gate_reached(&counter->answered, number - counter->ahead + 1))
         return -77;
     memcpy(item, &number, sizeof number);
     atomic_store(&counter->pulled, number + 1);
@@ -171,7 +151,7 @@ static void the_buffer_is_filled_without_being_asked(void)
     struct counter counter = {.count = 500};
     mpm_stream *stream = begin(pool, square, &counter, &(mpm_stream_options){.buffer = 40});
 
-    CU_ASSERT(reached(&counter.pulled, 40));
+    CU_ASSERT(gate_reached(&counter.pulled, 40));
     mpm_stream_close(stream);
     CU_ASSERT_EQUAL(atomic_load(&counter.pulled), 40);
     mpm_pool_close(pool);
@@ -261,8 +241,7 @@ static int wait_at_gate(mpm_call *call, const void *item, void *result)
 {
     (void)call;
     atomic_fetch_add(&shared->inside, 1);
-    while (!atomic_load(&shared->gate))
-        nap();
+    gate_reached(&shared->gate, 1);
     *(long *)result = *(const int *)item;
     return 0;
 }
@@ -277,7 +256,7 @@ static void next_takes_a_timeout_and_loses_nothing(void)
     atomic_store(&shared->gate, 0);
     atomic_store(&shared->inside, 0);
     stream = begin(pool, wait_at_gate, &counter, NULL);
-    CU_ASSERT(reached(&shared->inside, 1));
+    CU_ASSERT(gate_reached(&shared->inside, 1));
     CU_ASSERT_EQUAL(mpm_stream_next(stream, &result, NULL, 0), MPM_ETIMEDOUT);
     CU_ASSERT_EQUAL(mpm_stream_next(stream, &result, NULL, -1), MPM_ETIMEDOUT);
     CU_ASSERT_EQUAL(mpm_stream_next(stream, &result, NULL, 0.01), MPM_ETIMEDOUT);
@@ -321,7 +300,7 @@ static void closing_kills_tasks_that_hang(void)
     atomic_store(&shared->gate, 0);
     atomic_store(&shared->inside, 0);
     stream = begin(pool, wait_at_gate, &counter, NULL);
-    CU_ASSERT(reached(&shared->inside, 1));
+    CU_ASSERT(gate_reached(&shared->inside, 1));
     mpm_stream_close(stream);
     mpm_pool_close(pool);
 }
@@ -336,7 +315,7 @@ static void terminate_ends_a_stream(void)
     atomic_store(&shared->gate, 0);
     atomic_store(&shared->inside, 0);
     stream = begin(pool, wait_at_gate, &counter, NULL);
-    CU_ASSERT(reached(&shared->inside, 1));
+    CU_ASSERT(gate_reached(&shared->inside, 1));
     mpm_pool_terminate(pool);
     CU_ASSERT_EQUAL(mpm_stream_next(stream, &result, NULL, MPM_FOREVER), MPM_ECANCELED);
     CU_ASSERT_EQUAL(mpm_stream_next(stream, &result, NULL, MPM_FOREVER), MPM_ECANCELED);
@@ -358,8 +337,8 @@ static void a_closed_pool_lets_a_stream_give_what_was_pulled(void)
 
     atomic_store(&shared->inside, 0);
     stream = begin(pool, square_inside, &counter, &(mpm_stream_options){.buffer = 200, .chunk = 64});
-    CU_ASSERT(
-        reached(&shared->inside, 1)); /* fewer than a chunk: they go to work when the generator has ended */
+    CU_ASSERT(gate_reached(&shared->inside,
+                           1)); /* fewer than a chunk: they go to work when the generator has ended */
     mpm_pool_close(pool);
     for (long i = 0; i < 50; i++) {
         CU_ASSERT_EQUAL(mpm_stream_next(stream, &result, NULL, MPM_FOREVER), MPM_OK);

@@ -9,7 +9,7 @@
  *   ABANDONED  the courier's, whose caller has died, or does not want the reply any more: taken from POSTED
  *              by compare-and-swap; the courier cancels the call, and sets the slot free
  *   DONE       its caller's again, which reads the reply and sets it free; if it dies, its reaper does
- * The reaper, after `life` of the process went on: FILLING and DONE to FREE, POSTED to ABANDONED. What does
+ * The reaper: FILLING and DONE to FREE, POSTED to ABANDONED. What does
  * not fit into the slot stands in a block that the slot names; it is allocated by its writer, named, then
  * given, and freed by whoever sets the slot free, so the reaper does slots first and then what the dead
  * process still owned.

@@ -144,11 +144,6 @@ void host_at_loss(host_end *tell)
 
 /* Process records. */
 
-uint32_t process_life(struct arena *arena, uint32_t number)
-{
-    return number && number <= MAX_PROCESSES ? atomic_load(&process_at(arena, number - 1)->life) : 0;
-}
-
 struct process_record *process_at(struct arena *arena, uint32_t process)
 {
     struct host_area *area = host_area_of(arena);
@@ -660,11 +655,8 @@ static void finish_starts(uint32_t starter)
     }
 }
 
-/* Whoever has something of the process looks at `life` to see that it died: so that comes first. */
-static void clean_up_after(struct process_record *process, uint32_t number)
+static void clean_up_after(uint32_t number)
 {
-    atomic_fetch_add(&process->life, 1);
-    KILL_POINT();
     finish_starts(number + 1);
     KILL_POINT();
     if (tell_death)
@@ -725,7 +717,7 @@ static void reap(pid_t pid, int wait_status)
         atomic_fetch_sub_explicit(&self.record->load, 1, memory_order_relaxed);
         process = process_at(self.arena, number);
         process->wait_status = wait_status;
-        clean_up_after(process, number);
+        clean_up_after(number);
         settle(process, number);
         return;
     }
@@ -925,7 +917,7 @@ static void inherit(struct process_record *process, uint32_t number)
     pid_word = atomic_load(&process->pid);
     pid = process_generation_of(pid_word) == process_generation_of(word) ? (pid_t)(uint32_t)pid_word : 0;
     process->wait_status = pid ? see_it_end(pid) : SIGKILL;
-    clean_up_after(process, number);
+    clean_up_after(number);
     settle(process, number);
 }
 

@@ -52,7 +52,6 @@ struct process_record {
     int32_t wait_status;
     int32_t fork_errno;
     uint32_t argument_index; /* for the entry */
-    _Atomic uint32_t life;   /* how often a process of this record has died */
     struct wait_word changed;
     uint64_t argument;                          /* for the entry: an offset in the arena */
     int64_t entry;                              /* int entry(struct process_record *), in the new process */
@@ -141,8 +140,6 @@ void process_release(struct process_record *process);
 /* The number of the calling process on its node, from 1, by which it owns things in the arena. Forked
  * processes have their record's number and 1 more, ranks have higher ones. */
 uint32_t process_own_number(void);
-/* How often a process with this number has died; 0 for a rank, with which the run ends. */
-uint32_t process_life(struct arena *arena, uint32_t number);
 
 /* Has every host call `tell` when a process has died, with its number, before anybody is told. In the host, or in
  * a rank that stands in for it, as are the next two. Set before host_start. */

@@ -5,8 +5,11 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <CUnit/Basic.h>
+
+#include "mpmap/status.h"
 
 static int fill_registry(const char *suite, const struct suite_test *tests, size_t count)
 {
@@ -41,4 +44,12 @@ int suite_run(const char *suite, const struct suite_test *tests, size_t count)
     }
     CU_cleanup_registry();
     return status;
+}
+
+bool error_has(const char *text)
+{
+    if (strstr(mpm_error(), text))
+        return true;
+    fprintf(stderr, "the error says \"%s\", not \"%s\"\n", mpm_error(), text);
+    return false;
 }

@@ -5,6 +5,7 @@
 #ifndef SUPPORT_SUITE_H
 #define SUPPORT_SUITE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct suite_test {
@@ -15,5 +16,8 @@ struct suite_test {
 /* Runs all of them with CUnit, which prints each and a summary. EXIT_SUCCESS if all have passed, and if they
  * have run at all and asserted something; else EXIT_FAILURE. Once a program. */
 int suite_run(const char *suite, const struct suite_test *tests, size_t count);
+
+/* Whether this thread's last error has these words; if not, says what it has. */
+bool error_has(const char *text);
 
 #endif
