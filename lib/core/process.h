@@ -13,6 +13,9 @@
 /* Makes what a node knows of its processes, in a new arena. By the leader, once. MPM_ENOMEM. */
 int process_table_create(struct arena *arena, unsigned node_count);
 
+/* Whether the calling process was started as one, and is no pool's worker. */
+bool process_is_users(void);
+
 /* The calling process, whose record this is, is to be told of when it dies: see core/party.h. */
 void process_note_party(struct process_record *record);
 

@@ -81,6 +81,13 @@ struct process_record *process_own_record(void)
     return number && runtime_role() == ROLE_FORKED ? process_find(runtime_arena(), number - 1) : NULL;
 }
 
+bool process_is_users(void)
+{
+    const struct process_record *record = process_own_record();
+
+    return record && record->flags & PROCESS_IS_USERS;
+}
+
 mpm_handle process_own_handle(void)
 {
     struct process_record *record = process_own_record();

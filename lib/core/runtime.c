@@ -67,6 +67,7 @@ static struct {
     unsigned end_count;
     void (*announce[MAX_LAYERS])(void);
     unsigned announce_count;
+    const struct runtime_duties *duties;
     bool break_is_posted;
     _Atomic uint32_t
         *losses;          /* by rank: 0, or 1 and its host's wait status above: written by main's courier */
@@ -82,6 +83,12 @@ void runtime_add_layer(void (*announce)(void))
 {
     assert(run.announce_count < MAX_LAYERS);
     run.announce[run.announce_count++] = announce;
+}
+
+void runtime_add_duties(const struct runtime_duties *duties)
+{
+    assert(!run.duties);
+    run.duties = duties;
 }
 
 void runtime_at_end(void (*end)(void))
@@ -153,16 +160,20 @@ int runtime_check_whole(void)
     return error_set(run.area->broken_status, "%s", run.area->broken_sentence);
 }
 
-int runtime_check_main(const char *call)
+bool runtime_is_driver(void)
 {
-    switch (runtime_role()) {
-    case ROLE_MAIN:
+    enum role role = runtime_role();
+
+    return role == ROLE_MAIN || (role == ROLE_FORKED && process_is_users());
+}
+
+int runtime_check_driver(const char *call)
+{
+    if (runtime_is_driver())
         return runtime_check_whole();
-    case ROLE_NONE:
+    if (runtime_role() == ROLE_NONE)
         return error_set(MPM_ESTATE, "%s: there is no run: call mpm_init first", call);
-    default:
-        return error_set(MPM_ESTATE, "%s: only main can call it, not a worker", call);
-    }
+    return error_set(MPM_ESTATE, "%s: main and processes can call it, but not a pool's worker", call);
 }
 
 /* The other threads of a program that exits are never heard of again. */
@@ -362,7 +373,8 @@ static int make_node_area(void)
     arena_set_root(run.arena, ARENA_ROOT_NODE, offset);
     if ((status = object_table_create(run.arena)) || (status = call_table_create(run.arena)) ||
         (status = post_table_create(run.arena, run.topology.node_count)) ||
-        (status = process_table_create(run.arena, run.topology.node_count)))
+        (status = process_table_create(run.arena, run.topology.node_count)) ||
+        (status = run.duties->create(run.arena)))
         return status;
     return host_area_create(run.arena, run.topology.nodes[run.topology.node].ranks);
 }
@@ -420,6 +432,20 @@ static void on_process_death(uint32_t number)
     call_owner_died(run.arena, number);
     post_owner_died(run.arena);
     process_died(number);
+    run.duties->process_died(number);
+}
+
+static void on_process_change(uint32_t process, bool has_ended)
+{
+    if (has_ended)
+        run.duties->process_ended();
+    process_changed(process, has_ended);
+}
+
+static void on_host_loss(void)
+{
+    run.duties->process_ended();
+    process_host_lost();
 }
 
 static int start_processes(void)
@@ -429,8 +455,8 @@ static int start_processes(void)
     if ((status = run.transport->agree(status)))
         return status;
     host_at_death(on_process_death);
-    host_at_change(process_changed);
-    host_at_loss(process_host_lost);
+    host_at_change(on_process_change);
+    host_at_loss(on_host_loss);
     return run.transport->agree(host_start(run.arena, own_rank()->rank_in_node));
 }
 

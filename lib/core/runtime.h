@@ -29,9 +29,10 @@ struct wait_word *runtime_bell(void);
 /* Whether the slots of a rank are lost, because its host has died. In main. */
 bool runtime_rank_is_lost(unsigned rank);
 
-/* MPM_ESTATE, naming the call, unless this process is main in a run; MPM_ENODELOST, for one, if the run has lost a
- * part that it needs. */
-int runtime_check_main(const char *call);
+/* Whether this process may have pools: main may, and processes; a pool's worker may not. */
+bool runtime_is_driver(void);
+/* MPM_ESTATE, naming the call, unless that is so; MPM_ENODELOST, for one, if the run has lost a part that it needs. */
+int runtime_check_driver(const char *call);
 /* 0, or the trouble that the run is in. Any process. */
 int runtime_check_whole(void);
 /* Says that the run has lost a part: every call that needs the run fails from here on. The first one counts.
@@ -50,5 +51,14 @@ void runtime_at_end(void (*end)(void));
 /* Each layer's messages are announced by one function, which core/ calls in every leader before its courier
  * starts. Called by a constructor of the layer, so that core/ need not know what stands above it. */
 void runtime_add_layer(void (*announce)(void));
+
+/* What a layer above core/ does about the processes of a node. */
+struct runtime_duties {
+    int (*create)(struct arena *arena);    /* makes what it needs, by the leader, before hosts are forked */
+    void (*process_died)(uint32_t number); /* see host_at_death() */
+    void (*process_ended)(void); /* one has ended or comes again, and its record says so; or a host is lost */
+};
+/* By one layer, in a constructor. */
+void runtime_add_duties(const struct runtime_duties *duties);
 
 #endif

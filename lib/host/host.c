@@ -281,16 +281,6 @@ int host_order(struct arena *arena, unsigned rank_in_node, const struct process_
     return MPM_OK;
 }
 
-int host_spawn(struct arena *arena, unsigned rank_in_node, process_entry *entry, process_ended *ended,
-               uint64_t argument, uint32_t argument_index, uint32_t *process)
-{
-    struct process_order order = {
-        .entry = entry, .ended = ended, .argument = argument, .argument_index = argument_index};
-    uint32_t generation;
-
-    return host_order(arena, rank_in_node, &order, process, &generation);
-}
-
 uint32_t host_load(struct arena *arena, unsigned rank_in_node)
 {
     return atomic_load_explicit(&host_area_of(arena)->host[rank_in_node].load, memory_order_relaxed);

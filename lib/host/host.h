@@ -30,6 +30,7 @@ enum process_state {
 enum process_flag {
     PROCESS_OWNS_ARGUMENT = 1, /* `argument` is a block that is freed when the process has ended */
     PROCESS_IS_USERS = 2,      /* SIGINT ends it, as any program; pools' workers leave that to their rank */
+    PROCESS_IS_WORKER = 4,     /* `argument` is the board of its pool */
 };
 
 #define PROCESS_ABOUT_SIZE 128
@@ -119,9 +120,6 @@ struct process_order {
  * node. */
 int host_order(struct arena *arena, unsigned rank_in_node, const struct process_order *order,
                uint32_t *process, uint32_t *generation);
-/* The same, for a process without `about` and flags. */
-int host_spawn(struct arena *arena, unsigned rank_in_node, process_entry *entry, process_ended *ended,
-               uint64_t argument, uint32_t argument_index, uint32_t *process);
 /* How many processes it has. */
 uint32_t host_load(struct arena *arena, unsigned rank_in_node);
 

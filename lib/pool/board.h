@@ -113,6 +113,10 @@ struct note {
 struct board {
     struct pool_spec spec; /* constant, as are the next two */
     uint64_t argument;     /* offset of the initializer's argument, or 0 */
+    uint32_t owner;  /* by which the pool owns its memory in the arena, this too; constant, as is the next */
+    uint32_t driver; /* number of the process that holds the leases */
+    _Atomic uint64_t next; /* the estate's: offset of another board, or 0 */
+    bool is_orphan;        /* its driver is dead: the estate's */
     uint32_t worker_count;
     _Atomic uint32_t closing;
     _Atomic uint32_t failed;                         /* a worker cannot be had: pool_open or map must tell */

@@ -183,7 +183,7 @@ static int list_missing(struct held_lease *lease, uint64_t count)
     uint64_t offset, listed = 0;
     int status;
 
-    if ((status = arena_alloc(arena, count * sizeof *order, ARENA_NO_OWNER, &offset)))
+    if ((status = arena_alloc(arena, count * sizeof *order, lease->job->holder->board->owner, &offset)))
         return status;
     order = arena_at(arena, offset);
     for (uint64_t word = 0; word < block->words; word++) {

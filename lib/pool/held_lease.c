@@ -5,44 +5,8 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "pool/estate.h"
 #include "pool/holder_inside.h"
-
-/* Numbers by which jobs of blobs own their pages: above those of processes and ranks, below those of objects. All jobs
- * of a node are held by one process. */
-#define FIRST_OWNER 0x18000u
-#define OWNERS      4096u
-
-static struct {
-    pthread_mutex_t mutex;
-    bool is_taken[OWNERS];
-} owners = {.mutex = PTHREAD_MUTEX_INITIALIZER};
-
-static int take_owner(uint32_t *owner)
-{
-    uint32_t number = 0;
-
-    pthread_mutex_lock(&owners.mutex);
-    while (number < OWNERS && owners.is_taken[number])
-        number++;
-    if (number < OWNERS)
-        owners.is_taken[number] = true;
-    pthread_mutex_unlock(&owners.mutex);
-    if (number == OWNERS)
-        return error_set(MPM_ENOMEM, "%u maps of blobs at once are as many as there may be", OWNERS);
-    *owner = FIRST_OWNER + number;
-    return MPM_OK;
-}
-
-/* With what workers have left that died before they could hang it up. */
-static void give_owner_back(struct arena *arena, uint32_t owner)
-{
-    if (!owner)
-        return;
-    arena_free_owned(arena, owner);
-    pthread_mutex_lock(&owners.mutex);
-    owners.is_taken[owner - FIRST_OWNER] = false;
-    pthread_mutex_unlock(&owners.mutex);
-}
 
 int held_job_open(struct holder *holder, const struct job_spec *spec, const void *context,
                   struct held_job **opened)
@@ -54,9 +18,9 @@ int held_job_open(struct holder *holder, const struct job_spec *spec, const void
 
     if (!job)
         return error_set(MPM_ENOMEM, "no memory for a map");
-    if ((spec->kind == JOB_BLOBS && (status = take_owner(&owner))) ||
-        (status = arena_alloc(holder->arena, size, ARENA_NO_OWNER, &job->offset))) {
-        give_owner_back(holder->arena, owner);
+    if ((spec->kind == JOB_BLOBS && (status = estate_take_number(holder->offset, &owner))) ||
+        (status = arena_alloc(holder->arena, size, holder->board->owner, &job->offset))) {
+        estate_give_number_back(owner);
         free(job);
         return status;
     }
@@ -127,7 +91,7 @@ bool held_job_close(struct held_job *job)
         return false;
     while (job->leases)
         held_lease_drop(job->leases);
-    give_owner_back(job->holder->arena, job->block->blob_owner);
+    estate_give_number_back(job->block->blob_owner);
     arena_free(job->holder->arena, job->offset);
     free(job);
     return true;
@@ -252,7 +216,7 @@ static int make_lease(struct held_job *job, uint64_t number, uint64_t first, uin
 
     if (!lease)
         return error_set(MPM_ENOMEM, "no memory for a lease");
-    if ((status = arena_alloc(job->holder->arena, layout.size, ARENA_NO_OWNER, &lease->offset))) {
+    if ((status = arena_alloc(job->holder->arena, layout.size, job->holder->board->owner, &lease->offset))) {
         free(lease);
         return status;
     }

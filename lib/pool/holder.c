@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "core/runtime.h"
 #include "host/host.h"
+#include "pool/estate.h"
 #include "pool/holder_inside.h"
 #include "pool/worker.h"
 
@@ -17,13 +18,18 @@
 
 static int spawn_workers(struct holder *holder, const uint32_t *workers_by_rank, unsigned rank_count)
 {
-    uint32_t number = 0, process;
+    uint32_t number = 0, process, generation;
     int status;
 
     for (unsigned rank = 0; rank < rank_count; rank++) {
         for (uint32_t i = 0; i < workers_by_rank[rank]; i++, number++) {
-            status = host_spawn(holder->arena, rank, worker_main, worker_ended, holder->offset, number,
-                                &process);
+            struct process_order order = {.entry = worker_main,
+                                          .ended = worker_ended,
+                                          .argument = holder->offset,
+                                          .argument_index = number,
+                                          .flags = PROCESS_IS_WORKER};
+
+            status = host_order(holder->arena, rank, &order, &process, &generation);
             if (status == MPM_EHOSTLOST)
                 atomic_store(&holder->board->worker[number].state, WORKER_GONE);
             else if (status)
@@ -50,17 +56,16 @@ static int make_board(struct holder *holder, const struct pool_spec *spec, const
     struct board *board;
     int status;
 
-    if ((status = arena_alloc(holder->arena, size, ARENA_NO_OWNER, &holder->offset)))
+    if ((status = estate_enter(size, &holder->offset)))
         return status;
     holder->board = board = arena_at(holder->arena, holder->offset);
-    memset(board, 0, size);
     board->spec = *spec;
     board->worker_count = worker_count;
     board->bell = arena_offset(holder->arena, runtime_bell());
     if (!spec->argument_size)
         return MPM_OK;
-    if ((status = arena_alloc(holder->arena, spec->argument_size, ARENA_NO_OWNER, &board->argument))) {
-        arena_free(holder->arena, holder->offset);
+    if ((status = arena_alloc(holder->arena, spec->argument_size, board->owner, &board->argument))) {
+        estate_leave(holder->offset);
         return status;
     }
     memcpy(arena_at(holder->arena, board->argument), argument, spec->argument_size);
@@ -188,8 +193,7 @@ void holder_free(struct holder *holder)
         if (process)
             process_close(process, process_generation_of(atomic_load(&process->word)));
     }
-    arena_free(holder->arena, holder->board->argument);
-    arena_free(holder->arena, holder->offset);
+    estate_leave(holder->offset);
     pthread_mutex_destroy(&holder->watch_mutex);
     free(holder->counts);
     free(holder->watched);

@@ -42,14 +42,15 @@ static void count_bytes(_Atomic uint64_t *sum, uint64_t bytes)
 }
 
 /* false if the arena has no room. */
-static bool fill_cell(struct arena *arena, struct cell *cell, const struct holder_call *call)
+static bool fill_cell(const struct holder *holder, struct cell *cell, const struct holder_call *call)
 {
+    struct arena *arena = holder->arena;
     uint64_t block_size = cell_item_part(call->item_size) +
                           (call->result_size > CELL_ROOM ? call->result_size : 0);
 
     cell->item_size = call->item_size;
     cell->result_size = call->result_size;
-    if (block_size && arena_alloc(arena, block_size, ARENA_NO_OWNER, &cell->block)) {
+    if (block_size && arena_alloc(arena, block_size, holder->board->owner, &cell->block)) {
         cell->block = 0;
         return false;
     }
@@ -151,7 +152,7 @@ enum call_end holder_make_call(struct holder *holder, struct holder_call *call, 
 
     if (!cell)
         return CALL_IS_NOT_MADE;
-    if (!fill_cell(holder->arena, cell, call)) {
+    if (!fill_cell(holder, cell, call)) {
         free_cell(holder->arena, cell);
         return CALL_IS_NOT_MADE;
     }

@@ -13,7 +13,7 @@ int map_check(const char *call, const struct mpm_pool *pool, const struct map_re
 {
     int status;
 
-    if ((status = runtime_check_main(call)))
+    if ((status = runtime_check_driver(call)))
         return status;
     if (!pool)
         return error_set(MPM_EINVAL, "%s: the pool is NULL", call);

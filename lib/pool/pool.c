@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Opening and closing pools, from main: which rank gets how many workers, and waiting until they are there.
+/* Opening and closing pools: which rank gets how many workers, and waiting until they are there.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -29,10 +29,15 @@ static __attribute__((constructor)) void add_layer(void)
     runtime_add_layer(steward_announce);
 }
 
-/* The slots of a rank whose host has died are lost. */
+/* Main uses all nodes; a process its own, because it has no courier. The slots of a rank whose host has died are lost. */
 static unsigned slots_of(unsigned rank)
 {
-    return runtime_rank_is_lost(rank) ? 0 : runtime_topology()->ranks[rank].slots;
+    const struct topology *topology = runtime_topology();
+
+    if ((runtime_role() != ROLE_MAIN && topology->ranks[rank].node != topology->node) ||
+        runtime_rank_is_lost(rank))
+        return 0;
+    return topology->ranks[rank].slots;
 }
 
 static unsigned count_slots(void)
@@ -272,7 +277,7 @@ int mpm_pool_open(const mpm_pool_options *options, mpm_pool **opened)
     struct mpm_pool *pool = NULL;
     int status;
 
-    if ((status = runtime_check_main("mpm_pool_open")))
+    if ((status = runtime_check_driver("mpm_pool_open")))
         return status;
     if (!opened)
         return error_set(MPM_EINVAL, "mpm_pool_open: the place for the pool is NULL");
@@ -299,7 +304,7 @@ unsigned mpm_pool_worker_count(const mpm_pool *pool)
 
 void mpm_pool_close(mpm_pool *pool)
 {
-    if (!pool || runtime_role() != ROLE_MAIN)
+    if (!pool || !runtime_is_driver())
         return;
     runtime_enter();
     stream_cut_off_all(pool);
@@ -311,7 +316,7 @@ void mpm_pool_close(mpm_pool *pool)
 
 void mpm_pool_terminate(mpm_pool *pool)
 {
-    if (!pool || runtime_role() != ROLE_MAIN)
+    if (!pool || !runtime_is_driver())
         return;
     runtime_enter();
     atomic_store(&pool->terminating, true);

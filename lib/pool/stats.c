@@ -145,7 +145,7 @@ int mpm_pool_stats(mpm_pool *pool, mpm_stats **stats)
     struct answers *answers;
     int status;
 
-    if ((status = runtime_check_main("mpm_pool_stats")))
+    if ((status = runtime_check_driver("mpm_pool_stats")))
         return status;
     if (!pool || !stats)
         return error_set(MPM_EINVAL, "mpm_pool_stats: the pool, or the place for what it has done, is NULL");

@@ -27,6 +27,7 @@ enum arena_root {
     ARENA_ROOT_CALLS,
     ARENA_ROOT_PROCESSES,
     ARENA_ROOT_POSTS,
+    ARENA_ROOT_POOLS,
     ARENA_ROOTS = 8
 };
 

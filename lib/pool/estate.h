@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The estate: the pools of a node, the numbers by which they own memory in its arena, and what becomes of a pool
+ * whose driver has died. Main, a steward or any process of the node may drive a pool, and a process may die: then the
+ * hosts kill its workers, and free all that it had. For pool/ only. */
+#ifndef POOL_ESTATE_H
+#define POOL_ESTATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Enters a new board of `size` bytes, zeroed but for what says whose it is: the calling process's. It owns itself by
+ * its number, `owner`, and whatever else the pool is to have in the arena is to be owned by that, too. MPM_ENOMEM. */
+int estate_enter(size_t size, uint64_t *board);
+/* Frees a board, whose workers have ended, and whatever is owned by its number or by those that it has taken. */
+void estate_leave(uint64_t board);
+
+/* Takes a number more for a board, by which something of it can be freed before it. MPM_ENOMEM. Any thread of its
+ * driver, as the next. */
+int estate_take_number(uint64_t board, uint32_t *number);
+/* Frees what is owned by the number, and gives it back. 0 is fine. */
+void estate_give_number_back(uint32_t number);
+
+#endif
