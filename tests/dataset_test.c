@@ -19,6 +19,7 @@
 
 #include <CUnit/CUnit.h>
 #include <hdf5.h>
+#include <limits.h>
 
 #include <mpmap.h>
 
@@ -525,6 +526,53 @@ static void files_are_the_same_bytes_whatever_the_workers(void)
     free(bytes);
 }
 
+struct file_names {
+    char input[PATH_MAX], output[PATH_MAX];
+};
+
+/* In a process: its pool has the workers of its node. */
+static int map_here(const void *args, size_t size)
+{
+    const struct weighing weighing = {.type = MPM_F32, .fail_every = 50};
+    const struct file_names *names = args;
+    mpm_dataset_map map = weigh_map(names->input, names->output, &weighing);
+    mpm_pool *own;
+    int status;
+
+    (void)size;
+    if (mpm_pool_open(&(mpm_pool_options){.workers = 2}, &own))
+        return mpm_report_error();
+    status = mpm_pool_map_dataset(own, weigh, &map);
+    mpm_pool_close(own);
+    return status == MPM_ETASK ? 0 : mpm_report_error();
+}
+
+static void a_process_may_map_a_data_set(void)
+{
+    mpm_process_options options = {.place = MPM_ON_NODE(mpm_node_count() - 1)};
+    const char *input = plain_input("in.h5", 1234);
+    struct file_names names;
+    mpm_process process;
+    size_t size, other_size;
+    char *bytes, *other;
+    int code = 1;
+
+    map_with_workers(1, 0, input, path("mains.h5"));
+    snprintf(names.input, sizeof names.input, "%s", input);
+    snprintf(names.output, sizeof names.output, "%s", path("a_processs.h5"));
+    CU_ASSERT_EQUAL_FATAL(mpm_process_start(map_here, &names, sizeof names, &options, &process), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_process_join(process, MPM_FOREVER), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_process_exitcode(process, &code), MPM_OK);
+    CU_ASSERT_EQUAL_FATAL(code, 0);
+    CU_ASSERT_EQUAL(mpm_process_close(process), MPM_OK);
+    bytes = read_file(path("mains.h5"), &size);
+    other = read_file(names.output, &other_size);
+    CU_ASSERT_EQUAL_FATAL(size, other_size);
+    CU_ASSERT(memcmp(bytes, other, size) == 0);
+    free(bytes);
+    free(other);
+}
+
 static int corners(mpm_call *call, const void *item, void *result)
 {
     const float *row = item;
@@ -893,6 +941,7 @@ static int run_all(void)
         TEST(rows_that_fail_are_zero_and_marked),
         TEST(rows_that_crash_are_zero_and_marked),
         TEST(files_are_the_same_bytes_whatever_the_workers),
+        TEST(a_process_may_map_a_data_set),
         TEST(bad_maps_are_refused_and_make_nothing),
         TEST(the_input_is_never_overwritten),
         TEST(an_output_that_exists_stays_unless_it_may_be_overwritten),

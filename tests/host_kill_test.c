@@ -2,7 +2,7 @@
 /* What is true when a host is killed at any point of its work: while it forks, reaps, tells of deaths, and forks
  * anew. A run of its own for each point, without a launcher: its only host dies there, so what was wanted of it has
  * ended by SIGKILL, or as it would have; nothing hangs, no result is wrong, and the arena gets back all but what the
- * host was just freeing. */
+ * host was just freeing. A process dies with a pool of its own, too: what becomes of that is hosts' work. */
 #include <CUnit/CUnit.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -13,10 +13,12 @@
 
 #include <mpmap.h>
 
+#include "base/clock.h"
 #include "core/runtime.h"
 #include "shm/arena.h"
 #include "shm/kill_point.h"
 #include "support/child.h"
+#include "support/gate.h"
 #include "support/suite.h"
 
 #define PATIENCE_S  30
@@ -32,7 +34,8 @@ static pid_t rank_pid;
 /* Shared by all processes of all runs. */
 static struct shared {
     _Atomic unsigned reached, crashes;
-    size_t blocks; /* in use at the end of a run whose host was not killed */
+    _Atomic int hanging; /* items */
+    size_t blocks;       /* in use at the end of a run whose host was not killed */
 } * shared;
 
 /* Only the rank's child is a host. */
@@ -140,6 +143,44 @@ static void use_processes(void)
     mpm_free(memory);
 }
 
+static int hang(mpm_call *call, const void *item, void *result)
+{
+    (void)call;
+    (void)item;
+    (void)result;
+    atomic_fetch_add(&shared->hanging, 1);
+    for (;;)
+        pause();
+    return 0;
+}
+
+static int die_in_a_map(const void *args, size_t size)
+{
+    mpm_pool *pool;
+    mpm_result *result;
+
+    (void)args;
+    (void)size;
+    if (mpm_pool_open(&(mpm_pool_options){.workers = 2}, &pool) ||
+        mpm_pool_map_async(pool, hang, NULL, 2, 0, NULL, NULL, 0, NULL, &result))
+        return 1;
+    (void)gate_reached(&shared->hanging, 2);
+    return raise(SIGKILL);
+}
+
+/* Its host frees what is left of its pool. */
+static void use_a_pool_of_a_process(void)
+{
+    mpm_process process;
+    int status;
+
+    atomic_store(&shared->hanging, 0);
+    if ((status = mpm_process_start(die_in_a_map, NULL, 0, NULL, &process)))
+        EXPECT(status == MPM_EHOSTLOST);
+    else
+        expect_end(process, -SIGKILL);
+}
+
 static size_t blocks_in_use(void)
 {
     struct arena_usage usage;
@@ -148,7 +189,23 @@ static size_t blocks_in_use(void)
     return usage.used_blocks;
 }
 
-/* The run: in a child of the test. */
+/* Workers die after their driver. */
+static bool is_left_with(size_t blocks)
+{
+    uint64_t until_ns = clock_now_ns() + PATIENCE_S * UINT64_C(1000000000);
+
+    for (;;) {
+        uint32_t seen = wait_look(runtime_bell());
+
+        if (blocks_in_use() <= blocks)
+            return true;
+        if (clock_now_ns() > until_ns)
+            return false;
+        wait_change(runtime_bell(), seen, 0, until_ns);
+    }
+}
+
+/* The run: in a child of the test. The first one is for its count of blocks, and its host is not killed. */
 static bool live(void *unused)
 {
     int status;
@@ -162,10 +219,12 @@ static bool live(void *unused)
         return mpm_report_error() == EXIT_SUCCESS;
     use_processes();
     use_a_pool();
-    EXPECT(!arena_check(runtime_arena()));
-    if (!kill_point_target)
+    if (kill_point_target)
+        use_a_pool_of_a_process();
+    else
         shared->blocks = blocks_in_use();
-    EXPECT(blocks_in_use() <= shared->blocks + 1);
+    EXPECT(is_left_with(shared->blocks + 1));
+    EXPECT(!arena_check(runtime_arena()));
     status = mpm_finalize();
     EXPECT(status == MPM_OK || status == MPM_EHOSTLOST);
     return is_right;

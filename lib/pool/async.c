@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The thread of main that drives asynchronous maps, and the one that calls back.
+/* The thread that drives asynchronous maps, and the one that calls back: of main, or of a process that has pools.
  *
  * Both sleep in a futex when they have nothing to do. One mutex guards lanes and the queue of calls; what runs is
  * the driver's alone. A canceled or terminated map that still waits for its turn is begun all the same, whatever

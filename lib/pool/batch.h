@@ -41,7 +41,7 @@ struct batch_map {
     void *progress_argument;
 };
 
-/* Runs it. Blocks. Main only.
+/* Runs it. Blocks. The pool's driver only.
  * failures, failure_count: out, also with MPM_ETASK: the items that failed in rising order, in memory that
  * the caller frees with free(); NULL and 0 if none. Statuses as mpm_pool_map. */
 int pool_map_batches(mpm_pool *pool, const struct batch_map *map, mpm_failure **failures,

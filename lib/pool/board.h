@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The board: what a pool has in the arena of one node. Its workers claim chunks from the leases that hang on
- * it; who holds the leases (main's driver at home, the steward elsewhere) hangs them up, takes them down when
+ * it; who holds the leases (main, or a process, at home, main's steward elsewhere) hangs them up, takes them down when
  * all of their items have been claimed, and harvests them when no worker is in them any more.
  *
  * Who writes what, in which order, and what is true if the writer dies at each step:
@@ -8,8 +8,8 @@
  * Holder. Writes a lease block whole, then stores its offset into a slot (release): from then on workers may
  * enter. To take it down it stores 0 there. It harvests when no worker record names the lease: a worker
  * stores the name first and then looks whether the slot still holds it, the holder empties the slot first and
- * then looks at the names, both sequentially consistent, so one of them sees the other. The holder is a rank:
- * if it dies, the run ends.
+ * then looks at the names, both sequentially consistent, so one of them sees the other. If a holder dies that is a rank, the
+ * run ends; what becomes of a process's pool is told in estate.c.
  *
  * Worker, for each chunk: (1) adds to `next` of the lease: the chunk is its own; for each item in it: (2)
  * stores the item's number in `item` of its record, (3) runs the task, which writes the result to its place,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Cells: single calls from main to a worker of its own node, without a lease. They stand on the board.
+/* Cells: single calls from a pool's driver to a worker of its own node, without a lease. They stand on the board.
  *
  * Who writes what, in which order, and what is true if the writer dies at each step:
  *

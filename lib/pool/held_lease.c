@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "pool/estate.h"
 #include "pool/holder_inside.h"
+#include "shm/kill_point.h"
 
 int held_job_open(struct holder *holder, const struct job_spec *spec, const void *context,
                   struct held_job **opened)
@@ -197,6 +198,7 @@ void held_lease_put_up(struct held_lease *lease)
         uint64_t empty = 0;
 
         if (atomic_compare_exchange_strong(&board->slot[i], &empty, lease->offset)) {
+            KILL_POINT();
             lease->slot = &board->slot[i];
             wait_ring(&board->work);
             return;

@@ -11,6 +11,7 @@
 #include "pool/estate.h"
 #include "pool/holder_inside.h"
 #include "pool/worker.h"
+#include "shm/kill_point.h"
 
 #define WATCH_PART   16u       /* a worker with a time limit is looked at so often within it */
 #define WATCH_MIN_NS 1000000u  /* but not more often than that */
@@ -36,6 +37,7 @@ static int spawn_workers(struct holder *holder, const uint32_t *workers_by_rank,
                 return status;
             else
                 holder->board->worker[number].process = process + 1;
+            KILL_POINT();
         }
     }
     return MPM_OK;

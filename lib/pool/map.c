@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The driver of a map, in a thread of main: carries out what the lease table (lease.h) decides. Leases of main's
- * own node it hangs itself; those of others go out as messages, and what comes back is in the map's inbox. Items
+/* The driver of a map, in a thread of main, or of a process: carries out what the lease table (lease.h) decides. Leases
+ * of its own node it hangs itself; those of others, which only main has, go out as messages, and what comes back is in
+ * the map's inbox. Items
  * are copied into a lease as it is granted, results out of it as it is done, so a map takes a bounded part of the
  * arena, whatever its size; what lies in the arena already is used where it is at home.
  *

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Main's own memory of its pools and running maps. Messages come in through the courier's thread: what
+/* A driver's own memory of its pools and running maps: main's, or a process's, which gets no messages. Messages come in through the courier's thread: what
  * concerns a pool's opening and closing is written into the pool here, what concerns a map goes into its
  * inbox, under one mutex, and the node's bell rings. For pool/ only. */
 #ifndef POOL_POOL_STATE_H

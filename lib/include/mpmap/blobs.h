@@ -18,7 +18,7 @@ typedef struct mpm_blob {
 
 /** Runs a task over items of any length. The task gets the bytes of its item, aligned to 16, their number by
  * mpm_call_item_size(), and NULL for the result, for which it takes room by mpm_call_blob().
- * Blocks until every item is done or failed. Main only, any thread; several at once are fine.
+ * Blocks until every item is done or failed. The pool's driver only, any thread; several at once are fine.
  * @param items    `count` of them; at most some MiB of them are on their way at once, but at least one
  * @param options  as for mpm_pool_map(); NULL: defaults
  * @param results  out, also with MPM_ETASK: the results in item order, which the caller ends with mpm_blobs_free();

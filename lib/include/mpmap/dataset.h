@@ -41,7 +41,7 @@ typedef struct mpm_dataset_map {
 /** Runs a task over the rows of a data set; results go into a new one of [rows, extents of a result…].
  * Items are rows in the machine's own byte order, C order. A row that fails leaves zeros, and is marked in
  * the data set `OUTPUT_DATASET.done` beside it (u8 a row: 0 not done, 1 done, 2 failed).
- * Blocks until every row is done. Main only.
+ * Blocks until every row is done. The pool's driver only.
  * @return MPM_ETASK if rows failed, as mpm_pool_map (the file is complete otherwise); MPM_EEXIST if the
  * output exists; MPM_ENOENT, MPM_ETYPE as mpm_dataset_describe; MPM_EIO, also when the disk is full; what
  *         mpm_pool_map gives. Where it fails before the first row, no file is left. */

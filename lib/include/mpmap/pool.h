@@ -50,12 +50,14 @@ typedef int mpm_initializer(mpm_call *call, const void *argument, size_t argumen
  * max_tasks_per_worker. One that is killed gets none. */
 typedef void mpm_finalizer(void *state);
 
-/** A pool of workers. */
+/** A pool of workers. Who opens it is its driver: main, or a process (mpmap/process.h). A pool is its driver's own, and
+ * ends with it: its workers are killed if it ends without mpm_pool_close(). */
 typedef struct mpm_pool mpm_pool;
 
 /** Options of mpm_pool_open; zero is the default. */
 typedef struct mpm_pool_options {
-    unsigned workers;      /**< in all, filled from main's node on; 0: one a slot of every node */
+    /** In all, filled from the driver's node on; 0: one a slot. Main's pools use every node, a process's its own. */
+    unsigned workers;
     unsigned max_attempts; /**< runs that an item gets whose worker dies in it; 0: 2 */
     /** Items after which a worker makes place for a new one; 0: any number. */
     size_t max_tasks_per_worker;
@@ -69,9 +71,9 @@ typedef struct mpm_pool_options {
 } mpm_pool_options;
 
 /** Opens a pool and starts its workers. More workers than slots are spread evenly over the nodes.
- * Blocks until the workers run, and all initializers have returned. Main only, any thread.
+ * Blocks until the workers run, and all initializers have returned. Main and processes, any thread.
  * @param pool  out: the pool, which the caller ends with mpm_pool_close()
- * @return MPM_ESTATE without a run, or in a worker; MPM_EINVAL for more than 65536 workers, or another option
+ * @return MPM_ESTATE without a run, or in a pool's worker; MPM_EINVAL for more than 65536 workers, or another option
  *         that makes no sense; MPM_ENOMEM; MPM_EWORKER if an initializer fails, with what it said, or if workers
  *         die as they start, again and again; MPM_EHOSTLOST; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_pool_open(const mpm_pool_options *options, mpm_pool **pool);
@@ -117,7 +119,7 @@ typedef struct mpm_map_options {
 } mpm_map_options;
 
 /** Runs a task over `count` items and puts the results in item order, whatever the workers and nodes.
- * Blocks until every item is done or failed. Main only, any thread; several at once are fine.
+ * Blocks until every item is done or failed. The pool's driver only, any thread; several at once are fine.
  * @param items    `count` items of `item_size` bytes each; NULL if item_size is 0
  * @param results  out: room for `count` results of `result_size` bytes each; NULL if that is 0. Where an
  *                 item failed, its result is zero
@@ -132,12 +134,12 @@ MPM_API MPM_CHECKED int mpm_pool_map(mpm_pool *pool, mpm_task *task, const void 
 MPM_API unsigned mpm_pool_worker_count(const mpm_pool *pool);
 
 /** Ends the workers and frees the pool; NULL is fine. Blocks until what runs in the pool has come to its end, the
- * workers have ended in good order, and callbacks have returned, unless it is called from one. Main only, any
- * thread. */
+ * workers have ended in good order, and callbacks have returned, unless it is called from one. The pool's driver only,
+ * any thread. */
 MPM_API void mpm_pool_close(mpm_pool *pool);
 
 /** Kills the workers and frees the pool, now; NULL is fine. What still runs in it ends with MPM_ECANCELED. Blocks
- * until the workers have ended, and callbacks have returned, unless it is called from one. Main only, any thread. */
+ * until the workers have ended, and callbacks have returned, unless it is called from one. The pool's driver only, any thread. */
 MPM_API void mpm_pool_terminate(mpm_pool *pool);
 
 MPM_END

@@ -10,7 +10,7 @@
 
 MPM_BEGIN
 
-/** What will come of a map or a call. It may outlive its pool. Main only, any thread. */
+/** What will come of a map or a call. It may outlive its pool. The pool's driver only, any thread. */
 typedef struct mpm_result mpm_result;
 
 /** What is called when a result is ready, in a thread of the library that does nothing else: one after the other, in
@@ -37,7 +37,7 @@ MPM_API MPM_CHECKED int mpm_pool_map_async(mpm_pool *pool, mpm_task *task, const
                                            mpm_result **result);
 
 /** Runs a task once in a worker of the pool, with `item` and its index 0, and waits for it.
- * Statuses as mpm_pool_map(); `result` (or NULL, if its size is 0) is untouched then. Main only, any thread. */
+ * Statuses as mpm_pool_map(); `result` (or NULL, if its size is 0) is untouched then. The pool's driver only, any thread. */
 MPM_API MPM_CHECKED int mpm_pool_apply(mpm_pool *pool, mpm_task *task, const void *item, size_t item_size,
                                        void *result, size_t result_size);
 

@@ -33,7 +33,7 @@ typedef struct mpm_stream_options {
     size_t context_size;  /**< how many */
 } mpm_stream_options;
 
-/** Results of a map over what a generator makes. Main only; any thread, also several at once. */
+/** Results of a map over what a generator makes. The pool's driver only; any thread, also several at once. */
 typedef struct mpm_stream mpm_stream;
 
 /** Begins a map over the items that a generator makes, and returns at once. mpm_call_index() counts them from 0.
