@@ -462,13 +462,18 @@ static void roots_are_kept(void)
 {
     struct arena *arena = arena_of(SIZE), *attached = NULL;
 
-    CU_ASSERT_EQUAL(arena_root(arena, ARENA_ROOT_NODE), 0);
-    arena_set_root(arena, ARENA_ROOT_NODE, 640);
-    arena_set_root(arena, ARENA_ROOTS - 1, 1280);
+    CU_ASSERT_EQUAL_FATAL(arena_make_root(arena, ARENA_ROOT_NODE, 640), MPM_OK);
+    CU_ASSERT_EQUAL_FATAL(arena_make_root(arena, ARENA_ROOTS - 1, 8), MPM_OK);
+    for (size_t i = 0; i < 640; i++)
+        CU_ASSERT_EQUAL(((char *)arena_root(arena, ARENA_ROOT_NODE))[i], 0);
+    strcpy(arena_root(arena, ARENA_ROOT_NODE), "node");
+    strcpy(arena_root(arena, ARENA_ROOTS - 1), "last");
     CU_ASSERT_EQUAL_FATAL(arena_attach(arena, &attached), MPM_OK);
-    CU_ASSERT_EQUAL(arena_root(attached, ARENA_ROOT_NODE), 640);
-    CU_ASSERT_EQUAL(arena_root(attached, ARENA_ROOTS - 1), 1280);
-    CU_ASSERT_EQUAL(arena_root(attached, ARENA_ROOT_HOSTS), 0);
+    CU_ASSERT_STRING_EQUAL(arena_root(attached, ARENA_ROOT_NODE), "node");
+    CU_ASSERT_STRING_EQUAL(arena_root(attached, ARENA_ROOTS - 1), "last");
+    CU_ASSERT_EQUAL(arena_make_root(arena, ARENA_ROOT_HOSTS, SIZE), MPM_ENOMEM);
+    arena_free(arena, arena_offset(arena, arena_root(arena, ARENA_ROOT_NODE)));
+    arena_free(arena, arena_offset(arena, arena_root(arena, ARENA_ROOTS - 1)));
     drop(arena, SIZE);
 }
 

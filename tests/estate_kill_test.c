@@ -2,33 +2,17 @@
 /* What is true when a process is killed at any point of opening, using or closing a pool of its own: its workers are
  * gone, the node has back all records and all memory that the pool had, and others have pools as before. */
 #include <CUnit/CUnit.h>
-#include <stdatomic.h>
 #include <string.h>
 
 #include <mpmap.h>
 
-#include "base/clock.h"
-#include "core/runtime.h"
-#include "host/host.h"
 #include "kill_run.h"
-#include "shm/arena.h"
+#include "support/node.h"
 #include "support/suite.h"
 
-#define ITEMS       40u
-#define PATIENCE_NS UINT64_C(30000000000)
+#define ITEMS 40u
 
 static size_t blocks_before;
-
-static unsigned count_workers(void)
-{
-    struct process_record *process;
-    unsigned count = 0;
-
-    for (uint32_t i = 0; (process = process_find(runtime_arena(), i)); i++)
-        count += process_state_of(atomic_load(&process->word)) != PROCESS_FREE &&
-                 process->flags & PROCESS_IS_WORKER;
-    return count;
-}
 
 static int square(mpm_call *call, const void *item, void *result)
 {
@@ -101,7 +85,7 @@ static bool apply(mpm_pool *pool)
 static void prepare(struct kill_scene *scene)
 {
     (void)scene;
-    blocks_before = kill_blocks_in_use();
+    blocks_before = node_blocks_in_use();
 }
 
 static bool open_and_close(const struct kill_scene *scene)
@@ -147,22 +131,6 @@ static bool open_and_apply(const struct kill_scene *scene)
     return use(scene, apply);
 }
 
-/* The workers die after their driver. */
-static bool everything_is_back(void)
-{
-    uint64_t until_ns = clock_now_ns() + PATIENCE_NS;
-
-    for (;;) {
-        uint32_t seen = wait_look(runtime_bell());
-
-        if (!count_workers() && kill_blocks_in_use() <= blocks_before)
-            return !arena_check(runtime_arena());
-        if (clock_now_ns() > until_ns)
-            return false;
-        wait_change(runtime_bell(), seen, 0, until_ns);
-    }
-}
-
 static bool others_have_pools(const struct kill_scene *scene, bool was_killed)
 {
     mpm_pool *pool;
@@ -170,11 +138,11 @@ static bool others_have_pools(const struct kill_scene *scene, bool was_killed)
 
     (void)scene;
     (void)was_killed;
-    if (!everything_is_back() || !(pool = open_pool()))
+    if (!node_is_left_with(blocks_before, 0) || !(pool = open_pool()))
         return false;
     is_right = map(pool) && map_blobs(pool);
     mpm_pool_close(pool);
-    return is_right && everything_is_back();
+    return is_right && node_is_left_with(blocks_before, 0);
 }
 
 const struct kill_operation kill_operations[] = {

@@ -4,6 +4,7 @@
  * ended by SIGKILL, or as it would have; nothing hangs, no result is wrong, and the arena gets back all but what the
  * host was just freeing. A process dies with a pool of its own, too: what becomes of that is hosts' work. */
 #include <CUnit/CUnit.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -13,12 +14,10 @@
 
 #include <mpmap.h>
 
-#include "base/clock.h"
-#include "core/runtime.h"
-#include "shm/arena.h"
 #include "shm/kill_point.h"
 #include "support/child.h"
 #include "support/gate.h"
+#include "support/node.h"
 #include "support/suite.h"
 
 #define PATIENCE_S  30
@@ -181,30 +180,6 @@ static void use_a_pool_of_a_process(void)
         expect_end(process, -SIGKILL);
 }
 
-static size_t blocks_in_use(void)
-{
-    struct arena_usage usage;
-
-    arena_usage(runtime_arena(), &usage);
-    return usage.used_blocks;
-}
-
-/* Workers die after their driver. */
-static bool is_left_with(size_t blocks)
-{
-    uint64_t until_ns = clock_now_ns() + PATIENCE_S * UINT64_C(1000000000);
-
-    for (;;) {
-        uint32_t seen = wait_look(runtime_bell());
-
-        if (blocks_in_use() <= blocks)
-            return true;
-        if (clock_now_ns() > until_ns)
-            return false;
-        wait_change(runtime_bell(), seen, 0, until_ns);
-    }
-}
-
 /* The run: in a child of the test. The first one is for its count of blocks, and its host is not killed. */
 static bool live(void *unused)
 {
@@ -222,9 +197,8 @@ static bool live(void *unused)
     if (kill_point_target)
         use_a_pool_of_a_process();
     else
-        shared->blocks = blocks_in_use();
-    EXPECT(is_left_with(shared->blocks + 1));
-    EXPECT(!arena_check(runtime_arena()));
+        shared->blocks = node_blocks_in_use();
+    EXPECT(node_is_left_with(shared->blocks + 1, UINT_MAX));
     status = mpm_finalize();
     EXPECT(status == MPM_OK || status == MPM_EHOSTLOST);
     return is_right;

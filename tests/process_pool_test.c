@@ -2,64 +2,23 @@
 /* Pools that processes open: whatever main can do with a pool, a process of any node can do with one of its own, on
  * its node; and when it dies, at whatever instant, its workers and all that the pool had in the arena are gone. */
 #include <CUnit/CUnit.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <mpmap.h>
 
-#include "base/clock.h"
 #include "core/runtime.h"
-#include "host/host.h"
 #include "shm/arena.h"
-#include "shm/wait_word.h"
 #include "support/everywhere.h"
 #include "support/gate.h"
+#include "support/node.h"
 #include "support/suite.h"
 
-#define ITEMS       5000u
-#define PATIENCE_NS UINT64_C(30000000000)
-#define DEATHS      60
-
-static size_t blocks_in_use(void)
-{
-    struct arena_usage usage;
-
-    arena_usage(runtime_arena(), &usage);
-    return usage.used_blocks;
-}
-
-/* Pools' workers of this node that there are. */
-static unsigned count_workers(void)
-{
-    struct process_record *process;
-    unsigned count = 0;
-
-    for (uint32_t i = 0; (process = process_find(runtime_arena(), i)); i++)
-        count += process_state_of(atomic_load(&process->word)) != PROCESS_FREE &&
-                 process->flags & PROCESS_IS_WORKER;
-    return count;
-}
-
-/* Waits until a dead process's pools are gone. */
-static bool is_left_with(size_t blocks, unsigned workers)
-{
-    uint64_t until_ns = clock_now_ns() + PATIENCE_NS;
-
-    for (;;) {
-        uint32_t seen = wait_look(runtime_bell());
-
-        if (blocks_in_use() <= blocks && count_workers() <= workers)
-            return !arena_check(runtime_arena());
-        if (clock_now_ns() > until_ns)
-            return false;
-        wait_change(runtime_bell(), seen, 0, until_ns);
-    }
-}
+#define ITEMS  5000u
+#define DEATHS 60
 
 /* Memory of the node is at another address in processes of another rank: they are told its offset. */
 
@@ -115,7 +74,7 @@ static void expect_squares(mpm_pool *pool)
 
 static int map_on_this_node(const void *args, size_t size)
 {
-    size_t blocks = blocks_in_use();
+    size_t blocks = node_blocks_in_use();
     mpm_pool *pool = open_pool(0);
     mpm_node_info node = {0};
     mpm_stats *stats = NULL;
@@ -129,7 +88,7 @@ static int map_on_this_node(const void *args, size_t size)
            stats->nodes[mpm_node_id()].done == ITEMS);
     free(stats);
     mpm_pool_close(pool);
-    EXPECT(blocks_in_use() <= blocks);
+    EXPECT(node_blocks_in_use() <= blocks);
     return everywhere_end();
 }
 
@@ -382,19 +341,19 @@ static int end_processes_with_pools(const void *args, size_t size)
     (void)args;
     (void)size;
     expect_end(start_on(mpm_node_id(), use_a_pool, NULL, 0), 0);
-    blocks = blocks_in_use();
-    workers = count_workers();
+    blocks = node_blocks_in_use();
+    workers = node_workers();
 
     process = start_on(mpm_node_id(), map_for_ever, &running, sizeof running);
     EXPECT(gate_reached(counts_at(running), 2));
-    EXPECT(count_workers() == workers + 2);
+    EXPECT(node_workers() == workers + 2);
     EXPECT(!mpm_process_kill(process));
     expect_end(process, -SIGKILL);
-    EXPECT(is_left_with(blocks, workers));
+    EXPECT(node_is_left_with(blocks, workers));
 
     atomic_store(counts_at(running), 0);
     expect_end(start_on(mpm_node_id(), return_from_a_map, &running, sizeof running), 0);
-    EXPECT(is_left_with(blocks, workers));
+    EXPECT(node_is_left_with(blocks, workers));
     mpm_free(counts_at(running));
     return everywhere_end();
 }
@@ -430,15 +389,15 @@ static int kill_processes_with_pools(const void *args, size_t size)
     (void)args;
     (void)size;
     expect_end(start_on(mpm_node_id(), use_a_pool, NULL, 0), 0);
-    blocks = blocks_in_use();
-    workers = count_workers();
+    blocks = node_blocks_in_use();
+    workers = node_workers();
     for (unsigned i = 0, deaths = 0; i == deaths && i < DEATHS; i++) {
         mpm_process process = start_on(mpm_node_id(), use_pools_for_ever, &rounds, sizeof rounds);
 
         usleep(i * 997 % 20000); /* it is killed wherever it is */
         EXPECT(!mpm_process_kill(process));
         expect_end(process, -SIGKILL);
-        EXPECT(is_left_with(blocks, workers) && ++deaths);
+        EXPECT(node_is_left_with(blocks, workers) && ++deaths);
     }
     EXPECT(*counts_at(rounds) > 0);
     mpm_free(counts_at(rounds));

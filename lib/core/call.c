@@ -66,19 +66,12 @@ struct call_table {
 
 static struct call_table *table_of(struct arena *arena)
 {
-    return arena_at(arena, arena_root(arena, ARENA_ROOT_CALLS));
+    return arena_root(arena, ARENA_ROOT_CALLS);
 }
 
 int call_table_create(struct arena *arena)
 {
-    uint64_t offset;
-    int status;
-
-    if ((status = arena_alloc(arena, sizeof(struct call_table), ARENA_NO_OWNER, &offset)))
-        return status;
-    memset(arena_at(arena, offset), 0, sizeof(struct call_table));
-    arena_set_root(arena, ARENA_ROOT_CALLS, offset);
-    return MPM_OK;
+    return arena_make_root(arena, ARENA_ROOT_CALLS, sizeof(struct call_table));
 }
 
 static struct slot *slot_at(struct arena *arena, uint32_t number)

@@ -34,19 +34,12 @@ struct object_recent object_recent = {.topology = &no_topology};
 
 static struct object_table *table_of(struct arena *arena)
 {
-    return arena_at(arena, arena_root(arena, ARENA_ROOT_OBJECTS));
+    return arena_root(arena, ARENA_ROOT_OBJECTS);
 }
 
 int object_table_create(struct arena *arena)
 {
-    uint64_t offset;
-    int status;
-
-    if ((status = arena_alloc(arena, sizeof(struct object_table), ARENA_NO_OWNER, &offset)))
-        return status;
-    memset(arena_at(arena, offset), 0, sizeof(struct object_table));
-    arena_set_root(arena, ARENA_ROOT_OBJECTS, offset);
-    return MPM_OK;
+    return arena_make_root(arena, ARENA_ROOT_OBJECTS, sizeof(struct object_table));
 }
 
 static struct object *cell_at(struct arena *arena, uint64_t place)

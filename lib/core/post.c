@@ -79,20 +79,13 @@ _Static_assert(sizeof(struct posted) + POST_LIMIT <= TRAY_RECORD_LIMIT, "an oper
 
 static struct post_table *table_of(struct arena *arena)
 {
-    return arena_at(arena, arena_root(arena, ARENA_ROOT_POSTS));
+    return arena_root(arena, ARENA_ROOT_POSTS);
 }
 
 int post_table_create(struct arena *arena, unsigned node_count)
 {
-    size_t size = sizeof(struct post_table) + node_count * sizeof(uint64_t);
-    uint64_t offset;
-    int status;
-
-    if ((status = arena_alloc(arena, size, ARENA_NO_OWNER, &offset)))
-        return status;
-    memset(arena_at(arena, offset), 0, size);
-    arena_set_root(arena, ARENA_ROOT_POSTS, offset);
-    return MPM_OK;
+    return arena_make_root(arena, ARENA_ROOT_POSTS,
+                           sizeof(struct post_table) + node_count * sizeof(uint64_t));
 }
 
 static struct box *box_of(struct arena *arena, unsigned node)

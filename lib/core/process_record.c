@@ -11,20 +11,13 @@
 
 struct process_table *process_table_of(struct arena *arena)
 {
-    return arena_at(arena, arena_root(arena, ARENA_ROOT_PROCESSES));
+    return arena_root(arena, ARENA_ROOT_PROCESSES);
 }
 
 int process_table_create(struct arena *arena, unsigned node_count)
 {
-    size_t size = sizeof(struct process_table) + node_count * sizeof(uint32_t);
-    uint64_t offset;
-    int status;
-
-    if ((status = arena_alloc(arena, size, ARENA_NO_OWNER, &offset)))
-        return status;
-    memset(arena_at(arena, offset), 0, size);
-    arena_set_root(arena, ARENA_ROOT_PROCESSES, offset);
-    return MPM_OK;
+    return arena_make_root(arena, ARENA_ROOT_PROCESSES,
+                           sizeof(struct process_table) + node_count * sizeof(uint32_t));
 }
 
 /* Records. */

@@ -364,14 +364,10 @@ static size_t arena_size(void)
 
 static int make_node_area(void)
 {
-    uint64_t offset;
     int status;
 
-    if ((status = arena_alloc(run.arena, sizeof(struct node_area), ARENA_NO_OWNER, &offset)))
-        return status;
-    memset(arena_at(run.arena, offset), 0, sizeof(struct node_area));
-    arena_set_root(run.arena, ARENA_ROOT_NODE, offset);
-    if ((status = object_table_create(run.arena)) || (status = call_table_create(run.arena)) ||
+    if ((status = arena_make_root(run.arena, ARENA_ROOT_NODE, sizeof(struct node_area))) ||
+        (status = object_table_create(run.arena)) || (status = call_table_create(run.arena)) ||
         (status = post_table_create(run.arena, run.topology.node_count)) ||
         (status = process_table_create(run.arena, run.topology.node_count)) ||
         (status = run.duties->create(run.arena)))
@@ -394,7 +390,7 @@ static int make_arena(void)
         return status;
     if ((status = run.transport->agree(arena_attach(memory, &run.arena))))
         return status;
-    run.area = arena_at(run.arena, arena_root(run.arena, ARENA_ROOT_NODE));
+    run.area = arena_root(run.arena, ARENA_ROOT_NODE);
     if (!(run.arena_sizes = calloc(run.topology.rank_count, sizeof *run.arena_sizes)) ||
         !(run.losses = calloc(run.topology.rank_count, sizeof *run.losses)) ||
         !(run.loss_is_posted = calloc(run.topology.rank_count, sizeof *run.loss_is_posted)))

@@ -96,23 +96,17 @@ static void (*function_at(int64_t distance))(void)
 
 struct host_area *host_area_of(struct arena *arena)
 {
-    return arena_at(arena, arena_root(arena, ARENA_ROOT_HOSTS));
+    return arena_root(arena, ARENA_ROOT_HOSTS);
 }
 
 int host_area_create(struct arena *arena, unsigned host_count)
 {
     size_t size = sizeof(struct host_area) + host_count * sizeof(struct host_record);
-    struct host_area *area;
-    uint64_t offset;
-    int status;
+    int status = arena_make_root(arena, ARENA_ROOT_HOSTS, size);
 
-    if ((status = arena_alloc(arena, size, ARENA_NO_OWNER, &offset)))
-        return status;
-    area = arena_at(arena, offset);
-    memset(area, 0, size);
-    area->host_count = host_count;
-    arena_set_root(arena, ARENA_ROOT_HOSTS, offset);
-    return MPM_OK;
+    if (!status)
+        host_area_of(arena)->host_count = host_count;
+    return status;
 }
 
 /* Who the calling process is. */

@@ -47,7 +47,7 @@ struct estate {
 
 static struct estate *estate(void)
 {
-    return arena_at(runtime_arena(), arena_root(runtime_arena(), ARENA_ROOT_POOLS));
+    return arena_root(runtime_arena(), ARENA_ROOT_POOLS);
 }
 
 static struct board *board_at(uint64_t offset)
@@ -57,15 +57,11 @@ static struct board *board_at(uint64_t offset)
 
 static int create(struct arena *arena)
 {
-    uint64_t offset;
-    int status;
+    int status = arena_make_root(arena, ARENA_ROOT_POOLS, sizeof(struct estate));
 
-    if ((status = arena_alloc(arena, sizeof(struct estate), ARENA_NO_OWNER, &offset)))
-        return status;
-    memset(arena_at(arena, offset), 0, sizeof(struct estate));
-    arena_set_root(arena, ARENA_ROOT_POOLS, offset);
-    robust_mutex_create(&estate()->mutex);
-    return MPM_OK;
+    if (!status)
+        robust_mutex_create(&estate()->mutex);
+    return status;
 }
 
 /* Numbers. */

@@ -467,14 +467,21 @@ int arena_attach(void *memory, struct arena **arena)
     return MPM_OK;
 }
 
-void arena_set_root(struct arena *arena, enum arena_root root, uint64_t offset)
+int arena_make_root(struct arena *arena, enum arena_root root, size_t size)
 {
+    uint64_t offset;
+    int status;
+
+    if ((status = arena_alloc(arena, size, ARENA_NO_OWNER, &offset)))
+        return status;
+    memset(arena_at(arena, offset), 0, size);
     atomic_store_explicit(&arena->root[root], offset, memory_order_release);
+    return MPM_OK;
 }
 
-uint64_t arena_root(const struct arena *arena, enum arena_root root)
+void *arena_root(const struct arena *arena, enum arena_root root)
 {
-    return atomic_load_explicit(&arena->root[root], memory_order_acquire);
+    return arena_at(arena, atomic_load_explicit(&arena->root[root], memory_order_acquire));
 }
 
 void arena_usage(struct arena *arena, struct arena_usage *usage)

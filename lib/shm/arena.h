@@ -61,8 +61,10 @@ static inline uint64_t arena_offset(const struct arena *arena, const void *addre
     return (uint64_t)((const char *)address - (const char *)arena);
 }
 
-void arena_set_root(struct arena *arena, enum arena_root root, uint64_t offset);
-uint64_t arena_root(const struct arena *arena, enum arena_root root);
+/* Hangs a zeroed block there. By one process, before others look. MPM_ENOMEM. */
+int arena_make_root(struct arena *arena, enum arena_root root, size_t size);
+/* What hangs there. */
+void *arena_root(const struct arena *arena, enum arena_root root);
 
 /* What the arena holds. */
 struct arena_usage {

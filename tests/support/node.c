@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "node.h"
+
+#include <stdatomic.h>
+
+#include <mpmap.h>
+
+#include "base/clock.h"
+#include "core/runtime.h"
+#include "host/host.h"
+#include "shm/arena.h"
+#include "shm/wait_word.h"
+
+#define PATIENCE_NS UINT64_C(30000000000)
+
+size_t node_blocks_in_use(void)
+{
+    struct arena_usage usage;
+
+    arena_usage(runtime_arena(), &usage);
+    return usage.used_blocks;
+}
+
+unsigned node_workers(void)
+{
+    struct process_record *process;
+    unsigned count = 0;
+
+    for (uint32_t i = 0; (process = process_find(runtime_arena(), i)); i++)
+        count += process_state_of(atomic_load(&process->word)) != PROCESS_FREE &&
+                 process->flags & PROCESS_IS_WORKER;
+    return count;
+}
+
+bool node_is_left_with(size_t blocks, unsigned workers)
+{
+    uint64_t until_ns = clock_now_ns() + PATIENCE_NS;
+
+    for (;;) {
+        uint32_t seen = wait_look(runtime_bell());
+
+        if (node_blocks_in_use() <= blocks && node_workers() <= workers)
+            return !arena_check(runtime_arena());
+        if (clock_now_ns() > until_ns)
+            return false;
+        wait_change(runtime_bell(), seen, 0, until_ns);
+    }
+}
