@@ -7,7 +7,7 @@
  * waitpid for its host, wakes when it has ended, and closes the transport together with the others.
  *
  * A host that dies before the end costs the slots of its rank, no more: that rank ends what the host has left, and
- * sleeps on (host_stand_in). Main is told by that node's courier, and keeps the host's status in `losses`.
+ * sleeps on (host_stand_in). See loss.h.
  *
  * The node area in the arena: `broken` goes 0, 1 (somebody writes the sentence), 2 (it can be read), by
  * compare and swap. Whoever dies at 1 is a rank, and the run ends with it. */
@@ -33,6 +33,7 @@
 #include "core/arena_size.h"
 #include "core/call.h"
 #include "core/function.h"
+#include "core/loss.h"
 #include "core/object.h"
 #include "core/post.h"
 #include "core/process.h"
@@ -69,10 +70,7 @@ static struct {
     unsigned announce_count;
     const struct runtime_duties *duties;
     bool break_is_posted;
-    _Atomic uint32_t
-        *losses;          /* by rank: 0, or 1 and its host's wait status above: written by main's courier */
-    bool *loss_is_posted; /* by rank in node: the courier's of another leader */
-    _Atomic bool exiting; /* exit() has been called without mpm_finalize() */
+    _Atomic bool exiting;     /* exit() has been called without mpm_finalize() */
     _Atomic unsigned inside;  /* calls between runtime_enter and runtime_leave */
     struct wait_word someone; /* has left */
 } run;
@@ -237,102 +235,20 @@ static bool post_break(void)
     return !courier_post_one(0, MESSAGE_NODE_FAILED, &trouble, sizeof trouble);
 }
 
-/* Hosts that are lost. */
-
-static bool on_host_lost(unsigned node, const void *payload, size_t size)
-{
-    const struct message_host_lost *message = payload;
-
-    if (size != sizeof *message || message->rank >= run.topology.rank_count ||
-        run.topology.ranks[message->rank].node != node)
-        return false;
-    atomic_store(&run.losses[message->rank], (uint32_t)message->wait_status << 1 | 1);
-    wait_ring(&run.area->bell);
-    return true;
-}
-
-/* In another leader's courier: tells main, once, of each host of this node that is lost. */
-static bool post_losses(void)
-{
-    bool has_posted = false;
-
-    for (unsigned i = 0; !run.is_main && i < run.topology.nodes[run.topology.node].ranks; i++) {
-        struct message_host_lost message = {.rank = topology_rank_of(&run.topology, run.topology.node, i)};
-
-        if (run.loss_is_posted[i] || !host_is_lost(run.arena, i))
-            continue;
-        message.wait_status = host_loss(run.arena, i);
-        run.loss_is_posted[i] = has_posted = true;
-        if (courier_post_one(0, MESSAGE_HOST_LOST, &message, sizeof message))
-            runtime_break(MPM_ENOMEM, mpm_error());
-    }
-    return has_posted;
-}
-
-/* How the host of a rank has ended, as far as is known in main; false if it has not. */
-static bool find_loss(unsigned rank, int *wait_status)
-{
-    const struct rank_info *info = &run.topology.ranks[rank];
-    uint32_t loss = atomic_load(&run.losses[rank]);
-
-    if (info->node != run.topology.node) {
-        *wait_status = (int)(loss >> 1);
-        return loss;
-    }
-    if (!host_is_lost(run.arena, info->rank_in_node))
-        return false;
-    *wait_status = host_loss(run.arena, info->rank_in_node);
-    return true;
-}
+/* The host. */
 
 bool runtime_rank_is_lost(unsigned rank)
 {
-    int wait_status;
-
-    return find_loss(rank, &wait_status);
-}
-
-/* Puts a loss into words, which say what it costs. */
-static char *describe_loss(unsigned rank, int wait_status, char *text, size_t size)
-{
-    const struct rank_info *info = &run.topology.ranks[rank];
-    char how[80];
-
-    snprintf(text, size, "the host process of rank %u on %s %s: %u %s lost", rank,
-             run.topology.nodes[info->node].name, describe_wait_status(wait_status, how, sizeof how),
-             info->slots, info->slots == 1 ? "slot is" : "slots are");
-    return text;
-}
-
-/* MPM_EHOSTLOST if any host was lost in this run. */
-static int check_losses(void)
-{
-    char first[256];
-    unsigned losses = 0;
-
-    for (unsigned rank = 0; rank < run.topology.rank_count; rank++) {
-        int wait_status;
-
-        if (find_loss(rank, &wait_status) && !losses++)
-            describe_loss(rank, wait_status, first, sizeof first);
-    }
-    if (losses > 1)
-        return error_set(MPM_EHOSTLOST, "%s, and those of %u more ranks", first, losses - 1);
-    return losses ? error_set(MPM_EHOSTLOST, "%s", first) : MPM_OK;
+    return loss_is(rank);
 }
 
 /* Sleeps until the end of the run: in waitpid for the rank's host, or, if that dies before, in its place. It is
  * said at once, by whoever sees it, since no call may fail for it. */
 static void watch_host(void)
 {
-    unsigned rank_in_node = own_rank()->rank_in_node;
-    char sentence[256];
-
-    if (host_wait(run.arena, rank_in_node))
+    if (host_wait(run.arena, own_rank()->rank_in_node))
         return;
-    log_write(
-        LOG_ERROR, "%s",
-        describe_loss(run.topology.rank, host_loss(run.arena, rank_in_node), sentence, sizeof sentence));
+    loss_say();
     wait_ring(&run.area->bell);
     host_stand_in(run.arena);
 }
@@ -391,11 +307,10 @@ static int make_arena(void)
     if ((status = run.transport->agree(arena_attach(memory, &run.arena))))
         return status;
     run.area = arena_root(run.arena, ARENA_ROOT_NODE);
-    if (!(run.arena_sizes = calloc(run.topology.rank_count, sizeof *run.arena_sizes)) ||
-        !(run.losses = calloc(run.topology.rank_count, sizeof *run.losses)) ||
-        !(run.loss_is_posted = calloc(run.topology.rank_count, sizeof *run.loss_is_posted)))
-        status = error_set(MPM_ENOMEM, "no memory for what is to be known of %u ranks",
-                           run.topology.rank_count);
+    if (!(run.arena_sizes = calloc(run.topology.rank_count, sizeof *run.arena_sizes)))
+        status = error_set(MPM_ENOMEM, "no memory for the arenas of %u ranks", run.topology.rank_count);
+    else
+        status = loss_table_create();
     if ((status = run.transport->agree(status)))
         return status;
     return run.transport->gather(size, run.arena_sizes);
@@ -461,10 +376,9 @@ static int start_courier(void)
     if (own_rank()->rank_in_node)
         return MPM_OK;
     courier_handle(MESSAGE_NODE_FAILED, on_node_failed);
-    courier_handle(MESSAGE_HOST_LOST, on_host_lost);
     courier_handle(MESSAGE_END, on_end);
     courier_add_work(post_break);
-    courier_add_work(post_losses);
+    loss_announce();
     post_announce();
     call_announce();
     for (unsigned i = 0; i < run.announce_count; i++)
@@ -631,7 +545,7 @@ int mpm_finalize(void)
             run.transport->abort(EXIT_FAILURE);
     }
     courier_stop();
-    trouble = trouble ? trouble : check_losses();
+    trouble = trouble ? trouble : loss_check();
     host_end_all(run.arena);
     wait_ring(&run.area->bell);
     pthread_join(run.watcher, NULL);
@@ -639,8 +553,7 @@ int mpm_finalize(void)
     run.transport->close();
     topology_free(&run.topology);
     free(run.arena_sizes);
-    free(run.losses);
-    free(run.loss_is_posted);
+    loss_table_free();
     return trouble;
 }
 
