@@ -299,6 +299,25 @@ static void main_and_several_processes_have_pools_at_once(void)
     everywhere_assert();
 }
 
+/* In a worker, which cannot have a pool itself. */
+static int start_one_with_a_pool(mpm_call *call, const void *item, void *result)
+{
+    (void)call;
+    (void)item;
+    (void)result;
+    expect_end(start_on(mpm_node_id(), use_a_pool, NULL, 0), 0);
+    return everywhere_end();
+}
+
+static void a_process_that_a_worker_has_started_may_have_a_pool(void)
+{
+    mpm_pool *pool = open_pool(2);
+
+    EXPECT(!mpm_pool_map(pool, start_one_with_a_pool, NULL, 4, 0, NULL, NULL, 0));
+    mpm_pool_close(pool);
+    everywhere_assert();
+}
+
 /* Ends of processes that have pools. */
 
 static int hang(mpm_call *call, const void *item, void *result)
@@ -444,6 +463,8 @@ int main(void)
         {"each_call_of_a_pool_is_there_in_a_process", each_call_of_a_pool_is_there_in_a_process},
         {"a_crash_costs_its_item_only_in_a_process_too", a_crash_costs_its_item_only_in_a_process_too},
         {"main_and_several_processes_have_pools_at_once", main_and_several_processes_have_pools_at_once},
+        {"a_process_that_a_worker_has_started_may_have_a_pool",
+         a_process_that_a_worker_has_started_may_have_a_pool},
         {"a_pool_ends_with_its_process", a_pool_ends_with_its_process},
         {"processes_with_pools_may_be_killed_at_any_moment",
          processes_with_pools_may_be_killed_at_any_moment},
