@@ -52,74 +52,15 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "host/host_inside.h"
 #include "shm/index_set.h"
 #include "shm/kill_point.h"
 
-#define SEGMENT_RECORDS 64u   /* process records are made so many at a time */
-#define MAX_SEGMENTS    1024u /* so at most 65536 processes a node */
-#define MAX_PROCESSES   (SEGMENT_RECORDS * MAX_SEGMENTS)
-_Static_assert(MAX_PROCESSES == INDEX_SET_SIZE, "a host is asked for processes by an index set");
+/* Whom hosts tell. */
 
-struct host_record {
-    _Atomic int32_t pid;
-    _Atomic uint32_t ready;  /* the host is in its loop */
-    struct wait_word bell;   /* the host's */
-    _Atomic uint32_t load;   /* processes that it has: the host's */
-    struct index_set wanted; /* processes that the host is asked to fork, or to send signals to */
-    _Atomic uint64_t given;  /* to a spare: see above */
-    struct wait_word spare;  /* spares sleep here */
-    _Atomic int32_t spare_pid;
-    _Atomic uint32_t lost; /* the rank's, as is the next */
-    int32_t wait_status;
-};
-
-struct host_area {
-    uint32_t host_count;
-    _Atomic uint32_t ending;
-    _Atomic uint64_t segment[MAX_SEGMENTS]; /* offsets of SEGMENT_RECORDS process records each */
-    struct wait_word host_ready;
-    struct host_record host[];
-};
-
-/* An address in libmpmap as a distance from this one: the same in all processes that run this build. */
-static const char anchor;
-
-static int64_t distance_of(void (*function)(void))
-{
-    return function ? (intptr_t)function - (intptr_t)&anchor : 0;
-}
-
-static void (*function_at(int64_t distance))(void)
-{
-    return (void (*)(void))((intptr_t)&anchor + distance);
-}
-
-struct host_area *host_area_of(struct arena *arena)
-{
-    return arena_root(arena, ARENA_ROOT_HOSTS);
-}
-
-int host_area_create(struct arena *arena, unsigned host_count)
-{
-    size_t size = sizeof(struct host_area) + host_count * sizeof(struct host_record);
-    int status = arena_make_root(arena, ARENA_ROOT_HOSTS, size);
-
-    if (!status)
-        host_area_of(arena)->host_count = host_count;
-    return status;
-}
-
-/* Who the calling process is. */
-
-static uint32_t own_number;
 static host_death *tell_death;
 static host_change *tell_change;
 static host_end *tell_loss;
-
-uint32_t process_own_number(void)
-{
-    return own_number;
-}
 
 void host_at_death(host_death *tell)
 {
@@ -134,178 +75,6 @@ void host_at_change(host_change *tell)
 void host_at_loss(host_end *tell)
 {
     tell_loss = tell;
-}
-
-/* Process records. */
-
-struct process_record *process_at(struct arena *arena, uint32_t process)
-{
-    struct host_area *area = host_area_of(arena);
-    uint64_t segment = atomic_load_explicit(&area->segment[process / SEGMENT_RECORDS], memory_order_acquire);
-    struct process_record *records = arena_at(arena, segment);
-
-    return &records[process % SEGMENT_RECORDS];
-}
-
-struct process_record *process_find(struct arena *arena, uint32_t process)
-{
-    if (process >= MAX_PROCESSES || !atomic_load(&host_area_of(arena)->segment[process / SEGMENT_RECORDS]))
-        return NULL;
-    return process_at(arena, process);
-}
-
-static uint64_t word_of(uint32_t generation, uint32_t starter, enum process_state state)
-{
-    return (uint64_t)generation << 32 | (uint64_t)starter << 8 | state;
-}
-
-static uint32_t starter_of(uint64_t word)
-{
-    return (uint32_t)word >> 8;
-}
-
-/* What stands in `pid` of a record. */
-static uint64_t pid_word_of(uint32_t generation, pid_t pid)
-{
-    return (uint64_t)generation << 32 | (uint32_t)pid;
-}
-
-static void set_state(struct process_record *process, enum process_state state)
-{
-    atomic_store(&process->word, word_of(process_generation_of(atomic_load(&process->word)), 0, state));
-}
-
-/* Makes segment `number` if nobody has yet. A block that loses the race is freed again. */
-static int make_segment(struct arena *arena, uint32_t number)
-{
-    struct host_area *area = host_area_of(arena);
-    uint64_t none = 0, offset;
-    int status;
-
-    if (atomic_load(&area->segment[number]))
-        return MPM_OK;
-    if ((status = arena_alloc(arena, SEGMENT_RECORDS * sizeof(struct process_record), ARENA_NO_OWNER,
-                              &offset)))
-        return status;
-    memset(arena_at(arena, offset), 0, SEGMENT_RECORDS * sizeof(struct process_record));
-    if (!atomic_compare_exchange_strong(&area->segment[number], &none, offset))
-        arena_free(arena, offset);
-    return MPM_OK;
-}
-
-/* Takes a free record; false if it is not. */
-static bool reserve(struct process_record *process)
-{
-    uint64_t word = atomic_load_explicit(&process->word, memory_order_relaxed);
-
-    return process_state_of(word) == PROCESS_FREE &&
-           atomic_compare_exchange_strong(
-               &process->word, &word, word_of(process_generation_of(word) + 1, own_number, PROCESS_RESERVED));
-}
-
-static int reserve_record(struct arena *arena, uint32_t *process)
-{
-    for (uint32_t i = 0; i < MAX_PROCESSES; i++) {
-        int status;
-
-        if (i % SEGMENT_RECORDS == 0 && (status = make_segment(arena, i / SEGMENT_RECORDS)))
-            return status;
-        if (reserve(process_at(arena, i))) {
-            *process = i;
-            return MPM_OK;
-        }
-    }
-    return error_set(MPM_ENOMEM, "a node cannot have more than %u processes", MAX_PROCESSES);
-}
-
-static void fill_record(struct process_record *record, unsigned rank_in_node,
-                        const struct process_order *order)
-{
-    assert(order->about_size <= sizeof record->about);
-    record->host = rank_in_node;
-    record->fork_errno = 0;
-    record->entry = distance_of((void (*)(void))order->entry);
-    record->ended = distance_of((void (*)(void))order->ended);
-    record->argument_index = order->argument_index;
-    memset(record->about, 0, sizeof record->about);
-    if (order->about_size)
-        memcpy(record->about, order->about, order->about_size);
-    atomic_store(&record->pid, pid_word_of(process_generation_of(atomic_load(&record->word)), 0));
-    record->argument = order->argument; /* before the flags: what stood there may be a pool's */
-    KILL_POINT();
-    record->flags = order->flags;
-    KILL_POINT();
-}
-
-/* Has the host look at the record. */
-static void call_host(struct arena *arena, unsigned rank_in_node, uint32_t process)
-{
-    struct host_record *host = &host_area_of(arena)->host[rank_in_node];
-
-    index_set_add(&host->wanted, process);
-    KILL_POINT();
-    wait_ring(&host->bell);
-}
-
-int host_order(struct arena *arena, unsigned rank_in_node, const struct process_order *order,
-               uint32_t *process, uint32_t *generation)
-{
-    struct process_record *record;
-    uint32_t number = 0;
-    int status;
-
-    assert(rank_in_node < host_area_of(arena)->host_count);
-    if (host_is_lost(arena, rank_in_node))
-        return error_set(MPM_EHOSTLOST,
-                         "the host process of rank %u of the node is gone: it forks nothing any more",
-                         rank_in_node);
-    if ((status = reserve_record(arena, &number)))
-        return status;
-    KILL_POINT();
-    record = process_at(arena, number);
-    fill_record(record, rank_in_node, order);
-    if (order->flags & PROCESS_OWNS_ARGUMENT)
-        arena_give(arena, order->argument);
-    *process = number;
-    *generation = process_generation_of(atomic_load(&record->word));
-    KILL_POINT();
-    atomic_store(&record->word, word_of(*generation, own_number, PROCESS_WANTED));
-    KILL_POINT();
-    call_host(arena, rank_in_node, number);
-    return MPM_OK;
-}
-
-uint32_t host_load(struct arena *arena, unsigned rank_in_node)
-{
-    return atomic_load_explicit(&host_area_of(arena)->host[rank_in_node].load, memory_order_relaxed);
-}
-
-void process_signal(struct arena *arena, uint32_t process, uint32_t generation, int signal_number)
-{
-    struct process_record *record = process_at(arena, process);
-    uint64_t request = atomic_load(&record->request), wanted;
-
-    do {
-        uint64_t others = process_generation_of(request) == generation ? request : (uint64_t)generation << 32;
-
-        if (process_generation_of(atomic_load(&record->word)) != generation)
-            return;
-        wanted = others | UINT64_C(1) << signal_number;
-    } while (!atomic_compare_exchange_weak(&record->request, &request, wanted));
-    KILL_POINT();
-    call_host(arena, record->host, process);
-}
-
-bool process_close(struct process_record *process, uint32_t generation)
-{
-    uint64_t ended = word_of(generation, 0, PROCESS_ENDED);
-
-    return atomic_compare_exchange_strong(&process->word, &ended, word_of(generation, 0, PROCESS_FREE));
-}
-
-void process_release(struct process_record *process)
-{
-    set_state(process, PROCESS_FREE);
 }
 
 /* The host itself: its own memory, not the arena's. */
@@ -328,75 +97,6 @@ static void on_child(int signal_number)
 {
     (void)signal_number;
     wait_ring_from_handler(&self.record->bell);
-}
-
-/* A process that a signal of the terminal or of a batch system reaches together with its rank leaves the
- * decision to the rank: it dies with it anyway. */
-static void leave_to_the_rank(int signal_number)
-{
-    signal(signal_number, SIG_IGN);
-}
-
-/* Undoes what the program has set for signals before mpm_init. */
-static void default_signals(void)
-{
-    for (int i = 1; i < NSIG; i++)
-        signal(i, SIG_DFL);
-}
-
-static const int left_to_rank[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGTSTP};
-#define LEFT_TO_RANK (sizeof left_to_rank / sizeof *left_to_rank)
-
-static void set_mask(bool all_blocked)
-{
-    sigset_t mask;
-
-    if (all_blocked)
-        sigfillset(&mask);
-    else
-        sigemptyset(&mask);
-    sigprocmask(SIG_SETMASK, &mask, NULL);
-}
-
-/* In a new process, which has the host's signals and all of them blocked: what comes until here is kept, not
- * ignored. */
-static void take_signals(bool is_users)
-{
-    signal(SIGCHLD, SIG_DFL);
-    for (size_t i = 0; i < LEFT_TO_RANK; i++)
-        signal(left_to_rank[i], SIG_DFL);
-    if (!is_users)
-        leave_to_the_rank(SIGINT);
-    set_mask(false);
-}
-
-/* Ties this process's life to the one that has forked it. */
-static void die_with(pid_t parent)
-{
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent)
-        _exit(EXIT_FAILURE); /* it died before the kernel knew */
-}
-
-/* Out of memory costs a worker, not a rank. Where it cannot be asked for, the kernel's own choice stands. */
-static void be_first_in_line_for_memory(void)
-{
-    int file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-
-    if (file < 0)
-        return;
-    if (write(file, "1000", 4) < 0)
-        log_write(LOG_DEBUG, "a worker's oom_score_adj cannot be set");
-    close(file);
-}
-
-/* exit() in a task must not run exit handlers that the rank had before the fork: MPI's, for one. Handlers run
- * last in first out, so those that the task itself has added have run before this one. */
-static void leave_now(int code, void *unused)
-{
-    (void)unused;
-    fflush(NULL);
-    _exit(code);
 }
 
 static void tell_of(uint32_t number, bool has_ended)
@@ -425,20 +125,16 @@ static void store_own_pid(struct process_record *process, uint64_t wanted)
     atomic_compare_exchange_strong(&process->pid, &none, none | (uint32_t)getpid());
 }
 
-/* What every process begins with, whichever it is. */
-static void settle_in(pid_t host)
+static void settle_in_child(pid_t host)
 {
     self.is_host = false;
-    die_with(host);
-    be_first_in_line_for_memory();
-    on_exit(leave_now, NULL);
-    setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+    settle_in(host);
 }
 
 static _Noreturn void run_process(struct process_record *process)
 {
     prctl(PR_SET_NAME, process->flags & PROCESS_IS_USERS ? "mpmap-process" : "mpmap-worker");
-    exit(((process_entry *)function_at(process->entry))(process));
+    exit(((process_entry *)host_function_at(process->entry))(process));
 }
 
 /* Who signals the process from here on reaches it: signals are blocked. */
@@ -446,9 +142,9 @@ static _Noreturn void become_process(uint32_t number, uint64_t wanted)
 {
     struct process_record *process = process_at(self.arena, number);
 
-    own_number = number + 1;
+    host_set_own_number(number + 1);
     process_runs(process, number, wanted, getpid());
-    take_signals(process->flags & PROCESS_IS_USERS);
+    settle_take_signals(process->flags & PROCESS_IS_USERS);
     run_process(process);
 }
 
@@ -473,15 +169,15 @@ static _Noreturn void spare_main(pid_t host)
     uint32_t number;
 
     signal(SIGCHLD, SIG_DFL);
-    set_mask(false);
+    settle_mask(false);
     prctl(PR_SET_NAME, "mpmap-spare");
-    settle_in(host);
+    settle_in_child(host);
     number = wait_to_be_given();
-    set_mask(true);
+    settle_mask(true);
     process = process_at(self.arena, number);
     atomic_store(&self.record->given, 0);
     if ((uint32_t)atomic_load(&process->request))
-        call_host(self.arena, self.rank, number);
+        host_call(self.arena, self.rank, number);
     become_process(number, atomic_load(&process->word));
 }
 
@@ -499,7 +195,7 @@ static void free_argument(struct process_record *process)
 static void process_is_over(struct process_record *process, uint32_t number)
 {
     KILL_POINT();
-    set_state(process, PROCESS_ENDED);
+    host_set_state(process, PROCESS_ENDED);
     KILL_POINT();
     wait_ring(&process->changed);
     tell_of(number, true);
@@ -509,7 +205,7 @@ static void process_is_over(struct process_record *process, uint32_t number)
 static enum process_fate decide_fate(struct process_record *process)
 {
     free_argument(process);
-    return process->ended ? ((process_ended *)function_at(process->ended))(process) : PROCESS_IS_OVER;
+    return process->ended ? ((process_ended *)host_function_at(process->ended))(process) : PROCESS_IS_OVER;
 }
 
 static void fork_again(struct process_record *process, uint32_t number);
@@ -558,14 +254,14 @@ static void fork_process(uint32_t number)
 
     let_go_of_zombie();
     KILL_POINT();
-    set_mask(true);
+    settle_mask(true);
     if ((pid = fork()) == 0) {
         store_own_pid(process, wanted);
-        settle_in(host);
+        settle_in_child(host);
         become_process(number, wanted);
     }
     KILL_POINT();
-    set_mask(false);
+    settle_mask(false);
     if (pid < 0) {
         process->fork_errno = errno;
         log_write(LOG_ERROR, "a process cannot be forked: %s", strerror(errno));
@@ -600,10 +296,10 @@ static void fork_spare(void)
 {
     pid_t host = getpid(), pid;
 
-    set_mask(true);
+    settle_mask(true);
     if ((pid = fork()) == 0)
         spare_main(host);
-    set_mask(false);
+    settle_mask(false);
     self.spare = pid > 0 ? pid : 0;
     atomic_store(&self.record->spare_pid, self.spare);
     self.wants_spare = false;
@@ -631,10 +327,10 @@ static void finish_starts(uint32_t starter)
         if (starter_of(word) != starter)
             continue;
         if (process_state_of(word) == PROCESS_WANTED) {
-            call_host(self.arena, process->host, number);
+            host_call(self.arena, process->host, number);
         } else if (process_state_of(word) == PROCESS_RESERVED) {
             free_argument(process);
-            set_state(process, PROCESS_FREE);
+            host_set_state(process, PROCESS_FREE);
         }
     }
 }
@@ -797,11 +493,10 @@ static _Noreturn void host_main(pid_t rank)
 {
     self.is_host = true;
     prctl(PR_SET_CHILD_SUBREAPER, 1);
-    default_signals();
-    for (size_t i = 0; i < LEFT_TO_RANK; i++)
-        leave_to_the_rank(left_to_rank[i]);
-    set_mask(false);
-    die_with(rank);
+    settle_signals();
+    settle_leave_to_rank();
+    settle_mask(false);
+    settle_die_with(rank);
     prctl(PR_SET_NAME, "mpmap-host");
     signal(SIGCHLD, on_child);
     atomic_store(&self.record->ready, 1);
@@ -839,7 +534,7 @@ int host_start(struct arena *arena, unsigned rank_in_node)
     struct host_area *area = host_area_of(arena);
     pid_t rank = getpid(), pid;
 
-    own_number = MAX_PROCESSES + 1 + rank_in_node;
+    host_set_own_number(MAX_PROCESSES + 1 + rank_in_node);
     self.arena = arena;
     self.area = area;
     self.record = &area->host[rank_in_node];
@@ -948,18 +643,4 @@ void host_end_all(struct arena *arena)
 bool host_is_ending(struct arena *arena)
 {
     return atomic_load(&host_area_of(arena)->ending) != 0;
-}
-
-char *describe_wait_status(int wait_status, char *text, size_t size)
-{
-    const char *name;
-
-    if (WIFSIGNALED(wait_status)) {
-        name = sigabbrev_np(WTERMSIG(wait_status));
-        snprintf(text, size, "was killed by SIG%s%s", name ? name : "?",
-                 WTERMSIG(wait_status) == SIGKILL ? " (out of memory?)" : "");
-    } else {
-        snprintf(text, size, "exited with code %d", WEXITSTATUS(wait_status));
-    }
-    return text;
 }

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What stands in the arena of a node for its hosts, and the parts that they are made of: record.c (process records, and
+ * what anybody may ask of a host), settle.c (what a new process makes of itself) and host.c (the hosts). For those only.
+ * Who writes what: see host.c. */
+#ifndef HOST_HOST_INSIDE_H
+#define HOST_HOST_INSIDE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "host/host.h"
+#include "shm/index_set.h"
+
+#define SEGMENT_RECORDS 64u   /* process records are made so many at a time */
+#define MAX_SEGMENTS    1024u /* so at most 65536 processes a node */
+#define MAX_PROCESSES   (SEGMENT_RECORDS * MAX_SEGMENTS)
+_Static_assert(MAX_PROCESSES == INDEX_SET_SIZE, "a host is asked for processes by an index set");
+
+struct host_record {
+    _Atomic int32_t pid;
+    _Atomic uint32_t ready;  /* the host is in its loop */
+    struct wait_word bell;   /* the host's */
+    _Atomic uint32_t load;   /* processes that it has: the host's */
+    struct index_set wanted; /* processes that the host is asked to fork, or to send signals to */
+    _Atomic uint64_t given;  /* to a spare */
+    struct wait_word spare;  /* spares sleep here */
+    _Atomic int32_t spare_pid;
+    _Atomic uint32_t lost; /* the rank's, as is the next */
+    int32_t wait_status;
+};
+
+struct host_area {
+    uint32_t host_count;
+    _Atomic uint32_t ending;
+    _Atomic uint64_t segment[MAX_SEGMENTS]; /* offsets of SEGMENT_RECORDS process records each */
+    struct wait_word host_ready;
+    struct host_record host[];
+};
+
+/* The word of a record; its `starter` is the number of who reserves it. */
+static inline uint64_t word_of(uint32_t generation, uint32_t starter, enum process_state state)
+{
+    return (uint64_t)generation << 32 | (uint64_t)starter << 8 | state;
+}
+
+static inline uint32_t starter_of(uint64_t word)
+{
+    return (uint32_t)word >> 8;
+}
+
+/* What stands in `pid` of a record. */
+static inline uint64_t pid_word_of(uint32_t generation, pid_t pid)
+{
+    return (uint64_t)generation << 32 | (uint32_t)pid;
+}
+
+/* An address in libmpmap as a distance from one that is the same in all processes that run this build. */
+int64_t host_distance_of(void (*function)(void));
+void (*host_function_at(int64_t distance))(void);
+
+/* The calling process has this number from here on: see process_own_number(). */
+void host_set_own_number(uint32_t number);
+/* Another state of the same generation; nobody starts it any more. */
+void host_set_state(struct process_record *process, enum process_state state);
+/* Has the host look at the record. */
+void host_call(struct arena *arena, unsigned rank_in_node, uint32_t process);
+
+/* Undoes what the program has set for signals before mpm_init. */
+void settle_signals(void);
+/* Blocks all signals, or none. */
+void settle_mask(bool all_blocked);
+/* The host's: signals of the terminal or of a batch system are its rank's affair. */
+void settle_leave_to_rank(void);
+/* In a new process, which has the host's signals and all of them blocked: what comes until here is kept, not ignored. */
+void settle_take_signals(bool is_users);
+/* Ties this process's life to the one that has forked it. */
+void settle_die_with(pid_t parent);
+/* What every process begins with, whichever it is. */
+void settle_in(pid_t host);
+
+#endif

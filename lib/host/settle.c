@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What hosts and their processes make of themselves when they are new: signals, and whose life they share. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "host/host_inside.h"
+
+/* A process that a signal of the terminal or of a batch system reaches together with its rank leaves the
+ * decision to the rank: it dies with it anyway. */
+static const int left_to_rank[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGTSTP};
+#define LEFT_TO_RANK (sizeof left_to_rank / sizeof *left_to_rank)
+
+void settle_signals(void)
+{
+    for (int i = 1; i < NSIG; i++)
+        signal(i, SIG_DFL);
+}
+
+void settle_leave_to_rank(void)
+{
+    for (size_t i = 0; i < LEFT_TO_RANK; i++)
+        signal(left_to_rank[i], SIG_IGN);
+}
+
+void settle_mask(bool all_blocked)
+{
+    sigset_t mask;
+
+    if (all_blocked)
+        sigfillset(&mask);
+    else
+        sigemptyset(&mask);
+    sigprocmask(SIG_SETMASK, &mask, NULL);
+}
+
+void settle_take_signals(bool is_users)
+{
+    signal(SIGCHLD, SIG_DFL);
+    for (size_t i = 0; i < LEFT_TO_RANK; i++)
+        signal(left_to_rank[i], SIG_DFL);
+    if (!is_users)
+        signal(SIGINT, SIG_IGN);
+    settle_mask(false);
+}
+
+void settle_die_with(pid_t parent)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(EXIT_FAILURE); /* it died before the kernel knew */
+}
+
+/* Out of memory costs a worker, not a rank. Where it cannot be asked for, the kernel's own choice stands. */
+static void be_first_in_line_for_memory(void)
+{
+    int file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+    if (file < 0)
+        return;
+    if (write(file, "1000", 4) < 0)
+        log_write(LOG_DEBUG, "a worker's oom_score_adj cannot be set");
+    close(file);
+}
+
+/* exit() in a task must not run exit handlers that the rank had before the fork: MPI's, for one. Handlers run
+ * last in first out, so those that the task itself has added have run before this one. */
+static void leave_now(int code, void *unused)
+{
+    (void)unused;
+    fflush(NULL);
+    _exit(code);
+}
+
+void settle_in(pid_t host)
+{
+    settle_die_with(host);
+    be_first_in_line_for_memory();
+    on_exit(leave_now, NULL);
+    setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+}
