@@ -383,13 +383,13 @@ static void nonsense_that_is_freed_changes_nothing(void)
     memcpy(arena_at(arena, a), &(uint64_t){3u << 23 | 1}, 8);
     arena_free(arena, b);
     before = usage_of(arena);
-    log_open(LOG_OFF, "");
+    log_open(MPM_LOG_OFF, "");
     errno = EXDEV;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         arena_free(arena, bad[i]);
     arena_free(arena, 0);
     CU_ASSERT_EQUAL(errno, EXDEV);
-    log_open(LOG_ERROR, "");
+    log_open(MPM_LOG_ERROR, "");
     after = usage_of(arena);
     CU_ASSERT_EQUAL(memcmp(&before, &after, sizeof before), 0);
     CU_ASSERT(is_sound(arena));
@@ -452,9 +452,9 @@ static void a_free_after_free_owned_is_no_block(void)
 
     CU_ASSERT_EQUAL(arena_alloc(arena, 10, ARENA_MAX_OWNER, &offset), MPM_OK);
     CU_ASSERT_EQUAL(arena_free_owned(arena, ARENA_MAX_OWNER), 1);
-    log_open(LOG_OFF, "");
+    log_open(MPM_LOG_OFF, "");
     arena_free(arena, offset);
-    log_open(LOG_ERROR, "");
+    log_open(MPM_LOG_ERROR, "");
     drop(arena, SIZE);
 }
 

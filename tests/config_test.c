@@ -16,7 +16,8 @@
 
 #define KIB ((size_t)1024)
 
-static const struct config untouched = {.arena_size = 12345, .ranks_per_node = 67, .log_level = LOG_ERROR};
+static const struct config untouched = {
+    .arena_size = 12345, .ranks_per_node = 67, .log_level = MPM_LOG_ERROR};
 
 /* Reads the environment with this variable as its only one of ours; NULL: with none. */
 static int read_with(const char *name, const char *value, struct config *config)
@@ -148,7 +149,7 @@ static void other_ranks_per_node_are_refused(void)
 static void log_is_one_of_four_words(void)
 {
     static const char *const names[] = {"off", "error", "info", "debug"};
-    static const enum log_level levels[] = {LOG_OFF, LOG_ERROR, LOG_INFO, LOG_DEBUG};
+    static const enum mpm_log_level levels[] = {MPM_LOG_OFF, MPM_LOG_ERROR, MPM_LOG_INFO, MPM_LOG_DEBUG};
     struct config wanted = untouched;
 
     for (int i = 0; i < 4; i++) {
@@ -176,7 +177,7 @@ static void all_are_read_together_or_not_at_all(void)
     CU_ASSERT(is_same(&config, &untouched));
     setenv("MPMAP_LOG", "debug", 1);
     CU_ASSERT_EQUAL(config_read(&config), MPM_OK);
-    CU_ASSERT(is_same(&config, &(struct config){KIB * KIB * KIB, 3, LOG_DEBUG}));
+    CU_ASSERT(is_same(&config, &(struct config){KIB * KIB * KIB, 3, MPM_LOG_DEBUG}));
     unsetenv("MPMAP_ARENA");
     unsetenv("MPMAP_RANKS_PER_NODE");
     unsetenv("MPMAP_LOG");

@@ -340,7 +340,7 @@ static bool post_spoilt(void (*spoil)(struct frame *frame))
     uint64_t number = 42;
     bool posted;
 
-    log_open(LOG_OFF, "");
+    log_open(MPM_LOG_OFF, "");
     courier_handle(MESSAGE_LEASE, take_eight);
     loop.spoil = spoil;
     if (!start())

@@ -192,7 +192,7 @@ static void who_finds_no_place_gets_one_when_somebody_has_ended(void)
     pid_t first = child_start(tell_and_stay, shared), second;
 
     CU_ASSERT(child_reached(&shared->steps, 1));
-    log_open(LOG_OFF, "life_test");
+    log_open(MPM_LOG_OFF, "life_test");
     second = child_start(tell_second, shared);
     atomic_store(&shared->may_go, 1);
     CU_ASSERT_EQUAL(child_wait(first), 0);

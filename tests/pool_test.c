@@ -438,14 +438,15 @@ static const struct {
     {50, MPM_CAUSE_SIGNAL, SIGSEGV, 3, "its worker was killed by SIGSEGV (3 attempts)"},
     {60, MPM_CAUSE_SIGNAL, SIGKILL, 3, "its worker was killed by SIGKILL, likely out of memory (3 attempts)"},
     {70, MPM_CAUSE_SIGNAL, SIGSEGV, 3, "its worker was killed by SIGSEGV (3 attempts)"},
-    {80, MPM_CAUSE_TIME, 0, 3, "it ran past its 0.3 s (3 attempts)"},
+    {80, MPM_CAUSE_TIME, 0, 3, "it ran past its 1 s (3 attempts)"},
     {90, MPM_CAUSE_TASK, 1, 2, "alive, and still it fails"},
 };
 #define EXPECTED (sizeof expected / sizeof *expected)
 
+/* A second: others must not be late, which may have to write a core on a busy machine. */
 static void check_failures(size_t chunk)
 {
-    mpm_pool *pool = open_pool(&(mpm_pool_options){.workers = 4, .item_timeout_s = 0.3, .max_attempts = 3});
+    mpm_pool *pool = open_pool(&(mpm_pool_options){.workers = 4, .item_timeout_s = 1, .max_attempts = 3});
     size_t results[100], failure_count = 0;
     mpm_failure *failures = NULL;
     mpm_map_options options = {.chunk = chunk, .failures = &failures, .failure_count = &failure_count};

@@ -8,23 +8,42 @@
 #include <string.h>
 #include <unistd.h>
 
-static enum log_level log_limit = LOG_ERROR;
+static _Atomic uint32_t own_level = MPM_LOG_ERROR;
+static _Atomic uint32_t *log_level = &own_level;
 static char log_name[64];
 
-void log_open(enum log_level level, const char *name)
+void log_open(enum mpm_log_level level, const char *name)
 {
-    log_limit = level;
+    log_set_level(level);
     snprintf(log_name, sizeof log_name, "%s", name);
 }
 
-void log_write(enum log_level level, const char *format, ...)
+void log_share(_Atomic uint32_t *level)
+{
+    uint32_t now = log_get_level();
+
+    log_level = level ? level : &own_level;
+    atomic_store(log_level, now);
+}
+
+void log_set_level(enum mpm_log_level level)
+{
+    atomic_store(log_level, level);
+}
+
+enum mpm_log_level log_get_level(void)
+{
+    return (enum mpm_log_level)atomic_load_explicit(log_level, memory_order_relaxed);
+}
+
+void log_write(enum mpm_log_level level, const char *format, ...)
 {
     char line[1200];
     int saved_errno = errno;
     size_t length;
     va_list arguments;
 
-    if (level > log_limit)
+    if (level > log_get_level())
         return;
     length = (size_t)snprintf(line, sizeof line, "mpmap: %s%s", log_name, log_name[0] ? ": " : "");
     va_start(arguments, format);

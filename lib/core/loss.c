@@ -124,7 +124,7 @@ void loss_say(void)
     int wait_status = host_loss(runtime_arena(), topology->ranks[topology->rank].rank_in_node);
     char sentence[256];
 
-    log_write(LOG_ERROR, "%s", describe_loss(topology->rank, wait_status, sentence, sizeof sentence));
+    log_write(MPM_LOG_ERROR, "%s", describe_loss(topology->rank, wait_status, sentence, sizeof sentence));
 }
 
 void loss_announce(void)

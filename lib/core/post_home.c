@@ -129,7 +129,7 @@ static bool carry_out(const struct message_posted_group *group, const char *byte
     status = verbs[group->verb](&group->handle, bytes, group->size, group->count, done);
     if (status && status != CALL_MUST_WAIT) {
         lost += group->count - *done;
-        log_write(LOG_ERROR, "%llu posted operations cannot be done (%lu so far): %s",
+        log_write(MPM_LOG_ERROR, "%llu posted operations cannot be done (%lu so far): %s",
                   (unsigned long long)(group->count - *done), lost, mpm_error());
     }
     return status != CALL_MUST_WAIT;

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "mpmap/process.h"
 
@@ -72,9 +73,10 @@ static int process_main(struct process_record *record)
         party_take_args(spec->args, spec->size, &own);
     }
     if (function_find(&spec->target, &target)) {
-        log_write(LOG_ERROR, "a process cannot begin: %s", mpm_error());
+        log_write(MPM_LOG_ERROR, "a process cannot begin: %s", mpm_error());
         return EXIT_FAILURE;
     }
+    log_write(MPM_LOG_INFO, "process %s begins: pid %d", process_name_in(record), (int)getpid());
     return ((mpm_target *)target)(spec->size ? spec->args : NULL, spec->size) & 0xff;
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "core/call.h"
 #include "core/object.h"
 #include "core/party.h"
@@ -51,7 +52,13 @@ static uint32_t dead_leaves;
 
 void process_died(uint32_t number)
 {
-    dead_leaves = atomic_exchange(process_leaves_of(process_at(runtime_arena(), number - 1)), 0);
+    struct process_record *record = process_at(runtime_arena(), number - 1);
+    char how[80];
+
+    dead_leaves = atomic_exchange(process_leaves_of(record), 0);
+    if (record->flags & PROCESS_IS_USERS)
+        log_write(MPM_LOG_INFO, "process %s %s", process_name_in(record),
+                  describe_wait_status(record->wait_status, how, sizeof how));
 }
 
 void process_changed(uint32_t process, bool has_ended)

@@ -43,6 +43,8 @@ struct process_table *process_table_of(struct arena *arena);
 /* What a record says at one moment: its word. */
 uint64_t process_read_about(struct process_record *record, struct process_about *about);
 _Atomic uint32_t *process_leaves_of(struct process_record *record);
+/* For the process itself, and who reaps it. */
+const char *process_name_in(const struct process_record *record);
 /* Whether it is there and has not ended. */
 bool process_is_live(uint64_t word);
 mpm_handle process_handle_of(uint32_t number, uint64_t word);

@@ -40,6 +40,11 @@ _Atomic uint32_t *process_leaves_of(struct process_record *record)
     return &((struct process_about *)(void *)record->about)->leaves;
 }
 
+const char *process_name_in(const struct process_record *record)
+{
+    return ((const struct process_about *)(const void *)record->about)->name;
+}
+
 void process_note_party(struct process_record *record)
 {
     if (!(atomic_load_explicit(process_leaves_of(record), memory_order_relaxed) & PROCESS_LEAVES_PARTY))

@@ -48,7 +48,8 @@
 struct node_area {
     struct wait_word bell;
     _Atomic uint32_t canary;
-    _Atomic uint32_t broken; /* 0, 1: being written, 2: what follows can be read */
+    _Atomic uint32_t log_level; /* enum mpm_log_level */
+    _Atomic uint32_t broken;    /* 0, 1: being written, 2: what follows can be read */
     int32_t broken_status;
     char broken_sentence[MESSAGE_TEXT_SIZE];
 };
@@ -307,6 +308,7 @@ static int make_arena(void)
     if ((status = run.transport->agree(arena_attach(memory, &run.arena))))
         return status;
     run.area = arena_root(run.arena, ARENA_ROOT_NODE);
+    log_share(&run.area->log_level);
     if (!(run.arena_sizes = calloc(run.topology.rank_count, sizeof *run.arena_sizes)))
         status = error_set(MPM_ENOMEM, "no memory for the arenas of %u ranks", run.topology.rank_count);
     else
@@ -427,6 +429,13 @@ static int start_watcher(void)
     return failed ? error_set(MPM_ESYSTEM, "a thread cannot be started: %s", strerror(failed)) : MPM_OK;
 }
 
+/* The arena goes with it. */
+static void close_transport(void)
+{
+    log_share(NULL);
+    run.transport->close();
+}
+
 /* Another rank's whole life in the run. */
 static _Noreturn void serve(void)
 {
@@ -440,7 +449,7 @@ static _Noreturn void serve(void)
             wait_change(bell, seen, 0, CLOCK_FOREVER);
     }
     courier_stop();
-    run.transport->close();
+    close_transport();
     exit(EXIT_SUCCESS);
 }
 
@@ -478,7 +487,7 @@ static void finalize_at_exit(void)
  * until they can agree, so that it is said once. */
 static int configure(const mpm_options *options)
 {
-    run.config = (struct config){.log_level = LOG_ERROR};
+    run.config = (struct config){.log_level = (int)log_get_level()};
     if (options) {
         run.config.arena_size = options->arena_size;
         run.config.ranks_per_node = options->ranks_per_node;
@@ -497,13 +506,13 @@ static int start(const mpm_options *options)
     if ((status = open_transport()))
         return status;
     is_main = run.topology.rank == 0;
-    log_open((enum log_level)run.config.log_level, is_main ? "" : own_name());
+    log_open((enum mpm_log_level)run.config.log_level, is_main ? "" : own_name());
     run.pid = getpid();
     run.is_main = is_main;
     run.runs = true;
     if ((status = run.transport->agree(config_status)) || (status = start_together())) {
         run.runs = false;
-        run.transport->close();
+        close_transport();
         if (!is_main)
             exit(EXIT_SUCCESS); /* main reports it */
         return status;
@@ -515,6 +524,8 @@ static int start(const mpm_options *options)
         return status;
     }
     atexit(finalize_at_exit);
+    log_write(MPM_LOG_INFO, "nodes: %u, ranks: %u, slots: %u, MPI: %s", mpm_node_count(), mpm_rank_count(),
+              mpm_slot_count(), mpm_mpi_version());
     return MPM_OK;
 }
 
@@ -550,7 +561,7 @@ int mpm_finalize(void)
     wait_ring(&run.area->bell);
     pthread_join(run.watcher, NULL);
     run.runs = false;
-    run.transport->close();
+    close_transport();
     topology_free(&run.topology);
     free(run.arena_sizes);
     loss_table_free();

@@ -264,7 +264,7 @@ static void fork_process(uint32_t number)
     settle_mask(false);
     if (pid < 0) {
         process->fork_errno = errno;
-        log_write(LOG_ERROR, "a process cannot be forked: %s", strerror(errno));
+        log_write(MPM_LOG_ERROR, "a process cannot be forked: %s", strerror(errno));
         settle(process, number);
         return;
     }

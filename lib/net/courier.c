@@ -184,7 +184,7 @@ static struct parcel *outbox_empty(unsigned node)
 
 static _Noreturn void give_up(unsigned node, const char *what)
 {
-    log_write(LOG_ERROR, "node %u: %s: the run ends", node, what);
+    log_write(MPM_LOG_ERROR, "node %u: %s: the run ends", node, what);
     courier.transport->abort(EXIT_FAILURE);
     abort();
 }

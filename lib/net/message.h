@@ -29,6 +29,7 @@ enum message_kind {
     MESSAGE_LEASE,      /* struct message_lease, then its items */
     MESSAGE_RECALL,     /* struct message_lease: its numbers only */
     MESSAGE_POOL_ASKED, /* struct message_question: what the workers have done */
+    MESSAGE_LOG_LEVEL,  /* uint32_t: enum mpm_log_level */
     /* To main */
     MESSAGE_POOL_TALLY,  /* struct node_tally of pool/tally.h, then its workers */
     MESSAGE_NODE_FAILED, /* struct message_trouble: something is gone that the run needs */

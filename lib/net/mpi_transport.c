@@ -286,7 +286,7 @@ static void accept_next(void)
     library.MPI_Get_count(&from, MPI_BYTE, &size);
     passage = calloc(1, sizeof *passage);
     if (!passage || !(passage->bytes = malloc(size ? (size_t)size : 1))) {
-        log_write(LOG_ERROR, "no memory for a frame of %d bytes from node %d: the run ends", size,
+        log_write(MPM_LOG_ERROR, "no memory for a frame of %d bytes from node %d: the run ends", size,
                   from.MPI_SOURCE);
         library.MPI_Abort(mpi.world, EXIT_FAILURE);
         _Exit(EXIT_FAILURE); /* MPI_Abort does not return, but says nothing of it */

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "core/runtime.h"
 #include "net/courier.h"
 #include "pool/pool_state.h"
@@ -187,6 +188,8 @@ static void end_pool(struct mpm_pool *pool, bool now)
             holder_kill_all(pool->home);
         wait_change(runtime_bell(), seen, 0, now ? clock_now_ns() + KILL_AGAIN_NS : CLOCK_FOREVER);
     }
+    log_write(MPM_LOG_INFO, "pool %llu is %s", (unsigned long long)pool->spec.id,
+              now ? "terminated" : "closed");
     pool_state_remove(pool);
     holder_free(pool->home);
     for (unsigned node = 0; node < pool->node_count; node++)
@@ -293,6 +296,9 @@ int mpm_pool_open(const mpm_pool_options *options, mpm_pool **opened)
         end_failed_pool(pool, status);
     else
         *opened = pool;
+    if (!status)
+        log_write(MPM_LOG_INFO, "pool %llu is open: %u workers", (unsigned long long)pool->spec.id,
+                  pool->worker_count);
     runtime_leave();
     return status;
 }

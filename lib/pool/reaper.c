@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a host does when a worker has died, or its rank, if the host has, too: board.h says in which order. */
 #include <signal.h>
+#include <stdio.h>
 #include <sys/wait.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "core/runtime.h"
 #include "host/host.h"
 #include "pool/board.h"
@@ -141,6 +143,25 @@ static bool comes_again(struct board *board, struct worker_record *record,
     return false;
 }
 
+/* A worker that ends in good order, or with its pool, is no news. */
+static void tell_end(const struct board *board, const struct worker_record *record,
+                     const struct process_record *process)
+{
+    uint64_t item = atomic_load(&record->item), lease = atomic_load(&record->lease);
+    char how[80], where[40] = "";
+
+    if (process->fork_errno || atomic_load(&board->closing) ||
+        (record->last_state == WORKER_RETIRING && !process->wait_status))
+        return;
+    if (lease && item != NO_ITEM)
+        snprintf(
+            where, sizeof where, " in item %llu",
+            (unsigned long long)(((struct lease_block *)arena_at(runtime_arena(), lease))->first + item));
+    log_write(MPM_LOG_INFO, "worker %u of pool %llu %s%s", process->argument_index,
+              (unsigned long long)board->spec.id, describe_wait_status(process->wait_status, how, sizeof how),
+              where);
+}
+
 enum process_fate worker_ended(struct process_record *process)
 {
     struct arena *arena = runtime_arena();
@@ -151,6 +172,7 @@ enum process_fate worker_ended(struct process_record *process)
 
     record->last_status = process->wait_status;
     record->last_state = atomic_load(&record->state);
+    tell_end(board, record, process);
     KILL_POINT();
     count_time(record);
     note_crash(arena, record, process->argument_index, process);

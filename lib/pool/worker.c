@@ -177,7 +177,7 @@ static void finalize(void)
     if (!worker_self.board->spec.has_finalizer)
         return;
     if (find_function(&worker_self.board->spec.finalizer, &finalizer))
-        log_write(LOG_ERROR, "a worker ends without its finalizer: %s", worker_self.call.text);
+        log_write(MPM_LOG_ERROR, "a worker ends without its finalizer: %s", worker_self.call.text);
     else
         ((mpm_finalizer *)finalizer)(worker_self.call.state);
 }

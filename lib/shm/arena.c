@@ -394,7 +394,7 @@ void arena_free(struct arena *arena, uint64_t offset)
         release(arena, block_at(arena, offset - UNIT));
     unlock(arena);
     if (!known)
-        log_write(LOG_ERROR, "freed offset %llu of the arena, where no block in use starts",
+        log_write(MPM_LOG_ERROR, "freed offset %llu of the arena, where no block in use starts",
                   (unsigned long long)offset);
     errno = saved_errno;
 }

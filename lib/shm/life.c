@@ -139,7 +139,7 @@ uint64_t life_begin(void)
     if (is_forked) {
         assert(table_in_use);
         while (!(life = find_place(table_in_use))) {
-            log_write(LOG_ERROR,
+            log_write(MPM_LOG_ERROR,
                       "more than %u threads of a node use its memory: one waits for another to end",
                       (unsigned)table_in_use->places);
             nanosleep(&pause, NULL);

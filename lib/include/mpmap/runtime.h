@@ -35,6 +35,19 @@ MPM_API MPM_CHECKED int mpm_init(int *argc, char ***argv, const mpm_options *opt
  *         MPM_EHOSTLOST or MPM_ENODELOST if the run has lost a part (it is ended all the same). */
 MPM_API int mpm_finalize(void);
 
+/** What the library says on stderr beyond the errors that calls return: a line each, which begins with "mpmap: ". */
+enum mpm_log_level {
+    MPM_LOG_OFF,   /**< nothing */
+    MPM_LOG_ERROR, /**< what nobody could be told by a status: the default */
+    MPM_LOG_INFO,  /**< what the run consists of, processes and pools that begin and end, workers that die */
+    MPM_LOG_DEBUG, /**< details, too */
+};
+
+/** Chooses what is said. Before mpm_init(), where every rank comes by, it is for the whole run, unless MPMAP_LOG says
+ * otherwise; later for all processes of the caller's node, and, from main, of all nodes. Does not block.
+ * @return MPM_EINVAL for a level that is none; MPM_ENOMEM. */
+MPM_API int mpm_log_to_stderr(enum mpm_log_level level);
+
 /** One node of the run. */
 typedef struct mpm_node_info {
     char name[64];     /**< host name, with "/K" behind it for the K-th virtual node of a machine */
