@@ -13,7 +13,7 @@
 
 #define PATIENCE_S 30.0
 #define LARGE      300000u
-#define ROUNDS     300u
+#define ROUNDS     AMOUNT(300u, 30u)
 
 /* What was expected in this process, and not so: the first of it. */
 static char wrong[192];

@@ -17,6 +17,8 @@
 #include "sync/line.h"
 
 #define WAITERS 40 /* more than stand in a cell, and in the first table */
+#define ADDS    AMOUNT(200, 20)
+#define PASSES  AMOUNT(100, 10)
 
 /* What bodies are told: one of each, and a number at main's node. */
 struct things {
@@ -109,7 +111,7 @@ static int acquire_in_vain(const void *args, size_t size)
     uint64_t start_ns;
 
     (void)size;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < AMOUNT(2, 1); i++) {
         start_ns = clock_now_ns();
         EXPECT(mpm_lock_acquire(things->lock, 0.06) == MPM_ETIMEDOUT && took(start_ns, 0.06));
         start_ns = clock_now_ns();
@@ -315,7 +317,7 @@ static int add_under_lock(const void *args, size_t size)
     const struct things *things = args;
 
     (void)size;
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < ADDS; i++) {
         int number = 0;
 
         EXPECT(!mpm_lock_acquire(things->lock, 30));
@@ -332,7 +334,7 @@ static int pass_few_at_a_time(const void *args, size_t size)
     const struct things *things = args;
 
     (void)size;
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < PASSES; i++) {
         int number, one = 1;
 
         EXPECT(!mpm_semaphore_acquire(things->semaphore, 30));
@@ -358,7 +360,7 @@ static void a_lock_excludes_processes_of_all_nodes(void)
     struct things things = make_things(2);
 
     start_many(add_under_lock, &things, 6);
-    EXPECT(number_of(&things) == 6 * 200);
+    EXPECT(number_of(&things) == 6 * ADDS);
     end_things(&things);
     things = make_things(2);
     start_many(pass_few_at_a_time, &things, 6);
@@ -497,7 +499,7 @@ static void who_gives_up_its_turn_holds_nobody_up(void)
     struct things things = make_things(0);
 
     EXPECT(!mpm_lock_acquire(things.lock, 0) && !mpm_rlock_acquire(things.rlock, 0));
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < AMOUNT(3, 1); i++) {
         run_on_each_node(acquire_in_vain, &things, sizeof things);
         EXPECT(count_waiters(&things.lock.handle) == 0 && count_waiters(&things.semaphore.handle) == 0);
     }

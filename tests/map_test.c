@@ -374,7 +374,7 @@ static void *kill_them(void *argument)
 static void workers_killed_from_outside_lose_nothing(void)
 {
     mpm_pool *pool = open_pool(4);
-    size_t count = 200000, wrong = 0;
+    size_t count = AMOUNT(200000, 20000), wrong = 0;
     struct whereabouts *results = calloc(count, sizeof *results);
     struct killer killer = {.count = 0};
     pthread_t thread;
@@ -406,7 +406,7 @@ static void workers_killed_from_outside_lose_nothing(void)
 
 static void *map_in_a_thread(void *argument)
 {
-    check_squares(argument, 1100000, 0);
+    check_squares(argument, AMOUNT(1100000, 50000), 0);
     return NULL;
 }
 

@@ -13,8 +13,8 @@
 #include "support/suite.h"
 
 #define PATIENCE_S 30.0
-#define OBJECTS    12u /* that all processes ask for the first time at once */
-#define ROUNDS     40u /* for each of them */
+#define OBJECTS    12u             /* that all processes ask for the first time at once */
+#define ROUNDS     AMOUNT(40u, 8u) /* for each of them */
 #define MOST       16u
 
 /* One of each: two numbers that are to be the same. */
@@ -256,7 +256,7 @@ static void neither_cells_nor_memory_are_lost(void)
     uint64_t first_place = 0;
 
     arena_usage(runtime_arena(), &before);
-    for (unsigned i = 0; i < 2000; i++) {
+    for (unsigned i = 0; i < AMOUNT(2000u, 100u); i++) {
         struct subject subject = make(VALUE);
 
         EXPECT(!lock(subject, 0) && (i % 2 || !unlock(subject)));

@@ -23,7 +23,7 @@
 #include "support/suite.h"
 
 #define PATIENCE_S 30.0
-#define CROWD      200
+#define CROWD      AMOUNT(200, 30)
 
 /* What all processes see. */
 struct shared {
@@ -144,7 +144,7 @@ static int leave(const void *args, size_t size)
 
 static void the_exit_code_is_the_low_byte_of_what_is_returned(void)
 {
-    for (int number = -2; number < 260; number++) {
+    for (int number = -2; number < 260; number += AMOUNT(1, 20)) {
         mpm_process process;
 
         CU_ASSERT_EQUAL_FATAL(mpm_process_start(return_number, &number, sizeof number, NULL, &process),
@@ -180,8 +180,9 @@ static void the_exit_code_of_a_crash_is_minus_the_signal(void)
 /* At once after the start, too: a signal is not lost, wherever in its beginning the process is. */
 static void terminate_kill_and_interrupt_end_it(void)
 {
+    forget();
     for (unsigned node = 0; node < mpm_node_count(); node++) {
-        for (int i = 0; i < 20; i++) {
+        for (int i = 0; i < AMOUNT(20, 2); i++) {
             mpm_process process = start_on(node, wait_at_gate, NULL, 0);
 
             CU_ASSERT_EQUAL(mpm_process_terminate(process), MPM_OK);
@@ -709,7 +710,7 @@ static void a_starter_may_be_killed_at_any_moment(void)
     struct arena_usage quiet;
 
     arena_usage(runtime_arena(), &quiet);
-    for (unsigned i = 0; i < 60; i++) {
+    for (unsigned i = 0; i < AMOUNT(60, 8); i++) {
         unsigned place = MPM_ON_NODE(i % nodes);
         mpm_process process;
 
@@ -812,7 +813,7 @@ static void processes_leave_no_arena_memory(void)
     for (int round = 0; round < 2; round++) {
         arena_usage(runtime_arena(), &before);
         for (unsigned node = 0; node < mpm_node_count(); node++) {
-            for (int i = 0; i < 20; i++)
+            for (int i = 0; i < AMOUNT(20, 3); i++)
                 CU_ASSERT_EQUAL(end_of(start_on(node, leave, args, 100000)), 7);
         }
         arena_usage(runtime_arena(), &after);

@@ -23,7 +23,7 @@
 #include "support/suite.h"
 
 #define WORKERS 8u
-#define TOKENS  4000000u
+#define TOKENS  AMOUNT(4000000u, 400000u)
 #define LIFE_NS 2000000u /* of an item in the test with deaths, if nothing happens */
 
 /* What became of each message of the test with deaths. */
@@ -154,7 +154,7 @@ static void a_full_queue_is_waited_for_as_long_as_told(mpm_queue queue)
 
 static void batches_keep_order(mpm_queue queue)
 {
-    enum { COUNT = 300000 };
+    enum { COUNT = AMOUNT(300000, 3000) };
     static uint64_t messages[COUNT], got[COUNT];
     size_t put = 0, count = 0, misplaced = 0;
 
@@ -336,7 +336,7 @@ static int check_from_a_worker(mpm_call *call, const void *item, void *result)
 
 static void workers_on_all_nodes_use_queues_of_main(void)
 {
-    enum { ITEMS = 12 };
+    enum { ITEMS = AMOUNT(12, 8) };
     mpm_pool *pool = open_pool(WORKERS);
     struct queues queues[ITEMS];
     unsigned nodes[ITEMS], away = 0;
@@ -350,7 +350,8 @@ static void workers_on_all_nodes_use_queues_of_main(void)
         away += nodes[i] > 0;
         destroy_queues(&queues[i]);
     }
-    CU_ASSERT(away > 0 || mpm_node_count() == 1);
+    /* Under delays main's node may have them all before another one has begun. */
+    CU_ASSERT(away > 0 || mpm_node_count() == 1 || AMOUNT(false, true));
     nothing_is_wrong();
     mpm_pool_close(pool);
 }
@@ -366,7 +367,7 @@ static int make_queues(mpm_call *call, const void *item, void *result)
 
 static void main_uses_queues_that_workers_have_made(void)
 {
-    enum { ITEMS = 8 };
+    enum { ITEMS = AMOUNT(8, 2) };
     mpm_pool *pool = open_pool(WORKERS);
     struct queues queues[ITEMS];
 
@@ -393,7 +394,7 @@ struct message {
 /* Messages of each: fewer where each is a journey. */
 static uint32_t stream_length(void)
 {
-    return mpm_node_count() > 1 ? 250 : 20000;
+    return mpm_node_count() > 1 ? AMOUNT(250, 50) : AMOUNT(20000, 300);
 }
 
 /* Puts before it gets, so that nobody waits for a producer that has not begun. */

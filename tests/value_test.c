@@ -25,7 +25,7 @@
 #define TYPES       ((size_t)MPM_F64)
 #define PATIENCE_S  30
 #define MAX_WORKERS 64
-#define TALLIES     64
+#define TALLIES     AMOUNT(64, 12)
 
 /* How many adds an item has returned from, and how many it has begun. */
 struct tally {
@@ -517,8 +517,8 @@ static void pointers_are_the_numbers_themselves(void)
 
 /* Adding from many workers. */
 
-#define ADDS_AT_HOME   100000
-#define ADDS_ELSEWHERE 200 /* each is a message there and back */
+#define ADDS_AT_HOME   AMOUNT(100000, 1000)
+#define ADDS_ELSEWHERE AMOUNT(200, 20) /* each is a message there and back */
 
 static int add_often(mpm_call *call, const void *item, void *result)
 {
@@ -829,7 +829,7 @@ static void destroying_gives_all_memory_back(void)
     mpm_array arrays[100];
     size_t before = 0;
 
-    for (int round = 0; round < 50; round++) {
+    for (int round = 0; round < AMOUNT(50, 3); round++) {
         for (size_t i = 0; i < 100; i++) {
             CU_ASSERT_EQUAL_FATAL(mpm_value_create(MPM_U8, NULL, &values[i]), MPM_OK);
             CU_ASSERT_EQUAL_FATAL(mpm_array_create(MPM_I16, 1 + i * 100, NULL, &arrays[i]), MPM_OK);

@@ -14,7 +14,7 @@
 
 #define PATIENCE_S 30.0
 #define MOST       64u /* handles that a test waits for */
-#define ROUNDS     30
+#define ROUNDS     AMOUNT(30, 6)
 
 static int wait_at_gate(const void *args, size_t size)
 {

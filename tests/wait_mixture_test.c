@@ -258,7 +258,7 @@ static void no_message_is_missed(void)
         EXPECT(!mpm_pipe(MPM_DUPLEX, &own, &kit.other_end) && !mpm_event_create(&event));
         kit.handle[EVENT] = event.handle;
         process = start_on(node, answer_each, &kit, sizeof kit);
-        for (unsigned i = 0; i < (node ? 300u : 3000u); i++)
+        for (unsigned i = 0; i < (node ? AMOUNT(300u, 30u) : AMOUNT(3000u, 200u)); i++)
             EXPECT(!mpm_connection_send(own, NULL, 0, 0) &&
                    !mpm_connection_recv(own, NULL, 0, NULL, PATIENCE_S));
         EXPECT(!mpm_connection_close(own));

@@ -80,10 +80,19 @@ keep_books()
     shared_files >"$work/shared_before"
 }
 
+no_file_is_left()
+{
+    [ -z "$(comm -13 "$work/shared_before" <(shared_files))" ]
+}
+
+no_process_is_left()
+{
+    ! grep -qzsx "MPMAP_TEST_MARK=$mark" /proc/[0-9]*/environ
+}
+
 nothing_is_left()
 {
-    [ -z "$(comm -13 "$work/shared_before" <(shared_files))" ] &&
-        ! grep -qzsx "MPMAP_TEST_MARK=$mark" /proc/[0-9]*/environ
+    no_file_is_left && no_process_is_left
 }
 
 is_running()

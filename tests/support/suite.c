@@ -29,6 +29,13 @@ static int all_passed(size_t count)
            CU_get_number_of_failure_records() == 0;
 }
 
+static int times(void)
+{
+    const char *wanted = getenv("MPMAP_TEST_TIMES");
+
+    return wanted ? atoi(wanted) : 1;
+}
+
 int suite_run(const char *suite, const struct suite_test *tests, size_t count)
 {
     int status = EXIT_FAILURE;
@@ -39,8 +46,8 @@ int suite_run(const char *suite, const struct suite_test *tests, size_t count)
         return EXIT_FAILURE;
     if (fill_registry(suite, tests, count) == 0) {
         CU_basic_set_mode(CU_BRM_VERBOSE);
-        if (CU_basic_run_tests() == CUE_SUCCESS && all_passed(count))
-            status = EXIT_SUCCESS;
+        for (int i = 0; i < times() && (i == 0 || status == EXIT_SUCCESS); i++)
+            status = CU_basic_run_tests() == CUE_SUCCESS && all_passed(count) ? EXIT_SUCCESS : EXIT_FAILURE;
     }
     CU_cleanup_registry();
     return status;
