@@ -39,7 +39,6 @@
 #define MAX_SEGMENTS  (INDEX_SET_SIZE / SEGMENT_SLOTS)
 #define INLINE_SIZE   256u
 #define REPLY_SPIN_NS 5000u
-#define CHECK_NS      1000000000u /* how often a waiting caller looks whether the run is whole */
 
 enum slot_state { SLOT_FREE, SLOT_FILLING, SLOT_POSTED, SLOT_ABANDONED, SLOT_DONE };
 
@@ -210,7 +209,7 @@ static int wait_for_reply(struct slot *slot, uint32_t own)
 
         if (state_of(atomic_load(&slot->state)) == SLOT_DONE)
             return MPM_OK;
-        if (wait_change(&slot->done, seen, REPLY_SPIN_NS, clock_now_ns() + CHECK_NS))
+        if (wait_change(&slot->done, seen, REPLY_SPIN_NS, clock_now_ns() + RUNTIME_CHECK_NS))
             continue;
         if ((status = runtime_check_whole()) &&
             atomic_compare_exchange_strong(&slot->state, &posted, SLOT_ABANDONED | own))

@@ -11,8 +11,7 @@
 
 #define SPIN_NS          5000u
 #define MAX_PAUSES       64u
-#define MAX_FIRST_PAUSES 32u         /* less than a microsecond */
-#define CHECK_NS         1000000000u /* how often a waiter looks whether the run is whole */
+#define MAX_FIRST_PAUSES 32u /* less than a microsecond */
 
 /* How long to pause before the first look: what the last ones taught. Whoever finds more than it needs at its
  * first look waits for somebody who is at work: then it comes less often, so that the other one keeps its
@@ -63,13 +62,13 @@ static bool spin(const struct operation *operation, struct object *object, const
     return false;
 }
 
-/* After the last look: asleep until a change, CHECK_NS have passed, or the deadline has come. */
+/* After the last look: asleep until a change, RUNTIME_CHECK_NS have passed, or the deadline has come. */
 static void sleep_until_ready(const struct operation *operation, struct object *object,
                               const mpm_handle *handle, const void *argument, uint32_t seen,
                               uint64_t deadline_ns)
 {
     struct object_wait *wait = &object->wait[operation->wait];
-    uint64_t check_ns = clock_now_ns() + CHECK_NS;
+    uint64_t check_ns = clock_now_ns() + RUNTIME_CHECK_NS;
 
     atomic_store(&wait->wanted, 1);
     atomic_thread_fence(memory_order_seq_cst);

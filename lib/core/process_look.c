@@ -16,8 +16,6 @@
 #include "core/runtime.h"
 #include "host/host.h"
 
-#define CHECK_NS 1000000000u /* how often a waiting caller looks whether the run is whole */
-
 /* CALL_MUST_WAIT until it was forked. */
 static int look_here(const mpm_handle *handle, struct process_look *look)
 {
@@ -65,7 +63,7 @@ static int sleep_here(struct process_record *record, const mpm_handle *handle, l
             return error_set(MPM_ETIMEDOUT, "process %s still runs after %g s", look->about.name,
                              timeout_s > 0 ? timeout_s : 0.0);
         wait_change(&record->changed, seen, 0,
-                    deadline_ns - now_ns < CHECK_NS ? deadline_ns : now_ns + CHECK_NS);
+                    deadline_ns - now_ns < RUNTIME_CHECK_NS ? deadline_ns : now_ns + RUNTIME_CHECK_NS);
     }
 }
 

@@ -35,6 +35,13 @@ bool runtime_is_driver(void);
 int runtime_check_driver(const char *call);
 /* 0, or the trouble that the run is in. Any process. */
 int runtime_check_whole(void);
+/* How often whoever waits looks for that. In tests with kill points once in a while only: there a ring that is
+ * missing is not to be mended by the next look. */
+#ifdef MPMAP_KILL_POINTS
+#define RUNTIME_CHECK_NS UINT64_C(100000000000)
+#else
+#define RUNTIME_CHECK_NS UINT64_C(1000000000)
+#endif
 /* Says that the run has lost a part: every call that needs the run fails from here on. The first one counts.
  */
 void runtime_break(int status, const char *sentence);
