@@ -5,8 +5,8 @@
 # a run (deaths.sh); processes that are killed at random instants while they put, get, add and lock
 # (history_test); the tests of objects with random delays between stores that matter (*_delays_test). Stops at
 # the first failure, and tells the seed of its round: `soak.sh MINUTES SEED` begins with that. `soak.sh delays
-# TIMES SEED` runs the tests with delays only, each so many times in a row. Looks for programs in the folder
-# MPMAP_BIN, for sources in MPMAP_SOURCE.
+# TIMES SEED` runs the tests with delays only, each so many times, MPMAP_SOAK_JOBS of them at once (4 if not set),
+# since they sleep for most of the time. Looks for programs in the folder MPMAP_BIN, for sources in MPMAP_SOURCE.
 set -uo pipefail
 times=0
 if [ "${1:-}" = delays ]; then
@@ -15,6 +15,7 @@ if [ "${1:-}" = delays ]; then
 fi
 minutes=${1:-30}
 seed=${2:-$((EPOCHSECONDS % 1000000))}
+soak_jobs=${MPMAP_SOAK_JOBS:-4}
 [ "$times" = 0 ] || seed=${1:-$seed}
 bin=${MPMAP_BIN:?}
 source_folder=${MPMAP_SOURCE:?}
@@ -26,37 +27,72 @@ export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_
 export OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_btl_base_warn_component_unused=0
 unset MPMAP_ARENA MPMAP_RANKS_PER_NODE MPMAP_LOG
 
+fail() # what FOLDER: what it said stands there
+{
+    echo "round $round, $1: FAILED"
+    tail -n 60 "$2/out" "$2/err" | cut -c1-300
+    comm -13 "$work/shared_before" <(shared_files)
+    echo "soak: round $round has failed after $((SECONDS / 60)) minutes; its seed is $seed"
+    exit 1
+}
+
 # campaign SECONDS what command…: it must end well within the time, and leave nothing.
 campaign()
 {
     local limit=$1 what=$2 begun=$SECONDS
     shift 2
     keep_books
-    if MPMAP_TEST_MARK=$mark timeout -k 5 "$limit" "$@" >"$work/out" 2>"$work/err" </dev/null &&
-        wait_for 10 nothing_is_left; then
-        echo "round $round, $what: good, $((SECONDS - begun)) s"
-        return
+    if ! MPMAP_TEST_MARK=$mark timeout -k 5 "$limit" "$@" >"$work/out" 2>"$work/err" </dev/null ||
+        ! wait_for 10 nothing_is_left; then
+        fail "$what" "$work"
     fi
-    echo "round $round, $what: FAILED"
-    tail -n 60 "$work/out" "$work/err" | cut -c1-300
-    comm -13 "$work/shared_before" <(shared_files)
-    echo "soak: round $round has failed after $((SECONDS / 60)) minutes; its seed is $seed"
+    echo "round $round, $what: good, $((SECONDS - begun)) s"
+}
+
+# delay TIMES home|far TEST: a test with delays, so many times in one run.
+delay()
+{
+    local name="${3##*/} $2" begun=$SECONDS launcher=()
+    local folder=$work/$name what="$name, $1 times, seed $seed"
+    mkdir -p "$folder"
+    mark="$mark $name"
+    [ "$2" = home ] || launcher=(env MPMAP_RANKS_PER_NODE=1 mpirun -n 2)
+    if ! MPMAP_TEST_MARK=$mark MPMAP_TEST_SEED=$seed MPMAP_TEST_TIMES=$1 timeout -k 5 $((60 + 60 * $1)) \
+        "${launcher[@]}" "$3" >"$folder/out" 2>"$folder/err" </dev/null ||
+        ! wait_for 10 no_process_is_left; then
+        fail "$what" "$folder"
+    fi
+    echo "round $round, $what: good, $((SECONDS - begun)) s"
+}
+
+# Waits for one that runs in the background. If it has failed, and said so, the others may end.
+wait_for_one()
+{
+    wait -n && return
+    wait
     exit 1
 }
 
-# All tests with delays, at home and across nodes.
+# delays TIMES: all tests with delays, at home and over 2 nodes. Nobody knows whose files are in /dev/shm while
+# several run: that is looked at when all have ended.
 delays()
 {
-    local test
+    local test place
+    keep_books
     for test in "$programs"/*_delays_test; do
-        campaign 240 "${test##*/}, seed $seed" env MPMAP_TEST_SEED="$seed" "$test"
-        campaign 240 "${test##*/}, 2 nodes, seed $seed" \
-            env MPMAP_TEST_SEED="$seed" MPMAP_RANKS_PER_NODE=1 mpirun -n 2 "$test"
+        for place in home far; do
+            [ "$(jobs -rp | wc -l)" -lt "$soak_jobs" ] || wait_for_one
+            delay "$1" $place "$test" &
+        done
     done
+    while [ -n "$(jobs -p)" ]; do wait_for_one; done
+    wait_for 10 no_file_is_left || fail "files in /dev/shm" "$work"
 }
 
 if [ "$times" != 0 ]; then
-    for ((round = 1; round <= times; round++, seed++)); do delays; done
+    for ((round = 1, left = times; left > 0; round++, seed++, left -= 20)); do
+        delays $((left < 20 ? left : 20))
+    done
     echo "soak: the tests with delays, $times times in $((SECONDS / 60)) minutes, all good"
     exit 0
 fi
@@ -91,7 +127,7 @@ for ((round = 1; SECONDS < minutes * 60; round++, seed++)); do
     for launch in "0 9" "2 9" "2 1" "4 1"; do
         histories $launch
     done
-    delays
+    delays 2
     campaign 300 "deaths" bash "$source_folder/tests/deaths.sh" "$bin" "$source_folder"
 done
 echo "soak: $((round - 1)) rounds in $((SECONDS / 60)) minutes, all good"
