@@ -207,6 +207,7 @@ static int wait_for_reply(struct slot *slot, uint32_t own)
         uint32_t seen = wait_look(&slot->done), posted = SLOT_POSTED | own;
         int status;
 
+        DELAY_POINT();
         if (state_of(atomic_load(&slot->state)) == SLOT_DONE)
             return MPM_OK;
         if (wait_change(&slot->done, seen, REPLY_SPIN_NS, clock_now_ns() + RUNTIME_CHECK_NS))
@@ -402,6 +403,7 @@ static bool on_reply(unsigned node, const void *payload, size_t size)
         return true; /* its caller has died */
     fill_reply(slot, reply, reply + 1, size - sizeof *reply);
     rings = slot->rings;
+    DELAY_POINT();
     if (!atomic_compare_exchange_strong(&slot->state, &state, (state & ~0xffu) | SLOT_DONE))
         return true;
     wait_ring(&slot->done);

@@ -199,6 +199,7 @@ void object_note_waiting(const mpm_handle *handle, int change)
 
 void object_changed(struct object *object)
 {
+    DELAY_POINT();
     if (atomic_load(&object->remote_waiting))
         wait_ring(runtime_bell());
 }

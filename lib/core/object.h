@@ -29,6 +29,7 @@
 
 #include "net/topology.h"
 #include "shm/arena.h"
+#include "shm/kill_point.h"
 #include "shm/robust_mutex.h"
 #include "shm/wait_word.h"
 
@@ -182,6 +183,7 @@ bool object_is_home(const mpm_handle *handle);
 /* Wakes those who wait, if there are any. After a change that they may wait for, and a full fence. */
 static inline void object_wake(struct object_wait *wait)
 {
+    DELAY_POINT();
     if (atomic_load_explicit(&wait->wanted, memory_order_relaxed) && atomic_exchange(&wait->wanted, 0))
         wait_ring(&wait->word);
 }

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "core/runtime.h"
+#include "shm/kill_point.h"
 
 #define SPIN_NS          5000u
 #define MAX_PAUSES       64u
@@ -70,8 +71,10 @@ static void sleep_until_ready(const struct operation *operation, struct object *
     struct object_wait *wait = &object->wait[operation->wait];
     uint64_t check_ns = clock_now_ns() + RUNTIME_CHECK_NS;
 
+    DELAY_POINT();
     atomic_store(&wait->wanted, 1);
     atomic_thread_fence(memory_order_seq_cst);
+    DELAY_POINT();
     if (object_is(object, handle) && !operation->is_ready(object, argument))
         wait_change(&wait->word, seen, 0, deadline_ns < check_ns ? deadline_ns : check_ns);
 }
@@ -89,6 +92,7 @@ static int try_until(const struct operation *operation, struct object *object, c
         bool is_ready = spin(operation, object, argument);
         uint32_t seen = wait_look(&object->wait[operation->wait].word);
 
+        DELAY_POINT();
         if ((status = operation->try(object, handle, argument)) != CALL_MUST_WAIT)
             return status;
         if (!is_ready)

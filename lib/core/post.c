@@ -39,6 +39,7 @@
 #include "core/runtime.h"
 #include "net/courier.h"
 #include "shm/index_set.h"
+#include "shm/kill_point.h"
 #include "shm/tray.h"
 
 #define BATCH       ((uint64_t)1 << 14)
@@ -118,6 +119,7 @@ static void note(unsigned node)
 static void tell_courier(struct box *box, unsigned node, uint64_t before, uint64_t after)
 {
     atomic_thread_fence(memory_order_seq_cst);
+    DELAY_POINT();
     if (!atomic_load_explicit(&box->tray.noted, memory_order_relaxed)) {
         atomic_store(&box->tray.noted, 1);
         note(node);
@@ -253,7 +255,9 @@ static bool send_tray(struct box *box, unsigned node, bool at_once)
     bool sends;
 
     pthread_mutex_lock(&taking);
+    DELAY_POINT();
     atomic_exchange(&box->tray.noted, 0);
+    DELAY_POINT();
     taken = atomic_load(&box->tray.taken);
     posted = tray_posted(&box->tray);
     sends = posted != taken && (at_once || box->arrived == taken || posted - taken >= BATCH);

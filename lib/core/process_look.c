@@ -15,6 +15,7 @@
 #include "core/process_parts.h"
 #include "core/runtime.h"
 #include "host/host.h"
+#include "shm/kill_point.h"
 
 /* CALL_MUST_WAIT until it was forked. */
 static int look_here(const mpm_handle *handle, struct process_look *look)
@@ -57,6 +58,7 @@ static int sleep_here(struct process_record *record, const mpm_handle *handle, l
     for (;;) {
         uint32_t seen = wait_look(&record->changed);
 
+        DELAY_POINT();
         if ((status = look_until(handle, look)) != CALL_MUST_WAIT || (status = runtime_check_whole()))
             return status;
         if ((now_ns = clock_now_ns()) >= deadline_ns)

@@ -237,6 +237,7 @@ static int sleep_until_any(struct waiting *waiting, uint64_t deadline_ns)
         uint32_t seen = wait_look(runtime_bell());
         int status = join_looks(look_here(waiting), take_replies(waiting, false));
 
+        DELAY_POINT();
         if (status != CALL_MUST_WAIT || (status = runtime_check_whole()))
             return status;
         if (clock_now_ns() >= deadline_ns)

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "shm/kill_point.h"
 
 #define FRAME_MAGIC   0x4d50464du
 #define FRAME_VERSION 1u
@@ -157,6 +158,7 @@ int courier_post(unsigned node, enum message_kind kind, const struct message_par
     if (parcel)
         pack(parcel, kind, parts, part_count, payload);
     pthread_mutex_unlock(&courier.mutex);
+    DELAY_POINT();
     atomic_store(&courier.has_mail, true);
     if (!parcel)
         return error_set(MPM_ENOMEM, "no memory for a message of %zu bytes to node %u", payload, node);

@@ -11,6 +11,8 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "shm/kill_point.h"
+
 #define INDEX_SET_SIZE 65536u
 
 struct index_set {
@@ -21,6 +23,7 @@ struct index_set {
 static inline void index_set_add(struct index_set *set, uint32_t index)
 {
     atomic_fetch_or(&set->words[index / 64], UINT64_C(1) << index % 64);
+    DELAY_POINT();
     atomic_fetch_or(&set->summary[index / 4096], UINT64_C(1) << index / 64 % 64);
 }
 

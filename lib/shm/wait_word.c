@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "shm/kill_point.h"
 
 static bool spin(struct wait_word *word, uint32_t seen, uint64_t spin_ns)
 {
@@ -43,7 +44,9 @@ bool wait_change(struct wait_word *word, uint32_t seen, uint64_t spin_ns, uint64
 
     if (wait_look(word) != seen || (spin_ns && spin(word, seen, spin_ns)))
         return true;
+    DELAY_POINT();
     atomic_fetch_add(&word->sleepers, 1);
+    DELAY_POINT();
     while (!(changed = atomic_load(&word->value) != seen)) {
         if (futex_sleep(word, seen, deadline_ns) == ETIMEDOUT) {
             changed = atomic_load(&word->value) != seen;
@@ -57,7 +60,9 @@ bool wait_change(struct wait_word *word, uint32_t seen, uint64_t spin_ns, uint64
 /* How many were woken. */
 static long ring(struct wait_word *word, int most)
 {
+    DELAY_POINT();
     atomic_fetch_add(&word->value, 1);
+    DELAY_POINT();
     return atomic_load(&word->sleepers) ? syscall(SYS_futex, &word->value, FUTEX_WAKE, most, NULL, NULL, 0)
                                         : 0;
 }
