@@ -27,7 +27,7 @@ struct operation {
 };
 
 /* After a first try that must wait: waits, and tries again, until it is done or timeout_s have passed, which
- * gives late_status. MPM_EHOSTLOST, MPM_ENODELOST if the run breaks. Not in a courier. */
+ * gives late_status. MPM_ENODELOST if the run breaks. Not in a courier. */
 int operation_wait(const struct operation *operation, struct object *object, const mpm_handle *handle,
                    void *argument, double timeout_s);
 

@@ -69,7 +69,7 @@ void ask_register(const struct ask *const *asks, size_t count);
 
 /* Asks. `request` and `answer` may be NULL; `answer->bytes` is the caller's to free. The verb's statuses;
  * MPM_ETIMEDOUT, MPM_EINVAL for what is no handle, MPM_ESTALE, MPM_ENOMEM, MPM_ESTATE without a run,
- * MPM_EHOSTLOST, MPM_ENODELOST. */
+ * MPM_ENODELOST. */
 int ask(const mpm_handle *handle, const struct ask *what, const struct request *request, double timeout_s,
         struct answer *answer);
 /* What asks for nothing but the verb. */

@@ -8,8 +8,10 @@
  * A process holds an end from the moment on that it was started with the end's handle in its args (at a
  * distance of a multiple of 8 bytes), or has used the end: sent, received or polled. Making a pipe alone does
  * not hold its ends. When all processes that held an end have ended, it is gone, until another process uses
- * it; an end that nobody has held yet is not. Main and the other ranks end with the run only, so an end that
- * main has used is to be closed. */
+ * it; an end that nobody has held yet is not. A child that was started with the handles of both ends in its args
+ * holds both: as long as it lives neither is gone, and it is never told that the other side has died. So hand a
+ * child the ends that it is to use. Main and the other ranks end with the run only, so an end that main has used
+ * is to be closed. */
 #ifndef MPMAP_PIPE_H
 #define MPMAP_PIPE_H
 
@@ -35,8 +37,8 @@ enum mpm_pipe_direction {
  */
 MPM_API MPM_CHECKED int mpm_pipe(enum mpm_pipe_direction direction, mpm_connection *a, mpm_connection *b);
 
-/* Each of these: MPM_EINVAL for a handle that is none, MPM_ESTALE when both ends were closed, MPM_EHOSTLOST,
- * MPM_ENODELOST. Any process may call them. */
+/* Each of these: MPM_EINVAL for a handle that is none, MPM_ESTALE when both ends were closed, MPM_ENODELOST.
+ * Any process may call them. */
 
 /** Sends a message of `size` bytes, 0 included; it is copied. Waits timeout_s for room.
  * @return MPM_ETIMEDOUT if there was none in time; MPM_EPIPE if the other end is closed or gone; MPM_ECLOSED

@@ -75,7 +75,7 @@ typedef struct mpm_pool_options {
  * @param pool  out: the pool, which the caller ends with mpm_pool_close()
  * @return MPM_ESTATE without a run, or in a pool's worker; MPM_EINVAL for more than 65536 workers, or another option
  *         that makes no sense; MPM_ENOMEM; MPM_EWORKER if an initializer fails, with what it said, or if workers
- *         die as they start, again and again; MPM_EHOSTLOST; MPM_ENODELOST. */
+ *         die as they start, again and again; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_pool_open(const mpm_pool_options *options, mpm_pool **pool);
 
 /** Why an item failed. */
@@ -124,7 +124,7 @@ typedef struct mpm_map_options {
  * @param results  out: room for `count` results of `result_size` bytes each; NULL if that is 0. Where an
  *                 item failed, its result is zero
  * @return MPM_ETASK if items failed: mpm_error() names the first and says how many; the other items'
- *         results are good. MPM_EINVAL, MPM_ESTATE, MPM_ENOMEM, MPM_EWORKER, MPM_EHOSTLOST, MPM_ENODELOST:
+ *         results are good. MPM_EINVAL, MPM_ESTATE, MPM_ENOMEM, MPM_EWORKER, MPM_ENODELOST:
  *         results are undefined then. */
 MPM_API MPM_CHECKED int mpm_pool_map(mpm_pool *pool, mpm_task *task, const void *items, size_t count,
                                      size_t item_size, const mpm_map_options *options, void *results,

@@ -46,7 +46,7 @@ MPM_API MPM_CHECKED int mpm_process_start(mpm_target *target, const void *args, 
 /** Waits until it has ended: timeout_s seconds, MPM_FOREVER, or not at all for 0 and less. Any number of
  * times, by any process that has the handle.
  * @return MPM_ETIMEDOUT if it still runs; MPM_EINVAL if it is the caller itself; MPM_ESTALE after
- * mpm_process_close; MPM_EHOSTLOST, MPM_ENODELOST. */
+ * mpm_process_close; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_process_join(mpm_process process, double timeout_s);
 
 /** How it ended: what the target returned or mpm_exit was given, & 0xff; minus the signal that killed it.

@@ -35,8 +35,7 @@ MPM_API MPM_CHECKED int mpm_queue_create(const mpm_queue_options *options, mpm_q
 /** Ends it, with what is in it: handles are stale from here on, and whoever waits gets MPM_ESTALE. */
 MPM_API MPM_CHECKED int mpm_queue_destroy(mpm_queue queue);
 
-/* Each of these: MPM_EINVAL for a handle that is none, MPM_ESTALE for a destroyed queue, MPM_EHOSTLOST,
- * MPM_ENODELOST. */
+/* Each of these: MPM_EINVAL for a handle that is none, MPM_ESTALE for a destroyed queue, MPM_ENODELOST. */
 
 /** Puts a message of `size` bytes, 0 included; it is copied. Waits timeout_s for room.
  * @return MPM_EFULL if there was none in time; MPM_ECLOSED; MPM_ENOMEM if the arena has no memory for it.

@@ -30,7 +30,7 @@ typedef struct mpm_callbacks {
  *                   of its own, and mpm_result_get() tells where
  * @param callbacks  or NULL; copied
  * @param result     out: the caller ends it with mpm_result_destroy(); NULL if only callbacks are wanted
- * @return MPM_EINVAL, MPM_ESTATE, MPM_ENOMEM, MPM_ESYSTEM, MPM_EHOSTLOST, MPM_ENODELOST: nothing was begun. */
+ * @return MPM_EINVAL, MPM_ESTATE, MPM_ENOMEM, MPM_ESYSTEM, MPM_ENODELOST: nothing was begun. */
 MPM_API MPM_CHECKED int mpm_pool_map_async(mpm_pool *pool, mpm_task *task, const void *items, size_t count,
                                            size_t item_size, const mpm_map_options *options, void *results,
                                            size_t result_size, const mpm_callbacks *callbacks,

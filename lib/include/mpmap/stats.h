@@ -45,7 +45,7 @@ typedef struct mpm_stats {
 /** Counts what a pool has done since it was opened. Asks the nodes, and blocks until they have answered. It costs the
  * maps that run nothing. The pool's driver only, any thread.
  * @param stats  out: in one piece of memory, which the caller frees with free()
- * @return MPM_EINVAL, MPM_ESTATE, MPM_ENOMEM, MPM_EHOSTLOST, MPM_ENODELOST. */
+ * @return MPM_EINVAL, MPM_ESTATE, MPM_ENOMEM, MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_pool_stats(mpm_pool *pool, mpm_stats **stats);
 
 MPM_END

@@ -40,7 +40,7 @@ typedef struct mpm_stream mpm_stream;
  * A pool that is closed lets what was pulled come to its end if the generator has ended; else the stream ends with
  * MPM_ECANCELED.
  * @param stream  out: the caller ends it with mpm_stream_close()
- * @return MPM_EINVAL, MPM_ESTATE, MPM_ENOMEM, MPM_ESYSTEM, MPM_EHOSTLOST, MPM_ENODELOST. */
+ * @return MPM_EINVAL, MPM_ESTATE, MPM_ENOMEM, MPM_ESYSTEM, MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_pool_imap(mpm_pool *pool, mpm_task *task, mpm_generator *generator,
                                       void *argument, size_t item_size, size_t result_size,
                                       const mpm_stream_options *options, mpm_stream **stream);

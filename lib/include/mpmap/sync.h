@@ -51,7 +51,7 @@ typedef struct mpm_barrier {
  * NULL, MPM_ENOMEM, MPM_ESTATE without a run.
  * Destroying: handles are stale from here on, and whoever waits gets MPM_ESTALE.
  * All others: MPM_EINVAL for a handle that is none, MPM_ESTALE for one of what was destroyed, MPM_ENOMEM if
- * there is no memory to wait, MPM_EHOSTLOST, MPM_ENODELOST. */
+ * there is no memory to wait, MPM_ENODELOST. */
 
 /** Makes a lock, free. */
 MPM_API MPM_CHECKED int mpm_lock_create(mpm_lock *lock);
@@ -99,8 +99,8 @@ MPM_API MPM_CHECKED int mpm_condition_destroy(mpm_condition condition);
 MPM_API MPM_CHECKED int mpm_condition_acquire(mpm_condition condition, double timeout_s);
 MPM_API MPM_CHECKED int mpm_condition_release(mpm_condition condition);
 /** Releases the lock, however often the caller has it, waits until it is notified, and takes the lock as
- * often again, for which it may have to wait longer than timeout_s. Whatever it returns but MPM_EHOSTLOST
- * and MPM_ENODELOST, the caller has the lock, if that was not destroyed.
+ * often again, for which it may have to wait longer than timeout_s. Whatever it returns but MPM_ENODELOST,
+ * the caller has the lock, if that was not destroyed.
  * @return MPM_EINVAL if the caller does not have the lock; MPM_ETIMEDOUT; MPM_EOWNERDIED, notified or not:
  * a process has died with the lock meanwhile. */
 MPM_API MPM_CHECKED int mpm_condition_wait(mpm_condition condition, double timeout_s);

@@ -40,8 +40,7 @@ MPM_API MPM_CHECKED int mpm_value_create(mpm_type type, const void *initial, mpm
 /** Ends it: handles are stale (MPM_ESTALE) from here on. Not while another process uses it. */
 MPM_API MPM_CHECKED int mpm_value_destroy(mpm_value value);
 
-/* Each of these: MPM_EINVAL for a handle that is none, MPM_ESTALE for a destroyed value, MPM_EHOSTLOST,
- * MPM_ENODELOST. */
+/* Each of these: MPM_EINVAL for a handle that is none, MPM_ESTALE for a destroyed value, MPM_ENODELOST. */
 
 /** Its number. */
 MPM_API MPM_CHECKED int mpm_value_get(mpm_value value, void *number);
@@ -106,7 +105,7 @@ MPM_API MPM_CHECKED int mpm_bytes_create(size_t size, const void *initial, mpm_b
 MPM_API MPM_CHECKED int mpm_bytes_destroy(mpm_bytes bytes);
 
 /* Each of these: MPM_EINVAL for a handle that is none, or if `size` is not the value's; MPM_ESTALE;
- * MPM_ENOMEM; MPM_EHOSTLOST, MPM_ENODELOST. Each is done at one moment: nobody sees or leaves a part of it,
+ * MPM_ENOMEM; MPM_ENODELOST. Each is done at one moment: nobody sees or leaves a part of it,
  * whoever is killed in it. Between nodes a value may have 1 GiB at most. Each may wait for a short lock. */
 
 MPM_API MPM_CHECKED int mpm_bytes_get(mpm_bytes bytes, void *to, size_t size);

@@ -22,7 +22,7 @@ MPM_BEGIN
  * @param ready_count  out: how many, at least one
  * @return MPM_ETIMEDOUT if none was ready in time; MPM_EINVAL for none at all, and for what cannot be waited
  * for, as the end of a oneway pipe that sends; MPM_ECLOSED for an end of a pipe that is closed; MPM_ESTALE if
- * one of them is gone, also in the meantime; MPM_ENOMEM, MPM_ESTATE, MPM_EHOSTLOST, MPM_ENODELOST. */
+ * one of them is gone, also in the meantime; MPM_ENOMEM, MPM_ESTATE, MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_wait_any(const mpm_handle *handles, size_t count, double timeout_s, size_t *ready,
                                      size_t *ready_count);
 
