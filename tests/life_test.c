@@ -6,11 +6,12 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "child.h"
 #include "shm/life.h"
+#include "shm/wait_word.h"
 #include "suite.h"
 
 #define PLACES 8
@@ -19,7 +20,8 @@
 /* What children tell of themselves. */
 struct shared {
     _Atomic uint64_t life[2];
-    _Atomic unsigned steps, may_go;
+    _Atomic unsigned steps;
+    struct wait_word may_go;
     struct life_table *table;
 };
 
@@ -53,8 +55,7 @@ static bool tell_and_stay(void *argument)
 
     tell(shared);
     atomic_store(&shared->steps, 1);
-    while (!atomic_load(&shared->may_go))
-        usleep(1000);
+    wait_change(&shared->may_go, 0, 0, CLOCK_FOREVER);
     return true;
 }
 
@@ -96,7 +97,7 @@ static void it_is_not_over_while_the_process_is_stopped(void)
     CU_ASSERT(WIFSTOPPED(wait_status));
     CU_ASSERT_FALSE(life_is_over(atomic_load(&shared->life[0])));
     kill(child, SIGCONT);
-    atomic_store(&shared->may_go, 1);
+    wait_ring(&shared->may_go);
     CU_ASSERT_EQUAL(child_wait(child), 0);
     CU_ASSERT(life_is_over(atomic_load(&shared->life[0])));
     drop(shared, PLACES);
@@ -194,7 +195,7 @@ static void who_finds_no_place_gets_one_when_somebody_has_ended(void)
     CU_ASSERT(child_reached(&shared->steps, 1));
     log_open(MPM_LOG_OFF, "life_test");
     second = child_start(tell_second, shared);
-    atomic_store(&shared->may_go, 1);
+    wait_ring(&shared->may_go);
     CU_ASSERT_EQUAL(child_wait(first), 0);
     CU_ASSERT_EQUAL(child_wait(second), 0);
     CU_ASSERT_NOT_EQUAL(atomic_load(&shared->life[0]), atomic_load(&shared->life[1]));

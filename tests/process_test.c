@@ -12,13 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <mpmap.h>
 
 #include "base/clock.h"
 #include "core/runtime.h"
+#include "shm/wait_word.h"
 #include "support/child.h"
 #include "support/suite.h"
 
@@ -27,7 +27,7 @@
 
 /* What all processes see. */
 struct shared {
-    _Atomic unsigned gate;    /* processes that wait go on when it is 1 */
+    struct wait_word gate;    /* processes that wait go on when it has moved on */
     _Atomic unsigned arrived; /* how many have come to where the test wants them */
     mpm_process handles[4];   /* what a process says of itself and of others */
     char name[64];
@@ -103,9 +103,13 @@ static int wait_at_gate(const void *args, size_t size)
     (void)args;
     (void)size;
     atomic_fetch_add(&shared->arrived, 1);
-    while (!atomic_load(&shared->gate))
-        usleep(1000);
+    wait_change(&shared->gate, 0, 0, CLOCK_FOREVER);
     return 5;
+}
+
+static void open_gate(void)
+{
+    wait_ring(&shared->gate);
 }
 
 static void *leave_by_mpm_exit(void *unused)
@@ -235,7 +239,7 @@ static void join_is_never_early_and_may_be_repeated(void)
         CU_ASSERT_EQUAL(mpm_process_exitcode(process, &code), MPM_EBUSY);
         CU_ASSERT_EQUAL(code, 1234);
         CU_ASSERT_EQUAL(mpm_process_close(process), MPM_EBUSY);
-        atomic_store(&shared->gate, 1);
+        open_gate();
         CU_ASSERT_EQUAL(mpm_process_join(process, MPM_FOREVER), MPM_OK);
         CU_ASSERT_EQUAL(mpm_process_join(process, 0), MPM_OK);
         CU_ASSERT_EQUAL(mpm_process_is_alive(process), 0);
@@ -269,7 +273,7 @@ static void any_process_may_join(void)
         joiners[1] = start_on(next, join_another, &awaited, sizeof awaited);
         CU_ASSERT(child_reached(&shared->arrived, 3));
         CU_ASSERT_EQUAL(mpm_process_is_alive(joiners[0]), 1);
-        atomic_store(&shared->gate, 1);
+        open_gate();
         CU_ASSERT_EQUAL(end_of(joiners[0]), 15);
         CU_ASSERT_EQUAL(end_of(joiners[1]), 15);
         CU_ASSERT_EQUAL(end_of(awaited), 5);
@@ -338,7 +342,7 @@ static void two_hundred_run_at_once(void)
     for (int i = 0; i < CROWD; i++)
         CU_ASSERT_EQUAL_FATAL(mpm_process_start(wait_at_gate, NULL, 0, NULL, &crowd[i]), MPM_OK);
     CU_ASSERT(child_reached(&shared->arrived, CROWD));
-    atomic_store(&shared->gate, 1);
+    open_gate();
     for (int i = 0; i < CROWD; i++)
         CU_ASSERT_EQUAL(end_of(crowd[i]), 5);
 }
@@ -485,7 +489,7 @@ static void check_family(unsigned parent_node, const struct family *family)
     CU_ASSERT_EQUAL(end_of(shared->handles[0]), -SIGKILL);
     CU_ASSERT(child_reached(&shared->arrived, 1));
     CU_ASSERT_EQUAL(mpm_process_is_alive(shared->handles[1]), 1);
-    atomic_store(&shared->gate, 1);
+    open_gate();
     CU_ASSERT_EQUAL(end_of(shared->handles[1]), 5);
 }
 
@@ -546,7 +550,7 @@ static void active_children_are_the_callers_own_that_run(void)
     CU_ASSERT_EQUAL(mpm_active_children(NULL, 0, &found), MPM_OK);
     CU_ASSERT_EQUAL(found, count - 1);
     CU_ASSERT_EQUAL(end_of(children[0]), -SIGKILL);
-    atomic_store(&shared->gate, 1);
+    open_gate();
     for (unsigned i = 1; i < count; i++)
         CU_ASSERT_EQUAL(end_of(children[i]), 5);
 }
@@ -582,7 +586,7 @@ static void a_closed_process_is_stale_for_ever(void)
         check_all_calls(old, MPM_ESTALE);
         CU_ASSERT(error_has("was closed"));
         CU_ASSERT_EQUAL(mpm_process_is_alive(young), 1);
-        atomic_store(&shared->gate, 1);
+        open_gate();
         CU_ASSERT_EQUAL(end_of(young), 5);
     }
 }
@@ -774,7 +778,7 @@ static void what_happens_to_a_spare_is_no_processs_matter(void)
     CU_ASSERT_FATAL(spare > 1 && spare != pid);
     kill(spare, SIGKILL);
     CU_ASSERT_EQUAL(end_of(start_on(0, check_none, NULL, 0)), 0);
-    atomic_store(&shared->gate, 1);
+    open_gate();
     CU_ASSERT_EQUAL(end_of(process), 5);
 }
 
