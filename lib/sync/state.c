@@ -335,6 +335,8 @@ static int mark_dead(struct draft *draft, struct request *request, struct answer
     return MPM_OK;
 }
 
+/* The word moves on even if nobody sleeps: somebody may be between its last try and its sleep, and a state whose
+ * owner is dead looks like any that is held. */
 void state_mark_dead(struct object *object, const struct party_death *death)
 {
     uint64_t identity = atomic_load(&object->identity);
@@ -346,4 +348,5 @@ void state_mark_dead(struct object *object, const struct party_death *death)
     if (handle.kind < OBJECT_LOCK || handle.kind > OBJECT_BARRIER)
         return;
     (void)!state_apply(object, &handle, mark_dead, &request, &answer, NULL);
+    wait_ring(&object->wait[WAIT_CHANGE].word);
 }
