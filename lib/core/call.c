@@ -418,6 +418,7 @@ struct verb {
     call_try *try;
     int late_status;
     const char *late_sentence;
+    call_side *side; /* NULL: there are no turns */
 };
 
 static struct verb verbs[CALL_VERBS];
@@ -425,7 +426,9 @@ static struct verb verbs[CALL_VERBS];
 /* A call that waits. */
 struct parked {
     struct parked *next;
+    struct parked *ahead, *behind; /* at the same side of the object */
     unsigned node;
+    unsigned side; /* OBJECT_SIDES: none */
     struct message_call call;
     uint64_t deadline_ns;
     size_t size;
@@ -434,15 +437,26 @@ struct parked {
 
 static struct parked *parked_first, **parked_end = &parked_first;
 static unsigned caller; /* whose call is being tried */
+static enum turn turn;  /* of that call */
 
 unsigned call_caller(void)
 {
     return caller;
 }
 
+enum turn call_turn(void)
+{
+    return turn;
+}
+
 void call_register(enum call_verb verb, call_try *try, int late_status, const char *late_sentence)
 {
-    verbs[verb] = (struct verb){try, late_status, late_sentence};
+    verbs[verb] = (struct verb){try, late_status, late_sentence, NULL};
+}
+
+void call_register_turns(enum call_verb verb, call_side *side)
+{
+    verbs[verb].side = side;
 }
 
 int call_reply_add(struct call_reply *reply, const void *bytes, size_t size)
@@ -491,16 +505,36 @@ static bool try_call(unsigned node, const struct message_call *call, const void 
 }
 
 /* Whoever changes what a parked call waits for is to ring the bell. */
-static void note_waiting(const struct message_call *call, const char *in, size_t size, int change)
+static void note_waiting(const struct parked *parked, int change)
 {
     mpm_handle handle;
 
-    memcpy(&handle, call->handle, sizeof handle);
+    memcpy(&handle, parked->call.handle, sizeof handle);
     object_note_waiting(&handle, change);
-    for (size_t at = 0; call->verb == VERB_WAIT_ANY && at + sizeof handle <= size; at += sizeof handle) {
-        memcpy(&handle, in + at, sizeof handle);
+    if (parked->side < OBJECT_SIDES)
+        turn_note_waiting(&handle, parked->side, change);
+    for (size_t at = 0; parked->call.verb == VERB_WAIT_ANY && at + sizeof handle <= parked->size;
+         at += sizeof handle) {
+        memcpy(&handle, parked->bytes + at, sizeof handle);
         object_note_waiting(&handle, change);
     }
+}
+
+static unsigned side_of(const struct message_call *call, const void *in, size_t size)
+{
+    return verbs[call->verb].side ? verbs[call->verb].side(in, size) : OBJECT_SIDES;
+}
+
+/* The last one that waits at a side of a call's object, or NULL. */
+static struct parked *last_at(const struct message_call *call, unsigned side)
+{
+    struct parked *last = NULL;
+
+    for (struct parked *parked = parked_first; parked && side < OBJECT_SIDES; parked = parked->next) {
+        if (parked->side == side && !memcmp(parked->call.handle, call->handle, sizeof call->handle))
+            last = parked;
+    }
+    return last;
 }
 
 static bool park(unsigned node, const struct message_call *call, const void *in, size_t size)
@@ -512,9 +546,12 @@ static bool park(unsigned node, const struct message_call *call, const void *in,
     *parked = (struct parked){
         .node = node, .call = *call, .deadline_ns = call_deadline_ns(call->timeout_s), .size = size};
     memcpy(parked->bytes, in, size);
+    parked->side = side_of(call, in, size);
+    if ((parked->ahead = last_at(call, parked->side)))
+        parked->ahead->behind = parked;
     *parked_end = parked;
     parked_end = &parked->next;
-    note_waiting(call, parked->bytes, size, 1);
+    note_waiting(parked, 1);
     wait_ring(runtime_bell()); /* it may have become possible before anybody knew that somebody waits */
     return true;
 }
@@ -522,19 +559,28 @@ static bool park(unsigned node, const struct message_call *call, const void *in,
 static bool on_call(unsigned node, const void *payload, size_t size)
 {
     const struct message_call *call = payload;
+    bool is_late;
 
     if (size < sizeof *call || call->verb >= CALL_VERBS || !verbs[call->verb].try)
         return false;
     size -= sizeof *call;
+    is_late = call->timeout_s <= 0;
     courier_be_lively();
-    return try_call(node, call, call + 1, size, call->timeout_s <= 0) || park(node, call, call + 1, size);
+    if (!is_late && last_at(call, side_of(call, call + 1, size)))
+        return park(node, call, call + 1, size);
+    turn = TURN_PASSES;
+    return try_call(node, call, call + 1, size, is_late) || park(node, call, call + 1, size);
 }
 
 static void unpark(struct parked **at)
 {
     struct parked *parked = *at;
 
-    note_waiting(&parked->call, parked->bytes, parked->size, -1);
+    note_waiting(parked, -1);
+    if (parked->ahead)
+        parked->ahead->behind = parked->behind;
+    if (parked->behind)
+        parked->behind->ahead = parked->ahead;
     if (!(*at = parked->next))
         parked_end = at;
     free(parked);
@@ -555,20 +601,27 @@ static bool on_cancel(unsigned node, const void *payload, size_t size)
     return true;
 }
 
+/* Whoever stands behind another one at its side does not get past it, unless its time is up. */
+static bool try_again(const struct parked *parked)
+{
+    bool is_late = clock_now_ns() >= parked->deadline_ns;
+
+    turn = parked->ahead ? TURN_PASSES : TURN_IS_OWN;
+    return (!parked->ahead || is_late) &&
+           try_call(parked->node, &parked->call, parked->bytes, parked->size, is_late);
+}
+
 /* In order of arrival, so that calls on one object are served in it. */
 static bool try_parked(void)
 {
     bool worked = false;
 
     for (struct parked **at = &parked_first; *at;) {
-        struct parked *parked = *at;
-
-        if (try_call(parked->node, &parked->call, parked->bytes, parked->size,
-                     clock_now_ns() >= parked->deadline_ns)) {
+        if (try_again(*at)) {
             unpark(at);
             worked = true;
         } else {
-            at = &parked->next;
+            at = &(*at)->next;
         }
     }
     return worked;

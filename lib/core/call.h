@@ -12,6 +12,7 @@
 
 #include "mpmap/handle.h"
 
+#include "core/turn.h"
 #include "net/message.h"
 #include "shm/arena.h"
 
@@ -33,8 +34,14 @@ typedef int call_try(const mpm_handle *handle, const void *in, size_t in_size, s
 /* Who does a verb, and the status that a caller gets whose time is up. Before couriers start. */
 void call_register(enum call_verb verb, call_try *try, int late_status, const char *late_sentence);
 
-/* The node whose call is being tried: in a try. */
+/* Has calls of a verb take turns with the home's own processes: `side` says at which side of its object a call
+ * is, or OBJECT_SIDES of one that makes no sense. Those of one side wait in a row. Before couriers start. */
+typedef unsigned call_side(const void *in, size_t in_size);
+void call_register_turns(enum call_verb verb, call_side *side);
+
+/* The node whose call is being tried, and whether it has its turn: in a try. */
 unsigned call_caller(void);
+enum turn call_turn(void);
 
 /* Calls, and waits for the reply: timeout_s is how long the home may take to be able to do it. At most `room`
  * bytes of the reply are copied to `out`; `out_size` (or NULL) gets its whole size. The verb's statuses;

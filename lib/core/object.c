@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "core/runtime.h"
+#include "core/turn.h"
 #include "host/host.h"
 #include "shm/kill_point.h"
 
@@ -95,6 +96,13 @@ static void clean(struct object *object)
     robust_mutex_unlock(&object->mutex);
 }
 
+/* Those of the object that was here before. */
+static void forget_bypasses(struct object *object)
+{
+    for (unsigned side = 0; side < OBJECT_SIDES; side++)
+        atomic_fetch_and(&object->turn[side], ~(TURN_ONE_WAITING - 1));
+}
+
 int object_reserve(struct object **reserved)
 {
     struct arena *arena = runtime_arena();
@@ -121,6 +129,7 @@ int object_reserve(struct object **reserved)
             clean(object);
         memset(object->body, 0, sizeof object->body);
         atomic_store_explicit(&object->lent, 0, memory_order_relaxed);
+        forget_bypasses(object);
         *reserved = object;
         return MPM_OK;
     }
@@ -186,12 +195,20 @@ void object_end(struct object *object)
     object_changed(object);
 }
 
-void object_note_waiting(const mpm_handle *handle, int change)
+struct object *object_cell(const mpm_handle *handle)
 {
     uint64_t place = object_place(handle);
-    struct object *object;
 
-    if (handle->kind <= OBJECT_PROCESS || place >= MAX_CELLS || !(object = cell_at(runtime_arena(), place)))
+    if (handle->kind <= OBJECT_PROCESS || place >= MAX_CELLS)
+        return NULL;
+    return cell_at(runtime_arena(), place);
+}
+
+void object_note_waiting(const mpm_handle *handle, int change)
+{
+    struct object *object = object_cell(handle);
+
+    if (!object)
         return;
     atomic_fetch_add(&object->remote_waiting, (uint32_t)change);
     atomic_thread_fence(memory_order_seq_cst);

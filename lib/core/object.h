@@ -64,6 +64,8 @@ struct object_wait {
 
 #define OBJECT_WAITS 3
 
+#define OBJECT_SIDES 4 /* at which its users exclude each other: the kind's own */
+
 #define OBJECT_NOT_LENT_AGAIN (UINT64_C(1) << 63) /* in `lent`: the object is about to end */
 
 /* A cell. `body` is the kind's own: see the file of the kind. */
@@ -79,6 +81,7 @@ struct object {
     struct object_wait wait[OBJECT_WAITS]; /* the kind's own */
     /* Nodes that may have a credit for it, by their numbers: the courier's. See core/post.h. */
     _Atomic uint64_t lent;
+    _Atomic uint64_t turn[OBJECT_SIDES]; /* of callers of other nodes: see core/turn.h */
     _Alignas(64) struct robust_mutex mutex;
     _Alignas(64) struct robust_mutex second_mutex; /* for kinds that need two; taken after `mutex` */
     _Alignas(64) char body[OBJECT_BODY_SIZE];
@@ -170,9 +173,12 @@ int object_stale(const mpm_handle *handle);
 /* The object ends: under its locks. Handles are stale from here on. */
 void object_end(struct object *object);
 
+/* The cell that a handle of this node names, whatever stands there by now, and whatever the kind has put into
+ * the handle's highest byte. NULL for a handle without a cell. */
+struct object *object_cell(const mpm_handle *handle);
+
 /* One more or one less, by `change`, waits for this object of this node on the bell: it looks at the object
- * only after this. It is the cell that counts, whatever stands there by now, and whatever the kind has put
- * into the handle's highest byte. Handles without a cell: nothing. */
+ * only after this. It is the cell that counts. Handles without a cell: nothing. */
 void object_note_waiting(const mpm_handle *handle, int change);
 /* Rings the node's bell if somebody waits for the object there. After a change. */
 void object_changed(struct object *object);

@@ -12,6 +12,7 @@
 
 #include "core/call.h"
 #include "core/object.h"
+#include "core/turn.h"
 
 struct operation {
     enum object_kind kind;
@@ -51,6 +52,21 @@ static inline int operation_run(const struct operation *operation, const mpm_han
         return status;
     status = operation->try(object, handle, argument);
     return status == CALL_MUST_WAIT ? operation_wait(operation, object, handle, argument, timeout_s) : status;
+}
+
+/* The same for an operation that takes turns (core/turn.h); `turn` stands in the argument. Who may wait no
+ * longer stands back no longer. */
+static inline int operation_run_in_turn(const struct operation *operation, const mpm_handle *handle,
+                                        void *argument, enum turn *turn, double timeout_s)
+{
+    int status;
+
+    *turn = timeout_s > 0 ? TURN_STANDS_BACK : TURN_PASSES;
+    status = operation_run(operation, handle, argument, timeout_s);
+    if (status != operation->late_status || *turn == TURN_PASSES)
+        return status;
+    *turn = TURN_PASSES;
+    return operation_run(operation, handle, argument, 0);
 }
 
 /* Between a change that was made under a robust mutex, after its unlock, and the look whether anybody waits

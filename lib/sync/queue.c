@@ -8,7 +8,10 @@
  * committed by the ring, by one store, or by the store of `closed` or `done`. After the death of a holder of
  * a lock the ring is swept before anything else: see sync/channel.h. A ring of a wait word that the dead one
  * owed comes from its reaper, and so does one of the node's bell. Only what stays with the cell may be
- * written without a lock: the object may be another one by then. */
+ * written without a lock: the object may be another one by then.
+ *
+ * Getters and putters of other nodes have turns (core/turn.h), one side each. What was done past them is counted
+ * behind the commit; who stands back has done nothing, and rings the bell so that the courier comes at once. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,7 +33,7 @@
 #define FIRST_ROOM  ((size_t)1 << 16) /* bytes that a get from another node has room for at first */
 #define FRAME_LIMIT ((size_t)1 << 30) /* the longest message that goes to another node */
 
-enum { WAIT_MESSAGE, WAIT_ROOM, WAIT_DONE };
+enum { WAIT_MESSAGE, WAIT_ROOM, WAIT_DONE }; /* the first two are the sides, too */
 
 struct queue {
     struct channel channel;
@@ -62,6 +65,7 @@ struct put {
     const void *messages;
     size_t size, count;
     size_t done;
+    enum turn turn;
 };
 
 struct get {
@@ -70,6 +74,7 @@ struct get {
     size_t count; /* 0: any size, one message */
     size_t done;
     size_t first_size; /* bytes of the first message */
+    enum turn turn;
 };
 
 static int say_closed(void)
@@ -77,10 +82,18 @@ static int say_closed(void)
     return error_set(MPM_ECLOSED, "the queue is closed");
 }
 
+/* Who stands back, after its unlock: the courier may not have been told yet. */
+static void call_courier(bool is_needed)
+{
+    if (is_needed)
+        wait_ring(runtime_bell());
+}
+
 static int try_put(struct object *object, const mpm_handle *handle, void *argument)
 {
     struct queue *queue = queue_of(object);
     struct put *put = argument;
+    bool stands_back = false, turn_ends = false;
     size_t done = 0;
     int status;
 
@@ -88,15 +101,20 @@ static int try_put(struct object *object, const mpm_handle *handle, void *argume
         return status;
     if (atomic_load_explicit(&queue->closed, memory_order_relaxed))
         status = say_closed();
-    else
+    else if (!(stands_back = turn_stands_back(object, WAIT_ROOM, put->turn)))
         status = ring_put(&queue->ring, runtime_arena(), (const char *)put->messages + put->done * put->size,
                           put->size, put->count - put->done, &done);
+    if (done)
+        turn_ends = turn_took(object, WAIT_ROOM, put->turn, done);
     robust_mutex_unlock(&object->second_mutex);
     if (done) {
         put->done += done;
         operation_fence_after_unlock();
         operation_tell(object, WAIT_MESSAGE);
     }
+    if (turn_ends)
+        object_wake(&object->wait[WAIT_ROOM]);
+    call_courier(stands_back && !ring_is_full(&queue->ring));
     return status ? status : put->done == put->count ? MPM_OK : CALL_MUST_WAIT;
 }
 
@@ -117,28 +135,46 @@ static enum ring_result take(struct queue *queue, struct get *get)
     return ring_get(&queue->ring, runtime_arena(), get->messages, get->size, &get->first_size);
 }
 
+/* To a call of another node: under the getters' lock, which it releases. */
+static int leave_message(struct object *object)
+{
+    const struct queue *queue = queue_of(object);
+    bool is_closed = atomic_load_explicit(&queue->closed, memory_order_acquire);
+    bool is_empty = ring_is_empty(&queue->ring);
+
+    robust_mutex_unlock(&object->mutex);
+    call_courier(!is_empty);
+    return is_empty && is_closed ? say_closed() : CALL_MUST_WAIT;
+}
+
 static int try_get(struct object *object, const mpm_handle *handle, void *argument)
 {
     struct queue *queue = queue_of(object);
     struct get *get = argument;
+    bool is_closed, is_bounded, turn_ends = false;
     enum ring_result result;
-    bool is_closed, is_bounded;
     int status;
 
     if ((status = lock_side(object, handle, &object->mutex)))
         return status;
+    if (turn_stands_back(object, WAIT_MESSAGE, get->turn))
+        return leave_message(object);
     is_closed = atomic_load_explicit(&queue->closed, memory_order_acquire);
     is_bounded = queue->ring.maxsize;
     result = take(queue, get);
+    if (result == RING_DONE)
+        turn_ends = turn_took(object, WAIT_MESSAGE, get->turn, get->count ? get->done : 1);
     robust_mutex_unlock(&object->mutex);
     if (result == RING_EMPTY)
         return is_closed ? say_closed() : CALL_MUST_WAIT;
     if (result == RING_TOO_SMALL)
         return say_too_small(get);
-    if (is_bounded) {
+    if (is_bounded || turn_ends)
         operation_fence_after_unlock();
+    if (is_bounded)
         operation_tell(object, WAIT_ROOM);
-    }
+    if (turn_ends)
+        object_wake(&object->wait[WAIT_MESSAGE]);
     return MPM_OK;
 }
 
@@ -246,7 +282,9 @@ static bool may_get(const struct object *object, const void *unused)
     const struct queue *queue = (const struct queue *)object->body;
 
     (void)unused;
-    return !ring_is_empty(&queue->ring) || atomic_load_explicit(&queue->closed, memory_order_relaxed);
+    if (!ring_is_empty(&queue->ring))
+        return !turn_is_far(object, WAIT_MESSAGE);
+    return atomic_load_explicit(&queue->closed, memory_order_relaxed);
 }
 
 static bool may_put(const struct object *object, const void *unused)
@@ -254,7 +292,8 @@ static bool may_put(const struct object *object, const void *unused)
     const struct queue *queue = (const struct queue *)object->body;
 
     (void)unused;
-    return !ring_is_full(&queue->ring) || atomic_load_explicit(&queue->closed, memory_order_relaxed);
+    return (!ring_is_full(&queue->ring) && !turn_is_far(object, WAIT_ROOM)) ||
+           atomic_load_explicit(&queue->closed, memory_order_relaxed);
 }
 
 static bool may_join(const struct object *object, const void *unused)
@@ -344,7 +383,10 @@ static int on_put(const mpm_handle *handle, const void *in, size_t in_size, stru
     in_size -= sizeof call;
     if (!call.count || call.size > in_size || in_size / call.count != call.size || in_size % call.count)
         return nonsense();
-    put = (struct put){.messages = (const char *)in + sizeof call, .size = call.size, .count = call.count};
+    put = (struct put){.messages = (const char *)in + sizeof call,
+                       .size = call.size,
+                       .count = call.count,
+                       .turn = call_turn()};
     if ((status = find(handle, &object)))
         return status;
     if (post_is_behind(handle))
@@ -358,7 +400,7 @@ static int on_put(const mpm_handle *handle, const void *in, size_t in_size, stru
 /* What nodes have posted by their credits. */
 static int carry_out_put(const mpm_handle *handle, const void *bytes, size_t size, size_t count, size_t *done)
 {
-    struct put put = {.messages = bytes, .size = size, .count = count};
+    struct put put = {.messages = bytes, .size = size, .count = count, .turn = TURN_PASSES};
     struct object *object;
     int status;
 
@@ -374,7 +416,7 @@ static int get_into(struct object *object, const mpm_handle *handle, const struc
 {
     size_t room = call->size * (call->count ? call->count : 1);
     struct get_reply *head = malloc(sizeof *head + room);
-    struct get get = {.messages = head + 1, .size = call->size, .count = call->count};
+    struct get get = {.messages = head + 1, .size = call->size, .count = call->count, .turn = call_turn()};
     int status;
 
     if (!head)
@@ -388,15 +430,17 @@ static int get_into(struct object *object, const mpm_handle *handle, const struc
     return status == MPM_ETOOSMALL ? MPM_OK : status;
 }
 
-/* Whether a get would not have to wait: for mpm_wait_any, too. */
+/* Whether a get that stands back for nobody would not have to wait: for mpm_wait_any, too. */
 static int look(const mpm_handle *handle)
 {
+    const struct queue *queue;
     struct object *object;
     int status;
 
     if ((status = find(handle, &object)))
         return status;
-    if (may_get(object, NULL))
+    queue = queue_of(object);
+    if (!ring_is_empty(&queue->ring) || atomic_load_explicit(&queue->closed, memory_order_relaxed))
         return MPM_OK;
     return object_is(object, handle) ? CALL_MUST_WAIT : object_stale(handle);
 }
@@ -486,10 +530,26 @@ static int on_destroy(const mpm_handle *handle, const void *in, size_t in_size, 
     return on_end(handle, in_size, try_destroy);
 }
 
+static unsigned getting_side(const void *in, size_t in_size)
+{
+    (void)in;
+    (void)in_size;
+    return WAIT_MESSAGE;
+}
+
+static unsigned putting_side(const void *in, size_t in_size)
+{
+    (void)in;
+    (void)in_size;
+    return WAIT_ROOM;
+}
+
 static void announce(void)
 {
     call_register(VERB_QUEUE_PUT, on_put, putting.late_status, putting.late_sentence);
     call_register(VERB_QUEUE_GET, on_get, getting.late_status, getting.late_sentence);
+    call_register_turns(VERB_QUEUE_PUT, putting_side);
+    call_register_turns(VERB_QUEUE_GET, getting_side);
     call_register(VERB_QUEUE_JOIN, on_join, joining.late_status, joining.late_sentence);
     call_register(VERB_QUEUE_LOOK, on_look, MPM_OK, "");
     call_register(VERB_QUEUE_CLOSE, on_close, MPM_OK, "");
@@ -692,7 +752,7 @@ int mpm_queue_put_many(mpm_queue queue, const void *messages, size_t size, size_
     if (!count)
         status = look_at(&queue.handle, &look);
     else if (object_is_home(&queue.handle))
-        status = operation_run(&putting, &queue.handle, &what, timeout_s);
+        status = operation_run_in_turn(&putting, &queue.handle, &what, &what.turn, timeout_s);
     else
         status = put_far(&queue.handle, &what, timeout_s);
     if (put)
@@ -708,7 +768,7 @@ int mpm_queue_get(mpm_queue queue, void *message, size_t room, size_t *size, dou
     if (room && !message)
         return error_set(MPM_EINVAL, "mpm_queue_get: the room of %zu bytes is at NULL", room);
     if (object_is_home(&queue.handle))
-        status = operation_run(&getting, &queue.handle, &get, timeout_s);
+        status = operation_run_in_turn(&getting, &queue.handle, &get, &get.turn, timeout_s);
     else
         status = get_far(&queue.handle, &get, timeout_s);
     if (size && (!status || status == MPM_ETOOSMALL))
@@ -728,7 +788,7 @@ int mpm_queue_get_many(mpm_queue queue, void *messages, size_t size, size_t coun
     if (!count)
         status = look_at(&queue.handle, &look);
     else if (object_is_home(&queue.handle))
-        status = operation_run(&getting, &queue.handle, &get, timeout_s);
+        status = operation_run_in_turn(&getting, &queue.handle, &get, &get.turn, timeout_s);
     else
         status = get_many_far(&queue.handle, &get, timeout_s);
     if (got && !status)

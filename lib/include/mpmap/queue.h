@@ -8,7 +8,14 @@
  * At the queue's home what put accepted is in the queue when put returns. Messages of 8 KiB at most that are
  * put from another node into a queue without bound may be on their way then, many together; whatever else the
  * home is told by that node later, by a call, a reply, or the end of a process or a task, comes behind them.
- * Who learns of a put by way of a third node may look too early, and is to wait for the message. */
+ * Who learns of a put by way of a third node may look too early, and is to wait for the message.
+ *
+ * A process of another node that waits for a message, or for room, is served although processes of the queue's
+ * home are faster: at most 64 messages of those go past the one that has waited longest, and the rest of the
+ * last one's batch. Then whoever of the home waits, too, waits until that one is served, gives up or is dead.
+ * Calls whose time is up, or that may not wait at all, take what there is all the same, and so may go past it
+ * again and again. A getter that waits for a message of more than 64 KiB learns its length at its turn, and gets
+ * the next one at its next turn, which comes at once. */
 #ifndef MPMAP_QUEUE_H
 #define MPMAP_QUEUE_H
 
