@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Turns at a queue (core/turn.h): getters and putters of other nodes are served although processes of the
- * queue's node are faster.
+/* Turns at a queue, or a pipe (core/turn.h): getters and putters of other nodes are served although processes of
+ * its node are faster.
  *
  * Some tests hold the courier of main's node up while a call of another node waits there: so many messages go
  * past that call, and whoever comes then must be asleep before the courier may do anything. The others let
@@ -20,6 +20,7 @@
 #include "core/turn.h"
 #include "core/wait_any.h"
 #include "net/courier.h"
+#include "sync/pipe.h"
 #include "support/everywhere.h"
 #include "support/suite.h"
 
@@ -31,10 +32,12 @@
 #define AT_ONCE     40u     /* messages of a batch: twice as many are too many */
 #define ENOUGH      100000u /* messages after which a test gives up */
 
-enum { GETTING, PUTTING };          /* sides, and waits */
+enum { GETTING, PUTTING };
 enum { LOCAL, FAR, FAR_TOO, ONES }; /* who is served, and the messages that they put */
 
 struct things {
+    uint64_t is_pipe; /* 1: the messages go through it */
+    mpm_connection from, to;
     mpm_queue queue;
     mpm_queue go;      /* a message here lets the local one begin */
     mpm_queue results; /* of each one */
@@ -58,19 +61,36 @@ static struct things make_things(size_t maxsize)
     return things;
 }
 
+static struct things make_things_with_pipe(void)
+{
+    struct things things = make_things(0);
+
+    things.is_pipe = 1;
+    EXPECT(!mpm_pipe(MPM_ONEWAY, &things.to, &things.from));
+    return things;
+}
+
 /* `queue` may be destroyed already. */
 static void end_things(const struct things *things)
 {
     int status = mpm_queue_destroy(things->queue);
 
     EXPECT(!status || status == MPM_ESTALE);
+    EXPECT(!things->is_pipe || (!mpm_connection_close(things->from) && !mpm_connection_close(things->to)));
     EXPECT(!mpm_queue_destroy(things->go) && !mpm_queue_destroy(things->results));
     everywhere_assert();
 }
 
 static int put(const struct things *things, uint64_t number, double timeout_s)
 {
-    return mpm_queue_put(things->queue, &number, sizeof number, timeout_s);
+    return things->is_pipe ? mpm_connection_send(things->from, &number, sizeof number, timeout_s)
+                           : mpm_queue_put(things->queue, &number, sizeof number, timeout_s);
+}
+
+static int get_into(const struct things *things, uint64_t *number, double timeout_s)
+{
+    return things->is_pipe ? mpm_connection_recv(things->to, number, things->room, NULL, timeout_s)
+                           : mpm_queue_get(things->queue, number, things->room, NULL, timeout_s);
 }
 
 /* The number of the next message, or UINT64_MAX. */
@@ -78,20 +98,32 @@ static uint64_t get(const struct things *things, double timeout_s)
 {
     uint64_t number;
 
-    return mpm_queue_get(things->queue, &number, sizeof number, NULL, timeout_s) ? UINT64_MAX : number;
+    return get_into(things, &number, timeout_s) ? UINT64_MAX : number;
 }
 
-static struct object *object_of(mpm_queue queue)
+/* At home. */
+static struct object *object_of(const struct things *things)
 {
+    mpm_handle handle = things->is_pipe ? things->from.handle : things->queue.handle;
     struct object *object = NULL;
 
-    EXPECT(!object_find(&queue.handle, OBJECT_QUEUE, &object));
+    handle.place = object_place(&handle);
+    EXPECT(!object_find(&handle, (enum object_kind)handle.kind, &object));
     return object;
 }
 
-static uint32_t rings_of(const struct things *things, unsigned side)
+/* How many calls wait at a side, and how many messages have gone past them. */
+static uint64_t turn_of(const struct things *things, unsigned side)
 {
-    return wait_look(&object_of(things->queue)->wait[side].word);
+    unsigned number = !things->is_pipe ? side : side == GETTING ? pipe_side(0, false) : pipe_side(1, true);
+
+    return atomic_load(&object_of(things)->turn[number]);
+}
+
+/* What a local one sleeps on: in this test, the numbers are those of a queue's waits and of a pipe's ends. */
+static struct wait_word *word_of(const struct things *things, unsigned side)
+{
+    return &object_of(things)->wait[side].word;
 }
 
 /* Those who are served. */
@@ -104,9 +136,9 @@ static int get_one(const void *args, size_t size)
     (void)size;
     if (things->one == LOCAL)
         EXPECT(!mpm_queue_get(things->go, NULL, 0, NULL, PATIENCE_S));
-    result.status = mpm_queue_get(things->queue, &result.number, things->room, NULL, PATIENCE_S);
+    result.status = get_into(things, &result.number, PATIENCE_S);
     if (things->one == LOCAL && !result.status)
-        result.rings = rings_of(things, GETTING);
+        result.rings = wait_look(word_of(things, GETTING));
     EXPECT(!mpm_queue_put(things->results, &result, sizeof result, 0));
     return everywhere_end();
 }
@@ -121,7 +153,7 @@ static int put_one(const void *args, size_t size)
         EXPECT(!mpm_queue_get(things->go, NULL, 0, NULL, PATIENCE_S));
     result.status = put(things, result.number, PATIENCE_S);
     if (things->one == LOCAL)
-        result.rings = rings_of(things, PUTTING);
+        result.rings = wait_look(word_of(things, PUTTING));
     EXPECT(!mpm_queue_put(things->results, &result, sizeof result, 0));
     return everywhere_end();
 }
@@ -223,25 +255,23 @@ static void stop_courier(enum place place)
 /* Until so many calls of other nodes wait at a side. */
 static void await_waiting(const struct things *things, unsigned side, uint64_t count)
 {
-    const struct object *object = object_of(things->queue);
     uint64_t end_ns = clock_now_ns() + PATIENCE_NS;
 
-    while (atomic_load(&object->turn[side]) / TURN_ONE_WAITING != count && clock_now_ns() < end_ns)
+    while (turn_of(things, side) / TURN_ONE_WAITING != count && clock_now_ns() < end_ns)
         sched_yield();
-    EXPECT(atomic_load(&object->turn[side]) / TURN_ONE_WAITING == count);
+    EXPECT(turn_of(things, side) / TURN_ONE_WAITING == count);
 }
 
 /* Lets the local one begin: it falls asleep, and is not served. */
 static void expect_to_stand_back(const struct things *things, unsigned side)
 {
-    struct object *object = object_of(things->queue);
+    struct wait_word *word = word_of(things, side);
     uint64_t end_ns = clock_now_ns() + PATIENCE_NS;
 
     EXPECT(!mpm_queue_put(things->go, NULL, 0, 0));
-    while (!atomic_load(&object->wait[side].word.sleepers) && mpm_queue_empty(things->results) == 1 &&
-           clock_now_ns() < end_ns)
+    while (!atomic_load(&word->sleepers) && mpm_queue_empty(things->results) == 1 && clock_now_ns() < end_ns)
         sched_yield();
-    EXPECT(atomic_load(&object->wait[side].word.sleepers) == 1 && mpm_queue_empty(things->results) == 1);
+    EXPECT(atomic_load(&word->sleepers) == 1 && mpm_queue_empty(things->results) == 1);
 }
 
 /* A local one that is to come later, and a far one that waits at a side; the courier is held up. */
@@ -269,7 +299,7 @@ static void go_on_and_wake(const struct things *things, unsigned side, const mpm
     uint32_t rings;
 
     expect_to_stand_back(things, side);
-    rings = rings_of(things, side);
+    rings = wait_look(word_of(things, side));
     go_on(things, process, result);
     EXPECT(result[LOCAL].rings != rings);
 }
@@ -290,7 +320,7 @@ static void bypass(const struct things *things, unsigned side, unsigned count)
 static void expect_new_count(const struct things *things, unsigned side)
 {
     await_waiting(things, side, 0);
-    EXPECT(atomic_load(&object_of(things->queue)->turn[side]) <= 1);
+    EXPECT(turn_of(things, side) <= 1);
 }
 
 /* The next message is the far one's, the one behind it the local one's. */
@@ -305,43 +335,74 @@ static void expect_turn_to_get(const struct things *things, const mpm_process pr
     expect_new_count(things, GETTING);
 }
 
-/* The same of the room in a queue for two messages. */
-static void expect_turn_to_put(const struct things *things, const mpm_process process[2])
+/* Puts until there is no more room; how many messages there are then. */
+static unsigned fill(const struct things *things)
+{
+    unsigned count = 0;
+
+    while (!put(things, LOCAL, 0))
+        count++;
+    EXPECT(count >= 2);
+    return count;
+}
+
+/* The same of the room for two, behind all that there are. */
+static void expect_turn_to_put(const struct things *things, unsigned messages, const mpm_process process[2])
 {
     struct result result[ONES] = {{0}};
 
     EXPECT(get(things, 0) == LOCAL && get(things, 0) == LOCAL);
     go_on_and_wake(things, PUTTING, process, result);
     EXPECT(!result[FAR].status && !result[LOCAL].status);
+    for (unsigned i = 2; i < messages; i++)
+        EXPECT(get(things, 0) == LOCAL);
     EXPECT(get(things, 0) == FAR && get(things, 0) == LOCAL);
     expect_new_count(things, PUTTING);
 }
 
+static void get_past(struct things things, unsigned node)
+{
+    mpm_process process[2];
+
+    begin(&things, GETTING, node, process);
+    bypass(&things, GETTING, TURN_BYPASSES);
+    expect_turn_to_get(&things, process);
+    end_things(&things);
+}
+
+static void put_past(struct things things, unsigned node)
+{
+    unsigned messages = fill(&things);
+    mpm_process process[2];
+
+    begin(&things, PUTTING, node, process);
+    bypass(&things, PUTTING, TURN_BYPASSES);
+    expect_turn_to_put(&things, messages, process);
+    end_things(&things);
+}
+
 static void a_getter_has_its_turn_after_64_messages(void)
 {
-    for (unsigned node = 1; node < mpm_node_count(); node++) {
-        struct things things = make_things(0);
-        mpm_process process[2];
-
-        begin(&things, GETTING, node, process);
-        bypass(&things, GETTING, TURN_BYPASSES);
-        expect_turn_to_get(&things, process);
-        end_things(&things);
-    }
+    for (unsigned node = 1; node < mpm_node_count(); node++)
+        get_past(make_things(0), node);
 }
 
 static void a_putter_has_its_turn_after_64_messages(void)
 {
-    for (unsigned node = 1; node < mpm_node_count(); node++) {
-        struct things things = make_things(2);
-        mpm_process process[2];
+    for (unsigned node = 1; node < mpm_node_count(); node++)
+        put_past(make_things(2), node);
+}
 
-        EXPECT(!put(&things, LOCAL, 0) && !put(&things, LOCAL, 0));
-        begin(&things, PUTTING, node, process);
-        bypass(&things, PUTTING, TURN_BYPASSES);
-        expect_turn_to_put(&things, process);
-        end_things(&things);
-    }
+static void a_receiver_has_its_turn_after_64_messages(void)
+{
+    for (unsigned node = 1; node < mpm_node_count(); node++)
+        get_past(make_things_with_pipe(), node);
+}
+
+static void a_sender_has_its_turn_after_64_messages(void)
+{
+    for (unsigned node = 1; node < mpm_node_count(); node++)
+        put_past(make_things_with_pipe(), node);
 }
 
 static void batches_count_as_their_messages(void)
@@ -363,36 +424,47 @@ static void batches_count_as_their_messages(void)
 
 static const double short_s[] = {0, 0.001};
 
-/* It is not told that the queue is empty. */
-static void a_getter_that_may_wait_no_longer_gets_what_there_is(void)
+/* They are not told that there is nothing. */
+static void get_past_in_no_time(struct things things)
 {
-    struct things things = make_things(0);
     mpm_process process[2];
 
     begin(&things, GETTING, 1, process);
     bypass(&things, GETTING, TURN_BYPASSES);
     for (unsigned i = 0; i < 2; i++) {
         EXPECT(!put(&things, i, 0) && get(&things, short_s[i]) == i);
-        EXPECT(mpm_queue_get(things.queue, NULL, 0, NULL, short_s[i]) == MPM_EEMPTY);
+        EXPECT(get_into(&things, &(uint64_t){0}, short_s[i]) ==
+               (things.is_pipe ? MPM_ETIMEDOUT : MPM_EEMPTY));
     }
     expect_turn_to_get(&things, process);
     end_things(&things);
 }
 
-static void a_putter_that_may_wait_no_longer_puts_where_room_is(void)
+static void put_past_in_no_time(struct things things)
 {
-    struct things things = make_things(2);
+    unsigned messages = fill(&things);
     mpm_process process[2];
 
-    EXPECT(!put(&things, LOCAL, 0) && !put(&things, LOCAL, 0));
     begin(&things, PUTTING, 1, process);
     bypass(&things, PUTTING, TURN_BYPASSES);
     for (unsigned i = 0; i < 2; i++) {
         EXPECT(get(&things, 0) == LOCAL && !put(&things, LOCAL, short_s[i]));
-        EXPECT(put(&things, LOCAL, short_s[i]) == MPM_EFULL);
+        EXPECT(put(&things, LOCAL, short_s[i]) == (things.is_pipe ? MPM_ETIMEDOUT : MPM_EFULL));
     }
-    expect_turn_to_put(&things, process);
+    expect_turn_to_put(&things, messages, process);
     end_things(&things);
+}
+
+static void a_getter_that_may_wait_no_longer_gets_what_there_is(void)
+{
+    get_past_in_no_time(make_things(0));
+    get_past_in_no_time(make_things_with_pipe());
+}
+
+static void a_putter_that_may_wait_no_longer_puts_where_room_is(void)
+{
+    put_past_in_no_time(make_things(2));
+    put_past_in_no_time(make_things_with_pipe());
 }
 
 /* The far one has too little room for the message. */
@@ -405,6 +477,7 @@ static void a_turn_that_comes_to_nothing_ends(void)
     process[LOCAL] = start(things, GETTING, 0, LOCAL);
     things.room = 1;
     process[FAR] = start(things, GETTING, 1, FAR);
+    things.room = sizeof(uint64_t);
     await_waiting(&things, GETTING, 1);
     stop_courier(BETWEEN_CALLS);
     bypass(&things, GETTING, TURN_BYPASSES);
@@ -630,6 +703,8 @@ int main(int argc, char **argv)
     static const struct suite_test tests[] = {
         TEST(a_getter_has_its_turn_after_64_messages),
         TEST(a_putter_has_its_turn_after_64_messages),
+        TEST(a_receiver_has_its_turn_after_64_messages),
+        TEST(a_sender_has_its_turn_after_64_messages),
         TEST(batches_count_as_their_messages),
         TEST(a_getter_that_may_wait_no_longer_gets_what_there_is),
         TEST(a_putter_that_may_wait_no_longer_puts_where_room_is),

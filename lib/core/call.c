@@ -566,9 +566,7 @@ static bool on_call(unsigned node, const void *payload, size_t size)
     size -= sizeof *call;
     is_late = call->timeout_s <= 0;
     courier_be_lively();
-    if (!is_late && last_at(call, side_of(call, call + 1, size)))
-        return park(node, call, call + 1, size);
-    turn = TURN_PASSES;
+    turn = !is_late && last_at(call, side_of(call, call + 1, size)) ? TURN_IS_BEHIND : TURN_PASSES;
     return try_call(node, call, call + 1, size, is_late) || park(node, call, call + 1, size);
 }
 

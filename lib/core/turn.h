@@ -4,8 +4,9 @@
  * Processes of the object's home are faster than any call of another node. While such calls wait at a side,
  * TURN_BYPASSES messages may go past the oldest one. Then what there is is that call's, and whoever of the home
  * may wait stands back, as if there was nothing, until the courier has done the call, or none waits any more.
- * Who may not wait goes past and is counted, because it must not be told that there is nothing. So the n-th of
- * the calls that wait at a side is done after n * TURN_BYPASSES messages of others that stand back.
+ * Who may not wait goes past and is counted, because it must not be told that there is nothing. Calls that wait
+ * at one side stand in a row, and one that comes then stands behind them. So the n-th of them is done after
+ * n * TURN_BYPASSES messages of processes that may wait.
  *
  * Who writes what: `turn` of a side is one word. Its upper half is how many calls of other nodes wait, which
  * the courier changes by one atomic operation, without a lock that others might be faster at. Its lower half
@@ -32,6 +33,7 @@ enum turn {
     TURN_STANDS_BACK, /* may wait, at home: leaves it to a call of another node if it is that one's turn */
     TURN_PASSES,      /* may not wait, or no longer */
     TURN_IS_OWN,      /* the oldest call of another node that waits */
+    TURN_IS_BEHIND,   /* a call of another node that finds others waiting: leaves it to them */
 };
 
 /* Whether it is the turn of a call of another node. */
@@ -44,7 +46,8 @@ static inline bool turn_is_far(const struct object *object, unsigned side)
 
 static inline bool turn_stands_back(const struct object *object, unsigned side, enum turn turn)
 {
-    return turn_is_far(object, side) && turn == TURN_STANDS_BACK;
+    return __builtin_expect(turn == TURN_IS_BEHIND, 0) ||
+           (turn_is_far(object, side) && turn == TURN_STANDS_BACK);
 }
 
 bool turn_count(struct object *object, unsigned side, enum turn turn, uint64_t messages);

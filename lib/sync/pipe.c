@@ -13,7 +13,10 @@
  * ring empty looks at that first and at the ring again then, so that what was sent before the end is
  * received. Who waits reads the word that it is to sleep on before it looks; a death after that wakes it,
  * because the reaper, or the courier that is told, moves the word on (core/party.h). A waiter at an end
- * sleeps on the wait of that end's number, which whoever does something at the other end rings. */
+ * sleeps on the wait of that end's number, which whoever does something at the other end rings.
+ *
+ * Processes of other nodes that use an end which processes of the home use, too, have turns (core/turn.h). What
+ * was done past them is counted behind the commit; who stands back has done nothing. */
 #include "sync/pipe.h"
 
 #include "mpmap/pipe.h"
@@ -39,6 +42,7 @@ struct pipe {
     struct ring ring[PIPE_ENDS]; /* what each end sends */
 };
 _Static_assert(sizeof(struct pipe) <= OBJECT_BODY_SIZE, "a pipe fits into a cell");
+_Static_assert(2 * PIPE_ENDS <= OBJECT_SIDES, "a cell counts the turns of each side of a pipe");
 
 static struct pipe *pipe_of(struct object *object)
 {
@@ -141,15 +145,26 @@ static bool is_gone(const struct pipe *pipe, unsigned end)
            holders_are_gone(runtime_arena(), pipe->holders[end]);
 }
 
+/* After a try at an end, and its unlock: its turn has ended, or it has stood back. */
+static void tell_turn(struct object *object, unsigned end, bool ends, bool stood_back)
+{
+    if (ends)
+        object_wake(&object->wait[end]);
+    if (stood_back)
+        wait_ring(runtime_bell());
+}
+
 /* One try of each operation. */
 
-static int put(struct pipe *pipe, const struct pipe_send *send)
+static int put(struct pipe *pipe, const struct pipe_send *send, bool stands_back)
 {
     size_t done = 0;
     int status;
 
     if (is_gone(pipe, !send->use.end))
         return error_set(MPM_EPIPE, "the other end of the pipe is closed or gone");
+    if (stands_back)
+        return CALL_MUST_WAIT;
     if ((status = ring_put(&pipe->ring[send->use.end], runtime_arena(), send->message, send->size, 1, &done)))
         return status;
     return done ? MPM_OK : CALL_MUST_WAIT;
@@ -158,17 +173,22 @@ static int put(struct pipe *pipe, const struct pipe_send *send)
 int pipe_try_send(struct object *object, const mpm_handle *handle, void *argument)
 {
     struct pipe_send *send = argument;
+    unsigned side = pipe_side(send->use.end, true);
+    bool stands_back, turn_ends;
     int status;
 
     if ((status = lock_end(object, handle, &object->second_mutex, &send->use)))
         return status;
+    stands_back = turn_stands_back(object, side, send->turn);
     if (pipe_of(object)->is_oneway && send->use.end == RECEIVING)
         status = error_set(MPM_EINVAL, "this end of a oneway pipe receives: it cannot send");
     else
-        status = put(pipe_of(object), send);
+        status = put(pipe_of(object), send, stands_back);
+    turn_ends = !status && turn_took(object, side, send->turn, 1);
     robust_mutex_unlock(&object->second_mutex);
     if (!status)
         tell_other(object, send->use.end);
+    tell_turn(object, send->use.end, turn_ends, stands_back);
     return status;
 }
 
@@ -198,13 +218,15 @@ static int look_for_message(const struct pipe *pipe, const struct pipe_use *use)
     return error_set(MPM_EEOF, "the other end of the pipe is closed or gone, and all was received");
 }
 
-static int take(struct pipe *pipe, struct pipe_receive *receive)
+static int take(struct pipe *pipe, struct pipe_receive *receive, bool stands_back)
 {
     enum ring_result result;
     int status;
 
     if ((status = check_receiving(pipe, &receive->use)) || (status = look_for_message(pipe, &receive->use)))
         return status;
+    if (stands_back)
+        return CALL_MUST_WAIT;
     result = ring_get(&pipe->ring[!receive->use.end], runtime_arena(), receive->message, receive->room,
                       &receive->size);
     return result == RING_TOO_SMALL ? pipe_too_small(receive->size, receive->room) : MPM_OK;
@@ -213,14 +235,19 @@ static int take(struct pipe *pipe, struct pipe_receive *receive)
 int pipe_try_receive(struct object *object, const mpm_handle *handle, void *argument)
 {
     struct pipe_receive *receive = argument;
+    unsigned side = pipe_side(receive->use.end, false);
+    bool stands_back, turn_ends;
     int status;
 
     if ((status = lock_end(object, handle, &object->mutex, &receive->use)))
         return status;
-    status = take(pipe_of(object), receive);
+    stands_back = turn_stands_back(object, side, receive->turn);
+    status = take(pipe_of(object), receive, stands_back);
+    turn_ends = !status && turn_took(object, side, receive->turn, 1);
     robust_mutex_unlock(&object->mutex);
     if (!status)
         tell_other(object, receive->use.end);
+    tell_turn(object, receive->use.end, turn_ends, stands_back);
     return status;
 }
 
@@ -293,10 +320,23 @@ static bool may_send(const struct object *object, const void *argument)
     const struct pipe_use *use = argument;
     const struct pipe *pipe = pipe_in(object);
 
-    return !ring_is_full(&pipe->ring[use->end]) || has_news(pipe, use);
+    if (!ring_is_full(&pipe->ring[use->end]))
+        return !turn_is_far(object, pipe_side(use->end, true));
+    return has_news(pipe, use);
 }
 
 static bool may_receive(const struct object *object, const void *argument)
+{
+    const struct pipe_use *use = argument;
+    const struct pipe *pipe = pipe_in(object);
+
+    if (!ring_is_empty(&pipe->ring[!use->end]))
+        return !turn_is_far(object, pipe_side(use->end, false));
+    return has_news(pipe, use);
+}
+
+/* Nobody is stood back for: what is polled stays. */
+static bool may_poll(const struct object *object, const void *argument)
 {
     const struct pipe_use *use = argument;
     const struct pipe *pipe = pipe_in(object);
@@ -309,17 +349,16 @@ static bool may_receive(const struct object *object, const void *argument)
         OBJECT_PIPE, pipe_try_send, may_send, end, MPM_ETIMEDOUT,      \
             "the pipe was full for as long as the call may wait", NULL \
     }
-#define RECEIVING_BY(try, end)                                       \
-    {                                                                \
-        OBJECT_PIPE, try, may_receive, end, MPM_ETIMEDOUT,           \
-            "no message came for as long as the call may wait", NULL \
+#define RECEIVING_BY(try, may, end)                                                                         \
+    {                                                                                                       \
+        OBJECT_PIPE, try, may, end, MPM_ETIMEDOUT, "no message came for as long as the call may wait", NULL \
     }
 
 const struct operation pipe_sending[PIPE_ENDS] = {SENDING(0), SENDING(1)};
-const struct operation pipe_receiving[PIPE_ENDS] = {RECEIVING_BY(pipe_try_receive, 0),
-                                                    RECEIVING_BY(pipe_try_receive, 1)};
-const struct operation pipe_polling[PIPE_ENDS] = {RECEIVING_BY(pipe_try_poll, 0),
-                                                  RECEIVING_BY(pipe_try_poll, 1)};
+const struct operation pipe_receiving[PIPE_ENDS] = {RECEIVING_BY(pipe_try_receive, may_receive, 0),
+                                                    RECEIVING_BY(pipe_try_receive, may_receive, 1)};
+const struct operation pipe_polling[PIPE_ENDS] = {RECEIVING_BY(pipe_try_poll, may_poll, 0),
+                                                  RECEIVING_BY(pipe_try_poll, may_poll, 1)};
 
 /* Handles, and processes of other nodes. */
 
@@ -458,7 +497,7 @@ int mpm_connection_send(mpm_connection connection, const void *message, size_t s
     if ((status = split_for_own(&connection.handle, &handle, &send.use)))
         return status;
     if (object_is_home(&handle))
-        return operation_run(&pipe_sending[send.use.end], &handle, &send, timeout_s);
+        return operation_run_in_turn(&pipe_sending[send.use.end], &handle, &send, &send.turn, timeout_s);
     return pipe_send_far(&handle, &send, timeout_s);
 }
 
@@ -473,7 +512,8 @@ int mpm_connection_recv(mpm_connection connection, void *message, size_t room, s
     if ((status = split_for_own(&connection.handle, &handle, &receive.use)))
         return status;
     if (object_is_home(&handle))
-        status = operation_run(&pipe_receiving[receive.use.end], &handle, &receive, timeout_s);
+        status = operation_run_in_turn(&pipe_receiving[receive.use.end], &handle, &receive, &receive.turn,
+                                       timeout_s);
     else
         status = pipe_receive_far(&handle, &receive, timeout_s);
     if (size && (!status || status == MPM_ETOOSMALL))

@@ -13,6 +13,7 @@
 #include "core/object.h"
 #include "core/operation.h"
 #include "core/party.h"
+#include "core/turn.h"
 
 #define PIPE_ENDS 2u
 
@@ -26,6 +27,7 @@ struct pipe_send {
     struct pipe_use use;
     const void *message;
     size_t size;
+    enum turn turn;
 };
 
 struct pipe_receive {
@@ -33,7 +35,14 @@ struct pipe_receive {
     void *message;
     size_t room;
     size_t size; /* out: of the message, also with MPM_ETOOSMALL */
+    enum turn turn;
 };
+
+/* The sides of a pipe (core/turn.h): sending and receiving at each end. */
+static inline unsigned pipe_side(unsigned end, bool sends)
+{
+    return 2 * end + sends;
+}
 
 /* One try each: see core/operation.h. The argument is a struct pipe_send, struct pipe_receive, and struct
  * pipe_use for the others. Holding notes the party of the use at its end: as dead, if that says so. */

@@ -67,7 +67,7 @@ static int open_call(const mpm_handle *handle, const void *in, size_t in_size, v
 
 static int send_gathered(struct object *object, const mpm_handle *handle, const struct send_call *call)
 {
-    struct pipe_send send = {.use = call->use};
+    struct pipe_send send = {.use = call->use, .turn = call_turn()};
     struct transfer *transfer = NULL;
     int status;
 
@@ -94,7 +94,7 @@ static int on_send(const mpm_handle *handle, const void *in, size_t in_size, str
         return status;
     if (call.transfer)
         return send_gathered(object, handle, &call);
-    send = (struct pipe_send){call.use, (const char *)in + sizeof call, in_size - sizeof call};
+    send = (struct pipe_send){call.use, (const char *)in + sizeof call, in_size - sizeof call, call_turn()};
     return pipe_try_send(object, handle, &send);
 }
 
@@ -103,7 +103,7 @@ static int receive_short(struct object *object, const mpm_handle *handle, const 
                          size_t room, size_t *size, struct call_reply *reply)
 {
     struct receive_reply *head = malloc(sizeof *head + room);
-    struct pipe_receive receive = {.use = *use, .message = head + 1, .room = room};
+    struct pipe_receive receive = {.use = *use, .message = head + 1, .room = room, .turn = call_turn()};
     int status;
 
     if (!head)
@@ -122,7 +122,7 @@ static int receive_short(struct object *object, const mpm_handle *handle, const 
 static int receive_long(struct object *object, const mpm_handle *handle, const struct pipe_use *use,
                         size_t room, size_t *size, struct call_reply *reply)
 {
-    struct pipe_receive receive = {.use = *use, .room = room};
+    struct pipe_receive receive = {.use = *use, .room = room, .turn = call_turn()};
     struct transfer *transfer = NULL;
     struct receive_reply head;
     int status;
@@ -246,11 +246,32 @@ static int on_hold(const mpm_handle *handle, const void *in, size_t in_size, str
     return on_use(handle, in, in_size, pipe_try_hold);
 }
 
+static unsigned side_of(const void *in, size_t in_size, bool sends)
+{
+    struct pipe_use use = {.end = PIPE_ENDS};
+
+    if (in_size >= sizeof use)
+        memcpy(&use, in, sizeof use);
+    return use.end < PIPE_ENDS ? pipe_side(use.end, sends) : OBJECT_SIDES;
+}
+
+static unsigned sending_side(const void *in, size_t in_size)
+{
+    return side_of(in, in_size, true);
+}
+
+static unsigned receiving_side(const void *in, size_t in_size)
+{
+    return side_of(in, in_size, false);
+}
+
 static void announce(void)
 {
     call_register(VERB_PIPE_SEND, on_send, pipe_sending[0].late_status, pipe_sending[0].late_sentence);
     call_register(VERB_PIPE_RECEIVE, on_receive, pipe_receiving[0].late_status,
                   pipe_receiving[0].late_sentence);
+    call_register_turns(VERB_PIPE_SEND, sending_side);
+    call_register_turns(VERB_PIPE_RECEIVE, receiving_side);
     call_register(VERB_PIPE_POLL, on_poll, pipe_polling[0].late_status, pipe_polling[0].late_sentence);
     call_register(VERB_PIPE_CLOSE, on_close, MPM_OK, "");
     call_register(VERB_PIPE_HOLD, on_hold, MPM_OK, "");

@@ -3,7 +3,8 @@
  *
  * What one end sends the other receives: whole messages, in the order of the sends. An end may be used by any
  * number of processes; each message is received once. A direction holds up to 1024 messages, so who sends
- * faster than the other end receives waits.
+ * faster than the other end receives waits. If processes of the pipe's home and of other nodes wait at the same
+ * end, they have turns as at a queue (see queue.h).
  *
  * A process holds an end from the moment on that it was started with the end's handle in its args (at a
  * distance of a multiple of 8 bytes), or has used the end: sent, received or polled. Making a pipe alone does
