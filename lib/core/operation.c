@@ -116,3 +116,8 @@ int operation_wait(const struct operation *operation, struct object *object, con
     runtime_leave();
     return status;
 }
+
+int operation_run_late(const struct operation *operation, const mpm_handle *handle, void *argument)
+{
+    return operation_run(operation, handle, argument, 0);
+}

@@ -54,6 +54,9 @@ static inline int operation_run(const struct operation *operation, const mpm_han
     return status == CALL_MUST_WAIT ? operation_wait(operation, object, handle, argument, timeout_s) : status;
 }
 
+/* The last try of one whose time is up. */
+int operation_run_late(const struct operation *operation, const mpm_handle *handle, void *argument);
+
 /* The same for an operation that takes turns (core/turn.h); `turn` stands in the argument. Who may wait no
  * longer stands back no longer. */
 static inline int operation_run_in_turn(const struct operation *operation, const mpm_handle *handle,
@@ -63,10 +66,10 @@ static inline int operation_run_in_turn(const struct operation *operation, const
 
     *turn = timeout_s > 0 ? TURN_STANDS_BACK : TURN_PASSES;
     status = operation_run(operation, handle, argument, timeout_s);
-    if (status != operation->late_status || *turn == TURN_PASSES)
+    if (__builtin_expect(status != operation->late_status || *turn == TURN_PASSES, 1))
         return status;
     *turn = TURN_PASSES;
-    return operation_run(operation, handle, argument, 0);
+    return operation_run_late(operation, handle, argument);
 }
 
 /* Between a change that was made under a robust mutex, after its unlock, and the look whether anybody waits

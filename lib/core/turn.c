@@ -2,9 +2,15 @@
 /* Turns: what is done while calls of other nodes wait; see the header. */
 #include "core/turn.h"
 
+#include "core/runtime.h"
 #include "shm/kill_point.h"
 
-bool turn_count(struct object *object, unsigned side, enum turn turn, uint64_t messages)
+bool turn_stands_back(const struct object *object, unsigned side, enum turn turn)
+{
+    return turn == TURN_IS_BEHIND || (turn == TURN_STANDS_BACK && turn_is_far(object, side));
+}
+
+bool turn_took(struct object *object, unsigned side, enum turn turn, uint64_t messages)
 {
     uint32_t bypasses = (uint32_t)atomic_load_explicit(&object->turn[side], memory_order_relaxed);
     uint32_t left = TURN_BYPASSES - bypasses;
@@ -16,6 +22,15 @@ bool turn_count(struct object *object, unsigned side, enum turn turn, uint64_t m
         atomic_fetch_add(&object->turn[side], messages < left ? messages : left);
     KILL_POINT();
     return turn == TURN_IS_OWN && !left;
+}
+
+void turn_tell(struct object *object, unsigned wait, bool turn_ends, bool stands_back)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+    if (turn_ends)
+        object_wake(&object->wait[wait]);
+    if (stands_back)
+        wait_ring(runtime_bell());
 }
 
 void turn_note_waiting(const mpm_handle *handle, unsigned side, int change)

@@ -36,6 +36,13 @@ enum turn {
     TURN_IS_BEHIND,   /* a call of another node that finds others waiting: leaves it to them */
 };
 
+/* Whether calls of other nodes wait at a side: if not, there is nothing to be done about turns. */
+static inline bool turn_is_needed(const struct object *object, unsigned side)
+{
+    return __builtin_expect(
+        atomic_load_explicit(&object->turn[side], memory_order_relaxed) >= TURN_ONE_WAITING, 0);
+}
+
 /* Whether it is the turn of a call of another node. */
 static inline bool turn_is_far(const struct object *object, unsigned side)
 {
@@ -44,22 +51,14 @@ static inline bool turn_is_far(const struct object *object, unsigned side)
     return __builtin_expect(word >= TURN_ONE_WAITING, 0) && (uint32_t)word >= TURN_BYPASSES;
 }
 
-static inline bool turn_stands_back(const struct object *object, unsigned side, enum turn turn)
-{
-    return __builtin_expect(turn == TURN_IS_BEHIND, 0) ||
-           (turn_is_far(object, side) && turn == TURN_STANDS_BACK);
-}
-
-bool turn_count(struct object *object, unsigned side, enum turn turn, uint64_t messages);
-
-/* So many messages were got, or put, at a side: under its lock. Whether others have stood back until now: they
- * are to be woken after the unlock. */
-static inline bool turn_took(struct object *object, unsigned side, enum turn turn, uint64_t messages)
-{
-    uint64_t word = atomic_load_explicit(&object->turn[side], memory_order_relaxed);
-
-    return __builtin_expect(word >= TURN_ONE_WAITING, 0) && turn_count(object, side, turn, messages);
-}
+/* Calls wait at a side: whether this one is to leave what there is to them. Under its lock. */
+bool turn_stands_back(const struct object *object, unsigned side, enum turn turn);
+/* Calls wait at a side, and so many messages were got, or put, there: under its lock. Whether others have stood
+ * back until now: they are to be woken after the unlock. */
+bool turn_took(struct object *object, unsigned side, enum turn turn, uint64_t messages);
+/* After the unlock: wakes who sleeps on a wait of the object if a turn has ended, and has the courier come at once
+ * if the caller stands back for it. */
+void turn_tell(struct object *object, unsigned wait, bool turn_ends, bool stands_back);
 
 /* One call more or less, by `change`, waits at a side: in the courier. It is the cell that counts, as in
  * object_note_waiting(). */

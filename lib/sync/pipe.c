@@ -145,15 +145,6 @@ static bool is_gone(const struct pipe *pipe, unsigned end)
            holders_are_gone(runtime_arena(), pipe->holders[end]);
 }
 
-/* After a try at an end, and its unlock: its turn has ended, or it has stood back. */
-static void tell_turn(struct object *object, unsigned end, bool ends, bool stood_back)
-{
-    if (ends)
-        object_wake(&object->wait[end]);
-    if (stood_back)
-        wait_ring(runtime_bell());
-}
-
 /* One try of each operation. */
 
 static int put(struct pipe *pipe, const struct pipe_send *send, bool stands_back)
@@ -174,21 +165,23 @@ int pipe_try_send(struct object *object, const mpm_handle *handle, void *argumen
 {
     struct pipe_send *send = argument;
     unsigned side = pipe_side(send->use.end, true);
-    bool stands_back, turn_ends;
+    bool has_turns, stands_back, turn_ends;
     int status;
 
     if ((status = lock_end(object, handle, &object->second_mutex, &send->use)))
         return status;
-    stands_back = turn_stands_back(object, side, send->turn);
+    has_turns = turn_is_needed(object, side);
+    stands_back = has_turns && turn_stands_back(object, side, send->turn);
     if (pipe_of(object)->is_oneway && send->use.end == RECEIVING)
         status = error_set(MPM_EINVAL, "this end of a oneway pipe receives: it cannot send");
     else
         status = put(pipe_of(object), send, stands_back);
-    turn_ends = !status && turn_took(object, side, send->turn, 1);
+    turn_ends = has_turns && !status && turn_took(object, side, send->turn, 1);
     robust_mutex_unlock(&object->second_mutex);
     if (!status)
         tell_other(object, send->use.end);
-    tell_turn(object, send->use.end, turn_ends, stands_back);
+    if (has_turns)
+        turn_tell(object, send->use.end, turn_ends, stands_back);
     return status;
 }
 
@@ -236,18 +229,20 @@ int pipe_try_receive(struct object *object, const mpm_handle *handle, void *argu
 {
     struct pipe_receive *receive = argument;
     unsigned side = pipe_side(receive->use.end, false);
-    bool stands_back, turn_ends;
+    bool has_turns, stands_back, turn_ends;
     int status;
 
     if ((status = lock_end(object, handle, &object->mutex, &receive->use)))
         return status;
-    stands_back = turn_stands_back(object, side, receive->turn);
+    has_turns = turn_is_needed(object, side);
+    stands_back = has_turns && turn_stands_back(object, side, receive->turn);
     status = take(pipe_of(object), receive, stands_back);
-    turn_ends = !status && turn_took(object, side, receive->turn, 1);
+    turn_ends = has_turns && !status && turn_took(object, side, receive->turn, 1);
     robust_mutex_unlock(&object->mutex);
     if (!status)
         tell_other(object, receive->use.end);
-    tell_turn(object, receive->use.end, turn_ends, stands_back);
+    if (has_turns)
+        turn_tell(object, receive->use.end, turn_ends, stands_back);
     return status;
 }
 

@@ -82,29 +82,23 @@ static int say_closed(void)
     return error_set(MPM_ECLOSED, "the queue is closed");
 }
 
-/* Who stands back, after its unlock: the courier may not have been told yet. */
-static void call_courier(bool is_needed)
-{
-    if (is_needed)
-        wait_ring(runtime_bell());
-}
-
-static int try_put(struct object *object, const mpm_handle *handle, void *argument)
+/* Under the putters' lock, which it releases. `has_turns`: calls of other nodes wait for room. */
+static inline __attribute__((always_inline)) int put_and_unlock(struct object *object, struct put *put,
+                                                                bool has_turns)
 {
     struct queue *queue = queue_of(object);
-    struct put *put = argument;
-    bool stands_back = false, turn_ends = false;
+    bool turn_ends = false;
     size_t done = 0;
     int status;
 
-    if ((status = lock_side(object, handle, &object->second_mutex)))
-        return status;
     if (atomic_load_explicit(&queue->closed, memory_order_relaxed))
         status = say_closed();
-    else if (!(stands_back = turn_stands_back(object, WAIT_ROOM, put->turn)))
+    else if (has_turns && turn_stands_back(object, WAIT_ROOM, put->turn))
+        status = CALL_MUST_WAIT;
+    else
         status = ring_put(&queue->ring, runtime_arena(), (const char *)put->messages + put->done * put->size,
                           put->size, put->count - put->done, &done);
-    if (done)
+    if (has_turns && done)
         turn_ends = turn_took(object, WAIT_ROOM, put->turn, done);
     robust_mutex_unlock(&object->second_mutex);
     if (done) {
@@ -112,10 +106,25 @@ static int try_put(struct object *object, const mpm_handle *handle, void *argume
         operation_fence_after_unlock();
         operation_tell(object, WAIT_MESSAGE);
     }
-    if (turn_ends)
-        object_wake(&object->wait[WAIT_ROOM]);
-    call_courier(stands_back && !ring_is_full(&queue->ring));
+    if (has_turns)
+        turn_tell(object, WAIT_ROOM, turn_ends, status == CALL_MUST_WAIT);
     return status ? status : put->done == put->count ? MPM_OK : CALL_MUST_WAIT;
+}
+
+static __attribute__((noinline)) int put_in_turn(struct object *object, struct put *put)
+{
+    return put_and_unlock(object, put, true);
+}
+
+static int try_put(struct object *object, const mpm_handle *handle, void *argument)
+{
+    int status;
+
+    if ((status = lock_side(object, handle, &object->second_mutex)))
+        return status;
+    if (turn_is_needed(object, WAIT_ROOM))
+        return put_in_turn(object, argument);
+    return put_and_unlock(object, argument, false);
 }
 
 static int say_too_small(const struct get *get)
@@ -135,7 +144,34 @@ static enum ring_result take(struct queue *queue, struct get *get)
     return ring_get(&queue->ring, runtime_arena(), get->messages, get->size, &get->first_size);
 }
 
-/* To a call of another node: under the getters' lock, which it releases. */
+/* Under the getters' lock, which it releases. `has_turns`: calls of other nodes wait for a message. */
+static inline __attribute__((always_inline)) int get_and_unlock(struct object *object, struct get *get,
+                                                                bool has_turns)
+{
+    struct queue *queue = queue_of(object);
+    bool is_closed, is_bounded, turn_ends = false;
+    enum ring_result result;
+
+    is_closed = atomic_load_explicit(&queue->closed, memory_order_acquire);
+    is_bounded = queue->ring.maxsize;
+    result = take(queue, get);
+    if (has_turns && result == RING_DONE)
+        turn_ends = turn_took(object, WAIT_MESSAGE, get->turn, get->count ? get->done : 1);
+    robust_mutex_unlock(&object->mutex);
+    if (has_turns)
+        turn_tell(object, WAIT_MESSAGE, turn_ends, false);
+    if (result == RING_EMPTY)
+        return is_closed ? say_closed() : CALL_MUST_WAIT;
+    if (result == RING_TOO_SMALL)
+        return say_too_small(get);
+    if (is_bounded) {
+        operation_fence_after_unlock();
+        operation_tell(object, WAIT_ROOM);
+    }
+    return MPM_OK;
+}
+
+/* Under the getters' lock, which it releases: what there is is left to a call of another node. */
 static int leave_message(struct object *object)
 {
     const struct queue *queue = queue_of(object);
@@ -143,39 +179,26 @@ static int leave_message(struct object *object)
     bool is_empty = ring_is_empty(&queue->ring);
 
     robust_mutex_unlock(&object->mutex);
-    call_courier(!is_empty);
+    turn_tell(object, WAIT_MESSAGE, false, !is_empty);
     return is_empty && is_closed ? say_closed() : CALL_MUST_WAIT;
+}
+
+static __attribute__((noinline)) int get_in_turn(struct object *object, struct get *get)
+{
+    if (turn_stands_back(object, WAIT_MESSAGE, get->turn))
+        return leave_message(object);
+    return get_and_unlock(object, get, true);
 }
 
 static int try_get(struct object *object, const mpm_handle *handle, void *argument)
 {
-    struct queue *queue = queue_of(object);
-    struct get *get = argument;
-    bool is_closed, is_bounded, turn_ends = false;
-    enum ring_result result;
     int status;
 
     if ((status = lock_side(object, handle, &object->mutex)))
         return status;
-    if (turn_stands_back(object, WAIT_MESSAGE, get->turn))
-        return leave_message(object);
-    is_closed = atomic_load_explicit(&queue->closed, memory_order_acquire);
-    is_bounded = queue->ring.maxsize;
-    result = take(queue, get);
-    if (result == RING_DONE)
-        turn_ends = turn_took(object, WAIT_MESSAGE, get->turn, get->count ? get->done : 1);
-    robust_mutex_unlock(&object->mutex);
-    if (result == RING_EMPTY)
-        return is_closed ? say_closed() : CALL_MUST_WAIT;
-    if (result == RING_TOO_SMALL)
-        return say_too_small(get);
-    if (is_bounded || turn_ends)
-        operation_fence_after_unlock();
-    if (is_bounded)
-        operation_tell(object, WAIT_ROOM);
-    if (turn_ends)
-        object_wake(&object->wait[WAIT_MESSAGE]);
-    return MPM_OK;
+    if (turn_is_needed(object, WAIT_MESSAGE))
+        return get_in_turn(object, argument);
+    return get_and_unlock(object, argument, false);
 }
 
 /* `done` first: it is never more than what was put, so they were equal when it was read if they are now. */
