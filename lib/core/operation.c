@@ -117,7 +117,16 @@ int operation_wait(const struct operation *operation, struct object *object, con
     return status;
 }
 
-int operation_run_late(const struct operation *operation, const mpm_handle *handle, void *argument)
+int operation_wait_in_turn(const struct operation *operation, struct object *object, const mpm_handle *handle,
+                           void *argument, enum turn *turn, double timeout_s)
 {
-    return operation_run(operation, handle, argument, 0);
+    int status = operation->late_status;
+
+    if (timeout_s > 0)
+        status = operation_wait(operation, object, handle, argument, timeout_s);
+    if (status != operation->late_status)
+        return status;
+    *turn = TURN_PASSES;
+    status = operation->try(object, handle, argument);
+    return status == CALL_MUST_WAIT ? operation_wait(operation, object, handle, argument, 0) : status;
 }

@@ -54,22 +54,23 @@ static inline int operation_run(const struct operation *operation, const mpm_han
     return status == CALL_MUST_WAIT ? operation_wait(operation, object, handle, argument, timeout_s) : status;
 }
 
-/* The last try of one whose time is up. */
-int operation_run_late(const struct operation *operation, const mpm_handle *handle, void *argument);
+/* The same for one that takes turns (core/turn.h): `turn`, in the argument, is TURN_STANDS_BACK. Who may wait no
+ * longer, or never could, stands back no longer. */
+int operation_wait_in_turn(const struct operation *operation, struct object *object, const mpm_handle *handle,
+                           void *argument, enum turn *turn, double timeout_s);
 
-/* The same for an operation that takes turns (core/turn.h); `turn` stands in the argument. Who may wait no
- * longer stands back no longer. */
 static inline int operation_run_in_turn(const struct operation *operation, const mpm_handle *handle,
                                         void *argument, enum turn *turn, double timeout_s)
 {
+    struct object *object;
     int status;
 
-    *turn = timeout_s > 0 ? TURN_STANDS_BACK : TURN_PASSES;
-    status = operation_run(operation, handle, argument, timeout_s);
-    if (__builtin_expect(status != operation->late_status || *turn == TURN_PASSES, 1))
+    if ((status = operation_find(operation, handle, &object)))
         return status;
-    *turn = TURN_PASSES;
-    return operation_run_late(operation, handle, argument);
+    status = operation->try(object, handle, argument);
+    return status == CALL_MUST_WAIT
+               ? operation_wait_in_turn(operation, object, handle, argument, turn, timeout_s)
+               : status;
 }
 
 /* Between a change that was made under a robust mutex, after its unlock, and the look whether anybody waits

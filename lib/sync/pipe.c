@@ -483,7 +483,7 @@ int mpm_pipe(enum mpm_pipe_direction direction, mpm_connection *a, mpm_connectio
 
 int mpm_connection_send(mpm_connection connection, const void *message, size_t size, double timeout_s)
 {
-    struct pipe_send send = {.message = message, .size = size};
+    struct pipe_send send = {.message = message, .size = size, .turn = TURN_STANDS_BACK};
     mpm_handle handle;
     int status;
 
@@ -498,7 +498,7 @@ int mpm_connection_send(mpm_connection connection, const void *message, size_t s
 
 int mpm_connection_recv(mpm_connection connection, void *message, size_t room, size_t *size, double timeout_s)
 {
-    struct pipe_receive receive = {.message = message, .room = room};
+    struct pipe_receive receive = {.message = message, .room = room, .turn = TURN_STANDS_BACK};
     mpm_handle handle;
     int status;
 

@@ -764,7 +764,7 @@ int mpm_queue_put(mpm_queue queue, const void *message, size_t size, double time
 int mpm_queue_put_many(mpm_queue queue, const void *messages, size_t size, size_t count, double timeout_s,
                        size_t *put)
 {
-    struct put what = {.messages = messages, .size = size, .count = count};
+    struct put what = {.messages = messages, .size = size, .count = count, .turn = TURN_STANDS_BACK};
     struct look look;
     int status;
 
@@ -785,7 +785,7 @@ int mpm_queue_put_many(mpm_queue queue, const void *messages, size_t size, size_
 
 int mpm_queue_get(mpm_queue queue, void *message, size_t room, size_t *size, double timeout_s)
 {
-    struct get get = {.messages = message, .size = room};
+    struct get get = {.messages = message, .size = room, .turn = TURN_STANDS_BACK};
     int status;
 
     if (room && !message)
@@ -802,7 +802,7 @@ int mpm_queue_get(mpm_queue queue, void *message, size_t room, size_t *size, dou
 int mpm_queue_get_many(mpm_queue queue, void *messages, size_t size, size_t count, double timeout_s,
                        size_t *got)
 {
-    struct get get = {.messages = messages, .size = size, .count = count};
+    struct get get = {.messages = messages, .size = size, .count = count, .turn = TURN_STANDS_BACK};
     struct look look;
     int status;
 
