@@ -22,7 +22,7 @@ int apply_check(const char *call, struct mpm_pool *pool, const struct map_reques
     return status ? status : function_name(request->task, &name);
 }
 
-unsigned apply_enter(struct mpm_pool *pool)
+static unsigned best_node(struct mpm_pool *pool)
 {
     unsigned best = MAP_ALL_NODES, fewest = 0;
 
@@ -36,10 +36,16 @@ unsigned apply_enter(struct mpm_pool *pool)
             fewest = calls;
         }
     }
-    if (best == MAP_ALL_NODES)
-        best = 0; /* whatever is called will say that no workers are left */
-    atomic_fetch_add(&pool->node[best].calls, 1);
-    return best;
+    return best == MAP_ALL_NODES ? 0 : best; /* whatever is called will say that no workers are left */
+}
+
+/* Where there is no choice nothing is looked at: the workers write those lines. */
+unsigned apply_enter(struct mpm_pool *pool)
+{
+    unsigned node = pool->node_count == 1 ? 0 : best_node(pool);
+
+    atomic_fetch_add(&pool->node[node].calls, 1);
+    return node;
 }
 
 void apply_left(struct mpm_pool *pool, unsigned node)

@@ -103,7 +103,16 @@ static bool give_up(struct holder *holder, struct cell *cell)
     return false;
 }
 
-/* false if it was given up. A worker that was asleep needs longer than a spin is worth, and perhaps this very CPU. */
+/* Sleeps until there may be an answer, or something else to see to. */
+static void sleep_on_cell(struct holder *holder, struct cell *cell, uint32_t seen, uint64_t round_ns)
+{
+    uint64_t until_ns = clock_now_ns() + round_ns, watch_ns = holder_watch(holder);
+
+    wait_change(&cell->answered, seen, 0, watch_ns < until_ns ? watch_ns : until_ns);
+}
+
+/* false if it was given up. A worker that was asleep needs longer than a spin is worth, and perhaps this very CPU: it
+ * has that at once, before anything else is looked at. */
 static bool wait_for_answer(struct holder *holder, struct cell *cell, bool was_asleep,
                             int (*check)(void *argument), void *argument)
 {
@@ -111,19 +120,17 @@ static bool wait_for_answer(struct holder *holder, struct cell *cell, bool was_a
 
     if (!was_asleep && spin_for_answer(cell))
         return true;
-    for (;;) {
+    for (bool sleeps_at_once = was_asleep;; sleeps_at_once = false) {
         uint32_t seen = wait_look(&cell->answered);
-        uint64_t round_ns = clock_now_ns() + (is_given_up ? KILL_NS : ROUND_NS), watch_ns;
 
         if (atomic_load(&cell->answer))
             return !is_given_up;
-        is_given_up = is_given_up || check(argument);
+        is_given_up = is_given_up || (!sleeps_at_once && check(argument));
         if (is_given_up && (give_up(holder, cell) || runtime_check_whole()))
             return false;
-        if (holder_is_bereft(holder) && !atomic_load(&cell->answer))
+        if (!sleeps_at_once && holder_is_bereft(holder) && !atomic_load(&cell->answer))
             return false; /* nobody will take it any more */
-        watch_ns = holder_watch(holder);
-        wait_change(&cell->answered, seen, 0, watch_ns < round_ns ? watch_ns : round_ns);
+        sleep_on_cell(holder, cell, seen, is_given_up ? KILL_NS : ROUND_NS);
     }
 }
 
