@@ -29,9 +29,11 @@ enum message_kind {
     MESSAGE_LEASE,      /* struct message_lease, then its items */
     MESSAGE_RECALL,     /* struct message_lease: its numbers only */
     MESSAGE_POOL_ASKED, /* struct message_question: what the workers have done */
+    MESSAGE_IDLE_ASKED, /* struct message_pool: to be told once, when a worker has nothing to do */
     MESSAGE_LOG_LEVEL,  /* uint32_t: enum mpm_log_level */
     /* To main */
     MESSAGE_POOL_TALLY,  /* struct node_tally of pool/tally.h, then its workers */
+    MESSAGE_IDLE,        /* struct message_pool: a worker has nothing to do */
     MESSAGE_NODE_FAILED, /* struct message_trouble: something is gone that the run needs */
     MESSAGE_HOST_LOST,   /* struct message_host_lost */
     MESSAGE_POOL_STATE,  /* struct message_trouble with the pool: status 0 when it is ready */

@@ -39,7 +39,7 @@ static unsigned best_node(struct mpm_pool *pool)
     return best == MAP_ALL_NODES ? 0 : best; /* whatever is called will say that no workers are left */
 }
 
-/* Where there is no choice nothing is looked at: the workers write those lines. */
+/* Where there is no choice nothing is looked at: workers write those lines. */
 unsigned apply_enter(struct mpm_pool *pool)
 {
     unsigned node = pool->node_count == 1 ? 0 : best_node(pool);
@@ -53,6 +53,12 @@ void apply_left(struct mpm_pool *pool, unsigned node)
     atomic_fetch_sub(&pool->node[node].calls, 1);
 }
 
+void apply_moved(struct mpm_pool *pool, unsigned from, unsigned to)
+{
+    atomic_fetch_add(&pool->node[to].calls, 1);
+    apply_left(pool, from);
+}
+
 /* As a map of one item. */
 static int run_as_map(struct mpm_pool *pool, const struct map_request *request)
 {
@@ -61,9 +67,11 @@ static int run_as_map(struct mpm_pool *pool, const struct map_request *request)
     size_t failure_count;
     int status;
 
-    if (request->result_size && !(own.results = malloc(request->result_size)))
+    if (request->result_size && !(own.results = malloc(request->result_size))) {
+        apply_left(pool, request->node);
         return error_set(MPM_ENOMEM, "no memory for a result of %llu bytes",
                          (unsigned long long)request->result_size);
+    }
     if (!(status = map_run(pool, &own, &failures, &failure_count)) && request->result_size)
         memcpy(request->results, own.results, request->result_size);
     free(failures);
@@ -131,12 +139,45 @@ static int name_task(function_pointer *pointer, struct named_task **named)
     return MPM_OK;
 }
 
-static int check_pool(void *pool)
+/* A call in a cell of main's own node. */
+struct home_call {
+    struct mpm_pool *pool;
+    bool waits;
+    unsigned node; /* where it is to go */
+};
+
+/* One that no worker has had yet goes where one is idle. */
+static enum call_order look_at_call(void *argument, bool waits)
 {
-    return pool_check(pool);
+    struct home_call *call = argument;
+
+    if (pool_check(call->pool))
+        return CALL_ENDS;
+    if (!waits || call->pool->node_count == 1)
+        return CALL_GOES_ON;
+    if (!call->waits)
+        pool_call_waits(call->pool);
+    call->waits = true;
+    return pool_find_idle(call->pool, call->node, &call->node) ? CALL_MOVES : CALL_GOES_ON;
 }
 
-/* By a cell of main's own node, where that is the place for it; else as a map. */
+/* By a cell of main's own node. */
+static enum call_end call_at_home(struct mpm_pool *pool, struct map_request *request,
+                                  struct holder_call *call)
+{
+    struct home_call looked_after = {.pool = pool, .node = request->node};
+    enum call_end end = holder_make_call(pool->home, call, look_at_call, &looked_after);
+
+    if (looked_after.waits)
+        pool_call_goes_on(pool);
+    if (end == CALL_IS_MOVED) {
+        apply_moved(pool, request->node, looked_after.node);
+        request->node = looked_after.node;
+    }
+    return end;
+}
+
+/* By a cell, where main's own node is the place for it; else as a map, which takes over the count of the call. */
 static int run_call(struct mpm_pool *pool, struct map_request *request, const struct named_task *task)
 {
     struct holder_call call = {.task_id = task->id,
@@ -145,20 +186,16 @@ static int run_call(struct mpm_pool *pool, struct map_request *request, const st
                                .item_size = (uint32_t)request->item_size,
                                .result_size = (uint32_t)request->result_size,
                                .result = request->results};
+    enum call_end end = CALL_IS_NOT_MADE;
 
-    if (request->node != runtime_topology()->node || !pool->home)
+    if (request->node == runtime_topology()->node && pool->home)
+        end = call_at_home(pool, request, &call);
+    if (end == CALL_IS_NOT_MADE || end == CALL_IS_MOVED)
         return run_as_map(pool, request);
-    switch (holder_make_call(pool->home, &call, check_pool, pool)) {
-    case CALL_IS_DONE:
-        return MPM_OK;
-    case CALL_HAS_FAILED:
+    apply_left(pool, request->node);
+    if (end == CALL_HAS_FAILED)
         return error_set(MPM_ETASK, "the call failed: %s", call.failure.text);
-    case CALL_IS_GIVEN_UP:
-        return pool_check(pool);
-    case CALL_IS_NOT_MADE:
-        break;
-    }
-    return run_as_map(pool, request);
+    return end == CALL_IS_GIVEN_UP ? pool_check(pool) : MPM_OK;
 }
 
 int mpm_pool_apply(mpm_pool *pool, mpm_task *task, const void *item, size_t item_size, void *result,
@@ -178,7 +215,6 @@ int mpm_pool_apply(mpm_pool *pool, mpm_task *task, const void *item, size_t item
     pool_enter(pool);
     request.node = apply_enter(pool);
     status = run_call(pool, &request, named);
-    apply_left(pool, request.node);
     pool_leave(pool);
     runtime_leave();
     return status;

@@ -11,5 +11,7 @@ int apply_check(const char *call, struct mpm_pool *pool, const struct map_reques
 unsigned apply_enter(struct mpm_pool *pool);
 /* The call is over. */
 void apply_left(struct mpm_pool *pool, unsigned node);
+/* It goes to another node. */
+void apply_moved(struct mpm_pool *pool, unsigned from, unsigned to);
 
 #endif

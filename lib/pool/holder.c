@@ -169,6 +169,35 @@ bool holder_is_bereft(struct holder *holder)
     return true;
 }
 
+/* Something that hangs there may be claimed. What it reads of a lease that has just been freed does no harm. */
+static bool has_work(const struct holder *holder)
+{
+    const struct board *board = holder->board;
+
+    for (unsigned i = 0; i < BOARD_SLOTS; i++) {
+        uint64_t offset = atomic_load(&board->slot[i]);
+        const struct lease_block *lease = arena_at(holder->arena, offset);
+
+        if (offset && atomic_load(&lease->next) < lease->count)
+            return true;
+    }
+    return atomic_load(&board->calls) != 0;
+}
+
+bool holder_has_idle(const struct holder *holder)
+{
+    const struct board *board = holder->board;
+
+    for (uint32_t i = 0; i < board->worker_count; i++) {
+        const struct worker_record *record = &board->worker[i];
+
+        if (atomic_load(&record->state) == WORKER_READY && !atomic_load(&record->lease) &&
+            atomic_load(&record->item) == NO_ITEM)
+            return !has_work(holder);
+    }
+    return false;
+}
+
 int holder_say_bereft(void)
 {
     return error_set(MPM_EHOSTLOST, "the pool has no workers left: their host processes are gone");

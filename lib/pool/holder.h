@@ -29,6 +29,8 @@ int holder_check(struct holder *holder);
 bool holder_is_bereft(struct holder *holder);
 /* MPM_EHOSTLOST, and its sentence, for a pool that is. */
 int holder_say_bereft(void);
+/* Whether a worker has nothing to do, and there is nothing that it could take. Any thread. */
+bool holder_has_idle(const struct holder *holder);
 /* Tells the workers to end. */
 void holder_begin_close(struct holder *holder);
 /* Has all workers killed. After holder_begin_close(); to be repeated until all have ended, because one may just
@@ -53,14 +55,20 @@ enum call_end {
     CALL_IS_DONE,     /* the task has returned 0 */
     CALL_HAS_FAILED,  /* see `failure` */
     CALL_IS_NOT_MADE, /* there was no room for it */
-    CALL_IS_GIVEN_UP, /* `check` has said so */
+    CALL_IS_GIVEN_UP, /* `look` has said so */
+    CALL_IS_MOVED,    /* so it has, and no worker has had it */
 };
 
-/* Makes a call, and blocks until it has ended. `check` is called now and then, and says by another value than 0 that
- * it is to be given up: the worker is killed then. Any thread. */
-enum call_end holder_make_call(struct holder *holder, struct holder_call *call, int (*check)(void *argument),
+enum call_order { CALL_GOES_ON, CALL_MOVES, CALL_ENDS };
+
+/* What is to become of a call that has no answer yet; `waits`: no worker has had it. One that has taken a call that is
+ * to end is killed; one that has taken it keeps a call that is to move. */
+typedef enum call_order call_look(void *argument, bool waits);
+
+/* Makes a call, and blocks until it has ended. `look` is called now and then. Any thread. */
+enum call_end holder_make_call(struct holder *holder, struct holder_call *call, call_look *look,
                                void *argument);
-/* Has all who wait for a call check at once. */
+/* Has all who wait for a call look at once. */
 void holder_wake_callers(struct holder *holder);
 /* Puts the cause of a worker's death into words. */
 void holder_describe_death(const struct holder *holder, int wait_status, bool was_late, mpm_failure *failure);

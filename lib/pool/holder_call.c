@@ -84,15 +84,22 @@ static bool spin_for_answer(struct cell *cell)
     return false;
 }
 
+/* false if a worker has it. */
+static bool take_back(struct cell *cell, uint64_t *state)
+{
+    *state = CELL_WANTED;
+    return atomic_compare_exchange_strong(&cell->state, state, CELL_FILLING);
+}
+
 /* Nobody wants it any more. true if no worker has it; else that is killed, and the host will answer. */
 static bool give_up(struct holder *holder, struct cell *cell)
 {
-    uint64_t state = CELL_WANTED, number = (uint64_t)(cell - holder->board->cell);
+    uint64_t state, number = (uint64_t)(cell - holder->board->cell);
     struct worker_record *record;
     uint64_t entered;
 
     atomic_store(&cell->is_given_up, 1);
-    if (atomic_compare_exchange_strong(&cell->state, &state, CELL_FILLING))
+    if (take_back(cell, &state))
         return true;
     if (state < CELL_TAKEN)
         return false;
@@ -111,26 +118,37 @@ static void sleep_on_cell(struct holder *holder, struct cell *cell, uint32_t see
     wait_change(&cell->answered, seen, 0, watch_ns < until_ns ? watch_ns : until_ns);
 }
 
-/* false if it was given up. A worker that was asleep needs longer than a spin is worth, and perhaps this very CPU: it
- * has that at once, before anything else is looked at. */
-static bool wait_for_answer(struct holder *holder, struct cell *cell, bool was_asleep,
-                            int (*check)(void *argument), void *argument)
+/* What its caller says. A call that a worker has died in stays, with its count of attempts. */
+static enum call_order look_at(struct cell *cell, call_look *look, void *argument)
 {
-    bool is_given_up = false;
+    return look(argument, atomic_load(&cell->state) == CELL_WANTED && !cell->attempts);
+}
+
+/* CALL_IS_DONE if there is an answer. A worker that was asleep needs longer than a spin is worth, and perhaps this
+ * very CPU: it has that at once, before anything else is looked at. */
+static enum call_end wait_for_answer(struct holder *holder, struct cell *cell, bool was_asleep,
+                                     call_look *look, void *argument)
+{
+    enum call_order order = CALL_GOES_ON;
+    uint64_t state;
 
     if (!was_asleep && spin_for_answer(cell))
-        return true;
+        return CALL_IS_DONE;
     for (bool sleeps_at_once = was_asleep;; sleeps_at_once = false) {
         uint32_t seen = wait_look(&cell->answered);
 
         if (atomic_load(&cell->answer))
-            return !is_given_up;
-        is_given_up = is_given_up || (!sleeps_at_once && check(argument));
-        if (is_given_up && (give_up(holder, cell) || runtime_check_whole()))
-            return false;
+            return order == CALL_ENDS ? CALL_IS_GIVEN_UP : CALL_IS_DONE;
+        if (order != CALL_ENDS && !sleeps_at_once)
+            order = look_at(cell, look, argument);
+        if (order == CALL_MOVES && take_back(cell, &state))
+            return CALL_IS_MOVED;
+        if (order == CALL_ENDS && (give_up(holder, cell) || runtime_check_whole()))
+            return CALL_IS_GIVEN_UP;
         if (!sleeps_at_once && holder_is_bereft(holder) && !atomic_load(&cell->answer))
-            return false; /* nobody will take it any more */
-        sleep_on_cell(holder, cell, seen, is_given_up ? KILL_NS : ROUND_NS);
+            return order == CALL_ENDS ? CALL_IS_GIVEN_UP
+                                      : CALL_IS_NOT_MADE; /* nobody will take it any more */
+        sleep_on_cell(holder, cell, seen, order == CALL_ENDS ? KILL_NS : ROUND_NS);
     }
 }
 
@@ -149,12 +167,12 @@ static void describe_failure(const struct holder *holder, const struct cell *cel
         snprintf(failure->text, sizeof failure->text, "the task returned %d", (int)cell->code);
 }
 
-enum call_end holder_make_call(struct holder *holder, struct holder_call *call, int (*check)(void *argument),
+enum call_end holder_make_call(struct holder *holder, struct holder_call *call, call_look *look,
                                void *argument)
 {
     struct board *board = holder->board;
     struct cell *cell = take_cell(board);
-    enum call_end end = CALL_IS_DONE;
+    enum call_end end;
     bool was_asleep;
 
     if (!cell)
@@ -166,13 +184,12 @@ enum call_end holder_make_call(struct holder *holder, struct holder_call *call, 
     atomic_store_explicit(&cell->state, CELL_WANTED, memory_order_release);
     atomic_fetch_or(&board->calls, UINT64_C(1) << (cell - board->cell));
     was_asleep = wait_ring_one(&board->work);
-    if (!wait_for_answer(holder, cell, was_asleep, check, argument)) {
-        end = check(argument) ? CALL_IS_GIVEN_UP : CALL_IS_NOT_MADE;
-    } else if (atomic_load(&cell->answer) == CELL_IS_DONE && !cell->code) {
+    end = wait_for_answer(holder, cell, was_asleep, look, argument);
+    if (end == CALL_IS_DONE && atomic_load(&cell->answer) == CELL_IS_DONE && !cell->code) {
         if (call->result_size)
             memcpy(call->result, cell_result(cell, holder->arena), call->result_size);
         count_bytes(&cell->bytes_received, call->result_size);
-    } else {
+    } else if (end == CALL_IS_DONE) {
         end = CALL_HAS_FAILED;
         atomic_fetch_add(&holder->failed, 1);
         describe_failure(holder, cell, &call->failure);

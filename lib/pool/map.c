@@ -37,7 +37,9 @@
 #define RESULT_GUESS  4096u  /* bytes of a result of any length, before any is known */
 #define CHUNK_S       100e-6 /* how long a chunk should take */
 #define PROGRESS_NS   100000000u
-#define KILL_AGAIN_NS 1000000u /* a worker may have been between two items */
+#define KILL_AGAIN_NS 1000000u  /* a worker may have been between two items */
+#define PATIENCE_NS   1000000u  /* a single call waits so long for a worker of its node */
+#define LOOK_AGAIN_NS 20000000u /* and is looked after so often then */
 
 enum map_stage { MAP_RUNS, MAP_CLOSES, MAP_HAS_ENDED };
 
@@ -45,6 +47,17 @@ enum node_loss {
     NODE_WORKS,
     NODE_IS_BEREFT, /* it has been seen that it has no workers any more */
     NODE_IS_LOST,   /* the table knows */
+};
+
+/* A map that is for one node counts as a single call there. If it has one item, it goes to another node that has an
+ * idle worker, as long as none has taken it. The table knows the one node only: it is made anew then. */
+struct call {
+    unsigned node;  /* where it counts; MAP_ALL_NODES: this is no call */
+    unsigned next;  /* where it is to go when it comes back */
+    uint32_t lease; /* 0: none is granted yet */
+    bool is_taken, is_recalled, is_back;
+    bool waits; /* it has waited for long enough to look elsewhere */
+    uint64_t next_look_ns;
 };
 
 struct map {
@@ -64,7 +77,7 @@ struct map {
     size_t failure_count, failure_room;
     struct lease_action waiting; /* a grant of home's that the arena had no room for */
     bool is_waiting;
-    unsigned call_node; /* of a map of one item, which counts as a single call there; else MAP_ALL_NODES */
+    struct call call;
     bool has_items_in_place;         /* at home: nothing is copied */
     uint64_t lease_bytes;            /* the most that a lease carries */
     uint64_t blobs_done, blob_bytes; /* results of any length that have come, and their bytes */
@@ -151,6 +164,7 @@ static int look_at_home_lease(struct map *map, struct held_lease *lease, bool *w
         return MPM_OK;
     case LEASE_IS_CLAIMED:
         *worked = true;
+        map->call.is_taken = true;
         return lease_claimed(map->table, home_node(), (uint32_t)held_lease_number(lease), clock_now_s());
     case LEASE_IS_LOST:
         return held_lease_status(lease);
@@ -216,14 +230,22 @@ static int grant_at_home(struct map *map, const struct lease_action *action)
     return map->is_waiting ? MPM_OK : status;
 }
 
-static int recall_at_home(struct map *map, const struct lease_action *action)
+/* NULL if it was done before. */
+static struct held_lease *lease_at_home(const struct map *map, uint32_t number)
 {
     struct held_lease *lease = NULL;
 
-    while ((lease = held_job_next_lease(map->home, lease)) && held_lease_number(lease) != action->lease)
+    while ((lease = held_job_next_lease(map->home, lease)) && held_lease_number(lease) != number)
         ;
+    return lease;
+}
+
+static int recall_at_home(struct map *map, const struct lease_action *action)
+{
+    struct held_lease *lease = lease_at_home(map, action->lease);
+
     if (!lease)
-        return MPM_OK; /* it was done before */
+        return MPM_OK;
     return lease_returned(map->table, home_node(), action->lease, held_lease_cut(lease), clock_now_s());
 }
 
@@ -300,6 +322,14 @@ static int read_results(struct map *map, unsigned node, const void *payload, siz
                         (const char *)failures + failure_size, failures, message->failure_count);
 }
 
+/* Nothing of it is kept where no worker has taken it. */
+static void end_recall(struct map *map, uint64_t kept)
+{
+    map->call.is_recalled = false;
+    map->call.is_taken = kept;
+    map->call.is_back = !kept;
+}
+
 static int read_letter(struct map *map, const struct letter *letter)
 {
     const struct message_trouble *trouble = (const void *)letter->payload;
@@ -309,8 +339,13 @@ static int read_letter(struct map *map, const struct letter *letter)
     case MESSAGE_RESULTS:
         return read_results(map, letter->node, letter->payload, letter->size);
     case MESSAGE_CLAIMED:
+        map->call.is_taken = true;
         return lease_claimed(map->table, letter->node, (uint32_t)lease->lease, clock_now_s());
     case MESSAGE_RETURNED:
+        if (map->call.is_recalled) {
+            end_recall(map, lease->count);
+            return MPM_OK;
+        }
         return lease_returned(map->table, letter->node, (uint32_t)lease->lease, lease->count, clock_now_s());
     default:
         return error_set((int)trouble->status, "%.*s", MESSAGE_TEXT_SIZE - 1, trouble->text);
@@ -393,6 +428,7 @@ static int look_everywhere(struct map *map, bool *worked)
 
 static int carry_out(struct map *map, const struct lease_action *action)
 {
+    map->call.lease = action->lease;
     if (action->node != home_node())
         return send_lease(map, action);
     return action->kind == LEASE_GRANT ? grant_at_home(map, action) : recall_at_home(map, action);
@@ -482,6 +518,76 @@ static int make_table(struct map *map)
             return status;
     }
     return MPM_OK;
+}
+
+/* Single calls. */
+
+static void stop_waiting(struct map *map)
+{
+    if (map->call.waits)
+        pool_call_goes_on(map->pool);
+    map->call.waits = false;
+}
+
+static int move_call(struct map *map)
+{
+    struct call *call = &map->call;
+
+    stop_waiting(map);
+    call->is_back = false;
+    call->lease = 0;
+    call->next_look_ns = clock_now_ns() + PATIENCE_NS;
+    if (map->loss[call->next] == NODE_WORKS) {
+        apply_moved(map->pool, call->node, call->next);
+        map->request.node = call->node = call->next;
+    }
+    lease_table_destroy(map->table);
+    map->table = NULL;
+    return make_table(map);
+}
+
+static int recall_call(struct map *map)
+{
+    const struct message_lease message = {
+        .pool = map->pool->spec.id, .job = map->spec.id, .lease = map->call.lease};
+    struct held_lease *lease;
+
+    if (map->call.node != home_node()) {
+        map->call.is_recalled = true;
+        return courier_post_one(map->call.node, MESSAGE_RECALL, &message, sizeof message);
+    }
+    if ((lease = lease_at_home(map, map->call.lease)))
+        end_recall(map, held_lease_cut(lease));
+    return MPM_OK;
+}
+
+static bool may_move(const struct map *map)
+{
+    return map->request.count == 1 && map->request.node != MAP_ALL_NODES && map->call.lease &&
+           !map->is_waiting && !map->call.is_taken && map->pool->node_count > 1;
+}
+
+/* Sends a call to an idle worker of another node, once it has waited for one of its own. */
+static int look_after_call(struct map *map, bool *worked)
+{
+    struct call *call = &map->call;
+    int status;
+
+    if (!may_move(map)) {
+        stop_waiting(map);
+        return MPM_OK;
+    }
+    if (!call->is_back && !call->is_recalled && (call->waits || clock_now_ns() >= call->next_look_ns)) {
+        if (!call->waits)
+            pool_call_waits(map->pool);
+        call->waits = true;
+        if (pool_find_idle(map->pool, call->node, &call->next) && (status = recall_call(map)))
+            return status;
+    }
+    if (!call->is_back)
+        return MPM_OK;
+    *worked = true;
+    return move_call(map);
 }
 
 static int make_spec(const struct map_request *request, struct job_spec *spec)
@@ -586,7 +692,8 @@ static void go_on_running(struct map *map, bool *worked)
     }
     if (map->is_canceled)
         status = error_set(MPM_ECANCELED, "it was canceled");
-    else if (!(status = pool_check(map->pool)) && !(status = look_everywhere(map, worked)))
+    else if (!(status = pool_check(map->pool)) && !(status = look_everywhere(map, worked)) &&
+             !(status = look_after_call(map, worked)))
         status = act(map, worked);
     if (status)
         begin_closing(map, status);
@@ -599,14 +706,18 @@ int map_begin(struct mpm_pool *pool, const struct map_request *request, struct m
     struct map *map = calloc(1, sizeof *map);
     int status;
 
-    if (!map)
+    if (!map) {
+        if (request->node != MAP_ALL_NODES)
+            apply_left(pool, request->node);
         return error_set(MPM_ENOMEM, "no memory for a map");
+    }
     map->pool = pool;
     map->request = *request;
     pool_enter(pool);
-    map->call_node = MAP_ALL_NODES;
     if (request->count == 1 && request->node == MAP_ALL_NODES)
-        map->request.node = map->call_node = apply_enter(pool);
+        map->request.node = apply_enter(pool);
+    map->call.node = map->request.node;
+    map->call.next_look_ns = clock_now_ns() + PATIENCE_NS;
     if ((status = start(map)))
         begin_closing(map, status);
     *begun = map;
@@ -629,6 +740,11 @@ uint64_t map_next_step_ns(struct map *map)
     if (map->stage == MAP_CLOSES)
         return clock_now_ns() + KILL_AGAIN_NS;
     watch_ns = map->home ? holder_watch(map->pool->home) : CLOCK_FOREVER;
+    if (may_move(map)) {
+        uint64_t look_ns = map->call.waits ? clock_now_ns() + LOOK_AGAIN_NS : map->call.next_look_ns;
+
+        watch_ns = look_ns < watch_ns ? look_ns : watch_ns;
+    }
     return map->request.progress && map->next_progress_ns < watch_ns ? map->next_progress_ns : watch_ns;
 }
 
@@ -648,8 +764,9 @@ void map_end(struct map *map, struct map_outcome *outcome)
     lease_table_destroy(map->table);
     free(map->is_open);
     free(map->loss);
-    if (map->call_node != MAP_ALL_NODES)
-        apply_left(map->pool, map->call_node);
+    stop_waiting(map);
+    if (map->call.node != MAP_ALL_NODES)
+        apply_left(map->pool, map->call.node);
     pool_leave(map->pool);
     free(map);
 }

@@ -54,7 +54,8 @@ int map_check(const char *call, const struct mpm_pool *pool, const struct map_re
 /* Only of the request. */
 int map_check_request(const char *call, const struct map_request *request);
 
-/* Begins it. MPM_ENOMEM: without memory to say more by map_end(). */
+/* Begins it. A request for one node has been counted there by apply_enter(): the map sees to that from now on, also if
+ * it cannot begin. MPM_ENOMEM: without memory to say more by map_end(). */
 int map_begin(struct mpm_pool *pool, const struct map_request *request, struct map **map);
 /* Goes on as far as it can now. true when the map has ended. The node's bell rings when there may be more to do;
  * `worked` is set to true if something was done, so that there may be more at once. */

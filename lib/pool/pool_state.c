@@ -129,6 +129,68 @@ int pool_check(const struct mpm_pool *pool)
     return pool_check_workers(pool);
 }
 
+/* Idle workers of other nodes: what was told before the first of the calls that wait now is of no use. */
+
+void pool_call_waits(struct mpm_pool *pool)
+{
+    pthread_mutex_lock(&state.mutex);
+    if (!pool->waiting++) {
+        for (unsigned node = 0; node < pool->node_count; node++)
+            pool->node[node].is_idle = false;
+    }
+    pthread_mutex_unlock(&state.mutex);
+}
+
+void pool_call_goes_on(struct mpm_pool *pool)
+{
+    pthread_mutex_lock(&state.mutex);
+    pool->waiting--;
+    pthread_mutex_unlock(&state.mutex);
+}
+
+static bool take_idle(struct mpm_pool *pool, unsigned node)
+{
+    bool was_idle;
+
+    if (node == runtime_topology()->node)
+        return pool->home && holder_has_idle(pool->home);
+    pthread_mutex_lock(&state.mutex);
+    was_idle = pool->node[node].is_idle && !pool->node[node].is_lost;
+    pool->node[node].is_idle = false;
+    pthread_mutex_unlock(&state.mutex);
+    return was_idle;
+}
+
+static void ask_for_idle(struct mpm_pool *pool, unsigned node)
+{
+    const struct message_pool message = {.pool = pool->spec.id};
+    bool was_asked;
+
+    if (node == runtime_topology()->node || !pool->node[node].workers)
+        return;
+    pthread_mutex_lock(&state.mutex);
+    was_asked = pool->node[node].is_asked;
+    pool->node[node].is_asked = true;
+    pthread_mutex_unlock(&state.mutex);
+    if (!was_asked && courier_post_one(node, MESSAGE_IDLE_ASKED, &message, sizeof message))
+        runtime_break(MPM_ENOMEM, mpm_error());
+}
+
+bool pool_find_idle(struct mpm_pool *pool, unsigned but, unsigned *found)
+{
+    for (unsigned node = 0; node < pool->node_count; node++) {
+        if (node != but && take_idle(pool, node)) {
+            *found = node;
+            return true;
+        }
+    }
+    for (unsigned node = 0; node < pool->node_count; node++) {
+        if (node != but)
+            ask_for_idle(pool, node);
+    }
+    return false;
+}
+
 bool pool_state_tally(const struct mpm_pool *pool, unsigned node, uint64_t question, struct node_tally *tally,
                       size_t size)
 {
@@ -269,6 +331,27 @@ static bool on_pool_state(unsigned node, const void *payload, size_t size)
     return true;
 }
 
+/* Removal takes the mutex, so the pool's holder is there. */
+static bool on_idle(unsigned node, const void *payload, size_t size)
+{
+    const struct message_pool *message = payload;
+
+    if (size != sizeof *message)
+        return false;
+    pthread_mutex_lock(&state.mutex);
+    for (struct mpm_pool *pool = state.pools; pool; pool = pool->next) {
+        if (pool->spec.id != message->pool || node >= pool->node_count)
+            continue;
+        pool->node[node].is_asked = false;
+        pool->node[node].is_idle = true;
+        if (pool->home)
+            holder_wake_callers(pool->home);
+    }
+    pthread_mutex_unlock(&state.mutex);
+    wait_ring(runtime_bell());
+    return true;
+}
+
 static bool on_pool_closed(unsigned node, const void *payload, size_t size)
 {
     const struct message_pool *message = payload;
@@ -315,6 +398,7 @@ static bool on_pool_tally(unsigned node, const void *payload, size_t size)
 void pool_state_announce(void)
 {
     courier_handle(MESSAGE_POOL_TALLY, on_pool_tally);
+    courier_handle(MESSAGE_IDLE, on_idle);
     courier_handle(MESSAGE_RESULTS, on_results);
     courier_handle(MESSAGE_CLAIMED, on_claimed);
     courier_handle(MESSAGE_RETURNED, on_returned);

@@ -26,7 +26,9 @@ struct pool_node {
     _Atomic uint64_t bytes_sent, bytes_received; /* items and results of its leases */
     struct node_tally *tally;                    /* the last that it has told; NULL: none yet */
     int status;                                  /* not 0: the pool has failed there, and `text` says why */
-    bool is_lost; /* it has no workers there any more, because their hosts have died */
+    bool is_lost;  /* it has no workers there any more, because their hosts have died */
+    bool is_asked; /* it is to say when a worker has nothing to do */
+    bool is_idle;  /* so it has said, and no call has gone there since */
     char text[MESSAGE_TEXT_SIZE];
 };
 
@@ -40,6 +42,7 @@ struct mpm_pool {
     struct holder *home;      /* NULL if it has no workers on main's node */
     _Atomic uint32_t users;   /* maps and the like that still use it: a close waits for them */
     _Atomic bool terminating; /* they are to end at once */
+    _Atomic unsigned waiting; /* single calls that would go where a worker is idle */
     struct async_lane lane;
     uint64_t opened_ns;
     unsigned node_count;
@@ -79,6 +82,12 @@ int pool_check(const struct mpm_pool *pool);
 int pool_check_workers(const struct mpm_pool *pool);
 /* Whether it has workers on a node, and has not lost all of them with their hosts. */
 bool pool_works_on(const struct mpm_pool *pool, unsigned node);
+/* Around the time in which a single call would go to a worker of another node. */
+void pool_call_waits(struct mpm_pool *pool);
+void pool_call_goes_on(struct mpm_pool *pool);
+/* Finds a node but one that has a worker for a call that waits. If there is none that is known, the others are asked:
+ * callers look again and the bell rings when one has told. */
+bool pool_find_idle(struct mpm_pool *pool, unsigned but, unsigned *node);
 struct mpm_pool *pool_state_first(void);
 /* What a node last said of the pool. */
 struct pool_node pool_state_of(const struct mpm_pool *pool, unsigned node);

@@ -25,7 +25,6 @@ struct mpm_result {
     struct wait_word word; /* rung when it is ready */
     _Atomic bool is_ready;
     _Atomic unsigned owners;
-    bool is_call; /* it is one call, counted where it runs */
     struct map_outcome outcome;
     void *copy; /* of the context, or of the item */
     void *own_results;
@@ -62,8 +61,6 @@ static void on_end(struct async_map *map, struct map_outcome *outcome)
 {
     struct mpm_result *result = result_of(map);
 
-    if (result->is_call)
-        apply_left(map->pool, map->request.node);
     pthread_mutex_lock(&result->mutex);
     result->outcome = *outcome;
     atomic_store(&result->is_ready, true);
@@ -103,7 +100,6 @@ static int submit(struct mpm_pool *pool, const struct map_request *request, cons
     pthread_mutex_init(&result->mutex, NULL);
     atomic_store(&result->owners, submitted ? 2 : 1);
     result->callbacks = callbacks ? *callbacks : (mpm_callbacks){0};
-    result->is_call = request->is_apply;
     result->map = (struct async_map){.pool = pool, .request = *request, .ended = on_end};
     if (request->is_apply)
         result->map.request.items = result->copy;

@@ -27,6 +27,7 @@ struct steward_pool {
     struct holder *holder; /* NULL if it could not be opened */
     struct steward_job *jobs;
     bool is_announced, has_failed, closing, killing;
+    bool is_asked; /* main wants to know when a worker has nothing to do */
 };
 
 static struct steward_pool *pools;
@@ -127,6 +128,18 @@ static bool on_pool_asked(unsigned node, const void *payload, size_t size)
     if (tally != &none)
         free(tally);
     return !status;
+}
+
+static bool on_idle_asked(unsigned node, const void *payload, size_t size)
+{
+    const struct message_pool *message = payload;
+    struct steward_pool *pool;
+
+    if (node || size != sizeof *message)
+        return false;
+    if ((pool = pool_of(message->pool)))
+        pool->is_asked = true;
+    return true;
 }
 
 static bool on_job_open(unsigned node, const void *payload, size_t size)
@@ -339,6 +352,18 @@ static bool announce_pool(struct steward_pool *pool)
     return true;
 }
 
+/* Workers that leave a lease ring the bell. */
+static void tell_idle(struct steward_pool *pool)
+{
+    struct message_pool message = {.pool = pool->id};
+
+    if (!pool->is_asked || !holder_has_idle(pool->holder))
+        return;
+    pool->is_asked = false;
+    if (courier_post_one(0, MESSAGE_IDLE, &message, sizeof message))
+        runtime_break(MPM_ENOMEM, mpm_error());
+}
+
 /* A pool whose workers have died and cannot be had again is told once more, with its trouble, behind the results
  * that it has had until then. */
 static bool look_at_pool(struct steward_pool *pool)
@@ -350,6 +375,7 @@ static bool look_at_pool(struct steward_pool *pool)
         return worked;
     if (announce_pool(pool))
         return true;
+    tell_idle(pool);
     if (pool->jobs)
         holder_watch(pool->holder);
     if (!pool->has_failed && pool->is_announced && (status = check_holder(pool->holder)) < 0) {
@@ -389,6 +415,7 @@ void steward_announce(void)
     courier_handle(MESSAGE_POOL_OPEN, on_pool_open);
     courier_handle(MESSAGE_POOL_CLOSE, on_pool_close);
     courier_handle(MESSAGE_POOL_ASKED, on_pool_asked);
+    courier_handle(MESSAGE_IDLE_ASKED, on_idle_asked);
     courier_handle(MESSAGE_JOB_OPEN, on_job_open);
     courier_handle(MESSAGE_JOB_CLOSE, on_job_close);
     courier_handle(MESSAGE_LEASE, on_lease);

@@ -115,7 +115,6 @@ static void on_batch_end(struct async_map *map, struct map_outcome *outcome)
     struct batch *batch = (struct batch *)((char *)map - offsetof(struct batch, map));
     struct mpm_stream *stream = batch->stream;
 
-    apply_left(map->pool, map->request.node);
     pthread_mutex_lock(&stream->mutex);
     batch->outcome = *outcome;
     batch->is_ready = true;

@@ -25,6 +25,7 @@ struct workplace {
     size_t item_size, result_size;
     uint64_t first;
     _Atomic uint64_t *current, *done;
+    const _Atomic uint64_t *calls;
 };
 
 static inline struct workplace set_up_workplace(void)
@@ -39,7 +40,8 @@ static inline struct workplace set_up_workplace(void)
         .result_size = worker_self.call.result_size,
         .first = lease->first + worker_self.job->spec.first_index,
         .current = &worker_self.record->item,
-        .done = worker_self.done};
+        .done = worker_self.done,
+        .calls = &worker_self.board->calls};
 }
 
 /* Runs one item; its bit is the caller's to set. An item size of 0 leaves the pointer NULL. */
@@ -110,7 +112,8 @@ static inline __attribute__((always_inline)) void run_fixed_plain(uint64_t chunk
     _Atomic uint64_t *next = &worker_self.lease->next;
     uint64_t count = worker_self.lease->count, finished = NO_ITEM, from;
 
-    while ((from = atomic_fetch_add_explicit(next, chunk, memory_order_relaxed)) < count) {
+    while (!atomic_load_explicit(place.calls, memory_order_relaxed) &&
+           (from = atomic_fetch_add_explicit(next, chunk, memory_order_relaxed)) < count) {
         uint64_t to = count - from < chunk ? count : from + chunk;
 
         for (uint64_t item = from; item < to; item++) {
@@ -150,7 +153,7 @@ static void run_fixed(uint64_t chunk)
             run_fixed_plain(chunk);
         return;
     }
-    while (worker_self.tasks_left && (size = claim(within_tasks_left(chunk), &from)))
+    while (worker_self.tasks_left && !worker_is_called() && (size = claim(within_tasks_left(chunk), &from)))
         run_chunk(from, from + size);
 }
 

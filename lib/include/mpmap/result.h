@@ -36,7 +36,9 @@ MPM_API MPM_CHECKED int mpm_pool_map_async(mpm_pool *pool, mpm_task *task, const
                                            size_t result_size, const mpm_callbacks *callbacks,
                                            mpm_result **result);
 
-/** Runs a task once in a worker of the pool, with `item` and its index 0, and waits for it.
+/** Runs a task once in a worker of the pool, with `item` and its index 0, and waits for it. A worker that has nothing to
+ * do is found on any node; if all are busy, the call goes before the next items of maps on the driver's node, or to the
+ * first worker of another node that runs out of work.
  * Statuses as mpm_pool_map(); `result` (or NULL, if its size is 0) is untouched then. The pool's driver only, any thread. */
 MPM_API MPM_CHECKED int mpm_pool_apply(mpm_pool *pool, mpm_task *task, const void *item, size_t item_size,
                                        void *result, size_t result_size);

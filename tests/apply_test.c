@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Where single calls run while maps keep workers busy: items wait at gates, so a call that was bound to a worker or a
+ * node that is busy would wait, too. At home, and over virtual nodes of one worker each. */
+#include <CUnit/CUnit.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <time.h>
+
+#include <mpmap.h>
+
+#include "pool/holder_inside.h"
+#include "pool/pool_state.h"
+#include "support/gate.h"
+#include "support/shared_file.h"
+#include "support/suite.h"
+
+#define ITEMS   8
+#define THREADS 4
+#define CALLS   150
+
+static struct {
+    _Atomic int gate[ITEMS], inside[ITEMS];
+    _Atomic int node[ITEMS]; /* where the item is */
+    _Atomic int begun, ended, runs;
+    _Atomic int stop;
+} * shared;
+
+/* Items at gates. */
+
+static int wait_at_gate(mpm_call *call, const void *item, void *result)
+{
+    size_t i = mpm_call_index(call);
+
+    (void)item;
+    (void)result;
+    atomic_store(&shared->node[i], (int)mpm_node_id());
+    atomic_store(&shared->inside[i], 1);
+    atomic_fetch_add(&shared->begun, 1);
+    gate_reached(&shared->gate[i], 1);
+    atomic_fetch_add(&shared->ended, 1);
+    return 0;
+}
+
+/* A pool of `workers` that are all in items, one each. */
+static mpm_pool *open_busy_pool(unsigned workers, size_t items, size_t chunk, mpm_result **map)
+{
+    mpm_map_options options = {.chunk = chunk};
+    mpm_pool *pool = NULL;
+
+    memset(shared, 0, sizeof *shared);
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&(mpm_pool_options){.workers = workers}, &pool), MPM_OK);
+    CU_ASSERT_EQUAL_FATAL(
+        mpm_pool_map_async(pool, wait_at_gate, NULL, items, 0, &options, NULL, 0, NULL, map), MPM_OK);
+    CU_ASSERT_FATAL(gate_reached(&shared->begun, (int)workers));
+    return pool;
+}
+
+/* One that is in its item, at home or elsewhere. */
+static size_t item_inside(bool at_home)
+{
+    size_t i = 0;
+
+    while (i + 1 < ITEMS &&
+           !(atomic_load(&shared->inside[i]) && (atomic_load(&shared->node[i]) == 0) == at_home))
+        i++;
+    CU_ASSERT_FATAL(atomic_load(&shared->inside[i]));
+    return i;
+}
+
+static void close_busy_pool(mpm_pool *pool, mpm_result *map)
+{
+    for (size_t i = 0; i < ITEMS; i++)
+        atomic_store(&shared->gate[i], 1);
+    CU_ASSERT_EQUAL(mpm_result_get(map, MPM_FOREVER, NULL), MPM_OK);
+    mpm_result_destroy(map);
+    mpm_pool_close(pool);
+}
+
+/* Calls. */
+
+static int tell_node(mpm_call *call, const void *item, void *result)
+{
+    (void)call;
+    (void)item;
+    *(unsigned *)result = mpm_node_id();
+    atomic_fetch_add(&shared->runs, 1);
+    return 0;
+}
+
+struct caller {
+    mpm_pool *pool;
+    pthread_t thread;
+    int status;
+    unsigned node;
+};
+
+static void *call_once(void *argument)
+{
+    struct caller *caller = argument;
+
+    caller->status = mpm_pool_apply(caller->pool, tell_node, NULL, 0, &caller->node, sizeof caller->node);
+    return NULL;
+}
+
+static bool is_posted(const mpm_pool *pool)
+{
+    return atomic_load(&pool->home->board->calls) != 0;
+}
+
+static bool waits(const mpm_pool *pool)
+{
+    return atomic_load(&pool->waiting) != 0;
+}
+
+static bool becomes_true(bool (*is)(const mpm_pool *pool), const mpm_pool *pool)
+{
+    for (int i = 0; i < 30000 && !is(pool); i++)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    return is(pool);
+}
+
+static void begin_call(struct caller *caller, mpm_pool *pool, bool (*until)(const mpm_pool *pool))
+{
+    *caller = (struct caller){.pool = pool, .status = 1};
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&caller->thread, NULL, call_once, caller), 0);
+    CU_ASSERT(becomes_true(until, pool));
+}
+
+static void end_call(struct caller *caller)
+{
+    pthread_join(caller->thread, NULL);
+    CU_ASSERT_EQUAL(caller->status, MPM_OK);
+    CU_ASSERT_EQUAL(atomic_load(&shared->runs), 1);
+}
+
+static bool has_nodes(void)
+{
+    return mpm_node_count() > 1;
+}
+
+static void check_next_item(size_t chunk)
+{
+    mpm_result *map;
+    mpm_pool *pool = open_busy_pool(2, ITEMS, chunk, &map);
+    struct caller caller;
+
+    begin_call(&caller, pool, is_posted);
+    atomic_store(&shared->gate[item_inside(true)], 1);
+    end_call(&caller);
+    CU_ASSERT_EQUAL(atomic_load(&shared->ended), 1);
+    close_busy_pool(pool, map);
+}
+
+static void a_call_goes_before_the_next_item_of_a_map(void)
+{
+    if (has_nodes())
+        return;
+    check_next_item(0);
+    check_next_item(1);
+}
+
+static void a_call_finds_the_idle_worker_of_another_node(void)
+{
+    mpm_result *map;
+    mpm_pool *pool;
+    unsigned node = 0;
+
+    if (!has_nodes())
+        return;
+    pool = open_busy_pool(mpm_node_count(), mpm_node_count(), 0, &map);
+    atomic_store(&shared->gate[item_inside(false)], 1);
+    CU_ASSERT(gate_reached(&shared->ended, 1));
+    CU_ASSERT_EQUAL(mpm_pool_apply(pool, tell_node, NULL, 0, &node, sizeof node), MPM_OK);
+    CU_ASSERT_NOT_EQUAL(node, 0);
+    CU_ASSERT_EQUAL(atomic_load(&shared->ended), 1);
+    CU_ASSERT_EQUAL(atomic_load(&shared->runs), 1);
+    close_busy_pool(pool, map);
+}
+
+static void a_call_that_waits_goes_to_the_node_that_has_a_worker_first(void)
+{
+    mpm_result *map;
+    mpm_pool *pool;
+    struct caller caller;
+
+    if (!has_nodes())
+        return;
+    pool = open_busy_pool(mpm_node_count(), mpm_node_count(), 0, &map);
+    begin_call(&caller, pool, waits);
+    atomic_store(&shared->gate[item_inside(false)], 1);
+    end_call(&caller);
+    CU_ASSERT_NOT_EQUAL(caller.node, 0);
+    CU_ASSERT_EQUAL(atomic_load(&shared->ended), 1);
+    CU_ASSERT(!waits(pool));
+    close_busy_pool(pool, map);
+}
+
+/* One asynchronous call a node, and the worker of one node comes free: it takes all of them. */
+static void check_async_calls(bool at_home)
+{
+    unsigned count = mpm_node_count();
+    mpm_result *map, *results[ITEMS];
+    mpm_pool *pool = open_busy_pool(count, count, 0, &map);
+
+    for (unsigned i = 0; i < count; i++)
+        CU_ASSERT_EQUAL_FATAL(
+            mpm_pool_apply_async(pool, tell_node, NULL, 0, sizeof(unsigned), NULL, &results[i]), MPM_OK);
+    CU_ASSERT(becomes_true(waits, pool));
+    atomic_store(&shared->gate[item_inside(at_home)], 1);
+    for (unsigned i = 0; i < count; i++) {
+        const void *node = NULL;
+
+        CU_ASSERT_EQUAL_FATAL(mpm_result_get(results[i], MPM_FOREVER, &node), MPM_OK);
+        CU_ASSERT_EQUAL(*(const unsigned *)node == 0, at_home);
+        mpm_result_destroy(results[i]);
+    }
+    CU_ASSERT_EQUAL(atomic_load(&shared->ended), 1);
+    CU_ASSERT_EQUAL(atomic_load(&shared->runs), (int)count);
+    CU_ASSERT(!waits(pool));
+    close_busy_pool(pool, map);
+}
+
+static void asynchronous_calls_that_wait_come_home(void)
+{
+    if (has_nodes())
+        check_async_calls(true);
+}
+
+static void asynchronous_calls_that_wait_go_to_another_node(void)
+{
+    if (has_nodes())
+        check_async_calls(false);
+}
+
+static void what_waits_on_all_nodes_is_canceled(void)
+{
+    unsigned count = mpm_node_count();
+    mpm_result *map, *results[ITEMS];
+    mpm_pool *pool = open_busy_pool(count, count, 0, &map);
+
+    for (unsigned i = 0; i < count; i++)
+        CU_ASSERT_EQUAL_FATAL(
+            mpm_pool_apply_async(pool, tell_node, NULL, 0, sizeof(unsigned), NULL, &results[i]), MPM_OK);
+    CU_ASSERT(!has_nodes() || becomes_true(waits, pool));
+    for (unsigned i = 0; i < count; i++) {
+        CU_ASSERT_EQUAL(mpm_result_cancel(results[i]), MPM_OK);
+        CU_ASSERT_EQUAL(mpm_result_get(results[i], 0, NULL), MPM_ECANCELED);
+        mpm_result_destroy(results[i]);
+    }
+    CU_ASSERT(!waits(pool));
+    CU_ASSERT_EQUAL(atomic_load(&shared->runs), 0);
+    close_busy_pool(pool, map);
+}
+
+/* Many calls, while items that take some time come and go on all nodes. */
+
+static int take_time(mpm_call *call, const void *item, void *result)
+{
+    (void)call;
+    (void)item;
+    (void)result;
+    return nanosleep(&(struct timespec){.tv_nsec = 3000000}, NULL);
+}
+
+static void *map_until_stopped(void *pool)
+{
+    int status = MPM_OK;
+
+    while (!status && !atomic_load(&shared->stop))
+        status = mpm_pool_map(pool, take_time, NULL, mpm_node_count(), 0, NULL, NULL, 0);
+    CU_ASSERT_EQUAL(status, MPM_OK);
+    return NULL;
+}
+
+static void *call_often(void *pool)
+{
+    unsigned node;
+
+    for (int i = 0; i < CALLS; i++)
+        CU_ASSERT_EQUAL(mpm_pool_apply(pool, tell_node, NULL, 0, &node, sizeof node), MPM_OK);
+    return NULL;
+}
+
+static void calls_that_move_run_once(void)
+{
+    pthread_t threads[THREADS], mapper;
+    mpm_pool *pool = NULL;
+
+    memset(shared, 0, sizeof *shared);
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&(mpm_pool_options){.workers = mpm_node_count()}, &pool), MPM_OK);
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&mapper, NULL, map_until_stopped, pool), 0);
+    for (int i = 0; i < THREADS; i++)
+        CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, call_often, pool), 0);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    atomic_store(&shared->stop, 1);
+    pthread_join(mapper, NULL);
+    CU_ASSERT_EQUAL(atomic_load(&shared->runs), THREADS * CALLS);
+    mpm_pool_close(pool);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct suite_test tests[] = {
+        {"a_call_goes_before_the_next_item_of_a_map", a_call_goes_before_the_next_item_of_a_map},
+        {"a_call_finds_the_idle_worker_of_another_node", a_call_finds_the_idle_worker_of_another_node},
+        {"a_call_that_waits_goes_to_the_node_that_has_a_worker_first",
+         a_call_that_waits_goes_to_the_node_that_has_a_worker_first},
+        {"asynchronous_calls_that_wait_come_home", asynchronous_calls_that_wait_come_home},
+        {"asynchronous_calls_that_wait_go_to_another_node", asynchronous_calls_that_wait_go_to_another_node},
+        {"what_waits_on_all_nodes_is_canceled", what_waits_on_all_nodes_is_canceled},
+        {"calls_that_move_run_once", calls_that_move_run_once},
+    };
+    int failed;
+
+    shared = shared_file("apply_test", sizeof *shared);
+    if (mpm_init(&argc, &argv, NULL))
+        return mpm_report_error();
+    failed = suite_run("apply", tests, sizeof tests / sizeof *tests);
+    return mpm_finalize() ? mpm_report_error() : failed;
+}
