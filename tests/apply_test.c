@@ -16,6 +16,7 @@
 #include "support/suite.h"
 
 #define ITEMS   8
+#define ASYNC   70 /* more than leases hang on a board at once */
 #define THREADS 4
 #define CALLS   150
 
@@ -196,19 +197,19 @@ static void a_call_that_waits_goes_to_the_node_that_has_a_worker_first(void)
     close_busy_pool(pool, map);
 }
 
-/* One asynchronous call a node, and the worker of one node comes free: it takes all of them. */
+/* Calls wait on all nodes, and the worker of one comes free: it takes all of them. */
 static void check_async_calls(bool at_home)
 {
     unsigned count = mpm_node_count();
-    mpm_result *map, *results[ITEMS];
+    mpm_result *map, *results[ASYNC];
     mpm_pool *pool = open_busy_pool(count, count, 0, &map);
 
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < ASYNC; i++)
         CU_ASSERT_EQUAL_FATAL(
             mpm_pool_apply_async(pool, tell_node, NULL, 0, sizeof(unsigned), NULL, &results[i]), MPM_OK);
     CU_ASSERT(becomes_true(waits, pool));
     atomic_store(&shared->gate[item_inside(at_home)], 1);
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < ASYNC; i++) {
         const void *node = NULL;
 
         CU_ASSERT_EQUAL_FATAL(mpm_result_get(results[i], MPM_FOREVER, &node), MPM_OK);
@@ -216,7 +217,7 @@ static void check_async_calls(bool at_home)
         mpm_result_destroy(results[i]);
     }
     CU_ASSERT_EQUAL(atomic_load(&shared->ended), 1);
-    CU_ASSERT_EQUAL(atomic_load(&shared->runs), (int)count);
+    CU_ASSERT_EQUAL(atomic_load(&shared->runs), ASYNC);
     CU_ASSERT(!waits(pool));
     close_busy_pool(pool, map);
 }

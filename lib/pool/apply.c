@@ -146,6 +146,15 @@ struct home_call {
     unsigned node; /* where it is to go */
 };
 
+static void set_waits(struct home_call *call, bool waits)
+{
+    if (waits && !call->waits)
+        pool_call_waits(call->pool);
+    if (!waits && call->waits)
+        pool_call_goes_on(call->pool);
+    call->waits = waits;
+}
+
 /* One that no worker has had yet goes where one is idle. */
 static enum call_order look_at_call(void *argument, bool waits)
 {
@@ -153,12 +162,8 @@ static enum call_order look_at_call(void *argument, bool waits)
 
     if (pool_check(call->pool))
         return CALL_ENDS;
-    if (!waits || call->pool->node_count == 1)
-        return CALL_GOES_ON;
-    if (!call->waits)
-        pool_call_waits(call->pool);
-    call->waits = true;
-    return pool_find_idle(call->pool, call->node, &call->node) ? CALL_MOVES : CALL_GOES_ON;
+    set_waits(call, waits && call->pool->node_count > 1);
+    return call->waits && pool_find_idle(call->pool, call->node, &call->node) ? CALL_MOVES : CALL_GOES_ON;
 }
 
 /* By a cell of main's own node. */
@@ -168,8 +173,7 @@ static enum call_end call_at_home(struct mpm_pool *pool, struct map_request *req
     struct home_call looked_after = {.pool = pool, .node = request->node};
     enum call_end end = holder_make_call(pool->home, call, look_at_call, &looked_after);
 
-    if (looked_after.waits)
-        pool_call_goes_on(pool);
+    set_waits(&looked_after, false);
     if (end == CALL_IS_MOVED) {
         apply_moved(pool, request->node, looked_after.node);
         request->node = looked_after.node;

@@ -5,8 +5,8 @@
  *
  * Main: (1) takes a cell by compare-and-swap, FREE to FILLING, (2) writes the request, clears the answer, and stores
  * WANTED, (3) sets the cell's bit in the board's `calls`, and rings for one worker, (4) waits for the answer, reads it,
- * and stores FREE. It takes a request back by compare-and-swap, WANTED to FILLING: nobody wants it any more, or a worker of
- * another node is to have it. If main dies, the run ends.
+ * and stores FREE. It takes a request back by compare-and-swap, WANTED to FILLING: nobody wants it any more, or a worker
+ * of another node is to have it. If main dies, the run ends.
  *
  * Worker: (1) takes the bit out of `calls`, (2) takes the cell by compare-and-swap, WANTED to TAKEN with its own
  * number, (3) runs the task, (4) writes code, text and result, and stores the answer, which commits, (5) rings. Whose

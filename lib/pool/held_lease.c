@@ -273,7 +273,7 @@ uint64_t held_lease_cut(struct held_lease *lease)
     uint64_t claimed;
 
     lease->is_said_claimed = true;
-    if (block->order || !lease->slot)
+    if (block->order)
         return lease->keep; /* what is hung up anew is little, and scattered */
     claimed = atomic_exchange(&block->next, LEASE_FROZEN);
     if (claimed < lease->keep)
