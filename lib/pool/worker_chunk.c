@@ -57,8 +57,23 @@ static inline void run_item(const struct workplace *place, uint64_t item)
         worker_item_has_failed(item, code);
 }
 
+/* The word of done bits that the last item was in: nobody else writes it, so it need not be read for each item. */
+struct done_word {
+    uint64_t number, bits;
+};
+
+static inline void set_done(const struct workplace *place, struct done_word *word, uint64_t item)
+{
+    if (__builtin_expect(item / 64 != word->number, 0))
+        *word = (struct done_word){item / 64,
+                                   atomic_load_explicit(&place->done[item / 64], memory_order_relaxed)};
+    word->bits |= UINT64_C(1) << item % 64;
+    atomic_store_explicit(&place->done[item / 64], word->bits, memory_order_release);
+}
+
 static void run_plain_chunk(uint64_t from, uint64_t to)
 {
+    struct done_word word = {.number = UINT64_MAX};
     const uint32_t *order = worker_self.lease->order ? arena_at(worker_self.arena, worker_self.lease->order)
                                                      : NULL;
     const struct workplace place = set_up_workplace();
@@ -67,7 +82,7 @@ static void run_plain_chunk(uint64_t from, uint64_t to)
         uint64_t item = order ? order[position] : position;
 
         run_item(&place, item);
-        lease_set_bit(place.done, item);
+        set_done(&place, &word, item);
     }
 }
 
@@ -111,6 +126,7 @@ static inline __attribute__((always_inline)) void run_fixed_plain(uint64_t chunk
     const struct workplace place = set_up_workplace();
     _Atomic uint64_t *next = &worker_self.lease->next;
     uint64_t count = worker_self.lease->count, finished = NO_ITEM, from;
+    struct done_word word = {.number = UINT64_MAX};
 
     while (!atomic_load_explicit(place.calls, memory_order_relaxed) &&
            (from = atomic_fetch_add_explicit(next, chunk, memory_order_relaxed)) < count) {
@@ -118,13 +134,13 @@ static inline __attribute__((always_inline)) void run_fixed_plain(uint64_t chunk
 
         for (uint64_t item = from; item < to; item++) {
             if (finished != NO_ITEM)
-                lease_set_bit(place.done, finished);
+                set_done(&place, &word, finished);
             run_item(&place, item);
             finished = item;
         }
     }
     if (finished != NO_ITEM)
-        lease_set_bit(place.done, finished);
+        set_done(&place, &word, finished);
 }
 
 /* Claims the next items: at most `chunk`. How many; the first one is at `from`. */
