@@ -180,7 +180,7 @@ run "$mpmap" --version
 check "--version succeeds" status_is 0
 check "--version prints the version" out_is "mpmap $version"
 check "--version says nothing else" err_is_empty
-for arguments in "" map info bench "bench map" "bench schedule" "bench metg" "bench wire" "bench simulate" "bench value" "bench queue" "bench process" "bench apply" "bench imap" "bench blobs" "bench all"; do
+for arguments in "" map info bench "bench map" "bench schedule" "bench metg" "bench wire" "bench simulate" "bench value" "bench queue" "bench sync" "bench process" "bench apply" "bench imap" "bench blobs" "bench all"; do
     # shellcheck disable=SC2086 # words
     run "$mpmap" $arguments --help
     check "mpmap $arguments --help succeeds" status_is 0
@@ -301,14 +301,29 @@ check "info --json tells the run" json_is \
 run "$mpmap" info
 check "info succeeds" status_is 0
 check "info tells the run" out_has "1 node, 1 rank"
-run "$mpmap" bench map --json --seconds 0.01
-check "bench map --json succeeds" status_is 0
-check "bench map --json is JSON with limits" json_is \
-    "len(j) >= 5 and all(f['value'] > 0 and f['limit'] > 0 and abs(f['ratio'] * f['limit'] / f['value'] - 1) < 0.01 for f in j)"
+
+# figures_are COUNT NAME ARGUMENT…: `mpmap bench NAME … --json` gives so many figures, and its limits belong to them.
+figures_are()
+{
+    local count=$1
+    shift
+    run "$mpmap" bench "$@" --json
+    check "bench $1 --json succeeds" status_is 0
+    check "bench $1 --json is $count figures" json_is \
+        "len(j) == $count and all(set(f) == {'name', 'value', 'unit', 'limit', 'limit_name', 'ratio'} and f['name'] and f['value'] >= 0 for f in j)"
+    check "bench $1 --json has ratios where it has limits" json_is \
+        "all(f['ratio'] is None and f['limit_name'] is None if f['limit'] is None else f['limit'] > 0 and f['limit_name'] and abs(f['ratio'] * f['limit'] - f['value']) <= 0.01 * f['value'] for f in j)"
+}
+for bench in map=9 metg=4 value=3 queue=4 sync=13 process=2 apply=3 imap=1 blobs=1; do
+    figures_are "${bench#*=}" "${bench%=*}" --seconds 0.01
+done
+figures_are 10 schedule --simulate --seconds 0.1
+figures_are 10 simulate --nodes 10 --slots 4
 
 # Under a launcher everything is said once.
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 \
     OMPI_MCA_hwloc_base_binding_policy=none
+figures_are 2 wire --seconds 0.01
 run mpirun -n 2 "$mpmap" --version
 check "two ranks print one version" out_is "mpmap $version"
 run mpirun -n 2 "$mpmap" mpa

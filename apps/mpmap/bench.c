@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "command.h"
 #include "json.h"
 
 #define FIRST_COUNT 64
@@ -170,4 +171,50 @@ void bench_print(const struct bench_figure *figures, size_t count, bool json)
     printf("%-*s  %16s  %9s    %16s\n", width, "figure", "value", "ratio", "limit");
     for (size_t i = 0; i < count; i++)
         print_row(&figures[i], width);
+}
+
+/* 0 if there is no python3. */
+static double python_rate(const char *script)
+{
+    char command[1024];
+    double rate = 0;
+    FILE *python;
+
+    snprintf(command, sizeof command, "python3 -c 'import multiprocessing, time, statistics\n%s' 2>/dev/null",
+             script);
+    python = popen(command, "r");
+    if (!python)
+        return 0;
+    if (fscanf(python, "%lf", &rate) != 1)
+        rate = 0;
+    pclose(python);
+    return rate;
+}
+
+size_t bench_add_python(struct bench_figure *figures, size_t count, size_t copied, const char *name,
+                        const char *script, const char *limit_name)
+{
+    double rate = python_rate(script);
+
+    if (!(rate > 0)) {
+        fprintf(stderr, "mpmap: python3 with multiprocessing is not here: no \"%s\"\n", name);
+        return count;
+    }
+    figures[count] = figures[copied];
+    figures[count].name = name;
+    figures[count].limit = rate;
+    figures[count].limit_name = limit_name;
+    return count + 1;
+}
+
+bool bench_parse(const char *name, const char *help, struct bench_options *options, int argc, char **argv,
+                 int *exit_status)
+{
+    struct option known[] = {{"--json", OPTION_FLAG, &options->json, 0},
+                             {"--seconds", OPTION_SECONDS, &options->seconds, 60},
+                             {"--workers", OPTION_COUNT, &options->workers, 1024}};
+    struct command command = {
+        .name = name, .help = help, .options = known, .option_count = options->workers ? 3 : 2};
+
+    return command_parse(&command, argc, argv, exit_status);
 }

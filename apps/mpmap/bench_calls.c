@@ -2,6 +2,7 @@
 /* mpmap bench apply: round trips of single calls to a worker that looks on, beside two processes that spin, and to one
  * that sleeps, beside two processes that sleep on a futex. mpmap bench imap and blobs: rates of streams and of items of
  * any length, beside a map of the same items. */
+#define _GNU_SOURCE /* sched_setaffinity */
 #include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
@@ -19,7 +20,6 @@
 #include <mpmap.h>
 
 #include "bench.h"
-#include "command.h"
 
 #define DEFAULT_SECONDS 0.3
 #define SLEEPY_ROUNDS   301
@@ -140,14 +140,19 @@ static int run_apply(const void *unused, uint64_t count)
     return status;
 }
 
-/* Both in turn, each after a nap. */
-static int measure_sleepy(struct bench_figure *figure)
+static int tell_pid(mpm_call *call, const void *item, void *result)
 {
-    static double ours[SLEEPY_ROUNDS], theirs[SLEEPY_ROUNDS];
+    (void)call;
+    (void)item;
+    *(pid_t *)result = getpid();
+    return 0;
+}
+
+/* Both in turn, each after a nap. */
+static int play_in_turn(struct table *table, double *ours, double *theirs)
+{
     const struct timespec nap = {.tv_nsec = NAP_NS};
-    pid_t partner;
-    struct table *table = open_table(true, &partner);
-    int status = table ? 0 : MPM_ESYSTEM;
+    int status = 0;
 
     for (int i = 0; !status && i < SLEEPY_ROUNDS; i++) {
         double begun_s;
@@ -161,11 +166,65 @@ static int measure_sleepy(struct bench_figure *figure)
         status = mpm_pool_apply(pool, do_nothing, NULL, 0, NULL, 0);
         ours[i] = bench_now_s() - begun_s;
     }
-    if (table)
-        close_table(table, partner);
+    return status;
+}
+
+static void pin(pid_t pid, int cpu)
+{
+    cpu_set_t set;
+
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    sched_setaffinity(pid, sizeof set, &set);
+}
+
+/* This process stays on one CPU, the partner and the worker on one: left to itself the kernel sends one of them to
+ * sleep where the caller is and the other one elsewhere, and what is compared then is CPUs that wake up. */
+static int measure_sleepy(const char *name, int own_cpu, int other_cpu, struct bench_figure *figure)
+{
+    static double ours[SLEEPY_ROUNDS], theirs[SLEEPY_ROUNDS];
+    pid_t partner, worker;
+    struct table *table = open_table(true, &partner);
+    int status;
+
+    if (!table)
+        return MPM_ESYSTEM;
+    if (!(status = mpm_pool_apply(pool, tell_pid, NULL, 0, &worker, sizeof worker))) {
+        pin(0, own_cpu);
+        pin(partner, other_cpu);
+        pin(worker, other_cpu);
+        status = play_in_turn(table, ours, theirs);
+    }
+    close_table(table, partner);
     if (!status)
-        *figure = (struct bench_figure){"apply, the worker sleeps", 1 / bench_median(ours, SLEEPY_ROUNDS),
-                                        "/s", 1 / bench_median(theirs, SLEEPY_ROUNDS), "futex ping-pong"};
+        *figure = (struct bench_figure){name, 1 / bench_median(ours, SLEEPY_ROUNDS), "/s",
+                                        1 / bench_median(theirs, SLEEPY_ROUNDS), "futex ping-pong"};
+    return status;
+}
+
+/* Of the CPUs that this process may use. */
+static void find_cpus(const cpu_set_t *may_use, int *first, int *last)
+{
+    *first = *last = -1;
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (!CPU_ISSET(cpu, may_use))
+            continue;
+        *first = *first < 0 ? cpu : *first;
+        *last = cpu;
+    }
+}
+
+static int measure_both_sleepy(struct bench_figure *figures)
+{
+    int first, last, status;
+    cpu_set_t may_use;
+
+    if (sched_getaffinity(0, sizeof may_use, &may_use))
+        return MPM_ESYSTEM;
+    find_cpus(&may_use, &first, &last);
+    if (!(status = measure_sleepy("apply, the worker sleeps on this CPU", first, first, &figures[0])))
+        status = measure_sleepy("apply, the worker sleeps on another CPU", first, last, &figures[1]);
+    sched_setaffinity(0, sizeof may_use, &may_use);
     return status;
 }
 
@@ -178,7 +237,7 @@ static int measure_apply(double seconds, struct bench_figure *figures)
         return status;
     figures[0] = (struct bench_figure){"apply, the worker looks on", bench_rate(&cases[1]), "/s",
                                        bench_rate(&cases[0]), "spin ping-pong"};
-    return measure_sleepy(&figures[1]);
+    return measure_both_sleepy(&figures[1]);
 }
 
 /* Streams and blobs. */
@@ -272,28 +331,24 @@ static int run(const char *name, const char *help,
                int (*measure)(double seconds, struct bench_figure *figures), size_t count, unsigned workers,
                int argc, char **argv)
 {
-    struct bench_figure figures[2];
-    double seconds = DEFAULT_SECONDS;
-    bool json = false;
-    struct option options[] = {{"--json", OPTION_FLAG, &json, 0},
-                               {"--seconds", OPTION_SECONDS, &seconds, 60}};
-    struct command command = {.name = name, .help = help, .options = options, .option_count = 2};
+    struct bench_options options = {.seconds = DEFAULT_SECONDS};
+    struct bench_figure figures[3];
     int exit_status;
 
-    if (!command_parse(&command, argc, argv, &exit_status))
+    if (!bench_parse(name, help, &options, argc, argv, &exit_status))
         return exit_status;
     if (mpm_pool_open(&(mpm_pool_options){.workers = workers}, &pool))
         return mpm_report_error();
-    if (measure(seconds, figures))
+    if (measure(options.seconds, figures))
         return mpm_report_error();
     mpm_pool_close(pool);
-    bench_print(figures, count, json);
+    bench_print(figures, count, options.json);
     return 0;
 }
 
 int bench_apply(int argc, char **argv)
 {
-    return run("bench apply", apply_help, measure_apply, 2, 1, argc, argv);
+    return run("bench apply", apply_help, measure_apply, 3, 1, argc, argv);
 }
 
 int bench_imap(int argc, char **argv)

@@ -9,7 +9,6 @@
 #include <mpmap.h>
 
 #include "bench.h"
-#include "command.h"
 
 #define SQUARES         ((size_t)1 << 20) /* items of one map: more of them are further maps */
 #define BUSY_ITEM_NS    1000000
@@ -140,34 +139,6 @@ static int loop_squares(const void *argument, uint64_t count)
     return 0;
 }
 
-/* Items a second of Python's pool with an empty function; 0 if there is no python3. */
-static double python_rate(unsigned workers, const char *chunk, size_t items)
-{
-    char command[640];
-    double rate = 0;
-    FILE *python;
-
-    snprintf(command, sizeof command,
-             "python3 -c 'import multiprocessing, time, statistics\n"
-             "def empty(item): pass\n"
-             "def once(pool):\n"
-             "    start = time.perf_counter()\n"
-             "    pool.map(empty, range(%zu), %s)\n"
-             "    return %zu / (time.perf_counter() - start)\n"
-             "with multiprocessing.get_context(\"fork\").Pool(%u) as pool:\n"
-             "    once(pool)\n"
-             "    print(statistics.median(once(pool) for _ in range(%d)))\n"
-             "' 2>/dev/null",
-             items, chunk, items, workers, BENCH_REPETITIONS);
-    python = popen(command, "r");
-    if (!python)
-        return 0;
-    if (fscanf(python, "%lf", &rate) != 1)
-        rate = 0;
-    pclose(python);
-    return rate;
-}
-
 /* Each limit stands in front of the two that are measured against it. */
 static int measure_items(struct bench_map *bench, double seconds, struct bench_figure *figures)
 {
@@ -191,23 +162,57 @@ static int measure_items(struct bench_map *bench, double seconds, struct bench_f
 }
 
 /* Python's items are the limits that its users know: ratios above 1 are times faster. */
-static size_t measure_python(unsigned workers, struct bench_figure *figures)
+static size_t add_python(unsigned workers, struct bench_figure *figures, size_t count)
 {
-    double single = python_rate(workers, "1", 10000), adaptive = python_rate(workers, "None", 500000);
+    static const struct {
+        const char *name, *chunk, *limit_name;
+        size_t items;
+    } rows[] = {{"empty items, chunk 1, beside Python", "1", "Python Pool.map, chunk 1", 10000},
+                {"empty items, adaptive, beside Python", "None", "Python Pool.map, default chunk", 500000}};
 
-    if (!single || !adaptive) {
-        fputs("mpmap: python3 with multiprocessing is not here, so its figures are left out\n", stderr);
-        return 0;
+    for (size_t i = 0; i < 2; i++) {
+        char script[640];
+
+        snprintf(script, sizeof script,
+                 "def empty(item): pass\n"
+                 "def once(pool):\n"
+                 "    start = time.perf_counter()\n"
+                 "    pool.map(empty, range(%zu), %s)\n"
+                 "    return %zu / (time.perf_counter() - start)\n"
+                 "with multiprocessing.get_context(\"fork\").Pool(%u) as pool:\n"
+                 "    once(pool)\n"
+                 "    print(statistics.median(once(pool) for _ in range(%d)))\n",
+                 rows[i].items, rows[i].chunk, rows[i].items, workers, BENCH_REPETITIONS);
+        count = bench_add_python(figures, count, i, rows[i].name, script, rows[i].limit_name);
     }
-    figures[4] = figures[0];
-    figures[4].name = "empty items, chunk 1, beside Python";
-    figures[4].limit = single;
-    figures[4].limit_name = "Python Pool.map, chunk 1";
-    figures[5] = figures[1];
-    figures[5].name = "empty items, adaptive, beside Python";
-    figures[5].limit = adaptive;
-    figures[5].limit_name = "Python Pool.map, default chunk";
-    return 2;
+    return count;
+}
+
+/* What attempts and a time limit cost where nothing crashes: pools that are alike but for those. */
+static int measure_isolation(unsigned workers, double seconds, struct bench_figure *figures)
+{
+    static const char *const names[] = {"empty items, chunk 1, isolated", "empty items, adaptive, isolated"};
+    const mpm_pool_options bare = {.workers = workers, .max_attempts = 1},
+                           isolated = {.workers = workers, .max_attempts = 3, .item_timeout_s = 10};
+    struct bench_map benches[] = {{.chunk = 1}, {.chunk = 1}, {.chunk = 0}, {.chunk = 0}};
+    struct bench_case cases[4];
+    int status;
+
+    if ((status = mpm_pool_open(&bare, &benches[0].pool)))
+        return status;
+    if (!(status = mpm_pool_open(&isolated, &benches[1].pool))) {
+        for (size_t i = 0; i < 4; i++) {
+            benches[i].pool = benches[i % 2].pool;
+            cases[i] = (struct bench_case){.run = map_empty, .argument = &benches[i]};
+        }
+        status = bench_measure(cases, 4, seconds);
+        mpm_pool_close(benches[1].pool);
+    }
+    mpm_pool_close(benches[0].pool);
+    for (size_t i = 0; !status && i < 2; i++)
+        figures[i] = (struct bench_figure){names[i], bench_rate(&cases[2 * i + 1]), "items/s",
+                                           bench_rate(&cases[2 * i]), "one attempt, without a time limit"};
+    return status;
 }
 
 /* The share of the slots' time that goes into items, with one worker a slot. */
@@ -267,23 +272,21 @@ static int measure_pool(unsigned workers, double seconds, struct bench_figure *f
 
 int bench_map(int argc, char **argv)
 {
-    struct bench_figure figures[7];
-    size_t workers = DEFAULT_WORKERS, count = 4;
-    double seconds = DEFAULT_SECONDS;
-    bool json = false;
-    struct option options[] = {{"--json", OPTION_FLAG, &json, 0},
-                               {"--seconds", OPTION_SECONDS, &seconds, 60},
-                               {"--workers", OPTION_COUNT, &workers, 1024}};
-    struct command command = {.name = "bench map", .help = help, .options = options, .option_count = 3};
+    struct bench_options options = {.seconds = DEFAULT_SECONDS, .workers = DEFAULT_WORKERS};
+    struct bench_figure figures[9];
+    size_t count = 4;
+    unsigned workers;
     int exit_status;
 
-    if (!command_parse(&command, argc, argv, &exit_status))
+    if (!bench_parse("bench map", help, &options, argc, argv, &exit_status))
         return exit_status;
-    if (measure_pool((unsigned)workers, seconds, figures))
+    workers = (unsigned)options.workers;
+    if (measure_pool(workers, options.seconds, figures))
         return mpm_report_error();
-    count += measure_python((unsigned)workers, figures);
-    if (measure_busy(seconds, &figures[count]))
+    count = add_python(workers, figures, count);
+    if (measure_isolation(workers, options.seconds, figures + count) ||
+        measure_busy(options.seconds, figures + count + 2))
         return mpm_report_error();
-    bench_print(figures, count + 1, json);
+    bench_print(figures, count + 3, options.json);
     return 0;
 }

@@ -15,7 +15,6 @@
 #include <mpmap.h>
 
 #include "bench.h"
-#include "command.h"
 
 #define MAX_RANGES      4096
 #define DEFAULT_SECONDS 0.3
@@ -123,32 +122,17 @@ static int run_process(const void *unused, uint64_t count)
     return status;
 }
 
-/* Python's; 0 if there is no python3. */
-static double python_rate(void)
-{
-    static const char command[] = "python3 -c 'import multiprocessing, time, statistics\n"
-                                  "count = 200\n"
-                                  "context = multiprocessing.get_context(\"fork\")\n"
-                                  "def nothing(): pass\n"
-                                  "def once():\n"
-                                  "    start = time.perf_counter()\n"
-                                  "    for i in range(count):\n"
-                                  "        process = context.Process(target=nothing)\n"
-                                  "        process.start()\n"
-                                  "        process.join()\n"
-                                  "    return count / (time.perf_counter() - start)\n"
-                                  "print(statistics.median(once() for _ in range(3)))\n"
-                                  "' 2>/dev/null";
-    double rate = 0;
-    FILE *python = popen(command, "r");
-
-    if (!python)
-        return 0;
-    if (fscanf(python, "%lf", &rate) != 1)
-        rate = 0;
-    pclose(python);
-    return rate;
-}
+static const char python_script[] = "count = 200\n"
+                                    "context = multiprocessing.get_context(\"fork\")\n"
+                                    "def nothing(): pass\n"
+                                    "def once():\n"
+                                    "    start = time.perf_counter()\n"
+                                    "    for i in range(count):\n"
+                                    "        process = context.Process(target=nothing)\n"
+                                    "        process.start()\n"
+                                    "        process.join()\n"
+                                    "    return count / (time.perf_counter() - start)\n"
+                                    "print(statistics.median(once() for _ in range(3)))\n";
 
 static int measure(double seconds, struct bench_figure *figure)
 {
@@ -163,27 +147,17 @@ static int measure(double seconds, struct bench_figure *figure)
 
 int bench_process(int argc, char **argv)
 {
+    struct bench_options options = {.seconds = DEFAULT_SECONDS};
     struct bench_figure figures[2];
-    double seconds = DEFAULT_SECONDS, python;
     size_t count = 1;
-    bool json = false;
-    struct option options[] = {{"--json", OPTION_FLAG, &json, 0},
-                               {"--seconds", OPTION_SECONDS, &seconds, 60}};
-    struct command command = {.name = "bench process", .help = help, .options = options, .option_count = 2};
     int exit_status;
 
-    if (!command_parse(&command, argc, argv, &exit_status))
+    if (!bench_parse("bench process", help, &options, argc, argv, &exit_status))
         return exit_status;
-    if (measure(seconds, figures))
+    if (measure(options.seconds, figures))
         return mpm_report_error();
-    if ((python = python_rate()) > 0) {
-        figures[count] = figures[0];
-        figures[count].name = "start and join, beside Python";
-        figures[count].limit = python;
-        figures[count++].limit_name = "Python multiprocessing.Process";
-    } else {
-        fputs("mpmap: python3 with multiprocessing is not here, so its figure is left out\n", stderr);
-    }
-    bench_print(figures, count, json);
+    count = bench_add_python(figures, count, 0, "start and join, beside Python", python_script,
+                             "Python multiprocessing.Process");
+    bench_print(figures, count, options.json);
     return 0;
 }

@@ -21,7 +21,6 @@
 #include <mpmap.h>
 
 #include "bench.h"
-#include "command.h"
 
 #define ROOM            ((size_t)4096) /* messages that the bare ring and the bounded queue hold */
 #define BATCH           ((size_t)64)
@@ -252,35 +251,20 @@ static int run_queue(const void *argument, uint64_t count)
     return mpm_process_close(producer);
 }
 
-/* Messages a second of Python's queue; 0 if there is no python3. */
-static double python_rate(void)
-{
-    static const char command[] = "python3 -c 'import multiprocessing, time, statistics\n"
-                                  "count = 100000\n"
-                                  "def produce(queue):\n"
-                                  "    for i in range(count): queue.put(i)\n"
-                                  "def once():\n"
-                                  "    context = multiprocessing.get_context(\"fork\")\n"
-                                  "    queue = context.Queue()\n"
-                                  "    producer = context.Process(target=produce, args=(queue,))\n"
-                                  "    start = time.perf_counter()\n"
-                                  "    producer.start()\n"
-                                  "    for i in range(count): queue.get()\n"
-                                  "    rate = count / (time.perf_counter() - start)\n"
-                                  "    producer.join()\n"
-                                  "    return rate\n"
-                                  "print(statistics.median(once() for _ in range(3)))\n"
-                                  "' 2>/dev/null";
-    double rate = 0;
-    FILE *python = popen(command, "r");
-
-    if (!python)
-        return 0;
-    if (fscanf(python, "%lf", &rate) != 1)
-        rate = 0;
-    pclose(python);
-    return rate;
-}
+static const char python_script[] = "count = 100000\n"
+                                    "def produce(queue):\n"
+                                    "    for i in range(count): queue.put(i)\n"
+                                    "def once():\n"
+                                    "    context = multiprocessing.get_context(\"fork\")\n"
+                                    "    queue = context.Queue()\n"
+                                    "    producer = context.Process(target=produce, args=(queue,))\n"
+                                    "    start = time.perf_counter()\n"
+                                    "    producer.start()\n"
+                                    "    for i in range(count): queue.get()\n"
+                                    "    rate = count / (time.perf_counter() - start)\n"
+                                    "    producer.join()\n"
+                                    "    return rate\n"
+                                    "print(statistics.median(once() for _ in range(3)))\n";
 
 static int measure(double seconds, struct bench_figure *figures)
 {
@@ -332,28 +316,19 @@ static int measure_far(double seconds, struct bench_figure *figures)
 
 int bench_queue(int argc, char **argv)
 {
+    struct bench_options options = {.seconds = DEFAULT_SECONDS};
     struct bench_figure figures[6];
-    double seconds = DEFAULT_SECONDS, python;
     size_t count = 3;
-    bool json = false;
-    struct option options[] = {{"--json", OPTION_FLAG, &json, 0},
-                               {"--seconds", OPTION_SECONDS, &seconds, 60}};
-    struct command command = {.name = "bench queue", .help = help, .options = options, .option_count = 2};
     int exit_status;
 
-    if (!command_parse(&command, argc, argv, &exit_status))
+    if (!bench_parse("bench queue", help, &options, argc, argv, &exit_status))
         return exit_status;
-    if (measure(seconds, figures) || (mpm_node_count() > 1 && measure_far(seconds, figures + count)))
+    if (measure(options.seconds, figures) ||
+        (mpm_node_count() > 1 && measure_far(options.seconds, figures + count)))
         return mpm_report_error();
     count += mpm_node_count() > 1 ? 2 : 0;
-    if ((python = python_rate()) > 0) {
-        figures[count] = figures[0];
-        figures[count].name = "8-byte messages, one at a time, beside Python";
-        figures[count].limit = python;
-        figures[count++].limit_name = "Python multiprocessing.Queue";
-    } else {
-        fputs("mpmap: python3 with multiprocessing is not here, so its figure is left out\n", stderr);
-    }
-    bench_print(figures, count, json);
+    count = bench_add_python(figures, count, 0, "8-byte messages, one at a time, beside Python",
+                             python_script, "Python multiprocessing.Queue");
+    bench_print(figures, count, options.json);
     return 0;
 }

@@ -20,7 +20,6 @@
 #include <mpmap.h>
 
 #include "bench.h"
-#include "command.h"
 
 #define LOOKS           1000 /* at a bare word before others may run */
 #define WAKE_UPS        101
@@ -259,19 +258,6 @@ static int wake_once(const struct waking *waking, double *seconds)
     return status;
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-    double left = *(const double *)a, right = *(const double *)b;
-
-    return (left > right) - (left < right);
-}
-
-static double median_us(double seconds[WAKE_UPS])
-{
-    qsort(seconds, WAKE_UPS, sizeof *seconds, compare_doubles);
-    return seconds[WAKE_UPS / 2] * 1e6;
-}
-
 /* The median, in microseconds. */
 static int measure_waking(int what, double *microseconds)
 {
@@ -287,7 +273,7 @@ static int measure_waking(int what, double *microseconds)
         return status;
     for (int i = 0; !status && i < WAKE_UPS; i++)
         status = wake_once(&waking, &seconds[i]);
-    *microseconds = median_us(seconds);
+    *microseconds = bench_median(seconds, WAKE_UPS) * 1e6;
     return status ? status : mpm_process_join(sleeper, MPM_FOREVER);
 }
 
@@ -322,33 +308,18 @@ static int measure_join(double *microseconds)
             status = mpm_queue_get(told, &ended_s, sizeof ended_s, NULL, 0);
         seconds[i] = awake_s - ended_s;
     }
-    *microseconds = median_us(seconds);
+    *microseconds = bench_median(seconds, WAKE_UPS) * 1e6;
     return status ? status : mpm_queue_destroy(told);
 }
 
-/* Acquisitions a second of Python's lock; 0 if there is no python3. */
-static double python_rate(void)
-{
-    static const char command[] = "python3 -c 'import multiprocessing, time, statistics\n"
-                                  "lock = multiprocessing.Lock()\n"
-                                  "def once(count=200000):\n"
-                                  "    start = time.perf_counter()\n"
-                                  "    for i in range(count):\n"
-                                  "        lock.acquire()\n"
-                                  "        lock.release()\n"
-                                  "    return count / (time.perf_counter() - start)\n"
-                                  "print(statistics.median(once() for _ in range(5)))\n"
-                                  "' 2>/dev/null";
-    double rate = 0;
-    FILE *python = popen(command, "r");
-
-    if (!python)
-        return 0;
-    if (fscanf(python, "%lf", &rate) != 1)
-        rate = 0;
-    pclose(python);
-    return rate;
-}
+static const char python_script[] = "lock = multiprocessing.Lock()\n"
+                                    "def once(count=200000):\n"
+                                    "    start = time.perf_counter()\n"
+                                    "    for i in range(count):\n"
+                                    "        lock.acquire()\n"
+                                    "        lock.release()\n"
+                                    "    return count / (time.perf_counter() - start)\n"
+                                    "print(statistics.median(once() for _ in range(5)))\n";
 
 enum {
     MUTEX,
@@ -408,12 +379,11 @@ static int measure_all(double seconds, struct bench_figure *figures, size_t *cou
     static const char *const names[] = {
         "asleep in an event's wait until awake", "asleep in a queue's get until awake",
         "asleep in a lock's acquire until awake", "asleep in a process's join until awake"};
-    double python;
     int status = measure(seconds, figures, count);
 
-    if (!status && (python = python_rate()) > 0)
-        figures[(*count)++] = (struct bench_figure){figures[0].name, figures[0].value, "/s", python,
-                                                    "Python multiprocessing.Lock"};
+    if (!status)
+        *count = bench_add_python(figures, *count, 0, figures[0].name, python_script,
+                                  "Python multiprocessing.Lock");
     for (int i = 0; !status && i < 4; i++, ++*count) {
         figures[*count] = (struct bench_figure){.name = names[i], .unit = "us"};
         status = i < 3 ? measure_waking(i, &figures[*count].value) : measure_join(&figures[*count].value);
@@ -423,19 +393,15 @@ static int measure_all(double seconds, struct bench_figure *figures, size_t *cou
 
 int bench_sync(int argc, char **argv)
 {
+    struct bench_options options = {.seconds = DEFAULT_SECONDS};
     struct bench_figure figures[16];
-    double seconds = DEFAULT_SECONDS;
     size_t count = 0;
-    bool json = false;
-    struct option options[] = {{"--json", OPTION_FLAG, &json, 0},
-                               {"--seconds", OPTION_SECONDS, &seconds, 60}};
-    struct command command = {.name = "bench sync", .help = help, .options = options, .option_count = 2};
     int exit_status;
 
-    if (!command_parse(&command, argc, argv, &exit_status))
+    if (!bench_parse("bench sync", help, &options, argc, argv, &exit_status))
         return exit_status;
-    if (measure_all(seconds, figures, &count))
+    if (measure_all(options.seconds, figures, &count))
         return mpm_report_error();
-    bench_print(figures, count, json);
+    bench_print(figures, count, options.json);
     return 0;
 }

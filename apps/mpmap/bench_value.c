@@ -8,7 +8,6 @@
 #include <mpmap.h>
 
 #include "bench.h"
-#include "command.h"
 
 #define DEFAULT_WORKERS 2
 #define DEFAULT_SECONDS 0.3
@@ -78,43 +77,52 @@ static int add_bare_real(mpm_call *call, const void *item, void *result)
     return 0;
 }
 
-static int add_integer(mpm_call *call, const void *item, void *result)
+/* Inlined, so that no call is measured but the library's. */
+static inline __attribute__((always_inline)) int add_often(mpm_call *call,
+                                                           int (*add_one)(const struct bench_value *bench))
 {
     const struct bench_value *bench = mpm_call_context(call);
-    int64_t one = 1;
     int status = meet(bench);
 
+    for (uint64_t i = 0; i < bench->adds && !status; i++)
+        status = add_one(bench);
+    return status ? mpm_fail(call, "%s", mpm_error()) : 0;
+}
+
+static int add_one_integer(const struct bench_value *bench)
+{
+    return mpm_value_add(bench->integer, &(int64_t){1});
+}
+
+static int add_one_real(const struct bench_value *bench)
+{
+    return mpm_value_add(bench->real, &(double){1});
+}
+
+static int add_one_to_array(const struct bench_value *bench)
+{
+    return mpm_array_add(bench->array, 0, &(int64_t){1});
+}
+
+static int add_integer(mpm_call *call, const void *item, void *result)
+{
     (void)item;
     (void)result;
-    for (uint64_t i = 0; i < bench->adds && !status; i++)
-        status = mpm_value_add(bench->integer, &one);
-    return status ? mpm_fail(call, "%s", mpm_error()) : 0;
+    return add_often(call, add_one_integer);
 }
 
 static int add_real(mpm_call *call, const void *item, void *result)
 {
-    const struct bench_value *bench = mpm_call_context(call);
-    double one = 1;
-    int status = meet(bench);
-
     (void)item;
     (void)result;
-    for (uint64_t i = 0; i < bench->adds && !status; i++)
-        status = mpm_value_add(bench->real, &one);
-    return status ? mpm_fail(call, "%s", mpm_error()) : 0;
+    return add_often(call, add_one_real);
 }
 
 static int add_to_array(mpm_call *call, const void *item, void *result)
 {
-    const struct bench_value *bench = mpm_call_context(call);
-    int64_t one = 1;
-    int status = meet(bench);
-
     (void)item;
     (void)result;
-    for (uint64_t i = 0; i < bench->adds && !status; i++)
-        status = mpm_array_add(bench->array, 0, &one);
-    return status ? mpm_fail(call, "%s", mpm_error()) : 0;
+    return add_often(call, add_one_to_array);
 }
 
 /* `count` adds, shared among the workers. */
@@ -178,28 +186,24 @@ static int create_numbers(struct bench_value *bench)
 
 int bench_value(int argc, char **argv)
 {
-    struct bench_value bench = {.workers = DEFAULT_WORKERS};
-    double seconds = DEFAULT_SECONDS;
+    struct bench_options options = {.seconds = DEFAULT_SECONDS, .workers = DEFAULT_WORKERS};
+    struct bench_value bench = {0};
     struct bench_figure figures[3];
-    bool json = false;
-    struct option options[] = {{"--json", OPTION_FLAG, &json, 0},
-                               {"--seconds", OPTION_SECONDS, &seconds, 60},
-                               {"--workers", OPTION_COUNT, &bench.workers, 1024}};
-    struct command command = {.name = "bench value", .help = help, .options = options, .option_count = 3};
     int exit_status;
 
-    if (!command_parse(&command, argc, argv, &exit_status))
+    if (!bench_parse("bench value", help, &options, argc, argv, &exit_status))
         return exit_status;
     if (mpm_node_count() > 1) {
         fputs("mpmap: C11's atomics are for one node, so the figures of bench value are left out\n", stderr);
-        bench_print(NULL, 0, json);
+        bench_print(NULL, 0, options.json);
         return 0;
     }
+    bench.workers = options.workers;
     if (create_numbers(&bench) ||
         mpm_pool_open(&(mpm_pool_options){.workers = (unsigned)bench.workers}, &bench.pool) ||
-        measure(&bench, seconds, figures))
+        measure(&bench, options.seconds, figures))
         return mpm_report_error();
     mpm_pool_close(bench.pool);
-    bench_print(figures, sizeof figures / sizeof *figures, json);
+    bench_print(figures, sizeof figures / sizeof *figures, options.json);
     return 0;
 }
