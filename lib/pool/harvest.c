@@ -121,6 +121,17 @@ void holder_describe_death(const struct holder *holder, int wait_status, bool wa
              attempts_word(failure->attempts));
 }
 
+/* What a dead worker noted of items that it did not finish never happened. */
+static void forget_failures(struct held_lease *lease, uint64_t word, uint64_t missing)
+{
+    for (uint32_t worker = 0; worker < lease->block->worker_count; worker++) {
+        _Atomic uint64_t *failed = &bits_of(lease, lease->block->failed, worker)[word];
+
+        atomic_store_explicit(failed, atomic_load_explicit(failed, memory_order_relaxed) & ~missing,
+                              memory_order_relaxed);
+    }
+}
+
 /* Items that have cost as many workers as an item may are done: failed. The lease is quiet, so worker 0's
  * bits may be written here. */
 static bool give_up_suspects(struct held_lease *lease)
@@ -138,6 +149,7 @@ static bool give_up_suspects(struct held_lease *lease)
             return false;
         failure->attempts = suspect->attempts;
         holder_describe_death(lease->job->holder, suspect->last_status, suspect->last_was_late, failure);
+        forget_failures(lease, suspect->item / 64, UINT64_C(1) << suspect->item % 64);
         zero_result(lease, suspect->item);
         lease->given_up++;
         lease_set_bit(bits_of(lease, lease->block->done, 0), suspect->item);
@@ -163,15 +175,39 @@ static uint64_t count_missing(const struct held_lease *lease)
     return missing;
 }
 
-/* What a dead worker noted of items that it did not finish never happened. */
-static void forget_failures(struct held_lease *lease, uint64_t word, uint64_t missing)
+static struct note *notes_of(const struct held_lease *lease)
 {
-    for (uint32_t worker = 0; worker < lease->block->worker_count; worker++) {
-        _Atomic uint64_t *failed = &bits_of(lease, lease->block->failed, worker)[word];
+    return arena_at(lease->job->holder->arena, lease->block->notes);
+}
 
-        atomic_store_explicit(failed, atomic_load_explicit(failed, memory_order_relaxed) & ~missing,
-                              memory_order_relaxed);
+/* Whether its worker has lived to say so: else the item was run again. */
+static bool is_true(const struct held_lease *lease, const struct note *note)
+{
+    return atomic_load(&note->ready) &&
+           lease_bit(bits_of(lease, lease->block->done, note->worker), note->item);
+}
+
+/* Between two rounds: what dead workers have claimed or written in vain is room again, so there is a note for each item
+ * of a lease that has as many notes as items. */
+static void forget_notes(struct held_lease *lease)
+{
+    struct lease_block *block = lease->block;
+    struct note *notes = notes_of(lease);
+    uint32_t count = atomic_load(&block->note_count), kept = 0;
+
+    for (uint32_t i = 0; i < block->note_reserve; i++) {
+        if (!is_true(lease, &notes[block->note_room + i]))
+            atomic_store(&notes[block->note_room + i].ready, 0);
     }
+    if (count > block->note_room)
+        return;
+    for (uint32_t i = 0; i < count; i++) {
+        if (is_true(lease, &notes[i]))
+            notes[kept++] = notes[i];
+    }
+    for (uint32_t i = kept; i < count; i++)
+        atomic_store(&notes[i].ready, 0);
+    atomic_store(&block->note_count, kept);
 }
 
 /* Lists the items without a done bit, for another round. */
@@ -194,6 +230,7 @@ static int list_missing(struct held_lease *lease, uint64_t count)
         for (; missing; missing &= missing - 1)
             order[listed++] = (uint32_t)(word * 64 + (unsigned)__builtin_ctzll(missing));
     }
+    forget_notes(lease);
     arena_free(arena, block->order);
     block->order = offset;
     block->count = count;
@@ -217,7 +254,7 @@ static void take_note(const struct note *note, uint32_t worker, uint64_t item, m
 static void read_note(const struct held_lease *lease, uint32_t worker, uint64_t item, mpm_failure *failure)
 {
     const struct lease_block *block = lease->block;
-    const struct note *notes = arena_at(lease->job->holder->arena, block->notes);
+    const struct note *notes = notes_of(lease);
     uint32_t count = atomic_load(&block->note_count);
 
     for (uint32_t i = 0; i < count && i < block->note_room; i++)
