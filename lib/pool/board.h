@@ -18,7 +18,8 @@
  * instruction, also between 1 and 2, the item has no bit: once the lease is quiet, what has no bit from any
  * worker was lost with one, and is hung up again. So no claim has to be recorded, and a claim is one
  * fetch_add. Notes of failures are claimed by a fetch_add on `note_count`; a note counts only if it is marked
- * `ready` and its item's bit is set by the worker that wrote it. Where a lease may have more failures than notes,
+ * `ready` and its item's bit is set by the worker that wrote it; before items are hung up again the holder forgets the
+ * others, so that there is room for as many as items. Where a lease may have more failures than notes,
  * each worker has one in reserve for its first failure that finds none left. So the first item of all that fails
  * has its text: it is the first failure of its worker.
  *
@@ -94,7 +95,6 @@ struct worker_record {
     uint32_t last_state;                /* the host's: in which state it died */
     _Atomic uint64_t busy_ns;       /* time in leases, without this one; the host adds that of a dead one */
     _Atomic uint64_t busy_since_ns; /* when it entered its lease; 0: it is in none */
-    _Atomic uint64_t calls;         /* single calls that it has answered with success */
     /* Another line: processors fetch lines in pairs. */
     _Alignas(
         64) uint32_t process; /* the holder's: number of its process record, and 1 more; 0: none was had */

@@ -252,8 +252,7 @@ struct node_tally *holder_tally(const struct holder *holder, size_t *size)
     tally->failed = atomic_load(&holder->failed);
     tally->retried = atomic_load(&holder->retried);
     for (uint32_t i = 0; i < board->worker_count; i++)
-        tally->worker[i] = (struct worker_tally){.done = atomic_load(&holder->counts[i].done) +
-                                                         atomic_load(&board->worker[i].calls),
+        tally->worker[i] = (struct worker_tally){.done = atomic_load(&holder->counts[i].done),
                                                  .failed = atomic_load(&holder->counts[i].failed),
                                                  .busy_ns = busy_ns(&board->worker[i], now_ns)};
     for (unsigned i = 0; i < BOARD_CELLS; i++) {

@@ -189,6 +189,7 @@ enum call_end holder_make_call(struct holder *holder, struct holder_call *call, 
         if (call->result_size)
             memcpy(call->result, cell_result(cell, holder->arena), call->result_size);
         count_bytes(&cell->bytes_received, call->result_size);
+        atomic_fetch_add(&holder->counts[atomic_load(&cell->state) - CELL_TAKEN].done, 1);
     } else if (end == CALL_IS_DONE) {
         end = CALL_HAS_FAILED;
         atomic_fetch_add(&holder->failed, 1);

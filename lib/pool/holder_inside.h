@@ -27,7 +27,8 @@ struct holder {
     _Atomic uint64_t retried;
 };
 
-/* Items of leases that have ended: the holder's own, because maps of several threads end leases of one pool. */
+/* Items of leases that have ended, and single calls that have been answered: the holder's own, because maps and calls
+ * of several threads end in one pool. */
 struct holder_count {
     _Atomic uint64_t done, failed;
 };

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "pool/worker_self.h"
+#include "shm/kill_point.h"
 
 /* The task of the last call: most calls are for the same. */
 static uint64_t task_id;
@@ -34,7 +35,9 @@ static void publish(uint64_t item)
         atomic_store_explicit(&record->entered,
                               atomic_load_explicit(&record->entered, memory_order_relaxed) + 1,
                               memory_order_relaxed);
+    KILL_POINT();
     atomic_store_explicit(&record->item, item, memory_order_release);
+    KILL_POINT();
 }
 
 static void run_cell(struct cell *cell, uint64_t number)
@@ -55,13 +58,24 @@ static void run_cell(struct cell *cell, uint64_t number)
     cell->code = code;
     if (code)
         memcpy(cell->text, call->text, sizeof cell->text);
-    else
-        atomic_store_explicit(&worker_self.record->calls,
-                              atomic_load_explicit(&worker_self.record->calls, memory_order_relaxed) + 1,
-                              memory_order_relaxed);
     call->text[0] = 0;
+    KILL_POINT();
     atomic_store_explicit(&cell->answer, CELL_IS_DONE, memory_order_release);
+    KILL_POINT();
     wait_ring(&cell->answered);
+    KILL_POINT();
+}
+
+/* false if another worker was faster, or the call was taken back. */
+static bool take_call(struct board *board, unsigned number)
+{
+    uint64_t wanted = CELL_WANTED, bit = UINT64_C(1) << number;
+
+    if (!(atomic_fetch_and(&board->calls, ~bit) & bit))
+        return false;
+    KILL_POINT();
+    return atomic_compare_exchange_strong(&board->cell[number].state, &wanted,
+                                          CELL_TAKEN + (uint64_t)worker_self.number);
 }
 
 bool worker_serve_calls(void)
@@ -72,12 +86,10 @@ bool worker_serve_calls(void)
 
     while (worker_self.tasks_left && (bits = atomic_load_explicit(&board->calls, memory_order_acquire))) {
         unsigned number = (unsigned)__builtin_ctzll(bits);
-        uint64_t wanted = CELL_WANTED, bit = UINT64_C(1) << number;
 
-        if (!(atomic_fetch_and(&board->calls, ~bit) & bit) ||
-            !atomic_compare_exchange_strong(&board->cell[number].state, &wanted,
-                                            CELL_TAKEN + (uint64_t)worker_self.number))
+        if (!take_call(board, number))
             continue;
+        KILL_POINT();
         if (worker_self.tasks_left != UINT64_MAX)
             worker_self.tasks_left--;
         run_cell(&board->cell[number], number);
