@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "core/runtime.h"
 #include "pool/worker_self.h"
+#include "shm/kill_point.h"
 
 #define SPIN_NS 20000u /* how long an idle worker looks on before it sleeps */
 
@@ -40,11 +41,13 @@ static void run_timed(uint32_t chunk)
     uint64_t begun_ns = clock_now_ns();
 
     atomic_store_explicit(&record->busy_since_ns, begun_ns, memory_order_relaxed);
+    KILL_POINT();
     worker_run_items(chunk);
     atomic_store_explicit(&record->busy_ns,
                           atomic_load_explicit(&record->busy_ns, memory_order_relaxed) + clock_now_ns() -
                               begun_ns,
                           memory_order_relaxed);
+    KILL_POINT();
     atomic_store_explicit(&record->busy_since_ns, 0, memory_order_release);
 }
 
@@ -78,14 +81,19 @@ static bool serve_slot(_Atomic uint64_t *slot)
     atomic_store_explicit(&worker_self.record->entered,
                           atomic_load_explicit(&worker_self.record->entered, memory_order_relaxed) + 1,
                           memory_order_relaxed);
+    KILL_POINT();
     atomic_store(&worker_self.record->lease, offset);
+    KILL_POINT();
     if (atomic_load(slot) == offset) {
         worker_self.lease = lease = arena_at(worker_self.arena, offset);
         if ((served = worker_self.tasks_left && atomic_load(&lease->next) < lease->count))
             run_lease();
     }
+    KILL_POINT();
     atomic_store_explicit(&worker_self.record->item, NO_ITEM, memory_order_relaxed);
+    KILL_POINT();
     atomic_store(&worker_self.record->lease, 0);
+    KILL_POINT();
     if (served || atomic_load(slot) != offset) /* its holder may wait for it to become quiet */
         wait_ring(arena_at(worker_self.arena, worker_self.board->bell));
     return served;
@@ -161,12 +169,15 @@ static void start_has_failed(int code)
     struct note *note = &board->start_note;
 
     if (!atomic_exchange(&board->start_has_failed, 1)) {
+        KILL_POINT();
         note->worker = worker_self.number;
         note->code = code;
         memcpy(note->text, worker_self.call.text, sizeof note->text);
         atomic_store_explicit(&note->ready, 1, memory_order_release);
     }
+    KILL_POINT();
     atomic_store(&board->failed, 1);
+    KILL_POINT();
 }
 
 static void finalize(void)
@@ -174,6 +185,7 @@ static void finalize(void)
     function_pointer *finalizer;
 
     atomic_store(&worker_self.record->state, WORKER_RETIRING);
+    KILL_POINT();
     if (!worker_self.board->spec.has_finalizer)
         return;
     if (find_function(&worker_self.board->spec.finalizer, &finalizer))
@@ -212,8 +224,10 @@ int worker_main(struct process_record *process)
         return EXIT_FAILURE;
     }
     worker_self.call.text[0] = 0;
+    KILL_POINT();
     worker_self.record->early_deaths = 0;
     atomic_store(&worker_self.record->state, WORKER_READY);
+    KILL_POINT();
     wait_ring(arena_at(worker_self.arena, board->bell));
     serve_until_the_end();
     finalize();

@@ -97,6 +97,7 @@ static void run_item(uint64_t item, const struct blob_ref *refs, struct blob_ref
     int code;
 
     atomic_store_explicit(&worker_self.record->item, item, memory_order_relaxed);
+    KILL_POINT();
     worker_self.call.index = worker_self.lease->first + worker_self.job->spec.first_index + item;
     worker_self.call.item_size = refs[item].size;
     worker_self.call.result_size = 0;
@@ -111,7 +112,9 @@ static void run_item(uint64_t item, const struct blob_ref *refs, struct blob_ref
     worker_self.call.text[0] = 0; /* a room that it was refused did not matter */
     if (!room.result.offset)
         room.result.offset = worker_self.lease->results; /* of no bytes, but there */
+    KILL_POINT();
     results[item] = room.result;
+    KILL_POINT();
 }
 
 void worker_run_blobs(uint64_t from, uint64_t to)

@@ -6,6 +6,7 @@
 
 #include "pool/batch.h"
 #include "pool/worker_self.h"
+#include "shm/kill_point.h"
 
 size_t mpm_call_index(const mpm_call *call)
 {
@@ -56,16 +57,19 @@ static void write_note(uint64_t item, int code)
         if (!lease->note_reserve || atomic_load(&note->ready))
             return;
     }
+    KILL_POINT();
     note->worker = worker_self.number;
     note->item = item;
     note->code = code;
     memcpy(note->text, worker_self.call.text, sizeof note->text);
+    KILL_POINT();
     atomic_store_explicit(&note->ready, 1, memory_order_release);
 }
 
 void worker_item_has_failed(uint64_t item, int code)
 {
     lease_set_bit(worker_self.failed, item);
+    KILL_POINT();
     write_note(item, code);
     worker_self.call.text[0] = 0;
 }
@@ -76,12 +80,15 @@ void worker_job_is_lost(int status)
 
     worker_self.job_status = status;
     if (!atomic_exchange(&worker_self.job->is_lost, 1)) {
+        KILL_POINT();
         loss->code = status;
         memcpy(loss->text, worker_self.call.text, sizeof loss->text);
         atomic_store_explicit(&loss->ready, 1, memory_order_release);
     }
     worker_self.call.text[0] = 0;
+    KILL_POINT();
     atomic_exchange(&worker_self.lease->next, LEASE_FROZEN);
+    KILL_POINT();
 }
 
 void batch_begin_item(mpm_call *call, uint64_t index, size_t item_size, size_t result_size)

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "pool/batch.h"
 #include "pool/worker_self.h"
+#include "shm/kill_point.h"
 
 /* A worker that may have a certain number of items claims no more than that. */
 static inline uint64_t within_tasks_left(uint64_t chunk)
@@ -50,11 +51,13 @@ static inline void run_item(const struct workplace *place, uint64_t item)
     int code;
 
     atomic_store_explicit(place->current, item, memory_order_relaxed);
+    KILL_POINT();
     worker_self.call.index = place->first + item;
     code = place->task(&worker_self.call, place->items + item * place->item_size,
                        place->results + item * place->result_size);
     if (__builtin_expect(code, 0))
         worker_item_has_failed(item, code);
+    KILL_POINT();
 }
 
 /* The word of done bits that the last item was in: nobody else writes it, so it need not be read for each item. */
@@ -83,6 +86,7 @@ static void run_plain_chunk(uint64_t from, uint64_t to)
 
         run_item(&place, item);
         set_done(&place, &word, item);
+        KILL_POINT();
     }
 }
 
@@ -132,6 +136,7 @@ static inline __attribute__((always_inline)) void run_fixed_plain(uint64_t chunk
            (from = atomic_fetch_add_explicit(next, chunk, memory_order_relaxed)) < count) {
         uint64_t to = count - from < chunk ? count : from + chunk;
 
+        KILL_POINT();
         for (uint64_t item = from; item < to; item++) {
             if (finished != NO_ITEM)
                 set_done(&place, &word, finished);
@@ -139,6 +144,7 @@ static inline __attribute__((always_inline)) void run_fixed_plain(uint64_t chunk
             finished = item;
         }
     }
+    KILL_POINT();
     if (finished != NO_ITEM)
         set_done(&place, &word, finished);
 }
@@ -149,6 +155,7 @@ static uint64_t claim(uint64_t chunk, uint64_t *from)
     uint64_t count = worker_self.lease->count, size;
 
     *from = atomic_fetch_add_explicit(&worker_self.lease->next, chunk, memory_order_relaxed);
+    KILL_POINT();
     if (*from >= count)
         return 0;
     size = count - *from < chunk ? count - *from : chunk;

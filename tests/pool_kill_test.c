@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What is true when a worker is killed at any point of its work: while it enters a lease, claims, runs items, notes
+ * failures, makes pages, takes a single call, answers it, and retires. A pool of its own for each point, whose first
+ * workers die there: all results are right, or the failure is that of the item that the dead one was in, with as many
+ * attempts as it had; nothing hangs, the counts are true, and the arena gets back all.
+ *
+ * Workers count on from their initializer, which is where the victims are chosen. */
+#include <CUnit/CUnit.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <mpmap.h>
+
+#include "core/runtime.h"
+#include "shm/arena.h"
+#include "shm/kill_point.h"
+#include "support/child.h"
+#include "support/suite.h"
+
+#define ITEMS       12u
+#define CALLS       6u
+#define MOST_POINTS 5000ul
+#define QUIET       20ul /* so many targets in a row that no victim has reached: there are no more */
+
+unsigned long kill_point_count, kill_point_target;
+
+/* Shared by all processes. */
+static struct shared {
+    unsigned long target;     /* of those who are to die */
+    _Atomic unsigned victims; /* who are still to be chosen */
+    _Atomic unsigned deaths;  /* of them */
+    _Atomic unsigned begun[ITEMS];
+    bool every_item_fails;
+} * shared;
+
+__attribute__((visibility("default"))) void kill_point_reached(void)
+{
+    atomic_fetch_add(&shared->deaths, 1);
+    kill(getpid(), SIGKILL);
+}
+
+#define EXPECT(condition) expect(condition, #condition, __LINE__)
+
+static bool is_right;
+static const char *searched;
+
+static void expect(bool is_so, const char *condition, int line)
+{
+    if (is_so)
+        return;
+    is_right = false;
+    fprintf(stderr, "%s, killed at point %lu, line %d: not so: %s (%s)\n", searched, shared->target, line,
+            condition, mpm_error());
+}
+
+/* In the workers. */
+
+static int choose_victim(mpm_call *call, const void *argument, size_t argument_size, void **state)
+{
+    unsigned victims = atomic_load(&shared->victims);
+
+    (void)call;
+    (void)argument;
+    (void)argument_size;
+    (void)state;
+    kill_point_count = 0;
+    kill_point_target = 0;
+    while (victims) {
+        if (atomic_compare_exchange_weak(&shared->victims, &victims, victims - 1)) {
+            kill_point_target = shared->target;
+            break;
+        }
+    }
+    return 0;
+}
+
+static bool item_fails(uint64_t item)
+{
+    return shared->every_item_fails || item % 4 == 1;
+}
+
+/* Fails of itself. */
+static int fail(mpm_call *call)
+{
+    return mpm_fail(call, "no %zu", mpm_call_index(call)) + 10;
+}
+
+static int square(mpm_call *call, const void *item, void *result)
+{
+    uint64_t index = mpm_call_index(call), squared = index * index + 1;
+
+    (void)item;
+    atomic_fetch_add(&shared->begun[index], 1);
+    memcpy(result, &squared, sizeof squared);
+    return item_fails(index) ? fail(call) : 0;
+}
+
+static size_t length_of(uint64_t item)
+{
+    return item % 5 * (item % 3) * 900;
+}
+
+/* In two steps, so that pages are made, and left for larger ones. */
+static int repeat(mpm_call *call, const void *item, void *result)
+{
+    uint64_t index = mpm_call_index(call);
+    char *room;
+
+    (void)item;
+    (void)result;
+    atomic_fetch_add(&shared->begun[index], 1);
+    if (!mpm_call_blob(call, length_of(index) / 2) || !(room = mpm_call_blob(call, length_of(index))))
+        return 1;
+    memset(room, 'a' + (int)index, length_of(index));
+    return item_fails(index) ? fail(call) : 0;
+}
+
+/* Turns the bytes of the item round. Of more than a few, so that all places of a cell are used. */
+static int turn(mpm_call *call, const void *item, void *result)
+{
+    size_t size = mpm_call_item_size(call);
+
+    for (size_t i = 0; i < size; i++)
+        ((char *)result)[i] = ((const char *)item)[size - 1 - i];
+    return size % 2 ? fail(call) : 0;
+}
+
+/* In main. */
+
+/* How the workers are to die. */
+struct fate {
+    unsigned attempts, victims;
+};
+
+static struct fate fate;
+
+/* Failures that cost an item, and attempts that cost none: no more than there were deaths. */
+static struct {
+    unsigned done, failed, blamed, retried;
+} counted;
+
+static bool is_a_death(const mpm_failure *failure)
+{
+    return failure->cause == MPM_CAUSE_SIGNAL && failure->code == SIGKILL &&
+           strstr(failure->text, "its worker was killed by SIGKILL") != NULL;
+}
+
+/* An item has cost a worker that had begun it, or was just about to. */
+static void check_failure(const mpm_failure *failure)
+{
+    unsigned begun = atomic_load(&shared->begun[failure->index]);
+    char text[32];
+
+    EXPECT(failure->attempts == begun || failure->attempts == begun + 1);
+    counted.failed++;
+    if (is_a_death(failure)) {
+        EXPECT(failure->attempts == fate.attempts);
+        counted.blamed += failure->attempts;
+        counted.retried += failure->attempts - 1;
+        return;
+    }
+    snprintf(text, sizeof text, "no %zu", (size_t)failure->index);
+    EXPECT(item_fails(failure->index));
+    EXPECT(failure->cause == MPM_CAUSE_TASK && failure->code == 11);
+    EXPECT(!strcmp(failure->text, text));
+    EXPECT(failure->attempts >= 1);
+    counted.blamed += failure->attempts - 1;
+    counted.retried += failure->attempts - 1;
+}
+
+static const mpm_failure *find_failure(const mpm_failure *failures, size_t count, uint64_t item)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (failures[i].index == item)
+            return &failures[i];
+    }
+    return NULL;
+}
+
+/* Checks the failures of a map, and counts its items. */
+static void check_items(const mpm_failure *failures, size_t count, bool (*is_good)(uint64_t, const void *),
+                        const void *results)
+{
+    unsigned listed = 0;
+
+    for (uint64_t item = 0; item < ITEMS; item++) {
+        const mpm_failure *failure = find_failure(failures, count, item);
+
+        EXPECT(atomic_load(&shared->begun[item]) <= 1 + atomic_load(&shared->deaths));
+        if (failure) {
+            check_failure(failure);
+            listed++;
+            continue;
+        }
+        EXPECT(!item_fails(item));
+        EXPECT(is_good(item, results));
+        counted.done++;
+    }
+    EXPECT(listed == count);
+}
+
+static bool is_squared(uint64_t item, const void *results)
+{
+    return ((const uint64_t *)results)[item] == item * item + 1;
+}
+
+static void map_with_chunk(mpm_pool *pool, size_t chunk)
+{
+    uint64_t results[ITEMS] = {0};
+    size_t failure_count = 0;
+    mpm_failure *failures = NULL;
+    mpm_map_options options = {.chunk = chunk, .failures = &failures, .failure_count = &failure_count};
+
+    EXPECT(mpm_pool_map(pool, square, NULL, ITEMS, 0, &options, results, sizeof *results) == MPM_ETASK);
+    check_items(failures, failure_count, is_squared, results);
+    free(failures);
+}
+
+static void map_one_by_one(mpm_pool *pool)
+{
+    map_with_chunk(pool, 1);
+}
+
+static void map_in_chunks(mpm_pool *pool)
+{
+    map_with_chunk(pool, 5);
+}
+
+static void map_as_it_comes(mpm_pool *pool)
+{
+    map_with_chunk(pool, 0);
+}
+
+static bool is_repeated(uint64_t item, const void *results)
+{
+    const mpm_blob *blob = (const mpm_blob *)results + item;
+
+    for (size_t i = 0; i < blob->size; i++) {
+        if (((const char *)blob->bytes)[i] != 'a' + (int)item)
+            return false;
+    }
+    return blob->size == length_of(item);
+}
+
+static void map_blobs(mpm_pool *pool)
+{
+    mpm_blob items[ITEMS], *results = NULL;
+    size_t failure_count = 0;
+    mpm_failure *failures = NULL;
+    mpm_map_options options = {.failures = &failures, .failure_count = &failure_count};
+
+    for (unsigned i = 0; i < ITEMS; i++)
+        items[i] = (mpm_blob){"item", 4};
+    EXPECT(mpm_pool_map_blobs(pool, repeat, items, ITEMS, &options, &results) == MPM_ETASK);
+    if (results)
+        check_items(failures, failure_count, is_repeated, results);
+    EXPECT(results != NULL);
+    mpm_blobs_free(results);
+    free(failures);
+}
+
+/* A call of an odd size fails. */
+static void call_once(mpm_pool *pool, size_t size)
+{
+    char *item = malloc(size), *result = calloc(1, size);
+    int status;
+
+    for (size_t i = 0; i < size; i++)
+        item[i] = (char)(i % 251);
+    status = mpm_pool_apply(pool, turn, item, size, result, size);
+    counted.failed += status != MPM_OK;
+    counted.done += status == MPM_OK;
+    if (status && strstr(mpm_error(), "its worker was killed by SIGKILL")) {
+        EXPECT(status == MPM_ETASK);
+        counted.blamed += fate.attempts;
+        counted.retried += fate.attempts - 1;
+    } else if (size % 2) {
+        EXPECT(status == MPM_ETASK && error_has("the call failed: no 0"));
+    } else {
+        EXPECT(status == MPM_OK);
+        for (size_t i = 0; i < size; i++)
+            EXPECT(result[i] == item[size - 1 - i]);
+    }
+    free(item);
+    free(result);
+}
+
+static void make_calls(mpm_pool *pool)
+{
+    static const size_t sizes[CALLS] = {8, 9, 300, 301, 5000, 5001};
+
+    for (unsigned i = 0; i < CALLS; i++)
+        call_once(pool, sizes[i]);
+}
+
+/* The search. */
+
+static const struct operation {
+    const char *name;
+    void (*run)(mpm_pool *pool);
+    size_t tasks; /* of a worker; 0: any number */
+    bool every_item_fails;
+} operations[] = {
+    {"a map, one item at a time", map_one_by_one, 0, false},
+    {"a map in chunks", map_in_chunks, 0, false},
+    {"a map in chunks as it comes", map_as_it_comes, 0, false},
+    {"a map that fails wholly", map_one_by_one, 0, true},
+    {"a map whose workers are replaced", map_as_it_comes, 3, false},
+    {"a map of blobs", map_blobs, 0, false},
+    {"single calls", make_calls, 0, false},
+    {"single calls to workers that are replaced", make_calls, 2, false},
+};
+#define OPERATIONS (sizeof operations / sizeof *operations)
+
+static void check_counts(mpm_pool *pool)
+{
+    unsigned deaths = atomic_load(&shared->deaths);
+    mpm_stats *stats = NULL;
+
+    EXPECT(counted.blamed <= deaths);
+    EXPECT(!mpm_pool_stats(pool, &stats));
+    if (!stats)
+        return;
+    EXPECT(stats->all.done == counted.done);
+    EXPECT(stats->all.failed == counted.failed);
+    EXPECT(stats->all.retried >= counted.retried && stats->all.retried <= deaths);
+    free(stats);
+}
+
+static size_t blocks_in_use(void)
+{
+    struct arena_usage usage;
+
+    arena_usage(runtime_arena(), &usage);
+    return usage.used_blocks;
+}
+
+/* Whether the point was reached. */
+static bool run_to_target(const struct operation *operation, unsigned workers, unsigned long target)
+{
+    mpm_pool_options options = {.workers = workers,
+                                .max_attempts = fate.attempts,
+                                .max_tasks_per_worker = operation->tasks,
+                                .initializer = choose_victim};
+    size_t blocks = blocks_in_use();
+    mpm_pool *pool = NULL;
+
+    memset(shared, 0, sizeof *shared);
+    memset(&counted, 0, sizeof counted);
+    shared->target = target;
+    shared->every_item_fails = operation->every_item_fails;
+    atomic_store(&shared->victims, fate.victims);
+    EXPECT(!mpm_pool_open(&options, &pool));
+    if (pool) {
+        operation->run(pool);
+        check_counts(pool);
+    }
+    mpm_pool_close(pool);
+    EXPECT(!arena_check(runtime_arena()));
+    EXPECT(blocks_in_use() == blocks);
+    return atomic_load(&shared->deaths) > 0;
+}
+
+static unsigned long search(const struct operation *operation, unsigned workers)
+{
+    unsigned long points = 0, quiet = 0;
+
+    searched = operation->name;
+    for (unsigned long target = 1; is_right && target < MOST_POINTS && quiet < QUIET; target++) {
+        bool was_reached = run_to_target(operation, workers, target);
+
+        points += was_reached;
+        quiet = was_reached ? 0 : quiet + 1;
+    }
+    EXPECT(quiet == QUIET);
+    EXPECT(points >= 20);
+    return points;
+}
+
+/* Has the run make what it keeps: that is not to count as lost. */
+static void warm_up(void)
+{
+    mpm_pool *pool = NULL;
+
+    CU_ASSERT_EQUAL(mpm_pool_open(&(mpm_pool_options){.workers = 2}, &pool), MPM_OK);
+    mpm_pool_close(pool);
+}
+
+/* By one worker, who does all in one order, and by two. */
+static void search_all(unsigned attempts, unsigned victims)
+{
+    unsigned long points = 0;
+
+    is_right = true;
+    warm_up();
+    fate = (struct fate){attempts, victims};
+    for (unsigned workers = 1; workers <= 2; workers++) {
+        for (size_t i = 0; is_right && i < OPERATIONS; i++)
+            points += search(&operations[i], workers);
+    }
+    CU_ASSERT(is_right);
+    printf("%lu points searched … ", points);
+}
+
+static void a_death_at_any_point_costs_an_attempt_at_most(void)
+{
+    search_all(2, 1);
+}
+
+static void two_deaths_at_any_point_cost_two_attempts_at_most(void)
+{
+    search_all(3, 2);
+}
+
+static void a_death_at_the_last_attempt_is_blamed_on_its_item_only(void)
+{
+    search_all(1, 1);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct suite_test tests[] = {
+        {"a_death_at_any_point_costs_an_attempt_at_most", a_death_at_any_point_costs_an_attempt_at_most},
+        {"two_deaths_at_any_point_cost_two_attempts_at_most",
+         two_deaths_at_any_point_cost_two_attempts_at_most},
+        {"a_death_at_the_last_attempt_is_blamed_on_its_item_only",
+         a_death_at_the_last_attempt_is_blamed_on_its_item_only},
+    };
+    int failed;
+
+    setenv("MPMAP_ARENA", "256M", 0);
+    shared = child_memory(sizeof *shared);
+    if (mpm_init(&argc, &argv, NULL))
+        return mpm_report_error();
+    failed = suite_run("pool_kill", tests, sizeof tests / sizeof *tests);
+    return mpm_finalize() ? mpm_report_error() : failed;
+}
