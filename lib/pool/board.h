@@ -38,11 +38,11 @@
  * claimed there again, so its holder gives back what it holds. Only the holder sets the processes' records free, when
  * it frees the board: so nobody takes one for another pool's.
  *
- * Watching. A worker that enters a lease moves `entered` on, so (entered, item) names a run of an item once and
- * for all. The holder looks at it now and then, and writes nothing that the worker reads: an item costs
+ * Watching. A worker that enters a lease, or a single call, moves `entered` on, so (entered, item) names a run of an
+ * item once and for all. The holder looks at it now and then, and writes nothing that the worker reads: an item costs
  * nothing more. To kill a worker the holder reads the generation of its process, looks whether it still is in
  * that run (a host that has reaped it clears `item` before the generation goes on), writes `doom` (the generation
- * last), and asks the host for the signal. The host blames the item only if it is the one that was late: a
+ * last, one thread at a time), and asks the host for the signal. The host blames the item only if it is the one that was late: a
  * worker that had gone on to another, or that was killed because its map ended, is innocent.
  *
  * Ending. A worker that has had as many items as it may have leaves its lease, and ends with state

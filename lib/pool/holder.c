@@ -63,6 +63,8 @@ static int make_board(struct holder *holder, const struct pool_spec *spec, const
     holder->board = board = arena_at(holder->arena, holder->offset);
     board->spec = *spec;
     board->worker_count = worker_count;
+    for (uint32_t i = 0; i < worker_count; i++)
+        atomic_store(&board->worker[i].item, NO_ITEM);
     board->bell = arena_offset(holder->arena, runtime_bell());
     if (!spec->argument_size)
         return MPM_OK;
@@ -83,6 +85,7 @@ static int make_holder(const struct pool_spec *spec, const void *argument, uint3
     if (!holder)
         return error_set(MPM_ENOMEM, "no memory for a pool");
     holder->arena = runtime_arena();
+    pthread_mutex_init(&holder->kill_mutex, NULL);
     pthread_mutex_init(&holder->watch_mutex, NULL);
     if (!(holder->counts = calloc(worker_count, sizeof *holder->counts)))
         status = error_set(MPM_ENOMEM, "no memory for %u workers", worker_count);
@@ -225,6 +228,7 @@ void holder_free(struct holder *holder)
             process_close(process, process_generation_of(atomic_load(&process->word)));
     }
     estate_leave(holder->offset);
+    pthread_mutex_destroy(&holder->kill_mutex);
     pthread_mutex_destroy(&holder->watch_mutex);
     free(holder->counts);
     free(holder->watched);
@@ -264,19 +268,32 @@ struct node_tally *holder_tally(const struct holder *holder, size_t *size)
 
 /* Killing. */
 
+/* Dooms that generation of the worker, if it still is in that run of an item and is not doomed yet. */
+static bool doom(struct holder *holder, struct worker_record *record, uint32_t generation, uint64_t entered,
+                 uint64_t item, bool late)
+{
+    bool is_doomed = false;
+
+    pthread_mutex_lock(&holder->kill_mutex);
+    if (atomic_load(&record->entered) == entered && atomic_load(&record->item) == item &&
+        atomic_load(&record->doom.generation) != (uint64_t)generation + 1) {
+        record->doom.entered = entered;
+        record->doom.item = late ? item : NO_ITEM;
+        atomic_store(&record->doom.generation, (uint64_t)generation + 1);
+        is_doomed = true;
+    }
+    pthread_mutex_unlock(&holder->kill_mutex);
+    return is_doomed;
+}
+
 void holder_kill_worker(struct holder *holder, uint32_t worker, uint64_t entered, uint64_t item, bool late)
 {
     struct worker_record *record = &holder->board->worker[worker];
     const struct process_record *process = process_of(holder, worker);
     uint32_t generation = process_generation_of(atomic_load(&process->word));
 
-    if (atomic_load(&record->entered) != entered || atomic_load(&record->item) != item ||
-        atomic_load(&record->doom.generation) == (uint64_t)generation + 1)
-        return;
-    record->doom.entered = entered;
-    record->doom.item = late ? item : NO_ITEM;
-    atomic_store(&record->doom.generation, (uint64_t)generation + 1);
-    process_signal(holder->arena, record->process - 1, generation, SIGKILL);
+    if (doom(holder, record, generation, entered, item, late))
+        process_signal(holder->arena, record->process - 1, generation, SIGKILL);
 }
 
 void holder_kill_all(struct holder *holder)
