@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What is true when a host is killed at any point of its work: while it forks, reaps, tells of deaths, and forks
- * anew. A run of its own for each point, without a launcher: its only host dies there, so what was wanted of it has
- * ended by SIGKILL, or as it would have; nothing hangs, no result is wrong, and the arena gets back all but what the
- * host was just freeing. A process dies with a pool of its own, too: what becomes of that is hosts' work. */
+/* What is true when a host is killed at any point of its work: while it forks, reaps, tells of deaths, settles calls,
+ * and forks anew; and when it is held up there. A run of its own for each point, without a launcher: its only host dies
+ * there, so what was wanted of it has ended by SIGKILL, or as it would have; nothing hangs, no result is wrong, and the
+ * arena gets back all but what the host was just freeing. A process dies with a pool of its own, too: what becomes of that is hosts' work. */
 #include <CUnit/CUnit.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@
 
 #define PATIENCE_S  30
 #define ITEMS       12u
+#define LARGE_CALL  5000u
 #define MOST_POINTS 5000ul
 #define QUIET       20ul /* so many targets in a row that no host has reached: there are no more */
 
@@ -35,12 +37,23 @@ static struct shared {
     _Atomic unsigned reached, crashes;
     _Atomic int hanging; /* items */
     size_t blocks;       /* in use at the end of a run whose host was not killed */
+    /* Of a host that is held up. */
+    unsigned held_at; /* at which of the points that it passes */
+    _Atomic unsigned is_counted, keeps_cell, passed, begun, initialized;
 } * shared;
+
+static void hold_up(bool is_host);
 
 /* Only the rank's child is a host. */
 __attribute__((visibility("default"))) void kill_point_reached(void)
 {
-    if (getpid() == rank_pid || getppid() != rank_pid)
+    bool is_host = getpid() != rank_pid && getppid() == rank_pid;
+
+    if (shared->held_at) {
+        hold_up(is_host);
+        return;
+    }
+    if (!is_host)
         return;
     atomic_store(&shared->reached, 1);
     kill(getpid(), SIGKILL);
@@ -89,6 +102,58 @@ static void use_a_pool(void)
         EXPECT(results[i] == i * i + 1 || status);
     status = mpm_pool_apply(pool, crash_at_times, NULL, 0, &result, sizeof result);
     EXPECT(status == MPM_EWORKER || (status == MPM_OK && result == 1));
+    mpm_pool_close(pool);
+}
+
+/* Every other run of a call ends as `way` says. */
+static int crash_every_other_time(mpm_call *call, const void *item, void *result)
+{
+    if (atomic_fetch_add(&shared->crashes, 1) % 2 == 0) {
+        if (*(const int *)item == SIGALRM)
+            for (;;)
+                pause();
+        raise(*(const int *)item);
+    }
+    memcpy(result, item, mpm_call_item_size(call));
+    return 0;
+}
+
+/* Of any length: larger ones have a block of the arena. */
+static void call_and_crash(mpm_pool *pool, int way, size_t size)
+{
+    char item[LARGE_CALL] = {0}, result[LARGE_CALL] = {0};
+    int status;
+
+    memcpy(item, &way, sizeof way);
+    atomic_store(&shared->crashes, 0);
+    status = mpm_pool_apply(pool, crash_every_other_time, item, size, result, size);
+    EXPECT(status == MPM_EWORKER || (status == MPM_OK && !memcmp(item, result, size)));
+}
+
+static int crash(mpm_call *call, const void *item, void *result)
+{
+    (void)call;
+    (void)item;
+    (void)result;
+    raise(SIGSEGV);
+    return 0;
+}
+
+static void use_calls(void)
+{
+    mpm_pool_options options = {.workers = 2, .item_timeout_s = 0.02};
+    mpm_pool *pool;
+    int status;
+
+    if ((status = mpm_pool_open(&options, &pool))) {
+        EXPECT(status == MPM_EWORKER);
+        return;
+    }
+    call_and_crash(pool, SIGKILL, sizeof(int));
+    call_and_crash(pool, SIGSEGV, LARGE_CALL);
+    call_and_crash(pool, SIGALRM, sizeof(int));
+    status = mpm_pool_apply(pool, crash, NULL, 0, NULL, 0);
+    EXPECT(status == MPM_EWORKER || (status == MPM_ETASK && strstr(mpm_error(), "SIGSEGV (2 attempts)")));
     mpm_pool_close(pool);
 }
 
@@ -194,6 +259,7 @@ static bool live(void *unused)
         return mpm_report_error() == EXIT_SUCCESS;
     use_processes();
     use_a_pool();
+    use_calls();
     if (kill_point_target)
         use_a_pool_of_a_process();
     else
@@ -202,6 +268,94 @@ static bool live(void *unused)
     status = mpm_finalize();
     EXPECT(status == MPM_OK || status == MPM_EHOSTLOST);
     return is_right;
+}
+
+/* A host that is held up. */
+
+static void wait_until(const _Atomic unsigned *word, unsigned least)
+{
+    while (atomic_load(word) < least && atomic_load(&shared->initialized) < 3)
+        sched_yield();
+}
+
+/* The host stays at its point until another call has begun, main keeps the cell of the first until the host is there.
+ * If the host does not come there, a third worker comes. */
+static void hold_up(bool is_host)
+{
+    kill_point_target = kill_point_count + 1;
+    if (!is_host && getpid() == rank_pid && atomic_exchange(&shared->keeps_cell, 0)) {
+        wait_until(&shared->passed, shared->held_at);
+    } else if (is_host && atomic_load(&shared->is_counted) &&
+               atomic_fetch_add(&shared->passed, 1) + 1 == shared->held_at) {
+        atomic_store(&shared->reached, 1);
+        wait_until(&shared->begun, 2);
+    }
+}
+
+static int count_workers(mpm_call *call, const void *argument, size_t argument_size, void **state)
+{
+    (void)call;
+    (void)argument;
+    (void)argument_size;
+    (void)state;
+    atomic_fetch_add(&shared->initialized, 1);
+    return 0;
+}
+
+/* The second one lasts until the host has settled the first one's. */
+static int call_after_call(mpm_call *call, const void *item, void *result)
+{
+    unsigned number = atomic_fetch_add(&shared->begun, 1) + 1;
+
+    (void)call;
+    (void)item;
+    if (number > 1)
+        wait_until(&shared->initialized, 3);
+    memcpy(result, &number, sizeof number);
+    return 0;
+}
+
+static bool live_on(void *unused)
+{
+    mpm_pool_options options = {
+        .workers = 2, .max_attempts = 1, .max_tasks_per_worker = 1, .initializer = count_workers};
+    mpm_pool *pool;
+
+    (void)unused;
+    is_right = true;
+    rank_pid = getpid();
+    alarm(PATIENCE_S);
+    kill_point_target = kill_point_count + 1;
+    if (mpm_init(NULL, NULL, NULL) || mpm_pool_open(&options, &pool))
+        return mpm_report_error() == EXIT_SUCCESS;
+    atomic_store(&shared->is_counted, 1);
+    atomic_store(&shared->keeps_cell, 1);
+    for (unsigned i = 1, number; i <= 2; i++) {
+        EXPECT(!mpm_pool_apply(pool, call_after_call, NULL, 0, &number, sizeof number));
+        EXPECT(number == i);
+    }
+    EXPECT(atomic_load(&shared->begun) == 2);
+    mpm_pool_close(pool);
+    EXPECT(!mpm_finalize());
+    return is_right;
+}
+
+static void a_host_that_is_slow_harms_no_call_that_follows(void)
+{
+    unsigned points = 0, quiet = 0;
+
+    for (unsigned at = 1; at < MOST_POINTS && quiet < QUIET; at++) {
+        memset(shared, 0, sizeof *shared);
+        shared->held_at = at;
+        if (!child_succeeds(live_on, NULL)) {
+            CU_FAIL("a call was harmed");
+            break;
+        }
+        points += atomic_load(&shared->reached);
+        quiet = atomic_load(&shared->reached) ? 0 : quiet + 1;
+    }
+    CU_ASSERT(points >= 10);
+    printf("%u points searched … ", points);
 }
 
 static void every_point_of_a_hosts_work_may_be_the_last(void)
@@ -228,6 +382,7 @@ int main(void)
 {
     static const struct suite_test tests[] = {
         {"every_point_of_a_hosts_work_may_be_the_last", every_point_of_a_hosts_work_may_be_the_last},
+        {"a_host_that_is_slow_harms_no_call_that_follows", a_host_that_is_slow_harms_no_call_that_follows},
     };
 
     shared = child_memory(sizeof *shared);

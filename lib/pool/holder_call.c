@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "core/runtime.h"
 #include "pool/holder_inside.h"
+#include "shm/kill_point.h"
 
 #define SPIN_NS  20000u    /* how long a caller looks on before it sleeps */
 #define ROUND_NS 20000000u /* how long it sleeps at most before it checks whether there still is a pool */
@@ -186,6 +187,7 @@ enum call_end holder_make_call(struct holder *holder, struct holder_call *call, 
     was_asleep = wait_ring_one(&board->work);
     end = wait_for_answer(holder, cell, was_asleep, look, argument);
     if (end == CALL_IS_DONE && atomic_load(&cell->answer) == CELL_IS_DONE && !cell->code) {
+        KILL_POINT();
         if (call->result_size)
             memcpy(call->result, cell_result(cell, holder->arena), call->result_size);
         count_bytes(&cell->bytes_received, call->result_size);

@@ -83,6 +83,7 @@ static void settle_call(struct board *board, struct cell *cell, const struct pro
 
     cell->wait_status = process->wait_status;
     cell->was_late = guilt == GUILT_LATE;
+    KILL_POINT();
     if (guilt != GUILT_NONE && cell->counted != death) {
         cell->counted = death;
         atomic_signal_fence(memory_order_seq_cst);
@@ -94,6 +95,18 @@ static void settle_call(struct board *board, struct cell *cell, const struct pro
         atomic_store(&cell->answer, CELL_HAS_DIED);
     else
         atomic_store(&cell->state, CELL_WANTED);
+    KILL_POINT();
+}
+
+/* Whether the dead worker has left the call without an answer. One that has an answer may be another call by the next
+ * look; but nobody else makes a cell this worker's again, so if it still is after the answer was missing, that was this
+ * call's. */
+static bool is_left(const struct cell *cell, uint32_t number)
+{
+    uint32_t answer = atomic_load(&cell->answer);
+
+    KILL_POINT();
+    return !answer && atomic_load(&cell->state) == CELL_TAKEN + (uint64_t)number;
 }
 
 /* The worker may have died between any two steps of taking a call. */
@@ -107,15 +120,18 @@ static void settle_calls(struct board *board, const struct worker_record *record
         struct cell *cell = &board->cell[i];
 
         if (atomic_load(&cell->state) == CELL_TAKEN + (uint64_t)number) {
-            if (!atomic_load(&cell->answer))
+            KILL_POINT();
+            if (is_left(cell, number))
                 settle_call(board, cell, process, guilt);
             wait_ring(&cell->answered);
         }
         if (atomic_load(&cell->state) == CELL_WANTED)
             wanted |= UINT64_C(1) << i;
     }
+    KILL_POINT();
     if (wanted) {
         atomic_fetch_or(&board->calls, wanted);
+        KILL_POINT();
         wait_ring(&board->work);
     }
 }
@@ -125,6 +141,7 @@ static void count_time(struct worker_record *record)
 {
     uint64_t since_ns = atomic_exchange(&record->busy_since_ns, 0);
 
+    KILL_POINT();
     if (since_ns)
         atomic_fetch_add(&record->busy_ns, clock_now_ns() - since_ns);
 }
