@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Single calls whose worker dies, and whose worker's host dies at one point after the other of its work on that death,
- * while other hosts go on: for host_calls.sh.
+/* Single calls and maps in which a worker dies, and its host at one point after the other of its work on that death,
+ * while other hosts go on: for dying_hosts.sh.
  *
- *   dying_hosts crash|hang POINT    the first of its hosts that dies does so at POINT, the next at the one after it
+ *   dying_hosts crash|hang|map POINT    the first of its hosts that dies does so at POINT, the next at the one after it
  *
+ * A call crashes or hangs the first time; of a map one item crashes the first time, and all fail in the end.
  * All hosts but one may die. Prints how many have, or what is wrong. Its library has kill points. */
 #include <inttypes.h>
 #include <sched.h>
@@ -25,6 +26,9 @@
 #include "support/shared_file.h"
 
 #define LARGE       5000u /* a call that has a block of the arena */
+#define ITEMS       60u
+#define CRASHING    20u     /* item */
+#define ITEM_NS     200000u /* what an item takes */
 #define PATIENCE_NS UINT64_C(20000000000)
 
 unsigned long kill_point_count, kill_point_target = 1;
@@ -36,7 +40,7 @@ static struct {
     _Atomic unsigned deaths;      /* of hosts */
     _Atomic unsigned initialized; /* workers */
     _Atomic unsigned runs;        /* of the call's task */
-    bool hangs;
+    bool hangs, maps;
 } * shared;
 
 __attribute__((visibility("default"))) void kill_point_reached(void)
@@ -81,6 +85,36 @@ static bool is_called(mpm_pool *pool, size_t size)
     return !memcmp(item, result, size);
 }
 
+/* All fail, so that it is told how often each was tried. */
+static int die_once_and_fail(mpm_call *call, const void *item, void *result)
+{
+    (void)item;
+    (void)result;
+    if (mpm_call_index(call) == CRASHING && !atomic_fetch_add(&shared->runs, 1))
+        raise(SIGSEGV);
+    for (uint64_t until_ns = clock_now_ns() + ITEM_NS; clock_now_ns() < until_ns;)
+        ;
+    return 1;
+}
+
+/* Whoever dies with its host is not to blame. */
+static bool is_mapped(mpm_pool *pool)
+{
+    size_t failure_count = 0;
+    mpm_failure *failures = NULL;
+    mpm_map_options options = {.chunk = 1, .failures = &failures, .failure_count = &failure_count};
+    bool is_right = mpm_pool_map(pool, die_once_and_fail, NULL, ITEMS, 0, &options, NULL, 0) == MPM_ETASK &&
+                    failure_count == ITEMS;
+
+    for (size_t i = 0; is_right && i < ITEMS; i++) {
+        is_right = failures[i].cause == MPM_CAUSE_TASK && failures[i].attempts == (i == CRASHING ? 2 : 1);
+        if (!is_right)
+            fprintf(stderr, "item %zu has had %u attempts: %s\n", i, failures[i].attempts, failures[i].text);
+    }
+    free(failures);
+    return is_right;
+}
+
 static int count_workers(mpm_call *call, const void *argument, size_t argument_size, void **state)
 {
     (void)call;
@@ -91,12 +125,32 @@ static int count_workers(mpm_call *call, const void *argument, size_t argument_s
     return 0;
 }
 
-/* The host has forked another worker, or has died: else the next search would not be its own. */
+/* The dead hosts are known, and their workers are over. */
+static bool is_over(void)
+{
+    struct process_record *process;
+    unsigned lost = 0;
+
+    for (unsigned rank = 0; rank < mpm_rank_count(); rank++)
+        lost += host_is_lost(runtime_arena(), rank);
+    for (uint32_t number = 0; (process = process_find(runtime_arena(), number)); number++) {
+        enum process_state state = process_state_of(atomic_load(&process->word));
+
+        if ((state == PROCESS_WANTED || state == PROCESS_RUNNING) &&
+            host_is_lost(runtime_arena(), process->host))
+            return false;
+    }
+    return lost == atomic_load(&shared->deaths);
+}
+
+/* The host has forked another worker, or has died with all that it had: else a worker without a host could be the one
+ * that dies in the next search. */
 static bool is_settled(unsigned workers, unsigned deaths)
 {
     uint64_t end_ns = clock_now_ns() + PATIENCE_NS;
 
-    while (atomic_load(&shared->initialized) == workers && atomic_load(&shared->deaths) == deaths) {
+    while ((atomic_load(&shared->initialized) == workers && atomic_load(&shared->deaths) == deaths) ||
+           !is_over()) {
         if (clock_now_ns() > end_ns)
             return false;
         sched_yield();
@@ -113,8 +167,11 @@ static bool search_point(mpm_pool *pool, unsigned long point)
     atomic_store(&shared->runs, 0);
     atomic_store(&shared->is_armed, 1);
     atomic_fetch_add(&shared->search, 1);
-    is_right = is_called(pool, point % 2 ? sizeof(int) : LARGE) && is_called(pool, sizeof(int)) &&
-               is_settled(workers, deaths);
+    if (shared->maps)
+        is_right = is_mapped(pool);
+    else
+        is_right = is_called(pool, point % 2 ? sizeof(int) : LARGE) && is_called(pool, sizeof(int));
+    is_right = is_right && is_settled(workers, deaths);
     if (!is_right)
         printf("wrong: a host was to die at point %lu\n", point);
     return is_right;
@@ -130,7 +187,9 @@ static size_t blocks_in_use(void)
 
 static bool search_from(unsigned long point)
 {
-    mpm_pool_options options = {.item_timeout_s = shared->hangs ? 0.05 : 0, .initializer = count_workers};
+    mpm_pool_options options = {.workers = 2 * mpm_rank_count(),
+                                .item_timeout_s = shared->hangs ? 0.05 : 0,
+                                .initializer = count_workers};
     mpm_pool *pool = NULL;
     bool is_right = true;
 
@@ -165,10 +224,11 @@ int main(int argc, char **argv)
     if (mpm_init(&argc, &argv, NULL))
         return mpm_report_error();
     if (argc != 3) {
-        fputs("usage: dying_hosts crash|hang POINT\n", stderr);
+        fputs("usage: dying_hosts crash|hang|map POINT\n", stderr);
         return EXIT_FAILURE;
     }
     shared->hangs = !strcmp(argv[1], "hang");
+    shared->maps = !strcmp(argv[1], "map");
     warm_up();
     blocks = blocks_in_use();
     is_right = search_from(strtoul(argv[2], NULL, 10));
