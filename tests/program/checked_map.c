@@ -1,21 +1,35 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Maps whose every result is checked, while somebody does things to their workers: for kills.sh and soak.sh.
  *
- *   checked_map ITEMS SECONDS SEED
+ *   checked_map ITEMS SECONDS SEED [all]
  *
- * Maps ITEMS items again and again until SECONDS have passed, at least once, with item size, result size and
- * chunk by chance; each pool serves a few maps. An item may cost any number of workers: they are killed from
- * outside, so none is to blame. Prints "running" once its workers run. */
+ * Maps ITEMS items again and again until SECONDS have passed, or the file MPMAP_TEST_STOP is there, at least once,
+ * with item size, result size and chunk by chance; each pool serves a few maps. With "all", threads make single calls,
+ * streams and maps of blobs beside them. An item may cost any number of workers: they are killed from outside, so none
+ * is to blame. Prints "running" once its workers run. At the end no node has more blocks of its arena in use than at
+ * the beginning. */
 #include <inttypes.h>
 #include <mpmap.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
+
+#include "core/runtime.h"
+#include "shm/arena.h"
 
 #define MOST_WORDS    5 /* of an item, and of a result */
 #define MAPS_PER_POOL 5
+
+#define MOST_NODES 64
+#define BLOBS      200
+#define CALL_WORDS 700 /* of the largest single call: more than a cell has room for */
+#define PATIENCE_S 30
 
 #define HAS_LOST_A_PART 3 /* the exit status if the run has lost a host, and all results are right */
 
@@ -119,12 +133,242 @@ static double now_s(void)
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
+static bool is_over(double end_s)
+{
+    const char *stop = getenv("MPMAP_TEST_STOP");
+
+    return now_s() >= end_s || (stop && !access(stop, F_OK));
+}
+
+/* Beside the maps, in threads of their own. */
+
+struct company {
+    mpm_pool *pool;
+    _Atomic bool is_to_end, is_wrong;
+    _Atomic uint64_t calls, streamed, blobs;
+    pthread_t thread[3];
+};
+
+static void complain(struct company *company, const char *what, uint64_t number)
+{
+    if (!atomic_exchange(&company->is_wrong, true))
+        fprintf(stderr, "%s %" PRIu64 " is not what it should be (%s)\n", what, number, mpm_error());
+}
+
+/* The item's words, mixed. */
+static int mix_words(mpm_call *call, const void *item, void *result)
+{
+    for (size_t i = 0; i < mpm_call_item_size(call) / 8; i++)
+        ((uint64_t *)result)[i] = mix(((const uint64_t *)item)[i]);
+    return 0;
+}
+
+static void *make_calls(void *argument)
+{
+    uint64_t item[CALL_WORDS], result[CALL_WORDS];
+    struct company *company = argument;
+
+    for (uint64_t number = 0; !atomic_load(&company->is_to_end); number++) {
+        size_t words = number % 8 ? number % 4 + 1 : CALL_WORDS;
+
+        for (size_t i = 0; i < words; i++)
+            item[i] = number + i;
+        if (mpm_pool_apply(company->pool, mix_words, item, words * 8, result, words * 8))
+            complain(company, "call", number);
+        for (size_t i = 0; i < words; i++) {
+            if (result[i] != mix(number + i))
+                complain(company, "the result of call", number);
+        }
+        atomic_fetch_add(&company->calls, 1);
+    }
+    return NULL;
+}
+
+static int next_number(void *argument, void *item)
+{
+    struct company *company = argument;
+
+    if (atomic_load(&company->is_to_end))
+        return 0;
+    *(uint64_t *)item = atomic_fetch_add(&company->streamed, 1);
+    return 1;
+}
+
+static void *make_streams(void *argument)
+{
+    struct company *company = argument;
+    mpm_stream *stream = NULL;
+    uint64_t number = 0, result, index;
+    int status;
+
+    if (mpm_pool_imap(company->pool, mix_words, next_number, company, 8, 8, NULL, &stream)) {
+        complain(company, "the stream", 0);
+        return NULL;
+    }
+    for (; !(status = mpm_stream_next(stream, &result, &index, MPM_FOREVER)); number++) {
+        if (index != number || result != mix(number))
+            complain(company, "the next of a stream", number);
+    }
+    if (status != MPM_ECLOSED || number != atomic_load(&company->streamed))
+        complain(company, "the end of a stream at", number);
+    mpm_stream_close(stream);
+    return NULL;
+}
+
+/* As many bytes as the item, in two steps. */
+static int turn_bytes(mpm_call *call, const void *item, void *result)
+{
+    size_t size = mpm_call_item_size(call);
+    char *room;
+
+    (void)result;
+    if (!mpm_call_blob(call, size / 2) || !(room = mpm_call_blob(call, size)))
+        return 1;
+    for (size_t i = 0; i < size; i++)
+        room[i] = ((const char *)item)[size - 1 - i];
+    return 0;
+}
+
+static void check_blobs(struct company *company, const mpm_blob *results, const char *text)
+{
+    for (size_t i = 0; i < BLOBS; i++) {
+        const char *bytes = results[i].bytes;
+
+        if (results[i].size != i * i || (i && (bytes[0] != text[i * i - 1] || bytes[i * i - 1] != text[0])))
+            complain(company, "blob", i);
+    }
+}
+
+static void *map_blobs(void *argument)
+{
+    struct company *company = argument;
+    mpm_blob items[BLOBS], *results;
+    char *text = malloc(BLOBS * BLOBS);
+
+    for (size_t i = 0; text && i < BLOBS * BLOBS; i++)
+        text[i] = (char)mix(i);
+    for (size_t i = 0; i < BLOBS; i++)
+        items[i] = (mpm_blob){text, i * i};
+    while (text && !atomic_load(&company->is_to_end)) {
+        results = NULL;
+        if (mpm_pool_map_blobs(company->pool, turn_bytes, items, BLOBS, NULL, &results))
+            complain(company, "a map of blobs", BLOBS);
+        else
+            check_blobs(company, results, text);
+        mpm_blobs_free(results);
+        atomic_fetch_add(&company->blobs, BLOBS);
+    }
+    free(text);
+    return NULL;
+}
+
+static void keep_company(struct company *company, mpm_pool *pool)
+{
+    static void *(*const bodies[])(void *) = {make_calls, make_streams, map_blobs};
+
+    memset(company, 0, sizeof *company);
+    company->pool = pool;
+    for (unsigned i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+        if (pthread_create(&company->thread[i], NULL, bodies[i], company))
+            exit(EXIT_FAILURE);
+    }
+}
+
+/* Counts what it has done, too. */
+static bool end_company(struct company *company)
+{
+    static uint64_t calls, streamed, blobs;
+
+    atomic_store(&company->is_to_end, true);
+    for (unsigned i = 0; i < sizeof company->thread / sizeof *company->thread; i++)
+        pthread_join(company->thread[i], NULL);
+    fprintf(stderr, "%" PRIu64 " calls, %" PRIu64 " items of streams, %" PRIu64 " blobs so far\n",
+            calls += company->calls, streamed += company->streamed, blobs += company->blobs);
+    return !company->is_wrong;
+}
+
+/* The arenas. */
+
+struct usage {
+    unsigned node;
+    size_t blocks;
+};
+
+/* In a process of the node. */
+static int tell_usage(const void *args, size_t size)
+{
+    struct usage usage = {.node = mpm_node_id()};
+    struct arena_usage now;
+
+    (void)size;
+    if (arena_check(runtime_arena()))
+        return 1;
+    arena_usage(runtime_arena(), &now);
+    usage.blocks = now.used_blocks;
+    return mpm_queue_put(*(const mpm_queue *)args, &usage, sizeof usage, PATIENCE_S) ? 1 : 0;
+}
+
+/* Blocks in use on each node that still has a host; 0 elsewhere. */
+static bool count_blocks(mpm_queue queue, size_t *blocks)
+{
+    for (unsigned node = 0; node < mpm_node_count(); node++) {
+        mpm_process_options options = {.place = MPM_ON_NODE(node)};
+        struct usage usage;
+        mpm_process process;
+        int code = 1, status = mpm_process_start(tell_usage, &queue, sizeof queue, &options, &process);
+
+        blocks[node] = 0;
+        if (status == MPM_EHOSTLOST)
+            continue;
+        if (status || mpm_queue_get(queue, &usage, sizeof usage, NULL, PATIENCE_S) ||
+            mpm_process_join(process, PATIENCE_S) || mpm_process_exitcode(process, &code) || code ||
+            mpm_process_close(process)) {
+            mpm_report_error();
+            return false;
+        }
+        blocks[node] = usage.blocks;
+    }
+    return true;
+}
+
+/* What the dead have left is taken away a little after. */
+static bool has_no_more_blocks(mpm_queue queue, const size_t *before)
+{
+    double end_s = now_s() + PATIENCE_S;
+    size_t now[MOST_NODES];
+    unsigned node = 0;
+
+    while (now_s() < end_s) {
+        if (!count_blocks(queue, now))
+            return false;
+        for (node = 0; node < mpm_node_count() && now[node] <= before[node]; node++)
+            ;
+        if (node == mpm_node_count())
+            return true;
+        sched_yield();
+    }
+    fprintf(stderr, "node %u has %zu blocks in use, and had %zu\n", node, now[node], before[node]);
+    return false;
+}
+
+/* Has the run make what it keeps. */
+static bool warm_up(mpm_queue *queue, size_t *blocks)
+{
+    mpm_pool *pool;
+
+    if (mpm_node_count() > MOST_NODES || mpm_queue_create(NULL, queue) || mpm_pool_open(NULL, &pool))
+        return false;
+    mpm_pool_close(pool);
+    return count_blocks(*queue, blocks) && count_blocks(*queue, blocks);
+}
+
 /* Opens a pool, maps a few times, and closes it. `maps` counts on. */
 static bool use_pool(size_t count, uint64_t *items, uint64_t *results, uint64_t seed, double end_s,
-                     uint64_t *maps)
+                     bool has_company, uint64_t *maps)
 {
     mpm_pool_options options = {.workers = mpm_slot_count() > 4 ? mpm_slot_count() : 4,
                                 .max_attempts = 1000000};
+    struct company company;
     mpm_pool *pool;
     bool good;
 
@@ -136,9 +380,13 @@ static bool use_pool(size_t count, uint64_t *items, uint64_t *results, uint64_t 
         puts("running");
         fflush(stdout);
     }
+    if (has_company)
+        keep_company(&company, pool);
     do
         good = map_once(pool, count, items, results, mix(seed + ++*maps));
-    while (good && *maps % MAPS_PER_POOL && now_s() < end_s);
+    while (good && *maps % MAPS_PER_POOL && !is_over(end_s));
+    if (has_company)
+        good = end_company(&company) && good;
     mpm_pool_close(pool);
     return good;
 }
@@ -146,15 +394,16 @@ static bool use_pool(size_t count, uint64_t *items, uint64_t *results, uint64_t 
 int main(int argc, char **argv)
 {
     uint64_t *items, *results, seed, maps = 0;
-    size_t count;
+    size_t count, blocks[MOST_NODES];
+    mpm_queue queue;
     double end_s;
     int status;
     bool good;
 
     if (mpm_init(&argc, &argv, NULL))
         return mpm_report_error();
-    if (argc != 4) {
-        fputs("usage: checked_map ITEMS SECONDS SEED\n", stderr);
+    if (argc < 4) {
+        fputs("usage: checked_map ITEMS SECONDS SEED [all]\n", stderr);
         return EXIT_FAILURE;
     }
     count = strtoul(argv[1], NULL, 10);
@@ -162,11 +411,12 @@ int main(int argc, char **argv)
     seed = mix(strtoul(argv[3], NULL, 10));
     items = malloc(count * MOST_WORDS * 8);
     results = malloc(count * MOST_WORDS * 8);
-    if (!items || !results)
+    if (!items || !results || !warm_up(&queue, blocks))
         return EXIT_FAILURE;
     do
-        good = use_pool(count, items, results, seed, end_s, &maps);
-    while (good && now_s() < end_s);
+        good = use_pool(count, items, results, seed, end_s, argc > 4, &maps);
+    while (good && !is_over(end_s));
+    good = good && has_no_more_blocks(queue, blocks);
     printf("%" PRIu64 " maps of %zu items\n", maps, count);
     free(items);
     free(results);

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Does things to the processes of a run, from outside, at random instants: for kills.sh and soak.sh.
  *
- *   torment kill PID SECONDS SEED    SIGKILL to a worker every few milliseconds
- *   torment stop PID SECONDS SEED    SIGSTOP to a worker or a host, and SIGCONT some milliseconds later
+ *   torment kill PID SECONDS SEED STRIKES    SIGKILL to a worker every few milliseconds
+ *   torment stop PID SECONDS SEED STRIKES    SIGSTOP to a worker or a host, and SIGCONT some milliseconds later
+ *   torment mix PID SECONDS SEED STRIKES     the one or the other, of which STRIKES are to kill
+ *   torment host PID SECONDS SEED STRIKES    the same, and SIGKILL to one host when half of them have been done
  *
- * Acts on what is below process PID, until it has ended or SECONDS have passed, and prints how often it has
- * struck. It strikes workers that have started only: when they die before that, three in a row, the pool
- * gives up, and rightly so. A process is named by a pidfd, so that no stranger is hit whose number is the
- * same. */
+ * Acts on what is below process PID, until it has ended or SECONDS have passed. After STRIKES it makes the file
+ * MPMAP_TEST_STOP, so that the run ends when it likes to. Prints how many workers it has killed, how many processes it
+ * has stopped, and how many hosts it has killed. It strikes workers that have started only: when they die before that,
+ * three in a row, the pool gives up, and rightly so; and none that is dead already. A process is named by a pidfd, so
+ * that no stranger is hit whose number is the same. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,7 +30,10 @@ struct crowd {
     unsigned count;
 };
 
+enum victim { WORKERS, HOSTS, ALL };
+
 static uint64_t chance;
+static unsigned long kills, stops, host_kills;
 
 static unsigned draw(unsigned below)
 {
@@ -49,28 +56,39 @@ static void read_about(pid_t pid, const char *name, char *text, size_t size)
     text[length] = 0;
 }
 
-static bool is_struck(pid_t pid, bool hosts_too)
+static bool is_dead(pid_t pid)
+{
+    char text[512], *state;
+
+    read_about(pid, "stat", text, sizeof text);
+    state = strrchr(text, ')');
+    return !state || strchr("ZX", state[2]);
+}
+
+static bool is_struck(pid_t pid, enum victim victims)
 {
     char name[32], score[32];
 
     read_about(pid, "comm", name, sizeof name);
-    if (hosts_too && !strcmp(name, "mpmap-host\n"))
+    if (is_dead(pid) || (victims == HOSTS && strcmp(name, "mpmap-host\n")))
+        return false;
+    if (victims != WORKERS && !strcmp(name, "mpmap-host\n"))
         return true;
     read_about(pid, "oom_score_adj", score, sizeof score);
     return !strcmp(name, "mpmap-worker\n") && !strcmp(score, "1000\n");
 }
 
 /* Adds all processes below one that may be struck. */
-static void gather(pid_t pid, bool hosts_too, struct crowd *crowd)
+static void gather(pid_t pid, enum victim victims, struct crowd *crowd)
 {
     char name[64], children[8192], *at = children, *end;
 
     snprintf(name, sizeof name, "task/%d/children", (int)pid);
     read_about(pid, name, children, sizeof children);
     for (long child; (child = strtol(at, &end, 10)) > 0 && end != at; at = end) {
-        if (crowd->count < MOST_PROCESSES && is_struck((pid_t)child, hosts_too))
+        if (crowd->count < MOST_PROCESSES && is_struck((pid_t)child, victims))
             crowd->pid[crowd->count++] = (pid_t)child;
-        gather((pid_t)child, hosts_too, crowd);
+        gather((pid_t)child, victims, crowd);
     }
 }
 
@@ -85,27 +103,45 @@ static bool send_signal(int process, int signal_number)
 }
 
 /* Strikes a process by chance; false if there was none. */
-static bool strike(pid_t root, bool stops)
+static bool strike(pid_t root, enum victim victims, int signal_number)
 {
     struct crowd crowd = {.count = 0};
     bool struck = false;
     int process;
     pid_t pid;
 
-    gather(root, stops, &crowd);
+    gather(root, victims, &crowd);
     if (!crowd.count)
         return false;
     pid = crowd.pid[draw(crowd.count)];
     if ((process = (int)syscall(SYS_pidfd_open, pid, 0)) < 0)
         return false;
-    if (is_struck(pid, stops))
-        struck = send_signal(process, stops ? SIGSTOP : SIGKILL);
-    if (struck && stops) {
+    if (is_struck(pid, victims))
+        struck = send_signal(process, signal_number);
+    if (struck && signal_number == SIGSTOP) {
         pass(draw(50000));
         send_signal(process, SIGCONT);
     }
     close(process);
     return struck;
+}
+
+static void strike_once(pid_t root, bool stops_too, bool kills_too)
+{
+    if (!kills_too || (stops_too && !draw(4)))
+        stops += strike(root, ALL, SIGSTOP);
+    else
+        kills += strike(root, WORKERS, SIGKILL);
+}
+
+/* Says that there were enough. */
+static void tell_enough(void)
+{
+    const char *stop = getenv("MPMAP_TEST_STOP");
+    int file = stop ? open(stop, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) : -1;
+
+    if (file >= 0)
+        close(file);
 }
 
 static double now_s(void)
@@ -118,23 +154,30 @@ static double now_s(void)
 
 int main(int argc, char **argv)
 {
-    unsigned long strikes = 0;
+    bool stops_too, kills_too, hosts_too;
+    unsigned long enough;
     double end_s;
-    bool stops;
     pid_t root;
 
-    if (argc != 5 || (strcmp(argv[1], "kill") && strcmp(argv[1], "stop"))) {
-        fputs("usage: torment kill|stop PID SECONDS SEED\n", stderr);
+    if (argc != 6) {
+        fputs("usage: torment kill|stop|mix|host PID SECONDS SEED STRIKES\n", stderr);
         return EXIT_FAILURE;
     }
-    stops = !strcmp(argv[1], "stop");
+    hosts_too = !strcmp(argv[1], "host");
+    stops_too = strcmp(argv[1], "kill") != 0;
+    kills_too = strcmp(argv[1], "stop") != 0;
     root = (pid_t)atoi(argv[2]);
     end_s = now_s() + strtod(argv[3], NULL);
     chance = strtoul(argv[4], NULL, 10) * 2 + 1;
+    enough = strtoul(argv[5], NULL, 10);
     while (now_s() < end_s && !kill(root, 0)) {
-        strikes += strike(root, stops);
+        strike_once(root, stops_too, kills_too);
+        if (hosts_too && !host_kills && kills >= enough / 2)
+            host_kills += strike(root, HOSTS, SIGKILL);
+        if ((kills_too ? kills : stops) >= enough)
+            tell_enough();
         pass(draw(10000));
     }
-    printf("%lu\n", strikes);
+    printf("%lu %lu %lu\n", kills, stops, host_kills);
     return EXIT_SUCCESS;
 }
