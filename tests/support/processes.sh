@@ -56,13 +56,39 @@ wait_for()
     done
 }
 
+# soon SECONDS command…: until it is true, or this shell has had a CPU for so many seconds. It never sleeps, so on a
+# machine with nothing else to do these are seconds, and on a busy one it gets as little as those that it waits for.
+soon()
+{
+    local stat end
+    read -ra stat <"/proc/$$/stat"
+    end=$((stat[13] + stat[14] + $1 * 100))
+    shift
+    until "$@"; do
+        read -ra stat <"/proc/$$/stat"
+        [ $((stat[13] + stat[14])) -lt "$end" ] || return 1
+    done
+}
+
 # none_left PID…: but for what its parent has yet to look at.
 none_left()
 {
+    local pid stat
+    for pid; do
+        { read -r stat <"/proc/$pid/stat"; } 2>/dev/null || continue
+        stat=${stat##*) }
+        [ "${stat%% *}" = Z ] || return 1
+    done
+}
+
+# one_is_gone PID…: any of them.
+one_is_gone()
+{
     local pid
     for pid; do
-        [ ! -d "/proc/$pid" ] || [ "$(cut -d' ' -f3 "/proc/$pid/stat" 2>/dev/null)" = Z ] || return 1
+        ! none_left "$pid" || return 0
     done
+    return 1
 }
 
 # vader_segment.* are files of Open MPI's own transport.
