@@ -277,8 +277,11 @@ static bool doom(struct holder *holder, struct worker_record *record, uint32_t g
     pthread_mutex_lock(&holder->kill_mutex);
     if (atomic_load(&record->entered) == entered && atomic_load(&record->item) == item &&
         atomic_load(&record->doom.generation) != (uint64_t)generation + 1) {
+        KILL_POINT();
         record->doom.entered = entered;
+        KILL_POINT();
         record->doom.item = late ? item : NO_ITEM;
+        KILL_POINT();
         atomic_store(&record->doom.generation, (uint64_t)generation + 1);
         is_doomed = true;
     }
@@ -292,8 +295,10 @@ void holder_kill_worker(struct holder *holder, uint32_t worker, uint64_t entered
     const struct process_record *process = process_of(holder, worker);
     uint32_t generation = process_generation_of(atomic_load(&process->word));
 
-    if (doom(holder, record, generation, entered, item, late))
-        process_signal(holder->arena, record->process - 1, generation, SIGKILL);
+    if (!doom(holder, record, generation, entered, item, late))
+        return;
+    KILL_POINT();
+    process_signal(holder->arena, record->process - 1, generation, SIGKILL);
 }
 
 void holder_kill_all(struct holder *holder)
