@@ -220,6 +220,42 @@ static void a_result_without_room_is_a_failed_item(void)
     mpm_pool_close(pool);
 }
 
+static int hang_at_7(mpm_call *call, const void *item, void *result)
+{
+    char *room = mpm_call_blob(call, mpm_call_item_size(call));
+
+    (void)result;
+    if (!room)
+        return 1;
+    memcpy(room, item, mpm_call_item_size(call));
+    while (mpm_call_index(call) == 7)
+        pause();
+    return 0;
+}
+
+static void an_item_past_its_time_fails(void)
+{
+    enum { COUNT = 20 };
+    mpm_pool_options options = {.workers = 2, .item_timeout_s = 0.25, .max_attempts = 2};
+    mpm_blob *items = make_items(COUNT, ten), *results = NULL;
+    mpm_pool *pool = NULL;
+
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&options, &pool), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_map_blobs(pool, hang_at_7, items, COUNT, NULL, &results), MPM_ETASK);
+    CU_ASSERT(error_has("1 of 20 items failed; the first is item 7: it ran past its 0.25 s (2 attempts)"));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(results);
+    for (size_t i = 0; i < COUNT; i++) {
+        if (i == 7) {
+            CU_ASSERT_PTR_NULL(results[i].bytes);
+        } else {
+            CU_ASSERT(results[i].size == 10 && !memcmp(results[i].bytes, items[i].bytes, 10));
+        }
+    }
+    mpm_blobs_free(results);
+    free_items(items, COUNT);
+    mpm_pool_close(pool);
+}
+
 static int room_in_vain(mpm_call *call, const void *item, void *result)
 {
     (void)item;
@@ -299,6 +335,7 @@ int main(int argc, char **argv)
         {"no_items_return_at_once", no_items_return_at_once},
         {"failed_items_have_no_bytes_and_a_cause", failed_items_have_no_bytes_and_a_cause},
         {"a_result_without_room_is_a_failed_item", a_result_without_room_is_a_failed_item},
+        {"an_item_past_its_time_fails", an_item_past_its_time_fails},
         {"room_is_for_tasks_of_blobs_only", room_is_for_tasks_of_blobs_only},
         {"blobs_leave_nothing_in_the_arena", blobs_leave_nothing_in_the_arena},
         {"nonsense_is_refused", nonsense_is_refused},

@@ -8,12 +8,14 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <mpmap.h>
 
 #include "core/runtime.h"
+#include "pool/board.h"
 #include "support/gate.h"
 #include "support/shared_file.h"
 #include "support/suite.h"
@@ -25,6 +27,7 @@ static struct {
     _Atomic int gate; /* what tasks wait for */
     _Atomic int inside;
     _Atomic int tries[ROOM]; /* by item */
+    _Atomic uint64_t dead_ns, back_ns;
 } * shared;
 
 static void forget(void)
@@ -183,6 +186,7 @@ static int die(mpm_call *call, const void *argument, size_t argument_size, void 
     (void)argument;
     (void)argument_size;
     (void)state;
+    atomic_fetch_add(&shared->initialized, 1);
     raise(SIGSEGV);
     return 0;
 }
@@ -193,6 +197,7 @@ static int leave(mpm_call *call, const void *argument, size_t argument_size, voi
     (void)argument;
     (void)argument_size;
     (void)state;
+    atomic_fetch_add(&shared->initialized, 1);
     exit(9);
 }
 
@@ -223,8 +228,12 @@ static void a_failing_initializer_fails_open_with_its_text(void)
 
 static void workers_that_all_die_at_start_are_an_error(void)
 {
+    forget();
     check_refusal(die, 4, "the last one was killed by SIGSEGV in its initializer");
+    CU_ASSERT(atomic_load(&shared->initialized) <= 4 * (int)MAX_EARLY_DEATHS);
+    forget();
     check_refusal(leave, 1, "the last one exited with code 9 in its initializer");
+    CU_ASSERT_EQUAL(atomic_load(&shared->initialized), MAX_EARLY_DEATHS);
 }
 
 static int refuse_the_third(mpm_call *call, const void *argument, size_t argument_size, void **state)
@@ -233,6 +242,17 @@ static int refuse_the_third(mpm_call *call, const void *argument, size_t argumen
     (void)argument_size;
     (void)state;
     return atomic_fetch_add(&shared->initialized, 1) < 2 ? 0 : mpm_fail(call, "that was one too many");
+}
+
+static int die_from_the_third_on(mpm_call *call, const void *argument, size_t argument_size, void **state)
+{
+    (void)call;
+    (void)argument;
+    (void)argument_size;
+    (void)state;
+    if (atomic_fetch_add(&shared->initialized, 1) >= 2)
+        raise(SIGSEGV);
+    return 0;
 }
 
 static int crash(mpm_call *call, const void *item, void *result)
@@ -253,6 +273,19 @@ static void a_worker_that_cannot_be_replaced_fails_the_map(void)
     CU_ASSERT_EQUAL(mpm_pool_map(pool, crash, NULL, 100, 0, NULL, NULL, 0), MPM_EWORKER);
     CU_ASSERT(error_has("that was one too many"));
     mpm_pool_close(pool);
+}
+
+static void workers_that_die_at_start_in_mid_map_are_an_error(void)
+{
+    mpm_pool *pool;
+
+    forget();
+    pool = open_pool(&(mpm_pool_options){.workers = 2, .initializer = die_from_the_third_on});
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, crash, NULL, 100, 0, NULL, NULL, 0), MPM_EWORKER);
+    CU_ASSERT(error_has("killed by SIGSEGV in its initializer"));
+    CU_ASSERT_EQUAL(mpm_pool_apply(pool, crash, NULL, 0, NULL, 0), MPM_EWORKER);
+    mpm_pool_close(pool);
+    CU_ASSERT(atomic_load(&shared->initialized) <= 2 + 2 * (int)MAX_EARLY_DEATHS);
 }
 
 /* Workers that are replaced. */
@@ -369,14 +402,16 @@ static int last_60_ms(mpm_call *call, const void *item, void *result)
     return 0;
 }
 
-/* Item 0 of one lease after the other, in the same worker: each has its own time. */
+/* Item 0 of one lease or call after the other, in the same worker: each has its own time. */
 static void each_item_has_its_own_time(void)
 {
-    mpm_pool *pool = open_pool(&(mpm_pool_options){.workers = 1, .item_timeout_s = 0.5, .max_attempts = 1});
+    mpm_pool *pool = open_pool(&(mpm_pool_options){.workers = 1, .item_timeout_s = 1, .max_attempts = 1});
 
-    for (int i = 0; i < 15; i++)
+    for (int i = 0; i < 20; i++)
         CU_ASSERT_EQUAL(mpm_pool_map(pool, last_60_ms, NULL, 1, 0, NULL, NULL, 0), MPM_OK);
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, last_60_ms, NULL, 15, 0, NULL, NULL, 0), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, last_60_ms, NULL, 20, 0, NULL, NULL, 0), MPM_OK);
+    for (int i = 0; i < 20; i++)
+        CU_ASSERT_EQUAL(mpm_pool_apply(pool, last_60_ms, NULL, 0, NULL, 0), MPM_OK);
     mpm_pool_close(pool);
 }
 
@@ -500,6 +535,134 @@ static void max_attempts_1_tries_nothing_again(void)
     mpm_pool_close(pool);
 }
 
+/* However many workers it has cost, on all nodes. */
+static void a_task_that_fails_everywhere_leaves_the_pool_whole(void)
+{
+    mpm_pool *pool = open_pool(NULL);
+    pid_t pids[100] = {0};
+
+    for (int round = 0; round < 3; round++) {
+        CU_ASSERT_EQUAL(mpm_pool_map(pool, crash, NULL, 20, 0, NULL, NULL, 0), MPM_ETASK);
+        CU_ASSERT(error_has("20 of 20 items failed"));
+        CU_ASSERT_EQUAL(mpm_pool_apply(pool, crash, NULL, 0, NULL, 0), MPM_ETASK);
+        CU_ASSERT_EQUAL(mpm_pool_map(pool, tell_pid, NULL, 100, 0, NULL, pids, sizeof *pids), MPM_OK);
+        CU_ASSERT_EQUAL(mpm_pool_apply(pool, tell_pid, NULL, 0, pids, sizeof *pids), MPM_OK);
+        CU_ASSERT(pids[0] && pids[99]);
+    }
+    mpm_pool_close(pool);
+}
+
+/* A kernel that is out of memory kills the process with the highest score: a worker, not a rank or a host. */
+static int tell_oom_score(mpm_call *call, const void *item, void *result)
+{
+    FILE *file = fopen("/proc/self/oom_score_adj", "re");
+    int score = -1;
+
+    (void)call;
+    (void)item;
+    if (file && fscanf(file, "%d", &score) == 1)
+        fclose(file);
+    memcpy(result, &score, sizeof score);
+    return 0;
+}
+
+static void workers_are_the_first_that_are_out_of_memory(void)
+{
+    mpm_pool *pool = open_pool(NULL);
+    int scores[20], own = -1, wrong = 0;
+
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, tell_oom_score, NULL, 20, 0, NULL, scores, sizeof *scores), MPM_OK);
+    for (int i = 0; i < 20; i++)
+        wrong += scores[i] != 1000;
+    CU_ASSERT_EQUAL(wrong, 0);
+    tell_oom_score(NULL, NULL, &own);
+    CU_ASSERT(own < 1000);
+    mpm_pool_close(pool);
+}
+
+/* How soon there is another one. */
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static int note_return(mpm_call *call, const void *argument, size_t argument_size, void **state)
+{
+    (void)call;
+    (void)argument;
+    (void)argument_size;
+    (void)state;
+    atomic_store(&shared->back_ns, now_ns());
+    atomic_fetch_add(&shared->initialized, 1);
+    return 0;
+}
+
+static int note_death(mpm_call *call, const void *item, void *result)
+{
+    (void)call;
+    (void)item;
+    (void)result;
+    atomic_store(&shared->dead_ns, now_ns());
+    raise(SIGKILL);
+    return 0;
+}
+
+static uint64_t lose_worker(mpm_pool *pool)
+{
+    int before = atomic_load(&shared->initialized);
+
+    CU_ASSERT_EQUAL(mpm_pool_apply(pool, note_death, NULL, 0, NULL, 0), MPM_ETASK);
+    CU_ASSERT(gate_reached(&shared->initialized, before + 1));
+    return atomic_load(&shared->back_ns) - atomic_load(&shared->dead_ns);
+}
+
+/* The same without a pool: a process that dies, and another one as soon as its parent knows. */
+static uint64_t lose_bare_process(void)
+{
+    pid_t pid = fork();
+
+    if (!pid)
+        _exit(note_death(NULL, NULL, NULL));
+    waitpid(pid, NULL, 0);
+    if (!(pid = fork()))
+        _exit(note_return(NULL, NULL, 0, NULL));
+    waitpid(pid, NULL, 0);
+    return atomic_load(&shared->back_ns) - atomic_load(&shared->dead_ns);
+}
+
+static int compare_times(const void *a, const void *b)
+{
+    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+
+    return (left > right) - (left < right);
+}
+
+/* In turns, and the medians of both: a machine that is busy is so for both. */
+static void a_worker_is_back_within_5_ms(void)
+{
+    enum { DEATHS = 41, MOST_TIMES = 10 };
+    uint64_t pool_ns[DEATHS], bare_ns[DEATHS], back_ns, bare;
+    mpm_pool *pool;
+
+    forget();
+    pool = open_pool(&(mpm_pool_options){.workers = 1, .max_attempts = 1, .initializer = note_return});
+    for (int i = 0; i < DEATHS; i++) {
+        pool_ns[i] = lose_worker(pool);
+        bare_ns[i] = lose_bare_process();
+    }
+    mpm_pool_close(pool);
+    qsort(pool_ns, DEATHS, sizeof *pool_ns, compare_times);
+    qsort(bare_ns, DEATHS, sizeof *bare_ns, compare_times);
+    back_ns = pool_ns[DEATHS / 2];
+    bare = bare_ns[DEATHS / 2];
+    printf("%.2f ms, a bare process %.2f ms … ", (double)back_ns * 1e-6, (double)bare * 1e-6);
+    CU_ASSERT(back_ns <= 5000000 || back_ns <= MOST_TIMES * bare);
+}
+
 /* Ending. */
 
 static int wait_at_gate(mpm_call *call, const void *item, void *result)
@@ -614,7 +777,13 @@ int main(int argc, char **argv)
         {"each_item_has_its_own_time", each_item_has_its_own_time},
         {"every_failure_is_listed_with_its_cause", every_failure_is_listed_with_its_cause},
         {"a_map_without_failures_lists_none", a_map_without_failures_lists_none},
+        {"workers_that_die_at_start_in_mid_map_are_an_error",
+         workers_that_die_at_start_in_mid_map_are_an_error},
         {"max_attempts_1_tries_nothing_again", max_attempts_1_tries_nothing_again},
+        {"a_task_that_fails_everywhere_leaves_the_pool_whole",
+         a_task_that_fails_everywhere_leaves_the_pool_whole},
+        {"workers_are_the_first_that_are_out_of_memory", workers_are_the_first_that_are_out_of_memory},
+        {"a_worker_is_back_within_5_ms", a_worker_is_back_within_5_ms},
         {"terminate_ends_a_map_of_another_thread", terminate_ends_a_map_of_another_thread},
         {"close_waits_for_a_map_of_another_thread", close_waits_for_a_map_of_another_thread},
         {"terminate_of_an_idle_pool_ends_it", terminate_of_an_idle_pool_ends_it},

@@ -221,6 +221,38 @@ static void a_failed_item_is_an_error_of_its_next(void)
     check_failures(20);
 }
 
+static int hang_at_7(mpm_call *call, const void *item, void *result)
+{
+    const int *n = item;
+
+    (void)call;
+    *(long *)result = *n;
+    while (*n == 7)
+        pause();
+    return 0;
+}
+
+static void an_item_past_its_time_is_an_error_of_its_next(void)
+{
+    mpm_pool_options options = {.workers = 2, .item_timeout_s = 0.25, .max_attempts = 2};
+    struct counter counter = {.count = 20};
+    mpm_pool *pool = NULL;
+    mpm_stream *stream;
+
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&options, &pool), MPM_OK);
+    stream = begin(pool, hang_at_7, &counter, NULL);
+    for (long i = 0; i < 20; i++) {
+        long result = -1;
+
+        CU_ASSERT_EQUAL(mpm_stream_next(stream, &result, NULL, MPM_FOREVER), i == 7 ? MPM_ETASK : MPM_OK);
+        CU_ASSERT_EQUAL(result, i == 7 ? -1 : i);
+        CU_ASSERT(i != 7 || error_has("item 7 failed: it ran past its 0.25 s (2 attempts)"));
+    }
+    CU_ASSERT_EQUAL(mpm_stream_next(stream, &(long){0}, NULL, MPM_FOREVER), MPM_ECLOSED);
+    mpm_stream_close(stream);
+    mpm_pool_close(pool);
+}
+
 static void a_generator_that_fails_ends_the_stream_after_its_results(void)
 {
     mpm_pool *pool = open_pool(2);
@@ -432,6 +464,7 @@ int main(int argc, char **argv)
         {"the_buffer_is_filled_without_being_asked", the_buffer_is_filled_without_being_asked},
         {"a_generator_may_wait_for_results", a_generator_may_wait_for_results},
         {"a_failed_item_is_an_error_of_its_next", a_failed_item_is_an_error_of_its_next},
+        {"an_item_past_its_time_is_an_error_of_its_next", an_item_past_its_time_is_an_error_of_its_next},
         {"a_generator_that_fails_ends_the_stream_after_its_results",
          a_generator_that_fails_ends_the_stream_after_its_results},
         {"next_takes_a_timeout_and_loses_nothing", next_takes_a_timeout_and_loses_nothing},
