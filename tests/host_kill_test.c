@@ -2,7 +2,8 @@
 /* What is true when a host is killed at any point of its work: while it forks, reaps, tells of deaths, settles calls,
  * and forks anew; and when it is held up there. A run of its own for each point, without a launcher: its only host dies
  * there, so what was wanted of it has ended by SIGKILL, or as it would have; nothing hangs, no result is wrong, and the
- * arena gets back all but what the host was just freeing. A process dies with a pool of its own, too: what becomes of that is hosts' work. */
+ * arena gets back all but what the host was just freeing. A process dies with a pool of its own, too: what becomes of
+ * that is hosts' work. */
 #include <CUnit/CUnit.h>
 #include <limits.h>
 #include <sched.h>
