@@ -12,6 +12,8 @@
 
 #include <mpmap.h>
 
+#include "pool/holder_inside.h"
+#include "pool/pool_state.h"
 #include "pool/worker_self.h"
 #include "shm/kill_point.h"
 #include "support/child.h"
@@ -27,17 +29,31 @@ static pid_t rank_pid;
 static struct {
     unsigned target; /* the point at which main is held up */
     bool waits_for_lease;
-    _Atomic unsigned is_armed, passed, held;
+    _Atomic unsigned is_armed, is_too_early, passed, held;
     _Atomic unsigned workers;  /* that have begun: the second one when the first is dead */
     _Atomic unsigned begun[2]; /* how often each of the two items was */
 } * shared;
 
-/* In main, once it watches over item 0. Where that has been killed already, it was no point before the signal. */
+/* Of the pool that is open. */
+static struct holder *holder;
+
+/* Whether this thread of main is the one that watches: any may do other things meanwhile. */
+static bool watches(void)
+{
+    return getpid() == rank_pid && holder && holder->watch_mutex.__data.__owner == gettid();
+}
+
+/* In main, where it finds item 0 late. Where that has been killed already, it was no point before the signal. */
 __attribute__((visibility("default"))) void kill_point_reached(void)
 {
     kill_point_target = kill_point_count + 1;
-    if (getpid() != rank_pid || !atomic_load(&shared->is_armed) ||
-        atomic_fetch_add(&shared->passed, 1) + 1 != shared->target)
+    if (!watches())
+        return;
+    if (!atomic_load(&shared->is_armed)) {
+        atomic_store(&shared->is_too_early, 1);
+        return;
+    }
+    if (atomic_fetch_add(&shared->passed, 1) + 1 != shared->target)
         return;
     atomic_store(&shared->held, 1);
     while (!atomic_load(&shared->begun[1]) && atomic_load(&shared->workers) < 2)
@@ -166,7 +182,9 @@ static void hold_up_at(unsigned target, int (*run)(mpm_pool *pool))
     shared->target = target;
     shared->waits_for_lease = run == map_one_by_one;
     CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&options, &pool), MPM_OK);
+    holder = pool->home;
     status = run(pool);
+    holder = NULL;
     if (atomic_load(&shared->held)) {
         if (status)
             mpm_report_error();
@@ -185,7 +203,7 @@ static bool is_held_up_at(unsigned target, int (*run)(mpm_pool *pool))
 {
     do
         hold_up_at(target, run);
-    while (!atomic_load(&shared->is_armed));
+    while (!atomic_load(&shared->is_armed) || atomic_load(&shared->is_too_early));
     return atomic_load(&shared->held);
 }
 
