@@ -22,13 +22,14 @@
 #define FRAME_VERSION 1u
 #define FRAME_SIZE    ((size_t)256 << 10) /* messages are gathered up to this; a larger one goes alone */
 
-#define SPIN_NS     20000u    /* it looks on without a pause for so long after the last event */
-#define NAP_MIN_NS  50000u    /* then it naps, longer and longer */
-#define LIVELY_NS   5000000u  /* but not before so long after a call, since another often follows */
-#define NAP_BUSY_NS 100000u   /* up to this while bytes are under way */
-#define NAP_MAX_NS  1000000u  /* and up to this while they are not */
-#define SLEEP_NS    20000000u /* and this after so long a silence: */
+#define SPIN_NS     20000u   /* it looks on without a pause for so long after the last event */
+#define NAP_MIN_NS  50000u   /* then it naps, longer and longer */
+#define LIVELY_NS   5000000u /* but not before so long after a call, since another often follows */
+#define NAP_BUSY_NS 100000u  /* up to this while bytes are under way */
+#define NAP_MAX_NS  1000000u /* and up to this while they are not */
 #define SILENCE_NS  1000000000u
+#define SLEEP_PART  50u       /* after so long a silence it sleeps for a part of that, */
+#define SLEEP_NS    50000000u /* and for so long at most */
 
 #define MAX_WORK 8
 
@@ -272,7 +273,7 @@ static uint64_t next_nap(uint64_t quiet_ns, uint64_t nap_ns)
     uint64_t limit_ns = courier.transport->is_busy() ? NAP_BUSY_NS : NAP_MAX_NS;
 
     if (quiet_ns > SILENCE_NS && !courier.transport->is_busy())
-        return SLEEP_NS;
+        return quiet_ns / SLEEP_PART < SLEEP_NS ? quiet_ns / SLEEP_PART : SLEEP_NS;
     if (clock_now_ns() < courier.lively_until_ns)
         return NAP_MIN_NS;
     nap_ns = nap_ns ? nap_ns * 2 : NAP_MIN_NS;
