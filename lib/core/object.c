@@ -214,11 +214,9 @@ void object_note_waiting(const mpm_handle *handle, int change)
     atomic_thread_fence(memory_order_seq_cst);
 }
 
-void object_changed(struct object *object)
+void object_ring_bell(void)
 {
-    DELAY_POINT();
-    if (atomic_load(&object->remote_waiting))
-        wait_ring(runtime_bell());
+    wait_ring(runtime_bell());
 }
 
 bool object_is_home(const mpm_handle *handle)

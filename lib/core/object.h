@@ -181,7 +181,13 @@ struct object *object_cell(const mpm_handle *handle);
  * only after this. It is the cell that counts. Handles without a cell: nothing. */
 void object_note_waiting(const mpm_handle *handle, int change);
 /* Rings the node's bell if somebody waits for the object there. After a change. */
-void object_changed(struct object *object);
+void object_ring_bell(void);
+static inline void object_changed(struct object *object)
+{
+    DELAY_POINT();
+    if (__builtin_expect(atomic_load(&object->remote_waiting), 0))
+        object_ring_bell();
+}
 
 /* Whether the handle's home is the calling process's node. false without a run. */
 bool object_is_home(const mpm_handle *handle);

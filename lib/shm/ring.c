@@ -29,12 +29,10 @@
 
 #include "base/error.h"
 #include "shm/kill_point.h"
+#include "shm/ring_inside.h"
 
-#define END         UINT64_MAX /* in place of a size: the next record is the first of the next segment */
 #define HEADER_SIZE ((uint64_t)ARENA_ALIGNMENT) /* the arena's, of a block */
 #define SEGMENT_MIN ((uint64_t)1024 - HEADER_SIZE)
-#define SEGMENT_MAX ((uint64_t)65536 - HEADER_SIZE)
-#define LARGE       (SEGMENT_MAX / 4) /* a record of so many bytes has a segment to itself */
 #define SIZE_LIMIT  ((size_t)1 << 48)
 
 struct segment {
@@ -42,11 +40,6 @@ struct segment {
     uint64_t end; /* offset of the first byte behind it */
     uint64_t alone;
     uint64_t padding;
-};
-
-struct record {
-    uint64_t size;
-    char bytes[];
 };
 
 void ring_create(struct ring *ring, uint32_t owner, uint64_t maxsize)
@@ -66,44 +59,9 @@ static uint64_t *link_behind(struct ring *ring, struct arena *arena, uint64_t se
     return segment ? &segment_at(arena, segment)->next : &ring->first;
 }
 
-static struct ring_place place_in(uint64_t segment)
+static struct ring_place place_in(struct arena *arena, uint64_t segment)
 {
-    return (struct ring_place){segment, segment + sizeof(struct segment)};
-}
-
-static uint64_t record_size(size_t size)
-{
-    return sizeof(struct record) + ((uint64_t)size + 7) / 8 * 8;
-}
-
-/* Each side's own word: nobody else writes it. */
-static inline uint64_t own_word(const struct ring_side *side)
-{
-    return atomic_load_explicit(&side->committed, memory_order_relaxed);
-}
-
-static inline struct ring_place own_place(const struct ring_side *side)
-{
-    return side->place[own_word(side) & 1];
-}
-
-static inline void commit(struct ring_side *side, struct ring_place place, uint64_t messages)
-{
-    uint64_t word = own_word(side), other = ~word & 1;
-
-    side->place[other] = place;
-    KILL_POINT();
-    atomic_store_explicit(&side->committed, ((word >> 1) + messages) << 1 | other, memory_order_release);
-    KILL_POINT();
-}
-
-/* The sizes of most messages are known to few instructions. */
-static inline void copy(void *to, const void *from, size_t size)
-{
-    if (size == 8)
-        memcpy(to, from, 8);
-    else if (size)
-        memcpy(to, from, size);
+    return (struct ring_place){segment, segment + sizeof(struct segment), segment_at(arena, segment)->end};
 }
 
 /* Putting. */
@@ -133,17 +91,16 @@ static uint64_t next_size(struct ring *ring, struct arena *arena, uint64_t last,
         size = size * 2 + HEADER_SIZE;
     if (size < record * 4 + sizeof(struct segment))
         size = record * 4 + sizeof(struct segment);
-    return size < SEGMENT_MAX ? size : SEGMENT_MAX;
+    return size < RING_SEGMENT_MAX ? size : RING_SEGMENT_MAX;
 }
 
-/* Makes the segment that a record is to stand in, and the one behind it for one that stands alone. */
-static int make_segments(struct ring *ring, struct arena *arena, uint64_t last, uint64_t record,
-                         uint64_t *made)
+/* Makes the segment that a message is to stand in, and the one behind it for one that stands alone. */
+static int make_segments(struct ring *ring, struct arena *arena, uint64_t last, uint64_t size, uint64_t *made)
 {
-    uint64_t behind;
+    uint64_t record = ring_record_size(size), behind;
     int status;
 
-    if (record < LARGE)
+    if (size <= RING_SHORT)
         return make_segment(ring, arena, next_size(ring, arena, last, record), false, made);
     if ((status = make_segment(ring, arena, sizeof(struct segment) + record, true, made)))
         return status;
@@ -156,57 +113,39 @@ static int make_segments(struct ring *ring, struct arena *arena, uint64_t last, 
 }
 
 /* Goes on to a new segment. What is linked here is in front of the commit. */
-static int enter_new_segment(struct ring *ring, struct arena *arena, uint64_t record,
-                             struct ring_place *place)
+static int enter_new_segment(struct ring *ring, struct arena *arena, uint64_t size, struct ring_place *place)
 {
     uint64_t last = place->segment, made;
     int status;
 
-    if ((status = make_segments(ring, arena, last, record, &made)))
+    if ((status = make_segments(ring, arena, last, size, &made)))
         return status;
-    if (last && place->record < segment_at(arena, last)->end)
-        ((struct record *)arena_at(arena, place->record))->size = END;
+    if (place->record < place->end)
+        ((struct ring_record *)arena_at(arena, place->record))->size = RING_END;
     KILL_POINT();
     *link_behind(ring, arena, last) = made;
     KILL_POINT();
-    *place = place_in(made);
+    *place = place_in(arena, made);
     return MPM_OK;
-}
-
-static bool fits(struct arena *arena, const struct ring_place *place, uint64_t record)
-{
-    const struct segment *segment = segment_at(arena, place->segment);
-
-    return place->segment && record <= segment->end - place->record && (record < LARGE || segment->alone);
-}
-
-static void write_record(struct arena *arena, struct ring_place *place, const void *message, size_t size)
-{
-    struct record *record = arena_at(arena, place->record);
-
-    record->size = size;
-    KILL_POINT();
-    copy(record->bytes, message, size);
-    place->record += record_size(size);
 }
 
 /* Puts what fits into one segment: one message at least. */
 static int put_piece(struct ring *ring, struct arena *arena, const char *messages, size_t size,
                      uint64_t count, uint64_t *put)
 {
-    struct ring_place place = own_place(&ring->put);
-    uint64_t record = record_size(size), done = 0;
+    struct ring_place place = ring_own_place(&ring->put);
+    uint64_t done = 0;
     int status;
 
-    if (!fits(arena, &place, record) && (status = enter_new_segment(ring, arena, record, &place)))
+    if (!ring_fits(&place, size) && (status = enter_new_segment(ring, arena, size, &place)))
         return status;
     do {
-        write_record(arena, &place, messages + done * size, size);
+        ring_write(arena, &place, messages + done * size, size);
         done++;
-    } while (done < count && fits(arena, &place, record));
-    if (segment_at(arena, place.segment)->alone)
-        place = place_in(segment_at(arena, place.segment)->next);
-    commit(&ring->put, place, done);
+    } while (done < count && ring_fits(&place, size));
+    if (size > RING_SHORT)
+        place = place_in(arena, segment_at(arena, place.segment)->next);
+    ring_commit(&ring->put, place, done);
     *put = done;
     return MPM_OK;
 }
@@ -214,7 +153,7 @@ static int put_piece(struct ring *ring, struct arena *arena, const char *message
 /* How many of `count` messages there is room for. */
 static uint64_t room_for(struct ring *ring, uint64_t count)
 {
-    uint64_t put = own_word(&ring->put) >> 1, room;
+    uint64_t put = ring_own_word(&ring->put) >> 1, room;
 
     if (!ring->maxsize)
         return count;
@@ -232,6 +171,10 @@ int ring_put(struct ring *ring, struct arena *arena, const void *messages, size_
 
     if (size > SIZE_LIMIT)
         return error_set(MPM_ENOMEM, "a message of %zu bytes is longer than any arena", size);
+    if (count == 1 && ring_put_at_once(ring, arena, messages, size)) {
+        *put = 1;
+        return MPM_OK;
+    }
     while (done < count && (room = room_for(ring, count - done))) {
         if ((status = put_piece(ring, arena, (const char *)messages + done * size, size, room, &piece)))
             break;
@@ -246,7 +189,7 @@ int ring_put(struct ring *ring, struct arena *arena, const void *messages, size_
 /* How many messages are there: at least one if there is any, and not always all. */
 static inline uint64_t messages_in(struct ring *ring, uint64_t wanted)
 {
-    uint64_t got = own_word(&ring->got) >> 1;
+    uint64_t got = ring_own_word(&ring->got) >> 1;
 
     if (ring->got.seen - got < wanted)
         ring->got.seen = ring_put_count(ring);
@@ -254,15 +197,16 @@ static inline uint64_t messages_in(struct ring *ring, uint64_t wanted)
 }
 
 /* The record at a place; the place goes on to it if that is in the next segment. There must be a message. */
-static const struct record *first_record(struct ring *ring, struct arena *arena, struct ring_place *place)
+static inline const struct ring_record *first_record(struct ring *ring, struct arena *arena,
+                                                     struct ring_place *place)
 {
-    while (!place->segment || place->record == segment_at(arena, place->segment)->end ||
-           ((const struct record *)arena_at(arena, place->record))->size == END)
-        *place = place_in(*link_behind(ring, arena, place->segment));
+    while (place->record == place->end ||
+           ((const struct ring_record *)arena_at(arena, place->record))->size == RING_END)
+        *place = place_in(arena, *link_behind(ring, arena, place->segment));
     return arena_at(arena, place->record);
 }
 
-static void free_segments(struct arena *arena, uint64_t from, uint64_t to)
+static __attribute__((noinline)) void free_segments(struct arena *arena, uint64_t from, uint64_t to)
 {
     while (from && from != to) {
         uint64_t next = segment_at(arena, from)->next;
@@ -273,33 +217,36 @@ static void free_segments(struct arena *arena, uint64_t from, uint64_t to)
     }
 }
 
-/* Commits that messages up to `place` were got. */
-static void leave(struct ring *ring, struct arena *arena, struct ring_place place, uint64_t messages)
+/* Commits that messages were got up to `place`, behind one of `size` bytes. */
+static inline void leave(struct ring *ring, struct arena *arena, struct ring_place place, uint64_t size,
+                         uint64_t messages)
 {
-    uint64_t from = own_place(&ring->got).segment;
+    uint64_t from = ring_own_place(&ring->got).segment;
 
-    if (segment_at(arena, place.segment)->alone)
-        place = place_in(segment_at(arena, place.segment)->next);
-    commit(&ring->got, place, messages);
+    if (size > RING_SHORT)
+        place = place_in(arena, segment_at(arena, place.segment)->next);
+    ring_commit(&ring->got, place, messages);
     if (from != place.segment)
         free_segments(arena, from ? from : ring->first, place.segment);
 }
 
 enum ring_result ring_get(struct ring *ring, struct arena *arena, void *message, size_t room, size_t *size)
 {
-    struct ring_place place = own_place(&ring->got);
-    const struct record *record;
+    struct ring_place place = ring_own_place(&ring->got);
+    const struct ring_record *record;
 
+    if (ring_get_at_once(ring, arena, message, room, size))
+        return RING_DONE;
     if (!messages_in(ring, 1))
         return RING_EMPTY;
     record = first_record(ring, arena, &place);
     *size = record->size;
-    if (record->size > room)
+    if (*size > room)
         return RING_TOO_SMALL;
-    copy(message, record->bytes, record->size);
-    place.record += record_size(record->size);
+    ring_copy(message, record->bytes, *size);
+    place.record += ring_record_size(*size);
     KILL_POINT();
-    leave(ring, arena, place, 1);
+    leave(ring, arena, place, *size, 1);
     return RING_DONE;
 }
 
@@ -307,24 +254,24 @@ enum ring_result ring_get(struct ring *ring, struct arena *arena, void *message,
 enum ring_result ring_get_many(struct ring *ring, struct arena *arena, void *messages, size_t size,
                                size_t count, size_t *got, size_t *first_size)
 {
-    struct ring_place place = own_place(&ring->got);
+    struct ring_place place = ring_own_place(&ring->got);
     uint64_t there = messages_in(ring, count), done = 0;
 
     if (!there)
         return RING_EMPTY;
     while (done < count && done < there) {
-        const struct record *record = first_record(ring, arena, &place);
+        const struct ring_record *record = first_record(ring, arena, &place);
 
         if (!done)
             *first_size = record->size;
         if (record->size != size)
             break;
-        copy((char *)messages + done++ * size, record->bytes, size);
-        place.record += record_size(size);
+        ring_copy((char *)messages + done++ * size, record->bytes, size);
+        place.record += ring_record_size(size);
     }
     KILL_POINT();
     if (done)
-        leave(ring, arena, place, done);
+        leave(ring, arena, place, size, done);
     *got = done;
     return done ? RING_DONE : RING_TOO_SMALL;
 }
@@ -333,7 +280,7 @@ enum ring_result ring_get_many(struct ring *ring, struct arena *arena, void *mes
 
 void ring_sweep(struct ring *ring, struct arena *arena)
 {
-    uint64_t first = own_place(&ring->got).segment, last = own_place(&ring->put).segment;
+    uint64_t first = ring_own_place(&ring->got).segment, last = ring_own_place(&ring->put).segment;
     uint32_t kept = ring->owner ^ 1;
 
     *link_behind(ring, arena, last) = 0;
@@ -349,7 +296,7 @@ void ring_sweep(struct ring *ring, struct arena *arena)
 
 void ring_free(struct ring *ring, struct arena *arena)
 {
-    uint64_t first = own_place(&ring->got).segment;
+    uint64_t first = ring_own_place(&ring->got).segment;
 
     free_segments(arena, first ? first : ring->first, 0);
 }

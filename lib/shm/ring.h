@@ -18,14 +18,16 @@
 struct ring_place {
     uint64_t segment; /* 0: before the first one */
     uint64_t record;
+    uint64_t end; /* of the segment: constant */
 };
 
-/* What putters, or getters, share with each other; the other side reads `committed` only. */
+/* What putters, or getters, share with each other, in one line; the other side reads `committed` only. */
 struct ring_side {
     _Atomic uint64_t committed; /* messages so far << 1 | which of `place` is true */
     struct ring_place place[2]; /* of the next record */
     uint64_t seen;              /* cache: how many messages the other side had done when last looked at */
 };
+_Static_assert(sizeof(struct ring_side) == 64, "a side is a line");
 
 struct ring {
     _Alignas(64) uint64_t first; /* the first segment, before anybody has left one */

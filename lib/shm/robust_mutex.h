@@ -27,16 +27,21 @@ void robust_mutex_create(struct robust_mutex *mutex);
 
 bool robust_mutex_lock_slowly(struct robust_mutex *mutex, uint64_t own);
 
+/* Locks it if nobody is inside, dead or alive. */
+static inline bool robust_mutex_lock_at_once(struct robust_mutex *mutex)
+{
+    uint64_t nobody = 0;
+
+    return __builtin_expect(atomic_compare_exchange_strong_explicit(&mutex->holder, &nobody, life_own(),
+                                                                    memory_order_acquire,
+                                                                    memory_order_relaxed),
+                            1);
+}
+
 /* Locks it. true if the last holder died inside: repair what it guards, then robust_mutex_repaired(). */
 static inline bool robust_mutex_lock(struct robust_mutex *mutex)
 {
-    uint64_t own = life_own(), nobody = 0;
-
-    if (__builtin_expect(atomic_compare_exchange_strong_explicit(&mutex->holder, &nobody, own,
-                                                                 memory_order_acquire, memory_order_relaxed),
-                         1))
-        return false;
-    return robust_mutex_lock_slowly(mutex, own);
+    return !robust_mutex_lock_at_once(mutex) && robust_mutex_lock_slowly(mutex, life_own());
 }
 
 void robust_mutex_repaired(struct robust_mutex *mutex);

@@ -50,4 +50,20 @@ static inline int channel_lock(struct object *object, const mpm_handle *handle, 
     }
 }
 
+/* The same if nothing is in the way: nobody has the lock, no sweep is due, and the object is there. Else false, and
+ * nothing has been done. */
+static inline bool channel_lock_at_once(struct object *object, const mpm_handle *handle,
+                                        struct robust_mutex *mutex)
+{
+    if (!robust_mutex_lock_at_once(mutex))
+        return false;
+    if (__builtin_expect(object_is(object, handle) &&
+                             !atomic_load_explicit(&((struct channel *)(void *)object->body)->unswept,
+                                                   memory_order_relaxed),
+                         1))
+        return true;
+    robust_mutex_unlock(mutex);
+    return false;
+}
+
 #endif

@@ -27,6 +27,7 @@
 #include "core/wait_any.h"
 #include "shm/kill_point.h"
 #include "shm/ring.h"
+#include "shm/ring_inside.h"
 #include "sync/channel.h"
 
 #define BATCH_SIZE  ((size_t)1 << 20) /* bytes of messages that one call to another node carries */
@@ -733,6 +734,48 @@ static int look_at(const mpm_handle *handle, struct look *look)
     return (status = find(handle, &object)) ? status : try_look(object, handle, look);
 }
 
+/* At home, and nothing in the way: nearly every message. Else false, and nothing has been done. */
+
+static inline bool put_at_once(const mpm_handle *handle, const void *message, size_t size)
+{
+    struct object *object = object_find_recent(handle, OBJECT_QUEUE);
+    struct queue *queue;
+    bool is_done;
+
+    if (!object || !channel_lock_at_once(object, handle, &object->second_mutex))
+        return false;
+    queue = queue_of(object);
+    is_done = !turn_is_needed(object, WAIT_ROOM) &&
+              !atomic_load_explicit(&queue->closed, memory_order_relaxed) &&
+              ring_put_at_once(&queue->ring, runtime_arena(), message, size);
+    robust_mutex_unlock(&object->second_mutex);
+    if (is_done) {
+        operation_fence_after_unlock();
+        operation_tell(object, WAIT_MESSAGE);
+    }
+    return is_done;
+}
+
+static inline bool get_at_once(const mpm_handle *handle, void *message, size_t room, size_t *size)
+{
+    struct object *object = object_find_recent(handle, OBJECT_QUEUE);
+    struct queue *queue;
+    bool is_done, is_bounded;
+
+    if (!object || !channel_lock_at_once(object, handle, &object->mutex))
+        return false;
+    queue = queue_of(object);
+    is_bounded = queue->ring.maxsize;
+    is_done = !turn_is_needed(object, WAIT_MESSAGE) &&
+              ring_get_at_once(&queue->ring, runtime_arena(), message, room, size);
+    robust_mutex_unlock(&object->mutex);
+    if (is_done && is_bounded) {
+        operation_fence_after_unlock();
+        operation_tell(object, WAIT_ROOM);
+    }
+    return is_done;
+}
+
 /* The interface. */
 
 int mpm_queue_create(const mpm_queue_options *options, mpm_queue *queue)
@@ -758,6 +801,8 @@ int mpm_queue_destroy(mpm_queue queue)
 
 int mpm_queue_put(mpm_queue queue, const void *message, size_t size, double timeout_s)
 {
+    if ((message || !size) && put_at_once(&queue.handle, message, size))
+        return MPM_OK;
     return mpm_queue_put_many(queue, message, size, 1, timeout_s, NULL);
 }
 
@@ -790,6 +835,8 @@ int mpm_queue_get(mpm_queue queue, void *message, size_t room, size_t *size, dou
 
     if (room && !message)
         return error_set(MPM_EINVAL, "mpm_queue_get: the room of %zu bytes is at NULL", room);
+    if (get_at_once(&queue.handle, message, room, size ? size : &get.first_size))
+        return MPM_OK;
     if (object_is_home(&queue.handle))
         status = operation_run_in_turn(&getting, &queue.handle, &get, &get.turn, timeout_s);
     else
