@@ -24,6 +24,7 @@
 
 #define ROOM            ((size_t)4096) /* messages that the bare ring and the bounded queue hold */
 #define BATCH           ((size_t)64)
+#define CROWD           4u              /* producers, and consumers, of a crowded queue */
 #define GATHERED        ((size_t)16384) /* bytes that the bare connection writes at once */
 #define LOOKS           64              /* of the bare ring before it lets others run */
 #define DEFAULT_SECONDS 0.3
@@ -31,8 +32,9 @@
 static const char help[] =
     "usage: mpmap bench queue [--json] [--seconds S]\n"
     "\n"
-    "Messages of 8 bytes a second, one producer and one consumer on this node; with more\n"
-    "nodes (MPMAP_RANKS_PER_NODE=1 mpirun -n 2 …) also with the producer on another one.\n"
+    "Messages of 8 bytes a second, one producer and one consumer on this node, and four and\n"
+    "four; with more nodes (MPMAP_RANKS_PER_NODE=1 mpirun -n 2 …) also with the producer on\n"
+    "another one.\n"
     "\n"
     "  --seconds S   length of each of the 7 repetitions of a figure (0.3)\n"
     "  --json        prints a JSON array\n"
@@ -251,6 +253,44 @@ static int run_queue(const void *argument, uint64_t count)
     return mpm_process_close(producer);
 }
 
+/* One of the crowd gets its share of the messages, whosever they are. */
+static int consume_in_crowd(const void *args, size_t size)
+{
+    const struct bench_queue *bench = args;
+    uint64_t message;
+
+    (void)size;
+    for (uint64_t done = 0; done < bench->count; done++) {
+        if (mpm_queue_get(bench->queue, &message, sizeof message, NULL, MPM_FOREVER) ||
+            message >= bench->count)
+            return 1;
+    }
+    return 0;
+}
+
+static int run_crowd(const void *argument, uint64_t count)
+{
+    struct bench_queue bench = *(const struct bench_queue *)argument;
+    mpm_process_options here = {.place = MPM_ON_NODE(mpm_node_id())};
+    mpm_process crowd[2 * CROWD];
+    int status, exitcode = 0;
+
+    bench.count = (count + CROWD - 1) / CROWD;
+    for (unsigned i = 0; i < 2 * CROWD; i++) {
+        if ((status = mpm_process_start(i % 2 ? consume_in_crowd : produce, &bench, sizeof bench, &here,
+                                        &crowd[i])))
+            return status;
+    }
+    for (unsigned i = 0; i < 2 * CROWD; i++) {
+        if ((status = mpm_process_join(crowd[i], MPM_FOREVER)) ||
+            (status = mpm_process_exitcode(crowd[i], &exitcode)) || (status = mpm_process_close(crowd[i])))
+            return status;
+        if (exitcode)
+            return MPM_ESTATE;
+    }
+    return 0;
+}
+
 static const char python_script[] = "count = 100000\n"
                                     "def produce(queue):\n"
                                     "    for i in range(count): queue.put(i)\n"
@@ -276,7 +316,8 @@ static int measure(double seconds, struct bench_figure *figures)
     struct bench_case cases[] = {{.run = run_bare, .argument = &ring},
                                  {.run = run_queue, .argument = &bounded},
                                  {.run = run_queue, .argument = &unbounded},
-                                 {.run = run_queue, .argument = &batches}};
+                                 {.run = run_queue, .argument = &batches},
+                                 {.run = run_crowd, .argument = &bounded}};
     mpm_queue_options options = {.maxsize = ROOM};
     int status;
 
@@ -287,9 +328,12 @@ static int measure(double seconds, struct bench_figure *figures)
         (status = mpm_queue_create(&options, &batches.queue)))
         return status;
     status = bench_measure(cases, sizeof cases / sizeof *cases, seconds);
-    for (size_t i = 1; !status && i < sizeof cases / sizeof *cases; i++)
-        *figures++ = (struct bench_figure){names[i - 1], bench_rate(&cases[i]), "/s", bench_rate(&cases[0]),
+    for (size_t i = 0; !status && i < sizeof names / sizeof *names; i++)
+        *figures++ = (struct bench_figure){names[i], bench_rate(&cases[i + 1]), "/s", bench_rate(&cases[0]),
                                            "a bare ring in shared memory"};
+    if (!status)
+        *figures = (struct bench_figure){"four producers, four consumers", bench_rate(&cases[4]), "/s",
+                                         bench_rate(&cases[1]), "one producer, one consumer"};
     munmap(ring, sizeof *ring);
     return status;
 }
@@ -317,8 +361,8 @@ static int measure_far(double seconds, struct bench_figure *figures)
 int bench_queue(int argc, char **argv)
 {
     struct bench_options options = {.seconds = DEFAULT_SECONDS};
-    struct bench_figure figures[6];
-    size_t count = 3;
+    struct bench_figure figures[7];
+    size_t count = 4;
     int exit_status;
 
     if (!bench_parse("bench queue", help, &options, argc, argv, &exit_status))
