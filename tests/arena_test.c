@@ -445,6 +445,23 @@ static void what_a_dead_process_had_not_given_is_freed(void)
     drop(arena, SIZE);
 }
 
+/* The reaper of a process without blocks does not look at any: here it would not live through it. */
+static void a_death_without_blocks_walks_over_none(void)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    struct arena *arena = arena_of(SIZE);
+    uint64_t given = 0, all = get(arena, SIZE / 2), blocks = (all + page - 1) / page * page;
+
+    CU_ASSERT_EQUAL(arena_alloc(arena, 100, OWNER, &given), MPM_OK);
+    arena_give(arena, given);
+    arena_free(arena, all);
+    CU_ASSERT_EQUAL_FATAL(mprotect((char *)arena_at(arena, 0) + blocks, SIZE - blocks, PROT_NONE), 0);
+    CU_ASSERT_EQUAL(arena_free_owned(arena, OWNER), 0);
+    CU_ASSERT_EQUAL(mprotect((char *)arena_at(arena, 0) + blocks, SIZE - blocks, PROT_READ | PROT_WRITE), 0);
+    arena_free(arena, given);
+    drop(arena, SIZE);
+}
+
 static void a_free_after_free_owned_is_no_block(void)
 {
     struct arena *arena = arena_of(SIZE);
@@ -646,6 +663,7 @@ int main(void)
         {"a_block_of_the_same_size_is_used_again", a_block_of_the_same_size_is_used_again},
         {"nonsense_that_is_freed_changes_nothing", nonsense_that_is_freed_changes_nothing},
         {"what_a_dead_process_had_not_given_is_freed", what_a_dead_process_had_not_given_is_freed},
+        {"a_death_without_blocks_walks_over_none", a_death_without_blocks_walks_over_none},
         {"a_free_after_free_owned_is_no_block", a_free_after_free_owned_is_no_block},
         {"roots_are_kept", roots_are_kept},
         {"memory_that_is_no_arena_is_refused", memory_that_is_no_arena_is_refused},

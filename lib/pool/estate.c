@@ -35,7 +35,7 @@
 #include "shm/robust_mutex.h"
 
 /* Above the numbers of processes and ranks, below those of objects. */
-#define FIRST_NUMBER 0x18000u
+#define FIRST_NUMBER ARENA_FIRST_LASTING_OWNER
 #define NUMBERS      4096u
 
 struct estate {

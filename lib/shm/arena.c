@@ -10,7 +10,12 @@
  * word. All else (free lists, tags that tell the left neighbour's size) is derived. All of it is written
  * under one robust mutex; when its holder dies, at whatever store, the next one finds a true tiling, and
  * makes the derived data anew in one walk. A block that a dead process had committed but not given carries
- * its owner's number, by which the reaper frees it. */
+ * its owner's number, by which the reaper frees it.
+ *
+ * Most of the dead own nothing, and a walk over a million blocks takes some 30 ms: `owned` counts the blocks of those
+ * who own for a moment, by the last digits of their numbers, so that a reaper need not look where there is nothing. It
+ * goes up before the word that gives a block an owner is stored, and down behind the one that takes it away, so it
+ * may be too high for ever where somebody died in between, and never too low. */
 #include "shm/arena.h"
 
 #include <assert.h>
@@ -38,6 +43,7 @@
 #define BINS          40
 #define LEAST_LIVES   256u
 #define MOST_LIVES    8192u
+#define COUNTS        256u
 #define LIVES_SHARE   512u /* of the memory may be for lives, if that is more than for the least */
 
 /* The word: size in units, then owner, then the lowest bit: in use. */
@@ -64,6 +70,7 @@ struct arena {
     uint64_t last;                     /* derived: the block before top, 0 if there is none */
     uint64_t populated;                /* bytes from the start that memory has been taken for */
     uint64_t bin[BINS];                /* derived: free blocks of 2^i units and more, below 2^(i+1) */
+    _Atomic uint32_t owned[COUNTS];    /* blocks of those who own for a moment; or more */
 };
 
 static struct block *block_at(const struct arena *arena, uint64_t offset)
@@ -81,6 +88,18 @@ static void commit_word(struct block *block, uint64_t word)
     KILL_POINT();
     atomic_store_explicit(&block->word, word, memory_order_release);
     KILL_POINT();
+}
+
+static bool is_counted(uint32_t owner)
+{
+    return owner != ARENA_NO_OWNER && owner < ARENA_FIRST_LASTING_OWNER;
+}
+
+/* Before an owner has one more block, or behind its having one less, by `change`. */
+static void count_owned(struct arena *arena, uint32_t owner, int change)
+{
+    if (is_counted(owner))
+        atomic_fetch_add(&arena->owned[owner % COUNTS], (uint32_t)change);
 }
 
 static uint64_t load_top(const struct arena *arena)
@@ -319,14 +338,17 @@ int arena_alloc(struct arena *arena, size_t size, uint32_t owner, uint64_t *offs
         return error_set(MPM_ENOMEM,
                          "%zu bytes do not fit into the arena of %llu: MPMAP_ARENA makes it larger", size,
                          (unsigned long long)arena->size);
+    count_owned(arena, owner, 1);
     lock(arena);
     if ((block = find_free(arena, units)))
         take(arena, block, units, owner);
     else
         block = extend(arena, units, owner);
     unlock(arena);
-    if (!block)
+    if (!block) {
+        count_owned(arena, owner, -1);
         return MPM_ENOMEM;
+    }
     *offset = arena_offset(arena, block) + UNIT;
     return MPM_OK;
 }
@@ -339,17 +361,22 @@ void arena_give(struct arena *arena, uint64_t offset)
 void arena_pass(struct arena *arena, uint64_t offset, uint32_t owner)
 {
     struct block *block = block_at(arena, offset - UNIT);
+    uint64_t before = load_word(block);
 
     assert(owner <= ARENA_MAX_OWNER);
-    commit_word(block, WORD(WORD_UNITS(load_word(block)), owner, 1));
+    count_owned(arena, owner, 1);
+    commit_word(block, WORD(WORD_UNITS(before), owner, 1));
+    count_owned(arena, WORD_OWNER(before), -1);
 }
 
 /* Frees a block and merges it with free neighbours. Under the lock. */
 static void release(struct arena *arena, struct block *block)
 {
+    uint64_t before = load_word(block);
     struct block *right, *left;
 
-    commit_word(block, WORD(WORD_UNITS(load_word(block)), ARENA_NO_OWNER, 0));
+    commit_word(block, WORD(WORD_UNITS(before), ARENA_NO_OWNER, 0));
+    count_owned(arena, WORD_OWNER(before), -1);
     if ((right = right_of(arena, block)) && !WORD_USED(load_word(right))) {
         list_remove(arena, right);
         commit_word(block,
@@ -403,6 +430,8 @@ size_t arena_free_owned(struct arena *arena, uint32_t owner)
 {
     size_t freed = 0;
 
+    if (is_counted(owner) && !atomic_load(&arena->owned[owner % COUNTS]))
+        return 0;
     lock(arena);
     for (uint64_t at = arena->first; at < load_top(arena);) {
         struct block *block = block_at(arena, at);

@@ -18,6 +18,9 @@ struct arena;
 #define ARENA_MIN_SIZE  (1u << 20) /* less makes no sense */
 #define ARENA_NO_OWNER  0u         /* of a block that a structure has taken, or that the user holds */
 #define ARENA_MAX_OWNER ((1u << 22) - 1)
+/* Owners from here on are pools and objects, which own for as long as they are there. Those below are processes: what
+ * they own they are just making or freeing. */
+#define ARENA_FIRST_LASTING_OWNER 0x18000u
 
 /* Where layers hang what they keep in the arena, by offset. */
 enum arena_root {
@@ -48,7 +51,8 @@ void arena_give(struct arena *arena, uint64_t offset);
 void arena_pass(struct arena *arena, uint64_t offset, uint32_t owner);
 /* Frees a block; offset 0 is fine. Keeps errno. An offset that is no block in use is an error in the log. */
 void arena_free(struct arena *arena, uint64_t offset);
-/* Frees all blocks of a dead process. How many there were. */
+/* Frees all blocks of a dead process, or of a pool or an object. How many there were. It takes as long as the arena has blocks,
+ * but for a process that owns none. */
 size_t arena_free_owned(struct arena *arena, uint32_t owner);
 
 static inline void *arena_at(const struct arena *arena, uint64_t offset)
