@@ -312,6 +312,30 @@ static int measure_join(double *microseconds)
     return status ? status : mpm_queue_destroy(told);
 }
 
+/* The same of a bare process, which somebody sleeps in waitpid for. */
+static int measure_bare_join(double *microseconds)
+{
+    double seconds[WAKE_UPS] = {0};
+    double *ended_s = mmap(NULL, sizeof *ended_s, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    if (ended_s == MAP_FAILED)
+        return MPM_ENOMEM;
+    for (int i = 0; i < WAKE_UPS; i++) {
+        pid_t child = fork();
+
+        if (child == 0) {
+            be_still();
+            *ended_s = bench_now_s();
+            _exit(0);
+        }
+        if (child < 0 || waitpid(child, NULL, 0) != child)
+            return MPM_ESYSTEM;
+        seconds[i] = bench_now_s() - *ended_s;
+    }
+    *microseconds = bench_median(seconds, WAKE_UPS) * 1e6;
+    return munmap(ended_s, sizeof *ended_s) ? MPM_ESYSTEM : 0;
+}
+
 static const char python_script[] = "lock = multiprocessing.Lock()\n"
                                     "def once(count=200000):\n"
                                     "    start = time.perf_counter()\n"
@@ -388,7 +412,10 @@ static int measure_all(double seconds, struct bench_figure *figures, size_t *cou
         figures[*count] = (struct bench_figure){.name = names[i], .unit = "us"};
         status = i < 3 ? measure_waking(i, &figures[*count].value) : measure_join(&figures[*count].value);
     }
-    return status;
+    if (status)
+        return status;
+    figures[*count - 1].limit_name = "a bare process and waitpid";
+    return measure_bare_join(&figures[*count - 1].limit);
 }
 
 int bench_sync(int argc, char **argv)
