@@ -757,6 +757,52 @@ static void destroyed_numbers_are_stale(void)
     }
 }
 
+/* Nonsense. */
+
+/* The first use of each object brings a credit for it. */
+static int take_one_kind_for_another(const void *args, size_t size)
+{
+    const mpm_handle *handles = args;
+    mpm_handle value = handles[0], array = handles[1], queue = handles[2];
+    uint64_t one = 1;
+
+    (void)size;
+    if (mpm_value_add((mpm_value){value}, &one) || mpm_array_add((mpm_array){array}, 0, &one) ||
+        mpm_queue_put((mpm_queue){queue}, &one, sizeof one, MPM_FOREVER))
+        return 1;
+    if (mpm_queue_put((mpm_queue){value}, &one, sizeof one, MPM_FOREVER) != MPM_EINVAL ||
+        mpm_queue_put((mpm_queue){array}, &one, sizeof one, MPM_FOREVER) != MPM_EINVAL)
+        return 2;
+    if (mpm_value_add((mpm_value){array}, &one) != MPM_EINVAL ||
+        mpm_value_add((mpm_value){queue}, &one) != MPM_EINVAL ||
+        mpm_array_add((mpm_array){value}, 0, &one) != MPM_EINVAL ||
+        mpm_array_add((mpm_array){queue}, 0, &one) != MPM_EINVAL)
+        return 3;
+    return 0;
+}
+
+static void a_handle_of_another_kind_is_refused(void)
+{
+    mpm_queue queue = create();
+    mpm_process process = {0};
+    mpm_value value = {0};
+    mpm_array array = {0};
+    mpm_handle handles[3];
+
+    check(mpm_value_create(MPM_U64, NULL, &value));
+    check(mpm_array_create(MPM_U64, 1, NULL, &array));
+    handles[0] = value.handle;
+    handles[1] = array.handle;
+    handles[2] = queue.handle;
+    check(mpm_process_start(take_one_kind_for_another, handles, sizeof handles,
+                            &(mpm_process_options){.place = MPM_ON_NODE(node_of(0))}, &process));
+    CU_ASSERT_EQUAL(end_of(process), 0);
+    CU_ASSERT_EQUAL(size_of(queue), 1);
+    check(mpm_value_destroy(value));
+    check(mpm_array_destroy(array));
+    check(mpm_queue_destroy(queue));
+}
+
 int main(int argc, char **argv)
 {
     static const struct suite_test tests[] = {
@@ -775,6 +821,7 @@ int main(int argc, char **argv)
         {"a_getter_goes_on_while_memory_is_full", a_getter_goes_on_while_memory_is_full},
         {"numbers_are_what_was_added", numbers_are_what_was_added},
         {"destroyed_numbers_are_stale", destroyed_numbers_are_stale},
+        {"a_handle_of_another_kind_is_refused", a_handle_of_another_kind_is_refused},
     };
     int failed;
 

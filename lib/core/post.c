@@ -98,6 +98,10 @@ static struct box *box_of(struct arena *arena, unsigned node)
 
 /* The poster. */
 
+/* What can be done to which objects: a credit names an object, and not what is done to it. */
+static const enum object_kind kinds[POST_VERBS] = {
+    [POST_VALUE_UPDATE] = OBJECT_VALUE, [POST_ARRAY_UPDATE] = OBJECT_ARRAY, [POST_QUEUE_PUT] = OBJECT_QUEUE};
+
 static struct credit *find_credit(struct box *box, const mpm_handle *handle)
 {
     struct credit_set *set = &box->set[handle->place % CREDIT_SETS];
@@ -161,7 +165,8 @@ bool post_operation(const mpm_handle *handle, enum post_verb verb, uint64_t inde
     struct box *box;
 
     if (handle->home >= runtime_topology()->node_count || !(box = box_of(runtime_arena(), handle->home)) ||
-        size > POST_LIMIT || count > POST_LIMIT || size * count > POST_LIMIT || runtime_check_whole())
+        size > POST_LIMIT || count > POST_LIMIT || size * count > POST_LIMIT || handle->kind != kinds[verb] ||
+        runtime_check_whole())
         return false;
     while ((posting = try_post(box, &head, index, bytes)) == NO_ROOM) {
         if (!deadline_ns)

@@ -28,7 +28,7 @@ enum post_verb {
 
 /* Asks for `count` things of `size` bytes each that stand one behind the other, at `index` of the object.
  * true if it is accepted: it will be done, whatever happens to the caller. false if it is to be done by a
- * call: this node has no credit for it, it is too large, or the home is far behind. Waits for room in the
+ * call: this node has no credit for it, it is of another kind, it is too large, or the home is far behind. Waits for room in the
  * tray for a moment. Any process but couriers. */
 bool post_operation(const mpm_handle *handle, enum post_verb verb, uint64_t index, const void *bytes,
                     size_t size, size_t count);
