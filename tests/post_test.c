@@ -491,14 +491,14 @@ static void one_of_many_destroys(void)
 static void *blocks[100000];
 static size_t block_count;
 
-/* Takes all memory of main's node. */
-static void fill_arena(void)
+/* Takes all memory of the caller's node; false if there is more than it can take. */
+static bool fill_arena(void)
 {
     for (size_t size = (size_t)8 << 20; size >= 64; size /= 2) {
         while (block_count < sizeof blocks / sizeof *blocks && !mpm_alloc(size, &blocks[block_count]))
             block_count++;
     }
-    CU_ASSERT_FATAL(block_count < sizeof blocks / sizeof *blocks);
+    return block_count < sizeof blocks / sizeof *blocks;
 }
 
 static void empty_arena(void)
@@ -560,7 +560,7 @@ static struct overfull overfill(mpm_target *next)
         scene.next = start(next, &order);
     while (size_of(scene.queue) < 2)
         ;
-    fill_arena();
+    CU_ASSERT_FATAL(fill_arena());
     check(mpm_value_set(scene.turn, &turn));
     CU_ASSERT_EQUAL(end_of(process), -MPM_ENOMEM);
     CU_ASSERT(size_of(scene.queue) < FULL_COUNT);
@@ -654,6 +654,87 @@ static void a_getter_goes_on_while_memory_is_full(void)
     }
     check(mpm_queue_destroy(scene.queue));
     check(mpm_value_destroy(scene.turn));
+}
+
+/* What gives something away. */
+struct givers {
+    mpm_queue queue;
+    mpm_connection sends, receives;
+    mpm_bytes bytes;
+};
+
+static bool is_filled(const char *message, uint32_t number)
+{
+    static char expected[LONGEST];
+
+    memset(expected, (int)number, sizeof expected);
+    return !memcmp(message, expected, sizeof expected);
+}
+
+static int get_one(const struct givers *givers, char *message)
+{
+    return mpm_queue_get(givers->queue, message, LONGEST, NULL, 0);
+}
+
+static int receive_one(const struct givers *givers, char *message)
+{
+    return mpm_connection_recv(givers->receives, message, LONGEST, NULL, 0);
+}
+
+static int exchange_one(const struct givers *givers, char *message)
+{
+    static char next[LONGEST];
+
+    memset(next, 2, sizeof next);
+    return mpm_bytes_exchange(givers->bytes, next, message, sizeof next);
+}
+
+/* In a process whose node has no memory, until it says so. */
+static int take_without_memory(const void *args, size_t size)
+{
+    static int (*const takes[])(const struct givers *givers, char *message) = {get_one, receive_one,
+                                                                               exchange_one};
+    static char message[LONGEST];
+    int status;
+
+    (void)size;
+    for (int i = 0; i < 3; i++) {
+        if (!fill_arena())
+            return i + 21;
+        if ((status = takes[i](args, message)) == MPM_ENOMEM) {
+            empty_arena();
+            status = takes[i](args, message);
+        }
+        empty_arena();
+        if (status || !is_filled(message, 1))
+            return i + 1;
+        if (takes[i](args, message) || !is_filled(message, 2))
+            return i + 11;
+    }
+    return 0;
+}
+
+static void who_has_no_memory_for_it_takes_nothing(void)
+{
+    struct givers givers = {.queue = create()};
+    static char message[LONGEST];
+    mpm_process process = {0};
+
+    check(mpm_pipe(MPM_ONEWAY, &givers.receives, &givers.sends));
+    for (int number = 1; number <= 2; number++) {
+        memset(message, number, sizeof message);
+        if (number == 1)
+            check(mpm_bytes_create(sizeof message, message, &givers.bytes));
+        check(mpm_queue_put(givers.queue, message, sizeof message, 0));
+        check(mpm_connection_send(givers.sends, message, sizeof message, 0));
+    }
+    check(mpm_process_start(take_without_memory, &givers, sizeof givers,
+                            &(mpm_process_options){.place = MPM_ON_NODE(node_of(0))}, &process));
+    CU_ASSERT_EQUAL(end_of(process), 0);
+    check(mpm_queue_destroy(givers.queue));
+    check(mpm_connection_close(givers.sends));
+    check(mpm_connection_close(givers.receives));
+    check(mpm_bytes_destroy(givers.bytes));
 }
 
 /* Numbers. */
@@ -819,6 +900,7 @@ int main(int argc, char **argv)
         {"a_close_waits_for_what_finds_no_memory", a_close_waits_for_what_finds_no_memory},
         {"a_destroy_waits_for_no_memory", a_destroy_waits_for_no_memory},
         {"a_getter_goes_on_while_memory_is_full", a_getter_goes_on_while_memory_is_full},
+        {"who_has_no_memory_for_it_takes_nothing", who_has_no_memory_for_it_takes_nothing},
         {"numbers_are_what_was_added", numbers_are_what_was_added},
         {"destroyed_numbers_are_stale", destroyed_numbers_are_stale},
         {"a_handle_of_another_kind_is_refused", a_handle_of_another_kind_is_refused},

@@ -53,6 +53,7 @@ struct slot {
     double timeout_s;
     uint64_t size;  /* of the call's bytes, then of the reply's */
     uint64_t block; /* where they stand if they do not fit; 0 if they do */
+    uint64_t room;  /* how many may stand there, or here */
     int32_t status;
     char text[MESSAGE_TEXT_SIZE];
     _Alignas(8) char bytes[INLINE_SIZE];
@@ -113,6 +114,7 @@ static int reserve_slot(struct arena *arena, uint32_t *reserved)
                                             SLOT_FILLING | process_own_number() << 8))
             continue;
         slot->block = 0;
+        slot->room = INLINE_SIZE;
         *reserved = i;
         return MPM_OK;
     }
@@ -132,17 +134,18 @@ static void *slot_bytes(struct arena *arena, struct slot *slot)
 /* Room for bytes of a call or a reply in a slot that is the caller's own. The old ones are lost. */
 static int slot_make_room(struct arena *arena, struct slot *slot, size_t size)
 {
-    uint64_t old = slot->block, offset = 0;
+    uint64_t old = slot->block, offset;
     int status;
 
-    if (size > INLINE_SIZE && (status = arena_alloc(arena, size, process_own_number(), &offset)))
+    if (size <= slot->room)
+        return MPM_OK;
+    if ((status = arena_alloc(arena, size, process_own_number(), &offset)))
         return status;
     KILL_POINT();
     slot->block = offset;
-    slot->size = size;
+    slot->room = size;
     KILL_POINT();
-    if (offset)
-        arena_give(arena, offset);
+    arena_give(arena, offset);
     KILL_POINT();
     arena_free(arena, old);
     return MPM_OK;
@@ -171,15 +174,17 @@ mpm_handle call_node(unsigned node)
     return (mpm_handle){.kind = OBJECT_NODE, .home = (uint16_t)node, .generation = 1};
 }
 
+/* With room for the reply, too: what the home gives is gone there, and must not find that there is none. */
 static int fill_slot(struct arena *arena, struct slot *slot, const mpm_handle *handle, enum call_verb verb,
-                     const void *in, size_t in_size, double timeout_s)
+                     const void *in, size_t in_size, double timeout_s, size_t room)
 {
     int status;
 
-    if ((status = slot_make_room(arena, slot, in_size)))
+    if ((status = slot_make_room(arena, slot, in_size > room ? in_size : room)))
         return status;
     if (in_size)
         memcpy(slot_bytes(arena, slot), in, in_size);
+    slot->size = in_size;
     slot->handle = *handle;
     slot->verb = verb;
     slot->timeout_s = timeout_s;
@@ -230,7 +235,7 @@ static void post_slot(struct arena *arena, struct slot *slot, uint32_t number)
 }
 
 static int begin(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
-                 double timeout_s, bool rings, struct call *call)
+                 double timeout_s, size_t room, bool rings, struct call *call)
 {
     struct arena *arena = runtime_arena();
     uint32_t number = 0;
@@ -243,7 +248,7 @@ static int begin(const mpm_handle *handle, enum call_verb verb, const void *in, 
         return status;
     KILL_POINT();
     slot = slot_at(arena, number);
-    if ((status = fill_slot(arena, slot, handle, verb, in, in_size, timeout_s))) {
+    if ((status = fill_slot(arena, slot, handle, verb, in, in_size, timeout_s, room))) {
         slot_free(arena, slot);
         return status;
     }
@@ -256,7 +261,7 @@ static int begin(const mpm_handle *handle, enum call_verb verb, const void *in, 
 int call_begin(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
                double timeout_s, struct call *call)
 {
-    return begin(handle, verb, in, in_size, timeout_s, true, call);
+    return begin(handle, verb, in, in_size, timeout_s, 0, true, call);
 }
 
 bool call_is_done(const struct call *call)
@@ -302,7 +307,7 @@ int call_remote(const mpm_handle *handle, enum call_verb verb, const void *in, s
     int status;
 
     runtime_enter();
-    if (!(status = begin(handle, verb, in, in_size, timeout_s, false, &call)))
+    if (!(status = begin(handle, verb, in, in_size, timeout_s, room, false, &call)))
         status = call_finish(&call, out, room, out_size);
     runtime_leave();
     return status;
@@ -381,9 +386,11 @@ static void fill_reply(struct slot *slot, const struct message_reply *reply, con
         slot->status = MPM_ENOMEM;
         snprintf(slot->text, sizeof slot->text, "%s", mpm_error());
         slot->size = 0;
-    } else if (size) {
-        memcpy(slot_bytes(arena, slot), bytes, size);
+        return;
     }
+    slot->size = size;
+    if (size)
+        memcpy(slot_bytes(arena, slot), bytes, size);
 }
 
 static bool on_reply(unsigned node, const void *payload, size_t size)

@@ -45,7 +45,8 @@ enum turn call_turn(void);
 
 /* Calls, and waits for the reply: timeout_s is how long the home may take to be able to do it. At most `room`
  * bytes of the reply are copied to `out`; `out_size` (or NULL) gets its whole size. The verb's statuses;
- * MPM_ENOMEM, MPM_ENODELOST. Any process but couriers. */
+ * MPM_ENODELOST; MPM_ENOMEM: the home knows nothing of the call if this node's arena has no room for what goes,
+ * or for `room` bytes that come. Any process but couriers. */
 int call_remote(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
                 double timeout_s, void *out, size_t room, size_t *out_size);
 

@@ -14,7 +14,7 @@
 #include "core/call.h"
 #include "core/runtime.h"
 
-#define MOST_BYTES ((size_t)1 << 20) /* of an answer from another node at the first time of asking */
+#define FIRST_BYTES ((size_t)1 << 12) /* of an answer from another node at the first time of asking */
 
 static const struct ask *verbs[ASK_VERBS];
 
@@ -93,16 +93,30 @@ void ask_register(const struct ask *const *asks, size_t count)
         verbs[asks[i]->verb] = asks[i];
 }
 
-/* Puts the bytes of a reply into an answer. */
-static int keep_bytes(const char *reply, size_t size, struct answer *answer)
+/* Asks for an answer that has bytes, which is given as often as it is asked for: once more if it is long. */
+static int ask_for_bytes(const mpm_handle *handle, const struct request *request, struct answer *answer)
 {
-    if (size > MOST_BYTES)
-        return error_set(MPM_ENOMEM, "an answer of %zu bytes is too long for another node: at most %zu", size,
-                         MOST_BYTES);
-    if (!(answer->bytes = malloc(size)))
-        return error_set(MPM_ENOMEM, "no memory for an answer of %zu bytes", size);
-    memcpy(answer->bytes, reply, size);
-    answer->size = size;
+    size_t number_size = sizeof answer->number, room = number_size + FIRST_BYTES, size = 0;
+    char *reply = NULL, *grown;
+    int status;
+
+    for (;; room = size) {
+        if (!(grown = realloc(reply, room))) {
+            status = error_set(MPM_ENOMEM, "no memory for an answer of %zu bytes", room);
+            break;
+        }
+        reply = grown;
+        status = call_remote(handle, VERB_SYNC, request, sizeof *request, 0, reply, room, &size);
+        if (status || size <= room)
+            break;
+    }
+    if (status) {
+        free(reply);
+        return status;
+    }
+    memcpy(&answer->number, reply, number_size);
+    answer->size = size - number_size;
+    answer->bytes = memmove(reply, reply + number_size, answer->size);
     return MPM_OK;
 }
 
@@ -110,21 +124,12 @@ static int ask_there(const mpm_handle *handle, struct asking *asking, double tim
 {
     const struct request *request = &asking->request;
     struct answer *answer = &asking->answer;
-    size_t number_size = sizeof answer->number, room = number_size, size = 0;
-    bool has_bytes = asking->ask->verb == ASK_BARRIER_ACTION;
-    uint64_t number_only;
-    char *reply = (char *)&number_only;
     int status;
 
-    if (has_bytes && !(reply = malloc(room += MOST_BYTES)))
-        return error_set(MPM_ENOMEM, "no memory for an answer of %zu bytes", room);
-    status = call_remote(handle, VERB_SYNC, request, sizeof *request, timeout_s, reply, room, &size);
-    if (!status)
-        memcpy(&answer->number, reply, number_size);
-    if (!status && has_bytes)
-        status = keep_bytes(reply + number_size, size - number_size, answer);
-    if (has_bytes)
-        free(reply);
+    if (asking->ask->verb == ASK_BARRIER_ACTION)
+        return ask_for_bytes(handle, request, answer);
+    status = call_remote(handle, VERB_SYNC, request, sizeof *request, timeout_s, &answer->number,
+                         sizeof answer->number, NULL);
     return status == MPM_ETIMEDOUT ? error_set(status, "%s", asking->ask->late_sentence) : status;
 }
 

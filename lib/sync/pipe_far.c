@@ -16,8 +16,9 @@
 #include "sync/pipe.h"
 #include "sync/transfer.h"
 
-#define PIECE      ((size_t)4 << 20)
-#define FIRST_ROOM ((size_t)1 << 16) /* bytes that a receive at the home has room for at first */
+#define PIECE       ((size_t)4 << 20)
+#define LEAST_PIECE ((size_t)128)     /* needs no memory of the arena */
+#define FIRST_ROOM  ((size_t)1 << 16) /* bytes that a receive at the home has room for at first */
 
 struct send_call { /* then the message, unless it was gathered */
     struct pipe_use use;
@@ -41,7 +42,7 @@ struct transfer_call { /* then the bytes of TRANSFER_PIECE */
     struct pipe_use use;
     uint64_t step;   /* enum transfer_step */
     uint64_t number; /* of all but TRANSFER_BEGIN, which replies it */
-    uint64_t size;   /* of TRANSFER_BEGIN: the message's */
+    uint64_t size;   /* of TRANSFER_BEGIN: the message's; of TRANSFER_FETCH: how many bytes of it at most */
 };
 
 /* The home. */
@@ -175,11 +176,12 @@ static int add_piece(struct transfer *transfer, const void *bytes, size_t size)
     return MPM_OK;
 }
 
-static int reply_piece(struct transfer *transfer, struct call_reply *reply)
+static int reply_piece(struct transfer *transfer, size_t size, struct call_reply *reply)
 {
-    size_t left = transfer->size - transfer->done, size = left < PIECE ? left : PIECE;
     int status;
 
+    if (size > transfer->size - transfer->done)
+        return nonsense();
     if ((status = call_reply_add(reply, transfer->bytes + transfer->done, size)))
         return status;
     if ((transfer->done += size) == transfer->size)
@@ -208,7 +210,7 @@ static int on_transfer(const mpm_handle *handle, const void *in, size_t in_size,
     case TRANSFER_PIECE:
         return add_piece(transfer, (const char *)in + sizeof call, in_size - sizeof call);
     case TRANSFER_FETCH:
-        return reply_piece(transfer, reply);
+        return reply_piece(transfer, call.size, reply);
     case TRANSFER_DROP:
         transfer_end(transfer);
         return MPM_OK;
@@ -352,17 +354,24 @@ int pipe_send_far(const mpm_handle *handle, const struct pipe_send *send, double
                      0);
 }
 
+/* The message is in the pipe no more: where there is no memory for a piece of it, it comes in smaller ones. */
 static int fetch(const mpm_handle *handle, const struct receive_reply *reply, struct pipe_receive *receive)
 {
     struct transfer_call call = {.use = receive->use, .step = TRANSFER_FETCH, .number = reply->transfer};
-    size_t done = 0, got;
+    size_t done = 0, piece = PIECE, got;
     int status;
 
     while (done < reply->size) {
-        if ((status = call_remote(handle, VERB_PIPE_TRANSFER, &call, sizeof call, 0,
-                                  (char *)receive->message + done, reply->size - done, &got)))
+        call.size = piece < reply->size - done ? piece : reply->size - done;
+        status = call_remote(handle, VERB_PIPE_TRANSFER, &call, sizeof call, 0,
+                             (char *)receive->message + done, call.size, &got);
+        if (status == MPM_ENOMEM && piece > LEAST_PIECE) {
+            piece /= 2;
+            continue;
+        }
+        if (status)
             return status;
-        if (!got || got > reply->size - done)
+        if (got != call.size)
             return error_set(MPM_EPROTOCOL, "a piece of %zu bytes of a message makes no sense", got);
         done += got;
     }

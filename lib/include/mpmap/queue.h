@@ -54,7 +54,8 @@ MPM_API MPM_CHECKED int mpm_queue_put(mpm_queue queue, const void *message, size
  * @param room  bytes that `message` has room for
  * @param size  out: bytes of the message; NULL if nobody wants to know
  * @return MPM_EEMPTY if there was none in time; MPM_ECLOSED if it is closed and empty; MPM_ETOOSMALL if the
- * message is longer than `room`: it stays first in the queue, and `size` tells (the one output of a failure).
+ * message is longer than `room`: it stays first in the queue, and `size` tells (the one output of a failure);
+ * MPM_ENOMEM if the queue is at another node, and the caller's arena has no memory for the message: it stays, too.
  */
 MPM_API MPM_CHECKED int mpm_queue_get(mpm_queue queue, void *message, size_t room, size_t *size,
                                       double timeout_s);
