@@ -3,6 +3,7 @@
  * processes on all nodes run; what becomes of an end whose holders die is tried with processes on all nodes,
  * too. */
 #include <CUnit/CUnit.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -506,6 +507,42 @@ static void main_uses_pipes_of_other_nodes(void)
     nothing_is_wrong();
 }
 
+/* To a pipe that has ended. */
+static int send_long_in_vain(const void *args, size_t size)
+{
+    const struct args *mine = args;
+    char *large = calloc(1, LONG_SIZE);
+
+    (void)size;
+    for (unsigned i = 0; i < mine->count; i++)
+        EXPECT(mpm_connection_send(mine->end, large, LONG_SIZE, 0) == MPM_ESTALE);
+    free(large);
+    return say();
+}
+
+/* That this process has by malloc. */
+static size_t memory_in_use(void)
+{
+    struct mallinfo2 info = mallinfo2();
+
+    return info.uordblks + info.hblkhd;
+}
+
+static void a_long_message_that_cannot_be_sent_leaves_nothing(void)
+{
+    for (unsigned node = 0; node < mpm_node_count(); node++) {
+        struct args args = {.count = 4};
+        size_t before = memory_in_use();
+        mpm_connection other;
+
+        EXPECT(!mpm_pipe(MPM_DUPLEX, &args.end, &other));
+        EXPECT(!mpm_connection_close(args.end) && !mpm_connection_close(other));
+        EXPECT(ends_well(start(node, send_long_in_vain, &args)));
+        CU_ASSERT(memory_in_use() < before + args.count * LONG_SIZE / 2);
+    }
+    nothing_is_wrong();
+}
+
 static void nonsense_is_refused(void)
 {
     mpm_connection none = {{0}}, a, b, other;
@@ -547,6 +584,8 @@ int main(int argc, char **argv)
         {"a_process_that_dies_before_it_uses_its_end_held_it",
          a_process_that_dies_before_it_uses_its_end_held_it},
         {"close_wakes_who_waits", close_wakes_who_waits},
+        {"a_long_message_that_cannot_be_sent_leaves_nothing",
+         a_long_message_that_cannot_be_sent_leaves_nothing},
         {"nonsense_is_refused", nonsense_is_refused},
     };
     int failed;

@@ -66,35 +66,38 @@ static int open_call(const mpm_handle *handle, const void *in, size_t in_size, v
     return object_find(handle, OBJECT_PIPE, object);
 }
 
-static int send_gathered(struct object *object, const mpm_handle *handle, const struct send_call *call)
+/* Into a pipe that was found, or not, which is `status`. */
+static int send_gathered(int status, struct object *object, const mpm_handle *handle,
+                         const struct send_call *call)
 {
     struct pipe_send send = {.use = call->use, .turn = call_turn()};
     struct transfer *transfer = NULL;
-    int status;
+    int missing;
 
-    if ((status = transfer_find(&call->use.party, call->transfer, &transfer)))
-        return status;
-    if (transfer->done != transfer->size)
-        return nonsense();
+    if ((missing = transfer_find(&call->use.party, call->transfer, &transfer)))
+        return missing;
     send.message = transfer->bytes;
     send.size = transfer->size;
-    if ((status = pipe_try_send(object, handle, &send)) != CALL_MUST_WAIT)
+    if (!status)
+        status = transfer->done == transfer->size ? pipe_try_send(object, handle, &send) : nonsense();
+    if (status != CALL_MUST_WAIT)
         transfer_end(transfer);
     return status;
 }
 
 static int on_send(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
 {
-    struct send_call call;
-    struct object *object;
+    struct send_call call = {.transfer = 0};
+    struct object *object = NULL;
     struct pipe_send send;
     int status;
 
     (void)reply;
-    if ((status = open_call(handle, in, in_size, &call, sizeof call, &object)))
-        return status;
+    status = open_call(handle, in, in_size, &call, sizeof call, &object);
     if (call.transfer)
-        return send_gathered(object, handle, &call);
+        return send_gathered(status, object, handle, &call);
+    if (status)
+        return status;
     send = (struct pipe_send){call.use, (const char *)in + sizeof call, in_size - sizeof call, call_turn()};
     return pipe_try_send(object, handle, &send);
 }
@@ -193,17 +196,19 @@ static int on_transfer(const mpm_handle *handle, const void *in, size_t in_size,
 {
     struct transfer *transfer = NULL;
     struct transfer_call call;
+    struct object *object;
     int status;
 
-    (void)handle; /* what was received is the caller's, even if the pipe has ended since */
     if (in_size < sizeof call)
         return nonsense();
     memcpy(&call, in, sizeof call);
     if (call.step == TRANSFER_BEGIN) {
-        if ((status = transfer_begin(&call.use.party, call.size, &transfer)))
+        if ((status = object_find(handle, OBJECT_PIPE, &object)) ||
+            (status = transfer_begin(&call.use.party, call.size, &transfer)))
             return status;
         return call_reply_add(reply, &transfer->number, sizeof transfer->number);
     }
+    /* What was received is the caller's, even if the pipe has ended since. */
     if ((status = transfer_find(&call.use.party, call.number, &transfer)))
         return status;
     switch (call.step) {
@@ -335,12 +340,15 @@ static int send_long(const mpm_handle *handle, const struct pipe_send *send, dou
     struct send_call call = {.use = send->use};
     int status;
 
-    if ((status = gather(handle, send, &step)))
-        return status;
-    call.transfer = step.number;
-    status = call_remote(handle, VERB_PIPE_SEND, &call, sizeof call, timeout_s, NULL, 0, NULL);
-    if (status == MPM_ETIMEDOUT && transfer_step(handle, &step, TRANSFER_DROP, NULL, 0) == MPM_OK)
-        return error_set(MPM_ETIMEDOUT, "%s", pipe_sending[0].late_sentence);
+    if (!(status = gather(handle, send, &step))) {
+        call.transfer = step.number;
+        status = call_remote(handle, VERB_PIPE_SEND, &call, sizeof call, timeout_s, NULL, 0, NULL);
+        if (status != MPM_ETIMEDOUT)
+            return status; /* the home has it no more */
+    }
+    if (step.number && transfer_step(handle, &step, TRANSFER_DROP, NULL, 0) == MPM_OK &&
+        status == MPM_ETIMEDOUT)
+        error_set(status, "%s", pipe_sending[0].late_sentence);
     return status;
 }
 
