@@ -394,6 +394,59 @@ static void an_action_that_fails_or_dies_breaks_a_barrier(void)
     }
 }
 
+/* A barrier with an action that goes on until somebody whose time is up waits for its end, too. */
+struct lengthy {
+    mpm_barrier barrier;
+    mpm_event acts;
+};
+
+static struct lengthy lengthy; /* in main, where the action runs */
+
+static int act_until_another_waits(const void *args, size_t size)
+{
+    uint64_t end_ns = clock_now_ns() + UINT64_C(30000000000);
+
+    (void)args;
+    (void)size;
+    EXPECT(!mpm_event_set(lengthy.acts));
+    while (count_sleepers(&lengthy.barrier.handle) < 2 && !mpm_barrier_is_broken(lengthy.barrier) &&
+           clock_now_ns() < end_ns)
+        sched_yield();
+    EXPECT(clock_now_ns() < end_ns);
+    return 0;
+}
+
+static int come_while_it_acts(const void *args, size_t size)
+{
+    const struct lengthy *there = args;
+
+    (void)size;
+    EXPECT(!mpm_event_wait(there->acts, 60));
+    EXPECT(mpm_barrier_wait(there->barrier, 0, NULL) == MPM_ETIMEDOUT);
+    return everywhere_end();
+}
+
+static void an_action_that_takes_its_time_breaks_no_barrier(void)
+{
+    mpm_barrier_options options = {.action = act_until_another_waits};
+
+    for (unsigned node = 0; node < mpm_node_count(); node++) {
+        struct scene scene = {.argument = 0};
+        mpm_process party, late;
+
+        EXPECT(!mpm_event_create(&lengthy.acts) && !mpm_barrier_create(2, &options, &lengthy.barrier));
+        scene.barrier = lengthy.barrier;
+        party = start_on(mpm_node_count() - 1 - node, go_through, &scene, sizeof scene);
+        late = start_on(node, come_while_it_acts, &lengthy, sizeof lengthy);
+        await_waiting(&scene, 1);
+        EXPECT(!mpm_barrier_wait(lengthy.barrier, 60, NULL));
+        expect_end(party, 0);
+        expect_end(late, 0);
+        EXPECT(!mpm_barrier_destroy(lengthy.barrier) && !mpm_event_destroy(lengthy.acts));
+    }
+    everywhere_assert();
+}
+
 static void *meet_in_thread(void *argument)
 {
     const struct scene *scene = argument;
@@ -464,6 +517,7 @@ int main(int argc, char **argv)
         {"who_waits_when_it_is_reset_is_told", who_waits_when_it_is_reset_is_told},
         {"a_dead_party_breaks_a_barrier", a_dead_party_breaks_a_barrier},
         {"an_action_that_fails_or_dies_breaks_a_barrier", an_action_that_fails_or_dies_breaks_a_barrier},
+        {"an_action_that_takes_its_time_breaks_no_barrier", an_action_that_takes_its_time_breaks_no_barrier},
         {"many_threads_are_parties_each", many_threads_are_parties_each},
         {"nonsense_is_refused", nonsense_is_refused},
     };

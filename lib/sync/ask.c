@@ -154,7 +154,7 @@ int ask(const mpm_handle *handle, const struct ask *what, const struct request *
     else
         status = ask_there(handle, &asking, timeout_s);
     if (status == MPM_ETIMEDOUT && what->leave && (timeout_s > 0 || what->always_waits))
-        return ask(handle, what->leave, request, 0, answer);
+        return ask(handle, what->leave, request, MPM_FOREVER, answer);
     if (answer && !status)
         *answer = asking.answer;
     return status;

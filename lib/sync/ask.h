@@ -52,7 +52,7 @@ struct ask {
     ask_try *try;              /* what takes more than one step */
     bool needs_permit;         /* no try makes sense as long as `value` is 0 */
     bool always_waits;         /* for a moment at least, even with a timeout of 0 */
-    const struct ask *leave;   /* asked for when its time is up, if it has waited: its status counts */
+    const struct ask *leave;   /* asked for when its time is up, if it has waited; may wait, and counts */
     const char *late_sentence; /* of MPM_ETIMEDOUT */
 };
 

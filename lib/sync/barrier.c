@@ -131,7 +131,16 @@ static int wait_for_others(struct draft *draft, struct request *request, struct 
 
 static const char late_sentence[] = "not all parties were at the barrier within the time: it is broken now";
 
-/* The caller's time is up. */
+static bool round_acts(const struct draft *draft)
+{
+    for (uint32_t i = 0; i < draft->state->count; i++) {
+        if (draft->waiters[i].what == ACTING)
+            return true;
+    }
+    return false;
+}
+
+/* The caller's time is up. That breaks no round whose parties have all come: it waits until the action is over. */
 static int leave(struct draft *draft, struct request *request, struct answer *answer)
 {
     struct waiter *waiter;
@@ -140,6 +149,8 @@ static int leave(struct draft *draft, struct request *request, struct answer *an
     drop_dead(draft);
     if ((waiter = state_find(draft)) && !is_of_round(waiter))
         return finish(draft, waiter, answer);
+    if (round_acts(draft))
+        return CALL_MUST_WAIT;
     if (waiter)
         state_remove(draft, waiter);
     break_barrier(draft);

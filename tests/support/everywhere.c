@@ -77,16 +77,23 @@ uint64_t count_waiters(const mpm_handle *handle)
     return answer.number;
 }
 
-void await_sleepers(const mpm_handle *handle)
+uint64_t count_sleepers(const mpm_handle *handle)
 {
-    uint64_t end_ns = clock_now_ns() + PATIENCE_NS;
     struct object *object = NULL;
     mpm_handle name = *handle;
 
     name.place = object_place(handle);
     EXPECT(!object_find(&name, (enum object_kind)handle->kind, &object));
-    while (object && !atomic_load(&object->wait[0].word.sleepers) && !atomic_load(&object->remote_waiting) &&
-           clock_now_ns() < end_ns)
+    return object
+               ? (uint64_t)atomic_load(&object->wait[0].word.sleepers) + atomic_load(&object->remote_waiting)
+               : 0;
+}
+
+void await_sleepers(const mpm_handle *handle)
+{
+    uint64_t end_ns = clock_now_ns() + PATIENCE_NS;
+
+    while (!count_sleepers(handle) && clock_now_ns() < end_ns)
         sched_yield();
     EXPECT(clock_now_ns() < end_ns);
 }

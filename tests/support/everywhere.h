@@ -28,6 +28,8 @@ void run_on_each_node(mpm_target *body, const void *args, size_t size);
 
 /* In a process of the object's node: how many wait for a lock, semaphore, condition or barrier. */
 uint64_t count_waiters(const mpm_handle *handle);
+/* In a process of the object's node: how many sleep for it, here or elsewhere. */
+uint64_t count_sleepers(const mpm_handle *handle);
 /* In a process of the object's node: returns when somebody sleeps for it, here or elsewhere. */
 void await_sleepers(const mpm_handle *handle);
 /* Whether that many seconds have passed since then, and not five more. */

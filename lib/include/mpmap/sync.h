@@ -144,7 +144,8 @@ MPM_API MPM_CHECKED int mpm_barrier_destroy(mpm_barrier barrier);
 /** Waits until all parties are there.
  * @param index  out: a number below the parties, another one for each; 0 for the last to come; NULL if
  * nobody wants to know
- * @return MPM_ETIMEDOUT if they were not there in time, which breaks the barrier; MPM_EBROKEN if it is
+ * @return MPM_ETIMEDOUT if they were not there in time, which breaks the barrier (an action's time does not count:
+ * whose time is up while it runs waits for its end); MPM_EBROKEN if it is
  * broken or breaks meanwhile: another party's time was up, or it has died while it waited, the action has
  * failed, or somebody has called mpm_barrier_abort or mpm_barrier_reset. It stays broken until
  * mpm_barrier_reset. */
