@@ -609,6 +609,28 @@ static void a_handle_that_is_none_is_refused(void)
     check_all_calls(process, MPM_EINVAL);
 }
 
+static int ask_for_nothing(const void *args, size_t size)
+{
+    (void)args;
+    (void)size;
+    return mpm_current_process(NULL) != MPM_EINVAL || mpm_parent_process(NULL) != MPM_EINVAL;
+}
+
+static void a_result_without_a_place_is_refused(void)
+{
+    for (unsigned node = 0; node < mpm_node_count(); node++) {
+        mpm_process process = start_on(node, ask_for_nothing, NULL, 0);
+
+        CU_ASSERT_EQUAL(mpm_process_join(process, PATIENCE_S), MPM_OK);
+        CU_ASSERT_EQUAL(mpm_process_exitcode(process, NULL), MPM_EINVAL);
+        CU_ASSERT_EQUAL(mpm_process_pid(process, NULL), MPM_EINVAL);
+        CU_ASSERT_EQUAL(mpm_process_name(process, NULL, 8), MPM_EINVAL);
+        CU_ASSERT(error_has("mpm_process_name: the place for the result is NULL"));
+        CU_ASSERT_EQUAL(mpm_process_name(process, NULL, 0), MPM_OK);
+        CU_ASSERT_EQUAL(end_of(process), 0);
+    }
+}
+
 static void nonsense_is_not_started(void)
 {
     mpm_process process = {{.place = 77}};
@@ -853,6 +875,7 @@ int main(int argc, char **argv)
         TEST(active_children_are_the_callers_own_that_run),
         TEST(a_closed_process_is_stale_for_ever),
         TEST(a_handle_that_is_none_is_refused),
+        TEST(a_result_without_a_place_is_refused),
         TEST(nonsense_is_not_started),
         TEST(args_larger_than_the_arena_are_out_of_memory),
         TEST(a_death_wakes_who_waits_for_ever),

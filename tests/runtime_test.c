@@ -47,6 +47,7 @@ static void nodes_add_up(void)
     CU_ASSERT_EQUAL(ranks, mpm_rank_count());
     CU_ASSERT_EQUAL(slots, mpm_slot_count());
     strcpy(info.name, "untouched");
+    CU_ASSERT_EQUAL(mpm_node_info_get(0, NULL), MPM_EINVAL);
     CU_ASSERT_EQUAL(mpm_node_info_get(mpm_node_count(), &info), MPM_EINVAL);
     CU_ASSERT(error_has("there is no node"));
     CU_ASSERT_STRING_EQUAL(info.name, "untouched");
@@ -110,6 +111,7 @@ static void memory_that_is_not_there_is_an_error(void)
     void *memory = &memory;
 
     CU_ASSERT_EQUAL(mpm_alloc(0, &memory), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_alloc(1, NULL), MPM_EINVAL);
     CU_ASSERT_EQUAL(mpm_alloc((size_t)1 << 50, &memory), MPM_ENOMEM);
     CU_ASSERT(error_has("MPMAP_ARENA makes it larger"));
     CU_ASSERT_PTR_EQUAL(memory, &memory);

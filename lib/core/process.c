@@ -331,6 +331,10 @@ int mpm_process_start(mpm_target *target, const void *args, size_t size, const m
 
 int mpm_current_process(mpm_process *process)
 {
+    int status = process_check_place("mpm_current_process", process);
+
+    if (status)
+        return status;
     if (!self.current.handle.kind)
         return error_set(MPM_ESTATE, "mpm_current_process: the caller was not started as a process");
     *process = self.current;
@@ -341,7 +345,10 @@ int mpm_parent_process(mpm_process *process)
 {
     struct process_record *record = process_own_record(), *parent;
     struct process_about about;
+    int status;
 
+    if ((status = process_check_place("mpm_parent_process", process)))
+        return status;
     if (!self.current.handle.kind)
         return error_set(MPM_ESTATE, "mpm_parent_process: the caller was not started as a process");
     process_read_about(record, &about);

@@ -172,7 +172,8 @@ int mpm_process_exitcode(mpm_process process, int *exitcode)
     struct process_look look;
     int status;
 
-    if ((status = process_look(&process.handle, &look)))
+    if ((status = process_check_place("mpm_process_exitcode", exitcode)) ||
+        (status = process_look(&process.handle, &look)))
         return status;
     if (look.state != PROCESS_ENDED)
         return error_set(MPM_EBUSY, "process %s still runs: it has no exit code yet", look.about.name);
@@ -193,7 +194,8 @@ int mpm_process_pid(mpm_process process, int *pid)
     struct process_look look;
     int status;
 
-    if (!(status = process_look(&process.handle, &look)))
+    if (!(status = process_check_place("mpm_process_pid", pid)) &&
+        !(status = process_look(&process.handle, &look)))
         *pid = look.pid;
     return status;
 }
@@ -203,6 +205,8 @@ int mpm_process_name(mpm_process process, char *name, size_t size)
     struct process_look look;
     int status;
 
+    if (size && (status = process_check_place("mpm_process_name", name)))
+        return status;
     if (!(status = process_look(&process.handle, &look)))
         snprintf(name, size, "%s", look.about.name);
     return status;

@@ -52,6 +52,8 @@ bool process_is_same(const mpm_handle *one, const mpm_handle *other);
 /* The record of the calling process: a process or a pool's worker; NULL in main. Its handle: zero in main. */
 struct process_record *process_own_record(void);
 mpm_handle process_own_handle(void);
+/* MPM_EINVAL if the place for a result is NULL. */
+int process_check_place(const char *call, const void *place);
 /* The record that a handle of this node names, and its word. MPM_EINVAL, MPM_ESTALE. */
 int process_find_record(const mpm_handle *handle, struct process_record **record, uint64_t *word);
 

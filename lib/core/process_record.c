@@ -93,6 +93,11 @@ mpm_handle process_own_handle(void)
     return record ? process_handle_of(process_own_number() - 1, atomic_load(&record->word)) : (mpm_handle){0};
 }
 
+int process_check_place(const char *call, const void *place)
+{
+    return place ? MPM_OK : error_set(MPM_EINVAL, "%s: the place for the result is NULL", call);
+}
+
 /* The record that a handle of this node names, and its word. MPM_EINVAL, MPM_ESTALE. */
 int process_find_record(const mpm_handle *handle, struct process_record **record, uint64_t *word)
 {

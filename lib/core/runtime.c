@@ -613,6 +613,8 @@ int mpm_node_info_get(unsigned number, mpm_node_info *info)
 
     if (number >= mpm_node_count())
         return error_set(MPM_EINVAL, "there is no node %u: the run has %u", number, mpm_node_count());
+    if (!info)
+        return error_set(MPM_EINVAL, "mpm_node_info_get: the place for the result is NULL");
     node = &run.topology.nodes[number];
     memcpy(told.name, node->name, sizeof told.name);
     told.ranks = node->ranks;
@@ -629,8 +631,9 @@ int mpm_alloc(size_t size, void **memory)
 
     if (!run.runs)
         return error_set(MPM_ESTATE, "mpm_alloc: there is no run: call mpm_init first");
-    if (!size)
-        return error_set(MPM_EINVAL, "mpm_alloc: the size is 0");
+    if (!size || !memory)
+        return error_set(MPM_EINVAL, "mpm_alloc: the %s",
+                         size ? "place for the memory is NULL" : "size is 0");
     if ((status = arena_alloc(run.arena, size, ARENA_NO_OWNER, &offset)))
         return status;
     *memory = memset(arena_at(run.arena, offset), 0, size);

@@ -49,6 +49,8 @@ MPM_API MPM_CHECKED int mpm_process_start(mpm_target *target, const void *args, 
  * mpm_process_close; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_process_join(mpm_process process, double timeout_s);
 
+/* Each of the next: MPM_EINVAL for a handle that is none, or if the place for the result is NULL. */
+
 /** How it ended: what the target returned or mpm_exit was given, & 0xff; minus the signal that killed it.
  * @return MPM_EBUSY while it runs; MPM_ESTALE. */
 MPM_API MPM_CHECKED int mpm_process_exitcode(mpm_process process, int *exitcode);

@@ -67,7 +67,7 @@ MPM_API unsigned mpm_slot_count(void);
 /** CPUs in the calling process's affinity mask. Needs no run. */
 MPM_API unsigned mpm_cpu_count(void);
 /** Tells of a node.
- * @return MPM_EINVAL if there is no node of that number. */
+ * @return MPM_EINVAL if there is no node of that number, or no place for the result. */
 MPM_API MPM_CHECKED int mpm_node_info_get(unsigned node, mpm_node_info *info);
 
 /** The MPI library that the run uses, its first line of version text; "none" without a launcher. */
@@ -77,7 +77,7 @@ MPM_API const char *mpm_mpi_version(void);
  * it copies nothing. It stands at one address in all processes that one rank's host has forked, and may
  * stand at another one in those of another rank.
  * Blocks for a lock of the arena at most. The caller frees it with mpm_free(); mpm_finalize frees the rest.
- * @return MPM_ENOMEM if the arena is full; MPM_EINVAL for size 0; MPM_ESTATE without a run. */
+ * @return MPM_ENOMEM if the arena is full; MPM_EINVAL for size 0 or no place; MPM_ESTATE without a run. */
 MPM_API MPM_CHECKED int mpm_alloc(size_t size, void **memory);
 
 /** Frees what mpm_alloc() gave, from any process of the node; NULL is fine. Keeps errno. */
