@@ -656,6 +656,23 @@ static void nonsense_is_not_started(void)
     CU_ASSERT_EQUAL(process.handle.place, 77);
 }
 
+/* They would be more than a message can hold, whatever the arenas have. */
+static void args_too_long_for_another_node_are_out_of_memory(void)
+{
+    unsigned last = mpm_node_count() - 1;
+    size_t size = (size_t)2 << 30;
+    char *args = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    mpm_process process;
+
+    CU_ASSERT_FATAL(args != MAP_FAILED);
+    CU_ASSERT_EQUAL(mpm_process_start(check_none, args, size,
+                                      &(mpm_process_options){.place = MPM_ON_NODE(last)}, &process),
+                    MPM_ENOMEM);
+    CU_ASSERT(error_has(last ? "too long for another node" : "do not fit into the arena"));
+    munmap(args, size);
+    CU_ASSERT_EQUAL(end_of(start_on(last, check_none, NULL, 0)), 0);
+}
+
 static void args_larger_than_the_arena_are_out_of_memory(void)
 {
     size_t size = (size_t)512 << 20;
@@ -878,6 +895,7 @@ int main(int argc, char **argv)
         TEST(a_result_without_a_place_is_refused),
         TEST(nonsense_is_not_started),
         TEST(args_larger_than_the_arena_are_out_of_memory),
+        TEST(args_too_long_for_another_node_are_out_of_memory),
         TEST(a_death_wakes_who_waits_for_ever),
         TEST(a_starter_may_be_killed_at_any_moment),
         TEST(what_happens_to_a_spare_is_no_processs_matter),

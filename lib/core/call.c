@@ -244,6 +244,9 @@ static int begin(const mpm_handle *handle, enum call_verb verb, const void *in, 
 
     if (handle->home >= runtime_topology()->node_count)
         return error_set(MPM_EINVAL, "this is no handle: there is no node %u", handle->home);
+    if (in_size > CALL_SIZE_LIMIT)
+        return error_set(MPM_ENOMEM, "a call with %zu bytes is too long for another node: at most %zu",
+                         in_size, CALL_SIZE_LIMIT);
     if ((status = reserve_slot(arena, &number)))
         return status;
     KILL_POINT();

@@ -19,6 +19,9 @@
 /* A try that cannot be done now, but perhaps later. Not a status that leaves the library. */
 #define CALL_MUST_WAIT 1
 
+/* Bytes that go with a call at most. */
+#define CALL_SIZE_LIMIT (MESSAGE_LIMIT - sizeof(struct message_call))
+
 /* What a call gives back. */
 struct call_reply {
     void *bytes;

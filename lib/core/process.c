@@ -182,7 +182,10 @@ static int start_there(unsigned node, const struct start *start, const void *arg
     char *message;
     int status;
 
-    if (size > SIZE_MAX - sizeof *start || !(message = malloc(sizeof *start + size)))
+    if (size > CALL_SIZE_LIMIT - sizeof *start)
+        return error_set(MPM_ENOMEM, "args of %zu bytes are too long for another node: at most %zu", size,
+                         CALL_SIZE_LIMIT - sizeof *start);
+    if (!(message = malloc(sizeof *start + size)))
         return error_set(MPM_ENOMEM, "no memory to send args of %zu bytes to node %u", size, node);
     memcpy(message, start, sizeof *start);
     if (size)

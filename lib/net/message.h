@@ -11,6 +11,7 @@
 #include "mpmap/handle.h"
 
 #define MESSAGE_TEXT_SIZE 512
+#define MESSAGE_LIMIT     ((size_t)0x7fffff00) /* bytes of the longest: MPI counts those of a frame by an int */
 
 /* How long a message is where another one follows it in a frame, or a group of operations. */
 static inline size_t message_padded(size_t size)

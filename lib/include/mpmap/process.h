@@ -38,8 +38,8 @@ typedef struct mpm_process_options {
  * caller's memory but what it gets in args, the arena, and objects by their handles. Any number may run at
  * once; slots do not limit them. Blocks until it has been forked. Any process may call it.
  * @return MPM_EINVAL for a target that is no function, args of NULL with a size, a node that there is not, a
- * name that is too long; MPM_ENOMEM; MPM_ESYSTEM if it cannot be forked; MPM_EHOSTLOST if the node has lost its
- * hosts; MPM_ESTATE without a run. */
+ * name that is too long; MPM_ENOMEM, also for args of 2 GiB and more for another node; MPM_ESYSTEM if it
+ * cannot be forked; MPM_EHOSTLOST if the node has lost its hosts; MPM_ESTATE without a run. */
 MPM_API MPM_CHECKED int mpm_process_start(mpm_target *target, const void *args, size_t size,
                                           const mpm_process_options *options, mpm_process *process);
 

@@ -106,7 +106,8 @@ MPM_API MPM_CHECKED int mpm_bytes_destroy(mpm_bytes bytes);
 
 /* Each of these: MPM_EINVAL for a handle that is none, or if `size` is not the value's; MPM_ESTALE;
  * MPM_ENOMEM; MPM_ENODELOST. Each is done at one moment: nobody sees or leaves a part of it,
- * whoever is killed in it. Between nodes a value may have 1 GiB at most. Each may wait for a short lock. */
+ * whoever is killed in it. Between nodes a value may have 1 GiB at most, and 1 KiB less to be compared.
+ * Each may wait for a short lock. */
 
 MPM_API MPM_CHECKED int mpm_bytes_get(mpm_bytes bytes, void *to, size_t size);
 MPM_API MPM_CHECKED int mpm_bytes_set(mpm_bytes bytes, const void *from, size_t size);
