@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Processes from outside: their lines come whole however they end, mpm_finalize waits for those that main has not
-# joined, on all nodes, and for no daemon, and when main dies none of them is left. Arguments: folder of programs,
-# folder of sources.
+# Processes from outside: their lines come whole however they end, stdin is main's, mpm_finalize waits for those that
+# main has not joined, on all nodes, and for no daemon, and when main dies none of them is left. Arguments: folder of
+# programs, folder of sources.
 set -uo pipefail
 
 bin=${1:-${MPMAP_BIN:?}}
@@ -39,6 +39,13 @@ for ((writer = 0; writer < 8; writer++)); do
     echo "writer $writer is done"
 done | sort >"$work/lines"
 
+# read_by COUNT: what `stdin` prints.
+read_by()
+{
+    for ((i = 0; i < $1; i++)); do echo 0; done
+    echo 2999 lines
+}
+
 # worked COUNT: what `finalize` prints.
 worked()
 {
@@ -68,6 +75,15 @@ for ranks in "0 9" "2 9" "2 1" "4 1"; do
     launch "$ranks" "$per_node" pool >"$work/out"
     status=$?
     check "$title: mpm_finalize waits for the processes of workers" prints "$(worked 10)"
+
+    seq 3000 | launch "$ranks" "$per_node" stdin >"$work/out"
+    status=$?
+    check "$title: processes leave stdin to main" prints "$(read_by "$nodes")"
+
+    seq 3000 >"$work/numbers"
+    launch "$ranks" "$per_node" stdin <"$work/numbers" >"$work/out"
+    status=$?
+    check "$title: processes leave a file that is stdin to main" prints "$(read_by "$nodes")"
 
     for how in join get any; do
         keep_books

@@ -495,6 +495,7 @@ static _Noreturn void host_main(pid_t rank)
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     settle_signals();
     settle_leave_to_rank();
+    settle_leave_stdin_to_rank();
     settle_mask(false);
     settle_die_with(rank);
     prctl(PR_SET_NAME, "mpmap-host");

@@ -73,6 +73,8 @@ void settle_signals(void);
 void settle_mask(bool all_blocked);
 /* The host's: signals of the terminal or of a batch system are its rank's affair. */
 void settle_leave_to_rank(void);
+/* The host's: what comes by stdin is its rank's, also what that has in its buffer. The host's processes read nothing. */
+void settle_leave_stdin_to_rank(void);
 /* In a new process, which has the host's signals and all of them blocked: what comes until here is kept, not ignored. */
 void settle_take_signals(bool is_users);
 /* Ties this process's life to the one that has forked it. */

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -26,6 +27,18 @@ void settle_leave_to_rank(void)
 {
     for (size_t i = 0; i < LEFT_TO_RANK; i++)
         signal(left_to_rank[i], SIG_IGN);
+}
+
+/* A stream that is opened anew would set back the place in a file, which the rank reads at, too. */
+void settle_leave_stdin_to_rank(void)
+{
+    int nothing = open("/dev/null", O_RDONLY);
+
+    __fpurge(stdin);
+    if (nothing <= STDIN_FILENO)
+        return;
+    dup2(nothing, STDIN_FILENO);
+    close(nothing);
 }
 
 void settle_mask(bool all_blocked)

@@ -6,6 +6,7 @@
  *   processes finalize     mpm_finalize with processes that main does not join, on all nodes, then "over"
  *   processes exits HOW    exit(3) while a thread waits without end: HOW is join, get or any
  *   processes pool         the same with processes that workers of a pool have started
+ *   processes stdin        main reads lines, processes on all nodes read nothing
  *   processes forever      prints the pids of three processes a node and of main, "running", and waits */
 #include <mpmap.h>
 #include <pthread.h>
@@ -192,6 +193,37 @@ static int forever(void)
     return wait_for_ever(NULL, 0);
 }
 
+/* Main has read one line before, and has more of them in its buffer; the others are still to come. */
+static int count_bytes(const void *args, size_t size)
+{
+    int count = 0;
+
+    (void)args;
+    (void)size;
+    while (getchar() != EOF)
+        count++;
+    return count > 0;
+}
+
+static int read_lines(void)
+{
+    int lines = 0, exitcode = -1;
+    mpm_process process;
+    char line[100];
+
+    for (unsigned node = 0; node < mpm_node_count(); node++) {
+        if (mpm_process_start(count_bytes, NULL, 0, &(mpm_process_options){.place = MPM_ON_NODE(node)},
+                              &process) ||
+            mpm_process_join(process, MPM_FOREVER) || mpm_process_exitcode(process, &exitcode))
+            return mpm_report_error();
+        printf("%d\n", exitcode);
+    }
+    while (fgets(line, sizeof line, stdin))
+        lines++;
+    printf("%d lines\n", lines);
+    return mpm_finalize();
+}
+
 /* Where a thread waits when main leaves by exit(). */
 static mpm_process awaited;
 static mpm_queue empty;
@@ -227,7 +259,10 @@ static int exits(const char *how)
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
+    char first[100];
 
+    if (!strcmp(what, "stdin") && !fgets(first, sizeof first, stdin))
+        first[0] = 0; /* of other ranks it is empty */
     if (mpm_init(&argc, &argv, NULL))
         return mpm_report_error();
     if (!strcmp(what, "lines") && argc == 3)
@@ -238,5 +273,7 @@ int main(int argc, char **argv)
         return exits(argv[2]);
     if (!strcmp(what, "pool"))
         return pool();
+    if (!strcmp(what, "stdin"))
+        return read_lines();
     return !strcmp(what, "forever") ? forever() : EXIT_FAILURE;
 }

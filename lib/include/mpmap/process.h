@@ -35,8 +35,9 @@ typedef struct mpm_process_options {
 } mpm_process_options;
 
 /** Starts a process that runs target(args, size): a fresh one, forked from a host, so it has nothing of the
- * caller's memory but what it gets in args, the arena, and objects by their handles. Any number may run at
- * once; slots do not limit them. Blocks until it has been forked. Any process may call it.
+ * caller's memory but what it gets in args, the arena, and objects by their handles. Its stdin is empty: that is
+ * main's. Any number may run at once; slots do not limit them. Blocks until it has been forked. Any process may
+ * call it.
  * @return MPM_EINVAL for a target that is no function, args of NULL with a size, a node that there is not, a
  * name that is too long; MPM_ENOMEM, also for args of 2 GiB and more for another node; MPM_ESYSTEM if it
  * cannot be forked; MPM_EHOSTLOST if the node has lost its hosts; MPM_ESTATE without a run. */
