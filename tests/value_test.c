@@ -726,6 +726,7 @@ static const char *errors_are_right(mpm_array array, mpm_value stale, bool is_ho
     WANT(mpm_array_read(array, 11, 0, numbers), MPM_EINVAL);
     WANT(mpm_array_read(array, 5, SIZE_MAX - 3, numbers), MPM_EINVAL);
     WANT(mpm_array_write(array, 9, 2, numbers), MPM_EINVAL);
+    WANT(mpm_array_write(array, 5, SIZE_MAX - 3, numbers), MPM_EINVAL); /* of which there are only 12 */
     WANT(numbers[0] + numbers[11], 154);
     WANT(mpm_value_get(zero, &untouched), MPM_EINVAL);
     WANT(mpm_value_destroy(zero), MPM_EINVAL);

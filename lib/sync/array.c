@@ -12,6 +12,7 @@
 #include "sync/numbers.h"
 
 #define PIECE_SIZE ((size_t)1 << 20) /* bytes of a slice that go to another node at once */
+#define SHORT_SIZE ((size_t)1 << 16) /* bytes of a slice that go there unchecked */
 
 /* What VERB_ARRAY_COPY takes; for a write the numbers follow. It gives the numbers that were read, or the
  * length. The whole slice is checked with each of its pieces, so that one that does not fit changes nothing.
@@ -134,6 +135,18 @@ static int send_write(mpm_handle handle, const struct array_copy *copy, size_t s
     return status;
 }
 
+/* Has the home check a slice that is to be written, before it is read here: if it is out of range, there may be no
+ * memory where it would end. A short one goes at once. */
+static int check_elsewhere(mpm_handle handle, size_t first, size_t count)
+{
+    struct array_copy nothing = {
+        .kind = COPY_WRITE, .whole_first = first, .whole_count = count, .first = first};
+
+    if (count <= SHORT_SIZE / mpm_type_size(number_type_of(handle)))
+        return MPM_OK;
+    return send_write(handle, &nothing, 0, NULL);
+}
+
 /* Piece by piece; a slice of no numbers goes, too, to be checked. `from` or `to` is the caller's. */
 static int copy_elsewhere(mpm_handle handle, enum copy_kind kind, size_t first, size_t count,
                           const char *from, char *to)
@@ -183,8 +196,10 @@ int mpm_array_write(mpm_array array, size_t first, size_t count, const void *num
 
     if ((status = check_copy("mpm_array_write", array, count, numbers)))
         return status;
-    if (!object_is_home(&array.handle))
-        return copy_elsewhere(array.handle, COPY_WRITE, first, count, numbers, NULL);
+    if (!object_is_home(&array.handle)) {
+        status = check_elsewhere(array.handle, first, count);
+        return status ? status : copy_elsewhere(array.handle, COPY_WRITE, first, count, numbers, NULL);
+    }
     if ((status = find_slice(array.handle, first, count, &here)))
         return status;
     number_write(here->type, numbers_at(here, first), count, numbers);
