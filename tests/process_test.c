@@ -336,12 +336,22 @@ static void args_are_copied_large_ones_and_none(void)
 
 static void two_hundred_run_at_once(void)
 {
-    static mpm_process crowd[CROWD];
+    static mpm_process crowd[CROWD], listed[CROWD];
+    size_t found = 0;
 
     forget();
     for (int i = 0; i < CROWD; i++)
         CU_ASSERT_EQUAL_FATAL(mpm_process_start(wait_at_gate, NULL, 0, NULL, &crowd[i]), MPM_OK);
     CU_ASSERT(child_reached(&shared->arrived, CROWD));
+    CU_ASSERT_EQUAL(mpm_active_children(listed, SIZE_MAX, &found), MPM_OK);
+    CU_ASSERT_EQUAL(found, CROWD);
+    for (int i = 0; i < CROWD; i++) {
+        int known = 0;
+
+        for (int j = 0; j < CROWD; j++)
+            known += is_same(listed[i], crowd[j]);
+        CU_ASSERT_EQUAL(known, 1);
+    }
     open_gate();
     for (int i = 0; i < CROWD; i++)
         CU_ASSERT_EQUAL(end_of(crowd[i]), 5);

@@ -17,6 +17,8 @@
 #include "host/host.h"
 #include "shm/kill_point.h"
 
+#define FEW_CHILDREN 16u /* that another node is asked for at first */
+
 /* CALL_MUST_WAIT until it was forked. */
 static int look_here(const mpm_handle *handle, struct process_look *look)
 {
@@ -219,27 +221,40 @@ unsigned mpm_process_node(mpm_process process)
 
 /* Children. */
 
+/* Asks for few first: a long list comes when its length is known, since a call has memory for what it asks for. */
+static int ask_for_children(unsigned node, const mpm_handle *parent, mpm_process *processes, size_t room,
+                            size_t *count)
+{
+    mpm_handle there = call_node(node);
+    size_t asked = room < FEW_CHILDREN ? room : FEW_CHILDREN, size = 0;
+    int status;
+
+    while (!(status = call_remote(&there, VERB_PROCESS_LOOK, parent, sizeof *parent, MPM_FOREVER, processes,
+                                  asked * sizeof *processes, &size)) &&
+           (*count = size / sizeof *processes) > asked && asked < room)
+        asked = *count < room ? *count : room;
+    return status;
+}
+
 /* Adds those of one node. */
 static int add_children_of_node(unsigned node, const mpm_handle *parent, mpm_process *processes, size_t room,
                                 size_t *count)
 {
-    size_t left = *count < room ? room - *count : 0, size = 0;
-    mpm_handle there = call_node(node);
+    size_t left = *count < room ? room - *count : 0, found = 0;
+    mpm_process *to = left ? processes + *count : NULL;
     struct call_reply list = {0};
     int status;
 
     if (node != runtime_topology()->node) {
-        status = call_remote(&there, VERB_PROCESS_LOOK, parent, sizeof *parent, MPM_FOREVER,
-                             left ? processes + *count : NULL, left * sizeof *processes, &size);
+        status = ask_for_children(node, parent, to, left, &found);
     } else {
         status = list_children(parent, &list);
-        size = list.size;
-        if (!status && size && left)
-            memcpy(processes + *count, list.bytes,
-                   size < left * sizeof *processes ? size : left * sizeof *processes);
+        found = list.size / sizeof *processes;
+        if (!status && found && left)
+            memcpy(to, list.bytes, (found < left ? found : left) * sizeof *processes);
         free(list.bytes);
     }
-    *count += size / sizeof *processes;
+    *count += found;
     return status;
 }
 
