@@ -41,38 +41,57 @@ static uint64_t read_number(const char *path)
     return number;
 }
 
-/* The memory limit of the own control group, of version 2 or 1; NO_LIMIT if there is none. */
-static uint64_t group_limit(void)
-{
-    FILE *file = fopen("/proc/self/cgroup", "re");
-    uint64_t limit = NO_LIMIT, here;
-    char line[2048], path[2200], *group;
-
-    if (!file)
-        return NO_LIMIT;
-    while (fgets(line, sizeof line, file)) {
-        line[strcspn(line, "\n")] = 0;
-        if (!strncmp(line, "0::", 3))
-            snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.max", line + 3);
-        else if ((group = strstr(line, ":memory:")))
-            snprintf(path, sizeof path, "/sys/fs/cgroup/memory%s/memory.limit_in_bytes", group + 8);
-        else
-            continue;
-        if ((here = read_number(path)) < limit)
-            limit = here;
-    }
-    fclose(file);
-    return limit;
-}
-
 static uint64_t least(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
 }
 
+/* Of a group and of all above it. `folder` is the group's, and `root` of its characters are the folder where
+ * groups begin. */
+static uint64_t least_limit(const char *folder, size_t root, const char *file)
+{
+    size_t length = strlen(folder);
+    uint64_t limit = NO_LIMIT;
+    char path[2400];
+
+    for (;;) {
+        snprintf(path, sizeof path, "%.*s/%s", (int)length, folder, file);
+        limit = least(limit, read_number(path));
+        if (length <= root)
+            return limit;
+        while (length > root && folder[--length] != '/')
+            ;
+    }
+}
+
+/* Groups of version 2 or 1. A batch system limits a job, and puts each of its tasks into a group of its own
+ * below. In a container the group may have a name that only the machine knows: what can be seen there is the
+ * root. */
+uint64_t arena_group_limit(const char *own_groups, const char *groups)
+{
+    FILE *file = fopen(own_groups, "re");
+    char line[2048], folder[2300], *group;
+    uint64_t limit = NO_LIMIT;
+
+    if (!file)
+        return NO_LIMIT;
+    while (fgets(line, sizeof line, file)) {
+        line[strcspn(line, "\n")] = 0;
+        if (!strncmp(line, "0::", 3)) {
+            snprintf(folder, sizeof folder, "%s%s", groups, line + 3);
+            limit = least(limit, least_limit(folder, strlen(groups), "memory.max"));
+        } else if ((group = strstr(line, ":memory:"))) {
+            snprintf(folder, sizeof folder, "%s/memory%s", groups, group + 8);
+            limit = least(limit, least_limit(folder, strlen(groups) + 7, "memory.limit_in_bytes"));
+        }
+    }
+    fclose(file);
+    return limit;
+}
+
 size_t arena_size_default(unsigned arenas, bool in_dev_shm)
 {
-    uint64_t size = least(available_memory(), group_limit()) / 4;
+    uint64_t size = least(available_memory(), arena_group_limit("/proc/self/cgroup", "/sys/fs/cgroup")) / 4;
     struct statvfs shm;
 
     if (in_dev_shm && !statvfs("/dev/shm", &shm))

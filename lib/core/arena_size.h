@@ -5,9 +5,16 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Bytes for each of `arenas` arenas of this machine: a quarter of what memory is free, and half of what
  * /dev/shm has free if the arena will stand there, shared among them; never under ARENA_MIN_SIZE. */
 size_t arena_size_default(unsigned arenas, bool in_dev_shm);
+
+/* The least limit in bytes that control groups set to the memory of a process: its own group, and those above
+ * it. UINT64_MAX if there is none.
+ * @param own_groups  a file like /proc/self/cgroup
+ * @param groups      the folder that all groups stand in: /sys/fs/cgroup */
+uint64_t arena_group_limit(const char *own_groups, const char *groups);
 
 #endif
