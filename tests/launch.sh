@@ -37,12 +37,12 @@ squares_come()
     status_is 0 && out_is "$squares"
 }
 
-# As root, in a mount namespace of its own: with_small_shm SIZE command…
-with_small_shm()
+# As root, in a mount namespace of its own: with_shm SIZE command…
+with_shm()
 {
     local size=$1
     shift
-    run unshare -m bash -c "mount -t tmpfs -o size=$size tmpfs /dev/shm && exec \"\$@\"" with_small_shm "$@"
+    run unshare -m bash -c "mount -t tmpfs -o size=$size tmpfs /dev/shm && exec \"\$@\"" with_shm "$@"
 }
 
 can_mount()
@@ -193,14 +193,19 @@ run env MPMAP_ARENA=1000T "$bin/examples/pool"
 check "an arena that cannot be mapped: it fails" fails
 check "an arena that cannot be mapped: its size is said" said_once 'an arena of 1099511627776000 bytes cannot be mapped'
 if can_mount; then
-    with_small_shm 16M mpirun -n 2 "$bin/examples/pool"
+    with_shm 16M mpirun -n 2 "$bin/examples/pool"
     check "a /dev/shm of 16M is enough" squares_come
-    with_small_shm 16M env MPMAP_ARENA=20M mpirun -n 2 "$bin/examples/pool"
+    with_shm 16M env MPMAP_ARENA=20M mpirun -n 2 "$bin/examples/pool"
     check "an arena larger than /dev/shm: it fails" fails
     check "an arena larger than /dev/shm: the error says so" \
         said_once 'an arena of 20971520 bytes does not fit into /dev/shm, which has [0-9]+ free: set MPMAP_ARENA lower'
     check "an arena larger than /dev/shm: nothing is left" ends_clean
-    with_small_shm 16M mpirun -n 2 "$programs/launched" full /dev/shm/full
+    with_shm 2000T env MPMAP_ARENA=1000T mpirun -n 2 "$bin/examples/pool"
+    check "an arena that /dev/shm has room for, and ranks have no addresses for: it fails" fails
+    check "an arena that ranks have no addresses for: its size is said" \
+        said_once 'an arena of 1099511627776000 bytes cannot be mapped'
+    check "an arena that ranks have no addresses for: nothing is left" ends_clean
+    with_shm 16M mpirun -n 2 "$programs/launched" full /dev/shm/full
     check "a /dev/shm that others fill up later: MPM_ENOMEM, and no signal" status_is 0
     check "a /dev/shm that others fill up later: nothing is left" ends_clean
 else

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -171,8 +172,7 @@ static int mpi_agree(int status)
     return error_set(verdict.status, "%s", verdict.sentence);
 }
 
-/* Open MPI puts windows into /dev/shm, as files that take room only as they are touched; where one of that
- * size would not fit, one rank fails and the others wait for it without end. So that is found out before. */
+/* Open MPI puts windows into /dev/shm, as files that take room only as they are touched. */
 static int check_room(size_t size)
 {
     struct statvfs shm;
@@ -189,39 +189,65 @@ static int check_room(size_t size)
         (unsigned long long)free_bytes);
 }
 
+/* A rank may be limited in its addresses. */
+static int check_addresses(size_t size)
+{
+    void *memory = NULL;
+    int status = memory_map(size, &memory);
+
+    if (!status)
+        munmap(memory, size);
+    return status;
+}
+
+/* Where a window cannot be had on one rank, that one fails in Open MPI, and the others wait for it without end.
+ * So that is found out before, on every rank of the node, for the size that its leader wants. */
+static int check_window(const struct rank_info *own, size_t size, MPI_Comm node)
+{
+    uint64_t wanted = size;
+    int status;
+
+    library.MPI_Bcast(&wanted, 1, MPI_UINT64_T, 0, node);
+    if (!own->rank_in_node && (status = check_room(wanted)))
+        return status;
+    return check_addresses(wanted);
+}
+
+static int make_window(const struct topology *topology, size_t size, MPI_Comm node, void **memory)
+{
+    const struct rank_info *own = &topology->ranks[topology->rank];
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    MPI_Aint bytes;
+    void *base;
+    int unit;
+
+    library.MPI_Comm_set_errhandler(node, MPI_ERRORS_RETURN);
+    if (library.MPI_Win_allocate_shared(own->rank_in_node ? 0 : (MPI_Aint)(size + page), 1, MPI_INFO_NULL,
+                                        node, &base, &mpi.window))
+        return error_set(MPM_ENOMEM, "MPI_Win_allocate_shared cannot make an arena of %zu bytes on %s", size,
+                         topology->nodes[own->node].name);
+    mpi.has_window = true;
+    library.MPI_Win_shared_query(mpi.window, 0, &bytes, &unit, &base);
+    *memory = (void *)(((uintptr_t)base + page - 1) / page * page);
+    return MPM_OK;
+}
+
 /* A window of MPI for two ranks and more. What Open MPI gives a single rank is private memory. What it gives
  * several begins somewhere in a page, at the same place of it in all of them: the arena begins with the next.
  */
 static int mpi_memory(const struct topology *topology, size_t size, void **memory)
 {
     const struct rank_info *own = &topology->ranks[topology->rank];
+    bool is_shared = topology->nodes[own->node].ranks > 1;
     MPI_Comm node;
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    MPI_Aint bytes;
-    void *base;
-    int unit, failed, status;
+    int status;
 
-    if ((status = mpi_agree(topology->nodes[own->node].ranks > 1 && !own->rank_in_node ? check_room(size)
-                                                                                       : MPM_OK)))
-        return status;
     library.MPI_Comm_split(mpi.machine, (int)own->node, (int)own->rank_in_node, &node);
-    if (topology->nodes[own->node].ranks == 1) {
-        library.MPI_Comm_free(&node);
-        return memory_map(size, memory);
-    }
-    library.MPI_Comm_set_errhandler(node, MPI_ERRORS_RETURN);
-    failed = library.MPI_Win_allocate_shared(own->rank_in_node ? 0 : (MPI_Aint)(size + page), 1,
-                                             MPI_INFO_NULL, node, &base, &mpi.window);
+    status = mpi_agree(is_shared ? check_window(own, size, node) : MPM_OK);
+    if (!status)
+        status = is_shared ? make_window(topology, size, node, memory) : memory_map(size, memory);
     library.MPI_Comm_free(&node);
-    if (failed) {
-        error_set(MPM_ENOMEM, "MPI_Win_allocate_shared cannot make an arena of %zu bytes on %s", size,
-                  topology->nodes[own->node].name);
-        return MPM_ENOMEM;
-    }
-    mpi.has_window = true;
-    library.MPI_Win_shared_query(mpi.window, 0, &bytes, &unit, &base);
-    *memory = (void *)(((uintptr_t)base + page - 1) / page * page);
-    return MPM_OK;
+    return status;
 }
 
 static int mpi_gather(uint64_t own, uint64_t *all)
