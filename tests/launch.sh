@@ -192,6 +192,15 @@ done
 run env MPMAP_ARENA=1000T "$bin/examples/pool"
 check "an arena that cannot be mapped: it fails" fails
 check "an arena that cannot be mapped: its size is said" said_once 'an arena of 1099511627776000 bytes cannot be mapped'
+# Sanitizers need more addresses than anybody is limited to.
+if (ulimit -v 3000000; "$bin/mpmap" --version >"$work/out" 2>&1); then
+    for launcher in "" "mpirun -n 2" "env MPMAP_RANKS_PER_NODE=1 mpirun -n 2"; do
+        run $launcher bash -c 'ulimit -v 3000000 && exec "$0"' "$bin/examples/pool"
+        check "a limit of addresses makes for an arena that fits, '$launcher'" squares_come
+    done
+else
+    skip "a limit of addresses" "this build needs more"
+fi
 if can_mount; then
     with_shm 16M mpirun -n 2 "$bin/examples/pool"
     check "a /dev/shm of 16M is enough" squares_come

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/statvfs.h>
 
 #include "shm/arena.h"
@@ -89,6 +90,14 @@ uint64_t arena_group_limit(const char *own_groups, const char *groups)
     return limit;
 }
 
+/* Each process maps all of an arena. */
+static uint64_t address_limit(void)
+{
+    struct rlimit limit;
+
+    return getrlimit(RLIMIT_AS, &limit) || limit.rlim_cur == RLIM_INFINITY ? NO_LIMIT : limit.rlim_cur;
+}
+
 size_t arena_size_default(unsigned arenas, bool in_dev_shm)
 {
     uint64_t size = least(available_memory(), arena_group_limit("/proc/self/cgroup", "/sys/fs/cgroup")) / 4;
@@ -96,6 +105,6 @@ size_t arena_size_default(unsigned arenas, bool in_dev_shm)
 
     if (in_dev_shm && !statvfs("/dev/shm", &shm))
         size = least(size, (uint64_t)shm.f_bavail * shm.f_frsize / 2);
-    size = least(size / arenas, MOST) / STEP * STEP;
+    size = least(least(size / arenas, address_limit() / 4), MOST) / STEP * STEP;
     return size < ARENA_MIN_SIZE ? ARENA_MIN_SIZE : (size_t)size;
 }

@@ -8,7 +8,8 @@
 #include <stdint.h>
 
 /* Bytes for each of `arenas` arenas of this machine: a quarter of what memory is free, and half of what
- * /dev/shm has free if the arena will stand there, shared among them; never under ARENA_MIN_SIZE. */
+ * /dev/shm has free if the arena will stand there, shared among them; a quarter of what addresses a process may
+ * have at most; never under ARENA_MIN_SIZE. */
 size_t arena_size_default(unsigned arenas, bool in_dev_shm);
 
 /* The least limit in bytes that control groups set to the memory of a process: its own group, and those above
