@@ -96,5 +96,12 @@ check 'its results are right' test "$(tr -d ' \n' <dumped.txt)" = 2.5,6.5,10.5,1
 check 'it may be overwritten' "$bin/mpmap" map "$task" in.h5:/data out.h5:/result --quiet --overwrite
 check 'no part of it stays' test ! -e out.h5.part
 
+# What is printed where stdout and stderr are closed must not go into a file that has got their numbers.
+talking=$(dirname "$bin")/tests/plugins/talking.so:talk
+check 'a map whose standard files are closed ends well' \
+    "$bin/mpmap" map "$talking" in.h5:/data silent.h5:/result <&- >&- 2>&-
+h5dump -y -o dumped.txt -d /result silent.h5 >/dev/null
+check 'its results are right' test "$(tr -d ' \n' <dumped.txt)" = 0,1,2,3,4,5
+
 echo "$passed passed, $failed failed"
 [[ $failed -eq 0 && $passed -gt 0 ]]

@@ -15,6 +15,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -483,6 +484,16 @@ static void finalize_at_exit(void)
     }
 }
 
+/* What is opened next would get the number of a standard file that is closed, and all that is printed: a result,
+ * or what MPI says to its launcher. Where there is no /dev/null, it is so. */
+static void replace_closed_standard_files(void)
+{
+    for (int file = STDIN_FILENO; file <= STDERR_FILENO; file++) {
+        if (fcntl(file, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
+            return;
+    }
+}
+
 /* Options, and what the environment says otherwise. Where that is wrong, ranks go on with what they have
  * until they can agree, so that it is said once. */
 static int configure(const mpm_options *options)
@@ -537,6 +548,7 @@ int mpm_init(int *argc, char ***argv, const mpm_options *options)
         return error_set(MPM_ESTATE, run.runs ? "mpm_init: the run has begun already"
                                               : "mpm_init: a process can take part in one run only");
     run.was_started = true;
+    replace_closed_standard_files();
     return start(options);
 }
 

@@ -22,6 +22,7 @@ typedef struct mpm_options {
  * worker processes with it), before there are other threads. Blocks until every rank is there.
  * Under a launcher it starts MPI, unless the program has done so on all ranks, with MPI_THREAD_SERIALIZED
  * at least: then it takes it over. mpm_finalize() ends MPI in both cases.
+ * Of stdin, stdout and stderr, those that are closed are /dev/null from here on.
  * @param argc,argv  those of main(), or both NULL
  * @return MPM_ESTATE if there is a run already; MPM_ENOMEM if the arena cannot be had; MPM_EINVAL for a bad
  *         option or environment variable; MPM_EBUILD if ranks run different programs; MPM_ENOENT if there is a launcher and no MPI,
