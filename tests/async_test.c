@@ -741,6 +741,9 @@ static void nonsense_is_refused(void)
     CU_ASSERT_EQUAL(mpm_pool_map_async(pool, square, NULL, 1, 4, NULL, NULL, 8, NULL, &result), MPM_EINVAL);
     CU_ASSERT_EQUAL(mpm_pool_map_async(pool, square, &item, SIZE_MAX, 0, NULL, NULL, 8, NULL, &result),
                     MPM_EINVAL);
+    CU_ASSERT_EQUAL(
+        mpm_pool_map_async(pool, wait_at_gate, NULL, SIZE_MAX - 5, 0, NULL, NULL, 1, NULL, &result),
+        MPM_ENOMEM);
     CU_ASSERT_EQUAL(mpm_pool_map_async(pool, square, &item, 1, 4, &with_failures, NULL, 8, NULL, &result),
                     MPM_EINVAL);
     CU_ASSERT(error_has("here a result tells of them"));

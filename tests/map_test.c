@@ -518,6 +518,10 @@ static void nonsense_is_refused(void)
     CU_ASSERT_EQUAL(
         mpm_pool_map(pool, square, &item, 1, 4, &(mpm_map_options){.context_size = 3}, &result, 8),
         MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, square, &item, 1, 4,
+                                 &(mpm_map_options){.context = &item, .context_size = SIZE_MAX}, &result, 8),
+                    MPM_EINVAL);
+    CU_ASSERT(error_has("a context of 18446744073709551615 bytes is too large"));
     CU_ASSERT_EQUAL(mpm_pool_map(pool, (mpm_task *)(void *)&told, &item, 1, 4, NULL, &result, 8), MPM_EINVAL);
     CU_ASSERT(error_has("is no function"));
     CU_ASSERT_EQUAL(result, 5);

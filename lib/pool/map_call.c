@@ -7,7 +7,8 @@
 #include "pool/batch.h"
 #include "pool/map.h"
 
-#define MAX_ITEM_SIZE ((uint64_t)1 << 30)
+#define MAX_ITEM_SIZE    ((uint64_t)1 << 30)
+#define MAX_CONTEXT_SIZE ((size_t)1 << 30) /* it goes to a node in one message */
 
 int map_check(const char *call, const struct mpm_pool *pool, const struct map_request *request)
 {
@@ -42,6 +43,9 @@ int map_check_request(const char *call, const struct map_request *request)
     if (request->context_size && !request->context)
         return error_set(MPM_EINVAL, "%s: a context of %zu bytes cannot be at NULL", call,
                          request->context_size);
+    if (request->context_size > MAX_CONTEXT_SIZE)
+        return error_set(MPM_EINVAL, "%s: a context of %zu bytes is too large: it may have 1 GiB at most",
+                         call, request->context_size);
     return MPM_OK;
 }
 

@@ -73,6 +73,12 @@ static void on_end(struct async_map *map, struct map_outcome *outcome)
         release(result);
 }
 
+/* NULL without memory: also where so many bytes cannot be rounded up. */
+static void *make_room(size_t size)
+{
+    return size > SIZE_MAX - 63 ? NULL : aligned_alloc(64, (size + 63) / 64 * 64);
+}
+
 static bool copy_bytes(const void *bytes, size_t size, void **copy)
 {
     if (!size)
@@ -92,7 +98,7 @@ static int submit(struct mpm_pool *pool, const struct map_request *request, cons
     int status;
 
     if (!result || !copy_bytes(bytes, size, &result->copy) ||
-        (room && !(result->own_results = aligned_alloc(64, (room + 63) / 64 * 64)))) {
+        (room && !(result->own_results = make_room(room)))) {
         free(result ? result->copy : NULL);
         free(result);
         return error_set(MPM_ENOMEM, "no memory for a result of %zu bytes", room);

@@ -108,7 +108,7 @@ typedef struct mpm_progress {
 typedef struct mpm_map_options {
     size_t chunk;        /**< items that a worker claims at once; 0: by measured time, about 100 µs each */
     const void *context; /**< bytes that every call can read: mpm_call_context() */
-    size_t context_size; /**< how many; they are copied once to every node */
+    size_t context_size; /**< how many, at most 1 GiB; they are copied once to every node */
     /** Called about ten times a second from the thread that maps, and once at the end; or NULL. */
     void (*progress)(const mpm_progress *now, void *argument);
     void *progress_argument; /**< handed to it */

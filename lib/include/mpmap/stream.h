@@ -30,7 +30,7 @@ typedef struct mpm_stream_options {
     size_t buffer;        /**< items that the generator may be ahead of mpm_stream_next(); 0: 64 a worker */
     size_t chunk;         /**< items that go to a node at once; 0: by measured time, one at first */
     const void *context;  /**< bytes that every call can read: mpm_call_context(); copied */
-    size_t context_size;  /**< how many */
+    size_t context_size;  /**< how many, at most 1 GiB */
 } mpm_stream_options;
 
 /** Results of a map over what a generator makes. The pool's driver only; any thread, also several at once. */
