@@ -10,6 +10,8 @@
 #include <signal.h>
 #include <string.h>
 
+#include "mpmap/runtime.h"
+
 #include "base/clock.h"
 #include "base/error.h"
 #include "core/runtime.h"
@@ -35,23 +37,37 @@ static struct {
     struct wait_word call_is_over; /* rung after each */
 } state = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
-/* What runs: the driver's. */
+/* What runs, and the bytes of their contexts: the driver's. */
 static struct async_map *running;
+static uint64_t context_bytes;
 
-static struct mpm_pool *pool_of(struct async_lane *lane)
+/* Whether every arena has room for its context beside those of the maps that run: leases have the rest. */
+static bool context_fits(const struct async_map *map)
 {
-    return (struct mpm_pool *)((char *)lane - offsetof(struct mpm_pool, lane));
+    uint64_t bytes = context_bytes + map->request.context_size;
+    mpm_node_info info;
+
+    for (unsigned node = 0; context_bytes && node < map->pool->node_count; node++) {
+        if (map->pool->node[node].workers && !mpm_node_info_get(node, &info) && bytes > info.arena_size / 4)
+            return false;
+    }
+    return true;
+}
+
+static bool may_begin(const struct async_lane *lane, const struct async_map *map)
+{
+    return atomic_load(&map->pool->terminating) || atomic_load(&map->is_canceled) ||
+           (lane->running < RUNNING_BASE + RUNNING_EACH * map->pool->worker_count && context_fits(map));
 }
 
 /* Under the mutex. */
 static struct async_map *take_first(struct async_lane *lane)
 {
     struct async_map *map = lane->first;
-    const struct mpm_pool *pool = pool_of(lane);
 
-    if (!map || (lane->running >= RUNNING_BASE + RUNNING_EACH * pool->worker_count &&
-                 !atomic_load(&pool->terminating) && !atomic_load(&map->is_canceled)))
+    if (!map || !may_begin(lane, map))
         return NULL;
+    context_bytes += map->request.context_size;
     lane->first = map->next;
     if (!lane->first)
         lane->end = &lane->first;
@@ -85,6 +101,7 @@ static void end_map(struct async_map *map, struct map_outcome *outcome)
     pthread_mutex_lock(&state.mutex);
     pool->lane.running--;
     pthread_mutex_unlock(&state.mutex);
+    context_bytes -= map->request.context_size;
     map->ended(map, outcome);
     pool_leave(pool);
 }

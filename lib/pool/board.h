@@ -67,6 +67,7 @@
 #define LEASE_FROZEN     (UINT64_C(1) << 62) /* `next` of a lease that gives out nothing any more */
 #define LEASE_MAX_NOTES  256u                /* notes of failures that a lease keeps the text of */
 #define LEASE_MAX_CRASH  64u
+#define LEASE_SHORT_LIST 64u
 #define NOTE_TEXT_SIZE   192u
 #define MAX_EARLY_DEATHS 3u /* workers that may die one after the other before they could start */
 
@@ -171,6 +172,7 @@ struct lease_block {
     _Atomic uint32_t crash_count;             /* claimed, also above the maximum */
     uint64_t notes; /* offset of `note_room` notes, then of `note_reserve`, one a worker */
     uint32_t note_room, note_reserve;
+    uint32_t short_list[LEASE_SHORT_LIST]; /* an order for which there was no room elsewhere */
     struct crash crash[LEASE_MAX_CRASH];
 };
 

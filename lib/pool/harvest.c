@@ -210,33 +210,47 @@ static void forget_notes(struct held_lease *lease)
     atomic_store(&block->note_count, kept);
 }
 
-/* Lists the items without a done bit, for another round. */
-static int list_missing(struct held_lease *lease, uint64_t count)
+/* Room for a list of so many items. A full arena has room for a few at a time all the same: the next rounds list the
+ * others. */
+static void make_order(struct held_lease *lease, uint64_t *count)
 {
     struct arena *arena = lease->job->holder->arena;
     struct lease_block *block = lease->block;
-    uint32_t *order;
-    uint64_t offset, listed = 0;
-    int status;
+    uint64_t offset;
 
-    if ((status = arena_alloc(arena, count * sizeof *order, lease->job->holder->board->owner, &offset)))
-        return status;
-    order = arena_at(arena, offset);
+    if (!held_lease_is_short_list(lease))
+        arena_free(arena, block->order);
+    if (*count > LEASE_SHORT_LIST &&
+        !arena_alloc(arena, *count * sizeof(uint32_t), lease->job->holder->board->owner, &offset)) {
+        block->order = offset;
+        return;
+    }
+    block->order = lease->offset + offsetof(struct lease_block, short_list);
+    if (*count > LEASE_SHORT_LIST)
+        *count = LEASE_SHORT_LIST;
+}
+
+/* Lists items without a done bit, `count` in all, for another round. */
+static void list_missing(struct held_lease *lease, uint64_t count)
+{
+    struct lease_block *block = lease->block;
+    uint32_t *order;
+    uint64_t listed = 0;
+
+    make_order(lease, &count);
+    order = arena_at(lease->job->holder->arena, block->order);
     for (uint64_t word = 0; word < block->words; word++) {
         uint64_t missing = kept_bits(lease, word) & ~held_lease_done_word(lease, word);
 
         if (missing)
             forget_failures(lease, word, missing);
-        for (; missing; missing &= missing - 1)
+        for (; missing && listed < count; missing &= missing - 1)
             order[listed++] = (uint32_t)(word * 64 + (unsigned)__builtin_ctzll(missing));
     }
     forget_notes(lease);
-    arena_free(arena, block->order);
-    block->order = offset;
     block->count = count;
     block->chunk = 1;
     atomic_store(&block->next, 0);
-    return MPM_OK;
 }
 
 static void take_note(const struct note *note, uint32_t worker, uint64_t item, mpm_failure *failure)
@@ -354,7 +368,6 @@ static void count_items(struct held_lease *lease)
 static enum lease_look end_round(struct held_lease *lease)
 {
     uint64_t missing;
-    int status;
 
     if (atomic_load(&lease->job->block->is_lost))
         return lose_job(lease);
@@ -362,8 +375,7 @@ static enum lease_look end_round(struct held_lease *lease)
     if (!give_up_suspects(lease))
         return lose(lease, error_set(MPM_ENOMEM, "no memory for the list of failed items"));
     if ((missing = count_missing(lease))) {
-        if ((status = list_missing(lease, missing)))
-            return lose(lease, status);
+        list_missing(lease, missing);
         held_lease_put_up(lease);
         return LEASE_RUNS;
     }

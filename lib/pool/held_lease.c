@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "pool/estate.h"
 #include "pool/holder_inside.h"
+#include "pool/room.h"
 #include "shm/kill_point.h"
 
 int held_job_open(struct holder *holder, const struct job_spec *spec, const void *context,
@@ -20,7 +21,7 @@ int held_job_open(struct holder *holder, const struct job_spec *spec, const void
     if (!job)
         return error_set(MPM_ENOMEM, "no memory for a map");
     if ((spec->kind == JOB_BLOBS && (status = estate_take_number(holder->offset, &owner))) ||
-        (status = arena_alloc(holder->arena, size, holder->board->owner, &job->offset))) {
+        (status = room_for_job(holder->arena, size, holder->board->owner, &job->offset))) {
         estate_give_number_back(owner);
         free(job);
         return status;
@@ -218,10 +219,12 @@ static int make_lease(struct held_job *job, uint64_t number, uint64_t first, uin
 
     if (!lease)
         return error_set(MPM_ENOMEM, "no memory for a lease");
-    if ((status = arena_alloc(job->holder->arena, layout.size, job->holder->board->owner, &lease->offset))) {
+    if ((status = room_for_lease(job->holder->arena, layout.size, job->holder->board->owner,
+                                 &lease->offset))) {
         free(lease);
         return status;
     }
+    lease->block_size = layout.size;
     lease->job = job;
     lease->number = number;
     lease->first = first;
@@ -338,8 +341,9 @@ void held_lease_drop(struct held_lease *lease)
         }
     }
     free_pages(lease);
-    arena_free(arena, lease->block->order);
-    arena_free(arena, lease->offset);
+    if (!held_lease_is_short_list(lease))
+        arena_free(arena, lease->block->order);
+    room_lease_ends(arena, lease->offset, lease->block_size);
     free(lease->suspects);
     free(lease->failures);
     free(lease);

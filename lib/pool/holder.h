@@ -80,7 +80,7 @@ void holder_free(struct holder *holder);
 /* A map on this node. */
 struct held_job;
 
-/* `context`: spec->context_size bytes. MPM_ENOMEM. */
+/* `context`: spec->context_size bytes. MPM_ENOMEM; 1 if the arena has no room now, but will have: the bell rings then. */
 int held_job_open(struct holder *holder, const struct job_spec *spec, const void *context,
                   struct held_job **job);
 /* All items or all results of the map stand in this arena, from that of item 0 on, and are used where they are. Either
@@ -107,7 +107,7 @@ enum lease_look {
 
 /* Hangs up a lease of `count` items (< 2^32), the first of which has the number `first` in the map. `items`, of
  * `size` bytes in all, are copied, unless they are used in place; NULL if they have no size; a pack of them for
- * JOB_BLOBS. MPM_ENOMEM, and what is missing. */
+ * JOB_BLOBS. MPM_ENOMEM, and what is missing; 1 as held_job_open(). */
 int held_lease_hang(struct held_job *job, uint64_t number, uint64_t first, uint64_t count, const void *items,
                     uint64_t size, struct held_lease **lease);
 /* The same with items that are not packed yet. */

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "core/runtime.h"
 #include "pool/holder_inside.h"
+#include "pool/room.h"
 #include "shm/kill_point.h"
 
 #define SPIN_NS  20000u    /* how long a caller looks on before it sleeps */
@@ -29,10 +30,16 @@ static struct cell *take_cell(struct board *board)
     return NULL;
 }
 
+/* What of a call fits into no cell. */
+static uint64_t block_size_of(uint32_t item_size, uint32_t result_size)
+{
+    return cell_item_part(item_size) + (result_size > CELL_ROOM ? result_size : 0);
+}
+
 static void free_cell(struct arena *arena, struct cell *cell)
 {
     if (cell->block)
-        arena_free(arena, cell->block);
+        room_lease_ends(arena, cell->block, block_size_of(cell->item_size, cell->result_size));
     cell->block = 0;
     atomic_store_explicit(&cell->state, CELL_FREE, memory_order_release);
 }
@@ -46,12 +53,11 @@ static void count_bytes(_Atomic uint64_t *sum, uint64_t bytes)
 static bool fill_cell(const struct holder *holder, struct cell *cell, const struct holder_call *call)
 {
     struct arena *arena = holder->arena;
-    uint64_t block_size = cell_item_part(call->item_size) +
-                          (call->result_size > CELL_ROOM ? call->result_size : 0);
+    uint64_t block_size = block_size_of(call->item_size, call->result_size);
 
     cell->item_size = call->item_size;
     cell->result_size = call->result_size;
-    if (block_size && arena_alloc(arena, block_size, holder->board->owner, &cell->block)) {
+    if (block_size && room_for_lease(arena, block_size, holder->board->owner, &cell->block)) {
         cell->block = 0;
         return false;
     }

@@ -56,6 +56,7 @@ struct held_lease {
     uint64_t number, first;
     uint64_t keep;   /* items that it keeps */
     uint64_t offset; /* of the lease_block */
+    uint64_t block_size;
     struct lease_block *block;
     _Atomic uint64_t *slot; /* where it hangs; NULL if it does not */
     bool is_said_claimed;   /* or it was cut, which says the same */
@@ -73,6 +74,11 @@ void holder_kill_worker(struct holder *holder, uint32_t worker, uint64_t entered
 void held_lease_put_up(struct held_lease *lease);
 /* Takes it down, if it hangs. */
 void held_lease_take_down(struct held_lease *lease);
+/* Whether its order is the one that stands in its own block. */
+static inline bool held_lease_is_short_list(const struct held_lease *lease)
+{
+    return lease->block->order == lease->offset + offsetof(struct lease_block, short_list);
+}
 /* No worker is in a lease that has been taken down, or will be. */
 bool held_lease_is_quiet(const struct held_lease *lease);
 /* The done bits of all workers together: one word of them. */

@@ -69,14 +69,15 @@ struct map {
     char *sentence;
     struct job_spec spec;
     struct lease_table *table;
-    struct held_job *home; /* NULL if the pool has no workers on main's node */
+    struct held_job *home; /* NULL before its first lease at home */
     struct inbox inbox;
     bool *is_open;        /* by node: the job was opened there */
     enum node_loss *loss; /* by node */
     mpm_failure *failures;
     size_t failure_count, failure_room;
-    struct lease_action waiting; /* a grant of home's that the arena had no room for */
-    bool is_waiting;
+    struct lease_action
+        waiting[LEASE_DEPTH]; /* grants of home's that the arena has no room for yet, oldest first */
+    unsigned waiting_count;
     struct call call;
     bool has_items_in_place;         /* at home: nothing is copied */
     uint64_t lease_bytes;            /* the most that a lease carries */
@@ -208,26 +209,91 @@ static void count_items_sent(struct map *map, const struct lease_action *action)
     count_bytes(sum, bytes);
 }
 
-/* A grant that the arena has no room for waits for another of the map's leases to end. */
-static int grant_at_home(struct map *map, const struct lease_action *action)
+/* Whether an array lies in the arena of main's node: mpm_alloc() has given it. */
+static bool is_in_arena(const void *array, uint64_t size)
+{
+    uint64_t offset = arena_offset(runtime_arena(), array);
+    mpm_node_info info;
+
+    return array && size && !mpm_node_info_get(home_node(), &info) && offset < info.arena_size &&
+           size <= info.arena_size - offset;
+}
+
+/* With its first lease. 1 as held_job_open(). */
+static int open_at_home(struct map *map)
+{
+    const struct map_request *request = &map->request;
+    int status;
+
+    if (map->home)
+        return MPM_OK;
+    if ((status = held_job_open(map->pool->home, &map->spec, request->context, &map->home)))
+        return status;
+    held_job_use_in_place(
+        map->home, map->has_items_in_place ? request->items : NULL,
+        is_in_arena(request->results, request->count * request->result_size) ? request->results : NULL);
+    return MPM_OK;
+}
+
+/* 1 as held_lease_hang(). */
+static int hang_at_home(struct map *map, const struct lease_action *action)
 {
     const struct map_request *request = &map->request;
     const char *items = request->item_size ? request->items + action->first * request->item_size : NULL;
     struct held_lease *lease;
     int status;
 
+    if ((status = open_at_home(map)))
+        return status;
     if (request->kind == JOB_BLOBS)
         status = held_lease_hang_blobs(map->home, action->lease, action->first, action->count,
                                        request->blobs + action->first, &lease);
     else
         status = held_lease_hang(map->home, action->lease, action->first, action->count, items,
                                  action->count * request->item_size, &lease);
-    map->is_waiting = status == MPM_ENOMEM && held_job_next_lease(map->home, NULL);
-    if (map->is_waiting)
-        map->waiting = *action;
-    else if (!status)
+    if (!status)
         count_items_sent(map, action);
-    return map->is_waiting ? MPM_OK : status;
+    return status;
+}
+
+/* A grant that the arena has no room for waits for leases to end, of this map or of others. */
+static int grant_at_home(struct map *map, const struct lease_action *action)
+{
+    int status = map->waiting_count ? 1 : hang_at_home(map, action);
+
+    if (status <= 0)
+        return status;
+    assert(map->waiting_count < LEASE_DEPTH);
+    map->waiting[map->waiting_count++] = *action;
+    return MPM_OK;
+}
+
+static void drop_waiting(struct map *map, unsigned place)
+{
+    map->waiting_count--;
+    memmove(&map->waiting[place], &map->waiting[place + 1],
+            (map->waiting_count - place) * sizeof *map->waiting);
+}
+
+/* Where its grant waits; `waiting_count` if it does not. */
+static unsigned find_waiting(const struct map *map, uint32_t number)
+{
+    unsigned place = 0;
+
+    while (place < map->waiting_count && map->waiting[place].lease != number)
+        place++;
+    return place;
+}
+
+static int grant_waiting(struct map *map, bool *worked)
+{
+    int status = MPM_OK;
+
+    while (map->waiting_count && !(status = hang_at_home(map, &map->waiting[0]))) {
+        drop_waiting(map, 0);
+        *worked = true;
+    }
+    return status > 0 ? MPM_OK : status;
 }
 
 /* NULL if it was done before. */
@@ -235,7 +301,7 @@ static struct held_lease *lease_at_home(const struct map *map, uint32_t number)
 {
     struct held_lease *lease = NULL;
 
-    while ((lease = held_job_next_lease(map->home, lease)) && held_lease_number(lease) != number)
+    while (map->home && (lease = held_job_next_lease(map->home, lease)) && held_lease_number(lease) != number)
         ;
     return lease;
 }
@@ -243,7 +309,12 @@ static struct held_lease *lease_at_home(const struct map *map, uint32_t number)
 static int recall_at_home(struct map *map, const struct lease_action *action)
 {
     struct held_lease *lease = lease_at_home(map, action->lease);
+    unsigned place = find_waiting(map, action->lease);
 
+    if (place < map->waiting_count) {
+        drop_waiting(map, place);
+        return lease_returned(map->table, home_node(), action->lease, 0, clock_now_s());
+    }
     if (!lease)
         return MPM_OK;
     return lease_returned(map->table, home_node(), action->lease, held_lease_cut(lease), clock_now_s());
@@ -389,8 +460,9 @@ static int lose_node(struct map *map, unsigned node)
     if ((status = lease_node_lost(map->table, node, clock_now_s())))
         return status;
     map->loss[node] = NODE_IS_LOST;
-    if (node == home_node()) {
-        map->is_waiting = false;
+    if (node == home_node())
+        map->waiting_count = 0;
+    if (node == home_node() && map->home) {
         held_job_stop(map->home);
         is_closed = held_job_close(map->home);
         assert(is_closed);
@@ -439,9 +511,9 @@ static int act(struct map *map, bool *worked)
     struct lease_action action;
     int status;
 
-    if (map->is_waiting && (status = grant_at_home(map, &map->waiting)))
+    if ((status = grant_waiting(map, worked)))
         return status;
-    while (!map->is_waiting && lease_next_action(map->table, &action)) {
+    while (lease_next_action(map->table, &action)) {
         *worked = true;
         if ((status = carry_out(map, &action)))
             return status;
@@ -564,7 +636,7 @@ static int recall_call(struct map *map)
 static bool may_move(const struct map *map)
 {
     return map->request.count == 1 && map->request.node != MAP_ALL_NODES && map->call.lease &&
-           !map->is_waiting && !map->call.is_taken && map->pool->node_count > 1;
+           !map->waiting_count && !map->call.is_taken && map->pool->node_count > 1;
 }
 
 /* Sends a call to an idle worker of another node, once it has waited for one of its own. */
@@ -605,32 +677,6 @@ static int make_spec(const struct map_request *request, struct job_spec *spec)
     return function_name(request->task, &spec->task);
 }
 
-/* Whether an array lies in the arena of main's node: mpm_alloc() has given it. */
-static bool is_in_arena(const void *array, uint64_t size)
-{
-    uint64_t offset = arena_offset(runtime_arena(), array);
-    mpm_node_info info;
-
-    return array && size && !mpm_node_info_get(home_node(), &info) && offset < info.arena_size &&
-           size <= info.arena_size - offset;
-}
-
-static int open_at_home(struct map *map)
-{
-    const struct map_request *request = &map->request;
-    int status;
-
-    map->has_items_in_place = is_in_arena(request->items, request->count * request->item_size);
-    if (!map->pool->home)
-        return MPM_OK;
-    if ((status = held_job_open(map->pool->home, &map->spec, request->context, &map->home)))
-        return status;
-    held_job_use_in_place(
-        map->home, map->has_items_in_place ? request->items : NULL,
-        is_in_arena(request->results, request->count * request->result_size) ? request->results : NULL);
-    return MPM_OK;
-}
-
 static int start(struct map *map)
 {
     int status;
@@ -643,7 +689,8 @@ static int start(struct map *map)
     if ((status = make_spec(&map->request, &map->spec)) || (status = make_table(map)))
         return status;
     inbox_open(&map->inbox, map->spec.id);
-    return open_at_home(map);
+    map->has_items_in_place = is_in_arena(map->request.items, map->request.count * map->request.item_size);
+    return MPM_OK;
 }
 
 static int report_failures(struct map *map)

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "core/runtime.h"
@@ -13,12 +14,22 @@
 
 #define MAX_PACK ((size_t)1900 << 20) /* a message has 2 GiB at most */
 
+/* A lease that the arena has no room for yet. */
+struct late_lease {
+    struct late_lease *next;
+    struct message_lease message;
+    size_t size; /* of the items */
+    _Alignas(16) char items[];
+};
+
 struct steward_job {
     struct steward_job *next;
     uint64_t id, result_size, item_size;
     enum job_kind kind;
-    struct held_job *held; /* NULL if it could not be opened */
-    bool closing;
+    struct held_job *held;          /* NULL if it is not open */
+    struct job_spec *unopened;      /* with its context: it has no room yet; NULL if it has, or has failed */
+    struct late_lease *late, **end; /* oldest first */
+    bool has_failed, closing;
 };
 
 struct steward_pool {
@@ -142,6 +153,63 @@ static bool on_idle_asked(unsigned node, const void *payload, size_t size)
     return true;
 }
 
+static int put_off_job(struct steward_job *job, const struct job_spec *spec)
+{
+    size_t size = sizeof *spec + spec->context_size;
+
+    if (!(job->unopened = malloc(size)))
+        return error_set(MPM_ENOMEM, "no memory for a map of %zu bytes", size);
+    memcpy(job->unopened, spec, size);
+    return MPM_OK;
+}
+
+static int put_off_lease(struct steward_job *job, const struct message_lease *message, size_t size)
+{
+    struct late_lease *late = malloc(sizeof *late + size);
+
+    if (!late)
+        return error_set(MPM_ENOMEM, "no memory for a lease of %zu bytes", size);
+    *late = (struct late_lease){.message = *message, .size = size};
+    memcpy(late->items, message + 1, size);
+    *job->end = late;
+    job->end = &late->next;
+    return MPM_OK;
+}
+
+static void drop_late(struct steward_job *job, struct late_lease **at)
+{
+    struct late_lease *late = *at;
+
+    *at = late->next;
+    if (job->end == &late->next)
+        job->end = at;
+    free(late);
+}
+
+static void drop_all_late(struct steward_job *job)
+{
+    while (job->late)
+        drop_late(job, &job->late);
+    free(job->unopened);
+    job->unopened = NULL;
+}
+
+static int hang(struct steward_job *job, const struct message_lease *message, const void *items, size_t size)
+{
+    struct held_lease *lease;
+
+    return held_lease_hang(job->held, message->lease, message->first, message->count, size ? items : NULL,
+                           size, &lease);
+}
+
+/* Nothing more of it will be done here. */
+static bool fail_job(const struct steward_pool *pool, struct steward_job *job, int status)
+{
+    job->has_failed = true;
+    drop_all_late(job);
+    return post_trouble(MESSAGE_JOB_FAILED, pool->id, job->id, status);
+}
+
 static bool on_job_open(unsigned node, const void *payload, size_t size)
 {
     const struct message_job *message = payload;
@@ -158,11 +226,12 @@ static bool on_job_open(unsigned node, const void *payload, size_t size)
     job->kind = (enum job_kind)spec->kind;
     job->item_size = spec->item_size;
     job->result_size = spec->result_size;
+    job->end = &job->late;
     job->next = pool->jobs;
     pool->jobs = job;
-    if ((status = held_job_open(pool->holder, spec, spec + 1, &job->held)))
-        return post_trouble(MESSAGE_JOB_FAILED, message->pool, message->job, status);
-    return true;
+    if ((status = held_job_open(pool->holder, spec, spec + 1, &job->held)) > 0)
+        status = put_off_job(job, spec);
+    return status ? fail_job(pool, job, status) : true;
 }
 
 static bool on_job_close(unsigned node, const void *payload, size_t size)
@@ -186,19 +255,31 @@ static bool is_items(const struct steward_job *job, const void *items, size_t si
 static bool on_lease(unsigned node, const void *payload, size_t size)
 {
     const struct message_lease *message = payload;
-    struct held_lease *lease;
     struct steward_job *job;
-    int status;
+    int status = 1;
 
     if (node || size < sizeof *message || !(job = job_of(message->pool, message->job)) || !message->count ||
         message->count > UINT32_MAX || !is_items(job, message + 1, size - sizeof *message, message->count))
         return false;
-    if (!job->held)
+    if (job->has_failed)
         return true; /* main has been told */
-    if ((status = held_lease_hang(job->held, message->lease, message->first, message->count,
-                                  size > sizeof *message ? message + 1 : NULL, size - sizeof *message,
-                                  &lease)))
-        return post_trouble(MESSAGE_JOB_FAILED, message->pool, message->job, status);
+    if (job->held && !job->late)
+        status = hang(job, message, message + 1, size - sizeof *message);
+    if (status > 0)
+        status = put_off_lease(job, message, size - sizeof *message);
+    return status ? fail_job(pool_of(message->pool), job, status) : true;
+}
+
+/* Whether it waited for room: then it is gone. */
+static bool recall_late(struct steward_job *job, uint64_t number)
+{
+    struct late_lease **at = &job->late;
+
+    while (*at && (*at)->message.lease != number)
+        at = &(*at)->next;
+    if (!*at)
+        return false;
+    drop_late(job, at);
     return true;
 }
 
@@ -206,16 +287,16 @@ static bool on_recall(unsigned node, const void *payload, size_t size)
 {
     const struct message_lease *message = payload;
     struct message_lease answer;
-    struct held_lease *lease;
+    struct held_lease *lease = NULL;
     struct steward_job *job;
 
     if (node || size != sizeof *message)
         return false;
-    if (!(job = job_of(message->pool, message->job)) || !job->held ||
-        !(lease = lease_of(job, message->lease)))
+    if (!(job = job_of(message->pool, message->job)) ||
+        (!recall_late(job, message->lease) && (!job->held || !(lease = lease_of(job, message->lease)))))
         return true; /* it was done while the recall was on its way */
     answer = *message;
-    answer.count = held_lease_cut(lease);
+    answer.count = lease ? held_lease_cut(lease) : 0;
     return !courier_post_one(0, MESSAGE_RETURNED, &answer, sizeof answer);
 }
 
@@ -301,13 +382,46 @@ static bool look_at_lease(const struct steward_pool *pool, struct steward_job *j
     return true;
 }
 
+/* 0, 1 if there is no room still, or what the job fails with. */
+static int open_late(const struct steward_pool *pool, struct steward_job *job)
+{
+    int status;
+
+    if (!job->unopened)
+        return MPM_OK;
+    if (!(status = held_job_open(pool->holder, job->unopened, job->unopened + 1, &job->held))) {
+        free(job->unopened);
+        job->unopened = NULL;
+    }
+    return status;
+}
+
+/* What has waited for room. true if some of it waits no more. */
+static bool begin_late(const struct steward_pool *pool, struct steward_job *job)
+{
+    int status = open_late(pool, job);
+    bool worked = false;
+
+    while (!status && job->late) {
+        struct late_lease *late = job->late;
+
+        if (!(status = hang(job, &late->message, late->items, late->size))) {
+            drop_late(job, &job->late);
+            worked = true;
+        }
+    }
+    if (status < 0 && !fail_job(pool, job, status))
+        runtime_break(MPM_ENOMEM, mpm_error());
+    return worked || status < 0;
+}
+
 static bool look_at_job(const struct steward_pool *pool, struct steward_job *job)
 {
     struct held_lease *lease, *next;
-    bool worked = false;
+    bool worked = begin_late(pool, job);
 
     if (!job->held)
-        return false;
+        return worked;
     for (lease = held_job_next_lease(job->held, NULL); lease; lease = next) {
         next = held_job_next_lease(job->held, lease);
         worked |= look_at_lease(pool, job, lease);
@@ -324,6 +438,7 @@ static bool look_at_jobs(struct steward_pool *pool)
             worked |= look_at_job(pool, job);
         if (job->closing && (!job->held || held_job_close(job->held))) {
             *at = job->next;
+            drop_all_late(job);
             free(job);
             worked = true;
         } else {

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Maps, streams and calls that together need far more memory than the arena has, at home and over virtual nodes. */
+#include <CUnit/CUnit.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <mpmap.h>
+
+#include "core/runtime.h"
+#include "support/gate.h"
+#include "support/shared_file.h"
+#include "support/suite.h"
+
+#define ITEM_SIZE ((size_t)100000)
+
+static struct {
+    _Atomic int gate; /* what tasks wait for */
+    _Atomic int inside;
+} * shared;
+
+static mpm_pool *open_pool(void)
+{
+    mpm_pool *pool = NULL;
+
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&(mpm_pool_options){.workers = 4}, &pool), MPM_OK);
+    return pool;
+}
+
+static int sum_at_gate(mpm_call *call, const void *item, void *result)
+{
+    const unsigned char *bytes = item;
+    long sum = 0;
+
+    atomic_fetch_add(&shared->inside, 1);
+    gate_reached(&shared->gate, 1);
+    for (size_t i = 0; i < mpm_call_item_size(call); i++)
+        sum += bytes[i];
+    *(long *)result = sum;
+    return 0;
+}
+
+static unsigned char *make_items(size_t count)
+{
+    unsigned char *items = malloc(count * ITEM_SIZE);
+
+    for (size_t i = 0; i < count; i++)
+        memset(items + i * ITEM_SIZE, (int)i, ITEM_SIZE);
+    return items;
+}
+
+/* As full as maps make it. */
+static bool arena_is_full(void)
+{
+    struct arena_usage usage;
+
+    arena_usage(runtime_arena(), &usage);
+    return usage.used > usage.size / 4 * 3;
+}
+
+static bool arena_fills(void)
+{
+    for (int i = 0; i < 30000 && !arena_is_full(); i++)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    return arena_is_full();
+}
+
+static void maps_that_do_not_fit_together_wait_for_each_other(void)
+{
+    enum { MAPS = 100, ITEMS = 8 };
+    unsigned char *items = make_items(ITEMS);
+    mpm_pool *pool = open_pool();
+    mpm_result *result[MAPS];
+    const void *sums;
+
+    atomic_store(&shared->gate, 0);
+    for (int i = 0; i < MAPS; i++)
+        CU_ASSERT_EQUAL_FATAL(mpm_pool_map_async(pool, sum_at_gate, items, ITEMS, ITEM_SIZE, NULL, NULL,
+                                                 sizeof(long), NULL, &result[i]),
+                              MPM_OK);
+    CU_ASSERT(arena_fills());
+    atomic_store(&shared->gate, 1);
+    for (int i = 0; i < MAPS; i++) {
+        CU_ASSERT_EQUAL_FATAL(mpm_result_get(result[i], MPM_FOREVER, &sums), MPM_OK);
+        for (int n = 0; n < ITEMS; n++)
+            CU_ASSERT_EQUAL(((const long *)sums)[n], n * (long)ITEM_SIZE);
+        mpm_result_destroy(result[i]);
+    }
+    mpm_pool_close(pool);
+    free(items);
+}
+
+static void contexts_that_do_not_fit_together_wait_for_each_other(void)
+{
+    enum { MAPS = 60, ITEMS = 8, CONTEXT_SIZE = 400000 };
+    unsigned char *items = make_items(ITEMS);
+    mpm_map_options options = {.context = items, .context_size = CONTEXT_SIZE};
+    mpm_pool *pool = open_pool();
+    mpm_result *result[MAPS];
+
+    atomic_store(&shared->gate, 0);
+    atomic_store(&shared->inside, 0);
+    for (int i = 0; i < MAPS; i++)
+        CU_ASSERT_EQUAL_FATAL(mpm_pool_map_async(pool, sum_at_gate, items, ITEMS, ITEM_SIZE, &options, NULL,
+                                                 sizeof(long), NULL, &result[i]),
+                              MPM_OK);
+    CU_ASSERT(gate_reached(&shared->inside, 4));
+    atomic_store(&shared->gate, 1);
+    for (int i = 0; i < MAPS; i++) {
+        CU_ASSERT_EQUAL_FATAL(mpm_result_get(result[i], MPM_FOREVER, NULL), MPM_OK);
+        mpm_result_destroy(result[i]);
+    }
+    mpm_pool_close(pool);
+    free(items);
+}
+
+static void calls_that_do_not_fit_together_wait_for_each_other(void)
+{
+    enum { CALLS = 200 };
+    unsigned char *item = make_items(2) + ITEM_SIZE;
+    mpm_pool *pool = open_pool();
+    mpm_result *result[CALLS];
+    const void *sum;
+
+    atomic_store(&shared->gate, 0);
+    for (int i = 0; i < CALLS; i++)
+        CU_ASSERT_EQUAL_FATAL(
+            mpm_pool_apply_async(pool, sum_at_gate, item, ITEM_SIZE, sizeof(long), NULL, &result[i]), MPM_OK);
+    atomic_store(&shared->gate, 1);
+    for (int i = 0; i < CALLS; i++) {
+        CU_ASSERT_EQUAL_FATAL(mpm_result_get(result[i], MPM_FOREVER, &sum), MPM_OK);
+        CU_ASSERT_EQUAL(*(const long *)sum, (long)ITEM_SIZE);
+        mpm_result_destroy(result[i]);
+    }
+    mpm_pool_close(pool);
+    free(item - ITEM_SIZE);
+}
+
+static int make_item(void *argument, void *item)
+{
+    int *left = argument;
+
+    memset(item, *left & 0x7f, 5 * ITEM_SIZE);
+    return (*left)-- > 0;
+}
+
+static void a_stream_of_more_than_the_arena_goes_on(void)
+{
+    int left = 200;
+    mpm_pool *pool = open_pool();
+    mpm_stream *stream = NULL;
+    long sum;
+
+    atomic_store(&shared->gate, 1);
+    CU_ASSERT_EQUAL_FATAL(
+        mpm_pool_imap(pool, sum_at_gate, make_item, &left, 5 * ITEM_SIZE, sizeof sum, NULL, &stream), MPM_OK);
+    for (int i = 200; i > 0; i--) {
+        CU_ASSERT_EQUAL_FATAL(mpm_stream_next(stream, &sum, NULL, MPM_FOREVER), MPM_OK);
+        CU_ASSERT_EQUAL(sum, (i & 0x7f) * 5 * (long)ITEM_SIZE);
+    }
+    CU_ASSERT_EQUAL(mpm_stream_next(stream, &sum, NULL, MPM_FOREVER), MPM_ECLOSED);
+    mpm_stream_close(stream);
+    mpm_pool_close(pool);
+}
+
+static int crash_once_at_gate(mpm_call *call, const void *item, void *result)
+{
+    (void)item;
+    (void)result;
+    if (mpm_call_index(call) || atomic_fetch_add(&shared->inside, 1))
+        return 0;
+    gate_reached(&shared->gate, 1);
+    raise(SIGKILL);
+    return 1;
+}
+
+/* All that is left, in blocks that are smaller and smaller. How many. */
+static size_t take_all_memory(void **blocks, size_t room)
+{
+    size_t count = 0;
+
+    for (size_t size = (size_t)1 << 22; size >= 64; size /= 2) {
+        while (count < room && !mpm_alloc(size, &blocks[count]))
+            count++;
+    }
+    return count;
+}
+
+/* A worker takes the others of its chunk with it, and there is no memory for their list. On one node, where the first
+ * leases have all of the items: later ones would find no memory either. */
+static void a_crash_in_a_full_arena_costs_its_item_only(void)
+{
+    static void *blocks[200000];
+    size_t count;
+    mpm_result *result = NULL;
+    mpm_pool *pool = NULL;
+
+    if (mpm_node_count() > 1)
+        return;
+    atomic_store(&shared->gate, 0);
+    atomic_store(&shared->inside, 0);
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&(mpm_pool_options){.workers = 1}, &pool), MPM_OK);
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_map_async(pool, crash_once_at_gate, NULL, 300, 0,
+                                             &(mpm_map_options){.chunk = 300}, NULL, 0, NULL, &result),
+                          MPM_OK);
+    CU_ASSERT(gate_reached(&shared->inside, 1));
+    count = take_all_memory(blocks, sizeof blocks / sizeof *blocks);
+    CU_ASSERT(arena_is_full());
+    atomic_store(&shared->gate, 1);
+    CU_ASSERT_EQUAL(mpm_result_get(result, MPM_FOREVER, NULL), MPM_OK);
+    while (count)
+        mpm_free(blocks[--count]);
+    mpm_result_destroy(result);
+    mpm_pool_close(pool);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct suite_test tests[] = {
+        {"maps_that_do_not_fit_together_wait_for_each_other",
+         maps_that_do_not_fit_together_wait_for_each_other},
+        {"contexts_that_do_not_fit_together_wait_for_each_other",
+         contexts_that_do_not_fit_together_wait_for_each_other},
+        {"calls_that_do_not_fit_together_wait_for_each_other",
+         calls_that_do_not_fit_together_wait_for_each_other},
+        {"a_crash_in_a_full_arena_costs_its_item_only", a_crash_in_a_full_arena_costs_its_item_only},
+        {"a_stream_of_more_than_the_arena_goes_on", a_stream_of_more_than_the_arena_goes_on},
+    };
+    int failed;
+
+    setenv("MPMAP_ARENA", "8M", 1);
+    shared = shared_file("full_arena_test", sizeof *shared);
+    if (mpm_init(&argc, &argv, NULL))
+        return mpm_report_error();
+    failed = suite_run("full_arena", tests, sizeof tests / sizeof *tests);
+    return mpm_finalize() ? mpm_report_error() : failed;
+}
