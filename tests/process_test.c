@@ -17,6 +17,7 @@
 #include <mpmap.h>
 
 #include "base/clock.h"
+#include "core/process_parts.h"
 #include "core/runtime.h"
 #include "shm/wait_word.h"
 #include "support/child.h"
@@ -357,6 +358,20 @@ static void two_hundred_run_at_once(void)
         CU_ASSERT_EQUAL(end_of(crowd[i]), 5);
 }
 
+/* Whether no other node was asked for less, for its slots, than that one before it was asked for its last process. */
+static bool was_asked_for_least(unsigned chosen)
+{
+    const struct process_table *table = process_table_of(runtime_arena());
+    const struct node *nodes = runtime_topology()->nodes;
+
+    for (unsigned node = 0; node < mpm_node_count(); node++) {
+        if (node != chosen &&
+            table->asked[chosen] * nodes[node].slots > (table->asked[node] + 1) * nodes[chosen].slots)
+            return false;
+    }
+    return true;
+}
+
 static void processes_are_spread_over_nodes_by_their_slots(void)
 {
     unsigned nodes = mpm_node_count(), by_node[64] = {0}, slots = mpm_slot_count();
@@ -365,6 +380,7 @@ static void processes_are_spread_over_nodes_by_their_slots(void)
     for (unsigned i = 0; i < 4 * slots; i++) {
         CU_ASSERT_EQUAL_FATAL(mpm_process_start(check_none, NULL, 0, NULL, &process), MPM_OK);
         by_node[mpm_process_node(process)]++;
+        CU_ASSERT(was_asked_for_least(mpm_process_node(process)));
         CU_ASSERT_EQUAL(end_of(process), 0);
     }
     for (unsigned node = 0; nodes <= 64 && node < nodes; node++)
