@@ -396,6 +396,70 @@ static int make_over_lock(const void *args, size_t size)
     return everywhere_end();
 }
 
+/* Its time is up again and again, until it is notified. */
+static int wait_again_and_again(const void *args, size_t size)
+{
+    const struct scene *scene = args;
+    int status;
+
+    (void)size;
+    EXPECT(!mpm_condition_acquire(scene->condition, 30));
+    add_one(scene->waiting);
+    while ((status = mpm_condition_wait(scene->condition, 0.02)) == MPM_ETIMEDOUT)
+        ;
+    EXPECT(!status && !mpm_condition_release(scene->condition));
+    return everywhere_end();
+}
+
+/* Who has the lock sees whose time is up: it waits for the lock. */
+static void who_is_notified_before_it_has_the_lock_is_not_late(void)
+{
+    for (unsigned node = 0; node < mpm_node_count(); node++) {
+        struct scene scene = make_scene();
+        mpm_process process = start_on(node, wait_again_and_again, &scene, sizeof scene);
+        uint64_t end_ns = clock_now_ns() + UINT64_C(30000000000);
+
+        acquire_when_waiting(&scene, 1);
+        while (!count_waiters(&scene.condition.lock) && clock_now_ns() < end_ns)
+            sched_yield();
+        EXPECT(!mpm_condition_notify(scene.condition, 1) && !mpm_condition_release(scene.condition));
+        expect_end(process, 0);
+        end_scene(&scene);
+    }
+}
+
+/* Over a lock that stays, which it has twice. */
+static int wait_until_it_is_destroyed(const void *args, size_t size)
+{
+    const struct scene *scene = args;
+
+    (void)size;
+    EXPECT(!mpm_condition_acquire(scene->condition, 30) && !mpm_condition_acquire(scene->condition, 30));
+    add_one(scene->waiting);
+    EXPECT(mpm_condition_wait(scene->condition, 60) == MPM_ESTALE);
+    EXPECT(!mpm_condition_release(scene->condition));
+    EXPECT(mpm_condition_release(scene->condition) == MPM_EINVAL);
+    return everywhere_end();
+}
+
+static void who_waits_when_it_is_destroyed_is_told_and_has_the_lock(void)
+{
+    for (unsigned node = 0; node < mpm_node_count(); node++) {
+        struct scene scene = {.argument = 0};
+        mpm_process process;
+        mpm_rlock lock;
+
+        EXPECT(!mpm_rlock_create(&lock) && !mpm_condition_create_with_rlock(lock, &scene.condition) &&
+               !mpm_value_create(MPM_I32, NULL, &scene.waiting));
+        process = start_on(node, wait_until_it_is_destroyed, &scene, sizeof scene);
+        acquire_when_waiting(&scene, 1);
+        EXPECT(!mpm_condition_destroy(scene.condition) && !mpm_rlock_release(lock));
+        expect_end(process, 0);
+        EXPECT(!mpm_rlock_acquire(lock, 0) && !mpm_rlock_destroy(lock) && !mpm_value_destroy(scene.waiting));
+    }
+    everywhere_assert();
+}
+
 static void a_condition_lives_where_its_lock_does(void)
 {
     mpm_rlock lock;
@@ -465,6 +529,10 @@ int main(int argc, char **argv)
         {"a_dead_waiter_blocks_no_notifier", a_dead_waiter_blocks_no_notifier},
         {"wait_tells_that_the_notifier_died_with_the_lock", wait_tells_that_the_notifier_died_with_the_lock},
         {"several_conditions_may_share_a_lock", several_conditions_may_share_a_lock},
+        {"who_is_notified_before_it_has_the_lock_is_not_late",
+         who_is_notified_before_it_has_the_lock_is_not_late},
+        {"who_waits_when_it_is_destroyed_is_told_and_has_the_lock",
+         who_waits_when_it_is_destroyed_is_told_and_has_the_lock},
         {"a_condition_lives_where_its_lock_does", a_condition_lives_where_its_lock_does},
         {"threads_wait_each_for_itself", threads_wait_each_for_itself},
     };

@@ -100,7 +100,7 @@ MPM_API MPM_CHECKED int mpm_condition_acquire(mpm_condition condition, double ti
 MPM_API MPM_CHECKED int mpm_condition_release(mpm_condition condition);
 /** Releases the lock, however often the caller has it, waits until it is notified, and takes the lock as
  * often again, for which it may have to wait longer than timeout_s. Whatever it returns but MPM_ENODELOST,
- * the caller has the lock, if that was not destroyed.
+ * the caller has the lock, if that was not destroyed: once, if the condition was.
  * @return MPM_EINVAL if the caller does not have the lock; MPM_ETIMEDOUT; MPM_EOWNERDIED, notified or not:
  * a process has died with the lock meanwhile. */
 MPM_API MPM_CHECKED int mpm_condition_wait(mpm_condition condition, double timeout_s);
