@@ -507,6 +507,43 @@ static void main_uses_pipes_of_other_nodes(void)
     nothing_is_wrong();
 }
 
+/* An end that its process does not hold: it stands where nobody looks for one. */
+struct hidden {
+    char before[4], end[sizeof(mpm_connection)];
+};
+
+static int start_one_that_dies(const void *args, size_t size)
+{
+    const struct hidden *hidden = args;
+    struct args holder = {.count = 0};
+    mpm_process process;
+
+    (void)size;
+    memcpy(&holder.end, hidden->end, sizeof holder.end);
+    process = start(mpm_node_id(), die_at_once, &holder);
+    EXPECT(!mpm_process_join(process, PATIENCE_S) && !mpm_process_close(process));
+    return say();
+}
+
+/* Neither its starter nor the process itself need be at the node of the pipe. */
+static void a_process_that_any_process_has_started_holds_its_end(void)
+{
+    for (unsigned node = 0; node < mpm_node_count(); node++) {
+        struct hidden hidden = {{0}, {0}};
+        mpm_connection own, end;
+        mpm_process process = {{0}};
+
+        EXPECT(!mpm_pipe(MPM_DUPLEX, &end, &own));
+        memcpy(hidden.end, &end, sizeof end);
+        EXPECT(!mpm_process_start(start_one_that_dies, &hidden, sizeof hidden,
+                                  &(mpm_process_options){.place = MPM_ON_NODE(node)}, &process));
+        EXPECT(ends_well(process));
+        EXPECT(mpm_connection_recv(own, NULL, 0, NULL, PATIENCE_S) == MPM_EEOF);
+        EXPECT(!mpm_connection_close(own) && !mpm_connection_close(end));
+    }
+    nothing_is_wrong();
+}
+
 /* To a pipe that has ended. */
 static int send_long_in_vain(const void *args, size_t size)
 {
@@ -583,6 +620,8 @@ int main(int argc, char **argv)
         {"the_last_holders_death_wakes_a_sender", the_last_holders_death_wakes_a_sender},
         {"a_process_that_dies_before_it_uses_its_end_held_it",
          a_process_that_dies_before_it_uses_its_end_held_it},
+        {"a_process_that_any_process_has_started_holds_its_end",
+         a_process_that_any_process_has_started_holds_its_end},
         {"close_wakes_who_waits", close_wakes_who_waits},
         {"a_long_message_that_cannot_be_sent_leaves_nothing",
          a_long_message_that_cannot_be_sent_leaves_nothing},
