@@ -216,6 +216,35 @@ static void a_crash_in_a_full_arena_costs_its_item_only(void)
     mpm_pool_close(pool);
 }
 
+static int unpack(mpm_call *call, const void *item, void *result)
+{
+    size_t size = *(const size_t *)item;
+    void *unpacked = mpm_call_blob(call, size);
+
+    (void)result;
+    if (!unpacked)
+        return 1;
+    memset(unpacked, 1, size);
+    return 0;
+}
+
+/* Sixteen of them fit, and not many more: nothing about the items says how long their results will be. */
+static void long_results_of_short_items_find_room(void)
+{
+    enum { ITEMS = 300 };
+    size_t size = 3 * ITEM_SIZE;
+    mpm_blob items[ITEMS], *results = NULL;
+    mpm_pool *pool = open_pool();
+
+    for (int i = 0; i < ITEMS; i++)
+        items[i] = (mpm_blob){&size, sizeof size};
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_map_blobs(pool, unpack, items, ITEMS, NULL, &results), MPM_OK);
+    for (int i = 0; i < ITEMS; i++)
+        CU_ASSERT_EQUAL(results[i].size, size);
+    mpm_blobs_free(results);
+    mpm_pool_close(pool);
+}
+
 int main(int argc, char **argv)
 {
     static const struct suite_test tests[] = {
@@ -226,6 +255,7 @@ int main(int argc, char **argv)
         {"calls_that_do_not_fit_together_wait_for_each_other",
          calls_that_do_not_fit_together_wait_for_each_other},
         {"a_crash_in_a_full_arena_costs_its_item_only", a_crash_in_a_full_arena_costs_its_item_only},
+        {"long_results_of_short_items_find_room", long_results_of_short_items_find_room},
         {"a_stream_of_more_than_the_arena_goes_on", a_stream_of_more_than_the_arena_goes_on},
     };
     int failed;

@@ -34,7 +34,6 @@
 #define LEASE_DEPTH   16u    /* leases that a node holds at once, most of them with items that take long */
 #define LEASE_S       0.1    /* how long one should keep its node busy */
 #define ARENA_SHARE   64u    /* a lease takes at most one of so many parts of an arena */
-#define RESULT_GUESS  4096u  /* bytes of a result of any length, before any is known */
 #define CHUNK_S       100e-6 /* how long a chunk should take */
 #define PROGRESS_NS   100000000u
 #define KILL_AGAIN_NS 1000000u  /* a worker may have been between two items */
@@ -558,13 +557,17 @@ static uint64_t max_lease_items(struct map *map)
     return items ? items : 1;
 }
 
-/* How many blobs go into one lease: bounded in bytes, with results that are as long as those before them. */
+/* How many blobs go into one lease: bounded in bytes, with results that are as long as those before them. Before any
+ * result is known they may be of any length: all leases that a node may hold then have two items a worker together. */
 static uint64_t fit_blobs(void *argument, uint64_t first, uint64_t count)
 {
     const struct map *map = argument;
     const mpm_blob *blobs = map->request.blobs + first;
-    uint64_t result_size = map->blobs_done ? map->blob_bytes / map->blobs_done : RESULT_GUESS, bytes = 0;
+    uint64_t most = map->pool->worker_count / map->pool->node_count * 2 / LEASE_DEPTH + 1;
+    uint64_t result_size = map->blobs_done ? map->blob_bytes / map->blobs_done : 0, bytes = 0;
 
+    if (!map->blobs_done && count > most)
+        count = most;
     for (uint64_t i = 0; i < count; i++) {
         bytes += blobs[i].size + result_size;
         if (bytes > map->lease_bytes && i)
