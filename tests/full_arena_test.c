@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Maps, streams and calls that together need far more memory than the arena has, at home and over virtual nodes. */
+/* Maps, streams and calls that together need far more memory than the arena has, or more places than a board has, at home
+ * and over virtual nodes. */
 #include <CUnit/CUnit.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <mpmap.h>
 
 #include "core/runtime.h"
+#include "pool/holder_inside.h"
+#include "pool/pool_state.h"
 #include "support/gate.h"
 #include "support/shared_file.h"
 #include "support/suite.h"
@@ -245,6 +251,145 @@ static void long_results_of_short_items_find_room(void)
     mpm_pool_close(pool);
 }
 
+/* A full board. */
+
+enum { MOST_MAPS = 64 };
+
+static struct {
+    mpm_pool *pool;
+    unsigned char *items;
+    _Atomic int inside, may_go_on; /* of those that tell progress */
+    _Atomic int waiter, waiter_is_done;
+} board;
+
+static void stop_here(const mpm_progress *now, void *argument)
+{
+    (void)now;
+    (void)argument;
+    atomic_fetch_add(&board.inside, 1);
+    gate_reached(&board.may_go_on, 1);
+}
+
+static void *map_two(void *argument)
+{
+    long sums[2];
+
+    (void)argument;
+    CU_ASSERT_EQUAL(mpm_pool_map(board.pool, sum_at_gate, board.items, 2, ITEM_SIZE,
+                                 &(mpm_map_options){.progress = stop_here}, sums, sizeof *sums),
+                    MPM_OK);
+    return NULL;
+}
+
+static void *wait_for_a_place(void *argument)
+{
+    long sums[2];
+
+    (void)argument;
+    atomic_store(&board.waiter, gettid());
+    CU_ASSERT_EQUAL(
+        mpm_pool_map(board.pool, sum_at_gate, board.items, 2, ITEM_SIZE, NULL, sums, sizeof *sums), MPM_OK);
+    atomic_store(&board.waiter_is_done, 1);
+    return NULL;
+}
+
+static bool is_asleep(int thread)
+{
+    char path[64], state = 0;
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", thread);
+    if (!(file = fopen(path, "r")))
+        return false;
+    if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+        state = 0;
+    fclose(file);
+    return state == 'S';
+}
+
+static void see_asleep(int thread)
+{
+    for (int i = 0; i < 30000 && !is_asleep(thread); i++)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    CU_ASSERT(is_asleep(thread));
+}
+
+/* How many of its places have a lease, or a lease of which something is still to be claimed. */
+static unsigned count_places(bool unclaimed)
+{
+    const struct board *places = board.pool->home->board;
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < BOARD_SLOTS; i++) {
+        uint64_t offset = atomic_load(&places->slot[i]);
+        const struct lease_block *lease = arena_at(runtime_arena(), offset);
+
+        count += offset && (!unclaimed || atomic_load(&lease->next) < lease->count);
+    }
+    return count;
+}
+
+static bool worker_is_done(void)
+{
+    for (int i = 0; i < 30000; i++) {
+        if (!count_places(true) && !atomic_load(&board.pool->home->board->worker[0].lease))
+            return true;
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    return false;
+}
+
+/* What is claimed has no place any more once somebody has looked. */
+static bool places_are_free(void)
+{
+    for (int i = 0; i < 30000 && count_places(false); i++) {
+        wait_ring(runtime_bell());
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    return !count_places(false);
+}
+
+/* Those that fill it are held up until the worker has nothing more to do: then nobody else rings. */
+static void a_map_that_finds_the_board_full_goes_on_when_others_end(void)
+{
+    pthread_t thread[MOST_MAPS], waiter;
+    mpm_result *first = NULL;
+    int maps = 0;
+
+    memset(&board, 0, sizeof board);
+    atomic_store(&shared->gate, 0);
+    atomic_store(&shared->inside, 0);
+    board.items = make_items(2);
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&(mpm_pool_options){.workers = 1}, &board.pool), MPM_OK);
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_map_async(board.pool, sum_at_gate, board.items, 1, ITEM_SIZE, NULL, NULL,
+                                             sizeof(long), NULL, &first),
+                          MPM_OK);
+    CU_ASSERT(gate_reached(&shared->inside, 1)); /* the worker is busy: nothing else is claimed */
+    CU_ASSERT(places_are_free());
+    for (; maps < MOST_MAPS && count_places(false) < BOARD_SLOTS; maps++) {
+        pthread_create(&thread[maps], NULL, map_two, NULL);
+        CU_ASSERT_FATAL(gate_reached(&board.inside, maps + 1));
+    }
+    CU_ASSERT_EQUAL(count_places(true), BOARD_SLOTS);
+    pthread_create(&waiter, NULL, wait_for_a_place, NULL);
+    CU_ASSERT(gate_reached(&board.waiter, 1));
+    see_asleep(atomic_load(&board.waiter));
+    atomic_store(&shared->gate, 1);
+    CU_ASSERT(worker_is_done());
+    see_asleep(atomic_load(&board.waiter));
+    atomic_store(&board.may_go_on, 1);
+    for (int i = 0; i < maps; i++)
+        pthread_join(thread[i], NULL);
+    CU_ASSERT(gate_reached(&board.waiter_is_done, 1));
+    if (!atomic_load(&board.waiter_is_done)) /* whatever rings wakes it */
+        wait_ring(runtime_bell());
+    pthread_join(waiter, NULL);
+    CU_ASSERT_EQUAL(mpm_result_get(first, MPM_FOREVER, NULL), MPM_OK);
+    mpm_result_destroy(first);
+    mpm_pool_close(board.pool);
+    free(board.items);
+}
+
 int main(int argc, char **argv)
 {
     static const struct suite_test tests[] = {
@@ -256,6 +401,8 @@ int main(int argc, char **argv)
          calls_that_do_not_fit_together_wait_for_each_other},
         {"a_crash_in_a_full_arena_costs_its_item_only", a_crash_in_a_full_arena_costs_its_item_only},
         {"long_results_of_short_items_find_room", long_results_of_short_items_find_room},
+        {"a_map_that_finds_the_board_full_goes_on_when_others_end",
+         a_map_that_finds_the_board_full_goes_on_when_others_end},
         {"a_stream_of_more_than_the_arena_goes_on", a_stream_of_more_than_the_arena_goes_on},
     };
     int failed;

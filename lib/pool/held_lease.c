@@ -37,11 +37,15 @@ int held_job_open(struct holder *holder, const struct job_spec *spec, const void
     return MPM_OK;
 }
 
+/* Who waits for a slot may sleep in another thread, and no worker will ring any more: so this one does. */
 void held_lease_take_down(struct held_lease *lease)
 {
-    if (lease->slot)
-        atomic_store(lease->slot, 0);
+    if (!lease->slot)
+        return;
+    atomic_store(lease->slot, 0);
     lease->slot = NULL;
+    if (atomic_exchange(&lease->job->holder->slot_is_wanted, false))
+        wait_ring(arena_at(lease->job->holder->arena, lease->job->holder->board->bell));
 }
 
 bool held_lease_is_quiet(const struct held_lease *lease)
@@ -187,14 +191,11 @@ static void fill_block(struct held_lease *lease, const struct lease_layout *layo
     memset((char *)block + layout->done, 0, layout->size - layout->done);
 }
 
-/* Puts it where workers find it. Where so many maps run at once that the board is full it waits: a lease that
- * ends rings the bell, and held_lease_look() tries again. */
-void held_lease_put_up(struct held_lease *lease)
+/* false if there is none. */
+static bool take_slot(struct held_lease *lease)
 {
     struct board *board = lease->job->holder->board;
 
-    atomic_store_explicit(&lease->block->serial, atomic_fetch_add(&board->last_serial, 1) + 1,
-                          memory_order_relaxed);
     for (unsigned i = 0; i < BOARD_SLOTS; i++) {
         uint64_t empty = 0;
 
@@ -202,9 +203,24 @@ void held_lease_put_up(struct held_lease *lease)
             KILL_POINT();
             lease->slot = &board->slot[i];
             wait_ring(&board->work);
-            return;
+            return true;
         }
     }
+    return false;
+}
+
+/* Puts it where workers find it. Where so many maps run at once that the board is full it waits: whoever takes a lease
+ * down then rings the bell, and held_lease_look() tries again. It says so and looks once more, so none is missed. */
+void held_lease_put_up(struct held_lease *lease)
+{
+    struct holder *holder = lease->job->holder;
+
+    atomic_store_explicit(&lease->block->serial, atomic_fetch_add(&holder->board->last_serial, 1) + 1,
+                          memory_order_relaxed);
+    if (take_slot(lease))
+        return;
+    atomic_store(&holder->slot_is_wanted, true);
+    take_slot(lease);
 }
 
 static int make_lease(struct held_job *job, uint64_t number, uint64_t first, uint64_t count,

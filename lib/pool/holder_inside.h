@@ -24,6 +24,7 @@ struct holder {
     struct watched *watched; /* by worker; NULL if nobody has a time limit. Under the mutex, as is the next */
     uint64_t next_watch_ns;
     struct holder_count *counts; /* by worker */
+    _Atomic bool slot_is_wanted; /* a lease has found the board full */
     _Atomic uint64_t failed;     /* that no worker has failed: items given up, and single calls */
     _Atomic uint64_t retried;
 };
