@@ -11,8 +11,8 @@
  *   DONE       its caller's again, which reads the reply and sets it free; if it dies, its reaper does
  * The reaper: FILLING and DONE to FREE, POSTED to ABANDONED. What does
  * not fit into the slot stands in a block that the slot names; it is allocated by its writer, named, then
- * given, and freed by whoever sets the slot free, so the reaper does slots first and then what the dead
- * process still owned.
+ * given, and freed by whoever sets the slot free, and takes it back as its own before, so the reaper does slots
+ * first and then what the dead process still owned.
  *
  * The set of slots with news for the courier is an index set; who has put a slot there rings the bell. A
  * caller that dies between POSTED or ABANDONED and the set is seen by its reaper, which abandons the slot and
@@ -151,11 +151,16 @@ static int slot_make_room(struct arena *arena, struct slot *slot, size_t size)
     return MPM_OK;
 }
 
+/* The block is the caller's own again before the slot forgets it. */
 static void slot_free(struct arena *arena, struct slot *slot)
 {
     uint64_t block = slot->block;
 
+    if (block)
+        arena_pass(arena, block, process_own_number());
+    KILL_POINT();
     slot->block = 0;
+    KILL_POINT();
     arena_free(arena, block);
     atomic_store(&slot->state, SLOT_FREE);
 }
