@@ -109,7 +109,8 @@ typedef struct mpm_map_options {
     size_t chunk;        /**< items that a worker claims at once; 0: by measured time, about 100 µs each */
     const void *context; /**< bytes that every call can read: mpm_call_context() */
     size_t context_size; /**< how many, at most 1 GiB; they are copied once to every node */
-    /** Called about ten times a second from the thread that maps, and once at the end; or NULL. */
+    /** Called about ten times a second from the thread that maps, and once at the end; or NULL. It may call anything but
+     * mpm_pool_close() and mpm_pool_terminate() of this pool: they wait for the map that waits for it. */
     void (*progress)(const mpm_progress *now, void *argument);
     void *progress_argument; /**< handed to it */
     /** Out, or NULL: the items that failed, in rising order, in memory that the caller frees with free(); NULL if
