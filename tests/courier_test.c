@@ -69,6 +69,11 @@ static bool loop_is_busy(void)
     return loop.count > 0;
 }
 
+static bool loop_is_over(void)
+{
+    return !loop_is_busy();
+}
+
 /* Past _exit(), where ThreadSanitizer would wait a second for what other threads might find yet. */
 static void loop_abort(int exit_code)
 {
@@ -76,8 +81,12 @@ static void loop_abort(int exit_code)
     syscall(SYS_exit_group, ABORTED);
 }
 
-static const struct transport loop_transport = {
-    .name = "loop", .send = loop_send, .poll = loop_poll, .is_busy = loop_is_busy, .abort = loop_abort};
+static const struct transport loop_transport = {.name = "loop",
+                                                .send = loop_send,
+                                                .poll = loop_poll,
+                                                .is_busy = loop_is_busy,
+                                                .is_over = loop_is_over,
+                                                .abort = loop_abort};
 
 static struct wait_word bell;
 

@@ -398,7 +398,7 @@ static int start_together(void)
         (status = start_processes()))
         return status;
     if ((status = run.transport->agree(start_courier()))) {
-        courier_stop();
+        courier_cancel();
         host_end_all(run.arena);
     }
     return status;

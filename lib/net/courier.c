@@ -63,6 +63,7 @@ static struct {
     pthread_t thread;
     bool runs;
     _Atomic bool stopping;
+    bool is_alone;            /* other nodes have no courier: written before `stopping` */
     pthread_mutex_t mutex;    /* guards the outboxes */
     struct outbox *outbox;    /* by node */
     uint64_t lively_until_ns; /* its own */
@@ -280,9 +281,19 @@ static uint64_t next_nap(uint64_t quiet_ns, uint64_t nap_ns)
     return nap_ns < limit_ns ? nap_ns : limit_ns;
 }
 
+/* Whether it may end. While another node sends, somebody must be here to receive: a large frame leaves when it is
+ * received, and not before. */
+static bool is_over(void)
+{
+    return courier.is_alone ? !courier.transport->is_busy() : courier.transport->is_over();
+}
+
+/* When it is to stop it looks once more for what is to be sent, and then for what comes in only: whoever is still
+ * at work on this node might post for ever. */
 static void *courier_main(void *unused)
 {
     uint64_t last_event_ns = clock_now_ns(), nap_ns = 0;
+    bool sends = true;
 
     (void)unused;
     for (;;) {
@@ -290,9 +301,12 @@ static void *courier_main(void *unused)
         bool stopping = atomic_load(&courier.stopping), active = receive_all();
         uint64_t now_ns;
 
-        active |= do_work();
-        active |= send_all();
-        if (stopping && !active && !courier.transport->is_busy())
+        if (sends) {
+            active |= do_work();
+            active |= send_all();
+        }
+        sends = !stopping;
+        if (stopping && !active && is_over())
             return NULL;
         now_ns = clock_now_ns();
         if (active) {
@@ -344,13 +358,37 @@ bool courier_runs(void)
     return courier.runs;
 }
 
-void courier_stop(void)
+/* What was posted too late. */
+static void empty_outboxes(void)
+{
+    for (unsigned node = 0; node < courier.node_count; node++) {
+        for (struct parcel *parcel = outbox_empty(node), *next; parcel; parcel = next) {
+            next = parcel->next;
+            free(parcel->bytes);
+            free(parcel);
+        }
+    }
+}
+
+static void stop(bool is_alone)
 {
     if (!courier.runs)
         return;
+    courier.is_alone = is_alone;
     atomic_store(&courier.stopping, true);
     wait_ring(courier.bell);
     pthread_join(courier.thread, NULL);
     courier.runs = false;
+    empty_outboxes();
     free(courier.outbox);
+}
+
+void courier_stop(void)
+{
+    stop(false);
+}
+
+void courier_cancel(void)
+{
+    stop(true);
 }

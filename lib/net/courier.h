@@ -52,7 +52,11 @@ int courier_post(unsigned node, enum message_kind kind, const struct message_par
 /* The same for a message of one part. */
 int courier_post_one(unsigned node, enum message_kind kind, const void *bytes, size_t size);
 
-/* Blocks until all that was posted has left, then ends it. Not from the courier's thread. */
+/* Blocks until all that was posted has left, and the couriers of all nodes are as far, then ends it. What is posted
+ * meanwhile is lost. Not from the courier's thread. */
 void courier_stop(void);
+
+/* The same where not every node has got one: nothing was posted yet. */
+void courier_cancel(void);
 
 #endif

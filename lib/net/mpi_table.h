@@ -44,6 +44,7 @@
     ENTRY(MPI_Finalize)            \
     ENTRY(MPI_Get_count)           \
     ENTRY(MPI_Get_library_version) \
+    ENTRY(MPI_Ibarrier)            \
     ENTRY(MPI_Improbe)             \
     ENTRY(MPI_Imrecv)              \
     ENTRY(MPI_Init_thread)         \

@@ -42,6 +42,8 @@ static struct {
     bool has_window;
     struct passage *sending;              /* in no order */
     struct passage *coming, **coming_end; /* in order of arrival */
+    MPI_Request end;                      /* of the leaders' last barrier, if they are at it */
+    bool is_at_end;
 } mpi;
 
 /* What MPI opens by itself later looks for MPI's names in the scope of all. */
@@ -344,6 +346,19 @@ static bool mpi_is_busy(void)
     return mpi.sending || mpi.coming;
 }
 
+/* All leaders come to the barrier when what they have sent has left, and receive until all are there. */
+static bool mpi_is_over(void)
+{
+    int all_are_there = 0;
+
+    if (mpi_is_busy())
+        return false;
+    if (!mpi.is_at_end && library.MPI_Ibarrier(mpi.leaders, &mpi.end))
+        return true;
+    mpi.is_at_end = true;
+    return library.MPI_Test(&mpi.end, &all_are_there, MPI_STATUS_IGNORE) || all_are_there;
+}
+
 static void mpi_close(void)
 {
     if (mpi.has_window)
@@ -380,6 +395,7 @@ const struct transport transport_mpi = {
     .send = mpi_send,
     .poll = mpi_poll,
     .is_busy = mpi_is_busy,
+    .is_over = mpi_is_over,
     .close = mpi_close,
     .abort = mpi_abort,
     .version = mpi_version,

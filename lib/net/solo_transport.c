@@ -61,6 +61,11 @@ static bool solo_is_busy(void)
     return false;
 }
 
+static bool solo_is_over(void)
+{
+    return true;
+}
+
 static void solo_close(void)
 {
 }
@@ -84,6 +89,7 @@ const struct transport transport_solo = {
     .send = solo_send,
     .poll = solo_poll,
     .is_busy = solo_is_busy,
+    .is_over = solo_is_over,
     .close = solo_close,
     .abort = solo_abort,
     .version = solo_version,

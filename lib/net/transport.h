@@ -2,7 +2,7 @@
 /* A transport: how ranks find each other, get memory that they share, and how frames of bytes go from node to
  * node. `mpi` is the real one, `solo` the one of a run that is a single process. For net/ and core/.
  *
- * open, memory, agree, gather and close are collective; send and poll are the courier's alone (leaders'),
+ * open, memory, agree, gather and close are collective; send, poll and is_over are the courier's alone (leaders'),
  * after memory and before close. Nothing else blocks. */
 #ifndef NET_TRANSPORT_H
 #define NET_TRANSPORT_H
@@ -37,6 +37,9 @@ struct transport {
     bool (*poll)(struct frame *frame);
     /* Bytes of frames are still to leave or to come in. */
     bool (*is_busy)(void);
+    /* Of a leader that sends no more: true when no leader does, and all that was sent has come in. Until then it
+     * is called again and again, and polled meanwhile. */
+    bool (*is_over)(void);
     /* Ends it in good order, all ranks together. */
     void (*close)(void);
     /* Ends the whole run at once, without the others. */

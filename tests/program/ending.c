@@ -4,6 +4,7 @@
  *   ending return CODE    returns CODE from main, with a pool open
  *   ending exit CODE      calls exit(CODE), with a pool open
  *   ending in-map CODE    calls exit(CODE) while another thread is in a map
+ *   ending in-puts CODE   calls exit(CODE) while processes of the last node put into a queue of main's
  *   ending start CODE     calls exit(CODE) when mpm_init has returned
  *
  * Prints "started" when mpm_init has returned. */
@@ -65,6 +66,38 @@ static int wait_for_map(mpm_pool *pool)
     return EXIT_SUCCESS;
 }
 
+/* The largest messages that travel together. */
+static int put_without_end(const void *args, size_t size)
+{
+    static char message[8 << 10];
+    const mpm_queue *queue = args;
+
+    (void)size;
+    while (!mpm_queue_put(*queue, message, sizeof message, MPM_FOREVER))
+        ;
+    return EXIT_FAILURE;
+}
+
+static int wait_for_puts(void)
+{
+    mpm_process_options options = {.place = MPM_ON_NODE(mpm_node_count() - 1), .daemon = 1};
+    char message[8 << 10];
+    mpm_process process;
+    mpm_queue queue;
+
+    if (mpm_queue_create(NULL, &queue))
+        return mpm_report_error();
+    for (int i = 0; i < 3; i++) {
+        if (mpm_process_start(put_without_end, &queue, sizeof queue, &options, &process))
+            return mpm_report_error();
+    }
+    for (int i = 0; i < 100; i++) {
+        if (mpm_queue_get(queue, message, sizeof message, NULL, MPM_FOREVER))
+            return mpm_report_error();
+    }
+    return EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
     const char *way = argc == 3 ? argv[1] : "";
@@ -79,7 +112,8 @@ int main(int argc, char **argv)
         exit(code);
     if (mpm_pool_open(NULL, &pool))
         return mpm_report_error();
-    if (map(pool, 100, NULL) || (!strcmp(way, "in-map") && wait_for_map(pool)))
+    if (map(pool, 100, NULL) || (!strcmp(way, "in-map") && wait_for_map(pool)) ||
+        (!strcmp(way, "in-puts") && wait_for_puts()))
         return EXIT_FAILURE;
     if (strcmp(way, "return"))
         exit(code);
