@@ -553,6 +553,39 @@ static void lease_that_gave_nothing_back_is_left_alone(void)
     lease_table_destroy(duel.table);
 }
 
+/* Nodes of 2, 3 and 2 slots, and an item for each slot: the first one gets two more before it is known that the
+ * others need them, and all items take very long. */
+static void what_waits_behind_long_items_goes_to_an_idle_node_without_an_event(void)
+{
+    struct lease_table *table = make_table(7, 3, usual_limits);
+    struct lease_action first, second, third, recall;
+    double look_s;
+
+    join(table, 0, 2, 0.0);
+    join(table, 1, 3, 0.0);
+    join(table, 2, 2, 0.0);
+    first = expect(table, LEASE_GRANT, 0);
+    second = expect(table, LEASE_GRANT, 0);
+    third = expect(table, LEASE_GRANT, 1);
+    expect_nothing(table);
+    CU_ASSERT_EQUAL(lease_claimed(table, 0, first.lease, 0.0), MPM_OK);
+    CU_ASSERT_EQUAL(lease_claimed(table, 1, third.lease, 0.0), MPM_OK);
+    expect_nothing(table);
+
+    look_s = lease_look_again_s(table);
+    CU_ASSERT(look_s > 0.0 && look_s < 10.0);
+    lease_look_again(table, look_s / 2);
+    expect_nothing(table);
+    lease_look_again(table, look_s);
+    recall = expect(table, LEASE_RECALL, 0);
+    CU_ASSERT_EQUAL(recall.lease, second.lease);
+    CU_ASSERT(isinf(lease_look_again_s(table)));
+    CU_ASSERT_EQUAL(lease_returned(table, 0, recall.lease, 0, look_s), MPM_OK);
+    CU_ASSERT_EQUAL(expect(table, LEASE_GRANT, 2).count, 2);
+    CU_ASSERT_TRUE(lease_table_is_sound(table));
+    lease_table_destroy(table);
+}
+
 static void what_a_lost_node_had_goes_to_the_others_lowest_first(void)
 {
     struct lease_table *table = make_table(1000, 3, usual_limits);
@@ -1175,6 +1208,8 @@ static const struct suite_test tests[] = {
      recalled_tail_is_shared_with_the_node_that_gave_it},
     {"recall_that_crosses_done_gets_no_answer", recall_that_crosses_done_gets_no_answer},
     {"lease_that_gave_nothing_back_is_left_alone", lease_that_gave_nothing_back_is_left_alone},
+    {"what_waits_behind_long_items_goes_to_an_idle_node_without_an_event",
+     what_waits_behind_long_items_goes_to_an_idle_node_without_an_event},
     {"what_a_lost_node_had_goes_to_the_others_lowest_first",
      what_a_lost_node_had_goes_to_the_others_lowest_first},
     {"actions_for_a_lost_node_vanish", actions_for_a_lost_node_vanish},

@@ -28,7 +28,8 @@
  * The tail. When nothing is free, nodes that want more are hungry, and every node has an estimated time of
  * finishing. The node that would finish last gives back the newest of its leases that may have untouched
  * items, if it is so far behind the hungriest, or surely has so much untouched, that this is worth the
- * messages; failing that, the node that is most overdue does. What comes back serves the hungry, the earliest
+ * messages; failing that, the node that is most overdue does, which time shows, and no event
+ * (lease_look_again). What comes back serves the hungry, the earliest
  * to finish first, the one that gave it among them. A node has one recall at a time. A lease that gave
  * nothing back is claimed, and is left alone from then on.
  *
@@ -283,6 +284,12 @@ static void action_unlink(struct lease_table *table, struct lease *lease)
 }
 
 /* ---- Speeds and times ---- */
+
+static void tick(struct lease_table *table, double now)
+{
+    if (now > table->now)
+        table->now = now;
+}
 
 static unsigned node_index(const struct lease_table *table, const struct node *node)
 {
@@ -592,6 +599,24 @@ static void settle(struct lease_table *table)
         continue;
 }
 
+/* Whoever is overdue is the most overdue: the earliest. A short time more, so that no rounding matters. */
+double lease_look_again_s(const struct lease_table *table)
+{
+    const struct node *hungriest = heap_top(table, HUNGRIEST), *earliest = heap_top(table, EARLIEST);
+
+    if (!hungriest || !earliest || earliest == hungriest || table->recalls >= table->heaps[HUNGRIEST].count)
+        return INFINITY;
+    return fmax(earliest->finish_s + grain_s(table, earliest), hungriest->finish_s) + short_s(table);
+}
+
+void lease_look_again(struct lease_table *table, double now)
+{
+    if (now < lease_look_again_s(table))
+        return;
+    tick(table, now);
+    settle(table);
+}
+
 /* ---- Marks ---- */
 
 /* A number for each index, as good as random. Summed over the ends of ranges less their beginnings, the
@@ -686,12 +711,6 @@ static struct node *speaker(const struct lease_table *table, unsigned index, con
     else
         return node;
     return NULL;
-}
-
-static void tick(struct lease_table *table, double now)
-{
-    if (now > table->now)
-        table->now = now;
 }
 
 /* The first leases are small. A second one waits until those who have none yet can have one. */

@@ -78,6 +78,12 @@ int lease_returned(struct lease_table *table, unsigned node, uint32_t lease, uin
 /* The node is gone: what it had goes back. It may not join again. */
 int lease_node_lost(struct lease_table *table, unsigned node, double now);
 
+/* When a recall will be worth it that is not yet, if no event comes before: while items take very long there is none,
+ * and a node may have nothing to do meanwhile. Then lease_look_again() sees to it; earlier it does nothing. INFINITY if
+ * there will be none. */
+double lease_look_again_s(const struct lease_table *table);
+void lease_look_again(struct lease_table *table, double now);
+
 /* The next thing to do, oldest first; false if there is nothing. */
 bool lease_next_action(struct lease_table *table, struct lease_action *action);
 

@@ -13,6 +13,7 @@
 #include "pool/map.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -510,6 +511,7 @@ static int act(struct map *map, bool *worked)
     struct lease_action action;
     int status;
 
+    lease_look_again(map->table, clock_now_s());
     if ((status = grant_waiting(map, worked)))
         return status;
     while (lease_next_action(map->table, &action)) {
@@ -783,13 +785,22 @@ bool map_step(struct map *map, bool *worked)
     return map->stage == MAP_HAS_ENDED;
 }
 
+static uint64_t look_again_ns(const struct map *map)
+{
+    double look_s = lease_look_again_s(map->table);
+
+    return isinf(look_s) ? CLOCK_FOREVER : (uint64_t)(look_s * 1e9) + 1;
+}
+
 uint64_t map_next_step_ns(struct map *map)
 {
-    uint64_t watch_ns;
+    uint64_t watch_ns, again_ns;
 
     if (map->stage == MAP_CLOSES)
         return clock_now_ns() + KILL_AGAIN_NS;
     watch_ns = map->home ? holder_watch(map->pool->home) : CLOCK_FOREVER;
+    if ((again_ns = look_again_ns(map)) < watch_ns)
+        watch_ns = again_ns;
     if (may_move(map)) {
         uint64_t look_ns = map->call.waits ? clock_now_ns() + LOOK_AGAIN_NS : map->call.next_look_ns;
 
