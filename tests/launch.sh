@@ -223,7 +223,7 @@ fi
 
 # --- Ways to leave main ----------------------------------------------------------------------------------
 
-for way in return exit in-map in-puts; do
+for way in return exit in-map in-puts in-calls; do
     for launcher in "" "mpirun -n 2" "env MPMAP_RANKS_PER_NODE=1 mpirun -n 2"; do
         run $launcher "$programs/ending" "$way" 7
         check "main leaves without mpm_finalize ($way), '$launcher': its exit status counts" status_is 7

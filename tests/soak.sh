@@ -6,9 +6,11 @@
 # part of a run (deaths.sh); processes that are killed at random instants while they put, get, add and lock
 # (history_test); the tests of objects with random delays between stores that matter (*_delays_test). Stops at
 # the first failure, and tells the seed of its round: `soak.sh MINUTES SEED` begins with that. `soak.sh delays
-# TIMES SEED` runs the tests with delays only, each so many times, MPMAP_SOAK_JOBS of them at once (4 if not set),
-# since they sleep for most of the time. Looks for programs in the folder MPMAP_BIN, for sources in MPMAP_SOURCE.
+# TIMES SEED` runs the tests of objects with delays only (all with delays but the maps, which take longer than all the
+# others together), each so many times, MPMAP_SOAK_JOBS of them at once (4 if not set), since they sleep for most of the
+# time. Looks for programs in the folder MPMAP_BIN, for sources in MPMAP_SOURCE.
 set -uo pipefail
+shopt -s extglob
 times=0
 if [ "${1:-}" = delays ]; then
     times=${2:-1000}
@@ -74,16 +76,17 @@ wait_for_one()
     exit 1
 }
 
-# delays TIMES: all tests with delays, at home and over 2 nodes. Nobody knows whose files are in /dev/shm while
+# delays TIMES TEST…: tests with delays, over 2 nodes and at home. Nobody knows whose files are in /dev/shm while
 # several run: that is looked at when all have ended.
 delays()
 {
-    local test place
+    local times=$1 test place
+    shift
     keep_books
-    for test in "$programs"/*_delays_test; do
-        for place in home far; do
+    for place in far home; do
+        for test; do
             [ "$(jobs -rp | wc -l)" -lt "$soak_jobs" ] || wait_for_one
-            delay "$1" $place "$test" &
+            delay "$times" $place "$test" &
         done
     done
     while [ -n "$(jobs -p)" ]; do wait_for_one; done
@@ -92,9 +95,9 @@ delays()
 
 if [ "$times" != 0 ]; then
     for ((round = 1, left = times; left > 0; round++, seed++, left -= 20)); do
-        delays $((left < 20 ? left : 20))
+        delays $((left < 20 ? left : 20)) "$programs"/!(map)_delays_test
     done
-    echo "soak: the tests with delays, $times times in $((SECONDS / 60)) minutes, all good"
+    echo "soak: the tests of objects with delays, $times times in $((SECONDS / 60)) minutes, all good"
     exit 0
 fi
 
@@ -128,7 +131,7 @@ for ((round = 1; SECONDS < minutes * 60; round++, seed++)); do
     for launch in "0 9" "2 9" "2 1" "4 1"; do
         histories $launch
     done
-    delays 2
+    delays 2 "$programs"/*_delays_test
     campaign 300 "deaths" bash "$source_folder/tests/deaths.sh" "$bin" "$source_folder"
 done
 echo "soak: $((round - 1)) rounds in $((SECONDS / 60)) minutes, all good"

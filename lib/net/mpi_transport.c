@@ -215,6 +215,15 @@ static int check_window(const struct rank_info *own, size_t size, MPI_Comm node)
     return check_addresses(wanted);
 }
 
+/* Another mapping of shared memory. MPI unmaps its window when that is freed, and threads of main may be in a call still:
+ * what they use stays until main has exited. Where there are no addresses for it, the window has to do. */
+static void *map_again(void *memory, size_t size)
+{
+    void *again = mremap(memory, 0, size, MREMAP_MAYMOVE);
+
+    return again == MAP_FAILED ? memory : again;
+}
+
 static int make_window(const struct topology *topology, size_t size, MPI_Comm node, void **memory)
 {
     const struct rank_info *own = &topology->ranks[topology->rank];
@@ -230,7 +239,7 @@ static int make_window(const struct topology *topology, size_t size, MPI_Comm no
                          topology->nodes[own->node].name);
     mpi.has_window = true;
     library.MPI_Win_shared_query(mpi.window, 0, &bytes, &unit, &base);
-    *memory = (void *)(((uintptr_t)base + page - 1) / page * page);
+    *memory = map_again((void *)(((uintptr_t)base + page - 1) / page * page), size);
     return MPM_OK;
 }
 

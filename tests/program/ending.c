@@ -5,6 +5,7 @@
  *   ending exit CODE      calls exit(CODE), with a pool open
  *   ending in-map CODE    calls exit(CODE) while another thread is in a map
  *   ending in-puts CODE   calls exit(CODE) while processes of the last node put into a queue of main's
+ *   ending in-calls CODE  calls exit(CODE) while another thread puts into a queue and gets
  *   ending start CODE     calls exit(CODE) when mpm_init has returned
  *
  * Prints "started" when mpm_init has returned. */
@@ -98,6 +99,34 @@ static int wait_for_puts(void)
     return EXIT_SUCCESS;
 }
 
+static void *put_and_get(void *queue)
+{
+    char message[8] = "";
+
+    for (unsigned long i = 0;; i++) {
+        if (i == 1000)
+            sem_post(&runs);
+        if (mpm_queue_put(*(mpm_queue *)queue, message, sizeof message, 0) ||
+            mpm_queue_get(*(mpm_queue *)queue, message, sizeof message, NULL, 0))
+            continue; /* also when there is no run any more */
+    }
+    return NULL;
+}
+
+static int wait_for_calls(void)
+{
+    static mpm_queue queue;
+    pthread_t thread;
+
+    if (mpm_queue_create(NULL, &queue))
+        return mpm_report_error();
+    if (sem_init(&runs, 0, 0) || pthread_create(&thread, NULL, put_and_get, &queue))
+        return EXIT_FAILURE;
+    while (sem_wait(&runs))
+        ;
+    return EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
     const char *way = argc == 3 ? argv[1] : "";
@@ -113,7 +142,7 @@ int main(int argc, char **argv)
     if (mpm_pool_open(NULL, &pool))
         return mpm_report_error();
     if (map(pool, 100, NULL) || (!strcmp(way, "in-map") && wait_for_map(pool)) ||
-        (!strcmp(way, "in-puts") && wait_for_puts()))
+        (!strcmp(way, "in-puts") && wait_for_puts()) || (!strcmp(way, "in-calls") && wait_for_calls()))
         return EXIT_FAILURE;
     if (strcmp(way, "return"))
         exit(code);
