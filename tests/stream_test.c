@@ -178,6 +178,36 @@ static void a_generator_may_wait_for_results(void)
     mpm_pool_close(pool);
 }
 
+static int square_held_up_at_first(mpm_call *call, const void *item, void *result)
+{
+    return *(const int *)item || gate_reached(&shared->gate, 1) ? square(call, item, result)
+                                                                : mpm_fail(call, "the gate stays closed");
+}
+
+/* Items 8 and 9 are pulled before the generator blocks, and make no full batch; the first batch is not ready. */
+static void what_a_generator_leaves_is_done_while_others_are_in_work(void)
+{
+    mpm_pool *pool = open_pool(2);
+    struct counter counter = {.count = 12, .ahead = 10};
+    mpm_stream *stream;
+    uint64_t index = 0;
+    long squared;
+
+    atomic_store(&shared->gate, 0);
+    stream = begin(pool, square_held_up_at_first, &counter,
+                   &(mpm_stream_options){.chunk = 8, .order = MPM_UNORDERED});
+    CU_ASSERT(gate_reached(&counter.pulled, 10));
+    CU_ASSERT_EQUAL(mpm_stream_next(stream, &squared, &index, 20), MPM_OK);
+    CU_ASSERT(index == 8 || index == 9);
+    atomic_fetch_add(&counter.answered, 12);
+    atomic_store(&shared->gate, 1);
+    for (int i = 1; i < 12; i++)
+        CU_ASSERT_EQUAL(mpm_stream_next(stream, &squared, NULL, MPM_FOREVER), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_stream_next(stream, &squared, NULL, MPM_FOREVER), MPM_ECLOSED);
+    mpm_stream_close(stream);
+    mpm_pool_close(pool);
+}
+
 static int fail_now_and_then(mpm_call *call, const void *item, void *result)
 {
     const int *n = item;
@@ -463,6 +493,8 @@ int main(int argc, char **argv)
          the_generator_is_never_further_ahead_than_the_buffer},
         {"the_buffer_is_filled_without_being_asked", the_buffer_is_filled_without_being_asked},
         {"a_generator_may_wait_for_results", a_generator_may_wait_for_results},
+        {"what_a_generator_leaves_is_done_while_others_are_in_work",
+         what_a_generator_leaves_is_done_while_others_are_in_work},
         {"a_failed_item_is_an_error_of_its_next", a_failed_item_is_an_error_of_its_next},
         {"an_item_past_its_time_is_an_error_of_its_next", an_item_past_its_time_is_an_error_of_its_next},
         {"a_generator_that_fails_ends_the_stream_after_its_results",

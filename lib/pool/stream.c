@@ -4,7 +4,8 @@
  * its last result was given. All of a stream is under its mutex, but for the generator's calls; whoever changes
  * something that others may wait for rings `news`, and whoever makes room for the puller rings `room`.
  *
- * A generator may block for long, so whoever waits for a result while nothing is being worked on submits what there is.
+ * A generator may block for long: so whoever waits for a result submits what there is, if nothing is being worked on or
+ * if nothing was added to it for a while.
  * A stream that is `ended` submits nothing any more: so a pool that cuts it off is never touched by it again.
  *
  * The order of locks: the list of all streams, a stream, the asynchronous maps'. */
@@ -28,9 +29,10 @@
 #include "pool/async.h"
 #include "pool/pool_state.h"
 
-#define BUFFER_EACH 64u /* items a worker */
-#define MAX_BUFFER  ((size_t)1 << 32)
-#define BATCH_NS    500000u /* from the end of a batch to that of the next: others are made larger, or smaller */
+#define BUFFER_EACH  64u /* items a worker */
+#define MAX_BUFFER   ((size_t)1 << 32)
+#define HELD_BACK_NS 1000000u /* a batch that is not full, since the last item came */
+#define BATCH_NS     500000u /* from the end of a batch to that of the next: others are made larger, or smaller */
 
 struct batch {
     struct async_map map;
@@ -61,6 +63,7 @@ struct mpm_stream {
     bool has_all;         /* the generator has ended, */
     int generator_status; /* by this */
     int ended;            /* the status that it ended with before its time; 0: it goes on */
+    bool end_was_told;    /* nothing is given after that */
     char sentence[512];
 };
 
@@ -194,7 +197,7 @@ static void take_item(struct mpm_stream *stream, const void *item)
     stream->pulled++;
     if (batch->count == batch->room || stream->pulled - stream->given >= stream->buffer)
         submit(stream);
-    if (!stream->in_work)
+    if (stream->filling && (batch->count == 1 || !stream->in_work))
         wait_ring(&stream->news); /* who waits for a result submits what there is */
 }
 
@@ -314,6 +317,18 @@ static bool is_over(const struct mpm_stream *stream, int *status)
     return true;
 }
 
+/* As wait_for, and submits what the generator has left and does not add to. */
+static bool wait_for_news(struct mpm_stream *stream, uint64_t deadline_ns)
+{
+    uint64_t pulled = stream->pulled, look_ns = clock_now_ns() + HELD_BACK_NS;
+
+    if (!stream->filling || look_ns >= deadline_ns)
+        return wait_for(stream, &stream->news, deadline_ns);
+    if (!wait_for(stream, &stream->news, look_ns) && stream->pulled == pulled)
+        submit(stream);
+    return true;
+}
+
 static int next(struct mpm_stream *stream, void *result, uint64_t *index, double timeout_s)
 {
     uint64_t deadline_ns = call_deadline_ns(timeout_s);
@@ -322,16 +337,16 @@ static int next(struct mpm_stream *stream, void *result, uint64_t *index, double
     int status;
 
     for (;;) {
-        if ((batch = ready_batch(stream)))
+        if (!stream->end_was_told && (batch = ready_batch(stream)))
             return give(stream, batch, result, index);
-        if (is_over(stream, &status))
+        if ((stream->end_was_told = is_over(stream, &status)))
             return status;
         if (!stream->in_work)
             submit(stream);
         if (!in_time)
             return error_set(MPM_ETIMEDOUT, "the next result is not ready after %g s",
                              timeout_s > 0 ? timeout_s : 0.0);
-        in_time = wait_for(stream, &stream->news, deadline_ns);
+        in_time = wait_for_news(stream, deadline_ns);
     }
 }
 
