@@ -804,6 +804,8 @@ static void bad_maps_are_refused_and_make_nothing(void)
     REFUSES(map.result.extent[0] = (size_t)1 << 44, MPM_EINVAL, "2^47 bytes");
     REFUSES(map.result.rank = 32, MPM_EINVAL, "32 dimensions");
     REFUSES(map.context = NULL, MPM_EINVAL, "the context is NULL");
+    REFUSES(map.context_size = SIZE_MAX - 8, MPM_EINVAL,
+            "a context of 18446744073709551607 bytes is too large");
 #undef REFUSES
     map = good;
     CU_ASSERT_EQUAL(mpm_pool_map_dataset(NULL, weigh, &map), MPM_EINVAL);

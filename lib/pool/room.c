@@ -28,7 +28,7 @@ static bool is_used_up(void)
            atomic_load(&room.bytes) >= info.arena_size / 4 * 3;
 }
 
-static int alloc_for_lease(struct arena *arena, uint64_t size, uint32_t owner, uint64_t *offset)
+static int alloc_for_lease(struct arena *arena, size_t size, uint32_t owner, uint64_t *offset)
 {
     int status;
 
@@ -42,12 +42,7 @@ static int alloc_for_lease(struct arena *arena, uint64_t size, uint32_t owner, u
     return MPM_OK;
 }
 
-static int alloc_for_job(struct arena *arena, uint64_t size, uint32_t owner, uint64_t *offset)
-{
-    return arena_alloc(arena, size, owner, offset);
-}
-
-static int try_twice(int (*alloc)(struct arena *, uint64_t, uint32_t, uint64_t *), struct arena *arena,
+static int try_twice(int (*alloc)(struct arena *, size_t, uint32_t, uint64_t *), struct arena *arena,
                      uint64_t size, uint32_t owner, uint64_t *offset)
 {
     int status = alloc(arena, size, owner, offset);
@@ -63,7 +58,7 @@ static int try_twice(int (*alloc)(struct arena *, uint64_t, uint32_t, uint64_t *
 
 int room_for_job(struct arena *arena, uint64_t size, uint32_t owner, uint64_t *offset)
 {
-    return try_twice(alloc_for_job, arena, size, owner, offset);
+    return try_twice(arena_alloc, arena, size, owner, offset);
 }
 
 int room_for_lease(struct arena *arena, uint64_t size, uint32_t owner, uint64_t *offset)
