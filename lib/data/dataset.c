@@ -16,12 +16,11 @@
 #include "data/rows.h"
 #include "pool/batch.h"
 
-#define MAX_CONTEXT_BYTES ((size_t)1 << 30) /* as that of any map */
-#define MAX_TASK_NAME     1000
-#define MAX_RESULT_BYTES  ((size_t)1 << 47)
-#define CLAIM_S           0.005 /* the work in a claim: some reads and writes of files go with each */
-#define SMALL_BAND        ((size_t)16 << 10) /* bytes that may as well be decompressed by several workers */
-#define CLAIMS_A_WORKER   16                 /* so that the last one to end is not far behind the first */
+#define MAX_TASK_NAME    1000
+#define MAX_RESULT_BYTES ((size_t)1 << 47)
+#define CLAIM_S          0.005 /* the work in a claim: some reads and writes of files go with each */
+#define SMALL_BAND       ((size_t)16 << 10) /* bytes that may as well be decompressed by several workers */
+#define CLAIMS_A_WORKER  16                 /* so that the last one to end is not far behind the first */
 
 static int check_result(const mpm_shape *result)
 {
@@ -48,7 +47,7 @@ static int check_map(const mpm_pool *pool, mpm_task *task, const mpm_dataset_map
         return error_set(MPM_EINVAL, "a map over a data set needs file and data set of input and output");
     if (map->context_size && !map->context)
         return error_set(MPM_EINVAL, "the context is NULL, but has %zu bytes", map->context_size);
-    if (map->context_size > MAX_CONTEXT_BYTES)
+    if (map->context_size > MAX_CONTEXT_SIZE)
         return error_set(MPM_EINVAL, "a context of %zu bytes is too large: it may have 1 GiB at most",
                          map->context_size);
     if (map->task_name && strlen(map->task_name) > MAX_TASK_NAME)

@@ -14,6 +14,8 @@
 
 #include "mpmap/pool.h"
 
+#define MAX_CONTEXT_SIZE ((size_t)1 << 30) /* of any map: it goes to a node in one message */
+
 /* 0, or a negative status that ends the whole map, with its text said by mpm_fail(). */
 typedef int batch_task(mpm_call *call, uint64_t first, size_t count);
 

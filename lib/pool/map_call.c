@@ -7,8 +7,7 @@
 #include "pool/batch.h"
 #include "pool/map.h"
 
-#define MAX_ITEM_SIZE    ((uint64_t)1 << 30)
-#define MAX_CONTEXT_SIZE ((size_t)1 << 30) /* it goes to a node in one message */
+#define MAX_ITEM_SIZE ((uint64_t)1 << 30)
 
 int map_check(const char *call, const struct mpm_pool *pool, const struct map_request *request)
 {
