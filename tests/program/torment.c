@@ -65,17 +65,43 @@ static bool is_dead(pid_t pid)
     return !state || strchr("ZX", state[2]);
 }
 
+static bool is_named(pid_t pid, const char *name)
+{
+    char text[32];
+
+    read_about(pid, "comm", text, sizeof text);
+    text[strcspn(text, "\n")] = 0;
+    return !strcmp(text, name);
+}
+
+static pid_t parent_of(pid_t pid)
+{
+    char text[512], *state;
+
+    read_about(pid, "stat", text, sizeof text);
+    state = strrchr(text, ')');
+    return state ? (pid_t)strtol(state + 3, NULL, 10) : 0;
+}
+
+/* What a host has just forked bears its name until it has its own. */
+static bool is_host(pid_t pid)
+{
+    return is_named(pid, "mpmap-host") && !is_named(parent_of(pid), "mpmap-host");
+}
+
+static bool is_started_worker(pid_t pid)
+{
+    char score[32];
+
+    read_about(pid, "oom_score_adj", score, sizeof score);
+    return is_named(pid, "mpmap-worker") && !strcmp(score, "1000\n");
+}
+
 static bool is_struck(pid_t pid, enum victim victims)
 {
-    char name[32], score[32];
-
-    read_about(pid, "comm", name, sizeof name);
-    if (is_dead(pid) || (victims == HOSTS && strcmp(name, "mpmap-host\n")))
+    if (is_dead(pid))
         return false;
-    if (victims != WORKERS && !strcmp(name, "mpmap-host\n"))
-        return true;
-    read_about(pid, "oom_score_adj", score, sizeof score);
-    return !strcmp(name, "mpmap-worker\n") && !strcmp(score, "1000\n");
+    return (victims != WORKERS && is_host(pid)) || (victims != HOSTS && is_started_worker(pid));
 }
 
 /* Adds all processes below one that may be struck. */

@@ -35,13 +35,22 @@ tree()
     for child in $(cat /proc/"$1"/task/*/children 2>/dev/null); do tree "$child"; done
 }
 
-# named NAME PID…: those of the processes that are called so.
+# is_named NAME PID
+is_named()
+{
+    [ "$(cat "/proc/$2/comm" 2>/dev/null)" = "$1" ]
+}
+
+# named NAME PID…: those of the processes that are called so, but for what one of them has just forked: that bears its
+# parent's name until it has its own.
 named()
 {
-    local name=$1 pid
+    local name=$1 pid parent
     shift
     for pid; do
-        [ "$(cat "/proc/$pid/comm" 2>/dev/null)" != "$name" ] || echo "$pid"
+        is_named "$name" "$pid" || continue
+        parent=$(awk '$1 == "PPid:" { print $2 }' "/proc/$pid/status" 2>/dev/null)
+        is_named "$name" "$parent" || echo "$pid"
     done
 }
 
