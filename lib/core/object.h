@@ -151,16 +151,23 @@ struct object_recent {
 };
 extern struct object_recent object_recent;
 
+/* The cell that was found lately, if one was whose place ends in the same digits. */
+static inline struct object *object_recent_at(uint64_t place)
+{
+    const struct topology *topology = atomic_load_explicit(&object_recent.topology, memory_order_relaxed);
+
+    if (!topology->node_count)
+        return NULL;
+    return atomic_load_explicit(&object_recent.object[place % OBJECT_RECENT], memory_order_relaxed);
+}
+
 /* What object_find() finds, if the handle's home is this node (the identity says it), the cell was found
  * lately, and the object is there; else NULL. A few loads of lines that nobody writes. */
 static inline struct object *object_find_recent(const mpm_handle *handle, enum object_kind kind)
 {
-    const struct topology *topology = atomic_load_explicit(&object_recent.topology, memory_order_relaxed);
-    struct object *object = atomic_load_explicit(&object_recent.object[handle->place % OBJECT_RECENT],
-                                                 memory_order_relaxed);
+    struct object *object = object_recent_at(handle->place);
 
-    if (!object || !topology->node_count || handle->kind != kind || object->place != handle->place ||
-        !object_is(object, handle))
+    if (!object || handle->kind != kind || object->place != handle->place || !object_is(object, handle))
         return NULL;
     return object;
 }

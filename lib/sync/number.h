@@ -207,6 +207,23 @@ static inline uint64_t number_update(enum number_op op, mpm_type type, void *add
     return number_update_by_loop(op, type, address, operand);
 }
 
+/* Whether the operation is one instruction for numbers of this type, the same as for those of MPM_I64. */
+static inline bool number_updates_as_i64(enum number_op op, mpm_type type)
+{
+    const unsigned integers = 1u << MPM_I64 | 1u << MPM_U64, all = integers | 1u << MPM_F64;
+
+    switch (op) {
+    case NUMBER_GET:
+    case NUMBER_SET:
+    case NUMBER_COMPARE_EXCHANGE:
+        return all >> type & 1;
+    case NUMBER_ADD:
+        return integers >> type & 1;
+    default:
+        return false;
+    }
+}
+
 /* Copies numbers from or to shared memory, each as a whole. The other side is the caller's, aligned anyhow.
  */
 void number_read(mpm_type type, const void *shared, size_t count, void *numbers);

@@ -62,7 +62,7 @@ static int find_object(mpm_handle handle, enum object_kind kind, struct object *
 
     if ((status = object_find(&name, kind, object)))
         return status;
-    if (((struct numbers *)(*object)->body)->type != number_type_of(handle))
+    if (((struct numbers *)(*object)->body)->place != handle.place)
         return error_set(MPM_EINVAL, "this is no handle of %s: it tells another type than that has",
                          name_of(kind));
     return MPM_OK;
@@ -132,7 +132,10 @@ static int make(enum object_kind kind, mpm_type type, size_t length, const void 
     if ((status = object_reserve(&object)))
         return status;
     numbers = (struct numbers *)object->body;
-    *numbers = (struct numbers){.type = type, .length = length, .distance = offsetof(struct numbers, number)};
+    *numbers = (struct numbers){.type = type,
+                                .place = number_place(object->place, type),
+                                .length = length,
+                                .distance = offsetof(struct numbers, number)};
     if (kind == OBJECT_ARRAY && (status = make_block(object, numbers))) {
         object_set_clean(object);
         object_cancel(object);
@@ -299,6 +302,19 @@ int numbers_update_anywhere(mpm_handle handle, enum object_kind kind, size_t ind
     if (!status && before)
         number_put(type, bits, before);
     return status;
+}
+
+int numbers_update_found(struct numbers *numbers, size_t index, enum number_op op, const void *operand,
+                         const void *desired, void *before)
+{
+    mpm_type type = numbers->type;
+    uint64_t bits = number_update(op, type, numbers_at(numbers, index),
+                                  operand ? number_bits(type, operand) : 0,
+                                  desired ? number_bits(type, desired) : 0);
+
+    if (before)
+        number_put(type, bits, before);
+    return MPM_OK;
 }
 
 /* Calls from other nodes, in the courier. */

@@ -20,6 +20,7 @@
 struct numbers {
     struct own_lock own_lock; /* not constant: see own_lock.c */
     mpm_type type;
+    uint64_t place; /* as its handles have it: the number of the cell, and the type */
     uint64_t length;
     uint64_t block;               /* where the numbers of an array stand, or 0, */
     int64_t distance;             /* and how far behind this struct the first one is, in every process */
@@ -37,14 +38,14 @@ static inline mpm_type number_type_of(mpm_handle handle)
     return type <= MPM_F64 ? (mpm_type)type : MPM_NO_TYPE;
 }
 
-static inline bool number_is_type(mpm_handle handle, mpm_type type)
+static inline uint64_t number_place(uint64_t place, mpm_type type)
 {
-    return handle.place >> OBJECT_PLACE_BITS == (uint64_t)type;
+    return place | (uint64_t)type << OBJECT_PLACE_BITS;
 }
 
 static inline mpm_handle number_handle(mpm_handle object, mpm_type type)
 {
-    object.place |= (uint64_t)type << OBJECT_PLACE_BITS;
+    object.place = number_place(object.place, type);
     return object;
 }
 
@@ -59,6 +60,12 @@ static inline mpm_handle number_object(mpm_handle handle)
 static inline void *numbers_at(struct numbers *numbers, uint64_t index)
 {
     return (char *)numbers + numbers->distance + index * number_size(numbers->type);
+}
+
+/* The same, if each has 8 bytes. */
+static inline void *numbers_of_8_at(struct numbers *numbers, uint64_t index)
+{
+    return (char *)numbers + numbers->distance + index * 8;
 }
 
 /* Makes one, of the caller's node: OBJECT_VALUE with length 1, or OBJECT_ARRAY. `call` is the function that
@@ -78,30 +85,46 @@ int numbers_pointer(const char *call, mpm_handle handle, enum object_kind kind, 
 /* MPM_EINVAL unless it tells a type. */
 int numbers_check_handle(mpm_handle handle, enum object_kind kind);
 
-/* Updates one wherever it is: see numbers_update(). */
+/* Updates one wherever it is, and one that was found: see numbers_update(). */
 int numbers_update_anywhere(mpm_handle handle, enum object_kind kind, size_t index, enum number_op op,
                             const void *operand, const void *desired, void *before);
+int numbers_update_found(struct numbers *numbers, size_t index, enum number_op op, const void *operand,
+                         const void *desired, void *before);
 
-/* First the way that is nearly always taken: the object is at home and was found lately. `operand`, `desired`
- * and `before` may be NULL where the operation has none, or nobody wants to know. */
+/* The numbers that a handle names, if they are at home, were found lately, and are still there; else NULL. */
+static inline struct numbers *numbers_find_recent(mpm_handle handle, enum object_kind kind)
+{
+    struct object *object = object_recent_at(handle.place);
+    struct numbers *here;
+
+    if (!object || handle.kind != kind || !object_is(object, &handle))
+        return NULL;
+    here = (struct numbers *)object->body;
+    return here->place == handle.place ? here : NULL;
+}
+
+/* `operand`, `desired` and `before` may be NULL where the operation has none, or nobody wants to know. Inlined
+ * is what is done most often: one instruction, on a number of 8 bytes that is at home and was found lately. How
+ * often one number can be added to is told by how soon after one such instruction the next one may begin, which
+ * is when all before it is done: so there is as little as can be before it. */
 static inline __attribute__((always_inline)) int numbers_update(mpm_handle handle, enum object_kind kind,
                                                                 size_t index, enum number_op op,
                                                                 const void *operand, const void *desired,
                                                                 void *before)
 {
-    mpm_handle name = number_object(handle);
-    struct object *object = object_find_recent(&name, kind);
-    struct numbers *here;
+    struct numbers *here = numbers_find_recent(handle, kind);
+    mpm_type type = number_type_of(handle);
     uint64_t bits;
 
-    if (!object || !number_is_type(handle, (here = (struct numbers *)object->body)->type) ||
-        (kind == OBJECT_ARRAY && index >= here->length))
+    if (!here || (kind == OBJECT_ARRAY && index >= here->length))
         return numbers_update_anywhere(handle, kind, index, op, operand, desired, before);
-    bits = number_update(op, here->type, kind == OBJECT_VALUE ? &here->number : numbers_at(here, index),
-                         operand ? number_bits(here->type, operand) : 0,
-                         desired ? number_bits(here->type, desired) : 0);
+    if (!number_updates_as_i64(op, type))
+        return numbers_update_found(here, index, op, operand, desired, before);
+    bits = number_update(op, MPM_I64, kind == OBJECT_VALUE ? &here->number : numbers_of_8_at(here, index),
+                         operand ? number_bits(MPM_I64, operand) : 0,
+                         desired ? number_bits(MPM_I64, desired) : 0);
     if (before)
-        number_put(here->type, bits, before);
+        number_put(MPM_I64, bits, before);
     return 0;
 }
 
