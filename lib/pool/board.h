@@ -46,8 +46,11 @@
  * worker that had gone on to another, or that was killed because its map ended, is innocent.
  *
  * Ending. A worker that has had as many items as it may have leaves its lease, and ends with state
- * WORKER_RETIRING; one whose initializer fails fills in `start_note` (claimed by an exchange, as a job's), and
- * sets `failed`. If it dies before `failed`, it is one of those that die as they start. */
+ * WORKER_RETIRING. One whose initializer fails fills in its `start_note`, and names itself in `failed` if nobody is
+ * named there; if it dies before that, it is one of those that die as they start. The host that does not start
+ * another worker for a record because too many have died names it in `failed` before it stores GONE. So whoever reads
+ * first that workers are GONE, and then that none is named, knows that they have ended in good order, or with their
+ * host; and what the one that is named has left says why: it is not started again. */
 #ifndef POOL_BOARD_H
 #define POOL_BOARD_H
 
@@ -85,6 +88,15 @@ struct doom {
     _Atomic uint64_t generation; /* of its process, and 1 more; 0: nobody is doomed */
 };
 
+/* How an item failed, or a whole job, or a worker's start: what mpm_fail() said. */
+struct note {
+    _Atomic uint32_t ready;
+    uint32_t worker;
+    uint64_t item; /* within the lease; of no meaning for others */
+    int32_t code;  /* that the task returned; the status of the job's failure */
+    char text[NOTE_TEXT_SIZE];
+};
+
 struct worker_record {
     /* The worker's own line: written a hundred million times a second. */
     _Alignas(64) _Atomic uint64_t item; /* within the lease, or NO_ITEM */
@@ -100,15 +112,7 @@ struct worker_record {
     _Alignas(
         64) uint32_t process; /* the holder's: number of its process record, and 1 more; 0: none was had */
     struct doom doom;         /* the holder's; the host clears it */
-};
-
-/* How an item failed, or a whole job, or a worker's start: what mpm_fail() said. */
-struct note {
-    _Atomic uint32_t ready;
-    uint32_t worker;
-    uint64_t item; /* within the lease; of no meaning for others */
-    int32_t code;  /* that the task returned; the status of the job's failure */
-    char text[NOTE_TEXT_SIZE];
+    struct note start_note;   /* the worker's: why its initializer failed */
 };
 
 struct board {
@@ -120,11 +124,9 @@ struct board {
     bool is_orphan;        /* its driver is dead: the estate's */
     uint32_t worker_count;
     _Atomic uint32_t closing;
-    _Atomic uint32_t failed;                         /* a worker cannot be had: pool_open or map must tell */
-    _Atomic uint64_t last_serial;                    /* the holder's: of the lease that it hung up last */
-    uint64_t bell;                                   /* offset of the wait word of who holds the leases */
-    _Atomic uint32_t start_has_failed;               /* claims the next */
-    struct note start_note;                          /* why an initializer failed */
+    _Atomic uint32_t failed;      /* a worker that cannot be had, which must be told, and 1 more; or 0 */
+    _Atomic uint64_t last_serial; /* the holder's: of the lease that it hung up last */
+    uint64_t bell;                /* offset of the wait word of who holds the leases */
     _Alignas(64) _Atomic uint64_t slot[BOARD_SLOTS]; /* leases, by offset */
     _Alignas(64) struct wait_word work;              /* rung when there is something to do, and at the end */
     _Atomic uint64_t calls;                          /* cells that may be wanted */

@@ -116,10 +116,12 @@ int holder_open(const struct pool_spec *spec, const void *argument, const uint32
     return spawn_workers(*opened, workers_by_rank, rank_count);
 }
 
-/* Why workers cannot be had. */
-static int tell_failure(const struct board *board)
+/* Why a worker cannot be had. */
+static int tell_failure(const struct holder *holder, uint32_t worker)
 {
-    const struct note *note = &board->start_note;
+    const struct worker_record *record = &holder->board->worker[worker];
+    const struct process_record *process = process_of(holder, worker);
+    const struct note *note = &record->start_note;
     char how[80];
 
     if (atomic_load(&note->ready) && note->text[0])
@@ -127,49 +129,48 @@ static int tell_failure(const struct board *board)
     if (atomic_load(&note->ready))
         return error_set(MPM_EWORKER, "workers cannot be started: the initializer returned %d",
                          (int)note->code);
-    for (uint32_t i = 0; i < board->worker_count; i++) {
-        const struct worker_record *record = &board->worker[i];
-
-        if (atomic_load(&record->state) == WORKER_GONE && record->early_deaths)
-            return error_set(MPM_EWORKER, "workers cannot be started: the last one %s%s",
-                             describe_wait_status(record->last_status, how, sizeof how),
-                             record->last_state == WORKER_INITIALIZING && board->spec.has_initializer
-                                 ? " in its initializer"
-                                 : "");
-    }
-    return error_set(MPM_EWORKER, "workers cannot be started");
+    if (process && process->fork_errno)
+        return error_set(MPM_EWORKER, "workers cannot be started: a process cannot be forked: %s",
+                         strerror(process->fork_errno));
+    return error_set(MPM_EWORKER, "workers cannot be started: the last one %s%s",
+                     describe_wait_status(record->last_status, how, sizeof how),
+                     record->last_state == WORKER_INITIALIZING && holder->board->spec.has_initializer
+                         ? " in its initializer"
+                         : "");
 }
+
+/* Whether the pool has failed is looked at last: that is said before a worker is gone. */
 
 int holder_check(struct holder *holder)
 {
-    struct board *board = holder->board;
+    const struct board *board = holder->board;
+    bool are_ready = true;
+    uint32_t failed;
 
-    if (atomic_load(&board->failed))
-        return tell_failure(board);
-    for (uint32_t i = 0; i < board->worker_count; i++) {
-        if (atomic_load(&board->worker[i].state) <= WORKER_INITIALIZING)
-            return 1;
-    }
-    return MPM_OK;
-}
-
-void holder_begin_close(struct holder *holder)
-{
-    atomic_store(&holder->board->closing, 1);
-    wait_ring(&holder->board->work);
+    for (uint32_t i = 0; i < board->worker_count; i++)
+        are_ready &= atomic_load(&board->worker[i].state) > WORKER_INITIALIZING;
+    DELAY_POINT();
+    if ((failed = atomic_load(&board->failed)))
+        return tell_failure(holder, failed - 1);
+    return are_ready ? MPM_OK : 1;
 }
 
 bool holder_is_bereft(struct holder *holder)
 {
     struct board *board = holder->board;
 
-    if (atomic_load(&board->closing) || atomic_load(&board->failed))
-        return false;
     for (uint32_t i = 0; i < board->worker_count; i++) {
         if (atomic_load(&board->worker[i].state) != WORKER_GONE)
             return false;
     }
-    return true;
+    DELAY_POINT();
+    return !atomic_load(&board->closing) && !atomic_load(&board->failed);
+}
+
+void holder_begin_close(struct holder *holder)
+{
+    atomic_store(&holder->board->closing, 1);
+    wait_ring(&holder->board->work);
 }
 
 /* Something that hangs there may be claimed. What it reads of a lease that has just been freed does no harm. */

@@ -151,12 +151,14 @@ static void count_time(struct worker_record *record)
 static bool comes_again(struct board *board, struct worker_record *record,
                         const struct process_record *process)
 {
+    uint32_t none = 0;
+
     if (atomic_load(&board->closing) || atomic_load(&board->failed) || !host_is_self())
         return false;
     if (!process->fork_errno &&
         (record->last_state >= WORKER_READY || ++record->early_deaths < MAX_EARLY_DEATHS))
         return true;
-    atomic_store(&board->failed, 1);
+    atomic_compare_exchange_strong(&board->failed, &none, process->argument_index + 1);
     return false;
 }
 

@@ -165,18 +165,16 @@ static int initialize(void)
 /* The pool cannot have this worker: it has failed. */
 static void start_has_failed(int code)
 {
-    struct board *board = worker_self.board;
-    struct note *note = &board->start_note;
+    struct note *note = &worker_self.record->start_note;
+    uint32_t none = 0;
 
-    if (!atomic_exchange(&board->start_has_failed, 1)) {
-        KILL_POINT();
-        note->worker = worker_self.number;
-        note->code = code;
-        memcpy(note->text, worker_self.call.text, sizeof note->text);
-        atomic_store_explicit(&note->ready, 1, memory_order_release);
-    }
+    note->worker = worker_self.number;
+    note->code = code;
+    memcpy(note->text, worker_self.call.text, sizeof note->text);
     KILL_POINT();
-    atomic_store(&board->failed, 1);
+    atomic_store_explicit(&note->ready, 1, memory_order_release);
+    KILL_POINT();
+    atomic_compare_exchange_strong(&worker_self.board->failed, &none, worker_self.number + 1);
     KILL_POINT();
 }
 
