@@ -586,6 +586,34 @@ static void what_waits_behind_long_items_goes_to_an_idle_node_without_an_event(v
     lease_table_destroy(table);
 }
 
+/* Two nodes of a slot, two leases each, of an item, which takes a second. The second node is late with its last one
+ * when the first one is idle, but not by so much that this would be worth a message. */
+static void what_a_late_node_has_goes_to_an_idle_one_though_it_should_have_finished_first(void)
+{
+    struct lease_table *table = make_table(4, 2, (struct lease_limits){1, 4, 0.1});
+    struct lease_action grants[2][2];
+    double look_s;
+
+    for (unsigned node = 0; node < 2; node++) {
+        join(table, node, 1, 0.0);
+        for (int i = 0; i < 2; i++)
+            grants[node][i] = expect(table, LEASE_GRANT, node);
+    }
+    finish(table, &grants[0][0], 1.0);
+    finish(table, &grants[1][0], 1.0);
+    finish(table, &grants[0][1], 2.2);
+    expect_nothing(table);
+
+    look_s = lease_look_again_s(table);
+    CU_ASSERT(look_s > 2.2 && look_s < 4.0);
+    lease_look_again(table, look_s);
+    CU_ASSERT_EQUAL(expect(table, LEASE_RECALL, 1).lease, grants[1][1].lease);
+    CU_ASSERT_EQUAL(lease_returned(table, 1, grants[1][1].lease, 0, look_s), MPM_OK);
+    CU_ASSERT_EQUAL(expect(table, LEASE_GRANT, 0).count, 1);
+    CU_ASSERT_TRUE(lease_table_is_sound(table));
+    lease_table_destroy(table);
+}
+
 static void what_a_lost_node_had_goes_to_the_others_lowest_first(void)
 {
     struct lease_table *table = make_table(1000, 3, usual_limits);
@@ -1210,6 +1238,8 @@ static const struct suite_test tests[] = {
     {"lease_that_gave_nothing_back_is_left_alone", lease_that_gave_nothing_back_is_left_alone},
     {"what_waits_behind_long_items_goes_to_an_idle_node_without_an_event",
      what_waits_behind_long_items_goes_to_an_idle_node_without_an_event},
+    {"what_a_late_node_has_goes_to_an_idle_one_though_it_should_have_finished_first",
+     what_a_late_node_has_goes_to_an_idle_one_though_it_should_have_finished_first},
     {"what_a_lost_node_had_goes_to_the_others_lowest_first",
      what_a_lost_node_had_goes_to_the_others_lowest_first},
     {"actions_for_a_lost_node_vanish", actions_for_a_lost_node_vanish},

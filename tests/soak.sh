@@ -6,8 +6,7 @@
 # part of a run (deaths.sh); processes that are killed at random instants while they put, get, add and lock
 # (history_test); the tests of objects with random delays between stores that matter (*_delays_test). Stops at
 # the first failure, and tells the seed of its round: `soak.sh MINUTES SEED` begins with that. `soak.sh delays
-# TIMES SEED` runs the tests of objects with delays only (all with delays but the maps, which take longer than all the
-# others together), each so many times, MPMAP_SOAK_JOBS of them at once (4 if not set), since they sleep for most of the
+# TIMES SEED` runs the tests of objects with delays only (all with delays but those of pools), each so many times, MPMAP_SOAK_JOBS of them at once (4 if not set), since they sleep for most of the
 # time. Looks for programs in the folder MPMAP_BIN, for sources in MPMAP_SOURCE.
 set -uo pipefail
 shopt -s extglob
@@ -19,6 +18,7 @@ fi
 minutes=${1:-30}
 seed=${2:-$((EPOCHSECONDS % 1000000))}
 soak_jobs=${MPMAP_SOAK_JOBS:-4}
+of_pools='map|pool|apply|async|stream|blobs|stats|long_items'
 [ "$times" = 0 ] || seed=${1:-$seed}
 bin=${MPMAP_BIN:?}
 source_folder=${MPMAP_SOURCE:?}
@@ -95,7 +95,7 @@ delays()
 
 if [ "$times" != 0 ]; then
     for ((round = 1, left = times; left > 0; round++, seed++, left -= 20)); do
-        delays $((left < 20 ? left : 20)) "$programs"/!(map)_delays_test
+        delays $((left < 20 ? left : 20)) "$programs"/!($of_pools)_delays_test
     done
     echo "soak: the tests of objects with delays, $times times in $((SECONDS / 60)) minutes, all good"
     exit 0

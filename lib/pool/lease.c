@@ -29,9 +29,9 @@
  * finishing. The node that would finish last gives back the newest of its leases that may have untouched
  * items, if it is so far behind the hungriest, or surely has so much untouched, that this is worth the
  * messages; failing that, the node that is most overdue does, which time shows, and no event
- * (lease_look_again). What comes back serves the hungry, the earliest
- * to finish first, the one that gave it among them. A node has one recall at a time. A lease that gave
- * nothing back is claimed, and is left alone from then on.
+ * (lease_look_again). What comes back serves the hungry, idle ones first, then the earliest to finish, the
+ * one that gave it among them. A node has one recall at a time. A lease that gave nothing back is claimed, and
+ * is left alone from then on.
  *
  * Every event costs O(depth + log nodes), but for memmove() when ranges come back (16 bytes a free range),
  * and for the first time that a node is hungry, when the heaps are made. */
@@ -77,7 +77,7 @@ struct lease {
     bool claimed; /* wholly, as far as is known */
 };
 
-/* Heaps of nodes by the time at which they finish. */
+/* Heaps of nodes by the time at which they finish; in that of the hungry the idle ones come first. */
 enum order { HUNGRIEST, LATEST, EARLIEST, ORDER_COUNT };
 
 struct heap {
@@ -90,6 +90,7 @@ struct node {
     unsigned slots, held;
     unsigned recalls; /* leases of it that are RECALLING or RECALLED: 0 or 1 */
     bool lost;
+    bool is_idle;     /* some of its slots may be: it has no untouched lease */
     uint64_t items;   /* in its leases */
     uint64_t largest; /* the most items that a lease of it has had */
     double wire_s;    /* the least time that a lease of it has taken from its grant until it was done */
@@ -203,10 +204,13 @@ static struct range take_range(struct lease_table *table, uint64_t count)
 
 /* ---- Heaps ---- */
 
+/* A node that has work left is not hungrier than an idle one, however long ago it should have been done with it. */
 static bool goes_before(const struct lease_table *table, enum order order, unsigned a, unsigned b)
 {
-    double a_s = table->nodes[a].finish_s, b_s = table->nodes[b].finish_s;
-    return order == LATEST ? a_s > b_s : a_s < b_s;
+    const struct node *one = &table->nodes[a], *other = &table->nodes[b];
+    if (order == HUNGRIEST && one->is_idle != other->is_idle)
+        return one->is_idle;
+    return order == LATEST ? one->finish_s > other->finish_s : one->finish_s < other->finish_s;
 }
 
 static void heap_put(struct lease_table *table, enum order order, unsigned place, unsigned node)
@@ -438,6 +442,7 @@ static void note_change(struct lease_table *table, struct node *node)
     unsigned index = node_index(table, node);
     if (!table->tail)
         return;
+    node->is_idle = node->leases && untouched(table, node).leases == 0;
     bool recallable = !node->lost && node->recalls == 0 && newest_lease(table, node, true);
     heap_keep(table, LATEST, index, recallable);
     heap_keep(table, EARLIEST, index, recallable);
@@ -464,6 +469,7 @@ static void become_hungry(struct lease_table *table, struct node *node)
         guess_again(table);
     }
     heap_keep(table, HUNGRIEST, node_index(table, node), true);
+    note_change(table, node);
 }
 
 /* ---- Granting ---- */
