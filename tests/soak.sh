@@ -4,10 +4,10 @@
 # all launches; maps, and all else that pools do, whose workers and hosts are killed and stopped at random instants, a
 # thousand times in each of several ways (kills.sh); hosts that are lost one after the other (hosts.sh); deaths of every
 # part of a run (deaths.sh); processes that are killed at random instants while they put, get, add and lock
-# (history_test); the tests of objects with random delays between stores that matter (*_delays_test). Stops at
-# the first failure, and tells the seed of its round: `soak.sh MINUTES SEED` begins with that. `soak.sh delays
-# TIMES SEED` runs the tests of objects with delays only (all with delays but those of pools), each so many times, MPMAP_SOAK_JOBS of them at once (4 if not set), since they sleep for most of the
-# time. Looks for programs in the folder MPMAP_BIN, for sources in MPMAP_SOURCE.
+# (history_test); the tests of objects and pools with random delays between stores that matter (*_delays_test). Stops
+# at the first failure, and tells the seed of its round: `soak.sh MINUTES SEED` begins with that. `soak.sh delays
+# TIMES SEED` runs the tests of objects with delays only, each so many times, MPMAP_SOAK_JOBS of them at once (4 if not
+# set), since they sleep for most of the time. Looks for programs in the folder MPMAP_BIN, for sources in MPMAP_SOURCE.
 set -uo pipefail
 shopt -s extglob
 times=0
