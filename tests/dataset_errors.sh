@@ -88,6 +88,10 @@ refuses 'rename it' "$task" goal.h5.part:/data goal.h5:/result
 refuses '"/" names no data set to make' "$task" in.h5:/data out.h5:/
 refuses '"/result/" names no data set to make' "$task" in.h5:/data out.h5:/result/
 refuses 'bytes are needed' "$task" in.h5:/data out.h5:/result --result 'u8[17592186044416]' --quiet
+usual_limit=$(ulimit -Sf)
+ulimit -Sf 2
+refuses 'files may have 2048 here (ulimit -f)' "$task" in.h5:/data out.h5:/result
+ulimit -Sf "$usual_limit"
 
 # The same words, put right.
 check 'a good map ends well' "$bin/mpmap" map "$task" in.h5:/data out.h5:/result --quiet

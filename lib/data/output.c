@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -147,6 +148,19 @@ static void close_part(struct output *output, bool remove)
 static int no_room(const struct output *output, uint64_t size)
 {
     return error_set(MPM_EIO, "%s: %s, %" PRIu64 " bytes are needed", output->name, strerror(errno), size);
+}
+
+/* A process that writes past this limit is killed, unless it ignores SIGXFSZ, and HDF5 does not take an error well. */
+static int check_limit(const struct output *output, uint64_t size)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_FSIZE, &limit) || size <= limit.rlim_cur)
+        return 0;
+    return error_set(MPM_EIO,
+                     "cannot make %s: it may need %" PRIu64 " bytes, and files may have %" PRIu64
+                     " here (ulimit -f)",
+                     output->part, size, (uint64_t)limit.rlim_cur);
 }
 
 /* What the file system says that it has left: a first look, since HDF5 does not take a full disk well. A
@@ -325,13 +339,13 @@ static int lay_out(struct output *output, const mpm_dataset_map *map, const stru
 static int fill_part(struct output *output, const mpm_dataset_map *map, const struct input *input,
                      const struct function *task)
 {
+    uint64_t size = output->rows * (output->result_size + sizeof(uint8_t)) + LAYOUT_SIZE;
     struct hdf5_guard guard;
     int status;
 
     if (ftruncate(output->fd, 0))
         return error_set_errno(MPM_EIO, "cannot write %s", output->part);
-    status = check_room(output, output->rows * (output->result_size + sizeof(uint8_t)) + LAYOUT_SIZE);
-    if (status)
+    if ((status = check_limit(output, size)) || (status = check_room(output, size)))
         return status;
     hdf5_enter(&guard);
     status = lay_out(output, map, input, task);
