@@ -314,7 +314,7 @@ figures_are()
     check "bench $1 --json has ratios where it has limits" json_is \
         "all(f['ratio'] is None and f['limit_name'] is None if f['limit'] is None else f['limit'] > 0 and f['limit_name'] and abs(f['ratio'] * f['limit'] - f['value']) <= 0.01 * f['value'] for f in j)"
 }
-for bench in map=9 metg=4 value=3 queue=5 sync=13 process=2 apply=3 imap=1 blobs=1; do
+for bench in map=9 metg=4 value=3 queue=5 sync=14 process=2 apply=3 imap=1 blobs=1; do
     figures_are "${bench#*=}" "${bench%=*}" --seconds 0.01
 done
 figures_are 10 schedule --simulate --seconds 0.1

@@ -349,7 +349,7 @@ static int measure_join(double *since_words_us, double *since_end_us)
         if (!(status = mpm_process_close(process)))
             status = mpm_queue_get(told, &words_s, sizeof words_s, NULL, 0);
         since_words_s[i] = awake_s - words_s;
-        since_end_s[i] = awake_s - end_s;
+        since_end_s[i] = awake_s > end_s ? awake_s - end_s : 0;
     }
     *since_words_us = bench_median(since_words_s, WAKE_UPS) * 1e6;
     *since_end_us = bench_median(since_end_s, WAKE_UPS) * 1e6;
