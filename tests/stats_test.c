@@ -41,6 +41,13 @@ static int double_or_fail(mpm_call *call, const void *item, void *result)
     return number % 10 == 7 ? mpm_fail(call, "a 7") : 0;
 }
 
+/* With several nodes, what is taken back from one and goes to another is sent twice. */
+static void check_sent(const mpm_stats *stats, uint64_t bytes)
+{
+    CU_ASSERT(stats->all.bytes_sent >= bytes);
+    CU_ASSERT(mpm_node_count() > 1 || stats->all.bytes_sent == bytes);
+}
+
 static void map_numbers(mpm_pool *pool, int count, int expected)
 {
     static int items[COUNT];
@@ -92,8 +99,7 @@ static void items_are_counted_by_how_they_ended(void)
     CU_ASSERT_EQUAL(stats->all.done, COUNT - COUNT / 10 - 1);
     CU_ASSERT_EQUAL(stats->all.failed, COUNT / 10 + 1);
     CU_ASSERT_EQUAL(stats->all.retried, 2);
-    CU_ASSERT(stats->all.bytes_sent >= COUNT * sizeof(int)); /* a lease that is cut was sent for nothing */
-    CU_ASSERT(mpm_node_count() > 1 || stats->all.bytes_sent == COUNT * sizeof(int));
+    check_sent(stats, COUNT * sizeof(int));
     CU_ASSERT_EQUAL(stats->all.bytes_received, COUNT * sizeof(long));
     check_sums(stats);
     free(stats);
@@ -159,7 +165,7 @@ static void single_calls_are_counted(void)
     CU_ASSERT_EQUAL(stats->all.done, 9);
     CU_ASSERT_EQUAL(stats->all.failed, 2);
     CU_ASSERT_EQUAL(stats->all.retried, 2);
-    CU_ASSERT_EQUAL(stats->all.bytes_sent, 11 * sizeof(int));
+    check_sent(stats, 11 * sizeof(int));
     CU_ASSERT_EQUAL(stats->all.bytes_received, 9 * sizeof(long));
     free(stats);
     mpm_pool_close(pool);
@@ -185,7 +191,7 @@ static void bytes_of_any_length_are_counted(void)
 
     CU_ASSERT_EQUAL(mpm_pool_map_blobs(pool, echo, items, 3, NULL, NULL), MPM_OK);
     stats = stats_of(pool);
-    CU_ASSERT_EQUAL(stats->all.bytes_sent, 10);
+    check_sent(stats, 10);
     CU_ASSERT_EQUAL(stats->all.bytes_received, 20);
     free(stats);
     mpm_pool_close(pool);
