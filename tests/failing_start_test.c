@@ -32,6 +32,7 @@ static struct {
 
 static pid_t main_pid;
 static bool is_first_worker;
+static unsigned points_left; /* to where this process is killed; 0: nowhere */
 
 static bool is_slow(void)
 {
@@ -49,6 +50,8 @@ static bool is_slow(void)
 
 void kill_point_passed(void)
 {
+    if (points_left && !--points_left)
+        kill(getpid(), SIGKILL);
     if (is_slow())
         nanosleep(&(struct timespec){.tv_nsec = atomic_load(&shared->pause_ns)}, NULL);
 }
@@ -82,6 +85,15 @@ static int refuse(mpm_call *call, const void *argument, size_t argument_size, vo
     (void)argument_size;
     (void)state;
     is_first_worker = !atomic_fetch_add(&shared->workers, 1);
+    return mpm_fail(call, "there is no model");
+}
+
+/* The first worker is killed at a point of its refusal, by `argument`; all others crash. */
+static int refuse_or_die(mpm_call *call, const void *argument, size_t argument_size, void **state)
+{
+    if (atomic_fetch_add(&shared->workers, 1))
+        return die(call, argument, argument_size, state);
+    points_left = *(const unsigned *)argument;
     return mpm_fail(call, "there is no model");
 }
 
@@ -132,6 +144,22 @@ static void processes_that_cannot_be_forked_are_told_of(void)
     atomic_store(&shared->no_fork, 0);
 }
 
+static void a_refusal_that_was_not_told_is_forgotten(void)
+{
+    static const char *const sentences[] = {"the last one was killed by SIGSEGV in its initializer",
+                                            "the last one was killed by SIGSEGV in its initializer",
+                                            "workers cannot be started: there is no model"};
+
+    for (unsigned point = 1; point <= sizeof sentences / sizeof *sentences; point++) {
+        mpm_pool_options options = {.workers = 1,
+                                    .initializer = refuse_or_die,
+                                    .initializer_argument = &point,
+                                    .initializer_argument_size = sizeof point};
+
+        check_open(NOBODY, 0, &options, sentences[point - 1]);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct suite_test tests[] = {
@@ -139,6 +167,7 @@ int main(int argc, char **argv)
          workers_that_die_at_start_are_told_of_whoever_is_slow},
         {"initializers_that_fail_are_told_of_whoever_is_slow",
          initializers_that_fail_are_told_of_whoever_is_slow},
+        {"a_refusal_that_was_not_told_is_forgotten", a_refusal_that_was_not_told_is_forgotten},
         {"processes_that_cannot_be_forked_are_told_of", processes_that_cannot_be_forked_are_told_of},
     };
     int failed;

@@ -47,10 +47,11 @@
  *
  * Ending. A worker that has had as many items as it may have leaves its lease, and ends with state
  * WORKER_RETIRING. One whose initializer fails fills in its `start_note`, and names itself in `failed` if nobody is
- * named there; if it dies before that, it is one of those that die as they start. The host that does not start
- * another worker for a record because too many have died names it in `failed` before it stores GONE. So whoever reads
- * first that workers are GONE, and then that none is named, knows that they have ended in good order, or with their
- * host; and what the one that is named has left says why: it is not started again. */
+ * named there; if it dies before that, it is one of those that die as they start, and the next one takes the note
+ * back. The host that does not start another worker for a record because too many have died names it in `failed`
+ * before it stores GONE. So whoever reads first that workers are GONE, and then that none is named, knows that they
+ * have ended in good order, or with their host; and what the one that is named has left says why: it is not started
+ * again. */
 #ifndef POOL_BOARD_H
 #define POOL_BOARD_H
 

@@ -90,7 +90,7 @@ struct node {
     unsigned slots, held;
     unsigned recalls; /* leases of it that are RECALLING or RECALLED: 0 or 1 */
     bool lost;
-    bool is_idle;     /* some of its slots may be: it has no untouched lease */
+    bool is_idle;     /* some of its slots may be: it had no untouched lease when the heaps were last told */
     uint64_t items;   /* in its leases */
     uint64_t largest; /* the most items that a lease of it has had */
     double wire_s;    /* the least time that a lease of it has taken from its grant until it was done */

@@ -168,7 +168,6 @@ static void start_has_failed(int code)
     struct note *note = &worker_self.record->start_note;
     uint32_t none = 0;
 
-    note->worker = worker_self.number;
     note->code = code;
     memcpy(note->text, worker_self.call.text, sizeof note->text);
     KILL_POINT();
@@ -216,6 +215,7 @@ int worker_main(struct process_record *process)
     worker_self.record = &board->worker[worker_self.number];
     worker_self.tasks_left = board->spec.max_tasks_per_worker;
     atomic_store(&worker_self.record->item, NO_ITEM);
+    atomic_store(&worker_self.record->start_note.ready, 0);
     atomic_store(&worker_self.record->state, WORKER_INITIALIZING);
     if ((code = initialize())) {
         start_has_failed(code);

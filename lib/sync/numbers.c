@@ -307,13 +307,7 @@ int numbers_update_anywhere(mpm_handle handle, enum object_kind kind, size_t ind
 int numbers_update_found(struct numbers *numbers, size_t index, enum number_op op, const void *operand,
                          const void *desired, void *before)
 {
-    mpm_type type = numbers->type;
-    uint64_t bits = number_update(op, type, numbers_at(numbers, index),
-                                  operand ? number_bits(type, operand) : 0,
-                                  desired ? number_bits(type, desired) : 0);
-
-    if (before)
-        number_put(type, bits, before);
+    numbers_update_at(numbers_at(numbers, index), numbers->type, op, operand, desired, before);
     return MPM_OK;
 }
 

@@ -56,16 +56,15 @@ static inline mpm_handle number_object(mpm_handle handle)
     return handle;
 }
 
-/* Its number at `index`: below the length, or one past the end of it. */
-static inline void *numbers_at(struct numbers *numbers, uint64_t index)
+/* The number at `index`, below the length or one past the end of it, of numbers that are as long as those of `type`. */
+static inline void *numbers_of_type_at(struct numbers *numbers, mpm_type type, uint64_t index)
 {
-    return (char *)numbers + numbers->distance + index * number_size(numbers->type);
+    return (char *)numbers + numbers->distance + index * number_size(type);
 }
 
-/* The same, if each has 8 bytes. */
-static inline void *numbers_of_8_at(struct numbers *numbers, uint64_t index)
+static inline void *numbers_at(struct numbers *numbers, uint64_t index)
 {
-    return (char *)numbers + numbers->distance + index * 8;
+    return numbers_of_type_at(numbers, numbers->type, index);
 }
 
 /* Makes one, of the caller's node: OBJECT_VALUE with length 1, or OBJECT_ARRAY. `call` is the function that
@@ -103,6 +102,18 @@ static inline struct numbers *numbers_find_recent(mpm_handle handle, enum object
     return here->place == handle.place ? here : NULL;
 }
 
+/* Updates the number at an address. With a constant type it is a few instructions. */
+static inline __attribute__((always_inline)) void numbers_update_at(void *address, mpm_type type,
+                                                                    enum number_op op, const void *operand,
+                                                                    const void *desired, void *before)
+{
+    uint64_t bits = number_update(op, type, address, operand ? number_bits(type, operand) : 0,
+                                  desired ? number_bits(type, desired) : 0);
+
+    if (before)
+        number_put(type, bits, before);
+}
+
 /* `operand`, `desired` and `before` may be NULL where the operation has none, or nobody wants to know. Inlined
  * is what is done most often: one instruction, on a number of 8 bytes that is at home and was found lately. How
  * often one number can be added to is told by how soon after one such instruction the next one may begin, which
@@ -113,18 +124,13 @@ static inline __attribute__((always_inline)) int numbers_update(mpm_handle handl
                                                                 void *before)
 {
     struct numbers *here = numbers_find_recent(handle, kind);
-    mpm_type type = number_type_of(handle);
-    uint64_t bits;
 
     if (!here || (kind == OBJECT_ARRAY && index >= here->length))
         return numbers_update_anywhere(handle, kind, index, op, operand, desired, before);
-    if (!number_updates_as_i64(op, type))
+    if (!number_updates_as_i64(op, number_type_of(handle)))
         return numbers_update_found(here, index, op, operand, desired, before);
-    bits = number_update(op, MPM_I64, kind == OBJECT_VALUE ? &here->number : numbers_of_8_at(here, index),
-                         operand ? number_bits(MPM_I64, operand) : 0,
-                         desired ? number_bits(MPM_I64, desired) : 0);
-    if (before)
-        number_put(MPM_I64, bits, before);
+    numbers_update_at(kind == OBJECT_VALUE ? &here->number : numbers_of_type_at(here, MPM_I64, index),
+                      MPM_I64, op, operand, desired, before);
     return 0;
 }
 
