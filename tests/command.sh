@@ -207,6 +207,10 @@ for count in 0 -1 two 2x "" 65537; do
         "${words[@]}" --workers "$count"
 done
 refuses 2 "mpmap: --workers wants a value behind it; try mpmap map --help" "${words[@]}" --workers
+for word in 0 -1 nan 1e10 often 3s ''; do
+    refuses 2 "mpmap: --progress is '$word': it must be a number of seconds above 0, json or off; try mpmap map --help" \
+        "${words[@]}" "--progress=$word"
+done
 refuses 2 "mpmap: 'tasks.so' has no undescribed_description, so say what it gives: --result f64, for example; try mpmap map --help" \
     map tasks.so:undescribed in.h5:/data out.h5:/r
 refuses 2 "mpmap: there is no benchmark 'mpa', but there is 'map'; try mpmap bench --help" bench mpa
@@ -262,7 +266,14 @@ check "--quiet is quiet" err_is_empty
 check "results are right with all options" rows_are out.h5 /deep/er first_values
 run "$mpmap" map tasks.so:slow in.h5:/data out.h5:/r --overwrite
 check "a slow map succeeds" status_is 0
-check "no progress line is written to a pipe" err_has_one_line
+check "a map of seconds writes no progress line to a pipe" err_has_one_line
+run "$mpmap" map tasks.so:slow in.h5:/data out.h5:/r --overwrite --progress 0.05
+check "plain lines come as often as asked" grep -qE '^mpmap: +[0-9]+%  [0-9]+/100  [0-9.]+/s  [0-9]+ s left$' "$folder/err"
+run "$mpmap" map tasks.so:slow in.h5:/data out.h5:/r --overwrite --progress json
+check "the last JSON line says that all is done" bash -c \
+    "grep '^{' '$folder/err' | tail -n 1 | python3 -c 'import json, sys; j = json.load(sys.stdin); sys.exit(j[\"done\"] != 100 or j[\"left_s\"] != 0)'"
+run "$mpmap" map tasks.so:slow in.h5:/data out.h5:/r --overwrite --progress off
+check "no progress lines when they are off" err_has_one_line
 
 run "$mpmap" map tasks.so:picky in.h5:/data out.h5:/r --overwrite
 check "failed rows are status 1" status_is 1

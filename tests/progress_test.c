@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The text of the progress line, and that nothing is written where there is no terminal. */
+/* The text of the progress line, and when lines are printed where there is no terminal. The time is the map's own, so no
+ * test waits for it. */
 #include <CUnit/CUnit.h>
 #include <errno.h>
 #include <stdio.h>
@@ -96,14 +97,14 @@ static void rates_and_times_have_units_that_fit(void)
     expect((mpm_progress){.done = 100, .total = 200, .elapsed_s = 125}, 46,
            " 50%  100/200  0.8/s  2 min 05 s left");
     expect((mpm_progress){.done = 100, .total = 200, .elapsed_s = 7260}, 46,
-           " 50%  100/200  0.0/s  2 h 01 min left");
-    expect((mpm_progress){.done = 1, .total = 2, .elapsed_s = 180000}, 42, " 50%  1/2  0.0/s  2 d 02 h left");
+           " 50%  100/200  50/h  2 h 01 min left");
+    expect((mpm_progress){.done = 1, .total = 2, .elapsed_s = 180000}, 42,
+           " 50%  1/2  0.02/h  2 d 02 h left");
 }
 
-/* What the callback writes to stderr while that is a pipe. */
-static size_t bytes_written(const mpm_progress *now, mpm_line *line)
+/* What the callback writes to stderr while that is a pipe, terminated, in `bytes` of SIZE. */
+static const char *written(const mpm_progress *now, mpm_line *line, char *bytes)
 {
-    char bytes[SIZE];
     int ends[2], old = dup(STDERR_FILENO);
     ssize_t length;
 
@@ -113,14 +114,84 @@ static size_t bytes_written(const mpm_progress *now, mpm_line *line)
     CU_ASSERT_FATAL(dup2(old, STDERR_FILENO) >= 0);
     close(ends[1]);
     close(old);
-    length = read(ends[0], bytes, sizeof bytes);
+    length = read(ends[0], bytes, SIZE - 1);
     close(ends[0]);
-    return length < 0 ? SIZE : (size_t)length;
+    CU_ASSERT_FATAL(length >= 0);
+    bytes[length] = 0;
+    return bytes;
 }
 
-static void nothing_is_written_to_a_pipe(void)
+static size_t bytes_written(const mpm_progress *now, mpm_line *line)
 {
+    char bytes[SIZE];
+
+    return strlen(written(now, line, bytes));
+}
+
+/* The seconds at which a line is printed by a map that is looked at ten times a second, and ends at `end_s`. */
+static unsigned lines_of(mpm_line *line, double end_s, double *at_s, unsigned room)
+{
+    unsigned count = 0;
+
+    for (unsigned tenth = 1; tenth < 10 * end_s; tenth++) {
+        mpm_progress now = {.done = tenth, .total = 100000, .elapsed_s = tenth / 10.0};
+
+        if (bytes_written(&now, line) && count++ < room)
+            at_s[count - 1] = now.elapsed_s;
+    }
+    return count;
+}
+
+static void lines_of_a_log_come_after_pauses_that_grow_to_a_minute(void)
+{
+    static const double wanted_s[] = {10, 30, 70, 130, 190};
+    double at_s[5];
     mpm_line line = {0};
+
+    CU_ASSERT_EQUAL_FATAL(lines_of(&line, 200, at_s, 5), 5);
+    for (unsigned i = 0; i < 5; i++)
+        CU_ASSERT_DOUBLE_EQUAL(at_s[i], wanted_s[i], 0.05);
+    mpm_progress_line_end(&line);
+    CU_ASSERT_EQUAL(lines_of(&line, 9.9, at_s, 5), 0);
+}
+
+static void lines_come_as_often_as_asked(void)
+{
+    double at_s[4];
+    mpm_line line = {.form = MPM_LINE_PLAIN, .every_s = 3};
+
+    CU_ASSERT_EQUAL(lines_of(&line, 12.5, at_s, 4), 4);
+    CU_ASSERT_DOUBLE_EQUAL(at_s[3], 12, 0.05);
+    mpm_progress_line_end(&line);
+    CU_ASSERT_EQUAL(lines_of(&line, 6.5, at_s, 4), 2);
+}
+
+static void a_plain_line_tells_where_the_map_stands(void)
+{
+    char bytes[SIZE];
+    mpm_line line = {0};
+
+    CU_ASSERT_STRING_EQUAL(written(&half, &line, bytes), "mpmap:  50%  50/100  2.0/s  25 s left\n");
+}
+
+static void json_lines_are_objects_and_the_last_one_says_the_end(void)
+{
+    mpm_progress none = {.total = 9, .elapsed_s = 2},
+                 end = {.done = 9, .total = 9, .failed = 1, .elapsed_s = 3};
+    char bytes[SIZE];
+    mpm_line line = {.form = MPM_LINE_JSON};
+
+    CU_ASSERT_STRING_EQUAL(
+        written(&none, &line, bytes),
+        "{\"done\":0,\"total\":9,\"failed\":0,\"elapsed_s\":2.0,\"rate\":0,\"left_s\":null}\n");
+    CU_ASSERT_STRING_EQUAL(
+        written(&end, &line, bytes),
+        "{\"done\":9,\"total\":9,\"failed\":1,\"elapsed_s\":3.0,\"rate\":3,\"left_s\":0.0}\n");
+}
+
+static void nothing_is_written_when_it_is_off(void)
+{
+    mpm_line line = {.form = MPM_LINE_OFF};
 
     CU_ASSERT_EQUAL(bytes_written(&half, &line), 0);
     CU_ASSERT_EQUAL(line.shown, 0);
@@ -143,6 +214,9 @@ static void end_keeps_errno(void)
     errno = ENOSPC;
     mpm_progress_line_end(&line);
     CU_ASSERT_EQUAL(errno, ENOSPC);
+    mpm_progress_line_end(NULL);
+    mpm_progress_line(NULL, &line);
+    mpm_progress_line(&half, NULL);
 }
 
 int main(void)
@@ -158,7 +232,13 @@ int main(void)
         {"hundred_percent_is_said_only_at_the_end", hundred_percent_is_said_only_at_the_end},
         {"failures_are_counted", failures_are_counted},
         {"rates_and_times_have_units_that_fit", rates_and_times_have_units_that_fit},
-        {"nothing_is_written_to_a_pipe", nothing_is_written_to_a_pipe},
+        {"lines_of_a_log_come_after_pauses_that_grow_to_a_minute",
+         lines_of_a_log_come_after_pauses_that_grow_to_a_minute},
+        {"lines_come_as_often_as_asked", lines_come_as_often_as_asked},
+        {"a_plain_line_tells_where_the_map_stands", a_plain_line_tells_where_the_map_stands},
+        {"json_lines_are_objects_and_the_last_one_says_the_end",
+         json_lines_are_objects_and_the_last_one_says_the_end},
+        {"nothing_is_written_when_it_is_off", nothing_is_written_when_it_is_off},
         {"a_line_that_stands_is_erased_at_the_end", a_line_that_stands_is_erased_at_the_end},
         {"end_keeps_errno", end_keeps_errno},
     };

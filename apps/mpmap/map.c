@@ -22,6 +22,9 @@ static const char help[] =
     "  --workers N        workers in all (one a slot)\n"
     "  --chunk N          rows that a worker claims at once (by measured time)\n"
     "  --block-rows N     the most rows that a worker reads at once (about 1 MiB)\n"
+    "  --progress WHAT    SECONDS: a plain line on stderr so often; json: an object a line; off:\n"
+    "                     none. By default a line that is drawn in place on a terminal, and\n"
+    "                     elsewhere a plain one after 10 s, then at growing pauses up to a minute\n"
     "  --quiet            no progress line, no summary\n"
     "  --help             prints this\n"
     "\n"
@@ -35,8 +38,10 @@ struct request {
     char *input_file, *input_dataset;
     char *output_file, *output_dataset;
     const char *result;
+    const char *progress;
     size_t workers, chunk, block_rows;
     bool overwrite, quiet;
+    mpm_line line; /* what --progress and --quiet make of it */
 };
 
 /* Cuts a copy of `word` in two at its last colon. */
@@ -140,10 +145,28 @@ static void print_summary(uint64_t rows, double seconds, unsigned workers)
             workers == 1 ? "" : "s", nodes, nodes == 1 ? "" : "s");
 }
 
+static int choose_line(struct request *request)
+{
+    const char *word = request->progress;
+    char *end;
+
+    if (request->quiet || (word && !strcmp(word, "off"))) {
+        request->line.form = MPM_LINE_OFF;
+    } else if (word && !strcmp(word, "json")) {
+        request->line.form = MPM_LINE_JSON;
+    } else if (word) {
+        request->line = (mpm_line){.form = MPM_LINE_PLAIN, .every_s = strtod(word, &end)};
+        if (end == word || *end || !(request->line.every_s > 0) || request->line.every_s > 1e9)
+            return usage_error(
+                "map", "--progress is '%s': it must be a number of seconds above 0, json or off", word);
+    }
+    return 0;
+}
+
 static int run_map(mpm_pool *pool, const struct request *request, const struct plugin *plugin,
                    const mpm_shape *result, uint64_t rows)
 {
-    mpm_line line = {0};
+    mpm_line line = request->line;
     mpm_dataset_map map = {
         .input_file = request->input_file,
         .input_dataset = request->input_dataset,
@@ -154,7 +177,7 @@ static int run_map(mpm_pool *pool, const struct request *request, const struct p
         .block_rows = request->block_rows,
         .overwrite = request->overwrite,
         .chunk = request->chunk,
-        .progress = request->quiet ? NULL : mpm_progress_line,
+        .progress = mpm_progress_line,
         .progress_argument = &line,
     };
     double start_s = now_s();
@@ -208,6 +231,7 @@ int command_map(int argc, char **argv)
         {"--workers", OPTION_COUNT, &request.workers, 65536},
         {"--chunk", OPTION_COUNT, &request.chunk, 0},
         {"--block-rows", OPTION_COUNT, &request.block_rows, 0},
+        {"--progress", OPTION_TEXT, &request.progress, 0},
         {"--quiet", OPTION_FLAG, &request.quiet, 0},
     };
     struct command command = {.name = "map",
@@ -220,6 +244,8 @@ int command_map(int argc, char **argv)
     if (!command_parse(&command, argc, argv, &exit_status))
         return exit_status;
     exit_status = cut_words(&command, &request);
+    if (!exit_status)
+        exit_status = choose_line(&request);
     if (!exit_status)
         exit_status = run_request(&request);
     free_request(&request);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The progress line: one line on the terminal that stderr is, drawn again and again in its place.
- * Everything drawn goes out in one write, begins with a carriage return and erases what is right of it, so
- * that whatever else prints a line meanwhile stays readable. All state is in the caller's mpm_line. */
+/* The progress line: one line on the terminal that stderr is, drawn again and again in its place; or, where stderr is a
+ * file or a pipe, a plain line now and then. Everything drawn goes out in one write, begins with a carriage return and
+ * erases what is right of it, so that whatever else prints a line meanwhile stays readable. Plain lines are one write
+ * each, too. All state is in the caller's mpm_line. */
 #include "report/progress_line.h"
 
 #include <errno.h>
@@ -18,8 +19,11 @@
 #define BAR_WIDEST      40
 #define BAR_NARROWEST   8
 #define DEFAULT_COLUMNS 80
-#define FIRST_S         1.0
+#define FIRST_S         1.0 /* a terminal: the first drawing, and what is between two */
 #define BETWEEN_S       0.1
+#define PLAIN_FIRST_S   10.0 /* a log: the first line and its pause, which doubles */
+#define PLAIN_LONGEST_S 60.0
+#define JSON_EVERY_S    1.0
 
 /* Text that grows at its end, and is cut at its capacity. */
 struct text {
@@ -45,6 +49,8 @@ static void add_rate(struct text *text, double rate)
         text_add(text, "  %.1f M/s", rate / 1e6);
     else if (rate >= 1e4)
         text_add(text, "  %.1f k/s", rate / 1e3);
+    else if (rate < 0.1)
+        text_add(text, "  %.2g/h", rate * 3600);
     else
         text_add(text, rate < 10 ? "  %.1f/s" : "  %.0f/s", rate);
 }
@@ -72,9 +78,15 @@ static double share_done(const mpm_progress *now)
     return now->done < now->total ? (double)now->done / (double)now->total : 1;
 }
 
+/* Items a second; 0 while unknown. */
+static double rate_of(const mpm_progress *now)
+{
+    return now->elapsed_s > 0 ? (double)now->done / now->elapsed_s : 0;
+}
+
 static void add_figures(struct text *text, const mpm_progress *now)
 {
-    double rate = now->elapsed_s > 0 ? (double)now->done / now->elapsed_s : 0;
+    double rate = rate_of(now);
 
     /* Rounded down: 100 % is said only when nothing is left. */
     text_add(text, "%3d%%  %llu/%llu", (int)(100 * share_done(now)), (unsigned long long)now->done,
@@ -113,6 +125,31 @@ char *progress_line_format(const mpm_progress *now, unsigned columns, char *text
     return text;
 }
 
+char *progress_line_plain(const mpm_progress *now, char *text, size_t size)
+{
+    struct text line = {text, size, 0};
+
+    text_add(&line, "mpmap: ");
+    add_figures(&line, now);
+    return text;
+}
+
+char *progress_line_json(const mpm_progress *now, char *text, size_t size)
+{
+    struct text line = {text, size, 0};
+    double rate = rate_of(now);
+
+    text_add(&line,
+             "{\"done\":%llu,\"total\":%llu,\"failed\":%llu,\"elapsed_s\":%.1f,\"rate\":%.6g,\"left_s\":",
+             (unsigned long long)now->done, (unsigned long long)now->total, (unsigned long long)now->failed,
+             now->elapsed_s, rate);
+    if (rate > 0)
+        text_add(&line, "%.1f}", now->done < now->total ? (double)(now->total - now->done) / rate : 0);
+    else
+        text_add(&line, "null}");
+    return text;
+}
+
 static unsigned terminal_columns(void)
 {
     struct winsize window;
@@ -146,24 +183,78 @@ static void draw(mpm_line *line, const mpm_progress *now)
     line->next_s = now->elapsed_s + BETWEEN_S;
 }
 
+/* Of the forms that are printed, not drawn: the pause before the first line, and the one behind it. */
+static double first_pause_s(const mpm_line *line)
+{
+    if (line->every_s > 0)
+        return line->every_s;
+    return line->form == MPM_LINE_JSON ? JSON_EVERY_S : PLAIN_FIRST_S;
+}
+
+static double longer_pause_s(const mpm_line *line)
+{
+    if (line->every_s > 0 || line->form == MPM_LINE_JSON)
+        return line->pause_s;
+    return line->pause_s < PLAIN_LONGEST_S / 2 ? 2 * line->pause_s : PLAIN_LONGEST_S;
+}
+
+static void print_line(const mpm_line *line, const mpm_progress *now)
+{
+    char text[LINE_SIZE];
+    size_t length;
+
+    if (line->form == MPM_LINE_JSON)
+        progress_line_json(now, text, sizeof text - 1);
+    else
+        progress_line_plain(now, text, sizeof text - 1);
+    length = strlen(text);
+    text[length] = '\n';
+    text[length + 1] = 0;
+    put(text);
+}
+
+static void print_if_due(mpm_line *line, const mpm_progress *now)
+{
+    if (!(line->pause_s > 0))
+        line->next_s = line->pause_s = first_pause_s(line);
+    if (now->elapsed_s < line->next_s)
+        return;
+    print_line(line, now);
+    line->pause_s = longer_pause_s(line);
+    line->next_s = now->elapsed_s + line->pause_s;
+}
+
+static void draw_if_due(mpm_line *line, const mpm_progress *now)
+{
+    if (now->elapsed_s >= FIRST_S && now->elapsed_s >= line->next_s)
+        draw(line, now);
+}
+
 void mpm_progress_line(const mpm_progress *now, void *argument)
 {
     mpm_line *line = argument;
 
-    if (now->done >= now->total) {
-        mpm_progress_line_end(line);
+    if (!now || !line || line->form == MPM_LINE_OFF)
         return;
+    if (now->done >= now->total) {
+        if (line->form == MPM_LINE_JSON)
+            print_line(line, now);
+        mpm_progress_line_end(line);
+    } else if (line->form == MPM_LINE_AUTO && can_draw()) {
+        draw_if_due(line, now);
+    } else {
+        print_if_due(line, now);
     }
-    if (now->elapsed_s >= FIRST_S && now->elapsed_s >= line->next_s && can_draw())
-        draw(line, now);
 }
 
 void mpm_progress_line_end(mpm_line *line)
 {
     int saved_errno = errno;
 
+    if (!line)
+        return;
     if (line->shown)
         put("\r\033[K");
-    *line = (mpm_line){0};
+    *line = (mpm_line){.form = line->form, .every_s = line->every_s};
     errno = saved_errno;
 }

@@ -13,4 +13,10 @@
  * Returns `text`. */
 char *progress_line_format(const mpm_progress *now, unsigned columns, char *text, size_t size);
 
+/* The plain line for a log, without its newline: "mpmap: 10%  60/600  2.0/s  4 min 30 s left". Returns `text`. */
+char *progress_line_plain(const mpm_progress *now, char *text, size_t size);
+
+/* The same as a JSON object: done, total, failed, elapsed_s, rate (items a second), left_s (null while unknown). */
+char *progress_line_json(const mpm_progress *now, char *text, size_t size);
+
 #endif

@@ -8,16 +8,29 @@
 
 MPM_BEGIN
 
-/** A line on a terminal; start from zero. It shows one map at a time. The fields are the library's own. */
+/** How a map's progress is shown. */
+enum mpm_line_form {
+    MPM_LINE_AUTO, /**< drawn in place on a terminal; plain lines elsewhere: in a log, under mpirun or srun */
+    MPM_LINE_PLAIN, /**< plain lines everywhere */
+    MPM_LINE_JSON,  /**< a JSON object a line, the last one when all items are done */
+    MPM_LINE_OFF,   /**< nothing */
+};
+
+/** A progress line; start from zero, or from a form and an interval. It shows one map at a time. */
 typedef struct mpm_line {
-    double next_s; /**< when it may be drawn again, in the time of the map */
-    int shown;     /**< it stands on the terminal */
+    enum mpm_line_form form;
+    double
+        every_s; /**< seconds between plain or JSON lines; 0: plain lines after 10 s, then after pauses that double
+                     * up to a minute, and JSON lines once a second */
+    double next_s;  /**< the library's own: when it may be shown again, in the time of the map */
+    double pause_s; /**< the library's own: the pause after that */
+    int shown;      /**< the library's own: a line is drawn on the terminal */
 } mpm_line;
 
 /** Shows on stderr where a map stands: for `.progress` of mpm_map_options and mpm_dataset_map, with an
- * mpm_line as its `progress_argument`. Draws if the map has run for a second or more, ten times a second at
- * most, as wide as the terminal is; erases the line when all items are done. Does nothing if stderr is no
- * terminal, or the variable TERM is "dumb". Blocks as long as the terminal does. Any process. */
+ * mpm_line as its `progress_argument`. On a terminal it draws after the first second, ten times a second at most, as wide
+ * as the terminal is, and erases the line when all items are done. Elsewhere (also where the variable TERM is "dumb") it
+ * prints a line now and then. Blocks as long as stderr does. Any process. */
 MPM_API void mpm_progress_line(const mpm_progress *now, void *line);
 
 /** Erases the line if it still stands there, as it does after a map that ended early. Keeps errno. */
