@@ -226,8 +226,57 @@ check "a bad shape makes no file" is_absent out.h5
 
 # What else is wrong: status 1, one line.
 refuses 1 "mpmap: there is no plugin file 'none.so'" map none.so:first in.h5:/data out.h5:/r
-refuses 1 "mpmap: './text.so' is no plugin that can be opened: file too short" \
+refuses 1 "mpmap: './text.so' cannot be opened as a plugin: file too short" \
     map ./text.so:first in.h5:/data out.h5:/r
+# Plugins that would take the process along that opens them.
+cat >"$folder/odd.c" <<'C'
+#include <mpmap.h>
+#include <signal.h>
+#include <unistd.h>
+
+#ifdef AT_LOAD
+__attribute__((constructor)) static void at_load(void)
+{
+    AT_LOAD;
+}
+#endif
+static int nothing(mpm_call *call, const void *item, void *result)
+{
+    (void)call, (void)item, (void)result;
+    return 0;
+}
+int fine(mpm_call *call, const void *item, void *result) { return nothing(call, item, result); }
+const mpm_description fine_description = {.result = "f32"};
+int small(mpm_call *call, const void *item, void *result) { return nothing(call, item, result); }
+const char small_description[3] = "ab";
+int wild(mpm_call *call, const void *item, void *result) { return nothing(call, item, result); }
+const mpm_description wild_description = {.result = (const char *)8};
+int none(mpm_call *call, const void *item, void *result) { return nothing(call, item, result); }
+const mpm_description none_description = {.help = "no result"};
+const int number = 5;
+const mpm_description number_description = {.result = "f32"};
+C
+odd_plugin() { cc -w -shared -fPIC -I "$source_folder/lib/include" -o "$folder/$1.so" "$folder/odd.c" "${@:2}"; }
+check "odd plugins can be made" eval 'odd_plugin odd && odd_plugin exits "-DAT_LOAD=_exit(0)" &&
+    odd_plugin crashes "-DAT_LOAD=raise(SIGILL)" && head -c 9000 "$folder/odd.so" >"$folder/cut.so" && mkfifo "$folder/fifo.so"'
+refuses 1 "mpmap: './exits.so' cannot be used: it ended its process with status 0 while it was loaded" \
+    map exits.so:fine in.h5:/data out.h5:/r
+refuses 1 "mpmap: './crashes.so' cannot be used: it crashed by SIGILL while it was loaded" \
+    map crashes.so:fine in.h5:/data out.h5:/r
+run "$mpmap" map cut.so:fine in.h5:/data out.h5:/r
+check "a plugin that is cut short is refused" status_is 1
+check "a plugin that is cut short gives one line" err_has_one_line
+check "a plugin that is cut short is named" err_has "mpmap: './cut.so' cannot be "
+refuses 1 "mpmap: './fifo.so' is no regular file, so no plugin" map fifo.so:fine in.h5:/data out.h5:/r
+refuses 1 "mpmap: 'number' of './odd.so' is a variable: a task is a function" map odd.so:number in.h5:/data out.h5:/r
+refuses 1 "mpmap: './odd.so' cannot be used: it crashed by SIGSEGV while the task's description was read" \
+    map odd.so:wild in.h5:/data out.h5:/r
+refuses 1 "mpmap: small_description of './odd.so' is no mpm_description of this mpmap: it has 3 bytes, which should be 24" \
+    map odd.so:small in.h5:/data out.h5:/r
+refuses 1 "mpmap: none_description of 'odd.so' has no result" map odd.so:none in.h5:/data out.h5:/r
+refuses 1 "mpmap: there is no function 'nothing' in './odd.so', which has: fine, small, wild, none" \
+    map odd.so:nothing in.h5:/data out.h5:/r
+
 refuses 1 "mpmap: there is no function 'frist' in './tasks.so', which has: first, misdescribed, picky, crashing, slow" \
     map tasks.so:frist in.h5:/data out.h5:/r
 refuses 1 "mpmap: first wants rows of f32[4], but those of 'in.h5:/double' are f64[4]" \

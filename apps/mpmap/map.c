@@ -86,13 +86,13 @@ static int find_result_shape(const struct request *request, const struct plugin 
 {
     if (request->result)
         return mpm_shape_parse(request->result, shape) ? usage_error("map", "--result: %s", mpm_error()) : 0;
-    if (!plugin->description)
+    if (!plugin->is_described)
         return usage_error("map",
                            "'%s' has no %s_description, so say what it gives: --result f64, for example",
                            request->plugin, request->function);
-    if (!plugin->description->result)
+    if (!plugin->result.is_given)
         return failure("%s_description of '%s' has no result", request->function, request->plugin);
-    if (mpm_shape_parse(plugin->description->result, shape))
+    if (mpm_shape_parse(plugin->result.text, shape))
         return failure("%s_description of '%s': %s", request->function, request->plugin, mpm_error());
     return 0;
 }
@@ -123,8 +123,8 @@ static int check_input(const struct request *request, const struct plugin *plugi
 
     if (mpm_dataset_describe(request->input_file, request->input_dataset, rows, &row))
         return mpm_report_error();
-    if (plugin->description && plugin->description->row)
-        return check_row(request, plugin->description->row, &row);
+    if (plugin->row.is_given)
+        return check_row(request, plugin->row.text, &row);
     return 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Opens plugins with dlopen. A task must be the plugin's own: dlsym() would also find the functions of the
- * libraries behind it, such as printf. */
+/* Opens plugins with dlopen, and examines them: the latter in a process of its own (plugin_try.c). A task must be a
+ * function, and the plugin's own: dlsym() would also find variables, and the functions of the libraries behind it, such
+ * as printf. */
 #define _GNU_SOURCE /* dladdr1, dlinfo */
 #include "plugin.h"
 
@@ -9,31 +10,41 @@
 #include <link.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "command.h"
 
 static const char description_suffix[] = "_description";
 
-/* The address of a symbol that the plugin itself defines; NULL if it does not. */
-static void *own_symbol(void *handle, const char *name)
+/* The address of a symbol that the plugin itself defines, and what its table says of it; NULL if it does not. */
+static void *own_symbol(void *handle, const char *name, const ElfW(Sym) * *symbol)
 {
-    void *address = dlsym(handle, name);
+    void *address = dlsym(handle, name), *found;
     struct link_map *plugin, *owner;
     Dl_info info;
 
     if (!address || dlinfo(handle, RTLD_DI_LINKMAP, &plugin) ||
-        !dladdr1(address, &info, (void **)&owner, RTLD_DL_LINKMAP) || owner != plugin)
+        !dladdr1(address, &info, (void **)&owner, RTLD_DL_LINKMAP) || owner != plugin ||
+        !dladdr1(address, &info, &found, RTLD_DL_SYMENT) || !found)
         return NULL;
+    *symbol = found;
     return address;
 }
 
-static void *description_symbol(void *handle, const char *name)
+static bool is_function(const ElfW(Sym) * symbol)
 {
-    char symbol[256];
-    int length = snprintf(symbol, sizeof symbol, "%s%s", name, description_suffix);
+    return ELF64_ST_TYPE(symbol->st_info) == STT_FUNC;
+}
 
-    return length < (int)sizeof symbol ? own_symbol(handle, symbol) : NULL;
+static bool is_description(const ElfW(Sym) * symbol)
+{
+    return ELF64_ST_TYPE(symbol->st_info) == STT_OBJECT && symbol->st_size == sizeof(mpm_description);
+}
+
+static bool name_description(const char *task, char *name, size_t size)
+{
+    return snprintf(name, size, "%s%s", task, description_suffix) < (int)size;
 }
 
 /* The plugin's table of symbol names, one behind the other. */
@@ -56,35 +67,34 @@ static const char *symbol_names(void *handle, size_t *size)
     return names;
 }
 
+/* The task that a symbol NAME_description is of, in `task`: if the plugin has such a function. */
+static bool is_task_description(void *handle, const char *symbol_name, char *task, size_t size)
+{
+    size_t length = strlen(symbol_name), suffix = strlen(description_suffix);
+    const ElfW(Sym) * symbol;
+
+    if (length <= suffix || strcmp(symbol_name + length - suffix, description_suffix) ||
+        snprintf(task, size, "%.*s", (int)(length - suffix), symbol_name) >= (int)size)
+        return false;
+    return own_symbol(handle, symbol_name, &symbol) && own_symbol(handle, task, &symbol) &&
+           is_function(symbol);
+}
+
 /* Writes the names of the tasks that have a description, with ", " between them. */
 static void list_tasks(void *handle, char *list, size_t list_size)
 {
-    size_t size, suffix = strlen(description_suffix), length = 0;
+    char task[256];
+    size_t size, length = 0;
     const char *names = symbol_names(handle, &size);
 
     list[0] = '\0';
     for (const char *name = names; names && name < names + size; name += strlen(name) + 1) {
-        size_t stem = strlen(name);
-
-        if (stem <= suffix || strcmp(name + stem - suffix, description_suffix) || !own_symbol(handle, name))
+        if (!is_task_description(handle, name, task, sizeof task))
             continue;
-        stem -= suffix;
-        if (length + stem + 3 > list_size)
+        if (length + strlen(task) + 3 > list_size)
             return;
-        length += (size_t)sprintf(list + length, "%s%.*s", length ? ", " : "", (int)stem, name);
+        length += (size_t)sprintf(list + length, "%s%s", length ? ", " : "", task);
     }
-}
-
-static int no_such_task(struct plugin *plugin, const char *path, const char *name)
-{
-    char tasks[512];
-
-    list_tasks(plugin->handle, tasks, sizeof tasks);
-    plugin_close(plugin);
-    if (tasks[0])
-        return failure("there is no function '%s' in '%s', which has: %s", name, path, tasks);
-    return failure("there is no function '%s' in '%s'; it must be an extern function, spelled the same", name,
-                   path);
 }
 
 /* What dlerror() says, without the path that it begins with. */
@@ -98,29 +108,120 @@ static const char *loader_error(const char *path)
     return !strncmp(error, path, length) && !strncmp(error + length, ": ", 2) ? error + length + 2 : error;
 }
 
-static int cannot_open(const char *path)
+static void cannot_open(const char *path, char *error, size_t size)
 {
-    const char *error = loader_error(path);
+    const char *reason = loader_error(path);
 
     if (access(path, F_OK))
-        return failure("there is no plugin file '%s'", path);
-    return failure("'%s' is no plugin that can be opened: %s", path, error);
+        snprintf(error, size, "there is no plugin file '%s'", path);
+    else
+        snprintf(error, size, "'%s' cannot be opened as a plugin: %s", path, reason);
+}
+
+static void no_such_task(void *handle, const char *path, const char *name, char *error, size_t size)
+{
+    char tasks[512];
+
+    list_tasks(handle, tasks, sizeof tasks);
+    if (tasks[0])
+        snprintf(error, size, "there is no function '%s' in '%s', which has: %s", name, path, tasks);
+    else
+        snprintf(error, size,
+                 "there is no function '%s' in '%s'; it must be an extern function, spelled the same", name,
+                 path);
+}
+
+static void find_task(void *handle, const char *path, const char *name, char *error, size_t size)
+{
+    const ElfW(Sym) * symbol;
+
+    if (!own_symbol(handle, name, &symbol))
+        no_such_task(handle, path, name, error, size);
+    else if (!is_function(symbol))
+        snprintf(error, size, "'%s' of '%s' is a variable: a task is a function", name, path);
+}
+
+static void copy_text(struct plugin_text *copy, const char *text)
+{
+    copy->is_given = text != NULL;
+    if (text)
+        snprintf(copy->text, sizeof copy->text, "%s", text);
+}
+
+static void read_description(void *handle, const char *path, const char *name, struct plugin_report *report)
+{
+    char symbol_name[256];
+    const ElfW(Sym) * symbol;
+    const mpm_description *description;
+
+    if (!name_description(name, symbol_name, sizeof symbol_name) ||
+        !(description = own_symbol(handle, symbol_name, &symbol)))
+        return;
+    if (!is_description(symbol)) {
+        snprintf(report->error, sizeof report->error,
+                 "%s of '%s' is no mpm_description of this mpmap: it has %llu bytes, which should be %zu",
+                 symbol_name, path, (unsigned long long)symbol->st_size, sizeof(mpm_description));
+        return;
+    }
+    report->is_described = true;
+    copy_text(&report->result, description->result);
+    copy_text(&report->row, description->row);
+}
+
+void plugin_examine(const char *path, const char *name, void (*tell)(const struct plugin_report *, void *),
+                    void *argument)
+{
+    struct plugin_report report = {.stage = PLUGIN_LOADING};
+    void *handle;
+
+    tell(&report, argument);
+    if (!(handle = dlopen(path, RTLD_NOW | RTLD_LOCAL))) {
+        cannot_open(path, report.error, sizeof report.error);
+    } else {
+        report.stage = PLUGIN_SEARCHING;
+        tell(&report, argument);
+        find_task(handle, path, name, report.error, sizeof report.error);
+    }
+    if (!report.error[0]) {
+        report.stage = PLUGIN_DESCRIBING;
+        tell(&report, argument);
+        read_description(handle, path, name, &report);
+    }
+    report.stage = PLUGIN_TRIED;
+    tell(&report, argument);
+}
+
+/* A pipe would be waited for, and a folder has an odd name at the loader. What has no slash may be anywhere. */
+static int check_file(const char *path)
+{
+    struct stat file;
+
+    if (!stat(path, &file) && !S_ISREG(file.st_mode))
+        return failure("'%s' is no regular file, so no plugin", path);
+    return 0;
 }
 
 int plugin_open(const char *path, const char *name, struct plugin *plugin)
 {
     char here[PATH_MAX];
+    const ElfW(Sym) * symbol;
+    struct plugin_report report;
+    int exit_status;
 
     if (!strchr(path, '/') && snprintf(here, sizeof here, "./%s", path) < (int)sizeof here &&
         !access(here, F_OK))
         path = here;
+    if ((exit_status = check_file(path)) || (exit_status = plugin_try(path, name, &report)))
+        return exit_status;
     plugin->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!plugin->handle)
-        return cannot_open(path);
-    plugin->task = (mpm_task *)own_symbol(plugin->handle, name);
+        return failure("'%s' cannot be opened as a plugin: %s", path, loader_error(path));
+    plugin->task = (mpm_task *)own_symbol(plugin->handle, name, &symbol);
     if (!plugin->task)
-        return no_such_task(plugin, path, name);
-    plugin->description = description_symbol(plugin->handle, name);
+        return failure("there is no function '%s' in '%s' any more", name, path);
+    plugin->is_described = report.is_described;
+    plugin->result = report.result;
+    plugin->row = report.row;
     return 0;
 }
 

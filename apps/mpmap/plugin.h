@@ -3,17 +3,47 @@
 #ifndef MPMAP_PLUGIN_FILE_H
 #define MPMAP_PLUGIN_FILE_H
 
+#include <limits.h>
+#include <stdbool.h>
+
 #include <mpmap.h>
+
+#define PLUGIN_TEXT_SIZE 512
+
+/* What a plugin's description says of a task, copied: the plugin's own strings may be anywhere. */
+struct plugin_text {
+    bool is_given;
+    char text[PLUGIN_TEXT_SIZE];
+};
 
 struct plugin {
     void *handle;
     mpm_task *task;
-    const mpm_description *description; /* NULL if the plugin has none of it */
+    bool is_described;
+    struct plugin_text result, row; /* of the description; not given: NULL there, or no description */
 };
 
-/* Opens the plugin at `path` (without a slash: in the working directory, else where the loader looks) and
- * finds the task `name` in it. Returns 0, or the exit status after telling what is wrong. */
+/* Opens the plugin at `path` (without a slash: in the working directory, else where the loader looks) and finds the task
+ * `name` in it. A process of its own does all that first, so that a file that is cut short, a constructor that crashes
+ * or exits, or a description that points nowhere costs that process only. Returns 0, or the exit status after saying
+ * what is wrong. */
 int plugin_open(const char *path, const char *name, struct plugin *plugin);
 void plugin_close(struct plugin *plugin);
+
+/* What the process that tries a plugin has found out. */
+struct plugin_report {
+    enum { PLUGIN_LOADING, PLUGIN_SEARCHING, PLUGIN_DESCRIBING, PLUGIN_TRIED } stage;
+    char error[1024]; /* empty: none so far */
+    bool is_described;
+    struct plugin_text result, row;
+};
+
+/* Loads the plugin, and looks for the task and its description. Calls tell(report) as it begins each stage and at the end:
+ * whatever ends the process meanwhile happened in the stage that it has told last. */
+void plugin_examine(const char *path, const char *name, void (*tell)(const struct plugin_report *, void *),
+                    void *argument);
+
+/* Has a process of its own examine the plugin. Returns 0, or the exit status after saying what is wrong. */
+int plugin_try(const char *path, const char *name, struct plugin_report *report);
 
 #endif
