@@ -706,6 +706,37 @@ static void deaths_cost_their_own_message_at_most(void)
     nothing_is_wrong();
 }
 
+/* The size is written where the message is: a mistake of the caller's, which may cost the caller only. */
+static int get_over_itself(const void *args, size_t size)
+{
+    const mpm_queue *queue = args;
+    uint64_t place;
+
+    (void)size;
+    EXPECT(!mpm_queue_get(*queue, &place, sizeof place, (size_t *)&place, 30));
+    EXPECT(!mpm_queue_get(*queue, &place, sizeof place, NULL, 30));
+    EXPECT(place == 2);
+    return *wrong != 0;
+}
+
+static void outputs_that_overlap_harm_nobody_else(void)
+{
+    for (unsigned node = 0; node < mpm_node_count(); node++) {
+        mpm_queue queue;
+        mpm_process process;
+        int exitcode = -1;
+
+        CU_ASSERT_FATAL(!mpm_queue_create(NULL, &queue));
+        for (uint64_t i = 0; i < 3; i++)
+            CU_ASSERT(!mpm_queue_put(queue, &(uint64_t){i ? i + 1 : 0}, sizeof(uint64_t), 0));
+        CU_ASSERT_FATAL(!mpm_process_start(get_over_itself, &queue, sizeof queue,
+                                           &(mpm_process_options){.place = MPM_ON_NODE(node)}, &process));
+        CU_ASSERT(!mpm_process_join(process, 60) && !mpm_process_exitcode(process, &exitcode));
+        CU_ASSERT_EQUAL(exitcode, 0);
+        CU_ASSERT(!mpm_process_close(process) && !mpm_queue_destroy(queue));
+    }
+}
+
 static void nonsense_is_refused(void)
 {
     mpm_queue none = {0}, queue = create(0), other_kind = queue;
@@ -739,6 +770,7 @@ int main(int argc, char **argv)
         {"close_and_destroy_wake_who_waits", close_and_destroy_wake_who_waits},
         {"messages_outlive_their_putter", messages_outlive_their_putter},
         {"deaths_cost_their_own_message_at_most", deaths_cost_their_own_message_at_most},
+        {"outputs_that_overlap_harm_nobody_else", outputs_that_overlap_harm_nobody_else},
         {"nonsense_is_refused", nonsense_is_refused},
     };
     char path[PATH_MAX];

@@ -95,7 +95,8 @@ const char *mpm_type_name(mpm_type type)
 
 size_t mpm_shape_elements(const mpm_shape *shape)
 {
-    size_t count = shape->rank <= MPM_MAX_DIMENSIONS;
+    size_t count = shape && shape->rank <= MPM_MAX_DIMENSIONS;
+
     for (unsigned i = 0; count && i < shape->rank; i++)
         count = times(count, shape->extent[i]);
     return count;
@@ -103,7 +104,7 @@ size_t mpm_shape_elements(const mpm_shape *shape)
 
 size_t mpm_shape_size(const mpm_shape *shape)
 {
-    return times(mpm_shape_elements(shape), mpm_type_size(shape->type));
+    return shape ? times(mpm_shape_elements(shape), mpm_type_size(shape->type)) : 0;
 }
 
 int mpm_shape_parse(const char *text, mpm_shape *shape)
@@ -132,11 +133,14 @@ int mpm_shape_parse(const char *text, mpm_shape *shape)
 char *mpm_shape_format(const mpm_shape *shape, char *text, size_t size)
 {
     const char *before = "[";
-    size_t length = (size_t)snprintf(text, size, "%s", mpm_type_name(shape->type));
+    size_t length;
 
-    for (unsigned i = 0; i < shape->rank && i < MPM_MAX_DIMENSIONS && length < size; i++, before = ",")
+    if (!text || !size)
+        return text;
+    length = (size_t)snprintf(text, size, "%s", mpm_type_name(shape ? shape->type : MPM_NO_TYPE));
+    for (unsigned i = 0; shape && i < shape->rank && i < MPM_MAX_DIMENSIONS && length < size; i++, before = ",")
         length += (size_t)snprintf(text + length, size - length, "%s%zu", before, shape->extent[i]);
-    if (shape->rank && length < size)
+    if (shape && shape->rank && length < size)
         snprintf(text + length, size - length, "]");
     return text;
 }

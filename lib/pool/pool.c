@@ -305,7 +305,7 @@ int mpm_pool_open(const mpm_pool_options *options, mpm_pool **opened)
 
 unsigned mpm_pool_worker_count(const mpm_pool *pool)
 {
-    return pool->worker_count;
+    return pool ? pool->worker_count : 0;
 }
 
 void mpm_pool_close(mpm_pool *pool)

@@ -181,7 +181,7 @@ static int check_result(const char *call, const mpm_result *result)
 
 int mpm_result_ready(const mpm_result *result)
 {
-    return result && atomic_load(&result->is_ready);
+    return result ? atomic_load(&result->is_ready) : check_result("mpm_result_ready", result);
 }
 
 int mpm_result_wait(mpm_result *result, double timeout_s)

@@ -72,6 +72,8 @@ void *mpm_call_blob(mpm_call *call, size_t size)
     struct blob_ref *result = &room.result;
     void *place;
 
+    if (!call)
+        return NULL;
     if (!room.is_in_task || size > BLOB_MAX_SIZE) {
         mpm_fail(call,
                  room.is_in_task ? "a result of %zu bytes is too large: it may have 1 GiB at most"

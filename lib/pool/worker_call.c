@@ -10,33 +10,37 @@
 
 size_t mpm_call_index(const mpm_call *call)
 {
-    return call->index;
+    return call ? call->index : 0;
 }
 
 size_t mpm_call_item_size(const mpm_call *call)
 {
-    return call->item_size;
+    return call ? call->item_size : 0;
 }
 
 size_t mpm_call_result_size(const mpm_call *call)
 {
-    return call->result_size;
+    return call ? call->result_size : 0;
 }
 
 const void *mpm_call_context(const mpm_call *call)
 {
-    return call->context;
+    return call ? call->context : NULL;
 }
 
 void *mpm_call_state(const mpm_call *call)
 {
-    return call->state;
+    return call ? call->state : NULL;
 }
 
 int mpm_fail(mpm_call *call, const char *format, ...)
 {
     va_list arguments;
 
+    if (!call)
+        return 1;
+    if (!format)
+        format = "the task gave no reason";
     va_start(arguments, format);
     vsnprintf(call->text, sizeof call->text, format, arguments);
     va_end(arguments);

@@ -234,19 +234,23 @@ enum ring_result ring_get(struct ring *ring, struct arena *arena, void *message,
 {
     struct ring_place place = ring_own_place(&ring->got);
     const struct ring_record *record;
+    uint64_t length;
 
     if (ring_get_at_once(ring, arena, message, room, size))
         return RING_DONE;
     if (!messages_in(ring, 1))
         return RING_EMPTY;
     record = first_record(ring, arena, &place);
-    *size = record->size;
-    if (*size > room)
+    length = record->size;
+    if (length > room) {
+        *size = length;
         return RING_TOO_SMALL;
-    ring_copy(message, record->bytes, *size);
-    place.record += ring_record_size(*size);
+    }
+    ring_copy(message, record->bytes, length);
+    place.record += ring_record_size(length);
     KILL_POINT();
-    leave(ring, arena, place, *size, 1);
+    leave(ring, arena, place, length, 1);
+    *size = length;
     return RING_DONE;
 }
 

@@ -113,15 +113,16 @@ static inline bool ring_get_at_once(struct ring *ring, struct arena *arena, void
 {
     struct ring_place place = ring_own_place(&ring->got);
     const struct ring_record *record = arena_at(arena, place.record);
+    uint64_t length;
 
     if (ring->got.seen == ring_own_word(&ring->got) >> 1 || place.record == place.end ||
-        record->size > room || record->size > RING_SHORT)
+        (length = record->size) > room || length > RING_SHORT)
         return false;
-    *size = record->size;
-    ring_copy(message, record->bytes, *size);
-    place.record += ring_record_size(*size);
+    ring_copy(message, record->bytes, length);
+    place.record += ring_record_size(length);
     KILL_POINT();
     ring_commit(&ring->got, place, 1);
+    *size = length; /* read no more: the caller may have it overlap the message */
     return true;
 }
 

@@ -233,7 +233,7 @@ int mpm_condition_create(mpm_condition *condition)
         (status = lock_create_own(&initial.lock)))
         return status;
     if ((status = ask_create(OBJECT_CONDITION, &initial, &condition->handle))) {
-        (void)!mpm_rlock_destroy((mpm_rlock){initial.lock});
+        lock_destroy_of_condition(&initial.lock);
         return status;
     }
     condition->lock = initial.lock;
@@ -242,12 +242,18 @@ int mpm_condition_create(mpm_condition *condition)
 
 int mpm_condition_create_with_lock(mpm_lock lock, mpm_condition *condition)
 {
-    return create_over("mpm_condition_create_with_lock", &lock.handle, condition);
+    mpm_handle plain;
+    int status = lock_of_lock(lock, &plain);
+
+    return status ? status : create_over("mpm_condition_create_with_lock", &plain, condition);
 }
 
 int mpm_condition_create_with_rlock(mpm_rlock lock, mpm_condition *condition)
 {
-    return create_over("mpm_condition_create_with_rlock", &lock.handle, condition);
+    mpm_handle plain;
+    int status = lock_of_rlock(lock, &plain);
+
+    return status ? status : create_over("mpm_condition_create_with_rlock", &plain, condition);
 }
 
 int mpm_condition_destroy(mpm_condition condition)
@@ -257,12 +263,12 @@ int mpm_condition_destroy(mpm_condition condition)
 
 int mpm_condition_acquire(mpm_condition condition, double timeout_s)
 {
-    return mpm_rlock_acquire((mpm_rlock){condition.lock}, timeout_s);
+    return lock_acquire_of_condition(&condition.lock, timeout_s);
 }
 
 int mpm_condition_release(mpm_condition condition)
 {
-    return mpm_rlock_release((mpm_rlock){condition.lock});
+    return lock_release_of_condition(&condition.lock);
 }
 
 /* 4 and 5 of the above, after a wait that gave `status`. What goes wrong here counts more. */
@@ -294,6 +300,13 @@ int mpm_condition_wait(mpm_condition condition, double timeout_s)
                                                                                 : end_wait(condition, status);
 }
 
+static int notify_some(mpm_condition condition, uint64_t count)
+{
+    struct request request = {.number = count};
+
+    return ask(&condition.handle, &notifying, &request, 0, NULL);
+}
+
 /* The predicate counts more than the clock: it is asked once more when the time is up. */
 int mpm_condition_wait_for(mpm_condition condition, mpm_predicate *predicate, void *argument,
                            double timeout_s)
@@ -303,6 +316,9 @@ int mpm_condition_wait_for(mpm_condition condition, mpm_predicate *predicate, vo
 
     if (!predicate)
         return error_set(MPM_EINVAL, "mpm_condition_wait_for: the predicate is NULL");
+    /* Wakes nobody, but fails as a wait would: for a wrong handle, or without the lock. */
+    if ((status = notify_some(condition, 0)))
+        return status;
     while (!predicate(argument)) {
         double left_s = MPM_FOREVER;
 
@@ -315,13 +331,6 @@ int mpm_condition_wait_for(mpm_condition condition, mpm_predicate *predicate, vo
             return status;
     }
     return MPM_OK;
-}
-
-static int notify_some(mpm_condition condition, uint64_t count)
-{
-    struct request request = {.number = count};
-
-    return ask(&condition.handle, &notifying, &request, 0, NULL);
 }
 
 int mpm_condition_notify(mpm_condition condition, unsigned count)

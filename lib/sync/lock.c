@@ -244,39 +244,104 @@ int mpm_lock_create(mpm_lock *lock)
     return status ? status : ask_create(OBJECT_LOCK, &(struct state){.value = 1}, &lock->handle);
 }
 
+/* Handles of rlocks bear a mark that the library's own do not, so that neither kind is taken for the other. */
+#define RLOCK_MARK (UINT64_C(1) << OBJECT_PLACE_BITS)
+
+static int check_lock(const mpm_lock *lock)
+{
+    if (lock->handle.kind == OBJECT_LOCK && (lock->handle.place & RLOCK_MARK))
+        return error_set(MPM_EINVAL, "this is the handle of an rlock, not of a lock");
+    return MPM_OK;
+}
+
+/* Takes the mark away. */
+static int check_rlock(mpm_rlock *lock)
+{
+    if (lock->handle.kind == OBJECT_LOCK && !(lock->handle.place & RLOCK_MARK))
+        return error_set(MPM_EINVAL, "this is the handle of a lock, not of an rlock");
+    lock->handle.place &= ~RLOCK_MARK;
+    return MPM_OK;
+}
+
+int lock_of_rlock(mpm_rlock rlock, mpm_handle *lock)
+{
+    int status = check_rlock(&rlock);
+
+    *lock = rlock.handle;
+    return status;
+}
+
+int lock_of_lock(mpm_lock plain, mpm_handle *lock)
+{
+    *lock = plain.handle;
+    return check_lock(&plain);
+}
+
+int lock_acquire_of_condition(const mpm_handle *lock, double timeout_s)
+{
+    return ask(lock, &acquiring, NULL, timeout_s, NULL);
+}
+
+int lock_release_of_condition(const mpm_handle *lock)
+{
+    return ask_plain(lock, &releasing);
+}
+
+void lock_destroy_of_condition(const mpm_handle *lock)
+{
+    (void)!ask_plain(lock, &destroying);
+}
+
 int mpm_lock_destroy(mpm_lock lock)
 {
-    return ask_plain(&lock.handle, &destroying);
+    int status = check_lock(&lock);
+
+    return status ? status : ask_plain(&lock.handle, &destroying);
 }
 
 int mpm_lock_acquire(mpm_lock lock, double timeout_s)
 {
-    return ask(&lock.handle, &acquiring, NULL, timeout_s, NULL);
+    int status = check_lock(&lock);
+
+    return status ? status : ask(&lock.handle, &acquiring, NULL, timeout_s, NULL);
 }
 
 int mpm_lock_release(mpm_lock lock)
 {
-    return ask_plain(&lock.handle, &releasing);
+    int status = check_lock(&lock);
+
+    return status ? status : ask_plain(&lock.handle, &releasing);
 }
 
 int mpm_rlock_create(mpm_rlock *lock)
 {
+    mpm_rlock made;
     int status = ask_check_create("mpm_rlock_create", lock);
 
-    return status ? status : lock_create_own(&lock->handle);
+    if (status || (status = lock_create_own(&made.handle)))
+        return status;
+    made.handle.place |= RLOCK_MARK;
+    *lock = made;
+    return MPM_OK;
 }
 
 int mpm_rlock_destroy(mpm_rlock lock)
 {
-    return ask_plain(&lock.handle, &destroying);
+    int status = check_rlock(&lock);
+
+    return status ? status : ask_plain(&lock.handle, &destroying);
 }
 
 int mpm_rlock_acquire(mpm_rlock lock, double timeout_s)
 {
-    return ask(&lock.handle, &acquiring, NULL, timeout_s, NULL);
+    int status = check_rlock(&lock);
+
+    return status ? status : ask(&lock.handle, &acquiring, NULL, timeout_s, NULL);
 }
 
 int mpm_rlock_release(mpm_rlock lock)
 {
-    return ask_plain(&lock.handle, &releasing);
+    int status = check_rlock(&lock);
+
+    return status ? status : ask_plain(&lock.handle, &releasing);
 }

@@ -3,6 +3,8 @@
 #ifndef SYNC_LOCK_H
 #define SYNC_LOCK_H
 
+#include "mpmap/sync.h"
+
 #include "sync/ask.h"
 
 /* How often the calling thread has the lock; MPM_EINVAL, naming the call, if it has not. A step. */
@@ -13,6 +15,13 @@ int lock_give_up(struct draft *draft, struct request *request, struct answer *an
 int lock_regain(const mpm_handle *lock);
 /* The calling thread has it that often from here on. */
 int lock_deepen(const mpm_handle *lock, uint64_t depth);
+/* The lock itself behind a handle of the program's. MPM_EINVAL if it is one of the other kind. */
+int lock_of_lock(mpm_lock plain, mpm_handle *lock);
+int lock_of_rlock(mpm_rlock rlock, mpm_handle *lock);
+/* As mpm_lock_acquire and so on, of a lock of either kind. */
+int lock_acquire_of_condition(const mpm_handle *lock, double timeout_s);
+int lock_release_of_condition(const mpm_handle *lock);
+void lock_destroy_of_condition(const mpm_handle *lock);
 /* Makes a lock that counts at this node. MPM_ENOMEM. */
 int lock_create_own(mpm_handle *lock);
 

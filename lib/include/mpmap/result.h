@@ -49,7 +49,7 @@ MPM_API MPM_CHECKED int mpm_pool_apply_async(mpm_pool *pool, mpm_task *task, con
                                              size_t item_size, size_t result_size,
                                              const mpm_callbacks *callbacks, mpm_result **result);
 
-/** Whether it is ready: 1 or 0. Never blocks. */
+/** Whether it is ready: 1 or 0. Never blocks. MPM_EINVAL for NULL. */
 MPM_API int mpm_result_ready(const mpm_result *result);
 
 /** Waits until it is ready, whatever has come of it.
