@@ -64,6 +64,7 @@ static void count_slots(struct topology *topology, unsigned last, const unsigned
         for (unsigned j = last; j != NO_RANK; j = before_on_machine[j]) {
             bool same = CPU_EQUAL(&ranks[j].card.cpus, &ranks[i].card.cpus);
 
+            topology->comparisons++;
             sharing += same;
             before += same && j < i;
         }

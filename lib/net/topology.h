@@ -39,6 +39,7 @@ struct topology {
     unsigned node, node_count;
     struct rank_info *ranks; /* by rank */
     struct node *nodes;      /* by number */
+    uint64_t comparisons;    /* of the masks of two ranks: what it has cost to find the slots */
 };
 
 /* This process's own card but for the build. MPM_ESYSTEM. */
