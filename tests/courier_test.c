@@ -4,12 +4,14 @@
  * process can have one courier in its life, so each has a child of its own. */
 #include <CUnit/CUnit.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -34,7 +36,7 @@ static struct {
     struct frame frames[ROOM];
     unsigned first, count;
     _Atomic unsigned sent;
-    unsigned polls;
+    unsigned polls, strangers; /* calls, and those of who is not the owner */
     bool refuse;
     void (*spoil)(struct frame *frame);
 } loop;
@@ -57,6 +59,7 @@ static int loop_send(unsigned node, void *bytes, size_t size)
 /* Every other time there is nothing yet. */
 static bool loop_poll(struct frame *frame)
 {
+    loop.strangers += !transport_is_mine();
     if (++loop.polls % 2 || !loop.count)
         return false;
     *frame = loop.frames[loop.first++ % ROOM];
@@ -74,11 +77,11 @@ static bool loop_is_over(void)
     return !loop_is_busy();
 }
 
-/* Past _exit(), where ThreadSanitizer would wait a second for what other threads might find yet. */
+/* By the owner only. Past _exit(), where ThreadSanitizer would wait a second for what other threads might find yet. */
 static void loop_abort(int exit_code)
 {
     (void)exit_code;
-    syscall(SYS_exit_group, ABORTED);
+    syscall(SYS_exit_group, transport_is_mine() ? ABORTED : EXIT_FAILURE);
 }
 
 static const struct transport loop_transport = {.name = "loop",
@@ -92,8 +95,10 @@ static struct wait_word bell;
 
 static bool start(void)
 {
-    return courier_start(&loop_transport, &(struct topology){.node_count = NODES}, &bell) == MPM_OK &&
-           courier_runs();
+    if (courier_start(&loop_transport, &(struct topology){.node_count = NODES}, &bell) || !courier_runs())
+        return false;
+    courier_begin();
+    return true;
 }
 
 /* A message of a poster. What follows has `size` bytes, each with the number of the message as its lowest
@@ -274,6 +279,59 @@ static void a_run_of_one_node_has_no_courier(void)
     CU_ASSERT_EQUAL(loop.polls, 0);
 }
 
+/* The transport is this thread's until the courier begins, and can be taken again when that has ended. */
+static bool hand_over(void *unused)
+{
+    bool began;
+
+    (void)unused;
+    transport_take();
+    courier_start(&loop_transport, &(struct topology){.node_count = NODES}, &bell);
+    wait_ring(&bell);
+    transport_give_up();
+    courier_begin();
+    courier_stop();
+    transport_take();
+    began = loop.polls > 0 && loop.strangers == 0;
+    transport_give_up();
+    return began && !transport_is_mine();
+}
+
+static bool cancel(void *unused)
+{
+    (void)unused;
+    transport_take();
+    courier_start(&loop_transport, &(struct topology){.node_count = NODES}, &bell);
+    wait_ring(&bell);
+    courier_cancel();
+    return transport_is_mine() && !courier_runs() && loop.polls == 0;
+}
+
+/* A second owner is a fault of the library's, which ends the process. */
+static bool take_twice(void *unused)
+{
+    (void)unused;
+    fclose(stderr);
+    transport_take();
+    transport_take();
+    return true;
+}
+
+static bool abort_run(void *unused)
+{
+    (void)unused;
+    start();
+    courier_abort(EXIT_FAILURE);
+}
+
+static void the_transport_has_one_owner_at_a_time(void)
+{
+    CU_ASSERT(child_succeeds(hand_over, NULL));
+    CU_ASSERT(child_succeeds(cancel, NULL));
+    CU_ASSERT_EQUAL(WTERMSIG(child_wait(child_start(take_twice, NULL))), SIGABRT);
+    CU_ASSERT_EQUAL(child_wait(child_start(abort_run, NULL)), ABORTED << 8);
+}
+
 /* Nonsense. Frames of one message of 8 bytes are spoilt on their way; the run must end, not go on with it. */
 
 static void cut_to_nothing(struct frame *frame)
@@ -448,6 +506,7 @@ int main(void)
         {"what_has_gathered_leaves_in_one_frame", what_has_gathered_leaves_in_one_frame},
         {"the_courier_looks_again_after_every_ring", the_courier_looks_again_after_every_ring},
         {"a_run_of_one_node_has_no_courier", a_run_of_one_node_has_no_courier},
+        {"the_transport_has_one_owner_at_a_time", the_transport_has_one_owner_at_a_time},
         {"nonsense_ends_the_run", nonsense_ends_the_run},
         {"any_bytes_are_taken_or_end_the_run", any_bytes_are_taken_or_end_the_run},
         {"a_wire_that_fails_ends_the_run", a_wire_that_fails_ends_the_run},

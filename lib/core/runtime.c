@@ -3,7 +3,8 @@
  *
  * Starting is the same on all ranks: transport, arena, canary, host, courier. After each step that can fail
  * on one rank only, all agree, so that a failure is everybody's: main returns it, the others leave in good
- * order. Ending begins in main: it tells the leaders, whose couriers tell their hosts; each rank sleeps in
+ * order. The transport is the starting thread's until the courier begins, after the last agreement, and is closed when
+ * the courier has ended. Ending begins in main: it tells the leaders, whose couriers tell their hosts; each rank sleeps in
  * waitpid for its host, wakes when it has ended, and closes the transport together with the others.
  *
  * A host that dies before the end costs the slots of its rank, no more: that rank ends what the host has left, and
@@ -400,8 +401,11 @@ static int start_together(void)
     if ((status = run.transport->agree(start_courier()))) {
         courier_cancel();
         host_end_all(run.arena);
+        return status;
     }
-    return status;
+    transport_give_up();
+    courier_begin();
+    return MPM_OK;
 }
 
 static int open_transport(void)
@@ -414,7 +418,10 @@ static int open_transport(void)
     if (run.transport != &transport_solo)
         card.build = function_program_build();
     card.ranks_per_node = run.config.ranks_per_node;
-    return run.transport->open(&card, &run.topology);
+    transport_take();
+    if ((status = run.transport->open(&card, &run.topology)))
+        transport_give_up();
+    return status;
 }
 
 /* Signals are the program's: none is handled in this thread. */
@@ -435,6 +442,7 @@ static void close_transport(void)
 {
     log_share(NULL);
     run.transport->close();
+    transport_give_up();
 }
 
 /* Another rank's whole life in the run. */
@@ -450,6 +458,7 @@ static _Noreturn void serve(void)
             wait_change(bell, seen, 0, CLOCK_FOREVER);
     }
     courier_stop();
+    transport_take();
     close_transport();
     exit(EXIT_SUCCESS);
 }
@@ -565,7 +574,7 @@ int mpm_finalize(void)
     trouble = runtime_check_whole();
     for (unsigned node = 1; node < run.topology.node_count; node++) {
         if ((status = courier_post_one(node, MESSAGE_END, NULL, 0)))
-            run.transport->abort(EXIT_FAILURE);
+            courier_abort(EXIT_FAILURE);
     }
     courier_stop();
     trouble = trouble ? trouble : loss_check();
@@ -573,6 +582,7 @@ int mpm_finalize(void)
     wait_ring(&run.area->bell);
     pthread_join(run.watcher, NULL);
     run.runs = false;
+    transport_take();
     close_transport();
     topology_free(&run.topology);
     free(run.arena_sizes);

@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -56,14 +57,19 @@ struct outbox {
     struct parcel *first, *last;
 };
 
+/* What it is to do. */
+enum order { ORDER_CARRY, ORDER_STOP, ORDER_ABORT };
+
 static struct {
     const struct transport *transport;
     struct wait_word *bell;
     unsigned node_count;
     pthread_t thread;
     bool runs;
-    _Atomic bool stopping;
-    bool is_alone;            /* other nodes have no courier: written before `stopping` */
+    sem_t gate;        /* its thread waits here until it may begin, */
+    bool is_cancelled; /* or has nothing to do: written before the gate is opened */
+    _Atomic enum order order;
+    int exit_code;            /* written before ORDER_ABORT */
     pthread_mutex_t mutex;    /* guards the outboxes */
     struct outbox *outbox;    /* by node */
     uint64_t lively_until_ns; /* its own */
@@ -281,24 +287,29 @@ static uint64_t next_nap(uint64_t quiet_ns, uint64_t nap_ns)
     return nap_ns < limit_ns ? nap_ns : limit_ns;
 }
 
-/* Whether it may end. While another node sends, somebody must be here to receive: a large frame leaves when it is
- * received, and not before. */
-static bool is_over(void)
+/* Whether it is to stop. */
+static bool is_stopping(void)
 {
-    return courier.is_alone ? !courier.transport->is_busy() : courier.transport->is_over();
+    enum order order = atomic_load(&courier.order);
+
+    if (order == ORDER_ABORT) {
+        courier.transport->abort(courier.exit_code);
+        abort();
+    }
+    return order == ORDER_STOP;
 }
 
 /* When it is to stop it looks once more for what is to be sent, and then for what comes in only: whoever is still
- * at work on this node might post for ever. */
-static void *courier_main(void *unused)
+ * at work on this node might post for ever. While another node sends, somebody must be here to receive: a large frame
+ * leaves when it is received, and not before. */
+static void carry(void)
 {
     uint64_t last_event_ns = clock_now_ns(), nap_ns = 0;
     bool sends = true;
 
-    (void)unused;
     for (;;) {
         uint32_t seen = wait_look(courier.bell);
-        bool stopping = atomic_load(&courier.stopping), active = receive_all();
+        bool stopping = is_stopping(), active = receive_all();
         uint64_t now_ns;
 
         if (sends) {
@@ -306,8 +317,8 @@ static void *courier_main(void *unused)
             active |= send_all();
         }
         sends = !stopping;
-        if (stopping && !active && is_over())
-            return NULL;
+        if (stopping && !active && courier.transport->is_over())
+            return;
         now_ns = clock_now_ns();
         if (active) {
             last_event_ns = now_ns;
@@ -320,12 +331,26 @@ static void *courier_main(void *unused)
     }
 }
 
+static void *courier_main(void *unused)
+{
+    (void)unused;
+    while (sem_wait(&courier.gate))
+        ; /* interrupted by a debugger */
+    if (courier.is_cancelled)
+        return NULL;
+    transport_take();
+    carry();
+    transport_give_up();
+    return NULL;
+}
+
 /* Signals are the program's: none is handled in this thread. */
 static int start_thread(void)
 {
     sigset_t all, before;
     int failed;
 
+    sem_init(&courier.gate, 0, 0);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     failed = pthread_create(&courier.thread, NULL, courier_main, NULL);
@@ -353,6 +378,12 @@ int courier_start(const struct transport *transport, const struct topology *topo
     return status;
 }
 
+void courier_begin(void)
+{
+    if (courier.runs)
+        sem_post(&courier.gate);
+}
+
 bool courier_runs(void)
 {
     return courier.runs;
@@ -370,13 +401,8 @@ static void empty_outboxes(void)
     }
 }
 
-static void stop(bool is_alone)
+static void await_end(void)
 {
-    if (!courier.runs)
-        return;
-    courier.is_alone = is_alone;
-    atomic_store(&courier.stopping, true);
-    wait_ring(courier.bell);
     pthread_join(courier.thread, NULL);
     courier.runs = false;
     empty_outboxes();
@@ -385,10 +411,28 @@ static void stop(bool is_alone)
 
 void courier_stop(void)
 {
-    stop(false);
+    if (!courier.runs)
+        return;
+    atomic_store(&courier.order, ORDER_STOP);
+    wait_ring(courier.bell);
+    await_end();
 }
 
 void courier_cancel(void)
 {
-    stop(true);
+    if (!courier.runs)
+        return;
+    courier.is_cancelled = true;
+    sem_post(&courier.gate);
+    await_end();
+}
+
+void courier_abort(int exit_code)
+{
+    assert(courier.runs);
+    courier.exit_code = exit_code;
+    atomic_store(&courier.order, ORDER_ABORT);
+    wait_ring(courier.bell);
+    pthread_join(courier.thread, NULL);
+    abort();
 }

@@ -40,8 +40,13 @@ void courier_before_post(void (*before)(unsigned node, enum message_kind kind));
  */
 void courier_be_lively(void);
 
-/* Starts it, where there is more than one node. `bell` stands in the arena. MPM_ENOMEM, MPM_ESYSTEM. */
+/* Makes it, and its thread, where there is more than one node. `bell` stands in the arena. It does nothing until
+ * courier_begin(). MPM_ENOMEM, MPM_ESYSTEM. */
 int courier_start(const struct transport *transport, const struct topology *topology, struct wait_word *bell);
+
+/* From here on the transport is its own, until courier_stop() has returned. The caller has given it up, and every
+ * node has got a courier. */
+void courier_begin(void);
 
 /* Whether there is one. */
 bool courier_runs(void);
@@ -56,7 +61,11 @@ int courier_post_one(unsigned node, enum message_kind kind, const void *bytes, s
  * meanwhile is lost. Not from the courier's thread. */
 void courier_stop(void);
 
-/* The same where not every node has got one: nothing was posted yet. */
+/* In place of courier_begin(), where not every node has got one. */
 void courier_cancel(void);
+
+/* Has it end the whole run at once, without the others: nobody else may speak MPI. Where there is one, and not from
+ * its thread. */
+_Noreturn void courier_abort(int exit_code);
 
 #endif

@@ -10,8 +10,9 @@
 
 #include "base/library.h"
 
-/* Objects go first: only MPI itself has them, while a tool that watches a program has functions as well.
- * Other implementations than Open MPI have numbers in their place. */
+/* The first name is one that only MPI itself has: a tool that watches a program has functions of the names below as
+ * well, but no objects, and none of the names that MPI keeps for such tools. Open MPI has objects behind its
+ * constants; others have numbers. */
 #ifdef OPEN_MPI
 #define MPI_OBJECTS(ENTRY)        \
     ENTRY(ompi_mpi_comm_world)    \
@@ -24,11 +25,10 @@
     ENTRY(ompi_mpi_2int)          \
     ENTRY(ompi_mpi_op_minloc)
 #else
-#define MPI_OBJECTS(ENTRY)
+#define MPI_OBJECTS(ENTRY) ENTRY(PMPI_Initialized)
 #endif
 
-#define MPI_SYMBOLS(ENTRY)         \
-    MPI_OBJECTS(ENTRY)             \
+#define MPI_FUNCTIONS(ENTRY)       \
     ENTRY(MPI_Abort)               \
     ENTRY(MPI_Allgather)           \
     ENTRY(MPI_Allreduce)           \
@@ -55,6 +55,8 @@
     ENTRY(MPI_Win_allocate_shared) \
     ENTRY(MPI_Win_free)            \
     ENTRY(MPI_Win_shared_query)
+
+#define MPI_SYMBOLS(ENTRY) MPI_OBJECTS(ENTRY) MPI_FUNCTIONS(ENTRY)
 
 struct mpi_table {
     MPI_SYMBOLS(LIBRARY_MEMBER)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The MPI transport: the only file that calls MPI, which mpi_open() loads.
  *
- * After open() and memory(), which all ranks call together from mpm_init, only couriers of leaders come here,
- * one thread each, until close(): so MPI_THREAD_SERIALIZED is enough. Frames are matched by MPI_Improbe, and
+ * Only the owner of the transport comes here, which every call of MPI asserts: so MPI_THREAD_SERIALIZED is enough.
+ * Frames are matched by MPI_Improbe, and
  * received and sent without blocking; frames of one sender are handed on in the order in which they were
  * sent. */
 #include "net/transport.h"
 
+#include <assert.h>
 #include <dlfcn.h>
 #include <limits.h>
 #include <signal.h>
@@ -25,7 +26,7 @@
 #define FRAME_TAG       1
 #define WINDOW_OVERHEAD ((size_t)1 << 16) /* what Open MPI puts into a window's file beside the window */
 
-static struct mpi_table library;
+static struct mpi_table loaded;
 
 /* A frame on its way, in or out. */
 struct passage {
@@ -44,6 +45,7 @@ static struct {
     struct passage *coming, **coming_end; /* in order of arrival */
     MPI_Request end;                      /* of the leaders' last barrier, if they are at it */
     bool is_at_end;
+    char version[MPI_MAX_LIBRARY_VERSION_STRING]; /* anybody may ask for it */
 } mpi;
 
 /* What MPI opens by itself later looks for MPI's names in the scope of all. */
@@ -59,8 +61,18 @@ static int load_library(void)
         .name_count = sizeof names / sizeof *names,
     };
 
-    return library_load(&description, &library);
+    return library_load(&description, &loaded);
 }
+
+/* MPI, for the owner of the transport. */
+static const struct mpi_table *library_of_owner(void)
+{
+    assert(transport_is_mine());
+    return &loaded;
+}
+
+/* In place of a variable, so that no call goes past it. */
+#define library (*library_of_owner())
 
 static int mpi_failed(const char *what, int code)
 {
@@ -110,6 +122,14 @@ static int gather_topology(const struct rank_card *card, struct topology *topolo
     return status;
 }
 
+static void read_version(void)
+{
+    int length = 0;
+
+    library.MPI_Get_library_version(mpi.version, &length);
+    mpi.version[strcspn(mpi.version, ",\n")] = 0;
+}
+
 /* A program may have started MPI itself, on all ranks. It is ended by close() all the same: of most ranks
  * nobody else comes back to do so. */
 static int start_mpi(void)
@@ -118,6 +138,7 @@ static int start_mpi(void)
 
     if ((status = load_library()))
         return status;
+    read_version();
     library.MPI_Initialized(&started);
     if (started)
         library.MPI_Query_thread(&provided);
@@ -352,6 +373,7 @@ static bool mpi_poll(struct frame *frame)
 
 static bool mpi_is_busy(void)
 {
+    assert(transport_is_mine());
     return mpi.sending || mpi.coming;
 }
 
@@ -387,12 +409,7 @@ static void mpi_abort(int exit_code)
 
 static const char *mpi_version(void)
 {
-    static char text[MPI_MAX_LIBRARY_VERSION_STRING];
-    int length = 0;
-
-    library.MPI_Get_library_version(text, &length);
-    text[strcspn(text, ",\n")] = 0;
-    return text;
+    return mpi.version;
 }
 
 const struct transport transport_mpi = {

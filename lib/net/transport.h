@@ -2,8 +2,8 @@
 /* A transport: how ranks find each other, get memory that they share, and how frames of bytes go from node to
  * node. `mpi` is the real one, `solo` the one of a run that is a single process. For net/ and core/.
  *
- * open, memory, agree, gather and close are collective; send, poll and is_over are the courier's alone (leaders'),
- * after memory and before close. Nothing else blocks. */
+ * All is for its owner (see below), but for name and version. open, memory, agree, gather and close are collective;
+ * send, poll and is_over are the courier's alone (leaders'), after memory and before close. Nothing else blocks. */
 #ifndef NET_TRANSPORT_H
 #define NET_TRANSPORT_H
 
@@ -11,6 +11,17 @@
 #include <stddef.h>
 
 #include "net/topology.h"
+
+/* Who may call the transport of this process: one thread at a time, its owner. There is none at first, and while
+ * nobody needs it. Who calls open() takes it before, and the courier after that, from when it begins until it has
+ * ended; whoever closes it takes it once more. */
+
+/* Nobody is its owner; from here on the calling thread is. */
+void transport_take(void);
+/* The calling thread is, and is so no longer. */
+void transport_give_up(void);
+/* Whether the calling thread is. */
+bool transport_is_mine(void);
 
 /* A frame that has come. The receiver frees `bytes` with free(). */
 struct frame {
