@@ -182,6 +182,15 @@ END
 run env SLURM_STEP_ID=0 SLURM_PROCID=1 SLURM_STEP_NUM_TASKS=4 "$bin/examples/pool"
 check "srun without PMIx: it fails" fails
 check "srun without PMIx: the error says what to do" said_once 'srun has started 4 tasks .*srun --mpi=pmix, or mpirun'
+run env PMI_RANK=1 PMI_SIZE=3 "$bin/examples/pool"
+check "the launcher of another MPI: it fails" fails
+check "the launcher of another MPI: the error names what each of them says" \
+    said_once '^pool: .*PMI_SIZE is 3, .* but MPI \([^)]+\) says that there is 1: '
+check "the launcher of another MPI: nothing is left" ends_clean
+run env PMI_RANK=1 PMI_SIZE=3 SLURM_STEP_ID=0 SLURM_PROCID=1 SLURM_STEP_NUM_TASKS=4 mpirun -n 1 "$bin/examples/pool"
+check "a launcher within another one is the one that counts" squares_come
+run env SLURM_NTASKS=4 SLURM_PROCID=0 "$bin/examples/pool"
+check "a batch script is one rank, whatever it has asked for" squares_come
 
 # --- Memory ----------------------------------------------------------------------------------------------
 

@@ -12,17 +12,24 @@
 #include "core/runtime.h"
 #include "support/suite.h"
 
-/* What the launcher says, in its own words; 1 without one. */
+/* What the launcher says, in the words of Open MPI's or of Hydra; NULL without one. */
+static const char *launcher_says(const char *open_mpi, const char *hydra)
+{
+    const char *text = getenv(open_mpi);
+
+    return text ? text : getenv(hydra);
+}
+
 static unsigned launched_ranks(void)
 {
-    const char *ranks = getenv("OMPI_COMM_WORLD_SIZE");
+    const char *ranks = launcher_says("OMPI_COMM_WORLD_SIZE", "PMI_SIZE");
 
     return ranks ? (unsigned)atoi(ranks) : 1;
 }
 
 static void main_is_rank_0_of_as_many_ranks_as_were_launched(void)
 {
-    const char *rank = getenv("OMPI_COMM_WORLD_RANK");
+    const char *rank = launcher_says("OMPI_COMM_WORLD_RANK", "PMI_RANK");
 
     CU_ASSERT_EQUAL(mpm_rank_count(), launched_ranks());
     CU_ASSERT(!rank || !strcmp(rank, "0"));
@@ -161,7 +168,8 @@ static void a_worker_can_neither_begin_nor_end_the_run(void)
 static void versions_agree(void)
 {
     CU_ASSERT_STRING_EQUAL(mpm_version(), MPM_VERSION);
-    CU_ASSERT_EQUAL(strcmp(mpm_mpi_version(), "none") == 0, getenv("OMPI_COMM_WORLD_SIZE") == NULL);
+    CU_ASSERT_EQUAL(strcmp(mpm_mpi_version(), "none") == 0,
+                    launcher_says("OMPI_COMM_WORLD_SIZE", "PMI_SIZE") == NULL);
 }
 
 static void check_before(void)

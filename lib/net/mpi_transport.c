@@ -20,6 +20,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "net/launcher.h"
 #include "net/memory.h"
 #include "net/mpi_table.h"
 
@@ -122,24 +123,27 @@ static int gather_topology(const struct rank_card *card, struct topology *topolo
     return status;
 }
 
+/* The first line, which MPICH writes as "MPICH Version:\t4.0.2". */
 static void read_version(void)
 {
+    char text[MPI_MAX_LIBRARY_VERSION_STRING] = "", *number;
     int length = 0;
 
-    library.MPI_Get_library_version(mpi.version, &length);
-    mpi.version[strcspn(mpi.version, ",\n")] = 0;
+    library.MPI_Get_library_version(text, &length);
+    text[strcspn(text, ",\n")] = 0;
+    number = strstr(text, " Version:");
+    if (number)
+        *number = 0;
+    snprintf(mpi.version, sizeof mpi.version, "%s%s%s", text, number ? " " : "",
+             number ? number + strlen(" Version:\t") : "");
 }
 
 /* A program may have started MPI itself, on all ranks. It is ended by close() all the same: of most ranks
  * nobody else comes back to do so. */
-static int start_mpi(void)
+static int start_mpi(int started)
 {
-    int provided, started = 0, failed, status;
+    int provided, failed;
 
-    if ((status = load_library()))
-        return status;
-    read_version();
-    library.MPI_Initialized(&started);
     if (started)
         library.MPI_Query_thread(&provided);
     else if ((failed = library.MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &provided)))
@@ -152,12 +156,31 @@ static int start_mpi(void)
     return error_set(MPM_EMPI, "this MPI grants no MPI_THREAD_SERIALIZED, which mpmap needs");
 }
 
+/* Ranks that MPI does not know of are found out before anything is done together. */
+static int meet(void)
+{
+    struct launcher launcher;
+    int started = 0, count, status;
+
+    launcher_look(&launcher);
+    if ((status = load_library()))
+        return status;
+    read_version();
+    library.MPI_Initialized(&started);
+    if ((status = start_mpi(started)))
+        return status;
+    library.MPI_Comm_size(MPI_COMM_WORLD, &count);
+    if ((status = launcher_check(&launcher, (unsigned)count, mpi.version)) && !started)
+        library.MPI_Finalize();
+    return status;
+}
+
 static int mpi_open(const struct rank_card *card, struct topology *topology)
 {
     const struct rank_info *own;
     int failed, status;
 
-    if ((status = start_mpi()))
+    if ((status = meet()))
         return status;
     signal(SIGPIPE, SIG_IGN); /* a send to a rank that is gone would kill this one */
     library.MPI_Comm_dup(MPI_COMM_WORLD, &mpi.world);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The transport of a run that is one process: nobody to send to, no MPI. Its memory is an anonymous shared
- * mapping: it has no name anywhere, so nothing of it can be left behind. Also the choice of a transport. */
+ * mapping: it has no name anywhere, so nothing of it can be left behind. */
 #include "net/transport.h"
 
 #include <stdlib.h>
@@ -94,31 +94,3 @@ const struct transport transport_solo = {
     .abort = solo_abort,
     .version = solo_version,
 };
-
-/* A PMI server that MPI can find its peers by: mpirun of Open MPI, srun --mpi=pmix, or Hydra's. */
-static bool has_launcher(void)
-{
-    static const char *const signs[] = {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK", "PMI_FD"};
-
-    for (size_t i = 0; i < sizeof signs / sizeof *signs; i++) {
-        if (getenv(signs[i]))
-            return true;
-    }
-    return false;
-}
-
-int transport_choose(const struct transport **transport)
-{
-    const char *tasks = getenv("SLURM_STEP_NUM_TASKS");
-
-    if (has_launcher()) {
-        *transport = &transport_mpi;
-        return MPM_OK;
-    }
-    if (getenv("SLURM_STEP_ID") && getenv("SLURM_PROCID") && tasks && atoi(tasks) > 1)
-        return error_set(
-            MPM_EINVAL,
-            "srun has started %s tasks that cannot find each other: say srun --mpi=pmix, or mpirun", tasks);
-    *transport = &transport_solo;
-    return MPM_OK;
-}

@@ -25,7 +25,7 @@ typedef struct mpm_options {
  * Of stdin, stdout and stderr, those that are closed are /dev/null from here on.
  * @param argc,argv  those of main(), or both NULL
  * @return MPM_ESTATE if there is a run already; MPM_ENOMEM if the arena cannot be had; MPM_EINVAL for a bad
- *         option or environment variable; MPM_EBUILD if ranks run different programs; MPM_ENOENT if there is a launcher and no MPI,
+ *         option or environment variable, and if a launcher has started ranks that MPI does not find, in each of them; MPM_EBUILD if ranks run different programs; MPM_ENOENT if there is a launcher and no MPI,
  *         which is loaded by this call; MPM_EHOSTLOST if a host ends as it starts; MPM_EMPI, MPM_ESYSTEM.
  */
 MPM_API MPM_CHECKED int mpm_init(int *argc, char ***argv, const mpm_options *options);
