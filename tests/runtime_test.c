@@ -2,9 +2,12 @@
 /* The run itself, as main sees it, however it was launched: what it consists of, what it shares, and what it
  * answers to calls at the wrong time. */
 #include <CUnit/CUnit.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <mpmap.h>
@@ -183,6 +186,56 @@ static void check_before(void)
         exit(EXIT_FAILURE);
 }
 
+static int double_number(mpm_call *call, const void *item, void *result)
+{
+    (void)call;
+    *(int *)result = *(const int *)item * 2;
+    return 0;
+}
+
+static bool map_is_right(void)
+{
+    int numbers[100], doubled[100] = {0};
+    mpm_pool *pool;
+    bool is_right;
+
+    for (int i = 0; i < 100; i++)
+        numbers[i] = i;
+    is_right = !mpm_pool_open(NULL, &pool) && !mpm_pool_map(pool, double_number, numbers, 100,
+                                                            sizeof *numbers, NULL, doubled, sizeof *doubled);
+    for (int i = 0; i < 100; i++)
+        is_right &= doubled[i] == 2 * i;
+    return is_right; /* the pool is closed by mpm_finalize */
+}
+
+static unsigned count_descriptors(void)
+{
+    unsigned count = 0;
+
+    for (int i = 0; i < 1024; i++)
+        count += fcntl(i, F_GETFD) >= 0;
+    return count;
+}
+
+/* Where MPI has gone with a run there is no other. */
+static bool further_runs_are_right(void)
+{
+    unsigned descriptors = count_descriptors();
+    mpm_value value = {{0}}, former;
+    int32_t number = 5;
+
+    if (launched_ranks() > 1)
+        return mpm_init(NULL, NULL, NULL) == MPM_ESTATE && error_has("MPI has been ended");
+    for (int i = 0; i < 10 && !getenv("OMPI_COMM_WORLD_SIZE"); i++) {
+        former = value;
+        if (mpm_init(NULL, NULL, NULL) || !map_is_right() || mpm_value_create(MPM_I32, &number, &value) ||
+            (i && mpm_value_get(former, &number) != MPM_ESTALE) || mpm_init(NULL, NULL, NULL) != MPM_ESTATE ||
+            mpm_finalize() || mpm_finalize() != MPM_ESTATE)
+            return false;
+    }
+    return count_descriptors() == descriptors && waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD;
+}
+
 int main(int argc, char **argv)
 {
     static const struct suite_test tests[] = {
@@ -205,5 +258,5 @@ int main(int argc, char **argv)
     failed = suite_run("runtime", tests, sizeof tests / sizeof *tests);
     if (mpm_finalize())
         return mpm_report_error();
-    return mpm_node_count() || mpm_init(&argc, &argv, NULL) != MPM_ESTATE ? EXIT_FAILURE : failed;
+    return failed || mpm_node_count() || !further_runs_are_right();
 }

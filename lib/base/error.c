@@ -4,11 +4,13 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static _Thread_local char sentence[1024];
+static _Thread_local bool is_reported_elsewhere;
 
 int error_set(int status, const char *format, ...)
 {
@@ -18,6 +20,7 @@ int error_set(int status, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(sentence, sizeof sentence, format, arguments);
     va_end(arguments);
+    is_reported_elsewhere = false;
     errno = saved_errno;
     return status;
 }
@@ -33,8 +36,14 @@ int error_set_errno(int status, const char *format, ...)
     va_end(arguments);
     length = strlen(sentence);
     snprintf(sentence + length, sizeof sentence - length, ": %s", strerror(saved_errno));
+    is_reported_elsewhere = false;
     errno = saved_errno;
     return status;
+}
+
+void error_leave_report(void)
+{
+    is_reported_elsewhere = true;
 }
 
 const char *mpm_error(void)
@@ -58,6 +67,8 @@ const char *mpm_status_name(int status)
 int mpm_report_error(void)
 {
     fflush(stdout);
+    if (is_reported_elsewhere)
+        return EXIT_FAILURE;
     fprintf(stderr, "%s: %s\n", program_invocation_short_name, sentence[0] ? sentence : "no error is known");
     return EXIT_FAILURE;
 }

@@ -12,4 +12,8 @@ int error_set(int status, const char *format, ...) MPM_FORMAT(2, 3);
 /* The same, with ": " and the text of errno behind the sentence. */
 int error_set_errno(int status, const char *format, ...) MPM_FORMAT(2, 3);
 
+/* The last error is that of a call which all ranks make: rank 0 reports it, so mpm_report_error() of this one prints
+ * nothing. */
+void error_leave_report(void);
+
 #endif

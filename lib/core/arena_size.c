@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 
+#include "base/error.h"
 #include "shm/arena.h"
 
 #define STEP     ((uint64_t)1 << 20)
@@ -107,4 +108,21 @@ size_t arena_size_default(unsigned arenas, bool in_dev_shm)
         size = least(size, (uint64_t)shm.f_bavail * shm.f_frsize / 2);
     size = least(least(size / arenas, address_limit() / 4), MOST) / STEP * STEP;
     return size < ARENA_MIN_SIZE ? ARENA_MIN_SIZE : (size_t)size;
+}
+
+/* Main and its workers need some of the memory, too: what is advised leaves them a quarter. */
+int arena_size_check(size_t size, unsigned arenas, uint64_t limit)
+{
+    uint64_t advised = limit / arenas / 4 * 3 / STEP;
+    char several[48] = "";
+
+    if (size <= limit / arenas)
+        return MPM_OK;
+    if (arenas > 1)
+        snprintf(several, sizeof several, ", for each of %u nodes on this machine,", arenas);
+    return error_set(
+        MPM_ENOMEM,
+        "an arena of %zu bytes%s is more than the memory that the control group may have, which is "
+        "%" PRIu64 ": set MPMAP_ARENA to %" PRIu64 "M or less",
+        size, several, limit, advised ? advised : 1);
 }

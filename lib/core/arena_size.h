@@ -12,6 +12,10 @@
  * have at most; never under ARENA_MIN_SIZE. */
 size_t arena_size_default(unsigned arenas, bool in_dev_shm);
 
+/* 0 if `arenas` arenas of so many bytes each are within `limit`, of arena_group_limit(); else MPM_ENOMEM with both, and
+ * what would be right. */
+int arena_size_check(size_t size, unsigned arenas, uint64_t limit);
+
 /* The least limit in bytes that control groups set to the memory of a process: its own group, and those above
  * it. UINT64_MAX if there is none.
  * @param own_groups  a file like /proc/self/cgroup

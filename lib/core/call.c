@@ -651,8 +651,20 @@ static bool call_work(void)
     return try_parked();
 }
 
+/* Those of an earlier run, whose objects are gone. */
+static void forget_parked(void)
+{
+    for (struct parked *parked = parked_first, *next; parked; parked = next) {
+        next = parked->next;
+        free(parked);
+    }
+    parked_first = NULL;
+    parked_end = &parked_first;
+}
+
 void call_announce(void)
 {
+    forget_parked();
     courier_handle(MESSAGE_CALL, on_call);
     courier_handle(MESSAGE_CANCEL, on_cancel);
     courier_handle(MESSAGE_REPLY, on_reply);

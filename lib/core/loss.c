@@ -31,6 +31,8 @@ void loss_table_free(void)
 {
     free(losses);
     free(is_posted);
+    losses = NULL;
+    is_posted = NULL;
 }
 
 static bool on_host_lost(unsigned node, const void *payload, size_t size)

@@ -28,19 +28,32 @@ static const char *const kind_names[] = {"object",  "node", "process",       "va
 struct object_table {
     _Atomic uint64_t segment[MAX_SEGMENTS]; /* offsets of SEGMENT_CELLS cells each */
     _Atomic uint32_t hint;                  /* cells below this place are taken, as far as anybody knows */
+    uint32_t generation;                    /* that a cell begins with: constant */
 };
 
 static const struct topology no_topology;
 struct object_recent object_recent = {.topology = &no_topology};
+
+void object_forget_recent(void)
+{
+    atomic_store(&object_recent.topology, &no_topology);
+    for (unsigned i = 0; i < OBJECT_RECENT; i++)
+        atomic_store(&object_recent.object[i], NULL);
+}
 
 static struct object_table *table_of(struct arena *arena)
 {
     return arena_root(arena, ARENA_ROOT_OBJECTS);
 }
 
+/* Handles of an earlier run are stale in a later one. */
 int object_table_create(struct arena *arena)
 {
-    return arena_make_root(arena, ARENA_ROOT_OBJECTS, sizeof(struct object_table));
+    int status = arena_make_root(arena, ARENA_ROOT_OBJECTS, sizeof(struct object_table));
+
+    if (!status)
+        table_of(arena)->generation = runtime_first_generation();
+    return status;
 }
 
 static struct object *cell_at(struct arena *arena, uint64_t place)
@@ -66,6 +79,7 @@ static int make_segment(struct arena *arena, uint32_t number)
     cells = memset(arena_at(arena, offset), 0, SEGMENT_CELLS * sizeof *cells);
     for (uint32_t i = 0; i < SEGMENT_CELLS; i++) {
         cells[i].place = number * SEGMENT_CELLS + i;
+        cells[i].generation = table->generation;
         robust_mutex_create(&cells[i].mutex);
         robust_mutex_create(&cells[i].second_mutex);
     }

@@ -150,6 +150,8 @@ struct object_recent {
     struct object *_Atomic object[OBJECT_RECENT];
 };
 extern struct object_recent object_recent;
+/* In a rank, where an earlier run may have left some, before it forks. */
+void object_forget_recent(void);
 
 /* The cell that was found lately, if one was whose place ends in the same digits. */
 static inline struct object *object_recent_at(uint64_t place)

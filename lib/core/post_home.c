@@ -279,8 +279,26 @@ bool post_try_waiting(void)
     return worked;
 }
 
+/* What an earlier run has left. */
+static void forget_all(void)
+{
+    for (struct waiting *waiting = waiting_first, *next; waiting; waiting = next) {
+        next = waiting->next;
+        free(waiting);
+    }
+    waiting_first = NULL;
+    waiting_end = &waiting_first;
+    for (struct recall *recall = recalls, *next; recall; recall = next) {
+        next = recall->next;
+        free(recall);
+    }
+    recalls = NULL;
+    lost = 0;
+}
+
 void post_announce_home(void)
 {
+    forget_all();
     courier_handle(MESSAGE_POSTED, on_posted);
     courier_handle(MESSAGE_CREDIT_BACK, on_credit_back);
 }

@@ -213,6 +213,11 @@ int process_try_start(const mpm_handle *node, const void *in, size_t in_size, st
 
 /* Starting, the caller's side. */
 
+void process_forget_children(void)
+{
+    atomic_store(&self.children, 0);
+}
+
 static void count_child(char *identity)
 {
     unsigned number = atomic_fetch_add(&self.children, 1) + 1;

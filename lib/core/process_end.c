@@ -147,9 +147,10 @@ static bool on_process_asked(unsigned node, const void *payload, size_t size)
     return true;
 }
 
+static bool has_told; /* main of that; the courier's */
+
 static bool process_work(void)
 {
-    static bool has_told;
     struct process_table *table = process_table_of(runtime_arena());
 
     index_set_take_all(&table->bereaved, tell_death);
@@ -264,8 +265,12 @@ static void announce(void)
     courier_handle(MESSAGE_PROCESS_ENDED, on_process_ended);
     courier_handle(MESSAGE_PROCESS_ASKED, on_process_asked);
     courier_add_work(process_work);
+    has_told = false;
+    free(is_to_ask); /* of an earlier run */
+    is_to_ask = NULL;
     if (runtime_topology()->rank)
         return;
+    process_forget_children();
     if ((is_to_ask = calloc(runtime_topology()->node_count, sizeof *is_to_ask)))
         runtime_at_end(wait_for_all);
     else

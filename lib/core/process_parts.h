@@ -49,6 +49,8 @@ const char *process_name_in(const struct process_record *record);
 bool process_is_live(uint64_t word);
 mpm_handle process_handle_of(uint32_t number, uint64_t word);
 bool process_is_same(const mpm_handle *one, const mpm_handle *other);
+/* In main: its first process is number 1 of the run. */
+void process_forget_children(void);
 /* The record of the calling process: a process or a pool's worker; NULL in main. Its handle: zero in main. */
 struct process_record *process_own_record(void);
 mpm_handle process_own_handle(void);

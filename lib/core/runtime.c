@@ -7,6 +7,11 @@
  * the courier has ended. Ending begins in main: it tells the leaders, whose couriers tell their hosts; each rank sleeps in
  * waitpid for its host, wakes when it has ended, and closes the transport together with the others.
  *
+ * Whatever step of the start fails, undo_start() undoes what there is: it looks at what this rank has (a courier, a
+ * host, a watcher, an arena), not at how far it came. A process may be in several runs, one after the other. What a
+ * layer keeps in static memory is made anew by its announce function, or by who makes the arena; what is derived from
+ * the arena's memory and kept by threads goes with the run's number.
+ *
  * A host that dies before the end costs the slots of its rank, no more: that rank ends what the host has left, and
  * sleeps on (host_stand_in). See loss.h.
  *
@@ -41,6 +46,7 @@
 #include "core/process.h"
 #include "host/host.h"
 #include "net/courier.h"
+#include "net/memory.h"
 #include "net/transport.h"
 
 #define CANARY     0x63616e617279u
@@ -58,8 +64,11 @@ struct node_area {
 
 static struct {
     pid_t pid; /* of the rank; a forked process has another */
-    bool runs, was_started;
+    bool runs;
     bool is_main;
+    uint32_t number; /* of the process's runs, from 1 */
+    bool has_host, has_watcher;
+    bool ends_at_exit; /* for good, once it is true */
     const struct transport *transport;
     struct topology topology;
     struct config config;
@@ -114,6 +123,16 @@ enum role runtime_role(void)
 const struct topology *runtime_topology(void)
 {
     return &run.topology;
+}
+
+uint32_t runtime_number(void)
+{
+    return run.number;
+}
+
+uint32_t runtime_first_generation(void)
+{
+    return (run.number - 1) % 128 << 24;
 }
 
 struct arena *runtime_arena(void)
@@ -274,6 +293,15 @@ static unsigned arenas_on_machine(void)
     return count;
 }
 
+/* What a leader is told is not more than there can be: its processes would be killed as the arena fills. */
+static int check_arena_size(void)
+{
+    if (!run.config.arena_size || own_rank()->rank_in_node)
+        return MPM_OK;
+    return arena_size_check(run.config.arena_size, arenas_on_machine(),
+                            arena_group_limit("/proc/self/cgroup", "/sys/fs/cgroup"));
+}
+
 static size_t arena_size(void)
 {
     if (run.config.arena_size)
@@ -291,7 +319,8 @@ static int make_node_area(void)
         (status = process_table_create(run.arena, run.topology.node_count)) ||
         (status = run.duties->create(run.arena)))
         return status;
-    return host_area_create(run.arena, run.topology.nodes[run.topology.node].ranks);
+    return host_area_create(run.arena, run.topology.nodes[run.topology.node].ranks,
+                            runtime_first_generation());
 }
 
 /* The leader makes the arena, then the others find it there. */
@@ -301,7 +330,7 @@ static int make_arena(void)
     void *memory = NULL;
     int status;
 
-    if ((status = run.transport->agree(run.transport->memory(&run.topology, size, &memory))))
+    if ((status = run.transport->memory(&run.topology, size, &memory)))
         return status;
     if (own_rank()->rank_in_node == 0 && !(status = arena_format(memory, size, &run.arena)))
         status = make_node_area();
@@ -310,6 +339,7 @@ static int make_arena(void)
     if ((status = run.transport->agree(arena_attach(memory, &run.arena))))
         return status;
     run.area = arena_root(run.arena, ARENA_ROOT_NODE);
+    object_forget_recent();
     log_share(&run.area->log_level);
     if (!(run.arena_sizes = calloc(run.topology.rank_count, sizeof *run.arena_sizes)))
         status = error_set(MPM_ENOMEM, "no memory for the arenas of %u ranks", run.topology.rank_count);
@@ -335,8 +365,7 @@ static int try_canary(void)
     while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
         ; /* a program that ignores SIGCHLD gets ECHILD, when the child has ended */
     if (atomic_load(&run.area->canary) != (CANARY & UINT32_MAX))
-        return error_set(MPM_ESYSTEM, "%s: a forked process does not share the arena's memory with its rank",
-                         own_name());
+        return error_set(MPM_ESYSTEM, "a forked process does not share the arena's memory with its rank");
     return MPM_OK;
 }
 
@@ -363,6 +392,14 @@ static void on_host_loss(void)
     process_host_lost();
 }
 
+static int start_host(void)
+{
+    int status = host_start(run.arena, own_rank()->rank_in_node);
+
+    run.has_host = !status;
+    return status;
+}
+
 static int start_processes(void)
 {
     int status = own_rank()->rank_in_node ? MPM_OK : try_canary();
@@ -372,13 +409,14 @@ static int start_processes(void)
     host_at_death(on_process_death);
     host_at_change(on_process_change);
     host_at_loss(on_host_loss);
-    return run.transport->agree(host_start(run.arena, own_rank()->rank_in_node));
+    return run.transport->agree(start_host());
 }
 
 static int start_courier(void)
 {
     if (own_rank()->rank_in_node)
         return MPM_OK;
+    courier_forget();
     courier_handle(MESSAGE_NODE_FAILED, on_node_failed);
     courier_handle(MESSAGE_END, on_end);
     courier_add_work(post_break);
@@ -388,40 +426,6 @@ static int start_courier(void)
     for (unsigned i = 0; i < run.announce_count; i++)
         run.announce[i]();
     return courier_start(run.transport, &run.topology, &run.area->bell);
-}
-
-/* All of the start that every rank takes part in, after the transport is open. */
-static int start_together(void)
-{
-    int status;
-
-    if ((status = topology_check_build(&run.topology)) || (status = make_arena()) ||
-        (status = start_processes()))
-        return status;
-    if ((status = run.transport->agree(start_courier()))) {
-        courier_cancel();
-        host_end_all(run.arena);
-        return status;
-    }
-    transport_give_up();
-    courier_begin();
-    return MPM_OK;
-}
-
-static int open_transport(void)
-{
-    struct rank_card card;
-    int status;
-
-    if ((status = transport_choose(&run.transport)) || (status = rank_card_fill(&card)))
-        return status;
-    if (run.transport != &transport_solo)
-        card.build = function_program_build();
-    card.ranks_per_node = run.config.ranks_per_node;
-    transport_take();
-    if ((status = run.transport->open(&card, &run.topology)))
-        transport_give_up();
-    return status;
 }
 
 /* Signals are the program's: none is handled in this thread. */
@@ -434,19 +438,108 @@ static int start_watcher(void)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     failed = pthread_create(&run.watcher, NULL, watcher_main, NULL);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    run.has_watcher = !failed;
     return failed ? error_set(MPM_ESYSTEM, "a thread cannot be started: %s", strerror(failed)) : MPM_OK;
 }
 
-/* The arena goes with it. */
-static void close_transport(void)
+static void finalize_at_exit(void);
+
+static int end_at_exit(void)
 {
+    if (!run.ends_at_exit && atexit(finalize_at_exit))
+        return error_set(MPM_ENOMEM, "no memory for a function that exit() is to call");
+    run.ends_at_exit = true;
+    return MPM_OK;
+}
+
+/* The last steps: what main has beside a courier. */
+static int start_threads(void)
+{
+    int status = start_courier();
+
+    if (status || !run.is_main)
+        return status;
+    return (status = start_watcher()) ? status : end_at_exit();
+}
+
+/* All of the start that every rank takes part in, after the transport is open. */
+static int start_together(void)
+{
+    int status;
+
+    if ((status = topology_check_build(&run.topology)) || (status = make_arena()) ||
+        (status = start_processes()))
+        return status;
+    if ((status = run.transport->agree(start_threads())))
+        return status;
+    transport_give_up();
+    courier_begin();
+    return MPM_OK;
+}
+
+/* Ends the hosts of the node, and waits for the own one, as all ranks of the node do. */
+static void end_hosts(void)
+{
+    if (!run.has_host)
+        return;
+    host_end_all(run.arena);
+    wait_ring(&run.area->bell);
+    if (run.has_watcher)
+        pthread_join(run.watcher, NULL);
+    else
+        watch_host();
+    run.has_host = run.has_watcher = false;
+}
+
+/* The transport, which is the caller's, and all that was known of the run. Together with all other ranks; whether the
+ * program goes on here then. */
+static bool take_down(void)
+{
+    bool goes_on = run.is_main || run.transport->goes_on();
+
+    run.runs = false;
+    host_leave();
     log_share(NULL);
     run.transport->close();
     transport_give_up();
+    topology_free(&run.topology);
+    free(run.arena_sizes);
+    run.arena_sizes = NULL;
+    loss_table_free();
+    run.end_count = 0;
+    run.break_is_posted = false;
+    return goes_on;
+}
+
+static void release_arena(void)
+{
+    memory_release();
+    run.arena = NULL;
+    run.area = NULL;
+}
+
+/* Main may have threads in calls still. They find an end, and nothing else. */
+static void empty_arena(void)
+{
+    if (memory_empty())
+        runtime_break(MPM_ESTATE, "the run has ended");
+}
+
+/* What failed on one rank has failed on all. Main reports it. */
+static int undo_start(int status)
+{
+    courier_cancel();
+    end_hosts();
+    if (!take_down())
+        exit(EXIT_SUCCESS);
+    release_arena();
+    if (!run.is_main)
+        error_leave_report();
+    return status;
 }
 
 /* Another rank's whole life in the run. */
-static _Noreturn void serve(void)
+static int serve(void)
 {
     struct wait_word *bell = &run.area->bell;
 
@@ -457,10 +550,15 @@ static _Noreturn void serve(void)
         if (!host_is_ending(run.arena))
             wait_change(bell, seen, 0, CLOCK_FOREVER);
     }
+    run.has_host = false;
     courier_stop();
     transport_take();
-    close_transport();
-    exit(EXIT_SUCCESS);
+    if (!take_down())
+        exit(EXIT_SUCCESS);
+    release_arena();
+    return error_set(
+        MPM_SERVED,
+        "this rank has served a run, which has ended: MPM_SERVED is no failure, and the program goes on");
 }
 
 /* Sees that no other thread is in the run when that is taken down. One that sits in a function of the
@@ -483,6 +581,7 @@ static void send_others_out(void)
     }
 }
 
+/* Of the program's exit, whatever run it is in then. */
 static void finalize_at_exit(void)
 {
     if (runtime_role() == ROLE_MAIN) {
@@ -503,11 +602,9 @@ static void replace_closed_standard_files(void)
     }
 }
 
-/* Options, and what the environment says otherwise. Where that is wrong, ranks go on with what they have
- * until they can agree, so that it is said once. */
+/* Options, and what the environment says otherwise. */
 static int configure(const mpm_options *options)
 {
-    run.config = (struct config){.log_level = (int)log_get_level()};
     if (options) {
         run.config.arena_size = options->arena_size;
         run.config.ranks_per_node = options->ranks_per_node;
@@ -518,32 +615,56 @@ static int configure(const mpm_options *options)
     return config_read(&run.config);
 }
 
+/* What a rank can know by itself. */
+static int prepare(const mpm_options *options, struct rank_card *card)
+{
+    int status;
+
+    run.config = (struct config){.log_level = (int)log_get_level()};
+    if ((status = rank_card_fill(card)) || (status = configure(options)))
+        return status;
+    card->ranks_per_node = run.config.ranks_per_node;
+    return MPM_OK;
+}
+
+static int open_transport(struct rank_card *card, const void *communicator)
+{
+    int status;
+
+    if ((status = transport_choose(communicator, &run.transport)))
+        return status;
+    if (run.transport != &transport_solo)
+        card->build = function_program_build();
+    transport_take();
+    if ((status = run.transport->open(card, communicator, &run.topology)))
+        transport_give_up();
+    return status;
+}
+
+static void begin(void)
+{
+    run.is_main = run.topology.rank == 0;
+    log_open((enum mpm_log_level)run.config.log_level, run.is_main ? "" : own_name());
+    run.pid = getpid();
+    run.number++;
+    run.runs = true;
+}
+
+/* Where something is wrong with one rank it goes on with what it has until all can agree, so that it is said once. */
 static int start(const mpm_options *options)
 {
-    int status, config_status = configure(options);
-    bool is_main;
+    struct rank_card card;
+    int own_status = prepare(options, &card), status;
 
-    if ((status = open_transport()))
+    if ((status = open_transport(&card, options ? options->communicator : NULL)))
         return status;
-    is_main = run.topology.rank == 0;
-    log_open((enum mpm_log_level)run.config.log_level, is_main ? "" : own_name());
-    run.pid = getpid();
-    run.is_main = is_main;
-    run.runs = true;
-    if ((status = run.transport->agree(config_status)) || (status = start_together())) {
-        run.runs = false;
-        close_transport();
-        if (!is_main)
-            exit(EXIT_SUCCESS); /* main reports it */
-        return status;
-    }
-    if (!is_main)
-        serve();
-    if ((status = start_watcher())) {
-        run.end_count = 0;
-        return status;
-    }
-    atexit(finalize_at_exit);
+    begin();
+    if (!own_status)
+        own_status = check_arena_size();
+    if ((status = run.transport->agree(own_status)) || (status = start_together()))
+        return undo_start(status);
+    if (!run.is_main)
+        return serve();
     log_write(MPM_LOG_INFO, "nodes: %u, ranks: %u, slots: %u, MPI: %s", mpm_node_count(), mpm_rank_count(),
               mpm_slot_count(), mpm_mpi_version());
     return MPM_OK;
@@ -553,10 +674,9 @@ int mpm_init(int *argc, char ***argv, const mpm_options *options)
 {
     (void)argc;
     (void)argv;
-    if (run.was_started)
-        return error_set(MPM_ESTATE, run.runs ? "mpm_init: the run has begun already"
-                                              : "mpm_init: a process can take part in one run only");
-    run.was_started = true;
+    if (run.runs)
+        return error_set(MPM_ESTATE, "mpm_init: the run has begun already");
+    release_arena(); /* of the run before */
     replace_closed_standard_files();
     return start(options);
 }
@@ -578,15 +698,11 @@ int mpm_finalize(void)
     }
     courier_stop();
     trouble = trouble ? trouble : loss_check();
-    host_end_all(run.arena);
-    wait_ring(&run.area->bell);
-    pthread_join(run.watcher, NULL);
-    run.runs = false;
+    end_hosts();
     transport_take();
-    close_transport();
-    topology_free(&run.topology);
-    free(run.arena_sizes);
-    loss_table_free();
+    take_down();
+    if (!atomic_load(&run.exiting))
+        empty_arena();
     return trouble;
 }
 

@@ -18,6 +18,11 @@ enum role {
 };
 
 enum role runtime_role(void);
+/* The number of the run among those that the calling process has been in, from 1: what a thread keeps of one must not be
+ * used in another. */
+uint32_t runtime_number(void);
+/* What generations in the arena begin with, so that those of several runs do not meet for long. */
+uint32_t runtime_first_generation(void);
 /* The topology, the same in all processes. Valid in a run. */
 const struct topology *runtime_topology(void);
 /* The arena of the calling process's node. */
@@ -56,7 +61,8 @@ void runtime_leave(void);
 void runtime_at_end(void (*end)(void));
 
 /* Each layer's messages are announced by one function, which core/ calls in every leader before its courier
- * starts. Called by a constructor of the layer, so that core/ need not know what stands above it. */
+ * starts. Called by a constructor of the layer, so that core/ need not know what stands above it. A process may be in
+ * several runs: the function also forgets what an earlier one has left. */
 void runtime_add_layer(void (*announce)(void));
 
 /* What a layer above core/ does about the processes of a node. */

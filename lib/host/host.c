@@ -90,7 +90,8 @@ static struct {
     pid_t zombie; /* a dead process that the host is busy with; 0 is none */
     bool wants_spare;
     bool is_host;
-    int was_subreaper; /* the rank, before the run */
+    bool is_subreaper; /* the rank, because of its host; */
+    int was_subreaper; /* what it was before */
 } self;
 
 static void on_child(int signal_number)
@@ -536,16 +537,17 @@ int host_start(struct arena *arena, unsigned rank_in_node)
     pid_t rank = getpid(), pid;
 
     host_set_own_number(MAX_PROCESSES + 1 + rank_in_node);
+    memset(&self, 0, sizeof self);
     self.arena = arena;
     self.area = area;
     self.record = &area->host[rank_in_node];
     self.rank = rank_in_node;
-    self.processes_seen = 0;
     if (!(self.pid_of = calloc(MAX_PROCESSES, sizeof *self.pid_of)))
         return error_set(MPM_ENOMEM, "no memory for the table of processes");
     fflush(NULL); /* lest a process write it once more */
     if (prctl(PR_GET_CHILD_SUBREAPER, &self.was_subreaper) || prctl(PR_SET_CHILD_SUBREAPER, 1))
         return error_set_errno(MPM_ESYSTEM, "the rank cannot reap what its host leaves");
+    self.is_subreaper = true;
     if ((pid = fork()) == 0)
         host_main(rank);
     free(self.pid_of);
@@ -631,11 +633,18 @@ void host_stand_in(struct arena *arena)
     }
 }
 
+void host_leave(void)
+{
+    if (self.is_subreaper)
+        prctl(PR_SET_CHILD_SUBREAPER, self.was_subreaper);
+    self.is_subreaper = false;
+}
+
 void host_end_all(struct arena *arena)
 {
     struct host_area *area = host_area_of(arena);
 
-    prctl(PR_SET_CHILD_SUBREAPER, self.was_subreaper); /* what processes have left is nobody's here */
+    host_leave(); /* what processes have left is nobody's here */
     atomic_store(&area->ending, 1);
     for (unsigned i = 0; i < area->host_count; i++)
         wait_ring(&area->host[i].bell);

@@ -78,8 +78,9 @@ typedef enum process_fate process_ended(struct process_record *process);
 /* The hosts of a node, in its arena. */
 struct host_area;
 
-/* Makes the area for `host_count` hosts, and hangs it into the arena. By the leader, once. MPM_ENOMEM. */
-int host_area_create(struct arena *arena, unsigned host_count);
+/* Makes the area for `host_count` hosts, and hangs it into the arena. Records begin with the generation. By the leader,
+ * once. MPM_ENOMEM. */
+int host_area_create(struct arena *arena, unsigned host_count, uint32_t generation);
 struct host_area *host_area_of(struct arena *arena);
 
 /* Forks the host of rank `rank_in_node`, and returns when it is ready. From a thread that lives until the end
@@ -98,6 +99,9 @@ bool host_is_lost(struct arena *arena, unsigned rank_in_node);
 int host_loss(struct arena *arena, unsigned rank_in_node);
 /* Whether the calling process is a host: one that reaps and is none is a rank whose host has died. */
 bool host_is_self(void);
+
+/* Takes back what host_start() has changed in the calling rank, whose host has ended, or was none. */
+void host_leave(void);
 
 /* Tells all hosts of the node to kill what they have and to end. Any process of the node. */
 void host_end_all(struct arena *arena);

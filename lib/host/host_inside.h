@@ -33,6 +33,7 @@ struct host_record {
 
 struct host_area {
     uint32_t host_count;
+    uint32_t generation; /* that a record begins with: constant */
     _Atomic uint32_t ending;
     _Atomic uint64_t segment[MAX_SEGMENTS]; /* offsets of SEGMENT_RECORDS process records each */
     struct wait_word host_ready;

@@ -28,13 +28,15 @@ struct host_area *host_area_of(struct arena *arena)
     return arena_root(arena, ARENA_ROOT_HOSTS);
 }
 
-int host_area_create(struct arena *arena, unsigned host_count)
+int host_area_create(struct arena *arena, unsigned host_count, uint32_t generation)
 {
     size_t size = sizeof(struct host_area) + host_count * sizeof(struct host_record);
     int status = arena_make_root(arena, ARENA_ROOT_HOSTS, size);
 
-    if (!status)
+    if (!status) {
         host_area_of(arena)->host_count = host_count;
+        host_area_of(arena)->generation = generation;
+    }
     return status;
 }
 
@@ -75,6 +77,7 @@ void host_set_state(struct process_record *process, enum process_state state)
 static int make_segment(struct arena *arena, uint32_t number)
 {
     struct host_area *area = host_area_of(arena);
+    struct process_record *records;
     uint64_t none = 0, offset;
     int status;
 
@@ -83,7 +86,9 @@ static int make_segment(struct arena *arena, uint32_t number)
     if ((status = arena_alloc(arena, SEGMENT_RECORDS * sizeof(struct process_record), ARENA_NO_OWNER,
                               &offset)))
         return status;
-    memset(arena_at(arena, offset), 0, SEGMENT_RECORDS * sizeof(struct process_record));
+    records = memset(arena_at(arena, offset), 0, SEGMENT_RECORDS * sizeof *records);
+    for (uint32_t i = 0; i < SEGMENT_RECORDS; i++)
+        atomic_store(&records[i].word, word_of(area->generation, 0, PROCESS_FREE));
     if (!atomic_compare_exchange_strong(&area->segment[number], &none, offset))
         arena_free(arena, offset);
     return MPM_OK;

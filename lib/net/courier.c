@@ -80,6 +80,18 @@ static struct {
     void (*before_post)(unsigned node, enum message_kind kind);
 } courier = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
+void courier_forget(void)
+{
+    assert(!courier.runs);
+    memset(courier.handler, 0, sizeof courier.handler);
+    courier.work_count = 0;
+    courier.before_post = NULL;
+    courier.lively_until_ns = 0;
+    courier.is_cancelled = false;
+    atomic_store(&courier.order, ORDER_CARRY);
+    atomic_store(&courier.has_mail, false);
+}
+
 void courier_handle(enum message_kind kind, courier_handler *handler)
 {
     courier.handler[kind] = handler;

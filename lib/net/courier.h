@@ -28,6 +28,8 @@ struct message_part {
     size_t size;
 };
 
+/* Forgets what an earlier run has said of messages and work. Before all of these. */
+void courier_forget(void);
 /* Before courier_start: who takes messages of a kind, and what else there is to do. */
 void courier_handle(enum message_kind kind, courier_handler *handler);
 void courier_add_work(courier_work *work);

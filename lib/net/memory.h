@@ -1,11 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Memory that a rank shares with what it forks. For net/ only. */
+/* Memory that a rank shares with what it forks. For transports, which map it, and for core/, which ends it after the
+ * transport is closed. */
 #ifndef NET_MEMORY_H
 #define NET_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Maps `size` bytes, zeroed and not touched. MPM_ENOMEM. */
 int memory_map(size_t size, void **memory);
+
+/* This mapping is the run's from here on. */
+void memory_keep(void *memory, size_t size);
+
+/* Unmaps the run's, if there is one. */
+void memory_release(void);
+/* Gives its bytes back, and keeps its addresses, where zeros are from here on: for threads that may be in a call
+ * still. false if there is no mapping that could be emptied. */
+bool memory_empty(void);
 
 #endif

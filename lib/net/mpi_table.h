@@ -40,8 +40,10 @@
     ENTRY(MPI_Comm_size)           \
     ENTRY(MPI_Comm_split)          \
     ENTRY(MPI_Comm_split_type)     \
+    ENTRY(MPI_Comm_test_inter)     \
     ENTRY(MPI_Error_string)        \
     ENTRY(MPI_Finalize)            \
+    ENTRY(MPI_Finalized)           \
     ENTRY(MPI_Get_count)           \
     ENTRY(MPI_Get_library_version) \
     ENTRY(MPI_Ibarrier)            \

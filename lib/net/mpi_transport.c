@@ -39,6 +39,9 @@ struct passage {
 };
 
 static struct {
+    bool is_programs; /* the program has started MPI, and ends it */
+    char host[64];
+    struct sigaction before; /* of SIGPIPE */
     MPI_Comm world, machine, leaders;
     MPI_Win window;
     bool has_window;
@@ -101,23 +104,53 @@ static int find_machines(unsigned *machine_of)
     return MPM_OK;
 }
 
+/* The lowest rank that failed tells all; its sentence is reported by rank 0. */
+static int mpi_agree(int status)
+{
+    struct {
+        int ok, rank;
+    } own, first;
+    struct {
+        int status;
+        char sentence[1024];
+    } verdict = {.status = status};
+    int count;
+
+    library.MPI_Comm_rank(mpi.world, &own.rank);
+    library.MPI_Comm_size(mpi.world, &count);
+    own.ok = !status;
+    library.MPI_Allreduce(&own, &first, 1, MPI_2INT, MPI_MINLOC, mpi.world);
+    if (first.ok)
+        return MPM_OK;
+    if (count > 1)
+        snprintf(verdict.sentence, sizeof verdict.sentence, "rank %d on %s: %s", first.rank, mpi.host,
+                 mpm_error());
+    else
+        snprintf(verdict.sentence, sizeof verdict.sentence, "%s", mpm_error());
+    library.MPI_Bcast(&verdict, sizeof verdict, MPI_BYTE, first.rank, mpi.world);
+    error_set(verdict.status, "%s", verdict.sentence);
+    if (own.rank)
+        error_leave_report();
+    return verdict.status;
+}
+
 static int gather_topology(const struct rank_card *card, struct topology *topology)
 {
     struct rank_card *cards = NULL;
     unsigned *machine_of = NULL;
-    int rank, count, status = MPM_ENOMEM, failed;
+    int rank, count, status = MPM_OK, failed;
 
     library.MPI_Comm_rank(mpi.world, &rank);
     library.MPI_Comm_size(mpi.world, &count);
     cards = calloc((size_t)count, sizeof *cards);
     machine_of = calloc((size_t)count, sizeof *machine_of);
     if (!cards || !machine_of)
-        error_set(MPM_ENOMEM, "no memory for the cards of %d ranks", count);
-    else if ((failed = library.MPI_Allgather(card, sizeof *card, MPI_BYTE, cards, sizeof *card, MPI_BYTE,
-                                             mpi.world)))
+        status = error_set(MPM_ENOMEM, "no memory for the cards of %d ranks", count);
+    if (!(status = mpi_agree(status)) && (failed = library.MPI_Allgather(card, sizeof *card, MPI_BYTE, cards,
+                                                                         sizeof *card, MPI_BYTE, mpi.world)))
         status = mpi_failed("MPI_Allgather", failed);
-    else if (!(status = find_machines(machine_of)))
-        status = topology_make(cards, machine_of, (unsigned)count, (unsigned)rank, topology);
+    if (!status && !(status = find_machines(machine_of)))
+        status = mpi_agree(topology_make(cards, machine_of, (unsigned)count, (unsigned)rank, topology));
     free(cards);
     free(machine_of);
     return status;
@@ -147,56 +180,83 @@ static void tell_mpich(void)
 #endif
 }
 
-/* A program may have started MPI itself, on all ranks. It is ended by close() all the same: of most ranks
- * nobody else comes back to do so. */
-static int start_mpi(int started)
+/* A program may have started MPI itself, on all ranks. Who has started it ends it. */
+static int start_mpi(const MPI_Comm *communicator)
 {
-    int provided, failed;
+    int started = 0, ended = 0, granted, failed, status;
 
-    if (started)
-        library.MPI_Query_thread(&provided);
-    else if ((failed = library.MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &provided)))
-        return mpi_failed("MPI_Init_thread", failed);
-    if (provided >= MPI_THREAD_SERIALIZED)
-        return MPM_OK;
-    if (started)
-        return error_set(MPM_EMPI,
-                         "the program has started MPI without MPI_THREAD_SERIALIZED, which mpmap needs");
-    return error_set(MPM_EMPI, "this MPI grants no MPI_THREAD_SERIALIZED, which mpmap needs");
-}
-
-/* Ranks that MPI does not know of are found out before anything is done together. */
-static int meet(void)
-{
-    struct launcher launcher;
-    int started = 0, count, status;
-
-    launcher_look(&launcher);
     tell_mpich();
     if ((status = load_library()))
         return status;
     read_version();
     library.MPI_Initialized(&started);
-    if ((status = start_mpi(started)))
+    library.MPI_Finalized(&ended);
+    if (ended)
+        return error_set(MPM_ESTATE,
+                         "MPI has been ended in this process, and cannot be started again: a program "
+                         "that starts MPI itself can have several runs before it ends it");
+    if (communicator && !started)
+        return error_set(MPM_EINVAL, "there is no communicator to run on: the program has not started MPI");
+    if (communicator && *communicator == MPI_COMM_NULL)
+        return error_set(MPM_EINVAL,
+                         "the communicator to run on is MPI_COMM_NULL: only its ranks call mpm_init");
+    mpi.is_programs = started;
+    if (!started && (failed = library.MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &granted)))
+        return mpi_failed("MPI_Init_thread", failed);
+    return MPM_OK;
+}
+
+/* Ranks that MPI does not know of are found out before anything is done together. */
+static int meet(const MPI_Comm *communicator)
+{
+    struct launcher launcher;
+    int count, status;
+
+    launcher_look(&launcher);
+    if ((status = start_mpi(communicator)))
         return status;
     library.MPI_Comm_size(MPI_COMM_WORLD, &count);
-    if ((status = launcher_check(&launcher, (unsigned)count, mpi.version)) && !started)
+    if ((status = launcher_check(&launcher, (unsigned)count, mpi.version)) && !mpi.is_programs)
         library.MPI_Finalize();
     return status;
 }
 
-static int mpi_open(const struct rank_card *card, struct topology *topology)
+static int check_threads(void)
+{
+    int granted;
+
+    library.MPI_Query_thread(&granted);
+    if (granted >= MPI_THREAD_SERIALIZED)
+        return MPM_OK;
+    if (mpi.is_programs)
+        return error_set(MPM_EMPI,
+                         "the program has started MPI without MPI_THREAD_SERIALIZED, which mpmap needs");
+    return error_set(MPM_EMPI, "this MPI grants no MPI_THREAD_SERIALIZED, which mpmap needs");
+}
+
+/* The run's own communicator. Split, as a duplicate would have what the program has said of its own: that nothing is
+ * received from any source, for one. */
+static int make_world(MPI_Comm given)
+{
+    int is_inter = 0, failed;
+
+    library.MPI_Comm_test_inter(given, &is_inter);
+    if (is_inter)
+        return error_set(MPM_EINVAL,
+                         "the communicator to run on is one between two groups: a run is on one group");
+    if ((failed = library.MPI_Comm_split(given, 0, 0, &mpi.world)))
+        return mpi_failed("MPI_Comm_split", failed);
+    library.MPI_Comm_set_errhandler(mpi.world, MPI_ERRORS_RETURN);
+    return MPM_OK;
+}
+
+static int open_world(const struct rank_card *card, MPI_Comm given, struct topology *topology)
 {
     const struct rank_info *own;
     int failed, status;
 
-    if ((status = meet()))
-        return status;
-    signal(SIGPIPE, SIG_IGN); /* a send to a rank that is gone would kill this one */
-    library.MPI_Comm_dup(MPI_COMM_WORLD, &mpi.world);
-    library.MPI_Comm_set_errhandler(mpi.world, MPI_ERRORS_RETURN);
-    mpi.coming_end = &mpi.coming;
-    if ((status = gather_topology(card, topology)))
+    if ((status = make_world(given)) || (status = mpi_agree(check_threads())) ||
+        (status = gather_topology(card, topology)))
         return status;
     own = &topology->ranks[topology->rank];
     if ((failed = library.MPI_Comm_split(mpi.world, own->rank_in_node ? MPI_UNDEFINED : 0,
@@ -207,25 +267,31 @@ static int mpi_open(const struct rank_card *card, struct topology *topology)
     return MPM_OK;
 }
 
-/* The lowest rank that failed tells all. */
-static int mpi_agree(int status)
+/* A send to a rank that is gone would kill this one. */
+static void ignore_broken_connections(void)
 {
-    struct {
-        int ok, rank;
-    } own, first;
-    struct {
-        int status;
-        char sentence[1024];
-    } verdict = {.status = status};
+    sigaction(SIGPIPE, NULL, &mpi.before);
+    signal(SIGPIPE, SIG_IGN);
+}
 
-    library.MPI_Comm_rank(mpi.world, &own.rank);
-    own.ok = !status;
-    library.MPI_Allreduce(&own, &first, 1, MPI_2INT, MPI_MINLOC, mpi.world);
-    if (first.ok)
-        return MPM_OK;
-    snprintf(verdict.sentence, sizeof verdict.sentence, "%s", mpm_error());
-    library.MPI_Bcast(&verdict, sizeof verdict, MPI_BYTE, first.rank, mpi.world);
-    return error_set(verdict.status, "%s", verdict.sentence);
+static void mpi_close(void);
+
+static int mpi_open(const struct rank_card *card, const void *communicator, struct topology *topology)
+{
+    const MPI_Comm *given = communicator;
+    int status;
+
+    if ((status = meet(given)))
+        return status;
+    ignore_broken_connections();
+    mpi.world = mpi.machine = mpi.leaders = MPI_COMM_NULL;
+    mpi.coming_end = &mpi.coming;
+    memcpy(mpi.host, card->machine, sizeof mpi.host);
+    if ((status = open_world(card, given ? *given : MPI_COMM_WORLD, topology))) {
+        topology_free(topology);
+        mpi_close();
+    }
+    return status;
 }
 
 /* Open MPI puts windows into /dev/shm, as files that take room only as they are touched. */
@@ -257,40 +323,39 @@ static int check_addresses(size_t size)
 }
 
 /* Where a window cannot be had on one rank, that one fails in Open MPI, and the others wait for it without end.
- * So that is found out before, on every rank of the node, for the size that its leader wants. */
-static int check_window(const struct rank_info *own, size_t size, MPI_Comm node)
+ * So that is found out before, on every rank of the node. */
+static int check_window(const struct rank_info *own, size_t size)
 {
-    uint64_t wanted = size;
     int status;
 
-    library.MPI_Bcast(&wanted, 1, MPI_UINT64_T, 0, node);
-    if (!own->rank_in_node && (status = check_room(wanted)))
+    if (!own->rank_in_node && (status = check_room(size)))
         return status;
-    return check_addresses(wanted);
+    return check_addresses(size);
 }
 
 /* Another mapping of shared memory. MPI unmaps its window when that is freed, and threads of main may be in a call still:
- * what they use stays until main has exited. Where there are no addresses for it, the window has to do. */
+ * what they use stays. Where there are no addresses for it, the window has to do. */
 static void *map_again(void *memory, size_t size)
 {
     void *again = mremap(memory, 0, size, MREMAP_MAYMOVE);
 
-    return again == MAP_FAILED ? memory : again;
+    if (again == MAP_FAILED)
+        return memory;
+    memory_keep(again, size);
+    return again;
 }
 
-static int make_window(const struct topology *topology, size_t size, MPI_Comm node, void **memory)
+static int make_window(size_t size, unsigned rank_in_node, MPI_Comm node, void **memory)
 {
-    const struct rank_info *own = &topology->ranks[topology->rank];
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     MPI_Aint bytes;
     void *base;
     int unit;
 
     library.MPI_Comm_set_errhandler(node, MPI_ERRORS_RETURN);
-    if (library.MPI_Win_allocate_shared(own->rank_in_node ? 0 : (MPI_Aint)(size + page), 1, MPI_INFO_NULL,
-                                        node, &base, &mpi.window))
-        return error_set(MPM_ENOMEM, "MPI_Win_allocate_shared cannot make an arena of %zu bytes on %s", size,
-                         topology->nodes[own->node].name);
+    if (library.MPI_Win_allocate_shared(rank_in_node ? 0 : (MPI_Aint)(size + page), 1, MPI_INFO_NULL, node,
+                                        &base, &mpi.window))
+        return error_set(MPM_ENOMEM, "MPI_Win_allocate_shared cannot make an arena of %zu bytes", size);
     mpi.has_window = true;
     library.MPI_Win_shared_query(mpi.window, 0, &bytes, &unit, &base);
     *memory = map_again((void *)(((uintptr_t)base + page - 1) / page * page), size);
@@ -304,15 +369,22 @@ static int mpi_memory(const struct topology *topology, size_t size, void **memor
 {
     const struct rank_info *own = &topology->ranks[topology->rank];
     bool is_shared = topology->nodes[own->node].ranks > 1;
+    uint64_t wanted = size;
     MPI_Comm node;
     int status;
 
     library.MPI_Comm_split(mpi.machine, (int)own->node, (int)own->rank_in_node, &node);
-    status = mpi_agree(is_shared ? check_window(own, size, node) : MPM_OK);
-    if (!status)
-        status = is_shared ? make_window(topology, size, node, memory) : memory_map(size, memory);
+    library.MPI_Bcast(&wanted, 1, MPI_UINT64_T, 0, node);
+    if ((status = mpi_agree(is_shared ? check_window(own, wanted) : MPM_OK))) {
+        library.MPI_Comm_free(&node);
+        return status;
+    }
+    if (is_shared)
+        status = make_window(wanted, own->rank_in_node, node, memory);
+    else if (!(status = memory_map(wanted, memory)))
+        memory_keep(*memory, wanted);
     library.MPI_Comm_free(&node);
-    return status;
+    return mpi_agree(status);
 }
 
 static int mpi_gather(uint64_t own, uint64_t *all)
@@ -423,15 +495,37 @@ static bool mpi_is_over(void)
     return library.MPI_Test(&mpi.end, &all_are_there, MPI_STATUS_IGNORE) || all_are_there;
 }
 
+static bool mpi_goes_on(void)
+{
+    return mpi.is_programs;
+}
+
+static void free_communicator(MPI_Comm *communicator)
+{
+    if (*communicator != MPI_COMM_NULL)
+        library.MPI_Comm_free(communicator);
+}
+
+/* What the program has said of SIGPIPE holds again, unless it has said something else since. */
+static void restore_signals(void)
+{
+    struct sigaction now;
+
+    if (!sigaction(SIGPIPE, NULL, &now) && now.sa_handler == SIG_IGN)
+        sigaction(SIGPIPE, &mpi.before, NULL);
+}
+
 static void mpi_close(void)
 {
     if (mpi.has_window)
         library.MPI_Win_free(&mpi.window);
-    if (mpi.leaders != MPI_COMM_NULL)
-        library.MPI_Comm_free(&mpi.leaders);
-    library.MPI_Comm_free(&mpi.machine);
-    library.MPI_Comm_free(&mpi.world);
-    library.MPI_Finalize();
+    mpi.has_window = mpi.is_at_end = false;
+    free_communicator(&mpi.leaders);
+    free_communicator(&mpi.machine);
+    free_communicator(&mpi.world);
+    if (!mpi.is_programs)
+        library.MPI_Finalize();
+    restore_signals();
 }
 
 static void mpi_abort(int exit_code)
@@ -455,6 +549,7 @@ const struct transport transport_mpi = {
     .poll = mpi_poll,
     .is_busy = mpi_is_busy,
     .is_over = mpi_is_over,
+    .goes_on = mpi_goes_on,
     .close = mpi_close,
     .abort = mpi_abort,
     .version = mpi_version,

@@ -4,33 +4,26 @@
 #include "net/transport.h"
 
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #include "base/error.h"
 #include "net/memory.h"
 
-static int solo_open(const struct rank_card *card, struct topology *topology)
+static int solo_open(const struct rank_card *card, const void *communicator, struct topology *topology)
 {
     unsigned machine = 0;
 
+    (void)communicator;
     return topology_make(card, &machine, 1, 0, topology);
-}
-
-int memory_map(size_t size, void **memory)
-{
-    void *mapped = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-                        0);
-
-    if (mapped == MAP_FAILED)
-        return error_set_errno(MPM_ENOMEM, "an arena of %zu bytes cannot be mapped", size);
-    *memory = mapped;
-    return MPM_OK;
 }
 
 static int solo_memory(const struct topology *topology, size_t size, void **memory)
 {
+    int status = memory_map(size, memory);
+
     (void)topology;
-    return memory_map(size, memory);
+    if (!status)
+        memory_keep(*memory, size);
+    return status;
 }
 
 static int solo_agree(int status)
@@ -70,6 +63,11 @@ static void solo_close(void)
 {
 }
 
+static bool solo_goes_on(void)
+{
+    return true;
+}
+
 static void solo_abort(int exit_code)
 {
     _Exit(exit_code);
@@ -90,6 +88,7 @@ const struct transport transport_solo = {
     .poll = solo_poll,
     .is_busy = solo_is_busy,
     .is_over = solo_is_over,
+    .goes_on = solo_goes_on,
     .close = solo_close,
     .abort = solo_abort,
     .version = solo_version,

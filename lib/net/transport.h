@@ -32,13 +32,15 @@ struct frame {
 
 struct transport {
     const char *name;
-    /* Starts it and tells who is there; `card` is the own one. */
-    int (*open)(const struct rank_card *card, struct topology *topology);
+    /* Starts it and tells who is there; `card` is the own one. `communicator`: the address of the MPI_Comm that the
+     * run is to be on; NULL: all ranks. What fails leaves nothing open, on any rank. */
+    int (*open)(const struct rank_card *card, const void *communicator, struct topology *topology);
     /* Memory of `size` bytes that all ranks of the own node share, and processes forked later, too; zeroed,
-     * and not touched yet. The leader's size counts. */
+     * and not touched yet. The leader's size counts. Where it is a mapping of its own: memory_keep(). What fails
+     * fails on all ranks. */
     int (*memory)(const struct topology *topology, size_t size, void **memory);
     /* All ranks together: 0 if `status` is 0 in all of them, else the first failing rank's, with its
-     * sentence. */
+     * sentence, which names the rank and its host if there are several ranks. */
     int (*agree)(int status);
     /* All ranks together: every rank's number, by rank. MPM_EMPI. */
     int (*gather)(uint64_t own, uint64_t *all);
@@ -51,7 +53,9 @@ struct transport {
     /* Of a leader that sends no more: true when no leader does, and all that was sent has come in. Until then it
      * is called again and again, and polled meanwhile. */
     bool (*is_over)(void);
-    /* Ends it in good order, all ranks together. */
+    /* Whether the program goes on on every rank after close(), as it has started MPI itself. */
+    bool (*goes_on)(void);
+    /* Ends it in good order, all ranks together: MPI as well, unless the program goes on. */
     void (*close)(void);
     /* Ends the whole run at once, without the others. */
     void (*abort)(int exit_code);
@@ -61,8 +65,8 @@ struct transport {
 
 extern const struct transport transport_mpi, transport_solo;
 
-/* The transport that the launcher calls for: solo where there is none. MPM_EINVAL, with what to do, where a
+/* The transport that the launcher calls for: solo where there is none, and no communicator is given. MPM_EINVAL, with what to do, where a
  * launcher has started several processes in a way that they cannot meet. */
-int transport_choose(const struct transport **transport);
+int transport_choose(const void *communicator, const struct transport **transport);
 
 #endif

@@ -15,6 +15,7 @@
 #include "core/runtime.h"
 #include "net/courier.h"
 #include "pool/pool_state.h"
+#include "pool/room.h"
 #include "pool/steward.h"
 #include "pool/stream.h"
 
@@ -28,6 +29,7 @@ static __attribute__((constructor)) void add_layer(void)
 {
     runtime_add_layer(pool_state_announce);
     runtime_add_layer(steward_announce);
+    runtime_add_layer(room_forget);
 }
 
 /* Main uses all nodes; a process its own, because it has no courier. The slots of a rank whose host has died are lost. */

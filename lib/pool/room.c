@@ -20,6 +20,13 @@ static struct {
     _Atomic bool wanted;
 } room;
 
+void room_forget(void)
+{
+    atomic_store(&room.leases, 0);
+    atomic_store(&room.bytes, 0);
+    atomic_store(&room.wanted, false);
+}
+
 static bool is_used_up(void)
 {
     mpm_node_info info;

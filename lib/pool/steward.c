@@ -525,8 +525,24 @@ static bool steward_work(void)
     return worked;
 }
 
+/* Of an earlier run that has broken in their midst. Their holders look into its arena, which is gone: they are left. */
+static void forget_pools(void)
+{
+    for (struct steward_pool *pool = pools, *next_pool; pool; pool = next_pool) {
+        for (struct steward_job *job = pool->jobs, *next; job; job = next) {
+            next = job->next;
+            drop_all_late(job);
+            free(job);
+        }
+        next_pool = pool->next;
+        free(pool);
+    }
+    pools = NULL;
+}
+
 void steward_announce(void)
 {
+    forget_pools();
     courier_handle(MESSAGE_POOL_OPEN, on_pool_open);
     courier_handle(MESSAGE_POOL_CLOSE, on_pool_close);
     courier_handle(MESSAGE_POOL_ASKED, on_pool_asked);

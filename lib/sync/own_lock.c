@@ -122,6 +122,7 @@ static int find_anywhere(const mpm_handle *handle, bool makes, mpm_handle *lock)
 
 struct kept {
     mpm_handle parent, lock;
+    uint32_t run; /* of which both are */
 };
 
 static _Thread_local struct kept kept_locks[KEPT];
@@ -133,7 +134,7 @@ static int use(const mpm_handle *handle, use_lock *way, bool makes, double timeo
     struct kept *kept = &kept_locks[handle->place % KEPT];
     int status;
 
-    if (object_is_same(&kept->parent, handle) &&
+    if (object_is_same(&kept->parent, handle) && kept->run == runtime_number() &&
         (status = way(&kept->lock, handle, timeout_s)) != MPM_ESTALE && status != MPM_EINVAL)
         return status;
     *kept = (struct kept){.parent = {0}};
@@ -142,6 +143,7 @@ static int use(const mpm_handle *handle, use_lock *way, bool makes, double timeo
     if (!kept->lock.kind)
         return error_set(MPM_EINVAL, "the calling thread does not have the lock, which nobody has asked for");
     kept->parent = *handle;
+    kept->run = runtime_number();
     return way(&kept->lock, handle, timeout_s);
 }
 

@@ -274,6 +274,7 @@ static unsigned receiving_side(const void *in, size_t in_size)
 
 static void announce(void)
 {
+    transfer_forget_all();
     call_register(VERB_PIPE_SEND, on_send, pipe_sending[0].late_status, pipe_sending[0].late_sentence);
     call_register(VERB_PIPE_RECEIVE, on_receive, pipe_receiving[0].late_status,
                   pipe_receiving[0].late_sentence);

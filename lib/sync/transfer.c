@@ -51,6 +51,12 @@ void transfer_end(struct transfer *transfer)
     free(transfer);
 }
 
+void transfer_forget_all(void)
+{
+    while (first)
+        transfer_end(first);
+}
+
 void transfer_end_of_dead(const struct party_death *death)
 {
     for (struct transfer *at = first, *next; at; at = next) {

@@ -24,6 +24,8 @@ int transfer_begin(const struct party *party, size_t size, struct transfer **tra
 /* The caller's one with that number. MPM_EPROTOCOL if there is none. */
 int transfer_find(const struct party *party, uint64_t number, struct transfer **transfer);
 void transfer_end(struct transfer *transfer);
+/* Of an earlier run. */
+void transfer_forget_all(void);
 void transfer_end_of_dead(const struct party_death *death);
 
 #endif

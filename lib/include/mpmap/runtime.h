@@ -13,25 +13,57 @@ MPM_BEGIN
 typedef struct mpm_options {
     size_t arena_size;       /**< bytes that each node's processes share; 0: what memory allows */
     unsigned ranks_per_node; /**< cut machines into virtual nodes of so many ranks; 0: do not */
+    /** The address of the MPI_Comm to run on, in a program that has started MPI itself; NULL: MPI_COMM_WORLD. Its ranks
+     * call mpm_init(), all of them, and no others; its rank 0 is main. It is read in this call only, and stays the
+     * program's. */
+    const void *communicator;
 } mpm_options;
 
-/** Starts the run. It returns in main (rank 0) only: every other rank serves inside this call, and exits
- * there when the run ends. Without mpirun or srun the run is this process, and MPI is not started.
+/** Starts a run. It returns at once in main (rank 0) only: every other rank serves inside this call until the run
+ * ends. Without mpirun or srun the run is this process, and MPI is not started.
  *
- * Call it first in main(), once, from a thread that lives until mpm_finalize() (the kernel ends the
- * worker processes with it), before there are other threads. Blocks until every rank is there.
- * Under a launcher it starts MPI, unless the program has done so on all ranks, with MPI_THREAD_SERIALIZED
- * at least: then it takes it over. mpm_finalize() ends MPI in both cases.
+ * Call it first in main(), from a thread that lives until mpm_finalize() (the kernel ends the worker processes with
+ * it), before there are other threads. Blocks until every rank is there.
+ *
+ * Whoever starts MPI ends it. Under a launcher this call starts MPI, and mpm_finalize() ends it: then the other ranks
+ * exit inside this call, with status 0, and there is one run. A program that has started MPI itself, on all ranks, with
+ * MPI_THREAD_SERIALIZED at least, ends it itself: then the other ranks return from this call when the run ends, with
+ * MPM_SERVED. A run is a phase of such a program:
+ *
+ *     MPI_Init_thread(&argc, &argv, MPI_THREAD_SERIALIZED, &level);
+ *     …                                                what all ranks do
+ *     status = mpm_init(&argc, &argv, NULL);
+ *     if (!status) {                                   rank 0: it has all nodes
+ *         …                                            pools, processes, queues
+ *         status = mpm_finalize();
+ *     } else if (status == MPM_SERVED) {
+ *         status = 0;                                  another rank: the run is over
+ *     }
+ *     if (status)
+ *         MPI_Abort(MPI_COMM_WORLD, mpm_report_error());
+ *     …                                                what all ranks do, and the next run
+ *     MPI_Finalize();
+ *
+ * During a run its main may call MPI only if that has MPI_THREAD_MULTIPLE. There may be any number of runs, one after
+ * the other: with MPI of the program, and without a launcher. Nothing of a run is left in the next: handles, pools and
+ * memory of mpm_alloc() end with their run. While it is called, no thread of the program may be in a call on an
+ * earlier run.
+ *
+ * If it fails, it does so on all ranks, and has undone all that it had done: it may be tried again, unless it had
+ * started MPI. Where there are several ranks, the sentence names the one that failed, and its host.
+ *
  * Of stdin, stdout and stderr, those that are closed are /dev/null from here on.
  * @param argc,argv  those of main(), or both NULL
- * @return MPM_ESTATE if there is a run already; MPM_ENOMEM if the arena cannot be had; MPM_EINVAL for a bad
- *         option or environment variable, and if a launcher has started ranks that MPI does not find, in each of them; MPM_EBUILD if ranks run different programs; MPM_ENOENT if there is a launcher and no MPI,
+ * @return MPM_SERVED in another rank, when the run has ended; MPM_ESTATE if there is a run already, or MPI has been
+ *         ended; MPM_ENOMEM if the arena cannot be had; MPM_EINVAL for a bad option or environment variable, and if a
+ *         launcher has started ranks that MPI does not find, in each of them; MPM_EBUILD if ranks run different
+ *         programs; MPM_ENOENT if there is a launcher and no MPI,
  *         which is loaded by this call; MPM_EHOSTLOST if a host ends as it starts; MPM_EMPI, MPM_ESYSTEM.
  */
 MPM_API MPM_CHECKED int mpm_init(int *argc, char ***argv, const mpm_options *options);
 
-/** Ends the run: workers, hosts and the other ranks. Pools that are still open are closed first.
- * Blocks until they have ended. Main only. An exit() without it calls it.
+/** Ends the run: workers, hosts and the service of the other ranks. Pools that are still open are closed first.
+ * MPI is ended if mpm_init() has started it. Blocks until all have ended. Main only. An exit() without it calls it.
  * @return 0, fit to be returned from main(); MPM_ESTATE if there is no run;
  *         MPM_EHOSTLOST or MPM_ENODELOST if the run has lost a part (it is ended all the same). */
 MPM_API int mpm_finalize(void);

@@ -34,11 +34,12 @@
     ENTRY(EOWNERDIED, -24, "its holder died; the caller has it now")          \
     ENTRY(EPIPE, -25, "the other end is closed or gone")                      \
     ENTRY(EEOF, -26, "the other end is closed or gone, and all was received") \
-    ENTRY(EBROKEN, -27, "the barrier is broken")
+    ENTRY(EBROKEN, -27, "the barrier is broken")                              \
+    ENTRY(SERVED, -64, "this rank has served a run, which has ended")
 
 MPM_BEGIN
 
-/** The status of a call: MPM_OK or a negative value. */
+/** The status of a call: MPM_OK or a negative value. MPM_SERVED, of mpm_init(), is no failure. */
 enum mpm_status {
 #define MPM_STATUS_VALUE(name, value, text) MPM_##name = value,
     MPM_STATUS_LIST(MPM_STATUS_VALUE)
@@ -52,7 +53,8 @@ MPM_API const char *mpm_error(void);
 /** The name of a status ("MPM_EINVAL"), a constant; "MPM_E?" for a value that is none. */
 MPM_API const char *mpm_status_name(int status);
 
-/** Prints "PROGRAM: SENTENCE" with this thread's last error to stderr.
+/** Prints "PROGRAM: SENTENCE" with this thread's last error to stderr. An mpm_init() that fails does so on all ranks: of
+ * those that go on, rank 0 prints it, and the others print nothing.
  * @return EXIT_FAILURE (1), so that main can `return mpm_report_error();`. */
 MPM_API int mpm_report_error(void);
 
