@@ -183,6 +183,11 @@ void object_cancel(struct object *object)
     lower_hint(table_of(runtime_arena()), object->place);
 }
 
+const char *object_kind_name(enum object_kind kind)
+{
+    return kind_names[kind < sizeof kind_names / sizeof *kind_names ? kind : 0];
+}
+
 int object_stale(const mpm_handle *handle)
 {
     return error_set(MPM_ESTALE, "the %s was destroyed", kind_names[handle->kind]);

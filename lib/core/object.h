@@ -179,6 +179,8 @@ static inline struct object *object_find_recent(const mpm_handle *handle, enum o
 int object_find(const mpm_handle *handle, enum object_kind kind, struct object **object);
 /* Says that it is not there any more: MPM_ESTALE. */
 int object_stale(const mpm_handle *handle);
+/* What a kind is called in sentences, without an article; "object" if there is none. */
+const char *object_kind_name(enum object_kind kind);
 /* The object ends: under its locks. Handles are stale from here on. */
 void object_end(struct object *object);
 

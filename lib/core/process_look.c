@@ -159,6 +159,7 @@ int mpm_process_join(mpm_process process, double timeout_s)
 {
     mpm_handle own = process_own_handle();
     struct process_look look;
+    int status;
 
     if (runtime_role() == ROLE_NONE)
         return error_set(MPM_ESTATE, "mpm_process_join: there is no run: call mpm_init first");
@@ -166,7 +167,8 @@ int mpm_process_join(mpm_process process, double timeout_s)
         return error_set(MPM_EINVAL, "mpm_process_join: a process cannot wait for itself");
     if (object_is_home(&process.handle) || process.handle.kind != OBJECT_PROCESS)
         return wait_here(&process.handle, look_at_end, timeout_s, &look);
-    return call_remote(&process.handle, VERB_PROCESS_JOIN, NULL, 0, timeout_s, &look, sizeof look, NULL);
+    status = call_timed(&process.handle, VERB_PROCESS_JOIN, NULL, 0, timeout_s, &look, sizeof look, NULL);
+    return status == CALL_NO_ANSWER ? MPM_ETIMEDOUT : status;
 }
 
 int mpm_process_exitcode(mpm_process process, int *exitcode)

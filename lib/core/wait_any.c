@@ -164,28 +164,29 @@ static int ask(struct waiting *waiting, double timeout_s)
     return status;
 }
 
-/* Waits for the reply of a node: 0 if any is ready there, CALL_MUST_WAIT if none is, or a status. */
-static int take_reply(struct waiting *waiting, struct part *part)
+/* Waits for the reply of a node until then: 0 if any is ready there, CALL_MUST_WAIT if none is or nobody says, or a
+ * status. */
+static int take_reply(struct waiting *waiting, struct part *part, uint64_t give_up_ns)
 {
-    int status = call_finish(&part->call, waiting->told, part->count, NULL);
+    int status = call_finish(&part->call, give_up_ns, waiting->told, part->count, NULL);
 
     part->is_under_way = false;
     for (size_t i = 0; !status && i < part->count; i++)
         waiting->is_ready[waiting->places[part->first + i]] = waiting->told[i];
-    return status == MPM_ETIMEDOUT ? CALL_MUST_WAIT : status;
+    return status == MPM_ETIMEDOUT || status == CALL_NO_ANSWER ? CALL_MUST_WAIT : status;
 }
 
-/* Takes all replies; those that are there only, unless it is to wait for them. As take_reply. */
-static int take_replies(struct waiting *waiting, bool wait_for_all)
+/* Takes the replies that come until then; 0: those that are there. As take_reply. */
+static int take_replies(struct waiting *waiting, uint64_t give_up_ns)
 {
     int result = CALL_MUST_WAIT, status;
 
     for (size_t i = 0; i < waiting->part_count; i++) {
         struct part *part = &waiting->parts[i];
 
-        if (!part->is_under_way || (!wait_for_all && !call_is_done(&part->call)))
+        if (!part->is_under_way || (!give_up_ns && !call_is_done(&part->call)))
             continue;
-        if (!(status = take_reply(waiting, part)))
+        if (!(status = take_reply(waiting, part, give_up_ns)))
             result = MPM_OK;
         else if (status != CALL_MUST_WAIT)
             return status;
@@ -210,12 +211,16 @@ static int join_looks(int one, int other)
     return one == CALL_MUST_WAIT ? other : other == CALL_MUST_WAIT ? MPM_OK : other;
 }
 
-/* All nodes at once. */
-static int look_once(struct waiting *waiting)
+/* All nodes at once. What is at a node that does not answer for long is not ready, as far as anybody knows. */
+static int look_once(struct waiting *waiting, double timeout_s)
 {
+    uint64_t until_ns = call_give_up_ns(timeout_s, 0), at_most_ns = call_give_up_ns(0, 0);
     int status = ask(waiting, 0);
 
-    if (!status && (status = join_looks(look_here(waiting), take_replies(waiting, true))) == CALL_MUST_WAIT)
+    if (until_ns > at_most_ns)
+        until_ns = at_most_ns;
+    if (!status &&
+        (status = join_looks(look_here(waiting), take_replies(waiting, until_ns))) == CALL_MUST_WAIT)
         return status;
     abandon_calls(waiting);
     return status;
@@ -235,7 +240,7 @@ static int sleep_until_any(struct waiting *waiting, uint64_t deadline_ns)
 {
     for (;;) {
         uint32_t seen = wait_look(runtime_bell());
-        int status = join_looks(look_here(waiting), take_replies(waiting, false));
+        int status = join_looks(look_here(waiting), take_replies(waiting, 0));
 
         DELAY_POINT();
         if (status != CALL_MUST_WAIT || (status = runtime_check_whole()))
@@ -249,7 +254,7 @@ static int sleep_until_any(struct waiting *waiting, uint64_t deadline_ns)
 static int wait_for_any(struct waiting *waiting, double timeout_s)
 {
     uint64_t deadline_ns = call_deadline_ns(timeout_s);
-    int status = look_once(waiting);
+    int status = look_once(waiting, timeout_s);
 
     if (status == CALL_MUST_WAIT && timeout_s > 0) {
         note_waiting(waiting, 1);

@@ -45,7 +45,11 @@ enum message_kind {
     MESSAGE_RESULTS,  /* struct message_results, then the failures, then the results */
     /* Between any two */
     MESSAGE_CALL,          /* struct message_call, then what the verb takes */
-    MESSAGE_CANCEL,        /* struct message_call of a call whose caller has died: its numbers only */
+    MESSAGE_CANCEL,        /* struct message_call of a call whose caller has died, or takes it back; then the
+                            * beginning of what the verb takes, of one that is taken back */
+    MESSAGE_DOUBTED,       /* struct message_call: whether it is wanted still; its numbers only */
+    MESSAGE_WANTED,        /* the same: the answer, if it is */
+    MESSAGE_ARRIVED,       /* struct message_call: the answer to it has arrived; its numbers only */
     MESSAGE_REPLY,         /* struct message_reply, then what the verb gives */
     MESSAGE_POSTED,        /* struct message_posted, then the operations: see core/post.c */
     MESSAGE_POSTED_DONE,   /* struct message_posted_done: the answer */
@@ -134,7 +138,7 @@ struct message_call {
     uint32_t slot;   /* of the caller, on its node */
     uint32_t serial; /* of the call in that slot */
     uint32_t verb;
-    uint32_t reserved;
+    uint32_t is_timed; /* 1: its caller may take it back; of a cancel: it does */
     double timeout_s;
     uint64_t handle[2]; /* an mpm_handle */
 };
@@ -169,7 +173,8 @@ struct message_process_ended {
 
 struct message_reply {
     uint32_t slot, serial;
-    int64_t status;
+    int32_t status;
+    uint32_t asks; /* 1: the home wants to be told when it has arrived */
     char text[MESSAGE_TEXT_SIZE];
 };
 

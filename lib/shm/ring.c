@@ -22,9 +22,16 @@
  * A large message has a segment to itself (`alone`), and the segment for the next one is linked behind it
  * before the commit, so that the getter can free the large one as it takes the message.
  *
- * `seen` is a cache: a value of the past, and so are all values of the other side's counter. */
+ * A getter that gives a message back writes it into what was read of the segment already, right in front of the
+ * first message; or, where that is too short, at the end of a new segment that leads to the getters' one, whose `first`
+ * says before where it is to be gone on with. Then it writes the other place, and commits, as for a get, with a message
+ * less. If it dies before that, a segment is left over, and `first` says what is true.
+ *
+ * `seen` is a cache: a value of the past, and so are all values of the other side's counter. A message that was given
+ * back may make the ring longer than its maximum, by the messages that were put since. */
 #include "shm/ring.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -39,7 +46,7 @@ struct segment {
     uint64_t next;
     uint64_t end; /* offset of the first byte behind it */
     uint64_t alone;
-    uint64_t padding;
+    uint64_t first; /* offset of the record that is to be got first, if it is not the first one; or 0 */
 };
 
 void ring_create(struct ring *ring, uint32_t owner, uint64_t maxsize)
@@ -61,7 +68,10 @@ static uint64_t *link_behind(struct ring *ring, struct arena *arena, uint64_t se
 
 static struct ring_place place_in(struct arena *arena, uint64_t segment)
 {
-    return (struct ring_place){segment, segment + sizeof(struct segment), segment_at(arena, segment)->end};
+    uint64_t first = segment_at(arena, segment)->first;
+
+    return (struct ring_place){segment, first ? first : segment + sizeof(struct segment),
+                               segment_at(arena, segment)->end};
 }
 
 /* Putting. */
@@ -153,13 +163,14 @@ static int put_piece(struct ring *ring, struct arena *arena, const char *message
 /* How many of `count` messages there is room for. */
 static uint64_t room_for(struct ring *ring, uint64_t count)
 {
-    uint64_t put = ring_own_word(&ring->put) >> 1, room;
+    uint64_t put = ring_own_word(&ring->put) >> 1, room = 0;
 
     if (!ring->maxsize)
         return count;
-    if (ring->maxsize - (put - ring->put.seen) < count)
+    if (put - ring->put.seen >= ring->maxsize || ring->maxsize - (put - ring->put.seen) < count)
         ring->put.seen = ring_got_count(ring);
-    room = ring->maxsize - (put - ring->put.seen);
+    if (put - ring->put.seen < ring->maxsize)
+        room = ring->maxsize - (put - ring->put.seen);
     return room < count ? room : count;
 }
 
@@ -278,6 +289,46 @@ enum ring_result ring_get_many(struct ring *ring, struct arena *arena, void *mes
         leave(ring, arena, place, size, done);
     *got = done;
     return done ? RING_DONE : RING_TOO_SMALL;
+}
+
+/* Giving back. */
+
+/* A place with room for a record right before the first message. */
+static int place_before(struct ring *ring, struct arena *arena, uint64_t size, struct ring_place *place)
+{
+    uint64_t record = ring_record_size(size), length = SEGMENT_MIN, made;
+    struct ring_place first = ring_own_place(&ring->got);
+    int status;
+
+    assert(first.segment); /* something was got */
+    *place = first;
+    if (size <= RING_SHORT && first.record - first.segment >= sizeof(struct segment) + record) {
+        place->record -= record;
+        return MPM_OK;
+    }
+    if (size > RING_SHORT || length < sizeof(struct segment) + record)
+        length = sizeof(struct segment) + record;
+    if ((status = make_segment(ring, arena, length, size > RING_SHORT, &made)))
+        return status;
+    segment_at(arena, first.segment)->first = first.record;
+    KILL_POINT();
+    segment_at(arena, made)->next = first.segment;
+    *place = place_in(arena, made);
+    place->record = place->end - record;
+    return MPM_OK;
+}
+
+int ring_give_back(struct ring *ring, struct arena *arena, const void *message, size_t size)
+{
+    struct ring_place place, behind;
+    int status;
+
+    if ((status = place_before(ring, arena, size, &place)))
+        return status;
+    behind = place;
+    ring_write(arena, &behind, message, size);
+    ring_commit(&ring->got, place, (uint64_t)-1);
+    return MPM_OK;
 }
 
 /* The whole. */

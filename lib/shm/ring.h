@@ -56,13 +56,16 @@ enum ring_result ring_get(struct ring *ring, struct arena *arena, void *message,
 enum ring_result ring_get_many(struct ring *ring, struct arena *arena, void *messages, size_t size,
                                size_t count, size_t *got, size_t *first_size);
 
+/* Makes a message that was got the first one again. MPM_ENOMEM. By a getter. */
+int ring_give_back(struct ring *ring, struct arena *arena, const void *message, size_t size);
+
 /* Frees what a dead putter or getter has left behind: under both locks. Whoever dies in it has not done it.
  */
 void ring_sweep(struct ring *ring, struct arena *arena);
 /* Frees all segments of a ring that nobody uses any more; `ring` may be a copy. */
 void ring_free(struct ring *ring, struct arena *arena);
 
-/* Messages so far: they only grow. Anybody. */
+/* Messages so far: they only grow, but for those that are given back. Anybody. */
 static inline uint64_t ring_put_count(const struct ring *ring)
 {
     return atomic_load_explicit(&ring->put.committed, memory_order_acquire) >> 1;

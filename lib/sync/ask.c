@@ -2,7 +2,16 @@
 /* Asking; see the header. Nothing stands here that is shared: states are in state.c.
  *
  * A verb that may wait leaves its caller among the state's waiters. When its time is up, its caller asks to
- * leave; if it dies before, its waiter is a dead party's, which every kind passes over. */
+ * leave; for a caller of another node the home does, which knows it first. If it dies before, its waiter is a dead
+ * party's, which every kind passes over.
+ *
+ * What is undone for a caller of another node that has taken its call back (core/call.h):
+ *   acquire of a lock       it is released, once; who got it from a dead owner leaves it to a dead owner
+ *   acquire of a semaphore  the permit is given back
+ *   wait at a barrier       the barrier breaks, as it does for each whose time is up, and was met or not
+ *   wait for an event       nothing: it has only looked
+ * and each of them leaves the waiters. A wait for a condition is not taken back: without the lock, which is at the same
+ * node, its caller could not go on. */
 #include "sync/ask.h"
 
 #include <stdlib.h>
@@ -52,32 +61,89 @@ static int ask_here(const mpm_handle *handle, struct asking *asking, double time
 
 /* Calls from other nodes. The reply is the answer's number, then its bytes. */
 
+_Static_assert(sizeof(struct request) <= CALL_HEAD_SIZE, "what is asked for is known when it is undone");
+
+static int read_call(const void *in, size_t in_size, struct asking *asking)
+{
+    *asking = (struct asking){.ask = NULL};
+    if (in_size == sizeof asking->request)
+        memcpy(&asking->request, in, in_size);
+    if (in_size != sizeof asking->request || asking->request.verb >= ASK_VERBS ||
+        !(asking->ask = verbs[asking->request.verb]))
+        return error_set(MPM_EPROTOCOL, "a call on a %zu byte request makes no sense", in_size);
+    return MPM_OK;
+}
+
+/* What a try gave. */
+static int reply_answer(int status, const struct asking *asking, struct call_reply *reply)
+{
+    _Static_assert(sizeof asking->answer.died == sizeof reply->note, "who has died is noted");
+
+    reply->gives = asking->ask->undo && (!status || status == MPM_EOWNERDIED);
+    memcpy(reply->note, &asking->answer.died, sizeof reply->note);
+    if (!status)
+        status = call_reply_add(reply, &asking->answer.number, sizeof asking->answer.number);
+    if (!status && asking->answer.size)
+        status = call_reply_add(reply, asking->answer.bytes, asking->answer.size);
+    free(asking->answer.bytes);
+    return status;
+}
+
 static int on_ask(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
 {
-    struct asking asking = {.ask = NULL};
     struct object *object = NULL;
+    struct asking asking;
     int status;
 
-    if (in_size == sizeof asking.request)
-        memcpy(&asking.request, in, in_size);
-    if (in_size != sizeof asking.request || asking.request.verb >= ASK_VERBS ||
-        !(asking.ask = verbs[asking.request.verb]))
-        return error_set(MPM_EPROTOCOL, "a call on a %zu byte request makes no sense", in_size);
+    if ((status = read_call(in, in_size, &asking)))
+        return status;
     if (asking.ask->kind == OBJECT_NODE)
         status = asking.ask->try(NULL, handle, &asking);
     else if (!(status = object_find(handle, asking.ask->kind, &object)))
         status = try_once(object, handle, &asking);
-    if (!status)
-        status = call_reply_add(reply, &asking.answer.number, sizeof asking.answer.number);
-    if (!status && asking.answer.size)
-        status = call_reply_add(reply, asking.answer.bytes, asking.answer.size);
-    free(asking.answer.bytes);
-    return status;
+    return reply_answer(status, &asking, reply);
+}
+
+/* Its time is up. */
+static int on_late(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
+{
+    struct object *object = NULL;
+    struct asking asking;
+    int status;
+
+    if ((status = read_call(in, in_size, &asking)))
+        return status;
+    if (!asking.ask->leave)
+        return error_set(MPM_ETIMEDOUT, "%s", asking.ask->late_sentence);
+    if ((status = object_find(handle, asking.ask->kind, &object)))
+        return status;
+    status = state_apply(object, handle, asking.ask->leave->step, &asking.request, &asking.answer, NULL);
+    if (status == CALL_MUST_WAIT) {
+        asking.answer.number = ASK_IS_TO_LEAVE;
+        status = MPM_OK;
+    }
+    return reply_answer(status, &asking, reply);
+}
+
+static int undo(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *given)
+{
+    struct asking asking;
+    struct object *object;
+
+    if (read_call(in, in_size, &asking) || !asking.ask->undo ||
+        object_find(handle, asking.ask->kind, &object))
+        return MPM_OK;
+    asking.request.number = given != NULL;
+    if (given)
+        memcpy(&asking.answer.died, given->note, sizeof asking.answer.died);
+    (void)!state_apply(object, handle, asking.ask->undo, &asking.request, &asking.answer, NULL);
+    return MPM_OK;
 }
 
 static void announce(void)
 {
     call_register(VERB_SYNC, on_ask, MPM_ETIMEDOUT, "the time is up");
+    call_register_ends(VERB_SYNC, &(struct call_ends){.late = on_late, .undo = undo});
     for (enum object_kind kind = OBJECT_LOCK; kind <= OBJECT_BARRIER; kind++)
         party_register(kind, state_mark_dead);
 }
@@ -128,9 +194,14 @@ static int ask_there(const mpm_handle *handle, struct asking *asking, double tim
 
     if (asking->ask->verb == ASK_BARRIER_ACTION)
         return ask_for_bytes(handle, request, answer);
-    status = call_remote(handle, VERB_SYNC, request, sizeof *request, timeout_s, &answer->number,
-                         sizeof answer->number, NULL);
-    return status == MPM_ETIMEDOUT ? error_set(status, "%s", asking->ask->late_sentence) : status;
+    if (!asking->ask->is_timed)
+        return call_remote(handle, VERB_SYNC, request, sizeof *request, timeout_s, &answer->number,
+                           sizeof answer->number, NULL);
+    status = call_timed(handle, VERB_SYNC, request, sizeof *request, timeout_s, &answer->number,
+                        sizeof answer->number, NULL);
+    if (!status && answer->number == ASK_IS_TO_LEAVE)
+        return ask(handle, asking->ask->leave, request, MPM_FOREVER, answer);
+    return status == CALL_NO_ANSWER ? MPM_ETIMEDOUT : status;
 }
 
 /* The request is filled in where it stays: it is never copied at home. */
@@ -149,11 +220,10 @@ int ask(const mpm_handle *handle, const struct ask *what, const struct request *
     asking.request.may_wait = timeout_s > 0;
     asking.request.verb = what->verb;
     asking.answer = (struct answer){0};
-    if (object_is_home(handle))
-        status = ask_here(handle, &asking, timeout_s);
-    else
+    if (!object_is_home(handle))
         status = ask_there(handle, &asking, timeout_s);
-    if (status == MPM_ETIMEDOUT && what->leave && (timeout_s > 0 || what->always_waits))
+    else if ((status = ask_here(handle, &asking, timeout_s)) == MPM_ETIMEDOUT && what->leave &&
+             (timeout_s > 0 || what->always_waits))
         return ask(handle, what->leave, request, MPM_FOREVER, answer);
     if (answer && !status)
         *answer = asking.answer;

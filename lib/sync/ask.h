@@ -47,14 +47,22 @@ typedef int ask_try(struct object *object, const mpm_handle *handle, struct aski
 /* A verb of a kind. */
 struct ask {
     enum ask_verb verb;
-    enum object_kind kind;     /* OBJECT_NODE: the try gets no object */
-    state_step *step;          /* or */
-    ask_try *try;              /* what takes more than one step */
-    bool needs_permit;         /* no try makes sense as long as `value` is 0 */
-    bool always_waits;         /* for a moment at least, even with a timeout of 0 */
-    const struct ask *leave;   /* asked for when its time is up, if it has waited; may wait, and counts */
+    enum object_kind kind;   /* OBJECT_NODE: the try gets no object */
+    state_step *step;        /* or */
+    ask_try *try;            /* what takes more than one step */
+    bool needs_permit;       /* no try makes sense as long as `value` is 0 */
+    bool always_waits;       /* for a moment at least, even with a timeout of 0 */
+    bool is_timed;           /* its time limit is the caller's: see core/call.h */
+    const struct ask *leave; /* asked for when its time is up, if it has waited; may wait, and counts */
+    /* Its caller, of another node, has taken it back: the request's number is 1 if it was given what it asked for, as
+     * the answer says, and 0 if it was not, or was never tried. */
+    state_step *undo;
     const char *late_sentence; /* of MPM_ETIMEDOUT */
 };
+
+/* The number of an answer to who asked from another node, and whose time is up, while it still has to wait for
+ * `leave`: it is to ask for that, and waits as long as it takes. */
+#define ASK_IS_TO_LEAVE UINT64_MAX
 
 /* A verb that is being asked for, at the object's home. */
 struct asking {
@@ -67,7 +75,7 @@ struct asking {
 /* Has couriers do these. From a constructor. */
 void ask_register(const struct ask *const *asks, size_t count);
 
-/* Asks. `request` and `answer` may be NULL; `answer->bytes` is the caller's to free. The verb's statuses;
+/* Asks. From another node a verb that `is_timed` returns within its limit: what it is given then is undone. `request` and `answer` may be NULL; `answer->bytes` is the caller's to free. The verb's statuses;
  * MPM_ETIMEDOUT, MPM_EINVAL for what is no handle, MPM_ESTALE, MPM_ENOMEM, MPM_ESTATE without a run,
  * MPM_ENODELOST. */
 int ask(const mpm_handle *handle, const struct ask *what, const struct request *request, double timeout_s,

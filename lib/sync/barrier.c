@@ -157,6 +157,20 @@ static int leave(struct draft *draft, struct request *request, struct answer *an
     return error_set(MPM_ETIMEDOUT, "%s", late_sentence);
 }
 
+/* The caller has gone: whatever the round came to, it was not there when it should have gone on. */
+static int give_up_wait(struct draft *draft, struct request *request, struct answer *answer)
+{
+    struct waiter *waiter;
+
+    (void)request;
+    (void)answer;
+    drop_dead(draft);
+    if ((waiter = state_find(draft)))
+        state_remove(draft, waiter);
+    break_barrier(draft);
+    return MPM_OK;
+}
+
 /* The caller's action is over: the request's number says whether it has failed. */
 static int done(struct draft *draft, struct request *request, struct answer *answer)
 {
@@ -224,7 +238,9 @@ static const struct ask waiting = {.verb = ASK_BARRIER_WAIT,
                                    .kind = OBJECT_BARRIER,
                                    .step = wait_for_others,
                                    .always_waits = true,
+                                   .is_timed = true,
                                    .leave = &leaving,
+                                   .undo = give_up_wait,
                                    .late_sentence = late_sentence};
 static const struct ask finding_action = {
     .verb = ASK_BARRIER_ACTION, .kind = OBJECT_BARRIER, .step = give_action};

@@ -53,9 +53,12 @@ static int wait_until_set(struct draft *draft, struct request *request, struct a
 static const struct ask setting = {.verb = ASK_EVENT_SET, .kind = OBJECT_EVENT, .step = set};
 static const struct ask clearing = {.verb = ASK_EVENT_CLEAR, .kind = OBJECT_EVENT, .step = clear};
 static const struct ask looking = {.verb = ASK_EVENT_LOOK, .kind = OBJECT_EVENT, .step = look};
+static const struct ask looking_in_time = {
+    .verb = ASK_EVENT_LOOK, .kind = OBJECT_EVENT, .step = look, .is_timed = true};
 static const struct ask waiting = {.verb = ASK_EVENT_WAIT,
                                    .kind = OBJECT_EVENT,
                                    .step = wait_until_set,
+                                   .is_timed = true,
                                    .late_sentence = "the event was not set for as long as the call may wait"};
 static const struct ask destroying = {
     .verb = ASK_EVENT_DESTROY, .kind = OBJECT_EVENT, .try = ask_try_destroy};
@@ -116,14 +119,16 @@ int mpm_event_is_set(mpm_event event)
 
 int mpm_event_wait(mpm_event event, double timeout_s)
 {
+    uint64_t deadline_ns = call_deadline_ns(timeout_s);
     struct request request = {.number = 0};
-    uint64_t answer;
+    struct answer answer = {0};
     int status;
 
     if (!object_is_home(&event.handle)) {
-        if ((status = ask_number(&event.handle, &looking, &answer)) || (answer & 1))
+        if ((status = ask(&event.handle, &looking_in_time, NULL, timeout_s, &answer)) || (answer.number & 1))
             return status;
-        request.number = answer >> 1;
+        request.number = answer.number >> 1;
+        timeout_s = call_time_left_s(timeout_s, deadline_ns);
     }
     return ask(&event.handle, &waiting, &request, timeout_s, NULL);
 }

@@ -38,7 +38,7 @@ static int check_parent(const struct draft *draft, const struct request *request
     return error_set(MPM_ESTALE, "the lock is not there any more");
 }
 
-static int take(struct draft *draft)
+static int take(struct draft *draft, struct answer *answer)
 {
     struct party before = draft->state->owner;
     bool has_died = !draft->state->value;
@@ -47,6 +47,8 @@ static int take(struct draft *draft)
     draft->state->owner = *draft->caller;
     draft->state->depth = 1;
     line_took(draft);
+    if (has_died && answer)
+        answer->died = before;
     return has_died ? say_died(&before) : MPM_OK;
 }
 
@@ -55,7 +57,6 @@ static int acquire(struct draft *draft, struct request *request, struct answer *
     struct state *state = draft->state;
     int status;
 
-    (void)answer;
     if ((status = check_parent(draft, request)))
         return status;
     if ((state->flags & COUNTS) && is_callers(draft)) {
@@ -67,7 +68,7 @@ static int acquire(struct draft *draft, struct request *request, struct answer *
         return MPM_OK;
     }
     if ((state->value || party_is_dead(&state->owner)) && line_may_take(draft))
-        return take(draft);
+        return take(draft, answer);
     return line_wait(draft, request);
 }
 
@@ -141,12 +142,29 @@ static int leave(struct draft *draft, struct request *request, struct answer *an
     return error_set(MPM_ETIMEDOUT, "%s", late_sentence);
 }
 
+/* Who took it from a dead owner leaves it to that one: the next one is to know of the death. */
+static int give_up_acquire(struct draft *draft, struct request *request, struct answer *answer)
+{
+    line_leave(draft);
+    if (!request->number || !is_callers(draft))
+        return MPM_OK;
+    if (!--draft->state->depth) {
+        set_free(draft);
+        draft->state->owner = answer->died;
+        draft->state->value = !answer->died.number;
+    }
+    draft->is_changed = true;
+    return MPM_OK;
+}
+
 static const struct ask leaving = {.verb = ASK_LOCK_LEAVE, .kind = OBJECT_LOCK, .step = leave};
 static const struct ask acquiring = {.verb = ASK_LOCK_ACQUIRE,
                                      .kind = OBJECT_LOCK,
                                      .step = acquire,
                                      .needs_permit = true,
+                                     .is_timed = true,
                                      .leave = &leaving,
+                                     .undo = give_up_acquire,
                                      .late_sentence = late_sentence};
 static const struct ask regaining = {
     .verb = ASK_LOCK_REGAIN, .kind = OBJECT_LOCK, .step = regain, .needs_permit = true};

@@ -106,16 +106,20 @@ static __attribute__((constructor)) void add_layer(void)
     runtime_add_layer(announce);
 }
 
-static int find_anywhere(const mpm_handle *handle, bool makes, mpm_handle *lock)
+static int find_anywhere(const mpm_handle *handle, bool makes, double timeout_s, mpm_handle *lock)
 {
     uint64_t wants = makes;
+    int status;
 
     *lock = (mpm_handle){0};
     if (!runtime_topology()->node_count)
         return error_set(MPM_ESTATE, "there is no run: call mpm_init first");
     if (object_is_home(handle))
         return find_here(handle, makes, lock);
-    return call_remote(handle, VERB_OWN_LOCK, &wants, sizeof wants, 0, lock, sizeof *lock, NULL);
+    if (!makes) /* a release, which has no time limit */
+        return call_remote(handle, VERB_OWN_LOCK, &wants, sizeof wants, 0, lock, sizeof *lock, NULL);
+    status = call_timed(handle, VERB_OWN_LOCK, &wants, sizeof wants, timeout_s, lock, sizeof *lock, NULL);
+    return status == CALL_NO_ANSWER ? MPM_ETIMEDOUT : status;
 }
 
 /* The caller's part. */
@@ -138,7 +142,7 @@ static int use(const mpm_handle *handle, use_lock *way, bool makes, double timeo
         (status = way(&kept->lock, handle, timeout_s)) != MPM_ESTALE && status != MPM_EINVAL)
         return status;
     *kept = (struct kept){.parent = {0}};
-    if ((status = find_anywhere(handle, makes, &kept->lock)))
+    if ((status = find_anywhere(handle, makes, timeout_s, &kept->lock)))
         return status;
     if (!kept->lock.kind)
         return error_set(MPM_EINVAL, "the calling thread does not have the lock, which nobody has asked for");

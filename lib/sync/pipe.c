@@ -246,6 +246,20 @@ int pipe_try_receive(struct object *object, const mpm_handle *handle, void *argu
     return status;
 }
 
+int pipe_give_back(struct object *object, const mpm_handle *handle, const struct pipe_send *received)
+{
+    unsigned end = received->use.end;
+    int status;
+
+    if ((status = channel_lock(object, handle, &object->mutex, sweep)))
+        return status;
+    status = ring_give_back(&pipe_of(object)->ring[!end], runtime_arena(), received->message, received->size);
+    robust_mutex_unlock(&object->mutex);
+    if (!status)
+        tell_other(object, !end);
+    return status;
+}
+
 int pipe_try_poll(struct object *object, const mpm_handle *handle, void *argument)
 {
     struct pipe_use *use = argument;

@@ -52,6 +52,9 @@ int pipe_try_poll(struct object *object, const mpm_handle *handle, void *use);
 int pipe_try_close(struct object *object, const mpm_handle *handle, void *use);
 int pipe_try_hold(struct object *object, const mpm_handle *handle, void *use);
 
+/* Makes a message that an end has received the first one again that it receives. MPM_ENOMEM, MPM_ESTALE. */
+int pipe_give_back(struct object *object, const mpm_handle *handle, const struct pipe_send *received);
+
 /* The operations that may wait, by end. */
 extern const struct operation pipe_sending[PIPE_ENDS], pipe_receiving[PIPE_ENDS], pipe_polling[PIPE_ENDS];
 

@@ -4,12 +4,17 @@
  * A message of at most PIECE bytes goes in one call. A longer one is gathered at the home, piece by piece,
  * and sent into the pipe at once when it is whole; or it is received at once there, and fetched piece by
  * piece then. So a caller that dies has sent all of its message or nothing, and has received it or lost it,
- * as one that dies right after a receive. */
+ * as one that dies right after a receive.
+ *
+ * A caller whose time is up takes back the call that it is at (core/call.h), and the home ends what belongs to it: a
+ * message that is gathered is dropped; one that was received, or is being fetched, is the pipe's first again, and is
+ * kept until its last piece has arrived. One that is in the pipe already stays there. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "mpmap/status.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "core/call.h"
 #include "core/runtime.h"
@@ -85,6 +90,22 @@ static int send_gathered(int status, struct object *object, const mpm_handle *ha
     return status;
 }
 
+/* What was gathered for a send that is not to be is dropped. */
+static int undo_send(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *given)
+{
+    struct transfer *transfer = NULL;
+    struct send_call call;
+
+    (void)handle;
+    (void)given;
+    if (in_size < sizeof call)
+        return MPM_OK;
+    memcpy(&call, in, sizeof call);
+    if (call.transfer && !transfer_find(&call.use.party, call.transfer, &transfer))
+        transfer_end(transfer);
+    return MPM_OK;
+}
+
 static int on_send(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
 {
     struct send_call call = {.transfer = 0};
@@ -119,7 +140,7 @@ static int receive_short(struct object *object, const mpm_handle *handle, const 
         return status;
     }
     *head = (struct receive_reply){.size = receive.size};
-    *reply = (struct call_reply){head, sizeof *head + receive.size};
+    *reply = (struct call_reply){.bytes = head, .size = sizeof *head + receive.size, .gives = true};
     return MPM_OK;
 }
 
@@ -139,9 +160,10 @@ static int receive_long(struct object *object, const mpm_handle *handle, const s
         (status = pipe_try_receive(object, handle, &receive))) {
         transfer_end(transfer);
         free(reply->bytes);
-        *reply = (struct call_reply){0};
+        *reply = (struct call_reply){.bytes = NULL};
     } else {
         transfer->size = ((struct receive_reply *)reply->bytes)->size = receive.size;
+        reply->gives = true;
     }
     *size = receive.size;
     return status;
@@ -187,8 +209,8 @@ static int reply_piece(struct transfer *transfer, size_t size, struct call_reply
         return nonsense();
     if ((status = call_reply_add(reply, transfer->bytes + transfer->done, size)))
         return status;
-    if ((transfer->done += size) == transfer->size)
-        transfer_end(transfer);
+    transfer->done += size;
+    reply->asks = transfer->done == transfer->size;
     return MPM_OK;
 }
 
@@ -203,11 +225,13 @@ static int on_transfer(const mpm_handle *handle, const void *in, size_t in_size,
         return nonsense();
     memcpy(&call, in, sizeof call);
     if (call.step == TRANSFER_BEGIN) {
+        reply->gives = true;
         if ((status = object_find(handle, OBJECT_PIPE, &object)) ||
             (status = transfer_begin(&call.use.party, call.size, &transfer)))
             return status;
         return call_reply_add(reply, &transfer->number, sizeof transfer->number);
     }
+    reply->gives = call.step != TRANSFER_DROP;
     /* What was received is the caller's, even if the pipe has ended since. */
     if ((status = transfer_find(&call.use.party, call.number, &transfer)))
         return status;
@@ -222,6 +246,82 @@ static int on_transfer(const mpm_handle *handle, const void *in, size_t in_size,
     default:
         return nonsense();
     }
+}
+
+/* Of a send whose time is up: nobody asks for what was gathered any more. */
+static int on_late_send(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
+{
+    (void)reply;
+    undo_send(handle, in, in_size, NULL);
+    return error_set(pipe_sending[0].late_status, "%s", pipe_sending[0].late_sentence);
+}
+
+/* Gives a message back to the pipe that it was received from. */
+static int give_back(const mpm_handle *handle, const struct pipe_use *use, const void *message, size_t size)
+{
+    struct pipe_send send = {.use = *use, .message = message, .size = size};
+    struct object *object;
+    int status;
+
+    if (object_find(handle, OBJECT_PIPE, &object))
+        return MPM_OK; /* there is no pipe any more */
+    status = pipe_give_back(object, handle, &send);
+    return status == MPM_ENOMEM ? CALL_MUST_WAIT : MPM_OK;
+}
+
+static int give_back_transfer(const mpm_handle *handle, const struct pipe_use *use, uint64_t number)
+{
+    struct transfer *transfer = NULL;
+    int status;
+
+    if (transfer_find(&use->party, number, &transfer))
+        return MPM_OK;
+    if (!(status = give_back(handle, use, transfer->bytes, transfer->size)))
+        transfer_end(transfer);
+    return status;
+}
+
+static int undo_receive(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *given)
+{
+    const struct receive_reply *reply = given ? given->bytes : NULL;
+    struct receive_call call;
+
+    if (!reply || in_size != sizeof call)
+        return MPM_OK;
+    memcpy(&call, in, sizeof call);
+    return reply->transfer ? give_back_transfer(handle, &call.use, reply->transfer)
+                           : give_back(handle, &call.use, reply + 1, reply->size);
+}
+
+static int undo_transfer(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *given)
+{
+    struct transfer *transfer = NULL;
+    struct transfer_call call;
+
+    if (in_size < sizeof call)
+        return MPM_OK;
+    memcpy(&call, in, sizeof call);
+    if (call.step == TRANSFER_BEGIN && given && given->bytes)
+        memcpy(&call.number, given->bytes, sizeof call.number);
+    if (call.step == TRANSFER_FETCH)
+        return give_back_transfer(handle, &call.use, call.number);
+    if (!transfer_find(&call.use.party, call.number, &transfer))
+        transfer_end(transfer);
+    return MPM_OK;
+}
+
+/* All of a message was fetched, or it is gathered still. */
+static void on_transfer_arrived(const void *in, size_t in_size)
+{
+    struct transfer *transfer = NULL;
+    struct transfer_call call;
+
+    if (in_size < sizeof call)
+        return;
+    memcpy(&call, in, sizeof call);
+    if (call.step == TRANSFER_FETCH && !transfer_find(&call.use.party, call.number, &transfer) &&
+        transfer->done == transfer->size)
+        transfer_end(transfer);
 }
 
 /* Verbs that are nothing but a use. */
@@ -278,12 +378,16 @@ static void announce(void)
     call_register(VERB_PIPE_SEND, on_send, pipe_sending[0].late_status, pipe_sending[0].late_sentence);
     call_register(VERB_PIPE_RECEIVE, on_receive, pipe_receiving[0].late_status,
                   pipe_receiving[0].late_sentence);
+    call_register_ends(VERB_PIPE_SEND, &(struct call_ends){.late = on_late_send, .undo = undo_send});
+    call_register_ends(VERB_PIPE_RECEIVE, &(struct call_ends){.undo = undo_receive});
     call_register_turns(VERB_PIPE_SEND, sending_side);
     call_register_turns(VERB_PIPE_RECEIVE, receiving_side);
     call_register(VERB_PIPE_POLL, on_poll, pipe_polling[0].late_status, pipe_polling[0].late_sentence);
     call_register(VERB_PIPE_CLOSE, on_close, MPM_OK, "");
     call_register(VERB_PIPE_HOLD, on_hold, MPM_OK, "");
     call_register(VERB_PIPE_TRANSFER, on_transfer, MPM_OK, "");
+    call_register_ends(VERB_PIPE_TRANSFER,
+                       &(struct call_ends){.undo = undo_transfer, .arrived = on_transfer_arrived});
 }
 
 static __attribute__((constructor)) void add_layer(void)
@@ -293,9 +397,15 @@ static __attribute__((constructor)) void add_layer(void)
 
 /* The caller. */
 
+/* What a caller gets whose node has not answered: the sentence says so. */
+static int late(int status)
+{
+    return status == CALL_NO_ANSWER ? MPM_ETIMEDOUT : status;
+}
+
 /* One call with bytes behind its struct. */
 static int call_with(const mpm_handle *handle, enum call_verb verb, const void *call, size_t call_size,
-                     const void *bytes, size_t size, double timeout_s, void *out, size_t room)
+                     const void *bytes, size_t size, double timeout_s)
 {
     char *message = malloc(call_size + size);
     int status;
@@ -305,51 +415,50 @@ static int call_with(const mpm_handle *handle, enum call_verb verb, const void *
     memcpy(message, call, call_size);
     if (size)
         memcpy(message + call_size, bytes, size);
-    status = call_remote(handle, verb, message, call_size + size, timeout_s, out, room, NULL);
+    status = call_timed(handle, verb, message, call_size + size, timeout_s, NULL, 0, NULL);
     free(message);
-    return status;
+    return late(status);
 }
 
-static int transfer_step(const mpm_handle *handle, struct transfer_call *call, enum transfer_step step,
-                         const void *bytes, size_t size)
+/* Has the home gather a message; its number. Each piece is to be taken in time, as if it was the only one. */
+static int gather(const mpm_handle *handle, const struct pipe_send *send, struct transfer_call *call,
+                  double timeout_s)
 {
-    call->step = step;
-    return call_with(handle, VERB_PIPE_TRANSFER, call, sizeof *call, bytes, size, 0, NULL, 0);
-}
-
-/* Has the home gather a message; its number. */
-static int gather(const mpm_handle *handle, const struct pipe_send *send, struct transfer_call *call)
-{
+    uint64_t deadline_ns = call_deadline_ns(timeout_s);
     size_t done = 0;
     int status;
 
-    if ((status = call_remote(handle, VERB_PIPE_TRANSFER, call, sizeof *call, 0, &call->number,
-                              sizeof call->number, NULL)))
+    if ((status = late(call_timed(handle, VERB_PIPE_TRANSFER, call, sizeof *call, timeout_s, &call->number,
+                                  sizeof call->number, NULL))))
         return status;
+    call->step = TRANSFER_PIECE;
     while (!status && done < send->size) {
         size_t piece = send->size - done < PIECE ? send->size - done : PIECE;
 
-        status = transfer_step(handle, call, TRANSFER_PIECE, (const char *)send->message + done, piece);
+        status = call_with(handle, VERB_PIPE_TRANSFER, call, sizeof *call, (const char *)send->message + done,
+                           piece, call_time_left_s(timeout_s, deadline_ns));
         done += piece;
     }
     return status;
 }
 
+/* A send whose time is up has nothing at the home any more. */
 static int send_long(const mpm_handle *handle, const struct pipe_send *send, double timeout_s)
 {
     struct transfer_call step = {.use = send->use, .step = TRANSFER_BEGIN, .size = send->size};
     struct send_call call = {.use = send->use};
+    uint64_t deadline_ns = call_deadline_ns(timeout_s);
     int status;
 
-    if (!(status = gather(handle, send, &step))) {
+    if (!(status = gather(handle, send, &step, timeout_s))) {
         call.transfer = step.number;
-        status = call_remote(handle, VERB_PIPE_SEND, &call, sizeof call, timeout_s, NULL, 0, NULL);
-        if (status != MPM_ETIMEDOUT)
-            return status; /* the home has it no more */
+        return late(call_timed(handle, VERB_PIPE_SEND, &call, sizeof call,
+                               call_time_left_s(timeout_s, deadline_ns), NULL, 0, NULL));
     }
-    if (step.number && transfer_step(handle, &step, TRANSFER_DROP, NULL, 0) == MPM_OK &&
-        status == MPM_ETIMEDOUT)
-        error_set(status, "%s", pipe_sending[0].late_sentence);
+    if (step.number && status != MPM_ETIMEDOUT) {
+        step.step = TRANSFER_DROP;
+        call_remote(handle, VERB_PIPE_TRANSFER, &step, sizeof step, 0, NULL, 0, NULL);
+    }
     return status;
 }
 
@@ -359,12 +468,12 @@ int pipe_send_far(const mpm_handle *handle, const struct pipe_send *send, double
 
     if (send->size > PIECE)
         return send_long(handle, send, timeout_s);
-    return call_with(handle, VERB_PIPE_SEND, &call, sizeof call, send->message, send->size, timeout_s, NULL,
-                     0);
+    return call_with(handle, VERB_PIPE_SEND, &call, sizeof call, send->message, send->size, timeout_s);
 }
 
 /* The message is in the pipe no more: where there is no memory for a piece of it, it comes in smaller ones. */
-static int fetch(const mpm_handle *handle, const struct receive_reply *reply, struct pipe_receive *receive)
+static int fetch(const mpm_handle *handle, const struct receive_reply *reply, struct pipe_receive *receive,
+                 double timeout_s, uint64_t deadline_ns)
 {
     struct transfer_call call = {.use = receive->use, .step = TRANSFER_FETCH, .number = reply->transfer};
     size_t done = 0, piece = PIECE, got;
@@ -372,14 +481,15 @@ static int fetch(const mpm_handle *handle, const struct receive_reply *reply, st
 
     while (done < reply->size) {
         call.size = piece < reply->size - done ? piece : reply->size - done;
-        status = call_remote(handle, VERB_PIPE_TRANSFER, &call, sizeof call, 0,
-                             (char *)receive->message + done, call.size, &got);
+        status = call_timed(handle, VERB_PIPE_TRANSFER, &call, sizeof call,
+                            call_time_left_s(timeout_s, deadline_ns), (char *)receive->message + done,
+                            call.size, &got);
         if (status == MPM_ENOMEM && piece > LEAST_PIECE) {
             piece /= 2;
             continue;
         }
         if (status)
-            return status;
+            return late(status);
         if (got != call.size)
             return error_set(MPM_EPROTOCOL, "a piece of %zu bytes of a message makes no sense", got);
         done += got;
@@ -392,17 +502,18 @@ int pipe_receive_far(const mpm_handle *handle, struct pipe_receive *receive, dou
     struct receive_call call = {.use = receive->use, .room = receive->room};
     size_t room = sizeof(struct receive_reply) + (receive->room < PIECE ? receive->room : PIECE);
     struct receive_reply *reply = malloc(room);
+    uint64_t deadline_ns = call_deadline_ns(timeout_s);
     int status;
 
     if (!reply)
         return error_set(MPM_ENOMEM, "no memory for a message of %zu bytes", room);
-    if (!(status = call_remote(handle, VERB_PIPE_RECEIVE, &call, sizeof call, timeout_s, reply, room,
-                               NULL))) {
+    if (!(status = late(
+              call_timed(handle, VERB_PIPE_RECEIVE, &call, sizeof call, timeout_s, reply, room, NULL)))) {
         receive->size = reply->size;
         if (reply->status)
             status = pipe_too_small(receive->size, receive->room);
         else if (reply->transfer)
-            status = fetch(handle, reply, receive);
+            status = fetch(handle, reply, receive, timeout_s, deadline_ns);
         else if (reply->size)
             memcpy(receive->message, reply + 1, reply->size);
     }
@@ -412,7 +523,7 @@ int pipe_receive_far(const mpm_handle *handle, struct pipe_receive *receive, dou
 
 int pipe_poll_far(const mpm_handle *handle, const struct pipe_use *use, double timeout_s)
 {
-    return call_remote(handle, VERB_PIPE_POLL, use, sizeof *use, timeout_s, NULL, 0, NULL);
+    return late(call_timed(handle, VERB_PIPE_POLL, use, sizeof *use, timeout_s, NULL, 0, NULL));
 }
 
 int pipe_close_far(const mpm_handle *handle, const struct pipe_use *use)

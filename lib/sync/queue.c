@@ -10,6 +10,10 @@
  * owed comes from its reaper, and so does one of the node's bell. Only what stays with the cell may be
  * written without a lock: the object may be another one by then.
  *
+ * What a getter of another node takes back (core/call.h) is given back to the ring: it is first again. `done` may be
+ * more than what was got then, until it is got once more. A putter of another node that takes its message back has put
+ * nothing if the home had not come to it; else the message stays, since somebody may have it already.
+ *
  * Getters and putters of other nodes have turns (core/turn.h), one side each. What was done past them is counted
  * behind the commit; who stands back has done nothing, and rings the bell so that the courier comes at once. */
 #include <stdlib.h>
@@ -446,6 +450,7 @@ static int get_into(struct object *object, const mpm_handle *handle, const struc
     if (!head)
         return error_set(MPM_ENOMEM, "no memory for messages of %zu bytes", room);
     status = try_get(object, handle, &get);
+    reply->gives = !status;
     *head = (struct get_reply){.status = status, .done = get.done, .first_size = get.first_size};
     reply->bytes = head;
     reply->size = sizeof *head;
@@ -483,6 +488,38 @@ static int on_get(const mpm_handle *handle, const void *in, size_t in_size, stru
     if ((status = look(handle)) || (status = find(handle, &object)))
         return status;
     return get_into(object, handle, &call, reply);
+}
+
+/* The last one first, so that they are in their order again. What `head` says goes down with each. */
+static int give_back(struct object *object, struct get_reply *head, const struct get_call *call)
+{
+    size_t size = call->count ? call->size : head->first_size;
+    const char *messages = (const char *)(head + 1);
+    int status = MPM_OK;
+
+    if (!call->count)
+        head->done = 1;
+    while (head->done && !(status = ring_give_back(&queue_of(object)->ring, runtime_arena(),
+                                                   messages + (head->done - 1) * size, size)))
+        head->done--;
+    return status ? CALL_MUST_WAIT : MPM_OK;
+}
+
+static int undo_get(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *given)
+{
+    struct get_call call;
+    struct object *object;
+    int status;
+
+    if (!given || in_size != sizeof call || find(handle, &object) ||
+        lock_side(object, handle, &object->mutex))
+        return MPM_OK; /* there is nothing, or no queue, to give it back to */
+    memcpy(&call, in, sizeof call);
+    status = give_back(object, given->bytes, &call);
+    robust_mutex_unlock(&object->mutex);
+    operation_fence_after_unlock();
+    operation_tell(object, WAIT_MESSAGE);
+    return status;
 }
 
 static int on_look(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
@@ -572,6 +609,7 @@ static void announce(void)
 {
     call_register(VERB_QUEUE_PUT, on_put, putting.late_status, putting.late_sentence);
     call_register(VERB_QUEUE_GET, on_get, getting.late_status, getting.late_sentence);
+    call_register_ends(VERB_QUEUE_GET, &(struct call_ends){.undo = undo_get});
     call_register_turns(VERB_QUEUE_PUT, putting_side);
     call_register_turns(VERB_QUEUE_GET, getting_side);
     call_register(VERB_QUEUE_JOIN, on_join, joining.late_status, joining.late_sentence);
@@ -590,13 +628,10 @@ static __attribute__((constructor)) void add_layer(void)
 
 /* The caller's part of calls to other nodes. */
 
-static double time_left_s(uint64_t deadline_ns)
+/* What a caller gets whose node has not answered: the sentence says so. */
+static int late(int status, int late_status)
 {
-    uint64_t now_ns = clock_now_ns();
-
-    if (deadline_ns == CLOCK_FOREVER)
-        return MPM_FOREVER;
-    return deadline_ns > now_ns ? (double)(deadline_ns - now_ns) * 1e-9 : 0;
+    return status == CALL_NO_ANSWER ? late_status : status;
 }
 
 /* One call with what fits into one: `put->done` goes on. */
@@ -617,11 +652,11 @@ static int put_batch(const mpm_handle *handle, struct put *put, double timeout_s
     *call = (struct put_call){.size = put->size, .count = batch, .wants_credit = size <= POST_LIMIT};
     if (size)
         memcpy(call + 1, (const char *)put->messages + put->done * put->size, size);
-    status = call_remote(handle, VERB_QUEUE_PUT, call, sizeof *call + size, timeout_s, &done, sizeof done,
-                         NULL);
+    status = call_timed(handle, VERB_QUEUE_PUT, call, sizeof *call + size, timeout_s, &done, sizeof done,
+                        NULL);
     put->done += done;
     free(call);
-    return status;
+    return late(status, putting.late_status);
 }
 
 static int put_far(const mpm_handle *handle, struct put *put, double timeout_s)
@@ -638,7 +673,7 @@ static int put_far(const mpm_handle *handle, struct put *put, double timeout_s)
         return MPM_OK;
     }
     while (!status && put->done < put->count)
-        status = put_batch(handle, put, time_left_s(deadline_ns));
+        status = put_batch(handle, put, call_time_left_s(timeout_s, deadline_ns));
     return status;
 }
 
@@ -652,7 +687,7 @@ static int get_batch(const mpm_handle *handle, struct get *get, double timeout_s
 
     if (!reply)
         return error_set(MPM_ENOMEM, "no memory for messages of %zu bytes", room);
-    status = call_remote(handle, VERB_QUEUE_GET, &call, sizeof call, timeout_s, reply, room, &size);
+    status = call_timed(handle, VERB_QUEUE_GET, &call, sizeof call, timeout_s, reply, room, &size);
     if (!status) {
         get->done = reply->done;
         get->first_size = reply->first_size;
@@ -661,7 +696,7 @@ static int get_batch(const mpm_handle *handle, struct get *get, double timeout_s
             memcpy(get->messages, reply + 1, size - sizeof *reply);
     }
     free(reply);
-    return status;
+    return late(status, getting.late_status);
 }
 
 /* Asks with little room first: most messages are short, and the room is sent to and fro as memory. */
@@ -672,7 +707,7 @@ static int get_far(const mpm_handle *handle, struct get *get, double timeout_s)
     int status;
 
     part.size = get->size < FIRST_ROOM ? get->size : FIRST_ROOM;
-    while ((status = get_batch(handle, &part, time_left_s(deadline_ns))) == MPM_ETOOSMALL &&
+    while ((status = get_batch(handle, &part, call_time_left_s(timeout_s, deadline_ns))) == MPM_ETOOSMALL &&
            part.first_size <= get->size) {
         if (part.first_size > FRAME_LIMIT)
             return error_set(MPM_ENOMEM, "a message of %zu bytes is too long for another node: at most %zu",
@@ -908,5 +943,6 @@ int mpm_queue_join(mpm_queue queue, double timeout_s)
 {
     if (object_is_home(&queue.handle))
         return operation_run(&joining, &queue.handle, NULL, timeout_s);
-    return call_remote(&queue.handle, VERB_QUEUE_JOIN, NULL, 0, timeout_s, NULL, 0, NULL);
+    return late(call_timed(&queue.handle, VERB_QUEUE_JOIN, NULL, 0, timeout_s, NULL, 0, NULL),
+                joining.late_status);
 }

@@ -22,9 +22,14 @@ static int acquire(struct draft *draft, struct request *request, struct answer *
     return MPM_OK;
 }
 
+static uint32_t most_permits(const struct state *state)
+{
+    return state->flags & BOUNDED ? state->limit : INT_MAX;
+}
+
 static int release(struct draft *draft, struct request *request, struct answer *answer)
 {
-    uint32_t most = draft->state->flags & BOUNDED ? draft->state->limit : INT_MAX;
+    uint32_t most = most_permits(draft->state);
 
     (void)request;
     (void)answer;
@@ -53,12 +58,25 @@ static int leave(struct draft *draft, struct request *request, struct answer *an
     return error_set(MPM_ETIMEDOUT, "%s", late_sentence);
 }
 
+static int give_up_acquire(struct draft *draft, struct request *request, struct answer *answer)
+{
+    (void)answer;
+    line_leave(draft);
+    if (!request->number || draft->state->value == most_permits(draft->state))
+        return MPM_OK;
+    draft->state->value++;
+    draft->is_changed = draft->tells = true;
+    return MPM_OK;
+}
+
 static const struct ask leaving = {.verb = ASK_SEMAPHORE_LEAVE, .kind = OBJECT_SEMAPHORE, .step = leave};
 static const struct ask acquiring = {.verb = ASK_SEMAPHORE_ACQUIRE,
                                      .kind = OBJECT_SEMAPHORE,
                                      .step = acquire,
                                      .needs_permit = true,
+                                     .is_timed = true,
                                      .leave = &leaving,
+                                     .undo = give_up_acquire,
                                      .late_sentence = late_sentence};
 static const struct ask releasing = {
     .verb = ASK_SEMAPHORE_RELEASE, .kind = OBJECT_SEMAPHORE, .step = release};

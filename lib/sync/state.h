@@ -52,6 +52,7 @@ struct answer {
     uint64_t number;
     void *bytes; /* malloc'ed, the receiver's; NULL: none */
     size_t size;
+    struct party died; /* of MPM_EOWNERDIED: who had the lock */
 };
 
 /* The copy that a step may change, and what it says of that. */
