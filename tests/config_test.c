@@ -17,12 +17,13 @@
 #define KIB ((size_t)1024)
 
 static const struct config untouched = {
-    .arena_size = 12345, .ranks_per_node = 67, .log_level = MPM_LOG_ERROR};
+    .arena_size = 12345, .ranks_per_node = 67, .worker_timeout_s = 89, .log_level = MPM_LOG_ERROR};
 
 /* Reads the environment with this variable as its only one of ours; NULL: with none. */
 static int read_with(const char *name, const char *value, struct config *config)
 {
-    static const char *const names[] = {"MPMAP_ARENA", "MPMAP_RANKS_PER_NODE", "MPMAP_LOG"};
+    static const char *const names[] = {"MPMAP_ARENA", "MPMAP_RANKS_PER_NODE", "MPMAP_WORKER_TIMEOUT",
+                                        "MPMAP_LOG"};
     int status;
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -39,7 +40,7 @@ static int read_with(const char *name, const char *value, struct config *config)
 static bool is_same(const struct config *a, const struct config *b)
 {
     return a->arena_size == b->arena_size && a->ranks_per_node == b->ranks_per_node &&
-           a->log_level == b->log_level;
+           a->worker_timeout_s == b->worker_timeout_s && a->log_level == b->log_level;
 }
 
 static void expect_good(const char *name, const char *value, struct config wanted)
@@ -137,6 +138,16 @@ static void ranks_per_node_is_a_count(void)
     expect_ranks("2147483647", INT_MAX);
 }
 
+static void worker_timeout_is_a_count_of_seconds(void)
+{
+    struct config wanted = untouched;
+
+    wanted.worker_timeout_s = 600;
+    expect_good("MPMAP_WORKER_TIMEOUT", "600", wanted);
+    expect_bad("MPMAP_WORKER_TIMEOUT", "0", "a whole number from 1 on");
+    expect_bad("MPMAP_WORKER_TIMEOUT", "1.5", "a whole number from 1 on");
+}
+
 static void other_ranks_per_node_are_refused(void)
 {
     static const char *const values[] = {"",   "0",  "-1",  " -1",        "two",
@@ -177,7 +188,10 @@ static void all_are_read_together_or_not_at_all(void)
     CU_ASSERT(is_same(&config, &untouched));
     setenv("MPMAP_LOG", "debug", 1);
     CU_ASSERT_EQUAL(config_read(&config), MPM_OK);
-    CU_ASSERT(is_same(&config, &(struct config){KIB * KIB * KIB, 3, MPM_LOG_DEBUG}));
+    CU_ASSERT(is_same(&config, &(struct config){.arena_size = KIB * KIB * KIB,
+                                                .ranks_per_node = 3,
+                                                .worker_timeout_s = 89,
+                                                .log_level = MPM_LOG_DEBUG}));
     unsetenv("MPMAP_ARENA");
     unsetenv("MPMAP_RANKS_PER_NODE");
     unsetenv("MPMAP_LOG");
@@ -239,6 +253,7 @@ int main(void)
         {"arena_is_bytes_with_a_unit", arena_is_bytes_with_a_unit},
         {"other_arenas_are_refused", other_arenas_are_refused},
         {"ranks_per_node_is_a_count", ranks_per_node_is_a_count},
+        {"worker_timeout_is_a_count_of_seconds", worker_timeout_is_a_count_of_seconds},
         {"other_ranks_per_node_are_refused", other_ranks_per_node_are_refused},
         {"log_is_one_of_four_words", log_is_one_of_four_words},
         {"other_logs_are_refused", other_logs_are_refused},

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Pools whose workers cannot be started, while main, the hosts, or the first worker are held up at each point between
- * stores that matter (shm/kill_point.h): opening one fails all the same, and says why. */
+ * stores that matter (shm/kill_point.h): opening one fails all the same, and says why. And pools whose workers cannot be
+ * replaced for a while: they go on. */
 #include <CUnit/CUnit.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,14 +22,23 @@
 
 unsigned long kill_point_count, kill_point_target;
 
+#define ITEMS        200u
+#define MOST_WORKERS 64u
+#define PATIENCE     2000u /* maps of some milliseconds, until all workers are back */
+
 enum slow { NOBODY, MAIN, HOSTS, FIRST_WORKER };
 
 /* What all processes see. */
 static struct {
     _Atomic int slow; /* enum slow */
     _Atomic long pause_ns;
-    _Atomic int workers; /* whose initializers were called */
-    _Atomic int no_fork; /* fork fails by this errno; 0: it does not */
+    _Atomic int workers;       /* whose initializers were called */
+    _Atomic int no_fork;       /* fork fails by this errno; 0: it does not */
+    _Atomic int no_fork_node;  /* on that node only; -1: on all */
+    _Atomic int no_fork_times; /* so often, and then no more; -1: for ever */
+    _Atomic unsigned no_forks; /* how often it has failed */
+    _Atomic unsigned char was_tried[ITEMS];
+    _Atomic int seen[MOST_WORKERS]; /* pids of workers that have had an item */
 } * shared;
 
 static pid_t main_pid;
@@ -61,10 +72,17 @@ pid_t __wrap_fork(void);
 
 pid_t __wrap_fork(void)
 {
-    int failure = shared ? atomic_load(&shared->no_fork) : 0;
+    int failure = shared ? atomic_load(&shared->no_fork) : 0, node, times;
 
-    if (!failure)
+    if (!failure || ((node = atomic_load(&shared->no_fork_node)) >= 0 && node != (int)mpm_node_id()))
         return __real_fork();
+    for (times = atomic_load(&shared->no_fork_times); times >= 0;) {
+        if (!times)
+            return __real_fork();
+        if (atomic_compare_exchange_weak(&shared->no_fork_times, &times, times - 1))
+            break;
+    }
+    atomic_fetch_add(&shared->no_forks, 1);
     errno = failure;
     return -1;
 }
@@ -95,6 +113,14 @@ static int refuse_or_die(mpm_call *call, const void *argument, size_t argument_s
         return die(call, argument, argument_size, state);
     points_left = *(const unsigned *)argument;
     return mpm_fail(call, "there is no model");
+}
+
+static void let_forks_fail(int node, int times)
+{
+    atomic_store(&shared->no_forks, 0);
+    atomic_store(&shared->no_fork_node, node);
+    atomic_store(&shared->no_fork_times, times);
+    atomic_store(&shared->no_fork, EAGAIN);
 }
 
 static void check_open(enum slow slow, long pause_ns, const mpm_pool_options *options, const char *sentence)
@@ -138,7 +164,7 @@ static void initializers_that_fail_are_told_of_whoever_is_slow(void)
 
 static void processes_that_cannot_be_forked_are_told_of(void)
 {
-    atomic_store(&shared->no_fork, EAGAIN);
+    let_forks_fail(-1, -1);
     for (enum slow slow = NOBODY; slow <= HOSTS; slow++)
         check_refusal(slow, NULL, "a process cannot be forked: Resource temporarily unavailable");
     atomic_store(&shared->no_fork, 0);
@@ -160,6 +186,197 @@ static void a_refusal_that_was_not_told_is_forgotten(void)
     }
 }
 
+/* Workers that cannot be replaced. */
+
+/* Every tenth item costs a worker at its first attempt. */
+static int crash_once(mpm_call *call, const void *item, void *result)
+{
+    uint64_t index = mpm_call_index(call), squared = index * index + 1;
+
+    (void)item;
+    if (index % 10 == 3 && !atomic_exchange(&shared->was_tried[index], 1))
+        raise(SIGSEGV);
+    memcpy(result, &squared, sizeof squared);
+    return 0;
+}
+
+/* Notes which worker it has. */
+static int be_seen(mpm_call *call, const void *item, void *result)
+{
+    (void)call;
+    (void)item;
+    (void)result;
+    for (unsigned i = 0; i < MOST_WORKERS; i++) {
+        int nobody = 0;
+
+        if (atomic_compare_exchange_strong(&shared->seen[i], &nobody, getpid()) || nobody == getpid())
+            break;
+    }
+    nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
+    return 0;
+}
+
+static unsigned count_workers_seen(mpm_pool *pool)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < MOST_WORKERS; i++)
+        atomic_store(&shared->seen[i], 0);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, be_seen, NULL, ITEMS / 4, 0, &(mpm_map_options){.chunk = 1}, NULL, 0),
+                    MPM_OK);
+    for (unsigned i = 0; i < MOST_WORKERS; i++)
+        count += atomic_load(&shared->seen[i]) != 0;
+    return count;
+}
+
+static void expect_all_workers(mpm_pool *pool)
+{
+    unsigned seen = 0;
+
+    for (unsigned i = 0; i < PATIENCE && seen < mpm_pool_worker_count(pool); i++)
+        seen = count_workers_seen(pool);
+    CU_ASSERT_EQUAL(seen, mpm_pool_worker_count(pool));
+}
+
+static void expect_right_map(mpm_pool *pool, mpm_task *task)
+{
+    static uint64_t results[ITEMS];
+    unsigned wrong = 0;
+
+    for (unsigned i = 0; i < ITEMS; i++)
+        atomic_store(&shared->was_tried[i], 0);
+    CU_ASSERT_EQUAL(
+        mpm_pool_map(pool, task, NULL, ITEMS, 0, &(mpm_map_options){.chunk = 1}, results, sizeof *results),
+        MPM_OK);
+    for (uint64_t i = 0; i < ITEMS; i++)
+        wrong += results[i] != i * i + 1;
+    CU_ASSERT_EQUAL(wrong, 0);
+}
+
+static mpm_pool *open_two_a_rank(unsigned max_attempts)
+{
+    mpm_pool_options options = {.workers = 2 * mpm_rank_count(), .max_attempts = max_attempts};
+    mpm_pool *pool = NULL;
+
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&options, &pool), MPM_OK);
+    return pool;
+}
+
+static void forks_that_fail_delay_a_pool_and_do_not_end_it(void)
+{
+    static const int times[] = {1, 3, 6};
+    mpm_pool *pool = open_two_a_rank(0);
+
+    for (enum slow slow = NOBODY; slow <= HOSTS; slow++) {
+        atomic_store(&shared->pause_ns, 200000);
+        atomic_store(&shared->slow, slow);
+        for (unsigned i = 0; i < sizeof times / sizeof *times; i++) {
+            let_forks_fail(-1, times[i]);
+            expect_right_map(pool, crash_once);
+            expect_all_workers(pool);
+            CU_ASSERT_EQUAL(atomic_load(&shared->no_forks), (unsigned)times[i]);
+        }
+        atomic_store(&shared->slow, NOBODY);
+    }
+    atomic_store(&shared->no_fork, 0);
+    mpm_pool_close(pool);
+}
+
+static int crash(mpm_call *call, const void *item, void *result)
+{
+    (void)call;
+    (void)item;
+    (void)result;
+    raise(SIGSEGV);
+    return 0;
+}
+
+/* Hosts do not try it all the time. */
+static void a_pool_without_workers_says_what_it_lacks(void)
+{
+    mpm_pool *pool = open_two_a_rank(0);
+
+    let_forks_fail(-1, -1);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, crash, NULL, ITEMS, 0, NULL, NULL, 0), MPM_EWORKER);
+    CU_ASSERT(error_has("the pool has no workers left"));
+    CU_ASSERT(error_has("none of them could be forked for 3 s: Resource temporarily unavailable"));
+    CU_ASSERT(error_has("pids.max"));
+    CU_ASSERT_EQUAL(mpm_pool_apply(pool, crash, NULL, 0, NULL, 0), MPM_EWORKER);
+    CU_ASSERT(atomic_load(&shared->no_forks) < mpm_pool_worker_count(pool) + 50 * mpm_rank_count());
+    mpm_pool_close(pool);
+    atomic_store(&shared->no_fork, 0);
+    pool = open_two_a_rank(0);
+    expect_all_workers(pool);
+    mpm_pool_close(pool);
+}
+
+/* The last node's workers crash, all of them. */
+static int crash_there(mpm_call *call, const void *item, void *result)
+{
+    if (mpm_node_id() && mpm_node_id() == mpm_node_count() - 1)
+        raise(SIGSEGV);
+    return crash_once(call, item, result);
+}
+
+static void a_node_that_cannot_fork_leaves_its_items_to_others(void)
+{
+    mpm_pool *pool;
+
+    if (mpm_node_count() == 1) {
+        CU_PASS("there is one node");
+        return;
+    }
+    pool = open_two_a_rank(1000);
+    let_forks_fail((int)mpm_node_count() - 1, -1);
+    expect_right_map(pool, crash_there);
+    expect_right_map(pool, crash_once);
+    atomic_store(&shared->no_fork, 0);
+    mpm_pool_close(pool);
+}
+
+/* While nothing can be forked, nor will be. */
+static void a_pool_that_waits_for_workers_can_be_closed(void)
+{
+    for (int now = 0; now < 2; now++) {
+        mpm_pool *pool = open_two_a_rank(0);
+
+        let_forks_fail(-1, -1);
+        CU_ASSERT_EQUAL(mpm_pool_apply(pool, crash_once, NULL, 0, &(uint64_t){0}, sizeof(uint64_t)), MPM_OK);
+        CU_ASSERT_EQUAL(mpm_pool_map(pool, crash, NULL, 1, 0, NULL, NULL, 0), MPM_ETASK);
+        if (now)
+            mpm_pool_terminate(pool);
+        else
+            mpm_pool_close(pool);
+        atomic_store(&shared->no_fork, 0);
+    }
+}
+
+static int do_nothing(const void *args, size_t size)
+{
+    (void)args;
+    (void)size;
+    return 0;
+}
+
+static void a_process_that_cannot_be_forked_names_the_limit(void)
+{
+    mpm_process process = {{0}};
+    int status;
+
+    CU_ASSERT_EQUAL(mpm_process_start(do_nothing, NULL, 0, NULL, &process), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_process_join(process, MPM_FOREVER), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_process_close(process), MPM_OK);
+    let_forks_fail(-1, -1);
+    do /* hosts have a spare */
+        status = mpm_process_start(do_nothing, NULL, 0, NULL, &process);
+    while (!status);
+    CU_ASSERT_EQUAL(status, MPM_ESYSTEM);
+    CU_ASSERT(error_has("cannot be forked: Resource temporarily unavailable"));
+    CU_ASSERT(error_has("ulimit -u"));
+    atomic_store(&shared->no_fork, 0);
+    CU_ASSERT_EQUAL(mpm_process_start(do_nothing, NULL, 0, NULL, &process), MPM_OK);
+}
+
 int main(int argc, char **argv)
 {
     static const struct suite_test tests[] = {
@@ -169,11 +386,18 @@ int main(int argc, char **argv)
          initializers_that_fail_are_told_of_whoever_is_slow},
         {"a_refusal_that_was_not_told_is_forgotten", a_refusal_that_was_not_told_is_forgotten},
         {"processes_that_cannot_be_forked_are_told_of", processes_that_cannot_be_forked_are_told_of},
+        {"forks_that_fail_delay_a_pool_and_do_not_end_it", forks_that_fail_delay_a_pool_and_do_not_end_it},
+        {"a_pool_without_workers_says_what_it_lacks", a_pool_without_workers_says_what_it_lacks},
+        {"a_node_that_cannot_fork_leaves_its_items_to_others",
+         a_node_that_cannot_fork_leaves_its_items_to_others},
+        {"a_pool_that_waits_for_workers_can_be_closed", a_pool_that_waits_for_workers_can_be_closed},
+        {"a_process_that_cannot_be_forked_names_the_limit", a_process_that_cannot_be_forked_names_the_limit},
     };
     int failed;
 
     shared = shared_file("failing_start_test", sizeof *shared);
     main_pid = getpid();
+    setenv("MPMAP_WORKER_TIMEOUT", "3", 1);
     if (mpm_init(&argc, &argv, NULL))
         return mpm_report_error();
     failed = suite_run("failing_start", tests, sizeof tests / sizeof *tests);

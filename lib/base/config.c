@@ -73,6 +73,7 @@ int config_read(struct config *config)
 
     if ((status = read_size("MPMAP_ARENA", &read.arena_size)) ||
         (status = read_count("MPMAP_RANKS_PER_NODE", &read.ranks_per_node)) ||
+        (status = read_count("MPMAP_WORKER_TIMEOUT", &read.worker_timeout_s)) ||
         (status = read_log_level("MPMAP_LOG", &read.log_level)))
         return status;
     *config = read;

@@ -49,9 +49,10 @@
 #include "net/memory.h"
 #include "net/transport.h"
 
-#define CANARY     0x63616e617279u
-#define MAX_LAYERS 32
-#define EXIT_NS    UINT64_C(2000000000) /* how long exit() waits for calls of other threads */
+#define CANARY           0x63616e617279u
+#define MAX_LAYERS       32
+#define WORKER_TIMEOUT_S 30u
+#define EXIT_NS          UINT64_C(2000000000) /* how long exit() waits for calls of other threads */
 
 struct node_area {
     struct wait_word bell;
@@ -138,6 +139,11 @@ uint32_t runtime_first_generation(void)
 struct arena *runtime_arena(void)
 {
     return run.arena;
+}
+
+unsigned runtime_worker_timeout_s(void)
+{
+    return run.config.worker_timeout_s;
 }
 
 struct wait_word *runtime_bell(void)
@@ -620,7 +626,7 @@ static int prepare(const mpm_options *options, struct rank_card *card)
 {
     int status;
 
-    run.config = (struct config){.log_level = (int)log_get_level()};
+    run.config = (struct config){.log_level = (int)log_get_level(), .worker_timeout_s = WORKER_TIMEOUT_S};
     if ((status = rank_card_fill(card)) || (status = configure(options)))
         return status;
     card->ranks_per_node = run.config.ranks_per_node;

@@ -31,6 +31,9 @@ struct arena *runtime_arena(void);
 /* The node's bell: rung when anything has changed that main's calls or the courier wait for. */
 struct wait_word *runtime_bell(void);
 
+/* How long a pool goes on on a node where it has no worker left, and none can be forked. */
+unsigned runtime_worker_timeout_s(void);
+
 /* Whether the slots of a rank are lost, because its host has died. In main. */
 bool runtime_rank_is_lost(unsigned rank);
 

@@ -25,6 +25,10 @@
  * all. A bit of another generation means nothing. Who dies between the bit and the ring has asked for nothing
  * yet; the host may see the bit later all the same.
  *
+ * What cannot be forked now may be waited for (PROCESS_WAITS): its record stays WANTED, with `fork_errno`, which the
+ * host takes back before each try. It tries again after pauses that grow, one record of its own after the other until
+ * one fails; who rings for such a record has it ask only whether the process is wanted still.
+ *
  * A spare is a process that the host has forked in advance, once somebody has asked for a user's process. It
  * has done all of its beginning that does not depend on which process it will be, and sleeps. `given` is 0,
  * or a spare's pid and the number, from 1, of the record that it is to be. The host stores it when it is 0,
@@ -56,6 +60,9 @@
 #include "shm/index_set.h"
 #include "shm/kill_point.h"
 
+#define FIRST_PAUSE_NS   10000000u   /* before a fork that has failed is tried again */
+#define LONGEST_PAUSE_NS 1000000000u /* each pause is twice the last one, and this at most */
+
 /* Whom hosts tell. */
 
 static host_death *tell_death;
@@ -86,8 +93,10 @@ static struct {
     uint32_t rank; /* in node */
     pid_t *pid_of; /* by process: what this host has forked and not reaped; 0 is none */
     uint32_t processes_seen;
-    pid_t spare;  /* 0 is none */
-    pid_t zombie; /* a dead process that the host is busy with; 0 is none */
+    pid_t spare;           /* 0 is none */
+    pid_t zombie;          /* a dead process that the host is busy with; 0 is none */
+    uint64_t try_again_ns; /* when those are to be forked that could not be; CLOCK_FOREVER: there are none */
+    uint64_t pause_ns;     /* until then */
     bool wants_spare;
     bool is_host;
     bool is_subreaper; /* the rank, because of its host; */
@@ -211,6 +220,27 @@ static enum process_fate decide_fate(struct process_record *process)
 
 static void fork_again(struct process_record *process, uint32_t number);
 
+/* One that could not be forked, and waits for the next try. */
+static bool is_waiting(const struct process_record *process)
+{
+    return process->fork_errno && process->host == self.rank &&
+           process_state_of(atomic_load(&process->word)) == PROCESS_WANTED;
+}
+
+/* It is said once, until all have been forked that wait. */
+static void wait_for_next_try(const struct process_record *process)
+{
+    char why[160];
+
+    if (!self.pause_ns)
+        log_write(MPM_LOG_ERROR, "a process cannot be forked: %s; it is tried again",
+                  describe_fork_errno(process->fork_errno, why, sizeof why));
+    if (!self.pause_ns)
+        self.pause_ns = FIRST_PAUSE_NS;
+    if (self.try_again_ns == CLOCK_FOREVER)
+        self.try_again_ns = clock_now_ns() + self.pause_ns;
+}
+
 static void settle(struct process_record *process, uint32_t number)
 {
     switch (decide_fate(process)) {
@@ -224,6 +254,9 @@ static void settle(struct process_record *process, uint32_t number)
         process_release(process);
         KILL_POINT();
         tell_of(number, true);
+        break;
+    case PROCESS_WAITS:
+        wait_for_next_try(process);
         break;
     }
 }
@@ -247,13 +280,16 @@ static void let_go_of_zombie(void)
     self.zombie = 0;
 }
 
-static void fork_process(uint32_t number)
+/* false if that failed. */
+static bool fork_process(uint32_t number)
 {
     struct process_record *process = process_at(self.arena, number);
     uint64_t wanted = atomic_load(&process->word);
     pid_t host = getpid(), pid;
+    int failed;
 
     let_go_of_zombie();
+    process->fork_errno = 0;
     KILL_POINT();
     settle_mask(true);
     if ((pid = fork()) == 0) {
@@ -261,16 +297,40 @@ static void fork_process(uint32_t number)
         settle_in_child(host);
         become_process(number, wanted);
     }
+    failed = errno;
     KILL_POINT();
     settle_mask(false);
     if (pid < 0) {
-        process->fork_errno = errno;
-        log_write(MPM_LOG_ERROR, "a process cannot be forked: %s", strerror(errno));
+        process->fork_errno = failed;
+        log_write(MPM_LOG_DEBUG, "a process cannot be forked: %s", strerror(failed));
         settle(process, number);
-        return;
+        return false;
     }
     keep_in_mind(number, pid);
     process_runs(process, number, wanted, pid);
+    return true;
+}
+
+/* Forks what could not be forked before, until one fails; of the others it is asked whether they still are wanted. */
+static void try_again(void)
+{
+    struct process_record *process;
+    bool can_fork = true;
+
+    if (clock_now_ns() < self.try_again_ns)
+        return;
+    self.try_again_ns = CLOCK_FOREVER;
+    self.pause_ns = self.pause_ns * 2 < LONGEST_PAUSE_NS ? self.pause_ns * 2 : LONGEST_PAUSE_NS;
+    for (uint32_t number = 0; (process = process_find(self.arena, number)); number++) {
+        if (!is_waiting(process))
+            continue;
+        if (can_fork)
+            can_fork = fork_process(number);
+        else
+            settle(process, number);
+    }
+    if (self.try_again_ns == CLOCK_FOREVER)
+        self.pause_ns = 0;
 }
 
 /* false if there is none, or the last one is not awake yet. */
@@ -428,7 +488,9 @@ static void serve(uint32_t number)
 
     if (process->host != self.rank)
         return;
-    if (state == PROCESS_WANTED && !self.pid_of[number])
+    if (is_waiting(process))
+        settle(process, number);
+    else if (state == PROCESS_WANTED && !self.pid_of[number])
         begin_process(number);
     if (state == PROCESS_WANTED || state == PROCESS_RUNNING)
         send_signals(process, number);
@@ -510,9 +572,10 @@ static _Noreturn void host_main(pid_t rank)
         if (atomic_load(&self.area->ending))
             host_finish();
         index_set_take_all(&self.record->wanted, serve);
+        try_again();
         if (self.wants_spare)
             fork_spare();
-        wait_change(&self.record->bell, seen, 0, CLOCK_FOREVER);
+        wait_change(&self.record->bell, seen, 0, self.try_again_ns);
     }
 }
 
@@ -542,6 +605,7 @@ int host_start(struct arena *arena, unsigned rank_in_node)
     self.area = area;
     self.record = &area->host[rank_in_node];
     self.rank = rank_in_node;
+    self.try_again_ns = CLOCK_FOREVER;
     if (!(self.pid_of = calloc(MAX_PROCESSES, sizeof *self.pid_of)))
         return error_set(MPM_ENOMEM, "no memory for the table of processes");
     fflush(NULL); /* lest a process write it once more */

@@ -35,15 +35,16 @@ enum process_flag {
 
 #define PROCESS_ABOUT_SIZE 128
 
-/* What becomes of a process that has ended. */
+/* What becomes of a process that has ended, or could not be forked. */
 enum process_fate {
     PROCESS_IS_OVER,      /* its record waits for whoever wanted it */
     PROCESS_COMES_AGAIN,  /* it is forked anew */
     PROCESS_IS_FORGOTTEN, /* its record is free: nobody asks for it */
+    PROCESS_WAITS, /* it could not be forked: its host tries again after a while, and asks again if that fails */
 };
 
-/* A process of a node. `wait_status` is what waitpid gave; if it could not be forked, `fork_errno` is not 0.
- */
+/* A process of a node. `wait_status` is what waitpid gave; if it could not be forked at the last try, `fork_errno` is
+ * not 0. */
 struct process_record {
     _Atomic uint64_t word;    /* see below */
     _Atomic uint64_t request; /* signals that are to be sent to it: generation << 32, and a bit for each */
@@ -111,8 +112,9 @@ bool host_is_ending(struct arena *arena);
 /* What a process is to be. */
 struct process_order {
     process_entry *entry; /* a function of libmpmap: its return is the exit status */
-    process_ended *ended; /* in the host, once the process is reaped: what becomes of it; NULL: it is over */
-    uint64_t argument;    /* an offset; with PROCESS_OWNS_ARGUMENT a block of the caller's own */
+    process_ended *
+        ended; /* in the host, once the process is reaped, or could not be forked: what becomes of it; NULL: it is over */
+    uint64_t argument; /* an offset; with PROCESS_OWNS_ARGUMENT a block of the caller's own */
     uint32_t argument_index;
     uint32_t flags;
     const void *about; /* at most PROCESS_ABOUT_SIZE bytes */
@@ -136,6 +138,8 @@ bool process_close(struct process_record *process, uint32_t generation);
 /* A process's record by a number that may be none: NULL then. */
 struct process_record *process_find(struct arena *arena, uint32_t process);
 struct process_record *process_at(struct arena *arena, uint32_t process);
+/* Has the host ask at once whether a process that it cannot fork now is wanted still. */
+void process_reconsider(struct arena *arena, uint32_t process);
 /* Sets an ended process's record free. */
 void process_release(struct process_record *process);
 
@@ -159,5 +163,7 @@ void host_at_loss(host_end *tell);
 /* Puts the words for a waitpid status into `text`: "was killed by SIGSEGV", "exited with code 3".
  * Returns `text`. */
 char *describe_wait_status(int wait_status, char *text, size_t size);
+/* The same for the errno of a fork, with the limit that may be the cause. */
+char *describe_fork_errno(int fork_errno, char *text, size_t size);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Process records, and what anybody of the node may ask of a host: see host.c for who writes what. */
 #include <assert.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -196,6 +197,11 @@ void process_signal(struct arena *arena, uint32_t process, uint32_t generation, 
     host_call(arena, record->host, process);
 }
 
+void process_reconsider(struct arena *arena, uint32_t process)
+{
+    host_call(arena, process_at(arena, process)->host, process);
+}
+
 bool process_close(struct process_record *process, uint32_t generation)
 {
     uint64_t ended = word_of(generation, 0, PROCESS_ENDED);
@@ -206,6 +212,13 @@ bool process_close(struct process_record *process, uint32_t generation)
 void process_release(struct process_record *process)
 {
     host_set_state(process, PROCESS_FREE);
+}
+
+char *describe_fork_errno(int fork_errno, char *text, size_t size)
+{
+    snprintf(text, size, "%s%s", strerror(fork_errno),
+             fork_errno == EAGAIN ? " (a limit is reached: ulimit -u, or pids.max of the cgroup)" : "");
+    return text;
 }
 
 char *describe_wait_status(int wait_status, char *text, size_t size)

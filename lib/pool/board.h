@@ -38,6 +38,14 @@
  * claimed there again, so its holder gives back what it holds. Only the holder sets the processes' records free, when
  * it frees the board: so nobody takes one for another pool's.
  *
+ * A lack. Where another worker for a record cannot be forked now, its host stores `lacking_since_ns`, then LACKING, and
+ * rings the bell, each time that it has tried (host.c says when). The pool goes on with the workers that there are. A
+ * host that finds all workers LACKING or GONE, and the last of them so for `worker_timeout_s`, stores `lack`: from
+ * then on nobody is forked for the board, and each host stores GONE for its own, so the board is bereft. A record whose
+ * workers have never been ready does not wait: the pool cannot be opened. Who closes stores `closing` first and then
+ * looks who is LACKING, the host stores LACKING first and then looks at `closing`: so one of them sees the other, and
+ * the host is rung for, or says GONE by itself.
+ *
  * Watching. A worker that enters a lease, or a single call, moves `entered` on, so (entered, item) names a run of an
  * item once and for all. The holder looks at it now and then, and writes nothing that the worker reads: an item costs
  * nothing more. To kill a worker the holder reads the generation of its process, looks whether it still is in
@@ -80,6 +88,7 @@ enum worker_state {
     WORKER_INITIALIZING,
     WORKER_READY,
     WORKER_RETIRING, /* it ends in good order */
+    WORKER_LACKING,  /* it cannot be forked now, and its host tries again */
     WORKER_GONE,     /* and will not come back */
 };
 
@@ -107,6 +116,8 @@ struct worker_record {
     uint32_t early_deaths;              /* the host's: deaths in a row before it was ready */
     int32_t last_status;                /* the host's: of the last death, as waitpid gives it */
     uint32_t last_state;                /* the host's: in which state it died */
+    uint32_t was_ready;                 /* the worker's: workers of this record have begun their work */
+    _Atomic uint64_t lacking_since_ns;  /* the host's, before it stores WORKER_LACKING */
     _Atomic uint64_t busy_ns;       /* time in leases, without this one; the host adds that of a dead one */
     _Atomic uint64_t busy_since_ns; /* when it entered its lease; 0: it is in none */
     /* Another line: processors fetch lines in pairs. */
@@ -126,6 +137,7 @@ struct board {
     uint32_t worker_count;
     _Atomic uint32_t closing;
     _Atomic uint32_t failed;      /* a worker that cannot be had, which must be told, and 1 more; or 0 */
+    _Atomic int32_t lack;         /* hosts': the errno for which no worker can be forked any more; or 0 */
     _Atomic uint64_t last_serial; /* the holder's: of the lease that it hung up last */
     uint64_t bell;                /* offset of the wait word of who holds the leases */
     _Alignas(64) _Atomic uint64_t slot[BOARD_SLOTS]; /* leases, by offset */

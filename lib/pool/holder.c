@@ -122,7 +122,7 @@ static int tell_failure(const struct holder *holder, uint32_t worker)
     const struct worker_record *record = &holder->board->worker[worker];
     const struct process_record *process = process_of(holder, worker);
     const struct note *note = &record->start_note;
-    char how[80];
+    char how[160];
 
     if (atomic_load(&note->ready) && note->text[0])
         return error_set(MPM_EWORKER, "workers cannot be started: %s", note->text);
@@ -131,7 +131,7 @@ static int tell_failure(const struct holder *holder, uint32_t worker)
                          (int)note->code);
     if (process && process->fork_errno)
         return error_set(MPM_EWORKER, "workers cannot be started: a process cannot be forked: %s",
-                         strerror(process->fork_errno));
+                         describe_fork_errno(process->fork_errno, how, sizeof how));
     return error_set(MPM_EWORKER, "workers cannot be started: the last one %s%s",
                      describe_wait_status(record->last_status, how, sizeof how),
                      record->last_state == WORKER_INITIALIZING && holder->board->spec.has_initializer
@@ -169,8 +169,14 @@ bool holder_is_bereft(struct holder *holder)
 
 void holder_begin_close(struct holder *holder)
 {
-    atomic_store(&holder->board->closing, 1);
-    wait_ring(&holder->board->work);
+    struct board *board = holder->board;
+
+    atomic_store(&board->closing, 1);
+    wait_ring(&board->work);
+    for (uint32_t i = 0; i < board->worker_count; i++) {
+        if (atomic_load(&board->worker[i].state) == WORKER_LACKING)
+            process_reconsider(holder->arena, board->worker[i].process - 1);
+    }
 }
 
 /* Something that hangs there may be claimed. What it reads of a lease that has just been freed does no harm. */
@@ -202,9 +208,16 @@ bool holder_has_idle(const struct holder *holder)
     return false;
 }
 
-int holder_say_bereft(void)
+int holder_say_bereft(const struct holder *holder)
 {
-    return error_set(MPM_EHOSTLOST, "the pool has no workers left: their host processes are gone");
+    int lack = atomic_load(&holder->board->lack);
+    char why[160];
+
+    if (!lack)
+        return error_set(MPM_EHOSTLOST, "their host processes are gone");
+    return error_set(MPM_EHOSTLOST, "none of them could be forked for %u s: %s",
+                     (unsigned)holder->board->spec.worker_timeout_s,
+                     describe_fork_errno(lack, why, sizeof why));
 }
 
 bool holder_is_closed(struct holder *holder)

@@ -25,10 +25,10 @@ int holder_open(const struct pool_spec *spec, const void *argument, const uint32
                 unsigned rank_count, struct holder **holder);
 /* 0 when all workers run, 1 while some are starting; MPM_EWORKER if they cannot be had. */
 int holder_check(struct holder *holder);
-/* Whether none of its workers is left, nor will be, because their hosts have died. */
+/* Whether none of its workers is left, nor will be, because their hosts have died, or could not fork for too long. */
 bool holder_is_bereft(struct holder *holder);
-/* MPM_EHOSTLOST, and its sentence, for a pool that is. */
-int holder_say_bereft(void);
+/* MPM_EHOSTLOST for a pool that is, and what has become of its workers. */
+int holder_say_bereft(const struct holder *holder);
 /* Whether a worker has nothing to do, and there is nothing that it could take. Any thread. */
 bool holder_has_idle(const struct holder *holder);
 /* Tells the workers to end. */

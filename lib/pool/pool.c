@@ -248,6 +248,7 @@ static int make_spec(const mpm_pool_options *options, struct pool_spec *spec)
         .has_finalizer = options->finalizer != NULL,
         .max_attempts = options->max_attempts ? options->max_attempts : DEFAULT_ATTEMPTS,
         .max_tasks_per_worker = options->max_tasks_per_worker ? options->max_tasks_per_worker : UINT64_MAX,
+        .worker_timeout_s = runtime_worker_timeout_s(),
         .item_timeout_s = options->item_timeout_s,
         .argument_size = options->initializer_argument_size};
     if (options->initializer)

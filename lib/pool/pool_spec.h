@@ -8,13 +8,14 @@
 #include "core/function.h"
 
 struct pool_spec {
-    uint64_t id;                   /* unique in the run, from 1 */
-    struct function initializer;   /* an mpm_initializer */
-    struct function finalizer;     /* an mpm_finalizer */
-    uint32_t has_initializer;      /* whether there is one */
-    uint32_t has_finalizer;        /* whether there is one */
-    uint32_t max_attempts;         /* runs that an item gets whose worker dies in it */
-    uint32_t reserved;             /* 0 */
+    uint64_t id;                 /* unique in the run, from 1 */
+    struct function initializer; /* an mpm_initializer */
+    struct function finalizer;   /* an mpm_finalizer */
+    uint32_t has_initializer;    /* whether there is one */
+    uint32_t has_finalizer;      /* whether there is one */
+    uint32_t max_attempts;       /* runs that an item gets whose worker dies in it */
+    uint32_t
+        worker_timeout_s; /* how long it goes on on a node where it has no worker, and none can be forked */
     uint64_t max_tasks_per_worker; /* UINT64_MAX: any number */
     double item_timeout_s;         /* 0: any time */
     uint64_t argument_size;        /* of the initializer's argument: bytes behind the struct */

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,14 +103,33 @@ bool pool_works_on(const struct mpm_pool *pool, unsigned node)
     return !pool_state_of(pool, node).is_lost;
 }
 
+/* Why: what a node says that has lost its last worker. */
+static int say_no_workers(const struct mpm_pool *pool)
+{
+    char why[MESSAGE_TEXT_SIZE];
+
+    if (pool->home) {
+        holder_say_bereft(pool->home);
+        snprintf(why, sizeof why, "%s", mpm_error());
+        return error_set(MPM_EWORKER, "the pool has no workers left: %s", why);
+    }
+    for (unsigned node = 0; node < pool->node_count; node++) {
+        struct pool_node there = pool_state_of(pool, node);
+
+        if (there.is_lost)
+            return error_set(MPM_EWORKER, "the pool has no workers left: %s", there.text);
+    }
+    return error_set(MPM_EWORKER, "the pool has no workers left: the host processes of all %u are gone",
+                     pool->worker_count);
+}
+
 int pool_check_workers(const struct mpm_pool *pool)
 {
     for (unsigned node = 0; node < pool->node_count; node++) {
         if (pool_works_on(pool, node))
             return MPM_OK;
     }
-    return error_set(MPM_EWORKER, "the pool has no workers left: the host processes of all %u are gone",
-                     pool->worker_count);
+    return say_no_workers(pool);
 }
 
 int pool_check(const struct mpm_pool *pool)
@@ -309,10 +329,11 @@ static void set_node(uint64_t pool_id, unsigned node, enum pool_node_state reach
         if (pool->spec.id != pool_id || node >= pool->node_count)
             continue;
         pool->node[node].state = reached;
-        if (status == MPM_EHOSTLOST) {
+        if (status == MPM_EHOSTLOST)
             pool->node[node].is_lost = true;
-        } else if (status) {
+        else if (status)
             pool->node[node].status = status;
+        if (status) {
             memcpy(pool->node[node].text, text, MESSAGE_TEXT_SIZE);
             pool->node[node].text[MESSAGE_TEXT_SIZE - 1] = 0;
         }

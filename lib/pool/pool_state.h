@@ -26,9 +26,9 @@ struct pool_node {
     _Atomic uint64_t bytes_sent, bytes_received; /* items and results of its leases */
     struct node_tally *tally;                    /* the last that it has told; NULL: none yet */
     int status;                                  /* not 0: the pool has failed there, and `text` says why */
-    bool is_lost;  /* it has no workers there any more, because their hosts have died */
-    bool is_asked; /* it is to say when a worker has nothing to do */
-    bool is_idle;  /* so it has said, and no call has gone there since */
+    bool is_lost;                                /* it has no workers there any more, and `text` says why */
+    bool is_asked;                               /* it is to say when a worker has nothing to do */
+    bool is_idle;                                /* so it has said, and no call has gone there since */
     char text[MESSAGE_TEXT_SIZE];
 };
 

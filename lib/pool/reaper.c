@@ -155,8 +155,9 @@ static bool comes_again(struct board *board, struct worker_record *record,
 
     if (atomic_load(&board->closing) || atomic_load(&board->failed) || !host_is_self())
         return false;
-    if (!process->fork_errno &&
-        (record->last_state >= WORKER_READY || ++record->early_deaths < MAX_EARLY_DEATHS))
+    if (atomic_load(&board->lack))
+        return false;
+    if (record->last_state >= WORKER_READY || ++record->early_deaths < MAX_EARLY_DEATHS)
         return true;
     atomic_compare_exchange_strong(&board->failed, &none, process->argument_index + 1);
     return false;
@@ -169,8 +170,7 @@ static void tell_end(const struct board *board, const struct worker_record *reco
     uint64_t item = atomic_load(&record->item), lease = atomic_load(&record->lease);
     char how[80], where[40] = "";
 
-    if (process->fork_errno || atomic_load(&board->closing) ||
-        (record->last_state == WORKER_RETIRING && !process->wait_status))
+    if (atomic_load(&board->closing) || (record->last_state == WORKER_RETIRING && !process->wait_status))
         return;
     if (lease && item != NO_ITEM)
         snprintf(
@@ -181,6 +181,58 @@ static void tell_end(const struct board *board, const struct worker_record *reco
               where);
 }
 
+/* Whether the pool has been without any worker on this node for as long as it may be. */
+static bool is_given_up(struct board *board, int fork_errno)
+{
+    uint64_t last_ns = 0;
+
+    if (atomic_load(&board->lack))
+        return true;
+    for (uint32_t i = 0; i < board->worker_count; i++) {
+        const struct worker_record *record = &board->worker[i];
+        uint64_t since_ns = atomic_load(&record->lacking_since_ns);
+
+        switch (atomic_load(&record->state)) {
+        case WORKER_GONE:
+            break;
+        case WORKER_LACKING:
+            last_ns = since_ns > last_ns ? since_ns : last_ns;
+            break;
+        default:
+            return false;
+        }
+    }
+    if (clock_now_ns() < last_ns + board->spec.worker_timeout_s * UINT64_C(1000000000))
+        return false;
+    atomic_store(&board->lack, fork_errno);
+    return true;
+}
+
+/* Another worker for the record cannot be had now: whoever was there has been settled. */
+static enum process_fate worker_lacks(struct board *board, struct worker_record *record,
+                                      const struct process_record *process)
+{
+    bool is_over = !record->was_ready;
+    uint32_t none = 0;
+
+    if (atomic_load(&record->state) != WORKER_LACKING)
+        atomic_store(&record->lacking_since_ns, clock_now_ns());
+    KILL_POINT();
+    if (is_over && host_is_self() && !atomic_load(&board->closing))
+        atomic_compare_exchange_strong(&board->failed, &none, process->argument_index + 1);
+    KILL_POINT();
+    if (!is_over)
+        atomic_store(&record->state, WORKER_LACKING);
+    KILL_POINT();
+    is_over |= atomic_load(&board->closing) || atomic_load(&board->failed) || !host_is_self() ||
+               is_given_up(board, process->fork_errno);
+    if (is_over)
+        atomic_store(&record->state, WORKER_GONE);
+    KILL_POINT();
+    wait_ring(arena_at(runtime_arena(), board->bell));
+    return is_over ? PROCESS_IS_OVER : PROCESS_WAITS;
+}
+
 enum process_fate worker_ended(struct process_record *process)
 {
     struct arena *arena = runtime_arena();
@@ -189,6 +241,8 @@ enum process_fate worker_ended(struct process_record *process)
     struct wait_word *bell = arena_at(arena, board->bell);
     bool again;
 
+    if (process->fork_errno)
+        return worker_lacks(board, record, process);
     record->last_status = process->wait_status;
     record->last_state = atomic_load(&record->state);
     tell_end(board, record, process);

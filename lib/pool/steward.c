@@ -451,7 +451,7 @@ static bool look_at_jobs(struct steward_pool *pool)
 /* As holder_check(), but MPM_EHOSTLOST if no worker is left. */
 static int check_holder(struct holder *holder)
 {
-    return holder_is_bereft(holder) ? holder_say_bereft() : holder_check(holder);
+    return holder_is_bereft(holder) ? holder_say_bereft(holder) : holder_check(holder);
 }
 
 static bool announce_pool(struct steward_pool *pool)

@@ -224,6 +224,7 @@ int worker_main(struct process_record *process)
     worker_self.call.text[0] = 0;
     KILL_POINT();
     worker_self.record->early_deaths = 0;
+    worker_self.record->was_ready = 1;
     atomic_store(&worker_self.record->state, WORKER_READY);
     KILL_POINT();
     wait_ring(arena_at(worker_self.arena, board->bell));

@@ -51,7 +51,12 @@ typedef int mpm_initializer(mpm_call *call, const void *argument, size_t argumen
 typedef void mpm_finalizer(void *state);
 
 /** A pool of workers. Who opens it is its driver: main, or a process (mpmap/process.h). A pool is its driver's own, and
- * ends with it: its workers are killed if it ends without mpm_pool_close(). */
+ * ends with it: its workers are killed if it ends without mpm_pool_close().
+ *
+ * Workers that end are replaced. While that is not possible, because a limit of processes or of memory is reached, the
+ * pool goes on with those that live, and tries it again after pauses of at most a second. A node where it has had no
+ * worker for MPMAP_WORKER_TIMEOUT seconds (30 if not set) is given up, and its items go to others; without any node left
+ * the pool fails: MPM_EWORKER, with the cause. */
 typedef struct mpm_pool mpm_pool;
 
 /** Options of mpm_pool_open; zero is the default. */
@@ -74,8 +79,8 @@ typedef struct mpm_pool_options {
  * Blocks until the workers run, and all initializers have returned. Main and processes, any thread.
  * @param pool  out: the pool, which the caller ends with mpm_pool_close()
  * @return MPM_ESTATE without a run, or in a pool's worker; MPM_EINVAL for more than 65536 workers, or another option
- *         that makes no sense; MPM_ENOMEM; MPM_EWORKER if an initializer fails, with what it said, or if workers
- *         die as they start, again and again; MPM_ENODELOST. */
+ *         that makes no sense; MPM_ENOMEM; MPM_EWORKER if an initializer fails, with what it said, if workers
+ *         die as they start, again and again, or if one cannot be forked; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_pool_open(const mpm_pool_options *options, mpm_pool **pool);
 
 /** Why an item failed. */
