@@ -74,7 +74,9 @@
 #include "shm/arena.h"
 #include "shm/wait_word.h"
 
-#define BOARD_SLOTS      32u
+#define BOARD_SLOTS 32u
+#define BOARD_HELD \
+    (UINT64_C(1) << BOARD_CELLS) /* in `calls`: workers begin nothing, for one of the node is alone */
 #define NO_ITEM          UINT64_MAX
 #define LEASE_FROZEN     (UINT64_C(1) << 62) /* `next` of a lease that gives out nothing any more */
 #define LEASE_MAX_NOTES  256u                /* notes of failures that a lease keeps the text of */
@@ -124,7 +126,9 @@ struct worker_record {
     _Alignas(
         64) uint32_t process; /* the holder's: number of its process record, and 1 more; 0: none was had */
     struct doom doom;         /* the holder's; the host clears it */
-    struct note start_note;   /* the worker's: why its initializer failed */
+    _Atomic uint32_t
+        waits_for_node; /* the worker's: it is in a lease or a call, but runs nothing until it has the node */
+    struct note start_note; /* the worker's: why its initializer failed */
 };
 
 struct board {
@@ -142,7 +146,7 @@ struct board {
     uint64_t bell;                /* offset of the wait word of who holds the leases */
     _Alignas(64) _Atomic uint64_t slot[BOARD_SLOTS]; /* leases, by offset */
     _Alignas(64) struct wait_word work;              /* rung when there is something to do, and at the end */
-    _Atomic uint64_t calls;                          /* cells that may be wanted */
+    _Atomic uint64_t calls;                          /* cells that may be wanted; BOARD_HELD */
     struct cell cell[BOARD_CELLS];
     struct worker_record worker[];
 };
@@ -180,7 +184,8 @@ struct lease_block {
     uint64_t words;
     uint64_t
         pages; /* offset of an offset for each worker: of the last page that it has hung; of JOB_BLOBS only */
-    uint32_t chunk; /* overrides the job's if not 0 */
+    uint32_t chunk;    /* overrides the job's if not 0 */
+    uint32_t is_alone; /* each of its items is run while no other worker of the node runs any */
     uint32_t worker_count;
     /* Written seldom. */
     _Alignas(64) _Atomic uint32_t note_count; /* claimed, also above the maximum */

@@ -9,7 +9,7 @@
  * of another node is to have it. If main dies, the run ends.
  *
  * Worker: (1) takes the bit out of `calls`, (2) takes the cell by compare-and-swap, WANTED to TAKEN with its own
- * number, (3) runs the task, (4) writes code, text and result, and stores the answer, which commits, (5) rings. Whose
+ * number, and looks then whether the board is held (estate.c): if so, it stores WANTED and sets the bit again, (3) runs the task, (4) writes code, text and result, and stores the answer, which commits, (5) rings. Whose
  * bit is gone is not lost: whenever a worker has died, its host sets the bits of all cells that are WANTED.
  *
  * Host, when it has reaped a worker, for each cell that is TAKEN with its number: if it has no answer, and is TAKEN so
@@ -29,7 +29,7 @@
 #include "core/function.h"
 #include "shm/wait_word.h"
 
-#define BOARD_CELLS    64u /* bits of a word */
+#define BOARD_CELLS    63u /* bits of a word, one of which is BOARD_HELD */
 #define CELL_TINY      32u
 #define CELL_ROOM      512u
 #define CELL_TEXT_SIZE 192u
@@ -64,6 +64,7 @@ struct cell {
     uint64_t counted;                            /* the last death: its worker, and the generation above */
     int32_t wait_status;                         /* the host's, as is the next: of the last death */
     uint32_t was_late;
+    uint32_t is_alone;         /* the host's, before WANTED, and main's: it is to run alone on the node */
     char text[CELL_TEXT_SIZE]; /* the worker's: what mpm_fail() said */
 };
 

@@ -13,6 +13,16 @@
  * A number that a driver gives back is freed of its blocks first, then 0 is stored. If it dies before that, the number
  * is the pool's still.
  *
+ * Running alone. A worker that is to run an item while no other of the node's workers runs any takes the node, under
+ * the mutex: it stores its board, the time, and its number in `loner`, then sets BOARD_HELD in `calls` of each board in
+ * the list; boards that are made meanwhile get it, too. Whoever sees that bit begins no item and no call: it looks for
+ * it after it has named its lease, or taken its call, and the loner sets the bit first and looks at those then, so one of
+ * them sees the other; between two chunks workers look at `calls` anyhow. The loner begins when nobody is in a lease or
+ * a call any more, but who waits for the node itself. To give the node back it takes the bits out, rings, and then stores
+ * 0 in `loner`. If it dies, the host that reaps it finds its number in `loner`, and does that for it; each step may be done twice.
+ * So nothing depends on the holder: it may be in a progress function of its user's that waits for a call. Workers of
+ * other pools stand back for HOLD_OTHERS_NS at most: what they do, the loner, or one that it waits for, may depend on.
+ *
  * When a process dies, the host that reaps it (1) looks for boards that it drove, and marks each `is_orphan`, then
  * `closing`, so that no worker is forked anew, and empties its slots; (2) has its workers killed; (3) when none is
  * left, sets their records free, and frees the pool. A host looks at 2 and 3 again each time that it has told of
@@ -26,6 +36,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "core/runtime.h"
 #include "host/host.h"
@@ -38,10 +49,14 @@
 #define FIRST_NUMBER ARENA_FIRST_LASTING_OWNER
 #define NUMBERS      4096u
 
+#define HOLD_OTHERS_NS UINT64_C(30000000000)
+
 struct estate {
     struct robust_mutex mutex;
     _Atomic uint32_t doomed; /* 0: none */
     _Atomic uint64_t first;  /* of the boards: each names the next */
+    _Atomic uint32_t loner;  /* number of the worker that has the node; 0: nobody has */
+    _Atomic uint64_t loner_board, loner_since_ns;
     _Atomic uint32_t taken[NUMBERS];
 };
 
@@ -161,6 +176,8 @@ static int make_board(size_t size, uint32_t number, uint64_t *offset)
     memset(board, 0, size);
     board->owner = number;
     board->driver = process_own_number();
+    if (atomic_load(&estate()->loner))
+        atomic_store(&board->calls, BOARD_HELD);
     atomic_store(&board->next, atomic_load(&estate()->first));
     KILL_POINT();
     atomic_store(&estate()->first, *offset);
@@ -203,6 +220,116 @@ void estate_give_number_back(uint32_t number)
 {
     if (number)
         free_number(number);
+}
+
+/* Running alone. */
+
+bool estate_take_node(uint64_t board)
+{
+    bool is_free;
+
+    lock();
+    if ((is_free = !atomic_load(&estate()->loner))) {
+        atomic_store(&estate()->loner_board, board);
+        atomic_store(&estate()->loner_since_ns, clock_now_ns());
+        KILL_POINT();
+        atomic_store(&estate()->loner, process_own_number());
+        KILL_POINT();
+        for (uint64_t at = atomic_load(&estate()->first); at; at = atomic_load(&board_at(at)->next)) {
+            atomic_fetch_or(&board_at(at)->calls, BOARD_HELD);
+            KILL_POINT();
+        }
+    }
+    unlock();
+    return is_free;
+}
+
+static void let_stand_up(struct board *board)
+{
+    atomic_fetch_and(&board->calls, ~BOARD_HELD);
+    KILL_POINT();
+    wait_ring(&board->work);
+}
+
+/* Under the mutex. */
+static void end_alone(uint32_t number)
+{
+    if (atomic_load(&estate()->loner) != number)
+        return;
+    for (uint64_t at = atomic_load(&estate()->first); at; at = atomic_load(&board_at(at)->next))
+        let_stand_up(board_at(at));
+    KILL_POINT();
+    atomic_store(&estate()->loner, 0);
+    KILL_POINT();
+}
+
+void estate_give_node_back(void)
+{
+    lock();
+    end_alone(process_own_number());
+    unlock();
+}
+
+static bool is_at_work(const struct worker_record *record)
+{
+    return !atomic_load(&record->waits_for_node) &&
+           (atomic_load(&record->lease) || atomic_load(&record->item) != NO_ITEM);
+}
+
+/* Whether another worker has taken that call, and is to answer it. */
+static bool is_called(const struct board *board, const struct cell *cell, const struct worker_record *own)
+{
+    uint64_t state = atomic_load(&cell->state);
+    const struct worker_record *taker;
+
+    if (state < CELL_TAKEN)
+        return false;
+    taker = &board->worker[state - CELL_TAKEN];
+    return taker != own && !atomic_load(&taker->waits_for_node) && !atomic_load(&cell->answer);
+}
+
+static bool is_quiet(const struct board *board, const struct worker_record *own)
+{
+    for (uint32_t i = 0; i < board->worker_count; i++) {
+        if (&board->worker[i] != own && is_at_work(&board->worker[i]))
+            return false;
+    }
+    for (unsigned i = 0; i < BOARD_CELLS; i++) {
+        if (is_called(board, &board->cell[i], own))
+            return false;
+    }
+    return true;
+}
+
+bool estate_node_is_quiet(const struct worker_record *own)
+{
+    bool all_are = true;
+
+    lock();
+    for (uint64_t at = atomic_load(&estate()->first); at && all_are; at = atomic_load(&board_at(at)->next)) {
+        if (atomic_load(&board_at(at)->calls) & BOARD_HELD)
+            all_are = is_quiet(board_at(at), own);
+    }
+    unlock();
+    return all_are;
+}
+
+/* While the loner is just taking the node, or giving it back, it is soon. */
+uint64_t estate_stands_back_until(uint64_t board)
+{
+    if (!atomic_load(&estate()->loner))
+        return clock_now_ns() + 1000000;
+    if (atomic_load(&estate()->loner_board) == board)
+        return CLOCK_FOREVER;
+    return atomic_load(&estate()->loner_since_ns) + HOLD_OTHERS_NS;
+}
+
+void estate_stand_up(uint64_t board)
+{
+    lock();
+    if (atomic_load(&estate()->loner) && clock_now_ns() >= estate_stands_back_until(board))
+        let_stand_up(board_at(board));
+    unlock();
 }
 
 /* Deaths: in a host, or in a rank that stands in for it. Under the mutex. */
@@ -276,6 +403,7 @@ static void orphan(struct board *board)
 static void on_death(uint32_t number)
 {
     lock();
+    end_alone(number);
     for (uint64_t offset = atomic_load(&estate()->first); offset; offset = board_at(offset)->next) {
         if (board_at(offset)->driver == number)
             orphan(board_at(offset));

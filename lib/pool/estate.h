@@ -21,4 +21,17 @@ int estate_take_number(uint64_t board, uint32_t *number);
 /* Frees what is owned by the number, and gives it back. 0 is fine. */
 void estate_give_number_back(uint32_t number);
 
+/* One worker of all pools of the node may have the node for itself: then no other one begins an item or a call. */
+
+/* Takes the node for the calling worker, of that board; false if another one has it. */
+bool estate_take_node(uint64_t board);
+/* Whether no other worker that stands back for this one is in an item or a call. By the worker that has the node. */
+struct worker_record;
+bool estate_node_is_quiet(const struct worker_record *own);
+void estate_give_node_back(void);
+/* Until when workers of a board that is held stand back: CLOCK_FOREVER where a worker of their own pool has the node. */
+uint64_t estate_stands_back_until(uint64_t board);
+/* The board is not held any more if that time has come. */
+void estate_stand_up(uint64_t board);
+
 #endif

@@ -230,13 +230,43 @@ static void make_order(struct held_lease *lease, uint64_t *count)
         *count = LEASE_SHORT_LIST;
 }
 
-/* Lists items without a done bit, `count` in all, for another round. */
+/* The items of a word that are to run alone, unless they are done: their workers were killed from outside, likely for
+ * want of memory, beside others that may have had it. */
+static uint64_t lonely_bits(const struct held_lease *lease, uint64_t word)
+{
+    uint64_t bits = 0;
+
+    for (size_t i = 0; i < lease->suspect_count; i++) {
+        const struct suspect *suspect = &lease->suspects[i];
+
+        if (suspect->item / 64 == word && !suspect->last_was_late && WIFSIGNALED(suspect->last_status) &&
+            WTERMSIG(suspect->last_status) == SIGKILL)
+            bits |= UINT64_C(1) << suspect->item % 64;
+    }
+    return bits;
+}
+
+static uint64_t count_lonely(const struct held_lease *lease)
+{
+    uint64_t lonely = 0;
+
+    for (uint64_t word = 0; lease->suspect_count && word < lease->block->words; word++)
+        lonely += (unsigned)__builtin_popcountll(kept_bits(lease, word) & lonely_bits(lease, word) &
+                                                 ~held_lease_done_word(lease, word));
+    return lonely;
+}
+
+/* Lists items without a done bit, `count` in all, for another round. Those that run alone have a round of their own,
+ * when all others are done. */
 static void list_missing(struct held_lease *lease, uint64_t count)
 {
     struct lease_block *block = lease->block;
     uint32_t *order;
-    uint64_t listed = 0;
+    uint64_t listed = 0, lonely = count_lonely(lease);
 
+    block->is_alone = lonely == count;
+    if (!block->is_alone)
+        count -= lonely;
     make_order(lease, &count);
     order = arena_at(lease->job->holder->arena, block->order);
     for (uint64_t word = 0; word < block->words; word++) {
@@ -244,6 +274,8 @@ static void list_missing(struct held_lease *lease, uint64_t count)
 
         if (missing)
             forget_failures(lease, word, missing);
+        if (!block->is_alone)
+            missing &= ~lonely_bits(lease, word);
         for (; missing && listed < count; missing &= missing - 1)
             order[listed++] = (uint32_t)(word * 64 + (unsigned)__builtin_ctzll(missing));
     }

@@ -70,6 +70,7 @@ static bool fill_cell(const struct holder *holder, struct cell *cell, const stru
     }
     cell->attempts = 0;
     cell->counted = 0;
+    cell->is_alone = 0;
     atomic_store_explicit(&cell->is_given_up, 0, memory_order_relaxed);
     atomic_store_explicit(&cell->answer, CELL_NO_ANSWER, memory_order_relaxed);
     return true;

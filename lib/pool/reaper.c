@@ -83,6 +83,8 @@ static void settle_call(struct board *board, struct cell *cell, const struct pro
 
     cell->wait_status = process->wait_status;
     cell->was_late = guilt == GUILT_LATE;
+    cell->is_alone = guilt == GUILT_OF_ITEM && WIFSIGNALED(process->wait_status) &&
+                     WTERMSIG(process->wait_status) == SIGKILL;
     KILL_POINT();
     if (guilt != GUILT_NONE && cell->counted != death) {
         cell->counted = death;
@@ -254,6 +256,7 @@ enum process_fate worker_ended(struct process_record *process)
     again = comes_again(board, record, process);
     atomic_store(&record->item, NO_ITEM);
     KILL_POINT();
+    atomic_store(&record->waits_for_node, 0);
     atomic_store(&record->doom.generation, 0);
     KILL_POINT();
     atomic_store(&record->lease, 0);

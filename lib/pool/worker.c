@@ -84,7 +84,7 @@ static bool serve_slot(_Atomic uint64_t *slot)
     KILL_POINT();
     atomic_store(&worker_self.record->lease, offset);
     KILL_POINT();
-    if (atomic_load(slot) == offset) {
+    if (atomic_load(slot) == offset && !worker_is_held()) {
         worker_self.lease = lease = arena_at(worker_self.arena, offset);
         if ((served = worker_self.tasks_left && atomic_load(&lease->next) < lease->count))
             run_lease();
@@ -198,8 +198,10 @@ static void serve_until_the_end(void)
     while (!atomic_load(&board->closing) && worker_self.tasks_left) {
         uint32_t seen = wait_look(&board->work);
 
-        if (!worker_serve_calls() && !serve_board() && !atomic_load(&board->closing) &&
-            worker_self.tasks_left)
+        if (worker_is_held())
+            worker_stand_back(seen);
+        else if (!worker_serve_calls() && !serve_board() && !atomic_load(&board->closing) &&
+                 worker_self.tasks_left)
             wait_change(&board->work, seen, SPIN_NS, CLOCK_FOREVER);
     }
 }

@@ -66,7 +66,18 @@ static void run_cell(struct cell *cell, uint64_t number)
     KILL_POINT();
 }
 
-/* false if another worker was faster, or the call was taken back. */
+/* Gives back a call that it has taken and not begun. Without its bit nobody takes it. */
+static void put_back(struct board *board, unsigned number, bool with_bit)
+{
+    atomic_store(&board->cell[number].state, CELL_WANTED);
+    KILL_POINT();
+    if (with_bit)
+        atomic_fetch_or(&board->calls, UINT64_C(1) << number);
+    KILL_POINT();
+    wait_ring(&board->cell[number].answered);
+}
+
+/* false if another worker was faster, or the call was taken back, or nobody is to begin anything now. */
 static bool take_call(struct board *board, unsigned number)
 {
     uint64_t wanted = CELL_WANTED, bit = UINT64_C(1) << number;
@@ -74,8 +85,38 @@ static bool take_call(struct board *board, unsigned number)
     if (!(atomic_fetch_and(&board->calls, ~bit) & bit))
         return false;
     KILL_POINT();
-    return atomic_compare_exchange_strong(&board->cell[number].state, &wanted,
-                                          CELL_TAKEN + (uint64_t)worker_self.number);
+    if (!atomic_compare_exchange_strong(&board->cell[number].state, &wanted,
+                                        CELL_TAKEN + (uint64_t)worker_self.number))
+        return false;
+    KILL_POINT();
+    if (!worker_is_held())
+        return true;
+    put_back(board, number, true);
+    return false;
+}
+
+static bool is_wanted(void *argument)
+{
+    const struct cell *cell = argument;
+
+    return !atomic_load(&cell->is_given_up);
+}
+
+/* A call that nobody waits for any more is left for its caller to take back. */
+static void run_call(struct board *board, unsigned number)
+{
+    struct cell *cell = &board->cell[number];
+    bool is_alone = cell->is_alone;
+
+    if (is_alone && !worker_take_node(is_wanted, cell)) {
+        put_back(board, number, false);
+        return;
+    }
+    if (worker_self.tasks_left != UINT64_MAX)
+        worker_self.tasks_left--;
+    run_cell(cell, number);
+    if (is_alone)
+        worker_give_node_back();
 }
 
 bool worker_serve_calls(void)
@@ -84,15 +125,14 @@ bool worker_serve_calls(void)
     bool served = false;
     uint64_t bits;
 
-    while (worker_self.tasks_left && (bits = atomic_load_explicit(&board->calls, memory_order_acquire))) {
+    while (worker_self.tasks_left && (bits = atomic_load_explicit(&board->calls, memory_order_acquire)) &&
+           !(bits & BOARD_HELD)) {
         unsigned number = (unsigned)__builtin_ctzll(bits);
 
         if (!take_call(board, number))
             continue;
         KILL_POINT();
-        if (worker_self.tasks_left != UINT64_MAX)
-            worker_self.tasks_left--;
-        run_cell(&board->cell[number], number);
+        run_call(board, number);
         served = true;
     }
     return served;

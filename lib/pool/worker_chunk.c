@@ -204,9 +204,30 @@ static void run_adaptive(void)
     }
 }
 
+/* Whether there is something to claim: a map that ends leaves nothing. */
+static bool has_items(void *unused)
+{
+    (void)unused;
+    return atomic_load(&worker_self.lease->next) < worker_self.lease->count;
+}
+
+/* One item after the other, and nothing beside them. */
+static void run_alone(void)
+{
+    uint64_t from;
+
+    if (!worker_take_node(has_items, NULL))
+        return;
+    while (worker_self.tasks_left && claim(1, &from))
+        run_chunk(from, from + 1);
+    worker_give_node_back();
+}
+
 void worker_run_items(uint32_t chunk)
 {
-    if (chunk)
+    if (worker_self.lease->is_alone)
+        run_alone();
+    else if (chunk)
         run_fixed(chunk);
     else
         run_adaptive();

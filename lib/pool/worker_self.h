@@ -56,6 +56,18 @@ static inline bool worker_is_called(void)
     return atomic_load_explicit(&worker_self.board->calls, memory_order_relaxed) != 0;
 }
 
+/* Whether another worker of the node is to run alone: nobody else begins anything then. */
+static inline bool worker_is_held(void)
+{
+    return atomic_load(&worker_self.board->calls) & BOARD_HELD;
+}
+/* Takes the node for this worker alone: blocks until no other worker is in an item. false if the pool is closed before,
+ * or `is_wanted` says no. In a lease that no item has been claimed from, or with a call that has not begun. */
+bool worker_take_node(bool (*is_wanted)(void *argument), void *argument);
+void worker_give_node_back(void);
+/* Sleeps while another worker has the node, or until the board's `work` is not `seen` any more. */
+void worker_stand_back(uint32_t seen);
+
 /* Runs the single calls that wait. Whether there were any. */
 bool worker_serve_calls(void);
 

@@ -63,7 +63,10 @@ typedef struct mpm_pool mpm_pool;
 typedef struct mpm_pool_options {
     /** In all, filled from the driver's node on; 0: one a slot. Main's pools use every node, a process's its own. */
     unsigned workers;
-    unsigned max_attempts; /**< runs that an item gets whose worker dies in it; 0: 2 */
+    /** Runs that an item gets whose worker dies in it; 0: 2. If the worker was killed by SIGKILL, likely because the
+     * node was out of memory, the item is tried again alone: workers of all pools of the node first end what they have
+     * begun (their chunks), and begin nothing until it has ended; those of other pools stand back for 30 s at most. */
+    unsigned max_attempts;
     /** Items after which a worker makes place for a new one; 0: any number. */
     size_t max_tasks_per_worker;
     /** Seconds after which an item that still runs is killed, with its worker: never earlier, and at most an eighth
