@@ -308,12 +308,15 @@ run "$mpmap" "${words[@]}"
 check "an existing output is refused" status_is 1
 check "an existing output is named" err_has out.h5
 check "an existing output is kept" rows_are out.h5 /r first_values
-run "$mpmap" map ./tasks.so:undescribed in.h5:/data out.h5:/deep/er --result f32 --overwrite --quiet --workers 3 \
+run "$mpmap" map tasks.so:first in.h5:/data out.h5:/other --overwrite
+check "what holds other results is not overwritten" err_is "mpmap: out.h5 holds /r, too, which would be lost: choose another name, or overwrite the whole file (--overwrite-file, MPM_OVERWRITE_FILE)"
+check "and is kept" rows_are out.h5 /r first_values
+run "$mpmap" map ./tasks.so:undescribed in.h5:/data out.h5:/deep/er --result f32 --overwrite-file --quiet --workers 3 \
     --chunk=7 --block-rows=5
 check "a map with all options succeeds" status_is 0
 check "--quiet is quiet" err_is_empty
 check "results are right with all options" rows_are out.h5 /deep/er first_values
-run "$mpmap" map tasks.so:slow in.h5:/data out.h5:/r --overwrite
+run "$mpmap" map tasks.so:slow in.h5:/data out.h5:/r --overwrite-file
 check "a slow map succeeds" status_is 0
 check "a map of seconds writes no progress line to a pipe" err_has_one_line
 run "$mpmap" map tasks.so:slow in.h5:/data out.h5:/r --overwrite --progress 0.05

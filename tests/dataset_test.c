@@ -47,6 +47,13 @@ static bool exists(const char *file)
     return access(file, F_OK) == 0;
 }
 
+static unsigned mode_of(const char *file)
+{
+    struct stat status;
+
+    return stat(file, &status) ? 0 : status.st_mode & 07777;
+}
+
 static size_t count_files(const char *in)
 {
     size_t count = 0;
@@ -672,9 +679,127 @@ static void an_output_that_exists_stays_unless_it_may_be_overwritten(void)
     bytes = read_file(output, &size);
     CU_ASSERT_STRING_EQUAL(bytes, "precious");
     free(bytes);
-    map.overwrite = 1;
+    map.overwrite = MPM_OVERWRITE_RESULT;
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_EEXIST);
+    CU_ASSERT(error_says("taken.h5 is no HDF5 file that can be read"));
+    map.overwrite = MPM_OVERWRITE_FILE;
+    CU_ASSERT_EQUAL_FATAL(chmod(output, 0640), 0);
     CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_OK);
-    CU_ASSERT_EQUAL(wrong_rows(path("taken.h5"), &layout, &weighing), 0);
+    CU_ASSERT_EQUAL(wrong_rows(output, &layout, &weighing), 0);
+    CU_ASSERT_EQUAL(mode_of(output), 0640);
+    map.overwrite = MPM_OVERWRITE_RESULT;
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_OK);
+}
+
+static void overwrite_result(mpm_dataset_map *map, const char *dataset, int status, const char *says)
+{
+    map->output_dataset = dataset;
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, map), status);
+    CU_ASSERT(!says || error_says(says));
+}
+
+static void other_data_sets_are_not_overwritten(void)
+{
+    const struct weighing weighing = {.type = MPM_F32};
+    mpm_dataset_map map = weigh_map(plain_input("in.h5", 20), path("many-sets.h5"), &weighing);
+
+    map.overwrite = MPM_OVERWRITE_RESULT;
+    overwrite_result(&map, "/group/one", MPM_OK, NULL);
+    overwrite_result(&map, "group//one", MPM_OK, NULL);
+    overwrite_result(&map, "/group/two", MPM_EEXIST,
+                     "many-sets.h5 holds /group/one, too, which would be lost");
+    overwrite_result(&map, "/group", MPM_EEXIST, "holds /group, too");
+    overwrite_result(&map, "/group/one/inner", MPM_EEXIST, "holds /group/one, too");
+    overwrite_result(&map, "/on", MPM_EEXIST, "holds /group, too");
+    CU_ASSERT_EQUAL(mpm_dataset_describe(path("many-sets.h5"), "/group/one", NULL, NULL), MPM_OK);
+    map.overwrite = MPM_OVERWRITE_FILE;
+    overwrite_result(&map, "/two", MPM_OK, NULL);
+    CU_ASSERT_EQUAL(mpm_dataset_describe(path("many-sets.h5"), "/group/one", NULL, NULL), MPM_ENOENT);
+}
+
+static void good_results_are_not_replaced_where_every_row_fails(void)
+{
+    const struct input_layout layout = {H5T_IEEE_F32LE, MPM_F32, 2, {20, 5}, {0}, 0};
+    const struct weighing good = {.type = MPM_F32}, bad = {.type = MPM_F32, .fail_every = 1};
+    mpm_dataset_map map = weigh_map(plain_input("in.h5", 20), path("good.h5"), &good);
+
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_OK);
+    map.overwrite = MPM_OVERWRITE_FILE;
+    map.context = &bad;
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_ETASK);
+    CU_ASSERT(error_says("row 0 is not liked; "));
+    CU_ASSERT(error_says("good.h5 stays as it was"));
+    CU_ASSERT_EQUAL(wrong_rows(path("good.h5"), &layout, &good), 0);
+    CU_ASSERT_FALSE(exists(path("good.h5.part")));
+    map.output_file = path("bad.h5");
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_ETASK);
+    CU_ASSERT_EQUAL(wrong_rows(path("bad.h5"), &layout, &bad), 0);
+}
+
+/* Maps to linked.h5, which is refused, and leaves the precious file as it is. */
+static void refuses_to_follow(mpm_dataset_map *map, const char *says)
+{
+    size_t size;
+    char *bytes;
+
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, map), MPM_EEXIST);
+    CU_ASSERT(error_says(says));
+    bytes = read_file(path("precious.txt"), &size);
+    CU_ASSERT_STRING_EQUAL(bytes, "precious");
+    free(bytes);
+}
+
+static void links_are_not_followed(void)
+{
+    const struct weighing weighing = {.type = MPM_F32};
+    mpm_dataset_map map = weigh_map(plain_input("in.h5", 20), path("linked.h5"), &weighing);
+    const char *part = path("linked.h5.part");
+
+    write_file(path("precious.txt"), "precious", 8);
+    CU_ASSERT_EQUAL_FATAL(symlink("precious.txt", part), 0);
+    refuses_to_follow(&map, "linked.h5.part is a symbolic link");
+    unlink(part);
+    CU_ASSERT_EQUAL_FATAL(symlink("new.txt", part), 0);
+    refuses_to_follow(&map, "linked.h5.part is a symbolic link");
+    CU_ASSERT_FALSE(exists(path("new.txt")));
+    unlink(part);
+    CU_ASSERT_EQUAL_FATAL(link(path("precious.txt"), part), 0);
+    refuses_to_follow(&map, "linked.h5.part has 2 names");
+    unlink(part);
+    CU_ASSERT_EQUAL_FATAL(mkfifo(part, 0666), 0);
+    refuses_to_follow(&map, "linked.h5.part is not a regular file");
+    unlink(part);
+    CU_ASSERT_EQUAL_FATAL(symlink("new.txt", map.output_file), 0);
+    map.overwrite = MPM_OVERWRITE_FILE;
+    refuses_to_follow(&map, "linked.h5 is a symbolic link to new.txt");
+    CU_ASSERT_FALSE(exists(part) || exists(path("new.txt")));
+    unlink(map.output_file);
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_OK);
+}
+
+static void what_another_user_has_left_is_not_taken_over(void)
+{
+    const struct weighing weighing = {.type = MPM_F32};
+    mpm_dataset_map map = weigh_map(plain_input("in.h5", 20), path("theirs.h5"), &weighing);
+
+    write_file(path("theirs.h5.part"), "theirs", 6);
+    if (chown(path("theirs.h5.part"), 12345, (gid_t)-1))
+        printf("\n    no file can be given away here (%s)\n  ", strerror(errno));
+    else {
+        CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_EEXIST);
+        CU_ASSERT(error_says("theirs.h5.part belongs to another user"));
+    }
+}
+
+static void count_is(const char *part, double value, size_t expected)
+{
+    size_t count, found = 0;
+    unsigned char *marks = read_marks(part, &count);
+
+    for (size_t i = 0; i < count; i++)
+        found += marks[i] == value;
+    CU_ASSERT_EQUAL(found, expected);
+    free(marks);
 }
 
 /* Spoils the second compressed chunk of an input, not what HDF5 keeps of it. */
@@ -697,27 +822,30 @@ static void spoil(const char *name)
     close(fd);
 }
 
-static void what_cannot_be_read_ends_the_map_and_leaves_the_old_output(void)
+/* Chunks of 1000 rows, of which the second cannot be read. */
+static void rows_that_cannot_be_read_fail_and_the_others_are_good(void)
 {
     const struct weighing weighing = {.type = MPM_F64};
-    mpm_dataset_map map = weigh_map(path("spoilt.h5"), path("old.h5"), &weighing);
-    size_t size;
-    char *bytes;
+    const struct input_layout layout = {H5T_IEEE_F64LE, MPM_F64, 1, {5000}, {1000}, 6};
+    mpm_dataset_map map = weigh_map(path("spoilt.h5"), path("most.h5"), &weighing);
+    size_t blocks[] = {0, 1, 700}, count;
+    double *results;
 
-    make_input(path("spoilt.h5"), &(struct input_layout){H5T_IEEE_F64LE, MPM_F64, 1, {5000}, {1000}, 6});
-    spoil(path("spoilt.h5"));
-    write_file(path("old.h5"), "precious", 8);
-    map.overwrite = 1;
-    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_EIO);
-    CU_ASSERT(error_says("cannot read rows "));
-    CU_ASSERT(error_says("inflate() failed"));
-    bytes = read_file(path("old.h5"), &size);
-    CU_ASSERT_STRING_EQUAL(bytes, "precious");
-    free(bytes);
-    CU_ASSERT_FALSE(exists(path("old.h5.part")));
-    map.output_file = path("new.h5");
-    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_EIO);
-    CU_ASSERT_FALSE(exists(path("new.h5")) || exists(path("new.h5.part")));
+    make_input(map.input_file, &layout);
+    spoil(map.input_file);
+    map.overwrite = MPM_OVERWRITE_RESULT;
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
+        map.block_rows = blocks[i];
+        CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_ETASK);
+        CU_ASSERT(error_says("1000 of 5000 items failed; the first is item 1000: cannot read rows 1000"));
+        CU_ASSERT(error_says("inflate() failed"));
+        CU_ASSERT_EQUAL(wrong_rows(map.output_file, &layout, &weighing), 1000);
+        count_is(map.output_file, 2, 1000);
+        results = read_results(map.output_file, &count);
+        for (size_t row = 2000; row < 4000; row++)
+            CU_ASSERT_EQUAL(results[row], 0);
+        free(results);
+    }
 }
 
 static void what_a_killed_run_has_left_is_replaced(void)
@@ -734,6 +862,93 @@ static void what_a_killed_run_has_left_is_replaced(void)
     CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_ETASK);
     CU_ASSERT_EQUAL(wrong_rows(path("again.h5"), &layout, &weighing), 0);
     CU_ASSERT_FALSE(exists(path("again.h5.part")));
+}
+
+/* Its worker cannot write from row 10 on. */
+static int end_writing(mpm_call *call, const void *item, void *result)
+{
+    (void)item;
+    if (mpm_call_index(call) == 10) {
+        signal(SIGXFSZ, SIG_IGN);
+        setrlimit(RLIMIT_FSIZE, &(struct rlimit){0, RLIM_INFINITY});
+    }
+    *(double *)result = (double)mpm_call_index(call);
+    return 0;
+}
+
+/* Takes the name of the output while the map runs. */
+static int take_name(mpm_call *call, const void *item, void *result)
+{
+    const char *output = mpm_call_context(call);
+
+    (void)item;
+    *(double *)result = (double)mpm_call_index(call);
+    return link("/proc/self/exe", output) && errno != EEXIST && mkdir(output, 0777) && errno != EEXIST;
+}
+
+static void good_rows_stay_in_the_part_when_a_map_cannot_go_on(void)
+{
+    mpm_dataset_map map = {.input_file = plain_input("in.h5", 20),
+                           .input_dataset = DATA,
+                           .output_file = path("ended.h5"),
+                           .output_dataset = RESULT,
+                           .result = {MPM_F64, 0, {0}},
+                           .block_rows = 1,
+                           .chunk = 1};
+    mpm_pool *one;
+
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&(mpm_pool_options){.workers = 1}, &one), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(one, end_writing, &map), MPM_EIO);
+    CU_ASSERT(error_says("File too large; 10 of 20 rows are good: they are in "));
+    mpm_pool_close(one);
+    CU_ASSERT_FALSE(exists(map.output_file));
+    count_is(path("ended.h5.part"), 1, 10);
+    map.context = map.output_file;
+    map.context_size = strlen(map.output_file) + 1;
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, take_name, &map), MPM_EEXIST);
+    CU_ASSERT(error_says("ended.h5: File exists; 20 of 20 rows are good: they are in "));
+    count_is(path("ended.h5.part"), 1, 20);
+    rmdir(map.output_file);
+}
+
+/* Puts another file in the place of the part; the worker of the next row finds it there. */
+static int exchange_part(mpm_call *call, const void *item, void *result)
+{
+    const char *part = mpm_call_context(call);
+    char away[PATH_MAX];
+    int fd;
+
+    (void)item;
+    *(double *)result = 0;
+    snprintf(away, sizeof away, "%s.away", part);
+    if (mpm_call_index(call) > 0)
+        return 0;
+    if (rename(part, away) || (fd = open(part, O_RDWR | O_CREAT | O_EXCL, 0666)) < 0)
+        return mpm_fail(call, "%s", strerror(errno));
+    return ftruncate(fd, 100000) || close(fd);
+}
+
+static void every_worker_writes_into_the_file_that_main_has_made(void)
+{
+    mpm_dataset_map map = {.input_file = plain_input("in.h5", 20),
+                           .input_dataset = DATA,
+                           .output_file = path("one.h5"),
+                           .output_dataset = RESULT,
+                           .result = {MPM_F64, 0, {0}},
+                           .overwrite = MPM_OVERWRITE_FILE,
+                           .context = path("one.h5.part"),
+                           .context_size = strlen(path("one.h5.part")) + 1,
+                           .block_rows = 1,
+                           .chunk = 1};
+    mpm_pool *one;
+
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&(mpm_pool_options){.workers = 1, .max_tasks_per_worker = 1}, &one),
+                          MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(one, exchange_part, &map), MPM_EIO);
+    CU_ASSERT(error_says("what stands there is another file"));
+    mpm_pool_close(one);
+    CU_ASSERT(exists(path("one.h5.part")) && exists(path("one.h5.part.away")));
+    unlink(path("one.h5.part"));
 }
 
 static void two_runs_do_not_make_the_same_output(void)
@@ -947,7 +1162,13 @@ static int run_all(void)
         TEST(bad_maps_are_refused_and_make_nothing),
         TEST(the_input_is_never_overwritten),
         TEST(an_output_that_exists_stays_unless_it_may_be_overwritten),
-        TEST(what_cannot_be_read_ends_the_map_and_leaves_the_old_output),
+        TEST(other_data_sets_are_not_overwritten),
+        TEST(good_results_are_not_replaced_where_every_row_fails),
+        TEST(links_are_not_followed),
+        TEST(what_another_user_has_left_is_not_taken_over),
+        TEST(good_rows_stay_in_the_part_when_a_map_cannot_go_on),
+        TEST(every_worker_writes_into_the_file_that_main_has_made),
+        TEST(rows_that_cannot_be_read_fail_and_the_others_are_good),
         TEST(what_a_killed_run_has_left_is_replaced),
         TEST(two_runs_do_not_make_the_same_output),
         TEST(a_full_disk_is_found_before_the_first_row),

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "command.h"
@@ -18,7 +19,8 @@ static const char help[] =
     "\n"
     "  --result SHAPE     type and shape of one result: f64, u8[32,32,3]; the plugin's\n"
     "                     FUNCTION_description says it otherwise\n"
-    "  --overwrite        replaces OUT.h5 if it exists\n"
+    "  --overwrite        replaces OUT.h5 if it exists and holds nothing but /RESULT\n"
+    "  --overwrite-file   replaces OUT.h5, whatever it holds\n"
     "  --workers N        workers in all (one a slot)\n"
     "  --chunk N          rows that a worker claims at once (by measured time)\n"
     "  --block-rows N     the most rows that a worker reads at once (about 1 MiB)\n"
@@ -40,23 +42,53 @@ struct request {
     const char *result;
     const char *progress;
     size_t workers, chunk, block_rows;
-    bool overwrite, quiet;
+    bool overwrite, overwrite_file, quiet;
     mpm_line line; /* what --progress and --quiet make of it */
 };
 
-/* Cuts a copy of `word` in two at its last colon. */
-static int cut(const char *word, const char *right, char **head, char **tail)
+static const char *last_colon(const char *word)
 {
-    char *colon;
+    return strrchr(word, ':');
+}
+
+static bool is_file(const char *word, const char *end)
+{
+    char *name = strndup(word, (size_t)(end - word));
+    struct stat status;
+    bool is = name && stat(name, &status) == 0 && !S_ISDIR(status.st_mode);
+
+    free(name);
+    return is;
+}
+
+/* Both a file and a data set may have colons in their names. The file that exists goes first, the one with the longest
+ * name; else the first ":/", behind which a data set's path begins. */
+static const char *dataset_colon(const char *word)
+{
+    const char *found = NULL;
+
+    for (const char *colon = strchr(word, ':'); colon; colon = strchr(colon + 1, ':')) {
+        if (is_file(word, colon))
+            found = colon;
+    }
+    if (!found)
+        found = strstr(word, ":/");
+    return found ? found : last_colon(word);
+}
+
+/* Cuts a copy of `word` in two at one of its colons. */
+static int cut(const char *word, const char *right, const char *(*find_colon)(const char *), char **head,
+               char **tail)
+{
+    const char *colon = find_colon(word);
 
     *head = strdup(word);
     if (!*head)
         return failure("out of memory");
-    colon = strrchr(*head, ':');
-    if (!colon || colon == *head || !colon[1])
+    if (!colon || colon == word || !colon[1])
         return usage_error("map", "'%s' must be %s", word, right);
-    *colon = '\0';
-    *tail = colon + 1;
+    *tail = *head + (colon - word);
+    *(*tail)++ = '\0';
     return 0;
 }
 
@@ -68,11 +100,13 @@ static int cut_words(const struct command *command, struct request *request)
         return usage_error("map",
                            "%zu of 3 arguments are there: PLUGIN.so:FUNCTION IN.h5:/DATA OUT.h5:/RESULT",
                            command->word_count);
-    if ((exit_status = cut(command->words[0], "PLUGIN.so:FUNCTION", &request->plugin, &request->function)) ||
-        (exit_status = cut(command->words[1], "FILE.h5:/DATASET", &request->input_file,
+    if ((exit_status = cut(command->words[0], "PLUGIN.so:FUNCTION", last_colon, &request->plugin,
+                           &request->function)) ||
+        (exit_status = cut(command->words[1], "FILE.h5:/DATASET", dataset_colon, &request->input_file,
                            &request->input_dataset)))
         return exit_status;
-    return cut(command->words[2], "FILE.h5:/DATASET", &request->output_file, &request->output_dataset);
+    return cut(command->words[2], "FILE.h5:/DATASET", dataset_colon, &request->output_file,
+               &request->output_dataset);
 }
 
 static void free_request(struct request *request)
@@ -175,7 +209,9 @@ static int run_map(mpm_pool *pool, const struct request *request, const struct p
         .task_name = request->function,
         .result = *result,
         .block_rows = request->block_rows,
-        .overwrite = request->overwrite,
+        .overwrite = request->overwrite_file ? MPM_OVERWRITE_FILE
+                     : request->overwrite    ? MPM_OVERWRITE_RESULT
+                                             : MPM_OVERWRITE_NOTHING,
         .chunk = request->chunk,
         .progress = mpm_progress_line,
         .progress_argument = &line,
@@ -228,6 +264,7 @@ int command_map(int argc, char **argv)
     struct option options[] = {
         {"--result", OPTION_TEXT, &request.result, 0},
         {"--overwrite", OPTION_FLAG, &request.overwrite, 0},
+        {"--overwrite-file", OPTION_FLAG, &request.overwrite_file, 0},
         {"--workers", OPTION_COUNT, &request.workers, 65536},
         {"--chunk", OPTION_COUNT, &request.chunk, 0},
         {"--block-rows", OPTION_COUNT, &request.block_rows, 0},

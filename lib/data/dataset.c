@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Main's side of a map over a data set. All that can be wrong with what the caller wants is found before
- * anything is made; from the making of the part on there is one way out, which either gives the output its
- * name or removes it. */
+ * anything is made; from the making of the part on there are two ways out: the output gets its name, or what is good
+ * stays in the part. */
 #include "mpmap/dataset.h"
 
 #include <inttypes.h>
@@ -106,7 +106,7 @@ static int make_and_run(mpm_pool *pool, const mpm_dataset_map *map, const struct
 {
     struct rows_job *job;
     size_t job_size;
-    int finished, status = output_create(output, map, input, task);
+    int status = output_create(output, map, input, task);
 
     if (status)
         return status;
@@ -115,12 +115,9 @@ static int make_and_run(mpm_pool *pool, const mpm_dataset_map *map, const struct
         status = run_rows(pool, map, input, output, job, job_size);
         free(job);
     }
-    if (status && status != MPM_ETASK) {
-        output_discard(output);
-        return status;
-    }
-    finished = output_finish(output);
-    return finished ? finished : status;
+    if (status && status != MPM_ETASK)
+        return output_keep(output, status);
+    return output_finish(output, status);
 }
 
 int mpm_pool_map_dataset(mpm_pool *pool, mpm_task *task, const mpm_dataset_map *map)

@@ -92,11 +92,11 @@ int hdf5_error_set(int status, const char *format, ...)
     return error_set(status, "%s: %s", sentence, reason);
 }
 
-hid_t hdf5_file_access(void)
+hid_t hdf5_file_access(bool locks)
 {
     hid_t access = hdf5.H5Pcreate(*hdf5.H5P_CLS_FILE_ACCESS_ID_g);
 
-    if (access >= 0 && hdf5.H5Pset_file_locking(access, 0, 1) < 0) {
+    if (access >= 0 && !locks && hdf5.H5Pset_file_locking(access, 0, 1) < 0) {
         hdf5.H5Pclose(access);
         return -1;
     }

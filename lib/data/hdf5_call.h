@@ -4,6 +4,8 @@
 #ifndef DATA_HDF5_CALL_H
 #define DATA_HDF5_CALL_H
 
+#include <stdbool.h>
+
 #include "data/hdf5_table.h"
 #include "mpmap/api.h"
 #include "mpmap/type.h"
@@ -23,9 +25,9 @@ void hdf5_leave(const struct hdf5_guard *guard);
  * between hdf5_enter() and hdf5_leave(), before any other call of HDF5, which would wipe the message. */
 int hdf5_error_set(int status, const char *format, ...) MPM_FORMAT(2, 3);
 
-/* File access without locks: files are read by many workers at once, and written beside HDF5. The caller
+/* File access with the locks that HDF5 takes unless HDF5_USE_FILE_LOCKING says otherwise, or without locks. The caller
  * closes it. Negative on failure. */
-hid_t hdf5_file_access(void);
+hid_t hdf5_file_access(bool locks);
 
 /* The type in memory, a constant of HDF5; negative for no type. */
 hid_t hdf5_native_type(mpm_type type);

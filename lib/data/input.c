@@ -47,7 +47,7 @@ static int open_file(struct input *input)
 
     if (hdf5.H5Fis_hdf5(input->file_name) <= 0)
         return error_set(MPM_EIO, "%s is not an HDF5 file", input->file_name);
-    access = hdf5_file_access();
+    access = hdf5_file_access(false);
     input->file = access < 0 ? -1 : hdf5.H5Fopen(input->file_name, H5F_ACC_RDONLY, access);
     if (input->file < 0) {
         int status = hdf5_error_set(MPM_EIO, "cannot open %s", input->file_name);

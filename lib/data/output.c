@@ -19,131 +19,11 @@
 #include "data/hdf5_call.h"
 #include "mpmap/version.h"
 
-#define PIECE_SIZE  ((size_t)64 << 10)
-#define LAYOUT_SIZE ((size_t)32 << 10) /* what HDF5 needs for the rest of the file, generously */
+#define PIECE_SIZE    ((size_t)64 << 10)
+#define SENTENCE_SIZE 1024
+#define LAYOUT_SIZE   ((size_t)32 << 10) /* what HDF5 needs for the rest of the file, generously */
 
 static const unsigned char zeros[PIECE_SIZE];
-
-static int check_dataset_name(const char *name)
-{
-    const char *last = strrchr(name, '/');
-
-    last = last ? last + 1 : name;
-    if (!*last || !strcmp(last, "."))
-        return error_set(MPM_EINVAL, "\"%s\" names no data set to make: name one, like /result", name);
-    return 0;
-}
-
-static bool is_file(const char *path, const struct stat *other)
-{
-    struct stat status;
-    return stat(path, &status) == 0 && status.st_dev == other->st_dev && status.st_ino == other->st_ino;
-}
-
-/* The path of an output that does not exist yet: its folder's, and its name. */
-static int find_folder(struct output *output)
-{
-    char folder[PATH_MAX], absolute[PATH_MAX];
-    const char *slash = strrchr(output->name, '/');
-    const char *last = slash ? slash + 1 : output->name;
-    int length = snprintf(folder, sizeof folder, "%.*s.", (int)(last - output->name), output->name);
-
-    if (!*last)
-        return error_set(MPM_EINVAL, "\"%s\" names no file to make", output->name);
-    if (length >= PATH_MAX)
-        return error_set(MPM_EINVAL, "the path of the output file has more than %d bytes", PATH_MAX);
-    if (!realpath(folder, absolute))
-        return errno == ENOENT
-                   ? error_set(MPM_ENOENT, "cannot make %s: its folder does not exist", output->name)
-                   : error_set_errno(MPM_EIO, "cannot make %s", output->name);
-    if (access(absolute, W_OK | X_OK))
-        return error_set_errno(MPM_EIO, "cannot make %s", output->name);
-    if (snprintf(output->path, sizeof output->path, "%s/%s", absolute, last) >= PATH_MAX)
-        return error_set(MPM_EINVAL, "the path of %s has more than %d bytes", output->name, PATH_MAX);
-    return 0;
-}
-
-/* Finds the paths, and whether the output exists. */
-static int find_paths(struct output *output, bool *exists)
-{
-    *exists = realpath(output->name, output->path) != NULL;
-    if (!*exists) {
-        int status = errno == ENOENT ? find_folder(output)
-                                     : error_set_errno(MPM_EIO, "cannot make %s", output->name);
-        if (status)
-            return status;
-    }
-    if (snprintf(output->part, sizeof output->part, "%s.part", output->path) >= PATH_MAX)
-        return error_set(MPM_EINVAL, "the path of %s.part has more than %d bytes", output->name, PATH_MAX);
-    return 0;
-}
-
-static int check_existing(const struct output *output)
-{
-    struct stat status;
-
-    if (stat(output->path, &status))
-        return error_set_errno(MPM_EIO, "cannot look at %s", output->name);
-    if (!S_ISREG(status.st_mode))
-        return error_set(MPM_EEXIST, "%s exists and is not a file: choose another name", output->name);
-    if (!output->overwrite)
-        return error_set(MPM_EEXIST, "%s exists: choose another name or overwrite", output->name);
-    return 0;
-}
-
-static int check_is_not_input(const struct output *output, const char *input_file)
-{
-    struct stat input;
-
-    if (stat(input_file, &input))
-        return error_set_errno(MPM_EIO, "cannot look at %s", input_file);
-    if (is_file(output->path, &input))
-        return error_set(MPM_EINVAL, "%s is the input file: results need a file of their own", output->name);
-    if (is_file(output->part, &input))
-        return error_set(MPM_EINVAL, "the input file is %s, where the output would be made: rename it",
-                         output->part);
-    return 0;
-}
-
-static int check_size(const struct output *output)
-{
-    uint64_t size;
-
-    if (__builtin_mul_overflow(output->rows, (uint64_t)output->result_size, &size) || size > INT64_MAX / 2)
-        return error_set(MPM_EINVAL, "%" PRIu64 " results of %zu bytes are more than a file can hold",
-                         output->rows, output->result_size);
-    return 0;
-}
-
-/* Opens the part, as an empty file or as another run has left it, and locks it. A lock of the open file
- * description (not of the process) stays when HDF5 closes the same file. File systems without locks are
- * taken as they are. */
-static int open_part(struct output *output)
-{
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    struct stat opened;
-
-    output->fd = open(output->part, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (output->fd < 0)
-        return error_set_errno(MPM_EIO, "cannot make %s", output->part);
-    if (fcntl(output->fd, F_OFD_SETLK, &lock) && (errno == EAGAIN || errno == EACCES))
-        return error_set(MPM_EEXIST, "another run is making %s: wait for it, or choose another name",
-                         output->name);
-    if (fstat(output->fd, &opened) || !is_file(output->part, &opened))
-        return error_set(MPM_EEXIST, "another run was making %s until just now: look at it, then try again",
-                         output->name);
-    return 0;
-}
-
-/* Only who holds the lock may remove the part. */
-static void close_part(struct output *output, bool remove)
-{
-    if (remove)
-        unlink(output->part);
-    if (output->fd >= 0)
-        close(output->fd);
-    output->fd = -1;
-}
 
 static int no_room(const struct output *output, uint64_t size)
 {
@@ -178,12 +58,13 @@ static int check_room(const struct output *output, uint64_t size)
 }
 
 /* Gets every block of the file, so that the disk is full now or never. */
-static int claim_room(const struct output *output)
+static int claim_room(struct output *output)
 {
     struct stat status;
 
     if (fstat(output->fd, &status))
         return error_set_errno(MPM_EIO, "cannot look at %s", output->part);
+    output->token_at = (uint64_t)status.st_size;
     while (fallocate(output->fd, 0, 0, status.st_size)) {
         if (errno == EOPNOTSUPP || errno == ENOSYS)
             return check_room(output, (uint64_t)status.st_size);
@@ -305,8 +186,7 @@ static int make_marks(hid_t file, struct output *output)
     hid_t dataset;
     int status;
 
-    if (snprintf(name, sizeof name, "%s.done", output->dataset) >= PATH_MAX)
-        return error_set(MPM_EINVAL, "the name of the output data set has more than %d bytes", PATH_MAX);
+    snprintf(name, sizeof name, "%.*s.done", PATH_MAX - 6, output->dataset);
     status = make_dataset(file, name, *hdf5.H5T_NATIVE_UINT8_g, 1, &extent, &dataset);
     if (!status)
         status = find_offset(dataset, output->rows, &output->marks_at);
@@ -314,13 +194,17 @@ static int make_marks(hid_t file, struct output *output)
     return status;
 }
 
-/* All that HDF5 ever does to the file. */
+/* All that HDF5 ever does to the file. It opens the one that is open, whatever has become of its name. */
 static int lay_out(struct output *output, const mpm_dataset_map *map, const struct input *input,
                    const struct function *task)
 {
     int status;
-    hid_t access = hdf5_file_access();
-    hid_t file = access < 0 ? -1 : hdf5.H5Fcreate(output->part, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+    char opened[64];
+    hid_t access = hdf5_file_access(false);
+    hid_t file;
+
+    snprintf(opened, sizeof opened, "/proc/self/fd/%d", output->fd);
+    file = access < 0 ? -1 : hdf5.H5Fcreate(opened, H5F_ACC_TRUNC, H5P_DEFAULT, access);
 
     if (file < 0)
         status = hdf5_error_set(MPM_EIO, "cannot make %s", output->part);
@@ -343,39 +227,40 @@ static int fill_part(struct output *output, const mpm_dataset_map *map, const st
     struct hdf5_guard guard;
     int status;
 
-    if (ftruncate(output->fd, 0))
-        return error_set_errno(MPM_EIO, "cannot write %s", output->part);
     if ((status = check_limit(output, size)) || (status = check_room(output, size)))
         return status;
     hdf5_enter(&guard);
     status = lay_out(output, map, input, task);
     hdf5_leave(&guard);
-    return status ? status : claim_room(output);
+    if (status || (status = claim_room(output)))
+        return status;
+    return part_write_token(output->fd, output->part, output->token_at, &output->token);
 }
 
-/* Every row must have its mark in the file that main has open. It has none if another node has written into
- * a file of the same name that is not this one. */
-static int check_marks(const struct output *output)
+/* Counts the marks of a kind in the part. With `all`, every row must have one in the file that main has open: it has none
+ * if another node has written into a file of the same name that is not this one. */
+static int count_marks(const struct output *output, bool all, uint64_t *good)
 {
     char marks[PIECE_SIZE];
 
+    *good = 0;
     for (uint64_t row = 0; row < output->rows;) {
         uint64_t left = output->rows - row;
-        ssize_t got = pread(output->fd, marks, left < sizeof marks ? (size_t)left : sizeof marks,
-                            (off_t)(output->marks_at + row));
+        ssize_t got = read_at(output->fd, marks, left < sizeof marks ? (size_t)left : sizeof marks,
+                              output->marks_at + row);
         const char *unmarked;
 
-        if (got < 0 && errno == EINTR)
-            continue;
         if (got == 0)
             errno = ENODATA;
         if (got <= 0)
             return error_set_errno(MPM_EIO, "cannot read the marks in %s", output->part);
-        unmarked = memchr(marks, ROW_NOT_DONE, (size_t)got);
+        unmarked = all ? memchr(marks, ROW_NOT_DONE, (size_t)got) : NULL;
         if (unmarked)
             return error_set(MPM_EIO,
                              "the result of row %" PRIu64 " is not in %s: every node must see that file",
                              row + (uint64_t)(unmarked - marks), output->part);
+        for (ssize_t i = 0; i < got; i++)
+            *good += marks[i] == ROW_DONE;
         row += (uint64_t)got;
     }
     return 0;
@@ -384,17 +269,17 @@ static int check_marks(const struct output *output)
 /* Not every file system can refuse to replace: there, looking first has to do. */
 static int rename_part(const struct output *output)
 {
-    if (renameat2(AT_FDCWD, output->part, AT_FDCWD, output->path, output->overwrite ? 0 : RENAME_NOREPLACE) ==
+    if (renameat2(AT_FDCWD, output->part, AT_FDCWD, output->path, output->replaces ? 0 : RENAME_NOREPLACE) ==
         0)
         return 0;
     if (errno == EINVAL || errno == ENOSYS) {
-        if (!output->overwrite && access(output->path, F_OK) == 0)
+        if (!output->replaces && faccessat(AT_FDCWD, output->path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
             errno = EEXIST;
         else if (rename(output->part, output->path) == 0)
             return 0;
     }
-    return error_set_errno(errno == EEXIST ? MPM_EEXIST : MPM_EIO,
-                           "the results are in %s, which cannot become %s", output->part, output->name);
+    return error_set_errno(errno == EEXIST ? MPM_EEXIST : MPM_EIO, "%s cannot become %s", output->part,
+                           output->name);
 }
 
 /* Makes the new name last, too. Where folders cannot be flushed it lasts as that file system lets it. */
@@ -412,38 +297,21 @@ static void flush_folder(const struct output *output)
     }
 }
 
-int output_plan(const mpm_dataset_map *map, const struct input *input, struct output *output)
+static void close_part(struct output *output, bool remove)
 {
-    bool exists;
-    int status;
-
-    *output = (struct output){
-        .name = map->output_file,
-        .dataset = map->output_dataset,
-        .overwrite = map->overwrite != 0,
-        .fd = -1,
-        .rows = input->rows,
-        .result_size = mpm_shape_size(&map->result),
-    };
-    status = check_dataset_name(output->dataset);
-    if (!status)
-        status = check_size(output);
-    if (!status)
-        status = find_paths(output, &exists);
-    if (!status)
-        status = check_is_not_input(output, map->input_file);
-    return status || !exists ? status : check_existing(output);
+    if (remove)
+        part_remove(output->fd, output->part);
+    close(output->fd);
+    output->fd = -1;
 }
 
 int output_create(struct output *output, const mpm_dataset_map *map, const struct input *input,
                   const struct function *task)
 {
-    int status = open_part(output);
+    int status = part_make(output->part, output->replaces ? &output->old : NULL, &output->fd);
 
-    if (status) {
-        close_part(output, false);
+    if (status)
         return status;
-    }
     status = fill_part(output, map, input, task);
     if (status)
         close_part(output, true);
@@ -465,41 +333,51 @@ int output_fail_row(const struct output *output, uint64_t row)
     return 0;
 }
 
-int output_finish(struct output *output)
+/* All that can fail before the file gets its name. */
+static int complete(const struct output *output, uint64_t *good)
 {
-    int status = check_marks(output);
+    int status = count_marks(output, true, good);
 
-    if (!status && fsync(output->fd))
-        status = error_set_errno(MPM_EIO, "cannot write %s", output->part);
-    if (status) {
-        close_part(output, true);
+    if (status)
         return status;
+    if (ftruncate(output->fd, (off_t)output->token_at) || fsync(output->fd))
+        return error_set_errno(MPM_EIO, "cannot write %s", output->part);
+    return 0;
+}
+
+int output_finish(struct output *output, int map_status)
+{
+    uint64_t good;
+    char why[SENTENCE_SIZE];
+    int status;
+
+    snprintf(why, sizeof why, "%s", map_status ? mpm_error() : "");
+    if ((status = complete(output, &good)))
+        return output_keep(output, status);
+    if (map_status && good == 0 && output->replaces) {
+        close_part(output, true);
+        return error_set(map_status, "%s; %s stays as it was", why, output->name);
     }
-    status = rename_part(output);
-    if (!status)
-        flush_folder(output);
+    if ((status = rename_part(output)))
+        return output_keep(output, status);
+    flush_folder(output);
     close_part(output, false);
-    return status;
+    return map_status ? error_set(map_status, "%s", why) : 0;
 }
 
-void output_discard(struct output *output)
+int output_keep(struct output *output, int status)
 {
-    close_part(output, true);
-}
+    char why[SENTENCE_SIZE];
+    uint64_t good;
 
-bool write_at(int fd, const void *bytes, size_t size, uint64_t offset)
-{
-    const char *at = bytes;
-
-    while (size > 0) {
-        ssize_t written = pwrite(fd, at, size, (off_t)offset);
-        if (written < 0 && errno != EINTR)
-            return false;
-        if (written > 0) {
-            at += written;
-            offset += (uint64_t)written;
-            size -= (size_t)written;
-        }
+    snprintf(why, sizeof why, "%s", mpm_error());
+    if (count_marks(output, false, &good)) {
+        close_part(output, false);
+        return error_set(status, "%s; what there is of the results is in %s", why, output->part);
     }
-    return true;
+    close_part(output, good == 0);
+    if (good == 0)
+        return error_set(status, "%s", why);
+    return error_set(status, "%s; %" PRIu64 " of %" PRIu64 " rows are good: they are in %s", why, good,
+                     output->rows, output->part);
 }

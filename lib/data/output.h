@@ -6,7 +6,8 @@
  * on nobody uses HDF5 on it: results and marks are written at their offsets in the file, so that no metadata
  * is ever in flight, and what a killed run leaves is a readable file. When all rows are there it is flushed
  * to the disk and renamed. The name OUTPUT.part is always the same, so that a later run finds what a killed
- * one has left; today it begins anew. Main holds a lock on the file: two runs never write the same one. */
+ * one has left; today it begins anew. Main holds a lock on the file: two runs never write the same one. part.h says
+ * how everybody is sure to write into the same file. Once a row is good, the part is never removed. */
 #ifndef DATA_OUTPUT_H
 #define DATA_OUTPUT_H
 
@@ -17,6 +18,7 @@
 
 #include "core/function.h"
 #include "data/input.h"
+#include "data/part.h"
 #include "mpmap/dataset.h"
 
 /* A byte of the `.done` data set. It is written after its row's result. */
@@ -27,12 +29,16 @@ struct output {
     const char *dataset; /* the result's name in it */
     char path[PATH_MAX]; /* absolute */
     char part[PATH_MAX]; /* the file while it is being made */
-    bool overwrite;
-    int fd; /* of the part: locked; -1 if there is none */
+    int overwrite;       /* an enum mpm_overwrite */
+    bool replaces;       /* there is an old file of that name, */
+    struct stat old;     /* which is this */
+    int fd;              /* of the part: locked; -1 if there is none */
     uint64_t rows;
     size_t result_size;
     uint64_t results_at; /* offsets in the file */
     uint64_t marks_at;
+    uint64_t token_at; /* the end of what HDF5 has made */
+    struct part_token token;
 };
 
 /* Finds out whether the output can be made where the map wants it, and makes nothing.
@@ -44,13 +50,12 @@ int output_create(struct output *output, const mpm_dataset_map *map, const struc
                   const struct function *task);
 /* Marks a row as failed, and its result zero, whatever a worker has written. MPM_EIO. */
 int output_fail_row(const struct output *output, uint64_t row);
-/* Checks that every row has been written, and gives the file its name. When it fails the file is gone, except
- * if its name is taken meanwhile (MPM_EEXIST): then the sentence says where the results are. MPM_EIO. */
-int output_finish(struct output *output);
-/* Removes what was made. Keeps mpm_error(). */
-void output_discard(struct output *output);
-
-/* Writes all bytes at an offset. False and errno if it can't. */
-bool write_at(int fd, const void *bytes, size_t size, uint64_t offset);
+/* Checks that every row has been written, and gives the file its name. `map_status` is what the map has come to: 0, or
+ * MPM_ETASK with its sentence, which stays. Then no file of which some rows were good is replaced by one in which none
+ * is. When it fails: as output_keep(), MPM_EIO, or MPM_EEXIST if the name has been taken meanwhile. */
+int output_finish(struct output *output, int map_status);
+/* Leaves the part where it is, with a sentence behind that of `status` on where it is and how many rows are good; if none
+ * is, it is removed. Returns `status`. */
+int output_keep(struct output *output, int status);
 
 #endif

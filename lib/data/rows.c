@@ -80,6 +80,8 @@ int rows_job_create(const mpm_dataset_map *map, const struct input *input, const
         .block_rows = block_rows(map, input->rows, row_size, output->result_size),
         .results_at = output->results_at,
         .marks_at = output->marks_at,
+        .token_at = output->token_at,
+        .token = output->token,
         .input_file = sizeof made,
     };
     size_t end;
@@ -130,10 +132,10 @@ static int check_input(const struct rows_job *job)
 static int open_part(const struct rows_job *job)
 {
     struct statfs file_system;
+    int status = part_open(job_text(job, job->part), job->token_at, &job->token, &worker.part);
 
-    worker.part = open(job_text(job, job->part), O_WRONLY | O_CLOEXEC);
-    if (worker.part < 0)
-        return error_set_errno(MPM_EIO, "every node must see %s: cannot open it", job_text(job, job->part));
+    if (status)
+        return status;
     worker.flush = mpm_node_id() != 0 && fstatfs(worker.part, &file_system) == 0 &&
                    file_system.f_type == NFS_SUPER_MAGIC;
     return 0;
@@ -206,23 +208,6 @@ static enum row_mark run_row(mpm_call *call, const struct rows_job *job, uint64_
     return ROW_FAILED;
 }
 
-/* At most one block of rows. */
-static int run_block(mpm_call *call, const struct rows_job *job, uint64_t first, size_t count)
-{
-    int status = input_read(&worker.input, first, count, worker.rows);
-
-    if (status)
-        return status;
-    for (size_t i = 0; i < count; i++)
-        worker.marks[i] = (unsigned char)run_row(call, job, first + i, worker.rows + i * job->row_size,
-                                                 worker.results + i * job->result_size);
-    if (!write_at(worker.part, worker.results, count * job->result_size,
-                  job->results_at + first * job->result_size) ||
-        !write_at(worker.part, worker.marks, count, job->marks_at + first))
-        return error_set_errno(MPM_EIO, "cannot write %s", job_text(job, job->part));
-    return 0;
-}
-
 /* A sentence that is too long for mpm_fail() loses its middle: what was tried stands at its start, and the
  * reason at its end. */
 static void say_error(mpm_call *call, const char *sentence)
@@ -233,6 +218,64 @@ static void say_error(mpm_call *call, const char *sentence)
         mpm_fail(call, "%s", sentence);
     else
         mpm_fail(call, "%.60s ... %s", sentence, sentence + length - 120);
+}
+
+/* Rows of a block that cannot be read, because of mpm_error(). */
+static void fail_rows(mpm_call *call, const struct rows_job *job, uint64_t first, size_t at, size_t count)
+{
+    for (size_t i = at; i < at + count; i++) {
+        batch_begin_item(call, first + i, job->row_size, job->result_size);
+        say_error(call, mpm_error());
+        batch_fail_item(call, MPM_EIO);
+        worker.marks[i] = ROW_FAILED;
+    }
+    memset(worker.results + at * job->result_size, 0, count * job->result_size);
+}
+
+/* Where to cut rows of the block that cannot be read together: in the middle, between two chunks of the file, since one
+ * that is damaged spoils all of its rows. `at` if they are in one. */
+static size_t find_cut(uint64_t first, size_t at, size_t count)
+{
+    uint64_t unit = worker.input.chunk_rows, begin = first + at, end = begin + count;
+    uint64_t cut = (begin + count / 2) / unit * unit;
+
+    if (cut <= begin)
+        cut = (begin / unit + 1) * unit;
+    return cut < end ? (size_t)(cut - first) : at;
+}
+
+/* Reads rows [at, at + count) of a block that begins with row `first`. Those that cannot be read, not even at the second
+ * try, have failed. */
+static void read_rows(mpm_call *call, const struct rows_job *job, uint64_t first, size_t at, size_t count)
+{
+    unsigned char *rows = worker.rows + at * job->row_size;
+    size_t cut;
+
+    if (!input_read(&worker.input, first + at, count, rows))
+        return;
+    cut = find_cut(first, at, count);
+    if (cut > at) {
+        read_rows(call, job, first, at, cut - at);
+        read_rows(call, job, first, cut, at + count - cut);
+    } else if (input_read(&worker.input, first + at, count, rows)) {
+        fail_rows(call, job, first, at, count);
+    }
+}
+
+/* At most one block of rows. */
+static int run_block(mpm_call *call, const struct rows_job *job, uint64_t first, size_t count)
+{
+    memset(worker.marks, ROW_NOT_DONE, count);
+    read_rows(call, job, first, 0, count);
+    for (size_t i = 0; i < count; i++)
+        if (worker.marks[i] == ROW_NOT_DONE)
+            worker.marks[i] = (unsigned char)run_row(call, job, first + i, worker.rows + i * job->row_size,
+                                                     worker.results + i * job->result_size);
+    if (!write_at(worker.part, worker.results, count * job->result_size,
+                  job->results_at + first * job->result_size) ||
+        !write_at(worker.part, worker.marks, count, job->marks_at + first))
+        return error_set_errno(MPM_EIO, "cannot write %s", job_text(job, job->part));
+    return 0;
 }
 
 int rows_run(mpm_call *call, uint64_t first, size_t count)

@@ -21,6 +21,14 @@ MPM_BEGIN
 MPM_API MPM_CHECKED int mpm_dataset_describe(const char *file, const char *dataset, uint64_t *rows,
                                              mpm_shape *row);
 
+/** What becomes of an output file that exists. It is replaced at the end of the map, by a file of the same mode, once all
+ * else is right; and never by results of which none is good. */
+enum mpm_overwrite {
+    MPM_OVERWRITE_NOTHING, /**< it stays: MPM_EEXIST */
+    MPM_OVERWRITE_RESULT, /**< it is replaced if it holds nothing but the results of such a map, under the same name */
+    MPM_OVERWRITE_FILE, /**< it is replaced, whatever it holds */
+};
+
 /** What mpm_pool_map_dataset does; zero is the default where one is named. */
 typedef struct mpm_dataset_map {
     const char *input_file;     /**< HDF5 file that holds the rows; every node must see it */
@@ -30,7 +38,7 @@ typedef struct mpm_dataset_map {
     const char *task_name;      /**< stored with the result; NULL: "" */
     mpm_shape result;           /**< type and shape of one result */
     size_t block_rows;          /**< the most rows that a worker reads at once; 0: about 1 MiB of them */
-    int overwrite;              /**< not 0: an existing output file is replaced, once all else is right */
+    int overwrite;              /**< an enum mpm_overwrite */
     size_t chunk;               /**< rows that a worker claims at once; 0: by measured time */
     const void *context;        /**< as in mpm_map_options */
     size_t context_size;

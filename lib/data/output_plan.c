@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Whether an output can be made where a map wants it: all that can be known beforehand. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "data/hdf5_call.h"
+#include "data/output.h"
+
+#define MAX_NAME 1024 /* of a link in the old file, else it is another one's */
+
+static int check_dataset_name(const char *name)
+{
+    const char *last = strrchr(name, '/');
+
+    last = last ? last + 1 : name;
+    if (!*last || !strcmp(last, "."))
+        return error_set(MPM_EINVAL, "\"%s\" names no data set to make: name one, like /result", name);
+    if (strlen(name) + sizeof ".done" > PATH_MAX)
+        return error_set(MPM_EINVAL, "the name of the output data set has more than %d bytes", PATH_MAX);
+    return 0;
+}
+
+static int check_size(const struct output *output)
+{
+    uint64_t size;
+
+    if (__builtin_mul_overflow(output->rows, (uint64_t)output->result_size, &size) || size > INT64_MAX / 2)
+        return error_set(MPM_EINVAL, "%" PRIu64 " results of %zu bytes are more than a file can hold",
+                         output->rows, output->result_size);
+    return 0;
+}
+
+/* The folder is found once, through whatever links lead to it; what is made in it is made there. */
+static int find_path(struct output *output)
+{
+    char folder[PATH_MAX], absolute[PATH_MAX];
+    const char *slash = strrchr(output->name, '/');
+    const char *last = slash ? slash + 1 : output->name;
+    int length = snprintf(folder, sizeof folder, "%.*s.", (int)(last - output->name), output->name);
+
+    if (!*last)
+        return error_set(MPM_EINVAL, "\"%s\" names no file to make", output->name);
+    if (length >= PATH_MAX)
+        return error_set(MPM_EINVAL, "the path of the output file has more than %d bytes", PATH_MAX);
+    if (!realpath(folder, absolute))
+        return errno == ENOENT
+                   ? error_set(MPM_ENOENT, "cannot make %s: its folder does not exist", output->name)
+                   : error_set_errno(MPM_EIO, "cannot make %s", output->name);
+    if (snprintf(output->path, sizeof output->path, "%s/%s", absolute, last) >= PATH_MAX ||
+        snprintf(output->part, sizeof output->part, "%s.part", output->path) >= PATH_MAX)
+        return error_set(MPM_EINVAL, "the path of %s.part has more than %d bytes", output->name, PATH_MAX);
+    return access(absolute, W_OK | X_OK) ? error_set_errno(MPM_EIO, "cannot make %s", output->name) : 0;
+}
+
+static bool leads_to(const char *path, const struct stat *file)
+{
+    struct stat status;
+
+    return stat(path, &status) == 0 && status.st_dev == file->st_dev && status.st_ino == file->st_ino;
+}
+
+static int check_is_not_input(const struct output *output, const char *input_file)
+{
+    struct stat input;
+
+    if (stat(input_file, &input))
+        return error_set_errno(MPM_EIO, "cannot look at %s", input_file);
+    if (leads_to(output->path, &input))
+        return error_set(MPM_EINVAL, "%s is the input file: results need a file of their own", output->name);
+    if (leads_to(output->part, &input))
+        return error_set(MPM_EINVAL, "the input file is %s, where the output would be made: rename it",
+                         output->part);
+    return 0;
+}
+
+static int is_a_link(const struct output *output)
+{
+    char target[PATH_MAX];
+    ssize_t length = readlink(output->path, target, sizeof target - 1);
+
+    target[length > 0 ? length : 0] = '\0';
+    return error_set(MPM_EEXIST, "%s is a symbolic link to %s: name the file itself, or remove the link",
+                     output->name, target);
+}
+
+/* What an old output file holds beside the result of this map. */
+struct search {
+    hid_t file;
+    char next[MAX_NAME];  /* the part of the result's name that stands in the group that is searched */
+    bool is_last;         /* it is the result itself */
+    char other[MAX_NAME]; /* out */
+};
+
+static bool belongs(const struct search *search, const char *name)
+{
+    size_t length = strlen(search->next);
+
+    if (strncmp(name, search->next, length))
+        return false;
+    return !name[length] || (search->is_last && !strcmp(name + length, ".done"));
+}
+
+static bool is_kind(hid_t file, const char *path, H5I_type_t kind)
+{
+    hid_t object = hdf5.H5Oopen(file, path, H5P_DEFAULT);
+    bool is = object >= 0 && hdf5.H5Iget_type(object) == kind;
+
+    if (object >= 0)
+        hdf5.H5Oclose(object);
+    return is;
+}
+
+/* false, and the name, if something else stands in the group `path`. */
+static bool search_group(struct search *search, const char *path)
+{
+    H5G_info_t info = {.nlinks = 0};
+    hid_t group = hdf5.H5Gopen2(search->file, *path ? path : "/", H5P_DEFAULT);
+    bool found = group < 0 || hdf5.H5Gget_info(group, &info) < 0;
+
+    for (hsize_t i = 0; !found && i < info.nlinks; i++) {
+        char name[MAX_NAME] = "?", whole[MAX_NAME + PATH_MAX];
+
+        hdf5.H5Lget_name_by_idx(group, ".", H5_INDEX_NAME, H5_ITER_INC, i, name, sizeof name, H5P_DEFAULT);
+        snprintf(whole, sizeof whole, "%s/%s", path, name);
+        found = !belongs(search, name) ||
+                !is_kind(search->file, whole, search->is_last ? H5I_DATASET : H5I_GROUP);
+        if (found)
+            snprintf(search->other, sizeof search->other, "%.*s", (int)sizeof search->other - 1, whole);
+    }
+    if (group >= 0)
+        hdf5.H5Gclose(group);
+    return !found;
+}
+
+/* Goes down the groups of the result's name as far as they exist. */
+static bool holds_only_result(struct search *search, const char *dataset)
+{
+    char path[PATH_MAX] = "";
+
+    for (const char *at = dataset; *at;) {
+        size_t length = strcspn(at, "/");
+
+        if (length > 0 && !(length == 1 && *at == '.')) {
+            snprintf(search->next, sizeof search->next, "%.*s", (int)length, at);
+            search->is_last = !at[length];
+            if (!search_group(search, path))
+                return false;
+            snprintf(path + strlen(path), sizeof path - strlen(path), "/%s", search->next);
+            if (!is_kind(search->file, path, H5I_GROUP))
+                return true;
+        }
+        at += length + (at[length] == '/');
+    }
+    return true;
+}
+
+#define OR_OVERWRITE "choose another name, or overwrite the whole file (--overwrite-file, MPM_OVERWRITE_FILE)"
+
+static int check_holds_only_result(const struct output *output)
+{
+    struct hdf5_guard guard;
+    struct search search = {.other = "things that cannot be read"};
+    hid_t access;
+    int status = hdf5_load();
+
+    if (status)
+        return status;
+    hdf5_enter(&guard);
+    access = hdf5_file_access(false);
+    search.file = access < 0 ? -1 : hdf5.H5Fopen(output->path, H5F_ACC_RDONLY, access);
+    if (search.file < 0)
+        status = error_set(MPM_EEXIST, "%s is no HDF5 file that can be read: " OR_OVERWRITE, output->name);
+    else if (!holds_only_result(&search, output->dataset))
+        status = error_set(MPM_EEXIST, "%s holds %s, too, which would be lost: " OR_OVERWRITE, output->name,
+                           search.other);
+    if (search.file >= 0)
+        hdf5.H5Fclose(search.file);
+    if (access >= 0)
+        hdf5.H5Pclose(access);
+    hdf5_leave(&guard);
+    return status;
+}
+
+static int check_existing(struct output *output)
+{
+    if (lstat(output->path, &output->old))
+        return errno == ENOENT ? 0 : error_set_errno(MPM_EIO, "cannot look at %s", output->name);
+    output->replaces = true;
+    if (S_ISLNK(output->old.st_mode))
+        return is_a_link(output);
+    if (!S_ISREG(output->old.st_mode))
+        return error_set(MPM_EEXIST, "%s exists and is not a file: choose another name", output->name);
+    if (!output->overwrite)
+        return error_set(MPM_EEXIST, "%s exists: choose another name or overwrite", output->name);
+    return output->overwrite == MPM_OVERWRITE_FILE ? 0 : check_holds_only_result(output);
+}
+
+int output_plan(const mpm_dataset_map *map, const struct input *input, struct output *output)
+{
+    int status;
+
+    *output = (struct output){
+        .name = map->output_file,
+        .dataset = map->output_dataset,
+        .overwrite = map->overwrite,
+        .fd = -1,
+        .rows = input->rows,
+        .result_size = mpm_shape_size(&map->result),
+    };
+    if ((status = check_dataset_name(output->dataset)) || (status = check_size(output)) ||
+        (status = find_path(output)) || (status = check_is_not_input(output, map->input_file)))
+        return status;
+    return check_existing(output);
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Opening the part without following a link, and knowing it again. */
+#include "data/part.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "mpmap/runtime.h"
+
+static const char token_title[16] = "mpmap part\n";
+
+bool part_is_at(const char *path, const struct stat *file)
+{
+    struct stat status;
+
+    return lstat(path, &status) == 0 && status.st_dev == file->st_dev && status.st_ino == file->st_ino;
+}
+
+/* What stands where the part is to be made was left by a run of this user's, or it stays as it is. */
+static int check_left_over(const char *path, int fd)
+{
+    struct stat status;
+
+    if (fstat(fd, &status))
+        return error_set_errno(MPM_EIO, "cannot look at %s", path);
+    if (!S_ISREG(status.st_mode))
+        return error_set(MPM_EEXIST,
+                         "%s is not a regular file, and the output is to be made there: remove it", path);
+    if (status.st_nlink != 1)
+        return error_set(
+            MPM_EEXIST,
+            "%s has %llu names, so making the output there would overwrite another file: remove it", path,
+            (unsigned long long)status.st_nlink);
+    if (status.st_uid != geteuid())
+        return error_set(MPM_EEXIST,
+                         "%s belongs to another user, and the output is to be made there: remove it", path);
+    return 0;
+}
+
+static int open_left_over(const char *path, int *fd)
+{
+    int status;
+
+    *fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (*fd < 0 && errno == ELOOP)
+        return error_set(MPM_EEXIST, "%s is a symbolic link, and the output is to be made there: remove it",
+                         path);
+    if (*fd < 0)
+        return error_set_errno(MPM_EIO, "cannot make %s", path);
+    status = check_left_over(path, *fd);
+    if (status) {
+        close(*fd);
+        *fd = -1;
+    }
+    return status;
+}
+
+static int open_new_or_left_over(const char *path, const struct stat *old, int *fd)
+{
+    *fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, old ? 0600 : 0666);
+    if (*fd >= 0)
+        return 0;
+    return errno == EEXIST ? open_left_over(path, fd) : error_set_errno(MPM_EIO, "cannot make %s", path);
+}
+
+static int lock_part(const char *path, int fd)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    struct stat opened;
+
+    if (fcntl(fd, F_OFD_SETLK, &lock) && (errno == EAGAIN || errno == EACCES))
+        return error_set(MPM_EEXIST, "another run is making %s: wait for it, or choose another name", path);
+    if (fstat(fd, &opened) || !part_is_at(path, &opened))
+        return error_set(MPM_EEXIST, "another run was making %s until just now: look at it, then try again",
+                         path);
+    return 0;
+}
+
+/* Nobody shall see more of the new file than of the old one: where its group cannot be had, no group does. */
+static int take_mode(const char *path, int fd, const struct stat *old)
+{
+    struct stat now;
+    mode_t mode = old->st_mode & (S_IRWXU | S_IRWXG | S_IRWXO);
+
+    if (fstat(fd, &now) == 0 && now.st_gid != old->st_gid && fchown(fd, (uid_t)-1, old->st_gid))
+        mode &= ~(mode_t)S_IRWXG;
+    return fchmod(fd, mode)
+               ? error_set_errno(MPM_EIO, "cannot give %s the mode of the file that it replaces", path)
+               : 0;
+}
+
+int part_make(const char *path, const struct stat *old, int *fd)
+{
+    int status = open_new_or_left_over(path, old, fd);
+
+    if (status)
+        return status;
+    status = lock_part(path, *fd);
+    if (!status && ftruncate(*fd, 0))
+        status = error_set_errno(MPM_EIO, "cannot write %s", path);
+    if (!status && old)
+        status = take_mode(path, *fd, old);
+    if (status) {
+        close(*fd);
+        *fd = -1;
+    }
+    return status;
+}
+
+int part_write_token(int fd, const char *path, uint64_t at, struct part_token *token)
+{
+    memcpy(token->title, token_title, sizeof token->title);
+    if (getrandom(token->random, sizeof token->random, 0) != sizeof token->random)
+        return error_set_errno(MPM_EIO, "no random bytes can be had for %s", path);
+    if (!write_at(fd, token, sizeof *token, at) || (mpm_node_count() > 1 && fdatasync(fd)))
+        return error_set_errno(MPM_EIO, "cannot write %s", path);
+    return 0;
+}
+
+int part_open(const char *path, uint64_t at, const struct part_token *token, int *fd)
+{
+    struct part_token found;
+
+    *fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (*fd < 0)
+        return error_set_errno(MPM_EIO, "every node must see %s: cannot open it", path);
+    if (read_at(*fd, &found, sizeof found, at) == sizeof found && !memcmp(&found, token, sizeof found))
+        return 0;
+    close(*fd);
+    *fd = -1;
+    return error_set(MPM_EIO, "every node must see %s: what stands there is another file", path);
+}
+
+void part_remove(int fd, const char *path)
+{
+    struct stat opened;
+
+    if (fstat(fd, &opened) == 0 && part_is_at(path, &opened))
+        unlink(path);
+}
+
+bool write_at(int fd, const void *bytes, size_t size, uint64_t offset)
+{
+    const char *at = bytes;
+
+    while (size > 0) {
+        ssize_t written = pwrite(fd, at, size, (off_t)offset);
+        if (written < 0 && errno != EINTR)
+            return false;
+        if (written > 0) {
+            at += written;
+            offset += (uint64_t)written;
+            size -= (size_t)written;
+        }
+    }
+    return true;
+}
+
+ssize_t read_at(int fd, void *bytes, size_t size, uint64_t offset)
+{
+    char *at = bytes;
+
+    while (size > 0) {
+        ssize_t got = pread(fd, at, size, (off_t)offset);
+        if (got < 0 && errno != EINTR)
+            return -1;
+        if (got == 0)
+            break;
+        if (got > 0) {
+            at += got;
+            offset += (uint64_t)got;
+            size -= (size_t)got;
+        }
+    }
+    return at - (char *)bytes;
+}

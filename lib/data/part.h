@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The part: the file OUTPUT.part, as something that is opened and written, whatever stands in it. For data/ only.
+ *
+ * Main makes it, and follows no link in doing so: it is a new file, or the regular file with one name that a run of
+ * the same user has left. From its end on stand some bytes that no other file has, its token: HDF5 does not look at
+ * them, and main cuts them off before the file gets its name. Whoever else opens the part looks for its token there,
+ * so everybody writes into the file that main has open, or into none. */
+#ifndef DATA_PART_H
+#define DATA_PART_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+struct part_token {
+    char title[16];
+    unsigned char random[16];
+};
+
+/* Whether `path` leads to, or is itself, that file. Links count as what they are, not as what they lead to. */
+bool part_is_at(const char *path, const struct stat *file);
+
+/* Opens `path` as an empty file that is locked. `old`: the file that it is to replace, whose mode and group it gets; or
+ * NULL. A lock of the open file description (not of the process) stays when HDF5 closes the same file. File systems
+ * without locks are taken as they are.
+ * MPM_EEXIST if another run is making it, or what stands there may not be taken over; MPM_EIO. */
+int part_make(const char *path, const struct stat *old, int *fd);
+/* Puts a new token at offset `at`, on every node's file system. MPM_EIO. */
+int part_write_token(int fd, const char *path, uint64_t at, struct part_token *token);
+/* Opens the part that has that token there, for reading and writing. MPM_EIO. */
+int part_open(const char *path, uint64_t at, const struct part_token *token, int *fd);
+/* Removes it, if the open file still has that name. Only who holds its lock may. Keeps mpm_error(). */
+void part_remove(int fd, const char *path);
+
+/* Writes all bytes at an offset. False and errno if it can't. */
+bool write_at(int fd, const void *bytes, size_t size, uint64_t offset);
+/* Reads `size` bytes from there, or less at the end of the file: how many; -1 and errno if it can't. */
+ssize_t read_at(int fd, void *bytes, size_t size, uint64_t offset);
+
+#endif
