@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -420,11 +421,34 @@ static void make_odd_file(const char *name)
     add_set(file, "/wide", wide, H5Screate_simple(1, &three, NULL));
     add_set(file, "/half", half, H5Screate_simple(1, &three, NULL));
     add_set(file, "/hollow", H5T_STD_I8LE, H5Screate_simple(2, none, NULL));
+    H5Lcreate_soft("/gone", file, "/soft", H5P_DEFAULT, H5P_DEFAULT);
+    H5Lcreate_external("gone.h5", "/x", file, "/group/external", H5P_DEFAULT, H5P_DEFAULT);
     H5Tclose(enumeration);
     H5Tclose(compound);
     H5Tclose(wide);
     H5Tclose(half);
     CU_ASSERT_FATAL(H5Fclose(file) >= 0);
+}
+
+/* A file in the latest format, whose headers have a checksum: that of its last object is wrong. */
+static void make_damaged_file(const char *name)
+{
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS), file;
+    hsize_t three = 3;
+    size_t size, at;
+    char *bytes;
+
+    H5Pset_libver_bounds(access, H5F_LIBVER_LATEST, H5F_LIBVER_LATEST);
+    file = H5Fcreate(name, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+    add_set(file, DATA, H5T_STD_I32LE, H5Screate_simple(1, &three, NULL));
+    CU_ASSERT_FATAL(H5Fclose(file) >= 0);
+    H5Pclose(access);
+    bytes = read_file(name, &size);
+    for (at = size - 4; at > 0 && memcmp(bytes + at, "OHDR", 4) != 0; at--)
+        ;
+    bytes[at + 12] ^= 1;
+    write_file(name, bytes, size);
+    free(bytes);
 }
 
 static void inputs_that_are_none_are_told_apart(void)
@@ -443,10 +467,16 @@ static void inputs_that_are_none_are_told_apart(void)
         {"odd.h5", "", MPM_EINVAL, "is empty"},
         {"odd.h5", DATA, MPM_ENOENT,
          "odd.h5 has no data set /data: at its top level it holds booleans, compounds"},
-        {"odd.h5", "/group/outside", MPM_ENOENT, "has no data set /group/outside"},
+        {"odd.h5", "/group/outside", MPM_ENOENT,
+         "has no data set /group/outside: in /group it holds external, inside"},
+        {"odd.h5", "/soft", MPM_ENOENT, "odd.h5:/soft is a soft link to /gone, which is not there"},
+        {"odd.h5", "/soft/x", MPM_ENOENT, "odd.h5:/soft is a soft link to /gone, which is not there"},
+        {"odd.h5", "/group/external", MPM_ENOENT,
+         "is an external link to /x in gone.h5, which cannot be opened: "},
+        {"damaged.h5", DATA, MPM_EIO, "damaged.h5:/data is damaged: "},
         {"odd.h5", "/scalar/x", MPM_ENOENT, "has no data set /scalar/x"},
         {"odd.h5", "/", MPM_ETYPE, "is a group, not a data set"},
-        {"odd.h5", "/group", MPM_ETYPE, "/group is a group, not a data set: it holds inside"},
+        {"odd.h5", "/group", MPM_ETYPE, "/group is a group, not a data set: it holds external, inside"},
         {"odd.h5", "/scalar", MPM_ETYPE, "a scalar"},
         {"odd.h5", "/null", MPM_ETYPE, "without data"},
         {"odd.h5", "/strings", MPM_ETYPE, "holds strings: a map takes integers"},
@@ -460,6 +490,7 @@ static void inputs_that_are_none_are_told_apart(void)
     char *bytes;
 
     make_odd_file(path("odd.h5"));
+    make_damaged_file(path("damaged.h5"));
     write_file(path("text.h5"), "not HDF5\n", 9);
     CU_ASSERT_EQUAL_FATAL(mkfifo(path("pipe.h5"), 0666), 0);
     bytes = read_file(path("odd.h5"), &size);
@@ -474,6 +505,300 @@ static void inputs_that_are_none_are_told_apart(void)
         CU_ASSERT(rows == 77 && row.rank == 77);
     }
     CU_ASSERT_EQUAL(mpm_dataset_describe(NULL, DATA, NULL, NULL), MPM_EINVAL);
+}
+
+static void an_input_that_is_open_for_writing_is_refused(void)
+{
+    const struct input_layout layout = {H5T_IEEE_F32LE, MPM_F32, 2, {20, 5}, {0}, 0};
+    const struct weighing weighing = {.type = MPM_F32};
+    mpm_dataset_map map = weigh_map(plain_input("written.h5", 20), path("read.h5"), &weighing);
+    hid_t file = H5Fopen(map.input_file, H5F_ACC_RDWR, H5P_DEFAULT);
+
+    CU_ASSERT_EQUAL(mpm_dataset_describe(map.input_file, DATA, NULL, NULL), MPM_EBUSY);
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_EBUSY);
+    CU_ASSERT(error_says("written.h5 is open for writing, "));
+    CU_ASSERT_FALSE(exists(map.output_file));
+    map.without_locks = 1;
+    CU_ASSERT_EQUAL(mpm_dataset_describe_input(&map, NULL, NULL), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_OK);
+    CU_ASSERT_EQUAL(wrong_rows(map.output_file, &layout, &weighing), 0);
+    H5Fclose(file);
+    map.without_locks = 0;
+    map.overwrite = MPM_OVERWRITE_RESULT;
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_OK);
+}
+
+/* Locks the input as a writer would; the context is its name. */
+static int lock_input(mpm_call *call, const void *item, void *result)
+{
+    int fd = open(mpm_call_context(call), O_RDWR);
+
+    (void)item;
+    *(int *)result = flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+    close(fd);
+    return 0;
+}
+
+static void nobody_can_write_an_input_while_it_is_mapped(void)
+{
+    mpm_dataset_map map = {.input_file = plain_input("in.h5", 20),
+                           .input_dataset = DATA,
+                           .output_file = path("locked.h5"),
+                           .output_dataset = RESULT,
+                           .result = {MPM_I32, 0, {0}},
+                           .context = path("in.h5"),
+                           .context_size = strlen(path("in.h5")) + 1};
+    size_t count;
+    double *results;
+    int fd;
+
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, lock_input, &map), MPM_OK);
+    results = read_results(map.output_file, &count);
+    for (size_t i = 0; i < count; i++)
+        CU_ASSERT_EQUAL(results[i], EWOULDBLOCK);
+    free(results);
+    fd = open(map.input_file, O_RDWR);
+    CU_ASSERT_EQUAL(flock(fd, LOCK_EX | LOCK_NB), 0);
+    close(fd);
+}
+
+/* A file that a SWMR writer has open: it has `rows` rows of f64[4], and may get more. */
+static hid_t open_swmr_writer(const char *name, hsize_t rows, hid_t *set)
+{
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS), creation = H5Pcreate(H5P_DATASET_CREATE), space, file;
+    double *values = calloc(rows * 4, sizeof *values);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(values);
+    for (size_t i = 0; i < rows * 4; i++)
+        values[i] = (double)(i / 4);
+    H5Pset_libver_bounds(access, H5F_LIBVER_LATEST, H5F_LIBVER_LATEST);
+    H5Pset_chunk(creation, 2, (hsize_t[]){10, 4});
+    space = H5Screate_simple(2, (hsize_t[]){rows, 4}, (hsize_t[]){H5S_UNLIMITED, 4});
+    file = H5Fcreate(name, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+    *set = H5Dcreate2(file, DATA, H5T_IEEE_F64LE, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+    CU_ASSERT_FATAL(H5Dwrite(*set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0);
+    CU_ASSERT_FATAL(H5Fstart_swmr_write(file) >= 0);
+    H5Sclose(space);
+    H5Pclose(creation);
+    H5Pclose(access);
+    free(values);
+    return file;
+}
+
+/* What adds rows in the midst of a map: row 0 waits until it has. The file says so to the workers, whose context is
+ * its name. */
+struct growth {
+    hid_t file, set;
+    const char *sign;
+};
+
+static void grow(const mpm_progress *now, void *argument)
+{
+    struct growth *growth = argument;
+
+    (void)now;
+    if (exists(growth->sign))
+        return;
+    CU_ASSERT(H5Dset_extent(growth->set, (hsize_t[]){90, 4}) >= 0 && H5Dflush(growth->set) >= 0);
+    write_file(growth->sign, "", 0);
+}
+
+static int first_value(mpm_call *call, const void *item, void *result)
+{
+    for (int tries = 0; mpm_call_index(call) == 0 && !exists(mpm_call_context(call)); tries++)
+        if (tries == 60000 || usleep(1000))
+            return mpm_fail(call, "the input does not grow");
+    memcpy(result, item, sizeof(double));
+    return 0;
+}
+
+static void an_input_is_read_beside_its_swmr_writer_while_it_grows(void)
+{
+    struct growth growth = {.sign = path("grown")};
+    mpm_dataset_map map = {.input_file = path("swmr.h5"),
+                           .input_dataset = DATA,
+                           .output_file = path("swmr-out.h5"),
+                           .output_dataset = RESULT,
+                           .result = {MPM_F64, 0, {0}},
+                           .block_rows = 1,
+                           .chunk = 1,
+                           .context = path("grown"),
+                           .context_size = strlen(path("grown")) + 1,
+                           .progress = grow,
+                           .progress_argument = &growth};
+    mpm_pool *short_lived;
+    size_t count;
+    double *results;
+
+    growth.file = open_swmr_writer(map.input_file, 40, &growth.set);
+    CU_ASSERT_EQUAL_FATAL(
+        mpm_pool_open(&(mpm_pool_options){.workers = 1, .max_tasks_per_worker = 4}, &short_lived), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(short_lived, first_value, &map), MPM_OK);
+    mpm_pool_close(short_lived);
+    results = read_results(map.output_file, &count);
+    CU_ASSERT_EQUAL(count, 40);
+    for (size_t i = 0; i < count; i++)
+        CU_ASSERT_EQUAL(results[i], (double)i);
+    free(results);
+    H5Dclose(growth.set);
+    H5Fclose(growth.file);
+}
+
+/* Makes folder/v.h5, whose data set stands in the file src.h5 beside it, and src.h5, of one row. */
+static void make_linking_input(const char *in, double value)
+{
+    char name[PATH_MAX];
+    hsize_t one = 1;
+    hid_t file, space = H5Screate_simple(1, &one, NULL), set;
+
+    CU_ASSERT_FATAL(mkdir(in, 0777) == 0);
+    snprintf(name, sizeof name, "%s/src.h5", in);
+    file = H5Fcreate(name, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    set = H5Dcreate2(file, DATA, H5T_IEEE_F64LE, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    CU_ASSERT_FATAL(H5Dwrite(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, &value) >= 0);
+    H5Dclose(set);
+    H5Sclose(space);
+    H5Fclose(file);
+    snprintf(name, sizeof name, "%s/v.h5", in);
+    file = H5Fcreate(name, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    H5Lcreate_external("src.h5", DATA, file, DATA, H5P_DEFAULT, H5P_DEFAULT);
+    H5Fclose(file);
+}
+
+static int copy_value(mpm_call *call, const void *item, void *result)
+{
+    memcpy(result, item, mpm_call_result_size(call));
+    return 0;
+}
+
+static void a_linked_input_is_read_as_from_where_the_link_is(void)
+{
+    mpm_dataset_map map = {.input_file = "b/v.h5",
+                           .input_dataset = DATA,
+                           .output_file = "linking.h5",
+                           .output_dataset = RESULT,
+                           .result = {MPM_F64, 0, {0}}};
+    static const char *const made[] = {"a/src.h5", "a/v.h5", "a", "b/src.h5", "b/v.h5", "b"};
+    int here = open(".", O_RDONLY | O_DIRECTORY);
+    size_t count;
+    double *results;
+
+    CU_ASSERT_FATAL(here >= 0 && chdir(folder) == 0);
+    make_linking_input("a", 1);
+    make_linking_input("b", 2);
+    CU_ASSERT_FATAL(unlink("b/v.h5") == 0 && symlink("../a/v.h5", "b/v.h5") == 0);
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, copy_value, &map), MPM_OK);
+    results = read_results("linking.h5", &count);
+    CU_ASSERT_EQUAL(results[0], 2);
+    free(results);
+    for (size_t i = 0; i < sizeof made / sizeof *made; i++)
+        CU_ASSERT_EQUAL(remove(made[i]), 0);
+    CU_ASSERT(fchdir(here) == 0);
+    close(here);
+}
+
+/* What row 0 does to the input, whose next reader is another worker. */
+struct change {
+    enum { CHANGE_SIZE, CHANGE_BYTES, CHANGE_TIME } what;
+    char input[PATH_MAX];
+};
+
+static int change_input(mpm_call *call, const void *item, void *result)
+{
+    const struct change *change = mpm_call_context(call);
+    int fd = open(change->input, O_RDWR);
+    struct timespec then[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
+    struct stat status;
+
+    (void)item;
+    *(double *)result = 0;
+    if (fd < 0 || fstat(fd, &status))
+        return mpm_fail(call, "%s", strerror(errno));
+    if (mpm_call_index(call) == 0 && change->what == CHANGE_SIZE)
+        *(double *)result = (double)pwrite(fd, "x", 1, status.st_size);
+    else if (mpm_call_index(call) == 0 && change->what == CHANGE_BYTES)
+        *(double *)result = (double)pwrite(fd, "x", 1, status.st_size - 1);
+    else if (mpm_call_index(call) == 0)
+        *(double *)result = futimens(fd, then);
+    return close(fd);
+}
+
+static void an_input_that_changes_ends_the_map(void)
+{
+    static const char *const says[] = {"has changed since the map began: ", "its bytes add up to ",
+                                       "of 2001-09-09 01:46:40Z, not "};
+    struct change change;
+    mpm_dataset_map map = {.input_dataset = DATA,
+                           .output_file = path("changed.h5"),
+                           .output_dataset = RESULT,
+                           .result = {MPM_F64, 0, {0}},
+                           .block_rows = 1,
+                           .chunk = 1,
+                           .context = &change,
+                           .context_size = sizeof change};
+    mpm_pool *one;
+
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&(mpm_pool_options){.workers = 1, .max_tasks_per_worker = 1}, &one),
+                          MPM_OK);
+    for (int what = CHANGE_SIZE; what <= CHANGE_TIME; what++) {
+        map.input_file = plain_input("changes.h5", 20);
+        change.what = what;
+        snprintf(change.input, sizeof change.input, "%s", map.input_file);
+        CU_ASSERT_EQUAL(mpm_pool_map_dataset(one, change_input, &map), MPM_EIO);
+        CU_ASSERT(error_says(says[what]));
+        CU_ASSERT(error_says("; 1 of 20 rows are good: they are in "));
+    }
+    map.input_file = plain_input("changes.h5", 20);
+    map.without_locks = 1;
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(one, change_input, &map), MPM_OK);
+    mpm_pool_close(one);
+}
+
+/* A filter that does nothing, or, with a parameter, cannot be applied. */
+static size_t no_filter(unsigned flags, size_t count, const unsigned *parameters, size_t size, size_t *room,
+                        void **buffer)
+{
+    (void)flags, (void)parameters, (void)room, (void)buffer;
+    return count ? 0 : size;
+}
+
+static void make_filtered_input(const char *name, unsigned flags, size_t parameters)
+{
+    static const H5Z_class2_t class = {H5Z_CLASS_T_VERS, 32000, 1, 1, "of this test", NULL, NULL, no_filter};
+    hsize_t rows = 20;
+    double values[20] = {0};
+    hid_t file, set, space = H5Screate_simple(1, &rows, NULL), creation = H5Pcreate(H5P_DATASET_CREATE);
+
+    CU_ASSERT_FATAL(H5Zregister(&class) >= 0);
+    H5Pset_chunk(creation, 1, &rows);
+    H5Pset_filter(creation, 32000, flags, parameters, (unsigned[]){1});
+    file = H5Fcreate(name, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    set = H5Dcreate2(file, DATA, H5T_IEEE_F64LE, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+    CU_ASSERT_FATAL(set >= 0 && H5Dwrite(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0);
+    H5Dclose(set);
+    H5Fclose(file);
+    H5Sclose(space);
+    H5Pclose(creation);
+    CU_ASSERT_FATAL(H5Zunregister(32000) >= 0);
+}
+
+static void a_filter_that_is_missing_is_named(void)
+{
+    mpm_dataset_map map = {.input_file = path("filtered.h5"),
+                           .input_dataset = DATA,
+                           .output_file = path("unfiltered.h5"),
+                           .output_dataset = RESULT,
+                           .result = {MPM_F64, 0, {0}}};
+
+    make_filtered_input(map.input_file, H5Z_FLAG_OPTIONAL, 0);
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, copy_value, &map), MPM_ENOENT);
+    CU_ASSERT(error_says("filtered.h5:/data needs the filter lzf (32000), which this HDF5 does not have"));
+    CU_ASSERT(error_says("HDF5_PLUGIN_PATH (Debian has it in hdf5-plugin-lzf)"));
+    make_filtered_input(map.input_file, H5Z_FLAG_MANDATORY, 0);
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, copy_value, &map), MPM_ENOENT);
+    CU_ASSERT_FALSE(exists(map.output_file));
+    make_filtered_input(map.input_file, H5Z_FLAG_OPTIONAL, 1); /* no chunk has gone through it */
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, copy_value, &map), MPM_OK);
 }
 
 static void rows_that_fail_are_zero_and_marked(void)
@@ -1146,6 +1471,12 @@ static int run_all(void)
         TEST(description_is_that_of_the_file),
         TEST(inputs_that_are_none_are_told_apart),
         TEST(the_program_keeps_its_own_printing_of_errors),
+        TEST(an_input_that_is_open_for_writing_is_refused),
+        TEST(nobody_can_write_an_input_while_it_is_mapped),
+        TEST(an_input_is_read_beside_its_swmr_writer_while_it_grows),
+        TEST(a_linked_input_is_read_as_from_where_the_link_is),
+        TEST(an_input_that_changes_ends_the_map),
+        TEST(a_filter_that_is_missing_is_named),
         TEST(every_type_arrives_in_both_byte_orders),
         TEST(rows_of_any_rank_are_mapped),
         TEST(compressed_chunks_and_blocks_need_not_agree),
@@ -1183,6 +1514,7 @@ int main(int argc, char **argv)
     int status;
 
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+    H5dont_atexit(); /* it complains after a damaged file */
     if (mpm_init(&argc, &argv, NULL) || mpm_pool_open(&(mpm_pool_options){.workers = 3}, &pool))
         return mpm_report_error();
     snprintf(folder, sizeof folder, "%s/dataset-test-XXXXXX", temporary ? temporary : P_tmpdir);

@@ -21,6 +21,7 @@ static const char help[] =
     "                     FUNCTION_description says it otherwise\n"
     "  --overwrite        replaces OUT.h5 if it exists and holds nothing but /RESULT\n"
     "  --overwrite-file   replaces OUT.h5, whatever it holds\n"
+    "  --no-lock          reads IN.h5 as it is, though another program writes it\n"
     "  --workers N        workers in all (one a slot)\n"
     "  --chunk N          rows that a worker claims at once (by measured time)\n"
     "  --block-rows N     the most rows that a worker reads at once (about 1 MiB)\n"
@@ -42,7 +43,7 @@ struct request {
     const char *result;
     const char *progress;
     size_t workers, chunk, block_rows;
-    bool overwrite, overwrite_file, quiet;
+    bool overwrite, overwrite_file, no_lock, quiet;
     mpm_line line; /* what --progress and --quiet make of it */
 };
 
@@ -153,9 +154,12 @@ static int check_row(const struct request *request, const char *wanted, const mp
 
 static int check_input(const struct request *request, const struct plugin *plugin, uint64_t *rows)
 {
+    const mpm_dataset_map map = {.input_file = request->input_file,
+                                 .input_dataset = request->input_dataset,
+                                 .without_locks = request->no_lock};
     mpm_shape row;
 
-    if (mpm_dataset_describe(request->input_file, request->input_dataset, rows, &row))
+    if (mpm_dataset_describe_input(&map, rows, &row))
         return mpm_report_error();
     if (plugin->row.is_given)
         return check_row(request, plugin->row.text, &row);
@@ -213,6 +217,7 @@ static int run_map(mpm_pool *pool, const struct request *request, const struct p
                      : request->overwrite    ? MPM_OVERWRITE_RESULT
                                              : MPM_OVERWRITE_NOTHING,
         .chunk = request->chunk,
+        .without_locks = request->no_lock,
         .progress = mpm_progress_line,
         .progress_argument = &line,
     };
@@ -265,6 +270,7 @@ int command_map(int argc, char **argv)
         {"--result", OPTION_TEXT, &request.result, 0},
         {"--overwrite", OPTION_FLAG, &request.overwrite, 0},
         {"--overwrite-file", OPTION_FLAG, &request.overwrite_file, 0},
+        {"--no-lock", OPTION_FLAG, &request.no_lock, 0},
         {"--workers", OPTION_COUNT, &request.workers, 65536},
         {"--chunk", OPTION_COUNT, &request.chunk, 0},
         {"--block-rows", OPTION_COUNT, &request.block_rows, 0},

@@ -130,10 +130,13 @@ int mpm_pool_map_dataset(mpm_pool *pool, mpm_task *task, const mpm_dataset_map *
     if (!status)
         status = function_name((function_pointer *)task, &named);
     if (!status)
-        status = input_open(map->input_file, map->input_dataset, &input);
+        status = input_open(map->input_file, map->input_dataset,
+                            map->without_locks ? INPUT_HAS_NONE : INPUT_HOLDS_LOCK, &input);
     if (status)
         return status;
-    input_close(&input);
     status = output_plan(map, &input, &output);
-    return status ? status : make_and_run(pool, map, &input, &output, &named);
+    if (!status)
+        status = make_and_run(pool, map, &input, &output, &named);
+    input_close(&input); /* and its lock */
+    return status;
 }

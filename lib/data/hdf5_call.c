@@ -29,10 +29,13 @@ static int load_table(void)
         .name_count = sizeof names / sizeof *names,
     };
     struct hdf5_table found;
+    bool is_ours = !dlsym(RTLD_DEFAULT, names[0]) && !dlopen(HDF5_SONAME, RTLD_LAZY | RTLD_NOLOAD);
     int status = library_load(&library, &found);
 
     if (status)
         return status;
+    if (is_ours)
+        found.H5dont_atexit(); /* we close what we open; after a damaged file it would complain at exit */
     if (found.H5open() < 0)
         return error_set(MPM_EIO, "HDF5 cannot be started");
     hdf5 = found;

@@ -15,14 +15,28 @@
 #define H5CHECK
 #define H5OPEN
 
+/* HDF5 1.12 has given it another name. */
+#if H5_VERSION_GE(1, 12, 0)
+#define HDF5_GET_LINK_INFO H5Lget_info2
+typedef H5L_info2_t hdf5_link_info;
+#define HDF5_LINK_INFO(ENTRY) ENTRY(H5Lget_info2)
+#else
+#define HDF5_GET_LINK_INFO    H5Lget_info
+typedef H5L_info_t hdf5_link_info;
+#define HDF5_LINK_INFO(ENTRY) ENTRY(H5Lget_info)
+#endif
+
 #define HDF5_SYMBOLS(ENTRY)                 \
     ENTRY(H5open)                           \
     ENTRY(H5get_libversion)                 \
     ENTRY(H5Acreate2)                       \
     ENTRY(H5Awrite)                         \
+    ENTRY(H5dont_atexit)                    \
     ENTRY(H5Dclose)                         \
     ENTRY(H5Dcreate2)                       \
+    ENTRY(H5Dget_chunk_info)                \
     ENTRY(H5Dget_create_plist)              \
+    ENTRY(H5Dget_num_chunks)                \
     ENTRY(H5Dget_offset)                    \
     ENTRY(H5Dget_space)                     \
     ENTRY(H5Dget_type)                      \
@@ -34,6 +48,7 @@
     ENTRY(H5Fclose)                         \
     ENTRY(H5Fcreate)                        \
     ENTRY(H5Fflush)                         \
+    ENTRY(H5Fget_name)                      \
     ENTRY(H5Fis_hdf5)                       \
     ENTRY(H5Fopen)                          \
     ENTRY(H5Gclose)                         \
@@ -41,13 +56,19 @@
     ENTRY(H5Gopen2)                         \
     ENTRY(H5Idec_ref)                       \
     ENTRY(H5Iget_type)                      \
+    ENTRY(H5Lexists)                        \
     ENTRY(H5Lget_name_by_idx)               \
+    ENTRY(H5Lget_val)                       \
+    ENTRY(H5Lunpack_elink_val)              \
     ENTRY(H5Oclose)                         \
     ENTRY(H5Oopen)                          \
     ENTRY(H5Pclose)                         \
     ENTRY(H5Pcreate)                        \
     ENTRY(H5Pget_chunk)                     \
+    ENTRY(H5Pget_external_count)            \
+    ENTRY(H5Pget_filter2)                   \
     ENTRY(H5Pget_layout)                    \
+    ENTRY(H5Pget_nfilters)                  \
     ENTRY(H5Pset_alloc_time)                \
     ENTRY(H5Pset_char_encoding)             \
     ENTRY(H5Pset_chunk_cache)               \
@@ -71,6 +92,7 @@
     ENTRY(H5Tget_size)                      \
     ENTRY(H5Tset_cset)                      \
     ENTRY(H5Tset_size)                      \
+    ENTRY(H5Zfilter_avail)                  \
     ENTRY(H5P_CLS_DATASET_ACCESS_ID_g)      \
     ENTRY(H5P_CLS_DATASET_CREATE_ID_g)      \
     ENTRY(H5P_CLS_FILE_ACCESS_ID_g)         \
@@ -85,7 +107,8 @@
     ENTRY(H5T_NATIVE_UINT32_g)              \
     ENTRY(H5T_NATIVE_UINT64_g)              \
     ENTRY(H5T_NATIVE_FLOAT_g)               \
-    ENTRY(H5T_NATIVE_DOUBLE_g)
+    ENTRY(H5T_NATIVE_DOUBLE_g)              \
+    HDF5_LINK_INFO(ENTRY)
 
 extern struct hdf5_table {
     HDF5_SYMBOLS(LIBRARY_MEMBER)

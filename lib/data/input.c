@@ -8,117 +8,114 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "data/hdf5_call.h"
+#include "data/input_inside.h"
+#include "data/part.h"
 #include "mpmap/dataset.h"
 
-#define MAX_RANK       (MPM_MAX_DIMENSIONS + 1)
 #define CACHE_SIZE     ((size_t)64 << 20) /* the most for a band, unless a single chunk is larger */
 #define CACHE_MIN_SIZE ((size_t)1 << 20)  /* as HDF5 has it by default */
-#define NAMES_LISTED   12
+
+#define SUPERBLOCK_VERSION_AT      8
+#define SUPERBLOCK_FLAGS_AT        11
+#define SUPERBLOCK_HAS_SWMR_WRITER 4
+
+/* For HDF5, too, the variable goes before what the program wants. */
+static bool locks_are_off(void)
+{
+    const char *value = getenv("HDF5_USE_FILE_LOCKING");
+
+    return value && (!strcmp(value, "FALSE") || !strcmp(value, "0"));
+}
+
+/* HDF5 would take the same lock, and say less clearly why it can't. A file system without locks is taken as it is. */
+static int try_lock(struct input *input, int fd)
+{
+    if (input->locking == INPUT_HAS_NONE || locks_are_off() || flock(fd, LOCK_SH | LOCK_NB) == 0)
+        return 0;
+    if (errno == EWOULDBLOCK)
+        return error_set(
+            MPM_EBUSY,
+            "%s is open for writing, in another program or in this one, and may lack what is not written "
+            "yet: wait until it is closed, or read it as it is (--no-lock, HDF5_USE_FILE_LOCKING=FALSE)",
+            input->file_name);
+    if (input->locking == INPUT_HOLDS_LOCK)
+        input->locking = INPUT_TRIES_LOCK;
+    return 0;
+}
+
+/* Whether a SWMR writer has the file open: single writer, multiple readers, whom it keeps the file readable for. The file
+ * says so in its superblock, which stands at 0, 512, 1024, 2048 … */
+static bool has_swmr_writer(int fd)
+{
+    static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
+    unsigned char head[12];
+
+    for (uint64_t at = 0; read_at(fd, head, sizeof head, at) == sizeof head; at = at ? 2 * at : 512) {
+        if (!memcmp(head, signature, sizeof signature))
+            return head[SUPERBLOCK_VERSION_AT] >= 3 && head[SUPERBLOCK_FLAGS_AT] & SUPERBLOCK_HAS_SWMR_WRITER;
+    }
+    return false;
+}
 
 /* Refuses what HDF5 would refuse less clearly, or wait for, like a pipe. */
-static int check_file(const char *name)
+static int look_at_file(struct input *input, int fd)
 {
     struct stat status;
-    int fd = open(name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+    if (fstat(fd, &status))
+        return error_set_errno(MPM_EIO, "cannot look at %s", input->file_name);
+    if (S_ISDIR(status.st_mode))
+        return error_set(MPM_EIO, "%s is a folder, not an HDF5 file", input->file_name);
+    if (!S_ISREG(status.st_mode))
+        return error_set(MPM_EIO, "%s is not a regular file, so not an HDF5 file", input->file_name);
+    input->has_swmr_writer = has_swmr_writer(fd);
+    return try_lock(input, fd);
+}
+
+static int check_file(struct input *input)
+{
+    int status, fd = open(input->file_name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 
     if (fd < 0 && errno == ENOENT)
-        return error_set(MPM_ENOENT, "there is no file %s", name);
+        return error_set(MPM_ENOENT, "there is no file %s", input->file_name);
     if (fd < 0)
-        return error_set_errno(MPM_EIO, "cannot open %s", name);
-    memset(&status, 0, sizeof status);
-    fstat(fd, &status);
+        return error_set_errno(MPM_EIO, "cannot open %s", input->file_name);
+    status = look_at_file(input, fd);
     close(fd);
-    if (S_ISDIR(status.st_mode))
-        return error_set(MPM_EIO, "%s is a folder, not an HDF5 file", name);
-    if (!S_ISREG(status.st_mode))
-        return error_set(MPM_EIO, "%s is not a regular file, so not an HDF5 file", name);
-    return 0;
-}
-
-static int open_file(struct input *input)
-{
-    hid_t access;
-
-    if (hdf5.H5Fis_hdf5(input->file_name) <= 0)
-        return error_set(MPM_EIO, "%s is not an HDF5 file", input->file_name);
-    access = hdf5_file_access(false);
-    input->file = access < 0 ? -1 : hdf5.H5Fopen(input->file_name, H5F_ACC_RDONLY, access);
-    if (input->file < 0) {
-        int status = hdf5_error_set(MPM_EIO, "cannot open %s", input->file_name);
-        if (access >= 0)
-            hdf5.H5Pclose(access);
-        return status;
-    }
-    hdf5.H5Pclose(access);
-    return 0;
-}
-
-/* Writes "it holds a, b, c" for the first names in a group. */
-static char *list_group(hid_t group, char *text, size_t size)
-{
-    H5G_info_t info = {.nlinks = 0};
-    size_t length;
-
-    if (hdf5.H5Gget_info(group, &info) < 0 || info.nlinks == 0) {
-        snprintf(text, size, "it is empty");
-        return text;
-    }
-    length = (size_t)snprintf(text, size, "it holds");
-    for (hsize_t i = 0; i < info.nlinks && i < NAMES_LISTED && length < size; i++) {
-        char name[64] = "?";
-        hdf5.H5Lget_name_by_idx(group, ".", H5_INDEX_NAME, H5_ITER_INC, i, name, sizeof name, H5P_DEFAULT);
-        length += (size_t)snprintf(text + length, size - length, "%s %s", i ? "," : "", name);
-    }
-    if (info.nlinks > NAMES_LISTED && length < size)
-        snprintf(text + length, size - length, " and %llu more",
-                 (unsigned long long)(info.nlinks - NAMES_LISTED));
-    return text;
-}
-
-static int no_dataset(const struct input *input)
-{
-    char list[512];
-    hid_t top = hdf5.H5Gopen2(input->file, "/", H5P_DEFAULT);
-    int status = error_set(MPM_ENOENT, "%s has no data set %s: at its top level %s", input->file_name,
-                           input->dataset_name, list_group(top, list, sizeof list));
-    if (top >= 0)
-        hdf5.H5Gclose(top);
     return status;
 }
 
-static int not_a_dataset(const struct input *input, hid_t object)
+static int open_with(struct input *input, bool locks)
 {
-    char list[512];
+    unsigned how = H5F_ACC_RDONLY | (input->has_swmr_writer ? H5F_ACC_SWMR_READ : 0);
+    hid_t access = hdf5_file_access(locks);
+    int status = 0;
 
-    if (hdf5.H5Iget_type(object) != H5I_GROUP)
-        return error_set(MPM_ETYPE, "%s:%s is a type, not a data set", input->file_name, input->dataset_name);
-    return error_set(MPM_ETYPE, "%s:%s is a group, not a data set: %s", input->file_name, input->dataset_name,
-                     list_group(object, list, sizeof list));
+    input->file = access < 0 ? -1 : hdf5.H5Fopen(input->file_name, how, access);
+    if (input->file < 0)
+        status = hdf5_error_set(MPM_EIO, "cannot open %s", input->file_name);
+    if (access >= 0)
+        hdf5.H5Pclose(access);
+    return status;
 }
 
-static int open_dataset(struct input *input)
+/* In one process HDF5 wants a file to be opened with locks, or without them, every time; who has opened it first need not
+ * be us. Nobody has it locked for writing: that was looked at before. */
+static int open_file(struct input *input)
 {
-    hid_t object;
+    bool locks = input->locking == INPUT_HOLDS_LOCK;
 
-    if (!*input->dataset_name)
-        return error_set(MPM_EINVAL, "the name of the data set in %s is empty: name one, like /data",
-                         input->file_name);
-    object = hdf5.H5Oopen(input->file, input->dataset_name, H5P_DEFAULT);
-    if (object < 0)
-        return no_dataset(input);
-    if (hdf5.H5Iget_type(object) != H5I_DATASET) {
-        int status = not_a_dataset(input, object);
-        hdf5.H5Oclose(object);
-        return status;
-    }
-    input->dataset = object;
-    return 0;
+    if (hdf5.H5Fis_hdf5(input->file_name) <= 0)
+        return error_set(MPM_EIO, "%s is not an HDF5 file", input->file_name);
+    return open_with(input, locks) ? open_with(input, !locks) : 0;
 }
 
 static int look_at_type(struct input *input)
@@ -228,13 +225,24 @@ static void close_all(struct input *input)
     input->dataset = input->file = -1;
 }
 
-int input_open(const char *file_name, const char *dataset_name, struct input *input)
+const char *input_path(const char *file_name, char path[PATH_MAX])
+{
+    char folder[PATH_MAX];
+
+    if (*file_name == '/' || !getcwd(folder, sizeof folder))
+        return file_name;
+    return snprintf(path, PATH_MAX, "%s/%s", folder, file_name) < PATH_MAX ? path : file_name;
+}
+
+int input_open(const char *file_name, const char *dataset_name, enum input_locking locking,
+               struct input *input)
 {
     struct hdf5_guard guard;
     int status;
 
-    *input = (struct input){.file_name = file_name, .dataset_name = dataset_name, .file = -1, .dataset = -1};
-    status = check_file(file_name);
+    *input = (struct input){
+        .file_name = file_name, .dataset_name = dataset_name, .file = -1, .dataset = -1, .locking = locking};
+    status = check_file(input);
     if (!status)
         status = hdf5_load();
     if (status)
@@ -242,11 +250,15 @@ int input_open(const char *file_name, const char *dataset_name, struct input *in
     hdf5_enter(&guard);
     status = open_file(input);
     if (!status)
-        status = open_dataset(input);
+        status = input_find(input);
     if (!status)
         status = look_at_type(input);
     if (!status)
         status = look_at_shape(input);
+    if (!status)
+        status = filters_check(input);
+    if (!status && input->locking != INPUT_HAS_NONE && !input->has_swmr_writer)
+        input_take_stamp(input);
     if (!status)
         cache_one_band(input);
     else
@@ -298,14 +310,14 @@ void input_close(struct input *input)
     hdf5_leave(&guard);
 }
 
-int mpm_dataset_describe(const char *file, const char *dataset, uint64_t *rows, mpm_shape *row)
+static int describe(const char *file, const char *dataset, bool without_locks, uint64_t *rows, mpm_shape *row)
 {
     struct input input;
     int status;
 
     if (!file || !dataset)
         return error_set(MPM_EINVAL, "a data set is described by its file and its name: neither may be NULL");
-    status = input_open(file, dataset, &input);
+    status = input_open(file, dataset, without_locks ? INPUT_HAS_NONE : INPUT_HOLDS_LOCK, &input);
     if (status)
         return status;
     if (rows)
@@ -314,4 +326,16 @@ int mpm_dataset_describe(const char *file, const char *dataset, uint64_t *rows, 
         *row = input.row;
     input_close(&input);
     return 0;
+}
+
+int mpm_dataset_describe(const char *file, const char *dataset, uint64_t *rows, mpm_shape *row)
+{
+    return describe(file, dataset, false, rows, row);
+}
+
+int mpm_dataset_describe_input(const mpm_dataset_map *map, uint64_t *rows, mpm_shape *row)
+{
+    if (!map)
+        return error_set(MPM_EINVAL, "the map whose input is to be described is NULL");
+    return describe(map->input_file, map->input_dataset, map->without_locks, rows, row);
 }

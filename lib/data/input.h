@@ -5,10 +5,26 @@
 #define DATA_INPUT_H
 
 #include <hdf5.h>
+#include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "mpmap/type.h"
+
+/* What tells one file from another of the same name: of the file that the data set stands in. */
+struct input_stamp {
+    uint64_t size;
+    int64_t time_s; /* of its last change */
+    uint64_t sum;   /* over some of its bytes, and over some values if they stand in other files */
+};
+
+/* A shared lock of the file keeps others from opening it for writing. */
+enum input_locking {
+    INPUT_HOLDS_LOCK, /* as long as it is open; not at all where the file system has no locks */
+    INPUT_TRIES_LOCK, /* when it is opened: another process holds it */
+    INPUT_HAS_NONE,   /* its reader does not mind if it changes */
+};
 
 /* An open data set. The names are the caller's, who keeps them until input_close(). */
 struct input {
@@ -19,10 +35,32 @@ struct input {
     uint64_t rows;
     mpm_shape row;
     uint64_t chunk_rows; /* rows that are stored, and compressed, together; 1 if the layout is not chunked */
+    enum input_locking locking;
+    bool has_swmr_writer;     /* which may add rows */
+    struct input_stamp stamp; /* if it can neither change nor grow */
 };
 
-/* Opens it for reading. On failure nothing is open: MPM_ENOENT, MPM_ETYPE, MPM_EIO. */
-int input_open(const char *file_name, const char *dataset_name, struct input *input);
+/* What a process has opened, as plain bytes for another one. */
+struct input_identity {
+    uint64_t rows;
+    mpm_shape row;
+    bool may_change; /* or grow */
+    unsigned node;   /* of the process */
+    struct input_stamp stamp;
+};
+
+/* Opens it for reading, with a lock, as HDF5 does and as long as HDF5_USE_FILE_LOCKING does not say otherwise. A file that
+ * has a SWMR writer is read beside it, and without a lock. On failure nothing is open: MPM_ENOENT, MPM_ETYPE, MPM_EIO;
+ * MPM_EBUSY if another program writes it. */
+int input_open(const char *file_name, const char *dataset_name, enum input_locking locking,
+               struct input *input);
+/* The path by which every process opens it: absolute, and through the same links, since what the file links to stands
+ * beside the name by which it was opened. Returns `path`, or the name if there is no such path. */
+const char *input_path(const char *file_name, char path[PATH_MAX]);
+void input_identify(const struct input *input, struct input_identity *identity);
+/* Whether this process has opened what another one has. Of an input that may change or grow there may be more rows.
+ * MPM_EIO with both nodes, and with what each has. */
+int input_check_same(const struct input *input, const struct input_identity *other);
 /* Reads rows [first, first + count) into `rows`, in this machine's own types, C order. MPM_EIO. */
 int input_read(const struct input *input, uint64_t first, size_t count, void *rows);
 void input_close(struct input *input);

@@ -128,9 +128,9 @@ static int write_text(hid_t dataset, const char *name, const char *text)
 static int write_origin(hid_t dataset, const mpm_dataset_map *map, const struct input *input,
                         const struct function *task)
 {
-    char shape[512], rows_of[600], build[32], input_path[PATH_MAX];
+    char shape[512], rows_of[600], build[32], path[PATH_MAX];
     const char *origin[][2] = {
-        {"input_file", realpath(map->input_file, input_path) ? input_path : map->input_file},
+        {"input_file", input_path(map->input_file, path)},
         {"input_dataset", map->input_dataset},
         {"input_shape", rows_of},
         {"task", map->task_name ? map->task_name : ""},

@@ -70,11 +70,10 @@ int rows_job_create(const mpm_dataset_map *map, const struct input *input, const
 {
     size_t row_size = mpm_shape_size(&input->row);
     char path[PATH_MAX];
-    const char *input_file = realpath(map->input_file, path) ? path : map->input_file;
+    const char *input_file = input_path(map->input_file, path);
     struct rows_job made = {
         .task = *task,
-        .rows = input->rows,
-        .row = input->row,
+        .locking = map->without_locks ? INPUT_HAS_NONE : INPUT_TRIES_LOCK,
         .row_size = row_size,
         .result_size = output->result_size,
         .block_rows = block_rows(map, input->rows, row_size, output->result_size),
@@ -91,6 +90,7 @@ int rows_job_create(const mpm_dataset_map *map, const struct input *input, const
     end = align(made.part + strlen(output->part) + 1);
     made.context = map->context_size ? end : 0;
     end += map->context_size;
+    input_identify(input, &made.input);
     *job = calloc(1, end);
     if (!*job)
         return error_set(MPM_ENOMEM, "no memory for %zu bytes of a map's context", end);
@@ -115,18 +115,6 @@ static void close_files(void)
     free(worker.results);
     free(worker.marks);
     worker.open = false;
-}
-
-/* The input of this node must be the one that main has looked at. */
-static int check_input(const struct rows_job *job)
-{
-    const struct input *input = &worker.input;
-
-    if (input->rows == job->rows && input->row.type == job->row.type && input->row.rank == job->row.rank &&
-        !memcmp(input->row.extent, job->row.extent, sizeof job->row.extent))
-        return 0;
-    return error_set(MPM_EIO, "%s:%s has another type or shape here than on the first node", input->file_name,
-                     input->dataset_name);
 }
 
 static int open_part(const struct rows_job *job)
@@ -163,13 +151,14 @@ static int open_files(const struct rows_job *job)
     int status = function_find(&job->task, &task);
 
     if (!status)
-        status = input_open(job_text(job, job->input_file), job_text(job, job->input_dataset), &worker.input);
+        status = input_open(job_text(job, job->input_file), job_text(job, job->input_dataset), job->locking,
+                            &worker.input);
     if (status)
         return status;
     worker.open = true;
     worker.part = -1;
     worker.task = (mpm_task *)task;
-    status = check_input(job);
+    status = input_check_same(&worker.input, &job->input);
     if (!status)
         status = open_part(job);
     worker.rows = allocate(job->block_rows, job->row_size, &status);

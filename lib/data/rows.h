@@ -16,8 +16,8 @@
  * names, each ended by a null byte, and the context of the user's map, aligned to 64 bytes. */
 struct rows_job {
     struct function task;
-    uint64_t rows;
-    mpm_shape row;
+    struct input_identity input;
+    enum input_locking locking;
     size_t row_size;
     size_t result_size;
     size_t block_rows; /* the most rows that are read at once */

@@ -16,8 +16,9 @@ MPM_BEGIN
  * Opens and closes the file in the calling process.
  * @param rows  out: how many rows there are; or NULL
  * @param row   out: type and shape of one; or NULL
- * @return MPM_ENOENT if there is no such file or data set, or no HDF5 to load; MPM_ETYPE for a scalar, strings, compounds and
- *         all that is not an integer of 8 to 64 bits or a float of 32 or 64; MPM_EIO. */
+ * @return MPM_ENOENT if there is no such file or data set, no HDF5 to load, or no filter to decompress it; MPM_ETYPE for a
+ *         scalar, strings, compounds and all that is not an integer of 8 to 64 bits or a float of 32 or 64; MPM_EBUSY if
+ *         another program has the file open for writing, unless that is SWMR writing, which allows readers; MPM_EIO. */
 MPM_API MPM_CHECKED int mpm_dataset_describe(const char *file, const char *dataset, uint64_t *rows,
                                              mpm_shape *row);
 
@@ -44,7 +45,15 @@ typedef struct mpm_dataset_map {
     size_t context_size;
     void (*progress)(const mpm_progress *now, void *argument); /**< as in mpm_map_options, in rows */
     void *progress_argument;
+    /** Not 0: the input is read as it is, even while another program writes it: what that one has not written yet is
+     * read as zeros. Else it is locked while the map runs, as HDF5 does it (HDF5_USE_FILE_LOCKING goes first), and every
+     * node must have the same file. */
+    int without_locks;
 } mpm_dataset_map;
+
+/** As mpm_dataset_describe, of the input of a map, opened as the map will open it. */
+MPM_API MPM_CHECKED int mpm_dataset_describe_input(const mpm_dataset_map *map, uint64_t *rows,
+                                                   mpm_shape *row);
 
 /** Runs a task over the rows of a data set; results go into a new one of [rows, extents of a result…].
  * Items are rows in the machine's own byte order, C order. A row that fails leaves zeros, and is marked in

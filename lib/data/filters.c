@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Filters: what compresses chunks, or changes them in another way, and must be there to undo it. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/error.h"
+#include "data/hdf5_call.h"
+#include "data/input_inside.h"
+
+/* The registered ones that people meet, and Debian's packages of them. */
+static const struct {
+    H5Z_filter_t number;
+    const char *name, *package;
+} known[] = {
+    {307, "bzip2", "hdf5-filter-plugin"},
+    {32000, "lzf", "hdf5-plugin-lzf"},
+    {32001, "blosc", "hdf5-filter-plugin-blosc-serial"},
+    {32004, "lz4", "hdf5-filter-plugin"},
+    {32008, "bitshuffle", NULL},
+    {32013, "zfp", "hdf5-filter-plugin-zfp-serial"},
+    {32015, "zstd", NULL},
+    {32017, "sz", NULL},
+    {32024, "sz3", NULL},
+    {32026, "blosc2", NULL},
+    {H5Z_FILTER_DEFLATE, "gzip", NULL},
+    {H5Z_FILTER_SZIP, "szip", NULL},
+};
+
+/* A filter that the file calls optional may have been left out of every chunk: the first one that there is tells. */
+static bool is_left_out(const struct input *input, unsigned position)
+{
+    hsize_t count = 0, offset[MAX_RANK], size;
+    hid_t space = hdf5.H5Dget_space(input->dataset);
+    unsigned left_out = 0;
+    haddr_t address;
+    bool is = false;
+
+    if (space >= 0 && hdf5.H5Dget_num_chunks(input->dataset, space, &count) >= 0)
+        is = count == 0 ||
+             (hdf5.H5Dget_chunk_info(input->dataset, space, 0, offset, &left_out, &address, &size) >= 0 &&
+              left_out >> position & 1);
+    if (space >= 0)
+        hdf5.H5Sclose(space);
+    return is;
+}
+
+static int is_missing(const struct input *input, H5Z_filter_t number, const char *name)
+{
+    char how[160] = "the Python package hdf5plugin has many, in hdf5plugin.PLUGIN_PATH";
+
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (known[i].number != number)
+            continue;
+        name = known[i].name;
+        if (known[i].package)
+            snprintf(how, sizeof how, "Debian has it in %s", known[i].package);
+    }
+    return error_set(
+        MPM_ENOENT,
+        "%s:%s needs the filter %s (%d), which this HDF5 does not have: name the folder of its plugin in "
+        "HDF5_PLUGIN_PATH (%s)",
+        input->file_name, input->dataset_name, *name ? name : "without a name", number, how);
+}
+
+int filters_check(const struct input *input)
+{
+    hid_t creation = hdf5.H5Dget_create_plist(input->dataset);
+    int count = creation < 0 ? 0 : hdf5.H5Pget_nfilters(creation), status = 0;
+
+    for (unsigned i = 0; !status && count > 0 && i < (unsigned)count; i++) {
+        unsigned flags = 0, config;
+        size_t values = 0;
+        char name[64] = "";
+        H5Z_filter_t number = hdf5.H5Pget_filter2(creation, i, &flags, &values, NULL, sizeof name, name,
+                                                  &config);
+
+        if (number < 0 || hdf5.H5Zfilter_avail(number) > 0)
+            continue;
+        if (!(flags & H5Z_FLAG_OPTIONAL) || !is_left_out(input, i))
+            status = is_missing(input, number, name);
+    }
+    if (creation >= 0)
+        hdf5.H5Pclose(creation);
+    return status;
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Whether two processes have the same input. Each looks at its own: a bounded number of bytes of the file that the data
+ * set stands in (which another file may link to), and where the values stand in yet other files, at some values. */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "data/hdf5_call.h"
+#include "data/input_inside.h"
+#include "data/part.h"
+#include "mpmap/runtime.h"
+
+#define PIECES         8
+#define PIECE_SIZE     4096
+#define SAMPLED_ROWS   3
+#define SAMPLED_VALUES 256 /* of a row, at most */
+
+/* FNV-1a, in words. */
+static uint64_t add_to_sum(uint64_t sum, const void *bytes, size_t size)
+{
+    const char *at = bytes;
+
+    for (uint64_t word = 0; size > 0; word = 0) {
+        size_t step = size < sizeof word ? size : sizeof word;
+
+        memcpy(&word, at, step);
+        sum = (sum ^ word) * UINT64_C(0x100000001b3);
+        sum ^= sum >> 29;
+        at += step;
+        size -= step;
+    }
+    return sum;
+}
+
+/* The first piece, the last, and some between. */
+static uint64_t sum_pieces(int fd, uint64_t size)
+{
+    uint64_t sum = UINT64_C(0xcbf29ce484222325), last = size > PIECE_SIZE ? size - PIECE_SIZE : 0;
+    char piece[PIECE_SIZE];
+
+    for (uint64_t i = 0; i < PIECES; i++) {
+        ssize_t got = read_at(fd, piece, sizeof piece,
+                              last / (PIECES - 1) * i + (i == PIECES - 1 ? last % (PIECES - 1) : 0));
+        sum = add_to_sum(sum, piece, got > 0 ? (size_t)got : 0);
+    }
+    return sum;
+}
+
+static void stamp_file(struct input_stamp *stamp, const char *path)
+{
+    struct stat status;
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+    if (fd >= 0 && fstat(fd, &status) == 0)
+        *stamp = (struct input_stamp){(uint64_t)status.st_size, status.st_mtim.tv_sec,
+                                      sum_pieces(fd, (uint64_t)status.st_size)};
+    if (fd >= 0)
+        close(fd);
+}
+
+static bool has_values_elsewhere(const struct input *input)
+{
+    hid_t creation = hdf5.H5Dget_create_plist(input->dataset);
+    bool has = creation >= 0 &&
+               (hdf5.H5Pget_layout(creation) == H5D_VIRTUAL || hdf5.H5Pget_external_count(creation) > 0);
+
+    if (creation >= 0)
+        hdf5.H5Pclose(creation);
+    return has;
+}
+
+/* What cannot be read counts as that. */
+static uint64_t add_row(const struct input *input, uint64_t sum, uint64_t row, hid_t file_space)
+{
+    unsigned char values[SAMPLED_VALUES * sizeof(double)] = {0};
+    hsize_t start[MAX_RANK] = {row}, extent[MAX_RANK], count = 1;
+    unsigned rank = input->row.rank;
+    hid_t memory;
+
+    for (unsigned i = 0; i <= rank; i++)
+        extent[i] = 1;
+    if (rank > 0)
+        extent[rank] = count = input->row.extent[rank - 1] < SAMPLED_VALUES ? input->row.extent[rank - 1]
+                                                                            : SAMPLED_VALUES;
+    memory = hdf5.H5Screate_simple(1, &count, NULL);
+    if (memory < 0 || hdf5.H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, NULL, extent, NULL) < 0 ||
+        hdf5.H5Dread(input->dataset, hdf5_native_type(input->row.type), memory, file_space, H5P_DEFAULT,
+                     values) < 0)
+        memset(values, 0xff, sizeof values);
+    if (memory >= 0)
+        hdf5.H5Sclose(memory);
+    return add_to_sum(sum, values, sizeof values);
+}
+
+static uint64_t add_values(const struct input *input, uint64_t sum)
+{
+    hid_t space = hdf5.H5Dget_space(input->dataset);
+
+    for (uint64_t i = 0; space >= 0 && input->rows > 0 && i < SAMPLED_ROWS; i++)
+        sum = add_row(input, sum, (input->rows - 1) / (SAMPLED_ROWS - 1) * i, space);
+    if (space >= 0)
+        hdf5.H5Sclose(space);
+    return sum;
+}
+
+void input_take_stamp(struct input *input)
+{
+    char path[PATH_MAX] = "";
+
+    if (hdf5.H5Fget_name(input->dataset, path, sizeof path) > 0)
+        stamp_file(&input->stamp, path);
+    if (has_values_elsewhere(input))
+        input->stamp.sum = add_values(input, input->stamp.sum);
+}
+
+static bool may_change(const struct input *input)
+{
+    return input->locking == INPUT_HAS_NONE || input->has_swmr_writer;
+}
+
+void input_identify(const struct input *input, struct input_identity *identity)
+{
+    *identity = (struct input_identity){.rows = input->rows,
+                                        .row = input->row,
+                                        .may_change = may_change(input),
+                                        .node = mpm_node_id(),
+                                        .stamp = input->stamp};
+}
+
+static const char *name_of(const struct input *input)
+{
+    const char *slash = strrchr(input->file_name, '/');
+
+    return slash ? slash + 1 : input->file_name;
+}
+
+/* `format` says what it has here, and not there. Short, since a worker's sentence has at most 191 bytes. */
+static int differs(const struct input *input, const struct input_identity *other, const char *difference)
+{
+    unsigned here = mpm_node_id();
+    mpm_node_info node = {.name = ""}, first = {.name = ""};
+
+    if (here == other->node)
+        return error_set(MPM_EIO, "%s has changed since the map began: %s before", name_of(input),
+                         difference);
+    if (mpm_node_info_get(here, &node) || mpm_node_info_get(other->node, &first))
+        return error_set(MPM_EIO, "%s is another file on another node: %s there", name_of(input), difference);
+    return error_set(MPM_EIO, "%s is another file on node %u (%s) than on node %u (%s): %s", name_of(input),
+                     here, node.name, other->node, first.name, difference);
+}
+
+static char *format_time(int64_t time_s, char text[32])
+{
+    time_t time = time_s;
+    struct tm parts;
+
+    if (!gmtime_r(&time, &parts) || !strftime(text, 32, "%F %TZ", &parts))
+        snprintf(text, 32, "%" PRId64, time_s);
+    return text;
+}
+
+static bool has_same_shape(const struct input *input, const struct input_identity *other)
+{
+    return (other->may_change ? input->rows >= other->rows : input->rows == other->rows) &&
+           input->row.type == other->row.type && input->row.rank == other->row.rank &&
+           !memcmp(input->row.extent, other->row.extent, other->row.rank * sizeof other->row.extent[0]);
+}
+
+static int check_shape(const struct input *input, const struct input_identity *other)
+{
+    char row[64], other_row[64], text[192];
+
+    if (has_same_shape(input, other))
+        return 0;
+    snprintf(text, sizeof text, "%" PRIu64 " x %s, not %" PRIu64 " x %s", input->rows,
+             mpm_shape_format(&input->row, row, sizeof row), other->rows,
+             mpm_shape_format(&other->row, other_row, sizeof other_row));
+    return differs(input, other, text);
+}
+
+int input_check_same(const struct input *input, const struct input_identity *other)
+{
+    const struct input_stamp *here = &input->stamp, *there = &other->stamp;
+    char text[128], time[32], other_time[32];
+    int status = check_shape(input, other);
+
+    if (status || other->may_change || may_change(input))
+        return status;
+    if (here->size != there->size)
+        snprintf(text, sizeof text, "%" PRIu64 " bytes, not %" PRIu64, here->size, there->size);
+    else if (here->sum != there->sum)
+        snprintf(text, sizeof text, "its bytes add up to %016" PRIx64 ", not %016" PRIx64, here->sum,
+                 there->sum);
+    else if (here->time_s != there->time_s)
+        snprintf(text, sizeof text, "of %s, not %s (cp -p)", format_time(here->time_s, time),
+                 format_time(there->time_s, other_time));
+    else
+        return 0;
+    return differs(input, other, text);
+}
