@@ -683,6 +683,7 @@ int mpm_init(int *argc, char ***argv, const mpm_options *options)
     if (run.runs)
         return error_set(MPM_ESTATE, "mpm_init: the run has begun already");
     release_arena(); /* of the run before */
+    host_note_ignored_signals();
     replace_closed_standard_files();
     return start(options);
 }

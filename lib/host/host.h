@@ -84,6 +84,10 @@ struct host_area;
 int host_area_create(struct arena *arena, unsigned host_count, uint32_t generation);
 struct host_area *host_area_of(struct arena *arena);
 
+/* Notes which signals the program ignores: its hosts and processes will ignore them, too. Only SIGCHLD is not: it is
+ * default in processes, since who ignores it cannot wait for children, and system() fails. Before MPI is started,
+ * which sets signals of its own. */
+void host_note_ignored_signals(void);
 /* Forks the host of rank `rank_in_node`, and returns when it is ready. From a thread that lives until the end
  * of the run. MPM_ESYSTEM. */
 int host_start(struct arena *arena, unsigned rank_in_node);

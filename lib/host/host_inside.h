@@ -68,7 +68,7 @@ void host_set_state(struct process_record *process, enum process_state state);
 /* Has the host look at the record. */
 void host_call(struct arena *arena, unsigned rank_in_node, uint32_t process);
 
-/* Undoes what the program has set for signals before mpm_init. */
+/* Undoes what the program and MPI have set for signals, but for what host_note_ignored_signals() has noted. */
 void settle_signals(void);
 /* Blocks all signals, or none. */
 void settle_mask(bool all_blocked);

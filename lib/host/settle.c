@@ -17,10 +17,30 @@
 static const int left_to_rank[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGTSTP};
 #define LEFT_TO_RANK (sizeof left_to_rank / sizeof *left_to_rank)
 
+/* What the program had ignored before the run, as nohup has it, or a shell for what it starts by `&`. */
+static sigset_t ignored;
+
+void host_note_ignored_signals(void)
+{
+    struct sigaction now;
+
+    sigemptyset(&ignored);
+    for (int i = 1; i < NSIG; i++) {
+        if (!sigaction(i, NULL, &now) && !(now.sa_flags & SA_SIGINFO) && now.sa_handler == SIG_IGN)
+            sigaddset(&ignored, i);
+    }
+    sigdelset(&ignored, SIGCHLD);
+}
+
+static void set_as_before_the_run(int signal_number)
+{
+    signal(signal_number, sigismember(&ignored, signal_number) == 1 ? SIG_IGN : SIG_DFL);
+}
+
 void settle_signals(void)
 {
     for (int i = 1; i < NSIG; i++)
-        signal(i, SIG_DFL);
+        set_as_before_the_run(i);
 }
 
 void settle_leave_to_rank(void)
@@ -56,7 +76,7 @@ void settle_take_signals(bool is_users)
 {
     signal(SIGCHLD, SIG_DFL);
     for (size_t i = 0; i < LEFT_TO_RANK; i++)
-        signal(left_to_rank[i], SIG_DFL);
+        set_as_before_the_run(left_to_rank[i]);
     if (!is_users)
         signal(SIGINT, SIG_IGN);
     settle_mask(false);

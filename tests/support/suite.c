@@ -3,6 +3,7 @@
  * test that cannot fail is none. */
 #include "suite.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,14 @@
 #include <CUnit/Basic.h>
 
 #include "mpmap/status.h"
+
+/* A test is the same under nohup, and in the background: what is ignored before mpm_init stays ignored. */
+static __attribute__((constructor)) void begin_as_from_a_terminal(void)
+{
+    signal(SIGHUP, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+    signal(SIGQUIT, SIG_DFL);
+}
 
 static int fill_registry(const char *suite, const struct suite_test *tests, size_t count)
 {

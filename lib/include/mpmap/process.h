@@ -67,7 +67,9 @@ MPM_API MPM_CHECKED int mpm_process_name(mpm_process process, char *name, size_t
 MPM_API unsigned mpm_process_node(mpm_process process);
 
 /** Sends it SIGTERM, SIGKILL, SIGINT: exit handlers do not run for the first two, unless it handles SIGTERM.
- * One that has ended is left alone. With it end its children that are daemons. Does not wait. MPM_ESTALE. */
+ * A signal that main ignored when it called mpm_init() is ignored by processes, too, unless they have set it otherwise;
+ * only SIGKILL always ends one. One that has ended is left alone. With it end its children that are daemons. Does not
+ * wait. MPM_ESTALE. */
 MPM_API MPM_CHECKED int mpm_process_terminate(mpm_process process);
 MPM_API MPM_CHECKED int mpm_process_kill(mpm_process process);
 MPM_API MPM_CHECKED int mpm_process_interrupt(mpm_process process);

@@ -53,6 +53,8 @@ typedef struct mpm_options {
  * started MPI. Where there are several ranks, the sentence names the one that failed, and its host.
  *
  * Of stdin, stdout and stderr, those that are closed are /dev/null from here on.
+ * Signals that the program ignores at this moment, as under nohup, are ignored in all workers and processes, too, but
+ * for SIGCHLD, which is default there; all others are default, whatever handlers the program has.
  * @param argc,argv  those of main(), or both NULL
  * @return MPM_SERVED in another rank, when the run has ended; MPM_ESTATE if there is a run already, or MPI has been
  *         ended; MPM_ENOMEM if the arena cannot be had; MPM_EINVAL for a bad option or environment variable, and if a
