@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Hosts that die one after the other: what each costs, and what goes on without it. The last one is killed, too. */
 #include <CUnit/CUnit.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <mpmap.h>
@@ -34,7 +37,8 @@ struct scene {
 /* What a helper tells. */
 struct tale {
     struct host host;
-    mpm_process daemon; /* of the one whose host is the victim */
+    mpm_process daemon; /* of the one whose host is the victim, as is the next */
+    int32_t child;      /* which it has forked itself */
 };
 
 static struct host hosts[MOST_HOSTS]; /* those that there still are */
@@ -52,6 +56,19 @@ static int wait_at_gate(const void *args, size_t size)
     return mpm_queue_get(here->gate, NULL, 0, NULL, MPM_FOREVER) ? 1 : 0;
 }
 
+/* A child in a session of its own that does not end by itself. */
+static int32_t fork_child(void)
+{
+    pid_t child = fork();
+
+    if (child)
+        return (int32_t)child;
+    alarm(300);
+    while (setsid())
+        pause();
+    _exit(EXIT_FAILURE);
+}
+
 /* Tells where it is. Who is of the host that is to die takes the lock before, and starts a daemon on node 0. */
 static int tell_and_wait(const void *args, size_t size)
 {
@@ -63,6 +80,8 @@ static int tell_and_wait(const void *args, size_t size)
         (mpm_lock_acquire(here->lock, 0) ||
          mpm_process_start(wait_at_gate, args, size, &options, &tale.daemon)))
         return 2;
+    if (tale.host.pid == here->victim)
+        tale.child = fork_child();
     if (mpm_queue_put(here->told, &tale, sizeof tale, PATIENCE_S))
         return 3;
     return wait_at_gate(args, size);
@@ -260,9 +279,21 @@ static void a_map_goes_on_when_a_host_dies_in_it(void)
 
 /* Processes. */
 
-/* A process there, its daemon elsewhere, and its lock. */
+/* Of another process's child. */
+static bool ends_soon(pid_t pid)
+{
+    for (int i = 0; i < 30000; i++) {
+        if (kill(pid, 0) && errno == ESRCH)
+            return true;
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    return false;
+}
+
+/* A process there, what that has forked, its daemon elsewhere, and its lock; and no child of main's. */
 static void kill_with_a_process(void)
 {
+    pid_t own_child = fork_child(), child = 0;
     struct host victim = hosts[host_count - 1];
     mpm_process helpers[MOST_HELPERS], *dead = NULL, daemon = {{0}};
     unsigned count = 0;
@@ -278,6 +309,7 @@ static void kill_with_a_process(void)
             continue;
         dead = &helpers[count - 1];
         daemon = tale.daemon;
+        child = tale.child;
     }
     CU_ASSERT_FATAL(dead && daemon.handle.kind);
     CU_ASSERT_EQUAL(mpm_lock_acquire(scene.lock, 0), MPM_ETIMEDOUT);
@@ -288,6 +320,10 @@ static void kill_with_a_process(void)
     expect_end(daemon, -SIGKILL);
     let_go(helpers, count, dead);
     await_loss();
+    CU_ASSERT(child > 0 && ends_soon(child));
+    CU_ASSERT_EQUAL(waitpid(own_child, NULL, WNOHANG), 0);
+    kill(own_child, SIGKILL);
+    CU_ASSERT_EQUAL(waitpid(own_child, NULL, 0), own_child);
 }
 
 static int do_nothing(const void *args, size_t size)

@@ -1,12 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What workers and processes have of the program that started the run: the signals that it ignored. On each node. */
+/* What workers and processes have of the program that started the run: the signals that it ignored; and what ends with
+ * them: whatever they have started. On each node. */
 #include <CUnit/CUnit.h>
+#include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <mpmap.h>
 
 #include "support/everywhere.h"
+#include "support/gate.h"
+#include "support/shared_file.h"
 #include "support/suite.h"
 
 /* Signals. */
@@ -121,15 +130,216 @@ static void a_hangup_ends_nobody(void)
     }
 }
 
+/* What they have started. */
+
+/* How a child goes away from its parent. */
+enum way { STAYS, IN_A_SESSION, DETACHED, ANOTHER_PROGRAM, WAYS };
+
+/* How a process or a worker ends. */
+enum end { RETURNS, LEAVES, CRASHES, IS_KILLED, ENDS };
+
+static struct shared {
+    _Atomic int child[WAYS]; /* pids */
+} * shared;
+
+static _Noreturn void be_left_behind(enum way way)
+{
+    static char *empty[] = {NULL};
+
+    if (way != STAYS && setsid() < 0)
+        _exit(EXIT_FAILURE);
+    if (way >= DETACHED && fork())
+        _exit(EXIT_SUCCESS);
+    atomic_store(&shared->child[way], (int)getpid());
+    if (way == ANOTHER_PROGRAM)
+        execle("/bin/sleep", "sleep", "300", (char *)NULL, empty);
+    alarm(300);
+    for (;;)
+        pause();
+}
+
+/* Has a child that does not end by itself. */
+static void leave_behind(enum way way)
+{
+    pid_t child = fork();
+
+    if (child == 0)
+        be_left_behind(way);
+    if (way >= DETACHED)
+        EXPECT(waitpid(child, NULL, 0) == child);
+    EXPECT(gate_reached(&shared->child[way], 1));
+}
+
+static void leave_all_behind(void)
+{
+    for (enum way way = 0; way < WAYS; way++)
+        leave_behind(way);
+}
+
+static void forget_children(void)
+{
+    memset((void *)shared, 0, sizeof *shared);
+}
+
+/* Of another process's child. */
+static bool ends_soon(pid_t pid)
+{
+    for (int i = 0; i < 30000; i++) {
+        if (kill(pid, 0) && errno == ESRCH)
+            return true;
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    return false;
+}
+
+static void expect_no_children(void)
+{
+    for (enum way way = 0; way < WAYS; way++) {
+        int pid = atomic_load(&shared->child[way]);
+
+        CU_ASSERT(pid > 0);
+        CU_ASSERT(pid > 0 && ends_soon(pid));
+    }
+    forget_children();
+}
+
+static int end_as(enum end end)
+{
+    if (end == LEAVES)
+        exit(0);
+    if (end == CRASHES)
+        abort();
+    while (end == IS_KILLED)
+        pause();
+    return everywhere_end();
+}
+
+static int leave_all_and_end(const void *args, size_t size)
+{
+    (void)size;
+    leave_all_behind();
+    return end_as(*(const enum end *)args);
+}
+
+static void what_a_process_has_started_ends_with_it(void)
+{
+    static const int codes[ENDS] = {0, 0, -SIGABRT, -SIGKILL};
+
+    for (unsigned node = 0; node < mpm_node_count(); node++) {
+        for (enum end end = 0; end < ENDS; end++) {
+            mpm_process process = start_on(node, leave_all_and_end, &end, sizeof end);
+
+            if (end == IS_KILLED) {
+                CU_ASSERT(gate_reached(&shared->child[WAYS - 1], 1));
+                CU_ASSERT_EQUAL(mpm_process_kill(process), MPM_OK);
+            }
+            expect_end(process, codes[end]);
+            expect_no_children();
+        }
+    }
+}
+
+static int leave_all_in_a_task(mpm_call *call, const void *item, void *result)
+{
+    (void)call;
+    (void)result;
+    leave_all_behind();
+    return end_as(*(const enum end *)item);
+}
+
+/* The worker is of any node: so many workers as there are slots. */
+static mpm_pool *open_pool(double item_timeout_s)
+{
+    mpm_pool_options options = {.item_timeout_s = item_timeout_s, .max_attempts = 1};
+    mpm_pool *pool;
+
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&options, &pool), MPM_OK);
+    return pool;
+}
+
+static void what_a_task_has_started_ends_with_its_worker(void)
+{
+    for (enum end end = 0; end < ENDS; end++) {
+        mpm_pool *pool = open_pool(end == IS_KILLED ? 3 : 0);
+        int status = mpm_pool_map(pool, leave_all_in_a_task, &end, 1, sizeof end, NULL, NULL, 0);
+
+        CU_ASSERT_EQUAL(status, end == RETURNS ? MPM_OK : MPM_ETASK);
+        if (end == RETURNS)
+            CU_ASSERT_EQUAL(kill(atomic_load(&shared->child[DETACHED]), 0), 0);
+        if (end != RETURNS)
+            expect_no_children();
+        mpm_pool_close(pool);
+        if (end == RETURNS)
+            expect_no_children();
+    }
+}
+
+static void what_a_task_has_started_ends_when_the_pool_is_terminated(void)
+{
+    enum end end = IS_KILLED;
+    mpm_pool *pool = open_pool(0);
+    mpm_result *result;
+
+    CU_ASSERT_EQUAL_FATAL(
+        mpm_pool_map_async(pool, leave_all_in_a_task, &end, 1, sizeof end, NULL, NULL, 0, NULL, &result),
+        MPM_OK);
+    CU_ASSERT(gate_reached(&shared->child[WAYS - 1], 1));
+    mpm_pool_terminate(pool);
+    mpm_result_destroy(result);
+    expect_no_children();
+}
+
+static int leave_one_and_wait(const void *args, size_t size)
+{
+    (void)size;
+    leave_behind(DETACHED);
+    EXPECT(!mpm_event_wait(*(const mpm_event *)args, MPM_FOREVER));
+    return everywhere_end();
+}
+
+static int leave_another_one(const void *args, size_t size)
+{
+    (void)args;
+    (void)size;
+    leave_behind(ANOTHER_PROGRAM);
+    return everywhere_end();
+}
+
+static void what_another_process_has_started_goes_on(void)
+{
+    for (unsigned node = 0; node < mpm_node_count(); node++) {
+        mpm_process first;
+        mpm_event gate;
+
+        CU_ASSERT_EQUAL_FATAL(mpm_event_create(&gate), MPM_OK);
+        first = start_on(node, leave_one_and_wait, &gate, sizeof gate);
+        CU_ASSERT(gate_reached(&shared->child[DETACHED], 1));
+        expect_end(start_on(node, leave_another_one, NULL, 0), 0);
+        CU_ASSERT(ends_soon(atomic_load(&shared->child[ANOTHER_PROGRAM])));
+        CU_ASSERT_EQUAL(kill(atomic_load(&shared->child[DETACHED]), 0), 0);
+        CU_ASSERT_EQUAL(mpm_event_set(gate), MPM_OK);
+        expect_end(first, 0);
+        CU_ASSERT(ends_soon(atomic_load(&shared->child[DETACHED])));
+        CU_ASSERT_EQUAL(mpm_event_destroy(gate), MPM_OK);
+        forget_children();
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct suite_test tests[] = {
         {"processes_ignore_what_the_program_ignored", processes_ignore_what_the_program_ignored},
         {"workers_ignore_what_the_program_ignored", workers_ignore_what_the_program_ignored},
         {"a_hangup_ends_nobody", a_hangup_ends_nobody},
+        {"what_a_process_has_started_ends_with_it", what_a_process_has_started_ends_with_it},
+        {"what_a_task_has_started_ends_with_its_worker", what_a_task_has_started_ends_with_its_worker},
+        {"what_a_task_has_started_ends_when_the_pool_is_terminated",
+         what_a_task_has_started_ends_when_the_pool_is_terminated},
+        {"what_another_process_has_started_goes_on", what_another_process_has_started_goes_on},
     };
     int failed;
 
+    shared = shared_file("inherit_test", sizeof *shared);
     set_signals();
     if (mpm_init(&argc, &argv, NULL))
         return mpm_report_error();

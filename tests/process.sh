@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # Processes from outside: their lines come whole however they end, stdin is main's, mpm_finalize waits for those that
-# main has not joined, on all nodes, and for no daemon, and when main dies none of them is left. Arguments: folder of
-# programs, folder of sources.
+# main has not joined, on all nodes, and for no daemon, and when main dies none of them is left, nor anything that they
+# have started, though they are another user's, and it has detached itself. Arguments: folder of programs, folder of
+# sources.
 set -uo pipefail
 
 bin=${1:-${MPMAP_BIN:?}}
@@ -97,7 +98,7 @@ for ranks in "0 9" "2 9" "2 1" "4 1"; do
     started=$!
     check "$title: processes run" wait_for 30 is_running
     mapfile -t pids < <(grep -v running "$work/out")
-    check "$title: there are pids" [ "${#pids[@]}" -eq $((3 * nodes + 1)) ]
+    check "$title: there are pids" [ "${#pids[@]}" -eq $((6 * nodes + 1)) ]
     check "$title: they are alive" kill -0 "${pids[@]}"
     kill -KILL "${pids[0]}"
     check "$title: none is left when main was killed" wait_for 10 none_left "${pids[@]}"

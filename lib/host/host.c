@@ -57,11 +57,14 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "host/host_inside.h"
+#include "host/offspring.h"
 #include "shm/index_set.h"
 #include "shm/kill_point.h"
 
 #define FIRST_PAUSE_NS   10000000u   /* before a fork that has failed is tried again */
 #define LONGEST_PAUSE_NS 1000000000u /* each pause is twice the last one, and this at most */
+#define MAX_PID          (1 << 22)   /* the kernel's own bound */
+#define DEATHS_A_LOOK    64
 
 /* Whom hosts tell. */
 
@@ -91,7 +94,9 @@ static struct {
     struct host_area *area;
     struct host_record *record;
     uint32_t rank; /* in node */
-    pid_t *pid_of; /* by process: what this host has forked and not reaped; 0 is none */
+    pid_t rank_pid;
+    pid_t *pid_of;   /* by process: what this host has forked and not reaped; 0 is none */
+    uint8_t *is_own; /* a bit for each pid: those of `pid_of` */
     uint32_t processes_seen;
     pid_t spare;           /* 0 is none */
     pid_t zombie;          /* a dead process that the host is busy with; 0 is none */
@@ -178,7 +183,7 @@ static _Noreturn void spare_main(pid_t host)
     struct process_record *process;
     uint32_t number;
 
-    signal(SIGCHLD, SIG_DFL);
+    settle_drop_handlers();
     settle_mask(false);
     prctl(PR_SET_NAME, "mpmap-spare");
     settle_in_child(host);
@@ -261,12 +266,27 @@ static void settle(struct process_record *process, uint32_t number)
     }
 }
 
+static bool is_own(pid_t pid)
+{
+    return pid >= 0 && pid < MAX_PID && (self.is_own[pid / 8] >> pid % 8 & 1 || pid == self.spare);
+}
+
 static void keep_in_mind(uint32_t number, pid_t pid)
 {
     self.pid_of[number] = pid;
+    self.is_own[pid / 8] |= (uint8_t)(1 << pid % 8);
     if (number >= self.processes_seen)
         self.processes_seen = number + 1;
     atomic_fetch_add_explicit(&self.record->load, 1, memory_order_relaxed);
+}
+
+static void forget_process(uint32_t number)
+{
+    pid_t pid = self.pid_of[number];
+
+    self.pid_of[number] = 0;
+    self.is_own[pid / 8] &= (uint8_t) ~(1 << pid % 8);
+    atomic_fetch_sub_explicit(&self.record->load, 1, memory_order_relaxed);
 }
 
 /* Only now: until its end was told of, the rank must be able to find it. */
@@ -435,8 +455,7 @@ static bool reap_spare(pid_t pid)
     }
     if (process_generation_of(given) != (uint32_t)pid)
         return false;
-    self.pid_of[number] = 0;
-    atomic_fetch_sub_explicit(&self.record->load, 1, memory_order_relaxed);
+    forget_process(number);
     process = process_at(self.arena, number);
     atomic_store(&process->pid, pid_word_of(process_generation_of(atomic_load(&process->word)), 0));
     KILL_POINT();
@@ -454,8 +473,7 @@ static void reap(pid_t pid, int wait_status)
 
         if (self.pid_of[number] != pid)
             continue;
-        self.pid_of[number] = 0;
-        atomic_fetch_sub_explicit(&self.record->load, 1, memory_order_relaxed);
+        forget_process(number);
         process = process_at(self.arena, number);
         process->wait_status = wait_status;
         clean_up_after(number);
@@ -504,18 +522,31 @@ static int wait_status_of(const siginfo_t *info)
     return info->si_code == CLD_DUMPED ? info->si_status | WCOREFLAG : info->si_status;
 }
 
+static bool reap_one(void)
+{
+    siginfo_t info = {0};
+
+    if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) || !info.si_pid)
+        return false;
+    self.zombie = info.si_pid;
+    KILL_POINT();
+    reap(info.si_pid, wait_status_of(&info));
+    let_go_of_zombie();
+    return true;
+}
+
+/* What a dead one has left has become the host's, be it one of its own processes, or what such a one had left. To look
+ * for it takes as long as there are children, so it is done once for many deaths. */
 static void reap_all(void)
 {
-    for (;;) {
-        siginfo_t info = {0};
+    unsigned deaths;
 
-        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) || !info.si_pid)
-            return;
-        self.zombie = info.si_pid;
-        KILL_POINT();
-        reap(info.si_pid, wait_status_of(&info));
-        let_go_of_zombie();
-    }
+    do {
+        for (deaths = 0; deaths < DEATHS_A_LOOK && reap_one();)
+            deaths++;
+        if (deaths)
+            offspring_kill_orphans(is_own);
+    } while (deaths == DEATHS_A_LOOK);
 }
 
 /* Kills it if it is alive, and waits for its end; its status then, or that of a killed one if that is not known
@@ -532,9 +563,8 @@ static int see_it_end(pid_t pid)
     return wait_status;
 }
 
-/* The run is over: whatever still runs is killed, and reaped, so that nothing is left when the rank goes on.
- */
-static _Noreturn void host_finish(void)
+/* Where the kernel does not list all that there is. */
+static void end_own(void)
 {
     if (self.spare)
         kill(self.spare, SIGKILL);
@@ -548,19 +578,38 @@ static _Noreturn void host_finish(void)
         if (self.pid_of[number])
             see_it_end(self.pid_of[number]);
     }
+}
+
+/* The run is over: whatever still runs is killed, and reaped, so that nothing is left when the rank goes on. In a signal
+ * handler, too. */
+static _Noreturn void host_finish(void)
+{
+    if (!offspring_end_all())
+        end_own();
     _exit(EXIT_SUCCESS);
+}
+
+/* The rank may have died: SIGCONT says so, and wakes a host that is stopped. All is done here, because the host may be
+ * waiting for a lock of one that is stopped, too. */
+static void on_continue(int signal_number)
+{
+    (void)signal_number;
+    if (getppid() != self.rank_pid)
+        host_finish();
 }
 
 /* What a process leaves behind that it had forked itself is adopted, and reaped, here, not by the rank. */
 static _Noreturn void host_main(pid_t rank)
 {
     self.is_host = true;
+    self.rank_pid = rank;
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     settle_signals();
     settle_leave_to_rank();
     settle_leave_stdin_to_rank();
+    signal(SIGCONT, on_continue);
     settle_mask(false);
-    settle_die_with(rank);
+    settle_die_with(rank, SIGCONT);
     prctl(PR_SET_NAME, "mpmap-host");
     signal(SIGCHLD, on_child);
     atomic_store(&self.record->ready, 1);
@@ -594,6 +643,14 @@ static int wait_until_ready(struct host_area *area, struct host_record *host, pi
     }
 }
 
+static void free_tables(void)
+{
+    free(self.pid_of);
+    free(self.is_own);
+    self.pid_of = NULL;
+    self.is_own = NULL;
+}
+
 int host_start(struct arena *arena, unsigned rank_in_node)
 {
     struct host_area *area = host_area_of(arena);
@@ -606,16 +663,19 @@ int host_start(struct arena *arena, unsigned rank_in_node)
     self.record = &area->host[rank_in_node];
     self.rank = rank_in_node;
     self.try_again_ns = CLOCK_FOREVER;
-    if (!(self.pid_of = calloc(MAX_PROCESSES, sizeof *self.pid_of)))
+    self.pid_of = calloc(MAX_PROCESSES, sizeof *self.pid_of);
+    self.is_own = calloc(MAX_PID / 8, 1);
+    if (!self.pid_of || !self.is_own) {
+        free_tables();
         return error_set(MPM_ENOMEM, "no memory for the table of processes");
+    }
     fflush(NULL); /* lest a process write it once more */
     if (prctl(PR_GET_CHILD_SUBREAPER, &self.was_subreaper) || prctl(PR_SET_CHILD_SUBREAPER, 1))
         return error_set_errno(MPM_ESYSTEM, "the rank cannot reap what its host leaves");
     self.is_subreaper = true;
     if ((pid = fork()) == 0)
         host_main(rank);
-    free(self.pid_of);
-    self.pid_of = NULL;
+    free_tables();
     if (pid < 0)
         return error_set_errno(MPM_ESYSTEM, "the host process cannot be forked");
     atomic_store(&self.record->pid, pid);
@@ -690,6 +750,7 @@ void host_stand_in(struct arena *arena)
             return;
         for (uint32_t number = 0; (process = process_find(arena, number)); number++)
             inherit(process, number);
+        offspring_end_marked();
         if (!has_told)
             end_loss();
         has_told = true;

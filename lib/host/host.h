@@ -2,9 +2,10 @@
 /* Hosts, and the processes that they fork.
  *
  * Every rank forks one host, in mpm_init. It has one thread, never calls MPI, and does nothing but fork
- * processes that somebody of its node wants, reap them, and tell how they ended. It dies with its rank, and
- * its processes die with it: the kernel sees to both (PR_SET_PDEATHSIG). If it dies alone, its rank reaps them
- * and tells how they ended; it forks no others.
+ * processes that somebody of its node wants, reap them, and tell how they ended. The kernel tells it when its rank has
+ * died (PR_SET_PDEATHSIG): it kills all that is left, and ends. Its processes die with it by the same means. If it dies
+ * alone, its rank reaps them and tells how they ended; it forks no others. What processes have started themselves ends
+ * with them: see offspring.h.
  * All that it and others say to each other stands in the arena: see host.c for who writes what.
  *
  * For core/ and the layers above it. */

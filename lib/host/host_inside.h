@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What stands in the arena of a node for its hosts, and the parts that they are made of: record.c (process records, and
- * what anybody may ask of a host), settle.c (what a new process makes of itself) and host.c (the hosts). For those only.
+ * what anybody may ask of a host), settle.c (what a new process makes of itself), offspring.c (what processes start themselves) and host.c (the hosts). For those only.
  * Who writes what: see host.c. */
 #ifndef HOST_HOST_INSIDE_H
 #define HOST_HOST_INSIDE_H
@@ -76,10 +76,12 @@ void settle_mask(bool all_blocked);
 void settle_leave_to_rank(void);
 /* The host's: what comes by stdin is its rank's, also what that has in its buffer. The host's processes read nothing. */
 void settle_leave_stdin_to_rank(void);
+/* In a new process: takes back the handlers of the host. */
+void settle_drop_handlers(void);
 /* In a new process, which has the host's signals and all of them blocked: what comes until here is kept, not ignored. */
 void settle_take_signals(bool is_users);
-/* Ties this process's life to the one that has forked it. */
-void settle_die_with(pid_t parent);
+/* Ties this process's life to the one that has forked it: it gets that signal when that one dies. */
+void settle_die_with(pid_t parent, int signal_number);
 /* What every process begins with, whichever it is. */
 void settle_in(pid_t host);
 

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "host/host_inside.h"
+#include "host/offspring.h"
 
 /* A process that a signal of the terminal or of a batch system reaches together with its rank leaves the
  * decision to the rank: it dies with it anyway. */
@@ -72,9 +73,15 @@ void settle_mask(bool all_blocked)
     sigprocmask(SIG_SETMASK, &mask, NULL);
 }
 
+void settle_drop_handlers(void)
+{
+    set_as_before_the_run(SIGCHLD);
+    set_as_before_the_run(SIGCONT);
+}
+
 void settle_take_signals(bool is_users)
 {
-    signal(SIGCHLD, SIG_DFL);
+    settle_drop_handlers();
     for (size_t i = 0; i < LEFT_TO_RANK; i++)
         set_as_before_the_run(left_to_rank[i]);
     if (!is_users)
@@ -82,9 +89,9 @@ void settle_take_signals(bool is_users)
     settle_mask(false);
 }
 
-void settle_die_with(pid_t parent)
+void settle_die_with(pid_t parent, int signal_number)
 {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_PDEATHSIG, signal_number);
     if (getppid() != parent)
         _exit(EXIT_FAILURE); /* it died before the kernel knew */
 }
@@ -112,7 +119,8 @@ static void leave_now(int code, void *unused)
 
 void settle_in(pid_t host)
 {
-    settle_die_with(host);
+    settle_die_with(host, SIGKILL);
+    offspring_mark();
     be_first_in_line_for_memory();
     on_exit(leave_now, NULL);
     setvbuf(stdout, NULL, _IOLBF, BUFSIZ);

@@ -7,7 +7,8 @@
  *   processes exits HOW    exit(3) while a thread waits without end: HOW is join, get or any
  *   processes pool         the same with processes that workers of a pool have started
  *   processes stdin        main reads lines, processes on all nodes read nothing
- *   processes forever      prints the pids of three processes a node and of main, "running", and waits */
+ *   processes forever      prints the pids of three processes a node, of what each has started, and of main,
+ *                          "running", and waits */
 #include <mpmap.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -175,18 +176,54 @@ static int pool(void)
     return end(&gate);
 }
 
+/* Leaves a child behind that has detached itself as a daemon of the system does. Its pid, -1 on failure. */
+static pid_t detach(void)
+{
+    int ends[2];
+    pid_t pid = -1;
+
+    if (pipe(ends))
+        return -1;
+    if (fork() == 0) {
+        if (setsid() < 0 || fork())
+            _exit(EXIT_FAILURE);
+        pid = getpid();
+        if (write(ends[1], &pid, sizeof pid) != sizeof pid)
+            _exit(EXIT_FAILURE);
+        execle("/bin/sleep", "sleep", "300", (char *)NULL, (char *[]){NULL});
+        _exit(EXIT_FAILURE);
+    }
+    close(ends[1]);
+    return read(ends[0], &pid, sizeof pid) == sizeof pid ? pid : -1;
+}
+
+/* Tells its pid, and that of its child. With a change of user, where it may, the kernel unties it from its host. */
+static int detach_and_wait(const void *args, size_t size)
+{
+    int pids[2] = {(int)getpid(), (int)detach()};
+
+    if (geteuid() == 0 && setuid(65534))
+        return EXIT_FAILURE;
+    if (mpm_queue_put(*(const mpm_queue *)args, pids, sizeof pids, MPM_FOREVER))
+        return mpm_report_error();
+    return wait_for_ever(NULL, size);
+}
+
 static int forever(void)
 {
     mpm_process process;
-    int pid;
+    mpm_queue told;
+    int pids[2];
 
     printf("%d\n", (int)getpid());
+    if (mpm_queue_create(NULL, &told))
+        return mpm_report_error();
     for (unsigned i = 0; i < 3 * mpm_node_count(); i++) {
-        if (mpm_process_start(wait_for_ever, NULL, 0,
+        if (mpm_process_start(detach_and_wait, &told, sizeof told,
                               &(mpm_process_options){.place = MPM_ON_NODE(i % mpm_node_count())}, &process) ||
-            mpm_process_pid(process, &pid))
+            mpm_queue_get(told, pids, sizeof pids, NULL, MPM_FOREVER))
             return mpm_report_error();
-        printf("%d\n", pid);
+        printf("%d\n%d\n", pids[0], pids[1]);
     }
     printf("running\n");
     fflush(stdout);

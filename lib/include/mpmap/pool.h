@@ -14,7 +14,9 @@ MPM_BEGIN
 typedef struct mpm_call mpm_call;
 
 /** A task: a function of the program, of a library that it is linked with, or of a plugin that it has
- * opened with dlopen; static ones too. It runs in worker processes: globals are each worker's own.
+ * opened with dlopen; static ones too. It runs in worker processes: globals are each worker's own. What a task has
+ * started itself (fork, system) may run on when it returns, and is killed when its worker ends: by a crash, a time
+ * limit, cancel, or terminate, or with its pool. See mpm_process_start().
  * @param item    this item: `item_size` bytes, read only; NULL if the item size is 0
  * @param result  room for `result_size` bytes, aligned as an array of results of that size is (the array
  *                itself to 64 bytes); what stands there beforehand is undefined; NULL if the size is 0

@@ -38,6 +38,11 @@ typedef struct mpm_process_options {
  * caller's memory but what it gets in args, the arena, and objects by their handles. Its stdin is empty: that is
  * main's. Any number may run at once; slots do not limit them. Blocks until it has been forked. Any process may
  * call it.
+ *
+ * What a process starts by other means (fork, system, popen, posix_spawn) ends with it: when it has ended, however it
+ * did, whatever descends from it and still runs is killed, soon after, also what has detached itself (setsid, two
+ * forks) or has another user, as far as the host may kill that. What it has started by mpm_process_start() does not
+ * descend from it. What is to outlive it must be started by main, or by a service of the system.
  * @return MPM_EINVAL for a target that is no function, args of NULL with a size, a node that there is not, a
  * name that is too long; MPM_ENOMEM, also for args of 2 GiB and more for another node; MPM_ESYSTEM if it
  * cannot be forked; MPM_EHOSTLOST if the node has lost its hosts; MPM_ESTATE without a run. */
