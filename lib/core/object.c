@@ -208,9 +208,11 @@ int object_find(const mpm_handle *handle, enum object_kind kind, struct object *
     return MPM_OK;
 }
 
+/* Who begins to wait counts itself and looks at the identity then: one of the two sees the other. */
 void object_end(struct object *object)
 {
     object_cancel(object);
+    atomic_thread_fence(memory_order_seq_cst);
     object_changed(object);
 }
 

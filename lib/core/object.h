@@ -191,7 +191,7 @@ struct object *object_cell(const mpm_handle *handle);
 /* One more or one less, by `change`, waits for this object of this node on the bell: it looks at the object
  * only after this. It is the cell that counts. Handles without a cell: nothing. */
 void object_note_waiting(const mpm_handle *handle, int change);
-/* Rings the node's bell if somebody waits for the object there. After a change. */
+/* Rings the node's bell if somebody waits for the object there. After a change, and a full fence. */
 void object_ring_bell(void);
 static inline void object_changed(struct object *object)
 {

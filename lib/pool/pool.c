@@ -95,7 +95,7 @@ static int open_on_node(struct mpm_pool *pool, unsigned node, const uint32_t *wo
         pool->node[node].workers += workers[i];
     if (!pool->node[node].workers)
         return MPM_OK;
-    pool->node[node].state = POOL_NODE_OPENING;
+    pool_state_opens(pool, node);
     if (node == runtime_topology()->node)
         return holder_open(&pool->spec, pool->argument, workers, rank_count, &pool->home);
     return courier_post(node, MESSAGE_POOL_OPEN, parts, 3);
@@ -128,7 +128,7 @@ static int check_ready(const struct mpm_pool *pool)
     int status = pool->home ? holder_check(pool->home) : MPM_OK;
 
     for (unsigned node = 0; status >= 0 && node < pool->node_count; node++) {
-        struct pool_node there = pool_state_of(pool, node);
+        struct pool_word there = pool_state_of(pool, node);
 
         if (there.status)
             return error_set(there.status, "%s", there.text);
@@ -171,7 +171,7 @@ static void end_workers(struct mpm_pool *pool, bool now)
     if (pool->home)
         holder_begin_close(pool->home);
     for (unsigned node = 0; node < pool->node_count; node++) {
-        if (node != runtime_topology()->node && pool->node[node].state != POOL_NODE_UNUSED &&
+        if (node != runtime_topology()->node && pool_state_of(pool, node).state != POOL_NODE_UNUSED &&
             courier_post_one(node, MESSAGE_POOL_CLOSE, &message, sizeof message))
             runtime_break(MPM_ENOMEM, mpm_error());
     }

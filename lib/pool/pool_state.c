@@ -61,14 +61,21 @@ struct mpm_pool *pool_state_first(void)
     return first;
 }
 
-struct pool_node pool_state_of(const struct mpm_pool *pool, unsigned node)
+struct pool_word pool_state_of(const struct mpm_pool *pool, unsigned node)
 {
-    struct pool_node copy;
+    struct pool_word copy;
 
     pthread_mutex_lock(&state.mutex);
-    copy = pool->node[node];
+    copy = pool->node[node].word;
     pthread_mutex_unlock(&state.mutex);
     return copy;
+}
+
+void pool_state_opens(struct mpm_pool *pool, unsigned node)
+{
+    pthread_mutex_lock(&state.mutex);
+    pool->node[node].word.state = POOL_NODE_OPENING;
+    pthread_mutex_unlock(&state.mutex);
 }
 
 void pool_enter(struct mpm_pool *pool)
@@ -141,7 +148,7 @@ int pool_check(const struct mpm_pool *pool)
     if ((status = runtime_check_whole()) || (pool->home && (status = holder_check(pool->home)) < 0))
         return status;
     for (unsigned node = 0; node < pool->node_count; node++) {
-        struct pool_node there = pool_state_of(pool, node);
+        struct pool_word there = pool_state_of(pool, node);
 
         if (there.status)
             return error_set(there.status, "%s", there.text);
@@ -175,7 +182,7 @@ static bool take_idle(struct mpm_pool *pool, unsigned node)
     if (node == runtime_topology()->node)
         return pool->home && holder_has_idle(pool->home);
     pthread_mutex_lock(&state.mutex);
-    was_idle = pool->node[node].is_idle && !pool->node[node].is_lost;
+    was_idle = pool->node[node].is_idle && !pool->node[node].word.is_lost;
     pool->node[node].is_idle = false;
     pthread_mutex_unlock(&state.mutex);
     return was_idle;
@@ -326,16 +333,19 @@ static void set_node(uint64_t pool_id, unsigned node, enum pool_node_state reach
 {
     pthread_mutex_lock(&state.mutex);
     for (struct mpm_pool *pool = state.pools; pool; pool = pool->next) {
+        struct pool_word *word;
+
         if (pool->spec.id != pool_id || node >= pool->node_count)
             continue;
-        pool->node[node].state = reached;
+        word = &pool->node[node].word;
+        word->state = reached;
         if (status == MPM_EHOSTLOST)
-            pool->node[node].is_lost = true;
+            word->is_lost = true;
         else if (status)
-            pool->node[node].status = status;
+            word->status = status;
         if (status) {
-            memcpy(pool->node[node].text, text, MESSAGE_TEXT_SIZE);
-            pool->node[node].text[MESSAGE_TEXT_SIZE - 1] = 0;
+            memcpy(word->text, text, MESSAGE_TEXT_SIZE);
+            word->text[MESSAGE_TEXT_SIZE - 1] = 0;
         }
     }
     pthread_mutex_unlock(&state.mutex);

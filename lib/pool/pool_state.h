@@ -18,18 +18,24 @@
 
 enum pool_node_state { POOL_NODE_UNUSED, POOL_NODE_OPENING, POOL_NODE_READY, POOL_NODE_CLOSED };
 
+/* What a node has said of a pool. */
+struct pool_word {
+    enum pool_node_state state;
+    int status;   /* not 0: the pool has failed there, and `text` says why */
+    bool is_lost; /* it has no workers there any more, and `text` says why */
+    char text[MESSAGE_TEXT_SIZE];
+};
+
 /* A pool on one node, as main knows it. */
 struct pool_node {
-    enum pool_node_state state;
-    unsigned workers;
+    unsigned workers;                            /* constant once the pool is open */
     _Atomic unsigned calls;                      /* single calls that run there */
     _Atomic uint64_t bytes_sent, bytes_received; /* items and results of its leases */
-    struct node_tally *tally;                    /* the last that it has told; NULL: none yet */
-    int status;                                  /* not 0: the pool has failed there, and `text` says why */
-    bool is_lost;                                /* it has no workers there any more, and `text` says why */
-    bool is_asked;                               /* it is to say when a worker has nothing to do */
-    bool is_idle;                                /* so it has said, and no call has gone there since */
-    char text[MESSAGE_TEXT_SIZE];
+    /* Under the mutex. */
+    struct node_tally *tally; /* the last that it has told; NULL: none yet */
+    struct pool_word word;
+    bool is_asked; /* it is to say when a worker has nothing to do */
+    bool is_idle;  /* so it has said, and no call has gone there since */
 };
 
 #define POOL_IS_WAITED_FOR (UINT32_C(1) << 31) /* in `users`: somebody waits until there are none */
@@ -90,7 +96,9 @@ void pool_call_goes_on(struct mpm_pool *pool);
 bool pool_find_idle(struct mpm_pool *pool, unsigned but, unsigned *node);
 struct mpm_pool *pool_state_first(void);
 /* What a node last said of the pool. */
-struct pool_node pool_state_of(const struct mpm_pool *pool, unsigned node);
+struct pool_word pool_state_of(const struct mpm_pool *pool, unsigned node);
+/* It is being opened there. */
+void pool_state_opens(struct mpm_pool *pool, unsigned node);
 
 /* The node's answer to the question, or to a later one, copied to `tally` of `size` bytes; false if there is none. */
 bool pool_state_tally(const struct mpm_pool *pool, unsigned node, uint64_t question, struct node_tally *tally,

@@ -80,6 +80,7 @@ static void tell_all(struct object *object)
 {
     for (unsigned end = 0; end < PIPE_ENDS; end++)
         wait_ring(&object->wait[end].word);
+    atomic_thread_fence(memory_order_seq_cst);
     object_changed(object);
 }
 
