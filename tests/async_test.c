@@ -486,6 +486,7 @@ struct told {
     mpm_pool *pool;
     mpm_result *other;
     int status;
+    bool applies; /* single calls; else maps */
 };
 
 static void tell_done(mpm_result *result, void *argument)
@@ -727,6 +728,145 @@ static void close_drains_what_was_begun(void)
     }
 }
 
+static int no_item(void *argument, void *item)
+{
+    (void)argument;
+    (void)item;
+    return 0;
+}
+
+/* Every call that begins something in a pool; how many are not told that its end has begun. */
+static int count_let_in(mpm_pool *pool)
+{
+    mpm_result *result = NULL;
+    mpm_stream *stream = NULL;
+    mpm_stats *stats = NULL;
+    int n = 3, let_in = 0;
+    long squared = 0;
+
+    let_in += mpm_pool_map(pool, square, &n, 1, sizeof n, NULL, &squared, sizeof squared) != MPM_ESTATE;
+    let_in += !error_has("mpm_pool_map: the pool is closed, or its end has begun");
+    let_in += mpm_pool_map_blobs(pool, square, NULL, 0, NULL, NULL) != MPM_ESTATE;
+    let_in += mpm_pool_apply(pool, square, &n, sizeof n, &squared, sizeof squared) != MPM_ESTATE;
+    let_in += mpm_pool_map_async(pool, square, &n, 1, sizeof n, NULL, NULL, 8, NULL, &result) != MPM_ESTATE;
+    let_in += mpm_pool_apply_async(pool, square, &n, sizeof n, sizeof(long), NULL, &result) != MPM_ESTATE;
+    let_in += mpm_pool_imap(pool, square, no_item, NULL, sizeof n, sizeof(long), NULL, &stream) != MPM_ESTATE;
+    let_in += mpm_pool_stats(pool, &stats) != MPM_ESTATE;
+    let_in += mpm_pool_worker_count(pool) != 0;
+    return let_in + (result || stream || stats || squared);
+}
+
+static void call_when_the_end_has_begun(mpm_result *result, void *argument)
+{
+    struct told *told = argument;
+
+    (void)result;
+    while (mpm_pool_worker_count(told->pool))
+        usleep(100);
+    told->status = count_let_in(told->pool);
+    atomic_store(&told->done, mpm_pool_close(told->pool) == MPM_ESTATE);
+}
+
+static void nothing_is_begun_in_a_pool_once_its_end_has_begun(void)
+{
+    struct told told = {.pool = open_pool(2), .status = -1};
+    mpm_callbacks callbacks = {.done = call_when_the_end_has_begun, .argument = &told};
+
+    CU_ASSERT_EQUAL(mpm_pool_apply_async(told.pool, count_up, NULL, 0, 0, &callbacks, NULL), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_close(told.pool), MPM_OK);
+    CU_ASSERT_EQUAL(told.status, 0);
+    CU_ASSERT_EQUAL(atomic_load(&told.done), 1);
+    CU_ASSERT_EQUAL(count_let_in(told.pool), 0);
+    CU_ASSERT_EQUAL(mpm_pool_close(told.pool), MPM_ESTATE);
+    CU_ASSERT_EQUAL(mpm_pool_terminate(told.pool), MPM_ESTATE);
+    CU_ASSERT(error_has("mpm_pool_terminate: the pool is closed"));
+}
+
+static void *call_until_refused(void *argument)
+{
+    struct told *told = argument;
+    int items[8] = {3, 3, 3, 3, 3, 3, 3, 3};
+    long squares[8];
+
+    while (
+        !(told->status = told->applies
+                             ? mpm_pool_apply(told->pool, square, items, sizeof *items, squares, 8)
+                             : mpm_pool_map(told->pool, square, items, 8, sizeof *items, NULL, squares, 8)))
+        atomic_fetch_add(&told->done, squares[0] == 9);
+    return NULL;
+}
+
+static void threads_may_call_while_a_pool_is_closed(void)
+{
+    for (int round = 0; round < AMOUNT(30, 3); round++) {
+        mpm_pool *pool = open_pool(2);
+        pthread_t threads[4];
+        struct told told[4];
+
+        for (int i = 0; i < 4; i++) {
+            told[i] = (struct told){.pool = pool, .applies = i % 2};
+            CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, call_until_refused, &told[i]), 0);
+        }
+        for (int i = 0; i < 4; i++)
+            CU_ASSERT(gate_reached(&told[i].done, 1 + round % 4));
+        CU_ASSERT_EQUAL(mpm_pool_close(pool), MPM_OK);
+        for (int i = 0; i < 4; i++) {
+            pthread_join(threads[i], NULL);
+            CU_ASSERT_EQUAL(told[i].status, MPM_ESTATE);
+        }
+    }
+}
+
+static void *close_in_a_thread(void *argument)
+{
+    struct told *told = argument;
+
+    told->status = mpm_pool_close(told->pool);
+    return NULL;
+}
+
+static void terminate_ends_a_pool_that_is_being_closed(void)
+{
+    struct told told = {.pool = open_pool(2), .status = -1};
+    mpm_result *result;
+    pthread_t thread;
+
+    forget();
+    result = wait_in_a_map(told.pool, 10);
+    CU_ASSERT(gate_reached(&shared->inside, 1));
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, close_in_a_thread, &told), 0);
+    while (mpm_pool_worker_count(told.pool))
+        usleep(100);
+    CU_ASSERT_EQUAL(mpm_pool_close(told.pool), MPM_ESTATE);
+    CU_ASSERT(error_has("another call is closing it"));
+    CU_ASSERT_EQUAL(mpm_pool_terminate(told.pool), MPM_OK);
+    pthread_join(thread, NULL);
+    CU_ASSERT_EQUAL(told.status, MPM_OK);
+    CU_ASSERT_EQUAL(mpm_result_get(result, 0, NULL), MPM_ECANCELED);
+    mpm_result_destroy(result);
+    CU_ASSERT_EQUAL(mpm_pool_terminate(told.pool), MPM_ESTATE);
+}
+
+static void finalize_in_a_callback(mpm_result *result, void *argument)
+{
+    struct told *told = argument;
+
+    (void)result;
+    told->status = mpm_finalize() == MPM_ESTATE && error_has("a callback cannot end the run");
+    atomic_store(&told->done, 1);
+}
+
+static void a_callback_cannot_end_the_run(void)
+{
+    struct told told = {.pool = open_pool(1)};
+    mpm_callbacks callbacks = {.done = finalize_in_a_callback, .argument = &told};
+
+    CU_ASSERT_EQUAL(mpm_pool_apply_async(told.pool, count_up, NULL, 0, 0, &callbacks, NULL), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_close(told.pool), MPM_OK);
+    CU_ASSERT_EQUAL(atomic_load(&told.done), 1);
+    CU_ASSERT_EQUAL(told.status, 1);
+}
+
 static void nonsense_is_refused(void)
 {
     mpm_pool *pool = open_pool(1);
@@ -814,6 +954,11 @@ int main(int argc, char **argv)
         {"terminate_ends_what_is_waited_for", terminate_ends_what_is_waited_for},
         {"terminate_ends_an_apply_of_another_thread", terminate_ends_an_apply_of_another_thread},
         {"close_drains_what_was_begun", close_drains_what_was_begun},
+        {"nothing_is_begun_in_a_pool_once_its_end_has_begun",
+         nothing_is_begun_in_a_pool_once_its_end_has_begun},
+        {"threads_may_call_while_a_pool_is_closed", threads_may_call_while_a_pool_is_closed},
+        {"terminate_ends_a_pool_that_is_being_closed", terminate_ends_a_pool_that_is_being_closed},
+        {"a_callback_cannot_end_the_run", a_callback_cannot_end_the_run},
         {"maps_of_one_item_go_to_all_nodes", maps_of_one_item_go_to_all_nodes},
         {"nonsense_is_refused", nonsense_is_refused},
     };

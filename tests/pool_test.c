@@ -733,6 +733,61 @@ static void close_waits_for_a_map_of_another_thread(void)
     CU_ASSERT_EQUAL(map.status, MPM_OK);
 }
 
+/* What a progress function was told when it tried to end what waits for it. */
+struct endings {
+    mpm_pool *pool, *other;
+    int close, terminate, finalize, close_other;
+    bool is_said;
+};
+
+static void try_to_end(const mpm_progress *now, void *argument)
+{
+    struct endings *told = argument;
+
+    (void)now;
+    told->close = mpm_pool_close(told->pool);
+    told->is_said = error_has("mpm_pool_close: a function that a map of this pool calls cannot end it");
+    told->terminate = mpm_pool_terminate(told->pool);
+    told->finalize = mpm_finalize();
+    told->is_said &= error_has("a function that a call of mpmap has called cannot end the run");
+    if (told->other)
+        told->close_other = mpm_pool_close(told->other);
+    told->other = NULL;
+}
+
+static void a_progress_function_cannot_end_what_waits_for_it(void)
+{
+    struct endings told = {.pool = open_pool(NULL), .other = open_pool(NULL), .close_other = -1};
+    mpm_map_options options = {.progress = try_to_end, .progress_argument = &told};
+    int results[10];
+
+    CU_ASSERT_EQUAL(mpm_pool_map(told.pool, tell_pid, NULL, 10, 0, &options, results, sizeof *results),
+                    MPM_OK);
+    CU_ASSERT_EQUAL(told.close, MPM_ESTATE);
+    CU_ASSERT_EQUAL(told.terminate, MPM_ESTATE);
+    CU_ASSERT_EQUAL(told.finalize, MPM_ESTATE);
+    CU_ASSERT_EQUAL(told.close_other, MPM_OK);
+    CU_ASSERT(told.is_said);
+    CU_ASSERT_EQUAL(mpm_pool_map(told.pool, tell_pid, NULL, 10, 0, NULL, results, sizeof *results), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_close(told.pool), MPM_OK);
+}
+
+/* More than are kept before their memory is used again; each pointer is known as closed until then. */
+static void pools_are_opened_and_closed_again_and_again(void)
+{
+    enum { ROUNDS = AMOUNT(300, 20) };
+    mpm_pool *before = NULL, *pool = NULL;
+
+    for (int i = 0; i < ROUNDS; i++) {
+        pool = open_pool(&(mpm_pool_options){.workers = 1});
+        CU_ASSERT_NOT_EQUAL(pool, before);
+        CU_ASSERT(!before || mpm_pool_map(before, tell_pid, NULL, 0, 0, NULL, NULL, 0) == MPM_ESTATE);
+        CU_ASSERT_EQUAL(mpm_pool_worker_count(pool), 1);
+        CU_ASSERT_EQUAL_FATAL(mpm_pool_close(pool), MPM_OK);
+        before = pool;
+    }
+}
+
 static void terminate_of_an_idle_pool_ends_it(void)
 {
     forget();
@@ -786,6 +841,9 @@ int main(int argc, char **argv)
         {"a_worker_is_back_within_5_ms", a_worker_is_back_within_5_ms},
         {"terminate_ends_a_map_of_another_thread", terminate_ends_a_map_of_another_thread},
         {"close_waits_for_a_map_of_another_thread", close_waits_for_a_map_of_another_thread},
+        {"a_progress_function_cannot_end_what_waits_for_it",
+         a_progress_function_cannot_end_what_waits_for_it},
+        {"pools_are_opened_and_closed_again_and_again", pools_are_opened_and_closed_again_and_again},
         {"terminate_of_an_idle_pool_ends_it", terminate_of_an_idle_pool_ends_it},
         {"nonsense_is_refused", nonsense_is_refused},
     };

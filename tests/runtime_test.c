@@ -4,7 +4,10 @@
 #include <CUnit/CUnit.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -236,6 +239,97 @@ static bool further_runs_are_right(void)
     return count_descriptors() == descriptors && waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD;
 }
 
+/* Threads that begin something as often as they can, until they are refused, and one that waits for a message that
+ * never comes, while main ends the run. */
+static int nothing(mpm_call *call, const void *item, void *result)
+{
+    (void)call;
+    (void)item;
+    (void)result;
+    return 0;
+}
+
+static struct {
+    mpm_pool *pool;
+    mpm_queue queue;
+    _Atomic unsigned begun;
+} ending;
+
+static int open_and_close(void)
+{
+    mpm_pool *pool = NULL;
+    int status = mpm_pool_open(&(mpm_pool_options){.workers = 1}, &pool);
+
+    return status || (status = mpm_pool_close(pool)) == MPM_ESTATE ? MPM_ESTATE : status;
+}
+
+static int call_and_wait(void)
+{
+    mpm_result *result = NULL;
+    int status = mpm_pool_apply_async(ending.pool, nothing, NULL, 0, 0, NULL, &result);
+
+    if (!status)
+        status = mpm_result_get(result, MPM_FOREVER, NULL);
+    mpm_result_destroy(result);
+    return status;
+}
+
+static int begin_something(unsigned number)
+{
+    char byte;
+
+    switch (number) {
+    case 0:
+        return mpm_pool_map(ending.pool, nothing, NULL, 10, 0, NULL, NULL, 0);
+    case 1:
+        return mpm_pool_apply(ending.pool, nothing, NULL, 0, NULL, 0);
+    case 2:
+        return call_and_wait();
+    case 3:
+        return open_and_close();
+    default:
+        return mpm_queue_get(ending.queue, &byte, 1, NULL, MPM_FOREVER);
+    }
+}
+
+static void *begin_until_refused(void *number)
+{
+    int status;
+
+    atomic_fetch_add(&ending.begun, 1);
+    while (!(status = begin_something((unsigned)(uintptr_t)number)))
+        ;
+    return status == MPM_ESTATE ? NULL : number;
+}
+
+/* true if all of them were told MPM_ESTATE. */
+static bool all_are_refused_while_the_run_ends(void)
+{
+    enum { THREADS = 5 };
+    pthread_t threads[THREADS];
+    bool are_refused = true;
+    void *wrong;
+
+    if (mpm_pool_open(&(mpm_pool_options){.workers = 2}, &ending.pool) ||
+        mpm_queue_create(NULL, &ending.queue))
+        return false;
+    for (uintptr_t i = 0; i < THREADS; i++) {
+        if (pthread_create(&threads[i], NULL, begin_until_refused, (void *)i))
+            return false;
+    }
+    while (atomic_load(&ending.begun) < THREADS)
+        usleep(100);
+    if (mpm_finalize())
+        return false;
+    for (uintptr_t i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], &wrong);
+        if (wrong)
+            fprintf(stderr, "thread %u was not refused by MPM_ESTATE\n", (unsigned)i);
+        are_refused &= !wrong;
+    }
+    return are_refused;
+}
+
 int main(int argc, char **argv)
 {
     static const struct suite_test tests[] = {
@@ -256,7 +350,7 @@ int main(int argc, char **argv)
     if (mpm_init(&argc, &argv, NULL))
         return mpm_report_error();
     failed = suite_run("runtime", tests, sizeof tests / sizeof *tests);
-    if (mpm_finalize())
-        return mpm_report_error();
+    if (!all_are_refused_while_the_run_ends())
+        return EXIT_FAILURE;
     return failed || mpm_node_count() || !further_runs_are_right();
 }

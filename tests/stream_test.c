@@ -384,6 +384,50 @@ static void terminate_ends_a_stream(void)
     mpm_stream_close(stream);
 }
 
+/* Ends its own pool, and tries to use it then, and to end the run. */
+struct ender {
+    mpm_pool *pool;
+    mpm_stream *other;
+    int count, close, call, begin, finalize;
+};
+
+static int end_the_pool(void *argument, void *item)
+{
+    struct ender *ender = argument;
+
+    memcpy(item, &ender->count, sizeof(int));
+    if (ender->count++ < 3)
+        return 1;
+    ender->finalize = mpm_finalize() == MPM_ESTATE && error_has("a generator cannot end the run");
+    ender->close = mpm_pool_close(ender->pool);
+    ender->call = mpm_pool_apply(ender->pool, square, &(int){0}, sizeof(int), &(long){0}, sizeof(long));
+    ender->begin = mpm_pool_imap(ender->pool, square, end_the_pool, ender, sizeof(int), sizeof(long), NULL,
+                                 &ender->other);
+    return 1;
+}
+
+static void a_generator_may_end_its_pool_but_not_the_run(void)
+{
+    struct ender ender = {.pool = open_pool(2)};
+    mpm_stream *stream = NULL;
+    int status;
+    long result;
+
+    CU_ASSERT_EQUAL_FATAL(
+        mpm_pool_imap(ender.pool, square, end_the_pool, &ender, sizeof(int), sizeof(long), NULL, &stream),
+        MPM_OK);
+    while (!(status = mpm_stream_next(stream, &result, NULL, MPM_FOREVER)))
+        ;
+    CU_ASSERT_EQUAL(status, MPM_ECANCELED);
+    mpm_stream_close(stream);
+    CU_ASSERT_EQUAL(ender.finalize, 1);
+    CU_ASSERT_EQUAL(ender.close, MPM_OK);
+    CU_ASSERT_EQUAL(ender.call, MPM_ESTATE);
+    CU_ASSERT_EQUAL(ender.begin, MPM_ESTATE);
+    CU_ASSERT_PTR_NULL(ender.other);
+    CU_ASSERT_EQUAL(mpm_pool_close(ender.pool), MPM_ESTATE);
+}
+
 static int square_inside(mpm_call *call, const void *item, void *result)
 {
     atomic_fetch_add(&shared->inside, 1);
@@ -503,6 +547,7 @@ int main(int argc, char **argv)
         {"close_in_the_middle_leaves_nothing", close_in_the_middle_leaves_nothing},
         {"closing_kills_tasks_that_hang", closing_kills_tasks_that_hang},
         {"terminate_ends_a_stream", terminate_ends_a_stream},
+        {"a_generator_may_end_its_pool_but_not_the_run", a_generator_may_end_its_pool_but_not_the_run},
         {"a_closed_pool_lets_a_stream_give_what_was_pulled",
          a_closed_pool_lets_a_stream_give_what_was_pulled},
         {"several_streams_of_a_pool_run_at_once", several_streams_of_a_pool_run_at_once},

@@ -229,6 +229,8 @@ static void count_child(char *identity)
 
 static int check_start(const void *args, size_t size, const mpm_process_options *options)
 {
+    int status;
+
     if (runtime_role() == ROLE_NONE)
         return error_set(MPM_ESTATE, "mpm_process_start: there is no run: call mpm_init first");
     if (!args && size)
@@ -239,7 +241,7 @@ static int check_start(const void *args, size_t size, const mpm_process_options 
     if (options->name && strlen(options->name) >= PROCESS_NAME_SIZE)
         return error_set(MPM_EINVAL, "mpm_process_start: the name %s is longer than %d bytes", options->name,
                          PROCESS_NAME_SIZE - 1);
-    return runtime_check_whole();
+    return (status = runtime_check_not_ending("mpm_process_start")) ? status : runtime_check_whole();
 }
 
 static void fill_start(const mpm_process_options *options, struct start *start)

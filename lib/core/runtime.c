@@ -65,7 +65,7 @@ struct node_area {
 
 static struct {
     pid_t pid; /* of the rank; a forked process has another */
-    bool runs;
+    _Atomic bool runs;
     bool is_main;
     uint32_t number; /* of the process's runs, from 1 */
     bool has_host, has_watcher;
@@ -83,12 +83,14 @@ static struct {
     unsigned announce_count;
     const struct runtime_duties *duties;
     bool break_is_posted;
+    _Atomic bool ending;      /* mpm_finalize() has begun: nothing new is begun */
     _Atomic bool exiting;     /* exit() has been called without mpm_finalize() */
     _Atomic unsigned inside;  /* calls between runtime_enter and runtime_leave */
     struct wait_word someone; /* has left */
 } run;
 
-static _Thread_local unsigned inside_here; /* this thread's part of `inside` */
+static _Thread_local unsigned inside_here;      /* this thread's part of `inside` */
+static _Thread_local const char *thread_called; /* what it calls of the program; NULL: it is the program's */
 
 void runtime_add_layer(void (*announce)(void))
 {
@@ -193,10 +195,24 @@ bool runtime_is_driver(void)
     return role == ROLE_MAIN || (role == ROLE_FORKED && process_is_users());
 }
 
+int runtime_check_not_ending(const char *call)
+{
+    if (!atomic_load(&run.ending))
+        return MPM_OK;
+    return error_set(MPM_ESTATE, "%s: mpm_finalize has begun: nothing new can be begun", call);
+}
+
+bool runtime_takes_work(void)
+{
+    return run.runs && !atomic_load(&run.ending) && atomic_load(&run.area->broken) < 2;
+}
+
 int runtime_check_driver(const char *call)
 {
+    int status;
+
     if (runtime_is_driver())
-        return runtime_check_whole();
+        return (status = runtime_check_not_ending(call)) ? status : runtime_check_whole();
     if (runtime_role() == ROLE_NONE)
         return error_set(MPM_ESTATE, "%s: there is no run: call mpm_init first", call);
     return error_set(MPM_ESTATE, "%s: main and processes can call it, but not a pool's worker", call);
@@ -225,6 +241,11 @@ void runtime_leave(void)
     atomic_fetch_sub(&run.inside, 1);
     wait_ring(&run.someone);
     stay_if_exiting();
+}
+
+void runtime_thread_calls(const char *what)
+{
+    thread_called = what;
 }
 
 static bool on_node_failed(unsigned node, const void *payload, size_t size)
@@ -569,15 +590,14 @@ static int serve(void)
 
 /* Sees that no other thread is in the run when that is taken down. One that sits in a function of the
  * program, which its map calls for progress, is not waited for without end. */
-static void send_others_out(void)
+static void send_others_out(const char *sentence)
 {
     uint64_t deadline_ns = clock_now_ns() + EXIT_NS;
     bool in_time = true;
 
-    atomic_store(&run.exiting, true);
     if (atomic_load(&run.inside) == inside_here)
         return;
-    runtime_break(MPM_ESTATE, "the program has called exit()");
+    runtime_break(MPM_ESTATE, sentence);
     while (in_time) {
         uint32_t seen = wait_look(&run.someone);
 
@@ -587,14 +607,17 @@ static void send_others_out(void)
     }
 }
 
-/* Of the program's exit, whatever run it is in then. */
+static int end_run(void);
+
+/* Of the program's exit, whatever run it is in then. Workers are killed, not waited for. */
 static void finalize_at_exit(void)
 {
     if (runtime_role() == ROLE_MAIN) {
-        send_others_out();
-        inside_here++;     /* this thread goes on, whatever it calls */
-        run.end_count = 0; /* workers are killed, not waited for */
-        (void)mpm_finalize();
+        atomic_store(&run.exiting, true);
+        atomic_store(&run.ending, true);
+        send_others_out("the program has called exit()");
+        inside_here++; /* this thread goes on, whatever it calls */
+        (void)end_run();
     }
 }
 
@@ -653,6 +676,7 @@ static void begin(void)
     log_open((enum mpm_log_level)run.config.log_level, run.is_main ? "" : own_name());
     run.pid = getpid();
     run.number++;
+    atomic_store(&run.ending, false);
     run.runs = true;
 }
 
@@ -690,15 +714,24 @@ int mpm_init(int *argc, char ***argv, const mpm_options *options)
 
 /* Ending. */
 
-int mpm_finalize(void)
+/* What was begun comes to its end. From here on nothing new is begun, so that this ends. */
+static void wait_for_work(void)
+{
+    runtime_enter();
+    run.duties->run_ends();
+    for (unsigned i = run.end_count; i > 0; i--)
+        run.end[i - 1]();
+    runtime_leave();
+}
+
+static int end_run(void)
 {
     int status, trouble;
 
-    if (runtime_role() != ROLE_MAIN)
-        return error_set(MPM_ESTATE, "mpm_finalize: there is no run, or this is not main");
-    for (unsigned i = run.end_count; i > 0; i--)
-        run.end[i - 1]();
+    if (!atomic_load(&run.exiting))
+        wait_for_work();
     trouble = runtime_check_whole();
+    send_others_out("mpm_finalize has ended the run");
     for (unsigned node = 1; node < run.topology.node_count; node++) {
         if ((status = courier_post_one(node, MESSAGE_END, NULL, 0)))
             courier_abort(EXIT_FAILURE);
@@ -711,6 +744,19 @@ int mpm_finalize(void)
     if (!atomic_load(&run.exiting))
         empty_arena();
     return trouble;
+}
+
+/* A thread that the run waits for cannot wait for the end of the run. */
+int mpm_finalize(void)
+{
+    if (runtime_role() != ROLE_MAIN)
+        return error_set(MPM_ESTATE, "mpm_finalize: there is no run, or this is not main");
+    if (thread_called || inside_here)
+        return error_set(MPM_ESTATE, "mpm_finalize: %s cannot end the run, which waits for it",
+                         thread_called ? thread_called : "a function that a call of mpmap has called");
+    if (atomic_exchange(&run.ending, true))
+        return error_set(MPM_ESTATE, "mpm_finalize: another thread is ending the run");
+    return end_run();
 }
 
 /* What the run consists of. */

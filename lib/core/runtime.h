@@ -39,8 +39,13 @@ bool runtime_rank_is_lost(unsigned rank);
 
 /* Whether this process may have pools: main may, and processes; a pool's worker may not. */
 bool runtime_is_driver(void);
-/* MPM_ESTATE, naming the call, unless that is so; MPM_ENODELOST, for one, if the run has lost a part that it needs. */
+/* MPM_ESTATE, naming the call, unless that is so, or once mpm_finalize() has begun; MPM_ENODELOST, for one, if the run has
+ * lost a part that it needs. Between runtime_enter() and runtime_leave(): then the run is there until the latter. */
 int runtime_check_driver(const char *call);
+/* MPM_ESTATE, naming the call, once mpm_finalize() has begun. */
+int runtime_check_not_ending(const char *call);
+/* Whether a process that has a pool may use it now: the same in a few loads. */
+bool runtime_takes_work(void);
 /* 0, or the trouble that the run is in. Any process. */
 int runtime_check_whole(void);
 /* How often whoever waits looks for that. In tests with kill points once in a while only: there a ring that is
@@ -59,6 +64,9 @@ void runtime_break(int status, const char *sentence);
  */
 void runtime_enter(void);
 void runtime_leave(void);
+/* The calling thread is the library's and calls functions of the program, `what` they are: "a callback". They cannot
+ * end the run, which waits for them. */
+void runtime_thread_calls(const char *what);
 
 /* Has `end` called by mpm_finalize, in main, before anything else ends. */
 void runtime_at_end(void (*end)(void));
@@ -73,6 +81,7 @@ struct runtime_duties {
     int (*create)(struct arena *arena);    /* makes what it needs, by the leader, before hosts are forked */
     void (*process_died)(uint32_t number); /* see host_at_death() */
     void (*process_ended)(void); /* one has ended or comes again, and its record says so; or a host is lost */
+    void (*run_ends)(void);      /* in main, by mpm_finalize, before anything else ends */
 };
 /* By one layer, in a constructor. */
 void runtime_add_duties(const struct runtime_duties *duties);

@@ -14,14 +14,6 @@
 #include "core/runtime.h"
 #include "pool/pool_state.h"
 
-int apply_check(const char *call, struct mpm_pool *pool, const struct map_request *request)
-{
-    struct function name;
-    int status = map_check(call, pool, request);
-
-    return status ? status : function_name(request->task, &name);
-}
-
 static unsigned best_node(struct mpm_pool *pool)
 {
     unsigned best = MAP_ALL_NODES, fewest = 0;
@@ -210,16 +202,13 @@ int mpm_pool_apply(mpm_pool *pool, mpm_task *task, const void *item, size_t item
     int status;
 
     request.is_apply = true;
-    if (!pool || runtime_check_whole())
-        return map_check("mpm_pool_apply", pool, &request);
-    if ((status = map_check_request("mpm_pool_apply", &request)) ||
-        (status = name_task(request.task, &named)))
+    if ((status = pool_enter_short_call("mpm_pool_apply", pool)))
         return status;
-    runtime_enter();
-    pool_enter(pool);
-    request.node = apply_enter(pool);
-    status = run_call(pool, &request, named);
-    pool_leave(pool);
-    runtime_leave();
+    if (!(status = map_check_request("mpm_pool_apply", &request)) &&
+        !(status = name_task(request.task, &named))) {
+        request.node = apply_enter(pool);
+        status = run_call(pool, &request, named);
+    }
+    pool_leave_call(pool);
     return status;
 }

@@ -5,8 +5,6 @@
 
 #include "pool/map.h"
 
-/* What is wrong with a call, and with calling it now. */
-int apply_check(const char *call, struct mpm_pool *pool, const struct map_request *request);
 /* Chooses the node for a call: the one with the fewest calls a worker, main's own before others; and counts it. */
 unsigned apply_enter(struct mpm_pool *pool);
 /* The call is over. */

@@ -201,6 +201,7 @@ static struct async_call *take_call(void)
 static void *caller_main(void *unused)
 {
     (void)unused;
+    runtime_thread_calls("a callback");
     for (;;) {
         uint32_t seen = wait_look(&state.caller.news);
         bool stopping = atomic_load(&state.caller.stopping);
@@ -259,7 +260,7 @@ int async_submit(struct async_map *map)
     pthread_mutex_lock(&state.mutex);
     if (!(status = start_service(&state.driver, driver_main)) &&
         !(status = start_service(&state.caller, caller_main))) {
-        pool_enter(map->pool);
+        pool_hold(map->pool);
         put_into_lane(map);
     }
     pthread_mutex_unlock(&state.mutex);
@@ -324,17 +325,13 @@ void async_wait_for_calls(void)
     }
 }
 
-/* The run may be ended by one of these threads: by a callback. */
 static void stop_service(struct service *service)
 {
     if (!service->runs)
         return;
     atomic_store(&service->stopping, true);
     wait_ring(&service->news);
-    if (pthread_equal(service->thread, pthread_self()))
-        pthread_detach(service->thread);
-    else
-        pthread_join(service->thread, NULL);
+    pthread_join(service->thread, NULL);
     service->runs = false;
 }
 

@@ -41,6 +41,7 @@
 #include "core/runtime.h"
 #include "host/host.h"
 #include "pool/board.h"
+#include "pool/pool_state.h"
 #include "shm/arena.h"
 #include "shm/kill_point.h"
 #include "shm/robust_mutex.h"
@@ -420,7 +421,7 @@ static void on_end(void)
 }
 
 static const struct runtime_duties duties = {
-    .create = create, .process_died = on_death, .process_ended = on_end};
+    .create = create, .process_died = on_death, .process_ended = on_end, .run_ends = pools_end};
 
 static __attribute__((constructor)) void add_layer(void)
 {

@@ -765,7 +765,7 @@ int map_begin(struct mpm_pool *pool, const struct map_request *request, struct m
     }
     map->pool = pool;
     map->request = *request;
-    pool_enter(pool);
+    pool_hold(pool);
     if (request->count == 1 && request->node == MAP_ALL_NODES)
         map->request.node = apply_enter(pool);
     map->call.node = map->request.node;
@@ -852,10 +852,11 @@ int map_run(struct mpm_pool *pool, const struct map_request *request, mpm_failur
             size_t *failure_count)
 {
     struct map_outcome outcome;
+    struct pool_use use;
     struct map *map;
     int status;
 
-    runtime_enter();
+    pool_use_begins(&use, pool);
     if (!(status = map_begin(pool, request, &map))) {
         run_to_the_end(map);
         map_end(map, &outcome);
@@ -865,6 +866,6 @@ int map_run(struct mpm_pool *pool, const struct map_request *request, mpm_failur
             error_set(status, "%s", outcome.sentence ? outcome.sentence : mpm_status_name(status));
         free(outcome.sentence);
     }
-    runtime_leave();
+    pool_use_ends(&use);
     return status;
 }

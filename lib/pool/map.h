@@ -49,8 +49,8 @@ struct map;
 /* The request of mpm_pool_map(). */
 struct map_request map_request_of(mpm_task *task, const void *items, size_t count, size_t item_size,
                                   const mpm_map_options *options, void *results, size_t result_size);
-/* What is wrong with a request, and with calling it now. */
-int map_check(const char *call, const struct mpm_pool *pool, const struct map_request *request);
+/* pool_enter_call() for a request: what is wrong with that, too. */
+int map_enter(const char *call, struct mpm_pool *pool, const struct map_request *request);
 /* Only of the request. */
 int map_check_request(const char *call, const struct map_request *request);
 
@@ -67,7 +67,7 @@ void map_cancel(struct map *map);
 /* Frees a map that has ended. */
 void map_end(struct map *map, struct map_outcome *outcome);
 
-/* All of these in one: blocks. Statuses as mpm_pool_map(), with the sentence set. The failures are the caller's,
+/* All of these in one, in a call that has entered the pool: blocks. Statuses as mpm_pool_map(), with the sentence set. The failures are the caller's,
  * also with MPM_ETASK. */
 int map_run(struct mpm_pool *pool, const struct map_request *request, mpm_failure **failures,
             size_t *failure_count);

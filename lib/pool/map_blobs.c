@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "pool/blob.h"
 #include "pool/map.h"
+#include "pool/pool_state.h"
 
 static int check_items(const mpm_blob *items, size_t count)
 {
@@ -23,24 +24,36 @@ static int check_items(const mpm_blob *items, size_t count)
     return MPM_OK;
 }
 
-int mpm_pool_map_blobs(mpm_pool *pool, mpm_task *task, const mpm_blob *items, size_t count,
-                       const mpm_map_options *options, mpm_blob **results)
+static int map_blobs(mpm_pool *pool, struct map_request *request, const mpm_map_options *options,
+                     mpm_blob **results)
 {
-    struct map_request request = map_request_of(task, NULL, count, 0, options, NULL, 0);
     struct blob_list *list = NULL;
     int status;
 
-    request.kind = JOB_BLOBS;
-    request.blobs = items;
-    if ((status = map_check("mpm_pool_map_blobs", pool, &request)) || (status = check_items(items, count)))
+    if ((status = check_items(request->blobs, request->count)))
         return status;
-    if (results && !(list = blob_list_create(count)))
-        return error_set(MPM_ENOMEM, "no memory for %zu results", count);
-    request.blob_results = list;
-    status = map_for_caller(pool, &request, options);
+    if (results && !(list = blob_list_create(request->count)))
+        return error_set(MPM_ENOMEM, "no memory for %zu results", (size_t)request->count);
+    request->blob_results = list;
+    status = map_for_caller(pool, request, options);
     if (results && (!status || status == MPM_ETASK))
         *results = blob_list_results(list);
     else
         blob_list_destroy(list);
+    return status;
+}
+
+int mpm_pool_map_blobs(mpm_pool *pool, mpm_task *task, const mpm_blob *items, size_t count,
+                       const mpm_map_options *options, mpm_blob **results)
+{
+    struct map_request request = map_request_of(task, NULL, count, 0, options, NULL, 0);
+    int status;
+
+    request.kind = JOB_BLOBS;
+    request.blobs = items;
+    if ((status = map_enter("mpm_pool_map_blobs", pool, &request)))
+        return status;
+    status = map_blobs(pool, &request, options, results);
+    pool_leave_call(pool);
     return status;
 }

@@ -3,21 +3,21 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "core/runtime.h"
 #include "pool/batch.h"
 #include "pool/map.h"
+#include "pool/pool_state.h"
 
 #define MAX_ITEM_SIZE ((uint64_t)1 << 30)
 
-int map_check(const char *call, const struct mpm_pool *pool, const struct map_request *request)
+int map_enter(const char *call, struct mpm_pool *pool, const struct map_request *request)
 {
     int status;
 
-    if ((status = runtime_check_driver(call)))
+    if ((status = pool_enter_call(call, pool)))
         return status;
-    if (!pool)
-        return error_set(MPM_EINVAL, "%s: the pool is NULL", call);
-    return map_check_request(call, request);
+    if ((status = map_check_request(call, request)))
+        pool_leave_call(pool);
+    return status;
 }
 
 /* Items and results must have memory where they have a size. */
@@ -95,9 +95,13 @@ int mpm_pool_map(mpm_pool *pool, mpm_task *task, const void *items, size_t count
                  const mpm_map_options *options, void *results, size_t result_size)
 {
     struct map_request request = map_request_of(task, items, count, item_size, options, results, result_size);
-    int status = map_check("mpm_pool_map", pool, &request);
+    int status = map_enter("mpm_pool_map", pool, &request);
 
-    return status ? status : map_for_caller(pool, &request, options);
+    if (status)
+        return status;
+    status = map_for_caller(pool, &request, options);
+    pool_leave_call(pool);
+    return status;
 }
 
 int pool_map_batches(mpm_pool *pool, const struct batch_map *map, mpm_failure **failures,
@@ -118,7 +122,9 @@ int pool_map_batches(mpm_pool *pool, const struct batch_map *map, mpm_failure **
 
     *failures = NULL;
     *failure_count = 0;
-    if ((status = map_check("mpm_pool_map_dataset", pool, &request)))
+    if ((status = map_enter("mpm_pool_map_dataset", pool, &request)))
         return status;
-    return map_run(pool, &request, failures, failure_count);
+    status = map_run(pool, &request, failures, failure_count);
+    pool_leave_call(pool);
+    return status;
 }

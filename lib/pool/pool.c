@@ -177,44 +177,72 @@ static void end_workers(struct mpm_pool *pool, bool now)
     }
 }
 
-/* In a run that has lost a part, nobody may be left to say that the workers are gone: they end with it. */
-static void end_pool(struct mpm_pool *pool, bool now)
+/* In a run that has lost a part, nobody may be left to say that the workers are gone: they end with it. A pool that is
+ * being closed may be terminated meanwhile. Whether its workers were killed. */
+static bool wait_until_closed(struct mpm_pool *pool)
 {
+    bool now = atomic_load(&pool->terminating);
+
     end_workers(pool, now);
     for (;;) {
         uint32_t seen = wait_look(runtime_bell());
 
         if (is_closed(pool) || runtime_check_whole())
-            break;
+            return now;
+        if (!now && (now = atomic_load(&pool->terminating)))
+            end_workers(pool, now);
         if (now && pool->home)
             holder_kill_all(pool->home);
         wait_change(runtime_bell(), seen, 0, now ? clock_now_ns() + KILL_AGAIN_NS : CLOCK_FOREVER);
     }
-    log_write(MPM_LOG_INFO, "pool %llu is %s", (unsigned long long)pool->spec.id,
-              now ? "terminated" : "closed");
-    pool_state_remove(pool);
-    holder_free(pool->home);
-    for (unsigned node = 0; node < pool->node_count; node++)
-        free(pool->node[node].tally);
-    free(pool);
 }
 
-/* A pool that could not be opened: its workers may be anywhere in their initializers. */
+/* By whoever has begun its end. Others may wait until it is not listed any more. */
+static void end_pool(struct mpm_pool *pool)
+{
+    bool was_killed;
+
+    stream_cut_off_all(pool);
+    pool_wait_for_users(pool);
+    was_killed = wait_until_closed(pool);
+    log_write(MPM_LOG_INFO, "pool %llu is %s", (unsigned long long)pool->spec.id,
+              was_killed ? "terminated" : "closed");
+    pool_state_remove(pool);
+    holder_free(pool->home);
+    pool_state_free(pool);
+    wait_ring(runtime_bell());
+}
+
+/* A pool that could not be opened: its workers may be anywhere in their initializers. The caller uses it, and nobody
+ * else can; but whoever ends the run may have begun its end. */
 static void end_failed_pool(struct mpm_pool *pool, int status)
 {
+    bool is_ours = pool_begin_end(pool);
     char sentence[1024];
 
     snprintf(sentence, sizeof sentence, "%s", mpm_error());
-    end_pool(pool, true);
+    atomic_store(&pool->terminating, true);
+    pool_leave(pool);
+    if (is_ours)
+        end_pool(pool);
     error_set(status, "%s", sentence);
 }
 
-static void close_all(void)
+/* Other threads may be ending some of them. */
+void pools_end(void)
 {
-    struct mpm_pool *pool;
+    bool any = true;
 
-    while ((pool = pool_state_first()))
-        mpm_pool_close(pool);
+    while (any) {
+        uint32_t seen = wait_look(runtime_bell());
+        struct mpm_pool *pool = pool_state_begin_any_end(&any);
+
+        if (pool)
+            end_pool(pool);
+        else if (any)
+            wait_change(runtime_bell(), seen, 0, CLOCK_FOREVER);
+    }
+    async_wait_for_calls();
     async_end();
 }
 
@@ -260,16 +288,15 @@ static int make_spec(const mpm_pool_options *options, struct pool_spec *spec)
 
 static int make_pool(const mpm_pool_options *options, struct mpm_pool **made)
 {
-    struct mpm_pool *pool = calloc(1, sizeof *pool + mpm_node_count() * sizeof *pool->node);
+    struct pool_spec spec;
+    struct mpm_pool *pool;
     int status;
 
-    if (!pool)
-        return error_set(MPM_ENOMEM, "no memory for a pool");
-    if ((status = make_spec(options, &pool->spec))) {
-        free(pool);
+    if ((status = make_spec(options, &spec)))
         return status;
-    }
-    pool->node_count = mpm_node_count();
+    if (!(pool = pool_state_new(mpm_node_count())))
+        return MPM_ENOMEM;
+    pool->spec = spec;
     pool->worker_count = options->workers ? options->workers : count_slots();
     pool->argument = options->initializer_argument;
     pool->opened_ns = clock_now_ns();
@@ -277,64 +304,122 @@ static int make_pool(const mpm_pool_options *options, struct mpm_pool **made)
     return MPM_OK;
 }
 
-int mpm_pool_open(const mpm_pool_options *options, mpm_pool **opened)
+static int check_open(const mpm_pool_options *options, mpm_pool **opened)
 {
-    mpm_pool_options chosen = options ? *options : (mpm_pool_options){0};
-    struct mpm_pool *pool = NULL;
-    int status;
+    int status = runtime_check_driver("mpm_pool_open");
 
-    if ((status = runtime_check_driver("mpm_pool_open")))
+    if (status)
         return status;
     if (!opened)
         return error_set(MPM_EINVAL, "mpm_pool_open: the place for the pool is NULL");
     if (!count_slots())
         return error_set(MPM_EWORKER,
                          "mpm_pool_open: no worker can be had: the host processes of all ranks are gone");
-    if ((status = check_options(&chosen)) || (status = make_pool(&chosen, &pool)))
+    return check_options(options);
+}
+
+/* Until it is open the caller uses it: the end of the run waits for that. */
+static int open_pool(const mpm_pool_options *options, mpm_pool **opened)
+{
+    struct mpm_pool *pool = NULL;
+    int status = make_pool(options, &pool);
+
+    if (status)
         return status;
     pool_state_add(pool);
-    runtime_at_end(close_all);
-    runtime_enter();
-    if ((status = open_everywhere(pool)) || (status = wait_until_ready(pool)))
+    if ((status = open_everywhere(pool)) || (status = wait_until_ready(pool))) {
         end_failed_pool(pool, status);
-    else
-        *opened = pool;
-    if (!status)
-        log_write(MPM_LOG_INFO, "pool %llu is open: %u workers", (unsigned long long)pool->spec.id,
-                  pool->worker_count);
+        return status;
+    }
+    log_write(MPM_LOG_INFO, "pool %llu is open: %u workers", (unsigned long long)pool->spec.id,
+              pool->worker_count);
+    *opened = pool;
+    pool_leave(pool);
+    return MPM_OK;
+}
+
+int mpm_pool_open(const mpm_pool_options *options, mpm_pool **opened)
+{
+    mpm_pool_options chosen = options ? *options : (mpm_pool_options){0};
+    int status;
+
+    runtime_enter();
+    if (!(status = check_open(&chosen, opened)))
+        status = open_pool(&chosen, opened);
     runtime_leave();
     return status;
 }
 
 unsigned mpm_pool_worker_count(const mpm_pool *pool)
 {
-    return pool ? pool->worker_count : 0;
+    return pool && !pool_ends(pool) ? pool->worker_count : 0;
 }
 
-void mpm_pool_close(mpm_pool *pool)
+/* What is wrong with ending a pool now, in this thread. A run that is broken, or ends, is fine. */
+static int check_end(const char *call, const mpm_pool *pool)
 {
-    if (!pool || !runtime_is_driver())
-        return;
-    runtime_enter();
-    stream_cut_off_all(pool);
-    pool_wait_for_users(pool);
-    end_pool(pool, false);
-    async_wait_for_calls();
-    runtime_leave();
+    if (runtime_role() == ROLE_NONE)
+        return error_set(MPM_ESTATE, "%s: there is no run: its pools have ended with it", call);
+    if (!runtime_is_driver())
+        return error_set(MPM_ESTATE, "%s: main and processes can call it, but not a pool's worker", call);
+    if (pool_is_used_here(pool))
+        return error_set(MPM_ESTATE,
+                         "%s: a function that a map of this pool calls cannot end it: the map waits for the "
+                         "function, and the end of the pool for the map",
+                         call);
+    return MPM_OK;
 }
 
-void mpm_pool_terminate(mpm_pool *pool)
+static int is_ended(const char *call)
 {
-    if (!pool || !runtime_is_driver())
-        return;
-    runtime_enter();
-    atomic_store(&pool->terminating, true);
-    wait_ring(runtime_bell());
-    stream_cut_off_all(pool);
-    if (pool->home)
-        holder_wake_callers(pool->home);
-    pool_wait_for_users(pool);
-    end_pool(pool, true);
+    return error_set(MPM_ESTATE, "%s: the pool is closed, or another call is closing it", call);
+}
+
+static int close_pool(mpm_pool *pool)
+{
+    if (!pool_begin_end(pool))
+        return is_ended("mpm_pool_close");
+    end_pool(pool);
     async_wait_for_calls();
+    return MPM_OK;
+}
+
+int mpm_pool_close(mpm_pool *pool)
+{
+    int status;
+
+    if (!pool)
+        return MPM_OK;
+    runtime_enter();
+    if (!(status = check_end("mpm_pool_close", pool)))
+        status = close_pool(pool);
     runtime_leave();
+    return status;
+}
+
+/* Whoever is closing it already goes on with that, and finds that there is less to wait for. */
+static int terminate_pool(mpm_pool *pool)
+{
+    bool is_ours = pool_begin_end(pool);
+
+    if (!pool_state_terminate(pool))
+        return is_ended("mpm_pool_terminate");
+    if (!is_ours)
+        return MPM_OK;
+    end_pool(pool);
+    async_wait_for_calls();
+    return MPM_OK;
+}
+
+int mpm_pool_terminate(mpm_pool *pool)
+{
+    int status;
+
+    if (!pool)
+        return MPM_OK;
+    runtime_enter();
+    if (!(status = check_end("mpm_pool_terminate", pool)))
+        status = terminate_pool(pool);
+    runtime_leave();
+    return status;
 }

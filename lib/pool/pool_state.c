@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Main's pools and maps, and the courier's way to them. A message for a map that has ended is no error: it
+/* Main's pools and maps, and the courier's way to them. A message for a map or a pool that has ended is no error: it
  * may have been on its way. */
 #include "pool/pool_state.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,12 +15,18 @@
 #include "core/runtime.h"
 #include "net/courier.h"
 
+#define POOLS_KEPT 256u /* pools that are closed before the first of them is used for another one */
+
 static struct {
     pthread_mutex_t mutex;
     struct mpm_pool *pools;
+    struct mpm_pool *first_closed, **last_closed; /* oldest first */
+    unsigned closed;
     struct inbox *inboxes;
     uint64_t last_id;
-} state = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+} state = {.mutex = PTHREAD_MUTEX_INITIALIZER, .last_closed = &state.first_closed};
+
+static _Thread_local struct pool_use *uses; /* the maps that this thread is in, the innermost first */
 
 uint64_t pool_state_new_id(void)
 {
@@ -51,14 +58,86 @@ void pool_state_remove(struct mpm_pool *pool)
     pthread_mutex_unlock(&state.mutex);
 }
 
-struct mpm_pool *pool_state_first(void)
+/* NULL as long as few were closed. */
+static struct mpm_pool *take_closed(void)
 {
-    struct mpm_pool *first;
+    struct mpm_pool *pool = NULL;
 
     pthread_mutex_lock(&state.mutex);
-    first = state.pools;
+    if (state.closed >= POOLS_KEPT) {
+        pool = state.first_closed;
+        state.first_closed = pool->next;
+        state.closed--;
+    }
     pthread_mutex_unlock(&state.mutex);
-    return first;
+    return pool;
+}
+
+/* Late calls may count themselves in an old one at any time. */
+struct mpm_pool *pool_state_new(unsigned node_count)
+{
+    struct pool_node *nodes = calloc(node_count, sizeof *nodes);
+    struct mpm_pool *pool = nodes ? take_closed() : NULL;
+
+    if (pool) {
+        memset((char *)pool + offsetof(struct mpm_pool, next), 0,
+               sizeof *pool - offsetof(struct mpm_pool, next));
+        atomic_fetch_sub(&pool->users, POOL_ENDS - 1);
+    } else if (nodes && (pool = calloc(1, sizeof *pool))) {
+        atomic_store(&pool->users, 1);
+    } else {
+        free(nodes);
+        error_set(MPM_ENOMEM, "no memory for a pool");
+        return NULL;
+    }
+    pool->node = nodes;
+    pool->node_count = node_count;
+    return pool;
+}
+
+void pool_state_free(struct mpm_pool *pool)
+{
+    for (unsigned node = 0; node < pool->node_count; node++)
+        free(pool->node[node].tally);
+    free(pool->node);
+    pthread_mutex_lock(&state.mutex);
+    pool->node = NULL;
+    pool->node_count = pool->worker_count = 0;
+    pool->next = NULL;
+    *state.last_closed = pool;
+    state.last_closed = &pool->next;
+    state.closed++;
+    pthread_mutex_unlock(&state.mutex);
+}
+
+struct mpm_pool *pool_state_begin_any_end(bool *any)
+{
+    struct mpm_pool *pool;
+
+    pthread_mutex_lock(&state.mutex);
+    *any = state.pools;
+    for (pool = state.pools; pool && !pool_begin_end(pool); pool = pool->next)
+        ;
+    pthread_mutex_unlock(&state.mutex);
+    return pool;
+}
+
+/* Removal takes the mutex, so the pool's holder is there. */
+bool pool_state_terminate(struct mpm_pool *pool)
+{
+    struct mpm_pool *listed;
+
+    pthread_mutex_lock(&state.mutex);
+    for (listed = state.pools; listed && listed != pool; listed = listed->next)
+        ;
+    if (listed) {
+        atomic_store(&pool->terminating, true);
+        if (pool->home)
+            holder_wake_callers(pool->home);
+    }
+    pthread_mutex_unlock(&state.mutex);
+    wait_ring(runtime_bell());
+    return listed;
 }
 
 struct pool_word pool_state_of(const struct mpm_pool *pool, unsigned node)
@@ -78,27 +157,96 @@ void pool_state_opens(struct mpm_pool *pool, unsigned node)
     pthread_mutex_unlock(&state.mutex);
 }
 
-void pool_enter(struct mpm_pool *pool)
+/* The gate. */
+
+/* Counts a call. MPM_ESTATE, and it is not counted, if the gate is closed. */
+static int enter(const char *call, struct mpm_pool *pool)
+{
+    if (!pool)
+        return error_set(MPM_EINVAL, "%s: the pool is NULL", call);
+    if (!(atomic_fetch_add(&pool->users, 1) & POOL_ENDS))
+        return MPM_OK;
+    pool_leave(pool);
+    return error_set(MPM_ESTATE,
+                     "%s: the pool is closed, or its end has begun: nothing new can be begun in it", call);
+}
+
+int pool_enter_call(const char *call, struct mpm_pool *pool)
+{
+    int status;
+
+    runtime_enter();
+    if (!(status = runtime_check_driver(call)) && !(status = enter(call, pool)))
+        return MPM_OK;
+    runtime_leave();
+    return status;
+}
+
+int pool_enter_short_call(const char *call, struct mpm_pool *pool)
+{
+    runtime_enter();
+    if (runtime_takes_work() && !enter(call, pool))
+        return MPM_OK;
+    runtime_leave();
+    return pool_enter_call(call, pool);
+}
+
+void pool_leave_call(struct mpm_pool *pool)
+{
+    pool_leave(pool);
+    runtime_leave();
+}
+
+void pool_hold(struct mpm_pool *pool)
 {
     atomic_fetch_add(&pool->users, 1);
 }
 
 void pool_leave(struct mpm_pool *pool)
 {
-    if (atomic_fetch_sub(&pool->users, 1) & POOL_IS_WAITED_FOR)
+    if (atomic_fetch_sub(&pool->users, 1) & POOL_ENDS)
         wait_ring(runtime_bell());
+}
+
+bool pool_ends(const struct mpm_pool *pool)
+{
+    return atomic_load(&pool->users) & POOL_ENDS;
+}
+
+bool pool_begin_end(struct mpm_pool *pool)
+{
+    return !(atomic_fetch_or(&pool->users, POOL_ENDS) & POOL_ENDS);
 }
 
 void pool_wait_for_users(struct mpm_pool *pool)
 {
-    atomic_fetch_or(&pool->users, POOL_IS_WAITED_FOR);
     for (;;) {
         uint32_t seen = wait_look(runtime_bell());
 
-        if (atomic_load(&pool->users) == POOL_IS_WAITED_FOR)
+        if (atomic_load(&pool->users) == POOL_ENDS)
             return;
         wait_change(runtime_bell(), seen, 0, CLOCK_FOREVER);
     }
+}
+
+void pool_use_begins(struct pool_use *use, const struct mpm_pool *pool)
+{
+    *use = (struct pool_use){uses, pool};
+    uses = use;
+}
+
+void pool_use_ends(const struct pool_use *use)
+{
+    uses = use->outer;
+}
+
+bool pool_is_used_here(const struct mpm_pool *pool)
+{
+    const struct pool_use *use = uses;
+
+    while (use && use->pool != pool)
+        use = use->outer;
+    return use;
 }
 
 bool pool_works_on(const struct mpm_pool *pool, unsigned node)
@@ -121,7 +269,7 @@ static int say_no_workers(const struct mpm_pool *pool)
         return error_set(MPM_EWORKER, "the pool has no workers left: %s", why);
     }
     for (unsigned node = 0; node < pool->node_count; node++) {
-        struct pool_node there = pool_state_of(pool, node);
+        struct pool_word there = pool_state_of(pool, node);
 
         if (there.is_lost)
             return error_set(MPM_EWORKER, "the pool has no workers left: %s", there.text);

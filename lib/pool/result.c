@@ -113,12 +113,12 @@ static int submit(struct mpm_pool *pool, const struct map_request *request, cons
         result->map.request.context = result->copy;
     if (room)
         result->map.request.results = result->own_results;
-    if (submitted)
+    if ((status = async_submit(&result->map))) {
+        atomic_store(&result->owners, 1);
+        release(result);
+    } else if (submitted) {
         *submitted = result;
-    if (!(status = async_submit(&result->map)))
-        return MPM_OK;
-    atomic_store(&result->owners, 1);
-    release(result);
+    }
     return status;
 }
 
@@ -128,48 +128,44 @@ int mpm_pool_map_async(mpm_pool *pool, mpm_task *task, const void *items, size_t
 {
     struct map_request request = map_request_of(task, items, count, item_size, options, results, result_size);
     struct function name;
-    mpm_result *submitted;
     char any;
     int status;
 
     if (!results && result_size && count <= SIZE_MAX / result_size)
         request.results = &any; /* the result has room of its own */
-    if ((status = map_check("mpm_pool_map_async", pool, &request)) ||
-        (status = function_name(request.task, &name)))
+    if ((status = map_enter("mpm_pool_map_async", pool, &request)))
         return status;
-    if (options && (options->progress || options->failures || options->failure_count))
-        return error_set(MPM_EINVAL, "mpm_pool_map_async: progress and failures are for mpm_pool_map: here a "
-                                     "result tells of them");
     request.results = results;
-    if ((status = submit(pool, &request, request.context, request.context_size, callbacks,
-                         result ? &submitted : NULL)))
-        return status;
-    if (result)
-        *result = submitted;
-    return MPM_OK;
+    if (options && (options->progress || options->failures || options->failure_count))
+        status = error_set(MPM_EINVAL,
+                           "mpm_pool_map_async: progress and failures are for mpm_pool_map: here a "
+                           "result tells of them");
+    else if (!(status = function_name(request.task, &name)))
+        status = submit(pool, &request, request.context, request.context_size, callbacks, result);
+    pool_leave_call(pool);
+    return status;
 }
 
 int mpm_pool_apply_async(mpm_pool *pool, mpm_task *task, const void *item, size_t item_size,
                          size_t result_size, const mpm_callbacks *callbacks, mpm_result **result)
 {
-    mpm_result *submitted;
     struct map_request request;
+    struct function name;
     char any;
     int status;
 
     request = map_request_of(task, item, 1, item_size, NULL, &any, result_size);
     request.is_apply = true;
-    if ((status = apply_check("mpm_pool_apply_async", pool, &request)))
+    if ((status = map_enter("mpm_pool_apply_async", pool, &request)))
         return status;
     request.results = NULL;
-    request.node = apply_enter(pool);
-    if ((status = submit(pool, &request, item, item_size, callbacks, result ? &submitted : NULL))) {
-        apply_left(pool, request.node);
-        return status;
+    if (!(status = function_name(request.task, &name))) {
+        request.node = apply_enter(pool);
+        if ((status = submit(pool, &request, item, item_size, callbacks, result)))
+            apply_left(pool, request.node);
     }
-    if (result)
-        *result = submitted;
-    return MPM_OK;
+    pool_leave_call(pool);
+    return status;
 }
 
 /* What a user asks. */

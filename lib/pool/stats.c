@@ -145,20 +145,16 @@ int mpm_pool_stats(mpm_pool *pool, mpm_stats **stats)
     struct answers *answers;
     int status;
 
-    if ((status = runtime_check_driver("mpm_pool_stats")))
+    if ((status = pool_enter_call("mpm_pool_stats", pool)))
         return status;
-    if (!pool || !stats)
-        return error_set(MPM_EINVAL, "mpm_pool_stats: the pool, or the place for what it has done, is NULL");
-    if (!(answers = make_answers(pool)))
-        return MPM_ENOMEM;
-    runtime_enter();
-    pool_enter(pool);
-    status = read_all(answers, pool);
-    pool_leave(pool);
-    runtime_leave();
-    if (status)
+    if (!stats)
+        status = error_set(MPM_EINVAL, "mpm_pool_stats: the place for what the pool has done is NULL");
+    else if (!(answers = make_answers(pool)))
+        status = MPM_ENOMEM;
+    else if ((status = read_all(answers, pool)))
         free(answers);
     else
         *stats = &answers->stats;
+    pool_leave_call(pool);
     return status;
 }

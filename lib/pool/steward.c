@@ -110,8 +110,10 @@ static bool on_pool_close(unsigned node, const void *payload, size_t size)
     const struct message_pool *message = payload;
     struct steward_pool *pool;
 
-    if (node || size != sizeof *message || !(pool = pool_of(message->pool)))
+    if (node || size != sizeof *message)
         return false;
+    if (!(pool = pool_of(message->pool)))
+        return true; /* main has it killed, and has not read yet that it is closed */
     pool->closing = true;
     pool->killing = message->now;
     if (pool->holder)

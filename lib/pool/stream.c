@@ -228,6 +228,7 @@ static void *puller_main(void *argument)
     void *item = malloc(stream->request.item_size + 1);
     bool goes_on = true;
 
+    runtime_thread_calls("a generator");
     pthread_mutex_lock(&stream->mutex);
     if (!item)
         end_stream(stream, MPM_ENOMEM, "no memory for an item of a stream");
@@ -367,12 +368,18 @@ int mpm_stream_next(mpm_stream *stream, void *result, uint64_t *index, double ti
 
 /* Beginning and ending. Without the mutex. */
 
-static void list_stream(struct mpm_stream *stream)
+/* false if the end of its pool has begun: who cuts off its streams would not find this one any more. */
+static bool list_stream(struct mpm_stream *stream)
 {
+    bool is_in_time;
+
     pthread_mutex_lock(&streams.mutex);
-    stream->next = streams.first;
-    streams.first = stream;
+    if ((is_in_time = !pool_ends(stream->pool))) {
+        stream->next = streams.first;
+        streams.first = stream;
+    }
     pthread_mutex_unlock(&streams.mutex);
+    return is_in_time;
 }
 
 static void unlist_stream(struct mpm_stream *stream)
@@ -457,17 +464,17 @@ static int start_puller(struct mpm_stream *stream)
     return failed ? error_set(MPM_ESYSTEM, "a thread cannot be started: %s", strerror(failed)) : MPM_OK;
 }
 
-static int check_stream(struct mpm_pool *pool, const struct map_request *request, mpm_generator *generator,
-                        const mpm_stream_options *options)
+static int check_stream(const struct map_request *request, mpm_generator *generator,
+                        const mpm_stream_options *options, mpm_stream *const *begun)
 {
     struct function name;
     int status;
 
-    if ((status = map_check("mpm_pool_imap", pool, request)) ||
-        (status = function_name(request->task, &name)))
+    if ((status = function_name(request->task, &name)))
         return status;
-    if (!generator)
-        return error_set(MPM_EINVAL, "mpm_pool_imap: the generator is NULL");
+    if (!generator || !begun)
+        return error_set(MPM_EINVAL, "mpm_pool_imap: the %s is NULL",
+                         generator ? "place for the stream" : "generator");
     if (options->buffer > MAX_BUFFER)
         return error_set(MPM_EINVAL, "mpm_pool_imap: a buffer of %zu items is too large: at most %zu",
                          options->buffer, MAX_BUFFER);
@@ -478,31 +485,43 @@ static int check_stream(struct mpm_pool *pool, const struct map_request *request
     return MPM_OK;
 }
 
+/* Frees it if it cannot begin. */
+static int begin_stream(struct mpm_stream *stream, mpm_stream **begun)
+{
+    int status = MPM_OK;
+
+    if (!list_stream(stream))
+        status = error_set(MPM_ESTATE, "mpm_pool_imap: the end of the pool has begun");
+    else if ((status = start_puller(stream)))
+        unlist_stream(stream);
+    if (status)
+        free_stream(stream);
+    else
+        *begun = stream;
+    return status;
+}
+
 int mpm_pool_imap(mpm_pool *pool, mpm_task *task, mpm_generator *generator, void *argument, size_t item_size,
                   size_t result_size, const mpm_stream_options *options, mpm_stream **begun)
 {
     mpm_stream_options chosen = options ? *options : (mpm_stream_options){0};
     mpm_map_options map_options = {.context = chosen.context, .context_size = chosen.context_size};
     struct map_request request = map_request_of(task, NULL, 0, item_size, &map_options, NULL, result_size);
-    struct mpm_stream *stream;
+    struct mpm_stream *stream = NULL;
     int status;
 
-    if ((status = check_stream(pool, &request, generator, &chosen)))
+    if ((status = map_enter("mpm_pool_imap", pool, &request)))
         return status;
-    if (!begun)
-        return error_set(MPM_EINVAL, "mpm_pool_imap: the place for the stream is NULL");
-    if (!(stream = make_stream(pool, &request, &chosen)))
-        return error_set(MPM_ENOMEM, "no memory for a stream");
-    stream->generator = generator;
-    stream->argument = argument;
-    list_stream(stream);
-    if ((status = start_puller(stream))) {
-        unlist_stream(stream);
-        free_stream(stream);
-        return status;
+    if (!(status = check_stream(&request, generator, &chosen, begun)) &&
+        !(stream = make_stream(pool, &request, &chosen)))
+        status = error_set(MPM_ENOMEM, "no memory for a stream");
+    if (!status) {
+        stream->generator = generator;
+        stream->argument = argument;
+        status = begin_stream(stream, begun);
     }
-    *begun = stream;
-    return MPM_OK;
+    pool_leave_call(pool);
+    return status;
 }
 
 void mpm_stream_close(mpm_stream *stream)

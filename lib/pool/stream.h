@@ -5,7 +5,7 @@
 
 struct mpm_pool;
 
-/* The pool is to be closed: streams that still pull end with MPM_ECANCELED, and use it no more. */
+/* The end of the pool has begun: streams that still pull end with MPM_ECANCELED, and use it no more. */
 void stream_cut_off_all(struct mpm_pool *pool);
 
 #endif

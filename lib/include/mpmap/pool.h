@@ -120,7 +120,8 @@ typedef struct mpm_map_options {
     const void *context; /**< bytes that every call can read: mpm_call_context() */
     size_t context_size; /**< how many, at most 1 GiB; they are copied once to every node */
     /** Called about ten times a second from the thread that maps, and once at the end; or NULL. It may call anything but
-     * mpm_pool_close() and mpm_pool_terminate() of this pool: they wait for the map that waits for it. */
+     * mpm_pool_close() and mpm_pool_terminate() of this pool, and mpm_finalize(), which would wait for the map that waits
+     * for it: they return MPM_ESTATE. */
     void (*progress)(const mpm_progress *now, void *argument);
     void *progress_argument; /**< handed to it */
     /** Out, or NULL: the items that failed, in rising order, in memory that the caller frees with free(); NULL if
@@ -135,23 +136,30 @@ typedef struct mpm_map_options {
  * @param results  out: room for `count` results of `result_size` bytes each; NULL if that is 0. Where an
  *                 item failed, its result is zero
  * @return MPM_ETASK if items failed: mpm_error() names the first and says how many; the other items'
- *         results are good. MPM_EINVAL, MPM_ESTATE, MPM_ENOMEM, MPM_EWORKER, MPM_ENODELOST:
+ *         results are good. MPM_EINVAL, MPM_ESTATE (also once the end of the pool or of the run has begun), MPM_ENOMEM, MPM_EWORKER, MPM_ENODELOST:
  *         results are undefined then. */
 MPM_API MPM_CHECKED int mpm_pool_map(mpm_pool *pool, mpm_task *task, const void *items, size_t count,
                                      size_t item_size, const mpm_map_options *options, void *results,
                                      size_t result_size);
 
-/** The pool's workers, in all. */
+/** The pool's workers, in all; 0 for NULL, and once the end of the pool has begun. */
 MPM_API unsigned mpm_pool_worker_count(const mpm_pool *pool);
 
-/** Ends the workers and frees the pool; NULL is fine. Blocks until what runs in the pool has come to its end, the
+/** Ends the workers and frees the pool; NULL is fine. What was begun in it before comes to its end; every call that comes
+ * after that instant gets MPM_ESTATE, whichever thread, callback, progress function or generator makes it: so does a
+ * call with a pointer to a pool that is closed, unless hundreds of others have been closed since. Blocks until the
  * workers have ended in good order, and callbacks have returned, unless it is called from one. The pool's driver only,
- * any thread. */
-MPM_API void mpm_pool_close(mpm_pool *pool);
+ * any thread.
+ * @return MPM_ESTATE if it is closed, or another call is ending it, or the caller is a progress function of a map of
+ *         this pool, which waits for the function: nothing is done then. */
+MPM_API int mpm_pool_close(mpm_pool *pool);
 
-/** Kills the workers and frees the pool, now; NULL is fine. What still runs in it ends with MPM_ECANCELED. Blocks
- * until the workers have ended, and callbacks have returned, unless it is called from one. The pool's driver only, any thread. */
-MPM_API void mpm_pool_terminate(mpm_pool *pool);
+/** Kills the workers and frees the pool, now; NULL is fine. What still runs in it ends with MPM_ECANCELED, and whatever
+ * comes after gets MPM_ESTATE, as for mpm_pool_close(). Blocks until the workers have ended, and callbacks have returned,
+ * unless it is called from one. If another call is closing it, what that one waits for is canceled, and this one returns
+ * at once. The pool's driver only, any thread.
+ * @return MPM_ESTATE if it is closed, or the caller is a progress function of a map of this pool. */
+MPM_API int mpm_pool_terminate(mpm_pool *pool);
 
 MPM_END
 

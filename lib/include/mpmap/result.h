@@ -14,8 +14,8 @@ MPM_BEGIN
 typedef struct mpm_result mpm_result;
 
 /** What is called when a result is ready, in a thread of the library that does nothing else: one after the other, in
- * the order in which results become ready. They may call anything, also mpm_result_get(), mpm_result_cancel(),
- * mpm_result_destroy() and mpm_pool_terminate(). A result is ready before its callback is called, and is valid in
+ * the order in which results become ready. They may call anything but mpm_finalize(), also mpm_result_get(),
+ * mpm_result_cancel(), mpm_result_destroy() and mpm_pool_terminate(). A result is ready before its callback is called, and is valid in
  * it even if another thread destroys it meanwhile. */
 typedef struct mpm_callbacks {
     void (*done)(mpm_result *result, void *argument);  /**< it was successful; or NULL */

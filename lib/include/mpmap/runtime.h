@@ -64,9 +64,13 @@ typedef struct mpm_options {
  */
 MPM_API MPM_CHECKED int mpm_init(int *argc, char ***argv, const mpm_options *options);
 
-/** Ends the run: workers, hosts and the service of the other ranks. Pools that are still open are closed first.
- * MPI is ended if mpm_init() has started it. Blocks until all have ended. Main only. An exit() without it calls it.
- * @return 0, fit to be returned from main(); MPM_ESTATE if there is no run;
+/** Ends the run: workers, hosts and the service of the other ranks. Pools that are still open are closed first. What
+ * was begun before comes to its end; whatever would begin something after that instant (a pool, a map, a call, a stream,
+ * a process) gets MPM_ESTATE, in any thread or callback. Whoever still waits for an object when all that has ended gets
+ * it, too. MPI is ended if mpm_init() has started it. Blocks until all have ended. Main only. An exit() without it calls
+ * it.
+ * @return 0, fit to be returned from main(); MPM_ESTATE if there is no run, or another thread is ending it, or the caller
+ *         is a callback, a generator, or a progress function, which the run waits for: nothing is done then;
  *         MPM_EHOSTLOST or MPM_ENODELOST if the run has lost a part (it is ended all the same). */
 MPM_API int mpm_finalize(void);
 

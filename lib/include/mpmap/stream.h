@@ -12,7 +12,7 @@
 MPM_BEGIN
 
 /** Makes the next item of a stream, in a thread of the stream's own: no two calls of it run at once. It may block, and
- * call anything but mpm_stream_close() of its own stream.
+ * call anything but mpm_stream_close() of its own stream, and mpm_finalize().
  * @param argument  what mpm_pool_imap() was given
  * @param item      out: room for an item
  * @return 1 if there is an item; 0 at the end; a negative value if it fails: the stream ends with it. */
