@@ -17,13 +17,18 @@
 #define KIB ((size_t)1024)
 
 static const struct config untouched = {
-    .arena_size = 12345, .ranks_per_node = 67, .worker_timeout_s = 89, .log_level = MPM_LOG_ERROR};
+    .arena_size = 12345,
+    .ranks_per_node = 67,
+    .worker_timeout_s = 89,
+    .log_level = MPM_LOG_ERROR,
+    .node_timeout_s = 8,
+};
 
 /* Reads the environment with this variable as its only one of ours; NULL: with none. */
 static int read_with(const char *name, const char *value, struct config *config)
 {
     static const char *const names[] = {"MPMAP_ARENA", "MPMAP_RANKS_PER_NODE", "MPMAP_WORKER_TIMEOUT",
-                                        "MPMAP_LOG"};
+                                        "MPMAP_LOG", "MPMAP_NODE_TIMEOUT"};
     int status;
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -40,7 +45,8 @@ static int read_with(const char *name, const char *value, struct config *config)
 static bool is_same(const struct config *a, const struct config *b)
 {
     return a->arena_size == b->arena_size && a->ranks_per_node == b->ranks_per_node &&
-           a->worker_timeout_s == b->worker_timeout_s && a->log_level == b->log_level;
+           a->worker_timeout_s == b->worker_timeout_s && a->log_level == b->log_level &&
+           a->node_timeout_s == b->node_timeout_s;
 }
 
 static void expect_good(const char *name, const char *value, struct config wanted)
@@ -177,12 +183,63 @@ static void other_logs_are_refused(void)
         expect_bad("MPMAP_LOG", values[i], "off, error, info or debug");
 }
 
+static void expect_timeout(const char *value, double seconds)
+{
+    struct config wanted = untouched;
+
+    wanted.node_timeout_s = seconds;
+    expect_good("MPMAP_NODE_TIMEOUT", value, wanted);
+}
+
+static void node_timeout_is_seconds_or_off(void)
+{
+    expect_timeout("1", 1);
+    expect_timeout("2.5", 2.5);
+    expect_timeout("3600", 3600);
+    expect_timeout("off", MPM_FOREVER);
+}
+
+static void other_node_timeouts_are_refused(void)
+{
+    static const char *const values[] = {"",    "0",   "-1",   "0.5",   "15s", "inf",
+                                         "nan", "Off", "none", "1e999", "2 "};
+
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+        expect_bad("MPMAP_NODE_TIMEOUT", values[i], "a number of seconds from 1 on, or off");
+}
+
+static bool option_is_refused(void *argument)
+{
+    const double *seconds = argument;
+
+    return mpm_init(NULL, NULL, &(mpm_options){.node_timeout_s = *seconds}) == MPM_EINVAL &&
+           strstr(mpm_error(), "node_timeout_s is ") && mpm_node_count() == 0;
+}
+
+static bool option_is_taken(void *argument)
+{
+    const double *seconds = argument;
+
+    return !mpm_init(NULL, NULL, &(mpm_options){.node_timeout_s = *seconds}) && !mpm_finalize();
+}
+
+static void node_timeout_is_an_option_too(void)
+{
+    static double bad[] = {-1, 0.5, -MPM_FOREVER}, good[] = {0, 1, 40, MPM_FOREVER};
+
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        CU_ASSERT(child_succeeds(option_is_refused, &bad[i]));
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        CU_ASSERT(child_succeeds(option_is_taken, &good[i]));
+}
+
 static void all_are_read_together_or_not_at_all(void)
 {
     struct config config = untouched;
 
     setenv("MPMAP_ARENA", "1G", 1);
     setenv("MPMAP_RANKS_PER_NODE", "3", 1);
+    setenv("MPMAP_NODE_TIMEOUT", "9", 1);
     setenv("MPMAP_LOG", "loud", 1);
     CU_ASSERT_EQUAL(config_read(&config), MPM_EINVAL);
     CU_ASSERT(is_same(&config, &untouched));
@@ -191,10 +248,12 @@ static void all_are_read_together_or_not_at_all(void)
     CU_ASSERT(is_same(&config, &(struct config){.arena_size = KIB * KIB * KIB,
                                                 .ranks_per_node = 3,
                                                 .worker_timeout_s = 89,
-                                                .log_level = MPM_LOG_DEBUG}));
+                                                .log_level = MPM_LOG_DEBUG,
+                                                .node_timeout_s = 9}));
     unsetenv("MPMAP_ARENA");
     unsetenv("MPMAP_RANKS_PER_NODE");
     unsetenv("MPMAP_LOG");
+    unsetenv("MPMAP_NODE_TIMEOUT");
 }
 
 /* A variable, and a part of the sentence that mpm_init must fail with. */
@@ -257,6 +316,9 @@ int main(void)
         {"other_ranks_per_node_are_refused", other_ranks_per_node_are_refused},
         {"log_is_one_of_four_words", log_is_one_of_four_words},
         {"other_logs_are_refused", other_logs_are_refused},
+        {"node_timeout_is_seconds_or_off", node_timeout_is_seconds_or_off},
+        {"other_node_timeouts_are_refused", other_node_timeouts_are_refused},
+        {"node_timeout_is_an_option_too", node_timeout_is_an_option_too},
         {"all_are_read_together_or_not_at_all", all_are_read_together_or_not_at_all},
         {"a_run_does_not_start_with_a_bad_variable", a_run_does_not_start_with_a_bad_variable},
         {"a_variable_comes_before_an_option", a_variable_comes_before_an_option},

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "child.h"
 #include "net/courier.h"
+#include "net/heartbeat.h"
 #include "suite.h"
 
 #define NODES      3
@@ -332,6 +333,189 @@ static void the_transport_has_one_owner_at_a_time(void)
     CU_ASSERT_EQUAL(child_wait(child_start(abort_run, NULL)), ABORTED << 8);
 }
 
+/* Silence, with simulated time: three observers, or one of them alone. */
+
+#define LIMIT_NS UINT64_C(15000000000)
+#define LOOK_NS  UINT64_C(50000000)
+
+static struct heartbeat pulse;
+static uint64_t clock_ns;
+
+static void pulse_open(unsigned own)
+{
+    clock_ns = 7 * LIMIT_NS;
+    CU_ASSERT_EQUAL(heartbeat_create(&pulse, own, NODES, LIMIT_NS, clock_ns), MPM_OK);
+    for (unsigned node = 0; node < NODES; node++) {
+        if (own == 0 || node == 0)
+            heartbeat_meet(&pulse, node);
+    }
+}
+
+/* What was found in a time. */
+struct findings {
+    unsigned beats[NODES], losses[NODES];
+};
+
+/* Looks at each step of the clock; what `hears` names is heard at each of them. */
+static struct findings look_for(uint64_t time_ns, uint64_t step_ns, unsigned hears)
+{
+    struct findings found = {0};
+
+    for (uint64_t end_ns = clock_ns + time_ns; clock_ns < end_ns;) {
+        clock_ns += step_ns;
+        for (unsigned node = 0; node < NODES; node++) {
+            if (hears >> node & 1)
+                heartbeat_heard(&pulse, node);
+        }
+        for (unsigned node = heartbeat_look(&pulse, clock_ns) ? 0 : NODES; node < NODES; node++) {
+            enum heartbeat_order order;
+
+            while ((order = heartbeat_order(&pulse, node)) == HEARTBEAT_BEAT) {
+                found.beats[node]++;
+                heartbeat_said(&pulse, node);
+            }
+            found.losses[node] += order == HEARTBEAT_LOST;
+        }
+    }
+    return found;
+}
+
+static void silence_for_the_limit_is_a_loss_and_is_said_once(void)
+{
+    struct findings found;
+
+    pulse_open(0);
+    found = look_for(LIMIT_NS - LIMIT_NS / 10, LOOK_NS, 1u << 2);
+    CU_ASSERT_EQUAL(found.losses[1] + found.losses[2], 0);
+    found = look_for(LIMIT_NS / 5, LOOK_NS, 1u << 2);
+    CU_ASSERT_EQUAL(found.losses[1], 1);
+    found = look_for(3 * LIMIT_NS, LOOK_NS, 1u << 2);
+    CU_ASSERT_EQUAL(found.losses[1] + found.losses[2] + found.losses[0], 0);
+    CU_ASSERT_EQUAL(found.beats[1], 0);
+    CU_ASSERT(found.beats[2] > 0);
+    heartbeat_destroy(&pulse);
+}
+
+static void who_answers_late_is_not_lost(void)
+{
+    struct findings found;
+
+    pulse_open(0);
+    for (unsigned i = 0; i < 10; i++) {
+        found = look_for(LIMIT_NS - LIMIT_NS / 10, LOOK_NS, 1u << 2);
+        CU_ASSERT_EQUAL(found.losses[1] + found.losses[2], 0);
+        heartbeat_heard(&pulse, 1);
+    }
+    heartbeat_destroy(&pulse);
+}
+
+/* Beats go to whoever would get nothing else, in every fifth of the limit. */
+static void beats_fill_silence_and_no_more(void)
+{
+    struct findings found;
+
+    pulse_open(0);
+    found = look_for(10 * LIMIT_NS, LOOK_NS, 7);
+    CU_ASSERT(found.beats[1] >= 30 && found.beats[1] <= 50);
+    CU_ASSERT_EQUAL(found.beats[0], 0);
+    for (unsigned i = 0; i < 100; i++) {
+        heartbeat_said(&pulse, 1);
+        found = look_for(LIMIT_NS / 10, LOOK_NS, 7);
+        CU_ASSERT_EQUAL(found.beats[1], 0);
+    }
+    heartbeat_destroy(&pulse);
+}
+
+/* Stopped for an hour, or looking in only now and then: what the others have said lies there to be received. */
+static void an_observer_that_was_away_blames_nobody(void)
+{
+    struct findings found;
+
+    pulse_open(0);
+    found = look_for(LIMIT_NS * 8 / 10, LOOK_NS, 0);
+    clock_ns += UINT64_C(3600) * 1000000000;
+    found = look_for(LOOK_NS, LOOK_NS, 6);
+    CU_ASSERT_EQUAL(found.losses[1] + found.losses[2], 0);
+    found = look_for(20 * LIMIT_NS, 4 * LIMIT_NS, 0); /* 5 looks */
+    CU_ASSERT_EQUAL(found.losses[1] + found.losses[2], 0);
+    found = look_for(LIMIT_NS, LOOK_NS, 0);
+    CU_ASSERT_EQUAL(found.losses[1] + found.losses[2], 2);
+    heartbeat_destroy(&pulse);
+}
+
+static void nodes_watch_main_and_whom_they_have_met(void)
+{
+    struct findings found;
+
+    pulse_open(1);
+    CU_ASSERT(heartbeat_watches(&pulse, 0));
+    CU_ASSERT_FALSE(heartbeat_watches(&pulse, 2));
+    found = look_for(2 * LIMIT_NS, LOOK_NS, 1);
+    CU_ASSERT(found.beats[0] > 0);
+    CU_ASSERT_EQUAL(found.beats[2] + found.losses[2], 0);
+    heartbeat_said(&pulse, 2);
+    found = look_for(2 * LIMIT_NS, LOOK_NS, 1);
+    CU_ASSERT(found.beats[2] > 0);
+    CU_ASSERT_EQUAL(found.losses[2], 1);
+    CU_ASSERT_EQUAL(found.losses[0], 0);
+    heartbeat_destroy(&pulse);
+}
+
+static void who_has_left_may_be_silent(void)
+{
+    struct findings found;
+
+    pulse_open(0);
+    heartbeat_left(&pulse, 1);
+    heartbeat_heard(&pulse, 1); /* in the same frame */
+    found = look_for(5 * LIMIT_NS, LOOK_NS, 1u << 2);
+    CU_ASSERT_EQUAL(found.losses[1] + found.beats[1], 0);
+    CU_ASSERT(heartbeat_has_left(&pulse, 1) && heartbeat_knows(&pulse, 1) && !heartbeat_watches(&pulse, 1));
+    heartbeat_destroy(&pulse);
+}
+
+static void without_a_limit_nobody_is_watched(void)
+{
+    CU_ASSERT_EQUAL(heartbeat_create(&pulse, 0, NODES, 0, clock_ns = 0), MPM_OK);
+    heartbeat_meet(&pulse, 1);
+    heartbeat_said(&pulse, 2);
+    CU_ASSERT_FALSE(heartbeat_look(&pulse, clock_ns += LIMIT_NS));
+    CU_ASSERT_FALSE(heartbeat_watches(&pulse, 1) || heartbeat_watches(&pulse, 2));
+    heartbeat_destroy(&pulse);
+}
+
+/* The courier with that: what it sends comes back, so all nodes answer; then the wire swallows everything. */
+static _Atomic unsigned silent_nodes;
+static unsigned lost_nodes;
+
+static void note_lost(unsigned node)
+{
+    lost_nodes |= 1u << node;
+    atomic_fetch_add(&silent_nodes, 1);
+}
+
+static void swallow(struct frame *frame)
+{
+    frame->node = 2;
+}
+
+static bool watch_silent_node(void *unused)
+{
+    (void)unused;
+    courier_handle(MESSAGE_END, take_end);
+    courier_watch(1000000000, note_lost);
+    loop.spoil = swallow; /* whatever comes, comes from node 2 */
+    if (!start() || !child_reached(&silent_nodes, 1))
+        return false;
+    courier_stop(); /* though the others will never say that they leave */
+    return lost_nodes == 1u << 1 && loop.sent > 3;
+}
+
+static void a_node_that_says_nothing_is_lost_and_others_are_not(void)
+{
+    CU_ASSERT(child_succeeds(watch_silent_node, NULL));
+}
+
 /* Nonsense. Frames of one message of 8 bytes are spoilt on their way; the run must end, not go on with it. */
 
 static void cut_to_nothing(struct frame *frame)
@@ -507,6 +691,16 @@ int main(void)
         {"the_courier_looks_again_after_every_ring", the_courier_looks_again_after_every_ring},
         {"a_run_of_one_node_has_no_courier", a_run_of_one_node_has_no_courier},
         {"the_transport_has_one_owner_at_a_time", the_transport_has_one_owner_at_a_time},
+        {"silence_for_the_limit_is_a_loss_and_is_said_once",
+         silence_for_the_limit_is_a_loss_and_is_said_once},
+        {"who_answers_late_is_not_lost", who_answers_late_is_not_lost},
+        {"beats_fill_silence_and_no_more", beats_fill_silence_and_no_more},
+        {"an_observer_that_was_away_blames_nobody", an_observer_that_was_away_blames_nobody},
+        {"nodes_watch_main_and_whom_they_have_met", nodes_watch_main_and_whom_they_have_met},
+        {"who_has_left_may_be_silent", who_has_left_may_be_silent},
+        {"without_a_limit_nobody_is_watched", without_a_limit_nobody_is_watched},
+        {"a_node_that_says_nothing_is_lost_and_others_are_not",
+         a_node_that_says_nothing_is_lost_and_others_are_not},
         {"nonsense_ends_the_run", nonsense_ends_the_run},
         {"any_bytes_are_taken_or_end_the_run", any_bytes_are_taken_or_end_the_run},
         {"a_wire_that_fails_ends_the_run", a_wire_that_fails_ends_the_run},

@@ -4,9 +4,12 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "mpmap/handle.h"
 
 #include "base/error.h"
 #include "base/log.h"
@@ -50,6 +53,26 @@ static int read_count(const char *name, unsigned *count)
     return MPM_OK;
 }
 
+static int read_timeout(const char *name, double *timeout_s)
+{
+    const char *text = getenv(name);
+    double seconds;
+    char *end;
+
+    if (!text)
+        return MPM_OK;
+    seconds = strtod(text, &end);
+    if (!strcmp(text, "off")) {
+        *timeout_s = MPM_FOREVER;
+        return MPM_OK;
+    }
+    if (end == text || *end || !isfinite(seconds) || seconds < CONFIG_LEAST_TIMEOUT_S)
+        return error_set(MPM_EINVAL, "%s is \"%s\": it must be a number of seconds from %g on, or off", name,
+                         text, CONFIG_LEAST_TIMEOUT_S);
+    *timeout_s = seconds;
+    return MPM_OK;
+}
+
 static int read_log_level(const char *name, int *level)
 {
     static const char *const names[] = {"off", "error", "info", "debug"};
@@ -74,6 +97,7 @@ int config_read(struct config *config)
     if ((status = read_size("MPMAP_ARENA", &read.arena_size)) ||
         (status = read_count("MPMAP_RANKS_PER_NODE", &read.ranks_per_node)) ||
         (status = read_count("MPMAP_WORKER_TIMEOUT", &read.worker_timeout_s)) ||
+        (status = read_timeout("MPMAP_NODE_TIMEOUT", &read.node_timeout_s)) ||
         (status = read_log_level("MPMAP_LOG", &read.log_level)))
         return status;
     *config = read;

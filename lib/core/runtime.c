@@ -15,6 +15,12 @@
  * A host that dies before the end costs the slots of its rank, no more: that rank ends what the host has left, and
  * sleeps on (host_stand_in). See loss.h.
  *
+ * A node that is silent for node_timeout is lost (net/heartbeat.h), and the run ends without any more MPI, which might wait
+ * for that node for ever: main's calls fail, mpm_finalize tells the nodes that are still there, and everybody ends its
+ * own processes and its launcher. A node that has lost main does so by itself. `is_lost` says so to all ranks of a
+ * node: it is written by its leader's courier, before hosts are told to end. In a run without a loss the
+ * other ranks go to MPI's end when their leader's courier is through with its part: it writes `is_closing` then.
+ *
  * The node area in the arena: `broken` goes 0, 1 (somebody writes the sentence), 2 (it can be read), by
  * compare and swap. Whoever dies at 1 is a rank, and the run ends with it. */
 #include "core/runtime.h"
@@ -46,19 +52,26 @@
 #include "core/process.h"
 #include "host/host.h"
 #include "net/courier.h"
+#include "net/launcher_end.h"
 #include "net/memory.h"
 #include "net/transport.h"
 
 #define CANARY           0x63616e617279u
 #define MAX_LAYERS       32
 #define WORKER_TIMEOUT_S 30u
+#define NODE_TIMEOUT_S   15.0
 #define EXIT_NS          UINT64_C(2000000000) /* how long exit() waits for calls of other threads */
+#define LINGER_NS \
+    UINT64_C(1000000000) /* how long other ranks stay after a loss: at their exit mpirun ends main */
+#define GUARD_LOOKS 20u
 
 struct node_area {
     struct wait_word bell;
     _Atomic uint32_t canary;
-    _Atomic uint32_t log_level; /* enum mpm_log_level */
-    _Atomic uint32_t broken;    /* 0, 1: being written, 2: what follows can be read */
+    _Atomic uint32_t log_level;  /* enum mpm_log_level */
+    _Atomic uint32_t broken;     /* 0, 1: being written, 2: what follows can be read */
+    _Atomic uint32_t is_lost;    /* 1: the run ends without MPI */
+    _Atomic uint32_t is_closing; /* 1: the leader's courier has ended */
     int32_t broken_status;
     char broken_sentence[MESSAGE_TEXT_SIZE];
 };
@@ -87,6 +100,8 @@ static struct {
     _Atomic bool exiting;     /* exit() has been called without mpm_finalize() */
     _Atomic unsigned inside;  /* calls between runtime_enter and runtime_leave */
     struct wait_word someone; /* has left */
+    struct wait_word closed;  /* MPI has ended */
+    _Atomic bool has_closed;
 } run;
 
 static _Thread_local unsigned inside_here;      /* this thread's part of `inside` */
@@ -257,18 +272,65 @@ static bool on_node_failed(unsigned node, const void *payload, size_t size)
         return false;
     memcpy(&trouble, payload, sizeof trouble);
     trouble.text[sizeof trouble.text - 1] = 0;
+    if (trouble.status == MPM_ENODELOST)
+        atomic_store(&run.area->is_lost, 1);
     runtime_break((int)trouble.status, trouble.text);
     return true;
 }
 
-static bool on_end(unsigned node, const void *payload, size_t size)
+/* All processes of this node but its ranks. */
+static void end_processes(void)
 {
-    (void)payload;
-    if (node || size)
-        return false;
     host_end_all(run.arena);
     wait_ring(&run.area->bell);
+}
+
+static bool on_end(unsigned node, const void *payload, size_t size)
+{
+    const struct message_end *message = payload;
+
+    if (node || size != sizeof *message)
+        return false;
+    if (message->is_lost)
+        atomic_store(&run.area->is_lost, 1);
+    end_processes();
     return true;
+}
+
+/* How long a node may be silent: 0 is without end. */
+static double node_timeout_s(void)
+{
+    double timeout_s = run.topology.ranks[0].card.node_timeout_s;
+
+    return timeout_s >= 1e9 ? 0 : timeout_s;
+}
+
+static void describe_silence(unsigned node, char *text, size_t size)
+{
+    const struct node *nodes = run.topology.nodes;
+
+    if (node == run.topology.node)
+        snprintf(text, size, "the nodes have not agreed on the end of the run for %g s", node_timeout_s());
+    else if (node == 0 || run.is_main)
+        snprintf(text, size, "node %s has not answered for %g s", nodes[node].name, node_timeout_s());
+    else
+        snprintf(text, size, "node %s has not answered node %s for %g s", nodes[node].name,
+                 nodes[run.topology.node].name, node_timeout_s());
+}
+
+/* In the courier. Main's calls say it, and main is told by whoever it hears; where it is lost itself, the log says it, and
+ * nobody else will end what runs here. */
+static void on_node_lost(unsigned node)
+{
+    char sentence[MESSAGE_TEXT_SIZE];
+
+    describe_silence(node, sentence, sizeof sentence);
+    atomic_store(&run.area->is_lost, 1);
+    runtime_break(MPM_ENODELOST, sentence);
+    if (run.is_main || (node && node != run.topology.node))
+        return;
+    log_write(MPM_LOG_ERROR, "%s: the run ends here", sentence);
+    end_processes();
 }
 
 /* In another leader's courier: tells main, once, that this node has lost a part. */
@@ -446,6 +508,7 @@ static int start_courier(void)
     courier_forget();
     courier_handle(MESSAGE_NODE_FAILED, on_node_failed);
     courier_handle(MESSAGE_END, on_end);
+    courier_watch((uint64_t)(node_timeout_s() * 1e9), on_node_lost);
     courier_add_work(post_break);
     loss_announce();
     post_announce();
@@ -456,16 +519,15 @@ static int start_courier(void)
 }
 
 /* Signals are the program's: none is handled in this thread. */
-static int start_watcher(void)
+static int start_thread(pthread_t *thread, void *(*body)(void *))
 {
     sigset_t all, before;
     int failed;
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    failed = pthread_create(&run.watcher, NULL, watcher_main, NULL);
+    failed = pthread_create(thread, NULL, body, NULL);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    run.has_watcher = !failed;
     return failed ? error_set(MPM_ESYSTEM, "a thread cannot be started: %s", strerror(failed)) : MPM_OK;
 }
 
@@ -486,7 +548,10 @@ static int start_threads(void)
 
     if (status || !run.is_main)
         return status;
-    return (status = start_watcher()) ? status : end_at_exit();
+    if ((status = start_thread(&run.watcher, watcher_main)))
+        return status;
+    run.has_watcher = true;
+    return end_at_exit();
 }
 
 /* All of the start that every rank takes part in, after the transport is open. */
@@ -509,8 +574,7 @@ static void end_hosts(void)
 {
     if (!run.has_host)
         return;
-    host_end_all(run.arena);
-    wait_ring(&run.area->bell);
+    end_processes();
     if (run.has_watcher)
         pthread_join(run.watcher, NULL);
     else
@@ -518,16 +582,57 @@ static void end_hosts(void)
     run.has_host = run.has_watcher = false;
 }
 
-/* The transport, which is the caller's, and all that was known of the run. Together with all other ranks; whether the
- * program goes on here then. */
-static bool take_down(void)
+/* After a loss, in place of close_transport(). */
+static void leave_transport(void)
+{
+    launcher_end_after_rank();
+}
+
+/* Ends the rank if MPI does not end, since a node was lost at that very moment. It counts the time in which it was awake,
+ * as couriers do. */
+static void *guard_main(void *unused)
+{
+    (void)unused;
+    for (unsigned i = 0; i < GUARD_LOOKS; i++) {
+        uint64_t slice_ns = (uint64_t)(node_timeout_s() * 1e9) / GUARD_LOOKS;
+        uint32_t seen = wait_look(&run.closed);
+
+        if (atomic_load(&run.has_closed) || wait_change(&run.closed, seen, 0, clock_now_ns() + slice_ns))
+            return NULL;
+    }
+    log_write(MPM_LOG_ERROR, "MPI has not ended for %g s: a node is lost", node_timeout_s());
+    launcher_end_after_rank();
+    _exit(EXIT_FAILURE);
+}
+
+/* Without memory for a guard there is none. */
+static void close_transport(void)
+{
+    bool is_guarded = run.topology.node_count > 1 && node_timeout_s() > 0;
+    pthread_t guard;
+
+    atomic_store(&run.has_closed, false);
+    is_guarded = is_guarded && !start_thread(&guard, guard_main);
+    run.transport->close();
+    atomic_store(&run.has_closed, true);
+    wait_ring(&run.closed);
+    if (is_guarded)
+        pthread_join(guard, NULL);
+}
+
+/* The transport, which is the caller's, and all that was known of the run. Together with all other ranks, unless a node
+ * is lost; whether the program goes on here then. */
+static bool take_down(bool is_lost)
 {
     bool goes_on = run.is_main || run.transport->goes_on();
 
     run.runs = false;
     host_leave();
     log_share(NULL);
-    run.transport->close();
+    if (is_lost)
+        leave_transport();
+    else
+        close_transport();
     transport_give_up();
     topology_free(&run.topology);
     free(run.arena_sizes);
@@ -557,12 +662,30 @@ static int undo_start(int status)
 {
     courier_cancel();
     end_hosts();
-    if (!take_down())
+    if (!take_down(false))
         exit(EXIT_SUCCESS);
     release_arena();
     if (!run.is_main)
         error_leave_report();
     return status;
+}
+
+/* A rank that is no leader goes to MPI's end when its leader does. */
+static void end_courier(void)
+{
+    struct wait_word *bell = &run.area->bell;
+
+    if (own_rank()->rank_in_node == 0) {
+        courier_stop();
+        atomic_store(&run.area->is_closing, 1);
+        wait_ring(bell);
+    }
+    while (!atomic_load(&run.area->is_closing) && !atomic_load(&run.area->is_lost)) {
+        uint32_t seen = wait_look(bell);
+
+        if (!atomic_load(&run.area->is_closing) && !atomic_load(&run.area->is_lost))
+            wait_change(bell, seen, 0, CLOCK_FOREVER);
+    }
 }
 
 /* Another rank's whole life in the run. */
@@ -578,9 +701,14 @@ static int serve(void)
             wait_change(bell, seen, 0, CLOCK_FOREVER);
     }
     run.has_host = false;
-    courier_stop();
+    end_courier();
+    if (atomic_load(&run.area->is_lost)) {
+        leave_transport();
+        wait_change(&run.closed, wait_look(&run.closed), 0, clock_now_ns() + LINGER_NS);
+        _exit(EXIT_FAILURE); /* MPI is of no more use here, not even to a program that has started it */
+    }
     transport_take();
-    if (!take_down())
+    if (!take_down(false))
         exit(EXIT_SUCCESS);
     release_arena();
     return error_set(
@@ -637,10 +765,15 @@ static int configure(const mpm_options *options)
     if (options) {
         run.config.arena_size = options->arena_size;
         run.config.ranks_per_node = options->ranks_per_node;
+        run.config.node_timeout_s = options->node_timeout_s;
     }
     if (run.config.arena_size && run.config.arena_size < ARENA_MIN_SIZE)
         return error_set(MPM_EINVAL, "an arena of %zu bytes is too small: it needs at least %u",
                          run.config.arena_size, ARENA_MIN_SIZE);
+    if (run.config.node_timeout_s && !(run.config.node_timeout_s >= CONFIG_LEAST_TIMEOUT_S))
+        return error_set(MPM_EINVAL,
+                         "node_timeout_s is %g: it must be seconds from %g on, MPM_FOREVER, or 0 for %g",
+                         run.config.node_timeout_s, CONFIG_LEAST_TIMEOUT_S, NODE_TIMEOUT_S);
     return config_read(&run.config);
 }
 
@@ -653,6 +786,7 @@ static int prepare(const mpm_options *options, struct rank_card *card)
     if ((status = rank_card_fill(card)) || (status = configure(options)))
         return status;
     card->ranks_per_node = run.config.ranks_per_node;
+    card->node_timeout_s = run.config.node_timeout_s > 0 ? run.config.node_timeout_s : NODE_TIMEOUT_S;
     return MPM_OK;
 }
 
@@ -724,23 +858,34 @@ static void wait_for_work(void)
     runtime_leave();
 }
 
+/* Tells the others, and waits for them unless a node is lost. */
+static void end_together(void)
+{
+    struct message_end message = {.is_lost = atomic_load(&run.area->is_lost)};
+
+    for (unsigned node = 1; node < run.topology.node_count; node++) {
+        if (courier_post_one(node, MESSAGE_END, &message, sizeof message))
+            courier_abort(EXIT_FAILURE);
+    }
+    if (message.is_lost)
+        courier_abandon();
+    end_courier();
+}
+
 static int end_run(void)
 {
-    int status, trouble;
+    int trouble;
 
     if (!atomic_load(&run.exiting))
         wait_for_work();
     trouble = runtime_check_whole();
     send_others_out("mpm_finalize has ended the run");
-    for (unsigned node = 1; node < run.topology.node_count; node++) {
-        if ((status = courier_post_one(node, MESSAGE_END, NULL, 0)))
-            courier_abort(EXIT_FAILURE);
-    }
-    courier_stop();
-    trouble = trouble ? trouble : loss_check();
+    end_together();
+    if (!trouble)
+        trouble = atomic_load(&run.area->is_lost) ? runtime_check_whole() : loss_check();
     end_hosts();
     transport_take();
-    take_down();
+    take_down(atomic_load(&run.area->is_lost));
     if (!atomic_load(&run.exiting))
         empty_arena();
     return trouble;

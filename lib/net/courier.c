@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "net/heartbeat.h"
 #include "shm/kill_point.h"
 
 #define FRAME_MAGIC   0x4d50464du
@@ -31,6 +32,9 @@
 #define SILENCE_NS  1000000000u
 #define SLEEP_PART  50u       /* after so long a silence it sleeps for a part of that, */
 #define SLEEP_NS    50000000u /* and for so long at most */
+
+#define FLUSH_NS \
+    UINT64_C(500000000) /* how long what was posted may take to leave when the run ends with a loss */
 
 #define MAX_WORK 8
 
@@ -58,12 +62,17 @@ struct outbox {
 };
 
 /* What it is to do. */
-enum order { ORDER_CARRY, ORDER_STOP, ORDER_ABORT };
+enum order {
+    ORDER_CARRY,
+    ORDER_STOP,    /* end when all nodes are as far */
+    ORDER_ABANDON, /* end without the others, after a moment */
+    ORDER_ABORT,
+};
 
 static struct {
     const struct transport *transport;
     struct wait_word *bell;
-    unsigned node_count;
+    unsigned node, node_count;
     pthread_t thread;
     bool runs;
     sem_t gate;        /* its thread waits here until it may begin, */
@@ -78,6 +87,14 @@ static struct {
     courier_work *work[MAX_WORK];
     unsigned work_count;
     void (*before_post)(unsigned node, enum message_kind kind);
+    struct heartbeat heartbeat; /* its own, but before it starts */
+    uint64_t limit_ns;
+    void (*lost)(unsigned node);
+    bool has_news;           /* what came was not beats only: its own */
+    bool has_lost;           /* a node: its own */
+    bool has_left;           /* it has told the others that it says no more: its own */
+    uint64_t left_ns;        /* when, in awake time */
+    uint64_t flush_until_ns; /* 0: it does not end with a loss yet */
 } courier = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 void courier_forget(void)
@@ -87,7 +104,8 @@ void courier_forget(void)
     courier.work_count = 0;
     courier.before_post = NULL;
     courier.lively_until_ns = 0;
-    courier.is_cancelled = false;
+    courier.is_cancelled = courier.has_lost = courier.has_left = false;
+    courier.flush_until_ns = 0;
     atomic_store(&courier.order, ORDER_CARRY);
     atomic_store(&courier.has_mail, false);
 }
@@ -106,6 +124,12 @@ void courier_add_work(courier_work *work)
 void courier_before_post(void (*before)(unsigned node, enum message_kind kind))
 {
     courier.before_post = before;
+}
+
+void courier_watch(uint64_t limit_ns, void (*lost)(unsigned node))
+{
+    courier.limit_ns = limit_ns;
+    courier.lost = lost;
 }
 
 void courier_be_lively(void)
@@ -211,6 +235,23 @@ static _Noreturn void give_up(unsigned node, const char *what)
     abort();
 }
 
+static void send_parcel(unsigned node, struct parcel *parcel)
+{
+    struct frame_header header = {FRAME_MAGIC, FRAME_VERSION, parcel->size};
+
+    memcpy(parcel->bytes, &header, sizeof header);
+    if (courier.transport->send(node, parcel->bytes, parcel->size))
+        give_up(node, mpm_error());
+    heartbeat_said(&courier.heartbeat, node);
+    free(parcel);
+}
+
+static void drop_parcel(struct parcel *parcel)
+{
+    free(parcel->bytes);
+    free(parcel);
+}
+
 static bool send_all(void)
 {
     bool sent = false;
@@ -219,17 +260,65 @@ static bool send_all(void)
         return false;
     for (unsigned node = 0; node < courier.node_count; node++) {
         for (struct parcel *parcel = outbox_empty(node), *next; parcel; parcel = next) {
-            struct frame_header header = {FRAME_MAGIC, FRAME_VERSION, parcel->size};
-
             next = parcel->next;
-            memcpy(parcel->bytes, &header, sizeof header);
-            if (courier.transport->send(node, parcel->bytes, parcel->size))
-                give_up(node, mpm_error());
-            free(parcel);
+            if (heartbeat_has_left(&courier.heartbeat, node))
+                drop_parcel(parcel);
+            else
+                send_parcel(node, parcel);
             sent = true;
         }
     }
     return sent;
+}
+
+/* Says a word of the courier's own, past the outbox. */
+static void say(unsigned node, enum message_kind kind)
+{
+    struct parcel *parcel = parcel_create(sizeof(struct frame_header) + sizeof(struct message_header));
+
+    if (!parcel)
+        give_up(node, "no memory for a heartbeat");
+    pack(parcel, kind, NULL, 0, 0);
+    send_parcel(node, parcel);
+}
+
+static void on_loss(unsigned node)
+{
+    courier.has_lost = true;
+    courier.lost(node);
+}
+
+/* Sends beats, and finds out who is lost. Who has left waits for the others to agree on the end, and that is bounded,
+ * too, once there is nobody left to watch. */
+static void watch(uint64_t now_ns)
+{
+    struct heartbeat *heartbeat = &courier.heartbeat;
+    bool watches = false;
+
+    if (!heartbeat_look(heartbeat, now_ns))
+        return;
+    for (unsigned node = 0; node < courier.node_count; node++) {
+        enum heartbeat_order order = heartbeat_order(heartbeat, node);
+
+        if (order == HEARTBEAT_LOST)
+            on_loss(node);
+        else if (order == HEARTBEAT_BEAT && !courier.has_left)
+            say(node, MESSAGE_BEAT);
+        watches |= heartbeat_watches(heartbeat, node);
+    }
+    if (courier.has_left && !courier.has_lost && !watches &&
+        heartbeat->awake_ns - courier.left_ns >= heartbeat->limit_ns)
+        on_loss(courier.node);
+}
+
+/* Beats and farewells. true if the message was one. */
+static bool take_own_word(unsigned node, uint32_t kind)
+{
+    if (kind == MESSAGE_LEAVING) {
+        heartbeat_left(&courier.heartbeat, node);
+        courier.has_news = true;
+    }
+    return kind == MESSAGE_LEAVING || kind == MESSAGE_BEAT;
 }
 
 /* Hands on the message at `bytes`; how long it is, or 0 if it makes no sense. */
@@ -240,6 +329,9 @@ static size_t deliver(unsigned node, const char *bytes, size_t size)
     if (size < sizeof header)
         return 0;
     memcpy(&header, bytes, sizeof header);
+    if (take_own_word(node, header.kind))
+        return header.size ? 0 : sizeof header;
+    courier.has_news = true;
     if (header.kind >= MESSAGE_KINDS || !courier.handler[header.kind] || header.size > size - sizeof header ||
         message_padded(header.size) > size - sizeof header)
         return 0;
@@ -267,14 +359,14 @@ static void open_frame(const struct frame *frame)
 static bool receive_all(void)
 {
     struct frame frame;
-    bool received = false;
 
+    courier.has_news = false;
     while (courier.transport->poll(&frame)) {
         open_frame(&frame);
         free(frame.bytes);
-        received = true;
+        heartbeat_heard(&courier.heartbeat, frame.node);
     }
-    return received;
+    return courier.has_news;
 }
 
 static bool do_work(void)
@@ -299,8 +391,53 @@ static uint64_t next_nap(uint64_t quiet_ns, uint64_t nap_ns)
     return nap_ns < limit_ns ? nap_ns : limit_ns;
 }
 
-/* Whether it is to stop. */
-static bool is_stopping(void)
+/* Main stays until all others have left, so that each of them is watched to the end, and watches. */
+static bool may_leave(void)
+{
+    for (unsigned node = 0; node < courier.node_count; node++) {
+        if (courier.node == 0 && heartbeat_watches(&courier.heartbeat, node))
+            return false;
+    }
+    return true;
+}
+
+static void leave(void)
+{
+    for (unsigned node = 0; node < courier.node_count; node++) {
+        if (heartbeat_knows(&courier.heartbeat, node))
+            say(node, MESSAGE_LEAVING);
+    }
+    courier.left_ns = courier.heartbeat.awake_ns;
+    courier.has_left = true;
+}
+
+/* While another node sends, somebody must be here to receive: a large frame leaves when it is received, and not
+ * before. */
+static bool is_over_together(void)
+{
+    if (!courier.has_left && may_leave())
+        leave();
+    return courier.has_left && courier.transport->is_over();
+}
+
+/* What goes to a lost node never leaves. */
+static bool is_flushed(uint64_t now_ns)
+{
+    if (!courier.flush_until_ns)
+        courier.flush_until_ns = now_ns + FLUSH_NS;
+    return !courier.transport->is_busy() || now_ns >= courier.flush_until_ns;
+}
+
+/* Whether it may end. */
+static bool is_over(enum order order, uint64_t now_ns)
+{
+    if (order == ORDER_STOP)
+        return is_over_together();
+    return order == ORDER_ABANDON && is_flushed(now_ns);
+}
+
+/* With a node lost the others would wait for it. */
+static enum order look_at_order(void)
 {
     enum order order = atomic_load(&courier.order);
 
@@ -308,7 +445,7 @@ static bool is_stopping(void)
         courier.transport->abort(courier.exit_code);
         abort();
     }
-    return order == ORDER_STOP;
+    return order == ORDER_STOP && courier.has_lost ? ORDER_ABANDON : order;
 }
 
 /* When it is to stop it looks once more for what is to be sent, and then for what comes in only: whoever is still
@@ -321,17 +458,19 @@ static void carry(void)
 
     for (;;) {
         uint32_t seen = wait_look(courier.bell);
-        bool stopping = is_stopping(), active = receive_all();
+        enum order order = look_at_order();
+        bool active = receive_all();
         uint64_t now_ns;
 
         if (sends) {
             active |= do_work();
             active |= send_all();
         }
-        sends = !stopping;
-        if (stopping && !active && courier.transport->is_over())
-            return;
+        sends = order == ORDER_CARRY;
         now_ns = clock_now_ns();
+        watch(now_ns);
+        if (!active && is_over(order, now_ns))
+            return;
         if (active) {
             last_event_ns = now_ns;
             nap_ns = 0;
@@ -371,6 +510,35 @@ static int start_thread(void)
                   : MPM_OK;
 }
 
+static int make_memory(void)
+{
+    int status = heartbeat_create(&courier.heartbeat, courier.node, courier.node_count, courier.limit_ns,
+                                  clock_now_ns());
+
+    if (status)
+        return status;
+    if (!(courier.outbox = calloc(courier.node_count, sizeof *courier.outbox))) {
+        heartbeat_destroy(&courier.heartbeat);
+        return error_set(MPM_ENOMEM, "no memory for the courier's outbox");
+    }
+    return MPM_OK;
+}
+
+static void free_memory(void)
+{
+    heartbeat_destroy(&courier.heartbeat);
+    free(courier.outbox);
+}
+
+/* Main watches all, and is watched by all. */
+static void meet(void)
+{
+    for (unsigned node = 0; node < courier.node_count; node++) {
+        if (courier.node == 0 || node == 0)
+            heartbeat_meet(&courier.heartbeat, node);
+    }
+}
+
 int courier_start(const struct transport *transport, const struct topology *topology, struct wait_word *bell)
 {
     int status;
@@ -379,13 +547,15 @@ int courier_start(const struct transport *transport, const struct topology *topo
         return MPM_OK;
     courier.transport = transport;
     courier.bell = bell;
+    courier.node = topology->node;
     courier.node_count = topology->node_count;
-    if (!(courier.outbox = calloc(courier.node_count, sizeof *courier.outbox)))
-        return error_set(MPM_ENOMEM, "no memory for the courier's outbox");
+    if ((status = make_memory()))
+        return status;
+    meet();
     courier.runs = true;
     if ((status = start_thread())) {
         courier.runs = false;
-        free(courier.outbox);
+        free_memory();
     }
     return status;
 }
@@ -407,8 +577,7 @@ static void empty_outboxes(void)
     for (unsigned node = 0; node < courier.node_count; node++) {
         for (struct parcel *parcel = outbox_empty(node), *next; parcel; parcel = next) {
             next = parcel->next;
-            free(parcel->bytes);
-            free(parcel);
+            drop_parcel(parcel);
         }
     }
 }
@@ -418,16 +587,26 @@ static void await_end(void)
     pthread_join(courier.thread, NULL);
     courier.runs = false;
     empty_outboxes();
-    free(courier.outbox);
+    free_memory();
+}
+
+static void end(enum order order)
+{
+    if (!courier.runs)
+        return;
+    atomic_store(&courier.order, order);
+    wait_ring(courier.bell);
+    await_end();
 }
 
 void courier_stop(void)
 {
-    if (!courier.runs)
-        return;
-    atomic_store(&courier.order, ORDER_STOP);
-    wait_ring(courier.bell);
-    await_end();
+    end(ORDER_STOP);
+}
+
+void courier_abandon(void)
+{
+    end(ORDER_ABANDON);
 }
 
 void courier_cancel(void)

@@ -38,6 +38,11 @@ void courier_add_work(courier_work *work);
  * to that node, which goes before. */
 void courier_before_post(void (*before)(unsigned node, enum message_kind kind));
 
+/* Before courier_start: a node from which nothing has come for `limit_ns` is lost (see net/heartbeat.h); 0: none is.
+ * `lost` is called once for each, in the courier's thread, with the node's number, or the own one if the others cannot
+ * agree on the end of the run. It must not block. Nothing goes to a lost node any more. */
+void courier_watch(uint64_t limit_ns, void (*lost)(unsigned node));
+
 /* From a handler or from work: something waits for what will soon come, so naps are to be short for a while.
  */
 void courier_be_lively(void);
@@ -60,8 +65,12 @@ int courier_post(unsigned node, enum message_kind kind, const struct message_par
 int courier_post_one(unsigned node, enum message_kind kind, const void *bytes, size_t size);
 
 /* Blocks until all that was posted has left, and the couriers of all nodes are as far, then ends it. What is posted
- * meanwhile is lost. Not from the courier's thread. */
+ * meanwhile is lost. If a node is lost by then, or meanwhile, it does not wait for the others. Not from the courier's
+ * thread. */
 void courier_stop(void);
+
+/* Ends it without the others: what was posted may leave for a moment. Not from the courier's thread. */
+void courier_abandon(void);
 
 /* In place of courier_begin(), where not every node has got one. */
 void courier_cancel(void);

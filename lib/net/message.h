@@ -21,7 +21,7 @@ static inline size_t message_padded(size_t size)
 
 enum message_kind {
     /* From main */
-    MESSAGE_END,        /* nothing: the run is over */
+    MESSAGE_END,        /* struct message_end: the run is over */
     MESSAGE_POOL_OPEN,  /* struct pool_spec of pool/pool_spec.h, a uint32_t a rank of the node: workers there,
                          * then the initializer's argument */
     MESSAGE_POOL_CLOSE, /* struct message_pool */
@@ -58,7 +58,14 @@ enum message_kind {
     MESSAGE_CREDIT_BACK,   /* struct message_credit: the answer */
     MESSAGE_PROCESS_ENDED, /* struct message_process_ended: one that may have daemons there */
     MESSAGE_PROCESS_ASKED, /* nothing, to main: a process of this node has started a process somewhere */
+    /* Between couriers themselves */
+    MESSAGE_BEAT,    /* nothing: the sender is there */
+    MESSAGE_LEAVING, /* nothing: the sender says no more */
     MESSAGE_KINDS,
+};
+
+struct message_end {
+    uint64_t is_lost; /* 1: a node is lost, so that the end is not agreed on */
 };
 
 struct message_pool {

@@ -17,6 +17,7 @@ struct rank_card {
     cpu_set_t cpus;    /* affinity mask */
     int32_t pid;
     uint32_t ranks_per_node; /* as its options say: rank 0's counts */
+    double node_timeout_s;   /* the same; MPM_FOREVER: no node is ever lost by its silence */
 };
 
 struct rank_info {

@@ -534,6 +534,19 @@ static void tell_progress(struct map *map)
     map->request.progress(&now, map->request.progress_argument);
 }
 
+/* A batch's rows are counted where they stand. */
+static int say_what_is_done(const struct map *map, int status)
+{
+    char why[MESSAGE_TEXT_SIZE];
+
+    if (status != MPM_ENODELOST || map->request.is_apply || map->request.kind == JOB_BATCH)
+        return status;
+    snprintf(why, sizeof why, "%s", mpm_error());
+    return error_set(status, "%s; the results of %llu of %llu items are there", why,
+                     (unsigned long long)lease_items_done(map->table),
+                     (unsigned long long)map->request.count);
+}
+
 /* The most items in one lease: bounded in bytes by the smallest arena that will hold one, and each item takes
  * a done and a failed bit of each worker of the node. */
 static uint64_t max_lease_items(struct map *map)
@@ -748,7 +761,7 @@ static void go_on_running(struct map *map, bool *worked)
              !(status = look_after_call(map, worked)))
         status = act(map, worked);
     if (status)
-        begin_closing(map, status);
+        begin_closing(map, say_what_is_done(map, status));
     else if (map->request.progress && clock_now_ns() >= map->next_progress_ns)
         tell_progress(map);
 }

@@ -60,8 +60,8 @@ MPM_API MPM_CHECKED int mpm_dataset_describe_input(const mpm_dataset_map *map, u
  * the data set `OUTPUT_DATASET.done` beside it (u8 a row: 0 not done, 1 done, 2 failed).
  * Blocks until every row is done. The pool's driver only.
  * @return MPM_ETASK if rows failed, as mpm_pool_map (the file is complete otherwise); MPM_EEXIST if the
- * output exists; MPM_ENOENT, MPM_ETYPE as mpm_dataset_describe; MPM_EIO, also when the disk is full; what
- *         mpm_pool_map gives. Where it fails before the first row, no file is left. */
+ * output exists; MPM_ENOENT, MPM_ETYPE as mpm_dataset_describe; MPM_EIO, also when the disk is full;
+ *         MPM_ENODELOST: the sentence says how many rows are good, and in which file; what mpm_pool_map gives. Where it fails before the first row, no file is left. */
 MPM_API MPM_CHECKED int mpm_pool_map_dataset(mpm_pool *pool, mpm_task *task, const mpm_dataset_map *map);
 
 /** The HDF5 library in use, "major.minor.patch". HDF5 is loaded when it is first needed, by this call as well;

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "api.h"
+#include "handle.h"
 
 MPM_BEGIN
 
@@ -17,6 +18,9 @@ typedef struct mpm_options {
      * call mpm_init(), all of them, and no others; its rank 0 is main. It is read in this call only, and stays the
      * program's. */
     const void *communicator;
+    /** A node that has been silent for so many seconds, from 1 on, is lost, and the run ends; 0: 15 seconds; MPM_FOREVER:
+     * never. Main's value counts. */
+    double node_timeout_s;
 } mpm_options;
 
 /** Starts a run. It returns at once in main (rank 0) only: every other rank serves inside this call until the run
@@ -69,6 +73,9 @@ MPM_API MPM_CHECKED int mpm_init(int *argc, char ***argv, const mpm_options *opt
  * a process) gets MPM_ESTATE, in any thread or callback. Whoever still waits for an object when all that has ended gets
  * it, too. MPI is ended if mpm_init() has started it. Blocks until all have ended. Main only. An exit() without it calls
  * it.
+ * If a node is lost (its link is cut, its power fails: it has not answered for node_timeout_s) it waits for none of the
+ * others, and MPI is not ended: the other ranks exit, with a status that is not 0, and once main has exited, the launcher
+ * (mpirun) is brought down.
  * @return 0, fit to be returned from main(); MPM_ESTATE if there is no run, or another thread is ending it, or the caller
  *         is a callback, a generator, or a progress function, which the run waits for: nothing is done then;
  *         MPM_EHOSTLOST or MPM_ENODELOST if the run has lost a part (it is ended all the same). */
