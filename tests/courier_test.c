@@ -3,7 +3,9 @@
  * Messages arrive whole, aligned and in order, many to a frame, and nonsense from outside ends the run. A
  * process can have one courier in its life, so each has a child of its own. */
 #include <CUnit/CUnit.h>
+#include <assert.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -19,18 +21,31 @@
 #include "child.h"
 #include "net/courier.h"
 #include "net/heartbeat.h"
+#include "net/wire.h"
 #include "suite.h"
 
 #define NODES      3
 #define POSTERS    4
-#define MESSAGES   5000u   /* of each poster */
-#define BURST      999u    /* none of them large: a frame has room for all */
-#define LARGE      300000u /* more than a frame has room for */
+#define MESSAGES   5000u    /* of each poster */
+#define BURST      999u     /* none of them large: a frame has room for all */
+#define LARGE      1300000u /* goes in pieces */
 #define ROOM       256
 #define FUZZ_RUNS  600
 #define ABORTED    42 /* exit status of a child whose courier ended the run */
-#define WHERE_KIND 16 /* in a frame of one message */
-#define WHERE_SIZE 24
+#define WHERE_KIND 24 /* in a frame of one message */
+#define WHERE_SIZE 32
+
+/* A piece on its way, or a place for one. */
+struct piece {
+    unsigned node;
+    void *bytes;
+    size_t size;
+};
+
+struct pieces {
+    struct piece piece[ROOM];
+    unsigned count;
+};
 
 /* The transport: frames that have left and not come back yet. Only the courier's thread is here. */
 static struct {
@@ -38,6 +53,9 @@ static struct {
     unsigned first, count;
     _Atomic unsigned sent;
     unsigned polls, strangers; /* calls, and those of who is not the owner */
+    struct pieces sent_pieces, places;
+    unsigned piece_polls, piece_pause; /* a piece comes at every so many polls, and one more */
+    unsigned most_pieces;              /* under way at once to a node */
     bool refuse;
     void (*spoil)(struct frame *frame);
 } loop;
@@ -68,9 +86,64 @@ static bool loop_poll(struct frame *frame)
     return true;
 }
 
+static unsigned loop_pieces_left(unsigned node)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < loop.sent_pieces.count; i++)
+        count += loop.sent_pieces.piece[i].node == node;
+    return count;
+}
+
+static int loop_send_piece(unsigned node, const void *bytes, size_t size)
+{
+    loop.sent_pieces.piece[loop.sent_pieces.count++] = (struct piece){node, memcpy(malloc(size), bytes, size),
+                                                                      size};
+    if (loop_pieces_left(node) > loop.most_pieces)
+        loop.most_pieces = loop_pieces_left(node);
+    return MPM_OK;
+}
+
+static int loop_expect_piece(unsigned node, void *bytes, size_t size)
+{
+    loop.places.piece[loop.places.count++] = (struct piece){node, bytes, size};
+    return MPM_OK;
+}
+
+static struct piece take_piece(struct pieces *pieces, unsigned at)
+{
+    struct piece piece = pieces->piece[at];
+
+    memmove(&pieces->piece[at], &pieces->piece[at + 1], (--pieces->count - at) * sizeof piece);
+    return piece;
+}
+
+/* The first place for which a piece has come. */
+static bool loop_poll_piece(unsigned *node)
+{
+    if (loop.piece_polls++ % (loop.piece_pause + 2))
+        return false;
+    for (unsigned i = 0; i < loop.places.count; i++) {
+        for (unsigned j = 0; j < loop.sent_pieces.count; j++) {
+            struct piece place, piece;
+
+            if (loop.places.piece[i].node != loop.sent_pieces.piece[j].node)
+                continue;
+            place = take_piece(&loop.places, i);
+            piece = take_piece(&loop.sent_pieces, j);
+            assert(place.size == piece.size);
+            memcpy(place.bytes, piece.bytes, piece.size);
+            free(piece.bytes);
+            *node = place.node;
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool loop_is_busy(void)
 {
-    return loop.count > 0;
+    return loop.count > 0 || loop.sent_pieces.count > 0;
 }
 
 static bool loop_is_over(void)
@@ -88,6 +161,10 @@ static void loop_abort(int exit_code)
 static const struct transport loop_transport = {.name = "loop",
                                                 .send = loop_send,
                                                 .poll = loop_poll,
+                                                .send_piece = loop_send_piece,
+                                                .pieces_left = loop_pieces_left,
+                                                .expect_piece = loop_expect_piece,
+                                                .poll_piece = loop_poll_piece,
                                                 .is_busy = loop_is_busy,
                                                 .is_over = loop_is_over,
                                                 .abort = loop_abort};
@@ -239,6 +316,139 @@ static bool burst(void *unused)
 static void what_has_gathered_leaves_in_one_frame(void)
 {
     CU_ASSERT(child_succeeds(burst, NULL));
+}
+
+/* Large messages: what passes them, and what does not. Each message says its number. */
+
+#define HUGE_SIZE ((size_t)24 << 20)
+#define NUMBERS   16
+
+static uint32_t came[NUMBERS]; /* numbers, in order */
+static _Atomic unsigned order_count;
+
+static bool note_number(unsigned node, const void *payload, size_t size)
+{
+    const unsigned char *bytes = payload;
+    uint32_t number;
+
+    if (size < sizeof number || order_count >= NUMBERS)
+        return false;
+    memcpy(&number, payload, sizeof number);
+    for (size_t i = sizeof number; i < size; i++) {
+        if (bytes[i] != (unsigned char)(i * 7 + i / PIECE_SIZE + number))
+            return false;
+    }
+    came[order_count] = number + 100 * node;
+    atomic_fetch_add(&order_count, 1);
+    return true;
+}
+
+static bool post_number(unsigned node, enum message_kind kind, uint32_t number, size_t size)
+{
+    unsigned char *bytes = malloc(size);
+    bool posted;
+
+    for (size_t i = sizeof number; i < size; i++)
+        bytes[i] = (unsigned char)(i * 7 + i / PIECE_SIZE + number);
+    memcpy(bytes, &number, sizeof number);
+    posted = !courier_post_one(node, kind, bytes, size);
+    free(bytes);
+    return posted;
+}
+
+static bool start_numbers(void)
+{
+    static const enum message_kind kinds[] = {MESSAGE_CALL,   MESSAGE_CANCEL, MESSAGE_PROCESS_ENDED,
+                                              MESSAGE_REPLY,  MESSAGE_LEASE,  MESSAGE_RECALL,
+                                              MESSAGE_POSTED, MESSAGE_END};
+
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        courier_handle(kinds[i], note_number);
+    loop.piece_pause = 3;
+    return start();
+}
+
+static bool came_as(const uint32_t *wanted, unsigned count)
+{
+    bool same = order_count == count && !memcmp(came, wanted, count * sizeof *wanted);
+
+    for (unsigned i = 0; !same && i < order_count; i++)
+        fprintf(stderr, "%u. came %u, not %u\n", i, came[i], i < count ? wanted[i] : 0);
+    return same;
+}
+
+static bool pass_a_call(void *unused)
+{
+    static const uint32_t wanted[] = {100, 102, 103, 104, 107, 209, 101, 105, 106, 108};
+    bool posted;
+
+    (void)unused;
+    courier_add_work(wait_for_posts);
+    if (!start_numbers() || !child_reached(&courier_waits, 1))
+        return false;
+    posted = post_number(1, MESSAGE_POSTED, 0, 8) && post_number(1, MESSAGE_CALL, 1, HUGE_SIZE) &&
+             post_number(1, MESSAGE_CALL, 2, 64) && post_number(1, MESSAGE_REPLY, 3, 64) &&
+             post_number(1, MESSAGE_LEASE, 4, 64) && post_number(1, MESSAGE_CANCEL, 5, 64) &&
+             post_number(1, MESSAGE_PROCESS_ENDED, 6, 64) && post_number(1, MESSAGE_POSTED, 7, 64) &&
+             post_number(1, MESSAGE_END, 8, 64) && post_number(2, MESSAGE_CANCEL, 9, 64);
+    atomic_store(&all_posted, 1);
+    courier_stop();
+    return posted && came_as(wanted, sizeof wanted / sizeof *wanted) && loop.most_pieces > 1 &&
+           loop.most_pieces <= 4;
+}
+
+static void others_pass_a_large_call_but_what_depends_on_it(void)
+{
+    CU_ASSERT(child_succeeds(pass_a_call, NULL));
+}
+
+/* One after another of a lane, and other lanes wait for none of them. */
+static bool keep_lanes(void *unused)
+{
+    static const uint32_t wanted[] = {105, 106, 101, 102, 103, 104};
+    bool posted;
+
+    (void)unused;
+    courier_add_work(wait_for_posts);
+    if (!start_numbers() || !child_reached(&courier_waits, 1))
+        return false;
+    posted = post_number(1, MESSAGE_LEASE, 1, HUGE_SIZE) && post_number(1, MESSAGE_LEASE, 2, 64) &&
+             post_number(1, MESSAGE_LEASE, 3, HUGE_SIZE / 3) && post_number(1, MESSAGE_RECALL, 4, 64) &&
+             post_number(1, MESSAGE_CANCEL, 5, 64) && post_number(1, MESSAGE_REPLY, 6, 64);
+    atomic_store(&all_posted, 1);
+    courier_stop();
+    return posted && came_as(wanted, sizeof wanted / sizeof *wanted);
+}
+
+static void a_lane_stays_in_order(void)
+{
+    CU_ASSERT(child_succeeds(keep_lanes, NULL));
+}
+
+/* Small messages all the time, while a large one is on its way: each of a lane that it holds comes behind it, though it
+ * may be posted when the last piece has left and not come. */
+static bool follow_closely(void *unused)
+{
+    (void)unused;
+    if (!start_numbers())
+        return false;
+    for (uint32_t round = 0; round < 200; round++) {
+        order_count = 0;
+        if (!post_number(1, MESSAGE_CALL, 1, PIECE_SIZE + 1 + round) || !post_number(1, MESSAGE_CANCEL, 2, 8))
+            return false;
+        for (unsigned i = 0; i < round % 50; i++)
+            sched_yield();
+        if (!post_number(1, MESSAGE_PROCESS_ENDED, 3, 8) || !child_reached(&order_count, 3) ||
+            !came_as((const uint32_t[]){101, 102, 103}, 3))
+            return false;
+    }
+    courier_stop();
+    return true;
+}
+
+static void what_follows_a_large_one_comes_behind_it_at_any_moment(void)
+{
+    CU_ASSERT(child_succeeds(follow_closely, NULL));
 }
 
 static _Atomic unsigned looks;
@@ -688,6 +898,10 @@ int main(void)
     static const struct suite_test tests[] = {
         {"messages_arrive_whole_and_in_order", messages_arrive_whole_and_in_order},
         {"what_has_gathered_leaves_in_one_frame", what_has_gathered_leaves_in_one_frame},
+        {"others_pass_a_large_call_but_what_depends_on_it", others_pass_a_large_call_but_what_depends_on_it},
+        {"a_lane_stays_in_order", a_lane_stays_in_order},
+        {"what_follows_a_large_one_comes_behind_it_at_any_moment",
+         what_follows_a_large_one_comes_behind_it_at_any_moment},
         {"the_courier_looks_again_after_every_ring", the_courier_looks_again_after_every_ring},
         {"a_run_of_one_node_has_no_courier", a_run_of_one_node_has_no_courier},
         {"the_transport_has_one_owner_at_a_time", the_transport_has_one_owner_at_a_time},

@@ -3,7 +3,12 @@
  * mutex; each buffer is a frame in the making, and a message that does not fit into the last one begins
  * another.
  *
- * A frame is a header, then messages, each a header and a payload, all of them padded to 8 bytes. */
+ * A frame is a header, then messages, each a header and a payload, all of them padded to 8 bytes.
+ *
+ * Order. Messages for one node are in order, but that a large one goes in pieces (wire.h), and others pass it. Which may is
+ * said, with why, in lane.h; those that may not go the same way, behind it. A large message comes behind what was
+ * posted before it, since it is announced by a frame; and a frame says how many large ones had left before it, so the other
+ * side opens it behind those, though the last piece may have come a moment later than the frame. */
 #include "net/courier.h"
 
 #include <assert.h>
@@ -18,11 +23,14 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "net/heartbeat.h"
+#include "net/lane.h"
+#include "net/wire.h"
 #include "shm/kill_point.h"
 
 #define FRAME_MAGIC   0x4d50464du
-#define FRAME_VERSION 1u
-#define FRAME_SIZE    ((size_t)256 << 10) /* messages are gathered up to this; a larger one goes alone */
+#define FRAME_VERSION 2u
+#define FRAME_SIZE    ((size_t)256 << 10) /* messages are gathered up to this; a larger one goes alone, */
+#define WHOLE_SIZE    PIECE_SIZE          /* and one larger than that in pieces */
 
 #define SPIN_NS     20000u   /* it looks on without a pause for so long after the last event */
 #define NAP_MIN_NS  50000u   /* then it naps, longer and longer */
@@ -41,7 +49,8 @@
 struct frame_header {
     uint32_t magic;
     uint32_t version;
-    uint64_t size; /* of the frame, this header included */
+    uint64_t size;   /* of the frame, this header included */
+    uint64_t behind; /* how many large messages go before it, of all */
 };
 
 struct message_header {
@@ -54,11 +63,23 @@ struct message_header {
 struct parcel {
     struct parcel *next;
     size_t size, room;
+    enum lane lane; /* of a large one */
     char *bytes;
 };
 
-struct outbox {
+struct parcels {
     struct parcel *first, *last;
+};
+
+struct outbox {
+    struct parcels frames, large;
+    unsigned under_way[LANES]; /* those in `large`, or on the wire */
+};
+
+/* A frame that has come before a large message that it goes behind, or behind such a frame. */
+struct held {
+    struct held *next;
+    struct frame frame;
 };
 
 /* What it is to do. */
@@ -90,11 +111,12 @@ static struct {
     struct heartbeat heartbeat; /* its own, but before it starts */
     uint64_t limit_ns;
     void (*lost)(unsigned node);
-    bool has_news;           /* what came was not beats only: its own */
-    bool has_lost;           /* a node: its own */
-    bool has_left;           /* it has told the others that it says no more: its own */
-    uint64_t left_ns;        /* when, in awake time */
-    uint64_t flush_until_ns; /* 0: it does not end with a loss yet */
+    bool has_news;                 /* what came was not beats only: its own */
+    bool has_lost;                 /* a node: its own */
+    bool has_left;                 /* it has told the others that it says no more: its own */
+    struct held *held, **held_end; /* in order of arrival: its own */
+    uint64_t left_ns;              /* when, in awake time */
+    uint64_t flush_until_ns;       /* 0: it does not end with a loss yet */
 } courier = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 void courier_forget(void)
@@ -152,21 +174,25 @@ static struct parcel *parcel_create(size_t room)
     return parcel;
 }
 
-/* A parcel with room for `size` bytes more, at the end of the outbox; NULL if there is no memory. */
-static struct parcel *parcel_with_room(struct outbox *outbox, size_t size)
+static void append(struct parcels *parcels, struct parcel *parcel)
+{
+    if (parcels->last)
+        parcels->last->next = parcel;
+    else
+        parcels->first = parcel;
+    parcels->last = parcel;
+}
+
+/* A frame with room for `size` bytes more, at the end of the outbox; NULL if there is no memory. */
+static struct parcel *frame_with_room(struct parcels *frames, size_t size)
 {
     size_t room = sizeof(struct frame_header) + size;
-    struct parcel *parcel = outbox->last;
+    struct parcel *parcel = frames->last;
 
     if (parcel && parcel->room - parcel->size >= size)
         return parcel;
-    if (!(parcel = parcel_create(room > FRAME_SIZE ? room : FRAME_SIZE)))
-        return NULL;
-    if (outbox->last)
-        outbox->last->next = parcel;
-    else
-        outbox->first = parcel;
-    outbox->last = parcel;
+    if ((parcel = parcel_create(room > FRAME_SIZE ? room : FRAME_SIZE)))
+        append(frames, parcel);
     return parcel;
 }
 
@@ -187,9 +213,44 @@ static void pack(struct parcel *parcel, enum message_kind kind, const struct mes
     parcel->size += sizeof header + message_padded(payload);
 }
 
+/* Whether one of a kind goes behind large ones that have not left yet. */
+static bool waits_for_large(const struct outbox *outbox, enum message_kind kind)
+{
+    unsigned before = lanes_before(kind);
+
+    for (unsigned lane = 0; lane < LANES; lane++) {
+        if (outbox->under_way[lane] && before >> lane & 1)
+            return true;
+    }
+    return false;
+}
+
+/* Under the mutex. `large` is the message already packed, or NULL. Where it stands now, or NULL if there is no memory. */
+static struct parcel *put_in_outbox(struct outbox *outbox, enum message_kind kind, struct parcel *large,
+                                    size_t payload)
+{
+    size_t size = sizeof(struct message_header) + message_padded(payload);
+    struct parcel *parcel = large;
+
+    if (!large && !waits_for_large(outbox, kind))
+        return frame_with_room(&outbox->frames, size);
+    if (!large && !(parcel = parcel_create(sizeof(struct frame_header) + size)))
+        return NULL;
+    parcel->lane = lane_of(kind);
+    outbox->under_way[parcel->lane]++;
+    append(&outbox->large, parcel);
+    return parcel;
+}
+
+static int no_memory(unsigned node, size_t payload)
+{
+    return error_set(MPM_ENOMEM, "no memory for a message of %zu bytes to node %u", payload, node);
+}
+
+/* A large one is copied before others have to wait for the mutex. What is posted is never large: see lane.h. */
 int courier_post(unsigned node, enum message_kind kind, const struct message_part *parts, size_t part_count)
 {
-    struct parcel *parcel;
+    struct parcel *parcel, *large = NULL;
     size_t payload = 0;
 
     assert(courier.runs && node < courier.node_count);
@@ -197,15 +258,22 @@ int courier_post(unsigned node, enum message_kind kind, const struct message_par
         courier.before_post(node, kind);
     for (size_t i = 0; i < part_count; i++)
         payload += parts[i].size;
+    if (payload > WHOLE_SIZE && kind != MESSAGE_POSTED) {
+        large = parcel_create(sizeof(struct frame_header) + sizeof(struct message_header) +
+                              message_padded(payload));
+        if (!large)
+            return no_memory(node, payload);
+        pack(large, kind, parts, part_count, payload);
+    }
     pthread_mutex_lock(&courier.mutex);
-    parcel = parcel_with_room(&courier.outbox[node], sizeof(struct message_header) + message_padded(payload));
-    if (parcel)
+    parcel = put_in_outbox(&courier.outbox[node], kind, large, payload);
+    if (parcel && !large)
         pack(parcel, kind, parts, part_count, payload);
     pthread_mutex_unlock(&courier.mutex);
     DELAY_POINT();
     atomic_store(&courier.has_mail, true);
     if (!parcel)
-        return error_set(MPM_ENOMEM, "no memory for a message of %zu bytes to node %u", payload, node);
+        return no_memory(node, payload);
     wait_ring(courier.bell);
     return MPM_OK;
 }
@@ -215,15 +283,16 @@ int courier_post_one(unsigned node, enum message_kind kind, const void *bytes, s
     return courier_post(node, kind, &(struct message_part){bytes, size}, 1);
 }
 
-static struct parcel *outbox_empty(unsigned node)
+/* What is under way stays counted. */
+static void outbox_empty(unsigned node, struct parcel **frames, struct parcel **large)
 {
-    struct parcel *parcels;
+    struct outbox *outbox = &courier.outbox[node];
 
     pthread_mutex_lock(&courier.mutex);
-    parcels = courier.outbox[node].first;
-    courier.outbox[node] = (struct outbox){0};
+    *frames = outbox->frames.first;
+    *large = outbox->large.first;
+    outbox->frames = outbox->large = (struct parcels){0};
     pthread_mutex_unlock(&courier.mutex);
-    return parcels;
 }
 
 /* The courier's thread. */
@@ -235,56 +304,120 @@ static _Noreturn void give_up(unsigned node, const char *what)
     abort();
 }
 
-static void send_parcel(unsigned node, struct parcel *parcel)
+static void write_header(unsigned node, struct parcel *parcel)
 {
-    struct frame_header header = {FRAME_MAGIC, FRAME_VERSION, parcel->size};
+    struct frame_header header = {FRAME_MAGIC, FRAME_VERSION, parcel->size, wire_sent(node)};
 
     memcpy(parcel->bytes, &header, sizeof header);
+}
+
+static void send_parcel(unsigned node, struct parcel *parcel)
+{
+    write_header(node, parcel);
     if (courier.transport->send(node, parcel->bytes, parcel->size))
         give_up(node, mpm_error());
     heartbeat_said(&courier.heartbeat, node);
     free(parcel);
 }
 
-static void drop_parcel(struct parcel *parcel)
+static void send_large(unsigned node, struct parcel *parcel)
 {
+    write_header(node, parcel);
+    if (wire_send(node, parcel->bytes, parcel->size, parcel->lane))
+        give_up(node, mpm_error());
+    free(parcel);
+}
+
+static void drop_parcel(unsigned node, struct parcel *parcel)
+{
+    (void)node;
     free(parcel->bytes);
     free(parcel);
 }
 
+/* How many there were. */
+static unsigned for_each_parcel(unsigned node, struct parcel *first,
+                                void (*handle)(unsigned, struct parcel *))
+{
+    unsigned count = 0;
+
+    for (struct parcel *parcel = first, *next; parcel; parcel = next) {
+        next = parcel->next;
+        handle(node, parcel);
+        count++;
+    }
+    return count;
+}
+
+/* Frames before large ones: they were posted before, or may go before. */
 static bool send_all(void)
 {
-    bool sent = false;
+    struct parcel *frames, *large;
+    unsigned sent = 0;
 
     if (!atomic_exchange(&courier.has_mail, false))
         return false;
     for (unsigned node = 0; node < courier.node_count; node++) {
-        for (struct parcel *parcel = outbox_empty(node), *next; parcel; parcel = next) {
-            next = parcel->next;
-            if (heartbeat_has_left(&courier.heartbeat, node))
-                drop_parcel(parcel);
-            else
-                send_parcel(node, parcel);
-            sent = true;
-        }
+        bool has_left = heartbeat_has_left(&courier.heartbeat, node);
+
+        outbox_empty(node, &frames, &large);
+        sent += for_each_parcel(node, frames, has_left ? drop_parcel : send_parcel);
+        sent += for_each_parcel(node, large, has_left ? drop_parcel : send_large);
     }
-    return sent;
+    return sent > 0;
 }
 
 /* Says a word of the courier's own, past the outbox. */
-static void say(unsigned node, enum message_kind kind)
+static void say(unsigned node, enum message_kind kind, const void *payload, size_t size)
 {
-    struct parcel *parcel = parcel_create(sizeof(struct frame_header) + sizeof(struct message_header));
+    struct message_part part = {payload, size};
+    struct parcel *parcel = parcel_create(sizeof(struct frame_header) + sizeof(struct message_header) +
+                                          message_padded(size));
 
     if (!parcel)
-        give_up(node, "no memory for a heartbeat");
-    pack(parcel, kind, NULL, 0, 0);
+        give_up(node, "no memory for a word to it");
+    pack(parcel, kind, &part, 1, size);
     send_parcel(node, parcel);
 }
+
+static void announce_large(unsigned node, uint64_t size)
+{
+    say(node, MESSAGE_LARGE, &size, sizeof size);
+}
+
+static void on_large_left(unsigned node, unsigned lane)
+{
+    pthread_mutex_lock(&courier.mutex);
+    courier.outbox[node].under_way[lane]--;
+    pthread_mutex_unlock(&courier.mutex);
+}
+
+static void on_piece_sent(unsigned node)
+{
+    heartbeat_said(&courier.heartbeat, node);
+}
+
+static void on_piece_come(unsigned node)
+{
+    heartbeat_heard(&courier.heartbeat, node);
+    courier.has_news = true;
+}
+
+static void on_wire_failed(unsigned node)
+{
+    give_up(node, mpm_error());
+}
+
+static const struct wire_owner wire_owner = {.announce = announce_large,
+                                             .has_left = on_large_left,
+                                             .said = on_piece_sent,
+                                             .heard = on_piece_come,
+                                             .failed = on_wire_failed};
 
 static void on_loss(unsigned node)
 {
     courier.has_lost = true;
+    wire_drop(node);
     courier.lost(node);
 }
 
@@ -303,7 +436,7 @@ static void watch(uint64_t now_ns)
         if (order == HEARTBEAT_LOST)
             on_loss(node);
         else if (order == HEARTBEAT_BEAT && !courier.has_left)
-            say(node, MESSAGE_BEAT);
+            say(node, MESSAGE_BEAT, NULL, 0);
         watches |= heartbeat_watches(heartbeat, node);
     }
     if (courier.has_left && !courier.has_lost && !watches &&
@@ -311,14 +444,37 @@ static void watch(uint64_t now_ns)
         on_loss(courier.node);
 }
 
-/* Beats and farewells. true if the message was one. */
-static bool take_own_word(unsigned node, uint32_t kind)
+static bool is_own_word(uint32_t kind)
 {
+    return kind == MESSAGE_LEAVING || kind == MESSAGE_BEAT || kind == MESSAGE_LARGE;
+}
+
+/* What couriers say to each other themselves. false if it makes no sense. */
+static bool take_own_word(unsigned node, uint32_t kind, const void *payload, size_t size)
+{
+    uint64_t large_size;
+
+    if (size != (kind == MESSAGE_LARGE ? sizeof large_size : 0))
+        return false;
+    if (kind == MESSAGE_BEAT)
+        return true;
+    courier.has_news = true;
     if (kind == MESSAGE_LEAVING) {
         heartbeat_left(&courier.heartbeat, node);
-        courier.has_news = true;
+        return true;
     }
-    return kind == MESSAGE_LEAVING || kind == MESSAGE_BEAT;
+    memcpy(&large_size, payload, sizeof large_size);
+    if (wire_expect(node, large_size))
+        give_up(node, mpm_error());
+    return true;
+}
+
+static bool take_message(unsigned node, uint32_t kind, const void *payload, size_t size)
+{
+    if (is_own_word(kind))
+        return take_own_word(node, kind, payload, size);
+    courier.has_news = true;
+    return courier.handler[kind] && courier.handler[kind](node, payload, size);
 }
 
 /* Hands on the message at `bytes`; how long it is, or 0 if it makes no sense. */
@@ -329,30 +485,84 @@ static size_t deliver(unsigned node, const char *bytes, size_t size)
     if (size < sizeof header)
         return 0;
     memcpy(&header, bytes, sizeof header);
-    if (take_own_word(node, header.kind))
-        return header.size ? 0 : sizeof header;
-    courier.has_news = true;
-    if (header.kind >= MESSAGE_KINDS || !courier.handler[header.kind] || header.size > size - sizeof header ||
-        message_padded(header.size) > size - sizeof header)
-        return 0;
-    if (!courier.handler[header.kind](node, bytes + sizeof header, header.size))
+    if (header.kind >= MESSAGE_KINDS || header.size > size - sizeof header ||
+        message_padded(header.size) > size - sizeof header ||
+        !take_message(node, header.kind, bytes + sizeof header, header.size))
         return 0;
     return sizeof header + message_padded(header.size);
 }
 
+/* The header of a frame that has come. */
+static struct frame_header read_header(const struct frame *frame)
+{
+    struct frame_header header = {0};
+
+    if (frame->size >= sizeof header)
+        memcpy(&header, frame->bytes, sizeof header);
+    if (header.magic != FRAME_MAGIC || header.version != FRAME_VERSION || header.size != frame->size)
+        give_up(frame->node, "sent a frame that makes no sense");
+    return header;
+}
+
+/* Hands on what is in it, and frees it. */
 static void open_frame(const struct frame *frame)
 {
     const char *bytes = frame->bytes;
-    struct frame_header header = {0};
-    size_t at = sizeof header, length;
+    size_t at = sizeof(struct frame_header), length;
 
-    if (frame->size >= sizeof header)
-        memcpy(&header, bytes, sizeof header);
-    if (header.magic != FRAME_MAGIC || header.version != FRAME_VERSION || header.size != frame->size)
-        give_up(frame->node, "sent a frame that makes no sense");
     for (; at < frame->size; at += length) {
         if (!(length = deliver(frame->node, bytes + at, frame->size - at)))
             give_up(frame->node, "sent a message that makes no sense");
+    }
+    free(frame->bytes);
+}
+
+static bool is_held(unsigned node)
+{
+    for (const struct held *held = courier.held; held; held = held->next) {
+        if (held->frame.node == node)
+            return true;
+    }
+    return false;
+}
+
+/* A frame cannot go behind what was never announced, unless that is held itself. */
+static bool comes_early(const struct frame *frame)
+{
+    uint64_t behind = read_header(frame).behind;
+
+    if (is_held(frame->node))
+        return true;
+    if (!wire_knows(frame->node, behind))
+        give_up(frame->node, "sent a frame that makes no sense");
+    return behind > wire_received(frame->node);
+}
+
+static void hold(const struct frame *frame)
+{
+    struct held *held = calloc(1, sizeof *held);
+
+    if (!held)
+        give_up(frame->node, "no memory for a frame that has come early");
+    held->frame = *frame;
+    *courier.held_end = held;
+    courier.held_end = &held->next;
+}
+
+/* A large message has come. */
+static void open_held(unsigned node)
+{
+    for (struct held **at = &courier.held, *held; (held = *at);) {
+        if (held->frame.node != node) {
+            at = &held->next;
+            continue;
+        }
+        if (read_header(&held->frame).behind > wire_received(node))
+            return;
+        open_frame(&held->frame);
+        if (!(*at = held->next))
+            courier.held_end = at;
+        free(held);
     }
 }
 
@@ -362,9 +572,16 @@ static bool receive_all(void)
 
     courier.has_news = false;
     while (courier.transport->poll(&frame)) {
-        open_frame(&frame);
-        free(frame.bytes);
         heartbeat_heard(&courier.heartbeat, frame.node);
+        if (comes_early(&frame))
+            hold(&frame);
+        else
+            open_frame(&frame);
+    }
+    while (wires_receive(&frame)) {
+        read_header(&frame);
+        open_frame(&frame);
+        open_held(frame.node);
     }
     return courier.has_news;
 }
@@ -405,7 +622,7 @@ static void leave(void)
 {
     for (unsigned node = 0; node < courier.node_count; node++) {
         if (heartbeat_knows(&courier.heartbeat, node))
-            say(node, MESSAGE_LEAVING);
+            say(node, MESSAGE_LEAVING, NULL, 0);
     }
     courier.left_ns = courier.heartbeat.awake_ns;
     courier.has_left = true;
@@ -415,7 +632,7 @@ static void leave(void)
  * before. */
 static bool is_over_together(void)
 {
-    if (!courier.has_left && may_leave())
+    if (!courier.has_left && wires_are_clear() && may_leave())
         leave();
     return courier.has_left && courier.transport->is_over();
 }
@@ -425,7 +642,7 @@ static bool is_flushed(uint64_t now_ns)
 {
     if (!courier.flush_until_ns)
         courier.flush_until_ns = now_ns + FLUSH_NS;
-    return !courier.transport->is_busy() || now_ns >= courier.flush_until_ns;
+    return (wires_are_clear() && !courier.transport->is_busy()) || now_ns >= courier.flush_until_ns;
 }
 
 /* Whether it may end. */
@@ -466,6 +683,7 @@ static void carry(void)
             active |= do_work();
             active |= send_all();
         }
+        active |= wires_send();
         sends = order == ORDER_CARRY;
         now_ns = clock_now_ns();
         watch(now_ns);
@@ -517,17 +735,29 @@ static int make_memory(void)
 
     if (status)
         return status;
-    if (!(courier.outbox = calloc(courier.node_count, sizeof *courier.outbox))) {
+    if ((status = wires_create(courier.transport, courier.node_count, &wire_owner))) {
         heartbeat_destroy(&courier.heartbeat);
-        return error_set(MPM_ENOMEM, "no memory for the courier's outbox");
+        return status;
     }
-    return MPM_OK;
+    courier.held_end = &courier.held;
+    if ((courier.outbox = calloc(courier.node_count, sizeof *courier.outbox)))
+        return MPM_OK;
+    wires_destroy();
+    heartbeat_destroy(&courier.heartbeat);
+    return error_set(MPM_ENOMEM, "no memory for the courier's outbox");
 }
 
 static void free_memory(void)
 {
     heartbeat_destroy(&courier.heartbeat);
+    wires_destroy();
     free(courier.outbox);
+    for (struct held *held = courier.held, *next; held; held = next) {
+        next = held->next;
+        free(held->frame.bytes);
+        free(held);
+    }
+    courier.held = NULL;
 }
 
 /* Main watches all, and is watched by all. */
@@ -574,11 +804,12 @@ bool courier_runs(void)
 /* What was posted too late. */
 static void empty_outboxes(void)
 {
+    struct parcel *frames, *large;
+
     for (unsigned node = 0; node < courier.node_count; node++) {
-        for (struct parcel *parcel = outbox_empty(node), *next; parcel; parcel = next) {
-            next = parcel->next;
-            drop_parcel(parcel);
-        }
+        outbox_empty(node, &frames, &large);
+        for_each_parcel(node, frames, drop_parcel);
+        for_each_parcel(node, large, drop_parcel);
     }
 }
 

@@ -61,6 +61,7 @@ enum message_kind {
     /* Between couriers themselves */
     MESSAGE_BEAT,    /* nothing: the sender is there */
     MESSAGE_LEAVING, /* nothing: the sender says no more */
+    MESSAGE_LARGE,   /* uint64_t: a message of so many bytes follows in pieces */
     MESSAGE_KINDS,
 };
 

@@ -51,6 +51,7 @@
     ENTRY(MPI_Imrecv)              \
     ENTRY(MPI_Init_thread)         \
     ENTRY(MPI_Initialized)         \
+    ENTRY(MPI_Irecv)               \
     ENTRY(MPI_Isend)               \
     ENTRY(MPI_Query_thread)        \
     ENTRY(MPI_Test)                \

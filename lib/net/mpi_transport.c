@@ -4,7 +4,7 @@
  * Only the owner of the transport comes here, which every call of MPI asserts: so MPI_THREAD_SERIALIZED is enough.
  * Frames are matched by MPI_Improbe, and
  * received and sent without blocking; frames of one sender are handed on in the order in which they were
- * sent. */
+ * sent. Pieces of large messages have a tag of their own, so they match the receives that wait for them, in order. */
 #include "net/transport.h"
 
 #include <assert.h>
@@ -25,6 +25,7 @@
 #include "net/mpi_table.h"
 
 #define FRAME_TAG       1
+#define PIECE_TAG       2
 #define WINDOW_OVERHEAD ((size_t)1 << 16) /* what Open MPI puts into a window's file beside the window */
 
 static struct mpi_table loaded;
@@ -35,7 +36,8 @@ struct passage {
     MPI_Request request;
     unsigned node;
     size_t size;
-    void *bytes;
+    void *bytes; /* its own, but those of a piece */
+    bool is_piece;
 };
 
 static struct {
@@ -47,6 +49,8 @@ static struct {
     bool has_window;
     struct passage *sending;              /* in no order */
     struct passage *coming, **coming_end; /* in order of arrival */
+    struct passage *expected;             /* pieces, in no order */
+    unsigned *pieces_left;                /* by node: pieces in `sending` */
     MPI_Request end;                      /* of the leaders' last barrier, if they are at it */
     bool is_at_end;
     char version[MPI_MAX_LIBRARY_VERSION_STRING]; /* anybody may ask for it */
@@ -264,6 +268,8 @@ static int open_world(const struct rank_card *card, MPI_Comm given, struct topol
         return mpi_failed("MPI_Comm_split", failed);
     if (mpi.leaders != MPI_COMM_NULL)
         library.MPI_Comm_set_errhandler(mpi.leaders, MPI_ERRORS_RETURN);
+    if (!(mpi.pieces_left = calloc(topology->node_count, sizeof *mpi.pieces_left)))
+        return error_set(MPM_ENOMEM, "no memory for the pieces for %u nodes", topology->node_count);
     return MPM_OK;
 }
 
@@ -428,7 +434,10 @@ static void forget_sent(void)
     for (struct passage **at = &mpi.sending, *passage; (passage = *at);) {
         if (has_completed(passage)) {
             *at = passage->next;
-            free(passage->bytes);
+            if (passage->is_piece)
+                mpi.pieces_left[passage->node]--;
+            else
+                free(passage->bytes);
             free(passage);
         } else {
             at = &passage->next;
@@ -476,10 +485,72 @@ static bool mpi_poll(struct frame *frame)
     return true;
 }
 
+static struct passage *piece_create(unsigned node, size_t size, struct passage *next)
+{
+    struct passage *passage = malloc(sizeof *passage);
+
+    if (passage)
+        *passage = (struct passage){.next = next, .node = node, .size = size, .is_piece = true};
+    else
+        error_set(MPM_ENOMEM, "no memory for a piece of a message");
+    return passage;
+}
+
+static int mpi_send_piece(unsigned node, const void *bytes, size_t size)
+{
+    struct passage *passage = piece_create(node, size, mpi.sending);
+    int failed;
+
+    if (!passage)
+        return MPM_ENOMEM;
+    if ((failed = library.MPI_Isend(bytes, (int)size, MPI_BYTE, (int)node, PIECE_TAG, mpi.leaders,
+                                    &passage->request))) {
+        free(passage);
+        return mpi_failed("MPI_Isend", failed);
+    }
+    mpi.sending = passage;
+    mpi.pieces_left[node]++;
+    return MPM_OK;
+}
+
+static unsigned mpi_pieces_left(unsigned node)
+{
+    return mpi.pieces_left[node];
+}
+
+static int mpi_expect_piece(unsigned node, void *bytes, size_t size)
+{
+    struct passage *passage = piece_create(node, size, mpi.expected);
+    int failed;
+
+    if (!passage)
+        return MPM_ENOMEM;
+    if ((failed = library.MPI_Irecv(bytes, (int)size, MPI_BYTE, (int)node, PIECE_TAG, mpi.leaders,
+                                    &passage->request))) {
+        free(passage);
+        return mpi_failed("MPI_Irecv", failed);
+    }
+    mpi.expected = passage;
+    return MPM_OK;
+}
+
+static bool mpi_poll_piece(unsigned *node)
+{
+    for (struct passage **at = &mpi.expected, *passage; (passage = *at); at = &passage->next) {
+        if (!has_completed(passage))
+            continue;
+        *node = passage->node;
+        *at = passage->next;
+        free(passage);
+        return true;
+    }
+    return false;
+}
+
 static bool mpi_is_busy(void)
 {
     assert(transport_is_mine());
-    return mpi.sending || mpi.coming;
+    return mpi.sending || mpi.coming || mpi.expected;
 }
 
 /* All leaders come to the barrier when what they have sent has left, and receive until all are there. */
@@ -523,6 +594,8 @@ static void mpi_close(void)
     free_communicator(&mpi.leaders);
     free_communicator(&mpi.machine);
     free_communicator(&mpi.world);
+    free(mpi.pieces_left);
+    mpi.pieces_left = NULL;
     if (!mpi.is_programs)
         library.MPI_Finalize();
     restore_signals();
@@ -547,6 +620,10 @@ const struct transport transport_mpi = {
     .gather = mpi_gather,
     .send = mpi_send,
     .poll = mpi_poll,
+    .send_piece = mpi_send_piece,
+    .pieces_left = mpi_pieces_left,
+    .expect_piece = mpi_expect_piece,
+    .poll_piece = mpi_poll_piece,
     .is_busy = mpi_is_busy,
     .is_over = mpi_is_over,
     .goes_on = mpi_goes_on,

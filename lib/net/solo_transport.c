@@ -49,6 +49,30 @@ static bool solo_poll(struct frame *frame)
     return false;
 }
 
+static int solo_send_piece(unsigned node, const void *bytes, size_t size)
+{
+    (void)bytes;
+    return error_set(MPM_EINVAL, "there is no node %u to send %zu bytes to", node, size);
+}
+
+static unsigned solo_pieces_left(unsigned node)
+{
+    (void)node;
+    return 0;
+}
+
+static int solo_expect_piece(unsigned node, void *bytes, size_t size)
+{
+    (void)bytes;
+    return error_set(MPM_EINVAL, "there is no node %u to get %zu bytes from", node, size);
+}
+
+static bool solo_poll_piece(unsigned *node)
+{
+    (void)node;
+    return false;
+}
+
 static bool solo_is_busy(void)
 {
     return false;
@@ -86,6 +110,10 @@ const struct transport transport_solo = {
     .gather = solo_gather,
     .send = solo_send,
     .poll = solo_poll,
+    .send_piece = solo_send_piece,
+    .pieces_left = solo_pieces_left,
+    .expect_piece = solo_expect_piece,
+    .poll_piece = solo_poll_piece,
     .is_busy = solo_is_busy,
     .is_over = solo_is_over,
     .goes_on = solo_goes_on,

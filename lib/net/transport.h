@@ -2,8 +2,8 @@
 /* A transport: how ranks find each other, get memory that they share, and how frames of bytes go from node to
  * node. `mpi` is the real one, `solo` the one of a run that is a single process. For net/ and core/.
  *
- * All is for its owner (see below), but for name and version. open, memory, agree, gather and close are collective;
- * send, poll and is_over are the courier's alone (leaders'), after memory and before close. Nothing else blocks. */
+ * All is for its owner (see below), but for name and version. open, memory, agree, gather and close are collective; send,
+ * poll, is_over and those of pieces are the courier's alone (leaders'), after memory and before close. Nothing else blocks. */
 #ifndef NET_TRANSPORT_H
 #define NET_TRANSPORT_H
 
@@ -48,6 +48,15 @@ struct transport {
     int (*send)(unsigned node, void *bytes, size_t size);
     /* Moves what is under way; true with a frame if one has come. */
     bool (*poll)(struct frame *frame);
+    /* Sends a piece of a large message past the frames: it is received by expect_piece() only. `bytes` are read until it has
+     * left. In order among the pieces for a node. MPM_EMPI, MPM_ENOMEM. */
+    int (*send_piece)(unsigned node, const void *bytes, size_t size);
+    /* How many pieces for a node have not left yet, as of the last poll(). */
+    unsigned (*pieces_left)(unsigned node);
+    /* Where the next piece from a node is to stand: `size` is its size. MPM_EMPI, MPM_ENOMEM. */
+    int (*expect_piece)(unsigned node, void *bytes, size_t size);
+    /* true with the node if an expected piece has come; of one node in any order. */
+    bool (*poll_piece)(unsigned *node);
     /* Bytes of frames are still to leave or to come in. */
     bool (*is_busy)(void);
     /* Of a leader that sends no more: true when no leader does, and all that was sent has come in. Until then it

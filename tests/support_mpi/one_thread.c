@@ -101,6 +101,9 @@ WATCH(MPI_Imrecv, false,
 WATCH(MPI_Init_thread, true, (int *argc, char ***argv, int required, int *provided),
       (argc, argv, required, provided))
 WATCH(MPI_Initialized, false, (int *is_so), (is_so))
+WATCH(MPI_Irecv, false,
+      (void *bytes, int count, MPI_Datatype type, int source, int tag, MPI_Comm comm, MPI_Request *request),
+      (bytes, count, type, source, tag, comm, request))
 WATCH(MPI_Isend, false,
       (const void *bytes, int count, MPI_Datatype type, int target, int tag, MPI_Comm comm,
        MPI_Request *request),

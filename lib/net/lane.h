@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Which messages may overtake a large one that is still on its way to the same node, and which may not. Without large
+ * ones all messages between two nodes are in order.
+ *
+ * A message belongs to a lane, and waits for large ones of certain lanes; all others it may pass, since nobody relies on
+ * that order:
+ *
+ * - A CALL. Its caller is blocked until the reply, so whatever follows from its effect comes after that. It may die,
+ *   or give up: then a CANCEL of it, and the news of the dead process (PROCESS_ENDED: its locks are free, its ends of pipes
+ *   are closed), go behind it, so that the home knows of it. That somebody else has asked whether the process lives may be
+ *   answered before: a long put of a process that is killed in it is done or not, and may be done after its end was seen.
+ * - A REPLY. It goes to one caller. What the home has posted before it (a credit, puts and adds of its own processes) was
+ *   sent before it. What comes later and passes it has nothing to do with that caller.
+ * - Orders and news of pools. All of these are one lane: a lease needs its job, a job its pool, recalls and ends the
+ *   lease, and main counts on results before the loss of a host. With calls they have no order but what a task relies
+ *   on, which has the replies to its calls before it returns, so before its results are on their way.
+ * - What is posted (POSTED) is never large: it is bounded by a tray. It passes all, so what a node has posted before
+ *   anything else it says is there before that. The answer to a recall of credits follows it in order.
+ * - The END of the run comes behind everything. */
+#ifndef NET_LANE_H
+#define NET_LANE_H
+
+#include "net/message.h"
+
+enum lane { LANE_NONE, LANE_CALLS, LANE_REPLIES, LANE_POOLS, LANES };
+
+enum lane lane_of(enum message_kind kind);
+/* A bit for each lane whose large messages one of this kind waits for. */
+unsigned lanes_before(enum message_kind kind);
+
+#endif
