@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* mpmap map: runs a plugin's task over the rows of a data set. All that can be checked is checked before a
  * worker starts or a file is made. */
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "plugin.h"
@@ -201,10 +204,51 @@ static int choose_line(struct request *request)
     return 0;
 }
 
+/* What is said at SIGTERM, by which a launcher ends a run that has lost a part: written while rows are done, two texts in turn, of
+ * which a signal handler only reads the one that is whole. */
+static struct {
+    char text[2][512];
+    _Atomic int current;
+    mpm_line line;
+    const char *output_file;
+    struct sigaction before;
+} watched;
+
+static void note_progress(const mpm_progress *now, void *unused)
+{
+    int next = !atomic_load(&watched.current);
+
+    (void)unused;
+    snprintf(watched.text[next], sizeof watched.text[next],
+             "mpmap: ended by SIGTERM: at least %llu of %llu rows are good; they are in %s.part\n",
+             (unsigned long long)(now->done - now->failed), (unsigned long long)now->total,
+             watched.output_file);
+    atomic_store(&watched.current, next);
+    mpm_progress_line(now, &watched.line);
+}
+
+static void say_at_term(int number)
+{
+    const char *text = watched.text[atomic_load(&watched.current)];
+
+    if (write(STDERR_FILENO, text, strlen(text)) < 0)
+        _exit(128 + number);
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+/* Where it is not ignored. */
+static void watch_for_term(const struct request *request)
+{
+    watched.output_file = request->output_file;
+    watched.line = request->line;
+    if (!sigaction(SIGTERM, NULL, &watched.before) && watched.before.sa_handler == SIG_DFL)
+        signal(SIGTERM, say_at_term);
+}
+
 static int run_map(mpm_pool *pool, const struct request *request, const struct plugin *plugin,
                    const mpm_shape *result, uint64_t rows)
 {
-    mpm_line line = request->line;
     mpm_dataset_map map = {
         .input_file = request->input_file,
         .input_dataset = request->input_dataset,
@@ -218,14 +262,16 @@ static int run_map(mpm_pool *pool, const struct request *request, const struct p
                                              : MPM_OVERWRITE_NOTHING,
         .chunk = request->chunk,
         .without_locks = request->no_lock,
-        .progress = mpm_progress_line,
-        .progress_argument = &line,
+        .progress = note_progress,
     };
-    double start_s = now_s();
-    int status = mpm_pool_map_dataset(pool, plugin->task, &map);
-    double seconds = now_s() - start_s;
+    double start_s = now_s(), seconds;
+    int status;
 
-    mpm_progress_line_end(&line);
+    watch_for_term(request);
+    status = mpm_pool_map_dataset(pool, plugin->task, &map);
+    seconds = now_s() - start_s;
+    sigaction(SIGTERM, &watched.before, NULL);
+    mpm_progress_line_end(&watched.line);
     if (status)
         return mpm_report_error();
     if (!request->quiet)
