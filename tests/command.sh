@@ -384,8 +384,7 @@ figures_are 10 schedule --simulate --seconds 0.1
 figures_are 10 simulate --nodes 10 --slots 4
 
 # Under a launcher everything is said once.
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 \
-    OMPI_MCA_hwloc_base_binding_policy=none
+. "$(dirname "${BASH_SOURCE[0]}")/support/mpirun.sh"
 figures_are 2 wire --seconds 0.01
 run mpirun -n 2 "$mpmap" --version
 check "two ranks print one version" out_is "mpmap $version"

@@ -4,8 +4,7 @@
 set -uo pipefail
 
 bin=${1:-${MPMAP_BIN:?}}
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 \
-    OMPI_MCA_hwloc_base_binding_policy=none
+. "$(dirname "${BASH_SOURCE[0]}")/support/mpirun.sh"
 passed=0 failed=0
 
 # prints WANTED COMMAND…: the command succeeds, prints exactly that to stdout and nothing to stderr.

@@ -112,6 +112,7 @@ static void a_launcher_calls_for_mpi(void)
     CU_ASSERT(chooses("PMI_FD=6", &transport_mpi));
     CU_ASSERT(chooses("SLURM_NTASKS=8 SLURM_PROCID=0", &transport_solo));
     CU_ASSERT(chooses("SLURM_STEP_ID=0 SLURM_PROCID=0 SLURM_STEP_NUM_TASKS=1", &transport_solo));
+    CU_ASSERT(chooses("SLURM_STEP_ID=0 SLURM_PROCID=0", &transport_solo)); /* as a user may want it */
     set_environment("SLURM_STEP_ID=0 SLURM_PROCID=0 SLURM_STEP_NUM_TASKS=2");
     CU_ASSERT_EQUAL(transport_choose(NULL, &chosen), MPM_EINVAL);
     CU_ASSERT(error_has("srun has started 2 tasks (SLURM_STEP_NUM_TASKS is 2)"));

@@ -8,8 +8,7 @@ set -uo pipefail
 
 bin=${1:-${MPMAP_BIN:?}}
 program=$(dirname "$bin")/tests/processes
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 \
-    OMPI_MCA_hwloc_base_binding_policy=none
+. "$(dirname "${BASH_SOURCE[0]}")/support/mpirun.sh"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 . "${2:-${MPMAP_SOURCE:?}}/tests/support/processes.sh"

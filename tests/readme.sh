@@ -20,8 +20,8 @@ build=$(dirname "$bin")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 passed=0 failed=0 commands=0
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 \
-    OMPI_MCA_hwloc_base_binding_policy=none LC_ALL=C.UTF-8
+. "$(dirname "${BASH_SOURCE[0]}")/support/mpirun.sh"
+export LC_ALL=C.UTF-8
 
 # check WHAT COMMAND…: counts whether it succeeds.
 check()

@@ -66,7 +66,7 @@ promises "items that take very long keep nobody else from work" \
 all_positive="all(figure['value'] > 0 for figure in f.values())"
 promises "schedule measures" "len(f) == 10 and $all_positive" schedule --seconds 0.002
 promises "metg measures" "len(f) == 4 and $all_positive" metg --seconds 0.002
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+. "$(dirname "${BASH_SOURCE[0]}")/support/mpirun.sh"
 promises "wire measures, in ranks that had started MPI" "len(f) == 2 and $all_positive" wire --seconds 0.01
 
 echo "$passed passed, $failed failed"

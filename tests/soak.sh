@@ -26,8 +26,8 @@ programs=$(dirname "$bin")/tests
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 . "$source_folder/tests/support/processes.sh"
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
-export OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_btl_base_warn_component_unused=0
+. "$(dirname "${BASH_SOURCE[0]}")/support/mpirun.sh"
+export OMPI_MCA_btl_base_warn_component_unused=0
 unset MPMAP_ARENA MPMAP_RANKS_PER_NODE MPMAP_LOG
 
 fail() # what FOLDER: what it said stands there

@@ -36,6 +36,8 @@ static void set_environment(void)
     setenv("OMPI_MCA_pml", "ob1", 0);
     setenv("OMPI_MCA_rmaps_base_oversubscribe", "1", 0);
     setenv("OMPI_MCA_hwloc_base_binding_policy", "none", 0);
+    setenv("PRTE_MCA_rmaps_default_mapping_policy", ":oversubscribe", 0); /* from version 5 on */
+    setenv("PRTE_MCA_hwloc_default_binding_policy", "none", 0);
 }
 
 /* mpmap-wire's exit status. */

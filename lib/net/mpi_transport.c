@@ -160,19 +160,17 @@ static int gather_topology(const struct rank_card *card, struct topology *topolo
     return status;
 }
 
-/* The first line, which MPICH writes as "MPICH Version:\t4.0.2". */
+/* The first line. MPICH's is "MPICH Version:\t4.0.2". */
 static void read_version(void)
 {
-    char text[MPI_MAX_LIBRARY_VERSION_STRING] = "", *number;
+    static const char label[] = " Version:\t";
+    char *text = mpi.version, *found;
     int length = 0;
 
     library.MPI_Get_library_version(text, &length);
     text[strcspn(text, ",\n")] = 0;
-    number = strstr(text, " Version:");
-    if (number)
-        *number = 0;
-    snprintf(mpi.version, sizeof mpi.version, "%s%s%s", text, number ? " " : "",
-             number ? number + strlen(" Version:\t") : "");
+    if ((found = strstr(text, label)))
+        memmove(found + 1, found + strlen(label), strlen(found + strlen(label)) + 1);
 }
 
 /* MPICH looks at every page of a window's room for a place that is free in all ranks, which takes a second a gigabyte,

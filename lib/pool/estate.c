@@ -188,7 +188,7 @@ static int make_board(size_t size, uint32_t number, uint64_t *offset)
 
 int estate_enter(size_t size, uint64_t *board)
 {
-    uint32_t number;
+    uint32_t number = 0;
     int status;
 
     lock();

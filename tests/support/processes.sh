@@ -100,10 +100,10 @@ one_is_gone()
     return 1
 }
 
-# vader_segment.* are files of Open MPI's own transport.
+# vader_segment.* and, from version 5 on, sm_segment.* are files of Open MPI's own transport.
 shared_files()
 {
-    find /dev/shm -mindepth 1 ! -name 'vader_segment.*' | sort
+    find /dev/shm -mindepth 1 ! -name 'vader_segment.*' ! -name 'sm_segment.*' | sort
 }
 
 # A run that is started with MPMAP_TEST_MARK=$mark hands that on to whatever it starts, orphans included.
