@@ -52,6 +52,10 @@ n4 4 1
 n2r4 4 2
 END
 done
+for per_node in 0 1; do
+    watch 2 $per_node "$programs/tour" thread
+    check "one thread at a time is in MPI, two ranks, $per_node a node, another thread ends the run" went_well 2
+done
 watch 2 1 "$programs/own_mpi_test" serialized
 check "one thread at a time is in MPI that the program has started" went_well 2
 report

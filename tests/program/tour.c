@@ -2,8 +2,10 @@
 /* Something of everything that a run can do, on all of its nodes: for one_thread.sh.
  *
  *   tour finalize   ends the run, and returns
- *   tour exit       calls exit(), with all that is open */
+ *   tour exit       calls exit(), with all that is open
+ *   tour thread     does so in another thread than that of main() */
 #include <mpmap.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,8 +72,16 @@ static int exchange(void)
     return EXIT_SUCCESS;
 }
 
+static void *leave(void *unused)
+{
+    (void)unused;
+    exit(EXIT_SUCCESS);
+}
+
 int main(int argc, char **argv)
 {
+    const char *way = argc > 1 ? argv[1] : "";
+    pthread_t thread;
     mpm_pool *pool;
 
     if (mpm_init(&argc, &argv, NULL) || mpm_pool_open(NULL, &pool))
@@ -79,7 +89,9 @@ int main(int argc, char **argv)
     if (map(pool) || exchange())
         return EXIT_FAILURE;
     printf("%u nodes, %u ranks, MPI: %s\n", mpm_node_count(), mpm_rank_count(), mpm_mpi_version());
-    if (argc > 1 && !strcmp(argv[1], "exit"))
-        exit(EXIT_SUCCESS);
+    if (!strcmp(way, "exit"))
+        leave(NULL);
+    if (!strcmp(way, "thread") && !pthread_create(&thread, NULL, leave, NULL))
+        pthread_join(thread, NULL);
     return mpm_finalize();
 }
