@@ -1163,7 +1163,8 @@ static void rows_that_cannot_be_read_fail_and_the_others_are_good(void)
         map.block_rows = blocks[i];
         CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_ETASK);
         CU_ASSERT(error_says("1000 of 5000 items failed; the first is item 1000: cannot read rows 1000"));
-        CU_ASSERT(error_says("inflate() failed"));
+        /* HDF5's reason, which is not the same in all versions. */
+        CU_ASSERT(error_says(H5_VERSION_GE(1, 14, 0) ? "filter returned failure" : "inflate() failed"));
         CU_ASSERT_EQUAL(wrong_rows(map.output_file, &layout, &weighing), 1000);
         count_is(map.output_file, 2, 1000);
         results = read_results(map.output_file, &count);

@@ -34,6 +34,7 @@ static void set_environment(void)
     setenv("MPMAP_RANKS_PER_NODE", "1", 0);
     setenv("OMPI_MCA_btl", "tcp,self", 0);
     setenv("OMPI_MCA_pml", "ob1", 0);
+    setenv("OMPI_MCA_reachable", "weighted", 0); /* the other one finds no way to the same machine */
     setenv("OMPI_MCA_rmaps_base_oversubscribe", "1", 0);
     setenv("OMPI_MCA_hwloc_base_binding_policy", "none", 0);
     setenv("PRTE_MCA_rmaps_default_mapping_policy", ":oversubscribe", 0); /* from version 5 on */
