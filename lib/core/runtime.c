@@ -3,9 +3,9 @@
  *
  * Starting is the same on all ranks: transport, arena, canary, host, courier. After each step that can fail
  * on one rank only, all agree, so that a failure is everybody's: main returns it, the others leave in good
- * order. The transport is the starting thread's until the courier begins, after the last agreement, and is closed when
- * the courier has ended. Ending begins in main: it tells the leaders, whose couriers tell their hosts; each rank sleeps in
- * waitpid for its host, wakes when it has ended, and closes the transport together with the others.
+ * order. The transport is the starting thread's until the courier begins, after the last agreement, and is closed
+ * when the courier has ended. Ending begins in main: it tells the leaders, whose couriers tell their hosts; each rank
+ * sleeps in waitpid for its host, wakes when it has ended, and closes the transport together with the others.
  *
  * Whatever step of the start fails, undo_start() undoes what there is: it looks at what this rank has (a courier, a
  * host, a watcher, an arena), not at how far it came. A process may be in several runs, one after the other. What a

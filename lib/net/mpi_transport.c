@@ -173,8 +173,7 @@ static void read_version(void)
         memmove(found + 1, found + strlen(label), strlen(found + strlen(label)) + 1);
 }
 
-/* MPICH looks at every page of a window's room for a place that is free in all ranks, which takes a second a gigabyte,
- * unless it is told not to. */
+/* MPICH would look for a place that is free in all ranks, page by page, for each window: a second for a gigabyte. */
 static void tell_mpich(void)
 {
 #ifdef MPICH_VERSION
