@@ -6,11 +6,13 @@
  * handle of the library. So the program's scope goes first, for all names or for none. */
 #include "base/library.h"
 
+#include <assert.h>
 #include <dlfcn.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
+
+#define MAX_NAMES 256
 
 /* RTLD_DEFAULT is NULL in glibc: so a handle is no answer to whether there is one. */
 static int open_library(const struct library *library, void **handle)
@@ -31,10 +33,10 @@ static int open_library(const struct library *library, void **handle)
 
 int library_load(const struct library *library, void *table)
 {
-    void *handle, **found = calloc(library->name_count, sizeof *found);
-    int status = found ? open_library(library, &handle)
-                       : error_set(MPM_ENOMEM, "no memory for the symbols of %s", library->title);
+    void *handle, *found[MAX_NAMES]; /* not from malloc: where MPI is there, its ranks must be able to meet */
+    int status = open_library(library, &handle);
 
+    assert(library->name_count <= MAX_NAMES);
     for (size_t i = 0; !status && i < library->name_count; i++) {
         found[i] = dlsym(handle, library->names[i]);
         if (!found[i])
@@ -44,6 +46,5 @@ int library_load(const struct library *library, void *table)
     }
     if (!status)
         memcpy(table, found, library->name_count * sizeof *found);
-    free(found);
     return status;
 }

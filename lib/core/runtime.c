@@ -503,6 +503,8 @@ static int start_processes(void)
 
 static int start_courier(void)
 {
+    int status;
+
     if (own_rank()->rank_in_node)
         return MPM_OK;
     courier_forget();
@@ -515,6 +517,8 @@ static int start_courier(void)
     call_announce();
     for (unsigned i = 0; i < run.announce_count; i++)
         run.announce[i]();
+    if ((status = runtime_check_whole()))
+        return status; /* one of them had no memory */
     return courier_start(run.transport, &run.topology, &run.area->bell);
 }
 
