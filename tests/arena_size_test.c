@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "mpmap/status.h"
+
 #include "core/arena_size.h"
 #include "suite.h"
 
@@ -76,6 +78,19 @@ static void without_a_limit_there_is_none(void)
     CU_ASSERT_EQUAL(arena_group_limit("/nowhere", "/nowhere"), UINT64_MAX);
 }
 
+static void an_arena_above_the_limit_is_refused_with_both_values(void)
+{
+    CU_ASSERT_EQUAL(arena_size_check(100 << 20, 1, 100 << 20), MPM_OK);
+    CU_ASSERT_EQUAL(arena_size_check(SIZE_MAX, 1, UINT64_MAX), MPM_OK);
+    CU_ASSERT_EQUAL(arena_size_check(SIZE_MAX >> 1, 3, UINT64_MAX), MPM_OK); /* there is none */
+    CU_ASSERT_EQUAL(arena_size_check(200 << 20, 1, 100 << 20), MPM_ENOMEM);
+    CU_ASSERT(error_has("an arena of 209715200 bytes is more than"));
+    CU_ASSERT(error_has("which is 104857600: set MPMAP_ARENA to 75M or less"));
+    CU_ASSERT_EQUAL(arena_size_check(60 << 20, 2, 100 << 20), MPM_ENOMEM);
+    CU_ASSERT(error_has("62914560 bytes, for each of 2 nodes on this machine, is more"));
+    CU_ASSERT(error_has("set MPMAP_ARENA to 37M or less"));
+}
+
 static int remove_one(const char *path, const struct stat *status, int type, struct FTW *place)
 {
     (void)status;
@@ -94,6 +109,8 @@ int main(void)
         {"a_group_that_cannot_be_seen_has_the_limit_of_the_root",
          a_group_that_cannot_be_seen_has_the_limit_of_the_root},
         {"without_a_limit_there_is_none", without_a_limit_there_is_none},
+        {"an_arena_above_the_limit_is_refused_with_both_values",
+         an_arena_above_the_limit_is_refused_with_both_values},
     };
     const char *temporary = getenv("TMPDIR");
     int status;

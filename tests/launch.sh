@@ -45,6 +45,29 @@ with_shm()
     run unshare -m bash -c "mount -t tmpfs -o size=$size tmpfs /dev/shm && exec \"\$@\"" with_shm "$@"
 }
 
+# The same with one that others have filled.
+with_full_shm()
+{
+    run unshare -m bash -c "mount -t tmpfs -o size=1M tmpfs /dev/shm && ! cat /dev/zero 2>/dev/null >/dev/shm/full && exec \"\$@\"" \
+        with_full_shm "$@"
+}
+
+# A control group of memory that may have so many bytes: $group, to be removed again. As root.
+limit_memory() # bytes
+{
+    if [ -d /sys/fs/cgroup/memory ]; then
+        group=$(mktemp -d /sys/fs/cgroup/memory/mpmap-launch-XXXXXX 2>/dev/null) &&
+            echo "$1" >"$group/memory.limit_in_bytes"
+    else
+        group=$(mktemp -d /sys/fs/cgroup/mpmap-launch-XXXXXX 2>/dev/null) && echo "$1" >"$group/memory.max"
+    fi 2>/dev/null
+}
+
+in_group()
+{
+    run bash -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$group" "$@"
+}
+
 can_mount()
 {
     timeout -k 2 10 unshare -m mount -t tmpfs -o size=1M tmpfs /mnt 2>/dev/null
@@ -210,14 +233,42 @@ if (ulimit -v 3000000; "$bin/mpmap" --version >"$work/out" 2>&1); then
 else
     skip "a limit of addresses" "this build needs more"
 fi
+if limit_memory 100000000; then
+    in_group env MPMAP_ARENA=50M "$bin/examples/pool"
+    check "an arena that the control group has memory for goes" squares_come
+    for launcher in "" "mpirun -n 2" "env MPMAP_RANKS_PER_NODE=1 mpirun -n 2"; do
+        in_group env MPMAP_ARENA=200M $launcher "$bin/examples/pool"
+        check "an arena larger than the control group's memory, '$launcher': it fails" fails
+        check "an arena larger than the control group's memory, '$launcher': both are said" \
+            said_once 'an arena of 209715200 bytes.* the memory that the control group may have, which is (99[0-9]+|100000000)'
+        check "an arena larger than the control group's memory, '$launcher': nothing is left" ends_clean
+        advised=$(grep -oE 'MPMAP_ARENA to [0-9]+M' "$work/err" | grep -oE '[0-9]+M')
+        in_group env MPMAP_ARENA="${advised:-none}" $launcher "$bin/examples/pool"
+        check "an arena of $advised, as it says, '$launcher', goes" squares_come
+    done
+    rmdir "$group"
+else
+    skip "a control group's memory" "this user cannot make such a group"
+fi
 if can_mount; then
     with_shm 16M mpirun -n 2 "$bin/examples/pool"
     check "a /dev/shm of 16M is enough" squares_come
     with_shm 16M env MPMAP_ARENA=20M mpirun -n 2 "$bin/examples/pool"
     check "an arena larger than /dev/shm: it fails" fails
-    check "an arena larger than /dev/shm: the error says so" \
-        said_once 'an arena of 20971520 bytes does not fit into /dev/shm, which has [0-9]+ free: set MPMAP_ARENA lower'
+    check "an arena larger than /dev/shm: the error says where, and what to do" \
+        said_once "rank 0 on $(uname -n): an arena of 20971520 bytes does not fit into /dev/shm, which has [0-9]+ free: set MPMAP_ARENA to [0-9]+M or less, or MPMAP_RANKS_PER_NODE to 1,"
     check "an arena larger than /dev/shm: nothing is left" ends_clean
+    advised=$(grep -oE 'MPMAP_ARENA to [0-9]+M' "$work/err" | grep -oE '[0-9]+M')
+    with_shm 16M env MPMAP_ARENA="${advised:-none}" mpirun -n 2 "$bin/examples/pool"
+    check "an arena larger than /dev/shm: with $advised, as it says, it goes" squares_come
+    with_shm 16M env MPMAP_ARENA=20M MPMAP_RANKS_PER_NODE=1 mpirun -n 2 "$bin/examples/pool"
+    check "an arena larger than /dev/shm: with one rank a node, as it says, it goes" squares_come
+    with_full_shm mpirun -n 2 "$bin/examples/pool"
+    check "a full /dev/shm: it fails" fails
+    check "a full /dev/shm: the error says what to do" \
+        said_once 'does not fit into /dev/shm, which has [0-9]+ free: set MPMAP_RANKS_PER_NODE to 1,'
+    with_full_shm env MPMAP_RANKS_PER_NODE=1 mpirun -n 2 "$bin/examples/pool"
+    check "a full /dev/shm: with one rank a node, as it says, it goes" squares_come
     with_shm 2000T env MPMAP_ARENA=1000T mpirun -n 2 "$bin/examples/pool"
     check "an arena that /dev/shm has room for, and ranks have no addresses for: it fails" fails
     check "an arena that ranks have no addresses for: its size is said" \

@@ -116,7 +116,7 @@ int arena_size_check(size_t size, unsigned arenas, uint64_t limit)
     uint64_t advised = limit / arenas / 4 * 3 / STEP;
     char several[48] = "";
 
-    if (size <= limit / arenas)
+    if (limit == NO_LIMIT || size <= limit / arenas)
         return MPM_OK;
     if (arenas > 1)
         snprintf(several, sizeof several, ", for each of %u nodes on this machine,", arenas);

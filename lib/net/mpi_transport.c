@@ -297,6 +297,21 @@ static int mpi_open(const struct rank_card *card, const void *communicator, stru
     return status;
 }
 
+/* The ways out: an arena that fits there, if any does, or arenas of single ranks, which stand elsewhere. */
+static int say_no_room(size_t size, uint64_t free_bytes)
+{
+    uint64_t fits = free_bytes > WINDOW_OVERHEAD ? (free_bytes - WINDOW_OVERHEAD) >> 20 : 0;
+    char advice[64] = "";
+
+    if (fits)
+        snprintf(advice, sizeof advice, "MPMAP_ARENA to %lluM or less, or ", (unsigned long long)fits);
+    return error_set(
+        MPM_ENOMEM,
+        "an arena of %zu bytes does not fit into /dev/shm, which has %llu free: set %s"
+        "MPMAP_RANKS_PER_NODE to 1, by which each rank has an arena of its own and needs no room there",
+        size, (unsigned long long)free_bytes, advice);
+}
+
 /* Open MPI puts windows into /dev/shm, as files that take room only as they are touched. */
 static int check_room(size_t size)
 {
@@ -306,12 +321,7 @@ static int check_room(size_t size)
     if (statvfs("/dev/shm", &shm))
         return MPM_OK; /* it will stand elsewhere */
     free_bytes = (uint64_t)shm.f_bavail * shm.f_frsize;
-    if (size + WINDOW_OVERHEAD <= free_bytes)
-        return MPM_OK;
-    return error_set(
-        MPM_ENOMEM,
-        "an arena of %zu bytes does not fit into /dev/shm, which has %llu free: set MPMAP_ARENA lower", size,
-        (unsigned long long)free_bytes);
+    return size + WINDOW_OVERHEAD <= free_bytes ? MPM_OK : say_no_room(size, free_bytes);
 }
 
 /* A rank may be limited in its addresses. */
@@ -358,7 +368,11 @@ static int make_window(size_t size, unsigned rank_in_node, MPI_Comm node, void *
     library.MPI_Comm_set_errhandler(node, MPI_ERRORS_RETURN);
     if (library.MPI_Win_allocate_shared(rank_in_node ? 0 : (MPI_Aint)(size + page), 1, MPI_INFO_NULL, node,
                                         &base, &mpi.window))
-        return error_set(MPM_ENOMEM, "MPI_Win_allocate_shared cannot make an arena of %zu bytes", size);
+        return error_set(
+            MPM_ENOMEM,
+            "MPI_Win_allocate_shared cannot make an arena of %zu bytes: set MPMAP_RANKS_PER_NODE to 1, by "
+            "which each rank has an arena of its own and needs none of MPI",
+            size);
     mpi.has_window = true;
     library.MPI_Win_shared_query(mpi.window, 0, &bytes, &unit, &base);
     *memory = map_again((void *)(((uintptr_t)base + page - 1) / page * page), size);
