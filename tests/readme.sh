@@ -94,7 +94,9 @@ prints_but_for_figures() { diff <(without_figures "$1") <(without_figures "$work
 
 c_compiles()
 {
-    cc -std=c11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -I "$source_folder/lib/include" "$1"
+    local compiler=cc
+    grep -q '<mpi.h>' "$1" && compiler=mpicc
+    "$compiler" -std=c11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -I "$source_folder/lib/include" "$1"
 }
 
 # run_block FILE: does what its first line says.
