@@ -844,6 +844,8 @@ int mpm_init(int *argc, char ***argv, const mpm_options *options)
     (void)argv;
     if (run.runs)
         return error_set(MPM_ESTATE, "mpm_init: the run has begun already");
+    if (run.number && getpid() != run.pid && run.transport != &transport_solo)
+        return error_set(MPM_ESTATE, "mpm_init: this process was forked by a rank: MPI is not its own");
     release_arena(); /* of the run before */
     host_note_ignored_signals();
     replace_closed_standard_files();

@@ -277,6 +277,15 @@ static void ignore_broken_connections(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
+/* What a rank finds before it can meet the others. */
+static int say_where(int status, const char *host)
+{
+    char sentence[1024];
+
+    snprintf(sentence, sizeof sentence, "%s", mpm_error());
+    return error_set(status, "on %s: %s", host, sentence);
+}
+
 static void mpi_close(void);
 
 static int mpi_open(const struct rank_card *card, const void *communicator, struct topology *topology)
@@ -285,7 +294,7 @@ static int mpi_open(const struct rank_card *card, const void *communicator, stru
     int status;
 
     if ((status = meet(given)))
-        return status;
+        return say_where(status, card->machine);
     ignore_broken_connections();
     mpi.world = mpi.machine = mpi.leaders = MPI_COMM_NULL;
     mpi.coming_end = &mpi.coming;

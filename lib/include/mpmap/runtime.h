@@ -16,7 +16,8 @@ typedef struct mpm_options {
     unsigned ranks_per_node; /**< cut machines into virtual nodes of so many ranks; 0: do not */
     /** The address of the MPI_Comm to run on, in a program that has started MPI itself; NULL: MPI_COMM_WORLD. Its ranks
      * call mpm_init(), all of them, and no others; its rank 0 is main. It is read in this call only, and stays the
-     * program's. */
+     * program's. Runs on several communicators may go on at the same time; each uses all CPUs and memory that its
+     * ranks have. */
     const void *communicator;
     /** A node that has been silent for so many seconds, from 1 on, is lost, and the run ends; 0: 15 seconds; MPM_FOREVER:
      * never. Main's value counts. */
