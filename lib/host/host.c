@@ -663,6 +663,9 @@ int host_start(struct arena *arena, unsigned rank_in_node)
     self.record = &area->host[rank_in_node];
     self.rank = rank_in_node;
     self.try_again_ns = CLOCK_FOREVER;
+    if (prctl(PR_GET_CHILD_SUBREAPER, &self.was_subreaper) || prctl(PR_SET_CHILD_SUBREAPER, 1))
+        return error_set_errno(MPM_ESYSTEM, "the rank cannot reap what its host leaves");
+    self.is_subreaper = true;
     self.pid_of = calloc(MAX_PROCESSES, sizeof *self.pid_of);
     self.is_own = calloc(MAX_PID / 8, 1);
     if (!self.pid_of || !self.is_own) {
@@ -670,9 +673,6 @@ int host_start(struct arena *arena, unsigned rank_in_node)
         return error_set(MPM_ENOMEM, "no memory for the table of processes");
     }
     fflush(NULL); /* lest a process write it once more */
-    if (prctl(PR_GET_CHILD_SUBREAPER, &self.was_subreaper) || prctl(PR_SET_CHILD_SUBREAPER, 1))
-        return error_set_errno(MPM_ESYSTEM, "the rank cannot reap what its host leaves");
-    self.is_subreaper = true;
     if ((pid = fork()) == 0)
         host_main(rank);
     free_tables();
