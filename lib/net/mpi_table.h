@@ -33,7 +33,6 @@
     ENTRY(MPI_Allgather)           \
     ENTRY(MPI_Allreduce)           \
     ENTRY(MPI_Bcast)               \
-    ENTRY(MPI_Comm_dup)            \
     ENTRY(MPI_Comm_free)           \
     ENTRY(MPI_Comm_rank)           \
     ENTRY(MPI_Comm_set_errhandler) \

@@ -78,7 +78,6 @@ WATCH(MPI_Allreduce, true,
       (out, in, count, type, operation, comm))
 WATCH(MPI_Bcast, true, (void *bytes, int count, MPI_Datatype type, int root, MPI_Comm comm),
       (bytes, count, type, root, comm))
-WATCH(MPI_Comm_dup, true, (MPI_Comm comm, MPI_Comm *made), (comm, made))
 WATCH(MPI_Comm_free, true, (MPI_Comm * comm), (comm))
 WATCH(MPI_Comm_rank, false, (MPI_Comm comm, int *number), (comm, number))
 WATCH(MPI_Comm_set_errhandler, false, (MPI_Comm comm, MPI_Errhandler handler), (comm, handler))
