@@ -96,7 +96,7 @@ static char *describe_loss(unsigned rank, int wait_status, char *text, size_t si
 {
     const struct topology *topology = runtime_topology();
     const struct rank_info *info = &topology->ranks[rank];
-    char how[80];
+    char how[120];
 
     snprintf(text, size, "the host process of rank %u on %s %s: %u %s lost", rank,
              topology->nodes[info->node].name, describe_wait_status(wait_status, how, sizeof how),

@@ -53,7 +53,7 @@ static uint32_t dead_leaves;
 void process_died(uint32_t number)
 {
     struct process_record *record = process_at(runtime_arena(), number - 1);
-    char how[80];
+    char how[120];
 
     dead_leaves = atomic_exchange(process_leaves_of(record), 0);
     if (record->flags & PROCESS_IS_USERS)
@@ -259,6 +259,7 @@ static void announce(void)
     call_register(VERB_PROCESS_START, process_try_start, MPM_ETIMEDOUT,
                   "the process was not started in time");
     call_register(VERB_PROCESS_JOIN, process_try_join, MPM_ETIMEDOUT, "the process still runs");
+    call_register_ends(VERB_PROCESS_JOIN, &(struct call_ends){.late = process_try_late_join});
     call_register(VERB_PROCESS_LOOK, process_try_look, MPM_ETIMEDOUT, "the process was not forked in time");
     call_register(VERB_PROCESS_SIGNAL, process_try_signal, MPM_ETIMEDOUT, "the signal was not sent in time");
     call_register(VERB_PROCESS_CLOSE, process_try_close, MPM_ETIMEDOUT, "the process was not closed in time");

@@ -38,6 +38,9 @@ static int look_here(const mpm_handle *handle, struct process_look *look)
         if ((status = process_find_record(handle, &record, &word)))
             return status;
     } while (word != before);
+    look->lack[0] = 0;
+    if (look->fork_errno)
+        describe_fork_errno(look->fork_errno, look->lack, sizeof look->lack);
     return look->state == PROCESS_WANTED ? CALL_MUST_WAIT : MPM_OK;
 }
 
@@ -153,6 +156,20 @@ int process_try_join(const mpm_handle *handle, const void *in, size_t in_size, s
     (void)in_size;
     return handle->kind == OBJECT_NODE ? process_try_node_is_over(reply)
                                        : reply_look(look_at_end(handle, &look), &look, reply);
+}
+
+/* In place of the late status: names the process. */
+int process_try_late_join(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
+{
+    struct process_look look;
+    int status = look_here(handle, &look);
+
+    (void)in;
+    (void)in_size;
+    (void)reply;
+    if (status && status != CALL_MUST_WAIT)
+        return status;
+    return error_set(MPM_ETIMEDOUT, "process %s still runs", look.about.name);
 }
 
 int mpm_process_join(mpm_process process, double timeout_s)

@@ -65,6 +65,7 @@ struct process_look {
     enum process_state state;
     int32_t pid, wait_status, fork_errno;
     struct process_about about;
+    char lack[160]; /* if there is a fork_errno: see describe_fork_errno() */
 };
 
 /* What there is to know of a process of any node, once it was forked. */
@@ -73,7 +74,8 @@ int process_look(const mpm_handle *handle, struct process_look *look);
 int process_look_at_end(const mpm_handle *handle);
 
 /* What couriers do: see call_try of core/call.h. */
-call_try process_try_start, process_try_look, process_try_join, process_try_signal, process_try_close;
+call_try process_try_start, process_try_look, process_try_join, process_try_signal, process_try_close,
+    process_try_late_join;
 /* Of a node: whether nobody runs there for whom main must wait; then how many were started there, and what
  * its processes have asked for of each node. */
 int process_try_node_is_over(struct call_reply *reply);

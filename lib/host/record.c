@@ -213,24 +213,3 @@ void process_release(struct process_record *process)
 {
     host_set_state(process, PROCESS_FREE);
 }
-
-char *describe_fork_errno(int fork_errno, char *text, size_t size)
-{
-    snprintf(text, size, "%s%s", strerror(fork_errno),
-             fork_errno == EAGAIN ? " (a limit is reached: ulimit -u, or pids.max of the cgroup)" : "");
-    return text;
-}
-
-char *describe_wait_status(int wait_status, char *text, size_t size)
-{
-    const char *name;
-
-    if (WIFSIGNALED(wait_status)) {
-        name = sigabbrev_np(WTERMSIG(wait_status));
-        snprintf(text, size, "was killed by SIG%s%s", name ? name : "?",
-                 WTERMSIG(wait_status) == SIGKILL ? " (out of memory?)" : "");
-    } else {
-        snprintf(text, size, "exited with code %d", WEXITSTATUS(wait_status));
-    }
-    return text;
-}

@@ -103,7 +103,7 @@ static const char *attempts_word(unsigned attempts)
 
 void holder_describe_death(const struct holder *holder, int wait_status, bool was_late, mpm_failure *failure)
 {
-    char how[80];
+    char how[120];
 
     if (was_late) {
         failure->cause = MPM_CAUSE_TIME;

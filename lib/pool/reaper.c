@@ -170,7 +170,7 @@ static void tell_end(const struct board *board, const struct worker_record *reco
                      const struct process_record *process)
 {
     uint64_t item = atomic_load(&record->item), lease = atomic_load(&record->lease);
-    char how[80], where[40] = "";
+    char how[120], where[40] = "";
 
     if (atomic_load(&board->closing) || (record->last_state == WORKER_RETIRING && !process->wait_status))
         return;
