@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,6 +20,8 @@
 #include "shm/kill_point.h"
 #include "support/shared_file.h"
 #include "support/suite.h"
+
+#define PROCESSES 30000 /* the limit of how many there may be */
 
 unsigned long kill_point_count, kill_point_target;
 
@@ -358,21 +361,30 @@ static int do_nothing(const void *args, size_t size)
     return 0;
 }
 
+static void expect_limit_on(unsigned node)
+{
+    mpm_process_options options = {.place = MPM_ON_NODE(node)};
+    mpm_process process = {{0}};
+    int status;
+
+    do /* hosts have a spare */
+        status = mpm_process_start(do_nothing, NULL, 0, &options, &process);
+    while (!status);
+    CU_ASSERT_EQUAL(status, MPM_ESYSTEM);
+    CU_ASSERT(error_has("cannot be forked on node"));
+    CU_ASSERT(error_has("Resource temporarily unavailable (ulimit -u is 30000"));
+}
+
 static void a_process_that_cannot_be_forked_names_the_limit(void)
 {
     mpm_process process = {{0}};
-    int status;
 
     CU_ASSERT_EQUAL(mpm_process_start(do_nothing, NULL, 0, NULL, &process), MPM_OK);
     CU_ASSERT_EQUAL(mpm_process_join(process, MPM_FOREVER), MPM_OK);
     CU_ASSERT_EQUAL(mpm_process_close(process), MPM_OK);
     let_forks_fail(-1, -1);
-    do /* hosts have a spare */
-        status = mpm_process_start(do_nothing, NULL, 0, NULL, &process);
-    while (!status);
-    CU_ASSERT_EQUAL(status, MPM_ESYSTEM);
-    CU_ASSERT(error_has("cannot be forked: Resource temporarily unavailable"));
-    CU_ASSERT(error_has("ulimit -u"));
+    for (unsigned node = 0; node < mpm_node_count(); node++)
+        expect_limit_on(node);
     atomic_store(&shared->no_fork, 0);
     CU_ASSERT_EQUAL(mpm_process_start(do_nothing, NULL, 0, NULL, &process), MPM_OK);
 }
@@ -393,11 +405,17 @@ int main(int argc, char **argv)
         {"a_pool_that_waits_for_workers_can_be_closed", a_pool_that_waits_for_workers_can_be_closed},
         {"a_process_that_cannot_be_forked_names_the_limit", a_process_that_cannot_be_forked_names_the_limit},
     };
+    struct rlimit limit;
     int failed;
 
     shared = shared_file("failing_start_test", sizeof *shared);
     main_pid = getpid();
     setenv("MPMAP_WORKER_TIMEOUT", "3", 1);
+    if (getrlimit(RLIMIT_NPROC, &limit) || limit.rlim_max < PROCESSES)
+        limit.rlim_max = PROCESSES;
+    limit.rlim_cur = PROCESSES; /* so that there is one, but not that it is reached */
+    if (setrlimit(RLIMIT_NPROC, &limit))
+        return EXIT_FAILURE;
     if (mpm_init(&argc, &argv, NULL))
         return mpm_report_error();
     failed = suite_run("failing_start", tests, sizeof tests / sizeof *tests);

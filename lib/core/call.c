@@ -939,6 +939,17 @@ static bool call_work(void)
 }
 
 /* Those of an earlier run, whose objects are gone. */
+static void forget_undoing(void)
+{
+    for (struct given *given = undoing, *next; given; given = next) {
+        next = given->next;
+        given_free(given);
+    }
+    undoing = NULL;
+    given_forget_all();
+    last_look_ns = doubts_until_ns = 0;
+}
+
 static void forget_parked(void)
 {
     for (struct parked *parked = parked_first, *next; parked; parked = next) {
@@ -952,6 +963,7 @@ static void forget_parked(void)
 void call_announce(void)
 {
     forget_parked();
+    forget_undoing();
     courier_handle(MESSAGE_CALL, on_call);
     courier_handle(MESSAGE_CANCEL, on_cancel);
     courier_handle(MESSAGE_REPLY, on_reply);

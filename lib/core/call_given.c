@@ -27,6 +27,7 @@ static struct answered *answer_of(unsigned node, uint32_t slot)
 
     if (!answers && !(answers = calloc(runtime_topology()->node_count, sizeof *answers)))
         return NULL;
+    answer_nodes = runtime_topology()->node_count;
     if (slot < answers[node].count)
         return &answers[node].slot[slot];
     count = slot + 1 + slot / 2;
@@ -90,4 +91,15 @@ void given_free(struct given *given)
     if (given)
         free(given->reply.bytes);
     free(given);
+}
+
+void given_forget_all(void)
+{
+    for (unsigned node = 0; answers && node < answer_nodes; node++) {
+        for (uint32_t i = 0; i < answers[node].count; i++)
+            given_free(answers[node].slot[i].given);
+        free(answers[node].slot);
+    }
+    free(answers);
+    answers = NULL;
 }

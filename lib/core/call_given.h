@@ -43,5 +43,7 @@ bool given_take(unsigned node, const struct message_call *call, struct given **g
 /* The last answer to a slot has arrived: what it was given, which is the caller's to free now, or NULL. */
 struct given *given_arrived(unsigned node, uint32_t slot);
 void given_free(struct given *given);
+/* Forgets all of an earlier run. */
+void given_forget_all(void);
 
 #endif

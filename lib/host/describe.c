@@ -20,16 +20,26 @@ static unsigned long long soft_limit(int resource)
     return getrlimit((__rlimit_resource_t)resource, &limit) ? RLIM_INFINITY : limit.rlim_cur;
 }
 
+/* Says that a limit was passed: a process may have set itself one that nobody else knows. */
+static void describe_limit(const char *what, int resource, const char *unit, const char *how, char *text,
+                           size_t size)
+{
+    unsigned long long limit = soft_limit(resource);
+
+    if (limit == RLIM_INFINITY)
+        snprintf(text, size, "was killed by %s (%s)", what, how);
+    else
+        snprintf(text, size, "was killed by %s of %llu %s (%s)", what, limit, unit, how);
+}
+
 static void describe_signal(int signal, char *text, size_t size)
 {
     const char *name = sigabbrev_np(signal);
 
     if (signal == SIGXFSZ)
-        snprintf(text, size, "was killed by SIGXFSZ: a file passed its limit of %llu bytes (ulimit -f)",
-                 soft_limit(RLIMIT_FSIZE));
+        describe_limit("SIGXFSZ: a file passed its limit", RLIMIT_FSIZE, "bytes", "ulimit -f", text, size);
     else if (signal == SIGXCPU)
-        snprintf(text, size, "was killed by SIGXCPU: it passed its limit of %llu s of CPU time (ulimit -t)",
-                 soft_limit(RLIMIT_CPU));
+        describe_limit("SIGXCPU: it passed its limit", RLIMIT_CPU, "s of CPU time", "ulimit -t", text, size);
     else
         snprintf(text, size, "was killed by SIG%s%s", name ? name : "?",
                  signal == SIGKILL ? " (out of memory?)" : "");
@@ -128,10 +138,10 @@ char *describe_fork_errno(int fork_errno, char *text, size_t size)
     snprintf(text, size, "%s", strerror(fork_errno));
     if (fork_errno != EAGAIN)
         return text;
-    add_limit(text, size, "RLIMIT_NPROC", soft_limit(RLIMIT_NPROC), &has_some);
+    add_limit(text, size, "ulimit -u", soft_limit(RLIMIT_NPROC), &has_some);
     add_limit(text, size, "pids.max of the cgroup", group_limit(), &has_some);
     length = strlen(text);
     if (!has_some)
-        snprintf(text + length, size - length, " (a limit of processes is reached)");
+        snprintf(text + length, size - length, " (a limit is reached: ulimit -u, or pids.max of the cgroup)");
     return text;
 }
