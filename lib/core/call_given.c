@@ -18,6 +18,7 @@ static struct {
     struct answered *slot;
     uint32_t count;
 } * answers;
+static unsigned answer_nodes;
 
 /* NULL if there is no memory, which costs the caller its way back, and nobody else anything. */
 static struct answered *answer_of(unsigned node, uint32_t slot)
