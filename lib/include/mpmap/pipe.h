@@ -41,14 +41,18 @@ MPM_API MPM_CHECKED int mpm_pipe(enum mpm_pipe_direction direction, mpm_connecti
 /* Each of these: MPM_EINVAL for a handle that is none, MPM_ESTALE when both ends were closed, MPM_ENODELOST.
  * Any process may call them. */
 
-/** Sends a message of `size` bytes, 0 included; it is copied. Waits timeout_s for room.
+/** Sends a message of `size` bytes, 0 included; it is copied. Waits timeout_s for room (see the time limits of sync.h).
+ * If the pipe's node has not answered in time, the message is not in the pipe, unless the answer was on its way at that
+ * moment. A message of more than 4 MiB goes there in pieces, for each of which the node has the time that is left, and
+ * the moment for its answer.
  * @return MPM_ETIMEDOUT if there was none in time; MPM_EPIPE if the other end is closed or gone; MPM_ECLOSED
  * if this one is closed; MPM_EINVAL at the end of a oneway pipe that receives; MPM_ENOMEM if the arena has no
  * memory for it. Nothing was sent then. */
 MPM_API MPM_CHECKED int mpm_connection_send(mpm_connection connection, const void *message, size_t size,
                                             double timeout_s);
 
-/** Receives the next message; waits timeout_s for one.
+/** Receives the next message; waits timeout_s for one (see the time limits of sync.h). One that comes too late from
+ * another node is the first in the pipe again.
  * @param room  bytes that `message` has room for
  * @param size  out: bytes of the message; NULL if nobody wants to know
  * @return MPM_ETIMEDOUT if there was none in time; MPM_EEOF if the other end is closed or gone, and all was

@@ -17,7 +17,9 @@ typedef struct mpm_process {
 
 /** What a process runs: a function as a task is (see mpm_task). `args` are `size` bytes that were copied when
  * it was started, aligned to 16 bytes; NULL if there are none.
- * @return the exit code; its low 8 bits count. */
+ * @return the exit code; its low 8 bits count. The process ends then, whatever else its threads are at: who starts a
+ * thread joins it. What the process itself has given to atexit() runs when the target returns, and by mpm_exit() and
+ * exit(), and not when a signal ends it; what main has given to it does not. */
 typedef int mpm_target(const void *args, size_t size);
 
 /** Where a process is to run: option `place` of mpm_process_options. */
@@ -35,7 +37,8 @@ typedef struct mpm_process_options {
 } mpm_process_options;
 
 /** Starts a process that runs target(args, size): a fresh one, forked from a host, so it has nothing of the
- * caller's memory but what it gets in args, the arena, and objects by their handles. Its stdin is empty: that is
+ * caller's memory but what it gets in args, the arena, and objects by their handles. Its working directory, environment
+ * and limits are those that its rank had in mpm_init: a later chdir() or setenv() of main stays main's. Its stdin is empty: that is
  * main's. Any number may run at once; slots do not limit them. Blocks until it has been forked. Any process may
  * call it.
  *
@@ -49,7 +52,8 @@ typedef struct mpm_process_options {
 MPM_API MPM_CHECKED int mpm_process_start(mpm_target *target, const void *args, size_t size,
                                           const mpm_process_options *options, mpm_process *process);
 
-/** Waits until it has ended: timeout_s seconds, MPM_FOREVER, or not at all for 0 and less. Any number of
+/** Waits until it has ended: timeout_s seconds (see the time limits of sync.h), MPM_FOREVER, or not at all for 0 and
+ * less. Any number of
  * times, by any process that has the handle.
  * @return MPM_ETIMEDOUT if it still runs; MPM_EINVAL if it is the caller itself; MPM_ESTALE after
  * mpm_process_close; MPM_ENODELOST. */

@@ -44,13 +44,16 @@ MPM_API MPM_CHECKED int mpm_queue_destroy(mpm_queue queue);
 
 /* Each of these: MPM_EINVAL for a handle that is none, MPM_ESTALE for a destroyed queue, MPM_ENODELOST. */
 
-/** Puts a message of `size` bytes, 0 included; it is copied. Waits timeout_s for room.
+/** Puts a message of `size` bytes, 0 included; it is copied. Waits timeout_s for room (see the time limits of sync.h).
+ * If the queue's node has not answered in time, the message is not in the queue, unless the answer was on its way at
+ * that moment.
  * @return MPM_EFULL if there was none in time; MPM_ECLOSED; MPM_ENOMEM if the arena has no memory for it.
  * What was accepted on another node, and finds no memory when it comes, waits for it at the home in order,
  * and is not counted by mpm_queue_size meanwhile. */
 MPM_API MPM_CHECKED int mpm_queue_put(mpm_queue queue, const void *message, size_t size, double timeout_s);
 
-/** Gets the first message; waits timeout_s for one.
+/** Gets the first message; waits timeout_s for one (see the time limits of sync.h). One that comes too late from another
+ * node is the first in the queue again; a queue that was full meanwhile has one more than its maximum then.
  * @param room  bytes that `message` has room for
  * @param size  out: bytes of the message; NULL if nobody wants to know
  * @return MPM_EEMPTY if there was none in time; MPM_ECLOSED if it is closed and empty; MPM_ETOOSMALL if the

@@ -4,7 +4,18 @@
  * Each lives at the node where it was made, and works from every node. A process that is killed at any
  * instruction has done what it was at, or has not; the others go on. A wait costs no CPU. A timeout is
  * seconds; 0 is one try, MPM_FOREVER is no limit; MPM_ETIMEDOUT is never early. "The caller" is the calling
- * thread. Any process may call all of these. */
+ * thread. Any process may call all of these.
+ *
+ * @section limits Time limits and other nodes
+ * A time limit is the caller's, here and in queue.h, pipe.h, process.h and wait.h. The node of the object says when the
+ * time is up. If it says nothing, because it is stopped or its wire is slow, the call returns all the same: 0.1 s after
+ * its limit, or after 1 s if the limit is 0, since an answer from another node takes a moment; and later by a second
+ * for each 20 MB of messages, or of room for one. It returns what it returns for a time that is up, and mpm_error()
+ * names the node. What was asked for is taken back: a lock or a permit that comes later is given back, a message that
+ * was got or received is the first again, and a barrier breaks. It is as if the call had come too late, before anything
+ * that the caller asks for afterwards. (What is put or sent may be on its way already: see there.)
+ * Calls without a time limit wait for the node, as those with MPM_FOREVER do. A thread that waits is not woken by a
+ * signal: its handler runs, and the wait goes on. */
 #ifndef MPMAP_SYNC_H
 #define MPMAP_SYNC_H
 
@@ -57,8 +68,10 @@ typedef struct mpm_barrier {
 MPM_API MPM_CHECKED int mpm_lock_create(mpm_lock *lock);
 /** Ends it, whoever has it. */
 MPM_API MPM_CHECKED int mpm_lock_destroy(mpm_lock lock);
-/** Takes the lock. Who comes may overtake those who wait, but only a bounded number of times, wherever they
- * wait.
+/** Takes the lock. Who comes may overtake those who wait, but the lock goes at most 64 times past the one that has
+ * waited longest, wherever that is; then it is that one's. So nobody is shut out. Turns are not equal in number: whoever
+ * is at another node needs two messages to and fro for a turn, and those at home have the lock as often as they ask
+ * before it waits again.
  * @return MPM_ETIMEDOUT; MPM_EOWNERDIED: the process that had it has ended, and *the caller has it now*:
  * what it guards may be half done. */
 MPM_API MPM_CHECKED int mpm_lock_acquire(mpm_lock lock, double timeout_s);
@@ -99,7 +112,8 @@ MPM_API MPM_CHECKED int mpm_condition_destroy(mpm_condition condition);
 MPM_API MPM_CHECKED int mpm_condition_acquire(mpm_condition condition, double timeout_s);
 MPM_API MPM_CHECKED int mpm_condition_release(mpm_condition condition);
 /** Releases the lock, however often the caller has it, waits until it is notified, and takes the lock as
- * often again, for which it may have to wait longer than timeout_s. Whatever it returns but MPM_ENODELOST,
+ * often again, for which it may have to wait longer than timeout_s: until it is released, and until the lock's node answers.
+ * Whatever it returns but MPM_ENODELOST,
  * the caller has the lock, if that was not destroyed: once, if the condition was.
  * @return MPM_EINVAL if the caller does not have the lock; MPM_ETIMEDOUT; MPM_EOWNERDIED, notified or not:
  * a process has died with the lock meanwhile. */

@@ -13,7 +13,8 @@ MPM_BEGIN
 /** Waits until at least one of `count` objects is ready, on whatever nodes they are: a process when it has
  * ended; a connection when a receive would not have to wait, because there is a message or the other end is
  * closed or gone; a queue when a get would not have to wait, because there is a message or it is closed; an
- * event while it is set. Waits timeout_s seconds, MPM_FOREVER, or not at all for 0 and less. It takes nothing
+ * event while it is set. Waits timeout_s seconds, MPM_FOREVER, or not at all for 0 and less; what is at a node that does
+ * not answer in time (see the time limits of sync.h) is not ready. It takes nothing
  * from them: what is ready stays so, until somebody takes or clears it. Any process may call it, and any
  * number may wait for the same object.
  * @param handles  of the objects, in any mixture: `process.handle`, `connection.handle` …
