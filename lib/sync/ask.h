@@ -75,9 +75,9 @@ struct asking {
 /* Has couriers do these. From a constructor. */
 void ask_register(const struct ask *const *asks, size_t count);
 
-/* Asks. From another node a verb that `is_timed` returns within its limit: what it is given then is undone. `request` and `answer` may be NULL; `answer->bytes` is the caller's to free. The verb's statuses;
- * MPM_ETIMEDOUT, MPM_EINVAL for what is no handle, MPM_ESTALE, MPM_ENOMEM, MPM_ESTATE without a run,
- * MPM_ENODELOST. */
+/* Asks. From another node a verb that `is_timed` returns within its limit: what it is given then is undone. `request`
+ * and `answer` may be NULL; `answer->bytes` is the caller's to free. The verb's statuses; MPM_ETIMEDOUT, MPM_EINVAL for
+ * what is no handle, MPM_ESTALE, MPM_ENOMEM, MPM_ESTATE without a run, MPM_ENODELOST. */
 int ask(const mpm_handle *handle, const struct ask *what, const struct request *request, double timeout_s,
         struct answer *answer);
 /* What asks for nothing but the verb. */

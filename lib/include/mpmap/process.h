@@ -38,9 +38,9 @@ typedef struct mpm_process_options {
 
 /** Starts a process that runs target(args, size): a fresh one, forked from a host, so it has nothing of the
  * caller's memory but what it gets in args, the arena, and objects by their handles. Its working directory, environment
- * and limits are those that its rank had in mpm_init: a later chdir() or setenv() of main stays main's. Its stdin is empty: that is
- * main's. Any number may run at once; slots do not limit them. Blocks until it has been forked. Any process may
- * call it.
+ * and limits are those that its rank had in mpm_init: a later chdir() or setenv() of main stays main's. Its stdin is
+ * empty: that is main's. Any number may run at once; slots do not limit them. Blocks until it has been forked. Any
+ * process may call it.
  *
  * What a process starts by other means (fork, system, popen, posix_spawn) ends with it: when it has ended, however it
  * did, whatever descends from it and still runs is killed, soon after, also what has detached itself (setsid, two
