@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <mpmap.h>
 
@@ -17,6 +16,7 @@
 #include "core/object.h"
 #include "support/everywhere.h"
 #include "support/gate.h"
+#include "support/rank.h"
 #include "support/shared_file.h"
 #include "support/suite.h"
 
@@ -48,45 +48,6 @@ struct shared {
 
 static struct shared *shared;
 static char *long_message;
-
-/* Stopping. */
-
-/* The rank of the calling process: its host's parent. */
-static int find_rank(void)
-{
-    char path[64];
-    int rank = 0;
-    FILE *file;
-
-    snprintf(path, sizeof path, "/proc/%d/stat", getppid());
-    if (!(file = fopen(path, "r")))
-        return 0;
-    if (fscanf(file, "%*d (%*[^)]) %*c %d", &rank) != 1)
-        rank = 0;
-    fclose(file);
-    return rank;
-}
-
-static char state_of(int pid)
-{
-    char path[64], state = 0;
-    FILE *file;
-
-    snprintf(path, sizeof path, "/proc/%d/stat", pid);
-    if (!(file = fopen(path, "r")))
-        return 0;
-    if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
-        state = 0;
-    fclose(file);
-    return state;
-}
-
-static void stop(int pid)
-{
-    EXPECT(pid && !kill(pid, SIGSTOP));
-    while (state_of(pid) != 'T')
-        sched_yield();
-}
 
 /* Making, in a process of the node. */
 
@@ -150,7 +111,7 @@ static int make_and_stay(const void *args, size_t size)
     make_ready(&shared->things);
     make_locks(&shared->things);
     EXPECT(!mpm_current_process(&shared->things.self));
-    atomic_store(&shared->rank_pid, find_rank());
+    atomic_store(&shared->rank_pid, rank_of_caller());
     atomic_store(&shared->is_made, 1);
     EXPECT(gate_reached(&shared->may_end, 1));
     return everywhere_end();
@@ -406,10 +367,10 @@ static void a_stopped_node_holds_up_nobody_beyond_its_limit(void)
     EXPECT(gate_reached(&shared->is_made, 1));
     for (size_t i = 0; i < VERBS; i++)
         callers[i] = start_on(0, call_verb, &i, sizeof i);
-    stop(shared->rank_pid);
+    EXPECT(rank_stop(shared->rank_pid));
     atomic_store(&shared->goes, 1);
     EXPECT(gate_reached(&shared->returned, VERBS));
-    kill(shared->rank_pid, SIGCONT);
+    rank_go_on(shared->rank_pid);
     expect_messages(&shared->things);
     expect_free_locks(&shared->things);
     atomic_store(&shared->may_end, 1);
@@ -509,7 +470,7 @@ static int call_wait(const void *args, size_t size)
     int status;
 
     (void)size;
-    atomic_store(&shared->rank_pid, find_rank());
+    atomic_store(&shared->rank_pid, rank_of_caller());
     atomic_fetch_add(&shared->is_made, 1);
     EXPECT(gate_reached(&shared->goes, 1));
     status = waits[late->wait].call(&late->things);
@@ -618,10 +579,10 @@ static void what_is_given_too_late_is_given_back(void)
     EXPECT(gate_reached(&shared->is_made, 1 + WAITS));
     atomic_store(&shared->goes, 1);
     await_all(&args.things);
-    stop(shared->rank_pid);
+    EXPECT(rank_stop(shared->rank_pid));
     give_all(&args.things, holder);
     EXPECT(gate_reached(&shared->returned, WAITS));
-    kill(shared->rank_pid, SIGCONT);
+    rank_go_on(shared->rank_pid);
     expect_end(start_on(FAR, expect_given_back, &args.things, sizeof args.things), 0);
     atomic_store(&shared->may_end, 1);
     for (size_t i = 0; i < WAITS; i++)

@@ -55,6 +55,7 @@
 #define MAX_SEGMENTS  (INDEX_SET_SIZE / SEGMENT_SLOTS)
 #define INLINE_SIZE   CALL_HEAD_SIZE
 #define REPLY_SPIN_NS 5000u
+#define SOON_NS       60000000u /* longer than a courier sleeps */
 
 enum slot_state { SLOT_FREE, SLOT_FILLING, SLOT_POSTED, SLOT_ABANDONED, SLOT_WITHDRAWN, SLOT_DONE };
 
@@ -896,12 +897,16 @@ static bool try_again(const struct parked *parked)
            try_call(parked->node, &parked->call, parked->bytes, parked->size, is_late);
 }
 
-/* In order of arrival, so that calls on one object are served in it. */
+/* In order of arrival, so that calls on one object are served in it. A caller waits a moment only for the answer that
+ * its time is up: this courier does not sleep over it. */
 static bool try_parked(void)
 {
+    uint64_t soon_ns = clock_now_ns() + SOON_NS;
     bool worked = false;
 
     for (struct parked **at = &parked_first; *at;) {
+        if ((*at)->deadline_ns < soon_ns)
+            courier_be_lively();
         if (try_again(*at)) {
             unpark(at);
             worked = true;

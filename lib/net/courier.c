@@ -600,10 +600,10 @@ static uint64_t next_nap(uint64_t quiet_ns, uint64_t nap_ns)
 {
     uint64_t limit_ns = courier.transport->is_busy() ? NAP_BUSY_NS : NAP_MAX_NS;
 
-    if (quiet_ns > SILENCE_NS && !courier.transport->is_busy())
-        return quiet_ns / SLEEP_PART < SLEEP_NS ? quiet_ns / SLEEP_PART : SLEEP_NS;
     if (clock_now_ns() < courier.lively_until_ns)
         return NAP_MIN_NS;
+    if (quiet_ns > SILENCE_NS && !courier.transport->is_busy())
+        return quiet_ns / SLEEP_PART < SLEEP_NS ? quiet_ns / SLEEP_PART : SLEEP_NS;
     nap_ns = nap_ns ? nap_ns * 2 : NAP_MIN_NS;
     return nap_ns < limit_ns ? nap_ns : limit_ns;
 }

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Ranks that are stopped for a while, and their nodes with them, as far as other nodes see. For tests/ only. */
+#ifndef SUPPORT_RANK_H
+#define SUPPORT_RANK_H
+
+#include <stdbool.h>
+
+/* The pid of the rank of the calling process, which is no rank itself: its host's parent. 0 if it cannot be found. */
+int rank_of_caller(void);
+/* Returns when it is stopped; false if it cannot be. */
+bool rank_stop(int pid);
+void rank_go_on(int pid);
+
+#endif
