@@ -277,7 +277,7 @@ static bool names_the_node(void)
     char name[32];
 
     snprintf(name, sizeof name, "node %u", FAR);
-    return strstr(mpm_error(), name) || strstr(mpm_error(), "none of 2 objects");
+    return strstr(mpm_error(), name);
 }
 
 /* With a limit, and without waiting at all. */

@@ -284,6 +284,7 @@ static int start_somewhere(const struct start *start, const void *args, size_t s
 static int see_it_run(const mpm_handle *handle)
 {
     struct process_look look;
+    char why[160];
     int status;
 
     if ((status = process_look(handle, &look)) || !look.fork_errno)
@@ -291,7 +292,7 @@ static int see_it_run(const mpm_handle *handle)
     if ((status = mpm_process_close((mpm_process){*handle})))
         return status;
     return error_set(MPM_ESYSTEM, "process %s cannot be forked on node %u: %s", look.about.name, handle->home,
-                     look.lack);
+                     describe_fork_failure(look.fork_errno, &look.limits, why, sizeof why));
 }
 
 /* Notes the new process in objects whose handles it has got. If it has died before that, and its home has

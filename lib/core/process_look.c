@@ -38,9 +38,7 @@ static int look_here(const mpm_handle *handle, struct process_look *look)
         if ((status = process_find_record(handle, &record, &word)))
             return status;
     } while (word != before);
-    look->lack[0] = 0;
-    if (look->fork_errno)
-        describe_fork_errno(look->fork_errno, look->lack, sizeof look->lack);
+    look->limits = look->fork_errno ? fork_limits_here() : (struct fork_limits){0};
     return look->state == PROCESS_WANTED ? CALL_MUST_WAIT : MPM_OK;
 }
 

@@ -65,8 +65,10 @@ struct process_look {
     enum process_state state;
     int32_t pid, wait_status, fork_errno;
     struct process_about about;
-    char lack[160]; /* if there is a fork_errno: see describe_fork_errno() */
+    struct fork_limits limits; /* if there is a fork_errno: those of its node */
 };
+_Static_assert(sizeof(struct process_look) <= CALL_HEAD_SIZE,
+               "it is had of another node without memory for it");
 
 /* What there is to know of a process of any node, once it was forked. */
 int process_look(const mpm_handle *handle, struct process_look *look);

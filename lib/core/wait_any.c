@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,6 +40,7 @@ struct part {
     size_t first, count; /* in `handles` of the others */
     struct call call;
     bool is_under_way;
+    bool is_silent; /* it has not answered in time */
 };
 
 /* One mpm_wait_any. */
@@ -171,6 +173,7 @@ static int take_reply(struct waiting *waiting, struct part *part, uint64_t give_
     int status = call_finish(&part->call, give_up_ns, waiting->told, part->count, NULL);
 
     part->is_under_way = false;
+    part->is_silent = status == CALL_NO_ANSWER;
     for (size_t i = 0; !status && i < part->count; i++)
         waiting->is_ready[waiting->places[part->first + i]] = waiting->told[i];
     return status == MPM_ETIMEDOUT || status == CALL_NO_ANSWER ? CALL_MUST_WAIT : status;
@@ -251,6 +254,19 @@ static int sleep_until_any(struct waiting *waiting, uint64_t deadline_ns)
     }
 }
 
+static int say_late(const struct waiting *waiting, double timeout_s)
+{
+    char silent[64] = "";
+
+    for (size_t i = 0; i < waiting->part_count && !silent[0]; i++) {
+        if (waiting->parts[i].is_silent)
+            snprintf(silent, sizeof silent, "; node %u has not answered",
+                     waiting->others[waiting->parts[i].first].home);
+    }
+    return error_set(MPM_ETIMEDOUT, "none of %zu objects was ready after %g s%s", waiting->count,
+                     timeout_s > 0 ? timeout_s : 0.0, silent);
+}
+
 static int wait_for_any(struct waiting *waiting, double timeout_s)
 {
     uint64_t deadline_ns = call_deadline_ns(timeout_s);
@@ -265,9 +281,7 @@ static int wait_for_any(struct waiting *waiting, double timeout_s)
         note_waiting(waiting, -1);
         KILL_POINT();
     }
-    return status == CALL_MUST_WAIT ? error_set(MPM_ETIMEDOUT, "none of %zu objects was ready after %g s",
-                                                waiting->count, timeout_s > 0 ? timeout_s : 0.0)
-                                    : status;
+    return status == CALL_MUST_WAIT ? say_late(waiting, timeout_s) : status;
 }
 
 int mpm_wait_any(const mpm_handle *handles, size_t count, double timeout_s, size_t *ready,

@@ -130,7 +130,12 @@ static void add_limit(char *text, size_t size, const char *name, unsigned long l
     *has_some = true;
 }
 
-char *describe_fork_errno(int fork_errno, char *text, size_t size)
+struct fork_limits fork_limits_here(void)
+{
+    return (struct fork_limits){.processes = soft_limit(RLIMIT_NPROC), .group = group_limit()};
+}
+
+char *describe_fork_failure(int fork_errno, const struct fork_limits *limits, char *text, size_t size)
 {
     bool has_some = false;
     size_t length;
@@ -138,10 +143,19 @@ char *describe_fork_errno(int fork_errno, char *text, size_t size)
     snprintf(text, size, "%s", strerror(fork_errno));
     if (fork_errno != EAGAIN)
         return text;
-    add_limit(text, size, "ulimit -u", soft_limit(RLIMIT_NPROC), &has_some);
-    add_limit(text, size, "pids.max of the cgroup", group_limit(), &has_some);
+    add_limit(text, size, "ulimit -u", limits->processes, &has_some);
+    add_limit(text, size, "pids.max of the cgroup", limits->group, &has_some);
     length = strlen(text);
     if (!has_some)
         snprintf(text + length, size - length, " (a limit is reached: ulimit -u, or pids.max of the cgroup)");
     return text;
+}
+
+char *describe_fork_errno(int fork_errno, char *text, size_t size)
+{
+    struct fork_limits limits = {0};
+
+    if (fork_errno == EAGAIN)
+        limits = fork_limits_here();
+    return describe_fork_failure(fork_errno, &limits, text, size);
 }

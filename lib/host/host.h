@@ -168,7 +168,12 @@ void host_at_loss(host_end *tell);
 /* Puts the words for a waitpid status into `text`: "was killed by SIGSEGV", "exited with code 3".
  * Returns `text`. */
 char *describe_wait_status(int wait_status, char *text, size_t size);
-/* The same for the errno of a fork, with the limit that may be the cause. */
+/* The same for the errno of a fork, with the limits that may be the cause: those of the calling process, or others. */
 char *describe_fork_errno(int fork_errno, char *text, size_t size);
+struct fork_limits {
+    uint64_t processes, group; /* UINT64_MAX: there is none */
+};
+struct fork_limits fork_limits_here(void);
+char *describe_fork_failure(int fork_errno, const struct fork_limits *limits, char *text, size_t size);
 
 #endif
