@@ -136,19 +136,21 @@ typedef int use_lock(const mpm_handle *lock, const mpm_handle *parent, double ti
 static int use(const mpm_handle *handle, use_lock *way, bool makes, double timeout_s)
 {
     struct kept *kept = &kept_locks[handle->place % KEPT];
+    uint64_t deadline_ns;
     int status;
 
     if (object_is_same(&kept->parent, handle) && kept->run == runtime_number() &&
         (status = way(&kept->lock, handle, timeout_s)) != MPM_ESTALE && status != MPM_EINVAL)
         return status;
     *kept = (struct kept){.parent = {0}};
+    deadline_ns = call_deadline_ns(timeout_s);
     if ((status = find_anywhere(handle, makes, timeout_s, &kept->lock)))
         return status;
     if (!kept->lock.kind)
         return error_set(MPM_EINVAL, "the calling thread does not have the lock, which nobody has asked for");
     kept->parent = *handle;
     kept->run = runtime_number();
-    return way(&kept->lock, handle, timeout_s);
+    return way(&kept->lock, handle, call_time_left_s(timeout_s, deadline_ns));
 }
 
 int own_lock_acquire(const mpm_handle *object, double timeout_s)
