@@ -580,6 +580,69 @@ static void workers_are_the_first_that_are_out_of_memory(void)
     mpm_pool_close(pool);
 }
 
+/* Memory of items. */
+
+#define MIB ((size_t)1 << 20)
+
+static void *touch(size_t size)
+{
+    char *memory = malloc(size);
+
+    for (size_t i = 0; memory && i < size; i += 4096)
+        *(volatile char *)&memory[i] = 1;
+    return memory;
+}
+
+/* What it has is not its items'. */
+static int have_much(mpm_call *call, const void *argument, size_t argument_size, void **state)
+{
+    (void)argument;
+    (void)argument_size;
+    return (*state = touch(160 * MIB)) ? 0 : mpm_fail(call, "no memory");
+}
+
+static int need_memory(mpm_call *call, const void *item, void *result)
+{
+    bool is_large = *(const int *)item;
+    void *memory = touch(is_large ? 192 * MIB : 4 * MIB);
+
+    if (!memory)
+        return mpm_fail(call, "no memory");
+    while (is_large)
+        pause();
+    free(memory);
+    *(int *)result = 1;
+    return 0;
+}
+
+static void an_item_that_needs_too_much_memory_fails_with_that(void)
+{
+    mpm_pool *pool = open_pool(
+        &(mpm_pool_options){.workers = 2, .item_memory_bytes = 128 * MIB, .initializer = have_much});
+    int items[40] = {[7] = 1, [31] = 1}, results[40], wrong = 0;
+    mpm_failure *failures = NULL;
+    size_t count = 0;
+    mpm_map_options options = {.chunk = 1, .failures = &failures, .failure_count = &count};
+
+    CU_ASSERT_EQUAL(
+        mpm_pool_map(pool, need_memory, items, 40, sizeof *items, &options, results, sizeof *results),
+        MPM_ETASK);
+    CU_ASSERT_FATAL(count == 2);
+    for (size_t i = 0; i < count; i++) {
+        CU_ASSERT_EQUAL(failures[i].index, i ? 31 : 7);
+        CU_ASSERT_EQUAL(failures[i].cause, MPM_CAUSE_MEMORY);
+        CU_ASSERT_STRING_EQUAL(failures[i].text, "it needed more than 128 MiB (2 attempts)");
+    }
+    for (int i = 0; i < 40; i++)
+        wrong += results[i] != !items[i];
+    CU_ASSERT_EQUAL(wrong, 0);
+    free(failures);
+    CU_ASSERT_EQUAL(mpm_pool_apply(pool, need_memory, &items[7], sizeof *items, results, sizeof *results),
+                    MPM_ETASK);
+    CU_ASSERT(error_has("it needed more than 128 MiB (2 attempts)"));
+    mpm_pool_close(pool);
+}
+
 /* How soon there is another one. */
 
 static uint64_t now_ns(void)
@@ -838,6 +901,8 @@ int main(int argc, char **argv)
         {"a_task_that_fails_everywhere_leaves_the_pool_whole",
          a_task_that_fails_everywhere_leaves_the_pool_whole},
         {"workers_are_the_first_that_are_out_of_memory", workers_are_the_first_that_are_out_of_memory},
+        {"an_item_that_needs_too_much_memory_fails_with_that",
+         an_item_that_needs_too_much_memory_fails_with_that},
         {"a_worker_is_back_within_5_ms", a_worker_is_back_within_5_ms},
         {"terminate_ends_a_map_of_another_thread", terminate_ends_a_map_of_another_thread},
         {"close_waits_for_a_map_of_another_thread", close_waits_for_a_map_of_another_thread},

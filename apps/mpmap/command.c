@@ -13,7 +13,7 @@
 
 #include "suggest.h"
 
-#define MOST_OPTIONS 16
+#define MOST_OPTIONS 32
 #define ERROR_SIZE   2048
 
 static const char help_option[] = "--help";
@@ -98,12 +98,36 @@ static int read_seconds(const struct command *command, const struct option *opti
     return 0;
 }
 
+static int read_bytes(const struct command *command, const struct option *option, const char *text)
+{
+    static const char units[] = "KMGT";
+    const char *unit;
+    unsigned long long number;
+    unsigned shift = 0;
+    char *end;
+
+    errno = 0;
+    number = strtoull(text, &end, 10);
+    if (end != text && *end && (unit = strchr(units, *end))) {
+        shift = 10 * (unsigned)(unit - units + 1);
+        end++;
+    }
+    if (errno || end == text || *end || *text == '-' || !number || number > (SIZE_MAX >> 1) >> shift)
+        return usage_error(command->name,
+                           "%s is '%s', but must be a number of bytes such as 268435456 or 256M",
+                           option->name, text);
+    *(size_t *)option->value = (size_t)number << shift;
+    return 0;
+}
+
 static int read_value(const struct command *command, const struct option *option, const char *text)
 {
     if (option->kind == OPTION_COUNT)
         return read_count(command, option, text);
     if (option->kind == OPTION_SECONDS)
         return read_seconds(command, option, text);
+    if (option->kind == OPTION_BYTES)
+        return read_bytes(command, option, text);
     *(const char **)option->value = text;
     return 0;
 }

@@ -17,6 +17,7 @@ enum option_kind {
     OPTION_TEXT,    /* const char * */
     OPTION_COUNT,   /* size_t, at least 1 */
     OPTION_SECONDS, /* double, above 0 */
+    OPTION_BYTES,   /* size_t, at least 1: a number, and K, M, G or T */
 };
 
 struct option {

@@ -28,6 +28,9 @@ static const char help[] =
     "  --workers N        workers in all (one a slot)\n"
     "  --chunk N          rows that a worker claims at once (by measured time)\n"
     "  --block-rows N     the most rows that a worker reads at once (about 1 MiB)\n"
+    "  --attempts N       how often a row is tried whose worker dies of it (2)\n"
+    "  --timeout SECONDS  a row that takes longer is ended, and tried again (any time)\n"
+    "  --memory BYTES     so is a row that needs more memory: 500M, 2G; K, M, G, T (any)\n"
     "  --progress WHAT    SECONDS: a plain line on stderr so often; json: an object a line; off:\n"
     "                     none. By default a line that is drawn in place on a terminal, and\n"
     "                     elsewhere a plain one after 10 s, then at growing pauses up to a minute\n"
@@ -45,7 +48,8 @@ struct request {
     char *output_file, *output_dataset;
     const char *result;
     const char *progress;
-    size_t workers, chunk, block_rows;
+    size_t workers, chunk, block_rows, attempts, memory;
+    double timeout_s;
     bool overwrite, overwrite_file, no_lock, quiet;
     mpm_line line; /* what --progress and --quiet make of it */
 };
@@ -281,7 +285,10 @@ static int run_map(mpm_pool *pool, const struct request *request, const struct p
 
 static int run_plugin(const struct request *request, const struct plugin *plugin)
 {
-    mpm_pool_options options = {.workers = (unsigned)request->workers};
+    mpm_pool_options options = {.workers = (unsigned)request->workers,
+                                .max_attempts = (unsigned)request->attempts,
+                                .item_timeout_s = request->timeout_s,
+                                .item_memory_bytes = request->memory};
     mpm_shape result;
     mpm_pool *pool;
     uint64_t rows;
@@ -320,6 +327,9 @@ int command_map(int argc, char **argv)
         {"--workers", OPTION_COUNT, &request.workers, 65536},
         {"--chunk", OPTION_COUNT, &request.chunk, 0},
         {"--block-rows", OPTION_COUNT, &request.block_rows, 0},
+        {"--attempts", OPTION_COUNT, &request.attempts, 1000000},
+        {"--timeout", OPTION_SECONDS, &request.timeout_s, 1000000000},
+        {"--memory", OPTION_BYTES, &request.memory, 0},
         {"--progress", OPTION_TEXT, &request.progress, 0},
         {"--quiet", OPTION_FLAG, &request.quiet, 0},
     };

@@ -48,9 +48,9 @@
  *
  * Watching. A worker that enters a lease, or a single call, moves `entered` on, so (entered, item) names a run of an
  * item once and for all. The holder looks at it now and then, and writes nothing that the worker reads: an item costs
- * nothing more. To kill a worker the holder reads the generation of its process, looks whether it still is in
+ * nothing more. How much memory a worker has the kernel tells. To kill a worker the holder reads the generation of its process, looks whether it still is in
  * that run (a host that has reaped it clears `item` before the generation goes on), writes `doom` (the generation
- * last, one thread at a time), and asks the host for the signal. The host blames the item only if it is the one that was late: a
+ * last, one thread at a time), and asks the host for the signal. The host blames the item only if it is the one that has passed a limit: a
  * worker that had gone on to another, or that was killed because its map ended, is innocent.
  *
  * Ending. A worker that has had as many items as it may have leaves its lease, and ends with state
@@ -96,7 +96,8 @@ enum worker_state {
 
 /* A worker that the holder has had killed. */
 struct doom {
-    uint64_t entered, item;      /* the run of the item that was late; NO_ITEM: none was */
+    uint64_t entered, item;      /* the run of the item that is to be blamed; NO_ITEM: none is */
+    uint32_t limit;              /* enum item_limit: that it has passed */
     _Atomic uint64_t generation; /* of its process, and 1 more; 0: nobody is doomed */
 };
 
@@ -118,8 +119,6 @@ struct worker_record {
     uint32_t early_deaths;              /* the host's: deaths in a row before it was ready */
     int32_t last_status;                /* the host's: of the last death, as waitpid gives it */
     uint32_t last_state;                /* the host's: in which state it died */
-    uint32_t was_ready;                 /* the worker's: workers of this record have begun their work */
-    _Atomic uint64_t lacking_since_ns;  /* the host's, before it stores WORKER_LACKING */
     _Atomic uint64_t busy_ns;       /* time in leases, without this one; the host adds that of a dead one */
     _Atomic uint64_t busy_since_ns; /* when it entered its lease; 0: it is in none */
     /* Another line: processors fetch lines in pairs. */
@@ -128,7 +127,10 @@ struct worker_record {
     struct doom doom;         /* the holder's; the host clears it */
     _Atomic uint32_t
         waits_for_node; /* the worker's: it is in a lease or a call, but runs nothing until it has the node */
-    struct note start_note; /* the worker's: why its initializer failed */
+    uint32_t memory_at_start;          /* the worker's: pages of its own as it was ready */
+    uint32_t was_ready;                /* the worker's: workers of this record have begun their work */
+    _Atomic uint64_t lacking_since_ns; /* the host's, before it stores WORKER_LACKING */
+    struct note start_note;            /* the worker's: why its initializer failed */
 };
 
 struct board {
@@ -165,7 +167,7 @@ struct job_block {
 struct crash {
     uint64_t item;
     int32_t wait_status;
-    uint32_t was_late; /* it was killed because it ran past its time */
+    uint32_t limit; /* enum item_limit: that it was killed for */
     uint32_t worker, generation;
     _Atomic uint32_t ready;
 };

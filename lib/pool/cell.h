@@ -63,7 +63,7 @@ struct cell {
     uint32_t attempts;                           /* the host's, as is the next, and main's before WANTED */
     uint64_t counted;                            /* the last death: its worker, and the generation above */
     int32_t wait_status;                         /* the host's, as is the next: of the last death */
-    uint32_t was_late;
+    uint32_t limit;            /* the host's: enum item_limit, that its worker was killed for the last time */
     uint32_t is_alone;         /* the host's, before WANTED, and main's: it is to run alone on the node */
     char text[CELL_TEXT_SIZE]; /* the worker's: what mpm_fail() said */
 };

@@ -60,7 +60,7 @@ static uint64_t take_crashes(struct held_lease *lease)
         suspect->attempts++;
         retried += suspect->attempts < lease->job->holder->board->spec.max_attempts;
         suspect->last_status = crash->wait_status;
-        suspect->last_was_late = crash->was_late;
+        suspect->last_limit = (enum item_limit)crash->limit;
     }
     atomic_store(&block->crash_count, 0);
     return retried;
@@ -101,14 +101,39 @@ static const char *attempts_word(unsigned attempts)
     return attempts == 1 ? "attempt" : "attempts";
 }
 
-void holder_describe_death(const struct holder *holder, int wait_status, bool was_late, mpm_failure *failure)
+/* By the largest unit that leaves it a whole number. */
+static char *describe_bytes(uint64_t bytes, char *text, size_t size)
+{
+    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+    unsigned unit = 0;
+
+    for (; bytes && bytes % 1024 == 0 && unit < 4; unit++)
+        bytes /= 1024;
+    snprintf(text, size, "%llu %s", (unsigned long long)bytes, units[unit]);
+    return text;
+}
+
+static void describe_limit(const struct pool_spec *spec, enum item_limit limit, mpm_failure *failure)
+{
+    char passed[64], bytes[32];
+
+    if (limit == LIMIT_TIME)
+        snprintf(passed, sizeof passed, "ran past its %g s", spec->item_timeout_s);
+    else
+        snprintf(passed, sizeof passed, "needed more than %s",
+                 describe_bytes(spec->item_memory_bytes, bytes, sizeof bytes));
+    failure->cause = limit == LIMIT_TIME ? MPM_CAUSE_TIME : MPM_CAUSE_MEMORY;
+    snprintf(failure->text, sizeof failure->text, "it %s (%u %s)", passed, failure->attempts,
+             attempts_word(failure->attempts));
+}
+
+void holder_describe_death(const struct holder *holder, int wait_status, enum item_limit limit,
+                           mpm_failure *failure)
 {
     char how[120];
 
-    if (was_late) {
-        failure->cause = MPM_CAUSE_TIME;
-        snprintf(failure->text, sizeof failure->text, "it ran past its %g s (%u %s)",
-                 holder->board->spec.item_timeout_s, failure->attempts, attempts_word(failure->attempts));
+    if (limit != LIMIT_NONE) {
+        describe_limit(&holder->board->spec, limit, failure);
         return;
     }
     failure->cause = WIFSIGNALED(wait_status) ? MPM_CAUSE_SIGNAL : MPM_CAUSE_EXIT;
@@ -148,7 +173,7 @@ static bool give_up_suspects(struct held_lease *lease)
         if (!(failure = add_failure(lease, suspect->item)))
             return false;
         failure->attempts = suspect->attempts;
-        holder_describe_death(lease->job->holder, suspect->last_status, suspect->last_was_late, failure);
+        holder_describe_death(lease->job->holder, suspect->last_status, suspect->last_limit, failure);
         forget_failures(lease, suspect->item / 64, UINT64_C(1) << suspect->item % 64);
         zero_result(lease, suspect->item);
         lease->given_up++;
@@ -239,8 +264,8 @@ static uint64_t lonely_bits(const struct held_lease *lease, uint64_t word)
     for (size_t i = 0; i < lease->suspect_count; i++) {
         const struct suspect *suspect = &lease->suspects[i];
 
-        if (suspect->item / 64 == word && !suspect->last_was_late && WIFSIGNALED(suspect->last_status) &&
-            WTERMSIG(suspect->last_status) == SIGKILL)
+        if (suspect->item / 64 == word && suspect->last_limit == LIMIT_NONE &&
+            WIFSIGNALED(suspect->last_status) && WTERMSIG(suspect->last_status) == SIGKILL)
             bits |= UINT64_C(1) << suspect->item % 64;
     }
     return bits;

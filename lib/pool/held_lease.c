@@ -78,7 +78,7 @@ static void kill_workers_in(struct held_lease *lease)
         uint64_t entered = atomic_load(&record->entered), item = atomic_load(&record->item);
 
         if (item != NO_ITEM && atomic_load(&record->lease) == lease->offset)
-            holder_kill_worker(holder, i, entered, item, false);
+            holder_kill_worker(holder, i, entered, item, LIMIT_NONE);
     }
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/memory.h"
 #include "core/runtime.h"
 #include "host/host.h"
 #include "pool/estate.h"
@@ -13,9 +14,10 @@
 #include "pool/worker.h"
 #include "shm/kill_point.h"
 
-#define WATCH_PART   16u       /* a worker with a time limit is looked at so often within it */
-#define WATCH_MIN_NS 1000000u  /* but not more often than that */
-#define WATCH_MAX_NS 50000000u /* nor more seldom */
+#define WATCH_PART      16u       /* a worker with a time limit is looked at so often within it */
+#define WATCH_MIN_NS    1000000u  /* but not more often than that */
+#define WATCH_MAX_NS    50000000u /* nor more seldom */
+#define WATCH_MEMORY_NS 20000000u /* how often one is looked at that may have so much memory */
 
 static int spawn_workers(struct holder *holder, const uint32_t *workers_by_rank, unsigned rank_count)
 {
@@ -89,7 +91,8 @@ static int make_holder(const struct pool_spec *spec, const void *argument, uint3
     pthread_mutex_init(&holder->watch_mutex, NULL);
     if (!(holder->counts = calloc(worker_count, sizeof *holder->counts)))
         status = error_set(MPM_ENOMEM, "no memory for %u workers", worker_count);
-    else if (spec->item_timeout_s > 0 && !(holder->watched = calloc(worker_count, sizeof *holder->watched)))
+    else if ((spec->item_timeout_s > 0 || spec->item_memory_bytes) &&
+             !(holder->watched = calloc(worker_count, sizeof *holder->watched)))
         status = error_set(MPM_ENOMEM, "no memory to watch %u workers", worker_count);
     else
         status = make_board(holder, spec, argument, worker_count);
@@ -284,7 +287,7 @@ struct node_tally *holder_tally(const struct holder *holder, size_t *size)
 
 /* Dooms that generation of the worker, if it still is in that run of an item and is not doomed yet. */
 static bool doom(struct holder *holder, struct worker_record *record, uint32_t generation, uint64_t entered,
-                 uint64_t item, bool late)
+                 uint64_t item, enum item_limit limit)
 {
     bool is_doomed = false;
 
@@ -294,7 +297,8 @@ static bool doom(struct holder *holder, struct worker_record *record, uint32_t g
         KILL_POINT();
         record->doom.entered = entered;
         KILL_POINT();
-        record->doom.item = late ? item : NO_ITEM;
+        record->doom.limit = limit;
+        record->doom.item = limit == LIMIT_NONE ? NO_ITEM : item;
         KILL_POINT();
         atomic_store(&record->doom.generation, (uint64_t)generation + 1);
         is_doomed = true;
@@ -303,13 +307,14 @@ static bool doom(struct holder *holder, struct worker_record *record, uint32_t g
     return is_doomed;
 }
 
-void holder_kill_worker(struct holder *holder, uint32_t worker, uint64_t entered, uint64_t item, bool late)
+void holder_kill_worker(struct holder *holder, uint32_t worker, uint64_t entered, uint64_t item,
+                        enum item_limit limit)
 {
     struct worker_record *record = &holder->board->worker[worker];
     const struct process_record *process = process_of(holder, worker);
     uint32_t generation = process_generation_of(atomic_load(&process->word));
 
-    if (!doom(holder, record, generation, entered, item, late))
+    if (!doom(holder, record, generation, entered, item, limit))
         return;
     KILL_POINT();
     process_signal(holder->arena, record->process - 1, generation, SIGKILL);
@@ -327,8 +332,19 @@ void holder_kill_all(struct holder *holder)
     }
 }
 
-/* Has it killed if it has been in one item for too long. The item began before it was seen first, so it is
- * never too early. */
+/* Whether the worker has more memory of its own than it may, beside what it had as it was ready. */
+static bool is_too_large(const struct holder *holder, uint32_t worker)
+{
+    uint64_t limit = holder->board->spec.item_memory_bytes, pages;
+    const struct process_record *process = process_of(holder, worker);
+
+    if (!limit || !memory_own_pages((pid_t)(uint32_t)atomic_load(&process->pid), &pages))
+        return false;
+    return pages > holder->board->worker[worker].memory_at_start + limit / memory_page_size();
+}
+
+/* Has it killed if it has been in one item for too long, or has too much memory in it. The item began before it was
+ * seen first, so it is never too early. */
 static void watch_worker(struct holder *holder, uint32_t worker, uint64_t now_ns, uint64_t limit_ns)
 {
     struct worker_record *record = &holder->board->worker[worker];
@@ -338,18 +354,23 @@ static void watch_worker(struct holder *holder, uint32_t worker, uint64_t now_ns
     if (item == NO_ITEM || watched->item != item || watched->entered != entered || !watched->since_ns)
         *watched = (struct watched){.entered = entered, .item = item, .since_ns = now_ns};
     else if (now_ns - watched->since_ns >= limit_ns)
-        holder_kill_worker(holder, worker, entered, item, true);
+        holder_kill_worker(holder, worker, entered, item, LIMIT_TIME);
+    if (item != NO_ITEM && is_too_large(holder, worker))
+        holder_kill_worker(holder, worker, entered, item, LIMIT_MEMORY);
 }
 
 uint64_t holder_watch(struct holder *holder)
 {
+    const struct pool_spec *spec = &holder->board->spec;
     uint64_t now_ns, next_ns, limit_ns, pause_ns;
 
     if (!holder->watched)
         return CLOCK_FOREVER;
-    limit_ns = (uint64_t)(holder->board->spec.item_timeout_s * 1e9);
+    limit_ns = spec->item_timeout_s > 0 ? (uint64_t)(spec->item_timeout_s * 1e9) : UINT64_MAX;
     pause_ns = limit_ns / WATCH_PART;
     pause_ns = pause_ns < WATCH_MIN_NS ? WATCH_MIN_NS : pause_ns > WATCH_MAX_NS ? WATCH_MAX_NS : pause_ns;
+    if (spec->item_memory_bytes && pause_ns > WATCH_MEMORY_NS)
+        pause_ns = WATCH_MEMORY_NS;
     pthread_mutex_lock(&holder->watch_mutex);
     now_ns = clock_now_ns();
     if (now_ns >= holder->next_watch_ns) {

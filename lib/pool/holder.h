@@ -38,7 +38,7 @@ void holder_begin_close(struct holder *holder);
 void holder_kill_all(struct holder *holder);
 /* All of them have. */
 bool holder_is_closed(struct holder *holder);
-/* Has workers killed that have been in one item for longer than the pool allows. When it is to be called again,
+/* Has workers killed that have been in one item for longer than the pool allows, or have more memory. When it is to be called again,
  * at the latest, as long as there is a map: CLOCK_FOREVER without a limit. Any thread. */
 uint64_t holder_watch(struct holder *holder);
 /* Single calls to a worker of this node: for main. */
@@ -71,7 +71,8 @@ enum call_end holder_make_call(struct holder *holder, struct holder_call *call, 
 /* Has all who wait for a call look at once. */
 void holder_wake_callers(struct holder *holder);
 /* Puts the cause of a worker's death into words. */
-void holder_describe_death(const struct holder *holder, int wait_status, bool was_late, mpm_failure *failure);
+void holder_describe_death(const struct holder *holder, int wait_status, enum item_limit limit,
+                           mpm_failure *failure);
 /* What its workers have done; the caller frees it. How many bytes it has; NULL without memory. Any thread. */
 struct node_tally *holder_tally(const struct holder *holder, size_t *size);
 /* Frees it, once it is closed. NULL is fine. */

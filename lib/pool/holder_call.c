@@ -114,7 +114,7 @@ static bool give_up(struct holder *holder, struct cell *cell)
     record = &holder->board->worker[state - CELL_TAKEN];
     entered = atomic_load(&record->entered);
     if (atomic_load(&cell->state) == state && !atomic_load(&cell->answer))
-        holder_kill_worker(holder, (uint32_t)(state - CELL_TAKEN), entered, number, false);
+        holder_kill_worker(holder, (uint32_t)(state - CELL_TAKEN), entered, number, LIMIT_NONE);
     return false;
 }
 
@@ -164,7 +164,7 @@ static void describe_failure(const struct holder *holder, const struct cell *cel
 {
     *failure = (mpm_failure){.attempts = cell->attempts, .node = runtime_topology()->node};
     if (atomic_load(&cell->answer) == CELL_HAS_DIED) {
-        holder_describe_death(holder, cell->wait_status, cell->was_late, failure);
+        holder_describe_death(holder, cell->wait_status, (enum item_limit)cell->limit, failure);
         return;
     }
     failure->attempts++;

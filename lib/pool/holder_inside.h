@@ -47,8 +47,8 @@ struct held_job {
 struct suspect {
     uint64_t item;
     unsigned attempts;
-    int32_t last_status; /* of the worker that died last, as waitpid gives it */
-    uint32_t last_was_late;
+    int32_t last_status;        /* of the worker that died last, as waitpid gives it */
+    enum item_limit last_limit; /* that it was killed for */
 };
 
 struct held_lease {
@@ -69,8 +69,9 @@ struct held_lease {
     uint64_t given_up; /* items that are done because they have failed: worker 0's bits tell them */
 };
 
-/* Has the worker killed if it still is in that run of an item. `late`: the item is to be blamed. */
-void holder_kill_worker(struct holder *holder, uint32_t worker, uint64_t entered, uint64_t item, bool late);
+/* Has the worker killed if it still is in that run of an item. The item is to be blamed if it has passed a limit. */
+void holder_kill_worker(struct holder *holder, uint32_t worker, uint64_t entered, uint64_t item,
+                        enum item_limit limit);
 /* Hangs a lease up; if the board is full, held_lease_look() tries again. */
 void held_lease_put_up(struct held_lease *lease);
 /* Takes it down, if it hangs. */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "mpmap/pool.h"
 #include "mpmap/runtime.h"
@@ -12,6 +13,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "core/runtime.h"
 #include "net/courier.h"
 #include "pool/pool_state.h"
@@ -248,6 +250,8 @@ void pools_end(void)
 
 static int check_options(const mpm_pool_options *options)
 {
+    uint64_t pages;
+
     if (options->workers > MAX_WORKERS)
         return error_set(MPM_EINVAL, "mpm_pool_open: %u workers are too many: at most %u", options->workers,
                          MAX_WORKERS);
@@ -255,6 +259,11 @@ static int check_options(const mpm_pool_options *options)
         return error_set(MPM_EINVAL,
                          "mpm_pool_open: an item_timeout_s of %g makes no sense: 0 to %g seconds do",
                          options->item_timeout_s, MAX_TIMEOUT_S);
+    if (options->item_memory_bytes && !memory_own_pages(getpid(), &pages))
+        return error_set_errno(
+            MPM_ESYSTEM,
+            "mpm_pool_open: item_memory_bytes cannot be kept, because /proc/%d/statm cannot be read",
+            (int)getpid());
     if (options->initializer_argument_size && !options->initializer_argument)
         return error_set(MPM_EINVAL, "mpm_pool_open: an initializer_argument of %zu bytes cannot be at NULL",
                          options->initializer_argument_size);
@@ -278,6 +287,7 @@ static int make_spec(const mpm_pool_options *options, struct pool_spec *spec)
         .max_tasks_per_worker = options->max_tasks_per_worker ? options->max_tasks_per_worker : UINT64_MAX,
         .worker_timeout_s = runtime_worker_timeout_s(),
         .item_timeout_s = options->item_timeout_s,
+        .item_memory_bytes = options->item_memory_bytes,
         .argument_size = options->initializer_argument_size};
     if (options->initializer)
         status = function_name((function_pointer *)options->initializer, &spec->initializer);

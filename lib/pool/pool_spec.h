@@ -7,6 +7,9 @@
 
 #include "core/function.h"
 
+/* What the holder has a worker killed for, on its item's account. */
+enum item_limit { LIMIT_NONE, LIMIT_TIME, LIMIT_MEMORY };
+
 struct pool_spec {
     uint64_t id;                 /* unique in the run, from 1 */
     struct function initializer; /* an mpm_initializer */
@@ -18,6 +21,7 @@ struct pool_spec {
         worker_timeout_s; /* how long it goes on on a node where it has no worker, and none can be forked */
     uint64_t max_tasks_per_worker; /* UINT64_MAX: any number */
     double item_timeout_s;         /* 0: any time */
+    uint64_t item_memory_bytes;    /* 0: any memory */
     uint64_t argument_size;        /* of the initializer's argument: bytes behind the struct */
 };
 

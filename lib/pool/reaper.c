@@ -15,7 +15,7 @@
 /* What the holder had to do with a death. */
 enum guilt {
     GUILT_OF_ITEM, /* nothing: whatever the item did */
-    GUILT_LATE,    /* it had the worker killed, because this item ran past its time */
+    GUILT_LIMIT,   /* it had the worker killed, because this item has passed a limit */
     GUILT_NONE,    /* it had the worker killed for something else, or its host has died */
 };
 
@@ -30,7 +30,7 @@ static enum guilt guilt_of(const struct worker_record *record, const struct proc
         return GUILT_OF_ITEM;
     return record->doom.item != NO_ITEM && record->doom.item == atomic_load(&record->item) &&
                    record->doom.entered == atomic_load(&record->entered)
-               ? GUILT_LATE
+               ? GUILT_LIMIT
                : GUILT_NONE;
 }
 
@@ -67,7 +67,7 @@ static void note_crash(struct arena *arena, struct worker_record *record, uint32
     crash = &lease->crash[claimed];
     crash->item = item;
     crash->wait_status = process->wait_status;
-    crash->was_late = guilt == GUILT_LATE;
+    crash->limit = guilt == GUILT_LIMIT ? record->doom.limit : LIMIT_NONE;
     crash->worker = number;
     crash->generation = generation;
     KILL_POINT();
@@ -82,7 +82,7 @@ static void settle_call(struct board *board, struct cell *cell, const struct pro
     uint64_t death = (atomic_load(&process->word) >> 32 << 32) | (process->argument_index + 1);
 
     cell->wait_status = process->wait_status;
-    cell->was_late = guilt == GUILT_LATE;
+    cell->limit = guilt == GUILT_LIMIT ? board->worker[process->argument_index].doom.limit : LIMIT_NONE;
     cell->is_alone = guilt == GUILT_OF_ITEM && WIFSIGNALED(process->wait_status) &&
                      WTERMSIG(process->wait_status) == SIGKILL;
     KILL_POINT();

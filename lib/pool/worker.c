@@ -6,10 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "core/runtime.h"
 #include "pool/worker_self.h"
 #include "shm/kill_point.h"
@@ -206,6 +208,16 @@ static void serve_until_the_end(void)
     }
 }
 
+/* What the worker has before its first item is on nobody's account. */
+static void note_memory(void)
+{
+    uint64_t pages = 0;
+
+    if (worker_self.board->spec.item_memory_bytes)
+        memory_own_pages(getpid(), &pages);
+    worker_self.record->memory_at_start = (uint32_t)pages;
+}
+
 int worker_main(struct process_record *process)
 {
     struct board *board;
@@ -227,6 +239,7 @@ int worker_main(struct process_record *process)
     KILL_POINT();
     worker_self.record->early_deaths = 0;
     worker_self.record->was_ready = 1;
+    note_memory();
     atomic_store(&worker_self.record->state, WORKER_READY);
     KILL_POINT();
     wait_ring(arena_at(worker_self.arena, board->bell));

@@ -74,6 +74,11 @@ typedef struct mpm_pool_options {
     /** Seconds after which an item that still runs is killed, with its worker: never earlier, and at most an eighth
      * later or so. It is tried again, as often as max_attempts says. 0: any time. */
     double item_timeout_s;
+    /** Bytes that an item may need: its worker is looked at about every 20 ms, and killed if it has more memory of its
+     * own than that, beside what it had after its initializer; so for that long an item may have more. What earlier
+     * items have left in the worker counts; memory that is shared, and files that are mapped, do not. It is tried
+     * again, as often as max_attempts says. 0: any. */
+    uint64_t item_memory_bytes;
     mpm_initializer *initializer; /**< called once in each worker, also in those that come later; or NULL */
     const void *initializer_argument; /**< bytes for it, or NULL */
     size_t initializer_argument_size; /**< how many; they are copied once to every node */
@@ -83,7 +88,7 @@ typedef struct mpm_pool_options {
 /** Opens a pool and starts its workers. More workers than slots are spread evenly over the nodes.
  * Blocks until the workers run, and all initializers have returned. Main and processes, any thread.
  * @param pool  out: the pool, which the caller ends with mpm_pool_close()
- * @return MPM_ESTATE without a run, or in a pool's worker; MPM_EINVAL for more than 65536 workers, or another option
+ * @return MPM_ESTATE without a run, or in a pool's worker; MPM_ESYSTEM where the memory of items cannot be limited; MPM_EINVAL for more than 65536 workers, or another option
  *         that makes no sense; MPM_ENOMEM; MPM_EWORKER if an initializer fails, with what it said, if workers
  *         die as they start, again and again, or if one cannot be forked; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_pool_open(const mpm_pool_options *options, mpm_pool **pool);
@@ -94,6 +99,7 @@ enum mpm_cause {
     MPM_CAUSE_EXIT,   /**< its worker ended with exit code `code` */
     MPM_CAUSE_SIGNAL, /**< its worker was killed by signal `code`; SIGKILL: likely out of memory */
     MPM_CAUSE_TIME,   /**< it ran past mpm_pool_options.item_timeout_s */
+    MPM_CAUSE_MEMORY, /**< it needed more than mpm_pool_options.item_memory_bytes */
 };
 
 /** An item that failed. */
