@@ -294,6 +294,51 @@ static int crash(mpm_call *call, const void *item, void *result)
     return 0;
 }
 
+/* The first workers are fine, and those that come after `good` ones are killed as they start, `killed` in a row. */
+struct starvation {
+    int good, killed;
+};
+
+static int starve(mpm_call *call, const void *argument, size_t argument_size, void **state)
+{
+    const struct starvation *starvation = argument;
+    int worker = atomic_fetch_add(&shared->workers, 1);
+
+    (void)call;
+    (void)argument_size;
+    (void)state;
+    if (worker >= starvation->good && worker < starvation->good + starvation->killed)
+        raise(SIGKILL);
+    return 0;
+}
+
+static mpm_pool *open_starving(unsigned a_rank, int killed)
+{
+    struct starvation starvation = {(int)(a_rank * mpm_rank_count()), killed};
+    mpm_pool_options options = {.workers = (unsigned)starvation.good,
+                                .initializer = starve,
+                                .initializer_argument = &starvation,
+                                .initializer_argument_size = sizeof starvation};
+    mpm_pool *pool = NULL;
+
+    atomic_store(&shared->workers, 0);
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&options, &pool), MPM_OK);
+    return pool;
+}
+
+static void workers_that_are_killed_as_they_start_are_a_lack(void)
+{
+    mpm_pool *pool = open_starving(2, 6);
+
+    expect_right_map(pool, crash_once);
+    expect_all_workers(pool);
+    mpm_pool_close(pool);
+    pool = open_starving(1, 1000000);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, crash, NULL, ITEMS, 0, NULL, NULL, 0), MPM_EWORKER);
+    CU_ASSERT(error_has("none of them could be had for 3 s: Cannot allocate memory"));
+    mpm_pool_close(pool);
+}
+
 /* Hosts do not try it all the time. */
 static void a_pool_without_workers_says_what_it_lacks(void)
 {
@@ -302,7 +347,7 @@ static void a_pool_without_workers_says_what_it_lacks(void)
     let_forks_fail(-1, -1);
     CU_ASSERT_EQUAL(mpm_pool_map(pool, crash, NULL, ITEMS, 0, NULL, NULL, 0), MPM_EWORKER);
     CU_ASSERT(error_has("the pool has no workers left"));
-    CU_ASSERT(error_has("none of them could be forked for 3 s: Resource temporarily unavailable"));
+    CU_ASSERT(error_has("none of them could be had for 3 s: Resource temporarily unavailable"));
     CU_ASSERT(error_has("(ulimit -u is 30000"));
     CU_ASSERT_EQUAL(mpm_pool_apply(pool, crash, NULL, 0, NULL, 0), MPM_EWORKER);
     CU_ASSERT(atomic_load(&shared->no_forks) < mpm_pool_worker_count(pool) + 50 * mpm_rank_count());
@@ -399,6 +444,8 @@ int main(int argc, char **argv)
         {"a_refusal_that_was_not_told_is_forgotten", a_refusal_that_was_not_told_is_forgotten},
         {"processes_that_cannot_be_forked_are_told_of", processes_that_cannot_be_forked_are_told_of},
         {"forks_that_fail_delay_a_pool_and_do_not_end_it", forks_that_fail_delay_a_pool_and_do_not_end_it},
+        {"workers_that_are_killed_as_they_start_are_a_lack",
+         workers_that_are_killed_as_they_start_are_a_lack},
         {"a_pool_without_workers_says_what_it_lacks", a_pool_without_workers_says_what_it_lacks},
         {"a_node_that_cannot_fork_leaves_its_items_to_others",
          a_node_that_cannot_fork_leaves_its_items_to_others},

@@ -25,8 +25,8 @@
  * all. A bit of another generation means nothing. Who dies between the bit and the ring has asked for nothing
  * yet; the host may see the bit later all the same.
  *
- * What cannot be forked now may be waited for (PROCESS_WAITS): its record stays WANTED, with `fork_errno`, which the
- * host takes back before each try. It tries again after pauses that grow, one record of its own after the other until
+ * What cannot be forked now may be waited for (PROCESS_WAITS), also what has died as it started: its record stays or
+ * becomes WANTED, with `fork_errno`, which the host takes back before each try. It tries again after pauses that grow, one record of its own after the other until
  * one fails; who rings for such a record has it ask only whether the process is wanted still.
  *
  * A spare is a process that the host has forked in advance, once somebody has asked for a user's process. It
@@ -63,6 +63,7 @@
 
 #define FIRST_PAUSE_NS   10000000u   /* before a fork that has failed is tried again */
 #define LONGEST_PAUSE_NS 1000000000u /* each pause is twice the last one, and this at most */
+#define CALM_NS          (4 * (uint64_t)LONGEST_PAUSE_NS) /* what has been forked by then has started */
 #define MAX_PID          (1 << 22)   /* the kernel's own bound */
 #define DEATHS_A_LOOK    64
 
@@ -102,6 +103,7 @@ static struct {
     pid_t zombie;          /* a dead process that the host is busy with; 0 is none */
     uint64_t try_again_ns; /* when those are to be forked that could not be; CLOCK_FOREVER: there are none */
     uint64_t pause_ns;     /* until then */
+    uint64_t starved_ns;   /* when something was last to wait that had died as it started */
     bool wants_spare;
     bool is_host;
     bool is_subreaper; /* the rank, because of its host; */
@@ -232,18 +234,34 @@ static bool is_waiting(const struct process_record *process)
            process_state_of(atomic_load(&process->word)) == PROCESS_WANTED;
 }
 
-/* It is said once, until all have been forked that wait. */
+/* What has died, and is to be forked after a while only, waits as if there were no memory for it. */
+static void want_later(struct process_record *process)
+{
+    uint32_t generation = process_generation_of(atomic_load(&process->word)) + 1;
+
+    self.starved_ns = clock_now_ns();
+    process->fork_errno = ENOMEM;
+    KILL_POINT();
+    atomic_store(&process->pid, pid_word_of(generation, 0));
+    KILL_POINT();
+    atomic_store(&process->word, word_of(generation, 0, PROCESS_WANTED));
+    KILL_POINT();
+}
+
+/* A lack is told once, when it begins. */
 static void wait_for_next_try(const struct process_record *process)
 {
     char why[160];
 
     if (!self.pause_ns)
-        log_write(MPM_LOG_ERROR, "a process cannot be forked: %s; it is tried again",
+        log_write(MPM_LOG_ERROR, "a process cannot be had: %s; it is tried again",
                   describe_fork_errno(process->fork_errno, why, sizeof why));
-    if (!self.pause_ns)
-        self.pause_ns = FIRST_PAUSE_NS;
-    if (self.try_again_ns == CLOCK_FOREVER)
-        self.try_again_ns = clock_now_ns() + self.pause_ns;
+    if (self.try_again_ns != CLOCK_FOREVER)
+        return;
+    self.pause_ns = self.pause_ns ? self.pause_ns * 2 : FIRST_PAUSE_NS;
+    if (self.pause_ns > LONGEST_PAUSE_NS)
+        self.pause_ns = LONGEST_PAUSE_NS;
+    self.try_again_ns = clock_now_ns() + self.pause_ns;
 }
 
 static void settle(struct process_record *process, uint32_t number)
@@ -261,6 +279,10 @@ static void settle(struct process_record *process, uint32_t number)
         tell_of(number, true);
         break;
     case PROCESS_WAITS:
+        if (!process->fork_errno) {
+            want_later(process);
+            tell_of(number, true);
+        }
         wait_for_next_try(process);
         break;
     }
@@ -340,7 +362,6 @@ static void try_again(void)
     if (clock_now_ns() < self.try_again_ns)
         return;
     self.try_again_ns = CLOCK_FOREVER;
-    self.pause_ns = self.pause_ns * 2 < LONGEST_PAUSE_NS ? self.pause_ns * 2 : LONGEST_PAUSE_NS;
     for (uint32_t number = 0; (process = process_find(self.arena, number)); number++) {
         if (!is_waiting(process))
             continue;
@@ -349,7 +370,7 @@ static void try_again(void)
         else
             settle(process, number);
     }
-    if (self.try_again_ns == CLOCK_FOREVER)
+    if (self.try_again_ns == CLOCK_FOREVER && clock_now_ns() > self.starved_ns + CALM_NS)
         self.pause_ns = 0;
 }
 

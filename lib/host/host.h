@@ -41,7 +41,7 @@ enum process_fate {
     PROCESS_IS_OVER,      /* its record waits for whoever wanted it */
     PROCESS_COMES_AGAIN,  /* it is forked anew */
     PROCESS_IS_FORGOTTEN, /* its record is free: nobody asks for it */
-    PROCESS_WAITS, /* it could not be forked: its host tries again after a while, and asks again if that fails */
+    PROCESS_WAITS, /* it is forked after a while; if that fails, it is asked again what becomes of it */
 };
 
 /* A process of a node. `wait_status` is what waitpid gave; if it could not be forked at the last try, `fork_errno` is

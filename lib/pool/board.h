@@ -38,9 +38,10 @@
  * claimed there again, so its holder gives back what it holds. Only the holder sets the processes' records free, when
  * it frees the board: so nobody takes one for another pool's.
  *
- * A lack. Where another worker for a record cannot be forked now, its host stores `lacking_since_ns`, then LACKING, and
+ * A lack. Where another worker for a record cannot be forked now, or was killed as it started, as for want of memory, its
+ * host stores `lacking_since_ns`, unless it stands there since the last one that was ready, then LACKING, and
  * rings the bell, each time that it has tried (host.c says when). The pool goes on with the workers that there are. A
- * host that finds all workers LACKING or GONE, and the last of them so for `worker_timeout_s`, stores `lack`: from
+ * host that finds all workers lacking or GONE, and the last of them so for `worker_timeout_s`, stores `lack`: from
  * then on nobody is forked for the board, and each host stores GONE for its own, so the board is bereft. A record whose
  * workers have never been ready does not wait: the pool cannot be opened. Who closes stores `closing` first and then
  * looks who is LACKING, the host stores LACKING first and then looks at `closing`: so one of them sees the other, and
@@ -127,10 +128,11 @@ struct worker_record {
     struct doom doom;         /* the holder's; the host clears it */
     _Atomic uint32_t
         waits_for_node; /* the worker's: it is in a lease or a call, but runs nothing until it has the node */
-    uint32_t memory_at_start;          /* the worker's: pages of its own as it was ready */
-    uint32_t was_ready;                /* the worker's: workers of this record have begun their work */
-    _Atomic uint64_t lacking_since_ns; /* the host's, before it stores WORKER_LACKING */
-    struct note start_note;            /* the worker's: why its initializer failed */
+    uint32_t memory_at_start; /* the worker's: pages of its own as it was ready */
+    uint32_t was_ready;       /* the worker's: workers of this record have begun their work */
+    _Atomic uint64_t
+        lacking_since_ns;   /* the host's, when one cannot be had; the worker's, as it is ready: 0 */
+    struct note start_note; /* the worker's: why its initializer failed */
 };
 
 struct board {

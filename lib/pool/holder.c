@@ -218,7 +218,7 @@ int holder_say_bereft(const struct holder *holder)
 
     if (!lack)
         return error_set(MPM_EHOSTLOST, "their host processes are gone");
-    return error_set(MPM_EHOSTLOST, "none of them could be forked for %u s: %s",
+    return error_set(MPM_EHOSTLOST, "none of them could be had for %u s: %s",
                      (unsigned)holder->board->spec.worker_timeout_s,
                      describe_fork_errno(lack, why, sizeof why));
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a host does when a worker has died, or its rank, if the host has, too: board.h says in which order. */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -148,6 +149,13 @@ static void count_time(struct worker_record *record)
         atomic_fetch_add(&record->busy_ns, clock_now_ns() - since_ns);
 }
 
+/* Whether a worker was killed as it started, as for want of memory, in a pool that has had it before: that may pass. */
+static bool is_starved(const struct worker_record *record, const struct process_record *process)
+{
+    return record->was_ready && record->last_state < WORKER_READY && WIFSIGNALED(process->wait_status) &&
+           WTERMSIG(process->wait_status) == SIGKILL;
+}
+
 /* Whether the record gets another worker. A worker that cannot be had because its host has died is no failure of the
  * pool: the holder looks whether any are left. */
 static bool comes_again(struct board *board, struct worker_record *record,
@@ -159,7 +167,8 @@ static bool comes_again(struct board *board, struct worker_record *record,
         return false;
     if (atomic_load(&board->lack))
         return false;
-    if (record->last_state >= WORKER_READY || ++record->early_deaths < MAX_EARLY_DEATHS)
+    if (record->last_state >= WORKER_READY || is_starved(record, process) ||
+        ++record->early_deaths < MAX_EARLY_DEATHS)
         return true;
     atomic_compare_exchange_strong(&board->failed, &none, process->argument_index + 1);
     return false;
@@ -191,18 +200,13 @@ static bool is_given_up(struct board *board, int fork_errno)
     if (atomic_load(&board->lack))
         return true;
     for (uint32_t i = 0; i < board->worker_count; i++) {
-        const struct worker_record *record = &board->worker[i];
-        uint64_t since_ns = atomic_load(&record->lacking_since_ns);
+        uint64_t since_ns = atomic_load(&board->worker[i].lacking_since_ns);
 
-        switch (atomic_load(&record->state)) {
-        case WORKER_GONE:
-            break;
-        case WORKER_LACKING:
-            last_ns = since_ns > last_ns ? since_ns : last_ns;
-            break;
-        default:
+        if (atomic_load(&board->worker[i].state) == WORKER_GONE)
+            continue;
+        if (!since_ns)
             return false;
-        }
+        last_ns = since_ns > last_ns ? since_ns : last_ns;
     }
     if (clock_now_ns() < last_ns + board->spec.worker_timeout_s * UINT64_C(1000000000))
         return false;
@@ -217,7 +221,7 @@ static enum process_fate worker_lacks(struct board *board, struct worker_record 
     bool is_over = !record->was_ready;
     uint32_t none = 0;
 
-    if (atomic_load(&record->state) != WORKER_LACKING)
+    if (!atomic_load(&record->lacking_since_ns))
         atomic_store(&record->lacking_since_ns, clock_now_ns());
     KILL_POINT();
     if (is_over && host_is_self() && !atomic_load(&board->closing))
@@ -227,7 +231,7 @@ static enum process_fate worker_lacks(struct board *board, struct worker_record 
         atomic_store(&record->state, WORKER_LACKING);
     KILL_POINT();
     is_over |= atomic_load(&board->closing) || atomic_load(&board->failed) || !host_is_self() ||
-               is_given_up(board, process->fork_errno);
+               is_given_up(board, process->fork_errno ? process->fork_errno : ENOMEM);
     if (is_over)
         atomic_store(&record->state, WORKER_GONE);
     KILL_POINT();
@@ -264,5 +268,7 @@ enum process_fate worker_ended(struct process_record *process)
     atomic_store(&record->state, again ? WORKER_STARTING : WORKER_GONE);
     KILL_POINT();
     wait_ring(bell);
+    if (again && is_starved(record, process))
+        return worker_lacks(board, record, process);
     return again ? PROCESS_COMES_AGAIN : PROCESS_IS_OVER;
 }
