@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@
 
 #include <mpmap.h>
 
+#include "shared_file.h"
 #include "suite.h"
 
 #define DATA   "/data"
@@ -827,6 +829,80 @@ static void rows_that_crash_are_zero_and_marked(void)
     CU_ASSERT_FALSE(exists(path("crashing.h5.part")));
 }
 
+/* Writes in workers and in main fail as many times as this says, by the errors in turn; 0 is a short write. */
+static _Atomic int *failing_writes;
+
+ssize_t __real_pwrite(int file, const void *bytes, size_t size, off_t offset);
+ssize_t __wrap_pwrite(int file, const void *bytes, size_t size, off_t offset);
+
+ssize_t __wrap_pwrite(int file, const void *bytes, size_t size, off_t offset)
+{
+    static const int errors[] = {EIO, 0, ESTALE, EINTR};
+    int left = failing_writes ? atomic_load(failing_writes) : 0;
+
+    while (left > 0 && !atomic_compare_exchange_weak(failing_writes, &left, left - 1))
+        ;
+    if (left <= 0)
+        return __real_pwrite(file, bytes, size, offset);
+    if (!errors[left % 4])
+        return __real_pwrite(file, bytes, size / 2, offset);
+    errno = errors[left % 4];
+    return -1;
+}
+
+static void map_plainly(const char *output)
+{
+    const struct input_layout layout = {H5T_IEEE_F32LE, MPM_F32, 2, {100, 5}, {0}, 0};
+    const struct weighing weighing = {.type = MPM_F32};
+    mpm_dataset_map map = weigh_map(plain_input("in.h5", 100), output, &weighing);
+    int status = mpm_pool_map_dataset(pool, weigh, &map);
+
+    if (status)
+        printf("\n    %s: %s\n  ", mpm_status_name(status), mpm_error());
+    CU_ASSERT_EQUAL_FATAL(status, MPM_OK);
+    CU_ASSERT_EQUAL(wrong_rows(output, &layout, &weighing), 0);
+}
+
+static void writes_that_fail_once_cost_nothing(void)
+{
+    atomic_store(failing_writes, 12);
+    map_plainly(path("writes.h5"));
+    CU_ASSERT_EQUAL(atomic_load(failing_writes), 0);
+}
+
+static void writes_that_go_on_failing_end_the_map(void)
+{
+    const struct weighing weighing = {.type = MPM_F32};
+    mpm_dataset_map map = weigh_map(plain_input("in.h5", 100), path("unwritten.h5"), &weighing);
+
+    atomic_store(failing_writes, INT_MAX);
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_EIO);
+    CU_ASSERT(error_says("cannot write"));
+    atomic_store(failing_writes, 0);
+}
+
+/* From here on this worker can open nothing. */
+static int use_up_descriptors(mpm_call *call, const void *item, void *result)
+{
+    struct rlimit limit;
+
+    (void)call;
+    (void)item;
+    (void)result;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = 3;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    usleep(1000);
+    return 0;
+}
+
+static void a_worker_that_can_open_nothing_makes_place_for_another(void)
+{
+    CU_ASSERT_EQUAL(
+        mpm_pool_map(pool, use_up_descriptors, NULL, 60, 0, &(mpm_map_options){.chunk = 1}, NULL, 0), MPM_OK);
+    map_plainly(path("descriptors.h5"));
+}
+
 static void map_with_workers(unsigned workers, size_t chunk, const char *input, const char *output)
 {
     const struct weighing weighing = {.type = MPM_F32, .fail_every = 50};
@@ -1489,6 +1565,9 @@ static int run_all(void)
         TEST(progress_counts_rows),
         TEST(rows_that_fail_are_zero_and_marked),
         TEST(rows_that_crash_are_zero_and_marked),
+        TEST(writes_that_fail_once_cost_nothing),
+        TEST(writes_that_go_on_failing_end_the_map),
+        TEST(a_worker_that_can_open_nothing_makes_place_for_another),
         TEST(files_are_the_same_bytes_whatever_the_workers),
         TEST(a_process_may_map_a_data_set),
         TEST(bad_maps_are_refused_and_make_nothing),
@@ -1516,6 +1595,7 @@ int main(int argc, char **argv)
 
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     H5dont_atexit(); /* it complains after a damaged file */
+    failing_writes = shared_file("dataset_test", sizeof *failing_writes);
     if (mpm_init(&argc, &argv, NULL) || mpm_pool_open(&(mpm_pool_options){.workers = 3}, &pool))
         return mpm_report_error();
     snprintf(folder, sizeof folder, "%s/dataset-test-XXXXXX", temporary ? temporary : P_tmpdir);

@@ -6,10 +6,13 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "mpmap/runtime.h"
+
+#define WRITE_TRIES 5u /* more for what fails and may pass */
 
 static const char token_title[16] = "mpmap part\n";
 
@@ -143,18 +146,40 @@ void part_remove(int fd, const char *path)
         unlink(path);
 }
 
+/* Whether a write that failed is worth another try: a server that comes back, or room that others free. */
+static bool may_pass(int write_errno)
+{
+    return write_errno == EIO || write_errno == ESTALE || write_errno == EAGAIN || write_errno == ETIMEDOUT ||
+           write_errno == ENOBUFS || write_errno == ENOMEM;
+}
+
+/* 10 ms at first, then twice as long each time. */
+static void pause_before(unsigned try)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 10000000L << try}, NULL);
+}
+
+/* What fails and may pass is tried again, a third of a second long. */
 bool write_at(int fd, const void *bytes, size_t size, uint64_t offset)
 {
     const char *at = bytes;
+    unsigned failed = 0;
 
     while (size > 0) {
         ssize_t written = pwrite(fd, at, size, (off_t)offset);
-        if (written < 0 && errno != EINTR)
-            return false;
+
         if (written > 0) {
             at += written;
             offset += (uint64_t)written;
             size -= (size_t)written;
+            failed = 0;
+        } else if (written < 0 && errno == EINTR) {
+            continue;
+        } else if (failed < WRITE_TRIES && (!written || may_pass(errno))) {
+            pause_before(failed++);
+        } else {
+            errno = written ? errno : EIO;
+            return false;
         }
     }
     return true;

@@ -34,7 +34,7 @@ int part_open(const char *path, uint64_t at, const struct part_token *token, int
 /* Removes it, if the open file still has that name. Only who holds its lock may. Keeps mpm_error(). */
 void part_remove(int fd, const char *path);
 
-/* Writes all bytes at an offset. False and errno if it can't. */
+/* Writes all bytes at an offset; blocks a little where the file system fails for a moment. False and errno if it can't. */
 bool write_at(int fd, const void *bytes, size_t size, uint64_t offset);
 /* Reads `size` bytes from there, or less at the end of the file: how many; -1 and errno if it can't. */
 ssize_t read_at(int fd, void *bytes, size_t size, uint64_t offset);

@@ -54,6 +54,10 @@
  * last, one thread at a time), and asks the host for the signal. The host blames the item only if it is the one that has passed a limit: a
  * worker that had gone on to another, or that was killed because its map ended, is innocent.
  *
+ * Refusing. A worker that cannot do a job, because it cannot find the task or open or read what the items need, notes
+ * when that began, pauses, and ends in good order: what it lacks, another one may have, or may be there again. Only where
+ * that goes on is the job lost. What it had claimed has no bits. What stands in the job of that are hints only.
+ *
  * Ending. A worker that has had as many items as it may have leaves its lease, and ends with state
  * WORKER_RETIRING. One whose initializer fails fills in its `start_note`, and names itself in `failed` if nobody is
  * named there; if it dies before that, it is one of those that die as they start, and the next one takes the note
@@ -161,6 +165,9 @@ struct job_block {
     /* The first worker that finds that the job cannot be done claims the note by an exchange on `is_lost`,
      * and then fills it in. If it dies before the note is ready, the job is lost all the same. */
     _Atomic uint32_t is_lost;
+    _Atomic uint32_t refusals;
+    _Atomic uint64_t refused_since_ns,
+        refused_ns;      /* workers': when they began to refuse the job, and did so last; or 0 */
     uint32_t blob_owner; /* of the pages of JOB_BLOBS; 0 for others */
     struct note loss;
     _Alignas(64) char context[];

@@ -32,7 +32,7 @@ static void take_up_job(void)
     worker_self.job_status = function_find(&worker_self.job->spec.task, &worker_self.task);
     if (worker_self.job_status) {
         snprintf(worker_self.call.text, sizeof worker_self.call.text, "%s", mpm_error());
-        worker_job_is_lost(worker_self.job_status);
+        worker_refuses_job(worker_self.job_status);
     }
 }
 

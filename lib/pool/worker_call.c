@@ -3,10 +3,18 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "pool/batch.h"
 #include "pool/worker_self.h"
 #include "shm/kill_point.h"
+
+#define REFUSAL_NS       UINT64_C(1000000000) /* what workers refuse for longer is lost */
+#define REFUSAL_CALM_NS  UINT64_C(5000000000) /* after so long another refusal is about something else */
+#define REFUSAL_PAUSE_NS 50000000
+#define MOST_REFUSALS    8u /* and two a worker */
 
 size_t mpm_call_index(const mpm_call *call)
 {
@@ -78,11 +86,10 @@ void worker_item_has_failed(uint64_t item, int code)
     worker_self.call.text[0] = 0;
 }
 
-void worker_job_is_lost(int status)
+static void lose_job(int status)
 {
     struct note *loss = &worker_self.job->loss;
 
-    worker_self.job_status = status;
     if (!atomic_exchange(&worker_self.job->is_lost, 1)) {
         KILL_POINT();
         loss->code = status;
@@ -93,6 +100,32 @@ void worker_job_is_lost(int status)
     KILL_POINT();
     atomic_exchange(&worker_self.lease->next, LEASE_FROZEN);
     KILL_POINT();
+}
+
+/* Whether workers have refused the job for so long that it is not to be done. */
+static bool goes_on_for_long(struct job_block *job)
+{
+    uint64_t now_ns = clock_now_ns(), last_ns = atomic_exchange(&job->refused_ns, now_ns);
+    uint32_t refusals = atomic_fetch_add(&job->refusals, 1);
+
+    if (!last_ns || now_ns > last_ns + REFUSAL_CALM_NS)
+        atomic_store(&job->refused_since_ns, now_ns);
+    return now_ns > atomic_load(&job->refused_since_ns) + REFUSAL_NS ||
+           refusals > MOST_REFUSALS + 2 * worker_self.board->worker_count;
+}
+
+void worker_refuses_job(int status)
+{
+    worker_self.job_status = status;
+    if (goes_on_for_long(worker_self.job)) {
+        lose_job(status);
+        return;
+    }
+    log_write(MPM_LOG_INFO, "worker %u of pool %llu cannot do its map, and makes place for another: %s",
+              worker_self.number, (unsigned long long)worker_self.board->spec.id, worker_self.call.text);
+    worker_self.call.text[0] = 0;
+    worker_self.tasks_left = 0;
+    nanosleep(&(struct timespec){.tv_nsec = REFUSAL_PAUSE_NS}, NULL);
 }
 
 void batch_begin_item(mpm_call *call, uint64_t index, size_t item_size, size_t result_size)

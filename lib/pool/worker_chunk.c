@@ -104,7 +104,7 @@ static void run_batch_chunk(uint64_t from, uint64_t to)
         step = order ? 1 : to - from;
         worker_self.call.text[0] = 0;
         if ((status = task(&worker_self.call, lease->first + item, step))) {
-            worker_job_is_lost(status);
+            worker_refuses_job(status);
             return;
         }
         for (uint64_t i = 0; i < step; i++)

@@ -44,8 +44,9 @@ extern struct worker_self worker_self;
 
 /* Records that an item of the lease has failed. */
 void worker_item_has_failed(uint64_t item, int code);
-/* Nobody shall claim from the lease any more: the job is lost, for the reason that the call's text says. */
-void worker_job_is_lost(int status);
+/* The worker cannot do the job, for the reason that the call's text says: it makes place for another one that may. If
+ * that has gone on for long, nobody shall claim from the lease any more: the job is lost. */
+void worker_refuses_job(int status);
 /* Claims and runs items of the lease, until there are none or the worker has had as many as it may have. */
 void worker_run_items(uint32_t chunk);
 /* Claimed items of JOB_BLOBS. */
