@@ -3,6 +3,7 @@
  * remember across workers' deaths stands in a file that all ranks map before mpm_init, so that all workers
  * inherit it. */
 #include <CUnit/CUnit.h>
+#include <math.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -323,6 +324,98 @@ static void workers_that_die_at_random_lose_nothing(void)
     mpm_pool_close(pool);
 }
 
+/* Maps with costs. */
+
+#define COSTLY 3000u
+
+struct twelve {
+    uint32_t a, b, c;
+};
+
+static double cost_of(size_t index)
+{
+    return index % 97 == 5 ? NAN : (double)(index * 2654435761u % 1009) - 100;
+}
+
+/* Says what does not fit together; some crash, once or always. */
+static int check_item(mpm_call *call, const void *item, void *result)
+{
+    const struct twelve *own = item;
+    size_t index = mpm_call_index(call);
+
+    if (mpm_call_item_size(call) != sizeof *own || own->a != index || own->b != 2 * index ||
+        own->c != 3 * index)
+        return mpm_fail(call, "another item");
+    if (index % 1000 == 500 || (index % 500 == 77 && first_time(index)))
+        raise(SIGSEGV);
+    if (index % 1000 == 600)
+        return mpm_fail(call, "item %zu fails", index);
+    memcpy(result, &index, sizeof index);
+    return 0;
+}
+
+static void check_costly_map(mpm_pool *pool, size_t chunk)
+{
+    struct twelve items[COSTLY];
+    double costs[COSTLY];
+    size_t results[COSTLY], wrong = 0, count = 0;
+    mpm_failure *failures = NULL;
+    mpm_map_options options = {
+        .chunk = chunk, .costs = costs, .failures = &failures, .failure_count = &count};
+
+    forget();
+    for (uint32_t i = 0; i < COSTLY; i++) {
+        items[i] = (struct twelve){i, 2 * i, 3 * i};
+        costs[i] = cost_of(i);
+    }
+    CU_ASSERT_EQUAL(
+        mpm_pool_map(pool, check_item, items, COSTLY, sizeof *items, &options, results, sizeof *results),
+        MPM_ETASK);
+    for (size_t i = 0; i < COSTLY; i++)
+        wrong += results[i] != (i % 1000 == 500 || i % 1000 == 600 ? 0 : i);
+    CU_ASSERT_EQUAL(wrong, 0);
+    CU_ASSERT_EQUAL_FATAL(count, 2 * COSTLY / 1000);
+    for (size_t i = 0; i < count; i++)
+        CU_ASSERT_EQUAL(failures[i].index, i / 2 * 1000 + (i % 2 ? 600 : 500));
+    CU_ASSERT_STRING_EQUAL(failures[1].text, "item 600 fails");
+    free(failures);
+}
+
+static void costs_change_the_order_and_nothing_else(void)
+{
+    mpm_pool *pool = open_pool(0);
+
+    check_costly_map(pool, 1);
+    check_costly_map(pool, 0);
+    mpm_pool_close(pool);
+}
+
+/* How many items this worker has begun before. */
+static int count_begun(mpm_call *call, const void *item, void *result)
+{
+    static size_t begun;
+
+    (void)call;
+    (void)item;
+    memcpy(result, &begun, sizeof begun);
+    begun++;
+    return 0;
+}
+
+static void what_costs_most_is_begun_first(void)
+{
+    static const double costs[] = {1, 5, 3, 5, -1, 9, 0, 2, 7, 4};
+    static const size_t places[] = {7, 2, 5, 3, 9, 0, 8, 6, 1, 4};
+    size_t results[10];
+    mpm_pool *pool = open_pool(1);
+
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, count_begun, NULL, 10, 0, &(mpm_map_options){.costs = costs}, results,
+                                 sizeof *results),
+                    MPM_OK);
+    CU_ASSERT_EQUAL(memcmp(results, places, sizeof places), 0);
+    mpm_pool_close(pool);
+}
+
 struct whereabouts {
     pid_t pid;
     unsigned node;
@@ -601,6 +694,8 @@ int main(int argc, char **argv)
         {"a_failing_item_is_named_and_the_others_are_good", a_failing_item_is_named_and_the_others_are_good},
         {"every_item_may_fail", every_item_may_fail},
         {"a_crash_costs_its_item_only", a_crash_costs_its_item_only},
+        {"costs_change_the_order_and_nothing_else", costs_change_the_order_and_nothing_else},
+        {"what_costs_most_is_begun_first", what_costs_most_is_begun_first},
         {"workers_that_die_at_random_lose_nothing", workers_that_die_at_random_lose_nothing},
         {"workers_killed_from_outside_lose_nothing", workers_killed_from_outside_lose_nothing},
         {"many_maps_of_one_pool_run_at_once", many_maps_of_one_pool_run_at_once},

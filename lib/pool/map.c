@@ -60,6 +60,12 @@ struct call {
     uint64_t next_look_ns;
 };
 
+/* An item of a map with costs. */
+struct costly {
+    double cost;
+    uint64_t index;
+};
+
 struct map {
     struct mpm_pool *pool;
     struct map_request request;
@@ -71,6 +77,8 @@ struct map {
     struct lease_table *table;
     struct held_job *home; /* NULL before its first lease at home */
     struct inbox inbox;
+    struct costly *order; /* of a map with costs: which item stands where; or NULL */
+    char *ordered;        /* its items in that order, each with its index behind it */
     bool *is_open;        /* by node: the job was opened there */
     enum node_loss *loss; /* by node */
     mpm_failure *failures;
@@ -107,6 +115,8 @@ static int keep_failures(struct map *map, const mpm_failure *failures, size_t co
         map->failure_room = room;
     }
     memcpy(map->failures + map->failure_count, failures, count * sizeof *failures);
+    for (size_t i = map->failure_count; map->order && i < map->failure_count + count; i++)
+        map->failures[i].index = map->order[map->failures[i].index].index;
     map->failure_count += count;
     return MPM_OK;
 }
@@ -133,6 +143,16 @@ static int keep_blobs(struct map *map, unsigned node, uint64_t first, uint64_t c
                                      : MPM_OK;
 }
 
+static void copy_results(struct map *map, uint64_t first, uint64_t count, const char *results)
+{
+    size_t size = map->request.result_size;
+
+    if (!map->order)
+        memcpy(map->request.results + first * size, results, count * size);
+    for (uint64_t i = 0; map->order && i < count; i++)
+        memcpy(map->request.results + map->order[first + i].index * size, results + i * size, size);
+}
+
 static int keep_results(struct map *map, unsigned node, uint64_t lease, uint64_t first, uint64_t count,
                         const void *results, const mpm_failure *failures, size_t failure_count)
 {
@@ -146,7 +166,7 @@ static int keep_results(struct map *map, unsigned node, uint64_t lease, uint64_t
     if (request->kind == JOB_BLOBS && (status = keep_blobs(map, node, first, count, results)))
         return status;
     if (request->result_size && results != request->results + first * request->result_size) {
-        memcpy(request->results + first * request->result_size, results, count * request->result_size);
+        copy_results(map, first, count, results);
         count_bytes(&map->pool->node[node].bytes_received, count * request->result_size);
     }
     return keep_failures(map, failures, failure_count);
@@ -229,9 +249,10 @@ static int open_at_home(struct map *map)
         return MPM_OK;
     if ((status = held_job_open(map->pool->home, &map->spec, request->context, &map->home)))
         return status;
-    held_job_use_in_place(
-        map->home, map->has_items_in_place ? request->items : NULL,
-        is_in_arena(request->results, request->count * request->result_size) ? request->results : NULL);
+    held_job_use_in_place(map->home, map->has_items_in_place ? request->items : NULL,
+                          !map->order && is_in_arena(request->results, request->count * request->result_size)
+                              ? request->results
+                              : NULL);
     return MPM_OK;
 }
 
@@ -689,14 +710,52 @@ static int make_spec(const struct map_request *request, struct job_spec *spec)
                               .chunk_s = request->chunk_s > 0 ? request->chunk_s : CHUNK_S,
                               .first_index = request->first_index,
                               .item_size = request->item_size,
+                              .task_item_size = request->item_size,
                               .result_size = request->kind == JOB_BLOBS ? sizeof(struct blob_ref)
                                                                         : request->result_size,
                               .context_size = request->context_size};
     return function_name(request->task, &spec->task);
 }
 
+/* The most costly first, then by index. What is no number costs nothing. */
+static int compare_costs(const void *a, const void *b)
+{
+    const struct costly *one = a, *other = b;
+
+    if (one->cost != other->cost)
+        return one->cost > other->cost ? -1 : 1;
+    return (one->index > other->index) - (one->index < other->index);
+}
+
+/* Puts the items of a map with costs into their order, before there is a table. */
+static int order_items(struct map *map)
+{
+    struct map_request *request = &map->request;
+    uint64_t size = request->item_size, stride = (size + sizeof(uint64_t) + 15) / 16 * 16;
+
+    if (!(map->order = calloc(request->count, sizeof *map->order)) ||
+        !(map->ordered = calloc(request->count, stride)))
+        return error_set(MPM_ENOMEM, "no memory for an order of %llu items",
+                         (unsigned long long)request->count);
+    for (uint64_t i = 0; i < request->count; i++)
+        map->order[i] = (struct costly){isnan(request->costs[i]) ? 0 : request->costs[i], i};
+    qsort(map->order, request->count, sizeof *map->order, compare_costs);
+    for (uint64_t i = 0; i < request->count; i++) {
+        char *at = map->ordered + i * stride;
+
+        if (size)
+            memcpy(at, request->items + map->order[i].index * size, size);
+        memcpy(at + stride - sizeof(uint64_t), &map->order[i].index, sizeof(uint64_t));
+    }
+    request->kind = map->spec.kind = JOB_INDEXED;
+    request->items = map->ordered;
+    request->item_size = map->spec.item_size = stride;
+    return MPM_OK;
+}
+
 static int start(struct map *map)
 {
+    bool has_costs = map->request.costs && map->request.kind == JOB_PLAIN && map->request.count > 1;
     int status;
 
     map->start_s = clock_now_s();
@@ -704,7 +763,8 @@ static int start(struct map *map)
     if (!(map->is_open = calloc(map->pool->node_count, sizeof *map->is_open)) ||
         !(map->loss = calloc(map->pool->node_count, sizeof *map->loss)))
         return error_set(MPM_ENOMEM, "no memory for a map over %u nodes", map->pool->node_count);
-    if ((status = make_spec(&map->request, &map->spec)) || (status = make_table(map)))
+    if ((status = make_spec(&map->request, &map->spec)) || (has_costs && (status = order_items(map))) ||
+        (status = make_table(map)))
         return status;
     inbox_open(&map->inbox, map->spec.id);
     map->has_items_in_place = is_in_arena(map->request.items, map->request.count * map->request.item_size);
@@ -838,6 +898,8 @@ void map_end(struct map *map, struct map_outcome *outcome)
     lease_table_destroy(map->table);
     free(map->is_open);
     free(map->loss);
+    free(map->order);
+    free(map->ordered);
     stop_waiting(map);
     if (map->call.node != MAP_ALL_NODES)
         apply_left(map->pool, map->call.node);

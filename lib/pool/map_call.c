@@ -60,6 +60,7 @@ struct map_request map_request_of(mpm_task *task, const void *items, size_t coun
                                 .result_size = result_size,
                                 .items = items,
                                 .results = results,
+                                .costs = chosen.costs,
                                 .chunk = chosen.chunk,
                                 .context = chosen.context,
                                 .context_size = chosen.context_size,

@@ -174,6 +174,14 @@ static bool comes_again(struct board *board, struct worker_record *record,
     return false;
 }
 
+/* Whether the number of an item in its lease does not tell its index in the map. */
+static bool is_in_another_order(uint64_t lease)
+{
+    const struct lease_block *block = arena_at(runtime_arena(), lease);
+
+    return ((const struct job_block *)arena_at(runtime_arena(), block->job))->spec.kind == JOB_INDEXED;
+}
+
 /* A worker that ends in good order, or with its pool, is no news. */
 static void tell_end(const struct board *board, const struct worker_record *record,
                      const struct process_record *process)
@@ -183,7 +191,7 @@ static void tell_end(const struct board *board, const struct worker_record *reco
 
     if (atomic_load(&board->closing) || (record->last_state == WORKER_RETIRING && !process->wait_status))
         return;
-    if (lease && item != NO_ITEM)
+    if (lease && item != NO_ITEM && !is_in_another_order(lease))
         snprintf(
             where, sizeof where, " in item %llu",
             (unsigned long long)(((struct lease_block *)arena_at(runtime_arena(), lease))->first + item));

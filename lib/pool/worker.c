@@ -64,7 +64,7 @@ static void run_lease(void)
     take_up_job();
     if (worker_self.job_status)
         return;
-    worker_self.call.item_size = worker_self.job->spec.item_size;
+    worker_self.call.item_size = worker_self.job->spec.task_item_size;
     worker_self.call.result_size = worker_self.job->spec.result_size;
     worker_self.call.context = worker_self.job->spec.context_size ? worker_self.job->context : NULL;
     chunk = lease->chunk ? lease->chunk : worker_self.job->spec.chunk;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Claiming chunks of a lease, and running their items. board.h says what is written, in which order, and what
  * a death at each step means. */
+#include <string.h>
+
 #include "base/clock.h"
 #include "pool/batch.h"
 #include "pool/worker_self.h"
@@ -90,6 +92,28 @@ static void run_plain_chunk(uint64_t from, uint64_t to)
     }
 }
 
+/* Items that stand in another order than in their map. */
+static void run_indexed_chunk(uint64_t from, uint64_t to)
+{
+    const struct lease_block *lease = worker_self.lease;
+    const uint32_t *order = lease->order ? arena_at(worker_self.arena, lease->order) : NULL;
+    uint64_t stride = worker_self.job->spec.item_size;
+    struct workplace place = set_up_workplace();
+
+    place.item_size = stride;
+    for (uint64_t position = from; position < to; position++) {
+        uint64_t item = order ? order[position] : position;
+        const char *at = (const char *)arena_at(worker_self.arena, lease->items) + item * stride;
+        uint64_t index;
+
+        memcpy(&index, at + stride - sizeof index, sizeof index);
+        place.first = index - item;
+        run_item(&place, item);
+        lease_set_bit(worker_self.done, item);
+        KILL_POINT();
+    }
+}
+
 /* A batch gets consecutive items: in a lease with an order, one by one. */
 static void run_batch_chunk(uint64_t from, uint64_t to)
 {
@@ -118,6 +142,8 @@ static void run_chunk(uint64_t from, uint64_t to)
         run_batch_chunk(from, to);
     else if (worker_self.job->spec.kind == JOB_BLOBS)
         worker_run_blobs(from, to);
+    else if (worker_self.job->spec.kind == JOB_INDEXED)
+        run_indexed_chunk(from, to);
     else
         run_plain_chunk(from, to);
 }
