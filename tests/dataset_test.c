@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <math.h>
 #include <sched.h>
 #include <signal.h>
@@ -903,6 +904,64 @@ static void a_worker_that_can_open_nothing_makes_place_for_another(void)
     map_plainly(path("descriptors.h5"));
 }
 
+/* The most memory that this process has used more than before. */
+struct memory {
+    size_t before, most;
+};
+
+static size_t memory_used(void)
+{
+    struct mallinfo2 info = mallinfo2();
+
+    return info.uordblks + info.hblkhd;
+}
+
+static void measure_memory(const mpm_progress *now, void *argument)
+{
+    struct memory *memory = argument;
+    size_t used = memory_used();
+
+    (void)now;
+    if (used > memory->before && used - memory->before > memory->most)
+        memory->most = used - memory->before;
+}
+
+static void very_many_rows_that_fail_take_no_memory_each(void)
+{
+    const struct input_layout layout = {H5T_IEEE_F32LE, MPM_F32, 2, {200000, 5}, {0}, 0};
+    const struct weighing weighing = {.type = MPM_F32, .fail_every = 2, .crash_every = 99999};
+    mpm_dataset_map map = weigh_map(plain_input("many.h5", 200000), path("many-failed.h5"), &weighing);
+    struct memory memory = {memory_used(), 0};
+
+    map.progress = measure_memory;
+    map.progress_argument = &memory;
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_ETASK);
+    CU_ASSERT(error_says("100001 of 200000 items failed; the first is item 1: row 1 is not liked"));
+    CU_ASSERT_EQUAL(wrong_rows(map.output_file, &layout, &weighing), 0);
+    CU_ASSERT(memory.most < 16 << 20);
+    unlink(map.input_file);
+    unlink(map.output_file);
+}
+
+static void too_many_failed_rows_end_the_map(void)
+{
+    struct weighing weighing = {.type = MPM_F32, .fail_every = 2};
+    mpm_dataset_map map = weigh_map(plain_input("in.h5", 2000), path("few.h5"), &weighing);
+
+    map.max_failures = 5;
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_ECANCELED);
+    CU_ASSERT(error_says("of 2000 items have failed, and 5 may; the first is item 1: row 1 is not liked"));
+    CU_ASSERT(error_says("of 2000 rows are good: they are in "));
+    CU_ASSERT_FALSE(exists(map.output_file));
+    CU_ASSERT(exists(path("few.h5.part")));
+    weighing.fail_every = 1;
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_ECANCELED);
+    CU_ASSERT_FALSE(exists(path("few.h5.part")));
+    weighing.fail_every = 400;
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_ETASK);
+    CU_ASSERT(exists(map.output_file));
+}
+
 static void map_with_workers(unsigned workers, size_t chunk, const char *input, const char *output)
 {
     const struct weighing weighing = {.type = MPM_F32, .fail_every = 50};
@@ -1568,6 +1627,8 @@ static int run_all(void)
         TEST(writes_that_fail_once_cost_nothing),
         TEST(writes_that_go_on_failing_end_the_map),
         TEST(a_worker_that_can_open_nothing_makes_place_for_another),
+        TEST(very_many_rows_that_fail_take_no_memory_each),
+        TEST(too_many_failed_rows_end_the_map),
         TEST(files_are_the_same_bytes_whatever_the_workers),
         TEST(a_process_may_map_a_data_set),
         TEST(bad_maps_are_refused_and_make_nothing),

@@ -24,6 +24,7 @@ static const char help[] =
     "                     FUNCTION_description says it otherwise\n"
     "  --overwrite        replaces OUT.h5 if it exists and holds nothing but /RESULT\n"
     "  --overwrite-file   replaces OUT.h5, whatever it holds\n"
+    "  --max-failures N   ends the map when more than N rows have failed (any number may)\n"
     "  --no-lock          reads IN.h5 as it is, though another program writes it\n"
     "  --workers N        workers in all (one a slot)\n"
     "  --chunk N          rows that a worker claims at once (by measured time)\n"
@@ -48,7 +49,7 @@ struct request {
     char *output_file, *output_dataset;
     const char *result;
     const char *progress;
-    size_t workers, chunk, block_rows, attempts, memory;
+    size_t workers, chunk, block_rows, attempts, memory, max_failures;
     double timeout_s;
     bool overwrite, overwrite_file, no_lock, quiet;
     mpm_line line; /* what --progress and --quiet make of it */
@@ -266,6 +267,7 @@ static int run_map(mpm_pool *pool, const struct request *request, const struct p
                                              : MPM_OVERWRITE_NOTHING,
         .chunk = request->chunk,
         .without_locks = request->no_lock,
+        .max_failures = request->max_failures,
         .progress = note_progress,
     };
     double start_s = now_s(), seconds;
@@ -323,6 +325,7 @@ int command_map(int argc, char **argv)
         {"--result", OPTION_TEXT, &request.result, 0},
         {"--overwrite", OPTION_FLAG, &request.overwrite, 0},
         {"--overwrite-file", OPTION_FLAG, &request.overwrite_file, 0},
+        {"--max-failures", OPTION_COUNT, &request.max_failures, 0},
         {"--no-lock", OPTION_FLAG, &request.no_lock, 0},
         {"--workers", OPTION_COUNT, &request.workers, 65536},
         {"--chunk", OPTION_COUNT, &request.chunk, 0},

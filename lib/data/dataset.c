@@ -73,10 +73,15 @@ static size_t claim_rows(const mpm_pool *pool, const mpm_dataset_map *map, const
     return (size_t)rows;
 }
 
-/* Runs the rows, and makes the file say which have failed. MPM_ETASK, with the sentence of the pool, also
- * when the file is good. */
+/* A worker marks the rows whose task has failed, but not one that it dies of. */
+static int mark_lost_row(const mpm_failure *failure, void *argument)
+{
+    return failure->cause == MPM_CAUSE_TASK ? 0 : output_fail_row(argument, failure->index);
+}
+
+/* Runs the rows. MPM_ETASK, with the sentence of the pool, also when the file is good. */
 static int run_rows(mpm_pool *pool, const mpm_dataset_map *map, const struct input *input,
-                    const struct output *output, const struct rows_job *job, size_t job_size)
+                    struct output *output, const struct rows_job *job, size_t job_size)
 {
     const struct batch_map batches = {
         .task = rows_run,
@@ -87,18 +92,12 @@ static int run_rows(mpm_pool *pool, const mpm_dataset_map *map, const struct inp
         .context_size = job_size,
         .progress = map->progress,
         .progress_argument = map->progress_argument,
+        .failed = mark_lost_row,
+        .failed_argument = output,
+        .max_failures = map->max_failures,
     };
-    mpm_failure *failures = NULL;
-    size_t failure_count = 0;
-    int status = pool_map_batches(pool, &batches, &failures, &failure_count);
 
-    for (size_t i = 0; status == MPM_ETASK && i < failure_count; i++) {
-        int failed = output_fail_row(output, failures[i].index);
-        if (failed)
-            status = failed;
-    }
-    free(failures);
-    return status;
+    return pool_map_batches(pool, &batches);
 }
 
 static int make_and_run(mpm_pool *pool, const mpm_dataset_map *map, const struct input *input,

@@ -90,6 +90,7 @@ struct message_lease {
 struct message_results {
     struct message_lease lease; /* `count` is how many items are done */
     uint64_t failure_count;
+    uint64_t failures_untold; /* as held_lease_failures_untold() */
 };
 
 struct message_question {

@@ -41,12 +41,15 @@ struct batch_map {
     size_t context_size;
     void (*progress)(const mpm_progress *now, void *argument);
     void *progress_argument;
+    /* Called in the thread that maps for each item that has failed because its worker died, and for some or all of the
+     * others: of very many, fewer. 0, or a status that ends the map, with its sentence. Or NULL. */
+    int (*failed)(const mpm_failure *failure, void *argument);
+    void *failed_argument;
+    uint64_t max_failures; /* more end the map, with MPM_ECANCELED; 0: none do */
 };
 
-/* Runs it. Blocks. The pool's driver only.
- * failures, failure_count: out, also with MPM_ETASK: the items that failed in rising order, in memory that
- * the caller frees with free(); NULL and 0 if none. Statuses as mpm_pool_map. */
-int pool_map_batches(mpm_pool *pool, const struct batch_map *map, mpm_failure **failures,
-                     size_t *failure_count);
+/* Runs it. Blocks. The pool's driver only. It keeps no list of failures, so it takes a bounded part of memory. Statuses
+ * as mpm_pool_map. */
+int pool_map_batches(mpm_pool *pool, const struct batch_map *map);
 
 #endif

@@ -84,7 +84,8 @@
     (UINT64_C(1) << BOARD_CELLS) /* in `calls`: workers begin nothing, for one of the node is alone */
 #define NO_ITEM          UINT64_MAX
 #define LEASE_FROZEN     (UINT64_C(1) << 62) /* `next` of a lease that gives out nothing any more */
-#define LEASE_MAX_NOTES  256u                /* notes of failures that a lease keeps the text of */
+#define LEASE_MAX_TOLD   1024u /* failures of a batch that a lease lists; of more it has the number */
+#define LEASE_MAX_NOTES  256u  /* notes of failures that a lease keeps the text of */
 #define LEASE_MAX_CRASH  64u
 #define LEASE_SHORT_LIST 64u
 #define NOTE_TEXT_SIZE   192u

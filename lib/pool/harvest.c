@@ -334,25 +334,32 @@ static void read_note(const struct held_lease *lease, uint32_t worker, uint64_t 
         take_note(&notes[block->note_room + worker], worker, item, failure);
 }
 
-/* Failed items of one worker. */
-static bool take_failures_of(struct held_lease *lease, uint32_t worker)
+/* Whether one more is to be listed: a batch of very many has told its user of them in another way. */
+static bool is_listed(struct held_lease *lease)
+{
+    if (lease->job->block->spec.kind != JOB_BATCH || lease->failure_count < LEASE_MAX_TOLD)
+        return true;
+    lease->failures_untold++;
+    return false;
+}
+
+/* Failed items of one worker, in one word of bits. */
+static bool take_failures_of(struct held_lease *lease, uint32_t worker, uint64_t word)
 {
     struct lease_block *block = lease->block;
-    _Atomic uint64_t *done = bits_of(lease, block->done, worker),
-                     *failed = bits_of(lease, block->failed, worker);
+    uint64_t bits = atomic_load(&bits_of(lease, block->failed, worker)[word]) &
+                    atomic_load(&bits_of(lease, block->done, worker)[word]) & kept_bits(lease, word);
 
-    for (uint64_t word = 0; word < block->words; word++) {
-        uint64_t bits = atomic_load(&failed[word]) & atomic_load(&done[word]) & kept_bits(lease, word);
+    for (; bits; bits &= bits - 1) {
+        uint64_t item = word * 64 + (unsigned)__builtin_ctzll(bits);
+        mpm_failure *failure;
 
-        for (; bits; bits &= bits - 1) {
-            uint64_t item = word * 64 + (unsigned)__builtin_ctzll(bits);
-            mpm_failure *failure = add_failure(lease, item);
-
-            if (!failure)
-                return false;
-            read_note(lease, worker, item, failure);
-            zero_result(lease, item);
-        }
+        if (!is_listed(lease))
+            continue;
+        if (!(failure = add_failure(lease, item)))
+            return false;
+        read_note(lease, worker, item, failure);
+        zero_result(lease, item);
     }
     return true;
 }
@@ -373,9 +380,11 @@ void sort_failures(mpm_failure *failures, size_t count)
 static bool take_failures(struct held_lease *lease)
 {
     if (atomic_load(&lease->block->note_count)) {
-        for (uint32_t worker = 0; worker < lease->block->worker_count; worker++) {
-            if (!take_failures_of(lease, worker))
-                return false;
+        for (uint64_t word = 0; word < lease->block->words; word++) {
+            for (uint32_t worker = 0; worker < lease->block->worker_count; worker++) {
+                if (!take_failures_of(lease, worker, word))
+                    return false;
+            }
         }
     }
     sort_failures(lease->failures, lease->failure_count);

@@ -331,6 +331,11 @@ const mpm_failure *held_lease_failures(const struct held_lease *lease, size_t *c
     return lease->failures;
 }
 
+uint64_t held_lease_failures_untold(const struct held_lease *lease)
+{
+    return lease->failures_untold;
+}
+
 static void free_pages(const struct held_lease *lease)
 {
     struct arena *arena = lease->job->holder->arena;

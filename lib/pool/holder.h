@@ -129,6 +129,8 @@ uint64_t held_lease_count(const struct held_lease *lease);
 const void *held_lease_results(const struct held_lease *lease);
 /* Items that failed, in rising order. */
 const mpm_failure *held_lease_failures(const struct held_lease *lease, size_t *count);
+/* How many more have failed, of a batch where very many have. */
+uint64_t held_lease_failures_untold(const struct held_lease *lease);
 /* Puts failures into rising order of their items. */
 void sort_failures(mpm_failure *failures, size_t count);
 /* Frees it when it is done. */

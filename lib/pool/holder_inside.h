@@ -66,7 +66,8 @@ struct held_lease {
     size_t suspect_count, suspect_room;
     mpm_failure *failures;
     size_t failure_count, failure_room;
-    uint64_t given_up; /* items that are done because they have failed: worker 0's bits tell them */
+    uint64_t failures_untold; /* of a batch, behind those */
+    uint64_t given_up;        /* items that are done because they have failed: worker 0's bits tell them */
 };
 
 /* Has the worker killed if it still is in that run of an item. The item is to be blamed if it has passed a limit. */

@@ -77,12 +77,14 @@ struct map {
     struct lease_table *table;
     struct held_job *home; /* NULL before its first lease at home */
     struct inbox inbox;
-    struct costly *order; /* of a map with costs: which item stands where; or NULL */
-    char *ordered;        /* its items in that order, each with its index behind it */
-    bool *is_open;        /* by node: the job was opened there */
-    enum node_loss *loss; /* by node */
-    mpm_failure *failures;
+    struct costly *order;  /* of a map with costs: which item stands where; or NULL */
+    char *ordered;         /* its items in that order, each with its index behind it */
+    bool *is_open;         /* by node: the job was opened there */
+    enum node_loss *loss;  /* by node */
+    mpm_failure *failures; /* unless the request has other use for them */
     size_t failure_count, failure_room;
+    uint64_t items_failed;
+    mpm_failure first_failure; /* of the lowest index */
     struct lease_action
         waiting[LEASE_DEPTH]; /* grants of home's that the arena has no room for yet, oldest first */
     unsigned waiting_count;
@@ -101,10 +103,37 @@ static unsigned home_node(void)
 
 /* Results. */
 
-static int keep_failures(struct map *map, const mpm_failure *failures, size_t count)
+/* Of a lease: some of the items that have failed in rising order, and how many more there are. */
+struct failed_items {
+    const mpm_failure *list;
+    size_t count;
+    uint64_t untold;
+};
+
+/* With the index of the item in its map, whatever the order in which items are worked on. */
+static mpm_failure failure_of_item(const struct map *map, const mpm_failure *failure)
 {
-    if (!count)
-        return MPM_OK;
+    mpm_failure copy = *failure;
+
+    if (map->order)
+        copy.index = map->order[failure->index].index;
+    return copy;
+}
+
+static int tell_failures(struct map *map, const struct failed_items *failed)
+{
+    int status = MPM_OK;
+
+    for (size_t i = 0; !status && i < failed->count; i++) {
+        mpm_failure failure = failure_of_item(map, &failed->list[i]);
+
+        status = map->request.failed(&failure, map->request.failed_argument);
+    }
+    return status;
+}
+
+static int list_failures(struct map *map, const mpm_failure *failures, size_t count)
+{
     if (map->failure_count + count > map->failure_room) {
         size_t room = (map->failure_count + count) * 2;
         void *grown = realloc(map->failures, room * sizeof *failures);
@@ -114,11 +143,23 @@ static int keep_failures(struct map *map, const mpm_failure *failures, size_t co
         map->failures = grown;
         map->failure_room = room;
     }
-    memcpy(map->failures + map->failure_count, failures, count * sizeof *failures);
-    for (size_t i = map->failure_count; map->order && i < map->failure_count + count; i++)
-        map->failures[i].index = map->order[map->failures[i].index].index;
-    map->failure_count += count;
+    for (size_t i = 0; i < count; i++)
+        map->failures[map->failure_count++] = failure_of_item(map, &failures[i]);
     return MPM_OK;
+}
+
+static int keep_failures(struct map *map, const struct failed_items *failed)
+{
+    if (!failed->count)
+        return MPM_OK;
+    for (size_t i = 0; i < failed->count; i++) {
+        mpm_failure failure = failure_of_item(map, &failed->list[i]);
+
+        if (!map->items_failed++ || failure.index < map->first_failure.index)
+            map->first_failure = failure;
+    }
+    map->items_failed += failed->untold;
+    return map->request.failed ? tell_failures(map, failed) : list_failures(map, failed->list, failed->count);
 }
 
 /* What it takes to bring items to a node, or results from it; what is used in place takes nothing. */
@@ -154,7 +195,7 @@ static void copy_results(struct map *map, uint64_t first, uint64_t count, const 
 }
 
 static int keep_results(struct map *map, unsigned node, uint64_t lease, uint64_t first, uint64_t count,
-                        const void *results, const mpm_failure *failures, size_t failure_count)
+                        const void *results, const struct failed_items *failed)
 {
     const struct map_request *request = &map->request;
     int status;
@@ -169,15 +210,14 @@ static int keep_results(struct map *map, unsigned node, uint64_t lease, uint64_t
         copy_results(map, first, count, results);
         count_bytes(&map->pool->node[node].bytes_received, count * request->result_size);
     }
-    return keep_failures(map, failures, failure_count);
+    return keep_failures(map, failed);
 }
 
 /* At home. */
 
 static int look_at_home_lease(struct map *map, struct held_lease *lease, bool *worked)
 {
-    const mpm_failure *failures;
-    size_t failure_count;
+    struct failed_items failed;
     int status = MPM_OK;
 
     switch (held_lease_look(lease)) {
@@ -193,10 +233,11 @@ static int look_at_home_lease(struct map *map, struct held_lease *lease, bool *w
         break;
     }
     *worked = true;
-    failures = held_lease_failures(lease, &failure_count);
+    failed.list = held_lease_failures(lease, &failed.count);
+    failed.untold = held_lease_failures_untold(lease);
     if (held_lease_count(lease)) /* else all of it was recalled, and the table knows */
         status = keep_results(map, home_node(), held_lease_number(lease), held_lease_first(lease),
-                              held_lease_count(lease), held_lease_results(lease), failures, failure_count);
+                              held_lease_count(lease), held_lease_results(lease), &failed);
     held_lease_drop(lease);
     return status;
 }
@@ -404,14 +445,16 @@ static bool is_results(const struct map *map, const void *results, size_t size, 
 static int read_results(struct map *map, unsigned node, const void *payload, size_t size)
 {
     const struct message_results *message = payload;
-    const mpm_failure *failures = (const mpm_failure *)(message + 1);
-    size_t rest = size - sizeof *message, failure_size = message->failure_count * sizeof *failures;
+    const struct failed_items failed = {(const mpm_failure *)(message + 1), message->failure_count,
+                                        message->failures_untold};
+    size_t rest = size - sizeof *message, failure_size = failed.count * sizeof *failed.list;
+    const char *results = (const char *)failed.list + failure_size;
 
-    if (message->failure_count > message->lease.count || failure_size > rest ||
-        !is_results(map, (const char *)failures + failure_size, rest - failure_size, message->lease.count))
+    if (failed.count > message->lease.count || failed.untold > message->lease.count - failed.count ||
+        failure_size > rest || !is_results(map, results, rest - failure_size, message->lease.count))
         return error_set(MPM_EPROTOCOL, "node %u sends results of a wrong size", node);
-    return keep_results(map, node, message->lease.lease, message->lease.first, message->lease.count,
-                        (const char *)failures + failure_size, failures, message->failure_count);
+    return keep_results(map, node, message->lease.lease, message->lease.first, message->lease.count, results,
+                        &failed);
 }
 
 /* Nothing of it is kept where no worker has taken it. */
@@ -545,7 +588,7 @@ static int act(struct map *map, bool *worked)
 
 static void tell_progress(struct map *map)
 {
-    mpm_progress now = {.total = map->request.count, .failed = map->failure_count};
+    mpm_progress now = {.total = map->request.count, .failed = map->items_failed};
 
     if (!map->request.progress)
         return;
@@ -773,14 +816,28 @@ static int start(struct map *map)
 
 static int report_failures(struct map *map)
 {
-    if (!map->failure_count)
+    const mpm_failure *first = &map->first_failure;
+
+    if (!map->items_failed)
         return MPM_OK;
     sort_failures(map->failures, map->failure_count);
     if (map->request.is_apply)
-        return error_set(MPM_ETASK, "the call failed: %s", map->failures[0].text);
-    return error_set(MPM_ETASK, "%zu of %llu items failed; the first is item %llu: %s", map->failure_count,
-                     (unsigned long long)map->request.count, (unsigned long long)map->failures[0].index,
-                     map->failures[0].text);
+        return error_set(MPM_ETASK, "the call failed: %s", first->text);
+    return error_set(MPM_ETASK, "%llu of %llu items failed; the first is item %llu: %s",
+                     (unsigned long long)map->items_failed, (unsigned long long)map->request.count,
+                     (unsigned long long)first->index, first->text);
+}
+
+static int check_failures(const struct map *map)
+{
+    const mpm_failure *first = &map->first_failure;
+
+    if (!map->request.max_failures || map->items_failed <= map->request.max_failures)
+        return MPM_OK;
+    return error_set(
+        MPM_ECANCELED, "%llu of %llu items have failed, and %llu may; the first is item %llu: %s",
+        (unsigned long long)map->items_failed, (unsigned long long)map->request.count,
+        (unsigned long long)map->request.max_failures, (unsigned long long)first->index, first->text);
 }
 
 /* Tells the other nodes that it ends, and stops it at home. */
@@ -808,11 +865,11 @@ static void go_on_closing(struct map *map)
 
 static void go_on_running(struct map *map, bool *worked)
 {
-    int status;
+    int status = check_failures(map);
 
-    if (lease_all_done(map->table)) {
+    if (status || lease_all_done(map->table)) {
         tell_progress(map);
-        begin_closing(map, report_failures(map));
+        begin_closing(map, status ? status : report_failures(map));
         return;
     }
     if (map->is_canceled)

@@ -35,6 +35,10 @@ struct map_request {
     size_t context_size;
     void (*progress)(const mpm_progress *now, void *argument);
     void *progress_argument;
+    /* Of batches: called for items that have failed, and no list of them is kept. 0, or a status that ends the map. */
+    int (*failed)(const mpm_failure *failure, void *argument);
+    void *failed_argument;
+    uint64_t max_failures; /* more end the map; 0: none do */
 };
 
 /* How a map has ended. */

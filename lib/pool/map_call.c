@@ -105,8 +105,14 @@ int mpm_pool_map(mpm_pool *pool, mpm_task *task, const void *items, size_t count
     return status;
 }
 
-int pool_map_batches(mpm_pool *pool, const struct batch_map *map, mpm_failure **failures,
-                     size_t *failure_count)
+/* For a caller who does not mind. */
+static int pass_over(const mpm_failure *failure, void *argument)
+{
+    (void)failure, (void)argument;
+    return MPM_OK;
+}
+
+int pool_map_batches(mpm_pool *pool, const struct batch_map *map)
 {
     struct map_request request = {.task = (function_pointer *)map->task,
                                   .kind = JOB_BATCH,
@@ -118,14 +124,17 @@ int pool_map_batches(mpm_pool *pool, const struct batch_map *map, mpm_failure **
                                   .context = map->context,
                                   .context_size = map->context_size,
                                   .progress = map->progress,
-                                  .progress_argument = map->progress_argument};
+                                  .progress_argument = map->progress_argument,
+                                  .failed = map->failed ? map->failed : pass_over,
+                                  .failed_argument = map->failed_argument,
+                                  .max_failures = map->max_failures};
+    mpm_failure *failures;
+    size_t failure_count;
     int status;
 
-    *failures = NULL;
-    *failure_count = 0;
     if ((status = map_enter("mpm_pool_map_dataset", pool, &request)))
         return status;
-    status = map_run(pool, &request, failures, failure_count);
+    status = map_run(pool, &request, &failures, &failure_count);
     pool_leave_call(pool);
     return status;
 }

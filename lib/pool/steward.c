@@ -343,6 +343,7 @@ static bool post_results(const struct steward_pool *pool, const struct steward_j
     void *pack = NULL;
 
     message.failure_count = failure_count;
+    message.failures_untold = held_lease_failures_untold(lease);
     if (job->kind == JOB_BLOBS) {
         if ((status = pack_results(lease, &pack, &parts[2].size)))
             return post_trouble(MESSAGE_JOB_FAILED, pool->id, job->id, status);

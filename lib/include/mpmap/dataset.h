@@ -49,6 +49,8 @@ typedef struct mpm_dataset_map {
      * read as zeros. Else it is locked while the map runs, as HDF5 does it (HDF5_USE_FILE_LOCKING goes first), and every
      * node must have the same file. */
     int without_locks;
+    uint64_t
+        max_failures; /**< when more rows have failed, the map ends with MPM_ECANCELED; 0: any number may */
 } mpm_dataset_map;
 
 /** As mpm_dataset_describe, of the input of a map, opened as the map will open it. */
