@@ -383,6 +383,75 @@ static void a_batch_is_got_whole_or_not_at_all(void)
     }
 }
 
+/* The last message that was got is the first one again. */
+static void give_back_last(struct shared *shared)
+{
+    static char message[LONGEST];
+    uint64_t number = ring_got_count(&shared->ring) - 1;
+
+    fill(message, number, size_of(number));
+    if (robust_mutex_lock(&shared->getters))
+        abort();
+    if (ring_give_back(&shared->ring, shared->arena, message, size_of(number)))
+        abort();
+    unlock(&shared->getters);
+}
+
+static void messages_that_are_given_back_are_the_first_again(void)
+{
+    struct shared *shared = scene_create(0, 0, 0);
+    unsigned seed = 1;
+
+    for (unsigned i = 0; i < 4000; i++) {
+        uint64_t got = ring_got_count(&shared->ring), expected;
+
+        switch (rand_r(&seed) % 8) {
+        case 0:
+        case 1:
+        case 2:
+            put_next(shared);
+            break;
+        case 3:
+        case 4:
+            expected = ring_is_empty(&shared->ring) ? UINT64_MAX : got;
+            CU_ASSERT_EQUAL(get_one(shared), expected);
+            break;
+        default:
+            for (uint64_t back = (uint64_t)rand_r(&seed) % 3; got && back; back--, got--)
+                give_back_last(shared);
+            break;
+        }
+    }
+    CU_ASSERT(drains_in_order(shared));
+    CU_ASSERT(loses_no_memory(shared));
+    scene_free(shared);
+}
+
+static void give_two_back(struct shared *shared)
+{
+    give_back_last(shared);
+    give_back_last(shared);
+}
+
+/* Behind so many messages the place before the first one is short, long, or another segment's. */
+static void who_gives_back_may_be_killed_anywhere(void)
+{
+    for (unsigned drain = 2; drain < 40; drain += 3) {
+        bool killed = true;
+
+        for (unsigned long target = 1; killed; target++) {
+            struct shared *shared = scene_create(60, drain, 0);
+
+            killed = kills(shared, give_two_back, target);
+            CU_ASSERT(ring_got_count(&shared->ring) >= drain - 2 && ring_got_count(&shared->ring) <= drain);
+            sweep_after_death(shared);
+            CU_ASSERT(drains_in_order(shared));
+            CU_ASSERT(loses_no_memory(shared));
+            scene_free(shared);
+        }
+    }
+}
+
 static void work(struct shared *shared)
 {
     unsigned seed = (unsigned)ring_put_count(&shared->ring) * 7 + 1;
@@ -418,6 +487,9 @@ static void random_work_may_end_anywhere(void)
 int main(void)
 {
     static const struct suite_test tests[] = {
+        {"messages_that_are_given_back_are_the_first_again",
+         messages_that_are_given_back_are_the_first_again},
+        {"who_gives_back_may_be_killed_anywhere", who_gives_back_may_be_killed_anywhere},
         {"every_point_of_put_and_get_may_be_the_last", every_point_of_put_and_get_may_be_the_last},
         {"a_batch_is_got_whole_or_not_at_all", a_batch_is_got_whole_or_not_at_all},
         {"random_work_may_end_anywhere", random_work_may_end_anywhere},
