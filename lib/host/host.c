@@ -26,8 +26,9 @@
  * yet; the host may see the bit later all the same.
  *
  * What cannot be forked now may be waited for (PROCESS_WAITS), also what has died as it started: its record stays or
- * becomes WANTED, with `fork_errno`, which the host takes back before each try. It tries again after pauses that grow, one record of its own after the other until
- * one fails; who rings for such a record has it ask only whether the process is wanted still.
+ * becomes WANTED, with `fork_errno`, which the host takes back before each try. It tries again after pauses that grow,
+ * one record of its own after the other until one fails; who rings for such a record has it ask only whether the
+ * process is wanted still.
  *
  * A spare is a process that the host has forked in advance, once somebody has asked for a user's process. It
  * has done all of its beginning that does not depend on which process it will be, and sleeps. `given` is 0,

@@ -49,10 +49,11 @@
  *
  * Watching. A worker that enters a lease, or a single call, moves `entered` on, so (entered, item) names a run of an
  * item once and for all. The holder looks at it now and then, and writes nothing that the worker reads: an item costs
- * nothing more. How much memory a worker has the kernel tells. To kill a worker the holder reads the generation of its process, looks whether it still is in
- * that run (a host that has reaped it clears `item` before the generation goes on), writes `doom` (the generation
- * last, one thread at a time), and asks the host for the signal. The host blames the item only if it is the one that has passed a limit: a
- * worker that had gone on to another, or that was killed because its map ended, is innocent.
+ * nothing more. How much memory a worker has the kernel tells. To kill a worker the holder reads the generation of its
+ * process, looks whether it still is in that run (a host that has reaped it clears `item` before the generation goes
+ * on), writes `doom` (the generation last, one thread at a time), and asks the host for the signal. The host blames
+ * the item only if it is the one that has passed a limit: a worker that had gone on to another, or that was killed
+ * because its map ended, is innocent.
  *
  * Refusing. A worker that cannot do a job, because it cannot find the task or open or read what the items need, notes
  * when that began, pauses, and ends in good order: what it lacks, another one may have, or may be there again. Only where

@@ -14,14 +14,15 @@
  * is the pool's still.
  *
  * Running alone. A worker that is to run an item while no other of the node's workers runs any takes the node, under
- * the mutex: it stores its board, the time, and its number in `loner`, then sets BOARD_HELD in `calls` of each board in
- * the list; boards that are made meanwhile get it, too. Whoever sees that bit begins no item and no call: it looks for
- * it after it has named its lease, or taken its call, and the loner sets the bit first and looks at those then, so one of
- * them sees the other; between two chunks workers look at `calls` anyhow. The loner begins when nobody is in a lease or
- * a call any more, but who waits for the node itself. To give the node back it takes the bits out, rings, and then stores
- * 0 in `loner`. If it dies, the host that reaps it finds its number in `loner`, and does that for it; each step may be done twice.
- * So nothing depends on the holder: it may be in a progress function of its user's that waits for a call. Workers of
- * other pools stand back for HOLD_OTHERS_NS at most: what they do, the loner, or one that it waits for, may depend on.
+ * the mutex: it stores its board, the time, and its number in `loner`, then sets BOARD_HELD in `calls` of each board
+ * in the list; boards that are made meanwhile get it, too. Whoever sees that bit begins no item and no call: it looks
+ * for it after it has named its lease, or taken its call, and the loner sets the bit first and looks at those then, so
+ * one of them sees the other; between two chunks workers look at `calls` anyhow. The loner begins when nobody is in a
+ * lease or a call any more, but who waits for the node itself. To give the node back it takes the bits out, rings, and
+ * then stores 0 in `loner`. If it dies, the host that reaps it finds its number in `loner`, and does that for it; each
+ * step may be done twice. So nothing depends on the holder: it may be in a progress function of its user's that waits
+ * for a call. Workers of other pools stand back for HOLD_OTHERS_NS at most: what they do, the loner, or one that it
+ * waits for, may depend on.
  *
  * When a process dies, the host that reaps it (1) looks for boards that it drove, and marks each `is_orphan`, then
  * `closing`, so that no worker is forked anew, and empties its slots; (2) has its workers killed; (3) when none is

@@ -88,9 +88,10 @@ typedef struct mpm_pool_options {
 /** Opens a pool and starts its workers. More workers than slots are spread evenly over the nodes.
  * Blocks until the workers run, and all initializers have returned. Main and processes, any thread.
  * @param pool  out: the pool, which the caller ends with mpm_pool_close()
- * @return MPM_ESTATE without a run, or in a pool's worker; MPM_ESYSTEM where the memory of items cannot be limited; MPM_EINVAL for more than 65536 workers, or another option
- *         that makes no sense; MPM_ENOMEM; MPM_EWORKER if an initializer fails, with what it said, if workers
- *         die as they start, again and again, or if one cannot be forked; MPM_ENODELOST. */
+ * @return MPM_ESTATE without a run, or in a pool's worker; MPM_EINVAL for more than 65536 workers, or another option
+ *         that makes no sense; MPM_ESYSTEM where the memory of items cannot be limited; MPM_ENOMEM; MPM_EWORKER if an
+ *         initializer fails, with what it said, if workers die as they start, again and again, or if one cannot be
+ *         forked; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_pool_open(const mpm_pool_options *options, mpm_pool **pool);
 
 /** Why an item failed. */
