@@ -69,6 +69,17 @@ head -c 1000 in.h5 >short.h5
 echo precious >taken.h5
 cp in.h5 goal.h5.part
 ln -s in.h5 link.h5
+ln -s none.h5 dangling.h5
+mkdir links
+ln -s ../taken.h5 links/out.h5.part
+text_set colon.h5 '/HYDRO::rho' TEXTFP 32 "6 4"
+# The header of a data set in the latest format has a checksum: it is wrong here.
+h5repack -L in.h5 damaged.h5
+python3 - <<'P' || exit 1
+data = bytearray(open('damaged.h5', 'rb').read())
+data[data.rindex(b'OHDR') + 12] ^= 1
+open('damaged.h5', 'wb').write(data)
+P
 
 refuses 'there is no file missing.h5' "$task" missing.h5:/data out.h5:/result
 refuses 'text.h5 is not an HDF5 file' "$task" text.h5:/data out.h5:/result
@@ -77,6 +88,21 @@ refuses '. is a folder, not an HDF5 file' "$task" .:/data out.h5:/result
 refuses 'in.h5 has no data set /dat: at its top level it holds data' "$task" in.h5:/dat out.h5:/result
 refuses 'group.h5:/some is a group, not a data set: it holds inner' "$task" group.h5:/some out.h5:/result
 refuses 'words.h5:/words holds strings: a map takes integers' "$task" words.h5:/words out.h5:/result
+refuses 'damaged.h5:/data cannot be read: incorrect metadata checksum' "$task" damaged.h5:/data out.h5:/result
+refuses 'colon.h5 has no data set /HYDRO::rh: at its top level it holds HYDRO::rho' \
+    "$task" colon.h5:/HYDRO::rh out.h5:/result
+refuses 'dangling.h5 is a symbolic link to none.h5' "$task" in.h5:/data dangling.h5:/result
+refuses 'dangling.h5 is a symbolic link to none.h5' "$task" in.h5:/data dangling.h5:/result --overwrite-file
+refuses '/links/out.h5.part is a symbolic link' "$task" in.h5:/data links/out.h5:/result
+refuses 'taken.h5 is no HDF5 file that can be read' "$task" in.h5:/data taken.h5:/result --overwrite
+exec 9<>in.h5
+flock -x 9 # as HDF5 does in a program that writes it
+refuses 'in.h5 is open for writing, ' "$task" in.h5:/data out.h5:/result 9>&-
+check 'unless it may be' "$bin/mpmap" map "$task" in.h5:/data out.h5:/result --quiet --no-lock
+rm -f out.h5
+HDF5_USE_FILE_LOCKING=FALSE check 'or HDF5 must not look' "$bin/mpmap" map "$task" in.h5:/data out.h5:/result --quiet
+rm -f out.h5
+exec 9>&-
 refuses 'f32' "$task" whole.h5:/whole out.h5:/result
 refuses 'taken.h5 exists: choose another name or overwrite' "$task" in.h5:/data taken.h5:/result
 refuses 'cannot make no/out.h5: its folder does not exist' "$task" in.h5:/data no/out.h5:/result
@@ -99,6 +125,11 @@ h5dump -y -o dumped.txt -d /result out.h5 >/dev/null
 check 'its results are right' test "$(tr -d ' \n' <dumped.txt)" = 2.5,6.5,10.5,14.5,18.5,22.5
 check 'it may be overwritten' "$bin/mpmap" map "$task" in.h5:/data out.h5:/result --quiet --overwrite
 check 'no part of it stays' test ! -e out.h5.part
+
+check 'a colon in the name of a data set is no trouble' \
+    "$bin/mpmap" map "$task" 'colon.h5:/HYDRO::rho' colon-out.h5:/a:b --quiet
+h5dump -y -o dumped.txt -d /a:b colon-out.h5 >/dev/null
+check 'its results are right' test "$(tr -d ' \n' <dumped.txt)" = 2.5,6.5,10.5,14.5,18.5,22.5
 
 # What is printed where stdout and stderr are closed must not go into a file that has got their numbers.
 talking=$(dirname "$bin")/tests/plugins/talking.so:talk
