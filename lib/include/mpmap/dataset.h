@@ -60,10 +60,14 @@ MPM_API MPM_CHECKED int mpm_dataset_describe_input(const mpm_dataset_map *map, u
 /** Runs a task over the rows of a data set; results go into a new one of [rows, extents of a result…].
  * Items are rows in the machine's own byte order, C order. A row that fails leaves zeros, and is marked in
  * the data set `OUTPUT_DATASET.done` beside it (u8 a row: 0 not done, 1 done, 2 failed).
- * Blocks until every row is done. The pool's driver only.
- * @return MPM_ETASK if rows failed, as mpm_pool_map (the file is complete otherwise); MPM_EEXIST if the
- * output exists; MPM_ENOENT, MPM_ETYPE as mpm_dataset_describe; MPM_EIO, also when the disk is full;
- *         MPM_ENODELOST: the sentence says how many rows are good, and in which file; what mpm_pool_map gives. Where it fails before the first row, no file is left. */
+ * A row that cannot be read has failed, too. Blocks until every row is done. The pool's driver only.
+ * The file is made as OUTPUT_FILE.part. Where the map ends before its end and some rows are good, it stays there, and
+ * mpm_error() says so; the next map to the same output begins anew.
+ * @return MPM_ETASK if rows failed, as mpm_pool_map: the file is complete otherwise, unless it was to replace another one and
+ *         no row is good. MPM_ECANCELED after more than max_failures. MPM_EEXIST if the output exists and may not be
+ *         overwritten, is a link, or another run is making it; MPM_ENOENT, MPM_ETYPE, MPM_EBUSY as mpm_dataset_describe;
+ *         MPM_EIO, also when the disk is full, or a node sees another input or output; MPM_ENODELOST: the sentence says
+ *         how many rows are good, and in which file; what mpm_pool_map gives. */
 MPM_API MPM_CHECKED int mpm_pool_map_dataset(mpm_pool *pool, mpm_task *task, const mpm_dataset_map *map);
 
 /** The HDF5 library in use, "major.minor.patch". HDF5 is loaded when it is first needed, by this call as well;
