@@ -729,7 +729,7 @@ static int change_input(mpm_call *call, const void *item, void *result)
 static void an_input_that_changes_ends_the_map(void)
 {
     static const char *const says[] = {"has changed since the map began: ", "its bytes add up to ",
-                                       "of 2001-09-09 01:46:40Z, not "};
+                                       "last changed 2001-09-09 01:46:40Z, not "};
     struct change change;
     mpm_dataset_map map = {.input_dataset = DATA,
                            .output_file = path("changed.h5"),
@@ -754,6 +754,39 @@ static void an_input_that_changes_ends_the_map(void)
     map.input_file = plain_input("changes.h5", 20);
     map.without_locks = 1;
     CU_ASSERT_EQUAL(mpm_pool_map_dataset(one, change_input, &map), MPM_OK);
+    mpm_pool_close(one);
+}
+
+static void values_that_stand_in_another_file_may_not_change_either(void)
+{
+    struct change change = {.what = CHANGE_BYTES};
+    mpm_dataset_map map = {.input_file = path("outer.h5"),
+                           .input_dataset = DATA,
+                           .output_file = path("outer-out.h5"),
+                           .output_dataset = RESULT,
+                           .result = {MPM_F64, 0, {0}},
+                           .block_rows = 1,
+                           .chunk = 1,
+                           .context = &change,
+                           .context_size = sizeof change};
+    hsize_t rows = 20;
+    hid_t file = H5Fcreate(map.input_file, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), set;
+    hid_t creation = H5Pcreate(H5P_DATASET_CREATE), space = H5Screate_simple(1, &rows, NULL);
+    double values[20] = {0};
+    mpm_pool *one;
+
+    snprintf(change.input, sizeof change.input, "%s", path("values.raw"));
+    CU_ASSERT_FATAL(H5Pset_external(creation, change.input, 0, sizeof values) >= 0);
+    set = H5Dcreate2(file, DATA, H5T_IEEE_F64LE, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+    CU_ASSERT_FATAL(H5Dwrite(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0);
+    H5Dclose(set);
+    H5Sclose(space);
+    H5Pclose(creation);
+    H5Fclose(file);
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&(mpm_pool_options){.workers = 1, .max_tasks_per_worker = 1}, &one),
+                          MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(one, change_input, &map), MPM_EIO);
+    CU_ASSERT(error_says("outer.h5 has changed since the map began: its bytes add up to "));
     mpm_pool_close(one);
 }
 
@@ -1309,6 +1342,64 @@ static void rows_that_cannot_be_read_fail_and_the_others_are_good(void)
     }
 }
 
+/* All rows would fail on a node whose input is gone: that is the map's trouble, not theirs. */
+static void an_input_that_is_gone_ends_the_map(void)
+{
+    struct change change = {.what = CHANGE_SIZE};
+    mpm_dataset_map map = {.input_file = path("goes.h5"),
+                           .input_dataset = DATA,
+                           .output_file = path("gone.h5"),
+                           .output_dataset = RESULT,
+                           .result = {MPM_F64, 0, {0}},
+                           .chunk = 1000,
+                           .context = &change,
+                           .context_size = sizeof change};
+    mpm_pool *one;
+
+    make_input(map.input_file, &(struct input_layout){H5T_IEEE_F64LE, MPM_F64, 1, {5000}, {1000}, 6});
+    spoil(map.input_file);
+    snprintf(change.input, sizeof change.input, "%s", map.input_file);
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&(mpm_pool_options){.workers = 1}, &one), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(one, change_input, &map), MPM_EIO);
+    CU_ASSERT(error_says("goes.h5 has changed since the map began: "));
+    mpm_pool_close(one);
+}
+
+/* Adds to the output file that is to be replaced. */
+static int add_to_output(mpm_call *call, const void *item, void *result)
+{
+    int fd = open(mpm_call_context(call), O_WRONLY | O_APPEND);
+
+    (void)item;
+    *(double *)result = (double)write(fd, "x", 1);
+    return close(fd);
+}
+
+static void what_has_come_into_the_old_file_meanwhile_is_kept(void)
+{
+    mpm_dataset_map map = {.input_file = plain_input("in.h5", 20),
+                           .input_dataset = DATA,
+                           .output_file = path("shared-out.h5"),
+                           .output_dataset = RESULT,
+                           .result = {MPM_F64, 0, {0}},
+                           .overwrite = MPM_OVERWRITE_RESULT,
+                           .context = path("shared-out.h5"),
+                           .context_size = strlen(path("shared-out.h5")) + 1};
+
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, corners,
+                                         &(mpm_dataset_map){.input_file = map.input_file,
+                                                            .input_dataset = DATA,
+                                                            .output_file = map.output_file,
+                                                            .output_dataset = RESULT,
+                                                            .result = {MPM_I32, 1, {6}}}),
+                    MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, add_to_output, &map), MPM_EEXIST);
+    CU_ASSERT(
+        error_says("shared-out.h5 has changed since the map began, so it is not overwritten; 20 of 20 rows"));
+    map.overwrite = MPM_OVERWRITE_FILE;
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, add_to_output, &map), MPM_OK);
+}
+
 static void what_a_killed_run_has_left_is_replaced(void)
 {
     const struct input_layout layout = {H5T_IEEE_F32LE, MPM_F32, 2, {20, 5}, {0}, 0};
@@ -1612,6 +1703,7 @@ static int run_all(void)
         TEST(an_input_is_read_beside_its_swmr_writer_while_it_grows),
         TEST(a_linked_input_is_read_as_from_where_the_link_is),
         TEST(an_input_that_changes_ends_the_map),
+        TEST(values_that_stand_in_another_file_may_not_change_either),
         TEST(a_filter_that_is_missing_is_named),
         TEST(every_type_arrives_in_both_byte_orders),
         TEST(rows_of_any_rank_are_mapped),
@@ -1641,6 +1733,8 @@ static int run_all(void)
         TEST(good_rows_stay_in_the_part_when_a_map_cannot_go_on),
         TEST(every_worker_writes_into_the_file_that_main_has_made),
         TEST(rows_that_cannot_be_read_fail_and_the_others_are_good),
+        TEST(an_input_that_is_gone_ends_the_map),
+        TEST(what_has_come_into_the_old_file_meanwhile_is_kept),
         TEST(what_a_killed_run_has_left_is_replaced),
         TEST(two_runs_do_not_make_the_same_output),
         TEST(a_full_disk_is_found_before_the_first_row),

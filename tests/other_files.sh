@@ -78,7 +78,7 @@ check 'no output is made' test ! -e out/out.h5
 see in.h5 others.h5
 check 'other values are found' fails_with ': its bytes add up to '
 see in.h5 later.h5
-check 'another time is found' fails_with 'of 2001-09-09 01:46:40Z, not '
+check 'another time is found' fails_with 'last changed 2001-09-09 01:46:40Z, not '
 see in.h5 later.h5 --no-lock
 check 'unless the input may change' is_right
 see out other

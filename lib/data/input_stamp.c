@@ -103,7 +103,9 @@ static uint64_t add_values(const struct input *input, uint64_t sum)
     hid_t space = hdf5.H5Dget_space(input->dataset);
 
     for (uint64_t i = 0; space >= 0 && input->rows > 0 && i < SAMPLED_ROWS; i++)
-        sum = add_row(input, sum, (input->rows - 1) / (SAMPLED_ROWS - 1) * i, space);
+        sum = add_row(input, sum,
+                      i == SAMPLED_ROWS - 1 ? input->rows - 1 : (input->rows - 1) / (SAMPLED_ROWS - 1) * i,
+                      space);
     if (space >= 0)
         hdf5.H5Sclose(space);
     return sum;
@@ -147,10 +149,9 @@ static int differs(const struct input *input, const struct input_identity *other
     mpm_node_info node = {.name = ""}, first = {.name = ""};
 
     if (here == other->node)
-        return error_set(MPM_EIO, "%s has changed since the map began: %s before", name_of(input),
-                         difference);
+        return error_set(MPM_EIO, "%s has changed since the map began: %s", name_of(input), difference);
     if (mpm_node_info_get(here, &node) || mpm_node_info_get(other->node, &first))
-        return error_set(MPM_EIO, "%s is another file on another node: %s there", name_of(input), difference);
+        return error_set(MPM_EIO, "%s is another file on another node: %s", name_of(input), difference);
     return error_set(MPM_EIO, "%s is another file on node %u (%s) than on node %u (%s): %s", name_of(input),
                      here, node.name, other->node, first.name, difference);
 }
@@ -198,7 +199,7 @@ int input_check_same(const struct input *input, const struct input_identity *oth
         snprintf(text, sizeof text, "its bytes add up to %016" PRIx64 ", not %016" PRIx64, here->sum,
                  there->sum);
     else if (here->time_s != there->time_s)
-        snprintf(text, sizeof text, "of %s, not %s (cp -p)", format_time(here->time_s, time),
+        snprintf(text, sizeof text, "last changed %s, not %s", format_time(here->time_s, time),
                  format_time(there->time_s, other_time));
     else
         return 0;

@@ -267,9 +267,24 @@ static int count_marks(const struct output *output, bool all, uint64_t *good)
     return 0;
 }
 
+/* Whether the old file is still the one that was looked at. What has come into it since is not to be lost. */
+static bool is_as_planned(const struct output *output)
+{
+    struct stat now;
+
+    if (!output->replaces || output->overwrite == MPM_OVERWRITE_FILE || lstat(output->path, &now))
+        return true;
+    return now.st_dev == output->old.st_dev && now.st_ino == output->old.st_ino &&
+           now.st_size == output->old.st_size && now.st_mtim.tv_sec == output->old.st_mtim.tv_sec &&
+           now.st_mtim.tv_nsec == output->old.st_mtim.tv_nsec;
+}
+
 /* Not every file system can refuse to replace: there, looking first has to do. */
 static int rename_part(const struct output *output)
 {
+    if (!is_as_planned(output))
+        return error_set(MPM_EEXIST, "%s has changed since the map began, so it is not overwritten",
+                         output->name);
     if (renameat2(AT_FDCWD, output->part, AT_FDCWD, output->path, output->replaces ? 0 : RENAME_NOREPLACE) ==
         0)
         return 0;

@@ -145,20 +145,25 @@ static unsigned char *allocate(size_t rows, size_t row_size, int *status)
     return memory;
 }
 
+static int open_input(const struct rows_job *job)
+{
+    int status = input_open(job_text(job, job->input_file), job_text(job, job->input_dataset), job->locking,
+                            &worker.input);
+
+    return status ? status : input_check_same(&worker.input, &job->input);
+}
+
 static int open_files(const struct rows_job *job)
 {
     function_pointer *task;
     int status = function_find(&job->task, &task);
 
-    if (!status)
-        status = input_open(job_text(job, job->input_file), job_text(job, job->input_dataset), job->locking,
-                            &worker.input);
     if (status)
         return status;
     worker.open = true;
     worker.part = -1;
     worker.task = (mpm_task *)task;
-    status = input_check_same(&worker.input, &job->input);
+    status = open_input(job);
     if (!status)
         status = open_part(job);
     worker.rows = allocate(job->block_rows, job->row_size, &status);
@@ -234,28 +239,38 @@ static size_t find_cut(uint64_t first, size_t at, size_t count)
 }
 
 /* Reads rows [at, at + count) of a block that begins with row `first`. Those that cannot be read, not even at the second
- * try, have failed. */
-static void read_rows(mpm_call *call, const struct rows_job *job, uint64_t first, size_t at, size_t count)
+ * try, have failed. A status ends the map. */
+static int read_rows(mpm_call *call, const struct rows_job *job, uint64_t first, size_t at, size_t count)
 {
     unsigned char *rows = worker.rows + at * job->row_size;
     size_t cut;
+    int status;
 
     if (!input_read(&worker.input, first + at, count, rows))
-        return;
+        return 0;
     cut = find_cut(first, at, count);
     if (cut > at) {
-        read_rows(call, job, first, at, cut - at);
-        read_rows(call, job, first, cut, at + count - cut);
-    } else if (input_read(&worker.input, first + at, count, rows)) {
-        fail_rows(call, job, first, at, count);
+        status = read_rows(call, job, first, at, cut - at);
+        return status ? status : read_rows(call, job, first, cut, at + count - cut);
     }
+    /* A file that is opened again may be readable again. One that is not there any more, or not the same, is no trouble of
+     * some rows. */
+    input_close(&worker.input);
+    if ((status = open_input(job)))
+        return status;
+    if (input_read(&worker.input, first + at, count, rows))
+        fail_rows(call, job, first, at, count);
+    return 0;
 }
 
 /* At most one block of rows. */
 static int run_block(mpm_call *call, const struct rows_job *job, uint64_t first, size_t count)
 {
+    int status;
+
     memset(worker.marks, ROW_NOT_DONE, count);
-    read_rows(call, job, first, 0, count);
+    if ((status = read_rows(call, job, first, 0, count)))
+        return status;
     for (size_t i = 0; i < count; i++)
         if (worker.marks[i] == ROW_NOT_DONE)
             worker.marks[i] = (unsigned char)run_row(call, job, first + i, worker.rows + i * job->row_size,
