@@ -81,6 +81,30 @@ static void make(hid_t file, const char *name, hid_t type, int rank, const hsize
     H5Sclose(space);
 }
 
+static size_t pass(unsigned flags, size_t count, const unsigned *parameters, size_t size, size_t *room, void **buffer)
+{
+    (void)flags, (void)count, (void)parameters, (void)room, (void)buffer;
+    return size;
+}
+
+/* One row, through a filter that only libfilter.so has. */
+static void make_filtered(hid_t file)
+{
+    static const H5Z_class2_t class = {H5Z_CLASS_T_VERS, 300, 1, 1, "of this test", NULL, NULL, pass};
+    hsize_t extents[] = {1, 4};
+    hid_t creation = H5Pcreate(H5P_DATASET_CREATE), space = H5Screate_simple(2, extents, NULL), set;
+
+    H5Zregister(&class);
+    H5Pset_chunk(creation, 2, extents);
+    H5Pset_filter(creation, 300, H5Z_FLAG_MANDATORY, 0, NULL);
+    set = H5Dcreate2(file, "/filtered", H5T_IEEE_F32LE, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+    if (H5Dwrite(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, (float[]){5, 6, 7, 8}) < 0)
+        exit(1);
+    H5Dclose(set);
+    H5Sclose(space);
+    H5Pclose(creation);
+}
+
 int main(int argc, char **argv)
 {
     hid_t file = argc == 2 ? H5Fcreate(argv[1], H5F_ACC_EXCL, H5P_DEFAULT, H5P_DEFAULT)
@@ -94,6 +118,7 @@ int main(int argc, char **argv)
         make(file, "/double", H5T_IEEE_F64LE, 2, (hsize_t[]){100, 4});
         make(file, "/tiles", H5T_STD_U8LE, 4, (hsize_t[]){3, 64, 64, 3});
         make(file, "/small", H5T_STD_U8LE, 4, (hsize_t[]){3, 32, 32, 3});
+        make_filtered(file);
     } else {
         hid_t set = H5Dopen2(file, argv[2], H5P_DEFAULT), space = H5Dget_space(set);
         hssize_t count = H5Sget_simple_extent_npoints(space);
@@ -106,6 +131,28 @@ int main(int argc, char **argv)
         H5Dclose(set);
     }
     return H5Fclose(file) < 0;
+}
+C
+    # Like some that are about, it is not linked with HDF5.
+    cat >"$folder/filter.c" <<'C'
+#include <H5PLextern.h>
+
+static size_t pass(unsigned flags, size_t count, const unsigned *parameters, size_t size, size_t *room, void **buffer)
+{
+    (void)flags, (void)count, (void)parameters, (void)room, (void)buffer;
+    return H5open() < 0 ? 0 : size;
+}
+
+static const H5Z_class2_t class = {H5Z_CLASS_T_VERS, 300, 1, 1, "of this test", NULL, NULL, pass};
+
+H5PL_type_t H5PLget_plugin_type(void)
+{
+    return H5PL_TYPE_FILTER;
+}
+
+const void *H5PLget_plugin_info(void)
+{
+    return &class;
 }
 C
     cat >"$folder/tasks.c" <<'C'
@@ -161,6 +208,8 @@ int slow(mpm_call *call, const void *item, void *result)
 C
     # shellcheck disable=SC2046 # pkg-config prints words
     cc -o "$folder/rows" "$folder/rows.c" $(pkg-config --cflags --libs hdf5-serial) &&
+        mkdir "$folder/filters" &&
+        cc -shared -fPIC -o "$folder/filters/libfilter.so" "$folder/filter.c" $(pkg-config --cflags hdf5-serial) &&
         cc -shared -fPIC -I "$source_folder/lib/include" -o "$folder/tasks.so" "$folder/tasks.c" &&
         "$folder/rows" "$folder/in.h5" && echo "no shared object" >"$folder/text.so" &&
         echo "no HDF5" >"$folder/text.h5"
@@ -283,6 +332,8 @@ refuses 1 "mpmap: first wants rows of f32[4], but those of 'in.h5:/double' are f
     map tasks.so:first in.h5:/double out.h5:/r
 refuses 1 "mpmap: paint wants rows of u8[64,64,3], but those of 'in.h5:/small' are u8[32,32,3]" \
     map "${MPMAP_PLUGINS:-$bin/../plugins}/paint.so:paint" in.h5:/small out.h5:/r
+refuses 1 "mpmap: in.h5:/filtered needs the filter of this test (300), which this HDF5 does not have: install its plugin (the Python package hdf5plugin brings many), or name its folder in HDF5_PLUGIN_PATH" \
+    map tasks.so:first in.h5:/filtered out.h5:/r
 for case in "map tasks.so:misdescribed in.h5:/data out.h5:/r=f63" "map tasks.so:printf in.h5:/data out.h5:/r=printf" \
     "map tasks.so:first none.h5:/data out.h5:/r=none.h5" "map tasks.so:first text.h5:/data out.h5:/r=text.h5" \
     "map tasks.so:first in.h5:/none out.h5:/r=/none" "map tasks.so:first in.h5:/data none/out.h5:/r=none/out.h5"; do
@@ -316,6 +367,9 @@ run "$mpmap" map ./tasks.so:undescribed in.h5:/data out.h5:/deep/er --result f32
 check "a map with all options succeeds" status_is 0
 check "--quiet is quiet" err_is_empty
 check "results are right with all options" rows_are out.h5 /deep/er first_values
+HDF5_PLUGIN_PATH=$folder/filters run "$mpmap" map tasks.so:first in.h5:/filtered filtered.h5:/r
+check "a filter is found where HDF5_PLUGIN_PATH says" status_is 0
+check "and used" test "$("$folder/rows" "$folder/filtered.h5" /r)" = 5
 run "$mpmap" map tasks.so:slow in.h5:/data out.h5:/r --overwrite-file
 check "a slow map succeeds" status_is 0
 check "a map of seconds writes no progress line to a pipe" err_has_one_line

@@ -13,7 +13,7 @@ static const struct {
     const char *name, *package;
 } known[] = {
     {307, "bzip2", "hdf5-filter-plugin"},
-    {32000, "lzf", "hdf5-plugin-lzf"},
+    {32000, "lzf", "hdf5-plugin-lzf, with LD_PRELOAD=liblzf.so.1"},
     {32001, "blosc", "hdf5-filter-plugin-blosc-serial"},
     {32004, "lz4", "hdf5-filter-plugin"},
     {32008, "bitshuffle", NULL},
@@ -46,20 +46,29 @@ static bool is_left_out(const struct input *input, unsigned position)
 
 static int is_missing(const struct input *input, H5Z_filter_t number, const char *name)
 {
-    char how[160] = "the Python package hdf5plugin has many, in hdf5plugin.PLUGIN_PATH";
+    char how[160] = "the Python package hdf5plugin brings many";
 
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (known[i].number != number)
             continue;
         name = known[i].name;
         if (known[i].package)
-            snprintf(how, sizeof how, "Debian has it in %s", known[i].package);
+            snprintf(how, sizeof how, "Debian: %s", known[i].package);
     }
-    return error_set(
-        MPM_ENOENT,
-        "%s:%s needs the filter %s (%d), which this HDF5 does not have: name the folder of its plugin in "
-        "HDF5_PLUGIN_PATH (%s)",
-        input->file_name, input->dataset_name, *name ? name : "without a name", number, how);
+    return error_set(MPM_ENOENT,
+                     "%s:%s needs the filter %s (%d), which this HDF5 does not have: install its plugin "
+                     "(%s), or name its folder in "
+                     "HDF5_PLUGIN_PATH",
+                     input->file_name, input->dataset_name, *name ? name : "without a name", (int)number,
+                     how);
+}
+
+/* A plugin that is loaded before it can find HDF5 may end the process at its first call. */
+static bool is_there(H5Z_filter_t number)
+{
+    if (number >= H5Z_FILTER_RESERVED)
+        hdf5_show_to_plugins();
+    return hdf5.H5Zfilter_avail(number) > 0;
 }
 
 int filters_check(const struct input *input)
@@ -67,6 +76,8 @@ int filters_check(const struct input *input)
     hid_t creation = hdf5.H5Dget_create_plist(input->dataset);
     int count = creation < 0 ? 0 : hdf5.H5Pget_nfilters(creation), status = 0;
 
+    if (creation >= 0 && hdf5.H5Pget_layout(creation) == H5D_VIRTUAL)
+        hdf5_show_to_plugins(); /* its sources may have filters */
     for (unsigned i = 0; !status && count > 0 && i < (unsigned)count; i++) {
         unsigned flags = 0, config;
         size_t values = 0;
@@ -74,7 +85,7 @@ int filters_check(const struct input *input)
         H5Z_filter_t number = hdf5.H5Pget_filter2(creation, i, &flags, &values, NULL, sizeof name, name,
                                                   &config);
 
-        if (number < 0 || hdf5.H5Zfilter_avail(number) > 0)
+        if (number < 0 || is_there(number))
             continue;
         if (!(flags & H5Z_FLAG_OPTIONAL) || !is_left_out(input, i))
             status = is_missing(input, number, name);

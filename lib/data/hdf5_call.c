@@ -53,6 +53,14 @@ int hdf5_load(void)
     return status;
 }
 
+void hdf5_show_to_plugins(void)
+{
+    void *handle = dlopen(HDF5_SONAME, RTLD_LAZY | RTLD_NOLOAD | RTLD_GLOBAL);
+
+    if (handle)
+        dlclose(handle); /* it stays loaded, and global */
+}
+
 void hdf5_enter(struct hdf5_guard *guard)
 {
     pthread_mutex_lock(&one_at_a_time);

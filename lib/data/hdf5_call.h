@@ -21,6 +21,9 @@ struct hdf5_guard {
 void hdf5_enter(struct hdf5_guard *guard);
 void hdf5_leave(const struct hdf5_guard *guard);
 
+/* Lets what is loaded from now on find HDF5's functions, though it is not linked with HDF5, as some plugins are. */
+void hdf5_show_to_plugins(void);
+
 /* error_set() with ": " and the innermost message of the HDF5 call that has just failed. To be called
  * between hdf5_enter() and hdf5_leave(), before any other call of HDF5, which would wipe the message. */
 int hdf5_error_set(int status, const char *format, ...) MPM_FORMAT(2, 3);
