@@ -1566,6 +1566,8 @@ static void bad_maps_are_refused_and_make_nothing(void)
     REFUSES(map.output_file = path("no/out.h5"), MPM_ENOENT, "its folder does not exist");
     REFUSES(map.output_file = path("in.h5/out.h5"), MPM_EIO, "Not a directory");
     REFUSES(map.output_file = folder, MPM_EEXIST, "exists and is not a file");
+    REFUSES(map.overwrite = 3, MPM_EINVAL, "overwrite is 3");
+    REFUSES(map.overwrite = -1, MPM_EINVAL, "overwrite is -1");
     REFUSES(map.result.type = MPM_NO_TYPE, MPM_EINVAL, "type 0");
     REFUSES(map.result.extent[0] = 0, MPM_EINVAL, "0 elements");
     REFUSES(map.result.extent[0] = (size_t)1 << 44, MPM_EINVAL, "2^47 bytes");
@@ -1578,6 +1580,7 @@ static void bad_maps_are_refused_and_make_nothing(void)
     CU_ASSERT_EQUAL(mpm_pool_map_dataset(NULL, weigh, &map), MPM_EINVAL);
     CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, NULL, &map), MPM_EINVAL);
     CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, NULL), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_dataset_describe_input(NULL, NULL, NULL), MPM_EINVAL);
     CU_ASSERT_EQUAL(count_files(folder), files);
 }
 

@@ -53,6 +53,10 @@ static int check_map(const mpm_pool *pool, mpm_task *task, const mpm_dataset_map
     if (map->task_name && strlen(map->task_name) > MAX_TASK_NAME)
         return error_set(MPM_EINVAL, "the name of the task has %zu bytes: at most %d can be",
                          strlen(map->task_name), MAX_TASK_NAME);
+    if (map->overwrite < MPM_OVERWRITE_NOTHING || map->overwrite > MPM_OVERWRITE_FILE)
+        return error_set(MPM_EINVAL,
+                         "overwrite is %d, but must be one of MPM_OVERWRITE_NOTHING, _RESULT and _FILE",
+                         map->overwrite);
     return check_result(&map->result);
 }
 
