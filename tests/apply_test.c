@@ -283,6 +283,161 @@ static void *call_often(void *pool)
     return NULL;
 }
 
+/* Order. Each waits at its gate, and says its number then. */
+
+#define IN_A_ROW 100 /* more than cells */
+
+static struct {
+    _Atomic int open, inside; /* numbers below `open` go on */
+    _Atomic int count;
+    int numbers[2 * IN_A_ROW];
+} * row;
+
+static int say_number(mpm_call *call, const void *item, void *result)
+{
+    int number = *(const int *)item;
+
+    (void)call;
+    (void)result;
+    atomic_fetch_add(&row->inside, 1);
+    gate_reached(&row->open, number + 1);
+    row->numbers[atomic_fetch_add(&row->count, 1)] = number;
+    return 0;
+}
+
+struct numbered_call {
+    mpm_pool *pool;
+    pthread_t thread;
+    int number, status;
+};
+
+static void *call_number(void *argument)
+{
+    struct numbered_call *call = argument;
+
+    call->status = mpm_pool_apply(call->pool, say_number, &call->number, sizeof call->number, NULL, 0);
+    return NULL;
+}
+
+/* Calls that no worker has taken: in cells, and in leases. */
+static int count_waiting(const mpm_pool *pool)
+{
+    return __builtin_popcountll(atomic_load(&pool->home->board->calls)) +
+           (int)atomic_load(&pool->home->board->last_place);
+}
+
+static void begin_number(struct numbered_call *call, mpm_pool *pool, int number, int waiting)
+{
+    *call = (struct numbered_call){.pool = pool, .number = number};
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&call->thread, NULL, call_number, call), 0);
+    for (int i = 0; i < 30000 && count_waiting(pool) < waiting; i++)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    CU_ASSERT(count_waiting(pool) >= waiting);
+}
+
+/* The first is in the worker, then the second, so the cell of the first is free for one that comes later. The last ones
+ * find no cell free. */
+static void calls_of_many_threads_run_oldest_first(void)
+{
+    struct numbered_call calls[IN_A_ROW];
+    mpm_pool *pool = NULL;
+
+    memset(row, 0, sizeof *row);
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&(mpm_pool_options){.workers = 1}, &pool), MPM_OK);
+    begin_number(&calls[0], pool, 0, 0);
+    CU_ASSERT(gate_reached(&row->inside, 1));
+    for (int i = 1; i < 6; i++)
+        begin_number(&calls[i], pool, i, i);
+    atomic_store(&row->open, 1);
+    CU_ASSERT(gate_reached(&row->inside, 2));
+    for (int i = 6; i < IN_A_ROW; i++)
+        begin_number(&calls[i], pool, i, i - 1);
+    atomic_store(&row->open, IN_A_ROW);
+    for (int i = 0; i < IN_A_ROW; i++) {
+        pthread_join(calls[i].thread, NULL);
+        CU_ASSERT_EQUAL(calls[i].status, MPM_OK);
+        CU_ASSERT_EQUAL(row->numbers[i], i);
+    }
+    mpm_pool_close(pool);
+}
+
+static int place_of(int number)
+{
+    int place = 0;
+
+    while (place < atomic_load(&row->count) && row->numbers[place] != number)
+        place++;
+    return place;
+}
+
+/* Asynchronous calls and maps, a map and a call that are waited for: they begin as they are submitted. */
+static void what_is_submitted_begins_in_order(void)
+{
+    enum { AFTER = IN_A_ROW + 12 };
+    mpm_result *results[IN_A_ROW], *maps[4];
+    int numbers[AFTER + 3];
+    mpm_pool *pool = NULL;
+
+    memset(row, 0, sizeof *row);
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&(mpm_pool_options){.workers = 1}, &pool), MPM_OK);
+    for (int i = 0; i < AFTER + 3; i++)
+        numbers[i] = i;
+    for (int i = 0; i < IN_A_ROW; i++)
+        CU_ASSERT_EQUAL_FATAL(
+            mpm_pool_apply_async(pool, say_number, &numbers[i], sizeof(int), 0, NULL, &results[i]), MPM_OK);
+    for (int i = 0; i < 4; i++)
+        CU_ASSERT_EQUAL_FATAL(mpm_pool_map_async(pool, say_number, &numbers[IN_A_ROW + 3 * i], 3, sizeof(int),
+                                                 &(mpm_map_options){.chunk = 1}, NULL, 0, NULL, &maps[i]),
+                              MPM_OK);
+    atomic_store(&row->open, AFTER + 3);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, say_number, &numbers[AFTER], 2, sizeof(int), NULL, NULL, 0), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_apply(pool, say_number, &numbers[AFTER + 2], sizeof(int), NULL, 0), MPM_OK);
+    for (int i = 0; i < IN_A_ROW; i++) {
+        CU_ASSERT_EQUAL(row->numbers[i], i);
+        mpm_result_destroy(results[i]);
+    }
+    for (int i = 0; i < 4; i++) {
+        CU_ASSERT_EQUAL(mpm_result_get(maps[i], MPM_FOREVER, NULL), MPM_OK);
+        CU_ASSERT(!i || place_of(IN_A_ROW + 3 * i) > place_of(IN_A_ROW + 3 * i - 3));
+        mpm_result_destroy(maps[i]);
+    }
+    CU_ASSERT_EQUAL(atomic_load(&row->count), AFTER + 3);
+    CU_ASSERT(place_of(AFTER) > place_of(AFTER - 3) && place_of(AFTER + 2) > place_of(AFTER));
+    mpm_pool_close(pool);
+}
+
+/* The call goes behind those that wait, and no asynchronous one passes what was canceled before it. */
+static void a_call_goes_behind_asynchronous_calls_that_wait(void)
+{
+    struct numbered_call call;
+    mpm_result *first, *canceled, *second;
+    mpm_pool *pool = NULL;
+
+    memset(row, 0, sizeof *row);
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&(mpm_pool_options){.workers = 1}, &pool), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_apply_async(pool, say_number, &(int){5}, sizeof(int), 0, NULL, &canceled),
+                    MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_apply_async(pool, say_number, &(int){0}, sizeof(int), 0, NULL, &first), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_apply_async(pool, say_number, &(int){1}, sizeof(int), 0, NULL, &second), MPM_OK);
+    CU_ASSERT(gate_reached(&row->inside, 1));
+    call = (struct numbered_call){.pool = pool, .number = 2};
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&call.thread, NULL, call_number, &call), 0);
+    CU_ASSERT_EQUAL(mpm_result_ready(first), 0);
+    CU_ASSERT_EQUAL(atomic_load(&row->inside), 1);
+    CU_ASSERT_EQUAL(mpm_result_cancel(canceled), MPM_OK);
+    CU_ASSERT(gate_reached(&row->inside, 2));
+    atomic_store(&row->open, 3);
+    pthread_join(call.thread, NULL);
+    CU_ASSERT_EQUAL(call.status, MPM_OK);
+    CU_ASSERT_EQUAL(mpm_result_get(second, MPM_FOREVER, NULL), MPM_OK);
+    for (int i = 0; i < 3; i++)
+        CU_ASSERT_EQUAL(row->numbers[i], i);
+    mpm_result_destroy(first);
+    mpm_result_destroy(second);
+    mpm_result_destroy(canceled);
+    mpm_pool_close(pool);
+}
+
 static void calls_that_move_run_once(void)
 {
     pthread_t threads[THREADS], mapper;
@@ -312,10 +467,14 @@ int main(int argc, char **argv)
         {"asynchronous_calls_that_wait_go_to_another_node", asynchronous_calls_that_wait_go_to_another_node},
         {"what_waits_on_all_nodes_is_canceled", what_waits_on_all_nodes_is_canceled},
         {"calls_that_move_run_once", calls_that_move_run_once},
+        {"calls_of_many_threads_run_oldest_first", calls_of_many_threads_run_oldest_first},
+        {"what_is_submitted_begins_in_order", what_is_submitted_begins_in_order},
+        {"a_call_goes_behind_asynchronous_calls_that_wait", a_call_goes_behind_asynchronous_calls_that_wait},
     };
     int failed;
 
     shared = shared_file("apply_test", sizeof *shared);
+    row = shared_file("apply_test_row", sizeof *row);
     if (mpm_init(&argc, &argv, NULL))
         return mpm_report_error();
     failed = suite_run("apply", tests, sizeof tests / sizeof *tests);

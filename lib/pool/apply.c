@@ -60,6 +60,7 @@ static int run_as_map(struct mpm_pool *pool, const struct map_request *request)
     int status;
 
     if (request->result_size && !(own.results = malloc(request->result_size))) {
+        pool_leave_line(pool, &own);
         apply_left(pool, request->node);
         return error_set(MPM_ENOMEM, "no memory for a result of %llu bytes",
                          (unsigned long long)request->result_size);
@@ -173,7 +174,15 @@ static enum call_end call_at_home(struct mpm_pool *pool, struct map_request *req
     return end;
 }
 
-/* By a cell, where main's own node is the place for it; else as a map, which takes over the count of the call. */
+/* Whether there may be something that was begun before, and no worker of this node has come to: nearly always there is not,
+ * and else the board knows it for sure. */
+static bool has_line(struct mpm_pool *pool)
+{
+    return atomic_load(&pool->in_line) && (atomic_load(&pool->lane.unbegun) || holder_has_line(pool->home));
+}
+
+/* By a cell, where main's own node is the place for it, and nothing stands in line there that was begun before; else as
+ * a map, which takes over the count of the call. */
 static int run_call(struct mpm_pool *pool, struct map_request *request, const struct named_task *task)
 {
     struct holder_call call = {.task_id = task->id,
@@ -184,10 +193,12 @@ static int run_call(struct mpm_pool *pool, struct map_request *request, const st
                                .result = request->results};
     enum call_end end = CALL_IS_NOT_MADE;
 
-    if (request->node == runtime_topology()->node && pool->home)
+    if (request->node == runtime_topology()->node && pool->home && !has_line(pool))
         end = call_at_home(pool, request, &call);
-    if (end == CALL_IS_NOT_MADE || end == CALL_IS_MOVED)
+    if (end == CALL_IS_NOT_MADE || end == CALL_IS_MOVED) {
+        pool_stand_in_line(pool, request, end == CALL_IS_NOT_MADE);
         return run_as_map(pool, request);
+    }
     apply_left(pool, request->node);
     if (end == CALL_HAS_FAILED)
         return error_set(MPM_ETASK, "the call failed: %s", call.failure.text);

@@ -2,8 +2,8 @@
 /* The thread that drives asynchronous maps, and the one that calls back: of main, or of a process that has pools.
  *
  * Both sleep in a futex when they have nothing to do. One mutex guards lanes and the queue of calls; what runs is
- * the driver's alone. A canceled or terminated map that still waits for its turn is begun all the same, whatever
- * else runs, and ends at its first step. */
+ * the driver's alone, oldest first. A canceled or terminated map that still waits for its turn is begun all the same,
+ * whatever else runs, and ends at its first step. */
 #include "pool/async.h"
 
 #include <pthread.h>
@@ -35,10 +35,11 @@ static struct {
     uint64_t calls;                /* that were ever to be made */
     _Atomic uint64_t calls_made;   /* of those; the caller's */
     struct wait_word call_is_over; /* rung after each */
+    struct wait_word one_begins;   /* rung when a map has begun */
 } state = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
-/* What runs, and the bytes of their contexts: the driver's. */
-static struct async_map *running;
+/* What runs, oldest first, and the bytes of their contexts: the driver's. */
+static struct async_map *running, **running_end = &running;
 static uint64_t context_bytes;
 
 /* Whether every arena has room for its context beside those of the maps that run: leases have the rest. */
@@ -57,7 +58,8 @@ static bool context_fits(const struct async_map *map)
 static bool may_begin(const struct async_lane *lane, const struct async_map *map)
 {
     return atomic_load(&map->pool->terminating) || atomic_load(&map->is_canceled) ||
-           (lane->running < RUNNING_BASE + RUNNING_EACH * map->pool->worker_count && context_fits(map));
+           (!lane->beginning && lane->running < RUNNING_BASE + RUNNING_EACH * map->pool->worker_count &&
+            context_fits(map));
 }
 
 /* Under the mutex. */
@@ -71,8 +73,30 @@ static struct async_map *take_first(struct async_lane *lane)
     lane->first = map->next;
     if (!lane->first)
         lane->end = &lane->first;
+    if (!lane->beginning)
+        lane->beginning = map;
     lane->running++;
     return map;
+}
+
+static bool has_begun(const struct async_map *map)
+{
+    return map->number == 0;
+}
+
+/* It is in line, or has ended. */
+static void note_begun(struct async_map *map)
+{
+    struct async_lane *lane = &map->pool->lane;
+
+    pthread_mutex_lock(&state.mutex);
+    map->number = 0;
+    if (lane->beginning == map)
+        lane->beginning = NULL;
+    if (!map->goes_on)
+        atomic_fetch_sub(&lane->unbegun, 1);
+    pthread_mutex_unlock(&state.mutex);
+    wait_ring(&state.one_begins);
 }
 
 /* The next map whose turn it is, NULL if there is none. */
@@ -98,6 +122,8 @@ static void end_map(struct async_map *map, struct map_outcome *outcome)
 {
     struct mpm_pool *pool = map->pool;
 
+    if (!has_begun(map))
+        note_begun(map);
     pthread_mutex_lock(&state.mutex);
     pool->lane.running--;
     pthread_mutex_unlock(&state.mutex);
@@ -106,30 +132,18 @@ static void end_map(struct async_map *map, struct map_outcome *outcome)
     pool_leave(pool);
 }
 
-static void begin_map(struct async_map *map)
-{
-    struct map_outcome outcome = {.status = map_begin(map->pool, &map->request, &map->map)};
-
-    if (outcome.status) {
-        outcome.sentence = strdup(mpm_error());
-        end_map(map, &outcome);
-        return;
-    }
-    map->next = running;
-    running = map;
-}
-
 /* true if the map has ended. */
-static bool step(struct async_map *map, bool *worked, uint64_t *next_ns)
+static bool step(struct async_map *map, bool *worked)
 {
     struct map_outcome outcome;
-    uint64_t next_step_ns;
 
     if (atomic_load(&map->is_canceled))
         map_cancel(map->map);
     if (!map_step(map->map, worked)) {
-        next_step_ns = map_next_step_ns(map->map);
-        *next_ns = next_step_ns < *next_ns ? next_step_ns : *next_ns;
+        if (!has_begun(map) && map_is_in_line(map->map)) {
+            note_begun(map);
+            *worked = true;
+        }
         return false;
     }
     *worked = true;
@@ -138,19 +152,39 @@ static bool step(struct async_map *map, bool *worked, uint64_t *next_ns)
     return true;
 }
 
+static void begin_map(struct async_map *map)
+{
+    struct map_outcome outcome = {.status = map_begin(map->pool, &map->request, &map->map)};
+    bool worked;
+
+    if (outcome.status) {
+        outcome.sentence = strdup(mpm_error());
+        end_map(map, &outcome);
+    } else if (!step(map, &worked)) {
+        map->next = NULL;
+        *running_end = map;
+        running_end = &map->next;
+    }
+}
+
 static bool step_all(uint64_t *next_ns)
 {
     bool worked = false;
 
     *next_ns = CLOCK_FOREVER;
-    for (struct async_map **at = &running, *map; (map = *at);) {
-        struct async_map *next = map->next;
+    running_end = &running;
+    for (struct async_map *map = running, *next; map; map = next) {
+        uint64_t next_step_ns;
 
-        if (step(map, &worked, next_ns))
-            *at = next;
-        else
-            at = &map->next;
+        next = map->next;
+        if (step(map, &worked))
+            continue;
+        *running_end = map;
+        running_end = &map->next;
+        next_step_ns = map_next_step_ns(map->map);
+        *next_ns = next_step_ns < *next_ns ? next_step_ns : *next_ns;
     }
+    *running_end = NULL;
     return worked;
 }
 
@@ -242,6 +276,9 @@ static void put_into_lane(struct async_map *map)
     struct async_lane *lane = &map->pool->lane;
 
     map->next = NULL;
+    map->number = ++lane->last_number;
+    if (!map->goes_on)
+        atomic_fetch_add(&lane->unbegun, 1);
     if (!lane->is_listed) {
         lane->first = NULL;
         lane->end = &lane->first;
@@ -261,6 +298,7 @@ int async_submit(struct async_map *map)
     if (!(status = start_service(&state.driver, driver_main)) &&
         !(status = start_service(&state.caller, caller_main))) {
         pool_hold(map->pool);
+        pool_stand_in_line(map->pool, &map->request, !map->goes_on);
         put_into_lane(map);
     }
     pthread_mutex_unlock(&state.mutex);
@@ -269,6 +307,36 @@ int async_submit(struct async_map *map)
         wait_ring(runtime_bell());
     }
     return status;
+}
+
+/* Under the mutex: whether one that is older than `number` is still to begin. Those that are canceled stand in front. */
+static bool one_is_to_begin(const struct async_lane *lane, uint64_t number)
+{
+    const struct async_map *map = lane->is_listed ? lane->first : NULL;
+
+    if (lane->beginning && !lane->beginning->goes_on && lane->beginning->number <= number)
+        return true;
+    while (map && map->number <= number && (map->goes_on || atomic_load(&map->is_canceled)))
+        map = map->next;
+    return map && map->number <= number;
+}
+
+void async_wait_for_turn(struct mpm_pool *pool)
+{
+    struct async_lane *lane = &pool->lane;
+    uint64_t number = 0;
+    bool waits = true;
+
+    while (waits && atomic_load(&lane->unbegun)) {
+        uint32_t seen = wait_look(&state.one_begins);
+
+        pthread_mutex_lock(&state.mutex);
+        number = number ? number : lane->last_number;
+        waits = one_is_to_begin(lane, number);
+        pthread_mutex_unlock(&state.mutex);
+        if (waits)
+            wait_change(&state.one_begins, seen, 0, CLOCK_FOREVER);
+    }
 }
 
 /* One that waits goes to the front of its lane, where its cancelation lets it pass. */

@@ -150,10 +150,10 @@ struct board {
     bool is_orphan;        /* its driver is dead: the estate's */
     uint32_t worker_count;
     _Atomic uint32_t closing;
-    _Atomic uint32_t failed;      /* a worker that cannot be had, which must be told, and 1 more; or 0 */
-    _Atomic int32_t lack;         /* hosts': the errno for which no worker can be forked any more; or 0 */
-    _Atomic uint64_t last_serial; /* the holder's: of the lease that it hung up last */
-    uint64_t bell;                /* offset of the wait word of who holds the leases */
+    _Atomic uint32_t failed;     /* a worker that cannot be had, which must be told, and 1 more; or 0 */
+    _Atomic int32_t lack;        /* hosts': the errno for which no worker can be forked any more; or 0 */
+    _Atomic uint64_t last_place; /* the holder's: of a lease in line */
+    uint64_t bell;               /* offset of the wait word of who holds the leases */
     _Alignas(64) _Atomic uint64_t slot[BOARD_SLOTS]; /* leases, by offset */
     _Alignas(64) struct wait_word work;              /* rung when there is something to do, and at the end */
     _Atomic uint64_t calls;                          /* cells that may be wanted; BOARD_HELD */
@@ -189,7 +189,7 @@ struct lease_block {
     _Alignas(64) uint64_t job; /* offset of its job_block */
     uint64_t first;            /* index in the map of the lease's item 0 */
     uint64_t size;             /* items when it was made: how long the arrays are */
-    _Atomic uint64_t serial;   /* the higher the later it was hung up */
+    _Atomic uint64_t serial;   /* the lower the earlier it is to be served: see held_lease.c */
     uint64_t count;            /* items to claim: positions in `order`, or items if there is none */
     uint64_t order;            /* offset of uint32_t a position, or 0 */
     uint64_t items, results;   /* offsets */
@@ -200,6 +200,7 @@ struct lease_block {
     uint32_t chunk;    /* overrides the job's if not 0 */
     uint32_t is_alone; /* each of its items is run while no other worker of the node runs any */
     uint32_t worker_count;
+    uint32_t is_in_line; /* it is the first of a job that single calls must not pass */
     /* Written seldom. */
     _Alignas(64) _Atomic uint32_t note_count; /* claimed, also above the maximum */
     _Atomic uint32_t crash_count;             /* claimed, also above the maximum */

@@ -8,10 +8,10 @@
  * and stores FREE. It takes a request back by compare-and-swap, WANTED to FILLING: nobody wants it any more, or a worker
  * of another node is to have it. If main dies, the run ends.
  *
- * Worker: (1) takes the bit out of `calls`, (2) takes the cell by compare-and-swap, WANTED to TAKEN with its own
- * number, and looks then whether the board is held (estate.c): if so, it stores WANTED and sets the bit again, (3)
- * runs the task, (4) writes code, text and result, and stores the answer, which commits, (5) rings. Whose bit is gone
- * is not lost: whenever a worker has died, its host sets the bits of all cells that are WANTED.
+ * Worker: (1) takes the bit of the oldest call that it sees out of `calls`, (2) takes the cell by compare-and-swap, WANTED
+ * to TAKEN with its own number, and looks then whether the board is held (estate.c): if so, it stores WANTED and sets the
+ * bit again, (3) runs the task, (4) writes code, text and result, and stores the answer, which commits, (5) rings. Whose
+ * bit is gone is not lost: whenever a worker has died, its host sets the bits of all cells that are WANTED.
  *
  * Host, when it has reaped a worker, for each cell that is TAKEN with its number: if it has no answer, and is TAKEN so
  * even after that was seen (else main has had the answer, and the cell is another call's by now), it counts the
@@ -59,6 +59,7 @@ struct cell {
     _Alignas(64) char item[CELL_ROOM];
     char result[CELL_ROOM];
     struct function task;
+    _Atomic uint64_t ticket; /* main's: the lower the older the call; read where several are wanted */
     _Atomic uint64_t bytes_sent, bytes_received; /* main's: in all its calls */
     _Atomic uint32_t is_given_up;                /* main's: nobody waits for it any more */
     uint32_t attempts;                           /* the host's, as is the next, and main's before WANTED */

@@ -453,11 +453,8 @@ static enum lease_look end_round(struct held_lease *lease)
 
 enum lease_look held_lease_look(struct held_lease *lease)
 {
-    if (atomic_load(&lease->block->next) < lease->block->count) {
-        if (!lease->slot)
-            held_lease_put_up(lease);
+    if (atomic_load(&lease->block->next) < lease->block->count)
         return LEASE_RUNS;
-    }
     held_lease_take_down(lease);
     if (held_lease_is_quiet(lease))
         return end_round(lease);

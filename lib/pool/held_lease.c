@@ -10,6 +10,8 @@
 #include "pool/room.h"
 #include "shm/kill_point.h"
 
+#define LEASES_IN_PLACE 32u /* of a job, that all stand where its first one does */
+
 int held_job_open(struct holder *holder, const struct job_spec *spec, const void *context,
                   struct held_job **opened)
 {
@@ -35,17 +37,6 @@ int held_job_open(struct holder *holder, const struct job_spec *spec, const void
         memcpy(job->block->context, context, spec->context_size);
     *opened = job;
     return MPM_OK;
-}
-
-/* Who waits for a slot may sleep in another thread, and no worker will ring any more: so this one does. */
-void held_lease_take_down(struct held_lease *lease)
-{
-    if (!lease->slot)
-        return;
-    atomic_store(lease->slot, 0);
-    lease->slot = NULL;
-    if (atomic_exchange(&lease->job->holder->slot_is_wanted, false))
-        wait_ring(arena_at(lease->job->holder->arena, lease->job->holder->board->bell));
 }
 
 bool held_lease_is_quiet(const struct held_lease *lease)
@@ -101,6 +92,11 @@ bool held_job_close(struct held_job *job)
     arena_free(job->holder->arena, job->offset);
     free(job);
     return true;
+}
+
+void held_job_stands_in_line(struct held_job *job)
+{
+    job->stands_in_line = true;
 }
 
 void held_job_use_in_place(struct held_job *job, const void *items, void *results)
@@ -191,36 +187,112 @@ static void fill_block(struct held_lease *lease, const struct lease_layout *layo
     memset((char *)block + layout->done, 0, layout->size - layout->done);
 }
 
-/* false if there is none. */
+/* Under the slot mutex, as the next. false if there is none. */
 static bool take_slot(struct held_lease *lease)
 {
     struct board *board = lease->job->holder->board;
 
     for (unsigned i = 0; i < BOARD_SLOTS; i++) {
-        uint64_t empty = 0;
-
-        if (atomic_compare_exchange_strong(&board->slot[i], &empty, lease->offset)) {
-            KILL_POINT();
-            lease->slot = &board->slot[i];
-            wait_ring(&board->work);
-            return true;
-        }
+        if (atomic_load(&board->slot[i]))
+            continue;
+        atomic_store(&board->slot[i], lease->offset);
+        KILL_POINT();
+        lease->slot = &board->slot[i];
+        wait_ring(&board->work);
+        return true;
     }
     return false;
 }
 
+static void leave_slot(struct held_lease *lease)
+{
+    struct holder *holder = lease->job->holder;
+    struct held_lease *next = holder->first_waiting;
+
+    atomic_store(lease->slot, 0);
+    lease->slot = NULL;
+    if (!next || !take_slot(next))
+        return;
+    if (!(holder->first_waiting = next->next_waiting))
+        holder->last_waiting = &holder->first_waiting;
+}
+
+bool holder_has_line(struct holder *holder)
+{
+    struct board *board = holder->board;
+    bool has_line;
+
+    pthread_mutex_lock(&holder->slot_mutex);
+    has_line = holder->first_waiting;
+    for (unsigned i = 0; i < BOARD_SLOTS && !has_line; i++) {
+        uint64_t offset = atomic_load(&board->slot[i]);
+        const struct lease_block *lease = arena_at(holder->arena, offset);
+
+        has_line = offset && lease->is_in_line && !atomic_load(&lease->next);
+    }
+    pthread_mutex_unlock(&holder->slot_mutex);
+    return has_line;
+}
+
+static void wait_for_slot(struct held_lease *lease)
+{
+    struct holder *holder = lease->job->holder;
+
+    lease->next_waiting = NULL;
+    *holder->last_waiting = lease;
+    holder->last_waiting = &lease->next_waiting;
+}
+
+static void wait_no_more(struct held_lease *lease)
+{
+    struct held_lease **at = &lease->job->holder->first_waiting;
+
+    while (*at != lease)
+        at = &(*at)->next_waiting;
+    if (!(*at = lease->next_waiting))
+        lease->job->holder->last_waiting = at;
+}
+
+/* Workers serve the lowest first. The first leases of a job all have the place of its first one, so that a short map is
+ * done before those that came later; one that takes long then gets in line again with each lease, so that it does not keep
+ * out others. Under the slot mutex. */
+static uint64_t next_serial(struct held_job *job)
+{
+    unsigned number = job->put_up++;
+
+    if (!job->place || number >= LEASES_IN_PLACE)
+        job->place = atomic_fetch_add(&job->holder->board->last_place, 1) + 1;
+    return job->place * LEASES_IN_PLACE + (number < LEASES_IN_PLACE ? number : 0);
+}
+
 /* Puts it where workers find it. Where so many maps run at once that the board is full it waits: whoever takes a lease
- * down then rings the bell, and held_lease_look() tries again. It says so and looks once more, so none is missed. */
+ * down hangs it. */
 void held_lease_put_up(struct held_lease *lease)
 {
     struct holder *holder = lease->job->holder;
 
-    atomic_store_explicit(&lease->block->serial, atomic_fetch_add(&holder->board->last_serial, 1) + 1,
-                          memory_order_relaxed);
-    if (take_slot(lease))
+    lease->is_up = true;
+    pthread_mutex_lock(&holder->slot_mutex);
+    lease->block->is_in_line = lease->job->stands_in_line && !lease->job->put_up;
+    atomic_store_explicit(&lease->block->serial, next_serial(lease->job), memory_order_relaxed);
+    if (holder->first_waiting || !take_slot(lease))
+        wait_for_slot(lease);
+    pthread_mutex_unlock(&holder->slot_mutex);
+}
+
+void held_lease_take_down(struct held_lease *lease)
+{
+    struct holder *holder = lease->job->holder;
+
+    if (!lease->is_up)
         return;
-    atomic_store(&holder->slot_is_wanted, true);
-    take_slot(lease);
+    lease->is_up = false;
+    pthread_mutex_lock(&holder->slot_mutex);
+    if (lease->slot)
+        leave_slot(lease);
+    else
+        wait_no_more(lease);
+    pthread_mutex_unlock(&holder->slot_mutex);
 }
 
 static int make_lease(struct held_job *job, uint64_t number, uint64_t first, uint64_t count,
@@ -298,6 +370,11 @@ uint64_t held_lease_cut(struct held_lease *lease)
     if (claimed < lease->keep)
         lease->keep = claimed;
     return lease->keep;
+}
+
+bool held_lease_is_begun(const struct held_lease *lease)
+{
+    return atomic_load_explicit(&lease->block->next, memory_order_relaxed) != 0;
 }
 
 int held_lease_status(const struct held_lease *lease)

@@ -89,6 +89,8 @@ static int make_holder(const struct pool_spec *spec, const void *argument, uint3
     holder->arena = runtime_arena();
     pthread_mutex_init(&holder->kill_mutex, NULL);
     pthread_mutex_init(&holder->watch_mutex, NULL);
+    pthread_mutex_init(&holder->slot_mutex, NULL);
+    holder->last_waiting = &holder->first_waiting;
     if (!(holder->counts = calloc(worker_count, sizeof *holder->counts)))
         status = error_set(MPM_ENOMEM, "no memory for %u workers", worker_count);
     else if ((spec->item_timeout_s > 0 || spec->item_memory_bytes) &&

@@ -68,6 +68,8 @@ typedef enum call_order call_look(void *argument, bool waits);
 /* Makes a call, and blocks until it has ended. `look` is called now and then. Any thread. */
 enum call_end holder_make_call(struct holder *holder, struct holder_call *call, call_look *look,
                                void *argument);
+/* Whether there is a job that stands in line, and no worker has come to its first lease. Any thread. */
+bool holder_has_line(struct holder *holder);
 /* Has all who wait for a call look at once. */
 void holder_wake_callers(struct holder *holder);
 /* Puts the cause of a worker's death into words. */
@@ -87,6 +89,8 @@ int held_job_open(struct holder *holder, const struct job_spec *spec, const void
 /* All items or all results of the map stand in this arena, from that of item 0 on, and are used where they are. Either
  * may be NULL: then leases copy them. Before its first lease. */
 void held_job_use_in_place(struct held_job *job, const void *items, void *results);
+/* Single calls by cells must not pass its first lease: see holder_has_line(). Before that. */
+void held_job_stands_in_line(struct held_job *job);
 /* Nothing is to be claimed any more from its leases. */
 void held_job_stop(struct held_job *job);
 /* Frees it with all its leases, if no worker is in one of them; else false: workers that are in an item have been
@@ -118,6 +122,8 @@ int held_lease_hang_blobs(struct held_job *job, uint64_t number, uint64_t first,
 uint64_t held_lease_cut(struct held_lease *lease);
 /* Looks how far it is; hangs up anew what was lost with a worker. */
 enum lease_look held_lease_look(struct held_lease *lease);
+/* Whether workers have claimed some of it. */
+bool held_lease_is_begun(const struct held_lease *lease);
 /* Why it is lost. */
 int held_lease_status(const struct held_lease *lease);
 

@@ -50,7 +50,7 @@ static void count_bytes(_Atomic uint64_t *sum, uint64_t bytes)
 }
 
 /* false if the arena has no room. */
-static bool fill_cell(const struct holder *holder, struct cell *cell, const struct holder_call *call)
+static bool fill_cell(struct holder *holder, struct cell *cell, const struct holder_call *call)
 {
     struct arena *arena = holder->arena;
     uint64_t block_size = block_size_of(call->item_size, call->result_size);
@@ -68,6 +68,9 @@ static bool fill_cell(const struct holder *holder, struct cell *cell, const stru
         cell->task = *call->task;
         cell->task_id = call->task_id;
     }
+    atomic_store_explicit(&cell->ticket,
+                          atomic_fetch_add_explicit(&holder->last_ticket, 1, memory_order_relaxed),
+                          memory_order_relaxed);
     cell->attempts = 0;
     cell->counted = 0;
     cell->is_alone = 0;

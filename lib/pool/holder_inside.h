@@ -24,8 +24,11 @@ struct holder {
     struct watched *watched; /* by worker; NULL if nobody has a time limit. Under the mutex, as is the next */
     uint64_t next_watch_ns;
     struct holder_count *counts; /* by worker */
-    _Atomic bool slot_is_wanted; /* a lease has found the board full */
-    _Atomic uint64_t failed;     /* that no worker has failed: items given up, and single calls */
+    pthread_mutex_t slot_mutex;  /* slots of the board are taken and left by one thread at a time */
+    struct held_lease *first_waiting,
+        **last_waiting;           /* leases that have found the board full, oldest first */
+    _Atomic uint64_t last_ticket; /* of single calls */
+    _Atomic uint64_t failed;      /* that no worker has failed: items given up, and single calls */
     _Atomic uint64_t retried;
 };
 
@@ -40,6 +43,9 @@ struct held_job {
     uint64_t offset; /* of the job_block */
     struct job_block *block;
     uint64_t items, results;   /* offsets of those of item 0, where they are used in place; else 0 */
+    uint64_t place;            /* in line, from 1; 0: it has put up no lease yet */
+    unsigned put_up;           /* leases, and again what of them was lost: the first few have that place */
+    bool stands_in_line;       /* single calls must not pass it */
     struct held_lease *leases; /* newest first */
 };
 
@@ -59,9 +65,13 @@ struct held_lease {
     uint64_t offset; /* of the lease_block */
     uint64_t block_size;
     struct lease_block *block;
+    bool is_up; /* it was put up, and not taken down since: its owner's */
+    /* Under the holder's slot_mutex: whoever leaves a slot hangs the lease there that has waited longest. */
     _Atomic uint64_t *slot; /* where it hangs; NULL if it does not */
-    bool is_said_claimed;   /* or it was cut, which says the same */
-    int status;             /* why it is lost */
+    struct held_lease *next_waiting;
+    /* Its owner's. */
+    bool is_said_claimed; /* or it was cut, which says the same */
+    int status;           /* why it is lost */
     struct suspect *suspects;
     size_t suspect_count, suspect_room;
     mpm_failure *failures;
@@ -73,7 +83,7 @@ struct held_lease {
 /* Has the worker killed if it still is in that run of an item. The item is to be blamed if it has passed a limit. */
 void holder_kill_worker(struct holder *holder, uint32_t worker, uint64_t entered, uint64_t item,
                         enum item_limit limit);
-/* Hangs a lease up; if the board is full, held_lease_look() tries again. */
+/* Hangs a lease up; if the board is full, behind those that wait for that. */
 void held_lease_put_up(struct held_lease *lease);
 /* Takes it down, if it hangs. */
 void held_lease_take_down(struct held_lease *lease);

@@ -26,6 +26,7 @@
 #include "core/runtime.h"
 #include "net/courier.h"
 #include "pool/apply.h"
+#include "pool/async.h"
 #include "pool/job_spec.h"
 #include "pool/lease.h"
 #include "pool/pool_state.h"
@@ -70,6 +71,7 @@ struct map {
     struct mpm_pool *pool;
     struct map_request request;
     enum map_stage stage;
+    bool is_in_line; /* its first lease is on its way to workers, before any that comes later */
     bool is_canceled;
     int status; /* how it ends, and why */
     char *sentence;
@@ -222,9 +224,12 @@ static int look_at_home_lease(struct map *map, struct held_lease *lease, bool *w
 
     switch (held_lease_look(lease)) {
     case LEASE_RUNS:
+        if (map->request.is_in_line && held_lease_is_begun(lease))
+            pool_leave_line(map->pool, &map->request);
         return MPM_OK;
     case LEASE_IS_CLAIMED:
         *worked = true;
+        pool_leave_line(map->pool, &map->request);
         map->call.is_taken = true;
         return lease_claimed(map->table, home_node(), (uint32_t)held_lease_number(lease), clock_now_s());
     case LEASE_IS_LOST:
@@ -233,6 +238,7 @@ static int look_at_home_lease(struct map *map, struct held_lease *lease, bool *w
         break;
     }
     *worked = true;
+    pool_leave_line(map->pool, &map->request);
     failed.list = held_lease_failures(lease, &failed.count);
     failed.untold = held_lease_failures_untold(lease);
     if (held_lease_count(lease)) /* else all of it was recalled, and the table knows */
@@ -290,6 +296,8 @@ static int open_at_home(struct map *map)
         return MPM_OK;
     if ((status = held_job_open(map->pool->home, &map->spec, request->context, &map->home)))
         return status;
+    if (map->request.is_in_line)
+        held_job_stands_in_line(map->home);
     held_job_use_in_place(map->home, map->has_items_in_place ? request->items : NULL,
                           !map->order && is_in_arena(request->results, request->count * request->result_size)
                               ? request->results
@@ -313,9 +321,11 @@ static int hang_at_home(struct map *map, const struct lease_action *action)
     else
         status = held_lease_hang(map->home, action->lease, action->first, action->count, items,
                                  action->count * request->item_size, &lease);
-    if (!status)
-        count_items_sent(map, action);
-    return status;
+    if (status)
+        return status;
+    map->is_in_line = true;
+    count_items_sent(map, action);
+    return MPM_OK;
 }
 
 /* A grant that the arena has no room for waits for leases to end, of this map or of others. */
@@ -432,6 +442,7 @@ static int send_lease(struct map *map, const struct lease_action *action)
     if ((status = open_job_on(map, action->node)))
         return status;
     count_items_sent(map, action);
+    map->is_in_line = true;
     return post_lease(map, action->node, &message);
 }
 
@@ -470,6 +481,8 @@ static int read_letter(struct map *map, const struct letter *letter)
     const struct message_trouble *trouble = (const void *)letter->payload;
     const struct message_lease *lease = (const void *)letter->payload;
 
+    if (letter->kind != MESSAGE_RETURNED)
+        pool_leave_line(map->pool, &map->request);
     switch (letter->kind) {
     case MESSAGE_RESULTS:
         return read_results(map, letter->node, letter->payload, letter->size);
@@ -655,6 +668,7 @@ static uint64_t fit_blobs(void *argument, uint64_t first, uint64_t count)
     return count;
 }
 
+/* Nodes without workers of the pool are not waited for: no items are kept back for them. */
 static int make_table(struct map *map)
 {
     struct lease_limits limits = {
@@ -666,6 +680,10 @@ static int make_table(struct map *map)
         return status;
     if (map->request.kind == JOB_BLOBS)
         lease_table_bound(map->table, fit_blobs, map);
+    for (unsigned node = 0; node < pool->node_count; node++) {
+        if (!pool->node[node].workers && (status = lease_node_lost(map->table, node, map->start_s)))
+            return status;
+    }
     for (unsigned node = 0; node < pool->node_count; node++) {
         if (pool->node[node].workers && (map->request.node == MAP_ALL_NODES || map->request.node == node) &&
             (status = lease_node_joined(map->table, node, pool->node[node].workers, map->start_s)))
@@ -889,6 +907,9 @@ int map_begin(struct mpm_pool *pool, const struct map_request *request, struct m
     int status;
 
     if (!map) {
+        struct map_request own = *request;
+
+        pool_leave_line(pool, &own);
         if (request->node != MAP_ALL_NODES)
             apply_left(pool, request->node);
         return error_set(MPM_ENOMEM, "no memory for a map");
@@ -904,6 +925,11 @@ int map_begin(struct mpm_pool *pool, const struct map_request *request, struct m
         begin_closing(map, status);
     *begun = map;
     return MPM_OK;
+}
+
+bool map_is_in_line(const struct map *map)
+{
+    return map->is_in_line || map->stage != MAP_RUNS;
 }
 
 bool map_step(struct map *map, bool *worked)
@@ -950,6 +976,7 @@ void map_end(struct map *map, struct map_outcome *outcome)
                                     .sentence = map->sentence,
                                     .failures = map->failures,
                                     .failure_count = map->failure_count};
+    pool_leave_line(map->pool, &map->request);
     if (map->inbox.job)
         inbox_close(&map->inbox);
     lease_table_destroy(map->table);
@@ -988,6 +1015,7 @@ int map_run(struct mpm_pool *pool, const struct map_request *request, mpm_failur
     struct map *map;
     int status;
 
+    async_wait_for_turn(pool);
     pool_use_begins(&use, pool);
     if (!(status = map_begin(pool, request, &map))) {
         run_to_the_end(map);

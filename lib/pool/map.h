@@ -21,6 +21,7 @@ struct map_request {
     function_pointer *task;
     enum job_kind kind;
     bool is_apply;        /* it is one call: its failure is told as that */
+    bool is_in_line;      /* it counts in its pool's `in_line`: see pool_stand_in_line() */
     unsigned node;        /* where it is to run, or MAP_ALL_NODES */
     uint64_t first_index; /* what mpm_call_index() tells of item 0; not for batches */
     uint64_t count, item_size, result_size;
@@ -59,9 +60,11 @@ int map_enter(const char *call, struct mpm_pool *pool, const struct map_request 
 /* Only of the request. */
 int map_check_request(const char *call, const struct map_request *request);
 
-/* Begins it. A request for one node has been counted there by apply_enter(): the map sees to that from now on, also if
- * it cannot begin. MPM_ENOMEM: without memory to say more by map_end(). */
+/* Begins it. A request for one node has been counted there by apply_enter(), and one that is in line by
+ * pool_stand_in_line(): the map sees to that from now on, also if it cannot begin. MPM_ENOMEM: without memory to say more by map_end(). */
 int map_begin(struct mpm_pool *pool, const struct map_request *request, struct map **map);
+/* Whether it stands in line: workers get to its first items before those of any map that comes from here on. */
+bool map_is_in_line(const struct map *map);
 /* Goes on as far as it can now. true when the map has ended. The node's bell rings when there may be more to do;
  * `worked` is set to true if something was done, so that there may be more at once. */
 bool map_step(struct map *map, bool *worked);

@@ -323,6 +323,21 @@ void pool_call_goes_on(struct mpm_pool *pool)
     pthread_mutex_unlock(&state.mutex);
 }
 
+void pool_stand_in_line(struct mpm_pool *pool, struct map_request *request, bool waits)
+{
+    request->is_in_line = waits &&
+                          (request->node == MAP_ALL_NODES || request->node == runtime_topology()->node);
+    if (request->is_in_line)
+        atomic_fetch_add(&pool->in_line, 1);
+}
+
+void pool_leave_line(struct mpm_pool *pool, struct map_request *request)
+{
+    if (request->is_in_line)
+        atomic_fetch_sub(&pool->in_line, 1);
+    request->is_in_line = false;
+}
+
 static bool take_idle(struct mpm_pool *pool, unsigned node)
 {
     bool was_idle;

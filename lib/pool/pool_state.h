@@ -53,6 +53,8 @@ struct mpm_pool {
     struct holder *home;      /* NULL if it has no workers on main's node */
     _Atomic bool terminating; /* what uses it is to end at once */
     _Atomic unsigned waiting; /* single calls that would go where a worker is idle */
+    _Atomic unsigned
+        in_line; /* what was begun and no worker has come to, that a call by a cell must not pass */
     struct async_lane lane;
     uint64_t opened_ns;
     unsigned node_count;
@@ -129,6 +131,10 @@ void pool_call_goes_on(struct mpm_pool *pool);
 /* Finds a node but one that has a worker for a call that waits. If there is none that is known, the others are asked:
  * callers look again and the bell rings when one has told. */
 bool pool_find_idle(struct mpm_pool *pool, unsigned but, unsigned *node);
+/* A request that may be done at the driver's node counts, if `waits`, until a worker has taken something of it: its map
+ * sees to that. Single calls do not go by cells meanwhile, which workers look at first. */
+void pool_stand_in_line(struct mpm_pool *pool, struct map_request *request, bool waits);
+void pool_leave_line(struct mpm_pool *pool, struct map_request *request);
 /* What a node last said of the pool. */
 struct pool_word pool_state_of(const struct mpm_pool *pool, unsigned node);
 /* It is being opened there. */

@@ -29,14 +29,15 @@ struct steward_job {
     struct held_job *held;          /* NULL if it is not open */
     struct job_spec *unopened;      /* with its context: it has no room yet; NULL if it has, or has failed */
     struct late_lease *late, **end; /* oldest first */
+    bool has_begun;                 /* it has had a lease hung up */
     bool has_failed, closing;
 };
 
 struct steward_pool {
     struct steward_pool *next;
     uint64_t id;
-    struct holder *holder; /* NULL if it could not be opened */
-    struct steward_job *jobs;
+    struct holder *holder;                /* NULL if it could not be opened */
+    struct steward_job *jobs, **last_job; /* oldest first */
     bool is_announced, has_failed, closing, killing;
     bool is_asked; /* main wants to know when a worker has nothing to do */
 };
@@ -96,6 +97,7 @@ static bool on_pool_open(unsigned node, const void *payload, size_t size)
         !(pool = calloc(1, sizeof *pool)))
         return false;
     pool->id = spec->id;
+    pool->last_job = &pool->jobs;
     pool->next = pools;
     pools = pool;
     if ((status = holder_open(spec, workers + ranks, workers, ranks, &pool->holder))) {
@@ -199,9 +201,27 @@ static void drop_all_late(struct steward_job *job)
 static int hang(struct steward_job *job, const struct message_lease *message, const void *items, size_t size)
 {
     struct held_lease *lease;
+    int status = held_lease_hang(job->held, message->lease, message->first, message->count,
+                                 size ? items : NULL, size, &lease);
 
-    return held_lease_hang(job->held, message->lease, message->first, message->count, size ? items : NULL,
-                           size, &lease);
+    job->has_begun |= !status;
+    return status;
+}
+
+/* Whether nothing of it has been hung up yet, for want of room: then no younger one begins, so that maps begin in the
+ * order in which main has sent them. */
+static bool waits_to_begin(const struct steward_job *job)
+{
+    return !job->has_begun && !job->has_failed && !job->closing && (job->unopened || job->late);
+}
+
+static bool may_begin(const struct steward_pool *pool, const struct steward_job *job)
+{
+    const struct steward_job *older = pool->jobs;
+
+    while (!job->has_begun && older != job && !waits_to_begin(older))
+        older = older->next;
+    return job->has_begun || older == job;
 }
 
 /* Nothing more of it will be done here. */
@@ -229,8 +249,8 @@ static bool on_job_open(unsigned node, const void *payload, size_t size)
     job->item_size = spec->item_size;
     job->result_size = spec->result_size;
     job->end = &job->late;
-    job->next = pool->jobs;
-    pool->jobs = job;
+    *pool->last_job = job;
+    pool->last_job = &job->next;
     if ((status = held_job_open(pool->holder, spec, spec + 1, &job->held)) > 0)
         status = put_off_job(job, spec);
     return status ? fail_job(pool, job, status) : true;
@@ -257,6 +277,7 @@ static bool is_items(const struct steward_job *job, const void *items, size_t si
 static bool on_lease(unsigned node, const void *payload, size_t size)
 {
     const struct message_lease *message = payload;
+    struct steward_pool *pool;
     struct steward_job *job;
     int status = 1;
 
@@ -265,11 +286,12 @@ static bool on_lease(unsigned node, const void *payload, size_t size)
         return false;
     if (job->has_failed)
         return true; /* main has been told */
-    if (job->held && !job->late)
+    pool = pool_of(message->pool);
+    if (job->held && !job->late && may_begin(pool, job))
         status = hang(job, message, message + 1, size - sizeof *message);
     if (status > 0)
         status = put_off_lease(job, message, size - sizeof *message);
-    return status ? fail_job(pool_of(message->pool), job, status) : true;
+    return status ? fail_job(pool, job, status) : true;
 }
 
 /* Whether it waited for room: then it is gone. */
@@ -421,7 +443,7 @@ static bool begin_late(const struct steward_pool *pool, struct steward_job *job)
 static bool look_at_job(const struct steward_pool *pool, struct steward_job *job)
 {
     struct held_lease *lease, *next;
-    bool worked = begin_late(pool, job);
+    bool worked = may_begin(pool, job) && begin_late(pool, job);
 
     if (!job->held)
         return worked;
@@ -440,7 +462,8 @@ static bool look_at_jobs(struct steward_pool *pool)
         if (!job->closing)
             worked |= look_at_job(pool, job);
         if (job->closing && (!job->held || held_job_close(job->held))) {
-            *at = job->next;
+            if (!(*at = job->next))
+                pool->last_job = at;
             drop_all_late(job);
             free(job);
             worked = true;

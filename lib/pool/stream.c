@@ -143,6 +143,7 @@ static void submit(struct mpm_stream *stream)
     batch->map.request = stream->request;
     batch->map.request.first_index = stream->pulled - batch->count;
     batch->map.request.count = batch->count;
+    batch->map.goes_on = batch->map.request.first_index > 0;
     batch->map.request.items = batch->items;
     batch->map.request.results = batch->results;
     batch->map.request.node = apply_enter(stream->pool);

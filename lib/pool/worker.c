@@ -101,27 +101,41 @@ static bool serve_slot(_Atomic uint64_t *slot)
     return served;
 }
 
-/* The slot of the oldest lease that is younger than `serial`, NULL if there is none. What it reads of a lease
- * that has just been freed is some number, and does no harm. */
-static _Atomic uint64_t *next_slot(uint64_t *serial)
+/* The slot of the lease with the lowest serial above `serial`, which is `lowest` then; NULL and UINT64_MAX if there is
+ * none. What it reads of a lease that has just been freed is some number, and does no harm. */
+static _Atomic uint64_t *lowest_slot(uint64_t serial, uint64_t *lowest)
 {
-    _Atomic uint64_t *oldest = NULL;
-    uint64_t lowest = UINT64_MAX;
+    _Atomic uint64_t *found = NULL;
 
+    *lowest = UINT64_MAX;
     for (unsigned i = 0; i < BOARD_SLOTS; i++) {
         uint64_t offset = atomic_load_explicit(&worker_self.board->slot[i], memory_order_acquire), number;
+        const struct lease_block *lease;
 
         if (!offset)
             continue;
-        number = atomic_load_explicit(&((struct lease_block *)arena_at(worker_self.arena, offset))->serial,
-                                      memory_order_relaxed);
-        if (number > *serial && number < lowest) {
-            lowest = number;
-            oldest = &worker_self.board->slot[i];
+        lease = arena_at(worker_self.arena, offset);
+        number = atomic_load_explicit(&lease->serial, memory_order_relaxed);
+        if (number > serial && number < *lowest) {
+            *lowest = number;
+            found = &worker_self.board->slot[i];
         }
     }
+    return found;
+}
+
+/* While it looks, two may be hung up, the older one where it has looked before: a second look finds that. */
+static _Atomic uint64_t *next_slot(uint64_t *serial)
+{
+    uint64_t lowest = UINT64_MAX, before;
+    _Atomic uint64_t *slot;
+
+    do {
+        before = lowest;
+        slot = lowest_slot(*serial, &lowest);
+    } while (lowest != before);
     *serial = lowest;
-    return oldest;
+    return slot;
 }
 
 /* Oldest first: what came first is to be done first, and the newest can still be taken back. Single calls go before

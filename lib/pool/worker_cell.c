@@ -119,6 +119,25 @@ static void run_call(struct board *board, unsigned number)
         worker_give_node_back();
 }
 
+static uint64_t ticket_of(const struct board *board, unsigned number)
+{
+    return atomic_load_explicit(&board->cell[number].ticket, memory_order_relaxed);
+}
+
+/* Of the calls that are wanted, of which there mostly is one. */
+static unsigned oldest_call(const struct board *board, uint64_t bits)
+{
+    unsigned oldest = (unsigned)__builtin_ctzll(bits);
+
+    for (bits &= bits - 1; bits; bits &= bits - 1) {
+        unsigned number = (unsigned)__builtin_ctzll(bits);
+
+        if (ticket_of(board, number) < ticket_of(board, oldest))
+            oldest = number;
+    }
+    return oldest;
+}
+
 bool worker_serve_calls(void)
 {
     struct board *board = worker_self.board;
@@ -127,7 +146,7 @@ bool worker_serve_calls(void)
 
     while (worker_self.tasks_left && (bits = atomic_load_explicit(&board->calls, memory_order_acquire)) &&
            !(bits & BOARD_HELD)) {
-        unsigned number = (unsigned)__builtin_ctzll(bits);
+        unsigned number = oldest_call(board, bits);
 
         if (!take_call(board, number))
             continue;

@@ -142,6 +142,8 @@ typedef struct mpm_map_options {
 } mpm_map_options;
 
 /** Runs a task over `count` items and puts the results in item order, whatever the workers and nodes.
+ * Maps and calls of a pool begin in the order in which they are submitted, on each node; a map that takes long shares
+ * the workers with later ones.
  * Blocks until every item is done or failed. The pool's driver only, any thread; several at once are fine.
  * @param items    `count` items of `item_size` bytes each; NULL if item_size is 0
  * @param results  out: room for `count` results of `result_size` bytes each; NULL if that is 0. Where an

@@ -23,7 +23,9 @@ typedef struct mpm_callbacks {
     void *argument;                                    /**< handed to them */
 } mpm_callbacks;
 
-/** Begins a map as mpm_pool_map() does, and returns at once. Any number may run at once.
+/** Begins a map as mpm_pool_map() does, and returns at once. Any number may run at once. They begin in the order in which
+ * they were submitted, single calls, too: first in, first out on each node. So what waits for something that was
+ * submitted before waits for what has begun, or has a worker; what waits for something that comes later may keep it out.
  * @param items      as for mpm_pool_map(); they must stay as they are until the result is ready
  * @param options    as for mpm_pool_map(), without progress and failures; the context is copied; NULL: defaults
  * @param results    room for `count` results, which must stay until the result is ready; NULL: the result has room
@@ -37,8 +39,8 @@ MPM_API MPM_CHECKED int mpm_pool_map_async(mpm_pool *pool, mpm_task *task, const
                                            mpm_result **result);
 
 /** Runs a task once in a worker of the pool, with `item` and its index 0, and waits for it. A worker that has nothing to
- * do is found on any node; if all are busy, the call goes before the next items of maps on the driver's node, or to the
- * first worker of another node that runs out of work.
+ * do is found on any node; if all are busy, the call goes before the next items of maps that have begun on the driver's node, and behind
+ * calls and maps that were submitted before and have not, or to the first worker of another node that runs out of work.
  * Statuses as mpm_pool_map(); `result` (or NULL, if its size is 0) is untouched then. The pool's driver only, any thread. */
 MPM_API MPM_CHECKED int mpm_pool_apply(mpm_pool *pool, mpm_task *task, const void *item, size_t item_size,
                                        void *result, size_t result_size);
