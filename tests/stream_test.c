@@ -292,11 +292,47 @@ static void a_generator_that_fails_ends_the_stream_after_its_results(void)
 
     for (int i = 0; i < 17; i++)
         CU_ASSERT_EQUAL(mpm_stream_next(stream, &squared, NULL, MPM_FOREVER), MPM_OK);
-    CU_ASSERT_EQUAL(mpm_stream_next(stream, &squared, NULL, MPM_FOREVER), -5);
+    CU_ASSERT_EQUAL(mpm_stream_next(stream, &squared, NULL, MPM_FOREVER), MPM_EGENERATOR);
     CU_ASSERT(error_has("the generator failed with -5 after 17 items"));
-    CU_ASSERT_EQUAL(mpm_stream_next(stream, &squared, NULL, 0), -5);
+    CU_ASSERT_EQUAL(mpm_stream_next(stream, &squared, NULL, 0), MPM_EGENERATOR);
     mpm_stream_close(stream);
     mpm_pool_close(pool);
+}
+
+static int leave_the_thread(void *argument, void *item)
+{
+    if (next_number(argument, item) <= 0)
+        pthread_exit(NULL);
+    return 1;
+}
+
+/* Values that statuses have, too; and one that never returns. */
+static void what_a_generator_returns_is_no_status(void)
+{
+    static const int values[] = {MPM_EINVAL, MPM_ETASK, MPM_ETIMEDOUT, MPM_ECLOSED, MPM_ECANCELED, -1000, 1};
+    mpm_pool *pool = open_pool(2);
+
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        struct counter counter = {.count = 3, .end = values[i]};
+        mpm_generator *generator = values[i] < 0 ? next_number : leave_the_thread;
+        mpm_stream *stream = NULL;
+        int status, given = 0;
+        long squared;
+
+        if (values[i] > 0)
+            counter.end = 0;
+        CU_ASSERT_EQUAL_FATAL(mpm_pool_imap(pool, square, generator, &counter, sizeof(int), sizeof squared,
+                                            &(mpm_stream_options){.chunk = 2}, &stream),
+                              MPM_OK);
+        while (!(status = mpm_stream_next(stream, &squared, NULL, MPM_FOREVER)))
+            given++;
+        CU_ASSERT_EQUAL(given, 3);
+        CU_ASSERT_EQUAL(status, MPM_EGENERATOR);
+        CU_ASSERT(error_has(values[i] < 0 ? "the generator failed with -"
+                                          : "the generator has ended its thread after 3 items"));
+        mpm_stream_close(stream);
+    }
+    CU_ASSERT_EQUAL(mpm_pool_close(pool), MPM_OK);
 }
 
 static int wait_at_gate(mpm_call *call, const void *item, void *result)
@@ -543,6 +579,7 @@ int main(int argc, char **argv)
         {"an_item_past_its_time_is_an_error_of_its_next", an_item_past_its_time_is_an_error_of_its_next},
         {"a_generator_that_fails_ends_the_stream_after_its_results",
          a_generator_that_fails_ends_the_stream_after_its_results},
+        {"what_a_generator_returns_is_no_status", what_a_generator_returns_is_no_status},
         {"next_takes_a_timeout_and_loses_nothing", next_takes_a_timeout_and_loses_nothing},
         {"close_in_the_middle_leaves_nothing", close_in_the_middle_leaves_nothing},
         {"closing_kills_tasks_that_hang", closing_kills_tasks_that_hang},

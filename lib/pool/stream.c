@@ -62,6 +62,7 @@ struct mpm_stream {
     unsigned in_work;     /* batches that are submitted and not ready */
     bool has_all;         /* the generator has ended, */
     int generator_status; /* by this */
+    bool generator_left;  /* by ending its thread */
     int ended;            /* the status that it ended with before its time; 0: it goes on */
     bool end_was_told;    /* nothing is given after that */
     char sentence[512];
@@ -223,13 +224,16 @@ static bool wait_for(struct mpm_stream *stream, struct wait_word *word, uint64_t
 }
 
 /* The puller's thread. */
-static void *puller_main(void *argument)
+
+struct puller {
+    struct mpm_stream *stream;
+    void *item;
+};
+
+static void pull_all(struct mpm_stream *stream, void *item)
 {
-    struct mpm_stream *stream = argument;
-    void *item = malloc(stream->request.item_size + 1);
     bool goes_on = true;
 
-    runtime_thread_calls("a generator");
     pthread_mutex_lock(&stream->mutex);
     if (!item)
         end_stream(stream, MPM_ENOMEM, "no memory for an item of a stream");
@@ -249,7 +253,32 @@ static void *puller_main(void *argument)
             take_end(stream, status);
     }
     pthread_mutex_unlock(&stream->mutex);
-    free(item);
+}
+
+/* Also where the generator ends the thread: by pthread_exit(), or because somebody cancels it. */
+static void end_puller(void *argument)
+{
+    const struct puller *puller = argument;
+    struct mpm_stream *stream = puller->stream;
+
+    pthread_mutex_lock(&stream->mutex);
+    if (!stream->ended && !stream->has_all) {
+        stream->generator_left = true;
+        take_end(stream, 0);
+    }
+    pthread_mutex_unlock(&stream->mutex);
+    free(puller->item);
+}
+
+static void *puller_main(void *argument)
+{
+    struct mpm_stream *stream = argument;
+    struct puller puller = {stream, malloc(stream->request.item_size + 1)};
+
+    runtime_thread_calls("a generator");
+    pthread_cleanup_push(end_puller, &puller);
+    pull_all(stream, puller.item);
+    pthread_cleanup_pop(1);
     return NULL;
 }
 
@@ -310,8 +339,11 @@ static bool is_over(const struct mpm_stream *stream, int *status)
         *status = error_set(stream->ended, "%s", stream->sentence);
     else if (!stream->has_all || stream->first)
         return false;
+    else if (stream->generator_left)
+        *status = error_set(MPM_EGENERATOR, "the generator has ended its thread after %llu items",
+                            (unsigned long long)stream->pulled);
     else if (stream->generator_status)
-        *status = error_set(stream->generator_status, "the generator failed with %d after %llu items",
+        *status = error_set(MPM_EGENERATOR, "the generator failed with %d after %llu items",
                             stream->generator_status, (unsigned long long)stream->pulled);
     else
         *status = error_set(MPM_ECLOSED, "the stream has given all %llu results",

@@ -35,6 +35,7 @@
     ENTRY(EPIPE, -25, "the other end is closed or gone")                      \
     ENTRY(EEOF, -26, "the other end is closed or gone, and all was received") \
     ENTRY(EBROKEN, -27, "the barrier is broken")                              \
+    ENTRY(EGENERATOR, -28, "the generator failed")                            \
     ENTRY(SERVED, -64, "this rank has served a run, which has ended")
 
 MPM_BEGIN

@@ -15,7 +15,8 @@ MPM_BEGIN
  * call anything but mpm_stream_close() of its own stream, and mpm_finalize().
  * @param argument  what mpm_pool_imap() was given
  * @param item      out: room for an item
- * @return 1 if there is an item; 0 at the end; a negative value if it fails: the stream ends with it. */
+ * @return 1 if there is an item; 0 at the end; a negative value, of any meaning of its own, if it fails: the stream ends
+ *         with MPM_EGENERATOR then, as it does where the generator ends its thread. */
 typedef int mpm_generator(void *argument, void *item);
 
 /** In which order results come. */
@@ -50,8 +51,9 @@ MPM_API MPM_CHECKED int mpm_pool_imap(mpm_pool *pool, mpm_task *task, mpm_genera
  * @param index      out, also with MPM_ETASK, or NULL: of its item
  * @param timeout_s  seconds, or MPM_FOREVER; 0 does not wait
  * @return MPM_ETASK if its item has failed: mpm_error() says why, and the stream goes on; MPM_ECLOSED at the end;
- *         MPM_ETIMEDOUT: nothing is lost; the generator's own negative value, after all results; MPM_ECANCELED if the
- *         pool was ended; any other status if the map cannot go on. The last four stay. */
+ *         MPM_ETIMEDOUT: nothing is lost; MPM_EGENERATOR if the generator has failed, after all results: mpm_error() has
+ *         the value that it returned; MPM_ECANCELED if the pool was ended; any other status if the map cannot go on. All but MPM_ETASK and MPM_ETIMEDOUT
+ *         stay: later calls return the same. */
 MPM_API MPM_CHECKED int mpm_stream_next(mpm_stream *stream, void *result, uint64_t *index, double timeout_s);
 
 /** Ends it and frees it, with all that it has not given yet; NULL is fine. Blocks until its generator has returned, and
