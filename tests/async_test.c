@@ -575,6 +575,59 @@ static void a_callback_may_cancel_and_destroy(void)
     mpm_pool_close(told.pool);
 }
 
+static void destroy_in_a_callback(mpm_result *result, void *argument)
+{
+    struct told *told = argument;
+    const void *squared = NULL;
+
+    CU_ASSERT_EQUAL(mpm_result_get(result, 0, &squared), MPM_OK);
+    mpm_result_destroy(result);
+    atomic_fetch_add(&told->done, (int)*(const long *)squared); /* it is valid until the callback returns */
+}
+
+static void a_callback_may_destroy_what_nobody_has_asked_for(void)
+{
+    enum { CALLS = 100 };
+    struct told told = {.pool = open_pool(2)};
+    mpm_callbacks callbacks = {.done = destroy_in_a_callback, .argument = &told};
+    mpm_result *result;
+
+    for (int i = 0; i < CALLS; i++)
+        CU_ASSERT_EQUAL(mpm_pool_apply_async(told.pool, square, &(int){1}, sizeof(int), sizeof(long),
+                                             &callbacks, i % 2 ? &result : NULL),
+                        MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_close(told.pool), MPM_OK);
+    CU_ASSERT_EQUAL(atomic_load(&told.done), CALLS);
+}
+
+static void leave_in_a_callback(mpm_result *result, void *argument)
+{
+    struct told *told = argument;
+
+    (void)result;
+    if (atomic_fetch_add(&told->done, 1) % 3 == 1)
+        pthread_exit(NULL);
+}
+
+static void a_callback_may_end_its_thread(void)
+{
+    enum { CALLS = 20 };
+    struct told told = {.pool = open_pool(2)};
+    mpm_callbacks callbacks = {.done = leave_in_a_callback, .argument = &told};
+    mpm_result *results[CALLS];
+
+    for (int i = 0; i < CALLS; i++)
+        CU_ASSERT_EQUAL(mpm_pool_apply_async(told.pool, square, &(int){1}, sizeof(int), sizeof(long),
+                                             &callbacks, i % 2 ? &results[i] : NULL),
+                        MPM_OK);
+    for (int i = 1; i < CALLS; i += 2) {
+        CU_ASSERT_EQUAL(mpm_result_get(results[i], MPM_FOREVER, NULL), MPM_OK);
+        mpm_result_destroy(results[i]);
+    }
+    CU_ASSERT_EQUAL(mpm_pool_close(told.pool), MPM_OK);
+    CU_ASSERT_EQUAL(atomic_load(&told.done), CALLS);
+}
+
 static void terminate_in_a_callback(mpm_result *result, void *argument)
 {
     struct told *told = argument;
@@ -949,6 +1002,9 @@ int main(int argc, char **argv)
         {"a_callback_may_map", a_callback_may_map},
         {"a_callback_may_cancel_and_destroy", a_callback_may_cancel_and_destroy},
         {"a_callback_may_terminate_its_pool", a_callback_may_terminate_its_pool},
+        {"a_callback_may_destroy_what_nobody_has_asked_for",
+         a_callback_may_destroy_what_nobody_has_asked_for},
+        {"a_callback_may_end_its_thread", a_callback_may_end_its_thread},
         {"cancel_ends_a_map_and_its_tasks", cancel_ends_a_map_and_its_tasks},
         {"what_waits_for_its_turn_is_canceled_at_once", what_waits_for_its_turn_is_canceled_at_once},
         {"terminate_ends_what_is_waited_for", terminate_ends_what_is_waited_for},

@@ -19,6 +19,7 @@
 
 #define RUNNING_BASE 64u /* a pool runs so many at once, and some a worker */
 #define RUNNING_EACH 2u
+#define TRY_AGAIN_NS 10000000u /* where no thread can be had */
 
 struct service {
     pthread_t thread;
@@ -231,25 +232,74 @@ static struct async_call *take_call(void)
     return call;
 }
 
-/* What is left when it is told to stop is called all the same. */
-static void *caller_main(void *unused)
+static void call_is_over(struct async_call *call)
 {
-    (void)unused;
-    runtime_thread_calls("a callback");
+    call->over(call);
+    atomic_fetch_add(&state.calls_made, 1);
+    wait_ring(&state.call_is_over);
+}
+
+/* What is left when it is told to stop is called all the same. `calling` is what it is in. */
+static void make_calls(struct async_call **calling)
+{
     for (;;) {
         uint32_t seen = wait_look(&state.caller.news);
         bool stopping = atomic_load(&state.caller.stopping);
         struct async_call *call;
 
-        while ((call = take_call())) {
+        while ((call = *calling = take_call())) {
             call->call(call);
-            atomic_fetch_add(&state.calls_made, 1);
-            wait_ring(&state.call_is_over);
+            *calling = NULL;
+            call_is_over(call);
         }
         if (stopping)
-            return NULL;
+            return;
         wait_change(&state.caller.news, seen, 0, CLOCK_FOREVER);
     }
+}
+
+static int start_service(struct service *service, void *(*body)(void *unused));
+static void *caller_main(void *unused);
+
+/* In a thread that ends in a callback: it is not the one to be joined any more, unless that was begun. false if no other
+ * one can be had now. */
+static bool replace_caller(void)
+{
+    bool is_done = true;
+
+    pthread_mutex_lock(&state.mutex);
+    if (!atomic_load(&state.caller.stopping)) {
+        state.caller.runs = false;
+        if ((is_done = !start_service(&state.caller, caller_main)))
+            pthread_detach(pthread_self());
+        state.caller.runs = true;
+    }
+    pthread_mutex_unlock(&state.mutex);
+    return is_done;
+}
+
+/* Nobody is called back until there is another thread: so this one tries again until it has one. */
+static void leave_caller(void *calling)
+{
+    struct async_call *call = *(struct async_call **)calling;
+
+    if (!call)
+        return;
+    call_is_over(call);
+    while (!replace_caller())
+        wait_change(&state.call_is_over, wait_look(&state.call_is_over), 0, clock_now_ns() + TRY_AGAIN_NS);
+}
+
+static void *caller_main(void *unused)
+{
+    struct async_call *calling = NULL;
+
+    (void)unused;
+    runtime_thread_calls("a callback");
+    pthread_cleanup_push(leave_caller, &calling);
+    make_calls(&calling);
+    pthread_cleanup_pop(0);
+    return NULL;
 }
 
 /* Under the mutex. Signals are the program's: none is handled in these threads. */
@@ -395,12 +445,19 @@ void async_wait_for_calls(void)
 
 static void stop_service(struct service *service)
 {
-    if (!service->runs)
-        return;
+    pthread_t thread;
+    bool runs;
+
+    pthread_mutex_lock(&state.mutex);
     atomic_store(&service->stopping, true);
-    wait_ring(&service->news);
-    pthread_join(service->thread, NULL);
+    thread = service->thread;
+    runs = service->runs;
     service->runs = false;
+    pthread_mutex_unlock(&state.mutex);
+    if (!runs)
+        return;
+    wait_ring(&service->news);
+    pthread_join(thread, NULL);
 }
 
 void async_end(void)

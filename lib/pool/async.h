@@ -46,7 +46,9 @@ void async_cancel(struct async_map *map);
 /* Something to be called back. */
 struct async_call {
     struct async_call *next;
-    void (*call)(struct async_call *call);
+    void (*call)(struct async_call *call); /* may end its thread: another one goes on */
+    void (*over)(
+        struct async_call *call); /* it has returned, or ended its thread: the last that is done with it */
 };
 
 /* Has it called in the thread for that; in order. async_submit() has started it. */

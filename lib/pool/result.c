@@ -25,6 +25,7 @@ struct mpm_result {
     struct wait_word word; /* rung when it is ready */
     _Atomic bool is_ready;
     _Atomic unsigned owners;
+    _Atomic bool is_users; /* who has asked for it, and has not destroyed it */
     struct map_outcome outcome;
     void *copy; /* of the context, or of the item */
     void *own_results;
@@ -54,7 +55,11 @@ static void call_back(struct async_call *call)
                                                                     : result->callbacks.done;
 
     function(result, result->callbacks.argument);
-    release(result);
+}
+
+static void call_is_over(struct async_call *call)
+{
+    release((struct mpm_result *)((char *)call - offsetof(struct mpm_result, call)));
 }
 
 static void on_end(struct async_map *map, struct map_outcome *outcome)
@@ -66,7 +71,7 @@ static void on_end(struct async_map *map, struct map_outcome *outcome)
     atomic_store(&result->is_ready, true);
     pthread_mutex_unlock(&result->mutex);
     wait_ring(&result->word);
-    result->call.call = call_back;
+    result->call = (struct async_call){.call = call_back, .over = call_is_over};
     if (outcome->status ? result->callbacks.error : result->callbacks.done)
         async_call_back(&result->call);
     else
@@ -105,6 +110,7 @@ static int submit(struct mpm_pool *pool, const struct map_request *request, cons
     }
     pthread_mutex_init(&result->mutex, NULL);
     atomic_store(&result->owners, submitted ? 2 : 1);
+    atomic_store(&result->is_users, submitted);
     result->callbacks = callbacks ? *callbacks : (mpm_callbacks){0};
     result->map = (struct async_map){.pool = pool, .request = *request, .ended = on_end};
     if (request->is_apply)
@@ -262,7 +268,7 @@ int mpm_result_cancel(mpm_result *result)
 
 void mpm_result_destroy(mpm_result *result)
 {
-    if (!result)
+    if (!result || !atomic_exchange(&result->is_users, false))
         return;
     if (!atomic_load(&result->is_ready))
         (void)mpm_result_cancel(result);

@@ -16,7 +16,8 @@ typedef struct mpm_result mpm_result;
 /** What is called when a result is ready, in a thread of the library that does nothing else: one after the other, in
  * the order in which results become ready. They may call anything but mpm_finalize(), also mpm_result_get(),
  * mpm_result_cancel(), mpm_result_destroy() and mpm_pool_terminate(). A result is ready before its callback is called, and is valid in
- * it even if another thread destroys it meanwhile. */
+ * it even if another thread destroys it meanwhile. One that ends its thread, as pthread_exit() does, has ended: the next one
+ * is called in another thread. */
 typedef struct mpm_callbacks {
     void (*done)(mpm_result *result, void *argument);  /**< it was successful; or NULL */
     void (*error)(mpm_result *result, void *argument); /**< it was not: mpm_result_get() says why; or NULL */
@@ -81,7 +82,8 @@ MPM_API MPM_CHECKED int mpm_result_failures(const mpm_result *result, const mpm_
  * @return MPM_ESTATE if it was ready before: it stays as it is. */
 MPM_API int mpm_result_cancel(mpm_result *result);
 
-/** Frees it, after mpm_result_cancel() if it is not ready; NULL is fine. */
+/** Frees it, after mpm_result_cancel() if it is not ready; NULL is fine. A callback's result that no place was given for is
+ * freed after the callback: there this does nothing. */
 MPM_API void mpm_result_destroy(mpm_result *result);
 
 MPM_END
