@@ -288,8 +288,6 @@ static void workers_that_die_at_start_in_mid_map_are_an_error(void)
     CU_ASSERT(atomic_load(&shared->initialized) <= 2 + 2 * (int)MAX_EARLY_DEATHS);
 }
 
-/* Workers that are replaced. */
-
 static int tell_pid(mpm_call *call, const void *item, void *result)
 {
     (void)call;
@@ -316,6 +314,114 @@ static size_t most_of_one(const pid_t *pids, size_t count, size_t *processes)
     }
     return most;
 }
+
+/* Initializers and finalizers that take too long. */
+
+static int hang(mpm_call *call, const void *argument, size_t argument_size, void **state)
+{
+    (void)call;
+    (void)argument;
+    (void)argument_size;
+    (void)state;
+    while (pause())
+        ;
+    return 0;
+}
+
+static int take_its_time(mpm_call *call, const void *argument, size_t argument_size, void **state)
+{
+    (void)call;
+    (void)argument;
+    (void)argument_size;
+    (void)state;
+    return nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
+}
+
+static void hang_at_the_end(void *state)
+{
+    (void)state;
+    atomic_fetch_add(&shared->finalized, 1);
+    for (;;)
+        pause();
+}
+
+static void an_initializer_past_its_time_fails_open(void)
+{
+    struct arena_usage before, after;
+    mpm_pool *pool = NULL;
+
+    arena_usage(runtime_arena(), &before);
+    CU_ASSERT_EQUAL(mpm_pool_open(&(mpm_pool_options){.initializer = hang, .setup_timeout_s = 0.1}, &pool),
+                    MPM_EWORKER);
+    CU_ASSERT(error_has("the initializer still ran after 0.1 s, and was killed"));
+    CU_ASSERT_EQUAL(mpm_pool_open(&(mpm_pool_options){.initializer = hang, .item_timeout_s = 0.15}, &pool),
+                    MPM_EWORKER);
+    CU_ASSERT(error_has("the initializer still ran after 0.15 s, and was killed"));
+    arena_usage(runtime_arena(), &after);
+    CU_ASSERT_EQUAL(after.used, before.used);
+    pool = open_pool(&(mpm_pool_options){
+        .initializer = take_its_time, .item_timeout_s = 0.05, .setup_timeout_s = MPM_FOREVER});
+    CU_ASSERT_EQUAL(mpm_pool_close(pool), MPM_OK);
+    pool = open_pool(
+        &(mpm_pool_options){.initializer = take_its_time, .item_timeout_s = 0.05, .setup_timeout_s = 60});
+    CU_ASSERT_EQUAL(mpm_pool_close(pool), MPM_OK);
+}
+
+static void finalizers_past_their_time_are_killed_and_told_by_close(void)
+{
+    int workers = (int)(2 * mpm_slot_count());
+    char sentence[100];
+    mpm_pool *pool;
+
+    forget();
+    pool = open_pool(&(mpm_pool_options){
+        .workers = (unsigned)workers, .finalizer = hang_at_the_end, .setup_timeout_s = 0.1});
+    CU_ASSERT_EQUAL(mpm_pool_close(pool), MPM_ETIMEDOUT);
+    snprintf(sentence, sizeof sentence, "after 0.1 s (setup_timeout_s), and workers were killed: %d",
+             workers);
+    CU_ASSERT(error_has(sentence));
+    CU_ASSERT_EQUAL(atomic_load(&shared->finalized), workers);
+    pool = open_pool(&(mpm_pool_options){.finalizer = hang_at_the_end, .setup_timeout_s = 0.1});
+    CU_ASSERT_EQUAL(mpm_pool_terminate(pool), MPM_OK);
+}
+
+/* The only worker makes place for others, and hangs each time. */
+static void a_map_goes_on_when_finalizers_hang(void)
+{
+    mpm_pool *pool;
+    pid_t pids[6];
+    size_t processes;
+
+    forget();
+    pool = open_pool(&(mpm_pool_options){
+        .workers = 1, .max_tasks_per_worker = 2, .finalizer = hang_at_the_end, .setup_timeout_s = 0.1});
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, tell_pid, NULL, 6, 0, NULL, pids, sizeof *pids), MPM_OK);
+    CU_ASSERT_EQUAL(most_of_one(pids, 6, &processes), 2);
+    CU_ASSERT_EQUAL(processes, 3);
+    CU_ASSERT_EQUAL(mpm_pool_close(pool), MPM_ETIMEDOUT);
+    CU_ASSERT(error_has("workers were killed: 1"));
+}
+
+static void *terminate_when_finalizing(void *pool)
+{
+    CU_ASSERT(gate_reached(&shared->finalized, 1));
+    CU_ASSERT_EQUAL(mpm_pool_terminate(pool), MPM_OK);
+    return NULL;
+}
+
+static void terminate_ends_a_close_that_waits_for_finalizers(void)
+{
+    mpm_pool *pool;
+    pthread_t thread;
+
+    forget();
+    pool = open_pool(&(mpm_pool_options){.finalizer = hang_at_the_end});
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, terminate_when_finalizing, pool), 0);
+    CU_ASSERT_EQUAL(mpm_pool_close(pool), MPM_OK);
+    pthread_join(thread, NULL);
+}
+
+/* Workers that are replaced. */
 
 static void check_replacing(size_t chunk)
 {
@@ -871,6 +977,8 @@ static void nonsense_is_refused(void)
     for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
         CU_ASSERT_EQUAL(mpm_pool_open(&(mpm_pool_options){.item_timeout_s = times[i]}, &pool), MPM_EINVAL);
         CU_ASSERT(error_has("item_timeout_s"));
+        CU_ASSERT_EQUAL(mpm_pool_open(&(mpm_pool_options){.setup_timeout_s = times[i]}, &pool), MPM_EINVAL);
+        CU_ASSERT(error_has("setup_timeout_s"));
     }
     CU_ASSERT_EQUAL(mpm_pool_open(&(mpm_pool_options){.initializer_argument_size = 3}, &pool), MPM_EINVAL);
     CU_ASSERT(error_has("initializer_argument of 3 bytes"));
@@ -906,6 +1014,12 @@ int main(int argc, char **argv)
         {"a_worker_is_back_within_5_ms", a_worker_is_back_within_5_ms},
         {"terminate_ends_a_map_of_another_thread", terminate_ends_a_map_of_another_thread},
         {"close_waits_for_a_map_of_another_thread", close_waits_for_a_map_of_another_thread},
+        {"an_initializer_past_its_time_fails_open", an_initializer_past_its_time_fails_open},
+        {"finalizers_past_their_time_are_killed_and_told_by_close",
+         finalizers_past_their_time_are_killed_and_told_by_close},
+        {"a_map_goes_on_when_finalizers_hang", a_map_goes_on_when_finalizers_hang},
+        {"terminate_ends_a_close_that_waits_for_finalizers",
+         terminate_ends_a_close_that_waits_for_finalizers},
         {"a_progress_function_cannot_end_what_waits_for_it",
          a_progress_function_cannot_end_what_waits_for_it},
         {"pools_are_opened_and_closed_again_and_again", pools_are_opened_and_closed_again_and_again},

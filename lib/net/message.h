@@ -71,7 +71,8 @@ struct message_end {
 
 struct message_pool {
     uint64_t pool;
-    uint64_t now; /* of a close: 1 if the workers are to be killed */
+    uint64_t now;  /* of a close: 1 if the workers are to be killed */
+    uint64_t late; /* of what is closed: workers that were killed in finalizers which took too long */
 };
 
 struct message_job {

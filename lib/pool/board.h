@@ -54,6 +54,8 @@
  * on), writes `doom` (the generation last, one thread at a time), and asks the host for the signal. The host blames
  * the item only if it is the one that has passed a limit: a worker that had gone on to another, or that was killed
  * because its map ended, is innocent.
+ * The state and the generation name a run of the initializer or finalizer in the same way: DOOM_IN_SETUP says that it was
+ * late. Whoever has left that state meanwhile is innocent of any item.
  *
  * Refusing. A worker that cannot do a job, because it cannot find the task or open or read what the items need, notes
  * when that began, pauses, and ends in good order: what it lacks, another one may have, or may be there again. Only where
@@ -84,6 +86,7 @@
 #define BOARD_HELD \
     (UINT64_C(1) << BOARD_CELLS) /* in `calls`: workers begin nothing, for one of the node is alone */
 #define NO_ITEM          UINT64_MAX
+#define DOOM_IN_SETUP    (UINT64_MAX - 1)    /* no item: its initializer or its finalizer was late */
 #define LEASE_FROZEN     (UINT64_C(1) << 62) /* `next` of a lease that gives out nothing any more */
 #define LEASE_MAX_TOLD   1024u /* failures of a batch that a lease lists; of more it has the number */
 #define LEASE_MAX_NOTES  256u  /* notes of failures that a lease keeps the text of */
@@ -103,8 +106,8 @@ enum worker_state {
 
 /* A worker that the holder has had killed. */
 struct doom {
-    uint64_t entered, item;      /* the run of the item that is to be blamed; NO_ITEM: none is */
-    uint32_t limit;              /* enum item_limit: that it has passed */
+    uint64_t entered, item; /* the run of the item that is to be blamed; NO_ITEM: none is; or DOOM_IN_SETUP */
+    uint32_t limit;         /* enum item_limit: that it has passed */
     _Atomic uint64_t generation; /* of its process, and 1 more; 0: nobody is doomed */
 };
 
@@ -126,8 +129,10 @@ struct worker_record {
     uint32_t early_deaths;              /* the host's: deaths in a row before it was ready */
     int32_t last_status;                /* the host's: of the last death, as waitpid gives it */
     uint32_t last_state;                /* the host's: in which state it died */
-    _Atomic uint64_t busy_ns;       /* time in leases, without this one; the host adds that of a dead one */
-    _Atomic uint64_t busy_since_ns; /* when it entered its lease; 0: it is in none */
+    uint32_t last_was_late; /* the host's: it was killed in an initializer or finalizer that was late */
+    _Atomic uint32_t was_late_in_end; /* the host's: once, in a finalizer */
+    _Atomic uint64_t busy_ns;         /* time in leases, without this one; the host adds that of a dead one */
+    _Atomic uint64_t busy_since_ns;   /* when it entered its lease; 0: it is in none */
     /* Another line: processors fetch lines in pairs. */
     _Alignas(
         64) uint32_t process; /* the holder's: number of its process record, and 1 more; 0: none was had */

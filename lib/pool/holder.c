@@ -78,6 +78,12 @@ static int make_board(struct holder *holder, const struct pool_spec *spec, const
     return MPM_OK;
 }
 
+static bool is_to_be_watched(const struct pool_spec *spec)
+{
+    return spec->item_timeout_s > 0 || spec->item_memory_bytes ||
+           (spec->setup_timeout_s > 0 && (spec->has_initializer || spec->has_finalizer));
+}
+
 static int make_holder(const struct pool_spec *spec, const void *argument, uint32_t worker_count,
                        struct holder **made)
 {
@@ -93,8 +99,7 @@ static int make_holder(const struct pool_spec *spec, const void *argument, uint3
     holder->last_waiting = &holder->first_waiting;
     if (!(holder->counts = calloc(worker_count, sizeof *holder->counts)))
         status = error_set(MPM_ENOMEM, "no memory for %u workers", worker_count);
-    else if ((spec->item_timeout_s > 0 || spec->item_memory_bytes) &&
-             !(holder->watched = calloc(worker_count, sizeof *holder->watched)))
+    else if (is_to_be_watched(spec) && !(holder->watched = calloc(worker_count, sizeof *holder->watched)))
         status = error_set(MPM_ENOMEM, "no memory to watch %u workers", worker_count);
     else
         status = make_board(holder, spec, argument, worker_count);
@@ -134,6 +139,11 @@ static int tell_failure(const struct holder *holder, uint32_t worker)
     if (atomic_load(&note->ready))
         return error_set(MPM_EWORKER, "workers cannot be started: the initializer returned %d",
                          (int)note->code);
+    if (record->last_was_late)
+        return error_set(MPM_EWORKER,
+                         "workers cannot be started: the initializer still ran after %g s, and was killed "
+                         "(setup_timeout_s of mpm_pool_open gives it longer)",
+                         holder->board->spec.setup_timeout_s);
     if (process && process->fork_errno)
         return error_set(MPM_EWORKER, "workers cannot be started: a process cannot be forked: %s",
                          describe_fork_errno(process->fork_errno, how, sizeof how));
@@ -223,6 +233,15 @@ int holder_say_bereft(const struct holder *holder)
     return error_set(MPM_EHOSTLOST, "none of them could be had for %u s: %s",
                      (unsigned)holder->board->spec.worker_timeout_s,
                      describe_fork_errno(lack, why, sizeof why));
+}
+
+unsigned holder_late_ends(const struct holder *holder)
+{
+    unsigned late = 0;
+
+    for (uint32_t i = 0; i < holder->board->worker_count; i++)
+        late += atomic_load(&holder->board->worker[i].was_late_in_end);
+    return late;
 }
 
 bool holder_is_closed(struct holder *holder)
@@ -345,20 +364,70 @@ static bool is_too_large(const struct holder *holder, uint32_t worker)
     return pages > holder->board->worker[worker].memory_at_start + limit / memory_page_size();
 }
 
-/* Has it killed if it has been in one item for too long, or has too much memory in it. The item began before it was
- * seen first, so it is never too early. */
-static void watch_worker(struct holder *holder, uint32_t worker, uint64_t now_ns, uint64_t limit_ns)
+/* Has it killed if it still is in the initializer or finalizer of that generation. */
+static void kill_in_setup(struct holder *holder, uint32_t worker, uint32_t state, uint32_t generation)
 {
+    struct worker_record *record = &holder->board->worker[worker];
+    const struct process_record *process = process_of(holder, worker);
+    bool is_doomed = false;
+
+    pthread_mutex_lock(&holder->kill_mutex);
+    if (atomic_load(&record->state) == state &&
+        process_generation_of(atomic_load(&process->word)) == generation &&
+        atomic_load(&record->doom.generation) != (uint64_t)generation + 1) {
+        KILL_POINT();
+        record->doom.item = DOOM_IN_SETUP;
+        KILL_POINT();
+        atomic_store(&record->doom.generation, (uint64_t)generation + 1);
+        is_doomed = true;
+    }
+    pthread_mutex_unlock(&holder->kill_mutex);
+    KILL_POINT();
+    if (is_doomed)
+        process_signal(holder->arena, record->process - 1, generation, SIGKILL);
+}
+
+/* Whether what was seen of a worker is the same as before, and has been for that long: it began before it was seen first,
+ * so it is never too early. */
+static bool is_too_long(struct watched *watched, uint64_t entered, uint64_t item, uint64_t now_ns,
+                        uint64_t limit_ns)
+{
+    if (watched->item == item && watched->entered == entered && watched->since_ns)
+        return now_ns - watched->since_ns >= limit_ns;
+    *watched = (struct watched){.entered = entered, .item = item, .since_ns = now_ns};
+    return false;
+}
+
+static uint64_t item_limit_ns(const struct pool_spec *spec)
+{
+    return spec->item_timeout_s > 0 ? (uint64_t)(spec->item_timeout_s * 1e9) : CLOCK_FOREVER;
+}
+
+static uint64_t setup_limit_ns(const struct pool_spec *spec)
+{
+    return spec->setup_timeout_s > 0 ? (uint64_t)(spec->setup_timeout_s * 1e9) : CLOCK_FOREVER;
+}
+
+static void watch_worker(struct holder *holder, uint32_t worker, uint64_t now_ns)
+{
+    const struct pool_spec *spec = &holder->board->spec;
     struct worker_record *record = &holder->board->worker[worker];
     struct watched *watched = &holder->watched[worker];
     uint64_t entered = atomic_load(&record->entered), item = atomic_load(&record->item);
+    uint32_t state = atomic_load(&record->state), generation;
 
-    if (item == NO_ITEM || watched->item != item || watched->entered != entered || !watched->since_ns)
-        *watched = (struct watched){.entered = entered, .item = item, .since_ns = now_ns};
-    else if (now_ns - watched->since_ns >= limit_ns)
+    if ((state == WORKER_INITIALIZING && spec->has_initializer) ||
+        (state == WORKER_RETIRING && spec->has_finalizer)) {
+        generation = process_generation_of(atomic_load(&process_of(holder, worker)->word));
+        if (is_too_long(watched, generation, DOOM_IN_SETUP - state, now_ns, setup_limit_ns(spec)))
+            kill_in_setup(holder, worker, state, generation);
+    } else if (item == NO_ITEM) {
+        watched->since_ns = 0;
+    } else if (is_too_long(watched, entered, item, now_ns, item_limit_ns(spec))) {
         holder_kill_worker(holder, worker, entered, item, LIMIT_TIME);
-    if (item != NO_ITEM && is_too_large(holder, worker))
+    } else if (is_too_large(holder, worker)) {
         holder_kill_worker(holder, worker, entered, item, LIMIT_MEMORY);
+    }
 }
 
 uint64_t holder_watch(struct holder *holder)
@@ -368,7 +437,9 @@ uint64_t holder_watch(struct holder *holder)
 
     if (!holder->watched)
         return CLOCK_FOREVER;
-    limit_ns = spec->item_timeout_s > 0 ? (uint64_t)(spec->item_timeout_s * 1e9) : UINT64_MAX;
+    limit_ns = item_limit_ns(spec);
+    if (setup_limit_ns(spec) < limit_ns)
+        limit_ns = setup_limit_ns(spec);
     pause_ns = limit_ns / WATCH_PART;
     pause_ns = pause_ns < WATCH_MIN_NS ? WATCH_MIN_NS : pause_ns > WATCH_MAX_NS ? WATCH_MAX_NS : pause_ns;
     if (spec->item_memory_bytes && pause_ns > WATCH_MEMORY_NS)
@@ -377,7 +448,7 @@ uint64_t holder_watch(struct holder *holder)
     now_ns = clock_now_ns();
     if (now_ns >= holder->next_watch_ns) {
         for (uint32_t i = 0; i < holder->board->worker_count; i++)
-            watch_worker(holder, i, now_ns, limit_ns);
+            watch_worker(holder, i, now_ns);
         holder->next_watch_ns = now_ns + pause_ns;
     }
     next_ns = holder->next_watch_ns;

@@ -36,10 +36,13 @@ void holder_begin_close(struct holder *holder);
 /* Has all workers killed. After holder_begin_close(); to be repeated until all have ended, because one may just
  * be starting. */
 void holder_kill_all(struct holder *holder);
+/* Workers, or their forerunners, that were killed because their finalizers ran past their time. */
+unsigned holder_late_ends(const struct holder *holder);
 /* All of them have. */
 bool holder_is_closed(struct holder *holder);
-/* Has workers killed that have been in one item for longer than the pool allows, or have more memory. When it is to be called again,
- * at the latest, as long as there is a map: CLOCK_FOREVER without a limit. Any thread. */
+/* Has workers killed that have been in one item, or in their initializer or finalizer, for longer than the pool allows, or
+ * have more memory. When it is to be called again, at the latest, as long as somebody waits for the pool: CLOCK_FOREVER
+ * without a limit. Any thread. */
 uint64_t holder_watch(struct holder *holder);
 /* Single calls to a worker of this node: for main. */
 struct holder_call {

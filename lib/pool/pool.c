@@ -148,7 +148,7 @@ static int wait_until_ready(const struct mpm_pool *pool)
 
         if ((status = runtime_check_whole()) || (status = check_ready(pool)) <= 0)
             return status;
-        wait_change(runtime_bell(), seen, 0, CLOCK_FOREVER);
+        wait_change(runtime_bell(), seen, 0, pool->home ? holder_watch(pool->home) : CLOCK_FOREVER);
     }
 }
 
@@ -188,6 +188,7 @@ static bool wait_until_closed(struct mpm_pool *pool)
     end_workers(pool, now);
     for (;;) {
         uint32_t seen = wait_look(runtime_bell());
+        uint64_t next_ns;
 
         if (is_closed(pool) || runtime_check_whole())
             return now;
@@ -195,24 +196,45 @@ static bool wait_until_closed(struct mpm_pool *pool)
             end_workers(pool, now);
         if (now && pool->home)
             holder_kill_all(pool->home);
-        wait_change(runtime_bell(), seen, 0, now ? clock_now_ns() + KILL_AGAIN_NS : CLOCK_FOREVER);
+        next_ns = pool->home ? holder_watch(pool->home) : CLOCK_FOREVER;
+        wait_change(runtime_bell(), seen, 0, now ? clock_now_ns() + KILL_AGAIN_NS : next_ns);
     }
 }
 
-/* By whoever has begun its end. Others may wait until it is not listed any more. */
-static void end_pool(struct mpm_pool *pool)
+/* Workers that were killed because their finalizers ran past their time. */
+static unsigned count_late_ends(const struct mpm_pool *pool)
 {
+    unsigned late = pool->home ? holder_late_ends(pool->home) : 0;
+
+    for (unsigned node = 0; node < pool->node_count; node++)
+        late += pool_state_of(pool, node).late_ends;
+    return late;
+}
+
+/* By whoever has begun its end. Others may wait until it is not listed any more. MPM_ETIMEDOUT if finalizers were late. */
+static int end_pool(struct mpm_pool *pool)
+{
+    double limit_s = pool->spec.setup_timeout_s;
+    unsigned late;
     bool was_killed;
 
     stream_cut_off_all(pool);
     pool_wait_for_users(pool);
     was_killed = wait_until_closed(pool);
+    late = count_late_ends(pool);
     log_write(MPM_LOG_INFO, "pool %llu is %s", (unsigned long long)pool->spec.id,
               was_killed ? "terminated" : "closed");
     pool_state_remove(pool);
     holder_free(pool->home);
     pool_state_free(pool);
     wait_ring(runtime_bell());
+    if (!late)
+        return MPM_OK;
+    return error_set(
+        MPM_ETIMEDOUT,
+        "mpm_pool_close: the pool is closed, but finalizers still ran after %g s (setup_timeout_s), and "
+        "workers were killed: %u",
+        limit_s, late);
 }
 
 /* A pool that could not be opened: its workers may be anywhere in their initializers. The caller uses it, and nobody
@@ -226,7 +248,7 @@ static void end_failed_pool(struct mpm_pool *pool, int status)
     atomic_store(&pool->terminating, true);
     pool_leave(pool);
     if (is_ours)
-        end_pool(pool);
+        (void)end_pool(pool);
     error_set(status, "%s", sentence);
 }
 
@@ -240,7 +262,7 @@ void pools_end(void)
         struct mpm_pool *pool = pool_state_begin_any_end(&any);
 
         if (pool)
-            end_pool(pool);
+            (void)end_pool(pool);
         else if (any)
             wait_change(runtime_bell(), seen, 0, CLOCK_FOREVER);
     }
@@ -264,6 +286,12 @@ static int check_options(const mpm_pool_options *options)
             MPM_ESYSTEM,
             "mpm_pool_open: item_memory_bytes cannot be kept, because /proc/%d/statm cannot be read",
             (int)getpid());
+    if (!(options->setup_timeout_s >= 0 &&
+          (options->setup_timeout_s <= MAX_TIMEOUT_S || options->setup_timeout_s == MPM_FOREVER)))
+        return error_set(MPM_EINVAL,
+                         "mpm_pool_open: a setup_timeout_s of %g makes no sense: 0 to %g seconds do, and "
+                         "MPM_FOREVER",
+                         options->setup_timeout_s, MAX_TIMEOUT_S);
     if (options->initializer_argument_size && !options->initializer_argument)
         return error_set(MPM_EINVAL, "mpm_pool_open: an initializer_argument of %zu bytes cannot be at NULL",
                          options->initializer_argument_size);
@@ -273,6 +301,14 @@ static int check_options(const mpm_pool_options *options)
                          "1 GiB",
                          options->initializer_argument_size);
     return MPM_OK;
+}
+
+/* 0 if there is none. */
+static double setup_timeout_of(const mpm_pool_options *options)
+{
+    if (!(options->setup_timeout_s > 0))
+        return options->item_timeout_s;
+    return options->setup_timeout_s > MAX_TIMEOUT_S ? 0 : options->setup_timeout_s;
 }
 
 static int make_spec(const mpm_pool_options *options, struct pool_spec *spec)
@@ -288,6 +324,7 @@ static int make_spec(const mpm_pool_options *options, struct pool_spec *spec)
         .worker_timeout_s = runtime_worker_timeout_s(),
         .item_timeout_s = options->item_timeout_s,
         .item_memory_bytes = options->item_memory_bytes,
+        .setup_timeout_s = setup_timeout_of(options),
         .argument_size = options->initializer_argument_size};
     if (options->initializer)
         status = function_name((function_pointer *)options->initializer, &spec->initializer);
@@ -387,11 +424,13 @@ static int is_ended(const char *call)
 
 static int close_pool(mpm_pool *pool)
 {
+    int status;
+
     if (!pool_begin_end(pool))
         return is_ended("mpm_pool_close");
-    end_pool(pool);
+    status = end_pool(pool);
     async_wait_for_calls();
-    return MPM_OK;
+    return status;
 }
 
 int mpm_pool_close(mpm_pool *pool)
@@ -416,7 +455,7 @@ static int terminate_pool(mpm_pool *pool)
         return is_ended("mpm_pool_terminate");
     if (!is_ours)
         return MPM_OK;
-    end_pool(pool);
+    (void)end_pool(pool);
     async_wait_for_calls();
     return MPM_OK;
 }

@@ -22,6 +22,7 @@ struct pool_spec {
     uint64_t max_tasks_per_worker; /* UINT64_MAX: any number */
     double item_timeout_s;         /* 0: any time */
     uint64_t item_memory_bytes;    /* 0: any memory */
+    double setup_timeout_s;        /* of the initializer, and of the finalizer; 0: any time */
     uint64_t argument_size;        /* of the initializer's argument: bytes behind the struct */
 };
 

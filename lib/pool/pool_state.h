@@ -21,8 +21,9 @@ enum pool_node_state { POOL_NODE_UNUSED, POOL_NODE_OPENING, POOL_NODE_READY, POO
 /* What a node has said of a pool. */
 struct pool_word {
     enum pool_node_state state;
-    int status;   /* not 0: the pool has failed there, and `text` says why */
-    bool is_lost; /* it has no workers there any more, and `text` says why */
+    int status;         /* not 0: the pool has failed there, and `text` says why */
+    bool is_lost;       /* it has no workers there any more, and `text` says why */
+    unsigned late_ends; /* when it is closed: see holder_late_ends() */
     char text[MESSAGE_TEXT_SIZE];
 };
 

@@ -152,8 +152,18 @@ static void count_time(struct worker_record *record)
 /* Whether a worker was killed as it started, as for want of memory, in a pool that has had it before: that may pass. */
 static bool is_starved(const struct worker_record *record, const struct process_record *process)
 {
-    return record->was_ready && record->last_state < WORKER_READY && WIFSIGNALED(process->wait_status) &&
-           WTERMSIG(process->wait_status) == SIGKILL;
+    return record->was_ready && !record->last_was_late && record->last_state < WORKER_READY &&
+           WIFSIGNALED(process->wait_status) && WTERMSIG(process->wait_status) == SIGKILL;
+}
+
+/* The holder had it killed for its initializer or its finalizer, and it still was in that. */
+static bool was_late_in_setup(const struct worker_record *record, const struct process_record *process)
+{
+    return atomic_load(&record->doom.generation) ==
+               (uint64_t)process_generation_of(atomic_load(&process->word)) + 1 &&
+           record->doom.item == DOOM_IN_SETUP && WIFSIGNALED(process->wait_status) &&
+           WTERMSIG(process->wait_status) == SIGKILL &&
+           (record->last_state == WORKER_INITIALIZING || record->last_state == WORKER_RETIRING);
 }
 
 /* Whether the record gets another worker. A worker that cannot be had because its host has died is no failure of the
@@ -168,7 +178,7 @@ static bool comes_again(struct board *board, struct worker_record *record,
     if (atomic_load(&board->lack))
         return false;
     if (record->last_state >= WORKER_READY || is_starved(record, process) ||
-        ++record->early_deaths < MAX_EARLY_DEATHS)
+        (!record->last_was_late && ++record->early_deaths < MAX_EARLY_DEATHS))
         return true;
     atomic_compare_exchange_strong(&board->failed, &none, process->argument_index + 1);
     return false;
@@ -180,6 +190,13 @@ static bool is_in_another_order(uint64_t lease)
     const struct lease_block *block = arena_at(runtime_arena(), lease);
 
     return ((const struct job_block *)arena_at(runtime_arena(), block->job))->spec.kind == JOB_INDEXED;
+}
+
+/* Nobody may be there to be told by a status. */
+static void tell_late_end(const struct board *board, const struct process_record *process)
+{
+    log_write(MPM_LOG_ERROR, "worker %u of pool %llu was killed: its finalizer still ran after %g s",
+              process->argument_index, (unsigned long long)board->spec.id, board->spec.setup_timeout_s);
 }
 
 /* A worker that ends in good order, or with its pool, is no news. */
@@ -259,6 +276,10 @@ enum process_fate worker_ended(struct process_record *process)
         return worker_lacks(board, record, process);
     record->last_status = process->wait_status;
     record->last_state = atomic_load(&record->state);
+    record->last_was_late = was_late_in_setup(record, process);
+    if (record->last_was_late && record->last_state == WORKER_RETIRING &&
+        !atomic_exchange(&record->was_late_in_end, 1))
+        tell_late_end(board, process);
     tell_end(board, record, process);
     KILL_POINT();
     count_time(record);

@@ -514,11 +514,10 @@ static bool look_at_pool(struct steward_pool *pool)
 
     if (!pool->holder)
         return worked;
+    holder_watch(pool->holder);
     if (announce_pool(pool))
         return true;
     tell_idle(pool);
-    if (pool->jobs)
-        holder_watch(pool->holder);
     if (!pool->has_failed && pool->is_announced && (status = check_holder(pool->holder)) < 0) {
         pool->has_failed = true;
         post_trouble(MESSAGE_POOL_STATE, pool->id, 0, status);
@@ -536,7 +535,8 @@ static bool steward_work(void)
         if (pool->killing && pool->holder)
             holder_kill_all(pool->holder);
         if (pool->closing && !pool->jobs && (!pool->holder || holder_is_closed(pool->holder))) {
-            struct message_pool message = {.pool = pool->id};
+            struct message_pool message = {.pool = pool->id,
+                                           .late = pool->holder ? holder_late_ends(pool->holder) : 0};
 
             *at = pool->next;
             if (courier_post_one(0, MESSAGE_POOL_CLOSED, &message, sizeof message))

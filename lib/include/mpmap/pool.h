@@ -83,6 +83,10 @@ typedef struct mpm_pool_options {
     const void *initializer_argument; /**< bytes for it, or NULL */
     size_t initializer_argument_size; /**< how many; they are copied once to every node */
     mpm_finalizer *finalizer;         /**< called once in each worker that ends in good order; or NULL */
+    /** Seconds after which an initializer or a finalizer that still runs is killed, with its worker: never earlier, and at
+     * most an eighth later or so. An initializer has failed then, and so has the pool; after a finalizer the pool goes on,
+     * or closes. 0: as item_timeout_s; MPM_FOREVER: any time. */
+    double setup_timeout_s;
 } mpm_pool_options;
 
 /** Opens a pool and starts its workers. More workers than slots are spread evenly over the nodes.
@@ -90,8 +94,8 @@ typedef struct mpm_pool_options {
  * @param pool  out: the pool, which the caller ends with mpm_pool_close()
  * @return MPM_ESTATE without a run, or in a pool's worker; MPM_EINVAL for more than 65536 workers, or another option
  *         that makes no sense; MPM_ESYSTEM where the memory of items cannot be limited; MPM_ENOMEM; MPM_EWORKER if an
- *         initializer fails, with what it said, if workers die as they start, again and again, or if one cannot be
- *         forked; MPM_ENODELOST. */
+ *         initializer fails, with what it said, or runs past its time, if workers die as they start, again and again,
+ *         or if one cannot be forked; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_pool_open(const mpm_pool_options *options, mpm_pool **pool);
 
 /** Why an item failed. */
@@ -164,7 +168,8 @@ MPM_API unsigned mpm_pool_worker_count(const mpm_pool *pool);
  * workers have ended in good order, and callbacks have returned, unless it is called from one. The pool's driver only,
  * any thread.
  * @return MPM_ESTATE if it is closed, or another call is ending it, or the caller is a progress function of a map of
- *         this pool, which waits for the function: nothing is done then. */
+ *         this pool, which waits for the function: nothing is done then. MPM_ETIMEDOUT if finalizers have run past
+ *         mpm_pool_options.setup_timeout_s at any time: their workers were killed, and the pool is closed all the same. */
 MPM_API int mpm_pool_close(mpm_pool *pool);
 
 /** Kills the workers and frees the pool, now; NULL is fine. What still runs in it ends with MPM_ECANCELED, and whatever
