@@ -247,7 +247,7 @@ static bool a_thread_in_a_call_finds_the_end_of_the_run(void)
     if (mpm_finalize())
         return false;
     pthread_join(thread, NULL);
-    return status != MPM_OK;
+    return status == MPM_ESTATE && mpm_queue_put(waited_for, &status, sizeof status, 0) == MPM_ESTATE;
 }
 
 /* Where MPI has gone with a run there is no other. */
