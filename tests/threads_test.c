@@ -4,9 +4,11 @@
  * paths: full and empty, waiting, timing out, growing, closing, ending. */
 #include <CUnit/CUnit.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <mpmap.h>
 
@@ -30,6 +32,8 @@ static struct shared {
     mpm_event event;
     mpm_barrier barrier;
     unsigned guarded; /* by whatever the test tries */
+    mpm_pool *pool;
+    _Atomic unsigned begun;
 } shared;
 
 typedef void thread_body(unsigned thread);
@@ -246,6 +250,64 @@ static void making_and_ending(void)
     run_threads(make_and_end);
 }
 
+/* Maps, calls and asynchronous calls, until the pool is closed under them. */
+
+static int do_nothing(mpm_call *call, const void *item, void *result)
+{
+    (void)call;
+    (void)item;
+    (void)result;
+    return 0;
+}
+
+static int use_pool(unsigned thread)
+{
+    mpm_result *result = NULL;
+    int status;
+
+    if (thread % 3 == 0)
+        return mpm_pool_map(shared.pool, do_nothing, NULL, 10, 0, NULL, NULL, 0);
+    if (thread % 3 == 1)
+        return mpm_pool_apply(shared.pool, do_nothing, NULL, 0, NULL, 0);
+    if ((status = mpm_pool_apply_async(shared.pool, do_nothing, NULL, 0, 0, NULL, &result)))
+        return status;
+    status = mpm_result_get(result, PATIENCE_S, NULL);
+    mpm_result_destroy(result);
+    return status;
+}
+
+static void use_until_closed(unsigned thread)
+{
+    int status;
+
+    while (!(status = use_pool(thread)))
+        atomic_fetch_add(&shared.begun, 1);
+    EXPECT(status == MPM_ESTATE);
+}
+
+static void *close_in_use(void *unused)
+{
+    (void)unused;
+    while (atomic_load(&shared.begun) < THREADS * 10)
+        usleep(100);
+    EXPECT(!mpm_pool_close(shared.pool));
+    return NULL;
+}
+
+static void pools(void)
+{
+    for (unsigned round = 0; round < 5; round++) {
+        pthread_t closer;
+
+        atomic_store(&shared.begun, 0);
+        EXPECT(!mpm_pool_open(&(mpm_pool_options){.workers = 2}, &shared.pool));
+        CU_ASSERT_EQUAL_FATAL(pthread_create(&closer, NULL, close_in_use, NULL), 0);
+        run_threads(use_until_closed);
+        pthread_join(closer, NULL);
+    }
+    everywhere_assert();
+}
+
 int main(int argc, char **argv)
 {
     static const struct suite_test tests[] = {
@@ -256,6 +318,7 @@ int main(int argc, char **argv)
         {"barriers_events_and_semaphores", barriers_events_and_semaphores},
         {"conditions", conditions},
         {"making_and_ending", making_and_ending},
+        {"pools", pools},
     };
     int status;
 
