@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What workers and processes have of the program that started the run: the signals that it ignored; and what ends with
- * them: whatever they have started. On each node. */
+/* What workers and processes have of the program that started the run: the signals that it ignored, and the arena, which is
+ * in none of their core dumps; and what ends with them: whatever they have started. On each node. */
 #include <CUnit/CUnit.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -128,6 +129,63 @@ static void a_hangup_ends_nobody(void)
         CU_ASSERT_EQUAL(mpm_event_destroy(events[0]), MPM_OK);
         CU_ASSERT_EQUAL(mpm_event_destroy(events[1]), MPM_OK);
     }
+}
+
+/* Core dumps. */
+
+/* How many mappings of that size and more the calling process shares with others; `dumped`: out, those that core dumps
+ * have. */
+static unsigned count_mappings(size_t least, unsigned *dumped)
+{
+    FILE *file = fopen("/proc/self/smaps", "r");
+    unsigned long from, to, size = 0;
+    char line[1024], permissions[5] = "";
+    unsigned count = 0;
+
+    *dumped = 0;
+    while (file && fgets(line, sizeof line, file)) {
+        if (sscanf(line, "%lx-%lx %4s", &from, &to, permissions) == 3)
+            size = to - from;
+        if (strncmp(line, "VmFlags:", 8) || strcmp(permissions, "rw-s") || size < least)
+            continue;
+        count++;
+        *dumped += !strstr(line, " dd");
+    }
+    if (file)
+        fclose(file);
+    return count;
+}
+
+static int look_at_mappings(const void *args, size_t size)
+{
+    mpm_node_info info;
+    unsigned dumped;
+
+    (void)args;
+    (void)size;
+    EXPECT(!mpm_node_info_get(mpm_node_id(), &info));
+    EXPECT(count_mappings(info.arena_size, &dumped) >= 1);
+    EXPECT(dumped == 0);
+    return everywhere_end();
+}
+
+static int look_at_a_workers_mappings(mpm_call *call, const void *item, void *result)
+{
+    (void)call;
+    (void)result;
+    return look_at_mappings(item, 0);
+}
+
+/* With several ranks on a node there are two: MPI's, and mpmap's own. */
+static void core_dumps_leave_the_arena_out(void)
+{
+    mpm_pool *pool;
+
+    CU_ASSERT_EQUAL(look_at_mappings(NULL, 0), 0);
+    run_on_each_node(look_at_mappings, NULL, 0);
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(NULL, &pool), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, look_at_a_workers_mappings, NULL, 8, 0, NULL, NULL, 0), MPM_OK);
+    mpm_pool_close(pool);
 }
 
 /* What they have started. */
@@ -331,6 +389,7 @@ int main(int argc, char **argv)
         {"processes_ignore_what_the_program_ignored", processes_ignore_what_the_program_ignored},
         {"workers_ignore_what_the_program_ignored", workers_ignore_what_the_program_ignored},
         {"a_hangup_ends_nobody", a_hangup_ends_nobody},
+        {"core_dumps_leave_the_arena_out", core_dumps_leave_the_arena_out},
         {"what_a_process_has_started_ends_with_it", what_a_process_has_started_ends_with_it},
         {"what_a_task_has_started_ends_with_its_worker", what_a_task_has_started_ends_with_its_worker},
         {"what_a_task_has_started_ends_when_the_pool_is_terminated",

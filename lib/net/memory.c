@@ -3,9 +3,12 @@
  * thread that starts and ends runs. */
 #include "net/memory.h"
 
+#include <errno.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "base/error.h"
+#include "base/log.h"
 
 static struct {
     void *memory; /* NULL: none */
@@ -18,8 +21,15 @@ int memory_map(size_t size, void **memory)
 
     if (made == MAP_FAILED)
         return error_set_errno(MPM_ENOMEM, "an arena of %zu bytes cannot be mapped", size);
+    memory_leave_out_of_dumps(made, size);
     *memory = made;
     return MPM_OK;
+}
+
+void memory_leave_out_of_dumps(void *memory, size_t size)
+{
+    if (madvise(memory, size, MADV_DONTDUMP))
+        log_write(MPM_LOG_DEBUG, "core dumps will have the arena: madvise fails: %s", strerror(errno));
 }
 
 void memory_keep(void *memory, size_t size)

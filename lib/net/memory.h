@@ -7,8 +7,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Maps `size` bytes, zeroed and not touched. MPM_ENOMEM. */
+/* Maps `size` bytes, zeroed and not touched, which no core dump has. MPM_ENOMEM. */
 int memory_map(size_t size, void **memory);
+/* Leaves a mapping out of core dumps: the dump of one process would have all that its node shares. */
+void memory_leave_out_of_dumps(void *memory, size_t size);
 
 /* This mapping is the run's from here on. */
 void memory_keep(void *memory, size_t size);

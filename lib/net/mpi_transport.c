@@ -384,7 +384,10 @@ static int make_window(size_t size, unsigned rank_in_node, MPI_Comm node, void *
             size);
     mpi.has_window = true;
     library.MPI_Win_shared_query(mpi.window, 0, &bytes, &unit, &base);
-    *memory = map_again((void *)(((uintptr_t)base + page - 1) / page * page), size);
+    base = (void *)(((uintptr_t)base + page - 1) / page * page);
+    *memory = map_again(base, size);
+    memory_leave_out_of_dumps(base, size);
+    memory_leave_out_of_dumps(*memory, size);
     return MPM_OK;
 }
 

@@ -109,7 +109,7 @@ static uint64_t load_top(const struct arena *arena)
 
 /* Memory: taken before it is used. */
 
-/* Before Linux 5.14: the kernel itself writes zeros there, and tells where it cannot. */
+/* Before Linux 5.14, or where a sandbox forbids madvise to say so: the kernel itself writes zeros there, and tells where it cannot. */
 static int populate_by_read(void *start, size_t size)
 {
     int zeros = open("/dev/zero", O_RDONLY | O_CLOEXEC);
@@ -127,7 +127,9 @@ static int populate_range(void *start, size_t size)
 {
     if (!madvise(start, size, MADV_POPULATE_WRITE))
         return 0;
-    return errno == EINVAL ? populate_by_read(start, size) : -1;
+    if (errno == ENOMEM || errno == EFAULT)
+        return -1;
+    return populate_by_read(start, size);
 }
 
 /* Makes sure that bytes up to `end` can be written. Only memory that nobody has used is touched. */
