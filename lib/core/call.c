@@ -290,7 +290,7 @@ static int begin(const mpm_handle *handle, enum call_verb verb, const void *in, 
     int status;
 
     if (!runtime_topology()->node_count)
-        return error_set(MPM_ESTATE, "there is no run: call mpm_init first");
+        return runtime_no_run(NULL);
     if (handle->home >= runtime_topology()->node_count)
         return error_set(MPM_EINVAL, "this is no handle: there is no node %u", handle->home);
     if (in_size > CALL_SIZE_LIMIT)

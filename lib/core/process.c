@@ -64,6 +64,7 @@ static int process_main(struct process_record *record)
     const struct spec *spec = arena_at(runtime_arena(), record->argument);
     function_pointer *target;
     struct party own;
+    int code;
 
     self.current.handle = process_own_handle();
     memcpy(self.identity, spec->identity, sizeof self.identity);
@@ -77,7 +78,9 @@ static int process_main(struct process_record *record)
         return EXIT_FAILURE;
     }
     log_write(MPM_LOG_INFO, "process %s begins: pid %d", process_name_in(record), (int)getpid());
-    return ((mpm_target *)target)(spec->size ? spec->args : NULL, spec->size) & 0xff;
+    code = ((mpm_target *)target)(spec->size ? spec->args : NULL, spec->size);
+    runtime_back_from_program(code);
+    return code & 0xff;
 }
 
 void mpm_exit(int code)
@@ -232,7 +235,7 @@ static int check_start(const void *args, size_t size, const mpm_process_options 
     int status;
 
     if (runtime_role() == ROLE_NONE)
-        return error_set(MPM_ESTATE, "mpm_process_start: there is no run: call mpm_init first");
+        return runtime_no_run("mpm_process_start");
     if (!args && size)
         return error_set(MPM_EINVAL, "mpm_process_start: args of %zu bytes cannot be at NULL", size);
     if (options->place > runtime_topology()->node_count)
@@ -342,9 +345,10 @@ int mpm_process_start(mpm_target *target, const void *args, size_t size, const m
 
 int mpm_current_process(mpm_process *process)
 {
-    int status = process_check_place("mpm_current_process", process);
+    int status;
 
-    if (status)
+    if ((status = process_check_place("mpm_current_process", process)) ||
+        (status = runtime_check_somebody("mpm_current_process")))
         return status;
     if (!self.current.handle.kind)
         return error_set(MPM_ESTATE, "mpm_current_process: the caller was not started as a process");
@@ -358,7 +362,8 @@ int mpm_parent_process(mpm_process *process)
     struct process_about about;
     int status;
 
-    if ((status = process_check_place("mpm_parent_process", process)))
+    if ((status = process_check_place("mpm_parent_process", process)) ||
+        (status = runtime_check_somebody("mpm_parent_process")))
         return status;
     if (!self.current.handle.kind)
         return error_set(MPM_ESTATE, "mpm_parent_process: the caller was not started as a process");

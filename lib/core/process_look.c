@@ -103,7 +103,7 @@ static int reply_look(int status, const struct process_look *look, struct call_r
 int process_look(const mpm_handle *handle, struct process_look *look)
 {
     if (runtime_role() == ROLE_NONE)
-        return error_set(MPM_ESTATE, "there is no run: call mpm_init first");
+        return runtime_no_run(NULL);
     if (object_is_home(handle) || handle->kind != OBJECT_PROCESS)
         return wait_here(handle, look_here, MPM_FOREVER, look);
     return call_remote(handle, VERB_PROCESS_LOOK, NULL, 0, MPM_FOREVER, look, sizeof *look, NULL);
@@ -177,7 +177,7 @@ int mpm_process_join(mpm_process process, double timeout_s)
     int status;
 
     if (runtime_role() == ROLE_NONE)
-        return error_set(MPM_ESTATE, "mpm_process_join: there is no run: call mpm_init first");
+        return runtime_no_run("mpm_process_join");
     if (process.handle.kind && process_is_same(&process.handle, &own))
         return error_set(MPM_EINVAL, "mpm_process_join: a process cannot wait for itself");
     if (object_is_home(&process.handle) || process.handle.kind != OBJECT_PROCESS)
@@ -282,7 +282,7 @@ int mpm_active_children(mpm_process *processes, size_t room, size_t *count)
     int status;
 
     if (runtime_role() == ROLE_NONE)
-        return error_set(MPM_ESTATE, "mpm_active_children: there is no run: call mpm_init first");
+        return runtime_no_run("mpm_active_children");
     if ((room && !processes) || !count)
         return error_set(MPM_EINVAL, "mpm_active_children: the place for the %s is NULL",
                          count ? "processes" : "count");

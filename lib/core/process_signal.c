@@ -43,7 +43,7 @@ int process_try_signal(const mpm_handle *handle, const void *in, size_t in_size,
 static int send_signal(const mpm_handle *handle, int32_t signal_number)
 {
     if (runtime_role() == ROLE_NONE)
-        return error_set(MPM_ESTATE, "there is no run: call mpm_init first");
+        return runtime_no_run(NULL);
     if (object_is_home(handle) || handle->kind != OBJECT_PROCESS)
         return signal_here(handle, signal_number);
     return call_remote(handle, VERB_PROCESS_SIGNAL, &signal_number, sizeof signal_number, MPM_FOREVER, NULL,
@@ -94,7 +94,7 @@ int process_try_close(const mpm_handle *handle, const void *in, size_t in_size, 
 int mpm_process_close(mpm_process process)
 {
     if (runtime_role() == ROLE_NONE)
-        return error_set(MPM_ESTATE, "mpm_process_close: there is no run: call mpm_init first");
+        return runtime_no_run("mpm_process_close");
     if (object_is_home(&process.handle) || process.handle.kind != OBJECT_PROCESS)
         return close_here(&process.handle);
     return call_remote(&process.handle, VERB_PROCESS_CLOSE, NULL, 0, MPM_FOREVER, NULL, 0, NULL);

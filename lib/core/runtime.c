@@ -104,6 +104,8 @@ static struct {
     _Atomic bool has_closed;
 } run;
 
+bool runtime_is_nobody;
+
 static _Thread_local unsigned inside_here;      /* this thread's part of `inside` */
 static _Thread_local const char *thread_called; /* what it calls of the program; NULL: it is the program's */
 
@@ -182,6 +184,48 @@ static const char *own_name(void)
     return name;
 }
 
+/* Children that the program forks itself, in any process of the run. */
+
+int runtime_no_run(const char *call)
+{
+    const char *why = runtime_is_nobody
+                          ? "the program has forked this process itself, so it has no part in the run: "
+                            "mpm_process_start starts one that has"
+                          : "there is no run: call mpm_init first";
+
+    return call ? error_set(MPM_ESTATE, "%s: %s", call, why) : error_set(MPM_ESTATE, "%s", why);
+}
+
+int runtime_check_somebody(const char *call)
+{
+    return runtime_is_nobody ? runtime_no_run(call) : MPM_OK;
+}
+
+/* What it has printed is to be seen; exit handlers are its parent's. */
+_Noreturn void runtime_end_nobody(int code)
+{
+    fflush(NULL);
+    _exit(code & 0xff);
+}
+
+/* As after mpm_finalize. Its parent's number is no other's, so whatever it held by that would never be free. */
+static void become_nobody(void)
+{
+    if (!run.runs || host_forks())
+        return;
+    runtime_is_nobody = true;
+    run.runs = false;
+    run.topology = (struct topology){0};
+}
+
+static __attribute__((constructor)) void at_fork(void)
+{
+    int failed = pthread_atfork(NULL, NULL, become_nobody);
+
+    assert(!failed);
+    (void)failed;
+}
+
 /* Trouble. */
 
 void runtime_break(int status, const char *sentence)
@@ -198,6 +242,8 @@ void runtime_break(int status, const char *sentence)
 
 int runtime_check_whole(void)
 {
+    if (runtime_is_nobody)
+        return runtime_no_run(NULL);
     if (atomic_load(&run.area->broken) < 2)
         return MPM_OK;
     return error_set(run.area->broken_status, "%s", run.area->broken_sentence);
@@ -229,7 +275,7 @@ int runtime_check_driver(const char *call)
     if (runtime_is_driver())
         return (status = runtime_check_not_ending(call)) ? status : runtime_check_whole();
     if (runtime_role() == ROLE_NONE)
-        return error_set(MPM_ESTATE, "%s: there is no run: call mpm_init first", call);
+        return runtime_no_run(call);
     return error_set(MPM_ESTATE, "%s: main and processes can call it, but not a pool's worker", call);
 }
 
@@ -842,6 +888,8 @@ int mpm_init(int *argc, char ***argv, const mpm_options *options)
 {
     (void)argc;
     (void)argv;
+    if (runtime_is_nobody)
+        return runtime_no_run("mpm_init");
     if (run.runs)
         return error_set(MPM_ESTATE, "mpm_init: the run has begun already");
     if (run.number && getpid() != run.pid && run.transport != &transport_solo)
@@ -900,6 +948,8 @@ static int end_run(void)
 /* A thread that the run waits for cannot wait for the end of the run. */
 int mpm_finalize(void)
 {
+    if (runtime_is_nobody)
+        return runtime_no_run("mpm_finalize");
     if (runtime_role() != ROLE_MAIN)
         return error_set(MPM_ESTATE, "mpm_finalize: there is no run, or this is not main");
     if (thread_called || inside_here)
@@ -972,7 +1022,7 @@ int mpm_alloc(size_t size, void **memory)
     int status;
 
     if (!run.runs)
-        return error_set(MPM_ESTATE, "mpm_alloc: there is no run: call mpm_init first");
+        return runtime_no_run("mpm_alloc");
     if (!size || !memory)
         return error_set(MPM_EINVAL, "mpm_alloc: the %s",
                          size ? "place for the memory is NULL" : "size is 0");

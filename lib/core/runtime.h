@@ -37,6 +37,23 @@ unsigned runtime_worker_timeout_s(void);
 /* Whether the slots of a rank are lost, because its host has died. In main. */
 bool runtime_rank_is_lost(unsigned rank);
 
+/* Says that the calling process has no part in a run, and why: MPM_ESTATE. `call` may be NULL. */
+int runtime_no_run(const char *call);
+
+/* Whether the calling process was forked by the program itself, out of one of the run: it is nobody there. From the fork
+ * on it has no role, and finds no object. Of a child of vfork() or of a bare clone(), nobody hears. */
+extern bool runtime_is_nobody;
+/* MPM_ESTATE then, naming the call. */
+int runtime_check_somebody(const char *call);
+_Noreturn void runtime_end_nobody(int code);
+/* After each return from a function of the program: a child that was forked in there, and has come back too, ends here,
+ * with that exit code. */
+static inline void runtime_back_from_program(int code)
+{
+    if (__builtin_expect(runtime_is_nobody, 0))
+        runtime_end_nobody(code);
+}
+
 /* Whether this process may have pools: main may, and processes; a pool's worker may not. */
 bool runtime_is_driver(void);
 /* MPM_ESTATE, naming the call, unless that is so, or once mpm_finalize() has begun; MPM_ENODELOST, for one, if the run has

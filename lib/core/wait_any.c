@@ -72,7 +72,7 @@ static int check_handles(const mpm_handle *handles, size_t count)
 static int check(const mpm_handle *handles, size_t count, const size_t *ready, const size_t *ready_count)
 {
     if (runtime_role() == ROLE_NONE)
-        return error_set(MPM_ESTATE, "mpm_wait_any: there is no run: call mpm_init first");
+        return runtime_no_run("mpm_wait_any");
     if (!count)
         return error_set(MPM_EINVAL, "mpm_wait_any: the count is 0: there is nothing to wait for");
     if (!handles || !ready || !ready_count)

@@ -108,8 +108,24 @@ static struct {
     bool wants_spare;
     bool is_host;
     bool is_subreaper; /* the rank, because of its host; */
+    bool forks;        /* a process of the run: the program's own forks are another matter */
     int was_subreaper; /* what it was before */
 } self;
+
+bool host_forks(void)
+{
+    return self.forks;
+}
+
+static pid_t fork_for_the_run(void)
+{
+    pid_t pid;
+
+    self.forks = true;
+    pid = fork();
+    self.forks = false;
+    return pid;
+}
 
 static void on_child(int signal_number)
 {
@@ -335,7 +351,7 @@ static bool fork_process(uint32_t number)
     process->fork_errno = 0;
     KILL_POINT();
     settle_mask(true);
-    if ((pid = fork()) == 0) {
+    if ((pid = fork_for_the_run()) == 0) {
         store_own_pid(process, wanted);
         settle_in_child(host);
         become_process(number, wanted);
@@ -400,7 +416,7 @@ static void fork_spare(void)
     pid_t host = getpid(), pid;
 
     settle_mask(true);
-    if ((pid = fork()) == 0)
+    if ((pid = fork_for_the_run()) == 0)
         spare_main(host);
     settle_mask(false);
     self.spare = pid > 0 ? pid : 0;
@@ -695,7 +711,7 @@ int host_start(struct arena *arena, unsigned rank_in_node)
         return error_set(MPM_ENOMEM, "no memory for the table of processes");
     }
     fflush(NULL); /* lest a process write it once more */
-    if ((pid = fork()) == 0)
+    if ((pid = fork_for_the_run()) == 0)
         host_main(rank);
     free_tables();
     if (pid < 0)

@@ -103,6 +103,8 @@ void host_stand_in(struct arena *arena);
 bool host_is_lost(struct arena *arena, unsigned rank_in_node);
 /* How that host has ended, as waitpid gave it. */
 int host_loss(struct arena *arena, unsigned rank_in_node);
+/* Whether a fork that is under way is a host's or its rank's: for fork handlers. */
+bool host_forks(void);
 /* Whether the calling process is a host: one that reaps and is none is a rank whose host has died. */
 bool host_is_self(void);
 

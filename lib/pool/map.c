@@ -609,6 +609,7 @@ static void tell_progress(struct map *map)
     now.elapsed_s = clock_now_s() - map->start_s;
     map->next_progress_ns = clock_now_ns() + PROGRESS_NS;
     map->request.progress(&now, map->request.progress_argument);
+    runtime_back_from_program(EXIT_SUCCESS);
 }
 
 /* A batch's rows are counted where they stand. */

@@ -55,6 +55,7 @@ static void call_back(struct async_call *call)
                                                                     : result->callbacks.done;
 
     function(result, result->callbacks.argument);
+    runtime_back_from_program(EXIT_SUCCESS);
 }
 
 static void call_is_over(struct async_call *call)
@@ -178,7 +179,7 @@ int mpm_pool_apply_async(mpm_pool *pool, mpm_task *task, const void *item, size_
 
 static int check_result(const char *call, const mpm_result *result)
 {
-    return result ? MPM_OK : error_set(MPM_EINVAL, "%s: the result is NULL", call);
+    return result ? runtime_check_somebody(call) : error_set(MPM_EINVAL, "%s: the result is NULL", call);
 }
 
 int mpm_result_ready(const mpm_result *result)
@@ -190,8 +191,10 @@ int mpm_result_wait(mpm_result *result, double timeout_s)
 {
     uint64_t deadline_ns;
 
-    if (!result)
-        return check_result("mpm_result_wait", result);
+    int status;
+
+    if ((status = check_result("mpm_result_wait", result)))
+        return status;
     if (atomic_load(&result->is_ready))
         return MPM_OK;
     if (isnan(timeout_s))
@@ -254,9 +257,10 @@ int mpm_result_failures(const mpm_result *result, const mpm_failure **failures, 
 int mpm_result_cancel(mpm_result *result)
 {
     bool is_ready;
+    int status;
 
-    if (!result)
-        return check_result("mpm_result_cancel", result);
+    if ((status = check_result("mpm_result_cancel", result)))
+        return status;
     pthread_mutex_lock(&result->mutex);
     if (!(is_ready = atomic_load(&result->is_ready)))
         async_cancel(&result->map);
@@ -268,7 +272,7 @@ int mpm_result_cancel(mpm_result *result)
 
 void mpm_result_destroy(mpm_result *result)
 {
-    if (!result || !atomic_exchange(&result->is_users, false))
+    if (!result || runtime_is_nobody || !atomic_exchange(&result->is_users, false))
         return;
     if (!atomic_load(&result->is_ready))
         (void)mpm_result_cancel(result);

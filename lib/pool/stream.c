@@ -246,6 +246,7 @@ static void pull_all(struct mpm_stream *stream, void *item)
         }
         pthread_mutex_unlock(&stream->mutex);
         status = stream->generator(stream->argument, item);
+        runtime_back_from_program(EXIT_SUCCESS);
         pthread_mutex_lock(&stream->mutex);
         if ((goes_on = status > 0))
             take_item(stream, item);
@@ -391,6 +392,8 @@ int mpm_stream_next(mpm_stream *stream, void *result, uint64_t *index, double ti
     if (!stream || (!result && stream->request.result_size))
         return error_set(MPM_EINVAL, "mpm_stream_next: the %s is NULL",
                          stream ? "place for the result" : "stream");
+    if ((status = runtime_check_somebody("mpm_stream_next")))
+        return status;
     if (isnan(timeout_s))
         return error_set(MPM_EINVAL, "mpm_stream_next: a timeout of %g seconds makes no sense", timeout_s);
     pthread_mutex_lock(&stream->mutex);
@@ -559,7 +562,7 @@ int mpm_pool_imap(mpm_pool *pool, mpm_task *task, mpm_generator *generator, void
 
 void mpm_stream_close(mpm_stream *stream)
 {
-    if (!stream)
+    if (!stream || runtime_is_nobody)
         return;
     unlist_stream(stream);
     pthread_mutex_lock(&stream->mutex);

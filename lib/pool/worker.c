@@ -171,10 +171,12 @@ static int initialize(void)
 
     if (!board->spec.has_initializer)
         return 0;
-    if (!(code = find_function(&board->spec.initializer, &initializer)))
-        code = ((mpm_initializer *)initializer)(
-            &worker_self.call, board->argument ? arena_at(worker_self.arena, board->argument) : NULL,
-            board->spec.argument_size, &worker_self.call.state);
+    if ((code = find_function(&board->spec.initializer, &initializer)))
+        return code;
+    code = ((mpm_initializer *)initializer)(
+        &worker_self.call, board->argument ? arena_at(worker_self.arena, board->argument) : NULL,
+        board->spec.argument_size, &worker_self.call.state);
+    runtime_back_from_program(code);
     return code;
 }
 
@@ -205,6 +207,7 @@ static void finalize(void)
         log_write(MPM_LOG_ERROR, "a worker ends without its finalizer: %s", worker_self.call.text);
     else
         ((mpm_finalizer *)finalizer)(worker_self.call.state);
+    runtime_back_from_program(EXIT_SUCCESS);
 }
 
 static void serve_until_the_end(void)

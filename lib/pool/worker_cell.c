@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "core/runtime.h"
 #include "pool/worker_self.h"
 #include "shm/kill_point.h"
 
@@ -51,9 +52,11 @@ static void run_cell(struct cell *cell, uint64_t number)
     call->context = NULL;
     call->text[0] = 0;
     publish(number);
-    if (!(code = find_task(cell)))
+    if (!(code = find_task(cell))) {
         code = task(call, cell->item_size ? cell_item(cell, worker_self.arena) : NULL,
                     cell->result_size ? cell_result(cell, worker_self.arena) : NULL);
+        runtime_back_from_program(code);
+    }
     publish(NO_ITEM);
     cell->code = code;
     if (code)

@@ -212,7 +212,7 @@ int ask(const mpm_handle *handle, const struct ask *what, const struct request *
     int status;
 
     if (!runtime_topology()->node_count)
-        return error_set(MPM_ESTATE, "there is no run: call mpm_init first");
+        return runtime_no_run(NULL);
     asking.ask = what;
     asking.request.number = request ? request->number : 0;
     asking.request.lock = request ? request->lock : (mpm_handle){0};
@@ -248,7 +248,7 @@ int ask_number(const mpm_handle *handle, const struct ask *what, uint64_t *numbe
 int ask_check_create(const char *call, const void *place)
 {
     if (runtime_role() == ROLE_NONE)
-        return error_set(MPM_ESTATE, "%s: there is no run: call mpm_init first", call);
+        return runtime_no_run(call);
     if (!place)
         return error_set(MPM_EINVAL, "%s: the place for the result is NULL", call);
     return MPM_OK;

@@ -315,8 +315,10 @@ static int run_action(const mpm_barrier *barrier)
     if ((status = ask(&barrier->handle, &finding_action, NULL, 0, &answer)))
         return status;
     action = answer.bytes;
-    if (!(status = function_find(&action->function, &function)))
+    if (!(status = function_find(&action->function, &function))) {
         status = ((mpm_target *)function)(action->size ? action->args : NULL, action->size);
+        runtime_back_from_program(status);
+    }
     free(answer.bytes);
     return status;
 }

@@ -175,7 +175,7 @@ int mpm_bytes_create(size_t size, const void *initial, mpm_bytes *bytes)
     int status;
 
     if (runtime_role() == ROLE_NONE)
-        return error_set(MPM_ESTATE, "mpm_bytes_create: there is no run: call mpm_init first");
+        return runtime_no_run("mpm_bytes_create");
     if (!bytes)
         return error_set(MPM_EINVAL, "mpm_bytes_create: the place for the value is NULL");
     if ((status = object_reserve(&object)))

@@ -14,6 +14,8 @@
  * oldest live one that was not: so no notification is lost until its waiter has the lock, and no dead waiter
  * is notified. That is looked at again after each death, because the reaper wakes all who wait.
  * A waiter that was notified after its time was up, before 5, has been notified. */
+#include <stdlib.h>
+
 #include "mpmap/sync.h"
 
 #include "base/clock.h"
@@ -307,6 +309,14 @@ static int notify_some(mpm_condition condition, uint64_t count)
     return ask(&condition.handle, &notifying, &request, 0, NULL);
 }
 
+static bool is_so(mpm_predicate *predicate, void *argument)
+{
+    bool so = predicate(argument);
+
+    runtime_back_from_program(EXIT_SUCCESS);
+    return so;
+}
+
 /* The predicate counts more than the clock: it is asked once more when the time is up. */
 int mpm_condition_wait_for(mpm_condition condition, mpm_predicate *predicate, void *argument,
                            double timeout_s)
@@ -319,7 +329,7 @@ int mpm_condition_wait_for(mpm_condition condition, mpm_predicate *predicate, vo
     /* Wakes nobody, but fails as a wait would: for a wrong handle, or without the lock. */
     if ((status = notify_some(condition, 0)))
         return status;
-    while (!predicate(argument)) {
+    while (!is_so(predicate, argument)) {
         double left_s = MPM_FOREVER;
 
         if (deadline_ns != CLOCK_FOREVER) {

@@ -154,7 +154,7 @@ int numbers_create(const char *call, enum object_kind kind, mpm_type type, size_
                    mpm_handle *handle)
 {
     if (runtime_role() == ROLE_NONE)
-        return error_set(MPM_ESTATE, "%s: there is no run: call mpm_init first", call);
+        return runtime_no_run(call);
     if (!handle)
         return numbers_missing(call);
     if (!mpm_type_size(type))

@@ -113,7 +113,7 @@ static int find_anywhere(const mpm_handle *handle, bool makes, double timeout_s,
 
     *lock = (mpm_handle){0};
     if (!runtime_topology()->node_count)
-        return error_set(MPM_ESTATE, "there is no run: call mpm_init first");
+        return runtime_no_run(NULL);
     if (object_is_home(handle))
         return find_here(handle, makes, lock);
     if (!makes) /* a release, which has no time limit */

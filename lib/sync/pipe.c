@@ -477,7 +477,7 @@ int mpm_pipe(enum mpm_pipe_direction direction, mpm_connection *a, mpm_connectio
     int status;
 
     if (runtime_role() == ROLE_NONE)
-        return error_set(MPM_ESTATE, "mpm_pipe: there is no run: call mpm_init first");
+        return runtime_no_run("mpm_pipe");
     if (direction != MPM_DUPLEX && direction != MPM_ONEWAY)
         return error_set(MPM_EINVAL, "mpm_pipe: there is no direction %d: MPM_DUPLEX or MPM_ONEWAY",
                          (int)direction);

@@ -819,7 +819,7 @@ int mpm_queue_create(const mpm_queue_options *options, mpm_queue *queue)
     int status;
 
     if (runtime_role() == ROLE_NONE)
-        return error_set(MPM_ESTATE, "mpm_queue_create: there is no run: call mpm_init first");
+        return runtime_no_run("mpm_queue_create");
     if (!queue)
         return error_set(MPM_EINVAL, "mpm_queue_create: the place for the queue is NULL");
     if ((status = object_reserve(&object)))

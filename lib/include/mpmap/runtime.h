@@ -60,6 +60,11 @@ typedef struct mpm_options {
  * Of stdin, stdout and stderr, those that are closed are /dev/null from here on.
  * Signals that the program ignores at this moment, as under nohup, are ignored in all workers and processes, too, but
  * for SIGCHLD, which is default there; all others are default, whatever handlers the program has.
+ *
+ * A child that the program forks itself, in main, a process or a task, has no part in the run: every call gives it
+ * MPM_ESTATE. It may use memory of mpm_alloc() and pointers into arrays, exec, and exit. Where it returns from a task, a
+ * target, a callback or another function that mpmap has called, it ends, with what it returns as its exit code, and
+ * without exit handlers. What vfork() or a bare clone() makes is not seen, and must do nothing but exec or _exit.
  * @param argc,argv  those of main(), or both NULL
  * @return MPM_SERVED in another rank, when the run has ended; MPM_ESTATE if there is a run already, or MPI has been
  *         ended; MPM_ENOMEM if the arena cannot be had; MPM_EINVAL for a bad option or environment variable, and if a
