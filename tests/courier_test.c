@@ -421,6 +421,29 @@ static bool keep_lanes(void *unused)
     return posted && came_as(wanted, sizeof wanted / sizeof *wanted);
 }
 
+/* A call may pass a large one, but not what was taken back before it. */
+static bool follow_a_cancel(void *unused)
+{
+    static const uint32_t wanted[] = {102, 105, 101, 103, 104};
+    bool posted;
+
+    (void)unused;
+    courier_add_work(wait_for_posts);
+    if (!start_numbers() || !child_reached(&courier_waits, 1))
+        return false;
+    posted = post_number(1, MESSAGE_CALL, 1, HUGE_SIZE) && post_number(1, MESSAGE_CALL, 2, 64) &&
+             post_number(1, MESSAGE_CANCEL, 3, 64) && post_number(1, MESSAGE_CALL, 4, 64) &&
+             post_number(1, MESSAGE_REPLY, 5, 64);
+    atomic_store(&all_posted, 1);
+    courier_stop();
+    return posted && came_as(wanted, sizeof wanted / sizeof *wanted);
+}
+
+static void no_call_passes_what_was_taken_back_before_it(void)
+{
+    CU_ASSERT(child_succeeds(follow_a_cancel, NULL));
+}
+
 static void a_lane_stays_in_order(void)
 {
     CU_ASSERT(child_succeeds(keep_lanes, NULL));
@@ -902,6 +925,7 @@ int main(void)
         {"what_has_gathered_leaves_in_one_frame", what_has_gathered_leaves_in_one_frame},
         {"others_pass_a_large_call_but_what_depends_on_it", others_pass_a_large_call_but_what_depends_on_it},
         {"a_lane_stays_in_order", a_lane_stays_in_order},
+        {"no_call_passes_what_was_taken_back_before_it", no_call_passes_what_was_taken_back_before_it},
         {"what_follows_a_large_one_comes_behind_it_at_any_moment",
          what_follows_a_large_one_comes_behind_it_at_any_moment},
         {"the_courier_looks_again_after_every_ring", the_courier_looks_again_after_every_ring},

@@ -709,9 +709,9 @@ static bool park(unsigned node, const struct message_call *call, const void *in,
 }
 
 /* What the last call from a slot was given has arrived. */
-static void forget_given(unsigned node, uint32_t slot)
+static void forget_given(unsigned node, uint32_t slot, uint32_t serial)
 {
-    struct given *given = given_arrived(node, slot);
+    struct given *given = given_arrived(node, slot, serial);
 
     if (given && verbs[given->call.verb].ends.arrived)
         verbs[given->call.verb].ends.arrived(given->in, given->in_size);
@@ -724,7 +724,7 @@ static bool on_arrived(unsigned node, const void *payload, size_t size)
 
     if (size != sizeof *call || call->slot >= INDEX_SET_SIZE)
         return false;
-    forget_given(node, call->slot);
+    forget_given(node, call->slot, call->serial);
     return true;
 }
 
@@ -796,7 +796,7 @@ static bool on_call(unsigned node, const void *payload, size_t size)
     size -= sizeof *call;
     is_late = call->timeout_s <= 0;
     courier_be_lively();
-    forget_given(node, call->slot);
+    forget_given(node, call->slot, 0);
     if (call->is_timed && notice_stall() < doubts_until_ns)
         return park_in_doubt(node, call, call + 1, size);
     turn = !is_late && last_at(call, side_of(call, call + 1, size)) ? TURN_IS_BEHIND : TURN_PASSES;

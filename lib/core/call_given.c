@@ -77,10 +77,10 @@ bool given_take(unsigned node, const struct message_call *call, struct given **g
     return was_answered;
 }
 
-struct given *given_arrived(unsigned node, uint32_t slot)
+struct given *given_arrived(unsigned node, uint32_t slot, uint32_t serial)
 {
     struct answered *answered = answer_of(node, slot);
-    struct given *given = answered ? answered->given : NULL;
+    struct given *given = answered && (!serial || answered->serial == serial) ? answered->given : NULL;
 
     if (given)
         answered->given = NULL;

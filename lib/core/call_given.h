@@ -40,8 +40,9 @@ void given_note(unsigned node, const struct message_call *call, const void *in, 
                 struct call_reply *reply);
 /* Whether that call was answered; `given`: what it was given, which is the caller's to free now, or NULL. */
 bool given_take(unsigned node, const struct message_call *call, struct given **given);
-/* The last answer to a slot has arrived: what it was given, which is the caller's to free now, or NULL. */
-struct given *given_arrived(unsigned node, uint32_t slot);
+/* The answer to a call has arrived, or, with a serial of 0, the last one to its slot: what it was given, which is the
+ * caller's to free now, or NULL. */
+struct given *given_arrived(unsigned node, uint32_t slot, uint32_t serial);
 void given_free(struct given *given);
 /* Forgets all of an earlier run. */
 void given_forget_all(void);

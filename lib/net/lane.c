@@ -9,9 +9,10 @@ enum lane lane_of(enum message_kind kind)
 {
     switch (kind) {
     case MESSAGE_CALL:
-    case MESSAGE_CANCEL:
     case MESSAGE_PROCESS_ENDED:
         return LANE_CALLS;
+    case MESSAGE_CANCEL:
+        return LANE_CANCELS;
     case MESSAGE_REPLY:
         return LANE_REPLIES;
     case MESSAGE_POOL_OPEN:
@@ -41,7 +42,11 @@ unsigned lanes_before(enum message_kind kind)
 {
     switch (kind) {
     case MESSAGE_CALL:
+        return BIT(LANE_CANCELS);
     case MESSAGE_REPLY:
+    case MESSAGE_DOUBTED:
+    case MESSAGE_WANTED:
+    case MESSAGE_ARRIVED:
     case MESSAGE_POSTED:
     case MESSAGE_POSTED_DONE:
     case MESSAGE_CREDIT:
@@ -53,7 +58,7 @@ unsigned lanes_before(enum message_kind kind)
         return 0;
     case MESSAGE_CANCEL:
     case MESSAGE_PROCESS_ENDED:
-        return BIT(LANE_CALLS);
+        return BIT(LANE_CALLS) | BIT(LANE_CANCELS);
     default:
         return lane_of(kind) == LANE_POOLS ? BIT(LANE_POOLS) : ALL_LANES;
     }

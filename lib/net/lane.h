@@ -9,6 +9,9 @@
  *   or give up: then a CANCEL of it, and the news of the dead process (PROCESS_ENDED: its locks are free, its ends of pipes
  *   are closed), go behind it, so that the home knows of it. That somebody else has asked whether the process lives may be
  *   answered before: a long put of a process that is killed in it is done or not, and may be done after its end was seen.
+ * - A CANCEL that has to wait for that holds up calls itself: who has taken a call back asks for something else
+ *   next, perhaps from the same slot, and the home is to have undone the one when it comes to the other. The questions about
+ *   calls (DOUBTED, WANTED, ARRIVED) name the call, and may come at any time.
  * - A REPLY. It goes to one caller. What the home has posted before it (a credit, puts and adds of its own processes) was
  *   sent before it. What comes later and passes it has nothing to do with that caller.
  * - Orders and news of pools. All of these are one lane: a lease needs its job, a job its pool, recalls and ends the
@@ -22,7 +25,7 @@
 
 #include "net/message.h"
 
-enum lane { LANE_NONE, LANE_CALLS, LANE_REPLIES, LANE_POOLS, LANES };
+enum lane { LANE_NONE, LANE_CALLS, LANE_CANCELS, LANE_REPLIES, LANE_POOLS, LANES };
 
 enum lane lane_of(enum message_kind kind);
 /* A bit for each lane whose large messages one of this kind waits for. */
