@@ -19,6 +19,7 @@
 static const struct config untouched = {
     .arena_size = 12345,
     .ranks_per_node = 67,
+    .slots = 8,
     .worker_timeout_s = 89,
     .log_level = MPM_LOG_ERROR,
     .node_timeout_s = 8,
@@ -27,8 +28,9 @@ static const struct config untouched = {
 /* Reads the environment with this variable as its only one of ours; NULL: with none. */
 static int read_with(const char *name, const char *value, struct config *config)
 {
-    static const char *const names[] = {"MPMAP_ARENA", "MPMAP_RANKS_PER_NODE", "MPMAP_WORKER_TIMEOUT",
-                                        "MPMAP_LOG", "MPMAP_NODE_TIMEOUT"};
+    static const char *const names[] = {"MPMAP_ARENA", "MPMAP_RANKS_PER_NODE",
+                                        "MPMAP_SLOTS", "MPMAP_WORKER_TIMEOUT",
+                                        "MPMAP_LOG",   "MPMAP_NODE_TIMEOUT"};
     int status;
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -44,7 +46,7 @@ static int read_with(const char *name, const char *value, struct config *config)
 
 static bool is_same(const struct config *a, const struct config *b)
 {
-    return a->arena_size == b->arena_size && a->ranks_per_node == b->ranks_per_node &&
+    return a->arena_size == b->arena_size && a->ranks_per_node == b->ranks_per_node && a->slots == b->slots &&
            a->worker_timeout_s == b->worker_timeout_s && a->log_level == b->log_level &&
            a->node_timeout_s == b->node_timeout_s;
 }
@@ -163,6 +165,19 @@ static void other_ranks_per_node_are_refused(void)
         expect_bad("MPMAP_RANKS_PER_NODE", values[i], "a whole number from 1 on");
 }
 
+static void slots_are_a_count(void)
+{
+    struct config wanted = untouched;
+
+    wanted.slots = 1;
+    expect_good("MPMAP_SLOTS", "1", wanted);
+    wanted.slots = 65536;
+    expect_good("MPMAP_SLOTS", "65536", wanted);
+    expect_bad("MPMAP_SLOTS", "0", "a whole number from 1 on");
+    expect_bad("MPMAP_SLOTS", "many", "a whole number from 1 on");
+    expect_bad("MPMAP_SLOTS", "65537", "65536 at most");
+}
+
 static void log_is_one_of_four_words(void)
 {
     static const char *const names[] = {"off", "error", "info", "debug"};
@@ -247,6 +262,7 @@ static void all_are_read_together_or_not_at_all(void)
     CU_ASSERT_EQUAL(config_read(&config), MPM_OK);
     CU_ASSERT(is_same(&config, &(struct config){.arena_size = KIB * KIB * KIB,
                                                 .ranks_per_node = 3,
+                                                .slots = 8,
                                                 .worker_timeout_s = 89,
                                                 .log_level = MPM_LOG_DEBUG,
                                                 .node_timeout_s = 9}));
@@ -314,6 +330,7 @@ int main(void)
         {"ranks_per_node_is_a_count", ranks_per_node_is_a_count},
         {"worker_timeout_is_a_count_of_seconds", worker_timeout_is_a_count_of_seconds},
         {"other_ranks_per_node_are_refused", other_ranks_per_node_are_refused},
+        {"slots_are_a_count", slots_are_a_count},
         {"log_is_one_of_four_words", log_is_one_of_four_words},
         {"other_logs_are_refused", other_logs_are_refused},
         {"node_timeout_is_seconds_or_off", node_timeout_is_seconds_or_off},

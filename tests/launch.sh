@@ -153,6 +153,11 @@ node_names()
 }
 
 cpus=$(nproc)
+run "$bin/mpmap" info --json
+if ! out_has '"slots_by": "affinity mask"'; then
+    skip "slots by the affinity mask of $cpus CPUs" "there is a quota, or a batch job"
+    cpus=$(of_nodes slots)
+fi
 run taskset -c "$(taskset -cp $$ | sed 's/.*: //; s/[-,].*//')" "$bin/mpmap" info --json
 check "a run that is bound to one CPU has one slot" [ "$(of_nodes slots)" = "1 " ]
 run "$bin/mpmap" info --json
@@ -167,6 +172,33 @@ fi
 run mpirun -n 4 "$bin/mpmap" info --json
 check "four ranks that are not bound share the CPUs, and have one slot each at least" \
     [ "$(of_nodes slots)" = "$((cpus > 4 ? cpus : 4)) " ]
+
+run env MPMAP_SLOTS=7 "$bin/mpmap" info --json
+check "MPMAP_SLOTS comes before all" [ "$(of_nodes slots)" = "7 " ]
+check "it is said what has decided" out_has '"slots_by": "MPMAP_SLOTS"'
+run env SLURM_JOB_ID=1 SLURM_CPUS_ON_NODE=1 "$bin/mpmap" info --json
+check "a batch job's CPUs are its slots" [ "$(of_nodes slots)" = "1 " ]
+
+# under_quota FILE TEXT FOLDER SIGN: half a CPU, in a new group there, if the folder has a file that is its sign.
+under_quota()
+{
+    local group=$3/mpmap-test.$$
+    if ! [ -f "$3/$4" ] || ! mkdir "$group" 2>/dev/null; then
+        skip "a quota in $1" "no group can be made in $3"
+        return
+    fi
+    if { echo "$2" >"$group/$1"; } 2>/dev/null; then
+        # shellcheck disable=SC2016
+        run bash -c 'echo $$ >"$1/cgroup.procs" && exec "$2" info --json' in "$group" "$bin/mpmap"
+        check "a quota in $1 bounds the slots" [ "$(of_nodes slots)" = "1 " ]
+        [ "$cpus" -eq 1 ] || check "a quota in $1 is named" out_has '"slots_by": "cgroup quota"'
+    else
+        skip "a quota in $1" "groups in $3 have none"
+    fi
+    rmdir "$group"
+}
+under_quota cpu.cfs_quota_us 50000 /sys/fs/cgroup/cpu cpu.cfs_quota_us
+under_quota cpu.max "50000 100000" /sys/fs/cgroup cgroup.controllers
 
 while read -r per_node ranks names; do
     run env MPMAP_RANKS_PER_NODE="$per_node" mpirun -n 4 "$bin/mpmap" info --json
@@ -295,7 +327,7 @@ done
 
 for launcher in "" "mpirun -n 2"; do
     run $launcher "$programs/launched" signals
-    check "workers start with clean signals, and main keeps its own, '$launcher'" status_is 0
+    check "workers start with clean signals, but for those that are ignored, and main keeps its own, '$launcher'" status_is 0
 done
 
 run "$programs/launched" lines 1000 8

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The arithmetic of topologies: nodes, names and slots from the cards of ranks that are made up here. */
 #include <CUnit/CUnit.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -160,6 +162,129 @@ static void an_empty_mask_is_one_slot(void)
 
     share_cpus(&cluster, 0);
     expect_slots(cluster, (unsigned[]){1, 1});
+}
+
+/* Two groups of three ranks; the one with the quota is narrower than the mask. */
+static void a_quota_is_shared_by_the_ranks_of_its_group(void)
+{
+    struct cluster cluster = cluster_of(6, 1);
+
+    share_cpus(&cluster, 64);
+    for (unsigned i = 0; i < 3; i++)
+        cluster.cards[i].quota = (struct cpu_quota){.group = 7, .cpus = 8};
+    for (unsigned i = 3; i < 6; i++)
+        cluster.cards[i].quota = (struct cpu_quota){.group = 8, .cpus = 600};
+    expect_slots(cluster, (unsigned[]){3, 3, 2, 11, 10, 10});
+}
+
+static void what_the_batch_system_gave_bounds_a_job_and_a_task(void)
+{
+    struct cluster cluster = cluster_of(4, 2);
+
+    share_cpus(&cluster, 64);
+    cluster.cards[0].job_cpus = cluster.cards[2].job_cpus = 3;
+    cluster.cards[1].task_cpus = 5;
+    cluster.cards[3].job_cpus = 1; /* of two ranks: each has one all the same */
+    expect_slots(cluster, (unsigned[]){2, 5, 1, 1});
+}
+
+static void a_setting_comes_before_all_and_the_topology_says_what_it_was(void)
+{
+    struct cluster cluster = cluster_of(4, 4);
+    struct topology topology;
+
+    share_cpus(&cluster, 64);
+    cluster.cards[1].quota = (struct cpu_quota){.group = 1, .cpus = 2};
+    cluster.cards[2].job_cpus = 2;
+    cluster.cards[3].job_cpus = 2;
+    cluster.cards[3].slots = 100;
+    topology = topology_of(&cluster, 0);
+    for (unsigned i = 0; i < 4; i++)
+        CU_ASSERT_EQUAL(topology.ranks[i].slots_by, i);
+    CU_ASSERT_EQUAL(topology.ranks[3].slots, 100);
+    CU_ASSERT_STRING_EQUAL(topology_slots_by(topology.ranks[1].slots_by), "cgroup quota");
+    topology_free(&topology);
+}
+
+/* Groups that are made up in a folder. */
+
+static char folder[] = "/tmp/mpmap_topology.XXXXXX";
+
+static void write_file(const char *name, const char *text)
+{
+    char path[256];
+    FILE *file;
+
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    for (char *at = path + strlen(folder) + 1; (at = strchr(at, '/')); at++) {
+        *at = 0;
+        mkdir(path, 0700);
+        *at = '/';
+    }
+    CU_ASSERT_PTR_NOT_NULL_FATAL(file = fopen(path, "w"));
+    fputs(text, file);
+    fclose(file);
+}
+
+static struct cpu_quota quota_of(const char *own_groups)
+{
+    char own[256], groups[256];
+
+    write_file("own", own_groups);
+    snprintf(own, sizeof own, "%s/own", folder);
+    snprintf(groups, sizeof groups, "%s/groups", folder);
+    return cpu_quota_of(own, groups);
+}
+
+static int forget_entry(const char *path, const struct stat *status, int type, struct FTW *ftw)
+{
+    (void)status;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+static void the_least_quota_of_a_group_and_of_those_above_it_counts(void)
+{
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
+    write_file("groups/job/cpu.max", "350000 100000\n");
+    write_file("groups/job/step/cpu.max", "max 100000\n");
+    write_file("groups/job/step/task/cpu.max", "50000 100000\n");
+    CU_ASSERT_EQUAL(quota_of("0::/job\n").cpus, 4);
+    CU_ASSERT_EQUAL(quota_of("0::/job/step\n").cpus, 4);
+    CU_ASSERT_EQUAL(quota_of("0::/job/step/task\n").cpus, 1);
+    CU_ASSERT_EQUAL(quota_of("0::/job/step\n").group, quota_of("0::/job\n").group);
+    CU_ASSERT_NOT_EQUAL(quota_of("0::/job/step/task\n").group, quota_of("0::/job\n").group);
+    CU_ASSERT_EQUAL(quota_of("0::/\n").cpus, 0);
+    write_file("groups/cpu/cpu.cfs_quota_us", "-1\n");
+    write_file("groups/cpu/cpu.cfs_period_us", "100000\n");
+    write_file("groups/cpu/uid/job/cpu.cfs_quota_us", "200000\n");
+    write_file("groups/cpu/uid/job/cpu.cfs_period_us", "100000\n");
+    CU_ASSERT_EQUAL(quota_of("4:memory:/x\n3:cpu,cpuacct:/uid/job/step\n2:cpuset:/\n").cpus, 2);
+    CU_ASSERT_EQUAL(quota_of("3:cpuset,cpuacct:/uid/job\n").cpus, 0);
+    CU_ASSERT_EQUAL(quota_of("1:cpu:/elsewhere\n").cpus, 0);
+    write_file("groups/cpu/cpu.cfs_quota_us", "600000\n"); /* a container sees its own at the root */
+    CU_ASSERT_EQUAL(quota_of("1:cpu:/docker/0815\n").cpus, 6);
+    CU_ASSERT_EQUAL(quota_of("nonsense\n:\n").cpus, 0);
+    nftw(folder, forget_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static void slurm_says_what_it_gave(void)
+{
+    setenv("SLURM_CPUS_ON_NODE", "6", 1);
+    setenv("SLURM_CPUS_PER_TASK", "3", 1);
+    setenv("SLURM_STEP_ID", "0", 1);
+    setenv("SLURM_PROCID", "1", 1);
+    unsetenv("SLURM_JOB_ID");
+    unsetenv("OMPI_COMM_WORLD_SIZE");
+    CU_ASSERT_EQUAL(cpu_limit_of_job(), 0);
+    setenv("SLURM_JOB_ID", "5", 1);
+    CU_ASSERT_EQUAL(cpu_limit_of_job(), 6);
+    CU_ASSERT_EQUAL(cpu_limit_of_task(), 3);
+    setenv("OMPI_COMM_WORLD_SIZE", "2", 1); /* mpirun's daemon is that task, not its ranks */
+    CU_ASSERT_EQUAL(cpu_limit_of_task(), 0);
+    setenv("SLURM_CPUS_ON_NODE", "6(x2)", 1);
+    CU_ASSERT_EQUAL(cpu_limit_of_job(), 0);
 }
 
 /* Five ranks on machine "m0", cut into nodes of `ranks_per_node`: how many nodes, and the ranks of each. */
@@ -362,6 +487,14 @@ int main(void)
         {"only_the_very_same_masks_are_shared", only_the_very_same_masks_are_shared},
         {"masks_of_different_machines_are_not_shared", masks_of_different_machines_are_not_shared},
         {"an_empty_mask_is_one_slot", an_empty_mask_is_one_slot},
+        {"a_quota_is_shared_by_the_ranks_of_its_group", a_quota_is_shared_by_the_ranks_of_its_group},
+        {"what_the_batch_system_gave_bounds_a_job_and_a_task",
+         what_the_batch_system_gave_bounds_a_job_and_a_task},
+        {"a_setting_comes_before_all_and_the_topology_says_what_it_was",
+         a_setting_comes_before_all_and_the_topology_says_what_it_was},
+        {"the_least_quota_of_a_group_and_of_those_above_it_counts",
+         the_least_quota_of_a_group_and_of_those_above_it_counts},
+        {"slurm_says_what_it_gave", slurm_says_what_it_gave},
         {"a_machine_is_cut_into_virtual_nodes", a_machine_is_cut_into_virtual_nodes},
         {"interleaved_ranks_stay_on_their_machines", interleaved_ranks_stay_on_their_machines},
         {"machines_of_one_name_are_two_nodes", machines_of_one_name_are_two_nodes},

@@ -26,7 +26,7 @@ static int print_node(unsigned node)
 
     if (mpm_node_info_get(node, &info))
         return mpm_report_error();
-    printf("  %-4u %-24s %5u %6u %9.1f MiB\n", node, info.name, info.ranks, info.slots,
+    printf("  %-4u %-24s %5u %6u  %-13s %9.1f MiB\n", node, info.name, info.ranks, info.slots, info.slots_by,
            (double)info.arena_size / (1 << 20));
     return 0;
 }
@@ -39,7 +39,7 @@ static int print_table(void)
     printf("mpmap  %s\nMPI    %s\nHDF5   %s\n", mpm_version(), mpm_mpi_version(), mpm_hdf5_version());
     printf("run    %u node%s, %u rank%s, %u slot%s\n\n", nodes, plural(nodes), ranks, plural(ranks), slots,
            plural(slots));
-    printf("  %-4s %-24s %5s %6s %13s\n", "node", "name", "ranks", "slots", "arena");
+    printf("  %-4s %-24s %5s %6s  %-13s %13s\n", "node", "name", "ranks", "slots", "by", "arena");
     for (unsigned node = 0; node < nodes && !exit_status; node++)
         exit_status = print_node(node);
     return exit_status;
@@ -53,7 +53,8 @@ static int print_json_node(unsigned node)
         return mpm_report_error();
     fputs(node ? ",\n    {\"name\": " : "\n    {\"name\": ", stdout);
     json_print_string(info.name);
-    printf(", \"ranks\": %u, \"slots\": %u, \"arena_bytes\": %zu}", info.ranks, info.slots, info.arena_size);
+    printf(", \"ranks\": %u, \"slots\": %u, \"slots_by\": \"%s\", \"arena_bytes\": %zu}", info.ranks,
+           info.slots, info.slots_by, info.arena_size);
     return 0;
 }
 

@@ -14,6 +14,8 @@
 #include "base/error.h"
 #include "base/log.h"
 
+#define MOST_SLOTS 65536u /* as many as a pool can have workers */
+
 static int read_size(const char *name, size_t *size)
 {
     static const char units[] = "KMGT";
@@ -73,6 +75,15 @@ static int read_timeout(const char *name, double *timeout_s)
     return MPM_OK;
 }
 
+static int read_slots(const char *name, unsigned *slots)
+{
+    int status = read_count(name, slots);
+
+    if (!status && *slots > MOST_SLOTS)
+        status = error_set(MPM_EINVAL, "%s is \"%u\": it must be %u at most", name, *slots, MOST_SLOTS);
+    return status;
+}
+
 static int read_log_level(const char *name, int *level)
 {
     static const char *const names[] = {"off", "error", "info", "debug"};
@@ -98,6 +109,7 @@ int config_read(struct config *config)
         (status = read_count("MPMAP_RANKS_PER_NODE", &read.ranks_per_node)) ||
         (status = read_count("MPMAP_WORKER_TIMEOUT", &read.worker_timeout_s)) ||
         (status = read_timeout("MPMAP_NODE_TIMEOUT", &read.node_timeout_s)) ||
+        (status = read_slots("MPMAP_SLOTS", &read.slots)) ||
         (status = read_log_level("MPMAP_LOG", &read.log_level)))
         return status;
     *config = read;

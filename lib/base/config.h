@@ -10,6 +10,7 @@
 struct config {
     size_t arena_size;       /* MPMAP_ARENA: bytes, with K, M, G or T behind; 0: from memory */
     unsigned ranks_per_node; /* MPMAP_RANKS_PER_NODE: cut machines into virtual nodes; 0: do not */
+    unsigned slots;          /* MPMAP_SLOTS: of the rank; 0: by its CPUs */
     unsigned
         worker_timeout_s; /* MPMAP_WORKER_TIMEOUT: how long a pool without workers waits for a fork; 0: as it is */
     int log_level;        /* MPMAP_LOG: off, error, info or debug, as enum log_level */

@@ -836,6 +836,7 @@ static int prepare(const mpm_options *options, struct rank_card *card)
     if ((status = rank_card_fill(card)) || (status = configure(options)))
         return status;
     card->ranks_per_node = run.config.ranks_per_node;
+    card->slots = run.config.slots;
     card->node_timeout_s = run.config.node_timeout_s > 0 ? run.config.node_timeout_s : NODE_TIMEOUT_S;
     return MPM_OK;
 }
@@ -1011,6 +1012,7 @@ int mpm_node_info_get(unsigned number, mpm_node_info *info)
     memcpy(told.name, node->name, sizeof told.name);
     told.ranks = node->ranks;
     told.slots = node->slots;
+    told.slots_by = topology_slots_by(run.topology.ranks[node->leader].slots_by);
     told.arena_size = run.arena_sizes[node->leader];
     *info = told;
     return MPM_OK;

@@ -2,7 +2,9 @@
 /* The topology: arithmetic on the ranks' cards, the same on every rank, with no communication in it.
  *
  * Slots: the CPUs of a mask are shared among the ranks of a machine that have the very same mask; the first
- * of them get what is left over; each rank has at least one. */
+ * of them get what is left over. So are those of a quota among the ranks of one control group, and those of a batch job
+ * among all ranks of the machine. The least of these counts; each rank has at least one. What a rank is told by
+ * MPMAP_SLOTS comes before all. */
 #include "net/topology.h"
 
 #include <errno.h>
@@ -45,11 +47,60 @@ int rank_card_fill(struct rank_card *card)
     keep_front(card->machine, sizeof card->machine, text);
     if (sched_getaffinity(0, sizeof card->cpus, &card->cpus))
         return error_set_errno(MPM_ESYSTEM, "the CPU affinity mask cannot be read");
+    card->quota = cpu_quota_of("/proc/self/cgroup", "/sys/fs/cgroup");
+    card->job_cpus = cpu_limit_of_job();
+    card->task_cpus = cpu_limit_of_task();
     memset(text, 0, sizeof text);
     if (readlink("/proc/self/exe", text, sizeof text - 1) < 0)
         return error_set_errno(MPM_ESYSTEM, "/proc/self/exe cannot be read");
     keep_end(card->program, sizeof card->program, text);
     return MPM_OK;
+}
+
+/* How many ranks have something together with one of them, itself included, and how many of those come before it. */
+struct sharers {
+    unsigned count, before;
+};
+
+static void count_sharer(struct sharers *sharers, bool shares, bool is_before)
+{
+    sharers->count += shares;
+    sharers->before += shares && is_before;
+}
+
+static unsigned share_of(unsigned cpus, const struct sharers *sharers)
+{
+    return cpus / sharers->count + (sharers->before < cpus % sharers->count);
+}
+
+/* `cpus` are shared, and 0 is no limit. */
+static void limit_slots(struct rank_info *rank, unsigned cpus, const struct sharers *sharers,
+                        enum slots_by by)
+{
+    unsigned share;
+
+    if (!cpus || (share = share_of(cpus, sharers)) >= rank->slots)
+        return;
+    rank->slots = share;
+    rank->slots_by = by;
+}
+
+static void choose_slots(struct rank_info *rank, const struct sharers *mask, const struct sharers *quota,
+                         const struct sharers *job)
+{
+    const struct rank_card *card = &rank->card;
+
+    rank->slots = share_of((unsigned)CPU_COUNT(&card->cpus), mask);
+    rank->slots_by = SLOTS_BY_MASK;
+    limit_slots(rank, card->quota.cpus, quota, SLOTS_BY_QUOTA);
+    limit_slots(rank, card->job_cpus, job, SLOTS_BY_BATCH);
+    limit_slots(rank, card->task_cpus, &(struct sharers){.count = 1}, SLOTS_BY_BATCH);
+    if (!rank->slots)
+        rank->slots = 1;
+    if (!card->slots)
+        return;
+    rank->slots = card->slots;
+    rank->slots_by = SLOTS_BY_SETTING;
 }
 
 /* The ranks of a machine are chained from the last to the first, so that nothing here looks at all pairs of
@@ -59,20 +110,24 @@ static void count_slots(struct topology *topology, unsigned last, const unsigned
     struct rank_info *ranks = topology->ranks;
 
     for (unsigned i = last; i != NO_RANK; i = before_on_machine[i]) {
-        unsigned sharing = 0, before = 0, cpus = (unsigned)CPU_COUNT(&ranks[i].card.cpus);
+        struct sharers mask = {0}, quota = {0}, job = {0};
 
         for (unsigned j = last; j != NO_RANK; j = before_on_machine[j]) {
-            bool same = CPU_EQUAL(&ranks[j].card.cpus, &ranks[i].card.cpus);
-
             topology->comparisons++;
-            sharing += same;
-            before += same && j < i;
+            count_sharer(&mask, CPU_EQUAL(&ranks[j].card.cpus, &ranks[i].card.cpus), j < i);
+            count_sharer(&quota, ranks[j].card.quota.group == ranks[i].card.quota.group, j < i);
+            count_sharer(&job, true, j < i);
         }
-        ranks[i].slots = cpus / sharing + (before < cpus % sharing);
-        if (!ranks[i].slots)
-            ranks[i].slots = 1;
+        choose_slots(&ranks[i], &mask, &quota, &job);
         topology->nodes[ranks[i].node].slots += ranks[i].slots;
     }
+}
+
+const char *topology_slots_by(enum slots_by slots_by)
+{
+    static const char *const words[] = {"affinity mask", "cgroup quota", "batch system", "MPMAP_SLOTS"};
+
+    return words[slots_by];
 }
 
 /* Puts a rank into its machine's latest node, or into a new one if that is full. */

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "net/cpu_limit.h"
+
 /* What every rank tells of itself at the start; plain bytes. */
 struct rank_card {
     char machine[64];  /* host name */
@@ -18,7 +20,15 @@ struct rank_card {
     int32_t pid;
     uint32_t ranks_per_node; /* as its options say: rank 0's counts */
     double node_timeout_s;   /* the same; MPM_FOREVER: no node is ever lost by its silence */
+    struct cpu_quota quota;  /* of its control groups */
+    uint32_t job_cpus;       /* what a batch job has on its machine; 0: not known, as is the next */
+    uint32_t task_cpus;      /* what the batch system gave this rank alone */
+    uint32_t slots;          /* MPMAP_SLOTS; 0: not set */
+    uint32_t unused;
 };
+
+/* What has decided on the slots of a rank. */
+enum slots_by { SLOTS_BY_MASK, SLOTS_BY_QUOTA, SLOTS_BY_BATCH, SLOTS_BY_SETTING };
 
 struct rank_info {
     struct rank_card card;
@@ -26,6 +36,7 @@ struct rank_info {
     unsigned node;         /* number of the node, by first rank in it */
     unsigned rank_in_node; /* 0 is the leader */
     unsigned slots;
+    enum slots_by slots_by;
 };
 
 struct node {
@@ -54,6 +65,9 @@ void topology_free(struct topology *topology);
 
 /* 0 if all ranks run one build and one version, else MPM_EBUILD with both and where they run. */
 int topology_check_build(const struct topology *topology);
+
+/* In words. */
+const char *topology_slots_by(enum slots_by slots_by);
 
 /* The rank that is `rank_in_node` on `node`. */
 unsigned topology_rank_of(const struct topology *topology, unsigned node, unsigned rank_in_node);

@@ -106,6 +106,9 @@ typedef struct mpm_node_info {
     unsigned ranks;    /**< MPI processes */
     unsigned slots;    /**< workers that it has CPUs for */
     size_t arena_size; /**< bytes of its arena */
+    /** What has decided on the slots of its first rank: "affinity mask", "cgroup quota", "batch system" or "MPMAP_SLOTS".
+     */
+    const char *slots_by;
 } mpm_node_info;
 
 /** Nodes in the run, at least 1; 0 without a run. Any process, never blocks; so are the next five. */
