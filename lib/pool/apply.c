@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "core/runtime.h"
+#include "pool/async.h"
 #include "pool/pool_state.h"
 
 static unsigned best_node(struct mpm_pool *pool)
@@ -174,11 +175,14 @@ static enum call_end call_at_home(struct mpm_pool *pool, struct map_request *req
     return end;
 }
 
-/* Whether there may be something that was begun before, and no worker of this node has come to: nearly always there is not,
- * and else the board knows it for sure. */
+/* Whether there is something that was begun before, and no worker of this node has come to: nearly always there is not,
+ * and else the board knows it, once all of that is there. */
 static bool has_line(struct mpm_pool *pool)
 {
-    return atomic_load(&pool->in_line) && (atomic_load(&pool->lane.unbegun) || holder_has_line(pool->home));
+    if (!atomic_load(&pool->in_line))
+        return false;
+    async_wait_for_turn(pool);
+    return holder_has_line(pool->home);
 }
 
 /* By a cell, where main's own node is the place for it, and nothing stands in line there that was begun before; else as
