@@ -26,6 +26,7 @@
 #include "core/runtime.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -865,15 +866,44 @@ static void begin(void)
     run.runs = true;
 }
 
+/* 1 where that cannot be known. */
+static unsigned count_threads(void)
+{
+    DIR *threads = opendir("/proc/self/task");
+    unsigned count = 0;
+
+    if (!threads)
+        return 1;
+    for (struct dirent *thread; (thread = readdir(threads));)
+        count += thread->d_name[0] != '.';
+    closedir(threads);
+    return count;
+}
+
+/* Hosts, and so all processes, are copies of main that have one thread. MPI's own threads are no trouble: no process
+ * calls MPI. */
+static void warn_of_threads(unsigned threads)
+{
+    if (threads > 1)
+        log_write(MPM_LOG_ERROR,
+                  "%u other thread%s before mpm_init: workers and processes do not have them, so whatever "
+                  "waits for one "
+                  "of them hangs there (as OpenMP does that was used before); call mpm_init first",
+                  threads - 1, threads == 2 ? " was there" : "s were there");
+}
+
 /* Where something is wrong with one rank it goes on with what it has until all can agree, so that it is said once. */
 static int start(const mpm_options *options)
 {
     struct rank_card card;
     int own_status = prepare(options, &card), status;
+    unsigned threads = transport_program_has_mpi() ? 1 : count_threads();
 
     if ((status = open_transport(&card, options ? options->communicator : NULL)))
         return status;
     begin();
+    if (run.is_main)
+        warn_of_threads(threads);
     if (!own_status)
         own_status = check_arena_size();
     if ((status = run.transport->agree(own_status)) || (status = start_together()))

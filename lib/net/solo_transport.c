@@ -3,6 +3,7 @@
  * mapping: it has no name anywhere, so nothing of it can be left behind. */
 #include "net/transport.h"
 
+#include <dlfcn.h>
 #include <stdlib.h>
 
 #include "base/error.h"
@@ -121,3 +122,12 @@ const struct transport transport_solo = {
     .abort = solo_abort,
     .version = solo_version,
 };
+
+bool transport_program_has_mpi(void)
+{
+    int (*initialized)(int *) = NULL;
+    int yes = 0;
+
+    *(void **)&initialized = dlsym(RTLD_DEFAULT, "MPI_Initialized");
+    return initialized && !initialized(&yes) && yes;
+}

@@ -77,5 +77,7 @@ extern const struct transport transport_mpi, transport_solo;
 /* The transport that the launcher calls for: solo where there is none, and no communicator is given. MPM_EINVAL, with what to do, where a
  * launcher has started several processes in a way that they cannot meet. */
 int transport_choose(const void *communicator, const struct transport **transport);
+/* Whether the program itself has started MPI, which has threads of its own. */
+bool transport_program_has_mpi(void);
 
 #endif

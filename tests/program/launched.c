@@ -3,12 +3,14 @@
  *
  *   launched signals         blocks and ignores signals first; fails unless workers start clean but for those, and main
  *                            keeps what it has set
+ *   launched threads         has another thread before the run
  *   launched lines N COUNT   prints one line, N lines from each of COUNT items, and one more
  *   launched full FILE       fills FILE until its file system is full; fails unless memory is refused then
  *   launched plugin FILE     maps with the function `work_on_number` of a plugin that only main has opened */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <mpmap.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -170,20 +172,32 @@ static int try_plugin(mpm_pool *pool, const char *path)
     return EXIT_SUCCESS;
 }
 
+static void *wait_for_ever(void *unused)
+{
+    while (!unused)
+        pause();
+    return unused;
+}
+
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
     int code = EXIT_FAILURE;
+    pthread_t thread;
     mpm_pool *pool;
 
     if (!strcmp(what, "signals"))
         change_signals();
+    if (!strcmp(what, "threads") && pthread_create(&thread, NULL, wait_for_ever, NULL))
+        return EXIT_FAILURE;
     if (!strcmp(what, "lines"))
         puts("before the run");
     if (mpm_init(&argc, &argv, NULL) || mpm_pool_open(&(mpm_pool_options){.workers = 4}, &pool))
         return mpm_report_error();
     if (!strcmp(what, "signals"))
         code = try_signals(pool);
+    else if (!strcmp(what, "threads"))
+        code = EXIT_SUCCESS;
     else if (!strcmp(what, "lines") && argc == 4)
         code = try_lines(pool, atoi(argv[2]), strtoul(argv[3], NULL, 10));
     else if (!strcmp(what, "full") && argc == 3)

@@ -28,7 +28,8 @@ typedef struct mpm_options {
  * ends. Without mpirun or srun the run is this process, and MPI is not started.
  *
  * Call it first in main(), from a thread that lives until mpm_finalize() (the kernel ends the worker processes with
- * it), before there are other threads. Blocks until every rank is there.
+ * it), before there are other threads: workers do not have these, so OpenMP that was used before hangs in tasks; one line
+ * on stderr says so. Blocks until every rank is there.
  *
  * Whoever starts MPI ends it. Under a launcher this call starts MPI, and mpm_finalize() ends it: then the other ranks
  * exit inside this call, with status 0, and there is one run. A program that has started MPI itself, on all ranks, with
