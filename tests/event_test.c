@@ -10,6 +10,7 @@
 #include <mpmap.h>
 
 #include "base/clock.h"
+#include "core/object.h"
 #include "support/everywhere.h"
 #include "support/suite.h"
 
@@ -484,6 +485,28 @@ static void many_threads_are_parties_each(void)
     }
 }
 
+/* As after 2^32 - 2 objects in its cell. */
+static void no_handle_ever_names_a_later_object(void)
+{
+    struct object *object;
+    mpm_event last, next;
+
+    CU_ASSERT_EQUAL_FATAL(mpm_event_create(&last), MPM_OK);
+    CU_ASSERT_EQUAL_FATAL(object_find(&last.handle, OBJECT_EVENT, &object), MPM_OK);
+    object->generation = UINT32_MAX - 1;
+    CU_ASSERT_EQUAL(mpm_event_destroy(last), MPM_OK);
+    CU_ASSERT_EQUAL_FATAL(mpm_event_create(&last), MPM_OK);
+    CU_ASSERT_EQUAL(last.handle.place, object->place);
+    CU_ASSERT_EQUAL(last.handle.generation, UINT32_MAX);
+    CU_ASSERT_EQUAL(mpm_event_destroy(last), MPM_OK);
+    for (int i = 0; i < 3; i++) {
+        CU_ASSERT_EQUAL_FATAL(mpm_event_create(&next), MPM_OK);
+        CU_ASSERT_NOT_EQUAL(next.handle.place, object->place);
+        CU_ASSERT_EQUAL(mpm_event_set(last), MPM_ESTALE);
+        CU_ASSERT_EQUAL(mpm_event_destroy(next), MPM_OK);
+    }
+}
+
 static void nonsense_is_refused(void)
 {
     mpm_barrier barrier = {{0}};
@@ -519,6 +542,7 @@ int main(int argc, char **argv)
         {"an_action_that_fails_or_dies_breaks_a_barrier", an_action_that_fails_or_dies_breaks_a_barrier},
         {"an_action_that_takes_its_time_breaks_no_barrier", an_action_that_takes_its_time_breaks_no_barrier},
         {"many_threads_are_parties_each", many_threads_are_parties_each},
+        {"no_handle_ever_names_a_later_object", no_handle_ever_names_a_later_object},
         {"nonsense_is_refused", nonsense_is_refused},
     };
     int failed;

@@ -20,6 +20,8 @@ _Static_assert(OBJECT_FIRST_OWNER + OBJECT_OWNERS * MAX_CELLS <= ARENA_MAX_OWNER
 #define IDENTITY_FREE        UINT64_C(0)
 #define IDENTITY_RESERVED(p) (UINT64_C(0xffff) | (uint64_t)(p) << 16) /* of a kind that there is not */
 
+#define IDENTITY_RETIRED IDENTITY_RESERVED(UINT32_MAX)
+
 static const char *const kind_names[] = {"object",  "node", "process",       "value",     "array",
                                          "queue",   "lock", "semaphore",     "condition", "event",
                                          "barrier", "pipe", "value of bytes"};
@@ -117,6 +119,16 @@ static void forget_bypasses(struct object *object)
         atomic_fetch_and(&object->turn[side], ~(TURN_ONE_WAITING - 1));
 }
 
+/* A cell that the caller has reserved. After the last generation there would be the first one again, and a stale handle
+ * would name another object: such a cell is nobody's for ever. */
+static bool is_used_up(struct object *object)
+{
+    if (object->generation != UINT32_MAX)
+        return false;
+    atomic_store(&object->identity, IDENTITY_RETIRED);
+    return true;
+}
+
 int object_reserve(struct object **reserved)
 {
     struct arena *arena = runtime_arena();
@@ -135,6 +147,8 @@ int object_reserve(struct object **reserved)
         if (atomic_load_explicit(&object->identity, memory_order_relaxed) != IDENTITY_FREE ||
             !atomic_compare_exchange_strong(&object->identity, &free_identity,
                                             IDENTITY_RESERVED(process_own_number())))
+            continue;
+        if (is_used_up(object))
             continue;
         /* Unless one has become free below in the meantime. */
         atomic_compare_exchange_strong(&table->hint, &from, place + 1);

@@ -9,7 +9,8 @@
  * Who writes what: a cell's `identity` is FREE, or the number of the process that is making an object there,
  * or kind, home and generation of the object. Making one takes the cell by compare-and-swap (if the maker
  * dies, its reaper sets it free), fills it in, and stores the identity (release), which commits. Destroying
- * stores FREE under the cell's locks, and then frees what hung there.
+ * stores FREE under the cell's locks, and then frees what hung there. A cell whose generations are used up, after 2^32 - 1
+ * objects, stays reserved by a number that no process has.
  *
  * Blocks of the arena that hang from a cell are owned by the cell's own numbers (object_owner), and `unclean`
  * is set before the first one is there without an object, or stays when the object ends: by who makes and by
