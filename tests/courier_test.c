@@ -456,7 +456,7 @@ static bool follow_closely(void *is_eager)
     loop.is_eager = *(bool *)is_eager;
     if (!start_numbers())
         return false;
-    for (uint32_t round = 0; round < 200; round++) {
+    for (uint32_t round = 0; round < 40; round++) {
         order_count = 0;
         if (!post_number(1, MESSAGE_CALL, 1, PIECE_SIZE + 1 + round) || !post_number(1, MESSAGE_CANCEL, 2, 8))
             return false;

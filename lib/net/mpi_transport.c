@@ -26,6 +26,7 @@
 
 #define FRAME_TAG       1
 #define PIECE_TAG       2
+#define ABORT_S         10                /* a rank ends at last, whatever MPI does */
 #define WINDOW_OVERHEAD ((size_t)1 << 16) /* what Open MPI puts into a window's file beside the window */
 
 static struct mpi_table loaded;
@@ -624,8 +625,21 @@ static void mpi_close(void)
     restore_signals();
 }
 
+/* With a node lost MPI_Abort may wait for it for ever. */
+static void bound_abort(void)
+{
+    sigset_t alarms;
+
+    sigemptyset(&alarms);
+    sigaddset(&alarms, SIGALRM);
+    signal(SIGALRM, SIG_DFL);
+    pthread_sigmask(SIG_UNBLOCK, &alarms, NULL);
+    alarm(ABORT_S);
+}
+
 static void mpi_abort(int exit_code)
 {
+    bound_abort();
     library.MPI_Abort(mpi.world, exit_code);
     _Exit(exit_code);
 }
