@@ -126,9 +126,6 @@ void courier_forget(void)
     courier.work_count = 0;
     courier.before_post = NULL;
     courier.lively_until_ns = 0;
-    courier.is_cancelled = courier.has_lost = courier.has_left = false;
-    courier.flush_until_ns = 0;
-    atomic_store(&courier.order, ORDER_CARRY);
     atomic_store(&courier.has_mail, false);
 }
 
@@ -779,6 +776,9 @@ int courier_start(const struct transport *transport, const struct topology *topo
     courier.bell = bell;
     courier.node = topology->node;
     courier.node_count = topology->node_count;
+    courier.is_cancelled = courier.has_lost = courier.has_left = false;
+    courier.flush_until_ns = 0;
+    atomic_store(&courier.order, ORDER_CARRY);
     if ((status = make_memory()))
         return status;
     meet();
@@ -816,6 +816,7 @@ static void empty_outboxes(void)
 static void await_end(void)
 {
     pthread_join(courier.thread, NULL);
+    sem_destroy(&courier.gate);
     courier.runs = false;
     empty_outboxes();
     free_memory();
