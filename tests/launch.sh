@@ -214,11 +214,21 @@ END
 
 # --- What is wrong is said, once -------------------------------------------------------------------------
 
-run mpirun -n 1 "$programs/ending" start 0 : -n 1 "$programs/launched" signals
-check "two programs in one run: it fails" fails
-check "two programs in one run: both are named, with node and build" said_once \
-    "rank 0 on [^ ]+ runs [^ ]*/ending \(build [0-9a-f]{16}.*rank 1 on [^ ]+ runs [^ ]*/launched \(build [0-9a-f]{16}"
-check "two programs in one run: nothing is left" ends_clean
+# Some of Open MPI 5 end by a signal.
+starts_two_programs()
+{
+    mpirun -n 1 true : -n 1 true >/dev/null 2>&1
+}
+
+if starts_two_programs; then
+    run mpirun -n 1 "$programs/ending" start 0 : -n 1 "$programs/launched" signals
+    check "two programs in one run: it fails" fails
+    check "two programs in one run: both are named, with node and build" said_once \
+        "rank 0 on [^ ]+ runs [^ ]*/ending \(build [0-9a-f]{16}.*rank 1 on [^ ]+ runs [^ ]*/launched \(build [0-9a-f]{16}"
+    check "two programs in one run: nothing is left" ends_clean
+else
+    skip "two programs in one run" "this mpirun cannot start them"
+fi
 
 while read -r variable value words; do
     for launcher in "" "mpirun -n 3" "env MPMAP_RANKS_PER_NODE=1 mpirun -n 2"; do
@@ -349,7 +359,7 @@ for launcher in "" "mpirun -n 2" "env MPMAP_RANKS_PER_NODE=1 mpirun -n 3"; do
     run $launcher "$programs/launched" plugin "$work/plugins/doubling.so"
     check "a plugin that only main has opened works on all nodes, '$launcher'" status_is 0
 done
-if can_mount; then
+if can_mount && starts_two_programs; then
     run env MPMAP_RANKS_PER_NODE=1 mpirun -n 1 "$programs/launched" plugin "$work/plugins/doubling.so" : \
         -n 1 unshare -m sh -c "mount -t tmpfs tmpfs $work/plugins && exec $programs/launched plugin $work/plugins/doubling.so"
     check "a plugin that another node does not have: it fails" fails
@@ -357,6 +367,6 @@ if can_mount; then
         said_once "$(uname -n)/1.*$work/plugins/doubling.so"
     check "a plugin that another node does not have: nothing is left" ends_clean
 else
-    skip "a plugin that another node does not have" "this user cannot mount anything"
+    skip "a plugin that another node does not have" "this user cannot mount anything, or mpirun start two programs"
 fi
 report

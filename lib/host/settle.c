@@ -117,11 +117,20 @@ static void leave_now(int code, void *unused)
     _exit(code);
 }
 
+/* Lines leave whole, as they end. Without a buffer of its own the stream goes on with the one that it has, and glibc
+ * fills that up first (from 2.37 on) if something was printed before. */
+static void print_by_lines(void)
+{
+    static char buffer[BUFSIZ];
+
+    setvbuf(stdout, buffer, _IOLBF, sizeof buffer);
+}
+
 void settle_in(pid_t host)
 {
     settle_die_with(host, SIGKILL);
     offspring_mark();
     be_first_in_line_for_memory();
     on_exit(leave_now, NULL);
-    setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+    print_by_lines();
 }
