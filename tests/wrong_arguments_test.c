@@ -326,7 +326,7 @@ int main(int argc, char **argv)
         {"no_argument_is_wrong_without_a_word_in_main", no_argument_is_wrong_without_a_word_in_main},
         {"nor_in_processes_of_any_node", nor_in_processes_of_any_node},
         {"nor_in_workers", nor_in_workers},
-        //{"nor_in_a_child_that_main_forks", nor_in_a_child_that_main_forks},
+        {"nor_in_a_child_that_main_forks", nor_in_a_child_that_main_forks},
         {"nor_in_a_callback", nor_in_a_callback},
         {"nor_outside_of_a_run", nor_outside_of_a_run},
     };

@@ -138,7 +138,8 @@ char *mpm_shape_format(const mpm_shape *shape, char *text, size_t size)
     if (!text || !size)
         return text;
     length = (size_t)snprintf(text, size, "%s", mpm_type_name(shape ? shape->type : MPM_NO_TYPE));
-    for (unsigned i = 0; shape && i < shape->rank && i < MPM_MAX_DIMENSIONS && length < size; i++, before = ",")
+    for (unsigned i = 0; shape && i < shape->rank && i < MPM_MAX_DIMENSIONS && length < size;
+         i++, before = ",")
         length += (size_t)snprintf(text + length, size - length, "%s%zu", before, shape->extent[i]);
     if (shape && shape->rank && length < size)
         snprintf(text + length, size - length, "]");

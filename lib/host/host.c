@@ -65,7 +65,7 @@
 #define FIRST_PAUSE_NS   10000000u   /* before a fork that has failed is tried again */
 #define LONGEST_PAUSE_NS 1000000000u /* each pause is twice the last one, and this at most */
 #define CALM_NS          (4 * (uint64_t)LONGEST_PAUSE_NS) /* what has been forked by then has started */
-#define MAX_PID          (1 << 22)   /* the kernel's own bound */
+#define MAX_PID          (1 << 22)                        /* the kernel's own bound */
 #define DEATHS_A_LOOK    64
 
 /* Whom hosts tell. */
