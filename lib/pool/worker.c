@@ -71,8 +71,8 @@ static void run_lease(void)
     run_timed(chunk);
 }
 
-/* Enters the lease of a slot if there is anything to claim, and stays until there is not. */
-static bool serve_slot(_Atomic uint64_t *slot)
+/* Enters the lease of a slot, if it still is the one with that serial and there is anything to claim, and stays until there is not. */
+static bool serve_slot(_Atomic uint64_t *slot, uint64_t serial)
 {
     uint64_t offset = atomic_load(slot);
     struct lease_block *lease;
@@ -88,7 +88,8 @@ static bool serve_slot(_Atomic uint64_t *slot)
     KILL_POINT();
     if (atomic_load(slot) == offset && !worker_is_held()) {
         worker_self.lease = lease = arena_at(worker_self.arena, offset);
-        if ((served = worker_self.tasks_left && atomic_load(&lease->next) < lease->count))
+        if ((served = worker_self.tasks_left && atomic_load(&lease->serial) == serial &&
+                      atomic_load(&lease->next) < lease->count))
             run_lease();
     }
     KILL_POINT();
@@ -147,7 +148,7 @@ static bool serve_board(void)
     bool served = false;
 
     while (!worker_is_called() && (slot = next_slot(&serial)))
-        served |= serve_slot(slot);
+        served |= serve_slot(slot, serial);
     return served;
 }
 
