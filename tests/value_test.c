@@ -849,8 +849,8 @@ static void destroying_gives_all_memory_back(void)
 static bool nothing_is_there(mpm_value value, mpm_array array)
 {
     int number = 0;
-    bool right = mpm_value_get(value, &number) == MPM_EINVAL &&
-                 mpm_array_get(array, 0, &number) == MPM_EINVAL &&
+    bool right = mpm_value_get(value, &number) == MPM_ESTATE &&
+                 mpm_array_get(array, 0, &number) == MPM_ESTATE &&
                  mpm_value_create(MPM_I32, NULL, &value) == MPM_ESTATE &&
                  mpm_array_create(MPM_I32, 1, NULL, &array) == MPM_ESTATE;
 

@@ -225,7 +225,7 @@ static void note_progress(const mpm_progress *now, void *unused)
 
     (void)unused;
     snprintf(watched.text[next], sizeof watched.text[next],
-             "mpmap: ended by SIGTERM: at least %llu of %llu rows are good; they are in %s.part\n",
+             "mpmap: ended by SIGTERM: at least %llu of %llu rows are good: they are in %s.part\n",
              (unsigned long long)(now->done - now->failed), (unsigned long long)now->total,
              watched.output_file);
     atomic_store(&watched.current, next);

@@ -266,9 +266,10 @@ static int open_world(const struct rank_card *card, MPI_Comm given, struct topol
         return mpi_failed("MPI_Comm_split", failed);
     if (mpi.leaders != MPI_COMM_NULL)
         library.MPI_Comm_set_errhandler(mpi.leaders, MPI_ERRORS_RETURN);
+    status = MPM_OK;
     if (!(mpi.pieces_left = calloc(topology->node_count, sizeof *mpi.pieces_left)))
-        return error_set(MPM_ENOMEM, "no memory for the pieces for %u nodes", topology->node_count);
-    return MPM_OK;
+        status = error_set(MPM_ENOMEM, "no memory for the pieces for %u nodes", topology->node_count);
+    return mpi_agree(status);
 }
 
 /* A send to a rank that is gone would kill this one. */

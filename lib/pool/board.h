@@ -57,7 +57,7 @@
  * The state and the generation name a run of the initializer or finalizer in the same way: DOOM_IN_SETUP says that it was
  * late. Whoever has left that state meanwhile is innocent of any item.
  *
- * Refusing. A worker that cannot do a job, because it cannot find the task or open or read what the items need, notes
+ * Refusing. A worker that cannot do a job because it lacks memory or descriptors to find the task or open the items notes
  * when that began, pauses, and ends in good order: what it lacks, another one may have, or may be there again. Only where
  * that goes on is the job lost. What it had claimed has no bits. What stands in the job of that are hints only.
  *

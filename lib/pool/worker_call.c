@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What tasks may ask of their call and say of it, batch tasks too. board.h says how a failure is noted. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
+
+#include "mpmap/status.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -114,10 +119,21 @@ static bool goes_on_for_long(struct job_block *job)
            refusals > MOST_REFUSALS + 2 * worker_self.board->worker_count;
 }
 
+/* Whether this worker lacks what another one may have, or may have itself later: memory, or descriptors. A file that is not
+ * there, or cannot be written, is no such lack. */
+static bool may_pass(int status)
+{
+    int file = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    if (file >= 0)
+        close(file);
+    return status == MPM_ENOMEM || (file < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM));
+}
+
 void worker_refuses_job(int status)
 {
     worker_self.job_status = status;
-    if (goes_on_for_long(worker_self.job)) {
+    if (!may_pass(status) || goes_on_for_long(worker_self.job)) {
         lose_job(status);
         return;
     }

@@ -14,6 +14,8 @@
  * the lock compares with the one that it names: one that is out of date is told, and asked for once more. */
 #include "sync/own_lock.h"
 
+#include <string.h>
+
 #include "mpmap/sync.h"
 
 #include "base/error.h"
@@ -126,20 +128,30 @@ static int find_anywhere(const mpm_handle *handle, bool makes, double timeout_s,
 
 struct kept {
     mpm_handle parent, lock;
-    uint32_t run; /* of which both are */
 };
 
 static _Thread_local struct kept kept_locks[KEPT];
+static _Thread_local uint32_t kept_run; /* of which they are */
+
+/* Where the lock of an object is kept, if it is. */
+static struct kept *kept_of(const mpm_handle *handle)
+{
+    if (kept_run != runtime_number()) {
+        memset(kept_locks, 0, sizeof kept_locks);
+        kept_run = runtime_number();
+    }
+    return &kept_locks[handle->place % KEPT];
+}
 
 typedef int use_lock(const mpm_handle *lock, const mpm_handle *parent, double timeout_s);
 
 static int use(const mpm_handle *handle, use_lock *way, bool makes, double timeout_s)
 {
-    struct kept *kept = &kept_locks[handle->place % KEPT];
+    struct kept *kept = kept_of(handle);
     uint64_t deadline_ns;
     int status;
 
-    if (object_is_same(&kept->parent, handle) && kept->run == runtime_number() &&
+    if (object_is_same(&kept->parent, handle) &&
         (status = way(&kept->lock, handle, timeout_s)) != MPM_ESTALE && status != MPM_EINVAL)
         return status;
     *kept = (struct kept){.parent = {0}};
@@ -149,7 +161,6 @@ static int use(const mpm_handle *handle, use_lock *way, bool makes, double timeo
     if (!kept->lock.kind)
         return error_set(MPM_EINVAL, "the calling thread does not have the lock, which nobody has asked for");
     kept->parent = *handle;
-    kept->run = runtime_number();
     return way(&kept->lock, handle, call_time_left_s(timeout_s, deadline_ns));
 }
 
