@@ -279,15 +279,22 @@ static int measure_waking(int what, double *microseconds)
     return status ? status : mpm_process_join(sleeper, MPM_FOREVER);
 }
 
-/* Says when it ends, after its starter has had time to fall asleep. */
+struct last_words {
+    mpm_queue go, told;
+};
+
+/* Says when it ends: after it was told to, and its starter has had time to fall asleep. */
 static int end_after_a_while(const void *args, size_t size)
 {
+    const struct last_words *words = args;
     double now_s;
 
     (void)size;
+    if (mpm_queue_get(words->go, NULL, 0, NULL, MPM_FOREVER))
+        return 1;
     be_still();
     now_s = bench_now_s();
-    return mpm_queue_put(*(const mpm_queue *)args, &now_s, sizeof now_s, MPM_FOREVER) ? 1 : 0;
+    return mpm_queue_put(words->told, &now_s, sizeof now_s, MPM_FOREVER) ? 1 : 0;
 }
 
 /* The end of a process as a thread hears of it that sleeps in poll on a pidfd of it. */
@@ -307,8 +314,8 @@ static void *hear_of_end(void *argument)
     return NULL;
 }
 
-/* Joins a process that is about to end; when that has returned, and when the kernel has told of the end. */
-static int join_at_end(mpm_process process, double *awake_s, double *told_s)
+/* Tells a process to end, and joins it; when that has returned, and when the kernel has told of the end. */
+static int join_at_end(mpm_process process, mpm_queue go, double *awake_s, double *told_s)
 {
     struct end end;
     pthread_t thread;
@@ -322,7 +329,8 @@ static int join_at_end(mpm_process process, double *awake_s, double *told_s)
         close(end.process);
         return MPM_ESYSTEM;
     }
-    status = mpm_process_join(process, MPM_FOREVER);
+    if (!(status = mpm_queue_put(go, NULL, 0, MPM_FOREVER)))
+        status = mpm_process_join(process, MPM_FOREVER);
     *awake_s = bench_now_s();
     pthread_join(thread, NULL);
     close(end.process);
@@ -336,24 +344,28 @@ static int measure_join(double *since_words_us, double *since_end_us)
 {
     double since_words_s[WAKE_UPS] = {0}, since_end_s[WAKE_UPS] = {0};
     mpm_process process;
-    mpm_queue told;
-    int status = mpm_queue_create(NULL, &told);
+    struct last_words words;
+    int status = mpm_queue_create(NULL, &words.told);
 
+    if (!status)
+        status = mpm_queue_create(NULL, &words.go);
     for (int i = 0; !status && i < WAKE_UPS; i++) {
         double awake_s = 0, words_s = 0, end_s = 0;
 
-        if ((status = mpm_process_start(end_after_a_while, &told, sizeof told,
+        if ((status = mpm_process_start(end_after_a_while, &words, sizeof words,
                                         &(mpm_process_options){.place = MPM_ON_NODE(0)}, &process)) ||
-            (status = join_at_end(process, &awake_s, &end_s)))
+            (status = join_at_end(process, words.go, &awake_s, &end_s)))
             break;
         if (!(status = mpm_process_close(process)))
-            status = mpm_queue_get(told, &words_s, sizeof words_s, NULL, 0);
+            status = mpm_queue_get(words.told, &words_s, sizeof words_s, NULL, 0);
         since_words_s[i] = awake_s - words_s;
         since_end_s[i] = awake_s > end_s ? awake_s - end_s : 0;
     }
     *since_words_us = bench_median(since_words_s, WAKE_UPS) * 1e6;
     *since_end_us = bench_median(since_end_s, WAKE_UPS) * 1e6;
-    return status ? status : mpm_queue_destroy(told);
+    if (status || (status = mpm_queue_destroy(words.go)))
+        return status;
+    return mpm_queue_destroy(words.told);
 }
 
 /* The same of a bare process, which somebody sleeps in waitpid for. */
