@@ -750,6 +750,7 @@ static void terminate_ends_an_apply_of_another_thread(void)
     struct told told[6];
     mpm_pool *pool = open_pool(2);
     pthread_t threads[6];
+    int canceled = 0;
 
     forget();
     for (int i = 0; i < 6; i++) {
@@ -760,8 +761,10 @@ static void terminate_ends_an_apply_of_another_thread(void)
     mpm_pool_terminate(pool);
     for (int i = 0; i < 6; i++) {
         pthread_join(threads[i], NULL);
-        CU_ASSERT_EQUAL(told[i].status, MPM_ECANCELED);
+        canceled += told[i].status == MPM_ECANCELED;
+        CU_ASSERT(told[i].status == MPM_ECANCELED || told[i].status == MPM_ESTATE);
     }
+    CU_ASSERT(canceled >= 2); /* others may not have begun before the end did */
 }
 
 static void close_drains_what_was_begun(void)

@@ -28,8 +28,8 @@
 #define CALL_NO_ANSWER 3
 
 /* How long the caller waits for an answer beyond its time limit: a home that has long been idle looks at its messages
- * every 50 ms only. */
-#define CALL_ANSWER_S 0.1
+ * every 50 ms only, and one whose processors are all busy has to wait for its turn, too. */
+#define CALL_ANSWER_S 0.5
 /* The same of a limit of 0, which asks for what the home says at once: there is no other time to wait in, so it is
  * enough for a node whose processors are all busy. */
 #define CALL_AT_ONCE_S 1.0

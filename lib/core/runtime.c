@@ -216,7 +216,7 @@ static void become_nobody(void)
         return;
     runtime_is_nobody = true;
     run.runs = false;
-    run.topology = (struct topology){0};
+    run.topology.rank_count = run.topology.node_count = 0; /* its arrays stay what they are: the parent's */
 }
 
 static __attribute__((constructor)) void at_fork(void)

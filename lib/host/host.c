@@ -645,6 +645,7 @@ static _Noreturn void host_main(pid_t rank)
     settle_signals();
     settle_leave_to_rank();
     settle_leave_stdin_to_rank();
+    settle_leave_group();
     signal(SIGCONT, on_continue);
     settle_mask(false);
     settle_die_with(rank, SIGCONT);
@@ -700,6 +701,7 @@ int host_start(struct arena *arena, unsigned rank_in_node)
     self.area = area;
     self.record = &area->host[rank_in_node];
     self.rank = rank_in_node;
+    settle_note_group();
     self.try_again_ns = CLOCK_FOREVER;
     if (prctl(PR_GET_CHILD_SUBREAPER, &self.was_subreaper) || prctl(PR_SET_CHILD_SUBREAPER, 1))
         return error_set_errno(MPM_ESYSTEM, "the rank cannot reap what its host leaves");

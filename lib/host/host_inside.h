@@ -84,5 +84,9 @@ void settle_take_signals(bool is_users);
 void settle_die_with(pid_t parent, int signal_number);
 /* What every process begins with, whichever it is. */
 void settle_in(pid_t host);
+/* In the rank, before it forks the host: its process group is that of all that the host forks. */
+void settle_note_group(void);
+/* In the host: it has a process group of its own. */
+void settle_leave_group(void);
 
 #endif

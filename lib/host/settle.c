@@ -15,7 +15,8 @@
 
 /* A process that a signal of the terminal or of a batch system reaches together with its rank leaves the
  * decision to the rank: it dies with it anyway. */
-static const int left_to_rank[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGTSTP};
+static const int left_to_rank[] = {SIGINT,  SIGQUIT, SIGTERM, SIGHUP, SIGUSR1,
+                                   SIGUSR2, SIGTSTP, SIGTTIN, SIGTTOU};
 #define LEFT_TO_RANK (sizeof left_to_rank / sizeof *left_to_rank)
 
 /* What the program had ignored before the run, as nohup has it, or a shell for what it starts by `&`. */
@@ -89,6 +90,22 @@ void settle_take_signals(bool is_users)
     settle_mask(false);
 }
 
+/* A launcher, or a shell, kills a rank together with its process group. The host is to outlive that for a moment, as it ends
+ * what has left the group or changed its user; all else stays in the rank's group, for the terminal's signals. */
+static pid_t group_of_rank;
+
+void settle_note_group(void)
+{
+    group_of_rank = getpgrp();
+}
+
+void settle_leave_group(void)
+{
+    if (setpgid(0, 0))
+        log_write(MPM_LOG_DEBUG,
+                  "a host stays in the process group of its rank"); /* it leads a session: no rank does */
+}
+
 void settle_die_with(pid_t parent, int signal_number)
 {
     prctl(PR_SET_PDEATHSIG, signal_number);
@@ -129,6 +146,7 @@ static void print_by_lines(void)
 void settle_in(pid_t host)
 {
     settle_die_with(host, SIGKILL);
+    (void)!setpgid(0, group_of_rank); /* EPERM, if the rank and all else in it have ended */
     offspring_mark();
     be_first_in_line_for_memory();
     on_exit(leave_now, NULL);

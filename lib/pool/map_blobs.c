@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Maps over items of any length, for the caller. */
+#include <stdint.h>
 #include <stdlib.h>
 
 #include "base/error.h"
@@ -9,6 +10,8 @@
 
 static int check_items(const mpm_blob *items, size_t count)
 {
+    if (count > SIZE_MAX / sizeof *items)
+        return error_set(MPM_EINVAL, "mpm_pool_map_blobs: there cannot be %zu items", count);
     if (count && !items)
         return error_set(MPM_EINVAL, "mpm_pool_map_blobs: %zu items cannot be at NULL", count);
     for (size_t i = 0; i < count; i++) {

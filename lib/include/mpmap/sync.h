@@ -8,7 +8,7 @@
  *
  * @section limits Time limits and other nodes
  * A time limit is the caller's, here and in queue.h, pipe.h, process.h and wait.h. The node of the object says when the
- * time is up. If it says nothing, because it is stopped or its wire is slow, the call returns all the same: 0.1 s after
+ * time is up. If it says nothing, because it is stopped or its wire is slow, the call returns all the same: 0.5 s after
  * its limit, or after 1 s if the limit is 0, since an answer from another node takes a moment; and later by a second
  * for each 20 MB of messages, or of room for one. It returns what it returns for a time that is up, and mpm_error()
  * names the node. What was asked for is taken back: a lock or a permit that comes later is given back, a message that
