@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "host/host_inside.h"
 #include "shm/kill_point.h"
+#include "shm/life.h"
 
 /* An address in libmpmap as a distance from this one: the same in all processes that run this build. */
 static const char anchor;
@@ -120,6 +121,40 @@ static int reserve_record(struct arena *arena, uint32_t *process)
     return error_set(MPM_ENOMEM, "a node cannot have more than %u processes", MAX_PROCESSES);
 }
 
+/* Whether a process holds the record, or is about to. */
+static bool is_taken(struct process_record *process)
+{
+    enum process_state state = process_state_of(atomic_load(&process->word));
+
+    return state != PROCESS_FREE && state != PROCESS_ENDED;
+}
+
+/* How many processes can have a life at once: each host, and its spare, may need one, too. */
+static uint32_t room_for_processes(struct arena *arena)
+{
+    uint32_t lives = life_room(), others = 2 * host_area_of(arena)->host_count;
+
+    return lives > others ? lives - others : 0;
+}
+
+/* With the caller's record, which is reserved: so of those that start at once none is overlooked, and there are
+ * never more than there is room for. One that had no life would wait for another's end when it first locks. */
+static int check_room(struct arena *arena)
+{
+    uint32_t room = room_for_processes(arena), taken = 0;
+
+    if (!process_find(arena, room))
+        return MPM_OK; /* there are not so many records */
+    for (uint32_t i = 0; process_find(arena, i); i++)
+        taken += is_taken(process_at(arena, i));
+    if (taken <= room)
+        return MPM_OK;
+    return error_set(MPM_ENOMEM,
+                     "this node's arena has room for %u processes at once, and they run: a larger one "
+                     "(MPMAP_ARENA) has room for more",
+                     room);
+}
+
 static void fill_record(struct process_record *record, unsigned rank_in_node,
                         const struct process_order *order)
 {
@@ -164,6 +199,10 @@ int host_order(struct arena *arena, unsigned rank_in_node, const struct process_
         return status;
     KILL_POINT();
     record = process_at(arena, number);
+    if ((status = check_room(arena))) {
+        process_release(record);
+        return status;
+    }
     fill_record(record, rank_in_node, order);
     if (order->flags & PROCESS_OWNS_ARGUMENT)
         arena_give(arena, order->argument);

@@ -61,6 +61,11 @@ void life_table_use(struct life_table *table)
     is_forked = false;
 }
 
+unsigned life_room(void)
+{
+    return (unsigned)table_in_use->places;
+}
+
 static void forget(void)
 {
     life_of_thread = 0;

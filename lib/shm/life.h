@@ -26,6 +26,9 @@ void life_table_create(struct life_table *table, unsigned threads);
  * It must stay where it is in each forked process that has a life in it. */
 void life_table_use(struct life_table *table);
 
+/* How many threads of forked processes can have one at once in the table of the calling process. */
+unsigned life_room(void);
+
 /* The calling thread's; 0 before it has one. */
 extern __attribute__((tls_model("initial-exec"))) _Thread_local uint64_t life_of_thread;
 

@@ -47,8 +47,8 @@ typedef struct mpm_process_options {
  * forks) or has another user, as far as the host may kill that. What it has started by mpm_process_start() does not
  * descend from it. What is to outlive it must be started by main, or by a service of the system.
  * @return MPM_EINVAL for a target that is no function, args of NULL with a size, a node that there is not, a
- * name that is too long; MPM_ENOMEM, also for args of 2 GiB and more for another node; MPM_ESYSTEM if it
- * cannot be forked; MPM_EHOSTLOST if the node has lost its hosts; MPM_ESTATE without a run. */
+ * name that is too long; MPM_ENOMEM, also for args of 2 GiB and more for another node, and if as many
+ * processes run on the node as its arena has room for; MPM_ESYSTEM if it cannot be forked; MPM_EHOSTLOST if the node has lost its hosts; MPM_ESTATE without a run. */
 MPM_API MPM_CHECKED int mpm_process_start(mpm_target *target, const void *args, size_t size,
                                           const mpm_process_options *options, mpm_process *process);
 
