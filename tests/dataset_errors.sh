@@ -104,7 +104,7 @@ HDF5_USE_FILE_LOCKING=FALSE check 'or HDF5 must not look' "$bin/mpmap" map "$tas
 rm -f out.h5
 exec 9>&-
 refuses 'f32' "$task" whole.h5:/whole out.h5:/result
-refuses 'taken.h5 exists: choose another name or overwrite' "$task" in.h5:/data taken.h5:/result
+refuses 'taken.h5 exists: choose another name, or overwrite it (--overwrite, MPM_OVERWRITE_RESULT)' "$task" in.h5:/data taken.h5:/result
 refuses 'cannot make no/out.h5: its folder does not exist' "$task" in.h5:/data no/out.h5:/result
 refuses 'cannot make text.h5/out.h5: Not a directory' "$task" in.h5:/data text.h5/out.h5:/result
 refuses '. exists and is not a file' "$task" in.h5:/data .:/result --overwrite

@@ -1168,7 +1168,8 @@ static void an_output_that_exists_stays_unless_it_may_be_overwritten(void)
 
     write_file(output, "precious", 8);
     CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_EEXIST);
-    CU_ASSERT(error_says("taken.h5 exists: choose another name or overwrite"));
+    CU_ASSERT(error_says(
+        "taken.h5 exists: choose another name, or overwrite it (--overwrite, MPM_OVERWRITE_RESULT)"));
     bytes = read_file(output, &size);
     CU_ASSERT_STRING_EQUAL(bytes, "precious");
     free(bytes);

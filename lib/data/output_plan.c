@@ -197,7 +197,9 @@ static int check_existing(struct output *output)
     if (!S_ISREG(output->old.st_mode))
         return error_set(MPM_EEXIST, "%s exists and is not a file: choose another name", output->name);
     if (!output->overwrite)
-        return error_set(MPM_EEXIST, "%s exists: choose another name or overwrite", output->name);
+        return error_set(
+            MPM_EEXIST, "%s exists: choose another name, or overwrite it (--overwrite, MPM_OVERWRITE_RESULT)",
+            output->name);
     return output->overwrite == MPM_OVERWRITE_FILE ? 0 : check_holds_only_result(output);
 }
 
