@@ -60,16 +60,27 @@ has_ended() { ! kill -0 "$started" 2>/dev/null || none_left "$started"; }
 all_is_gone() { [ -z "$(of_run)" ]; }
 pause() { read -rt "$1" <> <(:) || true; }
 
+has_begun_or_ended() { has_begun || has_ended; }
+# mpirun's own words where its daemons have not met, as just after a link was healed.
+daemons_have_not_met() { has_ended && grep -qE 'complete a TCP connection|reliably start one or more daemons' out err; }
+
 # Starts a map, and returns in the midst of it.
 begin() # what node_timeout
 {
+    local attempt
     what=$1
-    rm -f began.* out.h5*
-    : >out
-    MPMAP_NODE_TIMEOUT=$2 mpirun_on_hosts h1:2,h2:2,h3:1 -n 5 "$bin/mpmap" map --quiet --chunk 1 "$plugin:nap" \
-        in.h5:/data out.h5:/r >out 2>err &
-    started=$!
-    check "$what: rows run on all hosts" wait_for 60 has_begun
+    for attempt in 1 2 3; do
+        rm -f began.* out.h5*
+        : >out
+        MPMAP_NODE_TIMEOUT=$2 mpirun_on_hosts h1:2,h2:2,h3:1 -n 5 "$bin/mpmap" map --quiet --chunk 1 "$plugin:nap" \
+            in.h5:/data out.h5:/r >out 2>err &
+        started=$!
+        wait_for 60 has_begun_or_ended
+        daemons_have_not_met || break
+        wait "$started" 2>/dev/null
+        echo "$what: mpirun has not started, attempt $attempt"
+    done
+    check "$what: rows run on all hosts" has_begun
     begin_s=$SECONDS
 }
 
