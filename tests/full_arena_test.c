@@ -395,8 +395,9 @@ static int stay(const void *args, size_t size)
 {
     (void)args;
     (void)size;
-    for (;;)
-        pause();
+    while (pause())
+        ;
+    return 0;
 }
 
 static int start_one(mpm_process *process)
