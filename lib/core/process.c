@@ -16,6 +16,7 @@
 #include "core/process.h"
 
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -322,6 +323,9 @@ int mpm_process_start(mpm_target *target, const void *args, size_t size, const m
     bool is_party;
     int status;
 
+    if (size > PTRDIFF_MAX)
+        return error_set(MPM_ENOMEM,
+                         "mpm_process_start: no memory has %zu bytes, as the args are said to have", size);
     if (!target || !process)
         return error_set(MPM_EINVAL, "mpm_process_start: the %s is NULL",
                          target ? "place for the process" : "target");
