@@ -32,7 +32,7 @@ bad()
 
 good lib/base/error.c '"error.h"'
 good lib/base/error.c '"base/error.h"'
-good lib/pool/map.c '"core/handle.h"'
+good lib/pool/map.c '"object/handle.h"'
 good lib/pool/map.c '"mpmap/status.h"'
 good lib/pool/map.c '<stdio.h>'
 good lib/shm/wait.c '<linux/futex.h>'

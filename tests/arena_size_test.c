@@ -11,7 +11,7 @@
 
 #include "mpmap/status.h"
 
-#include "core/arena_size.h"
+#include "node/arena_size.h"
 #include "suite.h"
 
 static char work[PATH_MAX / 2];

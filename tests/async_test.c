@@ -12,7 +12,7 @@
 
 #include <mpmap.h>
 
-#include "core/runtime.h"
+#include "node/context.h"
 #include "support/gate.h"
 #include "support/shared_file.h"
 #include "support/suite.h"

@@ -13,7 +13,7 @@
 
 #include <mpmap.h>
 
-#include "core/runtime.h"
+#include "node/context.h"
 #include "pool/holder_inside.h"
 #include "pool/pool_state.h"
 #include "support/gate.h"

@@ -20,7 +20,7 @@
 #include <mpmap.h>
 
 #include "base/clock.h"
-#include "core/function.h"
+#include "node/function.h"
 #include "suite.h"
 
 #define PATIENCE_S 60

@@ -10,7 +10,7 @@
 #include <mpmap.h>
 
 #include "base/clock.h"
-#include "core/object.h"
+#include "object/object.h"
 #include "shm/kill_point.h"
 #include "support/everywhere.h"
 #include "support/shared_file.h"

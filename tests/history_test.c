@@ -19,7 +19,7 @@
 
 #include <mpmap.h>
 
-#include "core/runtime.h"
+#include "node/context.h"
 #include "shm/arena.h"
 #include "support/suite.h"
 

@@ -12,8 +12,8 @@
 #include <mpmap.h>
 
 #include "base/clock.h"
-#include "core/runtime.h"
 #include "everywhere.h"
+#include "node/context.h"
 #include "support/suite.h"
 
 #define PATIENCE_S   30.0

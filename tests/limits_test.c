@@ -13,7 +13,7 @@
 #include <mpmap.h>
 
 #include "base/clock.h"
-#include "core/object.h"
+#include "object/object.h"
 #include "support/everywhere.h"
 #include "support/gate.h"
 #include "support/rank.h"

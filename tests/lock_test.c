@@ -11,7 +11,7 @@
 #include <mpmap.h>
 
 #include "base/clock.h"
-#include "core/object.h"
+#include "object/object.h"
 #include "support/everywhere.h"
 #include "support/suite.h"
 #include "sync/line.h"

@@ -8,7 +8,7 @@
 #include <mpmap.h>
 
 #include "base/clock.h"
-#include "core/runtime.h"
+#include "node/context.h"
 #include "support/everywhere.h"
 #include "support/suite.h"
 

@@ -13,7 +13,7 @@
 #include <mpmap.h>
 
 #include "base/clock.h"
-#include "core/runtime.h"
+#include "node/context.h"
 #include "shm/arena.h"
 #include "support/suite.h"
 

@@ -16,7 +16,7 @@
 
 #include <mpmap.h>
 
-#include "core/runtime.h"
+#include "node/context.h"
 #include "shm/arena.h"
 #include "shm/kill_point.h"
 #include "support/child.h"

@@ -14,7 +14,7 @@
 
 #include <mpmap.h>
 
-#include "core/runtime.h"
+#include "node/context.h"
 #include "pool/board.h"
 #include "support/gate.h"
 #include "support/shared_file.h"

@@ -12,9 +12,9 @@
 #include <mpmap.h>
 
 #include "base/clock.h"
-#include "core/runtime.h"
 #include "host/host.h"
 #include "kill_run.h"
+#include "node/context.h"
 #include "shm/arena.h"
 #include "support/suite.h"
 

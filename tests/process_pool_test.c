@@ -10,7 +10,7 @@
 
 #include <mpmap.h>
 
-#include "core/runtime.h"
+#include "node/context.h"
 #include "shm/arena.h"
 #include "support/everywhere.h"
 #include "support/gate.h"

@@ -17,8 +17,8 @@
 #include <mpmap.h>
 
 #include "base/clock.h"
-#include "core/process_parts.h"
-#include "core/runtime.h"
+#include "node/context.h"
+#include "process/process_parts.h"
 #include "shm/wait_word.h"
 #include "support/child.h"
 #include "support/suite.h"

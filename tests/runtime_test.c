@@ -16,7 +16,7 @@
 
 #include <mpmap.h>
 
-#include "core/runtime.h"
+#include "node/context.h"
 #include "support/suite.h"
 
 /* What the launcher says, in the words of Open MPI's or of Hydra; NULL without one. */

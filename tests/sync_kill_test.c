@@ -18,9 +18,9 @@
 #include <mpmap.h>
 
 #include "base/clock.h"
-#include "core/object.h"
-#include "core/runtime.h"
 #include "everywhere.h"
+#include "node/context.h"
+#include "object/object.h"
 #include "shm/arena.h"
 #include "shm/kill_point.h"
 #include "suite.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What is true of turns (core/turn.h) when a process is killed at any point of a get or a put that goes past a
+/* What is true of turns (object/turn.h) when a process is killed at any point of a get or a put that goes past a
  * call of another node, or stands back for it, or of such a call: the search of support_kill/kill_run.h.
  * Afterwards the others are served. Messages are numbered; none but the dead one's are lost, and none comes
  * twice. */
@@ -11,9 +11,9 @@
 #include <mpmap.h>
 
 #include "base/clock.h"
-#include "core/runtime.h"
-#include "core/turn.h"
 #include "net/courier.h"
+#include "node/context.h"
+#include "object/turn.h"
 
 #include "kill_run.h"
 #include "suite.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Turns at a queue, or a pipe (core/turn.h): getters and putters of other nodes are served although processes of
+/* Turns at a queue, or a pipe (object/turn.h): getters and putters of other nodes are served although processes of
  * its node are faster.
  *
  * Some tests hold the courier of main's node up while a call of another node waits there: so many messages go
@@ -15,14 +15,14 @@
 #include <mpmap.h>
 
 #include "base/clock.h"
-#include "core/call.h"
-#include "core/runtime.h"
-#include "core/turn.h"
-#include "core/wait_any.h"
 #include "net/courier.h"
-#include "sync/pipe.h"
+#include "node/context.h"
+#include "object/call.h"
+#include "object/turn.h"
+#include "object/wait_any.h"
 #include "support/everywhere.h"
 #include "support/suite.h"
+#include "sync/pipe.h"
 
 #define PATIENCE_S  30.0
 #define PATIENCE_NS UINT64_C(30000000000)

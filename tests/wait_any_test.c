@@ -9,7 +9,7 @@
 #include <mpmap.h>
 
 #include "base/clock.h"
-#include "core/runtime.h"
+#include "node/context.h"
 #include "support/suite.h"
 
 #define PATIENCE_S 30.0

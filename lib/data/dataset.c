@@ -10,10 +10,10 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "core/function.h"
 #include "data/input.h"
 #include "data/output.h"
 #include "data/rows.h"
+#include "node/function.h"
 #include "pool/batch.h"
 
 #define MAX_TASK_NAME    1000

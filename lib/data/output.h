@@ -16,10 +16,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/function.h"
 #include "data/input.h"
 #include "data/part.h"
 #include "mpmap/dataset.h"
+#include "node/function.h"
 
 /* A byte of the `.done` data set. It is written after its row's result. */
 enum row_mark { ROW_NOT_DONE, ROW_DONE, ROW_FAILED };

@@ -17,7 +17,7 @@
 
 #include "base/error.h"
 #include "mpmap/runtime.h"
-#include "core/runtime.h"
+#include "node/context.h"
 
 #define ALIGNMENT      ((size_t)64)
 #define BLOCK_BYTES    ((size_t)1 << 20) /* of rows, or of results, whichever are larger */

@@ -6,10 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/function.h"
 #include "data/input.h"
 #include "data/output.h"
 #include "mpmap/dataset.h"
+#include "node/function.h"
 #include "pool/batch.h"
 
 /* What a worker must know, as plain bytes: the context of the batch map. Behind the struct stand the three

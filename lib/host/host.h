@@ -8,7 +8,7 @@
  * with them: see offspring.h.
  * All that it and others say to each other stands in the arena: see host.c for who writes what.
  *
- * For core/ and the layers above it. */
+ * For node/ and the layers above it. */
 #ifndef HOST_HOST_H
 #define HOST_HOST_H
 
@@ -54,7 +54,8 @@ struct process_record {
     _Atomic uint64_t pid;     /* generation << 32, and its pid, once that is known */
     int32_t wait_status;
     int32_t fork_errno;
-    uint32_t argument_index; /* for the entry */
+    uint32_t argument_index;   /* for the entry */
+    _Atomic uint32_t is_party; /* objects may name it: its own, and its reaper's, who tells others */
     struct wait_word changed;
     uint64_t argument;                          /* for the entry: an offset in the arena */
     int64_t entry;                              /* int entry(struct process_record *), in the new process */

@@ -3,7 +3,7 @@
  *
  * Anyone of the leader's process posts messages; the courier packs what has gathered for a node into one
  * frame, sends it, and hands messages that come in to the handler of their kind. It sleeps on the node's
- * bell, which whoever has news for it rings. For core/ and the layers above it. */
+ * bell, which whoever has news for it rings. For node/ and the layers above it. */
 #ifndef NET_COURIER_H
 #define NET_COURIER_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The launcher of a rank that ends without MPI_Finalize. After a node is lost mpirun waits for its daemon there, for a
- * quarter of an hour or for ever, and so do daemons that have lost mpirun. For core/. */
+ * quarter of an hour or for ever, and so do daemons that have lost mpirun. For run/. */
 #ifndef NET_LAUNCHER_END_H
 #define NET_LAUNCHER_END_H
 

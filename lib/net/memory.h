@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Memory that a rank shares with what it forks. For transports, which map it, and for core/, which ends it after the
+/* Memory that a rank shares with what it forks. For transports, which map it, and for run/, which ends it after the
  * transport is closed. */
 #ifndef NET_MEMORY_H
 #define NET_MEMORY_H

@@ -51,7 +51,7 @@ enum message_kind {
     MESSAGE_WANTED,        /* the same: the answer, if it is */
     MESSAGE_ARRIVED,       /* struct message_call: the answer to it has arrived; its numbers only */
     MESSAGE_REPLY,         /* struct message_reply, then what the verb gives */
-    MESSAGE_POSTED,        /* struct message_posted, then the operations: see core/post.c */
+    MESSAGE_POSTED,        /* struct message_posted, then the operations: see object/post.c */
     MESSAGE_POSTED_DONE,   /* struct message_posted_done: the answer */
     MESSAGE_CREDIT,        /* struct message_credit: the receiver may post to the object */
     MESSAGE_RECALL_CREDIT, /* struct message_credit: it may not any more, and is to say so */

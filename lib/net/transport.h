@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A transport: how ranks find each other, get memory that they share, and how frames of bytes go from node to
- * node. `mpi` is the real one, `solo` the one of a run that is a single process. For net/ and core/.
+ * node. `mpi` is the real one, `solo` the one of a run that is a single process. For net/ and the layers above it.
  *
  * All is for its owner (see below), but for name and version. open, memory, agree, gather and close are collective; send,
  * poll, is_over and those of pieces are the courier's alone (leaders'), after memory and before close. Nothing else blocks. */

@@ -11,7 +11,7 @@
 #include "mpmap/result.h"
 
 #include "base/error.h"
-#include "core/runtime.h"
+#include "node/context.h"
 #include "pool/async.h"
 #include "pool/pool_state.h"
 

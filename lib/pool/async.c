@@ -14,7 +14,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "core/runtime.h"
+#include "node/context.h"
 #include "pool/pool_state.h"
 
 #define RUNNING_BASE 64u /* a pool runs so many at once, and some a worker */

@@ -27,7 +27,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#include "core/function.h"
+#include "node/function.h"
 #include "shm/wait_word.h"
 
 #define BOARD_CELLS    63u /* bits of a word, one of which is BOARD_HELD */

@@ -39,8 +39,8 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "core/runtime.h"
 #include "host/host.h"
+#include "node/context.h"
 #include "pool/board.h"
 #include "pool/pool_state.h"
 #include "shm/arena.h"

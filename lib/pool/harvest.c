@@ -11,8 +11,8 @@
 #include <sys/wait.h>
 
 #include "base/error.h"
-#include "core/runtime.h"
 #include "host/host.h"
+#include "node/context.h"
 #include "pool/holder_inside.h"
 
 static bool grow(void **array, size_t *room, size_t count, size_t size)

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "core/runtime.h"
+#include "node/context.h"
 #include "pool/holder_inside.h"
 #include "pool/room.h"
 #include "shm/kill_point.h"

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "core/function.h"
+#include "node/function.h"
 
 enum job_kind {
     JOB_PLAIN,   /* items and results of one size each */

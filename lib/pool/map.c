@@ -23,8 +23,8 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "core/runtime.h"
 #include "net/courier.h"
+#include "node/context.h"
 #include "pool/apply.h"
 #include "pool/async.h"
 #include "pool/job_spec.h"

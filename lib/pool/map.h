@@ -10,7 +10,7 @@
 
 #include "mpmap/pool.h"
 
-#include "core/function.h"
+#include "node/function.h"
 #include "pool/blob.h"
 #include "pool/job_spec.h"
 

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "core/function.h"
+#include "node/function.h"
 
 /* What the holder has a worker killed for, on its item's account. */
 enum item_limit { LIMIT_NONE, LIMIT_TIME, LIMIT_MEMORY };

@@ -12,8 +12,8 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "core/runtime.h"
 #include "net/courier.h"
+#include "node/context.h"
 
 #define POOLS_KEPT 256u /* pools that are closed before the first of them is used for another one */
 

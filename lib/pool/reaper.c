@@ -7,8 +7,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "core/runtime.h"
 #include "host/host.h"
+#include "node/context.h"
 #include "pool/board.h"
 #include "pool/worker.h"
 #include "shm/kill_point.h"

@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "core/call.h"
-#include "core/runtime.h"
+#include "node/context.h"
+#include "object/call.h"
 #include "pool/apply.h"
 #include "pool/async.h"
 #include "pool/pool_state.h"

@@ -12,7 +12,7 @@
 #include "mpmap/runtime.h"
 
 #include "base/error.h"
-#include "core/runtime.h"
+#include "node/context.h"
 #include "shm/wait_word.h"
 
 static struct {

@@ -8,8 +8,8 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "core/runtime.h"
 #include "net/courier.h"
+#include "node/context.h"
 #include "pool/pool_state.h"
 
 struct answers {

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "core/runtime.h"
 #include "net/courier.h"
+#include "node/context.h"
 #include "pool/holder.h"
 
 #define MAX_PACK ((size_t)1900 << 20) /* a message has 2 GiB at most */

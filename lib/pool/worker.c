@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "core/runtime.h"
+#include "node/context.h"
 #include "pool/worker_self.h"
 #include "shm/kill_point.h"
 

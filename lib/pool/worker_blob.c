@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "core/runtime.h"
+#include "node/context.h"
 #include "pool/blob.h"
 #include "pool/worker_self.h"
 #include "shm/kill_point.h"

@@ -8,7 +8,7 @@
 
 #include "mpmap/pool.h"
 
-#include "core/function.h"
+#include "node/function.h"
 #include "pool/board.h"
 #include "pool/chunk.h"
 

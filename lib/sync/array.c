@@ -7,8 +7,8 @@
 #include "mpmap/value.h"
 
 #include "base/error.h"
-#include "core/call.h"
-#include "core/runtime.h"
+#include "node/context.h"
+#include "object/call.h"
 #include "sync/numbers.h"
 
 #define PIECE_SIZE ((size_t)1 << 20) /* bytes of a slice that go to another node at once */

@@ -5,7 +5,7 @@
  * leave; for a caller of another node the home does, which knows it first. If it dies before, its waiter is a dead
  * party's, which every kind passes over.
  *
- * What is undone for a caller of another node that has taken its call back (core/call.h):
+ * What is undone for a caller of another node that has taken its call back (object/call.h):
  *   acquire of a lock       it is released, once; who got it from a dead owner leaves it to a dead owner
  *   acquire of a semaphore  the permit is given back
  *   wait at a barrier       the barrier breaks, as it does for each whose time is up, and was met or not
@@ -20,8 +20,8 @@
 #include "mpmap/status.h"
 
 #include "base/error.h"
-#include "core/call.h"
-#include "core/runtime.h"
+#include "node/context.h"
+#include "object/call.h"
 
 #define FIRST_BYTES ((size_t)1 << 12) /* of an answer from another node at the first time of asking */
 

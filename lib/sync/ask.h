@@ -4,7 +4,7 @@
 #ifndef SYNC_ASK_H
 #define SYNC_ASK_H
 
-#include "core/operation.h"
+#include "object/operation.h"
 #include "sync/state.h"
 
 enum ask_verb {
@@ -52,7 +52,7 @@ struct ask {
     ask_try *try;            /* what takes more than one step */
     bool needs_permit;       /* no try makes sense as long as `value` is 0 */
     bool always_waits;       /* for a moment at least, even with a timeout of 0 */
-    bool is_timed;           /* its time limit is the caller's: see core/call.h */
+    bool is_timed;           /* its time limit is the caller's: see object/call.h */
     const struct ask *leave; /* asked for when its time is up, if it has waited; may wait, and counts */
     /* Its caller, of another node, has taken it back: the request's number is 1 if it was given what it asked for, as
      * the answer says, and 0 if it was not, or was never tried. */

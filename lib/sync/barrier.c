@@ -15,10 +15,10 @@
 #include "mpmap/sync.h"
 
 #include "base/error.h"
-#include "core/call.h"
-#include "core/function.h"
-#include "core/runtime.h"
 #include "host/host.h"
+#include "node/context.h"
+#include "node/function.h"
+#include "object/call.h"
 #include "shm/kill_point.h"
 #include "sync/ask.h"
 

@@ -5,7 +5,7 @@
  * Who writes what: all is written under the cell's lock. Whoever sets the bytes writes the second copy,
  * stores `is_new`, which commits, copies the second to the first, and takes `is_new` back. If it dies before
  * the commit nothing has changed; after it whoever gets the lock next finds `is_new`, and copies once more.
- * The maker and whoever destroys them go by core/object.h: the block is owned by the cell, which is unclean
+ * The maker and whoever destroys them go by object/object.h: the block is owned by the cell, which is unclean
  * as long as there is a block without an object. If the maker dies after the commit, its handle dies with it,
  * and what it has made is lost until the end of the run. */
 #include <stdbool.h>
@@ -16,9 +16,9 @@
 #include "mpmap/value.h"
 
 #include "base/error.h"
-#include "core/call.h"
-#include "core/object.h"
-#include "core/runtime.h"
+#include "node/context.h"
+#include "object/call.h"
+#include "object/object.h"
 #include "shm/kill_point.h"
 #include "sync/own_lock.h"
 

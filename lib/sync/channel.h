@@ -11,7 +11,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#include "core/object.h"
+#include "object/object.h"
 #include "shm/robust_mutex.h"
 
 /* The body of such an object begins with it. */

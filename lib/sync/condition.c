@@ -20,8 +20,8 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "core/call.h"
-#include "core/runtime.h"
+#include "node/context.h"
+#include "object/call.h"
 #include "shm/kill_point.h"
 #include "sync/lock.h"
 

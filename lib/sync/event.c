@@ -6,8 +6,8 @@
 #include "mpmap/sync.h"
 
 #include "base/error.h"
-#include "core/call.h"
-#include "core/wait_any.h"
+#include "object/call.h"
+#include "object/wait_any.h"
 #include "sync/ask.h"
 
 #define WAS_SET(state) ((uint64_t)(state)->turn + 1) /* as a request's number, where 0 is none yet */

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/party.h"
+#include "object/party.h"
 #include "shm/arena.h"
 
 /* `list` of these is the block, by offset; 0 before anybody has held. */

@@ -3,7 +3,7 @@
  * the oldest waiter. */
 #include "sync/line.h"
 
-#include "core/call.h"
+#include "object/call.h"
 
 static bool is_reserved(const struct draft *draft)
 {

@@ -11,7 +11,7 @@
 #include "mpmap/sync.h"
 
 #include "base/error.h"
-#include "core/call.h"
+#include "object/call.h"
 #include "shm/kill_point.h"
 #include "sync/line.h"
 

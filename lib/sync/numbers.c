@@ -9,10 +9,10 @@
  * of the run. The numbers are written by anybody, each by one atomic instruction an update, without a lock
  * (number.h). Destroying is one store of the identity, under the cell's lock, so that of two who destroy one
  * is told that it is too late; before it the cell is unclean, and after it the block is freed, and the cell
- * is clean. Whoever takes the cell of one who died in between frees the block (core/object.h). Whoever dies
+ * is clean. Whoever takes the cell of one who died in between frees the block (object/object.h). Whoever dies
  * anywhere else has done its update, or has not.
  *
- * Updates from other nodes whose result nobody wants are posted (core/post.h): credits are given, and looked
+ * Updates from other nodes whose result nobody wants are posted (object/post.h): credits are given, and looked
  * for at the end, under the cell's lock. */
 #include "sync/numbers.h"
 
@@ -22,9 +22,9 @@
 #include "mpmap/status.h"
 
 #include "base/error.h"
-#include "core/call.h"
-#include "core/post.h"
-#include "core/runtime.h"
+#include "node/context.h"
+#include "object/call.h"
+#include "object/post.h"
 #include "shm/kill_point.h"
 
 _Static_assert(sizeof(struct numbers) <= OBJECT_BODY_SIZE, "numbers fit into a cell");
@@ -197,7 +197,7 @@ static int find_and_lock(mpm_handle handle, enum object_kind kind, struct object
     return object_stale(&name);
 }
 
-/* CALL_MUST_WAIT while nodes have credits for it: see core/post.h. */
+/* CALL_MUST_WAIT while nodes have credits for it: see object/post.h. */
 static int destroy_here(mpm_handle handle, enum object_kind kind)
 {
     mpm_handle name = number_object(handle);

@@ -12,7 +12,7 @@
 #include "mpmap/handle.h"
 #include "mpmap/type.h"
 
-#include "core/object.h"
+#include "object/object.h"
 #include "sync/number.h"
 #include "sync/own_lock.h"
 
@@ -49,7 +49,7 @@ static inline mpm_handle number_handle(mpm_handle object, mpm_type type)
     return object;
 }
 
-/* The handle as core/object.h knows it. */
+/* The handle as object/object.h knows it. */
 static inline mpm_handle number_object(mpm_handle handle)
 {
     handle.place = object_place(&handle);

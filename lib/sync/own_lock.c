@@ -19,8 +19,8 @@
 #include "mpmap/sync.h"
 
 #include "base/error.h"
-#include "core/call.h"
-#include "core/runtime.h"
+#include "node/context.h"
+#include "object/call.h"
 #include "shm/kill_point.h"
 #include "sync/lock.h"
 

@@ -4,14 +4,14 @@
 #ifndef SYNC_OWN_LOCK_H
 #define SYNC_OWN_LOCK_H
 
-#include "core/object.h"
+#include "object/object.h"
 
 /* The body of an object that may have one begins with it. */
 struct own_lock {
     mpm_handle handle; /* what it is called, if it is there; written and read under the cell's mutex */
 };
 
-/* Takes and releases the lock of an object, wherever it is; `object` is its handle as core/object.h knows it.
+/* Takes and releases the lock of an object, wherever it is; `object` is its handle as object/object.h knows it.
  * As mpm_rlock_acquire and mpm_rlock_release; MPM_ESTALE if the object is gone. */
 int own_lock_acquire(const mpm_handle *object, double timeout_s);
 int own_lock_release(const mpm_handle *object);

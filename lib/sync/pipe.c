@@ -12,19 +12,19 @@
  * The other end is gone when it is closed, or had holders and all of them are dead. A receiver that finds its
  * ring empty looks at that first and at the ring again then, so that what was sent before the end is
  * received. Who waits reads the word that it is to sleep on before it looks; a death after that wakes it,
- * because the reaper, or the courier that is told, moves the word on (core/party.h). A waiter at an end
+ * because the reaper, or the courier that is told, moves the word on (object/party.h). A waiter at an end
  * sleeps on the wait of that end's number, which whoever does something at the other end rings.
  *
- * Processes of other nodes that use an end which processes of the home use, too, have turns (core/turn.h). What
+ * Processes of other nodes that use an end which processes of the home use, too, have turns (object/turn.h). What
  * was done past them is counted behind the commit; who stands back has done nothing. */
 #include "sync/pipe.h"
 
 #include "mpmap/pipe.h"
 
 #include "base/error.h"
-#include "core/call.h"
-#include "core/runtime.h"
-#include "core/wait_any.h"
+#include "node/context.h"
+#include "object/call.h"
+#include "object/wait_any.h"
 #include "shm/kill_point.h"
 #include "shm/ring.h"
 #include "sync/channel.h"
@@ -372,7 +372,7 @@ const struct operation pipe_polling[PIPE_ENDS] = {RECEIVING_BY(pipe_try_poll, ma
 
 /* Handles, and processes of other nodes. */
 
-/* The pipe's handle as core/object.h knows it, and the end: 1 + the end is the highest byte of a connection's
+/* The pipe's handle as object/object.h knows it, and the end: 1 + the end is the highest byte of a connection's
  * `place`. MPM_EINVAL. */
 static int split(const mpm_handle *connection, mpm_handle *handle, struct pipe_use *use)
 {

@@ -10,10 +10,10 @@
 
 #include "mpmap/handle.h"
 
-#include "core/object.h"
-#include "core/operation.h"
-#include "core/party.h"
-#include "core/turn.h"
+#include "object/object.h"
+#include "object/operation.h"
+#include "object/party.h"
+#include "object/turn.h"
 
 #define PIPE_ENDS 2u
 
@@ -38,13 +38,13 @@ struct pipe_receive {
     enum turn turn;
 };
 
-/* The sides of a pipe (core/turn.h): sending and receiving at each end. */
+/* The sides of a pipe (object/turn.h): sending and receiving at each end. */
 static inline unsigned pipe_side(unsigned end, bool sends)
 {
     return 2 * end + sends;
 }
 
-/* One try each: see core/operation.h. The argument is a struct pipe_send, struct pipe_receive, and struct
+/* One try each: see object/operation.h. The argument is a struct pipe_send, struct pipe_receive, and struct
  * pipe_use for the others. Holding notes the party of the use at its end: as dead, if that says so. */
 int pipe_try_send(struct object *object, const mpm_handle *handle, void *send);
 int pipe_try_receive(struct object *object, const mpm_handle *handle, void *receive);

@@ -6,7 +6,7 @@
  * piece then. So a caller that dies has sent all of its message or nothing, and has received it or lost it,
  * as one that dies right after a receive.
  *
- * A caller whose time is up takes back the call that it is at (core/call.h), and the home ends what belongs to it: a
+ * A caller whose time is up takes back the call that it is at (object/call.h), and the home ends what belongs to it: a
  * message that is gathered is dropped; one that was received, or is being fetched, is the pipe's first again, and is
  * kept until its last piece has arrived. One that is in the pipe already stays there. */
 #include <stdlib.h>
@@ -16,8 +16,8 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "core/call.h"
-#include "core/runtime.h"
+#include "node/context.h"
+#include "object/call.h"
 #include "sync/pipe.h"
 #include "sync/transfer.h"
 

@@ -10,11 +10,11 @@
  * owed comes from its reaper, and so does one of the node's bell. Only what stays with the cell may be
  * written without a lock: the object may be another one by then.
  *
- * What a getter of another node takes back (core/call.h) is given back to the ring: it is first again. `done` may be
+ * What a getter of another node takes back (object/call.h) is given back to the ring: it is first again. `done` may be
  * more than what was got then, until it is got once more. A putter of another node that takes its message back has put
  * nothing if the home had not come to it; else the message stays, since somebody may have it already.
  *
- * Getters and putters of other nodes have turns (core/turn.h), one side each. What was done past them is counted
+ * Getters and putters of other nodes have turns (object/turn.h), one side each. What was done past them is counted
  * behind the commit; who stands back has done nothing, and rings the bell so that the courier comes at once. */
 #include <stdlib.h>
 #include <string.h>
@@ -23,12 +23,12 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "core/call.h"
-#include "core/object.h"
-#include "core/operation.h"
-#include "core/post.h"
-#include "core/runtime.h"
-#include "core/wait_any.h"
+#include "node/context.h"
+#include "object/call.h"
+#include "object/object.h"
+#include "object/operation.h"
+#include "object/post.h"
+#include "object/wait_any.h"
 #include "shm/kill_point.h"
 #include "shm/ring.h"
 #include "shm/ring_inside.h"
@@ -247,7 +247,7 @@ static int try_task_done(struct object *object, const mpm_handle *handle, void *
     return status;
 }
 
-/* Closing and destroying must wait while nodes have credits for it: see core/post.h. */
+/* Closing and destroying must wait while nodes have credits for it: see object/post.h. */
 static int try_close(struct object *object, const mpm_handle *handle, void *unused)
 {
     int status;

@@ -34,9 +34,9 @@
 #include "mpmap/status.h"
 
 #include "base/error.h"
-#include "core/call.h"
-#include "core/operation.h"
-#include "core/runtime.h"
+#include "node/context.h"
+#include "object/call.h"
+#include "object/operation.h"
 #include "shm/kill_point.h"
 
 #define BLOCK_OWNER  2u /* the cell's number of the block `argument`, behind those of tables */

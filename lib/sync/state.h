@@ -13,8 +13,8 @@
 
 #include "mpmap/handle.h"
 
-#include "core/object.h"
-#include "core/party.h"
+#include "object/object.h"
+#include "object/party.h"
 
 /* What one copy says; which fields a kind uses, and for what, stands in its file. */
 struct state {

@@ -7,7 +7,7 @@
 #include "mpmap/status.h"
 
 #include "base/error.h"
-#include "core/runtime.h"
+#include "node/context.h"
 #include "shm/arena.h"
 
 static struct transfer *first;

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/party.h"
+#include "object/party.h"
 
 struct transfer {
     struct transfer *next;

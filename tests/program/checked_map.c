@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/runtime.h"
+#include "node/context.h"
 #include "shm/arena.h"
 
 #define MOST_WORDS    5 /* of an item, and of a result */

@@ -19,8 +19,8 @@
 #include <mpmap.h>
 
 #include "base/clock.h"
-#include "core/runtime.h"
 #include "host/host.h"
+#include "node/context.h"
 #include "shm/arena.h"
 #include "shm/kill_point.h"
 #include "support/shared_file.h"

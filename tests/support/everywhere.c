@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "core/object.h"
+#include "object/object.h"
 #include "sync/state.h"
 
 #define PATIENCE_S  30

@@ -6,8 +6,8 @@
 #include <mpmap.h>
 
 #include "base/clock.h"
-#include "core/runtime.h"
 #include "host/host.h"
+#include "node/context.h"
 #include "shm/arena.h"
 #include "shm/wait_word.h"
 

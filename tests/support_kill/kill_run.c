@@ -5,7 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 
-#include "core/runtime.h"
+#include "node/context.h"
 #include "shm/arena.h"
 #include "shm/kill_point.h"
 

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Losses. A rank that has lost its host stores that in the arena (host.c); its leader tells main, once; main keeps it
+ * in `losses`, which its courier writes and its threads read. */
+#include "node/loss.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "mpmap/runtime.h"
+
+#include "base/error.h"
+#include "base/log.h"
+#include "host/host.h"
+#include "net/courier.h"
+#include "node/context.h"
+
+static _Atomic uint32_t *losses; /* by rank: 0, or 1 and its host's wait status above */
+static bool *is_posted;          /* by rank in node: in the courier of another leader */
+
+int loss_table_create(void)
+{
+    unsigned count = runtime_topology()->rank_count;
+
+    if (!(losses = calloc(count, sizeof *losses)) || !(is_posted = calloc(count, sizeof *is_posted)))
+        return error_set(MPM_ENOMEM, "no memory for what is to be known of %u ranks", count);
+    return MPM_OK;
+}
+
+void loss_table_free(void)
+{
+    free(losses);
+    free(is_posted);
+    losses = NULL;
+    is_posted = NULL;
+}
+
+static bool on_host_lost(unsigned node, const void *payload, size_t size)
+{
+    const struct message_host_lost *message = payload;
+    const struct topology *topology = runtime_topology();
+
+    if (size != sizeof *message || message->rank >= topology->rank_count ||
+        topology->ranks[message->rank].node != node)
+        return false;
+    atomic_store(&losses[message->rank], (uint32_t)message->wait_status << 1 | 1);
+    wait_ring(runtime_bell());
+    return true;
+}
+
+/* In another leader's courier: tells main, once, of each host of this node that is lost. */
+static bool post_losses(void)
+{
+    const struct topology *topology = runtime_topology();
+    bool has_posted = false;
+
+    for (unsigned i = 0; i < topology->nodes[topology->node].ranks; i++) {
+        struct message_host_lost message = {.rank = topology_rank_of(topology, topology->node, i)};
+
+        if (is_posted[i] || !host_is_lost(runtime_arena(), i))
+            continue;
+        message.wait_status = host_loss(runtime_arena(), i);
+        is_posted[i] = has_posted = true;
+        if (courier_post_one(0, MESSAGE_HOST_LOST, &message, sizeof message))
+            runtime_break(MPM_ENOMEM, mpm_error());
+    }
+    return has_posted;
+}
+
+/* How the host of a rank has ended, as far as is known in main; false if it has not. */
+static bool find_loss(unsigned rank, int *wait_status)
+{
+    const struct topology *topology = runtime_topology();
+    const struct rank_info *info = &topology->ranks[rank];
+    uint32_t loss = atomic_load(&losses[rank]);
+
+    if (info->node != topology->node) {
+        *wait_status = (int)(loss >> 1);
+        return loss;
+    }
+    if (!host_is_lost(runtime_arena(), info->rank_in_node))
+        return false;
+    *wait_status = host_loss(runtime_arena(), info->rank_in_node);
+    return true;
+}
+
+bool loss_is(unsigned rank)
+{
+    int wait_status;
+
+    return find_loss(rank, &wait_status);
+}
+
+/* Puts a loss into words, which say what it costs. */
+static char *describe_loss(unsigned rank, int wait_status, char *text, size_t size)
+{
+    const struct topology *topology = runtime_topology();
+    const struct rank_info *info = &topology->ranks[rank];
+    char how[120];
+
+    snprintf(text, size, "the host process of rank %u on %s %s: %u %s lost", rank,
+             topology->nodes[info->node].name, describe_wait_status(wait_status, how, sizeof how),
+             info->slots, info->slots == 1 ? "slot is" : "slots are");
+    return text;
+}
+
+int loss_check(void)
+{
+    char first[256];
+    unsigned count = 0;
+
+    for (unsigned rank = 0; rank < mpm_rank_count(); rank++) {
+        int wait_status;
+
+        if (find_loss(rank, &wait_status) && !count++)
+            describe_loss(rank, wait_status, first, sizeof first);
+    }
+    if (count > 1)
+        return error_set(MPM_EHOSTLOST, "%s, and those of %u more ranks", first, count - 1);
+    return count ? error_set(MPM_EHOSTLOST, "%s", first) : MPM_OK;
+}
+
+void loss_say(void)
+{
+    const struct topology *topology = runtime_topology();
+    int wait_status = host_loss(runtime_arena(), topology->ranks[topology->rank].rank_in_node);
+    char sentence[256];
+
+    log_write(MPM_LOG_ERROR, "%s", describe_loss(topology->rank, wait_status, sentence, sizeof sentence));
+}
+
+void loss_announce(void)
+{
+    courier_handle(MESSAGE_HOST_LOST, on_host_lost);
+    if (runtime_topology()->rank)
+        courier_add_work(post_losses);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Hosts that have died before the end of the run, which costs the slots of their ranks and no more. Each leader looks
+ * at those of its own node, and tells main of them. For run/start.c. */
+#ifndef NODE_LOSS_H
+#define NODE_LOSS_H
+
+#include <stdbool.h>
+
+/* Makes what a rank knows of losses. MPM_ENOMEM. */
+int loss_table_create(void);
+void loss_table_free(void);
+/* In every leader, before its courier starts. */
+void loss_announce(void);
+
+/* Says in the log that the calling rank has lost its host, and what that costs. */
+void loss_say(void);
+/* In main: whether the host of a rank is lost. */
+bool loss_is(unsigned rank);
+/* In main: MPM_EHOSTLOST if any host was lost in this run. */
+int loss_check(void);
+
+#endif

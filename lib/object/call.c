@@ -1,0 +1,981 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Calls on objects of other nodes. Who writes what in a slot:
+ *
+ * `state` says whose the slot is; its upper part is the number of the calling process.
+ *
+ *            caller            caller             courier            caller
+ *   FREE ---------> FILLING ---------> POSTED ---------------> DONE --------> FREE
+ *                                        |
+ *                                        |--- reaper, caller ---> ABANDONED ---.  courier
+ *                                        |                                     |---------> FREE
+ *                                        '--- caller, late -----> WITHDRAWN ---'
+ *
+ *   FREE       anybody's
+ *   FILLING    its caller's, taken by compare-and-swap: it writes the call; if it dies, its reaper sets it
+ *              free
+ *   POSTED     the courier's, which sends the call, and later writes the reply
+ *   DONE       its caller's again, which reads the reply and sets it free; if it dies, its reaper does
+ *   ABANDONED  the courier's, whose caller has died, or does not want the reply any more: the courier cancels the
+ *              call, and sets the slot free. What the home has done is done
+ *   WITHDRAWN  the same, of a caller whose time is up: what the home has done, it undoes
+ * POSTED is left by compare-and-swap only. So either the caller has the reply, or the home is told to take back what
+ * it gives, and never both.
+ * The reaper: FILLING and DONE to FREE, POSTED to ABANDONED. It does not touch WITHDRAWN: what was taken back is taken
+ * back, whether its caller lives or not. What does
+ * not fit into the slot stands in a block that the slot names; it is allocated by its writer, named, then
+ * given, and freed by whoever sets the slot free, and takes it back as its own before, so the reaper does slots
+ * first and then what the dead process still owned.
+ *
+ * The set of slots with news for the courier is an index set; who has put a slot there rings the bell. A
+ * caller that dies between POSTED, ABANDONED or WITHDRAWN and the set is seen by its reaper, which abandons the slot
+ * and puts it there. So a slot may be put there once too often, and be the next call's by then: the courier keeps
+ * in `sent` which call it has sent.
+ *
+ * Whatever a thread has taken back goes to the home before what it asks for afterwards, so that the home has undone
+ * the one when it comes to the other: see call_send_news(). */
+#include "object/call.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "host/host.h"
+#include "net/courier.h"
+#include "node/context.h"
+#include "object/call_given.h"
+#include "object/object.h"
+#include "shm/index_set.h"
+#include "shm/kill_point.h"
+
+#define SEGMENT_SLOTS 64u
+#define MAX_SEGMENTS  (INDEX_SET_SIZE / SEGMENT_SLOTS)
+#define INLINE_SIZE   CALL_HEAD_SIZE
+#define REPLY_SPIN_NS 5000u
+#define SOON_NS       60000000u /* longer than a courier sleeps */
+
+enum slot_state { SLOT_FREE, SLOT_FILLING, SLOT_POSTED, SLOT_ABANDONED, SLOT_WITHDRAWN, SLOT_DONE };
+
+struct slot {
+    _Atomic uint32_t state; /* enum slot_state, and the caller's process number << 8 */
+    uint32_t serial;        /* of the call: the caller's */
+    uint32_t sent;          /* the serial of the last call that was sent from here: the courier's */
+    uint32_t verb;
+    uint32_t rings;    /* 1: the reply rings the node's bell, too: the caller's */
+    uint32_t is_timed; /* 1: the caller may take it back: the caller's */
+    struct wait_word done;
+    mpm_handle handle;
+    double timeout_s;
+    uint64_t size;  /* of the call's bytes, then of the reply's */
+    uint64_t block; /* where they stand if they do not fit; 0 if they do */
+    uint64_t room;  /* how many may stand there, or here */
+    int32_t status;
+    char text[MESSAGE_TEXT_SIZE];
+    _Alignas(8) char bytes[INLINE_SIZE];
+};
+
+struct call_table {
+    struct index_set news; /* slots that the courier is to look at */
+    _Atomic uint64_t segment[MAX_SEGMENTS];
+};
+
+static struct call_table *table_of(struct arena *arena)
+{
+    return arena_root(arena, ARENA_ROOT_CALLS);
+}
+
+int call_table_create(struct arena *arena)
+{
+    return arena_make_root(arena, ARENA_ROOT_CALLS, sizeof(struct call_table));
+}
+
+static struct slot *slot_at(struct arena *arena, uint32_t number)
+{
+    uint64_t segment = atomic_load(&table_of(arena)->segment[number / SEGMENT_SLOTS]);
+
+    return (struct slot *)arena_at(arena, segment) + number % SEGMENT_SLOTS;
+}
+
+static int make_segment(struct arena *arena, uint32_t number)
+{
+    struct call_table *table = table_of(arena);
+    uint64_t none = 0, offset;
+    int status;
+
+    if (atomic_load(&table->segment[number]))
+        return MPM_OK;
+    if ((status = arena_alloc(arena, SEGMENT_SLOTS * sizeof(struct slot), process_own_number(), &offset)))
+        return status;
+    memset(arena_at(arena, offset), 0, SEGMENT_SLOTS * sizeof(struct slot));
+    if (atomic_compare_exchange_strong(&table->segment[number], &none, offset))
+        arena_give(arena, offset);
+    else
+        arena_free(arena, offset);
+    return MPM_OK;
+}
+
+static int reserve_slot(struct arena *arena, uint32_t *reserved)
+{
+    for (uint32_t i = 0; i < INDEX_SET_SIZE; i++) {
+        uint32_t free_state = SLOT_FREE;
+        struct slot *slot;
+        int status;
+
+        if (i % SEGMENT_SLOTS == 0 && (status = make_segment(arena, i / SEGMENT_SLOTS)))
+            return status;
+        slot = slot_at(arena, i);
+        if (atomic_load_explicit(&slot->state, memory_order_relaxed) != SLOT_FREE ||
+            !atomic_compare_exchange_strong(&slot->state, &free_state,
+                                            SLOT_FILLING | process_own_number() << 8))
+            continue;
+        slot->block = 0;
+        slot->room = INLINE_SIZE;
+        *reserved = i;
+        return MPM_OK;
+    }
+    return error_set(MPM_ENOMEM, "a node cannot have more than %u calls under way", INDEX_SET_SIZE);
+}
+
+static enum slot_state state_of(uint32_t word)
+{
+    return (enum slot_state)(word & 0xff);
+}
+
+static void *slot_bytes(struct arena *arena, struct slot *slot)
+{
+    return slot->block ? arena_at(arena, slot->block) : slot->bytes;
+}
+
+/* Room for bytes of a call or a reply in a slot that is the caller's own. The old ones are lost. */
+static int slot_make_room(struct arena *arena, struct slot *slot, size_t size)
+{
+    uint64_t old = slot->block, offset;
+    int status;
+
+    if (size <= slot->room)
+        return MPM_OK;
+    if ((status = arena_alloc(arena, size, process_own_number(), &offset)))
+        return status;
+    KILL_POINT();
+    slot->block = offset;
+    slot->room = size;
+    KILL_POINT();
+    arena_give(arena, offset);
+    KILL_POINT();
+    arena_free(arena, old);
+    return MPM_OK;
+}
+
+/* The block is the caller's own again before the slot forgets it. */
+static void slot_free(struct arena *arena, struct slot *slot)
+{
+    uint64_t block = slot->block;
+
+    if (block)
+        arena_pass(arena, block, process_own_number());
+    KILL_POINT();
+    slot->block = 0;
+    KILL_POINT();
+    arena_free(arena, block);
+    atomic_store(&slot->state, SLOT_FREE);
+}
+
+/* The caller. */
+
+uint64_t call_deadline_ns(double timeout_s)
+{
+    if (timeout_s >= 1e9)
+        return CLOCK_FOREVER;
+    return clock_now_ns() + (timeout_s > 0 ? (uint64_t)(timeout_s * 1e9) : 0);
+}
+
+mpm_handle call_node(unsigned node)
+{
+    return (mpm_handle){.kind = OBJECT_NODE, .home = (uint16_t)node, .generation = 1};
+}
+
+/* With room for the reply, too: what the home gives is gone there, and must not find that there is none. */
+static int fill_slot(struct arena *arena, struct slot *slot, const mpm_handle *handle, enum call_verb verb,
+                     const void *in, size_t in_size, double timeout_s, size_t room)
+{
+    int status;
+
+    if ((status = slot_make_room(arena, slot, in_size > room ? in_size : room)))
+        return status;
+    if (in_size)
+        memcpy(slot_bytes(arena, slot), in, in_size);
+    slot->size = in_size;
+    slot->handle = *handle;
+    slot->verb = verb;
+    slot->timeout_s = timeout_s;
+    slot->serial++;
+    return MPM_OK;
+}
+
+static int read_reply(struct arena *arena, struct slot *slot, void *out, size_t room, size_t *out_size)
+{
+    int status = slot->status;
+
+    if (status)
+        error_set(status, "%s", slot->text);
+    if (out_size)
+        *out_size = slot->size;
+    if (!status && slot->size && room)
+        memcpy(out, slot_bytes(arena, slot), slot->size < room ? slot->size : room);
+    return status;
+}
+
+/* Leaves a slot that is POSTED to the courier; false if the reply was faster. */
+static bool give_up_slot(uint32_t number, enum slot_state to)
+{
+    struct arena *arena = runtime_arena();
+    uint32_t own = process_own_number() << 8, posted = SLOT_POSTED | own;
+
+    KILL_POINT();
+    if (!atomic_compare_exchange_strong(&slot_at(arena, number)->state, &posted, to | own))
+        return false;
+    KILL_POINT();
+    index_set_add(&table_of(arena)->news, number);
+    KILL_POINT();
+    wait_ring(runtime_bell());
+    return true;
+}
+
+/* The run may lose a part while the call is under way: the slot is the courier's to free then, as it is if nothing
+ * has come until `give_up_ns`. */
+static int wait_for_reply(uint32_t number, uint64_t give_up_ns)
+{
+    struct slot *slot = slot_at(runtime_arena(), number);
+
+    for (;;) {
+        uint32_t seen = wait_look(&slot->done);
+        uint64_t check_ns;
+        int status;
+
+        DELAY_POINT();
+        if (state_of(atomic_load(&slot->state)) == SLOT_DONE)
+            return MPM_OK;
+        check_ns = clock_now_ns() + RUNTIME_CHECK_NS;
+        if (wait_change(&slot->done, seen, REPLY_SPIN_NS, give_up_ns < check_ns ? give_up_ns : check_ns))
+            continue;
+        if ((status = runtime_check_whole()) && give_up_slot(number, SLOT_ABANDONED))
+            return status;
+        if (clock_now_ns() >= give_up_ns && give_up_slot(number, SLOT_WITHDRAWN))
+            return CALL_NO_ANSWER;
+    }
+}
+
+/* Leaves the call to the courier. */
+static void post_slot(struct arena *arena, struct slot *slot, uint32_t number)
+{
+    KILL_POINT();
+    atomic_store(&slot->state, SLOT_POSTED | process_own_number() << 8);
+    KILL_POINT();
+    index_set_add(&table_of(arena)->news, number);
+    KILL_POINT();
+    wait_ring(runtime_bell());
+}
+
+enum calling { CALLING, CALLING_TIMED, CALLING_IN_PARTS };
+
+static int begin(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
+                 double timeout_s, size_t room, enum calling calling, struct call *call)
+{
+    struct arena *arena = runtime_arena();
+    uint32_t number = 0;
+    struct slot *slot;
+    int status;
+
+    if (!runtime_topology()->node_count)
+        return runtime_no_run(NULL);
+    if (handle->home >= runtime_topology()->node_count)
+        return error_set(MPM_EINVAL, "this is no handle: there is no node %u", handle->home);
+    if (in_size > CALL_SIZE_LIMIT)
+        return error_set(MPM_ENOMEM, "a call with %zu bytes is too long for another node: at most %zu",
+                         in_size, CALL_SIZE_LIMIT);
+    if ((status = reserve_slot(arena, &number)))
+        return status;
+    KILL_POINT();
+    slot = slot_at(arena, number);
+    if ((status = fill_slot(arena, slot, handle, verb, in, in_size, timeout_s, room))) {
+        slot_free(arena, slot);
+        return status;
+    }
+    slot->rings = calling == CALLING_IN_PARTS;
+    slot->is_timed = calling == CALLING_TIMED;
+    post_slot(arena, slot, number);
+    call->slot = number;
+    return MPM_OK;
+}
+
+int call_begin(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
+               double timeout_s, struct call *call)
+{
+    return begin(handle, verb, in, in_size, timeout_s, 0, CALLING_IN_PARTS, call);
+}
+
+bool call_is_done(const struct call *call)
+{
+    return state_of(atomic_load(&slot_at(runtime_arena(), call->slot)->state)) == SLOT_DONE;
+}
+
+int call_finish(const struct call *call, uint64_t give_up_ns, void *out, size_t room, size_t *out_size)
+{
+    struct arena *arena = runtime_arena();
+    struct slot *slot = slot_at(arena, call->slot);
+    int status;
+
+    if ((status = wait_for_reply(call->slot, give_up_ns)))
+        return status;
+    status = read_reply(arena, slot, out, room, out_size);
+    KILL_POINT();
+    slot_free(arena, slot);
+    return status;
+}
+
+void call_abandon(const struct call *call)
+{
+    if (!give_up_slot(call->slot, SLOT_ABANDONED))
+        slot_free(runtime_arena(), slot_at(runtime_arena(), call->slot)); /* the reply was faster */
+}
+
+int call_remote(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
+                double timeout_s, void *out, size_t room, size_t *out_size)
+{
+    struct call call;
+    int status;
+
+    runtime_enter();
+    if (!(status = begin(handle, verb, in, in_size, timeout_s, room, CALLING, &call)))
+        status = call_finish(&call, CLOCK_FOREVER, out, room, out_size);
+    runtime_leave();
+    return status;
+}
+
+/* How long a caller waits for an answer in all. */
+static double patience_s(double timeout_s, size_t size)
+{
+    return (timeout_s > 0 ? timeout_s + CALL_ANSWER_S : CALL_AT_ONCE_S) + (double)size * CALL_BYTE_S;
+}
+
+uint64_t call_give_up_ns(double timeout_s, size_t size)
+{
+    return call_deadline_ns(patience_s(timeout_s, size));
+}
+
+double call_time_left_s(double timeout_s, uint64_t deadline_ns)
+{
+    uint64_t now_ns = clock_now_ns();
+
+    if (deadline_ns == CLOCK_FOREVER || timeout_s <= 0)
+        return timeout_s;
+    return deadline_ns > now_ns ? (double)(deadline_ns - now_ns) * 1e-9 : 1e-9;
+}
+
+int call_timed(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
+               double timeout_s, void *out, size_t room, size_t *out_size)
+{
+    uint64_t give_up_ns = call_give_up_ns(timeout_s, in_size + room);
+    struct call call;
+    int status;
+
+    runtime_enter();
+    if (!(status = begin(handle, verb, in, in_size, timeout_s, room, CALLING_TIMED, &call)) &&
+        (status = call_finish(&call, give_up_ns, out, room, out_size)) == CALL_NO_ANSWER)
+        error_set(status, "node %u, where the %s is, has not answered within %.3g s", handle->home,
+                  object_kind_name((enum object_kind)handle->kind), patience_s(timeout_s, in_size + room));
+    runtime_leave();
+    return status;
+}
+
+/* In the host. */
+
+void call_owner_died(struct arena *arena, uint32_t process)
+{
+    struct call_table *table = table_of(arena);
+
+    for (uint32_t i = 0; i < MAX_SEGMENTS && atomic_load(&table->segment[i]); i++) {
+        arena_give(arena, atomic_load(&table->segment[i])); /* if it died before it could */
+        for (uint32_t j = i * SEGMENT_SLOTS; j < (i + 1) * SEGMENT_SLOTS; j++) {
+            struct slot *slot = slot_at(arena, j);
+            uint32_t state = atomic_load(&slot->state);
+
+            if (state >> 8 != process)
+                continue;
+            if (state_of(state) == SLOT_ABANDONED || state_of(state) == SLOT_WITHDRAWN ||
+                (state_of(state) == SLOT_POSTED &&
+                 atomic_compare_exchange_strong(&slot->state, &state, SLOT_ABANDONED | process << 8)))
+                index_set_add(&table->news, j);
+            else if (state_of(state) == SLOT_FILLING || state_of(state) == SLOT_DONE)
+                slot_free(arena, slot);
+        }
+    }
+    wait_ring(runtime_bell());
+}
+
+/* The courier at the caller's node. */
+
+/* Of a call that is cancelled as much goes with it as the home needs to undo it. */
+static void send_call(uint32_t number, enum message_kind kind, bool is_timed)
+{
+    struct arena *arena = runtime_arena();
+    struct slot *slot = slot_at(arena, number);
+    struct message_call message = {.slot = number,
+                                   .serial = slot->serial,
+                                   .verb = slot->verb,
+                                   .is_timed = is_timed,
+                                   .timeout_s = slot->timeout_s};
+    size_t head = slot->size < CALL_HEAD_SIZE ? slot->size : CALL_HEAD_SIZE;
+    struct message_part parts[] = {{&message, sizeof message},
+                                   {slot_bytes(arena, slot), kind == MESSAGE_CALL ? slot->size
+                                                             : is_timed           ? head
+                                                                                  : 0}};
+
+    memcpy(message.handle, &slot->handle, sizeof slot->handle);
+    courier_be_lively();
+    if (courier_post(slot->handle.home, kind, parts, 2))
+        runtime_break(MPM_ENOMEM, mpm_error());
+}
+
+#define MOST_POSTED 64u
+
+/* In the courier: slots with calls that are to be sent when all that was taken back before has been. */
+static struct {
+    uint32_t slot[MOST_POSTED];
+    unsigned count;
+    bool is_all; /* whoever comes now is left for the next time */
+} posted;
+
+static void take_posted(uint32_t number)
+{
+    if (!posted.is_all && posted.count < MOST_POSTED) {
+        posted.slot[posted.count++] = number;
+        return;
+    }
+    index_set_add(&table_of(runtime_arena())->news, number);
+    wait_ring(runtime_bell());
+}
+
+/* Of a call that is cancelled before it was sent the home knows nothing, and that is fine. */
+static void take_news(uint32_t number)
+{
+    struct slot *slot = slot_at(runtime_arena(), number);
+    enum slot_state state = state_of(atomic_load(&slot->state));
+
+    if (state == SLOT_POSTED && slot->sent != slot->serial) {
+        take_posted(number);
+    } else if (state == SLOT_ABANDONED || state == SLOT_WITHDRAWN) {
+        send_call(number, MESSAGE_CANCEL, state == SLOT_WITHDRAWN);
+        slot_free(runtime_arena(), slot);
+    }
+}
+
+static void send_posted(uint32_t number)
+{
+    struct slot *slot = slot_at(runtime_arena(), number);
+
+    if (state_of(atomic_load(&slot->state)) != SLOT_POSTED || slot->sent == slot->serial)
+        return;
+    slot->sent = slot->serial;
+    send_call(number, MESSAGE_CALL, slot->is_timed);
+}
+
+static void fill_reply(struct slot *slot, const struct message_reply *reply, const void *bytes, size_t size)
+{
+    struct arena *arena = runtime_arena();
+
+    slot->status = reply->status;
+    memcpy(slot->text, reply->text, sizeof slot->text);
+    slot->text[sizeof slot->text - 1] = 0;
+    if (slot_make_room(arena, slot, size)) {
+        slot->status = MPM_ENOMEM;
+        snprintf(slot->text, sizeof slot->text, "%s", mpm_error());
+        slot->size = 0;
+        return;
+    }
+    slot->size = size;
+    if (size)
+        memcpy(slot_bytes(arena, slot), bytes, size);
+}
+
+static void say_of_call(unsigned node, enum message_kind kind, uint32_t slot, uint32_t serial)
+{
+    struct message_call message = {.slot = slot, .serial = serial};
+
+    if (courier_post_one(node, kind, &message, sizeof message))
+        runtime_break(MPM_ENOMEM, mpm_error());
+}
+
+static bool is_slot(uint32_t number)
+{
+    return number < INDEX_SET_SIZE &&
+           atomic_load(&table_of(runtime_arena())->segment[number / SEGMENT_SLOTS]);
+}
+
+static bool on_reply(unsigned node, const void *payload, size_t size)
+{
+    const struct message_reply *reply = payload;
+    struct slot *slot;
+    uint32_t state;
+    bool rings;
+
+    if (size < sizeof *reply || !is_slot(reply->slot))
+        return false;
+    slot = slot_at(runtime_arena(), reply->slot);
+    state = atomic_load(&slot->state);
+    if (slot->serial != reply->serial || state_of(state) != SLOT_POSTED)
+        return true; /* its caller has died, or goes on without it */
+    fill_reply(slot, reply, reply + 1, size - sizeof *reply);
+    rings = slot->rings;
+    DELAY_POINT();
+    if (!atomic_compare_exchange_strong(&slot->state, &state, (state & ~0xffu) | SLOT_DONE)) {
+        slot->size = 0; /* what the call was is not there any more: the home knows it */
+        return true;
+    }
+    if (reply->asks)
+        say_of_call(node, MESSAGE_ARRIVED, reply->slot, reply->serial);
+    wait_ring(&slot->done);
+    if (rings)
+        wait_ring(runtime_bell());
+    return true;
+}
+
+/* The courier at the object's home. */
+
+struct verb {
+    call_try *try;
+    int late_status;
+    const char *late_sentence;
+    call_side *side; /* NULL: there are no turns */
+    struct call_ends ends;
+};
+
+static struct verb verbs[CALL_VERBS];
+
+/* A call that waits. */
+struct parked {
+    struct parked *next;
+    struct parked *ahead, *behind; /* at the same side of the object */
+    unsigned node;
+    unsigned side;    /* OBJECT_SIDES: none */
+    bool is_in_doubt; /* not to be tried before its caller's courier has said that it is wanted still */
+    struct message_call call;
+    uint64_t deadline_ns;
+    size_t size;
+    _Alignas(8) char bytes[];
+};
+
+static struct parked *parked_first, **parked_end = &parked_first;
+static unsigned caller;                        /* whose call is being tried */
+static enum turn turn;                         /* of that call */
+static uint64_t last_look_ns, doubts_until_ns; /* see notice_stall() */
+
+unsigned call_caller(void)
+{
+    return caller;
+}
+
+enum turn call_turn(void)
+{
+    return turn;
+}
+
+void call_register(enum call_verb verb, call_try *try, int late_status, const char *late_sentence)
+{
+    verbs[verb] = (struct verb){try, late_status, late_sentence, NULL, {NULL, NULL, NULL}};
+}
+
+void call_register_ends(enum call_verb verb, const struct call_ends *ends)
+{
+    verbs[verb].ends = *ends;
+}
+
+void call_register_turns(enum call_verb verb, call_side *side)
+{
+    verbs[verb].side = side;
+}
+
+int call_reply_add(struct call_reply *reply, const void *bytes, size_t size)
+{
+    void *grown = realloc(reply->bytes, reply->size + size + 1);
+
+    if (!grown)
+        return error_set(MPM_ENOMEM, "no memory for a reply of %zu bytes", reply->size + size);
+    reply->bytes = grown;
+    if (size)
+        memcpy((char *)grown + reply->size, bytes, size);
+    reply->size += size;
+    return MPM_OK;
+}
+
+static int say_late(const struct verb *verb, const mpm_handle *handle, const void *in, size_t size,
+                    struct call_reply *reply)
+{
+    if (verb->ends.late)
+        return verb->ends.late(handle, in, size, reply);
+    return error_set(verb->late_status, "%s", verb->late_sentence);
+}
+
+static void send_reply(unsigned node, const struct message_call *call, int status,
+                       const struct call_reply *reply)
+{
+    struct message_reply message = {.slot = call->slot,
+                                    .serial = call->serial,
+                                    .status = status,
+                                    .asks = reply->gives && (reply->asks || reply->size > GIVEN_SMALL)};
+    struct message_part parts[] = {{&message, sizeof message}, {reply->bytes, status ? 0 : reply->size}};
+
+    if (status)
+        snprintf(message.text, sizeof message.text, "%s", mpm_error());
+    if (courier_post(node, MESSAGE_REPLY, parts, 2))
+        runtime_break(MPM_ENOMEM, mpm_error());
+}
+
+/* One try of a call; false if it must wait on. */
+static bool try_call(unsigned node, const struct message_call *call, const void *in, size_t size,
+                     bool is_late)
+{
+    const struct verb *verb = &verbs[call->verb];
+    struct call_reply reply = {.bytes = NULL};
+    mpm_handle handle;
+    int status;
+
+    memcpy(&handle, call->handle, sizeof handle);
+    caller = node;
+    status = verb->try(&handle, in, size, &reply);
+    if (status == CALL_MUST_WAIT && is_late)
+        status = say_late(verb, &handle, in, size, &reply);
+    if (status != CALL_MUST_WAIT) {
+        send_reply(node, call, status, &reply);
+        given_note(node, call, in, size, &reply);
+    }
+    free(reply.bytes);
+    return status != CALL_MUST_WAIT;
+}
+
+/* Whoever changes what a parked call waits for is to ring the bell. */
+static void note_waiting(const struct parked *parked, int change)
+{
+    mpm_handle handle;
+
+    memcpy(&handle, parked->call.handle, sizeof handle);
+    object_note_waiting(&handle, change);
+    if (parked->side < OBJECT_SIDES)
+        turn_note_waiting(&handle, parked->side, change);
+    for (size_t at = 0; parked->call.verb == VERB_WAIT_ANY && at + sizeof handle <= parked->size;
+         at += sizeof handle) {
+        memcpy(&handle, parked->bytes + at, sizeof handle);
+        object_note_waiting(&handle, change);
+    }
+}
+
+static unsigned side_of(const struct message_call *call, const void *in, size_t size)
+{
+    return verbs[call->verb].side ? verbs[call->verb].side(in, size) : OBJECT_SIDES;
+}
+
+/* The last one that waits at a side of a call's object, or NULL. */
+static struct parked *last_at(const struct message_call *call, unsigned side)
+{
+    struct parked *last = NULL;
+
+    for (struct parked *parked = parked_first; parked && side < OBJECT_SIDES; parked = parked->next) {
+        if (parked->side == side && !memcmp(parked->call.handle, call->handle, sizeof call->handle))
+            last = parked;
+    }
+    return last;
+}
+
+static bool park(unsigned node, const struct message_call *call, const void *in, size_t size)
+{
+    struct parked *parked = malloc(sizeof *parked + size);
+
+    if (!parked)
+        return false;
+    *parked = (struct parked){
+        .node = node, .call = *call, .deadline_ns = call_deadline_ns(call->timeout_s), .size = size};
+    memcpy(parked->bytes, in, size);
+    parked->side = side_of(call, in, size);
+    if ((parked->ahead = last_at(call, parked->side)))
+        parked->ahead->behind = parked;
+    *parked_end = parked;
+    parked_end = &parked->next;
+    note_waiting(parked, 1);
+    wait_ring(runtime_bell()); /* it may have become possible before anybody knew that somebody waits */
+    return true;
+}
+
+/* What the last call from a slot was given has arrived. */
+static void forget_given(unsigned node, uint32_t slot, uint32_t serial)
+{
+    struct given *given = given_arrived(node, slot, serial);
+
+    if (given && verbs[given->call.verb].ends.arrived)
+        verbs[given->call.verb].ends.arrived(given->in, given->in_size);
+    given_free(given);
+}
+
+static bool on_arrived(unsigned node, const void *payload, size_t size)
+{
+    const struct message_call *call = payload;
+
+    if (size != sizeof *call || call->slot >= INDEX_SET_SIZE)
+        return false;
+    forget_given(node, call->slot, call->serial);
+    return true;
+}
+
+static struct parked **find_parked(unsigned node, const struct message_call *call)
+{
+    for (struct parked **at = &parked_first; *at; at = &(*at)->next) {
+        if ((*at)->node == node && (*at)->call.slot == call->slot && (*at)->call.serial == call->serial)
+            return at;
+    }
+    return NULL;
+}
+
+/* The time. If this courier was not at work for so long that a caller may have given up, calls are in doubt for as long
+ * again: what has gathered meanwhile does not come all at once. */
+static uint64_t notice_stall(void)
+{
+    uint64_t now_ns = clock_now_ns();
+
+    if (last_look_ns && now_ns - last_look_ns > (uint64_t)(CALL_ANSWER_S * 1e9))
+        doubts_until_ns = now_ns + (now_ns - last_look_ns);
+    last_look_ns = now_ns;
+    return now_ns;
+}
+
+/* The caller may have given up, and what was put for it could not be taken out again: so it is asked first. */
+static bool park_in_doubt(unsigned node, const struct message_call *call, const void *in, size_t size)
+{
+    if (!park(node, call, in, size))
+        return false;
+    (*find_parked(node, call))->is_in_doubt = true;
+    say_of_call(node, MESSAGE_DOUBTED, call->slot, call->serial);
+    return true;
+}
+
+/* If it is not, the cancel is under way. At the caller's node. */
+static bool on_doubted(unsigned node, const void *payload, size_t size)
+{
+    const struct message_call *call = payload;
+    const struct slot *slot;
+
+    if (size != sizeof *call || !is_slot(call->slot))
+        return false;
+    slot = slot_at(runtime_arena(), call->slot);
+    if (state_of(atomic_load(&slot->state)) == SLOT_POSTED && slot->sent == call->serial)
+        say_of_call(node, MESSAGE_WANTED, call->slot, call->serial);
+    return true;
+}
+
+static bool on_wanted(unsigned node, const void *payload, size_t size)
+{
+    const struct message_call *call = payload;
+    struct parked **parked;
+
+    if (size != sizeof *call)
+        return false;
+    if ((parked = find_parked(node, call)))
+        (*parked)->is_in_doubt = false;
+    return true;
+}
+
+static bool on_call(unsigned node, const void *payload, size_t size)
+{
+    const struct message_call *call = payload;
+    bool is_late;
+
+    if (size < sizeof *call || call->verb >= CALL_VERBS || !verbs[call->verb].try ||
+        call->slot >= INDEX_SET_SIZE)
+        return false;
+    size -= sizeof *call;
+    is_late = call->timeout_s <= 0;
+    courier_be_lively();
+    forget_given(node, call->slot, 0);
+    if (call->is_timed && notice_stall() < doubts_until_ns)
+        return park_in_doubt(node, call, call + 1, size);
+    turn = !is_late && last_at(call, side_of(call, call + 1, size)) ? TURN_IS_BEHIND : TURN_PASSES;
+    return try_call(node, call, call + 1, size, is_late) || park(node, call, call + 1, size);
+}
+
+static void unpark(struct parked **at)
+{
+    struct parked *parked = *at;
+
+    note_waiting(parked, -1);
+    if (parked->ahead)
+        parked->ahead->behind = parked->behind;
+    if (parked->behind)
+        parked->behind->ahead = parked->ahead;
+    if (!(*at = parked->next))
+        parked_end = at;
+    free(parked);
+}
+
+/* What could not be undone yet, since there was no memory. */
+static struct given *undoing;
+
+static bool try_undo(struct given *given)
+{
+    mpm_handle handle;
+
+    memcpy(&handle, given->call.handle, sizeof handle);
+    if (verbs[given->call.verb].ends.undo(&handle, given->in, given->in_size, &given->reply) ==
+        CALL_MUST_WAIT)
+        return false;
+    given_free(given);
+    return true;
+}
+
+static void undo_given(struct given *given)
+{
+    if (try_undo(given))
+        return;
+    given->next = undoing;
+    undoing = given;
+}
+
+static bool undo_rest(void)
+{
+    bool worked = false;
+
+    for (struct given **at = &undoing, *given; (given = *at);) {
+        struct given *next = given->next;
+
+        if (try_undo(given)) {
+            *at = next;
+            worked = true;
+        } else {
+            at = &given->next;
+        }
+    }
+    return worked;
+}
+
+/* A call that was given nothing is taken back. */
+static void take_back(const struct message_call *call, const void *in, size_t in_size)
+{
+    mpm_handle handle;
+
+    memcpy(&handle, call->handle, sizeof handle);
+    if (call->is_timed && verbs[call->verb].ends.undo)
+        verbs[call->verb].ends.undo(&handle, in, in_size, NULL);
+}
+
+/* Its caller has died, or takes it back: see call_given.h. */
+static bool on_cancel(unsigned node, const void *payload, size_t size)
+{
+    const struct message_call *call = payload;
+    struct given *given = NULL;
+    struct parked **parked;
+
+    if (size < sizeof *call || call->verb >= CALL_VERBS || call->slot >= INDEX_SET_SIZE)
+        return false;
+    if ((parked = find_parked(node, call))) {
+        take_back(call, (*parked)->bytes, (*parked)->size);
+        unpark(parked);
+    } else if (!given_take(node, call, &given)) {
+        take_back(call, call + 1, size - sizeof *call);
+    } else if (given && call->is_timed) {
+        undo_given(given);
+    } else {
+        given_free(given);
+    }
+    return true;
+}
+
+/* Whoever stands behind another one at its side does not get past it, unless its time is up. */
+static bool try_again(const struct parked *parked)
+{
+    bool is_late = clock_now_ns() >= parked->deadline_ns;
+
+    turn = parked->ahead ? TURN_PASSES : TURN_IS_OWN;
+    return !parked->is_in_doubt && (!parked->ahead || is_late) &&
+           try_call(parked->node, &parked->call, parked->bytes, parked->size, is_late);
+}
+
+/* In order of arrival, so that calls on one object are served in it. A caller waits a moment only for the answer that
+ * its time is up: this courier does not sleep over it. */
+static bool try_parked(void)
+{
+    uint64_t soon_ns = clock_now_ns() + SOON_NS;
+    bool worked = false;
+
+    for (struct parked **at = &parked_first; *at;) {
+        if ((*at)->deadline_ns < soon_ns)
+            courier_be_lively();
+        if (try_again(*at)) {
+            unpark(at);
+            worked = true;
+        } else {
+            at = &(*at)->next;
+        }
+    }
+    return worked;
+}
+
+/* Calls are sent behind all that was taken back before they were posted: the second look finds whatever was put into
+ * the set before anything that the first one has found. */
+void call_send_news(void)
+{
+    posted.count = 0;
+    posted.is_all = false;
+    index_set_take_all(&table_of(runtime_arena())->news, take_news);
+    if (!posted.count)
+        return;
+    posted.is_all = true;
+    index_set_take_all(&table_of(runtime_arena())->news, take_news);
+    for (unsigned i = 0; i < posted.count; i++)
+        send_posted(posted.slot[i]);
+}
+
+static bool call_work(void)
+{
+    bool worked;
+
+    call_send_news();
+    worked = try_parked();
+    worked |= undo_rest();
+    notice_stall();
+    return worked;
+}
+
+/* Those of an earlier run, whose objects are gone. */
+static void forget_undoing(void)
+{
+    for (struct given *given = undoing, *next; given; given = next) {
+        next = given->next;
+        given_free(given);
+    }
+    undoing = NULL;
+    given_forget_all();
+    last_look_ns = doubts_until_ns = 0;
+}
+
+static void forget_parked(void)
+{
+    for (struct parked *parked = parked_first, *next; parked; parked = next) {
+        next = parked->next;
+        free(parked);
+    }
+    parked_first = NULL;
+    parked_end = &parked_first;
+}
+
+void call_announce(void)
+{
+    forget_parked();
+    forget_undoing();
+    courier_handle(MESSAGE_CALL, on_call);
+    courier_handle(MESSAGE_CANCEL, on_cancel);
+    courier_handle(MESSAGE_REPLY, on_reply);
+    courier_handle(MESSAGE_DOUBTED, on_doubted);
+    courier_handle(MESSAGE_WANTED, on_wanted);
+    courier_handle(MESSAGE_ARRIVED, on_arrived);
+    courier_add_work(call_work);
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Calls on objects of other nodes. The caller leaves its call in a slot of its own node's arena; its courier
+ * takes it to the home of the object, whose courier carries it out with the very functions that processes
+ * there use, and brings the reply back into the slot. A call that must wait is tried again whenever the
+ * home's bell rings, until its time is up; see object_changed().
+ *
+ * Two clocks look after a call with a time limit. The home's says when the time is up, and answers that; in an
+ * ordinary run that is what the caller gets. The caller's own runs a little longer, for the answer to come: if none
+ * has come by then, because the node is stopped or its wire is slow, the caller takes the call back, and goes on. What
+ * the home does of it after all, it undoes, before it looks at anything that the caller asks for later; see
+ * call_given.h. For object/ and the layers above it. */
+#ifndef OBJECT_CALL_H
+#define OBJECT_CALL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mpmap/handle.h"
+
+#include "net/message.h"
+#include "object/turn.h"
+#include "shm/arena.h"
+
+/* A try that cannot be done now, but perhaps later. Not a status that leaves the library. */
+#define CALL_MUST_WAIT 1
+/* The home has not answered in time, and the call was taken back. Neither. */
+#define CALL_NO_ANSWER 3
+
+/* How long the caller waits for an answer beyond its time limit: a home that has long been idle looks at its messages
+ * every 50 ms only, and one whose processors are all busy has to wait for its turn, too. */
+#define CALL_ANSWER_S 0.5
+/* The same of a limit of 0, which asks for what the home says at once: there is no other time to wait in, so it is
+ * enough for a node whose processors are all busy. */
+#define CALL_AT_ONCE_S 1.0
+/* And for what has to cross a wire, to or fro. */
+#define CALL_BYTE_S 50e-9
+
+/* Bytes that go with a call at most. */
+#define CALL_SIZE_LIMIT (MESSAGE_LIMIT - sizeof(struct message_call))
+
+/* Bytes that a call begins with that are known of it when it is undone. */
+#define CALL_HEAD_SIZE ((size_t)256)
+
+/* What a call gives back. */
+struct call_reply {
+    void *bytes;
+    size_t size;
+    bool gives;       /* something that is to be undone if the caller does not get it: by the try */
+    bool asks;        /* to be told when it has arrived, however small it is */
+    uint64_t note[2]; /* for who undoes it */
+};
+/* Adds bytes to a reply. MPM_ENOMEM. */
+int call_reply_add(struct call_reply *reply, const void *bytes, size_t size);
+
+/* One try, in the home's courier; it must not block but for short locks. 0 or a status with its sentence, or
+ * CALL_MUST_WAIT. */
+typedef int call_try(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply);
+
+/* What becomes of calls of a verb, beyond being tried. Each of them may be NULL. In the home's courier. */
+struct call_ends {
+    /* In place of the late status: what is done when the time is up. Never CALL_MUST_WAIT. */
+    call_try *late;
+    /* The caller has taken the call back. `in`: at most the first CALL_HEAD_SIZE bytes of it; none if even those are
+     * not known. `given`: what it was given, which may be changed; NULL: nothing, whether it was tried or not.
+     * CALL_MUST_WAIT: there is no memory for it now; it is called once more, with the same `given`, later. */
+    int (*undo)(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *given);
+    /* What a call was given has arrived. */
+    void (*arrived)(const void *in, size_t in_size);
+};
+void call_register_ends(enum call_verb verb, const struct call_ends *ends);
+
+/* Who does a verb, and the status that a caller gets whose time is up. Before couriers start. */
+void call_register(enum call_verb verb, call_try *try, int late_status, const char *late_sentence);
+
+/* Has calls of a verb take turns with the home's own processes: `side` says at which side of its object a call
+ * is, or OBJECT_SIDES of one that makes no sense. Those of one side wait in a row. Before couriers start. */
+typedef unsigned call_side(const void *in, size_t in_size);
+void call_register_turns(enum call_verb verb, call_side *side);
+
+/* The node whose call is being tried, and whether it has its turn: in a try. */
+unsigned call_caller(void);
+enum turn call_turn(void);
+
+/* Calls, and waits for the reply as long as it takes: timeout_s is how long the home may take to be able to do it. At
+ * most `room` bytes of the reply are copied to `out`; `out_size` (or NULL) gets its whole size. The verb's statuses;
+ * MPM_ENODELOST; MPM_ENOMEM: the home knows nothing of the call if this node's arena has no room for what goes,
+ * or for `room` bytes that come. Any process but couriers. */
+int call_remote(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
+                double timeout_s, void *out, size_t room, size_t *out_size);
+
+/* The same for a call with a time limit, which the caller keeps: CALL_NO_ANSWER, with a sentence that names the
+ * node, if no answer has come by then; the call is taken back. */
+int call_timed(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
+               double timeout_s, void *out, size_t room, size_t *out_size);
+/* Of an operation that takes several of them: what is left of timeout_s until `deadline_ns`. 0 if that was 0, and
+ * never 0 if it was not. */
+double call_time_left_s(double timeout_s, uint64_t deadline_ns);
+/* When a caller waits no longer for an answer with `size` bytes that go to and fro, by clock.h. */
+uint64_t call_give_up_ns(double timeout_s, size_t size);
+
+/* The same in parts, for who has several calls under way at once. call_begin posts the call; when it is done,
+ * the bell of the caller's node is rung. Each call that was begun is either finished or abandoned. */
+struct call {
+    uint32_t slot;
+};
+int call_begin(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
+               double timeout_s, struct call *call);
+/* Whether its reply is there. */
+bool call_is_done(const struct call *call);
+/* Waits for the reply, until then: CALL_NO_ANSWER, without a sentence. */
+int call_finish(const struct call *call, uint64_t give_up_ns, void *out, size_t room, size_t *out_size);
+/* Nobody wants to know any more: the home may have done it, or never does. Does not wait. */
+void call_abandon(const struct call *call);
+
+/* The handle of a node itself, for verbs that make things there. */
+mpm_handle call_node(unsigned node);
+
+/* When a wait of timeout_s seconds from now ends, by clock.h: CLOCK_FOREVER for MPM_FOREVER. */
+uint64_t call_deadline_ns(double timeout_s);
+
+/* Makes the table of slots in a new arena. By the leader, once. MPM_ENOMEM. */
+int call_table_create(struct arena *arena);
+/* Has the courier do its part. Before it starts. */
+void call_announce(void);
+/* Gives up the calls of a dead process. In the host. */
+void call_owner_died(struct arena *arena, uint32_t process);
+
+/* In the courier: posts what processes of this node have asked for so far. */
+void call_send_news(void);
+
+#endif

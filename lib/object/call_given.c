@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What was given; see the header. */
+#include "object/call_given.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/context.h"
+
+/* The last answer to a slot of another node. */
+struct answered {
+    uint32_t serial; /* of the call; 0: none yet */
+    struct given *given;
+};
+
+/* By node, then by slot. */
+static struct {
+    struct answered *slot;
+    uint32_t count;
+} * answers;
+static unsigned answer_nodes;
+
+/* NULL if there is no memory, which costs the caller its way back, and nobody else anything. */
+static struct answered *answer_of(unsigned node, uint32_t slot)
+{
+    struct answered *grown;
+    uint32_t count;
+
+    if (!answers && !(answers = calloc(runtime_topology()->node_count, sizeof *answers)))
+        return NULL;
+    answer_nodes = runtime_topology()->node_count;
+    if (slot < answers[node].count)
+        return &answers[node].slot[slot];
+    count = slot + 1 + slot / 2;
+    if (!(grown = realloc(answers[node].slot, count * sizeof *grown)))
+        return NULL;
+    memset(grown + answers[node].count, 0, (count - answers[node].count) * sizeof *grown);
+    answers[node].slot = grown;
+    answers[node].count = count;
+    return &grown[slot];
+}
+
+static struct given *make_given(const struct message_call *call, const void *in, size_t in_size,
+                                struct call_reply *reply)
+{
+    struct given *given = malloc(sizeof *given);
+
+    if (!given)
+        return NULL;
+    given->next = NULL;
+    given->call = *call;
+    given->reply = *reply;
+    given->in_size = in_size < CALL_HEAD_SIZE ? in_size : CALL_HEAD_SIZE;
+    memcpy(given->in, in, given->in_size);
+    *reply = (struct call_reply){.bytes = NULL};
+    return given;
+}
+
+void given_note(unsigned node, const struct message_call *call, const void *in, size_t in_size,
+                struct call_reply *reply)
+{
+    struct answered *answered = answer_of(node, call->slot);
+
+    if (answered)
+        *answered = (struct answered){call->serial,
+                                      reply->gives ? make_given(call, in, in_size, reply) : NULL};
+}
+
+bool given_take(unsigned node, const struct message_call *call, struct given **given)
+{
+    struct answered *answered = answer_of(node, call->slot);
+    bool was_answered = answered && answered->serial == call->serial;
+
+    *given = was_answered ? answered->given : NULL;
+    if (was_answered)
+        answered->given = NULL;
+    return was_answered;
+}
+
+struct given *given_arrived(unsigned node, uint32_t slot, uint32_t serial)
+{
+    struct answered *answered = answer_of(node, slot);
+    struct given *given = answered && (!serial || answered->serial == serial) ? answered->given : NULL;
+
+    if (given)
+        answered->given = NULL;
+    return given;
+}
+
+void given_free(struct given *given)
+{
+    if (given)
+        free(given->reply.bytes);
+    free(given);
+}
+
+void given_forget_all(void)
+{
+    for (unsigned node = 0; answers && node < answer_nodes; node++) {
+        for (uint32_t i = 0; i < answers[node].count; i++)
+            given_free(answers[node].slot[i].given);
+        free(answers[node].slot);
+    }
+    free(answers);
+    answers = NULL;
+}

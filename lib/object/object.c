@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Objects: see the header for who writes what. Cells come in segments that are made as they are needed and
+ * stay. */
+#include "object/object.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "host/host.h"
+#include "node/context.h"
+#include "object/turn.h"
+#include "shm/kill_point.h"
+
+#define SEGMENT_CELLS 32u
+#define MAX_SEGMENTS  31744u
+#define MAX_CELLS     (SEGMENT_CELLS * MAX_SEGMENTS)
+_Static_assert(OBJECT_FIRST_OWNER + OBJECT_OWNERS * MAX_CELLS <= ARENA_MAX_OWNER + 1,
+               "each cell has owner numbers of its own");
+
+#define IDENTITY_FREE        UINT64_C(0)
+#define IDENTITY_RESERVED(p) (UINT64_C(0xffff) | (uint64_t)(p) << 16) /* of a kind that there is not */
+
+#define IDENTITY_RETIRED IDENTITY_RESERVED(UINT32_MAX)
+
+static const char *const kind_names[] = {"object",  "node", "process",       "value",     "array",
+                                         "queue",   "lock", "semaphore",     "condition", "event",
+                                         "barrier", "pipe", "value of bytes"};
+
+/* In the arena, by ARENA_ROOT_OBJECTS: made by the leader before the node's hosts are forked. */
+struct object_table {
+    _Atomic uint64_t segment[MAX_SEGMENTS]; /* offsets of SEGMENT_CELLS cells each */
+    _Atomic uint32_t hint;                  /* cells below this place are taken, as far as anybody knows */
+    uint32_t generation;                    /* that a cell begins with: constant */
+};
+
+static const struct topology no_topology;
+struct object_recent object_recent = {.topology = &no_topology};
+
+void object_forget_recent(void)
+{
+    atomic_store(&object_recent.topology, &no_topology);
+    for (unsigned i = 0; i < OBJECT_RECENT; i++)
+        atomic_store(&object_recent.object[i], NULL);
+}
+
+static struct object_table *table_of(struct arena *arena)
+{
+    return arena_root(arena, ARENA_ROOT_OBJECTS);
+}
+
+/* Handles of an earlier run are stale in a later one. */
+int object_table_create(struct arena *arena)
+{
+    int status = arena_make_root(arena, ARENA_ROOT_OBJECTS, sizeof(struct object_table));
+
+    if (!status)
+        table_of(arena)->generation = runtime_first_generation();
+    return status;
+}
+
+static struct object *cell_at(struct arena *arena, uint64_t place)
+{
+    uint64_t segment = atomic_load_explicit(&table_of(arena)->segment[place / SEGMENT_CELLS],
+                                            memory_order_acquire);
+
+    return segment ? (struct object *)arena_at(arena, segment) + place % SEGMENT_CELLS : NULL;
+}
+
+/* Makes segment `number` unless somebody has. */
+static int make_segment(struct arena *arena, uint32_t number)
+{
+    struct object_table *table = table_of(arena);
+    uint64_t none = 0, offset;
+    struct object *cells;
+    int status;
+
+    if (atomic_load(&table->segment[number]))
+        return MPM_OK;
+    if ((status = arena_alloc(arena, SEGMENT_CELLS * sizeof *cells, process_own_number(), &offset)))
+        return status;
+    cells = memset(arena_at(arena, offset), 0, SEGMENT_CELLS * sizeof *cells);
+    for (uint32_t i = 0; i < SEGMENT_CELLS; i++) {
+        cells[i].place = number * SEGMENT_CELLS + i;
+        cells[i].generation = table->generation;
+        robust_mutex_create(&cells[i].mutex);
+        robust_mutex_create(&cells[i].second_mutex);
+    }
+    if (!atomic_compare_exchange_strong(&table->segment[number], &none, offset))
+        arena_free(arena, offset);
+    else
+        arena_give(arena, offset);
+    return MPM_OK;
+}
+
+static void lock(struct robust_mutex *mutex)
+{
+    if (robust_mutex_lock(mutex))
+        robust_mutex_repaired(mutex); /* what a dead one has left in the cell is freed here */
+}
+
+/* In a cell that the caller has reserved. Who destroys an object has the locks until all is free. */
+static void clean(struct object *object)
+{
+    lock(&object->mutex);
+    lock(&object->second_mutex);
+    for (unsigned i = 0; i < OBJECT_OWNERS && atomic_load(&object->unclean); i++) {
+        arena_free_owned(runtime_arena(), object_owner(object, i));
+        KILL_POINT();
+    }
+    object_set_clean(object);
+    robust_mutex_unlock(&object->second_mutex);
+    robust_mutex_unlock(&object->mutex);
+}
+
+/* Those of the object that was here before. */
+static void forget_bypasses(struct object *object)
+{
+    for (unsigned side = 0; side < OBJECT_SIDES; side++)
+        atomic_fetch_and(&object->turn[side], ~(TURN_ONE_WAITING - 1));
+}
+
+/* A cell that the caller has reserved. After the last generation there would be the first one again, and a stale handle
+ * would name another object: such a cell is nobody's for ever. */
+static bool is_used_up(struct object *object)
+{
+    if (object->generation != UINT32_MAX)
+        return false;
+    atomic_store(&object->identity, IDENTITY_RETIRED);
+    return true;
+}
+
+int object_reserve(struct object **reserved)
+{
+    struct arena *arena = runtime_arena();
+    struct object_table *table = table_of(arena);
+    uint32_t from = atomic_load_explicit(&table->hint, memory_order_relaxed);
+
+    for (uint32_t i = 0; i < MAX_CELLS; i++) {
+        uint32_t place = (from + i) % MAX_CELLS;
+        uint64_t free_identity = IDENTITY_FREE;
+        struct object *object;
+        int status;
+
+        if ((status = make_segment(arena, place / SEGMENT_CELLS)))
+            return status;
+        object = cell_at(arena, place);
+        if (atomic_load_explicit(&object->identity, memory_order_relaxed) != IDENTITY_FREE ||
+            !atomic_compare_exchange_strong(&object->identity, &free_identity,
+                                            IDENTITY_RESERVED(process_own_number())))
+            continue;
+        if (is_used_up(object))
+            continue;
+        /* Unless one has become free below in the meantime. */
+        atomic_compare_exchange_strong(&table->hint, &from, place + 1);
+        KILL_POINT();
+        if (atomic_load(&object->unclean))
+            clean(object);
+        memset(object->body, 0, sizeof object->body);
+        atomic_store_explicit(&object->lent, 0, memory_order_relaxed);
+        forget_bypasses(object);
+        *reserved = object;
+        return MPM_OK;
+    }
+    return error_set(MPM_ENOMEM, "a node cannot have more than %u objects", MAX_CELLS);
+}
+
+mpm_handle object_next_handle(const struct object *object, enum object_kind kind)
+{
+    return (mpm_handle){.kind = (uint16_t)kind,
+                        .home = (uint16_t)runtime_topology()->node,
+                        .generation = object->generation + 1,
+                        .place = object->place};
+}
+
+mpm_handle object_commit(struct object *object, enum object_kind kind)
+{
+    mpm_handle handle = object_next_handle(object, kind);
+
+    object->generation = handle.generation;
+    atomic_store_explicit(&object->identity, object_identity(&handle), memory_order_release);
+    return handle;
+}
+
+/* The next object is to stand in the lowest free cell, so that there are never many more cells than objects.
+ * Whoever dies before that leaves the cell to whoever comes past it. */
+static void lower_hint(struct object_table *table, uint32_t place)
+{
+    uint32_t hint = atomic_load(&table->hint);
+
+    while (place < hint && !atomic_compare_exchange_weak(&table->hint, &hint, place))
+        ;
+}
+
+void object_cancel(struct object *object)
+{
+    atomic_store_explicit(&object->identity, IDENTITY_FREE, memory_order_release);
+    lower_hint(table_of(runtime_arena()), object->place);
+}
+
+const char *object_kind_name(enum object_kind kind)
+{
+    return kind_names[kind < sizeof kind_names / sizeof *kind_names ? kind : 0];
+}
+
+int object_stale(const mpm_handle *handle)
+{
+    return error_set(MPM_ESTALE, "the %s was destroyed", kind_names[handle->kind]);
+}
+
+int object_find(const mpm_handle *handle, enum object_kind kind, struct object **found)
+{
+    struct object *object;
+
+    if (handle->kind != kind || handle->place >= MAX_CELLS || !handle->generation ||
+        !(object = cell_at(runtime_arena(), handle->place)))
+        return error_set(MPM_EINVAL, "this is no handle of a %s", kind_names[kind]);
+    if (!object_is(object, handle))
+        return object_stale(handle);
+    atomic_store_explicit(&object_recent.topology, runtime_topology(), memory_order_relaxed);
+    atomic_store_explicit(&object_recent.object[handle->place % OBJECT_RECENT], object, memory_order_relaxed);
+    *found = object;
+    return MPM_OK;
+}
+
+/* Who begins to wait counts itself and looks at the identity then: one of the two sees the other. */
+void object_end(struct object *object)
+{
+    object_cancel(object);
+    atomic_thread_fence(memory_order_seq_cst);
+    object_changed(object);
+}
+
+struct object *object_cell(const mpm_handle *handle)
+{
+    uint64_t place = object_place(handle);
+
+    if (handle->kind <= OBJECT_PROCESS || place >= MAX_CELLS)
+        return NULL;
+    return cell_at(runtime_arena(), place);
+}
+
+void object_note_waiting(const mpm_handle *handle, int change)
+{
+    struct object *object = object_cell(handle);
+
+    if (!object)
+        return;
+    atomic_fetch_add(&object->remote_waiting, (uint32_t)change);
+    atomic_thread_fence(memory_order_seq_cst);
+}
+
+void object_ring_bell(void)
+{
+    wait_ring(runtime_bell());
+}
+
+bool object_is_home(const mpm_handle *handle)
+{
+    const struct topology *topology = runtime_topology();
+
+    return handle->home == topology->node && topology->node_count;
+}
+
+void object_walk(struct arena *arena, void (*visit)(struct object *object, void *argument), void *argument)
+{
+    struct object_table *table = table_of(arena);
+
+    for (uint32_t i = 0; i < MAX_SEGMENTS && atomic_load(&table->segment[i]); i++) {
+        for (uint32_t j = 0; j < SEGMENT_CELLS; j++)
+            visit(cell_at(arena, i * SEGMENT_CELLS + j), argument);
+    }
+}
+
+struct reserver {
+    struct object_table *table;
+    uint32_t process;
+};
+
+static void free_reserved(struct object *object, void *argument)
+{
+    const struct reserver *dead = argument;
+    uint64_t reserved = IDENTITY_RESERVED(dead->process);
+
+    if (atomic_compare_exchange_strong(&object->identity, &reserved, IDENTITY_FREE))
+        lower_hint(dead->table, object->place);
+    /* Even if nobody sleeps: somebody may be about to, and the dead one has taken `wanted` back perhaps. */
+    for (unsigned i = 0; i < OBJECT_WAITS; i++)
+        wait_ring(&object->wait[i].word);
+}
+
+void object_free_reserved(struct arena *arena, uint32_t process)
+{
+    struct reserver dead = {table_of(arena), process};
+
+    for (uint32_t i = 0; i < MAX_SEGMENTS && atomic_load(&dead.table->segment[i]); i++)
+        arena_give(arena, atomic_load(&dead.table->segment[i])); /* if it died before it could */
+    object_walk(arena, free_reserved, &dead);
+}

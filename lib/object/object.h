@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Objects: what handles name. An object lives in a cell of its home's arena.
+ *
+ * Cells are all of one size, and cell memory is never used for anything else, so whoever has a handle,
+ * however old, may lock the cell and look whether its object is still the one that is meant. What does not
+ * fit into a cell hangs from it, and is looked at under the cell's lock only, or freed when nobody can use it
+ * any more.
+ *
+ * Who writes what: a cell's `identity` is FREE, or the number of the process that is making an object there,
+ * or kind, home and generation of the object. Making one takes the cell by compare-and-swap (if the maker
+ * dies, its reaper sets it free), fills it in, and stores the identity (release), which commits. Destroying
+ * stores FREE under the cell's locks, and then frees what hung there. A cell whose generations are used up, after 2^32 - 1
+ * objects, stays reserved by a number that no process has.
+ *
+ * Blocks of the arena that hang from a cell are owned by the cell's own numbers (object_owner), and `unclean`
+ * is set before the first one is there without an object, or stays when the object ends: by who makes and by
+ * who destroys, who takes it back when all is in its place. If one of them dies in between, whoever reserves
+ * the cell next waits for its locks, and frees what still has the numbers. For object/ and the layers above it.
+ */
+#ifndef OBJECT_OBJECT_H
+#define OBJECT_OBJECT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "mpmap/handle.h"
+
+#include "net/topology.h"
+#include "shm/arena.h"
+#include "shm/kill_point.h"
+#include "shm/robust_mutex.h"
+#include "shm/wait_word.h"
+
+enum object_kind {
+    OBJECT_NONE,
+    OBJECT_NODE, /* a node itself: calls on it need no cell */
+    OBJECT_PROCESS,
+    OBJECT_VALUE,
+    OBJECT_ARRAY,
+    OBJECT_QUEUE,
+    OBJECT_LOCK,
+    OBJECT_SEMAPHORE,
+    OBJECT_CONDITION,
+    OBJECT_EVENT,
+    OBJECT_BARRIER,
+    OBJECT_PIPE,
+    OBJECT_BYTES,
+};
+
+#define OBJECT_BODY_SIZE 448
+#define OBJECT_OWNERS    4u
+
+/* What processes of the node wait on for something of an object. It stays with the cell, like its locks,
+ * since who waits may do so a little longer than the object is there. Who waits sets `wanted` before it looks
+ * for the last time, and sleeps on `word` then. Who has made a change takes `wanted` back, and rings the
+ * word; if it dies before, its reaper rings. */
+struct object_wait {
+    struct wait_word word;
+    _Atomic uint32_t wanted; /* 1 if somebody may wait */
+    _Atomic uint32_t pauses; /* a hint of those who wait, for those who will: see operation.c */
+};
+
+#define OBJECT_WAITS 3
+
+#define OBJECT_SIDES 4 /* at which its users exclude each other: the kind's own */
+
+#define OBJECT_NOT_LENT_AGAIN (UINT64_C(1) << 63) /* in `lent`: the object is about to end */
+
+/* A cell. `body` is the kind's own: see the file of the kind. */
+struct object {
+    _Atomic uint64_t identity;
+    uint32_t place;      /* the cell's number: constant */
+    uint32_t generation; /* of the last object here; its maker's */
+    /* How many wait for this object on the node's bell: calls from other nodes, which the courier counts, and
+     * mpm_wait_any. Whoever changes the object looks here after the change, and rings the bell if it is not
+     * 0. One that is killed while it waits leaves it too high: that costs rings, and nothing else. */
+    _Atomic uint32_t remote_waiting;
+    _Atomic uint32_t unclean;              /* blocks of the cell may be there though no object has them */
+    struct object_wait wait[OBJECT_WAITS]; /* the kind's own */
+    /* Nodes that may have a credit for it, by their numbers: the courier's. See object/post.h. */
+    _Atomic uint64_t lent;
+    _Atomic uint64_t turn[OBJECT_SIDES]; /* of callers of other nodes: see object/turn.h */
+    _Alignas(64) struct robust_mutex mutex;
+    _Alignas(64) struct robust_mutex second_mutex; /* for kinds that need two; taken after `mutex` */
+    _Alignas(64) char body[OBJECT_BODY_SIZE];
+};
+
+/* Makes the table of cells in a new arena. By the leader, once. MPM_ENOMEM. */
+int object_table_create(struct arena *arena);
+
+/* Takes a cell at this node, with a zeroed body. MPM_ENOMEM. The object is nobody's to see until
+ * object_commit. */
+int object_reserve(struct object **object);
+/* Makes it an object of this kind; its handle. */
+mpm_handle object_commit(struct object *object, enum object_kind kind);
+/* The handle that object_commit() is going to give. */
+mpm_handle object_next_handle(const struct object *object, enum object_kind kind);
+/* Takes a reserved cell back. */
+void object_cancel(struct object *object);
+
+/* The highest byte of a handle's `place` is the kind's own, who takes it away before it looks for the object;
+ * the number of the cell stands below. */
+#define OBJECT_PLACE_BITS 56
+
+static inline uint64_t object_place(const mpm_handle *handle)
+{
+    return handle->place & ((UINT64_C(1) << OBJECT_PLACE_BITS) - 1);
+}
+
+/* By which a cell says which object stands there: all of the handle but the place, in one word. */
+static inline uint64_t object_identity(const mpm_handle *handle)
+{
+    uint64_t identity;
+
+    _Static_assert(offsetof(mpm_handle, place) == sizeof identity, "kind, home and generation are a word");
+    memcpy(&identity, handle, sizeof identity);
+    return identity;
+}
+
+/* The kind of the object that stands in a cell now; another number if there is none. */
+static inline enum object_kind object_kind_in(const struct object *object)
+{
+    uint64_t identity = atomic_load_explicit(&object->identity, memory_order_acquire);
+    mpm_handle handle;
+
+    memcpy(&handle, &identity, sizeof identity);
+    return (enum object_kind)handle.kind;
+}
+
+/* Whether both name the same object. */
+static inline bool object_is_same(const mpm_handle *one, const mpm_handle *other)
+{
+    return object_identity(one) == object_identity(other) && one->place == other->place;
+}
+
+/* Whether the object is still there. */
+static inline bool object_is(const struct object *object, const mpm_handle *handle)
+{
+    return atomic_load_explicit(&object->identity, memory_order_acquire) == object_identity(handle);
+}
+
+/* Cells that this process has found lately, by the last digits of their places: hints, as a cell knows its
+ * own place. Cells stay where they are, so a hint is good until the end of the run, when `topology` is empty.
+ */
+#define OBJECT_RECENT 16u
+struct object_recent {
+    const struct topology *_Atomic topology; /* the run's, or an empty one before the first hint */
+    struct object *_Atomic object[OBJECT_RECENT];
+};
+extern struct object_recent object_recent;
+/* In a rank, where an earlier run may have left some, before it forks. */
+void object_forget_recent(void);
+
+/* The cell that was found lately, if one was whose place ends in the same digits. */
+static inline struct object *object_recent_at(uint64_t place)
+{
+    const struct topology *topology = atomic_load_explicit(&object_recent.topology, memory_order_relaxed);
+
+    if (!topology->node_count)
+        return NULL;
+    return atomic_load_explicit(&object_recent.object[place % OBJECT_RECENT], memory_order_relaxed);
+}
+
+/* What object_find() finds, if the handle's home is this node (the identity says it), the cell was found
+ * lately, and the object is there; else NULL. A few loads of lines that nobody writes. */
+static inline struct object *object_find_recent(const mpm_handle *handle, enum object_kind kind)
+{
+    struct object *object = object_recent_at(handle->place);
+
+    if (!object || handle->kind != kind || object->place != handle->place || !object_is(object, handle))
+        return NULL;
+    return object;
+}
+
+/* The cell that a handle of this node names. MPM_EINVAL for a handle that is none or of another kind,
+ * MPM_ESTALE for one whose object is gone at this moment. */
+int object_find(const mpm_handle *handle, enum object_kind kind, struct object **object);
+/* Says that it is not there any more: MPM_ESTALE. */
+int object_stale(const mpm_handle *handle);
+/* What a kind is called in sentences, without an article; "object" if there is none. */
+const char *object_kind_name(enum object_kind kind);
+/* The object ends: under its locks. Handles are stale from here on. */
+void object_end(struct object *object);
+
+/* The cell that a handle of this node names, whatever stands there by now, and whatever the kind has put into
+ * the handle's highest byte. NULL for a handle without a cell. */
+struct object *object_cell(const mpm_handle *handle);
+
+/* One more or one less, by `change`, waits for this object of this node on the bell: it looks at the object
+ * only after this. It is the cell that counts. Handles without a cell: nothing. */
+void object_note_waiting(const mpm_handle *handle, int change);
+/* Rings the node's bell if somebody waits for the object there. After a change, and a full fence. */
+void object_ring_bell(void);
+static inline void object_changed(struct object *object)
+{
+    DELAY_POINT();
+    if (__builtin_expect(atomic_load(&object->remote_waiting), 0))
+        object_ring_bell();
+}
+
+/* Whether the handle's home is the calling process's node. false without a run. */
+bool object_is_home(const mpm_handle *handle);
+
+/* Wakes those who wait, if there are any. After a change that they may wait for, and a full fence. */
+static inline void object_wake(struct object_wait *wait)
+{
+    DELAY_POINT();
+    if (atomic_load_explicit(&wait->wanted, memory_order_relaxed) && atomic_exchange(&wait->wanted, 0))
+        wait_ring(&wait->word);
+}
+
+/* The numbers by which a cell owns blocks of the arena, above those of processes. */
+#define OBJECT_FIRST_OWNER 0x20000u
+static inline uint32_t object_owner(const struct object *object, unsigned which)
+{
+    return OBJECT_FIRST_OWNER + OBJECT_OWNERS * object->place + which;
+}
+
+/* Before blocks are made for an object that is reserved, and before object_end if it has any. */
+static inline void object_set_unclean(struct object *object)
+{
+    atomic_store(&object->unclean, 1);
+}
+
+/* All blocks of the cell are its object's, or free. */
+static inline void object_set_clean(struct object *object)
+{
+    atomic_store(&object->unclean, 0);
+}
+
+/* Calls `visit` for every cell, free ones too. */
+void object_walk(struct arena *arena, void (*visit)(struct object *object, void *argument), void *argument);
+
+/* Sets free what a dead process was making, and rings for it wherever it may have owed that. In the host. */
+void object_free_reserved(struct arena *arena, uint32_t process);
+
+#endif

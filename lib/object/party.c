@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Parties; see the header. */
+#include "object/party.h"
+
+#include <string.h>
+
+#include "host/host.h"
+#include "node/context.h"
+
+#define MAX_KINDS 32u
+
+static party_mark *marks[MAX_KINDS];
+static party_take *takes[MAX_KINDS];
+
+static uint32_t own_thread(void)
+{
+    static _Atomic uint32_t threads;
+    static _Thread_local uint32_t thread;
+
+    if (!thread)
+        thread = atomic_fetch_add(&threads, 1) + 1;
+    return thread;
+}
+
+struct party party_own(void)
+{
+    uint32_t number = process_own_number();
+    struct process_record *record = number ? process_find(runtime_arena(), number - 1) : NULL;
+    struct party party = {
+        .node = (uint16_t)runtime_topology()->node, .number = number, .thread = own_thread()};
+
+    if (record) {
+        party.generation = process_generation_of(atomic_load(&record->word));
+        if (!atomic_load_explicit(&record->is_party, memory_order_relaxed))
+            atomic_store(&record->is_party, 1);
+    }
+    return party;
+}
+
+bool party_is_same_process(const struct party *one, const struct party *other)
+{
+    return one->node == other->node && one->number == other->number && one->generation == other->generation;
+}
+
+bool party_is_same_thread(const struct party *one, const struct party *other)
+{
+    return party_is_same_process(one, other) && one->thread == other->thread;
+}
+
+bool party_is_dead(const struct party *party)
+{
+    struct process_record *record;
+    uint64_t word;
+
+    if (!party->number || !party->generation)
+        return false;
+    if (party->node != runtime_topology()->node)
+        return party->is_dead;
+    if (!(record = process_find(runtime_arena(), party->number - 1)))
+        return false;
+    word = atomic_load(&record->word);
+    return process_generation_of(word) != party->generation || process_state_of(word) == PROCESS_ENDED ||
+           process_state_of(word) == PROCESS_FREE;
+}
+
+bool party_mark_dead(struct party *party, const struct party_death *death)
+{
+    if (party->node != death->node || party->number != death->number || !party->generation ||
+        party->generation > death->generation || party->is_dead)
+        return false;
+    party->is_dead = 1;
+    return true;
+}
+
+void party_register(enum object_kind kind, party_mark *mark)
+{
+    marks[kind] = mark;
+}
+
+/* Of this node only: the courier's parked calls are tried again because the bell rings. The words move on
+ * even if nobody sleeps: somebody may be between its last try and its sleep. */
+static void wake(struct object *object, void *unused)
+{
+    (void)unused;
+    for (unsigned i = 0; i < OBJECT_WAITS; i++)
+        wait_ring(&object->wait[i].word);
+}
+
+void party_died_here(void)
+{
+    object_walk(runtime_arena(), wake, NULL);
+}
+
+static void mark(struct object *object, void *death)
+{
+    enum object_kind kind = object_kind_in(object);
+
+    if (kind < MAX_KINDS && marks[kind])
+        marks[kind](object, death);
+}
+
+void party_died_elsewhere(const struct party_death *death)
+{
+    object_walk(runtime_arena(), mark, (void *)(uintptr_t)death);
+}
+
+/* Handles in args. */
+
+void party_register_args(enum object_kind kind, party_take *take)
+{
+    takes[kind] = take;
+}
+
+/* The handle at a place of args, if somebody wants to know. */
+static party_take *handle_at(const void *args, size_t size, size_t at, mpm_handle *handle)
+{
+    if (size - at < sizeof *handle)
+        return NULL;
+    memcpy(handle, (const char *)args + at, sizeof *handle);
+    return handle->kind < MAX_KINDS && handle->generation ? takes[handle->kind] : NULL;
+}
+
+bool party_is_in_args(const void *args, size_t size)
+{
+    mpm_handle handle;
+
+    for (size_t at = 0; at < size; at += 8) {
+        if (handle_at(args, size, at, &handle))
+            return true;
+    }
+    return false;
+}
+
+void party_take_args(const void *args, size_t size, const struct party *process)
+{
+    mpm_handle handle;
+    party_take *take;
+
+    for (size_t at = 0; at < size; at += 8) {
+        if ((take = handle_at(args, size, at, &handle)))
+            take(&handle, process);
+    }
+}

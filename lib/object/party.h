@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Parties: which process, and which thread of it, has something of an object: holds a lock, waits for a
+ * condition, is at a barrier, has the end of a pipe. A party is a plain value that stands in the object, and
+ * tells at any later time whether its process is still there.
+ *
+ * A process of the object's node is dead when its record says that it has ended or is another generation. Of
+ * one of another node the home learns by a message that its courier sends, behind everything that the dead
+ * one had asked for: party_mark_dead() is called for it, and every object that names the party is to be
+ * marked. party_own() raises a flag in the record of the calling process before the party is anywhere, so
+ * that its reaper knows that it has to tell. The death of a rank ends the run: ranks never die here.
+ *
+ * For object/ and the layers above it. */
+#ifndef OBJECT_PARTY_H
+#define OBJECT_PARTY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "object/object.h"
+
+struct party {
+    uint16_t node;
+    uint16_t is_dead;    /* it is known to be; only of other nodes' */
+    uint32_t number;     /* of the process on its node; 0: nobody */
+    uint32_t generation; /* of its record; 0 for a rank */
+    uint32_t thread;     /* in its process, from 1 */
+};
+
+/* The calling thread. */
+struct party party_own(void);
+
+/* The same process (and thread)? */
+bool party_is_same_process(const struct party *one, const struct party *other);
+bool party_is_same_thread(const struct party *one, const struct party *other);
+
+/* Whether the process of a party in an object of this node has died. */
+bool party_is_dead(const struct party *party);
+
+/* Processes of another node that have died: those of this record number, up to a generation. */
+struct party_death {
+    uint16_t node;
+    uint32_t number;
+    uint32_t generation;
+};
+
+/* Marks a party if it is meant; true if it was, and was not marked yet. */
+bool party_mark_dead(struct party *party, const struct party_death *death);
+
+/* Has `mark` called for every object of the kind when a process of another node has died: it marks the
+ * object's parties, under its lock, and wakes who waits. In the courier. Before couriers start. */
+typedef void party_mark(struct object *object, const struct party_death *death);
+void party_register(enum object_kind kind, party_mark *mark);
+
+/* Has `take` called for every handle of the kind that stands in the args of a process that is started, at a
+ * distance of a multiple of 8 bytes: with the process, by itself before its target begins, and by its starter
+ * once it was forked, so that one that dies before is taken, too (twice then: is_dead, if it had died). What
+ * looks like a handle may be none. */
+typedef void party_take(const mpm_handle *handle, const struct party *process);
+void party_register_args(enum object_kind kind, party_take *take);
+
+/* For process/process.c. */
+bool party_is_in_args(const void *args, size_t size);
+void party_take_args(const void *args, size_t size, const struct party *process);
+
+/* For process/process.c. In the host: a process of this node that had been a party somewhere has died, and its
+ * record says so: wakes whoever sleeps on an object, to look again. */
+void party_died_here(void);
+/* In the courier. */
+void party_died_elsewhere(const struct party_death *death);
+
+#endif

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Posted operations.
+ *
+ * The poster looks up the credit, and puts the operation into the tray, under the tray's mutex: the commit of
+ * the tray is the moment from which on it will be done. A poster that is killed before has posted nothing;
+ * one that is killed after it has posted, and its reaper tells the courier. Credits of a node stand beside
+ * the tray; the courier alone writes them, under the mutex. A credit that is not found any more, because
+ * others took its place, costs a call, which brings it back.
+ *
+ * Order. Before anything else is posted from one node to another, what lies in the tray between them goes out
+ * (courier_before_post), and couriers deliver in order. So whatever the home learns from a node, by a call, a
+ * reply, the end of a process or of a task, it has carried out by then what was posted there before. Between
+ * three nodes there is no such order: a node may learn from a second one of something that has yet to come
+ * from there to a third. What the home has no memory for waits there, in order for each object; a put by a
+ * call is refused meanwhile, joins and closes wait behind it, and gets go on, since they free memory.
+ *
+ * Ends. The home gives a credit under the lock under which the object is closed or destroyed, and notes the
+ * node in `lent` of the cell. Whoever closes or destroys the object, and finds it lent, has the home's
+ * courier do it by a call, which asks all these nodes for their credits, and waits. Such a node's courier
+ * takes its credit away under the mutex, so that nothing is accepted any more, and then answers: behind what
+ * was accepted. So what was accepted is carried out before the end, and nothing comes later. If whoever
+ * wanted the end dies meanwhile, the object is not lent again: puts and adds are calls from there on, and
+ * nothing is lost.
+ *
+ * How much. A tray holds what is under way until the home has done it, so both nodes' memory is bounded.
+ * While a message is under way, others gather: until it has arrived, or there are BATCH bytes, or something
+ * else is posted to that node. So one alone goes at once, and many go together, without a timer. */
+#include "object/post.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "net/courier.h"
+#include "node/context.h"
+#include "object/call.h"
+#include "shm/index_set.h"
+#include "shm/kill_point.h"
+#include "shm/tray.h"
+
+#define BATCH       ((uint64_t)1 << 14)
+#define ROOM_NS     100000000u /* how long a poster waits for room before it makes a call instead */
+#define CREDIT_SETS 128u /* a credit stands in the set of its place, and takes the place of the oldest */
+#define CREDIT_WAYS 8u
+
+struct credit {
+    mpm_handle handle; /* zero: none */
+    uint64_t limit;    /* of indices */
+};
+
+struct credit_set {
+    uint64_t oldest; /* the next one to be replaced */
+    struct credit credit[CREDIT_WAYS];
+};
+
+/* For one other node, in the arena: made by the courier with the first credit, and there until the end. */
+struct box {
+    struct credit_set set[CREDIT_SETS];
+    uint64_t arrived; /* bytes of the tray that are known to be at the home: the courier's */
+    struct tray tray;
+};
+
+struct post_table {
+    struct index_set noted; /* nodes whose trays the courier is to look at */
+    _Atomic uint64_t box[]; /* by node; 0: no credit from there yet */
+};
+
+/* How an operation begins in the tray; what it is about follows. */
+struct posted {
+    mpm_handle handle;
+    uint32_t verb;
+    uint32_t size, count;
+    uint32_t reserved;
+};
+_Static_assert(sizeof(struct posted) + POST_LIMIT <= TRAY_RECORD_LIMIT, "an operation fits into a tray");
+
+static struct post_table *table_of(struct arena *arena)
+{
+    return arena_root(arena, ARENA_ROOT_POSTS);
+}
+
+int post_table_create(struct arena *arena, unsigned node_count)
+{
+    return arena_make_root(arena, ARENA_ROOT_POSTS,
+                           sizeof(struct post_table) + node_count * sizeof(uint64_t));
+}
+
+static struct box *box_of(struct arena *arena, unsigned node)
+{
+    uint64_t offset = atomic_load_explicit(&table_of(arena)->box[node], memory_order_acquire);
+
+    return offset ? arena_at(arena, offset) : NULL;
+}
+
+/* The poster. */
+
+/* What can be done to which objects: a credit names an object, and not what is done to it. */
+static const enum object_kind kinds[POST_VERBS] = {
+    [POST_VALUE_UPDATE] = OBJECT_VALUE, [POST_ARRAY_UPDATE] = OBJECT_ARRAY, [POST_QUEUE_PUT] = OBJECT_QUEUE};
+
+static struct credit *find_credit(struct box *box, const mpm_handle *handle)
+{
+    struct credit_set *set = &box->set[handle->place % CREDIT_SETS];
+
+    for (unsigned i = 0; i < CREDIT_WAYS; i++) {
+        if (object_is_same(&set->credit[i].handle, handle))
+            return &set->credit[i];
+    }
+    return NULL;
+}
+
+static void note(unsigned node)
+{
+    index_set_add(&table_of(runtime_arena())->noted, node);
+    wait_ring(runtime_bell());
+}
+
+/* Tells the courier, unless it knows. One that knows, and waits for more, wants to know of BATCH bytes. */
+static void tell_courier(struct box *box, unsigned node, uint64_t before, uint64_t after)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+    DELAY_POINT();
+    if (!atomic_load_explicit(&box->tray.noted, memory_order_relaxed)) {
+        atomic_store(&box->tray.noted, 1);
+        note(node);
+    } else if (before / BATCH != after / BATCH) {
+        note(node);
+    }
+}
+
+enum posting { POSTED, NO_CREDIT, NO_ROOM };
+
+static enum posting try_post(struct box *box, const struct posted *head, uint64_t index, const void *bytes)
+{
+    uint64_t before, after;
+    const struct credit *credit;
+    bool is_put;
+
+    tray_lock(&box->tray);
+    before = tray_posted(&box->tray);
+    credit = find_credit(box, &head->handle);
+    if (!credit || index >= credit->limit) {
+        tray_unlock(&box->tray);
+        return NO_CREDIT;
+    }
+    is_put = tray_put(&box->tray, head, sizeof *head, bytes, (size_t)head->size * head->count);
+    after = tray_posted(&box->tray);
+    tray_unlock(&box->tray);
+    if (!is_put)
+        return NO_ROOM;
+    tell_courier(box, head->handle.home, before, after);
+    return POSTED;
+}
+
+bool post_operation(const mpm_handle *handle, enum post_verb verb, uint64_t index, const void *bytes,
+                    size_t size, size_t count)
+{
+    struct posted head = {.handle = *handle, .verb = verb, .size = (uint32_t)size, .count = (uint32_t)count};
+    uint64_t deadline_ns = 0;
+    enum posting posting;
+    struct box *box;
+
+    if (handle->home >= runtime_topology()->node_count || !(box = box_of(runtime_arena(), handle->home)) ||
+        size > POST_LIMIT || count > POST_LIMIT || size * count > POST_LIMIT || handle->kind != kinds[verb] ||
+        runtime_check_whole())
+        return false;
+    while ((posting = try_post(box, &head, index, bytes)) == NO_ROOM) {
+        if (!deadline_ns)
+            deadline_ns = clock_now_ns() + ROOM_NS;
+        if (!tray_wait_for_room(&box->tray, deadline_ns))
+            return false;
+    }
+    return posting == POSTED;
+}
+
+void post_owner_died(struct arena *arena)
+{
+    for (unsigned node = 0; node < runtime_topology()->node_count; node++) {
+        if (box_of(arena, node))
+            index_set_add(&table_of(arena)->noted, node);
+    }
+    wait_ring(runtime_bell());
+}
+
+_Static_assert(sizeof(struct message_posted_group) <= sizeof(struct posted) + sizeof(uint64_t),
+               "a message is not larger than what it takes of the tray");
+
+/* A message to the home. */
+
+/* In the making. */
+struct packing {
+    char *bytes;
+    size_t size;
+    struct message_posted_group *last; /* its bytes are not padded yet */
+};
+
+static void end_group(struct packing *packing)
+{
+    size_t end = message_padded(packing->size);
+
+    memset(packing->bytes + packing->size, 0, end - packing->size);
+    packing->size = end;
+}
+
+static void pack(struct packing *packing, const struct tray_record *record)
+{
+    struct message_posted_group *last = packing->last;
+    struct posted head;
+    size_t size = record->size - sizeof head;
+
+    memcpy(&head, record->bytes, sizeof head);
+    if (!last || !object_is_same(&last->handle, &head.handle) || last->verb != head.verb ||
+        last->size != head.size) {
+        end_group(packing);
+        last = packing->last = (struct message_posted_group *)(void *)(packing->bytes + packing->size);
+        *last = (struct message_posted_group){.handle = head.handle, .verb = head.verb, .size = head.size};
+        packing->size += sizeof *last;
+    }
+    memcpy(packing->bytes + packing->size, record->bytes + sizeof head, size);
+    packing->size += size;
+    last->count += head.count;
+    last->cost += record->cost;
+}
+
+/* Only who holds it takes from trays, and puts into the outbox what it took: threads of the leader. */
+static pthread_mutex_t taking = PTHREAD_MUTEX_INITIALIZER;
+
+static void send_until(struct box *box, unsigned node, uint64_t posted)
+{
+    uint64_t at = atomic_load(&box->tray.taken);
+    struct message_posted message = {.bytes = posted - at};
+    struct packing packing = {.bytes = malloc(posted - at)};
+
+    if (!packing.bytes) {
+        runtime_break(MPM_ENOMEM, "no memory for what was posted to another node");
+        return;
+    }
+    while (at < posted) {
+        struct tray_record record = tray_look(&box->tray, &at);
+
+        pack(&packing, &record);
+    }
+    end_group(&packing);
+    if (courier_post(node, MESSAGE_POSTED,
+                     (struct message_part[]){{&message, sizeof message}, {packing.bytes, packing.size}}, 2))
+        runtime_break(MPM_ENOMEM, mpm_error());
+    free(packing.bytes);
+    atomic_store(&box->tray.taken, posted);
+}
+
+/* Sends what is in the tray. If others are under way it waits for more of it, unless it must go at once.
+ * `noted` stays 0 but if it waits: whoever posts from here on tells. */
+static bool send_tray(struct box *box, unsigned node, bool at_once)
+{
+    uint64_t taken, posted;
+    bool sends;
+
+    pthread_mutex_lock(&taking);
+    DELAY_POINT();
+    atomic_exchange(&box->tray.noted, 0);
+    DELAY_POINT();
+    taken = atomic_load(&box->tray.taken);
+    posted = tray_posted(&box->tray);
+    sends = posted != taken && (at_once || box->arrived == taken || posted - taken >= BATCH);
+    if (sends)
+        send_until(box, node, posted);
+    else if (posted != taken)
+        atomic_store(&box->tray.noted, 1);
+    pthread_mutex_unlock(&taking);
+    return sends;
+}
+
+/* What is in the outbox already when `taken` says so. */
+static void send_before(unsigned node, enum message_kind kind)
+{
+    struct box *box = box_of(runtime_arena(), node);
+
+    if (box && kind != MESSAGE_POSTED && kind != MESSAGE_POSTED_DONE &&
+        tray_posted(&box->tray) != atomic_load(&box->tray.taken))
+        send_tray(box, node, true);
+}
+
+static bool noted_worked;
+
+static void take_noted(uint32_t node)
+{
+    struct box *box = box_of(runtime_arena(), node);
+
+    if (!box || !send_tray(box, node, false))
+        return;
+    noted_worked = true;
+    courier_be_lively();
+}
+
+static bool on_posted_done(unsigned node, const void *payload, size_t size)
+{
+    const struct message_posted_done *message = payload;
+    struct box *box = box_of(runtime_arena(), node);
+
+    if (size != sizeof *message || !box)
+        return false;
+    pthread_mutex_lock(&taking);
+    box->arrived += message->arrived;
+    pthread_mutex_unlock(&taking);
+    tray_give_room(&box->tray, message->done);
+    send_tray(box, node, false);
+    return true;
+}
+
+/* Credits at the poster's node. */
+
+static struct box *make_box(unsigned node)
+{
+    struct arena *arena = runtime_arena();
+    struct box *box;
+    uint64_t offset;
+
+    if (arena_alloc(arena, sizeof *box, ARENA_NO_OWNER, &offset))
+        return NULL;
+    box = arena_at(arena, offset);
+    memset(box, 0, offsetof(struct box, tray));
+    tray_create(&box->tray);
+    atomic_store_explicit(&table_of(arena)->box[node], offset, memory_order_release);
+    return box;
+}
+
+/* Without memory for it the node goes on without credits. */
+static bool on_credit(unsigned node, const void *payload, size_t size)
+{
+    const struct message_credit *message = payload;
+    struct box *box = box_of(runtime_arena(), node);
+    struct credit credit;
+    struct credit_set *set;
+
+    if (size != sizeof *message)
+        return false;
+    if (!box && !(box = make_box(node)))
+        return true;
+    credit = (struct credit){.handle = message->handle, .limit = message->limit};
+    set = &box->set[credit.handle.place % CREDIT_SETS];
+    tray_lock(&box->tray);
+    if (!find_credit(box, &credit.handle))
+        set->credit[set->oldest++ % CREDIT_WAYS] = credit;
+    tray_unlock(&box->tray);
+    return true;
+}
+
+/* The answer goes behind what was accepted: send_before() sees to that. */
+static bool on_recall(unsigned node, const void *payload, size_t size)
+{
+    struct box *box = box_of(runtime_arena(), node);
+    struct credit *credit;
+    const struct message_credit *message = payload;
+
+    if (size != sizeof *message)
+        return false;
+    if (box) {
+        tray_lock(&box->tray);
+        if ((credit = find_credit(box, &message->handle)))
+            *credit = (struct credit){0};
+        tray_unlock(&box->tray);
+    }
+    courier_be_lively();
+    if (courier_post_one(node, MESSAGE_CREDIT_BACK, payload, size))
+        runtime_break(MPM_ENOMEM, mpm_error());
+    return true;
+}
+
+/* The courier. */
+
+static bool post_work(void)
+{
+    bool worked = post_try_waiting();
+
+    noted_worked = false;
+    index_set_take_all(&table_of(runtime_arena())->noted, take_noted);
+    return worked || noted_worked;
+}
+
+void post_announce(void)
+{
+    post_announce_home();
+    courier_handle(MESSAGE_POSTED_DONE, on_posted_done);
+    courier_handle(MESSAGE_CREDIT, on_credit);
+    courier_handle(MESSAGE_RECALL_CREDIT, on_recall);
+    courier_before_post(send_before);
+    courier_add_work(post_work);
+}

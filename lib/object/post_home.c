@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Posted operations at the home of their objects: carrying out, and credits. See post.c for the whole. All of
+ * this is the courier's own memory but for `lent` of an object, which it writes, and others read. */
+#include "object/post.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "net/courier.h"
+#include "node/context.h"
+#include "object/call.h"
+
+/* What waits for memory, or, with a verb that is none, a credit that came back behind that. */
+struct waiting {
+    struct waiting *next;
+    unsigned node;
+    struct message_posted_group group;
+    _Alignas(8) char bytes[];
+};
+
+/* Credits that are on their way back. */
+struct recall {
+    struct recall *next;
+    struct object *object;
+    mpm_handle handle;
+    unsigned missing; /* nodes */
+};
+
+static post_carry_out *verbs[POST_VERBS];
+static struct waiting *waiting_first, **waiting_end = &waiting_first;
+static struct recall *recalls;
+static unsigned long lost; /* operations: there should be none */
+
+void post_register(enum post_verb verb, post_carry_out *carry_out)
+{
+    verbs[verb] = carry_out;
+}
+
+static uint64_t bit_of(unsigned node)
+{
+    return UINT64_C(1) << node % 63;
+}
+
+void post_grant(struct object *object, const mpm_handle *handle, uint64_t limit)
+{
+    struct message_credit message = {.limit = limit};
+    unsigned node = call_caller();
+
+    if (node == runtime_topology()->node || atomic_load(&object->lent) & OBJECT_NOT_LENT_AGAIN)
+        return;
+    message.handle = *handle;
+    atomic_fetch_or(&object->lent, bit_of(node));
+    if (courier_post_one(node, MESSAGE_CREDIT, &message, sizeof message))
+        runtime_break(MPM_ENOMEM, mpm_error());
+}
+
+static struct recall **find_recall(const mpm_handle *handle)
+{
+    struct recall **at = &recalls;
+
+    while (*at && !object_is_same(&(*at)->handle, handle))
+        at = &(*at)->next;
+    return at;
+}
+
+int post_recall(struct object *object, const mpm_handle *handle)
+{
+    uint64_t lent = atomic_fetch_or(&object->lent, OBJECT_NOT_LENT_AGAIN);
+    struct message_credit message = {0};
+    struct recall *recall;
+
+    if (*find_recall(handle))
+        return CALL_MUST_WAIT;
+    if (!(recall = malloc(sizeof *recall)))
+        return error_set(MPM_ENOMEM, "no memory to have credits given back");
+    *recall = (struct recall){.next = recalls, .object = object, .handle = *handle};
+    recalls = recall;
+    message.handle = *handle;
+    for (unsigned node = 0; node < runtime_topology()->node_count; node++) {
+        if (node == runtime_topology()->node || !(lent & bit_of(node)))
+            continue;
+        recall->missing++;
+        if (courier_post_one(node, MESSAGE_RECALL_CREDIT, &message, sizeof message))
+            runtime_break(MPM_ENOMEM, mpm_error());
+    }
+    return CALL_MUST_WAIT;
+}
+
+static void credit_is_back(const mpm_handle *handle)
+{
+    struct recall **at = find_recall(handle), *recall = *at;
+
+    if (!recall || --recall->missing)
+        return;
+    atomic_store(&recall->object->lent, OBJECT_NOT_LENT_AGAIN);
+    *at = recall->next;
+    free(recall);
+}
+
+bool post_is_behind(const mpm_handle *handle)
+{
+    for (const struct waiting *waiting = waiting_first; waiting; waiting = waiting->next) {
+        if (object_is_same(&waiting->group.handle, handle))
+            return true;
+    }
+    return false;
+}
+
+static void tell_done(unsigned node, uint64_t arrived, uint64_t done)
+{
+    struct message_posted_done message = {.arrived = arrived, .done = done};
+
+    if (courier_post_one(node, MESSAGE_POSTED_DONE, &message, sizeof message))
+        runtime_break(MPM_ENOMEM, mpm_error());
+}
+
+/* One try; false if the rest, from `done` on, must wait. */
+static bool carry_out(const struct message_posted_group *group, const char *bytes, size_t *done)
+{
+    int status;
+
+    *done = 0;
+    if (group->verb == POST_VERBS) {
+        credit_is_back(&group->handle);
+        return true;
+    }
+    status = verbs[group->verb](&group->handle, bytes, group->size, group->count, done);
+    if (status && status != CALL_MUST_WAIT) {
+        lost += group->count - *done;
+        log_write(MPM_LOG_ERROR, "%llu posted operations cannot be done (%lu so far): %s",
+                  (unsigned long long)(group->count - *done), lost, mpm_error());
+    }
+    return status != CALL_MUST_WAIT;
+}
+
+/* What is left of a group, `done` of it, waits. */
+static void put_by(unsigned node, const struct message_posted_group *group, const char *bytes, size_t done)
+{
+    size_t size = (size_t)group->size * (group->count - done);
+    struct waiting *waiting = malloc(sizeof *waiting + size);
+
+    if (!waiting) {
+        runtime_break(MPM_ENOMEM, "no memory for what was posted from another node");
+        return;
+    }
+    *waiting = (struct waiting){.node = node, .group = *group};
+    waiting->group.count -= done;
+    if (size)
+        memcpy(waiting->bytes, bytes + done * group->size, size);
+    *waiting_end = waiting;
+    waiting_end = &waiting->next;
+}
+
+/* true if it is done, false if it waits now. */
+static bool carry_out_or_put_by(unsigned node, const struct message_posted_group *group, const char *bytes)
+{
+    size_t done = 0;
+
+    if (!post_is_behind(&group->handle) && carry_out(group, bytes, &done))
+        return true;
+    put_by(node, group, bytes, done);
+    return false;
+}
+
+/* Takes the next group of a message; its bytes, or NULL if it makes no sense. */
+static const char *next_group(const char **at, size_t *left, struct message_posted_group *group)
+{
+    const char *bytes = *at + sizeof *group;
+    size_t size;
+
+    if (*left < sizeof *group)
+        return NULL;
+    memcpy(group, *at, sizeof *group);
+    *left -= sizeof *group;
+    if (group->verb >= POST_VERBS || !verbs[group->verb] || !group->count ||
+        (group->size && group->count > *left / group->size))
+        return NULL;
+    size = message_padded(group->size * group->count);
+    if (size > *left)
+        return NULL;
+    *left -= size;
+    *at = bytes + size;
+    return bytes;
+}
+
+static bool on_posted(unsigned node, const void *payload, size_t size)
+{
+    struct message_posted message;
+    const char *at = (const char *)payload + sizeof message, *bytes;
+    struct message_posted_group group;
+    uint64_t done;
+
+    if (size < sizeof message)
+        return false;
+    memcpy(&message, payload, sizeof message);
+    done = message.bytes;
+    for (size_t left = size - sizeof message; left;) {
+        if (!(bytes = next_group(&at, &left, &group)) || group.cost > done)
+            return false;
+        if (!carry_out_or_put_by(node, &group, bytes))
+            done -= group.cost;
+    }
+    courier_be_lively();
+    tell_done(node, message.bytes, done);
+    return true;
+}
+
+static bool on_credit_back(unsigned node, const void *payload, size_t size)
+{
+    const struct message_credit *message = payload;
+    struct message_posted_group group = {.verb = POST_VERBS};
+
+    if (size != sizeof *message)
+        return false;
+    group.handle = message->handle;
+    carry_out_or_put_by(node, &group, NULL);
+    return true;
+}
+
+static void remove_waiting(struct waiting **at)
+{
+    struct waiting *waiting = *at;
+
+    if (waiting->group.cost)
+        tell_done(waiting->node, 0, waiting->group.cost);
+    if (!(*at = waiting->next))
+        waiting_end = at;
+    free(waiting);
+}
+
+/* Credits that wait behind what waits for memory. */
+static unsigned credits_behind(const mpm_handle *handle)
+{
+    unsigned count = 0;
+
+    for (const struct waiting *waiting = waiting_first; waiting; waiting = waiting->next)
+        count += waiting->group.verb == POST_VERBS && object_is_same(&waiting->group.handle, handle);
+    return count;
+}
+
+void post_forget(const mpm_handle *handle)
+{
+    const struct recall *recall = *find_recall(handle);
+
+    if (!recall || credits_behind(handle) < recall->missing)
+        return;
+    for (struct waiting **at = &waiting_first; *at;) {
+        if (!object_is_same(&(*at)->group.handle, handle)) {
+            at = &(*at)->next;
+            continue;
+        }
+        if ((*at)->group.verb == POST_VERBS)
+            credit_is_back(handle);
+        remove_waiting(at);
+    }
+}
+
+/* All of it waits for memory of one arena, so the first has its turn first. */
+bool post_try_waiting(void)
+{
+    bool worked = false;
+    size_t done;
+
+    while (waiting_first) {
+        struct message_posted_group *group = &waiting_first->group;
+
+        if (!carry_out(group, waiting_first->bytes, &done)) {
+            memmove(waiting_first->bytes, waiting_first->bytes + done * group->size,
+                    (size_t)group->size * (group->count - done));
+            group->count -= done;
+            courier_be_lively();
+            break;
+        }
+        remove_waiting(&waiting_first);
+        worked = true;
+    }
+    return worked;
+}
+
+/* What an earlier run has left. */
+static void forget_all(void)
+{
+    for (struct waiting *waiting = waiting_first, *next; waiting; waiting = next) {
+        next = waiting->next;
+        free(waiting);
+    }
+    waiting_first = NULL;
+    waiting_end = &waiting_first;
+    for (struct recall *recall = recalls, *next; recall; recall = next) {
+        next = recall->next;
+        free(recall);
+    }
+    recalls = NULL;
+    lost = 0;
+}
+
+void post_announce_home(void)
+{
+    forget_all();
+    courier_handle(MESSAGE_POSTED, on_posted);
+    courier_handle(MESSAGE_CREDIT_BACK, on_credit_back);
+}

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What ends with whom, and the end of the run: daemons end with their parents, on whatever node, and main
+ * waits for all others before it finalizes. Who writes what: see process/process.c. */
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "host/host.h"
+#include "net/courier.h"
+#include "node/context.h"
+#include "object/call.h"
+#include "object/object.h"
+#include "object/party.h"
+#include "object/wait_any.h"
+#include "process/process.h"
+#include "process/process_parts.h"
+#include "shm/index_set.h"
+
+/* What ends with whom. */
+
+/* Kills the daemons here of the dead of that record, up to this generation. */
+static void kill_orphans(unsigned home, uint32_t place, uint32_t generation)
+{
+    struct process_record *record;
+
+    for (uint32_t number = 0; (record = process_find(runtime_arena(), number)); number++) {
+        uint64_t word = atomic_load(&record->word);
+        struct process_about about;
+
+        if (process_is_live(word) && process_is_live(word = process_read_about(record, &about)) &&
+            about.is_daemon && about.parent.kind == OBJECT_PROCESS && about.parent.home == home &&
+            about.parent.place == place && about.parent.generation <= generation)
+            process_signal(runtime_arena(), number, process_generation_of(word), SIGKILL);
+    }
+}
+
+/* The last generation of a record that is dead. */
+static uint32_t dead_generation(uint32_t number)
+{
+    uint64_t word = atomic_load(&process_at(runtime_arena(), number)->word);
+    enum process_state state = process_state_of(word);
+
+    return process_generation_of(word) - (state != PROCESS_ENDED && state != PROCESS_FREE);
+}
+
+/* The host's: between the death and the word of the record it is kept in mind here. */
+static uint32_t dead_leaves;
+
+void process_died(uint32_t number)
+{
+    struct process_record *record = process_at(runtime_arena(), number - 1);
+    char how[120];
+
+    dead_leaves = atomic_exchange(process_leaves_of(record), 0);
+    if (atomic_exchange(&record->is_party, 0))
+        dead_leaves |= PROCESS_LEAVES_PARTY;
+    if (record->flags & PROCESS_IS_USERS)
+        log_write(MPM_LOG_INFO, "process %s %s", process_name_in(record),
+                  describe_wait_status(record->wait_status, how, sizeof how));
+}
+
+void process_changed(uint32_t process, bool has_ended)
+{
+    if (has_ended && dead_leaves) {
+        if (dead_leaves & PROCESS_LEAVES_DAEMONS)
+            kill_orphans(runtime_topology()->node, process, dead_generation(process));
+        if (dead_leaves & PROCESS_LEAVES_PARTY)
+            party_died_here();
+        if (runtime_topology()->node_count > 1)
+            index_set_add(&process_table_of(runtime_arena())->bereaved, process);
+        dead_leaves = 0;
+    }
+    wait_ring(runtime_bell());
+}
+
+/* Kills the daemons here whose parent was of this node, and is dead. */
+static void kill_all_orphans(void)
+{
+    struct process_record *record;
+
+    for (uint32_t number = 0; (record = process_find(runtime_arena(), number)); number++) {
+        uint64_t word = atomic_load(&record->word);
+        struct process_about about;
+
+        if (process_is_live(word) && process_is_live(word = process_read_about(record, &about)) &&
+            about.is_daemon && about.parent.kind == OBJECT_PROCESS &&
+            about.parent.home == runtime_topology()->node &&
+            about.parent.generation <= dead_generation((uint32_t)about.parent.place))
+            process_signal(runtime_arena(), number, process_generation_of(word), SIGKILL);
+    }
+}
+
+void process_host_lost(void)
+{
+    struct process_record *record;
+
+    for (uint32_t number = 0; (record = process_find(runtime_arena(), number)); number++) {
+        wait_ring(&record->changed);
+        if (runtime_topology()->node_count > 1 && process_generation_of(atomic_load(&record->word)))
+            index_set_add(&process_table_of(runtime_arena())->bereaved, number);
+    }
+    kill_all_orphans();
+    party_died_here();
+    wait_ring(runtime_bell());
+}
+
+/* In the courier: tells the other nodes of a dead one that has left something, behind all that it has asked
+ * for: its calls were abandoned before. */
+static void tell_death(uint32_t number)
+{
+    struct message_process_ended message = {.place = number, .generation = dead_generation(number)};
+
+    call_send_news();
+    for (unsigned node = 0; node < runtime_topology()->node_count; node++) {
+        if (node != runtime_topology()->node &&
+            courier_post_one(node, MESSAGE_PROCESS_ENDED, &message, sizeof message))
+            runtime_break(MPM_ENOMEM, mpm_error());
+    }
+}
+
+static bool on_process_ended(unsigned node, const void *payload, size_t size)
+{
+    const struct message_process_ended *message = payload;
+    struct party_death death;
+
+    if (size != sizeof *message)
+        return false;
+    death = (struct party_death){(uint16_t)node, message->place + 1, message->generation};
+    kill_orphans(node, message->place, message->generation);
+    party_died_elsewhere(&death);
+    return true;
+}
+
+/* The end of the run. */
+
+/* By node: main must ask it whether processes run there. Written by main's courier, and by main. */
+static _Atomic bool *is_to_ask;
+
+static bool on_process_asked(unsigned node, const void *payload, size_t size)
+{
+    (void)payload;
+    if (size || !is_to_ask)
+        return false;
+    atomic_store(&is_to_ask[node], true);
+    return true;
+}
+
+static bool has_told; /* main of that; the courier's */
+
+static bool process_work(void)
+{
+    struct process_table *table = process_table_of(runtime_arena());
+
+    index_set_take_all(&table->bereaved, tell_death);
+    if (has_told || runtime_topology()->rank == 0 || !atomic_load(&table->has_asked))
+        return false;
+    has_told = true;
+    if (courier_post_one(0, MESSAGE_PROCESS_ASKED, NULL, 0))
+        runtime_break(MPM_ENOMEM, mpm_error());
+    return true;
+}
+
+/* Of a node: whether nobody runs there for whom main must wait; then how many were started there, and what
+ * its processes have asked for of each node. */
+int process_try_node_is_over(struct call_reply *reply)
+{
+    struct process_table *table = process_table_of(runtime_arena());
+    uint64_t started = atomic_load(&table->started);
+    struct process_record *record;
+    int status;
+
+    for (uint32_t number = 0; (record = process_find(runtime_arena(), number)); number++) {
+        struct process_about about;
+
+        if (process_is_live(atomic_load(&record->word)) &&
+            process_is_live(process_read_about(record, &about)) && record->flags & PROCESS_IS_USERS &&
+            !about.is_daemon)
+            return CALL_MUST_WAIT;
+    }
+    if ((status = call_reply_add(reply, &started, sizeof started)))
+        return status;
+    return call_reply_add(reply, table->asked, runtime_topology()->node_count * sizeof *table->asked);
+}
+
+/* Waits until nobody runs on a node. */
+static int wait_for_node(unsigned node, void *told, size_t size)
+{
+    mpm_handle there = call_node(node);
+    int status;
+
+    if (node != runtime_topology()->node)
+        return call_remote(&there, VERB_PROCESS_JOIN, NULL, 0, MPM_FOREVER, told, size, NULL);
+    for (;;) {
+        uint32_t seen = wait_look(runtime_bell());
+        struct call_reply reply = {0};
+
+        status = process_try_node_is_over(&reply);
+        if (!status)
+            memcpy(told, reply.bytes, size);
+        free(reply.bytes);
+        if (status != CALL_MUST_WAIT || (status = runtime_check_whole()))
+            return status;
+        wait_change(runtime_bell(), seen, 0, CLOCK_FOREVER);
+    }
+}
+
+/* Waits once for each node that may have processes; `started`: out, a number that goes up with every start.
+ */
+static int wait_for_nodes(char *told, size_t size, uint64_t *started)
+{
+    unsigned count = runtime_topology()->node_count;
+    int status;
+
+    *started = 0;
+    for (unsigned node = 0; node < count; node++) {
+        uint64_t started_there;
+
+        if (!atomic_load(&is_to_ask[node]))
+            continue;
+        if ((status = wait_for_node(node, told, size)))
+            return status;
+        memcpy(&started_there, told, sizeof started_there);
+        *started += started_there;
+        for (unsigned other = 0; other < count; other++) {
+            uint32_t asked;
+
+            memcpy(&asked, told + sizeof started_there + other * sizeof asked, sizeof asked);
+            if (asked)
+                atomic_store(&is_to_ask[other], true);
+            *started += asked;
+        }
+    }
+    return MPM_OK;
+}
+
+/* A process may start another one on a node that was asked already. When all were asked twice, and none was
+ * started anywhere in the meantime, none ran anywhere between the two. */
+static void wait_for_all(void)
+{
+    unsigned count = runtime_topology()->node_count;
+    size_t size = sizeof(uint64_t) + count * sizeof(uint32_t);
+    uint64_t started = 0, before;
+    char *told = malloc(size);
+
+    if (!told)
+        return;
+    atomic_store(&is_to_ask[runtime_topology()->node], true);
+    do {
+        before = started;
+    } while (!wait_for_nodes(told, size, &started) && started != before);
+    free(told);
+}
+
+/* In every leader, before its courier starts. */
+static void announce(void)
+{
+    call_register(VERB_PROCESS_START, process_try_start, MPM_ETIMEDOUT,
+                  "the process was not started in time");
+    call_register(VERB_PROCESS_JOIN, process_try_join, MPM_ETIMEDOUT, "the process still runs");
+    call_register_ends(VERB_PROCESS_JOIN, &(struct call_ends){.late = process_try_late_join});
+    call_register(VERB_PROCESS_LOOK, process_try_look, MPM_ETIMEDOUT, "the process was not forked in time");
+    call_register(VERB_PROCESS_SIGNAL, process_try_signal, MPM_ETIMEDOUT, "the signal was not sent in time");
+    call_register(VERB_PROCESS_CLOSE, process_try_close, MPM_ETIMEDOUT, "the process was not closed in time");
+    courier_handle(MESSAGE_PROCESS_ENDED, on_process_ended);
+    courier_handle(MESSAGE_PROCESS_ASKED, on_process_asked);
+    courier_add_work(process_work);
+    has_told = false;
+    free(is_to_ask); /* of an earlier run */
+    is_to_ask = NULL;
+    if (runtime_topology()->rank)
+        return;
+    process_forget_children();
+    if ((is_to_ask = calloc(runtime_topology()->node_count, sizeof *is_to_ask)))
+        runtime_at_end(wait_for_all);
+    else
+        runtime_break(MPM_ENOMEM, "no memory for the nodes that have processes");
+}
+
+static __attribute__((constructor)) void add_layer(void)
+{
+    runtime_add_layer(announce);
+    wait_any_register(OBJECT_PROCESS, process_look_at_end);
+}
