@@ -17,7 +17,8 @@
  *   DONE       its caller's again, which reads the reply and sets it free; if it dies, its reaper does
  *   ABANDONED  the courier's, whose caller has died, or does not want the reply any more: the courier cancels the
  *              call, and sets the slot free. What the home has done is done
- *   WITHDRAWN  the same, of a caller whose time is up: what the home has done, it undoes
+ *   WITHDRAWN  the same, of a caller whose time is up, or that a signal handler has interrupted: what the home has
+ *              done, it undoes
  * POSTED is left by compare-and-swap only. So either the caller has the reply, or the home is told to take back what
  * it gives, and never both.
  * The reaper: FILLING and DONE to FREE, POSTED to ABANDONED. It does not touch WITHDRAWN: what was taken back is taken
@@ -49,6 +50,7 @@
 #include "object/call_given.h"
 #include "object/object.h"
 #include "shm/index_set.h"
+#include "shm/interrupt.h"
 #include "shm/kill_point.h"
 
 #define SEGMENT_SLOTS 64u
@@ -244,26 +246,46 @@ static bool give_up_slot(uint32_t number, enum slot_state to)
     return true;
 }
 
+/* How long a caller waits for a reply. */
+struct patience {
+    uint64_t give_up_ns;
+    bool is_timed;         /* it may take the call back, and what it was given is undone then */
+    bool is_interruptible; /* its signal handlers may have it do so */
+};
+#define CALL_INTERRUPTED 4 /* it was taken back for that; a status that does not leave this file */
+
+static bool sleep_for_reply(struct slot *slot, uint32_t seen, const struct patience *patience)
+{
+    uint64_t until_ns = clock_now_ns() + RUNTIME_CHECK_NS;
+
+    if (patience->give_up_ns < until_ns)
+        until_ns = patience->give_up_ns;
+    return (patience->is_interruptible ? wait_change_or_interrupt : wait_change)(&slot->done, seen,
+                                                                                 REPLY_SPIN_NS, until_ns);
+}
+
 /* The run may lose a part while the call is under way: the slot is the courier's to free then, as it is if nothing
- * has come until `give_up_ns`. */
-static int wait_for_reply(uint32_t number, uint64_t give_up_ns)
+ * has come in time. An interruption stays pending if the reply was faster. */
+static int wait_for_reply(uint32_t number, const struct patience *patience)
 {
     struct slot *slot = slot_at(runtime_arena(), number);
 
     for (;;) {
         uint32_t seen = wait_look(&slot->done);
-        uint64_t check_ns;
+        bool is_changed;
         int status;
 
         DELAY_POINT();
         if (state_of(atomic_load(&slot->state)) == SLOT_DONE)
             return MPM_OK;
-        check_ns = clock_now_ns() + RUNTIME_CHECK_NS;
-        if (wait_change(&slot->done, seen, REPLY_SPIN_NS, give_up_ns < check_ns ? give_up_ns : check_ns))
+        is_changed = sleep_for_reply(slot, seen, patience);
+        if (patience->is_interruptible && interrupt_is_pending() && give_up_slot(number, SLOT_WITHDRAWN))
+            return CALL_INTERRUPTED;
+        if (is_changed)
             continue;
         if ((status = runtime_check_whole()) && give_up_slot(number, SLOT_ABANDONED))
             return status;
-        if (clock_now_ns() >= give_up_ns && give_up_slot(number, SLOT_WITHDRAWN))
+        if (clock_now_ns() >= patience->give_up_ns && give_up_slot(number, SLOT_WITHDRAWN))
             return CALL_NO_ANSWER;
     }
 }
@@ -322,18 +344,24 @@ bool call_is_done(const struct call *call)
     return state_of(atomic_load(&slot_at(runtime_arena(), call->slot)->state)) == SLOT_DONE;
 }
 
-int call_finish(const struct call *call, uint64_t give_up_ns, void *out, size_t room, size_t *out_size)
+static int finish(const struct call *call, const struct patience *patience, void *out, size_t room,
+                  size_t *out_size)
 {
     struct arena *arena = runtime_arena();
     struct slot *slot = slot_at(arena, call->slot);
     int status;
 
-    if ((status = wait_for_reply(call->slot, give_up_ns)))
+    if ((status = wait_for_reply(call->slot, patience)))
         return status;
     status = read_reply(arena, slot, out, room, out_size);
     KILL_POINT();
     slot_free(arena, slot);
     return status;
+}
+
+int call_finish(const struct call *call, uint64_t give_up_ns, void *out, size_t room, size_t *out_size)
+{
+    return finish(call, &(struct patience){.give_up_ns = give_up_ns}, out, room, out_size);
 }
 
 void call_abandon(const struct call *call)
@@ -342,17 +370,44 @@ void call_abandon(const struct call *call)
         slot_free(runtime_arena(), slot_at(runtime_arena(), call->slot)); /* the reply was faster */
 }
 
-int call_remote(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
-                double timeout_s, void *out, size_t room, size_t *out_size)
+static int say_interrupted(const mpm_handle *handle)
+{
+    char what[64];
+
+    snprintf(what, sizeof what, "%s at node %u", object_kind_name((enum object_kind)handle->kind),
+             handle->home);
+    return interrupt_take(what);
+}
+
+static int call_and_wait(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
+                         double timeout_s, const struct patience *patience, void *out, size_t room,
+                         size_t *out_size)
 {
     struct call call;
     int status;
 
     runtime_enter();
-    if (!(status = begin(handle, verb, in, in_size, timeout_s, room, CALLING, &call)))
-        status = call_finish(&call, CLOCK_FOREVER, out, room, out_size);
+    if (!(status = begin(handle, verb, in, in_size, timeout_s, room,
+                         patience->is_timed ? CALLING_TIMED : CALLING, &call)) &&
+        (status = finish(&call, patience, out, room, out_size)) == CALL_INTERRUPTED)
+        status = say_interrupted(handle);
     runtime_leave();
     return status;
+}
+
+int call_remote(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
+                double timeout_s, void *out, size_t room, size_t *out_size)
+{
+    return call_and_wait(handle, verb, in, in_size, timeout_s,
+                         &(struct patience){.give_up_ns = CLOCK_FOREVER}, out, room, out_size);
+}
+
+int call_waiting(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
+                 double timeout_s, void *out, size_t room, size_t *out_size)
+{
+    const struct patience patience = {.give_up_ns = CLOCK_FOREVER, .is_interruptible = timeout_s > 0};
+
+    return call_and_wait(handle, verb, in, in_size, timeout_s, &patience, out, room, out_size);
 }
 
 /* How long a caller waits for an answer in all. */
@@ -378,16 +433,14 @@ double call_time_left_s(double timeout_s, uint64_t deadline_ns)
 int call_timed(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
                double timeout_s, void *out, size_t room, size_t *out_size)
 {
-    uint64_t give_up_ns = call_give_up_ns(timeout_s, in_size + room);
-    struct call call;
-    int status;
+    const struct patience patience = {.give_up_ns = call_give_up_ns(timeout_s, in_size + room),
+                                      .is_timed = true,
+                                      .is_interruptible = timeout_s > 0};
+    int status = call_and_wait(handle, verb, in, in_size, timeout_s, &patience, out, room, out_size);
 
-    runtime_enter();
-    if (!(status = begin(handle, verb, in, in_size, timeout_s, room, CALLING_TIMED, &call)) &&
-        (status = call_finish(&call, give_up_ns, out, room, out_size)) == CALL_NO_ANSWER)
+    if (status == CALL_NO_ANSWER)
         error_set(status, "node %u, where the %s is, has not answered within %.3g s", handle->home,
                   object_kind_name((enum object_kind)handle->kind), patience_s(timeout_s, in_size + room));
-    runtime_leave();
     return status;
 }
 

@@ -89,8 +89,12 @@ enum turn call_turn(void);
 int call_remote(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
                 double timeout_s, void *out, size_t room, size_t *out_size);
 
+/* The same for a call that waits for something of the object without taking it: MPM_EINTERRUPTED if a signal handler has
+ * interrupted that, unless timeout_s is 0; the home does not try it any more then. */
+int call_waiting(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
+                 double timeout_s, void *out, size_t room, size_t *out_size);
 /* The same for a call with a time limit, which the caller keeps: CALL_NO_ANSWER, with a sentence that names the
- * node, if no answer has come by then; the call is taken back. */
+ * node, if no answer has come by then, or MPM_EINTERRUPTED; the call is taken back. */
 int call_timed(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
                double timeout_s, void *out, size_t room, size_t *out_size);
 /* Of an operation that takes several of them: what is left of timeout_s until `deadline_ns`. 0 if that was 0, and

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "node/context.h"
+#include "shm/interrupt.h"
 #include "shm/kill_point.h"
 
 #define SPIN_NS          5000u
@@ -76,7 +77,8 @@ static void sleep_until_ready(const struct operation *operation, struct object *
     atomic_thread_fence(memory_order_seq_cst);
     DELAY_POINT();
     if (object_is(object, handle) && !operation->is_ready(object, argument))
-        wait_change(&wait->word, seen, 0, deadline_ns < check_ns ? deadline_ns : check_ns);
+        (operation->is_interruptible ? wait_change_or_interrupt : wait_change)(
+            &wait->word, seen, 0, deadline_ns < check_ns ? deadline_ns : check_ns);
 }
 
 /* Who sleeps has read the word before its last try: is_ready() need not know of deaths, because a reaper
@@ -97,6 +99,8 @@ static int try_until(const struct operation *operation, struct object *object, c
             return status;
         if (!is_ready)
             sleep_until_ready(operation, object, handle, argument, seen, deadline_ns);
+        if (operation->is_interruptible && interrupt_is_pending())
+            return interrupt_take(object_kind_name(operation->kind));
         if ((is_late = clock_now_ns() >= deadline_ns) &&
             (status = operation->try(object, handle, argument)) != CALL_MUST_WAIT)
             return status;

@@ -25,10 +25,11 @@ struct operation {
     const char *late_sentence;
     /* How much of what it waits for there is, if one try may leave some of it for the next one; else NULL. */
     uint64_t (*amount)(const struct object *object);
+    bool is_interruptible; /* a wait of the program's: mpm_interrupt_waits() ends it */
 };
 
 /* After a first try that must wait: waits, and tries again, until it is done or timeout_s have passed, which
- * gives late_status. MPM_ENODELOST if the run breaks. Not in a courier. */
+ * gives late_status. MPM_EINTERRUPTED; MPM_ENODELOST if the run breaks. Not in a courier. */
 int operation_wait(const struct operation *operation, struct object *object, const mpm_handle *handle,
                    void *argument, double timeout_s);
 

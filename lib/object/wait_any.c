@@ -23,6 +23,7 @@
 #include "base/error.h"
 #include "node/context.h"
 #include "object/call.h"
+#include "shm/interrupt.h"
 #include "shm/kill_point.h"
 #include "shm/wait_word.h"
 
@@ -250,7 +251,9 @@ static int sleep_until_any(struct waiting *waiting, uint64_t deadline_ns)
             return status;
         if (clock_now_ns() >= deadline_ns)
             return CALL_MUST_WAIT;
-        wait_change(runtime_bell(), seen, 0, deadline_ns);
+        wait_change_or_interrupt(runtime_bell(), seen, 0, deadline_ns);
+        if (interrupt_is_pending())
+            return interrupt_take("first of several objects");
     }
 }
 

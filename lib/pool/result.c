@@ -16,6 +16,7 @@
 #include "pool/apply.h"
 #include "pool/async.h"
 #include "pool/pool_state.h"
+#include "shm/interrupt.h"
 
 struct mpm_result {
     struct async_map map;
@@ -187,10 +188,12 @@ int mpm_result_ready(const mpm_result *result)
     return result ? atomic_load(&result->is_ready) : check_result("mpm_result_ready", result);
 }
 
-int mpm_result_wait(mpm_result *result, double timeout_s)
+typedef bool wait_how(struct wait_word *word, uint32_t seen, uint64_t spin_ns, uint64_t deadline_ns);
+
+/* Who cancels a result waits by wait_change, which cannot be interrupted. */
+static int wait_by(wait_how *wait, mpm_result *result, double timeout_s)
 {
     uint64_t deadline_ns;
-
     int status;
 
     if ((status = check_result("mpm_result_wait", result)))
@@ -208,8 +211,15 @@ int mpm_result_wait(mpm_result *result, double timeout_s)
         if (!in_time)
             return error_set(MPM_ETIMEDOUT, "the result is not ready after %g s",
                              timeout_s < 0 ? 0 : timeout_s);
-        in_time = wait_change(&result->word, seen, 0, deadline_ns);
+        in_time = wait(&result->word, seen, 0, deadline_ns);
+        if (wait == wait_change_or_interrupt && interrupt_is_pending())
+            return interrupt_take("result of a map or a call");
     }
+}
+
+int mpm_result_wait(mpm_result *result, double timeout_s)
+{
+    return wait_by(wait_change_or_interrupt, result, timeout_s);
 }
 
 static int not_ready(void)
@@ -267,7 +277,7 @@ int mpm_result_cancel(mpm_result *result)
     pthread_mutex_unlock(&result->mutex);
     if (is_ready)
         return error_set(MPM_ESTATE, "mpm_result_cancel: the result is ready already");
-    return mpm_result_wait(result, MPM_FOREVER);
+    return wait_by(wait_change, result, MPM_FOREVER);
 }
 
 void mpm_result_destroy(mpm_result *result)

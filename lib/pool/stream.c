@@ -28,6 +28,7 @@
 #include "pool/apply.h"
 #include "pool/async.h"
 #include "pool/pool_state.h"
+#include "shm/interrupt.h"
 
 #define BUFFER_EACH  64u /* items a worker */
 #define MAX_BUFFER   ((size_t)1 << 32)
@@ -223,6 +224,18 @@ static bool wait_for(struct mpm_stream *stream, struct wait_word *word, uint64_t
     return in_time;
 }
 
+/* The same for news, until the caller is interrupted. */
+static bool wait_for_news_or_interrupt(struct mpm_stream *stream, uint64_t deadline_ns)
+{
+    uint32_t seen = wait_look(&stream->news);
+    bool in_time;
+
+    pthread_mutex_unlock(&stream->mutex);
+    in_time = wait_change_or_interrupt(&stream->news, seen, 0, deadline_ns);
+    pthread_mutex_lock(&stream->mutex);
+    return in_time;
+}
+
 /* The puller's thread. */
 
 struct puller {
@@ -352,14 +365,14 @@ static bool is_over(const struct mpm_stream *stream, int *status)
     return true;
 }
 
-/* As wait_for, and submits what the generator has left and does not add to. */
+/* And submits what the generator has left and does not add to. */
 static bool wait_for_news(struct mpm_stream *stream, uint64_t deadline_ns)
 {
     uint64_t pulled = stream->pulled, look_ns = clock_now_ns() + HELD_BACK_NS;
 
     if (!stream->filling || look_ns >= deadline_ns)
-        return wait_for(stream, &stream->news, deadline_ns);
-    if (!wait_for(stream, &stream->news, look_ns) && stream->pulled == pulled)
+        return wait_for_news_or_interrupt(stream, deadline_ns);
+    if (!wait_for_news_or_interrupt(stream, look_ns) && stream->pulled == pulled)
         submit(stream);
     return true;
 }
@@ -382,6 +395,8 @@ static int next(struct mpm_stream *stream, void *result, uint64_t *index, double
             return error_set(MPM_ETIMEDOUT, "the next result is not ready after %g s",
                              timeout_s > 0 ? timeout_s : 0.0);
         in_time = wait_for_news(stream, deadline_ns);
+        if (interrupt_is_pending())
+            return interrupt_take("next result of a stream");
     }
 }
 

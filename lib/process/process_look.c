@@ -15,6 +15,7 @@
 #include "object/call.h"
 #include "object/object.h"
 #include "process/process_parts.h"
+#include "shm/interrupt.h"
 #include "shm/kill_point.h"
 
 #define FEW_CHILDREN 16u /* that another node is asked for at first */
@@ -52,10 +53,12 @@ static int look_at_end(const mpm_handle *handle, struct process_look *look)
 
 typedef int look_when(const mpm_handle *handle, struct process_look *look);
 
+/* The end of a process is what the program waits for; that it was forked is not. */
 static int sleep_here(struct process_record *record, const mpm_handle *handle, look_when *look_until,
                       double timeout_s, struct process_look *look)
 {
     uint64_t deadline_ns = call_deadline_ns(timeout_s), now_ns;
+    bool is_interruptible = look_until == look_at_end;
     int status;
 
     for (;;) {
@@ -67,8 +70,11 @@ static int sleep_here(struct process_record *record, const mpm_handle *handle, l
         if ((now_ns = clock_now_ns()) >= deadline_ns)
             return error_set(MPM_ETIMEDOUT, "process %s still runs after %g s", look->about.name,
                              timeout_s > 0 ? timeout_s : 0.0);
-        wait_change(&record->changed, seen, 0,
-                    deadline_ns - now_ns < RUNTIME_CHECK_NS ? deadline_ns : now_ns + RUNTIME_CHECK_NS);
+        (is_interruptible ? wait_change_or_interrupt : wait_change)(
+            &record->changed, seen, 0,
+            deadline_ns - now_ns < RUNTIME_CHECK_NS ? deadline_ns : now_ns + RUNTIME_CHECK_NS);
+        if (is_interruptible && interrupt_is_pending())
+            return interrupt_take(look->about.name);
     }
 }
 

@@ -18,10 +18,12 @@
 #include <string.h>
 
 #include "mpmap/status.h"
+#include "mpmap/wait.h"
 
 #include "base/error.h"
 #include "node/context.h"
 #include "object/call.h"
+#include "shm/interrupt.h"
 
 #define FIRST_BYTES ((size_t)1 << 12) /* of an answer from another node at the first time of asking */
 
@@ -52,7 +54,8 @@ static int ask_here(const mpm_handle *handle, struct asking *asking, double time
                                         .try = try_once,
                                         .is_ready = is_ready,
                                         .late_status = MPM_ETIMEDOUT,
-                                        .late_sentence = what->late_sentence};
+                                        .late_sentence = what->late_sentence,
+                                        .is_interruptible = what->is_timed || what->is_interruptible};
 
     if (what->kind == OBJECT_NODE)
         return what->try(NULL, handle, asking);
@@ -195,13 +198,28 @@ static int ask_there(const mpm_handle *handle, struct asking *asking, double tim
     if (asking->ask->verb == ASK_BARRIER_ACTION)
         return ask_for_bytes(handle, request, answer);
     if (!asking->ask->is_timed)
-        return call_remote(handle, VERB_SYNC, request, sizeof *request, timeout_s, &answer->number,
-                           sizeof answer->number, NULL);
+        return (asking->ask->is_interruptible ? call_waiting : call_remote)(
+            handle, VERB_SYNC, request, sizeof *request, timeout_s, &answer->number, sizeof answer->number,
+            NULL);
     status = call_timed(handle, VERB_SYNC, request, sizeof *request, timeout_s, &answer->number,
                         sizeof answer->number, NULL);
     if (!status && answer->number == ASK_IS_TO_LEAVE)
         return ask(handle, asking->ask->leave, request, MPM_FOREVER, answer);
     return status == CALL_NO_ANSWER ? MPM_ETIMEDOUT : status;
+}
+
+/* After a wait at home that was given up with `status`. */
+static int leave_waiters(const mpm_handle *handle, const struct ask *what, const struct request *request,
+                         int status, struct answer *answer)
+{
+    int left = ask(handle, what->leave, request, MPM_FOREVER, answer);
+
+    if (status != MPM_EINTERRUPTED)
+        return left;
+    if (left == MPM_ETIMEDOUT)
+        return interrupt_take(object_kind_name(what->kind));
+    mpm_interrupt_waits(); /* it has come to its end all the same: the next wait is to be interrupted */
+    return left;
 }
 
 /* The request is filled in where it stays: it is never copied at home. */
@@ -222,9 +240,10 @@ int ask(const mpm_handle *handle, const struct ask *what, const struct request *
     asking.answer = (struct answer){0};
     if (!object_is_home(handle))
         status = ask_there(handle, &asking, timeout_s);
-    else if ((status = ask_here(handle, &asking, timeout_s)) == MPM_ETIMEDOUT && what->leave &&
-             (timeout_s > 0 || what->always_waits))
-        return ask(handle, what->leave, request, MPM_FOREVER, answer);
+    else if (((status = ask_here(handle, &asking, timeout_s)) == MPM_ETIMEDOUT ||
+              status == MPM_EINTERRUPTED) &&
+             what->leave && (timeout_s > 0 || what->always_waits))
+        return leave_waiters(handle, what, request, status, answer);
     if (answer && !status)
         *answer = asking.answer;
     return status;

@@ -52,7 +52,8 @@ struct ask {
     ask_try *try;            /* what takes more than one step */
     bool needs_permit;       /* no try makes sense as long as `value` is 0 */
     bool always_waits;       /* for a moment at least, even with a timeout of 0 */
-    bool is_timed;           /* its time limit is the caller's: see object/call.h */
+    bool is_timed;           /* its time limit is the caller's: see object/call.h; it can be interrupted */
+    bool is_interruptible;   /* it can be, without that */
     const struct ask *leave; /* asked for when its time is up, if it has waited; may wait, and counts */
     /* Its caller, of another node, has taken it back: the request's number is 1 if it was given what it asked for, as
      * the answer says, and 0 if it was not, or was never tried. */
@@ -76,7 +77,8 @@ struct asking {
 void ask_register(const struct ask *const *asks, size_t count);
 
 /* Asks. From another node a verb that `is_timed` returns within its limit: what it is given then is undone. `request`
- * and `answer` may be NULL; `answer->bytes` is the caller's to free. The verb's statuses; MPM_ETIMEDOUT, MPM_EINVAL for
+ * and `answer` may be NULL; `answer->bytes` is the caller's to free. The verb's statuses; MPM_ETIMEDOUT,
+ * MPM_EINTERRUPTED, MPM_EINVAL for
  * what is no handle, MPM_ESTALE, MPM_ENOMEM, MPM_ESTATE without a run, MPM_ENODELOST. */
 int ask(const mpm_handle *handle, const struct ask *what, const struct request *request, double timeout_s,
         struct answer *answer);

@@ -17,11 +17,13 @@
 #include <stdlib.h>
 
 #include "mpmap/sync.h"
+#include "mpmap/wait.h"
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "node/context.h"
 #include "object/call.h"
+#include "shm/interrupt.h"
 #include "shm/kill_point.h"
 #include "sync/lock.h"
 
@@ -189,6 +191,7 @@ static const struct ask waiting = {
     .verb = ASK_CONDITION_WAIT,
     .kind = OBJECT_CONDITION,
     .try = try_wait,
+    .is_interruptible = true,
     .late_sentence = "the condition was not notified for as long as the call may wait"};
 static const struct ask leaving = {.verb = ASK_CONDITION_LEAVE, .kind = OBJECT_CONDITION, .step = leave};
 static const struct ask notifying = {
@@ -288,8 +291,10 @@ static int end_wait(mpm_condition condition, int status)
         left = lock_deepen(&condition.lock, answer >> 1);
     if (regained)
         return error_set(MPM_EOWNERDIED, "who had the condition's lock has died: the caller has it now");
-    if (left || (status == MPM_ETIMEDOUT && answer & 1))
+    if (left || ((status == MPM_ETIMEDOUT || status == MPM_EINTERRUPTED) && answer & 1))
         return left;
+    if (status == MPM_EINTERRUPTED)
+        return interrupt_take(object_kind_name(OBJECT_CONDITION));
     return status == MPM_ETIMEDOUT ? error_set(status, "%s", waiting.late_sentence) : status;
 }
 
@@ -298,8 +303,14 @@ int mpm_condition_wait(mpm_condition condition, double timeout_s)
 {
     int status = ask(&condition.handle, &waiting, NULL, timeout_s, NULL);
 
-    return status == MPM_EINVAL || status == MPM_ENOMEM || status == MPM_ESTATE ? status
-                                                                                : end_wait(condition, status);
+    int ended;
+
+    if (status == MPM_EINVAL || status == MPM_ENOMEM || status == MPM_ESTATE)
+        return status;
+    ended = end_wait(condition, status);
+    if (status == MPM_EINTERRUPTED && ended != status)
+        mpm_interrupt_waits(); /* it was notified all the same: the next wait is to be interrupted */
+    return ended;
 }
 
 static int notify_some(mpm_condition condition, uint64_t count)

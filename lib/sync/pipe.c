@@ -354,14 +354,15 @@ static bool may_poll(const struct object *object, const void *argument)
     return !ring_is_empty(&pipe->ring[!use->end]) || has_news(pipe, use);
 }
 
-#define SENDING(end)                                                   \
-    {                                                                  \
-        OBJECT_PIPE, pipe_try_send, may_send, end, MPM_ETIMEDOUT,      \
-            "the pipe was full for as long as the call may wait", NULL \
+#define SENDING(end)                                                         \
+    {                                                                        \
+        OBJECT_PIPE, pipe_try_send, may_send, end, MPM_ETIMEDOUT,            \
+            "the pipe was full for as long as the call may wait", NULL, true \
     }
-#define RECEIVING_BY(try, may, end)                                                                         \
-    {                                                                                                       \
-        OBJECT_PIPE, try, may, end, MPM_ETIMEDOUT, "no message came for as long as the call may wait", NULL \
+#define RECEIVING_BY(try, may, end)                                                                          \
+    {                                                                                                        \
+        OBJECT_PIPE, try, may, end, MPM_ETIMEDOUT, "no message came for as long as the call may wait", NULL, \
+            true                                                                                             \
     }
 
 const struct operation pipe_sending[PIPE_ENDS] = {SENDING(0), SENDING(1)};

@@ -455,7 +455,7 @@ static int send_long(const mpm_handle *handle, const struct pipe_send *send, dou
         return late(call_timed(handle, VERB_PIPE_SEND, &call, sizeof call,
                                call_time_left_s(timeout_s, deadline_ns), NULL, 0, NULL));
     }
-    if (step.number && status != MPM_ETIMEDOUT) {
+    if (step.number && status != MPM_ETIMEDOUT && status != MPM_EINTERRUPTED) {
         step.step = TRANSFER_DROP;
         call_remote(handle, VERB_PIPE_TRANSFER, &step, sizeof step, 0, NULL, 0, NULL);
     }

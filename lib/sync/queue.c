@@ -343,15 +343,15 @@ static uint64_t room(const struct object *object)
 static const struct operation putting = {OBJECT_QUEUE, try_put,
                                          may_put,      WAIT_ROOM,
                                          MPM_EFULL,    "the queue was full for as long as the call may wait",
-                                         room};
+                                         room,         true};
 static const struct operation getting = {OBJECT_QUEUE, try_get,
                                          may_get,      WAIT_MESSAGE,
                                          MPM_EEMPTY,   "the queue was empty for as long as the call may wait",
-                                         messages};
+                                         messages,     true};
 static const struct operation joining = {
     OBJECT_QUEUE, try_join,      may_join,
     WAIT_DONE,    MPM_ETIMEDOUT, "messages of the queue were not done for as long as the call may wait",
-    NULL};
+    NULL,         true};
 
 static inline int find(const mpm_handle *handle, struct object **object)
 {

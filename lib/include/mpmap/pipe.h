@@ -38,7 +38,8 @@ enum mpm_pipe_direction {
  */
 MPM_API MPM_CHECKED int mpm_pipe(enum mpm_pipe_direction direction, mpm_connection *a, mpm_connection *b);
 
-/* Each of these: MPM_EINVAL for a handle that is none, MPM_ESTALE when both ends were closed, MPM_ENODELOST.
+/* Each of these: MPM_EINVAL for a handle that is none, MPM_ESTALE when both ends were closed, MPM_ENODELOST; if it
+ * has to wait, MPM_EINTERRUPTED (see mpm_interrupt_waits in wait.h).
  * Any process may call them. */
 
 /** Sends a message of `size` bytes, 0 included; it is copied. Waits timeout_s for room (see the time limits of sync.h).

@@ -56,7 +56,7 @@ MPM_API MPM_CHECKED int mpm_process_start(mpm_target *target, const void *args, 
  * less. Any number of
  * times, by any process that has the handle.
  * @return MPM_ETIMEDOUT if it still runs; MPM_EINVAL if it is the caller itself; MPM_ESTALE after
- * mpm_process_close; MPM_ENODELOST. */
+ * mpm_process_close; MPM_EINTERRUPTED (see mpm_interrupt_waits in wait.h); MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_process_join(mpm_process process, double timeout_s);
 
 /* Each of the next: MPM_EINVAL for a handle that is none, or if the place for the result is NULL. */

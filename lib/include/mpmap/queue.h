@@ -42,7 +42,8 @@ MPM_API MPM_CHECKED int mpm_queue_create(const mpm_queue_options *options, mpm_q
 /** Ends it, with what is in it: handles are stale from here on, and whoever waits gets MPM_ESTALE. */
 MPM_API MPM_CHECKED int mpm_queue_destroy(mpm_queue queue);
 
-/* Each of these: MPM_EINVAL for a handle that is none, MPM_ESTALE for a destroyed queue, MPM_ENODELOST. */
+/* Each of these: MPM_EINVAL for a handle that is none, MPM_ESTALE for a destroyed queue, MPM_ENODELOST; if it has
+ * to wait, MPM_EINTERRUPTED (see mpm_interrupt_waits in wait.h). */
 
 /** Puts a message of `size` bytes, 0 included; it is copied. Waits timeout_s for room (see the time limits of sync.h).
  * If the queue's node has not answered in time, the message is not in the queue, unless the answer was on its way at

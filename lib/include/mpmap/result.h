@@ -57,14 +57,14 @@ MPM_API int mpm_result_ready(const mpm_result *result);
 
 /** Waits until it is ready, whatever has come of it.
  * @param timeout_s  seconds, or MPM_FOREVER; 0 does not wait
- * @return MPM_ETIMEDOUT if it is not. */
+ * @return MPM_ETIMEDOUT if it is not; MPM_EINTERRUPTED (see mpm_interrupt_waits in wait.h). */
 MPM_API MPM_CHECKED int mpm_result_wait(mpm_result *result, double timeout_s);
 
 /** Waits until it is ready, and tells what has come of it; again and again the same.
  * @param results  out, also with MPM_ETASK: where the results stand, valid until mpm_result_destroy() if the room is
  *                 the result's own; NULL if they have no size; or NULL
  * @return the status of the map with its sentence; MPM_ECANCELED if it or its pool was ended before;
- *         MPM_ETIMEDOUT if it is not ready. */
+ *         MPM_ETIMEDOUT if it is not ready; MPM_EINTERRUPTED. */
 MPM_API MPM_CHECKED int mpm_result_get(mpm_result *result, double timeout_s, const void **results);
 
 /** Whether it has succeeded: 1 or 0; MPM_EBUSY if it is not ready. Never blocks. */

@@ -36,6 +36,7 @@
     ENTRY(EEOF, -26, "the other end is closed or gone, and all was received") \
     ENTRY(EBROKEN, -27, "the barrier is broken")                              \
     ENTRY(EGENERATOR, -28, "the generator failed")                            \
+    ENTRY(EINTERRUPTED, -29, "the wait was interrupted by a signal handler")  \
     ENTRY(SERVED, -64, "this rank has served a run, which has ended")
 
 MPM_BEGIN

@@ -51,8 +51,8 @@ MPM_API MPM_CHECKED int mpm_pool_imap(mpm_pool *pool, mpm_task *task, mpm_genera
  * @param index      out, also with MPM_ETASK, or NULL: of its item
  * @param timeout_s  seconds, or MPM_FOREVER; 0 does not wait
  * @return MPM_ETASK if its item has failed: mpm_error() says why, and the stream goes on; MPM_ECLOSED at the end;
- *         MPM_ETIMEDOUT: nothing is lost; MPM_EGENERATOR if the generator has failed, after all results: mpm_error() has
- *         the value that it returned; MPM_ECANCELED if the pool was ended; any other status if the map cannot go on. All but MPM_ETASK and MPM_ETIMEDOUT
+ *         MPM_ETIMEDOUT, MPM_EINTERRUPTED (see mpm_interrupt_waits in wait.h): nothing is lost; MPM_EGENERATOR if the generator has failed, after all results: mpm_error() has
+ *         the value that it returned; MPM_ECANCELED if the pool was ended; any other status if the map cannot go on. All but MPM_ETASK, MPM_ETIMEDOUT and MPM_EINTERRUPTED
  *         stay: later calls return the same. */
 MPM_API MPM_CHECKED int mpm_stream_next(mpm_stream *stream, void *result, uint64_t *index, double timeout_s);
 

@@ -15,7 +15,8 @@
  * was got or received is the first again, and a barrier breaks. It is as if the call had come too late, before anything
  * that the caller asks for afterwards. (What is put or sent may be on its way already: see there.)
  * Calls without a time limit wait for the node, as those with MPM_FOREVER do. A thread that waits is not woken by a
- * signal: its handler runs, and the wait goes on. */
+ * signal: its handler runs, and the wait goes on, unless the handler calls mpm_interrupt_waits() (wait.h). Then every call
+ * with a time limit returns MPM_EINTERRUPTED if it has to wait. */
 #ifndef MPMAP_SYNC_H
 #define MPMAP_SYNC_H
 

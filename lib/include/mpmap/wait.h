@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/** @file wait.h  Waiting for several things at once. */
+/** @file wait.h  Waiting for several things at once, and interrupting a wait. */
 #ifndef MPMAP_WAIT_H
 #define MPMAP_WAIT_H
 
@@ -23,9 +23,33 @@ MPM_BEGIN
  * @param ready_count  out: how many, at least one
  * @return MPM_ETIMEDOUT if none was ready in time; MPM_EINVAL for none at all, and for what cannot be waited
  * for, as the end of a oneway pipe that sends; MPM_ECLOSED for an end of a pipe that is closed; MPM_ESTALE if
- * one of them is gone, also in the meantime; MPM_ENOMEM, MPM_ESTATE, MPM_ENODELOST. */
+ * one of them is gone, also in the meantime; MPM_EINTERRUPTED, MPM_ENOMEM, MPM_ESTATE, MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_wait_any(const mpm_handle *handles, size_t count, double timeout_s, size_t *ready,
                                      size_t *ready_count);
+
+/** Interrupts the calling thread's waits: for its signal handlers, and async-signal-safe. A signal alone ends no wait of
+ * mpmap: its handler runs, and the wait goes on. If the handler calls this, the wait returns MPM_EINTERRUPTED. What it has
+ * waited for is untouched, as if its time had been up: nothing was taken, no message was got or lost, a wait for a
+ * condition has the lock again, and a barrier breaks. (What is put or sent at another node may be on its way already, as
+ * with time limits: see queue.h and pipe.h.)
+ *
+ * If the thread does not wait at that moment, the interruption is pending: the thread's next call that would have to wait
+ * returns MPM_EINTERRUPTED instead, so it does not matter whether the signal comes just before the call or during it. One
+ * interruption ends one wait, and several that come before a wait ends are one. A call that need not wait, or may not
+ * (with a timeout of 0), does what it does, and leaves it pending. At an object of another node a call with a time limit
+ * waits for the answer, so it is one that has to wait.
+ *
+ * The waits that end: every call with a timeout_s on queues, pipes, locks, semaphores, conditions, events, barriers and
+ * processes, mpm_wait_any(), and waiting for a result or for the next one of a stream. Those that do not, and leave it
+ * pending: all others, among them mpm_pool_map(), mpm_pool_apply(), closing and joining a pool, and mpm_finalize(). A
+ * map that a signal is to end is begun by mpm_pool_map_async(), waited for by mpm_result_wait(), and cancelled.
+ *
+ * Other threads and processes are not affected. A process may have the signal sent to a certain thread by
+ * pthread_kill(). */
+MPM_API void mpm_interrupt_waits(void);
+
+/** Forgets an interruption of the calling thread that is pending, if one is. Async-signal-safe. */
+MPM_API void mpm_interrupt_clear(void);
 
 MPM_END
 
