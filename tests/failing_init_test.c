@@ -5,7 +5,6 @@
  * go on. */
 #include <mpi.h>
 #include <CUnit/CUnit.h>
-#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -16,12 +15,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <mpmap.h>
 
 #include "support/suite.h"
+#include "support/whole_run.h"
 
 enum kind { MEMORY, MAPPING, THREAD, FORK, CHILD, SYSTEM, KINDS };
 
@@ -148,37 +147,6 @@ static int sum(int own)
     return all;
 }
 
-static unsigned entries_of(const char *folder)
-{
-    DIR *opened = opendir(folder);
-    unsigned count = 0;
-
-    while (opened && readdir(opened))
-        count++;
-    if (opened)
-        closedir(opened);
-    return count;
-}
-
-static int square(mpm_call *call, const void *item, void *result)
-{
-    (void)call;
-    *(int *)result = *(const int *)item * *(const int *)item;
-    return 0;
-}
-
-static void use_run(void)
-{
-    int numbers[] = {1, 2, 3, 4, 5, 6, 7, 8}, squares[8] = {0};
-    mpm_pool *pool;
-
-    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(NULL, &pool), MPM_OK);
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, square, numbers, 8, sizeof *numbers, NULL, squares, sizeof *squares),
-                    MPM_OK);
-    CU_ASSERT_EQUAL(squares[7], 64);
-    mpm_pool_close(pool);
-}
-
 static void check_that_there_is_no_run(void)
 {
     mpm_queue queue;
@@ -207,9 +175,8 @@ static bool init_fails(int failing_rank)
 
 static void check_calls(enum kind kind, int failing_rank)
 {
-    unsigned threads = entries_of("/proc/self/task"), files = entries_of("/proc/self/fd"), failed = 0,
-             number = 0;
-    int is_subreaper;
+    struct belongings before = own_belongings();
+    unsigned failed = 0, number = 0;
     bool goes_on;
 
     do {
@@ -220,10 +187,7 @@ static void check_calls(enum kind kind, int failing_rank)
         failed += init_fails(failing_rank);
         check_that_there_is_no_run();
         goes_on = sum(rank == failing_rank && plan.calls >= number);
-        CU_ASSERT_EQUAL(entries_of("/proc/self/task"), threads);
-        CU_ASSERT_EQUAL(entries_of("/proc/self/fd"), files);
-        CU_ASSERT(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
-        CU_ASSERT(!__real_prctl(PR_GET_CHILD_SUBREAPER, &is_subreaper, 0, 0, 0) && !is_subreaper);
+        assert_the_same_as(&before);
     } while (goes_on);
     if (!rank)
         printf("\n    %s on rank %d: %u calls, %u of them make mpm_init fail", kind_names[kind], failing_rank,
@@ -242,7 +206,7 @@ static void each_step_that_fails_is_undone(void)
     CU_ASSERT_EQUAL(status, rank ? MPM_SERVED : MPM_OK);
     if (status)
         return;
-    use_run();
+    assert_that_a_map_is_right();
     CU_ASSERT_EQUAL(mpm_finalize(), MPM_OK);
 }
 

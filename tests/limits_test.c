@@ -119,6 +119,12 @@ static int make_and_stay(const void *args, size_t size)
 
 /* The verbs: each is called in a process of its own. */
 
+#define VERB(name, call)            \
+    static int name(double limit_s) \
+    {                               \
+        return call;                \
+    }
+
 static int get(double limit_s)
 {
     int message;
@@ -141,60 +147,17 @@ static int put(double limit_s)
     return mpm_queue_put(shared->things.bounded, &message, sizeof message, limit_s);
 }
 
-static int join_queue(double limit_s)
-{
-    return mpm_queue_join(shared->things.unfinished, limit_s);
-}
-
-static int acquire_lock(double limit_s)
-{
-    return mpm_lock_acquire(shared->things.lock, limit_s);
-}
-
-static int acquire_rlock(double limit_s)
-{
-    return mpm_rlock_acquire(shared->things.rlock, limit_s);
-}
-
-static int acquire_condition(double limit_s)
-{
-    return mpm_condition_acquire(shared->things.condition, limit_s);
-}
-
-static int acquire_permit(double limit_s)
-{
-    return mpm_semaphore_acquire(shared->things.semaphore, limit_s);
-}
-
-static int acquire_bounded(double limit_s)
-{
-    return mpm_semaphore_acquire(shared->things.bounded_semaphore, limit_s);
-}
-
-static int wait_for_event(double limit_s)
-{
-    return mpm_event_wait(shared->things.set, limit_s);
-}
-
-static int wait_at_barrier(double limit_s)
-{
-    return mpm_barrier_wait(shared->things.barrier, limit_s, NULL);
-}
-
-static int lock_value(double limit_s)
-{
-    return mpm_value_lock(shared->things.value, limit_s);
-}
-
-static int lock_array(double limit_s)
-{
-    return mpm_array_lock(shared->things.array, limit_s);
-}
-
-static int lock_bytes(double limit_s)
-{
-    return mpm_bytes_lock(shared->things.bytes, limit_s);
-}
+VERB(join_queue, mpm_queue_join(shared->things.unfinished, limit_s))
+VERB(acquire_lock, mpm_lock_acquire(shared->things.lock, limit_s))
+VERB(acquire_rlock, mpm_rlock_acquire(shared->things.rlock, limit_s))
+VERB(acquire_condition, mpm_condition_acquire(shared->things.condition, limit_s))
+VERB(acquire_permit, mpm_semaphore_acquire(shared->things.semaphore, limit_s))
+VERB(acquire_bounded, mpm_semaphore_acquire(shared->things.bounded_semaphore, limit_s))
+VERB(wait_for_event, mpm_event_wait(shared->things.set, limit_s))
+VERB(wait_at_barrier, mpm_barrier_wait(shared->things.barrier, limit_s, NULL))
+VERB(lock_value, mpm_value_lock(shared->things.value, limit_s))
+VERB(lock_array, mpm_array_lock(shared->things.array, limit_s))
+VERB(lock_bytes, mpm_bytes_lock(shared->things.bytes, limit_s))
 
 static int receive(double limit_s)
 {
@@ -211,10 +174,7 @@ static int poll_connection(double limit_s)
     return there ? there : MPM_ETIMEDOUT;
 }
 
-static int send_short(double limit_s)
-{
-    return mpm_connection_send(shared->things.far[1], "x", 1, limit_s);
-}
+VERB(send_short, mpm_connection_send(shared->things.far[1], "x", 1, limit_s))
 
 static int receive_long(double limit_s)
 {
@@ -223,15 +183,8 @@ static int receive_long(double limit_s)
     return mpm_connection_recv(shared->things.far[2], long_message, LONG_SIZE, &size, limit_s);
 }
 
-static int send_long(double limit_s)
-{
-    return mpm_connection_send(shared->things.far[3], long_message, LONG_SIZE, limit_s);
-}
-
-static int join_process(double limit_s)
-{
-    return mpm_process_join(shared->things.self, limit_s);
-}
+VERB(send_long, mpm_connection_send(shared->things.far[3], long_message, LONG_SIZE, limit_s))
+VERB(join_process, mpm_process_join(shared->things.self, limit_s))
 
 static int wait_for_any(double limit_s)
 {
@@ -272,12 +225,31 @@ static const struct verb verbs[] = {
 
 #define VERBS (sizeof verbs / sizeof *verbs)
 
-static bool names_the_node(void)
+/* Of a call on something of a node that has not answered; `number` is that of the call. */
+static void expect_late(int status, int late_status, unsigned node, size_t number)
 {
     char name[32];
 
-    snprintf(name, sizeof name, "node %u", FAR);
-    return strstr(mpm_error(), name);
+    snprintf(name, sizeof name, "node %u", node);
+    EXPECT(status == late_status);
+    EXPECT(strstr(mpm_error(), name));
+    if (status != late_status)
+        printf("call %zu returned %d\n", number, status);
+}
+
+/* A caller that has nothing more to ask for. */
+static int stay_to_the_end(void)
+{
+    atomic_fetch_add(&shared->returned, 1);
+    EXPECT(gate_reached(&shared->may_end, 1));
+    return everywhere_end();
+}
+
+static void let_all_end(const mpm_process *callers, size_t count)
+{
+    atomic_store(&shared->may_end, 1);
+    for (size_t i = 0; i < count; i++)
+        expect_end(callers[i], 0);
 }
 
 /* With a limit, and without waiting at all. */
@@ -288,17 +260,9 @@ static int call_verb(const void *args, size_t size)
 
     (void)size;
     EXPECT(gate_reached(&shared->goes, 1));
-    for (size_t i = 0; i < 2; i++) {
-        int status = verb->call(limits_s[i]);
-
-        EXPECT(status == verb->late_status);
-        EXPECT(names_the_node());
-        if (status != verb->late_status)
-            printf("verb %zu returned %d\n", (size_t)(verb - verbs), status);
-    }
-    atomic_fetch_add(&shared->returned, 1);
-    EXPECT(gate_reached(&shared->may_end, 1));
-    return everywhere_end();
+    for (size_t i = 0; i < 2; i++)
+        expect_late(verb->call(limits_s[i]), verb->late_status, FAR, (size_t)(verb - verbs));
+    return stay_to_the_end();
 }
 
 /* After it. */
@@ -373,9 +337,7 @@ static void a_stopped_node_holds_up_nobody_beyond_its_limit(void)
     rank_go_on(shared->rank_pid);
     expect_messages(&shared->things);
     expect_free_locks(&shared->things);
-    atomic_store(&shared->may_end, 1);
-    for (size_t i = 0; i < VERBS; i++)
-        expect_end(callers[i], 0);
+    let_all_end(callers, VERBS);
     expect_end(maker, 0);
     everywhere_assert();
 }
@@ -394,6 +356,12 @@ struct late_things {
     mpm_connection near[2], far[2]; /* a short message; a long one */
 };
 
+#define WAIT(name, call)                              \
+    static int name(const struct late_things *things) \
+    {                                                 \
+        return call;                                  \
+    }
+
 static int wait_for_message(const struct late_things *things)
 {
     int message;
@@ -409,30 +377,11 @@ static int wait_for_batch(const struct late_things *things)
     return mpm_queue_get_many(things->batches, messages, sizeof *messages, 2, WAITING_S, &got);
 }
 
-static int wait_for_lock(const struct late_things *things)
-{
-    return mpm_lock_acquire(things->lock, WAITING_S);
-}
-
-static int wait_for_orphan(const struct late_things *things)
-{
-    return mpm_lock_acquire(things->orphan, WAITING_S);
-}
-
-static int wait_for_rlock(const struct late_things *things)
-{
-    return mpm_rlock_acquire(things->rlock, WAITING_S);
-}
-
-static int wait_for_permit(const struct late_things *things)
-{
-    return mpm_semaphore_acquire(things->semaphore, WAITING_S);
-}
-
-static int wait_for_party(const struct late_things *things)
-{
-    return mpm_barrier_wait(things->barrier, WAITING_S, NULL);
-}
+WAIT(wait_for_lock, mpm_lock_acquire(things->lock, WAITING_S))
+WAIT(wait_for_orphan, mpm_lock_acquire(things->orphan, WAITING_S))
+WAIT(wait_for_rlock, mpm_rlock_acquire(things->rlock, WAITING_S))
+WAIT(wait_for_permit, mpm_semaphore_acquire(things->semaphore, WAITING_S))
+WAIT(wait_for_party, mpm_barrier_wait(things->barrier, WAITING_S, NULL))
 
 static int wait_to_receive(const struct late_things *things)
 {
@@ -441,10 +390,7 @@ static int wait_to_receive(const struct late_things *things)
     return mpm_connection_recv(things->far[0], &message, sizeof message, NULL, WAITING_S);
 }
 
-static int wait_to_receive_long(const struct late_things *things)
-{
-    return mpm_connection_recv(things->far[1], long_message, LONG_SIZE, NULL, WAITING_S);
-}
+WAIT(wait_to_receive_long, mpm_connection_recv(things->far[1], long_message, LONG_SIZE, NULL, WAITING_S))
 
 struct wait {
     int (*call)(const struct late_things *things);
@@ -467,20 +413,14 @@ struct late_args {
 static int call_wait(const void *args, size_t size)
 {
     const struct late_args *late = args;
-    int status;
+    const struct wait *wait = &waits[late->wait];
 
     (void)size;
     atomic_store(&shared->rank_pid, rank_of_caller());
     atomic_fetch_add(&shared->is_made, 1);
     EXPECT(gate_reached(&shared->goes, 1));
-    status = waits[late->wait].call(&late->things);
-    EXPECT(status == waits[late->wait].late_status);
-    EXPECT(strstr(mpm_error(), "node 0"));
-    if (status != waits[late->wait].late_status)
-        printf("wait %zu returned %d\n", late->wait, status);
-    atomic_fetch_add(&shared->returned, 1);
-    EXPECT(gate_reached(&shared->may_end, 1));
-    return everywhere_end();
+    expect_late(wait->call(&late->things), wait->late_status, 0, late->wait);
+    return stay_to_the_end();
 }
 
 static int die_with_lock(const void *args, size_t size)
@@ -584,9 +524,7 @@ static void what_is_given_too_late_is_given_back(void)
     EXPECT(gate_reached(&shared->returned, WAITS));
     rank_go_on(shared->rank_pid);
     expect_end(start_on(FAR, expect_given_back, &args.things, sizeof args.things), 0);
-    atomic_store(&shared->may_end, 1);
-    for (size_t i = 0; i < WAITS; i++)
-        expect_end(callers[i], 0);
+    let_all_end(callers, WAITS);
     everywhere_assert();
 }
 

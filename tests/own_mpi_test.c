@@ -6,31 +6,19 @@
  * A program that has started MPI has phases. Its tests run on all ranks: in each, all make the same calls of MPI and
  * of mpm_init(). */
 #include <mpi.h>
-#include <dirent.h>
-#include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <CUnit/CUnit.h>
 
 #include <mpmap.h>
 
-#include "suite.h"
-
-#define ITEMS 1000
-
-static int square(mpm_call *call, const void *item, void *result)
-{
-    (void)call;
-    *(int *)result = *(const int *)item * *(const int *)item;
-    return 0;
-}
+#include "support/suite.h"
+#include "support/whole_run.h"
 
 static void mpi_is_started_in_the_program_itself(void)
 {
@@ -40,27 +28,11 @@ static void mpi_is_started_in_the_program_itself(void)
     CU_ASSERT_EQUAL(started, strcmp(mpm_mpi_version(), "none") != 0);
 }
 
-/* Nodes meet by MPI. */
-static void a_map_over_all_nodes_is_right(void)
-{
-    static int items[ITEMS], results[ITEMS];
-    mpm_pool *pool;
-
-    for (int i = 0; i < ITEMS; i++)
-        items[i] = i;
-    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(NULL, &pool), MPM_OK);
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, square, items, ITEMS, sizeof *items, NULL, results, sizeof *results),
-                    MPM_OK);
-    mpm_pool_close(pool);
-    for (int i = 0; i < ITEMS; i++)
-        CU_ASSERT_EQUAL(results[i], i * i);
-}
-
 static int run_tests(void)
 {
     static const struct suite_test tests[] = {
         {"mpi_is_started_in_the_program_itself", mpi_is_started_in_the_program_itself},
-        {"a_map_over_all_nodes_is_right", a_map_over_all_nodes_is_right},
+        {"a_map_over_all_nodes_is_right", assert_that_a_map_is_right}, /* nodes meet by MPI */
     };
     return suite_run("own_mpi", tests, sizeof tests / sizeof *tests);
 }
@@ -81,7 +53,7 @@ static unsigned sum_over_ranks(unsigned own)
 static void map_over(unsigned expected_ranks)
 {
     CU_ASSERT_EQUAL(mpm_rank_count(), expected_ranks);
-    a_map_over_all_nodes_is_right();
+    assert_that_a_map_is_right();
 }
 
 /* One run of so many ranks on a communicator, NULL: all. Main uses it, NULL: by a map. */
@@ -117,67 +89,19 @@ static void other_ranks_return_when_a_run_ends(void)
     CU_ASSERT_EQUAL(sum_over_ranks(1), (unsigned)ranks);
 }
 
-static unsigned entries_of(const char *folder)
-{
-    DIR *opened = opendir(folder);
-    unsigned count = 0;
-
-    while (opened && readdir(opened))
-        count++;
-    if (opened)
-        closedir(opened);
-    return count;
-}
-
-/* An arena is one; heaps are none. */
-static unsigned shared_mappings(void)
-{
-    FILE *file = fopen("/proc/self/maps", "re");
-    char line[4096];
-    unsigned count = 0;
-
-    while (file && fgets(line, sizeof line, file))
-        count += strstr(line, " rw-s ") != NULL;
-    if (file)
-        fclose(file);
-    return count;
-}
-
-/* What a process has. */
-struct belongings {
-    unsigned descriptors, threads, mappings;
-};
-
-static struct belongings own_belongings(void)
-{
-    return (struct belongings){.descriptors = entries_of("/proc/self/fd"),
-                               .threads = entries_of("/proc/self/task"),
-                               .mappings = shared_mappings()};
-}
-
-static bool has_children(void)
-{
-    return waitpid(-1, NULL, WNOHANG) >= 0 || errno != ECHILD;
-}
-
 /* The first runs leave what MPI keeps for the next ones. */
 static void runs_leave_nothing_behind(void)
 {
-    struct belongings before, after;
-    int is_subreaper = 0;
+    struct belongings before;
 
     for (int i = 0; i < 4; i++)
         run_on(NULL, ranks, NULL);
     before = own_belongings();
     for (int i = 0; i < 10; i++)
         run_on(NULL, ranks, NULL);
-    after = own_belongings();
-    CU_ASSERT_EQUAL(after.descriptors, before.descriptors);
-    CU_ASSERT_EQUAL(after.threads, before.threads);
-    CU_ASSERT_EQUAL(after.mappings, before.mappings);
-    CU_ASSERT_EQUAL(has_children(), mpi_has_children);
-    prctl(PR_GET_CHILD_SUBREAPER, &is_subreaper);
-    CU_ASSERT(!is_subreaper);
+    CU_ASSERT_EQUAL(before.has_children, mpi_has_children);
+    CU_ASSERT_EQUAL(own_belongings().mappings, before.mappings);
+    assert_the_same_as(&before);
 }
 
 static void on_broken_pipe(int number)
@@ -355,7 +279,7 @@ static int start_mpi_and_run(int argc, char **argv, int wanted)
     /* By this object the program has a copy of one of MPI's variables. */
     MPI_Comm_size(MPI_COMM_WORLD, &ranks);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-    mpi_has_children = has_children();
+    mpi_has_children = own_belongings().has_children;
     failed = wanted == MPI_THREAD_SINGLE ? single_is_refused() : run_phases();
     MPI_Finalize();
     return failed || (mpm_init(NULL, NULL, NULL) != MPM_ESTATE && getenv("OMPI_COMM_WORLD_SIZE"));

@@ -5,7 +5,6 @@
 #include "net/launcher_end.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/process_file.h"
 
 #define GRACE_NS   UINT64_C(1000000000) /* for the launcher after each step */
 #define LOOK_NS    20000000
@@ -37,16 +37,10 @@ static const struct launcher launchers[] = {
 /* NULL: it is none. */
 static const struct launcher *find_launcher(pid_t pid)
 {
-    char path[64], name[32] = "";
-    ssize_t size;
-    int file;
+    char name[32];
 
-    snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
-    if ((file = open(path, O_RDONLY | O_CLOEXEC)) < 0)
+    if (!process_file_read(pid, "comm", name, sizeof name))
         return NULL;
-    size = read(file, name, sizeof name - 1);
-    close(file);
-    name[size > 0 ? size : 0] = 0;
     name[strcspn(name, "\n")] = 0;
     for (size_t i = 0; i < sizeof launchers / sizeof *launchers; i++) {
         if (!strcmp(name, launchers[i].name))
