@@ -61,10 +61,12 @@ make_scratch()
     mkdir -p "$work/home" "$work/here/build" "$work/wrap"
     ln -s "$build" "$work/here/build/release"
     ln -s "$source_folder/apps" "$source_folder/slurm" "$source_folder/lib" "$work/here"
-    # A program that is linked with a library under AddressSanitizer must have it too.
+    # A program that is linked with a library under AddressSanitizer must have it too, whatever compiles it: mpicc of
+    # Open MPI and of MPICH asks these variables.
     if ldd "$bin/mpmap" | grep -q libasan; then
         printf '#!/bin/sh\nexec %s -fsanitize=address,undefined "$@"\n' "$(command -v cc)" >"$work/wrap/cc"
         chmod +x "$work/wrap/cc"
+        export OMPI_CC=$work/wrap/cc MPICH_CC=$work/wrap/cc
     fi
     (export HOME=$work/home PATH=$work/wrap:$bin:$PATH && export -p) >"$work/state"
 }
