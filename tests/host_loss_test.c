@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "everywhere.h"
 #include "node/context.h"
+#include "node/loss.h"
 #include "support/suite.h"
 
 #define PATIENCE_S   30.0
@@ -110,7 +111,7 @@ static unsigned lost_ranks(void)
     unsigned count = 0;
 
     for (unsigned rank = 0; rank < mpm_rank_count(); rank++)
-        count += runtime_rank_is_lost(rank);
+        count += loss_is(rank);
     return count;
 }
 

@@ -233,15 +233,19 @@ static int stop_in_a_call(const mpm_handle *handle)
     return status ? status : CALL_MUST_WAIT;
 }
 
-static void announce(void)
+/* The run begins with this in every leader, before its courier starts: the linker has it call these in its place. */
+void __real_courier_forget(void);
+void __wrap_courier_forget(void);
+
+void __wrap_courier_forget(void)
 {
+    __real_courier_forget();
     courier_add_work(stop_between_calls);
 }
 
-static __attribute__((constructor)) void add_layer(void)
+static __attribute__((constructor)) void have_locks_waited_for(void)
 {
     wait_any_register(OBJECT_LOCK, stop_in_a_call);
-    runtime_add_layer(announce);
 }
 
 static void stop_courier(enum place place)

@@ -17,7 +17,7 @@
  * parent is another, and ends (die_with). The host may have died at any step of the same work: it looks at a
  * death first, does its part, stores the outcome in `word`, and lets go of the dead process last, so the rank
  * finds either the dead one, and a word that says nothing of it, and does all of it again (every step may be
- * done twice), or a word that has gone on. What the host had not told of then, the rank tells (host_at_loss). An
+ * done twice), or a word that has gone on. What the host had not told of then, the rank tells (host_lost). An
  * argument that the host was just freeing is lost. Who reads that the host is not lost, and then stores WANTED,
  * rings, and the rank looks again.
  *
@@ -68,30 +68,10 @@
 #define MAX_PID          (1 << 22)                        /* the kernel's own bound */
 #define DEATHS_A_LOOK    64
 
-/* Whom hosts tell. */
-
-static host_death *tell_death;
-static host_change *tell_change;
-static host_end *tell_loss;
-
-void host_at_death(host_death *tell)
-{
-    tell_death = tell;
-}
-
-void host_at_change(host_change *tell)
-{
-    tell_change = tell;
-}
-
-void host_at_loss(host_end *tell)
-{
-    tell_loss = tell;
-}
-
 /* The host itself: its own memory, not the arena's. */
 
 static struct {
+    const struct host_callbacks *callbacks; /* whom it tells */
     struct arena *arena;
     struct host_area *area;
     struct host_record *record;
@@ -133,12 +113,6 @@ static void on_child(int signal_number)
     wait_ring_from_handler(&self.record->bell);
 }
 
-static void tell_of(uint32_t number, bool has_ended)
-{
-    if (tell_change)
-        tell_change(number, has_ended);
-}
-
 /* The host and the new process itself: whoever comes first. */
 static void process_runs(struct process_record *process, uint32_t number, uint64_t wanted, pid_t pid)
 {
@@ -147,7 +121,7 @@ static void process_runs(struct process_record *process, uint32_t number, uint64
                                         word_of(process_generation_of(wanted), 0, PROCESS_RUNNING)))
         return;
     wait_ring(&process->changed);
-    tell_of(number, false);
+    self.callbacks->process_changed(number, false);
 }
 
 /* A new process says first of all which it is. Where it comes too late, because its host has died, the record may
@@ -232,7 +206,7 @@ static void process_is_over(struct process_record *process, uint32_t number)
     host_set_state(process, PROCESS_ENDED);
     KILL_POINT();
     wait_ring(&process->changed);
-    tell_of(number, true);
+    self.callbacks->process_changed(number, true);
 }
 
 /* After its end, whatever that was. */
@@ -293,12 +267,12 @@ static void settle(struct process_record *process, uint32_t number)
     case PROCESS_IS_FORGOTTEN:
         process_release(process);
         KILL_POINT();
-        tell_of(number, true);
+        self.callbacks->process_changed(number, true);
         break;
     case PROCESS_WAITS:
         if (!process->fork_errno) {
             want_later(process);
-            tell_of(number, true);
+            self.callbacks->process_changed(number, true);
         }
         wait_for_next_try(process);
         break;
@@ -458,8 +432,7 @@ static void clean_up_after(uint32_t number)
 {
     finish_starts(number + 1);
     KILL_POINT();
-    if (tell_death)
-        tell_death(number + 1);
+    self.callbacks->process_died(number + 1);
     KILL_POINT();
     arena_free_owned(self.arena, number + 1);
     KILL_POINT();
@@ -474,7 +447,7 @@ static void fork_again(struct process_record *process, uint32_t number)
     KILL_POINT();
     atomic_store(&process->word, word_of(generation, 0, PROCESS_WANTED));
     KILL_POINT();
-    tell_of(number, true);
+    self.callbacks->process_changed(number, true);
     fork_process(number);
 }
 
@@ -690,13 +663,14 @@ static void free_tables(void)
     self.is_own = NULL;
 }
 
-int host_start(struct arena *arena, unsigned rank_in_node)
+int host_start(struct arena *arena, unsigned rank_in_node, const struct host_callbacks *callbacks)
 {
     struct host_area *area = host_area_of(arena);
     pid_t rank = getpid(), pid;
 
     host_set_own_number(MAX_PROCESSES + 1 + rank_in_node);
     memset(&self, 0, sizeof self);
+    self.callbacks = callbacks;
     self.arena = arena;
     self.area = area;
     self.record = &area->host[rank_in_node];
@@ -774,8 +748,7 @@ static void end_loss(void)
 
     if (spare)
         see_it_end(spare);
-    if (tell_loss)
-        tell_loss();
+    self.callbacks->host_lost();
 }
 
 void host_stand_in(struct arena *arena)

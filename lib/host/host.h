@@ -90,9 +90,19 @@ struct host_area *host_area_of(struct arena *arena);
  * default in processes, since who ignores it cannot wait for children, and system() fails. Before MPI is started,
  * which sets signals of its own. */
 void host_note_ignored_signals(void);
-/* Forks the host of rank `rank_in_node`, and returns when it is ready. From a thread that lives until the end
+/* What hosts tell of. In the host, or in a rank that stands in for it. */
+struct host_callbacks {
+    /* A process with that number has died: before anybody is told. */
+    void (*process_died)(uint32_t number);
+    /* A process has begun or ended, and its record, of that number, says so. Of its beginning, perhaps in the process. */
+    void (*process_changed)(uint32_t process, bool has_ended);
+    /* A host has died, and all of its processes have ended: it may have left out to tell of some end. In its rank. */
+    void (*host_lost)(void);
+};
+
+/* Forks the host of rank `rank_in_node`, which tells of what happens by `callbacks`, and returns when it is ready. From a thread that lives until the end
  * of the run. MPM_ESYSTEM. */
-int host_start(struct arena *arena, unsigned rank_in_node);
+int host_start(struct arena *arena, unsigned rank_in_node, const struct host_callbacks *callbacks);
 
 /* Blocks until the host of the calling rank has ended; it need not have been told to. true if it was. */
 bool host_wait(struct arena *arena, unsigned rank_in_node);
@@ -154,19 +164,6 @@ void process_release(struct process_record *process);
 /* The number of the calling process on its node, from 1, by which it owns things in the arena. Forked
  * processes have their record's number and 1 more, ranks have higher ones. */
 uint32_t process_own_number(void);
-
-/* Has every host call `tell` when a process has died, with its number, before anybody is told. In the host, or in
- * a rank that stands in for it, as are the next two. Set before host_start. */
-typedef void host_death(uint32_t number);
-void host_at_death(host_death *tell);
-/* Has `tell` called when a process has begun or ended, with the number of its record, after the record says
- * so. Of its beginning, perhaps in the process. */
-typedef void host_change(uint32_t process, bool has_ended);
-void host_at_change(host_change *tell);
-/* Has `tell` called when a host has died, and all of its processes have ended: it may have left out to tell of
- * some end. */
-typedef void host_end(void);
-void host_at_loss(host_end *tell);
 
 /* Puts the words for a waitpid status into `text`: "was killed by SIGSEGV", "exited with code 3".
  * Returns `text`. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The run, as the layers above node/ see it. */
+/* The run, as the layers above see it. For node/ and the layers above it. */
 #ifndef NODE_CONTEXT_H
 #define NODE_CONTEXT_H
 
@@ -33,9 +33,6 @@ struct wait_word *runtime_bell(void);
 
 /* How long a pool goes on on a node where it has no worker left, and none can be forked. */
 unsigned runtime_worker_timeout_s(void);
-
-/* Whether the slots of a rank are lost, because its host has died. In main. */
-bool runtime_rank_is_lost(unsigned rank);
 
 /* Says that the calling process has no part in a run, and why: MPM_ESTATE. `call` may be NULL. */
 int runtime_no_run(const char *call);
@@ -84,23 +81,5 @@ void runtime_leave(void);
 /* The calling thread is the library's and calls functions of the program, `what` they are: "a callback". They cannot
  * end the run, which waits for them. */
 void runtime_thread_calls(const char *what);
-
-/* Has `end` called by mpm_finalize, in main, before anything else ends. */
-void runtime_at_end(void (*end)(void));
-
-/* Each layer's messages are announced by one function, which run/ calls in every leader before its courier
- * starts. Called by a constructor of the layer, so that run/ need not know what stands above it. A process may be in
- * several runs: the function also forgets what an earlier one has left. */
-void runtime_add_layer(void (*announce)(void));
-
-/* What a layer above node/ does about the processes of a node. */
-struct runtime_duties {
-    int (*create)(struct arena *arena);    /* makes what it needs, by the leader, before hosts are forked */
-    void (*process_died)(uint32_t number); /* see host_at_death() */
-    void (*process_ended)(void); /* one has ended or comes again, and its record says so; or a host is lost */
-    void (*run_ends)(void);      /* in main, by mpm_finalize, before anything else ends */
-};
-/* By one layer, in a constructor. */
-void runtime_add_duties(const struct runtime_duties *duties);
 
 #endif

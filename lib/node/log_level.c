@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "net/courier.h"
 #include "node/context.h"
+#include "node/log_level.h"
 
 int mpm_log_to_stderr(enum mpm_log_level level)
 {
@@ -33,12 +34,7 @@ static bool on_log_level(unsigned node, const void *payload, size_t size)
     return true;
 }
 
-static void announce(void)
+void log_level_announce(void)
 {
     courier_handle(MESSAGE_LOG_LEVEL, on_log_level);
-}
-
-static __attribute__((constructor)) void add_layer(void)
-{
-    runtime_add_layer(announce);
 }

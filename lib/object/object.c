@@ -8,7 +8,6 @@
 #include "base/error.h"
 #include "host/host.h"
 #include "node/context.h"
-#include "object/turn.h"
 #include "shm/kill_point.h"
 
 #define SEGMENT_CELLS 32u

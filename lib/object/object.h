@@ -66,6 +66,8 @@ struct object_wait {
 #define OBJECT_WAITS 3
 
 #define OBJECT_SIDES 4 /* at which its users exclude each other: the kind's own */
+#define TURN_ONE_WAITING \
+    (UINT64_C(1) << 32) /* in `turn` of a side: a caller of another node that waits. See object/turn.h */
 
 #define OBJECT_NOT_LENT_AGAIN (UINT64_C(1) << 63) /* in `lent`: the object is about to end */
 
@@ -82,7 +84,7 @@ struct object {
     struct object_wait wait[OBJECT_WAITS]; /* the kind's own */
     /* Nodes that may have a credit for it, by their numbers: the courier's. See object/post.h. */
     _Atomic uint64_t lent;
-    _Atomic uint64_t turn[OBJECT_SIDES]; /* of callers of other nodes: see object/turn.h */
+    _Atomic uint64_t turn[OBJECT_SIDES]; /* of callers of other nodes */
     _Alignas(64) struct robust_mutex mutex;
     _Alignas(64) struct robust_mutex second_mutex; /* for kinds that need two; taken after `mutex` */
     _Alignas(64) char body[OBJECT_BODY_SIZE];

@@ -83,10 +83,10 @@ static struct post_table *table_of(struct arena *arena)
     return arena_root(arena, ARENA_ROOT_POSTS);
 }
 
-int post_table_create(struct arena *arena, unsigned node_count)
+int post_table_create(struct arena *arena)
 {
     return arena_make_root(arena, ARENA_ROOT_POSTS,
-                           sizeof(struct post_table) + node_count * sizeof(uint64_t));
+                           sizeof(struct post_table) + runtime_topology()->node_count * sizeof(uint64_t));
 }
 
 static struct box *box_of(struct arena *arena, unsigned node)

@@ -69,7 +69,7 @@ bool post_try_waiting(void);
 /* The run. */
 
 /* Makes what a node needs for this, in a new arena. By the leader, once. MPM_ENOMEM. */
-int post_table_create(struct arena *arena, unsigned node_count);
+int post_table_create(struct arena *arena);
 /* Has the courier do its part. Before it starts. */
 void post_announce(void);
 /* A process has died: the courier is to look at what it may have left. In the host. */

@@ -25,8 +25,7 @@
 
 #include "object/object.h"
 
-#define TURN_BYPASSES    64u
-#define TURN_ONE_WAITING (UINT64_C(1) << 32)
+#define TURN_BYPASSES 64u
 
 /* What somebody does at a side when there is something to be done there. */
 enum turn {

@@ -333,12 +333,7 @@ static int try_wait_any(const mpm_handle *node, const void *in, size_t in_size, 
     return result;
 }
 
-static void announce(void)
+void wait_any_announce(void)
 {
     call_register(VERB_WAIT_ANY, try_wait_any, MPM_ETIMEDOUT, "none of the objects was ready in time");
-}
-
-static __attribute__((constructor)) void add_layer(void)
-{
-    runtime_add_layer(announce);
 }

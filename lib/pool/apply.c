@@ -85,12 +85,13 @@ struct named_task {
 /* Each thread keeps the last one that it called: too large for the room that dlopen has for threads' own. */
 static pthread_key_t last_task;
 
-static __attribute__((constructor)) void make_key(void)
+void apply_begin(void)
 {
-    int failed = pthread_key_create(&last_task, free);
+    static bool has_key;
+    int failed = has_key ? 0 : pthread_key_create(&last_task, free);
 
     assert(!failed);
-    (void)failed;
+    has_key = !failed;
 }
 
 static struct named_task *task_of_thread(void)

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Single calls: where they run. For pool/ only. */
+/* Single calls: where they run. For pool/ and run/layers.c. */
 #ifndef POOL_APPLY_H
 #define POOL_APPLY_H
 
 #include "pool/map.h"
+
+/* In every rank, before it forks anything. */
+void apply_begin(void);
 
 /* Chooses the node for a call: the one with the fewest calls a worker, main's own before others; and counts it. */
 unsigned apply_enter(struct mpm_pool *pool);

@@ -72,7 +72,7 @@ static struct board *board_at(uint64_t offset)
     return offset ? arena_at(runtime_arena(), offset) : NULL;
 }
 
-static int create(struct arena *arena)
+int estate_create(struct arena *arena)
 {
     int status = arena_make_root(arena, ARENA_ROOT_POOLS, sizeof(struct estate));
 
@@ -402,7 +402,7 @@ static void orphan(struct board *board)
     wait_ring(&board->work);
 }
 
-static void on_death(uint32_t number)
+void estate_process_died(uint32_t number)
 {
     lock();
     end_alone(number);
@@ -414,17 +414,9 @@ static void on_death(uint32_t number)
     unlock();
 }
 
-static void on_end(void)
+void estate_process_ended(void)
 {
     lock();
     end_orphans();
     unlock();
-}
-
-static const struct runtime_duties duties = {
-    .create = create, .process_died = on_death, .process_ended = on_end, .run_ends = pools_end};
-
-static __attribute__((constructor)) void add_layer(void)
-{
-    runtime_add_duties(&duties);
 }

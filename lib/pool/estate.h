@@ -1,13 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The estate: the pools of a node, the numbers by which they own memory in its arena, and what becomes of a pool
  * whose driver has died. Main, a steward or any process of the node may drive a pool, and a process may die: then the
- * hosts kill its workers, and free all that it had. For pool/ only. */
+ * hosts kill its workers, and free all that it had. For pool/ and run/layers.c. */
 #ifndef POOL_ESTATE_H
 #define POOL_ESTATE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "shm/arena.h"
+
+/* Makes it in a new arena. By the leader, once. MPM_ENOMEM. */
+int estate_create(struct arena *arena);
+/* A process with this number has died: before anybody is told. In the host. */
+void estate_process_died(uint32_t number);
+/* A process has ended, or comes again, and its record says so; or a host is lost. In the host, or the rank. */
+void estate_process_ended(void);
 
 /* Enters a new board of `size` bytes, zeroed but for what says whose it is: the calling process's. It owns itself by
  * its number, `owner`, and whatever else the pool is to have in the arena is to be owned by that, too. MPM_ENOMEM. */

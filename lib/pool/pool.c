@@ -16,9 +16,9 @@
 #include "base/memory.h"
 #include "net/courier.h"
 #include "node/context.h"
+#include "node/loss.h"
 #include "pool/pool_state.h"
 #include "pool/room.h"
-#include "pool/steward.h"
 #include "pool/stream.h"
 
 #define MAX_WORKERS      65536u
@@ -27,20 +27,12 @@
 #define MAX_TIMEOUT_S    1e9
 #define MAX_ARGUMENT     ((size_t)1 << 30)
 
-static __attribute__((constructor)) void add_layer(void)
-{
-    runtime_add_layer(pool_state_announce);
-    runtime_add_layer(steward_announce);
-    runtime_add_layer(room_forget);
-}
-
 /* Main uses all nodes; a process its own, because it has no courier. The slots of a rank whose host has died are lost. */
 static unsigned slots_of(unsigned rank)
 {
     const struct topology *topology = runtime_topology();
 
-    if ((runtime_role() != ROLE_MAIN && topology->ranks[rank].node != topology->node) ||
-        runtime_rank_is_lost(rank))
+    if ((runtime_role() != ROLE_MAIN && topology->ranks[rank].node != topology->node) || loss_is(rank))
         return 0;
     return topology->ranks[rank].slots;
 }

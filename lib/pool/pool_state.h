@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A driver's own memory of its pools and running maps: main's, or a process's, which gets no messages. Messages come in through the courier's thread: what
  * concerns a pool's opening and closing is written into the pool here, what concerns a map goes into its
- * inbox, under one mutex, and the node's bell rings. For pool/ only. */
+ * inbox, under one mutex, and the node's bell rings. For pool/ and run/layers.c. */
 #ifndef POOL_POOL_STATE_H
 #define POOL_POOL_STATE_H
 

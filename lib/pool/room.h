@@ -4,7 +4,7 @@
  * They take three quarters of the arena together, and leave the rest to what must go on meanwhile: jobs, results of any
  * length, and the user's own objects.
  *
- * For pool/ only. Any thread. */
+ * For pool/ and run/layers.c. Any thread. */
 #ifndef POOL_ROOM_H
 #define POOL_ROOM_H
 

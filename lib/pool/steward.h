@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The steward: holds main's pools, jobs and leases on another node, in that leader's courier. For pool/ only.
+/* The steward: holds main's pools, jobs and leases on another node, in that leader's courier. For run/layers.c.
  */
 #ifndef POOL_STEWARD_H
 #define POOL_STEWARD_H

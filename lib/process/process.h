@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Processes, as the layers above see them: what the run makes for them at its start, and what hosts tell of
- * them. For run/start.c. */
+ * them. For run/layers.c. */
 #ifndef PROCESS_PROCESS_H
 #define PROCESS_PROCESS_H
 
@@ -11,14 +11,17 @@
 #include "shm/arena.h"
 
 /* Makes what a node knows of its processes, in a new arena. By the leader, once. MPM_ENOMEM. */
-int process_table_create(struct arena *arena, unsigned node_count);
-
-/* Whether the calling process was started as one, and is no pool's worker. */
-bool process_is_users(void);
+int process_table_create(struct arena *arena);
+/* In every rank, before it forks anything. */
+void process_begin(void);
+/* In every leader, before its courier starts. */
+void process_announce(void);
+/* In main: waits for all processes but daemons, on all nodes. */
+void process_wait_for_all(void);
 
 /* A process with this number has died; its record does not say so yet. In the host. */
 void process_died(uint32_t number);
-/* A process has begun or ended, and its record says so: see host_at_change(). */
+/* A process has begun or ended, and its record says so: see struct host_callbacks. */
 void process_changed(uint32_t process, bool has_ended);
 /* The rank's, when a host has died and all of its processes have ended: tells again of all that are dead. */
 void process_host_lost(void);

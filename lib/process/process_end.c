@@ -239,7 +239,7 @@ static int wait_for_nodes(char *told, size_t size, uint64_t *started)
 
 /* A process may start another one on a node that was asked already. When all were asked twice, and none was
  * started anywhere in the meantime, none ran anywhere between the two. */
-static void wait_for_all(void)
+void process_wait_for_all(void)
 {
     unsigned count = runtime_topology()->node_count;
     size_t size = sizeof(uint64_t) + count * sizeof(uint32_t);
@@ -255,8 +255,7 @@ static void wait_for_all(void)
     free(told);
 }
 
-/* In every leader, before its courier starts. */
-static void announce(void)
+void process_announce(void)
 {
     call_register(VERB_PROCESS_START, process_try_start, MPM_ETIMEDOUT,
                   "the process was not started in time");
@@ -274,14 +273,11 @@ static void announce(void)
     if (runtime_topology()->rank)
         return;
     process_forget_children();
-    if ((is_to_ask = calloc(runtime_topology()->node_count, sizeof *is_to_ask)))
-        runtime_at_end(wait_for_all);
-    else
+    if (!(is_to_ask = calloc(runtime_topology()->node_count, sizeof *is_to_ask)))
         runtime_break(MPM_ENOMEM, "no memory for the nodes that have processes");
 }
 
-static __attribute__((constructor)) void add_layer(void)
+void process_begin(void)
 {
-    runtime_add_layer(announce);
     wait_any_register(OBJECT_PROCESS, process_look_at_end);
 }

@@ -14,10 +14,10 @@ struct process_table *process_table_of(struct arena *arena)
     return arena_root(arena, ARENA_ROOT_PROCESSES);
 }
 
-int process_table_create(struct arena *arena, unsigned node_count)
+int process_table_create(struct arena *arena)
 {
     return arena_make_root(arena, ARENA_ROOT_PROCESSES,
-                           sizeof(struct process_table) + node_count * sizeof(uint32_t));
+                           sizeof(struct process_table) + runtime_topology()->node_count * sizeof(uint32_t));
 }
 
 /* Records. */
@@ -71,13 +71,6 @@ struct process_record *process_own_record(void)
     uint32_t number = process_own_number();
 
     return number && runtime_role() == ROLE_FORKED ? process_find(runtime_arena(), number - 1) : NULL;
-}
-
-bool process_is_users(void)
-{
-    const struct process_record *record = process_own_record();
-
-    return record && record->flags & PROCESS_IS_USERS;
 }
 
 mpm_handle process_own_handle(void)

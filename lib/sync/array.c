@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "node/context.h"
 #include "object/call.h"
+#include "sync/layer.h"
 #include "sync/numbers.h"
 
 #define PIECE_SIZE ((size_t)1 << 20) /* bytes of a slice that go to another node at once */
@@ -316,12 +317,7 @@ static int try_copy(const mpm_handle *handle, const void *in, size_t in_size, st
     }
 }
 
-static void announce(void)
+void array_announce(void)
 {
     call_register(VERB_ARRAY_COPY, try_copy, MPM_ETIMEDOUT, "a copy of an array never waits");
-}
-
-static __attribute__((constructor)) void add_layer(void)
-{
-    runtime_add_layer(announce);
 }

@@ -24,6 +24,7 @@
 #include "node/context.h"
 #include "object/call.h"
 #include "shm/interrupt.h"
+#include "sync/layer.h"
 
 #define FIRST_BYTES ((size_t)1 << 12) /* of an answer from another node at the first time of asking */
 
@@ -143,17 +144,12 @@ static int undo(const mpm_handle *handle, const void *in, size_t in_size, struct
     return MPM_OK;
 }
 
-static void announce(void)
+void ask_announce(void)
 {
     call_register(VERB_SYNC, on_ask, MPM_ETIMEDOUT, "the time is up");
     call_register_ends(VERB_SYNC, &(struct call_ends){.late = on_late, .undo = undo});
     for (enum object_kind kind = OBJECT_LOCK; kind <= OBJECT_BARRIER; kind++)
         party_register(kind, state_mark_dead);
-}
-
-static __attribute__((constructor)) void add_layer(void)
-{
-    runtime_add_layer(announce);
 }
 
 void ask_register(const struct ask *const *asks, size_t count)

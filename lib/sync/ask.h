@@ -73,7 +73,7 @@ struct asking {
     uint64_t commit; /* of the state at the last try */
 };
 
-/* Has couriers do these. From a constructor. */
+/* Has couriers do these. In every leader, before its courier starts. */
 void ask_register(const struct ask *const *asks, size_t count);
 
 /* Asks. From another node a verb that `is_timed` returns within its limit: what it is given then is undone. `request`

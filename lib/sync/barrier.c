@@ -21,6 +21,7 @@
 #include "object/call.h"
 #include "shm/kill_point.h"
 #include "sync/ask.h"
+#include "sync/layer.h"
 
 #define BROKEN_FLAG 1u
 #define ACTS        UINT64_C(0x100000000) /* in an answer: the caller is to run the action */
@@ -251,7 +252,7 @@ static const struct ask looking = {.verb = ASK_BARRIER_LOOK, .kind = OBJECT_BARR
 static const struct ask destroying = {
     .verb = ASK_BARRIER_DESTROY, .kind = OBJECT_BARRIER, .try = ask_try_destroy};
 
-static __attribute__((constructor)) void register_asks(void)
+void barrier_announce(void)
 {
     static const struct ask *const asks[] = {&leaving,  &waiting,   &finding_action, &having_acted,
                                              &aborting, &resetting, &looking,        &destroying};

@@ -20,6 +20,7 @@
 #include "object/call.h"
 #include "object/object.h"
 #include "shm/kill_point.h"
+#include "sync/layer.h"
 #include "sync/own_lock.h"
 
 #define CALL_LIMIT ((size_t)1 << 30) /* the longest that goes to another node */
@@ -257,15 +258,10 @@ static int on_destroy(const mpm_handle *handle, const void *in, size_t in_size, 
     return destroy_here(handle);
 }
 
-static void announce(void)
+void bytes_announce(void)
 {
     call_register(VERB_BYTES_UPDATE, on_update, MPM_OK, "");
     call_register(VERB_BYTES_DESTROY, on_destroy, MPM_OK, "");
-}
-
-static __attribute__((constructor)) void add_layer(void)
-{
-    runtime_add_layer(announce);
 }
 
 static int call_home(const mpm_handle *handle, const struct update *update, void *out, size_t room)

@@ -25,6 +25,7 @@
 #include "object/call.h"
 #include "shm/interrupt.h"
 #include "shm/kill_point.h"
+#include "sync/layer.h"
 #include "sync/lock.h"
 
 #define OWNS_LOCK 1u
@@ -199,7 +200,7 @@ static const struct ask notifying = {
 static const struct ask destroying = {
     .verb = ASK_CONDITION_DESTROY, .kind = OBJECT_CONDITION, .try = try_destroy};
 
-static __attribute__((constructor)) void register_asks(void)
+void condition_announce(void)
 {
     static const struct ask *const asks[] = {&creating, &waiting, &leaving, &notifying, &destroying};
 

@@ -9,6 +9,7 @@
 #include "object/call.h"
 #include "object/wait_any.h"
 #include "sync/ask.h"
+#include "sync/layer.h"
 
 #define WAS_SET(state) ((uint64_t)(state)->turn + 1) /* as a request's number, where 0 is none yet */
 
@@ -77,11 +78,15 @@ static int look_for_wait_any(const mpm_handle *handle)
     return answer.number & 1 ? MPM_OK : CALL_MUST_WAIT;
 }
 
-static __attribute__((constructor)) void register_asks(void)
+void event_announce(void)
 {
     static const struct ask *const asks[] = {&setting, &clearing, &looking, &waiting, &destroying};
 
     ask_register(asks, sizeof asks / sizeof *asks);
+}
+
+void event_begin(void)
+{
     wait_any_register(OBJECT_EVENT, look_for_wait_any);
 }
 

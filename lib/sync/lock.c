@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "object/call.h"
 #include "shm/kill_point.h"
+#include "sync/layer.h"
 #include "sync/line.h"
 
 #define COUNTS 1u /* flag of a lock that its owner may take again */
@@ -172,7 +173,7 @@ static const struct ask releasing = {.verb = ASK_LOCK_RELEASE, .kind = OBJECT_LO
 static const struct ask deepening = {.verb = ASK_LOCK_DEEPEN, .kind = OBJECT_LOCK, .step = deepen};
 static const struct ask destroying = {.verb = ASK_LOCK_DESTROY, .kind = OBJECT_LOCK, .try = ask_try_destroy};
 
-static __attribute__((constructor)) void register_asks(void)
+void lock_announce(void)
 {
     static const struct ask *const asks[] = {&leaving,   &acquiring, &regaining,
                                              &releasing, &deepening, &destroying};

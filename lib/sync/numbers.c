@@ -26,6 +26,7 @@
 #include "object/call.h"
 #include "object/post.h"
 #include "shm/kill_point.h"
+#include "sync/layer.h"
 
 _Static_assert(sizeof(struct numbers) <= OBJECT_BODY_SIZE, "numbers fit into a cell");
 
@@ -417,7 +418,7 @@ static int on_array_destroy(const mpm_handle *handle, const void *in, size_t in_
     return on_destroy(handle, OBJECT_ARRAY);
 }
 
-static void announce(void)
+void numbers_announce(void)
 {
     call_register(VERB_VALUE_UPDATE, on_value_update, MPM_OK, "");
     call_register(VERB_VALUE_DESTROY, on_value_destroy, MPM_OK, "");
@@ -425,9 +426,4 @@ static void announce(void)
     call_register(VERB_ARRAY_DESTROY, on_array_destroy, MPM_OK, "");
     post_register(POST_VALUE_UPDATE, carry_out_value);
     post_register(POST_ARRAY_UPDATE, carry_out_array);
-}
-
-static __attribute__((constructor)) void add_layer(void)
-{
-    runtime_add_layer(announce);
 }

@@ -22,6 +22,7 @@
 #include "node/context.h"
 #include "object/call.h"
 #include "shm/kill_point.h"
+#include "sync/layer.h"
 #include "sync/lock.h"
 
 #define KEPT 16u /* locks that a thread keeps in mind */
@@ -98,14 +99,9 @@ static int on_find(const mpm_handle *handle, const void *in, size_t in_size, str
     return call_reply_add(reply, &lock, sizeof lock);
 }
 
-static void announce(void)
+void own_lock_announce(void)
 {
     call_register(VERB_OWN_LOCK, on_find, MPM_OK, "");
-}
-
-static __attribute__((constructor)) void add_layer(void)
-{
-    runtime_add_layer(announce);
 }
 
 static int find_anywhere(const mpm_handle *handle, bool makes, double timeout_s, mpm_handle *lock)

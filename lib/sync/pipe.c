@@ -29,6 +29,7 @@
 #include "shm/ring.h"
 #include "sync/channel.h"
 #include "sync/holders.h"
+#include "sync/layer.h"
 #include "sync/transfer.h"
 
 #define MESSAGES  1024u /* that a direction holds */
@@ -456,10 +457,14 @@ static int look(const mpm_handle *connection)
     return status == MPM_EEOF ? MPM_OK : status;
 }
 
-static __attribute__((constructor)) void add_kind(void)
+void pipe_announce(void)
+{
+    party_register(OBJECT_PIPE, mark_dead);
+}
+
+void pipe_begin(void)
 {
     wait_any_register(OBJECT_PIPE, look);
-    party_register(OBJECT_PIPE, mark_dead);
     party_register_args(OBJECT_PIPE, hold_from_args);
 }
 

@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "node/context.h"
 #include "object/call.h"
+#include "sync/layer.h"
 #include "sync/pipe.h"
 #include "sync/transfer.h"
 
@@ -372,7 +373,7 @@ static unsigned receiving_side(const void *in, size_t in_size)
     return side_of(in, in_size, false);
 }
 
-static void announce(void)
+void pipe_far_announce(void)
 {
     transfer_forget_all();
     call_register(VERB_PIPE_SEND, on_send, pipe_sending[0].late_status, pipe_sending[0].late_sentence);
@@ -388,11 +389,6 @@ static void announce(void)
     call_register(VERB_PIPE_TRANSFER, on_transfer, MPM_OK, "");
     call_register_ends(VERB_PIPE_TRANSFER,
                        &(struct call_ends){.undo = undo_transfer, .arrived = on_transfer_arrived});
-}
-
-static __attribute__((constructor)) void add_layer(void)
-{
-    runtime_add_layer(announce);
 }
 
 /* The caller. */

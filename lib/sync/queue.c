@@ -33,6 +33,7 @@
 #include "shm/ring.h"
 #include "shm/ring_inside.h"
 #include "sync/channel.h"
+#include "sync/layer.h"
 
 #define BATCH_SIZE  ((size_t)1 << 20) /* bytes of messages that one call to another node carries */
 #define FIRST_ROOM  ((size_t)1 << 16) /* bytes that a get from another node has room for at first */
@@ -605,7 +606,7 @@ static unsigned putting_side(const void *in, size_t in_size)
     return WAIT_ROOM;
 }
 
-static void announce(void)
+void queue_announce(void)
 {
     call_register(VERB_QUEUE_PUT, on_put, putting.late_status, putting.late_sentence);
     call_register(VERB_QUEUE_GET, on_get, getting.late_status, getting.late_sentence);
@@ -620,10 +621,9 @@ static void announce(void)
     post_register(POST_QUEUE_PUT, carry_out_put);
 }
 
-static __attribute__((constructor)) void add_layer(void)
+void queue_begin(void)
 {
     wait_any_register(OBJECT_QUEUE, look);
-    runtime_add_layer(announce);
 }
 
 /* The caller's part of calls to other nodes. */

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "sync/ask.h"
+#include "sync/layer.h"
 #include "sync/line.h"
 
 #define BOUNDED 1u
@@ -84,7 +85,7 @@ static const struct ask looking = {.verb = ASK_SEMAPHORE_LOOK, .kind = OBJECT_SE
 static const struct ask destroying = {
     .verb = ASK_SEMAPHORE_DESTROY, .kind = OBJECT_SEMAPHORE, .try = ask_try_destroy};
 
-static __attribute__((constructor)) void register_asks(void)
+void semaphore_announce(void)
 {
     static const struct ask *const asks[] = {&leaving, &acquiring, &releasing, &looking, &destroying};
 

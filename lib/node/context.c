@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a process knows of its run, and the trouble that the run is in. See context_inside.h for who writes what. */
+#include "node/context.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "host/host.h"
+#include "node/context_inside.h"
+
+struct context context;
+
+bool runtime_is_nobody;
+
+enum role runtime_role(void)
+{
+    if (!context.runs)
+        return ROLE_NONE;
+    if (getpid() != context.pid)
+        return ROLE_FORKED;
+    return context.is_main ? ROLE_MAIN : ROLE_RANK;
+}
+
+const struct topology *runtime_topology(void)
+{
+    return &context.topology;
+}
+
+uint32_t runtime_number(void)
+{
+    return context.number;
+}
+
+uint32_t runtime_first_generation(void)
+{
+    return (context.number - 1) % 128 << 24;
+}
+
+struct arena *runtime_arena(void)
+{
+    return context.arena;
+}
+
+unsigned runtime_worker_timeout_s(void)
+{
+    return context.config.worker_timeout_s;
+}
+
+struct wait_word *runtime_bell(void)
+{
+    return &context.area->bell;
+}
+
+/* Children that the program forks itself, in any process of the context. */
+
+int runtime_no_run(const char *call)
+{
+    const char *why = runtime_is_nobody
+                          ? "the program has forked this process itself, so it has no part in the run: "
+                            "mpm_process_start starts one that has"
+                          : "there is no run: call mpm_init first";
+
+    return call ? error_set(MPM_ESTATE, "%s: %s", call, why) : error_set(MPM_ESTATE, "%s", why);
+}
+
+int runtime_check_somebody(const char *call)
+{
+    return runtime_is_nobody ? runtime_no_run(call) : MPM_OK;
+}
+
+/* What it has printed is to be seen; exit handlers are its parent's. */
+_Noreturn void runtime_end_nobody(int code)
+{
+    fflush(NULL);
+    _exit(code & 0xff);
+}
+
+/* As after mpm_finalize. Its parent's number is no other's, so whatever it held by that would never be free. */
+static void become_nobody(void)
+{
+    if (!context.runs || host_forks())
+        return;
+    runtime_is_nobody = true;
+    context.runs = false;
+    context.topology.rank_count = context.topology.node_count =
+        0; /* its arrays stay what they are: the parent's */
+}
+
+static __attribute__((constructor)) void at_fork(void)
+{
+    int failed = pthread_atfork(NULL, NULL, become_nobody);
+
+    assert(!failed);
+    (void)failed;
+}
+
+/* Trouble. */
+
+void runtime_break(int status, const char *sentence)
+{
+    uint32_t whole = 0;
+
+    if (!atomic_compare_exchange_strong(&context.area->broken, &whole, 1))
+        return;
+    context.area->broken_status = status;
+    snprintf(context.area->broken_sentence, sizeof context.area->broken_sentence, "%s", sentence);
+    atomic_store(&context.area->broken, 2);
+    wait_ring(&context.area->bell);
+}
+
+int runtime_check_whole(void)
+{
+    if (runtime_is_nobody)
+        return runtime_no_run(NULL);
+    if (atomic_load(&context.area->broken) < 2)
+        return MPM_OK;
+    return error_set(context.area->broken_status, "%s", context.area->broken_sentence);
+}
+
+/* A process of the program's, and no pool's worker. */
+static bool is_users_process(void)
+{
+    uint32_t number = process_own_number();
+    const struct process_record *record = number ? process_find(context.arena, number - 1) : NULL;
+
+    return record && record->flags & PROCESS_IS_USERS;
+}
+
+bool runtime_is_driver(void)
+{
+    enum role role = runtime_role();
+
+    return role == ROLE_MAIN || (role == ROLE_FORKED && is_users_process());
+}
+
+int runtime_check_not_ending(const char *call)
+{
+    if (!atomic_load(&context.ending))
+        return MPM_OK;
+    return error_set(MPM_ESTATE, "%s: mpm_finalize has begun: nothing new can be begun", call);
+}
+
+bool runtime_takes_work(void)
+{
+    return context.runs && !atomic_load(&context.ending) && atomic_load(&context.area->broken) < 2;
+}
+
+int runtime_check_driver(const char *call)
+{
+    int status;
+
+    if (runtime_is_driver())
+        return (status = runtime_check_not_ending(call)) ? status : runtime_check_whole();
+    if (runtime_role() == ROLE_NONE)
+        return runtime_no_run(call);
+    return error_set(MPM_ESTATE, "%s: main and processes can call it, but not a pool's worker", call);
+}

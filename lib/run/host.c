@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The host of a rank, from its fork to its end. A host that dies before the end costs the slots of its rank, no more:
+ * that rank ends what the host has left, and sleeps on (host_stand_in). See node/loss.h. */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "host/host.h"
+#include "node/context.h"
+#include "node/context_inside.h"
+#include "node/loss.h"
+#include "run/layers.h"
+#include "run/steps.h"
+
+#define CANARY 0x63616e617279u
+
+static struct {
+    bool is_there, has_watcher;
+    pthread_t watcher; /* main's, which sleeps for it */
+} host;
+
+/* Proves that a forked child writes into the very same memory. */
+static int try_canary(void)
+{
+    pid_t child;
+
+    atomic_store(&context.area->canary, 0);
+    if ((child = fork()) == 0) {
+        atomic_store(&context.area->canary, CANARY & UINT32_MAX);
+        _exit(0);
+    }
+    if (child < 0)
+        return error_set_errno(MPM_ESYSTEM, "a process cannot be forked");
+    while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+        ; /* a program that ignores SIGCHLD gets ECHILD, when the child has ended */
+    if (atomic_load(&context.area->canary) != (CANARY & UINT32_MAX))
+        return error_set(MPM_ESYSTEM, "a forked process does not share the arena's memory with its rank");
+    return MPM_OK;
+}
+
+static int fork_host(void)
+{
+    int status = host_start(context.arena, context_own_rank()->rank_in_node, &layers_of_host);
+
+    host.is_there = !status;
+    return status;
+}
+
+int run_start_host(void)
+{
+    int status = context_own_rank()->rank_in_node ? MPM_OK : try_canary();
+
+    if ((status = context.transport->agree(status)))
+        return status;
+    layers_begin();
+    return context.transport->agree(fork_host());
+}
+
+/* Sleeps until the end of the run: in waitpid for the rank's host, or, if that dies before, in its place. It is
+ * said at once, by whoever sees it, since no call may fail for it. */
+static void watch_host(void)
+{
+    if (host_wait(context.arena, context_own_rank()->rank_in_node))
+        return;
+    loss_say();
+    wait_ring(&context.area->bell);
+    host_stand_in(context.arena);
+}
+
+int run_start_thread(pthread_t *thread, void *(*body)(void *))
+{
+    sigset_t all, before;
+    int failed;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    failed = pthread_create(thread, NULL, body, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failed ? error_set(MPM_ESYSTEM, "a thread cannot be started: %s", strerror(failed)) : MPM_OK;
+}
+
+static void *watcher_main(void *unused)
+{
+    (void)unused;
+    watch_host();
+    return NULL;
+}
+
+int run_start_watcher(void)
+{
+    int status = run_start_thread(&host.watcher, watcher_main);
+
+    host.has_watcher = !status;
+    return status;
+}
+
+void run_sleep_with_host(void)
+{
+    struct wait_word *bell = &context.area->bell;
+
+    watch_host();
+    while (!host_is_ending(context.arena)) {
+        uint32_t seen = wait_look(bell);
+
+        if (!host_is_ending(context.arena))
+            wait_change(bell, seen, 0, CLOCK_FOREVER);
+    }
+    host.is_there = false;
+}
+
+void run_end_processes(void)
+{
+    host_end_all(context.arena);
+    wait_ring(&context.area->bell);
+}
+
+void run_end_hosts(void)
+{
+    if (!host.is_there)
+        return;
+    run_end_processes();
+    if (host.has_watcher)
+        pthread_join(host.watcher, NULL);
+    else
+        watch_host();
+    host.is_there = host.has_watcher = false;
+}

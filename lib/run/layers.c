@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See the header. A row for each part of a layer that takes part in the start or the end of a run, lowest layer first. */
+#include "run/layers.h"
+
+#include <stddef.h>
+
+#include "base/error.h"
+#include "node/context.h"
+#include "node/log_level.h"
+#include "node/loss.h"
+#include "object/call.h"
+#include "object/object.h"
+#include "object/post.h"
+#include "object/wait_any.h"
+#include "pool/apply.h"
+#include "pool/estate.h"
+#include "pool/pool_state.h"
+#include "pool/room.h"
+#include "pool/steward.h"
+#include "process/process.h"
+#include "run/trouble.h"
+#include "sync/layer.h"
+
+/* See layers.h for when each is called. */
+static const struct layer {
+    int (*create)(struct arena *arena);
+    void (*begin)(void);
+    void (*announce)(void);
+    void (*end)(void); /* from the last row to the first */
+} layers[] = {
+    /* node */
+    {.announce = loss_announce},
+    {.announce = log_level_announce},
+    /* object */
+    {.create = object_table_create, .begin = object_forget_recent},
+    {.create = post_table_create, .announce = post_announce},
+    {.create = call_table_create, .announce = call_announce},
+    {.announce = wait_any_announce},
+    /* process */
+    {.create = process_table_create,
+     .begin = process_begin,
+     .announce = process_announce,
+     .end = process_wait_for_all},
+    /* sync */
+    {.announce = ask_announce},
+    {.announce = lock_announce},
+    {.announce = semaphore_announce},
+    {.announce = condition_announce},
+    {.begin = event_begin, .announce = event_announce},
+    {.announce = barrier_announce},
+    {.announce = own_lock_announce},
+    {.announce = numbers_announce},
+    {.announce = array_announce},
+    {.announce = bytes_announce},
+    {.begin = queue_begin, .announce = queue_announce},
+    {.begin = pipe_begin, .announce = pipe_announce},
+    {.announce = pipe_far_announce},
+    /* pool */
+    {.create = estate_create},
+    {.begin = apply_begin},
+    {.announce = room_forget},
+    {.announce = pool_state_announce, .end = pools_end},
+    {.announce = steward_announce},
+    /* run */
+    {.announce = trouble_announce},
+};
+
+#define LAYERS (sizeof layers / sizeof *layers)
+
+int layers_create(struct arena *arena)
+{
+    for (size_t i = 0; i < LAYERS; i++) {
+        int status = layers[i].create ? layers[i].create(arena) : MPM_OK;
+
+        if (status)
+            return status;
+    }
+    return MPM_OK;
+}
+
+void layers_begin(void)
+{
+    for (size_t i = 0; i < LAYERS; i++) {
+        if (layers[i].begin)
+            layers[i].begin();
+    }
+}
+
+void layers_announce(void)
+{
+    for (size_t i = 0; i < LAYERS; i++) {
+        if (layers[i].announce)
+            layers[i].announce();
+    }
+}
+
+void layers_end(void)
+{
+    for (size_t i = LAYERS; i > 0; i--) {
+        if (layers[i - 1].end)
+            layers[i - 1].end();
+    }
+}
+
+/* Lowest layer first. */
+static void on_process_death(uint32_t number)
+{
+    object_free_reserved(runtime_arena(), number);
+    call_owner_died(runtime_arena(), number);
+    post_owner_died(runtime_arena());
+    process_died(number);
+    estate_process_died(number);
+}
+
+static void on_process_change(uint32_t process, bool has_ended)
+{
+    if (has_ended)
+        estate_process_ended();
+    process_changed(process, has_ended);
+}
+
+static void on_host_loss(void)
+{
+    estate_process_ended();
+    process_host_lost();
+}
+
+const struct host_callbacks layers_of_host = {
+    .process_died = on_process_death, .process_changed = on_process_change, .host_lost = on_host_loss};

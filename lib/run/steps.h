@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The steps of the start and the end of a run, which call each other. For run/. */
+#ifndef RUN_STEPS_H
+#define RUN_STEPS_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+/* arena.c */
+
+/* MPM_ENOMEM if a leader was given more than there can be: its processes would be killed as the arena fills. */
+int run_check_arena_size(void);
+/* All ranks together, from here to run_start_host(). */
+int run_make_arena(void);
+void run_release_arena(void);
+/* In main, whose threads may be in calls still: they find an end, and nothing else. */
+void run_empty_arena(void);
+
+/* host.c */
+
+int run_start_host(void);
+/* Main's thread that sleeps for the host. */
+int run_start_watcher(void);
+/* In a rank that is not main: sleeps until the end of the run. */
+void run_sleep_with_host(void);
+/* Tells hosts to end: all processes of this node but its ranks do. */
+void run_end_processes(void);
+/* The same, and waits for the own one, as all ranks of the node do. */
+void run_end_hosts(void);
+/* Signals are the program's: none is handled in the thread. MPM_ESYSTEM. */
+int run_start_thread(pthread_t *thread, void *(*body)(void *));
+
+/* close.c */
+
+/* Ends the transport, which is the caller's, and all that was known of the run. Together with all other ranks, unless a node
+ * is lost; whether the program goes on here then. */
+bool run_close(bool is_lost);
+
+/* serve.c */
+
+/* In every rank: the leader's courier ends, and the others wait for that. */
+void run_end_courier(void);
+/* Another rank's whole life in the run: MPM_SERVED, or it does not return. */
+int run_serve(void);
+
+/* end.c */
+
+/* Has the run end when the program exits. MPM_ENOMEM. */
+int run_end_at_exit(void);
+/* What failed on one rank has failed on all: main returns it. */
+int run_undo_start(int status);
+
+#endif
