@@ -64,6 +64,7 @@ make_inputs()
 {
     cat >"$folder/rows.c" <<'C'
 #include <hdf5.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -76,6 +77,21 @@ static void make(hid_t file, const char *name, hid_t type, int rank, const hsize
     for (int i = 0; i < 400; i++)
         numbers[i] = (float)i;
     if (rank == 2 && H5Dwrite(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, numbers) < 0)
+        exit(1);
+    H5Dclose(set);
+    H5Sclose(space);
+}
+
+/* Rising, so that the last row is the longest; that of row `odd`, if there is one, is no good. */
+static void make_costs(hid_t file, const char *name, hsize_t count, int odd)
+{
+    hid_t space = H5Screate_simple(1, &count, NULL);
+    hid_t set = H5Dcreate2(file, name, H5T_IEEE_F32LE, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    float costs[100];
+
+    for (int i = 0; i < 100; i++)
+        costs[i] = i != odd ? (float)i : odd == 7 ? NAN : -0.5f;
+    if (H5Dwrite(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, costs) < 0)
         exit(1);
     H5Dclose(set);
     H5Sclose(space);
@@ -117,6 +133,10 @@ int main(int argc, char **argv)
         make(file, "/data", H5T_IEEE_F32LE, 2, (hsize_t[]){100, 4});
         make(file, "/double", H5T_IEEE_F64LE, 2, (hsize_t[]){100, 4});
         make(file, "/tiles", H5T_STD_U8LE, 4, (hsize_t[]){3, 64, 64, 3});
+        make_costs(file, "/costs", 100, 100);
+        make_costs(file, "/few", 99, 99);
+        make_costs(file, "/below", 100, 41);
+        make_costs(file, "/nan", 100, 7);
         make(file, "/small", H5T_STD_U8LE, 4, (hsize_t[]){3, 32, 32, 3});
         make_filtered(file);
     } else {
@@ -195,6 +215,17 @@ int crashing(mpm_call *call, const void *item, void *result)
     return first(call, item, result);
 }
 
+/* How many rows this worker has begun before. */
+const mpm_description place_description = {.result = "f32"};
+int place(mpm_call *call, const void *item, void *result)
+{
+    static float begun;
+
+    (void)call, (void)item;
+    *(float *)result = begun++;
+    return 0;
+}
+
 /* Works for 40 ms of CPU time. */
 const mpm_description slow_description = {.result = "f32"};
 int slow(mpm_call *call, const void *item, void *result)
@@ -267,6 +298,11 @@ refuses 2 "mpmap: a benchmark is missing: map, schedule, metg, wire, simulate, v
 refuses 2 "mpmap: --seconds is '0', but must be a number of seconds above 0, at most 60; try mpmap bench map --help" \
     bench map --seconds 0
 
+refuses 2 "mpmap: 'costs' must be FILE.h5:/DATASET, or :/DATASET of the input's file; try mpmap map --help" \
+    "${words[@]}" --cost costs
+refuses 2 "mpmap: ':' must be FILE.h5:/DATASET, or :/DATASET of the input's file; try mpmap map --help" \
+    "${words[@]}" --cost :
+
 run "$mpmap" "${words[@]}" --result 'f63[2]'
 check "a bad shape is a usage error" status_is 2
 check "a bad shape is named" err_has "f63"
@@ -326,7 +362,7 @@ refuses 1 "mpmap: none_description of 'odd.so' has no result" map odd.so:none in
 refuses 1 "mpmap: there is no function 'nothing' in './odd.so', which has: fine, small, wild, none" \
     map odd.so:nothing in.h5:/data out.h5:/r
 
-refuses 1 "mpmap: there is no function 'frist' in './tasks.so', which has: first, misdescribed, picky, crashing, slow" \
+refuses 1 "mpmap: there is no function 'frist' in './tasks.so', which has: first, misdescribed, picky, crashing, place, slow" \
     map tasks.so:frist in.h5:/data out.h5:/r
 refuses 1 "mpmap: first wants rows of f32[4], but those of 'in.h5:/double' are f64[4]" \
     map tasks.so:first in.h5:/double out.h5:/r
@@ -334,6 +370,14 @@ refuses 1 "mpmap: paint wants rows of u8[64,64,3], but those of 'in.h5:/small' a
     map "${MPMAP_PLUGINS:-$bin/../plugins}/paint.so:paint" in.h5:/small out.h5:/r
 refuses 1 "mpmap: in.h5:/filtered needs the filter of this test (300), which this HDF5 does not have: install its plugin (the Python package hdf5plugin brings many), or name its folder in HDF5_PLUGIN_PATH" \
     map tasks.so:first in.h5:/filtered out.h5:/r
+refuses 1 "mpmap: 'in.h5:/few' has 99 costs, but 'in.h5:/data' has 100 rows: there must be one a row" \
+    "${words[@]}" --cost :/few
+refuses 1 "mpmap: in.h5:/below says that row 41 costs -0.5: a cost must be a number, and not negative" \
+    "${words[@]}" --cost in.h5:/below
+refuses 1 "mpmap: in.h5:/nan says that row 7 costs nan: a cost must be a number, and not negative" \
+    "${words[@]}" --cost :/nan
+refuses 1 "mpmap: in.h5:/data has rows of f32[4]: costs are one number a row" "${words[@]}" --cost :/data
+refuses 1 "mpmap: there is no file none.h5" "${words[@]}" --cost none.h5:/costs
 for case in "map tasks.so:misdescribed in.h5:/data out.h5:/r=f63" "map tasks.so:printf in.h5:/data out.h5:/r=printf" \
     "map tasks.so:first none.h5:/data out.h5:/r=none.h5" "map tasks.so:first text.h5:/data out.h5:/r=text.h5" \
     "map tasks.so:first in.h5:/none out.h5:/r=/none" "map tasks.so:first in.h5:/data none/out.h5:/r=none/out.h5"; do
@@ -400,6 +444,15 @@ check "a row that kills its worker is status 1" status_is 1
 check "what killed it is told" err_has "SIGKILL"
 crashing_values() { first_values | sed '6s/.*/0/'; }
 check "the rows around a crash are there" rows_are out.h5 /r crashing_values
+
+# Costs: those of one file are rising.
+run "$mpmap" map tasks.so:place in.h5:/data placed.h5:/r --workers 1 --cost :/costs
+check "a map with costs succeeds" status_is 0
+falling_places() { seq 99 -1 0; }
+check "the longest rows are begun first" rows_are placed.h5 /r falling_places
+cp "$folder/in.h5" "$folder/costs.h5"
+run "$mpmap" map tasks.so:first in.h5:/data costly.h5:/r --cost costs.h5:/costs
+check "a map with the costs of another file is right" rows_are costly.h5 /r first_values
 
 # A terminal.
 on_terminal() { run script -qec "stty cols 70; '$mpmap' map tasks.so:slow in.h5:/data out.h5:/r --overwrite $*" /dev/null; }

@@ -1026,6 +1026,226 @@ static void files_are_the_same_bytes_whatever_the_workers(void)
     free(bytes);
 }
 
+/* Costs. */
+
+#define COSTLY_ROWS 640u
+
+/* Many are equal; some are not a number, and count as 0. */
+static const double *row_costs(void)
+{
+    static double costs[COSTLY_ROWS];
+
+    for (size_t row = 0; row < COSTLY_ROWS; row++)
+        costs[row] = row % 97 == 5 ? NAN : (double)(row / 2 * 2654435761u % 101);
+    return costs;
+}
+
+/* How many rows this worker has begun before, by its first results. */
+static int count_begun(mpm_call *call, const void *item, void *result)
+{
+    static double begun;
+
+    (void)call, (void)item;
+    memcpy(result, &begun, sizeof begun);
+    begun++;
+    return 0;
+}
+
+/* Of all rows of its group. */
+static double group_cost(const double *costs, size_t row, size_t group)
+{
+    double sum = 0;
+
+    for (size_t i = row / group * group; i < row / group * group + group; i++)
+        sum += isnan(costs[i]) ? 0 : costs[i];
+    return sum;
+}
+
+/* The place of a row in an order by cost of its group, then by row. */
+static size_t place_of(const double *costs, size_t row, size_t group)
+{
+    double cost = group_cost(costs, row, group);
+    size_t place = 0;
+
+    for (size_t other = 0; other < COSTLY_ROWS; other++) {
+        double its = group_cost(costs, other, group);
+
+        place += its > cost || (its == cost && other < row);
+    }
+    return place;
+}
+
+/* Maps with one worker, and compares the order in which it has begun the rows. */
+static void order_is_by_cost(const char *input, size_t chunk, size_t group)
+{
+    const struct weighing weighing = {.type = MPM_F32};
+    mpm_dataset_map map = weigh_map(input, path("order.h5"), &weighing);
+    size_t count, wrong = 0;
+    mpm_pool *one;
+    double *begun;
+
+    map.result = (mpm_shape){MPM_F64, 0, {0}};
+    map.chunk = chunk;
+    map.costs = row_costs();
+    map.cost_count = COSTLY_ROWS;
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&(mpm_pool_options){.workers = 1}, &one), MPM_OK);
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_map_dataset(one, count_begun, &map), MPM_OK);
+    mpm_pool_close(one);
+    begun = read_results(map.output_file, &count);
+    CU_ASSERT_EQUAL_FATAL(count, COSTLY_ROWS);
+    for (size_t row = 0; row < count; row++)
+        wrong += begun[row] != (double)place_of(map.costs, row, group);
+    CU_ASSERT_EQUAL(wrong, 0);
+    free(begun);
+    unlink(map.output_file);
+}
+
+static const char *compressed_input(void)
+{
+    const char *file = path("compressed.h5");
+
+    make_input(file, &(struct input_layout){H5T_IEEE_F32LE, MPM_F32, 2, {COSTLY_ROWS, 1024}, {8, 1024}, 1});
+    return file;
+}
+
+static void rows_that_cost_most_are_begun_first(void)
+{
+    const char *input = plain_input("in.h5", COSTLY_ROWS), *compressed = compressed_input();
+
+    order_is_by_cost(input, 0, 1);
+    order_is_by_cost(input, 7, 1);
+    order_is_by_cost(compressed, 0, 8);
+    order_is_by_cost(compressed, 1, 1);
+}
+
+/* The first worker to come to some of the rows is killed there. */
+struct deadly {
+    struct weighing weighing; /* first: weigh() takes it */
+    char marks[PATH_MAX];
+};
+
+static int weigh_or_die(mpm_call *call, const void *item, void *result)
+{
+    const struct deadly *deadly = mpm_call_context(call);
+    size_t row = mpm_call_index(call);
+    char mark[PATH_MAX + 32];
+    int fd;
+
+    snprintf(mark, sizeof mark, "%s/%zu", deadly->marks, row);
+    if (row % 100 == 42 && (fd = open(mark, O_CREAT | O_EXCL | O_WRONLY, 0600)) >= 0) {
+        close(fd);
+        kill(getpid(), SIGKILL);
+    }
+    return weigh(call, item, result);
+}
+
+static void map_deadly(const char *input, const char *output, const double *costs, size_t chunk)
+{
+    struct deadly deadly = {.weighing = {.type = MPM_F32, .fail_every = 50, .crash_every = 301}};
+    mpm_dataset_map map = weigh_map(input, output, &deadly.weighing);
+
+    snprintf(deadly.marks, sizeof deadly.marks, "%s.marks", output);
+    CU_ASSERT_EQUAL_FATAL(mkdir(deadly.marks, 0700), 0);
+    map.context_size = sizeof deadly;
+    map.costs = costs;
+    map.cost_count = costs ? COSTLY_ROWS : 0;
+    map.chunk = chunk;
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh_or_die, &map), MPM_ETASK);
+    CU_ASSERT(error_says("of 640 items failed; the first is item 49: row 49 is not liked"));
+    CU_ASSERT_EQUAL(count_files(deadly.marks), (COSTLY_ROWS + 57) / 100);
+}
+
+static void remove_marks(const char *output)
+{
+    char name[PATH_MAX];
+
+    for (unsigned row = 42; row < COSTLY_ROWS; row += 100) {
+        snprintf(name, sizeof name, "%s.marks/%u", output, row);
+        unlink(name);
+    }
+    snprintf(name, sizeof name, "%s.marks", output);
+    rmdir(name);
+    unlink(output);
+}
+
+static void outputs_are_equal(const char *input, size_t chunk)
+{
+    const char *without = path("without.h5"), *with = path("with.h5");
+    size_t size, other_size;
+    char *bytes, *other;
+
+    map_deadly(input, without, NULL, 0);
+    map_deadly(input, with, row_costs(), chunk);
+    bytes = read_file(without, &size);
+    other = read_file(with, &other_size);
+    CU_ASSERT(size == other_size && !memcmp(bytes, other, size));
+    free(bytes);
+    free(other);
+    remove_marks(without);
+    remove_marks(with);
+}
+
+static void costs_change_no_byte_though_workers_die(void)
+{
+    const char *input = plain_input("in.h5", COSTLY_ROWS);
+
+    outputs_are_equal(input, 0);
+    outputs_are_equal(input, 1);
+    outputs_are_equal(compressed_input(), 0);
+}
+
+static void as_many_costs_as_rows_are_needed(void)
+{
+    const struct weighing weighing = {.type = MPM_F32};
+    mpm_dataset_map map = weigh_map(plain_input("in.h5", 12), path("out.h5"), &weighing);
+
+    map.cost_count = 12;
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_EINVAL);
+    CU_ASSERT(error_says("the costs are NULL, but their count is 12"));
+    map.costs = row_costs();
+    map.cost_count = 11;
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_EINVAL);
+    CU_ASSERT(error_says("the map has 11 costs, but "));
+    CU_ASSERT(error_says("in.h5:/data has 12 rows"));
+    CU_ASSERT_FALSE(exists(map.output_file));
+    CU_ASSERT_FALSE(exists(path("out.h5.part")));
+}
+
+static const char *cost_file(const double *values, hsize_t count)
+{
+    const char *name = path("costs.h5");
+    hid_t file = H5Fcreate(name, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    hid_t space = H5Screate_simple(1, &count, NULL);
+    hid_t set = H5Dcreate2(file, DATA, H5T_IEEE_F32BE, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+
+    CU_ASSERT_FATAL(H5Dwrite(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0);
+    H5Dclose(set);
+    H5Sclose(space);
+    CU_ASSERT_FATAL(H5Fclose(file) >= 0);
+    return name;
+}
+
+static void costs_are_read_from_a_data_set(void)
+{
+    double *costs = NULL;
+    uint64_t count = 0;
+
+    CU_ASSERT_EQUAL_FATAL(
+        mpm_dataset_read_costs(cost_file((double[]){3, 0.5, INFINITY}, 3), DATA, 0, &costs, &count), MPM_OK);
+    CU_ASSERT(count == 3 && costs[0] == 3 && costs[1] == 0.5 && isinf(costs[2]));
+    free(costs);
+    costs = NULL;
+    CU_ASSERT_EQUAL(mpm_dataset_read_costs(cost_file((double[]){3, -2}, 2), DATA, 0, &costs, &count),
+                    MPM_EINVAL);
+    CU_ASSERT(error_says("costs.h5:/data says that row 1 costs -2"));
+    CU_ASSERT_EQUAL(mpm_dataset_read_costs(cost_file((double[]){3, 4, NAN}, 3), DATA, 0, &costs, &count),
+                    MPM_EINVAL);
+    CU_ASSERT(error_says("costs.h5:/data says that row 2 costs nan"));
+    CU_ASSERT_EQUAL(mpm_dataset_read_costs(plain_input("in.h5", 3), DATA, 0, &costs, &count), MPM_ETYPE);
+    CU_ASSERT(error_says("in.h5:/data has rows of f32[5]: costs are one number a row"));
+    CU_ASSERT(!costs && count == 3);
+}
+
 struct file_names {
     char input[PATH_MAX], output[PATH_MAX];
 };
@@ -1726,6 +1946,10 @@ static int run_all(void)
         TEST(very_many_rows_that_fail_take_no_memory_each),
         TEST(too_many_failed_rows_end_the_map),
         TEST(files_are_the_same_bytes_whatever_the_workers),
+        TEST(rows_that_cost_most_are_begun_first),
+        TEST(costs_change_no_byte_though_workers_die),
+        TEST(as_many_costs_as_rows_are_needed),
+        TEST(costs_are_read_from_a_data_set),
         TEST(a_process_may_map_a_data_set),
         TEST(bad_maps_are_refused_and_make_nothing),
         TEST(the_input_is_never_overwritten),

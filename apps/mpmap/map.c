@@ -24,8 +24,11 @@ static const char help[] =
     "                     FUNCTION_description says it otherwise\n"
     "  --overwrite        replaces OUT.h5 if it exists and holds nothing but /RESULT\n"
     "  --overwrite-file   replaces OUT.h5, whatever it holds\n"
+    "  --cost FILE:/SET   begins the rows that take longest first: /SET has a number a row, in\n"
+    "                     any unit; :/SET is in IN.h5\n"
     "  --max-failures N   ends the map when more than N rows have failed (any number may)\n"
-    "  --no-lock          reads IN.h5 as it is, though another program writes it\n"
+    "  --no-lock          reads IN.h5, and what --cost names, as it is, though another program\n"
+    "                     writes it\n"
     "  --workers N        workers in all (one a slot)\n"
     "  --chunk N          rows that a worker claims at once (by measured time)\n"
     "  --block-rows N     the most rows that a worker reads at once (about 1 MiB)\n"
@@ -47,7 +50,9 @@ struct request {
     char *plugin, *function;
     char *input_file, *input_dataset;
     char *output_file, *output_dataset;
-    const char *result;
+    char *cost_file;
+    const char *cost_dataset;
+    const char *result, *cost;
     const char *progress;
     size_t workers, chunk, block_rows, attempts, memory, max_failures;
     double timeout_s;
@@ -101,6 +106,24 @@ static int cut(const char *word, const char *right, const char *(*find_colon)(co
     return 0;
 }
 
+/* The cost's data set may be in the input's file, whose name is cut by then. */
+static int cut_cost(struct request *request)
+{
+    char *dataset = NULL;
+    int exit_status;
+
+    if (!request->cost)
+        return 0;
+    if (request->cost[0] == ':' && request->cost[1]) {
+        request->cost_dataset = request->cost + 1;
+        return (request->cost_file = strdup(request->input_file)) ? 0 : failure("out of memory");
+    }
+    exit_status = cut(request->cost, "FILE.h5:/DATASET, or :/DATASET of the input's file", dataset_colon,
+                      &request->cost_file, &dataset);
+    request->cost_dataset = dataset;
+    return exit_status;
+}
+
 static int cut_words(const struct command *command, struct request *request)
 {
     int exit_status;
@@ -114,8 +137,10 @@ static int cut_words(const struct command *command, struct request *request)
         (exit_status = cut(command->words[1], "FILE.h5:/DATASET", dataset_colon, &request->input_file,
                            &request->input_dataset)))
         return exit_status;
-    return cut(command->words[2], "FILE.h5:/DATASET", dataset_colon, &request->output_file,
-               &request->output_dataset);
+    if ((exit_status = cut(command->words[2], "FILE.h5:/DATASET", dataset_colon, &request->output_file,
+                           &request->output_dataset)))
+        return exit_status;
+    return cut_cost(request);
 }
 
 static void free_request(struct request *request)
@@ -123,6 +148,7 @@ static void free_request(struct request *request)
     free(request->plugin);
     free(request->input_file);
     free(request->output_file);
+    free(request->cost_file);
 }
 
 static int find_result_shape(const struct request *request, const struct plugin *plugin, mpm_shape *shape)
@@ -172,6 +198,23 @@ static int check_input(const struct request *request, const struct plugin *plugi
     if (plugin->row.is_given)
         return check_row(request, plugin->row.text, &row);
     return 0;
+}
+
+/* NULL if there are none. The caller frees them. */
+static int read_costs(const struct request *request, uint64_t rows, double **costs)
+{
+    uint64_t count;
+
+    *costs = NULL;
+    if (!request->cost)
+        return 0;
+    if (mpm_dataset_read_costs(request->cost_file, request->cost_dataset, request->no_lock, costs, &count))
+        return mpm_report_error();
+    if (count == rows)
+        return 0;
+    return failure("'%s:%s' has %llu costs, but '%s:%s' has %llu rows: there must be one a row",
+                   request->cost_file, request->cost_dataset, (unsigned long long)count, request->input_file,
+                   request->input_dataset, (unsigned long long)rows);
 }
 
 static double now_s(void)
@@ -252,7 +295,7 @@ static void watch_for_term(const struct request *request)
 }
 
 static int run_map(mpm_pool *pool, const struct request *request, const struct plugin *plugin,
-                   const mpm_shape *result, uint64_t rows)
+                   const mpm_shape *result, uint64_t rows, const double *costs)
 {
     mpm_dataset_map map = {
         .input_file = request->input_file,
@@ -268,6 +311,8 @@ static int run_map(mpm_pool *pool, const struct request *request, const struct p
         .chunk = request->chunk,
         .without_locks = request->no_lock,
         .max_failures = request->max_failures,
+        .costs = costs,
+        .cost_count = costs ? rows : 0,
         .progress = note_progress,
     };
     double start_s = now_s(), seconds;
@@ -285,24 +330,36 @@ static int run_map(mpm_pool *pool, const struct request *request, const struct p
     return 0;
 }
 
-static int run_plugin(const struct request *request, const struct plugin *plugin)
+static int open_and_run(const struct request *request, const struct plugin *plugin, const mpm_shape *result,
+                        uint64_t rows, const double *costs)
 {
     mpm_pool_options options = {.workers = (unsigned)request->workers,
                                 .max_attempts = (unsigned)request->attempts,
                                 .item_timeout_s = request->timeout_s,
                                 .item_memory_bytes = request->memory};
-    mpm_shape result;
     mpm_pool *pool;
+    int exit_status;
+
+    if (mpm_pool_open(&options, &pool))
+        return mpm_report_error();
+    exit_status = run_map(pool, request, plugin, result, rows, costs);
+    mpm_pool_close(pool);
+    return exit_status;
+}
+
+static int run_plugin(const struct request *request, const struct plugin *plugin)
+{
+    mpm_shape result;
+    double *costs = NULL;
     uint64_t rows;
     int exit_status;
 
     if ((exit_status = find_result_shape(request, plugin, &result)) ||
         (exit_status = check_input(request, plugin, &rows)))
         return exit_status;
-    if (mpm_pool_open(&options, &pool))
-        return mpm_report_error();
-    exit_status = run_map(pool, request, plugin, &result, rows);
-    mpm_pool_close(pool);
+    if (!(exit_status = read_costs(request, rows, &costs)))
+        exit_status = open_and_run(request, plugin, &result, rows, costs);
+    free(costs);
     return exit_status;
 }
 
@@ -325,6 +382,7 @@ int command_map(int argc, char **argv)
         {"--result", OPTION_TEXT, &request.result, 0},
         {"--overwrite", OPTION_FLAG, &request.overwrite, 0},
         {"--overwrite-file", OPTION_FLAG, &request.overwrite_file, 0},
+        {"--cost", OPTION_TEXT, &request.cost, 0},
         {"--max-failures", OPTION_COUNT, &request.max_failures, 0},
         {"--no-lock", OPTION_FLAG, &request.no_lock, 0},
         {"--workers", OPTION_COUNT, &request.workers, 65536},

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "data/costs.h"
 #include "data/input.h"
 #include "data/output.h"
 #include "data/rows.h"
@@ -87,10 +88,11 @@ static int mark_lost_row(const mpm_failure *failure, void *argument)
 static int run_rows(mpm_pool *pool, const mpm_dataset_map *map, const struct input *input,
                     struct output *output, const struct rows_job *job, size_t job_size)
 {
-    const struct batch_map batches = {
+    size_t claim = claim_rows(pool, map, input);
+    struct batch_map batches = {
         .task = rows_run,
         .count = input->rows,
-        .chunk = claim_rows(pool, map, input),
+        .chunk = claim,
         .chunk_s = CLAIM_S,
         .context = job,
         .context_size = job_size,
@@ -100,8 +102,13 @@ static int run_rows(mpm_pool *pool, const mpm_dataset_map *map, const struct inp
         .failed_argument = output,
         .max_failures = map->max_failures,
     };
+    double *made;
+    int status = costs_of_groups(map, map->chunk ? 1 : claim, &batches.costs, &made);
 
-    return pool_map_batches(pool, &batches);
+    if (!status)
+        status = pool_map_batches(pool, &batches);
+    free(made);
+    return status;
 }
 
 static int make_and_run(mpm_pool *pool, const mpm_dataset_map *map, const struct input *input,
@@ -137,7 +144,9 @@ int mpm_pool_map_dataset(mpm_pool *pool, mpm_task *task, const mpm_dataset_map *
                             map->without_locks ? INPUT_HAS_NONE : INPUT_HOLDS_LOCK, &input);
     if (status)
         return status;
-    status = output_plan(map, &input, &output);
+    status = costs_check(map, &input);
+    if (!status)
+        status = output_plan(map, &input, &output);
     if (!status)
         status = make_and_run(pool, map, &input, &output, &named);
     input_close(&input); /* and its lock */

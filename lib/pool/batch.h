@@ -34,9 +34,11 @@ uint64_t batch_map_id(const mpm_call *call);
 struct batch_map {
     batch_task *task; /* a function of libmpmap */
     uint64_t count;
-    size_t chunk;        /* items a claim; 0: by measured time */
-    size_t chunk_limit;  /* the most items a claim; 0: no limit */
-    double chunk_s;      /* how long a chunk should take if chunk is 0; 0: the pool's usual */
+    size_t chunk;       /* items a claim; 0: by measured time */
+    size_t chunk_limit; /* the most items a claim; 0: no limit */
+    const double
+        *costs;     /* of each item: the most costly are begun first, and a batch may be one item; or NULL */
+    double chunk_s; /* how long a chunk should take if chunk is 0; 0: the pool's usual */
     const void *context; /* mpm_call_context() of every call */
     size_t context_size;
     void (*progress)(const mpm_progress *now, void *argument);

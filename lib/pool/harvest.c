@@ -337,7 +337,7 @@ static void read_note(const struct held_lease *lease, uint32_t worker, uint64_t 
 /* Whether one more is to be listed: a batch of very many has told its user of them in another way. */
 static bool is_listed(struct held_lease *lease)
 {
-    if (lease->job->block->spec.kind != JOB_BATCH || lease->failure_count < LEASE_MAX_TOLD)
+    if (!job_is_batch(&lease->job->block->spec) || lease->failure_count < LEASE_MAX_TOLD)
         return true;
     lease->failures_untold++;
     return false;

@@ -617,7 +617,7 @@ static int say_what_is_done(const struct map *map, int status)
 {
     char why[MESSAGE_TEXT_SIZE];
 
-    if (status != MPM_ENODELOST || map->request.is_apply || map->request.kind == JOB_BATCH)
+    if (status != MPM_ENODELOST || map->request.is_apply || job_is_batch(&map->spec))
         return status;
     snprintf(why, sizeof why, "%s", mpm_error());
     return error_set(status, "%s; the results of %llu of %llu items are there", why,
@@ -789,11 +789,17 @@ static int compare_costs(const void *a, const void *b)
     return (one->index > other->index) - (one->index < other->index);
 }
 
-/* Puts the items of a map with costs into their order, before there is a table. */
+static bool has_costs(const struct map_request *request)
+{
+    return request->costs && (request->kind == JOB_PLAIN || request->kind == JOB_BATCH) && request->count > 1;
+}
+
+/* Puts the items of a map with costs into their order, before there is a table. Items of a task stay aligned. */
 static int order_items(struct map *map)
 {
     struct map_request *request = &map->request;
-    uint64_t size = request->item_size, stride = (size + sizeof(uint64_t) + 15) / 16 * 16;
+    uint64_t size = request->item_size,
+             stride = size ? (size + sizeof(uint64_t) + 15) / 16 * 16 : sizeof(uint64_t);
 
     if (!(map->order = calloc(request->count, sizeof *map->order)) ||
         !(map->ordered = calloc(request->count, stride)))
@@ -809,7 +815,7 @@ static int order_items(struct map *map)
             memcpy(at, request->items + map->order[i].index * size, size);
         memcpy(at + stride - sizeof(uint64_t), &map->order[i].index, sizeof(uint64_t));
     }
-    request->kind = map->spec.kind = JOB_INDEXED;
+    request->kind = map->spec.kind = request->kind == JOB_BATCH ? JOB_INDEXED_BATCH : JOB_INDEXED;
     request->items = map->ordered;
     request->item_size = map->spec.item_size = stride;
     return MPM_OK;
@@ -817,7 +823,6 @@ static int order_items(struct map *map)
 
 static int start(struct map *map)
 {
-    bool has_costs = map->request.costs && map->request.kind == JOB_PLAIN && map->request.count > 1;
     int status;
 
     map->start_s = clock_now_s();
@@ -825,8 +830,8 @@ static int start(struct map *map)
     if (!(map->is_open = calloc(map->pool->node_count, sizeof *map->is_open)) ||
         !(map->loss = calloc(map->pool->node_count, sizeof *map->loss)))
         return error_set(MPM_ENOMEM, "no memory for a map over %u nodes", map->pool->node_count);
-    if ((status = make_spec(&map->request, &map->spec)) || (has_costs && (status = order_items(map))) ||
-        (status = make_table(map)))
+    if ((status = make_spec(&map->request, &map->spec)) ||
+        (has_costs(&map->request) && (status = order_items(map))) || (status = make_table(map)))
         return status;
     inbox_open(&map->inbox, map->spec.id);
     map->has_items_in_place = is_in_arena(map->request.items, map->request.count * map->request.item_size);

@@ -118,6 +118,7 @@ int pool_map_batches(mpm_pool *pool, const struct batch_map *map)
                                   .kind = JOB_BATCH,
                                   .node = MAP_ALL_NODES,
                                   .count = map->count,
+                                  .costs = map->costs,
                                   .chunk = map->chunk,
                                   .chunk_limit = map->chunk_limit,
                                   .chunk_s = map->chunk_s,

@@ -189,7 +189,7 @@ static bool is_in_another_order(uint64_t lease)
 {
     const struct lease_block *block = arena_at(runtime_arena(), lease);
 
-    return ((const struct job_block *)arena_at(runtime_arena(), block->job))->spec.kind == JOB_INDEXED;
+    return job_is_indexed(&((const struct job_block *)arena_at(runtime_arena(), block->job))->spec);
 }
 
 /* Nobody may be there to be told by a status. */

@@ -150,7 +150,7 @@ void batch_begin_item(mpm_call *call, uint64_t index, size_t item_size, size_t r
     call->item_size = item_size;
     call->result_size = result_size;
     call->text[0] = 0;
-    worker_self.position = index - worker_self.lease->first;
+    worker_self.position = index - worker_self.index_shift;
     atomic_store_explicit(&worker_self.record->item, worker_self.position, memory_order_relaxed);
 }
 

@@ -102,7 +102,7 @@ static void run_indexed_chunk(uint64_t from, uint64_t to)
     uint64_t stride = worker_self.job->spec.item_size;
     struct workplace place = set_up_workplace();
 
-    place.item_size = stride;
+    place.item_size = place.items ? stride : 0;
     for (uint64_t position = from; position < to; position++) {
         uint64_t item = order ? order[position] : position;
         const char *at = (const char *)arena_at(worker_self.arena, lease->items) + item * stride;
@@ -116,20 +116,35 @@ static void run_indexed_chunk(uint64_t from, uint64_t to)
     }
 }
 
-/* A batch gets consecutive items: in a lease with an order, one by one. */
+/* How many of the first items have consecutive indexes. */
+static uint64_t count_consecutive(const uint64_t *indexes, uint64_t count)
+{
+    uint64_t length = 1;
+
+    while (length < count && indexes[length] == indexes[0] + length)
+        length++;
+    return length;
+}
+
+/* A batch gets items that are consecutive in the map, and in the lease too: in a lease with an order, one by one. */
 static void run_batch_chunk(uint64_t from, uint64_t to)
 {
     const struct lease_block *lease = worker_self.lease;
     const uint32_t *order = lease->order ? arena_at(worker_self.arena, lease->order) : NULL;
+    const uint64_t *indexes = worker_self.job->spec.kind == JOB_INDEXED_BATCH
+                                  ? arena_at(worker_self.arena, lease->items)
+                                  : NULL;
     batch_task *task = (batch_task *)(void (*)(void))worker_self.task;
 
     for (uint64_t step; from < to; from += step) {
         uint64_t item = order ? order[from] : from;
+        uint64_t index = indexes ? indexes[item] : lease->first + item;
         int status;
 
-        step = order ? 1 : to - from;
+        step = order ? 1 : indexes ? count_consecutive(indexes + item, to - from) : to - from;
+        worker_self.index_shift = index - item;
         worker_self.call.text[0] = 0;
-        if ((status = task(&worker_self.call, lease->first + item, step))) {
+        if ((status = task(&worker_self.call, index, step))) {
             worker_refuses_job(status);
             return;
         }
@@ -140,7 +155,7 @@ static void run_batch_chunk(uint64_t from, uint64_t to)
 
 static void run_chunk(uint64_t from, uint64_t to)
 {
-    if (worker_self.job->spec.kind == JOB_BATCH)
+    if (job_is_batch(&worker_self.job->spec))
         run_batch_chunk(from, to);
     else if (worker_self.job->spec.kind == JOB_BLOBS)
         worker_run_blobs(from, to);

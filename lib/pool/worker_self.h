@@ -32,7 +32,8 @@ struct worker_self {
     struct lease_block *lease;
     struct job_block *job;
     _Atomic uint64_t *done, *failed;
-    uint64_t position; /* of the item that a batch has begun */
+    uint64_t position;    /* of the item that a batch has begun */
+    uint64_t index_shift; /* what is to be added to a position of its batch for the index in the map */
     /* The job that it served last. */
     uint64_t job_id;
     int job_status;

@@ -132,7 +132,7 @@ typedef struct mpm_map_options {
     size_t context_size; /**< how many, at most 1 GiB; they are copied once to every node */
     /** How long each item takes, in any unit, or NULL: those that take longest are begun first, so that none is left
      * over at the end when all others are done. Results are in item order all the same. It takes a copy of the items.
-     * Only of mpm_pool_map() and mpm_pool_map_async(); it must stay until the map has ended. */
+     * Only of mpm_pool_map() and mpm_pool_map_async(), and mpm_dataset_map has its own; it must stay until the map has ended. */
     const double *costs;
     /** Called about ten times a second from the thread that maps, and once at the end; or NULL. It may call anything but
      * mpm_pool_close() and mpm_pool_terminate() of this pool, and mpm_finalize(), which would wait for the map that waits

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Costs are one number a row. Rows that are best read together have one cost, so that an order by cost and then by row
+ * keeps them together. */
+#include "data/costs.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+
+int costs_check(const mpm_dataset_map *map, const struct input *input)
+{
+    if (!map->costs && map->cost_count)
+        return error_set(MPM_EINVAL, "the costs are NULL, but their count is %" PRIu64, map->cost_count);
+    if (!map->costs || map->cost_count == input->rows)
+        return 0;
+    return error_set(MPM_EINVAL,
+                     "the map has %" PRIu64 " costs, but %s:%s has %" PRIu64 " rows: give one a row",
+                     map->cost_count, input->file_name, input->dataset_name, input->rows);
+}
+
+/* What is not a number costs nothing. */
+static double sum_of(const double *costs, uint64_t count)
+{
+    double sum = 0;
+
+    for (uint64_t i = 0; i < count; i++)
+        sum += isnan(costs[i]) ? 0 : costs[i];
+    return sum;
+}
+
+int costs_of_groups(const mpm_dataset_map *map, size_t group, const double **costs, double **made)
+{
+    *made = NULL;
+    *costs = map->costs;
+    if (!map->costs || group <= 1)
+        return 0;
+    if (!(*costs = *made = malloc((size_t)map->cost_count * sizeof **made)))
+        return error_set(MPM_ENOMEM, "no memory for the costs of %" PRIu64 " rows", map->cost_count);
+    for (uint64_t first = 0, count; first < map->cost_count; first += count) {
+        count = map->cost_count - first < group ? map->cost_count - first : group;
+        (*made)[first] = sum_of(map->costs + first, count);
+        for (uint64_t i = 1; i < count; i++)
+            (*made)[first + i] = (*made)[first];
+    }
+    return 0;
+}
+
+static int check_values(const struct input *input, const double *costs)
+{
+    for (uint64_t row = 0; row < input->rows; row++) {
+        if (!(costs[row] >= 0))
+            return error_set(MPM_EINVAL,
+                             "%s:%s says that row %" PRIu64
+                             " costs %g: a cost must be a number, and not negative",
+                             input->file_name, input->dataset_name, row, costs[row]);
+    }
+    return 0;
+}
+
+/* HDF5 converts what the file has. */
+static int read_all(struct input *input, double **costs)
+{
+    char text[256];
+    int status;
+
+    if (input->row.rank)
+        return error_set(MPM_ETYPE, "%s:%s has rows of %s: costs are one number a row", input->file_name,
+                         input->dataset_name, mpm_shape_format(&input->row, text, sizeof text));
+    if (input->rows >= SIZE_MAX / sizeof **costs ||
+        !(*costs = malloc(((size_t)input->rows + 1) * sizeof **costs)))
+        return error_set(MPM_ENOMEM, "no memory for the costs of %" PRIu64 " rows", input->rows);
+    input->row.type = MPM_F64;
+    status = input->rows ? input_read(input, 0, (size_t)input->rows, *costs) : 0;
+    return status ? status : check_values(input, *costs);
+}
+
+int mpm_dataset_read_costs(const char *file, const char *dataset, int without_locks, double **costs,
+                           uint64_t *count)
+{
+    struct input input;
+    double *read = NULL;
+    int status;
+
+    if (!file || !dataset || !costs || !count)
+        return error_set(MPM_EINVAL,
+                         "costs are read from a file and its data set into an array that is counted: "
+                         "none of them may be NULL");
+    if ((status = input_open(file, dataset, without_locks ? INPUT_HAS_NONE : INPUT_HOLDS_LOCK, &input)))
+        return status;
+    if ((status = read_all(&input, &read))) {
+        free(read);
+    } else {
+        *costs = read;
+        *count = input.rows;
+    }
+    input_close(&input);
+    return status;
+}
