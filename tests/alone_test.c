@@ -112,8 +112,8 @@ static void *run_map(void *argument)
 
     for (unsigned i = 0; i < ITEMS; i++)
         orders[i] = map->order;
-    map->status = mpm_pool_map(map->pool, work, orders, ITEMS, sizeof *orders,
-                               map->options ? map->options : &options, results, sizeof *results);
+    map->status = mpm_pool_map(map->pool, work, orders, ITEMS, sizeof *orders, sizeof *results,
+                               map->options ? map->options : &options, results);
     for (unsigned i = 0; i < ITEMS; i++)
         map->wrong += results[i] != i;
     return NULL;
@@ -129,7 +129,7 @@ static void *make_calls(void *argument)
 
         order.is_a_call = 1;
         order.index = i;
-        map->status |= mpm_pool_apply(map->pool, work, &order, sizeof order, &result, sizeof result);
+        map->status |= mpm_pool_apply(map->pool, work, &order, sizeof order, sizeof result, &result);
         map->wrong += result != i;
     }
     return NULL;
@@ -193,7 +193,7 @@ static void call_in_progress(const mpm_progress *now, void *argument)
     uint64_t result = 1;
 
     (void)now;
-    map->status |= mpm_pool_apply(map->pool, work, &order, sizeof order, &result, sizeof result);
+    map->status |= mpm_pool_apply(map->pool, work, &order, sizeof order, sizeof result, &result);
     map->wrong += result != 0;
 }
 
@@ -248,7 +248,7 @@ static void what_hangs_alone_ends_with_its_time(void)
     mpm_map_options options = {.chunk = 1, .failures = &failures, .failure_count = &count};
 
     forget();
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, die_and_hang, NULL, ITEMS, 0, &options, NULL, 0), MPM_ETASK);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, die_and_hang, NULL, ITEMS, 0, 0, &options, NULL), MPM_ETASK);
     CU_ASSERT_FATAL(count == 1);
     CU_ASSERT_EQUAL(failures[0].cause, MPM_CAUSE_TIME);
     free(failures);
@@ -270,7 +270,7 @@ static int drive(const void *args, size_t size)
     (void)args;
     (void)size;
     if (mpm_pool_open(&(mpm_pool_options){.workers = 2}, &pool) ||
-        mpm_pool_map(pool, die_and_hang, NULL, 1, 0, NULL, NULL, 0))
+        mpm_pool_map(pool, die_and_hang, NULL, 1, 0, 0, NULL, NULL))
         return 1;
     return 2;
 }
@@ -309,8 +309,8 @@ static void what_waits_for_the_node_can_be_canceled(void)
     mpm_result *waiting = NULL, *canceled = NULL;
 
     forget();
-    CU_ASSERT_EQUAL_FATAL(mpm_pool_map_async(busy, wait_at_gate, NULL, mpm_rank_count(), 0,
-                                             &(mpm_map_options){.chunk = 1}, NULL, 0, NULL, &waiting),
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_map_async(busy, wait_at_gate, NULL, mpm_rank_count(), 0, 0,
+                                             &(mpm_map_options){.chunk = 1}, NULL, NULL, &waiting),
                           MPM_OK);
     while (atomic_load(&shared->arrived) < (int)mpm_rank_count())
         nap_us(1000);
@@ -318,7 +318,7 @@ static void what_waits_for_the_node_can_be_canceled(void)
         pool = open_pool(2, 0, 0);
         atomic_store(&shared->tries[0][0], 0);
         CU_ASSERT_EQUAL_FATAL(
-            mpm_pool_map_async(pool, die_and_hang, NULL, 1, 0, NULL, NULL, 0, NULL, &canceled), MPM_OK);
+            mpm_pool_map_async(pool, die_and_hang, NULL, 1, 0, 0, NULL, NULL, NULL, &canceled), MPM_OK);
         while (!atomic_load(&shared->tries[0][0]))
             nap_us(1000);
         CU_ASSERT_EQUAL(mpm_result_wait(canceled, 0.05), MPM_ETIMEDOUT);

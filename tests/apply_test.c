@@ -52,7 +52,7 @@ static mpm_pool *open_busy_pool(unsigned workers, size_t items, size_t chunk, mp
     memset(shared, 0, sizeof *shared);
     CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&(mpm_pool_options){.workers = workers}, &pool), MPM_OK);
     CU_ASSERT_EQUAL_FATAL(
-        mpm_pool_map_async(pool, wait_at_gate, NULL, items, 0, &options, NULL, 0, NULL, map), MPM_OK);
+        mpm_pool_map_async(pool, wait_at_gate, NULL, items, 0, 0, &options, NULL, NULL, map), MPM_OK);
     CU_ASSERT_FATAL(gate_reached(&shared->begun, (int)workers));
     return pool;
 }
@@ -100,7 +100,7 @@ static void *call_once(void *argument)
 {
     struct caller *caller = argument;
 
-    caller->status = mpm_pool_apply(caller->pool, tell_node, NULL, 0, &caller->node, sizeof caller->node);
+    caller->status = mpm_pool_apply(caller->pool, tell_node, NULL, 0, sizeof caller->node, &caller->node);
     return NULL;
 }
 
@@ -172,7 +172,7 @@ static void a_call_finds_the_idle_worker_of_another_node(void)
     pool = open_busy_pool(mpm_node_count(), mpm_node_count(), 0, &map);
     atomic_store(&shared->gate[item_inside(false)], 1);
     CU_ASSERT(gate_reached(&shared->ended, 1));
-    CU_ASSERT_EQUAL(mpm_pool_apply(pool, tell_node, NULL, 0, &node, sizeof node), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_apply(pool, tell_node, NULL, 0, sizeof node, &node), MPM_OK);
     CU_ASSERT_NOT_EQUAL(node, 0);
     CU_ASSERT_EQUAL(atomic_load(&shared->ended), 1);
     CU_ASSERT_EQUAL(atomic_load(&shared->runs), 1);
@@ -269,7 +269,7 @@ static void *map_until_stopped(void *pool)
     int status = MPM_OK;
 
     while (!status && !atomic_load(&shared->stop))
-        status = mpm_pool_map(pool, take_time, NULL, mpm_node_count(), 0, NULL, NULL, 0);
+        status = mpm_pool_map(pool, take_time, NULL, mpm_node_count(), 0, 0, NULL, NULL);
     CU_ASSERT_EQUAL(status, MPM_OK);
     return NULL;
 }
@@ -279,7 +279,7 @@ static void *call_often(void *pool)
     unsigned node;
 
     for (int i = 0; i < CALLS; i++)
-        CU_ASSERT_EQUAL(mpm_pool_apply(pool, tell_node, NULL, 0, &node, sizeof node), MPM_OK);
+        CU_ASSERT_EQUAL(mpm_pool_apply(pool, tell_node, NULL, 0, sizeof node, &node), MPM_OK);
     return NULL;
 }
 
@@ -315,7 +315,7 @@ static void *call_number(void *argument)
 {
     struct numbered_call *call = argument;
 
-    call->status = mpm_pool_apply(call->pool, say_number, &call->number, sizeof call->number, NULL, 0);
+    call->status = mpm_pool_apply(call->pool, say_number, &call->number, sizeof call->number, 0, NULL);
     return NULL;
 }
 
@@ -387,11 +387,11 @@ static void what_is_submitted_begins_in_order(void)
             mpm_pool_apply_async(pool, say_number, &numbers[i], sizeof(int), 0, NULL, &results[i]), MPM_OK);
     for (int i = 0; i < 4; i++)
         CU_ASSERT_EQUAL_FATAL(mpm_pool_map_async(pool, say_number, &numbers[IN_A_ROW + 3 * i], 3, sizeof(int),
-                                                 &(mpm_map_options){.chunk = 1}, NULL, 0, NULL, &maps[i]),
+                                                 0, &(mpm_map_options){.chunk = 1}, NULL, NULL, &maps[i]),
                               MPM_OK);
     atomic_store(&row->open, AFTER + 3);
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, say_number, &numbers[AFTER], 2, sizeof(int), NULL, NULL, 0), MPM_OK);
-    CU_ASSERT_EQUAL(mpm_pool_apply(pool, say_number, &numbers[AFTER + 2], sizeof(int), NULL, 0), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, say_number, &numbers[AFTER], 2, sizeof(int), 0, NULL, NULL), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_apply(pool, say_number, &numbers[AFTER + 2], sizeof(int), 0, NULL), MPM_OK);
     for (int i = 0; i < IN_A_ROW; i++) {
         CU_ASSERT_EQUAL(row->numbers[i], i);
         mpm_result_destroy(results[i]);
@@ -422,7 +422,7 @@ static void a_call_goes_behind_asynchronous_calls_that_wait(void)
     CU_ASSERT(gate_reached(&row->inside, 1));
     call = (struct numbered_call){.pool = pool, .number = 2};
     CU_ASSERT_EQUAL_FATAL(pthread_create(&call.thread, NULL, call_number, &call), 0);
-    CU_ASSERT_EQUAL(mpm_result_ready(first), 0);
+    CU_ASSERT_EQUAL(mpm_result_is_ready(first), 0);
     CU_ASSERT_EQUAL(atomic_load(&row->inside), 1);
     CU_ASSERT_EQUAL(mpm_result_cancel(canceled), MPM_OK);
     CU_ASSERT(gate_reached(&row->inside, 2));

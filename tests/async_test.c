@@ -87,8 +87,8 @@ static mpm_result *map_squares(mpm_pool *pool, const int *items, size_t count, l
 {
     mpm_result *result = NULL;
 
-    CU_ASSERT_EQUAL_FATAL(mpm_pool_map_async(pool, square, items, count, sizeof *items, NULL, results,
-                                             sizeof *results, NULL, &result),
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_map_async(pool, square, items, count, sizeof *items, sizeof *results, NULL,
+                                             NULL, results, &result),
                           MPM_OK);
     return result;
 }
@@ -98,7 +98,7 @@ static mpm_result *wait_in_a_map(mpm_pool *pool, size_t count)
     mpm_result *result = NULL;
 
     CU_ASSERT_EQUAL_FATAL(
-        mpm_pool_map_async(pool, wait_at_gate, NULL, count, 0, NULL, NULL, 0, NULL, &result), MPM_OK);
+        mpm_pool_map_async(pool, wait_at_gate, NULL, count, 0, 0, NULL, NULL, NULL, &result), MPM_OK);
     return result;
 }
 
@@ -135,8 +135,8 @@ static void a_result_is_got_again_and_again(void)
 
         CU_ASSERT_EQUAL(mpm_result_get(result, MPM_FOREVER, &results), MPM_OK);
         CU_ASSERT_PTR_EQUAL(results, squares);
-        CU_ASSERT_EQUAL(mpm_result_ready(result), 1);
-        CU_ASSERT_EQUAL(mpm_result_successful(result), 1);
+        CU_ASSERT_EQUAL(mpm_result_is_ready(result), 1);
+        CU_ASSERT_EQUAL(mpm_result_is_successful(result), 1);
         CU_ASSERT_EQUAL(mpm_result_wait(result, 0), MPM_OK);
     }
     CU_ASSERT_EQUAL(wrong_squares(squares, items, COUNT), 0);
@@ -156,7 +156,7 @@ static void a_result_has_room_of_its_own_and_outlives_its_pool(void)
     const void *results = NULL;
 
     mpm_pool_close(pool);
-    CU_ASSERT_EQUAL(mpm_result_ready(result), 1);
+    CU_ASSERT_EQUAL(mpm_result_is_ready(result), 1);
     CU_ASSERT_EQUAL_FATAL(mpm_result_get(result, 0, &results), MPM_OK);
     CU_ASSERT_EQUAL(wrong_squares(results, items, COUNT), 0);
     mpm_result_destroy(result);
@@ -173,8 +173,8 @@ static void what_is_not_ready_says_so(void)
     forget();
     result = wait_in_a_map(pool, 5);
     CU_ASSERT(gate_reached(&shared->inside, 2));
-    CU_ASSERT_EQUAL(mpm_result_ready(result), 0);
-    CU_ASSERT_EQUAL(mpm_result_successful(result), MPM_EBUSY);
+    CU_ASSERT_EQUAL(mpm_result_is_ready(result), 0);
+    CU_ASSERT_EQUAL(mpm_result_is_successful(result), MPM_EBUSY);
     CU_ASSERT_EQUAL(mpm_result_failures(result, &failures, &count), MPM_EBUSY);
     CU_ASSERT_EQUAL(mpm_result_wait(result, 0), MPM_ETIMEDOUT);
     CU_ASSERT_EQUAL(mpm_result_wait(result, -1), MPM_ETIMEDOUT);
@@ -197,12 +197,12 @@ static void a_result_lists_its_failures(void)
     size_t count;
 
     CU_ASSERT_EQUAL_FATAL(
-        mpm_pool_map_async(pool, fail_sevens, NULL, 100, 0, NULL, NULL, sizeof(int), NULL, &result), MPM_OK);
+        mpm_pool_map_async(pool, fail_sevens, NULL, 100, 0, sizeof(int), NULL, NULL, NULL, &result), MPM_OK);
     for (int i = 0; i < 2; i++) {
         CU_ASSERT_EQUAL(mpm_result_get(result, MPM_FOREVER, &results), MPM_ETASK);
         CU_ASSERT(error_has("10 of 100 items failed; the first is item 7: no 7"));
     }
-    CU_ASSERT_EQUAL(mpm_result_successful(result), 0);
+    CU_ASSERT_EQUAL(mpm_result_is_successful(result), 0);
     CU_ASSERT_EQUAL_FATAL(mpm_result_failures(result, &failures, &count), MPM_OK);
     CU_ASSERT_EQUAL_FATAL(count, 10);
     for (size_t i = 0; i < count; i++)
@@ -254,7 +254,7 @@ static void apply_runs_a_task_once(void)
     for (int i = 0; i < 500; i++) {
         long squared = -1;
 
-        wrong += mpm_pool_apply(pool, square, &i, sizeof i, &squared, sizeof squared) != MPM_OK ||
+        wrong += mpm_pool_apply(pool, square, &i, sizeof i, sizeof squared, &squared) != MPM_OK ||
                  squared != (long)i * i;
     }
     CU_ASSERT_EQUAL(wrong, 0);
@@ -281,7 +281,7 @@ static void apply_carries_any_size(void)
 
         for (size_t i = 0; i < size; i++)
             item[i] = (char)(i * 2654435761u >> 24);
-        CU_ASSERT_EQUAL(mpm_pool_apply(pool, turn_over, item, size, result, size), MPM_OK);
+        CU_ASSERT_EQUAL(mpm_pool_apply(pool, turn_over, item, size, size, result), MPM_OK);
         for (size_t i = 0; i < size; i++)
             wrong += result[i] != item[size - 1 - i];
         CU_ASSERT_EQUAL(wrong, 0);
@@ -306,7 +306,7 @@ static void apply_takes_no_item_and_no_result(void)
 
     forget();
     for (int i = 0; i < 10; i++)
-        CU_ASSERT_EQUAL(mpm_pool_apply(pool, count_up, NULL, 0, NULL, 0), MPM_OK);
+        CU_ASSERT_EQUAL(mpm_pool_apply(pool, count_up, NULL, 0, 0, NULL), MPM_OK);
     CU_ASSERT_EQUAL(atomic_load(&shared->outside), 10);
     mpm_pool_close(pool);
 }
@@ -319,11 +319,11 @@ static void apply_tells_a_failure_and_goes_on(void)
 
     forget();
     for (int i = 0; i < 3; i++) {
-        CU_ASSERT_EQUAL(mpm_pool_apply(pool, crash, &n, sizeof n, &untouched, sizeof untouched), MPM_ETASK);
+        CU_ASSERT_EQUAL(mpm_pool_apply(pool, crash, &n, sizeof n, sizeof untouched, &untouched), MPM_ETASK);
         CU_ASSERT(error_has("the call failed: its worker was killed by SIGSEGV (2 attempts)"));
         CU_ASSERT_EQUAL(untouched, 42);
     }
-    CU_ASSERT_EQUAL(mpm_pool_apply(pool, crash_once, &n, sizeof n, &squared, sizeof squared), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_apply(pool, crash_once, &n, sizeof n, sizeof squared, &squared), MPM_OK);
     CU_ASSERT_EQUAL(squared, 144);
     mpm_pool_close(pool);
 }
@@ -339,10 +339,10 @@ static void apply_tells_what_the_task_said(void)
     mpm_pool *pool = open_pool(0);
     int n = 12;
 
-    CU_ASSERT_EQUAL(mpm_pool_apply(pool, fail_politely, &n, sizeof n, NULL, 0), MPM_ETASK);
+    CU_ASSERT_EQUAL(mpm_pool_apply(pool, fail_politely, &n, sizeof n, 0, NULL), MPM_ETASK);
     CU_ASSERT(error_has("the call failed: 12 is not 0"));
     n = 0;
-    CU_ASSERT_EQUAL(mpm_pool_apply(pool, fail_politely, &n, sizeof n, NULL, 0), MPM_ETASK);
+    CU_ASSERT_EQUAL(mpm_pool_apply(pool, fail_politely, &n, sizeof n, 0, NULL), MPM_ETASK);
     CU_ASSERT(error_has("the call failed: the task returned 33"));
     mpm_pool_close(pool);
 }
@@ -364,7 +364,7 @@ static void apply_past_its_time_fails(void)
     CU_ASSERT_EQUAL_FATAL(
         mpm_pool_open(&(mpm_pool_options){.workers = 2, .item_timeout_s = 0.1, .max_attempts = 2}, &pool),
         MPM_OK);
-    CU_ASSERT_EQUAL(mpm_pool_apply(pool, hang, NULL, 0, NULL, 0), MPM_ETASK);
+    CU_ASSERT_EQUAL(mpm_pool_apply(pool, hang, NULL, 0, 0, NULL), MPM_ETASK);
     CU_ASSERT(error_has("the call failed: it ran past its 0.1 s (2 attempts)"));
     mpm_pool_close(pool);
 }
@@ -376,7 +376,7 @@ static void *apply_often(void *argument)
     for (int i = 0; i < 300; i++) {
         long squared = -1;
 
-        wrong += mpm_pool_apply(argument, square, &i, sizeof i, &squared, sizeof squared) != MPM_OK ||
+        wrong += mpm_pool_apply(argument, square, &i, sizeof i, sizeof squared, &squared) != MPM_OK ||
                  squared != (long)i * i;
     }
     CU_ASSERT_EQUAL(wrong, 0);
@@ -467,9 +467,9 @@ static void the_context_is_copied(void)
     mpm_result *result;
 
     CU_ASSERT_EQUAL_FATAL(
-        mpm_pool_map_async(pool, add_context, &item, 1, sizeof item,
-                           &(mpm_map_options){.context = &context, .context_size = sizeof context}, &sum,
-                           sizeof sum, NULL, &result),
+        mpm_pool_map_async(pool, add_context, &item, 1, sizeof item, sizeof sum,
+                           &(mpm_map_options){.context = &context, .context_size = sizeof context}, NULL,
+                           &sum, &result),
         MPM_OK);
     context = 0;
     CU_ASSERT_EQUAL(mpm_result_get(result, MPM_FOREVER, NULL), MPM_OK);
@@ -493,7 +493,7 @@ static void tell_done(mpm_result *result, void *argument)
 {
     struct told *told = argument;
 
-    CU_ASSERT_EQUAL(mpm_result_ready(result), 1);
+    CU_ASSERT_EQUAL(mpm_result_is_ready(result), 1);
     told->thread = pthread_self();
     atomic_fetch_add(&told->done, 1);
 }
@@ -517,7 +517,7 @@ static void callbacks_are_called_before_close_returns(void)
         CU_ASSERT_EQUAL(mpm_pool_apply_async(pool, square, &n, sizeof n, sizeof(long), &callbacks, NULL),
                         MPM_OK);
         CU_ASSERT_EQUAL(
-            mpm_pool_map_async(pool, fail_sevens, NULL, 10, 0, NULL, NULL, sizeof(int), &callbacks, NULL),
+            mpm_pool_map_async(pool, fail_sevens, NULL, 10, 0, sizeof(int), NULL, &callbacks, NULL, NULL),
             MPM_OK);
     }
     mpm_pool_close(pool);
@@ -534,7 +534,7 @@ static void map_in_a_callback(mpm_result *result, void *argument)
     long squares[3] = {0};
 
     (void)result;
-    told->status = mpm_pool_map(told->pool, square, items, 3, sizeof *items, NULL, squares, sizeof *squares);
+    told->status = mpm_pool_map(told->pool, square, items, 3, sizeof *items, sizeof *squares, NULL, squares);
     atomic_store(&told->done, (int)squares[2]);
 }
 
@@ -668,7 +668,7 @@ static void cancel_ends_a_map_and_its_tasks(void)
     other = map_squares(pool, items, COUNT, NULL);
     CU_ASSERT_EQUAL(mpm_result_cancel(canceled), MPM_OK);
     CU_ASSERT_EQUAL(mpm_result_get(canceled, 0, NULL), MPM_ECANCELED);
-    CU_ASSERT_EQUAL(mpm_result_successful(canceled), 0);
+    CU_ASSERT_EQUAL(mpm_result_is_successful(canceled), 0);
     CU_ASSERT_EQUAL_FATAL(mpm_result_get(other, MPM_FOREVER, &squares), MPM_OK);
     CU_ASSERT_EQUAL(wrong_squares(squares, items, COUNT), 0);
     CU_ASSERT_EQUAL(atomic_load(&shared->outside), 0);
@@ -693,7 +693,7 @@ static void what_waits_for_its_turn_is_canceled_at_once(void)
     CU_ASSERT_EQUAL(mpm_result_cancel(results[250]), MPM_OK);
     CU_ASSERT_EQUAL(mpm_result_cancel(results[0]), MPM_OK);
     mpm_result_destroy(results[200]);
-    CU_ASSERT_EQUAL(mpm_result_ready(results[298]), 0);
+    CU_ASSERT_EQUAL(mpm_result_is_ready(results[298]), 0);
     atomic_store(&shared->gate, 1);
     for (size_t i = 0; i < 300; i++) {
         int status = i == 299 || i == 250 || i == 0 ? MPM_ECANCELED : MPM_OK;
@@ -741,7 +741,7 @@ static void *apply_at_gate(void *argument)
 {
     struct told *told = argument;
 
-    told->status = mpm_pool_apply(told->pool, wait_at_gate, NULL, 0, NULL, 0);
+    told->status = mpm_pool_apply(told->pool, wait_at_gate, NULL, 0, 0, NULL);
     return NULL;
 }
 
@@ -800,11 +800,11 @@ static int count_let_in(mpm_pool *pool)
     int n = 3, let_in = 0;
     long squared = 0;
 
-    let_in += mpm_pool_map(pool, square, &n, 1, sizeof n, NULL, &squared, sizeof squared) != MPM_ESTATE;
+    let_in += mpm_pool_map(pool, square, &n, 1, sizeof n, sizeof squared, NULL, &squared) != MPM_ESTATE;
     let_in += !error_has("mpm_pool_map: the pool is closed, or its end has begun");
     let_in += mpm_pool_map_blobs(pool, square, NULL, 0, NULL, NULL) != MPM_ESTATE;
-    let_in += mpm_pool_apply(pool, square, &n, sizeof n, &squared, sizeof squared) != MPM_ESTATE;
-    let_in += mpm_pool_map_async(pool, square, &n, 1, sizeof n, NULL, NULL, 8, NULL, &result) != MPM_ESTATE;
+    let_in += mpm_pool_apply(pool, square, &n, sizeof n, sizeof squared, &squared) != MPM_ESTATE;
+    let_in += mpm_pool_map_async(pool, square, &n, 1, sizeof n, 8, NULL, NULL, NULL, &result) != MPM_ESTATE;
     let_in += mpm_pool_apply_async(pool, square, &n, sizeof n, sizeof(long), NULL, &result) != MPM_ESTATE;
     let_in += mpm_pool_imap(pool, square, no_item, NULL, sizeof n, sizeof(long), NULL, &stream) != MPM_ESTATE;
     let_in += mpm_pool_stats(pool, &stats) != MPM_ESTATE;
@@ -846,8 +846,8 @@ static void *call_until_refused(void *argument)
 
     while (
         !(told->status = told->applies
-                             ? mpm_pool_apply(told->pool, square, items, sizeof *items, squares, 8)
-                             : mpm_pool_map(told->pool, square, items, 8, sizeof *items, NULL, squares, 8)))
+                             ? mpm_pool_apply(told->pool, square, items, sizeof *items, 8, squares)
+                             : mpm_pool_map(told->pool, square, items, 8, sizeof *items, 8, NULL, squares)))
         atomic_fetch_add(&told->done, squares[0] == 9);
     return NULL;
 }
@@ -931,30 +931,30 @@ static void nonsense_is_refused(void)
     long squared;
     mpm_map_options with_failures = {.failure_count = &(size_t){0}};
 
-    CU_ASSERT_EQUAL(mpm_pool_map_async(NULL, square, &item, 1, 4, NULL, NULL, 8, NULL, &result), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_pool_map_async(NULL, square, &item, 1, 4, 8, NULL, NULL, NULL, &result), MPM_EINVAL);
     CU_ASSERT(error_has("mpm_pool_map_async: the pool is NULL"));
-    CU_ASSERT_EQUAL(mpm_pool_map_async(pool, NULL, &item, 1, 4, NULL, NULL, 8, NULL, &result), MPM_EINVAL);
-    CU_ASSERT_EQUAL(mpm_pool_map_async(pool, square, NULL, 1, 4, NULL, NULL, 8, NULL, &result), MPM_EINVAL);
-    CU_ASSERT_EQUAL(mpm_pool_map_async(pool, square, &item, SIZE_MAX, 0, NULL, NULL, 8, NULL, &result),
+    CU_ASSERT_EQUAL(mpm_pool_map_async(pool, NULL, &item, 1, 4, 8, NULL, NULL, NULL, &result), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_pool_map_async(pool, square, NULL, 1, 4, 8, NULL, NULL, NULL, &result), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_pool_map_async(pool, square, &item, SIZE_MAX, 0, 8, NULL, NULL, NULL, &result),
                     MPM_EINVAL);
     CU_ASSERT_EQUAL(
-        mpm_pool_map_async(pool, wait_at_gate, NULL, SIZE_MAX - 5, 0, NULL, NULL, 1, NULL, &result),
+        mpm_pool_map_async(pool, wait_at_gate, NULL, SIZE_MAX - 5, 0, 1, NULL, NULL, NULL, &result),
         MPM_ENOMEM);
-    CU_ASSERT_EQUAL(mpm_pool_map_async(pool, square, &item, 1, 4, &with_failures, NULL, 8, NULL, &result),
+    CU_ASSERT_EQUAL(mpm_pool_map_async(pool, square, &item, 1, 4, 8, &with_failures, NULL, NULL, &result),
                     MPM_EINVAL);
     CU_ASSERT(error_has("here a result tells of them"));
-    CU_ASSERT_EQUAL(mpm_pool_apply(NULL, square, &item, 4, &squared, 8), MPM_EINVAL);
-    CU_ASSERT_EQUAL(mpm_pool_apply(pool, NULL, &item, 4, &squared, 8), MPM_EINVAL);
-    CU_ASSERT_EQUAL(mpm_pool_apply(pool, square, NULL, 4, &squared, 8), MPM_EINVAL);
-    CU_ASSERT_EQUAL(mpm_pool_apply(pool, square, &item, 4, NULL, 8), MPM_EINVAL);
-    CU_ASSERT_EQUAL(mpm_pool_apply(pool, (mpm_task *)(void *)&shared, &item, 4, &squared, 8), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_pool_apply(NULL, square, &item, 4, 8, &squared), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_pool_apply(pool, NULL, &item, 4, 8, &squared), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_pool_apply(pool, square, NULL, 4, 8, &squared), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_pool_apply(pool, square, &item, 4, 8, NULL), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_pool_apply(pool, (mpm_task *)(void *)&shared, &item, 4, 8, &squared), MPM_EINVAL);
     CU_ASSERT(error_has("is no function"));
     CU_ASSERT_EQUAL(mpm_pool_apply_async(pool, square, NULL, 4, 8, NULL, &result), MPM_EINVAL);
     CU_ASSERT_PTR_NULL(result);
     CU_ASSERT_EQUAL(mpm_result_get(NULL, 0, NULL), MPM_EINVAL);
     CU_ASSERT_EQUAL(mpm_result_wait(NULL, 0), MPM_EINVAL);
     CU_ASSERT_EQUAL(mpm_result_cancel(NULL), MPM_EINVAL);
-    CU_ASSERT_EQUAL(mpm_result_successful(NULL), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_result_is_successful(NULL), MPM_EINVAL);
     mpm_pool_close(pool);
 }
 
@@ -970,7 +970,7 @@ static void maps_of_one_item_go_to_all_nodes(void)
     CU_ASSERT_EQUAL_FATAL(mpm_pool_open(NULL, &pool), MPM_OK);
     for (unsigned i = 0; i < count; i++)
         CU_ASSERT_EQUAL_FATAL(
-            mpm_pool_map_async(pool, wait_at_gate, NULL, 1, 0, NULL, NULL, 0, NULL, &result[i]), MPM_OK);
+            mpm_pool_map_async(pool, wait_at_gate, NULL, 1, 0, 0, NULL, NULL, NULL, &result[i]), MPM_OK);
     CU_ASSERT(gate_reached(&shared->inside, (int)count));
     atomic_store(&shared->gate, 1);
     for (unsigned i = 0; i < count; i++) {

@@ -268,7 +268,7 @@ static void room_is_for_tasks_of_blobs_only(void)
     mpm_pool *pool = open_pool(1);
     int item = 0;
 
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, room_in_vain, &item, 1, sizeof item, NULL, NULL, 0), MPM_ETASK);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, room_in_vain, &item, 1, sizeof item, 0, NULL, NULL), MPM_ETASK);
     CU_ASSERT(error_has("for tasks of mpm_pool_map_blobs only"));
     mpm_pool_close(pool);
 }

@@ -62,7 +62,7 @@ static void whoever_is_blocked_uses_no_cpu(void)
         waiters[i] = start_on(i / WAYS, wait_and_count, &scene, sizeof scene);
     }
     for (unsigned i = 0; i < WAYS * nodes; i++)
-        EXPECT(!mpm_queue_get(scene.begun, NULL, 0, NULL, PATIENCE_S));
+        EXPECT(!mpm_queue_get(scene.begun, PATIENCE_S, NULL, 0, NULL));
     EXPECT(mpm_event_wait(never, BLOCKED_S) == MPM_ETIMEDOUT);
     scene_let_go(&scene, nodes);
     for (unsigned i = 0; i < WAYS * nodes; i++)

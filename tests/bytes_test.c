@@ -70,11 +70,11 @@ static void use_bytes(mpm_bytes bytes, size_t size)
     EXPECT(!mpm_bytes_get(bytes, now, size) && !memcmp(now, first, size));
     EXPECT(!mpm_bytes_set(bytes, second, size));
     EXPECT(!mpm_bytes_get(bytes, now, size) && !memcmp(now, second, size));
-    EXPECT(!mpm_bytes_exchange(bytes, first, now, size) && !memcmp(now, second, size));
-    EXPECT(!mpm_bytes_compare_exchange(bytes, first, second, now, size) && !memcmp(now, first, size));
-    EXPECT(!mpm_bytes_exchange(bytes, now, now, size) && !memcmp(now, second, size));
+    EXPECT(!mpm_bytes_exchange(bytes, first, size, now) && !memcmp(now, second, size));
+    EXPECT(!mpm_bytes_compare_exchange(bytes, first, second, size, now) && !memcmp(now, first, size));
+    EXPECT(!mpm_bytes_exchange(bytes, now, size, now) && !memcmp(now, second, size));
     if (size) {
-        EXPECT(!mpm_bytes_compare_exchange(bytes, second, second, now, size) && !memcmp(now, first, size));
+        EXPECT(!mpm_bytes_compare_exchange(bytes, second, second, size, now) && !memcmp(now, first, size));
         EXPECT(!mpm_bytes_get(bytes, now, size) && !memcmp(now, first, size));
     }
     EXPECT(mpm_bytes_get(bytes, now, size + 1) == MPM_EINVAL);
@@ -184,7 +184,7 @@ static int add_one_often(const void *args, size_t size)
     for (unsigned round = 0; round < ROUNDS;) {
         next[0] = now[0] + 1;
         next[1] = now[1] - 1;
-        EXPECT(!mpm_bytes_compare_exchange(mine->bytes, now, next, before, sizeof now));
+        EXPECT(!mpm_bytes_compare_exchange(mine->bytes, now, next, sizeof now, before));
         round += !memcmp(before, now, sizeof now);
         memcpy(now, before, sizeof now);
         if (*wrong)
@@ -254,8 +254,8 @@ static void nonsense_is_refused(void)
     EXPECT(mpm_bytes_size(none, &size) == MPM_EINVAL && mpm_bytes_destroy(none) == MPM_EINVAL);
     EXPECT(mpm_bytes_get(other, text, 8) == MPM_EINVAL);
     EXPECT(mpm_bytes_get(bytes, NULL, 8) == MPM_EINVAL && mpm_bytes_set(bytes, NULL, 8) == MPM_EINVAL);
-    EXPECT(mpm_bytes_exchange(bytes, text, NULL, 8) == MPM_EINVAL);
-    EXPECT(mpm_bytes_compare_exchange(bytes, NULL, text, text, 8) == MPM_EINVAL);
+    EXPECT(mpm_bytes_exchange(bytes, text, 8, NULL) == MPM_EINVAL);
+    EXPECT(mpm_bytes_compare_exchange(bytes, NULL, text, 8, text) == MPM_EINVAL);
     EXPECT(mpm_bytes_size(bytes, NULL) == MPM_EINVAL && mpm_bytes_pointer(bytes, NULL) == MPM_EINVAL);
     EXPECT(mpm_bytes_create(8, text, NULL) == MPM_EINVAL);
     EXPECT(mpm_bytes_create(SIZE_MAX, NULL, &other) == MPM_ENOMEM);

@@ -180,7 +180,7 @@ C
 #include <signal.h>
 #include <time.h>
 
-const mpm_description first_description = {.result = "f32", .row = "f32[4]", .help = "first number"};
+const mpm_task_description first_description = {.result = "f32", .row = "f32[4]", .help = "first number"};
 int first(mpm_call *call, const void *item, void *result)
 {
     (void)call;
@@ -193,13 +193,13 @@ int undescribed(mpm_call *call, const void *item, void *result)
     return first(call, item, result);
 }
 
-const mpm_description misdescribed_description = {.result = "f63"};
+const mpm_task_description misdescribed_description = {.result = "f63"};
 int misdescribed(mpm_call *call, const void *item, void *result)
 {
     return first(call, item, result);
 }
 
-const mpm_description picky_description = {.result = "f32"};
+const mpm_task_description picky_description = {.result = "f32"};
 int picky(mpm_call *call, const void *item, void *result)
 {
     if (mpm_call_index(call) % 50 == 3)
@@ -207,7 +207,7 @@ int picky(mpm_call *call, const void *item, void *result)
     return first(call, item, result);
 }
 
-const mpm_description crashing_description = {.result = "f32"};
+const mpm_task_description crashing_description = {.result = "f32"};
 int crashing(mpm_call *call, const void *item, void *result)
 {
     if (mpm_call_index(call) == 5)
@@ -216,7 +216,7 @@ int crashing(mpm_call *call, const void *item, void *result)
 }
 
 /* How many rows this worker has begun before. */
-const mpm_description place_description = {.result = "f32"};
+const mpm_task_description place_description = {.result = "f32"};
 int place(mpm_call *call, const void *item, void *result)
 {
     static float begun;
@@ -227,7 +227,7 @@ int place(mpm_call *call, const void *item, void *result)
 }
 
 /* Works for 40 ms of CPU time. */
-const mpm_description slow_description = {.result = "f32"};
+const mpm_task_description slow_description = {.result = "f32"};
 int slow(mpm_call *call, const void *item, void *result)
 {
     clock_t end = clock() + CLOCKS_PER_SEC / 25;
@@ -331,15 +331,15 @@ static int nothing(mpm_call *call, const void *item, void *result)
     return 0;
 }
 int fine(mpm_call *call, const void *item, void *result) { return nothing(call, item, result); }
-const mpm_description fine_description = {.result = "f32"};
+const mpm_task_description fine_description = {.result = "f32"};
 int small(mpm_call *call, const void *item, void *result) { return nothing(call, item, result); }
 const char small_description[3] = "ab";
 int wild(mpm_call *call, const void *item, void *result) { return nothing(call, item, result); }
-const mpm_description wild_description = {.result = (const char *)8};
+const mpm_task_description wild_description = {.result = (const char *)8};
 int none(mpm_call *call, const void *item, void *result) { return nothing(call, item, result); }
-const mpm_description none_description = {.help = "no result"};
+const mpm_task_description none_description = {.help = "no result"};
 const int number = 5;
-const mpm_description number_description = {.result = "f32"};
+const mpm_task_description number_description = {.result = "f32"};
 C
 odd_plugin() { cc -w -shared -fPIC -I "$source_folder/lib/include" -o "$folder/$1.so" "$folder/odd.c" "${@:2}"; }
 check "odd plugins can be made" eval 'odd_plugin odd && odd_plugin exits "-DAT_LOAD=_exit(0)" &&
@@ -356,7 +356,7 @@ refuses 1 "mpmap: './fifo.so' is no regular file, so no plugin" map fifo.so:fine
 refuses 1 "mpmap: 'number' of './odd.so' is a variable: a task is a function" map odd.so:number in.h5:/data out.h5:/r
 refuses 1 "mpmap: './odd.so' cannot be used: it crashed by SIGSEGV while the task's description was read" \
     map odd.so:wild in.h5:/data out.h5:/r
-refuses 1 "mpmap: small_description of './odd.so' is no mpm_description of this mpmap: it has 3 bytes, which should be 24" \
+refuses 1 "mpmap: small_description of './odd.so' is no mpm_task_description of this mpmap: it has 3 bytes, which should be 24" \
     map odd.so:small in.h5:/data out.h5:/r
 refuses 1 "mpmap: none_description of 'odd.so' has no result" map odd.so:none in.h5:/data out.h5:/r
 refuses 1 "mpmap: there is no function 'nothing' in './odd.so', which has: fine, small, wild, none" \

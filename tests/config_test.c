@@ -298,21 +298,21 @@ static void a_run_does_not_start_with_a_bad_variable(void)
 
 static bool variable_wins(void *unused)
 {
-    mpm_node_info info;
+    mpm_node info;
 
     (void)unused;
     setenv("MPMAP_ARENA", "2M", 1);
-    return !mpm_init(NULL, NULL, &(mpm_options){.arena_size = KIB * KIB * 4}) &&
-           !mpm_node_info_get(0, &info) && info.arena_size == 2 * KIB * KIB && !mpm_finalize();
+    return !mpm_init(NULL, NULL, &(mpm_options){.arena_size = KIB * KIB * 4}) && !mpm_node_info(0, &info) &&
+           info.arena_size == 2 * KIB * KIB && !mpm_finalize();
 }
 
 static bool option_counts(void *unused)
 {
-    mpm_node_info info;
+    mpm_node info;
 
     (void)unused;
-    return !mpm_init(NULL, NULL, &(mpm_options){.arena_size = KIB * KIB * 4}) &&
-           !mpm_node_info_get(0, &info) && info.arena_size == 4 * KIB * KIB && !mpm_finalize();
+    return !mpm_init(NULL, NULL, &(mpm_options){.arena_size = KIB * KIB * 4}) && !mpm_node_info(0, &info) &&
+           info.arena_size == 4 * KIB * KIB && !mpm_finalize();
 }
 
 static void a_variable_comes_before_an_option(void)

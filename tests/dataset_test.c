@@ -933,7 +933,7 @@ static int use_up_descriptors(mpm_call *call, const void *item, void *result)
 static void a_worker_that_can_open_nothing_makes_place_for_another(void)
 {
     CU_ASSERT_EQUAL(
-        mpm_pool_map(pool, use_up_descriptors, NULL, 60, 0, &(mpm_map_options){.chunk = 1}, NULL, 0), MPM_OK);
+        mpm_pool_map(pool, use_up_descriptors, NULL, 60, 0, 0, &(mpm_map_options){.chunk = 1}, NULL), MPM_OK);
     map_plainly(path("descriptors.h5"));
 }
 

@@ -51,7 +51,7 @@ static bool map(mpm_pool *pool)
 {
     uint64_t results[ITEMS] = {0};
 
-    if (mpm_pool_map(pool, square, NULL, ITEMS, 0, NULL, results, sizeof *results))
+    if (mpm_pool_map(pool, square, NULL, ITEMS, 0, sizeof *results, NULL, results))
         return false;
     for (uint64_t i = 0; i < ITEMS; i++) {
         if (results[i] != i * i)
@@ -77,7 +77,7 @@ static bool apply(mpm_pool *pool)
     static char item[3000]; /* more than stands in a cell */
     uint64_t result = 1;
 
-    return !mpm_pool_apply(pool, square, item, sizeof item, &result, sizeof result) && !result;
+    return !mpm_pool_apply(pool, square, item, sizeof item, sizeof result, &result) && !result;
 }
 
 /* Operations. */

@@ -225,7 +225,7 @@ static unsigned count_workers_seen(mpm_pool *pool)
 
     for (unsigned i = 0; i < MOST_WORKERS; i++)
         atomic_store(&shared->seen[i], 0);
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, be_seen, NULL, ITEMS / 4, 0, &(mpm_map_options){.chunk = 1}, NULL, 0),
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, be_seen, NULL, ITEMS / 4, 0, 0, &(mpm_map_options){.chunk = 1}, NULL),
                     MPM_OK);
     for (unsigned i = 0; i < MOST_WORKERS; i++)
         count += atomic_load(&shared->seen[i]) != 0;
@@ -249,7 +249,7 @@ static void expect_right_map(mpm_pool *pool, mpm_task *task)
     for (unsigned i = 0; i < ITEMS; i++)
         atomic_store(&shared->was_tried[i], 0);
     CU_ASSERT_EQUAL(
-        mpm_pool_map(pool, task, NULL, ITEMS, 0, &(mpm_map_options){.chunk = 1}, results, sizeof *results),
+        mpm_pool_map(pool, task, NULL, ITEMS, 0, sizeof *results, &(mpm_map_options){.chunk = 1}, results),
         MPM_OK);
     for (uint64_t i = 0; i < ITEMS; i++)
         wrong += results[i] != i * i + 1;
@@ -334,7 +334,7 @@ static void workers_that_are_killed_as_they_start_are_a_lack(void)
     expect_all_workers(pool);
     mpm_pool_close(pool);
     pool = open_starving(1, 1000000);
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, crash, NULL, ITEMS, 0, NULL, NULL, 0), MPM_EWORKER);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, crash, NULL, ITEMS, 0, 0, NULL, NULL), MPM_EWORKER);
     CU_ASSERT(error_has("none of them could be had for 3 s: Cannot allocate memory"));
     mpm_pool_close(pool);
 }
@@ -345,11 +345,11 @@ static void a_pool_without_workers_says_what_it_lacks(void)
     mpm_pool *pool = open_two_a_rank(0);
 
     let_forks_fail(-1, -1);
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, crash, NULL, ITEMS, 0, NULL, NULL, 0), MPM_EWORKER);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, crash, NULL, ITEMS, 0, 0, NULL, NULL), MPM_EWORKER);
     CU_ASSERT(error_has("the pool has no workers left"));
     CU_ASSERT(error_has("none of them could be had for 3 s: Resource temporarily unavailable"));
     CU_ASSERT(error_has("(ulimit -u is 30000"));
-    CU_ASSERT_EQUAL(mpm_pool_apply(pool, crash, NULL, 0, NULL, 0), MPM_EWORKER);
+    CU_ASSERT_EQUAL(mpm_pool_apply(pool, crash, NULL, 0, 0, NULL), MPM_EWORKER);
     CU_ASSERT(atomic_load(&shared->no_forks) < mpm_pool_worker_count(pool) + 50 * mpm_rank_count());
     mpm_pool_close(pool);
     atomic_store(&shared->no_fork, 0);
@@ -389,8 +389,8 @@ static void a_pool_that_waits_for_workers_can_be_closed(void)
         mpm_pool *pool = open_two_a_rank(0);
 
         let_forks_fail(-1, -1);
-        CU_ASSERT_EQUAL(mpm_pool_apply(pool, crash_once, NULL, 0, &(uint64_t){0}, sizeof(uint64_t)), MPM_OK);
-        CU_ASSERT_EQUAL(mpm_pool_map(pool, crash, NULL, 1, 0, NULL, NULL, 0), MPM_ETASK);
+        CU_ASSERT_EQUAL(mpm_pool_apply(pool, crash_once, NULL, 0, sizeof(uint64_t), &(uint64_t){0}), MPM_OK);
+        CU_ASSERT_EQUAL(mpm_pool_map(pool, crash, NULL, 1, 0, 0, NULL, NULL), MPM_ETASK);
         if (now)
             mpm_pool_terminate(pool);
         else

@@ -44,7 +44,7 @@ static void make_things(void)
     CU_ASSERT_EQUAL_FATAL(mpm_lock_create(&things.lock), MPM_OK);
     CU_ASSERT_EQUAL_FATAL(mpm_event_create(&things.event), MPM_OK);
     CU_ASSERT_EQUAL_FATAL(mpm_barrier_create(1, NULL, &things.barrier), MPM_OK);
-    CU_ASSERT_EQUAL_FATAL(mpm_pipe(MPM_DUPLEX, &things.connection, &things.other), MPM_OK);
+    CU_ASSERT_EQUAL_FATAL(mpm_pipe_create(MPM_DUPLEX, &things.connection, &things.other), MPM_OK);
     CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&(mpm_pool_options){.workers = 2}, &pool), MPM_OK);
 }
 
@@ -58,7 +58,7 @@ static void use(const struct things *of)
     EXPECT(!mpm_value_add(of->value, &one));
     EXPECT(!mpm_array_get(of->array, 1, &number));
     EXPECT(!mpm_queue_put(of->queue, "x", 1, 30));
-    EXPECT(!mpm_queue_get(of->queue, &byte, 1, NULL, 30));
+    EXPECT(!mpm_queue_get(of->queue, 30, &byte, 1, NULL));
     EXPECT(!mpm_lock_acquire(of->lock, 30));
     EXPECT(!mpm_lock_release(of->lock));
     EXPECT(!mpm_event_set(of->event));
@@ -94,7 +94,7 @@ static void expect_objects_refused(const struct things *of)
     EXPECT(is_refused(mpm_value_add(of->value, &one)));
     EXPECT(is_refused(mpm_array_get(of->array, 1, &number)));
     EXPECT(is_refused(mpm_queue_put(of->queue, "x", 1, 0)));
-    EXPECT(is_refused(mpm_queue_get(of->queue, &byte, 1, NULL, 0)));
+    EXPECT(is_refused(mpm_queue_get(of->queue, 0, &byte, 1, NULL)));
     EXPECT(is_refused(mpm_lock_acquire(of->lock, MPM_FOREVER)));
     EXPECT(is_refused(mpm_lock_release(of->lock)));
     EXPECT(is_refused(mpm_event_wait(of->event, MPM_FOREVER)));
@@ -123,8 +123,8 @@ static void expect_run_refused(void)
 /* In main's child. */
 static void expect_pool_refused(void)
 {
-    EXPECT(is_refused(mpm_pool_map(pool, return_zero, NULL, 1, 0, NULL, NULL, 0)));
-    EXPECT(is_refused(mpm_pool_apply(pool, return_zero, NULL, 0, NULL, 0)));
+    EXPECT(is_refused(mpm_pool_map(pool, return_zero, NULL, 1, 0, 0, NULL, NULL)));
+    EXPECT(is_refused(mpm_pool_apply(pool, return_zero, NULL, 0, 0, NULL)));
     EXPECT(is_refused(mpm_result_wait(result, MPM_FOREVER)));
     mpm_result_destroy(result);
     mpm_pool_terminate(pool);
@@ -175,7 +175,7 @@ static void a_forked_child_has_no_part_in_the_run(void)
     everywhere_assert();
     mpm_result_destroy(result);
     run_on_each_node(fork_in_a_process, &things, sizeof things);
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, fork_in_a_task, NULL, 8, 0, &options, NULL, 0), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, fork_in_a_task, NULL, 8, 0, 0, &options, NULL), MPM_OK);
     use(&things);
     everywhere_assert();
 }
@@ -268,10 +268,10 @@ static void a_child_that_returns_from_a_task_ends(void)
 {
     int results[40] = {0}, wrong = 0;
 
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, fork_task, NULL, 40, 0, NULL, results, sizeof *results), MPM_OK);
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, fork_task, NULL, 40, 0, &(mpm_map_options){.chunk = 1}, NULL, 0),
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, fork_task, NULL, 40, 0, sizeof *results, NULL, results), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, fork_task, NULL, 40, 0, 0, &(mpm_map_options){.chunk = 1}, NULL),
                     MPM_OK);
-    CU_ASSERT_EQUAL(mpm_pool_apply(pool, fork_task, NULL, 0, NULL, 0), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_apply(pool, fork_task, NULL, 0, 0, NULL), MPM_OK);
     for (int i = 0; i < 40; i++)
         wrong += results[i] != 5;
     CU_ASSERT_EQUAL(wrong, 0);
@@ -317,7 +317,7 @@ static void a_child_that_returns_from_a_progress_function_ends(void)
 {
     mpm_map_options options = {.progress = fork_progress};
 
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, return_zero, NULL, 10, 0, &options, NULL, 0), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, return_zero, NULL, 10, 0, 0, &options, NULL), MPM_OK);
     expect_returns(1);
 }
 
@@ -329,8 +329,8 @@ static void a_child_that_returns_from_a_generator_ends(void)
     CU_ASSERT_EQUAL_FATAL(mpm_pool_imap(pool, return_zero, fork_generator, &left, 0, 0, NULL, &stream),
                           MPM_OK);
     for (int i = 0; i < 3; i++)
-        CU_ASSERT_EQUAL(mpm_stream_next(stream, NULL, NULL, 30), MPM_OK);
-    status = mpm_stream_next(stream, NULL, NULL, 30);
+        CU_ASSERT_EQUAL(mpm_stream_next(stream, 30, NULL, NULL), MPM_OK);
+    status = mpm_stream_next(stream, 30, NULL, NULL);
     CU_ASSERT_NOT_EQUAL(status, MPM_OK);
     mpm_stream_close(stream);
     expect_returns(4);

@@ -83,8 +83,8 @@ static void maps_that_do_not_fit_together_wait_for_each_other(void)
 
     atomic_store(&shared->gate, 0);
     for (int i = 0; i < MAPS; i++)
-        CU_ASSERT_EQUAL_FATAL(mpm_pool_map_async(pool, sum_at_gate, items, ITEMS, ITEM_SIZE, NULL, NULL,
-                                                 sizeof(long), NULL, &result[i]),
+        CU_ASSERT_EQUAL_FATAL(mpm_pool_map_async(pool, sum_at_gate, items, ITEMS, ITEM_SIZE, sizeof(long),
+                                                 NULL, NULL, NULL, &result[i]),
                               MPM_OK);
     CU_ASSERT(arena_fills());
     atomic_store(&shared->gate, 1);
@@ -109,8 +109,8 @@ static void contexts_that_do_not_fit_together_wait_for_each_other(void)
     atomic_store(&shared->gate, 0);
     atomic_store(&shared->inside, 0);
     for (int i = 0; i < MAPS; i++)
-        CU_ASSERT_EQUAL_FATAL(mpm_pool_map_async(pool, sum_at_gate, items, ITEMS, ITEM_SIZE, &options, NULL,
-                                                 sizeof(long), NULL, &result[i]),
+        CU_ASSERT_EQUAL_FATAL(mpm_pool_map_async(pool, sum_at_gate, items, ITEMS, ITEM_SIZE, sizeof(long),
+                                                 &options, NULL, NULL, &result[i]),
                               MPM_OK);
     CU_ASSERT(gate_reached(&shared->inside, 4));
     atomic_store(&shared->gate, 1);
@@ -163,10 +163,10 @@ static void a_stream_of_more_than_the_arena_goes_on(void)
     CU_ASSERT_EQUAL_FATAL(
         mpm_pool_imap(pool, sum_at_gate, make_item, &left, 5 * ITEM_SIZE, sizeof sum, NULL, &stream), MPM_OK);
     for (int i = 200; i > 0; i--) {
-        CU_ASSERT_EQUAL_FATAL(mpm_stream_next(stream, &sum, NULL, MPM_FOREVER), MPM_OK);
+        CU_ASSERT_EQUAL_FATAL(mpm_stream_next(stream, MPM_FOREVER, &sum, NULL), MPM_OK);
         CU_ASSERT_EQUAL(sum, (i & 0x7f) * 5 * (long)ITEM_SIZE);
     }
-    CU_ASSERT_EQUAL(mpm_stream_next(stream, &sum, NULL, MPM_FOREVER), MPM_ECLOSED);
+    CU_ASSERT_EQUAL(mpm_stream_next(stream, MPM_FOREVER, &sum, NULL), MPM_ECLOSED);
     mpm_stream_close(stream);
     mpm_pool_close(pool);
 }
@@ -208,8 +208,8 @@ static void a_crash_in_a_full_arena_costs_its_item_only(void)
     atomic_store(&shared->gate, 0);
     atomic_store(&shared->inside, 0);
     CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&(mpm_pool_options){.workers = 1}, &pool), MPM_OK);
-    CU_ASSERT_EQUAL_FATAL(mpm_pool_map_async(pool, crash_once_at_gate, NULL, 300, 0,
-                                             &(mpm_map_options){.chunk = 300}, NULL, 0, NULL, &result),
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_map_async(pool, crash_once_at_gate, NULL, 300, 0, 0,
+                                             &(mpm_map_options){.chunk = 300}, NULL, NULL, &result),
                           MPM_OK);
     CU_ASSERT(gate_reached(&shared->inside, 1));
     count = take_all_memory(blocks, sizeof blocks / sizeof *blocks);
@@ -275,8 +275,8 @@ static void *map_two(void *argument)
     long sums[2];
 
     (void)argument;
-    CU_ASSERT_EQUAL(mpm_pool_map(board.pool, sum_at_gate, board.items, 2, ITEM_SIZE,
-                                 &(mpm_map_options){.progress = stop_here}, sums, sizeof *sums),
+    CU_ASSERT_EQUAL(mpm_pool_map(board.pool, sum_at_gate, board.items, 2, ITEM_SIZE, sizeof *sums,
+                                 &(mpm_map_options){.progress = stop_here}, sums),
                     MPM_OK);
     return NULL;
 }
@@ -288,7 +288,7 @@ static void *wait_for_a_place(void *argument)
     (void)argument;
     atomic_store(&board.waiter, gettid());
     CU_ASSERT_EQUAL(
-        mpm_pool_map(board.pool, sum_at_gate, board.items, 2, ITEM_SIZE, NULL, sums, sizeof *sums), MPM_OK);
+        mpm_pool_map(board.pool, sum_at_gate, board.items, 2, ITEM_SIZE, sizeof *sums, NULL, sums), MPM_OK);
     atomic_store(&board.waiter_is_done, 1);
     return NULL;
 }
@@ -361,8 +361,8 @@ static void a_map_that_finds_the_board_full_goes_on_when_others_end(void)
     atomic_store(&shared->inside, 0);
     board.items = make_items(2);
     CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&(mpm_pool_options){.workers = 1}, &board.pool), MPM_OK);
-    CU_ASSERT_EQUAL_FATAL(mpm_pool_map_async(board.pool, sum_at_gate, board.items, 1, ITEM_SIZE, NULL, NULL,
-                                             sizeof(long), NULL, &first),
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_map_async(board.pool, sum_at_gate, board.items, 1, ITEM_SIZE, sizeof(long),
+                                             NULL, NULL, NULL, &first),
                           MPM_OK);
     CU_ASSERT(gate_reached(&shared->inside, 1)); /* the worker is busy: nothing else is claimed */
     CU_ASSERT(places_are_free());

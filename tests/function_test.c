@@ -358,9 +358,9 @@ static void a_static_function_runs_in_the_workers_of_all_ranks(void)
     for (unsigned i = 0; i < workers; i++)
         items[i] = workers;
     CU_ASSERT_EQUAL(
-        mpm_pool_map(pool, meet_all, items, workers, sizeof *items,
+        mpm_pool_map(pool, meet_all, items, workers, sizeof *items, sizeof *host_of,
                      &(mpm_map_options){.chunk = 1, .context = path, .context_size = strlen(path) + 1},
-                     host_of, sizeof *host_of),
+                     host_of),
         MPM_OK);
     for (unsigned i = 0; i < workers; i++) {
         unsigned first = 0;
@@ -384,7 +384,7 @@ static int map_numbers(mpm_task *task, long *results)
     for (long i = 0; i < NUMBERS; i++)
         numbers[i] = 2 * i;
     CU_ASSERT_EQUAL_FATAL(mpm_pool_open(NULL, &pool), MPM_OK);
-    status = mpm_pool_map(pool, task, numbers, NUMBERS, sizeof *numbers, NULL, results, sizeof *results);
+    status = mpm_pool_map(pool, task, numbers, NUMBERS, sizeof *numbers, sizeof *results, NULL, results);
     mpm_pool_close(pool);
     return status;
 }

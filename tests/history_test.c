@@ -85,7 +85,7 @@ static int exchange_token(const struct things *things)
     if (token >= TOKENS || mpm_queue_put(things->queue, &token, sizeof token, PATIENCE_S))
         return 1;
     atomic_store(&history->put[token], 1);
-    if (mpm_queue_get(things->queue, &got, sizeof got, NULL, PATIENCE_S) || got >= TOKENS)
+    if (mpm_queue_get(things->queue, PATIENCE_S, &got, sizeof got, NULL) || got >= TOKENS)
         return 1;
     atomic_fetch_add(&history->got[got], 1);
     return 0;
@@ -204,7 +204,7 @@ static void tokens_are_true(const struct things *things, unsigned killed)
 
     CU_ASSERT(history->next <= TOKENS);
     CU_ASSERT(!mpm_queue_size(things->queue, &size));
-    while (!mpm_queue_get(things->queue, &token, sizeof token, NULL, 0)) {
+    while (!mpm_queue_get(things->queue, 0, &token, sizeof token, NULL)) {
         left++;
         CU_ASSERT(token < history->next);
         atomic_fetch_add(&history->got[token % TOKENS], 1);

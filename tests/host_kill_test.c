@@ -97,11 +97,11 @@ static void use_a_pool(void)
         EXPECT(status == MPM_EWORKER);
         return;
     }
-    status = mpm_pool_map(pool, crash_at_times, NULL, ITEMS, 0, NULL, results, sizeof *results);
+    status = mpm_pool_map(pool, crash_at_times, NULL, ITEMS, 0, sizeof *results, NULL, results);
     EXPECT(status == MPM_OK || status == MPM_EWORKER);
     for (uint64_t i = 0; i < ITEMS; i++)
         EXPECT(results[i] == i * i + 1 || status);
-    status = mpm_pool_apply(pool, crash_at_times, NULL, 0, &result, sizeof result);
+    status = mpm_pool_apply(pool, crash_at_times, NULL, 0, sizeof result, &result);
     EXPECT(status == MPM_EWORKER || (status == MPM_OK && result == 1));
     mpm_pool_close(pool);
 }
@@ -127,7 +127,7 @@ static void call_and_crash(mpm_pool *pool, int way, size_t size)
 
     memcpy(item, &way, sizeof way);
     atomic_store(&shared->crashes, 0);
-    status = mpm_pool_apply(pool, crash_every_other_time, item, size, result, size);
+    status = mpm_pool_apply(pool, crash_every_other_time, item, size, size, result);
     EXPECT(status == MPM_EWORKER || (status == MPM_OK && !memcmp(item, result, size)));
 }
 
@@ -153,7 +153,7 @@ static void use_calls(void)
     call_and_crash(pool, SIGKILL, sizeof(int));
     call_and_crash(pool, SIGSEGV, LARGE_CALL);
     call_and_crash(pool, SIGALRM, sizeof(int));
-    status = mpm_pool_apply(pool, crash, NULL, 0, NULL, 0);
+    status = mpm_pool_apply(pool, crash, NULL, 0, 0, NULL);
     EXPECT(status == MPM_EWORKER || (status == MPM_ETASK && strstr(mpm_error(), "SIGSEGV (2 attempts)")));
     mpm_pool_close(pool);
 }
@@ -227,7 +227,7 @@ static int die_in_a_map(const void *args, size_t size)
     (void)args;
     (void)size;
     if (mpm_pool_open(&(mpm_pool_options){.workers = 2}, &pool) ||
-        mpm_pool_map_async(pool, hang, NULL, 2, 0, NULL, NULL, 0, NULL, &result))
+        mpm_pool_map_async(pool, hang, NULL, 2, 0, 0, NULL, NULL, NULL, &result))
         return 1;
     (void)gate_reached(&shared->hanging, 2);
     return raise(SIGKILL);
@@ -332,7 +332,7 @@ static bool live_on(void *unused)
     atomic_store(&shared->is_counted, 1);
     atomic_store(&shared->keeps_cell, 1);
     for (unsigned i = 1, number; i <= 2; i++) {
-        EXPECT(!mpm_pool_apply(pool, call_after_call, NULL, 0, &number, sizeof number));
+        EXPECT(!mpm_pool_apply(pool, call_after_call, NULL, 0, sizeof number, &number));
         EXPECT(number == i);
     }
     EXPECT(atomic_load(&shared->begun) == 2);

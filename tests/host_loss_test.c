@@ -54,7 +54,7 @@ static int wait_at_gate(const void *args, size_t size)
     const struct scene *here = args;
 
     (void)size;
-    return mpm_queue_get(here->gate, NULL, 0, NULL, MPM_FOREVER) ? 1 : 0;
+    return mpm_queue_get(here->gate, MPM_FOREVER, NULL, 0, NULL) ? 1 : 0;
 }
 
 /* A child in a session of its own that does not end by itself. */
@@ -92,7 +92,7 @@ static struct tale hear(void)
 {
     struct tale tale = {.host = {0}};
 
-    CU_ASSERT_EQUAL_FATAL(mpm_queue_get(scene.told, &tale, sizeof tale, NULL, PATIENCE_S), MPM_OK);
+    CU_ASSERT_EQUAL_FATAL(mpm_queue_get(scene.told, PATIENCE_S, &tale, sizeof tale, NULL), MPM_OK);
     return tale;
 }
 
@@ -156,9 +156,9 @@ static void find_hosts_of(unsigned node)
 {
     mpm_process helpers[MOST_HELPERS];
     unsigned helper_count = 0;
-    mpm_node_info info;
+    mpm_node info;
 
-    CU_ASSERT_EQUAL_FATAL(mpm_node_info_get(node, &info), MPM_OK);
+    CU_ASSERT_EQUAL_FATAL(mpm_node_info(node, &info), MPM_OK);
     for (unsigned found = 0; found < info.ranks && helper_count < MOST_HELPERS;) {
         struct host host;
 
@@ -206,7 +206,7 @@ static int map_all(mpm_pool *pool, int32_t victim, unsigned *wrong)
     int status;
 
     CU_ASSERT_FATAL(results != NULL);
-    status = mpm_pool_map(pool, triple, NULL, ITEMS, 0, &options, results, sizeof *results);
+    status = mpm_pool_map(pool, triple, NULL, ITEMS, 0, sizeof *results, &options, results);
     *wrong = 0;
     for (uint64_t i = 0; i < ITEMS; i++)
         *wrong += results[i] != i * 3 + 1;
@@ -228,7 +228,7 @@ static void make_calls(mpm_pool *pool)
     for (unsigned i = 0; i < 20; i++) {
         int result = 0;
 
-        CU_ASSERT_EQUAL(mpm_pool_apply(pool, seven, NULL, 0, &result, sizeof result), MPM_OK);
+        CU_ASSERT_EQUAL(mpm_pool_apply(pool, seven, NULL, 0, sizeof result, &result), MPM_OK);
         CU_ASSERT_EQUAL(result, 7);
     }
 }
@@ -239,7 +239,7 @@ static void expect_no_workers(mpm_pool *pool)
     int result;
 
     CU_ASSERT_EQUAL(map_all(pool, 0, &wrong), MPM_EWORKER);
-    CU_ASSERT_EQUAL(mpm_pool_apply(pool, seven, NULL, 0, &result, sizeof result), MPM_EWORKER);
+    CU_ASSERT_EQUAL(mpm_pool_apply(pool, seven, NULL, 0, sizeof result, &result), MPM_EWORKER);
     CU_ASSERT_PTR_NOT_NULL(strstr(mpm_error(), "no workers left"));
 }
 

@@ -97,7 +97,7 @@ static void workers_ignore_what_the_program_ignored(void)
     mpm_pool *pool;
 
     CU_ASSERT_EQUAL_FATAL(mpm_pool_open(NULL, &pool), MPM_OK);
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, look_at_a_workers_signals, NULL, count, 0, NULL, NULL, 0), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, look_at_a_workers_signals, NULL, count, 0, 0, NULL, NULL), MPM_OK);
     mpm_pool_close(pool);
 }
 
@@ -158,12 +158,12 @@ static unsigned count_mappings(size_t least, unsigned *dumped)
 
 static int look_at_mappings(const void *args, size_t size)
 {
-    mpm_node_info info;
+    mpm_node info;
     unsigned dumped;
 
     (void)args;
     (void)size;
-    EXPECT(!mpm_node_info_get(mpm_node_id(), &info));
+    EXPECT(!mpm_node_info(mpm_node_id(), &info));
     EXPECT(count_mappings(info.arena_size, &dumped) >= 1);
     EXPECT(dumped == 0);
     return everywhere_end();
@@ -184,7 +184,7 @@ static void core_dumps_leave_the_arena_out(void)
     CU_ASSERT_EQUAL(look_at_mappings(NULL, 0), 0);
     run_on_each_node(look_at_mappings, NULL, 0);
     CU_ASSERT_EQUAL_FATAL(mpm_pool_open(NULL, &pool), MPM_OK);
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, look_at_a_workers_mappings, NULL, 8, 0, NULL, NULL, 0), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, look_at_a_workers_mappings, NULL, 8, 0, 0, NULL, NULL), MPM_OK);
     mpm_pool_close(pool);
 }
 
@@ -319,7 +319,7 @@ static void what_a_task_has_started_ends_with_its_worker(void)
 {
     for (enum end end = 0; end < ENDS; end++) {
         mpm_pool *pool = open_pool(end == IS_KILLED ? 3 : 0);
-        int status = mpm_pool_map(pool, leave_all_in_a_task, &end, 1, sizeof end, NULL, NULL, 0);
+        int status = mpm_pool_map(pool, leave_all_in_a_task, &end, 1, sizeof end, 0, NULL, NULL);
 
         CU_ASSERT_EQUAL(status, end == RETURNS ? MPM_OK : MPM_ETASK);
         if (end == RETURNS)
@@ -339,7 +339,7 @@ static void what_a_task_has_started_ends_when_the_pool_is_terminated(void)
     mpm_result *result;
 
     CU_ASSERT_EQUAL_FATAL(
-        mpm_pool_map_async(pool, leave_all_in_a_task, &end, 1, sizeof end, NULL, NULL, 0, NULL, &result),
+        mpm_pool_map_async(pool, leave_all_in_a_task, &end, 1, sizeof end, 0, NULL, NULL, NULL, &result),
         MPM_OK);
     CU_ASSERT(gate_reached(&shared->child[WAYS - 1], 1));
     mpm_pool_terminate(pool);

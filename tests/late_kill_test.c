@@ -118,17 +118,17 @@ static int last_told(mpm_call *call, const void *item, void *result)
 
 static int map_both(mpm_pool *pool)
 {
-    return mpm_pool_map(pool, last_item, NULL, 2, 0, &(mpm_map_options){.chunk = 2}, NULL, 0);
+    return mpm_pool_map(pool, last_item, NULL, 2, 0, 0, &(mpm_map_options){.chunk = 2}, NULL);
 }
 
 static int call(mpm_pool *pool, unsigned item)
 {
-    return mpm_pool_apply(pool, last_told, &item, sizeof item, NULL, 0);
+    return mpm_pool_apply(pool, last_told, &item, sizeof item, 0, NULL);
 }
 
 static int map_one(mpm_pool *pool, unsigned item)
 {
-    return mpm_pool_map(pool, last_told, &item, 1, sizeof item, NULL, NULL, 0);
+    return mpm_pool_map(pool, last_told, &item, 1, sizeof item, 0, NULL, NULL);
 }
 
 struct second {

@@ -44,7 +44,7 @@ static bool make_things(void)
 
     return !mpm_queue_create(NULL, &out) &&
            !mpm_process_start(make_and_stay, &out, sizeof out, &options, &maker) &&
-           !mpm_queue_get(out, &things, sizeof things, NULL, PATIENCE_S) && !mpm_queue_destroy(out);
+           !mpm_queue_get(out, PATIENCE_S, &things, sizeof things, NULL) && !mpm_queue_destroy(out);
 }
 
 /* What the first puts and calls make stays. */
@@ -56,7 +56,7 @@ static bool use_things(void)
     for (int i = 1; i <= 2; i++)
         is_done = is_done && !mpm_queue_put(things.queue, &i, sizeof i, PATIENCE_S);
     for (int i = 1; i <= 2; i++)
-        is_done = is_done && !mpm_queue_get(things.queue, &message, sizeof message, NULL, PATIENCE_S);
+        is_done = is_done && !mpm_queue_get(things.queue, PATIENCE_S, &message, sizeof message, NULL);
     return is_done;
 }
 
@@ -66,7 +66,7 @@ static void prepare(struct kill_scene *scene)
     scene->handle[LOCK] = things.lock.handle;
     for (int i = 1; i <= 2; i++)
         CU_ASSERT(!mpm_queue_put(things.queue, &i, sizeof i, PATIENCE_S));
-    CU_ASSERT(!mpm_queue_full(things.queue)); /* they are there when it has answered */
+    CU_ASSERT(!mpm_queue_is_full(things.queue)); /* they are there when it has answered */
     CU_ASSERT(rank_stop((int)things.rank));
 }
 
@@ -74,7 +74,7 @@ static bool get_too_late(const struct kill_scene *scene)
 {
     int message;
 
-    return mpm_queue_get((mpm_queue){scene->handle[QUEUE]}, &message, sizeof message, NULL, LIMIT_S) ==
+    return mpm_queue_get((mpm_queue){scene->handle[QUEUE]}, LIMIT_S, &message, sizeof message, NULL) ==
            MPM_EEMPTY;
 }
 
@@ -88,11 +88,11 @@ static bool expect_messages(bool was_killed)
 {
     int message = 0;
 
-    if (mpm_queue_get(things.queue, &message, sizeof message, NULL, PATIENCE_S))
+    if (mpm_queue_get(things.queue, PATIENCE_S, &message, sizeof message, NULL))
         return false;
     if (message == 2)
         return was_killed;
-    return message == 1 && !mpm_queue_get(things.queue, &message, sizeof message, NULL, PATIENCE_S) &&
+    return message == 1 && !mpm_queue_get(things.queue, PATIENCE_S, &message, sizeof message, NULL) &&
            message == 2;
 }
 

@@ -58,7 +58,7 @@ static void put_two(mpm_queue queue)
 
 static void make_pipe(struct things *things, unsigned which)
 {
-    EXPECT(!mpm_pipe(MPM_DUPLEX, &things->near[which], &things->far[which]));
+    EXPECT(!mpm_pipe_create(MPM_DUPLEX, &things->near[which], &things->far[which]));
 }
 
 static void mark_long_message(void)
@@ -129,7 +129,7 @@ static int get(double limit_s)
 {
     int message;
 
-    return mpm_queue_get(shared->things.queue, &message, sizeof message, NULL, limit_s);
+    return mpm_queue_get(shared->things.queue, limit_s, &message, sizeof message, NULL);
 }
 
 static int get_batch(double limit_s)
@@ -137,7 +137,7 @@ static int get_batch(double limit_s)
     int messages[2];
     size_t got;
 
-    return mpm_queue_get_many(shared->things.batches, messages, sizeof *messages, 2, limit_s, &got);
+    return mpm_queue_get_many(shared->things.batches, sizeof *messages, 2, limit_s, messages, &got);
 }
 
 static int put(double limit_s)
@@ -163,7 +163,7 @@ static int receive(double limit_s)
 {
     int message;
 
-    return mpm_connection_recv(shared->things.far[0], &message, sizeof message, NULL, limit_s);
+    return mpm_connection_recv(shared->things.far[0], limit_s, &message, sizeof message, NULL);
 }
 
 /* 0 is what it says of nothing. */
@@ -180,7 +180,7 @@ static int receive_long(double limit_s)
 {
     size_t size;
 
-    return mpm_connection_recv(shared->things.far[2], long_message, LONG_SIZE, &size, limit_s);
+    return mpm_connection_recv(shared->things.far[2], limit_s, long_message, LONG_SIZE, &size);
 }
 
 VERB(send_long, mpm_connection_send(shared->things.far[3], long_message, LONG_SIZE, limit_s))
@@ -274,7 +274,7 @@ static void expect_two(mpm_queue queue)
 
     EXPECT(!mpm_queue_size(queue, &size) && size == 2);
     for (int i = 1; i <= 2; i++)
-        EXPECT(!mpm_queue_get(queue, &message, sizeof message, NULL, PATIENCE_S) && message == i);
+        EXPECT(!mpm_queue_get(queue, PATIENCE_S, &message, sizeof message, NULL) && message == i);
 }
 
 static void expect_permits(mpm_semaphore semaphore)
@@ -293,13 +293,13 @@ static void expect_messages(const struct things *things)
     expect_two(things->batches);
     EXPECT(!mpm_queue_size(things->bounded, &size) && size == 1);
     for (int i = 1; i <= 2; i++)
-        EXPECT(!mpm_connection_recv(things->far[0], &message, sizeof message, NULL, PATIENCE_S) &&
+        EXPECT(!mpm_connection_recv(things->far[0], PATIENCE_S, &message, sizeof message, NULL) &&
                message == i);
     EXPECT(mpm_connection_poll(things->near[1], 0) == 0);
     memset(long_message, 0, LONG_SIZE);
-    EXPECT(!mpm_connection_recv(things->far[2], long_message, LONG_SIZE, &size, PATIENCE_S));
+    EXPECT(!mpm_connection_recv(things->far[2], PATIENCE_S, long_message, LONG_SIZE, &size));
     EXPECT(size == LONG_SIZE && long_message[0] == 1 && long_message[LONG_SIZE - 1] == 2);
-    EXPECT(!mpm_connection_recv(things->far[2], &message, sizeof message, NULL, PATIENCE_S) && message == 2);
+    EXPECT(!mpm_connection_recv(things->far[2], PATIENCE_S, &message, sizeof message, NULL) && message == 2);
     EXPECT(mpm_connection_poll(things->near[3], 0) == 0);
 }
 
@@ -366,7 +366,7 @@ static int wait_for_message(const struct late_things *things)
 {
     int message;
 
-    return mpm_queue_get(things->queue, &message, sizeof message, NULL, WAITING_S);
+    return mpm_queue_get(things->queue, WAITING_S, &message, sizeof message, NULL);
 }
 
 static int wait_for_batch(const struct late_things *things)
@@ -374,7 +374,7 @@ static int wait_for_batch(const struct late_things *things)
     int messages[2];
     size_t got;
 
-    return mpm_queue_get_many(things->batches, messages, sizeof *messages, 2, WAITING_S, &got);
+    return mpm_queue_get_many(things->batches, sizeof *messages, 2, WAITING_S, messages, &got);
 }
 
 WAIT(wait_for_lock, mpm_lock_acquire(things->lock, WAITING_S))
@@ -387,10 +387,10 @@ static int wait_to_receive(const struct late_things *things)
 {
     int message;
 
-    return mpm_connection_recv(things->far[0], &message, sizeof message, NULL, WAITING_S);
+    return mpm_connection_recv(things->far[0], WAITING_S, &message, sizeof message, NULL);
 }
 
-WAIT(wait_to_receive_long, mpm_connection_recv(things->far[1], long_message, LONG_SIZE, NULL, WAITING_S))
+WAIT(wait_to_receive_long, mpm_connection_recv(things->far[1], WAITING_S, long_message, LONG_SIZE, NULL))
 
 struct wait {
     int (*call)(const struct late_things *things);
@@ -444,7 +444,7 @@ static void make_late(struct late_things *things)
     EXPECT(!mpm_semaphore_create(0, &things->semaphore));
     EXPECT(!mpm_barrier_create(2, NULL, &things->barrier));
     for (unsigned i = 0; i < 2; i++)
-        EXPECT(!mpm_pipe(MPM_DUPLEX, &things->near[i], &things->far[i]));
+        EXPECT(!mpm_pipe_create(MPM_DUPLEX, &things->near[i], &things->far[i]));
 }
 
 static void await_all(const struct late_things *things)
@@ -497,11 +497,11 @@ static int expect_given_back(const void *args, size_t size)
     EXPECT(!mpm_semaphore_acquire(things->semaphore, 0));
     EXPECT(mpm_barrier_is_broken(things->barrier) == 1);
     for (int i = 1; i <= 2; i++)
-        EXPECT(!mpm_connection_recv(things->far[0], &message, sizeof message, NULL, 0) && message == i);
+        EXPECT(!mpm_connection_recv(things->far[0], 0, &message, sizeof message, NULL) && message == i);
     memset(long_message, 0, LONG_SIZE);
-    EXPECT(!mpm_connection_recv(things->far[1], long_message, LONG_SIZE, &length, PATIENCE_S));
+    EXPECT(!mpm_connection_recv(things->far[1], PATIENCE_S, long_message, LONG_SIZE, &length));
     EXPECT(length == LONG_SIZE && long_message[0] == 1 && long_message[LONG_SIZE - 1] == 2);
-    EXPECT(!mpm_connection_recv(things->far[1], &message, sizeof message, NULL, 0) && message == 2);
+    EXPECT(!mpm_connection_recv(things->far[1], 0, &message, sizeof message, NULL) && message == 2);
     return everywhere_end();
 }
 

@@ -86,7 +86,7 @@ static void pools_and_deaths_of_workers_are_told(void)
 
     CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&(mpm_pool_options){.workers = 3}, &pool), MPM_OK);
     CU_ASSERT(has_said("pool 1 is open: 3 workers\n"));
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, crash_at_five, NULL, 10, 0, NULL, NULL, 0), MPM_ETASK);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, crash_at_five, NULL, 10, 0, 0, NULL, NULL), MPM_ETASK);
     CU_ASSERT(has_said(" of pool 1 was killed by SIGKILL (out of memory?) in item 5\n"));
     mpm_pool_close(pool);
     CU_ASSERT(has_said("pool 1 is closed\n"));

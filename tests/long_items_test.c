@@ -36,7 +36,7 @@ static int wait_for_the_last(mpm_call *call, const void *item, void *result)
 
     (void)item;
     if (waits(waiting, index))
-        status = mpm_queue_get(waiting->queue, NULL, 0, NULL, MPM_FOREVER);
+        status = mpm_queue_get(waiting->queue, MPM_FOREVER, NULL, 0, NULL);
     for (size_t i = 0; index + 1 == ITEMS && i < waiting->items && !status; i++)
         status = mpm_queue_put(waiting->queue, NULL, 0, MPM_FOREVER);
     *(size_t *)result = index;
@@ -54,7 +54,7 @@ static void all_items_are_reached_while_some_of_each_lease_wait(void)
     CU_ASSERT_EQUAL_FATAL(mpm_queue_create(NULL, &waiting.queue), 0);
     CU_ASSERT_EQUAL_FATAL(
         mpm_pool_open(&(mpm_pool_options){.workers = WORKERS_A_NODE * mpm_node_count()}, &pool), 0);
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, wait_for_the_last, NULL, ITEMS, 0, &options, results, sizeof *results),
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, wait_for_the_last, NULL, ITEMS, 0, sizeof *results, &options, results),
                     0);
     for (size_t i = 0; i < ITEMS; i++)
         right += results[i] == i;
@@ -83,7 +83,7 @@ static int wait_for_all_others(mpm_call *call, const void *item, void *result)
     if (mpm_node_id() && index >= late->first)
         status = mpm_value_fetch_add(late->waiters, &one, &waiters);
     if (!status && !waiters)
-        status = mpm_queue_get(late->queue, NULL, 0, NULL, MPM_FOREVER);
+        status = mpm_queue_get(late->queue, MPM_FOREVER, NULL, 0, NULL);
     else if (!status && !(status = mpm_value_fetch_add(late->done, &one, &done)) && done + 2 == ITEMS_OF_MANY)
         status = mpm_queue_put(late->queue, NULL, 0, MPM_FOREVER);
     return status ? mpm_fail(call, "%s", mpm_error()) : 0;
@@ -98,7 +98,7 @@ static void map_with_a_late_item(mpm_pool *pool, struct late *late)
     CU_ASSERT_EQUAL_FATAL(mpm_value_create(MPM_U64, NULL, &late->done), 0);
     CU_ASSERT_EQUAL_FATAL(mpm_queue_create(NULL, &late->queue), 0);
     CU_ASSERT_EQUAL(
-        mpm_pool_map(pool, wait_for_all_others, NULL, ITEMS_OF_MANY, 0, &options, results, sizeof *results),
+        mpm_pool_map(pool, wait_for_all_others, NULL, ITEMS_OF_MANY, 0, sizeof *results, &options, results),
         0);
     for (size_t i = 0; i < ITEMS_OF_MANY; i++)
         right += results[i] == i;

@@ -62,8 +62,8 @@ static void check_squares(mpm_pool *pool, size_t count, size_t chunk)
     memset(squares, 0xff, count * sizeof *squares);
     for (size_t i = 0; i < count; i++)
         numbers[i] = (int)(i * 7 % 30011);
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, square, numbers, count, sizeof *numbers,
-                                 &(mpm_map_options){.chunk = chunk}, squares, sizeof *squares),
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, square, numbers, count, sizeof *numbers, sizeof *squares,
+                                 &(mpm_map_options){.chunk = chunk}, squares),
                     MPM_OK);
     for (size_t i = 0; i < count; i++)
         wrong += squares[i] != (long)numbers[i] * numbers[i];
@@ -99,7 +99,7 @@ static void map_of_no_items_returns_at_once(void)
     mpm_pool *pool = open_pool(0);
     long untouched = 42;
 
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, square, NULL, 0, sizeof(int), NULL, &untouched, sizeof untouched),
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, square, NULL, 0, sizeof(int), sizeof untouched, NULL, &untouched),
                     MPM_OK);
     CU_ASSERT_EQUAL(untouched, 42);
     mpm_pool_close(pool);
@@ -121,7 +121,7 @@ static void map_without_items_passes_the_index(void)
     mpm_pool *pool = open_pool(0);
     size_t *indexes = calloc(300000, sizeof *indexes), wrong = 0;
 
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, tell_index, NULL, 300000, 0, NULL, indexes, sizeof *indexes), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, tell_index, NULL, 300000, 0, sizeof *indexes, NULL, indexes), MPM_OK);
     for (size_t i = 0; i < 300000; i++)
         wrong += indexes[i] != i;
     CU_ASSERT_EQUAL(wrong, 0);
@@ -150,7 +150,7 @@ static void map_carries_large_items(void)
 
     for (size_t i = 0; i < count * LARGE; i++)
         items[i] = (char)(i * 2654435761u >> 24);
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, turn_over, items, count, LARGE, NULL, results, LARGE), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, turn_over, items, count, LARGE, LARGE, NULL, results), MPM_OK);
     for (size_t i = 0; i < count * LARGE; i++)
         wrong += results[i] != items[i / LARGE * LARGE + LARGE - 1 - i % LARGE];
     CU_ASSERT_EQUAL(wrong, 0);
@@ -179,9 +179,8 @@ static void map_hands_its_context_to_every_call(void)
     for (int i = 0; i < 100; i++)
         items[i] = i;
     CU_ASSERT_EQUAL(
-        mpm_pool_map(pool, add_context, items, 100, sizeof *items,
-                     &(mpm_map_options){.context = context, .context_size = 10000 * sizeof *context}, sums,
-                     sizeof *sums),
+        mpm_pool_map(pool, add_context, items, 100, sizeof *items, sizeof *sums,
+                     &(mpm_map_options){.context = context, .context_size = 10000 * sizeof *context}, sums),
         MPM_OK);
     for (int i = 0; i < 100; i++)
         wrong += sums[i] != i + 1234;
@@ -211,16 +210,16 @@ static void a_failing_item_is_named_and_the_others_are_good(void)
 
     for (int i = 0; i < 50000; i++)
         items[i] = i;
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, fail_on_odd_thousands, items, 50000, sizeof *items, NULL, results,
-                                 sizeof *results),
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, fail_on_odd_thousands, items, 50000, sizeof *items, sizeof *results,
+                                 NULL, results),
                     MPM_ETASK);
     CU_ASSERT(
         error_has("50 of 50000 items failed; the first is item 1000: 1000 is an odd number of thousands"));
     for (int i = 0; i < 50000; i++)
         wrong += results[i] != (i % 2000 == 1000 || i % 2000 == 1500 ? 0 : i + 1);
     CU_ASSERT_EQUAL(wrong, 0);
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, fail_on_odd_thousands, items + 1500, 1, sizeof *items, NULL, results,
-                                 sizeof *results),
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, fail_on_odd_thousands, items + 1500, 1, sizeof *items, sizeof *results,
+                                 NULL, results),
                     MPM_ETASK);
     CU_ASSERT(error_has("item 0: the task returned 17"));
     free(items);
@@ -239,7 +238,7 @@ static void every_item_may_fail(void)
 {
     mpm_pool *pool = open_pool(0);
 
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, fail_always, NULL, 20000, 0, NULL, NULL, 0), MPM_ETASK);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, fail_always, NULL, 20000, 0, 0, NULL, NULL), MPM_ETASK);
     CU_ASSERT(error_has("20000 of 20000 items failed; the first is item 0: no 0"));
     mpm_pool_close(pool);
 }
@@ -274,8 +273,8 @@ static void check_crashes(mpm_pool *pool, size_t chunk)
     size_t results[2000], wrong = 0;
 
     forget();
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, crash_now_and_then, NULL, 2000, 0, &(mpm_map_options){.chunk = chunk},
-                                 results, sizeof *results),
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, crash_now_and_then, NULL, 2000, 0, sizeof *results,
+                                 &(mpm_map_options){.chunk = chunk}, results),
                     MPM_ETASK);
     CU_ASSERT(error_has(
         "6 of 2000 items failed; the first is item 333: its worker exited with code 3 (2 attempts)"));
@@ -315,7 +314,7 @@ static void workers_that_die_at_random_lose_nothing(void)
     size_t count = 100000, *results = calloc(count, sizeof *results), wrong = 0;
 
     forget();
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, die_once_often, NULL, count, 0, NULL, results, sizeof *results),
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, die_once_often, NULL, count, 0, sizeof *results, NULL, results),
                     MPM_OK);
     for (size_t i = 0; i < count; i++)
         wrong += results[i] != i;
@@ -369,7 +368,7 @@ static void check_costly_map(mpm_pool *pool, size_t chunk)
         costs[i] = cost_of(i);
     }
     CU_ASSERT_EQUAL(
-        mpm_pool_map(pool, check_item, items, COSTLY, sizeof *items, &options, results, sizeof *results),
+        mpm_pool_map(pool, check_item, items, COSTLY, sizeof *items, sizeof *results, &options, results),
         MPM_ETASK);
     for (size_t i = 0; i < COSTLY; i++)
         wrong += results[i] != (i % 1000 == 500 || i % 1000 == 600 ? 0 : i);
@@ -409,8 +408,8 @@ static void what_costs_most_is_begun_first(void)
     size_t results[10];
     mpm_pool *pool = open_pool(1);
 
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, count_begun, NULL, 10, 0, &(mpm_map_options){.costs = costs}, results,
-                                 sizeof *results),
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, count_begun, NULL, 10, 0, sizeof *results,
+                                 &(mpm_map_options){.costs = costs}, results),
                     MPM_OK);
     CU_ASSERT_EQUAL(memcmp(results, places, sizeof places), 0);
     mpm_pool_close(pool);
@@ -437,9 +436,9 @@ static int tell_whereabouts(mpm_call *call, const void *item, void *result)
 /* Whether a node stands on main's machine, so that its process ids mean something here. */
 static bool is_here(unsigned node)
 {
-    mpm_node_info own, other;
+    mpm_node own, other;
 
-    if (mpm_node_info_get(0, &own) || mpm_node_info_get(node, &other))
+    if (mpm_node_info(0, &own) || mpm_node_info(node, &other))
         return false;
     own.name[strcspn(own.name, "/")] = 0;
     other.name[strcspn(other.name, "/")] = 0;
@@ -472,7 +471,7 @@ static void workers_killed_from_outside_lose_nothing(void)
     struct killer killer = {.count = 0};
     pthread_t thread;
 
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, tell_whereabouts, NULL, count, 0, NULL, results, sizeof *results),
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, tell_whereabouts, NULL, count, 0, sizeof *results, NULL, results),
                     MPM_OK);
     for (size_t i = 0; i < count; i++) {
         unsigned known = 0;
@@ -484,8 +483,8 @@ static void workers_killed_from_outside_lose_nothing(void)
     }
     memset(results, 0, count * sizeof *results);
     pthread_create(&thread, NULL, kill_them, &killer);
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, tell_whereabouts, NULL, count, 0, &(mpm_map_options){.chunk = 1},
-                                 results, sizeof *results),
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, tell_whereabouts, NULL, count, 0, sizeof *results,
+                                 &(mpm_map_options){.chunk = 1}, results),
                     MPM_OK);
     atomic_store(&killer.stop, true);
     pthread_join(thread, NULL);
@@ -562,8 +561,8 @@ static void progress_ends_at_the_total(void)
     mpm_progress last = {0};
     mpm_map_options options = {.progress = note_progress, .progress_argument = &last};
 
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, fail_on_odd_thousands, items, 2000, sizeof *items, &options, results,
-                                 sizeof *results),
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, fail_on_odd_thousands, items, 2000, sizeof *items, sizeof *results,
+                                 &options, results),
                     MPM_OK);
     CU_ASSERT_EQUAL(last.done, 2000);
     CU_ASSERT_EQUAL(last.total, 2000);
@@ -587,7 +586,7 @@ static void a_pool_inside_a_worker_is_an_error(void)
     mpm_pool *pool = open_pool(1);
     int status = 0;
 
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, open_a_pool, NULL, 1, 0, NULL, &status, sizeof status), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, open_a_pool, NULL, 1, 0, sizeof status, NULL, &status), MPM_OK);
     CU_ASSERT_EQUAL(status, MPM_ESTATE);
     mpm_pool_close(pool);
 }
@@ -598,24 +597,24 @@ static void nonsense_is_refused(void)
     int item = 1;
     long result = 5;
 
-    CU_ASSERT_EQUAL(mpm_pool_map(NULL, square, &item, 1, 4, NULL, &result, 8), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_pool_map(NULL, square, &item, 1, 4, 8, NULL, &result), MPM_EINVAL);
     CU_ASSERT(error_has("the pool is NULL"));
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, NULL, &item, 1, 4, NULL, &result, 8), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, NULL, &item, 1, 4, 8, NULL, &result), MPM_EINVAL);
     CU_ASSERT(error_has("the task is NULL"));
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, square, NULL, 1, 4, NULL, &result, 8), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, square, NULL, 1, 4, 8, NULL, &result), MPM_EINVAL);
     CU_ASSERT(error_has("1 items of 4 bytes cannot be at"));
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, square, &item, 1, 4, NULL, NULL, 8), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, square, &item, 1, 4, 8, NULL, NULL), MPM_EINVAL);
     CU_ASSERT(error_has("1 results of 8 bytes cannot be at"));
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, square, &item, SIZE_MAX, 4, NULL, &result, 8), MPM_EINVAL);
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, square, &item, 1, (size_t)1 << 40, NULL, &result, 8), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, square, &item, SIZE_MAX, 4, 8, NULL, &result), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, square, &item, 1, (size_t)1 << 40, 8, NULL, &result), MPM_EINVAL);
     CU_ASSERT_EQUAL(
-        mpm_pool_map(pool, square, &item, 1, 4, &(mpm_map_options){.context_size = 3}, &result, 8),
+        mpm_pool_map(pool, square, &item, 1, 4, 8, &(mpm_map_options){.context_size = 3}, &result),
         MPM_EINVAL);
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, square, &item, 1, 4,
-                                 &(mpm_map_options){.context = &item, .context_size = SIZE_MAX}, &result, 8),
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, square, &item, 1, 4, 8,
+                                 &(mpm_map_options){.context = &item, .context_size = SIZE_MAX}, &result),
                     MPM_EINVAL);
     CU_ASSERT(error_has("a context of 18446744073709551615 bytes is too large"));
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, (mpm_task *)(void *)&told, &item, 1, 4, NULL, &result, 8), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, (mpm_task *)(void *)&told, &item, 1, 4, 8, NULL, &result), MPM_EINVAL);
     CU_ASSERT(error_has("is no function"));
     CU_ASSERT_EQUAL(result, 5);
     mpm_pool_close(pool);
@@ -630,7 +629,7 @@ static void an_item_larger_than_the_arena_is_out_of_memory(void)
     size_t size = (size_t)1 << 30;
     char *item = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, tell_whereabouts, item, 1, size, NULL, NULL, 0), MPM_ENOMEM);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, tell_whereabouts, item, 1, size, 0, NULL, NULL), MPM_ENOMEM);
     CU_ASSERT(error_has("MPMAP_ARENA"));
     munmap(item, size);
     check_squares(pool, 1000, 0);
@@ -665,7 +664,7 @@ static void memory_of_the_arena_is_mapped_where_it_is(void)
     for (int i = 0; i < COUNT; i++)
         items[i] = i;
     CU_ASSERT_EQUAL(
-        mpm_pool_map(pool, tell_places, items, COUNT, sizeof *items, NULL, places, sizeof *places),
+        mpm_pool_map(pool, tell_places, items, COUNT, sizeof *items, sizeof *places, NULL, places),
         MPM_ETASK);
     for (int i = 0; i < COUNT; i++) {
         if (!places[i].item)

@@ -41,7 +41,7 @@ static int receive_number(mpm_connection end, unsigned number)
     static char message[LONGEST];
     unsigned got;
     size_t size;
-    int status = mpm_connection_recv(end, message, sizeof message, &size, PATIENCE_S);
+    int status = mpm_connection_recv(end, PATIENCE_S, message, sizeof message, &size);
 
     if (status)
         return status;
@@ -66,7 +66,7 @@ static unsigned next_number(const struct kill_scene *scene)
     static char message[LONGEST];
     unsigned number = UINT32_MAX;
 
-    if (!mpm_connection_recv(end_of(scene, 1), message, sizeof message, NULL, 0))
+    if (!mpm_connection_recv(end_of(scene, 1), 0, message, sizeof message, NULL))
         memcpy(&number, message, sizeof number);
     return number;
 }
@@ -78,7 +78,7 @@ static void make_scene(struct kill_scene *scene, unsigned sent_by_first, unsigne
     mpm_connection a = {{0}}, b = {{0}};
 
     scene->number[BLOCKS] = kill_blocks_in_use();
-    CU_ASSERT(!mpm_pipe(MPM_DUPLEX, &a, &b));
+    CU_ASSERT(!mpm_pipe_create(MPM_DUPLEX, &a, &b));
     for (unsigned i = 0; i < sent_by_first; i++)
         CU_ASSERT(send_number(a, i));
     for (unsigned i = 0; i < sent_by_second; i++)
@@ -241,7 +241,7 @@ static bool make_and_close(const struct kill_scene *scene)
     mpm_connection a, b;
 
     (void)scene;
-    return !mpm_pipe(MPM_DUPLEX, &a, &b) && !mpm_connection_close(a) && !mpm_connection_close(b);
+    return !mpm_pipe_create(MPM_DUPLEX, &a, &b) && !mpm_connection_close(a) && !mpm_connection_close(b);
 }
 
 /* What must be true afterwards. */
@@ -311,7 +311,7 @@ static bool has_received_or_not(const struct kill_scene *scene, bool was_killed)
 /* The end is held, and gone therefore, or was not held yet. */
 static bool has_held_or_not(const struct kill_scene *scene, bool was_killed)
 {
-    int status = mpm_connection_recv(end_of(scene, 0), NULL, 0, NULL, was_killed ? 0 : PATIENCE_S);
+    int status = mpm_connection_recv(end_of(scene, 0), was_killed ? 0 : PATIENCE_S, NULL, 0, NULL);
 
     return (status == MPM_EEOF || (was_killed && status == MPM_ETIMEDOUT)) &&
            ends_without_loss(scene, hidden_end(scene));
@@ -320,7 +320,7 @@ static bool has_held_or_not(const struct kill_scene *scene, bool was_killed)
 static bool the_other_end_is_gone(const struct kill_scene *scene, bool was_killed)
 {
     (void)was_killed;
-    return mpm_connection_recv(end_of(scene, 0), NULL, 0, NULL, PATIENCE_S) == MPM_EEOF &&
+    return mpm_connection_recv(end_of(scene, 0), PATIENCE_S, NULL, 0, NULL) == MPM_EEOF &&
            mpm_connection_send(end_of(scene, 0), "x", 1, PATIENCE_S) == MPM_EPIPE &&
            ends_without_loss(scene, end_of(scene, 1));
 }

@@ -108,7 +108,7 @@ static bool receives_number(mpm_connection end, unsigned number)
     unsigned got = ~number;
     size_t size = 0;
 
-    EXPECT(!mpm_connection_recv(end, &got, sizeof got, &size, PATIENCE_S));
+    EXPECT(!mpm_connection_recv(end, PATIENCE_S, &got, sizeof got, &size));
     return size == sizeof got && got == number;
 }
 
@@ -128,7 +128,7 @@ static void messages_of_all_sizes_keep_their_bounds(mpm_connection from, mpm_con
     for (size_t i = 0; i < count; i++) {
         memset(message, (int)i + 1, LONG_SIZE);
         size = SIZE_MAX;
-        EXPECT(!mpm_connection_recv(to, got, LONG_SIZE, &size, 0));
+        EXPECT(!mpm_connection_recv(to, 0, got, LONG_SIZE, &size));
         EXPECT(size == sizes[i] && !memcmp(message, got, sizes[i]));
     }
     EXPECT(mpm_connection_poll(to, 0) == 0);
@@ -142,12 +142,12 @@ static void a_buffer_too_small_keeps_the_message(mpm_connection from, mpm_connec
     size_t size = 0;
 
     EXPECT(!mpm_connection_send(from, message, sizeof message, 0));
-    EXPECT(mpm_connection_recv(to, got, 99, &size, 0) == MPM_ETOOSMALL && size == 100 && !*got);
-    EXPECT(mpm_connection_recv(to, NULL, 0, NULL, 0) == MPM_ETOOSMALL);
-    EXPECT(!mpm_connection_recv(to, got, sizeof got, &size, 0) && size == 100 && !strcmp(got, "here"));
+    EXPECT(mpm_connection_recv(to, 0, got, 99, &size) == MPM_ETOOSMALL && size == 100 && !*got);
+    EXPECT(mpm_connection_recv(to, 0, NULL, 0, NULL) == MPM_ETOOSMALL);
+    EXPECT(!mpm_connection_recv(to, 0, got, sizeof got, &size) && size == 100 && !strcmp(got, "here"));
     EXPECT(!mpm_connection_send(from, large, LONG_SIZE, 0));
-    EXPECT(mpm_connection_recv(to, large, LONG_SIZE - 1, &size, 0) == MPM_ETOOSMALL && size == LONG_SIZE);
-    EXPECT(!mpm_connection_recv(to, large, LONG_SIZE, NULL, 0));
+    EXPECT(mpm_connection_recv(to, 0, large, LONG_SIZE - 1, &size) == MPM_ETOOSMALL && size == LONG_SIZE);
+    EXPECT(!mpm_connection_recv(to, 0, large, LONG_SIZE, NULL));
     free(large);
 }
 
@@ -156,12 +156,12 @@ static void an_empty_pipe_is_waited_for_as_long_as_told(mpm_connection to)
     uint64_t start_ns = clock_now_ns();
     char message[8];
 
-    EXPECT(mpm_connection_recv(to, message, sizeof message, NULL, 0) == MPM_ETIMEDOUT);
-    EXPECT(mpm_connection_recv(to, message, sizeof message, NULL, -1) == MPM_ETIMEDOUT);
+    EXPECT(mpm_connection_recv(to, 0, message, sizeof message, NULL) == MPM_ETIMEDOUT);
+    EXPECT(mpm_connection_recv(to, -1, message, sizeof message, NULL) == MPM_ETIMEDOUT);
     EXPECT(mpm_connection_poll(to, 0) == 0);
     EXPECT(is_late_enough(start_ns, 0));
     start_ns = clock_now_ns();
-    EXPECT(mpm_connection_recv(to, message, sizeof message, NULL, 0.05) == MPM_ETIMEDOUT);
+    EXPECT(mpm_connection_recv(to, 0.05, message, sizeof message, NULL) == MPM_ETIMEDOUT);
     EXPECT(is_late_enough(start_ns, 0.05));
     start_ns = clock_now_ns();
     EXPECT(mpm_connection_poll(to, 0.05) == 0);
@@ -207,13 +207,13 @@ static void close_tells_the_other_end(mpm_connection a, mpm_connection b, int se
     send_number(a, 2);
     EXPECT(!mpm_connection_close(a) && !mpm_connection_close(a));
     EXPECT(mpm_connection_send(a, "x", 1, 0) == MPM_ECLOSED);
-    EXPECT(mpm_connection_recv(a, NULL, 0, NULL, 0) == MPM_ECLOSED);
+    EXPECT(mpm_connection_recv(a, 0, NULL, 0, NULL) == MPM_ECLOSED);
     EXPECT(mpm_connection_send(b, "x", 1, PATIENCE_S) == sent_to_the_closed);
     EXPECT(receives_number(b, 1) && receives_number(b, 2));
     EXPECT(mpm_connection_poll(b, PATIENCE_S) == 1);
-    EXPECT(mpm_connection_recv(b, NULL, 0, NULL, PATIENCE_S) == MPM_EEOF);
+    EXPECT(mpm_connection_recv(b, PATIENCE_S, NULL, 0, NULL) == MPM_EEOF);
     EXPECT(!mpm_connection_close(b));
-    EXPECT(mpm_connection_recv(b, NULL, 0, NULL, PATIENCE_S) == MPM_ESTALE);
+    EXPECT(mpm_connection_recv(b, PATIENCE_S, NULL, 0, NULL) == MPM_ESTALE);
     EXPECT(mpm_connection_close(a) == MPM_ESTALE);
 }
 
@@ -236,7 +236,7 @@ static int use_pipes_of_main(const void *args, size_t size)
     use_both_ends(both->sends, both->receives);
     a_full_pipe_is_waited_for_as_long_as_told(both->sends, both->receives);
     EXPECT(mpm_connection_send(both->receives, "x", 1, 0) == MPM_EINVAL);
-    EXPECT(mpm_connection_recv(both->sends, &number, sizeof number, NULL, 0) == MPM_EINVAL);
+    EXPECT(mpm_connection_recv(both->sends, 0, &number, sizeof number, NULL) == MPM_EINVAL);
     EXPECT(mpm_connection_poll(both->sends, 0) == MPM_EINVAL);
     close_tells_the_other_end(both->sends, both->receives, MPM_EINVAL);
     return say();
@@ -246,7 +246,8 @@ static struct both make_both(void)
 {
     struct both both = {0};
 
-    EXPECT(!mpm_pipe(MPM_DUPLEX, &both.a, &both.b) && !mpm_pipe(MPM_ONEWAY, &both.receives, &both.sends));
+    EXPECT(!mpm_pipe_create(MPM_DUPLEX, &both.a, &both.b) &&
+           !mpm_pipe_create(MPM_ONEWAY, &both.receives, &both.sends));
     return both;
 }
 
@@ -279,7 +280,7 @@ static int echo(const void *args, size_t size)
     int status;
 
     (void)size;
-    while (!(status = mpm_connection_recv(mine->end, message, sizeof message, &got, PATIENCE_S)))
+    while (!(status = mpm_connection_recv(mine->end, PATIENCE_S, message, sizeof message, &got)))
         EXPECT(!mpm_connection_send(mine->end, message, got, PATIENCE_S));
     EXPECT(status == MPM_EEOF);
     return say();
@@ -292,7 +293,7 @@ static void a_duplex_pipe_carries_questions_and_answers(void)
         mpm_connection own;
         mpm_process process;
 
-        EXPECT(!mpm_pipe(MPM_DUPLEX, &own, &args.end));
+        EXPECT(!mpm_pipe_create(MPM_DUPLEX, &own, &args.end));
         process = start(node, echo, &args);
         for (unsigned i = 0; i < AMOUNT(100, 20); i++) {
             send_number(own, i);
@@ -323,11 +324,11 @@ static void a_fast_sender_waits_and_its_end_is_told(void)
         mpm_connection own;
         mpm_process process;
 
-        EXPECT(!mpm_pipe(MPM_ONEWAY, &own, &args.end));
+        EXPECT(!mpm_pipe_create(MPM_ONEWAY, &own, &args.end));
         process = start(node, send_many, &args);
         for (unsigned i = 0; i < MESSAGES; i++)
             EXPECT(receives_number(own, i));
-        EXPECT(mpm_connection_recv(own, NULL, 0, NULL, PATIENCE_S) == MPM_EEOF);
+        EXPECT(mpm_connection_recv(own, PATIENCE_S, NULL, 0, NULL) == MPM_EEOF);
         EXPECT(ends_well(process));
         EXPECT(!mpm_connection_close(args.end) && !mpm_connection_close(own));
     }
@@ -355,18 +356,19 @@ static void an_end_is_gone_when_all_that_held_it_are_dead(void)
         mpm_connection own, reports;
         mpm_process holders[CROWD];
 
-        EXPECT(!mpm_pipe(MPM_DUPLEX, &own, &args.end) && !mpm_pipe(MPM_ONEWAY, &reports, &args.report));
-        EXPECT(mpm_connection_recv(own, NULL, 0, NULL, 0) == MPM_ETIMEDOUT); /* nobody has held it yet */
+        EXPECT(!mpm_pipe_create(MPM_DUPLEX, &own, &args.end) &&
+               !mpm_pipe_create(MPM_ONEWAY, &reports, &args.report));
+        EXPECT(mpm_connection_recv(own, 0, NULL, 0, NULL) == MPM_ETIMEDOUT); /* nobody has held it yet */
         for (unsigned i = 0; i < CROWD; i++)
             holders[i] = start((node + i % 2) % mpm_node_count(), hold, &args);
         for (unsigned i = 0; i < CROWD; i++)
             EXPECT(receives_number(reports, 1));
         send_number(own, 1);
         for (unsigned i = 0; i < CROWD; i++) {
-            EXPECT(mpm_connection_recv(own, NULL, 0, NULL, 0) == MPM_ETIMEDOUT);
+            EXPECT(mpm_connection_recv(own, 0, NULL, 0, NULL) == MPM_ETIMEDOUT);
             kill_process(holders[i]);
         }
-        EXPECT(mpm_connection_recv(own, NULL, 0, NULL, PATIENCE_S) == MPM_EEOF);
+        EXPECT(mpm_connection_recv(own, PATIENCE_S, NULL, 0, NULL) == MPM_EEOF);
         EXPECT(mpm_connection_send(own, "x", 1, PATIENCE_S) == MPM_EPIPE);
         EXPECT(!mpm_connection_close(own) && !mpm_connection_close(args.end));
         EXPECT(!mpm_connection_close(reports) && !mpm_connection_close(args.report));
@@ -380,7 +382,7 @@ static int wait_in_vain(const void *args, size_t size)
 
     (void)size;
     send_number(mine->report, 1);
-    EXPECT(mpm_connection_recv(mine->end, NULL, 0, NULL, PATIENCE_S) == MPM_EEOF);
+    EXPECT(mpm_connection_recv(mine->end, PATIENCE_S, NULL, 0, NULL) == MPM_EEOF);
     return say();
 }
 
@@ -405,8 +407,8 @@ static void a_death_wakes(mpm_target *waiter)
         mpm_connection reports;
         mpm_process held, process;
 
-        EXPECT(!mpm_pipe(MPM_DUPLEX, &waiting.end, &holder.end));
-        EXPECT(!mpm_pipe(MPM_ONEWAY, &reports, &waiting.report));
+        EXPECT(!mpm_pipe_create(MPM_DUPLEX, &waiting.end, &holder.end));
+        EXPECT(!mpm_pipe_create(MPM_ONEWAY, &reports, &waiting.report));
         holder.report = waiting.report;
         held = start(node / mpm_node_count(), hold, &holder);
         EXPECT(receives_number(reports, 1));
@@ -445,9 +447,9 @@ static void a_process_that_dies_before_it_uses_its_end_held_it(void)
         mpm_connection own;
         mpm_process process;
 
-        EXPECT(!mpm_pipe(MPM_DUPLEX, &args.end, &own));
+        EXPECT(!mpm_pipe_create(MPM_DUPLEX, &args.end, &own));
         process = start(i % mpm_node_count(), die_at_once, &args);
-        EXPECT(mpm_connection_recv(own, NULL, 0, NULL, PATIENCE_S) == MPM_EEOF);
+        EXPECT(mpm_connection_recv(own, PATIENCE_S, NULL, 0, NULL) == MPM_EEOF);
         EXPECT(!mpm_process_join(process, PATIENCE_S) && !mpm_process_close(process));
         EXPECT(!mpm_connection_close(own) && !mpm_connection_close(args.end));
     }
@@ -463,7 +465,8 @@ static void close_wakes_who_waits(void)
         mpm_connection own, reports;
         mpm_process process;
 
-        EXPECT(!mpm_pipe(MPM_DUPLEX, &own, &args.end) && !mpm_pipe(MPM_ONEWAY, &reports, &args.report));
+        EXPECT(!mpm_pipe_create(MPM_DUPLEX, &own, &args.end) &&
+               !mpm_pipe_create(MPM_ONEWAY, &reports, &args.report));
         process = start(node, wait_in_vain, &args);
         EXPECT(receives_number(reports, 1));
         EXPECT(!mpm_connection_close(own));
@@ -480,7 +483,7 @@ static int make_pipe(const void *args, size_t size)
     mpm_connection ends[2];
 
     (void)size;
-    EXPECT(!mpm_pipe(MPM_DUPLEX, &ends[0], &ends[1]));
+    EXPECT(!mpm_pipe_create(MPM_DUPLEX, &ends[0], &ends[1]));
     EXPECT(!mpm_connection_send(mine->end, ends, sizeof ends, PATIENCE_S));
     return say();
 }
@@ -493,9 +496,9 @@ static void main_uses_pipes_of_other_nodes(void)
         mpm_connection own, ends[2];
         mpm_process process;
 
-        EXPECT(!mpm_pipe(MPM_ONEWAY, &own, &args.end));
+        EXPECT(!mpm_pipe_create(MPM_ONEWAY, &own, &args.end));
         process = start(node, make_pipe, &args);
-        EXPECT(!mpm_connection_recv(own, ends, sizeof ends, NULL, PATIENCE_S));
+        EXPECT(!mpm_connection_recv(own, PATIENCE_S, ends, sizeof ends, NULL));
         EXPECT(ends_well(process));
         use_both_ends(ends[0], ends[1]);
         use_both_ends(ends[1], ends[0]);
@@ -533,12 +536,12 @@ static void a_process_that_any_process_has_started_holds_its_end(void)
         mpm_connection own, end;
         mpm_process process = {{0}};
 
-        EXPECT(!mpm_pipe(MPM_DUPLEX, &end, &own));
+        EXPECT(!mpm_pipe_create(MPM_DUPLEX, &end, &own));
         memcpy(hidden.end, &end, sizeof end);
         EXPECT(!mpm_process_start(start_one_that_dies, &hidden, sizeof hidden,
                                   &(mpm_process_options){.place = MPM_ON_NODE(node)}, &process));
         EXPECT(ends_well(process));
-        EXPECT(mpm_connection_recv(own, NULL, 0, NULL, PATIENCE_S) == MPM_EEOF);
+        EXPECT(mpm_connection_recv(own, PATIENCE_S, NULL, 0, NULL) == MPM_EEOF);
         EXPECT(!mpm_connection_close(own) && !mpm_connection_close(end));
     }
     nothing_is_wrong();
@@ -572,7 +575,7 @@ static void a_long_message_that_cannot_be_sent_leaves_nothing(void)
         size_t before = memory_in_use();
         mpm_connection other;
 
-        EXPECT(!mpm_pipe(MPM_DUPLEX, &args.end, &other));
+        EXPECT(!mpm_pipe_create(MPM_DUPLEX, &args.end, &other));
         EXPECT(!mpm_connection_close(args.end) && !mpm_connection_close(other));
         EXPECT(ends_well(start(node, send_long_in_vain, &args)));
         CU_ASSERT(memory_in_use() < before + args.count * LONG_SIZE / 2);
@@ -585,12 +588,13 @@ static void nonsense_is_refused(void)
     mpm_connection none = {{0}}, a, b, other;
     char message[8];
 
-    EXPECT(mpm_pipe((enum mpm_pipe_direction)7, &a, &b) == MPM_EINVAL);
-    EXPECT(mpm_pipe(MPM_DUPLEX, NULL, &b) == MPM_EINVAL && mpm_pipe(MPM_DUPLEX, &a, NULL) == MPM_EINVAL);
-    EXPECT(!mpm_pipe(MPM_DUPLEX, &a, &b));
+    EXPECT(mpm_pipe_create((enum mpm_pipe_direction)7, &a, &b) == MPM_EINVAL);
+    EXPECT(mpm_pipe_create(MPM_DUPLEX, NULL, &b) == MPM_EINVAL &&
+           mpm_pipe_create(MPM_DUPLEX, &a, NULL) == MPM_EINVAL);
+    EXPECT(!mpm_pipe_create(MPM_DUPLEX, &a, &b));
     EXPECT(mpm_connection_send(none, "x", 1, 0) == MPM_EINVAL && mpm_connection_close(none) == MPM_EINVAL);
     EXPECT(mpm_connection_poll(none, 0) == MPM_EINVAL);
-    EXPECT(mpm_connection_recv(none, message, sizeof message, NULL, 0) == MPM_EINVAL);
+    EXPECT(mpm_connection_recv(none, 0, message, sizeof message, NULL) == MPM_EINVAL);
     other = a;
     other.handle.kind++;
     EXPECT(mpm_connection_send(other, "x", 1, 0) == MPM_EINVAL);
@@ -601,7 +605,7 @@ static void nonsense_is_refused(void)
     other.handle.generation += 1000;
     EXPECT(mpm_connection_send(other, "x", 1, 0) == MPM_ESTALE);
     EXPECT(mpm_connection_send(a, NULL, 1, 0) == MPM_EINVAL);
-    EXPECT(mpm_connection_recv(a, NULL, 1, NULL, 0) == MPM_EINVAL);
+    EXPECT(mpm_connection_recv(a, 0, NULL, 1, NULL) == MPM_EINVAL);
     EXPECT(mpm_connection_send(a, "x", (size_t)1 << 40, 0) == MPM_ENOMEM);
     EXPECT(mpm_connection_poll(b, 0) == 0);
     EXPECT(!mpm_connection_close(a) && !mpm_connection_close(b));

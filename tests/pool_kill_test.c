@@ -214,7 +214,7 @@ static void map_with_chunk(mpm_pool *pool, size_t chunk)
     mpm_failure *failures = NULL;
     mpm_map_options options = {.chunk = chunk, .failures = &failures, .failure_count = &failure_count};
 
-    EXPECT(mpm_pool_map(pool, square, NULL, ITEMS, 0, &options, results, sizeof *results) == MPM_ETASK);
+    EXPECT(mpm_pool_map(pool, square, NULL, ITEMS, 0, sizeof *results, &options, results) == MPM_ETASK);
     check_items(failures, failure_count, is_squared, results);
     free(failures);
 }
@@ -270,7 +270,7 @@ static void call_once(mpm_pool *pool, size_t size)
 
     for (size_t i = 0; i < size; i++)
         item[i] = (char)(i % 251);
-    status = mpm_pool_apply(pool, turn, item, size, result, size);
+    status = mpm_pool_apply(pool, turn, item, size, size, result);
     counted.failed += status != MPM_OK;
     counted.done += status == MPM_OK;
     if (status && strstr(mpm_error(), "its worker was killed by SIGKILL")) {

@@ -105,7 +105,7 @@ static size_t map_with_state(mpm_pool *pool, int count)
     for (int i = 0; i < count; i++)
         items[i] = i;
     CU_ASSERT_EQUAL(
-        mpm_pool_map(pool, add_base, items, (size_t)count, sizeof *items, NULL, results, sizeof *results),
+        mpm_pool_map(pool, add_base, items, (size_t)count, sizeof *items, sizeof *results, NULL, results),
         MPM_OK);
     for (int i = 0; i < count; i++)
         wrong += results[i] != i + 1000;
@@ -153,7 +153,7 @@ static void a_replaced_worker_is_initialized_too(void)
     for (int i = 0; i < 40; i++)
         items[i] = i;
     CU_ASSERT_EQUAL(
-        mpm_pool_map(pool, crash_once_with_state, items, 40, sizeof *items, NULL, results, sizeof *results),
+        mpm_pool_map(pool, crash_once_with_state, items, 40, sizeof *items, sizeof *results, NULL, results),
         MPM_OK);
     for (int i = 0; i < 40; i++)
         wrong += results[i] != i + 1000;
@@ -270,7 +270,7 @@ static void a_worker_that_cannot_be_replaced_fails_the_map(void)
 
     forget();
     pool = open_pool(&(mpm_pool_options){.workers = 2, .initializer = refuse_the_third});
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, crash, NULL, 100, 0, NULL, NULL, 0), MPM_EWORKER);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, crash, NULL, 100, 0, 0, NULL, NULL), MPM_EWORKER);
     CU_ASSERT(error_has("that was one too many"));
     mpm_pool_close(pool);
 }
@@ -281,9 +281,9 @@ static void workers_that_die_at_start_in_mid_map_are_an_error(void)
 
     forget();
     pool = open_pool(&(mpm_pool_options){.workers = 2, .initializer = die_from_the_third_on});
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, crash, NULL, 100, 0, NULL, NULL, 0), MPM_EWORKER);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, crash, NULL, 100, 0, 0, NULL, NULL), MPM_EWORKER);
     CU_ASSERT(error_has("killed by SIGSEGV in its initializer"));
-    CU_ASSERT_EQUAL(mpm_pool_apply(pool, crash, NULL, 0, NULL, 0), MPM_EWORKER);
+    CU_ASSERT_EQUAL(mpm_pool_apply(pool, crash, NULL, 0, 0, NULL), MPM_EWORKER);
     mpm_pool_close(pool);
     CU_ASSERT(atomic_load(&shared->initialized) <= 2 + 2 * (int)MAX_EARLY_DEATHS);
 }
@@ -395,7 +395,7 @@ static void a_map_goes_on_when_finalizers_hang(void)
     forget();
     pool = open_pool(&(mpm_pool_options){
         .workers = 1, .max_tasks_per_worker = 2, .finalizer = hang_at_the_end, .setup_timeout_s = 0.1});
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, tell_pid, NULL, 6, 0, NULL, pids, sizeof *pids), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, tell_pid, NULL, 6, 0, sizeof *pids, NULL, pids), MPM_OK);
     CU_ASSERT_EQUAL(most_of_one(pids, 6, &processes), 2);
     CU_ASSERT_EQUAL(processes, 3);
     CU_ASSERT_EQUAL(mpm_pool_close(pool), MPM_ETIMEDOUT);
@@ -438,7 +438,7 @@ static void check_replacing(size_t chunk)
                                          .initializer_argument_size = 100 * sizeof(int),
                                          .finalizer = finalize});
     CU_ASSERT_EQUAL(
-        mpm_pool_map(pool, tell_pid, NULL, COUNT, 0, &(mpm_map_options){.chunk = chunk}, pids, sizeof *pids),
+        mpm_pool_map(pool, tell_pid, NULL, COUNT, 0, sizeof *pids, &(mpm_map_options){.chunk = chunk}, pids),
         MPM_OK);
     CU_ASSERT(most_of_one(pids, COUNT, &processes) <= TASKS);
     CU_ASSERT(processes >= COUNT / TASKS);
@@ -477,7 +477,7 @@ static void check_item_timeout(size_t chunk)
     mpm_map_options options = {.chunk = chunk, .failures = &failures, .failure_count = &failure_count};
 
     forget();
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, hang_sometimes, NULL, 200, 0, &options, results, sizeof *results),
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, hang_sometimes, NULL, 200, 0, sizeof *results, &options, results),
                     MPM_ETASK);
     CU_ASSERT(error_has("1 of 200 items failed; the first is item 33: it ran past its 0.25 s (2 attempts)"));
     for (size_t i = 0; i < 200; i++)
@@ -514,10 +514,10 @@ static void each_item_has_its_own_time(void)
     mpm_pool *pool = open_pool(&(mpm_pool_options){.workers = 1, .item_timeout_s = 1, .max_attempts = 1});
 
     for (int i = 0; i < 20; i++)
-        CU_ASSERT_EQUAL(mpm_pool_map(pool, last_60_ms, NULL, 1, 0, NULL, NULL, 0), MPM_OK);
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, last_60_ms, NULL, 20, 0, NULL, NULL, 0), MPM_OK);
+        CU_ASSERT_EQUAL(mpm_pool_map(pool, last_60_ms, NULL, 1, 0, 0, NULL, NULL), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, last_60_ms, NULL, 20, 0, 0, NULL, NULL), MPM_OK);
     for (int i = 0; i < 20; i++)
-        CU_ASSERT_EQUAL(mpm_pool_apply(pool, last_60_ms, NULL, 0, NULL, 0), MPM_OK);
+        CU_ASSERT_EQUAL(mpm_pool_apply(pool, last_60_ms, NULL, 0, 0, NULL), MPM_OK);
     mpm_pool_close(pool);
 }
 
@@ -593,7 +593,7 @@ static void check_failures(size_t chunk)
     mpm_map_options options = {.chunk = chunk, .failures = &failures, .failure_count = &failure_count};
 
     forget();
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, fail_in_every_way, NULL, 100, 0, &options, results, sizeof *results),
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, fail_in_every_way, NULL, 100, 0, sizeof *results, &options, results),
                     MPM_ETASK);
     CU_ASSERT_EQUAL_FATAL(failure_count, EXPECTED);
     for (size_t i = 0; i < EXPECTED; i++) {
@@ -625,7 +625,7 @@ static void a_map_without_failures_lists_none(void)
     mpm_map_options options = {.failures = &failures, .failure_count = &failure_count};
     pid_t pids[10];
 
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, tell_pid, NULL, 10, 0, &options, pids, sizeof *pids), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, tell_pid, NULL, 10, 0, sizeof *pids, &options, pids), MPM_OK);
     CU_ASSERT_PTR_NULL(failures);
     CU_ASSERT_EQUAL(failure_count, 0);
     mpm_pool_close(pool);
@@ -635,7 +635,7 @@ static void max_attempts_1_tries_nothing_again(void)
 {
     mpm_pool *pool = open_pool(&(mpm_pool_options){.workers = 2, .max_attempts = 1});
 
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, crash, NULL, 5, 0, NULL, NULL, 0), MPM_ETASK);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, crash, NULL, 5, 0, 0, NULL, NULL), MPM_ETASK);
     CU_ASSERT(
         error_has("5 of 5 items failed; the first is item 0: its worker was killed by SIGSEGV (1 attempt)"));
     mpm_pool_close(pool);
@@ -648,11 +648,11 @@ static void a_task_that_fails_everywhere_leaves_the_pool_whole(void)
     pid_t pids[100] = {0};
 
     for (int round = 0; round < 3; round++) {
-        CU_ASSERT_EQUAL(mpm_pool_map(pool, crash, NULL, 20, 0, NULL, NULL, 0), MPM_ETASK);
+        CU_ASSERT_EQUAL(mpm_pool_map(pool, crash, NULL, 20, 0, 0, NULL, NULL), MPM_ETASK);
         CU_ASSERT(error_has("20 of 20 items failed"));
-        CU_ASSERT_EQUAL(mpm_pool_apply(pool, crash, NULL, 0, NULL, 0), MPM_ETASK);
-        CU_ASSERT_EQUAL(mpm_pool_map(pool, tell_pid, NULL, 100, 0, NULL, pids, sizeof *pids), MPM_OK);
-        CU_ASSERT_EQUAL(mpm_pool_apply(pool, tell_pid, NULL, 0, pids, sizeof *pids), MPM_OK);
+        CU_ASSERT_EQUAL(mpm_pool_apply(pool, crash, NULL, 0, 0, NULL), MPM_ETASK);
+        CU_ASSERT_EQUAL(mpm_pool_map(pool, tell_pid, NULL, 100, 0, sizeof *pids, NULL, pids), MPM_OK);
+        CU_ASSERT_EQUAL(mpm_pool_apply(pool, tell_pid, NULL, 0, sizeof *pids, pids), MPM_OK);
         CU_ASSERT(pids[0] && pids[99]);
     }
     mpm_pool_close(pool);
@@ -677,7 +677,7 @@ static void workers_are_the_first_that_are_out_of_memory(void)
     mpm_pool *pool = open_pool(NULL);
     int scores[20], own = -1, wrong = 0;
 
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, tell_oom_score, NULL, 20, 0, NULL, scores, sizeof *scores), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, tell_oom_score, NULL, 20, 0, sizeof *scores, NULL, scores), MPM_OK);
     for (int i = 0; i < 20; i++)
         wrong += scores[i] != 1000;
     CU_ASSERT_EQUAL(wrong, 0);
@@ -731,7 +731,7 @@ static void an_item_that_needs_too_much_memory_fails_with_that(void)
     mpm_map_options options = {.chunk = 1, .failures = &failures, .failure_count = &count};
 
     CU_ASSERT_EQUAL(
-        mpm_pool_map(pool, need_memory, items, 40, sizeof *items, &options, results, sizeof *results),
+        mpm_pool_map(pool, need_memory, items, 40, sizeof *items, sizeof *results, &options, results),
         MPM_ETASK);
     CU_ASSERT_FATAL(count == 2);
     for (size_t i = 0; i < count; i++) {
@@ -743,7 +743,7 @@ static void an_item_that_needs_too_much_memory_fails_with_that(void)
         wrong += results[i] != !items[i];
     CU_ASSERT_EQUAL(wrong, 0);
     free(failures);
-    CU_ASSERT_EQUAL(mpm_pool_apply(pool, need_memory, &items[7], sizeof *items, results, sizeof *results),
+    CU_ASSERT_EQUAL(mpm_pool_apply(pool, need_memory, &items[7], sizeof *items, sizeof *results, results),
                     MPM_ETASK);
     CU_ASSERT(error_has("it needed more than 128 MiB (2 attempts)"));
     mpm_pool_close(pool);
@@ -784,7 +784,7 @@ static uint64_t lose_worker(mpm_pool *pool)
 {
     int before = atomic_load(&shared->initialized);
 
-    CU_ASSERT_EQUAL(mpm_pool_apply(pool, note_death, NULL, 0, NULL, 0), MPM_ETASK);
+    CU_ASSERT_EQUAL(mpm_pool_apply(pool, note_death, NULL, 0, 0, NULL), MPM_ETASK);
     CU_ASSERT(gate_reached(&shared->initialized, before + 1));
     return atomic_load(&shared->back_ns) - atomic_load(&shared->dead_ns);
 }
@@ -854,7 +854,7 @@ static void *map_at_gate(void *argument)
 {
     struct waiting_map *map = argument;
 
-    map->status = mpm_pool_map(map->pool, wait_at_gate, NULL, 50, 0, NULL, NULL, 0);
+    map->status = mpm_pool_map(map->pool, wait_at_gate, NULL, 50, 0, 0, NULL, NULL);
     return NULL;
 }
 
@@ -930,14 +930,14 @@ static void a_progress_function_cannot_end_what_waits_for_it(void)
     mpm_map_options options = {.progress = try_to_end, .progress_argument = &told};
     int results[10];
 
-    CU_ASSERT_EQUAL(mpm_pool_map(told.pool, tell_pid, NULL, 10, 0, &options, results, sizeof *results),
+    CU_ASSERT_EQUAL(mpm_pool_map(told.pool, tell_pid, NULL, 10, 0, sizeof *results, &options, results),
                     MPM_OK);
     CU_ASSERT_EQUAL(told.close, MPM_ESTATE);
     CU_ASSERT_EQUAL(told.terminate, MPM_ESTATE);
     CU_ASSERT_EQUAL(told.finalize, MPM_ESTATE);
     CU_ASSERT_EQUAL(told.close_other, MPM_OK);
     CU_ASSERT(told.is_said);
-    CU_ASSERT_EQUAL(mpm_pool_map(told.pool, tell_pid, NULL, 10, 0, NULL, results, sizeof *results), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_map(told.pool, tell_pid, NULL, 10, 0, sizeof *results, NULL, results), MPM_OK);
     CU_ASSERT_EQUAL(mpm_pool_close(told.pool), MPM_OK);
 }
 
@@ -950,7 +950,7 @@ static void pools_are_opened_and_closed_again_and_again(void)
     for (int i = 0; i < ROUNDS; i++) {
         pool = open_pool(&(mpm_pool_options){.workers = 1});
         CU_ASSERT_NOT_EQUAL(pool, before);
-        CU_ASSERT(!before || mpm_pool_map(before, tell_pid, NULL, 0, 0, NULL, NULL, 0) == MPM_ESTATE);
+        CU_ASSERT(!before || mpm_pool_map(before, tell_pid, NULL, 0, 0, 0, NULL, NULL) == MPM_ESTATE);
         CU_ASSERT_EQUAL(mpm_pool_worker_count(pool), 1);
         CU_ASSERT_EQUAL_FATAL(mpm_pool_close(pool), MPM_OK);
         before = pool;

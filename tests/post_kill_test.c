@@ -38,12 +38,12 @@ static bool is_queue_right(const struct kill_scene *scene, bool was_killed)
     mpm_queue queue = {scene->handle[0]};
     int number = 0, got = 0;
 
-    while (!mpm_queue_get(queue, &number, sizeof number, NULL, 0)) {
+    while (!mpm_queue_get(queue, 0, &number, sizeof number, NULL)) {
         if (number != got++)
             return false;
     }
     return (was_killed ? got <= COUNT : got == COUNT) && !mpm_queue_close(queue) &&
-           mpm_queue_get(queue, &number, sizeof number, NULL, 0) == MPM_ECLOSED && !mpm_queue_destroy(queue);
+           mpm_queue_get(queue, 0, &number, sizeof number, NULL) == MPM_ECLOSED && !mpm_queue_destroy(queue);
 }
 
 static void make_value(struct kill_scene *scene)

@@ -133,7 +133,7 @@ static void messages_of_all_sizes_keep_their_order(void)
     for (uint32_t number = 0; number < order.count; number++) {
         size = SIZE_MAX;
         fill(message, number);
-        wrong += mpm_queue_get(queue, got, sizeof got, &size, 0) || size != size_of_message(number) ||
+        wrong += mpm_queue_get(queue, 0, got, sizeof got, &size) || size != size_of_message(number) ||
                  memcmp(message, got, size);
     }
     CU_ASSERT_EQUAL(wrong, 0);
@@ -181,7 +181,7 @@ static void each_producer_keeps_its_order(void)
     for (order.producer = 0; order.producer < MAX_PRODUCERS; order.producer++)
         producers[order.producer] = start(put_numbers, &order);
     for (uint32_t i = 0; i < MAX_PRODUCERS * order.count && !wrong; i++)
-        wrong += mpm_queue_get(queue, &message, sizeof message, NULL, PATIENCE_S) || !is_next(next, &message);
+        wrong += mpm_queue_get(queue, PATIENCE_S, &message, sizeof message, NULL) || !is_next(next, &message);
     CU_ASSERT_EQUAL(wrong, 0);
     for (uint32_t i = 0; i < MAX_PRODUCERS; i++)
         CU_ASSERT_EQUAL(end_of(producers[i]), 0);
@@ -219,7 +219,7 @@ static void queues_without_number_keep_their_order(void)
     CU_ASSERT_EQUAL(end_of(process), 0);
     for (int i = 0; i < QUEUES; i++) {
         for (int expected = 0; expected < 3; expected++)
-            wrong += mpm_queue_get(queues[i], &number, sizeof number, NULL, 0) || number != expected;
+            wrong += mpm_queue_get(queues[i], 0, &number, sizeof number, NULL) || number != expected;
         check(mpm_queue_destroy(queues[i]));
     }
     CU_ASSERT_EQUAL(wrong, 0);
@@ -275,7 +275,7 @@ static void what_was_accepted_outlives_its_putter(void)
         order.count = order.producer % 3 + 1;
         wrong += end_of(start(put_and_die, &order)) != -SIGKILL;
         for (uint32_t number = 0; number < order.count; number++)
-            wrong += mpm_queue_get(queue, &message, sizeof message, NULL, 0) ||
+            wrong += mpm_queue_get(queue, 0, &message, sizeof message, NULL) ||
                      message.producer != order.producer || message.number != number;
         wrong += size_of(queue) != 0;
     }
@@ -318,7 +318,7 @@ static void a_producer_that_is_killed_loses_its_own_message_at_most(void)
         check(mpm_process_kill(process));
         CU_ASSERT_EQUAL(end_of(process), -SIGKILL);
         check(mpm_value_get(counter, &counted));
-        while (!mpm_queue_get(order.report, &message, sizeof message, NULL, 0) && message.number == got)
+        while (!mpm_queue_get(order.report, 0, &message, sizeof message, NULL) && message.number == got)
             got++;
         CU_ASSERT(got == counted || got == counted + 1);
         check(mpm_queue_destroy(order.report));
@@ -367,7 +367,7 @@ static void begin_scene(struct order *order, mpm_process *producers, uint32_t co
     for (order->producer = 0; order->producer < count; order->producer++)
         producers[order->producer] = start(put_until_the_end, order);
     while (begun < count &&
-           !mpm_queue_get((mpm_queue){order->handle}, &message, sizeof message, NULL, PATIENCE_S)) {
+           !mpm_queue_get((mpm_queue){order->handle}, PATIENCE_S, &message, sizeof message, NULL)) {
         CU_ASSERT_FATAL(is_next(next, &message));
         begun += message.number == 50;
     }
@@ -382,7 +382,7 @@ static void end_scene(const struct order *order, const mpm_process *producers, u
     for (uint32_t i = 0; i < count; i++)
         CU_ASSERT_EQUAL(end_of(producers[i]), 0);
     for (uint32_t i = 0; i < count; i++) {
-        check(mpm_queue_get(order->report, &report, sizeof report, NULL, 0));
+        check(mpm_queue_get(order->report, 0, &report, sizeof report, NULL));
         CU_ASSERT_EQUAL(report.status, status);
         accepted[report.producer] = report.accepted;
     }
@@ -410,9 +410,9 @@ static void a_closed_queue_has_all_that_it_accepted(void)
         } else {
             check(mpm_queue_close(queue));
         }
-        while (!mpm_queue_get(queue, &message, sizeof message, NULL, 0))
+        while (!mpm_queue_get(queue, 0, &message, sizeof message, NULL))
             wrong += !is_next(next, &message);
-        CU_ASSERT_EQUAL(mpm_queue_get(queue, &message, sizeof message, NULL, 0), MPM_ECLOSED);
+        CU_ASSERT_EQUAL(mpm_queue_get(queue, 0, &message, sizeof message, NULL), MPM_ECLOSED);
         end_scene(&order, producers, PRODUCERS, MPM_ECLOSED, accepted);
         CU_ASSERT_EQUAL(size_of(queue), 0);
         for (int i = 0; i < PRODUCERS; i++)
@@ -476,7 +476,7 @@ static void one_of_many_destroys(void)
             processes[order.producer] = start(destroy_and_say, &order);
         for (int i = 0; i < PROCESSES; i++) {
             CU_ASSERT_EQUAL(end_of(processes[i]), 0);
-            check(mpm_queue_get(order.report, &report, sizeof report, NULL, PATIENCE_S));
+            check(mpm_queue_get(order.report, PATIENCE_S, &report, sizeof report, NULL));
             ended += report.status == MPM_OK;
             stale += report.status == MPM_ESTALE;
         }
@@ -575,7 +575,7 @@ static void expect_all(mpm_queue queue, double timeout_s)
 {
     uint32_t number, got = 0;
 
-    while (got < FULL_COUNT && !mpm_queue_get(queue, &number, sizeof number, NULL, timeout_s) &&
+    while (got < FULL_COUNT && !mpm_queue_get(queue, timeout_s, &number, sizeof number, NULL) &&
            number == got)
         got++;
     CU_ASSERT(got == FULL_COUNT || (mpm_node_count() == 1 && got >= 2));
@@ -642,7 +642,7 @@ static int get_and_put(const void *args, size_t size)
     if (wait_for_value((mpm_value){order->report.handle}, 2) || mpm_queue_size(queue, &count))
         return 1;
     for (uint32_t expected = 0; expected < count; expected++) {
-        if (mpm_queue_get(queue, &number, sizeof number, NULL, PATIENCE_S) || number != expected)
+        if (mpm_queue_get(queue, PATIENCE_S, &number, sizeof number, NULL) || number != expected)
             return 2;
         if (mpm_queue_put(queue, &number, sizeof number, MPM_FOREVER) && mpm_node_count() > 1)
             return 3;
@@ -658,8 +658,8 @@ static void a_getter_goes_on_while_memory_is_full(void)
     CU_ASSERT_EQUAL(end_of(scene.next), 0);
     empty_arena();
     if (mpm_node_count() > 1) {
-        check(mpm_queue_get(scene.queue, &first, sizeof first, NULL, PATIENCE_S));
-        for (; got < FULL_COUNT && !mpm_queue_get(scene.queue, &number, sizeof number, NULL, PATIENCE_S);
+        check(mpm_queue_get(scene.queue, PATIENCE_S, &first, sizeof first, NULL));
+        for (; got < FULL_COUNT && !mpm_queue_get(scene.queue, PATIENCE_S, &number, sizeof number, NULL);
              got++)
             CU_ASSERT_EQUAL(number, (first + got) % FULL_COUNT);
         CU_ASSERT(got == FULL_COUNT && first > 0);
@@ -685,12 +685,12 @@ static bool is_filled(const char *message, uint32_t number)
 
 static int get_one(const struct givers *givers, char *message)
 {
-    return mpm_queue_get(givers->queue, message, LONGEST, NULL, 0);
+    return mpm_queue_get(givers->queue, 0, message, LONGEST, NULL);
 }
 
 static int receive_one(const struct givers *givers, char *message)
 {
-    return mpm_connection_recv(givers->receives, message, LONGEST, NULL, 0);
+    return mpm_connection_recv(givers->receives, 0, message, LONGEST, NULL);
 }
 
 static int exchange_one(const struct givers *givers, char *message)
@@ -698,7 +698,7 @@ static int exchange_one(const struct givers *givers, char *message)
     static char next[LONGEST];
 
     memset(next, 2, sizeof next);
-    return mpm_bytes_exchange(givers->bytes, next, message, sizeof next);
+    return mpm_bytes_exchange(givers->bytes, next, sizeof next, message);
 }
 
 /* In a process whose node has no memory, until it says so. */
@@ -732,7 +732,7 @@ static void who_has_no_memory_for_it_takes_nothing(void)
     static char message[LONGEST];
     mpm_process process = {0};
 
-    check(mpm_pipe(MPM_ONEWAY, &givers.receives, &givers.sends));
+    check(mpm_pipe_create(MPM_ONEWAY, &givers.receives, &givers.sends));
     for (int number = 1; number <= 2; number++) {
         memset(message, number, sizeof message);
         if (number == 1)

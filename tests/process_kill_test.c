@@ -38,7 +38,7 @@ static int wait_at_gate(const void *args, size_t size)
     const mpm_queue *gate = args;
 
     (void)size;
-    return mpm_queue_get(*gate, NULL, 0, NULL, MPM_FOREVER) ? 1 : 0;
+    return mpm_queue_get(*gate, MPM_FOREVER, NULL, 0, NULL) ? 1 : 0;
 }
 
 static mpm_process start_on(unsigned node, mpm_target *target, const void *args, size_t size)

@@ -64,7 +64,7 @@ static void expect_squares(mpm_pool *pool)
 
     for (uint64_t i = 0; i < ITEMS; i++)
         items[i] = i;
-    EXPECT(!mpm_pool_map(pool, square, items, ITEMS, sizeof *items, NULL, results, sizeof *results));
+    EXPECT(!mpm_pool_map(pool, square, items, ITEMS, sizeof *items, sizeof *results, NULL, results));
     for (uint64_t i = 0; i < ITEMS; i++)
         wrong += results[i] != i * i;
     EXPECT(!wrong);
@@ -76,12 +76,12 @@ static int map_on_this_node(const void *args, size_t size)
 {
     size_t blocks = node_blocks_in_use();
     mpm_pool *pool = open_pool(0);
-    mpm_node_info node = {0};
+    mpm_node node = {0};
     mpm_stats *stats = NULL;
 
     (void)args;
     (void)size;
-    EXPECT(!mpm_node_info_get(mpm_node_id(), &node));
+    EXPECT(!mpm_node_info(mpm_node_id(), &node));
     EXPECT(mpm_pool_worker_count(pool) == node.slots);
     expect_squares(pool);
     EXPECT(!mpm_pool_stats(pool, &stats) && stats->all.done == ITEMS &&
@@ -112,7 +112,7 @@ static void stream_squares(mpm_pool *pool)
     uint64_t next = 0, result, count = 0;
 
     EXPECT(!mpm_pool_imap(pool, square, make_item, &next, sizeof next, sizeof result, NULL, &stream));
-    while (!mpm_stream_next(stream, &result, NULL, MPM_FOREVER)) {
+    while (!mpm_stream_next(stream, MPM_FOREVER, &result, NULL)) {
         EXPECT(result == count * count);
         count++;
     }
@@ -157,7 +157,7 @@ static void use_results(mpm_pool *pool)
     const void *place = NULL;
     mpm_result *async = NULL;
 
-    EXPECT(!mpm_pool_apply(pool, square, &item, sizeof item, &result, sizeof result) && result == 144);
+    EXPECT(!mpm_pool_apply(pool, square, &item, sizeof item, sizeof result, &result) && result == 144);
     EXPECT(!mpm_pool_apply_async(pool, square, &item, sizeof item, sizeof result, &callbacks, &async));
     EXPECT(!mpm_result_get(async, MPM_FOREVER, &place) && *(const uint64_t *)place == 144);
     EXPECT(gate_reached(&done, 1));
@@ -194,7 +194,7 @@ static void use_state(void)
     mpm_pool *pool = NULL;
 
     EXPECT(!mpm_pool_open(&options, &pool));
-    EXPECT(!mpm_pool_map(pool, count_items, NULL, 10, 0, NULL, results, sizeof *results));
+    EXPECT(!mpm_pool_map(pool, count_items, NULL, 10, 0, sizeof *results, NULL, results));
     for (unsigned i = 0; i < 10; i++)
         EXPECT(results[i] == first + i + 1);
     mpm_pool_close(pool);
@@ -246,7 +246,7 @@ static int map_over_crashes(const void *args, size_t size)
 
     (void)args;
     (void)size;
-    EXPECT(mpm_pool_map(pool, crash_once, NULL, 30, 0, &options, NULL, 0) == MPM_ETASK);
+    EXPECT(mpm_pool_map(pool, crash_once, NULL, 30, 0, 0, &options, NULL) == MPM_ETASK);
     EXPECT(failure_count == 1 && failures[0].index == 5 && failures[0].node == mpm_node_id());
     free(failures);
     mpm_free(counts_at(tries));
@@ -313,7 +313,7 @@ static void a_process_that_a_worker_has_started_may_have_a_pool(void)
 {
     mpm_pool *pool = open_pool(2);
 
-    EXPECT(!mpm_pool_map(pool, start_one_with_a_pool, NULL, 4, 0, NULL, NULL, 0));
+    EXPECT(!mpm_pool_map(pool, start_one_with_a_pool, NULL, 4, 0, 0, NULL, NULL));
     mpm_pool_close(pool);
     everywhere_assert();
 }
@@ -335,7 +335,7 @@ static int map_for_ever(const void *args, size_t size)
     mpm_map_options options = {.context = args, .context_size = size};
     mpm_pool *pool = open_pool(2);
 
-    return mpm_pool_map(pool, hang, NULL, 10, 0, &options, NULL, 0);
+    return mpm_pool_map(pool, hang, NULL, 10, 0, 0, &options, NULL);
 }
 
 /* It leaves maps behind that nobody waits for. */
@@ -345,7 +345,7 @@ static int return_from_a_map(const void *args, size_t size)
     mpm_pool *pool = open_pool(2);
     mpm_result *result;
 
-    EXPECT(!mpm_pool_map_async(pool, hang, NULL, 10, 0, &options, NULL, 0, NULL, &result));
+    EXPECT(!mpm_pool_map_async(pool, hang, NULL, 10, 0, 0, &options, NULL, NULL, &result));
     EXPECT(gate_reached(counts_of(args), 2));
     return everywhere_end();
 }
@@ -392,7 +392,7 @@ static int use_pools_for_ever(const void *args, size_t size)
 
         expect_squares(pool);
         repeat_blobs(pool);
-        EXPECT(!mpm_pool_apply(pool, square, &item, sizeof item, &result, sizeof result) && result == 9);
+        EXPECT(!mpm_pool_apply(pool, square, &item, sizeof item, sizeof result, &result) && result == 9);
         mpm_pool_close(pool);
         atomic_fetch_add(counts_of(args), 1);
     }
@@ -445,7 +445,7 @@ static int open_pools_in_workers(const void *args, size_t size)
 
     (void)args;
     (void)size;
-    EXPECT(mpm_pool_apply(pool, open_in_a_worker, NULL, 0, NULL, 0) == MPM_ETASK);
+    EXPECT(mpm_pool_apply(pool, open_in_a_worker, NULL, 0, 0, NULL) == MPM_ETASK);
     EXPECT(error_has("mpm_pool_open: main and processes can call it, but not a pool's worker"));
     mpm_pool_close(pool);
     return everywhere_end();

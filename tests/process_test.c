@@ -867,7 +867,7 @@ static void a_pools_worker_may_start_processes(void)
         numbers[i] = i + 100;
     CU_ASSERT_EQUAL_FATAL(mpm_pool_open(NULL, &pool), MPM_OK);
     CU_ASSERT_EQUAL(
-        mpm_pool_map(pool, start_in_a_task, numbers, 20, sizeof *numbers, NULL, codes, sizeof *codes),
+        mpm_pool_map(pool, start_in_a_task, numbers, 20, sizeof *numbers, sizeof *codes, NULL, codes),
         MPM_OK);
     for (int i = 0; i < 20; i++)
         CU_ASSERT_EQUAL(codes[i], numbers[i]);

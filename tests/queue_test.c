@@ -98,11 +98,11 @@ static void messages_of_all_sizes_keep_their_order(mpm_queue queue)
     for (size_t i = 0; i < count; i++) {
         memset(message, (int)i + 1, sizes[i]);
         size = SIZE_MAX;
-        EXPECT(!mpm_queue_get(queue, got, sizeof got, &size, 0));
+        EXPECT(!mpm_queue_get(queue, 0, got, sizeof got, &size));
         EXPECT(size == sizes[i]);
         EXPECT(!memcmp(message, got, sizes[i]));
     }
-    EXPECT(mpm_queue_empty(queue) == 1);
+    EXPECT(mpm_queue_is_empty(queue) == 1);
 }
 
 static void a_buffer_too_small_keeps_the_message(mpm_queue queue)
@@ -111,12 +111,12 @@ static void a_buffer_too_small_keeps_the_message(mpm_queue queue)
     size_t size = 0, count = 77;
 
     EXPECT(!mpm_queue_put(queue, message, sizeof message, 0));
-    EXPECT(mpm_queue_get(queue, got, 99, &size, 0) == MPM_ETOOSMALL);
+    EXPECT(mpm_queue_get(queue, 0, got, 99, &size) == MPM_ETOOSMALL);
     EXPECT(size == sizeof message && !*got);
-    EXPECT(mpm_queue_get(queue, NULL, 0, NULL, 0) == MPM_ETOOSMALL);
-    EXPECT(mpm_queue_get_many(queue, got, 50, 2, 0, &count) == MPM_ETOOSMALL && count == 77);
+    EXPECT(mpm_queue_get(queue, 0, NULL, 0, NULL) == MPM_ETOOSMALL);
+    EXPECT(mpm_queue_get_many(queue, 50, 2, 0, got, &count) == MPM_ETOOSMALL && count == 77);
     EXPECT(size_of(queue) == 1);
-    EXPECT(!mpm_queue_get(queue, got, sizeof got, &size, 0) && size == sizeof message);
+    EXPECT(!mpm_queue_get(queue, 0, got, sizeof got, &size) && size == sizeof message);
     EXPECT(!strcmp(got, "here"));
 }
 
@@ -125,12 +125,12 @@ static void an_empty_queue_is_waited_for_as_long_as_told(mpm_queue queue)
     uint64_t start_ns = clock_now_ns();
     char message[8];
 
-    EXPECT(mpm_queue_empty(queue) == 1 && mpm_queue_full(queue) == 0);
-    EXPECT(mpm_queue_get(queue, message, sizeof message, NULL, 0) == MPM_EEMPTY);
-    EXPECT(mpm_queue_get(queue, message, sizeof message, NULL, -1) == MPM_EEMPTY);
+    EXPECT(mpm_queue_is_empty(queue) == 1 && mpm_queue_is_full(queue) == 0);
+    EXPECT(mpm_queue_get(queue, 0, message, sizeof message, NULL) == MPM_EEMPTY);
+    EXPECT(mpm_queue_get(queue, -1, message, sizeof message, NULL) == MPM_EEMPTY);
     EXPECT(is_late_enough(start_ns, 0));
     start_ns = clock_now_ns();
-    EXPECT(mpm_queue_get(queue, message, sizeof message, NULL, 0.06) == MPM_EEMPTY);
+    EXPECT(mpm_queue_get(queue, 0.06, message, sizeof message, NULL) == MPM_EEMPTY);
     EXPECT(is_late_enough(start_ns, 0.06));
 }
 
@@ -141,15 +141,15 @@ static void a_full_queue_is_waited_for_as_long_as_told(mpm_queue queue)
     int message = 0;
 
     for (; message < 4; message++)
-        EXPECT(mpm_queue_full(queue) == 0 && !mpm_queue_put(queue, &message, sizeof message, 0));
-    EXPECT(mpm_queue_full(queue) == 1 && mpm_queue_empty(queue) == 0);
+        EXPECT(mpm_queue_is_full(queue) == 0 && !mpm_queue_put(queue, &message, sizeof message, 0));
+    EXPECT(mpm_queue_is_full(queue) == 1 && mpm_queue_is_empty(queue) == 0);
     EXPECT(mpm_queue_put(queue, &message, sizeof message, 0) == MPM_EFULL);
     start_ns = clock_now_ns();
     EXPECT(mpm_queue_put(queue, &message, sizeof message, 0.06) == MPM_EFULL);
     EXPECT(is_late_enough(start_ns, 0.06));
     EXPECT(size_of(queue) == 4);
     for (int i = 0; i < 4; i++)
-        EXPECT(!mpm_queue_get(queue, &message, sizeof message, NULL, 0) && message == i);
+        EXPECT(!mpm_queue_get(queue, 0, &message, sizeof message, NULL) && message == i);
 }
 
 static void batches_keep_order(mpm_queue queue)
@@ -162,16 +162,16 @@ static void batches_keep_order(mpm_queue queue)
         messages[i] = i;
     EXPECT(!mpm_queue_put_many(queue, messages, sizeof *messages, COUNT, 0, &put) && put == COUNT);
     EXPECT(size_of(queue) == COUNT);
-    EXPECT(!mpm_queue_get_many(queue, got, sizeof *got, 100, 0, &count) && count == 100);
-    EXPECT(!mpm_queue_get_many(queue, got + 100, sizeof *got, COUNT, 0, &count) && count == COUNT - 100);
+    EXPECT(!mpm_queue_get_many(queue, sizeof *got, 100, 0, got, &count) && count == 100);
+    EXPECT(!mpm_queue_get_many(queue, sizeof *got, COUNT, 0, got + 100, &count) && count == COUNT - 100);
     for (size_t i = 0; i < COUNT; i++)
         misplaced += got[i] != i;
     EXPECT(!misplaced);
-    EXPECT(mpm_queue_get_many(queue, got, sizeof *got, 1, 0, &count) == MPM_EEMPTY);
+    EXPECT(mpm_queue_get_many(queue, sizeof *got, 1, 0, got, &count) == MPM_EEMPTY);
     EXPECT(!mpm_queue_put_many(queue, NULL, 8, 0, 0, &put) && put == 0);
-    EXPECT(!mpm_queue_get_many(queue, NULL, 8, 0, 0, &count) && count == 0);
+    EXPECT(!mpm_queue_get_many(queue, 8, 0, 0, NULL, &count) && count == 0);
     EXPECT(!mpm_queue_put_many(queue, NULL, 0, 50, 0, &put) && put == 50);
-    EXPECT(!mpm_queue_get_many(queue, NULL, 0, 100, 0, &count) && count == 50);
+    EXPECT(!mpm_queue_get_many(queue, 0, 100, 0, NULL, &count) && count == 50);
 }
 
 /* The queue holds 4. */
@@ -182,7 +182,7 @@ static void a_batch_that_finds_no_room_says_what_was_put(mpm_queue queue)
 
     EXPECT(mpm_queue_put_many(queue, messages, sizeof *messages, 6, 0.02, &put) == MPM_EFULL && put == 4);
     EXPECT(mpm_queue_put_many(queue, messages, sizeof *messages, 6, 0, &put) == MPM_EFULL && put == 0);
-    EXPECT(!mpm_queue_get_many(queue, got, sizeof *got, 6, 0, &count) && count == 4);
+    EXPECT(!mpm_queue_get_many(queue, sizeof *got, 6, 0, got, &count) && count == 4);
     EXPECT(!memcmp(messages, got, 4 * sizeof *got));
 }
 
@@ -198,7 +198,7 @@ static void join_waits_until_all_is_done(mpm_queue queue)
     EXPECT(mpm_queue_join(queue, 0) == MPM_ETIMEDOUT);
     for (int i = 0; i < 2; i++) {
         EXPECT(mpm_queue_join(queue, 0.02) == MPM_ETIMEDOUT);
-        EXPECT(!mpm_queue_get(queue, &message, sizeof message, NULL, 0) && !mpm_queue_task_done(queue));
+        EXPECT(!mpm_queue_get(queue, 0, &message, sizeof message, NULL) && !mpm_queue_task_done(queue));
     }
     EXPECT(is_late_enough(start_ns, 0.04));
     EXPECT(!mpm_queue_join(queue, 0));
@@ -213,9 +213,9 @@ static void a_closed_queue_is_drained(mpm_queue queue)
     EXPECT(!mpm_queue_close(queue) && !mpm_queue_close(queue));
     EXPECT(mpm_queue_put(queue, &message, sizeof message, MPM_FOREVER) == MPM_ECLOSED);
     EXPECT(mpm_queue_put_many(queue, &message, 1, 4, MPM_FOREVER, NULL) == MPM_ECLOSED);
-    EXPECT(!mpm_queue_get(queue, &message, sizeof message, NULL, 0));
-    EXPECT(mpm_queue_get(queue, &message, sizeof message, NULL, MPM_FOREVER) == MPM_ECLOSED);
-    EXPECT(mpm_queue_get_many(queue, &message, 1, 4, 0, NULL) == MPM_ECLOSED);
+    EXPECT(!mpm_queue_get(queue, 0, &message, sizeof message, NULL));
+    EXPECT(mpm_queue_get(queue, MPM_FOREVER, &message, sizeof message, NULL) == MPM_ECLOSED);
+    EXPECT(mpm_queue_get_many(queue, 1, 4, 0, &message, NULL) == MPM_ECLOSED);
 }
 
 static void a_destroyed_queue_is_stale(mpm_queue queue)
@@ -227,9 +227,9 @@ static void a_destroyed_queue_is_stale(mpm_queue queue)
     EXPECT(!mpm_queue_destroy(queue));
     EXPECT(mpm_queue_destroy(queue) == MPM_ESTALE);
     EXPECT(mpm_queue_put(queue, message, sizeof message, MPM_FOREVER) == MPM_ESTALE);
-    EXPECT(mpm_queue_get(queue, message, sizeof message, &size, MPM_FOREVER) == MPM_ESTALE);
-    EXPECT(mpm_queue_size(queue, &size) == MPM_ESTALE && mpm_queue_empty(queue) == MPM_ESTALE &&
-           mpm_queue_full(queue) == MPM_ESTALE);
+    EXPECT(mpm_queue_get(queue, MPM_FOREVER, message, sizeof message, &size) == MPM_ESTALE);
+    EXPECT(mpm_queue_size(queue, &size) == MPM_ESTALE && mpm_queue_is_empty(queue) == MPM_ESTALE &&
+           mpm_queue_is_full(queue) == MPM_ESTALE);
     EXPECT(mpm_queue_close(queue) == MPM_ESTALE && mpm_queue_task_done(queue) == MPM_ESTALE &&
            mpm_queue_join(queue, 0) == MPM_ESTALE);
 }
@@ -293,7 +293,7 @@ static void map(mpm_pool *pool, mpm_task *task, const void *items, size_t count,
 {
     mpm_map_options options = {.chunk = 1, .context = context, .context_size = context_size};
 
-    if (mpm_pool_map(pool, task, items, count, item_size, &options, NULL, 0))
+    if (mpm_pool_map(pool, task, items, count, item_size, 0, &options, NULL))
         CU_FAIL(mpm_report_error());
 }
 
@@ -343,8 +343,8 @@ static void workers_on_all_nodes_use_queues_of_main(void)
 
     for (int i = 0; i < ITEMS; i++)
         queues[i] = create_queues();
-    if (mpm_pool_map(pool, check_from_a_worker, queues, ITEMS, sizeof *queues, &(mpm_map_options){.chunk = 1},
-                     nodes, sizeof *nodes))
+    if (mpm_pool_map(pool, check_from_a_worker, queues, ITEMS, sizeof *queues, sizeof *nodes,
+                     &(mpm_map_options){.chunk = 1}, nodes))
         CU_FAIL(mpm_report_error());
     for (int i = 0; i < ITEMS; i++) {
         away += nodes[i] > 0;
@@ -371,8 +371,8 @@ static void main_uses_queues_that_workers_have_made(void)
     mpm_pool *pool = open_pool(WORKERS);
     struct queues queues[ITEMS];
 
-    if (mpm_pool_map(pool, make_queues, NULL, ITEMS, 0, &(mpm_map_options){.chunk = 1}, queues,
-                     sizeof *queues))
+    if (mpm_pool_map(pool, make_queues, NULL, ITEMS, 0, sizeof *queues, &(mpm_map_options){.chunk = 1},
+                     queues))
         CU_FAIL(mpm_report_error());
     mpm_pool_close(pool);
     for (int i = 0; i < ITEMS; i++) {
@@ -410,7 +410,7 @@ static int put_and_get(mpm_call *call, const void *item, void *result)
     for (uint32_t i = 0; i < length; i++) {
         size_t size = 0;
 
-        EXPECT(!mpm_queue_get(*queue, &message, sizeof message, &size, MPM_FOREVER));
+        EXPECT(!mpm_queue_get(*queue, MPM_FOREVER, &message, sizeof message, &size));
         EXPECT(size == sizeof message && message.producer < STREAMS);
         EXPECT(message.number >= next[message.producer % STREAMS] && message.number < length);
         next[message.producer % STREAMS] = message.number + 1;
@@ -446,7 +446,7 @@ static int squeeze(mpm_call *call, const void *item, void *result)
         put += !status;
         EXPECT(size_of(*queue) <= TIGHT);
         if (status && got < length) {
-            status = mpm_queue_get(*queue, &message, sizeof message, NULL, 0.01);
+            status = mpm_queue_get(*queue, 0.01, &message, sizeof message, NULL);
             EXPECT(!status || status == MPM_EEMPTY);
             got += !status;
         }
@@ -486,7 +486,7 @@ static int wait_in_queue(mpm_call *call, const void *item, void *result)
     (void)result;
     EXPECT(!mpm_queue_put(waiting->ready, NULL, 0, 0));
     if (waiting->what == GETTING)
-        status = mpm_queue_get(waiting->queue, &message, 1, NULL, MPM_FOREVER);
+        status = mpm_queue_get(waiting->queue, MPM_FOREVER, &message, 1, NULL);
     else if (waiting->what == PUTTING)
         status = mpm_queue_put(waiting->queue, &message, 1, 100);
     else
@@ -518,7 +518,7 @@ static struct background *start_waiting(mpm_queue queue, int what, int expected)
     background->waiting = (struct waiting){queue, create(0), expected, what};
     CU_ASSERT_FATAL(!pthread_create(&background->thread, NULL, run_background, background));
     for (unsigned i = 0; i < mpm_node_count(); i++)
-        EXPECT(!mpm_queue_get(background->waiting.ready, NULL, 0, NULL, 20));
+        EXPECT(!mpm_queue_get(background->waiting.ready, 20, NULL, 0, NULL));
     return background;
 }
 
@@ -552,7 +552,7 @@ static void a_get_wakes_who_waits_for_room(void)
     EXPECT(!mpm_queue_put(queue, &message, 1, 0));
     background = start_waiting(queue, PUTTING, MPM_OK);
     for (unsigned i = 0; i <= WORKERS; i++)
-        EXPECT(!mpm_queue_get(queue, &message, 1, NULL, 20) && message == (i > 0));
+        EXPECT(!mpm_queue_get(queue, 20, &message, 1, NULL) && message == (i > 0));
     end_waiting(background);
     CU_ASSERT_EQUAL(size_of(queue), 0);
     EXPECT(!mpm_queue_destroy(queue));
@@ -567,7 +567,7 @@ static void the_last_task_done_wakes_who_joins(void)
     EXPECT(!mpm_queue_put(queue, &message, 1, 0) && !mpm_queue_put(queue, &message, 1, 0));
     background = start_waiting(queue, JOINING, MPM_OK);
     for (unsigned i = 0; i < 2; i++)
-        EXPECT(!mpm_queue_get(queue, &message, 1, NULL, 0) && !mpm_queue_task_done(queue));
+        EXPECT(!mpm_queue_get(queue, 0, &message, 1, NULL) && !mpm_queue_task_done(queue));
     end_waiting(background);
     EXPECT(!mpm_queue_destroy(queue));
 }
@@ -625,8 +625,8 @@ static void messages_outlive_their_putter(void)
             EXPECT(!mpm_process_join(process, 30) && !mpm_process_exitcode(process, &exitcode));
             EXPECT(exitcode == (is_killed ? -SIGKILL : 0) && !mpm_process_close(process));
             EXPECT(size_of(words.queue) == 2);
-            EXPECT(!mpm_queue_get(words.queue, message, sizeof message, &size, 0) && size == 5);
-            EXPECT(!mpm_queue_get(words.queue, message, sizeof message, &size, 0) && size == sizeof message);
+            EXPECT(!mpm_queue_get(words.queue, 0, message, sizeof message, &size) && size == 5);
+            EXPECT(!mpm_queue_get(words.queue, 0, message, sizeof message, &size) && size == sizeof message);
             EXPECT(!mpm_queue_destroy(words.queue));
         }
     }
@@ -650,7 +650,7 @@ static void exchange_tokens(mpm_queue queue)
         return;
     EXPECT(!mpm_queue_put(queue, &token, sizeof token, 20));
     atomic_store(&history->put[token], 1);
-    EXPECT(!mpm_queue_get(queue, &got, sizeof got, NULL, 20) && got < TOKENS);
+    EXPECT(!mpm_queue_get(queue, 20, &got, sizeof got, NULL) && got < TOKENS);
     atomic_fetch_add(&history->got[got % TOKENS], 1);
 }
 
@@ -682,14 +682,13 @@ static void deaths_cost_their_own_message_at_most(void)
     uint32_t token;
 
     /* Items that were tried in vain are the map's failures, not the queue's. */
-    if (mpm_pool_map(pool, work_and_perhaps_die, NULL, 60, 0,
-                     &(mpm_map_options){.chunk = 1, .context = &queue, .context_size = sizeof queue}, NULL,
-                     0))
+    if (mpm_pool_map(pool, work_and_perhaps_die, NULL, 60, 0, 0,
+                     &(mpm_map_options){.chunk = 1, .context = &queue, .context_size = sizeof queue}, NULL))
         CU_ASSERT(strstr(mpm_error(), "was killed by SIGALRM") != NULL);
     deaths = atomic_load(&history->begun) - atomic_load(&history->ended);
     CU_ASSERT(deaths > 10);
     before = size_of(queue);
-    while (!mpm_queue_get(queue, &token, sizeof token, NULL, 0)) {
+    while (!mpm_queue_get(queue, 0, &token, sizeof token, NULL)) {
         atomic_fetch_add(&history->got[token % TOKENS], 1);
         drained++;
     }
@@ -714,9 +713,9 @@ static int get_over_itself(const void *args, size_t size)
 
     (void)size;
     /* The second of several is got in line, at home. */
-    EXPECT(!mpm_queue_get(*queue, &place, sizeof place, NULL, 30));
-    EXPECT(!mpm_queue_get(*queue, &place, sizeof place, (size_t *)&place, 30));
-    EXPECT(!mpm_queue_get(*queue, &place, sizeof place, NULL, 30));
+    EXPECT(!mpm_queue_get(*queue, 30, &place, sizeof place, NULL));
+    EXPECT(!mpm_queue_get(*queue, 30, &place, sizeof place, (size_t *)&place));
+    EXPECT(!mpm_queue_get(*queue, 30, &place, sizeof place, NULL));
     EXPECT(place == 1002);
     return *wrong != 0;
 }
@@ -752,7 +751,7 @@ static void nonsense_is_refused(void)
     EXPECT(mpm_queue_put_many(queue, "x", SIZE_MAX / 2, 3, 0, NULL) == MPM_EINVAL);
     EXPECT(mpm_queue_put(queue, "x", SIZE_MAX, 0) == MPM_ENOMEM);
     EXPECT(mpm_queue_put(queue, "x", (size_t)1 << 40, 0) == MPM_ENOMEM);
-    EXPECT(mpm_queue_get(queue, NULL, 1, &size, 0) == MPM_EINVAL);
+    EXPECT(mpm_queue_get(queue, 0, NULL, 1, &size) == MPM_EINVAL);
     EXPECT(mpm_queue_size(queue, NULL) == MPM_EINVAL && mpm_queue_create(NULL, NULL) == MPM_EINVAL);
     EXPECT(size_of(queue) == 0 && !mpm_queue_destroy(queue));
     nothing_is_wrong();

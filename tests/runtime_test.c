@@ -48,11 +48,11 @@ static void nodes_add_up(void)
 {
     const char *per_node = getenv("MPMAP_RANKS_PER_NODE");
     unsigned ranks = 0, slots = 0, size = per_node ? (unsigned)atoi(per_node) : launched_ranks();
-    mpm_node_info info = {.name = "untouched"};
+    mpm_node info = {.name = "untouched"};
 
     CU_ASSERT_EQUAL(mpm_node_count(), (launched_ranks() + size - 1) / size);
     for (unsigned i = 0; i < mpm_node_count(); i++) {
-        CU_ASSERT_EQUAL(mpm_node_info_get(i, &info), MPM_OK);
+        CU_ASSERT_EQUAL(mpm_node_info(i, &info), MPM_OK);
         CU_ASSERT(info.ranks >= 1 && info.slots >= info.ranks && info.arena_size >= 1 << 20);
         CU_ASSERT_EQUAL(strchr(info.name, '/') != NULL, mpm_node_count() > 1);
         ranks += info.ranks;
@@ -61,8 +61,8 @@ static void nodes_add_up(void)
     CU_ASSERT_EQUAL(ranks, mpm_rank_count());
     CU_ASSERT_EQUAL(slots, mpm_slot_count());
     strcpy(info.name, "untouched");
-    CU_ASSERT_EQUAL(mpm_node_info_get(0, NULL), MPM_EINVAL);
-    CU_ASSERT_EQUAL(mpm_node_info_get(mpm_node_count(), &info), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_node_info(0, NULL), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_node_info(mpm_node_count(), &info), MPM_EINVAL);
     CU_ASSERT(error_has("there is no node"));
     CU_ASSERT_STRING_EQUAL(info.name, "untouched");
 }
@@ -111,7 +111,7 @@ static void allocated_memory_is_shared_and_zeroed(void)
     for (int i = 0; i < 10000; i++)
         items[i] = arena_offset(runtime_arena(), shared);
     CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&(mpm_pool_options){.workers = slots_at_home}, &pool), MPM_OK);
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, add_to_shared, items, 10000, sizeof *items, NULL, NULL, 0), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, add_to_shared, items, 10000, sizeof *items, 0, NULL, NULL), MPM_OK);
     mpm_pool_close(pool);
     for (int i = 0; i < 100; i++)
         sum += shared[i] == 100;
@@ -162,7 +162,7 @@ static void a_worker_can_neither_begin_nor_end_the_run(void)
     mpm_pool *pool = NULL;
 
     CU_ASSERT_EQUAL_FATAL(mpm_pool_open(NULL, &pool), MPM_OK);
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, finalize_in_worker, NULL, 50, 0, NULL, statuses, sizeof *statuses),
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, finalize_in_worker, NULL, 50, 0, sizeof *statuses, NULL, statuses),
                     MPM_OK);
     for (int i = 0; i < 50; i++) {
         CU_ASSERT_EQUAL(statuses[i][0], MPM_ESTATE);
@@ -208,7 +208,7 @@ static bool map_is_right(void)
     for (int i = 0; i < 100; i++)
         numbers[i] = i;
     is_right = !mpm_pool_open(NULL, &pool) && !mpm_pool_map(pool, double_number, numbers, 100,
-                                                            sizeof *numbers, NULL, doubled, sizeof *doubled);
+                                                            sizeof *numbers, sizeof *doubled, NULL, doubled);
     for (int i = 0; i < 100; i++)
         is_right &= doubled[i] == 2 * i;
     return is_right; /* the pool is closed by mpm_finalize */
@@ -230,7 +230,7 @@ static void *get_from_queue(void *status)
     char message[16];
     size_t size;
 
-    *(int *)status = mpm_queue_get(waited_for, message, sizeof message, &size, MPM_FOREVER);
+    *(int *)status = mpm_queue_get(waited_for, MPM_FOREVER, message, sizeof message, &size);
     return NULL;
 }
 
@@ -312,15 +312,15 @@ static int begin_something(unsigned number)
 
     switch (number) {
     case 0:
-        return mpm_pool_map(ending.pool, nothing, NULL, 10, 0, NULL, NULL, 0);
+        return mpm_pool_map(ending.pool, nothing, NULL, 10, 0, 0, NULL, NULL);
     case 1:
-        return mpm_pool_apply(ending.pool, nothing, NULL, 0, NULL, 0);
+        return mpm_pool_apply(ending.pool, nothing, NULL, 0, 0, NULL);
     case 2:
         return call_and_wait();
     case 3:
         return open_and_close();
     default:
-        return mpm_queue_get(ending.queue, &byte, 1, NULL, MPM_FOREVER);
+        return mpm_queue_get(ending.queue, MPM_FOREVER, &byte, 1, NULL);
     }
 }
 

@@ -106,10 +106,10 @@ static void make_others(struct things *things)
     EXPECT(!mpm_value_create(MPM_I32, NULL, &things->stale_value) && !mpm_value_destroy(things->stale_value));
     EXPECT(!mpm_array_create(MPM_I32, 3, NULL, &things->array) && !mpm_array_lock(things->array, 0));
     EXPECT(!mpm_bytes_create(4, NULL, &things->bytes) && !mpm_bytes_lock(things->bytes, 0));
-    EXPECT(!mpm_pipe(MPM_DUPLEX, &things->near, &things->far));
-    EXPECT(!mpm_pipe(MPM_DUPLEX, &things->closed_near, &things->closed_far));
+    EXPECT(!mpm_pipe_create(MPM_DUPLEX, &things->near, &things->far));
+    EXPECT(!mpm_pipe_create(MPM_DUPLEX, &things->closed_near, &things->closed_far));
     EXPECT(!mpm_connection_close(things->closed_near));
-    EXPECT(!mpm_pipe(MPM_ONEWAY, &things->receives, &things->sends));
+    EXPECT(!mpm_pipe_create(MPM_ONEWAY, &things->receives, &things->sends));
     EXPECT(!mpm_current_process(&things->self));
 }
 
@@ -132,11 +132,11 @@ static void queues(const struct things *t)
     char two[2], four[4];
     size_t number;
 
-    FAILS(MPM_EEMPTY, "the queue was empty", mpm_queue_get(t->empty, four, 4, NULL, 0));
-    FAILS(MPM_EEMPTY, "the queue was empty", mpm_queue_get(t->empty, four, 4, NULL, SHORT_S));
-    FAILS(MPM_EEMPTY, "the queue was empty", mpm_queue_get_many(t->empty, two, 1, 2, SHORT_S, &number));
-    FAILS(MPM_ETOOSMALL, "message has 4 bytes|room for 2", mpm_queue_get(t->full, two, 2, NULL, 0));
-    FAILS(MPM_ETOOSMALL, "message has 4 bytes|not 2", mpm_queue_get_many(t->full, two, 2, 1, 0, &number));
+    FAILS(MPM_EEMPTY, "the queue was empty", mpm_queue_get(t->empty, 0, four, 4, NULL));
+    FAILS(MPM_EEMPTY, "the queue was empty", mpm_queue_get(t->empty, SHORT_S, four, 4, NULL));
+    FAILS(MPM_EEMPTY, "the queue was empty", mpm_queue_get_many(t->empty, 1, 2, SHORT_S, two, &number));
+    FAILS(MPM_ETOOSMALL, "message has 4 bytes|room for 2", mpm_queue_get(t->full, 0, two, 2, NULL));
+    FAILS(MPM_ETOOSMALL, "message has 4 bytes|not 2", mpm_queue_get_many(t->full, 2, 1, 0, two, &number));
     FAILS(MPM_EFULL, "the queue was full", mpm_queue_put(t->full, "four", 4, 0));
     FAILS(MPM_EFULL, "the queue was full", mpm_queue_put(t->full, "four", 4, SHORT_S));
     FAILS(MPM_EFULL, "the queue was full", mpm_queue_put_many(t->full, "four", 2, 2, SHORT_S, &number));
@@ -144,16 +144,16 @@ static void queues(const struct things *t)
     FAILS(MPM_ETIMEDOUT, "the queue", mpm_queue_join(t->full, 0));
     FAILS(MPM_ETIMEDOUT, "the queue", mpm_queue_join(t->full, SHORT_S));
     FAILS(MPM_ECLOSED, "the queue is closed", mpm_queue_put(t->closed, "four", 4, 0));
-    FAILS(MPM_ECLOSED, "the queue is closed", mpm_queue_get(t->closed, four, 4, NULL, SHORT_S));
+    FAILS(MPM_ECLOSED, "the queue is closed", mpm_queue_get(t->closed, SHORT_S, four, 4, NULL));
     FAILS(MPM_ESTALE, "the queue was destroyed", mpm_queue_put(t->stale, "four", 4, 0));
-    FAILS(MPM_ESTALE, "the queue was destroyed", mpm_queue_get(t->stale, four, 4, NULL, 0));
+    FAILS(MPM_ESTALE, "the queue was destroyed", mpm_queue_get(t->stale, 0, four, 4, NULL));
     FAILS(MPM_ESTALE, "the queue was destroyed", mpm_queue_size(t->stale, &number));
     FAILS(MPM_ESTALE, "the queue was destroyed", mpm_queue_close(t->stale));
     FAILS(MPM_ESTALE, "the queue was destroyed", mpm_queue_destroy(t->stale));
     FAILS(MPM_ESTALE, "the queue was destroyed", mpm_queue_join(t->stale, 0));
     FAILS(MPM_EINVAL, "queue", mpm_queue_put(none, "four", 4, 0));
-    FAILS(MPM_EINVAL, "queue", mpm_queue_get(none, four, 4, NULL, 0));
-    FAILS(MPM_EINVAL, "mpm_queue_get|4", mpm_queue_get(t->full, NULL, 4, NULL, 0));
+    FAILS(MPM_EINVAL, "queue", mpm_queue_get(none, 0, four, 4, NULL));
+    FAILS(MPM_EINVAL, "mpm_queue_get|4", mpm_queue_get(t->full, 0, NULL, 4, NULL));
     FAILS(MPM_EINVAL, "4 bytes", mpm_queue_put(t->full, NULL, 4, 0));
     FAILS(MPM_EINVAL, "mpm_queue_size", mpm_queue_size(t->full, NULL));
     FAILS(MPM_EINVAL, "mpm_queue_create", mpm_queue_create(NULL, NULL));
@@ -164,25 +164,25 @@ static void pipes(const struct things *t)
     mpm_connection none = {{0}}, end;
     char four[4];
 
-    FAILS(MPM_ETIMEDOUT, "message", mpm_connection_recv(t->far, four, 4, NULL, 0));
-    FAILS(MPM_ETIMEDOUT, "message", mpm_connection_recv(t->far, four, 4, NULL, SHORT_S));
+    FAILS(MPM_ETIMEDOUT, "message", mpm_connection_recv(t->far, 0, four, 4, NULL));
+    FAILS(MPM_ETIMEDOUT, "message", mpm_connection_recv(t->far, SHORT_S, four, 4, NULL));
     FAILS(MPM_EPIPE, "the other end of the pipe", mpm_connection_send(t->closed_far, "four", 4, 0));
-    FAILS(MPM_EEOF, "the other end of the pipe", mpm_connection_recv(t->closed_far, four, 4, NULL, 0));
+    FAILS(MPM_EEOF, "the other end of the pipe", mpm_connection_recv(t->closed_far, 0, four, 4, NULL));
     FAILS(MPM_ECLOSED, "this end of the pipe is closed", mpm_connection_send(t->closed_near, "f", 1, 0));
     FAILS(MPM_ECLOSED, "this end of the pipe is closed",
-          mpm_connection_recv(t->closed_near, four, 4, NULL, 0));
+          mpm_connection_recv(t->closed_near, 0, four, 4, NULL));
     FAILS(MPM_ECLOSED, "this end of the pipe is closed", mpm_connection_poll(t->closed_near, 0));
     FAILS(MPM_EINVAL, "oneway pipe", mpm_connection_send(t->receives, "four", 4, 0));
-    FAILS(MPM_EINVAL, "oneway pipe", mpm_connection_recv(t->sends, four, 4, NULL, 0));
+    FAILS(MPM_EINVAL, "oneway pipe", mpm_connection_recv(t->sends, 0, four, 4, NULL));
     FAILS(MPM_EINVAL, "oneway pipe", mpm_connection_poll(t->sends, 0));
     CU_ASSERT(!mpm_connection_send(t->far, "four", 4, 1));
-    FAILS(MPM_ETOOSMALL, "message has 4 bytes|room for 2", mpm_connection_recv(t->near, four, 2, NULL, 1));
+    FAILS(MPM_ETOOSMALL, "message has 4 bytes|room for 2", mpm_connection_recv(t->near, 1, four, 2, NULL));
     FAILS(MPM_EINVAL, "connection", mpm_connection_send(none, "four", 4, 0));
     FAILS(MPM_EINVAL, "connection", mpm_connection_close(none));
     FAILS(MPM_EINVAL, "mpm_connection_send|4", mpm_connection_send(t->far, NULL, 4, 0));
-    FAILS(MPM_EINVAL, "mpm_connection_recv|4", mpm_connection_recv(t->far, NULL, 4, NULL, 0));
-    FAILS(MPM_EINVAL, "mpm_pipe|7", mpm_pipe((enum mpm_pipe_direction)7, &end, &end));
-    FAILS(MPM_EINVAL, "mpm_pipe|second", mpm_pipe(MPM_DUPLEX, &end, NULL));
+    FAILS(MPM_EINVAL, "mpm_connection_recv|4", mpm_connection_recv(t->far, 0, NULL, 4, NULL));
+    FAILS(MPM_EINVAL, "mpm_pipe_create|7", mpm_pipe_create((enum mpm_pipe_direction)7, &end, &end));
+    FAILS(MPM_EINVAL, "mpm_pipe_create|second", mpm_pipe_create(MPM_DUPLEX, &end, NULL));
 }
 
 static void locks(const struct things *t)
@@ -346,11 +346,11 @@ static void results(mpm_pool *pool)
     mpm_result *result = NULL;
     const void *there;
 
-    FAILS(MPM_ETASK, "item 1|seven is too much", mpm_pool_map(pool, fail_seven, items, 2, 4, NULL, NULL, 0));
-    FAILS(MPM_ETASK, "seven is too much", mpm_pool_apply(pool, fail_seven, &items[1], 4, NULL, 0));
+    FAILS(MPM_ETASK, "item 1|seven is too much", mpm_pool_map(pool, fail_seven, items, 2, 4, 0, NULL, NULL));
+    FAILS(MPM_ETASK, "seven is too much", mpm_pool_apply(pool, fail_seven, &items[1], 4, 0, NULL));
     FAILS(MPM_ETASK, "killed by SIGXFSZ: a file passed its limit",
-          mpm_pool_apply(pool, write_too_much, NULL, 0, NULL, 0));
-    CU_ASSERT(!mpm_pool_map_async(pool, fail_seven, items, 2, 4, NULL, NULL, 0, NULL, &result));
+          mpm_pool_apply(pool, write_too_much, NULL, 0, 0, NULL));
+    CU_ASSERT(!mpm_pool_map_async(pool, fail_seven, items, 2, 4, 0, NULL, NULL, NULL, &result));
     FAILS(MPM_ETASK, "item 1|seven is too much", mpm_result_get(result, 30, &there));
     mpm_result_destroy(result);
 }
@@ -365,10 +365,10 @@ static void pools(void)
     FAILS(MPM_EWORKER, "the weather is bad",
           mpm_pool_open(&(mpm_pool_options){.workers = 1, .initializer = refuse}, &pool));
     CU_ASSERT_FATAL(!mpm_pool_open(&(mpm_pool_options){.workers = mpm_node_count()}, &pool));
-    FAILS(MPM_EINVAL, "NULL", mpm_pool_map(NULL, fail_seven, items, 1, 4, NULL, NULL, 0));
-    FAILS(MPM_EINVAL, "task", mpm_pool_map(pool, NULL, items, 1, 4, NULL, NULL, 0));
-    FAILS(MPM_EINVAL, "item", mpm_pool_map(pool, fail_seven, NULL, 1, 4, NULL, NULL, 0));
-    FAILS(MPM_EINVAL, "task", mpm_pool_apply(pool, NULL, items, 4, NULL, 0));
+    FAILS(MPM_EINVAL, "NULL", mpm_pool_map(NULL, fail_seven, items, 1, 4, 0, NULL, NULL));
+    FAILS(MPM_EINVAL, "task", mpm_pool_map(pool, NULL, items, 1, 4, 0, NULL, NULL));
+    FAILS(MPM_EINVAL, "item", mpm_pool_map(pool, fail_seven, NULL, 1, 4, 0, NULL, NULL));
+    FAILS(MPM_EINVAL, "task", mpm_pool_apply(pool, NULL, items, 4, 0, NULL));
     results(pool);
     mpm_pool_close(pool);
 }

@@ -55,8 +55,8 @@ static void map_numbers(mpm_pool *pool, int count, int expected)
 
     for (int i = 0; i < count; i++)
         items[i] = i;
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, double_or_fail, items, (size_t)count, sizeof *items, NULL, results,
-                                 sizeof *results),
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, double_or_fail, items, (size_t)count, sizeof *items, sizeof *results,
+                                 NULL, results),
                     expected);
 }
 
@@ -140,7 +140,7 @@ static void time_in_items_is_busy_time(void)
     mpm_pool *pool = open_pool(2);
     mpm_stats *stats;
 
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, sleep_20_ms, NULL, 10, 0, NULL, NULL, 0), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, sleep_20_ms, NULL, 10, 0, 0, NULL, NULL), MPM_OK);
     stats = stats_of(pool);
     CU_ASSERT(stats->all.busy_s >= 0.2);
     CU_ASSERT(stats->all.busy_s <= 2 * stats->open_s);
@@ -157,9 +157,9 @@ static void single_calls_are_counted(void)
     long result;
 
     for (int i = 0; i < 10; i++)
-        CU_ASSERT_EQUAL(mpm_pool_apply(pool, double_or_fail, &i, sizeof i, &result, sizeof result),
+        CU_ASSERT_EQUAL(mpm_pool_apply(pool, double_or_fail, &i, sizeof i, sizeof result, &result),
                         i == 7 ? MPM_ETASK : MPM_OK);
-    CU_ASSERT_EQUAL(mpm_pool_apply(pool, double_or_fail, &(int){10}, sizeof(int), &result, sizeof result),
+    CU_ASSERT_EQUAL(mpm_pool_apply(pool, double_or_fail, &(int){10}, sizeof(int), sizeof result, &result),
                     MPM_ETASK);
     stats = stats_of(pool);
     CU_ASSERT_EQUAL(stats->all.done, 9);

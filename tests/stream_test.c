@@ -80,12 +80,12 @@ static size_t read_squares(mpm_stream *stream, int count, bool is_ordered)
     long squared = 0;
 
     for (int i = 0; i < count; i++) {
-        if (mpm_stream_next(stream, &squared, &index, MPM_FOREVER) || index >= (uint64_t)count ||
+        if (mpm_stream_next(stream, MPM_FOREVER, &squared, &index) || index >= (uint64_t)count ||
             squared != (long)index * (long)index || seen[index]++ || (is_ordered && index != (uint64_t)i))
             wrong++;
     }
     for (int i = 0; i < 2; i++)
-        wrong += mpm_stream_next(stream, &squared, &index, MPM_FOREVER) != MPM_ECLOSED;
+        wrong += mpm_stream_next(stream, MPM_FOREVER, &squared, &index) != MPM_ECLOSED;
     free(seen);
     return wrong;
 }
@@ -137,7 +137,7 @@ static void the_generator_is_never_further_ahead_than_the_buffer(void)
         long squared;
 
         for (int i = 0; i < 500; i++) {
-            CU_ASSERT_EQUAL(mpm_stream_next(stream, &squared, NULL, MPM_FOREVER), MPM_OK);
+            CU_ASSERT_EQUAL(mpm_stream_next(stream, MPM_FOREVER, &squared, NULL), MPM_OK);
             CU_ASSERT(atomic_load(&counter.pulled) <= i + 1 + (int)buffers[k]);
         }
         mpm_stream_close(stream);
@@ -168,11 +168,11 @@ static void a_generator_may_wait_for_results(void)
         long squared = 0;
 
         for (int i = 0; i < 100; i++) {
-            CU_ASSERT_EQUAL(mpm_stream_next(stream, &squared, NULL, MPM_FOREVER), MPM_OK);
+            CU_ASSERT_EQUAL(mpm_stream_next(stream, MPM_FOREVER, &squared, NULL), MPM_OK);
             CU_ASSERT_EQUAL(squared, (long)i * i);
             atomic_fetch_add(&counter.answered, 1);
         }
-        CU_ASSERT_EQUAL(mpm_stream_next(stream, &squared, NULL, MPM_FOREVER), MPM_ECLOSED);
+        CU_ASSERT_EQUAL(mpm_stream_next(stream, MPM_FOREVER, &squared, NULL), MPM_ECLOSED);
         mpm_stream_close(stream);
     }
     mpm_pool_close(pool);
@@ -197,13 +197,13 @@ static void what_a_generator_leaves_is_done_while_others_are_in_work(void)
     stream = begin(pool, square_held_up_at_first, &counter,
                    &(mpm_stream_options){.chunk = 8, .order = MPM_UNORDERED});
     CU_ASSERT(gate_reached(&counter.pulled, 10));
-    CU_ASSERT_EQUAL(mpm_stream_next(stream, &squared, &index, 20), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_stream_next(stream, 20, &squared, &index), MPM_OK);
     CU_ASSERT(index == 8 || index == 9);
     atomic_fetch_add(&counter.answered, 12);
     atomic_store(&shared->gate, 1);
     for (int i = 1; i < 12; i++)
-        CU_ASSERT_EQUAL(mpm_stream_next(stream, &squared, NULL, MPM_FOREVER), MPM_OK);
-    CU_ASSERT_EQUAL(mpm_stream_next(stream, &squared, NULL, MPM_FOREVER), MPM_ECLOSED);
+        CU_ASSERT_EQUAL(mpm_stream_next(stream, MPM_FOREVER, &squared, NULL), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_stream_next(stream, MPM_FOREVER, &squared, NULL), MPM_ECLOSED);
     mpm_stream_close(stream);
     mpm_pool_close(pool);
 }
@@ -229,7 +229,7 @@ static void check_failures(size_t chunk)
     for (uint64_t i = 0; i < 50; i++) {
         uint64_t index = 99;
         long result = -1;
-        int status = mpm_stream_next(stream, &result, &index, MPM_FOREVER);
+        int status = mpm_stream_next(stream, MPM_FOREVER, &result, &index);
 
         CU_ASSERT_EQUAL(index, i);
         CU_ASSERT_EQUAL(status, i % 10 == 3 || i == 25 ? MPM_ETASK : MPM_OK);
@@ -239,7 +239,7 @@ static void check_failures(size_t chunk)
         if (i == 25)
             CU_ASSERT(error_has("item 25 failed: its worker was killed by SIGSEGV (2 attempts)"));
     }
-    CU_ASSERT_EQUAL(mpm_stream_next(stream, &(long){0}, NULL, MPM_FOREVER), MPM_ECLOSED);
+    CU_ASSERT_EQUAL(mpm_stream_next(stream, MPM_FOREVER, &(long){0}, NULL), MPM_ECLOSED);
     mpm_stream_close(stream);
     mpm_pool_close(pool);
 }
@@ -274,11 +274,11 @@ static void an_item_past_its_time_is_an_error_of_its_next(void)
     for (long i = 0; i < 20; i++) {
         long result = -1;
 
-        CU_ASSERT_EQUAL(mpm_stream_next(stream, &result, NULL, MPM_FOREVER), i == 7 ? MPM_ETASK : MPM_OK);
+        CU_ASSERT_EQUAL(mpm_stream_next(stream, MPM_FOREVER, &result, NULL), i == 7 ? MPM_ETASK : MPM_OK);
         CU_ASSERT_EQUAL(result, i == 7 ? -1 : i);
         CU_ASSERT(i != 7 || error_has("item 7 failed: it ran past its 0.25 s (2 attempts)"));
     }
-    CU_ASSERT_EQUAL(mpm_stream_next(stream, &(long){0}, NULL, MPM_FOREVER), MPM_ECLOSED);
+    CU_ASSERT_EQUAL(mpm_stream_next(stream, MPM_FOREVER, &(long){0}, NULL), MPM_ECLOSED);
     mpm_stream_close(stream);
     mpm_pool_close(pool);
 }
@@ -291,10 +291,10 @@ static void a_generator_that_fails_ends_the_stream_after_its_results(void)
     long squared;
 
     for (int i = 0; i < 17; i++)
-        CU_ASSERT_EQUAL(mpm_stream_next(stream, &squared, NULL, MPM_FOREVER), MPM_OK);
-    CU_ASSERT_EQUAL(mpm_stream_next(stream, &squared, NULL, MPM_FOREVER), MPM_EGENERATOR);
+        CU_ASSERT_EQUAL(mpm_stream_next(stream, MPM_FOREVER, &squared, NULL), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_stream_next(stream, MPM_FOREVER, &squared, NULL), MPM_EGENERATOR);
     CU_ASSERT(error_has("the generator failed with -5 after 17 items"));
-    CU_ASSERT_EQUAL(mpm_stream_next(stream, &squared, NULL, 0), MPM_EGENERATOR);
+    CU_ASSERT_EQUAL(mpm_stream_next(stream, 0, &squared, NULL), MPM_EGENERATOR);
     mpm_stream_close(stream);
     mpm_pool_close(pool);
 }
@@ -324,7 +324,7 @@ static void what_a_generator_returns_is_no_status(void)
         CU_ASSERT_EQUAL_FATAL(mpm_pool_imap(pool, square, generator, &counter, sizeof(int), sizeof squared,
                                             &(mpm_stream_options){.chunk = 2}, &stream),
                               MPM_OK);
-        while (!(status = mpm_stream_next(stream, &squared, NULL, MPM_FOREVER)))
+        while (!(status = mpm_stream_next(stream, MPM_FOREVER, &squared, NULL)))
             given++;
         CU_ASSERT_EQUAL(given, 3);
         CU_ASSERT_EQUAL(status, MPM_EGENERATOR);
@@ -355,13 +355,13 @@ static void next_takes_a_timeout_and_loses_nothing(void)
     atomic_store(&shared->inside, 0);
     stream = begin(pool, wait_at_gate, &counter, NULL);
     CU_ASSERT(gate_reached(&shared->inside, 1));
-    CU_ASSERT_EQUAL(mpm_stream_next(stream, &result, NULL, 0), MPM_ETIMEDOUT);
-    CU_ASSERT_EQUAL(mpm_stream_next(stream, &result, NULL, -1), MPM_ETIMEDOUT);
-    CU_ASSERT_EQUAL(mpm_stream_next(stream, &result, NULL, 0.01), MPM_ETIMEDOUT);
+    CU_ASSERT_EQUAL(mpm_stream_next(stream, 0, &result, NULL), MPM_ETIMEDOUT);
+    CU_ASSERT_EQUAL(mpm_stream_next(stream, -1, &result, NULL), MPM_ETIMEDOUT);
+    CU_ASSERT_EQUAL(mpm_stream_next(stream, 0.01, &result, NULL), MPM_ETIMEDOUT);
     CU_ASSERT_EQUAL(result, -1);
     atomic_store(&shared->gate, 1);
     for (long i = 0; i < 10; i++) {
-        CU_ASSERT_EQUAL(mpm_stream_next(stream, &result, NULL, MPM_FOREVER), MPM_OK);
+        CU_ASSERT_EQUAL(mpm_stream_next(stream, MPM_FOREVER, &result, NULL), MPM_OK);
         CU_ASSERT_EQUAL(result, i);
     }
     mpm_stream_close(stream);
@@ -380,7 +380,7 @@ static void close_in_the_middle_leaves_nothing(void)
         mpm_stream *stream = begin(pool, square, &counter, &(mpm_stream_options){.order = i % 2});
 
         for (int k = 0; k < i * 10; k++)
-            CU_ASSERT_EQUAL(mpm_stream_next(stream, &result, NULL, MPM_FOREVER), MPM_OK);
+            CU_ASSERT_EQUAL(mpm_stream_next(stream, MPM_FOREVER, &result, NULL), MPM_OK);
         mpm_stream_close(stream);
     }
     mpm_stream_close(NULL);
@@ -415,8 +415,8 @@ static void terminate_ends_a_stream(void)
     stream = begin(pool, wait_at_gate, &counter, NULL);
     CU_ASSERT(gate_reached(&shared->inside, 1));
     mpm_pool_terminate(pool);
-    CU_ASSERT_EQUAL(mpm_stream_next(stream, &result, NULL, MPM_FOREVER), MPM_ECANCELED);
-    CU_ASSERT_EQUAL(mpm_stream_next(stream, &result, NULL, MPM_FOREVER), MPM_ECANCELED);
+    CU_ASSERT_EQUAL(mpm_stream_next(stream, MPM_FOREVER, &result, NULL), MPM_ECANCELED);
+    CU_ASSERT_EQUAL(mpm_stream_next(stream, MPM_FOREVER, &result, NULL), MPM_ECANCELED);
     mpm_stream_close(stream);
 }
 
@@ -436,7 +436,7 @@ static int end_the_pool(void *argument, void *item)
         return 1;
     ender->finalize = mpm_finalize() == MPM_ESTATE && error_has("a generator cannot end the run");
     ender->close = mpm_pool_close(ender->pool);
-    ender->call = mpm_pool_apply(ender->pool, square, &(int){0}, sizeof(int), &(long){0}, sizeof(long));
+    ender->call = mpm_pool_apply(ender->pool, square, &(int){0}, sizeof(int), sizeof(long), &(long){0});
     ender->begin = mpm_pool_imap(ender->pool, square, end_the_pool, ender, sizeof(int), sizeof(long), NULL,
                                  &ender->other);
     return 1;
@@ -452,7 +452,7 @@ static void a_generator_may_end_its_pool_but_not_the_run(void)
     CU_ASSERT_EQUAL_FATAL(
         mpm_pool_imap(ender.pool, square, end_the_pool, &ender, sizeof(int), sizeof(long), NULL, &stream),
         MPM_OK);
-    while (!(status = mpm_stream_next(stream, &result, NULL, MPM_FOREVER)))
+    while (!(status = mpm_stream_next(stream, MPM_FOREVER, &result, NULL)))
         ;
     CU_ASSERT_EQUAL(status, MPM_ECANCELED);
     mpm_stream_close(stream);
@@ -483,10 +483,10 @@ static void a_closed_pool_lets_a_stream_give_what_was_pulled(void)
                            1)); /* fewer than a chunk: they go to work when the generator has ended */
     mpm_pool_close(pool);
     for (long i = 0; i < 50; i++) {
-        CU_ASSERT_EQUAL(mpm_stream_next(stream, &result, NULL, MPM_FOREVER), MPM_OK);
+        CU_ASSERT_EQUAL(mpm_stream_next(stream, MPM_FOREVER, &result, NULL), MPM_OK);
         CU_ASSERT_EQUAL(result, i * i);
     }
-    CU_ASSERT_EQUAL(mpm_stream_next(stream, &result, NULL, MPM_FOREVER), MPM_ECLOSED);
+    CU_ASSERT_EQUAL(mpm_stream_next(stream, MPM_FOREVER, &result, NULL), MPM_ECLOSED);
     mpm_stream_close(stream);
 }
 
@@ -528,7 +528,7 @@ static void a_stream_hands_its_context_to_every_call(void)
 
     context = 0;
     for (long i = 0; i < 100; i++) {
-        CU_ASSERT_EQUAL(mpm_stream_next(stream, &result, NULL, MPM_FOREVER), MPM_OK);
+        CU_ASSERT_EQUAL(mpm_stream_next(stream, MPM_FOREVER, &result, NULL), MPM_OK);
         CU_ASSERT_EQUAL(result, i + 1000);
     }
     mpm_stream_close(stream);
@@ -554,11 +554,11 @@ static void nonsense_is_refused(void)
                                   &(mpm_stream_options){.order = (enum mpm_order)7}, &stream),
                     MPM_EINVAL);
     CU_ASSERT_PTR_NULL(stream);
-    CU_ASSERT_EQUAL(mpm_stream_next(NULL, &result, NULL, 0), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_stream_next(NULL, 0, &result, NULL), MPM_EINVAL);
     stream = begin(pool, square, &counter, NULL);
-    CU_ASSERT_EQUAL(mpm_stream_next(stream, NULL, NULL, 0), MPM_EINVAL);
-    CU_ASSERT_EQUAL(mpm_stream_next(stream, &result, NULL, NAN), MPM_EINVAL);
-    CU_ASSERT_EQUAL(mpm_stream_next(stream, &result, NULL, MPM_FOREVER), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_stream_next(stream, 0, NULL, NULL), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_stream_next(stream, NAN, &result, NULL), MPM_EINVAL);
+    CU_ASSERT_EQUAL(mpm_stream_next(stream, MPM_FOREVER, &result, NULL), MPM_OK);
     mpm_stream_close(stream);
     mpm_pool_close(pool);
 }

@@ -77,7 +77,7 @@ static void put_or_get(unsigned thread)
         if (thread % 2)
             EXPECT(!mpm_queue_put(shared.queue, message, i % sizeof message, PATIENCE_S));
         else
-            EXPECT(!mpm_queue_get(shared.queue, message, sizeof message, &size, PATIENCE_S) &&
+            EXPECT(!mpm_queue_get(shared.queue, PATIENCE_S, message, sizeof message, &size) &&
                    !mpm_queue_task_done(shared.queue) && (!size || message[0] == message[size - 1]));
     }
 }
@@ -104,14 +104,14 @@ static void send_and_receive(unsigned thread)
         EXPECT(!mpm_connection_send(end, message, i % sizeof message, PATIENCE_S));
         if (i % 3 == 0)
             EXPECT(!mpm_wait_any(&end.handle, 1, PATIENCE_S, &ready, &count));
-        EXPECT(!mpm_connection_recv(end, message, sizeof message, &size, PATIENCE_S) &&
+        EXPECT(!mpm_connection_recv(end, PATIENCE_S, message, sizeof message, &size) &&
                (!size || message[0] == message[size - 1]));
     }
 }
 
 static void pipes(void)
 {
-    EXPECT(!mpm_pipe(MPM_DUPLEX, &shared.near_end, &shared.far_end));
+    EXPECT(!mpm_pipe_create(MPM_DUPLEX, &shared.near_end, &shared.far_end));
     run_threads(send_and_receive);
     EXPECT(!mpm_connection_close(shared.near_end) && !mpm_connection_close(shared.far_end));
     everywhere_assert();
@@ -266,9 +266,9 @@ static int use_pool(unsigned thread)
     int status;
 
     if (thread % 3 == 0)
-        return mpm_pool_map(shared.pool, do_nothing, NULL, 10, 0, NULL, NULL, 0);
+        return mpm_pool_map(shared.pool, do_nothing, NULL, 10, 0, 0, NULL, NULL);
     if (thread % 3 == 1)
-        return mpm_pool_apply(shared.pool, do_nothing, NULL, 0, NULL, 0);
+        return mpm_pool_apply(shared.pool, do_nothing, NULL, 0, 0, NULL);
     if ((status = mpm_pool_apply_async(shared.pool, do_nothing, NULL, 0, 0, NULL, &result)))
         return status;
     status = mpm_result_get(result, PATIENCE_S, NULL);

@@ -40,7 +40,7 @@ static bool put(const struct kill_scene *scene, uint64_t number)
 
 static bool get(const struct kill_scene *scene, uint64_t *number, double timeout_s)
 {
-    return !mpm_queue_get(queue_of(scene, QUEUE), number, sizeof *number, NULL, timeout_s);
+    return !mpm_queue_get(queue_of(scene, QUEUE), timeout_s, number, sizeof *number, NULL);
 }
 
 /* Others. */
@@ -88,7 +88,7 @@ static int keep_passing(const void *args, size_t size)
     (void)size;
     do {
         if (!(status = mpm_queue_put(queue_of(scene, QUEUE), &number, sizeof number, PATIENCE_S)))
-            status = mpm_queue_get(queue_of(scene, QUEUE), &number, sizeof number, NULL, PATIENCE_S);
+            status = mpm_queue_get(queue_of(scene, QUEUE), PATIENCE_S, &number, sizeof number, NULL);
     } while (!status);
     return status != MPM_ECLOSED;
 }
@@ -206,7 +206,7 @@ static bool drain(const struct kill_scene *scene, unsigned which, bool seen[NUMB
 {
     uint64_t number;
 
-    while (!mpm_queue_get(queue_of(scene, which), &number, sizeof number, NULL, 0)) {
+    while (!mpm_queue_get(queue_of(scene, which), 0, &number, sizeof number, NULL)) {
         if (number >= NUMBERS || seen[number])
             return false;
         seen[number] = true;

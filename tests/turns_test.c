@@ -66,7 +66,7 @@ static struct things make_things_with_pipe(void)
     struct things things = make_things(0);
 
     things.is_pipe = 1;
-    EXPECT(!mpm_pipe(MPM_ONEWAY, &things.to, &things.from));
+    EXPECT(!mpm_pipe_create(MPM_ONEWAY, &things.to, &things.from));
     return things;
 }
 
@@ -89,8 +89,8 @@ static int put(const struct things *things, uint64_t number, double timeout_s)
 
 static int get_into(const struct things *things, uint64_t *number, double timeout_s)
 {
-    return things->is_pipe ? mpm_connection_recv(things->to, number, things->room, NULL, timeout_s)
-                           : mpm_queue_get(things->queue, number, things->room, NULL, timeout_s);
+    return things->is_pipe ? mpm_connection_recv(things->to, timeout_s, number, things->room, NULL)
+                           : mpm_queue_get(things->queue, timeout_s, number, things->room, NULL);
 }
 
 /* The number of the next message, or UINT64_MAX. */
@@ -135,7 +135,7 @@ static int get_one(const void *args, size_t size)
 
     (void)size;
     if (things->one == LOCAL)
-        EXPECT(!mpm_queue_get(things->go, NULL, 0, NULL, PATIENCE_S));
+        EXPECT(!mpm_queue_get(things->go, PATIENCE_S, NULL, 0, NULL));
     result.status = get_into(things, &result.number, PATIENCE_S);
     if (things->one == LOCAL && !result.status)
         result.rings = wait_look(word_of(things, GETTING));
@@ -150,7 +150,7 @@ static int put_one(const void *args, size_t size)
 
     (void)size;
     if (things->one == LOCAL)
-        EXPECT(!mpm_queue_get(things->go, NULL, 0, NULL, PATIENCE_S));
+        EXPECT(!mpm_queue_get(things->go, PATIENCE_S, NULL, 0, NULL));
     result.status = put(things, result.number, PATIENCE_S);
     if (things->one == LOCAL)
         result.rings = wait_look(word_of(things, PUTTING));
@@ -175,7 +175,7 @@ static int begin_to_wait_and_get(const void *args, size_t size)
     mpm_handle home = call_node(0);
     struct call call;
 
-    EXPECT(!mpm_queue_get(things->go, NULL, 0, NULL, PATIENCE_S));
+    EXPECT(!mpm_queue_get(things->go, PATIENCE_S, NULL, 0, NULL));
     EXPECT(!call_begin(&home, VERB_WAIT_ANY, &things->lock.handle, sizeof(mpm_handle), MPM_FOREVER, &call));
     get_one(args, size);
     call_abandon(&call);
@@ -194,7 +194,7 @@ static void take_results(const struct things *things, unsigned count, struct res
     struct result taken = {0};
 
     for (unsigned i = 0; i < count; i++) {
-        EXPECT(!mpm_queue_get(things->results, &taken, sizeof taken, NULL, PATIENCE_S));
+        EXPECT(!mpm_queue_get(things->results, PATIENCE_S, &taken, sizeof taken, NULL));
         result[taken.one] = taken;
     }
 }
@@ -273,9 +273,10 @@ static void expect_to_stand_back(const struct things *things, unsigned side)
     uint64_t end_ns = clock_now_ns() + PATIENCE_NS;
 
     EXPECT(!mpm_queue_put(things->go, NULL, 0, 0));
-    while (!atomic_load(&word->sleepers) && mpm_queue_empty(things->results) == 1 && clock_now_ns() < end_ns)
+    while (!atomic_load(&word->sleepers) && mpm_queue_is_empty(things->results) == 1 &&
+           clock_now_ns() < end_ns)
         sched_yield();
-    EXPECT(atomic_load(&word->sleepers) == 1 && mpm_queue_empty(things->results) == 1);
+    EXPECT(atomic_load(&word->sleepers) == 1 && mpm_queue_is_empty(things->results) == 1);
 }
 
 /* A local one that is to come later, and a far one that waits at a side; the courier is held up. */
@@ -419,7 +420,7 @@ static void batches_count_as_their_messages(void)
     begin(&things, GETTING, 1, process);
     for (unsigned i = 0; i < 2; i++) {
         EXPECT(!mpm_queue_put_many(things.queue, numbers, sizeof *numbers, AT_ONCE, 0, NULL));
-        EXPECT(!mpm_queue_get_many(things.queue, numbers, sizeof *numbers, AT_ONCE, PATIENCE_S, &got));
+        EXPECT(!mpm_queue_get_many(things.queue, sizeof *numbers, AT_ONCE, PATIENCE_S, numbers, &got));
         EXPECT(got == AT_ONCE);
     }
     expect_turn_to_get(&things, process);
@@ -579,7 +580,7 @@ static int keep_getting(const void *args, size_t size)
     const struct things *things = args;
 
     (void)size;
-    while (!mpm_queue_get(things->queue, &(uint64_t){0}, sizeof(uint64_t), NULL, MPM_FOREVER))
+    while (!mpm_queue_get(things->queue, MPM_FOREVER, &(uint64_t){0}, sizeof(uint64_t), NULL))
         ;
     return everywhere_end();
 }
@@ -615,9 +616,9 @@ static void put_through(const struct things *things, uint64_t number)
     uint64_t end_ns = clock_now_ns() + PATIENCE_NS;
 
     EXPECT(!put(things, number, PATIENCE_S));
-    while (mpm_queue_empty(things->queue) == 0 && clock_now_ns() < end_ns)
+    while (mpm_queue_is_empty(things->queue) == 0 && clock_now_ns() < end_ns)
         sched_yield();
-    EXPECT(mpm_queue_empty(things->queue) == 1);
+    EXPECT(mpm_queue_is_empty(things->queue) == 1);
 }
 
 /* Each message is put when the one before was got, so all wait for it together. */
@@ -632,7 +633,7 @@ static void a_getter_is_served_although_others_keep_coming(void)
         struct result result[ONES] = {{0}};
 
         await_waiting(&things, GETTING, 1);
-        for (uint64_t number = 1; number < ENOUGH && mpm_queue_empty(things.results) == 1; number++)
+        for (uint64_t number = 1; number < ENOUGH && mpm_queue_is_empty(things.results) == 1; number++)
             put_through(&things, number);
         take_results(&things, 1, result);
         EXPECT(!result[FAR].status && result[FAR].number <= TURN_BYPASSES + 1);
@@ -646,9 +647,9 @@ static void await_full(const struct things *things)
 {
     uint64_t end_ns = clock_now_ns() + PATIENCE_NS;
 
-    while (mpm_queue_full(things->queue) == 0 && clock_now_ns() < end_ns)
+    while (mpm_queue_is_full(things->queue) == 0 && clock_now_ns() < end_ns)
         sched_yield();
-    EXPECT(mpm_queue_full(things->queue) == 1);
+    EXPECT(mpm_queue_is_full(things->queue) == 1);
 }
 
 /* Room is made when there is none, so all wait for it together. */

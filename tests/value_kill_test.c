@@ -173,7 +173,7 @@ static bool exchange_bytes(const struct kill_scene *scene)
 
     memset(old, 1, sizeof old);
     memset(new, 2, sizeof new);
-    return !mpm_bytes_compare_exchange(bytes_of(scene), old, new, new, sizeof new) &&
+    return !mpm_bytes_compare_exchange(bytes_of(scene), old, new, sizeof new, new) &&
            !memcmp(old, new, sizeof new);
 }
 

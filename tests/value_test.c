@@ -402,9 +402,9 @@ static void on_all_workers(mpm_task *task, const void *items, size_t item_size, 
     meeting->count = mpm_pool_worker_count(pool);
     CU_ASSERT_FATAL(meeting->count <= MAX_WORKERS);
     CU_ASSERT_EQUAL_FATAL(mpm_value_create(MPM_I64, NULL, &meeting->arrived), MPM_OK);
-    status = mpm_pool_map(pool, task, items, meeting->count, item_size,
+    status = mpm_pool_map(pool, task, items, meeting->count, item_size, result_size,
                           &(mpm_map_options){.chunk = 1, .context = meeting, .context_size = sizeof *meeting},
-                          results, result_size);
+                          results);
     if (status)
         fprintf(stderr, "%s\n", mpm_error());
     CU_ASSERT_EQUAL(status, MPM_OK);
@@ -541,9 +541,8 @@ static void check_sum(mpm_pool *pool, mpm_type type, const struct zoo *zoo)
     union number value, array;
     long adds[4] = {0}, sum;
 
-    CHECK(mpm_pool_map(pool, add_often, items, 4, sizeof *items,
-                       &(mpm_map_options){.chunk = 1, .context = zoo, .context_size = sizeof *zoo}, adds,
-                       sizeof *adds));
+    CHECK(mpm_pool_map(pool, add_often, items, 4, sizeof *items, sizeof *adds,
+                       &(mpm_map_options){.chunk = 1, .context = zoo, .context_size = sizeof *zoo}, adds));
     sum = adds[0] + adds[1] + adds[2] + adds[3];
     CU_ASSERT(mpm_node_count() > 1 ? sum > 0 : sum == 4l * ADDS_AT_HOME);
     CHECK(mpm_value_get(zoo->values[type - 1], &value));
@@ -599,9 +598,9 @@ static void killed_workers_leave_a_true_count(void)
     CHECK(mpm_value_create(MPM_U32, NULL, &meeting.value));
     CHECK(mpm_array_create(MPM_F64, 6, NULL, &meeting.array));
     CU_ASSERT_EQUAL(
-        mpm_pool_map(pool, add_until_killed, NULL, TALLIES, 0,
+        mpm_pool_map(pool, add_until_killed, NULL, TALLIES, 0, 0,
                      &(mpm_map_options){.chunk = 1, .context = &meeting, .context_size = sizeof meeting},
-                     NULL, 0),
+                     NULL),
         MPM_ETASK);
     mpm_pool_close(pool);
     for (size_t i = 0; i < TALLIES; i++) {

@@ -21,7 +21,7 @@ static int wait_at_gate(const void *args, size_t size)
     const mpm_queue *gate = args;
 
     (void)size;
-    return mpm_queue_get(*gate, NULL, 0, NULL, MPM_FOREVER) ? 1 : 0;
+    return mpm_queue_get(*gate, MPM_FOREVER, NULL, 0, NULL) ? 1 : 0;
 }
 
 static int do_nothing(const void *args, size_t size)
@@ -136,7 +136,7 @@ static int open_in_turn(const void *args, size_t size)
 
     (void)size;
     for (size_t i = 0; i < opener->count; i++) {
-        if (mpm_queue_get(opener->next, NULL, 0, NULL, MPM_FOREVER) ||
+        if (mpm_queue_get(opener->next, MPM_FOREVER, NULL, 0, NULL) ||
             mpm_queue_put(opener->gates[i], NULL, 0, 0))
             return 1;
     }

@@ -39,7 +39,7 @@ static struct kit make_kit(mpm_queue orders)
     mpm_queue queue = {{0}};
     mpm_event event = {{0}};
 
-    EXPECT(!mpm_pipe(MPM_DUPLEX, &connection, &kit.other_end) && !mpm_queue_create(NULL, &queue) &&
+    EXPECT(!mpm_pipe_create(MPM_DUPLEX, &connection, &kit.other_end) && !mpm_queue_create(NULL, &queue) &&
            !mpm_event_create(&event));
     kit.handle[CONNECTION] = connection.handle;
     kit.handle[QUEUE] = queue.handle;
@@ -79,7 +79,7 @@ static int serve(const void *args, size_t size)
     (void)size;
     EXPECT(!mpm_connection_send(kit.other_end, "hello", 5, 0)); /* so that it holds its end */
     EXPECT(!mpm_queue_put(mine->made, &kit, sizeof kit, 0));
-    while (!mpm_queue_get(mine->orders, &order, sizeof order, NULL, MPM_FOREVER))
+    while (!mpm_queue_get(mine->orders, MPM_FOREVER, &order, sizeof order, NULL))
         carry_out(&kit, order);
     return everywhere_end();
 }
@@ -99,9 +99,9 @@ static void make_scene(struct scene *scene)
 
         EXPECT(!mpm_queue_create(NULL, &args.orders));
         server = start_on(i, serve, &args, sizeof args);
-        EXPECT(!mpm_queue_get(args.made, kit, sizeof *kit, NULL, PATIENCE_S));
+        EXPECT(!mpm_queue_get(args.made, PATIENCE_S, kit, sizeof *kit, NULL));
         kit->handle[PROCESS] = server.handle;
-        EXPECT(!mpm_connection_recv((mpm_connection){kit->handle[CONNECTION]}, hello, sizeof hello, NULL, 0));
+        EXPECT(!mpm_connection_recv((mpm_connection){kit->handle[CONNECTION]}, 0, hello, sizeof hello, NULL));
     }
     EXPECT(!mpm_queue_destroy(args.made));
 }
@@ -148,9 +148,9 @@ static void take_away(const struct kit *kit, enum order order)
     char byte = 0;
 
     if (order == SEND)
-        EXPECT(!mpm_connection_recv((mpm_connection){kit->handle[CONNECTION]}, &byte, 1, NULL, 0));
+        EXPECT(!mpm_connection_recv((mpm_connection){kit->handle[CONNECTION]}, 0, &byte, 1, NULL));
     else if (order == PUT)
-        EXPECT(!mpm_queue_get((mpm_queue){kit->handle[QUEUE]}, &byte, 1, NULL, 0));
+        EXPECT(!mpm_queue_get((mpm_queue){kit->handle[QUEUE]}, 0, &byte, 1, NULL));
     else
         EXPECT(!mpm_event_clear((mpm_event){kit->handle[EVENT]}));
     EXPECT(byte == (order == SEND ? 'a' : order == PUT ? 'b' : 0));
@@ -196,7 +196,7 @@ static int wait_for_end(const void *args, size_t size)
 
     (void)size;
     EXPECT(!mpm_wait_any(handle, 1, PATIENCE_S, &ready, &count) && count == 1);
-    EXPECT(mpm_connection_recv((mpm_connection){*handle}, NULL, 0, NULL, 0) == MPM_EEOF);
+    EXPECT(mpm_connection_recv((mpm_connection){*handle}, 0, NULL, 0, NULL) == MPM_EEOF);
     return everywhere_end();
 }
 
@@ -240,7 +240,7 @@ static int answer_each(const void *args, size_t size)
         int status;
 
         EXPECT(!mpm_wait_any(handles, 2, PATIENCE_S, ready, &count) && count == 1 && ready[0] == 1);
-        if ((status = mpm_connection_recv(kit->other_end, NULL, 0, NULL, 0)))
+        if ((status = mpm_connection_recv(kit->other_end, 0, NULL, 0, NULL)))
             break;
         EXPECT(!mpm_connection_send(kit->other_end, NULL, 0, 0));
     }
@@ -255,12 +255,12 @@ static void no_message_is_missed(void)
         mpm_event event = {{0}};
         mpm_process process;
 
-        EXPECT(!mpm_pipe(MPM_DUPLEX, &own, &kit.other_end) && !mpm_event_create(&event));
+        EXPECT(!mpm_pipe_create(MPM_DUPLEX, &own, &kit.other_end) && !mpm_event_create(&event));
         kit.handle[EVENT] = event.handle;
         process = start_on(node, answer_each, &kit, sizeof kit);
         for (unsigned i = 0; i < (node ? AMOUNT(300u, 30u) : AMOUNT(3000u, 200u)); i++)
             EXPECT(!mpm_connection_send(own, NULL, 0, 0) &&
-                   !mpm_connection_recv(own, NULL, 0, NULL, PATIENCE_S));
+                   !mpm_connection_recv(own, PATIENCE_S, NULL, 0, NULL));
         EXPECT(!mpm_connection_close(own));
         expect_end(process, 0);
         EXPECT(!mpm_connection_close(kit.other_end) && !mpm_event_destroy(event));
@@ -295,8 +295,9 @@ static void what_can_never_be_ready_is_told(void)
 {
     mpm_connection ends[6] = {{{0}}};
 
-    EXPECT(!mpm_pipe(MPM_ONEWAY, &ends[0], &ends[1]) && !mpm_pipe(MPM_DUPLEX, &ends[2], &ends[3]) &&
-           !mpm_pipe(MPM_DUPLEX, &ends[4], &ends[5]));
+    EXPECT(!mpm_pipe_create(MPM_ONEWAY, &ends[0], &ends[1]) &&
+           !mpm_pipe_create(MPM_DUPLEX, &ends[2], &ends[3]) &&
+           !mpm_pipe_create(MPM_DUPLEX, &ends[4], &ends[5]));
     EXPECT(!mpm_connection_close(ends[2]) && !mpm_connection_close(ends[4]) &&
            !mpm_connection_close(ends[5]));
     EXPECT(!wait_for_nonsense(ends, sizeof ends));

@@ -223,7 +223,7 @@ static void in_a_callback(mpm_result *result, void *argument)
 static void make_objects(void)
 {
     CU_ASSERT_FATAL(!mpm_process_start(target, NULL, 0, NULL, &fixture.process) &&
-                    !mpm_pipe(MPM_DUPLEX, &fixture.connection, &fixture.other_end) &&
+                    !mpm_pipe_create(MPM_DUPLEX, &fixture.connection, &fixture.other_end) &&
                     !mpm_queue_create(NULL, &fixture.queue) && !mpm_lock_create(&fixture.lock) &&
                     !mpm_rlock_create(&fixture.rlock) && !mpm_semaphore_create(1, &fixture.semaphore) &&
                     !mpm_condition_create(&fixture.condition) && !mpm_event_create(&fixture.event) &&
@@ -281,7 +281,7 @@ static void nor_in_workers(void)
 
     for (unsigned i = 0; i < 4; i++)
         items[i] = for_others();
-    CU_ASSERT(!mpm_pool_map(fixture.pool, in_a_worker, items, 4, sizeof *items, NULL, bad, sizeof *bad));
+    CU_ASSERT(!mpm_pool_map(fixture.pool, in_a_worker, items, 4, sizeof *items, sizeof *bad, NULL, bad));
 }
 
 static void nor_in_a_callback(void)

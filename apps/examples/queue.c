@@ -23,7 +23,7 @@ static int consumer(const void *args, size_t size)
 
     (void)size;
     for (;;) {
-        if (mpm_queue_get(*queue, &item, sizeof item, &size, MPM_FOREVER))
+        if (mpm_queue_get(*queue, MPM_FOREVER, &item, sizeof item, &size))
             return mpm_report_error();
         if (!size) /* End signal */
             return 0;

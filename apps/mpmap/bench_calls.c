@@ -136,7 +136,7 @@ static int run_apply(const void *unused, uint64_t count)
 
     (void)unused;
     for (uint64_t i = 0; !status && i < count; i++)
-        status = mpm_pool_apply(pool, do_nothing, NULL, 0, NULL, 0);
+        status = mpm_pool_apply(pool, do_nothing, NULL, 0, 0, NULL);
     return status;
 }
 
@@ -163,7 +163,7 @@ static int play_in_turn(struct table *table, double *ours, double *theirs)
         theirs[i] = bench_now_s() - begun_s;
         nanosleep(&nap, NULL);
         begun_s = bench_now_s();
-        status = mpm_pool_apply(pool, do_nothing, NULL, 0, NULL, 0);
+        status = mpm_pool_apply(pool, do_nothing, NULL, 0, 0, NULL);
         ours[i] = bench_now_s() - begun_s;
     }
     return status;
@@ -189,7 +189,7 @@ static int measure_sleepy(const char *name, int own_cpu, int other_cpu, struct b
 
     if (!table)
         return MPM_ESYSTEM;
-    if (!(status = mpm_pool_apply(pool, tell_pid, NULL, 0, &worker, sizeof worker))) {
+    if (!(status = mpm_pool_apply(pool, tell_pid, NULL, 0, sizeof worker, &worker))) {
         pin(0, own_cpu);
         pin(partner, other_cpu);
         pin(worker, other_cpu);
@@ -248,8 +248,8 @@ static int run_map(const void *size, uint64_t count)
     int status = MPM_ENOMEM;
 
     if (items && results)
-        status = mpm_pool_map(pool, do_nothing, items, count, *(const size_t *)size, NULL, results,
-                              *(const size_t *)size);
+        status = mpm_pool_map(pool, do_nothing, items, count, *(const size_t *)size, *(const size_t *)size,
+                              NULL, results);
     free(items);
     free(results);
     return status;
@@ -271,7 +271,7 @@ static int run_imap(const void *size, uint64_t count)
     if (status)
         return status;
     for (uint64_t i = 0; !status && i < count; i++)
-        status = mpm_stream_next(stream, &result, NULL, MPM_FOREVER);
+        status = mpm_stream_next(stream, MPM_FOREVER, &result, NULL);
     mpm_stream_close(stream);
     return status;
 }

@@ -81,14 +81,14 @@ static int map_empty(const void *argument, uint64_t count)
     const struct bench_map *bench = argument;
     mpm_map_options options = {.chunk = bench->chunk};
 
-    return mpm_pool_map(bench->pool, empty_task, NULL, count, 0, &options, NULL, 0);
+    return mpm_pool_map(bench->pool, empty_task, NULL, count, 0, 0, &options, NULL);
 }
 
 static int map_busy(const void *argument, uint64_t count)
 {
     const struct bench_map *bench = argument;
 
-    return mpm_pool_map(bench->pool, busy_task, NULL, count, 0, NULL, NULL, 0);
+    return mpm_pool_map(bench->pool, busy_task, NULL, count, 0, 0, NULL, NULL);
 }
 
 static int map_squares(const void *argument, uint64_t count)
@@ -99,8 +99,8 @@ static int map_squares(const void *argument, uint64_t count)
 
     for (uint64_t done = 0; done < count && !status; done += SQUARES)
         status = mpm_pool_map(bench->pool, square_task, bench->numbers,
-                              count - done < SQUARES ? count - done : SQUARES, sizeof(int), &options,
-                              bench->squares, sizeof(int));
+                              count - done < SQUARES ? count - done : SQUARES, sizeof(int), sizeof(int),
+                              &options, bench->squares);
     return status;
 }
 

@@ -65,7 +65,7 @@ static int map_work(const struct bench_metg *bench, size_t chunk, unsigned round
 {
     mpm_map_options options = {.chunk = chunk, .context = &rounds, .context_size = sizeof rounds};
 
-    return mpm_pool_map(bench->pool, work_task, NULL, count, 0, &options, NULL, 0);
+    return mpm_pool_map(bench->pool, work_task, NULL, count, 0, 0, &options, NULL);
 }
 
 static void loop_work(const struct bench_metg *bench, unsigned rounds, uint64_t count)

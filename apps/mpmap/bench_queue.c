@@ -227,9 +227,9 @@ static int consume(const struct bench_queue *bench)
 
     for (uint64_t done = 0; !status && done < bench->count; done += got) {
         if (bench->batch == 1)
-            status = mpm_queue_get(bench->queue, messages, sizeof *messages, NULL, MPM_FOREVER);
+            status = mpm_queue_get(bench->queue, MPM_FOREVER, messages, sizeof *messages, NULL);
         else
-            status = mpm_queue_get_many(bench->queue, messages, sizeof *messages, bench->batch, MPM_FOREVER,
+            status = mpm_queue_get_many(bench->queue, sizeof *messages, bench->batch, MPM_FOREVER, messages,
                                         &got);
         for (size_t i = 0; !status && i < got; i++)
             is_right &= messages[i] == done + i;
@@ -261,7 +261,7 @@ static int consume_in_crowd(const void *args, size_t size)
 
     (void)size;
     for (uint64_t done = 0; done < bench->count; done++) {
-        if (mpm_queue_get(bench->queue, &message, sizeof message, NULL, MPM_FOREVER) ||
+        if (mpm_queue_get(bench->queue, MPM_FOREVER, &message, sizeof message, NULL) ||
             message >= bench->count)
             return 1;
     }

@@ -173,7 +173,7 @@ static int time_loop(mpm_pool *pool, const struct workload *load, enum schedule_
 
     prepare_crew(crew, load, kind);
     start_s = bench_now_s();
-    if (mpm_pool_map(pool, run_crew, NULL, load->loop.workers, 0, &options, NULL, 0))
+    if (mpm_pool_map(pool, run_crew, NULL, load->loop.workers, 0, 0, &options, NULL))
         return mpm_report_error();
     *seconds = bench_now_s() - start_s;
     if (crew->done != load->loop.count)
@@ -188,8 +188,8 @@ static int time_map(mpm_pool *pool, const struct workload *load, double *seconds
 {
     double start_s = bench_now_s();
 
-    if (mpm_pool_map(pool, spin_task, load->costs_ns, load->loop.count, sizeof *load->costs_ns, NULL, NULL,
-                     0))
+    if (mpm_pool_map(pool, spin_task, load->costs_ns, load->loop.count, sizeof *load->costs_ns, 0, NULL,
+                     NULL))
         return mpm_report_error();
     *seconds = bench_now_s() - start_s;
     return 0;

@@ -218,8 +218,8 @@ static int sleep_and_wake(const void *args, size_t size)
         if (waking->what == 0)
             status = mpm_event_wait(waking->event, MPM_FOREVER);
         else if (waking->what == 1)
-            status = mpm_queue_get(waking->queue, NULL, 0, NULL, MPM_FOREVER);
-        else if (!(status = mpm_queue_get(waking->queue, NULL, 0, NULL, MPM_FOREVER)))
+            status = mpm_queue_get(waking->queue, MPM_FOREVER, NULL, 0, NULL);
+        else if (!(status = mpm_queue_get(waking->queue, MPM_FOREVER, NULL, 0, NULL)))
             status = mpm_lock_acquire(waking->lock, MPM_FOREVER);
         now_s = bench_now_s();
         if (!status && waking->what == 0)
@@ -255,7 +255,7 @@ static int wake_once(const struct waking *waking, double *seconds)
     else
         status = mpm_lock_release(waking->lock);
     if (!status)
-        status = mpm_queue_get(waking->told, &awake_s, sizeof awake_s, NULL, MPM_FOREVER);
+        status = mpm_queue_get(waking->told, MPM_FOREVER, &awake_s, sizeof awake_s, NULL);
     *seconds = awake_s - start_s;
     return status;
 }
@@ -290,7 +290,7 @@ static int end_after_a_while(const void *args, size_t size)
     double now_s;
 
     (void)size;
-    if (mpm_queue_get(words->go, NULL, 0, NULL, MPM_FOREVER))
+    if (mpm_queue_get(words->go, MPM_FOREVER, NULL, 0, NULL))
         return 1;
     be_still();
     now_s = bench_now_s();
@@ -357,7 +357,7 @@ static int measure_join(double *since_words_us, double *since_end_us)
             (status = join_at_end(process, words.go, &awake_s, &end_s)))
             break;
         if (!(status = mpm_process_close(process)))
-            status = mpm_queue_get(words.told, &words_s, sizeof words_s, NULL, 0);
+            status = mpm_queue_get(words.told, 0, &words_s, sizeof words_s, NULL);
         since_words_s[i] = awake_s - words_s;
         since_end_s[i] = awake_s > end_s ? awake_s - end_s : 0;
     }

@@ -136,9 +136,9 @@ static int add(const void *argument, uint64_t count)
     status = mpm_value_set(bench.arrived, &none);
     if (status)
         return status;
-    return mpm_pool_map(bench.pool, bench.task, NULL, bench.workers, 0,
-                        &(mpm_map_options){.chunk = 1, .context = &bench, .context_size = sizeof bench}, NULL,
-                        0);
+    return mpm_pool_map(bench.pool, bench.task, NULL, bench.workers, 0, 0,
+                        &(mpm_map_options){.chunk = 1, .context = &bench, .context_size = sizeof bench},
+                        NULL);
 }
 
 static int measure(const struct bench_value *bench, double seconds, struct bench_figure *figures)

@@ -22,9 +22,9 @@ static const char *plural(size_t count)
 
 static int print_node(unsigned node)
 {
-    mpm_node_info info;
+    mpm_node info;
 
-    if (mpm_node_info_get(node, &info))
+    if (mpm_node_info(node, &info))
         return mpm_report_error();
     printf("  %-4u %-24s %5u %6u  %-13s %9.1f MiB\n", node, info.name, info.ranks, info.slots, info.slots_by,
            (double)info.arena_size / (1 << 20));
@@ -47,9 +47,9 @@ static int print_table(void)
 
 static int print_json_node(unsigned node)
 {
-    mpm_node_info info;
+    mpm_node info;
 
-    if (mpm_node_info_get(node, &info))
+    if (mpm_node_info(node, &info))
         return mpm_report_error();
     fputs(node ? ",\n    {\"name\": " : "\n    {\"name\": ", stdout);
     json_print_string(info.name);

@@ -39,7 +39,7 @@ static bool is_function(const ElfW(Sym) * symbol)
 
 static bool is_description(const ElfW(Sym) * symbol)
 {
-    return ELF64_ST_TYPE(symbol->st_info) == STT_OBJECT && symbol->st_size == sizeof(mpm_description);
+    return ELF64_ST_TYPE(symbol->st_info) == STT_OBJECT && symbol->st_size == sizeof(mpm_task_description);
 }
 
 static bool name_description(const char *task, char *name, size_t size)
@@ -152,15 +152,16 @@ static void read_description(void *handle, const char *path, const char *name, s
 {
     char symbol_name[256];
     const ElfW(Sym) * symbol;
-    const mpm_description *description;
+    const mpm_task_description *description;
 
     if (!name_description(name, symbol_name, sizeof symbol_name) ||
         !(description = own_symbol(handle, symbol_name, &symbol)))
         return;
     if (!is_description(symbol)) {
-        snprintf(report->error, sizeof report->error,
-                 "%s of '%s' is no mpm_description of this mpmap: it has %llu bytes, which should be %zu",
-                 symbol_name, path, (unsigned long long)symbol->st_size, sizeof(mpm_description));
+        snprintf(
+            report->error, sizeof report->error,
+            "%s of '%s' is no mpm_task_description of this mpmap: it has %llu bytes, which should be %zu",
+            symbol_name, path, (unsigned long long)symbol->st_size, sizeof(mpm_task_description));
         return;
     }
     report->is_described = true;

@@ -68,7 +68,7 @@ static int read_reports(const struct trial *trial, struct plugin_report *report)
     int status;
 
     *report = (struct plugin_report){.stage = PLUGIN_LOADING};
-    while (!(status = mpm_queue_get(trial->reports, report, sizeof *report, NULL, 0)))
+    while (!(status = mpm_queue_get(trial->reports, 0, report, sizeof *report, NULL)))
         ;
     return status == MPM_EEMPTY ? 0 : mpm_report_error();
 }

@@ -116,8 +116,8 @@ static int run_map(const struct wire_map *map, double *crossed_rate, double *sha
     double start_s = bench_now_s(), seconds;
     size_t crossed = 0;
 
-    if (mpm_pool_map(map->pool, tell_node, map->items, map->count, sizeof *map->items, NULL, map->results,
-                     sizeof *map->results))
+    if (mpm_pool_map(map->pool, tell_node, map->items, map->count, sizeof *map->items, sizeof *map->results,
+                     NULL, map->results))
         return mpm_report_error();
     seconds = bench_now_s() - start_s;
     for (size_t i = 0; i < map->count; i++) {

@@ -2,7 +2,7 @@
 /* The mean of each row of numbers: the smallest plugin that does something. Rows may have any shape. */
 #include <mpmap.h>
 
-const mpm_description mean_description = {.result = "f64", .row = "f32", .help = "mean of a row of f32"};
+const mpm_task_description mean_description = {.result = "f64", .row = "f32", .help = "mean of a row of f32"};
 
 int mean(mpm_call *call, const void *item, void *result)
 {

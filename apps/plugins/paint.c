@@ -13,7 +13,7 @@
 enum { TILE = 64, CORE = 32, MARGIN = 16, COLOURS = 3 };
 enum { DIRECTIONS = 12, HALF_LENGTH = 7, HALF_WIDTH = 3 };
 
-const mpm_description paint_description = {
+const mpm_task_description paint_description = {
     .result = "u8[32,32,3]", .row = "u8[64,64,3]", .help = "paints the middle of a 64x64 tile"};
 
 /* Mean colour under a stroke with its middle at (y, x), along the angle; returns its unrest, the variance. */

@@ -146,11 +146,11 @@ static const char *name_of(const struct input *input)
 static int differs(const struct input *input, const struct input_identity *other, const char *difference)
 {
     unsigned here = mpm_node_id();
-    mpm_node_info node = {.name = ""}, first = {.name = ""};
+    mpm_node node = {.name = ""}, first = {.name = ""};
 
     if (here == other->node)
         return error_set(MPM_EIO, "%s has changed since the map began: %s", name_of(input), difference);
-    if (mpm_node_info_get(here, &node) || mpm_node_info_get(other->node, &first))
+    if (mpm_node_info(here, &node) || mpm_node_info(other->node, &first))
         return error_set(MPM_EIO, "%s is another file on another node: %s", name_of(input), difference);
     return error_set(MPM_EIO, "%s is another file on node %u (%s) than on node %u (%s): %s", name_of(input),
                      here, node.name, other->node, first.name, difference);

@@ -44,15 +44,15 @@ const char *mpm_mpi_version(void)
     return context.runs ? context.transport->version() : "none";
 }
 
-int mpm_node_info_get(unsigned number, mpm_node_info *info)
+int mpm_node_info(unsigned number, mpm_node *info)
 {
     const struct node *node;
-    mpm_node_info told = {0};
+    mpm_node told = {0};
 
     if (number >= mpm_node_count())
         return error_set(MPM_EINVAL, "there is no node %u: the run has %u", number, mpm_node_count());
     if (!info)
-        return error_set(MPM_EINVAL, "mpm_node_info_get: the place for the result is NULL");
+        return error_set(MPM_EINVAL, "mpm_node_info: the place for the result is NULL");
     node = &context.topology.nodes[number];
     memcpy(told.name, node->name, sizeof told.name);
     told.ranks = node->ranks;

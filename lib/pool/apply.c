@@ -210,8 +210,8 @@ static int run_call(struct mpm_pool *pool, struct map_request *request, const st
     return end == CALL_IS_GIVEN_UP ? pool_check(pool) : MPM_OK;
 }
 
-int mpm_pool_apply(mpm_pool *pool, mpm_task *task, const void *item, size_t item_size, void *result,
-                   size_t result_size)
+int mpm_pool_apply(mpm_pool *pool, mpm_task *task, const void *item, size_t item_size, size_t result_size,
+                   void *result)
 {
     struct map_request request = map_request_of(task, item, 1, item_size, NULL, result, result_size);
     struct named_task *named = NULL;

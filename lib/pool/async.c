@@ -47,10 +47,10 @@ static uint64_t context_bytes;
 static bool context_fits(const struct async_map *map)
 {
     uint64_t bytes = context_bytes + map->request.context_size;
-    mpm_node_info info;
+    mpm_node info;
 
     for (unsigned node = 0; context_bytes && node < map->pool->node_count; node++) {
-        if (map->pool->node[node].workers && !mpm_node_info_get(node, &info) && bytes > info.arena_size / 4)
+        if (map->pool->node[node].workers && !mpm_node_info(node, &info) && bytes > info.arena_size / 4)
             return false;
     }
     return true;

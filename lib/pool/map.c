@@ -280,9 +280,9 @@ static void count_items_sent(struct map *map, const struct lease_action *action)
 static bool is_in_arena(const void *array, uint64_t size)
 {
     uint64_t offset = arena_offset(runtime_arena(), array);
-    mpm_node_info info;
+    mpm_node info;
 
-    return array && size && !mpm_node_info_get(home_node(), &info) && offset < info.arena_size &&
+    return array && size && !mpm_node_info(home_node(), &info) && offset < info.arena_size &&
            size <= info.arena_size - offset;
 }
 
@@ -634,9 +634,9 @@ static uint64_t max_lease_items(struct map *map)
     unsigned workers = 0;
 
     for (unsigned node = 0; node < map->pool->node_count; node++) {
-        mpm_node_info info;
+        mpm_node info;
 
-        if (!map->pool->node[node].workers || mpm_node_info_get(node, &info))
+        if (!map->pool->node[node].workers || mpm_node_info(node, &info))
             continue;
         if (info.arena_size / ARENA_SHARE < bytes)
             bytes = info.arena_size / ARENA_SHARE;

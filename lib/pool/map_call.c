@@ -93,7 +93,7 @@ int map_for_caller(struct mpm_pool *pool, const struct map_request *request, con
 }
 
 int mpm_pool_map(mpm_pool *pool, mpm_task *task, const void *items, size_t count, size_t item_size,
-                 const mpm_map_options *options, void *results, size_t result_size)
+                 size_t result_size, const mpm_map_options *options, void *results)
 {
     struct map_request request = map_request_of(task, items, count, item_size, options, results, result_size);
     int status = map_enter("mpm_pool_map", pool, &request);

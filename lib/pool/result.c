@@ -131,8 +131,8 @@ static int submit(struct mpm_pool *pool, const struct map_request *request, cons
 }
 
 int mpm_pool_map_async(mpm_pool *pool, mpm_task *task, const void *items, size_t count, size_t item_size,
-                       const mpm_map_options *options, void *results, size_t result_size,
-                       const mpm_callbacks *callbacks, mpm_result **result)
+                       size_t result_size, const mpm_map_options *options, const mpm_callbacks *callbacks,
+                       void *results, mpm_result **result)
 {
     struct map_request request = map_request_of(task, items, count, item_size, options, results, result_size);
     struct function name;
@@ -183,9 +183,9 @@ static int check_result(const char *call, const mpm_result *result)
     return result ? runtime_check_somebody(call) : error_set(MPM_EINVAL, "%s: the result is NULL", call);
 }
 
-int mpm_result_ready(const mpm_result *result)
+int mpm_result_is_ready(const mpm_result *result)
 {
-    return result ? atomic_load(&result->is_ready) : check_result("mpm_result_ready", result);
+    return result ? atomic_load(&result->is_ready) : check_result("mpm_result_is_ready", result);
 }
 
 typedef bool wait_how(struct wait_word *word, uint32_t seen, uint64_t spin_ns, uint64_t deadline_ns);
@@ -243,10 +243,10 @@ int mpm_result_get(mpm_result *result, double timeout_s, const void **results)
     return MPM_OK;
 }
 
-int mpm_result_successful(const mpm_result *result)
+int mpm_result_is_successful(const mpm_result *result)
 {
     if (!result)
-        return check_result("mpm_result_successful", result);
+        return check_result("mpm_result_is_successful", result);
     if (!atomic_load(&result->is_ready))
         return not_ready();
     return result->outcome.status == MPM_OK;

@@ -29,9 +29,9 @@ void room_forget(void)
 
 static bool is_used_up(void)
 {
-    mpm_node_info info;
+    mpm_node info;
 
-    return atomic_load(&room.leases) && !mpm_node_info_get(runtime_topology()->node, &info) &&
+    return atomic_load(&room.leases) && !mpm_node_info(runtime_topology()->node, &info) &&
            atomic_load(&room.bytes) >= info.arena_size / 4 * 3;
 }
 

@@ -400,7 +400,7 @@ static int next(struct mpm_stream *stream, void *result, uint64_t *index, double
     }
 }
 
-int mpm_stream_next(mpm_stream *stream, void *result, uint64_t *index, double timeout_s)
+int mpm_stream_next(mpm_stream *stream, double timeout_s, void *result, uint64_t *index)
 {
     int status;
 

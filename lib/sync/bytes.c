@@ -335,7 +335,7 @@ int mpm_bytes_set(mpm_bytes bytes, const void *from, size_t size)
     return update_anywhere(bytes, &(struct update){.kind = UPDATE_SET, .desired = from, .size = size});
 }
 
-int mpm_bytes_exchange(mpm_bytes bytes, const void *from, void *before, size_t size)
+int mpm_bytes_exchange(mpm_bytes bytes, const void *from, size_t size, void *before)
 {
     if (size && (!from || !before))
         return missing("mpm_bytes_exchange");
@@ -343,8 +343,8 @@ int mpm_bytes_exchange(mpm_bytes bytes, const void *from, void *before, size_t s
         bytes, &(struct update){.kind = UPDATE_EXCHANGE, .desired = from, .before = before, .size = size});
 }
 
-int mpm_bytes_compare_exchange(mpm_bytes bytes, const void *expected, const void *desired, void *before,
-                               size_t size)
+int mpm_bytes_compare_exchange(mpm_bytes bytes, const void *expected, const void *desired, size_t size,
+                               void *before)
 {
     if (size && (!expected || !desired || !before))
         return missing("mpm_bytes_compare_exchange");

@@ -476,19 +476,19 @@ static mpm_connection connection_of(mpm_handle handle, unsigned end)
     return (mpm_connection){handle};
 }
 
-int mpm_pipe(enum mpm_pipe_direction direction, mpm_connection *a, mpm_connection *b)
+int mpm_pipe_create(enum mpm_pipe_direction direction, mpm_connection *a, mpm_connection *b)
 {
     struct object *object;
     mpm_handle handle;
     int status;
 
     if (runtime_role() == ROLE_NONE)
-        return runtime_no_run("mpm_pipe");
+        return runtime_no_run("mpm_pipe_create");
     if (direction != MPM_DUPLEX && direction != MPM_ONEWAY)
-        return error_set(MPM_EINVAL, "mpm_pipe: there is no direction %d: MPM_DUPLEX or MPM_ONEWAY",
+        return error_set(MPM_EINVAL, "mpm_pipe_create: there is no direction %d: MPM_DUPLEX or MPM_ONEWAY",
                          (int)direction);
     if (!a || !b)
-        return error_set(MPM_EINVAL, "mpm_pipe: the place for %s end is NULL",
+        return error_set(MPM_EINVAL, "mpm_pipe_create: the place for %s end is NULL",
                          a ? "the second" : "the first");
     if ((status = object_reserve(&object)))
         return status;
@@ -517,7 +517,7 @@ int mpm_connection_send(mpm_connection connection, const void *message, size_t s
     return pipe_send_far(&handle, &send, timeout_s);
 }
 
-int mpm_connection_recv(mpm_connection connection, void *message, size_t room, size_t *size, double timeout_s)
+int mpm_connection_recv(mpm_connection connection, double timeout_s, void *message, size_t room, size_t *size)
 {
     struct pipe_receive receive = {.message = message, .room = room, .turn = TURN_STANDS_BACK};
     mpm_handle handle;

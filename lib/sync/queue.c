@@ -863,7 +863,7 @@ int mpm_queue_put_many(mpm_queue queue, const void *messages, size_t size, size_
     return status;
 }
 
-int mpm_queue_get(mpm_queue queue, void *message, size_t room, size_t *size, double timeout_s)
+int mpm_queue_get(mpm_queue queue, double timeout_s, void *message, size_t room, size_t *size)
 {
     struct get get = {.messages = message, .size = room, .turn = TURN_STANDS_BACK};
     int status;
@@ -881,7 +881,7 @@ int mpm_queue_get(mpm_queue queue, void *message, size_t room, size_t *size, dou
     return status;
 }
 
-int mpm_queue_get_many(mpm_queue queue, void *messages, size_t size, size_t count, double timeout_s,
+int mpm_queue_get_many(mpm_queue queue, size_t size, size_t count, double timeout_s, void *messages,
                        size_t *got)
 {
     struct get get = {.messages = messages, .size = size, .count = count, .turn = TURN_STANDS_BACK};
@@ -913,7 +913,7 @@ int mpm_queue_size(mpm_queue queue, size_t *messages)
     return status;
 }
 
-int mpm_queue_empty(mpm_queue queue)
+int mpm_queue_is_empty(mpm_queue queue)
 {
     struct look look;
     int status = look_at(&queue.handle, &look);
@@ -921,7 +921,7 @@ int mpm_queue_empty(mpm_queue queue)
     return status ? status : !look.size;
 }
 
-int mpm_queue_full(mpm_queue queue)
+int mpm_queue_is_full(mpm_queue queue)
 {
     struct look look;
     int status = look_at(&queue.handle, &look);

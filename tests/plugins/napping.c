@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-const mpm_description nap_description = {.result = "f32", .row = "f32"};
+const mpm_task_description nap_description = {.result = "f32", .row = "f32"};
 
 int nap(mpm_call *call, const void *item, void *result)
 {

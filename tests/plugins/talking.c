@@ -3,7 +3,7 @@
 #include <mpmap.h>
 #include <stdio.h>
 
-MPM_API const mpm_description talk_description = {.result = "f64", .row = "f32"};
+MPM_API const mpm_task_description talk_description = {.result = "f64", .row = "f32"};
 
 MPM_API int talk(mpm_call *call, const void *item, void *result)
 {

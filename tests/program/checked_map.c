@@ -118,7 +118,7 @@ static bool map_once(mpm_pool *pool, size_t count, uint64_t *items, uint64_t *re
 
     fill_items(&plan, items, count, item_words);
     memset(results, 0x5a, count * result_words * 8);
-    if (mpm_pool_map(pool, fold_item, items, count, item_words * 8, &options, results, result_words * 8)) {
+    if (mpm_pool_map(pool, fold_item, items, count, item_words * 8, result_words * 8, &options, results)) {
         mpm_report_error();
         return false;
     }
@@ -173,7 +173,7 @@ static void *make_calls(void *argument)
 
         for (size_t i = 0; i < words; i++)
             item[i] = number + i;
-        if (mpm_pool_apply(company->pool, mix_words, item, words * 8, result, words * 8))
+        if (mpm_pool_apply(company->pool, mix_words, item, words * 8, words * 8, result))
             complain(company, "call", number);
         for (size_t i = 0; i < words; i++) {
             if (result[i] != mix(number + i))
@@ -205,7 +205,7 @@ static void *make_streams(void *argument)
         complain(company, "the stream", 0);
         return NULL;
     }
-    for (; !(status = mpm_stream_next(stream, &result, &index, MPM_FOREVER)); number++) {
+    for (; !(status = mpm_stream_next(stream, MPM_FOREVER, &result, &index)); number++) {
         if (index != number || result != mix(number))
             complain(company, "the next of a stream", number);
     }
@@ -320,7 +320,7 @@ static bool count_blocks(mpm_queue queue, size_t *blocks)
         blocks[node] = 0;
         if (status == MPM_EHOSTLOST)
             continue;
-        if (status || mpm_queue_get(queue, &usage, sizeof usage, NULL, PATIENCE_S) ||
+        if (status || mpm_queue_get(queue, PATIENCE_S, &usage, sizeof usage, NULL) ||
             mpm_process_join(process, PATIENCE_S) || mpm_process_exitcode(process, &code) || code ||
             mpm_process_close(process)) {
             mpm_report_error();

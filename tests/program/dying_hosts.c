@@ -78,7 +78,7 @@ static bool is_called(mpm_pool *pool, size_t size)
     char item[LARGE], result[LARGE] = {0};
 
     memset(item, 7, sizeof item);
-    if (mpm_pool_apply(pool, die_once, item, size, result, size)) {
+    if (mpm_pool_apply(pool, die_once, item, size, size, result)) {
         mpm_report_error();
         return false;
     }
@@ -103,7 +103,7 @@ static bool is_mapped(mpm_pool *pool)
     size_t failure_count = 0;
     mpm_failure *failures = NULL;
     mpm_map_options options = {.chunk = 1, .failures = &failures, .failure_count = &failure_count};
-    bool is_right = mpm_pool_map(pool, die_once_and_fail, NULL, ITEMS, 0, &options, NULL, 0) == MPM_ETASK &&
+    bool is_right = mpm_pool_map(pool, die_once_and_fail, NULL, ITEMS, 0, 0, &options, NULL) == MPM_ETASK &&
                     failure_count == ITEMS;
 
     for (size_t i = 0; is_right && i < ITEMS; i++) {

@@ -37,8 +37,8 @@ static int map(mpm_pool *pool, size_t count, void (*progress)(const mpm_progress
 
     if (!results)
         return EXIT_FAILURE;
-    status = mpm_pool_map(pool, add_up, NULL, count, 0, &(mpm_map_options){.progress = progress}, results,
-                          sizeof *results);
+    status = mpm_pool_map(pool, add_up, NULL, count, 0, sizeof *results,
+                          &(mpm_map_options){.progress = progress}, results);
     free(results);
     return status ? mpm_report_error() : EXIT_SUCCESS;
 }
@@ -93,7 +93,7 @@ static int wait_for_puts(void)
             return mpm_report_error();
     }
     for (int i = 0; i < 100; i++) {
-        if (mpm_queue_get(queue, message, sizeof message, NULL, MPM_FOREVER))
+        if (mpm_queue_get(queue, MPM_FOREVER, message, sizeof message, NULL))
             return mpm_report_error();
     }
     return EXIT_SUCCESS;
@@ -107,7 +107,7 @@ static void *put_and_get(void *queue)
         if (i == 1000)
             sem_post(&runs);
         if (mpm_queue_put(*(mpm_queue *)queue, message, sizeof message, 0) ||
-            mpm_queue_get(*(mpm_queue *)queue, message, sizeof message, NULL, 0))
+            mpm_queue_get(*(mpm_queue *)queue, 0, message, sizeof message, NULL))
             continue; /* also when there is no run any more */
     }
     return NULL;

@@ -28,18 +28,18 @@ static int compute(mpm_call *call, const void *item, void *result)
 
 static int call_map(mpm_pool *pool)
 {
-    return mpm_pool_map(pool, compute, NULL, ITEMS, 0, NULL, NULL, 0);
+    return mpm_pool_map(pool, compute, NULL, ITEMS, 0, 0, NULL, NULL);
 }
 
 static int begin_map(mpm_pool *pool)
 {
-    return mpm_pool_map_async(pool, compute, NULL, ITEMS, 0, NULL, NULL, 0, NULL, NULL);
+    return mpm_pool_map_async(pool, compute, NULL, ITEMS, 0, 0, NULL, NULL, NULL, NULL);
 }
 
 static int call_wait(mpm_pool *pool)
 {
     mpm_result *result;
-    int status = mpm_pool_map_async(pool, compute, NULL, ITEMS, 0, NULL, NULL, 0, NULL, &result);
+    int status = mpm_pool_map_async(pool, compute, NULL, ITEMS, 0, 0, NULL, NULL, NULL, &result);
 
     return status ? status : mpm_result_wait(result, MPM_FOREVER);
 }
@@ -48,7 +48,7 @@ static int call_apply(mpm_pool *pool)
 {
     int status;
 
-    while (!(status = mpm_pool_apply(pool, compute, NULL, 0, NULL, 0)))
+    while (!(status = mpm_pool_apply(pool, compute, NULL, 0, 0, NULL)))
         ;
     return status;
 }
@@ -66,7 +66,7 @@ static int call_imap(mpm_pool *pool)
     int status = mpm_pool_imap(pool, compute, make_item, NULL, 1, 0, NULL, &stream);
 
     while (!status)
-        status = mpm_stream_next(stream, NULL, NULL, MPM_FOREVER);
+        status = mpm_stream_next(stream, MPM_FOREVER, NULL, NULL);
     return status;
 }
 

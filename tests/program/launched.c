@@ -71,7 +71,7 @@ static void change_signals(void)
 
 static int try_signals(mpm_pool *pool)
 {
-    if (mpm_pool_map(pool, check_signals, NULL, 100, 0, NULL, NULL, 0))
+    if (mpm_pool_map(pool, check_signals, NULL, 100, 0, 0, NULL, NULL))
         return mpm_report_error();
     if (main_keeps_signals())
         return EXIT_SUCCESS;
@@ -94,7 +94,7 @@ static int try_lines(mpm_pool *pool, int lines, size_t count)
 {
     mpm_map_options options = {.chunk = 1, .context = &lines, .context_size = sizeof lines};
 
-    if (mpm_pool_map(pool, print_lines, NULL, count, 0, &options, NULL, 0))
+    if (mpm_pool_map(pool, print_lines, NULL, count, 0, 0, &options, NULL))
         return mpm_report_error();
     puts("after the map");
     return EXIT_SUCCESS;
@@ -145,7 +145,7 @@ static int try_full(mpm_pool *pool, const char *path)
     }
     used_up = use_up();
     printf("mpm_alloc: %s: %s\n", mpm_status_name(used_up), mpm_error());
-    mapped = mpm_pool_map(pool, store_index, NULL, 1000000, 0, NULL, results, sizeof *results);
+    mapped = mpm_pool_map(pool, store_index, NULL, 1000000, 0, sizeof *results, NULL, results);
     printf("mpm_pool_map: %s: %s\n", mpm_status_name(mapped), mapped ? mpm_error() : "");
     return used_up == MPM_ENOMEM && mapped == MPM_ENOMEM ? EXIT_SUCCESS : EXIT_FAILURE;
 }
@@ -163,7 +163,7 @@ static int try_plugin(mpm_pool *pool, const char *path)
     }
     for (int i = 0; i < 1000; i++)
         numbers[i] = i;
-    if (mpm_pool_map(pool, task, numbers, 1000, sizeof *numbers, NULL, results, sizeof *results))
+    if (mpm_pool_map(pool, task, numbers, 1000, sizeof *numbers, sizeof *results, NULL, results))
         return mpm_report_error();
     for (int i = 0; i < 1000; i++) {
         if (results[i] != 3 * i)

@@ -26,8 +26,8 @@ static int map_for_long(mpm_pool *pool)
 {
     static double results[10000000];
 
-    return mpm_pool_map(pool, compute, NULL, sizeof results / sizeof *results, 0, NULL, results,
-                        sizeof *results);
+    return mpm_pool_map(pool, compute, NULL, sizeof results / sizeof *results, 0, sizeof *results, NULL,
+                        results);
 }
 
 int main(int argc, char **argv)

@@ -70,7 +70,7 @@ static int work(const void *args, size_t size)
     const struct gate *gate = args;
 
     (void)size;
-    if (mpm_queue_get(gate->passes, NULL, 0, NULL, MPM_FOREVER))
+    if (mpm_queue_get(gate->passes, MPM_FOREVER, NULL, 0, NULL))
         return mpm_report_error();
     printf("worked\n");
     return 0;
@@ -81,7 +81,7 @@ static int open_gate(const void *args, size_t size)
     const struct gate *gate = args;
 
     (void)size;
-    if (mpm_queue_get(gate->opening, NULL, 0, NULL, MPM_FOREVER))
+    if (mpm_queue_get(gate->opening, MPM_FOREVER, NULL, 0, NULL))
         return mpm_report_error();
     for (int i = 0; i < gate->count; i++) {
         if (mpm_queue_put(gate->passes, NULL, 0, MPM_FOREVER))
@@ -171,7 +171,7 @@ static int pool(void)
     options.context = &gate;
     options.context_size = sizeof gate;
     if (make_gate(10, &gate) || mpm_pool_open(NULL, &workers) ||
-        mpm_pool_map(workers, start_in_a_task, NULL, 10, 0, &options, NULL, 0))
+        mpm_pool_map(workers, start_in_a_task, NULL, 10, 0, 0, &options, NULL))
         return mpm_report_error();
     return end(&gate);
 }
@@ -221,7 +221,7 @@ static int forever(void)
     for (unsigned i = 0; i < 3 * mpm_node_count(); i++) {
         if (mpm_process_start(detach_and_wait, &told, sizeof told,
                               &(mpm_process_options){.place = MPM_ON_NODE(i % mpm_node_count())}, &process) ||
-            mpm_queue_get(told, pids, sizeof pids, NULL, MPM_FOREVER))
+            mpm_queue_get(told, MPM_FOREVER, pids, sizeof pids, NULL))
             return mpm_report_error();
         printf("%d\n%d\n", pids[0], pids[1]);
     }
@@ -272,7 +272,7 @@ static void *wait_there(void *unused)
 
     if (!strcmp(where, "join") && mpm_process_join(awaited, MPM_FOREVER))
         return unused;
-    if (!strcmp(where, "get") && mpm_queue_get(empty, NULL, 0, NULL, MPM_FOREVER))
+    if (!strcmp(where, "get") && mpm_queue_get(empty, MPM_FOREVER, NULL, 0, NULL))
         return unused;
     if (!strcmp(where, "any") && mpm_wait_any(&awaited.handle, 1, MPM_FOREVER, &ready, &count))
         return unused;

@@ -27,7 +27,7 @@ static int map(mpm_pool *pool)
 
     for (int i = 0; i < ITEMS; i++)
         items[i] = i;
-    if (mpm_pool_map(pool, square, items, ITEMS, sizeof *items, NULL, results, sizeof *results))
+    if (mpm_pool_map(pool, square, items, ITEMS, sizeof *items, sizeof *results, NULL, results))
         return mpm_report_error();
     for (int i = 0; i < ITEMS; i++) {
         if (results[i] != i * (long)i)
@@ -63,7 +63,7 @@ static int exchange(void)
         if (mpm_process_start(put_numbers, &queue, sizeof queue, &options, &process))
             return mpm_report_error();
         for (unsigned i = 0; i < MESSAGES; i++) {
-            if (mpm_queue_get(queue, &number, sizeof number, NULL, MPM_FOREVER) || number != i)
+            if (mpm_queue_get(queue, MPM_FOREVER, &number, sizeof number, NULL) || number != i)
                 return EXIT_FAILURE;
         }
         if (mpm_process_join(process, MPM_FOREVER))

@@ -76,7 +76,7 @@ void assert_that_a_map_is_right(void)
     for (int i = 0; i < ITEMS; i++)
         items[i] = i;
     CU_ASSERT_EQUAL_FATAL(mpm_pool_open(NULL, &pool), MPM_OK);
-    CU_ASSERT_EQUAL(mpm_pool_map(pool, square, items, ITEMS, sizeof *items, NULL, results, sizeof *results),
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, square, items, ITEMS, sizeof *items, sizeof *results, NULL, results),
                     MPM_OK);
     mpm_pool_close(pool);
     for (int i = 0; i < ITEMS; i++)

@@ -36,7 +36,8 @@ enum mpm_pipe_direction {
 
 /** Makes a pipe at the caller's node. MPM_EINVAL for a direction that there is not; MPM_ENOMEM, MPM_ESTATE.
  */
-MPM_API MPM_CHECKED int mpm_pipe(enum mpm_pipe_direction direction, mpm_connection *a, mpm_connection *b);
+MPM_API MPM_CHECKED int mpm_pipe_create(enum mpm_pipe_direction direction, mpm_connection *a,
+                                        mpm_connection *b);
 
 /* Each of these: MPM_EINVAL for a handle that is none, MPM_ESTALE when both ends were closed, MPM_ENODELOST; if it
  * has to wait, MPM_EINTERRUPTED (see mpm_interrupt_waits in wait.h).
@@ -60,8 +61,8 @@ MPM_API MPM_CHECKED int mpm_connection_send(mpm_connection connection, const voi
  * received; MPM_ETOOSMALL if the message is longer than `room`: it stays the next one, and `size` tells (the
  * one output of a failure); MPM_ECLOSED if this end is closed; MPM_EINVAL at the end of a oneway pipe that
  * sends; MPM_ENOMEM. */
-MPM_API MPM_CHECKED int mpm_connection_recv(mpm_connection connection, void *message, size_t room,
-                                            size_t *size, double timeout_s);
+MPM_API MPM_CHECKED int mpm_connection_recv(mpm_connection connection, double timeout_s, void *message,
+                                            size_t room, size_t *size);
 
 /** Waits timeout_s until a receive would not have to wait.
  * @return 1 if there is a message, or MPM_EEOF to be told; 0 if the time is up; or a negative status as of

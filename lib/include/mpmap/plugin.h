@@ -10,14 +10,14 @@ MPM_BEGIN
 
 /** Description of the task NAME, exported by the plugin as the variable NAME_description:
  *
- *     const mpm_description mean_description = {.result = "f64", .row = "f32", .help = "mean of a row"};
+ *     const mpm_task_description mean_description = {.result = "f64", .row = "f32", .help = "mean of a row"};
  *     int mean(mpm_call *call, const void *item, void *result) { … }
  */
-typedef struct mpm_description {
+typedef struct mpm_task_description {
     const char *result; /**< type and shape of a result, as mpm_shape_parse reads it */
     const char *row;    /**< what a row must be: "u8[64,64,3]", or only its type ("f32"); NULL: anything */
     const char *help;   /**< one line for a user; NULL: none */
-} mpm_description;
+} mpm_task_description;
 
 MPM_END
 

@@ -156,8 +156,8 @@ typedef struct mpm_map_options {
  *         results are good. MPM_EINVAL, MPM_ESTATE (also once the end of the pool or of the run has begun), MPM_ENOMEM, MPM_EWORKER, MPM_ENODELOST:
  *         results are undefined then. */
 MPM_API MPM_CHECKED int mpm_pool_map(mpm_pool *pool, mpm_task *task, const void *items, size_t count,
-                                     size_t item_size, const mpm_map_options *options, void *results,
-                                     size_t result_size);
+                                     size_t item_size, size_t result_size, const mpm_map_options *options,
+                                     void *results);
 
 /** The pool's workers, in all; 0 for NULL, and once the end of the pool has begun. */
 MPM_API unsigned mpm_pool_worker_count(const mpm_pool *pool);

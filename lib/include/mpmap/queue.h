@@ -61,8 +61,8 @@ MPM_API MPM_CHECKED int mpm_queue_put(mpm_queue queue, const void *message, size
  * message is longer than `room`: it stays first in the queue, and `size` tells (the one output of a failure);
  * MPM_ENOMEM if the queue is at another node, and the caller's arena has no memory for the message: it stays, too.
  */
-MPM_API MPM_CHECKED int mpm_queue_get(mpm_queue queue, void *message, size_t room, size_t *size,
-                                      double timeout_s);
+MPM_API MPM_CHECKED int mpm_queue_get(mpm_queue queue, double timeout_s, void *message, size_t room,
+                                      size_t *size);
 
 /** Puts `count` messages of `size` bytes each, which stand one behind the other, in order, nobody's between
  * them unless it has to wait for room.
@@ -73,14 +73,14 @@ MPM_API MPM_CHECKED int mpm_queue_put_many(mpm_queue queue, const void *messages
 /** Gets up to `count` messages of exactly `size` bytes each, as many as are there; waits for the first only.
  * @param got  out: how many
  * @return as mpm_queue_get, of the first; MPM_ETOOSMALL also if it is shorter than `size`. */
-MPM_API MPM_CHECKED int mpm_queue_get_many(mpm_queue queue, void *messages, size_t size, size_t count,
-                                           double timeout_s, size_t *got);
+MPM_API MPM_CHECKED int mpm_queue_get_many(mpm_queue queue, size_t size, size_t count, double timeout_s,
+                                           void *messages, size_t *got);
 
 /** Messages in it now. */
 MPM_API MPM_CHECKED int mpm_queue_size(mpm_queue queue, size_t *messages);
 /** 1 if it is empty (full) now, 0 if not, or a negative status. */
-MPM_API MPM_CHECKED int mpm_queue_empty(mpm_queue queue);
-MPM_API MPM_CHECKED int mpm_queue_full(mpm_queue queue);
+MPM_API MPM_CHECKED int mpm_queue_is_empty(mpm_queue queue);
+MPM_API MPM_CHECKED int mpm_queue_is_full(mpm_queue queue);
 
 /** No more puts, anywhere: they get MPM_ECLOSED; gets drain what is there, and get MPM_ECLOSED then. Twice is
  * fine. Waits for what other nodes have accepted: it is there when this returns. */

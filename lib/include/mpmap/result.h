@@ -35,16 +35,16 @@ typedef struct mpm_callbacks {
  * @param result     out: the caller ends it with mpm_result_destroy(); NULL if only callbacks are wanted
  * @return MPM_EINVAL, MPM_ESTATE, MPM_ENOMEM, MPM_ESYSTEM, MPM_ENODELOST: nothing was begun. */
 MPM_API MPM_CHECKED int mpm_pool_map_async(mpm_pool *pool, mpm_task *task, const void *items, size_t count,
-                                           size_t item_size, const mpm_map_options *options, void *results,
-                                           size_t result_size, const mpm_callbacks *callbacks,
-                                           mpm_result **result);
+                                           size_t item_size, size_t result_size,
+                                           const mpm_map_options *options, const mpm_callbacks *callbacks,
+                                           void *results, mpm_result **result);
 
 /** Runs a task once in a worker of the pool, with `item` and its index 0, and waits for it. A worker that has nothing to
  * do is found on any node; if all are busy, the call goes before the next items of maps that have begun on the driver's node, and behind
  * calls and maps that were submitted before and have not, or to the first worker of another node that runs out of work.
  * Statuses as mpm_pool_map(); `result` (or NULL, if its size is 0) is untouched then. The pool's driver only, any thread. */
 MPM_API MPM_CHECKED int mpm_pool_apply(mpm_pool *pool, mpm_task *task, const void *item, size_t item_size,
-                                       void *result, size_t result_size);
+                                       size_t result_size, void *result);
 
 /** Has a task run once in a worker of the pool, and returns at once. The item is copied. Parameters as
  * mpm_pool_map_async(). */
@@ -53,7 +53,7 @@ MPM_API MPM_CHECKED int mpm_pool_apply_async(mpm_pool *pool, mpm_task *task, con
                                              const mpm_callbacks *callbacks, mpm_result **result);
 
 /** Whether it is ready: 1 or 0. Never blocks. MPM_EINVAL for NULL. */
-MPM_API int mpm_result_ready(const mpm_result *result);
+MPM_API int mpm_result_is_ready(const mpm_result *result);
 
 /** Waits until it is ready, whatever has come of it.
  * @param timeout_s  seconds, or MPM_FOREVER; 0 does not wait
@@ -68,7 +68,7 @@ MPM_API MPM_CHECKED int mpm_result_wait(mpm_result *result, double timeout_s);
 MPM_API MPM_CHECKED int mpm_result_get(mpm_result *result, double timeout_s, const void **results);
 
 /** Whether it has succeeded: 1 or 0; MPM_EBUSY if it is not ready. Never blocks. */
-MPM_API MPM_CHECKED int mpm_result_successful(const mpm_result *result);
+MPM_API MPM_CHECKED int mpm_result_is_successful(const mpm_result *result);
 
 /** The items that failed, in rising order.
  * @param failures  out: an array that is valid until mpm_result_destroy(); NULL if none

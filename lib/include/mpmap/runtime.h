@@ -102,7 +102,7 @@ enum mpm_log_level {
 MPM_API int mpm_log_to_stderr(enum mpm_log_level level);
 
 /** One node of the run. */
-typedef struct mpm_node_info {
+typedef struct mpm_node {
     char name[64];     /**< host name, with "/K" behind it for the K-th virtual node of a machine */
     unsigned ranks;    /**< MPI processes */
     unsigned slots;    /**< workers that it has CPUs for */
@@ -110,7 +110,7 @@ typedef struct mpm_node_info {
     /** What has decided on the slots of its first rank: "affinity mask", "cgroup quota", "batch system" or "MPMAP_SLOTS".
      */
     const char *slots_by;
-} mpm_node_info;
+} mpm_node;
 
 /** Nodes in the run, at least 1; 0 without a run. Any process, never blocks; so are the next five. */
 MPM_API unsigned mpm_node_count(void);
@@ -124,7 +124,7 @@ MPM_API unsigned mpm_slot_count(void);
 MPM_API unsigned mpm_cpu_count(void);
 /** Tells of a node.
  * @return MPM_EINVAL if there is no node of that number, or no place for the result. */
-MPM_API MPM_CHECKED int mpm_node_info_get(unsigned node, mpm_node_info *info);
+MPM_API MPM_CHECKED int mpm_node_info(unsigned node, mpm_node *info);
 
 /** The MPI library that the run uses, its first line of version text; "none" without a launcher. */
 MPM_API const char *mpm_mpi_version(void);

@@ -54,7 +54,7 @@ MPM_API MPM_CHECKED int mpm_pool_imap(mpm_pool *pool, mpm_task *task, mpm_genera
  *         MPM_ETIMEDOUT, MPM_EINTERRUPTED (see mpm_interrupt_waits in wait.h): nothing is lost; MPM_EGENERATOR if the generator has failed, after all results: mpm_error() has
  *         the value that it returned; MPM_ECANCELED if the pool was ended; any other status if the map cannot go on. All but MPM_ETASK, MPM_ETIMEDOUT and MPM_EINTERRUPTED
  *         stay: later calls return the same. */
-MPM_API MPM_CHECKED int mpm_stream_next(mpm_stream *stream, void *result, uint64_t *index, double timeout_s);
+MPM_API MPM_CHECKED int mpm_stream_next(mpm_stream *stream, double timeout_s, void *result, uint64_t *index);
 
 /** Ends it and frees it, with all that it has not given yet; NULL is fine. Blocks until its generator has returned, and
  * for some milliseconds more. No other thread may use it any more. */

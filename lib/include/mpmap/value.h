@@ -112,11 +112,11 @@ MPM_API MPM_CHECKED int mpm_bytes_destroy(mpm_bytes bytes);
 MPM_API MPM_CHECKED int mpm_bytes_get(mpm_bytes bytes, void *to, size_t size);
 MPM_API MPM_CHECKED int mpm_bytes_set(mpm_bytes bytes, const void *from, size_t size);
 /** Sets them, and gives what they were before. */
-MPM_API MPM_CHECKED int mpm_bytes_exchange(mpm_bytes bytes, const void *from, void *before, size_t size);
+MPM_API MPM_CHECKED int mpm_bytes_exchange(mpm_bytes bytes, const void *from, size_t size, void *before);
 /** Sets them to `desired` if they are `expected`.
  * @param before  out: what they were; they were set if that is `expected` */
 MPM_API MPM_CHECKED int mpm_bytes_compare_exchange(mpm_bytes bytes, const void *expected, const void *desired,
-                                                   void *before, size_t size);
+                                                   size_t size, void *before);
 /** How many they are. */
 MPM_API MPM_CHECKED int mpm_bytes_size(mpm_bytes bytes, size_t *size);
 /** At their home, the address of the bytes themselves, for plain C, until they are destroyed; MPM_EINVAL
