@@ -12,6 +12,7 @@
 #include "pool/holder_inside.h"
 #include "pool/pool_state.h"
 #include "support/gate.h"
+#include "support/predicate.h"
 #include "support/shared_file.h"
 #include "support/suite.h"
 
@@ -422,7 +423,7 @@ static void a_call_goes_behind_asynchronous_calls_that_wait(void)
     CU_ASSERT(gate_reached(&row->inside, 1));
     call = (struct numbered_call){.pool = pool, .number = 2};
     CU_ASSERT_EQUAL_FATAL(pthread_create(&call.thread, NULL, call_number, &call), 0);
-    CU_ASSERT_EQUAL(mpm_result_is_ready(first), 0);
+    CU_ASSERT_EQUAL(result_is_ready(first), 0);
     CU_ASSERT_EQUAL(atomic_load(&row->inside), 1);
     CU_ASSERT_EQUAL(mpm_result_cancel(canceled), MPM_OK);
     CU_ASSERT(gate_reached(&row->inside, 2));

@@ -14,6 +14,7 @@
 
 #include "node/context.h"
 #include "support/gate.h"
+#include "support/predicate.h"
 #include "support/shared_file.h"
 #include "support/suite.h"
 
@@ -135,8 +136,8 @@ static void a_result_is_got_again_and_again(void)
 
         CU_ASSERT_EQUAL(mpm_result_get(result, MPM_FOREVER, &results), MPM_OK);
         CU_ASSERT_PTR_EQUAL(results, squares);
-        CU_ASSERT_EQUAL(mpm_result_is_ready(result), 1);
-        CU_ASSERT_EQUAL(mpm_result_is_successful(result), 1);
+        CU_ASSERT_EQUAL(result_is_ready(result), 1);
+        CU_ASSERT_EQUAL(result_is_successful(result), 1);
         CU_ASSERT_EQUAL(mpm_result_wait(result, 0), MPM_OK);
     }
     CU_ASSERT_EQUAL(wrong_squares(squares, items, COUNT), 0);
@@ -156,7 +157,7 @@ static void a_result_has_room_of_its_own_and_outlives_its_pool(void)
     const void *results = NULL;
 
     mpm_pool_close(pool);
-    CU_ASSERT_EQUAL(mpm_result_is_ready(result), 1);
+    CU_ASSERT_EQUAL(result_is_ready(result), 1);
     CU_ASSERT_EQUAL_FATAL(mpm_result_get(result, 0, &results), MPM_OK);
     CU_ASSERT_EQUAL(wrong_squares(results, items, COUNT), 0);
     mpm_result_destroy(result);
@@ -173,8 +174,8 @@ static void what_is_not_ready_says_so(void)
     forget();
     result = wait_in_a_map(pool, 5);
     CU_ASSERT(gate_reached(&shared->inside, 2));
-    CU_ASSERT_EQUAL(mpm_result_is_ready(result), 0);
-    CU_ASSERT_EQUAL(mpm_result_is_successful(result), MPM_EBUSY);
+    CU_ASSERT_EQUAL(result_is_ready(result), 0);
+    CU_ASSERT_EQUAL(result_is_successful(result), MPM_EBUSY);
     CU_ASSERT_EQUAL(mpm_result_failures(result, &failures, &count), MPM_EBUSY);
     CU_ASSERT_EQUAL(mpm_result_wait(result, 0), MPM_ETIMEDOUT);
     CU_ASSERT_EQUAL(mpm_result_wait(result, -1), MPM_ETIMEDOUT);
@@ -202,7 +203,7 @@ static void a_result_lists_its_failures(void)
         CU_ASSERT_EQUAL(mpm_result_get(result, MPM_FOREVER, &results), MPM_ETASK);
         CU_ASSERT(error_has("10 of 100 items failed; the first is item 7: no 7"));
     }
-    CU_ASSERT_EQUAL(mpm_result_is_successful(result), 0);
+    CU_ASSERT_EQUAL(result_is_successful(result), 0);
     CU_ASSERT_EQUAL_FATAL(mpm_result_failures(result, &failures, &count), MPM_OK);
     CU_ASSERT_EQUAL_FATAL(count, 10);
     for (size_t i = 0; i < count; i++)
@@ -493,7 +494,7 @@ static void tell_done(mpm_result *result, void *argument)
 {
     struct told *told = argument;
 
-    CU_ASSERT_EQUAL(mpm_result_is_ready(result), 1);
+    CU_ASSERT_EQUAL(result_is_ready(result), 1);
     told->thread = pthread_self();
     atomic_fetch_add(&told->done, 1);
 }
@@ -668,7 +669,7 @@ static void cancel_ends_a_map_and_its_tasks(void)
     other = map_squares(pool, items, COUNT, NULL);
     CU_ASSERT_EQUAL(mpm_result_cancel(canceled), MPM_OK);
     CU_ASSERT_EQUAL(mpm_result_get(canceled, 0, NULL), MPM_ECANCELED);
-    CU_ASSERT_EQUAL(mpm_result_is_successful(canceled), 0);
+    CU_ASSERT_EQUAL(result_is_successful(canceled), 0);
     CU_ASSERT_EQUAL_FATAL(mpm_result_get(other, MPM_FOREVER, &squares), MPM_OK);
     CU_ASSERT_EQUAL(wrong_squares(squares, items, COUNT), 0);
     CU_ASSERT_EQUAL(atomic_load(&shared->outside), 0);
@@ -693,7 +694,7 @@ static void what_waits_for_its_turn_is_canceled_at_once(void)
     CU_ASSERT_EQUAL(mpm_result_cancel(results[250]), MPM_OK);
     CU_ASSERT_EQUAL(mpm_result_cancel(results[0]), MPM_OK);
     mpm_result_destroy(results[200]);
-    CU_ASSERT_EQUAL(mpm_result_is_ready(results[298]), 0);
+    CU_ASSERT_EQUAL(result_is_ready(results[298]), 0);
     atomic_store(&shared->gate, 1);
     for (size_t i = 0; i < 300; i++) {
         int status = i == 299 || i == 250 || i == 0 ? MPM_ECANCELED : MPM_OK;
@@ -954,7 +955,7 @@ static void nonsense_is_refused(void)
     CU_ASSERT_EQUAL(mpm_result_get(NULL, 0, NULL), MPM_EINVAL);
     CU_ASSERT_EQUAL(mpm_result_wait(NULL, 0), MPM_EINVAL);
     CU_ASSERT_EQUAL(mpm_result_cancel(NULL), MPM_EINVAL);
-    CU_ASSERT_EQUAL(mpm_result_is_successful(NULL), MPM_EINVAL);
+    CU_ASSERT_EQUAL(result_is_successful(NULL), MPM_EINVAL);
     mpm_pool_close(pool);
 }
 

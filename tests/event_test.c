@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "object/object.h"
 #include "support/everywhere.h"
+#include "support/predicate.h"
 #include "support/suite.h"
 
 /* Events. */
@@ -30,12 +31,12 @@ static int use_event(const void *args, size_t size)
     uint64_t start_ns = clock_now_ns();
 
     (void)size;
-    EXPECT(mpm_event_is_set(*event) == 0);
+    EXPECT(event_is_set(*event) == 0);
     EXPECT(mpm_event_wait(*event, 0) == MPM_ETIMEDOUT && mpm_event_wait(*event, -1) == MPM_ETIMEDOUT);
     EXPECT(mpm_event_wait(*event, 0.06) == MPM_ETIMEDOUT && took(start_ns, 0.06));
-    EXPECT(!mpm_event_set(*event) && !mpm_event_set(*event) && mpm_event_is_set(*event) == 1);
+    EXPECT(!mpm_event_set(*event) && !mpm_event_set(*event) && event_is_set(*event) == 1);
     EXPECT(!mpm_event_wait(*event, 0) && !mpm_event_wait(*event, MPM_FOREVER));
-    EXPECT(!mpm_event_clear(*event) && !mpm_event_clear(*event) && mpm_event_is_set(*event) == 0);
+    EXPECT(!mpm_event_clear(*event) && !mpm_event_clear(*event) && event_is_set(*event) == 0);
     EXPECT(mpm_event_wait(*event, 0) == MPM_ETIMEDOUT);
     return everywhere_end();
 }
@@ -93,7 +94,7 @@ static int await_end(const void *args, size_t size)
 
     (void)size;
     EXPECT(mpm_event_wait(*event, 60) == MPM_ESTALE && mpm_event_set(*event) == MPM_ESTALE);
-    EXPECT(mpm_event_is_set(*event) == MPM_ESTALE && mpm_event_clear(*event) == MPM_ESTALE);
+    EXPECT(event_is_set(*event) == MPM_ESTALE && mpm_event_clear(*event) == MPM_ESTALE);
     return everywhere_end();
 }
 
@@ -211,7 +212,7 @@ static void let_them_meet(bool has_action)
     EXPECT(number_in(scene.indexes) == ROUNDS * (int)(PARTIES * (PARTIES - 1) / 2));
     EXPECT(number_in(scene.acted) == (has_action ? ROUNDS : 0));
     EXPECT(!mpm_barrier_parties(scene.barrier, &parties) && parties == PARTIES);
-    EXPECT(mpm_barrier_is_broken(scene.barrier) == 0);
+    EXPECT(barrier_is_broken(scene.barrier) == 0);
     end_scene(&scene);
 }
 
@@ -259,7 +260,7 @@ static int come_too_early(const void *args, size_t size)
     (void)size;
     EXPECT(mpm_barrier_wait(scene->barrier, scene->argument ? 0.06 : 0, NULL) == MPM_ETIMEDOUT);
     EXPECT(took(start_ns, scene->argument ? 0.06 : 0));
-    EXPECT(mpm_barrier_is_broken(scene->barrier) == 1);
+    EXPECT(barrier_is_broken(scene->barrier) == 1);
     EXPECT(mpm_barrier_wait(scene->barrier, 60, NULL) == MPM_EBROKEN);
     return everywhere_end();
 }
@@ -278,7 +279,7 @@ static void expect_as_new(const struct scene *scene)
 {
     mpm_process processes[2];
 
-    EXPECT(mpm_barrier_is_broken(scene->barrier) == 0 && waiting_at(scene) == 0);
+    EXPECT(barrier_is_broken(scene->barrier) == 0 && waiting_at(scene) == 0);
     for (unsigned i = 0; i < 2; i++)
         processes[i] = start_on(i % mpm_node_count(), go_through, scene, sizeof *scene);
     EXPECT(!mpm_barrier_wait(scene->barrier, 60, NULL));
@@ -320,7 +321,7 @@ static int reset_it(const void *args, size_t size)
     const struct scene *scene = args;
 
     (void)size;
-    EXPECT(!mpm_barrier_reset(scene->barrier) && mpm_barrier_is_broken(scene->barrier) == 0);
+    EXPECT(!mpm_barrier_reset(scene->barrier) && barrier_is_broken(scene->barrier) == 0);
     return everywhere_end();
 }
 
@@ -334,7 +335,7 @@ static void abort_breaks_a_barrier_until_reset(void)
         await_waiting(&scene, 1);
         expect_end(start_on(mpm_node_count() - 1 - node, abort_it, &scene, sizeof scene), 0);
         expect_end(process, 0);
-        EXPECT(mpm_barrier_is_broken(scene.barrier) == 1);
+        EXPECT(barrier_is_broken(scene.barrier) == 1);
         run_on_each_node(find_it_broken, &scene, sizeof scene);
         expect_end(start_on(node, reset_it, &scene, sizeof scene), 0);
         expect_as_new(&scene);
@@ -371,7 +372,7 @@ static void a_dead_party_breaks_a_barrier(void)
             EXPECT(!mpm_process_kill(dying));
             expect_end(dying, -SIGKILL);
             expect_end(process, 0);
-            EXPECT(mpm_barrier_is_broken(scene.barrier) == 1 && !mpm_barrier_reset(scene.barrier));
+            EXPECT(barrier_is_broken(scene.barrier) == 1 && !mpm_barrier_reset(scene.barrier));
             expect_as_new(&scene);
         }
     }
@@ -389,7 +390,7 @@ static void an_action_that_fails_or_dies_breaks_a_barrier(void)
             await_waiting(&scene, 1);
             expect_end(start_on(other, find_it_broken, &scene, sizeof scene), result < 0 ? -SIGKILL : 0);
             expect_end(process, 0);
-            EXPECT(number_in(scene.acted) == 1 && mpm_barrier_is_broken(scene.barrier) == 1);
+            EXPECT(number_in(scene.acted) == 1 && barrier_is_broken(scene.barrier) == 1);
             end_scene(&scene);
         }
     }
@@ -410,7 +411,7 @@ static int act_until_another_waits(const void *args, size_t size)
     (void)args;
     (void)size;
     EXPECT(!mpm_event_set(lengthy.acts));
-    while (count_sleepers(&lengthy.barrier.handle) < 2 && !mpm_barrier_is_broken(lengthy.barrier) &&
+    while (count_sleepers(&lengthy.barrier.handle) < 2 && !barrier_is_broken(lengthy.barrier) &&
            clock_now_ns() < end_ns)
         sched_yield();
     EXPECT(clock_now_ns() < end_ns);

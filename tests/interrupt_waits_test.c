@@ -16,6 +16,7 @@
 #include <mpmap.h>
 
 #include "support/everywhere.h"
+#include "support/predicate.h"
 #include "support/suite.h"
 #include "support/ways.h"
 
@@ -104,7 +105,7 @@ static void expect_interrupted(const struct scene *scene, double timeout_s)
                 mpm_status_name(status));
     EXPECT(status == MPM_EINTERRUPTED && strstr(mpm_error(), "mpm_interrupt_waits()"));
     if (scene->way == BARRIER)
-        EXPECT(mpm_barrier_is_broken(scene->barrier) == 1 && !mpm_barrier_reset(scene->barrier));
+        EXPECT(barrier_is_broken(scene->barrier) == 1 && !mpm_barrier_reset(scene->barrier));
 }
 
 static void wait_with_limit(const void *scene)
@@ -125,13 +126,13 @@ static void be_interrupted_before(const struct scene *scene)
     EXPECT(!mpm_queue_create(NULL, &queue));
     mpm_interrupt_waits();
     mpm_interrupt_waits();
-    EXPECT(!mpm_queue_put(queue, NULL, 0, PATIENCE_S) && !mpm_queue_get(queue, NULL, 0, NULL, PATIENCE_S));
-    EXPECT(mpm_queue_get(queue, NULL, 0, NULL, 0) == MPM_EEMPTY);
+    EXPECT(!mpm_queue_put(queue, NULL, 0, PATIENCE_S) && !mpm_queue_get(queue, PATIENCE_S, NULL, 0, NULL));
+    EXPECT(mpm_queue_get(queue, 0, NULL, 0, NULL) == MPM_EEMPTY);
     expect_interrupted(scene, PATIENCE_S);
-    EXPECT(mpm_queue_get(queue, NULL, 0, NULL, 0.001) == MPM_EEMPTY);
+    EXPECT(mpm_queue_get(queue, 0.001, NULL, 0, NULL) == MPM_EEMPTY);
     mpm_interrupt_waits();
     mpm_interrupt_clear();
-    EXPECT(mpm_queue_get(queue, NULL, 0, NULL, 0.001) == MPM_EEMPTY);
+    EXPECT(mpm_queue_get(queue, 0.001, NULL, 0, NULL) == MPM_EEMPTY);
     EXPECT(!mpm_queue_destroy(queue));
 }
 
@@ -173,7 +174,7 @@ static void an_interrupted_wait_has_taken_nothing(void)
         scene.way = i % WAYS;
         waiters[i] = start_on(i / WAYS, be_interrupted_and_wait, &scene, sizeof scene);
         /* One after the other: an interrupted one breaks the barrier of all. */
-        EXPECT(!mpm_queue_get(scene.begun, NULL, 0, NULL, PATIENCE_S));
+        EXPECT(!mpm_queue_get(scene.begun, PATIENCE_S, NULL, 0, NULL));
     }
     EXPECT(!mpm_event_set(scene.all_begun));
     await_waiters(&scene.condition.handle, nodes);
@@ -210,7 +211,7 @@ static void wait_for_result(const void *result)
 
 static void wait_for_next(const void *stream)
 {
-    EXPECT(mpm_stream_next(*(mpm_stream *const *)stream, NULL, NULL, PATIENCE_S) == MPM_EINTERRUPTED);
+    EXPECT(mpm_stream_next(*(mpm_stream *const *)stream, PATIENCE_S, NULL, NULL) == MPM_EINTERRUPTED);
     EXPECT(error_has("stream"));
 }
 
@@ -232,8 +233,8 @@ static void waiting_for_results_is_interrupted(void)
     be_interrupted(SIGNALS, false, wait_for_next, &stream);
     EXPECT(!mpm_event_set(event));
     EXPECT(!mpm_result_get(result, PATIENCE_S, NULL));
-    EXPECT(!mpm_stream_next(stream, NULL, NULL, PATIENCE_S));
-    EXPECT(mpm_stream_next(stream, NULL, NULL, PATIENCE_S) == MPM_ECLOSED);
+    EXPECT(!mpm_stream_next(stream, PATIENCE_S, NULL, NULL));
+    EXPECT(mpm_stream_next(stream, PATIENCE_S, NULL, NULL) == MPM_ECLOSED);
     mpm_result_destroy(result);
     mpm_stream_close(stream);
     EXPECT(!mpm_pool_close(pool) && !mpm_event_destroy(event));
@@ -250,10 +251,10 @@ static void what_cannot_be_interrupted_leaves_it_pending(void)
     EXPECT(!mpm_event_create(&event) && !mpm_pool_open(NULL, &pool));
     EXPECT(!mpm_pool_apply_async(pool, wait_for_event, &event, sizeof event, 0, NULL, &result));
     mpm_interrupt_waits();
-    EXPECT(!mpm_result_cancel(result) && mpm_result_ready(result) == 1);
+    EXPECT(!mpm_result_cancel(result) && result_is_ready(result) == 1);
     mpm_result_destroy(result);
     EXPECT(!mpm_event_set(event));
-    EXPECT(!mpm_pool_apply(pool, wait_for_event, &event, sizeof event, NULL, 0));
+    EXPECT(!mpm_pool_apply(pool, wait_for_event, &event, sizeof event, 0, NULL));
     EXPECT(!mpm_pool_close(pool));
     EXPECT(!mpm_event_clear(event) && mpm_event_wait(event, 0) == MPM_ETIMEDOUT);
     EXPECT(mpm_event_wait(event, PATIENCE_S) == MPM_EINTERRUPTED);

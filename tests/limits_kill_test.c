@@ -9,6 +9,7 @@
 #include "kill_run.h"
 #include "rank.h"
 #include "suite.h"
+#include "predicate.h"
 
 #define PATIENCE_S 30.0
 #define LIMIT_S    0.001
@@ -66,7 +67,7 @@ static void prepare(struct kill_scene *scene)
     scene->handle[LOCK] = things.lock.handle;
     for (int i = 1; i <= 2; i++)
         CU_ASSERT(!mpm_queue_put(things.queue, &i, sizeof i, PATIENCE_S));
-    CU_ASSERT(!mpm_queue_is_full(things.queue)); /* they are there when it has answered */
+    CU_ASSERT(!queue_is_full(things.queue)); /* they are there when it has answered */
     CU_ASSERT(rank_stop((int)things.rank));
 }
 

@@ -16,6 +16,7 @@
 #include "object/object.h"
 #include "support/everywhere.h"
 #include "support/gate.h"
+#include "support/predicate.h"
 #include "support/rank.h"
 #include "support/shared_file.h"
 #include "support/suite.h"
@@ -169,7 +170,7 @@ static int receive(double limit_s)
 /* 0 is what it says of nothing. */
 static int poll_connection(double limit_s)
 {
-    int there = mpm_connection_poll(shared->things.far[0], limit_s);
+    int there = connection_poll(shared->things.far[0], limit_s);
 
     return there ? there : MPM_ETIMEDOUT;
 }
@@ -295,12 +296,12 @@ static void expect_messages(const struct things *things)
     for (int i = 1; i <= 2; i++)
         EXPECT(!mpm_connection_recv(things->far[0], PATIENCE_S, &message, sizeof message, NULL) &&
                message == i);
-    EXPECT(mpm_connection_poll(things->near[1], 0) == 0);
+    EXPECT(connection_poll(things->near[1], 0) == 0);
     memset(long_message, 0, LONG_SIZE);
     EXPECT(!mpm_connection_recv(things->far[2], PATIENCE_S, long_message, LONG_SIZE, &size));
     EXPECT(size == LONG_SIZE && long_message[0] == 1 && long_message[LONG_SIZE - 1] == 2);
     EXPECT(!mpm_connection_recv(things->far[2], PATIENCE_S, &message, sizeof message, NULL) && message == 2);
-    EXPECT(mpm_connection_poll(things->near[3], 0) == 0);
+    EXPECT(connection_poll(things->near[3], 0) == 0);
 }
 
 static void expect_free_locks(const struct things *things)
@@ -313,7 +314,7 @@ static void expect_free_locks(const struct things *things)
     EXPECT(!mpm_bytes_lock(things->bytes, 0) && !mpm_bytes_unlock(things->bytes));
     expect_permits(things->semaphore);
     expect_permits(things->bounded_semaphore);
-    EXPECT(mpm_barrier_is_broken(things->barrier) == 1);
+    EXPECT(barrier_is_broken(things->barrier) == 1);
 }
 
 static void begin_scene(void)
@@ -495,7 +496,7 @@ static int expect_given_back(const void *args, size_t size)
     EXPECT(!mpm_lock_acquire(things->lock, 0) && !mpm_rlock_acquire(things->rlock, 0));
     EXPECT(mpm_lock_acquire(things->orphan, 0) == MPM_EOWNERDIED);
     EXPECT(!mpm_semaphore_acquire(things->semaphore, 0));
-    EXPECT(mpm_barrier_is_broken(things->barrier) == 1);
+    EXPECT(barrier_is_broken(things->barrier) == 1);
     for (int i = 1; i <= 2; i++)
         EXPECT(!mpm_connection_recv(things->far[0], 0, &message, sizeof message, NULL) && message == i);
     memset(long_message, 0, LONG_SIZE);

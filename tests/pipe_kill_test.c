@@ -13,6 +13,7 @@
 
 #include "kill_run.h"
 #include "suite.h"
+#include "predicate.h"
 
 #define PATIENCE_S 30.0
 #define PREFILL    300u
@@ -223,7 +224,7 @@ static bool receive_any(const struct kill_scene *scene)
 
 static bool use_hidden_end(const struct kill_scene *scene)
 {
-    return mpm_connection_poll(hidden_end(scene), 0) == 0;
+    return connection_poll(hidden_end(scene), 0) == 0;
 }
 
 static bool close_second_end(const struct kill_scene *scene)
@@ -274,7 +275,7 @@ static bool ends_without_loss(const struct kill_scene *scene, mpm_connection sec
 
     if (!overwrite_free_blocks())
         return false;
-    ready = mpm_connection_poll(first, 0);
+    ready = connection_poll(first, 0);
     return (ready >= 0 || ready == MPM_ESTALE || ready == MPM_ECLOSED) &&
            is_closed(mpm_connection_close(first)) && is_closed(mpm_connection_close(second)) &&
            mpm_connection_close(first) == MPM_ESTALE && kill_no_block_is_lost(scene->number[BLOCKS]);
@@ -285,7 +286,7 @@ static bool has_sent_or_not(const struct kill_scene *scene, bool was_killed)
 {
     unsigned number = 0, before = (unsigned)scene->number[MESSAGES];
 
-    while (mpm_connection_poll(end_of(scene, 0), 0) == 1 && number <= before) {
+    while (connection_poll(end_of(scene, 0), 0) == 1 && number <= before) {
         if (receive_number(end_of(scene, 0), number))
             break;
         number++;
@@ -305,7 +306,7 @@ static bool has_received_or_not(const struct kill_scene *scene, bool was_killed)
         if (receive_number(end_of(scene, 1), number))
             return false;
     }
-    return mpm_connection_poll(end_of(scene, 1), 0) == 0 && ends_without_loss(scene, end_of(scene, 1));
+    return connection_poll(end_of(scene, 1), 0) == 0 && ends_without_loss(scene, end_of(scene, 1));
 }
 
 /* The end is held, and gone therefore, or was not held yet. */
@@ -327,7 +328,7 @@ static bool the_other_end_is_gone(const struct kill_scene *scene, bool was_kille
 
 static bool is_ended_or_not(const struct kill_scene *scene, bool was_killed)
 {
-    return (was_killed || mpm_connection_poll(end_of(scene, 0), 0) == MPM_ESTALE) &&
+    return (was_killed || connection_poll(end_of(scene, 0), 0) == MPM_ESTALE) &&
            ends_without_loss(scene, end_of(scene, 1));
 }
 

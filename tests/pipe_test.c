@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "node/context.h"
 #include "shm/arena.h"
+#include "support/predicate.h"
 #include "support/suite.h"
 
 #define PATIENCE_S 30.0
@@ -131,7 +132,7 @@ static void messages_of_all_sizes_keep_their_bounds(mpm_connection from, mpm_con
         EXPECT(!mpm_connection_recv(to, 0, got, LONG_SIZE, &size));
         EXPECT(size == sizes[i] && !memcmp(message, got, sizes[i]));
     }
-    EXPECT(mpm_connection_poll(to, 0) == 0);
+    EXPECT(connection_poll(to, 0) == 0);
     free(message);
     free(got);
 }
@@ -158,13 +159,13 @@ static void an_empty_pipe_is_waited_for_as_long_as_told(mpm_connection to)
 
     EXPECT(mpm_connection_recv(to, 0, message, sizeof message, NULL) == MPM_ETIMEDOUT);
     EXPECT(mpm_connection_recv(to, -1, message, sizeof message, NULL) == MPM_ETIMEDOUT);
-    EXPECT(mpm_connection_poll(to, 0) == 0);
+    EXPECT(connection_poll(to, 0) == 0);
     EXPECT(is_late_enough(start_ns, 0));
     start_ns = clock_now_ns();
     EXPECT(mpm_connection_recv(to, 0.05, message, sizeof message, NULL) == MPM_ETIMEDOUT);
     EXPECT(is_late_enough(start_ns, 0.05));
     start_ns = clock_now_ns();
-    EXPECT(mpm_connection_poll(to, 0.05) == 0);
+    EXPECT(connection_poll(to, 0.05) == 0);
     EXPECT(is_late_enough(start_ns, 0.05));
 }
 
@@ -182,14 +183,14 @@ static void a_full_pipe_is_waited_for_as_long_as_told(mpm_connection from, mpm_c
     EXPECT(is_late_enough(start_ns, 0.05));
     for (unsigned i = 0; i < HELD; i++)
         EXPECT(receives_number(to, i));
-    EXPECT(mpm_connection_poll(to, 0) == 0);
+    EXPECT(connection_poll(to, 0) == 0);
     free(large);
 }
 
 static void a_poll_tells_of_a_message(mpm_connection from, mpm_connection to)
 {
     send_number(from, 3);
-    EXPECT(mpm_connection_poll(to, 0) == 1 && mpm_connection_poll(to, PATIENCE_S) == 1);
+    EXPECT(connection_poll(to, 0) == 1 && connection_poll(to, PATIENCE_S) == 1);
     EXPECT(receives_number(to, 3));
 }
 
@@ -210,7 +211,7 @@ static void close_tells_the_other_end(mpm_connection a, mpm_connection b, int se
     EXPECT(mpm_connection_recv(a, 0, NULL, 0, NULL) == MPM_ECLOSED);
     EXPECT(mpm_connection_send(b, "x", 1, PATIENCE_S) == sent_to_the_closed);
     EXPECT(receives_number(b, 1) && receives_number(b, 2));
-    EXPECT(mpm_connection_poll(b, PATIENCE_S) == 1);
+    EXPECT(connection_poll(b, PATIENCE_S) == 1);
     EXPECT(mpm_connection_recv(b, PATIENCE_S, NULL, 0, NULL) == MPM_EEOF);
     EXPECT(!mpm_connection_close(b));
     EXPECT(mpm_connection_recv(b, PATIENCE_S, NULL, 0, NULL) == MPM_ESTALE);
@@ -237,7 +238,7 @@ static int use_pipes_of_main(const void *args, size_t size)
     a_full_pipe_is_waited_for_as_long_as_told(both->sends, both->receives);
     EXPECT(mpm_connection_send(both->receives, "x", 1, 0) == MPM_EINVAL);
     EXPECT(mpm_connection_recv(both->sends, 0, &number, sizeof number, NULL) == MPM_EINVAL);
-    EXPECT(mpm_connection_poll(both->sends, 0) == MPM_EINVAL);
+    EXPECT(connection_poll(both->sends, 0) == MPM_EINVAL);
     close_tells_the_other_end(both->sends, both->receives, MPM_EINVAL);
     return say();
 }
@@ -593,7 +594,7 @@ static void nonsense_is_refused(void)
            mpm_pipe_create(MPM_DUPLEX, &a, NULL) == MPM_EINVAL);
     EXPECT(!mpm_pipe_create(MPM_DUPLEX, &a, &b));
     EXPECT(mpm_connection_send(none, "x", 1, 0) == MPM_EINVAL && mpm_connection_close(none) == MPM_EINVAL);
-    EXPECT(mpm_connection_poll(none, 0) == MPM_EINVAL);
+    EXPECT(connection_poll(none, 0) == MPM_EINVAL);
     EXPECT(mpm_connection_recv(none, 0, message, sizeof message, NULL) == MPM_EINVAL);
     other = a;
     other.handle.kind++;
@@ -607,7 +608,7 @@ static void nonsense_is_refused(void)
     EXPECT(mpm_connection_send(a, NULL, 1, 0) == MPM_EINVAL);
     EXPECT(mpm_connection_recv(a, 0, NULL, 1, NULL) == MPM_EINVAL);
     EXPECT(mpm_connection_send(a, "x", (size_t)1 << 40, 0) == MPM_ENOMEM);
-    EXPECT(mpm_connection_poll(b, 0) == 0);
+    EXPECT(connection_poll(b, 0) == 0);
     EXPECT(!mpm_connection_close(a) && !mpm_connection_close(b));
     nothing_is_wrong();
 }

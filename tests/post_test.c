@@ -14,6 +14,7 @@
 #include <mpmap.h>
 
 #include "support/everywhere.h"
+#include "support/predicate.h"
 #include "support/suite.h"
 
 #define PATIENCE_S    60.0
@@ -605,7 +606,7 @@ static void await_close(const struct overfull *scene)
 {
     await_sleepers(&scene->queue.handle);
     everywhere_assert();
-    CU_ASSERT_EQUAL(mpm_process_is_alive(scene->next), 1);
+    CU_ASSERT_EQUAL(process_is_alive(scene->next), 1);
 }
 
 static void a_close_waits_for_what_finds_no_memory(void)

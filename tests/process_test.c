@@ -21,6 +21,7 @@
 #include "process/process_parts.h"
 #include "shm/wait_word.h"
 #include "support/child.h"
+#include "support/predicate.h"
 #include "support/suite.h"
 
 #define PATIENCE_S 30.0
@@ -236,14 +237,14 @@ static void join_is_never_early_and_may_be_repeated(void)
         check_late_join(process, -1);
         check_late_join(process, 0.15);
         CU_ASSERT(error_has("still runs"));
-        CU_ASSERT_EQUAL(mpm_process_is_alive(process), 1);
+        CU_ASSERT_EQUAL(process_is_alive(process), 1);
         CU_ASSERT_EQUAL(mpm_process_exitcode(process, &code), MPM_EBUSY);
         CU_ASSERT_EQUAL(code, 1234);
         CU_ASSERT_EQUAL(mpm_process_close(process), MPM_EBUSY);
         open_gate();
         CU_ASSERT_EQUAL(mpm_process_join(process, MPM_FOREVER), MPM_OK);
         CU_ASSERT_EQUAL(mpm_process_join(process, 0), MPM_OK);
-        CU_ASSERT_EQUAL(mpm_process_is_alive(process), 0);
+        CU_ASSERT_EQUAL(process_is_alive(process), 0);
         CU_ASSERT_EQUAL(end_of(process), 5);
     }
 }
@@ -273,7 +274,7 @@ static void any_process_may_join(void)
         joiners[0] = start_on(node, join_another, &awaited, sizeof awaited);
         joiners[1] = start_on(next, join_another, &awaited, sizeof awaited);
         CU_ASSERT(child_reached(&shared->arrived, 3));
-        CU_ASSERT_EQUAL(mpm_process_is_alive(joiners[0]), 1);
+        CU_ASSERT_EQUAL(process_is_alive(joiners[0]), 1);
         open_gate();
         CU_ASSERT_EQUAL(end_of(joiners[0]), 15);
         CU_ASSERT_EQUAL(end_of(joiners[1]), 15);
@@ -508,13 +509,13 @@ static void check_family(unsigned parent_node, const struct family *family)
     parent = start_on(parent_node, have_children, family, sizeof *family);
     if (!family->ends_itself) {
         CU_ASSERT(child_reached(&shared->arrived, 3));
-        CU_ASSERT_EQUAL(mpm_process_is_alive(shared->handles[0]), 1);
+        CU_ASSERT_EQUAL(process_is_alive(shared->handles[0]), 1);
         CU_ASSERT_EQUAL(mpm_process_terminate(parent), MPM_OK);
     }
     CU_ASSERT_EQUAL(end_of(parent), family->ends_itself ? 0 : -SIGTERM);
     CU_ASSERT_EQUAL(end_of(shared->handles[0]), -SIGKILL);
     CU_ASSERT(child_reached(&shared->arrived, 1));
-    CU_ASSERT_EQUAL(mpm_process_is_alive(shared->handles[1]), 1);
+    CU_ASSERT_EQUAL(process_is_alive(shared->handles[1]), 1);
     open_gate();
     CU_ASSERT_EQUAL(end_of(shared->handles[1]), 5);
 }
@@ -588,7 +589,7 @@ static void check_all_calls(mpm_process process, int wanted)
 
     CU_ASSERT_EQUAL(mpm_process_join(process, 0), wanted);
     CU_ASSERT_EQUAL(mpm_process_exitcode(process, &number), wanted);
-    CU_ASSERT_EQUAL(mpm_process_is_alive(process), wanted);
+    CU_ASSERT_EQUAL(process_is_alive(process), wanted);
     CU_ASSERT_EQUAL(mpm_process_pid(process, &number), wanted);
     CU_ASSERT_EQUAL(mpm_process_name(process, name, sizeof name), wanted);
     CU_ASSERT_EQUAL(mpm_process_terminate(process), wanted);
@@ -611,7 +612,7 @@ static void a_closed_process_is_stale_for_ever(void)
         CU_ASSERT_EQUAL(young.handle.place, old.handle.place);
         check_all_calls(old, MPM_ESTALE);
         CU_ASSERT(error_has("was closed"));
-        CU_ASSERT_EQUAL(mpm_process_is_alive(young), 1);
+        CU_ASSERT_EQUAL(process_is_alive(young), 1);
         open_gate();
         CU_ASSERT_EQUAL(end_of(young), 5);
     }

@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "node/context.h"
 #include "shm/arena.h"
+#include "support/predicate.h"
 #include "support/suite.h"
 
 #define WORKERS 8u
@@ -102,7 +103,7 @@ static void messages_of_all_sizes_keep_their_order(mpm_queue queue)
         EXPECT(size == sizes[i]);
         EXPECT(!memcmp(message, got, sizes[i]));
     }
-    EXPECT(mpm_queue_is_empty(queue) == 1);
+    EXPECT(queue_is_empty(queue) == 1);
 }
 
 static void a_buffer_too_small_keeps_the_message(mpm_queue queue)
@@ -125,7 +126,7 @@ static void an_empty_queue_is_waited_for_as_long_as_told(mpm_queue queue)
     uint64_t start_ns = clock_now_ns();
     char message[8];
 
-    EXPECT(mpm_queue_is_empty(queue) == 1 && mpm_queue_is_full(queue) == 0);
+    EXPECT(queue_is_empty(queue) == 1 && queue_is_full(queue) == 0);
     EXPECT(mpm_queue_get(queue, 0, message, sizeof message, NULL) == MPM_EEMPTY);
     EXPECT(mpm_queue_get(queue, -1, message, sizeof message, NULL) == MPM_EEMPTY);
     EXPECT(is_late_enough(start_ns, 0));
@@ -141,8 +142,8 @@ static void a_full_queue_is_waited_for_as_long_as_told(mpm_queue queue)
     int message = 0;
 
     for (; message < 4; message++)
-        EXPECT(mpm_queue_is_full(queue) == 0 && !mpm_queue_put(queue, &message, sizeof message, 0));
-    EXPECT(mpm_queue_is_full(queue) == 1 && mpm_queue_is_empty(queue) == 0);
+        EXPECT(queue_is_full(queue) == 0 && !mpm_queue_put(queue, &message, sizeof message, 0));
+    EXPECT(queue_is_full(queue) == 1 && queue_is_empty(queue) == 0);
     EXPECT(mpm_queue_put(queue, &message, sizeof message, 0) == MPM_EFULL);
     start_ns = clock_now_ns();
     EXPECT(mpm_queue_put(queue, &message, sizeof message, 0.06) == MPM_EFULL);
@@ -228,8 +229,8 @@ static void a_destroyed_queue_is_stale(mpm_queue queue)
     EXPECT(mpm_queue_destroy(queue) == MPM_ESTALE);
     EXPECT(mpm_queue_put(queue, message, sizeof message, MPM_FOREVER) == MPM_ESTALE);
     EXPECT(mpm_queue_get(queue, MPM_FOREVER, message, sizeof message, &size) == MPM_ESTALE);
-    EXPECT(mpm_queue_size(queue, &size) == MPM_ESTALE && mpm_queue_is_empty(queue) == MPM_ESTALE &&
-           mpm_queue_is_full(queue) == MPM_ESTALE);
+    EXPECT(mpm_queue_size(queue, &size) == MPM_ESTALE && queue_is_empty(queue) == MPM_ESTALE &&
+           queue_is_full(queue) == MPM_ESTALE);
     EXPECT(mpm_queue_close(queue) == MPM_ESTALE && mpm_queue_task_done(queue) == MPM_ESTALE &&
            mpm_queue_join(queue, 0) == MPM_ESTALE);
 }

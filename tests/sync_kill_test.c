@@ -24,6 +24,7 @@
 #include "shm/arena.h"
 #include "shm/kill_point.h"
 #include "suite.h"
+#include "predicate.h"
 #include "sync/state.h"
 
 #define SHORT_S         0.0005
@@ -402,7 +403,7 @@ static int wait_for_event(const struct stage *stage)
 /* If it is set, whoever waits goes on by itself: the reaper has rung. */
 static void check_set_event(const struct stage *stage, bool is_killed, mpm_process helper)
 {
-    int is_set = mpm_event_is_set(stage->event);
+    int is_set = event_is_set(stage->event);
 
     EXPECT(is_set == 1 || (is_killed && is_set == 0));
     if (!is_set)
@@ -413,13 +414,13 @@ static void check_set_event(const struct stage *stage, bool is_killed, mpm_proce
 static int use_event(const struct stage *stage)
 {
     return mpm_event_wait(stage->event, SHORT_S) != MPM_ETIMEDOUT || mpm_event_set(stage->event) ||
-           mpm_event_wait(stage->event, 0) || mpm_event_is_set(stage->event) != 1 ||
+           mpm_event_wait(stage->event, 0) || event_is_set(stage->event) != 1 ||
            mpm_event_clear(stage->event);
 }
 
 static void check_event(const struct stage *stage, bool is_killed, mpm_process helper)
 {
-    int is_set = mpm_event_is_set(stage->event);
+    int is_set = event_is_set(stage->event);
 
     (void)helper;
     EXPECT(is_set == 0 || (is_killed && is_set == 1));
@@ -437,7 +438,7 @@ static int meet_alone(const struct stage *stage)
 
 static void check_met_alone(const struct stage *stage, bool is_killed, mpm_process helper)
 {
-    int is_broken = mpm_barrier_is_broken(stage->barrier);
+    int is_broken = barrier_is_broken(stage->barrier);
 
     (void)helper;
     EXPECT(is_broken == 0 || (is_killed && is_broken == 1));
@@ -472,7 +473,7 @@ static void check_met_other(const struct stage *stage, bool is_killed, mpm_proce
         EXPECT(!mpm_barrier_abort(stage->pair));
     met = exitcode_of(helper);
     EXPECT(met == 0 || (is_killed && met == 1));
-    EXPECT(!mpm_barrier_reset(stage->pair) && mpm_barrier_is_broken(stage->pair) == 0);
+    EXPECT(!mpm_barrier_reset(stage->pair) && barrier_is_broken(stage->pair) == 0);
     EXPECT(mpm_barrier_wait(stage->pair, 0, NULL) == MPM_ETIMEDOUT);
 }
 
@@ -483,11 +484,11 @@ static int come_in_vain(const struct stage *stage)
 
 static void check_come_in_vain(const struct stage *stage, bool is_killed, mpm_process helper)
 {
-    int is_broken = mpm_barrier_is_broken(stage->pair);
+    int is_broken = barrier_is_broken(stage->pair);
 
     (void)helper;
     EXPECT(is_broken == 1 || (is_killed && is_broken == 0));
-    EXPECT(!mpm_barrier_reset(stage->pair) && mpm_barrier_is_broken(stage->pair) == 0);
+    EXPECT(!mpm_barrier_reset(stage->pair) && barrier_is_broken(stage->pair) == 0);
 }
 
 static int break_and_reset(const struct stage *stage)
@@ -714,7 +715,7 @@ static bool play_notified(const void *unused, unsigned long target)
     int exitcode;
 
     (void)unused;
-    while (!count_waiters(&stage.condition.handle) && mpm_process_is_alive(victim) == 1)
+    while (!count_waiters(&stage.condition.handle) && process_is_alive(victim) == 1)
         sched_yield();
     helper = start_part(&stage, say_and_wait, 0);
     EXPECT(!mpm_event_wait(stage.event, PATIENCE_S));

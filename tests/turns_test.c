@@ -21,6 +21,7 @@
 #include "object/turn.h"
 #include "object/wait_any.h"
 #include "support/everywhere.h"
+#include "support/predicate.h"
 #include "support/suite.h"
 #include "sync/pipe.h"
 
@@ -273,10 +274,9 @@ static void expect_to_stand_back(const struct things *things, unsigned side)
     uint64_t end_ns = clock_now_ns() + PATIENCE_NS;
 
     EXPECT(!mpm_queue_put(things->go, NULL, 0, 0));
-    while (!atomic_load(&word->sleepers) && mpm_queue_is_empty(things->results) == 1 &&
-           clock_now_ns() < end_ns)
+    while (!atomic_load(&word->sleepers) && queue_is_empty(things->results) == 1 && clock_now_ns() < end_ns)
         sched_yield();
-    EXPECT(atomic_load(&word->sleepers) == 1 && mpm_queue_is_empty(things->results) == 1);
+    EXPECT(atomic_load(&word->sleepers) == 1 && queue_is_empty(things->results) == 1);
 }
 
 /* A local one that is to come later, and a far one that waits at a side; the courier is held up. */
@@ -616,9 +616,9 @@ static void put_through(const struct things *things, uint64_t number)
     uint64_t end_ns = clock_now_ns() + PATIENCE_NS;
 
     EXPECT(!put(things, number, PATIENCE_S));
-    while (mpm_queue_is_empty(things->queue) == 0 && clock_now_ns() < end_ns)
+    while (queue_is_empty(things->queue) == 0 && clock_now_ns() < end_ns)
         sched_yield();
-    EXPECT(mpm_queue_is_empty(things->queue) == 1);
+    EXPECT(queue_is_empty(things->queue) == 1);
 }
 
 /* Each message is put when the one before was got, so all wait for it together. */
@@ -633,7 +633,7 @@ static void a_getter_is_served_although_others_keep_coming(void)
         struct result result[ONES] = {{0}};
 
         await_waiting(&things, GETTING, 1);
-        for (uint64_t number = 1; number < ENOUGH && mpm_queue_is_empty(things.results) == 1; number++)
+        for (uint64_t number = 1; number < ENOUGH && queue_is_empty(things.results) == 1; number++)
             put_through(&things, number);
         take_results(&things, 1, result);
         EXPECT(!result[FAR].status && result[FAR].number <= TURN_BYPASSES + 1);
@@ -647,9 +647,9 @@ static void await_full(const struct things *things)
 {
     uint64_t end_ns = clock_now_ns() + PATIENCE_NS;
 
-    while (mpm_queue_is_full(things->queue) == 0 && clock_now_ns() < end_ns)
+    while (queue_is_full(things->queue) == 0 && clock_now_ns() < end_ns)
         sched_yield();
-    EXPECT(mpm_queue_is_full(things->queue) == 1);
+    EXPECT(queue_is_full(things->queue) == 1);
 }
 
 /* Room is made when there is none, so all wait for it together. */

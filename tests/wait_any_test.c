@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "node/context.h"
+#include "support/predicate.h"
 #include "support/suite.h"
 
 #define PATIENCE_S 30.0
@@ -269,7 +270,7 @@ static void waiters_may_be_killed(void)
         int code = 0;
 
         for (unsigned looks = 0; looks < i; looks++)
-            CU_ASSERT_EQUAL(mpm_process_is_alive(waiter), 1);
+            CU_ASSERT_EQUAL(process_is_alive(waiter), 1);
         CU_ASSERT_EQUAL(mpm_process_kill(waiter), MPM_OK);
         CU_ASSERT_EQUAL(status_of_wait(&waiter.handle, 1, PATIENCE_S), MPM_OK);
         CU_ASSERT_EQUAL(mpm_process_exitcode(waiter, &code), MPM_OK);

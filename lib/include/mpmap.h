@@ -3,9 +3,10 @@
  * Everything of libmpmap in one include. C11, and C++17 compiles it too.
  *
  * Rules that hold for every call, unless its own text says otherwise:
- * - A call that can fail returns `int`: 0, or a negative MPM_E… of status.h, and mpm_error() then
+ * - A call that can fail returns `int`: 0 (MPM_OK), or a negative MPM_E… of status.h, and mpm_error() then
  *   gives this thread's last error as a sentence. A call that failed has changed nothing.
- * - Outputs come last, and are untouched when the call fails.
+ * - Parameters come in one order: the handle, inputs, sizes, options, the time limit, outputs. Outputs are untouched when
+ *   the call fails. Yes or no is an output, a `bool`.
  * - Options are structs whose zero is the default; NULL is all defaults.
  * - Times are seconds (`double`), sizes are bytes (`size_t`).
  * - No call prints, exits or aborts.

@@ -183,9 +183,12 @@ static int check_result(const char *call, const mpm_result *result)
     return result ? runtime_check_somebody(call) : error_set(MPM_EINVAL, "%s: the result is NULL", call);
 }
 
-int mpm_result_is_ready(const mpm_result *result)
+int mpm_result_is_ready(const mpm_result *result, bool *is_ready)
 {
-    return result ? atomic_load(&result->is_ready) : check_result("mpm_result_is_ready", result);
+    if (!result || !is_ready)
+        return error_set(MPM_EINVAL, "mpm_result_is_ready: the result, or the place for the reply, is NULL");
+    *is_ready = atomic_load(&result->is_ready);
+    return MPM_OK;
 }
 
 typedef bool wait_how(struct wait_word *word, uint32_t seen, uint64_t spin_ns, uint64_t deadline_ns);
@@ -243,13 +246,15 @@ int mpm_result_get(mpm_result *result, double timeout_s, const void **results)
     return MPM_OK;
 }
 
-int mpm_result_is_successful(const mpm_result *result)
+int mpm_result_is_successful(const mpm_result *result, bool *is_successful)
 {
-    if (!result)
-        return check_result("mpm_result_is_successful", result);
+    if (!result || !is_successful)
+        return error_set(MPM_EINVAL,
+                         "mpm_result_is_successful: the result, or the place for the reply, is NULL");
     if (!atomic_load(&result->is_ready))
         return not_ready();
-    return result->outcome.status == MPM_OK;
+    *is_successful = result->outcome.status == MPM_OK;
+    return MPM_OK;
 }
 
 int mpm_result_failures(const mpm_result *result, const mpm_failure **failures, size_t *count)

@@ -206,12 +206,15 @@ int mpm_process_exitcode(mpm_process process, int *exitcode)
     return MPM_OK;
 }
 
-int mpm_process_is_alive(mpm_process process)
+int mpm_process_is_alive(mpm_process process, bool *is_alive)
 {
     struct process_look look;
-    int status = process_look(&process.handle, &look);
+    int status;
 
-    return status ? status : look.state == PROCESS_RUNNING;
+    if (!(status = process_check_place("mpm_process_is_alive", is_alive)) &&
+        !(status = process_look(&process.handle, &look)))
+        *is_alive = look.state == PROCESS_RUNNING;
+    return status;
 }
 
 int mpm_process_pid(mpm_process process, int *pid)

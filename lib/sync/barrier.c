@@ -378,10 +378,14 @@ int mpm_barrier_waiting(mpm_barrier barrier, unsigned *count)
     return status;
 }
 
-int mpm_barrier_is_broken(mpm_barrier barrier)
+int mpm_barrier_is_broken(mpm_barrier barrier, bool *is_broken)
 {
     uint64_t answer;
-    int status = ask_number(&barrier.handle, &looking, &answer);
+    int status;
 
-    return status ? status : (int)(answer & 1);
+    if (!is_broken)
+        return error_set(MPM_EINVAL, "mpm_barrier_is_broken: the place for the reply is NULL");
+    if (!(status = ask_number(&barrier.handle, &looking, &answer)))
+        *is_broken = answer & 1;
+    return status;
 }

@@ -114,12 +114,16 @@ int mpm_event_clear(mpm_event event)
     return ask_plain(&event.handle, &clearing);
 }
 
-int mpm_event_is_set(mpm_event event)
+int mpm_event_is_set(mpm_event event, bool *is_set)
 {
     uint64_t answer;
-    int status = ask_number(&event.handle, &looking, &answer);
+    int status;
 
-    return status ? status : (int)(answer & 1);
+    if (!is_set)
+        return error_set(MPM_EINVAL, "mpm_event_is_set: the place for the reply is NULL");
+    if (!(status = ask_number(&event.handle, &looking, &answer)))
+        *is_set = answer & 1;
+    return status;
 }
 
 int mpm_event_wait(mpm_event event, double timeout_s)

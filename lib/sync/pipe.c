@@ -537,19 +537,24 @@ int mpm_connection_recv(mpm_connection connection, double timeout_s, void *messa
     return status;
 }
 
-int mpm_connection_poll(mpm_connection connection, double timeout_s)
+int mpm_connection_poll(mpm_connection connection, double timeout_s, bool *is_ready)
 {
     struct pipe_use use;
     mpm_handle handle;
     int status;
 
+    if (!is_ready)
+        return error_set(MPM_EINVAL, "mpm_connection_poll: the place for the reply is NULL");
     if ((status = split_for_own(&connection.handle, &handle, &use)))
         return status;
     if (object_is_home(&handle))
         status = operation_run(&pipe_polling[use.end], &handle, &use, timeout_s);
     else
         status = pipe_poll_far(&handle, &use, timeout_s);
-    return status == MPM_ETIMEDOUT ? 0 : status ? status : 1;
+    if (status && status != MPM_ETIMEDOUT)
+        return status;
+    *is_ready = !status;
+    return MPM_OK;
 }
 
 int mpm_connection_close(mpm_connection connection)

@@ -913,20 +913,28 @@ int mpm_queue_size(mpm_queue queue, size_t *messages)
     return status;
 }
 
-int mpm_queue_is_empty(mpm_queue queue)
+int mpm_queue_is_empty(mpm_queue queue, bool *is_empty)
 {
     struct look look;
-    int status = look_at(&queue.handle, &look);
+    int status;
 
-    return status ? status : !look.size;
+    if (!is_empty)
+        return error_set(MPM_EINVAL, "mpm_queue_is_empty: the place for the reply is NULL");
+    if (!(status = look_at(&queue.handle, &look)))
+        *is_empty = !look.size;
+    return status;
 }
 
-int mpm_queue_is_full(mpm_queue queue)
+int mpm_queue_is_full(mpm_queue queue, bool *is_full)
 {
     struct look look;
-    int status = look_at(&queue.handle, &look);
+    int status;
 
-    return status ? status : look.maxsize && look.size >= look.maxsize;
+    if (!is_full)
+        return error_set(MPM_EINVAL, "mpm_queue_is_full: the place for the reply is NULL");
+    if (!(status = look_at(&queue.handle, &look)))
+        *is_full = look.maxsize && look.size >= look.maxsize;
+    return status;
 }
 
 int mpm_queue_close(mpm_queue queue)

@@ -3,6 +3,7 @@
 #include "ways.h"
 
 #include "everywhere.h"
+#include "predicate.h"
 
 #define PATIENCE_S 60.0
 
@@ -20,7 +21,7 @@ static int wait_for_any(const struct scene *scene, double timeout_s)
 
 static int poll_end(mpm_connection connection, double timeout_s)
 {
-    int status = mpm_connection_poll(connection, timeout_s);
+    int status = connection_poll(connection, timeout_s);
 
     return status == 1 ? 0 : status ? status : MPM_ETIMEDOUT;
 }
@@ -29,13 +30,13 @@ int way_wait(const struct scene *scene, double timeout_s)
 {
     switch ((enum way)scene->way) {
     case GET:
-        return mpm_queue_get(scene->empty, NULL, 0, NULL, timeout_s);
+        return mpm_queue_get(scene->empty, timeout_s, NULL, 0, NULL);
     case PUT:
         return mpm_queue_put(scene->full, NULL, 0, timeout_s);
     case QUEUE_JOIN:
         return mpm_queue_join(scene->undone, timeout_s);
     case RECEIVE:
-        return mpm_connection_recv(scene->far_end, NULL, 0, NULL, timeout_s);
+        return mpm_connection_recv(scene->far_end, timeout_s, NULL, 0, NULL);
     case POLL:
         return poll_end(scene->far_end, timeout_s);
     case LOCK:
@@ -78,7 +79,7 @@ void way_leave(const struct scene *scene)
 static int wait_at_gate(const void *args, size_t size)
 {
     (void)size;
-    EXPECT(!mpm_queue_get(*(const mpm_queue *)args, NULL, 0, NULL, PATIENCE_S));
+    EXPECT(!mpm_queue_get(*(const mpm_queue *)args, PATIENCE_S, NULL, 0, NULL));
     return everywhere_end();
 }
 
@@ -89,8 +90,8 @@ void scene_make(struct scene *scene, unsigned waiters)
            !mpm_queue_create(NULL, &scene->begun) && !mpm_queue_create(NULL, &scene->gate) &&
            !mpm_queue_create(&(mpm_queue_options){.maxsize = 1}, &scene->full));
     EXPECT(!mpm_queue_put(scene->full, NULL, 0, 0) && !mpm_queue_put(scene->undone, NULL, 0, 0) &&
-           !mpm_queue_get(scene->undone, NULL, 0, NULL, 0));
-    EXPECT(!mpm_pipe(MPM_DUPLEX, &scene->near_end, &scene->far_end));
+           !mpm_queue_get(scene->undone, 0, NULL, 0, NULL));
+    EXPECT(!mpm_pipe_create(MPM_DUPLEX, &scene->near_end, &scene->far_end));
     EXPECT(!mpm_lock_create(&scene->lock) && !mpm_lock_acquire(scene->lock, 0));
     EXPECT(!mpm_value_create(MPM_I32, NULL, &scene->value) && !mpm_value_lock(scene->value, 0));
     EXPECT(!mpm_semaphore_create(0, &scene->semaphore));
@@ -104,7 +105,7 @@ void scene_let_go(const struct scene *scene, unsigned waiters)
 {
     for (unsigned i = 0; i < waiters; i++) {
         EXPECT(!mpm_queue_put(scene->empty, NULL, 0, 0));
-        EXPECT(!mpm_queue_get(scene->full, NULL, 0, NULL, PATIENCE_S));
+        EXPECT(!mpm_queue_get(scene->full, PATIENCE_S, NULL, 0, NULL));
         EXPECT(!mpm_semaphore_release(scene->semaphore));
         /* One for each that receives, and one that stays for those who poll. */
         EXPECT(!mpm_connection_send(scene->near_end, NULL, 0, 0));

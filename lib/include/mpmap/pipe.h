@@ -16,6 +16,7 @@
 #ifndef MPMAP_PIPE_H
 #define MPMAP_PIPE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "api.h"
@@ -65,9 +66,9 @@ MPM_API MPM_CHECKED int mpm_connection_recv(mpm_connection connection, double ti
                                             size_t room, size_t *size);
 
 /** Waits timeout_s until a receive would not have to wait.
- * @return 1 if there is a message, or MPM_EEOF to be told; 0 if the time is up; or a negative status as of
- * mpm_connection_recv. */
-MPM_API MPM_CHECKED int mpm_connection_poll(mpm_connection connection, double timeout_s);
+ * @param is_ready  out: true if there is a message, or a receive would return MPM_EEOF; false if the time is up
+ * @return as mpm_connection_recv(), but MPM_ETIMEDOUT. */
+MPM_API MPM_CHECKED int mpm_connection_poll(mpm_connection connection, double timeout_s, bool *is_ready);
 
 /** Closes this end, for all processes, at once: what was sent from it can be received still. When both ends
  * are closed the pipe ends, with what is in it: handles are stale from there on. Twice is fine until then. */

@@ -3,6 +3,7 @@
 #ifndef MPMAP_PROCESS_H
 #define MPMAP_PROCESS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "api.h"
@@ -65,8 +66,10 @@ MPM_API MPM_CHECKED int mpm_process_join(mpm_process process, double timeout_s);
  * @return MPM_EBUSY while it runs; MPM_ESTALE. */
 MPM_API MPM_CHECKED int mpm_process_exitcode(mpm_process process, int *exitcode);
 
-/** 1 if it runs, 0 if it has ended; MPM_ESTALE. */
-MPM_API MPM_CHECKED int mpm_process_is_alive(mpm_process process);
+/** Whether it runs.
+ * @param is_alive  out: false if it has ended
+ * @return MPM_ESTALE. */
+MPM_API MPM_CHECKED int mpm_process_is_alive(mpm_process process, bool *is_alive);
 
 /** Its process id on its node. MPM_ESTALE. */
 MPM_API MPM_CHECKED int mpm_process_pid(mpm_process process, int *pid);

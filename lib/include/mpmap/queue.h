@@ -19,6 +19,7 @@
 #ifndef MPMAP_QUEUE_H
 #define MPMAP_QUEUE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -78,9 +79,12 @@ MPM_API MPM_CHECKED int mpm_queue_get_many(mpm_queue queue, size_t size, size_t 
 
 /** Messages in it now. */
 MPM_API MPM_CHECKED int mpm_queue_size(mpm_queue queue, size_t *messages);
-/** 1 if it is empty (full) now, 0 if not, or a negative status. */
-MPM_API MPM_CHECKED int mpm_queue_is_empty(mpm_queue queue);
-MPM_API MPM_CHECKED int mpm_queue_is_full(mpm_queue queue);
+/** Whether there is no message in it now.
+ * @param is_empty  out */
+MPM_API MPM_CHECKED int mpm_queue_is_empty(mpm_queue queue, bool *is_empty);
+/** Whether it has `maxsize` messages now; never so for a queue without a bound.
+ * @param is_full  out */
+MPM_API MPM_CHECKED int mpm_queue_is_full(mpm_queue queue, bool *is_full);
 
 /** No more puts, anywhere: they get MPM_ECLOSED; gets drain what is there, and get MPM_ECLOSED then. Twice is
  * fine. Waits for what other nodes have accepted: it is there when this returns. */

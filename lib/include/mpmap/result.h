@@ -3,6 +3,7 @@
 #ifndef MPMAP_RESULT_H
 #define MPMAP_RESULT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "api.h"
@@ -52,8 +53,10 @@ MPM_API MPM_CHECKED int mpm_pool_apply_async(mpm_pool *pool, mpm_task *task, con
                                              size_t item_size, size_t result_size,
                                              const mpm_callbacks *callbacks, mpm_result **result);
 
-/** Whether it is ready: 1 or 0. Never blocks. MPM_EINVAL for NULL. */
-MPM_API int mpm_result_is_ready(const mpm_result *result);
+/** Whether it is ready. Never blocks.
+ * @param is_ready  out
+ * @return MPM_EINVAL for NULL. */
+MPM_API MPM_CHECKED int mpm_result_is_ready(const mpm_result *result, bool *is_ready);
 
 /** Waits until it is ready, whatever has come of it.
  * @param timeout_s  seconds, or MPM_FOREVER; 0 does not wait
@@ -67,8 +70,10 @@ MPM_API MPM_CHECKED int mpm_result_wait(mpm_result *result, double timeout_s);
  *         MPM_ETIMEDOUT if it is not ready; MPM_EINTERRUPTED. */
 MPM_API MPM_CHECKED int mpm_result_get(mpm_result *result, double timeout_s, const void **results);
 
-/** Whether it has succeeded: 1 or 0; MPM_EBUSY if it is not ready. Never blocks. */
-MPM_API MPM_CHECKED int mpm_result_is_successful(const mpm_result *result);
+/** Whether it has succeeded. Never blocks.
+ * @param is_successful  out
+ * @return MPM_EBUSY if it is not ready; MPM_EINVAL for NULL. */
+MPM_API MPM_CHECKED int mpm_result_is_successful(const mpm_result *result, bool *is_successful);
 
 /** The items that failed, in rising order.
  * @param failures  out: an array that is valid until mpm_result_destroy(); NULL if none

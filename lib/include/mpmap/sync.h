@@ -20,6 +20,7 @@
 #ifndef MPMAP_SYNC_H
 #define MPMAP_SYNC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "api.h"
@@ -134,8 +135,9 @@ MPM_API MPM_CHECKED int mpm_event_destroy(mpm_event event);
 /** Sets it; whoever waits goes on, even if it is cleared at once. */
 MPM_API MPM_CHECKED int mpm_event_set(mpm_event event);
 MPM_API MPM_CHECKED int mpm_event_clear(mpm_event event);
-/** 1 if it is set, 0 if not, or a negative status. */
-MPM_API MPM_CHECKED int mpm_event_is_set(mpm_event event);
+/** Whether it is set.
+ * @param is_set  out */
+MPM_API MPM_CHECKED int mpm_event_is_set(mpm_event event, bool *is_set);
 /** Waits until it is set. MPM_ETIMEDOUT. */
 MPM_API MPM_CHECKED int mpm_event_wait(mpm_event event, double timeout_s);
 
@@ -173,8 +175,9 @@ MPM_API MPM_CHECKED int mpm_barrier_reset(mpm_barrier barrier);
 MPM_API MPM_CHECKED int mpm_barrier_parties(mpm_barrier barrier, unsigned *parties);
 /** How many wait now. */
 MPM_API MPM_CHECKED int mpm_barrier_waiting(mpm_barrier barrier, unsigned *count);
-/** 1 if it is broken, 0 if not, or a negative status. */
-MPM_API MPM_CHECKED int mpm_barrier_is_broken(mpm_barrier barrier);
+/** Whether it is broken.
+ * @param is_broken  out */
+MPM_API MPM_CHECKED int mpm_barrier_is_broken(mpm_barrier barrier, bool *is_broken);
 
 MPM_END
 
