@@ -1211,6 +1211,19 @@ static void as_many_costs_as_rows_are_needed(void)
     CU_ASSERT_FALSE(exists(path("out.h5.part")));
 }
 
+static void a_map_in_a_closed_pool_is_refused(void)
+{
+    const struct weighing weighing = {.type = MPM_F32};
+    mpm_dataset_map map = weigh_map(compressed_input(), path("out.h5"), &weighing);
+    mpm_pool *closed;
+
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&(mpm_pool_options){.workers = 1}, &closed), MPM_OK);
+    mpm_pool_close(closed);
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(closed, weigh, &map), MPM_ESTATE);
+    CU_ASSERT(error_says("the pool is closed"));
+    CU_ASSERT_FALSE(exists(map.output_file));
+}
+
 static const char *cost_file(const double *values, hsize_t count)
 {
     const char *name = path("costs.h5");
@@ -1950,6 +1963,7 @@ static int run_all(void)
         TEST(costs_change_no_byte_though_workers_die),
         TEST(as_many_costs_as_rows_are_needed),
         TEST(costs_are_read_from_a_data_set),
+        TEST(a_map_in_a_closed_pool_is_refused),
         TEST(a_process_may_map_a_data_set),
         TEST(bad_maps_are_refused_and_make_nothing),
         TEST(the_input_is_never_overwritten),

@@ -241,6 +241,7 @@ static void expect_no_workers(mpm_pool *pool)
     CU_ASSERT_EQUAL(map_all(pool, 0, &wrong), MPM_EWORKER);
     CU_ASSERT_EQUAL(mpm_pool_apply(pool, seven, NULL, 0, sizeof result, &result), MPM_EWORKER);
     CU_ASSERT_PTR_NOT_NULL(strstr(mpm_error(), "no workers left"));
+    CU_ASSERT_EQUAL(mpm_pool_worker_count(pool), 0);
 }
 
 /* An item kills a host, its own perhaps: one that dies with its host is not to blame, and is run again. */

@@ -272,6 +272,7 @@ static void a_worker_that_cannot_be_replaced_fails_the_map(void)
     pool = open_pool(&(mpm_pool_options){.workers = 2, .initializer = refuse_the_third});
     CU_ASSERT_EQUAL(mpm_pool_map(pool, crash, NULL, 100, 0, 0, NULL, NULL), MPM_EWORKER);
     CU_ASSERT(error_has("that was one too many"));
+    CU_ASSERT_EQUAL(mpm_pool_worker_count(pool), 0);
     mpm_pool_close(pool);
 }
 

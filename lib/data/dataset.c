@@ -66,7 +66,8 @@ static int check_map(const mpm_pool *pool, mpm_task *task, const mpm_dataset_map
  * there are too few chunks to keep all workers busy. */
 static size_t claim_rows(const mpm_pool *pool, const mpm_dataset_map *map, const struct input *input)
 {
-    uint64_t fair = input->rows / ((uint64_t)mpm_pool_worker_count(pool) * CLAIMS_A_WORKER);
+    unsigned workers = mpm_pool_worker_count(pool); /* 0: the map will say why */
+    uint64_t fair = input->rows / ((uint64_t)(workers ? workers : 1) * CLAIMS_A_WORKER);
     uint64_t rows = input->chunk_rows;
 
     if (map->chunk)

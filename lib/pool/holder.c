@@ -170,6 +170,11 @@ int holder_check(struct holder *holder)
     return are_ready ? MPM_OK : 1;
 }
 
+bool holder_has_failed(const struct holder *holder)
+{
+    return atomic_load(&holder->board->failed);
+}
+
 bool holder_is_bereft(struct holder *holder)
 {
     struct board *board = holder->board;

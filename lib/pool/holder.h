@@ -25,6 +25,8 @@ int holder_open(const struct pool_spec *spec, const void *argument, const uint32
                 unsigned rank_count, struct holder **holder);
 /* 0 when all workers run, 1 while some are starting; MPM_EWORKER if they cannot be had. */
 int holder_check(struct holder *holder);
+/* Whether a worker could not be set up, so that the whole pool is of no use. */
+bool holder_has_failed(const struct holder *holder);
 /* Whether none of its workers is left, nor will be, because their hosts have died, or could not fork for too long. */
 bool holder_is_bereft(struct holder *holder);
 /* MPM_EHOSTLOST for a pool that is, and what has become of its workers. */

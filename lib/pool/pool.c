@@ -391,7 +391,14 @@ int mpm_pool_open(const mpm_pool_options *options, mpm_pool **opened)
 
 unsigned mpm_pool_worker_count(const mpm_pool *pool)
 {
-    return pool && !pool_ends(pool) ? pool->worker_count : 0;
+    struct mpm_pool *used = (struct mpm_pool *)(uintptr_t)pool; /* only the count of its users changes */
+    unsigned count;
+
+    if (!pool || !pool_enter_if_open(used))
+        return 0;
+    count = pool_count_workers(used);
+    pool_leave_call(used);
+    return count;
 }
 
 /* What is wrong with ending a pool now, in this thread. A run that is broken, or ends, is fine. */

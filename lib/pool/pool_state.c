@@ -191,6 +191,18 @@ int pool_enter_short_call(const char *call, struct mpm_pool *pool)
     return pool_enter_call(call, pool);
 }
 
+bool pool_enter_if_open(struct mpm_pool *pool)
+{
+    runtime_enter();
+    if (runtime_takes_work()) {
+        if (!(atomic_fetch_add(&pool->users, 1) & POOL_ENDS))
+            return true;
+        pool_leave(pool);
+    }
+    runtime_leave();
+    return false;
+}
+
 void pool_leave_call(struct mpm_pool *pool)
 {
     pool_leave(pool);
@@ -276,6 +288,21 @@ static int say_no_workers(const struct mpm_pool *pool)
     }
     return error_set(MPM_EWORKER, "the pool has no workers left: the host processes of all %u are gone",
                      pool->worker_count);
+}
+
+unsigned pool_count_workers(const struct mpm_pool *pool)
+{
+    unsigned count = 0;
+
+    if (pool->home && holder_has_failed(pool->home))
+        return 0;
+    for (unsigned node = 0; node < pool->node_count; node++) {
+        if (pool_state_of(pool, node).status)
+            return 0;
+        if (pool_works_on(pool, node))
+            count += pool->node[node].workers;
+    }
+    return count;
 }
 
 int pool_check_workers(const struct mpm_pool *pool)

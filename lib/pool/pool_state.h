@@ -95,6 +95,8 @@ int pool_enter_call(const char *call, struct mpm_pool *pool);
 void pool_leave_call(struct mpm_pool *pool);
 /* The same for calls that are so short that it counts: a forked child of the program is not found out. */
 int pool_enter_short_call(const char *call, struct mpm_pool *pool);
+/* The same without an error: false if the pool or the run ends, or the caller is no driver. */
+bool pool_enter_if_open(struct mpm_pool *pool);
 /* Around a use of the pool by something that was begun by a call, while that or another one has it. Who has left does not
  * touch the pool any more. */
 void pool_hold(struct mpm_pool *pool);
@@ -122,6 +124,8 @@ bool pool_is_used_here(const struct mpm_pool *pool);
 
 /* 0 if the pool can work: the run is whole, nobody has terminated it, and it has workers. */
 int pool_check(const struct mpm_pool *pool);
+/* Its workers on the nodes where it has not lost all of them; 0 if it has failed. */
+unsigned pool_count_workers(const struct mpm_pool *pool);
 /* MPM_EWORKER if it has none left on any node. */
 int pool_check_workers(const struct mpm_pool *pool);
 /* Whether it has workers on a node, and has not lost all of them with their hosts. */

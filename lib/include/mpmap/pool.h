@@ -159,7 +159,8 @@ MPM_API MPM_CHECKED int mpm_pool_map(mpm_pool *pool, mpm_task *task, const void 
                                      size_t item_size, size_t result_size, const mpm_map_options *options,
                                      void *results);
 
-/** The pool's workers, in all; 0 for NULL, and once the end of the pool has begun. */
+/** The pool's workers on all nodes where it has not lost all of them; 0 for NULL, for a pool that has failed or has lost
+ * its last worker, once the end of the pool or of the run has begun, and in a worker. */
 MPM_API unsigned mpm_pool_worker_count(const mpm_pool *pool);
 
 /** Ends the workers and frees the pool; NULL is fine. What was begun in it before comes to its end; every call that comes
