@@ -22,6 +22,11 @@
 #include "net/courier.h"
 #include "net/heartbeat.h"
 #include "net/wire.h"
+#include "object/message.h"
+#include "pool/message.h"
+#include "process/message.h"
+#include "run/message.h"
+#include "run/messages.h"
 #include "suite.h"
 
 #define NODES      3
@@ -174,7 +179,8 @@ static struct wait_word bell;
 
 static bool start(void)
 {
-    if (courier_start(&loop_transport, &(struct topology){.node_count = NODES}, &bell) || !courier_runs())
+    if (courier_start(&loop_transport, &(struct topology){.node_count = NODES}, &bell, messages_rule_of) ||
+        !courier_runs())
         return false;
     courier_begin();
     return true;
@@ -344,7 +350,7 @@ static bool note_number(unsigned node, const void *payload, size_t size)
     return true;
 }
 
-static bool post_number(unsigned node, enum message_kind kind, uint32_t number, size_t size)
+static bool post_number(unsigned node, uint32_t kind, uint32_t number, size_t size)
 {
     unsigned char *bytes = malloc(size);
     bool posted;
@@ -359,9 +365,8 @@ static bool post_number(unsigned node, enum message_kind kind, uint32_t number, 
 
 static bool start_numbers(void)
 {
-    static const enum message_kind kinds[] = {MESSAGE_CALL,   MESSAGE_CANCEL, MESSAGE_PROCESS_ENDED,
-                                              MESSAGE_REPLY,  MESSAGE_LEASE,  MESSAGE_RECALL,
-                                              MESSAGE_POSTED, MESSAGE_END};
+    static const uint32_t kinds[] = {MESSAGE_CALL,  MESSAGE_CANCEL, MESSAGE_PROCESS_ENDED, MESSAGE_REPLY,
+                                     MESSAGE_LEASE, MESSAGE_RECALL, MESSAGE_POSTED,        MESSAGE_END};
 
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         courier_handle(kinds[i], note_number);
@@ -509,7 +514,8 @@ static void the_courier_looks_again_after_every_ring(void)
 
 static void a_run_of_one_node_has_no_courier(void)
 {
-    CU_ASSERT_EQUAL(courier_start(&loop_transport, &(struct topology){.node_count = 1}, &bell), MPM_OK);
+    CU_ASSERT_EQUAL(
+        courier_start(&loop_transport, &(struct topology){.node_count = 1}, &bell, messages_rule_of), MPM_OK);
     CU_ASSERT_FALSE(courier_runs());
     courier_stop();
     CU_ASSERT_EQUAL(loop.polls, 0);
@@ -522,7 +528,7 @@ static bool hand_over(void *unused)
 
     (void)unused;
     transport_take();
-    courier_start(&loop_transport, &(struct topology){.node_count = NODES}, &bell);
+    courier_start(&loop_transport, &(struct topology){.node_count = NODES}, &bell, messages_rule_of);
     wait_ring(&bell);
     transport_give_up();
     courier_begin();
@@ -537,7 +543,7 @@ static bool cancel(void *unused)
 {
     (void)unused;
     transport_take();
-    courier_start(&loop_transport, &(struct topology){.node_count = NODES}, &bell);
+    courier_start(&loop_transport, &(struct topology){.node_count = NODES}, &bell, messages_rule_of);
     wait_ring(&bell);
     courier_cancel();
     return transport_is_mine() && !courier_runs() && loop.polls == 0;

@@ -6,7 +6,7 @@
  * A frame is a header, then messages, each a header and a payload, all of them padded to 8 bytes.
  *
  * Order. Messages for one node are in order, but that a large one goes in pieces (wire.h), and others pass it. Which may is
- * said, with why, in lane.h; those that may not go the same way, behind it. A large message comes behind what was
+ * said by the rules that courier_start() is given (run/messages.h); those that may not go the same way, behind it. A large message comes behind what was
  * posted before it, since it is announced by a frame; and a frame says how many large ones had left before it, so the other
  * side opens it behind those, though the last piece may have come a moment later than the frame. */
 #include "net/courier.h"
@@ -23,7 +23,6 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "net/heartbeat.h"
-#include "net/lane.h"
 #include "net/wire.h"
 #include "shm/kill_point.h"
 
@@ -63,7 +62,7 @@ struct message_header {
 struct parcel {
     struct parcel *next;
     size_t size, room;
-    enum lane lane; /* of a large one */
+    unsigned lane; /* of a large one */
     char *bytes;
 };
 
@@ -73,7 +72,7 @@ struct parcels {
 
 struct outbox {
     struct parcels frames, large;
-    unsigned under_way[LANES]; /* those in `large`, or on the wire */
+    unsigned under_way[MESSAGE_LANES]; /* those in `large`, or on the wire */
 };
 
 /* A frame that has come before a large message that it goes behind, or behind such a frame. */
@@ -104,10 +103,11 @@ static struct {
     struct outbox *outbox;    /* by node */
     uint64_t lively_until_ns; /* its own */
     _Atomic bool has_mail;    /* something may be in an outbox: set after it was put there */
+    message_rule_of *rule_of;
     courier_handler *handler[MESSAGE_KINDS];
     courier_work *work[MAX_WORK];
     unsigned work_count;
-    void (*before_post)(unsigned node, enum message_kind kind);
+    void (*before_post)(unsigned node, uint32_t kind);
     struct heartbeat heartbeat; /* its own, but before it starts */
     uint64_t limit_ns;
     void (*lost)(unsigned node);
@@ -129,8 +129,9 @@ void courier_forget(void)
     atomic_store(&courier.has_mail, false);
 }
 
-void courier_handle(enum message_kind kind, courier_handler *handler)
+void courier_handle(uint32_t kind, courier_handler *handler)
 {
+    assert(kind < MESSAGE_KINDS);
     courier.handler[kind] = handler;
 }
 
@@ -140,7 +141,7 @@ void courier_add_work(courier_work *work)
     courier.work[courier.work_count++] = work;
 }
 
-void courier_before_post(void (*before)(unsigned node, enum message_kind kind))
+void courier_before_post(void (*before)(unsigned node, uint32_t kind))
 {
     courier.before_post = before;
 }
@@ -193,8 +194,8 @@ static struct parcel *frame_with_room(struct parcels *frames, size_t size)
     return parcel;
 }
 
-static void pack(struct parcel *parcel, enum message_kind kind, const struct message_part *parts,
-                 size_t part_count, size_t payload)
+static void pack(struct parcel *parcel, uint32_t kind, const struct message_part *parts, size_t part_count,
+                 size_t payload)
 {
     struct message_header header = {.kind = kind, .size = payload};
     char *to = parcel->bytes + parcel->size;
@@ -211,11 +212,11 @@ static void pack(struct parcel *parcel, enum message_kind kind, const struct mes
 }
 
 /* Whether one of a kind goes behind large ones that have not left yet. */
-static bool waits_for_large(const struct outbox *outbox, enum message_kind kind)
+static bool waits_for_large(const struct outbox *outbox, uint32_t kind)
 {
-    unsigned before = lanes_before(kind);
+    unsigned before = courier.rule_of(kind)->waits_for;
 
-    for (unsigned lane = 0; lane < LANES; lane++) {
+    for (unsigned lane = 0; lane < MESSAGE_LANES; lane++) {
         if (outbox->under_way[lane] && before >> lane & 1)
             return true;
     }
@@ -223,7 +224,7 @@ static bool waits_for_large(const struct outbox *outbox, enum message_kind kind)
 }
 
 /* Under the mutex. `large` is the message already packed, or NULL. Where it stands now, or NULL if there is no memory. */
-static struct parcel *put_in_outbox(struct outbox *outbox, enum message_kind kind, struct parcel *large,
+static struct parcel *put_in_outbox(struct outbox *outbox, uint32_t kind, struct parcel *large,
                                     size_t payload)
 {
     size_t size = sizeof(struct message_header) + message_padded(payload);
@@ -233,7 +234,7 @@ static struct parcel *put_in_outbox(struct outbox *outbox, enum message_kind kin
         return frame_with_room(&outbox->frames, size);
     if (!large && !(parcel = parcel_create(sizeof(struct frame_header) + size)))
         return NULL;
-    parcel->lane = lane_of(kind);
+    parcel->lane = courier.rule_of(kind)->lane;
     outbox->under_way[parcel->lane]++;
     append(&outbox->large, parcel);
     return parcel;
@@ -244,18 +245,18 @@ static int no_memory(unsigned node, size_t payload)
     return error_set(MPM_ENOMEM, "no memory for a message of %zu bytes to node %u", payload, node);
 }
 
-/* A large one is copied before others have to wait for the mutex. What is posted is never large: see lane.h. */
-int courier_post(unsigned node, enum message_kind kind, const struct message_part *parts, size_t part_count)
+/* A large one is copied before others have to wait for the mutex. */
+int courier_post(unsigned node, uint32_t kind, const struct message_part *parts, size_t part_count)
 {
     struct parcel *parcel, *large = NULL;
     size_t payload = 0;
 
-    assert(courier.runs && node < courier.node_count);
+    assert(courier.runs && node < courier.node_count && courier.rule_of(kind));
     if (courier.before_post)
         courier.before_post(node, kind);
     for (size_t i = 0; i < part_count; i++)
         payload += parts[i].size;
-    if (payload > WHOLE_SIZE && kind != MESSAGE_POSTED) {
+    if (payload > WHOLE_SIZE && !courier.rule_of(kind)->is_never_large) {
         large = parcel_create(sizeof(struct frame_header) + sizeof(struct message_header) +
                               message_padded(payload));
         if (!large)
@@ -275,7 +276,7 @@ int courier_post(unsigned node, enum message_kind kind, const struct message_par
     return MPM_OK;
 }
 
-int courier_post_one(unsigned node, enum message_kind kind, const void *bytes, size_t size)
+int courier_post_one(unsigned node, uint32_t kind, const void *bytes, size_t size)
 {
     return courier_post(node, kind, &(struct message_part){bytes, size}, 1);
 }
@@ -365,7 +366,7 @@ static bool send_all(void)
 }
 
 /* Says a word of the courier's own, past the outbox. */
-static void say(unsigned node, enum message_kind kind, const void *payload, size_t size)
+static void say(unsigned node, uint32_t kind, const void *payload, size_t size)
 {
     struct message_part part = {payload, size};
     struct parcel *parcel = parcel_create(sizeof(struct frame_header) + sizeof(struct message_header) +
@@ -766,7 +767,8 @@ static void meet(void)
     }
 }
 
-int courier_start(const struct transport *transport, const struct topology *topology, struct wait_word *bell)
+int courier_start(const struct transport *transport, const struct topology *topology, struct wait_word *bell,
+                  message_rule_of *rule_of)
 {
     int status;
 
@@ -774,6 +776,7 @@ int courier_start(const struct transport *transport, const struct topology *topo
         return MPM_OK;
     courier.transport = transport;
     courier.bell = bell;
+    courier.rule_of = rule_of;
     courier.node = topology->node;
     courier.node_count = topology->node_count;
     courier.is_cancelled = courier.has_lost = courier.has_left = false;

@@ -31,12 +31,12 @@ struct message_part {
 /* Forgets what an earlier run has said of messages and work. Before all of these. */
 void courier_forget(void);
 /* Before courier_start: who takes messages of a kind, and what else there is to do. */
-void courier_handle(enum message_kind kind, courier_handler *handler);
+void courier_handle(uint32_t kind, courier_handler *handler);
 void courier_add_work(courier_work *work);
 
 /* Before couriers start: what courier_post() calls first, in the thread that posts; it may post another message
  * to that node, which goes before. */
-void courier_before_post(void (*before)(unsigned node, enum message_kind kind));
+void courier_before_post(void (*before)(unsigned node, uint32_t kind));
 
 /* Before courier_start: a node from which nothing has come for `limit_ns` is lost (see net/heartbeat.h); 0: none is.
  * `lost` is called once for each, in the courier's thread, with the node's number, or the own one if the others cannot
@@ -49,7 +49,8 @@ void courier_be_lively(void);
 
 /* Makes it, and its thread, where there is more than one node. `bell` stands in the arena. It does nothing until
  * courier_begin(). MPM_ENOMEM, MPM_ESYSTEM. */
-int courier_start(const struct transport *transport, const struct topology *topology, struct wait_word *bell);
+int courier_start(const struct transport *transport, const struct topology *topology, struct wait_word *bell,
+                  message_rule_of *rule_of);
 
 /* From here on the transport is its own, until courier_stop() has returned. The caller has given it up, and every
  * node has got a courier. */
@@ -60,9 +61,9 @@ bool courier_runs(void);
 
 /* Puts a message, the parts one behind the other, where the courier will find it: it is copied. Does not
  * block. MPM_ENOMEM. Any thread. */
-int courier_post(unsigned node, enum message_kind kind, const struct message_part *parts, size_t part_count);
+int courier_post(unsigned node, uint32_t kind, const struct message_part *parts, size_t part_count);
 /* The same for a message of one part. */
-int courier_post_one(unsigned node, enum message_kind kind, const void *bytes, size_t size);
+int courier_post_one(unsigned node, uint32_t kind, const void *bytes, size_t size);
 
 /* Blocks until all that was posted has left, and the couriers of all nodes are as far, then ends it. What is posted
  * meanwhile is lost. If a node is lost by then, or meanwhile, it does not wait for the others. Not from the courier's

@@ -9,6 +9,7 @@
 #include "net/courier.h"
 #include "node/context.h"
 #include "node/log_level.h"
+#include "node/message.h"
 
 int mpm_log_to_stderr(enum mpm_log_level level)
 {

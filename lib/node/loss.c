@@ -14,6 +14,7 @@
 #include "host/host.h"
 #include "net/courier.h"
 #include "node/context.h"
+#include "node/message.h"
 
 static _Atomic uint32_t *losses; /* by rank: 0, or 1 and its host's wait status above */
 static bool *is_posted;          /* by rank in node: in the courier of another leader */

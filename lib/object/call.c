@@ -472,7 +472,7 @@ void call_owner_died(struct arena *arena, uint32_t process)
 /* The courier at the caller's node. */
 
 /* Of a call that is cancelled as much goes with it as the home needs to undo it. */
-static void send_call(uint32_t number, enum message_kind kind, bool is_timed)
+static void send_call(uint32_t number, uint32_t kind, bool is_timed)
 {
     struct arena *arena = runtime_arena();
     struct slot *slot = slot_at(arena, number);
@@ -554,7 +554,7 @@ static void fill_reply(struct slot *slot, const struct message_reply *reply, con
         memcpy(slot_bytes(arena, slot), bytes, size);
 }
 
-static void say_of_call(unsigned node, enum message_kind kind, uint32_t slot, uint32_t serial)
+static void say_of_call(unsigned node, uint32_t kind, uint32_t slot, uint32_t serial)
 {
     struct message_call message = {.slot = slot, .serial = serial};
 

@@ -18,7 +18,7 @@
 
 #include "mpmap/handle.h"
 
-#include "net/message.h"
+#include "object/message.h"
 #include "object/turn.h"
 #include "shm/arena.h"
 

@@ -38,6 +38,7 @@
 #include "net/courier.h"
 #include "node/context.h"
 #include "object/call.h"
+#include "object/message.h"
 #include "shm/index_set.h"
 #include "shm/kill_point.h"
 #include "shm/tray.h"
@@ -275,7 +276,7 @@ static bool send_tray(struct box *box, unsigned node, bool at_once)
 }
 
 /* What is in the outbox already when `taken` says so. */
-static void send_before(unsigned node, enum message_kind kind)
+static void send_before(unsigned node, uint32_t kind)
 {
     struct box *box = box_of(runtime_arena(), node);
 

@@ -11,6 +11,7 @@
 #include "net/courier.h"
 #include "node/context.h"
 #include "object/call.h"
+#include "object/message.h"
 
 /* What waits for memory, or, with a verb that is none, a credit that came back behind that. */
 struct waiting {

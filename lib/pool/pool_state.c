@@ -467,7 +467,7 @@ void inbox_close(struct inbox *inbox)
 
 /* In the courier's thread. */
 
-static bool put_letter(enum message_kind kind, uint64_t job, unsigned node, const void *payload, size_t size)
+static bool put_letter(uint32_t kind, uint64_t job, unsigned node, const void *payload, size_t size)
 {
     struct letter *letter = malloc(sizeof *letter + size);
     struct inbox *inbox;

@@ -12,9 +12,9 @@
 
 #include "mpmap/pool.h"
 
-#include "net/message.h"
 #include "pool/async.h"
 #include "pool/holder.h"
+#include "pool/message.h"
 
 enum pool_node_state { POOL_NODE_UNUSED, POOL_NODE_OPENING, POOL_NODE_READY, POOL_NODE_CLOSED };
 
@@ -65,7 +65,7 @@ struct mpm_pool {
 /* A message for a map. */
 struct letter {
     struct letter *next;
-    enum message_kind kind;
+    uint32_t kind;
     unsigned node;
     size_t size;
     _Alignas(8) char payload[];

@@ -11,6 +11,7 @@
 #include "net/courier.h"
 #include "node/context.h"
 #include "pool/holder.h"
+#include "pool/message.h"
 
 #define MAX_PACK ((size_t)1900 << 20) /* a message has 2 GiB at most */
 
@@ -44,7 +45,7 @@ struct steward_pool {
 
 static struct steward_pool *pools;
 
-static bool post_trouble(enum message_kind kind, uint64_t pool, uint64_t job, int status)
+static bool post_trouble(uint32_t kind, uint64_t pool, uint64_t job, int status)
 {
     struct message_trouble trouble = {.pool = pool, .job = job, .status = status};
     const char *name = runtime_topology()->nodes[runtime_topology()->node].name;

@@ -16,6 +16,7 @@
 #include "object/object.h"
 #include "object/party.h"
 #include "object/wait_any.h"
+#include "process/message.h"
 #include "process/process.h"
 #include "process/process_parts.h"
 #include "shm/index_set.h"

@@ -12,6 +12,7 @@
 #include "node/context_inside.h"
 #include "node/loss.h"
 #include "run/layers.h"
+#include "run/message.h"
 #include "run/steps.h"
 
 static bool ends_at_exit; /* for good, once it is true */

@@ -28,6 +28,7 @@
 #include "node/context_inside.h"
 #include "node/function.h"
 #include "run/layers.h"
+#include "run/messages.h"
 #include "run/steps.h"
 
 #define WORKER_TIMEOUT_S 30u
@@ -144,7 +145,7 @@ static int start_courier(void)
     layers_announce();
     if ((status = runtime_check_whole()))
         return status; /* one of them had no memory */
-    return courier_start(context.transport, &context.topology, &context.area->bell);
+    return courier_start(context.transport, &context.topology, &context.area->bell, messages_rule_of);
 }
 
 /* The last steps: what main has beside a courier. */

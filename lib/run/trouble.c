@@ -10,6 +10,7 @@
 #include "net/courier.h"
 #include "node/context.h"
 #include "node/context_inside.h"
+#include "run/message.h"
 #include "run/steps.h"
 #include "run/trouble.h"
 
@@ -17,7 +18,7 @@ static bool break_is_posted; /* the courier's */
 
 static bool on_node_failed(unsigned node, const void *payload, size_t size)
 {
-    struct message_trouble trouble;
+    struct message_node_failed trouble;
 
     (void)node;
     if (size != sizeof trouble)
@@ -82,7 +83,7 @@ static void on_node_lost(unsigned node)
 /* In another leader's courier: tells main, once, that this node has lost a part. */
 static bool post_break(void)
 {
-    struct message_trouble trouble = {0};
+    struct message_node_failed trouble = {0};
 
     if (context.is_main || break_is_posted || !runtime_check_whole())
         return false;

@@ -19,16 +19,14 @@
  *   on, which has the replies to its calls before it returns, so before its results are on their way.
  * - What is posted (POSTED) is never large: it is bounded by a tray. It passes all, so what a node has posted before
  *   anything else it says is there before that. The answer to a recall of credits follows it in order.
- * - The END of the run comes behind everything. */
-#ifndef NET_LANE_H
-#define NET_LANE_H
+ * - The END of the run comes behind everything.
+ *
+ * For run/. */
+#ifndef RUN_MESSAGES_H
+#define RUN_MESSAGES_H
 
 #include "net/message.h"
 
-enum lane { LANE_NONE, LANE_CALLS, LANE_CANCELS, LANE_REPLIES, LANE_POOLS, LANES };
-
-enum lane lane_of(enum message_kind kind);
-/* A bit for each lane whose large messages one of this kind waits for. */
-unsigned lanes_before(enum message_kind kind);
+message_rule_of messages_rule_of;
 
 #endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Messages about nodes and their ranks. See net/message.h. For node/ and run/messages.c. */
+#ifndef NODE_MESSAGE_H
+#define NODE_MESSAGE_H
+
+#include <stdint.h>
+
+enum node_message {
+    /* From main */
+    MESSAGE_LOG_LEVEL = 8, /* uint32_t: enum mpm_log_level */
+    /* To main */
+    MESSAGE_HOST_LOST, /* struct message_host_lost */
+};
+
+struct message_host_lost {
+    uint32_t rank;
+    int32_t wait_status; /* of its host, as waitpid gives it */
+};
+
+#endif
