@@ -174,10 +174,13 @@ static int begin_to_wait_and_get(const void *args, size_t size)
 {
     const struct things *things = args;
     mpm_handle home = call_node(0);
+    struct invocation invocation = {.method = method_of((uint32_t)OBJECT_NODE << 8 | NODE_WAIT_ANY),
+                                    .tail = &things->lock.handle,
+                                    .tail_size = sizeof(mpm_handle)};
     struct call call;
 
     EXPECT(!mpm_queue_get(things->go, PATIENCE_S, NULL, 0, NULL));
-    EXPECT(!call_begin(&home, VERB_WAIT_ANY, &things->lock.handle, sizeof(mpm_handle), MPM_FOREVER, &call));
+    EXPECT(!call_begin(&home, &invocation, MPM_FOREVER, &call));
     get_one(args, size);
     call_abandon(&call);
     return everywhere_end();

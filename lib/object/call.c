@@ -55,7 +55,7 @@
 
 #define SEGMENT_SLOTS 64u
 #define MAX_SEGMENTS  (INDEX_SET_SIZE / SEGMENT_SLOTS)
-#define INLINE_SIZE   CALL_HEAD_SIZE
+#define INLINE_SIZE   METHOD_IN_LIMIT
 #define REPLY_SPIN_NS 5000u
 #define SOON_NS       60000000u /* longer than a courier sleeps */
 
@@ -199,35 +199,64 @@ mpm_handle call_node(unsigned node)
     return (mpm_handle){.kind = OBJECT_NODE, .home = (uint16_t)node, .generation = 1};
 }
 
-/* With room for the reply, too: what the home gives is gone there, and must not find that there is none. */
-static int fill_slot(struct arena *arena, struct slot *slot, const mpm_handle *handle, enum call_verb verb,
-                     const void *in, size_t in_size, double timeout_s, size_t room)
+/* How many bytes go, and how many there is room for to come. */
+static size_t request_size(const struct invocation *invocation)
 {
+    return invocation->method->in_size + invocation->tail_size;
+}
+
+static size_t reply_room(const struct invocation *invocation)
+{
+    return invocation->method->out_size + invocation->room;
+}
+
+/* With room for the reply, too: what the home gives is gone there, and must not find that there is none. */
+static int fill_slot(struct arena *arena, struct slot *slot, const mpm_handle *handle,
+                     const struct invocation *invocation, double timeout_s)
+{
+    size_t size = request_size(invocation), room = reply_room(invocation);
+    uint32_t in_size = invocation->method->in_size;
     int status;
 
-    if ((status = slot_make_room(arena, slot, in_size > room ? in_size : room)))
+    if ((status = slot_make_room(arena, slot, size > room ? size : room)))
         return status;
     if (in_size)
-        memcpy(slot_bytes(arena, slot), in, in_size);
-    slot->size = in_size;
+        memcpy(slot_bytes(arena, slot), invocation->in, in_size);
+    if (invocation->tail_size)
+        memcpy((char *)slot_bytes(arena, slot) + in_size, invocation->tail, invocation->tail_size);
+    slot->size = size;
     slot->handle = *handle;
-    slot->verb = verb;
+    slot->verb = method_code(invocation->method);
     slot->timeout_s = timeout_s;
     slot->serial++;
     return MPM_OK;
 }
 
-static int read_reply(struct arena *arena, struct slot *slot, void *out, size_t room, size_t *out_size)
+static int check_reply(const struct slot *slot, const struct method *method)
 {
-    int status = slot->status;
+    if (slot->status || slot->size == method->out_size || (method->has_more && slot->size > method->out_size))
+        return MPM_OK;
+    return error_set(MPM_EPROTOCOL, "node %u answered \"%s\" of the %s with %zu bytes, not %u",
+                     slot->handle.home, method->name, object_kind_name(method->kind), (size_t)slot->size,
+                     method->out_size);
+}
 
-    if (status)
-        error_set(status, "%s", slot->text);
+/* What comes with a failure is `out`, or nothing. */
+static int read_reply(struct arena *arena, struct slot *slot, struct invocation *invocation)
+{
+    const char *bytes = slot_bytes(arena, slot);
+    uint32_t out_size = invocation->method->out_size;
+    int status = check_reply(slot, invocation->method);
+
+    if (status || slot->size < out_size)
+        return slot->status ? error_set(slot->status, "%s", slot->text) : status;
     if (out_size)
-        *out_size = slot->size;
-    if (!status && slot->size && room)
-        memcpy(out, slot_bytes(arena, slot), slot->size < room ? slot->size : room);
-    return status;
+        memcpy(invocation->out, bytes, out_size);
+    invocation->size = slot->size - out_size;
+    if (invocation->size && invocation->room)
+        memcpy(invocation->more, bytes + out_size,
+               invocation->size < invocation->room ? invocation->size : invocation->room);
+    return slot->status ? error_set(slot->status, "%s", slot->text) : MPM_OK;
 }
 
 /* Leaves a slot that is POSTED to the courier; false if the reply was faster. */
@@ -249,7 +278,6 @@ static bool give_up_slot(uint32_t number, enum slot_state to)
 /* How long a caller waits for a reply. */
 struct patience {
     uint64_t give_up_ns;
-    bool is_timed;         /* it may take the call back, and what it was given is undone then */
     bool is_interruptible; /* its signal handlers may have it do so */
 };
 #define CALL_INTERRUPTED 4 /* it was taken back for that; a status that does not leave this file */
@@ -303,8 +331,8 @@ static void post_slot(struct arena *arena, struct slot *slot, uint32_t number)
 
 enum calling { CALLING, CALLING_TIMED, CALLING_IN_PARTS };
 
-static int begin(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
-                 double timeout_s, size_t room, enum calling calling, struct call *call)
+static int begin(const mpm_handle *handle, const struct invocation *invocation, double timeout_s,
+                 enum calling calling, struct call *call)
 {
     struct arena *arena = runtime_arena();
     uint32_t number = 0;
@@ -315,14 +343,14 @@ static int begin(const mpm_handle *handle, enum call_verb verb, const void *in, 
         return runtime_no_run(NULL);
     if (handle->home >= runtime_topology()->node_count)
         return error_set(MPM_EINVAL, "this is no handle: there is no node %u", handle->home);
-    if (in_size > CALL_SIZE_LIMIT)
+    if (request_size(invocation) > CALL_SIZE_LIMIT)
         return error_set(MPM_ENOMEM, "a call with %zu bytes is too long for another node: at most %zu",
-                         in_size, CALL_SIZE_LIMIT);
+                         request_size(invocation), CALL_SIZE_LIMIT);
     if ((status = reserve_slot(arena, &number)))
         return status;
     KILL_POINT();
     slot = slot_at(arena, number);
-    if ((status = fill_slot(arena, slot, handle, verb, in, in_size, timeout_s, room))) {
+    if ((status = fill_slot(arena, slot, handle, invocation, timeout_s))) {
         slot_free(arena, slot);
         return status;
     }
@@ -333,10 +361,10 @@ static int begin(const mpm_handle *handle, enum call_verb verb, const void *in, 
     return MPM_OK;
 }
 
-int call_begin(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
-               double timeout_s, struct call *call)
+int call_begin(const mpm_handle *handle, const struct invocation *invocation, double timeout_s,
+               struct call *call)
 {
-    return begin(handle, verb, in, in_size, timeout_s, 0, CALLING_IN_PARTS, call);
+    return begin(handle, invocation, timeout_s, CALLING_IN_PARTS, call);
 }
 
 bool call_is_done(const struct call *call)
@@ -344,8 +372,7 @@ bool call_is_done(const struct call *call)
     return state_of(atomic_load(&slot_at(runtime_arena(), call->slot)->state)) == SLOT_DONE;
 }
 
-static int finish(const struct call *call, const struct patience *patience, void *out, size_t room,
-                  size_t *out_size)
+static int finish(const struct call *call, const struct patience *patience, struct invocation *invocation)
 {
     struct arena *arena = runtime_arena();
     struct slot *slot = slot_at(arena, call->slot);
@@ -353,21 +380,21 @@ static int finish(const struct call *call, const struct patience *patience, void
 
     if ((status = wait_for_reply(call->slot, patience)))
         return status;
-    status = read_reply(arena, slot, out, room, out_size);
+    status = read_reply(arena, slot, invocation);
     KILL_POINT();
     slot_free(arena, slot);
     return status;
-}
-
-int call_finish(const struct call *call, uint64_t give_up_ns, void *out, size_t room, size_t *out_size)
-{
-    return finish(call, &(struct patience){.give_up_ns = give_up_ns}, out, room, out_size);
 }
 
 void call_abandon(const struct call *call)
 {
     if (!give_up_slot(call->slot, SLOT_ABANDONED))
         slot_free(runtime_arena(), slot_at(runtime_arena(), call->slot)); /* the reply was faster */
+}
+
+int call_finish(const struct call *call, uint64_t give_up_ns, struct invocation *invocation)
+{
+    return finish(call, &(struct patience){.give_up_ns = give_up_ns}, invocation);
 }
 
 static int say_interrupted(const mpm_handle *handle)
@@ -377,37 +404,6 @@ static int say_interrupted(const mpm_handle *handle)
     snprintf(what, sizeof what, "%s at node %u", object_kind_name((enum object_kind)handle->kind),
              handle->home);
     return interrupt_take(what);
-}
-
-static int call_and_wait(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
-                         double timeout_s, const struct patience *patience, void *out, size_t room,
-                         size_t *out_size)
-{
-    struct call call;
-    int status;
-
-    runtime_enter();
-    if (!(status = begin(handle, verb, in, in_size, timeout_s, room,
-                         patience->is_timed ? CALLING_TIMED : CALLING, &call)) &&
-        (status = finish(&call, patience, out, room, out_size)) == CALL_INTERRUPTED)
-        status = say_interrupted(handle);
-    runtime_leave();
-    return status;
-}
-
-int call_remote(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
-                double timeout_s, void *out, size_t room, size_t *out_size)
-{
-    return call_and_wait(handle, verb, in, in_size, timeout_s,
-                         &(struct patience){.give_up_ns = CLOCK_FOREVER}, out, room, out_size);
-}
-
-int call_waiting(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
-                 double timeout_s, void *out, size_t room, size_t *out_size)
-{
-    const struct patience patience = {.give_up_ns = CLOCK_FOREVER, .is_interruptible = timeout_s > 0};
-
-    return call_and_wait(handle, verb, in, in_size, timeout_s, &patience, out, room, out_size);
 }
 
 /* How long a caller waits for an answer in all. */
@@ -430,18 +426,41 @@ double call_time_left_s(double timeout_s, uint64_t deadline_ns)
     return deadline_ns > now_ns ? (double)(deadline_ns - now_ns) * 1e-9 : 1e-9;
 }
 
-int call_timed(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
-               double timeout_s, void *out, size_t room, size_t *out_size)
+static int say_silent(const mpm_handle *handle, const struct invocation *invocation, double waited_s)
 {
-    const struct patience patience = {.give_up_ns = call_give_up_ns(timeout_s, in_size + room),
-                                      .is_timed = true,
-                                      .is_interruptible = timeout_s > 0};
-    int status = call_and_wait(handle, verb, in, in_size, timeout_s, &patience, out, room, out_size);
+    return error_set(invocation->method->late_status,
+                     "node %u, where the %s is, has not answered within %.3g s", handle->home,
+                     object_kind_name((enum object_kind)handle->kind), waited_s);
+}
 
+int call_run(const mpm_handle *handle, struct invocation *invocation, double timeout_s)
+{
+    const struct method *method = invocation->method;
+    double waits_s = patience_s(timeout_s, request_size(invocation) + reply_room(invocation));
+    const struct patience patience = {.give_up_ns = method->is_timed ? call_deadline_ns(waits_s)
+                                                                     : CLOCK_FOREVER,
+                                      .is_interruptible = method_is_interruptible(method) && timeout_s > 0};
+    struct call call;
+    int status;
+
+    runtime_enter();
+    if (!(status = begin(handle, invocation, timeout_s, method->is_timed ? CALLING_TIMED : CALLING, &call)))
+        status = finish(&call, &patience, invocation);
     if (status == CALL_NO_ANSWER)
-        error_set(status, "node %u, where the %s is, has not answered within %.3g s", handle->home,
-                  object_kind_name((enum object_kind)handle->kind), patience_s(timeout_s, in_size + room));
+        status = say_silent(handle, invocation, waits_s);
+    else if (status == CALL_INTERRUPTED)
+        status = say_interrupted(handle);
+    runtime_leave();
     return status;
+}
+
+int invoke_remote(const mpm_handle *handle, struct invocation *invocation, double timeout_s)
+{
+    enum object_kind kind = invocation->method->kind;
+
+    if (runtime_topology()->node_count && handle->kind != kind)
+        return error_set(MPM_EINVAL, "this is no handle of a %s", object_kind_name(kind));
+    return call_run(handle, invocation, timeout_s);
 }
 
 /* In the host. */
@@ -481,7 +500,7 @@ static void send_call(uint32_t number, uint32_t kind, bool is_timed)
                                    .verb = slot->verb,
                                    .is_timed = is_timed,
                                    .timeout_s = slot->timeout_s};
-    size_t head = slot->size < CALL_HEAD_SIZE ? slot->size : CALL_HEAD_SIZE;
+    size_t head = slot->size < METHOD_IN_LIMIT ? slot->size : METHOD_IN_LIMIT;
     struct message_part parts[] = {{&message, sizeof message},
                                    {slot_bytes(arena, slot), kind == MESSAGE_CALL ? slot->size
                                                              : is_timed           ? head
@@ -598,15 +617,44 @@ static bool on_reply(unsigned node, const void *payload, size_t size)
 
 /* The courier at the object's home. */
 
-struct verb {
-    call_try *try;
-    int late_status;
-    const char *late_sentence;
-    call_side *side; /* NULL: there are no turns */
-    struct call_ends ends;
+/* A call as its method has it. */
+struct served {
+    struct invocation invocation;
+    mpm_handle handle;
+    _Alignas(16) char in[METHOD_IN_LIMIT];
+    _Alignas(16) char out[METHOD_OUT_LIMIT];
 };
 
-static struct verb verbs[CALL_VERBS];
+static int serve_begin(const struct message_call *call, const void *bytes, size_t size, struct served *served)
+{
+    struct invocation *invocation = &served->invocation;
+    int status;
+
+    memcpy(&served->handle, call->handle, sizeof served->handle);
+    *invocation = (struct invocation){.method = NULL};
+    if ((status = method_decode(call->verb, &served->handle, bytes, size, invocation, served->in)))
+        return status;
+    invocation->out = memset(served->out, 0, sizeof served->out);
+    invocation->timeout_s = call->timeout_s;
+    invocation->is_served = true;
+    return MPM_OK;
+}
+
+static int serve(struct served *served, bool is_late)
+{
+    struct invocation *invocation = &served->invocation;
+    const struct method *method = invocation->method;
+    struct object *object = NULL;
+    int status;
+
+    if ((status = method_find(method, &served->handle, &object)))
+        return status;
+    status = (method->serve ? method->serve : method->try)(object, &served->handle, invocation);
+    if (status == CALL_MUST_WAIT && is_late)
+        status = method_say_late(object, &served->handle, invocation);
+    invocation->gives |= method->gives && (!status || status == MPM_EOWNERDIED);
+    return status;
+}
 
 /* A call that waits. */
 struct parked {
@@ -623,7 +671,6 @@ struct parked {
 
 static struct parked *parked_first, **parked_end = &parked_first;
 static unsigned caller;                        /* whose call is being tried */
-static enum turn turn;                         /* of that call */
 static uint64_t last_look_ns, doubts_until_ns; /* see notice_stall() */
 
 unsigned call_caller(void)
@@ -631,81 +678,42 @@ unsigned call_caller(void)
     return caller;
 }
 
-enum turn call_turn(void)
-{
-    return turn;
-}
-
-void call_register(enum call_verb verb, call_try *try, int late_status, const char *late_sentence)
-{
-    verbs[verb] = (struct verb){try, late_status, late_sentence, NULL, {NULL, NULL, NULL}};
-}
-
-void call_register_ends(enum call_verb verb, const struct call_ends *ends)
-{
-    verbs[verb].ends = *ends;
-}
-
-void call_register_turns(enum call_verb verb, call_side *side)
-{
-    verbs[verb].side = side;
-}
-
-int call_reply_add(struct call_reply *reply, const void *bytes, size_t size)
-{
-    void *grown = realloc(reply->bytes, reply->size + size + 1);
-
-    if (!grown)
-        return error_set(MPM_ENOMEM, "no memory for a reply of %zu bytes", reply->size + size);
-    reply->bytes = grown;
-    if (size)
-        memcpy((char *)grown + reply->size, bytes, size);
-    reply->size += size;
-    return MPM_OK;
-}
-
-static int say_late(const struct verb *verb, const mpm_handle *handle, const void *in, size_t size,
-                    struct call_reply *reply)
-{
-    if (verb->ends.late)
-        return verb->ends.late(handle, in, size, reply);
-    return error_set(verb->late_status, "%s", verb->late_sentence);
-}
-
+/* With a failure comes `out`, if that is known. */
 static void send_reply(unsigned node, const struct message_call *call, int status,
-                       const struct call_reply *reply)
+                       const struct invocation *invocation)
 {
     struct message_reply message = {.slot = call->slot,
                                     .serial = call->serial,
                                     .status = status,
-                                    .asks = reply->gives && (reply->asks || reply->size > GIVEN_SMALL)};
-    struct message_part parts[] = {{&message, sizeof message}, {reply->bytes, status ? 0 : reply->size}};
+                                    .asks = invocation->gives &&
+                                            (invocation->asks || invocation->size > GIVEN_SMALL)};
+    struct message_part parts[] = {{&message, sizeof message},
+                                   {invocation->out, invocation->method ? invocation->method->out_size : 0},
+                                   {invocation->more, status ? 0 : invocation->size}};
 
     if (status)
         snprintf(message.text, sizeof message.text, "%s", mpm_error());
-    if (courier_post(node, MESSAGE_REPLY, parts, 2))
+    if (courier_post(node, MESSAGE_REPLY, parts, 3))
         runtime_break(MPM_ENOMEM, mpm_error());
 }
 
-/* One try of a call; false if it must wait on. */
-static bool try_call(unsigned node, const struct message_call *call, const void *in, size_t size,
-                     bool is_late)
+/* One try of a call; false if it must wait on. What makes no sense is refused here. */
+static bool try_call(unsigned node, const struct message_call *call, const void *bytes, size_t size,
+                     enum turn turn, bool is_late)
 {
-    const struct verb *verb = &verbs[call->verb];
-    struct call_reply reply = {.bytes = NULL};
-    mpm_handle handle;
+    struct served served;
     int status;
 
-    memcpy(&handle, call->handle, sizeof handle);
     caller = node;
-    status = verb->try(&handle, in, size, &reply);
-    if (status == CALL_MUST_WAIT && is_late)
-        status = say_late(verb, &handle, in, size, &reply);
-    if (status != CALL_MUST_WAIT) {
-        send_reply(node, call, status, &reply);
-        given_note(node, call, in, size, &reply);
+    if (!(status = serve_begin(call, bytes, size, &served))) {
+        served.invocation.turn = turn;
+        status = serve(&served, is_late);
     }
-    free(reply.bytes);
+    if (status != CALL_MUST_WAIT) {
+        send_reply(node, call, status, &served.invocation);
+        given_note(node, call, bytes, size, &served.invocation);
+    }
+    free(served.invocation.more);
     return status != CALL_MUST_WAIT;
 }
 
@@ -718,16 +726,21 @@ static void note_waiting(const struct parked *parked, int change)
     object_note_waiting(&handle, change);
     if (parked->side < OBJECT_SIDES)
         turn_note_waiting(&handle, parked->side, change);
-    for (size_t at = 0; parked->call.verb == VERB_WAIT_ANY && at + sizeof handle <= parked->size;
+    for (size_t at = 0; method_of(parked->call.verb)->awaits_tail && at + sizeof handle <= parked->size;
          at += sizeof handle) {
         memcpy(&handle, parked->bytes + at, sizeof handle);
         object_note_waiting(&handle, change);
     }
 }
 
-static unsigned side_of(const struct message_call *call, const void *in, size_t size)
+/* Of a call that is not refused. */
+static unsigned side_of(const struct message_call *call, const void *bytes, size_t size)
 {
-    return verbs[call->verb].side ? verbs[call->verb].side(in, size) : OBJECT_SIDES;
+    struct served served;
+
+    if (!method_of(call->verb) || !method_of(call->verb)->side || serve_begin(call, bytes, size, &served))
+        return OBJECT_SIDES;
+    return served.invocation.method->side(&served.invocation);
 }
 
 /* The last one that waits at a side of a call's object, or NULL. */
@@ -766,8 +779,8 @@ static void forget_given(unsigned node, uint32_t slot, uint32_t serial)
 {
     struct given *given = given_arrived(node, slot, serial);
 
-    if (given && verbs[given->call.verb].ends.arrived)
-        verbs[given->call.verb].ends.arrived(given->in, given->in_size);
+    if (given && given->invocation.method->arrived)
+        given->invocation.method->arrived(&given->invocation);
     given_free(given);
 }
 
@@ -841,19 +854,19 @@ static bool on_wanted(unsigned node, const void *payload, size_t size)
 static bool on_call(unsigned node, const void *payload, size_t size)
 {
     const struct message_call *call = payload;
+    enum turn turn;
     bool is_late;
 
-    if (size < sizeof *call || call->verb >= CALL_VERBS || !verbs[call->verb].try ||
-        call->slot >= INDEX_SET_SIZE)
+    if (size < sizeof *call || call->slot >= INDEX_SET_SIZE)
         return false;
     size -= sizeof *call;
     is_late = call->timeout_s <= 0;
     courier_be_lively();
     forget_given(node, call->slot, 0);
-    if (call->is_timed && notice_stall() < doubts_until_ns)
+    if (call->is_timed && method_of(call->verb) && notice_stall() < doubts_until_ns)
         return park_in_doubt(node, call, call + 1, size);
     turn = !is_late && last_at(call, side_of(call, call + 1, size)) ? TURN_IS_BEHIND : TURN_PASSES;
-    return try_call(node, call, call + 1, size, is_late) || park(node, call, call + 1, size);
+    return try_call(node, call, call + 1, size, turn, is_late) || park(node, call, call + 1, size);
 }
 
 static void unpark(struct parked **at)
@@ -878,8 +891,7 @@ static bool try_undo(struct given *given)
     mpm_handle handle;
 
     memcpy(&handle, given->call.handle, sizeof handle);
-    if (verbs[given->call.verb].ends.undo(&handle, given->in, given->in_size, &given->reply) ==
-        CALL_MUST_WAIT)
+    if (given->invocation.method->undo(&handle, &given->invocation, true) == CALL_MUST_WAIT)
         return false;
     given_free(given);
     return true;
@@ -911,13 +923,12 @@ static bool undo_rest(void)
 }
 
 /* A call that was given nothing is taken back. */
-static void take_back(const struct message_call *call, const void *in, size_t in_size)
+static void take_back(const struct message_call *call, const void *bytes, size_t size)
 {
-    mpm_handle handle;
+    struct served served;
 
-    memcpy(&handle, call->handle, sizeof handle);
-    if (call->is_timed && verbs[call->verb].ends.undo)
-        verbs[call->verb].ends.undo(&handle, in, in_size, NULL);
+    if (call->is_timed && !serve_begin(call, bytes, size, &served) && served.invocation.method->undo)
+        served.invocation.method->undo(&served.handle, &served.invocation, false);
 }
 
 /* Its caller has died, or takes it back: see call_given.h. */
@@ -927,7 +938,7 @@ static bool on_cancel(unsigned node, const void *payload, size_t size)
     struct given *given = NULL;
     struct parked **parked;
 
-    if (size < sizeof *call || call->verb >= CALL_VERBS || call->slot >= INDEX_SET_SIZE)
+    if (size < sizeof *call || call->slot >= INDEX_SET_SIZE)
         return false;
     if ((parked = find_parked(node, call))) {
         take_back(call, (*parked)->bytes, (*parked)->size);
@@ -947,9 +958,9 @@ static bool try_again(const struct parked *parked)
 {
     bool is_late = clock_now_ns() >= parked->deadline_ns;
 
-    turn = parked->ahead ? TURN_PASSES : TURN_IS_OWN;
     return !parked->is_in_doubt && (!parked->ahead || is_late) &&
-           try_call(parked->node, &parked->call, parked->bytes, parked->size, is_late);
+           try_call(parked->node, &parked->call, parked->bytes, parked->size,
+                    parked->ahead ? TURN_PASSES : TURN_IS_OWN, is_late);
 }
 
 /* In order of arrival, so that calls on one object are served in it. A caller waits a moment only for the answer that

@@ -19,11 +19,9 @@
 #include "mpmap/handle.h"
 
 #include "object/message.h"
-#include "object/turn.h"
+#include "object/method.h"
 #include "shm/arena.h"
 
-/* A try that cannot be done now, but perhaps later. Not a status that leaves the library. */
-#define CALL_MUST_WAIT 1
 /* The home has not answered in time, and the call was taken back. Neither. */
 #define CALL_NO_ANSWER 3
 
@@ -39,64 +37,15 @@
 /* Bytes that go with a call at most. */
 #define CALL_SIZE_LIMIT (MESSAGE_LIMIT - sizeof(struct message_call))
 
-/* Bytes that a call begins with that are known of it when it is undone. */
-#define CALL_HEAD_SIZE ((size_t)256)
-
-/* What a call gives back. */
-struct call_reply {
-    void *bytes;
-    size_t size;
-    bool gives;       /* something that is to be undone if the caller does not get it: by the try */
-    bool asks;        /* to be told when it has arrived, however small it is */
-    uint64_t note[2]; /* for who undoes it */
-};
-/* Adds bytes to a reply. MPM_ENOMEM. */
-int call_reply_add(struct call_reply *reply, const void *bytes, size_t size);
-
-/* One try, in the home's courier; it must not block but for short locks. 0 or a status with its sentence, or
- * CALL_MUST_WAIT. */
-typedef int call_try(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply);
-
-/* What becomes of calls of a verb, beyond being tried. Each of them may be NULL. In the home's courier. */
-struct call_ends {
-    /* In place of the late status: what is done when the time is up. Never CALL_MUST_WAIT. */
-    call_try *late;
-    /* The caller has taken the call back. `in`: at most the first CALL_HEAD_SIZE bytes of it; none if even those are
-     * not known. `given`: what it was given, which may be changed; NULL: nothing, whether it was tried or not.
-     * CALL_MUST_WAIT: there is no memory for it now; it is called once more, with the same `given`, later. */
-    int (*undo)(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *given);
-    /* What a call was given has arrived. */
-    void (*arrived)(const void *in, size_t in_size);
-};
-void call_register_ends(enum call_verb verb, const struct call_ends *ends);
-
-/* Who does a verb, and the status that a caller gets whose time is up. Before couriers start. */
-void call_register(enum call_verb verb, call_try *try, int late_status, const char *late_sentence);
-
-/* Has calls of a verb take turns with the home's own processes: `side` says at which side of its object a call
- * is, or OBJECT_SIDES of one that makes no sense. Those of one side wait in a row. Before couriers start. */
-typedef unsigned call_side(const void *in, size_t in_size);
-void call_register_turns(enum call_verb verb, call_side *side);
-
-/* The node whose call is being tried, and whether it has its turn: in a try. */
+/* The node whose call is being tried: in a try. */
 unsigned call_caller(void);
-enum turn call_turn(void);
 
-/* Calls, and waits for the reply as long as it takes: timeout_s is how long the home may take to be able to do it. At
- * most `room` bytes of the reply are copied to `out`; `out_size` (or NULL) gets its whole size. The verb's statuses;
- * MPM_ENODELOST; MPM_ENOMEM: the home knows nothing of the call if this node's arena has no room for what goes,
- * or for `room` bytes that come. Any process but couriers. */
-int call_remote(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
-                double timeout_s, void *out, size_t room, size_t *out_size);
-
-/* The same for a call that waits for something of the object without taking it: MPM_EINTERRUPTED if a signal handler has
- * interrupted that, unless timeout_s is 0; the home does not try it any more then. */
-int call_waiting(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
-                 double timeout_s, void *out, size_t room, size_t *out_size);
-/* The same for a call with a time limit, which the caller keeps: CALL_NO_ANSWER, with a sentence that names the
- * node, if no answer has come by then, or MPM_EINTERRUPTED; the call is taken back. */
-int call_timed(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
-               double timeout_s, void *out, size_t room, size_t *out_size);
+/* Has the home do it, and waits for the reply: as long as it takes, where timeout_s is how long the home may take to be
+ * able to do it; or, if the method `is_timed`, for timeout_s and a little longer: then it is late_status, with a
+ * sentence that names the node, and the call is taken back. The method's statuses; MPM_ENODELOST; MPM_ENOMEM: the home
+ * knows nothing of the call if this node's arena has no room for what goes, or for what there is room for to come. Any
+ * process but couriers. */
+int call_run(const mpm_handle *handle, struct invocation *invocation, double timeout_s);
 /* Of an operation that takes several of them: what is left of timeout_s until `deadline_ns`. 0 if that was 0, and
  * never 0 if it was not. */
 double call_time_left_s(double timeout_s, uint64_t deadline_ns);
@@ -108,12 +57,12 @@ uint64_t call_give_up_ns(double timeout_s, size_t size);
 struct call {
     uint32_t slot;
 };
-int call_begin(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
-               double timeout_s, struct call *call);
+int call_begin(const mpm_handle *handle, const struct invocation *invocation, double timeout_s,
+               struct call *call);
 /* Whether its reply is there. */
 bool call_is_done(const struct call *call);
 /* Waits for the reply, until then: CALL_NO_ANSWER, without a sentence. */
-int call_finish(const struct call *call, uint64_t give_up_ns, void *out, size_t room, size_t *out_size);
+int call_finish(const struct call *call, uint64_t give_up_ns, struct invocation *invocation);
 /* Nobody wants to know any more: the home may have done it, or never does. Does not wait. */
 void call_abandon(const struct call *call);
 
@@ -132,5 +81,56 @@ void call_owner_died(struct arena *arena, uint32_t process);
 
 /* In the courier: posts what processes of this node have asked for so far. */
 void call_send_news(void);
+
+/* The old way. */
+
+/* What a call gives back. */
+struct call_reply {
+    void *bytes;
+    size_t size;
+    bool gives; /* something that is to be undone if the caller does not get it: by the try */
+    bool asks;  /* to be told when it has arrived, however small it is */
+};
+/* Adds bytes to a reply. MPM_ENOMEM. */
+int call_reply_add(struct call_reply *reply, const void *bytes, size_t size);
+
+/* One try, in the home's courier; it must not block but for short locks. 0 or a status with its sentence, or
+ * CALL_MUST_WAIT. */
+typedef int call_try(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply);
+
+/* What becomes of calls of a verb, beyond being tried. Each of them may be NULL. In the home's courier. */
+struct call_ends {
+    /* In place of the late status: what is done when the time is up. Never CALL_MUST_WAIT. */
+    call_try *late;
+    /* The caller has taken the call back. `in`: at most the first METHOD_IN_LIMIT bytes of it; none if even those are
+     * not known. `given`: what it was given, which may be changed; NULL: nothing, whether it was tried or not.
+     * CALL_MUST_WAIT: there is no memory for it now; it is called once more, with the same `given`, later. */
+    int (*undo)(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *given);
+    /* What a call was given has arrived. */
+    void (*arrived)(const void *in, size_t in_size);
+};
+void call_register_ends(enum call_verb verb, const struct call_ends *ends);
+
+/* Who does a verb, and the status that a caller gets whose time is up. Before couriers start. */
+void call_register(enum call_verb verb, call_try *try, int late_status, const char *late_sentence);
+
+/* Has calls of a verb take turns with the home's own processes: `side` says at which side of its object a call
+ * is, or OBJECT_SIDES of one that makes no sense. Those of one side wait in a row. Before couriers start. */
+typedef unsigned call_side(const void *in, size_t in_size);
+void call_register_turns(enum call_verb verb, call_side *side);
+
+enum turn call_turn(void);
+/* Calls, and waits for the reply as long as it takes: timeout_s is how long the home may take to be able to do it. At
+ * most `room` bytes of the reply are copied to `out`; `out_size` (or NULL) gets its whole size. The verb's statuses;
+ * MPM_ENODELOST; MPM_ENOMEM: the home knows nothing of the call if this node's arena has no room for what goes,
+ * or for `room` bytes that come. Any process but couriers. */
+int call_remote(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
+                double timeout_s, void *out, size_t room, size_t *out_size);
+
+/* The same for a call with a time limit, which the caller keeps: CALL_NO_ANSWER, with a sentence that names the
+ * node, if no answer has come by then; the call is taken back. */
+int call_timed(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
+               double timeout_s, void *out, size_t room, size_t *out_size);
+const struct method *call_old_method(uint32_t verb);
 
 #endif

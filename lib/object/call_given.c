@@ -40,30 +40,34 @@ static struct answered *answer_of(unsigned node, uint32_t slot)
     return &grown[slot];
 }
 
-static struct given *make_given(const struct message_call *call, const void *in, size_t in_size,
-                                struct call_reply *reply)
+static struct given *make_given(const struct message_call *call, const void *bytes, size_t size,
+                                struct invocation *invocation)
 {
+    const struct method *method = invocation->method;
+    size_t head = size < METHOD_IN_LIMIT ? size : METHOD_IN_LIMIT;
     struct given *given = malloc(sizeof *given);
 
     if (!given)
         return NULL;
     given->next = NULL;
     given->call = *call;
-    given->reply = *reply;
-    given->in_size = in_size < CALL_HEAD_SIZE ? in_size : CALL_HEAD_SIZE;
-    memcpy(given->in, in, given->in_size);
-    *reply = (struct call_reply){.bytes = NULL};
+    given->invocation = *invocation;
+    given->invocation.in = memcpy(given->in, bytes, head);
+    given->invocation.tail = given->in + method->in_size;
+    given->invocation.tail_size = head - method->in_size;
+    given->invocation.out = memcpy(given->out, invocation->out, method->out_size);
+    invocation->more = NULL;
     return given;
 }
 
-void given_note(unsigned node, const struct message_call *call, const void *in, size_t in_size,
-                struct call_reply *reply)
+void given_note(unsigned node, const struct message_call *call, const void *bytes, size_t size,
+                struct invocation *invocation)
 {
     struct answered *answered = answer_of(node, call->slot);
 
     if (answered)
         *answered = (struct answered){call->serial,
-                                      reply->gives ? make_given(call, in, in_size, reply) : NULL};
+                                      invocation->gives ? make_given(call, bytes, size, invocation) : NULL};
 }
 
 bool given_take(unsigned node, const struct message_call *call, struct given **given)
@@ -90,7 +94,7 @@ struct given *given_arrived(unsigned node, uint32_t slot, uint32_t serial)
 void given_free(struct given *given)
 {
     if (given)
-        free(given->reply.bytes);
+        free(given->invocation.more);
     free(given);
 }
 

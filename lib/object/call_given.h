@@ -29,15 +29,15 @@
 struct given {
     struct given *next; /* whoever has it may put it into a list */
     struct message_call call;
-    struct call_reply reply;
-    size_t in_size;
-    _Alignas(8) char in[CALL_HEAD_SIZE];
+    struct invocation invocation; /* as it was answered; of what came only the beginning is there */
+    _Alignas(16) char in[METHOD_IN_LIMIT];
+    _Alignas(16) char out[METHOD_GIVEN_LIMIT];
 };
 
-/* A call was answered: takes over the reply's bytes if that says that it gives something. Before its slot's last
+/* A call was answered, to which `bytes` have come: takes over `more` if it gives something. Before its slot's last
  * answer is replaced, given_arrived() is to be called. */
-void given_note(unsigned node, const struct message_call *call, const void *in, size_t in_size,
-                struct call_reply *reply);
+void given_note(unsigned node, const struct message_call *call, const void *bytes, size_t size,
+                struct invocation *invocation);
 /* Whether that call was answered; `given`: what it was given, which is the caller's to free now, or NULL. */
 bool given_take(unsigned node, const struct message_call *call, struct given **given);
 /* The answer to a call has arrived, or, with a serial of 0, the last one to its slot: what it was given, which is the

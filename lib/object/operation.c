@@ -19,118 +19,164 @@
  * first look waits for somebody who is at work: then it comes less often, so that the other one keeps its
  * cache lines, and there is more to be done at once. If there is no more than one of what it waits for, or if
  * that took longer, every moment counts. */
-static unsigned first_pauses(const struct operation *operation, const struct object *object)
+static unsigned first_pauses(const struct method *method, const struct object_wait *wait)
 {
-    unsigned pauses = operation->amount
-                          ? atomic_load_explicit(&object->wait[operation->wait].pauses, memory_order_relaxed)
-                          : 1;
+    unsigned pauses = method->amount ? atomic_load_explicit(&wait->pauses, memory_order_relaxed) : 1;
 
     return pauses ? pauses : 1;
 }
 
 /* It is stored only if it changes, because whoever works on the object reads that line. */
-static void learn(const struct operation *operation, struct object *object, unsigned first,
-                  bool at_first_look)
+static void learn(const struct method *method, struct object *object, struct object_wait *wait,
+                  unsigned first, bool at_first_look)
 {
     unsigned pauses = first;
 
-    if (!operation->amount)
+    if (!method->amount)
         return;
-    if (at_first_look && operation->amount(object) > 1)
+    if (at_first_look && method->amount(object) > 1)
         pauses = first < MAX_FIRST_PAUSES ? first * 2 : first;
     else if (first > 1)
         pauses = first / 2;
     if (pauses != first)
-        atomic_store_explicit(&object->wait[operation->wait].pauses, pauses, memory_order_relaxed);
+        atomic_store_explicit(&wait->pauses, pauses, memory_order_relaxed);
 }
 
 /* The longer it takes, the less often it looks. */
-static bool spin(const struct operation *operation, struct object *object, const void *argument)
+static bool spin(struct object *object, struct object_wait *wait, const struct invocation *invocation)
 {
+    const struct method *method = invocation->method;
     uint64_t until_ns = clock_now_ns() + SPIN_NS;
-    unsigned first = first_pauses(operation, object), pauses = first;
+    unsigned first = first_pauses(method, wait), pauses = first;
 
     do {
         for (unsigned i = 0; i < pauses; i++)
             wait_pause();
-        if (operation->is_ready(object, argument)) {
-            learn(operation, object, first, pauses == first);
+        if (method->is_ready(object, invocation)) {
+            learn(method, object, wait, first, pauses == first);
             return true;
         }
         if (pauses < MAX_PAUSES)
             pauses *= 2;
     } while (clock_now_ns() < until_ns);
-    learn(operation, object, first, false);
+    learn(method, object, wait, first, false);
     return false;
 }
 
-/* After the last look: asleep until a change, RUNTIME_CHECK_NS have passed, or the deadline has come. */
-static void sleep_until_ready(const struct operation *operation, struct object *object,
-                              const mpm_handle *handle, const void *argument, uint32_t seen,
-                              uint64_t deadline_ns)
+static void sleep_on(struct wait_word *word, uint32_t seen, uint64_t until_ns, const struct method *method)
 {
-    struct object_wait *wait = &object->wait[operation->wait];
+    (method_is_interruptible(method) ? wait_change_or_interrupt : wait_change)(word, seen, 0, until_ns);
+}
+
+/* An interruption stays pending until it is taken. */
+static bool is_interrupted_now(const struct method *method)
+{
+    return method_is_interruptible(method) && interrupt_is_pending();
+}
+
+/* After the last look: asleep until a change, RUNTIME_CHECK_NS have passed, or the deadline has come. */
+static void sleep_until_ready(struct object *object, struct object_wait *wait, const mpm_handle *handle,
+                              const struct invocation *invocation, uint32_t seen, uint64_t deadline_ns)
+{
     uint64_t check_ns = clock_now_ns() + RUNTIME_CHECK_NS;
 
     DELAY_POINT();
     atomic_store(&wait->wanted, 1);
     atomic_thread_fence(memory_order_seq_cst);
     DELAY_POINT();
-    if (object_is(object, handle) && !operation->is_ready(object, argument))
-        (operation->is_interruptible ? wait_change_or_interrupt : wait_change)(
-            &wait->word, seen, 0, deadline_ns < check_ns ? deadline_ns : check_ns);
+    if (object_is(object, handle) && !invocation->method->is_ready(object, invocation))
+        sleep_on(&wait->word, seen, deadline_ns < check_ns ? deadline_ns : check_ns, invocation->method);
 }
 
-/* Who sleeps has read the word before its last try: is_ready() need not know of deaths, because a reaper
- * moves the word on after it has said that somebody is dead. */
-static int try_until(const struct operation *operation, struct object *object, const mpm_handle *handle,
-                     void *argument, double timeout_s)
+static struct object_wait *wait_of(struct object *object, const struct invocation *invocation)
 {
-    uint64_t deadline_ns = call_deadline_ns(timeout_s);
-    bool is_late = timeout_s <= 0;
+    const struct method *method = invocation->method;
+
+    return &object->wait[method->wait_of ? method->wait_of(invocation) : method->wait];
+}
+
+/* CALL_MUST_WAIT when the time is up, or it is interrupted. Who sleeps has read the word before its last try: is_ready() need not know of
+ * deaths, because a reaper moves the word on after it has said that somebody is dead. */
+static int wait_at_object(struct object *object, const mpm_handle *handle, struct invocation *invocation,
+                          uint64_t deadline_ns, bool *is_interrupted)
+{
+    struct object_wait *wait = wait_of(object, invocation);
     int status;
 
-    while (!is_late) {
-        bool is_ready = spin(operation, object, argument);
-        uint32_t seen = wait_look(&object->wait[operation->wait].word);
+    for (;;) {
+        bool is_ready = spin(object, wait, invocation);
+        uint32_t seen = wait_look(&wait->word);
 
         DELAY_POINT();
-        if ((status = operation->try(object, handle, argument)) != CALL_MUST_WAIT)
+        if ((status = invocation->method->try(object, handle, invocation)) != CALL_MUST_WAIT)
             return status;
         if (!is_ready)
-            sleep_until_ready(operation, object, handle, argument, seen, deadline_ns);
-        if (operation->is_interruptible && interrupt_is_pending())
-            return interrupt_take(object_kind_name(operation->kind));
-        if ((is_late = clock_now_ns() >= deadline_ns) &&
-            (status = operation->try(object, handle, argument)) != CALL_MUST_WAIT)
-            return status;
+            sleep_until_ready(object, wait, handle, invocation, seen, deadline_ns);
+        if ((*is_interrupted = is_interrupted_now(invocation->method)))
+            return CALL_MUST_WAIT;
+        if (clock_now_ns() >= deadline_ns)
+            return invocation->method->try(object, handle, invocation);
         if ((status = runtime_check_whole()))
             return status;
     }
-    return error_set(operation->late_status, "%s", operation->late_sentence);
 }
 
-int operation_wait(const struct operation *operation, struct object *object, const mpm_handle *handle,
-                   void *argument, double timeout_s)
+/* The same for what stands in no cell. */
+static int wait_at_word(const mpm_handle *handle, struct invocation *invocation, uint64_t deadline_ns,
+                        bool *is_interrupted)
 {
+    struct wait_word *word = invocation->method->sleeps_on(handle);
+    uint64_t now_ns;
+    int status;
+
+    for (;;) {
+        uint32_t seen = wait_look(word);
+
+        DELAY_POINT();
+        if ((status = invocation->method->try(NULL, handle, invocation)) != CALL_MUST_WAIT ||
+            (now_ns = clock_now_ns()) >= deadline_ns || (status = runtime_check_whole()))
+            return status;
+        sleep_on(word, seen,
+                 deadline_ns - now_ns < RUNTIME_CHECK_NS ? deadline_ns : now_ns + RUNTIME_CHECK_NS,
+                 invocation->method);
+        if ((*is_interrupted = is_interrupted_now(invocation->method)))
+            return CALL_MUST_WAIT;
+    }
+}
+
+static int wait_in_time(struct object *object, const mpm_handle *handle, struct invocation *invocation,
+                        double timeout_s, bool *is_interrupted)
+{
+    uint64_t deadline_ns = call_deadline_ns(timeout_s);
     int status;
 
     runtime_enter();
-    status = try_until(operation, object, handle, argument, timeout_s);
+    status = object ? wait_at_object(object, handle, invocation, deadline_ns, is_interrupted)
+                    : wait_at_word(handle, invocation, deadline_ns, is_interrupted);
     runtime_leave();
     return status;
 }
 
-int operation_wait_in_turn(const struct operation *operation, struct object *object, const mpm_handle *handle,
-                           void *argument, enum turn *turn, double timeout_s)
+/* Who may wait no longer, or never could, stands back for nobody. Who is interrupted gives up as if its time was up. */
+int invoke_wait(struct object *object, const mpm_handle *handle, struct invocation *invocation,
+                double timeout_s)
 {
-    int status = operation->late_status;
+    const struct method *method = invocation->method;
+    bool is_interrupted = false;
+    int status = CALL_MUST_WAIT;
 
+    if (method->by_courier)
+        return call_run(handle, invocation, timeout_s);
     if (timeout_s > 0)
-        status = operation_wait(operation, object, handle, argument, timeout_s);
-    if (status != operation->late_status)
+        status = wait_in_time(object, handle, invocation, timeout_s, &is_interrupted);
+    if (status == CALL_MUST_WAIT && method->side && !is_interrupted) {
+        invocation->turn = TURN_PASSES;
+        status = method->try(object, handle, invocation);
+    }
+    if (status != CALL_MUST_WAIT)
         return status;
-    *turn = TURN_PASSES;
-    status = operation->try(object, handle, argument);
-    return status == CALL_MUST_WAIT ? operation_wait(operation, object, handle, argument, 0) : status;
+    invocation->timeout_s = timeout_s;
+    status = method_say_late(object, handle, invocation);
+    return is_interrupted && status == method->late_status ? interrupt_take(object_kind_name(method->kind))
+                                                           : status;
 }

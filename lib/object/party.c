@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Parties; see the header. */
 #include "object/party.h"
+#include "object/method.h"
 
 #include <string.h>
 
@@ -95,7 +96,9 @@ static void mark(struct object *object, void *death)
 {
     enum object_kind kind = object_kind_in(object);
 
-    if (kind < MAX_KINDS && marks[kind])
+    if (kind_of(kind) && kind_of(kind)->marks)
+        kind_of(kind)->marks(object, death);
+    else if (kind < MAX_KINDS && marks[kind])
         marks[kind](object, death);
 }
 

@@ -31,6 +31,11 @@
 
 static wait_any_look *looks[KINDS];
 
+static wait_any_look *look_of(unsigned kind)
+{
+    return kind < KINDS && looks[kind] ? looks[kind] : kind_of(kind) ? kind_of(kind)->looks : NULL;
+}
+
 void wait_any_register(enum object_kind kind, wait_any_look *look)
 {
     looks[kind] = look;
@@ -61,7 +66,7 @@ struct waiting {
 static int check_handles(const mpm_handle *handles, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (handles[i].kind >= KINDS || !looks[handles[i].kind])
+        if (!look_of(handles[i].kind))
             return error_set(MPM_EINVAL, "mpm_wait_any: handles[%zu] is none of something to wait for", i);
         if (handles[i].home >= runtime_topology()->node_count)
             return error_set(MPM_EINVAL, "mpm_wait_any: handles[%zu] is none: there is no node %u", i,
@@ -141,7 +146,7 @@ static int look_here(struct waiting *waiting)
     for (size_t i = 0; i < waiting->count; i++) {
         if (!object_is_home(&waiting->handles[i]))
             continue;
-        if (!(status = looks[waiting->handles[i].kind](&waiting->handles[i])))
+        if (!(status = look_of(waiting->handles[i].kind)(&waiting->handles[i])))
             result = MPM_OK;
         else if (status != CALL_MUST_WAIT)
             return status;
@@ -149,6 +154,45 @@ static int look_here(struct waiting *waiting)
     }
     return result;
 }
+
+/* In the courier of another node: takes handles of objects there, and gives a byte for each, 1 if it is ready. */
+static int try_wait_any(struct object *unused, const mpm_handle *node, struct invocation *invocation)
+{
+    int result = CALL_MUST_WAIT, status;
+    mpm_handle handle;
+
+    (void)unused;
+    (void)node;
+    for (size_t at = 0; at < invocation->tail_size; at += sizeof handle) {
+        memcpy(&handle, (const char *)invocation->tail + at, sizeof handle);
+        if (!look_of(handle.kind))
+            return error_set(MPM_EINVAL, "an object of kind %u cannot be waited for", handle.kind);
+        status = look_of(handle.kind)(&handle);
+        if (status && status != CALL_MUST_WAIT)
+            return status;
+        if (!status)
+            result = MPM_OK;
+        if ((status = invocation_add(invocation, &(unsigned char){!status}, 1)))
+            return status;
+    }
+    return result;
+}
+
+static bool has_handles(const struct invocation *invocation)
+{
+    return invocation->tail_size;
+}
+
+static const struct method looking = {OBJECT_NODE,
+                                      NODE_WAIT_ANY,
+                                      "wait any",
+                                      .tail_unit = sizeof(mpm_handle),
+                                      .has_more = true,
+                                      .makes_sense = has_handles,
+                                      .try = try_wait_any,
+                                      .awaits_tail = true,
+                                      .late_status = MPM_ETIMEDOUT,
+                                      .late_sentence = "none of the objects was ready in time"};
 
 /* Has all other nodes look: for timeout_s. */
 static int ask(struct waiting *waiting, double timeout_s)
@@ -159,8 +203,11 @@ static int ask(struct waiting *waiting, double timeout_s)
         struct part *part = &waiting->parts[i];
         mpm_handle there = call_node(waiting->others[part->first].home);
 
-        status = call_begin(&there, VERB_WAIT_ANY, &waiting->others[part->first],
-                            part->count * sizeof *waiting->others, timeout_s, &part->call);
+        struct invocation invocation = {.method = &looking,
+                                        .tail = &waiting->others[part->first],
+                                        .tail_size = part->count * sizeof *waiting->others};
+
+        status = call_begin(&there, &invocation, timeout_s, &part->call);
         part->is_under_way = !status;
         KILL_POINT();
     }
@@ -171,7 +218,8 @@ static int ask(struct waiting *waiting, double timeout_s)
  * status. */
 static int take_reply(struct waiting *waiting, struct part *part, uint64_t give_up_ns)
 {
-    int status = call_finish(&part->call, give_up_ns, waiting->told, part->count, NULL);
+    struct invocation invocation = {.method = &looking, .more = waiting->told, .room = part->count};
+    int status = call_finish(&part->call, give_up_ns, &invocation);
 
     part->is_under_way = false;
     part->is_silent = status == CALL_NO_ANSWER;
@@ -310,30 +358,10 @@ int mpm_wait_any(const mpm_handle *handles, size_t count, double timeout_s, size
     return status;
 }
 
-/* In the courier of another node. */
-
-static int try_wait_any(const mpm_handle *node, const void *in, size_t in_size, struct call_reply *reply)
+void wait_any_begin(void)
 {
-    int result = CALL_MUST_WAIT, status = MPM_OK;
-    mpm_handle handle;
+    static const struct kind kind = {OBJECT_NODE, &looking, 1, NULL, NULL, NULL};
+    static const struct kind *const kinds[] = {&kind};
 
-    (void)node;
-    for (size_t at = 0; at + sizeof handle <= in_size; at += sizeof handle) {
-        memcpy(&handle, (const char *)in + at, sizeof handle);
-        if (handle.kind >= KINDS || !looks[handle.kind])
-            return error_set(MPM_EINVAL, "an object of kind %u cannot be waited for", handle.kind);
-        status = looks[handle.kind](&handle);
-        if (status && status != CALL_MUST_WAIT)
-            return status;
-        if (!status)
-            result = MPM_OK;
-        if ((status = call_reply_add(reply, &(unsigned char){!status}, 1)))
-            return status;
-    }
-    return result;
-}
-
-void wait_any_announce(void)
-{
-    call_register(VERB_WAIT_ANY, try_wait_any, MPM_ETIMEDOUT, "none of the objects was ready in time");
+    kind_register(kinds, 1);
 }

@@ -15,7 +15,7 @@ typedef int wait_any_look(const mpm_handle *handle);
 /* Has objects of a kind waited for. By a rank, before it forks anything: every process of a run must know. */
 void wait_any_register(enum object_kind kind, wait_any_look *look);
 
-/* In every leader, before its courier starts. */
-void wait_any_announce(void);
+/* In every rank, before it forks anything. */
+void wait_any_begin(void);
 
 #endif

@@ -67,7 +67,7 @@ struct process_look {
     struct process_about about;
     struct fork_limits limits; /* if there is a fork_errno: those of its node */
 };
-_Static_assert(sizeof(struct process_look) <= CALL_HEAD_SIZE,
+_Static_assert(sizeof(struct process_look) <= METHOD_IN_LIMIT,
                "it is had of another node without memory for it");
 
 /* What there is to know of a process of any node, once it was forked. */

@@ -18,12 +18,23 @@
 #include "host/host.h"
 #include "node/context.h"
 #include "node/function.h"
-#include "object/call.h"
 #include "shm/kill_point.h"
-#include "sync/ask.h"
-#include "sync/layer.h"
+#include "sync/kinds.h"
+#include "sync/state_method.h"
+
+enum {
+    BARRIER_WAIT,
+    BARRIER_LEAVE,
+    BARRIER_ACTION,
+    BARRIER_DONE,
+    BARRIER_ABORT,
+    BARRIER_RESET,
+    BARRIER_LOOK,
+    BARRIER_DESTROY
+};
 
 #define BROKEN_FLAG 1u
+#define FIRST_ROOM  ((size_t)1 << 12)     /* for an action, at first */
 #define ACTS        UINT64_C(0x100000000) /* in an answer: the caller is to run the action */
 
 enum arrival { ARRIVED, ACTING, RELEASED, BROKEN };
@@ -234,31 +245,35 @@ static int look(struct draft *draft, struct request *request, struct answer *ans
     return MPM_OK;
 }
 
-static const struct ask leaving = {.verb = ASK_BARRIER_LEAVE, .kind = OBJECT_BARRIER, .step = leave};
-static const struct ask waiting = {.verb = ASK_BARRIER_WAIT,
-                                   .kind = OBJECT_BARRIER,
-                                   .step = wait_for_others,
-                                   .always_waits = true,
-                                   .is_timed = true,
-                                   .leave = &leaving,
-                                   .undo = give_up_wait,
-                                   .late_sentence = late_sentence};
-static const struct ask finding_action = {
-    .verb = ASK_BARRIER_ACTION, .kind = OBJECT_BARRIER, .step = give_action};
-static const struct ask having_acted = {.verb = ASK_BARRIER_DONE, .kind = OBJECT_BARRIER, .step = done};
-static const struct ask aborting = {.verb = ASK_BARRIER_ABORT, .kind = OBJECT_BARRIER, .step = abort_round};
-static const struct ask resetting = {.verb = ASK_BARRIER_RESET, .kind = OBJECT_BARRIER, .step = reset};
-static const struct ask looking = {.verb = ASK_BARRIER_LOOK, .kind = OBJECT_BARRIER, .step = look};
-static const struct ask destroying = {
-    .verb = ASK_BARRIER_DESTROY, .kind = OBJECT_BARRIER, .try = ask_try_destroy};
-
-void barrier_announce(void)
+/* Gives the bytes of the action. */
+static int try_action(struct object *object, const mpm_handle *handle, struct invocation *invocation)
 {
-    static const struct ask *const asks[] = {&leaving,  &waiting,   &finding_action, &having_acted,
-                                             &aborting, &resetting, &looking,        &destroying};
+    struct answer answer = {0};
+    int status = state_apply(object, handle, give_action, invocation->in, &answer, NULL);
 
-    ask_register(asks, sizeof asks / sizeof *asks);
+    if (!status)
+        status = invocation_add(invocation, answer.bytes, answer.size);
+    free(answer.bytes);
+    return status;
 }
+
+static const struct method methods[] = {
+    {OBJECT_BARRIER, BARRIER_WAIT, "wait",
+     STATE_METHOD(.step = wait_for_others, .always_waits = true, .leave = &methods[BARRIER_LEAVE],
+                  .undo = give_up_wait),
+     .is_timed = true, .late_status = MPM_ETIMEDOUT, .late_sentence = late_sentence, .undo = state_undo,
+     .gives = true},
+    {OBJECT_BARRIER, BARRIER_LEAVE, "leave", STATE_METHOD(.step = leave)},
+    {OBJECT_BARRIER, BARRIER_ACTION, "action", .in_size = sizeof(struct request), .has_more = true,
+     .try = try_action},
+    {OBJECT_BARRIER, BARRIER_DONE, "done", STATE_METHOD(.step = done)},
+    {OBJECT_BARRIER, BARRIER_ABORT, "abort", STATE_METHOD(.step = abort_round)},
+    {OBJECT_BARRIER, BARRIER_RESET, "reset", STATE_METHOD(.step = reset)},
+    {OBJECT_BARRIER, BARRIER_LOOK, "look", STATE_METHOD(.step = look)},
+    {OBJECT_BARRIER, BARRIER_DESTROY, "destroy", .try = state_try_destroy},
+};
+const struct kind barrier_kind = {OBJECT_BARRIER, methods, sizeof methods / sizeof *methods,
+                                  .marks = state_mark_dead};
 
 /* The interface. */
 
@@ -288,39 +303,56 @@ int mpm_barrier_create(unsigned parties, const mpm_barrier_options *options, mpm
     struct state initial = {.value = parties};
     int status;
 
-    if ((status = ask_check_create("mpm_barrier_create", barrier)))
+    if ((status = state_check_make("mpm_barrier_create", barrier)))
         return status;
     if (!parties || parties > MPM_BARRIER_MAX_PARTIES)
         return error_set(MPM_EINVAL, "mpm_barrier_create: %u parties: 1 to %d can meet", parties,
                          MPM_BARRIER_MAX_PARTIES);
     if (options && options->action && (status = make_action(options, &initial.argument)))
         return status;
-    if ((status = ask_create(OBJECT_BARRIER, &initial, &barrier->handle)))
+    if ((status = state_make(OBJECT_BARRIER, &initial, &barrier->handle)))
         arena_free(runtime_arena(), initial.argument);
     return status;
 }
 
 int mpm_barrier_destroy(mpm_barrier barrier)
 {
-    return ask_plain(&barrier.handle, &destroying);
+    return state_invoke_plain(&barrier.handle, &methods[BARRIER_DESTROY]);
+}
+
+/* The action, in memory of the caller's: a short one is had at once. */
+static int find_action(const mpm_barrier *barrier, struct action **action)
+{
+    struct request request = {.caller = party_own()};
+    struct invocation invocation = {.method = &methods[BARRIER_ACTION], .in = &request};
+    int status;
+
+    *action = NULL;
+    for (size_t room = FIRST_ROOM;; room = invocation.size) {
+        struct action *grown = realloc(*action, room);
+
+        if (!grown)
+            return error_set(MPM_ENOMEM, "no memory for an action of %zu bytes", room);
+        *action = invocation.more = grown;
+        invocation.room = room;
+        invocation.size = 0;
+        if ((status = invoke(&barrier->handle, &invocation, 0)) || invocation.size <= room)
+            return status;
+    }
 }
 
 /* What the action returns, or why it could not be run. */
 static int run_action(const mpm_barrier *barrier)
 {
-    struct answer answer = {0};
-    const struct action *action;
+    struct action *action;
     function_pointer *function;
-    int status;
+    int status = find_action(barrier, &action);
 
-    if ((status = ask(&barrier->handle, &finding_action, NULL, 0, &answer)))
-        return status;
-    action = answer.bytes;
-    if (!(status = function_find(&action->function, &function))) {
+    if (!status && !(status = function_find(&action->function, &function))) {
         status = ((mpm_target *)function)(action->size ? action->args : NULL, action->size);
         runtime_back_from_program(status);
     }
-    free(answer.bytes);
+    free(action);
     return status;
 }
 
@@ -329,13 +361,13 @@ static int act(const mpm_barrier *barrier, struct answer *answer)
     struct request request = {.number = run_action(barrier) != 0};
 
     KILL_POINT();
-    return ask(&barrier->handle, &having_acted, &request, 0, answer);
+    return state_invoke(&barrier->handle, &methods[BARRIER_DONE], &request, 0, answer);
 }
 
 int mpm_barrier_wait(mpm_barrier barrier, double timeout_s, unsigned *index)
 {
     struct answer answer = {0};
-    int status = ask(&barrier.handle, &waiting, NULL, timeout_s, &answer);
+    int status = state_invoke(&barrier.handle, &methods[BARRIER_WAIT], NULL, timeout_s, &answer);
 
     if (!status && answer.number == ACTS)
         status = act(&barrier, &answer);
@@ -346,12 +378,12 @@ int mpm_barrier_wait(mpm_barrier barrier, double timeout_s, unsigned *index)
 
 int mpm_barrier_abort(mpm_barrier barrier)
 {
-    return ask_plain(&barrier.handle, &aborting);
+    return state_invoke_plain(&barrier.handle, &methods[BARRIER_ABORT]);
 }
 
 int mpm_barrier_reset(mpm_barrier barrier)
 {
-    return ask_plain(&barrier.handle, &resetting);
+    return state_invoke_plain(&barrier.handle, &methods[BARRIER_RESET]);
 }
 
 int mpm_barrier_parties(mpm_barrier barrier, unsigned *parties)
@@ -361,7 +393,7 @@ int mpm_barrier_parties(mpm_barrier barrier, unsigned *parties)
 
     if (!parties)
         return error_set(MPM_EINVAL, "mpm_barrier_parties: the place for the number is NULL");
-    if (!(status = ask_number(&barrier.handle, &looking, &answer)))
+    if (!(status = state_invoke_number(&barrier.handle, &methods[BARRIER_LOOK], &answer)))
         *parties = (unsigned)(answer >> 32);
     return status;
 }
@@ -373,7 +405,7 @@ int mpm_barrier_waiting(mpm_barrier barrier, unsigned *count)
 
     if (!count)
         return error_set(MPM_EINVAL, "mpm_barrier_waiting: the place for the number is NULL");
-    if (!(status = ask_number(&barrier.handle, &looking, &answer)))
+    if (!(status = state_invoke_number(&barrier.handle, &methods[BARRIER_LOOK], &answer)))
         *count = (unsigned)((answer & UINT32_MAX) >> 1);
     return status;
 }
@@ -385,7 +417,7 @@ int mpm_barrier_is_broken(mpm_barrier barrier, bool *is_broken)
 
     if (!is_broken)
         return error_set(MPM_EINVAL, "mpm_barrier_is_broken: the place for the reply is NULL");
-    if (!(status = ask_number(&barrier.handle, &looking, &answer)))
+    if (!(status = state_invoke_number(&barrier.handle, &methods[BARRIER_LOOK], &answer)))
         *is_broken = answer & 1;
     return status;
 }

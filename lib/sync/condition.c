@@ -25,8 +25,10 @@
 #include "object/call.h"
 #include "shm/interrupt.h"
 #include "shm/kill_point.h"
-#include "sync/layer.h"
+#include "sync/kinds.h"
 #include "sync/lock.h"
+
+enum { CONDITION_WAIT, CONDITION_LEAVE, CONDITION_NOTIFY, CONDITION_DESTROY };
 
 #define OWNS_LOCK 1u
 
@@ -101,16 +103,17 @@ static int notify(struct draft *draft, struct request *request, struct answer *a
 
 /* Tries, which go through both objects. */
 
-static int apply_to_lock(const mpm_handle *lock, state_step *step, struct asking *asking, uint64_t *number)
+static int apply_to_lock(const mpm_handle *lock, state_step *step, const struct request *request,
+                         uint64_t *number)
 {
-    struct request request = asking->request;
+    struct request of_lock = *request;
     struct answer answer = {0};
     struct object *object;
     int status;
 
     if ((status = object_find(lock, OBJECT_LOCK, &object)))
         return status;
-    status = state_apply(object, lock, step, &request, &answer, NULL);
+    status = state_apply(object, lock, step, &of_lock, &answer, NULL);
     if (number)
         *number = answer.number;
     return status;
@@ -124,103 +127,91 @@ static int find_lock(struct object *object, const mpm_handle *handle, mpm_handle
 }
 
 /* Of one that is not among the waiters yet: 1 and 2 of the above. */
-static int begin(struct object *object, const mpm_handle *handle, struct asking *asking)
+static int begin(struct object *object, const mpm_handle *handle, struct invocation *invocation)
 {
+    struct request *request = invocation->in;
     mpm_handle lock;
     int status;
 
     if ((status = find_lock(object, handle, &lock)) ||
-        (status = apply_to_lock(&lock, lock_look, asking, &asking->request.number)) ||
-        (status = state_apply(object, handle, add, &asking->request, &asking->answer, &asking->commit)))
+        (status = apply_to_lock(&lock, lock_look, request, &request->number)) ||
+        (status = state_apply(object, handle, add, request, invocation->out, &invocation->seen)))
         return status;
     KILL_POINT();
-    if ((status = apply_to_lock(&lock, lock_give_up, asking, NULL)))
+    if ((status = apply_to_lock(&lock, lock_give_up, request, NULL)))
         return status;
     return CALL_MUST_WAIT;
 }
 
-static int try_wait(struct object *object, const mpm_handle *handle, struct asking *asking)
+static int try_wait(struct object *object, const mpm_handle *handle, struct invocation *invocation)
 {
-    int status = state_apply(object, handle, look, &asking->request, &asking->answer, &asking->commit);
+    struct answer *answer = invocation->out;
+    int status = state_apply(object, handle, look, invocation->in, answer, &invocation->seen);
 
-    return !status && asking->answer.number ? begin(object, handle, asking) : status;
+    return !status && answer->number ? begin(object, handle, invocation) : status;
 }
 
-static int try_notify(struct object *object, const mpm_handle *handle, struct asking *asking)
+static int try_notify(struct object *object, const mpm_handle *handle, struct invocation *invocation)
 {
     mpm_handle lock;
     int status;
 
     if ((status = find_lock(object, handle, &lock)) ||
-        (status = apply_to_lock(&lock, lock_look, asking, NULL)))
+        (status = apply_to_lock(&lock, lock_look, invocation->in, NULL)))
         return status;
-    return state_apply(object, handle, notify, &asking->request, &asking->answer, NULL);
+    return state_apply(object, handle, notify, invocation->in, invocation->out, NULL);
 }
 
 /* At the node of the lock. */
-static int try_create(struct object *unused, const mpm_handle *node, struct asking *asking)
+int condition_try_make(struct object *lock, const mpm_handle *handle, struct invocation *invocation)
 {
-    struct state initial = {.lock = asking->request.lock};
-    struct object *lock;
-    mpm_handle handle;
+    struct answer *answer = invocation->out;
+    mpm_handle made;
     int status;
 
-    (void)unused;
-    (void)node;
-    if ((status = object_find(&initial.lock, OBJECT_LOCK, &lock)) ||
-        (status = ask_create(OBJECT_CONDITION, &initial, &handle)))
+    (void)lock;
+    if ((status = state_make(OBJECT_CONDITION, &(struct state){.lock = *handle}, &made)))
         return status;
-    asking->answer.number = handle.place << 32 | handle.generation;
+    answer->number = made.place << 32 | made.generation;
     return MPM_OK;
 }
 
-static int try_destroy(struct object *object, const mpm_handle *handle, struct asking *asking)
+static int try_destroy(struct object *object, const mpm_handle *handle, struct invocation *invocation)
 {
     struct object *lock;
     struct state last;
     int status;
 
-    (void)asking;
+    (void)invocation;
     if ((status = state_destroy(object, handle, &last)) || !(last.flags & OWNS_LOCK))
         return status;
     KILL_POINT();
     return object_find(&last.lock, OBJECT_LOCK, &lock) ? MPM_OK : state_destroy(lock, &last.lock, NULL);
 }
 
-static const struct ask creating = {.verb = ASK_CONDITION_CREATE, .kind = OBJECT_NODE, .try = try_create};
-static const struct ask waiting = {
-    .verb = ASK_CONDITION_WAIT,
-    .kind = OBJECT_CONDITION,
-    .try = try_wait,
-    .is_interruptible = true,
-    .late_sentence = "the condition was not notified for as long as the call may wait"};
-static const struct ask leaving = {.verb = ASK_CONDITION_LEAVE, .kind = OBJECT_CONDITION, .step = leave};
-static const struct ask notifying = {
-    .verb = ASK_CONDITION_NOTIFY, .kind = OBJECT_CONDITION, .try = try_notify};
-static const struct ask destroying = {
-    .verb = ASK_CONDITION_DESTROY, .kind = OBJECT_CONDITION, .try = try_destroy};
-
-void condition_announce(void)
-{
-    static const struct ask *const asks[] = {&creating, &waiting, &leaving, &notifying, &destroying};
-
-    ask_register(asks, sizeof asks / sizeof *asks);
-}
+static const struct method methods[] = {
+    {OBJECT_CONDITION, CONDITION_WAIT, "wait", STATE_METHOD_BY(try_wait), .is_interruptible = true,
+     .late_status = MPM_ETIMEDOUT,
+     .late_sentence = "the condition was not notified for as long as the call may wait"},
+    {OBJECT_CONDITION, CONDITION_LEAVE, "leave", STATE_METHOD(.step = leave)},
+    {OBJECT_CONDITION, CONDITION_NOTIFY, "notify", STATE_METHOD_BY(try_notify)},
+    {OBJECT_CONDITION, CONDITION_DESTROY, "destroy", .try = try_destroy},
+};
+const struct kind condition_kind = {OBJECT_CONDITION, methods, sizeof methods / sizeof *methods,
+                                    .marks = state_mark_dead};
 
 /* The interface. */
 
 static int create_over(const char *call, const mpm_handle *lock, mpm_condition *condition)
 {
-    struct request request = {.lock = *lock};
     struct answer answer = {0};
-    mpm_handle node = call_node(lock->home);
     int status;
 
-    if ((status = ask_check_create(call, condition)))
+    if ((status = state_check_make(call, condition)))
         return status;
     if (lock->kind != OBJECT_LOCK)
         return error_set(MPM_EINVAL, "%s: this is no handle of a lock", call);
-    if ((status = ask(&node, &creating, &request, 0, &answer)))
+    if ((status = state_invoke(lock, lock_make_condition(), NULL, 0, &answer)))
         return status;
     condition->handle = (mpm_handle){.kind = OBJECT_CONDITION,
                                      .home = lock->home,
@@ -235,10 +226,10 @@ int mpm_condition_create(mpm_condition *condition)
     struct state initial = {.flags = OWNS_LOCK};
     int status;
 
-    if ((status = ask_check_create("mpm_condition_create", condition)) ||
+    if ((status = state_check_make("mpm_condition_create", condition)) ||
         (status = lock_create_own(&initial.lock)))
         return status;
-    if ((status = ask_create(OBJECT_CONDITION, &initial, &condition->handle))) {
+    if ((status = state_make(OBJECT_CONDITION, &initial, &condition->handle))) {
         lock_destroy_of_condition(&initial.lock);
         return status;
     }
@@ -264,7 +255,7 @@ int mpm_condition_create_with_rlock(mpm_rlock lock, mpm_condition *condition)
 
 int mpm_condition_destroy(mpm_condition condition)
 {
-    return ask_plain(&condition.handle, &destroying);
+    return state_invoke_plain(&condition.handle, &methods[CONDITION_DESTROY]);
 }
 
 int mpm_condition_acquire(mpm_condition condition, double timeout_s)
@@ -287,7 +278,7 @@ static int end_wait(mpm_condition condition, int status)
     if (regained && regained != MPM_EOWNERDIED)
         return regained;
     KILL_POINT();
-    left = ask_number(&condition.handle, &leaving, &answer);
+    left = state_invoke_number(&condition.handle, &methods[CONDITION_LEAVE], &answer);
     if (!left && answer >> 1 > 1)
         left = lock_deepen(&condition.lock, answer >> 1);
     if (regained)
@@ -296,13 +287,13 @@ static int end_wait(mpm_condition condition, int status)
         return left;
     if (status == MPM_EINTERRUPTED)
         return interrupt_take(object_kind_name(OBJECT_CONDITION));
-    return status == MPM_ETIMEDOUT ? error_set(status, "%s", waiting.late_sentence) : status;
+    return status == MPM_ETIMEDOUT ? error_set(status, "%s", methods[CONDITION_WAIT].late_sentence) : status;
 }
 
 /* If it is refused or there is no memory to wait, the caller still has the lock. */
 int mpm_condition_wait(mpm_condition condition, double timeout_s)
 {
-    int status = ask(&condition.handle, &waiting, NULL, timeout_s, NULL);
+    int status = state_invoke(&condition.handle, &methods[CONDITION_WAIT], NULL, timeout_s, NULL);
 
     int ended;
 
@@ -318,7 +309,7 @@ static int notify_some(mpm_condition condition, uint64_t count)
 {
     struct request request = {.number = count};
 
-    return ask(&condition.handle, &notifying, &request, 0, NULL);
+    return state_invoke(&condition.handle, &methods[CONDITION_NOTIFY], &request, 0, NULL);
 }
 
 static bool is_so(mpm_predicate *predicate, void *argument)

@@ -7,9 +7,10 @@
 
 #include "base/error.h"
 #include "object/call.h"
-#include "object/wait_any.h"
-#include "sync/ask.h"
-#include "sync/layer.h"
+#include "sync/kinds.h"
+#include "sync/state_method.h"
+
+enum { EVENT_SET, EVENT_CLEAR, EVENT_LOOK, EVENT_LOOK_IN_TIME, EVENT_WAIT, EVENT_DESTROY };
 
 #define WAS_SET(state) ((uint64_t)(state)->turn + 1) /* as a request's number, where 0 is none yet */
 
@@ -51,19 +52,6 @@ static int wait_until_set(struct draft *draft, struct request *request, struct a
     return CALL_MUST_WAIT;
 }
 
-static const struct ask setting = {.verb = ASK_EVENT_SET, .kind = OBJECT_EVENT, .step = set};
-static const struct ask clearing = {.verb = ASK_EVENT_CLEAR, .kind = OBJECT_EVENT, .step = clear};
-static const struct ask looking = {.verb = ASK_EVENT_LOOK, .kind = OBJECT_EVENT, .step = look};
-static const struct ask looking_in_time = {
-    .verb = ASK_EVENT_LOOK, .kind = OBJECT_EVENT, .step = look, .is_timed = true};
-static const struct ask waiting = {.verb = ASK_EVENT_WAIT,
-                                   .kind = OBJECT_EVENT,
-                                   .step = wait_until_set,
-                                   .is_timed = true,
-                                   .late_sentence = "the event was not set for as long as the call may wait"};
-static const struct ask destroying = {
-    .verb = ASK_EVENT_DESTROY, .kind = OBJECT_EVENT, .try = ask_try_destroy};
-
 /* For mpm_wait_any. */
 static int look_for_wait_any(const mpm_handle *handle)
 {
@@ -78,40 +66,41 @@ static int look_for_wait_any(const mpm_handle *handle)
     return answer.number & 1 ? MPM_OK : CALL_MUST_WAIT;
 }
 
-void event_announce(void)
-{
-    static const struct ask *const asks[] = {&setting, &clearing, &looking, &waiting, &destroying};
-
-    ask_register(asks, sizeof asks / sizeof *asks);
-}
-
-void event_begin(void)
-{
-    wait_any_register(OBJECT_EVENT, look_for_wait_any);
-}
+static const struct method methods[] = {
+    {OBJECT_EVENT, EVENT_SET, "set", STATE_METHOD(.step = set)},
+    {OBJECT_EVENT, EVENT_CLEAR, "clear", STATE_METHOD(.step = clear)},
+    {OBJECT_EVENT, EVENT_LOOK, "look", STATE_METHOD(.step = look)},
+    {OBJECT_EVENT, EVENT_LOOK_IN_TIME, "look in time", STATE_METHOD(.step = look), .is_timed = true,
+     .late_status = MPM_ETIMEDOUT},
+    {OBJECT_EVENT, EVENT_WAIT, "wait", STATE_METHOD(.step = wait_until_set), .is_timed = true,
+     .late_status = MPM_ETIMEDOUT, .late_sentence = "the event was not set for as long as the call may wait"},
+    {OBJECT_EVENT, EVENT_DESTROY, "destroy", .try = state_try_destroy},
+};
+const struct kind event_kind = {OBJECT_EVENT, methods, sizeof methods / sizeof *methods,
+                                .looks = look_for_wait_any, .marks = state_mark_dead};
 
 /* The interface. */
 
 int mpm_event_create(mpm_event *event)
 {
-    int status = ask_check_create("mpm_event_create", event);
+    int status = state_check_make("mpm_event_create", event);
 
-    return status ? status : ask_create(OBJECT_EVENT, &(struct state){0}, &event->handle);
+    return status ? status : state_make(OBJECT_EVENT, &(struct state){0}, &event->handle);
 }
 
 int mpm_event_destroy(mpm_event event)
 {
-    return ask_plain(&event.handle, &destroying);
+    return state_invoke_plain(&event.handle, &methods[EVENT_DESTROY]);
 }
 
 int mpm_event_set(mpm_event event)
 {
-    return ask_plain(&event.handle, &setting);
+    return state_invoke_plain(&event.handle, &methods[EVENT_SET]);
 }
 
 int mpm_event_clear(mpm_event event)
 {
-    return ask_plain(&event.handle, &clearing);
+    return state_invoke_plain(&event.handle, &methods[EVENT_CLEAR]);
 }
 
 int mpm_event_is_set(mpm_event event, bool *is_set)
@@ -121,7 +110,7 @@ int mpm_event_is_set(mpm_event event, bool *is_set)
 
     if (!is_set)
         return error_set(MPM_EINVAL, "mpm_event_is_set: the place for the reply is NULL");
-    if (!(status = ask_number(&event.handle, &looking, &answer)))
+    if (!(status = state_invoke_number(&event.handle, &methods[EVENT_LOOK], &answer)))
         *is_set = answer & 1;
     return status;
 }
@@ -134,10 +123,11 @@ int mpm_event_wait(mpm_event event, double timeout_s)
     int status;
 
     if (!object_is_home(&event.handle)) {
-        if ((status = ask(&event.handle, &looking_in_time, NULL, timeout_s, &answer)) || (answer.number & 1))
+        if ((status = state_invoke(&event.handle, &methods[EVENT_LOOK_IN_TIME], NULL, timeout_s, &answer)) ||
+            (answer.number & 1))
             return status;
         request.number = answer.number >> 1;
         timeout_s = call_time_left_s(timeout_s, deadline_ns);
     }
-    return ask(&event.handle, &waiting, &request, timeout_s, NULL);
+    return state_invoke(&event.handle, &methods[EVENT_WAIT], &request, timeout_s, NULL);
 }

@@ -11,10 +11,11 @@
 #include "mpmap/sync.h"
 
 #include "base/error.h"
-#include "object/call.h"
 #include "shm/kill_point.h"
-#include "sync/layer.h"
+#include "sync/kinds.h"
 #include "sync/line.h"
+
+enum { LOCK_ACQUIRE, LOCK_LEAVE, LOCK_REGAIN, LOCK_RELEASE, LOCK_DEEPEN, LOCK_MAKE_CONDITION, LOCK_DESTROY };
 
 #define COUNTS 1u /* flag of a lock that its owner may take again */
 
@@ -158,46 +159,44 @@ static int give_up_acquire(struct draft *draft, struct request *request, struct 
     return MPM_OK;
 }
 
-static const struct ask leaving = {.verb = ASK_LOCK_LEAVE, .kind = OBJECT_LOCK, .step = leave};
-static const struct ask acquiring = {.verb = ASK_LOCK_ACQUIRE,
-                                     .kind = OBJECT_LOCK,
-                                     .step = acquire,
-                                     .needs_permit = true,
-                                     .is_timed = true,
-                                     .leave = &leaving,
-                                     .undo = give_up_acquire,
-                                     .late_sentence = late_sentence};
-static const struct ask regaining = {
-    .verb = ASK_LOCK_REGAIN, .kind = OBJECT_LOCK, .step = regain, .needs_permit = true};
-static const struct ask releasing = {.verb = ASK_LOCK_RELEASE, .kind = OBJECT_LOCK, .step = release};
-static const struct ask deepening = {.verb = ASK_LOCK_DEEPEN, .kind = OBJECT_LOCK, .step = deepen};
-static const struct ask destroying = {.verb = ASK_LOCK_DESTROY, .kind = OBJECT_LOCK, .try = ask_try_destroy};
-
-void lock_announce(void)
-{
-    static const struct ask *const asks[] = {&leaving,   &acquiring, &regaining,
-                                             &releasing, &deepening, &destroying};
-
-    ask_register(asks, sizeof asks / sizeof *asks);
-}
+static const struct method methods[] = {
+    {OBJECT_LOCK, LOCK_ACQUIRE, "acquire",
+     STATE_METHOD(.step = acquire, .needs_permit = true, .leave = &methods[LOCK_LEAVE],
+                  .undo = give_up_acquire),
+     .is_timed = true, .late_status = MPM_ETIMEDOUT, .late_sentence = late_sentence, .undo = state_undo,
+     .gives = true},
+    {OBJECT_LOCK, LOCK_LEAVE, "leave", STATE_METHOD(.step = leave)},
+    {OBJECT_LOCK, LOCK_REGAIN, "regain", STATE_METHOD(.step = regain, .needs_permit = true)},
+    {OBJECT_LOCK, LOCK_RELEASE, "release", STATE_METHOD(.step = release)},
+    {OBJECT_LOCK, LOCK_DEEPEN, "deepen", STATE_METHOD(.step = deepen)},
+    {OBJECT_LOCK, LOCK_MAKE_CONDITION, "make condition", STATE_METHOD_BY(condition_try_make)},
+    {OBJECT_LOCK, LOCK_DESTROY, "destroy", .try = state_try_destroy},
+};
+const struct kind lock_kind = {OBJECT_LOCK, methods, sizeof methods / sizeof *methods,
+                               .marks = state_mark_dead};
 
 /* For conditions. */
 
 int lock_regain(const mpm_handle *lock)
 {
-    return ask(lock, &regaining, NULL, MPM_FOREVER, NULL);
+    return state_invoke(lock, &methods[LOCK_REGAIN], NULL, MPM_FOREVER, NULL);
 }
 
 int lock_deepen(const mpm_handle *lock, uint64_t depth)
 {
     struct request request = {.number = depth};
 
-    return ask(lock, &deepening, &request, 0, NULL);
+    return state_invoke(lock, &methods[LOCK_DEEPEN], &request, 0, NULL);
+}
+
+const struct method *lock_make_condition(void)
+{
+    return &methods[LOCK_MAKE_CONDITION];
 }
 
 int lock_create_own(mpm_handle *lock)
 {
-    return ask_create(OBJECT_LOCK, &(struct state){.value = 1, .flags = COUNTS}, lock);
+    return state_make(OBJECT_LOCK, &(struct state){.value = 1, .flags = COUNTS}, lock);
 }
 
 /* For objects with locks of their own. */
@@ -244,23 +243,23 @@ int lock_acquire_own(const mpm_handle *lock, const mpm_handle *parent, double ti
 {
     struct request request = {.lock = *parent};
 
-    return ask(lock, &acquiring, &request, timeout_s, NULL);
+    return state_invoke(lock, &methods[LOCK_ACQUIRE], &request, timeout_s, NULL);
 }
 
 int lock_release_own(const mpm_handle *lock, const mpm_handle *parent)
 {
     struct request request = {.lock = *parent};
 
-    return ask(lock, &releasing, &request, 0, NULL);
+    return state_invoke(lock, &methods[LOCK_RELEASE], &request, 0, NULL);
 }
 
 /* The interface. */
 
 int mpm_lock_create(mpm_lock *lock)
 {
-    int status = ask_check_create("mpm_lock_create", lock);
+    int status = state_check_make("mpm_lock_create", lock);
 
-    return status ? status : ask_create(OBJECT_LOCK, &(struct state){.value = 1}, &lock->handle);
+    return status ? status : state_make(OBJECT_LOCK, &(struct state){.value = 1}, &lock->handle);
 }
 
 /* Handles of rlocks bear a mark that the library's own do not, so that neither kind is taken for the other. */
@@ -298,44 +297,44 @@ int lock_of_lock(mpm_lock plain, mpm_handle *lock)
 
 int lock_acquire_of_condition(const mpm_handle *lock, double timeout_s)
 {
-    return ask(lock, &acquiring, NULL, timeout_s, NULL);
+    return state_invoke(lock, &methods[LOCK_ACQUIRE], NULL, timeout_s, NULL);
 }
 
 int lock_release_of_condition(const mpm_handle *lock)
 {
-    return ask_plain(lock, &releasing);
+    return state_invoke_plain(lock, &methods[LOCK_RELEASE]);
 }
 
 void lock_destroy_of_condition(const mpm_handle *lock)
 {
-    (void)!ask_plain(lock, &destroying);
+    (void)!state_invoke_plain(lock, &methods[LOCK_DESTROY]);
 }
 
 int mpm_lock_destroy(mpm_lock lock)
 {
     int status = check_lock(&lock);
 
-    return status ? status : ask_plain(&lock.handle, &destroying);
+    return status ? status : state_invoke_plain(&lock.handle, &methods[LOCK_DESTROY]);
 }
 
 int mpm_lock_acquire(mpm_lock lock, double timeout_s)
 {
     int status = check_lock(&lock);
 
-    return status ? status : ask(&lock.handle, &acquiring, NULL, timeout_s, NULL);
+    return status ? status : state_invoke(&lock.handle, &methods[LOCK_ACQUIRE], NULL, timeout_s, NULL);
 }
 
 int mpm_lock_release(mpm_lock lock)
 {
     int status = check_lock(&lock);
 
-    return status ? status : ask_plain(&lock.handle, &releasing);
+    return status ? status : state_invoke_plain(&lock.handle, &methods[LOCK_RELEASE]);
 }
 
 int mpm_rlock_create(mpm_rlock *lock)
 {
     mpm_rlock made;
-    int status = ask_check_create("mpm_rlock_create", lock);
+    int status = state_check_make("mpm_rlock_create", lock);
 
     if (status || (status = lock_create_own(&made.handle)))
         return status;
@@ -348,19 +347,19 @@ int mpm_rlock_destroy(mpm_rlock lock)
 {
     int status = check_rlock(&lock);
 
-    return status ? status : ask_plain(&lock.handle, &destroying);
+    return status ? status : state_invoke_plain(&lock.handle, &methods[LOCK_DESTROY]);
 }
 
 int mpm_rlock_acquire(mpm_rlock lock, double timeout_s)
 {
     int status = check_rlock(&lock);
 
-    return status ? status : ask(&lock.handle, &acquiring, NULL, timeout_s, NULL);
+    return status ? status : state_invoke(&lock.handle, &methods[LOCK_ACQUIRE], NULL, timeout_s, NULL);
 }
 
 int mpm_rlock_release(mpm_rlock lock)
 {
     int status = check_rlock(&lock);
 
-    return status ? status : ask_plain(&lock.handle, &releasing);
+    return status ? status : state_invoke_plain(&lock.handle, &methods[LOCK_RELEASE]);
 }

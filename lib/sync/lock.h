@@ -5,7 +5,7 @@
 
 #include "mpmap/sync.h"
 
-#include "sync/ask.h"
+#include "sync/state_method.h"
 
 /* How often the calling thread has the lock; MPM_EINVAL, naming the call, if it has not. A step. */
 int lock_look(struct draft *draft, struct request *request, struct answer *answer);
@@ -22,6 +22,9 @@ int lock_of_rlock(mpm_rlock rlock, mpm_handle *lock);
 int lock_acquire_of_condition(const mpm_handle *lock, double timeout_s);
 int lock_release_of_condition(const mpm_handle *lock);
 void lock_destroy_of_condition(const mpm_handle *lock);
+/* The method of a lock that makes a condition over it, at its node; the answer is 32 bits of place and of generation. */
+const struct method *lock_make_condition(void);
+method_try condition_try_make; /* in condition.c */
 /* Makes a lock that counts at this node. MPM_ENOMEM. */
 int lock_create_own(mpm_handle *lock);
 

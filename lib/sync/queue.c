@@ -28,12 +28,11 @@
 #include "object/object.h"
 #include "object/operation.h"
 #include "object/post.h"
-#include "object/wait_any.h"
 #include "shm/kill_point.h"
 #include "shm/ring.h"
 #include "shm/ring_inside.h"
 #include "sync/channel.h"
-#include "sync/layer.h"
+#include "sync/kinds.h"
 
 #define BATCH_SIZE  ((size_t)1 << 20) /* bytes of messages that one call to another node carries */
 #define FIRST_ROOM  ((size_t)1 << 16) /* bytes that a get from another node has room for at first */
@@ -65,23 +64,38 @@ static inline int lock_side(struct object *object, const mpm_handle *handle, str
     return channel_lock(object, handle, mutex, sweep);
 }
 
-/* One try of each operation, in a process at home or in the home's courier. */
+/* What goes and comes: behind a put go the messages, behind what comes of a get they are. */
 
-struct put {
-    const void *messages;
-    size_t size, count;
-    size_t done;
-    enum turn turn;
+struct put_in {
+    uint64_t size, count;
+    uint64_t wants_credit; /* 1: the next ones would be posted if they could be */
 };
 
-struct get {
-    void *messages;
-    size_t size;  /* of each message; of `get` the room for one */
-    size_t count; /* 0: any size, one message */
-    size_t done;
-    size_t first_size; /* bytes of the first message */
-    enum turn turn;
+struct get_in {
+    uint64_t size;  /* of each message; of `get` the room for one */
+    uint64_t count; /* 0: any size, one message */
 };
+
+struct get_out {
+    uint64_t done;
+    uint64_t first_size; /* bytes of the first message, also with MPM_ETOOSMALL */
+};
+
+struct look_out {
+    uint64_t size, maxsize;
+};
+
+enum {
+    QUEUE_PUT,
+    QUEUE_GET,
+    QUEUE_JOIN,
+    QUEUE_LOOK,
+    QUEUE_CLOSE,
+    QUEUE_TASK_DONE,
+    QUEUE_DESTROY,
+};
+
+/* One try of each, in a process at home or in the home's courier. A put that was done in part goes on from there. */
 
 static int say_closed(void)
 {
@@ -89,9 +103,11 @@ static int say_closed(void)
 }
 
 /* Under the putters' lock, which it releases. `has_turns`: calls of other nodes wait for room. */
-static inline __attribute__((always_inline)) int put_and_unlock(struct object *object, struct put *put,
-                                                                bool has_turns)
+static inline __attribute__((always_inline)) int put_and_unlock(struct object *object,
+                                                                struct invocation *invocation, bool has_turns)
 {
+    const struct put_in *put = invocation->in;
+    uint64_t *all_done = invocation->out;
     struct queue *queue = queue_of(object);
     bool turn_ends = false;
     size_t done = 0;
@@ -99,77 +115,89 @@ static inline __attribute__((always_inline)) int put_and_unlock(struct object *o
 
     if (atomic_load_explicit(&queue->closed, memory_order_relaxed))
         status = say_closed();
-    else if (has_turns && turn_stands_back(object, WAIT_ROOM, put->turn))
+    else if (has_turns && turn_stands_back(object, WAIT_ROOM, invocation->turn))
         status = CALL_MUST_WAIT;
     else
-        status = ring_put(&queue->ring, runtime_arena(), (const char *)put->messages + put->done * put->size,
-                          put->size, put->count - put->done, &done);
+        status = ring_put(&queue->ring, runtime_arena(),
+                          (const char *)invocation->tail + *all_done * put->size, put->size,
+                          put->count - *all_done, &done);
     if (has_turns && done)
-        turn_ends = turn_took(object, WAIT_ROOM, put->turn, done);
+        turn_ends = turn_took(object, WAIT_ROOM, invocation->turn, done);
     robust_mutex_unlock(&object->second_mutex);
     if (done) {
-        put->done += done;
+        *all_done += done;
         operation_fence_after_unlock();
         operation_tell(object, WAIT_MESSAGE);
     }
     if (has_turns)
         turn_tell(object, WAIT_ROOM, turn_ends, status == CALL_MUST_WAIT);
-    return status ? status : put->done == put->count ? MPM_OK : CALL_MUST_WAIT;
+    return status ? status : *all_done == put->count ? MPM_OK : CALL_MUST_WAIT;
 }
 
-static __attribute__((noinline)) int put_in_turn(struct object *object, struct put *put)
+static __attribute__((noinline)) int put_in_turn(struct object *object, struct invocation *put)
 {
     return put_and_unlock(object, put, true);
 }
 
-static int try_put(struct object *object, const mpm_handle *handle, void *argument)
+static int try_put(struct object *object, const mpm_handle *handle, struct invocation *invocation)
 {
     int status;
 
     if ((status = lock_side(object, handle, &object->second_mutex)))
         return status;
     if (turn_is_needed(object, WAIT_ROOM))
-        return put_in_turn(object, argument);
-    return put_and_unlock(object, argument, false);
+        return put_in_turn(object, invocation);
+    return put_and_unlock(object, invocation, false);
 }
 
-static int say_too_small(const struct get *get)
+static int say_too_small(const struct get_in *get, const struct get_out *got)
 {
     if (get->count)
         return error_set(MPM_ETOOSMALL, "the first message has %zu bytes, not %zu: get it alone",
-                         get->first_size, get->size);
+                         (size_t)got->first_size, (size_t)get->size);
     return error_set(MPM_ETOOSMALL, "the first message has %zu bytes, and there is room for %zu",
-                     get->first_size, get->size);
+                     (size_t)got->first_size, (size_t)get->size);
 }
 
-static enum ring_result take(struct queue *queue, struct get *get)
+static enum ring_result take(struct queue *queue, const struct get_in *get, struct invocation *invocation)
 {
+    struct get_out *got = invocation->out;
+    size_t done = 0, size = 0;
+    enum ring_result result;
+
     if (get->count)
-        return ring_get_many(&queue->ring, runtime_arena(), get->messages, get->size, get->count, &get->done,
-                             &get->first_size);
-    return ring_get(&queue->ring, runtime_arena(), get->messages, get->size, &get->first_size);
+        result = ring_get_many(&queue->ring, runtime_arena(), invocation->more, get->size, get->count, &done,
+                               &size);
+    else
+        result = ring_get(&queue->ring, runtime_arena(), invocation->more, get->size, &size);
+    *got = (struct get_out){done, size};
+    if (result == RING_DONE)
+        invocation->size = get->count ? done * get->size : size;
+    return result;
 }
 
 /* Under the getters' lock, which it releases. `has_turns`: calls of other nodes wait for a message. */
-static inline __attribute__((always_inline)) int get_and_unlock(struct object *object, struct get *get,
-                                                                bool has_turns)
+static inline __attribute__((always_inline)) int get_and_unlock(struct object *object,
+                                                                struct invocation *invocation, bool has_turns)
 {
+    const struct get_in *get = invocation->in;
+    struct get_out *got = invocation->out;
     struct queue *queue = queue_of(object);
     bool is_closed, is_bounded, turn_ends = false;
     enum ring_result result;
 
     is_closed = atomic_load_explicit(&queue->closed, memory_order_acquire);
     is_bounded = queue->ring.maxsize;
-    result = take(queue, get);
+    result = take(queue, get, invocation);
     if (has_turns && result == RING_DONE)
-        turn_ends = turn_took(object, WAIT_MESSAGE, get->turn, get->count ? get->done : 1);
+        turn_ends = turn_took(object, WAIT_MESSAGE, invocation->turn, get->count ? got->done : 1);
     robust_mutex_unlock(&object->mutex);
     if (has_turns)
         turn_tell(object, WAIT_MESSAGE, turn_ends, false);
     if (result == RING_EMPTY)
         return is_closed ? say_closed() : CALL_MUST_WAIT;
     if (result == RING_TOO_SMALL)
-        return say_too_small(get);
+        return say_too_small(get, got);
     if (is_bounded) {
         operation_fence_after_unlock();
         operation_tell(object, WAIT_ROOM);
@@ -189,22 +217,22 @@ static int leave_message(struct object *object)
     return is_empty && is_closed ? say_closed() : CALL_MUST_WAIT;
 }
 
-static __attribute__((noinline)) int get_in_turn(struct object *object, struct get *get)
+static __attribute__((noinline)) int get_in_turn(struct object *object, struct invocation *get)
 {
     if (turn_stands_back(object, WAIT_MESSAGE, get->turn))
         return leave_message(object);
     return get_and_unlock(object, get, true);
 }
 
-static int try_get(struct object *object, const mpm_handle *handle, void *argument)
+static int try_get(struct object *object, const mpm_handle *handle, struct invocation *invocation)
 {
     int status;
 
     if ((status = lock_side(object, handle, &object->mutex)))
         return status;
     if (turn_is_needed(object, WAIT_MESSAGE))
-        return get_in_turn(object, argument);
-    return get_and_unlock(object, argument, false);
+        return get_in_turn(object, invocation);
+    return get_and_unlock(object, invocation, false);
 }
 
 /* `done` first: it is never more than what was put, so they were equal when it was read if they are now. */
@@ -215,7 +243,7 @@ static bool is_all_done(const struct queue *queue)
     return done == ring_put_count(&queue->ring);
 }
 
-static int try_join(struct object *object, const mpm_handle *handle, void *unused)
+static int try_join(struct object *object, const mpm_handle *handle, struct invocation *unused)
 {
     bool is_done = is_all_done(queue_of(object));
 
@@ -225,7 +253,7 @@ static int try_join(struct object *object, const mpm_handle *handle, void *unuse
     return is_done ? MPM_OK : CALL_MUST_WAIT;
 }
 
-static int try_task_done(struct object *object, const mpm_handle *handle, void *unused)
+static int try_task_done(struct object *object, const mpm_handle *handle, struct invocation *unused)
 {
     struct queue *queue = queue_of(object);
     uint64_t done, got;
@@ -249,7 +277,7 @@ static int try_task_done(struct object *object, const mpm_handle *handle, void *
 }
 
 /* Closing and destroying must wait while nodes have credits for it: see object/post.h. */
-static int try_close(struct object *object, const mpm_handle *handle, void *unused)
+static int try_close(struct object *object, const mpm_handle *handle, struct invocation *unused)
 {
     int status;
 
@@ -268,7 +296,7 @@ static int try_close(struct object *object, const mpm_handle *handle, void *unus
     return MPM_OK;
 }
 
-static int try_destroy(struct object *object, const mpm_handle *handle, void *unused)
+static int try_destroy(struct object *object, const mpm_handle *handle, struct invocation *unused)
 {
     int status;
 
@@ -290,23 +318,19 @@ static int try_destroy(struct object *object, const mpm_handle *handle, void *un
     return MPM_OK;
 }
 
-struct look {
-    uint64_t size, maxsize;
-};
-
-static int try_look(struct object *object, const mpm_handle *handle, void *argument)
+static int try_look(struct object *object, const mpm_handle *handle, struct invocation *invocation)
 {
     const struct ring *ring = &queue_of(object)->ring;
-    struct look *look = argument;
+    struct look_out *look = invocation->out;
 
     look->size = ring_size(ring);
     look->maxsize = ring->maxsize;
     return object_is(object, handle) ? MPM_OK : object_stale(handle);
 }
 
-/* The operations that may wait, at home. */
+/* What those that may wait look for, at home. */
 
-static bool may_get(const struct object *object, const void *unused)
+static bool may_get(const struct object *object, const struct invocation *unused)
 {
     const struct queue *queue = (const struct queue *)object->body;
 
@@ -316,7 +340,7 @@ static bool may_get(const struct object *object, const void *unused)
     return atomic_load_explicit(&queue->closed, memory_order_relaxed);
 }
 
-static bool may_put(const struct object *object, const void *unused)
+static bool may_put(const struct object *object, const struct invocation *unused)
 {
     const struct queue *queue = (const struct queue *)object->body;
 
@@ -325,7 +349,7 @@ static bool may_put(const struct object *object, const void *unused)
            atomic_load_explicit(&queue->closed, memory_order_relaxed);
 }
 
-static bool may_join(const struct object *object, const void *unused)
+static bool may_join(const struct object *object, const struct invocation *unused)
 {
     (void)unused;
     return is_all_done((const struct queue *)object->body);
@@ -341,44 +365,14 @@ static uint64_t room(const struct object *object)
     return ((const struct queue *)object->body)->ring.maxsize - messages(object);
 }
 
-static const struct operation putting = {OBJECT_QUEUE, try_put,
-                                         may_put,      WAIT_ROOM,
-                                         MPM_EFULL,    "the queue was full for as long as the call may wait",
-                                         room,         true};
-static const struct operation getting = {OBJECT_QUEUE, try_get,
-                                         may_get,      WAIT_MESSAGE,
-                                         MPM_EEMPTY,   "the queue was empty for as long as the call may wait",
-                                         messages,     true};
-static const struct operation joining = {
-    OBJECT_QUEUE, try_join,      may_join,
-    WAIT_DONE,    MPM_ETIMEDOUT, "messages of the queue were not done for as long as the call may wait",
-    NULL,         true};
-
 static inline int find(const mpm_handle *handle, struct object **object)
 {
-    return operation_find(&getting, handle, object);
+    if ((*object = object_find_recent(handle, OBJECT_QUEUE)))
+        return MPM_OK;
+    return object_find(handle, OBJECT_QUEUE, object);
 }
 
-/* Calls from other nodes: what goes to and fro. */
-
-struct put_call { /* then the messages */
-    uint64_t size, count;
-    uint64_t wants_credit; /* 1: the next ones would be posted if they could be */
-};
-
-struct get_call {
-    uint64_t size, count; /* as of struct get */
-};
-
-struct get_reply {  /* then the messages */
-    int64_t status; /* MPM_OK or MPM_ETOOSMALL, which tells first_size */
-    uint64_t done, first_size;
-};
-
-static int nonsense(void)
-{
-    return error_set(MPM_EPROTOCOL, "a call on a queue has a length that makes no sense");
-}
+/* What the courier does in place of a try, for callers of other nodes. */
 
 /* For a queue without a bound: what is posted is accepted. */
 static void grant(struct object *object, const mpm_handle *handle)
@@ -399,65 +393,34 @@ static int say_behind(const mpm_handle *handle)
 }
 
 /* What is put is said, so that the caller can go on behind it: some messages are a success. */
-static int on_put(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
+static int serve_put(struct object *object, const mpm_handle *handle, struct invocation *invocation)
 {
-    struct put_call call;
-    struct object *object;
-    struct put put;
+    const struct put_in *put = invocation->in;
+    const uint64_t *done = invocation->out;
     int status;
 
-    if (in_size < sizeof call)
-        return nonsense();
-    memcpy(&call, in, sizeof call);
-    in_size -= sizeof call;
-    if (!call.count || call.size > in_size || in_size / call.count != call.size || in_size % call.count)
-        return nonsense();
-    put = (struct put){.messages = (const char *)in + sizeof call,
-                       .size = call.size,
-                       .count = call.count,
-                       .turn = call_turn()};
-    if ((status = find(handle, &object)))
-        return status;
     if (post_is_behind(handle))
         return say_behind(handle);
-    status = try_put(object, handle, &put);
-    if (!status && call.wants_credit)
+    status = try_put(object, handle, invocation);
+    if (!status && put->wants_credit)
         grant(object, handle);
-    return put.done ? call_reply_add(reply, &put.done, sizeof put.done) : status;
+    return *done ? MPM_OK : status;
 }
 
 /* What nodes have posted by their credits. */
 static int carry_out_put(const mpm_handle *handle, const void *bytes, size_t size, size_t count, size_t *done)
 {
-    struct put put = {.messages = bytes, .size = size, .count = count, .turn = TURN_PASSES};
+    struct put_in put = {.size = size, .count = count};
+    uint64_t put_so_far = 0;
+    struct invocation invocation = {.in = &put, .tail = bytes, .out = &put_so_far, .turn = TURN_PASSES};
     struct object *object;
     int status;
 
     if ((status = find(handle, &object)))
         return status;
-    status = try_put(object, handle, &put);
-    *done = put.done;
+    status = try_put(object, handle, &invocation);
+    *done = put_so_far;
     return status == MPM_ENOMEM ? CALL_MUST_WAIT : status;
-}
-
-static int get_into(struct object *object, const mpm_handle *handle, const struct get_call *call,
-                    struct call_reply *reply)
-{
-    size_t room = call->size * (call->count ? call->count : 1);
-    struct get_reply *head = malloc(sizeof *head + room);
-    struct get get = {.messages = head + 1, .size = call->size, .count = call->count, .turn = call_turn()};
-    int status;
-
-    if (!head)
-        return error_set(MPM_ENOMEM, "no memory for messages of %zu bytes", room);
-    status = try_get(object, handle, &get);
-    reply->gives = !status;
-    *head = (struct get_reply){.status = status, .done = get.done, .first_size = get.first_size};
-    reply->bytes = head;
-    reply->size = sizeof *head;
-    if (!status)
-        reply->size += call->count ? get.done * get.size : get.first_size;
-    return status == MPM_ETOOSMALL ? MPM_OK : status;
 }
 
 /* Whether a get that stands back for nobody would not have to wait: for mpm_wait_any, too. */
@@ -475,298 +438,234 @@ static int look(const mpm_handle *handle)
     return object_is(object, handle) ? CALL_MUST_WAIT : object_stale(handle);
 }
 
-static int on_get(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
+/* There is no room made for a message before there is one. */
+static int serve_get(struct object *object, const mpm_handle *handle, struct invocation *invocation)
 {
-    struct get_call call;
-    struct object *object;
+    const struct get_in *get = invocation->in;
     int status;
 
-    if (in_size != sizeof call)
-        return nonsense();
-    memcpy(&call, in, sizeof call);
-    if (call.size > FRAME_LIMIT || (call.count && call.size > FRAME_LIMIT / call.count))
-        return nonsense();
-    if ((status = look(handle)) || (status = find(handle, &object)))
+    if ((status = look(handle)) ||
+        (status = invocation_make_room(invocation, get->size * (get->count ? get->count : 1))))
         return status;
-    return get_into(object, handle, &call, reply);
+    return try_get(object, handle, invocation);
 }
 
-/* The last one first, so that they are in their order again. What `head` says goes down with each. */
-static int give_back(struct object *object, struct get_reply *head, const struct get_call *call)
+/* The last one first, so that they are in their order again. What `got` says goes down with each. */
+static int give_back(struct object *object, const struct get_in *get, struct get_out *got,
+                     const char *messages)
 {
-    size_t size = call->count ? call->size : head->first_size;
-    const char *messages = (const char *)(head + 1);
+    size_t size = get->count ? get->size : got->first_size;
     int status = MPM_OK;
 
-    if (!call->count)
-        head->done = 1;
-    while (head->done && !(status = ring_give_back(&queue_of(object)->ring, runtime_arena(),
-                                                   messages + (head->done - 1) * size, size)))
-        head->done--;
+    if (!get->count)
+        got->done = 1;
+    while (got->done && !(status = ring_give_back(&queue_of(object)->ring, runtime_arena(),
+                                                  messages + (got->done - 1) * size, size)))
+        got->done--;
     return status ? CALL_MUST_WAIT : MPM_OK;
 }
 
-static int undo_get(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *given)
+static int undo_get(const mpm_handle *handle, struct invocation *invocation, bool was_given)
 {
-    struct get_call call;
     struct object *object;
     int status;
 
-    if (!given || in_size != sizeof call || find(handle, &object) ||
-        lock_side(object, handle, &object->mutex))
+    if (!was_given || find(handle, &object) || lock_side(object, handle, &object->mutex))
         return MPM_OK; /* there is nothing, or no queue, to give it back to */
-    memcpy(&call, in, sizeof call);
-    status = give_back(object, given->bytes, &call);
+    status = give_back(object, invocation->in, invocation->out, invocation->more);
     robust_mutex_unlock(&object->mutex);
     operation_fence_after_unlock();
     operation_tell(object, WAIT_MESSAGE);
     return status;
 }
 
-static int on_look(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
+static int serve_join(struct object *object, const mpm_handle *handle, struct invocation *invocation)
 {
-    struct object *object;
-    struct look look;
+    return post_is_behind(handle) ? CALL_MUST_WAIT : try_join(object, handle, invocation);
+}
+
+/* The end of a queue must wait while the queue is lent. */
+
+static int serve_close(struct object *object, const mpm_handle *handle, struct invocation *invocation)
+{
+    int status = try_close(object, handle, invocation);
+
+    return status == CALL_MUST_WAIT ? post_recall(object, handle) : status;
+}
+
+static int serve_destroy(struct object *object, const mpm_handle *handle, struct invocation *invocation)
+{
     int status;
 
-    (void)in;
-    if (in_size)
-        return nonsense();
-    if ((status = find(handle, &object)) || (status = try_look(object, handle, &look)))
-        return status;
-    return call_reply_add(reply, &look, sizeof look);
-}
-
-/* Verbs that are nothing but an object and a status. */
-static int on_plain(const mpm_handle *handle, size_t in_size,
-                    int (*try)(struct object *object, const mpm_handle *handle, void *unused))
-{
-    struct object *object;
-    int status;
-
-    if (in_size)
-        return nonsense();
-    return (status = find(handle, &object)) ? status : try(object, handle, NULL);
-}
-
-/* The same for the end of a queue, which must wait while the queue is lent. */
-static int on_end(const mpm_handle *handle, size_t in_size,
-                  int (*try)(struct object *object, const mpm_handle *handle, void *unused))
-{
-    struct object *object;
-    int status = on_plain(handle, in_size, try);
-
-    if (status != CALL_MUST_WAIT || (status = find(handle, &object)))
-        return status;
-    return post_recall(object, handle);
-}
-
-static int on_close(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
-{
-    (void)in;
-    (void)reply;
-    return on_end(handle, in_size, try_close);
-}
-
-static int on_task_done(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
-{
-    (void)in;
-    (void)reply;
-    return on_plain(handle, in_size, try_task_done);
-}
-
-static int on_join(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
-{
-    (void)in;
-    (void)reply;
-    if (post_is_behind(handle))
-        return CALL_MUST_WAIT;
-    return on_plain(handle, in_size, try_join);
-}
-
-static int on_destroy(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
-{
-    (void)in;
-    (void)reply;
     post_forget(handle);
-    return on_end(handle, in_size, try_destroy);
+    status = try_destroy(object, handle, invocation);
+    return status == CALL_MUST_WAIT ? post_recall(object, handle) : status;
 }
 
-static unsigned getting_side(const void *in, size_t in_size)
+static unsigned getting_side(const struct invocation *unused)
 {
-    (void)in;
-    (void)in_size;
+    (void)unused;
     return WAIT_MESSAGE;
 }
 
-static unsigned putting_side(const void *in, size_t in_size)
+static unsigned putting_side(const struct invocation *unused)
 {
-    (void)in;
-    (void)in_size;
+    (void)unused;
     return WAIT_ROOM;
 }
 
-void queue_announce(void)
+static bool put_makes_sense(const struct invocation *invocation)
 {
-    call_register(VERB_QUEUE_PUT, on_put, putting.late_status, putting.late_sentence);
-    call_register(VERB_QUEUE_GET, on_get, getting.late_status, getting.late_sentence);
-    call_register_ends(VERB_QUEUE_GET, &(struct call_ends){.undo = undo_get});
-    call_register_turns(VERB_QUEUE_PUT, putting_side);
-    call_register_turns(VERB_QUEUE_GET, getting_side);
-    call_register(VERB_QUEUE_JOIN, on_join, joining.late_status, joining.late_sentence);
-    call_register(VERB_QUEUE_LOOK, on_look, MPM_OK, "");
-    call_register(VERB_QUEUE_CLOSE, on_close, MPM_OK, "");
-    call_register(VERB_QUEUE_TASK_DONE, on_task_done, MPM_OK, "");
-    call_register(VERB_QUEUE_DESTROY, on_destroy, MPM_OK, "");
-    post_register(POST_QUEUE_PUT, carry_out_put);
+    const struct put_in *put = invocation->in;
+
+    return put->count && put->size <= invocation->tail_size &&
+           invocation->tail_size / put->count == put->size && invocation->tail_size % put->count == 0;
 }
 
-void queue_begin(void)
+static bool get_makes_sense(const struct invocation *invocation)
 {
-    wait_any_register(OBJECT_QUEUE, look);
+    const struct get_in *get = invocation->in;
+
+    return get->size <= FRAME_LIMIT && (!get->count || get->size <= FRAME_LIMIT / get->count);
+}
+
+static const struct method methods[] = {
+    [QUEUE_PUT] = {OBJECT_QUEUE, QUEUE_PUT, "put", .in_size = sizeof(struct put_in), .tail_unit = 1,
+                   .out_size = sizeof(uint64_t), .makes_sense = put_makes_sense, .try = try_put,
+                   .serve = serve_put, .wait = WAIT_ROOM, .is_ready = may_put, .amount = room,
+                   .side = putting_side, .is_timed = true, .late_status = MPM_EFULL,
+                   .late_sentence = "the queue was full for as long as the call may wait"},
+    [QUEUE_GET] = {OBJECT_QUEUE, QUEUE_GET, "get", .in_size = sizeof(struct get_in),
+                   .out_size = sizeof(struct get_out), .has_more = true, .makes_sense = get_makes_sense,
+                   .try = try_get, .serve = serve_get, .wait = WAIT_MESSAGE, .is_ready = may_get,
+                   .amount = messages, .side = getting_side, .is_timed = true, .late_status = MPM_EEMPTY,
+                   .late_sentence = "the queue was empty for as long as the call may wait", .undo = undo_get,
+                   .gives = true},
+    [QUEUE_JOIN] = {OBJECT_QUEUE, QUEUE_JOIN, "join", .try = try_join, .serve = serve_join, .wait = WAIT_DONE,
+                    .is_ready = may_join, .is_timed = true, .late_status = MPM_ETIMEDOUT,
+                    .late_sentence = "messages of the queue were not done for as long as the call may wait"},
+    [QUEUE_LOOK] = {OBJECT_QUEUE, QUEUE_LOOK, "look", .out_size = sizeof(struct look_out), .try = try_look},
+    [QUEUE_CLOSE] = {OBJECT_QUEUE, QUEUE_CLOSE, "close", .try = try_close, .serve = serve_close,
+                     .by_courier = true},
+    [QUEUE_TASK_DONE] = {OBJECT_QUEUE, QUEUE_TASK_DONE, "task_done", .try = try_task_done},
+    [QUEUE_DESTROY] = {OBJECT_QUEUE, QUEUE_DESTROY, "destroy", .try = try_destroy, .serve = serve_destroy,
+                       .by_courier = true},
+};
+const struct kind queue_kind = {OBJECT_QUEUE, methods, sizeof methods / sizeof *methods, .looks = look};
+
+void queue_announce(void)
+{
+    post_register(POST_QUEUE_PUT, carry_out_put);
 }
 
 /* The caller's part of calls to other nodes. */
 
-/* What a caller gets whose node has not answered: the sentence says so. */
-static int late(int status, int late_status)
+/* One call with what fits into one: `*done` goes on. */
+static int put_batch(const mpm_handle *handle, const struct put_in *put, const void *messages, uint64_t *done,
+                     double timeout_s)
 {
-    return status == CALL_NO_ANSWER ? late_status : status;
-}
-
-/* One call with what fits into one: `put->done` goes on. */
-static int put_batch(const mpm_handle *handle, struct put *put, double timeout_s)
-{
-    size_t batch = put->size ? BATCH_SIZE / put->size : BATCH_SIZE, size;
-    uint64_t done = 0;
-    struct put_call *call;
+    size_t batch = put->size ? BATCH_SIZE / put->size : BATCH_SIZE;
+    struct put_in part = {.size = put->size};
+    uint64_t part_done = 0;
+    struct invocation invocation = {.method = &methods[QUEUE_PUT],
+                                    .in = &part,
+                                    .tail = (const char *)messages + *done * put->size,
+                                    .out = &part_done};
     int status;
 
     if (!batch)
         batch = 1;
-    if (batch > put->count - put->done)
-        batch = put->count - put->done;
-    size = batch * put->size;
-    if (!(call = malloc(sizeof *call + size)))
-        return error_set(MPM_ENOMEM, "no memory for messages of %zu bytes", size);
-    *call = (struct put_call){.size = put->size, .count = batch, .wants_credit = size <= POST_LIMIT};
-    if (size)
-        memcpy(call + 1, (const char *)put->messages + put->done * put->size, size);
-    status = call_timed(handle, VERB_QUEUE_PUT, call, sizeof *call + size, timeout_s, &done, sizeof done,
-                        NULL);
-    put->done += done;
-    free(call);
-    return late(status, putting.late_status);
+    part.count = batch < put->count - *done ? batch : put->count - *done;
+    invocation.tail_size = part.count * put->size;
+    part.wants_credit = invocation.tail_size <= POST_LIMIT;
+    status = invoke_remote(handle, &invocation, timeout_s);
+    *done += part_done;
+    return status;
 }
 
-static int put_far(const mpm_handle *handle, struct put *put, double timeout_s)
+static int put_far(const mpm_handle *handle, const struct put_in *put, const void *messages, uint64_t *done,
+                   double timeout_s)
 {
     uint64_t deadline_ns = call_deadline_ns(timeout_s);
     int status = MPM_OK;
 
     if (put->size > FRAME_LIMIT)
         return error_set(MPM_ENOMEM, "a message of %zu bytes is too long for another node: at most %zu",
-                         put->size, FRAME_LIMIT);
+                         (size_t)put->size, FRAME_LIMIT);
     if (put->size <= POST_LIMIT && put->count <= POST_LIMIT && put->size * put->count <= POST_LIMIT &&
-        post_operation(handle, POST_QUEUE_PUT, 0, put->messages, put->size, put->count)) {
-        put->done = put->count;
+        post_operation(handle, POST_QUEUE_PUT, 0, messages, put->size, put->count)) {
+        *done = put->count;
         return MPM_OK;
     }
-    while (!status && put->done < put->count)
-        status = put_batch(handle, put, call_time_left_s(timeout_s, deadline_ns));
+    while (!status && *done < put->count)
+        status = put_batch(handle, put, messages, done, call_time_left_s(timeout_s, deadline_ns));
     return status;
 }
 
-/* One call. MPM_ETOOSMALL with `first_size` if the message is longer than get->size. */
-static int get_batch(const mpm_handle *handle, struct get *get, double timeout_s)
-{
-    struct get_call call = {.size = get->size, .count = get->count};
-    size_t room = sizeof(struct get_reply) + get->size * (get->count ? get->count : 1), size = 0;
-    struct get_reply *reply = malloc(room);
-    int status;
-
-    if (!reply)
-        return error_set(MPM_ENOMEM, "no memory for messages of %zu bytes", room);
-    status = call_timed(handle, VERB_QUEUE_GET, &call, sizeof call, timeout_s, reply, room, &size);
-    if (!status) {
-        get->done = reply->done;
-        get->first_size = reply->first_size;
-        status = (int)reply->status;
-        if (!status && size > sizeof *reply)
-            memcpy(get->messages, reply + 1, size - sizeof *reply);
-    }
-    free(reply);
-    return late(status, getting.late_status);
-}
-
 /* Asks with little room first: most messages are short, and the room is sent to and fro as memory. */
-static int get_far(const mpm_handle *handle, struct get *get, double timeout_s)
+static int get_far(const mpm_handle *handle, struct invocation *invocation, double timeout_s)
 {
     uint64_t deadline_ns = call_deadline_ns(timeout_s);
-    struct get part = *get;
+    struct get_out *got = invocation->out;
+    struct get_in *get = invocation->in;
+    size_t room = get->size;
     int status;
 
-    part.size = get->size < FIRST_ROOM ? get->size : FIRST_ROOM;
-    while ((status = get_batch(handle, &part, call_time_left_s(timeout_s, deadline_ns))) == MPM_ETOOSMALL &&
-           part.first_size <= get->size) {
-        if (part.first_size > FRAME_LIMIT)
+    get->size = room < FIRST_ROOM ? room : FIRST_ROOM;
+    for (;;) {
+        invocation->room = get->size;
+        status = invoke_remote(handle, invocation, call_time_left_s(timeout_s, deadline_ns));
+        if (status != MPM_ETOOSMALL || got->first_size > room)
+            break;
+        if (got->first_size > FRAME_LIMIT)
             return error_set(MPM_ENOMEM, "a message of %zu bytes is too long for another node: at most %zu",
-                             part.first_size, FRAME_LIMIT);
-        part.size = part.first_size;
+                             (size_t)got->first_size, FRAME_LIMIT);
+        get->size = got->first_size;
     }
-    get->first_size = part.first_size;
-    return status == MPM_ETOOSMALL ? say_too_small(get) : status;
+    get->size = room;
+    return status == MPM_ETOOSMALL ? say_too_small(get, got) : status;
 }
 
 /* Only the first call waits; the rest is what is there. */
-static int get_many_far(const mpm_handle *handle, struct get *get, double timeout_s)
+static int get_many_far(const mpm_handle *handle, struct invocation *whole, double timeout_s)
 {
+    const struct get_in *get = whole->in;
+    struct get_out *got = whole->out;
     size_t most = get->size ? BATCH_SIZE / get->size : BATCH_SIZE, done = 0;
-    struct get part;
+    struct get_in part = {.size = get->size};
+    struct invocation invocation = {.method = whole->method, .in = &part, .out = got};
     int status;
 
     if (get->size > FRAME_LIMIT)
         return error_set(MPM_EINVAL, "messages of %zu bytes are too long for another node: at most %zu",
-                         get->size, FRAME_LIMIT);
+                         (size_t)get->size, FRAME_LIMIT);
     if (!most)
         most = 1;
     do {
-        part = (struct get){.messages = (char *)get->messages + done * get->size,
-                            .size = get->size,
-                            .count = most < get->count - done ? most : get->count - done};
-        if ((status = get_batch(handle, &part, done ? 0 : timeout_s)))
+        part.count = most < get->count - done ? most : get->count - done;
+        invocation.more = (char *)whole->more + done * get->size;
+        invocation.room = part.count * get->size;
+        if ((status = invoke_remote(handle, &invocation, done ? 0 : timeout_s)))
             break;
-        done += part.done;
-    } while (part.done == part.count && done < get->count);
-    get->done = done;
-    get->first_size = part.first_size;
-    if (done)
-        return MPM_OK;
-    return status == MPM_ETOOSMALL ? say_too_small(get) : status;
+        done += got->done;
+    } while (got->done == part.count && done < get->count);
+    got->done = done;
+    return done ? MPM_OK : status;
 }
 
-/* A try that needs no waiting, wherever the queue is; at home by a call, too, if its end must wait. */
-static int plain(const mpm_handle *handle, enum call_verb verb,
-                 int (*try)(struct object *object, const mpm_handle *handle, void *unused))
+/* What has neither bytes nor a time limit. */
+static int plain(const mpm_handle *handle, unsigned verb)
 {
-    struct object *object;
-    int status = CALL_MUST_WAIT;
+    struct invocation invocation = {.method = &methods[verb]};
 
-    if (object_is_home(handle) && !(status = find(handle, &object)))
-        status = try(object, handle, NULL);
-    if (status == CALL_MUST_WAIT)
-        status = call_remote(handle, verb, NULL, 0, MPM_FOREVER, NULL, 0, NULL);
-    return status;
+    return invoke(handle, &invocation, MPM_FOREVER);
 }
 
-static int look_at(const mpm_handle *handle, struct look *look)
+static int look_at(const mpm_handle *handle, struct look_out *look)
 {
-    struct object *object;
-    int status;
+    struct invocation invocation = {.method = &methods[QUEUE_LOOK], .out = look};
 
-    if (!object_is_home(handle))
-        return call_remote(handle, VERB_QUEUE_LOOK, NULL, 0, 0, look, sizeof *look, NULL);
-    return (status = find(handle, &object)) ? status : try_look(object, handle, look);
+    return invoke(handle, &invocation, 0);
 }
 
 /* At home, and nothing in the way: nearly every message. Else false, and nothing has been done. */
@@ -831,7 +730,7 @@ int mpm_queue_create(const mpm_queue_options *options, mpm_queue *queue)
 
 int mpm_queue_destroy(mpm_queue queue)
 {
-    return plain(&queue.handle, VERB_QUEUE_DESTROY, try_destroy);
+    return plain(&queue.handle, QUEUE_DESTROY);
 }
 
 int mpm_queue_put(mpm_queue queue, const void *message, size_t size, double timeout_s)
@@ -844,8 +743,11 @@ int mpm_queue_put(mpm_queue queue, const void *message, size_t size, double time
 int mpm_queue_put_many(mpm_queue queue, const void *messages, size_t size, size_t count, double timeout_s,
                        size_t *put)
 {
-    struct put what = {.messages = messages, .size = size, .count = count, .turn = TURN_STANDS_BACK};
-    struct look look;
+    struct put_in in = {.size = size, .count = count};
+    uint64_t done = 0;
+    struct invocation invocation = {
+        .method = &methods[QUEUE_PUT], .in = &in, .tail = messages, .out = &done, .turn = TURN_STANDS_BACK};
+    struct look_out look;
     int status;
 
     if (put)
@@ -855,37 +757,44 @@ int mpm_queue_put_many(mpm_queue queue, const void *messages, size_t size, size_
     if (!count)
         status = look_at(&queue.handle, &look);
     else if (object_is_home(&queue.handle))
-        status = operation_run_in_turn(&putting, &queue.handle, &what, &what.turn, timeout_s);
+        status = invoke_here(&queue.handle, &invocation, timeout_s);
     else
-        status = put_far(&queue.handle, &what, timeout_s);
+        status = put_far(&queue.handle, &in, messages, &done, timeout_s);
     if (put)
-        *put = what.done;
+        *put = done;
     return status;
 }
 
 int mpm_queue_get(mpm_queue queue, double timeout_s, void *message, size_t room, size_t *size)
 {
-    struct get get = {.messages = message, .size = room, .turn = TURN_STANDS_BACK};
+    struct get_in in = {.size = room};
+    struct get_out out = {0};
+    struct invocation invocation = {
+        .method = &methods[QUEUE_GET], .in = &in, .out = &out, .more = message, .turn = TURN_STANDS_BACK};
+    size_t unused;
     int status;
 
     if (room && !message)
         return error_set(MPM_EINVAL, "mpm_queue_get: the room of %zu bytes is at NULL", room);
-    if (get_at_once(&queue.handle, message, room, size ? size : &get.first_size))
+    if (get_at_once(&queue.handle, message, room, size ? size : &unused))
         return MPM_OK;
     if (object_is_home(&queue.handle))
-        status = operation_run_in_turn(&getting, &queue.handle, &get, &get.turn, timeout_s);
+        status = invoke_here(&queue.handle, &invocation, timeout_s);
     else
-        status = get_far(&queue.handle, &get, timeout_s);
+        status = get_far(&queue.handle, &invocation, timeout_s);
     if (size && (!status || status == MPM_ETOOSMALL))
-        *size = get.first_size;
+        *size = out.first_size;
     return status;
 }
 
 int mpm_queue_get_many(mpm_queue queue, size_t size, size_t count, double timeout_s, void *messages,
                        size_t *got)
 {
-    struct get get = {.messages = messages, .size = size, .count = count, .turn = TURN_STANDS_BACK};
-    struct look look;
+    struct get_in in = {.size = size, .count = count};
+    struct get_out out = {0};
+    struct invocation invocation = {
+        .method = &methods[QUEUE_GET], .in = &in, .out = &out, .more = messages, .turn = TURN_STANDS_BACK};
+    struct look_out look;
     int status;
 
     if (size && count && (!messages || count > SIZE_MAX / size))
@@ -893,17 +802,17 @@ int mpm_queue_get_many(mpm_queue queue, size_t size, size_t count, double timeou
     if (!count)
         status = look_at(&queue.handle, &look);
     else if (object_is_home(&queue.handle))
-        status = operation_run_in_turn(&getting, &queue.handle, &get, &get.turn, timeout_s);
+        status = invoke_here(&queue.handle, &invocation, timeout_s);
     else
-        status = get_many_far(&queue.handle, &get, timeout_s);
+        status = get_many_far(&queue.handle, &invocation, timeout_s);
     if (got && !status)
-        *got = get.done;
+        *got = out.done;
     return status;
 }
 
 int mpm_queue_size(mpm_queue queue, size_t *messages)
 {
-    struct look look;
+    struct look_out look;
     int status;
 
     if (!messages)
@@ -915,7 +824,7 @@ int mpm_queue_size(mpm_queue queue, size_t *messages)
 
 int mpm_queue_is_empty(mpm_queue queue, bool *is_empty)
 {
-    struct look look;
+    struct look_out look;
     int status;
 
     if (!is_empty)
@@ -927,7 +836,7 @@ int mpm_queue_is_empty(mpm_queue queue, bool *is_empty)
 
 int mpm_queue_is_full(mpm_queue queue, bool *is_full)
 {
-    struct look look;
+    struct look_out look;
     int status;
 
     if (!is_full)
@@ -939,18 +848,17 @@ int mpm_queue_is_full(mpm_queue queue, bool *is_full)
 
 int mpm_queue_close(mpm_queue queue)
 {
-    return plain(&queue.handle, VERB_QUEUE_CLOSE, try_close);
+    return plain(&queue.handle, QUEUE_CLOSE);
 }
 
 int mpm_queue_task_done(mpm_queue queue)
 {
-    return plain(&queue.handle, VERB_QUEUE_TASK_DONE, try_task_done);
+    return plain(&queue.handle, QUEUE_TASK_DONE);
 }
 
 int mpm_queue_join(mpm_queue queue, double timeout_s)
 {
-    if (object_is_home(&queue.handle))
-        return operation_run(&joining, &queue.handle, NULL, timeout_s);
-    return late(call_timed(&queue.handle, VERB_QUEUE_JOIN, NULL, 0, timeout_s, NULL, 0, NULL),
-                joining.late_status);
+    struct invocation invocation = {.method = &methods[QUEUE_JOIN]};
+
+    return invoke(&queue.handle, &invocation, timeout_s);
 }

@@ -7,9 +7,11 @@
 #include "mpmap/sync.h"
 
 #include "base/error.h"
-#include "sync/ask.h"
-#include "sync/layer.h"
+#include "sync/kinds.h"
 #include "sync/line.h"
+#include "sync/state_method.h"
+
+enum { SEMAPHORE_ACQUIRE, SEMAPHORE_LEAVE, SEMAPHORE_RELEASE, SEMAPHORE_LOOK, SEMAPHORE_DESTROY };
 
 #define BOUNDED 1u
 
@@ -70,27 +72,19 @@ static int give_up_acquire(struct draft *draft, struct request *request, struct 
     return MPM_OK;
 }
 
-static const struct ask leaving = {.verb = ASK_SEMAPHORE_LEAVE, .kind = OBJECT_SEMAPHORE, .step = leave};
-static const struct ask acquiring = {.verb = ASK_SEMAPHORE_ACQUIRE,
-                                     .kind = OBJECT_SEMAPHORE,
-                                     .step = acquire,
-                                     .needs_permit = true,
-                                     .is_timed = true,
-                                     .leave = &leaving,
-                                     .undo = give_up_acquire,
-                                     .late_sentence = late_sentence};
-static const struct ask releasing = {
-    .verb = ASK_SEMAPHORE_RELEASE, .kind = OBJECT_SEMAPHORE, .step = release};
-static const struct ask looking = {.verb = ASK_SEMAPHORE_LOOK, .kind = OBJECT_SEMAPHORE, .step = look};
-static const struct ask destroying = {
-    .verb = ASK_SEMAPHORE_DESTROY, .kind = OBJECT_SEMAPHORE, .try = ask_try_destroy};
-
-void semaphore_announce(void)
-{
-    static const struct ask *const asks[] = {&leaving, &acquiring, &releasing, &looking, &destroying};
-
-    ask_register(asks, sizeof asks / sizeof *asks);
-}
+static const struct method methods[] = {
+    {OBJECT_SEMAPHORE, SEMAPHORE_ACQUIRE, "acquire",
+     STATE_METHOD(.step = acquire, .needs_permit = true, .leave = &methods[SEMAPHORE_LEAVE],
+                  .undo = give_up_acquire),
+     .is_timed = true, .late_status = MPM_ETIMEDOUT, .late_sentence = late_sentence, .undo = state_undo,
+     .gives = true},
+    {OBJECT_SEMAPHORE, SEMAPHORE_LEAVE, "leave", STATE_METHOD(.step = leave)},
+    {OBJECT_SEMAPHORE, SEMAPHORE_RELEASE, "release", STATE_METHOD(.step = release)},
+    {OBJECT_SEMAPHORE, SEMAPHORE_LOOK, "look", STATE_METHOD(.step = look)},
+    {OBJECT_SEMAPHORE, SEMAPHORE_DESTROY, "destroy", .try = state_try_destroy},
+};
+const struct kind semaphore_kind = {OBJECT_SEMAPHORE, methods, sizeof methods / sizeof *methods,
+                                    .marks = state_mark_dead};
 
 /* The interface. */
 
@@ -98,11 +92,11 @@ static int create(const char *call, unsigned value, uint32_t flags, mpm_semaphor
 {
     int status;
 
-    if ((status = ask_check_create(call, semaphore)))
+    if ((status = state_check_make(call, semaphore)))
         return status;
     if (value > INT_MAX)
         return error_set(MPM_EINVAL, "%s: %u permits are too many: at most %d", call, value, INT_MAX);
-    return ask_create(OBJECT_SEMAPHORE, &(struct state){.value = value, .limit = value, .flags = flags},
+    return state_make(OBJECT_SEMAPHORE, &(struct state){.value = value, .limit = value, .flags = flags},
                       &semaphore->handle);
 }
 
@@ -118,17 +112,17 @@ int mpm_bounded_semaphore_create(unsigned value, mpm_semaphore *semaphore)
 
 int mpm_semaphore_destroy(mpm_semaphore semaphore)
 {
-    return ask_plain(&semaphore.handle, &destroying);
+    return state_invoke_plain(&semaphore.handle, &methods[SEMAPHORE_DESTROY]);
 }
 
 int mpm_semaphore_acquire(mpm_semaphore semaphore, double timeout_s)
 {
-    return ask(&semaphore.handle, &acquiring, NULL, timeout_s, NULL);
+    return state_invoke(&semaphore.handle, &methods[SEMAPHORE_ACQUIRE], NULL, timeout_s, NULL);
 }
 
 int mpm_semaphore_release(mpm_semaphore semaphore)
 {
-    return ask_plain(&semaphore.handle, &releasing);
+    return state_invoke_plain(&semaphore.handle, &methods[SEMAPHORE_RELEASE]);
 }
 
 int mpm_semaphore_value(mpm_semaphore semaphore, unsigned *value)
@@ -138,7 +132,7 @@ int mpm_semaphore_value(mpm_semaphore semaphore, unsigned *value)
 
     if (!value)
         return error_set(MPM_EINVAL, "mpm_semaphore_value: the place for the value is NULL");
-    if (!(status = ask_number(&semaphore.handle, &looking, &number)))
+    if (!(status = state_invoke_number(&semaphore.handle, &methods[SEMAPHORE_LOOK], &number)))
         *value = (unsigned)number;
     return status;
 }

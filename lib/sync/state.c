@@ -322,15 +322,16 @@ void state_remove(struct draft *draft, struct waiter *waiter)
     draft->is_changed = true;
 }
 
-/* `answer` carries who has died. */
+/* The caller is the one that has died, or the last one that has. */
 static int mark_dead(struct draft *draft, struct request *request, struct answer *answer)
 {
-    const struct party_death *death = answer->bytes;
+    const struct party_death death = {draft->caller->node, draft->caller->number, draft->caller->generation};
 
     (void)request;
-    draft->is_changed = party_mark_dead(&draft->state->owner, death);
+    (void)answer;
+    draft->is_changed = party_mark_dead(&draft->state->owner, &death);
     for (uint32_t i = 0; i < draft->state->count; i++)
-        draft->is_changed |= party_mark_dead(&draft->waiters[i].party, death);
+        draft->is_changed |= party_mark_dead(&draft->waiters[i].party, &death);
     draft->tells = draft->is_changed;
     return MPM_OK;
 }
@@ -340,13 +341,13 @@ static int mark_dead(struct draft *draft, struct request *request, struct answer
 void state_mark_dead(struct object *object, const struct party_death *death)
 {
     uint64_t identity = atomic_load(&object->identity);
-    struct answer answer = {.bytes = (void *)(uintptr_t)death};
     mpm_handle handle = {.place = object->place};
-    struct request request = {.may_wait = 0};
+    struct request request = {
+        .caller = {.node = death->node, .number = death->number, .generation = death->generation}};
 
     memcpy(&handle, &identity, sizeof identity);
     if (handle.kind < OBJECT_LOCK || handle.kind > OBJECT_BARRIER)
         return;
-    (void)!state_apply(object, &handle, mark_dead, &request, &answer, NULL);
+    (void)!state_apply(object, &handle, mark_dead, &request, NULL, NULL);
     wait_ring(&object->wait[WAIT_CHANGE].word);
 }

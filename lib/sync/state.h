@@ -45,15 +45,17 @@ struct request {
     mpm_handle lock;
     uint64_t number;
     uint32_t may_wait; /* it will come again if it must wait */
-    uint32_t verb;     /* see ask.h */
+    uint32_t reserved;
 };
 
 struct answer {
     uint64_t number;
-    void *bytes; /* malloc'ed, the receiver's; NULL: none */
-    size_t size;
     struct party died; /* of MPM_EOWNERDIED: who had the lock */
+    /* From a step only, who takes them further: malloc'ed, the receiver's; NULL: none. */
+    void *bytes;
+    size_t size;
 };
+#define STATE_ANSWER_SIZE offsetof(struct answer, bytes)
 
 /* The copy that a step may change, and what it says of that. */
 struct draft {
