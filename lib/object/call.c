@@ -202,7 +202,7 @@ mpm_handle call_node(unsigned node)
 /* How many bytes go, and how many there is room for to come. */
 static size_t request_size(const struct invocation *invocation)
 {
-    return invocation->method->in_size + invocation->tail_size;
+    return invocation->method->in_size + invocation->tail_size + invocation->second_size;
 }
 
 static size_t reply_room(const struct invocation *invocation)
@@ -210,20 +210,27 @@ static size_t reply_room(const struct invocation *invocation)
     return invocation->method->out_size + invocation->room;
 }
 
+static char *copy_part(char *to, const void *from, size_t size)
+{
+    if (size)
+        memcpy(to, from, size);
+    return to + size;
+}
+
 /* With room for the reply, too: what the home gives is gone there, and must not find that there is none. */
 static int fill_slot(struct arena *arena, struct slot *slot, const mpm_handle *handle,
                      const struct invocation *invocation, double timeout_s)
 {
     size_t size = request_size(invocation), room = reply_room(invocation);
-    uint32_t in_size = invocation->method->in_size;
+    char *bytes;
     int status;
 
     if ((status = slot_make_room(arena, slot, size > room ? size : room)))
         return status;
-    if (in_size)
-        memcpy(slot_bytes(arena, slot), invocation->in, in_size);
-    if (invocation->tail_size)
-        memcpy((char *)slot_bytes(arena, slot) + in_size, invocation->tail, invocation->tail_size);
+    bytes = slot_bytes(arena, slot);
+    bytes = copy_part(bytes, invocation->in, invocation->method->in_size);
+    bytes = copy_part(bytes, invocation->tail, invocation->tail_size);
+    copy_part(bytes, invocation->second, invocation->second_size);
     slot->size = size;
     slot->handle = *handle;
     slot->verb = method_code(invocation->method);

@@ -103,7 +103,7 @@ int method_decode(uint32_t code, const mpm_handle *handle, const void *bytes, si
                                       .in = memcpy(copy, bytes, method->in_size),
                                       .tail = (const char *)bytes + method->in_size,
                                       .tail_size = size - method->in_size};
-    if (method->makes_sense && !method->makes_sense(invocation))
+    if (method->makes_sense && !method->makes_sense(handle, invocation))
         return error_set(MPM_EPROTOCOL, "\"%s\" of %s %s, with %zu bytes, contradicts itself", method->name,
                          ARTICLE(object_kind_name(method->kind)), object_kind_name(method->kind), size);
     return MPM_OK;

@@ -41,6 +41,8 @@ struct invocation {
     void *in; /* may be changed by a try, for the next one at home */
     const void *tail;
     size_t tail_size;
+    const void *second; /* what follows the tail, if that is in two parts: in the courier it is in one */
+    size_t second_size;
     void *out;
     void *more;     /* room for what follows `out`: see invocation_make_room() */
     size_t room;    /* bytes there */
@@ -67,7 +69,7 @@ struct method {
     uint32_t out_size;
     bool has_more; /* bytes may follow `out` */
     /* Whether what has come agrees with itself, where sizes do not say it all; NULL: always. */
-    bool (*makes_sense)(const struct invocation *invocation);
+    bool (*makes_sense)(const mpm_handle *handle, const struct invocation *invocation);
 
     /* NULL: as object_find() does it. */
     int (*find)(const mpm_handle *handle, enum object_kind kind, struct object **object);

@@ -178,8 +178,9 @@ static int try_wait_any(struct object *unused, const mpm_handle *node, struct in
     return result;
 }
 
-static bool has_handles(const struct invocation *invocation)
+static bool has_handles(const mpm_handle *node, const struct invocation *invocation)
 {
+    (void)node;
     return invocation->tail_size;
 }
 

@@ -43,10 +43,6 @@ static const struct layer {
      .end = process_wait_for_all},
     /* sync */
     {.begin = sync_begin, .announce = sync_announce},
-    {.announce = own_lock_announce},
-    {.announce = numbers_announce},
-    {.announce = array_announce},
-    {.announce = bytes_announce},
     {.begin = pipe_begin, .announce = pipe_announce},
     {.announce = pipe_far_announce},
     /* pool */

@@ -8,23 +8,20 @@
 
 #include "base/error.h"
 #include "node/context.h"
-#include "object/call.h"
-#include "sync/layer.h"
+#include "sync/kinds.h"
 #include "sync/numbers.h"
 
 #define PIECE_SIZE ((size_t)1 << 20) /* bytes of a slice that go to another node at once */
 #define SHORT_SIZE ((size_t)1 << 16) /* bytes of a slice that go there unchecked */
 
-/* What VERB_ARRAY_COPY takes; for a write the numbers follow. It gives the numbers that were read, or the
- * length. The whole slice is checked with each of its pieces, so that one that does not fit changes nothing.
- */
-struct array_copy {
-    uint64_t kind; /* enum copy_kind */
+/* What a read or a write takes; for a write the numbers follow, for a read they come. The whole slice is checked with
+ * each of its pieces, so that one that does not fit changes nothing. */
+struct slice {
     uint64_t whole_first, whole_count;
     uint64_t first, count; /* this piece */
 };
 
-enum copy_kind { COPY_READ, COPY_WRITE, COPY_LENGTH };
+enum { ARRAY_READ = NUMBERS_METHODS, ARRAY_WRITE, ARRAY_LENGTH, ARRAY_METHODS };
 
 int mpm_array_create(mpm_type type, size_t length, const void *initial, mpm_array *array)
 {
@@ -101,38 +98,93 @@ static int check_slice(struct numbers *array, uint64_t first, uint64_t count)
                      (unsigned long long)count, (unsigned long long)first, (unsigned long long)array->length);
 }
 
-static int find_slice(mpm_handle handle, uint64_t first, uint64_t count, struct numbers **array)
+static int check_slices(struct numbers *array, const struct slice *slice)
 {
-    int status = numbers_find(handle, OBJECT_ARRAY, array);
+    int status = check_slice(array, slice->whole_first, slice->whole_count);
 
-    return status ? status : check_slice(*array, first, count);
+    return status ? status : check_slice(array, slice->first, slice->count);
 }
 
-static int send_read(mpm_handle handle, const struct array_copy *copy, size_t size, void *numbers)
+static int try_read(struct object *object, const mpm_handle *handle, struct invocation *invocation)
 {
-    size_t got = 0;
+    struct numbers *array = (struct numbers *)object->body;
+    const struct slice *slice = invocation->in;
+    size_t size = slice->count * mpm_type_size(array->type);
     int status;
 
-    if ((status = call_remote(&handle, VERB_ARRAY_COPY, copy, sizeof *copy, 0, numbers, size, &got)))
+    (void)handle;
+    if ((status = check_slices(array, slice)) || (status = invocation_make_room(invocation, size)))
         return status;
-    if (got != size)
-        return error_set(MPM_EPROTOCOL, "node %u answered with %zu bytes of an array, not %zu", handle.home,
-                         got, size);
+    number_read(array->type, numbers_at(array, slice->first), slice->count, invocation->more);
+    invocation->size = size;
     return MPM_OK;
 }
 
-static int send_write(mpm_handle handle, const struct array_copy *copy, size_t size, const void *numbers)
+static int try_write(struct object *object, const mpm_handle *handle, struct invocation *invocation)
 {
-    char *message = malloc(sizeof *copy + size);
+    struct numbers *array = (struct numbers *)object->body;
+    const struct slice *slice = invocation->in;
     int status;
 
-    if (!message)
-        return error_set(MPM_ENOMEM, "no memory for a message of %zu bytes", sizeof *copy + size);
-    memcpy(message, copy, sizeof *copy);
-    if (size)
-        memcpy(message + sizeof *copy, numbers, size);
-    status = call_remote(&handle, VERB_ARRAY_COPY, message, sizeof *copy + size, 0, NULL, 0, NULL);
-    free(message);
+    (void)handle;
+    if (!(status = check_slices(array, slice)))
+        number_write(array->type, numbers_at(array, slice->first), slice->count, invocation->tail);
+    return status;
+}
+
+static int try_length(struct object *object, const mpm_handle *handle, struct invocation *invocation)
+{
+    uint64_t *length = invocation->out;
+
+    *length = ((struct numbers *)object->body)->length;
+    return numbers_find_object(handle, OBJECT_ARRAY, &object);
+}
+
+/* Whether the bytes of a write are its numbers. */
+static bool write_makes_sense(const mpm_handle *handle, const struct invocation *invocation)
+{
+    size_t size = mpm_type_size(number_type_of(*handle));
+    const struct slice *slice = invocation->in;
+
+    return size && invocation->tail_size % size == 0 && invocation->tail_size / size == slice->count;
+}
+
+const struct method array_methods[ARRAY_METHODS] = {
+    NUMBERS_METHODS_OF(OBJECT_ARRAY),
+    [ARRAY_READ] = {OBJECT_ARRAY, ARRAY_READ, "read", .in_size = sizeof(struct slice), .has_more = true,
+                    .find = numbers_find_object, .try = try_read},
+    [ARRAY_WRITE] = {OBJECT_ARRAY, ARRAY_WRITE, "write", .in_size = sizeof(struct slice), .tail_unit = 1,
+                     .makes_sense = write_makes_sense, .find = numbers_find_object, .try = try_write},
+    [ARRAY_LENGTH] = {OBJECT_ARRAY, ARRAY_LENGTH, "length", .out_size = sizeof(uint64_t),
+                      .find = numbers_find_object, .try = try_length},
+};
+const struct kind array_kind = {.kind = OBJECT_ARRAY, .methods = array_methods, .count = ARRAY_METHODS};
+
+/* At home all of it at once. */
+static int copy_here(mpm_handle handle, unsigned verb, size_t first, size_t count, const void *from, void *to)
+{
+    struct slice slice = {first, count, first, count};
+    struct invocation invocation = {.method = &array_methods[verb], .in = &slice, .tail = from, .more = to};
+
+    return invoke_here(&handle, &invocation, 0);
+}
+
+static int copy_piece(mpm_handle handle, unsigned verb, struct slice *slice, size_t size, const void *from,
+                      void *to)
+{
+    struct invocation invocation = {.method = &array_methods[verb], .in = slice};
+    int status;
+
+    if (verb == ARRAY_WRITE) {
+        invocation.tail = from;
+        invocation.tail_size = size;
+        return invoke_remote(&handle, &invocation, 0);
+    }
+    invocation.more = to;
+    invocation.room = size;
+    if (!(status = invoke_remote(&handle, &invocation, 0)) && invocation.size != size)
+        return error_set(MPM_EPROTOCOL, "node %u answered with %zu bytes of an array, not %zu", handle.home,
+                         invocation.size, size);
     return status;
 }
 
@@ -140,29 +192,27 @@ static int send_write(mpm_handle handle, const struct array_copy *copy, size_t s
  * memory where it would end. A short one goes at once. */
 static int check_elsewhere(mpm_handle handle, size_t first, size_t count)
 {
-    struct array_copy nothing = {
-        .kind = COPY_WRITE, .whole_first = first, .whole_count = count, .first = first};
+    struct slice nothing = {first, count, first, 0};
 
     if (count <= SHORT_SIZE / mpm_type_size(number_type_of(handle)))
         return MPM_OK;
-    return send_write(handle, &nothing, 0, NULL);
+    return copy_piece(handle, ARRAY_WRITE, &nothing, 0, NULL, NULL);
 }
 
 /* Piece by piece; a slice of no numbers goes, too, to be checked. `from` or `to` is the caller's. */
-static int copy_elsewhere(mpm_handle handle, enum copy_kind kind, size_t first, size_t count,
-                          const char *from, char *to)
+static int copy_elsewhere(mpm_handle handle, unsigned verb, size_t first, size_t count, const char *from,
+                          char *to)
 {
     size_t size = mpm_type_size(number_type_of(handle)), done = 0;
     int status = MPM_OK;
 
     do {
-        struct array_copy piece = {
-            .kind = kind, .whole_first = first, .whole_count = count, .first = first + done};
+        size_t left = count - done, piece = left < PIECE_SIZE / size ? left : PIECE_SIZE / size;
+        struct slice slice = {first, count, first + done, piece};
 
-        piece.count = count - done < PIECE_SIZE / size ? count - done : PIECE_SIZE / size;
-        status = kind == COPY_READ ? send_read(handle, &piece, piece.count * size, to + done * size)
-                                   : send_write(handle, &piece, piece.count * size, from + done * size);
-        done += piece.count;
+        status = copy_piece(handle, verb, &slice, piece * size, from ? from + done * size : NULL,
+                            to ? to + done * size : NULL);
+        done += piece;
     } while (!status && done < count);
     return status;
 }
@@ -177,52 +227,35 @@ static int check_copy(const char *call, mpm_array array, size_t count, const voi
 
 int mpm_array_read(mpm_array array, size_t first, size_t count, void *numbers)
 {
-    struct numbers *here;
     int status;
 
     if ((status = check_copy("mpm_array_read", array, count, numbers)))
         return status;
-    if (!object_is_home(&array.handle))
-        return copy_elsewhere(array.handle, COPY_READ, first, count, NULL, numbers);
-    if ((status = find_slice(array.handle, first, count, &here)))
-        return status;
-    number_read(here->type, numbers_at(here, first), count, numbers);
-    return MPM_OK;
+    if (object_is_home(&array.handle))
+        return copy_here(array.handle, ARRAY_READ, first, count, NULL, numbers);
+    return copy_elsewhere(array.handle, ARRAY_READ, first, count, NULL, numbers);
 }
 
 int mpm_array_write(mpm_array array, size_t first, size_t count, const void *numbers)
 {
-    struct numbers *here;
     int status;
 
     if ((status = check_copy("mpm_array_write", array, count, numbers)))
         return status;
-    if (!object_is_home(&array.handle)) {
-        status = check_elsewhere(array.handle, first, count);
-        return status ? status : copy_elsewhere(array.handle, COPY_WRITE, first, count, numbers, NULL);
-    }
-    if ((status = find_slice(array.handle, first, count, &here)))
-        return status;
-    number_write(here->type, numbers_at(here, first), count, numbers);
-    return MPM_OK;
+    if (object_is_home(&array.handle))
+        return copy_here(array.handle, ARRAY_WRITE, first, count, numbers, NULL);
+    status = check_elsewhere(array.handle, first, count);
+    return status ? status : copy_elsewhere(array.handle, ARRAY_WRITE, first, count, numbers, NULL);
 }
 
 /* What an array is. */
 
 static int length_of(mpm_array array, uint64_t *length)
 {
-    struct array_copy look = {.kind = COPY_LENGTH};
-    struct numbers *here;
-    int status;
+    struct invocation invocation = {.method = &array_methods[ARRAY_LENGTH], .out = length};
+    int status = numbers_check_handle(array.handle, OBJECT_ARRAY);
 
-    if ((status = numbers_check_handle(array.handle, OBJECT_ARRAY)))
-        return status;
-    if (!object_is_home(&array.handle))
-        return send_read(array.handle, &look, sizeof *length, length);
-    if ((status = find_slice(array.handle, 0, 0, &here)))
-        return status;
-    *length = here->length;
-    return MPM_OK;
+    return status ? status : invoke(&array.handle, &invocation, 0);
 }
 
 int mpm_array_length(mpm_array array, size_t *length)
@@ -240,7 +273,7 @@ int mpm_array_length(mpm_array array, size_t *length)
 
 int mpm_array_type(mpm_array array, mpm_type *type)
 {
-    uint64_t unused;
+    uint64_t unused = 0;
     int status;
 
     if (!type)
@@ -264,60 +297,4 @@ int mpm_array_lock(mpm_array array, double timeout_s)
 int mpm_array_unlock(mpm_array array)
 {
     return numbers_unlock(array.handle, OBJECT_ARRAY);
-}
-
-/* Calls from other nodes, in the courier. */
-
-static int reply_numbers(struct numbers *array, const struct array_copy *piece, struct call_reply *reply)
-{
-    size_t size = piece->count * mpm_type_size(array->type);
-    void *numbers = malloc(size + 1);
-    int status;
-
-    if (!numbers)
-        return error_set(MPM_ENOMEM, "no memory for %zu bytes of an array", size);
-    number_read(array->type, numbers_at(array, piece->first), piece->count, numbers);
-    status = call_reply_add(reply, numbers, size);
-    free(numbers);
-    return status;
-}
-
-/* Whether the bytes behind the call are its numbers. */
-static bool has_its_numbers(struct numbers *array, const struct array_copy *piece, size_t size)
-{
-    return size == (piece->kind == COPY_WRITE ? piece->count * mpm_type_size(array->type) : 0);
-}
-
-static int try_copy(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
-{
-    struct array_copy piece;
-    struct numbers *array;
-    int status;
-
-    if (in_size < sizeof piece)
-        return error_set(MPM_EPROTOCOL, "a call on an array has %zu bytes only", in_size);
-    memcpy(&piece, in, sizeof piece);
-    if ((status = find_slice(*handle, piece.whole_first, piece.whole_count, &array)) ||
-        (status = check_slice(array, piece.first, piece.count)))
-        return status;
-    if (!has_its_numbers(array, &piece, in_size - sizeof piece))
-        return error_set(MPM_EPROTOCOL, "a call on an array has %zu bytes, which is not its length", in_size);
-    switch (piece.kind) {
-    case COPY_READ:
-        return reply_numbers(array, &piece, reply);
-    case COPY_WRITE:
-        number_write(array->type, numbers_at(array, piece.first), piece.count,
-                     (const char *)in + sizeof piece);
-        return MPM_OK;
-    case COPY_LENGTH:
-        return call_reply_add(reply, &array->length, sizeof array->length);
-    default:
-        return error_set(MPM_EPROTOCOL, "a call on an array is of kind %llu, which there is not",
-                         (unsigned long long)piece.kind);
-    }
-}
-
-void array_announce(void)
-{
-    call_register(VERB_ARRAY_COPY, try_copy, MPM_ETIMEDOUT, "a copy of an array never waits");
 }

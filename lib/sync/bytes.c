@@ -17,10 +17,9 @@
 
 #include "base/error.h"
 #include "node/context.h"
-#include "object/call.h"
 #include "object/object.h"
 #include "shm/kill_point.h"
-#include "sync/layer.h"
+#include "sync/kinds.h"
 #include "sync/own_lock.h"
 
 #define CALL_LIMIT ((size_t)1 << 30) /* the longest that goes to another node */
@@ -35,13 +34,20 @@ struct bytes {
 };
 _Static_assert(sizeof(struct bytes) <= OBJECT_BODY_SIZE, "the own part of bytes fits into a cell");
 
-enum update_kind { UPDATE_GET, UPDATE_SET, UPDATE_EXCHANGE, UPDATE_COMPARE_EXCHANGE, UPDATE_SIZE };
+enum {
+    BYTES_GET = OWN_LOCK_METHODS,
+    BYTES_SET,
+    BYTES_EXCHANGE,
+    BYTES_COMPARE_EXCHANGE,
+    BYTES_SIZE,
+    BYTES_DESTROY,
+    BYTES_METHODS
+};
 
+/* What an update takes; behind it go the expected bytes, then the desired ones, whichever there are, and the bytes
+ * before come. */
 struct update {
-    enum update_kind kind;
-    const void *expected, *desired;
-    void *before; /* out */
-    size_t size;  /* of UPDATE_SIZE: out */
+    uint64_t size;
 };
 
 static struct bytes *bytes_in(struct object *object)
@@ -97,48 +103,74 @@ static int lock_whole(struct object *object, const mpm_handle *handle)
     return MPM_OK;
 }
 
-static int update_locked(struct bytes *bytes, struct update *update)
+/* How many times the bytes go to the object. */
+static size_t count_sent(unsigned verb)
 {
-    bool is_expected = true;
+    return verb == BYTES_COMPARE_EXCHANGE ? 2 : verb == BYTES_SET || verb == BYTES_EXCHANGE;
+}
 
-    if (update->kind == UPDATE_SIZE) {
-        update->size = bytes->size;
-        return MPM_OK;
-    }
+static const void *desired_of(const struct invocation *invocation, size_t size)
+{
+    if (invocation->second)
+        return invocation->second;
+    return (const char *)invocation->tail + (count_sent(invocation->method->verb) - 1) * size;
+}
+
+static int update_locked(struct bytes *bytes, struct invocation *invocation)
+{
+    const struct update *update = invocation->in;
+    unsigned verb = invocation->method->verb;
+    bool changes = verb != BYTES_GET;
+
     if (update->size != bytes->size)
-        return error_set(MPM_EINVAL, "the value has %zu bytes, not %zu", (size_t)bytes->size, update->size);
-    if (update->kind == UPDATE_COMPARE_EXCHANGE && bytes->size)
-        is_expected = !memcmp(first_copy(bytes), update->expected, bytes->size);
-    /* `before` may be where `desired` is. */
-    if (update->kind != UPDATE_GET && is_expected)
-        copy(first_copy(bytes) + bytes->second, update->desired, bytes->size);
-    if (update->before)
-        copy(update->before, first_copy(bytes), bytes->size);
-    if (update->kind != UPDATE_GET && is_expected)
+        return error_set(MPM_EINVAL, "the value has %zu bytes, not %zu", (size_t)bytes->size,
+                         (size_t)update->size);
+    if (verb == BYTES_COMPARE_EXCHANGE && bytes->size)
+        changes = !memcmp(first_copy(bytes), invocation->tail, bytes->size);
+    /* `before` may be where the desired ones are. */
+    if (changes)
+        copy(first_copy(bytes) + bytes->second, desired_of(invocation, bytes->size), bytes->size);
+    if (verb != BYTES_SET) {
+        copy(invocation->more, first_copy(bytes), bytes->size);
+        invocation->size = bytes->size;
+    }
+    if (changes)
         commit_set(bytes);
     return MPM_OK;
 }
 
-/* At home. */
-
-static int update_here(const mpm_handle *handle, struct update *update)
+static int try_update(struct object *object, const mpm_handle *handle, struct invocation *invocation)
 {
-    struct object *object;
+    const struct update *update = invocation->in;
     int status;
 
-    if ((status = object_find(handle, OBJECT_BYTES, &object)) || (status = lock_whole(object, handle)))
+    if (invocation->method->has_more && (status = invocation_make_room(invocation, update->size)))
         return status;
-    status = update_locked(bytes_in(object), update);
+    if ((status = lock_whole(object, handle)))
+        return status;
+    status = update_locked(bytes_in(object), invocation);
     robust_mutex_unlock(&object->mutex);
     return status;
 }
 
-static int destroy_here(const mpm_handle *handle)
+static int try_size(struct object *object, const mpm_handle *handle, struct invocation *invocation)
 {
-    struct object *object;
+    uint64_t *size = invocation->out;
     int status;
 
-    if ((status = object_find(handle, OBJECT_BYTES, &object)) || (status = lock_whole(object, handle)))
+    if ((status = lock_whole(object, handle)))
+        return status;
+    *size = bytes_in(object)->size;
+    robust_mutex_unlock(&object->mutex);
+    return MPM_OK;
+}
+
+static int try_destroy(struct object *object, const mpm_handle *handle, struct invocation *unused)
+{
+    int status;
+
+    (void)unused;
+    if ((status = lock_whole(object, handle)))
         return status;
     own_lock_end(object, handle);
     object_set_unclean(object);
@@ -151,6 +183,38 @@ static int destroy_here(const mpm_handle *handle)
     robust_mutex_unlock(&object->mutex);
     return MPM_OK;
 }
+
+static bool update_makes_sense(const mpm_handle *handle, const struct invocation *invocation)
+{
+    const struct update *update = invocation->in;
+
+    (void)handle;
+    return update->size <= CALL_LIMIT &&
+           invocation->tail_size == count_sent(invocation->method->verb) * update->size;
+}
+
+#define UPDATE(verb, name, ...)                  \
+    [verb] = {OBJECT_BYTES,                      \
+              verb,                              \
+              name,                              \
+              .in_size = sizeof(struct update),  \
+              .tail_unit = 1,                    \
+              .makes_sense = update_makes_sense, \
+              .try = try_update,                 \
+              __VA_ARGS__}
+
+static const struct method methods[BYTES_METHODS] = {
+    OWN_LOCK_METHODS_OF(OBJECT_BYTES),
+    UPDATE(BYTES_GET, "get", .has_more = true),
+    UPDATE(BYTES_SET, "set", .has_more = false),
+    UPDATE(BYTES_EXCHANGE, "exchange", .has_more = true),
+    UPDATE(BYTES_COMPARE_EXCHANGE, "compare_exchange", .has_more = true),
+    [BYTES_SIZE] = {OBJECT_BYTES, BYTES_SIZE, "size", .out_size = sizeof(uint64_t), .try = try_size},
+    [BYTES_DESTROY] = {OBJECT_BYTES, BYTES_DESTROY, "destroy", .try = try_destroy},
+};
+const struct kind bytes_kind = {.kind = OBJECT_BYTES, .methods = methods, .count = BYTES_METHODS};
+
+/* Making. */
 
 static int make_block(struct object *object, size_t size)
 {
@@ -197,116 +261,30 @@ int mpm_bytes_create(size_t size, const void *initial, mpm_bytes *bytes)
     return MPM_OK;
 }
 
-/* Calls from other nodes: this, then the expected bytes, then the desired ones, whichever there are. The
- * reply is the bytes before, or the size. */
-
-struct update_call {
-    uint64_t kind; /* enum update_kind */
-    uint64_t size;
-};
-
-static size_t count_sent(enum update_kind kind)
-{
-    return kind == UPDATE_COMPARE_EXCHANGE ? 2 : kind == UPDATE_SET || kind == UPDATE_EXCHANGE;
-}
-
-static bool gives_before(enum update_kind kind)
-{
-    return kind != UPDATE_SET && kind != UPDATE_SIZE;
-}
-
-/* MPM_EPROTOCOL unless a call makes sense. */
-static int read_call(const char *in, size_t in_size, struct update *update)
-{
-    struct update_call call;
-
-    if (in_size >= sizeof call)
-        memcpy(&call, in, sizeof call);
-    if (in_size < sizeof call || call.kind > UPDATE_SIZE || call.size > CALL_LIMIT ||
-        in_size - sizeof call != count_sent((enum update_kind)call.kind) * call.size)
-        return error_set(MPM_EPROTOCOL, "a call on a value of bytes makes no sense");
-    update->kind = (enum update_kind)call.kind;
-    update->size = call.size;
-    update->expected = in + sizeof call;
-    update->desired = in + in_size - call.size;
-    return MPM_OK;
-}
-
-static int on_update(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
-{
-    struct update update = {0};
-    uint64_t size;
-    int status;
-
-    if ((status = read_call(in, in_size, &update)))
-        return status;
-    if (gives_before(update.kind)) {
-        if (!(reply->bytes = update.before = malloc(update.size + 1)))
-            return error_set(MPM_ENOMEM, "no memory for %zu bytes", update.size);
-        reply->size = update.size;
-    }
-    status = update_here(handle, &update);
-    size = update.size;
-    return status || update.kind != UPDATE_SIZE ? status : call_reply_add(reply, &size, sizeof size);
-}
-
-static int on_destroy(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
-{
-    (void)in;
-    (void)in_size;
-    (void)reply;
-    return destroy_here(handle);
-}
-
-void bytes_announce(void)
-{
-    call_register(VERB_BYTES_UPDATE, on_update, MPM_OK, "");
-    call_register(VERB_BYTES_DESTROY, on_destroy, MPM_OK, "");
-}
-
-static int call_home(const mpm_handle *handle, const struct update *update, void *out, size_t room)
-{
-    struct update_call call = {.kind = update->kind, .size = update->size};
-    size_t count = count_sent(update->kind), size = sizeof call + count * update->size, got = 0;
-    char *message;
-    int status;
-
-    if (!(message = malloc(size)))
-        return error_set(MPM_ENOMEM, "no memory for a call with %zu bytes", size);
-    memcpy(message, &call, sizeof call);
-    if (count == 2)
-        copy(message + sizeof call, update->expected, update->size);
-    if (count)
-        copy(message + size - update->size, update->desired, update->size);
-    status = call_remote(handle, VERB_BYTES_UPDATE, message, size, 0, out, room, &got);
-    free(message);
-    if (!status && got != room)
-        return error_set(MPM_EPROTOCOL, "node %u answered with %zu bytes of a value, not %zu", handle->home,
-                         got, room);
-    return status;
-}
-
-static int update_elsewhere(const mpm_handle *handle, struct update *update)
-{
-    uint64_t size = 0;
-    int status;
-
-    if (update->size > CALL_LIMIT)
-        return error_set(MPM_ENOMEM, "a value of %zu bytes is too long for another node: at most %zu",
-                         update->size, CALL_LIMIT);
-    if (update->kind != UPDATE_SIZE)
-        return call_home(handle, update, update->before, gives_before(update->kind) ? update->size : 0);
-    if (!(status = call_home(handle, update, &size, sizeof size)))
-        update->size = size;
-    return status;
-}
-
 /* The interface. */
 
-static int update_anywhere(mpm_bytes bytes, struct update *update)
+/* `expected`, `desired` and `before` may be NULL where the method has none. */
+static int update_anywhere(mpm_bytes bytes, unsigned verb, const void *expected, const void *desired,
+                           void *before, size_t size)
 {
-    return object_is_home(&bytes.handle) ? update_here(&bytes.handle, update)
-                                         : update_elsewhere(&bytes.handle, update);
+    struct update update = {size};
+    struct invocation invocation = {.method = &methods[verb],
+                                    .in = &update,
+                                    .tail = expected ? expected : desired,
+                                    .tail_size = expected || desired ? size : 0,
+                                    .second = expected ? desired : NULL,
+                                    .second_size = expected ? size : 0,
+                                    .more = before,
+                                    .room = before ? size : 0};
+    int status;
+
+    if (size > CALL_LIMIT && !object_is_home(&bytes.handle))
+        return error_set(MPM_ENOMEM, "a value of %zu bytes is too long for another node: at most %zu", size,
+                         CALL_LIMIT);
+    if (!(status = invoke(&bytes.handle, &invocation, 0)) && before && invocation.size != size)
+        return error_set(MPM_EPROTOCOL, "node %u answered with %zu bytes of a value, not %zu",
+                         bytes.handle.home, invocation.size, size);
+    return status;
 }
 
 static int missing(const char *call)
@@ -316,31 +294,30 @@ static int missing(const char *call)
 
 int mpm_bytes_destroy(mpm_bytes bytes)
 {
-    if (object_is_home(&bytes.handle))
-        return destroy_here(&bytes.handle);
-    return call_remote(&bytes.handle, VERB_BYTES_DESTROY, NULL, 0, 0, NULL, 0, NULL);
+    struct invocation invocation = {.method = &methods[BYTES_DESTROY]};
+
+    return invoke(&bytes.handle, &invocation, 0);
 }
 
 int mpm_bytes_get(mpm_bytes bytes, void *to, size_t size)
 {
     if (size && !to)
         return missing("mpm_bytes_get");
-    return update_anywhere(bytes, &(struct update){.kind = UPDATE_GET, .before = to, .size = size});
+    return update_anywhere(bytes, BYTES_GET, NULL, NULL, to, size);
 }
 
 int mpm_bytes_set(mpm_bytes bytes, const void *from, size_t size)
 {
     if (size && !from)
         return missing("mpm_bytes_set");
-    return update_anywhere(bytes, &(struct update){.kind = UPDATE_SET, .desired = from, .size = size});
+    return update_anywhere(bytes, BYTES_SET, NULL, from, NULL, size);
 }
 
 int mpm_bytes_exchange(mpm_bytes bytes, const void *from, size_t size, void *before)
 {
     if (size && (!from || !before))
         return missing("mpm_bytes_exchange");
-    return update_anywhere(
-        bytes, &(struct update){.kind = UPDATE_EXCHANGE, .desired = from, .before = before, .size = size});
+    return update_anywhere(bytes, BYTES_EXCHANGE, NULL, from, before, size);
 }
 
 int mpm_bytes_compare_exchange(mpm_bytes bytes, const void *expected, const void *desired, size_t size,
@@ -348,22 +325,19 @@ int mpm_bytes_compare_exchange(mpm_bytes bytes, const void *expected, const void
 {
     if (size && (!expected || !desired || !before))
         return missing("mpm_bytes_compare_exchange");
-    return update_anywhere(bytes, &(struct update){.kind = UPDATE_COMPARE_EXCHANGE,
-                                                   .expected = expected,
-                                                   .desired = desired,
-                                                   .before = before,
-                                                   .size = size});
+    return update_anywhere(bytes, BYTES_COMPARE_EXCHANGE, expected, desired, before, size);
 }
 
 int mpm_bytes_size(mpm_bytes bytes, size_t *size)
 {
-    struct update update = {.kind = UPDATE_SIZE};
+    uint64_t found = 0;
+    struct invocation invocation = {.method = &methods[BYTES_SIZE], .out = &found};
     int status;
 
     if (!size)
         return missing("mpm_bytes_size");
-    if (!(status = update_anywhere(bytes, &update)))
-        *size = update.size;
+    if (!(status = invoke(&bytes.handle, &invocation, 0)))
+        *size = found;
     return status;
 }
 

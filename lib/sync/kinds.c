@@ -7,7 +7,8 @@
 void sync_begin(void)
 {
     static const struct kind *const kinds[] = {&lock_kind,  &semaphore_kind, &condition_kind,
-                                               &event_kind, &barrier_kind,   &queue_kind};
+                                               &event_kind, &barrier_kind,   &queue_kind,
+                                               &value_kind, &array_kind,     &bytes_kind};
 
     kind_register(kinds, sizeof kinds / sizeof *kinds);
 }
@@ -15,4 +16,5 @@ void sync_begin(void)
 void sync_announce(void)
 {
     queue_announce();
+    numbers_announce();
 }

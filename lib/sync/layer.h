@@ -11,9 +11,5 @@ void pipe_begin(void);
 void sync_announce(void);
 void pipe_announce(void);
 void pipe_far_announce(void);
-void numbers_announce(void);
-void array_announce(void);
-void bytes_announce(void);
-void own_lock_announce(void);
 
 #endif

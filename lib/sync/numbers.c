@@ -26,18 +26,9 @@
 #include "object/call.h"
 #include "object/post.h"
 #include "shm/kill_point.h"
-#include "sync/layer.h"
+#include "sync/kinds.h"
 
 _Static_assert(sizeof(struct numbers) <= OBJECT_BODY_SIZE, "numbers fit into a cell");
-
-/* An update on its way to the home of its object: what VERB_VALUE_UPDATE and VERB_ARRAY_UPDATE take. They
- * give the bits before. Also what is posted. */
-struct update {
-    uint32_t op;        /* enum number_op */
-    uint32_t no_result; /* 1: nobody wants to know what was before, so the next one may be posted */
-    uint64_t index;
-    uint64_t operand, desired;
-};
 
 static const char *name_of(enum object_kind kind)
 {
@@ -56,14 +47,14 @@ int numbers_check_handle(mpm_handle handle, enum object_kind kind)
     return error_set(MPM_EINVAL, "this is no handle of %s", name_of(kind));
 }
 
-static int find_object(mpm_handle handle, enum object_kind kind, struct object **object)
+int numbers_find_object(const mpm_handle *handle, enum object_kind kind, struct object **object)
 {
-    mpm_handle name = number_object(handle);
+    mpm_handle name = number_object(*handle);
     int status;
 
     if ((status = object_find(&name, kind, object)))
         return status;
-    if (((struct numbers *)(*object)->body)->place != handle.place)
+    if (((struct numbers *)(*object)->body)->place != handle->place)
         return error_set(MPM_EINVAL, "this is no handle of %s: it tells another type than that has",
                          name_of(kind));
     return MPM_OK;
@@ -74,7 +65,7 @@ int numbers_find(mpm_handle handle, enum object_kind kind, struct numbers **numb
     struct object *object = NULL;
     int status;
 
-    if (!(status = find_object(handle, kind, &object)))
+    if (!(status = numbers_find_object(&handle, kind, &object)))
         *numbers = (struct numbers *)object->body;
     return status;
 }
@@ -182,36 +173,40 @@ static void end_object(struct object *object, const mpm_handle *handle)
     object_set_clean(object);
 }
 
-/* Takes the cell's lock if the object is there. MPM_EINVAL, MPM_ESTALE: nothing is locked. */
-static int find_and_lock(mpm_handle handle, enum object_kind kind, struct object **object)
+/* Takes the cell's lock if the object is there. MPM_ESTALE: nothing is locked. */
+static int lock_object(struct object *object, const mpm_handle *handle)
 {
-    mpm_handle name = number_object(handle);
-    int status;
+    mpm_handle name = number_object(*handle);
 
-    if ((status = find_object(handle, kind, object)))
-        return status;
-    if (robust_mutex_lock(&(*object)->mutex))
-        robust_mutex_repaired(&(*object)->mutex); /* nothing is derived */
-    if (object_is(*object, &name))
+    if (robust_mutex_lock(&object->mutex))
+        robust_mutex_repaired(&object->mutex); /* nothing is derived */
+    if (object_is(object, &name))
         return MPM_OK;
-    robust_mutex_unlock(&(*object)->mutex);
+    robust_mutex_unlock(&object->mutex);
     return object_stale(&name);
 }
 
 /* CALL_MUST_WAIT while nodes have credits for it: see object/post.h. */
-static int destroy_here(mpm_handle handle, enum object_kind kind)
+int numbers_try_destroy(struct object *object, const mpm_handle *handle, struct invocation *unused)
 {
-    mpm_handle name = number_object(handle);
-    struct object *object;
+    mpm_handle name = number_object(*handle);
     bool is_lent;
     int status;
 
-    if ((status = find_and_lock(handle, kind, &object)))
+    (void)unused;
+    if ((status = lock_object(object, handle)))
         return status;
     if (!(is_lent = post_is_lent(object)))
         end_object(object, &name);
     robust_mutex_unlock(&object->mutex);
     return is_lent ? CALL_MUST_WAIT : MPM_OK;
+}
+
+int numbers_serve_destroy(struct object *object, const mpm_handle *handle, struct invocation *invocation)
+{
+    int status = numbers_try_destroy(object, handle, invocation);
+
+    return status == CALL_MUST_WAIT ? post_recall(object, handle) : status;
 }
 
 int numbers_lock(mpm_handle handle, enum object_kind kind, double timeout_s)
@@ -230,51 +225,32 @@ int numbers_unlock(mpm_handle handle, enum object_kind kind)
     return status ? status : own_lock_release(&name);
 }
 
+static const struct method *methods_of(enum object_kind kind)
+{
+    return kind == OBJECT_VALUE ? value_methods : array_methods;
+}
+
 int numbers_destroy(mpm_handle handle, enum object_kind kind)
 {
-    int status = object_is_home(&handle) ? destroy_here(handle, kind) : CALL_MUST_WAIT;
+    struct invocation invocation = {.method = &methods_of(kind)[NUMBERS_DESTROY]};
 
-    if (status == CALL_MUST_WAIT)
-        status = call_remote(&handle, kind == OBJECT_VALUE ? VERB_VALUE_DESTROY : VERB_ARRAY_DESTROY, NULL, 0,
-                             MPM_FOREVER, NULL, 0, NULL);
-    return status;
+    return invoke(&handle, &invocation, MPM_FOREVER);
 }
 
 /* Updates. */
 
-static int update_here(mpm_handle handle, enum object_kind kind, const struct update *update,
-                       uint64_t *before)
+int numbers_try_update(struct object *object, const mpm_handle *handle, struct invocation *invocation)
 {
-    struct numbers *numbers;
-    int status;
+    struct numbers *numbers = (struct numbers *)object->body;
+    const struct number_update *update = invocation->in;
+    uint64_t *before = invocation->out;
 
-    if ((status = numbers_find(handle, kind, &numbers)))
-        return status;
+    (void)handle;
     if (update->index >= numbers->length)
         return error_set(MPM_EINVAL, "index %llu is out of range: the array has %llu numbers",
                          (unsigned long long)update->index, (unsigned long long)numbers->length);
     *before = number_update((enum number_op)update->op, numbers->type, numbers_at(numbers, update->index),
                             update->operand, update->desired);
-    return MPM_OK;
-}
-
-static int update_elsewhere(mpm_handle handle, enum object_kind kind, const struct update *update,
-                            uint64_t *before)
-{
-    enum call_verb verb = kind == OBJECT_VALUE ? VERB_VALUE_UPDATE : VERB_ARRAY_UPDATE;
-    enum post_verb post_verb = kind == OBJECT_VALUE ? POST_VALUE_UPDATE : POST_ARRAY_UPDATE;
-    uint64_t bits = 0;
-    size_t size = 0;
-    int status;
-
-    if (update->no_result && post_operation(&handle, post_verb, update->index, update, sizeof *update, 1))
-        return MPM_OK;
-    if ((status = call_remote(&handle, verb, update, sizeof *update, 0, &bits, sizeof bits, &size)))
-        return status;
-    if (size != sizeof bits)
-        return error_set(MPM_EPROTOCOL, "node %u answered an update of a number with %zu bytes, not %zu",
-                         handle.home, size, sizeof bits);
-    *before = bits;
     return MPM_OK;
 }
 
@@ -284,12 +260,18 @@ static bool has_no_result(enum number_op op, const void *before)
     return !before && (op == NUMBER_ADD || op == NUMBER_MIN || op == NUMBER_MAX);
 }
 
+static enum post_verb post_verb_of(enum object_kind kind)
+{
+    return kind == OBJECT_VALUE ? POST_VALUE_UPDATE : POST_ARRAY_UPDATE;
+}
+
 int numbers_update_anywhere(mpm_handle handle, enum object_kind kind, size_t index, enum number_op op,
                             const void *operand, const void *desired, void *before)
 {
-    struct update update = {.op = op, .no_result = has_no_result(op, before), .index = index};
+    struct number_update update = {.op = op, .no_result = has_no_result(op, before), .index = index};
     mpm_type type = number_type_of(handle);
     uint64_t bits = 0;
+    struct invocation invocation = {.method = &methods_of(kind)[NUMBERS_UPDATE], .in = &update, .out = &bits};
     int status;
 
     if ((status = numbers_check_handle(handle, kind)))
@@ -298,8 +280,10 @@ int numbers_update_anywhere(mpm_handle handle, enum object_kind kind, size_t ind
         update.operand = number_bits(type, operand);
     if (desired)
         update.desired = number_bits(type, desired);
-    status = object_is_home(&handle) ? update_here(handle, kind, &update, &bits)
-                                     : update_elsewhere(handle, kind, &update, &bits);
+    if (update.no_result && !object_is_home(&handle) &&
+        post_operation(&handle, post_verb_of(kind), index, &update, sizeof update, 1))
+        return MPM_OK;
+    status = invoke(&handle, &invocation, 0);
     if (!status && before)
         number_put(type, bits, before);
     return status;
@@ -312,57 +296,55 @@ int numbers_update_found(struct numbers *numbers, size_t index, enum number_op o
     return MPM_OK;
 }
 
-/* Calls from other nodes, in the courier. */
+/* In the courier, for callers of other nodes. */
 
-static int read_update(const void *in, size_t in_size, struct update *update)
+bool numbers_update_makes_sense(const mpm_handle *handle, const struct invocation *invocation)
 {
-    if (in_size != sizeof *update)
-        return error_set(MPM_EPROTOCOL, "an update of a number has %zu bytes, not %zu", in_size,
-                         sizeof *update);
-    memcpy(update, in, sizeof *update);
-    if (update->op >= NUMBER_OPS)
-        return error_set(MPM_EPROTOCOL, "an update of a number is of kind %u, which there is not",
-                         update->op);
-    return MPM_OK;
+    const struct number_update *update = invocation->in;
+
+    (void)handle;
+    return update->op < NUMBER_OPS;
 }
 
 /* Lets the caller's node post the next ones, unless the object has gone. */
-static void grant(const mpm_handle *handle, enum object_kind kind)
+static void grant(struct object *object, const mpm_handle *handle)
 {
-    struct object *object;
-
-    if (find_and_lock(*handle, kind, &object))
+    if (lock_object(object, handle))
         return;
     post_grant(object, handle, ((struct numbers *)object->body)->length);
     robust_mutex_unlock(&object->mutex);
 }
 
-static int on_update(const mpm_handle *handle, enum object_kind kind, const void *in, size_t in_size,
-                     struct call_reply *reply)
+int numbers_serve_update(struct object *object, const mpm_handle *handle, struct invocation *invocation)
 {
-    struct update update;
-    uint64_t before = 0;
-    int status;
+    const struct number_update *update = invocation->in;
+    int status = numbers_try_update(object, handle, invocation);
 
-    if ((status = read_update(in, in_size, &update)) ||
-        (status = update_here(*handle, kind, &update, &before)))
-        return status;
-    if (update.no_result)
-        grant(handle, kind);
-    return call_reply_add(reply, &before, sizeof before);
+    if (!status && update->no_result)
+        grant(object, handle);
+    return status;
 }
 
 /* What nodes have posted by their credits. */
 static int carry_out(const mpm_handle *handle, enum object_kind kind, const char *bytes, size_t size,
                      size_t count, size_t *done)
 {
-    struct update update;
+    struct number_update update;
     uint64_t before;
+    struct invocation invocation = {.in = &update, .out = &before};
+    struct object *object;
     int status;
 
+    if (size != sizeof update)
+        return error_set(MPM_EPROTOCOL, "an update of a number was posted with %zu bytes, not %zu", size,
+                         sizeof update);
     for (*done = 0; *done < count; ++*done) {
-        if ((status = read_update(bytes + *done * size, size, &update)) ||
-            (status = update_here(*handle, kind, &update, &before)))
+        memcpy(&update, bytes + *done * size, size);
+        if (!numbers_update_makes_sense(handle, &invocation))
+            return error_set(MPM_EPROTOCOL, "an update of a number is of kind %u, which there is not",
+                             update.op);
+        if ((status = numbers_find_object(handle, kind, &object)) ||
+            (status = numbers_try_update(object, handle, &invocation)))
             return status;
     }
     return MPM_OK;
@@ -380,50 +362,11 @@ static int carry_out_array(const mpm_handle *handle, const void *bytes, size_t s
     return carry_out(handle, OBJECT_ARRAY, bytes, size, count, done);
 }
 
-static int on_destroy(const mpm_handle *handle, enum object_kind kind)
-{
-    struct object *object;
-    int status = destroy_here(*handle, kind);
-
-    if (status != CALL_MUST_WAIT || (status = find_object(*handle, kind, &object)))
-        return status;
-    return post_recall(object, handle);
-}
-
-static int on_value_update(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
-{
-    return on_update(handle, OBJECT_VALUE, in, in_size, reply);
-}
-
-static int on_array_update(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
-{
-    return on_update(handle, OBJECT_ARRAY, in, in_size, reply);
-}
-
-static int on_value_destroy(const mpm_handle *handle, const void *in, size_t in_size,
-                            struct call_reply *reply)
-{
-    (void)in;
-    (void)in_size;
-    (void)reply;
-    return on_destroy(handle, OBJECT_VALUE);
-}
-
-static int on_array_destroy(const mpm_handle *handle, const void *in, size_t in_size,
-                            struct call_reply *reply)
-{
-    (void)in;
-    (void)in_size;
-    (void)reply;
-    return on_destroy(handle, OBJECT_ARRAY);
-}
+const struct method value_methods[NUMBERS_METHODS] = {NUMBERS_METHODS_OF(OBJECT_VALUE)};
+const struct kind value_kind = {.kind = OBJECT_VALUE, .methods = value_methods, .count = NUMBERS_METHODS};
 
 void numbers_announce(void)
 {
-    call_register(VERB_VALUE_UPDATE, on_value_update, MPM_OK, "");
-    call_register(VERB_VALUE_DESTROY, on_value_destroy, MPM_OK, "");
-    call_register(VERB_ARRAY_UPDATE, on_array_update, MPM_OK, "");
-    call_register(VERB_ARRAY_DESTROY, on_array_destroy, MPM_OK, "");
     post_register(POST_VALUE_UPDATE, carry_out_value);
     post_register(POST_ARRAY_UPDATE, carry_out_array);
 }

@@ -134,6 +134,40 @@ static inline __attribute__((always_inline)) int numbers_update(mpm_handle handl
     return 0;
 }
 
+/* The methods that both kinds have. */
+enum { NUMBERS_UPDATE = OWN_LOCK_METHODS, NUMBERS_DESTROY, NUMBERS_METHODS };
+extern const struct method value_methods[], array_methods[];
+method_try numbers_try_update, numbers_serve_update, numbers_try_destroy, numbers_serve_destroy;
+bool numbers_update_makes_sense(const mpm_handle *handle, const struct invocation *invocation);
+int numbers_find_object(const mpm_handle *handle, enum object_kind kind, struct object **object);
+
+/* An update: it gives the bits before. Also what is posted. */
+struct number_update {
+    uint32_t op;        /* enum number_op */
+    uint32_t no_result; /* 1: nobody wants to know what was before, so the next one may be posted */
+    uint64_t index;
+    uint64_t operand, desired;
+};
+
+#define NUMBERS_METHODS_OF(kind)                                       \
+    OWN_LOCK_METHODS_OF(kind),                                         \
+        [NUMBERS_UPDATE] = {(kind),                                    \
+                            NUMBERS_UPDATE,                            \
+                            "update",                                  \
+                            .in_size = sizeof(struct number_update),   \
+                            .out_size = sizeof(uint64_t),              \
+                            .makes_sense = numbers_update_makes_sense, \
+                            .find = numbers_find_object,               \
+                            .try = numbers_try_update,                 \
+                            .serve = numbers_serve_update},            \
+        [NUMBERS_DESTROY] = {(kind),                                   \
+                             NUMBERS_DESTROY,                          \
+                             "destroy",                                \
+                             .find = numbers_find_object,              \
+                             .try = numbers_try_destroy,               \
+                             .serve = numbers_serve_destroy,           \
+                             .by_courier = true}
+
 /* MPM_EINVAL: a pointer that `call` was given is NULL. */
 int numbers_missing(const char *call);
 

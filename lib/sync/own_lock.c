@@ -22,7 +22,6 @@
 #include "node/context.h"
 #include "object/call.h"
 #include "shm/kill_point.h"
-#include "sync/layer.h"
 #include "sync/lock.h"
 
 #define KEPT 16u /* locks that a thread keeps in mind */
@@ -50,15 +49,11 @@ static bool can_have_lock(const mpm_handle *handle)
 
 /* The lock's handle, of a parent of this node; the lock is made if it is not there and `makes` says so, else
  * the handle is none. */
-static int find_here(const mpm_handle *handle, bool makes, mpm_handle *lock)
+static int find_here(struct object *parent, const mpm_handle *handle, bool makes, mpm_handle *lock)
 {
-    struct object *parent;
     int status;
 
-    if (!can_have_lock(handle))
-        return error_set(MPM_EINVAL, "this is no handle of what has a lock of its own");
-    if ((status = object_find(handle, (enum object_kind)handle->kind, &parent)) ||
-        (status = lock_parent(parent, handle)))
+    if ((status = lock_parent(parent, handle)))
         return status;
     KILL_POINT();
     if (!lock_is_own_of(&own_lock_of(parent)->handle, handle)) {
@@ -74,6 +69,16 @@ static int find_here(const mpm_handle *handle, bool makes, mpm_handle *lock)
     return status;
 }
 
+int own_lock_try_make(struct object *parent, const mpm_handle *handle, struct invocation *invocation)
+{
+    return find_here(parent, handle, true, invocation->out);
+}
+
+int own_lock_try_find(struct object *parent, const mpm_handle *handle, struct invocation *invocation)
+{
+    return find_here(parent, handle, false, invocation->out);
+}
+
 void own_lock_end(struct object *object, const mpm_handle *handle)
 {
     const mpm_handle *lock = &own_lock_of(object)->handle;
@@ -83,41 +88,18 @@ void own_lock_end(struct object *object, const mpm_handle *handle)
     KILL_POINT();
 }
 
-/* Calls from other nodes. */
-
-static int on_find(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
-{
-    mpm_handle lock;
-    uint64_t makes;
-    int status;
-
-    if (in_size != sizeof makes)
-        return error_set(MPM_EPROTOCOL, "a call for a lock has %zu bytes, not %zu", in_size, sizeof makes);
-    memcpy(&makes, in, sizeof makes);
-    if ((status = find_here(handle, makes, &lock)))
-        return status;
-    return call_reply_add(reply, &lock, sizeof lock);
-}
-
-void own_lock_announce(void)
-{
-    call_register(VERB_OWN_LOCK, on_find, MPM_OK, "");
-}
-
+/* A release, which has no time limit, makes none. */
 static int find_anywhere(const mpm_handle *handle, bool makes, double timeout_s, mpm_handle *lock)
 {
-    uint64_t wants = makes;
-    int status;
+    struct invocation invocation = {.out = lock};
 
     *lock = (mpm_handle){0};
     if (!runtime_topology()->node_count)
         return runtime_no_run(NULL);
-    if (object_is_home(handle))
-        return find_here(handle, makes, lock);
-    if (!makes) /* a release, which has no time limit */
-        return call_remote(handle, VERB_OWN_LOCK, &wants, sizeof wants, 0, lock, sizeof *lock, NULL);
-    status = call_timed(handle, VERB_OWN_LOCK, &wants, sizeof wants, timeout_s, lock, sizeof *lock, NULL);
-    return status == CALL_NO_ANSWER ? MPM_ETIMEDOUT : status;
+    if (!can_have_lock(handle))
+        return error_set(MPM_EINVAL, "this is no handle of what has a lock of its own");
+    invocation.method = &kind_of(handle->kind)->methods[makes ? OWN_LOCK_MAKE : OWN_LOCK_FIND];
+    return invoke(handle, &invocation, timeout_s);
 }
 
 /* The caller's part. */

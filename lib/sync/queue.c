@@ -514,18 +514,20 @@ static unsigned putting_side(const struct invocation *unused)
     return WAIT_ROOM;
 }
 
-static bool put_makes_sense(const struct invocation *invocation)
+static bool put_makes_sense(const mpm_handle *handle, const struct invocation *invocation)
 {
     const struct put_in *put = invocation->in;
 
+    (void)handle;
     return put->count && put->size <= invocation->tail_size &&
            invocation->tail_size / put->count == put->size && invocation->tail_size % put->count == 0;
 }
 
-static bool get_makes_sense(const struct invocation *invocation)
+static bool get_makes_sense(const mpm_handle *handle, const struct invocation *invocation)
 {
     const struct get_in *get = invocation->in;
 
+    (void)handle;
     return get->size <= FRAME_LIMIT && (!get->count || get->size <= FRAME_LIMIT / get->count);
 }
 
