@@ -72,6 +72,11 @@ foreach(source IN LISTS example_sources)
     get_filename_component(name ${source} NAME_WE)
     mpmap_program(example_${name} examples ${source})
     set_target_properties(example_${name} PROPERTIES OUTPUT_NAME ${name})
+    # One of them starts MPI itself.
+    file(STRINGS ${source} includes_mpi REGEX "^#include <mpi.h>")
+    if(includes_mpi)
+        target_link_libraries(example_${name} PRIVATE MPI::MPI_C)
+    endif()
 endforeach()
 
 pkg_check_modules(png IMPORTED_TARGET libpng)

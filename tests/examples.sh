@@ -1,20 +1,27 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# The examples print what they promise, however they are launched. Argument: folder of the programs.
+# The examples print what they promise, however they are launched, and so does the Python in the comment at the head of
+# each. Arguments: the folder of the programs, and that of the sources.
 set -uo pipefail
 
-bin=${1:-${MPMAP_BIN:?}}
+bin=${1:-${MPMAP_BIN:?}}/examples
+sources=${2:-${MPMAP_SOURCE:?}}/apps/examples
 . "$(dirname "${BASH_SOURCE[0]}")/support/mpirun.sh"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 passed=0 failed=0
 
-# prints WANTED COMMAND…: the command succeeds, prints exactly that to stdout and nothing to stderr.
+is_exactly() { [ "$1" = "$wanted" ]; }
+is_sorted() { [ "$(sort <<<"$1")" = "$(sort <<<"$wanted")" ]; }
+
+# prints ORDER COMMAND…: the command succeeds, and all that it prints is $wanted, in an order that is right.
 prints()
 {
-    local wanted=$1 out status
+    local order=$1 out status
     shift
     out=$(timeout 60 "$@" 2>&1 </dev/null)
     status=$?
-    if [ "$status" -eq 0 ] && [ "$out" = "$wanted" ]; then
+    if [ "$status" -eq 0 ] && "$order" "$out"; then
         passed=$((passed + 1))
     else
         failed=$((failed + 1))
@@ -23,84 +30,159 @@ prints()
     fi
 }
 
-squares='Squared numbers: [1, 4, 9, 16, 25]'
-prints "$squares" "$bin/examples/pool"
-for ranks in 1 2 4; do
-    prints "$squares" mpirun -n "$ranks" "$bin/examples/pool"
-    prints "$squares" env MPMAP_RANKS_PER_NODE=1 mpirun -n "$ranks" "$bin/examples/pool"
-done
-prints 'Final value: 400000' "$bin/examples/value"
-prints 'Final value: 400000' mpirun -n 2 "$bin/examples/value"
+# The Python of an example: the indented lines of its first comment.
+python_of()
+{
+    sed -n '/^#include/q; s/^ \*     //p; s/^ \*$//p' "$sources/$1.c"
+}
 
-primes='22044 primes from 0 to 249999
-19494 primes from 250000 to 499999
-18700 primes from 500000 to 749999
-18260 primes from 750000 to 999999
-78498 primes below 1000000, the largest is 999983'
-prints "$primes" "$bin/examples/primes"
-prints "$primes" mpirun -n 2 "$bin/examples/primes"
-prints "$primes" env MPMAP_RANKS_PER_NODE=1 mpirun -n 2 "$bin/examples/primes"
+python_prints()
+{
+    if ! command -v python3 >/dev/null; then
+        echo "the Python of $2: skipped, because there is no python3"
+        return
+    fi
+    python_of "$2" >"$work/$2.py"
+    prints "$1" python3 "$work/$2.py"
+}
 
-# Two processes are nobody's to order: each pair of their lines may come either way round.
-is_in_order()
+# example NAME [ORDER [ORDER_OF_MPIRUN]]: it prints $wanted, without a launcher and over two nodes. mpirun reads what each
+# rank prints by itself, so lines of several processes may come in another order there.
+example()
+{
+    prints "${2:-is_exactly}" "$bin/$1"
+    prints "${3:-${2:-is_exactly}}" env MPMAP_RANKS_PER_NODE=1 mpirun -n 2 "$bin/$1"
+}
+
+# Two processes run side by side: each pair of their lines may come either way round.
+is_by_pairs()
 {
     [ "$(sed -n 1,2p <<<"$1" | sort)" = "$(printf 'Worker %s started.\n' A B)" ] &&
-        [ "$(sed -n 3,4p <<<"$1" | sort)" = "$(printf 'Worker %s finished.\n' A B)" ] &&
+        [ "$(sed -n '3,$p' <<<"$1" | sort)" = "$(sed -n '3,$p' <<<"$wanted" | sort)" ] &&
         [ "$(sed -n 5p <<<"$1")" = 'Both workers finished.' ]
 }
 
-# mpirun reads what each rank prints by itself: what was printed first may come last. Only what one process has printed
-# keeps its order.
-is_in_order_by_rank()
+is_by_worker()
 {
     local name
     for name in A B; do
         [ "$(grep "^Worker $name " <<<"$1")" = "$(printf "Worker $name %s.\n" started finished)" ] || return
     done
-    [ "$(grep -v '^Worker [AB] ' <<<"$1")" = 'Both workers finished.' ]
+    is_sorted "$1"
 }
 
-# prints_processes ORDER COMMAND…: what apps/examples/processes.c prints, in an order that is right.
-prints_processes()
+# The producer and the consumer print each in its order.
+is_by_side()
 {
-    local order=$1 out status
-    shift
-    out=$(timeout 60 "$@" 2>&1 </dev/null)
-    status=$?
-    if [ "$status" -eq 0 ] && [ "$(wc -l <<<"$out")" -eq 5 ] && "$order" "$out"; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED with status $status: $*"
-        printf '    %s\n' "printed: $out"
-    fi
+    [ "$(grep adding <<<"$1")" = "$(grep adding <<<"$wanted")" ] &&
+        [ "$(grep received <<<"$1")" = "$(grep received <<<"$wanted")" ] && is_sorted "$1"
 }
 
-prints_processes is_in_order "$bin/examples/processes"
-prints_processes is_in_order mpirun -n 1 "$bin/examples/processes"
-prints_processes is_in_order_by_rank mpirun -n 2 "$bin/examples/processes"
-prints_processes is_in_order_by_rank env MPMAP_RANKS_PER_NODE=1 mpirun -n 2 "$bin/examples/processes"
+wanted='Worker A started.
+Worker B started.
+Worker A finished.
+Worker B finished.
+Both workers finished.'
+example 01_process is_by_pairs is_by_worker
+prints is_by_pairs mpirun -n 1 "$bin/01_process"
+python_prints is_by_worker 01_process
 
-# prints_queue COMMAND…: the same, of what apps/examples/queue.c prints. The two sides print each in its order.
-prints_queue()
-{
-    local out status
-    out=$(timeout 60 "$@" 2>&1 </dev/null)
-    status=$?
-    if [ "$status" -eq 0 ] && [ "$(echo "$out" | wc -l)" -eq 10 ] &&
-        [ "$(echo "$out" | grep adding)" = "$(printf 'Producer adding %d to queue\n' 0 1 2 3 4)" ] &&
-        [ "$(echo "$out" | grep received)" = "$(printf 'Consumer received %d\n' 0 1 2 3 4)" ]; then
-        passed=$((passed + 1))
+wanted=$(printf 'Producer adding %d to queue\n' 0 1 2 3 4 && printf 'Consumer received %d\n' 0 1 2 3 4)
+example 02_queue is_by_side
+python_prints is_by_side 02_queue
+
+# Python's loses additions: it is not looked at.
+wanted='Final value: 400000'
+example 03_value
+prints is_exactly mpirun -n 2 "$bin/03_value"
+
+wanted='Squared numbers: [1, 4, 9, 16, 25]'
+example 04_pool
+for ranks in 1 2 4; do
+    prints is_exactly mpirun -n "$ranks" "$bin/04_pool"
+done
+prints is_exactly env MPMAP_RANKS_PER_NODE=1 mpirun -n 4 "$bin/04_pool"
+python_prints is_exactly 04_pool
+
+wanted='3 squared is 9
+4 squared is 16
+5 squared is 25'
+example 05_pipe
+python_prints is_exactly 05_pipe
+
+wanted='22044 primes from 0 to 249999
+19494 primes from 250000 to 499999
+18700 primes from 500000 to 749999
+18260 primes from 750000 to 999999
+78498 primes below 1000000, the largest is 999983'
+example 06_sync
+python_prints is_exactly 06_sync
+
+wanted='A has sent 2
+B has sent 3
+5 messages'
+example 07_wait_any is_sorted
+python_prints is_sorted 07_wait_any
+
+wanted='Squared numbers: [1, 4, 9, 16, 25]
+Six squared: 36'
+example 08_async
+python_prints is_exactly 08_async
+
+wanted='Most steps to 1 below 100000: 350, from 77031'
+example 09_stream
+python_prints is_exactly 09_stream
+
+wanted='a pam fo stxet'
+example 10_texts
+python_prints is_exactly 10_texts
+
+wanted='Results: [100, 0, 25, 0, 20]
+Item 1 failed after 1 runs: 0 cannot be inverted
+Item 3 failed after 2 runs: its worker was killed by SIGABRT (2 attempts)'
+example 11_failures
+wanted='integer division or modulo by zero'
+python_prints is_exactly 11_failures
+
+wanted='[2.0, 3.0, 9.0]'
+example 12_initializer
+python_prints is_exactly 12_initializer
+
+# A data set of 1000 rows of four numbers.
+if command -v h5import >/dev/null; then
+    seq 1 4000 >"$work/numbers"
+    printf '%s\n' 'PATH /data' 'INPUT-CLASS TEXTFP' 'INPUT-SIZE 32' 'RANK 2' 'DIMENSION-SIZES 1000 4' >"$work/shape"
+    (cd "$work" && h5import numbers -c shape -o input.h5)
+    wanted='1000 means'
+    prints is_exactly "$bin/13_dataset" "$work/input.h5" "$work/one.h5"
+    prints is_exactly env MPMAP_RANKS_PER_NODE=1 mpirun -n 2 "$bin/13_dataset" "$work/input.h5" "$work/two.h5"
+    if python3 -c 'import h5py' 2>/dev/null; then
+        python_of 13_dataset >"$work/13_dataset.py"
+        prints is_exactly python3 "$work/13_dataset.py" "$work/input.h5" "$work/python.h5"
     else
-        failed=$((failed + 1))
-        echo "FAILED with status $status: $*"
-        printf '    %s\n' "printed: $out"
+        echo "the Python of 13_dataset: skipped, because python3 has no h5py"
     fi
-}
+    wanted=
+    prints is_exactly h5diff "$work/one.h5" "$work/two.h5" /mean
+else
+    echo "13_dataset: skipped, because there is no h5import: install hdf5-tools"
+fi
 
-prints_queue "$bin/examples/queue"
-prints_queue mpirun -n 2 "$bin/examples/queue"
-prints_queue env MPMAP_RANKS_PER_NODE=1 mpirun -n 2 "$bin/examples/queue"
+wanted='Sum of squares, known to rank 1: 165'
+prints is_exactly mpirun -n 2 "$bin/14_own_mpi"
+prints is_exactly env MPMAP_RANKS_PER_NODE=1 mpirun -n 3 "$bin/14_own_mpi"
+if python3 -c 'import mpi4py' 2>/dev/null; then
+    python_of 14_own_mpi >"$work/14_own_mpi.py"
+    prints is_exactly mpirun -n 2 python3 "$work/14_own_mpi.py"
+else
+    echo "the Python of 14_own_mpi: skipped, because python3 has no mpi4py"
+fi
+
+# An example that is not named above is not tested.
+for file in "$sources"/*.c; do
+    grep -q "$(basename "$file" .c)" "${BASH_SOURCE[0]}" ||
+        { echo "FAILED: nothing here runs $(basename "$file")"; failed=$((failed + 1)); }
+done
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

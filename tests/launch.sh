@@ -232,9 +232,9 @@ fi
 
 while read -r variable value words; do
     for launcher in "" "mpirun -n 3" "env MPMAP_RANKS_PER_NODE=1 mpirun -n 2"; do
-        run $launcher env "$variable=$value" "$bin/examples/pool"
+        run $launcher env "$variable=$value" "$bin/examples/04_pool"
         check "$variable=$value, '$launcher': it fails" fails
-        check "$variable=$value, '$launcher': one line says why" said_once "^pool: .*$words"
+        check "$variable=$value, '$launcher': one line says why" said_once "^04_pool: .*$words"
         check "$variable=$value, '$launcher': nothing is left" ends_clean
     done
 done <<'END'
@@ -244,48 +244,48 @@ MPMAP_RANKS_PER_NODE 0 MPMAP_RANKS_PER_NODE is "0": it must be a whole number fr
 MPMAP_LOG loud MPMAP_LOG is "loud": it must be off, error, info or debug
 END
 
-run env SLURM_STEP_ID=0 SLURM_PROCID=1 SLURM_STEP_NUM_TASKS=4 "$bin/examples/pool"
+run env SLURM_STEP_ID=0 SLURM_PROCID=1 SLURM_STEP_NUM_TASKS=4 "$bin/examples/04_pool"
 check "srun without PMIx: it fails" fails
 check "srun without PMIx: the error says what to do" said_once 'srun has started 4 tasks .*srun --mpi=pmix, or mpirun'
-run env PMI_RANK=1 PMI_SIZE=3 "$bin/examples/pool"
+run env PMI_RANK=1 PMI_SIZE=3 "$bin/examples/04_pool"
 check "the launcher of another MPI: it fails" fails
 check "the launcher of another MPI: the error names what each of them says" \
-    said_once '^pool: .*PMI_SIZE is 3, .* but MPI \([^)]+\) says that there is 1: '
+    said_once '^04_pool: .*PMI_SIZE is 3, .* but MPI \([^)]+\) says that there is 1: '
 check "the launcher of another MPI: nothing is left" ends_clean
-run env PMI_RANK=1 PMI_SIZE=3 SLURM_STEP_ID=0 SLURM_PROCID=1 SLURM_STEP_NUM_TASKS=4 mpirun -n 1 "$bin/examples/pool"
+run env PMI_RANK=1 PMI_SIZE=3 SLURM_STEP_ID=0 SLURM_PROCID=1 SLURM_STEP_NUM_TASKS=4 mpirun -n 1 "$bin/examples/04_pool"
 check "a launcher within another one is the one that counts" squares_come
-run env SLURM_NTASKS=4 SLURM_PROCID=0 "$bin/examples/pool"
+run env SLURM_NTASKS=4 SLURM_PROCID=0 "$bin/examples/04_pool"
 check "a batch script is one rank, whatever it has asked for" squares_come
 
 # --- Memory ----------------------------------------------------------------------------------------------
 
 for launcher in "" "mpirun -n 2"; do
-    run env MPMAP_ARENA=1M $launcher "$bin/examples/pool"
+    run env MPMAP_ARENA=1M $launcher "$bin/examples/04_pool"
     check "an arena of 1M is enough for a small map, '$launcher'" squares_come
 done
-run env MPMAP_ARENA=1000T "$bin/examples/pool"
+run env MPMAP_ARENA=1000T "$bin/examples/04_pool"
 check "an arena that cannot be mapped: it fails" fails
 check "an arena that cannot be mapped: its size is said" said_once 'an arena of 1099511627776000 bytes cannot be mapped'
 # Sanitizers need more addresses than anybody is limited to.
 if (ulimit -v 3000000; "$bin/mpmap" --version >"$work/out" 2>&1); then
     for launcher in "" "mpirun -n 2" "env MPMAP_RANKS_PER_NODE=1 mpirun -n 2"; do
-        run $launcher bash -c 'ulimit -v 3000000 && exec "$0"' "$bin/examples/pool"
+        run $launcher bash -c 'ulimit -v 3000000 && exec "$0"' "$bin/examples/04_pool"
         check "a limit of addresses makes for an arena that fits, '$launcher'" squares_come
     done
 else
     skip "a limit of addresses" "this build needs more"
 fi
 if limit_memory 100000000; then
-    in_group env MPMAP_ARENA=50M "$bin/examples/pool"
+    in_group env MPMAP_ARENA=50M "$bin/examples/04_pool"
     check "an arena that the control group has memory for goes" squares_come
     for launcher in "" "mpirun -n 2" "env MPMAP_RANKS_PER_NODE=1 mpirun -n 2"; do
-        in_group env MPMAP_ARENA=200M $launcher "$bin/examples/pool"
+        in_group env MPMAP_ARENA=200M $launcher "$bin/examples/04_pool"
         check "an arena larger than the control group's memory, '$launcher': it fails" fails
         check "an arena larger than the control group's memory, '$launcher': both are said" \
             said_once 'an arena of 209715200 bytes.* the memory that the control group may have, which is (99[0-9]+|100000000)'
         check "an arena larger than the control group's memory, '$launcher': nothing is left" ends_clean
         advised=$(grep -oE 'MPMAP_ARENA to [0-9]+M' "$work/err" | grep -oE '[0-9]+M')
-        in_group env MPMAP_ARENA="${advised:-none}" $launcher "$bin/examples/pool"
+        in_group env MPMAP_ARENA="${advised:-none}" $launcher "$bin/examples/04_pool"
         check "an arena of $advised, as it says, '$launcher', goes" squares_come
     done
     rmdir "$group"
@@ -293,25 +293,25 @@ else
     skip "a control group's memory" "this user cannot make such a group"
 fi
 if can_mount; then
-    with_shm 16M mpirun -n 2 "$bin/examples/pool"
+    with_shm 16M mpirun -n 2 "$bin/examples/04_pool"
     check "a /dev/shm of 16M is enough" squares_come
-    with_shm 16M env MPMAP_ARENA=20M mpirun -n 2 "$bin/examples/pool"
+    with_shm 16M env MPMAP_ARENA=20M mpirun -n 2 "$bin/examples/04_pool"
     check "an arena larger than /dev/shm: it fails" fails
     check "an arena larger than /dev/shm: the error says where, and what to do" \
         said_once "rank 0 on $(uname -n): an arena of 20971520 bytes does not fit into /dev/shm, which has [0-9]+ free: set MPMAP_ARENA to [0-9]+M or less, or MPMAP_RANKS_PER_NODE to 1,"
     check "an arena larger than /dev/shm: nothing is left" ends_clean
     advised=$(grep -oE 'MPMAP_ARENA to [0-9]+M' "$work/err" | grep -oE '[0-9]+M')
-    with_shm 16M env MPMAP_ARENA="${advised:-none}" mpirun -n 2 "$bin/examples/pool"
+    with_shm 16M env MPMAP_ARENA="${advised:-none}" mpirun -n 2 "$bin/examples/04_pool"
     check "an arena larger than /dev/shm: with $advised, as it says, it goes" squares_come
-    with_shm 16M env MPMAP_ARENA=20M MPMAP_RANKS_PER_NODE=1 mpirun -n 2 "$bin/examples/pool"
+    with_shm 16M env MPMAP_ARENA=20M MPMAP_RANKS_PER_NODE=1 mpirun -n 2 "$bin/examples/04_pool"
     check "an arena larger than /dev/shm: with one rank a node, as it says, it goes" squares_come
-    with_full_shm mpirun -n 2 "$bin/examples/pool"
+    with_full_shm mpirun -n 2 "$bin/examples/04_pool"
     check "a full /dev/shm: it fails" fails
     check "a full /dev/shm: the error says what to do" \
         said_once 'does not fit into /dev/shm, which has [0-9]+ free: set MPMAP_RANKS_PER_NODE to 1,'
-    with_full_shm env MPMAP_RANKS_PER_NODE=1 mpirun -n 2 "$bin/examples/pool"
+    with_full_shm env MPMAP_RANKS_PER_NODE=1 mpirun -n 2 "$bin/examples/04_pool"
     check "a full /dev/shm: with one rank a node, as it says, it goes" squares_come
-    with_shm 2000T env MPMAP_ARENA=1000T mpirun -n 2 "$bin/examples/pool"
+    with_shm 2000T env MPMAP_ARENA=1000T mpirun -n 2 "$bin/examples/04_pool"
     check "an arena that /dev/shm has room for, and ranks have no addresses for: it fails" fails
     check "an arena that ranks have no addresses for: its size is said" \
         said_once 'an arena of 1099511627776000 bytes cannot be mapped'

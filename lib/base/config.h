@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Settings: the environment variables that mpmap reads, each named here and in README's table. For run/. */
+/* Settings: the environment variables that mpmap reads, each named here and in the table of doc/clusters.md. For run/. */
 #ifndef BASE_CONFIG_H
 #define BASE_CONFIG_H
 

@@ -10,7 +10,7 @@
 
 MPM_BEGIN
 
-/** Options of mpm_init; zero is the default. Environment variables (see README) come before these. */
+/** Options of mpm_init; zero is the default. Environment variables (see doc/clusters.md) take precedence over these. */
 typedef struct mpm_options {
     size_t arena_size;       /**< bytes that each node's processes share; 0: what memory allows */
     unsigned ranks_per_node; /**< cut machines into virtual nodes of so many ranks; 0: do not */

@@ -1,5 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Squares five numbers with a pool of two workers. Runs as it is, or under mpirun or srun. */
+/* A pool of two workers squares five numbers. In Python:
+ *
+ *     import multiprocessing
+ *
+ *     def square_number(n):
+ *         return n * n
+ *
+ *     if __name__ == "__main__":
+ *         numbers = [1, 2, 3, 4, 5]
+ *
+ *         with multiprocessing.Pool(processes=2) as pool:
+ *             results = pool.map(square_number, numbers)
+ *
+ *         print("Squared numbers:", results)
+ *
+ * Runs as it is, or under mpirun or srun. */
 #include <mpmap.h>
 #include <stdio.h>
 

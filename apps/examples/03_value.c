@@ -1,5 +1,27 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Four processes that add to one shared integer. Runs as it is, or under mpirun or srun. */
+/* Four processes add to one shared integer. In Python, where `+=` is two steps and additions get lost:
+ *
+ *     import multiprocessing
+ *
+ *     def increment(shared_value):
+ *         for _ in range(100000):
+ *             shared_value.value += 1
+ *
+ *     if __name__ == "__main__":
+ *         shared_value = multiprocessing.Value('i', 0)  # Shared integer value
+ *
+ *         processes = []
+ *         for _ in range(4):
+ *             p = multiprocessing.Process(target=increment, args=(shared_value,))
+ *             processes.append(p)
+ *             p.start()
+ *
+ *         for p in processes:
+ *             p.join()
+ *
+ *         print(f"Final value: {shared_value.value}")
+ *
+ * Here an addition is one step, and the value ends at 400000. Runs as it is, or under mpirun or srun. */
 #include <mpmap.h>
 #include <stdio.h>
 

@@ -1,5 +1,30 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Two processes, and main, which waits for them. Runs as it is, or under mpirun or srun. */
+/* Two processes, and main, which waits for them. In Python:
+ *
+ *     import multiprocessing
+ *     import time
+ *
+ *     def worker_function(name):
+ *         print(f"Worker {name} started.")
+ *         time.sleep(2)
+ *         print(f"Worker {name} finished.")
+ *
+ *     if __name__ == "__main__":
+ *         # Creating two processes
+ *         process1 = multiprocessing.Process(target=worker_function, args=("A",))
+ *         process2 = multiprocessing.Process(target=worker_function, args=("B",))
+ *
+ *         # Starting the processes
+ *         process1.start()
+ *         process2.start()
+ *
+ *         # Joining the processes (wait until they finish)
+ *         process1.join()
+ *         process2.join()
+ *
+ *         print("Both workers finished.")
+ *
+ * Runs as it is, or under mpirun or srun. */
 #include <mpmap.h>
 #include <stdio.h>
 #include <unistd.h>

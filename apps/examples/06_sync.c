@@ -1,7 +1,45 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Four processes count the primes below a million: an event starts them, a semaphore lets two of them sieve
- * at a time, a lock guards the table, and a barrier stands between counting and looking at what the others
- * have found. Runs as it is, or under mpirun or srun. */
+/* Four processes count the primes below a million: an event starts them, a semaphore lets two of them sieve at
+ * a time, a lock guards the table, and a barrier separates counting from reading what the others found. In Python:
+ *
+ *     import multiprocessing
+ *
+ *     SHARE = 250000
+ *
+ *     def sieve(first):
+ *         composite = bytearray(SHARE)
+ *         for d in range(2, int((first + SHARE) ** 0.5) + 1):
+ *             start = max(d * d, -(-first // d) * d) - first
+ *             if start < SHARE:
+ *                 composite[start::d] = bytes([1]) * len(range(start, SHARE, d))
+ *         return [first + i for i in range(SHARE) if not composite[i] and first + i > 1]
+ *
+ *     def count_primes(number, start, sieving, lock, counted, table):
+ *         start.wait()
+ *         with sieving:
+ *             primes = sieve(number * SHARE)
+ *         with lock:
+ *             table[number] = len(primes)
+ *             table[4] = max(table[4], primes[-1])
+ *         counted.wait()
+ *         assert sum(table[:4]) == 78498  # everybody sees all shares
+ *
+ *     if __name__ == "__main__":
+ *         start, lock = multiprocessing.Event(), multiprocessing.Lock()
+ *         sieving, counted = multiprocessing.BoundedSemaphore(2), multiprocessing.Barrier(4)
+ *         table = multiprocessing.Array('i', 5, lock=False)
+ *         workers = [multiprocessing.Process(target=count_primes, args=(i, start, sieving, lock, counted, table))
+ *                    for i in range(4)]
+ *         for w in workers:
+ *             w.start()
+ *         start.set()
+ *         for w in workers:
+ *             w.join()
+ *         for i in range(4):
+ *             print(f"{table[i]} primes from {i * SHARE} to {(i + 1) * SHARE - 1}")
+ *         print(f"{sum(table[:4])} primes below {4 * SHARE}, the largest is {table[4]}")
+ *
+ * Runs as it is, or under mpirun or srun. */
 #include <mpmap.h>
 #include <stdio.h>
 

@@ -1,5 +1,35 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A producer hands five numbers to a consumer through a queue. Runs as it is, or under mpirun or srun. */
+/* A producer hands five numbers to a consumer through a queue. In Python:
+ *
+ *     import multiprocessing
+ *
+ *     def producer(queue):
+ *         for i in range(5):
+ *             print(f"Producer adding {i} to queue")
+ *             queue.put(i)
+ *
+ *     def consumer(queue):
+ *         while True:
+ *             item = queue.get()
+ *             if item is None:  # End signal
+ *                 break
+ *             print(f"Consumer received {item}")
+ *
+ *     if __name__ == "__main__":
+ *         queue = multiprocessing.Queue()
+ *
+ *         # Creating producer and consumer processes
+ *         producer_process = multiprocessing.Process(target=producer, args=(queue,))
+ *         consumer_process = multiprocessing.Process(target=consumer, args=(queue,))
+ *
+ *         producer_process.start()
+ *         consumer_process.start()
+ *
+ *         producer_process.join()
+ *         queue.put(None)  # Sending end signal to consumer
+ *         consumer_process.join()
+ *
+ * Runs as it is, or under mpirun or srun. */
 #include <mpmap.h>
 #include <stdio.h>
 

@@ -1,25 +1,30 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# README.md is true. What its blocks are, their first line says:
+# A document is true: README.md, or one of doc/. What its blocks are, their first line says:
 #
-#   ```LANGUAGE FILE      a file: it is written as FILE, and C must also compile without a warning
-#   ```sh test            commands, run in a scratch folder, in the order of the file; one block's variables are
+#   ```LANGUAGE FILE      a file: it is written as FILE; C must compile without a warning. Where apps/examples/ or
+#                         apps/plugins/ has a file of that name, it is the same but for the comment at its head
+#                         (C), or part of that comment (Python)
+#   ```sh test            commands, run in a scratch folder, in the order of the document; one block's variables are
 #                         there in the next
 #   ```text               what the commands just above print, to the letter
 #   ```text figures       the same, but numbers may be others, and plurals with them
+#   ```text any order     the same, but the lines may come in another order
+#   ```text example       what other commands have printed: it is not looked at
 #
 # Other blocks are not run; of those, what they name must exist. The scratch folder looks like the folder of the
-# sources, with this build as build/release, and is a home of its own. Another README can be given as a third
-# argument. Last line: "N passed, N failed".
+# sources, with this build as build/release, and is a home of its own, in which mpmap is installed, unless the document
+# does that itself. Arguments: the folder of the programs, that of the sources, the document. Last line: "N passed, N
+# failed".
 set -uo pipefail
 
 bin=$(realpath "${1:-${MPMAP_BIN:?says where the programs are}}")
 source_folder=$(realpath "${2:-${MPMAP_SOURCE:?says where the sources are}}")
-readme=$(realpath "${3:-$source_folder/README.md}")
+document=$(realpath "${3:-$source_folder/README.md}")
 build=$(dirname "$bin")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-passed=0 failed=0 commands=0
+passed=0 failed=0
 . "$(dirname "${BASH_SOURCE[0]}")/support/mpirun.sh"
 export LC_ALL=C.UTF-8
 
@@ -37,7 +42,7 @@ check()
     fi
 }
 
-# Cuts the README into blocks/NNN, each with its line number and info string in blocks/NNN.info.
+# Cuts the document into blocks/NNN, each with its line number and info string in blocks/NNN.info.
 cut_blocks()
 {
     mkdir "$work/blocks"
@@ -52,10 +57,10 @@ cut_blocks()
             next
         }
         inside { print > name }
-        END { exit inside }' "$readme"
+        END { exit inside }' "$document"
 }
 
-# A folder that looks like the one that the README speaks of.
+# A folder that looks like the one that documents speak of.
 make_scratch()
 {
     mkdir -p "$work/home" "$work/here/build" "$work/wrap"
@@ -68,10 +73,15 @@ make_scratch()
         chmod +x "$work/wrap/cc"
         export OMPI_CC=$work/wrap/cc MPICH_CC=$work/wrap/cc
     fi
-    (export HOME=$work/home PATH=$work/wrap:$bin:$PATH && export -p) >"$work/state"
+    grep -q '^cmake --install' "$document" || cmake --install "$build" --prefix "$work/home/.local" >/dev/null
+    (
+        export HOME=$work/home PATH=$work/home/.local/bin:$work/wrap:$bin:$PATH
+        export PKG_CONFIG_PATH=$work/home/.local/lib/pkgconfig
+        export -p
+    ) >"$work/state"
 }
 
-# Runs the commands of a block as they stand, with what earlier blocks have exported.
+# Runs the commands of a block as they are, with what earlier blocks have exported.
 run_commands()
 {
     printf '. "%s"\nset -eo pipefail\n%s\nexport -p >"%s"\n' "$work/state" "$(cat "$1")" "$work/state" >"$work/script"
@@ -92,6 +102,7 @@ without_figures()
 }
 
 prints_exactly() { diff "$1" "$work/printed"; }
+prints_in_any_order() { diff <(sort "$1") <(sort "$work/printed"); }
 prints_but_for_figures() { diff <(without_figures "$1") <(without_figures "$work/printed"); }
 
 c_compiles()
@@ -99,6 +110,53 @@ c_compiles()
     local compiler=cc
     grep -q '<mpi.h>' "$1" && compiler=mpicc
     "$compiler" -std=c11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -I "$source_folder/lib/include" "$1"
+}
+
+# A C file without the comments that it begins with.
+without_head()
+{
+    awk 'body { print; next }
+         !comment && !/^\/\*/ { body = 1; print; next }
+         { comment = !/\*\/$/ }' "$1"
+}
+
+# The Python in the comment that a C file begins with.
+python_in_head()
+{
+    sed -n '/^#include/q; s/^ \*     //p; s/^ \*$//p' "$1"
+}
+
+is_the_file() { diff "$1" <(without_head "$2"); }
+
+is_in_head()
+{
+    local inside
+    inside=$(python_in_head "$2")
+    [[ $inside == *"$(cat "$1")"* ]] || diff "$1" <(echo "$inside")
+}
+
+# The C file of the project that has a name, if there is one.
+file_of_project()
+{
+    local name=${1%.*}.c folder
+    for folder in examples plugins; do
+        [ ! -f "$source_folder/apps/$folder/$name" ] || echo "$source_folder/apps/$folder/$name"
+    done
+}
+
+# write_file BLOCK LANGUAGE NAME TITLE
+write_file()
+{
+    local of_project
+    of_project=$(file_of_project "$3")
+    cp "$1" "$work/here/$3"
+    case $2 in
+    c)
+        check "$4 compiles" c_compiles "$work/here/$3"
+        [ -z "$of_project" ] || check "$4 is $of_project" is_the_file "$1" "$of_project"
+        ;;
+    python) [ -z "$of_project" ] || check "$4 is in the comment of $of_project" is_in_head "$1" "$of_project" ;;
+    esac
 }
 
 # run_block FILE: does what its first line says.
@@ -109,19 +167,17 @@ run_block()
     title="line $line: \`\`\`$language $word"
     case "$language $word" in
     "sh test")
-        commands=$((commands + 1))
         check "$title ends well" ends_well "$block"
         after_commands=yes
         return
         ;;
     "text ") [ -z "$after_commands" ] || check "$title is what is printed" prints_exactly "$block" ;;
     "text figures") check "$title is what is printed" prints_but_for_figures "$block" ;;
+    "text any order") check "$title is what is printed" prints_in_any_order "$block" ;;
+    "text example") ;;
     "sh ") check "$title names what exists" names_exist "$block" ;;
     "sh "* | "text "* | *" ") check "$title: no such mark is known, and a file has a name" false ;;
-    *)
-        cp "$block" "$work/here/$word"
-        [ "$language" != c ] || check "$title compiles" c_compiles "$work/here/$word"
-        ;;
+    *) write_file "$block" "$language" "$word" "$title" ;;
     esac
     after_commands=
 }
@@ -129,35 +185,49 @@ run_block()
 # The headings of a text, as links name them.
 headings()
 {
-    sed -nE 's/^#+ //p' "$1" | tr '[:upper:] ' '[:lower:]-'
+    sed -nE 's/^#+ //p' "$1" | tr '[:upper:] ' '[:lower:]-' | tr -d '`.,:()'
 }
 
 # Words that look like files of the project, and commands of ./dev, in a text.
 names_exist()
 {
     local name wrong=0
-    for name in $(grep -oP '(?<![\w./~-])(apps|lib|tests|slurm|config|\.ci)/[\w./-]*\w' "$1" | sort -u); do
+    for name in $(grep -oP '(?<![\w./~-])(apps|lib|tests|slurm|config|doc|\.ci)/[\w./-]*\w' "$1" | sort -u); do
         [ -e "$source_folder/$name" ] || { echo "there is no $name"; wrong=1; }
     done
     for name in $(grep -oE '\./dev [a-z]+' "$1" | cut -d' ' -f2 | sort -u); do
-        "$source_folder/dev" help | grep -qE "^  $name( |\$)" || { echo "there is no ./dev $name"; wrong=1; }
+        [ "$name" = help ] || "$source_folder/dev" help | grep -qE "^  $name( |\$)" || { echo "there is no ./dev $name"; wrong=1; }
     done
-    for name in $(grep -oE '\]\([^)]*\)' "$1" | tr -d '])(' | sort -u); do
-        case $name in
-        '#'*) headings "$1" | grep -qx -- "${name#\#}" || { echo "there is no heading $name"; wrong=1; } ;;
-        *) [ -e "$source_folder/$name" ] || { echo "there is no $name"; wrong=1; } ;;
-        esac
+    return $wrong
+}
+
+# Links lead to files, and to headings in them.
+links_lead_somewhere()
+{
+    local link file folder wrong=0
+    folder=$(dirname "$document")
+    for link in $(grep -oE '\]\([^) ]*\)' "$document" | tr -d '])(' | sort -u); do
+        [[ $link != http*://* ]] || continue
+        file=$folder/${link%%#*}
+        [[ $link != '#'* ]] || file=$document
+        if [ ! -e "$file" ]; then
+            echo "there is no $link"
+            wrong=1
+        elif [[ $link == *'#'* ]] && ! headings "$file" | grep -qx -- "${link##*#}"; then
+            echo "there is no heading $link"
+            wrong=1
+        fi
     done
     return $wrong
 }
 
 # Every variable that the library or ./dev reads has a line in the table.
-variables_are_told()
+variables_are_in_the_table()
 {
     local name wrong=0
     for name in $(grep -hoE '(getenv|read_[a-z_]+)\("MPMAP_[A-Z_]+' "$source_folder"/lib/*/*.c | grep -oE 'MPMAP_[A-Z_]+') \
         $(grep -oE '\$\{MPMAP_[A-Z_]+' "$source_folder/dev" | grep -oE 'MPMAP_[A-Z_]+'); do
-        grep -qE "^\| \`$name\` \|" "$readme" || { echo "$name has no line in the table"; wrong=1; }
+        grep -qE "^\| \`$name\` \|" "$document" || { echo "$name has no line in the table"; wrong=1; }
     done
     return $wrong
 }
@@ -166,11 +236,13 @@ check "all blocks end" cut_blocks
 make_scratch
 after_commands=
 for block in "$work"/blocks/[0-9][0-9][0-9]; do
-    run_block "$block"
+    [ ! -f "$block" ] || run_block "$block"
 done
-check "there are commands to run" [ "$commands" -gt 0 ]
-check "what the README names exists" names_exist "$readme"
-check "variables stand in the table" variables_are_told
+check "what the document names exists" names_exist "$document"
+check "links lead somewhere" links_lead_somewhere
+if grep -q '^## Environment variables' "$document"; then
+    check "variables are in the table" variables_are_in_the_table
+fi
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
