@@ -92,6 +92,8 @@ static int run_rows(mpm_pool *pool, const mpm_dataset_map *map, const struct inp
     size_t claim = claim_rows(pool, map, input);
     struct batch_map batches = {
         .task = rows_run,
+        .check = rows_check,
+        .check_context_size = rows_job_check_size(job, job_size),
         .count = input->rows,
         .chunk = claim,
         .chunk_s = CLAIM_S,

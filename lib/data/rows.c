@@ -2,7 +2,7 @@
 /* Rows in a worker. It keeps the files of the map that it last worked for open, with buffers for one block
  * of rows, until it works for another map. The order of each block is: read, run, write the results, write
  * the marks. So a row that is marked as done has its result in the file, whenever the worker dies; a row
- * that is not is run again, and writes the same bytes to the same place. Only rows_run() is called from
+ * that is not is run again, and writes the same bytes to the same place. Only rows_check() and rows_run() are called from
  * outside, in a process that has one thread. */
 #include "data/rows.h"
 
@@ -26,7 +26,7 @@
 /* What this process has open. */
 static struct {
     bool open;
-    uint64_t map_id;
+    struct part_token token; /* of the map's part: no other map has it */
     mpm_task *task;
     struct input input;
     int part;
@@ -105,6 +105,11 @@ int rows_job_create(const mpm_dataset_map *map, const struct input *input, const
     return 0;
 }
 
+size_t rows_job_check_size(const struct rows_job *job, size_t size)
+{
+    return job->context ? job->context : size;
+}
+
 static void close_files(void)
 {
     if (!worker.open)
@@ -175,17 +180,16 @@ static int open_files(const struct rows_job *job)
     return status;
 }
 
-static int prepare(mpm_call *call, const struct rows_job *job)
+static int prepare(const struct rows_job *job)
 {
-    uint64_t map_id = batch_map_id(call);
     int status;
 
-    if (worker.open && worker.map_id == map_id)
+    if (worker.open && !memcmp(&worker.token, &job->token, sizeof worker.token))
         return 0;
     close_files();
     status = open_files(job);
     if (!status)
-        worker.map_id = map_id;
+        worker.token = job->token;
     return status;
 }
 
@@ -287,7 +291,7 @@ static int run_block(mpm_call *call, const struct rows_job *job, uint64_t first,
 int rows_run(mpm_call *call, uint64_t first, size_t count)
 {
     const struct rows_job *job = mpm_call_context(call);
-    int status = prepare(call, job);
+    int status = prepare(job);
 
     batch_show_context(call, job_context(job));
     while (!status && count > 0) {
@@ -299,6 +303,16 @@ int rows_run(mpm_call *call, uint64_t first, size_t count)
     if (!status && worker.flush && fdatasync(worker.part))
         status = error_set_errno(MPM_EIO, "cannot write %s", job_text(job, job->part));
     batch_show_context(call, job);
+    if (status)
+        say_error(call, mpm_error());
+    return status;
+}
+
+int rows_check(mpm_call *call, uint64_t first, size_t count)
+{
+    int status = prepare(mpm_call_context(call));
+
+    (void)first, (void)count;
     if (status)
         say_error(call, mpm_error());
     return status;

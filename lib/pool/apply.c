@@ -37,8 +37,13 @@ unsigned apply_enter(struct mpm_pool *pool)
 {
     unsigned node = pool->node_count == 1 ? 0 : best_node(pool);
 
-    atomic_fetch_add(&pool->node[node].calls, 1);
+    apply_enter_node(pool, node);
     return node;
+}
+
+void apply_enter_node(struct mpm_pool *pool, unsigned node)
+{
+    atomic_fetch_add(&pool->node[node].calls, 1);
 }
 
 void apply_left(struct mpm_pool *pool, unsigned node)
@@ -48,7 +53,7 @@ void apply_left(struct mpm_pool *pool, unsigned node)
 
 void apply_moved(struct mpm_pool *pool, unsigned from, unsigned to)
 {
-    atomic_fetch_add(&pool->node[to].calls, 1);
+    apply_enter_node(pool, to);
     apply_left(pool, from);
 }
 

@@ -10,6 +10,8 @@ void apply_begin(void);
 
 /* Chooses the node for a call: the one with the fewest calls a worker, main's own before others; and counts it. */
 unsigned apply_enter(struct mpm_pool *pool);
+/* Counts it at a node that is given. */
+void apply_enter_node(struct mpm_pool *pool, unsigned node);
 /* The call is over. */
 void apply_left(struct mpm_pool *pool, unsigned node);
 /* It goes to another node. */

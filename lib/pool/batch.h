@@ -28,12 +28,14 @@ void batch_fail_item(mpm_call *call, int code);
 /* Sets what mpm_call_context() tells from here on: for its items a batch task shows their own context, which
  * stands somewhere in the batch's, or NULL. Before it returns it shows the batch's again. */
 void batch_show_context(mpm_call *call, const void *context);
-/* A number that is the same for all calls of one map and never again: to keep files open between calls. */
-uint64_t batch_map_id(const mpm_call *call);
 
 struct batch_map {
     batch_task *task; /* a function of libmpmap */
     uint64_t count;
+    /* Run once in a worker of each other node, as for one item 0, before any item is run on any node: a status ends the
+     * map there. It begins no item. It has the first `check_context_size` bytes of the context. NULL: nothing is run. */
+    batch_task *check;
+    size_t check_context_size;
     size_t chunk;       /* items a claim; 0: by measured time */
     size_t chunk_limit; /* the most items a claim; 0: no limit */
     const double

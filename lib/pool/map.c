@@ -736,8 +736,8 @@ static int recall_call(struct map *map)
 
 static bool may_move(const struct map *map)
 {
-    return map->request.count == 1 && map->request.node != MAP_ALL_NODES && map->call.lease &&
-           !map->waiting_count && !map->call.is_taken && map->pool->node_count > 1;
+    return map->request.count == 1 && map->request.node != MAP_ALL_NODES && !map->request.stays &&
+           map->call.lease && !map->waiting_count && !map->call.is_taken && map->pool->node_count > 1;
 }
 
 /* Sends a call to an idle worker of another node, once it has waited for one of its own. */
@@ -936,6 +936,11 @@ int map_begin(struct mpm_pool *pool, const struct map_request *request, struct m
 bool map_is_in_line(const struct map *map)
 {
     return map->is_in_line || map->stage != MAP_RUNS;
+}
+
+bool map_is_taken(const struct map *map)
+{
+    return map->call.is_taken;
 }
 
 bool map_step(struct map *map, bool *worked)

@@ -23,6 +23,7 @@ struct map_request {
     bool is_apply;        /* it is one call: its failure is told as that */
     bool is_in_line;      /* it counts in its pool's `in_line`: see pool_stand_in_line() */
     unsigned node;        /* where it is to run, or MAP_ALL_NODES */
+    bool stays;           /* there, while that has workers: it is no call that any node may have */
     uint64_t first_index; /* what mpm_call_index() tells of item 0; not for batches */
     uint64_t count, item_size, result_size;
     const char *items;
@@ -68,6 +69,8 @@ bool map_is_in_line(const struct map *map);
 /* Goes on as far as it can now. true when the map has ended. The node's bell rings when there may be more to do;
  * `worked` is set to true if something was done, so that there may be more at once. */
 bool map_step(struct map *map, bool *worked);
+/* Whether a worker has taken all that a map for one node has, and works on it for more than a moment. */
+bool map_is_taken(const struct map *map);
 /* When the next step is due at the latest, though the bell has not rung: by clock.h. */
 uint64_t map_next_step_ns(struct map *map);
 /* It is to end, with MPM_ECANCELED: steps go on until it has. */

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "pool/batch.h"
 #include "pool/map.h"
+#include "pool/map_check.h"
 #include "pool/pool_state.h"
 
 #define MAX_ITEM_SIZE ((uint64_t)1 << 30)
@@ -135,7 +136,8 @@ int pool_map_batches(mpm_pool *pool, const struct batch_map *map)
 
     if ((status = map_enter("mpm_pool_map_dataset", pool, &request)))
         return status;
-    status = map_run(pool, &request, &failures, &failure_count);
+    if (!map->check || !map->count || !(status = map_check_nodes(pool, map)))
+        status = map_run(pool, &request, &failures, &failure_count);
     pool_leave_call(pool);
     return status;
 }

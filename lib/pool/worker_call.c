@@ -164,9 +164,3 @@ void batch_show_context(mpm_call *call, const void *context)
 {
     call->context = context;
 }
-
-uint64_t batch_map_id(const mpm_call *call)
-{
-    (void)call;
-    return worker_self.job_id;
-}

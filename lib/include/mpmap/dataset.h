@@ -77,13 +77,15 @@ MPM_API MPM_CHECKED int mpm_dataset_read_costs(const char *file, const char *dat
 /** Runs a task over the rows of a data set; results go into a new one of [rows, extents of a result…].
  * Items are rows in the machine's own byte order, C order. A row that fails leaves zeros, and is marked in
  * the data set `OUTPUT_DATASET.done` beside it (u8 a row: 0 not done, 1 done, 2 failed).
+ * Before the first row is run anywhere, every node opens both files and checks that they are those that main has. A node
+ * that takes longer for it than eight times MPMAP_NODE_TIMEOUT ends the map.
  * A row that cannot be read has failed, too. Blocks until every row is done. The pool's driver only.
  * The file is made as OUTPUT_FILE.part. Where the map ends before its end and some rows are good, it stays there, and
  * mpm_error() says so; the next map to the same output begins anew.
  * @return MPM_ETASK if rows failed, as mpm_pool_map: the file is complete otherwise, unless it was to replace another one and
  *         no row is good. MPM_ECANCELED after more than max_failures. MPM_EEXIST if the output exists and may not be
  *         overwritten, is a link, or another run is making it; MPM_ENOENT, MPM_ETYPE, MPM_EBUSY as mpm_dataset_describe;
- *         MPM_EIO, also when the disk is full, or a node sees another input or output; MPM_ENODELOST: the sentence says
+ *         MPM_EIO, also when the disk is full, or a node sees another input or output, or cannot open them in time; MPM_ENODELOST: the sentence says
  *         how many rows are good, and in which file; what mpm_pool_map gives. */
 MPM_API MPM_CHECKED int mpm_pool_map_dataset(mpm_pool *pool, mpm_task *task, const mpm_dataset_map *map);
 
