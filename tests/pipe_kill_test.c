@@ -237,6 +237,12 @@ static bool close_both_ends(const struct kill_scene *scene)
     return !mpm_connection_close(end_of(scene, 0)) && !mpm_connection_close(end_of(scene, 1));
 }
 
+static bool let_go_twice(const struct kill_scene *scene)
+{
+    return !mpm_connection_release(end_of(scene, 1)) && connection_poll(end_of(scene, 1), 0) == 0 &&
+           !mpm_connection_release(end_of(scene, 1));
+}
+
 static bool make_and_close(const struct kill_scene *scene)
 {
     mpm_connection a, b;
@@ -349,6 +355,7 @@ const struct kill_operation kill_operations[] = {
     {"the first use of an end", an_end_that_nobody_has_held, use_hidden_end, has_held_or_not},
     {"the first use of an end of dead ones", an_end_that_dead_ones_have_held, use_hidden_end,
      has_held_or_not},
+    {"letting an end go, and again after a use", an_empty_pipe, let_go_twice, the_other_end_is_gone},
     {"closing an end", an_empty_pipe, close_second_end, the_other_end_is_gone},
     {"closing both ends", a_pipe_with_messages_to_the_process, close_both_ends, is_ended_or_not},
 };

@@ -4,6 +4,7 @@
  * too. */
 #include <CUnit/CUnit.h>
 #include <malloc.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -377,6 +378,109 @@ static void an_end_is_gone_when_all_that_held_it_are_dead(void)
     nothing_is_wrong();
 }
 
+static int send_one_when_told(const void *args, size_t size)
+{
+    const struct args *mine = args;
+
+    (void)size;
+    EXPECT(receives_number(mine->end, 1));
+    send_number(mine->end, 3);
+    return say();
+}
+
+/* Two nodes are enough. */
+static unsigned first_to_last(void)
+{
+    return mpm_node_count() > 1 ? mpm_node_count() - 1 : 1;
+}
+
+/* As a parent closes its copy of its child's end. */
+static int let_go_of_the_childs_end(const void *args, size_t size)
+{
+    const struct args *mine = args;
+    struct args childs = {0};
+    mpm_connection own;
+
+    (void)size;
+    for (unsigned node = 0; node < mpm_node_count(); node += first_to_last()) {
+        mpm_process child;
+
+        own = mine->report;
+        childs.end = mine->end;
+        if (mine->count) /* at this node, else at main's */
+            EXPECT(!mpm_pipe_create(MPM_DUPLEX, &own, &childs.end));
+        send_number(childs.end, 2);
+        child = start(node, send_one_when_told, &childs);
+        EXPECT(!mpm_connection_release(childs.end) && !mpm_connection_release(childs.end));
+        EXPECT(receives_number(own, 2));
+        EXPECT(mpm_connection_recv(own, 0, NULL, 0, NULL) == MPM_ETIMEDOUT);
+        send_number(own, 1);
+        EXPECT(receives_number(own, 3));
+        EXPECT(mpm_connection_recv(own, PATIENCE_S, NULL, 0, NULL) == MPM_EEOF);
+        EXPECT(ends_well(child));
+        if (mine->count)
+            EXPECT(!mpm_connection_close(own) && !mpm_connection_close(childs.end));
+    }
+    return say();
+}
+
+static void who_has_let_go_of_an_end_does_not_keep_it(void)
+{
+    EXPECT(!let_go_of_the_childs_end(&(struct args){.count = 1}, 0));
+    for (unsigned node = 0; node < mpm_node_count(); node += first_to_last()) {
+        struct args args = {.count = 1};
+
+        EXPECT(ends_well(start(node, let_go_of_the_childs_end, &args)));
+        args.count = 0;
+        EXPECT(!mpm_pipe_create(MPM_DUPLEX, &args.report, &args.end));
+        EXPECT(ends_well(start(node, let_go_of_the_childs_end, &args)));
+        EXPECT(!mpm_connection_close(args.report) && !mpm_connection_close(args.end));
+    }
+    nothing_is_wrong();
+}
+
+/* Its starter may note after that that it was started with the end. */
+static int let_go_at_once(const void *args, size_t size)
+{
+    const struct args *mine = args;
+
+    (void)size;
+    EXPECT(!mpm_connection_release(mine->end));
+    EXPECT(receives_number(mine->report, 1));
+    send_number(mine->end, 2);
+    EXPECT(receives_number(mine->report, 2));
+    EXPECT(!mpm_connection_release(mine->end));
+    EXPECT(receives_number(mine->report, 3));
+    return say();
+}
+
+static void an_end_that_was_let_go_is_gone_until_it_is_used_again(void)
+{
+    for (unsigned i = 0; i < AMOUNT(4, 2) * mpm_node_count(); i++) {
+        struct args args = {0};
+        mpm_connection own, orders;
+        mpm_process process;
+
+        EXPECT(!mpm_pipe_create(MPM_DUPLEX, &own, &args.end) &&
+               !mpm_pipe_create(MPM_DUPLEX, &orders, &args.report));
+        process = start(i % mpm_node_count(), let_go_at_once, &args);
+        EXPECT(mpm_connection_recv(own, PATIENCE_S, NULL, 0, NULL) == MPM_EEOF);
+        send_number(orders, 1);
+        while (mpm_connection_recv(own, PATIENCE_S, NULL, 0, NULL) == MPM_EEOF)
+            sched_yield();
+        EXPECT(receives_number(own, 2));
+        EXPECT(mpm_connection_recv(own, 0, NULL, 0, NULL) == MPM_ETIMEDOUT);
+        send_number(orders, 2);
+        EXPECT(mpm_connection_recv(own, PATIENCE_S, NULL, 0, NULL) == MPM_EEOF);
+        send_number(orders, 3);
+        EXPECT(ends_well(process));
+        EXPECT(!mpm_connection_close(own) && !mpm_connection_close(args.end));
+        EXPECT(mpm_connection_release(own) == MPM_ESTALE);
+        EXPECT(!mpm_connection_close(orders) && !mpm_connection_close(args.report));
+    }
+    nothing_is_wrong();
+}
+
 static int wait_in_vain(const void *args, size_t size)
 {
     const struct args *mine = args;
@@ -621,6 +725,9 @@ int main(int argc, char **argv)
         {"a_duplex_pipe_carries_questions_and_answers", a_duplex_pipe_carries_questions_and_answers},
         {"a_fast_sender_waits_and_its_end_is_told", a_fast_sender_waits_and_its_end_is_told},
         {"an_end_is_gone_when_all_that_held_it_are_dead", an_end_is_gone_when_all_that_held_it_are_dead},
+        {"who_has_let_go_of_an_end_does_not_keep_it", who_has_let_go_of_an_end_does_not_keep_it},
+        {"an_end_that_was_let_go_is_gone_until_it_is_used_again",
+         an_end_that_was_let_go_is_gone_until_it_is_used_again},
         {"the_last_holders_death_wakes_a_receiver", the_last_holders_death_wakes_a_receiver},
         {"the_last_holders_death_wakes_a_sender", the_last_holders_death_wakes_a_sender},
         {"a_process_that_dies_before_it_uses_its_end_held_it",

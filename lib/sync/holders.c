@@ -8,9 +8,14 @@
 
 #define FIRST_ROOM 3u
 
+struct holder {
+    struct party party;
+    uint32_t has_let_go;
+};
+
 struct holders {
     uint32_t count, room;
-    struct party party[];
+    struct holder holder[];
 };
 
 static struct holders *holders_at(struct arena *arena, uint64_t list)
@@ -23,13 +28,39 @@ static uint32_t count_of(struct arena *arena, uint64_t list)
     return list ? holders_at(arena, list)->count : 0;
 }
 
-bool holders_have(struct arena *arena, uint64_t list, const struct party *party)
+static struct holder *holder_at(struct arena *arena, uint64_t list, uint32_t place)
+{
+    return &holders_at(arena, list)->holder[place];
+}
+
+/* NULL if it never was one. */
+static struct holder *find(struct arena *arena, uint64_t list, const struct party *party)
 {
     for (uint32_t i = 0; i < count_of(arena, list); i++) {
-        if (party_is_same_process(&holders_at(arena, list)->party[i], party))
-            return true;
+        if (party_is_same_process(&holder_at(arena, list, i)->party, party))
+            return holder_at(arena, list, i);
     }
-    return false;
+    return NULL;
+}
+
+bool holders_have(struct arena *arena, uint64_t list, const struct party *party)
+{
+    const struct holder *holder = find(arena, list, party);
+
+    return holder && !holder->has_let_go;
+}
+
+bool holders_had(struct arena *arena, uint64_t list, const struct party *party)
+{
+    return find(arena, list, party);
+}
+
+void holders_let_go(struct arena *arena, uint64_t list, const struct party *party)
+{
+    struct holder *holder = find(arena, list, party);
+
+    if (holder)
+        holder->has_let_go = 1;
 }
 
 static uint32_t count_living(struct arena *arena, uint64_t list)
@@ -37,7 +68,7 @@ static uint32_t count_living(struct arena *arena, uint64_t list)
     uint32_t living = 0;
 
     for (uint32_t i = 0; i < count_of(arena, list); i++)
-        living += !party_is_dead(&holders_at(arena, list)->party[i]);
+        living += !party_is_dead(&holder_at(arena, list, i)->party);
     return living;
 }
 
@@ -48,27 +79,32 @@ static int make(struct arena *arena, uint64_t old, uint32_t owner, const struct 
     struct holders *holders;
     int status;
 
-    if ((status = arena_alloc(arena, sizeof *holders + room * sizeof *party, owner, made)))
+    if ((status = arena_alloc(arena, sizeof *holders + room * sizeof *holders->holder, owner, made)))
         return status;
     KILL_POINT();
     holders = holders_at(arena, *made);
     holders->count = 0;
     holders->room = room;
     for (uint32_t i = 0; i < count_of(arena, old); i++) {
-        if (!party_is_dead(&holders_at(arena, old)->party[i]))
-            holders->party[holders->count++] = holders_at(arena, old)->party[i];
+        if (!party_is_dead(&holder_at(arena, old, i)->party))
+            holders->holder[holders->count++] = *holder_at(arena, old, i);
     }
-    holders->party[holders->count++] = *party;
+    holders->holder[holders->count++] = (struct holder){.party = *party};
     return MPM_OK;
 }
 
 int holders_add(struct arena *arena, uint64_t *list, uint32_t owner, const struct party *party)
 {
+    struct holder *before = find(arena, *list, party);
     uint64_t old = *list, made;
     int status;
 
+    if (before) {
+        before->has_let_go = 0;
+        return MPM_OK;
+    }
     if (old && holders_at(arena, old)->count < holders_at(arena, old)->room) {
-        holders_at(arena, old)->party[holders_at(arena, old)->count] = *party;
+        *holder_at(arena, old, holders_at(arena, old)->count) = (struct holder){.party = *party};
         KILL_POINT();
         holders_at(arena, old)->count++;
         return MPM_OK;
@@ -85,13 +121,15 @@ int holders_add(struct arena *arena, uint64_t *list, uint32_t owner, const struc
 void holders_mark(struct arena *arena, uint64_t list, const struct party_death *death)
 {
     for (uint32_t i = 0; i < count_of(arena, list); i++)
-        party_mark_dead(&holders_at(arena, list)->party[i], death);
+        party_mark_dead(&holder_at(arena, list, i)->party, death);
 }
 
 bool holders_are_gone(struct arena *arena, uint64_t list)
 {
     for (uint32_t i = 0; i < count_of(arena, list); i++) {
-        if (!party_is_dead(&holders_at(arena, list)->party[i]))
+        const struct holder *holder = holder_at(arena, list, i);
+
+        if (!holder->has_let_go && !party_is_dead(&holder->party))
             return false;
     }
     return list;

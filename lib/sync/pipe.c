@@ -9,7 +9,7 @@
  * cell's identity, when the second end is closed. The blocks of the lists have the owner number of the first
  * ring, so the sweep passes them on before that ring is swept.
  *
- * The other end is gone when it is closed, or had holders and all of them are dead. A receiver that finds its
+ * The other end is gone when it is closed, or had holders and all of them are dead or have let it go. A receiver that finds its
  * ring empty looks at that first and at the ring again then, so that what was sent before the end is
  * received. Who waits reads the word that it is to sleep on before it looks; a death after that wakes it,
  * because the reaper, or the courier that is told, moves the word on (object/party.h). A waiter at an end
@@ -87,14 +87,15 @@ static void tell_all(struct object *object)
 
 /* Holding. */
 
-static int note_holder(struct pipe *pipe, const struct pipe_use *use)
+/* What the process has let go of it holds again by a use only, not by the args that it was started with. */
+static int note_holder(struct pipe *pipe, const struct pipe_use *use, bool is_used)
 {
     struct party_death death = {use->party.node, use->party.number, use->party.generation};
     struct arena *arena = runtime_arena();
     uint64_t *list = &pipe->holders[use->end];
     int status;
 
-    if (!holders_have(arena, *list, &use->party) &&
+    if (!(is_used ? holders_have : holders_had)(arena, *list, &use->party) &&
         (status = holders_add(arena, list, pipe->ring[0].owner, &use->party)))
         return status;
     if (use->party.is_dead)
@@ -102,17 +103,35 @@ static int note_holder(struct pipe *pipe, const struct pipe_use *use)
     return MPM_OK;
 }
 
-int pipe_try_hold(struct object *object, const mpm_handle *handle, void *argument)
+static int hold(struct object *object, const mpm_handle *handle, const struct pipe_use *use, bool is_used)
+{
+    int status;
+
+    if ((status = channel_lock_both(object, handle, sweep)))
+        return status;
+    status = note_holder(pipe_of(object), use, is_used);
+    channel_unlock_both(object);
+    tell_all(object); /* it may have died before it was noted, and its reaper has rung for nothing */
+    return status;
+}
+
+int pipe_try_hold(struct object *object, const mpm_handle *handle, void *use)
+{
+    return hold(object, handle, use, false);
+}
+
+int pipe_try_let_go(struct object *object, const mpm_handle *handle, void *argument)
 {
     const struct pipe_use *use = argument;
     int status;
 
     if ((status = channel_lock_both(object, handle, sweep)))
         return status;
-    status = note_holder(pipe_of(object), use);
+    holders_let_go(runtime_arena(), pipe_of(object)->holders[use->end], &use->party);
+    KILL_POINT();
     channel_unlock_both(object);
-    tell_all(object); /* it may have died before it was noted, and its reaper has rung for nothing */
-    return status;
+    tell_all(object);
+    return MPM_OK;
 }
 
 static int say_closed(void)
@@ -135,7 +154,7 @@ static int lock_end(struct object *object, const mpm_handle *handle, struct robu
         else if (holders_have(runtime_arena(), pipe->holders[use->end], &use->party))
             return MPM_OK;
         robust_mutex_unlock(mutex);
-        if (status || (status = pipe_try_hold(object, handle, use)))
+        if (status || (status = hold(object, handle, use, true)))
             return status;
     }
 }
@@ -568,4 +587,17 @@ int mpm_connection_close(mpm_connection connection)
     if (object_is_home(&handle))
         return try_here(&handle, &use, pipe_try_close);
     return pipe_close_far(&handle, &use);
+}
+
+int mpm_connection_release(mpm_connection connection)
+{
+    struct pipe_use use;
+    mpm_handle handle;
+    int status;
+
+    if ((status = split_for_own(&connection.handle, &handle, &use)))
+        return status;
+    if (object_is_home(&handle))
+        return try_here(&handle, &use, pipe_try_let_go);
+    return pipe_let_go_far(&handle, &use);
 }

@@ -45,12 +45,13 @@ static inline unsigned pipe_side(unsigned end, bool sends)
 }
 
 /* One try each: see object/operation.h. The argument is a struct pipe_send, struct pipe_receive, and struct
- * pipe_use for the others. Holding notes the party of the use at its end: as dead, if that says so. */
+ * pipe_use for the others. Holding notes the party of the use at its end: as dead, if that says so; not if it has let go of it. */
 int pipe_try_send(struct object *object, const mpm_handle *handle, void *send);
 int pipe_try_receive(struct object *object, const mpm_handle *handle, void *receive);
 int pipe_try_poll(struct object *object, const mpm_handle *handle, void *use);
 int pipe_try_close(struct object *object, const mpm_handle *handle, void *use);
 int pipe_try_hold(struct object *object, const mpm_handle *handle, void *use);
+int pipe_try_let_go(struct object *object, const mpm_handle *handle, void *use);
 
 /* Makes a message that an end has received the first one again that it receives. MPM_ENOMEM, MPM_ESTALE. */
 int pipe_give_back(struct object *object, const mpm_handle *handle, const struct pipe_send *received);
@@ -66,5 +67,6 @@ int pipe_receive_far(const mpm_handle *handle, struct pipe_receive *receive, dou
 int pipe_poll_far(const mpm_handle *handle, const struct pipe_use *use, double timeout_s);
 int pipe_close_far(const mpm_handle *handle, const struct pipe_use *use);
 int pipe_hold_far(const mpm_handle *handle, const struct pipe_use *use);
+int pipe_let_go_far(const mpm_handle *handle, const struct pipe_use *use);
 
 #endif

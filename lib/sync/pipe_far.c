@@ -354,6 +354,12 @@ static int on_hold(const mpm_handle *handle, const void *in, size_t in_size, str
     return on_use(handle, in, in_size, pipe_try_hold);
 }
 
+static int on_let_go(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
+{
+    (void)reply;
+    return on_use(handle, in, in_size, pipe_try_let_go);
+}
+
 static unsigned side_of(const void *in, size_t in_size, bool sends)
 {
     struct pipe_use use = {.end = PIPE_ENDS};
@@ -386,6 +392,7 @@ void pipe_far_announce(void)
     call_register(VERB_PIPE_POLL, on_poll, pipe_polling[0].late_status, pipe_polling[0].late_sentence);
     call_register(VERB_PIPE_CLOSE, on_close, MPM_OK, "");
     call_register(VERB_PIPE_HOLD, on_hold, MPM_OK, "");
+    call_register(VERB_PIPE_LET_GO, on_let_go, MPM_OK, "");
     call_register(VERB_PIPE_TRANSFER, on_transfer, MPM_OK, "");
     call_register_ends(VERB_PIPE_TRANSFER,
                        &(struct call_ends){.undo = undo_transfer, .arrived = on_transfer_arrived});
@@ -530,4 +537,9 @@ int pipe_close_far(const mpm_handle *handle, const struct pipe_use *use)
 int pipe_hold_far(const mpm_handle *handle, const struct pipe_use *use)
 {
     return call_remote(handle, VERB_PIPE_HOLD, use, sizeof *use, 0, NULL, 0, NULL);
+}
+
+int pipe_let_go_far(const mpm_handle *handle, const struct pipe_use *use)
+{
+    return call_remote(handle, VERB_PIPE_LET_GO, use, sizeof *use, 0, NULL, 0, NULL);
 }

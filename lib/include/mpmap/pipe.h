@@ -12,7 +12,7 @@
  * it; an end that nobody has held yet is not. A child that was started with the handles of both ends in its args
  * holds both: as long as it lives neither is gone, and it is never told that the other side has died. So hand a
  * child the ends that it is to use. Main and the other ranks end with the run only, so an end that main has used
- * is to be closed. */
+ * is to be closed, for all, or let go of, by main alone (mpm_connection_release). */
 #ifndef MPMAP_PIPE_H
 #define MPMAP_PIPE_H
 
@@ -73,6 +73,13 @@ MPM_API MPM_CHECKED int mpm_connection_poll(mpm_connection connection, double ti
 /** Closes this end, for all processes, at once: what was sent from it can be received still. When both ends
  * are closed the pipe ends, with what is in it: handles are stale from there on. Twice is fine until then. */
 MPM_API MPM_CHECKED int mpm_connection_close(mpm_connection connection);
+
+/** The calling process does not hold this end any more: the other processes that hold it do, and when the last of them has
+ * ended or let go, the end is gone. Main does so with the end that its child is to have, as a program that forks closes
+ * its own copy: then the other end is told when the child has ended. To let go before anybody else holds the end is to end
+ * it, so start the child first. A process that uses the end afterwards holds it again. Does nothing if the caller does not
+ * hold it, or it is closed. */
+MPM_API MPM_CHECKED int mpm_connection_release(mpm_connection connection);
 
 MPM_END
 
