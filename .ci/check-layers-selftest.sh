@@ -15,7 +15,8 @@ passes()
 
     rm -rf "${scratch:?}/tree"
     mkdir -p "$scratch/tree/lib/include/mpmap" "$scratch/tree/lib/base" "$scratch/tree/$(dirname "$file")"
-    touch "$scratch/tree/lib/include/mpmap/status.h" "$scratch/tree/lib/base/error.h"
+    touch "$scratch/tree/lib/include/mpmap/status.h"
+    echo "/* For all of lib/. */" >"$scratch/tree/lib/base/error.h"
     echo "#include $include" >"$scratch/tree/$file"
     "$here/check-layers.sh" "$scratch/tree" >"$scratch/output"
 }
@@ -60,4 +61,63 @@ bad apps/mpmap/main.c '"pool/lease.h"'
 bad apps/mpmap/main.c '"../../lib/pool/lease.h"'
 bad apps/mpmap/main.c '<mpmap/pool.h>'
 bad apps/examples/simulate.c '"pool/lease.h"'
+
+# Makes a tree of these files, each given as path=text, and says whether the check passes.
+tree_passes()
+{
+    rm -rf "${scratch:?}/tree"
+    for file in "$@"; do
+        mkdir -p "$(dirname "$scratch/tree/${file%%=*}")"
+        printf '%b\n' "${file#*=}" >"$scratch/tree/${file%%=*}"
+    done
+    "$here/check-layers.sh" "$scratch/tree" >"$scratch/output"
+}
+
+good_tree()
+{
+    tree_passes "$@" || { echo "this tree is right, and is refused: $* ($(cat "$scratch/output"))"; failed=1; }
+}
+
+# The first argument is in what the check says.
+bad_tree()
+{
+    local expected=$1
+
+    shift
+    if tree_passes "$@"; then
+        echo "this tree is let through: $*"
+    elif ! grep -q "$expected" "$scratch/output"; then
+        echo "of this tree it is not said that \"$expected\": $* ($(cat "$scratch/output"))"
+    else
+        return
+    fi
+    failed=1
+}
+
+# Circles.
+one='lib/shm/one.h=/* For shm/. */'
+two='lib/shm/two.h=/* For shm/. */'
+good_tree "$one" "$two" 'lib/shm/one.c=#include "shm/one.h"\n#include "shm/two.h"' 'lib/shm/two.c=#include "shm/two.h"'
+good_tree "$one" 'lib/shm/one_inside.h=/* For shm/one.c. */\n#include "shm/one.h"' \
+    'lib/shm/one.c=#include "shm/one_inside.h"'
+bad_tree 'in a circle' "$one" "$two" 'lib/shm/one.c=#include "shm/two.h"' 'lib/shm/two.c=#include "shm/one.h"'
+bad_tree 'in a circle' "$one\n#include \"shm/two.h\"" "$two\n#include \"shm/three.h\"" \
+    'lib/shm/three.h=/* For shm/. */' 'lib/shm/three.c=#include "shm/one.h"'
+
+# Readers.
+reads='#include "shm/one.h"'
+named='/* What it is. For shm/two.c, shm/th*.c and net/. */'
+good_tree "lib/shm/one.h=$named" "lib/shm/two.c=$reads" "lib/shm/three.c=$reads" "lib/net/four.c=$reads" \
+    "lib/shm/one.c=$reads"
+good_tree 'lib/shm/one.h=/* For shm/ and the\n * layers above it. */' "lib/net/four.c=$reads"
+good_tree 'lib/shm/one.h=/* For shm/ and its tests. */' "lib/shm/two.c=$reads" "tests/one_test.c=$reads"
+bad_tree 'does not say who includes it' 'lib/shm/one.h=/* What it is. */' "lib/shm/two.c=$reads"
+bad_tree 'does not say who includes it' 'lib/shm/one.h=/* What it is. */\n#define ONE\n/* For shm/. */' \
+    "lib/shm/two.c=$reads"
+bad_tree 'this is none of them' "lib/shm/one.h=$named" "lib/shm/two.c=$reads" "lib/shm/three.c=$reads" \
+    "lib/net/four.c=$reads" "lib/shm/five.c=$reads"
+bad_tree 'this is none of them' 'lib/shm/one.h=/* For net/. */' "lib/net/four.c=$reads" "lib/pool/five.c=$reads"
+bad_tree 'names shm/two.c' "lib/shm/one.h=$named" "lib/shm/three.c=$reads" "lib/net/four.c=$reads"
+bad_tree 'names tests/' 'lib/shm/one.h=/* For shm/ and its tests. */' "lib/shm/two.c=$reads"
+bad_tree 'names net/' "lib/shm/one.h=$named" "lib/shm/two.c=$reads" "lib/shm/three.c=$reads"
 exit $failed

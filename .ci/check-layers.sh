@@ -4,7 +4,11 @@
 # - lib/<layer> includes its own layer, lower ones and public headers;
 # - <linux/futex.h>, <mpi.h> and <hdf5.h> are each included by one layer only;
 # - public headers include public headers and the standard library;
-# - apps/ include mpmap.h as a user does, but for the simulator, which drives pool/lease.h and chunk.h itself.
+# - apps/ include mpmap.h as a user does, but for the simulator, which drives pool/lease.h and chunk.h itself;
+# - files of lib/ do not include each other in a circle. A file is name.c, name.h and name_inside.h;
+# - a header of lib/ says in its head comment who includes it, in a sentence like "For net/ and the layers above it.",
+#   "For pool/ only." or "For node/context.c, data/input*.c and run/." It names everybody who does, and nobody else.
+#   A file need not be named to include its own header.
 set -u
 
 cd "${1:-$(dirname "$0")/..}" || exit 1
@@ -74,12 +78,123 @@ check_app()
 # Prints each include as "file line kind header", kind being " or <.
 list_includes()
 {
-    find lib apps -name '*.[ch]' -print0 2>/dev/null | xargs -0 -r awk '
+    find lib apps tests -name '*.[ch]' -print0 2>/dev/null | xargs -0 -r awk '
         /^[ \t]*#[ \t]*include[ \t]*["<]/ {
             match($0, /["<][^">]*/)
             print FILENAME, FNR, substr($0, RSTART, 1), substr($0, RSTART + 1, RLENGTH - 1)
         }'
 }
+
+# Prints each header of lib/ and whom it names: "lib/net/courier.h net/,above".
+list_readers()
+{
+    find lib -name '*.h' -not -path 'lib/include/*' -print0 2>/dev/null | xargs -0 -r awk '
+        function finish() {
+            if (header == "")
+                return
+            reader = "(all of lib/|the layers above it|its tests|the simulator|[a-z_]+/[a-z0-9_/*.]*)"
+            gsub(/[ \t]+/, " ", text)
+            if (match(text, "For " reader "(, " reader ")*(,? and " reader ")?( only)?[.]( |$)")) {
+                text = substr(text, RSTART + 4, RLENGTH - 4)
+                sub(/( only)?[.] ?$/, "", text)
+                sub(/the layers above it/, "above", text)
+                sub(/all of lib\//, "all", text)
+                sub(/its tests/, "tests/", text)
+                sub(/the simulator/, "apps/", text)
+                gsub(/,? and |, /, ",", text)
+            } else
+                text = ""
+            print header, text
+        }
+        FNR == 1 { finish(); header = FILENAME; text = ""; is_head = 1 }
+        /^#/ { is_head = 0 }
+        is_head { line = $0; gsub(/^[ \t]*(\/\*|\*)|\*\//, "", line); text = text " " line }
+        END { finish() }'
+}
+
+# Whether the file is among those that a reader, as list_readers prints it, stands for.
+is_reader()
+{
+    local layer=${file#lib/} own=${target#lib/}
+
+    layer=${layer%%/*} own=${own%%/*}
+    case $1 in
+        all) return 0 ;;
+        above) ((${rank[$layer]:--1} > ${rank[$own]:-0})) ;;
+        tests/ | apps/) [[ $file == "$1"* ]] ;;
+        */) [[ $file == lib/$1* ]] ;;
+        # shellcheck disable=SC2053 # it may be a pattern
+        *) [[ $file == lib/$1 ]] ;;
+    esac
+}
+
+# Whether the header names the file among its readers.
+check_reader()
+{
+    local reader is_named=0
+
+    IFS=, read -ra named <<<"${readers[$target]:-}"
+    for reader in "${named[@]}"; do
+        if is_reader "$reader"; then
+            is_named=1
+            has_read[$target $reader]=1
+        fi
+    done
+    [[ $file != lib/* || -z ${readers[$target]:-} ]] && return
+    ((is_named)) || [[ $module == "$target_module" ]] ||
+        complain "it names its readers (${readers[$target]}), and this is none of them"
+}
+
+# What is included, if that is a file of lib/ that is not public.
+find_target()
+{
+    target=lib/$header
+    is_neighbour && target=${file%/*}/$header
+    [[ $target != lib/include/* && -f $target ]]
+}
+
+check_readers_exist()
+{
+    local target reader
+
+    for target in "${!readers[@]}"; do
+        [[ -n ${readers[$target]} ]] ||
+            { echo "$target: its head comment does not say who includes it: \"For net/ and run/layers.c.\""; failed=1; }
+        IFS=, read -ra named <<<"${readers[$target]}"
+        for reader in "${named[@]}"; do
+            [[ $reader == all || ${readers[$target]} == *above || -n ${has_read[$target $reader]:-} ]] ||
+                { echo "$target: names $reader among its readers, and nobody there includes it"; failed=1; }
+        done
+    done
+}
+
+# Loops within one of these layers are let through while they are being undone.
+layers_with_loops=" object pool "
+
+note_edge()
+{
+    local layer=${file#lib/}
+
+    layer=${layer%%/*}
+    [[ $file != lib/* || ($layers_with_loops == *" $layer "* && $target == lib/$layer/*) ]] && return
+    edges+=("$module $target_module")
+}
+
+check_loops()
+{
+    local loops
+
+    loops=$(printf '%s\n' "${edges[@]}" | tsort 2>&1 >/dev/null)
+    [[ -z $loops ]] && return
+    sed 's/^tsort: -: .*/these files include each other in a circle:/; s/^tsort: /    /' <<<"$loops"
+    failed=1
+}
+
+declare -A readers has_read
+edges=()
+while read -r target names; do
+    readers[$target]=$names
+done < <(list_readers)
 
 while read -r file line kind header; do
     case $file in
@@ -87,5 +202,13 @@ while read -r file line kind header; do
         lib/*) check_library ;;
         apps/*) check_app ;;
     esac
+    if find_target; then
+        module=${file%.[ch]} target_module=${target%.[ch]}
+        module=${module%_inside} target_module=${target_module%_inside}
+        check_reader
+        note_edge
+    fi
 done < <(list_includes)
+check_readers_exist
+check_loops
 exit $failed

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Settings: the environment variables that mpmap reads, each named here and in the table of doc/clusters.md. For run/. */
+/* Settings: the environment variables that mpmap reads, each named here and in the table of doc/clusters.md.
+ * For node/context_inside.h and run/start.c. */
 #ifndef BASE_CONFIG_H
 #define BASE_CONFIG_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the files that make up an input share. For data/input*.c and data/filters.c only; all of it is called between
- * hdf5_enter() and hdf5_leave(). */
+/* What the files that make up an input share. All of it is called between hdf5_enter() and
+ * hdf5_leave(). For data/input*.c and data/filters.c. */
 #ifndef DATA_INPUT_INSIDE_H
 #define DATA_INPUT_INSIDE_H
 

@@ -8,7 +8,7 @@
  * with them: see offspring.h.
  * All that it and others say to each other stands in the arena: see host.c for who writes what.
  *
- * For node/ and the layers above it. */
+ * For host/ and the layers above it. */
 #ifndef HOST_HOST_H
 #define HOST_HOST_H
 

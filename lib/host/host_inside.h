@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What stands in the arena of a node for its hosts, and the parts that they are made of: record.c (process records, and
- * what anybody may ask of a host), settle.c (what a new process makes of itself), offspring.c (what processes start themselves) and host.c (the hosts). For those only.
- * Who writes what: see host.c. */
+ * what anybody may ask of a host), settle.c (what a new process makes of itself), offspring.c (what processes start
+ * themselves) and host.c (the hosts). Who writes what: see host.c. For host/. */
 #ifndef HOST_HOST_INSIDE_H
 #define HOST_HOST_INSIDE_H
 

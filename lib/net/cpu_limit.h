@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What bounds the CPUs of a rank beside its affinity mask: the quota of its control group, and what a batch system gave
- * where it does not bind. For net/ only, and its tests. */
+ * where it does not bind. For net/topology.h. */
 #ifndef NET_CPU_LIMIT_H
 #define NET_CPU_LIMIT_H
 

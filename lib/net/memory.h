@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Memory that a rank shares with what it forks. For transports, which map it, and for run/, which ends it after the
- * transport is closed. */
+/* Memory that a rank shares with what it forks. Transports map it, and run/ ends it after the transport is closed.
+ * For net/ and run/arena.c. */
 #ifndef NET_MEMORY_H
 #define NET_MEMORY_H
 

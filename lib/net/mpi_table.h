@@ -2,7 +2,7 @@
 /* The MPI library, which is loaded when a run under a launcher begins. Nothing is linked with it: what is
  * used of it stands in this list, and is called through `library`: library.MPI_Isend(…). The objects behind
  * constants like MPI_COMM_WORLD are redirected into it, so that constants are written as ever. For
- * mpi_transport.c only. */
+ * net/mpi_transport.c only. */
 #ifndef NET_MPI_TABLE_H
 #define NET_MPI_TABLE_H
 

@@ -15,7 +15,7 @@
  * the courier that has done a call. Whoever ends a turn sees that in the word as it was, and wakes those who
  * stood back. A process that dies before it has counted itself has gone past for nothing; the courier does not
  * die before the run. The word stays with the cell, because a call may wait a little longer than its object
- * is there. */
+ * is there. For object/ and the layers above it. */
 #ifndef OBJECT_TURN_H
 #define OBJECT_TURN_H
 

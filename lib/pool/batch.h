@@ -5,7 +5,7 @@
  * batch_begin_item() before it works on each, so that a crash is blamed on the right one, and
  * batch_fail_item() after one that failed. Only when it returns 0 are its items done: what it has stored
  * must be where it belongs by then. If its worker dies first, all of them are run again, but for an item
- * that has used up its attempts. */
+ * that has used up its attempts. For pool/ and data/. */
 #ifndef POOL_BATCH_H
 #define POOL_BATCH_H
 

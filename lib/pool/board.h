@@ -67,7 +67,7 @@
  * back. The host that does not start another worker for a record because too many have died names it in `failed`
  * before it stores GONE. So whoever reads first that workers are GONE, and then that none is named, knows that they
  * have ended in good order, or with their host; and what the one that is named has left says why: it is not started
- * again. */
+ * again. For pool/. */
 #ifndef POOL_BOARD_H
 #define POOL_BOARD_H
 

@@ -20,7 +20,8 @@
  * that it has counted this death (`counted`), so that its rank, which does it again if the host dies anywhere in this,
  * does not count it twice: an attempt in which the host died, too, may go uncounted.
  *
- * Request and answer have a line each, so a call moves three lines there and back with the one that is rung. */
+ * Request and answer have a line each, so a call moves three lines there and back with the one that is rung.
+ * For pool/. */
 #ifndef POOL_CELL_H
 #define POOL_CELL_H
 

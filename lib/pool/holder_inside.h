@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the parts of the holder share: holder.c (a pool and its workers), held_lease.c (jobs, and hanging up their
- * leases) and harvest.c (what comes of them). For those only. */
+ * leases) and harvest.c (what comes of them). For pool/. */
 #ifndef POOL_HOLDER_INSIDE_H
 #define POOL_HOLDER_INSIDE_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A worker's own memory, which its parts share: worker.c (its life), worker_call.c (what tasks ask and say) and
- * worker_chunk.c (running items). For those only. */
+ * worker_chunk.c (running items). For pool/. */
 #ifndef POOL_WORKER_SELF_H
 #define POOL_WORKER_SELF_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Processes, as the layers above see them: what the run makes for them at its start, and what hosts tell of
- * them. For run/layers.c. */
+ * them. For process/ and run/layers.c. */
 #ifndef PROCESS_PROCESS_H
 #define PROCESS_PROCESS_H
 

@@ -4,7 +4,7 @@
  * An adder sets the number's bit, then the bit of its word in the summary; the taker empties the summary
  * first and the words after, so a number whose adder has done both is taken, now or at the next time. An
  * adder that dies between the two leaves its number to whoever adds the next one of the same word, or adds it
- * again. */
+ * again. For shm/ and the layers above it. */
 #ifndef SHM_INDEX_SET_H
 #define SHM_INDEX_SET_H
 

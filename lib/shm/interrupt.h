@@ -5,7 +5,8 @@
  * interruption is pending, a thread says on which wait word it is going to sleep. A handler sets the first, and moves
  * that word on: so the kernel, which compares the word as it puts the thread to sleep, does not; and a thread that slept
  * finds another value when the handler returns. So it does not matter between which two instructions the handler runs.
- * Nobody else is woken; whoever else waits on the word finds nothing, and goes on waiting. */
+ * Nobody else is woken; whoever else waits on the word finds nothing, and goes on waiting.
+ * For shm/ and the layers above it. */
 #ifndef SHM_INTERRUPT_H
 #define SHM_INTERRUPT_H
 

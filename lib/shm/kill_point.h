@@ -6,7 +6,7 @@
  * instead.
  *
  * Delay points are the places between waiting and waking: a death there leaves what one before or behind it leaves,
- * and a delay may cost a wake-up. They call kill_point_passed() only. */
+ * and a delay may cost a wake-up. They call kill_point_passed() only. For shm/ and the layers above it. */
 #ifndef SHM_KILL_POINT_H
 #define SHM_KILL_POINT_H
 

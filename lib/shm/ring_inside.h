@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a ring does for nearly every message, in the caller's own code: a short message is put, or taken, where the
- * segment goes on. Anything else is left to ring.c, which says who writes what. For ring.c, and for those who use
- * rings and count instructions. */
+ * segment goes on. Anything else is left to ring.c, which says who writes what. Those who use rings
+ * and count instructions include it. For shm/ring.c and sync/queue.c. */
 #ifndef SHM_RING_INSIDE_H
 #define SHM_RING_INSIDE_H
 

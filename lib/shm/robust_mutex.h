@@ -5,7 +5,7 @@
  * what a dead holder had not committed never happened, what it had committed may leave derived data behind,
  * and who is told must make that anew before it calls robust_mutex_repaired(). Taking it is one
  * compare-and-swap, and letting it go one store, which is no full fence. Who writes what: see robust_mutex.c.
- */
+ * For shm/ and the layers above it. */
 #ifndef SHM_ROBUST_MUTEX_H
 #define SHM_ROBUST_MUTEX_H
 

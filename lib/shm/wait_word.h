@@ -6,7 +6,7 @@
  * first, then at what it waits for, and sleeps only while `value` still is what it saw: the kernel compares
  * again after `sleepers` was raised, so no ring is missed. A waiter that is killed leaves `sleepers` too
  * high: that costs a system call a ring, and nothing else. A ringer that is killed between the change and
- * the ring leaves sleepers asleep: whoever reaps it rings in its place. */
+ * the ring leaves sleepers asleep: whoever reaps it rings in its place. For shm/ and the layers above it. */
 #ifndef SHM_WAIT_WORD_H
 #define SHM_WAIT_WORD_H
 

@@ -4,7 +4,7 @@
  *
  * Whoever gets one of them from a dead holder stores `unswept`, and whoever finds that set has the object
  * swept under both locks before anything else; then it is taken back. The sweep frees what the dead one has
- * left over, and may be done again: who dies in it leaves `unswept`. For queues and pipes. */
+ * left over, and may be done again: who dies in it leaves `unswept`. For sync/. */
 #ifndef SYNC_CHANNEL_H
 #define SYNC_CHANNEL_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* All kinds of objects of sync/, each of which is described where its methods are. */
+/* All kinds of objects of sync/, each of which is described where its methods are. For sync/. */
 #ifndef SYNC_KINDS_H
 #define SYNC_KINDS_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a run begins with in this layer. For run/layers.c. */
+/* What a run begins with in this layer. For sync/ and run/layers.c. */
 #ifndef SYNC_LAYER_H
 #define SYNC_LAYER_H
 

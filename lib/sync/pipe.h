@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Pipes, as they are at their home: one try of each operation, for processes there (sync/pipe.c) and for
- * calls from other nodes (sync/pipe_far.c). Who writes what: see pipe.c. */
+ * calls from other nodes (sync/pipe_far.c). Who writes what: see pipe.c. For sync/. */
 #ifndef SYNC_PIPE_H
 #define SYNC_PIPE_H
 

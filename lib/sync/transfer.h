@@ -2,7 +2,7 @@
 /* Transfers: long messages that cross between nodes in pieces, in memory of the home's courier. One that
  * comes is gathered there and sent into the pipe when it is whole; one that goes has been received from the
  * pipe, and is fetched from there. What its caller leaves when it dies is freed when the home is told of the
- * death. In the courier only; for pipes. */
+ * death. In the courier only. For sync/. */
 #ifndef SYNC_TRANSFER_H
 #define SYNC_TRANSFER_H
 
