@@ -16,6 +16,11 @@
 
 #define PLACES 8
 #define REUSES 100
+/* A table that grows: */
+#define FEW          4u
+#define CROWD        40u
+#define SEGMENTS     5u
+#define SEGMENT_SIZE 8192u
 
 /* What children tell of themselves. */
 struct shared {
@@ -23,6 +28,9 @@ struct shared {
     _Atomic unsigned steps;
     struct wait_word may_go;
     struct life_table *table;
+    _Atomic uint64_t crowd[CROWD];
+    _Atomic unsigned segments; /* that the table has taken */
+    _Alignas(64) char segment[SEGMENTS][SEGMENT_SIZE];
 };
 
 static struct shared *shared_create(unsigned places)
@@ -31,7 +39,7 @@ static struct shared *shared_create(unsigned places)
 
     shared->table = child_memory(life_table_size(places));
     life_table_create(shared->table, places);
-    life_table_use(shared->table);
+    life_table_use(shared->table, NULL);
     return shared;
 }
 
@@ -202,6 +210,58 @@ static void who_finds_no_place_gets_one_when_somebody_has_ended(void)
     drop(shared, 1);
 }
 
+/* One more crowd member, which tells that it is there. */
+static bool join_crowd(void *argument)
+{
+    struct shared *shared = argument;
+    unsigned number;
+
+    life_own();
+    number = atomic_fetch_add(&shared->steps, 1);
+    if (number < CROWD)
+        atomic_store(&shared->crowd[number], life_own());
+    wait_change(&shared->may_go, 0, 0, CLOCK_FOREVER);
+    return true;
+}
+
+static struct shared *growing;
+
+static bool grow(struct life_table *table)
+{
+    size_t size = life_next_segment_size(table);
+
+    if (!size || atomic_load(&growing->segments) == SEGMENTS)
+        return false;
+    life_add_segment(table, growing->segment[atomic_fetch_add(&growing->segments, 1)]);
+    return true;
+}
+
+/* They come one after the other, and all stay: none has to wait, whoever found the last places. */
+static void the_table_grows_with_need(void)
+{
+    struct shared *shared = growing = shared_create(FEW);
+    pid_t crowd[CROWD];
+
+    life_table_use(shared->table, grow);
+    for (unsigned i = 0; i < CROWD; i++) {
+        crowd[i] = child_start(join_crowd, shared);
+        CU_ASSERT_FATAL(child_reached(&shared->steps, i + 1));
+    }
+    CU_ASSERT(life_room() >= CROWD);
+    CU_ASSERT_FALSE(life_make_room(LIFE_MOST_PLACES));
+    for (unsigned i = 0; i < CROWD; i++) {
+        CU_ASSERT_FALSE(life_is_over(atomic_load(&shared->crowd[i])));
+        for (unsigned k = 0; k < i; k++)
+            CU_ASSERT_NOT_EQUAL(atomic_load(&shared->crowd[i]), atomic_load(&shared->crowd[k]));
+    }
+    wait_ring(&shared->may_go);
+    for (unsigned i = 0; i < CROWD; i++)
+        CU_ASSERT_EQUAL(child_wait(crowd[i]), 0);
+    for (unsigned i = 0; i < CROWD; i++)
+        CU_ASSERT(life_is_over(atomic_load(&shared->crowd[i])));
+    drop(shared, FEW);
+}
+
 int main(void)
 {
     static const struct suite_test tests[] = {
@@ -215,6 +275,7 @@ int main(void)
         {"a_lasting_process_has_one_that_is_never_over", a_lasting_process_has_one_that_is_never_over},
         {"who_finds_no_place_gets_one_when_somebody_has_ended",
          who_finds_no_place_gets_one_when_somebody_has_ended},
+        {"the_table_grows_with_need", the_table_grows_with_need},
     };
 
     return suite_run("life", tests, sizeof tests / sizeof *tests);

@@ -16,6 +16,7 @@
 #include "kill_run.h"
 #include "node/context.h"
 #include "shm/arena.h"
+#include "shm/life.h"
 #include "support/suite.h"
 
 #define PATIENCE_S 30.0
@@ -102,7 +103,7 @@ static void close_what_is_nobodys(void)
     struct process_record *record;
 
     for (uint32_t number = 0; (record = process_find(runtime_arena(), number)); number++)
-        process_close(record, process_generation_of(atomic_load(&record->word)));
+        process_close(runtime_arena(), record, process_generation_of(atomic_load(&record->word)));
 }
 
 static bool goes_on(const struct kill_scene *scene, bool was_killed)
@@ -120,13 +121,29 @@ static bool goes_on(const struct kill_scene *scene, bool was_killed)
     return !arena_check(runtime_arena());
 }
 
+/* In its own node's arena. */
+static bool grow_lives(const struct kill_scene *scene)
+{
+    (void)scene;
+    return life_make_room(life_room() + 1) || life_room() == LIFE_MOST_PLACES;
+}
+
+static bool arena_is_right(const struct kill_scene *scene, bool was_killed)
+{
+    (void)scene;
+    (void)was_killed;
+    return !arena_check(runtime_arena());
+}
+
 const struct kill_operation kill_operations[] = {
     {"start of a daemon", prepare, start_daemon, goes_on},
     {"start with large args", prepare, start_with_much, goes_on},
     {"wait for any", prepare, wait_for_any, goes_on},
+    {"growth of the table of lives", prepare, grow_lives, arena_is_right},
 };
 
-#define OPERATIONS (sizeof kill_operations / sizeof *kill_operations)
+#define GROWTH     3u
+#define OPERATIONS GROWTH /* of processes */
 
 /* By processes of each node, which start processes on each node. */
 static unsigned long search_all(void)
@@ -170,7 +187,7 @@ static void every_point_of_starting_and_waiting_may_be_the_last(void)
         awaited[node] = start_on(node, wait_at_gate, &gate, sizeof gate).handle;
     points = search_all();
     CU_ASSERT(points >= 20);
-    printf("%lu points searched in %zu operations … ", points, OPERATIONS);
+    printf("%lu points searched in %u operations … ", points, OPERATIONS);
     arena_usage(runtime_arena(), &quiet);
     for (unsigned round = 1; round < ROUNDS; round++)
         search_all();
@@ -182,11 +199,29 @@ static void every_point_of_starting_and_waiting_may_be_the_last(void)
     CU_ASSERT_EQUAL(mpm_queue_destroy(gate), MPM_OK);
 }
 
+/* Each growth doubles the table, and takes one block: no other is lost, and none is freed that the table has. */
+static void every_point_of_the_growth_of_lives_may_be_the_last(void)
+{
+    struct arena_usage before;
+    unsigned room = life_room(), growths = 0;
+
+    place = 0;
+    arena_usage(runtime_arena(), &before);
+    CU_ASSERT(kill_search(GROWTH, 0) >= 5);
+    while (room << growths < life_room())
+        growths++;
+    CU_ASSERT(growths > 0);
+    CU_ASSERT_EQUAL(room << growths, life_room());
+    CU_ASSERT(arena_comes_back_to(before.used_blocks + growths));
+}
+
 int main(int argc, char **argv)
 {
     static const struct suite_test tests[] = {
         {"every_point_of_starting_and_waiting_may_be_the_last",
          every_point_of_starting_and_waiting_may_be_the_last},
+        {"every_point_of_the_growth_of_lives_may_be_the_last",
+         every_point_of_the_growth_of_lives_may_be_the_last},
     };
     int status;
 

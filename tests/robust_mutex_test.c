@@ -37,7 +37,7 @@ static struct guarded *guarded_create(void)
 
     guarded->lives = child_memory(life_table_size(LIVES));
     life_table_create(guarded->lives, LIVES);
-    life_table_use(guarded->lives);
+    life_table_use(guarded->lives, NULL);
     robust_mutex_create(&guarded->mutex);
     return guarded;
 }

@@ -238,6 +238,6 @@ int main(void)
     struct life_table *lives = child_memory(life_table_size(MAX_LIVES));
 
     life_table_create(lives, MAX_LIVES);
-    life_table_use(lives);
+    life_table_use(lives, NULL);
     return suite_run("tray_kill", tests, sizeof tests / sizeof *tests);
 }

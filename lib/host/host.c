@@ -8,7 +8,8 @@
  * if that is the record's; if it dies between WANTED and the ring, its reaper puts the record where its host
  * finds it, so a host may find one twice, and forks what is WANTED only. An argument that the record is to
  * own is named there first and given up by its owner then, so at any moment one of them frees it: the reaper
- * looks through the records first.
+ * looks through the records first. It need not where `records_in_hand` of the dead one's own record is 0: that counts
+ * those that it is about to take or free, from before it does until behind the ring.
  *
  * If the host dies, the kernel kills its processes, and gives them to its rank, which is their next subreaper.
  * The rank stores `lost`, and from then on does what the host would do at each death, but forks nothing: whatever
@@ -77,14 +78,17 @@ static struct {
     struct host_record *record;
     uint32_t rank; /* in node */
     pid_t rank_pid;
-    pid_t *pid_of;   /* by process: what this host has forked and not reaped; 0 is none */
-    uint8_t *is_own; /* a bit for each pid: those of `pid_of` */
+    pid_t *pid_of; /* by process: what this host has forked and not reaped; 0 is none */
+    uint32_t
+        *number_of; /* by pid: the other way round, from 1; 0 is none. Few pages of it are ever touched */
     uint32_t processes_seen;
     pid_t spare;           /* 0 is none */
     pid_t zombie;          /* a dead process that the host is busy with; 0 is none */
     uint64_t try_again_ns; /* when those are to be forked that could not be; CLOCK_FOREVER: there are none */
     uint64_t pause_ns;     /* until then */
     uint64_t starved_ns;   /* when something was last to wait that had died as it started */
+    volatile sig_atomic_t
+        child_has_ended; /* perhaps: to ask the kernel takes as long as there are children */
     bool wants_spare;
     bool is_host;
     bool is_subreaper; /* the rank, because of its host; */
@@ -110,6 +114,7 @@ static pid_t fork_for_the_run(void)
 static void on_child(int signal_number)
 {
     (void)signal_number;
+    self.child_has_ended = 1;
     wait_ring_from_handler(&self.record->bell);
 }
 
@@ -265,7 +270,7 @@ static void settle(struct process_record *process, uint32_t number)
         fork_again(process, number);
         break;
     case PROCESS_IS_FORGOTTEN:
-        process_release(process);
+        process_release(self.arena, process);
         KILL_POINT();
         self.callbacks->process_changed(number, true);
         break;
@@ -281,13 +286,13 @@ static void settle(struct process_record *process, uint32_t number)
 
 static bool is_own(pid_t pid)
 {
-    return pid >= 0 && pid < MAX_PID && (self.is_own[pid / 8] >> pid % 8 & 1 || pid == self.spare);
+    return pid >= 0 && pid < MAX_PID && (self.number_of[pid] || pid == self.spare);
 }
 
 static void keep_in_mind(uint32_t number, pid_t pid)
 {
     self.pid_of[number] = pid;
-    self.is_own[pid / 8] |= (uint8_t)(1 << pid % 8);
+    self.number_of[pid] = number + 1;
     if (number >= self.processes_seen)
         self.processes_seen = number + 1;
     atomic_fetch_add_explicit(&self.record->load, 1, memory_order_relaxed);
@@ -298,7 +303,7 @@ static void forget_process(uint32_t number)
     pid_t pid = self.pid_of[number];
 
     self.pid_of[number] = 0;
-    self.is_own[pid / 8] &= (uint8_t) ~(1 << pid % 8);
+    self.number_of[pid] = 0;
     atomic_fetch_sub_explicit(&self.record->load, 1, memory_order_relaxed);
 }
 
@@ -409,7 +414,7 @@ static void begin_process(uint32_t number)
     self.wants_spare = !self.spare;
 }
 
-/* What a dead process has left half-way of the starts of others. */
+/* What a dead process has left half-way of the starts and ends of others. */
 static void finish_starts(uint32_t starter)
 {
     struct process_record *process;
@@ -417,20 +422,27 @@ static void finish_starts(uint32_t starter)
     for (uint32_t number = 0; (process = process_find(self.arena, number)); number++) {
         uint64_t word = atomic_load(&process->word);
 
+        if (process_state_of(word) == PROCESS_FREE)
+            host_note_free(self.arena, process);
         if (starter_of(word) != starter)
             continue;
         if (process_state_of(word) == PROCESS_WANTED) {
             host_call(self.arena, process->host, number);
         } else if (process_state_of(word) == PROCESS_RESERVED) {
             free_argument(process);
-            host_set_state(process, PROCESS_FREE);
+            process_release(self.arena, process);
         }
     }
 }
 
 static void clean_up_after(uint32_t number)
 {
-    finish_starts(number + 1);
+    struct process_record *process = process_at(self.arena, number);
+
+    if (atomic_load(&process->records_in_hand))
+        finish_starts(number + 1);
+    KILL_POINT();
+    atomic_store(&process->records_in_hand, 0);
     KILL_POINT();
     self.callbacks->process_died(number + 1);
     KILL_POINT();
@@ -477,20 +489,16 @@ static bool reap_spare(pid_t pid)
 
 static void reap(pid_t pid, int wait_status)
 {
-    if (reap_spare(pid))
-        return;
-    for (uint32_t number = 0; number < self.processes_seen; number++) {
-        struct process_record *process;
+    struct process_record *process;
+    uint32_t number;
 
-        if (self.pid_of[number] != pid)
-            continue;
-        forget_process(number);
-        process = process_at(self.arena, number);
-        process->wait_status = wait_status;
-        clean_up_after(number);
-        settle(process, number);
+    if (reap_spare(pid) || !(number = self.number_of[pid]))
         return;
-    }
+    forget_process(--number);
+    process = process_at(self.arena, number);
+    process->wait_status = wait_status;
+    clean_up_after(number);
+    settle(process, number);
 }
 
 /* Sends it the signals that were asked for. A spare that has not woken yet asks for them when it has. */
@@ -552,6 +560,9 @@ static void reap_all(void)
 {
     unsigned deaths;
 
+    if (!self.child_has_ended)
+        return;
+    self.child_has_ended = 0; /* before the look */
     do {
         for (deaths = 0; deaths < DEATHS_A_LOOK && reap_one();)
             deaths++;
@@ -658,9 +669,9 @@ static int wait_until_ready(struct host_area *area, struct host_record *host, pi
 static void free_tables(void)
 {
     free(self.pid_of);
-    free(self.is_own);
+    free(self.number_of);
     self.pid_of = NULL;
-    self.is_own = NULL;
+    self.number_of = NULL;
 }
 
 int host_start(struct arena *arena, unsigned rank_in_node, const struct host_callbacks *callbacks)
@@ -681,8 +692,8 @@ int host_start(struct arena *arena, unsigned rank_in_node, const struct host_cal
         return error_set_errno(MPM_ESYSTEM, "the rank cannot reap what its host leaves");
     self.is_subreaper = true;
     self.pid_of = calloc(MAX_PROCESSES, sizeof *self.pid_of);
-    self.is_own = calloc(MAX_PID / 8, 1);
-    if (!self.pid_of || !self.is_own) {
+    self.number_of = calloc(MAX_PID, sizeof *self.number_of);
+    if (!self.pid_of || !self.number_of) {
         free_tables();
         return error_set(MPM_ENOMEM, "no memory for the table of processes");
     }

@@ -54,8 +54,10 @@ struct process_record {
     _Atomic uint64_t pid;     /* generation << 32, and its pid, once that is known */
     int32_t wait_status;
     int32_t fork_errno;
-    uint32_t argument_index;   /* for the entry */
-    _Atomic uint32_t is_party; /* objects may name it: its own, and its reaper's, who tells others */
+    uint32_t number;                  /* constant */
+    _Atomic uint32_t records_in_hand; /* that the process is about to take or free; or more, and never less */
+    uint32_t argument_index;          /* for the entry */
+    _Atomic uint32_t is_party;        /* objects may name it: its own, and its reaper's, who tells others */
     struct wait_word changed;
     uint64_t argument;                          /* for the entry: an offset in the arena */
     int64_t entry;                              /* int entry(struct process_record *), in the new process */
@@ -152,14 +154,14 @@ uint32_t host_load(struct arena *arena, unsigned rank_in_node);
 void process_signal(struct arena *arena, uint32_t process, uint32_t generation, int signal_number);
 /* Sets an ended process's record free if it still is of that generation; false if it is not, or has not
  * ended. */
-bool process_close(struct process_record *process, uint32_t generation);
+bool process_close(struct arena *arena, struct process_record *process, uint32_t generation);
 /* A process's record by a number that may be none: NULL then. */
 struct process_record *process_find(struct arena *arena, uint32_t process);
 struct process_record *process_at(struct arena *arena, uint32_t process);
 /* Has the host ask at once whether a process that it cannot fork now is wanted still. */
 void process_reconsider(struct arena *arena, uint32_t process);
 /* Sets an ended process's record free. */
-void process_release(struct process_record *process);
+void process_release(struct arena *arena, struct process_record *process);
 
 /* The number of the calling process on its node, from 1, by which it owns things in the arena. Forked
  * processes have their record's number and 1 more, ranks have higher ones. */

@@ -36,6 +36,7 @@ struct host_area {
     uint32_t generation; /* that a record begins with: constant */
     _Atomic uint32_t ending;
     _Atomic uint64_t segment[MAX_SEGMENTS]; /* offsets of SEGMENT_RECORDS process records each */
+    struct index_set free;                  /* records that are free; see record.c */
     struct wait_word host_ready;
     struct host_record host[];
 };
@@ -65,6 +66,8 @@ void (*host_function_at(int64_t distance))(void);
 void host_set_own_number(uint32_t number);
 /* Another state of the same generation; nobody starts it any more. */
 void host_set_state(struct process_record *process, enum process_state state);
+/* The record is free from here on: after the store that says so. */
+void host_note_free(struct arena *arena, const struct process_record *process);
 /* Has the host look at the record. */
 void host_call(struct arena *arena, unsigned rank_in_node, uint32_t process);
 

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Process records, and what anybody of the node may ask of a host: see host.c for who writes what. */
+/* Process records, and what anybody of the node may ask of a host: see host.c for who writes what.
+ *
+ * `free` tells which records are free, so that nobody has to look for one: who sets a record free adds it then, and who
+ * wants one takes a number out and reserves the record, if it is free indeed. A process that dies in between has said
+ * before that it has a record in hand, so its reaper looks at all of them, and notes those that are free. What is lost
+ * with a host is found where nothing else is left, by a look at all records. */
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
@@ -11,6 +16,8 @@
 #include "host/host_inside.h"
 #include "shm/kill_point.h"
 #include "shm/life.h"
+
+#define MOST_GENERATIONS 0xf0000000u /* of a record, until it is retired */
 
 /* An address in libmpmap as a distance from this one: the same in all processes that run this build. */
 static const char anchor;
@@ -75,50 +82,102 @@ void host_set_state(struct process_record *process, enum process_state state)
     atomic_store(&process->word, word_of(process_generation_of(atomic_load(&process->word)), 0, state));
 }
 
+/* The calling process is about to take or free a record, or has done: before it does, and behind the ring. */
+static void count_in_hand(struct arena *arena, uint32_t change)
+{
+    struct process_record *own = own_number ? process_find(arena, own_number - 1) : NULL;
+
+    if (own)
+        atomic_fetch_add(&own->records_in_hand, change);
+}
+
+static void fill_segment(struct arena *arena, struct process_record *records, uint32_t number)
+{
+    memset(records, 0, SEGMENT_RECORDS * sizeof *records);
+    for (uint32_t i = 0; i < SEGMENT_RECORDS; i++) {
+        records[i].number = number * SEGMENT_RECORDS + i;
+        atomic_store(&records[i].word, word_of(host_area_of(arena)->generation, 0, PROCESS_FREE));
+    }
+}
+
 /* Makes segment `number` if nobody has yet. A block that loses the race is freed again. */
 static int make_segment(struct arena *arena, uint32_t number)
 {
     struct host_area *area = host_area_of(arena);
-    struct process_record *records;
     uint64_t none = 0, offset;
     int status;
 
-    if (atomic_load(&area->segment[number]))
-        return MPM_OK;
     if ((status = arena_alloc(arena, SEGMENT_RECORDS * sizeof(struct process_record), ARENA_NO_OWNER,
                               &offset)))
         return status;
-    records = memset(arena_at(arena, offset), 0, SEGMENT_RECORDS * sizeof *records);
-    for (uint32_t i = 0; i < SEGMENT_RECORDS; i++)
-        atomic_store(&records[i].word, word_of(area->generation, 0, PROCESS_FREE));
-    if (!atomic_compare_exchange_strong(&area->segment[number], &none, offset))
+    fill_segment(arena, arena_at(arena, offset), number);
+    if (atomic_compare_exchange_strong(&area->segment[number], &none, offset))
+        index_set_add_64(&area->free, number * SEGMENT_RECORDS);
+    else
         arena_free(arena, offset);
     return MPM_OK;
 }
 
+void host_note_free(struct arena *arena, const struct process_record *process)
+{
+    index_set_add(&host_area_of(arena)->free, process->number);
+}
+
+/* Whether the record's generations are used up: it is not reserved any more, lest a handle that is very old name another
+ * process. */
+static bool is_retired(struct arena *arena, uint64_t word)
+{
+    return process_generation_of(word) - host_area_of(arena)->generation >= MOST_GENERATIONS;
+}
+
 /* Takes a free record; false if it is not. */
-static bool reserve(struct process_record *process)
+static bool reserve(struct arena *arena, struct process_record *process)
 {
     uint64_t word = atomic_load_explicit(&process->word, memory_order_relaxed);
 
-    return process_state_of(word) == PROCESS_FREE &&
+    return process_state_of(word) == PROCESS_FREE && !is_retired(arena, word) &&
            atomic_compare_exchange_strong(
                &process->word, &word, word_of(process_generation_of(word) + 1, own_number, PROCESS_RESERVED));
 }
 
-static int reserve_record(struct arena *arena, uint32_t *process)
+static bool reserve_noted(struct arena *arena, uint32_t *process)
 {
-    for (uint32_t i = 0; i < MAX_PROCESSES; i++) {
-        int status;
+    while (index_set_take(&host_area_of(arena)->free, process)) {
+        if (reserve(arena, process_at(arena, *process)))
+            return true;
+    }
+    return false;
+}
 
-        if (i % SEGMENT_RECORDS == 0 && (status = make_segment(arena, i / SEGMENT_RECORDS)))
-            return status;
-        if (reserve(process_at(arena, i))) {
-            *process = i;
-            return MPM_OK;
-        }
+static bool reserve_any(struct arena *arena, uint32_t *process)
+{
+    for (*process = 0; process_find(arena, *process); ++*process) {
+        if (reserve(arena, process_at(arena, *process)))
+            return true;
+    }
+    return false;
+}
+
+static int make_next_segment(struct arena *arena)
+{
+    struct host_area *area = host_area_of(arena);
+
+    for (uint32_t number = 0; number < MAX_SEGMENTS; number++) {
+        if (!atomic_load(&area->segment[number]))
+            return make_segment(arena, number);
     }
     return error_set(MPM_ENOMEM, "a node cannot have more than %u processes", MAX_PROCESSES);
+}
+
+static int reserve_record(struct arena *arena, uint32_t *process)
+{
+    while (!reserve_noted(arena, process)) {
+        int status = make_next_segment(arena);
+
+        if (status)
+            return reserve_any(arena, process) ? MPM_OK : status;
+    }
+    return MPM_OK;
 }
 
 /* Whether a process holds the record, or is about to. */
@@ -129,22 +188,12 @@ static bool is_taken(struct process_record *process)
     return state != PROCESS_FREE && state != PROCESS_ENDED;
 }
 
-/* How many processes can have a life at once: each host, and its spare, may need one, too. */
-static uint32_t room_for_processes(struct arena *arena)
+/* Where the table of lives cannot grow: with the caller's record, which is reserved, so of those that start at once none
+ * is overlooked. */
+static int check_room(struct arena *arena, uint32_t others)
 {
-    uint32_t lives = life_room(), others = 2 * host_area_of(arena)->host_count;
+    uint32_t lives = life_room(), room = lives > others ? lives - others : 0, taken = 0;
 
-    return lives > others ? lives - others : 0;
-}
-
-/* With the caller's record, which is reserved: so of those that start at once none is overlooked, and there are
- * never more than there is room for. One that had no life would wait for another's end when it first locks. */
-static int check_room(struct arena *arena)
-{
-    uint32_t room = room_for_processes(arena), taken = 0;
-
-    if (!process_find(arena, room))
-        return MPM_OK; /* there are not so many records */
     for (uint32_t i = 0; process_find(arena, i); i++)
         taken += is_taken(process_at(arena, i));
     if (taken <= room)
@@ -153,6 +202,16 @@ static int check_room(struct arena *arena)
                      "this node's arena has room for %u processes at once, and they run: a larger one "
                      "(MPMAP_ARENA) has room for more",
                      room);
+}
+
+/* There are never more processes than can have a life at once: one that had none would wait for another's end when it
+ * first locks. Each host, and its spare, may need one, too. While there is room for all numbers up to the caller's
+ * nobody has to count. */
+static int make_room(struct arena *arena, uint32_t number)
+{
+    uint32_t others = 2 * host_area_of(arena)->host_count;
+
+    return life_make_room(number + 1 + others) ? MPM_OK : check_room(arena, others);
 }
 
 static void fill_record(struct process_record *record, unsigned rank_in_node,
@@ -165,6 +224,7 @@ static void fill_record(struct process_record *record, unsigned rank_in_node,
     record->ended = host_distance_of((void (*)(void))order->ended);
     record->argument_index = order->argument_index;
     atomic_store(&record->is_party, 0);
+    atomic_store(&record->records_in_hand, 0);
     memset(record->about, 0, sizeof record->about);
     if (order->about_size)
         memcpy(record->about, order->about, order->about_size);
@@ -184,10 +244,42 @@ void host_call(struct arena *arena, unsigned rank_in_node, uint32_t process)
     wait_ring(&host->bell);
 }
 
+/* Reserves a record and fills it in. */
+static int prepare_record(struct arena *arena, unsigned rank_in_node, const struct process_order *order,
+                          uint32_t *number)
+{
+    struct process_record *record;
+    int status;
+
+    if ((status = reserve_record(arena, number)))
+        return status;
+    KILL_POINT();
+    record = process_at(arena, *number);
+    if ((status = make_room(arena, *number))) {
+        process_release(arena, record);
+        return status;
+    }
+    fill_record(record, rank_in_node, order);
+    if (order->flags & PROCESS_OWNS_ARGUMENT)
+        arena_give(arena, order->argument);
+    return MPM_OK;
+}
+
+static uint32_t want_record(struct arena *arena, unsigned rank_in_node, uint32_t number)
+{
+    struct process_record *record = process_at(arena, number);
+    uint32_t generation = process_generation_of(atomic_load(&record->word));
+
+    KILL_POINT();
+    atomic_store(&record->word, word_of(generation, own_number, PROCESS_WANTED));
+    KILL_POINT();
+    host_call(arena, rank_in_node, number);
+    return generation;
+}
+
 int host_order(struct arena *arena, unsigned rank_in_node, const struct process_order *order,
                uint32_t *process, uint32_t *generation)
 {
-    struct process_record *record;
     uint32_t number = 0;
     int status;
 
@@ -196,24 +288,15 @@ int host_order(struct arena *arena, unsigned rank_in_node, const struct process_
         return error_set(MPM_EHOSTLOST,
                          "the host process of rank %u of the node is gone: it forks nothing any more",
                          rank_in_node);
-    if ((status = reserve_record(arena, &number)))
-        return status;
+    count_in_hand(arena, 1);
     KILL_POINT();
-    record = process_at(arena, number);
-    if ((status = check_room(arena))) {
-        process_release(record);
-        return status;
+    if (!(status = prepare_record(arena, rank_in_node, order, &number))) {
+        *process = number;
+        *generation = want_record(arena, rank_in_node, number);
     }
-    fill_record(record, rank_in_node, order);
-    if (order->flags & PROCESS_OWNS_ARGUMENT)
-        arena_give(arena, order->argument);
-    *process = number;
-    *generation = process_generation_of(atomic_load(&record->word));
     KILL_POINT();
-    atomic_store(&record->word, word_of(*generation, own_number, PROCESS_WANTED));
-    KILL_POINT();
-    host_call(arena, rank_in_node, number);
-    return MPM_OK;
+    count_in_hand(arena, -1u);
+    return status;
 }
 
 uint32_t host_load(struct arena *arena, unsigned rank_in_node)
@@ -242,14 +325,25 @@ void process_reconsider(struct arena *arena, uint32_t process)
     host_call(arena, process_at(arena, process)->host, process);
 }
 
-bool process_close(struct process_record *process, uint32_t generation)
+bool process_close(struct arena *arena, struct process_record *process, uint32_t generation)
 {
     uint64_t ended = word_of(generation, 0, PROCESS_ENDED);
 
-    return atomic_compare_exchange_strong(&process->word, &ended, word_of(generation, 0, PROCESS_FREE));
+    bool is_closed;
+
+    count_in_hand(arena, 1);
+    is_closed = atomic_compare_exchange_strong(&process->word, &ended, word_of(generation, 0, PROCESS_FREE));
+    KILL_POINT();
+    if (is_closed)
+        host_note_free(arena, process);
+    KILL_POINT();
+    count_in_hand(arena, -1u);
+    return is_closed;
 }
 
-void process_release(struct process_record *process)
+void process_release(struct arena *arena, struct process_record *process)
 {
     host_set_state(process, PROCESS_FREE);
+    KILL_POINT();
+    host_note_free(arena, process);
 }

@@ -367,7 +367,7 @@ static bool end_workers(uint64_t board)
             process_signal(runtime_arena(), i, process_generation_of(word), SIGKILL);
             break;
         case PROCESS_ENDED:
-            process_close(process, process_generation_of(word));
+            process_close(runtime_arena(), process, process_generation_of(word));
             KILL_POINT();
             break;
         case PROCESS_FREE:

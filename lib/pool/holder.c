@@ -268,7 +268,7 @@ void holder_free(struct holder *holder)
         struct process_record *process = process_of(holder, i);
 
         if (process)
-            process_close(process, process_generation_of(atomic_load(&process->word)));
+            process_close(runtime_arena(), process, process_generation_of(atomic_load(&process->word)));
     }
     estate_leave(holder->offset);
     pthread_mutex_destroy(&holder->kill_mutex);

@@ -75,7 +75,7 @@ static int close_here(const mpm_handle *handle)
 
     if ((status = process_find_record(handle, &record, &word)))
         return status;
-    if (process_close(record, handle->generation))
+    if (process_close(runtime_arena(), record, handle->generation))
         return MPM_OK;
     if ((status = process_find_record(handle, &record, &word)))
         return status; /* somebody else was faster */

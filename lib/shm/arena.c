@@ -15,7 +15,11 @@
  * Most of the dead own nothing, and a walk over a million blocks takes some 30 ms: `owned` counts the blocks of those
  * who own for a moment, by the last digits of their numbers, so that a reaper need not look where there is nothing. It
  * goes up before the word that gives a block an owner is stored, and down behind the one that takes it away, so it
- * may be too high for ever where somebody died in between, and never too low. */
+ * may be too high for ever where somebody died in between, and never too low.
+ *
+ * The table of lives grows under a mutex of its own, `growth`. A new segment is a block of LIVES_OWNER's until one
+ * store makes it part of the table, and is given then. Whoever grows next gives what is part of it, and frees what
+ * else LIVES_OWNER has, so a death leaves nothing, and nothing is freed that the table has. */
 #include "shm/arena.h"
 
 #include <assert.h>
@@ -41,10 +45,10 @@
 #define UNIT          ((uint64_t)ARENA_ALIGNMENT) /* sizes are counted in units; a header is one */
 #define POPULATE_STEP ((uint64_t)1 << 20)
 #define BINS          40
-#define LEAST_LIVES   256u
-#define MOST_LIVES    8192u
-#define COUNTS        256u
-#define LIVES_SHARE   512u /* of the memory may be for lives, if that is more than for the least */
+#define FIRST_LIVES   256u /* the table of lives grows from there */
+#define LIVES_OWNER \
+    (ARENA_FIRST_LASTING_OWNER - 1) /* of a segment of it that is just made: no process's number */
+#define COUNTS 256u
 
 /* The word: size in units, then owner, then the lowest bit: in use. */
 #define WORD(units, owner, used) ((uint64_t)(units) << 23 | (uint64_t)(owner) << 1 | (used))
@@ -66,6 +70,7 @@ struct arena {
     uint64_t first; /* where the tiling starts: behind this and the table of lives */
     _Atomic uint64_t root[ARENA_ROOTS];
     _Alignas(64) struct robust_mutex mutex;
+    struct robust_mutex growth;        /* of the table of lives */
     _Alignas(64) _Atomic uint64_t top; /* the tiling's end */
     uint64_t last;                     /* derived: the block before top, 0 if there is none */
     uint64_t populated;                /* bytes from the start that memory has been taken for */
@@ -456,18 +461,56 @@ static struct life_table *lives_of(struct arena *arena)
     return (struct life_table *)(arena + 1);
 }
 
-/* How many threads may use an arena of this size at once. */
-static unsigned lives_for(size_t size)
+static uint64_t lives_segment(struct arena *arena, unsigned number)
 {
-    size_t lives = size / LIVES_SHARE / (life_table_size(1) - life_table_size(0));
+    void *segment = life_segment(lives_of(arena), number);
 
-    return lives < LEAST_LIVES ? LEAST_LIVES : lives < MOST_LIVES ? (unsigned)lives : MOST_LIVES;
+    return segment ? arena_offset(arena, segment) : 0;
+}
+
+/* What one who died in growing has left: what is part of the table is nobody's, the rest is freed. */
+static void finish_growth(struct arena *arena)
+{
+    uint64_t segment;
+
+    for (unsigned i = 0; (segment = lives_segment(arena, i)); i++)
+        arena_give(arena, segment);
+    arena_free_owned(arena, LIVES_OWNER);
+}
+
+/* Under `growth`. A segment is LIVES_OWNER's until the store that makes it part of the table, and given then. */
+static bool add_lives(struct arena *arena, unsigned seen)
+{
+    size_t size = life_next_segment_size(lives_of(arena));
+    uint64_t offset;
+
+    if (life_room() > seen)
+        return true;
+    finish_growth(arena);
+    if (!size || arena_alloc(arena, size, LIVES_OWNER, &offset))
+        return false;
+    KILL_POINT();
+    life_add_segment(lives_of(arena), memset(arena_at(arena, offset), 0, size));
+    arena_give(arena, offset);
+    return true;
+}
+
+static bool grow_lives(struct life_table *table)
+{
+    struct arena *arena = (struct arena *)table - 1;
+    unsigned seen = life_room();
+    bool has_grown;
+
+    robust_mutex_lock(&arena->growth);
+    has_grown = add_lives(arena, seen);
+    robust_mutex_repaired(&arena->growth);
+    robust_mutex_unlock(&arena->growth);
+    return has_grown;
 }
 
 int arena_format(void *memory, size_t size, struct arena **arena)
 {
     struct arena *made = memory;
-    unsigned lives = lives_for(size);
 
     if (size < ARENA_MIN_SIZE)
         return error_set(MPM_EINVAL, "an arena of %zu bytes is too small: it needs at least %u", size,
@@ -477,11 +520,12 @@ int arena_format(void *memory, size_t size, struct arena **arena)
                                (unsigned long long)POPULATE_STEP);
     made->size = size / UNIT * UNIT;
     made->populated = POPULATE_STEP;
-    made->first = (sizeof *made + life_table_size(lives) + UNIT - 1) / UNIT * UNIT;
+    made->first = (sizeof *made + life_table_size(FIRST_LIVES) + UNIT - 1) / UNIT * UNIT;
     atomic_store(&made->top, made->first);
-    life_table_create(lives_of(made), lives);
-    life_table_use(lives_of(made));
+    life_table_create(lives_of(made), FIRST_LIVES);
+    life_table_use(lives_of(made), grow_lives);
     robust_mutex_create(&made->mutex);
+    robust_mutex_create(&made->growth);
     made->magic = ARENA_MAGIC;
     *arena = made;
     return MPM_OK;
@@ -493,7 +537,7 @@ int arena_attach(void *memory, struct arena **arena)
 
     if (there->magic != ARENA_MAGIC)
         return error_set(MPM_ESTATE, "the memory that this node's ranks should share holds no arena");
-    life_table_use(lives_of(there));
+    life_table_use(lives_of(there), grow_lives);
     *arena = there;
     return MPM_OK;
 }

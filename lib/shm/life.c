@@ -9,6 +9,14 @@
  * again, and that is all. `state` is taken from NEW to MAKING by compare-and-swap, and then stored as MADE:
  * if the maker dies in between, the place is lost, and nothing else.
  *
+ * The table grows with need: behind the first segment come others, each as large as all before it, so a place's number
+ * says where it is. A segment is added by one store of its offset, and never taken away. Where
+ * its memory comes from is the affair of the table's owner (life_grow). It takes locks, which need a life: so the last places of the table are kept
+ * for who finds no other, and who gets one of them has the table grow. If it dies before it has, that place is free
+ * again, and its next one does the same.
+ *
+ * A place whose generation is near its end is not taken any more, so no life comes twice.
+ *
  * A forked child has none of its parent's lives: its one thread forgets the one it had. A lasting process has
  * no place: it holds no mutex in memory that may be unmapped while it goes on. */
 #include "shm/life.h"
@@ -26,6 +34,11 @@
 #define LIFE_GENERATION(life)   ((uint32_t)((life) >> 32))
 #define LIFE_PLACE(life)        ((uint32_t)(life)-1)
 #define LASTING                 LIFE(0, UINT32_C(0x7ffffffe))
+#define LAST_GENERATION         (UINT32_MAX - 1)
+#define KEPT_PLACES             8u
+#define LOOK_NS                 1000000 /* between two looks for a place where there is none */
+#define LOOKS_A_SENTENCE        500u
+#define LIFE_MAX_SEGMENTS       16u
 
 enum place_state { PLACE_NEW, PLACE_MAKING, PLACE_MADE };
 
@@ -36,12 +49,16 @@ struct place {
 };
 
 struct life_table {
-    uint64_t places;
+    uint32_t first;        /* places of the first segment: constant */
+    _Atomic uint32_t turn; /* where the search for a place begins: a hint */
+    _Atomic uint64_t
+        segment[LIFE_MAX_SEGMENTS]; /* those behind the first, by offset from the table; 0: not there yet */
     struct place place[];
 };
 
 _Thread_local uint64_t life_of_thread;
 static struct life_table *table_in_use;
+static life_grow *grow_table;
 static bool is_forked;
 
 size_t life_table_size(unsigned threads)
@@ -51,19 +68,76 @@ size_t life_table_size(unsigned threads)
 
 void life_table_create(struct life_table *table, unsigned threads)
 {
-    table->places = threads;
+    assert(threads);
+    table->first = threads;
 }
 
-void life_table_use(struct life_table *table)
+void life_table_use(struct life_table *table, life_grow *grow)
 {
     table_in_use = table;
+    grow_table = grow;
     life_of_thread = 0;
     is_forked = false;
 }
 
+static unsigned segments_of(struct life_table *table)
+{
+    unsigned count = 0;
+
+    while (count < LIFE_MAX_SEGMENTS && atomic_load_explicit(&table->segment[count], memory_order_acquire))
+        count++;
+    return count;
+}
+
+static uint32_t places_of(struct life_table *table)
+{
+    return table->first << segments_of(table);
+}
+
+size_t life_next_segment_size(struct life_table *table)
+{
+    uint64_t places = places_of(table);
+
+    return segments_of(table) == LIFE_MAX_SEGMENTS || 2 * places > LIFE_MOST_PLACES
+               ? 0
+               : places * sizeof(struct place);
+}
+
+void life_add_segment(struct life_table *table, void *zeroed)
+{
+    atomic_store_explicit(&table->segment[segments_of(table)], (uint64_t)((char *)zeroed - (char *)table),
+                          memory_order_release);
+    KILL_POINT();
+}
+
+void *life_segment(struct life_table *table, unsigned number)
+{
+    return number < segments_of(table) ? (char *)table + atomic_load(&table->segment[number]) : NULL;
+}
+
+/* Segment k has the places from first * 2^k on, and as many. */
+static struct place *place_at(struct life_table *table, uint32_t number)
+{
+    unsigned segment;
+
+    if (number < table->first)
+        return &table->place[number];
+    segment = 31 - (unsigned)__builtin_clz(number / table->first);
+    return (struct place *)life_segment(table, segment) + (number - (table->first << segment));
+}
+
 unsigned life_room(void)
 {
-    return (unsigned)table_in_use->places;
+    return places_of(table_in_use);
+}
+
+bool life_make_room(unsigned threads)
+{
+    while (life_room() < threads) {
+        if (!grow_table || !grow_table(table_in_use))
+            return false;
+    }
+    return true;
 }
 
 static void forget(void)
@@ -124,34 +198,72 @@ static bool take(struct place *place)
     return true;
 }
 
-static uint64_t find_place(struct life_table *table)
+static uint64_t try_place(struct life_table *table, uint32_t number)
 {
-    for (uint32_t i = 0; i < table->places; i++) {
-        struct place *place = &table->place[i];
+    struct place *place = place_at(table, number);
 
-        if (is_made(place) && take(place))
-            return LIFE(atomic_load(&place->generation), i);
+    if (atomic_load_explicit(&place->generation, memory_order_relaxed) >= LAST_GENERATION ||
+        !is_made(place) || !take(place))
+        return 0;
+    return LIFE(atomic_load(&place->generation), number);
+}
+
+/* How many of so many places are for who finds no other. */
+static uint32_t kept_of(uint32_t places)
+{
+    return places > 2 * KEPT_PLACES ? KEPT_PLACES : places / 2;
+}
+
+/* One after the other from where the last search has ended, so a search is short while many places are free. */
+static uint64_t find_place(struct life_table *table, bool *is_last)
+{
+    uint32_t places = places_of(table), common = places - kept_of(places);
+    uint32_t from = atomic_load_explicit(&table->turn, memory_order_relaxed);
+    uint64_t life;
+
+    for (uint32_t i = 0; i < places; i++) {
+        uint32_t number = i < common ? (from % common + i) % common : i;
+
+        if ((life = try_place(table, number))) {
+            atomic_store_explicit(&table->turn, number + 1, memory_order_relaxed);
+            *is_last = i >= common;
+            return life;
+        }
     }
     return 0;
 }
 
+/* A table that is just growing is waited for shortly, one that cannot until somebody ends. */
+static uint64_t wait_for_place(struct life_table *table, bool *is_last)
+{
+    uint64_t life;
+
+    for (unsigned looks = 1; !(life = find_place(table, is_last)); looks++) {
+        if (looks % LOOKS_A_SENTENCE == 0)
+            log_write(MPM_LOG_ERROR,
+                      "%u threads of a node use its memory, and there is no room for more: one waits for "
+                      "another to "
+                      "end; a larger arena (MPMAP_ARENA) has room for more",
+                      (unsigned)places_of(table));
+        nanosleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);
+    }
+    return life;
+}
+
 uint64_t life_begin(void)
 {
-    struct timespec pause = {.tv_nsec = 500000000};
     int saved_errno = errno;
-    uint64_t life = LASTING;
+    bool is_last = false;
 
-    if (is_forked) {
-        assert(table_in_use);
-        while (!(life = find_place(table_in_use))) {
-            log_write(MPM_LOG_ERROR,
-                      "more than %u threads of a node use its memory: one waits for another to end",
-                      (unsigned)table_in_use->places);
-            nanosleep(&pause, NULL);
-        }
-    }
+    if (!is_forked)
+        return life_of_thread = LASTING;
+    assert(table_in_use);
+    life_of_thread = wait_for_place(table_in_use, &is_last);
+    KILL_POINT();
+    if (is_last && grow_table)
+        grow_table(table_in_use);
     errno = saved_errno;
-    return life_of_thread = life;
+    return life_of_thread;
 }
 
 bool life_is_over(uint64_t life)
@@ -160,7 +272,7 @@ bool life_is_over(uint64_t life)
 
     if (life == LASTING)
         return false;
-    place = &table_in_use->place[LIFE_PLACE(life)];
+    place = place_at(table_in_use, LIFE_PLACE(life));
     if (atomic_load_explicit(&place->generation, memory_order_acquire) != LIFE_GENERATION(life))
         return true;
     if (!take(place))

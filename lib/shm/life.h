@@ -22,17 +22,31 @@ struct life_table;
 size_t life_table_size(unsigned threads);
 /* Makes a table in zeroed memory of that size, aligned as a pointer. */
 void life_table_create(struct life_table *table, unsigned threads);
+/* Adds a segment to a table (life_add_segment); false if there is no memory for it, or it cannot grow any more. Any process. */
+typedef bool life_grow(struct life_table *table);
 /* From now on this is the table of the calling process, which is a lasting one, and of those that it forks.
- * It must stay where it is in each forked process that has a life in it. */
-void life_table_use(struct life_table *table);
+ * It must stay where it is in each forked process that has a life in it. `grow` may be NULL: then it does not grow. */
+void life_table_use(struct life_table *table, life_grow *grow);
 
-/* How many threads of forked processes can have one at once in the table of the calling process. */
+#define LIFE_MOST_PLACES (1u << 17) /* a table does not grow beyond */
+
+/* For life_grow, one at a time. How many bytes the next segment takes; 0 if the table cannot grow any more. */
+size_t life_next_segment_size(struct life_table *table);
+/* Adds it, in zeroed memory of that size, near the table in all processes; for good. */
+void life_add_segment(struct life_table *table, void *zeroed);
+/* What was added, from 0; NULL if it was not. */
+void *life_segment(struct life_table *table, unsigned number);
+
+/* How many threads of forked processes can have one at once in the table of the calling process, as it is now. */
 unsigned life_room(void);
+/* Has it grow until it has room for so many; false if it cannot. */
+bool life_make_room(unsigned threads);
 
 /* The calling thread's; 0 before it has one. */
 extern __attribute__((tls_model("initial-exec"))) _Thread_local uint64_t life_of_thread;
 
-/* Gives the calling thread one. Waits if there are as many threads as the table has room for. */
+/* Gives the calling thread one. Waits, and says so in the log, if there are as many threads as the table has room for and
+ * it cannot grow. */
 uint64_t life_begin(void);
 
 /* The life of the calling thread. */
