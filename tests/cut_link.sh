@@ -3,7 +3,8 @@
 # A map over three hosts, one of which falls silent. Its link is cut and stays so: the run ends, names the node, says how
 # many rows are good and where, and nothing is left on any host, the one that is cut off included, nor of mpirun. The
 # same where main is cut off from the others. A link that is healed in time, a node that was stopped and goes on, or main:
-# nothing is said and every row is right. A host that is killed is mpirun's to notice and to name: main says how much is good.
+# nothing is said and every row is right. An mpirun on a host without ranks ends if it has been told to watch its daemons.
+# A host that is killed is mpirun's to notice and to name: main says how much is good.
 # Arguments: folder of mpmap and folder of the sources.
 set -uo pipefail
 bin=$(readlink -f "${1:-${MPMAP_BIN:?}}")
@@ -22,6 +23,10 @@ cd "$work" || exit 1
 hosts_up 3 "$work"
 plugin=$(dirname "$bin")/tests/plugins/napping.so
 rows=160
+# The hosts that have ranks, as mpirun takes them; their numbers; and more options of mpirun, which is on h1.
+list=h1:2,h2:2,h3:1
+working="1 2 3"
+options=()
 
 make_rows()
 {
@@ -54,7 +59,7 @@ on() # K
 has_begun()
 {
     local k
-    for k in 1 2 3; do [ "$(stat -c %s "began.h$k" 2>/dev/null || echo 0)" -ge 2 ] || return 1; done
+    for k in $working; do [ "$(stat -c %s "began.h$k" 2>/dev/null || echo 0)" -ge 2 ] || return 1; done
 }
 has_ended() { ! kill -0 "$started" 2>/dev/null || none_left "$started"; }
 all_is_gone() { [ -z "$(of_run)" ]; }
@@ -72,7 +77,7 @@ begin() # what node_timeout
     for attempt in 1 2 3; do
         rm -f began.* out.h5*
         : >out
-        MPMAP_NODE_TIMEOUT=$2 mpirun_on_hosts h1:2,h2:2,h3:1 -n 5 "$bin/mpmap" map --quiet --chunk 1 "$plugin:nap" \
+        MPMAP_NODE_TIMEOUT=$2 mpirun_on_hosts "$list" "${options[@]}" "$bin/mpmap" map --quiet --chunk 1 "$plugin:nap" \
             in.h5:/data out.h5:/r >out 2>err &
         started=$!
         wait_for 60 has_begun_or_ended
@@ -139,6 +144,20 @@ for k in 2 1; do
     end
     check "$what: nothing is said, and all rows are right" all_rows_are_right
 done
+
+# mpirun is out of mpmap's reach there: it must notice by itself, and before mpmap does, as doc/clusters.md says.
+list=h2:2,h3:2
+working="2 3"
+options=(--mca oob_tcp_keepalive_time 2 --mca oob_tcp_keepalive_intvl 1 --mca oob_tcp_keepalive_probes 3)
+begin "mpirun is on a host without ranks, and the link of h3 is cut" 15
+cut_link 3
+end
+check "$what: main says how much is good" says "^mpmap: .*[1-9][0-9]* of $rows rows are good: they are in .*out.h5.part$"
+check "$what: the run has failed" [ "$status" != 0 ]
+heal_link 3
+list=h1:2,h2:2,h3:1
+working="1 2 3"
+options=()
 
 begin "h3 is killed" 3
 kill_host 3
