@@ -54,7 +54,6 @@ enum call_verb {
     VERB_PIPE_POLL,
     VERB_PIPE_CLOSE,
     VERB_PIPE_HOLD,
-    VERB_PIPE_LET_GO,
     VERB_PIPE_TRANSFER,
     CALL_VERBS,
 };

@@ -8,11 +8,6 @@
 #include "host/host.h"
 #include "node/context.h"
 
-#define MAX_KINDS 32u
-
-static party_mark *marks[MAX_KINDS];
-static party_take *takes[MAX_KINDS];
-
 static uint32_t own_thread(void)
 {
     static _Atomic uint32_t threads;
@@ -73,11 +68,6 @@ bool party_mark_dead(struct party *party, const struct party_death *death)
     return true;
 }
 
-void party_register(enum object_kind kind, party_mark *mark)
-{
-    marks[kind] = mark;
-}
-
 /* Of this node only: the courier's parked calls are tried again because the bell rings. The words move on
  * even if nobody sleeps: somebody may be between its last try and its sleep. */
 static void wake(struct object *object, void *unused)
@@ -98,8 +88,6 @@ static void mark(struct object *object, void *death)
 
     if (kind_of(kind) && kind_of(kind)->marks)
         kind_of(kind)->marks(object, death);
-    else if (kind < MAX_KINDS && marks[kind])
-        marks[kind](object, death);
 }
 
 void party_died_elsewhere(const struct party_death *death)
@@ -109,18 +97,13 @@ void party_died_elsewhere(const struct party_death *death)
 
 /* Handles in args. */
 
-void party_register_args(enum object_kind kind, party_take *take)
-{
-    takes[kind] = take;
-}
-
 /* The handle at a place of args, if somebody wants to know. */
 static party_take *handle_at(const void *args, size_t size, size_t at, mpm_handle *handle)
 {
     if (size - at < sizeof *handle)
         return NULL;
     memcpy(handle, (const char *)args + at, sizeof *handle);
-    return handle->kind < MAX_KINDS && handle->generation ? takes[handle->kind] : NULL;
+    return kind_of(handle->kind) && handle->generation ? kind_of(handle->kind)->takes : NULL;
 }
 
 bool party_is_in_args(const void *args, size_t size)

@@ -46,17 +46,15 @@ struct party_death {
 /* Marks a party if it is meant; true if it was, and was not marked yet. */
 bool party_mark_dead(struct party *party, const struct party_death *death);
 
-/* Has `mark` called for every object of the kind when a process of another node has died: it marks the
- * object's parties, under its lock, and wakes who waits. In the courier. Before couriers start. */
+/* Of a kind (method.h): called for every object of it when a process of another node has died. Marks the
+ * object's parties, under its lock, and wakes who waits. In the courier. */
 typedef void party_mark(struct object *object, const struct party_death *death);
-void party_register(enum object_kind kind, party_mark *mark);
 
-/* Has `take` called for every handle of the kind that stands in the args of a process that is started, at a
+/* Of a kind: called for every handle of it that stands in the args of a process that is started, at a
  * distance of a multiple of 8 bytes: with the process, by itself before its target begins, and by its starter
  * once it was forked, so that one that dies before is taken, too (twice then: is_dead, if it had died). What
  * looks like a handle may be none. */
 typedef void party_take(const mpm_handle *handle, const struct party *process);
-void party_register_args(enum object_kind kind, party_take *take);
 
 /* For process/process.c. */
 bool party_is_in_args(const void *args, size_t size);

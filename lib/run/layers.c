@@ -43,8 +43,6 @@ static const struct layer {
      .end = process_wait_for_all},
     /* sync */
     {.begin = sync_begin, .announce = sync_announce},
-    {.begin = pipe_begin, .announce = pipe_announce},
-    {.announce = pipe_far_announce},
     /* pool */
     {.create = estate_create},
     {.begin = apply_begin},

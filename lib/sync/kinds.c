@@ -6,9 +6,9 @@
 
 void sync_begin(void)
 {
-    static const struct kind *const kinds[] = {&lock_kind,  &semaphore_kind, &condition_kind,
-                                               &event_kind, &barrier_kind,   &queue_kind,
-                                               &value_kind, &array_kind,     &bytes_kind};
+    static const struct kind *const kinds[] = {&lock_kind,    &semaphore_kind, &condition_kind, &event_kind,
+                                               &barrier_kind, &queue_kind,     &value_kind,     &array_kind,
+                                               &bytes_kind,   &pipe_kind};
 
     kind_register(kinds, sizeof kinds / sizeof *kinds);
 }
@@ -17,4 +17,5 @@ void sync_announce(void)
 {
     queue_announce();
     numbers_announce();
+    pipe_announce();
 }

@@ -6,10 +6,11 @@
 #include "object/method.h"
 
 extern const struct kind lock_kind, semaphore_kind, condition_kind, event_kind, barrier_kind, queue_kind,
-    value_kind, array_kind, bytes_kind;
+    value_kind, array_kind, bytes_kind, pipe_kind;
 
 /* What a leader's courier does beside. Before it starts. */
 void queue_announce(void);
 void numbers_announce(void);
+void pipe_announce(void);
 
 #endif

@@ -5,11 +5,8 @@
 
 /* In every rank, before it forks anything: what all processes of the run must know. */
 void sync_begin(void);
-void pipe_begin(void);
 
 /* In every leader, before its courier starts. */
 void sync_announce(void);
-void pipe_announce(void);
-void pipe_far_announce(void);
 
 #endif

@@ -24,12 +24,12 @@
 #include "base/error.h"
 #include "node/context.h"
 #include "object/call.h"
-#include "object/wait_any.h"
+#include "object/operation.h"
 #include "shm/kill_point.h"
 #include "shm/ring.h"
 #include "sync/channel.h"
 #include "sync/holders.h"
-#include "sync/layer.h"
+#include "sync/kinds.h"
 #include "sync/transfer.h"
 
 #define MESSAGES  1024u /* that a direction holds */
@@ -115,14 +115,15 @@ static int hold(struct object *object, const mpm_handle *handle, const struct pi
     return status;
 }
 
-int pipe_try_hold(struct object *object, const mpm_handle *handle, void *use)
+/* Notes the party of the use at its end: as dead, if that says so; not if it has let go of it. */
+static int try_hold(struct object *object, const mpm_handle *handle, struct invocation *invocation)
 {
-    return hold(object, handle, use, false);
+    return hold(object, handle, invocation->in, false);
 }
 
-int pipe_try_let_go(struct object *object, const mpm_handle *handle, void *argument)
+static int try_release(struct object *object, const mpm_handle *handle, struct invocation *invocation)
 {
-    const struct pipe_use *use = argument;
+    const struct pipe_use *use = invocation->in;
     int status;
 
     if ((status = channel_lock_both(object, handle, sweep)))
@@ -141,7 +142,7 @@ static int say_closed(void)
 
 /* Locks one side for a use of an end, which is not closed, and is held then. */
 static int lock_end(struct object *object, const mpm_handle *handle, struct robust_mutex *mutex,
-                    struct pipe_use *use)
+                    const struct pipe_use *use)
 {
     for (;;) {
         struct pipe *pipe = pipe_of(object);
@@ -168,41 +169,42 @@ static bool is_gone(const struct pipe *pipe, unsigned end)
 
 /* One try of each operation. */
 
-static int put(struct pipe *pipe, const struct pipe_send *send, bool stands_back)
+static int put(struct pipe *pipe, unsigned end, const struct invocation *invocation, bool stands_back)
 {
     size_t done = 0;
     int status;
 
-    if (is_gone(pipe, !send->use.end))
+    if (is_gone(pipe, !end))
         return error_set(MPM_EPIPE, "the other end of the pipe is closed or gone");
     if (stands_back)
         return CALL_MUST_WAIT;
-    if ((status = ring_put(&pipe->ring[send->use.end], runtime_arena(), send->message, send->size, 1, &done)))
+    if ((status = ring_put(&pipe->ring[end], runtime_arena(), invocation->tail, invocation->tail_size, 1,
+                           &done)))
         return status;
     return done ? MPM_OK : CALL_MUST_WAIT;
 }
 
-int pipe_try_send(struct object *object, const mpm_handle *handle, void *argument)
+int pipe_try_send(struct object *object, const mpm_handle *handle, struct invocation *invocation)
 {
-    struct pipe_send *send = argument;
-    unsigned side = pipe_side(send->use.end, true);
+    const struct pipe_use *use = invocation->in;
+    unsigned side = pipe_side(use->end, true);
     bool has_turns, stands_back, turn_ends;
     int status;
 
-    if ((status = lock_end(object, handle, &object->second_mutex, &send->use)))
+    if ((status = lock_end(object, handle, &object->second_mutex, use)))
         return status;
     has_turns = turn_is_needed(object, side);
-    stands_back = has_turns && turn_stands_back(object, side, send->turn);
-    if (pipe_of(object)->is_oneway && send->use.end == RECEIVING)
+    stands_back = has_turns && turn_stands_back(object, side, invocation->turn);
+    if (pipe_of(object)->is_oneway && use->end == RECEIVING)
         status = error_set(MPM_EINVAL, "this end of a oneway pipe receives: it cannot send");
     else
-        status = put(pipe_of(object), send, stands_back);
-    turn_ends = has_turns && !status && turn_took(object, side, send->turn, 1);
+        status = put(pipe_of(object), use->end, invocation, stands_back);
+    turn_ends = has_turns && !status && turn_took(object, side, invocation->turn, 1);
     robust_mutex_unlock(&object->second_mutex);
     if (!status)
-        tell_other(object, send->use.end);
+        tell_other(object, use->end);
     if (has_turns)
-        turn_tell(object, send->use.end, turn_ends, stands_back);
+        turn_tell(object, use->end, turn_ends, stands_back);
     return status;
 }
 
@@ -232,58 +234,70 @@ static int look_for_message(const struct pipe *pipe, const struct pipe_use *use)
     return error_set(MPM_EEOF, "the other end of the pipe is closed or gone, and all was received");
 }
 
-static int take(struct pipe *pipe, struct pipe_receive *receive, bool stands_back)
+static int take(struct pipe *pipe, const struct pipe_use *use, bool stands_back, void *message, size_t room,
+                size_t *size)
 {
     enum ring_result result;
     int status;
 
-    if ((status = check_receiving(pipe, &receive->use)) || (status = look_for_message(pipe, &receive->use)))
+    if ((status = check_receiving(pipe, use)) || (status = look_for_message(pipe, use)))
         return status;
     if (stands_back)
         return CALL_MUST_WAIT;
-    result = ring_get(&pipe->ring[!receive->use.end], runtime_arena(), receive->message, receive->room,
-                      &receive->size);
-    return result == RING_TOO_SMALL ? pipe_too_small(receive->size, receive->room) : MPM_OK;
+    result = ring_get(&pipe->ring[!use->end], runtime_arena(), message, room, size);
+    return result == RING_TOO_SMALL ? pipe_too_small(*size, room) : MPM_OK;
 }
 
-int pipe_try_receive(struct object *object, const mpm_handle *handle, void *argument)
+int pipe_receive_into(struct object *object, const mpm_handle *handle, const struct pipe_use *use,
+                      enum turn turn, void *message, size_t room, size_t *size)
 {
-    struct pipe_receive *receive = argument;
-    unsigned side = pipe_side(receive->use.end, false);
+    unsigned side = pipe_side(use->end, false);
     bool has_turns, stands_back, turn_ends;
     int status;
 
-    if ((status = lock_end(object, handle, &object->mutex, &receive->use)))
+    if ((status = lock_end(object, handle, &object->mutex, use)))
         return status;
     has_turns = turn_is_needed(object, side);
-    stands_back = has_turns && turn_stands_back(object, side, receive->turn);
-    status = take(pipe_of(object), receive, stands_back);
-    turn_ends = has_turns && !status && turn_took(object, side, receive->turn, 1);
+    stands_back = has_turns && turn_stands_back(object, side, turn);
+    status = take(pipe_of(object), use, stands_back, message, room, size);
+    turn_ends = has_turns && !status && turn_took(object, side, turn, 1);
     robust_mutex_unlock(&object->mutex);
     if (!status)
-        tell_other(object, receive->use.end);
+        tell_other(object, use->end);
     if (has_turns)
-        turn_tell(object, receive->use.end, turn_ends, stands_back);
+        turn_tell(object, use->end, turn_ends, stands_back);
     return status;
 }
 
-int pipe_give_back(struct object *object, const mpm_handle *handle, const struct pipe_send *received)
+int pipe_try_receive(struct object *object, const mpm_handle *handle, struct invocation *invocation)
 {
-    unsigned end = received->use.end;
+    const struct pipe_receive_in *receive = invocation->in;
+    struct pipe_receive_out *received = invocation->out;
+    size_t size = 0;
+    int status = pipe_receive_into(object, handle, &receive->use, invocation->turn, invocation->more,
+                                   receive->room, &size);
+
+    received->size = size;
+    return status;
+}
+
+int pipe_give_back(struct object *object, const mpm_handle *handle, unsigned end, const void *message,
+                   size_t size)
+{
     int status;
 
     if ((status = channel_lock(object, handle, &object->mutex, sweep)))
         return status;
-    status = ring_give_back(&pipe_of(object)->ring[!end], runtime_arena(), received->message, received->size);
+    status = ring_give_back(&pipe_of(object)->ring[!end], runtime_arena(), message, size);
     robust_mutex_unlock(&object->mutex);
     if (!status)
         tell_other(object, !end);
     return status;
 }
 
-int pipe_try_poll(struct object *object, const mpm_handle *handle, void *argument)
+int pipe_try_poll(struct object *object, const mpm_handle *handle, struct invocation *invocation)
 {
-    struct pipe_use *use = argument;
+    const struct pipe_use *use = invocation->in;
     int status;
 
     if ((status = lock_end(object, handle, &object->mutex, use)))
@@ -313,9 +327,9 @@ static void end_pipe(struct object *object)
     object_set_clean(object);
 }
 
-int pipe_try_close(struct object *object, const mpm_handle *handle, void *argument)
+static int try_close(struct object *object, const mpm_handle *handle, struct invocation *invocation)
 {
-    const struct pipe_use *use = argument;
+    const struct pipe_use *use = invocation->in;
     struct pipe *pipe = pipe_of(object);
     bool is_last;
     int status;
@@ -337,7 +351,7 @@ int pipe_try_close(struct object *object, const mpm_handle *handle, void *argume
     return MPM_OK;
 }
 
-/* The operations that may wait. */
+/* What those that may wait look for. */
 
 static bool has_news(const struct pipe *pipe, const struct pipe_use *use)
 {
@@ -345,9 +359,9 @@ static bool has_news(const struct pipe *pipe, const struct pipe_use *use)
            atomic_load_explicit(&pipe->closed[use->end], memory_order_relaxed);
 }
 
-static bool may_send(const struct object *object, const void *argument)
+static bool may_send(const struct object *object, const struct invocation *invocation)
 {
-    const struct pipe_use *use = argument;
+    const struct pipe_use *use = invocation->in;
     const struct pipe *pipe = pipe_in(object);
 
     if (!ring_is_full(&pipe->ring[use->end]))
@@ -355,9 +369,9 @@ static bool may_send(const struct object *object, const void *argument)
     return has_news(pipe, use);
 }
 
-static bool may_receive(const struct object *object, const void *argument)
+static bool may_receive(const struct object *object, const struct invocation *invocation)
 {
-    const struct pipe_use *use = argument;
+    const struct pipe_use *use = invocation->in;
     const struct pipe *pipe = pipe_in(object);
 
     if (!ring_is_empty(&pipe->ring[!use->end]))
@@ -366,30 +380,13 @@ static bool may_receive(const struct object *object, const void *argument)
 }
 
 /* Nobody is stood back for: what is polled stays. */
-static bool may_poll(const struct object *object, const void *argument)
+static bool may_poll(const struct object *object, const struct invocation *invocation)
 {
-    const struct pipe_use *use = argument;
+    const struct pipe_use *use = invocation->in;
     const struct pipe *pipe = pipe_in(object);
 
     return !ring_is_empty(&pipe->ring[!use->end]) || has_news(pipe, use);
 }
-
-#define SENDING(end)                                                         \
-    {                                                                        \
-        OBJECT_PIPE, pipe_try_send, may_send, end, MPM_ETIMEDOUT,            \
-            "the pipe was full for as long as the call may wait", NULL, true \
-    }
-#define RECEIVING_BY(try, may, end)                                                                          \
-    {                                                                                                        \
-        OBJECT_PIPE, try, may, end, MPM_ETIMEDOUT, "no message came for as long as the call may wait", NULL, \
-            true                                                                                             \
-    }
-
-const struct operation pipe_sending[PIPE_ENDS] = {SENDING(0), SENDING(1)};
-const struct operation pipe_receiving[PIPE_ENDS] = {RECEIVING_BY(pipe_try_receive, may_receive, 0),
-                                                    RECEIVING_BY(pipe_try_receive, may_receive, 1)};
-const struct operation pipe_polling[PIPE_ENDS] = {RECEIVING_BY(pipe_try_poll, may_poll, 0),
-                                                  RECEIVING_BY(pipe_try_poll, may_poll, 1)};
 
 /* Handles, and processes of other nodes. */
 
@@ -416,14 +413,12 @@ static int split_for_own(const mpm_handle *connection, mpm_handle *handle, struc
     return status;
 }
 
-/* A try that needs no waiting, at home. */
-static int try_here(const mpm_handle *handle, struct pipe_use *use,
-                    int (*try)(struct object *object, const mpm_handle *handle, void *use))
+/* What is nothing but a use. */
+static int use_anywhere(const mpm_handle *handle, unsigned verb, struct pipe_use *use, double timeout_s)
 {
-    struct object *object;
-    int status = object_find(handle, OBJECT_PIPE, &object);
+    struct invocation invocation = {.method = &pipe_methods[verb], .in = use};
 
-    return status ? status : try(object, handle, use);
+    return invoke(handle, &invocation, timeout_s);
 }
 
 /* A process was started with a connection: what fails here is no connection, or is told at its first use. */
@@ -435,10 +430,7 @@ static void hold_from_args(const mpm_handle *connection, const struct party *pro
     if (split(connection, &handle, &use))
         return;
     use.party = *process;
-    if (object_is_home(&handle))
-        try_here(&handle, &use, pipe_try_hold);
-    else
-        pipe_hold_far(&handle, &use);
+    (void)use_anywhere(&handle, PIPE_HOLD, &use, 0);
 }
 
 static void mark_dead(struct object *object, const struct party_death *death)
@@ -476,16 +468,90 @@ static int look(const mpm_handle *connection)
     return status == MPM_EEOF ? MPM_OK : status;
 }
 
-void pipe_announce(void)
+/* Methods. */
+
+static bool has_end(const mpm_handle *handle, const struct invocation *invocation)
 {
-    party_register(OBJECT_PIPE, mark_dead);
+    const struct pipe_use *use = invocation->in;
+
+    (void)handle;
+    return use->end < PIPE_ENDS;
 }
 
-void pipe_begin(void)
+static bool send_makes_sense(const mpm_handle *handle, const struct invocation *invocation)
 {
-    wait_any_register(OBJECT_PIPE, look);
-    party_register_args(OBJECT_PIPE, hold_from_args);
+    const struct pipe_send_in *send = invocation->in;
+
+    return has_end(handle, invocation) && (!send->transfer || !invocation->tail_size);
 }
+
+static unsigned wait_of(const struct invocation *invocation)
+{
+    const struct pipe_use *use = invocation->in;
+
+    return use->end;
+}
+
+static unsigned sending_side(const struct invocation *invocation)
+{
+    return pipe_side(wait_of(invocation), true);
+}
+
+static unsigned receiving_side(const struct invocation *invocation)
+{
+    return pipe_side(wait_of(invocation), false);
+}
+
+/* A message that is gathered or fetched is the caller's, even if the pipe has ended since. */
+static int find_nothing(const mpm_handle *handle, enum object_kind kind, struct object **object)
+{
+    (void)handle;
+    (void)kind;
+    *object = NULL;
+    return MPM_OK;
+}
+
+#define NO_MESSAGE "no message came for as long as the call may wait"
+
+const struct method pipe_methods[PIPE_METHODS] = {
+    [PIPE_SEND] = {OBJECT_PIPE, PIPE_SEND, "send", .in_size = sizeof(struct pipe_send_in), .tail_unit = 1,
+                   .makes_sense = send_makes_sense, .try = pipe_try_send, .serve = pipe_serve_send,
+                   .wait_of = wait_of, .is_ready = may_send, .side = sending_side, .is_timed = true,
+                   .late_status = MPM_ETIMEDOUT, .late = pipe_late_send, .undo = pipe_undo_send},
+    [PIPE_RECEIVE] = {OBJECT_PIPE, PIPE_RECEIVE, "receive", .in_size = sizeof(struct pipe_receive_in),
+                      .out_size = sizeof(struct pipe_receive_out), .has_more = true, .makes_sense = has_end,
+                      .try = pipe_try_receive, .serve = pipe_serve_receive, .wait_of = wait_of,
+                      .is_ready = may_receive, .side = receiving_side, .is_timed = true,
+                      .late_status = MPM_ETIMEDOUT, .late_sentence = NO_MESSAGE, .undo = pipe_undo_receive,
+                      .gives = true},
+    [PIPE_POLL] = {OBJECT_PIPE, PIPE_POLL, "poll", .in_size = sizeof(struct pipe_use), .makes_sense = has_end,
+                   .try = pipe_try_poll, .wait_of = wait_of, .is_ready = may_poll, .is_timed = true,
+                   .late_status = MPM_ETIMEDOUT, .late_sentence = NO_MESSAGE},
+    [PIPE_CLOSE] = {OBJECT_PIPE, PIPE_CLOSE, "close", .in_size = sizeof(struct pipe_use),
+                    .makes_sense = has_end, .try = try_close},
+    [PIPE_HOLD] = {OBJECT_PIPE, PIPE_HOLD, "hold", .in_size = sizeof(struct pipe_use), .makes_sense = has_end,
+                   .try = try_hold},
+    [PIPE_RELEASE] = {OBJECT_PIPE, PIPE_RELEASE, "release", .in_size = sizeof(struct pipe_use),
+                      .makes_sense = has_end, .try = try_release},
+    [PIPE_GATHER] = {OBJECT_PIPE, PIPE_GATHER, "gather", .in_size = sizeof(struct pipe_gather_in),
+                     .out_size = sizeof(uint64_t), .makes_sense = has_end, .try = pipe_serve_gather,
+                     .is_timed = true, .late_status = MPM_ETIMEDOUT, .undo = pipe_undo_gather, .gives = true},
+    [PIPE_PIECE] = {OBJECT_PIPE, PIPE_PIECE, "piece", .in_size = sizeof(struct pipe_transfer_in),
+                    .tail_unit = 1, .makes_sense = has_end, .find = find_nothing, .try = pipe_serve_piece,
+                    .is_timed = true, .late_status = MPM_ETIMEDOUT, .undo = pipe_undo_piece, .gives = true},
+    [PIPE_FETCH] = {OBJECT_PIPE, PIPE_FETCH, "fetch", .in_size = sizeof(struct pipe_transfer_in),
+                    .has_more = true, .makes_sense = has_end, .find = find_nothing, .try = pipe_serve_fetch,
+                    .is_timed = true, .late_status = MPM_ETIMEDOUT, .undo = pipe_undo_fetch, .gives = true,
+                    .arrived = pipe_fetch_arrived},
+    [PIPE_DROP] = {OBJECT_PIPE, PIPE_DROP, "drop", .in_size = sizeof(struct pipe_transfer_in),
+                   .makes_sense = has_end, .find = find_nothing, .try = pipe_serve_drop},
+};
+const struct kind pipe_kind = {.kind = OBJECT_PIPE,
+                               .methods = pipe_methods,
+                               .count = PIPE_METHODS,
+                               .looks = look,
+                               .marks = mark_dead,
+                               .takes = hold_from_args};
 
 /* The interface. */
 
@@ -523,7 +589,12 @@ int mpm_pipe_create(enum mpm_pipe_direction direction, mpm_connection *a, mpm_co
 
 int mpm_connection_send(mpm_connection connection, const void *message, size_t size, double timeout_s)
 {
-    struct pipe_send send = {.message = message, .size = size, .turn = TURN_STANDS_BACK};
+    struct pipe_send_in send = {.transfer = 0};
+    struct invocation invocation = {.method = &pipe_methods[PIPE_SEND],
+                                    .in = &send,
+                                    .tail = message,
+                                    .tail_size = size,
+                                    .turn = TURN_STANDS_BACK};
     mpm_handle handle;
     int status;
 
@@ -532,13 +603,19 @@ int mpm_connection_send(mpm_connection connection, const void *message, size_t s
     if ((status = split_for_own(&connection.handle, &handle, &send.use)))
         return status;
     if (object_is_home(&handle))
-        return operation_run_in_turn(&pipe_sending[send.use.end], &handle, &send, &send.turn, timeout_s);
-    return pipe_send_far(&handle, &send, timeout_s);
+        return invoke_here(&handle, &invocation, timeout_s);
+    return pipe_send_far(&handle, &invocation, timeout_s);
 }
 
 int mpm_connection_recv(mpm_connection connection, double timeout_s, void *message, size_t room, size_t *size)
 {
-    struct pipe_receive receive = {.message = message, .room = room, .turn = TURN_STANDS_BACK};
+    struct pipe_receive_in receive = {.room = room};
+    struct pipe_receive_out received = {0};
+    struct invocation invocation = {.method = &pipe_methods[PIPE_RECEIVE],
+                                    .in = &receive,
+                                    .out = &received,
+                                    .more = message,
+                                    .turn = TURN_STANDS_BACK};
     mpm_handle handle;
     int status;
 
@@ -547,12 +624,11 @@ int mpm_connection_recv(mpm_connection connection, double timeout_s, void *messa
     if ((status = split_for_own(&connection.handle, &handle, &receive.use)))
         return status;
     if (object_is_home(&handle))
-        status = operation_run_in_turn(&pipe_receiving[receive.use.end], &handle, &receive, &receive.turn,
-                                       timeout_s);
+        status = invoke_here(&handle, &invocation, timeout_s);
     else
-        status = pipe_receive_far(&handle, &receive, timeout_s);
+        status = pipe_receive_far(&handle, &invocation, timeout_s);
     if (size && (!status || status == MPM_ETOOSMALL))
-        *size = receive.size;
+        *size = received.size;
     return status;
 }
 
@@ -566,10 +642,7 @@ int mpm_connection_poll(mpm_connection connection, double timeout_s, bool *is_re
         return error_set(MPM_EINVAL, "mpm_connection_poll: the place for the reply is NULL");
     if ((status = split_for_own(&connection.handle, &handle, &use)))
         return status;
-    if (object_is_home(&handle))
-        status = operation_run(&pipe_polling[use.end], &handle, &use, timeout_s);
-    else
-        status = pipe_poll_far(&handle, &use, timeout_s);
+    status = use_anywhere(&handle, PIPE_POLL, &use, timeout_s);
     if (status && status != MPM_ETIMEDOUT)
         return status;
     *is_ready = !status;
@@ -584,9 +657,7 @@ int mpm_connection_close(mpm_connection connection)
 
     if ((status = split(&connection.handle, &handle, &use)))
         return status;
-    if (object_is_home(&handle))
-        return try_here(&handle, &use, pipe_try_close);
-    return pipe_close_far(&handle, &use);
+    return use_anywhere(&handle, PIPE_CLOSE, &use, 0);
 }
 
 int mpm_connection_release(mpm_connection connection)
@@ -597,7 +668,5 @@ int mpm_connection_release(mpm_connection connection)
 
     if ((status = split_for_own(&connection.handle, &handle, &use)))
         return status;
-    if (object_is_home(&handle))
-        return try_here(&handle, &use, pipe_try_let_go);
-    return pipe_let_go_far(&handle, &use);
+    return use_anywhere(&handle, PIPE_RELEASE, &use, 0);
 }

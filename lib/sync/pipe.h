@@ -10,32 +10,58 @@
 
 #include "mpmap/handle.h"
 
+#include "object/method.h"
 #include "object/object.h"
-#include "object/operation.h"
 #include "object/party.h"
 #include "object/turn.h"
 
 #define PIPE_ENDS 2u
 
-/* Who does something, at which end. What a try is given begins with it. */
+enum {
+    PIPE_SEND,
+    PIPE_RECEIVE,
+    PIPE_POLL,
+    PIPE_CLOSE,
+    PIPE_HOLD,
+    PIPE_RELEASE,
+    PIPE_GATHER, /* these four are of other nodes only, for messages that cross in pieces */
+    PIPE_PIECE,
+    PIPE_FETCH,
+    PIPE_DROP,
+    PIPE_METHODS
+};
+extern const struct method pipe_methods[];
+
+/* Who does something, at which end: what goes of every method begins with it. */
 struct pipe_use {
     uint32_t end, reserved;
     struct party party;
 };
 
-struct pipe_send {
+struct pipe_send_in { /* then the message, unless it was gathered */
     struct pipe_use use;
-    const void *message;
-    size_t size;
-    enum turn turn;
+    uint64_t transfer; /* number of the gathered one; 0: there is none */
 };
 
-struct pipe_receive {
+struct pipe_receive_in {
     struct pipe_use use;
-    void *message;
-    size_t room;
-    size_t size; /* out: of the message, also with MPM_ETOOSMALL */
-    enum turn turn;
+    uint64_t room;
+};
+
+struct pipe_receive_out { /* then the message, unless it is to be fetched */
+    uint64_t size;        /* of the message, also with MPM_ETOOSMALL */
+    uint64_t transfer;    /* number of the one that is to be fetched; 0: there is none */
+};
+
+struct pipe_gather_in { /* the number comes */
+    struct pipe_use use;
+    uint64_t size;
+};
+
+struct pipe_transfer_in { /* then a piece, or one comes */
+    struct pipe_use use;
+    uint64_t number;
+    uint64_t size; /* of the piece that is to come at most */
 };
 
 /* The sides of a pipe (object/turn.h): sending and receiving at each end. */
@@ -44,29 +70,28 @@ static inline unsigned pipe_side(unsigned end, bool sends)
     return 2 * end + sends;
 }
 
-/* One try each: see object/operation.h. The argument is a struct pipe_send, struct pipe_receive, and struct
- * pipe_use for the others. Holding notes the party of the use at its end: as dead, if that says so; not if it has let go of it. */
-int pipe_try_send(struct object *object, const mpm_handle *handle, void *send);
-int pipe_try_receive(struct object *object, const mpm_handle *handle, void *receive);
-int pipe_try_poll(struct object *object, const mpm_handle *handle, void *use);
-int pipe_try_close(struct object *object, const mpm_handle *handle, void *use);
-int pipe_try_hold(struct object *object, const mpm_handle *handle, void *use);
-int pipe_try_let_go(struct object *object, const mpm_handle *handle, void *use);
-
+/* One try each. */
+method_try pipe_try_send, pipe_try_receive, pipe_try_poll;
+/* A receive into `room` bytes at `message`; `size` is of the message, also with MPM_ETOOSMALL. */
+int pipe_receive_into(struct object *object, const mpm_handle *handle, const struct pipe_use *use,
+                      enum turn turn, void *message, size_t room, size_t *size);
 /* Makes a message that an end has received the first one again that it receives. MPM_ENOMEM, MPM_ESTALE. */
-int pipe_give_back(struct object *object, const mpm_handle *handle, const struct pipe_send *received);
-
-/* The operations that may wait, by end. */
-extern const struct operation pipe_sending[PIPE_ENDS], pipe_receiving[PIPE_ENDS], pipe_polling[PIPE_ENDS];
-
+int pipe_give_back(struct object *object, const mpm_handle *handle, unsigned end, const void *message,
+                   size_t size);
 int pipe_too_small(size_t size, size_t room);
 
-/* The same, done by the home, which is another node: the caller's part. */
-int pipe_send_far(const mpm_handle *handle, const struct pipe_send *send, double timeout_s);
-int pipe_receive_far(const mpm_handle *handle, struct pipe_receive *receive, double timeout_s);
-int pipe_poll_far(const mpm_handle *handle, const struct pipe_use *use, double timeout_s);
-int pipe_close_far(const mpm_handle *handle, const struct pipe_use *use);
-int pipe_hold_far(const mpm_handle *handle, const struct pipe_use *use);
-int pipe_let_go_far(const mpm_handle *handle, const struct pipe_use *use);
+/* In the courier, for callers of other nodes: in pipe_far.c. */
+method_try pipe_serve_send, pipe_serve_receive, pipe_late_send, pipe_serve_gather, pipe_serve_piece,
+    pipe_serve_fetch, pipe_serve_drop;
+int pipe_undo_send(const mpm_handle *handle, struct invocation *invocation, bool was_given);
+int pipe_undo_receive(const mpm_handle *handle, struct invocation *invocation, bool was_given);
+int pipe_undo_gather(const mpm_handle *handle, struct invocation *invocation, bool was_given);
+int pipe_undo_piece(const mpm_handle *handle, struct invocation *invocation, bool was_given);
+int pipe_undo_fetch(const mpm_handle *handle, struct invocation *invocation, bool was_given);
+void pipe_fetch_arrived(const struct invocation *invocation);
+
+/* The caller's part of what crosses nodes: the messages are the invocation's. */
+int pipe_send_far(const mpm_handle *handle, struct invocation *invocation, double timeout_s);
+int pipe_receive_far(const mpm_handle *handle, struct invocation *invocation, double timeout_s);
 
 #endif

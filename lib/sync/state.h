@@ -100,7 +100,7 @@ struct waiter *state_find(const struct draft *draft);
 struct waiter *state_add(struct draft *draft, uint32_t what, uint32_t value);
 void state_remove(struct draft *draft, struct waiter *waiter);
 
-/* Marks a dead process of another node: what kinds give to party_register(). */
+/* Marks a dead process of another node: the `marks` of kinds. */
 void state_mark_dead(struct object *object, const struct party_death *death);
 
 #endif
