@@ -41,6 +41,12 @@ err_is() { [ "$(cat "$folder/err")" = "$1" ]; }
 out_has() { grep -qF -- "$1" "$folder/out"; }
 err_has() { grep -qF -- "$1" "$folder/err"; }
 err_is_empty() { [ ! -s "$folder/err" ]; }
+# A machine that is busy may take longer than that for it: its last line says how long it took.
+has_no_line_before_ten_seconds()
+{
+    grep -qE ' rows in [0-9]{2,}\.' "$folder/err" || err_has_one_line
+}
+
 err_has_one_line() { [ "$(wc -l <"$folder/err")" -eq 1 ]; }
 out_is_json() { python3 -m json.tool "$folder/out" >/dev/null 2>&1; }
 is_absent() { [ ! -e "$folder/$1" ]; }
@@ -416,7 +422,7 @@ check "a filter is found where HDF5_PLUGIN_PATH says" status_is 0
 check "and used" test "$("$folder/rows" "$folder/filtered.h5" /r)" = 5
 run "$mpmap" map tasks.so:slow in.h5:/data out.h5:/r --overwrite-file
 check "a slow map succeeds" status_is 0
-check "a map of seconds writes no progress line to a pipe" err_has_one_line
+check "a map writes no progress line to a pipe in its first ten seconds" has_no_line_before_ten_seconds
 run "$mpmap" map tasks.so:slow in.h5:/data out.h5:/r --overwrite --progress 0.05
 check "plain lines come as often as asked" grep -qE '^mpmap: +[0-9]+%  [0-9]+/100  [0-9.]+/s  [0-9]+ s left$' "$folder/err"
 run "$mpmap" map tasks.so:slow in.h5:/data out.h5:/r --overwrite --progress json
