@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Checks who includes whom, in the tree given as an argument (this one by default):
 # - lib/<layer> includes its own layer, lower ones and public headers;
+# - a layer with floors has all its files on them, lib/<layer>/<floor>, and each floor includes itself and lower ones;
 # - <linux/futex.h>, <mpi.h> and <hdf5.h> are each included by one layer only;
 # - public headers include public headers and the standard library;
-# - apps/ include mpmap.h as a user does, but for the simulator, which drives pool/lease.h and chunk.h itself;
+# - apps/ include mpmap.h as a user does, but for the simulator, which drives pool/driver/lease.h and
+#   pool/worker/chunk.h itself;
 # - files of lib/ do not include each other in a circle. A file is name.c, name.h and name_inside.h;
 # - a header of lib/ says in its head comment who includes it, in a sentence like "For net/ and the layers above it.",
 #   "For pool/ only." or "For node/context.c, data/input*.c and run/." It names everybody who does, and nobody else.
@@ -17,6 +19,8 @@ declare -A rank owner=([linux/futex.h]=shm [mpi.h]=net [hdf5.h]=data)
 for i in "${!layers[@]}"; do
     rank[${layers[i]}]=$i
 done
+# By the process in which the code of a pool runs: any, a worker, a rank or its host, the driver.
+declare -A floors=([pool]="shared worker node driver")
 failed=0
 
 complain()
@@ -37,11 +41,37 @@ is_internal()
     [[ $header == *lib/* || -n ${rank[${header%%/*}]:-} || $header == mpmap/* ]]
 }
 
+# Prints the rank of the floor of its layer that a path without lib/ is on; nothing if it is on none.
+floor_of()
+{
+    local i=0 floor
+
+    for floor in ${floors[$layer]}; do
+        [[ $1 != "$layer/$floor"/* ]] || echo $i
+        ((i++))
+    done
+}
+
+# Of an include within a layer that has floors.
+check_floors()
+{
+    local from to
+
+    from=$(floor_of "${file#lib/}") to=$(floor_of "$header")
+    if [[ -z $from ]]; then
+        complain "lib/$layer has its files in ${floors[$layer]}"
+    elif [[ $header == "$layer"/* && (-z $to || $to -gt $from) ]]; then
+        complain "it is above ${file%/*} (${floors[$layer]})"
+    fi
+}
+
 check_library()
 {
     local layer=${file#lib/}
     layer=${layer%%/*}
     local other=${header%%/*}
+
+    [[ -z ${floors[$layer]:-} ]] || check_floors
 
     if [[ -z ${rank[$layer]:-} ]]; then
         complain "lib/$layer is not a layer (${layers[*]})"
@@ -67,7 +97,7 @@ check_public()
 
 check_app()
 {
-    [[ $file == apps/mpmap/simulate* && $header == pool/@(lease|chunk).h ]] && return
+    [[ $file == apps/mpmap/simulate* && $header == pool/@(driver/lease|worker/chunk).h ]] && return
     if is_internal; then
         complain "apps use mpmap.h"
     elif [[ $kind == '"' && $header != mpmap.h && ! -f ${file%/*}/$header ]]; then

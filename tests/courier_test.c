@@ -23,7 +23,7 @@
 #include "net/heartbeat.h"
 #include "net/wire.h"
 #include "object/message.h"
-#include "pool/message.h"
+#include "pool/shared/message.h"
 #include "process/message.h"
 #include "run/message.h"
 #include "run/messages.h"

@@ -12,9 +12,9 @@
 
 #include <mpmap.h>
 
-#include "pool/holder_inside.h"
-#include "pool/pool_state.h"
-#include "pool/worker_self.h"
+#include "pool/node/holder_inside.h"
+#include "pool/driver/pool_state.h"
+#include "pool/worker/worker_self.h"
 #include "shm/kill_point.h"
 #include "support/child.h"
 #include "support/suite.h"

@@ -17,7 +17,7 @@
 #include <CUnit/CUnit.h>
 
 #include "mpmap/status.h"
-#include "pool/lease.h"
+#include "pool/driver/lease.h"
 #include "suite.h"
 
 /* ---- Allocations that fail ---- */

@@ -15,7 +15,7 @@
 #include <mpmap.h>
 
 #include "node/context.h"
-#include "pool/board.h"
+#include "pool/shared/board.h"
 #include "support/gate.h"
 #include "support/shared_file.h"
 #include "support/suite.h"

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "pool/chunk.h"
+#include "pool/worker/chunk.h"
 
 #define CHUNK_S 100e-6 /* how long a chunk should take, as in a map */
 

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "pool/lease.h"
+#include "pool/driver/lease.h"
 
 #include "simulate_crew.h"
 

@@ -15,7 +15,7 @@
 #include "data/output.h"
 #include "data/rows.h"
 #include "node/function.h"
-#include "pool/batch.h"
+#include "pool/shared/batch.h"
 
 #define MAX_TASK_NAME    1000
 #define MAX_RESULT_BYTES ((size_t)1 << 47)

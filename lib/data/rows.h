@@ -10,7 +10,7 @@
 #include "data/output.h"
 #include "mpmap/dataset.h"
 #include "node/function.h"
-#include "pool/batch.h"
+#include "pool/shared/batch.h"
 
 /* What a worker must know, as plain bytes: the context of the batch map. Behind the struct stand the three
  * names, each ended by a null byte, and the context of the user's map, aligned to 64 bytes. */

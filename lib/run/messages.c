@@ -6,7 +6,7 @@
 
 #include "node/message.h"
 #include "object/message.h"
-#include "pool/message.h"
+#include "pool/shared/message.h"
 #include "process/message.h"
 #include "run/message.h"
 

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Single calls. */
+#include "pool/driver/apply.h"
+
+#include <assert.h>
+#include <link.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mpmap/result.h"
+
+#include "base/error.h"
+#include "node/context.h"
+#include "pool/driver/async.h"
+#include "pool/driver/pool_state.h"
+
+static unsigned best_node(struct mpm_pool *pool)
+{
+    unsigned best = MAP_ALL_NODES, fewest = 0;
+
+    for (unsigned node = 0; node < pool->node_count; node++) {
+        unsigned workers = pool->node[node].workers, calls = atomic_load(&pool->node[node].calls);
+
+        if (pool_works_on(pool, node) &&
+            (best == MAP_ALL_NODES ||
+             (uint64_t)calls * pool->node[best].workers < (uint64_t)fewest * workers)) {
+            best = node;
+            fewest = calls;
+        }
+    }
+    return best == MAP_ALL_NODES ? 0 : best; /* whatever is called will say that no workers are left */
+}
+
+/* Where there is no choice nothing is looked at: workers write those lines. */
+unsigned apply_enter(struct mpm_pool *pool)
+{
+    unsigned node = pool->node_count == 1 ? 0 : best_node(pool);
+
+    apply_enter_node(pool, node);
+    return node;
+}
+
+void apply_enter_node(struct mpm_pool *pool, unsigned node)
+{
+    atomic_fetch_add(&pool->node[node].calls, 1);
+}
+
+void apply_left(struct mpm_pool *pool, unsigned node)
+{
+    atomic_fetch_sub(&pool->node[node].calls, 1);
+}
+
+void apply_moved(struct mpm_pool *pool, unsigned from, unsigned to)
+{
+    apply_enter_node(pool, to);
+    apply_left(pool, from);
+}
+
+/* As a map of one item. */
+static int run_as_map(struct mpm_pool *pool, const struct map_request *request)
+{
+    struct map_request own = *request;
+    mpm_failure *failures = NULL;
+    size_t failure_count;
+    int status;
+
+    if (request->result_size && !(own.results = malloc(request->result_size))) {
+        pool_leave_line(pool, &own);
+        apply_left(pool, request->node);
+        return error_set(MPM_ENOMEM, "no memory for a result of %llu bytes",
+                         (unsigned long long)request->result_size);
+    }
+    if (!(status = map_run(pool, &own, &failures, &failure_count)) && request->result_size)
+        memcpy(request->results, own.results, request->result_size);
+    free(failures);
+    if (request->result_size)
+        free(own.results);
+    return status;
+}
+
+/* A task that was called, named: naming takes longer than a call. It holds as long as no module has been unloaded. */
+struct named_task {
+    function_pointer *pointer;
+    unsigned long long unloads;
+    uint64_t id;
+    struct function name;
+};
+
+/* Each thread keeps the last one that it called: too large for the room that dlopen has for threads' own. */
+static pthread_key_t last_task;
+
+void apply_begin(void)
+{
+    static bool has_key;
+    int failed = has_key ? 0 : pthread_key_create(&last_task, free);
+
+    assert(!failed);
+    has_key = !failed;
+}
+
+static struct named_task *task_of_thread(void)
+{
+    struct named_task *task = pthread_getspecific(last_task);
+
+    if (!task && (task = calloc(1, sizeof *task)) && pthread_setspecific(last_task, task)) {
+        free(task);
+        task = NULL;
+    }
+    return task;
+}
+
+static int read_unloads(struct dl_phdr_info *module, size_t size, void *unloads)
+{
+    (void)size;
+    *(unsigned long long *)unloads = module->dlpi_subs;
+    return 1;
+}
+
+/* Valid until this thread names another one. */
+static int name_task(function_pointer *pointer, struct named_task **named)
+{
+    struct named_task *task = task_of_thread();
+    unsigned long long unloads = 0;
+    int status;
+
+    if (!task)
+        return error_set(MPM_ENOMEM, "no memory for the name of a task");
+    *named = task;
+    dl_iterate_phdr(read_unloads, &unloads);
+    if (task->pointer == pointer && task->unloads == unloads)
+        return MPM_OK;
+    task->pointer = NULL;
+    if ((status = function_name(pointer, &task->name)))
+        return status;
+    task->id = pool_state_new_id();
+    task->unloads = unloads;
+    task->pointer = pointer;
+    return MPM_OK;
+}
+
+/* A call in a cell of main's own node. */
+struct home_call {
+    struct mpm_pool *pool;
+    bool waits;
+    unsigned node; /* where it is to go */
+};
+
+static void set_waits(struct home_call *call, bool waits)
+{
+    if (waits && !call->waits)
+        pool_call_waits(call->pool);
+    if (!waits && call->waits)
+        pool_call_goes_on(call->pool);
+    call->waits = waits;
+}
+
+/* One that no worker has had yet goes where one is idle. */
+static enum call_order look_at_call(void *argument, bool waits)
+{
+    struct home_call *call = argument;
+
+    if (pool_check(call->pool))
+        return CALL_ENDS;
+    set_waits(call, waits && call->pool->node_count > 1);
+    return call->waits && pool_find_idle(call->pool, call->node, &call->node) ? CALL_MOVES : CALL_GOES_ON;
+}
+
+/* By a cell of main's own node. */
+static enum call_end call_at_home(struct mpm_pool *pool, struct map_request *request,
+                                  struct holder_call *call)
+{
+    struct home_call looked_after = {.pool = pool, .node = request->node};
+    enum call_end end = holder_make_call(pool->home, call, look_at_call, &looked_after);
+
+    set_waits(&looked_after, false);
+    if (end == CALL_IS_MOVED) {
+        apply_moved(pool, request->node, looked_after.node);
+        request->node = looked_after.node;
+    }
+    return end;
+}
+
+/* Whether there is something that was begun before, and no worker of this node has come to: nearly always there is not,
+ * and else the board knows it, once all of that is there. */
+static bool has_line(struct mpm_pool *pool)
+{
+    if (!atomic_load(&pool->in_line))
+        return false;
+    async_wait_for_turn(pool);
+    return holder_has_line(pool->home);
+}
+
+/* By a cell, where main's own node is the place for it, and nothing stands in line there that was begun before; else as
+ * a map, which takes over the count of the call. */
+static int run_call(struct mpm_pool *pool, struct map_request *request, const struct named_task *task)
+{
+    struct holder_call call = {.task_id = task->id,
+                               .task = &task->name,
+                               .item = request->items,
+                               .item_size = (uint32_t)request->item_size,
+                               .result_size = (uint32_t)request->result_size,
+                               .result = request->results};
+    enum call_end end = CALL_IS_NOT_MADE;
+
+    if (request->node == runtime_topology()->node && pool->home && !has_line(pool))
+        end = call_at_home(pool, request, &call);
+    if (end == CALL_IS_NOT_MADE || end == CALL_IS_MOVED) {
+        pool_stand_in_line(pool, request, end == CALL_IS_NOT_MADE);
+        return run_as_map(pool, request);
+    }
+    apply_left(pool, request->node);
+    if (end == CALL_HAS_FAILED)
+        return error_set(MPM_ETASK, "the call failed: %s", call.failure.text);
+    return end == CALL_IS_GIVEN_UP ? pool_check(pool) : MPM_OK;
+}
+
+int mpm_pool_apply(mpm_pool *pool, mpm_task *task, const void *item, size_t item_size, size_t result_size,
+                   void *result)
+{
+    struct map_request request = map_request_of(task, item, 1, item_size, NULL, result, result_size);
+    struct named_task *named = NULL;
+    int status;
+
+    request.is_apply = true;
+    if ((status = pool_enter_short_call("mpm_pool_apply", pool)))
+        return status;
+    if (!(status = map_check_request("mpm_pool_apply", &request)) &&
+        !(status = name_task(request.task, &named))) {
+        request.node = apply_enter(pool);
+        status = run_call(pool, &request, named);
+    }
+    pool_leave_call(pool);
+    return status;
+}

@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Opening and closing pools: which rank gets how many workers, and waiting until they are there.
+ */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "mpmap/pool.h"
+#include "mpmap/runtime.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "net/courier.h"
+#include "node/context.h"
+#include "node/loss.h"
+#include "pool/driver/pool_state.h"
+#include "pool/node/room.h"
+#include "pool/driver/stream.h"
+
+#define MAX_WORKERS      65536u
+#define DEFAULT_ATTEMPTS 2u
+#define KILL_AGAIN_NS    1000000u /* one may just be starting when the others are killed */
+#define MAX_TIMEOUT_S    1e9
+#define MAX_ARGUMENT     ((size_t)1 << 30)
+
+/* Main uses all nodes; a process its own, because it has no courier. The slots of a rank whose host has died are lost. */
+static unsigned slots_of(unsigned rank)
+{
+    const struct topology *topology = runtime_topology();
+
+    if ((runtime_role() != ROLE_MAIN && topology->ranks[rank].node != topology->node) || loss_is(rank))
+        return 0;
+    return topology->ranks[rank].slots;
+}
+
+static unsigned count_slots(void)
+{
+    unsigned slots = 0;
+
+    for (unsigned rank = 0; rank < mpm_rank_count(); rank++)
+        slots += slots_of(rank);
+    return slots;
+}
+
+/* Workers for each rank, whose slots are given: slots first, from main's node on; what is left over goes round. */
+static void spread_workers(unsigned workers, const unsigned *slots, unsigned *by_rank)
+{
+    const struct topology *topology = runtime_topology();
+    unsigned left = workers, all_slots = 0;
+
+    for (unsigned node = 0; node < topology->node_count; node++) {
+        for (unsigned i = 0; i < topology->nodes[node].ranks; i++) {
+            unsigned rank = topology_rank_of(topology, node, i);
+
+            by_rank[rank] = slots[rank] < left ? slots[rank] : left;
+            left -= by_rank[rank];
+            all_slots += slots[rank];
+        }
+    }
+    for (unsigned rank = 0; left; rank = (rank + 1) % topology->rank_count) {
+        if (all_slots && !slots[rank])
+            continue;
+        by_rank[rank]++;
+        left--;
+    }
+}
+
+/* The workers of each rank of one node, in order; how many ranks that are. */
+static unsigned workers_of_node(const unsigned *by_rank, unsigned node, uint32_t *workers)
+{
+    const struct topology *topology = runtime_topology();
+
+    for (unsigned i = 0; i < topology->nodes[node].ranks; i++)
+        workers[i] = by_rank[topology_rank_of(topology, node, i)];
+    return topology->nodes[node].ranks;
+}
+
+static int open_on_node(struct mpm_pool *pool, unsigned node, const uint32_t *workers, unsigned rank_count)
+{
+    struct message_part parts[] = {{&pool->spec, sizeof pool->spec},
+                                   {workers, rank_count * sizeof *workers},
+                                   {pool->argument, pool->spec.argument_size}};
+
+    for (unsigned i = 0; i < rank_count; i++)
+        pool->node[node].workers += workers[i];
+    if (!pool->node[node].workers)
+        return MPM_OK;
+    pool_state_opens(pool, node);
+    if (node == runtime_topology()->node)
+        return holder_open(&pool->spec, pool->argument, workers, rank_count, &pool->home);
+    return courier_post(node, MESSAGE_POOL_OPEN, parts, 3);
+}
+
+static int open_everywhere(struct mpm_pool *pool)
+{
+    unsigned ranks = runtime_topology()->rank_count;
+    uint32_t *workers = calloc(ranks, sizeof *workers);
+    unsigned *by_rank = calloc(ranks, sizeof *by_rank), *slots = calloc(ranks, sizeof *slots);
+    int status = MPM_OK;
+
+    for (unsigned rank = 0; slots && rank < ranks; rank++)
+        slots[rank] = slots_of(rank);
+    if (!workers || !by_rank || !slots)
+        status = error_set(MPM_ENOMEM, "no memory for a pool over %u ranks", ranks);
+    else
+        spread_workers(pool->worker_count, slots, by_rank);
+    for (unsigned node = 0; !status && node < pool->node_count; node++)
+        status = open_on_node(pool, node, workers, workers_of_node(by_rank, node, workers));
+    free(workers);
+    free(by_rank);
+    free(slots);
+    return status;
+}
+
+/* 0 when the pool is ready on all nodes, 1 while it is not. */
+static int check_ready(const struct mpm_pool *pool)
+{
+    int status = pool->home ? holder_check(pool->home) : MPM_OK;
+
+    for (unsigned node = 0; status >= 0 && node < pool->node_count; node++) {
+        struct pool_word there = pool_state_of(pool, node);
+
+        if (there.status)
+            return error_set(there.status, "%s", there.text);
+        if (node != runtime_topology()->node && there.state == POOL_NODE_OPENING)
+            status = 1;
+    }
+    return status ? status : pool_check_workers(pool);
+}
+
+static int wait_until_ready(const struct mpm_pool *pool)
+{
+    for (;;) {
+        uint32_t seen = wait_look(runtime_bell());
+        int status;
+
+        if ((status = runtime_check_whole()) || (status = check_ready(pool)) <= 0)
+            return status;
+        wait_change(runtime_bell(), seen, 0, pool->home ? holder_watch(pool->home) : CLOCK_FOREVER);
+    }
+}
+
+static bool is_closed(const struct mpm_pool *pool)
+{
+    if (pool->home && !holder_is_closed(pool->home))
+        return false;
+    for (unsigned node = 0; node < pool->node_count; node++) {
+        enum pool_node_state there = pool_state_of(pool, node).state;
+
+        if (node != runtime_topology()->node && there != POOL_NODE_UNUSED && there != POOL_NODE_CLOSED)
+            return false;
+    }
+    return true;
+}
+
+/* Tells the workers on all nodes to end, or has them killed. */
+static void end_workers(struct mpm_pool *pool, bool now)
+{
+    struct message_pool message = {.pool = pool->spec.id, .now = now};
+
+    if (pool->home)
+        holder_begin_close(pool->home);
+    for (unsigned node = 0; node < pool->node_count; node++) {
+        if (node != runtime_topology()->node && pool_state_of(pool, node).state != POOL_NODE_UNUSED &&
+            courier_post_one(node, MESSAGE_POOL_CLOSE, &message, sizeof message))
+            runtime_break(MPM_ENOMEM, mpm_error());
+    }
+}
+
+/* In a run that has lost a part, nobody may be left to say that the workers are gone: they end with it. A pool that is
+ * being closed may be terminated meanwhile. Whether its workers were killed. */
+static bool wait_until_closed(struct mpm_pool *pool)
+{
+    bool now = atomic_load(&pool->terminating);
+
+    end_workers(pool, now);
+    for (;;) {
+        uint32_t seen = wait_look(runtime_bell());
+        uint64_t next_ns;
+
+        if (is_closed(pool) || runtime_check_whole())
+            return now;
+        if (!now && (now = atomic_load(&pool->terminating)))
+            end_workers(pool, now);
+        if (now && pool->home)
+            holder_kill_all(pool->home);
+        next_ns = pool->home ? holder_watch(pool->home) : CLOCK_FOREVER;
+        wait_change(runtime_bell(), seen, 0, now ? clock_now_ns() + KILL_AGAIN_NS : next_ns);
+    }
+}
+
+/* Workers that were killed because their finalizers ran past their time. */
+static unsigned count_late_ends(const struct mpm_pool *pool)
+{
+    unsigned late = pool->home ? holder_late_ends(pool->home) : 0;
+
+    for (unsigned node = 0; node < pool->node_count; node++)
+        late += pool_state_of(pool, node).late_ends;
+    return late;
+}
+
+/* By whoever has begun its end. Others may wait until it is not listed any more. MPM_ETIMEDOUT if finalizers were late. */
+static int end_pool(struct mpm_pool *pool)
+{
+    double limit_s = pool->spec.setup_timeout_s;
+    unsigned late;
+    bool was_killed;
+
+    stream_cut_off_all(pool);
+    pool_wait_for_users(pool);
+    was_killed = wait_until_closed(pool);
+    late = count_late_ends(pool);
+    log_write(MPM_LOG_INFO, "pool %llu is %s", (unsigned long long)pool->spec.id,
+              was_killed ? "terminated" : "closed");
+    pool_state_remove(pool);
+    holder_free(pool->home);
+    pool_state_free(pool);
+    wait_ring(runtime_bell());
+    if (!late)
+        return MPM_OK;
+    return error_set(
+        MPM_ETIMEDOUT,
+        "mpm_pool_close: the pool is closed, but finalizers still ran after %g s (setup_timeout_s), and "
+        "workers were killed: %u",
+        limit_s, late);
+}
+
+/* A pool that could not be opened: its workers may be anywhere in their initializers. The caller uses it, and nobody
+ * else can; but whoever ends the run may have begun its end. */
+static void end_failed_pool(struct mpm_pool *pool, int status)
+{
+    bool is_ours = pool_begin_end(pool);
+    char sentence[1024];
+
+    snprintf(sentence, sizeof sentence, "%s", mpm_error());
+    atomic_store(&pool->terminating, true);
+    pool_leave(pool);
+    if (is_ours)
+        (void)end_pool(pool);
+    error_set(status, "%s", sentence);
+}
+
+/* Other threads may be ending some of them. */
+void pools_end(void)
+{
+    bool any = true;
+
+    while (any) {
+        uint32_t seen = wait_look(runtime_bell());
+        struct mpm_pool *pool = pool_state_begin_any_end(&any);
+
+        if (pool)
+            (void)end_pool(pool);
+        else if (any)
+            wait_change(runtime_bell(), seen, 0, CLOCK_FOREVER);
+    }
+    async_wait_for_calls();
+    async_end();
+}
+
+static int check_options(const mpm_pool_options *options)
+{
+    uint64_t pages;
+
+    if (options->workers > MAX_WORKERS)
+        return error_set(MPM_EINVAL, "mpm_pool_open: %u workers are too many: at most %u", options->workers,
+                         MAX_WORKERS);
+    if (!(options->item_timeout_s >= 0 && options->item_timeout_s <= MAX_TIMEOUT_S))
+        return error_set(MPM_EINVAL,
+                         "mpm_pool_open: an item_timeout_s of %g makes no sense: 0 to %g seconds do",
+                         options->item_timeout_s, MAX_TIMEOUT_S);
+    if (options->item_memory_bytes && !memory_own_pages(getpid(), &pages))
+        return error_set_errno(
+            MPM_ESYSTEM,
+            "mpm_pool_open: item_memory_bytes cannot be kept, because /proc/%d/statm cannot be read",
+            (int)getpid());
+    if (!(options->setup_timeout_s >= 0 &&
+          (options->setup_timeout_s <= MAX_TIMEOUT_S || options->setup_timeout_s == MPM_FOREVER)))
+        return error_set(MPM_EINVAL,
+                         "mpm_pool_open: a setup_timeout_s of %g makes no sense: 0 to %g seconds do, and "
+                         "MPM_FOREVER",
+                         options->setup_timeout_s, MAX_TIMEOUT_S);
+    if (options->initializer_argument_size && !options->initializer_argument)
+        return error_set(MPM_EINVAL, "mpm_pool_open: an initializer_argument of %zu bytes cannot be at NULL",
+                         options->initializer_argument_size);
+    if (options->initializer_argument_size > MAX_ARGUMENT)
+        return error_set(MPM_EINVAL,
+                         "mpm_pool_open: an initializer_argument of %zu bytes is too large: at most "
+                         "1 GiB",
+                         options->initializer_argument_size);
+    return MPM_OK;
+}
+
+/* 0 if there is none. */
+static double setup_timeout_of(const mpm_pool_options *options)
+{
+    if (!(options->setup_timeout_s > 0))
+        return options->item_timeout_s;
+    return options->setup_timeout_s > MAX_TIMEOUT_S ? 0 : options->setup_timeout_s;
+}
+
+static int make_spec(const mpm_pool_options *options, struct pool_spec *spec)
+{
+    int status = MPM_OK;
+
+    *spec = (struct pool_spec){
+        .id = pool_state_new_id(),
+        .has_initializer = options->initializer != NULL,
+        .has_finalizer = options->finalizer != NULL,
+        .max_attempts = options->max_attempts ? options->max_attempts : DEFAULT_ATTEMPTS,
+        .max_tasks_per_worker = options->max_tasks_per_worker ? options->max_tasks_per_worker : UINT64_MAX,
+        .worker_timeout_s = runtime_worker_timeout_s(),
+        .item_timeout_s = options->item_timeout_s,
+        .item_memory_bytes = options->item_memory_bytes,
+        .setup_timeout_s = setup_timeout_of(options),
+        .argument_size = options->initializer_argument_size};
+    if (options->initializer)
+        status = function_name((function_pointer *)options->initializer, &spec->initializer);
+    if (!status && options->finalizer)
+        status = function_name((function_pointer *)options->finalizer, &spec->finalizer);
+    return status;
+}
+
+static int make_pool(const mpm_pool_options *options, struct mpm_pool **made)
+{
+    struct pool_spec spec;
+    struct mpm_pool *pool;
+    int status;
+
+    if ((status = make_spec(options, &spec)))
+        return status;
+    if (!(pool = pool_state_new(mpm_node_count())))
+        return MPM_ENOMEM;
+    pool->spec = spec;
+    pool->worker_count = options->workers ? options->workers : count_slots();
+    pool->argument = options->initializer_argument;
+    pool->opened_ns = clock_now_ns();
+    *made = pool;
+    return MPM_OK;
+}
+
+static int check_open(const mpm_pool_options *options, mpm_pool **opened)
+{
+    int status = runtime_check_driver("mpm_pool_open");
+
+    if (status)
+        return status;
+    if (!opened)
+        return error_set(MPM_EINVAL, "mpm_pool_open: the place for the pool is NULL");
+    if (!count_slots())
+        return error_set(MPM_EWORKER,
+                         "mpm_pool_open: no worker can be had: the host processes of all ranks are gone");
+    return check_options(options);
+}
+
+/* Until it is open the caller uses it: the end of the run waits for that. */
+static int open_pool(const mpm_pool_options *options, mpm_pool **opened)
+{
+    struct mpm_pool *pool = NULL;
+    int status = make_pool(options, &pool);
+
+    if (status)
+        return status;
+    pool_state_add(pool);
+    if ((status = open_everywhere(pool)) || (status = wait_until_ready(pool))) {
+        end_failed_pool(pool, status);
+        return status;
+    }
+    log_write(MPM_LOG_INFO, "pool %llu is open: %u workers", (unsigned long long)pool->spec.id,
+              pool->worker_count);
+    *opened = pool;
+    pool_leave(pool);
+    return MPM_OK;
+}
+
+int mpm_pool_open(const mpm_pool_options *options, mpm_pool **opened)
+{
+    mpm_pool_options chosen = options ? *options : (mpm_pool_options){0};
+    int status;
+
+    runtime_enter();
+    if (!(status = check_open(&chosen, opened)))
+        status = open_pool(&chosen, opened);
+    runtime_leave();
+    return status;
+}
+
+unsigned mpm_pool_worker_count(const mpm_pool *pool)
+{
+    struct mpm_pool *used = (struct mpm_pool *)(uintptr_t)pool; /* only the count of its users changes */
+    unsigned count;
+
+    if (!pool || !pool_enter_if_open(used))
+        return 0;
+    count = pool_count_workers(used);
+    pool_leave_call(used);
+    return count;
+}
+
+/* What is wrong with ending a pool now, in this thread. A run that is broken, or ends, is fine. */
+static int check_end(const char *call, const mpm_pool *pool)
+{
+    if (runtime_role() == ROLE_NONE)
+        return error_set(MPM_ESTATE, "%s: there is no run: its pools have ended with it", call);
+    if (!runtime_is_driver())
+        return error_set(MPM_ESTATE, "%s: main and processes can call it, but not a pool's worker", call);
+    if (pool_is_used_here(pool))
+        return error_set(MPM_ESTATE,
+                         "%s: a function that a map of this pool calls cannot end it: the map waits for the "
+                         "function, and the end of the pool for the map",
+                         call);
+    return MPM_OK;
+}
+
+static int is_ended(const char *call)
+{
+    return error_set(MPM_ESTATE, "%s: the pool is closed, or another call is closing it", call);
+}
+
+static int close_pool(mpm_pool *pool)
+{
+    int status;
+
+    if (!pool_begin_end(pool))
+        return is_ended("mpm_pool_close");
+    status = end_pool(pool);
+    async_wait_for_calls();
+    return status;
+}
+
+int mpm_pool_close(mpm_pool *pool)
+{
+    int status;
+
+    if (!pool)
+        return MPM_OK;
+    runtime_enter();
+    if (!(status = check_end("mpm_pool_close", pool)))
+        status = close_pool(pool);
+    runtime_leave();
+    return status;
+}
+
+/* Whoever is closing it already goes on with that, and finds that there is less to wait for. */
+static int terminate_pool(mpm_pool *pool)
+{
+    bool is_ours = pool_begin_end(pool);
+
+    if (!pool_state_terminate(pool))
+        return is_ended("mpm_pool_terminate");
+    if (!is_ours)
+        return MPM_OK;
+    (void)end_pool(pool);
+    async_wait_for_calls();
+    return MPM_OK;
+}
+
+int mpm_pool_terminate(mpm_pool *pool)
+{
+    int status;
+
+    if (!pool)
+        return MPM_OK;
+    runtime_enter();
+    if (!(status = check_end("mpm_pool_terminate", pool)))
+        status = terminate_pool(pool);
+    runtime_leave();
+    return status;
+}

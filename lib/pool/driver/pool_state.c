@@ -1,0 +1,640 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Main's pools and maps, and the courier's way to them. A message for a map or a pool that has ended is no error: it
+ * may have been on its way. */
+#include "pool/driver/pool_state.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "net/courier.h"
+#include "node/context.h"
+
+#define POOLS_KEPT 256u /* pools that are closed before the first of them is used for another one */
+
+static struct {
+    pthread_mutex_t mutex;
+    struct mpm_pool *pools;
+    struct mpm_pool *first_closed, **last_closed; /* oldest first */
+    unsigned closed;
+    struct inbox *inboxes;
+    uint64_t last_id;
+} state = {.mutex = PTHREAD_MUTEX_INITIALIZER, .last_closed = &state.first_closed};
+
+static _Thread_local struct pool_use *uses; /* the maps that this thread is in, the innermost first */
+
+uint64_t pool_state_new_id(void)
+{
+    uint64_t id;
+
+    pthread_mutex_lock(&state.mutex);
+    id = ++state.last_id;
+    pthread_mutex_unlock(&state.mutex);
+    return id;
+}
+
+void pool_state_add(struct mpm_pool *pool)
+{
+    pthread_mutex_lock(&state.mutex);
+    pool->next = state.pools;
+    state.pools = pool;
+    pthread_mutex_unlock(&state.mutex);
+}
+
+void pool_state_remove(struct mpm_pool *pool)
+{
+    pthread_mutex_lock(&state.mutex);
+    for (struct mpm_pool **at = &state.pools; *at; at = &(*at)->next) {
+        if (*at == pool) {
+            *at = pool->next;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&state.mutex);
+}
+
+/* NULL as long as few were closed. */
+static struct mpm_pool *take_closed(void)
+{
+    struct mpm_pool *pool = NULL;
+
+    pthread_mutex_lock(&state.mutex);
+    if (state.closed >= POOLS_KEPT) {
+        pool = state.first_closed;
+        state.first_closed = pool->next;
+        state.closed--;
+    }
+    pthread_mutex_unlock(&state.mutex);
+    return pool;
+}
+
+/* Late calls may count themselves in an old one at any time. */
+struct mpm_pool *pool_state_new(unsigned node_count)
+{
+    struct pool_node *nodes = calloc(node_count, sizeof *nodes);
+    struct mpm_pool *pool = nodes ? take_closed() : NULL;
+
+    if (pool) {
+        memset((char *)pool + offsetof(struct mpm_pool, next), 0,
+               sizeof *pool - offsetof(struct mpm_pool, next));
+        atomic_fetch_sub(&pool->users, POOL_ENDS - 1);
+    } else if (nodes && (pool = calloc(1, sizeof *pool))) {
+        atomic_store(&pool->users, 1);
+    } else {
+        free(nodes);
+        error_set(MPM_ENOMEM, "no memory for a pool");
+        return NULL;
+    }
+    pool->node = nodes;
+    pool->node_count = node_count;
+    return pool;
+}
+
+void pool_state_free(struct mpm_pool *pool)
+{
+    for (unsigned node = 0; node < pool->node_count; node++)
+        free(pool->node[node].tally);
+    free(pool->node);
+    pthread_mutex_lock(&state.mutex);
+    pool->node = NULL;
+    pool->node_count = pool->worker_count = 0;
+    pool->next = NULL;
+    *state.last_closed = pool;
+    state.last_closed = &pool->next;
+    state.closed++;
+    pthread_mutex_unlock(&state.mutex);
+}
+
+struct mpm_pool *pool_state_begin_any_end(bool *any)
+{
+    struct mpm_pool *pool;
+
+    pthread_mutex_lock(&state.mutex);
+    *any = state.pools;
+    for (pool = state.pools; pool && !pool_begin_end(pool); pool = pool->next)
+        ;
+    pthread_mutex_unlock(&state.mutex);
+    return pool;
+}
+
+/* Removal takes the mutex, so the pool's holder is there. */
+bool pool_state_terminate(struct mpm_pool *pool)
+{
+    struct mpm_pool *listed;
+
+    pthread_mutex_lock(&state.mutex);
+    for (listed = state.pools; listed && listed != pool; listed = listed->next)
+        ;
+    if (listed) {
+        atomic_store(&pool->terminating, true);
+        if (pool->home)
+            holder_wake_callers(pool->home);
+    }
+    pthread_mutex_unlock(&state.mutex);
+    wait_ring(runtime_bell());
+    return listed;
+}
+
+struct pool_word pool_state_of(const struct mpm_pool *pool, unsigned node)
+{
+    struct pool_word copy;
+
+    pthread_mutex_lock(&state.mutex);
+    copy = pool->node[node].word;
+    pthread_mutex_unlock(&state.mutex);
+    return copy;
+}
+
+void pool_state_opens(struct mpm_pool *pool, unsigned node)
+{
+    pthread_mutex_lock(&state.mutex);
+    pool->node[node].word.state = POOL_NODE_OPENING;
+    pthread_mutex_unlock(&state.mutex);
+}
+
+/* The gate. */
+
+/* Counts a call. MPM_ESTATE, and it is not counted, if the gate is closed. */
+static int enter(const char *call, struct mpm_pool *pool)
+{
+    if (!pool)
+        return error_set(MPM_EINVAL, "%s: the pool is NULL", call);
+    if (!(atomic_fetch_add(&pool->users, 1) & POOL_ENDS))
+        return MPM_OK;
+    pool_leave(pool);
+    return error_set(MPM_ESTATE,
+                     "%s: the pool is closed, or its end has begun: nothing new can be begun in it", call);
+}
+
+int pool_enter_call(const char *call, struct mpm_pool *pool)
+{
+    int status;
+
+    runtime_enter();
+    if (!(status = runtime_check_driver(call)) && !(status = enter(call, pool)))
+        return MPM_OK;
+    runtime_leave();
+    return status;
+}
+
+int pool_enter_short_call(const char *call, struct mpm_pool *pool)
+{
+    runtime_enter();
+    if (runtime_takes_work() && !enter(call, pool))
+        return MPM_OK;
+    runtime_leave();
+    return pool_enter_call(call, pool);
+}
+
+bool pool_enter_if_open(struct mpm_pool *pool)
+{
+    runtime_enter();
+    if (runtime_takes_work()) {
+        if (!(atomic_fetch_add(&pool->users, 1) & POOL_ENDS))
+            return true;
+        pool_leave(pool);
+    }
+    runtime_leave();
+    return false;
+}
+
+void pool_leave_call(struct mpm_pool *pool)
+{
+    pool_leave(pool);
+    runtime_leave();
+}
+
+void pool_hold(struct mpm_pool *pool)
+{
+    atomic_fetch_add(&pool->users, 1);
+}
+
+void pool_leave(struct mpm_pool *pool)
+{
+    if (atomic_fetch_sub(&pool->users, 1) & POOL_ENDS)
+        wait_ring(runtime_bell());
+}
+
+bool pool_ends(const struct mpm_pool *pool)
+{
+    return atomic_load(&pool->users) & POOL_ENDS;
+}
+
+bool pool_begin_end(struct mpm_pool *pool)
+{
+    return !(atomic_fetch_or(&pool->users, POOL_ENDS) & POOL_ENDS);
+}
+
+void pool_wait_for_users(struct mpm_pool *pool)
+{
+    for (;;) {
+        uint32_t seen = wait_look(runtime_bell());
+
+        if (atomic_load(&pool->users) == POOL_ENDS)
+            return;
+        wait_change(runtime_bell(), seen, 0, CLOCK_FOREVER);
+    }
+}
+
+void pool_use_begins(struct pool_use *use, const struct mpm_pool *pool)
+{
+    *use = (struct pool_use){uses, pool};
+    uses = use;
+}
+
+void pool_use_ends(const struct pool_use *use)
+{
+    uses = use->outer;
+}
+
+bool pool_is_used_here(const struct mpm_pool *pool)
+{
+    const struct pool_use *use = uses;
+
+    while (use && use->pool != pool)
+        use = use->outer;
+    return use;
+}
+
+bool pool_works_on(const struct mpm_pool *pool, unsigned node)
+{
+    if (!pool->node[node].workers)
+        return false;
+    if (node == runtime_topology()->node)
+        return pool->home && !holder_is_bereft(pool->home);
+    return !pool_state_of(pool, node).is_lost;
+}
+
+/* Why: what a node says that has lost its last worker. */
+static int say_no_workers(const struct mpm_pool *pool)
+{
+    char why[MESSAGE_TEXT_SIZE];
+
+    if (pool->home) {
+        holder_say_bereft(pool->home);
+        snprintf(why, sizeof why, "%s", mpm_error());
+        return error_set(MPM_EWORKER, "the pool has no workers left: %s", why);
+    }
+    for (unsigned node = 0; node < pool->node_count; node++) {
+        struct pool_word there = pool_state_of(pool, node);
+
+        if (there.is_lost)
+            return error_set(MPM_EWORKER, "the pool has no workers left: %s", there.text);
+    }
+    return error_set(MPM_EWORKER, "the pool has no workers left: the host processes of all %u are gone",
+                     pool->worker_count);
+}
+
+unsigned pool_count_workers(const struct mpm_pool *pool)
+{
+    unsigned count = 0;
+
+    if (pool->home && holder_has_failed(pool->home))
+        return 0;
+    for (unsigned node = 0; node < pool->node_count; node++) {
+        if (pool_state_of(pool, node).status)
+            return 0;
+        if (pool_works_on(pool, node))
+            count += pool->node[node].workers;
+    }
+    return count;
+}
+
+int pool_check_workers(const struct mpm_pool *pool)
+{
+    for (unsigned node = 0; node < pool->node_count; node++) {
+        if (pool_works_on(pool, node))
+            return MPM_OK;
+    }
+    return say_no_workers(pool);
+}
+
+int pool_check(const struct mpm_pool *pool)
+{
+    int status;
+
+    if (atomic_load(&pool->terminating))
+        return error_set(MPM_ECANCELED, "the pool was terminated");
+    if ((status = runtime_check_whole()) || (pool->home && (status = holder_check(pool->home)) < 0))
+        return status;
+    for (unsigned node = 0; node < pool->node_count; node++) {
+        struct pool_word there = pool_state_of(pool, node);
+
+        if (there.status)
+            return error_set(there.status, "%s", there.text);
+    }
+    return pool_check_workers(pool);
+}
+
+/* Idle workers of other nodes: what was told before the first of the calls that wait now is of no use. */
+
+void pool_call_waits(struct mpm_pool *pool)
+{
+    pthread_mutex_lock(&state.mutex);
+    if (!pool->waiting++) {
+        for (unsigned node = 0; node < pool->node_count; node++)
+            pool->node[node].is_idle = false;
+    }
+    pthread_mutex_unlock(&state.mutex);
+}
+
+void pool_call_goes_on(struct mpm_pool *pool)
+{
+    pthread_mutex_lock(&state.mutex);
+    pool->waiting--;
+    pthread_mutex_unlock(&state.mutex);
+}
+
+void pool_stand_in_line(struct mpm_pool *pool, struct map_request *request, bool waits)
+{
+    request->is_in_line = waits &&
+                          (request->node == MAP_ALL_NODES || request->node == runtime_topology()->node);
+    if (request->is_in_line)
+        atomic_fetch_add(&pool->in_line, 1);
+}
+
+void pool_leave_line(struct mpm_pool *pool, struct map_request *request)
+{
+    if (request->is_in_line)
+        atomic_fetch_sub(&pool->in_line, 1);
+    request->is_in_line = false;
+}
+
+static bool take_idle(struct mpm_pool *pool, unsigned node)
+{
+    bool was_idle;
+
+    if (node == runtime_topology()->node)
+        return pool->home && holder_has_idle(pool->home);
+    pthread_mutex_lock(&state.mutex);
+    was_idle = pool->node[node].is_idle && !pool->node[node].word.is_lost;
+    pool->node[node].is_idle = false;
+    pthread_mutex_unlock(&state.mutex);
+    return was_idle;
+}
+
+static void ask_for_idle(struct mpm_pool *pool, unsigned node)
+{
+    const struct message_pool message = {.pool = pool->spec.id};
+    bool was_asked;
+
+    if (node == runtime_topology()->node || !pool->node[node].workers)
+        return;
+    pthread_mutex_lock(&state.mutex);
+    was_asked = pool->node[node].is_asked;
+    pool->node[node].is_asked = true;
+    pthread_mutex_unlock(&state.mutex);
+    if (!was_asked && courier_post_one(node, MESSAGE_IDLE_ASKED, &message, sizeof message))
+        runtime_break(MPM_ENOMEM, mpm_error());
+}
+
+bool pool_find_idle(struct mpm_pool *pool, unsigned but, unsigned *found)
+{
+    for (unsigned node = 0; node < pool->node_count; node++) {
+        if (node != but && take_idle(pool, node)) {
+            *found = node;
+            return true;
+        }
+    }
+    for (unsigned node = 0; node < pool->node_count; node++) {
+        if (node != but)
+            ask_for_idle(pool, node);
+    }
+    return false;
+}
+
+bool pool_state_tally(const struct mpm_pool *pool, unsigned node, uint64_t question, struct node_tally *tally,
+                      size_t size)
+{
+    const struct node_tally *told;
+    bool is_told;
+
+    pthread_mutex_lock(&state.mutex);
+    told = pool->node[node].tally;
+    if ((is_told = told && told->question >= question)) {
+        size_t told_size = sizeof *told + told->workers * sizeof *told->worker;
+
+        memset(tally, 0, size);
+        memcpy(tally, told, told_size < size ? told_size : size);
+    }
+    pthread_mutex_unlock(&state.mutex);
+    return is_told;
+}
+
+void inbox_open(struct inbox *inbox, uint64_t job)
+{
+    pthread_mutex_lock(&state.mutex);
+    inbox->job = job;
+    inbox->first = NULL;
+    inbox->end = &inbox->first;
+    inbox->next = state.inboxes;
+    state.inboxes = inbox;
+    pthread_mutex_unlock(&state.mutex);
+}
+
+struct letter *inbox_take(struct inbox *inbox)
+{
+    struct letter *letters;
+
+    pthread_mutex_lock(&state.mutex);
+    letters = inbox->first;
+    inbox->first = NULL;
+    inbox->end = &inbox->first;
+    pthread_mutex_unlock(&state.mutex);
+    return letters;
+}
+
+void inbox_close(struct inbox *inbox)
+{
+    pthread_mutex_lock(&state.mutex);
+    for (struct inbox **at = &state.inboxes; *at; at = &(*at)->next) {
+        if (*at == inbox) {
+            *at = inbox->next;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&state.mutex);
+    for (struct letter *letter = inbox->first, *next; letter; letter = next) {
+        next = letter->next;
+        free(letter);
+    }
+}
+
+/* In the courier's thread. */
+
+static bool put_letter(uint32_t kind, uint64_t job, unsigned node, const void *payload, size_t size)
+{
+    struct letter *letter = malloc(sizeof *letter + size);
+    struct inbox *inbox;
+
+    if (!letter)
+        return false;
+    *letter = (struct letter){.kind = kind, .node = node, .size = size};
+    memcpy(letter->payload, payload, size);
+    pthread_mutex_lock(&state.mutex);
+    for (inbox = state.inboxes; inbox && inbox->job != job; inbox = inbox->next)
+        ;
+    if (inbox) {
+        *inbox->end = letter;
+        inbox->end = &letter->next;
+    }
+    pthread_mutex_unlock(&state.mutex);
+    if (!inbox)
+        free(letter);
+    wait_ring(runtime_bell());
+    return true;
+}
+
+static bool on_results(unsigned node, const void *payload, size_t size)
+{
+    const struct message_results *message = payload;
+
+    return size >= sizeof *message && put_letter(MESSAGE_RESULTS, message->lease.job, node, payload, size);
+}
+
+static bool on_returned(unsigned node, const void *payload, size_t size)
+{
+    const struct message_lease *message = payload;
+
+    return size == sizeof *message && put_letter(MESSAGE_RETURNED, message->job, node, payload, size);
+}
+
+static bool on_claimed(unsigned node, const void *payload, size_t size)
+{
+    const struct message_lease *message = payload;
+
+    return size == sizeof *message && put_letter(MESSAGE_CLAIMED, message->job, node, payload, size);
+}
+
+static bool on_job_failed(unsigned node, const void *payload, size_t size)
+{
+    const struct message_trouble *message = payload;
+
+    return size == sizeof *message && put_letter(MESSAGE_JOB_FAILED, message->job, node, payload, size);
+}
+
+static void set_node(uint64_t pool_id, unsigned node, enum pool_node_state reached, int status,
+                     const char *text)
+{
+    pthread_mutex_lock(&state.mutex);
+    for (struct mpm_pool *pool = state.pools; pool; pool = pool->next) {
+        struct pool_word *word;
+
+        if (pool->spec.id != pool_id || node >= pool->node_count)
+            continue;
+        word = &pool->node[node].word;
+        word->state = reached;
+        if (status == MPM_EHOSTLOST)
+            word->is_lost = true;
+        else if (status)
+            word->status = status;
+        if (status) {
+            memcpy(word->text, text, MESSAGE_TEXT_SIZE);
+            word->text[MESSAGE_TEXT_SIZE - 1] = 0;
+        }
+    }
+    pthread_mutex_unlock(&state.mutex);
+    wait_ring(runtime_bell());
+}
+
+static bool on_pool_state(unsigned node, const void *payload, size_t size)
+{
+    const struct message_trouble *message = payload;
+
+    if (size != sizeof *message)
+        return false;
+    set_node(message->pool, node, POOL_NODE_READY, (int)message->status, message->text);
+    return true;
+}
+
+/* Removal takes the mutex, so the pool's holder is there. */
+static bool on_idle(unsigned node, const void *payload, size_t size)
+{
+    const struct message_pool *message = payload;
+
+    if (size != sizeof *message)
+        return false;
+    pthread_mutex_lock(&state.mutex);
+    for (struct mpm_pool *pool = state.pools; pool; pool = pool->next) {
+        if (pool->spec.id != message->pool || node >= pool->node_count)
+            continue;
+        pool->node[node].is_asked = false;
+        pool->node[node].is_idle = true;
+        if (pool->home)
+            holder_wake_callers(pool->home);
+    }
+    pthread_mutex_unlock(&state.mutex);
+    wait_ring(runtime_bell());
+    return true;
+}
+
+static void note_late_ends(const struct message_pool *message, unsigned node)
+{
+    pthread_mutex_lock(&state.mutex);
+    for (struct mpm_pool *pool = state.pools; pool; pool = pool->next) {
+        if (pool->spec.id == message->pool && node < pool->node_count)
+            pool->node[node].word.late_ends = (unsigned)message->late;
+    }
+    pthread_mutex_unlock(&state.mutex);
+}
+
+static bool on_pool_closed(unsigned node, const void *payload, size_t size)
+{
+    const struct message_pool *message = payload;
+
+    if (size != sizeof *message)
+        return false;
+    note_late_ends(message, node);
+    set_node(message->pool, node, POOL_NODE_CLOSED, MPM_OK, NULL);
+    return true;
+}
+
+static struct node_tally *keep_tally(const struct node_tally *told, size_t size)
+{
+    struct node_tally *kept = malloc(size);
+
+    if (kept)
+        memcpy(kept, told, size);
+    return kept;
+}
+
+static bool on_pool_tally(unsigned node, const void *payload, size_t size)
+{
+    const struct node_tally *told = payload;
+    struct node_tally *kept;
+
+    if (size < sizeof *told || (size - sizeof *told) / sizeof *told->worker != told->workers ||
+        !(kept = keep_tally(told, size)))
+        return false;
+    pthread_mutex_lock(&state.mutex);
+    for (struct mpm_pool *pool = state.pools; pool; pool = pool->next) {
+        struct node_tally *old;
+
+        if (pool->spec.id != told->pool || node >= pool->node_count)
+            continue;
+        old = pool->node[node].tally;
+        pool->node[node].tally = kept;
+        kept = old;
+    }
+    pthread_mutex_unlock(&state.mutex);
+    free(kept);
+    wait_ring(runtime_bell());
+    return true;
+}
+
+void pool_state_announce(void)
+{
+    courier_handle(MESSAGE_POOL_TALLY, on_pool_tally);
+    courier_handle(MESSAGE_IDLE, on_idle);
+    courier_handle(MESSAGE_RESULTS, on_results);
+    courier_handle(MESSAGE_CLAIMED, on_claimed);
+    courier_handle(MESSAGE_RETURNED, on_returned);
+    courier_handle(MESSAGE_JOB_FAILED, on_job_failed);
+    courier_handle(MESSAGE_POOL_STATE, on_pool_state);
+    courier_handle(MESSAGE_POOL_CLOSED, on_pool_closed);
+}

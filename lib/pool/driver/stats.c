@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a pool has done: main's own node tells it at once, the others are asked. */
+#include "mpmap/stats.h"
+
+#include <stdlib.h>
+
+#include "mpmap/runtime.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "net/courier.h"
+#include "node/context.h"
+#include "pool/driver/pool_state.h"
+
+struct answers {
+    mpm_stats stats; /* first: it is the caller's */
+    mpm_node_stats *nodes;
+    mpm_worker_stats *workers;
+    unsigned filled; /* workers */
+};
+
+static struct answers *make_answers(const struct mpm_pool *pool)
+{
+    size_t nodes_size = pool->node_count * sizeof(mpm_node_stats);
+    struct answers *answers = calloc(1, sizeof *answers + nodes_size +
+                                            pool->worker_count * sizeof(mpm_worker_stats));
+
+    if (!answers) {
+        error_set(MPM_ENOMEM, "no memory for the counts of %u workers", pool->worker_count);
+        return NULL;
+    }
+    answers->stats.nodes = answers->nodes = (mpm_node_stats *)(answers + 1);
+    answers->stats.workers = answers->workers = (mpm_worker_stats *)(answers->nodes + pool->node_count);
+    answers->stats.node_count = pool->node_count;
+    answers->stats.worker_count = pool->worker_count;
+    answers->stats.open_s = (double)(clock_now_ns() - pool->opened_ns) * 1e-9;
+    return answers;
+}
+
+static void add_workers(struct answers *answers, unsigned node, const struct node_tally *tally)
+{
+    mpm_node_stats *there = &answers->nodes[node];
+
+    for (uint64_t i = 0; i < tally->workers && answers->filled < answers->stats.worker_count; i++) {
+        const struct worker_tally *told = &tally->worker[i];
+
+        answers->workers[answers->filled++] = (mpm_worker_stats){
+            .node = node, .done = told->done, .failed = told->failed, .busy_s = (double)told->busy_ns * 1e-9};
+        there->done += told->done;
+        there->failed += told->failed;
+        there->busy_s += (double)told->busy_ns * 1e-9;
+    }
+}
+
+static void add_node(struct answers *answers, const struct mpm_pool *pool, unsigned node,
+                     const struct node_tally *tally)
+{
+    mpm_node_stats *there = &answers->nodes[node], *all = &answers->stats.all;
+
+    *there = (mpm_node_stats){
+        .workers = pool->node[node].workers,
+        .failed = tally->failed,
+        .retried = tally->retried,
+        .bytes_sent = tally->call_bytes_sent + atomic_load(&pool->node[node].bytes_sent),
+        .bytes_received = tally->call_bytes_received + atomic_load(&pool->node[node].bytes_received)};
+    add_workers(answers, node, tally);
+    all->workers += there->workers;
+    all->done += there->done;
+    all->failed += there->failed;
+    all->retried += there->retried;
+    all->bytes_sent += there->bytes_sent;
+    all->bytes_received += there->bytes_received;
+    all->busy_s += there->busy_s;
+}
+
+static int wait_for_tally(const struct mpm_pool *pool, unsigned node, uint64_t question,
+                          struct node_tally *tally, size_t size)
+{
+    for (;;) {
+        uint32_t seen = wait_look(runtime_bell());
+        int status;
+
+        if (pool_state_tally(pool, node, question, tally, size))
+            return MPM_OK;
+        if ((status = runtime_check_whole()))
+            return status;
+        wait_change(runtime_bell(), seen, 0, CLOCK_FOREVER);
+    }
+}
+
+static int read_far(struct answers *answers, const struct mpm_pool *pool, unsigned node, uint64_t question)
+{
+    struct node_tally *tally;
+    size_t size = sizeof *tally + pool->node[node].workers * sizeof *tally->worker;
+    int status;
+
+    if (!(tally = malloc(size)))
+        return error_set(MPM_ENOMEM, "no memory for the counts of %u workers", pool->node[node].workers);
+    if (!(status = wait_for_tally(pool, node, question, tally, size)))
+        add_node(answers, pool, node, tally);
+    free(tally);
+    return status;
+}
+
+static int read_home(struct answers *answers, const struct mpm_pool *pool, unsigned node)
+{
+    size_t size;
+    struct node_tally *tally = holder_tally(pool->home, &size);
+
+    if (!tally)
+        return error_set(MPM_ENOMEM, "no memory for the counts of %u workers", pool->node[node].workers);
+    add_node(answers, pool, node, tally);
+    free(tally);
+    return MPM_OK;
+}
+
+static int ask(const struct mpm_pool *pool, uint64_t question)
+{
+    struct message_question message = {.pool = pool->spec.id, .question = question};
+    int status = MPM_OK;
+
+    for (unsigned node = 0; !status && node < pool->node_count; node++) {
+        if (pool->node[node].workers && node != runtime_topology()->node)
+            status = courier_post_one(node, MESSAGE_POOL_ASKED, &message, sizeof message);
+    }
+    return status;
+}
+
+static int read_all(struct answers *answers, const struct mpm_pool *pool)
+{
+    uint64_t question = pool_state_new_id();
+    int status = ask(pool, question);
+
+    for (unsigned node = 0; !status && node < pool->node_count; node++) {
+        if (!pool->node[node].workers)
+            continue;
+        status = node == runtime_topology()->node ? read_home(answers, pool, node)
+                                                  : read_far(answers, pool, node, question);
+    }
+    return status;
+}
+
+int mpm_pool_stats(mpm_pool *pool, mpm_stats **stats)
+{
+    struct answers *answers;
+    int status;
+
+    if ((status = pool_enter_call("mpm_pool_stats", pool)))
+        return status;
+    if (!stats)
+        status = error_set(MPM_EINVAL, "mpm_pool_stats: the place for what the pool has done is NULL");
+    else if (!(answers = make_answers(pool)))
+        status = MPM_ENOMEM;
+    else if ((status = read_all(answers, pool)))
+        free(answers);
+    else
+        *stats = &answers->stats;
+    pool_leave_call(pool);
+    return status;
+}

@@ -1,0 +1,590 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Streams: a thread pulls items from the generator and gathers them into batches; each batch is an asynchronous map on
+ * one node. A batch is in `filling`, then in the list of those that are submitted, in the order of their items, until
+ * its last result was given. All of a stream is under its mutex, but for the generator's calls; whoever changes
+ * something that others may wait for rings `news`, and whoever makes room for the puller rings `room`.
+ *
+ * A generator may block for long: so whoever waits for a result submits what there is, if nothing is being worked on or
+ * if nothing was added to it for a while.
+ * A stream that is `ended` submits nothing any more: so a pool that cuts it off is never touched by it again.
+ *
+ * The order of locks: the list of all streams, a stream, the asynchronous maps'. */
+#include "pool/driver/stream.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mpmap/stream.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "node/context.h"
+#include "object/call.h"
+#include "pool/driver/apply.h"
+#include "pool/driver/async.h"
+#include "pool/driver/pool_state.h"
+#include "shm/interrupt.h"
+
+#define BUFFER_EACH  64u /* items a worker */
+#define MAX_BUFFER   ((size_t)1 << 32)
+#define HELD_BACK_NS 1000000u /* a batch that is not full, since the last item came */
+#define BATCH_NS     500000u /* from the end of a batch to that of the next: others are made larger, or smaller */
+
+struct batch {
+    struct async_map map;
+    struct batch *next;
+    struct mpm_stream *stream;
+    size_t count, room, given;
+    size_t next_failure;
+    bool is_ready;
+    struct map_outcome outcome;
+    char *items, *results;
+};
+
+struct mpm_stream {
+    struct mpm_stream *next; /* of all streams */
+    struct mpm_pool *pool;   /* not to be used once it is ended */
+    struct map_request request;
+    mpm_generator *generator;
+    void *argument, *context;
+    enum mpm_order order;
+    size_t buffer, chunk, max_chunk; /* chunk is what is right at this time */
+    bool is_adaptive;
+    pthread_t puller;
+    pthread_mutex_t mutex;
+    struct wait_word news, room; /* for who waits for a result; for the puller */
+    uint64_t pulled, given, last_end_ns;
+    struct batch *filling, *first, **end;
+    unsigned in_work;     /* batches that are submitted and not ready */
+    bool has_all;         /* the generator has ended, */
+    int generator_status; /* by this */
+    bool generator_left;  /* by ending its thread */
+    int ended;            /* the status that it ended with before its time; 0: it goes on */
+    bool end_was_told;    /* nothing is given after that */
+    char sentence[512];
+};
+
+static struct {
+    pthread_mutex_t mutex;
+    struct mpm_stream *first;
+} streams = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+static void free_batch(struct batch *batch)
+{
+    free(batch->outcome.sentence);
+    free(batch->outcome.failures);
+    free(batch->items);
+    free(batch->results);
+    free(batch);
+}
+
+/* All that follow: under the stream's mutex, if nothing else is said. */
+
+/* It ends with the calling thread's last error. */
+static void end_stream(struct mpm_stream *stream, int status, const char *sentence)
+{
+    if (stream->ended)
+        return;
+    stream->ended = status;
+    snprintf(stream->sentence, sizeof stream->sentence, "%s", sentence);
+    for (struct batch *batch = stream->first; batch; batch = batch->next) {
+        if (!batch->is_ready)
+            async_cancel(&batch->map);
+    }
+    wait_ring(&stream->news);
+    wait_ring(&stream->room);
+}
+
+/* By how fast batches end, all nodes together: how long one took would count the others that it had to wait for. */
+static void adapt_chunk(struct mpm_stream *stream, const struct batch *batch)
+{
+    uint64_t now_ns = clock_now_ns(), wanted = BATCH_NS * batch->count / (now_ns - stream->last_end_ns + 1);
+
+    stream->last_end_ns = now_ns;
+    if (!stream->is_adaptive)
+        return;
+    if (wanted > stream->chunk && stream->chunk * 2 <= stream->max_chunk)
+        stream->chunk *= 2;
+    else if (wanted < stream->chunk / 4)
+        stream->chunk /= 2;
+}
+
+/* In the driver's thread, without the mutex. */
+static void on_batch_end(struct async_map *map, struct map_outcome *outcome)
+{
+    struct batch *batch = (struct batch *)((char *)map - offsetof(struct batch, map));
+    struct mpm_stream *stream = batch->stream;
+
+    pthread_mutex_lock(&stream->mutex);
+    batch->outcome = *outcome;
+    batch->is_ready = true;
+    adapt_chunk(stream, batch);
+    if (outcome->status && outcome->status != MPM_ETASK)
+        end_stream(stream, outcome->status,
+                   outcome->sentence ? outcome->sentence : mpm_status_name(outcome->status));
+    wait_ring(&stream->news);
+    stream->in_work--; /* who closes the stream frees it as soon as it gets the mutex */
+    pthread_mutex_unlock(&stream->mutex);
+}
+
+static void submit(struct mpm_stream *stream)
+{
+    struct batch *batch = stream->filling;
+    int status;
+
+    if (!batch || stream->ended)
+        return;
+    stream->filling = NULL;
+    batch->map.pool = stream->pool;
+    batch->map.ended = on_batch_end;
+    batch->map.request = stream->request;
+    batch->map.request.first_index = stream->pulled - batch->count;
+    batch->map.request.count = batch->count;
+    batch->map.goes_on = batch->map.request.first_index > 0;
+    batch->map.request.items = batch->items;
+    batch->map.request.results = batch->results;
+    batch->map.request.node = apply_enter(stream->pool);
+    *stream->end = batch;
+    stream->end = &batch->next;
+    if ((status = async_submit(&batch->map))) {
+        apply_left(stream->pool, batch->map.request.node);
+        batch->is_ready = true;
+        end_stream(stream, status, mpm_error());
+    } else {
+        stream->in_work++;
+    }
+}
+
+static size_t rounded(size_t size)
+{
+    return (size + 63) / 64 * 64;
+}
+
+/* The batch that items go into; NULL without memory. */
+static struct batch *get_filling(struct mpm_stream *stream)
+{
+    size_t item_size = stream->request.item_size, result_size = stream->request.result_size;
+    struct batch *batch = stream->filling;
+
+    if (batch)
+        return batch;
+    if (!(batch = calloc(1, sizeof *batch)))
+        return NULL;
+    batch->stream = stream;
+    batch->room = stream->chunk;
+    if ((item_size && !(batch->items = aligned_alloc(64, rounded(batch->room * item_size)))) ||
+        (result_size && !(batch->results = aligned_alloc(64, rounded(batch->room * result_size))))) {
+        free_batch(batch);
+        return NULL;
+    }
+    return stream->filling = batch;
+}
+
+static void take_item(struct mpm_stream *stream, const void *item)
+{
+    size_t size = stream->request.item_size;
+    struct batch *batch = get_filling(stream);
+
+    if (!batch) {
+        end_stream(stream, MPM_ENOMEM, "no memory for the items of a stream");
+        return;
+    }
+    if (size)
+        memcpy(batch->items + batch->count * size, item, size);
+    batch->count++;
+    stream->pulled++;
+    if (batch->count == batch->room || stream->pulled - stream->given >= stream->buffer)
+        submit(stream);
+    if (stream->filling && (batch->count == 1 || !stream->in_work))
+        wait_ring(&stream->news); /* who waits for a result submits what there is */
+}
+
+static void take_end(struct mpm_stream *stream, int status)
+{
+    submit(stream);
+    stream->generator_status = status;
+    stream->has_all = true;
+    wait_ring(&stream->news);
+}
+
+/* Waits for a word until a deadline, without the mutex meanwhile; false if the time came first. */
+static bool wait_for(struct mpm_stream *stream, struct wait_word *word, uint64_t deadline_ns)
+{
+    uint32_t seen = wait_look(word);
+    bool in_time;
+
+    pthread_mutex_unlock(&stream->mutex);
+    in_time = wait_change(word, seen, 0, deadline_ns);
+    pthread_mutex_lock(&stream->mutex);
+    return in_time;
+}
+
+/* The same for news, until the caller is interrupted. */
+static bool wait_for_news_or_interrupt(struct mpm_stream *stream, uint64_t deadline_ns)
+{
+    uint32_t seen = wait_look(&stream->news);
+    bool in_time;
+
+    pthread_mutex_unlock(&stream->mutex);
+    in_time = wait_change_or_interrupt(&stream->news, seen, 0, deadline_ns);
+    pthread_mutex_lock(&stream->mutex);
+    return in_time;
+}
+
+/* The puller's thread. */
+
+struct puller {
+    struct mpm_stream *stream;
+    void *item;
+};
+
+static void pull_all(struct mpm_stream *stream, void *item)
+{
+    bool goes_on = true;
+
+    pthread_mutex_lock(&stream->mutex);
+    if (!item)
+        end_stream(stream, MPM_ENOMEM, "no memory for an item of a stream");
+    while (goes_on && !stream->ended) {
+        int status;
+
+        if (stream->pulled - stream->given >= stream->buffer) {
+            wait_for(stream, &stream->room, CLOCK_FOREVER);
+            continue;
+        }
+        pthread_mutex_unlock(&stream->mutex);
+        status = stream->generator(stream->argument, item);
+        runtime_back_from_program(EXIT_SUCCESS);
+        pthread_mutex_lock(&stream->mutex);
+        if ((goes_on = status > 0))
+            take_item(stream, item);
+        else
+            take_end(stream, status);
+    }
+    pthread_mutex_unlock(&stream->mutex);
+}
+
+/* Also where the generator ends the thread: by pthread_exit(), or because somebody cancels it. */
+static void end_puller(void *argument)
+{
+    const struct puller *puller = argument;
+    struct mpm_stream *stream = puller->stream;
+
+    pthread_mutex_lock(&stream->mutex);
+    if (!stream->ended && !stream->has_all) {
+        stream->generator_left = true;
+        take_end(stream, 0);
+    }
+    pthread_mutex_unlock(&stream->mutex);
+    free(puller->item);
+}
+
+static void *puller_main(void *argument)
+{
+    struct mpm_stream *stream = argument;
+    struct puller puller = {stream, malloc(stream->request.item_size + 1)};
+
+    runtime_thread_calls("a generator");
+    pthread_cleanup_push(end_puller, &puller);
+    pull_all(stream, puller.item);
+    pthread_cleanup_pop(1);
+    return NULL;
+}
+
+/* Giving results. */
+
+/* The batch that the next result is in; NULL if it is not ready. */
+static struct batch *ready_batch(const struct mpm_stream *stream)
+{
+    struct batch *batch = stream->first;
+
+    while (batch && !batch->is_ready && stream->order == MPM_UNORDERED)
+        batch = batch->next;
+    return batch && batch->is_ready && (!batch->outcome.status || batch->outcome.status == MPM_ETASK) ? batch
+                                                                                                      : NULL;
+}
+
+static void drop_batch(struct mpm_stream *stream, struct batch *batch)
+{
+    for (struct batch **at = &stream->first; *at; at = &(*at)->next) {
+        if (*at != batch)
+            continue;
+        *at = batch->next;
+        if (stream->end == &batch->next)
+            stream->end = at;
+        break;
+    }
+    free_batch(batch);
+}
+
+static int give(struct mpm_stream *stream, struct batch *batch, void *result, uint64_t *index)
+{
+    size_t size = stream->request.result_size, number = batch->given++;
+    const mpm_failure *failure = NULL;
+    int status = MPM_OK;
+
+    if (batch->next_failure < batch->outcome.failure_count &&
+        batch->outcome.failures[batch->next_failure].index == number)
+        failure = &batch->outcome.failures[batch->next_failure++];
+    if (index)
+        *index = batch->map.request.first_index + number;
+    if (failure)
+        status = error_set(MPM_ETASK, "item %llu failed: %s",
+                           (unsigned long long)(batch->map.request.first_index + number), failure->text);
+    else if (size)
+        memcpy(result, batch->results + number * size, size);
+    stream->given++;
+    if (batch->given == batch->count)
+        drop_batch(stream, batch);
+    if (stream->pulled - stream->given <= stream->buffer - (stream->buffer + 7) / 8)
+        wait_ring(&stream->room);
+    return status;
+}
+
+/* Whether the stream has nothing more to give; and how it has ended. */
+static bool is_over(const struct mpm_stream *stream, int *status)
+{
+    if (stream->ended)
+        *status = error_set(stream->ended, "%s", stream->sentence);
+    else if (!stream->has_all || stream->first)
+        return false;
+    else if (stream->generator_left)
+        *status = error_set(MPM_EGENERATOR, "the generator has ended its thread after %llu items",
+                            (unsigned long long)stream->pulled);
+    else if (stream->generator_status)
+        *status = error_set(MPM_EGENERATOR, "the generator failed with %d after %llu items",
+                            stream->generator_status, (unsigned long long)stream->pulled);
+    else
+        *status = error_set(MPM_ECLOSED, "the stream has given all %llu results",
+                            (unsigned long long)stream->given);
+    return true;
+}
+
+/* And submits what the generator has left and does not add to. */
+static bool wait_for_news(struct mpm_stream *stream, uint64_t deadline_ns)
+{
+    uint64_t pulled = stream->pulled, look_ns = clock_now_ns() + HELD_BACK_NS;
+
+    if (!stream->filling || look_ns >= deadline_ns)
+        return wait_for_news_or_interrupt(stream, deadline_ns);
+    if (!wait_for_news_or_interrupt(stream, look_ns) && stream->pulled == pulled)
+        submit(stream);
+    return true;
+}
+
+static int next(struct mpm_stream *stream, void *result, uint64_t *index, double timeout_s)
+{
+    uint64_t deadline_ns = call_deadline_ns(timeout_s);
+    bool in_time = timeout_s > 0;
+    struct batch *batch;
+    int status;
+
+    for (;;) {
+        if (!stream->end_was_told && (batch = ready_batch(stream)))
+            return give(stream, batch, result, index);
+        if ((stream->end_was_told = is_over(stream, &status)))
+            return status;
+        if (!stream->in_work)
+            submit(stream);
+        if (!in_time)
+            return error_set(MPM_ETIMEDOUT, "the next result is not ready after %g s",
+                             timeout_s > 0 ? timeout_s : 0.0);
+        in_time = wait_for_news(stream, deadline_ns);
+        if (interrupt_is_pending())
+            return interrupt_take("next result of a stream");
+    }
+}
+
+int mpm_stream_next(mpm_stream *stream, double timeout_s, void *result, uint64_t *index)
+{
+    int status;
+
+    if (!stream || (!result && stream->request.result_size))
+        return error_set(MPM_EINVAL, "mpm_stream_next: the %s is NULL",
+                         stream ? "place for the result" : "stream");
+    if ((status = runtime_check_somebody("mpm_stream_next")))
+        return status;
+    if (isnan(timeout_s))
+        return error_set(MPM_EINVAL, "mpm_stream_next: a timeout of %g seconds makes no sense", timeout_s);
+    pthread_mutex_lock(&stream->mutex);
+    status = next(stream, result, index, timeout_s);
+    pthread_mutex_unlock(&stream->mutex);
+    return status;
+}
+
+/* Beginning and ending. Without the mutex. */
+
+/* false if the end of its pool has begun: who cuts off its streams would not find this one any more. */
+static bool list_stream(struct mpm_stream *stream)
+{
+    bool is_in_time;
+
+    pthread_mutex_lock(&streams.mutex);
+    if ((is_in_time = !pool_ends(stream->pool))) {
+        stream->next = streams.first;
+        streams.first = stream;
+    }
+    pthread_mutex_unlock(&streams.mutex);
+    return is_in_time;
+}
+
+static void unlist_stream(struct mpm_stream *stream)
+{
+    pthread_mutex_lock(&streams.mutex);
+    for (struct mpm_stream **at = &streams.first; *at; at = &(*at)->next) {
+        if (*at == stream) {
+            *at = stream->next;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&streams.mutex);
+}
+
+void stream_cut_off_all(struct mpm_pool *pool)
+{
+    pthread_mutex_lock(&streams.mutex);
+    for (struct mpm_stream *stream = streams.first; stream; stream = stream->next) {
+        pthread_mutex_lock(&stream->mutex);
+        if (stream->pool == pool && !stream->has_all)
+            end_stream(stream, MPM_ECANCELED, "the pool was ended before the stream");
+        pthread_mutex_unlock(&stream->mutex);
+    }
+    pthread_mutex_unlock(&streams.mutex);
+}
+
+static void free_stream(struct mpm_stream *stream)
+{
+    for (struct batch *batch = stream->first, *after; batch; batch = after) {
+        after = batch->next;
+        free_batch(batch);
+    }
+    if (stream->filling)
+        free_batch(stream->filling);
+    pthread_mutex_destroy(&stream->mutex);
+    free(stream->context);
+    free(stream);
+}
+
+static void set_sizes(struct mpm_stream *stream, const mpm_stream_options *options)
+{
+    size_t workers = stream->pool->worker_count;
+
+    stream->buffer = options->buffer ? options->buffer : BUFFER_EACH * workers;
+    stream->is_adaptive = !options->chunk;
+    stream->max_chunk = stream->buffer / (2 * workers);
+    stream->chunk = options->chunk ? options->chunk : 1;
+    if (stream->chunk > stream->buffer)
+        stream->chunk = stream->buffer;
+}
+
+static struct mpm_stream *make_stream(struct mpm_pool *pool, const struct map_request *request,
+                                      const mpm_stream_options *options)
+{
+    struct mpm_stream *stream = calloc(1, sizeof *stream);
+
+    if (!stream || (request->context_size && !(stream->context = malloc(request->context_size)))) {
+        free(stream);
+        return NULL;
+    }
+    if (request->context_size)
+        memcpy(stream->context, request->context, request->context_size);
+    stream->pool = pool;
+    stream->request = *request;
+    stream->request.context = stream->context;
+    stream->order = options->order;
+    stream->end = &stream->first;
+    pthread_mutex_init(&stream->mutex, NULL);
+    set_sizes(stream, options);
+    return stream;
+}
+
+static int start_puller(struct mpm_stream *stream)
+{
+    sigset_t all, before;
+    int failed;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the program's */
+    failed = pthread_create(&stream->puller, NULL, puller_main, stream);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failed ? error_set(MPM_ESYSTEM, "a thread cannot be started: %s", strerror(failed)) : MPM_OK;
+}
+
+static int check_stream(const struct map_request *request, mpm_generator *generator,
+                        const mpm_stream_options *options, mpm_stream *const *begun)
+{
+    struct function name;
+    int status;
+
+    if ((status = function_name(request->task, &name)))
+        return status;
+    if (!generator || !begun)
+        return error_set(MPM_EINVAL, "mpm_pool_imap: the %s is NULL",
+                         generator ? "place for the stream" : "generator");
+    if (options->buffer > MAX_BUFFER)
+        return error_set(MPM_EINVAL, "mpm_pool_imap: a buffer of %zu items is too large: at most %zu",
+                         options->buffer, MAX_BUFFER);
+    if (options->order != MPM_ORDERED && options->order != MPM_UNORDERED)
+        return error_set(MPM_EINVAL,
+                         "mpm_pool_imap: an order of %d is none: MPM_ORDERED and MPM_UNORDERED are",
+                         (int)options->order);
+    return MPM_OK;
+}
+
+/* Frees it if it cannot begin. */
+static int begin_stream(struct mpm_stream *stream, mpm_stream **begun)
+{
+    int status = MPM_OK;
+
+    if (!list_stream(stream))
+        status = error_set(MPM_ESTATE, "mpm_pool_imap: the end of the pool has begun");
+    else if ((status = start_puller(stream)))
+        unlist_stream(stream);
+    if (status)
+        free_stream(stream);
+    else
+        *begun = stream;
+    return status;
+}
+
+int mpm_pool_imap(mpm_pool *pool, mpm_task *task, mpm_generator *generator, void *argument, size_t item_size,
+                  size_t result_size, const mpm_stream_options *options, mpm_stream **begun)
+{
+    mpm_stream_options chosen = options ? *options : (mpm_stream_options){0};
+    mpm_map_options map_options = {.context = chosen.context, .context_size = chosen.context_size};
+    struct map_request request = map_request_of(task, NULL, 0, item_size, &map_options, NULL, result_size);
+    struct mpm_stream *stream = NULL;
+    int status;
+
+    if ((status = map_enter("mpm_pool_imap", pool, &request)))
+        return status;
+    if (!(status = check_stream(&request, generator, &chosen, begun)) &&
+        !(stream = make_stream(pool, &request, &chosen)))
+        status = error_set(MPM_ENOMEM, "no memory for a stream");
+    if (!status) {
+        stream->generator = generator;
+        stream->argument = argument;
+        status = begin_stream(stream, begun);
+    }
+    pool_leave_call(pool);
+    return status;
+}
+
+void mpm_stream_close(mpm_stream *stream)
+{
+    if (!stream || runtime_is_nobody)
+        return;
+    unlist_stream(stream);
+    pthread_mutex_lock(&stream->mutex);
+    end_stream(stream, MPM_ECANCELED, "the stream was closed");
+    while (stream->in_work)
+        wait_for(stream, &stream->news, CLOCK_FOREVER);
+    pthread_mutex_unlock(&stream->mutex);
+    pthread_join(stream->puller, NULL);
+    free_stream(stream);
+}

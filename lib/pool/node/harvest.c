@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What comes of a lease: see board.h for who writes what.
+ *
+ * A lease goes through rounds. A round ends when everything has been claimed and no worker is in the lease;
+ * the items without a done bit then were lost with their workers. Those that a crash was blamed on as often
+ * as an item may be tried have failed; the rest is hung up again, by a list of their numbers. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/error.h"
+#include "host/host.h"
+#include "node/context.h"
+#include "pool/node/holder_inside.h"
+
+static bool grow(void **array, size_t *room, size_t count, size_t size)
+{
+    size_t wanted = *room ? *room * 2 : 8;
+    void *grown;
+
+    if (count < *room)
+        return true;
+    if (!(grown = realloc(*array, wanted * size)))
+        return false;
+    *array = grown;
+    *room = wanted;
+    return true;
+}
+
+static struct suspect *suspect_of(struct held_lease *lease, uint64_t item)
+{
+    struct suspect *suspect;
+
+    for (size_t i = 0; i < lease->suspect_count; i++) {
+        if (lease->suspects[i].item == item)
+            return &lease->suspects[i];
+    }
+    if (!grow((void **)&lease->suspects, &lease->suspect_room, lease->suspect_count, sizeof *suspect))
+        return NULL;
+    suspect = &lease->suspects[lease->suspect_count++];
+    *suspect = (struct suspect){.item = item};
+    return suspect;
+}
+
+/* Takes the crashes of the round that has ended: how many of their items are to be run again. Without memory for one it is not blamed. */
+static uint64_t take_crashes(struct held_lease *lease)
+{
+    struct lease_block *block = lease->block;
+    uint32_t count = atomic_load(&block->crash_count);
+    uint64_t retried = 0;
+
+    for (uint32_t i = 0; i < count && i < LEASE_MAX_CRASH; i++) {
+        struct crash *crash = &block->crash[i];
+        struct suspect *suspect;
+
+        if (!atomic_exchange(&crash->ready, 0) || !(suspect = suspect_of(lease, crash->item)))
+            continue;
+        suspect->attempts++;
+        retried += suspect->attempts < lease->job->holder->board->spec.max_attempts;
+        suspect->last_status = crash->wait_status;
+        suspect->last_limit = (enum item_limit)crash->limit;
+    }
+    atomic_store(&block->crash_count, 0);
+    return retried;
+}
+
+/* Takes a place in the list of failures; NULL without memory. */
+static mpm_failure *add_failure(struct held_lease *lease, uint64_t item)
+{
+    mpm_failure *failure;
+
+    if (!grow((void **)&lease->failures, &lease->failure_room, lease->failure_count, sizeof *failure))
+        return NULL;
+    failure = &lease->failures[lease->failure_count++];
+    *failure = (mpm_failure){
+        .index = lease->first + item, .attempts = 1, .node = runtime_topology()->node, .text = "it failed"};
+    for (size_t i = 0; i < lease->suspect_count; i++) {
+        if (lease->suspects[i].item == item)
+            failure->attempts += lease->suspects[i].attempts;
+    }
+    return failure;
+}
+
+static void zero_result(struct held_lease *lease, uint64_t item)
+{
+    uint64_t size = lease->job->block->spec.result_size;
+
+    if (size)
+        memset((char *)arena_at(lease->job->holder->arena, lease->block->results) + item * size, 0, size);
+}
+
+static _Atomic uint64_t *bits_of(const struct held_lease *lease, uint64_t array, uint32_t worker)
+{
+    return lease_bits(lease->job->holder->arena, lease->block, array, worker);
+}
+
+static const char *attempts_word(unsigned attempts)
+{
+    return attempts == 1 ? "attempt" : "attempts";
+}
+
+/* By the largest unit that leaves it a whole number. */
+static char *describe_bytes(uint64_t bytes, char *text, size_t size)
+{
+    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+    unsigned unit = 0;
+
+    for (; bytes && bytes % 1024 == 0 && unit < 4; unit++)
+        bytes /= 1024;
+    snprintf(text, size, "%llu %s", (unsigned long long)bytes, units[unit]);
+    return text;
+}
+
+static void describe_limit(const struct pool_spec *spec, enum item_limit limit, mpm_failure *failure)
+{
+    char passed[64], bytes[32];
+
+    if (limit == LIMIT_TIME)
+        snprintf(passed, sizeof passed, "ran past its %g s", spec->item_timeout_s);
+    else
+        snprintf(passed, sizeof passed, "needed more than %s",
+                 describe_bytes(spec->item_memory_bytes, bytes, sizeof bytes));
+    failure->cause = limit == LIMIT_TIME ? MPM_CAUSE_TIME : MPM_CAUSE_MEMORY;
+    snprintf(failure->text, sizeof failure->text, "it %s (%u %s)", passed, failure->attempts,
+             attempts_word(failure->attempts));
+}
+
+void holder_describe_death(const struct holder *holder, int wait_status, enum item_limit limit,
+                           mpm_failure *failure)
+{
+    char how[120];
+
+    if (limit != LIMIT_NONE) {
+        describe_limit(&holder->board->spec, limit, failure);
+        return;
+    }
+    failure->cause = WIFSIGNALED(wait_status) ? MPM_CAUSE_SIGNAL : MPM_CAUSE_EXIT;
+    failure->code = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+    if (failure->cause == MPM_CAUSE_SIGNAL && failure->code == SIGKILL)
+        snprintf(how, sizeof how, "was killed by SIGKILL, likely out of memory");
+    else
+        describe_wait_status(wait_status, how, sizeof how);
+    snprintf(failure->text, sizeof failure->text, "its worker %s (%u %s)", how, failure->attempts,
+             attempts_word(failure->attempts));
+}
+
+/* What a dead worker noted of items that it did not finish never happened. */
+static void forget_failures(struct held_lease *lease, uint64_t word, uint64_t missing)
+{
+    for (uint32_t worker = 0; worker < lease->block->worker_count; worker++) {
+        _Atomic uint64_t *failed = &bits_of(lease, lease->block->failed, worker)[word];
+
+        atomic_store_explicit(failed, atomic_load_explicit(failed, memory_order_relaxed) & ~missing,
+                              memory_order_relaxed);
+    }
+}
+
+/* Items that have cost as many workers as an item may are done: failed. The lease is quiet, so worker 0's
+ * bits may be written here. */
+static bool give_up_suspects(struct held_lease *lease)
+{
+    unsigned limit = lease->job->holder->board->spec.max_attempts;
+
+    for (size_t i = 0; i < lease->suspect_count; i++) {
+        struct suspect *suspect = &lease->suspects[i];
+        mpm_failure *failure;
+
+        if (suspect->attempts < limit ||
+            held_lease_done_word(lease, suspect->item / 64) >> suspect->item % 64 & 1)
+            continue;
+        if (!(failure = add_failure(lease, suspect->item)))
+            return false;
+        failure->attempts = suspect->attempts;
+        holder_describe_death(lease->job->holder, suspect->last_status, suspect->last_limit, failure);
+        forget_failures(lease, suspect->item / 64, UINT64_C(1) << suspect->item % 64);
+        zero_result(lease, suspect->item);
+        lease->given_up++;
+        lease_set_bit(bits_of(lease, lease->block->done, 0), suspect->item);
+    }
+    return true;
+}
+
+/* The bits of `word` that are items which the lease keeps. */
+static uint64_t kept_bits(const struct held_lease *lease, uint64_t word)
+{
+    if (lease->keep >= (word + 1) * 64)
+        return UINT64_MAX;
+    return lease->keep <= word * 64 ? 0 : (UINT64_C(1) << lease->keep % 64) - 1;
+}
+
+static uint64_t count_missing(const struct held_lease *lease)
+{
+    uint64_t missing = 0;
+
+    for (uint64_t word = 0; word < lease->block->words; word++)
+        missing += (unsigned)__builtin_popcountll(kept_bits(lease, word) &
+                                                  ~held_lease_done_word(lease, word));
+    return missing;
+}
+
+static struct note *notes_of(const struct held_lease *lease)
+{
+    return arena_at(lease->job->holder->arena, lease->block->notes);
+}
+
+/* Whether its worker has lived to say so: else the item was run again. */
+static bool is_true(const struct held_lease *lease, const struct note *note)
+{
+    return atomic_load(&note->ready) &&
+           lease_bit(bits_of(lease, lease->block->done, note->worker), note->item);
+}
+
+/* Between two rounds: what dead workers have claimed or written in vain is room again, so there is a note for each item
+ * of a lease that has as many notes as items. */
+static void forget_notes(struct held_lease *lease)
+{
+    struct lease_block *block = lease->block;
+    struct note *notes = notes_of(lease);
+    uint32_t count = atomic_load(&block->note_count), kept = 0;
+
+    for (uint32_t i = 0; i < block->note_reserve; i++) {
+        if (!is_true(lease, &notes[block->note_room + i]))
+            atomic_store(&notes[block->note_room + i].ready, 0);
+    }
+    if (count > block->note_room)
+        return;
+    for (uint32_t i = 0; i < count; i++) {
+        if (is_true(lease, &notes[i]))
+            notes[kept++] = notes[i];
+    }
+    for (uint32_t i = kept; i < count; i++)
+        atomic_store(&notes[i].ready, 0);
+    atomic_store(&block->note_count, kept);
+}
+
+/* Room for a list of so many items. A full arena has room for a few at a time all the same: the next rounds list the
+ * others. */
+static void make_order(struct held_lease *lease, uint64_t *count)
+{
+    struct arena *arena = lease->job->holder->arena;
+    struct lease_block *block = lease->block;
+    uint64_t offset;
+
+    if (!held_lease_is_short_list(lease))
+        arena_free(arena, block->order);
+    if (*count > LEASE_SHORT_LIST &&
+        !arena_alloc(arena, *count * sizeof(uint32_t), lease->job->holder->board->owner, &offset)) {
+        block->order = offset;
+        return;
+    }
+    block->order = lease->offset + offsetof(struct lease_block, short_list);
+    if (*count > LEASE_SHORT_LIST)
+        *count = LEASE_SHORT_LIST;
+}
+
+/* The items of a word that are to run alone, unless they are done: their workers were killed from outside, likely for
+ * want of memory, beside others that may have had it. */
+static uint64_t lonely_bits(const struct held_lease *lease, uint64_t word)
+{
+    uint64_t bits = 0;
+
+    for (size_t i = 0; i < lease->suspect_count; i++) {
+        const struct suspect *suspect = &lease->suspects[i];
+
+        if (suspect->item / 64 == word && suspect->last_limit == LIMIT_NONE &&
+            WIFSIGNALED(suspect->last_status) && WTERMSIG(suspect->last_status) == SIGKILL)
+            bits |= UINT64_C(1) << suspect->item % 64;
+    }
+    return bits;
+}
+
+static uint64_t count_lonely(const struct held_lease *lease)
+{
+    uint64_t lonely = 0;
+
+    for (uint64_t word = 0; lease->suspect_count && word < lease->block->words; word++)
+        lonely += (unsigned)__builtin_popcountll(kept_bits(lease, word) & lonely_bits(lease, word) &
+                                                 ~held_lease_done_word(lease, word));
+    return lonely;
+}
+
+/* Lists items without a done bit, `count` in all, for another round. Those that run alone have a round of their own,
+ * when all others are done. */
+static void list_missing(struct held_lease *lease, uint64_t count)
+{
+    struct lease_block *block = lease->block;
+    uint32_t *order;
+    uint64_t listed = 0, lonely = count_lonely(lease);
+
+    block->is_alone = lonely == count;
+    if (!block->is_alone)
+        count -= lonely;
+    make_order(lease, &count);
+    order = arena_at(lease->job->holder->arena, block->order);
+    for (uint64_t word = 0; word < block->words; word++) {
+        uint64_t missing = kept_bits(lease, word) & ~held_lease_done_word(lease, word);
+
+        if (missing)
+            forget_failures(lease, word, missing);
+        if (!block->is_alone)
+            missing &= ~lonely_bits(lease, word);
+        for (; missing && listed < count; missing &= missing - 1)
+            order[listed++] = (uint32_t)(word * 64 + (unsigned)__builtin_ctzll(missing));
+    }
+    forget_notes(lease);
+    block->count = count;
+    block->chunk = 1;
+    atomic_store(&block->next, 0);
+}
+
+static void take_note(const struct note *note, uint32_t worker, uint64_t item, mpm_failure *failure)
+{
+    if (note->item != item || note->worker != worker || !atomic_load(&note->ready))
+        return;
+    failure->code = note->code;
+    if (note->text[0])
+        snprintf(failure->text, sizeof failure->text, "%s", note->text);
+    else
+        snprintf(failure->text, sizeof failure->text, "the task returned %d", (int)note->code);
+}
+
+/* Takes the text and the code of an item's note, where there is one. */
+static void read_note(const struct held_lease *lease, uint32_t worker, uint64_t item, mpm_failure *failure)
+{
+    const struct lease_block *block = lease->block;
+    const struct note *notes = notes_of(lease);
+    uint32_t count = atomic_load(&block->note_count);
+
+    for (uint32_t i = 0; i < count && i < block->note_room; i++)
+        take_note(&notes[i], worker, item, failure);
+    if (count > block->note_room && block->note_reserve)
+        take_note(&notes[block->note_room + worker], worker, item, failure);
+}
+
+/* Whether one more is to be listed: a batch of very many has told its user of them in another way. */
+static bool is_listed(struct held_lease *lease)
+{
+    if (!job_is_batch(&lease->job->block->spec) || lease->failure_count < LEASE_MAX_TOLD)
+        return true;
+    lease->failures_untold++;
+    return false;
+}
+
+/* Failed items of one worker, in one word of bits. */
+static bool take_failures_of(struct held_lease *lease, uint32_t worker, uint64_t word)
+{
+    struct lease_block *block = lease->block;
+    uint64_t bits = atomic_load(&bits_of(lease, block->failed, worker)[word]) &
+                    atomic_load(&bits_of(lease, block->done, worker)[word]) & kept_bits(lease, word);
+
+    for (; bits; bits &= bits - 1) {
+        uint64_t item = word * 64 + (unsigned)__builtin_ctzll(bits);
+        mpm_failure *failure;
+
+        if (!is_listed(lease))
+            continue;
+        if (!(failure = add_failure(lease, item)))
+            return false;
+        read_note(lease, worker, item, failure);
+        zero_result(lease, item);
+    }
+    return true;
+}
+
+static int compare_failures(const void *a, const void *b)
+{
+    uint64_t left = ((const mpm_failure *)a)->index, right = ((const mpm_failure *)b)->index;
+
+    return (left > right) - (left < right);
+}
+
+void sort_failures(mpm_failure *failures, size_t count)
+{
+    if (count)
+        qsort(failures, count, sizeof *failures, compare_failures);
+}
+
+static bool take_failures(struct held_lease *lease)
+{
+    if (atomic_load(&lease->block->note_count)) {
+        for (uint64_t word = 0; word < lease->block->words; word++) {
+            for (uint32_t worker = 0; worker < lease->block->worker_count; worker++) {
+                if (!take_failures_of(lease, worker, word))
+                    return false;
+            }
+        }
+    }
+    sort_failures(lease->failures, lease->failure_count);
+    return true;
+}
+
+static enum lease_look lose(struct held_lease *lease, int status)
+{
+    lease->status = status;
+    return LEASE_IS_LOST;
+}
+
+static enum lease_look lose_job(struct held_lease *lease)
+{
+    const struct note *loss = &lease->job->block->loss;
+
+    if (!atomic_load(&loss->ready))
+        return lose(lease, error_set(MPM_EWORKER, "a worker found that the map cannot be done, and died"));
+    return lose(lease, error_set(loss->code < 0 ? loss->code : MPM_EWORKER, "%s", loss->text));
+}
+
+static void count_items(struct held_lease *lease)
+{
+    struct lease_block *block = lease->block;
+    struct holder *holder = lease->job->holder;
+
+    for (uint32_t worker = 0; worker < block->worker_count; worker++) {
+        const _Atomic uint64_t *done_bits = bits_of(lease, block->done, worker),
+                               *failed_bits = bits_of(lease, block->failed, worker);
+        uint64_t done = 0, failed = 0;
+
+        for (uint64_t word = 0; word < block->words; word++) {
+            uint64_t bits = atomic_load_explicit(&done_bits[word], memory_order_relaxed) &
+                            kept_bits(lease, word);
+
+            done += (unsigned)__builtin_popcountll(bits);
+            if (atomic_load_explicit(&block->note_count, memory_order_relaxed))
+                failed += (unsigned)__builtin_popcountll(bits & atomic_load(&failed_bits[word]));
+        }
+        atomic_fetch_add(&holder->counts[worker].done, done - failed - (worker ? 0 : lease->given_up));
+        atomic_fetch_add(&holder->counts[worker].failed, failed);
+    }
+    atomic_fetch_add(&holder->failed, lease->given_up);
+}
+
+/* The round has ended. */
+static enum lease_look end_round(struct held_lease *lease)
+{
+    uint64_t missing;
+
+    if (atomic_load(&lease->job->block->is_lost))
+        return lose_job(lease);
+    atomic_fetch_add(&lease->job->holder->retried, take_crashes(lease));
+    if (!give_up_suspects(lease))
+        return lose(lease, error_set(MPM_ENOMEM, "no memory for the list of failed items"));
+    if ((missing = count_missing(lease))) {
+        list_missing(lease, missing);
+        held_lease_put_up(lease);
+        return LEASE_RUNS;
+    }
+    if (!take_failures(lease))
+        return lose(lease, error_set(MPM_ENOMEM, "no memory for the list of failed items"));
+    count_items(lease);
+    return LEASE_IS_DONE;
+}
+
+enum lease_look held_lease_look(struct held_lease *lease)
+{
+    if (atomic_load(&lease->block->next) < lease->block->count)
+        return LEASE_RUNS;
+    held_lease_take_down(lease);
+    if (held_lease_is_quiet(lease))
+        return end_round(lease);
+    if (lease->is_said_claimed)
+        return LEASE_RUNS;
+    lease->is_said_claimed = true;
+    return LEASE_IS_CLAIMED;
+}

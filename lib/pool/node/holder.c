@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A pool on one node: its workers, and who has run past its time. See board.h for who writes what. */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "host/host.h"
+#include "node/context.h"
+#include "pool/shared/estate.h"
+#include "pool/node/holder_inside.h"
+#include "pool/node/reaper.h"
+#include "pool/worker/worker.h"
+#include "shm/kill_point.h"
+
+#define WATCH_PART      16u       /* a worker with a time limit is looked at so often within it */
+#define WATCH_MIN_NS    1000000u  /* but not more often than that */
+#define WATCH_MAX_NS    50000000u /* nor more seldom */
+#define WATCH_MEMORY_NS 20000000u /* how often one is looked at that may have so much memory */
+
+static int spawn_workers(struct holder *holder, const uint32_t *workers_by_rank, unsigned rank_count)
+{
+    uint32_t number = 0, process, generation;
+    int status;
+
+    for (unsigned rank = 0; rank < rank_count; rank++) {
+        for (uint32_t i = 0; i < workers_by_rank[rank]; i++, number++) {
+            struct process_order order = {.entry = worker_main,
+                                          .ended = worker_ended,
+                                          .argument = holder->offset,
+                                          .argument_index = number,
+                                          .flags = PROCESS_IS_WORKER};
+
+            status = host_order(holder->arena, rank, &order, &process, &generation);
+            if (status == MPM_EHOSTLOST)
+                atomic_store(&holder->board->worker[number].state, WORKER_GONE);
+            else if (status)
+                return status;
+            else
+                holder->board->worker[number].process = process + 1;
+            KILL_POINT();
+        }
+    }
+    return MPM_OK;
+}
+
+/* The process of a worker; NULL if it never had one. */
+static struct process_record *process_of(const struct holder *holder, uint32_t worker)
+{
+    uint32_t process = holder->board->worker[worker].process;
+
+    return process ? process_at(holder->arena, process - 1) : NULL;
+}
+
+static int make_board(struct holder *holder, const struct pool_spec *spec, const void *argument,
+                      uint32_t worker_count)
+{
+    size_t size = sizeof(struct board) + worker_count * sizeof(struct worker_record);
+    struct board *board;
+    int status;
+
+    if ((status = estate_enter(size, &holder->offset)))
+        return status;
+    holder->board = board = arena_at(holder->arena, holder->offset);
+    board->spec = *spec;
+    board->worker_count = worker_count;
+    for (uint32_t i = 0; i < worker_count; i++)
+        atomic_store(&board->worker[i].item, NO_ITEM);
+    board->bell = arena_offset(holder->arena, runtime_bell());
+    if (!spec->argument_size)
+        return MPM_OK;
+    if ((status = arena_alloc(holder->arena, spec->argument_size, board->owner, &board->argument))) {
+        estate_leave(holder->offset);
+        return status;
+    }
+    memcpy(arena_at(holder->arena, board->argument), argument, spec->argument_size);
+    return MPM_OK;
+}
+
+static bool is_to_be_watched(const struct pool_spec *spec)
+{
+    return spec->item_timeout_s > 0 || spec->item_memory_bytes ||
+           (spec->setup_timeout_s > 0 && (spec->has_initializer || spec->has_finalizer));
+}
+
+static int make_holder(const struct pool_spec *spec, const void *argument, uint32_t worker_count,
+                       struct holder **made)
+{
+    struct holder *holder = calloc(1, sizeof *holder);
+    int status;
+
+    if (!holder)
+        return error_set(MPM_ENOMEM, "no memory for a pool");
+    holder->arena = runtime_arena();
+    pthread_mutex_init(&holder->kill_mutex, NULL);
+    pthread_mutex_init(&holder->watch_mutex, NULL);
+    pthread_mutex_init(&holder->slot_mutex, NULL);
+    holder->last_waiting = &holder->first_waiting;
+    if (!(holder->counts = calloc(worker_count, sizeof *holder->counts)))
+        status = error_set(MPM_ENOMEM, "no memory for %u workers", worker_count);
+    else if (is_to_be_watched(spec) && !(holder->watched = calloc(worker_count, sizeof *holder->watched)))
+        status = error_set(MPM_ENOMEM, "no memory to watch %u workers", worker_count);
+    else
+        status = make_board(holder, spec, argument, worker_count);
+    if (status) {
+        free(holder->counts);
+        free(holder->watched);
+        free(holder);
+        return status;
+    }
+    *made = holder;
+    return MPM_OK;
+}
+
+int holder_open(const struct pool_spec *spec, const void *argument, const uint32_t *workers_by_rank,
+                unsigned rank_count, struct holder **opened)
+{
+    uint32_t worker_count = 0;
+    int status;
+
+    for (unsigned i = 0; i < rank_count; i++)
+        worker_count += workers_by_rank[i];
+    if ((status = make_holder(spec, argument, worker_count, opened)))
+        return status;
+    return spawn_workers(*opened, workers_by_rank, rank_count);
+}
+
+/* Why a worker cannot be had. */
+static int tell_failure(const struct holder *holder, uint32_t worker)
+{
+    const struct worker_record *record = &holder->board->worker[worker];
+    const struct process_record *process = process_of(holder, worker);
+    const struct note *note = &record->start_note;
+    char how[160];
+
+    if (atomic_load(&note->ready) && note->text[0])
+        return error_set(MPM_EWORKER, "workers cannot be started: %s", note->text);
+    if (atomic_load(&note->ready))
+        return error_set(MPM_EWORKER, "workers cannot be started: the initializer returned %d",
+                         (int)note->code);
+    if (record->last_was_late)
+        return error_set(MPM_EWORKER,
+                         "workers cannot be started: the initializer still ran after %g s, and was killed "
+                         "(setup_timeout_s of mpm_pool_open gives it longer)",
+                         holder->board->spec.setup_timeout_s);
+    if (process && process->fork_errno)
+        return error_set(MPM_EWORKER, "workers cannot be started: a process cannot be forked: %s",
+                         describe_fork_errno(process->fork_errno, how, sizeof how));
+    return error_set(MPM_EWORKER, "workers cannot be started: the last one %s%s",
+                     describe_wait_status(record->last_status, how, sizeof how),
+                     record->last_state == WORKER_INITIALIZING && holder->board->spec.has_initializer
+                         ? " in its initializer"
+                         : "");
+}
+
+/* Whether the pool has failed is looked at last: that is said before a worker is gone. */
+
+int holder_check(struct holder *holder)
+{
+    const struct board *board = holder->board;
+    bool are_ready = true;
+    uint32_t failed;
+
+    for (uint32_t i = 0; i < board->worker_count; i++)
+        are_ready &= atomic_load(&board->worker[i].state) > WORKER_INITIALIZING;
+    DELAY_POINT();
+    if ((failed = atomic_load(&board->failed)))
+        return tell_failure(holder, failed - 1);
+    return are_ready ? MPM_OK : 1;
+}
+
+bool holder_has_failed(const struct holder *holder)
+{
+    return atomic_load(&holder->board->failed);
+}
+
+bool holder_is_bereft(struct holder *holder)
+{
+    struct board *board = holder->board;
+
+    for (uint32_t i = 0; i < board->worker_count; i++) {
+        if (atomic_load(&board->worker[i].state) != WORKER_GONE)
+            return false;
+    }
+    DELAY_POINT();
+    return !atomic_load(&board->closing) && !atomic_load(&board->failed);
+}
+
+void holder_begin_close(struct holder *holder)
+{
+    struct board *board = holder->board;
+
+    atomic_store(&board->closing, 1);
+    wait_ring(&board->work);
+    for (uint32_t i = 0; i < board->worker_count; i++) {
+        if (atomic_load(&board->worker[i].state) == WORKER_LACKING)
+            process_reconsider(holder->arena, board->worker[i].process - 1);
+    }
+}
+
+/* Something that hangs there may be claimed. What it reads of a lease that has just been freed does no harm. */
+static bool has_work(const struct holder *holder)
+{
+    const struct board *board = holder->board;
+
+    for (unsigned i = 0; i < BOARD_SLOTS; i++) {
+        uint64_t offset = atomic_load(&board->slot[i]);
+        const struct lease_block *lease = arena_at(holder->arena, offset);
+
+        if (offset && atomic_load(&lease->next) < lease->count)
+            return true;
+    }
+    return atomic_load(&board->calls) != 0;
+}
+
+bool holder_has_idle(const struct holder *holder)
+{
+    const struct board *board = holder->board;
+
+    for (uint32_t i = 0; i < board->worker_count; i++) {
+        const struct worker_record *record = &board->worker[i];
+
+        if (atomic_load(&record->state) == WORKER_READY && !atomic_load(&record->lease) &&
+            atomic_load(&record->item) == NO_ITEM)
+            return !has_work(holder);
+    }
+    return false;
+}
+
+int holder_say_bereft(const struct holder *holder)
+{
+    int lack = atomic_load(&holder->board->lack);
+    char why[160];
+
+    if (!lack)
+        return error_set(MPM_EHOSTLOST, "their host processes are gone");
+    return error_set(MPM_EHOSTLOST, "none of them could be had for %u s: %s",
+                     (unsigned)holder->board->spec.worker_timeout_s,
+                     describe_fork_errno(lack, why, sizeof why));
+}
+
+unsigned holder_late_ends(const struct holder *holder)
+{
+    unsigned late = 0;
+
+    for (uint32_t i = 0; i < holder->board->worker_count; i++)
+        late += atomic_load(&holder->board->worker[i].was_late_in_end);
+    return late;
+}
+
+bool holder_is_closed(struct holder *holder)
+{
+    for (uint32_t i = 0; i < holder->board->worker_count; i++) {
+        const struct process_record *process = process_of(holder, i);
+
+        if (process && process_state_of(atomic_load(&process->word)) != PROCESS_ENDED)
+            return false;
+    }
+    return true;
+}
+
+void holder_free(struct holder *holder)
+{
+    if (!holder)
+        return;
+    for (uint32_t i = 0; i < holder->board->worker_count; i++) {
+        struct process_record *process = process_of(holder, i);
+
+        if (process)
+            process_close(runtime_arena(), process, process_generation_of(atomic_load(&process->word)));
+    }
+    estate_leave(holder->offset);
+    pthread_mutex_destroy(&holder->kill_mutex);
+    pthread_mutex_destroy(&holder->watch_mutex);
+    free(holder->counts);
+    free(holder->watched);
+    free(holder);
+}
+
+/* The time of a lease that it is in, too. */
+static uint64_t busy_ns(const struct worker_record *record, uint64_t now_ns)
+{
+    uint64_t since_ns = atomic_load(&record->busy_since_ns), busy = atomic_load(&record->busy_ns);
+
+    return since_ns && since_ns < now_ns ? busy + now_ns - since_ns : busy;
+}
+
+struct node_tally *holder_tally(const struct holder *holder, size_t *size)
+{
+    const struct board *board = holder->board;
+    uint64_t now_ns = clock_now_ns();
+    struct node_tally *tally;
+
+    *size = sizeof *tally + board->worker_count * sizeof *tally->worker;
+    if (!(tally = calloc(1, *size)))
+        return NULL;
+    tally->workers = board->worker_count;
+    tally->failed = atomic_load(&holder->failed);
+    tally->retried = atomic_load(&holder->retried);
+    for (uint32_t i = 0; i < board->worker_count; i++)
+        tally->worker[i] = (struct worker_tally){.done = atomic_load(&holder->counts[i].done),
+                                                 .failed = atomic_load(&holder->counts[i].failed),
+                                                 .busy_ns = busy_ns(&board->worker[i], now_ns)};
+    for (unsigned i = 0; i < BOARD_CELLS; i++) {
+        tally->call_bytes_sent += atomic_load(&board->cell[i].bytes_sent);
+        tally->call_bytes_received += atomic_load(&board->cell[i].bytes_received);
+    }
+    return tally;
+}
+
+/* Killing. */
+
+/* Dooms that generation of the worker, if it still is in that run of an item and is not doomed yet. */
+static bool doom(struct holder *holder, struct worker_record *record, uint32_t generation, uint64_t entered,
+                 uint64_t item, enum item_limit limit)
+{
+    bool is_doomed = false;
+
+    pthread_mutex_lock(&holder->kill_mutex);
+    if (atomic_load(&record->entered) == entered && atomic_load(&record->item) == item &&
+        atomic_load(&record->doom.generation) != (uint64_t)generation + 1) {
+        KILL_POINT();
+        record->doom.entered = entered;
+        KILL_POINT();
+        record->doom.limit = limit;
+        record->doom.item = limit == LIMIT_NONE ? NO_ITEM : item;
+        KILL_POINT();
+        atomic_store(&record->doom.generation, (uint64_t)generation + 1);
+        is_doomed = true;
+    }
+    pthread_mutex_unlock(&holder->kill_mutex);
+    return is_doomed;
+}
+
+void holder_kill_worker(struct holder *holder, uint32_t worker, uint64_t entered, uint64_t item,
+                        enum item_limit limit)
+{
+    struct worker_record *record = &holder->board->worker[worker];
+    const struct process_record *process = process_of(holder, worker);
+    uint32_t generation = process_generation_of(atomic_load(&process->word));
+
+    if (!doom(holder, record, generation, entered, item, limit))
+        return;
+    KILL_POINT();
+    process_signal(holder->arena, record->process - 1, generation, SIGKILL);
+}
+
+void holder_kill_all(struct holder *holder)
+{
+    for (uint32_t i = 0; i < holder->board->worker_count; i++) {
+        const struct worker_record *record = &holder->board->worker[i];
+        const struct process_record *process = process_of(holder, i);
+
+        if (process && atomic_load(&record->state) != WORKER_GONE)
+            process_signal(holder->arena, record->process - 1,
+                           process_generation_of(atomic_load(&process->word)), SIGKILL);
+    }
+}
+
+/* Whether the worker has more memory of its own than it may, beside what it had as it was ready. */
+static bool is_too_large(const struct holder *holder, uint32_t worker)
+{
+    uint64_t limit = holder->board->spec.item_memory_bytes, pages;
+    const struct process_record *process = process_of(holder, worker);
+
+    if (!limit || !memory_own_pages((pid_t)(uint32_t)atomic_load(&process->pid), &pages))
+        return false;
+    return pages > holder->board->worker[worker].memory_at_start + limit / memory_page_size();
+}
+
+/* Has it killed if it still is in the initializer or finalizer of that generation. */
+static void kill_in_setup(struct holder *holder, uint32_t worker, uint32_t state, uint32_t generation)
+{
+    struct worker_record *record = &holder->board->worker[worker];
+    const struct process_record *process = process_of(holder, worker);
+    bool is_doomed = false;
+
+    pthread_mutex_lock(&holder->kill_mutex);
+    if (atomic_load(&record->state) == state &&
+        process_generation_of(atomic_load(&process->word)) == generation &&
+        atomic_load(&record->doom.generation) != (uint64_t)generation + 1) {
+        KILL_POINT();
+        record->doom.item = DOOM_IN_SETUP;
+        KILL_POINT();
+        atomic_store(&record->doom.generation, (uint64_t)generation + 1);
+        is_doomed = true;
+    }
+    pthread_mutex_unlock(&holder->kill_mutex);
+    KILL_POINT();
+    if (is_doomed)
+        process_signal(holder->arena, record->process - 1, generation, SIGKILL);
+}
+
+/* Whether what was seen of a worker is the same as before, and has been for that long: it began before it was seen first,
+ * so it is never too early. */
+static bool is_too_long(struct watched *watched, uint64_t entered, uint64_t item, uint64_t now_ns,
+                        uint64_t limit_ns)
+{
+    if (watched->item == item && watched->entered == entered && watched->since_ns)
+        return now_ns - watched->since_ns >= limit_ns;
+    *watched = (struct watched){.entered = entered, .item = item, .since_ns = now_ns};
+    return false;
+}
+
+static uint64_t item_limit_ns(const struct pool_spec *spec)
+{
+    return spec->item_timeout_s > 0 ? (uint64_t)(spec->item_timeout_s * 1e9) : CLOCK_FOREVER;
+}
+
+static uint64_t setup_limit_ns(const struct pool_spec *spec)
+{
+    return spec->setup_timeout_s > 0 ? (uint64_t)(spec->setup_timeout_s * 1e9) : CLOCK_FOREVER;
+}
+
+static void watch_worker(struct holder *holder, uint32_t worker, uint64_t now_ns)
+{
+    const struct pool_spec *spec = &holder->board->spec;
+    struct worker_record *record = &holder->board->worker[worker];
+    struct watched *watched = &holder->watched[worker];
+    uint64_t entered = atomic_load(&record->entered), item = atomic_load(&record->item);
+    uint32_t state = atomic_load(&record->state), generation;
+
+    if ((state == WORKER_INITIALIZING && spec->has_initializer) ||
+        (state == WORKER_RETIRING && spec->has_finalizer)) {
+        generation = process_generation_of(atomic_load(&process_of(holder, worker)->word));
+        if (is_too_long(watched, generation, DOOM_IN_SETUP - state, now_ns, setup_limit_ns(spec)))
+            kill_in_setup(holder, worker, state, generation);
+    } else if (item == NO_ITEM) {
+        watched->since_ns = 0;
+    } else if (is_too_long(watched, entered, item, now_ns, item_limit_ns(spec))) {
+        holder_kill_worker(holder, worker, entered, item, LIMIT_TIME);
+    } else if (is_too_large(holder, worker)) {
+        holder_kill_worker(holder, worker, entered, item, LIMIT_MEMORY);
+    }
+}
+
+uint64_t holder_watch(struct holder *holder)
+{
+    const struct pool_spec *spec = &holder->board->spec;
+    uint64_t now_ns, next_ns, limit_ns, pause_ns;
+
+    if (!holder->watched)
+        return CLOCK_FOREVER;
+    limit_ns = item_limit_ns(spec);
+    if (setup_limit_ns(spec) < limit_ns)
+        limit_ns = setup_limit_ns(spec);
+    pause_ns = limit_ns / WATCH_PART;
+    pause_ns = pause_ns < WATCH_MIN_NS ? WATCH_MIN_NS : pause_ns > WATCH_MAX_NS ? WATCH_MAX_NS : pause_ns;
+    if (spec->item_memory_bytes && pause_ns > WATCH_MEMORY_NS)
+        pause_ns = WATCH_MEMORY_NS;
+    pthread_mutex_lock(&holder->watch_mutex);
+    now_ns = clock_now_ns();
+    if (now_ns >= holder->next_watch_ns) {
+        for (uint32_t i = 0; i < holder->board->worker_count; i++)
+            watch_worker(holder, i, now_ns);
+        holder->next_watch_ns = now_ns + pause_ns;
+    }
+    next_ns = holder->next_watch_ns;
+    pthread_mutex_unlock(&holder->watch_mutex);
+    return next_ns;
+}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a host does when a worker has died, or its rank, if the host has, too: board.h says in which order. */
+#include "pool/node/reaper.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "host/host.h"
+#include "node/context.h"
+#include "pool/shared/board.h"
+#include "shm/kill_point.h"
+
+/* What the holder had to do with a death. */
+enum guilt {
+    GUILT_OF_ITEM, /* nothing: whatever the item did */
+    GUILT_LIMIT,   /* it had the worker killed, because this item has passed a limit */
+    GUILT_NONE,    /* it had the worker killed for something else, or its host has died */
+};
+
+static enum guilt guilt_of(const struct worker_record *record, const struct process_record *process)
+{
+    uint64_t doomed = atomic_load(&record->doom.generation);
+
+    if (!host_is_self() && WIFSIGNALED(process->wait_status) && WTERMSIG(process->wait_status) == SIGKILL)
+        return GUILT_NONE;
+    if (doomed != (uint64_t)process_generation_of(atomic_load(&process->word)) + 1 ||
+        !WIFSIGNALED(process->wait_status) || WTERMSIG(process->wait_status) != SIGKILL)
+        return GUILT_OF_ITEM;
+    return record->doom.item != NO_ITEM && record->doom.item == atomic_load(&record->item) &&
+                   record->doom.entered == atomic_load(&record->entered)
+               ? GUILT_LIMIT
+               : GUILT_NONE;
+}
+
+/* Whether the host has noted it before it died. */
+static bool is_noted(const struct lease_block *lease, uint32_t worker, uint32_t generation)
+{
+    uint32_t count = atomic_load(&lease->crash_count);
+
+    for (uint32_t i = 0; i < count && i < LEASE_MAX_CRASH; i++) {
+        const struct crash *crash = &lease->crash[i];
+
+        if (atomic_load(&crash->ready) && crash->worker == worker && crash->generation == generation)
+            return true;
+    }
+    return false;
+}
+
+/* Blames the item that the worker was in, if it had not finished it. */
+static void note_crash(struct arena *arena, struct worker_record *record, uint32_t number,
+                       const struct process_record *process)
+{
+    uint64_t offset = atomic_load(&record->lease), item = atomic_load(&record->item);
+    struct lease_block *lease = arena_at(arena, offset);
+    uint32_t generation = process_generation_of(atomic_load(&process->word)), claimed;
+    enum guilt guilt = guilt_of(record, process);
+    struct crash *crash;
+
+    if (!offset || item == NO_ITEM || item >= lease->size || guilt == GUILT_NONE ||
+        lease_bit(lease_bits(arena, lease, lease->done, number), item) ||
+        is_noted(lease, number, generation) ||
+        (claimed = atomic_fetch_add(&lease->crash_count, 1)) >= LEASE_MAX_CRASH)
+        return;
+    KILL_POINT();
+    crash = &lease->crash[claimed];
+    crash->item = item;
+    crash->wait_status = process->wait_status;
+    crash->limit = guilt == GUILT_LIMIT ? record->doom.limit : LIMIT_NONE;
+    crash->worker = number;
+    crash->generation = generation;
+    KILL_POINT();
+    atomic_store(&crash->ready, 1);
+    KILL_POINT();
+}
+
+/* Of a call that the dead worker had taken and not answered. */
+static void settle_call(struct board *board, struct cell *cell, const struct process_record *process,
+                        enum guilt guilt)
+{
+    uint64_t death = (atomic_load(&process->word) >> 32 << 32) | (process->argument_index + 1);
+
+    cell->wait_status = process->wait_status;
+    cell->limit = guilt == GUILT_LIMIT ? board->worker[process->argument_index].doom.limit : LIMIT_NONE;
+    cell->is_alone = guilt == GUILT_OF_ITEM && WIFSIGNALED(process->wait_status) &&
+                     WTERMSIG(process->wait_status) == SIGKILL;
+    KILL_POINT();
+    if (guilt != GUILT_NONE && cell->counted != death) {
+        cell->counted = death;
+        atomic_signal_fence(memory_order_seq_cst);
+        KILL_POINT();
+        cell->attempts++;
+    }
+    KILL_POINT();
+    if (cell->attempts >= board->spec.max_attempts || atomic_load(&cell->is_given_up))
+        atomic_store(&cell->answer, CELL_HAS_DIED);
+    else
+        atomic_store(&cell->state, CELL_WANTED);
+    KILL_POINT();
+}
+
+/* Whether the dead worker has left the call without an answer. One that has an answer may be another call by the next
+ * look; but nobody else makes a cell this worker's again, so if it still is after the answer was missing, that was this
+ * call's. */
+static bool is_left(const struct cell *cell, uint32_t number)
+{
+    uint32_t answer = atomic_load(&cell->answer);
+
+    KILL_POINT();
+    return !answer && atomic_load(&cell->state) == CELL_TAKEN + (uint64_t)number;
+}
+
+/* The worker may have died between any two steps of taking a call. */
+static void settle_calls(struct board *board, const struct worker_record *record, uint32_t number,
+                         const struct process_record *process)
+{
+    enum guilt guilt = guilt_of(record, process);
+    uint64_t wanted = 0;
+
+    for (unsigned i = 0; i < BOARD_CELLS; i++) {
+        struct cell *cell = &board->cell[i];
+
+        if (atomic_load(&cell->state) == CELL_TAKEN + (uint64_t)number) {
+            KILL_POINT();
+            if (is_left(cell, number))
+                settle_call(board, cell, process, guilt);
+            wait_ring(&cell->answered);
+        }
+        if (atomic_load(&cell->state) == CELL_WANTED)
+            wanted |= UINT64_C(1) << i;
+    }
+    KILL_POINT();
+    if (wanted) {
+        atomic_fetch_or(&board->calls, wanted);
+        KILL_POINT();
+        wait_ring(&board->work);
+    }
+}
+
+/* The time that it was in its last lease. */
+static void count_time(struct worker_record *record)
+{
+    uint64_t since_ns = atomic_exchange(&record->busy_since_ns, 0);
+
+    KILL_POINT();
+    if (since_ns)
+        atomic_fetch_add(&record->busy_ns, clock_now_ns() - since_ns);
+}
+
+/* Whether a worker was killed as it started, as for want of memory, in a pool that has had it before: that may pass. */
+static bool is_starved(const struct worker_record *record, const struct process_record *process)
+{
+    return record->was_ready && !record->last_was_late && record->last_state < WORKER_READY &&
+           WIFSIGNALED(process->wait_status) && WTERMSIG(process->wait_status) == SIGKILL;
+}
+
+/* The holder had it killed for its initializer or its finalizer, and it still was in that. */
+static bool was_late_in_setup(const struct worker_record *record, const struct process_record *process)
+{
+    return atomic_load(&record->doom.generation) ==
+               (uint64_t)process_generation_of(atomic_load(&process->word)) + 1 &&
+           record->doom.item == DOOM_IN_SETUP && WIFSIGNALED(process->wait_status) &&
+           WTERMSIG(process->wait_status) == SIGKILL &&
+           (record->last_state == WORKER_INITIALIZING || record->last_state == WORKER_RETIRING);
+}
+
+/* Whether the record gets another worker. A worker that cannot be had because its host has died is no failure of the
+ * pool: the holder looks whether any are left. */
+static bool comes_again(struct board *board, struct worker_record *record,
+                        const struct process_record *process)
+{
+    uint32_t none = 0;
+
+    if (atomic_load(&board->closing) || atomic_load(&board->failed) || !host_is_self())
+        return false;
+    if (atomic_load(&board->lack))
+        return false;
+    if (record->last_state >= WORKER_READY || is_starved(record, process) ||
+        (!record->last_was_late && ++record->early_deaths < MAX_EARLY_DEATHS))
+        return true;
+    atomic_compare_exchange_strong(&board->failed, &none, process->argument_index + 1);
+    return false;
+}
+
+/* Whether the number of an item in its lease does not tell its index in the map. */
+static bool is_in_another_order(uint64_t lease)
+{
+    const struct lease_block *block = arena_at(runtime_arena(), lease);
+
+    return job_is_indexed(&((const struct job_block *)arena_at(runtime_arena(), block->job))->spec);
+}
+
+/* Nobody may be there to be told by a status. */
+static void tell_late_end(const struct board *board, const struct process_record *process)
+{
+    log_write(MPM_LOG_ERROR, "worker %u of pool %llu was killed: its finalizer still ran after %g s",
+              process->argument_index, (unsigned long long)board->spec.id, board->spec.setup_timeout_s);
+}
+
+/* A worker that ends in good order, or with its pool, is no news. */
+static void tell_end(const struct board *board, const struct worker_record *record,
+                     const struct process_record *process)
+{
+    uint64_t item = atomic_load(&record->item), lease = atomic_load(&record->lease);
+    char how[120], where[40] = "";
+
+    if (atomic_load(&board->closing) || (record->last_state == WORKER_RETIRING && !process->wait_status))
+        return;
+    if (lease && item != NO_ITEM && !is_in_another_order(lease))
+        snprintf(
+            where, sizeof where, " in item %llu",
+            (unsigned long long)(((struct lease_block *)arena_at(runtime_arena(), lease))->first + item));
+    log_write(MPM_LOG_INFO, "worker %u of pool %llu %s%s", process->argument_index,
+              (unsigned long long)board->spec.id, describe_wait_status(process->wait_status, how, sizeof how),
+              where);
+}
+
+/* Whether the pool has been without any worker on this node for as long as it may be. */
+static bool is_given_up(struct board *board, int fork_errno)
+{
+    uint64_t last_ns = 0;
+
+    if (atomic_load(&board->lack))
+        return true;
+    for (uint32_t i = 0; i < board->worker_count; i++) {
+        uint64_t since_ns = atomic_load(&board->worker[i].lacking_since_ns);
+
+        if (atomic_load(&board->worker[i].state) == WORKER_GONE)
+            continue;
+        if (!since_ns)
+            return false;
+        last_ns = since_ns > last_ns ? since_ns : last_ns;
+    }
+    if (clock_now_ns() < last_ns + board->spec.worker_timeout_s * UINT64_C(1000000000))
+        return false;
+    atomic_store(&board->lack, fork_errno);
+    return true;
+}
+
+/* Another worker for the record cannot be had now: whoever was there has been settled. */
+static enum process_fate worker_lacks(struct board *board, struct worker_record *record,
+                                      const struct process_record *process)
+{
+    bool is_over = !record->was_ready;
+    uint32_t none = 0;
+
+    if (!atomic_load(&record->lacking_since_ns))
+        atomic_store(&record->lacking_since_ns, clock_now_ns());
+    KILL_POINT();
+    if (is_over && host_is_self() && !atomic_load(&board->closing))
+        atomic_compare_exchange_strong(&board->failed, &none, process->argument_index + 1);
+    KILL_POINT();
+    if (!is_over)
+        atomic_store(&record->state, WORKER_LACKING);
+    KILL_POINT();
+    is_over |= atomic_load(&board->closing) || atomic_load(&board->failed) || !host_is_self() ||
+               is_given_up(board, process->fork_errno ? process->fork_errno : ENOMEM);
+    if (is_over)
+        atomic_store(&record->state, WORKER_GONE);
+    KILL_POINT();
+    wait_ring(arena_at(runtime_arena(), board->bell));
+    return is_over ? PROCESS_IS_OVER : PROCESS_WAITS;
+}
+
+enum process_fate worker_ended(struct process_record *process)
+{
+    struct arena *arena = runtime_arena();
+    struct board *board = arena_at(arena, process->argument);
+    struct worker_record *record = &board->worker[process->argument_index];
+    struct wait_word *bell = arena_at(arena, board->bell);
+    bool again;
+
+    if (process->fork_errno)
+        return worker_lacks(board, record, process);
+    record->last_status = process->wait_status;
+    record->last_state = atomic_load(&record->state);
+    record->last_was_late = was_late_in_setup(record, process);
+    if (record->last_was_late && record->last_state == WORKER_RETIRING &&
+        !atomic_exchange(&record->was_late_in_end, 1))
+        tell_late_end(board, process);
+    tell_end(board, record, process);
+    KILL_POINT();
+    count_time(record);
+    note_crash(arena, record, process->argument_index, process);
+    settle_calls(board, record, process->argument_index, process);
+    KILL_POINT();
+    again = comes_again(board, record, process);
+    atomic_store(&record->item, NO_ITEM);
+    KILL_POINT();
+    atomic_store(&record->waits_for_node, 0);
+    atomic_store(&record->doom.generation, 0);
+    KILL_POINT();
+    atomic_store(&record->lease, 0);
+    KILL_POINT();
+    atomic_store(&record->state, again ? WORKER_STARTING : WORKER_GONE);
+    KILL_POINT();
+    wait_ring(bell);
+    if (again && is_starved(record, process))
+        return worker_lacks(board, record, process);
+    return again ? PROCESS_COMES_AGAIN : PROCESS_IS_OVER;
+}

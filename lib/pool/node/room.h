@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Room in the arena for what maps and calls of this process need there. Leases and calls end by themselves: so whoever
+ * finds no room waits for those that have some, however many there are at once, and fails only where there are none.
+ * They take three quarters of the arena together, and leave the rest to what must go on meanwhile: jobs, results of any
+ * length, and the user's own objects.
+ *
+ * For pool/ and run/layers.c. Any thread. */
+#ifndef POOL_NODE_ROOM_H
+#define POOL_NODE_ROOM_H
+
+#include <stdint.h>
+
+#include "shm/arena.h"
+
+/* Nobody has any: before a run. */
+void room_forget(void);
+/* Room for a job. As arena_alloc(); 1 if there is none now, but leases have some: the bell rings when one has ended. */
+int room_for_job(struct arena *arena, uint64_t size, uint32_t owner, uint64_t *offset);
+/* The same for a lease, or for what of a call needs a block of its own. */
+int room_for_lease(struct arena *arena, uint64_t size, uint32_t owner, uint64_t *offset);
+/* Frees that, of so many bytes. */
+void room_lease_ends(struct arena *arena, uint64_t offset, uint64_t size);
+
+#endif

@@ -1,0 +1,582 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The steward. Everything here runs in the courier's thread and never blocks: orders come in as messages, and
+ * each time the courier wakes it looks at all leases and tells main what is done. */
+#include "pool/node/steward.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "net/courier.h"
+#include "node/context.h"
+#include "pool/node/holder.h"
+#include "pool/shared/message.h"
+
+#define MAX_PACK ((size_t)1900 << 20) /* a message has 2 GiB at most */
+
+/* A lease that the arena has no room for yet. */
+struct late_lease {
+    struct late_lease *next;
+    struct message_lease message;
+    size_t size; /* of the items */
+    _Alignas(16) char items[];
+};
+
+struct steward_job {
+    struct steward_job *next;
+    uint64_t id, result_size, item_size;
+    enum job_kind kind;
+    struct held_job *held;          /* NULL if it is not open */
+    struct job_spec *unopened;      /* with its context: it has no room yet; NULL if it has, or has failed */
+    struct late_lease *late, **end; /* oldest first */
+    bool has_begun;                 /* it has had a lease hung up */
+    bool has_failed, closing;
+};
+
+struct steward_pool {
+    struct steward_pool *next;
+    uint64_t id;
+    struct holder *holder;                /* NULL if it could not be opened */
+    struct steward_job *jobs, **last_job; /* oldest first */
+    bool is_announced, has_failed, closing, killing;
+    bool is_asked; /* main wants to know when a worker has nothing to do */
+};
+
+static struct steward_pool *pools;
+
+static bool post_trouble(uint32_t kind, uint64_t pool, uint64_t job, int status)
+{
+    struct message_trouble trouble = {.pool = pool, .job = job, .status = status};
+    const char *name = runtime_topology()->nodes[runtime_topology()->node].name;
+
+    if (status)
+        snprintf(trouble.text, sizeof trouble.text, "node %s: %s", name, mpm_error());
+    return !courier_post_one(0, kind, &trouble, sizeof trouble);
+}
+
+static struct steward_pool *pool_of(uint64_t id)
+{
+    struct steward_pool *pool = pools;
+
+    while (pool && pool->id != id)
+        pool = pool->next;
+    return pool;
+}
+
+static struct steward_job *job_of(uint64_t pool_id, uint64_t id)
+{
+    struct steward_pool *pool = pool_of(pool_id);
+    struct steward_job *job = pool ? pool->jobs : NULL;
+
+    while (job && job->id != id)
+        job = job->next;
+    return job;
+}
+
+static struct held_lease *lease_of(struct steward_job *job, uint64_t number)
+{
+    struct held_lease *lease = NULL;
+
+    while ((lease = held_job_next_lease(job->held, lease)) && held_lease_number(lease) != number)
+        ;
+    return lease;
+}
+
+/* Orders. */
+
+static bool on_pool_open(unsigned node, const void *payload, size_t size)
+{
+    const struct pool_spec *spec = payload;
+    unsigned ranks = runtime_topology()->nodes[runtime_topology()->node].ranks;
+    const uint32_t *workers = (const uint32_t *)(spec + 1);
+    struct steward_pool *pool;
+    int status;
+
+    if (node || size < sizeof *spec + ranks * sizeof *workers ||
+        size - sizeof *spec - ranks * sizeof *workers != spec->argument_size ||
+        !(pool = calloc(1, sizeof *pool)))
+        return false;
+    pool->id = spec->id;
+    pool->last_job = &pool->jobs;
+    pool->next = pools;
+    pools = pool;
+    if ((status = holder_open(spec, workers + ranks, workers, ranks, &pool->holder))) {
+        pool->is_announced = true;
+        return post_trouble(MESSAGE_POOL_STATE, pool->id, 0, status);
+    }
+    return true;
+}
+
+static bool on_pool_close(unsigned node, const void *payload, size_t size)
+{
+    const struct message_pool *message = payload;
+    struct steward_pool *pool;
+
+    if (node || size != sizeof *message)
+        return false;
+    if (!(pool = pool_of(message->pool)))
+        return true; /* main has it killed, and has not read yet that it is closed */
+    pool->closing = true;
+    pool->killing = message->now;
+    if (pool->holder)
+        holder_begin_close(pool->holder);
+    return true;
+}
+
+static bool on_pool_asked(unsigned node, const void *payload, size_t size)
+{
+    const struct message_question *message = payload;
+    struct node_tally *tally, none = {0};
+    struct steward_pool *pool;
+    size_t tally_size = sizeof none;
+    int status;
+
+    if (node || size != sizeof *message)
+        return false;
+    if (!(pool = pool_of(message->pool)))
+        return true; /* it is closed, and main has been told */
+    if (!pool->holder || !(tally = holder_tally(pool->holder, &tally_size)))
+        tally = &none; /* it has no workers that it can count */
+    tally->pool = message->pool;
+    tally->question = message->question;
+    status = courier_post_one(0, MESSAGE_POOL_TALLY, tally, tally_size);
+    if (tally != &none)
+        free(tally);
+    return !status;
+}
+
+static bool on_idle_asked(unsigned node, const void *payload, size_t size)
+{
+    const struct message_pool *message = payload;
+    struct steward_pool *pool;
+
+    if (node || size != sizeof *message)
+        return false;
+    if ((pool = pool_of(message->pool)))
+        pool->is_asked = true;
+    return true;
+}
+
+static int put_off_job(struct steward_job *job, const struct job_spec *spec)
+{
+    size_t size = sizeof *spec + spec->context_size;
+
+    if (!(job->unopened = malloc(size)))
+        return error_set(MPM_ENOMEM, "no memory for a map of %zu bytes", size);
+    memcpy(job->unopened, spec, size);
+    return MPM_OK;
+}
+
+static int put_off_lease(struct steward_job *job, const struct message_lease *message, size_t size)
+{
+    struct late_lease *late = malloc(sizeof *late + size);
+
+    if (!late)
+        return error_set(MPM_ENOMEM, "no memory for a lease of %zu bytes", size);
+    *late = (struct late_lease){.message = *message, .size = size};
+    memcpy(late->items, message + 1, size);
+    *job->end = late;
+    job->end = &late->next;
+    return MPM_OK;
+}
+
+static void drop_late(struct steward_job *job, struct late_lease **at)
+{
+    struct late_lease *late = *at;
+
+    *at = late->next;
+    if (job->end == &late->next)
+        job->end = at;
+    free(late);
+}
+
+static void drop_all_late(struct steward_job *job)
+{
+    while (job->late)
+        drop_late(job, &job->late);
+    free(job->unopened);
+    job->unopened = NULL;
+}
+
+static int hang(struct steward_job *job, const struct message_lease *message, const void *items, size_t size)
+{
+    struct held_lease *lease;
+    int status = held_lease_hang(job->held, message->lease, message->first, message->count,
+                                 size ? items : NULL, size, &lease);
+
+    job->has_begun |= !status;
+    return status;
+}
+
+/* Whether nothing of it has been hung up yet, for want of room: then no younger one begins, so that maps begin in the
+ * order in which main has sent them. */
+static bool waits_to_begin(const struct steward_job *job)
+{
+    return !job->has_begun && !job->has_failed && !job->closing && (job->unopened || job->late);
+}
+
+static bool may_begin(const struct steward_pool *pool, const struct steward_job *job)
+{
+    const struct steward_job *older = pool->jobs;
+
+    while (!job->has_begun && older != job && !waits_to_begin(older))
+        older = older->next;
+    return job->has_begun || older == job;
+}
+
+/* Nothing more of it will be done here. */
+static bool fail_job(const struct steward_pool *pool, struct steward_job *job, int status)
+{
+    job->has_failed = true;
+    drop_all_late(job);
+    return post_trouble(MESSAGE_JOB_FAILED, pool->id, job->id, status);
+}
+
+static bool on_job_open(unsigned node, const void *payload, size_t size)
+{
+    const struct message_job *message = payload;
+    const struct job_spec *spec = (const struct job_spec *)(message + 1);
+    struct steward_pool *pool;
+    struct steward_job *job;
+    int status;
+
+    if (node || size < sizeof *message + sizeof *spec ||
+        size - sizeof *message - sizeof *spec != spec->context_size || !(pool = pool_of(message->pool)) ||
+        !pool->holder || !(job = calloc(1, sizeof *job)))
+        return false;
+    job->id = message->job;
+    job->kind = (enum job_kind)spec->kind;
+    job->item_size = spec->item_size;
+    job->result_size = spec->result_size;
+    job->end = &job->late;
+    *pool->last_job = job;
+    pool->last_job = &job->next;
+    if ((status = held_job_open(pool->holder, spec, spec + 1, &job->held)) > 0)
+        status = put_off_job(job, spec);
+    return status ? fail_job(pool, job, status) : true;
+}
+
+static bool on_job_close(unsigned node, const void *payload, size_t size)
+{
+    const struct message_job *message = payload;
+    struct steward_job *job;
+
+    if (node || size != sizeof *message || !(job = job_of(message->pool, message->job)))
+        return false;
+    job->closing = true;
+    if (job->held)
+        held_job_stop(job->held);
+    return true;
+}
+
+static bool is_items(const struct steward_job *job, const void *items, size_t size, uint64_t count)
+{
+    return job->kind == JOB_BLOBS ? blob_is_pack(items, size, count) : size == count * job->item_size;
+}
+
+static bool on_lease(unsigned node, const void *payload, size_t size)
+{
+    const struct message_lease *message = payload;
+    struct steward_pool *pool;
+    struct steward_job *job;
+    int status = 1;
+
+    if (node || size < sizeof *message || !(job = job_of(message->pool, message->job)) || !message->count ||
+        message->count > UINT32_MAX || !is_items(job, message + 1, size - sizeof *message, message->count))
+        return false;
+    if (job->has_failed)
+        return true; /* main has been told */
+    pool = pool_of(message->pool);
+    if (job->held && !job->late && may_begin(pool, job))
+        status = hang(job, message, message + 1, size - sizeof *message);
+    if (status > 0)
+        status = put_off_lease(job, message, size - sizeof *message);
+    return status ? fail_job(pool, job, status) : true;
+}
+
+/* Whether it waited for room: then it is gone. */
+static bool recall_late(struct steward_job *job, uint64_t number)
+{
+    struct late_lease **at = &job->late;
+
+    while (*at && (*at)->message.lease != number)
+        at = &(*at)->next;
+    if (!*at)
+        return false;
+    drop_late(job, at);
+    return true;
+}
+
+static bool on_recall(unsigned node, const void *payload, size_t size)
+{
+    const struct message_lease *message = payload;
+    struct message_lease answer;
+    struct held_lease *lease = NULL;
+    struct steward_job *job;
+
+    if (node || size != sizeof *message)
+        return false;
+    if (!(job = job_of(message->pool, message->job)) ||
+        (!recall_late(job, message->lease) && (!job->held || !(lease = lease_of(job, message->lease)))))
+        return true; /* it was done while the recall was on its way */
+    answer = *message;
+    answer.count = lease ? held_lease_cut(lease) : 0;
+    return !courier_post_one(0, MESSAGE_RETURNED, &answer, sizeof answer);
+}
+
+/* News for main. */
+
+/* Results of any length, in one piece, which the caller frees. */
+static int pack_results(const struct held_lease *lease, void **pack, size_t *size)
+{
+    size_t count = held_lease_count(lease);
+    mpm_blob *blobs = malloc(count * sizeof *blobs);
+
+    *pack = NULL;
+    if (blobs) {
+        blob_look(runtime_arena(), held_lease_results(lease), count, blobs);
+        *size = blob_pack_size(blobs, count);
+        if (*size <= MAX_PACK && (*pack = malloc(*size)))
+            blob_pack(*pack, blobs, count);
+    }
+    free(blobs);
+    if (*pack)
+        return MPM_OK;
+    return error_set(MPM_ENOMEM, "no memory, or no message, for %zu results of any length, of %zu bytes",
+                     count, blobs ? *size : 0);
+}
+
+static bool post_results(const struct steward_pool *pool, const struct steward_job *job,
+                         struct held_lease *lease)
+{
+    struct message_results message = {.lease = {.pool = pool->id,
+                                                .job = job->id,
+                                                .lease = held_lease_number(lease),
+                                                .first = held_lease_first(lease),
+                                                .count = held_lease_count(lease)}};
+    size_t failure_count;
+    int status;
+    const mpm_failure *failures = held_lease_failures(lease, &failure_count);
+    struct message_part parts[] = {{&message, sizeof message},
+                                   {failures, failure_count * sizeof *failures},
+                                   {held_lease_results(lease), message.lease.count * job->result_size}};
+
+    bool is_posted;
+    void *pack = NULL;
+
+    message.failure_count = failure_count;
+    message.failures_untold = held_lease_failures_untold(lease);
+    if (job->kind == JOB_BLOBS) {
+        if ((status = pack_results(lease, &pack, &parts[2].size)))
+            return post_trouble(MESSAGE_JOB_FAILED, pool->id, job->id, status);
+        parts[2].bytes = pack;
+    }
+    is_posted = !courier_post(0, MESSAGE_RESULTS, parts, 3);
+    free(pack);
+    return is_posted;
+}
+
+static bool post_claimed(const struct steward_pool *pool, const struct steward_job *job,
+                         const struct held_lease *lease)
+{
+    struct message_lease message = {.pool = pool->id, .job = job->id, .lease = held_lease_number(lease)};
+
+    return !courier_post_one(0, MESSAGE_CLAIMED, &message, sizeof message);
+}
+
+/* true if the lease has ended. */
+static bool look_at_lease(const struct steward_pool *pool, struct steward_job *job, struct held_lease *lease)
+{
+    switch (held_lease_look(lease)) {
+    case LEASE_RUNS:
+        return false;
+    case LEASE_IS_CLAIMED:
+        if (!post_claimed(pool, job, lease))
+            runtime_break(MPM_ENOMEM, mpm_error());
+        return false;
+    case LEASE_IS_DONE:
+        if (held_lease_count(lease) && !post_results(pool, job, lease))
+            runtime_break(MPM_ENOMEM, mpm_error());
+        break;
+    case LEASE_IS_LOST:
+        if (!post_trouble(MESSAGE_JOB_FAILED, pool->id, job->id, held_lease_status(lease)))
+            runtime_break(MPM_ENOMEM, mpm_error());
+        break;
+    }
+    held_lease_drop(lease);
+    return true;
+}
+
+/* 0, 1 if there is no room still, or what the job fails with. */
+static int open_late(const struct steward_pool *pool, struct steward_job *job)
+{
+    int status;
+
+    if (!job->unopened)
+        return MPM_OK;
+    if (!(status = held_job_open(pool->holder, job->unopened, job->unopened + 1, &job->held))) {
+        free(job->unopened);
+        job->unopened = NULL;
+    }
+    return status;
+}
+
+/* What has waited for room. true if some of it waits no more. */
+static bool begin_late(const struct steward_pool *pool, struct steward_job *job)
+{
+    int status = open_late(pool, job);
+    bool worked = false;
+
+    while (!status && job->late) {
+        struct late_lease *late = job->late;
+
+        if (!(status = hang(job, &late->message, late->items, late->size))) {
+            drop_late(job, &job->late);
+            worked = true;
+        }
+    }
+    if (status < 0 && !fail_job(pool, job, status))
+        runtime_break(MPM_ENOMEM, mpm_error());
+    return worked || status < 0;
+}
+
+static bool look_at_job(const struct steward_pool *pool, struct steward_job *job)
+{
+    struct held_lease *lease, *next;
+    bool worked = may_begin(pool, job) && begin_late(pool, job);
+
+    if (!job->held)
+        return worked;
+    for (lease = held_job_next_lease(job->held, NULL); lease; lease = next) {
+        next = held_job_next_lease(job->held, lease);
+        worked |= look_at_lease(pool, job, lease);
+    }
+    return worked;
+}
+
+static bool look_at_jobs(struct steward_pool *pool)
+{
+    bool worked = false;
+
+    for (struct steward_job **at = &pool->jobs, *job; (job = *at);) {
+        if (!job->closing)
+            worked |= look_at_job(pool, job);
+        if (job->closing && (!job->held || held_job_close(job->held))) {
+            if (!(*at = job->next))
+                pool->last_job = at;
+            drop_all_late(job);
+            free(job);
+            worked = true;
+        } else {
+            at = &job->next;
+        }
+    }
+    return worked;
+}
+
+/* As holder_check(), but MPM_EHOSTLOST if no worker is left. */
+static int check_holder(struct holder *holder)
+{
+    return holder_is_bereft(holder) ? holder_say_bereft(holder) : holder_check(holder);
+}
+
+static bool announce_pool(struct steward_pool *pool)
+{
+    int status;
+
+    if (pool->is_announced || (status = check_holder(pool->holder)) > 0)
+        return false;
+    pool->has_failed = status < 0;
+    pool->is_announced = true;
+    if (!post_trouble(MESSAGE_POOL_STATE, pool->id, 0, status))
+        runtime_break(MPM_ENOMEM, mpm_error());
+    return true;
+}
+
+/* Workers that leave a lease ring the bell. */
+static void tell_idle(struct steward_pool *pool)
+{
+    struct message_pool message = {.pool = pool->id};
+
+    if (!pool->is_asked || !holder_has_idle(pool->holder))
+        return;
+    pool->is_asked = false;
+    if (courier_post_one(0, MESSAGE_IDLE, &message, sizeof message))
+        runtime_break(MPM_ENOMEM, mpm_error());
+}
+
+/* A pool whose workers have died and cannot be had again is told once more, with its trouble, behind the results
+ * that it has had until then. */
+static bool look_at_pool(struct steward_pool *pool)
+{
+    bool worked = look_at_jobs(pool);
+    int status;
+
+    if (!pool->holder)
+        return worked;
+    holder_watch(pool->holder);
+    if (announce_pool(pool))
+        return true;
+    tell_idle(pool);
+    if (!pool->has_failed && pool->is_announced && (status = check_holder(pool->holder)) < 0) {
+        pool->has_failed = true;
+        post_trouble(MESSAGE_POOL_STATE, pool->id, 0, status);
+        return true;
+    }
+    return worked;
+}
+
+static bool steward_work(void)
+{
+    bool worked = false;
+
+    for (struct steward_pool **at = &pools, *pool; (pool = *at);) {
+        worked |= look_at_pool(pool);
+        if (pool->killing && pool->holder)
+            holder_kill_all(pool->holder);
+        if (pool->closing && !pool->jobs && (!pool->holder || holder_is_closed(pool->holder))) {
+            struct message_pool message = {.pool = pool->id,
+                                           .late = pool->holder ? holder_late_ends(pool->holder) : 0};
+
+            *at = pool->next;
+            if (courier_post_one(0, MESSAGE_POOL_CLOSED, &message, sizeof message))
+                runtime_break(MPM_ENOMEM, mpm_error());
+            holder_free(pool->holder);
+            free(pool);
+            worked = true;
+        } else {
+            at = &pool->next;
+        }
+    }
+    return worked;
+}
+
+/* Of an earlier run that has broken in their midst. Their holders look into its arena, which is gone: they are left. */
+static void forget_pools(void)
+{
+    for (struct steward_pool *pool = pools, *next_pool; pool; pool = next_pool) {
+        for (struct steward_job *job = pool->jobs, *next; job; job = next) {
+            next = job->next;
+            drop_all_late(job);
+            free(job);
+        }
+        next_pool = pool->next;
+        free(pool);
+    }
+    pools = NULL;
+}
+
+void steward_announce(void)
+{
+    forget_pools();
+    courier_handle(MESSAGE_POOL_OPEN, on_pool_open);
+    courier_handle(MESSAGE_POOL_CLOSE, on_pool_close);
+    courier_handle(MESSAGE_POOL_ASKED, on_pool_asked);
+    courier_handle(MESSAGE_IDLE_ASKED, on_idle_asked);
+    courier_handle(MESSAGE_JOB_OPEN, on_job_open);
+    courier_handle(MESSAGE_JOB_CLOSE, on_job_close);
+    courier_handle(MESSAGE_LEASE, on_lease);
+    courier_handle(MESSAGE_RECALL, on_recall);
+    courier_add_work(steward_work);
+}

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The board: what a pool has in the arena of one node. Its workers claim chunks from the leases that hang on
+ * it; who holds the leases (main, or a process, at home, main's steward elsewhere) hangs them up, takes them down when
+ * all of their items have been claimed, and harvests them when no worker is in them any more.
+ *
+ * Who writes what, in which order, and what is true if the writer dies at each step:
+ *
+ * Holder. Writes a lease block whole, then stores its offset into a slot (release): from then on workers may
+ * enter. To take it down it stores 0 there. It harvests when no worker record names the lease: a worker
+ * stores the name first and then looks whether the slot still holds it, the holder empties the slot first and
+ * then looks at the names, both sequentially consistent, so one of them sees the other. If a holder dies that is a rank, the
+ * run ends; what becomes of a process's pool is told in estate.c.
+ *
+ * Worker, for each chunk: (1) adds to `next` of the lease: the chunk is its own; for each item in it: (2)
+ * stores the item's number in `item` of its record, (3) runs the task, which writes the result to its place,
+ * and if it failed notes that, (4) sets the item's bit in its own `done` bits of the lease (release). Step 4
+ * commits. No line that it writes in (2) and (4) is written by anybody else. If it dies before 4, at whatever
+ * instruction, also between 1 and 2, the item has no bit: once the lease is quiet, what has no bit from any
+ * worker was lost with one, and is hung up again. So no claim has to be recorded, and a claim is one
+ * fetch_add. Notes of failures are claimed by a fetch_add on `note_count`; a note counts only if it is marked
+ * `ready` and its item's bit is set by the worker that wrote it; before items are hung up again the holder forgets the
+ * others, so that there is room for as many as items. Where a lease may have more failures than notes,
+ * each worker has one in reserve for its first failure that finds none left. So the first item of all that fails
+ * has its text: it is the first failure of its worker.
+ *
+ * Pages, of results of any length. A worker (1) allocates a page, which is owned by the job's own number, (2) links it
+ * to the last one that it has hung on the lease, (3) stores it as the last one (release), (4) writes results into it,
+ * (5) stores a reference to each in the lease's results, before its bit. The holder frees the pages with the lease. If
+ * the worker dies between 1 and 3 the page is freed with the job, by its owner's number; later, with the lease.
+ *
+ * Host, when a worker has died: (1) if the record names a lease and an item without a bit, notes the crash in the
+ * lease: claims an entry by a fetch_add on `crash_count`, and fills it in, `ready` last, (2) clears the name (release),
+ * so that the lease can become quiet, (3) stores STARTING or GONE, and rings the bell, (4) forks another worker for
+ * the same record, or stores ENDED in the process's, after which it does not touch the board any more. If it dies
+ * anywhere in this, its rank does it all once more, and forks nothing: each step may be done twice. A crash of that
+ * generation of the worker that is `ready` is not noted again, a claimed entry that is not counts for nothing.
+ * Workers that died with their host are innocent. A board whose workers are all GONE is bereft: nothing is ever
+ * claimed there again, so its holder gives back what it holds. Only the holder sets the processes' records free, when
+ * it frees the board: so nobody takes one for another pool's.
+ *
+ * A lack. Where another worker for a record cannot be forked now, or was killed as it started, as for want of memory, its
+ * host stores `lacking_since_ns`, unless it stands there since the last one that was ready, then LACKING, and
+ * rings the bell, each time that it has tried (host.c says when). The pool goes on with the workers that there are. A
+ * host that finds all workers lacking or GONE, and the last of them so for `worker_timeout_s`, stores `lack`: from
+ * then on nobody is forked for the board, and each host stores GONE for its own, so the board is bereft. A record whose
+ * workers have never been ready does not wait: the pool cannot be opened. Who closes stores `closing` first and then
+ * looks who is LACKING, the host stores LACKING first and then looks at `closing`: so one of them sees the other, and
+ * the host is rung for, or says GONE by itself.
+ *
+ * Watching. A worker that enters a lease, or a single call, moves `entered` on, so (entered, item) names a run of an
+ * item once and for all. The holder looks at it now and then, and writes nothing that the worker reads: an item costs
+ * nothing more. How much memory a worker has the kernel tells. To kill a worker the holder reads the generation of its
+ * process, looks whether it still is in that run (a host that has reaped it clears `item` before the generation goes
+ * on), writes `doom` (the generation last, one thread at a time), and asks the host for the signal. The host blames
+ * the item only if it is the one that has passed a limit: a worker that had gone on to another, or that was killed
+ * because its map ended, is innocent.
+ * The state and the generation name a run of the initializer or finalizer in the same way: DOOM_IN_SETUP says that it was
+ * late. Whoever has left that state meanwhile is innocent of any item.
+ *
+ * Refusing. A worker that cannot do a job because it lacks memory or descriptors to find the task or open the items notes
+ * when that began, pauses, and ends in good order: what it lacks, another one may have, or may be there again. Only where
+ * that goes on is the job lost. What it had claimed has no bits. What stands in the job of that are hints only.
+ *
+ * Ending. A worker that has had as many items as it may have leaves its lease, and ends with state
+ * WORKER_RETIRING. One whose initializer fails fills in its `start_note`, and names itself in `failed` if nobody is
+ * named there; if it dies before that, it is one of those that die as they start, and the next one takes the note
+ * back. The host that does not start another worker for a record because too many have died names it in `failed`
+ * before it stores GONE. So whoever reads first that workers are GONE, and then that none is named, knows that they
+ * have ended in good order, or with their host; and what the one that is named has left says why: it is not started
+ * again. For pool/. */
+#ifndef POOL_SHARED_BOARD_H
+#define POOL_SHARED_BOARD_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pool/shared/cell.h"
+#include "pool/shared/job_spec.h"
+#include "pool/shared/pool_spec.h"
+#include "shm/arena.h"
+#include "shm/wait_word.h"
+
+#define BOARD_SLOTS 32u
+#define BOARD_HELD \
+    (UINT64_C(1) << BOARD_CELLS) /* in `calls`: workers begin nothing, for one of the node is alone */
+#define NO_ITEM          UINT64_MAX
+#define DOOM_IN_SETUP    (UINT64_MAX - 1)    /* no item: its initializer or its finalizer was late */
+#define LEASE_FROZEN     (UINT64_C(1) << 62) /* `next` of a lease that gives out nothing any more */
+#define LEASE_MAX_TOLD   1024u /* failures of a batch that a lease lists; of more it has the number */
+#define LEASE_MAX_NOTES  256u  /* notes of failures that a lease keeps the text of */
+#define LEASE_MAX_CRASH  64u
+#define LEASE_SHORT_LIST 64u
+#define NOTE_TEXT_SIZE   192u
+#define MAX_EARLY_DEATHS 3u /* workers that may die one after the other before they could start */
+
+enum worker_state {
+    WORKER_STARTING,
+    WORKER_INITIALIZING,
+    WORKER_READY,
+    WORKER_RETIRING, /* it ends in good order */
+    WORKER_LACKING,  /* it cannot be forked now, and its host tries again */
+    WORKER_GONE,     /* and will not come back */
+};
+
+/* A worker that the holder has had killed. */
+struct doom {
+    uint64_t entered, item; /* the run of the item that is to be blamed; NO_ITEM: none is; or DOOM_IN_SETUP */
+    uint32_t limit;         /* enum item_limit: that it has passed */
+    _Atomic uint64_t generation; /* of its process, and 1 more; 0: nobody is doomed */
+};
+
+/* How an item failed, or a whole job, or a worker's start: what mpm_fail() said. */
+struct note {
+    _Atomic uint32_t ready;
+    uint32_t worker;
+    uint64_t item; /* within the lease; of no meaning for others */
+    int32_t code;  /* that the task returned; the status of the job's failure */
+    char text[NOTE_TEXT_SIZE];
+};
+
+struct worker_record {
+    /* The worker's own line: written a hundred million times a second. */
+    _Alignas(64) _Atomic uint64_t item; /* within the lease, or NO_ITEM */
+    _Atomic uint64_t lease;             /* the lease that it is in: offset, or 0 */
+    _Atomic uint64_t entered;           /* how often workers of this record have entered a lease */
+    _Atomic uint32_t state;             /* enum worker_state */
+    uint32_t early_deaths;              /* the host's: deaths in a row before it was ready */
+    int32_t last_status;                /* the host's: of the last death, as waitpid gives it */
+    uint32_t last_state;                /* the host's: in which state it died */
+    uint32_t last_was_late; /* the host's: it was killed in an initializer or finalizer that was late */
+    _Atomic uint32_t was_late_in_end; /* the host's: once, in a finalizer */
+    _Atomic uint64_t busy_ns;         /* time in leases, without this one; the host adds that of a dead one */
+    _Atomic uint64_t busy_since_ns;   /* when it entered its lease; 0: it is in none */
+    /* Another line: processors fetch lines in pairs. */
+    _Alignas(
+        64) uint32_t process; /* the holder's: number of its process record, and 1 more; 0: none was had */
+    struct doom doom;         /* the holder's; the host clears it */
+    _Atomic uint32_t
+        waits_for_node; /* the worker's: it is in a lease or a call, but runs nothing until it has the node */
+    uint32_t memory_at_start; /* the worker's: pages of its own as it was ready */
+    uint32_t was_ready;       /* the worker's: workers of this record have begun their work */
+    _Atomic uint64_t
+        lacking_since_ns;   /* the host's, when one cannot be had; the worker's, as it is ready: 0 */
+    struct note start_note; /* the worker's: why its initializer failed */
+};
+
+struct board {
+    struct pool_spec spec; /* constant, as are the next two */
+    uint64_t argument;     /* offset of the initializer's argument, or 0 */
+    uint32_t owner;  /* by which the pool owns its memory in the arena, this too; constant, as is the next */
+    uint32_t driver; /* number of the process that holds the leases */
+    _Atomic uint64_t next; /* the estate's: offset of another board, or 0 */
+    bool is_orphan;        /* its driver is dead: the estate's */
+    uint32_t worker_count;
+    _Atomic uint32_t closing;
+    _Atomic uint32_t failed;     /* a worker that cannot be had, which must be told, and 1 more; or 0 */
+    _Atomic int32_t lack;        /* hosts': the errno for which no worker can be forked any more; or 0 */
+    _Atomic uint64_t last_place; /* the holder's: of a lease in line */
+    uint64_t bell;               /* offset of the wait word of who holds the leases */
+    _Alignas(64) _Atomic uint64_t slot[BOARD_SLOTS]; /* leases, by offset */
+    _Alignas(64) struct wait_word work;              /* rung when there is something to do, and at the end */
+    _Atomic uint64_t calls;                          /* cells that may be wanted; BOARD_HELD */
+    struct cell cell[BOARD_CELLS];
+    struct worker_record worker[];
+};
+
+/* One map, on one node. It outlives its leases. */
+struct job_block {
+    struct job_spec spec;
+    /* The first worker that finds that the job cannot be done claims the note by an exchange on `is_lost`,
+     * and then fills it in. If it dies before the note is ready, the job is lost all the same. */
+    _Atomic uint32_t is_lost;
+    _Atomic uint32_t refusals;
+    _Atomic uint64_t refused_since_ns,
+        refused_ns;      /* workers': when they began to refuse the job, and did so last; or 0 */
+    uint32_t blob_owner; /* of the pages of JOB_BLOBS; 0 for others */
+    struct note loss;
+    _Alignas(64) char context[];
+};
+
+struct crash {
+    uint64_t item;
+    int32_t wait_status;
+    uint32_t limit; /* enum item_limit: that it was killed for */
+    uint32_t worker, generation;
+    _Atomic uint32_t ready;
+};
+
+struct lease_block {
+    _Alignas(64) _Atomic uint64_t next; /* the claim counter, alone in its line */
+    /* Constant while it hangs. */
+    _Alignas(64) uint64_t job; /* offset of its job_block */
+    uint64_t first;            /* index in the map of the lease's item 0 */
+    uint64_t size;             /* items when it was made: how long the arrays are */
+    _Atomic uint64_t serial;   /* the lower the earlier it is to be served: see held_lease.c */
+    uint64_t count;            /* items to claim: positions in `order`, or items if there is none */
+    uint64_t order;            /* offset of uint32_t a position, or 0 */
+    uint64_t items, results;   /* offsets */
+    uint64_t done, failed;     /* offsets of `words` uint64_t for each worker */
+    uint64_t words;
+    uint64_t
+        pages; /* offset of an offset for each worker: of the last page that it has hung; of JOB_BLOBS only */
+    uint32_t chunk;    /* overrides the job's if not 0 */
+    uint32_t is_alone; /* each of its items is run while no other worker of the node runs any */
+    uint32_t worker_count;
+    uint32_t is_in_line; /* it is the first of a job that single calls must not pass */
+    /* Written seldom. */
+    _Alignas(64) _Atomic uint32_t note_count; /* claimed, also above the maximum */
+    _Atomic uint32_t crash_count;             /* claimed, also above the maximum */
+    uint64_t notes; /* offset of `note_room` notes, then of `note_reserve`, one a worker */
+    uint32_t note_room, note_reserve;
+    uint32_t short_list[LEASE_SHORT_LIST]; /* an order for which there was no room elsewhere */
+    struct crash crash[LEASE_MAX_CRASH];
+};
+
+/* The done or failed bits of one worker. */
+static inline _Atomic uint64_t *lease_bits(struct arena *arena, const struct lease_block *lease,
+                                           uint64_t array, uint32_t worker)
+{
+    return (_Atomic uint64_t *)arena_at(arena, array) + worker * lease->words;
+}
+
+static inline bool lease_bit(const _Atomic uint64_t *bits, uint64_t item)
+{
+    return atomic_load_explicit(&bits[item / 64], memory_order_acquire) >> item % 64 & 1;
+}
+
+/* Sets a bit in words that nobody else writes. */
+static inline void lease_set_bit(_Atomic uint64_t *bits, uint64_t item)
+{
+    _Atomic uint64_t *word = &bits[item / 64];
+
+    atomic_store_explicit(word, atomic_load_explicit(word, memory_order_relaxed) | UINT64_C(1) << item % 64,
+                          memory_order_release);
+}
+
+#endif

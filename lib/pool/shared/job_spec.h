@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a node has to know of a map: plain bytes, which stand in arenas and travel as they are. For pool/. */
+#ifndef POOL_SHARED_JOB_SPEC_H
+#define POOL_SHARED_JOB_SPEC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "node/function.h"
+
+enum job_kind {
+    JOB_PLAIN,   /* items and results of one size each */
+    JOB_BATCH,   /* see batch.h */
+    JOB_INDEXED, /* as JOB_PLAIN, in another order: each item has its index in the map in its last 8 bytes */
+    JOB_INDEXED_BATCH, /* as JOB_BATCH, in another order: an item is its index in the map, of 8 bytes */
+    JOB_BLOBS, /* items and results of any length: see blob.h. Its results in a lease are references to them */
+};
+
+struct job_spec {
+    uint64_t id;             /* unique in the run, from 1 */
+    struct function task;    /* an mpm_task, or for JOB_BATCH a batch_task */
+    uint32_t kind;           /* enum job_kind */
+    uint32_t chunk;          /* items a claim; 0: by measured time */
+    uint64_t chunk_limit;    /* the most items a claim */
+    double chunk_s;          /* how long a chunk should take if `chunk` is 0 */
+    uint64_t first_index;    /* what mpm_call_index() tells of item 0 of a plain task */
+    uint64_t item_size;      /* of a plain task; with its index if the job is in another order */
+    uint64_t task_item_size; /* what the task has of it */
+    uint64_t result_size;    /* of a plain task */
+    uint64_t context_size;   /* bytes behind the struct */
+};
+
+/* Items are in another order than in their map, so the place of one in its lease does not give its index. */
+static inline bool job_is_indexed(const struct job_spec *spec)
+{
+    return spec->kind == JOB_INDEXED || spec->kind == JOB_INDEXED_BATCH;
+}
+
+static inline bool job_is_batch(const struct job_spec *spec)
+{
+    return spec->kind == JOB_BATCH || spec->kind == JOB_INDEXED_BATCH;
+}
+
+#endif

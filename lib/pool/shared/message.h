@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Messages about pools, between main and the leaders of other nodes. See net/message.h. For pool/ and run/messages.c. */
+#ifndef POOL_SHARED_MESSAGE_H
+#define POOL_SHARED_MESSAGE_H
+
+#include <stdint.h>
+
+#include "net/message.h"
+
+enum pool_message {
+    /* From main */
+    MESSAGE_POOL_OPEN =
+        40,             /* struct pool_spec of pool_spec.h, a uint32_t a rank of the node: workers there, then
+                             * the initializer's argument */
+    MESSAGE_POOL_CLOSE, /* struct message_pool */
+    MESSAGE_JOB_OPEN,   /* struct message_job, struct job_spec of job_spec.h, then the context */
+    MESSAGE_JOB_CLOSE,  /* struct message_job */
+    MESSAGE_LEASE,      /* struct message_lease, then its items */
+    MESSAGE_RECALL,     /* struct message_lease: its numbers only */
+    MESSAGE_POOL_ASKED, /* struct message_question: what the workers have done */
+    MESSAGE_IDLE_ASKED, /* struct message_pool: to be told once, when a worker has nothing to do */
+    /* To main */
+    MESSAGE_POOL_TALLY,  /* struct node_tally of tally.h, then its workers */
+    MESSAGE_IDLE,        /* struct message_pool: a worker has nothing to do */
+    MESSAGE_POOL_STATE,  /* struct message_trouble with the pool: status 0 when it is ready */
+    MESSAGE_POOL_CLOSED, /* struct message_pool */
+    MESSAGE_JOB_FAILED,  /* struct message_trouble with the job */
+    MESSAGE_CLAIMED,  /* struct message_lease: its numbers only; all of it is claimed, and some is not done */
+    MESSAGE_RETURNED, /* struct message_lease: `count` is what the node keeps */
+    MESSAGE_RESULTS,  /* struct message_results, then the failures, then the results */
+};
+
+struct message_pool {
+    uint64_t pool;
+    uint64_t now;  /* of a close: 1 if the workers are to be killed */
+    uint64_t late; /* of what is closed: workers that were killed in finalizers which took too long */
+};
+
+struct message_job {
+    uint64_t pool;
+    uint64_t job;
+};
+
+struct message_lease {
+    uint64_t pool;
+    uint64_t job;
+    uint64_t lease;
+    uint64_t first;
+    uint64_t count;
+};
+
+struct message_results {
+    struct message_lease lease; /* `count` is how many items are done */
+    uint64_t failure_count;
+    uint64_t failures_untold; /* as held_lease_failures_untold() */
+};
+
+struct message_question {
+    uint64_t pool;
+    uint64_t question; /* the answer tells it */
+};
+
+struct message_trouble {
+    uint64_t pool;
+    uint64_t job;
+    int64_t status;
+    char text[MESSAGE_TEXT_SIZE];
+};
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the workers of a node have done: plain bytes, which travel as they are. For pool/. */
+#ifndef POOL_SHARED_TALLY_H
+#define POOL_SHARED_TALLY_H
+
+#include <stdint.h>
+
+struct worker_tally {
+    uint64_t done, failed; /* items, and single calls */
+    uint64_t busy_ns;
+};
+
+struct node_tally {
+    uint64_t pool, question; /* the message's: which question it answers */
+    uint64_t workers;        /* how many follow */
+    uint64_t failed;         /* that no worker has failed: given up, and single calls */
+    uint64_t retried;
+    uint64_t call_bytes_sent, call_bytes_received;
+    struct worker_tally worker[];
+};
+
+#endif

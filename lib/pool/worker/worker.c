@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The worker's life: start, enter leases and leave them, end. board.h says what it writes, in which order, and
+ * what its death at each step means. */
+#include "pool/worker/worker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "node/context.h"
+#include "pool/worker/worker_self.h"
+#include "shm/kill_point.h"
+
+#define SPIN_NS 20000u /* how long an idle worker looks on before it sleeps */
+
+struct worker_self worker_self;
+
+/* Leases. */
+
+/* Finds the task of a job that is new to this worker. */
+static void take_up_job(void)
+{
+    if (worker_self.job_id == worker_self.job->spec.id)
+        return;
+    worker_self.job_id = worker_self.job->spec.id;
+    worker_self.pace = (struct chunk_pace){0};
+    worker_self.job_status = function_find(&worker_self.job->spec.task, &worker_self.task);
+    if (worker_self.job_status) {
+        snprintf(worker_self.call.text, sizeof worker_self.call.text, "%s", mpm_error());
+        worker_refuses_job(worker_self.job_status);
+    }
+}
+
+/* Two looks at the clock a lease: what it costs is nothing beside its items. */
+static void run_timed(uint32_t chunk)
+{
+    struct worker_record *record = worker_self.record;
+    uint64_t begun_ns = clock_now_ns();
+
+    atomic_store_explicit(&record->busy_since_ns, begun_ns, memory_order_relaxed);
+    KILL_POINT();
+    worker_run_items(chunk);
+    atomic_store_explicit(&record->busy_ns,
+                          atomic_load_explicit(&record->busy_ns, memory_order_relaxed) + clock_now_ns() -
+                              begun_ns,
+                          memory_order_relaxed);
+    KILL_POINT();
+    atomic_store_explicit(&record->busy_since_ns, 0, memory_order_release);
+}
+
+static void run_lease(void)
+{
+    struct lease_block *lease = worker_self.lease;
+    uint32_t chunk;
+
+    worker_self.job = arena_at(worker_self.arena, lease->job);
+    worker_self.done = lease_bits(worker_self.arena, lease, lease->done, worker_self.number);
+    worker_self.failed = lease_bits(worker_self.arena, lease, lease->failed, worker_self.number);
+    take_up_job();
+    if (worker_self.job_status)
+        return;
+    worker_self.call.item_size = worker_self.job->spec.task_item_size;
+    worker_self.call.result_size = worker_self.job->spec.result_size;
+    worker_self.call.context = worker_self.job->spec.context_size ? worker_self.job->context : NULL;
+    chunk = lease->chunk ? lease->chunk : worker_self.job->spec.chunk;
+    run_timed(chunk);
+}
+
+/* Enters the lease of a slot, if it still is the one with that serial and there is anything to claim, and stays until there is not. */
+static bool serve_slot(_Atomic uint64_t *slot, uint64_t serial)
+{
+    uint64_t offset = atomic_load(slot);
+    struct lease_block *lease;
+    bool served = false;
+
+    if (!offset)
+        return false;
+    atomic_store_explicit(&worker_self.record->entered,
+                          atomic_load_explicit(&worker_self.record->entered, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+    KILL_POINT();
+    atomic_store(&worker_self.record->lease, offset);
+    KILL_POINT();
+    if (atomic_load(slot) == offset && !worker_is_held()) {
+        worker_self.lease = lease = arena_at(worker_self.arena, offset);
+        if ((served = worker_self.tasks_left && atomic_load(&lease->serial) == serial &&
+                      atomic_load(&lease->next) < lease->count))
+            run_lease();
+    }
+    KILL_POINT();
+    atomic_store_explicit(&worker_self.record->item, NO_ITEM, memory_order_relaxed);
+    KILL_POINT();
+    atomic_store(&worker_self.record->lease, 0);
+    KILL_POINT();
+    if (served || atomic_load(slot) != offset) /* its holder may wait for it to become quiet */
+        wait_ring(arena_at(worker_self.arena, worker_self.board->bell));
+    return served;
+}
+
+/* The slot of the lease with the lowest serial above `serial`, which is `lowest` then; NULL and UINT64_MAX if there is
+ * none. What it reads of a lease that has just been freed is some number, and does no harm. */
+static _Atomic uint64_t *lowest_slot(uint64_t serial, uint64_t *lowest)
+{
+    _Atomic uint64_t *found = NULL;
+
+    *lowest = UINT64_MAX;
+    for (unsigned i = 0; i < BOARD_SLOTS; i++) {
+        uint64_t offset = atomic_load_explicit(&worker_self.board->slot[i], memory_order_acquire), number;
+        const struct lease_block *lease;
+
+        if (!offset)
+            continue;
+        lease = arena_at(worker_self.arena, offset);
+        number = atomic_load_explicit(&lease->serial, memory_order_relaxed);
+        if (number > serial && number < *lowest) {
+            *lowest = number;
+            found = &worker_self.board->slot[i];
+        }
+    }
+    return found;
+}
+
+/* While it looks, two may be hung up, the older one where it has looked before: a second look finds that. */
+static _Atomic uint64_t *next_slot(uint64_t *serial)
+{
+    uint64_t lowest = UINT64_MAX, before;
+    _Atomic uint64_t *slot;
+
+    do {
+        before = lowest;
+        slot = lowest_slot(*serial, &lowest);
+    } while (lowest != before);
+    *serial = lowest;
+    return slot;
+}
+
+/* Oldest first: what came first is to be done first, and the newest can still be taken back. Single calls go before
+ * leases. */
+static bool serve_board(void)
+{
+    _Atomic uint64_t *slot;
+    uint64_t serial = 0;
+    bool served = false;
+
+    while (!worker_is_called() && (slot = next_slot(&serial)))
+        served |= serve_slot(slot, serial);
+    return served;
+}
+
+/* Start and end. */
+
+/* Finds a function that the pool was opened with, and says where it is not to be had. */
+static int find_function(const struct function *function, function_pointer **pointer)
+{
+    int status = function_find(function, pointer);
+
+    if (status)
+        snprintf(worker_self.call.text, sizeof worker_self.call.text, "%s", mpm_error());
+    return status;
+}
+
+static int initialize(void)
+{
+    const struct board *board = worker_self.board;
+    function_pointer *initializer;
+    int code;
+
+    if (!board->spec.has_initializer)
+        return 0;
+    if ((code = find_function(&board->spec.initializer, &initializer)))
+        return code;
+    code = ((mpm_initializer *)initializer)(
+        &worker_self.call, board->argument ? arena_at(worker_self.arena, board->argument) : NULL,
+        board->spec.argument_size, &worker_self.call.state);
+    runtime_back_from_program(code);
+    return code;
+}
+
+/* The pool cannot have this worker: it has failed. */
+static void start_has_failed(int code)
+{
+    struct note *note = &worker_self.record->start_note;
+    uint32_t none = 0;
+
+    note->code = code;
+    memcpy(note->text, worker_self.call.text, sizeof note->text);
+    KILL_POINT();
+    atomic_store_explicit(&note->ready, 1, memory_order_release);
+    KILL_POINT();
+    atomic_compare_exchange_strong(&worker_self.board->failed, &none, worker_self.number + 1);
+    KILL_POINT();
+}
+
+static void finalize(void)
+{
+    function_pointer *finalizer;
+
+    atomic_store(&worker_self.record->state, WORKER_RETIRING);
+    KILL_POINT();
+    if (!worker_self.board->spec.has_finalizer)
+        return;
+    if (find_function(&worker_self.board->spec.finalizer, &finalizer))
+        log_write(MPM_LOG_ERROR, "a worker ends without its finalizer: %s", worker_self.call.text);
+    else
+        ((mpm_finalizer *)finalizer)(worker_self.call.state);
+    runtime_back_from_program(EXIT_SUCCESS);
+}
+
+static void serve_until_the_end(void)
+{
+    struct board *board = worker_self.board;
+
+    while (!atomic_load(&board->closing) && worker_self.tasks_left) {
+        uint32_t seen = wait_look(&board->work);
+
+        if (worker_is_held())
+            worker_stand_back(seen);
+        else if (!worker_serve_calls() && !serve_board() && !atomic_load(&board->closing) &&
+                 worker_self.tasks_left)
+            wait_change(&board->work, seen, SPIN_NS, CLOCK_FOREVER);
+    }
+}
+
+/* What the worker has before its first item is on nobody's account. */
+static void note_memory(void)
+{
+    uint64_t pages = 0;
+
+    if (worker_self.board->spec.item_memory_bytes)
+        memory_own_pages(getpid(), &pages);
+    worker_self.record->memory_at_start = (uint32_t)pages;
+}
+
+int worker_main(struct process_record *process)
+{
+    struct board *board;
+    int code;
+
+    worker_self.arena = runtime_arena();
+    worker_self.board = board = arena_at(worker_self.arena, process->argument);
+    worker_self.number = process->argument_index;
+    worker_self.record = &board->worker[worker_self.number];
+    worker_self.tasks_left = board->spec.max_tasks_per_worker;
+    atomic_store(&worker_self.record->item, NO_ITEM);
+    atomic_store(&worker_self.record->start_note.ready, 0);
+    atomic_store(&worker_self.record->state, WORKER_INITIALIZING);
+    if ((code = initialize())) {
+        start_has_failed(code);
+        return EXIT_FAILURE;
+    }
+    worker_self.call.text[0] = 0;
+    KILL_POINT();
+    worker_self.record->early_deaths = 0;
+    worker_self.record->was_ready = 1;
+    note_memory();
+    atomic_store(&worker_self.record->lacking_since_ns, 0);
+    KILL_POINT();
+    atomic_store(&worker_self.record->state, WORKER_READY);
+    KILL_POINT();
+    wait_ring(arena_at(worker_self.arena, board->bell));
+    serve_until_the_end();
+    finalize();
+    return EXIT_SUCCESS;
+}
