@@ -435,6 +435,85 @@ static void a_process_knows_its_node_its_pid_and_itself(void)
     CU_ASSERT_EQUAL(mpm_parent_process(&shared->handles[0]), MPM_ESTATE);
 }
 
+/* The same in main, a process and a worker. */
+
+static bool is_self(enum mpm_process_kind kind, const char *name)
+{
+    mpm_process_info self = {.node = UINT32_MAX};
+
+    return !mpm_process_self(&self) && self.kind == kind && self.node == mpm_node_id() &&
+           self.pid == (int)getpid() && !strcmp(self.name, name) &&
+           !self.process.handle.kind == (kind != MPM_KIND_PROCESS);
+}
+
+static int check_self(const void *args, size_t size)
+{
+    mpm_process_info self;
+    mpm_process current;
+
+    (void)args;
+    (void)size;
+    return !is_self(MPM_KIND_PROCESS, "Tom") || mpm_process_self(&self) || mpm_current_process(&current) ||
+           !is_same(self.process, current);
+}
+
+static int check_worker(mpm_call *call, const void *item, void *result)
+{
+    (void)item;
+    (void)result;
+    return is_self(MPM_KIND_WORKER, "worker") ? 0 : mpm_fail(call, "it is somebody else");
+}
+
+static void whoever_asks_is_told_who_it_is(void)
+{
+    mpm_pool *pool;
+
+    CU_ASSERT(is_self(MPM_KIND_MAIN, "main"));
+    CU_ASSERT_EQUAL(mpm_process_self(NULL), MPM_EINVAL);
+    for (unsigned node = 0; node < mpm_node_count(); node++) {
+        mpm_process_options options = {.name = "Tom", .place = MPM_ON_NODE(node)};
+        mpm_process process;
+        int code = -1;
+
+        CU_ASSERT_EQUAL_FATAL(mpm_process_start(check_self, NULL, 0, &options, &process), MPM_OK);
+        CU_ASSERT_EQUAL(mpm_process_reap(process, PATIENCE_S, &code), MPM_OK);
+        CU_ASSERT_EQUAL(code, 0);
+    }
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(NULL, &pool), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, check_worker, "abcdefgh", 8, 1, 0, NULL, NULL), MPM_OK);
+    mpm_pool_close(pool);
+}
+
+static int die_at_the_gate(const void *args, size_t size)
+{
+    (void)size;
+    wait_at_gate(NULL, 0);
+    raise(*(const int *)args);
+    return 7;
+}
+
+static void one_call_joins_tells_the_exit_code_and_closes(void)
+{
+    static const struct {
+        int signal, code;
+    } ends[] = {{0, 7}, {SIGKILL, -SIGKILL}};
+
+    for (unsigned i = 0; i < 2 * mpm_node_count(); i++) {
+        mpm_process process;
+        int code = -1;
+
+        forget();
+        process = start_on(i / 2, die_at_the_gate, &ends[i % 2].signal, sizeof(int));
+        CU_ASSERT_EQUAL(mpm_process_reap(process, 0.01, &code), MPM_ETIMEDOUT);
+        CU_ASSERT_EQUAL(code, -1);
+        open_gate();
+        CU_ASSERT_EQUAL(mpm_process_reap(process, PATIENCE_S, &code), MPM_OK);
+        CU_ASSERT_EQUAL(code, ends[i % 2].code);
+        CU_ASSERT_EQUAL(mpm_process_reap(process, 0, NULL), MPM_ESTALE);
+    }
+    CU_ASSERT_EQUAL(mpm_process_reap(start_on(0, check_none, NULL, 0), PATIENCE_S, NULL), MPM_OK);
+}
+
 static void names_are_counted_by_parent(void)
 {
     for (unsigned node = 0; node < mpm_node_count(); node++) {
@@ -913,6 +992,8 @@ int main(int argc, char **argv)
         TEST(two_hundred_run_at_once),
         TEST(processes_are_spread_over_nodes_by_their_slots),
         TEST(a_process_knows_its_node_its_pid_and_itself),
+        TEST(whoever_asks_is_told_who_it_is),
+        TEST(one_call_joins_tells_the_exit_code_and_closes),
         TEST(names_are_counted_by_parent),
         TEST(a_name_may_be_given),
         TEST(daemons_end_with_their_parent_and_others_do_not),

@@ -176,20 +176,45 @@ int process_try_late_join(const mpm_handle *handle, const void *in, size_t in_si
     return error_set(MPM_ETIMEDOUT, "process %s still runs", look.about.name);
 }
 
-int mpm_process_join(mpm_process process, double timeout_s)
+/* Waits for the end; how it was. */
+static int join(const char *call, const mpm_handle *handle, double timeout_s, struct process_look *look)
 {
     mpm_handle own = process_own_handle();
-    struct process_look look;
     int status;
 
     if (runtime_role() == ROLE_NONE)
-        return runtime_no_run("mpm_process_join");
-    if (process.handle.kind && process_is_same(&process.handle, &own))
-        return error_set(MPM_EINVAL, "mpm_process_join: a process cannot wait for itself");
-    if (object_is_home(&process.handle) || process.handle.kind != OBJECT_PROCESS)
-        return wait_here(&process.handle, look_at_end, timeout_s, &look);
-    status = call_timed(&process.handle, VERB_PROCESS_JOIN, NULL, 0, timeout_s, &look, sizeof look, NULL);
+        return runtime_no_run(call);
+    if (handle->kind && process_is_same(handle, &own))
+        return error_set(MPM_EINVAL, "%s: a process cannot wait for itself", call);
+    if (object_is_home(handle) || handle->kind != OBJECT_PROCESS)
+        return wait_here(handle, look_at_end, timeout_s, look);
+    status = call_timed(handle, VERB_PROCESS_JOIN, NULL, 0, timeout_s, look, sizeof *look, NULL);
     return status == CALL_NO_ANSWER ? MPM_ETIMEDOUT : status;
+}
+
+int mpm_process_join(mpm_process process, double timeout_s)
+{
+    struct process_look look;
+
+    return join("mpm_process_join", &process.handle, timeout_s, &look);
+}
+
+static int exit_code_of(const struct process_look *look)
+{
+    return WIFSIGNALED(look->wait_status) ? -WTERMSIG(look->wait_status) : WEXITSTATUS(look->wait_status);
+}
+
+/* Somebody else may be faster in closing it: it is closed, and how it ended is known. */
+int mpm_process_reap(mpm_process process, double timeout_s, int *exitcode)
+{
+    struct process_look look;
+    int status = join("mpm_process_reap", &process.handle, timeout_s, &look);
+
+    if (status || ((status = mpm_process_close(process)) && status != MPM_ESTALE))
+        return status;
+    if (exitcode)
+        *exitcode = exit_code_of(&look);
+    return MPM_OK;
 }
 
 int mpm_process_exitcode(mpm_process process, int *exitcode)
@@ -202,7 +227,7 @@ int mpm_process_exitcode(mpm_process process, int *exitcode)
         return status;
     if (look.state != PROCESS_ENDED)
         return error_set(MPM_EBUSY, "process %s still runs: it has no exit code yet", look.about.name);
-    *exitcode = WIFSIGNALED(look.wait_status) ? -WTERMSIG(look.wait_status) : WEXITSTATUS(look.wait_status);
+    *exitcode = exit_code_of(&look);
     return MPM_OK;
 }
 

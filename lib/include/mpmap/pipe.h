@@ -65,6 +65,14 @@ MPM_API MPM_CHECKED int mpm_connection_send(mpm_connection connection, const voi
 MPM_API MPM_CHECKED int mpm_connection_recv(mpm_connection connection, double timeout_s, void *message,
                                             size_t room, size_t *size);
 
+/** Receives the next message, however long it is, into memory of its own; waits as mpm_connection_recv(). There is memory
+ * for it before it is taken: if there is none, it stays the next one.
+ * @param message  out: the caller frees it with free(); never NULL, also for a message of 0 bytes
+ * @param size     out: its bytes
+ * @return as mpm_connection_recv(), but for MPM_ETOOSMALL; MPM_EINVAL also if a place for a result is NULL. */
+MPM_API MPM_CHECKED int mpm_connection_recv_alloc(mpm_connection connection, double timeout_s, void **message,
+                                                  size_t *size);
+
 /** Waits timeout_s until a receive would not have to wait.
  * @param is_ready  out: true if there is a message, or a receive would return MPM_EEOF; false if the time is up
  * @return as mpm_connection_recv(), but MPM_ETIMEDOUT. */

@@ -60,6 +60,12 @@ MPM_API MPM_CHECKED int mpm_process_start(mpm_target *target, const void *args, 
  * mpm_process_close; MPM_EINTERRUPTED (see mpm_interrupt_waits in wait.h); MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_process_join(mpm_process process, double timeout_s);
 
+/** Waits until it has ended, tells how, and closes it: mpm_process_join(), mpm_process_exitcode() and mpm_process_close()
+ * in one call. If it fails, nothing is closed.
+ * @param exitcode  out: as of mpm_process_exitcode(); or NULL
+ * @return as mpm_process_join(). */
+MPM_API MPM_CHECKED int mpm_process_reap(mpm_process process, double timeout_s, int *exitcode);
+
 /* Each of the next: MPM_EINVAL for a handle that is none, or if the place for the result is NULL. */
 
 /** How it ended: what the target returned or mpm_exit was given, & 0xff; minus the signal that killed it.
@@ -93,6 +99,26 @@ MPM_API MPM_CHECKED int mpm_process_close(mpm_process process);
 /** Ends the calling process with this code, as a return from its target does: stdout and stderr are flushed.
  */
 MPM_API __attribute__((noreturn)) void mpm_exit(int code);
+
+/** What a process of a run is. */
+enum mpm_process_kind {
+    MPM_KIND_MAIN,
+    MPM_KIND_PROCESS, /**< of mpm_process_start() */
+    MPM_KIND_WORKER,  /**< of a pool */
+};
+
+/** Who a process is. */
+typedef struct mpm_process_info {
+    enum mpm_process_kind kind;
+    unsigned node;       /**< that it runs on */
+    int pid;             /**< there */
+    char name[64];       /**< of a process its own; else "main" or "worker" */
+    mpm_process process; /**< of a process; else zero, which is no process to any call */
+} mpm_process_info;
+
+/** Who the caller is, in main, processes and workers alike. Never blocks.
+ * @return MPM_EINVAL if the place for the result is NULL; MPM_ESTATE without a run. */
+MPM_API MPM_CHECKED int mpm_process_self(mpm_process_info *self);
 
 /** The calling process; MPM_ESTATE in main, and in pools' workers. */
 MPM_API MPM_CHECKED int mpm_current_process(mpm_process *process);

@@ -65,6 +65,14 @@ MPM_API MPM_CHECKED int mpm_queue_put(mpm_queue queue, const void *message, size
 MPM_API MPM_CHECKED int mpm_queue_get(mpm_queue queue, double timeout_s, void *message, size_t room,
                                       size_t *size);
 
+/** Gets the first message, however long it is, into memory of its own; waits as mpm_queue_get(). There is memory for it
+ * before it is taken: if there is none, it stays the first one.
+ * @param message  out: the caller frees it with free(); never NULL, also for a message of 0 bytes
+ * @param size     out: its bytes
+ * @return as mpm_queue_get(), but for MPM_ETOOSMALL; MPM_ENOMEM also if the caller has no memory; MPM_EINVAL also if a
+ * place for a result is NULL. */
+MPM_API MPM_CHECKED int mpm_queue_get_alloc(mpm_queue queue, double timeout_s, void **message, size_t *size);
+
 /** Puts `count` messages of `size` bytes each, which stand one behind the other, in order, nobody's between
  * them unless it has to wait for room.
  * @param put  out: how many were put, also when it fails; or NULL
