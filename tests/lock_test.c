@@ -3,10 +3,12 @@
  * bodies run there and elsewhere. */
 #include <CUnit/CUnit.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <mpmap.h>
 
@@ -558,6 +560,129 @@ static void nonsense_is_refused(void)
     end_things(&things);
 }
 
+/* Who has a lock. */
+
+static int hold_both_and_wait(const void *args, size_t size)
+{
+    const struct things *things = args;
+
+    (void)size;
+    EXPECT(!mpm_lock_acquire(things->lock, 0));
+    for (int i = 0; i < 3; i++)
+        EXPECT(!mpm_rlock_acquire(things->rlock, 0));
+    EXPECT(!mpm_event_set(things->ready));
+    EXPECT(mpm_semaphore_acquire(things->semaphore, MPM_FOREVER) != MPM_OK);
+    return everywhere_end();
+}
+
+static int wait_for_the_lock(const void *args, size_t size)
+{
+    (void)size;
+    EXPECT(mpm_lock_acquire(((const struct things *)args)->lock, MPM_FOREVER) == MPM_EOWNERDIED);
+    return everywhere_end();
+}
+
+static bool is_process(const mpm_process_info *info, mpm_process process)
+{
+    int pid = 0;
+
+    return info->kind == MPM_KIND_PROCESS && info->node == mpm_process_node(process) &&
+           !mpm_process_pid(process, &pid) && info->pid == pid && !strcmp(info->name, "Tom") &&
+           !memcmp(&info->process, &process, sizeof process);
+}
+
+/* The same is seen from every node. */
+struct seen {
+    struct things things;
+    mpm_process holder;
+};
+
+static int see_holder(const void *args, size_t size)
+{
+    const struct seen *seen = args;
+    mpm_lock_state state, counting;
+
+    (void)size;
+    EXPECT(!mpm_lock_inspect(seen->things.lock, &state) && !mpm_rlock_inspect(seen->things.rlock, &counting));
+    EXPECT(state.is_held && counting.is_held && state.depth == 1 && counting.depth == 3);
+    EXPECT(state.waiting == 1 && !counting.waiting && !state.has_died && !counting.has_died);
+    EXPECT(is_process(&state.holder, seen->holder) && is_process(&counting.holder, seen->holder));
+    return everywhere_end();
+}
+
+/* The waiter got the lock from the dead, and died with it; it was closed. */
+static void see_the_dead(const struct things *things, mpm_process waiter)
+{
+    mpm_lock_state state, counting;
+
+    EXPECT(!mpm_lock_inspect(things->lock, &state) && !mpm_rlock_inspect(things->rlock, &counting));
+    EXPECT(state.has_died && !state.waiting && !state.holder.pid && !state.holder.name[0]);
+    EXPECT(!memcmp(&state.holder.process, &waiter, sizeof waiter));
+    EXPECT(counting.has_died && counting.holder.pid && !strcmp(counting.holder.name, "Tom"));
+}
+
+static void a_locks_holder_is_told(void)
+{
+    for (unsigned node = 0; node < mpm_node_count(); node++) {
+        mpm_process_options options = {.name = "Tom", .place = MPM_ON_NODE(node)};
+        struct seen seen = {.things = make_things(0)};
+        mpm_process waiter;
+
+        EXPECT(
+            !mpm_process_start(hold_both_and_wait, &seen.things, sizeof seen.things, &options, &seen.holder));
+        EXPECT(!mpm_event_wait(seen.things.ready, 30));
+        waiter = start_on(mpm_node_count() - 1 - node, wait_for_the_lock, &seen.things, sizeof seen.things);
+        while (!count_waiters(&seen.things.lock.handle))
+            sched_yield();
+        run_on_each_node(see_holder, &seen, sizeof seen);
+        EXPECT(!mpm_process_kill(seen.holder) && !mpm_process_join(seen.holder, 30));
+        expect_end(waiter, 0);
+        see_the_dead(&seen.things, waiter);
+        EXPECT(!mpm_process_close(seen.holder));
+        end_things(&seen.things);
+    }
+}
+
+static int see_main(const void *args, size_t size)
+{
+    const struct things *things = args;
+    mpm_lock_state state;
+
+    (void)size;
+    EXPECT(!mpm_lock_inspect(things->lock, &state));
+    EXPECT(state.is_held && !state.has_died && state.holder.kind == MPM_KIND_MAIN && !state.holder.node);
+    EXPECT(state.holder.pid == things->argument && !strcmp(state.holder.name, "main"));
+    return everywhere_end();
+}
+
+static int take_and_end(mpm_call *call, const void *item, void *result)
+{
+    (void)call;
+    (void)result;
+    return mpm_lock_acquire(*(const mpm_lock *)item, 0);
+}
+
+static void a_free_lock_and_main_and_a_worker_are_told_apart(void)
+{
+    struct things things = make_things(0);
+    mpm_lock_state state = {.is_held = true};
+    mpm_pool *pool = NULL;
+
+    EXPECT(!mpm_lock_inspect(things.lock, &state) && !state.is_held && !state.depth && !state.holder.pid);
+    EXPECT(mpm_lock_inspect(things.lock, NULL) == MPM_EINVAL);
+    EXPECT(mpm_lock_inspect((mpm_lock){things.rlock.handle}, &state) == MPM_EINVAL);
+    EXPECT(!mpm_lock_acquire(things.lock, 0));
+    things.argument = (int)getpid();
+    run_on_each_node(see_main, &things, sizeof things);
+    EXPECT(!mpm_lock_release(things.lock) && !mpm_pool_open(NULL, &pool));
+    EXPECT(!mpm_pool_map(pool, take_and_end, &things.lock, 1, sizeof things.lock, 0, NULL, NULL));
+    EXPECT(!mpm_lock_inspect(things.lock, &state) && state.is_held && !state.has_died);
+    EXPECT(state.holder.kind == MPM_KIND_WORKER && state.holder.pid && !strcmp(state.holder.name, "worker"));
+    EXPECT(!mpm_pool_close(pool));
+    EXPECT(!mpm_lock_inspect(things.lock, &state) && state.is_held && state.has_died);
+    end_things(&things);
+}
+
 int main(int argc, char **argv)
 {
     static const struct suite_test tests[] = {
@@ -577,6 +702,9 @@ int main(int argc, char **argv)
         {"a_dead_waiter_holds_nobody_up", a_dead_waiter_holds_nobody_up},
         {"who_gives_up_its_turn_holds_nobody_up", who_gives_up_its_turn_holds_nobody_up},
         {"destroying_wakes_who_waits", destroying_wakes_who_waits},
+        {"a_locks_holder_is_told", a_locks_holder_is_told},
+        {"a_free_lock_and_main_and_a_worker_are_told_apart",
+         a_free_lock_and_main_and_a_worker_are_told_apart},
         {"nonsense_is_refused", nonsense_is_refused},
     };
     int failed;

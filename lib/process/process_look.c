@@ -35,6 +35,7 @@ static int look_here(const mpm_handle *handle, struct process_look *look)
         look->pid = (int32_t)(uint32_t)atomic_load(&record->pid);
         look->wait_status = record->wait_status;
         look->fork_errno = record->fork_errno;
+        look->is_users = record->flags & PROCESS_IS_USERS;
         atomic_thread_fence(memory_order_acquire);
         if ((status = process_find_record(handle, &record, &word)))
             return status;

@@ -64,6 +64,7 @@ int process_find_record(const mpm_handle *handle, struct process_record **record
 struct process_look {
     enum process_state state;
     int32_t pid, wait_status, fork_errno;
+    uint32_t is_users; /* 0: it is a worker of a pool */
     struct process_about about;
     struct fork_limits limits; /* if there is a fork_errno: those of its node */
 };

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Who the calling process is: main, a process, or a pool's worker. It looks at its own record. */
+/* Who a process is: main, a process, or a pool's worker. It looks at records. */
+#include "process/process.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,6 +19,38 @@ static void name_it(mpm_process_info *info, enum mpm_process_kind kind, const ch
 {
     info->kind = kind;
     snprintf(info->name, sizeof info->name, "%s", name);
+}
+
+static void describe_main(mpm_process_info *info)
+{
+    info->node = runtime_topology()->ranks[0].node;
+    info->pid = runtime_topology()->ranks[0].card.pid;
+    name_it(info, MPM_KIND_MAIN, "main");
+}
+
+/* No rank but main is ever a party. */
+void process_describe(const struct party *party, mpm_process_info *info)
+{
+    mpm_handle handle = {.kind = OBJECT_PROCESS,
+                         .home = party->node,
+                         .generation = party->generation,
+                         .place = party->number - 1};
+    struct process_look look;
+
+    *info = (mpm_process_info){.kind = MPM_KIND_PROCESS, .node = party->node};
+    if (!party->generation) {
+        describe_main(info);
+        return;
+    }
+    if (!process_look(&handle, &look)) {
+        info->pid = look.pid;
+        if (look.is_users)
+            name_it(info, MPM_KIND_PROCESS, look.about.name);
+        else
+            name_it(info, MPM_KIND_WORKER, "worker");
+    }
+    if (info->kind == MPM_KIND_PROCESS)
+        info->process.handle = handle;
 }
 
 int mpm_process_self(mpm_process_info *self)

@@ -11,11 +11,21 @@
 #include "mpmap/sync.h"
 
 #include "base/error.h"
+#include "process/process.h"
 #include "shm/kill_point.h"
 #include "sync/kinds.h"
 #include "sync/line.h"
 
-enum { LOCK_ACQUIRE, LOCK_LEAVE, LOCK_REGAIN, LOCK_RELEASE, LOCK_DEEPEN, LOCK_MAKE_CONDITION, LOCK_DESTROY };
+enum {
+    LOCK_ACQUIRE,
+    LOCK_LEAVE,
+    LOCK_REGAIN,
+    LOCK_RELEASE,
+    LOCK_DEEPEN,
+    LOCK_INSPECT,
+    LOCK_MAKE_CONDITION,
+    LOCK_DESTROY
+};
 
 #define COUNTS 1u /* flag of a lock that its owner may take again */
 
@@ -134,6 +144,20 @@ static int deepen(struct draft *draft, struct request *request, struct answer *a
     return MPM_OK;
 }
 
+/* The answer: how many wait << 32, and how often the owner has it; and the owner. */
+static int inspect(struct draft *draft, struct request *request, struct answer *answer)
+{
+    uint64_t waiting = 0;
+
+    (void)request;
+    for (uint32_t i = 0; i < draft->state->count; i++)
+        waiting += !party_is_dead(&draft->waiters[i].party);
+    answer->number = waiting << 32 | draft->state->depth;
+    answer->died = draft->state->owner;
+    answer->died.is_dead = party_is_dead(&draft->state->owner);
+    return MPM_OK;
+}
+
 static const char late_sentence[] = "the lock was held by others for as long as the call may wait";
 
 static int leave(struct draft *draft, struct request *request, struct answer *answer)
@@ -169,6 +193,7 @@ static const struct method methods[] = {
     {OBJECT_LOCK, LOCK_REGAIN, "regain", STATE_METHOD(.step = regain, .needs_permit = true)},
     {OBJECT_LOCK, LOCK_RELEASE, "release", STATE_METHOD(.step = release)},
     {OBJECT_LOCK, LOCK_DEEPEN, "deepen", STATE_METHOD(.step = deepen)},
+    {OBJECT_LOCK, LOCK_INSPECT, "inspect", STATE_METHOD(.step = inspect)},
     {OBJECT_LOCK, LOCK_MAKE_CONDITION, "make condition", STATE_METHOD_BY(condition_try_make)},
     {OBJECT_LOCK, LOCK_DESTROY, "destroy", .try = state_try_destroy},
 };
@@ -329,6 +354,39 @@ int mpm_lock_release(mpm_lock lock)
     int status = check_lock(&lock);
 
     return status ? status : state_invoke_plain(&lock.handle, &methods[LOCK_RELEASE]);
+}
+
+static int inspect_any(const mpm_handle *lock, mpm_lock_state *state)
+{
+    struct answer answer = {0};
+    int status;
+
+    if (!state)
+        return error_set(MPM_EINVAL, "the place for the state of a lock is NULL");
+    if ((status = state_invoke(lock, &methods[LOCK_INSPECT], NULL, 0, &answer)))
+        return status;
+    *state = (mpm_lock_state){.is_held = (uint32_t)answer.number,
+                              .depth = (unsigned)(uint32_t)answer.number,
+                              .waiting = (unsigned)(answer.number >> 32)};
+    if (!state->is_held)
+        return MPM_OK;
+    state->has_died = answer.died.is_dead;
+    process_describe(&answer.died, &state->holder);
+    return MPM_OK;
+}
+
+int mpm_lock_inspect(mpm_lock lock, mpm_lock_state *state)
+{
+    int status = check_lock(&lock);
+
+    return status ? status : inspect_any(&lock.handle, state);
+}
+
+int mpm_rlock_inspect(mpm_rlock lock, mpm_lock_state *state)
+{
+    int status = check_rlock(&lock);
+
+    return status ? status : inspect_any(&lock.handle, state);
 }
 
 int mpm_rlock_create(mpm_rlock *lock)

@@ -80,12 +80,28 @@ MPM_API MPM_CHECKED int mpm_lock_acquire(mpm_lock lock, double timeout_s);
 /** Releases it: any process may. MPM_EINVAL if it is free. */
 MPM_API MPM_CHECKED int mpm_lock_release(mpm_lock lock);
 
+/** What a lock is at, at one moment. */
+typedef struct mpm_lock_state {
+    bool is_held;
+    bool has_died;           /**< its holder has ended: the next one that acquires it gets MPM_EOWNERDIED */
+    unsigned depth;          /**< how often its holder has it; 0 if it is free */
+    unsigned waiting;        /**< how many wait for it */
+    mpm_process_info holder; /**< zero if it is free; pid 0 and name "" of a process that was closed */
+} mpm_lock_state;
+
+/** Tells who has the lock, and how many wait: for debugging. It may be another one by the time that the call returns.
+ * Never waits for the lock. MPM_EINVAL also if the place for the result is NULL. */
+MPM_API MPM_CHECKED int mpm_lock_inspect(mpm_lock lock, mpm_lock_state *state);
+
 /** As of mpm_lock; but who has it may take it again, and must release it as often. */
 MPM_API MPM_CHECKED int mpm_rlock_create(mpm_rlock *lock);
 MPM_API MPM_CHECKED int mpm_rlock_destroy(mpm_rlock lock);
 MPM_API MPM_CHECKED int mpm_rlock_acquire(mpm_rlock lock, double timeout_s);
 /** MPM_EINVAL unless the caller has it. */
 MPM_API MPM_CHECKED int mpm_rlock_release(mpm_rlock lock);
+
+/** As mpm_lock_inspect(). */
+MPM_API MPM_CHECKED int mpm_rlock_inspect(mpm_rlock lock, mpm_lock_state *state);
 
 /** Makes a semaphore with `value` permits, at most 2^31 - 1. */
 MPM_API MPM_CHECKED int mpm_semaphore_create(unsigned value, mpm_semaphore *semaphore);
