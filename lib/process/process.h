@@ -7,10 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "mpmap/process.h"
-
 #include "host/host.h"
-#include "object/party.h"
 #include "shm/arena.h"
 
 /* Makes what a node knows of its processes, in a new arena. By the leader, once. MPM_ENOMEM. */
@@ -19,8 +16,6 @@ int process_table_create(struct arena *arena);
 void process_begin(void);
 /* In every leader, before its courier starts. */
 void process_announce(void);
-/* Says who a party of any node is, as far as that is still known. Never waits for it. */
-void process_describe(const struct party *party, mpm_process_info *info);
 /* In main: waits for all processes but daemons, on all nodes. */
 void process_wait_for_all(void);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Who a process is: main, a process, or a pool's worker. It looks at records. */
-#include "process/process.h"
+#include "process/process_info.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -11,7 +11,7 @@
 #include "mpmap/sync.h"
 
 #include "base/error.h"
-#include "process/process.h"
+#include "process/process_info.h"
 #include "shm/kill_point.h"
 #include "sync/kinds.h"
 #include "sync/line.h"
