@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Who a party is: a process of any node, as others are told of it. For the layers above process/. */
+/* Who a party is: a process of any node, as others are told of it. For sync/ and process/process_self.c. */
 #ifndef PROCESS_PROCESS_INFO_H
 #define PROCESS_PROCESS_INFO_H
 
