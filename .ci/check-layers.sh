@@ -199,7 +199,7 @@ check_readers_exist()
 }
 
 # Loops within one of these layers are let through while they are being undone.
-layers_with_loops=" object pool "
+layers_with_loops=" object "
 
 note_edge()
 {

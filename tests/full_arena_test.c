@@ -14,8 +14,8 @@
 #include <mpmap.h>
 
 #include "node/context.h"
-#include "pool/node/holder_inside.h"
 #include "pool/driver/pool_state.h"
+#include "pool/node/holder_inside.h"
 #include "shm/arena.h"
 #include "shm/life.h"
 #include "support/gate.h"

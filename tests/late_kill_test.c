@@ -12,8 +12,8 @@
 
 #include <mpmap.h>
 
-#include "pool/node/holder_inside.h"
 #include "pool/driver/pool_state.h"
+#include "pool/node/holder_inside.h"
 #include "pool/worker/worker_self.h"
 #include "shm/kill_point.h"
 #include "support/child.h"

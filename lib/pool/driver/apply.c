@@ -13,49 +13,9 @@
 #include "base/error.h"
 #include "node/context.h"
 #include "pool/driver/async.h"
+#include "pool/driver/map_run.h"
+#include "pool/driver/node_calls.h"
 #include "pool/driver/pool_state.h"
-
-static unsigned best_node(struct mpm_pool *pool)
-{
-    unsigned best = MAP_ALL_NODES, fewest = 0;
-
-    for (unsigned node = 0; node < pool->node_count; node++) {
-        unsigned workers = pool->node[node].workers, calls = atomic_load(&pool->node[node].calls);
-
-        if (pool_works_on(pool, node) &&
-            (best == MAP_ALL_NODES ||
-             (uint64_t)calls * pool->node[best].workers < (uint64_t)fewest * workers)) {
-            best = node;
-            fewest = calls;
-        }
-    }
-    return best == MAP_ALL_NODES ? 0 : best; /* whatever is called will say that no workers are left */
-}
-
-/* Where there is no choice nothing is looked at: workers write those lines. */
-unsigned apply_enter(struct mpm_pool *pool)
-{
-    unsigned node = pool->node_count == 1 ? 0 : best_node(pool);
-
-    apply_enter_node(pool, node);
-    return node;
-}
-
-void apply_enter_node(struct mpm_pool *pool, unsigned node)
-{
-    atomic_fetch_add(&pool->node[node].calls, 1);
-}
-
-void apply_left(struct mpm_pool *pool, unsigned node)
-{
-    atomic_fetch_sub(&pool->node[node].calls, 1);
-}
-
-void apply_moved(struct mpm_pool *pool, unsigned from, unsigned to)
-{
-    apply_enter_node(pool, to);
-    apply_left(pool, from);
-}
 
 /* As a map of one item. */
 static int run_as_map(struct mpm_pool *pool, const struct map_request *request)
@@ -67,7 +27,7 @@ static int run_as_map(struct mpm_pool *pool, const struct map_request *request)
 
     if (request->result_size && !(own.results = malloc(request->result_size))) {
         pool_leave_line(pool, &own);
-        apply_left(pool, request->node);
+        node_calls_remove(pool, request->node);
         return error_set(MPM_ENOMEM, "no memory for a result of %llu bytes",
                          (unsigned long long)request->result_size);
     }
@@ -175,7 +135,7 @@ static enum call_end call_at_home(struct mpm_pool *pool, struct map_request *req
 
     set_waits(&looked_after, false);
     if (end == CALL_IS_MOVED) {
-        apply_moved(pool, request->node, looked_after.node);
+        node_calls_move(pool, request->node, looked_after.node);
         request->node = looked_after.node;
     }
     return end;
@@ -209,7 +169,7 @@ static int run_call(struct mpm_pool *pool, struct map_request *request, const st
         pool_stand_in_line(pool, request, end == CALL_IS_NOT_MADE);
         return run_as_map(pool, request);
     }
-    apply_left(pool, request->node);
+    node_calls_remove(pool, request->node);
     if (end == CALL_HAS_FAILED)
         return error_set(MPM_ETASK, "the call failed: %s", call.failure.text);
     return end == CALL_IS_GIVEN_UP ? pool_check(pool) : MPM_OK;
@@ -227,7 +187,7 @@ int mpm_pool_apply(mpm_pool *pool, mpm_task *task, const void *item, size_t item
         return status;
     if (!(status = map_check_request("mpm_pool_apply", &request)) &&
         !(status = name_task(request.task, &named))) {
-        request.node = apply_enter(pool);
+        request.node = node_calls_choose(pool);
         status = run_call(pool, &request, named);
     }
     pool_leave_call(pool);

@@ -23,19 +23,6 @@ struct async_map {
     void (*ended)(struct async_map *map, struct map_outcome *outcome);
 };
 
-/* A pool's maps that wait for their turn: a pool runs some of them at once, so that ten thousand of them cost no more
- * than a few. They begin in the order in which they were submitted: the next one is begun when the one before it stands
- * in line at some node, or has ended. One that is canceled passes all others, and begins nothing. */
-struct async_lane {
-    struct async_lane *next;
-    struct async_map *first, **end;
-    struct async_map *beginning; /* it has been taken from the lane, and has not begun; NULL: none has */
-    uint64_t last_number;
-    unsigned running;
-    _Atomic unsigned unbegun; /* those in the lane, and the one that is beginning; without those that go on */
-    bool is_listed;
-};
-
 /* Puts it behind the others. The pool is in use until it has ended. MPM_ESYSTEM, if there is no thread to be had. */
 int async_submit(struct async_map *map);
 /* Blocks until what was submitted to the pool by now has begun: what the caller begins then comes after it. */

@@ -25,11 +25,10 @@
 #include "base/error.h"
 #include "net/courier.h"
 #include "node/context.h"
-#include "pool/driver/apply.h"
-#include "pool/driver/async.h"
-#include "pool/shared/job_spec.h"
 #include "pool/driver/lease.h"
+#include "pool/driver/node_calls.h"
 #include "pool/driver/pool_state.h"
+#include "pool/shared/job_spec.h"
 
 #define LEASE_BYTES   ((uint64_t)4 << 20) /* the most items and results that a lease carries, in bytes */
 #define LEASE_ITEMS   ((uint64_t)1 << 18) /* and in items */
@@ -711,7 +710,7 @@ static int move_call(struct map *map)
     call->lease = 0;
     call->next_look_ns = clock_now_ns() + PATIENCE_NS;
     if (map->loss[call->next] == NODE_WORKS) {
-        apply_moved(map->pool, call->node, call->next);
+        node_calls_move(map->pool, call->node, call->next);
         map->request.node = call->node = call->next;
     }
     lease_table_destroy(map->table);
@@ -917,14 +916,14 @@ int map_begin(struct mpm_pool *pool, const struct map_request *request, struct m
 
         pool_leave_line(pool, &own);
         if (request->node != MAP_ALL_NODES)
-            apply_left(pool, request->node);
+            node_calls_remove(pool, request->node);
         return error_set(MPM_ENOMEM, "no memory for a map");
     }
     map->pool = pool;
     map->request = *request;
     pool_hold(pool);
     if (request->count == 1 && request->node == MAP_ALL_NODES)
-        map->request.node = apply_enter(pool);
+        map->request.node = node_calls_choose(pool);
     map->call.node = map->request.node;
     map->call.next_look_ns = clock_now_ns() + PATIENCE_NS;
     if ((status = start(map)))
@@ -997,46 +996,7 @@ void map_end(struct map *map, struct map_outcome *outcome)
     free(map->ordered);
     stop_waiting(map);
     if (map->call.node != MAP_ALL_NODES)
-        apply_left(map->pool, map->call.node);
+        node_calls_remove(map->pool, map->call.node);
     pool_leave(map->pool);
     free(map);
-}
-
-/* The bell is looked at first, so that nothing that happens between a step and the sleep is missed. */
-static void run_to_the_end(struct map *map)
-{
-    for (;;) {
-        uint32_t seen = wait_look(runtime_bell());
-        bool worked = false;
-        uint64_t next_ns;
-
-        if (map_step(map, &worked))
-            return;
-        next_ns = map_next_step_ns(map);
-        if (!worked)
-            wait_change(runtime_bell(), seen, 0, next_ns);
-    }
-}
-
-int map_run(struct mpm_pool *pool, const struct map_request *request, mpm_failure **failures,
-            size_t *failure_count)
-{
-    struct map_outcome outcome;
-    struct pool_use use;
-    struct map *map;
-    int status;
-
-    async_wait_for_turn(pool);
-    pool_use_begins(&use, pool);
-    if (!(status = map_begin(pool, request, &map))) {
-        run_to_the_end(map);
-        map_end(map, &outcome);
-        *failures = outcome.failures;
-        *failure_count = outcome.failure_count;
-        if ((status = outcome.status))
-            error_set(status, "%s", outcome.sentence ? outcome.sentence : mpm_status_name(status));
-        free(outcome.sentence);
-    }
-    pool_use_ends(&use);
-    return status;
 }

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "pool/shared/blob.h"
-#include "pool/driver/map.h"
+#include "pool/driver/map_run.h"
 #include "pool/driver/pool_state.h"
+#include "pool/shared/blob.h"
 
 static int check_items(const mpm_blob *items, size_t count)
 {

@@ -3,10 +3,10 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "pool/shared/batch.h"
-#include "pool/driver/map.h"
 #include "pool/driver/map_check.h"
+#include "pool/driver/map_run.h"
 #include "pool/driver/pool_state.h"
+#include "pool/shared/batch.h"
 
 #define MAX_ITEM_SIZE ((uint64_t)1 << 30)
 

@@ -14,9 +14,9 @@
 #include "mpmap/runtime.h"
 #include "net/topology.h"
 #include "node/context.h"
-#include "pool/driver/apply.h"
 #include "pool/driver/async.h"
 #include "pool/driver/map.h"
+#include "pool/driver/node_calls.h"
 #include "pool/driver/pool_state.h"
 
 #define AT_ONCE 64u /* each map has a table of all nodes: memory is bounded by this */
@@ -95,7 +95,7 @@ static void begin(struct checks *checks, struct check *check)
     int status;
 
     *check = (struct check){.node = checks->next_node};
-    apply_enter_node(checks->pool, check->node);
+    node_calls_add(checks->pool, check->node);
     if ((status = map_begin(checks->pool, &request, &check->map)))
         give_up(checks, status, mpm_error());
     else

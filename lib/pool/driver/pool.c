@@ -17,9 +17,10 @@
 #include "net/courier.h"
 #include "node/context.h"
 #include "node/loss.h"
+#include "pool/driver/async.h"
 #include "pool/driver/pool_state.h"
-#include "pool/node/room.h"
 #include "pool/driver/stream.h"
+#include "pool/node/room.h"
 
 #define MAX_WORKERS      65536u
 #define DEFAULT_ATTEMPTS 2u

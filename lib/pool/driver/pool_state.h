@@ -12,7 +12,7 @@
 
 #include "mpmap/pool.h"
 
-#include "pool/driver/async.h"
+#include "pool/driver/map_request.h"
 #include "pool/node/holder.h"
 #include "pool/shared/message.h"
 
@@ -37,6 +37,19 @@ struct pool_node {
     struct pool_word word;
     bool is_asked; /* it is to say when a worker has nothing to do */
     bool is_idle;  /* so it has said, and no call has gone there since */
+};
+
+/* For async.c: a pool's maps that wait for their turn: a pool runs some of them at once, so that ten thousand of them cost no more
+ * than a few. They begin in the order in which they were submitted: the next one is begun when the one before it stands
+ * in line at some node, or has ended. One that is canceled passes all others, and begins nothing. */
+struct async_lane {
+    struct async_lane *next;
+    struct async_map *first, **end;
+    struct async_map *beginning; /* it has been taken from the lane, and has not begun; NULL: none has */
+    uint64_t last_number;
+    unsigned running;
+    _Atomic unsigned unbegun; /* those in the lane, and the one that is beginning; without those that go on */
+    bool is_listed;
 };
 
 #define POOL_ENDS (UINT32_C(1) << 31) /* in `users`: its end has begun */

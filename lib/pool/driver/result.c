@@ -13,8 +13,9 @@
 #include "base/error.h"
 #include "node/context.h"
 #include "object/call.h"
-#include "pool/driver/apply.h"
 #include "pool/driver/async.h"
+#include "pool/driver/map_run.h"
+#include "pool/driver/node_calls.h"
 #include "pool/driver/pool_state.h"
 #include "shm/interrupt.h"
 
@@ -168,9 +169,9 @@ int mpm_pool_apply_async(mpm_pool *pool, mpm_task *task, const void *item, size_
         return status;
     request.results = NULL;
     if (!(status = function_name(request.task, &name))) {
-        request.node = apply_enter(pool);
+        request.node = node_calls_choose(pool);
         if ((status = submit(pool, &request, item, item_size, callbacks, result)))
-            apply_left(pool, request.node);
+            node_calls_remove(pool, request.node);
     }
     pool_leave_call(pool);
     return status;

@@ -25,8 +25,9 @@
 #include "base/error.h"
 #include "node/context.h"
 #include "object/call.h"
-#include "pool/driver/apply.h"
 #include "pool/driver/async.h"
+#include "pool/driver/map_run.h"
+#include "pool/driver/node_calls.h"
 #include "pool/driver/pool_state.h"
 #include "shm/interrupt.h"
 
@@ -148,11 +149,11 @@ static void submit(struct mpm_stream *stream)
     batch->map.goes_on = batch->map.request.first_index > 0;
     batch->map.request.items = batch->items;
     batch->map.request.results = batch->results;
-    batch->map.request.node = apply_enter(stream->pool);
+    batch->map.request.node = node_calls_choose(stream->pool);
     *stream->end = batch;
     stream->end = &batch->next;
     if ((status = async_submit(&batch->map))) {
-        apply_left(stream->pool, batch->map.request.node);
+        node_calls_remove(stream->pool, batch->map.request.node);
         batch->is_ready = true;
         end_stream(stream, status, mpm_error());
     } else {

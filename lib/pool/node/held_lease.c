@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "pool/shared/estate.h"
 #include "pool/node/holder_inside.h"
 #include "pool/node/room.h"
+#include "pool/shared/estate.h"
 #include "shm/kill_point.h"
 
 #define LEASES_IN_PLACE 32u /* of a job, that all stand where its first one does */

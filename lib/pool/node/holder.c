@@ -9,9 +9,9 @@
 #include "base/memory.h"
 #include "host/host.h"
 #include "node/context.h"
-#include "pool/shared/estate.h"
 #include "pool/node/holder_inside.h"
 #include "pool/node/reaper.h"
+#include "pool/shared/estate.h"
 #include "pool/worker/worker.h"
 #include "shm/kill_point.h"
 

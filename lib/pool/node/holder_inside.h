@@ -6,8 +6,8 @@
 
 #include <pthread.h>
 
-#include "pool/shared/board.h"
 #include "pool/node/holder.h"
+#include "pool/shared/board.h"
 
 /* What was last seen of a worker. */
 struct watched {
