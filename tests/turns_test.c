@@ -19,10 +19,11 @@
 #include "node/context.h"
 #include "object/call.h"
 #include "object/turn.h"
-#include "object/wait_any.h"
+#include "object/method.h"
 #include "support/everywhere.h"
 #include "support/predicate.h"
 #include "support/suite.h"
+#include "sync/kinds.h"
 #include "sync/pipe.h"
 
 #define PATIENCE_S  30.0
@@ -249,7 +250,12 @@ void __wrap_courier_forget(void)
 
 static __attribute__((constructor)) void have_locks_waited_for(void)
 {
-    wait_any_register(OBJECT_LOCK, stop_in_a_call);
+    static struct kind lock;
+    static const struct kind *const kinds[] = {&lock};
+
+    lock = lock_kind;
+    lock.looks = stop_in_a_call;
+    kind_register(kinds, 1);
 }
 
 static void stop_courier(enum place place)

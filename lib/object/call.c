@@ -55,7 +55,7 @@
 
 #define SEGMENT_SLOTS 64u
 #define MAX_SEGMENTS  (INDEX_SET_SIZE / SEGMENT_SLOTS)
-#define INLINE_SIZE   METHOD_IN_LIMIT
+#define INLINE_SIZE   ((size_t)256)
 #define REPLY_SPIN_NS 5000u
 #define SOON_NS       60000000u /* longer than a courier sleeps */
 
@@ -65,9 +65,9 @@ struct slot {
     _Atomic uint32_t state; /* enum slot_state, and the caller's process number << 8 */
     uint32_t serial;        /* of the call: the caller's */
     uint32_t sent;          /* the serial of the last call that was sent from here: the courier's */
-    uint32_t verb;
-    uint32_t rings;    /* 1: the reply rings the node's bell, too: the caller's */
-    uint32_t is_timed; /* 1: the caller may take it back: the caller's */
+    uint32_t method;        /* method_code() */
+    uint32_t rings;         /* 1: the reply rings the node's bell, too: the caller's */
+    uint32_t is_timed;      /* 1: the caller may take it back: the caller's */
     struct wait_word done;
     mpm_handle handle;
     double timeout_s;
@@ -233,7 +233,7 @@ static int fill_slot(struct arena *arena, struct slot *slot, const mpm_handle *h
     copy_part(bytes, invocation->second, invocation->second_size);
     slot->size = size;
     slot->handle = *handle;
-    slot->verb = method_code(invocation->method);
+    slot->method = method_code(invocation->method);
     slot->timeout_s = timeout_s;
     slot->serial++;
     return MPM_OK;
@@ -504,10 +504,10 @@ static void send_call(uint32_t number, uint32_t kind, bool is_timed)
     struct slot *slot = slot_at(arena, number);
     struct message_call message = {.slot = number,
                                    .serial = slot->serial,
-                                   .verb = slot->verb,
+                                   .method = slot->method,
                                    .is_timed = is_timed,
                                    .timeout_s = slot->timeout_s};
-    size_t head = slot->size < METHOD_IN_LIMIT ? slot->size : METHOD_IN_LIMIT;
+    size_t head = slot->size < METHOD_GIVEN_LIMIT ? slot->size : METHOD_GIVEN_LIMIT;
     struct message_part parts[] = {{&message, sizeof message},
                                    {slot_bytes(arena, slot), kind == MESSAGE_CALL ? slot->size
                                                              : is_timed           ? head
@@ -639,7 +639,7 @@ static int serve_begin(const struct message_call *call, const void *bytes, size_
 
     memcpy(&served->handle, call->handle, sizeof served->handle);
     *invocation = (struct invocation){.method = NULL};
-    if ((status = method_decode(call->verb, &served->handle, bytes, size, invocation, served->in)))
+    if ((status = method_decode(call->method, &served->handle, bytes, size, invocation, served->in)))
         return status;
     invocation->out = memset(served->out, 0, sizeof served->out);
     invocation->timeout_s = call->timeout_s;
@@ -718,7 +718,7 @@ static bool try_call(unsigned node, const struct message_call *call, const void 
     }
     if (status != CALL_MUST_WAIT) {
         send_reply(node, call, status, &served.invocation);
-        given_note(node, call, bytes, size, &served.invocation);
+        given_note(node, call, &served.invocation);
     }
     free(served.invocation.more);
     return status != CALL_MUST_WAIT;
@@ -733,7 +733,7 @@ static void note_waiting(const struct parked *parked, int change)
     object_note_waiting(&handle, change);
     if (parked->side < OBJECT_SIDES)
         turn_note_waiting(&handle, parked->side, change);
-    for (size_t at = 0; method_of(parked->call.verb)->awaits_tail && at + sizeof handle <= parked->size;
+    for (size_t at = 0; method_of(parked->call.method)->awaits_tail && at + sizeof handle <= parked->size;
          at += sizeof handle) {
         memcpy(&handle, parked->bytes + at, sizeof handle);
         object_note_waiting(&handle, change);
@@ -745,7 +745,7 @@ static unsigned side_of(const struct message_call *call, const void *bytes, size
 {
     struct served served;
 
-    if (!method_of(call->verb) || !method_of(call->verb)->side || serve_begin(call, bytes, size, &served))
+    if (!method_of(call->method) || !method_of(call->method)->side || serve_begin(call, bytes, size, &served))
         return OBJECT_SIDES;
     return served.invocation.method->side(&served.invocation);
 }
@@ -870,7 +870,7 @@ static bool on_call(unsigned node, const void *payload, size_t size)
     is_late = call->timeout_s <= 0;
     courier_be_lively();
     forget_given(node, call->slot, 0);
-    if (call->is_timed && method_of(call->verb) && notice_stall() < doubts_until_ns)
+    if (call->is_timed && method_of(call->method) && notice_stall() < doubts_until_ns)
         return park_in_doubt(node, call, call + 1, size);
     turn = !is_late && last_at(call, side_of(call, call + 1, size)) ? TURN_IS_BEHIND : TURN_PASSES;
     return try_call(node, call, call + 1, size, turn, is_late) || park(node, call, call + 1, size);

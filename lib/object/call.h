@@ -66,7 +66,7 @@ int call_finish(const struct call *call, uint64_t give_up_ns, struct invocation 
 /* Nobody wants to know any more: the home may have done it, or never does. Does not wait. */
 void call_abandon(const struct call *call);
 
-/* The handle of a node itself, for verbs that make things there. */
+/* The handle of a node itself, for methods that make things there. */
 mpm_handle call_node(unsigned node);
 
 /* When a wait of timeout_s seconds from now ends, by clock.h: CLOCK_FOREVER for MPM_FOREVER. */
@@ -81,56 +81,5 @@ void call_owner_died(struct arena *arena, uint32_t process);
 
 /* In the courier: posts what processes of this node have asked for so far. */
 void call_send_news(void);
-
-/* The old way. */
-
-/* What a call gives back. */
-struct call_reply {
-    void *bytes;
-    size_t size;
-    bool gives; /* something that is to be undone if the caller does not get it: by the try */
-    bool asks;  /* to be told when it has arrived, however small it is */
-};
-/* Adds bytes to a reply. MPM_ENOMEM. */
-int call_reply_add(struct call_reply *reply, const void *bytes, size_t size);
-
-/* One try, in the home's courier; it must not block but for short locks. 0 or a status with its sentence, or
- * CALL_MUST_WAIT. */
-typedef int call_try(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply);
-
-/* What becomes of calls of a verb, beyond being tried. Each of them may be NULL. In the home's courier. */
-struct call_ends {
-    /* In place of the late status: what is done when the time is up. Never CALL_MUST_WAIT. */
-    call_try *late;
-    /* The caller has taken the call back. `in`: at most the first METHOD_IN_LIMIT bytes of it; none if even those are
-     * not known. `given`: what it was given, which may be changed; NULL: nothing, whether it was tried or not.
-     * CALL_MUST_WAIT: there is no memory for it now; it is called once more, with the same `given`, later. */
-    int (*undo)(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *given);
-    /* What a call was given has arrived. */
-    void (*arrived)(const void *in, size_t in_size);
-};
-void call_register_ends(enum call_verb verb, const struct call_ends *ends);
-
-/* Who does a verb, and the status that a caller gets whose time is up. Before couriers start. */
-void call_register(enum call_verb verb, call_try *try, int late_status, const char *late_sentence);
-
-/* Has calls of a verb take turns with the home's own processes: `side` says at which side of its object a call
- * is, or OBJECT_SIDES of one that makes no sense. Those of one side wait in a row. Before couriers start. */
-typedef unsigned call_side(const void *in, size_t in_size);
-void call_register_turns(enum call_verb verb, call_side *side);
-
-enum turn call_turn(void);
-/* Calls, and waits for the reply as long as it takes: timeout_s is how long the home may take to be able to do it. At
- * most `room` bytes of the reply are copied to `out`; `out_size` (or NULL) gets its whole size. The verb's statuses;
- * MPM_ENODELOST; MPM_ENOMEM: the home knows nothing of the call if this node's arena has no room for what goes,
- * or for `room` bytes that come. Any process but couriers. */
-int call_remote(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
-                double timeout_s, void *out, size_t room, size_t *out_size);
-
-/* The same for a call with a time limit, which the caller keeps: CALL_NO_ANSWER, with a sentence that names the
- * node, if no answer has come by then; the call is taken back. */
-int call_timed(const mpm_handle *handle, enum call_verb verb, const void *in, size_t in_size,
-               double timeout_s, void *out, size_t room, size_t *out_size);
-const struct method *call_old_method(uint32_t verb);
 
 #endif

@@ -40,11 +40,9 @@ static struct answered *answer_of(unsigned node, uint32_t slot)
     return &grown[slot];
 }
 
-static struct given *make_given(const struct message_call *call, const void *bytes, size_t size,
-                                struct invocation *invocation)
+static struct given *make_given(const struct message_call *call, struct invocation *invocation)
 {
     const struct method *method = invocation->method;
-    size_t head = size < METHOD_IN_LIMIT ? size : METHOD_IN_LIMIT;
     struct given *given = malloc(sizeof *given);
 
     if (!given)
@@ -52,22 +50,20 @@ static struct given *make_given(const struct message_call *call, const void *byt
     given->next = NULL;
     given->call = *call;
     given->invocation = *invocation;
-    given->invocation.in = memcpy(given->in, bytes, head);
-    given->invocation.tail = given->in + method->in_size;
-    given->invocation.tail_size = head - method->in_size;
+    given->invocation.in = memcpy(given->in, invocation->in, method->in_size);
     given->invocation.out = memcpy(given->out, invocation->out, method->out_size);
+    given->invocation.tail = NULL;
+    given->invocation.tail_size = 0;
     invocation->more = NULL;
     return given;
 }
 
-void given_note(unsigned node, const struct message_call *call, const void *bytes, size_t size,
-                struct invocation *invocation)
+void given_note(unsigned node, const struct message_call *call, struct invocation *invocation)
 {
     struct answered *answered = answer_of(node, call->slot);
 
     if (answered)
-        *answered = (struct answered){call->serial,
-                                      invocation->gives ? make_given(call, bytes, size, invocation) : NULL};
+        *answered = (struct answered){call->serial, invocation->gives ? make_given(call, invocation) : NULL};
 }
 
 bool given_take(unsigned node, const struct message_call *call, struct given **given)

@@ -29,15 +29,14 @@
 struct given {
     struct given *next; /* whoever has it may put it into a list */
     struct message_call call;
-    struct invocation invocation; /* as it was answered; of what came only the beginning is there */
-    _Alignas(16) char in[METHOD_IN_LIMIT];
+    struct invocation invocation; /* as it was answered, without its tail */
+    _Alignas(16) char in[METHOD_GIVEN_LIMIT];
     _Alignas(16) char out[METHOD_GIVEN_LIMIT];
 };
 
-/* A call was answered, to which `bytes` have come: takes over `more` if it gives something. Before its slot's last
+/* A call was answered: takes over `more` if it gives something. Before its slot's last
  * answer is replaced, given_arrived() is to be called. */
-void given_note(unsigned node, const struct message_call *call, const void *bytes, size_t size,
-                struct invocation *invocation);
+void given_note(unsigned node, const struct message_call *call, struct invocation *invocation);
 /* Whether that call was answered; `given`: what it was given, which is the caller's to free now, or NULL. */
 bool given_take(unsigned node, const struct message_call *call, struct given **given);
 /* The answer to a call has arrived, or, with a serial of 0, the last one to its slot: what it was given, which is the

@@ -11,13 +11,13 @@
 
 enum object_message {
     /* Between any two */
-    MESSAGE_CALL = 16,     /* struct message_call, then what the verb takes */
+    MESSAGE_CALL = 16,     /* struct message_call, then what the method takes */
     MESSAGE_CANCEL,        /* struct message_call of a call whose caller has died, or takes it back; then the
-                            * beginning of what the verb takes, of one that is taken back */
+                            * beginning of what the method takes, of one that is taken back */
     MESSAGE_DOUBTED,       /* struct message_call: whether it is wanted still; its numbers only */
     MESSAGE_WANTED,        /* the same: the answer, if it is */
     MESSAGE_ARRIVED,       /* struct message_call: the answer to it has arrived; its numbers only */
-    MESSAGE_REPLY,         /* struct message_reply, then what the verb gives */
+    MESSAGE_REPLY,         /* struct message_reply, then what the method gives */
     MESSAGE_POSTED,        /* struct message_posted, then the operations: see object/post.c */
     MESSAGE_POSTED_DONE,   /* struct message_posted_done: the answer */
     MESSAGE_CREDIT,        /* struct message_credit: the receiver may post to the object */
@@ -25,43 +25,10 @@ enum object_message {
     MESSAGE_CREDIT_BACK,   /* struct message_credit: the answer */
 };
 
-/* What a call on an object of another node asks for. */
-enum call_verb {
-    VERB_PROCESS_START,
-    VERB_PROCESS_JOIN,
-    VERB_PROCESS_SIGNAL,
-    VERB_PROCESS_LOOK,
-    VERB_PROCESS_CLOSE,
-    VERB_WAIT_ANY, /* on a node: takes handles of objects there; gives a byte for each: 1 if it is ready */
-    VERB_VALUE_UPDATE,
-    VERB_VALUE_DESTROY,
-    VERB_ARRAY_UPDATE,
-    VERB_ARRAY_COPY,
-    VERB_ARRAY_DESTROY,
-    VERB_BYTES_UPDATE,
-    VERB_BYTES_DESTROY,
-    VERB_QUEUE_PUT,
-    VERB_QUEUE_GET,
-    VERB_QUEUE_LOOK,
-    VERB_QUEUE_CLOSE,
-    VERB_QUEUE_TASK_DONE,
-    VERB_QUEUE_JOIN,
-    VERB_QUEUE_DESTROY,
-    VERB_SYNC,     /* any of sync/ask.h */
-    VERB_OWN_LOCK, /* takes whether to make it (8 bytes); gives its handle */
-    VERB_PIPE_SEND,
-    VERB_PIPE_RECEIVE,
-    VERB_PIPE_POLL,
-    VERB_PIPE_CLOSE,
-    VERB_PIPE_HOLD,
-    VERB_PIPE_TRANSFER,
-    CALL_VERBS,
-};
-
 struct message_call {
-    uint32_t slot;   /* of the caller, on its node */
-    uint32_t serial; /* of the call in that slot */
-    uint32_t verb;
+    uint32_t slot;     /* of the caller, on its node */
+    uint32_t serial;   /* of the call in that slot */
+    uint32_t method;   /* method_code() */
     uint32_t is_timed; /* 1: its caller may take it back; of a cancel: it does */
     double timeout_s;
     uint64_t handle[2]; /* an mpm_handle */

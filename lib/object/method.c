@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "object/call.h"
 
 #define KINDS      32u
 #define VERB_BITS  8u
@@ -21,7 +20,9 @@ static void add_method(const struct method *method)
 {
     assert(method->kind < KINDS && method->verb < METHODS_PER_KIND && method->try);
     assert(method->in_size <= METHOD_IN_LIMIT && method->out_size <= METHOD_OUT_LIMIT);
-    assert(!method->gives || (method->undo && method->out_size <= METHOD_GIVEN_LIMIT));
+    assert(!method->gives || method->undo);
+    assert(!method->undo ||
+           (method->in_size <= METHOD_GIVEN_LIMIT && method->out_size <= METHOD_GIVEN_LIMIT));
     assert(!methods[method->kind][method->verb] || methods[method->kind][method->verb] == method);
     methods[method->kind][method->verb] = method;
 }
@@ -29,7 +30,8 @@ static void add_method(const struct method *method)
 void kind_register(const struct kind *const *added, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        kinds[added[i]->kind] = added[i];
+        if (!kinds[added[i]->kind])
+            kinds[added[i]->kind] = added[i];
         for (size_t j = 0; j < added[i]->count; j++)
             add_method(&added[i]->methods[j]);
     }
@@ -49,8 +51,6 @@ const struct method *method_of(uint32_t code)
 {
     uint32_t kind = code >> VERB_BITS, verb = code & ((1u << VERB_BITS) - 1);
 
-    if (!kind)
-        return call_old_method(verb);
     return kind < KINDS && verb < METHODS_PER_KIND ? methods[kind][verb] : NULL;
 }
 
@@ -69,7 +69,7 @@ static int check_handle(const struct method *method, const mpm_handle *handle)
     const char *has = object_kind_name((enum object_kind)handle->kind);
     const char *wants = object_kind_name(method->kind);
 
-    if (handle->kind == method->kind || !method->kind)
+    if (handle->kind == method->kind)
         return MPM_OK;
     return error_set(MPM_EPROTOCOL, "\"%s\" is a call on %s %s, and has come for %s %s", method->name,
                      ARTICLE(wants), wants, ARTICLE(has), has);

@@ -28,10 +28,10 @@
 
 #define METHODS_PER_KIND 16u
 
-/* The longest `in` and `out`, and the longest `out` of a method that is undone. */
-#define METHOD_IN_LIMIT    ((size_t)256)
+/* The longest `in` and `out`, and the longest of a method that is undone. */
+#define METHOD_IN_LIMIT    ((size_t)2048)
 #define METHOD_OUT_LIMIT   ((size_t)256)
-#define METHOD_GIVEN_LIMIT ((size_t)32)
+#define METHOD_GIVEN_LIMIT ((size_t)64)
 
 struct method;
 
@@ -109,7 +109,7 @@ struct method {
     const void *own; /* what its kind needs to know of it */
 };
 
-/* By a layer, before any process of a node is forked: what there is of a kind. `looks`, `marks` and `takes` may be
+/* By a layer, before any process of a node is forked: what there is of a kind. What is said of a kind first counts. `looks`, `marks` and `takes` may be
  * NULL. */
 struct kind {
     enum object_kind kind;

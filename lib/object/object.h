@@ -214,6 +214,20 @@ static inline void object_wake(struct object_wait *wait)
         wait_ring(&wait->word);
 }
 
+/* Between a change that was made under a robust mutex, after its unlock, and the look whether anybody waits
+ * for it: unlocking is a store that may still be on its way. */
+static inline void object_fence_after_unlock(void)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+}
+
+/* Tells those who wait, here and on other nodes, of a change. After a full fence. */
+static inline void object_tell(struct object *object, unsigned wait)
+{
+    object_wake(&object->wait[wait]);
+    object_changed(object);
+}
+
 /* The numbers by which a cell owns blocks of the arena, above those of processes. */
 #define OBJECT_FIRST_OWNER 0x20000u
 static inline uint32_t object_owner(const struct object *object, unsigned which)

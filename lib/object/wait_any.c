@@ -27,18 +27,9 @@
 #include "shm/kill_point.h"
 #include "shm/wait_word.h"
 
-#define KINDS 32
-
-static wait_any_look *looks[KINDS];
-
-static wait_any_look *look_of(unsigned kind)
+static int (*look_of(unsigned kind))(const mpm_handle *handle)
 {
-    return kind < KINDS && looks[kind] ? looks[kind] : kind_of(kind) ? kind_of(kind)->looks : NULL;
-}
-
-void wait_any_register(enum object_kind kind, wait_any_look *look)
-{
-    looks[kind] = look;
+    return kind_of(kind) ? kind_of(kind)->looks : NULL;
 }
 
 /* The handles of one other node. */

@@ -45,13 +45,6 @@ struct spec {
     _Alignas(16) char args[];
 };
 
-/* Who asks for a process; its args follow where it is a message. */
-struct start {
-    struct process_about about;
-    struct function target;
-    char identity[PROCESS_NAME_SIZE];
-};
-
 /* The calling process, if it was started as one. */
 static struct {
     mpm_process current;
@@ -137,7 +130,7 @@ static unsigned choose_node(void)
     return best;
 }
 
-static int make_spec(const struct start *start, const void *args, size_t size, uint64_t *offset)
+static int make_spec(const struct process_start *start, const void *args, size_t size, uint64_t *offset)
 {
     struct spec *spec;
     int status;
@@ -156,7 +149,7 @@ static int make_spec(const struct start *start, const void *args, size_t size, u
 }
 
 /* At this node. It does not wait for the fork. */
-static int start_here(const struct start *start, const void *args, size_t size, mpm_handle *handle)
+static int start_here(const struct process_start *start, const void *args, size_t size, mpm_handle *handle)
 {
     struct process_order order = {.entry = process_main,
                                   .flags = PROCESS_OWNS_ARGUMENT | PROCESS_IS_USERS,
@@ -180,40 +173,11 @@ static int start_here(const struct start *start, const void *args, size_t size, 
     return MPM_OK;
 }
 
-static int start_there(unsigned node, const struct start *start, const void *args, size_t size,
-                       mpm_handle *handle)
+int process_try_start(struct object *unused, const mpm_handle *node, struct invocation *invocation)
 {
-    mpm_handle there = call_node(node);
-    char *message;
-    int status;
-
-    if (size > CALL_SIZE_LIMIT - sizeof *start)
-        return error_set(MPM_ENOMEM, "args of %zu bytes are too long for another node: at most %zu", size,
-                         CALL_SIZE_LIMIT - sizeof *start);
-    if (!(message = malloc(sizeof *start + size)))
-        return error_set(MPM_ENOMEM, "no memory to send args of %zu bytes to node %u", size, node);
-    memcpy(message, start, sizeof *start);
-    if (size)
-        memcpy(message + sizeof *start, args, size);
-    status = call_remote(&there, VERB_PROCESS_START, message, sizeof *start + size, MPM_FOREVER, handle,
-                         sizeof *handle, NULL);
-    free(message);
-    return status;
-}
-
-int process_try_start(const mpm_handle *node, const void *in, size_t in_size, struct call_reply *reply)
-{
-    struct start start;
-    mpm_handle handle;
-    int status;
-
+    (void)unused;
     (void)node;
-    if (in_size < sizeof start)
-        return error_set(MPM_EINVAL, "a start of %zu bytes makes no sense", in_size);
-    memcpy(&start, in, sizeof start);
-    if ((status = start_here(&start, (const char *)in + sizeof start, in_size - sizeof start, &handle)))
-        return status;
-    return call_reply_add(reply, &handle, sizeof handle);
+    return start_here(invocation->in, invocation->tail, invocation->tail_size, invocation->out);
 }
 
 /* Starting, the caller's side. */
@@ -249,7 +213,7 @@ static int check_start(const void *args, size_t size, const mpm_process_options 
     return (status = runtime_check_not_ending("mpm_process_start")) ? status : runtime_check_whole();
 }
 
-static void fill_start(const mpm_process_options *options, struct start *start)
+static void fill_start(const mpm_process_options *options, struct process_start *start)
 {
     struct process_record *record = process_own_record();
 
@@ -265,17 +229,23 @@ static void fill_start(const mpm_process_options *options, struct start *start)
     KILL_POINT();
 }
 
-static int start_on(unsigned node, const struct start *start, const void *args, size_t size,
+static int start_on(unsigned node, struct process_start *start, const void *args, size_t size,
                     mpm_handle *handle)
 {
+    mpm_handle there = call_node(node);
+    struct invocation invocation = {.method = PROCESS_NODE_METHOD(NODE_START_PROCESS),
+                                    .in = start,
+                                    .tail = args,
+                                    .tail_size = size,
+                                    .out = handle};
+
     atomic_fetch_add(&process_table_of(runtime_arena())->asked[node], 1);
     atomic_store(&process_table_of(runtime_arena())->has_asked, 1);
-    return node == runtime_topology()->node ? start_here(start, args, size, handle)
-                                            : start_there(node, start, args, size, handle);
+    return invoke(&there, &invocation, MPM_FOREVER);
 }
 
 /* On the node that is best, or the next one that still has a host. */
-static int start_somewhere(const struct start *start, const void *args, size_t size, mpm_handle *handle)
+static int start_somewhere(struct process_start *start, const void *args, size_t size, mpm_handle *handle)
 {
     unsigned best = choose_node(), count = runtime_topology()->node_count;
     int status = start_on(best, start, args, size, handle);
@@ -319,7 +289,7 @@ int mpm_process_start(mpm_target *target, const void *args, size_t size, const m
                       mpm_process *process)
 {
     mpm_process_options chosen = options ? *options : (mpm_process_options){0};
-    struct start start = {0};
+    struct process_start start = {0};
     mpm_handle handle;
     bool is_party;
     int status;

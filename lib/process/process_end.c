@@ -15,7 +15,6 @@
 #include "object/call.h"
 #include "object/object.h"
 #include "object/party.h"
-#include "object/wait_any.h"
 #include "process/message.h"
 #include "process/process.h"
 #include "process/process_parts.h"
@@ -165,15 +164,17 @@ static bool process_work(void)
     return true;
 }
 
-/* Of a node: whether nobody runs there for whom main must wait; then how many were started there, and what
+/* Of a node: whether nobody runs there for whom main must wait; then how many were started there, and behind that what
  * its processes have asked for of each node. */
-int process_try_node_is_over(struct call_reply *reply)
+int process_try_is_over(struct object *unused, const mpm_handle *node, struct invocation *invocation)
 {
     struct process_table *table = process_table_of(runtime_arena());
-    uint64_t started = atomic_load(&table->started);
+    uint64_t *started = invocation->out;
     struct process_record *record;
-    int status;
 
+    (void)unused;
+    (void)node;
+    *started = atomic_load(&table->started);
     for (uint32_t number = 0; (record = process_find(runtime_arena(), number)); number++) {
         struct process_about about;
 
@@ -182,57 +183,39 @@ int process_try_node_is_over(struct call_reply *reply)
             !about.is_daemon)
             return CALL_MUST_WAIT;
     }
-    if ((status = call_reply_add(reply, &started, sizeof started)))
-        return status;
-    return call_reply_add(reply, table->asked, runtime_topology()->node_count * sizeof *table->asked);
+    return invocation_add(invocation, table->asked, runtime_topology()->node_count * sizeof *table->asked);
 }
 
 /* Waits until nobody runs on a node. */
-static int wait_for_node(unsigned node, void *told, size_t size)
+static int wait_for_node(unsigned node, uint64_t *started, uint32_t *asked, size_t size)
 {
     mpm_handle there = call_node(node);
-    int status;
+    struct invocation invocation = {
+        .method = PROCESS_NODE_METHOD(NODE_IS_OVER), .out = started, .more = asked, .room = size};
 
-    if (node != runtime_topology()->node)
-        return call_remote(&there, VERB_PROCESS_JOIN, NULL, 0, MPM_FOREVER, told, size, NULL);
-    for (;;) {
-        uint32_t seen = wait_look(runtime_bell());
-        struct call_reply reply = {0};
-
-        status = process_try_node_is_over(&reply);
-        if (!status)
-            memcpy(told, reply.bytes, size);
-        free(reply.bytes);
-        if (status != CALL_MUST_WAIT || (status = runtime_check_whole()))
-            return status;
-        wait_change(runtime_bell(), seen, 0, CLOCK_FOREVER);
-    }
+    return invoke(&there, &invocation, MPM_FOREVER);
 }
 
-/* Waits once for each node that may have processes; `started`: out, a number that goes up with every start.
- */
-static int wait_for_nodes(char *told, size_t size, uint64_t *started)
+/* Waits once for each node that may have processes; `started`: out, a number that goes up with every start. `asked` has
+ * room for a number a node. */
+static int wait_for_nodes(uint32_t *asked, uint64_t *started)
 {
     unsigned count = runtime_topology()->node_count;
     int status;
 
     *started = 0;
     for (unsigned node = 0; node < count; node++) {
-        uint64_t started_there;
+        uint64_t started_there = 0;
 
         if (!atomic_load(&is_to_ask[node]))
             continue;
-        if ((status = wait_for_node(node, told, size)))
+        if ((status = wait_for_node(node, &started_there, asked, count * sizeof *asked)))
             return status;
-        memcpy(&started_there, told, sizeof started_there);
         *started += started_there;
         for (unsigned other = 0; other < count; other++) {
-            uint32_t asked;
-
-            memcpy(&asked, told + sizeof started_there + other * sizeof asked, sizeof asked);
-            if (asked)
+            if (asked[other])
                 atomic_store(&is_to_ask[other], true);
-            *started += asked;
+            *started += asked[other];
         }
     }
     return MPM_OK;
@@ -242,29 +225,20 @@ static int wait_for_nodes(char *told, size_t size, uint64_t *started)
  * started anywhere in the meantime, none ran anywhere between the two. */
 void process_wait_for_all(void)
 {
-    unsigned count = runtime_topology()->node_count;
-    size_t size = sizeof(uint64_t) + count * sizeof(uint32_t);
+    uint32_t *asked = calloc(runtime_topology()->node_count, sizeof *asked);
     uint64_t started = 0, before;
-    char *told = malloc(size);
 
-    if (!told)
+    if (!asked)
         return;
     atomic_store(&is_to_ask[runtime_topology()->node], true);
     do {
         before = started;
-    } while (!wait_for_nodes(told, size, &started) && started != before);
-    free(told);
+    } while (!wait_for_nodes(asked, &started) && started != before);
+    free(asked);
 }
 
 void process_announce(void)
 {
-    call_register(VERB_PROCESS_START, process_try_start, MPM_ETIMEDOUT,
-                  "the process was not started in time");
-    call_register(VERB_PROCESS_JOIN, process_try_join, MPM_ETIMEDOUT, "the process still runs");
-    call_register_ends(VERB_PROCESS_JOIN, &(struct call_ends){.late = process_try_late_join});
-    call_register(VERB_PROCESS_LOOK, process_try_look, MPM_ETIMEDOUT, "the process was not forked in time");
-    call_register(VERB_PROCESS_SIGNAL, process_try_signal, MPM_ETIMEDOUT, "the signal was not sent in time");
-    call_register(VERB_PROCESS_CLOSE, process_try_close, MPM_ETIMEDOUT, "the process was not closed in time");
     courier_handle(MESSAGE_PROCESS_ENDED, on_process_ended);
     courier_handle(MESSAGE_PROCESS_ASKED, on_process_asked);
     courier_add_work(process_work);
@@ -276,9 +250,4 @@ void process_announce(void)
     process_forget_children();
     if (!(is_to_ask = calloc(runtime_topology()->node_count, sizeof *is_to_ask)))
         runtime_break(MPM_ENOMEM, "no memory for the nodes that have processes");
-}
-
-void process_begin(void)
-{
-    wait_any_register(OBJECT_PROCESS, process_look_at_end);
 }

@@ -8,14 +8,12 @@
 
 #include "mpmap/process.h"
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "host/host.h"
 #include "node/context.h"
 #include "object/call.h"
 #include "object/object.h"
 #include "process/process_parts.h"
-#include "shm/interrupt.h"
 #include "shm/kill_point.h"
 
 #define FEW_CHILDREN 16u /* that another node is asked for at first */
@@ -52,48 +50,6 @@ static int look_at_end(const mpm_handle *handle, struct process_look *look)
     return !status && look->state != PROCESS_ENDED ? CALL_MUST_WAIT : status;
 }
 
-typedef int look_when(const mpm_handle *handle, struct process_look *look);
-
-/* The end of a process is what the program waits for; that it was forked is not. */
-static int sleep_here(struct process_record *record, const mpm_handle *handle, look_when *look_until,
-                      double timeout_s, struct process_look *look)
-{
-    uint64_t deadline_ns = call_deadline_ns(timeout_s), now_ns;
-    bool is_interruptible = look_until == look_at_end;
-    int status;
-
-    for (;;) {
-        uint32_t seen = wait_look(&record->changed);
-
-        DELAY_POINT();
-        if ((status = look_until(handle, look)) != CALL_MUST_WAIT || (status = runtime_check_whole()))
-            return status;
-        if ((now_ns = clock_now_ns()) >= deadline_ns)
-            return error_set(MPM_ETIMEDOUT, "process %s still runs after %g s", look->about.name,
-                             timeout_s > 0 ? timeout_s : 0.0);
-        (is_interruptible ? wait_change_or_interrupt : wait_change)(
-            &record->changed, seen, 0,
-            deadline_ns - now_ns < RUNTIME_CHECK_NS ? deadline_ns : now_ns + RUNTIME_CHECK_NS);
-        if (is_interruptible && interrupt_is_pending())
-            return interrupt_take(look->about.name);
-    }
-}
-
-/* Waits until a look at a process of this node can be had. */
-static int wait_here(const mpm_handle *handle, look_when *look_until, double timeout_s,
-                     struct process_look *look)
-{
-    struct process_record *record;
-    uint64_t word;
-    int status;
-
-    runtime_enter();
-    if (!(status = process_find_record(handle, &record, &word)))
-        status = sleep_here(record, handle, look_until, timeout_s, look);
-    runtime_leave();
-    return status;
-}
-
 int process_look_at_end(const mpm_handle *handle)
 {
     struct process_look look;
@@ -101,26 +57,30 @@ int process_look_at_end(const mpm_handle *handle)
     return look_at_end(handle, &look);
 }
 
-static int reply_look(int status, const struct process_look *look, struct call_reply *reply)
+int process_try_look(struct object *unused, const mpm_handle *handle, struct invocation *invocation)
 {
-    return status ? status : call_reply_add(reply, look, sizeof *look);
+    (void)unused;
+    return look_here(handle, invocation->out);
 }
 
 /* What there is to know of a process, once it was forked. */
 int process_look(const mpm_handle *handle, struct process_look *look)
 {
+    struct invocation invocation = {.method = &process_methods[PROCESS_LOOK], .out = look};
+
     if (runtime_role() == ROLE_NONE)
         return runtime_no_run(NULL);
-    if (object_is_home(handle) || handle->kind != OBJECT_PROCESS)
-        return wait_here(handle, look_here, MPM_FOREVER, look);
-    return call_remote(handle, VERB_PROCESS_LOOK, NULL, 0, MPM_FOREVER, look, sizeof *look, NULL);
+    return invoke(handle, &invocation, MPM_FOREVER);
 }
 
-/* Children of a process that run here: adds their handles. */
-static int list_children(const mpm_handle *parent, struct call_reply *list)
+/* Children of a process that run here: their handles. */
+int process_try_children(struct object *unused, const mpm_handle *node, struct invocation *invocation)
 {
+    const mpm_handle *parent = invocation->in;
     struct process_record *record;
 
+    (void)unused;
+    (void)node;
     for (uint32_t number = 0; (record = process_find(runtime_arena(), number)); number++) {
         struct process_about about;
         uint64_t word = atomic_load(&record->word);
@@ -131,66 +91,43 @@ static int list_children(const mpm_handle *parent, struct call_reply *list)
             !(record->flags & PROCESS_IS_USERS) || !process_is_same(&about.parent, parent))
             continue;
         handle = process_handle_of(number, word);
-        if ((status = call_reply_add(list, &handle, sizeof handle)))
+        if ((status = invocation_add(invocation, &handle, sizeof handle)))
             return status;
     }
     return MPM_OK;
 }
 
-/* Of a process: itself; of a node: children there of the process in the message. */
-int process_try_look(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
-{
-    struct process_look look;
-    mpm_handle parent;
-
-    if (handle->kind != OBJECT_NODE)
-        return reply_look(look_here(handle, &look), &look, reply);
-    if (in_size != sizeof parent)
-        return error_set(MPM_EINVAL, "a look of %zu bytes makes no sense", in_size);
-    memcpy(&parent, in, sizeof parent);
-    return list_children(&parent, reply);
-}
-
 /* How it ended. */
 
-int process_try_join(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
+int process_try_join(struct object *unused, const mpm_handle *handle, struct invocation *invocation)
 {
-    struct process_look look;
-
-    (void)in;
-    (void)in_size;
-    return handle->kind == OBJECT_NODE ? process_try_node_is_over(reply)
-                                       : reply_look(look_at_end(handle, &look), &look, reply);
+    (void)unused;
+    return look_at_end(handle, invocation->out);
 }
 
-/* In place of the late status: names the process. */
-int process_try_late_join(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
+int process_late_join(struct object *unused, const mpm_handle *handle, struct invocation *invocation)
 {
     struct process_look look;
     int status = look_here(handle, &look);
 
-    (void)in;
-    (void)in_size;
-    (void)reply;
+    (void)unused;
     if (status && status != CALL_MUST_WAIT)
         return status;
-    return error_set(MPM_ETIMEDOUT, "process %s still runs", look.about.name);
+    return error_set(MPM_ETIMEDOUT, "process %s still runs after %g s", look.about.name,
+                     invocation->timeout_s > 0 ? invocation->timeout_s : 0.0);
 }
 
 /* Waits for the end; how it was. */
 static int join(const char *call, const mpm_handle *handle, double timeout_s, struct process_look *look)
 {
     mpm_handle own = process_own_handle();
-    int status;
+    struct invocation invocation = {.method = &process_methods[PROCESS_JOIN], .out = look};
 
     if (runtime_role() == ROLE_NONE)
         return runtime_no_run(call);
     if (handle->kind && process_is_same(handle, &own))
         return error_set(MPM_EINVAL, "%s: a process cannot wait for itself", call);
-    if (object_is_home(handle) || handle->kind != OBJECT_PROCESS)
-        return wait_here(handle, look_at_end, timeout_s, look);
-    status = call_timed(handle, VERB_PROCESS_JOIN, NULL, 0, timeout_s, look, sizeof *look, NULL);
-    return status == CALL_NO_ANSWER ? MPM_ETIMEDOUT : status;
+    return invoke(handle, &invocation, timeout_s);
 }
 
 int mpm_process_join(mpm_process process, double timeout_s)
@@ -273,38 +210,25 @@ unsigned mpm_process_node(mpm_process process)
 
 /* Children. */
 
-/* Asks for few first: a long list comes when its length is known, since a call has memory for what it asks for. */
-static int ask_for_children(unsigned node, const mpm_handle *parent, mpm_process *processes, size_t room,
-                            size_t *count)
-{
-    mpm_handle there = call_node(node);
-    size_t asked = room < FEW_CHILDREN ? room : FEW_CHILDREN, size = 0;
-    int status;
-
-    while (!(status = call_remote(&there, VERB_PROCESS_LOOK, parent, sizeof *parent, MPM_FOREVER, processes,
-                                  asked * sizeof *processes, &size)) &&
-           (*count = size / sizeof *processes) > asked && asked < room)
-        asked = *count < room ? *count : room;
-    return status;
-}
-
-/* Adds those of one node. */
+/* Adds those of one node. Another node is asked for few first: a long list comes when its length is known, since a call
+ * has memory for what it asks for. */
 static int add_children_of_node(unsigned node, const mpm_handle *parent, mpm_process *processes, size_t room,
                                 size_t *count)
 {
     size_t left = *count < room ? room - *count : 0, found = 0;
-    mpm_process *to = left ? processes + *count : NULL;
-    struct call_reply list = {0};
+    size_t asked = node == runtime_topology()->node || left < FEW_CHILDREN ? left : FEW_CHILDREN;
+    mpm_handle there = call_node(node), of = *parent;
+    struct invocation invocation = {
+        .method = PROCESS_NODE_METHOD(NODE_CHILDREN), .in = &of, .more = left ? processes + *count : NULL};
     int status;
 
-    if (node != runtime_topology()->node) {
-        status = ask_for_children(node, parent, to, left, &found);
-    } else {
-        status = list_children(parent, &list);
-        found = list.size / sizeof *processes;
-        if (!status && found && left)
-            memcpy(to, list.bytes, (found < left ? found : left) * sizeof *processes);
-        free(list.bytes);
+    for (;; asked = found < left ? found : left) {
+        invocation.size = 0;
+        invocation.room = asked * sizeof *processes;
+        status = invoke(&there, &invocation, MPM_FOREVER);
+        found = invocation.size / sizeof *processes;
+        if (status || found <= asked || asked == left)
+            break;
     }
     *count += found;
     return status;

@@ -11,7 +11,8 @@
 #include "mpmap/handle.h"
 
 #include "host/host.h"
-#include "object/call.h"
+#include "node/function.h"
+#include "object/method.h"
 #include "shm/arena.h"
 #include "shm/index_set.h"
 
@@ -68,7 +69,7 @@ struct process_look {
     struct process_about about;
     struct fork_limits limits; /* if there is a fork_errno: those of its node */
 };
-_Static_assert(sizeof(struct process_look) <= METHOD_IN_LIMIT,
+_Static_assert(sizeof(struct process_look) <= METHOD_OUT_LIMIT,
                "it is had of another node without memory for it");
 
 /* What there is to know of a process of any node, once it was forked. */
@@ -76,11 +77,23 @@ int process_look(const mpm_handle *handle, struct process_look *look);
 /* Of a process of this node: CALL_MUST_WAIT until it has ended. */
 int process_look_at_end(const mpm_handle *handle);
 
-/* What couriers do: see call_try of object/call.h. */
-call_try process_try_start, process_try_look, process_try_join, process_try_signal, process_try_close,
-    process_try_late_join;
-/* Of a node: whether nobody runs there for whom main must wait; then how many were started there, and what
- * its processes have asked for of each node. */
-int process_try_node_is_over(struct call_reply *reply);
+/* Methods: of processes, */
+enum { PROCESS_LOOK, PROCESS_JOIN, PROCESS_SIGNAL, PROCESS_CLOSE, PROCESS_METHODS };
+extern const struct method process_methods[];
+method_try process_try_look, process_try_join, process_late_join, process_try_signal, process_try_close;
+bool process_signal_makes_sense(const mpm_handle *handle, const struct invocation *invocation);
+
+/* and of nodes: by enum node_method, from NODE_START_PROCESS on. */
+extern const struct method node_methods[];
+#define PROCESS_NODE_METHOD(verb) (&node_methods[(verb)-NODE_START_PROCESS])
+method_try process_try_start, process_try_children, process_try_is_over;
+
+/* What goes to start one; its args follow. */
+struct process_start {
+    struct process_about about;
+    struct function target;
+    char identity[PROCESS_NAME_SIZE];
+};
+_Static_assert(sizeof(struct process_start) <= METHOD_IN_LIMIT, "it is the fixed part of a call");
 
 #endif

@@ -8,46 +8,41 @@
 #include "base/error.h"
 #include "host/host.h"
 #include "node/context.h"
-#include "object/call.h"
 #include "object/object.h"
 #include "process/process_parts.h"
 
 /* Signals. */
 
-static int signal_here(const mpm_handle *handle, int signal_number)
+int process_try_signal(struct object *unused, const mpm_handle *handle, struct invocation *invocation)
 {
+    const int32_t *signal_number = invocation->in;
     struct process_record *record;
     uint64_t word;
     int status;
 
+    (void)unused;
     if ((status = process_find_record(handle, &record, &word)))
         return status;
     if (process_is_live(word))
-        process_signal(runtime_arena(), (uint32_t)handle->place, handle->generation, signal_number);
+        process_signal(runtime_arena(), (uint32_t)handle->place, handle->generation, *signal_number);
     return MPM_OK;
 }
 
-int process_try_signal(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
+bool process_signal_makes_sense(const mpm_handle *handle, const struct invocation *invocation)
 {
-    int32_t signal_number;
+    const int32_t *signal_number = invocation->in;
 
-    (void)reply;
-    if (in_size != sizeof signal_number)
-        return error_set(MPM_EINVAL, "a signal of %zu bytes makes no sense", in_size);
-    memcpy(&signal_number, in, sizeof signal_number);
-    if (signal_number < 1 || signal_number > 31)
-        return error_set(MPM_EINVAL, "there is no signal %d", signal_number);
-    return signal_here(handle, signal_number);
+    (void)handle;
+    return *signal_number >= 1 && *signal_number <= 31;
 }
 
 static int send_signal(const mpm_handle *handle, int32_t signal_number)
 {
+    struct invocation invocation = {.method = &process_methods[PROCESS_SIGNAL], .in = &signal_number};
+
     if (runtime_role() == ROLE_NONE)
         return runtime_no_run(NULL);
-    if (object_is_home(handle) || handle->kind != OBJECT_PROCESS)
-        return signal_here(handle, signal_number);
-    return call_remote(handle, VERB_PROCESS_SIGNAL, &signal_number, sizeof signal_number, MPM_FOREVER, NULL,
-                       0, NULL);
+    return invoke(handle, &invocation, MPM_FOREVER);
 }
 
 int mpm_process_terminate(mpm_process process)
@@ -67,12 +62,14 @@ int mpm_process_interrupt(mpm_process process)
 
 /* Closing. */
 
-static int close_here(const mpm_handle *handle)
+int process_try_close(struct object *unused, const mpm_handle *handle, struct invocation *invocation)
 {
     struct process_record *record;
     uint64_t word;
     int status;
 
+    (void)unused;
+    (void)invocation;
     if ((status = process_find_record(handle, &record, &word)))
         return status;
     if (process_close(runtime_arena(), record, handle->generation))
@@ -83,19 +80,11 @@ static int close_here(const mpm_handle *handle)
                      (unsigned long long)handle->place, handle->home);
 }
 
-int process_try_close(const mpm_handle *handle, const void *in, size_t in_size, struct call_reply *reply)
-{
-    (void)in;
-    (void)in_size;
-    (void)reply;
-    return close_here(handle);
-}
-
 int mpm_process_close(mpm_process process)
 {
+    struct invocation invocation = {.method = &process_methods[PROCESS_CLOSE]};
+
     if (runtime_role() == ROLE_NONE)
         return runtime_no_run("mpm_process_close");
-    if (object_is_home(&process.handle) || process.handle.kind != OBJECT_PROCESS)
-        return close_here(&process.handle);
-    return call_remote(&process.handle, VERB_PROCESS_CLOSE, NULL, 0, MPM_FOREVER, NULL, 0, NULL);
+    return invoke(&process.handle, &invocation, MPM_FOREVER);
 }

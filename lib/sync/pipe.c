@@ -24,7 +24,6 @@
 #include "base/error.h"
 #include "node/context.h"
 #include "object/call.h"
-#include "object/operation.h"
 #include "shm/kill_point.h"
 #include "shm/ring.h"
 #include "sync/channel.h"
@@ -72,8 +71,8 @@ static void sweep(struct object *object)
 /* Tells the other end of what was done at an end. */
 static void tell_other(struct object *object, unsigned end)
 {
-    operation_fence_after_unlock();
-    operation_tell(object, !end);
+    object_fence_after_unlock();
+    object_tell(object, !end);
 }
 
 /* Tells both ends that holders have changed: those, too, who are between their last try and their sleep. */
@@ -342,9 +341,9 @@ static int try_close(struct object *object, const mpm_handle *handle, struct inv
         atomic_store(&pipe->closed[use->end], 1);
     KILL_POINT();
     channel_unlock_both(object);
-    operation_fence_after_unlock();
+    object_fence_after_unlock();
     for (unsigned end = 0; end < PIPE_ENDS; end++) {
-        operation_tell(object, end);
+        object_tell(object, end);
         if (is_last)
             wait_ring(&object->wait[end].word);
     }

@@ -26,7 +26,6 @@
 #include "node/context.h"
 #include "object/call.h"
 #include "object/object.h"
-#include "object/operation.h"
 #include "object/post.h"
 #include "shm/kill_point.h"
 #include "shm/ring.h"
@@ -126,8 +125,8 @@ static inline __attribute__((always_inline)) int put_and_unlock(struct object *o
     robust_mutex_unlock(&object->second_mutex);
     if (done) {
         *all_done += done;
-        operation_fence_after_unlock();
-        operation_tell(object, WAIT_MESSAGE);
+        object_fence_after_unlock();
+        object_tell(object, WAIT_MESSAGE);
     }
     if (has_turns)
         turn_tell(object, WAIT_ROOM, turn_ends, status == CALL_MUST_WAIT);
@@ -199,8 +198,8 @@ static inline __attribute__((always_inline)) int get_and_unlock(struct object *o
     if (result == RING_TOO_SMALL)
         return say_too_small(get, got);
     if (is_bounded) {
-        operation_fence_after_unlock();
-        operation_tell(object, WAIT_ROOM);
+        object_fence_after_unlock();
+        object_tell(object, WAIT_ROOM);
     }
     return MPM_OK;
 }
@@ -270,8 +269,8 @@ static int try_task_done(struct object *object, const mpm_handle *handle, struct
                            (unsigned long long)got);
     robust_mutex_unlock(&object->mutex);
     if (!status) {
-        operation_fence_after_unlock();
-        operation_tell(object, WAIT_DONE);
+        object_fence_after_unlock();
+        object_tell(object, WAIT_DONE);
     }
     return status;
 }
@@ -290,9 +289,9 @@ static int try_close(struct object *object, const mpm_handle *handle, struct inv
     }
     atomic_store_explicit(&queue_of(object)->closed, 1, memory_order_release);
     robust_mutex_unlock(&object->second_mutex);
-    operation_fence_after_unlock();
-    operation_tell(object, WAIT_MESSAGE);
-    operation_tell(object, WAIT_ROOM);
+    object_fence_after_unlock();
+    object_tell(object, WAIT_MESSAGE);
+    object_tell(object, WAIT_ROOM);
     return MPM_OK;
 }
 
@@ -474,8 +473,8 @@ static int undo_get(const mpm_handle *handle, struct invocation *invocation, boo
         return MPM_OK; /* there is nothing, or no queue, to give it back to */
     status = give_back(object, invocation->in, invocation->out, invocation->more);
     robust_mutex_unlock(&object->mutex);
-    operation_fence_after_unlock();
-    operation_tell(object, WAIT_MESSAGE);
+    object_fence_after_unlock();
+    object_tell(object, WAIT_MESSAGE);
     return status;
 }
 
@@ -686,8 +685,8 @@ static inline bool put_at_once(const mpm_handle *handle, const void *message, si
               ring_put_at_once(&queue->ring, runtime_arena(), message, size);
     robust_mutex_unlock(&object->second_mutex);
     if (is_done) {
-        operation_fence_after_unlock();
-        operation_tell(object, WAIT_MESSAGE);
+        object_fence_after_unlock();
+        object_tell(object, WAIT_MESSAGE);
     }
     return is_done;
 }
@@ -706,8 +705,8 @@ static inline bool get_at_once(const mpm_handle *handle, void *message, size_t r
               ring_get_at_once(&queue->ring, runtime_arena(), message, room, size);
     robust_mutex_unlock(&object->mutex);
     if (is_done && is_bounded) {
-        operation_fence_after_unlock();
-        operation_tell(object, WAIT_ROOM);
+        object_fence_after_unlock();
+        object_tell(object, WAIT_ROOM);
     }
     return is_done;
 }

@@ -36,7 +36,6 @@
 #include "base/error.h"
 #include "node/context.h"
 #include "object/call.h"
-#include "object/operation.h"
 #include "shm/kill_point.h"
 
 #define BLOCK_OWNER  2u /* the cell's number of the block `argument`, behind those of tables */
@@ -259,8 +258,8 @@ int state_apply(struct object *object, const mpm_handle *handle, state_step *ste
     robust_mutex_unlock(&object->mutex);
     KILL_POINT();
     if (tells) {
-        operation_fence_after_unlock();
-        operation_tell(object, WAIT_CHANGE);
+        object_fence_after_unlock();
+        object_tell(object, WAIT_CHANGE);
         KILL_POINT();
     }
     return status;

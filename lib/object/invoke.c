@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Waiting for an object at home. It writes only what stays with the cell: the object may be another one by
  * the time that somebody looks. */
-#include "object/operation.h"
-
 #include "mpmap/status.h"
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "node/context.h"
+#include "object/call.h"
+#include "object/method.h"
 #include "shm/interrupt.h"
 #include "shm/kill_point.h"
 
