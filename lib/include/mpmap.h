@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/** @file mpmap.h
- * Everything of libmpmap in one include. C11, and C++17 compiles it too.
+/** @file mpmap.h  Everything of libmpmap in one include. C11, and C++17 compiles it too.
  *
- * Rules that hold for every call, unless its own text says otherwise:
- * - A call that can fail returns `int`: 0 (MPM_OK), or a negative MPM_E… of status.h, and mpm_error() then
- *   gives this thread's last error as a sentence. A call that failed has changed nothing.
- * - Parameters come in one order: the handle, inputs, sizes, options, the time limit, outputs. Outputs are untouched when
- *   the call fails. Yes or no is an output, a `bool`.
+ * Rules that hold for every function, unless its own text says otherwise:
+ * - A function that can fail returns `int`: 0 (MPM_OK), or a negative MPM_E… of status.h, and then mpm_error()
+ *   gives the calling thread's last failure as a sentence. A call that failed has changed nothing.
+ * - Parameters come in one order: the handle, inputs, sizes, options, the time limit, outputs. Outputs are
+ *   untouched when the call fails. Yes or no is an output, a `bool`.
  * - Options are structs whose zero is the default; NULL is all defaults.
  * - Times are seconds (`double`), sizes are bytes (`size_t`).
- * - No call prints, exits or aborts.
- */
+ * - No function prints, but for mpm_report_error(), mpm_progress_line() and what mpm_log_to_stderr() has chosen.
+ *   None ends the process, but for mpm_exit(), and mpm_init() in ranks other than main's. */
 #ifndef MPMAP_H
 #define MPMAP_H
 

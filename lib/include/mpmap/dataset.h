@@ -12,25 +12,28 @@
 
 MPM_BEGIN
 
-/** Tells the type and shape of a row of a data set: its first dimension is the rows.
- * Opens and closes the file in the calling process.
- * @param rows  out: how many rows there are; or NULL
- * @param row   out: type and shape of one; or NULL
- * @return MPM_ENOENT if there is no such file or data set, no HDF5 to load, or no filter to decompress it; MPM_ETYPE for a
- *         scalar, strings, compounds and all that is not an integer of 8 to 64 bits or a float of 32 or 64; MPM_EBUSY if
- *         another program has the file open for writing, unless that is SWMR writing, which allows readers; MPM_EIO. */
+/** Tells the type and shape of a row of a data set, whose first dimension is the rows. Opens and closes the file in
+ * the calling process, and blocks meanwhile. Needs no run.
+ * @param file     name of an HDF5 file
+ * @param dataset  its data set, for example "/data"
+ * @param rows     out: how many rows there are; or NULL
+ * @param row      out: type and shape of one; or NULL
+ * @return 0; MPM_ENOENT if there is no such file or data set, no HDF5 to load, or no filter to decompress it;
+ *         MPM_ETYPE for a scalar, strings, compounds and everything else that is not an integer of 8 to 64 bits or
+ *         a float of 32 or 64; MPM_EBUSY if another program has the file open for writing, unless that is SWMR
+ *         writing, which allows readers; MPM_EIO; MPM_EINVAL. */
 MPM_API MPM_CHECKED int mpm_dataset_describe(const char *file, const char *dataset, uint64_t *rows,
                                              mpm_shape *row);
 
-/** What becomes of an output file that exists. It is replaced at the end of the map, by a file of the same mode, once all
- * else is right; and never by results of which none is good. */
+/** What happens to an output file that exists. It is replaced at the end of the map, by a file of the same mode,
+ * when all else is right; and never by results of which none is good. */
 enum mpm_overwrite {
     MPM_OVERWRITE_NOTHING, /**< it stays: MPM_EEXIST */
     MPM_OVERWRITE_RESULT, /**< it is replaced if it holds nothing but the results of such a map, under the same name */
     MPM_OVERWRITE_FILE, /**< it is replaced, whatever it holds */
 };
 
-/** What mpm_pool_map_dataset does; zero is the default where one is named. */
+/** What mpm_pool_map_dataset() does; zero is the default where one is named. */
 typedef struct mpm_dataset_map {
     const char *input_file;     /**< HDF5 file that holds the rows; every node must see it */
     const char *input_dataset;  /**< its data set, for example "/data" */
@@ -42,55 +45,69 @@ typedef struct mpm_dataset_map {
     int overwrite;              /**< an enum mpm_overwrite */
     size_t chunk;               /**< rows that a worker claims at once; 0: by measured time */
     const void *context;        /**< as in mpm_map_options */
-    size_t context_size;
+    size_t context_size;        /**< as in mpm_map_options */
     void (*progress)(const mpm_progress *now, void *argument); /**< as in mpm_map_options, in rows */
-    void *progress_argument;
-    /** Not 0: the input is read as it is, even while another program writes it: what that one has not written yet is
-     * read as zeros. Else it is locked while the map runs, as HDF5 does it (HDF5_USE_FILE_LOCKING goes first), and every
-     * node must have the same file. */
+    void *progress_argument;                                   /**< handed to it */
+    /** Not 0: the input is read as it is, even while another program writes it: what that one has not written yet
+     * is read as zeros. Else it is locked while the map runs, as HDF5 does it (HDF5_USE_FILE_LOCKING goes first),
+     * and every node must have the same file. */
     int without_locks;
     uint64_t
         max_failures; /**< when more rows have failed, the map ends with MPM_ECANCELED; 0: any number may */
-    /** How long each row takes, in any unit, or NULL: those that take longest are begun first, so that none is left over
-     * at the end when all others are done. Not a number counts as 0. The output is the same without. Rows that the input
-     * stores in one chunk, and that are larger than a few KiB, stay together, longest sum first, unless `chunk` is set.
-     * Rows that do not follow one another are read and written one by one, so costs do not pay for rows that take less
-     * than about 0.1 ms. Main takes 24 bytes a row for it, 32 where rows stay together. */
+    /** How long each row takes, in any unit, or NULL: those that take longest are begun first, so that none is left
+     * over at the end when all others are done. Not a number counts as 0. The output is the same without. Rows
+     * that the input stores in one chunk, and that are larger than a few KiB, stay together, longest sum first,
+     * unless `chunk` is set. Rows that do not follow one another are read and written one by one, so costs do not
+     * pay for rows that take less than about 0.1 ms. Main takes 24 bytes a row for it, 32 where rows stay
+     * together. */
     const double *costs;
     uint64_t cost_count; /**< how many: as many as the input has rows, else MPM_EINVAL */
 } mpm_dataset_map;
 
-/** As mpm_dataset_describe, of the input of a map, opened as the map will open it. */
+/** Does the same for the input of a map, opened as the map will open it.
+ * @param map   the map: its input_file, input_dataset and without_locks
+ * @param rows  out: how many rows there are; or NULL
+ * @param row   out: type and shape of one; or NULL
+ * @return as mpm_dataset_describe(). */
 MPM_API MPM_CHECKED int mpm_dataset_describe_input(const mpm_dataset_map *map, uint64_t *rows,
                                                    mpm_shape *row);
 
-/** Reads the costs of rows from a data set of one number a row, of any type that a map takes, for mpm_dataset_map.costs.
- * Opens and closes the file in the calling process, and blocks while it reads. Any process may call it.
+/** Reads the costs of rows from a data set of one number a row, of any type that a map takes, for
+ * mpm_dataset_map.costs. Opens and closes the file in the calling process, and blocks while it reads. Any process
+ * may call it.
+ * @param file           name of an HDF5 file
+ * @param dataset        its data set, for example "/data"
  * @param without_locks  not 0: as in mpm_dataset_map
- * @param costs  out: memory that the caller frees with free(); set on success only, as is the next
- * @param count  out: how many
- * @return MPM_EINVAL for a cost that is negative or not a number: mpm_error() names its row; MPM_ETYPE for rows that are not
- *         one number each; MPM_ENOMEM; MPM_ENOENT, MPM_ETYPE, MPM_EBUSY, MPM_EIO as mpm_dataset_describe. */
+ * @param costs          out: memory that the caller frees with free()
+ * @param count          out: how many
+ * @return 0; MPM_EINVAL for a cost that is negative or not a number: mpm_error() names its row; MPM_ETYPE for rows
+ *         that are not one number each; MPM_ENOMEM; MPM_ENOENT, MPM_ETYPE, MPM_EBUSY, MPM_EIO as
+ *         mpm_dataset_describe(). */
 MPM_API MPM_CHECKED int mpm_dataset_read_costs(const char *file, const char *dataset, int without_locks,
                                                double **costs, uint64_t *count);
 
-/** Runs a task over the rows of a data set; results go into a new one of [rows, extents of a result…].
- * Items are rows in the machine's own byte order, C order. A row that fails leaves zeros, and is marked in
- * the data set `OUTPUT_DATASET.done` beside it (u8 a row: 0 not done, 1 done, 2 failed).
- * Before the first row is run anywhere, every node opens both files and checks that they are those that main has. A node
- * that takes longer for it than eight times MPMAP_NODE_TIMEOUT ends the map.
- * A row that cannot be read has failed, too. Blocks until every row is done. The pool's driver only.
- * The file is made as OUTPUT_FILE.part. Where the map ends before its end and some rows are good, it stays there, and
- * mpm_error() says so; the next map to the same output begins anew.
- * @return MPM_ETASK if rows failed, as mpm_pool_map: the file is complete otherwise, unless it was to replace another one and
- *         no row is good. MPM_ECANCELED after more than max_failures. MPM_EEXIST if the output exists and may not be
- *         overwritten, is a link, or another run is making it; MPM_ENOENT, MPM_ETYPE, MPM_EBUSY as mpm_dataset_describe;
- *         MPM_EIO, also when the disk is full, or a node sees another input or output, or cannot open them in time; MPM_ENODELOST: the sentence says
- *         how many rows are good, and in which file; what mpm_pool_map gives. */
+/** Runs a task over the rows of a data set. The results go into a new data set of [rows, extents of a result…].
+ * Items are rows in the machine's own byte order, C order. A row that fails, or cannot be read, leaves zeros. The
+ * data set `OUTPUT_DATASET.done` beside it marks each row (u8: 0 not done, 1 good, 2 failed). Before the first row
+ * is run anywhere, every node opens both files and checks that they are those that main has; a node that takes
+ * longer for it than eight times MPMAP_NODE_TIMEOUT ends the map. Blocks until every row is done. The pool's
+ * driver only.
+ *
+ * The file is made as OUTPUT_FILE.part. If the map ends early and some rows are good, it stays there, and
+ * mpm_error() says so; the next map to the same output starts from the beginning.
+ * @param pool  the pool
+ * @param task  the function to run
+ * @param map   what to map, and where to
+ * @return 0; MPM_ETASK if rows failed, as mpm_pool_map(): the file is complete otherwise, unless it was to replace
+ *         another one and no row is good. MPM_ECANCELED after more than max_failures. MPM_EEXIST if the output
+ *         exists and may not be overwritten, is a link, or another run is making it; MPM_ENOENT, MPM_ETYPE,
+ *         MPM_EBUSY as mpm_dataset_describe(); MPM_EIO, also when the disk is full, or a node sees another input
+ *         or output, or cannot open them in time; MPM_ENODELOST: the sentence says how many rows are good, and in
+ *         which file; what mpm_pool_map() returns. */
 MPM_API MPM_CHECKED int mpm_pool_map_dataset(mpm_pool *pool, mpm_task *task, const mpm_dataset_map *map);
 
-/** The HDF5 library in use, "major.minor.patch". HDF5 is loaded when it is first needed, by this call as well;
- * "none" if it cannot be: mpm_error() says why. */
+/** Tells the HDF5 library in use. HDF5 is loaded when it is first needed, by this call as well. Needs no run.
+ * @return a constant: "major.minor.patch"; "none" if it cannot be loaded: mpm_error() says why. */
 MPM_API const char *mpm_hdf5_version(void);
 
 MPM_END

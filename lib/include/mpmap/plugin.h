@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/** @file plugin.h  What a plugin (a shared object with tasks in it) tells about a task. */
+/** @file plugin.h  How a plugin, a shared object with tasks in it, describes a task. */
 #ifndef MPMAP_PLUGIN_H
 #define MPMAP_PLUGIN_H
 
@@ -8,13 +8,13 @@
 
 MPM_BEGIN
 
-/** Description of the task NAME, exported by the plugin as the variable NAME_description:
+/** Description of the task NAME. The plugin exports it as the variable NAME_description:
  *
  *     const mpm_task_description mean_description = {.result = "f64", .row = "f32", .help = "mean of a row"};
  *     int mean(mpm_call *call, const void *item, void *result) { … }
  */
 typedef struct mpm_task_description {
-    const char *result; /**< type and shape of a result, as mpm_shape_parse reads it */
+    const char *result; /**< type and shape of a result, as mpm_shape_parse() reads it: "f64" */
     const char *row;    /**< what a row must be: "u8[64,64,3]", or only its type ("f32"); NULL: anything */
     const char *help;   /**< one line for a user; NULL: none */
 } mpm_task_description;

@@ -10,33 +10,50 @@
 
 MPM_BEGIN
 
-/** What a task knows of the call that it serves. Valid during that call only. */
+/** One call of a task: it is the argument of mpm_fail(), mpm_call_index() and the like. Valid until the task
+ * returns. */
 typedef struct mpm_call mpm_call;
 
 /** A task: a function of the program, of a library that it is linked with, or of a plugin that it has
  * opened with dlopen; static ones too. It runs in worker processes: globals are each worker's own. What a task has
- * started itself (fork, system) may run on when it returns, and is killed when its worker ends: by a crash, a time
+ * started itself (fork, system) may continue when it returns, and is killed when its worker ends: by a crash, a time
  * limit, cancel, or terminate, or with its pool. See mpm_process_start().
+ * @param call    the call, for mpm_fail(), mpm_call_index() and the like
  * @param item    this item: `item_size` bytes, read only; NULL if the item size is 0
  * @param result  room for `result_size` bytes, aligned as an array of results of that size is (the array
- *                itself to 64 bytes); what stands there beforehand is undefined; NULL if the size is 0
+ *                itself to 64 bytes); what is there beforehand is undefined; NULL if the size is 0
  * @return 0, or anything else if the item failed: see mpm_fail(). */
 typedef int mpm_task(mpm_call *call, const void *item, void *result);
 
-/** Says why the item fails, in at most 191 bytes.
+/** Says why the item fails, in at most 191 bytes. Does not block.
+ * @param call    the call that the task was given
+ * @param format  as of printf(), with its arguments
  * @return 1, so that a task can `return mpm_fail(call, "x is %g", x);`. */
 MPM_API int mpm_fail(mpm_call *call, const char *format, ...) MPM_FORMAT(2, 3);
 
-/** The index of the item in its map, from 0. */
+/** Tells the index of the item in its map.
+ * @param call  the call that the task was given
+ * @return the index, from 0. */
 MPM_API size_t mpm_call_index(const mpm_call *call);
-/** The size of the item in bytes. */
+
+/** Tells the size of the item.
+ * @param call  the call that the task was given
+ * @return bytes. */
 MPM_API size_t mpm_call_item_size(const mpm_call *call);
-/** The size of the result in bytes. */
+
+/** Tells the size of the result.
+ * @param call  the call that the task was given
+ * @return bytes. */
 MPM_API size_t mpm_call_result_size(const mpm_call *call);
-/** The context that mpm_map_options gave: the node's own copy of its bytes, read only; NULL if none. */
+
+/** Tells where the context is that mpm_map_options gave.
+ * @param call  the call that the task was given
+ * @return the node's own copy of its bytes, read only; NULL without one. */
 MPM_API const void *mpm_call_context(const mpm_call *call);
 
-/** What the initializer has made for the worker that runs the call; NULL without one. */
+/** Tells what the initializer has made for the worker that runs the call.
+ * @param call  the call that the task was given
+ * @return what the initializer has set; NULL without one. */
 MPM_API void *mpm_call_state(const mpm_call *call);
 
 /** Prepares a worker, before its first item: opens files, loads what all its items need.
@@ -48,54 +65,56 @@ MPM_API void *mpm_call_state(const mpm_call *call);
  * @return 0, or anything else if the worker cannot work: see mpm_fail(). */
 typedef int mpm_initializer(mpm_call *call, const void *argument, size_t argument_size, void **state);
 
-/** Ends a worker that ends in good order: because the pool is closed, or because it has had its
- * max_tasks_per_worker. One that is killed gets none. */
+/** Cleans up in a worker that ends in good order: because the pool is closed, or because it has done its
+ * max_tasks_per_worker. A worker that is killed does not get there.
+ * @param state  what the initializer has set; or NULL */
 typedef void mpm_finalizer(void *state);
 
-/** A pool of workers. Who opens it is its driver: main, or a process (mpmap/process.h). A pool is its driver's own, and
- * ends with it: its workers are killed if it ends without mpm_pool_close().
+/** A pool of workers. The process that opens it is its *driver*: main, or a process (process.h). A pool belongs to
+ * its driver, and ends with it: its workers are killed if the driver ends without mpm_pool_close().
  *
- * Workers that end are replaced. While that is not possible, because a limit of processes or of memory is reached, the
- * pool goes on with those that live, and tries it again after pauses of at most a second. A node where it has had no
- * worker for MPMAP_WORKER_TIMEOUT seconds (30 if not set) is given up, and its items go to others; without any node left
- * the pool fails: MPM_EWORKER, with the cause. */
+ * Workers that end are replaced. While that is not possible, because a limit of processes or of memory is reached,
+ * the pool continues with those that are left, and tries again after pauses of at most a second. A node where it
+ * has had no worker for MPMAP_WORKER_TIMEOUT seconds (30 if not set) is given up, and its items go to others;
+ * without any node left the pool fails: MPM_EWORKER, with the cause. */
 typedef struct mpm_pool mpm_pool;
 
-/** Options of mpm_pool_open; zero is the default. */
+/** Options of mpm_pool_open(); zero is the default. */
 typedef struct mpm_pool_options {
-    /** In all, filled from the driver's node on; 0: one a slot. Main's pools use every node, a process's its own. */
+    /** Workers in all, from the driver's node on; 0: one a slot. Main's pools use every node, a process's its own. */
     unsigned workers;
-    /** Runs that an item gets whose worker dies in it; 0: 2. If the worker was killed by SIGKILL, likely because the
-     * node was out of memory, the item is tried again alone: workers of all pools of the node first end what they have
-     * begun (their chunks), and begin nothing until it has ended; those of other pools stand back for 30 s at most. */
+    /** How often an item is run whose worker dies in it; 0: 2. If the worker was killed by SIGKILL, likely because
+     * the node was out of memory, the item is tried again alone: workers of all pools of the node first finish
+     * their chunks, and begin nothing until it has ended; those of other pools wait 30 s at most. */
     unsigned max_attempts;
-    /** Items after which a worker makes place for a new one; 0: any number. */
+    /** Items after which a worker is replaced by a new one; 0: any number. */
     size_t max_tasks_per_worker;
     /** Seconds after which an item that still runs is killed, with its worker: never earlier, and at most an eighth
      * later or so. It is tried again, as often as max_attempts says. 0: any time. */
     double item_timeout_s;
-    /** Bytes that an item may need: its worker is looked at about every 20 ms, and killed if it has more memory of its
-     * own than that, beside what it had after its initializer; so for that long an item may have more. What earlier
-     * items have left in the worker counts; memory that is shared, and files that are mapped, do not. It is tried
+    /** Bytes that an item may need. Its worker is looked at about every 20 ms, and killed if it has more memory of
+     * its own than that, beside what it had after its initializer; so for that long an item may have more. What
+     * earlier items have left in the worker counts; shared memory and mapped files do not. The item is tried
      * again, as often as max_attempts says. 0: any. */
     uint64_t item_memory_bytes;
     mpm_initializer *initializer; /**< called once in each worker, also in those that come later; or NULL */
     const void *initializer_argument; /**< bytes for it, or NULL */
     size_t initializer_argument_size; /**< how many; they are copied once to every node */
     mpm_finalizer *finalizer;         /**< called once in each worker that ends in good order; or NULL */
-    /** Seconds after which an initializer or a finalizer that still runs is killed, with its worker: never earlier, and at
-     * most an eighth later or so. An initializer has failed then, and so has the pool; after a finalizer the pool goes on,
-     * or closes. 0: as item_timeout_s; MPM_FOREVER: any time. */
+    /** Seconds after which an initializer or a finalizer that still runs is killed, with its worker: never earlier,
+     * and at most an eighth later or so. An initializer has failed then, and so has the pool; after a finalizer
+     * the pool goes on, or closes. 0: as item_timeout_s; MPM_FOREVER: any time. */
     double setup_timeout_s;
 } mpm_pool_options;
 
-/** Opens a pool and starts its workers. More workers than slots are spread evenly over the nodes.
- * Blocks until the workers run, and all initializers have returned. Main and processes, any thread.
- * @param pool  out: the pool, which the caller ends with mpm_pool_close()
- * @return MPM_ESTATE without a run, or in a pool's worker; MPM_EINVAL for more than 65536 workers, or another option
- *         that makes no sense; MPM_ESYSTEM where the memory of items cannot be limited; MPM_ENOMEM; MPM_EWORKER if an
- *         initializer fails, with what it said, or runs past its time, if workers die as they start, again and again,
- *         or if one cannot be forked; MPM_ENODELOST. */
+/** Opens a pool and starts its workers. More workers than slots are spread evenly over the nodes. Blocks until the
+ * workers run, and all initializers have returned. Main and processes may call it, any thread.
+ * @param options  or NULL: defaults
+ * @param pool     out: the pool, which the caller ends with mpm_pool_close()
+ * @return 0; MPM_ESTATE without a run, or in a worker of a pool; MPM_EINVAL for more than 65536 workers, or
+ *         another option that is not valid; MPM_ESYSTEM where the memory of items cannot be limited; MPM_ENOMEM;
+ *         MPM_EWORKER if an initializer fails, with what it said, or runs past its time, if workers die as they
+ *         start, again and again, or if one cannot be forked; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_pool_open(const mpm_pool_options *options, mpm_pool **pool);
 
 /** Why an item failed. */
@@ -117,7 +136,7 @@ typedef struct mpm_failure {
     char text[192];       /**< the cause in words: what mpm_fail() was told, or how its worker ended */
 } mpm_failure;
 
-/** Where a map stands. */
+/** How far a map is. */
 typedef struct mpm_progress {
     uint64_t done;    /**< items finished, failed ones included */
     uint64_t total;   /**< items of the map */
@@ -125,18 +144,19 @@ typedef struct mpm_progress {
     double elapsed_s; /**< since the map began */
 } mpm_progress;
 
-/** Options of mpm_pool_map; zero is the default. */
+/** Options of mpm_pool_map(); zero is the default. */
 typedef struct mpm_map_options {
     size_t chunk;        /**< items that a worker claims at once; 0: by measured time, about 100 µs each */
     const void *context; /**< bytes that every call can read: mpm_call_context() */
     size_t context_size; /**< how many, at most 1 GiB; they are copied once to every node */
-    /** How long each item takes, in any unit, or NULL: those that take longest are begun first, so that none is left
-     * over at the end when all others are done. Results are in item order all the same. It takes a copy of the items.
-     * Only of mpm_pool_map() and mpm_pool_map_async(), and mpm_dataset_map has its own; it must stay until the map has ended. */
+    /** How long each item takes, in any unit, or NULL: those that take longest are begun first, so that none is
+     * left over at the end when all others are done. Results are in item order all the same. It takes a copy of
+     * the items. For mpm_pool_map() and mpm_pool_map_async() only; mpm_dataset_map has its own. It must stay until
+     * the map has ended. */
     const double *costs;
-    /** Called about ten times a second from the thread that maps, and once at the end; or NULL. It may call anything but
-     * mpm_pool_close() and mpm_pool_terminate() of this pool, and mpm_finalize(), which would wait for the map that waits
-     * for it: they return MPM_ESTATE. */
+    /** Called about ten times a second from the thread that maps, and once at the end; or NULL. It may call
+     * anything but mpm_pool_close() and mpm_pool_terminate() of this pool, and mpm_finalize(), which would wait
+     * for the map that waits for this function: they return MPM_ESTATE. */
     void (*progress)(const mpm_progress *now, void *argument);
     void *progress_argument; /**< handed to it */
     /** Out, or NULL: the items that failed, in rising order, in memory that the caller frees with free(); NULL if
@@ -145,39 +165,51 @@ typedef struct mpm_map_options {
     size_t *failure_count; /**< out, or NULL: how many */
 } mpm_map_options;
 
-/** Runs a task over `count` items and puts the results in item order, whatever the workers and nodes.
- * Maps and calls of a pool begin in the order in which they are submitted, on each node; a map that takes long shares
- * the workers with later ones.
- * Blocks until every item is done or failed. The pool's driver only, any thread; several at once are fine.
- * @param items    `count` items of `item_size` bytes each; NULL if item_size is 0
- * @param results  out: room for `count` results of `result_size` bytes each; NULL if that is 0. Where an
- *                 item failed, its result is zero
- * @return MPM_ETASK if items failed: mpm_error() names the first and says how many; the other items'
- *         results are good. MPM_EINVAL, MPM_ESTATE (also once the end of the pool or of the run has begun), MPM_ENOMEM, MPM_EWORKER, MPM_ENODELOST:
- *         results are undefined then. */
+/** Runs a task over `count` items and puts the results in the order of the items, whatever the workers and nodes.
+ * Maps and calls of a pool begin in the order in which they are submitted, on each node; a long map shares the
+ * workers with later ones. Blocks until every item is done or has failed. The pool's driver only, any thread;
+ * several at once are fine.
+ * @param pool         the pool
+ * @param task         the function to run
+ * @param items        `count` items of `item_size` bytes each; NULL if item_size is 0
+ * @param count        how many items
+ * @param item_size    bytes of an item
+ * @param result_size  bytes of a result
+ * @param options      or NULL: defaults
+ * @param results      out: room for `count` results of `result_size` bytes each; NULL if that is 0. Where an item
+ *                     failed, its result is zero
+ * @return 0; MPM_ETASK if items failed: mpm_error() names the first and says how many; the other items' results
+ *         are good. After MPM_EINVAL, MPM_ESTATE (also once the end of the pool or of the run has begun),
+ *         MPM_ENOMEM, MPM_EWORKER, MPM_ECANCELED (mpm_pool_terminate()) and MPM_ENODELOST the results are
+ *         undefined. */
 MPM_API MPM_CHECKED int mpm_pool_map(mpm_pool *pool, mpm_task *task, const void *items, size_t count,
                                      size_t item_size, size_t result_size, const mpm_map_options *options,
                                      void *results);
 
-/** The pool's workers on all nodes where it has not lost all of them; 0 for NULL, for a pool that has failed or has lost
- * its last worker, once the end of the pool or of the run has begun, and in a worker. */
+/** Counts the pool's workers, on all nodes where it has not lost all of them. Never blocks.
+ * @param pool  the pool, or NULL
+ * @return how many; 0 for NULL, for a pool that has failed or has lost its last worker, once the end of the pool
+ *         or of the run has begun, and in a worker. */
 MPM_API unsigned mpm_pool_worker_count(const mpm_pool *pool);
 
-/** Ends the workers and frees the pool; NULL is fine. What was begun in it before comes to its end; every call that comes
- * after that instant gets MPM_ESTATE, whichever thread, callback, progress function or generator makes it: so does a
- * call with a pointer to a pool that is closed, unless hundreds of others have been closed since. Blocks until the
- * workers have ended in good order, and callbacks have returned, unless it is called from one. The pool's driver only,
- * any thread.
- * @return MPM_ESTATE if it is closed, or another call is ending it, or the caller is a progress function of a map of
- *         this pool, which waits for the function: nothing is done then. MPM_ETIMEDOUT if finalizers have run past
- *         mpm_pool_options.setup_timeout_s at any time: their workers were killed, and the pool is closed all the same. */
+/** Ends the workers and frees the pool. Whatever was begun in it before comes to its end. Every call that comes
+ * after that instant gets MPM_ESTATE, whichever thread, callback, progress function or generator makes it; so does
+ * a call with a pointer to a pool that is closed, unless hundreds of others have been closed since. Blocks until
+ * the workers have ended in good order, and callbacks have returned, unless it is called from one. The pool's
+ * driver only, any thread.
+ * @param pool  the pool; NULL is fine
+ * @return 0; MPM_ESTATE if it is closed, or another call is ending it, or the caller is a progress function of a
+ *         map of this pool, which waits for the function: nothing is done then. MPM_ETIMEDOUT if finalizers have
+ *         run past mpm_pool_options.setup_timeout_s at any time: their workers were killed, and the pool is closed
+ *         all the same. */
 MPM_API int mpm_pool_close(mpm_pool *pool);
 
-/** Kills the workers and frees the pool, now; NULL is fine. What still runs in it ends with MPM_ECANCELED, and whatever
- * comes after gets MPM_ESTATE, as for mpm_pool_close(). Blocks until the workers have ended, and callbacks have returned,
- * unless it is called from one. If another call is closing it, what that one waits for is canceled, and this one returns
- * at once. The pool's driver only, any thread.
- * @return MPM_ESTATE if it is closed, or the caller is a progress function of a map of this pool. */
+/** Kills the workers and frees the pool, now. Whatever still runs in it ends with MPM_ECANCELED, and whatever comes
+ * after gets MPM_ESTATE, as for mpm_pool_close(). Blocks until the workers have ended, and callbacks have
+ * returned, unless it is called from one. If another call is closing it, what that one waits for is canceled, and
+ * this one returns at once. The pool's driver only, any thread.
+ * @param pool  the pool; NULL is fine
+ * @return 0; MPM_ESTATE if it is closed, or the caller is a progress function of a map of this pool. */
 MPM_API int mpm_pool_terminate(mpm_pool *pool);
 
 MPM_END

@@ -18,7 +18,7 @@ enum mpm_line_form {
 
 /** A progress line; start from zero, or from a form and an interval. It shows one map at a time. */
 typedef struct mpm_line {
-    enum mpm_line_form form;
+    enum mpm_line_form form; /**< how it is shown */
     double
         every_s; /**< seconds between plain or JSON lines; 0: plain lines after 10 s, then after pauses that double
                      * up to a minute, and JSON lines once a second */
@@ -27,13 +27,16 @@ typedef struct mpm_line {
     int shown;      /**< the library's own: a line is drawn on the terminal */
 } mpm_line;
 
-/** Shows on stderr where a map stands: for `.progress` of mpm_map_options and mpm_dataset_map, with an
- * mpm_line as its `progress_argument`. On a terminal it draws after the first second, ten times a second at most, as wide
- * as the terminal is, and erases the line when all items are done. Elsewhere (also where the variable TERM is "dumb") it
- * prints a line now and then. Blocks as long as stderr does. Any process. */
+/** Shows on stderr how far a map is: for `.progress` of mpm_map_options and mpm_dataset_map, with an mpm_line as
+ * its `progress_argument`. On a terminal it draws after the first second, ten times a second at most, as wide as
+ * the terminal is, and erases the line when all items are done. Elsewhere (also where the variable TERM is "dumb")
+ * it prints a line now and then. Blocks as long as stderr does. Any process.
+ * @param now   how far the map is
+ * @param line  an mpm_line, which stays the same for the whole map */
 MPM_API void mpm_progress_line(const mpm_progress *now, void *line);
 
-/** Erases the line if it still stands there, as it does after a map that ended early. Keeps errno. */
+/** Erases the line if it is still there, as it is after a map that ended early. Keeps errno.
+ * @param line  the line */
 MPM_API void mpm_progress_line_end(mpm_line *line);
 
 MPM_END

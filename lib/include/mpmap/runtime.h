@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/** @file runtime.h  The run: starting it, ending it, what it consists of, and memory that it shares. */
+/** @file runtime.h  The run: starting it, ending it, what it consists of, and shared memory. */
 #ifndef MPMAP_RUNTIME_H
 #define MPMAP_RUNTIME_H
 
@@ -10,31 +10,32 @@
 
 MPM_BEGIN
 
-/** Options of mpm_init; zero is the default. Environment variables (see doc/clusters.md) take precedence over these. */
+/** Options of mpm_init(); zero is the default. Environment variables (see doc/clusters.md) take precedence over
+ * these. */
 typedef struct mpm_options {
     size_t arena_size;       /**< bytes that each node's processes share; 0: what memory allows */
     unsigned ranks_per_node; /**< cut machines into virtual nodes of so many ranks; 0: do not */
-    /** The address of the MPI_Comm to run on, in a program that has started MPI itself; NULL: MPI_COMM_WORLD. Its ranks
-     * call mpm_init(), all of them, and no others; its rank 0 is main. It is read in this call only, and stays the
-     * program's. Runs on several communicators may go on at the same time; each uses all CPUs and memory that its
-     * ranks have. */
+    /** The address of the MPI_Comm to run on, in a program that has started MPI itself; NULL: MPI_COMM_WORLD. Its
+     * ranks call mpm_init(), all of them, and no others; its rank 0 is main. It is read in this call only, and
+     * stays the program's. Runs on several communicators may go on at the same time; each uses all CPUs and memory
+     * that its ranks have. */
     const void *communicator;
-    /** A node that has been silent for so many seconds, from 1 on, is lost, and the run ends; 0: 15 seconds; MPM_FOREVER:
-     * never. Main's value counts. */
+    /** A node that has been silent for so many seconds, from 1 on, is lost, and the run ends; 0: 15 seconds;
+     * MPM_FOREVER: never. Main's value counts. */
     double node_timeout_s;
 } mpm_options;
 
 /** Starts a run. It returns at once in main (rank 0) only: every other rank serves inside this call until the run
  * ends. Without mpirun or srun the run is this process, and MPI is not started.
  *
- * Call it first in main(), from a thread that lives until mpm_finalize() (the kernel ends the worker processes with
- * it), before there are other threads: workers do not have these, so OpenMP that was used before hangs in tasks; one line
- * on stderr says so. Blocks until every rank is there.
+ * Call it first in main(), from a thread that lives until mpm_finalize() (the kernel ends the worker processes
+ * with it), before there are other threads: workers do not have these, so OpenMP that was used before hangs in
+ * tasks; a line on stderr warns of it. Blocks until every rank is there.
  *
- * Whoever starts MPI ends it. Under a launcher this call starts MPI, and mpm_finalize() ends it: then the other ranks
- * exit inside this call, with status 0, and there is one run. A program that has started MPI itself, on all ranks, with
- * MPI_THREAD_SERIALIZED at least, ends it itself: then the other ranks return from this call when the run ends, with
- * MPM_SERVED. A run is a phase of such a program:
+ * Whoever starts MPI ends it. Under a launcher this call starts MPI, and mpm_finalize() ends it: then the other
+ * ranks exit inside this call, with status 0, and there is one run. A program that has started MPI itself, on all
+ * ranks, with MPI_THREAD_SERIALIZED at least, ends it itself: then the other ranks return from this call when the
+ * run ends, with MPM_SERVED. A run is a phase of such a program:
  *
  *     MPI_Init_thread(&argc, &argv, MPI_THREAD_SERIALIZED, &level);
  *     …                                                what all ranks do
@@ -50,55 +51,57 @@ typedef struct mpm_options {
  *     …                                                what all ranks do, and the next run
  *     MPI_Finalize();
  *
- * During a run its main may call MPI only if that has MPI_THREAD_MULTIPLE. There may be any number of runs, one after
- * the other: with MPI of the program, and without a launcher. Nothing of a run is left in the next: handles, pools and
- * memory of mpm_alloc() end with their run. While it is called, no thread of the program may be in a call on an
- * earlier run.
+ * During a run its main may call MPI only if that has MPI_THREAD_MULTIPLE. There may be any number of runs, one
+ * after the other: with MPI of the program, and without a launcher. Nothing of a run is left in the next: handles,
+ * pools and memory of mpm_alloc() end with their run. While it is called, no thread of the program may be in a
+ * call on an earlier run.
  *
  * If it fails, it does so on all ranks, and has undone all that it had done: it may be tried again, unless it had
  * started MPI. Where there are several ranks, the sentence names the one that failed, and its host.
  *
- * Of stdin, stdout and stderr, those that are closed are /dev/null from here on.
- * Signals that the program ignores at this moment, as under nohup, are ignored in all workers and processes, too, but
- * for SIGCHLD, which is default there; all others are default, whatever handlers the program has.
+ * Of stdin, stdout and stderr, those that are closed are /dev/null from here on. Signals that the program ignores
+ * at this moment, as under nohup, are ignored in all workers and processes, too, but for SIGCHLD, which is default
+ * there; all others are default, whatever handlers the program has.
  *
  * A child that the program forks itself, in main, a process or a task, has no part in the run: every call gives it
- * MPM_ESTATE. It may use memory of mpm_alloc() and pointers into arrays, exec, and exit. Where it returns from a task, a
- * target, a callback or another function that mpmap has called, it ends, with what it returns as its exit code, and
- * without exit handlers. What vfork() or a bare clone() makes is not seen, and must do nothing but exec or _exit.
- * @param argc,argv  those of main(), or both NULL
- * @return MPM_SERVED in another rank, when the run has ended; MPM_ESTATE if there is a run already, or MPI has been
- *         ended; MPM_ENOMEM if the arena cannot be had; MPM_EINVAL for a bad option or environment variable, and if a
- *         launcher has started ranks that MPI does not find, in each of them; MPM_EBUILD if ranks run different
- *         programs; MPM_ENOENT if there is a launcher and no MPI,
- *         which is loaded by this call; MPM_EHOSTLOST if a host ends as it starts; MPM_EMPI, MPM_ESYSTEM.
- */
+ * MPM_ESTATE. It may use memory of mpm_alloc() and pointers into arrays, exec, and exit. Where it returns from a
+ * task, a target, a callback or another function that mpmap has called, it ends, with what it returns as its exit
+ * code, and without exit handlers. What vfork() or a bare clone() makes is not seen, and must do nothing but exec
+ * or _exit.
+ * @param argc     that of main(), or NULL, as argv
+ * @param argv     that of main(), or NULL
+ * @param options  or NULL: defaults
+ * @return 0 in main; MPM_SERVED in another rank, when the run has ended; MPM_ESTATE if there is a run already, or
+ *         MPI has been ended; MPM_ENOMEM if the arena cannot be had; MPM_EINVAL for a bad option or environment
+ *         variable, and if a launcher has started ranks that MPI does not find, in each of them; MPM_EBUILD if
+ *         ranks run different programs; MPM_ENOENT if there is a launcher and no MPI, which is loaded by this
+ *         call; MPM_EHOSTLOST if a host ends as it starts; MPM_EMPI, MPM_ESYSTEM. */
 MPM_API MPM_CHECKED int mpm_init(int *argc, char ***argv, const mpm_options *options);
 
-/** Ends the run: workers, hosts and the service of the other ranks. Pools that are still open are closed first. What
- * was begun before comes to its end; whatever would begin something after that instant (a pool, a map, a call, a stream,
- * a process) gets MPM_ESTATE, in any thread or callback. Whoever still waits for an object when all that has ended gets
- * it, too. MPI is ended if mpm_init() has started it. Blocks until all have ended. Main only. An exit() without it calls
- * it.
- * If a node is lost (its link is cut, its power fails: it has not answered for node_timeout_s) it waits for none of the
- * others, and MPI is not ended: the other ranks exit, with a status that is not 0, and once main has exited, the launcher
- * (mpirun) is brought down.
- * @return 0, fit to be returned from main(); MPM_ESTATE if there is no run, or another thread is ending it, or the caller
- *         is a callback, a generator, or a progress function, which the run waits for: nothing is done then;
- *         MPM_EHOSTLOST or MPM_ENODELOST if the run has lost a part (it is ended all the same). */
+/** Ends the run: workers, hosts and the service of the other ranks. Pools that are still open are closed first.
+ * What was begun before comes to its end. A call that would begin something after that instant (a pool, a map, a
+ * call, a stream, a process) gets MPM_ESTATE, in any thread or callback, and so does a call that still waits for
+ * an object when all that has ended. MPI is ended if mpm_init() has started it. Blocks until all have ended. Main
+ * only. An exit() without it calls it. If a node is lost (its link is cut, its power fails: it has not answered
+ * for node_timeout_s) it waits for none of the others, and MPI is not ended: the other ranks exit, with a status
+ * that is not 0, and once main has exited, the launcher (mpirun) is brought down.
+ * @return 0, fit to be returned from main(); MPM_ESTATE if there is no run, or another thread is ending it, or the
+ *         caller is a callback, a generator, or a progress function, which the run waits for: nothing is done
+ *         then; MPM_EHOSTLOST or MPM_ENODELOST if the run has lost a part (it is ended all the same). */
 MPM_API int mpm_finalize(void);
 
-/** What the library says on stderr beyond the errors that calls return: a line each, which begins with "mpmap: ". */
+/** What the library logs to stderr, beyond the errors that functions return: lines that begin with "mpmap: ". */
 enum mpm_log_level {
     MPM_LOG_OFF,   /**< nothing */
-    MPM_LOG_ERROR, /**< what nobody could be told by a status: the default */
+    MPM_LOG_ERROR, /**< what no call could return as a status: the default */
     MPM_LOG_INFO,  /**< what the run consists of, processes and pools that begin and end, workers that die */
     MPM_LOG_DEBUG, /**< details, too */
 };
 
-/** Chooses what is said. Before mpm_init(), where every rank comes by, it is for the whole run, unless MPMAP_LOG says
- * otherwise; later for all processes of the caller's node, and, from main, of all nodes. Does not block.
- * @return MPM_EINVAL for a level that is none; MPM_ENOMEM. */
+/** Chooses what is logged. Before mpm_init(), where every rank comes by, it is for the whole run, unless MPMAP_LOG
+ * says otherwise; later for all processes of the caller's node, and, from main, of all nodes. Does not block.
+ * @param level  what is logged
+ * @return 0; MPM_EINVAL if there is no such level; MPM_ENOMEM. */
 MPM_API int mpm_log_to_stderr(enum mpm_log_level level);
 
 /** One node of the run. */
@@ -107,36 +110,53 @@ typedef struct mpm_node {
     unsigned ranks;    /**< MPI processes */
     unsigned slots;    /**< workers that it has CPUs for */
     size_t arena_size; /**< bytes of its arena */
-    /** What has decided on the slots of its first rank: "affinity mask", "cgroup quota", "batch system" or "MPMAP_SLOTS".
-     */
+    /** What has decided the number of slots of its first rank: "affinity mask", "cgroup quota", "batch system" or
+     * "MPMAP_SLOTS". */
     const char *slots_by;
 } mpm_node;
 
-/** Nodes in the run, at least 1; 0 without a run. Any process, never blocks; so are the next five. */
+/** Counts the nodes of the run. Any process may call it; never blocks.
+ * @return how many, at least 1; 0 without a run. */
 MPM_API unsigned mpm_node_count(void);
-/** The node of the calling process, from 0. */
+
+/** Tells the node of the calling process. Never blocks.
+ * @return its number, from 0; 0 without a run. */
 MPM_API unsigned mpm_node_id(void);
-/** Ranks in the run. */
+
+/** Counts the ranks (MPI processes) of the run. Any process may call it; never blocks.
+ * @return how many; 0 without a run. */
 MPM_API unsigned mpm_rank_count(void);
-/** Slots of all nodes together. */
+
+/** Counts the slots of all nodes together: room for one worker each. Any process may call it; never blocks.
+ * @return how many; 0 without a run. */
 MPM_API unsigned mpm_slot_count(void);
-/** CPUs in the calling process's affinity mask. Needs no run. */
+
+/** Counts the CPUs in the calling process's affinity mask. Needs no run; never blocks.
+ * @return how many. */
 MPM_API unsigned mpm_cpu_count(void);
-/** Tells of a node.
- * @return MPM_EINVAL if there is no node of that number, or no place for the result. */
+
+/** Describes a node of the run. Any process may call it; never blocks.
+ * @param node  its number, from 0
+ * @param info  out: what it has
+ * @return 0; MPM_EINVAL if there is no node of that number, or `info` is NULL. */
 MPM_API MPM_CHECKED int mpm_node_info(unsigned node, mpm_node *info);
 
-/** The MPI library that the run uses, its first line of version text; "none" without a launcher. */
+/** Tells the MPI library that the run uses. Any process may call it; never blocks.
+ * @return the first line of its version text; "none" without a launcher. */
 MPM_API const char *mpm_mpi_version(void);
 
-/** Memory that all processes of the calling process's node share, zeroed, aligned to 64 bytes. A map over
- * it copies nothing. It stands at one address in all processes that one rank's host has forked, and may
- * stand at another one in those of another rank.
- * Blocks for a lock of the arena at most. The caller frees it with mpm_free(); mpm_finalize frees the rest.
- * @return MPM_ENOMEM if the arena is full; MPM_EINVAL for size 0 or no place; MPM_ESTATE without a run. */
+/** Gives memory that all processes of the caller's node share, zeroed, aligned to 64 bytes. A map over it copies
+ * nothing on that node. It has one address in all processes that one rank's host has forked, and may have another
+ * one in those of another rank. Blocks for a lock at most. The caller frees it with mpm_free(); mpm_finalize()
+ * frees the rest.
+ * @param size    bytes, at least 1
+ * @param memory  out: the memory
+ * @return 0; MPM_ENOMEM if the node's shared memory is full; MPM_EINVAL for size 0, or if `memory` is NULL;
+ *         MPM_ESTATE without a run. */
 MPM_API MPM_CHECKED int mpm_alloc(size_t size, void **memory);
 
-/** Frees what mpm_alloc() gave, from any process of the node; NULL is fine. Keeps errno. */
+/** Frees memory of mpm_alloc(), from any process of the node. Keeps errno.
+ * @param memory  the memory; NULL is fine */
 MPM_API void mpm_free(void *memory);
 
 MPM_END

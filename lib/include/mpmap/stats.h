@@ -11,8 +11,8 @@
 
 MPM_BEGIN
 
-/** A worker: a place in a pool, in which processes may have followed one another. Items are counted when their lease
- * has come to its end. */
+/** What one worker has done: a place in a pool, in which several processes may have been one after the other. Items
+ * are counted some time after they are done. */
 typedef struct mpm_worker_stats {
     unsigned node;   /**< where it is */
     uint64_t done;   /**< items and single calls that succeeded */
@@ -20,7 +20,7 @@ typedef struct mpm_worker_stats {
     double busy_s;   /**< seconds in which it worked for maps; single calls are too short to be timed */
 } mpm_worker_stats;
 
-/** A node. */
+/** What one node has done. */
 typedef struct mpm_node_stats {
     unsigned workers; /**< workers of the pool there */
     uint64_t done;    /**< items and single calls that succeeded */
@@ -32,7 +32,7 @@ typedef struct mpm_node_stats {
     double busy_s;           /**< the sum over its workers */
 } mpm_node_stats;
 
-/** A pool. */
+/** What a pool has done. */
 typedef struct mpm_stats {
     double open_s;                   /**< seconds since it was opened */
     mpm_node_stats all;              /**< the sum over all nodes */
@@ -42,10 +42,11 @@ typedef struct mpm_stats {
     const mpm_worker_stats *workers; /**< main's node first */
 } mpm_stats;
 
-/** Counts what a pool has done since it was opened. Asks the nodes, and blocks until they have answered. It costs the
- * maps that run nothing. The pool's driver only, any thread.
+/** Tells what a pool has done since it was opened. Asks the nodes, and blocks until they have answered. The maps
+ * that run do not pay for it. The pool's driver only, any thread.
+ * @param pool   the pool
  * @param stats  out: in one piece of memory, which the caller frees with free()
- * @return MPM_EINVAL, MPM_ESTATE, MPM_ENOMEM, MPM_ENODELOST. */
+ * @return 0; MPM_EINVAL; MPM_ESTATE; MPM_ENOMEM; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_pool_stats(mpm_pool *pool, mpm_stats **stats);
 
 MPM_END

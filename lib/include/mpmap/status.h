@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/** @file status.h  What calls return, and the sentence that goes with a failure. */
+/** @file status.h  What functions return, and the sentence that goes with a failure. */
 #ifndef MPMAP_STATUS_H
 #define MPMAP_STATUS_H
 
 #include "api.h"
 
-/** Every status: name, value, and what it means when nothing more is known. */
+/** Every status: name, value, and what it says when nothing more is known. `ENTRY(name, value, text)` is expanded
+ * once for each. */
 #define MPM_STATUS_LIST(ENTRY)                                                \
     ENTRY(OK, 0, "success")                                                   \
     ENTRY(EINVAL, -1, "an argument is not valid")                             \
@@ -14,7 +15,7 @@
     ENTRY(ESYSTEM, -4, "a system call failed")                                \
     ENTRY(EMPI, -5, "an MPI call failed")                                     \
     ENTRY(EBUILD, -6, "the ranks do not run the same program")                \
-    ENTRY(EPROTOCOL, -7, "a message from another node makes no sense")        \
+    ENTRY(EPROTOCOL, -7, "a message from another node is not valid")          \
     ENTRY(EHOSTLOST, -8, "the host of a rank is gone")                        \
     ENTRY(ENODELOST, -9, "a node is gone")                                    \
     ENTRY(ETASK, -10, "an item failed")                                       \
@@ -41,22 +42,26 @@
 
 MPM_BEGIN
 
-/** The status of a call: MPM_OK or a negative value. MPM_SERVED, of mpm_init(), is no failure. */
+/** The status of a call: MPM_OK, or a negative value; the names and texts are in MPM_STATUS_LIST. MPM_SERVED, of
+ * mpm_init(), is not a failure. */
 enum mpm_status {
 #define MPM_STATUS_VALUE(name, value, text) MPM_##name = value,
     MPM_STATUS_LIST(MPM_STATUS_VALUE)
 #undef MPM_STATUS_VALUE
 };
 
-/** This thread's last error as one sentence, with the names and numbers that matter; "" if none yet.
- * Valid until this thread's next failing call. Never NULL, never blocks. */
+/** The calling thread's last failure as one sentence, with the names and numbers that matter. May be called at any
+ * time; never blocks.
+ * @return the sentence, valid until this thread's next failing call; "" if nothing has failed yet; never NULL. */
 MPM_API const char *mpm_error(void);
 
-/** The name of a status ("MPM_EINVAL"), a constant; "MPM_E?" for a value that is none. */
+/** The name of a status.
+ * @param status  what a call has returned
+ * @return for example "MPM_EINVAL", a constant; "MPM_E?" if there is no such status. */
 MPM_API const char *mpm_status_name(int status);
 
-/** Prints "PROGRAM: SENTENCE" with this thread's last error to stderr. An mpm_init() that fails does so on all ranks: of
- * those that go on, rank 0 prints it, and the others print nothing.
+/** Prints "PROGRAM: SENTENCE" with the calling thread's last failure to stderr. An mpm_init() that fails does so on
+ * all ranks; of those that go on, rank 0 prints it, and the others print nothing.
  * @return EXIT_FAILURE (1), so that main can `return mpm_report_error();`. */
 MPM_API int mpm_report_error(void);
 

@@ -8,7 +8,8 @@
 
 #include "api.h"
 
-/** Every element type: name, C type, as written in a description. */
+/** Every element type: name, C type, and how a description writes it. `ENTRY(name, c_type, text)` is expanded once
+ * for each. */
 #define MPM_TYPE_LIST(ENTRY)    \
     ENTRY(I8, int8_t, "i8")     \
     ENTRY(I16, int16_t, "i16")  \
@@ -26,39 +27,52 @@
 
 MPM_BEGIN
 
-/** The type of an element; 0 is none. */
+/** The type of an element: MPM_I8 … MPM_F64, as MPM_TYPE_LIST has them. */
 typedef enum mpm_type {
-    MPM_NO_TYPE,
+    MPM_NO_TYPE, /**< zero: not a type */
 #define MPM_TYPE_VALUE(name, c_type, text) MPM_##name,
     MPM_TYPE_LIST(MPM_TYPE_VALUE)
 #undef MPM_TYPE_VALUE
 } mpm_type;
 
-/** Type and shape of one row: an array of `rank` dimensions in C order; rank 0 is a single element. */
+/** Type and shape of one row: an array of `rank` dimensions in C order. */
 typedef struct mpm_shape {
-    mpm_type type;
-    unsigned rank;
-    size_t extent[MPM_MAX_DIMENSIONS];
+    mpm_type type;                     /**< of each element */
+    unsigned rank;                     /**< how many dimensions; 0: a single element */
+    size_t extent[MPM_MAX_DIMENSIONS]; /**< elements along each dimension; the last one varies fastest */
 } mpm_shape;
 
-/** Bytes of one element; 0 for what is no type. */
+/** The size of one element.
+ * @param type  an element type
+ * @return bytes; 0 if it is not a type. */
 MPM_API size_t mpm_type_size(mpm_type type);
 
-/** The name of a type as descriptions write it ("f64"); "?" for what is no type. */
+/** The name of a type, as descriptions write it.
+ * @param type  an element type
+ * @return for example "f64", a constant; "?" if it is not a type. */
 MPM_API const char *mpm_type_name(mpm_type type);
 
-/** Elements in a row of this shape: the product of its extents, 1 for rank 0. */
+/** Counts the elements in a row of this shape.
+ * @param shape  the shape
+ * @return the product of its extents, 1 for rank 0; 0 for NULL. */
 MPM_API size_t mpm_shape_elements(const mpm_shape *shape);
 
-/** Bytes of a row of this shape. */
+/** The size of a row of this shape.
+ * @param shape  the shape
+ * @return bytes; 0 for NULL. */
 MPM_API size_t mpm_shape_size(const mpm_shape *shape);
 
-/** Reads a description: a type name, and extents in brackets: "f64", "u8[32,32,3]".
- * @return MPM_EINVAL, with what is wrong, for text that is none, an extent of 0, or a row of 2^47 bytes
- *         or more. Never blocks. */
+/** Reads a description: a type name, and extents in brackets: "f64", "u8[32,32,3]". Never blocks.
+ * @param text   the description
+ * @param shape  out: what it describes
+ * @return 0; MPM_EINVAL, with what is wrong, for a text that is not a description, an extent of 0, or a row of
+ *         2^47 bytes or more. */
 MPM_API MPM_CHECKED int mpm_shape_parse(const char *text, mpm_shape *shape);
 
-/** Writes the description of a shape into `text` (at most `size` bytes, always terminated).
+/** Writes the description of a shape, the reverse of mpm_shape_parse(). Never blocks.
+ * @param shape  the shape
+ * @param text   out: its description, always terminated
+ * @param size   bytes that `text` has room for; a longer description is cut off
  * @return `text`. */
 MPM_API char *mpm_shape_format(const mpm_shape *shape, char *text, size_t size);
 

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/** @file value.h  Shared values and arrays of numbers, with atomic arithmetic, and values of raw bytes, for
- * all processes on all nodes.
+/** @file value.h  Shared numbers, arrays of numbers with atomic arithmetic, and shared raw bytes, for all processes
+ * on all nodes.
  *
- * A pointer to a number always points to one of the object's type: `int one = 1; mpm_value_add(counter,
- * &one)` for an MPM_I32. Integers wrap. Every update is atomic, floats' too. At the object's home a call is a
- * few instructions; from another node it is a message there and back, but for add, min and max: these are
- * accepted, and done at the home before anything that it is told later by that node, as puts are (queue.h).
- * Any process may call all of them. */
+ * A pointer to a number always points to one of the object's type: `int one = 1; mpm_value_add(counter, &one)` for
+ * an MPM_I32. Integers wrap around. Every update is atomic, those of floats, too. At the object's home, the node
+ * where it was made, a call is a few instructions. From another node it is a message there and back, except for
+ * add, min and max: these return at once, and are done at the home before anything else that the home is told by
+ * that node later (see queue.h). Any process may call all of these functions.
+ *
+ * Statuses that all of them may return: MPM_EINVAL if the handle is not one of the kind, or a pointer is NULL;
+ * MPM_ESTALE if the object was destroyed; MPM_ESTATE without a run; MPM_ENODELOST if a node was lost. */
 #ifndef MPMAP_VALUE_H
 #define MPMAP_VALUE_H
 
@@ -21,109 +24,306 @@ MPM_BEGIN
 
 /** A shared number. */
 typedef struct mpm_value {
-    mpm_handle handle;
+    mpm_handle handle; /**< names it in every process on every node */
 } mpm_value;
 
 /** A shared array of numbers of one type. */
 typedef struct mpm_array {
-    mpm_handle handle;
+    mpm_handle handle; /**< names it in every process on every node */
 } mpm_array;
 
-/** A shared value of raw bytes: a struct, a text, anything; of any size, got and set as a whole. */
+/** Shared raw bytes: a struct, a text, anything, of any size, that is read and written as a whole. */
 typedef struct mpm_bytes {
-    mpm_handle handle;
+    mpm_handle handle; /**< names it in every process on every node */
 } mpm_bytes;
 
-/** Makes a value at the caller's node. `initial` NULL is 0. MPM_EINVAL for what is no type; MPM_ENOMEM,
- * MPM_ESTATE. */
+/** Makes a shared number at the caller's node. It lives until mpm_value_destroy() or the end of the run. Does not
+ * block.
+ * @param type     of the number
+ * @param initial  the number at first; NULL: 0
+ * @param value    out: the value
+ * @return 0; MPM_EINVAL, also if there is no such type; MPM_ENOMEM; MPM_ESTATE without a run. */
 MPM_API MPM_CHECKED int mpm_value_create(mpm_type type, const void *initial, mpm_value *value);
-/** Ends it: handles are stale (MPM_ESTALE) from here on. Not while another process uses it. */
+
+/** Destroys a shared number: from then on its handles give MPM_ESTALE. No other process may be using it.
+ * @param value  the value
+ * @return 0; MPM_EINVAL; MPM_ESTALE; MPM_ESTATE; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_value_destroy(mpm_value value);
 
-/* Each of these: MPM_EINVAL for a handle that is none, MPM_ESTALE for a destroyed value, MPM_ENODELOST. */
-
-/** Its number. */
+/** Reads the number.
+ * @param value   the value
+ * @param number  out: the number
+ * @return 0; MPM_EINVAL; MPM_ESTALE; MPM_ESTATE; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_value_get(mpm_value value, void *number);
-/** Sets it. */
+
+/** Sets the number.
+ * @param value   the value
+ * @param number  what it becomes
+ * @return 0; MPM_EINVAL; MPM_ESTALE; MPM_ESTATE; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_value_set(mpm_value value, const void *number);
-/** Adds to it. */
+
+/** Adds to the number.
+ * @param value   the value
+ * @param number  what is added
+ * @return 0; MPM_EINVAL; MPM_ESTALE; MPM_ESTATE; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_value_add(mpm_value value, const void *number);
-/** Adds to it, and gives what it was before. */
+
+/** Adds to the number, and tells what it was before.
+ * @param value   the value
+ * @param number  what is added
+ * @param before  out: the number before
+ * @return 0; MPM_EINVAL; MPM_ESTALE; MPM_ESTATE; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_value_fetch_add(mpm_value value, const void *number, void *before);
-/** Sets it, and gives what it was before. */
+
+/** Sets the number, and tells what it was before.
+ * @param value   the value
+ * @param number  what it becomes
+ * @param before  out: the number before
+ * @return 0; MPM_EINVAL; MPM_ESTALE; MPM_ESTATE; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_value_exchange(mpm_value value, const void *number, void *before);
-/** Sets it to `desired` if it is `expected`, bit by bit.
- * @param before  out: what it was; it was set if that is `expected` */
+
+/** Sets the number if it is what the caller expects, bit by bit.
+ * @param value     the value
+ * @param expected  what it must be
+ * @param desired   what it becomes then
+ * @param before    out: the number before; it was set if that is `expected`
+ * @return 0; MPM_EINVAL; MPM_ESTALE; MPM_ESTATE; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_value_compare_exchange(mpm_value value, const void *expected, const void *desired,
                                                    void *before);
-/** Sets it to the number if that is less (more); NaN never is. */
+
+/** Sets the number to another one if that is less; NaN never is.
+ * @param value   the value
+ * @param number  the other one
+ * @return 0; MPM_EINVAL; MPM_ESTALE; MPM_ESTATE; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_value_min(mpm_value value, const void *number);
+
+/** Sets the number to another one if that is greater; NaN never is.
+ * @param value   the value
+ * @param number  the other one
+ * @return 0; MPM_EINVAL; MPM_ESTALE; MPM_ESTATE; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_value_max(mpm_value value, const void *number);
-/** Its type. */
+
+/** Tells the type of a value.
+ * @param value  the value
+ * @param type   out: its type
+ * @return 0; MPM_EINVAL; MPM_ESTALE; MPM_ESTATE; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_value_type(mpm_value value, mpm_type *type);
-/** At its home, the address of the number itself, for plain C; MPM_EINVAL elsewhere. */
+
+/** Tells the address of the number itself, for plain C. Only at the value's home.
+ * @param value   the value
+ * @param number  out: its address, valid until the value is destroyed
+ * @return 0; MPM_EINVAL, also at another node; MPM_ESTALE; MPM_ESTATE. */
 MPM_API MPM_CHECKED int mpm_value_pointer(mpm_value value, void **number);
 
-/** Takes the value's own lock, for groups of operations: one that counts, as mpm_rlock (sync.h). It keeps
- * nobody from calls without it. It is at the value's home, is made when it is first asked for, and ends with
- * the value.
- * @return MPM_ETIMEDOUT; MPM_EOWNERDIED: the process that had it has ended, and *the caller has it now*. */
+/** Takes the value's own lock, for several operations that belong together. It counts, as mpm_rlock (sync.h): the
+ * thread that has it may take it again. It does not keep calls without it from the value. It is at the value's
+ * home, is made when it is first taken, and ends with the value.
+ * @param value      the value
+ * @param timeout_s  seconds to wait at most, or MPM_FOREVER; 0: do not wait
+ * @return 0; MPM_ETIMEDOUT if it was not free in time; MPM_EOWNERDIED: a process has died with the lock, and *the
+ *         caller has it now*; MPM_ENOMEM; MPM_EINTERRUPTED, see mpm_interrupt_waits(); MPM_EINVAL; MPM_ESTALE;
+ *         MPM_ESTATE; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_value_lock(mpm_value value, double timeout_s);
-/** MPM_EINVAL unless the calling thread has it. */
+
+/** Releases the value's own lock.
+ * @param value  the value
+ * @return 0; MPM_EINVAL, also if the calling thread does not have it; MPM_ESTALE; MPM_ESTATE; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_value_unlock(mpm_value value);
 
-/** Makes an array of `length` numbers at the caller's node; `initial` NULL is zeros. */
+/** Makes an array of numbers at the caller's node. It lives until mpm_array_destroy() or the end of the run. Does
+ * not block.
+ * @param type     of the numbers
+ * @param length   how many
+ * @param initial  `length` numbers at first; NULL: zeros
+ * @param array    out: the array
+ * @return 0; MPM_EINVAL, also if there is no such type; MPM_ENOMEM; MPM_ESTATE without a run. */
 MPM_API MPM_CHECKED int mpm_array_create(mpm_type type, size_t length, const void *initial, mpm_array *array);
+
+/** Destroys an array: from then on its handles give MPM_ESTALE. No other process may be using it.
+ * @param array  the array
+ * @return 0; MPM_EINVAL; MPM_ESTALE; MPM_ESTATE; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_array_destroy(mpm_array array);
-/** Its length. */
+
+/** Tells the length of an array.
+ * @param array   the array
+ * @param length  out: how many numbers it has
+ * @return 0; MPM_EINVAL; MPM_ESTALE; MPM_ESTATE; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_array_length(mpm_array array, size_t *length);
+
+/** Tells the type of an array's numbers.
+ * @param array  the array
+ * @param type   out: their type
+ * @return 0; MPM_EINVAL; MPM_ESTALE; MPM_ESTATE; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_array_type(mpm_array array, mpm_type *type);
-/** As of values, of the number at `index`; MPM_EINVAL if it is not below the length. */
+
+/** Reads one number.
+ * @param array   the array
+ * @param index   of the number, from 0
+ * @param number  out: the number
+ * @return 0; MPM_EINVAL, also if `index` is not below the length; MPM_ESTALE; MPM_ESTATE; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_array_get(mpm_array array, size_t index, void *number);
+
+/** Sets one number.
+ * @param array   the array
+ * @param index   of the number, from 0
+ * @param number  what it becomes
+ * @return 0; MPM_EINVAL, also if `index` is not below the length; MPM_ESTALE; MPM_ESTATE; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_array_set(mpm_array array, size_t index, const void *number);
+
+/** Adds to one number.
+ * @param array   the array
+ * @param index   of the number, from 0
+ * @param number  what is added
+ * @return 0; MPM_EINVAL, also if `index` is not below the length; MPM_ESTALE; MPM_ESTATE; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_array_add(mpm_array array, size_t index, const void *number);
+
+/** Adds to one number, and tells what it was before.
+ * @param array   the array
+ * @param index   of the number, from 0
+ * @param number  what is added
+ * @param before  out: the number before
+ * @return 0; MPM_EINVAL, also if `index` is not below the length; MPM_ESTALE; MPM_ESTATE; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_array_fetch_add(mpm_array array, size_t index, const void *number, void *before);
+
+/** Sets one number, and tells what it was before.
+ * @param array   the array
+ * @param index   of the number, from 0
+ * @param number  what it becomes
+ * @param before  out: the number before
+ * @return 0; MPM_EINVAL, also if `index` is not below the length; MPM_ESTALE; MPM_ESTATE; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_array_exchange(mpm_array array, size_t index, const void *number, void *before);
+
+/** Sets one number if it is what the caller expects, bit by bit.
+ * @param array     the array
+ * @param index     of the number, from 0
+ * @param expected  what it must be
+ * @param desired   what it becomes then
+ * @param before    out: the number before; it was set if that is `expected`
+ * @return 0; MPM_EINVAL, also if `index` is not below the length; MPM_ESTALE; MPM_ESTATE; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_array_compare_exchange(mpm_array array, size_t index, const void *expected,
                                                    const void *desired, void *before);
+
+/** Sets one number to another one if that is less; NaN never is.
+ * @param array   the array
+ * @param index   of the number, from 0
+ * @param number  the other one
+ * @return 0; MPM_EINVAL, also if `index` is not below the length; MPM_ESTALE; MPM_ESTATE; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_array_min(mpm_array array, size_t index, const void *number);
+
+/** Sets one number to another one if that is greater; NaN never is.
+ * @param array   the array
+ * @param index   of the number, from 0
+ * @param number  the other one
+ * @return 0; MPM_EINVAL, also if `index` is not below the length; MPM_ESTALE; MPM_ESTATE; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_array_max(mpm_array array, size_t index, const void *number);
-/** Copies `count` numbers from `first` on; each number is whole, the slice is not taken at one moment. */
+
+/** Reads a slice. Each number is whole; the slice is not taken at one moment.
+ * @param array    the array
+ * @param first    index of its first number
+ * @param count    how many
+ * @param numbers  out: room for `count` numbers
+ * @return 0; MPM_EINVAL, also if the slice is not inside the array; MPM_ENOMEM; MPM_ESTALE; MPM_ESTATE;
+ *         MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_array_read(mpm_array array, size_t first, size_t count, void *numbers);
+
+/** Writes a slice. Each number is whole; the slice is not written at one moment.
+ * @param array    the array
+ * @param first    index of its first number
+ * @param count    how many
+ * @param numbers  `count` numbers
+ * @return 0; MPM_EINVAL, also if the slice is not inside the array; MPM_ENOMEM; MPM_ESTALE; MPM_ESTATE;
+ *         MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_array_write(mpm_array array, size_t first, size_t count, const void *numbers);
-/** At its home, the address of the first number; MPM_EINVAL elsewhere. */
+
+/** Tells the address of the first number, for plain C. Only at the array's home.
+ * @param array    the array
+ * @param numbers  out: its address, valid until the array is destroyed
+ * @return 0; MPM_EINVAL, also at another node; MPM_ESTALE; MPM_ESTATE. */
 MPM_API MPM_CHECKED int mpm_array_pointer(mpm_array array, void **numbers);
 
-/** The array's own lock, as of values. */
+/** Takes the array's own lock, as mpm_value_lock().
+ * @param array      the array
+ * @param timeout_s  seconds to wait at most, or MPM_FOREVER; 0: do not wait
+ * @return 0; MPM_ETIMEDOUT if it was not free in time; MPM_EOWNERDIED: a process has died with the lock, and *the
+ *         caller has it now*; MPM_ENOMEM; MPM_EINTERRUPTED, see mpm_interrupt_waits(); MPM_EINVAL; MPM_ESTALE;
+ *         MPM_ESTATE; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_array_lock(mpm_array array, double timeout_s);
+
+/** Releases the array's own lock.
+ * @param array  the array
+ * @return 0; MPM_EINVAL, also if the calling thread does not have it; MPM_ESTALE; MPM_ESTATE; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_array_unlock(mpm_array array);
 
-/** Makes a value of `size` bytes, 0 included, at the caller's node; `initial` NULL is zeros. MPM_ENOMEM,
- * MPM_ESTATE. */
+/** Makes shared bytes at the caller's node. They live until mpm_bytes_destroy() or the end of the run. Does not
+ * block. All operations on them happen at one moment: nobody sees or leaves a part of one, whoever is killed in
+ * it. Each may wait for a short lock. Between nodes at most 1 GiB can be read or written, and 1 KiB less compared.
+ * @param size     how many; 0 is allowed
+ * @param initial  `size` bytes at first; NULL: zeros
+ * @param bytes    out: the bytes
+ * @return 0; MPM_EINVAL; MPM_ENOMEM; MPM_ESTATE without a run. */
 MPM_API MPM_CHECKED int mpm_bytes_create(size_t size, const void *initial, mpm_bytes *bytes);
-/** Ends it: handles are stale (MPM_ESTALE) from here on. Pointers to it are not to be used any more. */
+
+/** Destroys shared bytes: from then on their handles give MPM_ESTALE, and pointers to them must not be used.
+ * @param bytes  the bytes
+ * @return 0; MPM_EINVAL; MPM_ESTALE; MPM_ESTATE; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_bytes_destroy(mpm_bytes bytes);
 
-/* Each of these: MPM_EINVAL for a handle that is none, or if `size` is not the value's; MPM_ESTALE;
- * MPM_ENOMEM; MPM_ENODELOST. Each is done at one moment: nobody sees or leaves a part of it,
- * whoever is killed in it. Between nodes a value may have 1 GiB at most, and 1 KiB less to be compared.
- * Each may wait for a short lock. */
-
+/** Reads them.
+ * @param bytes  the bytes
+ * @param to     out: `size` bytes
+ * @param size   how many they are
+ * @return 0; MPM_EINVAL, also if `size` is not theirs; MPM_ENOMEM; MPM_ESTALE; MPM_ESTATE; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_bytes_get(mpm_bytes bytes, void *to, size_t size);
+
+/** Sets them.
+ * @param bytes  the bytes
+ * @param from   `size` bytes
+ * @param size   how many they are
+ * @return 0; MPM_EINVAL, also if `size` is not theirs; MPM_ENOMEM; MPM_ESTALE; MPM_ESTATE; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_bytes_set(mpm_bytes bytes, const void *from, size_t size);
-/** Sets them, and gives what they were before. */
+
+/** Sets them, and tells what they were before.
+ * @param bytes   the bytes
+ * @param from    `size` bytes
+ * @param size    how many they are
+ * @param before  out: `size` bytes, as they were before
+ * @return 0; MPM_EINVAL, also if `size` is not theirs; MPM_ENOMEM; MPM_ESTALE; MPM_ESTATE; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_bytes_exchange(mpm_bytes bytes, const void *from, size_t size, void *before);
-/** Sets them to `desired` if they are `expected`.
- * @param before  out: what they were; they were set if that is `expected` */
+
+/** Sets them if they are what the caller expects.
+ * @param bytes     the bytes
+ * @param expected  what they must be
+ * @param desired   what they become then
+ * @param size      how many they are
+ * @param before    out: what they were; they were set if that is `expected`
+ * @return 0; MPM_EINVAL, also if `size` is not theirs; MPM_ENOMEM; MPM_ESTALE; MPM_ESTATE; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_bytes_compare_exchange(mpm_bytes bytes, const void *expected, const void *desired,
                                                    size_t size, void *before);
-/** How many they are. */
+
+/** Tells how many they are.
+ * @param bytes  the bytes
+ * @param size   out: how many
+ * @return 0; MPM_EINVAL; MPM_ESTALE; MPM_ESTATE; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_bytes_size(mpm_bytes bytes, size_t *size);
-/** At their home, the address of the bytes themselves, for plain C, until they are destroyed; MPM_EINVAL
- * elsewhere. Who writes there writes as plain C does: not as a whole. */
+
+/** Tells the address of the bytes themselves, for plain C. Only at their home. Whoever writes there writes as plain
+ * C does, not as a whole.
+ * @param bytes    the bytes
+ * @param pointer  out: their address, valid until they are destroyed
+ * @return 0; MPM_EINVAL, also at another node; MPM_ESTALE; MPM_ESTATE. */
 MPM_API MPM_CHECKED int mpm_bytes_pointer(mpm_bytes bytes, void **pointer);
-/** Their own lock, as of values. */
+
+/** Takes their own lock, as mpm_value_lock().
+ * @param bytes      the bytes
+ * @param timeout_s  seconds to wait at most, or MPM_FOREVER; 0: do not wait
+ * @return 0; MPM_ETIMEDOUT if it was not free in time; MPM_EOWNERDIED: a process has died with the lock, and *the
+ *         caller has it now*; MPM_ENOMEM; MPM_EINTERRUPTED, see mpm_interrupt_waits(); MPM_EINVAL; MPM_ESTALE;
+ *         MPM_ESTATE; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_bytes_lock(mpm_bytes bytes, double timeout_s);
+
+/** Releases their own lock.
+ * @param bytes  the bytes
+ * @return 0; MPM_EINVAL, also if the calling thread does not have it; MPM_ESTALE; MPM_ESTATE; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_bytes_unlock(mpm_bytes bytes);
 
 MPM_END
