@@ -89,23 +89,31 @@ static int check_size(const struct method *method, size_t size)
                      kind, method->in_size, method->tail_unit ? " or more" : "", size);
 }
 
+static int say_contradiction(const struct method *method, size_t size)
+{
+    const char *kind = object_kind_name(method->kind);
+
+    return error_set(MPM_EPROTOCOL, "\"%s\" of %s %s, with %zu bytes, contradicts itself", method->name,
+                     ARTICLE(kind), kind, size);
+}
+
 int method_decode(uint32_t code, const mpm_handle *handle, const void *bytes, size_t size,
                   struct invocation *invocation, void *copy)
 {
     const struct method *method = method_of(code);
+    struct invocation decoded = {.method = method, .in = copy};
     int status;
 
     if (!method)
         return say_unknown(code);
     if ((status = check_handle(method, handle)) || (status = check_size(method, size)))
         return status;
-    *invocation = (struct invocation){.method = method,
-                                      .in = memcpy(copy, bytes, method->in_size),
-                                      .tail = (const char *)bytes + method->in_size,
-                                      .tail_size = size - method->in_size};
-    if (method->makes_sense && !method->makes_sense(handle, invocation))
-        return error_set(MPM_EPROTOCOL, "\"%s\" of %s %s, with %zu bytes, contradicts itself", method->name,
-                         ARTICLE(object_kind_name(method->kind)), object_kind_name(method->kind), size);
+    memcpy(copy, bytes, method->in_size);
+    decoded.tail = (const char *)bytes + method->in_size;
+    decoded.tail_size = size - method->in_size;
+    if (method->makes_sense && !method->makes_sense(handle, &decoded))
+        return say_contradiction(method, size);
+    *invocation = decoded;
     return MPM_OK;
 }
 
