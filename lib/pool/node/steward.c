@@ -11,26 +11,17 @@
 #include "net/courier.h"
 #include "node/context.h"
 #include "pool/node/holder.h"
+#include "pool/node/lease_queue.h"
 #include "pool/shared/message.h"
 
 #define MAX_PACK ((size_t)1900 << 20) /* a message has 2 GiB at most */
 
-/* A lease that the arena has no room for yet. */
-struct late_lease {
-    struct late_lease *next;
-    struct message_lease message;
-    size_t size; /* of the items */
-    _Alignas(16) char items[];
-};
-
 struct steward_job {
     struct steward_job *next;
+    struct steward_pool *pool;
     uint64_t id, result_size, item_size;
     enum job_kind kind;
-    struct held_job *held;          /* NULL if it is not open */
-    struct job_spec *unopened;      /* with its context: it has no room yet; NULL if it has, or has failed */
-    struct late_lease *late, **end; /* oldest first */
-    bool has_begun;                 /* it has had a lease hung up */
+    struct lease_queue *queue; /* NULL if there was no memory for it */
     bool has_failed, closing;
 };
 
@@ -74,13 +65,79 @@ static struct steward_job *job_of(uint64_t pool_id, uint64_t id)
     return job;
 }
 
-static struct held_lease *lease_of(struct steward_job *job, uint64_t number)
-{
-    struct held_lease *lease = NULL;
+/* News for main. */
 
-    while ((lease = held_job_next_lease(job->held, lease)) && held_lease_number(lease) != number)
-        ;
-    return lease;
+/* Results of any length, in one piece, which the caller frees. */
+static int pack_results(const struct held_lease *lease, void **pack, size_t *size)
+{
+    size_t count = held_lease_count(lease);
+    mpm_blob *blobs = malloc(count * sizeof *blobs);
+
+    *pack = NULL;
+    if (blobs) {
+        blob_look(runtime_arena(), held_lease_results(lease), count, blobs);
+        *size = blob_pack_size(blobs, count);
+        if (*size <= MAX_PACK && (*pack = malloc(*size)))
+            blob_pack(*pack, blobs, count);
+    }
+    free(blobs);
+    if (*pack)
+        return MPM_OK;
+    return error_set(MPM_ENOMEM, "no memory, or no message, for %zu results of any length, of %zu bytes",
+                     count, blobs ? *size : 0);
+}
+
+static bool post_results(const struct steward_job *job, const struct held_lease *lease)
+{
+    struct message_results message = {.lease = {.pool = job->pool->id,
+                                                .job = job->id,
+                                                .lease = held_lease_number(lease),
+                                                .first = held_lease_first(lease),
+                                                .count = held_lease_count(lease)}};
+    size_t failure_count;
+    int status;
+    const mpm_failure *failures = held_lease_failures(lease, &failure_count);
+    struct message_part parts[] = {{&message, sizeof message},
+                                   {failures, failure_count * sizeof *failures},
+                                   {held_lease_results(lease), message.lease.count * job->result_size}};
+
+    bool is_posted;
+    void *pack = NULL;
+
+    message.failure_count = failure_count;
+    message.failures_untold = held_lease_failures_untold(lease);
+    if (job->kind == JOB_BLOBS) {
+        if ((status = pack_results(lease, &pack, &parts[2].size)))
+            return post_trouble(MESSAGE_JOB_FAILED, job->pool->id, job->id, status);
+        parts[2].bytes = pack;
+    }
+    is_posted = !courier_post(0, MESSAGE_RESULTS, parts, 3);
+    free(pack);
+    return is_posted;
+}
+
+static bool post_claimed(const struct steward_job *job, const struct held_lease *lease)
+{
+    struct message_lease message = {.pool = job->pool->id, .job = job->id, .lease = held_lease_number(lease)};
+
+    return !courier_post_one(0, MESSAGE_CLAIMED, &message, sizeof message);
+}
+
+/* By the queue of a job. */
+static int tell_of_lease(void *argument, struct held_lease *lease, enum lease_look look)
+{
+    const struct steward_job *job = argument;
+    bool is_told = true;
+
+    if (look == LEASE_IS_CLAIMED)
+        is_told = post_claimed(job, lease);
+    else if (look == LEASE_IS_DONE && held_lease_count(lease))
+        is_told = post_results(job, lease);
+    else if (look == LEASE_IS_LOST)
+        is_told = post_trouble(MESSAGE_JOB_FAILED, job->pool->id, job->id, held_lease_status(lease));
+    if (!is_told)
+        runtime_break(MPM_ENOMEM, mpm_error());
+    return MPM_OK;
 }
 
 /* Orders. */
@@ -158,79 +215,29 @@ static bool on_idle_asked(unsigned node, const void *payload, size_t size)
     return true;
 }
 
-static int put_off_job(struct steward_job *job, const struct job_spec *spec)
-{
-    size_t size = sizeof *spec + spec->context_size;
-
-    if (!(job->unopened = malloc(size)))
-        return error_set(MPM_ENOMEM, "no memory for a map of %zu bytes", size);
-    memcpy(job->unopened, spec, size);
-    return MPM_OK;
-}
-
-static int put_off_lease(struct steward_job *job, const struct message_lease *message, size_t size)
-{
-    struct late_lease *late = malloc(sizeof *late + size);
-
-    if (!late)
-        return error_set(MPM_ENOMEM, "no memory for a lease of %zu bytes", size);
-    *late = (struct late_lease){.message = *message, .size = size};
-    memcpy(late->items, message + 1, size);
-    *job->end = late;
-    job->end = &late->next;
-    return MPM_OK;
-}
-
-static void drop_late(struct steward_job *job, struct late_lease **at)
-{
-    struct late_lease *late = *at;
-
-    *at = late->next;
-    if (job->end == &late->next)
-        job->end = at;
-    free(late);
-}
-
-static void drop_all_late(struct steward_job *job)
-{
-    while (job->late)
-        drop_late(job, &job->late);
-    free(job->unopened);
-    job->unopened = NULL;
-}
-
-static int hang(struct steward_job *job, const struct message_lease *message, const void *items, size_t size)
-{
-    struct held_lease *lease;
-    int status = held_lease_hang(job->held, message->lease, message->first, message->count,
-                                 size ? items : NULL, size, &lease);
-
-    job->has_begun |= !status;
-    return status;
-}
-
-/* Whether nothing of it has been hung up yet, for want of room: then no younger one begins, so that maps begin in the
- * order in which main has sent them. */
+/* While a map waits to begin, for want of room, no younger one begins, so that maps begin in the order in which main has
+ * sent them. */
 static bool waits_to_begin(const struct steward_job *job)
 {
-    return !job->has_begun && !job->has_failed && !job->closing && (job->unopened || job->late);
+    return !job->has_failed && !job->closing && lease_queue_waits_to_begin(job->queue);
 }
 
-static bool may_begin(const struct steward_pool *pool, const struct steward_job *job)
+static bool may_begin(const struct steward_job *job)
 {
-    const struct steward_job *older = pool->jobs;
+    const struct steward_job *older = job->pool->jobs;
 
-    while (!job->has_begun && older != job && !waits_to_begin(older))
+    while (older != job && !waits_to_begin(older))
         older = older->next;
-    return job->has_begun || older == job;
+    return older == job || lease_queue_has_begun(job->queue);
 }
 
 /* Nothing more of it will be done here. */
-static bool fail_job(const struct steward_pool *pool, struct steward_job *job, int status)
+static bool fail_job(struct steward_job *job, int status)
 {
     job->has_failed = true;
-    drop_all_late(job);
-    return post_trouble(MESSAGE_JOB_FAILED, pool->id, job->id, status);
+    if (job->queue)
+        lease_queue_give_up(job->queue);
+    return post_trouble(MESSAGE_JOB_FAILED, job->pool->id, job->id, status);
 }
 
 static bool on_job_open(unsigned node, const void *payload, size_t size)
@@ -249,12 +256,16 @@ static bool on_job_open(unsigned node, const void *payload, size_t size)
     job->kind = (enum job_kind)spec->kind;
     job->item_size = spec->item_size;
     job->result_size = spec->result_size;
-    job->end = &job->late;
+    job->pool = pool;
     *pool->last_job = job;
     pool->last_job = &job->next;
-    if ((status = held_job_open(pool->holder, spec, spec + 1, &job->held)) > 0)
-        status = put_off_job(job, spec);
-    return status ? fail_job(pool, job, status) : true;
+    status = lease_queue_create(&(struct queued_job){.holder = pool->holder,
+                                                     .spec = spec,
+                                                     .context = spec + 1,
+                                                     .seen = tell_of_lease,
+                                                     .argument = job},
+                                &job->queue);
+    return status ? fail_job(job, status) : true;
 }
 
 static bool on_job_close(unsigned node, const void *payload, size_t size)
@@ -265,8 +276,8 @@ static bool on_job_close(unsigned node, const void *payload, size_t size)
     if (node || size != sizeof *message || !(job = job_of(message->pool, message->job)))
         return false;
     job->closing = true;
-    if (job->held)
-        held_job_stop(job->held);
+    if (job->queue)
+        lease_queue_stop(job->queue);
     return true;
 }
 
@@ -278,181 +289,50 @@ static bool is_items(const struct steward_job *job, const void *items, size_t si
 static bool on_lease(unsigned node, const void *payload, size_t size)
 {
     const struct message_lease *message = payload;
-    struct steward_pool *pool;
     struct steward_job *job;
-    int status = 1;
+    struct granted_lease lease;
+    int status;
 
     if (node || size < sizeof *message || !(job = job_of(message->pool, message->job)) || !message->count ||
         message->count > UINT32_MAX || !is_items(job, message + 1, size - sizeof *message, message->count))
         return false;
     if (job->has_failed)
         return true; /* main has been told */
-    pool = pool_of(message->pool);
-    if (job->held && !job->late && may_begin(pool, job))
-        status = hang(job, message, message + 1, size - sizeof *message);
-    if (status > 0)
-        status = put_off_lease(job, message, size - sizeof *message);
-    return status ? fail_job(pool, job, status) : true;
-}
-
-/* Whether it waited for room: then it is gone. */
-static bool recall_late(struct steward_job *job, uint64_t number)
-{
-    struct late_lease **at = &job->late;
-
-    while (*at && (*at)->message.lease != number)
-        at = &(*at)->next;
-    if (!*at)
-        return false;
-    drop_late(job, at);
-    return true;
+    lease = (struct granted_lease){.number = message->lease,
+                                   .first = message->first,
+                                   .count = message->count,
+                                   .size = size - sizeof *message};
+    if (lease.size)
+        lease.items = message + 1;
+    status = lease_queue_grant(job->queue, &lease, may_begin(job));
+    return status ? fail_job(job, status) : true;
 }
 
 static bool on_recall(unsigned node, const void *payload, size_t size)
 {
     const struct message_lease *message = payload;
     struct message_lease answer;
-    struct held_lease *lease = NULL;
     struct steward_job *job;
 
     if (node || size != sizeof *message)
         return false;
-    if (!(job = job_of(message->pool, message->job)) ||
-        (!recall_late(job, message->lease) && (!job->held || !(lease = lease_of(job, message->lease)))))
-        return true; /* it was done while the recall was on its way */
     answer = *message;
-    answer.count = lease ? held_lease_cut(lease) : 0;
+    if (!(job = job_of(message->pool, message->job)) || !job->queue ||
+        !lease_queue_recall(job->queue, message->lease, &answer.count))
+        return true; /* it was done while the recall was on its way */
     return !courier_post_one(0, MESSAGE_RETURNED, &answer, sizeof answer);
 }
 
-/* News for main. */
-
-/* Results of any length, in one piece, which the caller frees. */
-static int pack_results(const struct held_lease *lease, void **pack, size_t *size)
+static bool look_at_job(struct steward_job *job)
 {
-    size_t count = held_lease_count(lease);
-    mpm_blob *blobs = malloc(count * sizeof *blobs);
-
-    *pack = NULL;
-    if (blobs) {
-        blob_look(runtime_arena(), held_lease_results(lease), count, blobs);
-        *size = blob_pack_size(blobs, count);
-        if (*size <= MAX_PACK && (*pack = malloc(*size)))
-            blob_pack(*pack, blobs, count);
-    }
-    free(blobs);
-    if (*pack)
-        return MPM_OK;
-    return error_set(MPM_ENOMEM, "no memory, or no message, for %zu results of any length, of %zu bytes",
-                     count, blobs ? *size : 0);
-}
-
-static bool post_results(const struct steward_pool *pool, const struct steward_job *job,
-                         struct held_lease *lease)
-{
-    struct message_results message = {.lease = {.pool = pool->id,
-                                                .job = job->id,
-                                                .lease = held_lease_number(lease),
-                                                .first = held_lease_first(lease),
-                                                .count = held_lease_count(lease)}};
-    size_t failure_count;
-    int status;
-    const mpm_failure *failures = held_lease_failures(lease, &failure_count);
-    struct message_part parts[] = {{&message, sizeof message},
-                                   {failures, failure_count * sizeof *failures},
-                                   {held_lease_results(lease), message.lease.count * job->result_size}};
-
-    bool is_posted;
-    void *pack = NULL;
-
-    message.failure_count = failure_count;
-    message.failures_untold = held_lease_failures_untold(lease);
-    if (job->kind == JOB_BLOBS) {
-        if ((status = pack_results(lease, &pack, &parts[2].size)))
-            return post_trouble(MESSAGE_JOB_FAILED, pool->id, job->id, status);
-        parts[2].bytes = pack;
-    }
-    is_posted = !courier_post(0, MESSAGE_RESULTS, parts, 3);
-    free(pack);
-    return is_posted;
-}
-
-static bool post_claimed(const struct steward_pool *pool, const struct steward_job *job,
-                         const struct held_lease *lease)
-{
-    struct message_lease message = {.pool = pool->id, .job = job->id, .lease = held_lease_number(lease)};
-
-    return !courier_post_one(0, MESSAGE_CLAIMED, &message, sizeof message);
-}
-
-/* true if the lease has ended. */
-static bool look_at_lease(const struct steward_pool *pool, struct steward_job *job, struct held_lease *lease)
-{
-    switch (held_lease_look(lease)) {
-    case LEASE_RUNS:
-        return false;
-    case LEASE_IS_CLAIMED:
-        if (!post_claimed(pool, job, lease))
-            runtime_break(MPM_ENOMEM, mpm_error());
-        return false;
-    case LEASE_IS_DONE:
-        if (held_lease_count(lease) && !post_results(pool, job, lease))
-            runtime_break(MPM_ENOMEM, mpm_error());
-        break;
-    case LEASE_IS_LOST:
-        if (!post_trouble(MESSAGE_JOB_FAILED, pool->id, job->id, held_lease_status(lease)))
-            runtime_break(MPM_ENOMEM, mpm_error());
-        break;
-    }
-    held_lease_drop(lease);
-    return true;
-}
-
-/* 0, 1 if there is no room still, or what the job fails with. */
-static int open_late(const struct steward_pool *pool, struct steward_job *job)
-{
-    int status;
-
-    if (!job->unopened)
-        return MPM_OK;
-    if (!(status = held_job_open(pool->holder, job->unopened, job->unopened + 1, &job->held))) {
-        free(job->unopened);
-        job->unopened = NULL;
-    }
-    return status;
-}
-
-/* What has waited for room. true if some of it waits no more. */
-static bool begin_late(const struct steward_pool *pool, struct steward_job *job)
-{
-    int status = open_late(pool, job);
     bool worked = false;
+    int status;
 
-    while (!status && job->late) {
-        struct late_lease *late = job->late;
-
-        if (!(status = hang(job, &late->message, late->items, late->size))) {
-            drop_late(job, &job->late);
-            worked = true;
-        }
-    }
-    if (status < 0 && !fail_job(pool, job, status))
+    if (!job->queue)
+        return false;
+    if ((status = lease_queue_look(job->queue, may_begin(job), &worked)) && !fail_job(job, status))
         runtime_break(MPM_ENOMEM, mpm_error());
-    return worked || status < 0;
-}
-
-static bool look_at_job(const struct steward_pool *pool, struct steward_job *job)
-{
-    struct held_lease *lease, *next;
-    bool worked = may_begin(pool, job) && begin_late(pool, job);
-
-    if (!job->held)
-        return worked;
-    for (lease = held_job_next_lease(job->held, NULL); lease; lease = next) {
-        next = held_job_next_lease(job->held, lease);
-        worked |= look_at_lease(pool, job, lease);
-    }
-    return worked;
+    return worked || status;
 }
 
 static bool look_at_jobs(struct steward_pool *pool)
@@ -461,11 +341,10 @@ static bool look_at_jobs(struct steward_pool *pool)
 
     for (struct steward_job **at = &pool->jobs, *job; (job = *at);) {
         if (!job->closing)
-            worked |= look_at_job(pool, job);
-        if (job->closing && (!job->held || held_job_close(job->held))) {
+            worked |= look_at_job(job);
+        if (job->closing && (!job->queue || lease_queue_close(job->queue))) {
             if (!(*at = job->next))
                 pool->last_job = at;
-            drop_all_late(job);
             free(job);
             worked = true;
         } else {
@@ -558,7 +437,7 @@ static void forget_pools(void)
     for (struct steward_pool *pool = pools, *next_pool; pool; pool = next_pool) {
         for (struct steward_job *job = pool->jobs, *next; job; job = next) {
             next = job->next;
-            drop_all_late(job);
+            lease_queue_forget(job->queue);
             free(job);
         }
         next_pool = pool->next;
