@@ -78,9 +78,8 @@ static struct {
     struct host_record *record;
     uint32_t rank; /* in node */
     pid_t rank_pid;
-    pid_t *pid_of; /* by process: what this host has forked and not reaped; 0 is none */
-    uint32_t
-        *number_of; /* by pid: the other way round, from 1; 0 is none. Few pages of it are ever touched */
+    pid_t *pid_of;   /* by process: what this host has forked and not reaped; 0 is none */
+    uint8_t *is_own; /* a bit for each pid: those of `pid_of` */
     uint32_t processes_seen;
     pid_t spare;           /* 0 is none */
     pid_t zombie;          /* a dead process that the host is busy with; 0 is none */
@@ -286,13 +285,13 @@ static void settle(struct process_record *process, uint32_t number)
 
 static bool is_own(pid_t pid)
 {
-    return pid >= 0 && pid < MAX_PID && (self.number_of[pid] || pid == self.spare);
+    return pid >= 0 && pid < MAX_PID && (self.is_own[pid / 8] >> pid % 8 & 1 || pid == self.spare);
 }
 
 static void keep_in_mind(uint32_t number, pid_t pid)
 {
     self.pid_of[number] = pid;
-    self.number_of[pid] = number + 1;
+    self.is_own[pid / 8] |= (uint8_t)(1 << pid % 8);
     if (number >= self.processes_seen)
         self.processes_seen = number + 1;
     atomic_fetch_add_explicit(&self.record->load, 1, memory_order_relaxed);
@@ -303,7 +302,7 @@ static void forget_process(uint32_t number)
     pid_t pid = self.pid_of[number];
 
     self.pid_of[number] = 0;
-    self.number_of[pid] = 0;
+    self.is_own[pid / 8] &= (uint8_t) ~(1 << pid % 8);
     atomic_fetch_sub_explicit(&self.record->load, 1, memory_order_relaxed);
 }
 
@@ -487,18 +486,23 @@ static bool reap_spare(pid_t pid)
     return true;
 }
 
+/* A look at thousands of them takes some microseconds, and a table by pid of 16 MiB is copied with each fork. */
 static void reap(pid_t pid, int wait_status)
 {
-    struct process_record *process;
-    uint32_t number;
-
-    if (reap_spare(pid) || !(number = self.number_of[pid]))
+    if (reap_spare(pid))
         return;
-    forget_process(--number);
-    process = process_at(self.arena, number);
-    process->wait_status = wait_status;
-    clean_up_after(number);
-    settle(process, number);
+    for (uint32_t number = 0; number < self.processes_seen; number++) {
+        struct process_record *process;
+
+        if (self.pid_of[number] != pid)
+            continue;
+        forget_process(number);
+        process = process_at(self.arena, number);
+        process->wait_status = wait_status;
+        clean_up_after(number);
+        settle(process, number);
+        return;
+    }
 }
 
 /* Sends it the signals that were asked for. A spare that has not woken yet asks for them when it has. */
@@ -669,9 +673,9 @@ static int wait_until_ready(struct host_area *area, struct host_record *host, pi
 static void free_tables(void)
 {
     free(self.pid_of);
-    free(self.number_of);
+    free(self.is_own);
     self.pid_of = NULL;
-    self.number_of = NULL;
+    self.is_own = NULL;
 }
 
 int host_start(struct arena *arena, unsigned rank_in_node, const struct host_callbacks *callbacks)
@@ -692,8 +696,8 @@ int host_start(struct arena *arena, unsigned rank_in_node, const struct host_cal
         return error_set_errno(MPM_ESYSTEM, "the rank cannot reap what its host leaves");
     self.is_subreaper = true;
     self.pid_of = calloc(MAX_PROCESSES, sizeof *self.pid_of);
-    self.number_of = calloc(MAX_PID, sizeof *self.number_of);
-    if (!self.pid_of || !self.number_of) {
+    self.is_own = calloc(MAX_PID / 8, 1);
+    if (!self.pid_of || !self.is_own) {
         free_tables();
         return error_set(MPM_ENOMEM, "no memory for the table of processes");
     }
