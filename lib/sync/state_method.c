@@ -92,26 +92,43 @@ static int leave(const mpm_handle *handle, const struct method *method, const st
                                                              : status;
 }
 
-/* The request is filled in where it stays: it is never copied at home. */
+/* Where the step cannot be done at once: `object` was tried already, unless it is NULL. */
+static __attribute__((noinline)) int invoke_slowly(struct object *object, const mpm_handle *handle,
+                                                   const struct method *method, struct request *request,
+                                                   struct answer *answer, uint64_t seen, double timeout_s)
+{
+    struct invocation invocation = {.method = method, .in = request, .out = answer, .seen = seen};
+    const struct state_verb *verb = method->own;
+    int status = object ? invoke_wait(object, handle, &invocation, timeout_s)
+                        : invoke(handle, &invocation, timeout_s);
+
+    if (!status && answer->number == IS_TO_LEAVE && verb && verb->leave)
+        return leave(handle, verb->leave, request, answer);
+    return status;
+}
+
+/* At home nearly every step is done at once. The request is filled in where it stays: it is never copied there. */
 int state_invoke(const mpm_handle *handle, const struct method *method, const struct request *request,
                  double timeout_s, struct answer *answer)
 {
     const struct state_verb *verb = method->own;
-    struct request asked;
+    struct object *object = verb && verb->step ? object_find_recent(handle, method->kind) : NULL;
+    int status = CALL_MUST_WAIT;
     struct answer told = {0};
-    struct invocation invocation = {.method = method, .in = &asked, .out = &told};
-    int status;
+    struct request asked;
+    uint64_t seen = 0;
 
-    if (!runtime_topology()->node_count)
+    if (!object && !runtime_topology()->node_count)
         return runtime_no_run(NULL);
     asked.number = request ? request->number : 0;
     asked.lock = request ? request->lock : (mpm_handle){0};
     asked.caller = party_own();
     asked.may_wait = timeout_s > 0;
     asked.reserved = 0;
-    status = invoke(handle, &invocation, timeout_s);
-    if (!status && told.number == IS_TO_LEAVE && verb && verb->leave)
-        return leave(handle, verb->leave, request, answer);
+    if (object)
+        status = state_apply(object, handle, verb->step, &asked, &told, &seen);
+    if (status == CALL_MUST_WAIT)
+        status = invoke_slowly(object, handle, method, &asked, &told, seen, timeout_s);
     if (answer && !status)
         *answer = told;
     return status;
