@@ -21,7 +21,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "object/call.h"
+#include "object/message.h"
+#include "object/method.h"
 
 #define GIVEN_SMALL ((size_t)4096)
 

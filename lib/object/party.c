@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Parties; see the header. */
 #include "object/party.h"
-#include "object/method.h"
-
-#include <string.h>
 
 #include "host/host.h"
 #include "node/context.h"
@@ -66,64 +63,4 @@ bool party_mark_dead(struct party *party, const struct party_death *death)
         return false;
     party->is_dead = 1;
     return true;
-}
-
-/* Of this node only: the courier's parked calls are tried again because the bell rings. The words move on
- * even if nobody sleeps: somebody may be between its last try and its sleep. */
-static void wake(struct object *object, void *unused)
-{
-    (void)unused;
-    for (unsigned i = 0; i < OBJECT_WAITS; i++)
-        wait_ring(&object->wait[i].word);
-}
-
-void party_died_here(void)
-{
-    object_walk(runtime_arena(), wake, NULL);
-}
-
-static void mark(struct object *object, void *death)
-{
-    enum object_kind kind = object_kind_in(object);
-
-    if (kind_of(kind) && kind_of(kind)->marks)
-        kind_of(kind)->marks(object, death);
-}
-
-void party_died_elsewhere(const struct party_death *death)
-{
-    object_walk(runtime_arena(), mark, (void *)(uintptr_t)death);
-}
-
-/* Handles in args. */
-
-/* The handle at a place of args, if somebody wants to know. */
-static party_take *handle_at(const void *args, size_t size, size_t at, mpm_handle *handle)
-{
-    if (size - at < sizeof *handle)
-        return NULL;
-    memcpy(handle, (const char *)args + at, sizeof *handle);
-    return kind_of(handle->kind) && handle->generation ? kind_of(handle->kind)->takes : NULL;
-}
-
-bool party_is_in_args(const void *args, size_t size)
-{
-    mpm_handle handle;
-
-    for (size_t at = 0; at < size; at += 8) {
-        if (handle_at(args, size, at, &handle))
-            return true;
-    }
-    return false;
-}
-
-void party_take_args(const void *args, size_t size, const struct party *process)
-{
-    mpm_handle handle;
-    party_take *take;
-
-    for (size_t at = 0; at < size; at += 8) {
-        if ((take = handle_at(args, size, at, &handle)))
-            take(&handle, process);
-    }
 }

@@ -56,14 +56,4 @@ typedef void party_mark(struct object *object, const struct party_death *death);
  * looks like a handle may be none. */
 typedef void party_take(const mpm_handle *handle, const struct party *process);
 
-/* For process/process.c. */
-bool party_is_in_args(const void *args, size_t size);
-void party_take_args(const void *args, size_t size, const struct party *process);
-
-/* For process/process.c. In the host: a process of this node that had been a party somewhere has died, and its
- * record says so: wakes whoever sleeps on an object, to look again. */
-void party_died_here(void);
-/* In the courier. */
-void party_died_elsewhere(const struct party_death *death);
-
 #endif

@@ -32,7 +32,7 @@
 #include "node/function.h"
 #include "object/call.h"
 #include "object/object.h"
-#include "object/party.h"
+#include "object/party_process.h"
 #include "process/process_parts.h"
 #include "shm/kill_point.h"
 

@@ -14,7 +14,7 @@
 #include "node/context.h"
 #include "object/call.h"
 #include "object/object.h"
-#include "object/party.h"
+#include "object/party_process.h"
 #include "process/message.h"
 #include "process/process.h"
 #include "process/process_parts.h"
