@@ -188,12 +188,21 @@ headings()
     sed -nE 's/^#+ //p' "$1" | tr '[:upper:] ' '[:lower:]-' | tr -d '`.,:()'
 }
 
-# Words that look like files of the project, and commands of ./dev, in a text.
+# A C file of the project, whichever folder it is in, or of this document.
+is_source()
+{
+    [ -e "$work/here/$1" ] || [ -n "$(find "$source_folder"/{lib,apps,tests} \( -path "*/$1" -o -name "$1" \) -print -quit)" ]
+}
+
+# Words that look like files of the project, C files in backquotes, and commands of ./dev, in a text.
 names_exist()
 {
     local name wrong=0
     for name in $(grep -oP '(?<![\w./~-])(apps|lib|tests|slurm|config|doc|\.ci)/[\w./-]*\w' "$1" | sort -u); do
         [ -e "$source_folder/$name" ] || { echo "there is no $name"; wrong=1; }
+    done
+    for name in $(grep -oP '`[\w/]*\w\.[ch]`' "$1" | tr -d '\`' | sort -u); do
+        is_source "$name" || { echo "no source is named $name"; wrong=1; }
     done
     for name in $(grep -oE '\./dev [a-z]+' "$1" | cut -d' ' -f2 | sort -u); do
         [ "$name" = help ] || "$source_folder/dev" help | grep -qE "^  $name( |\$)" || { echo "there is no ./dev $name"; wrong=1; }
