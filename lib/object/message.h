@@ -48,7 +48,7 @@ struct message_posted {
 /* Like operations, of which `count` things of `size` bytes follow, padded to 8. */
 struct message_posted_group {
     mpm_handle handle;
-    uint32_t verb; /* enum post_verb */
+    uint32_t is_credit; /* 1: nothing but a credit, which has come back: at the home only */
     uint32_t size;
     uint64_t count;
     uint64_t cost; /* bytes of the tray */

@@ -109,8 +109,7 @@ struct method {
     const void *own; /* what its kind needs to know of it */
 };
 
-/* By a layer, before any process of a node is forked: what there is of a kind. What is said of a kind first counts. `looks`, `marks` and `takes` may be
- * NULL. */
+/* By a layer, before any process of a node is forked: what there is of a kind. What is said of a kind first counts. The functions may be NULL. */
 struct kind {
     enum object_kind kind;
     const struct method *methods;
@@ -121,6 +120,9 @@ struct kind {
     int (*looks)(const mpm_handle *handle);
     party_mark *marks; /* see party.h */
     party_take *takes;
+    /* What was posted to an object (post.h) is carried out: `done` tells how many of `count`. CALL_MUST_WAIT if the
+     * arena has no memory for the others now; any other status but 0 is our bug, and goes into the log. */
+    int (*carries_out)(const mpm_handle *handle, const void *bytes, size_t size, size_t count, size_t *done);
 };
 void kind_register(const struct kind *const *kinds, size_t count);
 /* NULL if nothing is known of it. */

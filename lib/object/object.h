@@ -60,7 +60,7 @@ enum object_kind {
 struct object_wait {
     struct wait_word word;
     _Atomic uint32_t wanted; /* 1 if somebody may wait */
-    _Atomic uint32_t pauses; /* a hint of those who wait, for those who will: see operation.c */
+    _Atomic uint32_t pauses; /* a hint of those who wait, for those who will: see invoke.c */
 };
 
 #define OBJECT_WAITS 3

@@ -73,9 +73,8 @@ struct post_table {
 /* How an operation begins in the tray; what it is about follows. */
 struct posted {
     mpm_handle handle;
-    uint32_t verb;
     uint32_t size, count;
-    uint32_t reserved;
+    uint64_t reserved; /* see the message */
 };
 _Static_assert(sizeof(struct posted) + POST_LIMIT <= TRAY_RECORD_LIMIT, "an operation fits into a tray");
 
@@ -98,10 +97,6 @@ static struct box *box_of(struct arena *arena, unsigned node)
 }
 
 /* The poster. */
-
-/* What can be done to which objects: a credit names an object, and not what is done to it. */
-static const enum object_kind kinds[POST_VERBS] = {
-    [POST_VALUE_UPDATE] = OBJECT_VALUE, [POST_ARRAY_UPDATE] = OBJECT_ARRAY, [POST_QUEUE_PUT] = OBJECT_QUEUE};
 
 static struct credit *find_credit(struct box *box, const mpm_handle *handle)
 {
@@ -157,16 +152,16 @@ static enum posting try_post(struct box *box, const struct posted *head, uint64_
     return POSTED;
 }
 
-bool post_operation(const mpm_handle *handle, enum post_verb verb, uint64_t index, const void *bytes,
+bool post_operation(const mpm_handle *handle, enum object_kind kind, uint64_t index, const void *bytes,
                     size_t size, size_t count)
 {
-    struct posted head = {.handle = *handle, .verb = verb, .size = (uint32_t)size, .count = (uint32_t)count};
+    struct posted head = {.handle = *handle, .size = (uint32_t)size, .count = (uint32_t)count};
     uint64_t deadline_ns = 0;
     enum posting posting;
     struct box *box;
 
     if (handle->home >= runtime_topology()->node_count || !(box = box_of(runtime_arena(), handle->home)) ||
-        size > POST_LIMIT || count > POST_LIMIT || size * count > POST_LIMIT || handle->kind != kinds[verb] ||
+        size > POST_LIMIT || count > POST_LIMIT || size * count > POST_LIMIT || handle->kind != kind ||
         runtime_check_whole())
         return false;
     while ((posting = try_post(box, &head, index, bytes)) == NO_ROOM) {
@@ -214,11 +209,10 @@ static void pack(struct packing *packing, const struct tray_record *record)
     size_t size = record->size - sizeof head;
 
     memcpy(&head, record->bytes, sizeof head);
-    if (!last || !object_is_same(&last->handle, &head.handle) || last->verb != head.verb ||
-        last->size != head.size) {
+    if (!last || !object_is_same(&last->handle, &head.handle) || last->size != head.size) {
         end_group(packing);
         last = packing->last = (struct message_posted_group *)(void *)(packing->bytes + packing->size);
-        *last = (struct message_posted_group){.handle = head.handle, .verb = head.verb, .size = head.size};
+        *last = (struct message_posted_group){.handle = head.handle, .size = head.size};
         packing->size += sizeof *last;
     }
     memcpy(packing->bytes + packing->size, record->bytes + sizeof head, size);

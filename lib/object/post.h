@@ -17,30 +17,16 @@
 #include "object/object.h"
 #include "shm/arena.h"
 
-enum post_verb {
-    POST_VALUE_UPDATE,
-    POST_ARRAY_UPDATE,
-    POST_QUEUE_PUT,
-    POST_VERBS,
-};
-
 #define POST_LIMIT ((size_t)1 << 13) /* bytes of one operation at most */
 
 /* Asks for `count` things of `size` bytes each that stand one behind the other, at `index` of the object.
  * true if it is accepted: it will be done, whatever happens to the caller. false if it is to be done by a
  * call: this node has no credit for it, it is of another kind, it is too large, or the home is far behind. Waits for room in the
  * tray for a moment. Any process but couriers. */
-bool post_operation(const mpm_handle *handle, enum post_verb verb, uint64_t index, const void *bytes,
+bool post_operation(const mpm_handle *handle, enum object_kind kind, uint64_t index, const void *bytes,
                     size_t size, size_t count);
 
 /* The home. All of it in the courier, but for post_is_lent(). */
-
-/* Carries out what was posted: `done` tells how many of `count`. CALL_MUST_WAIT if the arena has no memory
- * for the others now; any other status but 0 is our bug, and goes into the log. */
-typedef int post_carry_out(const mpm_handle *handle, const void *bytes, size_t size, size_t count,
-                           size_t *done);
-/* Before couriers start. */
-void post_register(enum post_verb verb, post_carry_out *carry_out);
 
 /* Gives a credit for indices below `limit` to the node whose call is being tried; `handle` as the caller has
  * it. Under the lock by which the object's end looks at post_is_lent(). */

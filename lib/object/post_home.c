@@ -11,9 +11,10 @@
 #include "net/courier.h"
 #include "node/context.h"
 #include "object/call.h"
+#include "object/method.h"
 #include "object/message.h"
 
-/* What waits for memory, or, with a verb that is none, a credit that came back behind that. */
+/* What waits for memory, or, if `is_credit`, a credit that came back behind that. */
 struct waiting {
     struct waiting *next;
     unsigned node;
@@ -29,15 +30,9 @@ struct recall {
     unsigned missing; /* nodes */
 };
 
-static post_carry_out *verbs[POST_VERBS];
 static struct waiting *waiting_first, **waiting_end = &waiting_first;
 static struct recall *recalls;
 static unsigned long lost; /* operations: there should be none */
-
-void post_register(enum post_verb verb, post_carry_out *carry_out)
-{
-    verbs[verb] = carry_out;
-}
 
 static uint64_t bit_of(unsigned node)
 {
@@ -123,11 +118,11 @@ static bool carry_out(const struct message_posted_group *group, const char *byte
     int status;
 
     *done = 0;
-    if (group->verb == POST_VERBS) {
+    if (group->is_credit) {
         credit_is_back(&group->handle);
         return true;
     }
-    status = verbs[group->verb](&group->handle, bytes, group->size, group->count, done);
+    status = kind_of(group->handle.kind)->carries_out(&group->handle, bytes, group->size, group->count, done);
     if (status && status != CALL_MUST_WAIT) {
         lost += group->count - *done;
         log_write(MPM_LOG_ERROR, "%llu posted operations cannot be done (%lu so far): %s",
@@ -175,8 +170,8 @@ static const char *next_group(const char **at, size_t *left, struct message_post
         return NULL;
     memcpy(group, *at, sizeof *group);
     *left -= sizeof *group;
-    if (group->verb >= POST_VERBS || !verbs[group->verb] || !group->count ||
-        (group->size && group->count > *left / group->size))
+    if (group->is_credit || !kind_of(group->handle.kind) || !kind_of(group->handle.kind)->carries_out ||
+        !group->count || (group->size && group->count > *left / group->size))
         return NULL;
     size = message_padded(group->size * group->count);
     if (size > *left)
@@ -211,7 +206,7 @@ static bool on_posted(unsigned node, const void *payload, size_t size)
 static bool on_credit_back(unsigned node, const void *payload, size_t size)
 {
     const struct message_credit *message = payload;
-    struct message_posted_group group = {.verb = POST_VERBS};
+    struct message_posted_group group = {.is_credit = 1};
 
     if (size != sizeof *message)
         return false;
@@ -237,7 +232,7 @@ static unsigned credits_behind(const mpm_handle *handle)
     unsigned count = 0;
 
     for (const struct waiting *waiting = waiting_first; waiting; waiting = waiting->next)
-        count += waiting->group.verb == POST_VERBS && object_is_same(&waiting->group.handle, handle);
+        count += waiting->group.is_credit && object_is_same(&waiting->group.handle, handle);
     return count;
 }
 
@@ -252,7 +247,7 @@ void post_forget(const mpm_handle *handle)
             at = &(*at)->next;
             continue;
         }
-        if ((*at)->group.verb == POST_VERBS)
+        if ((*at)->group.is_credit)
             credit_is_back(handle);
         remove_waiting(at);
     }

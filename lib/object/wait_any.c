@@ -352,7 +352,7 @@ int mpm_wait_any(const mpm_handle *handles, size_t count, double timeout_s, size
 
 void wait_any_begin(void)
 {
-    static const struct kind kind = {OBJECT_NODE, &looking, 1, NULL, NULL, NULL};
+    static const struct kind kind = {.kind = OBJECT_NODE, .methods = &looking, .count = 1};
     static const struct kind *const kinds[] = {&kind};
 
     kind_register(kinds, 1);

@@ -158,7 +158,8 @@ const struct method array_methods[ARRAY_METHODS] = {
     [ARRAY_LENGTH] = {OBJECT_ARRAY, ARRAY_LENGTH, "length", .out_size = sizeof(uint64_t),
                       .find = numbers_find_object, .try = try_length},
 };
-const struct kind array_kind = {.kind = OBJECT_ARRAY, .methods = array_methods, .count = ARRAY_METHODS};
+const struct kind array_kind = {
+    .kind = OBJECT_ARRAY, .methods = array_methods, .count = ARRAY_METHODS, .carries_out = numbers_carry_out};
 
 /* At home all of it at once. */
 static int copy_here(mpm_handle handle, unsigned verb, size_t first, size_t count, const void *from, void *to)

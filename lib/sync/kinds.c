@@ -15,7 +15,5 @@ void sync_begin(void)
 
 void sync_announce(void)
 {
-    queue_announce();
-    numbers_announce();
     pipe_announce();
 }

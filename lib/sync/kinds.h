@@ -9,8 +9,6 @@ extern const struct kind lock_kind, semaphore_kind, condition_kind, event_kind, 
     value_kind, array_kind, bytes_kind, pipe_kind;
 
 /* What a leader's courier does beside. Before it starts. */
-void queue_announce(void);
-void numbers_announce(void);
 void pipe_announce(void);
 
 #endif

@@ -260,11 +260,6 @@ static bool has_no_result(enum number_op op, const void *before)
     return !before && (op == NUMBER_ADD || op == NUMBER_MIN || op == NUMBER_MAX);
 }
 
-static enum post_verb post_verb_of(enum object_kind kind)
-{
-    return kind == OBJECT_VALUE ? POST_VALUE_UPDATE : POST_ARRAY_UPDATE;
-}
-
 int numbers_update_anywhere(mpm_handle handle, enum object_kind kind, size_t index, enum number_op op,
                             const void *operand, const void *desired, void *before)
 {
@@ -281,7 +276,7 @@ int numbers_update_anywhere(mpm_handle handle, enum object_kind kind, size_t ind
     if (desired)
         update.desired = number_bits(type, desired);
     if (update.no_result && !object_is_home(&handle) &&
-        post_operation(&handle, post_verb_of(kind), index, &update, sizeof update, 1))
+        post_operation(&handle, kind, index, &update, sizeof update, 1))
         return MPM_OK;
     status = invoke(&handle, &invocation, 0);
     if (!status && before)
@@ -326,8 +321,7 @@ int numbers_serve_update(struct object *object, const mpm_handle *handle, struct
 }
 
 /* What nodes have posted by their credits. */
-static int carry_out(const mpm_handle *handle, enum object_kind kind, const char *bytes, size_t size,
-                     size_t count, size_t *done)
+int numbers_carry_out(const mpm_handle *handle, const void *bytes, size_t size, size_t count, size_t *done)
 {
     struct number_update update;
     uint64_t before;
@@ -339,34 +333,19 @@ static int carry_out(const mpm_handle *handle, enum object_kind kind, const char
         return error_set(MPM_EPROTOCOL, "an update of a number was posted with %zu bytes, not %zu", size,
                          sizeof update);
     for (*done = 0; *done < count; ++*done) {
-        memcpy(&update, bytes + *done * size, size);
+        memcpy(&update, (const char *)bytes + *done * size, size);
         if (!numbers_update_makes_sense(handle, &invocation))
             return error_set(MPM_EPROTOCOL, "an update of a number is of kind %u, which there is not",
                              update.op);
-        if ((status = numbers_find_object(handle, kind, &object)) ||
+        if ((status = numbers_find_object(handle, (enum object_kind)handle->kind, &object)) ||
             (status = numbers_try_update(object, handle, &invocation)))
             return status;
     }
     return MPM_OK;
 }
 
-static int carry_out_value(const mpm_handle *handle, const void *bytes, size_t size, size_t count,
-                           size_t *done)
-{
-    return carry_out(handle, OBJECT_VALUE, bytes, size, count, done);
-}
-
-static int carry_out_array(const mpm_handle *handle, const void *bytes, size_t size, size_t count,
-                           size_t *done)
-{
-    return carry_out(handle, OBJECT_ARRAY, bytes, size, count, done);
-}
-
 const struct method value_methods[NUMBERS_METHODS] = {NUMBERS_METHODS_OF(OBJECT_VALUE)};
-const struct kind value_kind = {.kind = OBJECT_VALUE, .methods = value_methods, .count = NUMBERS_METHODS};
-
-void numbers_announce(void)
-{
-    post_register(POST_VALUE_UPDATE, carry_out_value);
-    post_register(POST_ARRAY_UPDATE, carry_out_array);
-}
+const struct kind value_kind = {.kind = OBJECT_VALUE,
+                                .methods = value_methods,
+                                .count = NUMBERS_METHODS,
+                                .carries_out = numbers_carry_out};

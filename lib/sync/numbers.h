@@ -139,6 +139,7 @@ enum { NUMBERS_UPDATE = OWN_LOCK_METHODS, NUMBERS_DESTROY, NUMBERS_METHODS };
 extern const struct method value_methods[], array_methods[];
 method_try numbers_try_update, numbers_serve_update, numbers_try_destroy, numbers_serve_destroy;
 bool numbers_update_makes_sense(const mpm_handle *handle, const struct invocation *invocation);
+int numbers_carry_out(const mpm_handle *handle, const void *bytes, size_t size, size_t count, size_t *done);
 int numbers_find_object(const mpm_handle *handle, enum object_kind kind, struct object **object);
 
 /* An update: it gives the bits before. Also what is posted. */

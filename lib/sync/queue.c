@@ -552,12 +552,11 @@ static const struct method methods[] = {
     [QUEUE_DESTROY] = {OBJECT_QUEUE, QUEUE_DESTROY, "destroy", .try = try_destroy, .serve = serve_destroy,
                        .by_courier = true},
 };
-const struct kind queue_kind = {OBJECT_QUEUE, methods, sizeof methods / sizeof *methods, .looks = look};
-
-void queue_announce(void)
-{
-    post_register(POST_QUEUE_PUT, carry_out_put);
-}
+const struct kind queue_kind = {.kind = OBJECT_QUEUE,
+                                .methods = methods,
+                                .count = sizeof methods / sizeof *methods,
+                                .looks = look,
+                                .carries_out = carry_out_put};
 
 /* The caller's part of calls to other nodes. */
 
@@ -594,7 +593,7 @@ static int put_far(const mpm_handle *handle, const struct put_in *put, const voi
         return error_set(MPM_ENOMEM, "a message of %zu bytes is too long for another node: at most %zu",
                          (size_t)put->size, FRAME_LIMIT);
     if (put->size <= POST_LIMIT && put->count <= POST_LIMIT && put->size * put->count <= POST_LIMIT &&
-        post_operation(handle, POST_QUEUE_PUT, 0, messages, put->size, put->count)) {
+        post_operation(handle, OBJECT_QUEUE, 0, messages, put->size, put->count)) {
         *done = put->count;
         return MPM_OK;
     }
