@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The link from main to another node: messages to its leader's steward, and letters from that. */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "net/courier.h"
+#include "node/context.h"
+#include "pool/driver/node_link_inside.h"
+
+static int open_job(struct node_link *link)
+{
+    const struct linked_map *map = link->map;
+    struct message_job message = {.pool = map->pool->spec.id, .job = map->spec->id};
+    struct message_part parts[] = {{&message, sizeof message},
+                                   {map->spec, sizeof *map->spec},
+                                   {map->request->context, map->request->context_size}};
+
+    if (link->is_open)
+        return MPM_OK;
+    link->is_open = true;
+    return courier_post(link->node, MESSAGE_JOB_OPEN, parts, 3);
+}
+
+static int post_lease(const struct node_link *link, const struct message_lease *message)
+{
+    const struct map_request *request = link->map->request;
+    struct message_part parts[] = {{message, sizeof *message}, {NULL, message->count * request->item_size}};
+    void *pack = NULL;
+    int status;
+
+    if (request->kind == JOB_BLOBS) {
+        parts[1].size = blob_pack_size(request->blobs + message->first, message->count);
+        if (!(pack = malloc(parts[1].size)))
+            return error_set(MPM_ENOMEM, "no memory for a lease of %zu bytes", (size_t)parts[1].size);
+        blob_pack(pack, request->blobs + message->first, message->count);
+        parts[1].bytes = pack;
+    } else if (request->item_size) {
+        parts[1].bytes = request->items + message->first * request->item_size;
+    }
+    status = courier_post(link->node, MESSAGE_LEASE, parts, 2);
+    free(pack);
+    return status;
+}
+
+static int remote_grant(struct node_link *link, uint32_t lease, uint64_t first, uint64_t count)
+{
+    const struct linked_map *map = link->map;
+    struct message_lease message = {
+        .pool = map->pool->spec.id, .job = map->spec->id, .lease = lease, .first = first, .count = count};
+    int status;
+
+    if ((status = open_job(link)))
+        return status;
+    node_link_count_sent(link, first, count, false);
+    map->events->placed(map->argument);
+    return post_lease(link, &message);
+}
+
+static int remote_recall(struct node_link *link, uint32_t lease)
+{
+    struct message_lease message = {
+        .pool = link->map->pool->spec.id, .job = link->map->spec->id, .lease = lease};
+
+    return courier_post_one(link->node, MESSAGE_RECALL, &message, sizeof message);
+}
+
+static bool is_results(const struct node_link *link, const void *results, size_t size, uint64_t count)
+{
+    if (link->map->request->kind == JOB_BLOBS)
+        return blob_is_pack(results, size, count);
+    return size == count * link->map->request->result_size;
+}
+
+static int read_results(const struct node_link *link, const void *payload, size_t size)
+{
+    const struct message_results *message = payload;
+    size_t rest = size - sizeof *message, failure_size = message->failure_count * sizeof(mpm_failure);
+    struct lease_results results = {.lease = message->lease.lease,
+                                    .first = message->lease.first,
+                                    .count = message->lease.count,
+                                    .failures = (const mpm_failure *)(message + 1),
+                                    .failure_count = message->failure_count,
+                                    .failures_untold = message->failures_untold};
+
+    results.base = results.results = (const char *)results.failures + failure_size;
+    if (results.failure_count > results.count ||
+        results.failures_untold > results.count - results.failure_count || failure_size > rest ||
+        !is_results(link, results.results, rest - failure_size, results.count))
+        return error_set(MPM_EPROTOCOL, "node %u sends results of a wrong size", link->node);
+    return link->map->events->done(link->map->argument, link->node, &results);
+}
+
+static int read_letter(const struct node_link *link, const struct letter *letter)
+{
+    const struct message_trouble *trouble = (const void *)letter->payload;
+    const struct message_lease *lease = (const void *)letter->payload;
+    const struct link_events *events = link->map->events;
+    void *argument = link->map->argument;
+
+    if (letter->kind != MESSAGE_RETURNED)
+        events->begun(argument);
+    switch (letter->kind) {
+    case MESSAGE_RESULTS:
+        return read_results(link, letter->payload, letter->size);
+    case MESSAGE_CLAIMED:
+        return events->claimed(argument, link->node, (uint32_t)lease->lease);
+    case MESSAGE_RETURNED:
+        return events->returned(argument, link->node, (uint32_t)lease->lease, lease->count);
+    default:
+        return error_set((int)trouble->status, "%.*s", MESSAGE_TEXT_SIZE - 1, trouble->text);
+    }
+}
+
+static int remote_poll(struct node_link *link, bool *worked)
+{
+    int status = MPM_OK;
+
+    while (link->letters) {
+        struct letter *letter = link->letters;
+
+        *worked = true;
+        if (!(link->letters = letter->next))
+            link->end = &link->letters;
+        if (!status && !link->is_lost)
+            status = read_letter(link, letter);
+        free(letter);
+    }
+    return status;
+}
+
+static void remote_stop(struct node_link *link)
+{
+    struct message_job message = {.pool = link->map->pool->spec.id, .job = link->map->spec->id};
+
+    if (link->is_open && courier_post_one(link->node, MESSAGE_JOB_CLOSE, &message, sizeof message))
+        runtime_break(MPM_ENOMEM, mpm_error());
+    link->is_open = false;
+}
+
+static bool remote_close(struct node_link *link)
+{
+    (void)link;
+    return true;
+}
+
+static uint64_t remote_next_poll_ns(const struct node_link *link)
+{
+    (void)link;
+    return CLOCK_FOREVER;
+}
+
+static uint64_t remote_items_done(const struct node_link *link)
+{
+    (void)link;
+    return 0;
+}
+
+const struct link_calls link_remote_calls = {.grant = remote_grant,
+                                             .recall = remote_recall,
+                                             .poll = remote_poll,
+                                             .stop = remote_stop,
+                                             .close = remote_close,
+                                             .next_poll_ns = remote_next_poll_ns,
+                                             .items_done = remote_items_done};

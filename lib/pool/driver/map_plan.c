@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a map is made of before its first lease: the job as nodes know it, the order of its items, and the lease table
+ * with its bounds. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mpmap/runtime.h"
+
+#include "base/error.h"
+#include "pool/driver/map_inside.h"
+
+#define LEASE_BYTES ((uint64_t)4 << 20) /* the most items and results that a lease carries, in bytes */
+#define LEASE_ITEMS ((uint64_t)1 << 18) /* and in items */
+#define LEASE_DEPTH 16u    /* leases that a node holds at once, most of them with items that take long */
+#define LEASE_S     0.1    /* how long one should keep its node busy */
+#define ARENA_SHARE 64u    /* a lease takes at most one of so many parts of an arena */
+#define CHUNK_S     100e-6 /* how long a chunk should take */
+
+/* The most items in one lease: bounded in bytes by the smallest arena that will hold one, and each item takes
+ * a done and a failed bit of each worker of the node. */
+static uint64_t max_lease_items(struct map *map)
+{
+    const struct job_spec *spec = &map->spec;
+    uint64_t bytes = LEASE_BYTES, items;
+    unsigned workers = 0;
+
+    for (unsigned node = 0; node < map->pool->node_count; node++) {
+        mpm_node info;
+
+        if (!map->pool->node[node].workers || mpm_node_info(node, &info))
+            continue;
+        if (info.arena_size / ARENA_SHARE < bytes)
+            bytes = info.arena_size / ARENA_SHARE;
+        if (map->pool->node[node].workers > workers)
+            workers = map->pool->node[node].workers;
+    }
+    map->lease_bytes = bytes;
+    items = bytes / (spec->item_size + spec->result_size + 1 + workers / 4);
+    if (items > LEASE_ITEMS)
+        items = LEASE_ITEMS;
+    return items ? items : 1;
+}
+
+/* How many blobs go into one lease: bounded in bytes, with results that are as long as those before them. Before any
+ * result is known they may be of any length: all leases that a node may hold then have two items a worker together. */
+static uint64_t fit_blobs(void *argument, uint64_t first, uint64_t count)
+{
+    const struct map *map = argument;
+    const mpm_blob *blobs = map->request.blobs + first;
+    uint64_t most = map->pool->worker_count / map->pool->node_count * 2 / LEASE_DEPTH + 1;
+    uint64_t result_size = map->blobs_done ? map->blob_bytes / map->blobs_done : 0, bytes = 0;
+
+    if (!map->blobs_done && count > most)
+        count = most;
+    for (uint64_t i = 0; i < count; i++) {
+        bytes += blobs[i].size + result_size;
+        if (bytes > map->lease_bytes && i)
+            return i;
+    }
+    return count;
+}
+
+/* Nodes without workers of the pool are not waited for: no items are kept back for them. */
+int map_make_table(struct map *map)
+{
+    struct lease_limits limits = {
+        .max_items = max_lease_items(map), .depth = LEASE_DEPTH, .target_s = LEASE_S};
+    const struct mpm_pool *pool = map->pool;
+    int status;
+
+    if ((status = lease_table_create(map->request.count, pool->node_count, &limits, &map->table)))
+        return status;
+    if (map->request.kind == JOB_BLOBS)
+        lease_table_bound(map->table, fit_blobs, map);
+    for (unsigned node = 0; node < pool->node_count; node++) {
+        if (!pool->node[node].workers && (status = lease_node_lost(map->table, node, map->start_s)))
+            return status;
+    }
+    for (unsigned node = 0; node < pool->node_count; node++) {
+        if (pool->node[node].workers && (map->request.node == MAP_ALL_NODES || map->request.node == node) &&
+            (status = lease_node_joined(map->table, node, pool->node[node].workers, map->start_s)))
+            return status;
+    }
+    return MPM_OK;
+}
+
+static int make_spec(const struct map_request *request, struct job_spec *spec)
+{
+    *spec = (struct job_spec){.id = pool_state_new_id(),
+                              .kind = request->kind,
+                              .chunk = request->chunk > UINT32_MAX ? UINT32_MAX : (uint32_t)request->chunk,
+                              .chunk_limit = request->chunk_limit ? request->chunk_limit : UINT64_MAX,
+                              .chunk_s = request->chunk_s > 0 ? request->chunk_s : CHUNK_S,
+                              .first_index = request->first_index,
+                              .item_size = request->item_size,
+                              .task_item_size = request->item_size,
+                              .result_size = request->kind == JOB_BLOBS ? sizeof(struct blob_ref)
+                                                                        : request->result_size,
+                              .context_size = request->context_size};
+    return function_name(request->task, &spec->task);
+}
+
+/* The most costly first, then by index. What is no number costs nothing. */
+static int compare_costs(const void *a, const void *b)
+{
+    const struct costly *one = a, *other = b;
+
+    if (one->cost != other->cost)
+        return one->cost > other->cost ? -1 : 1;
+    return (one->index > other->index) - (one->index < other->index);
+}
+
+static bool has_costs(const struct map_request *request)
+{
+    return request->costs && (request->kind == JOB_PLAIN || request->kind == JOB_BATCH) && request->count > 1;
+}
+
+/* Puts the items of a map with costs into their order, before there is a table. Items of a task stay aligned. */
+static int order_items(struct map *map)
+{
+    struct map_request *request = &map->request;
+    uint64_t size = request->item_size,
+             stride = size ? (size + sizeof(uint64_t) + 15) / 16 * 16 : sizeof(uint64_t);
+
+    if (!(map->order = calloc(request->count, sizeof *map->order)) ||
+        !(map->ordered = calloc(request->count, stride)))
+        return error_set(MPM_ENOMEM, "no memory for an order of %llu items",
+                         (unsigned long long)request->count);
+    for (uint64_t i = 0; i < request->count; i++)
+        map->order[i] = (struct costly){isnan(request->costs[i]) ? 0 : request->costs[i], i};
+    qsort(map->order, request->count, sizeof *map->order, compare_costs);
+    for (uint64_t i = 0; i < request->count; i++) {
+        char *at = map->ordered + i * stride;
+
+        if (size)
+            memcpy(at, request->items + map->order[i].index * size, size);
+        memcpy(at + stride - sizeof(uint64_t), &map->order[i].index, sizeof(uint64_t));
+    }
+    request->kind = map->spec.kind = request->kind == JOB_BATCH ? JOB_INDEXED_BATCH : JOB_INDEXED;
+    request->items = map->ordered;
+    request->item_size = map->spec.item_size = stride;
+    return MPM_OK;
+}
+
+int map_make_plan(struct map *map)
+{
+    int status;
+
+    if ((status = make_spec(&map->request, &map->spec)) ||
+        (has_costs(&map->request) && (status = order_items(map))))
+        return status;
+    return map_make_table(map);
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What comes of a map: results go to their places, failures are listed or told. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "pool/driver/map_inside.h"
+#include "pool/shared/blob.h"
+
+/* With the index of the item in its map, whatever the order in which items are worked on. */
+static mpm_failure failure_of_item(const struct map *map, const mpm_failure *failure)
+{
+    mpm_failure copy = *failure;
+
+    if (map->order)
+        copy.index = map->order[failure->index].index;
+    return copy;
+}
+
+static int tell_failures(struct map *map, const struct lease_results *done)
+{
+    int status = MPM_OK;
+
+    for (size_t i = 0; !status && i < done->failure_count; i++) {
+        mpm_failure failure = failure_of_item(map, &done->failures[i]);
+
+        status = map->request.failed(&failure, map->request.failed_argument);
+    }
+    return status;
+}
+
+static int list_failures(struct map *map, const mpm_failure *failures, size_t count)
+{
+    if (map->failure_count + count > map->failure_room) {
+        size_t room = (map->failure_count + count) * 2;
+        void *grown = realloc(map->failures, room * sizeof *failures);
+
+        if (!grown)
+            return error_set(MPM_ENOMEM, "no memory for a list of %zu failed items", room);
+        map->failures = grown;
+        map->failure_room = room;
+    }
+    for (size_t i = 0; i < count; i++)
+        map->failures[map->failure_count++] = failure_of_item(map, &failures[i]);
+    return MPM_OK;
+}
+
+static int keep_failures(struct map *map, const struct lease_results *done)
+{
+    if (!done->failure_count)
+        return MPM_OK;
+    for (size_t i = 0; i < done->failure_count; i++) {
+        mpm_failure failure = failure_of_item(map, &done->failures[i]);
+
+        if (!map->items_failed++ || failure.index < map->first_failure.index)
+            map->first_failure = failure;
+    }
+    map->items_failed += done->failures_untold;
+    return map->request.failed ? tell_failures(map, done)
+                               : list_failures(map, done->failures, done->failure_count);
+}
+
+/* What it takes to bring items to a node, or results from it; what is used in place takes nothing. */
+static void count_bytes(_Atomic uint64_t *sum, uint64_t bytes)
+{
+    atomic_fetch_add_explicit(sum, bytes, memory_order_relaxed);
+}
+
+static int keep_blobs(struct map *map, unsigned node, const struct lease_results *done)
+{
+    const struct blob_ref *refs = done->results;
+    uint64_t bytes = 0;
+
+    for (uint64_t i = 0; i < done->count; i++)
+        bytes += refs[i].size;
+    count_bytes(&map->pool->node[node].bytes_received, bytes);
+    map->blob_bytes += bytes;
+    map->blobs_done += done->count;
+    if (!map->request.blob_results)
+        return MPM_OK;
+    return blob_list_keep(map->request.blob_results, done->first, done->base, refs, done->count);
+}
+
+static void copy_results(struct map *map, uint64_t first, uint64_t count, const char *results)
+{
+    size_t size = map->request.result_size;
+
+    if (!map->order)
+        memcpy(map->request.results + first * size, results, count * size);
+    for (uint64_t i = 0; map->order && i < count; i++)
+        memcpy(map->request.results + map->order[first + i].index * size, results + i * size, size);
+}
+
+int map_keep_results(struct map *map, unsigned node, const struct lease_results *done)
+{
+    const struct map_request *request = &map->request;
+    int status;
+
+    if (done->first > request->count || done->count > request->count - done->first)
+        return error_set(MPM_EPROTOCOL, "node %u sends results of items that there are not", node);
+    if ((status = lease_done(map->table, node, (uint32_t)done->lease, clock_now_s())))
+        return status;
+    if (request->kind == JOB_BLOBS && (status = keep_blobs(map, node, done)))
+        return status;
+    if (request->result_size && done->results != request->results + done->first * request->result_size) {
+        copy_results(map, done->first, done->count, done->results);
+        count_bytes(&map->pool->node[node].bytes_received, done->count * request->result_size);
+    }
+    return keep_failures(map, done);
+}
+
+int map_report_failures(struct map *map)
+{
+    const mpm_failure *first = &map->first_failure;
+
+    if (!map->items_failed)
+        return MPM_OK;
+    sort_failures(map->failures, map->failure_count);
+    if (map->request.is_apply)
+        return error_set(MPM_ETASK, "the call failed: %s", first->text);
+    return error_set(MPM_ETASK, "%llu of %llu items failed; the first is item %llu: %s",
+                     (unsigned long long)map->items_failed, (unsigned long long)map->request.count,
+                     (unsigned long long)first->index, first->text);
+}
+
+int map_check_failures(const struct map *map)
+{
+    const mpm_failure *first = &map->first_failure;
+
+    if (!map->request.max_failures || map->items_failed <= map->request.max_failures)
+        return MPM_OK;
+    return error_set(
+        MPM_ECANCELED, "%llu of %llu items have failed, and %llu may; the first is item %llu: %s",
+        (unsigned long long)map->items_failed, (unsigned long long)map->request.count,
+        (unsigned long long)map->request.max_failures, (unsigned long long)first->index, first->text);
+}
