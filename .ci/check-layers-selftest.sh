@@ -129,4 +129,9 @@ bad_tree 'this is none of them' 'lib/shm/one.h=/* For net/. */' "lib/net/four.c=
 bad_tree 'names shm/two.c' "lib/shm/one.h=$named" "lib/shm/three.c=$reads" "lib/net/four.c=$reads"
 bad_tree 'names tests/' 'lib/shm/one.h=/* For shm/ and its tests. */' "lib/shm/two.c=$reads"
 bad_tree 'names net/' "lib/shm/one.h=$named" "lib/shm/two.c=$reads" "lib/shm/three.c=$reads"
+
+# Constructors.
+good_tree 'lib/shm/life.c=static __attribute__((constructor)) void at_fork(void)'
+bad_tree 'a constructor' 'lib/shm/life.c=static __attribute__((constructor)) void announce(void)'
+bad_tree 'a constructor' 'lib/sync/lock.c=static __attribute__((constructor)) void at_fork(void)'
 exit $failed

@@ -11,6 +11,7 @@
 # - a header of lib/ says in its head comment who includes it, in a sentence like "For net/ and the layers above it.",
 #   "For pool/ only." or "For node/context.c, data/input*.c and run/." It names everybody who does, and nobody else.
 #   A file need not be named to include its own header.
+# - nothing in lib/ registers itself by a constructor: run/layers.c names who takes part in a run. Fork handlers have one.
 set -u
 
 cd "${1:-$(dirname "$0")/..}" || exit 1
@@ -208,6 +209,17 @@ check_loops()
     failed=1
 }
 
+check_constructors()
+{
+    local found
+
+    found=$(grep -rn '__attribute__((.*constructor' lib --include='*.[ch]' 2>/dev/null |
+        grep -vE '^lib/(shm/life|node/context)\.c:.* at_fork\(void\)')
+    [[ -z $found ]] && return
+    echo "$found: a constructor: run/layers.c has a table for that"
+    failed=1
+}
+
 declare -A readers has_read
 edges=()
 while read -r target names; do
@@ -229,4 +241,5 @@ while read -r file line kind header; do
 done < <(list_includes)
 check_readers_exist
 check_loops
+check_constructors
 exit $failed
