@@ -22,7 +22,7 @@
 #include "object/method.h"
 #include "shm/arena.h"
 
-/* The home has not answered in time, and the call was taken back. Neither. */
+/* The home has not answered in time, and the call was taken back. Not a status that leaves the library. */
 #define CALL_NO_ANSWER 3
 
 /* How long the caller waits for an answer beyond its time limit: a home that has long been idle looks at its messages
@@ -42,7 +42,7 @@ unsigned call_caller(void);
 
 /* Has the home do it, and waits for the reply: as long as it takes, where timeout_s is how long the home may take to be
  * able to do it; or, if the method `is_timed`, for timeout_s and a little longer: then it is late_status, with a
- * sentence that names the node, and the call is taken back. The method's statuses; MPM_ENODELOST; MPM_ENOMEM: the home
+ * sentence that names the node, and the call is taken back. The method's statuses; MPM_EINTERRUPTED; MPM_ENODELOST; MPM_ENOMEM: the home
  * knows nothing of the call if this node's arena has no room for what goes, or for what there is room for to come. Any
  * process but couriers. */
 int call_run(const mpm_handle *handle, struct invocation *invocation, double timeout_s);
