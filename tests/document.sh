@@ -27,6 +27,7 @@ trap 'rm -rf "$work"' EXIT
 passed=0 failed=0
 . "$(dirname "${BASH_SOURCE[0]}")/support/mpirun.sh"
 export LC_ALL=C.UTF-8
+unset PYTHONUNBUFFERED # with it lines of several processes are not whole
 
 # check WHAT COMMAND…: counts whether it succeeds.
 check()
@@ -249,6 +250,9 @@ for block in "$work"/blocks/[0-9][0-9][0-9]; do
 done
 check "what the document names exists" names_exist "$document"
 check "links lead somewhere" links_lead_somewhere
+if [ "$document" = "$source_folder/README.md" ]; then
+    check "README.md has 150 lines at most: more is for doc/" [ "$(wc -l <"$document")" -le 150 ]
+fi
 if grep -q '^## Environment variables' "$document"; then
     check "variables are in the table" variables_are_in_the_table
 fi

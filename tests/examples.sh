@@ -7,6 +7,7 @@ set -uo pipefail
 bin=${1:-${MPMAP_BIN:?}}/examples
 sources=${2:-${MPMAP_SOURCE:?}}/apps/examples
 . "$(dirname "${BASH_SOURCE[0]}")/support/mpirun.sh"
+unset PYTHONUNBUFFERED # with it lines of several processes are not whole
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 passed=0 failed=0

@@ -133,8 +133,8 @@ MPM_API MPM_CHECKED int mpm_process_kill(mpm_process process);
  * @return 0; MPM_EINVAL; MPM_ESTALE after mpm_process_close(); MPM_ESTATE without a run; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_process_interrupt(mpm_process process);
 
-/** Frees what is known of a process that has ended: from then on its handles give MPM_ESTALE. Does not block. Any
- * process may call it.
+/** Frees what is known of a process that has ended: from then on its handles give MPM_ESTALE. From another node it
+ * is one round trip. Any process may call it.
  * @param process  the process
  * @return 0; MPM_EBUSY while it runs; MPM_EINVAL; MPM_ESTALE; MPM_ESTATE; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_process_close(mpm_process process);
