@@ -202,7 +202,7 @@ names_exist()
     for name in $(grep -oP '(?<![\w./~-])(apps|lib|tests|slurm|config|doc|\.ci)/[\w./-]*\w' "$1" | sort -u); do
         [ -e "$source_folder/$name" ] || { echo "there is no $name"; wrong=1; }
     done
-    for name in $(grep -oP '`[\w/]*\w\.[ch]`' "$1" | tr -d '\`' | sort -u); do
+    for name in $(grep -oP '`[a-z0-9_/]+\.[ch]`' "$1" | tr -d '\`' | sort -u); do
         is_source "$name" || { echo "no source is named $name"; wrong=1; }
     done
     for name in $(grep -oE '\./dev [a-z]+' "$1" | cut -d' ' -f2 | sort -u); do
