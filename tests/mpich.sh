@@ -81,10 +81,10 @@ check "nothing is left" wait_for 5 nothing_is_left
 # How many ranks have named what each of the two says.
 count_sayings() # variable
 {
-    grep -cE "^[a-z]+: on [^ ]+: $1 is 3, .* but MPI \([^)]+\) says that there is 1: " "$work/err"
+    grep -cE "^[a-z0-9_]+: on [^ ]+: $1 is 3, .* but MPI \([^)]+\) says that there is 1: " "$work/err"
 }
 
-run 0 60 mpiexec.mpich -n 3 "$bin/examples/pool"
+run 0 60 mpiexec.mpich -n 3 "$bin/examples/04_pool"
 check "the launcher of MPICH and a program for another MPI: it fails" fails
 check "the launcher of MPICH and a program for another MPI: each rank says so" [ "$(count_sayings PMI_SIZE)" = 3 ]
 run 0 60 mpirun -n 3 "$build/tests/tour" finalize
