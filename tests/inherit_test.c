@@ -383,6 +383,40 @@ static void what_another_process_has_started_goes_on(void)
     }
 }
 
+static int wait_at_gate(const void *args, size_t size)
+{
+    (void)size;
+    EXPECT(!mpm_event_wait(*(const mpm_event *)args, MPM_FOREVER));
+    return everywhere_end();
+}
+
+/* So many that what the dead have left is looked for after a pause, in which this one dies: nobody rings then. */
+static void what_one_of_many_has_started_ends_with_it(void)
+{
+    enum { MANY = 200, TIMES = 10, AT_ONCE = 5 };
+    mpm_process others[MANY];
+    mpm_event gate;
+
+    CU_ASSERT_EQUAL_FATAL(mpm_event_create(&gate), MPM_OK);
+    for (unsigned i = 0; i < MANY; i++)
+        others[i] = start_on(0, wait_at_gate, &gate, sizeof gate);
+    for (unsigned i = 0; i < TIMES; i++) {
+        mpm_process first = start_on(0, leave_one_and_wait, &gate, sizeof gate);
+
+        CU_ASSERT(gate_reached(&shared->child[DETACHED], 1));
+        for (unsigned k = 0; k < AT_ONCE; k++)
+            CU_ASSERT_EQUAL(mpm_process_kill(others[i * AT_ONCE + k]), MPM_OK);
+        CU_ASSERT_EQUAL(mpm_process_kill(first), MPM_OK);
+        expect_end(first, -SIGKILL);
+        CU_ASSERT(ends_soon(atomic_load(&shared->child[DETACHED])));
+        forget_children();
+    }
+    CU_ASSERT_EQUAL(mpm_event_set(gate), MPM_OK);
+    for (unsigned i = 0; i < MANY; i++)
+        expect_end(others[i], i < TIMES * AT_ONCE ? -SIGKILL : 0);
+    CU_ASSERT_EQUAL(mpm_event_destroy(gate), MPM_OK);
+}
+
 int main(int argc, char **argv)
 {
     static const struct suite_test tests[] = {
@@ -395,6 +429,7 @@ int main(int argc, char **argv)
         {"what_a_task_has_started_ends_when_the_pool_is_terminated",
          what_a_task_has_started_ends_when_the_pool_is_terminated},
         {"what_another_process_has_started_goes_on", what_another_process_has_started_goes_on},
+        {"what_one_of_many_has_started_ends_with_it", what_one_of_many_has_started_ends_with_it},
     };
     int failed;
 

@@ -68,6 +68,8 @@
 #define CALM_NS          (4 * (uint64_t)LONGEST_PAUSE_NS) /* what has been forked by then has started */
 #define MAX_PID          (1 << 22)                        /* the kernel's own bound */
 #define DEATHS_A_LOOK    64
+#define FEW_PROCESSES    64u /* whose list is read at each death */
+#define PAUSE_TO_LOOK    20u /* between two looks at the list of more, and the length of a look */
 
 /* The host itself: its own memory, not the arena's. */
 
@@ -81,13 +83,15 @@ static struct {
     pid_t *pid_of;   /* by process: what this host has forked and not reaped; 0 is none */
     uint8_t *is_own; /* a bit for each pid: those of `pid_of` */
     uint32_t processes_seen;
-    pid_t spare;           /* 0 is none */
-    pid_t zombie;          /* a dead process that the host is busy with; 0 is none */
-    uint64_t try_again_ns; /* when those are to be forked that could not be; CLOCK_FOREVER: there are none */
-    uint64_t pause_ns;     /* until then */
-    uint64_t starved_ns;   /* when something was last to wait that had died as it started */
+    pid_t spare;            /* 0 is none */
+    pid_t zombie;           /* a dead process that the host is busy with; 0 is none */
+    uint64_t try_again_ns;  /* when those are to be forked that could not be; CLOCK_FOREVER: there are none */
+    uint64_t pause_ns;      /* until then */
+    uint64_t look_again_ns; /* not before: at what dead processes have left */
+    uint64_t starved_ns;    /* when something was last to wait that had died as it started */
     volatile sig_atomic_t
-        child_has_ended; /* perhaps: to ask the kernel takes as long as there are children */
+        child_has_ended;   /* perhaps: to ask the kernel takes as long as there are children */
+    bool may_have_orphans; /* something has died since the last look */
     bool wants_spare;
     bool is_host;
     bool is_subreaper; /* the rank, because of its host; */
@@ -559,20 +563,43 @@ static bool reap_one(void)
 }
 
 /* What a dead one has left has become the host's, be it one of its own processes, or what such a one had left. To look
- * for it takes as long as there are children, so it is done once for many deaths. */
+ * for it takes as long as there are children, so it is done once for many deaths: where there are many processes, after a
+ * pause, lest each death beside them cost a look at all of them. */
+static void kill_orphans(void)
+{
+    uint64_t begin_ns, end_ns;
+
+    if (!self.may_have_orphans ||
+        (host_load(self.arena, self.rank) > FEW_PROCESSES && clock_now_ns() < self.look_again_ns))
+        return;
+    self.may_have_orphans = false;
+    begin_ns = clock_now_ns();
+    offspring_kill_orphans(is_own);
+    end_ns = clock_now_ns();
+    self.look_again_ns = end_ns + PAUSE_TO_LOOK * (end_ns - begin_ns);
+}
+
 static void reap_all(void)
 {
-    unsigned deaths;
+    unsigned deaths = 0;
 
-    if (!self.child_has_ended)
-        return;
-    self.child_has_ended = 0; /* before the look */
-    do {
-        for (deaths = 0; deaths < DEATHS_A_LOOK && reap_one();)
-            deaths++;
-        if (deaths)
-            offspring_kill_orphans(is_own);
-    } while (deaths == DEATHS_A_LOOK);
+    if (self.child_has_ended) {
+        self.child_has_ended = 0; /* before the look */
+        do {
+            for (deaths = 0; deaths < DEATHS_A_LOOK && reap_one();)
+                deaths++;
+            self.may_have_orphans |= deaths > 0;
+            kill_orphans();
+        } while (deaths == DEATHS_A_LOOK);
+    }
+    kill_orphans();
+}
+
+/* When the host is to do something though nobody rings. */
+static uint64_t next_duty_ns(void)
+{
+    return self.may_have_orphans && self.look_again_ns < self.try_again_ns ? self.look_again_ns
+                                                                           : self.try_again_ns;
 }
 
 /* Kills it if it is alive, and waits for its end; its status then, or that of a killed one if that is not known
@@ -651,7 +678,7 @@ static _Noreturn void host_main(pid_t rank)
         try_again();
         if (self.wants_spare)
             fork_spare();
-        wait_change(&self.record->bell, seen, 0, self.try_again_ns);
+        wait_change(&self.record->bell, seen, 0, next_duty_ns());
     }
 }
 

@@ -104,9 +104,10 @@ static void visit_all_children(visit_child *visit)
 static bool (*is_process_alive)(pid_t process);
 static bool has_killed;
 
+/* What is the caller's own is asked first: that costs no system call. */
 static void kill_orphan(pid_t child)
 {
-    pid_t origin = marked_by(child);
+    pid_t origin = is_process_alive(child) ? 0 : marked_by(child);
 
     if (origin && origin != marked_by(0) && !is_process_alive(origin))
         kill(child, SIGKILL);
