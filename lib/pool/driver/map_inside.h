@@ -63,7 +63,7 @@ struct map {
 
 /* Makes the job, the order of items and the lease table of a map that begins. */
 int map_make_plan(struct map *map);
-/* Makes the lease table: all that is not done is to be granted. */
+/* Makes the lease table, with no item granted or done. */
 int map_make_table(struct map *map);
 
 /* Keeps what a node has done of a lease. */
