@@ -82,6 +82,38 @@ static void map_keeps_order(void)
     mpm_pool_close(pool);
 }
 
+struct pair {
+    int first, second;
+};
+
+static int swap(mpm_call *call, const void *item, void *result)
+{
+    const struct pair *pair = item;
+    struct pair *swapped = result;
+
+    *swapped = (struct pair){pair->second, pair->first};
+    return mpm_call_item_size(call) != sizeof *pair || mpm_call_result_size(call) != sizeof *swapped;
+}
+
+static void short_forms_know_the_sizes(void)
+{
+    mpm_pool *pool = open_pool(2);
+    struct pair pairs[3] = {{1, 2}, {3, 4}, {5, 6}}, swapped[3], one = {0, 0};
+    const int numbers[4] = {1, 2, 3, 4};
+    long *squares = calloc(4, sizeof *squares);
+
+    CU_ASSERT_FATAL(squares != NULL);
+    CU_ASSERT_EQUAL(mpm_map(pool, swap, pairs, 3, swapped), MPM_OK);
+    CU_ASSERT(swapped[0].first == 2 && swapped[2].first == 6 && swapped[2].second == 5);
+    CU_ASSERT_EQUAL(mpm_map(pool, square, numbers, 4, squares), MPM_OK);
+    CU_ASSERT(squares[0] == 1 && squares[3] == 16);
+    CU_ASSERT_EQUAL(mpm_apply(pool, swap, &pairs[1], &one), MPM_OK);
+    CU_ASSERT(one.first == 4 && one.second == 3);
+    free(squares);
+    CU_ASSERT_EQUAL(mpm_pool_close(pool), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_map(NULL, swap, pairs, 3, swapped), MPM_EINVAL);
+}
+
 static void map_of_few_items_uses_any_number_of_workers(void)
 {
     for (unsigned workers = 1; workers <= 9; workers += 2) {
@@ -685,6 +717,7 @@ int main(int argc, char **argv)
 {
     static const struct suite_test tests[] = {
         {"map_keeps_order", map_keeps_order},
+        {"short_forms_know_the_sizes", short_forms_know_the_sizes},
         {"map_of_few_items_uses_any_number_of_workers", map_of_few_items_uses_any_number_of_workers},
         {"map_of_no_items_returns_at_once", map_of_no_items_returns_at_once},
         {"map_without_items_passes_the_index", map_without_items_passes_the_index},

@@ -153,6 +153,27 @@ static void a_buffer_too_small_keeps_the_message(mpm_connection from, mpm_connec
     free(large);
 }
 
+static void a_message_of_another_size_stays(mpm_connection from, mpm_connection to)
+{
+    char *large = calloc(1, LONG_SIZE), *there = calloc(1, LONG_SIZE);
+    double sent = 0.5, got = 0;
+    int less = 1;
+
+    large[LONG_SIZE - 1] = 1;
+    EXPECT(!mpm_send(from, &sent) && !mpm_connection_send(from, large, LONG_SIZE, 0) &&
+           !mpm_connection_send(from, NULL, 0, 0));
+    EXPECT(mpm_recv(to, &less) == MPM_ETYPE && less == 1 && strstr(mpm_error(), "8 bytes, not 4"));
+    EXPECT(mpm_connection_recv_exact(to, LONG_SIZE, 0, there) == MPM_ETYPE);
+    EXPECT(!mpm_recv(to, &got) && got == 0.5);
+    EXPECT(mpm_connection_recv_exact(to, LONG_SIZE - 1, 0, there) == MPM_ETYPE);
+    EXPECT(mpm_connection_recv_exact(to, 0, 0, NULL) == MPM_ETYPE);
+    EXPECT(!mpm_connection_recv_exact(to, LONG_SIZE, 0, there) && there[LONG_SIZE - 1] == 1);
+    EXPECT(mpm_recv(to, &less) == MPM_ETYPE && !mpm_connection_recv_exact(to, 0, 0, NULL));
+    EXPECT(mpm_connection_recv_exact(to, sizeof less, 0, &less) == MPM_ETIMEDOUT && less == 1);
+    free(large);
+    free(there);
+}
+
 static void an_empty_pipe_is_waited_for_as_long_as_told(mpm_connection to)
 {
     uint64_t start_ns = clock_now_ns();
@@ -199,6 +220,7 @@ static void use_both_ends(mpm_connection a, mpm_connection b)
 {
     messages_of_all_sizes_keep_their_bounds(a, b);
     a_buffer_too_small_keeps_the_message(a, b);
+    a_message_of_another_size_stays(a, b);
     an_empty_pipe_is_waited_for_as_long_as_told(b);
     a_poll_tells_of_a_message(a, b);
 }

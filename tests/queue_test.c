@@ -121,6 +121,26 @@ static void a_buffer_too_small_keeps_the_message(mpm_queue queue)
     EXPECT(!strcmp(got, "here"));
 }
 
+/* As a program of two kinds of messages would mix them up. */
+static void a_message_of_another_size_stays(mpm_queue queue)
+{
+    struct {
+        double x;
+        int n;
+    } sent = {0.5, 7}, got = {0, 0};
+    char large[70000] = "large", there[sizeof large] = "";
+    double less = 1;
+
+    EXPECT(!mpm_put(queue, &sent) && !mpm_put(queue, &large) && !mpm_queue_put(queue, NULL, 0, 0));
+    EXPECT(mpm_get(queue, &less) == MPM_ETYPE && less == 1 && strstr(mpm_error(), "16 bytes, not 8"));
+    EXPECT(mpm_get(queue, &there) == MPM_ETYPE && size_of(queue) == 3);
+    EXPECT(!mpm_get(queue, &got) && got.x == 0.5 && got.n == 7);
+    EXPECT(mpm_queue_get_exact(queue, 0, 0, NULL) == MPM_ETYPE);
+    EXPECT(!mpm_get(queue, &there) && !strcmp(there, "large"));
+    EXPECT(mpm_get(queue, &less) == MPM_ETYPE && !mpm_queue_get_exact(queue, 0, 0, NULL));
+    EXPECT(mpm_queue_get_exact(queue, sizeof less, 0, &less) == MPM_EEMPTY && less == 1);
+}
+
 static void an_empty_queue_is_waited_for_as_long_as_told(mpm_queue queue)
 {
     uint64_t start_ns = clock_now_ns();
@@ -255,6 +275,7 @@ static void check_queues(const struct queues *queues)
 {
     messages_of_all_sizes_keep_their_order(queues->plain);
     a_buffer_too_small_keeps_the_message(queues->plain);
+    a_message_of_another_size_stays(queues->plain);
     an_empty_queue_is_waited_for_as_long_as_told(queues->plain);
     a_full_queue_is_waited_for_as_long_as_told(queues->bounded);
     batches_keep_order(queues->plain);

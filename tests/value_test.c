@@ -327,6 +327,64 @@ static bool neighbours_are_whole(mpm_type type, mpm_array array)
            is_number(type, &right, 7);
 }
 
+/* The most that a type takes as an integer, more than that (0: there is no such int64_t), and what fractions it has. */
+static const struct range {
+    int64_t most, too_much;
+    bool has_half, has_tenth;
+} ranges[] = {
+    [MPM_I8] = {INT8_MAX, INT8_MAX + 1, false, false},
+    [MPM_I16] = {INT16_MAX, INT16_MIN - 1, false, false},
+    [MPM_I32] = {INT32_MAX, INT64_C(1) << 31, false, false},
+    [MPM_I64] = {INT64_MAX, 0, false, false},
+    [MPM_U8] = {UINT8_MAX, UINT8_MAX + 1, false, false},
+    [MPM_U16] = {UINT16_MAX, -UINT16_MAX - 1, false, false},
+    [MPM_U32] = {UINT32_MAX, INT64_MAX, false, false},
+    [MPM_U64] = {INT64_MAX, 0, false, false},
+    [MPM_F32] = {1 << 24, (1 << 24) + 1, true, false},
+    [MPM_F64] = {INT64_C(1) << 53, (INT64_C(1) << 53) + 1, true, true},
+};
+
+static bool is_i64(mpm_value value, int64_t expected)
+{
+    int64_t number = ~expected;
+
+    return !mpm_value_get_i64(value, &number) && number == expected;
+}
+
+/* A fraction is added and taken away again, or refused. */
+static bool takes_fraction(mpm_value value, double fraction, bool takes)
+{
+    double number = -1;
+    int64_t integer;
+
+    if (!takes)
+        return mpm_value_add_f64(value, fraction) == MPM_ETYPE;
+    return !mpm_value_add_f64(value, fraction) && mpm_value_get_i64(value, &integer) == MPM_ETYPE &&
+           !mpm_value_get_f64(value, &number) && number == fraction && !mpm_value_add_f64(value, -fraction);
+}
+
+/* Numbers of C's own types go in and out where they are exact, and are refused where they are not. */
+static bool short_forms_are_right(mpm_value value, mpm_type type)
+{
+    const struct range *range = &ranges[type];
+    union number zero = number_of(type, 0);
+    uint64_t huge = UINT64_MAX;
+    double number = -1;
+    int64_t integer;
+
+    if (mpm_value_set(value, &zero) || mpm_value_add_i64(value, range->most) || !is_i64(value, range->most) ||
+        mpm_value_add_i64(value, -range->most) || mpm_value_add_f64(value, 3) ||
+        mpm_value_get_f64(value, &number) || number != 3 || mpm_value_add_f64(value, -3))
+        return false;
+    if ((range->too_much && mpm_value_add_i64(value, range->too_much) != MPM_ETYPE) ||
+        !takes_fraction(value, 0.5, range->has_half) || !takes_fraction(value, 0.1, range->has_tenth) ||
+        (!range->has_half && mpm_value_add_f64(value, NAN) != MPM_ETYPE) || !is_i64(value, 0))
+        return false;
+    return type != MPM_U64 ||
+           (!mpm_value_set(value, &huge) && mpm_value_get_i64(value, &integer) == MPM_ETYPE &&
+            mpm_value_get_f64(value, &number) == MPM_ETYPE);
+}
+
 static bool zoo_is_right(const struct zoo *zoo)
 {
     for (size_t i = 0; i < TYPES; i++) {
@@ -344,7 +402,7 @@ static bool zoo_is_right(const struct zoo *zoo)
             mpm_array_length(zoo->arrays[i], &length) || length != 3)
             return false;
         if (!arithmetic_is_right(&value) || !arithmetic_is_right(&array) ||
-            !neighbours_are_whole(type, zoo->arrays[i]))
+            !neighbours_are_whole(type, zoo->arrays[i]) || !short_forms_are_right(zoo->values[i], type))
             return false;
     }
     return true;

@@ -18,7 +18,7 @@ HANDLES = ("process connection queue lock rlock semaphore condition event barrie
 
 # A right argument, by type: what stands in `struct fixture` of the test, or a constant.
 RIGHT = {
-    "size_t": "4", "unsigned": "0", "int": "0", "double": "0", "uint64_t *": "(void *)scratch", "size_t *": "(void *)scratch",
+    "size_t": "4", "unsigned": "0", "int": "0", "int64_t": "0", "double": "0", "uint64_t *": "(void *)scratch", "size_t *": "(void *)scratch",
     "mpm_task *": "task", "mpm_target *": "target", "mpm_generator *": "generator", "mpm_predicate *": "predicate",
     "mpm_type": "MPM_I32", "enum mpm_pipe_direction": "MPM_DUPLEX", "enum mpm_log_level": "MPM_LOG_ERROR",
     "const char *": '"f64"', "mpm_pool *": "fixture.pool", "const mpm_pool *": "fixture.pool",
@@ -32,6 +32,7 @@ WRONG = {
     "size_t": [("none", "0", False), ("huge", "SIZE_MAX", False), ("half", "SIZE_MAX / 2 + 1", False)],
     "unsigned": [("huge", "UINT_MAX", False)],
     "int": [("huge", "INT_MAX", False), ("small", "INT_MIN", False)],
+    "int64_t": [("huge", "INT64_MAX", False), ("small", "INT64_MIN", False)],
     "double": [("nan", "NAN", False), ("negative", "-1.0", False), ("minus infinity", "-INFINITY", False)],
     "mpm_type": [("none", "(mpm_type)0", False), ("odd", "(mpm_type)999", False)],
     "enum mpm_pipe_direction": [("odd", "(enum mpm_pipe_direction)77", True)],

@@ -40,7 +40,7 @@ static int producer(const void *args, size_t size)
     (void)size;
     for (int i = 0; i < 5; i++) {
         printf("Producer adding %d to queue\n", i);
-        if (mpm_queue_put(*queue, &i, sizeof i, MPM_FOREVER))
+        if (mpm_put(*queue, &i))
             return mpm_report_error();
     }
     return 0;

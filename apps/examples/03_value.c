@@ -28,11 +28,10 @@
 static int increment(const void *args, size_t size)
 {
     const mpm_value *shared_value = args;
-    int one = 1;
 
     (void)size;
     for (int i = 0; i < 100000; i++)
-        if (mpm_value_add(*shared_value, &one))
+        if (mpm_value_add_i64(*shared_value, 1))
             return mpm_report_error();
     return 0;
 }

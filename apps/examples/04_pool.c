@@ -35,7 +35,7 @@ int main(int argc, char **argv)
 
     if (mpm_init(&argc, &argv, NULL) || mpm_pool_open(&(mpm_pool_options){.workers = 2}, &pool))
         return mpm_report_error();
-    if (mpm_pool_map(pool, square_number, numbers, 5, sizeof *numbers, sizeof *squares, NULL, squares))
+    if (mpm_map(pool, square_number, numbers, 5, squares))
         return mpm_report_error();
     mpm_pool_close(pool);
 

@@ -27,9 +27,9 @@ static int answer(const void *args, size_t size)
     int number, square, status;
 
     (void)size;
-    while (!(status = mpm_connection_recv(*connection, MPM_FOREVER, &number, sizeof number, NULL))) {
+    while (!(status = mpm_recv(*connection, &number))) {
         square = number * number;
-        if (mpm_connection_send(*connection, &square, sizeof square, MPM_FOREVER))
+        if (mpm_send(*connection, &square))
             return mpm_report_error();
     }
     return status == MPM_EEOF ? 0 : mpm_report_error(); /* MPM_EEOF: the other end is closed */
@@ -46,8 +46,7 @@ int main(int argc, char **argv)
         return mpm_report_error();
 
     for (int number = 3; number <= 5; number++) {
-        if (mpm_connection_send(asking, &number, sizeof number, MPM_FOREVER) ||
-            mpm_connection_recv(asking, MPM_FOREVER, &square, sizeof square, NULL))
+        if (mpm_send(asking, &number) || mpm_recv(asking, &square))
             return mpm_report_error();
         printf("%d squared is %d\n", number, square);
     }

@@ -48,7 +48,7 @@ static int count(const void *args, size_t size)
     for (int number = 1; number <= sender->last; number++) {
         struct message message = {sender->name, number};
 
-        if (mpm_connection_send(sender->connection, &message, sizeof message, MPM_FOREVER))
+        if (mpm_send(sender->connection, &message))
             return mpm_report_error();
     }
     return 0; /* the end of a process is the end of what it held */
@@ -80,7 +80,7 @@ int main(int argc, char **argv)
         if (mpm_wait_any(handles, open, MPM_FOREVER, ready, &ready_count))
             return mpm_report_error();
         size_t i = ready[0];
-        if (!(status = mpm_connection_recv(readers[i], MPM_FOREVER, &message[i], sizeof message[i], NULL))) {
+        if (!(status = mpm_recv(readers[i], &message[i]))) {
             received++;
         } else if (status == MPM_EEOF) {
             printf("%c has sent %d\n", message[i].name, message[i].number);

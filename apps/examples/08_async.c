@@ -44,8 +44,7 @@ int main(int argc, char **argv)
     if (mpm_init(&argc, &argv, NULL) || mpm_pool_open(&(mpm_pool_options){.workers = 2}, &pool) ||
         mpm_pool_map_async(pool, square, numbers, 5, sizeof *numbers, sizeof *squares, NULL, &callbacks,
                            squares, NULL) ||
-        mpm_pool_apply(pool, square, &six, sizeof six, sizeof square_of_six, &square_of_six) ||
-        mpm_pool_close(pool)) /* it waits for the callback */
+        mpm_apply(pool, square, &six, &square_of_six) || mpm_pool_close(pool)) /* it waits for the callback */
         return mpm_report_error();
 
     printf("Six squared: %d\n", square_of_six);

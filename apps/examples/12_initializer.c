@@ -55,7 +55,7 @@ int main(int argc, char **argv)
     mpm_pool *pool;
 
     if (mpm_init(&argc, &argv, NULL) || mpm_pool_open(&options, &pool) ||
-        mpm_pool_map(pool, look_up, numbers, 3, sizeof *numbers, sizeof *roots, NULL, roots))
+        mpm_map(pool, look_up, numbers, 3, roots))
         return mpm_report_error();
     printf("[%.1f, %.1f, %.1f]\n", roots[0], roots[1], roots[2]);
     return mpm_finalize();

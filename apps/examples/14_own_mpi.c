@@ -36,8 +36,7 @@ static int sum_squares(int *sum)
     int numbers[] = {1, 2, 3, 4, 5}, squares[5], status;
     mpm_pool *pool;
 
-    if ((status = mpm_pool_open(NULL, &pool)) ||
-        (status = mpm_pool_map(pool, square, numbers, 5, sizeof *numbers, sizeof *squares, NULL, squares)))
+    if ((status = mpm_pool_open(NULL, &pool)) || (status = mpm_map(pool, square, numbers, 5, squares)))
         return status;
     for (int i = 0; i < 5; i++)
         *sum += squares[i];

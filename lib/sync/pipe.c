@@ -233,23 +233,37 @@ static int look_for_message(const struct pipe *pipe, const struct pipe_use *use)
     return error_set(MPM_EEOF, "the other end of the pipe is closed or gone, and all was received");
 }
 
-static int take(struct pipe *pipe, const struct pipe_use *use, bool stands_back, void *message, size_t room,
-                size_t *size)
+static int take_exactly(struct ring *ring, void *message, size_t wanted, size_t *size)
 {
-    enum ring_result result;
+    size_t got;
+
+    if (ring_get_many(ring, runtime_arena(), message, wanted, 1, &got, size) == RING_TOO_SMALL)
+        return error_set(MPM_ETYPE, "the next message has %zu bytes, not %zu", *size, wanted);
+    *size = wanted;
+    return MPM_OK;
+}
+
+static int take(struct pipe *pipe, const struct pipe_receive_in *receive, bool stands_back, void *message,
+                size_t room, size_t *size)
+{
+    struct ring *ring = &pipe->ring[!receive->use.end];
     int status;
 
-    if ((status = check_receiving(pipe, use)) || (status = look_for_message(pipe, use)))
+    if ((status = check_receiving(pipe, &receive->use)) || (status = look_for_message(pipe, &receive->use)))
         return status;
     if (stands_back)
         return CALL_MUST_WAIT;
-    result = ring_get(&pipe->ring[!use->end], runtime_arena(), message, room, size);
-    return result == RING_TOO_SMALL ? pipe_too_small(*size, room) : MPM_OK;
+    if (receive->is_exact)
+        return take_exactly(ring, message, room, size);
+    if (ring_get(ring, runtime_arena(), message, room, size) == RING_TOO_SMALL)
+        return pipe_too_small(*size, room);
+    return MPM_OK;
 }
 
-int pipe_receive_into(struct object *object, const mpm_handle *handle, const struct pipe_use *use,
+int pipe_receive_into(struct object *object, const mpm_handle *handle, const struct pipe_receive_in *receive,
                       enum turn turn, void *message, size_t room, size_t *size)
 {
+    const struct pipe_use *use = &receive->use;
     unsigned side = pipe_side(use->end, false);
     bool has_turns, stands_back, turn_ends;
     int status;
@@ -258,7 +272,7 @@ int pipe_receive_into(struct object *object, const mpm_handle *handle, const str
         return status;
     has_turns = turn_is_needed(object, side);
     stands_back = has_turns && turn_stands_back(object, side, turn);
-    status = take(pipe_of(object), use, stands_back, message, room, size);
+    status = take(pipe_of(object), receive, stands_back, message, room, size);
     turn_ends = has_turns && !status && turn_took(object, side, turn, 1);
     robust_mutex_unlock(&object->mutex);
     if (!status)
@@ -273,8 +287,8 @@ int pipe_try_receive(struct object *object, const mpm_handle *handle, struct inv
     const struct pipe_receive_in *receive = invocation->in;
     struct pipe_receive_out *received = invocation->out;
     size_t size = 0;
-    int status = pipe_receive_into(object, handle, &receive->use, invocation->turn, invocation->more,
-                                   receive->room, &size);
+    int status = pipe_receive_into(object, handle, receive, invocation->turn, invocation->more, receive->room,
+                                   &size);
 
     received->size = size;
     return status;
@@ -606,29 +620,45 @@ int mpm_connection_send(mpm_connection connection, const void *message, size_t s
     return pipe_send_far(&handle, &invocation, timeout_s);
 }
 
-int mpm_connection_recv(mpm_connection connection, double timeout_s, void *message, size_t room, size_t *size)
+/* `received` tells the size of the message, also with MPM_ETOOSMALL. */
+static int receive(mpm_connection connection, struct pipe_receive_in *receive, double timeout_s,
+                   void *message, struct pipe_receive_out *received)
 {
-    struct pipe_receive_in receive = {.room = room};
-    struct pipe_receive_out received = {0};
     struct invocation invocation = {.method = &pipe_methods[PIPE_RECEIVE],
-                                    .in = &receive,
-                                    .out = &received,
+                                    .in = receive,
+                                    .out = received,
                                     .more = message,
                                     .turn = TURN_STANDS_BACK};
     mpm_handle handle;
     int status;
 
-    if (room && !message)
-        return error_set(MPM_EINVAL, "mpm_connection_recv: the room of %zu bytes is at NULL", room);
-    if ((status = split_for_own(&connection.handle, &handle, &receive.use)))
+    if (receive->room && !message)
+        return error_set(MPM_EINVAL, "mpm_connection_recv: the room of %zu bytes is at NULL",
+                         (size_t)receive->room);
+    if ((status = split_for_own(&connection.handle, &handle, &receive->use)))
         return status;
     if (object_is_home(&handle))
-        status = invoke_here(&handle, &invocation, timeout_s);
-    else
-        status = pipe_receive_far(&handle, &invocation, timeout_s);
+        return invoke_here(&handle, &invocation, timeout_s);
+    return pipe_receive_far(&handle, &invocation, timeout_s);
+}
+
+int mpm_connection_recv(mpm_connection connection, double timeout_s, void *message, size_t room, size_t *size)
+{
+    struct pipe_receive_in wanted = {.room = room};
+    struct pipe_receive_out received = {0};
+    int status = receive(connection, &wanted, timeout_s, message, &received);
+
     if (size && (!status || status == MPM_ETOOSMALL))
         *size = received.size;
     return status;
+}
+
+int mpm_connection_recv_exact(mpm_connection connection, size_t size, double timeout_s, void *message)
+{
+    struct pipe_receive_in wanted = {.room = size, .is_exact = 1};
+    struct pipe_receive_out received = {0};
+
+    return receive(connection, &wanted, timeout_s, message, &received);
 }
 
 int mpm_connection_poll(mpm_connection connection, double timeout_s, bool *is_ready)

@@ -46,6 +46,7 @@ struct pipe_send_in { /* then the message, unless it was gathered */
 struct pipe_receive_in {
     struct pipe_use use;
     uint64_t room;
+    uint64_t is_exact; /* 1: the message is to have as many bytes as there is room for */
 };
 
 struct pipe_receive_out { /* then the message, unless it is to be fetched */
@@ -72,8 +73,9 @@ static inline unsigned pipe_side(unsigned end, bool sends)
 
 /* One try each. */
 method_try pipe_try_send, pipe_try_receive, pipe_try_poll;
-/* A receive into `room` bytes at `message`; `size` is of the message, also with MPM_ETOOSMALL. */
-int pipe_receive_into(struct object *object, const mpm_handle *handle, const struct pipe_use *use,
+/* A receive into `room` bytes at `message`, which are all of it if it is to be exact; `size` is of the message, also
+ * with MPM_ETOOSMALL and MPM_ETYPE. */
+int pipe_receive_into(struct object *object, const mpm_handle *handle, const struct pipe_receive_in *receive,
                       enum turn turn, void *message, size_t room, size_t *size);
 /* Makes a message that an end has received the first one again that it receives. MPM_ENOMEM, MPM_ESTALE. */
 int pipe_give_back(struct object *object, const mpm_handle *handle, unsigned end, const void *message,

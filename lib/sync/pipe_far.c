@@ -91,8 +91,7 @@ static int receive_short(struct object *object, const mpm_handle *handle, struct
     int status;
 
     if ((status = invocation_make_room(invocation, room)) ||
-        (status = pipe_receive_into(object, handle, &receive->use, invocation->turn, invocation->more, room,
-                                    size)))
+        (status = pipe_receive_into(object, handle, receive, invocation->turn, invocation->more, room, size)))
         return status;
     invocation->size = *size;
     return MPM_OK;
@@ -108,7 +107,7 @@ static int receive_long(struct object *object, const mpm_handle *handle, struct 
 
     if ((status = transfer_begin(&receive->use.party, room, &transfer)))
         return status;
-    if ((status = pipe_receive_into(object, handle, &receive->use, invocation->turn, transfer->bytes, room,
+    if ((status = pipe_receive_into(object, handle, receive, invocation->turn, transfer->bytes, room,
                                     size))) {
         transfer_end(transfer);
         return status;
@@ -119,12 +118,12 @@ static int receive_long(struct object *object, const mpm_handle *handle, struct 
 }
 
 /* The home has little room for it at first, and then as much as the message asks for: the caller's may be far
- * more. */
+ * more, unless the message is to fill it. */
 int pipe_serve_receive(struct object *object, const mpm_handle *handle, struct invocation *invocation)
 {
     const struct pipe_receive_in *receive = invocation->in;
     struct pipe_receive_out *received = invocation->out;
-    size_t room = receive->room < FIRST_ROOM ? receive->room : FIRST_ROOM, size = 0;
+    size_t room = receive->is_exact || receive->room < FIRST_ROOM ? receive->room : FIRST_ROOM, size = 0;
     int status;
 
     if ((status = pipe_try_poll(object, handle, invocation)))

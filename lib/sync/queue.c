@@ -16,6 +16,7 @@
  *
  * Getters and putters of other nodes have turns (object/turn.h), one side each. What was done past them is counted
  * behind the commit; who stands back has done nothing, and rings the bell so that the courier comes at once. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -816,6 +817,17 @@ int mpm_queue_get_many(mpm_queue queue, size_t size, size_t count, double timeou
     if (got && !status)
         *got = out.done;
     return status;
+}
+
+int mpm_queue_get_exact(mpm_queue queue, size_t size, double timeout_s, void *message)
+{
+    char why[MESSAGE_TEXT_SIZE];
+    int status = mpm_queue_get_many(queue, size, 1, timeout_s, message, NULL);
+
+    if (status != MPM_ETOOSMALL)
+        return status;
+    snprintf(why, sizeof why, "%s", mpm_error());
+    return error_set(MPM_ETYPE, "%s", why);
 }
 
 int mpm_queue_size(mpm_queue queue, size_t *messages)

@@ -86,6 +86,31 @@ MPM_API MPM_CHECKED int mpm_connection_recv(mpm_connection connection, double ti
 MPM_API MPM_CHECKED int mpm_connection_recv_alloc(mpm_connection connection, double timeout_s, void **message,
                                                   size_t *size);
 
+/** Receives the next message if it has exactly `size` bytes. Waits as mpm_connection_recv().
+ * @param connection  the end that receives
+ * @param size        bytes that the message is to have
+ * @param timeout_s   seconds to wait for a message at most, or MPM_FOREVER; 0: do not wait
+ * @param message     out: the message; may be NULL if `size` is 0
+ * @return as mpm_connection_recv(), but for MPM_ETOOSMALL; MPM_ETYPE if the message has another size, which
+ *         mpm_error() tells: it stays the next one. */
+MPM_API MPM_CHECKED int mpm_connection_recv_exact(mpm_connection connection, size_t size, double timeout_s,
+                                                  void *message);
+
+/** Sends one thing of any type, such as a struct: mpm_connection_send() of as many bytes as its type has. Waits for
+ * room without a limit.
+ * @param connection  the end that sends
+ * @param thing       a pointer to the thing, of any type but void and char
+ * @return as mpm_connection_send(). */
+#define mpm_send(connection, thing) \
+    mpm_connection_send(connection, thing, MPM_SIZE_OF_ONE(thing), MPM_FOREVER)
+
+/** Receives one thing: mpm_connection_recv_exact() of as many bytes as its type has. Waits for it without a limit.
+ * @param connection  the end that receives
+ * @param thing       out: a pointer to room for the thing, of any type but void and char
+ * @return as mpm_connection_recv_exact(). */
+#define mpm_recv(connection, thing) \
+    mpm_connection_recv_exact(connection, MPM_SIZE_OF_ONE(thing), MPM_FOREVER, thing)
+
 /** Waits until a receive would not have to wait: because there is a message, or because it would return MPM_EEOF.
  * @param connection  the end that receives
  * @param timeout_s   seconds to wait at most, or MPM_FOREVER; 0: do not wait

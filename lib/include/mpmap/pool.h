@@ -186,6 +186,21 @@ MPM_API MPM_CHECKED int mpm_pool_map(mpm_pool *pool, mpm_task *task, const void 
                                      size_t item_size, size_t result_size, const mpm_map_options *options,
                                      void *results);
 
+/** mpm_pool_map() in its short form, with default options: the sizes of an item and of a result are those of the types
+ * that the pointers point to.
+ *
+ *     double numbers[1000], roots[1000];
+ *     status = mpm_map(pool, root, numbers, 1000, roots);
+ *
+ * @param pool     the pool
+ * @param task     the function to run
+ * @param items    `count` items: a pointer or an array of any type but void
+ * @param count    how many items
+ * @param results  out: room for `count` results: a pointer or an array of any type but void
+ * @return as mpm_pool_map(). */
+#define mpm_map(pool, task, items, count, results) \
+    mpm_pool_map(pool, task, items, count, MPM_SIZE_AT(items), MPM_SIZE_AT(results), NULL, results)
+
 /** Counts the pool's workers, on all nodes where it has not lost all of them. Never blocks.
  * @param pool  the pool, or NULL
  * @return how many; 0 for NULL, for a pool that has failed or has lost its last worker, once the end of the pool

@@ -95,6 +95,28 @@ MPM_API MPM_CHECKED int mpm_queue_get(mpm_queue queue, double timeout_s, void *m
  *         if `message` or `size` is NULL. */
 MPM_API MPM_CHECKED int mpm_queue_get_alloc(mpm_queue queue, double timeout_s, void **message, size_t *size);
 
+/** Gets the first message if it has exactly `size` bytes. Waits as mpm_queue_get().
+ * @param queue      the queue
+ * @param size       bytes that the message is to have
+ * @param timeout_s  seconds to wait for a message at most, or MPM_FOREVER; 0: do not wait
+ * @param message    out: the message; may be NULL if `size` is 0
+ * @return as mpm_queue_get(), but for MPM_ETOOSMALL; MPM_ETYPE if the message has another size, which mpm_error()
+ *         tells: it stays first in the queue. */
+MPM_API MPM_CHECKED int mpm_queue_get_exact(mpm_queue queue, size_t size, double timeout_s, void *message);
+
+/** Puts one thing of any type, such as a struct: mpm_queue_put() of as many bytes as its type has. Waits for room
+ * without a limit.
+ * @param queue  the queue
+ * @param thing  a pointer to the thing, of any type but void and char
+ * @return as mpm_queue_put(). */
+#define mpm_put(queue, thing) mpm_queue_put(queue, thing, MPM_SIZE_OF_ONE(thing), MPM_FOREVER)
+
+/** Gets one thing: mpm_queue_get_exact() of as many bytes as its type has. Waits for it without a limit.
+ * @param queue  the queue
+ * @param thing  out: a pointer to room for the thing, of any type but void and char
+ * @return as mpm_queue_get_exact(). */
+#define mpm_get(queue, thing) mpm_queue_get_exact(queue, MPM_SIZE_OF_ONE(thing), MPM_FOREVER, thing)
+
 /** Puts several messages of the same size, in order. No other message gets between them unless the call has to wait
  * for room.
  * @param queue      the queue

@@ -62,6 +62,16 @@ MPM_API MPM_CHECKED int mpm_pool_map_async(mpm_pool *pool, mpm_task *task, const
 MPM_API MPM_CHECKED int mpm_pool_apply(mpm_pool *pool, mpm_task *task, const void *item, size_t item_size,
                                        size_t result_size, void *result);
 
+/** mpm_pool_apply() in its short form: the sizes of the item and of the result are those of the types that the pointers
+ * point to.
+ * @param pool    the pool
+ * @param task    the function to run
+ * @param item    a pointer to the item, of any type but void and char
+ * @param result  out: a pointer to room for the result, of any type but void and char
+ * @return as mpm_pool_apply(). */
+#define mpm_apply(pool, task, item, result) \
+    mpm_pool_apply(pool, task, item, MPM_SIZE_OF_ONE(item), MPM_SIZE_OF_ONE(result), result)
+
 /** Has a task run once in a worker of the pool, and returns at once. The pool's driver only, any thread.
  * @param pool         the pool
  * @param task         the function to run

@@ -103,6 +103,37 @@ MPM_API MPM_CHECKED int mpm_value_min(mpm_value value, const void *number);
  * @return 0; MPM_EINVAL; MPM_ESTALE; MPM_ESTATE; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_value_max(mpm_value value, const void *number);
 
+/** Adds an integer to the number, whatever its type: mpm_value_add() without a pointer.
+ * @param value   the value
+ * @param number  what is added. It must be in the range of the value's type, or be a whole number that a float of the
+ *                type is able to have; a negative one may be added to an unsigned number, as far as its amount is in
+ *                the range
+ * @return 0; MPM_ETYPE if the type is not able to have `number`: nothing is added; MPM_EINVAL; MPM_ESTALE; MPM_ESTATE;
+ *         MPM_ENODELOST. */
+MPM_API MPM_CHECKED int mpm_value_add_i64(mpm_value value, int64_t number);
+
+/** Adds a float to the number, whatever its type: mpm_value_add() without a pointer.
+ * @param value   the value
+ * @param number  what is added. For an integer it must be a whole number, as for mpm_value_add_i64(); for an MPM_F32
+ *                one that such a float is able to have: 0.5, and not 0.1
+ * @return 0; MPM_ETYPE if the type is not able to have `number`: nothing is added; MPM_EINVAL; MPM_ESTALE; MPM_ESTATE;
+ *         MPM_ENODELOST. */
+MPM_API MPM_CHECKED int mpm_value_add_f64(mpm_value value, double number);
+
+/** Reads the number as an integer, whatever its type.
+ * @param value   the value
+ * @param number  out: the number
+ * @return 0; MPM_ETYPE if an int64_t is not able to have it, because it is larger, or not whole; MPM_EINVAL;
+ *         MPM_ESTALE; MPM_ESTATE; MPM_ENODELOST. */
+MPM_API MPM_CHECKED int mpm_value_get_i64(mpm_value value, int64_t *number);
+
+/** Reads the number as a float, whatever its type.
+ * @param value   the value
+ * @param number  out: the number
+ * @return 0; MPM_ETYPE if a double is not able to have it, because it has more than 53 digits; MPM_EINVAL; MPM_ESTALE;
+ *         MPM_ESTATE; MPM_ENODELOST. */
+MPM_API MPM_CHECKED int mpm_value_get_f64(mpm_value value, double *number);
+
 /** Tells the type of a value.
  * @param value  the value
  * @param type   out: its type
