@@ -1731,7 +1731,7 @@ static void every_worker_writes_into_the_file_that_main_has_made(void)
     CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&(mpm_pool_options){.workers = 1, .max_tasks_per_worker = 1}, &one),
                           MPM_OK);
     CU_ASSERT_EQUAL(mpm_pool_map_dataset(one, exchange_part, &map), MPM_EIO);
-    CU_ASSERT(error_says("what stands there is another file"));
+    CU_ASSERT(error_says("here it is another file"));
     mpm_pool_close(one);
     CU_ASSERT(exists(path("one.h5.part")) && exists(path("one.h5.part.away")));
     unlink(path("one.h5.part"));

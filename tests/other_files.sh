@@ -85,7 +85,7 @@ for nodes in 2 4; do
     # The part that another run has left there, of the same size.
     dd if=/dev/zero of=other/out.h5.part bs=1k count=100 2>/dev/null
     see $nodes results other
-    is_refused "${on}an old output of the same name" 'results/out.h5.part: what stands there is another file'
+    is_refused "${on}an old output of the same name" 'results/out.h5.part: here it is another file'
     check "${on}and it is not written into" cmp -s other/out.h5.part <(head -c 102400 /dev/zero)
 done
 

@@ -28,7 +28,7 @@ static int check_result(const mpm_shape *result)
     size_t size = mpm_shape_size(result);
 
     if (mpm_type_size(result->type) == 0)
-        return error_set(MPM_EINVAL, "the result of a map has type %d, which is none: say it like \"f64[3]\"",
+        return error_set(MPM_EINVAL, "result.type %d is not an element type; example of a result: \"f64[3]\"",
                          (int)result->type);
     if (result->rank > MPM_MAX_DIMENSIONS)
         return error_set(MPM_EINVAL, "a result has %u dimensions: at most %d can be", result->rank,

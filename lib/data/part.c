@@ -135,7 +135,7 @@ int part_open(const char *path, uint64_t at, const struct part_token *token, int
         return 0;
     close(*fd);
     *fd = -1;
-    return error_set(MPM_EIO, "every node must see %s: what stands there is another file", path);
+    return error_set(MPM_EIO, "every node must see %s: here it is another file", path);
 }
 
 void part_remove(int fd, const char *path)

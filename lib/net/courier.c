@@ -498,7 +498,7 @@ static struct frame_header read_header(const struct frame *frame)
     if (frame->size >= sizeof header)
         memcpy(&header, frame->bytes, sizeof header);
     if (header.magic != FRAME_MAGIC || header.version != FRAME_VERSION || header.size != frame->size)
-        give_up(frame->node, "sent a frame that makes no sense");
+        give_up(frame->node, "sent a frame that is not valid");
     return header;
 }
 
@@ -510,7 +510,7 @@ static void open_frame(const struct frame *frame)
 
     for (; at < frame->size; at += length) {
         if (!(length = deliver(frame->node, bytes + at, frame->size - at)))
-            give_up(frame->node, "sent a message that makes no sense");
+            give_up(frame->node, "sent a message that is not valid");
     }
     free(frame->bytes);
 }
@@ -532,7 +532,7 @@ static bool comes_early(const struct frame *frame)
     if (is_held(frame->node))
         return true;
     if (!wire_knows(frame->node, behind))
-        give_up(frame->node, "sent a frame that makes no sense");
+        give_up(frame->node, "sent a frame that is not valid");
     return behind > wire_received(frame->node);
 }
 

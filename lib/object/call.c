@@ -349,7 +349,7 @@ static int begin(const mpm_handle *handle, const struct invocation *invocation, 
     if (!runtime_topology()->node_count)
         return runtime_no_run(NULL);
     if (handle->home >= runtime_topology()->node_count)
-        return error_set(MPM_EINVAL, "this is no handle: there is no node %u", handle->home);
+        return error_set(MPM_EINVAL, "this is not a handle: there is no node %u", handle->home);
     if (request_size(invocation) > CALL_SIZE_LIMIT)
         return error_set(MPM_ENOMEM, "a call with %zu bytes is too long for another node: at most %zu",
                          request_size(invocation), CALL_SIZE_LIMIT);
@@ -466,7 +466,7 @@ int invoke_remote(const mpm_handle *handle, struct invocation *invocation, doubl
     enum object_kind kind = invocation->method->kind;
 
     if (runtime_topology()->node_count && handle->kind != kind)
-        return error_set(MPM_EINVAL, "this is no handle of a %s", object_kind_name(kind));
+        return error_set(MPM_EINVAL, "this is not a handle of a %s", object_kind_name(kind));
     return call_run(handle, invocation, timeout_s);
 }
 

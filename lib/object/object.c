@@ -212,7 +212,7 @@ int object_find(const mpm_handle *handle, enum object_kind kind, struct object *
 
     if (handle->kind != kind || handle->place >= MAX_CELLS || !handle->generation ||
         !(object = cell_at(runtime_arena(), handle->place)))
-        return error_set(MPM_EINVAL, "this is no handle of a %s", kind_names[kind]);
+        return error_set(MPM_EINVAL, "this is not a handle of a %s", kind_names[kind]);
     if (!object_is(object, handle))
         return object_stale(handle);
     atomic_store_explicit(&object_recent.topology, runtime_topology(), memory_order_relaxed);

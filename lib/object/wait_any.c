@@ -58,9 +58,11 @@ static int check_handles(const mpm_handle *handles, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         if (!look_of(handles[i].kind))
-            return error_set(MPM_EINVAL, "mpm_wait_any: handles[%zu] is none of something to wait for", i);
+            return error_set(
+                MPM_EINVAL,
+                "mpm_wait_any: handles[%zu] is not of a process, a connection, a queue or an event", i);
         if (handles[i].home >= runtime_topology()->node_count)
-            return error_set(MPM_EINVAL, "mpm_wait_any: handles[%zu] is none: there is no node %u", i,
+            return error_set(MPM_EINVAL, "mpm_wait_any: handles[%zu] is not a handle: there is no node %u", i,
                              handles[i].home);
     }
     return MPM_OK;

@@ -361,8 +361,9 @@ int mpm_bytes_pointer(mpm_bytes bytes, void **pointer)
 
 static int check_handle(mpm_bytes bytes)
 {
-    return bytes.handle.kind == OBJECT_BYTES ? MPM_OK
-                                             : error_set(MPM_EINVAL, "this is no handle of a value of bytes");
+    return bytes.handle.kind == OBJECT_BYTES
+               ? MPM_OK
+               : error_set(MPM_EINVAL, "this is not a handle of a value of bytes");
 }
 
 int mpm_bytes_lock(mpm_bytes bytes, double timeout_s)

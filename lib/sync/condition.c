@@ -210,7 +210,7 @@ static int create_over(const char *call, const mpm_handle *lock, mpm_condition *
     if ((status = state_check_make(call, condition)))
         return status;
     if (lock->kind != OBJECT_LOCK)
-        return error_set(MPM_EINVAL, "%s: this is no handle of a lock", call);
+        return error_set(MPM_EINVAL, "%s: this is not a handle of a lock", call);
     if ((status = state_invoke(lock, lock_make_condition(), NULL, 0, &answer)))
         return status;
     condition->handle = (mpm_handle){.kind = OBJECT_CONDITION,

@@ -44,7 +44,7 @@ int numbers_check_handle(mpm_handle handle, enum object_kind kind)
 {
     if (handle.kind == kind && number_type_of(handle))
         return MPM_OK;
-    return error_set(MPM_EINVAL, "this is no handle of %s", name_of(kind));
+    return error_set(MPM_EINVAL, "this is not a handle of %s", name_of(kind));
 }
 
 int numbers_find_object(const mpm_handle *handle, enum object_kind kind, struct object **object)
@@ -55,7 +55,7 @@ int numbers_find_object(const mpm_handle *handle, enum object_kind kind, struct 
     if ((status = object_find(&name, kind, object)))
         return status;
     if (((struct numbers *)(*object)->body)->place != handle->place)
-        return error_set(MPM_EINVAL, "this is no handle of %s: it tells another type than that has",
+        return error_set(MPM_EINVAL, "this is not a handle of %s: it tells another type than that has",
                          name_of(kind));
     return MPM_OK;
 }

@@ -97,7 +97,7 @@ static int find_anywhere(const mpm_handle *handle, bool makes, double timeout_s,
     if (!runtime_topology()->node_count)
         return runtime_no_run(NULL);
     if (!can_have_lock(handle))
-        return error_set(MPM_EINVAL, "this is no handle of what has a lock of its own");
+        return error_set(MPM_EINVAL, "this is not a handle of what has a lock of its own");
     invocation.method = &kind_of(handle->kind)->methods[makes ? OWN_LOCK_MAKE : OWN_LOCK_FIND];
     return invoke(handle, &invocation, timeout_s);
 }

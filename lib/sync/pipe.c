@@ -410,7 +410,7 @@ static int split(const mpm_handle *connection, mpm_handle *handle, struct pipe_u
     uint64_t end = connection->place >> OBJECT_PLACE_BITS;
 
     if (connection->kind != OBJECT_PIPE || end < 1 || end > PIPE_ENDS)
-        return error_set(MPM_EINVAL, "this is no handle of a connection");
+        return error_set(MPM_EINVAL, "this is not a handle of a connection");
     *handle = *connection;
     handle->place = object_place(connection);
     *use = (struct pipe_use){.end = (uint32_t)end - 1};
@@ -583,7 +583,8 @@ int mpm_pipe_create(enum mpm_pipe_direction direction, mpm_connection *a, mpm_co
     if (runtime_role() == ROLE_NONE)
         return runtime_no_run("mpm_pipe_create");
     if (direction != MPM_DUPLEX && direction != MPM_ONEWAY)
-        return error_set(MPM_EINVAL, "mpm_pipe_create: there is no direction %d: MPM_DUPLEX or MPM_ONEWAY",
+        return error_set(MPM_EINVAL,
+                         "mpm_pipe_create: the direction is %d: it must be MPM_DUPLEX or MPM_ONEWAY",
                          (int)direction);
     if (!a || !b)
         return error_set(MPM_EINVAL, "mpm_pipe_create: the place for %s end is NULL",

@@ -271,8 +271,7 @@ static int check_options(const mpm_pool_options *options)
         return error_set(MPM_EINVAL, "mpm_pool_open: %u workers are too many: at most %u", options->workers,
                          MAX_WORKERS);
     if (!(options->item_timeout_s >= 0 && options->item_timeout_s <= MAX_TIMEOUT_S))
-        return error_set(MPM_EINVAL,
-                         "mpm_pool_open: an item_timeout_s of %g makes no sense: 0 to %g seconds do",
+        return error_set(MPM_EINVAL, "mpm_pool_open: item_timeout_s is %g: it must be 0 to %g seconds",
                          options->item_timeout_s, MAX_TIMEOUT_S);
     if (options->item_memory_bytes && !memory_own_pages(getpid(), &pages))
         return error_set_errno(
@@ -282,8 +281,7 @@ static int check_options(const mpm_pool_options *options)
     if (!(options->setup_timeout_s >= 0 &&
           (options->setup_timeout_s <= MAX_TIMEOUT_S || options->setup_timeout_s == MPM_FOREVER)))
         return error_set(MPM_EINVAL,
-                         "mpm_pool_open: a setup_timeout_s of %g makes no sense: 0 to %g seconds do, and "
-                         "MPM_FOREVER",
+                         "mpm_pool_open: setup_timeout_s is %g: it must be 0 to %g seconds, or MPM_FOREVER",
                          options->setup_timeout_s, MAX_TIMEOUT_S);
     if (options->initializer_argument_size && !options->initializer_argument)
         return error_set(MPM_EINVAL, "mpm_pool_open: an initializer_argument of %zu bytes cannot be at NULL",

@@ -205,7 +205,7 @@ static int wait_by(wait_how *wait, mpm_result *result, double timeout_s)
     if (atomic_load(&result->is_ready))
         return MPM_OK;
     if (isnan(timeout_s))
-        return error_set(MPM_EINVAL, "a timeout of %g seconds makes no sense", timeout_s);
+        return error_set(MPM_EINVAL, "the timeout is %g: it must be a number of seconds", timeout_s);
     deadline_ns = call_deadline_ns(timeout_s);
     for (bool in_time = timeout_s > 0;;) {
         uint32_t seen = wait_look(&result->word);

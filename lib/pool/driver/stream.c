@@ -411,7 +411,8 @@ int mpm_stream_next(mpm_stream *stream, double timeout_s, void *result, uint64_t
     if ((status = runtime_check_somebody("mpm_stream_next")))
         return status;
     if (isnan(timeout_s))
-        return error_set(MPM_EINVAL, "mpm_stream_next: a timeout of %g seconds makes no sense", timeout_s);
+        return error_set(MPM_EINVAL, "mpm_stream_next: the timeout is %g: it must be a number of seconds",
+                         timeout_s);
     pthread_mutex_lock(&stream->mutex);
     status = next(stream, result, index, timeout_s);
     pthread_mutex_unlock(&stream->mutex);
@@ -532,7 +533,7 @@ static int check_stream(const struct map_request *request, mpm_generator *genera
                          options->buffer, MAX_BUFFER);
     if (options->order != MPM_ORDERED && options->order != MPM_UNORDERED)
         return error_set(MPM_EINVAL,
-                         "mpm_pool_imap: an order of %d is none: MPM_ORDERED and MPM_UNORDERED are",
+                         "mpm_pool_imap: the order is %d: it must be MPM_ORDERED or MPM_UNORDERED",
                          (int)options->order);
     return MPM_OK;
 }
