@@ -13,6 +13,7 @@
 
 #include <mpmap.h>
 
+#include "host/host_inside.h"
 #include "node/context.h"
 #include "pool/driver/pool_state.h"
 #include "pool/node/holder_inside.h"
@@ -479,6 +480,58 @@ static void a_process_that_can_have_no_life_is_not_started(void)
         end_one(processes[i]);
 }
 
+/* Has the node's free records taken by nobody, or sets them free again: as if there were as many processes. */
+static void take_records(bool taken)
+{
+    enum process_state from = taken ? PROCESS_FREE : PROCESS_RESERVED;
+    struct process_record *record;
+
+    for (uint32_t number = 0; (record = process_find(runtime_arena(), number)); number++) {
+        if (process_state_of(atomic_load(&record->word)) != from)
+            continue;
+        host_set_state(record, taken ? PROCESS_RESERVED : PROCESS_FREE);
+        if (!taken)
+            host_note_free(runtime_arena(), record);
+    }
+}
+
+/* There is memory for records, in places of their size, but none for a table of lives twice as large. */
+static void who_cannot_have_a_life_is_told_what_to_do(void)
+{
+    enum { HOLES = 40, ROOM = 512, MOST_ROUNDS = 2 * ROOM / SEGMENT_RECORDS };
+    size_t hole = SEGMENT_RECORDS * sizeof(struct process_record) + 1024;
+    uint64_t holes[HOLES], walls[HOLES];
+    static uint64_t blocks[3000];
+    mpm_process processes[MOST_ROUNDS + 1];
+    unsigned filled, count = 0;
+    int status = MPM_OK;
+
+    CU_ASSERT(life_make_room(ROOM));
+    for (unsigned i = 0; i < HOLES; i++) {
+        CU_ASSERT_EQUAL_FATAL(arena_alloc(runtime_arena(), hole, ARENA_NO_OWNER, &holes[i]), MPM_OK);
+        CU_ASSERT_EQUAL_FATAL(arena_alloc(runtime_arena(), hole, ARENA_NO_OWNER, &walls[i]), MPM_OK);
+    }
+    filled = fill_arena(blocks, 3000);
+    for (unsigned i = 0; i < HOLES; i++)
+        arena_free(runtime_arena(), holes[i]);
+    CU_ASSERT_FALSE(life_make_room(2 * life_room()));
+    while (count < MOST_ROUNDS && !(status = start_one(&processes[count]))) {
+        take_records(true);
+        count++;
+    }
+    CU_ASSERT_EQUAL(status, MPM_ENOMEM);
+    CU_ASSERT_PTR_NOT_NULL(strstr(mpm_error(), "processes at once"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(mpm_error(), "MPMAP_ARENA"));
+    for (unsigned i = 0; i < filled; i++)
+        arena_free(runtime_arena(), blocks[i]);
+    for (unsigned i = 0; i < HOLES; i++)
+        arena_free(runtime_arena(), walls[i]);
+    take_records(false);
+    CU_ASSERT_EQUAL_FATAL(start_one(&processes[count]), MPM_OK);
+    for (unsigned i = 0; i <= count; i++)
+        end_one(processes[i]);
+}
+
 int main(int argc, char **argv)
 {
     static const struct suite_test tests[] = {
@@ -494,6 +547,7 @@ int main(int argc, char **argv)
          a_map_that_finds_the_board_full_goes_on_when_others_end},
         {"a_stream_of_more_than_the_arena_goes_on", a_stream_of_more_than_the_arena_goes_on},
         {"a_process_that_can_have_no_life_is_not_started", a_process_that_can_have_no_life_is_not_started},
+        {"who_cannot_have_a_life_is_told_what_to_do", who_cannot_have_a_life_is_told_what_to_do},
         {"a_barrier_of_many_processes_passes_in_a_small_arena",
          a_barrier_of_many_processes_passes_in_a_small_arena},
     };

@@ -10,7 +10,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "child.h"
+#include "shm/index_set.h"
 #include "shm/life.h"
+#include "shm/life_inside.h"
 #include "shm/wait_word.h"
 #include "suite.h"
 
@@ -262,6 +264,93 @@ static void the_table_grows_with_need(void)
     drop(shared, FEW);
 }
 
+/* A life of the place's last generation is the last one there, however often it is asked for. */
+static void a_place_whose_generations_are_used_up_is_not_taken_again(void)
+{
+    enum { TWO = 2 };
+    struct shared *shared = shared_create(TWO);
+    uint64_t last, other;
+
+    atomic_store(&shared->table->place[0].generation, LIFE_LAST_GENERATION - 1);
+    CU_ASSERT(child_succeeds(tell, shared));
+    last = atomic_load(&shared->life[0]);
+    CU_ASSERT_EQUAL(last >> 32, LIFE_LAST_GENERATION);
+    for (unsigned i = 0; i < REUSES; i++)
+        CU_ASSERT(life_is_over(last));
+    for (unsigned i = 0; i < TWO; i++) {
+        CU_ASSERT(child_succeeds(tell, shared));
+        other = atomic_load(&shared->life[0]);
+        CU_ASSERT_NOT_EQUAL((uint32_t)other, (uint32_t)last);
+    }
+    CU_ASSERT(life_is_over(last));
+    drop(shared, TWO);
+}
+
+/* Numbers that are taken one by one. */
+
+#define TAKERS 2
+
+struct numbers {
+    struct index_set set;
+    _Atomic unsigned taken[INDEX_SET_SIZE];
+};
+
+static void a_set_gives_each_number_once(void)
+{
+    static const uint32_t some[] = {0, 63, 64, 4095, 4096, INDEX_SET_SIZE - 1};
+    struct numbers *numbers = child_memory(sizeof *numbers);
+    uint32_t number;
+
+    CU_ASSERT_FALSE(index_set_take(&numbers->set, &number));
+    for (unsigned i = 0; i < sizeof some / sizeof *some; i++) {
+        index_set_add(&numbers->set, some[i]);
+        index_set_add(&numbers->set, some[i]);
+    }
+    for (unsigned i = 0; i < sizeof some / sizeof *some; i++) {
+        CU_ASSERT(index_set_take(&numbers->set, &number));
+        CU_ASSERT_EQUAL(number, some[i]);
+    }
+    CU_ASSERT_FALSE(index_set_take(&numbers->set, &number));
+    index_set_add(&numbers->set, 64);
+    index_set_note_empty(&numbers->set, 1); /* by one who has looked before that */
+    CU_ASSERT(index_set_take(&numbers->set, &number));
+    child_memory_free(numbers, sizeof *numbers);
+}
+
+/* Takes what it finds until all numbers have been taken, and gives every second one back once. */
+static bool take_numbers(void *argument)
+{
+    struct numbers *numbers = argument;
+    uint32_t number, left = 0;
+
+    for (unsigned i = 0; i < INDEX_SET_SIZE && index_set_take(&numbers->set, &number); i++) {
+        if (atomic_fetch_add(&numbers->taken[number], 1) == 0 && number % 2)
+            index_set_add(&numbers->set, number);
+        left = number;
+    }
+    return left < INDEX_SET_SIZE;
+}
+
+/* Whatever one of them adds while another one finds its word empty is not lost. */
+static void several_who_take_and_add_lose_no_number(void)
+{
+    struct numbers *numbers = child_memory(sizeof *numbers);
+    pid_t takers[TAKERS];
+    unsigned wrong = 0;
+
+    for (uint32_t first = 0; first < INDEX_SET_SIZE; first += 64)
+        index_set_add_64(&numbers->set, first);
+    for (unsigned i = 0; i < TAKERS; i++)
+        takers[i] = child_start(take_numbers, numbers);
+    for (unsigned i = 0; i < TAKERS; i++)
+        CU_ASSERT_EQUAL(child_wait(takers[i]), 0);
+    CU_ASSERT(take_numbers(numbers));
+    for (uint32_t i = 0; i < INDEX_SET_SIZE; i++)
+        wrong += atomic_load(&numbers->taken[i]) != 1 + i % 2;
+    CU_ASSERT_EQUAL(wrong, 0);
+    child_memory_free(numbers, sizeof *numbers);
+}
+
 int main(void)
 {
     static const struct suite_test tests[] = {
@@ -276,6 +365,10 @@ int main(void)
         {"who_finds_no_place_gets_one_when_somebody_has_ended",
          who_finds_no_place_gets_one_when_somebody_has_ended},
         {"the_table_grows_with_need", the_table_grows_with_need},
+        {"a_place_whose_generations_are_used_up_is_not_taken_again",
+         a_place_whose_generations_are_used_up_is_not_taken_again},
+        {"a_set_gives_each_number_once", a_set_gives_each_number_once},
+        {"several_who_take_and_add_lose_no_number", several_who_take_and_add_lose_no_number},
     };
 
     return suite_run("life", tests, sizeof tests / sizeof *tests);

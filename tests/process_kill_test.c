@@ -12,7 +12,7 @@
 #include <mpmap.h>
 
 #include "base/clock.h"
-#include "host/host.h"
+#include "host/host_inside.h"
 #include "kill_run.h"
 #include "node/context.h"
 #include "shm/arena.h"
@@ -215,6 +215,36 @@ static void every_point_of_the_growth_of_lives_may_be_the_last(void)
     CU_ASSERT(arena_comes_back_to(before.used_blocks + growths));
 }
 
+/* The lowest number is taken first. */
+static uint32_t lowest_free_record(void)
+{
+    uint32_t number = 0;
+
+    while (process_state_of(atomic_load(&process_at(runtime_arena(), number)->word)) != PROCESS_FREE)
+        number++;
+    return number;
+}
+
+/* Its last handle stays stale, and no other names it. */
+static void a_record_whose_generations_are_used_up_is_not_taken_again(void)
+{
+    uint32_t last = host_area_of(runtime_arena())->generation + RECORD_GENERATIONS;
+    uint32_t number = lowest_free_record();
+    mpm_process process, other;
+
+    atomic_store(&process_at(runtime_arena(), number)->word, word_of(last - 1, 0, PROCESS_FREE));
+    process = start_on(0, do_nothing, NULL, 0);
+    CU_ASSERT_EQUAL(process.handle.place, number);
+    CU_ASSERT_EQUAL(process.handle.generation, last);
+    CU_ASSERT_EQUAL(end_of(process), 0);
+    for (int i = 0; i < 5; i++) {
+        other = start_on(0, do_nothing, NULL, 0);
+        CU_ASSERT_NOT_EQUAL(other.handle.place, number);
+        CU_ASSERT_EQUAL(end_of(other), 0);
+    }
+    CU_ASSERT_EQUAL(mpm_process_join(process, 0), MPM_ESTALE);
+}
+
 int main(int argc, char **argv)
 {
     static const struct suite_test tests[] = {
@@ -222,6 +252,8 @@ int main(int argc, char **argv)
          every_point_of_starting_and_waiting_may_be_the_last},
         {"every_point_of_the_growth_of_lives_may_be_the_last",
          every_point_of_the_growth_of_lives_may_be_the_last},
+        {"a_record_whose_generations_are_used_up_is_not_taken_again",
+         a_record_whose_generations_are_used_up_is_not_taken_again},
     };
     int status;
 

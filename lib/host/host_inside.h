@@ -13,9 +13,10 @@
 #include "host/host.h"
 #include "shm/index_set.h"
 
-#define SEGMENT_RECORDS 64u   /* process records are made so many at a time */
-#define MAX_SEGMENTS    1024u /* so at most 65536 processes a node */
-#define MAX_PROCESSES   (SEGMENT_RECORDS * MAX_SEGMENTS)
+#define SEGMENT_RECORDS    64u         /* process records are made so many at a time */
+#define MAX_SEGMENTS       1024u       /* so at most 65536 processes a node */
+#define RECORD_GENERATIONS 0xf0000000u /* of a record, until it is retired */
+#define MAX_PROCESSES      (SEGMENT_RECORDS * MAX_SEGMENTS)
 _Static_assert(MAX_PROCESSES == INDEX_SET_SIZE, "a host is asked for processes by an index set");
 
 struct host_record {

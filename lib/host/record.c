@@ -17,8 +17,6 @@
 #include "shm/kill_point.h"
 #include "shm/life.h"
 
-#define MOST_GENERATIONS 0xf0000000u /* of a record, until it is retired */
-
 /* An address in libmpmap as a distance from this one: the same in all processes that run this build. */
 static const char anchor;
 
@@ -127,7 +125,7 @@ void host_note_free(struct arena *arena, const struct process_record *process)
  * process. */
 static bool is_retired(struct arena *arena, uint64_t word)
 {
-    return process_generation_of(word) - host_area_of(arena)->generation >= MOST_GENERATIONS;
+    return process_generation_of(word) - host_area_of(arena)->generation >= RECORD_GENERATIONS;
 }
 
 /* Takes a free record; false if it is not. */

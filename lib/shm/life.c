@@ -29,32 +29,17 @@
 
 #include "base/log.h"
 #include "shm/kill_point.h"
+#include "shm/life_inside.h"
 
 #define LIFE(generation, place) ((uint64_t)(generation) << 32 | ((uint64_t)(place) + 1))
 #define LIFE_GENERATION(life)   ((uint32_t)((life) >> 32))
 #define LIFE_PLACE(life)        ((uint32_t)(life)-1)
 #define LASTING                 LIFE(0, UINT32_C(0x7ffffffe))
-#define LAST_GENERATION         (UINT32_MAX - 1)
 #define KEPT_PLACES             8u
 #define LOOK_NS                 1000000 /* between two looks for a place where there is none */
 #define LOOKS_A_SENTENCE        500u
-#define LIFE_MAX_SEGMENTS       16u
 
 enum place_state { PLACE_NEW, PLACE_MAKING, PLACE_MADE };
-
-struct place {
-    pthread_mutex_t held;
-    _Atomic uint32_t generation;
-    _Atomic uint32_t state;
-};
-
-struct life_table {
-    uint32_t first;        /* places of the first segment: constant */
-    _Atomic uint32_t turn; /* where the search for a place begins: a hint */
-    _Atomic uint64_t
-        segment[LIFE_MAX_SEGMENTS]; /* those behind the first, by offset from the table; 0: not there yet */
-    struct place place[];
-};
 
 _Thread_local uint64_t life_of_thread;
 static struct life_table *table_in_use;
@@ -202,7 +187,7 @@ static uint64_t try_place(struct life_table *table, uint32_t number)
 {
     struct place *place = place_at(table, number);
 
-    if (atomic_load_explicit(&place->generation, memory_order_relaxed) >= LAST_GENERATION ||
+    if (atomic_load_explicit(&place->generation, memory_order_relaxed) >= LIFE_LAST_GENERATION ||
         !is_made(place) || !take(place))
         return 0;
     return LIFE(atomic_load(&place->generation), number);
