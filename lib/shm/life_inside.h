@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What stands in a table of lives; see life.c for who writes what. For shm/life.c, and tests that look into it. */
+/* What is in a table of lives; see life.c for who writes what. Tests look into it, too. For shm/life.c. */
 #ifndef SHM_LIFE_INSIDE_H
 #define SHM_LIFE_INSIDE_H
 
