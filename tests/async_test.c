@@ -189,6 +189,121 @@ static void what_is_not_ready_says_so(void)
     mpm_pool_close(pool);
 }
 
+/* Each waits at a gate of its own. */
+enum { RUNNERS = 5 };
+
+static int wait_at_own_gate(mpm_call *call, const void *item, void *result)
+{
+    const int *number = item;
+
+    (void)call;
+    gate_reached(&shared->tries[*number], 1);
+    *(int *)result = *number;
+    return 0;
+}
+
+static void start_runners(mpm_pool *pool, mpm_result **results)
+{
+    forget();
+    for (int i = 0; i < RUNNERS; i++)
+        CU_ASSERT_EQUAL_FATAL(
+            mpm_pool_apply_async(pool, wait_at_own_gate, &i, sizeof i, sizeof i, NULL, &results[i]), MPM_OK);
+}
+
+static void *open_gate(void *number)
+{
+    atomic_store(&shared->tries[*(const int *)number], 1);
+    return NULL;
+}
+
+static void results_are_taken_as_they_come(void)
+{
+    static const int order[RUNNERS] = {3, 0, 4, 1, 2};
+    mpm_pool *pool = open_pool(RUNNERS);
+    mpm_result *results[RUNNERS + 1] = {NULL};
+    const void *number;
+    size_t ready = 77;
+
+    start_runners(pool, results);
+    CU_ASSERT_EQUAL(mpm_result_wait_any(results, RUNNERS + 1, 0, &ready), MPM_ETIMEDOUT);
+    CU_ASSERT_EQUAL(mpm_result_wait_any(results, RUNNERS + 1, 0.01, &ready), MPM_ETIMEDOUT);
+    for (int i = 0; i < RUNNERS; i++) {
+        pthread_t opener;
+
+        CU_ASSERT_EQUAL_FATAL(pthread_create(&opener, NULL, open_gate, (void *)(uintptr_t)&order[i]), 0);
+        CU_ASSERT_EQUAL_FATAL(mpm_result_wait_any(results, RUNNERS + 1, 60, &ready), MPM_OK);
+        CU_ASSERT_EQUAL(ready, order[i]);
+        CU_ASSERT_EQUAL(mpm_result_get(results[ready], 0, &number), MPM_OK);
+        CU_ASSERT_EQUAL(*(const int *)number, order[i]);
+        mpm_result_destroy(results[ready]);
+        results[ready] = NULL;
+        pthread_join(opener, NULL);
+    }
+    CU_ASSERT_EQUAL(mpm_result_wait_any(results, RUNNERS + 1, MPM_FOREVER, &ready), MPM_EINVAL);
+    CU_ASSERT(strstr(mpm_error(), "nothing to wait for") != NULL);
+    CU_ASSERT_EQUAL(mpm_pool_close(pool), MPM_OK);
+}
+
+static int wait_for_what_is_of_another(const void *args, size_t size)
+{
+    const mpm_handle *handle = args;
+    size_t ready, count;
+
+    (void)size;
+    return mpm_wait_any(handle, 1, 60, &ready, &count) != MPM_EINVAL ||
+           !strstr(mpm_error(), "only the process that has a result");
+}
+
+static void only_its_process_waits_for(const mpm_handle *handle)
+{
+    for (unsigned node = 0; node < mpm_node_count(); node++) {
+        mpm_process process;
+        int exitcode = -1;
+
+        CU_ASSERT_EQUAL_FATAL(mpm_process_start(wait_for_what_is_of_another, handle, sizeof *handle,
+                                                &(mpm_process_options){.place = MPM_ON_NODE(node)}, &process),
+                              MPM_OK);
+        CU_ASSERT_EQUAL(mpm_process_reap(process, 60, &exitcode), MPM_OK);
+        CU_ASSERT_EQUAL(exitcode, 0);
+    }
+}
+
+/* Beside a queue that stays empty: nothing but the result ends the wait. */
+static void results_are_waited_for_beside_other_objects(void)
+{
+    static const int order[RUNNERS] = {3, 0, 4, 1, 2};
+    mpm_pool *pool = open_pool(RUNNERS);
+    mpm_handle handles[RUNNERS + 1], again;
+    mpm_result *results[RUNNERS];
+    size_t ready[RUNNERS + 1], count = 0;
+    mpm_queue queue;
+
+    CU_ASSERT_EQUAL_FATAL(mpm_queue_create(NULL, &queue), MPM_OK);
+    start_runners(pool, results);
+    for (int i = 0; i < RUNNERS; i++)
+        CU_ASSERT_EQUAL(mpm_result_handle(results[i], &handles[i]), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_result_handle(results[1], &again), MPM_OK);
+    CU_ASSERT(again.place == handles[1].place && again.place != handles[2].place);
+    handles[RUNNERS] = queue.handle;
+    CU_ASSERT_EQUAL(mpm_wait_any(handles, RUNNERS + 1, 0.01, ready, &count), MPM_ETIMEDOUT);
+    for (int i = 0; i < RUNNERS; i++) {
+        pthread_t opener;
+
+        CU_ASSERT_EQUAL_FATAL(pthread_create(&opener, NULL, open_gate, (void *)(uintptr_t)&order[i]), 0);
+        CU_ASSERT_EQUAL_FATAL(mpm_wait_any(handles, RUNNERS + 1, 60, ready, &count), MPM_OK);
+        CU_ASSERT(count == 1 && ready[0] == (size_t)order[i]);
+        handles[order[i]] = queue.handle;
+        pthread_join(opener, NULL);
+    }
+    only_its_process_waits_for(&again);
+    CU_ASSERT_EQUAL(mpm_wait_any(&again, 1, 0, ready, &count), MPM_OK);
+    for (int i = 0; i < RUNNERS; i++)
+        mpm_result_destroy(results[i]);
+    CU_ASSERT_EQUAL(mpm_wait_any(&again, 1, 60, ready, &count), MPM_ESTALE);
+    CU_ASSERT_EQUAL(mpm_queue_destroy(queue), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_close(pool), MPM_OK);
+}
+
 static void a_result_lists_its_failures(void)
 {
     mpm_pool *pool = open_pool(0);
@@ -989,6 +1104,8 @@ int main(int argc, char **argv)
         {"a_result_has_room_of_its_own_and_outlives_its_pool",
          a_result_has_room_of_its_own_and_outlives_its_pool},
         {"what_is_not_ready_says_so", what_is_not_ready_says_so},
+        {"results_are_taken_as_they_come", results_are_taken_as_they_come},
+        {"results_are_waited_for_beside_other_objects", results_are_waited_for_beside_other_objects},
         {"a_result_lists_its_failures", a_result_lists_its_failures},
         {"many_maps_run_at_once_in_several_pools", many_maps_run_at_once_in_several_pools},
         {"a_map_of_no_items_is_ready_soon", a_map_of_no_items_is_ready_soon},

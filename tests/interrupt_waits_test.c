@@ -215,6 +215,14 @@ static void wait_for_next(const void *stream)
     EXPECT(error_has("stream"));
 }
 
+static void wait_for_any_result(const void *result)
+{
+    size_t ready;
+
+    EXPECT(mpm_result_wait_any((mpm_result *const *)result, 1, PATIENCE_S, &ready) == MPM_EINTERRUPTED);
+    EXPECT(error_has("result"));
+}
+
 static void waiting_for_results_is_interrupted(void)
 {
     mpm_event event, given;
@@ -228,6 +236,7 @@ static void waiting_for_results_is_interrupted(void)
     EXPECT(!mpm_pool_apply_async(pool, wait_for_event, &event, sizeof event, 0, NULL, &result));
     EXPECT(!mpm_pool_imap(pool, wait_for_event, give_event, &given, sizeof given, 0, NULL, &stream));
     be_interrupted(2, true, wait_for_result, &result);
+    be_interrupted(2, true, wait_for_any_result, &result);
     be_interrupted(SIGNALS, false, wait_for_result, &result);
     be_interrupted(2, true, wait_for_next, &stream);
     be_interrupted(SIGNALS, false, wait_for_next, &stream);

@@ -118,6 +118,10 @@ struct kind {
      * sentence. It must not block but for short locks. Whoever makes an object ready calls object_changed(), or rings
      * the node's bell, afterwards. */
     int (*looks)(const mpm_handle *handle);
+    /* Before that, in the process that waits: whether it may. MPM_EINVAL. NULL: everybody may. */
+    int (*admits)(const mpm_handle *handle);
+    /* One more or one less of the kind, by `change`, is waited for on the bell. NULL: as object_note_waiting(). */
+    void (*waits)(int change);
     party_mark *marks; /* see party.h */
     party_take *takes;
     /* What was posted to an object (post.h) is carried out: `done` tells how many of `count`. CALL_MUST_WAIT if the

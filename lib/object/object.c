@@ -21,9 +21,9 @@ _Static_assert(OBJECT_FIRST_OWNER + OBJECT_OWNERS * MAX_CELLS <= ARENA_MAX_OWNER
 
 #define IDENTITY_RETIRED IDENTITY_RESERVED(UINT32_MAX)
 
-static const char *const kind_names[] = {"object",  "node", "process",       "value",     "array",
-                                         "queue",   "lock", "semaphore",     "condition", "event",
-                                         "barrier", "pipe", "value of bytes"};
+static const char *const kind_names[] = {"object",  "node", "process",        "value",     "array",
+                                         "queue",   "lock", "semaphore",      "condition", "event",
+                                         "barrier", "pipe", "value of bytes", "result"};
 
 /* In the arena, by ARENA_ROOT_OBJECTS: made by the leader before the node's hosts are forked. */
 struct object_table {

@@ -48,6 +48,7 @@ enum object_kind {
     OBJECT_BARRIER,
     OBJECT_PIPE,
     OBJECT_BYTES,
+    OBJECT_RESULT, /* of a pool: memory of one process, with handles that are good there only */
 };
 
 #define OBJECT_BODY_SIZE 448

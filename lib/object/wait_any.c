@@ -56,6 +56,8 @@ struct waiting {
 
 static int check_handles(const mpm_handle *handles, size_t count)
 {
+    int status;
+
     for (size_t i = 0; i < count; i++) {
         if (!look_of(handles[i].kind))
             return error_set(
@@ -64,6 +66,8 @@ static int check_handles(const mpm_handle *handles, size_t count)
         if (handles[i].home >= runtime_topology()->node_count)
             return error_set(MPM_EINVAL, "mpm_wait_any: handles[%zu] is not a handle: there is no node %u", i,
                              handles[i].home);
+        if (kind_of(handles[i].kind)->admits && (status = kind_of(handles[i].kind)->admits(&handles[i])))
+            return status;
     }
     return MPM_OK;
 }
@@ -277,7 +281,11 @@ static int look_once(struct waiting *waiting, double timeout_s)
 static void note_waiting(struct waiting *waiting, int change)
 {
     for (size_t i = 0; i < waiting->count; i++) {
-        if (object_is_home(&waiting->handles[i]))
+        const struct kind *kind = kind_of(waiting->handles[i].kind);
+
+        if (kind->waits)
+            kind->waits(change);
+        else if (object_is_home(&waiting->handles[i]))
             object_note_waiting(&waiting->handles[i], change);
     }
 }

@@ -14,6 +14,7 @@
 #include "object/wait_any.h"
 #include "pool/driver/apply.h"
 #include "pool/driver/pool_state.h"
+#include "pool/driver/result_wait.h"
 #include "pool/node/room.h"
 #include "pool/node/steward.h"
 #include "pool/shared/estate.h"
@@ -46,6 +47,7 @@ static const struct layer {
     /* pool */
     {.create = estate_create},
     {.begin = apply_begin},
+    {.begin = result_wait_begin},
     {.announce = room_forget},
     {.announce = pool_state_announce, .end = pools_end},
     {.announce = steward_announce},

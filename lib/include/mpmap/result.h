@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "api.h"
+#include "handle.h"
 #include "pool.h"
 
 MPM_BEGIN
@@ -96,6 +97,33 @@ MPM_API MPM_CHECKED int mpm_result_is_ready(const mpm_result *result, bool *is_r
  * @param timeout_s  seconds to wait at most, or MPM_FOREVER; 0: do not wait
  * @return 0; MPM_ETIMEDOUT if it is not ready in time; MPM_EINTERRUPTED, see mpm_interrupt_waits(); MPM_EINVAL. */
 MPM_API MPM_CHECKED int mpm_result_wait(mpm_result *result, double timeout_s);
+
+/** Waits until one of several results is ready, whether it was successful or not. To take results as they come, set
+ * those that were taken to NULL:
+ *
+ *     for (size_t left = count, i; left; left--) {
+ *         if (mpm_result_wait_any(results, count, MPM_FOREVER, &i))
+ *             return mpm_report_error();
+ *         use(results[i]);
+ *         mpm_result_destroy(results[i]);
+ *         results[i] = NULL;
+ *     }
+ *
+ * @param results    `count` results; those that are NULL are passed over
+ * @param count      how many
+ * @param timeout_s  seconds to wait at most, or MPM_FOREVER; 0: do not wait
+ * @param ready      out: the index of the first one that is ready
+ * @return 0; MPM_ETIMEDOUT if none is ready in time; MPM_EINVAL, also if all are NULL; MPM_EINTERRUPTED, see
+ *         mpm_interrupt_waits(); MPM_ESTATE in a child that the program has forked itself. */
+MPM_API MPM_CHECKED int mpm_result_wait_any(mpm_result *const *results, size_t count, double timeout_s,
+                                            size_t *ready);
+
+/** Gives a handle of a result for mpm_wait_any(), which waits for results beside processes, queues and other objects.
+ * Only the process that has the result can wait for it. The handle ends with the result. Does not block.
+ * @param result  the result
+ * @param handle  out: its handle, each time the same
+ * @return 0; MPM_EINVAL; MPM_ENOMEM; MPM_ESTATE without a run. */
+MPM_API MPM_CHECKED int mpm_result_handle(mpm_result *result, mpm_handle *handle);
 
 /** Waits until a result is ready, and gives it. May be called again and again, and gives the same.
  * @param result     the result

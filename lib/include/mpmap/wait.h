@@ -14,7 +14,9 @@ MPM_BEGIN
  * - a process is ready when it has ended;
  * - a connection when a receive would not have to wait: there is a message, or the other end is closed or gone;
  * - a queue when a get would not have to wait: there is a message, or the queue is closed;
- * - an event while it is set.
+ * - an event while it is set;
+ * - a result of a pool (mpm_result_handle()) when mpm_result_get() would not have to wait. Only the process that has
+ *   the result can wait for it: others get MPM_EINVAL.
  *
  * Nothing is taken from them: what is ready stays so until somebody takes or clears it. An object at a node that
  * does not answer in time (see the time limits in sync.h) is not ready. Any process may call this; several may

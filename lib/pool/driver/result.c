@@ -17,6 +17,7 @@
 #include "pool/driver/map_run.h"
 #include "pool/driver/node_calls.h"
 #include "pool/driver/pool_state.h"
+#include "pool/driver/result_wait.h"
 #include "shm/interrupt.h"
 
 struct mpm_result {
@@ -31,6 +32,7 @@ struct mpm_result {
     struct map_outcome outcome;
     void *copy; /* of the context, or of the item */
     void *own_results;
+    uint64_t place; /* of its handle, or 0: see result_wait.h */
 };
 
 static struct mpm_result *result_of(struct async_map *map)
@@ -42,6 +44,8 @@ static void release(struct mpm_result *result)
 {
     if (atomic_fetch_sub(&result->owners, 1) > 1)
         return;
+    if (result->place)
+        result_wait_forget(&result->place);
     pthread_mutex_destroy(&result->mutex);
     free(result->outcome.sentence);
     free(result->outcome.failures);
@@ -74,6 +78,7 @@ static void on_end(struct async_map *map, struct map_outcome *outcome)
     atomic_store(&result->is_ready, true);
     pthread_mutex_unlock(&result->mutex);
     wait_ring(&result->word);
+    result_wait_is_ready();
     result->call = (struct async_call){.call = call_back, .over = call_is_over};
     if (outcome->status ? result->callbacks.error : result->callbacks.done)
         async_call_back(&result->call);
@@ -270,6 +275,19 @@ int mpm_result_failures(const mpm_result *result, const mpm_failure **failures, 
     return MPM_OK;
 }
 
+int mpm_result_handle(mpm_result *result, mpm_handle *handle)
+{
+    int status;
+
+    if ((status = check_result("mpm_result_handle", result)))
+        return status;
+    if (!handle)
+        return error_set(MPM_EINVAL, "mpm_result_handle: the place for the handle is NULL");
+    if (runtime_role() == ROLE_NONE)
+        return runtime_no_run("mpm_result_handle");
+    return result_wait_handle(&result->is_ready, &result->place, handle);
+}
+
 int mpm_result_cancel(mpm_result *result)
 {
     bool is_ready;
@@ -292,5 +310,7 @@ void mpm_result_destroy(mpm_result *result)
         return;
     if (!atomic_load(&result->is_ready))
         (void)mpm_result_cancel(result);
+    if (result->place)
+        result_wait_forget(&result->place);
     release(result);
 }
