@@ -231,7 +231,7 @@ static void results_are_taken_as_they_come(void)
         pthread_t opener;
 
         CU_ASSERT_EQUAL_FATAL(pthread_create(&opener, NULL, open_gate, (void *)(uintptr_t)&order[i]), 0);
-        CU_ASSERT_EQUAL_FATAL(mpm_result_wait_any(results, RUNNERS + 1, 60, &ready), MPM_OK);
+        CU_ASSERT_EQUAL_FATAL(mpm_result_wait_any(results, RUNNERS + 1, MPM_FOREVER, &ready), MPM_OK);
         CU_ASSERT_EQUAL(ready, order[i]);
         CU_ASSERT_EQUAL(mpm_result_get(results[ready], 0, &number), MPM_OK);
         CU_ASSERT_EQUAL(*(const int *)number, order[i]);
@@ -290,7 +290,7 @@ static void results_are_waited_for_beside_other_objects(void)
         pthread_t opener;
 
         CU_ASSERT_EQUAL_FATAL(pthread_create(&opener, NULL, open_gate, (void *)(uintptr_t)&order[i]), 0);
-        CU_ASSERT_EQUAL_FATAL(mpm_wait_any(handles, RUNNERS + 1, 60, ready, &count), MPM_OK);
+        CU_ASSERT_EQUAL_FATAL(mpm_wait_any(handles, RUNNERS + 1, MPM_FOREVER, ready, &count), MPM_OK);
         CU_ASSERT(count == 1 && ready[0] == (size_t)order[i]);
         handles[order[i]] = queue.handle;
         pthread_join(opener, NULL);
