@@ -275,7 +275,7 @@ for arguments in "" map info bench "bench map" "bench schedule" "bench metg" "be
 done
 
 # Called wrongly: status 2, one line, which says what would be right.
-refuses 2 "mpmap: a command is missing: map, info or bench; try mpmap --help"
+refuses 2 "mpmap: a command is missing: map, status, info or bench; try mpmap --help"
 refuses 2 "mpmap: there is no command 'mpa', but there is 'map'; try mpmap --help" mpa
 refuses 2 "mpmap: there is no command 'frobnicate'; try mpmap --help" frobnicate
 refuses 2 "mpmap: there is no option '--verison', but there is '--version'; try mpmap --help" --verison

@@ -738,7 +738,8 @@ static void an_input_that_changes_ends_the_map(void)
                            .block_rows = 1,
                            .chunk = 1,
                            .context = &change,
-                           .context_size = sizeof change};
+                           .context_size = sizeof change,
+                           .resume = MPM_RESUME_RESTART};
     mpm_pool *one;
 
     CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&(mpm_pool_options){.workers = 1, .max_tasks_per_worker = 1}, &one),
@@ -987,6 +988,7 @@ static void too_many_failed_rows_end_the_map(void)
     CU_ASSERT(error_says("of 2000 rows are good: they are in "));
     CU_ASSERT_FALSE(exists(map.output_file));
     CU_ASSERT(exists(path("few.h5.part")));
+    map.resume = MPM_RESUME_RESTART;
     weighing.fail_every = 1;
     CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_ECANCELED);
     CU_ASSERT_FALSE(exists(path("few.h5.part")));
@@ -1144,7 +1146,7 @@ static void map_deadly(const char *input, const char *output, const double *cost
     struct deadly deadly = {.weighing = {.type = MPM_F32, .fail_every = 50, .crash_every = 301}};
     mpm_dataset_map map = weigh_map(input, output, &deadly.weighing);
 
-    snprintf(deadly.marks, sizeof deadly.marks, "%s.marks", output);
+    snprintf(deadly.marks, sizeof deadly.marks, "%s", path("marks"));
     CU_ASSERT_EQUAL_FATAL(mkdir(deadly.marks, 0700), 0);
     map.context_size = sizeof deadly;
     map.costs = costs;
@@ -1155,17 +1157,15 @@ static void map_deadly(const char *input, const char *output, const double *cost
     CU_ASSERT_EQUAL(count_files(deadly.marks), (COSTLY_ROWS + 57) / 100);
 }
 
-static void remove_marks(const char *output)
+static void remove_marks(void)
 {
     char name[PATH_MAX];
 
     for (unsigned row = 42; row < COSTLY_ROWS; row += 100) {
-        snprintf(name, sizeof name, "%s.marks/%u", output, row);
+        snprintf(name, sizeof name, "%s/%u", path("marks"), row);
         unlink(name);
     }
-    snprintf(name, sizeof name, "%s.marks", output);
-    rmdir(name);
-    unlink(output);
+    rmdir(path("marks"));
 }
 
 static void outputs_are_equal(const char *input, size_t chunk)
@@ -1175,14 +1175,16 @@ static void outputs_are_equal(const char *input, size_t chunk)
     char *bytes, *other;
 
     map_deadly(input, without, NULL, 0);
+    remove_marks();
     map_deadly(input, with, row_costs(), chunk);
+    remove_marks();
     bytes = read_file(without, &size);
     other = read_file(with, &other_size);
     CU_ASSERT(size == other_size && !memcmp(bytes, other, size));
     free(bytes);
     free(other);
-    remove_marks(without);
-    remove_marks(with);
+    unlink(without);
+    unlink(with);
 }
 
 static void costs_change_no_byte_though_workers_die(void)
@@ -1631,10 +1633,308 @@ static void what_has_come_into_the_old_file_meanwhile_is_kept(void)
     CU_ASSERT(
         error_says("shared-out.h5 has changed since the map began, so it is not overwritten; 20 of 20 rows"));
     map.overwrite = MPM_OVERWRITE_FILE;
+    map.resume = MPM_RESUME_RESTART;
     CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, add_to_output, &map), MPM_OK);
 }
 
-static void what_a_killed_run_has_left_is_replaced(void)
+/* What progress() has been told. */
+struct seen {
+    uint64_t done, total, failed;
+    unsigned calls;
+};
+
+static void progress(const mpm_progress *now, void *argument)
+{
+    struct seen *seen = argument;
+
+    seen->done = now->done;
+    seen->total = now->total;
+    seen->failed = now->failed;
+    seen->calls++;
+}
+
+#define STOPPED_ROWS 120
+
+/* What the tests of maps that go on and their workers share. */
+static struct {
+    _Atomic unsigned wall; /* rows from this one on bring the map to its end */
+    _Atomic bool fails;    /* every tenth row fails */
+    _Atomic unsigned calls[STOPPED_ROWS];
+} * stopped;
+
+static int weigh_or_stop(mpm_call *call, const void *item, void *result)
+{
+    size_t row = mpm_call_index(call);
+
+    atomic_fetch_add(&stopped->calls[row], 1);
+    if (row >= atomic_load(&stopped->wall))
+        atomic_store(failing_writes, INT_MAX);
+    if (atomic_load(&stopped->fails) && fails(10, row))
+        return mpm_fail(call, "row %zu is not liked", row);
+    return weigh(call, item, result);
+}
+
+static const struct weighing stopped_weighing = {.type = MPM_F32};
+
+static char notices[4096];
+
+static void keep_notice(const char *sentence, void *unused)
+{
+    size_t length = strlen(notices);
+
+    (void)unused;
+    snprintf(notices + length, sizeof notices - length, "%s\n", sentence);
+}
+
+static bool notices_say(const char *part)
+{
+    if (strstr(notices, part))
+        return true;
+    printf("\n    \"%s\" is not in: %s\n  ", part, notices);
+    return false;
+}
+
+static mpm_dataset_map stopped_map(const char *input, const char *output, int resume)
+{
+    mpm_dataset_map map = weigh_map(input, output, &stopped_weighing);
+
+    map.block_rows = map.chunk = 1;
+    map.resume = resume;
+    map.notice = keep_notice;
+    notices[0] = 0;
+    return map;
+}
+
+/* Runs a map that ends in the middle: its part is there. How many rows it has, of which a tenth have failed if they do. */
+static size_t leave_part(const char *input, const char *output, bool fails)
+{
+    mpm_dataset_map map = stopped_map(input, output, MPM_RESUME_REFUSE);
+    mpm_map_state state = {0};
+
+    memset(stopped, 0, sizeof *stopped);
+    atomic_store(&stopped->wall, STOPPED_ROWS / 2);
+    atomic_store(&stopped->fails, fails);
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh_or_stop, &map), MPM_EIO);
+    CU_ASSERT(error_says("rows are good: they are in "));
+    atomic_store(failing_writes, 0);
+    atomic_store(&stopped->wall, STOPPED_ROWS);
+    atomic_store(&stopped->fails, false);
+    CU_ASSERT_EQUAL_FATAL(mpm_map_status(output, &state), MPM_OK);
+    CU_ASSERT_EQUAL(state.rows, STOPPED_ROWS);
+    CU_ASSERT_EQUAL(state.good + state.failed + state.left, STOPPED_ROWS);
+    CU_ASSERT(state.good > 0 && state.left > 0 && !state.is_complete && !state.is_running);
+    CU_ASSERT((state.failed > 0) == fails);
+    return (size_t)(state.good + state.failed);
+}
+
+static unsigned count_calls(void)
+{
+    unsigned calls = 0;
+
+    for (size_t i = 0; i < STOPPED_ROWS; i++)
+        calls += atomic_load(&stopped->calls[i]);
+    return calls;
+}
+
+static bool is_finished_right(const char *output)
+{
+    const struct input_layout layout = {H5T_IEEE_F32LE, MPM_F32, 2, {STOPPED_ROWS, 5}, {0}, 0};
+    mpm_map_state state = {0};
+
+    return mpm_map_status(output, &state) == MPM_OK && state.is_complete && state.good == STOPPED_ROWS &&
+           wrong_rows(output, &layout, &stopped_weighing) == 0;
+}
+
+static void a_map_goes_on_with_the_rows_that_are_left(void)
+{
+    const char *input = plain_input("in.h5", STOPPED_ROWS), *output = path("left.h5");
+    double costs[STOPPED_ROWS];
+    struct seen seen = {0};
+
+    for (int by_cost = 0; by_cost < 2; by_cost++) {
+        size_t done = leave_part(input, output, false);
+        unsigned calls = count_calls();
+        mpm_dataset_map map = stopped_map(input, output, MPM_RESUME_CONTINUE);
+
+        for (size_t i = 0; i < STOPPED_ROWS; i++)
+            costs[i] = (double)(i * 7 % 10);
+        map.costs = by_cost ? costs : NULL;
+        map.cost_count = by_cost ? STOPPED_ROWS : 0;
+        map.progress = progress;
+        map.progress_argument = &seen;
+        CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh_or_stop, &map), MPM_OK);
+        CU_ASSERT_EQUAL(count_calls(), calls + STOPPED_ROWS - done);
+        CU_ASSERT(seen.done == STOPPED_ROWS && seen.total == STOPPED_ROWS);
+        CU_ASSERT(notices_say(" of 120 rows: going on with the other "));
+        CU_ASSERT(is_finished_right(output));
+        CU_ASSERT_FALSE(exists(path("left.h5.part")));
+        notices[0] = 0;
+        calls = count_calls();
+        CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh_or_stop, &map), MPM_OK);
+        CU_ASSERT(notices_say("is finished: it has all 120 rows"));
+        CU_ASSERT_EQUAL(count_calls(), calls);
+        unlink(output);
+    }
+}
+
+static void failed_rows_are_run_again_if_that_is_wanted(void)
+{
+    const char *input = plain_input("in.h5", STOPPED_ROWS), *output = path("retried.h5");
+    mpm_dataset_map map;
+    unsigned calls;
+
+    leave_part(input, output, true);
+    map = stopped_map(input, output, MPM_RESUME_CONTINUE);
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh_or_stop, &map), MPM_ETASK);
+    CU_ASSERT(error_says("of 120 rows failed in an earlier run"));
+    CU_ASSERT_FALSE(is_finished_right(output));
+    calls = count_calls();
+    map.retry_failed = 1; /* of the finished output */
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh_or_stop, &map), MPM_OK);
+    CU_ASSERT(count_calls() - calls > 0 && count_calls() - calls <= STOPPED_ROWS / 10);
+    CU_ASSERT(is_finished_right(output));
+    unlink(output);
+    leave_part(input, output, true); /* of a part */
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh_or_stop, &map), MPM_OK);
+    CU_ASSERT(is_finished_right(output));
+    unlink(output);
+}
+
+static void a_part_with_rows_is_refused_unless_it_may_be_used(void)
+{
+    const char *input = plain_input("in.h5", STOPPED_ROWS), *output = path("kept.h5");
+    size_t done = leave_part(input, output, false), size, now_size;
+    char *bytes = read_file(path("kept.h5.part"), &size), *now, expected[64];
+    mpm_dataset_map map = stopped_map(input, output, MPM_RESUME_REFUSE);
+
+#define REFUSES(change, says)                                                     \
+    map = stopped_map(input, output, MPM_RESUME_CONTINUE);                        \
+    change;                                                                       \
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh_or_stop, &map), MPM_EEXIST); \
+    CU_ASSERT(error_says(says));                                                  \
+    now = read_file(path("kept.h5.part"), &now_size);                             \
+    CU_ASSERT(now_size == size && !memcmp(now, bytes, size));                     \
+    free(now)
+
+    snprintf(expected, sizeof expected, "kept.h5.part has %zu of 120 rows of this very map: --resume", done);
+    REFUSES(map.resume = MPM_RESUME_REFUSE, expected);
+    REFUSES((map.resume = MPM_RESUME_REFUSE, map.task_name = "x"),
+            "the task was weigh and is x now; --restart");
+    REFUSES(map.task_name = "other", "the task was weigh and is other now; --resume=force");
+    REFUSES(map.context_size = 8, "the context was 24 bytes, checksum ");
+    REFUSES(map.result.extent[0] = 3, "the result's type and shape was f64[2] and is f64[3] now; --restart");
+    REFUSES((map.resume = MPM_RESUME_FORCE, map.result.type = MPM_I64),
+            "the result's type and shape was f64[2] and is i64[2] now; --restart");
+    REFUSES(map.output_dataset = "/x", "the result's data set was /result and is /x now");
+    REFUSES(map.input_file = plain_input("in2.h5", STOPPED_ROWS), "in.h5 and is ");
+    REFUSES(map.input_file = plain_input("in3.h5", STOPPED_ROWS + 1), "in.h5 and is ");
+    CU_ASSERT_EQUAL(truncate(input, 100000), 0);
+    REFUSES((void)0, " bytes and is 100000 bytes now");
+    plain_input("in.h5", STOPPED_ROWS);
+    CU_ASSERT_EQUAL(utimensat(AT_FDCWD, input, (struct timespec[]){{1000000000, 0}, {1000000000, 0}}, 0), 0);
+    REFUSES((void)0, " and is 2001-09-09 01:46:40Z now");
+    REFUSES((map.resume = MPM_RESUME_FORCE, map.input_file = path("in3.h5")),
+            "was 120 x f32[5] and is 121 x f32[5]");
+#undef REFUSES
+    free(bytes);
+    map = stopped_map(input, output, MPM_RESUME_FORCE);
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh_or_stop, &map), MPM_OK);
+    CU_ASSERT(notices_say("kept.h5.part: ignored: the time of the input's last change was "));
+    CU_ASSERT(is_finished_right(output));
+    unlink(output);
+}
+
+/* A file of which some bytes, or some bits, are others. */
+static void damage(const char *file, size_t at, unsigned bit)
+{
+    int fd = open(file, O_RDWR);
+    unsigned char byte;
+
+    CU_ASSERT_EQUAL_FATAL(pread(fd, &byte, 1, (off_t)at), 1);
+    byte ^= (unsigned char)(1u << bit);
+    CU_ASSERT_EQUAL_FATAL(__real_pwrite(fd, &byte, 1, (off_t)at), 1);
+    close(fd);
+}
+
+/* Goes on with a damaged part: it is refused and stays, or all is right in the end. True if it was refused. */
+static bool is_refused_or_right(const char *input, const char *output, const char *part)
+{
+    mpm_dataset_map map = stopped_map(input, output, MPM_RESUME_CONTINUE);
+    size_t size, now_size;
+    char *bytes = read_file(part, &size), *now;
+    int status = mpm_pool_map_dataset(pool, weigh_or_stop, &map);
+
+    if (status == MPM_EEXIST) {
+        CU_ASSERT(error_says("no map can go on with it: "));
+        now = read_file(part, &now_size);
+        CU_ASSERT(now_size == size && !memcmp(now, bytes, size));
+        free(now);
+    } else {
+        CU_ASSERT_EQUAL(status, MPM_OK);
+        CU_ASSERT(is_finished_right(output));
+    }
+    free(bytes);
+    unlink(output);
+    return status == MPM_EEXIST;
+}
+
+static void damaged_parts_are_refused_or_made_right(void)
+{
+    const char *input = plain_input("in.h5", STOPPED_ROWS), *output = path("flipped.h5"),
+               *part = path("flipped.h5.part");
+    size_t size, refused = 0, flips = 60;
+    mpm_map_state state;
+    char *bytes;
+
+    leave_part(input, output, false);
+    bytes = read_file(part, &size);
+    for (size_t i = 0; i < flips; i++) {
+        write_file(part, bytes, size);
+        damage(part, i * (size - 1) / (flips - 1), (unsigned)i % 8);
+        refused += is_refused_or_right(input, output, part);
+    }
+    CU_ASSERT(refused > 0 && refused < flips);
+    for (size_t cut = 1; cut <= size; cut += size / 7) {
+        write_file(part, bytes, size - cut);
+        CU_ASSERT_EQUAL(mpm_map_status(output, &state), MPM_ETYPE);
+        CU_ASSERT(is_refused_or_right(input, output, part));
+    }
+    write_file(part, "a letter", 8);
+    CU_ASSERT(is_refused_or_right(input, output, part));
+    free(bytes);
+    unlink(part);
+}
+
+/* As if the power had failed: a mark and a checksum have come to the disk, and the result has not. */
+static void a_result_that_was_lost_is_made_again(void)
+{
+    const char *input = plain_input("in.h5", STOPPED_ROWS), *output = path("lost.h5");
+    mpm_dataset_map map = stopped_map(input, output, MPM_RESUME_CONTINUE);
+    unsigned calls;
+    hid_t file, set;
+    haddr_t at;
+    int fd;
+    double zeros[STOPPED_ROWS * 2] = {0};
+    size_t done = leave_part(input, output, false);
+
+    calls = count_calls();
+    file = H5Fopen(path("lost.h5.part"), H5F_ACC_RDONLY, H5P_DEFAULT);
+    set = H5Dopen2(file, RESULT, H5P_DEFAULT);
+    at = H5Dget_offset(set);
+    H5Dclose(set);
+    H5Fclose(file);
+    fd = open(path("lost.h5.part"), O_WRONLY);
+    CU_ASSERT_EQUAL(__real_pwrite(fd, zeros, sizeof zeros, (off_t)at), sizeof zeros);
+    close(fd);
+    if (mpm_pool_map_dataset(pool, weigh_or_stop, &map) != MPM_OK)
+        printf("\n    %s\n  ", mpm_error());
+    CU_ASSERT(notices_say("are marked, but their results are not whole: they are run again"));
+    CU_ASSERT(count_calls() - calls > STOPPED_ROWS - done);
+    CU_ASSERT(is_finished_right(output));
+    unlink(output);
+}
+
+static void what_is_not_a_part_is_replaced_when_that_is_wanted(void)
 {
     const struct input_layout layout = {H5T_IEEE_F32LE, MPM_F32, 2, {20, 5}, {0}, 0};
     const struct weighing weighing = {.type = MPM_F32, .crash_every = 5};
@@ -1644,10 +1944,14 @@ static void what_a_killed_run_has_left_is_replaced(void)
     CU_ASSERT_PTR_NOT_NULL_FATAL(garbage);
     memset(garbage, 1, 100000);
     write_file(path("again.h5.part"), garbage, 100000);
+    write_file(path("again.h5.part.new"), garbage, 100000);
     free(garbage);
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_EEXIST);
+    CU_ASSERT(error_says("it does not end as such a file does"));
+    map.resume = MPM_RESUME_RESTART;
     CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_ETASK);
     CU_ASSERT_EQUAL(wrong_rows(path("again.h5"), &layout, &weighing), 0);
-    CU_ASSERT_FALSE(exists(path("again.h5.part")));
+    CU_ASSERT_FALSE(exists(path("again.h5.part")) || exists(path("again.h5.part.new")));
 }
 
 /* Its worker cannot write from row 10 on. */
@@ -1691,6 +1995,7 @@ static void good_rows_stay_in_the_part_when_a_map_cannot_go_on(void)
     count_is(path("ended.h5.part"), 1, 10);
     map.context = map.output_file;
     map.context_size = strlen(map.output_file) + 1;
+    map.resume = MPM_RESUME_RESTART;
     CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, take_name, &map), MPM_EEXIST);
     CU_ASSERT(error_says("ended.h5: File exists; 20 of 20 rows are good: they are in "));
     count_is(path("ended.h5.part"), 1, 20);
@@ -1802,6 +2107,7 @@ static void bad_maps_are_refused_and_make_nothing(void)
     REFUSES(map.output_file = folder, MPM_EEXIST, "exists and is not a file");
     REFUSES(map.overwrite = 3, MPM_EINVAL, "overwrite is 3");
     REFUSES(map.overwrite = -1, MPM_EINVAL, "overwrite is -1");
+    REFUSES(map.resume = 4, MPM_EINVAL, "resume is 4");
     REFUSES(map.result.type = MPM_NO_TYPE, MPM_EINVAL, "type 0");
     REFUSES(map.result.extent[0] = 0, MPM_EINVAL, "0 elements");
     REFUSES(map.result.extent[0] = (size_t)1 << 44, MPM_EINVAL, "2^47 bytes");
@@ -1847,22 +2153,6 @@ static void a_full_disk_is_found_before_the_first_row(void)
     CU_ASSERT_EQUAL(count_files(disk), 0);
     CU_ASSERT_EQUAL(umount2(disk, MNT_DETACH), 0);
     rmdir(disk);
-}
-
-/* What progress() has been told. */
-struct seen {
-    uint64_t done, total, failed;
-    unsigned calls;
-};
-
-static void progress(const mpm_progress *now, void *argument)
-{
-    struct seen *seen = argument;
-
-    seen->done = now->done;
-    seen->total = now->total;
-    seen->failed = now->failed;
-    seen->calls++;
 }
 
 static void progress_counts_rows(void)
@@ -1977,7 +2267,12 @@ static int run_all(void)
         TEST(rows_that_cannot_be_read_fail_and_the_others_are_good),
         TEST(an_input_that_is_gone_ends_the_map),
         TEST(what_has_come_into_the_old_file_meanwhile_is_kept),
-        TEST(what_a_killed_run_has_left_is_replaced),
+        TEST(what_is_not_a_part_is_replaced_when_that_is_wanted),
+        TEST(a_map_goes_on_with_the_rows_that_are_left),
+        TEST(failed_rows_are_run_again_if_that_is_wanted),
+        TEST(a_part_with_rows_is_refused_unless_it_may_be_used),
+        TEST(damaged_parts_are_refused_or_made_right),
+        TEST(a_result_that_was_lost_is_made_again),
         TEST(two_runs_do_not_make_the_same_output),
         TEST(a_full_disk_is_found_before_the_first_row),
 #undef TEST
@@ -1993,6 +2288,7 @@ int main(int argc, char **argv)
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     H5dont_atexit(); /* it complains after a damaged file */
     failing_writes = shared_file("dataset_test", sizeof *failing_writes);
+    stopped = shared_file("dataset_test_rows", sizeof *stopped);
     if (mpm_init(&argc, &argv, NULL) || mpm_pool_open(&(mpm_pool_options){.workers = 3}, &pool))
         return mpm_report_error();
     snprintf(folder, sizeof folder, "%s/dataset-test-XXXXXX", temporary ? temporary : P_tmpdir);

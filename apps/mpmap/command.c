@@ -159,6 +159,8 @@ static int read_option(const struct command *command, int argc, char **argv, int
     }
     if (equals)
         return read_value(command, option, equals + 1);
+    if (option->kind == OPTION_MODE)
+        return read_value(command, option, "");
     if (*at + 1 >= argc)
         return usage_error(command->name, "%s wants a value behind it", option->name);
     return read_value(command, option, argv[++*at]);

@@ -13,9 +13,10 @@
 #define COMMAND_MOST_WORDS 4
 
 enum option_kind {
-    OPTION_FLAG,    /* bool: given or not */
-    OPTION_TEXT,    /* const char * */
-    OPTION_COUNT,   /* size_t, at least 1 */
+    OPTION_FLAG,  /* bool: given or not */
+    OPTION_TEXT,  /* const char * */
+    OPTION_MODE,  /* const char *: "" if no value is given with =; the next argument is never taken for it */
+    OPTION_COUNT, /* size_t, at least 1 */
     OPTION_SECONDS, /* double, above 0 */
     OPTION_BYTES,   /* size_t, at least 1: a number, and K, M, G or T */
 };
@@ -52,6 +53,7 @@ int unknown_word(const char *command, const char *what, const char *word, const 
 
 /* The commands. argv[0] is the command's own name; they return the exit status. */
 int command_map(int argc, char **argv);
+int command_status(int argc, char **argv);
 int command_info(int argc, char **argv);
 
 #endif

@@ -24,6 +24,11 @@ static const char help[] =
     "                     FUNCTION_description says it otherwise\n"
     "  --overwrite        replaces OUT.h5 if it exists and holds nothing but /RESULT\n"
     "  --overwrite-file   replaces OUT.h5, whatever it holds\n"
+    "  --resume           goes on with OUT.h5.part, which an earlier run of this map has left:\n"
+    "                     runs only the rows that are left. Does nothing if OUT.h5 is finished\n"
+    "  --resume=force     does so though input, task or context differ, and says in what\n"
+    "  --retry-failed     with --resume: also runs the rows that failed then\n"
+    "  --restart          removes OUT.h5.part, and starts from the first row\n"
     "  --cost FILE:/SET   begins the rows that take longest first: /SET has a number a row, in\n"
     "                     any unit; :/SET is in IN.h5\n"
     "  --max-failures N   ends the map when more than N rows have failed (any number may)\n"
@@ -43,6 +48,7 @@ static const char help[] =
     "\n"
     "A row whose function fails, or whose worker dies of it, is reported and left zero;\n"
     "/RESULT.done holds 1 for each row that is good and 2 for each that failed.\n"
+    "An OUT.h5.part that has rows is never removed without --restart. See mpmap status.\n"
     "Exit status: 0; 1 if a row or anything else failed; 2 if it was called wrongly.\n";
 
 /* What the command line asks for. Texts point into argv, or into buffers of the caller. */
@@ -53,11 +59,12 @@ struct request {
     char *cost_file;
     const char *cost_dataset;
     const char *result, *cost;
-    const char *progress;
+    const char *progress, *resume;
     size_t workers, chunk, block_rows, attempts, memory, max_failures;
     double timeout_s;
-    bool overwrite, overwrite_file, no_lock, quiet;
-    mpm_line line; /* what --progress and --quiet make of it */
+    bool overwrite, overwrite_file, restart, retry_failed, no_lock, quiet;
+    int resume_mode; /* what --resume and --restart make of it */
+    mpm_line line;   /* what --progress and --quiet make of it */
 };
 
 static const char *last_colon(const char *word)
@@ -252,6 +259,30 @@ static int choose_line(struct request *request)
     return 0;
 }
 
+static int choose_resume(struct request *request)
+{
+    const char *word = request->resume;
+
+    if (word && request->restart)
+        return usage_error("map", "--resume goes on with OUT.h5.part, and --restart removes it: give one");
+    if (request->retry_failed && !word)
+        return usage_error("map", "--retry-failed runs rows of an earlier run again: give --resume with it");
+    if (word && *word && strcmp(word, "force"))
+        return usage_error("map", "--resume is '%s', but can only be 'force', or have no value", word);
+    request->resume_mode = request->restart ? MPM_RESUME_RESTART
+                           : !word          ? MPM_RESUME_REFUSE
+                           : *word          ? MPM_RESUME_FORCE
+                                            : MPM_RESUME_CONTINUE;
+    return 0;
+}
+
+/* With --quiet, too: what --resume=force ignores is not to go by unseen. */
+static void print_notice(const char *sentence, void *unused)
+{
+    (void)unused;
+    fprintf(stderr, "mpmap: %s\n", sentence);
+}
+
 /* What is said at SIGTERM, by which a launcher ends a run that has lost a part: written while rows are done, two texts in turn, of
  * which a signal handler only reads the one that is whole. */
 static struct {
@@ -314,6 +345,9 @@ static int run_map(mpm_pool *pool, const struct request *request, const struct p
         .costs = costs,
         .cost_count = costs ? rows : 0,
         .progress = note_progress,
+        .resume = request->resume_mode,
+        .retry_failed = request->retry_failed,
+        .notice = print_notice,
     };
     double start_s = now_s(), seconds;
     int status;
@@ -382,6 +416,9 @@ int command_map(int argc, char **argv)
         {"--result", OPTION_TEXT, &request.result, 0},
         {"--overwrite", OPTION_FLAG, &request.overwrite, 0},
         {"--overwrite-file", OPTION_FLAG, &request.overwrite_file, 0},
+        {"--resume", OPTION_MODE, &request.resume, 0},
+        {"--retry-failed", OPTION_FLAG, &request.retry_failed, 0},
+        {"--restart", OPTION_FLAG, &request.restart, 0},
         {"--cost", OPTION_TEXT, &request.cost, 0},
         {"--max-failures", OPTION_COUNT, &request.max_failures, 0},
         {"--no-lock", OPTION_FLAG, &request.no_lock, 0},
@@ -406,6 +443,8 @@ int command_map(int argc, char **argv)
     exit_status = cut_words(&command, &request);
     if (!exit_status)
         exit_status = choose_line(&request);
+    if (!exit_status)
+        exit_status = choose_resume(&request);
     if (!exit_status)
         exit_status = run_request(&request);
     free_request(&request);

@@ -30,20 +30,28 @@ static double sum_of(const double *costs, uint64_t count)
     return sum;
 }
 
-int costs_of_groups(const mpm_dataset_map *map, size_t group, const double **costs, double **made)
+static void sum_groups(const mpm_dataset_map *map, size_t group, double *made)
+{
+    for (uint64_t first = 0, count; first < map->cost_count; first += count) {
+        count = map->cost_count - first < group ? map->cost_count - first : group;
+        made[first] = sum_of(map->costs + first, count);
+        for (uint64_t i = 1; i < count; i++)
+            made[first + i] = made[first];
+    }
+}
+
+int costs_of_groups(const mpm_dataset_map *map, size_t group, const uint64_t *left, uint64_t count,
+                    const double **costs, double **made)
 {
     *made = NULL;
     *costs = map->costs;
-    if (!map->costs || group <= 1)
+    if (!map->costs || (group <= 1 && !left))
         return 0;
     if (!(*costs = *made = malloc((size_t)map->cost_count * sizeof **made)))
         return error_set(MPM_ENOMEM, "no memory for the costs of %" PRIu64 " rows", map->cost_count);
-    for (uint64_t first = 0, count; first < map->cost_count; first += count) {
-        count = map->cost_count - first < group ? map->cost_count - first : group;
-        (*made)[first] = sum_of(map->costs + first, count);
-        for (uint64_t i = 1; i < count; i++)
-            (*made)[first + i] = (*made)[first];
-    }
+    sum_groups(map, group ? group : 1, *made);
+    for (uint64_t i = 0; left && i < count; i++)
+        (*made)[i] = (*made)[left[i]]; /* they rise, so none is needed that was written */
     return 0;
 }
 

@@ -58,6 +58,10 @@ static int check_map(const mpm_pool *pool, mpm_task *task, const mpm_dataset_map
         return error_set(MPM_EINVAL,
                          "overwrite is %d, but must be one of MPM_OVERWRITE_NOTHING, _RESULT and _FILE",
                          map->overwrite);
+    if (map->resume < MPM_RESUME_REFUSE || map->resume > MPM_RESUME_RESTART)
+        return error_set(MPM_EINVAL,
+                         "resume is %d, but must be one of MPM_RESUME_REFUSE, _CONTINUE, _FORCE and _RESTART",
+                         map->resume);
     return check_result(&map->result);
 }
 
@@ -85,28 +89,48 @@ static int mark_lost_row(const mpm_failure *failure, void *argument)
     return failure->cause == MPM_CAUSE_TASK ? 0 : output_fail_row(argument, failure->index);
 }
 
-/* Runs the rows. MPM_ETASK, with the sentence of the pool, also when the file is good. */
+/* What the caller's progress is told of: rows of earlier runs count. */
+struct whole_progress {
+    const mpm_dataset_map *map;
+    const struct output *output;
+};
+
+static void tell_progress(const mpm_progress *now, void *argument)
+{
+    const struct whole_progress *whole = argument;
+    mpm_progress all = *now;
+
+    all.done += whole->output->good + whole->output->failed;
+    all.failed += whole->output->failed;
+    all.total = whole->output->record.rows;
+    whole->map->progress(&all, whole->map->progress_argument);
+}
+
+/* Runs the rows that are left. MPM_ETASK, with the sentence of the pool, also when the file is good. */
 static int run_rows(mpm_pool *pool, const mpm_dataset_map *map, const struct input *input,
                     struct output *output, const struct rows_job *job, size_t job_size)
 {
     size_t claim = claim_rows(pool, map, input);
+    struct whole_progress whole = {map, output};
     struct batch_map batches = {
         .task = rows_run,
         .check = rows_check,
         .check_context_size = rows_job_check_size(job, job_size),
-        .count = input->rows,
+        .count = output->left ? output->left_count : input->rows,
+        .indexes = output->left,
         .chunk = claim,
         .chunk_s = CLAIM_S,
         .context = job,
         .context_size = job_size,
-        .progress = map->progress,
-        .progress_argument = map->progress_argument,
+        .progress = map->progress ? tell_progress : NULL,
+        .progress_argument = &whole,
         .failed = mark_lost_row,
         .failed_argument = output,
         .max_failures = map->max_failures,
     };
     double *made;
-    int status = costs_of_groups(map, map->chunk ? 1 : claim, &batches.costs, &made);
+    int status = costs_of_groups(map, map->chunk ? 1 : claim, output->left, batches.count, &batches.costs,
+                                 &made);
 
     if (!status)
         status = pool_map_batches(pool, &batches);
@@ -114,29 +138,53 @@ static int run_rows(mpm_pool *pool, const mpm_dataset_map *map, const struct inp
     return status;
 }
 
-static int make_and_run(mpm_pool *pool, const mpm_dataset_map *map, const struct input *input,
-                        struct output *output, const struct function *task)
+/* All rows may be there already. */
+static int run_left(mpm_pool *pool, const mpm_dataset_map *map, const struct input *input,
+                    struct output *output, const struct function *task)
 {
     struct rows_job *job;
     size_t job_size;
-    int status = output_create(output, map, input, task);
+    int status;
+
+    if (output->good + output->failed == input->rows && input->rows > 0)
+        return 0;
+    if ((status = rows_job_create(map, input, output, task, &job, &job_size)))
+        return status;
+    status = run_rows(pool, map, input, output, job, job_size);
+    free(job);
+    return status;
+}
+
+static int make_and_run(mpm_pool *pool, const mpm_dataset_map *map, const struct input *input,
+                        struct output *output, const struct function *task)
+{
+    int status = output_begin(output, map);
 
     if (status)
         return status;
-    status = rows_job_create(map, input, output, task, &job, &job_size);
-    if (!status) {
-        status = run_rows(pool, map, input, output, job, job_size);
-        free(job);
-    }
+    status = run_left(pool, map, input, output, task);
     if (status && status != MPM_ETASK)
         return output_keep(output, status);
     return output_finish(output, status);
 }
 
+static int plan_and_run(mpm_pool *pool, const mpm_dataset_map *map, const struct input *input,
+                        const struct function *task)
+{
+    struct output output;
+    int status = output_plan(map, input, task, &output);
+
+    if (status)
+        return status;
+    if (!output.is_finished)
+        return make_and_run(pool, map, input, &output, task);
+    output_tell(&output, "%s is finished: it has all %" PRIu64 " rows", output.name, input->rows);
+    return 0;
+}
+
 int mpm_pool_map_dataset(mpm_pool *pool, mpm_task *task, const mpm_dataset_map *map)
 {
     struct function named;
-    struct output output;
     struct input input;
     int status = check_map(pool, task, map);
 
@@ -149,9 +197,7 @@ int mpm_pool_map_dataset(mpm_pool *pool, mpm_task *task, const mpm_dataset_map *
         return status;
     status = costs_check(map, &input);
     if (!status)
-        status = output_plan(map, &input, &output);
-    if (!status)
-        status = make_and_run(pool, map, &input, &output, &named);
+        status = plan_and_run(pool, map, &input, &named);
     input_close(&input); /* and its lock */
     return status;
 }

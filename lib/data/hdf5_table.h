@@ -30,6 +30,10 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5open)                           \
     ENTRY(H5get_libversion)                 \
     ENTRY(H5Acreate2)                       \
+    ENTRY(H5Aget_space)                     \
+    ENTRY(H5Aget_type)                      \
+    ENTRY(H5Aopen_by_name)                  \
+    ENTRY(H5Aread)                          \
     ENTRY(H5Awrite)                         \
     ENTRY(H5dont_atexit)                    \
     ENTRY(H5Dclose)                         \
@@ -90,6 +94,7 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5Tget_class)                     \
     ENTRY(H5Tget_sign)                      \
     ENTRY(H5Tget_size)                      \
+    ENTRY(H5Tis_variable_str)               \
     ENTRY(H5Tset_cset)                      \
     ENTRY(H5Tset_size)                      \
     ENTRY(H5Zfilter_avail)                  \

@@ -58,6 +58,8 @@ int input_open(const char *file_name, const char *dataset_name, enum input_locki
  * beside the name by which it was opened. Returns `path`, or the name if there is no such path. */
 const char *input_path(const char *file_name, char path[PATH_MAX]);
 void input_identify(const struct input *input, struct input_identity *identity);
+/* Its stamp as texts; the same words for each input that may change, whose stamp says nothing. */
+void input_describe_stamp(const struct input *input, char size[32], char changed[32], char sum[32]);
 /* Whether this process has opened what another one has. Of an input that may change or grow there may be more rows.
  * MPM_EIO with both nodes, and with what each has. */
 int input_check_same(const struct input *input, const struct input_identity *other);

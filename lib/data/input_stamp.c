@@ -14,6 +14,7 @@
 #include "data/hdf5_call.h"
 #include "data/input_inside.h"
 #include "data/part.h"
+#include "data/sum.h"
 #include "mpmap/runtime.h"
 
 #define PIECES         8
@@ -21,33 +22,16 @@
 #define SAMPLED_ROWS   3
 #define SAMPLED_VALUES 256 /* of a row, at most */
 
-/* FNV-1a, in words. */
-static uint64_t add_to_sum(uint64_t sum, const void *bytes, size_t size)
-{
-    const char *at = bytes;
-
-    for (uint64_t word = 0; size > 0; word = 0) {
-        size_t step = size < sizeof word ? size : sizeof word;
-
-        memcpy(&word, at, step);
-        sum = (sum ^ word) * UINT64_C(0x100000001b3);
-        sum ^= sum >> 29;
-        at += step;
-        size -= step;
-    }
-    return sum;
-}
-
 /* The first piece, the last, and some between. */
 static uint64_t sum_pieces(int fd, uint64_t size)
 {
-    uint64_t sum = UINT64_C(0xcbf29ce484222325), last = size > PIECE_SIZE ? size - PIECE_SIZE : 0;
+    uint64_t sum = SUM_EMPTY, last = size > PIECE_SIZE ? size - PIECE_SIZE : 0;
     char piece[PIECE_SIZE];
 
     for (uint64_t i = 0; i < PIECES; i++) {
         ssize_t got = read_at(fd, piece, sizeof piece,
                               last / (PIECES - 1) * i + (i == PIECES - 1 ? last % (PIECES - 1) : 0));
-        sum = add_to_sum(sum, piece, got > 0 ? (size_t)got : 0);
+        sum = sum_add(sum, piece, got > 0 ? (size_t)got : 0);
     }
     return sum;
 }
@@ -95,7 +79,7 @@ static uint64_t add_row(const struct input *input, uint64_t sum, uint64_t row, h
         memset(values, 0xff, sizeof values);
     if (memory >= 0)
         hdf5.H5Sclose(memory);
-    return add_to_sum(sum, values, sizeof values);
+    return sum_add(sum, values, sizeof values);
 }
 
 static uint64_t add_values(const struct input *input, uint64_t sum)
@@ -164,6 +148,21 @@ static char *format_time(int64_t time_s, char text[32])
     if (!gmtime_r(&time, &parts) || !strftime(text, 32, "%F %TZ", &parts))
         snprintf(text, 32, "%" PRId64, time_s);
     return text;
+}
+
+void input_describe_stamp(const struct input *input, char size[32], char changed[32], char sum[32])
+{
+    static const char unknown[] = "not looked at";
+
+    if (may_change(input)) {
+        strcpy(size, unknown);
+        strcpy(changed, unknown);
+        strcpy(sum, unknown);
+        return;
+    }
+    snprintf(size, 32, "%" PRIu64 " bytes", input->stamp.size);
+    format_time(input->stamp.time_s, changed);
+    snprintf(sum, 32, "%016" PRIx64, input->stamp.sum);
 }
 
 static bool has_same_shape(const struct input *input, const struct input_identity *other)

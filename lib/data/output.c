@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Making the output file, in this order: look whether it may be made; lock the part; let HDF5 lay it out;
- * get all its blocks from the file system; (rows;) check the marks; flush; rename. Blocks that nobody has
- * written read as zero, since the part is always a file that was empty before: HDF5 itself fills nothing. */
+/* Making the output file, in the order that output.h gives. Blocks that nobody has written read as zero, since the part
+ * is always a file that was empty before: HDF5 itself fills nothing. */
 #include "data/output.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,13 +18,11 @@
 
 #include "base/error.h"
 #include "data/hdf5_call.h"
+#include "data/sum.h"
 #include "mpmap/version.h"
 
-#define PIECE_SIZE    ((size_t)64 << 10)
 #define SENTENCE_SIZE 1024
 #define LAYOUT_SIZE   ((size_t)32 << 10) /* what HDF5 needs for the rest of the file, generously */
-
-static const unsigned char zeros[PIECE_SIZE];
 
 static int no_room(const struct output *output, uint64_t size)
 {
@@ -41,7 +39,7 @@ static int check_limit(const struct output *output, uint64_t size)
     return error_set(MPM_EIO,
                      "cannot make %s: it may need %" PRIu64 " bytes, and files may have %" PRIu64
                      " here (ulimit -f)",
-                     output->part, size, (uint64_t)limit.rlim_cur);
+                     output->next, size, (uint64_t)limit.rlim_cur);
 }
 
 /* What the file system says that it has left: a first look, since HDF5 does not take a full disk well. A
@@ -58,19 +56,21 @@ static int check_room(const struct output *output, uint64_t size)
     return no_room(output, size);
 }
 
-/* Gets every block of the file, so that the disk is full now or never. */
+/* Gets every block of the part, so that the disk is full now or never: behind what HDF5 has made, too. */
 static int claim_room(struct output *output)
 {
     struct stat status;
+    uint64_t size;
 
     if (fstat(output->fd, &status))
-        return error_set_errno(MPM_EIO, "cannot look at %s", output->part);
-    output->token_at = (uint64_t)status.st_size;
-    while (fallocate(output->fd, 0, 0, status.st_size)) {
+        return error_set_errno(MPM_EIO, "cannot look at %s", output->next);
+    output->record.sums_at = (uint64_t)status.st_size;
+    size = part_size(output->record.sums_at, output->record.rows);
+    while (fallocate(output->fd, 0, 0, (off_t)size)) {
         if (errno == EOPNOTSUPP || errno == ENOSYS)
-            return check_room(output, (uint64_t)status.st_size);
+            return check_room(output, size);
         if (errno != EINTR)
-            return no_room(output, (uint64_t)status.st_size);
+            return no_room(output, size);
     }
     return 0;
 }
@@ -126,28 +126,25 @@ static int write_text(hid_t dataset, const char *name, const char *text)
 }
 
 /* Writes on the result what it was made from: what a later run must find the same before it goes on. */
-static int write_origin(hid_t dataset, const mpm_dataset_map *map, const struct input *input,
-                        const struct function *task)
+static int write_origin(hid_t dataset, const struct origin *origin)
 {
-    char shape[512], rows_of[600], build[32], path[PATH_MAX];
-    const char *origin[][2] = {
-        {"input_file", input_path(map->input_file, path)},
-        {"input_dataset", map->input_dataset},
-        {"input_shape", rows_of},
-        {"task", map->task_name ? map->task_name : ""},
-        {"task_build", build},
-        {"mpmap_version", mpm_version()},
-    };
-
-    snprintf(rows_of, sizeof rows_of, "%" PRIu64 " x %s", input->rows,
-             mpm_shape_format(&input->row, shape, sizeof shape));
-    snprintf(build, sizeof build, "%016" PRIx64, task->build);
-    for (size_t i = 0; i < sizeof origin / sizeof *origin; i++) {
-        int status = write_text(dataset, origin[i][0], origin[i][1]);
+    for (unsigned field = 0; field < ORIGIN_FIELDS; field++) {
+        int status = write_text(dataset, origin_attribute(field), origin_text(origin, field));
         if (status)
             return status;
     }
-    return 0;
+    return write_text(dataset, "mpmap_version", mpm_version());
+}
+
+/* By this the file is known as the output of a map, and its result is found. */
+static int name_result(hid_t file, const struct output *output)
+{
+    hid_t root = hdf5.H5Gopen2(file, "/", H5P_DEFAULT);
+    int status = root < 0 ? hdf5_error_set(MPM_EIO, "cannot open the group /")
+                          : write_text(root, OUTPUT_ATTRIBUTE, output->dataset);
+
+    release(root);
+    return status;
 }
 
 /* Where in the file a data set stands. An empty one stands nowhere. */
@@ -161,10 +158,9 @@ static int find_offset(hid_t dataset, uint64_t rows, uint64_t *offset)
     return 0;
 }
 
-static int make_results(hid_t file, struct output *output, const mpm_dataset_map *map,
-                        const struct input *input, const struct function *task)
+static int make_results(hid_t file, struct output *output, const mpm_dataset_map *map)
 {
-    hsize_t extent[MPM_MAX_DIMENSIONS + 1] = {output->rows};
+    hsize_t extent[MPM_MAX_DIMENSIONS + 1] = {output->record.rows};
     hid_t dataset;
     int status;
 
@@ -173,9 +169,9 @@ static int make_results(hid_t file, struct output *output, const mpm_dataset_map
     status = make_dataset(file, output->dataset, hdf5_native_type(map->result.type),
                           (int)map->result.rank + 1, extent, &dataset);
     if (!status)
-        status = write_origin(dataset, map, input, task);
+        status = write_origin(dataset, &output->record.origin);
     if (!status)
-        status = find_offset(dataset, output->rows, &output->results_at);
+        status = find_offset(dataset, output->record.rows, &output->record.results_at);
     release(dataset);
     return status;
 }
@@ -183,21 +179,20 @@ static int make_results(hid_t file, struct output *output, const mpm_dataset_map
 static int make_marks(hid_t file, struct output *output)
 {
     char name[PATH_MAX];
-    hsize_t extent = output->rows;
+    hsize_t extent = output->record.rows;
     hid_t dataset;
     int status;
 
     snprintf(name, sizeof name, "%.*s.done", PATH_MAX - 6, output->dataset);
     status = make_dataset(file, name, *hdf5.H5T_NATIVE_UINT8_g, 1, &extent, &dataset);
     if (!status)
-        status = find_offset(dataset, output->rows, &output->marks_at);
+        status = find_offset(dataset, output->record.rows, &output->record.marks_at);
     release(dataset);
     return status;
 }
 
 /* All that HDF5 ever does to the file. It opens the one that is open, whatever has become of its name. */
-static int lay_out(struct output *output, const mpm_dataset_map *map, const struct input *input,
-                   const struct function *task)
+static int lay_out(struct output *output, const mpm_dataset_map *map)
 {
     int status;
     char opened[64];
@@ -208,62 +203,51 @@ static int lay_out(struct output *output, const mpm_dataset_map *map, const stru
     file = access < 0 ? -1 : hdf5.H5Fcreate(opened, H5F_ACC_TRUNC, H5P_DEFAULT, access);
 
     if (file < 0)
-        status = hdf5_error_set(MPM_EIO, "cannot make %s", output->part);
+        status = hdf5_error_set(MPM_EIO, "cannot make %s", output->next);
     else
-        status = make_results(file, output, map, input, task);
+        status = make_results(file, output, map);
     if (!status)
         status = make_marks(file, output);
+    if (!status)
+        status = name_result(file, output);
     if (!status && hdf5.H5Fflush(file, H5F_SCOPE_GLOBAL) < 0)
-        status = hdf5_error_set(MPM_EIO, "cannot write %s", output->part);
+        status = hdf5_error_set(MPM_EIO, "cannot write %s", output->next);
     if (file >= 0 && hdf5.H5Fclose(file) < 0 && !status)
-        status = hdf5_error_set(MPM_EIO, "cannot write %s", output->part);
+        status = hdf5_error_set(MPM_EIO, "cannot write %s", output->next);
     release(access);
     return status;
 }
 
-static int fill_part(struct output *output, const mpm_dataset_map *map, const struct input *input,
-                     const struct function *task)
+static int fill_part(struct output *output, const mpm_dataset_map *map)
 {
-    uint64_t size = output->rows * (output->result_size + sizeof(uint8_t)) + LAYOUT_SIZE;
+    uint64_t rows = output->record.rows;
+    uint64_t size = part_size(rows * (output->record.result_size + sizeof(uint8_t)) + LAYOUT_SIZE, rows);
     struct hdf5_guard guard;
     int status;
 
     if ((status = check_limit(output, size)) || (status = check_room(output, size)))
         return status;
     hdf5_enter(&guard);
-    status = lay_out(output, map, input, task);
+    status = lay_out(output, map);
     hdf5_leave(&guard);
-    if (status || (status = claim_room(output)))
-        return status;
-    return part_write_token(output->fd, output->part, output->token_at, &output->token);
+    if (!status)
+        status = claim_room(output);
+    if (!status)
+        status = part_write_record(output->fd, output->next, &output->record);
+    return !status && output->is_redone ? output_copy_finished(output, output->fd) : status;
 }
 
-/* Counts the marks of a kind in the part. With `all`, every row must have one in the file that main has open: it has none
+/* Counts the marks in the part. With `all`, every row must have one in the file that main has open: it has none
  * if another node has written into a file of the same name that is not this one. */
-static int count_marks(const struct output *output, bool all, uint64_t *good)
+static int count_marks(const struct output *output, bool all, struct mark_count *count)
 {
-    char marks[PIECE_SIZE];
+    uint64_t missing;
 
-    *good = 0;
-    for (uint64_t row = 0; row < output->rows;) {
-        uint64_t left = output->rows - row;
-        ssize_t got = read_at(output->fd, marks, left < sizeof marks ? (size_t)left : sizeof marks,
-                              output->marks_at + row);
-        const char *unmarked;
-
-        if (got == 0)
-            errno = ENODATA;
-        if (got <= 0)
-            return error_set_errno(MPM_EIO, "cannot read the marks in %s", output->part);
-        unmarked = all ? memchr(marks, ROW_NOT_DONE, (size_t)got) : NULL;
-        if (unmarked)
-            return error_set(MPM_EIO,
-                             "the result of row %" PRIu64 " is not in %s: every node must see that file",
-                             row + (uint64_t)(unmarked - marks), output->part);
-        for (ssize_t i = 0; i < got; i++)
-            *good += marks[i] == ROW_DONE;
-        row += (uint64_t)got;
-    }
+    if (!marks_count(output->fd, &output->record, count, &missing))
+        return error_set_errno(MPM_EIO, "cannot read the marks in %s", output->part);
+    if (all && missing < output->record.rows)
+        return error_set(MPM_EIO, "the result of row %" PRIu64 " is not in %s: every node must see that file",
+                         missing, output->part);
     return 0;
 }
 
@@ -279,23 +263,31 @@ static bool is_as_planned(const struct output *output)
            now.st_mtim.tv_nsec == output->old.st_mtim.tv_nsec;
 }
 
-/* Not every file system can refuse to replace: there, looking first has to do. */
 static int rename_part(const struct output *output)
 {
+    int failed;
+
     if (!is_as_planned(output))
         return error_set(MPM_EEXIST, "%s has changed since the map began, so it is not overwritten",
                          output->name);
-    if (renameat2(AT_FDCWD, output->part, AT_FDCWD, output->path, output->replaces ? 0 : RENAME_NOREPLACE) ==
-        0)
+    failed = part_rename(output->part, output->path, output->replaces);
+    if (!failed)
         return 0;
-    if (errno == EINVAL || errno == ENOSYS) {
-        if (!output->replaces && faccessat(AT_FDCWD, output->path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-            errno = EEXIST;
-        else if (rename(output->part, output->path) == 0)
-            return 0;
-    }
-    return error_set_errno(errno == EEXIST ? MPM_EEXIST : MPM_EIO, "%s cannot become %s", output->part,
+    errno = failed;
+    return error_set_errno(failed == EEXIST ? MPM_EEXIST : MPM_EIO, "%s cannot become %s", output->part,
                            output->name);
+}
+
+/* From here on there is a part, and no run removes it of which some row is good. */
+static int name_part(const struct output *output)
+{
+    int failed = part_rename(output->next, output->part, false);
+
+    if (failed == EEXIST)
+        return error_set(MPM_EEXIST, "another run is making %s: wait for it, or choose another name",
+                         output->part);
+    errno = failed;
+    return failed ? error_set_errno(MPM_EIO, "%s cannot become %s", output->next, output->part) : 0;
 }
 
 /* Makes the new name last, too. Where folders cannot be flushed it lasts as that file system lets it. */
@@ -319,81 +311,124 @@ static void close_part(struct output *output, bool remove)
         part_remove(output->fd, output->part);
     close(output->fd);
     output->fd = -1;
+    free(output->left);
+    output->left = NULL;
 }
 
-int output_create(struct output *output, const mpm_dataset_map *map, const struct input *input,
-                  const struct function *task)
+int output_make(struct output *output, const mpm_dataset_map *map)
 {
-    int status = part_make(output->part, output->replaces ? &output->old : NULL, &output->fd);
+    int status = part_make(output->next, output->replaces ? &output->old : NULL, &output->fd);
 
     if (status)
         return status;
-    status = fill_part(output, map, input, task);
-    if (status)
-        close_part(output, true);
+    status = fill_part(output, map);
+    if (!status)
+        status = name_part(output);
+    if (!status) {
+        flush_folder(output);
+        return 0;
+    }
+    part_remove(output->fd, output->next);
+    close_part(output, false);
     return status;
+}
+
+void output_tell(const struct output *output, const char *format, ...)
+{
+    char sentence[SENTENCE_SIZE];
+    va_list arguments;
+
+    if (!output->notice)
+        return;
+    va_start(arguments, format);
+    vsnprintf(sentence, sizeof sentence, format, arguments);
+    va_end(arguments);
+    output->notice(sentence, output->notice_argument);
 }
 
 int output_fail_row(const struct output *output, uint64_t row)
 {
+    const struct part_record *record = &output->record;
     const unsigned char mark = ROW_FAILED;
-    bool written = true;
+    void *zeros = calloc(1, record->result_size);
+    uint32_t sum;
+    bool written;
 
-    for (size_t at = 0; written && at < output->result_size; at += PIECE_SIZE) {
-        size_t left = output->result_size - at;
-        written = write_at(output->fd, zeros, left < PIECE_SIZE ? left : PIECE_SIZE,
-                           output->results_at + row * output->result_size + at);
-    }
-    if (!written || !write_at(output->fd, &mark, sizeof mark, output->marks_at + row))
-        return error_set_errno(MPM_EIO, "cannot write %s", output->part);
-    return 0;
+    if (!zeros)
+        return error_set(MPM_ENOMEM, "no memory for a result of %" PRIu64 " bytes", record->result_size);
+    sum = sum_of_row(row, mark, zeros, record->result_size);
+    written = write_at(output->fd, zeros, record->result_size,
+                       record->results_at + row * record->result_size) &&
+              write_at(output->fd, &sum, sizeof sum, record->sums_at + row * sizeof sum) &&
+              write_at(output->fd, &mark, sizeof mark, record->marks_at + row);
+    free(zeros);
+    return written ? 0 : error_set_errno(MPM_EIO, "cannot write %s", output->part);
 }
 
 /* All that can fail before the file gets its name. */
-static int complete(const struct output *output, uint64_t *good)
+static int complete(const struct output *output, struct mark_count *count)
 {
-    int status = count_marks(output, true, good);
+    int status = count_marks(output, true, count);
 
-    if (status)
-        return status;
-    if (ftruncate(output->fd, (off_t)output->token_at) || fsync(output->fd))
-        return error_set_errno(MPM_EIO, "cannot write %s", output->part);
-    return 0;
+    if (!status && fsync(output->fd))
+        status = error_set_errno(MPM_EIO, "cannot write %s", output->part);
+    return status;
+}
+
+/* What the finished file needs no more. It is read as well with it, so it is no error if it stays. */
+static void cut_off_record(const struct output *output)
+{
+    while (ftruncate(output->fd, (off_t)output->record.sums_at) && errno == EINTR)
+        ;
+}
+
+/* Of a map that has gone well as far as it was run. */
+static int tell_of_failed(const struct output *output, const struct mark_count *count)
+{
+    if (!count->failed)
+        return 0;
+    return error_set(MPM_ETASK,
+                     "%" PRIu64 " of %" PRIu64
+                     " rows failed in an earlier run: --retry-failed (retry_failed) runs them again",
+                     count->failed, output->record.rows);
 }
 
 int output_finish(struct output *output, int map_status)
 {
-    uint64_t good;
+    struct mark_count count;
     char why[SENTENCE_SIZE];
     int status;
 
     snprintf(why, sizeof why, "%s", map_status ? mpm_error() : "");
-    if ((status = complete(output, &good)))
+    if ((status = complete(output, &count)))
         return output_keep(output, status);
-    if (map_status && good == 0 && output->replaces) {
+    if (map_status && count.good == 0 && output->replaces) {
         close_part(output, true);
         return error_set(map_status, "%s; %s stays as it was", why, output->name);
     }
     if ((status = rename_part(output)))
         return output_keep(output, status);
+    cut_off_record(output);
     flush_folder(output);
     close_part(output, false);
-    return map_status ? error_set(map_status, "%s", why) : 0;
+    return map_status ? error_set(map_status, "%s", why) : tell_of_failed(output, &count);
 }
 
 int output_keep(struct output *output, int status)
 {
     char why[SENTENCE_SIZE];
-    uint64_t good;
+    struct mark_count count;
 
     snprintf(why, sizeof why, "%s", mpm_error());
-    if (count_marks(output, false, &good)) {
+    if (count_marks(output, false, &count)) {
         close_part(output, false);
         return error_set(status, "%s; what there is of the results is in %s", why, output->part);
     }
-    close_part(output, good == 0);
-    if (good == 0)
+    close_part(output, count.good == 0);
+    if (count.good == 0)
         return error_set(status, "%s", why);
-    return error_set(status, "%s; %" PRIu64 " of %" PRIu64 " rows are good: they are in %s", why, good,
-                     output->rows, output->part);
+    return error_set(status,
+                     "%s; %" PRIu64 " of %" PRIu64
+                     " rows are good: they are in %s, and --resume (MPM_RESUME_CONTINUE) goes on",
+                     why, count.good, output->record.rows, output->part);
 }

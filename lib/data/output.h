@@ -4,10 +4,22 @@
  * It is made whole beside its final name, as OUTPUT.part: the result data set and its `.done` data set (one
  * mark a row) are contiguous and have their place on the disk before the first row is worked on. From then
  * on nobody uses HDF5 on it: results and marks are written at their offsets in the file, so that no metadata
- * is ever in flight, and what a killed run leaves is a readable file. When all rows are there it is flushed
- * to the disk and renamed. The name OUTPUT.part is always the same, so that a later run finds what a killed
- * one has left; today it begins anew. Main holds a lock on the file: two runs never write the same one. part.h says
- * how everybody is sure to write into the same file. Once a row is good, the part is never removed. */
+ * is ever in flight, and what a killed run leaves is a readable file. Main holds a lock on the file: two runs never
+ * write the same one. part.h says how everybody is sure to write into the same file. Once a row is good, the part is
+ * never removed but by a run that is asked to start over.
+ *
+ * What is on the disk, in this order, and what a run finds that comes after one that was killed there:
+ *   1. OUTPUT.part.new, empty, then with its layout and its record: no row is in it. It is made once more.
+ *   2. It is flushed to the disk, and renamed to OUTPUT.part. Rows begin. So each OUTPUT.part has a whole record, after a
+ *      loss of power, too.
+ *   3. A worker writes the results of some rows, then their checksums, then their marks. A row whose mark is missing, or
+ *      whose checksum does not fit its mark and result, is run again. So the order in which these writes come to the
+ *      disk does not matter: a file system may reorder them, and a node or a server may lose some.
+ *   4. All rows have a mark: the file is flushed to the disk, then renamed to OUTPUT. That has all results now, and the
+ *      checksums and the record behind them, which no reader looks at.
+ *   5. Those are cut off. A run that finds them at the end of OUTPUT (mpm_dataset_map.resume) cuts them off.
+ * A run that goes on with a part only gives it a new token, of 32 bytes in one write, which no checksum counts, and takes
+ * marks back of rows that it will run again. */
 #ifndef DATA_OUTPUT_H
 #define DATA_OUTPUT_H
 
@@ -17,41 +29,58 @@
 #include <stdint.h>
 
 #include "data/input.h"
-#include "data/part.h"
+#include "data/marks.h"
+#include "data/part_record.h"
 #include "mpmap/dataset.h"
 #include "node/function.h"
 
-/* A byte of the `.done` data set. It is written after its row's result. */
-enum row_mark { ROW_NOT_DONE, ROW_DONE, ROW_FAILED };
+#define OUTPUT_ATTRIBUTE "mpmap_result" /* of the group /: the name of the result's data set */
 
 struct output {
-    const char *name;    /* as the caller of the map calls the file */
-    const char *dataset; /* the result's name in it */
-    char path[PATH_MAX]; /* absolute */
-    char part[PATH_MAX]; /* the file while it is being made */
-    int overwrite;       /* an enum mpm_overwrite */
-    bool replaces;       /* there is an old file of that name, */
-    struct stat old;     /* which is this */
-    int fd;              /* of the part: locked; -1 if there is none */
-    uint64_t rows;
-    size_t result_size;
-    uint64_t results_at; /* offsets in the file */
-    uint64_t marks_at;
-    uint64_t token_at; /* the end of what HDF5 has made */
-    struct part_token token;
+    const char *name;          /* as the caller of the map calls the file */
+    const char *dataset;       /* the result's name in it */
+    char path[PATH_MAX];       /* absolute */
+    char part[PATH_MAX];       /* the file while rows are worked on */
+    char next[PATH_MAX];       /* and before that */
+    int overwrite;             /* an enum mpm_overwrite */
+    bool replaces;             /* there is an old file of that name, */
+    struct stat old;           /* which is this */
+    int fd;                    /* of the part: locked; -1 if there is none */
+    struct part_record record; /* what the map is, and where in the file everything stands */
+    int resume;                /* an enum mpm_resume */
+    bool retry_failed;
+    bool is_finished;      /* the file has its name already, and there is nothing to do */
+    bool is_redone;        /* it has its name, and its good rows are taken into the part */
+    uint64_t good, failed; /* rows that are not run */
+    uint64_t *left;        /* the others, in rising order; NULL: all */
+    uint64_t left_count;
+    void (*notice)(const char *sentence, void *argument); /* or NULL */
+    void *notice_argument;
 };
 
 /* Finds out whether the output can be made where the map wants it, and makes nothing.
  * MPM_EINVAL, MPM_EEXIST, MPM_ENOENT, MPM_EIO. */
-int output_plan(const mpm_dataset_map *map, const struct input *input, struct output *output);
-/* Makes the part, with room for all results. On failure there is none. MPM_EEXIST if another run is making
- * it, MPM_EIO. */
-int output_create(struct output *output, const mpm_dataset_map *map, const struct input *input,
-                  const struct function *task);
+int output_plan(const mpm_dataset_map *map, const struct input *input, const struct function *task,
+                struct output *output);
+/* Takes over the part that is there, if it may be, else makes one, with room for all results. On failure none is open,
+ * and one that was there is as it was. MPM_EEXIST if another run is making it, or what is there may not be taken; MPM_EIO,
+ * MPM_ENOMEM. */
+int output_begin(struct output *output, const mpm_dataset_map *map);
+/* Makes one where none is. */
+int output_make(struct output *output, const mpm_dataset_map *map);
+/* Finds the rows that are left in the open part, and takes back the marks of those. MPM_EIO, MPM_ENOMEM. */
+int output_find_left(struct output *output);
+/* Whether a file is the finished output of this very map, for a run that resumes. `difference` says otherwise. 0, or
+ * MPM_EIO. */
+int output_compare_finished(struct output *output, bool *is_same, char *difference, size_t size);
+/* Copies the good rows of the finished output into the new part. MPM_EIO. */
+int output_copy_finished(const struct output *output, int to);
+/* Tells the caller of the map a sentence that is no error. */
+void output_tell(const struct output *output, const char *format, ...) MPM_FORMAT(2, 3);
 /* Marks a row as failed, and its result zero, whatever a worker has written. MPM_EIO. */
 int output_fail_row(const struct output *output, uint64_t row);
 /* Checks that every row has been written, and gives the file its name. `map_status` is what the map has come to: 0, or
- * MPM_ETASK with its sentence, which stays. Then no file of which some rows were good is replaced by one in which none
+ * MPM_ETASK with its sentence, which stays. MPM_ETASK as well if rows have failed in an earlier run. Then no file of which some rows were good is replaced by one in which none
  * is. When it fails: as output_keep(), MPM_EIO, or MPM_EEXIST if the name has been taken meanwhile. */
 int output_finish(struct output *output, int map_status);
 /* Leaves the part where it is, with a sentence behind that of `status` on where it is and how many rows are good; if none

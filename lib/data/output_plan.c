@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Whether an output can be made where a map wants it: all that can be known beforehand. */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,9 +31,10 @@ static int check_size(const struct output *output)
 {
     uint64_t size;
 
-    if (__builtin_mul_overflow(output->rows, (uint64_t)output->result_size, &size) || size > INT64_MAX / 2)
-        return error_set(MPM_EINVAL, "%" PRIu64 " results of %zu bytes are more than a file can hold",
-                         output->rows, output->result_size);
+    if (__builtin_mul_overflow(output->record.rows, output->record.result_size, &size) ||
+        size > INT64_MAX / 2)
+        return error_set(MPM_EINVAL, "%" PRIu64 " results of %" PRIu64 " bytes are more than a file can hold",
+                         output->record.rows, output->record.result_size);
     return 0;
 }
 
@@ -53,8 +55,10 @@ static int find_path(struct output *output)
                    ? error_set(MPM_ENOENT, "cannot make %s: its folder does not exist", output->name)
                    : error_set_errno(MPM_EIO, "cannot make %s", output->name);
     if (snprintf(output->path, sizeof output->path, "%s/%s", absolute, last) >= PATH_MAX ||
-        snprintf(output->part, sizeof output->part, "%s.part", output->path) >= PATH_MAX)
-        return error_set(MPM_EINVAL, "the path of %s.part has more than %d bytes", output->name, PATH_MAX);
+        snprintf(output->part, sizeof output->part, "%s.part", output->path) >= PATH_MAX ||
+        snprintf(output->next, sizeof output->next, "%s.new", output->part) >= PATH_MAX)
+        return error_set(MPM_EINVAL, "the path of %s.part.new has more than %d bytes", output->name,
+                         PATH_MAX);
     return access(absolute, W_OK | X_OK) ? error_set_errno(MPM_EIO, "cannot make %s", output->name) : 0;
 }
 
@@ -73,9 +77,9 @@ static int check_is_not_input(const struct output *output, const char *input_fil
         return error_set_errno(MPM_EIO, "cannot look at %s", input_file);
     if (leads_to(output->path, &input))
         return error_set(MPM_EINVAL, "%s is the input file: results need a file of their own", output->name);
-    if (leads_to(output->part, &input))
+    if (leads_to(output->part, &input) || leads_to(output->next, &input))
         return error_set(MPM_EINVAL, "the input file is %s, where the output would be made: rename it",
-                         output->part);
+                         leads_to(output->part, &input) ? output->part : output->next);
     return 0;
 }
 
@@ -187,6 +191,45 @@ static int check_holds_only_result(const struct output *output)
     return status;
 }
 
+static int check_may_overwrite(const struct output *output)
+{
+    if (!output->overwrite)
+        return error_set(
+            MPM_EEXIST, "%s exists: choose another name, or overwrite it (--overwrite, MPM_OVERWRITE_RESULT)",
+            output->name);
+    return output->overwrite == MPM_OVERWRITE_FILE ? 0 : check_holds_only_result(output);
+}
+
+static bool resumes(const struct output *output)
+{
+    return output->resume == MPM_RESUME_CONTINUE || output->resume == MPM_RESUME_FORCE;
+}
+
+static bool has_part(const struct output *output)
+{
+    return faccessat(AT_FDCWD, output->part, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* There is a file of that name, and the map is to go on. Where it is the finished output of this map, that is done; or
+ * its failed rows are run again, in a part. A part beside it is of a map that was to replace it. */
+static int check_resumed(struct output *output)
+{
+    char difference[700];
+    bool is_same;
+    int status = output_compare_finished(output, &is_same, difference, sizeof difference);
+
+    if (status || (!is_same && output->overwrite) || (is_same && output->overwrite && has_part(output)))
+        return status ? status : check_may_overwrite(output);
+    if (!is_same)
+        return error_set(MPM_EEXIST,
+                         "%s exists and is of another map: %s; choose another name, or overwrite it "
+                         "(--overwrite, MPM_OVERWRITE_RESULT)",
+                         output->name, difference);
+    output->is_finished = !output->retry_failed || !output->failed;
+    output->is_redone = !output->is_finished;
+    return 0;
+}
+
 static int check_existing(struct output *output)
 {
     if (lstat(output->path, &output->old))
@@ -196,14 +239,11 @@ static int check_existing(struct output *output)
         return is_a_link(output);
     if (!S_ISREG(output->old.st_mode))
         return error_set(MPM_EEXIST, "%s exists and is not a file: choose another name", output->name);
-    if (!output->overwrite)
-        return error_set(
-            MPM_EEXIST, "%s exists: choose another name, or overwrite it (--overwrite, MPM_OVERWRITE_RESULT)",
-            output->name);
-    return output->overwrite == MPM_OVERWRITE_FILE ? 0 : check_holds_only_result(output);
+    return resumes(output) ? check_resumed(output) : check_may_overwrite(output);
 }
 
-int output_plan(const mpm_dataset_map *map, const struct input *input, struct output *output)
+int output_plan(const mpm_dataset_map *map, const struct input *input, const struct function *task,
+                struct output *output)
 {
     int status;
 
@@ -212,11 +252,15 @@ int output_plan(const mpm_dataset_map *map, const struct input *input, struct ou
         .dataset = map->output_dataset,
         .overwrite = map->overwrite,
         .fd = -1,
-        .rows = input->rows,
-        .result_size = mpm_shape_size(&map->result),
+        .record = {.rows = input->rows, .result_size = mpm_shape_size(&map->result)},
+        .resume = map->resume,
+        .retry_failed = map->retry_failed,
+        .notice = map->notice,
+        .notice_argument = map->notice_argument,
     };
     if ((status = check_dataset_name(output->dataset)) || (status = check_size(output)) ||
-        (status = find_path(output)) || (status = check_is_not_input(output, map->input_file)))
+        (status = find_path(output)) || (status = check_is_not_input(output, map->input_file)) ||
+        (status = origin_make(&output->record.origin, map, input, task)))
         return status;
     return check_existing(output);
 }

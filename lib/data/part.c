@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
@@ -114,14 +115,60 @@ int part_make(const char *path, const struct stat *old, int *fd)
     return status;
 }
 
-int part_write_token(int fd, const char *path, uint64_t at, struct part_token *token)
+int part_take(const char *path, int *fd)
+{
+    struct stat there;
+    int status;
+
+    *fd = -1;
+    if (lstat(path, &there) && errno == ENOENT)
+        return 0;
+    status = open_left_over(path, fd);
+    if (!status && (status = lock_part(path, *fd))) {
+        close(*fd);
+        *fd = -1;
+    }
+    return status;
+}
+
+int part_make_token(const char *path, struct part_token *token)
 {
     memcpy(token->title, token_title, sizeof token->title);
     if (getrandom(token->random, sizeof token->random, 0) != sizeof token->random)
         return error_set_errno(MPM_EIO, "no random bytes can be had for %s", path);
-    if (!write_at(fd, token, sizeof *token, at) || (mpm_node_count() > 1 && fdatasync(fd)))
-        return error_set_errno(MPM_EIO, "cannot write %s", path);
     return 0;
+}
+
+bool part_is_token(const struct part_token *token)
+{
+    return !memcmp(token->title, token_title, sizeof token_title);
+}
+
+int part_renew_token(int fd, const char *path, uint64_t at, struct part_token *token)
+{
+    int status = part_make_token(path, token);
+
+    if (!status && (!write_at(fd, token, sizeof *token, at) || (mpm_node_count() > 1 && fdatasync(fd))))
+        status = error_set_errno(MPM_EIO, "cannot write %s", path);
+    return status;
+}
+
+bool part_is_locked(int fd)
+{
+    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+
+    return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+int part_rename(const char *from, const char *to, bool replaces)
+{
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, replaces ? 0 : RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno != EINVAL && errno != ENOSYS)
+        return errno;
+    if (!replaces && faccessat(AT_FDCWD, to, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        return EEXIST;
+    return rename(from, to) ? errno : 0;
 }
 
 int part_open(const char *path, uint64_t at, const struct part_token *token, int *fd)

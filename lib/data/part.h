@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The part: the file OUTPUT.part, as something that is opened and written, whatever stands in it. For data/ only.
  *
- * Main makes it, and follows no link in doing so: it is a new file, or the regular file with one name that a run of
- * the same user has left. From its end on stand some bytes that no other file has, its token: HDF5 does not look at
- * them, and main cuts them off before the file gets its name. Whoever else opens the part looks for its token there,
- * so everybody writes into the file that main has open, or into none. */
+ * Main makes it under the name OUTPUT.part.new, and follows no link in doing so: it is a new file, or the regular file
+ * with one name that a run of the same user has left there. It is renamed to OUTPUT.part when it has its layout and its
+ * record, and is on the disk: so what has that name is whole, and what has the other name holds no row. In the record
+ * stand some bytes that no other file has, its token, which each run replaces. Whoever else opens the part looks for its
+ * token there, so everybody writes into the file that main has open, or into none. part_record.h says the rest. */
 #ifndef DATA_PART_H
 #define DATA_PART_H
 
@@ -22,13 +23,24 @@ struct part_token {
 /* Whether `path` leads to, or is itself, that file. Links count as what they are, not as what they lead to. */
 bool part_is_at(const char *path, const struct stat *file);
 
+/* Opens and locks what an earlier run has left at `path`; fd is -1 if there is nothing. MPM_EEXIST if another run is at
+ * work on it, or what stands there may not be taken over; MPM_EIO. */
+int part_take(const char *path, int *fd);
 /* Opens `path` as an empty file that is locked. `old`: the file that it is to replace, whose mode and group it gets; or
  * NULL. A lock of the open file description (not of the process) stays when HDF5 closes the same file. File systems
  * without locks are taken as they are.
  * MPM_EEXIST if another run is making it, or what stands there may not be taken over; MPM_EIO. */
 int part_make(const char *path, const struct stat *old, int *fd);
+/* MPM_EIO if there are no random bytes. */
+int part_make_token(const char *path, struct part_token *token);
+bool part_is_token(const struct part_token *token);
 /* Puts a new token at offset `at`, on every node's file system. MPM_EIO. */
-int part_write_token(int fd, const char *path, uint64_t at, struct part_token *token);
+int part_renew_token(int fd, const char *path, uint64_t at, struct part_token *token);
+/* Whether a run has the file open and locked. */
+bool part_is_locked(int fd);
+/* Gives the file another name, and replaces another file if it may: 0, or errno. Not every file system can refuse to
+ * replace: there, looking first has to do. */
+int part_rename(const char *from, const char *to, bool replaces);
 /* Opens the part that has that token there, for reading and writing. MPM_EIO. */
 int part_open(const char *path, uint64_t at, const struct part_token *token, int *fd);
 /* Removes it, if the open file still has that name. Only who holds its lock may. Keeps mpm_error(). */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Rows in a worker. It keeps the files of the map that it last worked for open, with buffers for one block
  * of rows, until it works for another map. The order of each block is: read, run, write the results, write
- * the marks. So a row that is marked as done has its result in the file, whenever the worker dies; a row
+ * their checksums, write the marks. So a row that is marked as done has its result in the file, whenever the worker dies; a row
  * that is not is run again, and writes the same bytes to the same place. Only rows_check() and rows_run() are called from
  * outside, in a process that has one thread. */
 #include "data/rows.h"
@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "data/sum.h"
 #include "mpmap/runtime.h"
 #include "node/context.h"
 
@@ -32,6 +33,7 @@ static struct {
     int part;
     bool flush; /* written bytes stay on this node, where main cannot see them, until told to go */
     unsigned char *rows, *results, *marks;
+    uint32_t *sums;
 } worker;
 
 static size_t align(size_t size)
@@ -76,12 +78,13 @@ int rows_job_create(const mpm_dataset_map *map, const struct input *input, const
         .task = *task,
         .locking = map->without_locks ? INPUT_HAS_NONE : INPUT_TRIES_LOCK,
         .row_size = row_size,
-        .result_size = output->result_size,
-        .block_rows = block_rows(map, input->rows, row_size, output->result_size),
-        .results_at = output->results_at,
-        .marks_at = output->marks_at,
-        .token_at = output->token_at,
-        .token = output->token,
+        .result_size = output->record.result_size,
+        .block_rows = block_rows(map, input->rows, row_size, output->record.result_size),
+        .results_at = output->record.results_at,
+        .marks_at = output->record.marks_at,
+        .sums_at = output->record.sums_at,
+        .token_at = output->record.record_at,
+        .token = output->record.token,
         .input_file = sizeof made,
     };
     size_t end;
@@ -120,6 +123,7 @@ static void close_files(void)
     free(worker.rows);
     free(worker.results);
     free(worker.marks);
+    free(worker.sums);
     worker.open = false;
 }
 
@@ -175,6 +179,7 @@ static int open_files(const struct rows_job *job)
     worker.rows = allocate(job->block_rows, job->row_size, &status);
     worker.results = allocate(job->block_rows, job->result_size, &status);
     worker.marks = allocate(job->block_rows, sizeof *worker.marks, &status);
+    worker.sums = (uint32_t *)allocate(job->block_rows, sizeof *worker.sums, &status);
     if (status)
         close_files();
     return status;
@@ -269,6 +274,19 @@ static int read_rows(mpm_call *call, const struct rows_job *job, uint64_t first,
     return 0;
 }
 
+/* A death between two of the writes leaves rows without a mark, or as they were. */
+static bool write_block(const struct rows_job *job, uint64_t first, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        worker.sums[i] = sum_of_row(first + i, worker.marks[i], worker.results + i * job->result_size,
+                                    job->result_size);
+    return write_at(worker.part, worker.results, count * job->result_size,
+                    job->results_at + first * job->result_size) &&
+           write_at(worker.part, worker.sums, count * sizeof *worker.sums,
+                    job->sums_at + first * sizeof *worker.sums) &&
+           write_at(worker.part, worker.marks, count, job->marks_at + first);
+}
+
 /* At most one block of rows. */
 static int run_block(mpm_call *call, const struct rows_job *job, uint64_t first, size_t count)
 {
@@ -281,9 +299,7 @@ static int run_block(mpm_call *call, const struct rows_job *job, uint64_t first,
         if (worker.marks[i] == ROW_NOT_DONE)
             worker.marks[i] = (unsigned char)run_row(call, job, first + i, worker.rows + i * job->row_size,
                                                      worker.results + i * job->result_size);
-    if (!write_at(worker.part, worker.results, count * job->result_size,
-                  job->results_at + first * job->result_size) ||
-        !write_at(worker.part, worker.marks, count, job->marks_at + first))
+    if (!write_block(job, first, count))
         return error_set_errno(MPM_EIO, "cannot write %s", job_text(job, job->part));
     return 0;
 }

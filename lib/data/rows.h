@@ -23,6 +23,7 @@ struct rows_job {
     size_t block_rows; /* the most rows that are read at once */
     uint64_t results_at;
     uint64_t marks_at;
+    uint64_t sums_at;
     uint64_t token_at; /* by which the part is known */
     struct part_token token;
     size_t input_file; /* where behind the struct's start each stands */

@@ -33,6 +33,18 @@ enum mpm_overwrite {
     MPM_OVERWRITE_FILE, /**< it is replaced, whatever it holds */
 };
 
+/** What a map does about an unfinished output that an earlier run has left, OUTPUT_FILE.part. Two maps are the same if
+ * their input (path, data set, shape, size, time of its last change, checksum over some of its bytes), task (name, and a
+ * checksum over the file that it is in), context, and result (type, shape, data set) are. */
+enum mpm_resume {
+    MPM_RESUME_REFUSE, /**< it stays, and the map is refused, if it holds rows, or is not such a file: MPM_EEXIST */
+    MPM_RESUME_CONTINUE, /**< only rows that are left are run, if it is of the same map; from the first row if there
+                            is none. Nothing is run if the output is there and finished. */
+    MPM_RESUME_FORCE, /**< the same, though the maps differ: `notice` says in what. The input's shape and the
+                            result must be the same even so. */
+    MPM_RESUME_RESTART, /**< it is removed, and the map starts from the first row */
+};
+
 /** What mpm_pool_map_dataset() does; zero is the default where one is named. */
 typedef struct mpm_dataset_map {
     const char *input_file;     /**< HDF5 file that holds the rows; every node must see it */
@@ -62,6 +74,13 @@ typedef struct mpm_dataset_map {
      * together. */
     const double *costs;
     uint64_t cost_count; /**< how many: as many as the input has rows, else MPM_EINVAL */
+    int resume;          /**< an enum mpm_resume */
+    int retry_failed; /**< not 0: rows that failed in an earlier run are run again, if the map goes on with it */
+    /** Called in the thread that maps, before the first row, with what a user should know and is no error: that the
+     * map goes on, with how many rows; each difference that MPM_RESUME_FORCE ignores; that the output is finished
+     * already. The sentence is valid during the call. NULL: not called. */
+    void (*notice)(const char *sentence, void *argument);
+    void *notice_argument; /**< handed to it */
 } mpm_dataset_map;
 
 /** Does the same for the input of a map, opened as the map will open it.
@@ -93,18 +112,40 @@ MPM_API MPM_CHECKED int mpm_dataset_read_costs(const char *file, const char *dat
  * longer for it than eight times MPMAP_NODE_TIMEOUT ends the map. Blocks until every row is done. The pool's
  * driver only.
  *
- * The file is made as OUTPUT_FILE.part. If the map ends early and some rows are good, it stays there, and
- * mpm_error() says so; the next map to the same output starts from the beginning.
+ * The file is made as OUTPUT_FILE.part. If the map ends early, by an error or because the run is killed at any
+ * instant, the rows that are done stay there; `map->resume` goes on with them. Main takes 8 bytes for each row that is
+ * left then, and reads all results that are there.
  * @param pool  the pool
  * @param task  the function to run
  * @param map   what to map, and where to
- * @return 0; MPM_ETASK if rows failed, as mpm_pool_map(): the file is complete otherwise, unless it was to replace
- *         another one and no row is good. MPM_ECANCELED after more than max_failures. MPM_EEXIST if the output
- *         exists and may not be overwritten, is a link, or another run is making it; MPM_ENOENT, MPM_ETYPE,
+ * @return 0; MPM_ETASK if rows failed, as mpm_pool_map(), in this run or an earlier one: the file is complete
+ *         otherwise, unless it was to replace another one and no row is good. MPM_ECANCELED after more than
+ *         max_failures. MPM_EEXIST if the output exists and may not be overwritten, is a link, or another run is
+ *         making it, or if there is a part and `map->resume` does not go on with it: mpm_error() says why, with
+ *         what was and what is; MPM_ENOENT, MPM_ETYPE,
  *         MPM_EBUSY as mpm_dataset_describe(); MPM_EIO, also when the disk is full, or a node sees another input
  *         or output, or cannot open them in time; MPM_ENODELOST: the sentence says how many rows are good, and in
  *         which file; what mpm_pool_map() returns. */
 MPM_API MPM_CHECKED int mpm_pool_map_dataset(mpm_pool *pool, mpm_task *task, const mpm_dataset_map *map);
+
+/** How far a map over a data set is: see mpm_map_status(). */
+typedef struct mpm_map_state {
+    uint64_t rows;   /**< of the input */
+    uint64_t good;   /**< rows that are done, and have not failed */
+    uint64_t failed; /**< rows that are done, and have failed */
+    uint64_t left;   /**< rows that are not done */
+    int is_complete; /**< 1: the output has its name, and `left` is 0; 0: it is still a part */
+    int is_running;  /**< 1: a run is at work on it now; 0: none is, or the file system has no locks */
+} mpm_map_state;
+
+/** Tells how far a map over a data set is, from its files. It changes nothing, waits for nobody and disturbs no run.
+ * Any process may call it, on any machine that sees the files, with or without a run; blocks while it reads a byte a
+ * row. If there are an unfinished and a finished output, it tells of the unfinished one.
+ * @param output_file  as in mpm_dataset_map
+ * @param state        out
+ * @return 0; MPM_ENOENT if there is neither OUTPUT_FILE.part nor OUTPUT_FILE; MPM_ETYPE if it is not the output of a
+ *         map, or a damaged one: mpm_error() says what is wrong; MPM_EIO; MPM_EINVAL. */
+MPM_API MPM_CHECKED int mpm_map_status(const char *output_file, mpm_map_state *state);
 
 /** Tells the HDF5 library in use. HDF5 is loaded when it is first needed, by this call as well. Needs no run.
  * @return a constant: "major.minor.patch"; "none" if it cannot be loaded: mpm_error() says why. */

@@ -120,6 +120,7 @@ int pool_map_batches(mpm_pool *pool, const struct batch_map *map)
                                   .node = MAP_ALL_NODES,
                                   .count = map->count,
                                   .costs = map->costs,
+                                  .indexes = map->indexes,
                                   .chunk = map->chunk,
                                   .chunk_limit = map->chunk_limit,
                                   .chunk_s = map->chunk_s,

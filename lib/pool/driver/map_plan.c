@@ -128,7 +128,8 @@ static int order_items(struct map *map)
         return error_set(MPM_ENOMEM, "no memory for an order of %llu items",
                          (unsigned long long)request->count);
     for (uint64_t i = 0; i < request->count; i++)
-        map->order[i] = (struct costly){isnan(request->costs[i]) ? 0 : request->costs[i], i};
+        map->order[i] = (struct costly){isnan(request->costs[i]) ? 0 : request->costs[i],
+                                        request->indexes ? request->indexes[i] : i};
     qsort(map->order, request->count, sizeof *map->order, compare_costs);
     for (uint64_t i = 0; i < request->count; i++) {
         char *at = map->ordered + i * stride;
@@ -143,6 +144,14 @@ static int order_items(struct map *map)
     return MPM_OK;
 }
 
+/* Items of a batch that are some of those of a larger one. */
+static void send_indexes(struct map *map)
+{
+    map->request.kind = map->spec.kind = JOB_INDEXED_BATCH;
+    map->request.items = (const char *)map->request.indexes;
+    map->request.item_size = map->spec.item_size = sizeof *map->request.indexes;
+}
+
 int map_make_plan(struct map *map)
 {
     int status;
@@ -150,5 +159,7 @@ int map_make_plan(struct map *map)
     if ((status = make_spec(&map->request, &map->spec)) ||
         (has_costs(&map->request) && (status = order_items(map))))
         return status;
+    if (map->request.indexes && !map->order)
+        send_indexes(map);
     return map_make_table(map);
 }

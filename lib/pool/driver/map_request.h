@@ -29,7 +29,8 @@ struct map_request {
     char *results;
     const mpm_blob *blobs;          /* the items of JOB_BLOBS, which have no items and results else */
     struct blob_list *blob_results; /* where its results go; NULL: nowhere */
-    const double *costs; /* of each item, for JOB_PLAIN and JOB_BATCH: the most costly first; or NULL */
+    const double *costs;     /* of each item, for JOB_PLAIN and JOB_BATCH: the most costly first; or NULL */
+    const uint64_t *indexes; /* for JOB_BATCH: what the items are called, in rising order; NULL: 0, 1, … */
     uint64_t chunk, chunk_limit;
     double chunk_s;
     const void *context;

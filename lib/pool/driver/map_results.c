@@ -15,6 +15,8 @@ static mpm_failure failure_of_item(const struct map *map, const mpm_failure *fai
 
     if (map->order)
         copy.index = map->order[failure->index].index;
+    else if (map->request.indexes)
+        copy.index = map->request.indexes[failure->index];
     return copy;
 }
 

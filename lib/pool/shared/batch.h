@@ -32,6 +32,9 @@ void batch_show_context(mpm_call *call, const void *context);
 struct batch_map {
     batch_task *task; /* a function of libmpmap */
     uint64_t count;
+    /* What the items are called, in rising order, if they are some of those of a larger map: consecutive ones come
+     * together. `costs` are in the same order. NULL: 0, 1, …, count - 1. Valid until the map has ended. */
+    const uint64_t *indexes;
     /* Run once in a worker of each other node, as for one item 0, before any item is run on any node: a status ends the
      * map there. It begins no item. It has the first `check_context_size` bytes of the context. NULL: nothing is run. */
     batch_task *check;

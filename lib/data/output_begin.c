@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What becomes of the part that an earlier run has left. While its lock is held it is looked at; nothing in it changes
+ * before it is sure that this run goes on with it or starts over. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "data/output.h"
+
+#define OR_RESTART "--restart (MPM_RESUME_RESTART) removes it and starts from the first row"
+
+static bool resumes(const struct output *output)
+{
+    return output->resume == MPM_RESUME_CONTINUE || output->resume == MPM_RESUME_FORCE;
+}
+
+static int is_no_part(const struct output *output, const char *why)
+{
+    return error_set(MPM_EEXIST, "%s is there, and no map can go on with it: %s; " OR_RESTART, output->part,
+                     why);
+}
+
+static int is_another_map(const struct output *output, const struct part_record *found,
+                          enum origin_field field)
+{
+    char difference[700];
+
+    origin_describe(&found->origin, &output->record.origin, field, difference, sizeof difference);
+    if (origin_is_layout(field) || !resumes(output))
+        return error_set(MPM_EEXIST, "%s is of another map: %s; " OR_RESTART, output->part, difference);
+    return error_set(MPM_EEXIST,
+                     "%s is of another map: %s; --resume=force (MPM_RESUME_FORCE) goes on all the same, "
+                     "and " OR_RESTART,
+                     output->part, difference);
+}
+
+static int has_rows(const struct output *output, const struct mark_count *count)
+{
+    return error_set(MPM_EEXIST,
+                     "%s has %" PRIu64 " of %" PRIu64
+                     " rows of this very map: --resume (MPM_RESUME_CONTINUE) goes on, and " OR_RESTART,
+                     output->part, count->good + count->failed, output->record.rows);
+}
+
+/* In what the part differs, and this run does not mind: told, each. MPM_EEXIST if it minds. */
+static int check_origin(const struct output *output, const struct part_record *found)
+{
+    const struct origin *was = &found->origin, *is = &output->record.origin;
+    enum origin_field field = origin_difference(was, is, 0);
+    char difference[700];
+
+    for (; field < ORIGIN_FIELDS; field = origin_difference(was, is, field + 1)) {
+        if (output->resume != MPM_RESUME_FORCE || origin_is_layout(field))
+            return is_another_map(output, found, field);
+    }
+    for (field = origin_difference(was, is, 0); field < ORIGIN_FIELDS;
+         field = origin_difference(was, is, field + 1))
+        output_tell(output, "%s: ignored: %s", output->part,
+                    origin_describe(was, is, field, difference, sizeof difference));
+    if (found->rows != output->record.rows || found->result_size != output->record.result_size)
+        return is_no_part(output, "its record contradicts itself");
+    return 0;
+}
+
+/* Goes on with the part: it gets the token of this run. */
+static int go_on(struct output *output, const struct part_record *found)
+{
+    int status = check_origin(output, found);
+
+    if (status)
+        return status;
+    output->record = *found;
+    if ((status = output_find_left(output)))
+        return status;
+    output_tell(output, "%s has %" PRIu64 " of %" PRIu64 " rows: going on with the other %" PRIu64,
+                output->part, output->good + output->failed, output->record.rows, output->left_count);
+    status = part_renew_token(output->fd, output->part, output->record.record_at, &output->record.token);
+    if (status) {
+        free(output->left);
+        output->left = NULL;
+    }
+    return status;
+}
+
+static void discard(struct output *output)
+{
+    part_remove(output->fd, output->part);
+    close(output->fd);
+    output->fd = -1;
+}
+
+/* Of the open part: goes on with it, removes it, or leaves it as it is with an error. */
+static int decide(struct output *output)
+{
+    struct part_record found;
+    struct mark_count count;
+    uint64_t missing;
+    char why[256];
+
+    if (output->resume == MPM_RESUME_RESTART || lseek(output->fd, 0, SEEK_END) == 0) {
+        discard(output);
+        return 0;
+    }
+    if (!part_read_record(output->fd, &found, why, sizeof why))
+        return is_no_part(output, why);
+    if (!marks_count(output->fd, &found, &count, &missing))
+        return error_set_errno(MPM_EIO, "cannot read the marks in %s", output->part);
+    if (resumes(output))
+        return go_on(output, &found);
+    if (count.good + count.failed == 0) {
+        discard(output);
+        return 0;
+    }
+    if (origin_difference(&found.origin, &output->record.origin, 0) == ORIGIN_FIELDS)
+        return has_rows(output, &count);
+    return is_another_map(output, &found, origin_difference(&found.origin, &output->record.origin, 0));
+}
+
+int output_begin(struct output *output, const mpm_dataset_map *map)
+{
+    int status = part_take(output->part, &output->fd);
+
+    if (!status && output->fd >= 0 && (status = decide(output))) {
+        close(output->fd);
+        output->fd = -1;
+    }
+    if (status || output->fd >= 0)
+        return status;
+    status = output_make(output, map);
+    if (!status && output->is_redone && (status = output_find_left(output)))
+        return output_keep(output, status);
+    return status;
+}

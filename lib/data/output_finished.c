@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* An output that has its name already: what it is, whether this very map has made it, and how many of its rows are good.
+ * The only file of the output's that HDF5 reads. */
+#include "data/output_finished.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "data/hdf5_call.h"
+#include "data/output.h"
+#include "data/sum.h"
+
+#define COPY_BYTES ((uint64_t)1 << 20)
+
+static void release(hid_t id)
+{
+    if (id >= 0)
+        hdf5.H5Idec_ref(id);
+}
+
+/* A text of a fixed length, as output.c writes it. False if there is none. */
+static bool read_text(hid_t object, const char *name, char *text, size_t size)
+{
+    hid_t attribute = hdf5.H5Aopen_by_name(object, ".", name, H5P_DEFAULT, H5P_DEFAULT);
+    hid_t type = attribute < 0 ? -1 : hdf5.H5Aget_type(attribute);
+    hid_t space = attribute < 0 ? -1 : hdf5.H5Aget_space(attribute);
+    bool is = type >= 0 && space >= 0 && hdf5.H5Sget_simple_extent_type(space) == H5S_SCALAR &&
+              hdf5.H5Tget_class(type) == H5T_STRING && hdf5.H5Tis_variable_str(type) == 0 &&
+              hdf5.H5Tget_size(type) <= size && hdf5.H5Aread(attribute, type, text) >= 0 &&
+              memchr(text, '\0', hdf5.H5Tget_size(type));
+
+    release(space);
+    release(type);
+    release(attribute);
+    return is;
+}
+
+static bool read_origin(hid_t dataset, struct origin *origin)
+{
+    char *buffer = malloc((size_t)ORIGIN_FIELDS * PATH_MAX);
+    const char *texts[ORIGIN_FIELDS];
+    bool is = buffer;
+
+    for (unsigned field = 0; is && field < ORIGIN_FIELDS; field++) {
+        char *text = buffer + (size_t)field * PATH_MAX;
+
+        is = read_text(dataset, origin_attribute(field), text, PATH_MAX);
+        texts[field] = text;
+    }
+    is = is && origin_put(origin, texts);
+    free(buffer);
+    return is;
+}
+
+/* Where the values of a data set stand, how many there are, and how large they are together. */
+static bool find_values(hid_t dataset, uint64_t *rows, uint64_t *at, uint64_t *bytes)
+{
+    hsize_t extent[MPM_MAX_DIMENSIONS + 1] = {0};
+    hid_t space = hdf5.H5Dget_space(dataset), type = hdf5.H5Dget_type(dataset);
+    haddr_t address = hdf5.H5Dget_offset(dataset);
+    int rank = space < 0 ? -1 : hdf5.H5Sget_simple_extent_ndims(space);
+    bool is = type >= 0 && rank > 0 && rank <= MPM_MAX_DIMENSIONS + 1 &&
+              hdf5.H5Sget_simple_extent_dims(space, extent, NULL) == rank &&
+              (address != HADDR_UNDEF || extent[0] == 0);
+
+    *rows = extent[0];
+    *at = extent[0] ? address : 0;
+    *bytes = is ? hdf5.H5Tget_size(type) : 0;
+    for (int i = 0; i < rank && is; i++)
+        is = !__builtin_mul_overflow(*bytes, extent[i], bytes);
+    release(type);
+    release(space);
+    return is;
+}
+
+static bool read_result(hid_t file, const char *name, struct part_record *record)
+{
+    hid_t result = hdf5.H5Dopen2(file, name, H5P_DEFAULT);
+    uint64_t bytes;
+    bool is = result >= 0 && find_values(result, &record->rows, &record->results_at, &bytes) &&
+              read_origin(result, &record->origin);
+
+    record->result_size = is && record->rows ? bytes / record->rows : 0;
+    release(result);
+    return is;
+}
+
+static bool read_done(hid_t file, const char *name, struct part_record *record)
+{
+    char marks[PATH_MAX + 8];
+    uint64_t rows, bytes;
+    hid_t done;
+    bool is;
+
+    snprintf(marks, sizeof marks, "%s.done", name);
+    done = hdf5.H5Dopen2(file, marks, H5P_DEFAULT);
+    is = done >= 0 && find_values(done, &rows, &record->marks_at, &bytes) && rows == record->rows &&
+         bytes == rows;
+    release(done);
+    return is;
+}
+
+static bool read_file(hid_t file, struct part_record *record)
+{
+    char name[PATH_MAX];
+    hid_t root = hdf5.H5Gopen2(file, "/", H5P_DEFAULT);
+    bool is = root >= 0 && read_text(root, OUTPUT_ATTRIBUTE, name, sizeof name);
+
+    release(root);
+    return is && read_result(file, name, record) && read_done(file, name, record);
+}
+
+/* Without a lock: nobody writes a file that has its name. */
+static bool read_path(const char *path, struct part_record *record)
+{
+    struct hdf5_guard guard;
+    hid_t access, file;
+    bool is;
+
+    hdf5_enter(&guard);
+    access = hdf5_file_access(false);
+    file = access < 0 ? -1 : hdf5.H5Fopen(path, H5F_ACC_RDONLY, access);
+    is = file >= 0 && read_file(file, record);
+    if (file >= 0)
+        hdf5.H5Fclose(file);
+    release(access);
+    hdf5_leave(&guard);
+    return is;
+}
+
+int finished_read(const char *path, struct part_record *record, struct mark_count *count)
+{
+    uint64_t missing;
+    bool is;
+    int fd, status = hdf5_load();
+
+    memset(record, 0, sizeof *record);
+    if (status)
+        return status;
+    if (!read_path(path, record))
+        return error_set(MPM_ETYPE, "%s is not the output of a map over a data set", path);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    is = fd >= 0 && marks_count(fd, record, count, &missing);
+    if (!is)
+        status = error_set_errno(MPM_EIO, "cannot read the marks in %s", path);
+    else if (missing < record->rows)
+        status = error_set(MPM_ETYPE, "%s is not the output of a map over a data set: row %llu has no mark",
+                           path, (unsigned long long)missing);
+    if (fd >= 0)
+        close(fd);
+    return status;
+}
+
+/* If a run was killed between the last two steps. */
+static void cut_off_record(const char *path)
+{
+    struct part_record record;
+    char why[256];
+    int fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+
+    bool stays = fd >= 0 && part_read_record(fd, &record, why, sizeof why) && !part_is_locked(fd) &&
+                 ftruncate(fd, (off_t)record.sums_at);
+
+    (void)stays; /* which does no harm */
+    if (fd >= 0)
+        close(fd);
+}
+
+int output_compare_finished(struct output *output, bool *is_same, char *difference, size_t size)
+{
+    struct part_record found;
+    struct mark_count count = {0};
+    enum origin_field field;
+    int status = finished_read(output->path, &found, &count);
+
+    *is_same = false;
+    snprintf(difference, size, "%s", status ? mpm_error() : "");
+    if (status)
+        return status == MPM_ETYPE ? 0 : status;
+    field = origin_difference(&found.origin, &output->record.origin, 0);
+    if (field < ORIGIN_FIELDS) {
+        origin_describe(&found.origin, &output->record.origin, field, difference, size);
+        return 0;
+    }
+    *is_same = found.rows == output->record.rows;
+    output->good = count.good;
+    output->failed = count.failed;
+    cut_off_record(output->path);
+    return 0;
+}
+
+/* Rows [first, first + count): results of good rows, zeros for others, their marks and checksums. */
+static bool copy_rows(int from, int to, const struct part_record *there, const struct part_record *here,
+                      uint64_t first, uint64_t count, unsigned char *results, unsigned char *marks)
+{
+    uint64_t size = here->result_size;
+
+    if (read_at(from, results, count * size, there->results_at + first * size) != (ssize_t)(count * size) ||
+        read_at(from, marks, count, there->marks_at + first) != (ssize_t)count)
+        return false;
+    for (uint64_t i = 0; i < count; i++) {
+        uint32_t sum = sum_of_row(first + i, ROW_DONE, results + i * size, size);
+
+        if (marks[i] != ROW_DONE) {
+            memset(results + i * size, 0, size);
+            marks[i] = ROW_NOT_DONE;
+        } else if (!write_at(to, &sum, sizeof sum, here->sums_at + (first + i) * sizeof sum)) {
+            return false;
+        }
+    }
+    return write_at(to, results, count * size, here->results_at + first * size) &&
+           write_at(to, marks, count, here->marks_at + first);
+}
+
+int output_copy_finished(const struct output *output, int to)
+{
+    const struct part_record *here = &output->record;
+    struct part_record there;
+    struct mark_count unused;
+    uint64_t most = COPY_BYTES / here->result_size ? COPY_BYTES / here->result_size : 1, count;
+    unsigned char *results, *marks;
+    int from, status = finished_read(output->path, &there, &unused);
+
+    if (status)
+        return status;
+    if (there.rows != here->rows || there.result_size != here->result_size)
+        return error_set(MPM_EIO, "%s has changed since the map began", output->name);
+    results = malloc(most * here->result_size);
+    marks = malloc(most);
+    from = open(output->path, O_RDONLY | O_CLOEXEC);
+    if (!results || !marks || from < 0)
+        status = error_set_errno(MPM_EIO, "cannot read %s", output->name);
+    for (uint64_t first = 0; !status && first < here->rows; first += count) {
+        count = here->rows - first < most ? here->rows - first : most;
+        if (!copy_rows(from, to, &there, here, first, count, results, marks))
+            status = error_set_errno(MPM_EIO, "cannot copy rows of %s", output->name);
+    }
+    if (from >= 0)
+        close(from);
+    free(results);
+    free(marks);
+    return status;
+}

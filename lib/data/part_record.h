@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What stands behind the HDF5 file in a part, from `sums_at` on: a checksum of 4 bytes a row, then the record, with
+ * which the file ends. HDF5 does not look at them, and they are cut off once the file has its name. For data/ only.
+ *
+ *     0 … what HDF5 has made, with the results and the marks in it … sums_at … record_at … end
+ *
+ * The record is written before the part gets its name, and only its token changes after that. It has a checksum over
+ * itself, and one over all that HDF5 has made but the results and marks, so nothing that is wrong in a part is ever
+ * shown to HDF5. Each result and its mark have a checksum of their own. */
+#ifndef DATA_PART_RECORD_H
+#define DATA_PART_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "data/origin.h"
+#include "data/part.h"
+
+#define PART_FORMAT 1u
+
+struct part_record {
+    struct part_token token; /* of the run that is at work: not in the checksum */
+    uint64_t sum;            /* of all that follows */
+    uint64_t format;
+    uint64_t rows;
+    uint64_t result_size;
+    uint64_t results_at; /* offsets in the file */
+    uint64_t marks_at;
+    uint64_t sums_at;
+    uint64_t record_at;
+    uint64_t layout_sum; /* of what HDF5 has made but results and marks */
+    struct origin origin;
+};
+
+/* The length of a part of so many rows of which HDF5 has made `size` bytes. */
+uint64_t part_size(uint64_t size, uint64_t rows);
+/* Fills in record_at, layout_sum and the checksum, and writes it, on every node's file system. MPM_EIO. */
+int part_write_record(int fd, const char *path, struct part_record *record);
+/* Reads the record of a whole part, and checks all of it but the rows. False with the reason if it is no whole part. */
+bool part_read_record(int fd, struct part_record *record, char *why, size_t size);
+
+#endif
