@@ -189,6 +189,12 @@ static void what_is_not_ready_says_so(void)
     mpm_pool_close(pool);
 }
 
+static int no_items(void *argument, void *item)
+{
+    (void)argument, (void)item;
+    return 0;
+}
+
 /* Each waits at a gate of its own. */
 enum { RUNNERS = 5 };
 
@@ -1028,6 +1034,168 @@ static void finalize_in_a_callback(mpm_result *result, void *argument)
     atomic_store(&told->done, 1);
 }
 
+/* With two workers in items that wait at the gate. */
+static mpm_result *begin_waiting(mpm_pool **pool, size_t count)
+{
+    mpm_result *result;
+
+    *pool = open_pool(2);
+    forget();
+    result = wait_in_a_map(*pool, count);
+    CU_ASSERT(gate_reached(&shared->inside, 2));
+    return result;
+}
+
+static void nothing_new_is_taken(mpm_pool *pool)
+{
+    mpm_stream *stream;
+    int item = 1;
+    long squared;
+
+    CU_ASSERT_EQUAL(mpm_map(pool, square, &item, 1, &squared), MPM_ESTATE);
+    CU_ASSERT_EQUAL(mpm_apply(pool, square, &item, &squared), MPM_ESTATE);
+    CU_ASSERT_EQUAL(mpm_pool_apply_async(pool, square, &item, sizeof item, sizeof squared, NULL, NULL),
+                    MPM_ESTATE);
+    CU_ASSERT_EQUAL(
+        mpm_pool_map_async(pool, square, &item, 1, sizeof item, sizeof squared, NULL, NULL, NULL, NULL),
+        MPM_ESTATE);
+    CU_ASSERT_EQUAL(mpm_pool_imap(pool, square, no_items, NULL, sizeof item, sizeof squared, NULL, &stream),
+                    MPM_ESTATE);
+    CU_ASSERT_EQUAL(mpm_pool_worker_count(pool), 0);
+}
+
+static void what_was_submitted_before_a_shutdown_comes_to_its_end(void)
+{
+    mpm_pool *pool;
+    mpm_result *result = begin_waiting(&pool, 5);
+
+    CU_ASSERT_EQUAL(mpm_pool_join(pool, MPM_FOREVER), MPM_ESTATE);
+    CU_ASSERT(strstr(mpm_error(), "is open") != NULL);
+    CU_ASSERT_EQUAL(mpm_pool_shutdown(pool, MPM_FINISH), MPM_OK);
+    nothing_new_is_taken(pool);
+    CU_ASSERT_EQUAL(mpm_pool_join(pool, 0), MPM_ETIMEDOUT);
+    CU_ASSERT_EQUAL(mpm_pool_join(pool, 0.01), MPM_ETIMEDOUT);
+    nothing_new_is_taken(pool);
+    CU_ASSERT_EQUAL(mpm_pool_shutdown(pool, MPM_FINISH), MPM_OK);
+    atomic_store(&shared->gate, 1);
+    CU_ASSERT_EQUAL(mpm_pool_join(pool, MPM_FOREVER), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_result_get(result, 0, NULL), MPM_OK);
+    CU_ASSERT_EQUAL(atomic_load(&shared->outside), 5);
+    CU_ASSERT_EQUAL(mpm_pool_join(pool, MPM_FOREVER), MPM_ESTATE);
+    CU_ASSERT_EQUAL(mpm_pool_shutdown(pool, MPM_DROP), MPM_ESTATE);
+    nothing_new_is_taken(pool);
+    mpm_result_destroy(result);
+}
+
+enum { DROPPED = 200 };
+
+/* Before the gate is open: so nobody waits for what runs. */
+static void what_has_not_begun_is_dropped_by_a_shutdown(void)
+{
+    mpm_pool *pool;
+    mpm_result *runs = begin_waiting(&pool, 2), *dropped[DROPPED];
+
+    for (int i = 0; i < DROPPED; i++)
+        CU_ASSERT_EQUAL_FATAL(
+            mpm_pool_apply_async(pool, square, &i, sizeof i, sizeof(long), NULL, &dropped[i]), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_shutdown(pool, MPM_DROP), MPM_OK);
+    for (int i = 0; i < DROPPED; i++) {
+        CU_ASSERT_EQUAL(mpm_result_get(dropped[i], MPM_FOREVER, NULL), MPM_ECANCELED);
+        mpm_result_destroy(dropped[i]);
+    }
+    CU_ASSERT_EQUAL(result_is_ready(runs), 0);
+    CU_ASSERT_EQUAL(mpm_pool_join(pool, 0), MPM_ETIMEDOUT);
+    atomic_store(&shared->gate, 1);
+    CU_ASSERT_EQUAL(mpm_pool_join(pool, MPM_FOREVER), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_result_get(runs, 0, NULL), MPM_OK);
+    CU_ASSERT_EQUAL(atomic_load(&shared->outside), 2);
+    mpm_result_destroy(runs);
+}
+
+static void a_pool_that_is_shut_down_may_be_closed_or_terminated(void)
+{
+    mpm_pool *pool;
+    mpm_result *result = begin_waiting(&pool, 5);
+
+    CU_ASSERT_EQUAL(mpm_pool_shutdown(pool, MPM_FINISH), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_terminate(pool), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_result_get(result, 0, NULL), MPM_ECANCELED);
+    CU_ASSERT_EQUAL(mpm_pool_join(pool, 0), MPM_ESTATE);
+    mpm_result_destroy(result);
+
+    result = begin_waiting(&pool, 5);
+    CU_ASSERT_EQUAL(mpm_pool_shutdown(pool, MPM_FINISH), MPM_OK);
+    atomic_store(&shared->gate, 1);
+    CU_ASSERT_EQUAL(mpm_pool_close(pool), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_result_get(result, 0, NULL), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_terminate(pool), MPM_ESTATE);
+    mpm_result_destroy(result);
+}
+
+static void *join_again_and_again(void *pool)
+{
+    int status;
+
+    while ((status = mpm_pool_join(pool, 0.0002)) == MPM_ETIMEDOUT)
+        ;
+    return status && status != MPM_ESTATE ? pool : NULL;
+}
+
+/* Whoever terminates it may come while a join gives up: one of the two ends it. */
+static void a_pool_may_be_terminated_while_it_is_joined(void)
+{
+    for (int i = 0; i < AMOUNT(30, 10); i++) {
+        mpm_pool *pool;
+        mpm_result *result = begin_waiting(&pool, 5);
+        void *wrong = NULL;
+        pthread_t joiner;
+
+        CU_ASSERT_EQUAL(mpm_pool_shutdown(pool, MPM_FINISH), MPM_OK);
+        CU_ASSERT_EQUAL_FATAL(pthread_create(&joiner, NULL, join_again_and_again, pool), 0);
+        CU_ASSERT_EQUAL(mpm_pool_terminate(pool), MPM_OK);
+        pthread_join(joiner, &wrong);
+        CU_ASSERT_PTR_NULL(wrong);
+        CU_ASSERT_EQUAL(mpm_result_get(result, MPM_FOREVER, NULL), MPM_ECANCELED);
+        mpm_result_destroy(result);
+    }
+}
+
+static void shut_down(mpm_result *result, void *argument)
+{
+    mpm_pool *pool = argument;
+
+    (void)result;
+    CU_ASSERT_EQUAL(mpm_pool_shutdown(pool, MPM_FINISH), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_join(pool, MPM_FOREVER), MPM_OK);
+    atomic_store(&shared->gate, 1);
+}
+
+static void shut_down_in_progress(const mpm_progress *now, void *argument)
+{
+    (void)now;
+    CU_ASSERT_EQUAL(mpm_pool_shutdown(argument, MPM_DROP), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_join(argument, MPM_FOREVER), MPM_ESTATE);
+}
+
+static void callbacks_and_progress_functions_may_shut_down(void)
+{
+    mpm_pool *pool = open_pool(2);
+    mpm_callbacks callbacks = {.done = shut_down, .argument = pool};
+    mpm_map_options options = {.progress = shut_down_in_progress};
+    int item = 3;
+    long squared = 0;
+
+    forget();
+    CU_ASSERT_EQUAL(mpm_pool_apply_async(pool, square, &item, sizeof item, sizeof squared, &callbacks, NULL),
+                    MPM_OK);
+    CU_ASSERT(gate_reached(&shared->gate, 1));
+    options.progress_argument = pool = open_pool(2);
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, square, &item, 1, sizeof item, sizeof squared, &options, &squared),
+                    MPM_OK);
+    CU_ASSERT_EQUAL(squared, 9);
+    CU_ASSERT_EQUAL(mpm_pool_join(pool, MPM_FOREVER), MPM_OK);
+}
+
 static void a_callback_cannot_end_the_run(void)
 {
     struct told told = {.pool = open_pool(1)};
@@ -1097,6 +1265,18 @@ static void maps_of_one_item_go_to_all_nodes(void)
     free(result);
 }
 
+/* It is shut down, and not joined: mpm_finalize() waits for what it has to do. */
+static int leave_a_pool_to_the_end_of_the_run(void)
+{
+    mpm_pool *pool;
+
+    forget();
+    atomic_store(&shared->gate, 1);
+    return mpm_pool_open(&(mpm_pool_options){.workers = 2}, &pool) ||
+           mpm_pool_map_async(pool, wait_at_gate, NULL, 3, 0, 0, NULL, NULL, NULL, NULL) ||
+           mpm_pool_shutdown(pool, MPM_FINISH);
+}
+
 int main(int argc, char **argv)
 {
     static const struct suite_test tests[] = {
@@ -1135,6 +1315,13 @@ int main(int argc, char **argv)
          nothing_is_begun_in_a_pool_once_its_end_has_begun},
         {"threads_may_call_while_a_pool_is_closed", threads_may_call_while_a_pool_is_closed},
         {"terminate_ends_a_pool_that_is_being_closed", terminate_ends_a_pool_that_is_being_closed},
+        {"what_was_submitted_before_a_shutdown_comes_to_its_end",
+         what_was_submitted_before_a_shutdown_comes_to_its_end},
+        {"what_has_not_begun_is_dropped_by_a_shutdown", what_has_not_begun_is_dropped_by_a_shutdown},
+        {"a_pool_that_is_shut_down_may_be_closed_or_terminated",
+         a_pool_that_is_shut_down_may_be_closed_or_terminated},
+        {"a_pool_may_be_terminated_while_it_is_joined", a_pool_may_be_terminated_while_it_is_joined},
+        {"callbacks_and_progress_functions_may_shut_down", callbacks_and_progress_functions_may_shut_down},
         {"a_callback_cannot_end_the_run", a_callback_cannot_end_the_run},
         {"maps_of_one_item_go_to_all_nodes", maps_of_one_item_go_to_all_nodes},
         {"nonsense_is_refused", nonsense_is_refused},
@@ -1146,5 +1333,7 @@ int main(int argc, char **argv)
     if (mpm_init(&argc, &argv, NULL))
         return mpm_report_error();
     failed = suite_run("async", tests, sizeof tests / sizeof *tests);
-    return mpm_finalize() ? mpm_report_error() : failed;
+    if (leave_a_pool_to_the_end_of_the_run() || mpm_finalize())
+        return mpm_report_error();
+    return failed || atomic_load(&shared->outside) != 3;
 }

@@ -21,6 +21,7 @@ RIGHT = {
     "size_t": "4", "unsigned": "0", "int": "0", "int64_t": "0", "double": "0", "uint64_t *": "(void *)scratch", "size_t *": "(void *)scratch",
     "mpm_task *": "task", "mpm_target *": "target", "mpm_generator *": "generator", "mpm_predicate *": "predicate",
     "mpm_type": "MPM_I32", "enum mpm_pipe_direction": "MPM_DUPLEX", "enum mpm_log_level": "MPM_LOG_ERROR",
+    "enum mpm_shutdown": "MPM_FINISH",
     "const char *": '"f64"', "mpm_pool *": "fixture.pool", "const mpm_pool *": "fixture.pool",
     "mpm_result *": "fixture.result", "const mpm_result *": "fixture.result", "mpm_stream *": "fixture.stream",
     "const mpm_handle *": "&fixture.queue.handle", "const mpm_shape *": "&fixture.shape",
@@ -37,6 +38,7 @@ WRONG = {
     "mpm_type": [("none", "(mpm_type)0", False), ("odd", "(mpm_type)999", False)],
     "enum mpm_pipe_direction": [("odd", "(enum mpm_pipe_direction)77", True)],
     "enum mpm_log_level": [("odd", "(enum mpm_log_level)77", True)],
+    "enum mpm_shutdown": [("odd", "(enum mpm_shutdown)77", True)],
     "const char *": [("NULL", "NULL", False), ("empty", '""', False)],
 }
 # NULL is an error for these; for other pointers it may be a default.

@@ -227,6 +227,35 @@ MPM_API int mpm_pool_close(mpm_pool *pool);
  * @return 0; MPM_ESTATE if it is closed, or the caller is a progress function of a map of this pool. */
 MPM_API int mpm_pool_terminate(mpm_pool *pool);
 
+/** What becomes of what was submitted to a pool that is shut down. */
+enum mpm_shutdown {
+    MPM_FINISH, /**< all of it comes to its end */
+    /** Single calls that no worker has taken, and maps that have not begun, end with MPM_ECANCELED; what runs comes to
+     * its end. It is about what runs in the background: what a thread waits for in mpm_pool_map() or mpm_pool_apply()
+     * comes to its end. A stream with items that are dropped ends. */
+    MPM_DROP,
+};
+
+/** Begins the end of a pool, and returns at once. From that instant on every call with it gets MPM_ESTATE, as for
+ * mpm_pool_close(); only mpm_pool_join(), mpm_pool_close(), mpm_pool_terminate(), and another shutdown, which may be
+ * the one that drops, are still possible. One of them must follow, or mpm_finalize(), which closes the pool: until
+ * then its workers wait. The pool's driver only; any thread, callback, progress function or generator.
+ * @param pool  the pool
+ * @param how   what becomes of what was submitted
+ * @return 0; MPM_ESTATE if it is closed, or another call is ending it; MPM_EINVAL. */
+MPM_API MPM_CHECKED int mpm_pool_shutdown(mpm_pool *pool, enum mpm_shutdown how);
+
+/** Waits until all that was submitted to a pool that is shut down has ended, its callbacks have returned, unless it is
+ * called from one, and its workers have ended in good order. Then it frees the pool. The pool's driver only, any
+ * thread.
+ * @param pool       the pool, after mpm_pool_shutdown()
+ * @param timeout_s  seconds to wait at most, or MPM_FOREVER; 0: do not wait
+ * @return 0; MPM_ETIMEDOUT if the time is up: the pool is still there, and may be joined again, closed or terminated;
+ *         MPM_ECANCELED if finalizers have run past mpm_pool_options.setup_timeout_s: their workers were killed, and
+ *         the pool is closed all the same; MPM_ESTATE if it was not shut down, is closed, or another call is ending
+ *         it, or the caller is a progress function of a map of this pool; MPM_EINVAL. */
+MPM_API MPM_CHECKED int mpm_pool_join(mpm_pool *pool, double timeout_s);
+
 MPM_END
 
 #endif

@@ -58,7 +58,8 @@ static bool context_fits(const struct async_map *map)
 
 static bool may_begin(const struct async_lane *lane, const struct async_map *map)
 {
-    return atomic_load(&map->pool->terminating) || atomic_load(&map->is_canceled) ||
+    return atomic_load(&map->pool->terminating) || atomic_load(&map->pool->dropping) ||
+           atomic_load(&map->is_canceled) ||
            (!lane->beginning && lane->running < RUNNING_BASE + RUNNING_EACH * map->pool->worker_count &&
             context_fits(map));
 }
@@ -70,6 +71,8 @@ static struct async_map *take_first(struct async_lane *lane)
 
     if (!map || !may_begin(lane, map))
         return NULL;
+    if (atomic_load(&map->pool->dropping))
+        atomic_store(&map->is_canceled, true);
     context_bytes += map->request.context_size;
     lane->first = map->next;
     if (!lane->first)
@@ -140,6 +143,8 @@ static bool step(struct async_map *map, bool *worked)
 
     if (atomic_load(&map->is_canceled))
         map_cancel(map->map);
+    else if (atomic_load(&map->pool->dropping))
+        map_drop(map->map);
     if (!map_step(map->map, worked)) {
         if (!has_begun(map) && map_is_in_line(map->map)) {
             note_begun(map);
@@ -425,7 +430,7 @@ void async_call_back(struct async_call *call)
     wait_ring(&state.caller.news);
 }
 
-void async_wait_for_calls(void)
+bool async_wait_for_calls(uint64_t deadline_ns)
 {
     uint64_t calls;
     bool is_caller;
@@ -438,9 +443,12 @@ void async_wait_for_calls(void)
         uint32_t seen = wait_look(&state.call_is_over);
 
         if (atomic_load(&state.calls_made) >= calls)
-            return;
-        wait_change(&state.call_is_over, seen, 0, CLOCK_FOREVER);
+            return true;
+        if (clock_now_ns() >= deadline_ns)
+            return false;
+        wait_change(&state.call_is_over, seen, 0, deadline_ns);
     }
+    return true;
 }
 
 static void stop_service(struct service *service)

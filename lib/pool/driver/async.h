@@ -42,7 +42,7 @@ struct async_call {
 void async_call_back(struct async_call *call);
 
 /* Blocks until all that is to be called back by now has returned; not in the thread that calls back. */
-void async_wait_for_calls(void);
+bool async_wait_for_calls(uint64_t deadline_ns);
 
 /* Ends the threads, when no pool is left. */
 void async_end(void);

@@ -293,6 +293,11 @@ void map_cancel(struct map *map)
     map->is_canceled = true;
 }
 
+void map_drop(struct map *map)
+{
+    map->is_dropped = true;
+}
+
 void map_end(struct map *map, struct map_outcome *outcome)
 {
     *outcome = (struct map_outcome){.status = map->status,

@@ -28,6 +28,8 @@ bool map_is_taken(const struct map *map);
 uint64_t map_next_step_ns(struct map *map);
 /* It is to end, with MPM_ECANCELED: steps go on until it has. */
 void map_cancel(struct map *map);
+/* The same for a single call, unless a worker has come to it. */
+void map_drop(struct map *map);
 /* Frees a map that has ended. */
 void map_end(struct map *map, struct map_outcome *outcome);
 

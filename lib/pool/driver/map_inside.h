@@ -41,7 +41,7 @@ struct map {
     struct map_request request;
     enum map_stage stage;
     bool is_in_line; /* its first lease is on its way to workers, before any that comes later */
-    bool is_canceled;
+    bool is_canceled, is_dropped;
     int status; /* how it ends, and why */
     char *sentence;
     struct job_spec spec;
@@ -79,7 +79,8 @@ void map_single_begins(struct map *map);
 void map_single_is_taken(struct map *map);
 /* The node keeps so many items of it; false if it was not taken back as a call. */
 bool map_single_is_returned(struct map *map, uint64_t kept);
-/* Sends a call to an idle worker of another node, once it has waited for one of its own. */
+/* Sends a call to an idle worker of another node, once it has waited for one of its own. MPM_ECANCELED if it is
+ * dropped. */
 int map_single_look_after(struct map *map, bool *worked);
 /* When that is due next: by clock.h. */
 uint64_t map_single_next_look_ns(const struct map *map);

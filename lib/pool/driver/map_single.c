@@ -70,11 +70,29 @@ static bool may_move(const struct map *map)
            map->call.lease && !map->call.is_taken && map->pool->node_count > 1;
 }
 
+/* The node says whether a worker has taken it: MPM_ECANCELED if not. */
+static int drop_call(struct map *map, bool *worked)
+{
+    struct call *call = &map->call;
+
+    stop_waiting(map);
+    if (map->request.count != 1 || map->request.node == MAP_ALL_NODES || call->is_taken)
+        return MPM_OK;
+    if (!call->lease || call->is_back)
+        return error_set(MPM_ECANCELED, "the pool was shut down before a worker came to it");
+    if (call->is_recalled)
+        return MPM_OK;
+    *worked = true;
+    return recall_call(map);
+}
+
 int map_single_look_after(struct map *map, bool *worked)
 {
     struct call *call = &map->call;
     int status;
 
+    if (map->is_dropped)
+        return drop_call(map, worked);
     if (!may_move(map)) {
         stop_waiting(map);
         return MPM_OK;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Opening and closing pools: which rank gets how many workers, and waiting until they are there.
  */
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include "net/courier.h"
 #include "node/context.h"
 #include "node/loss.h"
+#include "object/call.h"
 #include "pool/driver/async.h"
 #include "pool/driver/pool_state.h"
 #include "pool/driver/stream.h"
@@ -172,9 +174,44 @@ static void end_workers(struct mpm_pool *pool, bool now)
     }
 }
 
+/* How the end of a pool is carried out. */
+struct ending {
+    const char *call;
+    uint64_t deadline_ns; /* then it is left, */
+    int late_status;      /* and this is returned where it is closed, and finalizers were late */
+};
+
+static struct ending ending_of(const char *call)
+{
+    return (struct ending){call, CLOCK_FOREVER, MPM_ETIMEDOUT};
+}
+
+/* The end is left to a later call if the time is up. One that is terminated is soon over: whoever terminates it says so
+ * first, and looks for an end that was left then, so one of the two sees the other. */
+static bool leave_if_late(struct mpm_pool *pool, const struct ending *ending)
+{
+    if (clock_now_ns() < ending->deadline_ns || atomic_load(&pool->terminating))
+        return false;
+    pool_leave_end(pool);
+    return !atomic_load(&pool->terminating) || !pool_take_end(pool);
+}
+
+/* false if it was left. */
+static bool wait_until_unused(struct mpm_pool *pool, const struct ending *ending)
+{
+    uint64_t deadline_ns = ending->deadline_ns;
+
+    while (!pool_wait_for_users(pool, deadline_ns)) {
+        if (leave_if_late(pool, ending))
+            return false;
+        deadline_ns = CLOCK_FOREVER;
+    }
+    return true;
+}
+
 /* In a run that has lost a part, nobody may be left to say that the workers are gone: they end with it. A pool that is
- * being closed may be terminated meanwhile. Whether its workers were killed. */
-static bool wait_until_closed(struct mpm_pool *pool)
+ * being closed may be terminated meanwhile. false if it was left. */
+static bool wait_until_closed(struct mpm_pool *pool, const struct ending *ending)
 {
     bool now = atomic_load(&pool->terminating);
 
@@ -184,13 +221,19 @@ static bool wait_until_closed(struct mpm_pool *pool)
         uint64_t next_ns;
 
         if (is_closed(pool) || runtime_check_whole())
-            return now;
+            return true;
+        if (leave_if_late(pool, ending))
+            return false;
         if (!now && (now = atomic_load(&pool->terminating)))
             end_workers(pool, now);
         if (now && pool->home)
             holder_kill_all(pool->home);
         next_ns = pool->home ? holder_watch(pool->home) : CLOCK_FOREVER;
-        wait_change(runtime_bell(), seen, 0, now ? clock_now_ns() + KILL_AGAIN_NS : next_ns);
+        if (now)
+            next_ns = clock_now_ns() + KILL_AGAIN_NS;
+        else if (ending->deadline_ns < next_ns)
+            next_ns = ending->deadline_ns;
+        wait_change(runtime_bell(), seen, 0, next_ns);
     }
 }
 
@@ -204,36 +247,41 @@ static unsigned count_late_ends(const struct mpm_pool *pool)
     return late;
 }
 
-/* By whoever has begun its end. Others may wait until it is not listed any more. MPM_ETIMEDOUT if finalizers were late. */
-static int end_pool(struct mpm_pool *pool)
+/* Nobody uses it, and its workers are gone. Others may wait until it is not listed any more. */
+static int free_pool(struct mpm_pool *pool, const struct ending *ending)
 {
     double limit_s = pool->spec.setup_timeout_s;
-    unsigned late;
-    bool was_killed;
+    unsigned late = count_late_ends(pool);
 
-    stream_cut_off_all(pool);
-    pool_wait_for_users(pool);
-    was_killed = wait_until_closed(pool);
-    late = count_late_ends(pool);
     log_write(MPM_LOG_INFO, "pool %llu is %s", (unsigned long long)pool->spec.id,
-              was_killed ? "terminated" : "closed");
+              atomic_load(&pool->terminating) ? "terminated" : "closed");
     pool_state_remove(pool);
     holder_free(pool->home);
     pool_state_free(pool);
     wait_ring(runtime_bell());
     if (!late)
         return MPM_OK;
-    return error_set(
-        MPM_ETIMEDOUT,
-        "mpm_pool_close: the pool is closed, but finalizers still ran after %g s (setup_timeout_s), and "
-        "workers were killed: %u",
-        limit_s, late);
+    return error_set(ending->late_status,
+                     "%s: the pool is closed, but finalizers still ran after %g s (setup_timeout_s), and "
+                     "workers were killed: %u",
+                     ending->call, limit_s, late);
+}
+
+/* By whoever carries out its end. */
+static int end_pool(struct mpm_pool *pool, const struct ending *ending)
+{
+    stream_cut_off_all(pool);
+    if (wait_until_unused(pool, ending) && wait_until_closed(pool, ending))
+        return free_pool(pool, ending);
+    return error_set(MPM_ETIMEDOUT, "%s: the pool has not ended in time: it may be joined again",
+                     ending->call);
 }
 
 /* A pool that could not be opened: its workers may be anywhere in their initializers. The caller uses it, and nobody
  * else can; but whoever ends the run may have begun its end. */
 static void end_failed_pool(struct mpm_pool *pool, int status)
 {
+    struct ending ending = ending_of("mpm_pool_open");
     bool is_ours = pool_begin_end(pool);
     char sentence[1024];
 
@@ -241,13 +289,14 @@ static void end_failed_pool(struct mpm_pool *pool, int status)
     atomic_store(&pool->terminating, true);
     pool_leave(pool);
     if (is_ours)
-        (void)end_pool(pool);
+        (void)end_pool(pool, &ending);
     error_set(status, "%s", sentence);
 }
 
 /* Other threads may be ending some of them. */
 void pools_end(void)
 {
+    struct ending ending = ending_of("mpm_finalize");
     bool any = true;
 
     while (any) {
@@ -255,11 +304,11 @@ void pools_end(void)
         struct mpm_pool *pool = pool_state_begin_any_end(&any);
 
         if (pool)
-            (void)end_pool(pool);
+            (void)end_pool(pool, &ending);
         else if (any)
             wait_change(runtime_bell(), seen, 0, CLOCK_FOREVER);
     }
-    async_wait_for_calls();
+    (void)async_wait_for_calls(CLOCK_FOREVER);
     async_end();
 }
 
@@ -400,13 +449,23 @@ unsigned mpm_pool_worker_count(const mpm_pool *pool)
     return count;
 }
 
-/* What is wrong with ending a pool now, in this thread. A run that is broken, or ends, is fine. */
-static int check_end(const char *call, const mpm_pool *pool)
+/* What is wrong with ending a pool now, in this process. A run that is broken, or ends, is fine. */
+static int check_ender(const char *call)
 {
     if (runtime_role() == ROLE_NONE)
         return error_set(MPM_ESTATE, "%s: there is no run: its pools have ended with it", call);
     if (!runtime_is_driver())
         return error_set(MPM_ESTATE, "%s: main and processes can call it, but not a pool's worker", call);
+    return MPM_OK;
+}
+
+/* And in this thread, which is to wait for the end. */
+static int check_end(const char *call, const mpm_pool *pool)
+{
+    int status;
+
+    if ((status = check_ender(call)))
+        return status;
     if (pool_is_used_here(pool))
         return error_set(MPM_ESTATE,
                          "%s: a function that a map of this pool calls cannot end it: the map waits for the "
@@ -422,12 +481,13 @@ static int is_ended(const char *call)
 
 static int close_pool(mpm_pool *pool)
 {
+    struct ending ending = ending_of("mpm_pool_close");
     int status;
 
     if (!pool_begin_end(pool))
         return is_ended("mpm_pool_close");
-    status = end_pool(pool);
-    async_wait_for_calls();
+    status = end_pool(pool, &ending);
+    (void)async_wait_for_calls(CLOCK_FOREVER);
     return status;
 }
 
@@ -444,17 +504,18 @@ int mpm_pool_close(mpm_pool *pool)
     return status;
 }
 
-/* Whoever is closing it already goes on with that, and finds that there is less to wait for. */
+/* Whoever is closing it already goes on with that, and finds that there is less to wait for; or has left it just now. */
 static int terminate_pool(mpm_pool *pool)
 {
+    struct ending ending = ending_of("mpm_pool_terminate");
     bool is_ours = pool_begin_end(pool);
 
     if (!pool_state_terminate(pool))
         return is_ended("mpm_pool_terminate");
-    if (!is_ours)
+    if (!is_ours && !pool_take_end(pool))
         return MPM_OK;
-    (void)end_pool(pool);
-    async_wait_for_calls();
+    (void)end_pool(pool, &ending);
+    (void)async_wait_for_calls(CLOCK_FOREVER);
     return MPM_OK;
 }
 
@@ -467,6 +528,64 @@ int mpm_pool_terminate(mpm_pool *pool)
     runtime_enter();
     if (!(status = check_end("mpm_pool_terminate", pool)))
         status = terminate_pool(pool);
+    runtime_leave();
+    return status;
+}
+
+/* Its maps and calls see it when they are looked at. */
+static int shut_down(mpm_pool *pool, enum mpm_shutdown how)
+{
+    if (!pool_begin_shutdown(pool))
+        return is_ended("mpm_pool_shutdown");
+    stream_cut_off_all(pool);
+    if (how == MPM_DROP)
+        atomic_store(&pool->dropping, true);
+    pool_leave(pool); /* and rings the bell */
+    return MPM_OK;
+}
+
+int mpm_pool_shutdown(mpm_pool *pool, enum mpm_shutdown how)
+{
+    int status;
+
+    if (!pool)
+        return error_set(MPM_EINVAL, "mpm_pool_shutdown: the pool is NULL");
+    if (how != MPM_FINISH && how != MPM_DROP)
+        return error_set(MPM_EINVAL, "mpm_pool_shutdown: %d must be MPM_FINISH or MPM_DROP", (int)how);
+    runtime_enter();
+    if (!(status = check_ender("mpm_pool_shutdown")))
+        status = shut_down(pool, how);
+    runtime_leave();
+    return status;
+}
+
+/* Callbacks are waited for before the end that cannot be left any more. */
+static int join_pool(mpm_pool *pool, double timeout_s)
+{
+    struct ending ending = {"mpm_pool_join", call_deadline_ns(timeout_s), MPM_ECANCELED};
+
+    if (!pool_ends(pool))
+        return error_set(MPM_ESTATE, "mpm_pool_join: the pool is open: mpm_pool_shutdown() comes first");
+    if (!pool_take_end(pool))
+        return is_ended("mpm_pool_join");
+    if (wait_until_unused(pool, &ending) &&
+        (async_wait_for_calls(ending.deadline_ns) || !leave_if_late(pool, &ending)))
+        return end_pool(pool, &ending);
+    return error_set(MPM_ETIMEDOUT, "mpm_pool_join: the pool has not ended in %g s: it may be joined again",
+                     timeout_s > 0 ? timeout_s : 0.0);
+}
+
+int mpm_pool_join(mpm_pool *pool, double timeout_s)
+{
+    int status;
+
+    if (!pool)
+        return error_set(MPM_EINVAL, "mpm_pool_join: the pool is NULL");
+    if (isnan(timeout_s))
+        return error_set(MPM_EINVAL, "mpm_pool_join: the timeout must be a number");
+    runtime_enter();
+    if (!(status = check_end("mpm_pool_join", pool)))
+        status = join_pool(pool, timeout_s);
     runtime_leave();
     return status;
 }

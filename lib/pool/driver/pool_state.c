@@ -225,19 +225,47 @@ bool pool_ends(const struct mpm_pool *pool)
     return atomic_load(&pool->users) & POOL_ENDS;
 }
 
-bool pool_begin_end(struct mpm_pool *pool)
+bool pool_take_end(struct mpm_pool *pool)
 {
-    return !(atomic_fetch_or(&pool->users, POOL_ENDS) & POOL_ENDS);
+    return atomic_fetch_and(&pool->users, ~POOL_IS_LEFT) & POOL_IS_LEFT;
 }
 
-void pool_wait_for_users(struct mpm_pool *pool)
+bool pool_begin_end(struct mpm_pool *pool)
 {
-    for (;;) {
+    return !(atomic_fetch_or(&pool->users, POOL_ENDS) & POOL_ENDS) || pool_take_end(pool);
+}
+
+/* The end of the run may be waiting for one that it can carry out. */
+void pool_leave_end(struct mpm_pool *pool)
+{
+    atomic_fetch_or(&pool->users, POOL_IS_LEFT);
+    wait_ring(runtime_bell());
+}
+
+bool pool_begin_shutdown(struct mpm_pool *pool)
+{
+    uint32_t users = atomic_fetch_add(&pool->users, 1) + 1;
+
+    while (!(users & POOL_ENDS)) {
+        if (atomic_compare_exchange_weak(&pool->users, &users, users | POOL_ENDS | POOL_IS_LEFT))
+            return true;
+    }
+    if (users & POOL_IS_LEFT)
+        return true;
+    pool_leave(pool);
+    return false;
+}
+
+bool pool_wait_for_users(struct mpm_pool *pool, uint64_t deadline_ns)
+{
+    for (bool in_time = true;;) {
         uint32_t seen = wait_look(runtime_bell());
 
         if (atomic_load(&pool->users) == POOL_ENDS)
-            return;
-        wait_change(runtime_bell(), seen, 0, CLOCK_FOREVER);
+            return true;
+        if (!in_time)
+            return false;
+        in_time = wait_change(runtime_bell(), seen, 0, deadline_ns) || clock_now_ns() < deadline_ns;
     }
 }
 

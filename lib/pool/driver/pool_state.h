@@ -53,9 +53,12 @@ struct async_lane {
 };
 
 #define POOL_ENDS (UINT32_C(1) << 31) /* in `users`: its end has begun */
+#define POOL_IS_LEFT \
+    (UINT32_C(1) << 30) /* beside it: nobody is carrying it out, and whoever takes this bit does */
 
 /* `users` is the gate. A call that comes in counts itself, and goes away again if the end of the pool has begun; whoever
- * begins the end, by setting the bit, waits until nobody is left, and frees what the pool has. The pool itself is
+ * begins the end, by setting the bit, waits until nobody is left, and frees what the pool has; or leaves that to a later call,
+ * by setting the other bit. The pool itself is
  * memory that is never anything but a pool, and that the next pools do not use for long (POOLS_KEPT): so a call that
  * comes late, with a pointer to a pool that is closed, finds the gate closed. */
 struct mpm_pool {
@@ -66,6 +69,7 @@ struct mpm_pool {
     unsigned worker_count;
     struct holder *home;      /* NULL if it has no workers on main's node */
     _Atomic bool terminating; /* what uses it is to end at once */
+    _Atomic bool dropping;    /* what no worker has come to is to end */
     _Atomic unsigned waiting; /* single calls that would go where a worker is idle */
     _Atomic unsigned
         in_line; /* what was begun and no worker has come to, that a call by a cell must not pass */
@@ -116,10 +120,17 @@ void pool_hold(struct mpm_pool *pool);
 void pool_leave(struct mpm_pool *pool);
 /* Whether its end has begun. */
 bool pool_ends(const struct mpm_pool *pool);
-/* Begins its end; false if that was begun before. Whoever has begun it carries it out. */
+/* Begins its end, or takes one that was left; false if another one carries it out. The caller carries it out then. */
 bool pool_begin_end(struct mpm_pool *pool);
-/* Blocks until nobody uses it any more, once its end has begun. */
-void pool_wait_for_users(struct mpm_pool *pool);
+/* Takes an end that was left. */
+bool pool_take_end(struct mpm_pool *pool);
+/* Whoever carries its end out leaves that to a later call. */
+void pool_leave_end(struct mpm_pool *pool);
+/* Begins its end, unless that was done, and leaves it. false if somebody carries it out, or the pool is closed; else the
+ * caller uses it, as after pool_hold(). */
+bool pool_begin_shutdown(struct mpm_pool *pool);
+/* Blocks until nobody uses it any more, once its end has begun; false if the time comes first. */
+bool pool_wait_for_users(struct mpm_pool *pool, uint64_t deadline_ns);
 /* Has what uses it end at once, and its workers killed, by whoever ends it. false if it is closed. */
 bool pool_state_terminate(struct mpm_pool *pool);
 /* Begins the end of one of all pools; NULL if there is none to begin. `any`: whether there are some. */
