@@ -441,7 +441,7 @@ picky_done() { yes 1 | head -n 100 | sed '4s/.*/2/; 54s/.*/2/'; }
 check "failed rows are marked" rows_are out.h5 /r.done picky_done
 run "$mpmap" map tasks.so:picky in.h5:/data few.h5:/r --max-failures 1
 check "too many failed rows are status 1" status_is 1
-check "too many failed rows are told, and where the good ones are" err_is "mpmap: 2 of 100 items have failed, and 1 may; the first is item 3: row 3 tastes bad; 98 of 100 rows are good: they are in $(cd "$folder" && pwd -P)/few.h5.part, and --resume (MPM_RESUME_CONTINUE) goes on"
+check "too many failed rows are told, and where the good ones are" err_is "mpmap: 2 of 100 items have failed, and 1 may; the first is item 3: row 3 tastes bad; 98 of 100 rows are good: they are in $(cd "$folder" && pwd -P)/few.h5.part"
 check "too many failed rows make no output" is_absent few.h5
 run "$mpmap" map tasks.so:picky in.h5:/data few.h5:/r --max-failures 2 --restart
 check "failed rows that are not too many make one" rows_are few.h5 /r picky_values

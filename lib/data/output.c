@@ -427,8 +427,6 @@ int output_keep(struct output *output, int status)
     close_part(output, count.good == 0);
     if (count.good == 0)
         return error_set(status, "%s", why);
-    return error_set(status,
-                     "%s; %" PRIu64 " of %" PRIu64
-                     " rows are good: they are in %s, and --resume (MPM_RESUME_CONTINUE) goes on",
-                     why, count.good, output->record.rows, output->part);
+    return error_set(status, "%s; %" PRIu64 " of %" PRIu64 " rows are good: they are in %s", why, count.good,
+                     output->record.rows, output->part);
 }
