@@ -802,6 +802,7 @@ struct world {
     enum shape shape;
     double latency_s, now_s;
     bool silent;         /* nodes never tell that a lease is claimed */
+    bool is_drained;     /* nothing is granted from here on */
     unsigned char *done; /* a byte an item */
     struct world_event *events;
     size_t event_count, event_room;
@@ -1029,20 +1030,13 @@ static void tell_without_memory(struct world *world, const struct world_event *e
     }
 }
 
-static void main_hears(struct world *world, const struct world_event *event)
+static void send_actions(struct world *world)
 {
-    struct lease_node_state state;
     struct lease_action action;
 
-    lease_node_look(world->table, event->node, &state);
-    if (state.lost)
-        return;
-    if (event->kind == WORLD_JOINED || event->kind == WORLD_RETURNED || event->kind == WORLD_LOST)
-        tell_without_memory(world, event);
-    else
-        CU_ASSERT_EQUAL_FATAL(world_tell(world, event), MPM_OK);
     while (lease_next_action(world->table, &action)) {
         bool grant = action.kind == LEASE_GRANT;
+        CU_ASSERT_FALSE(grant && world->is_drained);
         world->recalls += !grant;
         world_push(world,
                    (struct world_event){.time_s = arrival_s(world, &world->nodes[action.node].to_node_s),
@@ -1053,6 +1047,20 @@ static void main_hears(struct world *world, const struct world_event *event)
                                         .count = action.count});
     }
     CU_ASSERT_TRUE_FATAL(lease_table_is_sound(world->table));
+}
+
+static void main_hears(struct world *world, const struct world_event *event)
+{
+    struct lease_node_state state;
+
+    lease_node_look(world->table, event->node, &state);
+    if (state.lost)
+        return;
+    if (event->kind == WORLD_JOINED || event->kind == WORLD_RETURNED || event->kind == WORLD_LOST)
+        tell_without_memory(world, event);
+    else
+        CU_ASSERT_EQUAL_FATAL(world_tell(world, event), MPM_OK);
+    send_actions(world);
     if (random_below(world, 16) == 0)
         say_nonsense(world);
 }
@@ -1159,6 +1167,59 @@ static void each_item_is_done_once_in_random_worlds(void)
     CU_ASSERT_TRUE(returned > 1000);
 }
 
+/* Whatever was going on: leases that were out, recalls, deaths, and nodes that come when it has begun. */
+static void drained_world_grants_nothing_and_knows_what_is_done(void)
+{
+    uint64_t left = 0;
+
+    for (uint64_t seed = 0; seed < 3000; seed++) {
+        struct world *world = create_world(seed);
+        uint64_t steps = random_below(world, 40), done = 0;
+
+        while (steps-- && !lease_all_done(world->table))
+            world_step(world);
+        CU_ASSERT_EQUAL(lease_drain(world->table, world->now_s), MPM_OK);
+        world->is_drained = true;
+        send_actions(world);
+        while (world->event_count)
+            world_step(world);
+        for (uint64_t i = 0; i < world->items; i++)
+            done += world->done[i];
+        CU_ASSERT_TRUE(lease_is_drained(world->table));
+        CU_ASSERT_EQUAL(lease_items_done(world->table), done);
+        left += world->items - done;
+        destroy_world(world);
+    }
+    CU_ASSERT_TRUE(left > 1000);
+}
+
+static void drain_takes_back_what_is_not_begun(void)
+{
+    struct lease_table *table = make_table(1000, 2, usual_limits);
+    struct lease_action begun, waiting, action;
+
+    join(table, 0, 4, 0.0);
+    begun = expect(table, LEASE_GRANT, 0);
+    CU_ASSERT_EQUAL(lease_claimed(table, 0, begun.lease, 1.0), MPM_OK);
+    waiting = expect(table, LEASE_GRANT, 0);
+    join(table, 1, 4, 1.0); /* and its grant is not taken before the drain */
+    CU_ASSERT_FALSE(lease_is_drained(table));
+    CU_ASSERT_EQUAL(lease_drain(table, 2.0), MPM_OK);
+    CU_ASSERT_TRUE(lease_table_is_sound(table));
+    action = expect(table, LEASE_RECALL, 0);
+    while (action.lease != waiting.lease)
+        action = expect(table, LEASE_RECALL, 0);
+    CU_ASSERT_EQUAL(lease_returned(table, 0, waiting.lease, 0, 2.0), MPM_OK);
+    CU_ASSERT_TRUE(lease_table_is_sound(table));
+    CU_ASSERT_FALSE(lease_is_drained(table));
+    finish(table, &begun, 3.0);
+    expect_nothing(table);
+    CU_ASSERT_TRUE(lease_is_drained(table));
+    CU_ASSERT_FALSE(lease_all_done(table));
+    CU_ASSERT_EQUAL(lease_items_done(table), begun.count);
+    lease_table_destroy(table);
+}
+
 /* Nodes 2, 4, 6… are lost, which leaves ranges that do not touch, until there is no memory for another: then
  * there is none either for what node 0 returns. */
 static void without_memory_nothing_comes_back_and_nothing_changes(void)
@@ -1251,6 +1312,9 @@ static const struct suite_test tests[] = {
      without_memory_nothing_comes_back_and_nothing_changes},
     {"failed_creation_leaves_nothing", failed_creation_leaves_nothing},
     {"each_item_is_done_once_in_random_worlds", each_item_is_done_once_in_random_worlds},
+    {"drain_takes_back_what_is_not_begun", drain_takes_back_what_is_not_begun},
+    {"drained_world_grants_nothing_and_knows_what_is_done",
+     drained_world_grants_nothing_and_knows_what_is_done},
 };
 
 int main(void)

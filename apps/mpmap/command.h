@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What all commands share: options, words, and how errors are told. Exit statuses are 0, 1 for what failed,
- * and 2 for what was called wrongly. */
+/* What all commands share: options, words, and how errors are told. Exit statuses are 0, 1 for what failed, 2 for what was
+ * called wrongly, and 75 for a map that was drained. */
 #ifndef MPMAP_COMMAND_H
 #define MPMAP_COMMAND_H
 
@@ -10,6 +10,7 @@
 #include <mpmap.h>
 
 #define EXIT_USAGE         2
+#define EXIT_DRAINED       75 /* EX_TEMPFAIL of sysexits.h: to be tried again */
 #define COMMAND_MOST_WORDS 4
 
 enum option_kind {

@@ -62,9 +62,10 @@ static int run_arguments(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    const mpm_options options = {.drain_at_signals = argc > 1 && !strcmp(argv[1], "map")};
     int exit_status;
 
-    if (mpm_init(&argc, &argv, NULL))
+    if (mpm_init(&argc, &argv, &options))
         return mpm_report_error();
     exit_status = run_arguments(argc, argv);
     if ((fflush(stdout) || ferror(stdout)) && !exit_status)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* mpmap map: runs a plugin's task over the rows of a data set. All that can be checked is checked before a
  * worker starts or a file is made. */
-#include <signal.h>
-#include <stdatomic.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,10 @@
 
 #include "command.h"
 #include "plugin.h"
+#include "walltime.h"
+
+#define GRACE_S 30.0
+#define END_S   5.0 /* of the walltime, for the end: records, workers, MPI */
 
 static const char help[] =
     "usage: mpmap map PLUGIN.so:FUNCTION IN.h5:/DATA OUT.h5:/RESULT [options]\n"
@@ -40,6 +43,9 @@ static const char help[] =
     "  --attempts N       how often a row is tried whose worker dies of it (2)\n"
     "  --timeout SECONDS  a row that takes longer is ended, and tried again (any time)\n"
     "  --memory BYTES     so is a row that needs more memory: 500M, 2G; K, M, G, T (any)\n"
+    "  --walltime SECONDS drains in time to have ended so many seconds from now (what the Slurm\n"
+    "                     job has left, if it runs in one; else any time)\n"
+    "  --grace SECONDS    how long rows that run may go on in a drain (30)\n"
     "  --progress WHAT    SECONDS: a plain line on stderr so often; json: an object a line; off:\n"
     "                     none. By default a line that is drawn in place on a terminal, and\n"
     "                     elsewhere a plain one after 10 s, then at growing pauses up to a minute\n"
@@ -49,7 +55,11 @@ static const char help[] =
     "A row whose function fails, or whose worker dies of it, is reported and left zero;\n"
     "/RESULT.done holds 1 for each row that is good and 2 for each that failed.\n"
     "An OUT.h5.part that has rows is never removed without --restart. See mpmap status.\n"
-    "Exit status: 0; 1 if a row or anything else failed; 2 if it was called wrongly.\n";
+    "SIGTERM, SIGINT, SIGUSR1 and the end of the walltime drain the map: no more rows are begun,\n"
+    "those that run may end within the grace, and what is good stays in OUT.h5.part. A second\n"
+    "signal ends it at once.\n"
+    "Exit status: 0; 1 if a row or anything else failed; 2 if it was called wrongly; 75 if it was\n"
+    "drained before all rows were done.\n";
 
 /* What the command line asks for. Texts point into argv, or into buffers of the caller. */
 struct request {
@@ -61,7 +71,8 @@ struct request {
     const char *result, *cost;
     const char *progress, *resume;
     size_t workers, chunk, block_rows, attempts, memory, max_failures;
-    double timeout_s;
+    double timeout_s, grace_s, walltime_s;
+    double end_s; /* when all must have ended, by now_s(); 0: any time */
     bool overwrite, overwrite_file, restart, retry_failed, no_lock, quiet;
     int resume_mode; /* what --resume and --restart make of it */
     mpm_line line;   /* what --progress and --quiet make of it */
@@ -283,46 +294,52 @@ static void print_notice(const char *sentence, void *unused)
     fprintf(stderr, "mpmap: %s\n", sentence);
 }
 
-/* What is said at SIGTERM, by which a launcher ends a run that has lost a part: written while rows are done, two texts in turn, of
- * which a signal handler only reads the one that is whole. */
+/* What the progress function knows. */
 static struct {
-    char text[2][512];
-    _Atomic int current;
+    const struct request *request;
     mpm_line line;
-    const char *output_file;
-    struct sigaction before;
+    bool is_told; /* that the map drains */
 } watched;
+
+/* How far it was goes out at once: whoever sends a signal may kill it a moment later, as a launcher does that ends a run
+ * which has lost a part. */
+static void tell_drain(const mpm_progress *now)
+{
+    unsigned long long good = now->done - now->failed;
+
+    watched.is_told = true;
+    mpm_progress_line_end(&watched.line);
+    fprintf(
+        stderr,
+        "mpmap: draining: no more rows are begun, those that run have %g s, and another signal ends it at "
+        "once; at least %llu of %llu rows are good%s%s%s\n",
+        watched.request->grace_s, good, (unsigned long long)now->total, good ? ": they are in " : "",
+        good ? watched.request->output_file : "", good ? ".part" : "");
+}
 
 static void note_progress(const mpm_progress *now, void *unused)
 {
-    int next = !atomic_load(&watched.current);
-
     (void)unused;
-    snprintf(watched.text[next], sizeof watched.text[next],
-             "mpmap: ended by SIGTERM: at least %llu of %llu rows are good: they are in %s.part\n",
-             (unsigned long long)(now->done - now->failed), (unsigned long long)now->total,
-             watched.output_file);
-    atomic_store(&watched.current, next);
+    if (mpm_draining() && !watched.is_told)
+        tell_drain(now);
     mpm_progress_line(now, &watched.line);
 }
 
-static void say_at_term(int number)
+/* Status 75 is that of sysexits.h for what may succeed if it is tried again. */
+static int say_drained(void)
 {
-    const char *text = watched.text[atomic_load(&watched.current)];
-
-    if (write(STDERR_FILENO, text, strlen(text)) < 0)
-        _exit(128 + number);
-    signal(number, SIG_DFL);
-    raise(number);
+    fprintf(stderr, "mpmap: %s; the same command with --resume goes on\n", mpm_error());
+    return EXIT_DRAINED;
 }
 
-/* Where it is not ignored. */
-static void watch_for_term(const struct request *request)
+/* How long the map may take: what is left of the walltime, but for what it takes to end. */
+static double time_left_s(const struct request *request)
 {
-    watched.output_file = request->output_file;
-    watched.line = request->line;
-    if (!sigaction(SIGTERM, NULL, &watched.before) && watched.before.sa_handler == SIG_DFL)
-        signal(SIGTERM, say_at_term);
+    double left_s = request->end_s - now_s(), reserve_s = fmin(END_S, left_s / 10);
+
+    if (!(request->end_s > 0))
+        return 0;
+    return fmax(left_s - reserve_s, 1e-3);
 }
 
 static int run_map(mpm_pool *pool, const struct request *request, const struct plugin *plugin,
@@ -348,15 +365,18 @@ static int run_map(mpm_pool *pool, const struct request *request, const struct p
         .resume = request->resume_mode,
         .retry_failed = request->retry_failed,
         .notice = print_notice,
+        .drain = {.grace_s = request->grace_s, .time_s = time_left_s(request)},
     };
     double start_s = now_s(), seconds;
     int status;
 
-    watch_for_term(request);
+    watched.request = request;
+    watched.line = request->line;
     status = mpm_pool_map_dataset(pool, plugin->task, &map);
     seconds = now_s() - start_s;
-    sigaction(SIGTERM, &watched.before, NULL);
     mpm_progress_line_end(&watched.line);
+    if (status == MPM_EDRAINED)
+        return say_drained();
     if (status)
         return mpm_report_error();
     if (!request->quiet)
@@ -409,9 +429,18 @@ static int run_request(const struct request *request)
     return exit_status;
 }
 
+/* What the command line says goes before what the batch system knows. */
+static void choose_end(struct request *request)
+{
+    if (!(request->walltime_s > 0))
+        request->walltime_s = walltime_left_s();
+    if (request->walltime_s > 0)
+        request->end_s = now_s() + request->walltime_s;
+}
+
 int command_map(int argc, char **argv)
 {
-    struct request request = {0};
+    struct request request = {.grace_s = GRACE_S};
     struct option options[] = {
         {"--result", OPTION_TEXT, &request.result, 0},
         {"--overwrite", OPTION_FLAG, &request.overwrite, 0},
@@ -428,6 +457,8 @@ int command_map(int argc, char **argv)
         {"--attempts", OPTION_COUNT, &request.attempts, 1000000},
         {"--timeout", OPTION_SECONDS, &request.timeout_s, 1000000000},
         {"--memory", OPTION_BYTES, &request.memory, 0},
+        {"--walltime", OPTION_SECONDS, &request.walltime_s, 1000000000},
+        {"--grace", OPTION_SECONDS, &request.grace_s, 1000000000},
         {"--progress", OPTION_TEXT, &request.progress, 0},
         {"--quiet", OPTION_FLAG, &request.quiet, 0},
     };
@@ -445,8 +476,10 @@ int command_map(int argc, char **argv)
         exit_status = choose_line(&request);
     if (!exit_status)
         exit_status = choose_resume(&request);
-    if (!exit_status)
+    if (!exit_status) {
+        choose_end(&request);
         exit_status = run_request(&request);
+    }
     free_request(&request);
     return exit_status;
 }

@@ -41,6 +41,8 @@ static int check_result(const mpm_shape *result)
 
 static int check_map(const mpm_pool *pool, mpm_task *task, const mpm_dataset_map *map)
 {
+    int status;
+
     if (!pool || !task || !map)
         return error_set(MPM_EINVAL,
                          "a map over a data set needs a pool, a task and a description: none may be NULL");
@@ -62,6 +64,8 @@ static int check_map(const mpm_pool *pool, mpm_task *task, const mpm_dataset_map
         return error_set(MPM_EINVAL,
                          "resume is %d, but must be one of MPM_RESUME_REFUSE, _CONTINUE, _FORCE and _RESTART",
                          map->resume);
+    if ((status = pool_check_drain("mpm_pool_map_dataset", &map->drain)))
+        return status;
     return check_result(&map->result);
 }
 
@@ -127,6 +131,7 @@ static int run_rows(mpm_pool *pool, const mpm_dataset_map *map, const struct inp
         .failed = mark_lost_row,
         .failed_argument = output,
         .max_failures = map->max_failures,
+        .drain = map->drain,
     };
     double *made;
     int status = costs_of_groups(map, map->chunk ? 1 : claim, output->left, batches.count, &batches.costs,

@@ -92,6 +92,12 @@ struct host_area *host_area_of(struct arena *arena);
  * default in processes, since who ignores it cannot wait for children, and system() fails. Before MPI is started,
  * which sets signals of its own. */
 void host_note_ignored_signals(void);
+/* The signals that begin a drain in a rank, if its program wants that. */
+#define DRAIN_SIGNALS 3
+extern const int drain_signals[DRAIN_SIGNALS];
+/* Whether that is so: workers of pools, which get them together with their rank, ignore them then. Before hosts are
+ * forked. */
+void host_note_drain_signals(bool are_taken);
 /* What hosts tell of. In the host, or in a rank that stands in for it. */
 struct host_callbacks {
     /* A process with that number has died: before anybody is told. */

@@ -34,6 +34,14 @@ void host_note_ignored_signals(void)
     sigdelset(&ignored, SIGCHLD);
 }
 
+const int drain_signals[DRAIN_SIGNALS] = {SIGTERM, SIGINT, SIGUSR1};
+static bool drain_signals_are_taken;
+
+void host_note_drain_signals(bool are_taken)
+{
+    drain_signals_are_taken = are_taken;
+}
+
 static void set_as_before_the_run(int signal_number)
 {
     signal(signal_number, sigismember(&ignored, signal_number) == 1 ? SIG_IGN : SIG_DFL);
@@ -87,6 +95,8 @@ void settle_take_signals(bool is_users)
         set_as_before_the_run(left_to_rank[i]);
     if (!is_users)
         signal(SIGINT, SIG_IGN);
+    for (size_t i = 0; !is_users && drain_signals_are_taken && i < DRAIN_SIGNALS; i++)
+        signal(drain_signals[i], SIG_IGN);
     settle_mask(false);
 }
 

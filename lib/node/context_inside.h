@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a process knows of its run. run/ writes it as it starts and ends the run; what is atomic may change meanwhile, as it
- * says. Whoever is forked has it as it was. For node/context.c, node/enter.c, node/node_info.c, node/alloc.c and run/.
+ * says. Whoever is forked has it as it was. For node/context.c, node/drain.c, node/enter.c, node/node_info.c,
+ * node/alloc.c and run/.
  *
  * The node area, in the arena: `broken` goes 0, 1 (somebody writes the sentence), 2 (it can be read), by compare and
  * swap. Whoever dies at 1 is a rank, and the run ends with it. */
@@ -28,6 +29,8 @@ struct node_area {
     _Atomic uint32_t
         is_lost; /* 1: the run ends without MPI; by the leader's courier, before hosts are told to end */
     _Atomic uint32_t is_closing; /* 1: the leader's courier has ended */
+    _Atomic uint32_t
+        is_draining; /* 1: a drain has begun; by any process of the node, also in a signal handler */
     int32_t broken_status;
     char broken_sentence[MESSAGE_TEXT_SIZE];
 };

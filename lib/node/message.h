@@ -10,6 +10,8 @@ enum node_message {
     MESSAGE_LOG_LEVEL = 8, /* uint32_t: enum mpm_log_level */
     /* To main */
     MESSAGE_HOST_LOST, /* struct message_host_lost */
+    /* To main, and from main to all */
+    MESSAGE_DRAIN, /* nothing: a drain has begun */
 };
 
 struct message_host_lost {

@@ -56,6 +56,7 @@ bool run_close(bool is_lost)
 {
     bool goes_on = context.is_main || context.transport->goes_on();
 
+    run_give_back_drain_signals();
     context.runs = false;
     host_leave();
     log_share(NULL);

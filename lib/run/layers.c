@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "node/context.h"
+#include "node/drain.h"
 #include "node/log_level.h"
 #include "node/loss.h"
 #include "object/call.h"
@@ -32,6 +33,7 @@ static const struct layer {
     /* node */
     {.announce = loss_announce},
     {.announce = log_level_announce},
+    {.announce = drain_announce},
     /* object */
     {.create = object_table_create, .begin = object_forget_recent},
     {.create = post_table_create, .announce = post_announce},

@@ -189,6 +189,8 @@ static int start(const mpm_options *options)
         own_status = run_check_arena_size();
     if ((status = context.transport->agree(own_status)) || (status = start_together()))
         return run_undo_start(status);
+    if (options && options->drain_at_signals)
+        run_take_drain_signals();
     if (!context.is_main)
         return run_serve();
     log_write(MPM_LOG_INFO, "nodes: %u, ranks: %u, slots: %u, MPI: %s", mpm_node_count(), mpm_rank_count(),
@@ -208,6 +210,7 @@ int mpm_init(int *argc, char ***argv, const mpm_options *options)
         return error_set(MPM_ESTATE, "mpm_init: this process was forked by a rank: MPI is not its own");
     run_release_arena(); /* of the run before */
     host_note_ignored_signals();
+    host_note_drain_signals(options && options->drain_at_signals);
     replace_closed_standard_files();
     return start(options);
 }

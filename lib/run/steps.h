@@ -43,6 +43,13 @@ void run_end_courier(void);
 /* Another rank's whole life in the run: MPM_SERVED, or it does not return. */
 int run_serve(void);
 
+/* drain_signals.c */
+
+/* In every rank, where the program wants it: signals begin a drain. */
+void run_take_drain_signals(void);
+/* They are as they were before. */
+void run_give_back_drain_signals(void);
+
 /* end.c */
 
 /* Has the run end when the program exits. MPM_ENOMEM. */

@@ -80,7 +80,8 @@ typedef struct mpm_dataset_map {
      * map goes on, with how many rows; each difference that MPM_RESUME_FORCE ignores; that the output is finished
      * already. The sentence is valid during the call. NULL: not called. */
     void (*notice)(const char *sentence, void *argument);
-    void *notice_argument; /**< handed to it */
+    void *notice_argument;   /**< handed to it */
+    mpm_drain_options drain; /**< as in mpm_map_options */
 } mpm_dataset_map;
 
 /** Does the same for the input of a map, opened as the map will open it.
@@ -119,7 +120,8 @@ MPM_API MPM_CHECKED int mpm_dataset_read_costs(const char *file, const char *dat
  * @param task  the function to run
  * @param map   what to map, and where to
  * @return 0; MPM_ETASK if rows failed, as mpm_pool_map(), in this run or an earlier one: the file is complete
- *         otherwise, unless it was to replace another one and no row is good. MPM_ECANCELED after more than
+ *         otherwise, unless it was to replace another one and no row is good. MPM_EDRAINED if it was
+ *         drained: the sentence says how many rows are good, and in which file. MPM_ECANCELED after more than
  *         max_failures. MPM_EEXIST if the output exists and may not be overwritten, is a link, or another run is
  *         making it, or if there is a part and `map->resume` does not go on with it: mpm_error() says why, with
  *         what was and what is; MPM_ENOENT, MPM_ETYPE,

@@ -144,6 +144,22 @@ typedef struct mpm_progress {
     double elapsed_s; /**< since the map began */
 } mpm_progress;
 
+/** Whether, and how, a map ends before its time and keeps what is done, to be continued later. A map that drains begins
+ * no item any more. Those that run have some time to end; then their workers are killed, and they are not done. It
+ * drains when the run does: see mpm_drain(). Zero: it does not drain. */
+typedef struct mpm_drain_options {
+    /** Seconds that items have to end which run when a drain begins; MPM_FOREVER: any time; 0: the map does not
+     * drain. */
+    double grace_s;
+    /** Seconds from its call on in which the map is to have ended, as before the end of a batch job; 0: any. It calls
+     * mpm_drain() so early that what it begins by then is likely to end in time: by as much before the end as the
+     * longest claim (of one item that takes long, or some that do not) has taken, and a quarter more; by grace_s, or
+     * half of the time, as long as no claim has been measured, which those of a fixed `chunk` are not but in maps
+     * over data sets. What
+     * still runs at the end is killed. */
+    double time_s;
+} mpm_drain_options;
+
 /** Options of mpm_pool_map(); zero is the default. */
 typedef struct mpm_map_options {
     size_t chunk;        /**< items that a worker claims at once; 0: by measured time, about 100 µs each */
@@ -160,9 +176,16 @@ typedef struct mpm_map_options {
     void (*progress)(const mpm_progress *now, void *argument);
     void *progress_argument; /**< handed to it */
     /** Out, or NULL: the items that failed, in rising order, in memory that the caller frees with free(); NULL if
-     * none. It is set when the call returns 0 or MPM_ETASK, as is the next. */
+     * none. It is set when the call returns 0, MPM_ETASK or MPM_EDRAINED, as is the next. */
     mpm_failure **failures;
     size_t *failure_count; /**< out, or NULL: how many */
+    mpm_drain_options
+        drain; /**< for mpm_pool_map() and mpm_pool_map_async() only; mpm_dataset_map has its own */
+    /** Out, or NULL: `count` bytes, which the caller has set to 0: 1 for each item that is done, so that its result
+     * can be used, or that has failed. With MPM_EDRAINED they say what is left to do. Of items that were killed at
+     * the end of the grace, others that a worker of their node had claimed together with them may count as not
+     * done, too. For the calls that `drain` is for. */
+    unsigned char *done;
 } mpm_map_options;
 
 /** Runs a task over `count` items and puts the results in the order of the items, whatever the workers and nodes.
@@ -179,7 +202,8 @@ typedef struct mpm_map_options {
  * @param results      out: room for `count` results of `result_size` bytes each; NULL if that is 0. Where an item
  *                     failed, its result is zero
  * @return 0; MPM_ETASK if items failed: mpm_error() names the first and says how many; the other items' results
- *         are good. After MPM_EINVAL, MPM_ESTATE (also once the end of the pool or of the run has begun),
+ *         are good; MPM_EDRAINED if it was drained: mpm_map_options.done says which results are there, and the
+ *         others are undefined. After MPM_EINVAL, MPM_ESTATE (also once the end of the pool or of the run has begun),
  *         MPM_ENOMEM, MPM_EWORKER, MPM_ECANCELED (mpm_pool_terminate()) and MPM_ENODELOST the results are
  *         undefined. */
 MPM_API MPM_CHECKED int mpm_pool_map(mpm_pool *pool, mpm_task *task, const void *items, size_t count,

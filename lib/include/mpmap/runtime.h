@@ -3,6 +3,7 @@
 #ifndef MPMAP_RUNTIME_H
 #define MPMAP_RUNTIME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "api.h"
@@ -23,6 +24,11 @@ typedef struct mpm_options {
     /** A node that has been silent for so many seconds, from 1 on, is lost, and the run ends; 0: 15 seconds;
      * MPM_FOREVER: never. Main's value counts. */
     double node_timeout_s;
+    /** A SIGTERM, SIGINT or SIGUSR1 in any rank, the first one, is an mpm_drain() instead of the end of the run, and
+     * pool workers ignore these signals; a second one in main ends it at once, as without this option. Ranks other
+     * than main ignore further ones. Signals that the program ignores or handles itself stay as they are. From the
+     * end of mpm_init() until the end of the run. */
+    bool drain_at_signals;
 } mpm_options;
 
 /** Starts a run. It returns at once in main (rank 0) only: every other rank serves inside this call until the run
@@ -89,6 +95,19 @@ MPM_API MPM_CHECKED int mpm_init(int *argc, char ***argv, const mpm_options *opt
  *         caller is a callback, a generator, or a progress function, which the run waits for: nothing is done
  *         then; MPM_EHOSTLOST or MPM_ENODELOST if the run has lost a part (it is ended all the same). */
 MPM_API int mpm_finalize(void);
+
+/** Begins a drain of the whole run: the maps that allow it (mpm_map_options.drain, mpm_dataset_map.drain) begin no
+ * item any more, let those end that run, and return MPM_EDRAINED; so do those that are called later. All else goes on
+ * as before: it is for the program to end. Any process of the run may call it, also from a signal handler; it does
+ * nothing without a run, or if a drain has begun. A drain lasts until the end of the run. Does not block, and keeps
+ * errno. */
+MPM_API void mpm_drain(void);
+
+/** Whether a drain has begun: the program is to come to an end soon, so what takes long should save what it has, and
+ * leave the rest. Any process or task may ask at any time: it costs a load. Other nodes than the one where the drain
+ * began learn of it by a message, within some milliseconds. Cannot fail, and never blocks.
+ * @return true from the beginning of a drain to the end of the run; false without a run. */
+MPM_API bool mpm_draining(void);
 
 /** What the library logs to stderr, beyond the errors that functions return: lines that begin with "mpmap: ". */
 enum mpm_log_level {

@@ -38,6 +38,7 @@
     ENTRY(EBROKEN, -27, "the barrier is broken")                              \
     ENTRY(EGENERATOR, -28, "the generator failed")                            \
     ENTRY(EINTERRUPTED, -29, "the wait was interrupted by a signal handler")  \
+    ENTRY(EDRAINED, -30, "it was drained before all was done")                \
     ENTRY(SERVED, -64, "this rank has served a run, which has ended")
 
 MPM_BEGIN

@@ -30,7 +30,8 @@
  * items, if it is so far behind the hungriest, or surely has so much untouched, that this is worth the
  * messages; failing that, the node that is most overdue does, which time shows, and no event
  * (lease_look_again). What comes back serves the hungry, idle ones first, then the earliest to finish, the
- * one that gave it among them. A node has one recall at a time. A lease that gave nothing back is claimed, and
+ * one that gave it among them. A node has one recall at a time (but in a drain, when
+ * all of them are recalled at once). A lease that gave nothing back is claimed, and
  * is left alone from then on.
  *
  * Every event costs O(depth + log nodes), but for memmove() when ranges come back (16 bytes a free range),
@@ -123,7 +124,8 @@ struct lease_table {
     struct lease *oldest_action, *newest_action;
     uint64_t next_serial;
 
-    bool tail; /* some node has been hungry: from then on the heaps are kept */
+    bool tail;        /* some node has been hungry: from then on the heaps are kept */
+    bool is_draining; /* nothing is granted any more, so no node is hungry */
     unsigned recalls;
     struct heap heaps[ORDER_COUNT];
 };
@@ -464,6 +466,8 @@ static void guess_again(struct lease_table *table)
 
 static void become_hungry(struct lease_table *table, struct node *node)
 {
+    if (table->is_draining)
+        return;
     if (!table->tail) {
         table->tail = true;
         guess_again(table);
@@ -531,7 +535,8 @@ static unsigned unasked(const struct lease_table *table)
 
 static bool has_room(const struct lease_table *table, const struct node *node)
 {
-    return node->held < table->limits.depth && untouched(table, node).leases < unasked(table);
+    return !table->is_draining && node->held < table->limits.depth &&
+           untouched(table, node).leases < unasked(table);
 }
 
 static void fill_up(struct lease_table *table, struct node *node)
@@ -724,7 +729,7 @@ static void grant_first(struct lease_table *table, struct node *node)
 {
     if (!table->free_items)
         become_hungry(table, node);
-    while (table->free_items && node->held < unasked(table) &&
+    while (table->free_items && !table->is_draining && node->held < unasked(table) &&
            (node->held == 0 || table->free_items > (uint64_t)node->slots * table->expected))
         grant(table, node);
 }
@@ -899,6 +904,42 @@ int lease_node_lost(struct lease_table *table, unsigned index, double now)
     return MPM_OK;
 }
 
+/* A grant that nobody has taken yet is free again; what a node holds it is asked for, unless it was asked before, or has
+ * claimed all of it. */
+static void withdraw_leases(struct lease_table *table, struct node *node)
+{
+    for (unsigned i = 0; node->leases && i < table->limits.depth; i++) {
+        struct lease *lease = &node->leases[i];
+        if (lease->stage == STAGE_GRANTING) {
+            put_back(table, lease->range);
+            drop_lease(table, lease);
+        } else if (lease->stage == STAGE_RUNNING && !lease->claimed) {
+            action_push(table, lease, STAGE_RECALLING);
+            node->recalls++;
+            table->recalls++;
+        }
+    }
+}
+
+int lease_drain(struct lease_table *table, double now)
+{
+    unsigned held = 0;
+
+    for (unsigned i = 0; i < table->node_count; i++)
+        held += table->nodes[i].held;
+    if (!free_reserve(table, held))
+        return error_set(MPM_ENOMEM, "no memory for what %u leases give back", held);
+    tick(table, now);
+    table->is_draining = true;
+    for (unsigned i = 0; i < table->node_count; i++) {
+        heap_keep(table, HUNGRIEST, i, false);
+        withdraw_leases(table, &table->nodes[i]);
+        if (table->nodes[i].leases)
+            note_change(table, &table->nodes[i]);
+    }
+    return MPM_OK;
+}
+
 bool lease_next_action(struct lease_table *table, struct lease_action *action)
 {
     struct lease *lease = table->oldest_action;
@@ -942,6 +983,15 @@ void lease_node_look(const struct lease_table *table, unsigned index, struct lea
     };
 }
 
+bool lease_is_drained(const struct lease_table *table)
+{
+    unsigned held = 0;
+
+    for (unsigned i = 0; i < table->node_count; i++)
+        held += table->nodes[i].held;
+    return table->is_draining && held == 0;
+}
+
 /* What the leases of all nodes add up to. */
 struct census {
     uint64_t items, marks, slots, measured_slots;
@@ -979,9 +1029,9 @@ static bool node_is_sound(const struct lease_table *table, const struct node *no
     }
     bool recallable = table->tail && node->recalls == 0 && newest_lease(table, node, true);
     return held == node->held && node->items == census->items - before.items && !node->lost &&
-           node->recalls == census->recalls - before.recalls && node->recalls <= 1 &&
+           node->recalls == census->recalls - before.recalls && (node->recalls <= 1 || table->is_draining) &&
            recallable == (node->place[LATEST] != 0) && recallable == (node->place[EARLIEST] != 0) &&
-           (node->held > 0 || node->place[HUNGRIEST] || !table->tail) &&
+           (node->held > 0 || node->place[HUNGRIEST] || !table->tail || table->is_draining) &&
            (node->held < table->limits.depth || !node->place[HUNGRIEST]);
 }
 

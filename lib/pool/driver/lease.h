@@ -78,6 +78,12 @@ int lease_returned(struct lease_table *table, unsigned node, uint32_t lease, uin
 /* The node is gone: what it had goes back. It may not join again. */
 int lease_node_lost(struct lease_table *table, unsigned node, double now);
 
+/* Nothing is granted any more: grants that nobody has taken are free again, and each node is asked for what it has not
+ * begun of its leases. Events go on as before. Once. 0, or MPM_ENOMEM (nothing has changed then). */
+int lease_drain(struct lease_table *table, double now);
+/* It was drained, and no node holds anything any more: what is not done is free. */
+bool lease_is_drained(const struct lease_table *table);
+
 /* When a recall will be worth it that is not yet, if no event comes before: while items take very long there is none,
  * and a node may have nothing to do meanwhile. Then lease_look_again() sees to it; earlier it does nothing. INFINITY if
  * there will be none. */

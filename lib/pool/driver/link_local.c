@@ -145,10 +145,16 @@ static uint64_t local_items_done(const struct node_link *link)
     return link->queue ? lease_queue_items_done(link->queue) : 0;
 }
 
+static uint64_t local_longest_claim_ns(const struct node_link *link)
+{
+    return link->queue ? lease_queue_longest_claim_ns(link->queue) : 0;
+}
+
 const struct link_calls link_local_calls = {.grant = local_grant,
                                             .recall = local_recall,
                                             .poll = local_poll,
                                             .stop = local_stop,
                                             .close = local_close,
                                             .next_poll_ns = local_next_poll_ns,
-                                            .items_done = local_items_done};
+                                            .items_done = local_items_done,
+                                            .longest_claim_ns = local_longest_claim_ns};

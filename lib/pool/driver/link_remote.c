@@ -72,7 +72,7 @@ static bool is_results(const struct node_link *link, const void *results, size_t
     return size == count * link->map->request->result_size;
 }
 
-static int read_results(const struct node_link *link, const void *payload, size_t size)
+static int read_results(struct node_link *link, const void *payload, size_t size)
 {
     const struct message_results *message = payload;
     size_t rest = size - sizeof *message, failure_size = message->failure_count * sizeof(mpm_failure);
@@ -88,10 +88,11 @@ static int read_results(const struct node_link *link, const void *payload, size_
         results.failures_untold > results.count - results.failure_count || failure_size > rest ||
         !is_results(link, results.results, rest - failure_size, results.count))
         return error_set(MPM_EPROTOCOL, "node %u sends results of a wrong size", link->node);
+    link->longest_claim_ns = message->longest_claim_ns;
     return link->map->events->done(link->map->argument, link->node, &results);
 }
 
-static int read_letter(const struct node_link *link, const struct letter *letter)
+static int read_letter(struct node_link *link, const struct letter *letter)
 {
     const struct message_trouble *trouble = (const void *)letter->payload;
     const struct message_lease *lease = (const void *)letter->payload;
@@ -156,10 +157,16 @@ static uint64_t remote_items_done(const struct node_link *link)
     return 0;
 }
 
+static uint64_t remote_longest_claim_ns(const struct node_link *link)
+{
+    return link->longest_claim_ns;
+}
+
 const struct link_calls link_remote_calls = {.grant = remote_grant,
                                              .recall = remote_recall,
                                              .poll = remote_poll,
                                              .stop = remote_stop,
                                              .close = remote_close,
                                              .next_poll_ns = remote_next_poll_ns,
-                                             .items_done = remote_items_done};
+                                             .items_done = remote_items_done,
+                                             .longest_claim_ns = remote_longest_claim_ns};

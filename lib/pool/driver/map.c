@@ -8,7 +8,8 @@
  * whatever it still says is ignored.
  *
  * A map runs, then it closes: nothing is claimed any more, and it waits until no worker is in it (which are
- * killed if they still work, because the map has failed or was canceled); then it has ended. */
+ * killed if they still work, because the map has failed, was canceled, or has drained for long enough: map_drain.c); then
+ * it has ended. */
 #include "pool/driver/map.h"
 
 #include <math.h>
@@ -215,8 +216,11 @@ static void go_on_running(struct map *map, bool *worked)
     if (map->is_canceled)
         status = error_set(MPM_ECANCELED, "it was canceled");
     else if (!(status = pool_check(map->pool)) && !(status = look_everywhere(map, worked)) &&
-             !(status = map_single_look_after(map, worked)))
-        status = act(map, worked);
+             !(status = map_single_look_after(map, worked)) && !(status = map_drain_look(map)) &&
+             !(status = act(map, worked)) && map_is_drained(map)) {
+        tell_progress(map);
+        status = map_say_drained(map);
+    }
     if (status)
         begin_closing(map, say_what_is_done(map, status));
     else if (map->request.progress && clock_now_ns() >= map->next_progress_ns)
@@ -239,7 +243,7 @@ int map_begin(struct mpm_pool *pool, const struct map_request *request, struct m
     map->pool = pool;
     map->request = *request;
     pool_hold(pool);
-    if (request->count == 1 && request->node == MAP_ALL_NODES)
+    if (request->count == 1 && request->node == MAP_ALL_NODES && !(request->drain.grace_s > 0))
         map->request.node = node_calls_choose(pool);
     map_single_begins(map);
     if ((status = start(map)))
@@ -284,6 +288,8 @@ uint64_t map_next_step_ns(struct map *map)
     if ((other_ns = look_again_ns(map)) < next_ns)
         next_ns = other_ns;
     if ((other_ns = map_single_next_look_ns(map)) < next_ns)
+        next_ns = other_ns;
+    if ((other_ns = map_drain_next_look_ns(map)) < next_ns)
         next_ns = other_ns;
     return map->request.progress && map->next_progress_ns < next_ns ? map->next_progress_ns : next_ns;
 }

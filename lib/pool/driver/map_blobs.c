@@ -54,6 +54,8 @@ int mpm_pool_map_blobs(mpm_pool *pool, mpm_task *task, const mpm_blob *items, si
 
     request.kind = JOB_BLOBS;
     request.blobs = items;
+    request.drain = (mpm_drain_options){0};
+    request.done = NULL;
     if ((status = map_enter("mpm_pool_map_blobs", pool, &request)))
         return status;
     status = map_blobs(pool, &request, options, results);

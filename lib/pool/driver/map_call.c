@@ -21,9 +21,24 @@ int map_enter(const char *call, struct mpm_pool *pool, const struct map_request 
     return status;
 }
 
+int pool_check_drain(const char *call, const mpm_drain_options *drain)
+{
+    if (!(drain->grace_s >= 0) || !(drain->time_s >= 0))
+        return error_set(MPM_EINVAL,
+                         "%s: drain has a grace of %g s and a time of %g s: both must be seconds, or 0", call,
+                         drain->grace_s, drain->time_s);
+    if (drain->time_s > 0 && !(drain->grace_s > 0))
+        return error_set(MPM_EINVAL,
+                         "%s: drain has a time of %g s and no grace: say how long items may go on", call,
+                         drain->time_s);
+    return MPM_OK;
+}
+
 /* Items and results must have memory where they have a size. */
 int map_check_request(const char *call, const struct map_request *request)
 {
+    int status;
+
     if (!request->task)
         return error_set(MPM_EINVAL, "%s: the task is NULL", call);
     if (request->item_size > MAX_ITEM_SIZE || request->result_size > MAX_ITEM_SIZE)
@@ -40,6 +55,8 @@ int map_check_request(const char *call, const struct map_request *request)
         return error_set(MPM_EINVAL, "%s: %llu results of %llu bytes cannot be at %p", call,
                          (unsigned long long)request->count, (unsigned long long)request->result_size,
                          (void *)request->results);
+    if ((status = pool_check_drain(call, &request->drain)))
+        return status;
     if (request->context_size && !request->context)
         return error_set(MPM_EINVAL, "%s: a context of %zu bytes cannot be at NULL", call,
                          request->context_size);
@@ -66,7 +83,9 @@ struct map_request map_request_of(mpm_task *task, const void *items, size_t coun
                                 .context = chosen.context,
                                 .context_size = chosen.context_size,
                                 .progress = chosen.progress,
-                                .progress_argument = chosen.progress_argument};
+                                .progress_argument = chosen.progress_argument,
+                                .drain = chosen.drain,
+                                .done = chosen.done};
 }
 
 /* Gives a list of failures to a caller who wants one. */
@@ -86,7 +105,7 @@ int map_for_caller(struct mpm_pool *pool, const struct map_request *request, con
     size_t failure_count = 0;
     int status = map_run(pool, request, &failures, &failure_count);
 
-    if (!status || status == MPM_ETASK)
+    if (!status || status == MPM_ETASK || status == MPM_EDRAINED)
         hand_over(options, failures, failure_count);
     else
         free(failures);
@@ -130,7 +149,8 @@ int pool_map_batches(mpm_pool *pool, const struct batch_map *map)
                                   .progress_argument = map->progress_argument,
                                   .failed = map->failed ? map->failed : pass_over,
                                   .failed_argument = map->failed_argument,
-                                  .max_failures = map->max_failures};
+                                  .max_failures = map->max_failures,
+                                  .drain = map->drain};
     mpm_failure *failures;
     size_t failure_count;
     int status;

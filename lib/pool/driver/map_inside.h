@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the parts of a map share: map.c (its steps), map_plan.c (what it is made of: the job, the order of its items, the
- * lease table), map_results.c (what comes back) and map_single.c (a single call that looks for a worker). For
+ * lease table), map_results.c (what comes back), map_drain.c (an end before its time) and map_single.c (a single call that looks for a worker). For
  * pool/driver/. */
 #ifndef POOL_DRIVER_MAP_INSIDE_H
 #define POOL_DRIVER_MAP_INSIDE_H
@@ -59,6 +59,8 @@ struct map {
     uint64_t blobs_done, blob_bytes; /* results of any length that have come, and their bytes */
     double start_s;
     uint64_t next_progress_ns;
+    bool is_draining;      /* nothing is granted any more */
+    uint64_t drain_end_ns; /* then: by when what runs has ended, or is killed; by clock.h */
 };
 
 /* Makes the job, the order of items and the lease table of a map that begins. */
@@ -86,5 +88,14 @@ int map_single_look_after(struct map *map, bool *worked);
 uint64_t map_single_next_look_ns(const struct map *map);
 /* The map ends. */
 void map_single_ends(struct map *map);
+
+/* Begins to drain if it is time to. MPM_ENOMEM. */
+int map_drain_look(struct map *map);
+/* Whether it has been drained before all was done: nothing runs any more, or what runs has had its time. */
+bool map_is_drained(const struct map *map);
+/* MPM_EDRAINED, and how far the map is. */
+int map_say_drained(const struct map *map);
+/* When that is to be looked at next: by clock.h. */
+uint64_t map_drain_next_look_ns(const struct map *map);
 
 #endif

@@ -41,6 +41,8 @@ struct map_request {
     int (*failed)(const mpm_failure *failure, void *argument);
     void *failed_argument;
     uint64_t max_failures; /* more end the map; 0: none do */
+    mpm_drain_options drain;
+    unsigned char *done; /* a byte an item: set to 1 when it is done; or NULL */
 };
 
 /* How a map has ended. */

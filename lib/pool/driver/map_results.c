@@ -94,6 +94,12 @@ static void copy_results(struct map *map, uint64_t first, uint64_t count, const 
         memcpy(map->request.results + map->order[first + i].index * size, results + i * size, size);
 }
 
+static void mark_done(struct map *map, uint64_t first, uint64_t count)
+{
+    for (uint64_t i = first; i < first + count; i++)
+        map->request.done[map->order ? map->order[i].index : i] = 1;
+}
+
 int map_keep_results(struct map *map, unsigned node, const struct lease_results *done)
 {
     const struct map_request *request = &map->request;
@@ -109,6 +115,8 @@ int map_keep_results(struct map *map, unsigned node, const struct lease_results 
         copy_results(map, done->first, done->count, done->results);
         count_bytes(&map->pool->node[node].bytes_received, done->count * request->result_size);
     }
+    if (request->done)
+        mark_done(map, done->first, done->count);
     return keep_failures(map, done);
 }
 

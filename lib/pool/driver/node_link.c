@@ -116,6 +116,18 @@ uint64_t node_links_items_done(const struct node_links *links)
     return done;
 }
 
+uint64_t node_links_longest_claim_ns(const struct node_links *links)
+{
+    uint64_t longest_ns = 0;
+
+    for (unsigned node = 0; node < links->count; node++) {
+        uint64_t claim_ns = links->link[node].calls->longest_claim_ns(&links->link[node]);
+
+        longest_ns = claim_ns > longest_ns ? claim_ns : longest_ns;
+    }
+    return longest_ns;
+}
+
 /* A queue that is not closed is that of a run that has lost a part: its leases stay where they are. */
 void node_links_destroy(struct node_links *links)
 {

@@ -61,6 +61,8 @@ struct link_calls {
     uint64_t (*next_poll_ns)(const struct node_link *link);
     /* Items that are known to be done in leases that are not. */
     uint64_t (*items_done)(const struct node_link *link);
+    /* How long the longest claim of a worker has taken there, as far as is known; 0 if nothing is. */
+    uint64_t (*longest_claim_ns)(const struct node_link *link);
 };
 
 struct node_link {
@@ -71,6 +73,7 @@ struct node_link {
     struct lease_queue *queue;     /* local: NULL before its first lease */
     bool has_items_in_place;       /* local: they are in the arena */
     bool is_open;                  /* remote: the job was opened there */
+    uint64_t longest_claim_ns;     /* remote: as it has said */
     struct letter *letters, **end; /* remote: what it has said, oldest first, and nobody has read */
 };
 
@@ -88,6 +91,7 @@ void node_links_stop(struct node_links *links);
 bool node_links_close(struct node_links *links);
 uint64_t node_links_next_poll_ns(const struct node_links *links);
 uint64_t node_links_items_done(const struct node_links *links);
+uint64_t node_links_longest_claim_ns(const struct node_links *links);
 /* Frees them. NULL is fine. */
 void node_links_destroy(struct node_links *links);
 

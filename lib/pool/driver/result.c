@@ -244,7 +244,7 @@ int mpm_result_get(mpm_result *result, double timeout_s, const void **results)
     if ((status = check_result("mpm_result_get", result)) || (status = mpm_result_wait(result, timeout_s)))
         return status;
     outcome = &result->outcome;
-    if (results && (!outcome->status || outcome->status == MPM_ETASK))
+    if (results && (!outcome->status || outcome->status == MPM_ETASK || outcome->status == MPM_EDRAINED))
         *results = result->map.request.result_size ? result->map.request.results : NULL;
     if (outcome->status)
         return error_set(outcome->status, "%s",

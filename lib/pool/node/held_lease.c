@@ -133,6 +133,11 @@ uint64_t held_job_items_done(const struct held_job *job)
     return done;
 }
 
+uint64_t held_job_longest_claim_ns(const struct held_job *job)
+{
+    return atomic_load_explicit(&job->block->longest_claim_ns, memory_order_relaxed);
+}
+
 /* Hanging up. */
 
 /* Where each part of a lease stands in its one block of arena memory. */

@@ -103,6 +103,9 @@ void held_job_stop(struct held_job *job);
 bool held_job_close(struct held_job *job);
 /* Items that are done in its leases at this moment. */
 uint64_t held_job_items_done(const struct held_job *job);
+/* How long the longest claim of a worker in it has taken; 0 if none has ended, or none is measured: those of plain tasks
+ * with chunks of a fixed size. */
+uint64_t held_job_longest_claim_ns(const struct held_job *job);
 
 /* A lease on this node. */
 struct held_lease;

@@ -243,3 +243,8 @@ uint64_t lease_queue_items_done(const struct lease_queue *queue)
 {
     return queue->held ? held_job_items_done(queue->held) : 0;
 }
+
+uint64_t lease_queue_longest_claim_ns(const struct lease_queue *queue)
+{
+    return queue->held ? held_job_longest_claim_ns(queue->held) : 0;
+}

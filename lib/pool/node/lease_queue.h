@@ -63,5 +63,7 @@ bool lease_queue_close(struct lease_queue *queue);
 void lease_queue_forget(struct lease_queue *queue);
 /* Items that are done in its leases at this moment. */
 uint64_t lease_queue_items_done(const struct lease_queue *queue);
+/* As held_job_longest_claim_ns(). */
+uint64_t lease_queue_longest_claim_ns(const struct lease_queue *queue);
 
 #endif

@@ -106,6 +106,7 @@ static bool post_results(const struct steward_job *job, const struct held_lease 
 
     message.failure_count = failure_count;
     message.failures_untold = held_lease_failures_untold(lease);
+    message.longest_claim_ns = lease_queue_longest_claim_ns(job->queue);
     if (job->kind == JOB_BLOBS) {
         if ((status = pack_results(lease, &pack, &parts[2].size)))
             return post_trouble(MESSAGE_JOB_FAILED, job->pool->id, job->id, status);

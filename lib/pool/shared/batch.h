@@ -53,7 +53,11 @@ struct batch_map {
     int (*failed)(const mpm_failure *failure, void *argument);
     void *failed_argument;
     uint64_t max_failures; /* more end the map, with MPM_ECANCELED; 0: none do */
+    mpm_drain_options drain;
 };
+
+/* MPM_EINVAL, naming the call, for what cannot be. */
+int pool_check_drain(const char *call, const mpm_drain_options *drain);
 
 /* Runs it. Blocks. The pool's driver only. It keeps no list of failures, so it takes a bounded part of memory. Statuses
  * as mpm_pool_map. */

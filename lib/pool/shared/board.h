@@ -176,6 +176,8 @@ struct job_block {
     _Atomic uint64_t refused_since_ns,
         refused_ns;      /* workers': when they began to refuse the job, and did so last; or 0 */
     uint32_t blob_owner; /* of the pages of JOB_BLOBS; 0 for others */
+    /* Workers': how long the longest claim has taken. Of two that find a longer one at the same time either may stay. */
+    _Atomic uint64_t longest_claim_ns;
     struct note loss;
     _Alignas(64) char context[];
 };

@@ -207,7 +207,27 @@ static uint64_t claim(uint64_t chunk, uint64_t *from)
     return size;
 }
 
-/* Chunks of one size, without looking at the clock. */
+/* For whoever drains the job: how long it may take until what has begun has ended. */
+static void note_claim(uint64_t took_ns)
+{
+    _Atomic uint64_t *longest_ns = &worker_self.job->longest_claim_ns;
+
+    if (took_ns > atomic_load_explicit(longest_ns, memory_order_relaxed))
+        atomic_store_explicit(longest_ns, took_ns, memory_order_relaxed);
+}
+
+/* A batch takes long enough to look at the clock. */
+static void run_fixed_chunk(uint64_t from, uint64_t to)
+{
+    bool is_batch = job_is_batch(&worker_self.job->spec);
+    uint64_t start_ns = is_batch ? clock_now_ns() : 0;
+
+    run_chunk(from, to);
+    if (is_batch)
+        note_claim(clock_now_ns() - start_ns);
+}
+
+/* Chunks of one size, without looking at the clock, but for batches. */
 static void run_fixed(uint64_t chunk)
 {
     uint64_t from, size;
@@ -220,7 +240,7 @@ static void run_fixed(uint64_t chunk)
         return;
     }
     while (worker_self.tasks_left && !worker_is_called() && (size = claim(within_tasks_left(chunk), &from)))
-        run_chunk(from, from + size);
+        run_fixed_chunk(from, from + size);
 }
 
 /* The size of the next chunk, by what is left now. */
@@ -243,6 +263,7 @@ static void run_adaptive(void)
         run_chunk(from, from + size);
         end_ns = clock_now_ns();
         chunk_measured(&worker_self.pace, size, (double)(end_ns - start_ns) * 1e-9);
+        note_claim(end_ns - start_ns);
         start_ns = end_ns;
     }
 }

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* How long a batch job has left. Slurm is asked once, and a controller that does not answer costs ten seconds: a map goes
+ * on without a limit then. */
+#include "walltime.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* A job's number goes into a command. */
+static bool is_number(const char *text)
+{
+    return *text && strspn(text, "0123456789") == strlen(text);
+}
+
+bool walltime_parse(const char *text, double *seconds)
+{
+    double days = 0, part[3] = {0};
+    unsigned count = 0;
+    const char *dash = strchr(text, '-');
+    char *end;
+
+    if (dash)
+        days = strtod(text, &end);
+    for (const char *at = dash ? dash + 1 : text; count < 3; at = end + 1) {
+        if (!isdigit((unsigned char)*at))
+            return false;
+        part[count++] = strtod(at, &end);
+        if (*end != ':')
+            break;
+    }
+    if (*end && !isspace((unsigned char)*end))
+        return false;
+    if (dash) /* hours come first */
+        *seconds = ((days * 24 + part[0]) * 60 + part[1]) * 60 + part[2];
+    else if (count == 3)
+        *seconds = (part[0] * 60 + part[1]) * 60 + part[2];
+    else
+        *seconds = count == 2 ? part[0] * 60 + part[1] : part[0];
+    return true;
+}
+
+static double ask_slurm(const char *job)
+{
+    char command[128], answer[64];
+    double left_s = 0;
+    FILE *pipe;
+
+    snprintf(command, sizeof command, "timeout 10 squeue -h -j %s -o %%L 2>/dev/null </dev/null", job);
+    if (!(pipe = popen(command, "r")))
+        return 0;
+    if (!fgets(answer, sizeof answer, pipe) || !walltime_parse(answer, &left_s))
+        left_s = 0;
+    pclose(pipe);
+    return left_s;
+}
+
+double walltime_left_s(void)
+{
+    const char *end = getenv("SLURM_JOB_END_TIME"), *job = getenv("SLURM_JOB_ID");
+
+    if (end && is_number(end)) {
+        double left_s = strtod(end, NULL) - (double)time(NULL);
+
+        return left_s > 1 ? left_s : 1; /* over already: there is no time left, but a limit */
+    }
+    return job && is_number(job) && strlen(job) < 32 ? ask_slurm(job) : 0;
+}
