@@ -325,13 +325,6 @@ static void note_progress(const mpm_progress *now, void *unused)
     mpm_progress_line(now, &watched.line);
 }
 
-/* Status 75 is that of sysexits.h for what may succeed if it is tried again. */
-static int say_drained(void)
-{
-    fprintf(stderr, "mpmap: %s; the same command with --resume goes on\n", mpm_error());
-    return EXIT_DRAINED;
-}
-
 /* How long the map may take: what is left of the walltime, but for what it takes to end. */
 static double time_left_s(const struct request *request)
 {
@@ -375,10 +368,10 @@ static int run_map(mpm_pool *pool, const struct request *request, const struct p
     status = mpm_pool_map_dataset(pool, plugin->task, &map);
     seconds = now_s() - start_s;
     mpm_progress_line_end(&watched.line);
-    if (status == MPM_EDRAINED)
-        return say_drained();
-    if (status)
-        return mpm_report_error();
+    if (status) {
+        mpm_report_error();
+        return status == MPM_EDRAINED ? EXIT_DRAINED : EXIT_FAILURE;
+    }
     if (!request->quiet)
         print_summary(rows, seconds, mpm_pool_worker_count(pool));
     return 0;
