@@ -532,9 +532,76 @@ static void who_cannot_have_a_life_is_told_what_to_do(void)
         end_one(processes[i]);
 }
 
+/* Threads of one process, each of which has used the node's memory, and stays. */
+struct crowd {
+    mpm_lock lock;
+    _Atomic unsigned inside, refused;
+    _Atomic int may_go;
+    char sentence[200];
+};
+
+static void *use_lock_and_stay(void *argument)
+{
+    struct crowd *crowd = argument;
+    int status = mpm_lock_acquire(crowd->lock, MPM_FOREVER);
+
+    if (status == MPM_ENOMEM && !atomic_fetch_add(&crowd->refused, 1))
+        snprintf(crowd->sentence, sizeof crowd->sentence, "%s", mpm_error());
+    if (!status && mpm_lock_release(crowd->lock))
+        return NULL;
+    atomic_fetch_add(&crowd->inside, 1);
+    while (!atomic_load(&crowd->may_go))
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    return NULL;
+}
+
+static int come_in_a_crowd(const void *args, size_t size)
+{
+    static struct crowd crowd;
+    static pthread_t thread[MANY];
+    unsigned started = 0;
+
+    (void)size;
+    memcpy(&crowd.lock, args, sizeof crowd.lock);
+    while (started < MANY && !atomic_load(&crowd.refused) &&
+           !pthread_create(&thread[started], NULL, use_lock_and_stay, &crowd)) {
+        started++;
+        while (atomic_load(&crowd.inside) < started)
+            nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+    }
+    atomic_store(&crowd.may_go, 1);
+    for (unsigned i = 0; i < started; i++)
+        pthread_join(thread[i], NULL);
+    return atomic_load(&crowd.refused) && strstr(crowd.sentence, "MPMAP_ARENA") ? 0 : 1;
+}
+
+static void a_thread_that_can_have_no_life_gets_an_error(void)
+{
+    static uint64_t blocks[3000];
+    mpm_process process;
+    unsigned filled;
+    mpm_lock lock;
+    int code = -1;
+
+    CU_ASSERT_EQUAL_FATAL(mpm_lock_create(&lock), MPM_OK);
+    CU_ASSERT_EQUAL_FATAL(mpm_process_start(come_in_a_crowd, &lock, sizeof lock,
+                                            &(mpm_process_options){.place = MPM_ON_NODE(0)}, &process),
+                          MPM_OK);
+    filled = fill_arena(blocks, 3000);
+    CU_ASSERT(life_room() < MANY);
+    CU_ASSERT_EQUAL(mpm_process_join(process, MPM_FOREVER), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_process_exitcode(process, &code), MPM_OK);
+    CU_ASSERT_EQUAL(code, 0);
+    for (unsigned i = 0; i < filled; i++)
+        arena_free(runtime_arena(), blocks[i]);
+    CU_ASSERT_EQUAL(mpm_process_close(process), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_lock_destroy(lock), MPM_OK);
+}
+
 int main(int argc, char **argv)
 {
     static const struct suite_test tests[] = {
+        {"a_thread_that_can_have_no_life_gets_an_error", a_thread_that_can_have_no_life_gets_an_error},
         {"maps_that_do_not_fit_together_wait_for_each_other",
          maps_that_do_not_fit_together_wait_for_each_other},
         {"contexts_that_do_not_fit_together_wait_for_each_other",

@@ -5,9 +5,11 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/log.h"
 #include "child.h"
 #include "shm/index_set.h"
@@ -212,6 +214,26 @@ static void who_finds_no_place_gets_one_when_somebody_has_ended(void)
     drop(shared, 1);
 }
 
+static bool is_refused(void *argument)
+{
+    (void)argument;
+    return life_ensure() == MPM_ENOMEM && !life_of_thread && strstr(mpm_error(), "1 threads") &&
+           strstr(mpm_error(), "MPMAP_ARENA");
+}
+
+static void who_can_be_told_that_there_is_no_place_does_not_wait_for_ever(void)
+{
+    struct shared *shared = shared_create(1);
+    pid_t first = child_start(tell_and_stay, shared);
+
+    CU_ASSERT(child_reached(&shared->steps, 1));
+    CU_ASSERT(child_succeeds(is_refused, shared));
+    wait_ring(&shared->may_go);
+    CU_ASSERT_EQUAL(child_wait(first), 0);
+    CU_ASSERT(child_succeeds(tell, shared));
+    drop(shared, 1);
+}
+
 /* One more crowd member, which tells that it is there. */
 static bool join_crowd(void *argument)
 {
@@ -364,6 +386,8 @@ int main(void)
         {"a_lasting_process_has_one_that_is_never_over", a_lasting_process_has_one_that_is_never_over},
         {"who_finds_no_place_gets_one_when_somebody_has_ended",
          who_finds_no_place_gets_one_when_somebody_has_ended},
+        {"who_can_be_told_that_there_is_no_place_does_not_wait_for_ever",
+         who_can_be_told_that_there_is_no_place_does_not_wait_for_ever},
         {"the_table_grows_with_need", the_table_grows_with_need},
         {"a_place_whose_generations_are_used_up_is_not_taken_again",
          a_place_whose_generations_are_used_up_is_not_taken_again},

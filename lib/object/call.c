@@ -464,10 +464,11 @@ int call_run(const mpm_handle *handle, struct invocation *invocation, double tim
 int invoke_remote(const mpm_handle *handle, struct invocation *invocation, double timeout_s)
 {
     enum object_kind kind = invocation->method->kind;
+    int status;
 
     if (runtime_topology()->node_count && handle->kind != kind)
         return error_set(MPM_EINVAL, "this is not a handle of a %s", object_kind_name(kind));
-    return call_run(handle, invocation, timeout_s);
+    return (status = life_ensure()) ? status : call_run(handle, invocation, timeout_s);
 }
 
 /* In the host. */

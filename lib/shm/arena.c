@@ -339,8 +339,11 @@ int arena_alloc(struct arena *arena, size_t size, uint32_t owner, uint64_t *offs
 {
     uint64_t units = 1 + (size ? ((uint64_t)size + UNIT - 1) / UNIT : 1);
     struct block *block;
+    int status;
 
     assert(owner <= ARENA_MAX_OWNER);
+    if ((status = life_ensure()))
+        return status;
     if (size > arena->size)
         return error_set(MPM_ENOMEM,
                          "%zu bytes do not fit into the arena of %llu: MPMAP_ARENA makes it larger", size,

@@ -27,6 +27,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
+#include "base/error.h"
 #include "base/log.h"
 #include "shm/kill_point.h"
 #include "shm/life_inside.h"
@@ -38,6 +39,11 @@
 #define KEPT_PLACES             8u
 #define LOOK_NS                 1000000 /* between two looks for a place where there is none */
 #define LOOKS_A_SENTENCE        500u
+#define MOST_LOOKS              1000u /* by who can be told that there is none */
+#define NO_PLACE                                                                                      \
+    "%u threads of this node's processes use its arena, and there is room for no more: a larger one " \
+    "(MPMAP_ARENA) has "                                                                              \
+    "room for more"
 
 enum place_state { PLACE_NEW, PLACE_MAKING, PLACE_MADE };
 
@@ -218,37 +224,48 @@ static uint64_t find_place(struct life_table *table, bool *is_last)
     return 0;
 }
 
-/* A table that is just growing is waited for shortly, one that cannot until somebody ends. */
-static uint64_t wait_for_place(struct life_table *table, bool *is_last)
+/* Gives the calling thread a place, if there is one, and has the table grow where few are left. */
+static bool try_begin(void)
 {
-    uint64_t life;
+    bool is_last = false;
 
-    for (unsigned looks = 1; !(life = find_place(table, is_last)); looks++) {
-        if (looks % LOOKS_A_SENTENCE == 0)
-            log_write(MPM_LOG_ERROR,
-                      "%u threads of a node use its memory, and there is no room for more: one waits for "
-                      "another to "
-                      "end; a larger arena (MPMAP_ARENA) has room for more",
-                      (unsigned)places_of(table));
+    if (!is_forked) {
+        life_of_thread = LASTING;
+        return true;
+    }
+    assert(table_in_use);
+    if (!(life_of_thread = find_place(table_in_use, &is_last)))
+        return false;
+    KILL_POINT();
+    if (is_last && grow_table)
+        grow_table(table_in_use);
+    return true;
+}
+
+/* A table that is just growing is waited for shortly, one that cannot until somebody ends, or `most` looks. */
+static bool begin_in(unsigned most)
+{
+    int saved_errno = errno;
+    bool has_begun;
+
+    for (unsigned looks = 1; !(has_begun = try_begin()) && looks != most; looks++) {
+        if (!most && looks % LOOKS_A_SENTENCE == 0)
+            log_write(MPM_LOG_ERROR, NO_PLACE ": one waits for another to end", life_room());
         nanosleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);
     }
-    return life;
+    errno = saved_errno;
+    return has_begun;
 }
 
 uint64_t life_begin(void)
 {
-    int saved_errno = errno;
-    bool is_last = false;
-
-    if (!is_forked)
-        return life_of_thread = LASTING;
-    assert(table_in_use);
-    life_of_thread = wait_for_place(table_in_use, &is_last);
-    KILL_POINT();
-    if (is_last && grow_table)
-        grow_table(table_in_use);
-    errno = saved_errno;
+    begin_in(0);
     return life_of_thread;
+}
+
+int life_begin_in_time(void)
+{
+    return begin_in(MOST_LOOKS) ? MPM_OK : error_set(MPM_ENOMEM, NO_PLACE, life_room());
 }
 
 bool life_is_over(uint64_t life)

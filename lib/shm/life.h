@@ -48,6 +48,14 @@ extern __attribute__((tls_model("initial-exec"))) _Thread_local uint64_t life_of
 /* Gives the calling thread one. Waits, and says so in the log, if there are as many threads as the table has room for and
  * it cannot grow. */
 uint64_t life_begin(void);
+/* The same, but waits for a second at most. MPM_ENOMEM. */
+int life_begin_in_time(void);
+
+/* Sees to it that the calling thread has one, wherever a call can fail: behind it nothing waits for a place. MPM_ENOMEM. */
+static inline int life_ensure(void)
+{
+    return __builtin_expect(life_of_thread != 0, 1) ? 0 : life_begin_in_time();
+}
 
 /* The life of the calling thread. */
 static inline uint64_t life_own(void)

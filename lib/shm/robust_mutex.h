@@ -27,18 +27,19 @@ void robust_mutex_create(struct robust_mutex *mutex);
 
 bool robust_mutex_lock_slowly(struct robust_mutex *mutex, uint64_t own);
 
-/* Locks it if nobody is inside, dead or alive. */
+/* Locks it if nobody is inside, dead or alive. Not before the thread has a life. */
 static inline bool robust_mutex_lock_at_once(struct robust_mutex *mutex)
 {
-    uint64_t nobody = 0;
+    uint64_t nobody = 0, own = life_of_thread;
 
-    return __builtin_expect(atomic_compare_exchange_strong_explicit(&mutex->holder, &nobody, life_own(),
-                                                                    memory_order_acquire,
-                                                                    memory_order_relaxed),
+    return __builtin_expect(own && atomic_compare_exchange_strong_explicit(&mutex->holder, &nobody, own,
+                                                                           memory_order_acquire,
+                                                                           memory_order_relaxed),
                             1);
 }
 
-/* Locks it. true if the last holder died inside: repair what it guards, then robust_mutex_repaired(). */
+/* Locks it. true if the last holder died inside: repair what it guards, then robust_mutex_repaired(). Who can fail calls
+ * life_ensure() before: a thread that can have no life waits here until another one ends. */
 static inline bool robust_mutex_lock(struct robust_mutex *mutex)
 {
     return !robust_mutex_lock_at_once(mutex) && robust_mutex_lock_slowly(mutex, life_own());

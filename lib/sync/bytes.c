@@ -89,9 +89,13 @@ static void commit_set(struct bytes *bytes)
     finish_set(bytes);
 }
 
-/* MPM_ESTALE: nothing is locked. */
+/* MPM_ESTALE, MPM_ENOMEM: nothing is locked. */
 static int lock_whole(struct object *object, const mpm_handle *handle)
 {
+    int status = life_ensure();
+
+    if (status)
+        return status;
     if (robust_mutex_lock(&object->mutex))
         robust_mutex_repaired(&object->mutex); /* is_new tells what is to be done */
     if (!object_is(object, handle)) {

@@ -24,6 +24,10 @@ void channel_note_death(struct object *object, struct robust_mutex *mutex)
 
 int channel_lock_both(struct object *object, const mpm_handle *handle, channel_sweep *sweep)
 {
+    int status = life_ensure();
+
+    if (status)
+        return status;
     if (robust_mutex_lock(&object->mutex))
         channel_note_death(object, &object->mutex);
     if (robust_mutex_lock(&object->second_mutex))

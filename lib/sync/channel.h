@@ -24,16 +24,20 @@ typedef void channel_sweep(struct object *object);
 
 /* After a mutex of a cell was got from a dead holder: stores `unswept` in what stands there now. */
 void channel_note_death(struct object *object, struct robust_mutex *mutex);
-/* Locks both sides of an object that is whole. MPM_ESTALE: nothing is locked. */
+/* Locks both sides of an object that is whole. MPM_ESTALE, MPM_ENOMEM: nothing is locked. */
 int channel_lock_both(struct object *object, const mpm_handle *handle, channel_sweep *sweep);
 void channel_unlock_both(struct object *object);
 /* After unswept was found: sweeps. */
 void channel_make_whole(struct object *object, const mpm_handle *handle, channel_sweep *sweep);
 
-/* Locks one side of an object that is whole. MPM_ESTALE: nothing is locked. */
+/* Locks one side of an object that is whole. MPM_ESTALE, MPM_ENOMEM: nothing is locked. */
 static inline int channel_lock(struct object *object, const mpm_handle *handle, struct robust_mutex *mutex,
                                channel_sweep *sweep)
 {
+    int status = life_ensure();
+
+    if (status)
+        return status;
     for (;;) {
         if (__builtin_expect(robust_mutex_lock(mutex), 0))
             channel_note_death(object, mutex);

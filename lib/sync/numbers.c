@@ -173,11 +173,14 @@ static void end_object(struct object *object, const mpm_handle *handle)
     object_set_clean(object);
 }
 
-/* Takes the cell's lock if the object is there. MPM_ESTALE: nothing is locked. */
+/* Takes the cell's lock if the object is there. MPM_ESTALE, MPM_ENOMEM: nothing is locked. */
 static int lock_object(struct object *object, const mpm_handle *handle)
 {
     mpm_handle name = number_object(*handle);
+    int status = life_ensure();
 
+    if (status)
+        return status;
     if (robust_mutex_lock(&object->mutex))
         robust_mutex_repaired(&object->mutex); /* nothing is derived */
     if (object_is(object, &name))

@@ -26,9 +26,13 @@
 
 #define KEPT 16u /* locks that a thread keeps in mind */
 
-/* Takes the mutex of a parent of this node. MPM_ESTALE without it. */
+/* Takes the mutex of a parent of this node. MPM_ESTALE, MPM_ENOMEM without it. */
 static int lock_parent(struct object *parent, const mpm_handle *handle)
 {
+    int status = life_ensure();
+
+    if (status)
+        return status;
     if (robust_mutex_lock(&parent->mutex))
         robust_mutex_repaired(&parent->mutex); /* all that uses it can be repeated */
     if (object_is(parent, handle))

@@ -154,9 +154,13 @@ static void repair(struct object *object)
     robust_mutex_repaired(&object->mutex);
 }
 
-/* Takes the mutex. MPM_ESTALE without it. */
+/* Takes the mutex. MPM_ESTALE or MPM_ENOMEM without it. */
 static int lock(struct object *object, const mpm_handle *handle)
 {
+    int status = life_ensure();
+
+    if (status)
+        return status;
     if (robust_mutex_lock(&object->mutex))
         repair(object);
     KILL_POINT();
