@@ -120,6 +120,36 @@ static void imap_unordered_gives_each_result_once(void)
     check_stream(MPM_UNORDERED, 1, 3, 300);
 }
 
+static void imap_goes_through_an_array(void)
+{
+    enum { COUNT = 5000 };
+    mpm_pool *pool = open_pool(0);
+    int *numbers = malloc(COUNT * sizeof *numbers);
+    mpm_stream *stream = NULL;
+
+    CU_ASSERT_FATAL(numbers != NULL);
+    for (int i = 0; i < COUNT; i++)
+        numbers[i] = i;
+    for (int order = MPM_ORDERED; order <= MPM_UNORDERED; order++) {
+        mpm_stream_options options = {.order = (enum mpm_order)order};
+
+        CU_ASSERT_EQUAL_FATAL(mpm_pool_imap_array(pool, square, numbers, COUNT, sizeof *numbers, sizeof(long),
+                                                  &options, &stream),
+                              MPM_OK);
+        CU_ASSERT_EQUAL(read_squares(stream, COUNT, order == MPM_ORDERED), 0);
+        mpm_stream_close(stream);
+    }
+    CU_ASSERT_EQUAL_FATAL(
+        mpm_pool_imap_array(pool, square, NULL, 0, sizeof *numbers, sizeof(long), NULL, &stream), MPM_OK);
+    CU_ASSERT_EQUAL(read_squares(stream, 0, true), 0);
+    mpm_stream_close(stream);
+    CU_ASSERT_EQUAL(mpm_pool_imap_array(pool, square, NULL, 1, sizeof *numbers, sizeof(long), NULL, &stream),
+                    MPM_EINVAL);
+    CU_ASSERT(error_has("mpm_pool_imap_array: 1 items of 4 bytes"));
+    free(numbers);
+    mpm_pool_close(pool);
+}
+
 static void a_stream_of_nothing_is_at_its_end(void)
 {
     check_stream(MPM_ORDERED, 0, 0, 0);
@@ -568,6 +598,7 @@ int main(int argc, char **argv)
     static const struct suite_test tests[] = {
         {"imap_gives_results_in_order", imap_gives_results_in_order},
         {"imap_unordered_gives_each_result_once", imap_unordered_gives_each_result_once},
+        {"imap_goes_through_an_array", imap_goes_through_an_array},
         {"a_stream_of_nothing_is_at_its_end", a_stream_of_nothing_is_at_its_end},
         {"the_generator_is_never_further_ahead_than_the_buffer",
          the_generator_is_never_further_ahead_than_the_buffer},

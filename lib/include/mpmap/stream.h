@@ -53,6 +53,22 @@ MPM_API MPM_CHECKED int mpm_pool_imap(mpm_pool *pool, mpm_task *task, mpm_genera
                                       void *argument, size_t item_size, size_t result_size,
                                       const mpm_stream_options *options, mpm_stream **stream);
 
+/** Begins a map over the items of an array, as mpm_pool_imap() does over those that a generator makes: results come one
+ * by one, while the map runs.
+ * @param pool         the pool
+ * @param task         the function to run
+ * @param items        `count` items of `item_size` bytes each, which must stay as they are until the stream has given
+ *                     its last result, or is closed; NULL if `item_size` is 0
+ * @param count        how many items
+ * @param item_size    bytes of an item
+ * @param result_size  bytes of a result
+ * @param options      or NULL: defaults
+ * @param stream       out: the caller ends it with mpm_stream_close()
+ * @return as mpm_pool_imap(). */
+MPM_API MPM_CHECKED int mpm_pool_imap_array(mpm_pool *pool, mpm_task *task, const void *items, size_t count,
+                                            size_t item_size, size_t result_size,
+                                            const mpm_stream_options *options, mpm_stream **stream);
+
 /** Gives the next result. Waits until there is one. Several threads may call it at once.
  * @param stream     the stream
  * @param timeout_s  seconds to wait at most, or MPM_FOREVER; 0: do not wait

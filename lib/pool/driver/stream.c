@@ -47,12 +47,25 @@ struct batch {
     char *items, *results;
 };
 
+/* What a stream over an array has left. */
+struct array_items {
+    const char *next;
+    size_t left, size;
+};
+
+/* Where items come from. */
+struct source {
+    mpm_generator *generator;
+    void *argument;
+    struct array_items array; /* of next_of_array() */
+};
+
 struct mpm_stream {
     struct mpm_stream *next; /* of all streams */
     struct mpm_pool *pool;   /* not to be used once it is ended */
     struct map_request request;
-    mpm_generator *generator;
-    void *argument, *context;
+    struct source source;
+    void *context;
     enum mpm_order order;
     size_t buffer, chunk, max_chunk; /* chunk is what is right at this time */
     bool is_adaptive;
@@ -259,7 +272,7 @@ static void pull_all(struct mpm_stream *stream, void *item)
             continue;
         }
         pthread_mutex_unlock(&stream->mutex);
-        status = stream->generator(stream->argument, item);
+        status = stream->source.generator(stream->source.argument, item);
         runtime_back_from_program(EXIT_SUCCESS);
         pthread_mutex_lock(&stream->mutex);
         if ((goes_on = status > 0))
@@ -517,7 +530,7 @@ static int start_puller(struct mpm_stream *stream)
     return failed ? error_set(MPM_ESYSTEM, "a thread cannot be started: %s", strerror(failed)) : MPM_OK;
 }
 
-static int check_stream(const struct map_request *request, mpm_generator *generator,
+static int check_stream(const char *call, const struct map_request *request, mpm_generator *generator,
                         const mpm_stream_options *options, mpm_stream *const *begun)
 {
     struct function name;
@@ -526,25 +539,24 @@ static int check_stream(const struct map_request *request, mpm_generator *genera
     if ((status = function_name(request->task, &name)))
         return status;
     if (!generator || !begun)
-        return error_set(MPM_EINVAL, "mpm_pool_imap: the %s is NULL",
+        return error_set(MPM_EINVAL, "%s: the %s is NULL", call,
                          generator ? "place for the stream" : "generator");
     if (options->buffer > MAX_BUFFER)
-        return error_set(MPM_EINVAL, "mpm_pool_imap: a buffer of %zu items is too large: at most %zu",
+        return error_set(MPM_EINVAL, "%s: a buffer of %zu items is too large: at most %zu", call,
                          options->buffer, MAX_BUFFER);
     if (options->order != MPM_ORDERED && options->order != MPM_UNORDERED)
-        return error_set(MPM_EINVAL,
-                         "mpm_pool_imap: the order is %d: it must be MPM_ORDERED or MPM_UNORDERED",
+        return error_set(MPM_EINVAL, "%s: the order is %d: it must be MPM_ORDERED or MPM_UNORDERED", call,
                          (int)options->order);
     return MPM_OK;
 }
 
 /* Frees it if it cannot begin. */
-static int begin_stream(struct mpm_stream *stream, mpm_stream **begun)
+static int begin_stream(const char *call, struct mpm_stream *stream, mpm_stream **begun)
 {
     int status = MPM_OK;
 
     if (!list_stream(stream))
-        status = error_set(MPM_ESTATE, "mpm_pool_imap: the end of the pool has begun");
+        status = error_set(MPM_ESTATE, "%s: the end of the pool has begun", call);
     else if ((status = start_puller(stream)))
         unlist_stream(stream);
     if (status)
@@ -554,25 +566,69 @@ static int begin_stream(struct mpm_stream *stream, mpm_stream **begun)
     return status;
 }
 
+static int next_of_array(void *argument, void *item)
+{
+    struct array_items *array = argument;
+
+    if (!array->left)
+        return 0;
+    array->left--;
+    if (array->size) {
+        memcpy(item, array->next, array->size);
+        array->next += array->size;
+    }
+    return 1;
+}
+
+/* In a call that has entered the pool. The request has no items, which the generator makes. */
+static int make_and_begin(const char *call, struct mpm_pool *pool, const struct map_request *request,
+                          const struct source *source, const mpm_stream_options *options, mpm_stream **begun)
+{
+    struct mpm_stream *stream;
+    int status;
+
+    if ((status = check_stream(call, request, source->generator, options, begun)))
+        return status;
+    if (!(stream = make_stream(pool, request, options)))
+        return error_set(MPM_ENOMEM, "no memory for a stream");
+    stream->source = *source;
+    if (source->generator == next_of_array)
+        stream->source.argument = &stream->source.array;
+    return begin_stream(call, stream, begun);
+}
+
 int mpm_pool_imap(mpm_pool *pool, mpm_task *task, mpm_generator *generator, void *argument, size_t item_size,
                   size_t result_size, const mpm_stream_options *options, mpm_stream **begun)
 {
     mpm_stream_options chosen = options ? *options : (mpm_stream_options){0};
     mpm_map_options map_options = {.context = chosen.context, .context_size = chosen.context_size};
     struct map_request request = map_request_of(task, NULL, 0, item_size, &map_options, NULL, result_size);
-    struct mpm_stream *stream = NULL;
+    struct source source = {.generator = generator, .argument = argument};
     int status;
 
     if ((status = map_enter("mpm_pool_imap", pool, &request)))
         return status;
-    if (!(status = check_stream(&request, generator, &chosen, begun)) &&
-        !(stream = make_stream(pool, &request, &chosen)))
-        status = error_set(MPM_ENOMEM, "no memory for a stream");
-    if (!status) {
-        stream->generator = generator;
-        stream->argument = argument;
-        status = begin_stream(stream, begun);
-    }
+    status = make_and_begin("mpm_pool_imap", pool, &request, &source, &chosen, begun);
+    pool_leave_call(pool);
+    return status;
+}
+
+int mpm_pool_imap_array(mpm_pool *pool, mpm_task *task, const void *items, size_t count, size_t item_size,
+                        size_t result_size, const mpm_stream_options *options, mpm_stream **begun)
+{
+    mpm_stream_options chosen = options ? *options : (mpm_stream_options){0};
+    mpm_map_options map_options = {.context = chosen.context, .context_size = chosen.context_size};
+    char any; /* results come one by one */
+    struct map_request request = map_request_of(task, items, count, item_size, &map_options, &any,
+                                                result_size);
+    struct source source = {.generator = next_of_array, .array = {items, count, item_size}};
+    int status;
+
+    if ((status = map_enter("mpm_pool_imap_array", pool, &request)))
+        return status;
+    request.items = request.results = NULL;
+    request.count = 0;
+    status = make_and_begin("mpm_pool_imap_array", pool, &request, &source, &chosen, begun);
     pool_leave_call(pool);
     return status;
 }
