@@ -25,7 +25,7 @@ typedef struct mpm_call mpm_call;
  * @return 0, or anything else if the item failed: see mpm_fail(). */
 typedef int mpm_task(mpm_call *call, const void *item, void *result);
 
-/** Says why the item fails, in at most 191 bytes. Does not block.
+/** Says why the item fails, in at most 191 bytes: a longer text is cut, and ends with "…". Does not block.
  * @param call    the call that the task was given
  * @param format  as of printf(), with its arguments
  * @return 1, so that a task can `return mpm_fail(call, "x is %g", x);`. */

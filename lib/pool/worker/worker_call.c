@@ -16,6 +16,7 @@
 #include "pool/worker/worker_self.h"
 #include "shm/kill_point.h"
 
+#define CUT_MARK         "…"                  /* at the end of a text that is too long */
 #define REFUSAL_NS       UINT64_C(1000000000) /* what workers refuse for longer is lost */
 #define REFUSAL_CALM_NS  UINT64_C(5000000000) /* after so long another refusal is about something else */
 #define REFUSAL_PAUSE_NS 50000000
@@ -46,17 +47,30 @@ void *mpm_call_state(const mpm_call *call)
     return call ? call->state : NULL;
 }
 
+/* Between two characters of UTF-8. */
+static void mark_as_cut(char *text, size_t size)
+{
+    size_t end = size - sizeof CUT_MARK;
+
+    while (end && ((unsigned char)text[end] & 0xc0) == 0x80)
+        end--;
+    memcpy(text + end, CUT_MARK, sizeof CUT_MARK);
+}
+
 int mpm_fail(mpm_call *call, const char *format, ...)
 {
     va_list arguments;
+    int length;
 
     if (!call)
         return 1;
     if (!format)
         format = "the task gave no reason";
     va_start(arguments, format);
-    vsnprintf(call->text, sizeof call->text, format, arguments);
+    length = vsnprintf(call->text, sizeof call->text, format, arguments);
     va_end(arguments);
+    if (length >= (int)sizeof call->text)
+        mark_as_cut(call->text, sizeof call->text);
     return 1;
 }
 
