@@ -130,6 +130,14 @@ Six squared: 36'
 example 08_async
 python_prints is_exactly 08_async
 
+wanted='Result: 1
+Result: 4
+Result: 9
+Result: 16
+Result: 25'
+example 15_first_results is_sorted
+python_prints is_sorted 15_first_results
+
 wanted='Most steps to 1 below 100000: 350, from 77031'
 example 09_stream
 python_prints is_exactly 09_stream

@@ -43,11 +43,12 @@ static bool is_i64(double number)
 static bool put_integer(mpm_type type, int64_t number, union any_number *any)
 {
     unsigned bits = 8 * (unsigned)number_size(type);
-    int64_t end = INT64_C(1) << (is_unsigned(type) ? bits % 64 : bits - 1);
+    int64_t end;
 
     number_put(type, (uint64_t)number, any);
     if (bits == 64)
         return true;
+    end = INT64_C(1) << (is_unsigned(type) ? bits : bits - 1);
     return number < end && (is_unsigned(type) ? number > -end : number >= -end);
 }
 
