@@ -175,7 +175,7 @@ static const struct transport loop_transport = {.name = "loop",
                                                 .is_over = loop_is_over,
                                                 .abort = loop_abort};
 
-static struct wait_word bell;
+static struct eventcount bell;
 
 static bool start(void)
 {
@@ -499,7 +499,7 @@ static bool ring_often(void *unused)
     for (unsigned i = 0; good && i < 1000; i++) {
         unsigned before = atomic_load(&looks);
 
-        wait_ring(&bell);
+        eventcount_notify(&bell);
         /* The look that was under way may have come before the ring, the one after it has not. */
         good = child_reached(&looks, before + 2);
     }
@@ -529,7 +529,7 @@ static bool hand_over(void *unused)
     (void)unused;
     transport_take();
     courier_start(&loop_transport, &(struct topology){.node_count = NODES}, &bell, messages_rule_of);
-    wait_ring(&bell);
+    eventcount_notify(&bell);
     transport_give_up();
     courier_begin();
     courier_stop();
@@ -544,7 +544,7 @@ static bool cancel(void *unused)
     (void)unused;
     transport_take();
     courier_start(&loop_transport, &(struct topology){.node_count = NODES}, &bell, messages_rule_of);
-    wait_ring(&bell);
+    eventcount_notify(&bell);
     courier_cancel();
     return transport_is_mine() && !courier_runs() && loop.polls == 0;
 }

@@ -123,11 +123,11 @@ static void await_loss(void)
     lost_count++;
     host_count--;
     for (bool in_time = true; in_time;) {
-        uint32_t seen = wait_look(runtime_bell());
+        uint32_t seen = eventcount_prepare(runtime_bell());
 
         if (lost_ranks() == lost_count)
             return;
-        in_time = wait_change(runtime_bell(), seen, 0, end_ns);
+        in_time = eventcount_wait(runtime_bell(), seen, 0, end_ns);
     }
     CU_FAIL("main does not hear that a host was lost");
 }

@@ -15,7 +15,7 @@
 #include "shm/index_set.h"
 #include "shm/life.h"
 #include "shm/life_inside.h"
-#include "shm/wait_word.h"
+#include "shm/eventcount.h"
 #include "suite.h"
 
 #define PLACES 8
@@ -30,7 +30,7 @@
 struct shared {
     _Atomic uint64_t life[2];
     _Atomic unsigned steps;
-    struct wait_word may_go;
+    struct eventcount may_go;
     struct life_table *table;
     _Atomic uint64_t crowd[CROWD];
     _Atomic unsigned segments; /* that the table has taken */
@@ -67,7 +67,7 @@ static bool tell_and_stay(void *argument)
 
     tell(shared);
     atomic_store(&shared->steps, 1);
-    wait_change(&shared->may_go, 0, 0, CLOCK_FOREVER);
+    eventcount_wait(&shared->may_go, 0, 0, CLOCK_FOREVER);
     return true;
 }
 
@@ -109,7 +109,7 @@ static void it_is_not_over_while_the_process_is_stopped(void)
     CU_ASSERT(WIFSTOPPED(wait_status));
     CU_ASSERT_FALSE(life_is_over(atomic_load(&shared->life[0])));
     kill(child, SIGCONT);
-    wait_ring(&shared->may_go);
+    eventcount_notify(&shared->may_go);
     CU_ASSERT_EQUAL(child_wait(child), 0);
     CU_ASSERT(life_is_over(atomic_load(&shared->life[0])));
     drop(shared, PLACES);
@@ -207,7 +207,7 @@ static void who_finds_no_place_gets_one_when_somebody_has_ended(void)
     CU_ASSERT(child_reached(&shared->steps, 1));
     log_open(MPM_LOG_OFF, "life_test");
     second = child_start(tell_second, shared);
-    wait_ring(&shared->may_go);
+    eventcount_notify(&shared->may_go);
     CU_ASSERT_EQUAL(child_wait(first), 0);
     CU_ASSERT_EQUAL(child_wait(second), 0);
     CU_ASSERT_NOT_EQUAL(atomic_load(&shared->life[0]), atomic_load(&shared->life[1]));
@@ -228,7 +228,7 @@ static void who_can_be_told_that_there_is_no_place_does_not_wait_for_ever(void)
 
     CU_ASSERT(child_reached(&shared->steps, 1));
     CU_ASSERT(child_succeeds(is_refused, shared));
-    wait_ring(&shared->may_go);
+    eventcount_notify(&shared->may_go);
     CU_ASSERT_EQUAL(child_wait(first), 0);
     CU_ASSERT(child_succeeds(tell, shared));
     drop(shared, 1);
@@ -244,7 +244,7 @@ static bool join_crowd(void *argument)
     number = atomic_fetch_add(&shared->steps, 1);
     if (number < CROWD)
         atomic_store(&shared->crowd[number], life_own());
-    wait_change(&shared->may_go, 0, 0, CLOCK_FOREVER);
+    eventcount_wait(&shared->may_go, 0, 0, CLOCK_FOREVER);
     return true;
 }
 
@@ -278,7 +278,7 @@ static void the_table_grows_with_need(void)
         for (unsigned k = 0; k < i; k++)
             CU_ASSERT_NOT_EQUAL(atomic_load(&shared->crowd[i]), atomic_load(&shared->crowd[k]));
     }
-    wait_ring(&shared->may_go);
+    eventcount_notify(&shared->may_go);
     for (unsigned i = 0; i < CROWD; i++)
         CU_ASSERT_EQUAL(child_wait(crowd[i]), 0);
     for (unsigned i = 0; i < CROWD; i++)

@@ -19,7 +19,7 @@
 #include "base/clock.h"
 #include "node/context.h"
 #include "process/process_parts.h"
-#include "shm/wait_word.h"
+#include "shm/eventcount.h"
 #include "support/child.h"
 #include "support/predicate.h"
 #include "support/suite.h"
@@ -29,7 +29,7 @@
 
 /* What all processes see. */
 struct shared {
-    struct wait_word gate;    /* processes that wait go on when it has moved on */
+    struct eventcount gate;   /* processes that wait go on when it has moved on */
     _Atomic unsigned arrived; /* how many have come to where the test wants them */
     mpm_process handles[4];   /* what a process says of itself and of others */
     char name[64];
@@ -105,13 +105,13 @@ static int wait_at_gate(const void *args, size_t size)
     (void)args;
     (void)size;
     atomic_fetch_add(&shared->arrived, 1);
-    wait_change(&shared->gate, 0, 0, CLOCK_FOREVER);
+    eventcount_wait(&shared->gate, 0, 0, CLOCK_FOREVER);
     return 5;
 }
 
 static void open_gate(void)
 {
-    wait_ring(&shared->gate);
+    eventcount_notify(&shared->gate);
 }
 
 static void *leave_by_mpm_exit(void *unused)

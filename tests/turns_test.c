@@ -123,7 +123,7 @@ static uint64_t turn_of(const struct things *things, unsigned side)
 }
 
 /* What a local one sleeps on: in this test, the numbers are those of a queue's waits and of a pipe's ends. */
-static struct wait_word *word_of(const struct things *things, unsigned side)
+static struct eventcount *word_of(const struct things *things, unsigned side)
 {
     return &object_of(things)->wait[side].word;
 }
@@ -140,7 +140,7 @@ static int get_one(const void *args, size_t size)
         EXPECT(!mpm_queue_get(things->go, PATIENCE_S, NULL, 0, NULL));
     result.status = get_into(things, &result.number, PATIENCE_S);
     if (things->one == LOCAL && !result.status)
-        result.rings = wait_look(word_of(things, GETTING));
+        result.rings = eventcount_prepare(word_of(things, GETTING));
     EXPECT(!mpm_queue_put(things->results, &result, sizeof result, 0));
     return everywhere_end();
 }
@@ -155,7 +155,7 @@ static int put_one(const void *args, size_t size)
         EXPECT(!mpm_queue_get(things->go, PATIENCE_S, NULL, 0, NULL));
     result.status = put(things, result.number, PATIENCE_S);
     if (things->one == LOCAL)
-        result.rings = wait_look(word_of(things, PUTTING));
+        result.rings = eventcount_prepare(word_of(things, PUTTING));
     EXPECT(!mpm_queue_put(things->results, &result, sizeof result, 0));
     return everywhere_end();
 }
@@ -261,7 +261,7 @@ static __attribute__((constructor)) void have_locks_waited_for(void)
 static void stop_courier(enum place place)
 {
     atomic_store(&stop_at, place);
-    wait_ring(runtime_bell());
+    eventcount_notify(runtime_bell());
     while (atomic_load(&stopped_at) != place)
         sched_yield();
 }
@@ -279,7 +279,7 @@ static void await_waiting(const struct things *things, unsigned side, uint64_t c
 /* Lets the local one begin: it falls asleep, and is not served. */
 static void expect_to_stand_back(const struct things *things, unsigned side)
 {
-    struct wait_word *word = word_of(things, side);
+    struct eventcount *word = word_of(things, side);
     uint64_t end_ns = clock_now_ns() + PATIENCE_NS;
 
     EXPECT(!mpm_queue_put(things->go, NULL, 0, 0));
@@ -313,7 +313,7 @@ static void go_on_and_wake(const struct things *things, unsigned side, const mpm
     uint32_t rings;
 
     expect_to_stand_back(things, side);
-    rings = wait_look(word_of(things, side));
+    rings = eventcount_prepare(word_of(things, side));
     go_on(things, process, result);
     EXPECT(result[LOCAL].rings != rings);
 }

@@ -118,7 +118,7 @@ static void on_child(int signal_number)
 {
     (void)signal_number;
     self.child_has_ended = 1;
-    wait_ring_from_handler(&self.record->bell);
+    eventcount_notify_from_handler(&self.record->bell);
 }
 
 /* The host and the new process itself: whoever comes first. */
@@ -128,7 +128,7 @@ static void process_runs(struct process_record *process, uint32_t number, uint64
     if (!atomic_compare_exchange_strong(&process->word, &wanted,
                                         word_of(process_generation_of(wanted), 0, PROCESS_RUNNING)))
         return;
-    wait_ring(&process->changed);
+    eventcount_notify(&process->changed);
     self.callbacks->process_changed(number, false);
 }
 
@@ -170,12 +170,12 @@ static uint32_t wait_to_be_given(void)
     uint64_t given;
 
     for (;;) {
-        uint32_t seen = wait_look(&self.record->spare);
+        uint32_t seen = eventcount_prepare(&self.record->spare);
 
         given = atomic_load(&self.record->given);
         if (process_generation_of(given) == (uint32_t)getpid())
             return (uint32_t)given - 1;
-        wait_change(&self.record->spare, seen, 0, CLOCK_FOREVER);
+        eventcount_wait(&self.record->spare, seen, 0, CLOCK_FOREVER);
     }
 }
 
@@ -213,7 +213,7 @@ static void process_is_over(struct process_record *process, uint32_t number)
     KILL_POINT();
     host_set_state(process, PROCESS_ENDED);
     KILL_POINT();
-    wait_ring(&process->changed);
+    eventcount_notify(&process->changed);
     self.callbacks->process_changed(number, true);
 }
 
@@ -388,7 +388,7 @@ static bool give_to_spare(uint32_t number)
     KILL_POINT();
     atomic_store(&self.record->given, (uint64_t)pid << 32 | (number + 1));
     KILL_POINT();
-    wait_ring(&self.record->spare);
+    eventcount_notify(&self.record->spare);
     atomic_store(&self.record->spare_pid, 0);
     return true;
 }
@@ -667,9 +667,9 @@ static _Noreturn void host_main(pid_t rank)
     prctl(PR_SET_NAME, "mpmap-host");
     signal(SIGCHLD, on_child);
     atomic_store(&self.record->ready, 1);
-    wait_ring(&self.area->host_ready);
+    eventcount_notify(&self.area->host_ready);
     for (;;) {
-        uint32_t seen = wait_look(&self.record->bell);
+        uint32_t seen = eventcount_prepare(&self.record->bell);
 
         reap_all();
         if (atomic_load(&self.area->ending))
@@ -678,7 +678,7 @@ static _Noreturn void host_main(pid_t rank)
         try_again();
         if (self.wants_spare)
             fork_spare();
-        wait_change(&self.record->bell, seen, 0, next_duty_ns());
+        eventcount_wait(&self.record->bell, seen, 0, next_duty_ns());
     }
 }
 
@@ -687,13 +687,13 @@ static _Noreturn void host_main(pid_t rank)
 static int wait_until_ready(struct host_area *area, struct host_record *host, pid_t pid)
 {
     for (;;) {
-        uint32_t seen = wait_look(&area->host_ready);
+        uint32_t seen = eventcount_prepare(&area->host_ready);
 
         if (atomic_load(&host->ready))
             return MPM_OK;
         if (waitpid(pid, NULL, WNOHANG)) /* ECHILD, where the program ignores SIGCHLD */
             return error_set(MPM_EHOSTLOST, "the host process %d died as it started", (int)pid);
-        wait_change(&area->host_ready, seen, 0, clock_now_ns() + 10000000);
+        eventcount_wait(&area->host_ready, seen, 0, clock_now_ns() + 10000000);
     }
 }
 
@@ -798,7 +798,7 @@ void host_stand_in(struct arena *arena)
     bool has_told = false;
 
     for (;;) {
-        uint32_t seen = wait_look(&self.record->bell);
+        uint32_t seen = eventcount_prepare(&self.record->bell);
         struct process_record *process;
 
         if (host_is_ending(arena))
@@ -809,7 +809,7 @@ void host_stand_in(struct arena *arena)
         if (!has_told)
             end_loss();
         has_told = true;
-        wait_change(&self.record->bell, seen, 0, CLOCK_FOREVER);
+        eventcount_wait(&self.record->bell, seen, 0, CLOCK_FOREVER);
     }
 }
 
@@ -827,7 +827,7 @@ void host_end_all(struct arena *arena)
     host_leave(); /* what processes have left is nobody's here */
     atomic_store(&area->ending, 1);
     for (unsigned i = 0; i < area->host_count; i++)
-        wait_ring(&area->host[i].bell);
+        eventcount_notify(&area->host[i].bell);
 }
 
 bool host_is_ending(struct arena *arena)

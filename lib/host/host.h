@@ -17,7 +17,7 @@
 #include <sys/types.h>
 
 #include "shm/arena.h"
-#include "shm/wait_word.h"
+#include "shm/eventcount.h"
 
 enum process_state {
     PROCESS_FREE,     /* the record is nobody's */
@@ -58,7 +58,7 @@ struct process_record {
     _Atomic uint32_t records_in_hand; /* that the process is about to take or free; or more, and never less */
     uint32_t argument_index;          /* for the entry */
     _Atomic uint32_t is_party;        /* objects may name it: its own, and its reaper's, who tells others */
-    struct wait_word changed;
+    struct eventcount changed;
     uint64_t argument;                          /* for the entry: an offset in the arena */
     int64_t entry;                              /* int entry(struct process_record *), in the new process */
     int64_t ended;                              /* process_ended, in the host, once it is reaped */

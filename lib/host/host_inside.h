@@ -22,11 +22,11 @@ _Static_assert(MAX_PROCESSES == INDEX_SET_SIZE, "a host is asked for processes b
 struct host_record {
     _Atomic int32_t pid;
     _Atomic uint32_t ready;  /* the host is in its loop */
-    struct wait_word bell;   /* the host's */
+    struct eventcount bell;  /* the host's */
     _Atomic uint32_t load;   /* processes that it has: the host's */
     struct index_set wanted; /* processes that the host is asked to fork, or to send signals to */
     _Atomic uint64_t given;  /* to a spare */
-    struct wait_word spare;  /* spares sleep here */
+    struct eventcount spare; /* spares sleep here */
     _Atomic int32_t spare_pid;
     _Atomic uint32_t lost; /* the rank's, as is the next */
     int32_t wait_status;
@@ -38,7 +38,7 @@ struct host_area {
     _Atomic uint32_t ending;
     _Atomic uint64_t segment[MAX_SEGMENTS]; /* offsets of SEGMENT_RECORDS process records each */
     struct index_set free;                  /* records that are free; see record.c */
-    struct wait_word host_ready;
+    struct eventcount host_ready;
     struct host_record host[];
 };
 

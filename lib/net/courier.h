@@ -12,7 +12,7 @@
 
 #include "net/message.h"
 #include "net/transport.h"
-#include "shm/wait_word.h"
+#include "shm/eventcount.h"
 
 /* A message has come. Runs in the courier's thread; must not block. The payload is 8-aligned, and gone when
  * it returns. false: it makes no sense, and the run ends with an error. */
@@ -49,7 +49,7 @@ void courier_be_lively(void);
 
 /* Makes it, and its thread, where there is more than one node. `bell` stands in the arena. It does nothing until
  * courier_begin(). MPM_ENOMEM, MPM_ESYSTEM. */
-int courier_start(const struct transport *transport, const struct topology *topology, struct wait_word *bell,
+int courier_start(const struct transport *transport, const struct topology *topology, struct eventcount *bell,
                   message_rule_of *rule_of);
 
 /* From here on the transport is its own, until courier_stop() has returned. The caller has given it up, and every

@@ -50,7 +50,7 @@ unsigned runtime_worker_timeout_s(void)
     return context.config.worker_timeout_s;
 }
 
-struct wait_word *runtime_bell(void)
+struct eventcount *runtime_bell(void)
 {
     return &context.area->bell;
 }
@@ -109,7 +109,7 @@ void runtime_break(int status, const char *sentence)
     context.area->broken_status = status;
     snprintf(context.area->broken_sentence, sizeof context.area->broken_sentence, "%s", sentence);
     atomic_store(&context.area->broken, 2);
-    wait_ring(&context.area->bell);
+    eventcount_notify(&context.area->bell);
 }
 
 int runtime_check_whole(void)

@@ -7,7 +7,7 @@
 
 #include "net/topology.h"
 #include "shm/arena.h"
-#include "shm/wait_word.h"
+#include "shm/eventcount.h"
 
 /* What the calling process is in the run. */
 enum role {
@@ -29,7 +29,7 @@ const struct topology *runtime_topology(void);
 struct arena *runtime_arena(void);
 
 /* The node's bell: rung when anything has changed that main's calls or the courier wait for. */
-struct wait_word *runtime_bell(void);
+struct eventcount *runtime_bell(void);
 
 /* How long a pool goes on on a node where it has no worker left, and none can be forked. */
 unsigned runtime_worker_timeout_s(void);

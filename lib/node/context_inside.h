@@ -19,10 +19,10 @@
 #include "net/topology.h"
 #include "net/transport.h"
 #include "shm/arena.h"
-#include "shm/wait_word.h"
+#include "shm/eventcount.h"
 
 struct node_area {
-    struct wait_word bell;
+    struct eventcount bell;
     _Atomic uint32_t canary;
     _Atomic uint32_t log_level; /* enum mpm_log_level */
     _Atomic uint32_t broken;    /* 0, 1: being written, 2: what follows can be read */
@@ -45,11 +45,11 @@ struct context {
     struct config config;
     struct arena *arena;
     struct node_area *area;
-    uint64_t *arena_sizes;    /* by rank */
-    _Atomic bool ending;      /* mpm_finalize() has begun: nothing new is begun */
-    _Atomic bool exiting;     /* exit() has been called without mpm_finalize() */
-    _Atomic unsigned inside;  /* calls between runtime_enter and runtime_leave */
-    struct wait_word someone; /* has left */
+    uint64_t *arena_sizes;     /* by rank */
+    _Atomic bool ending;       /* mpm_finalize() has begun: nothing new is begun */
+    _Atomic bool exiting;      /* exit() has been called without mpm_finalize() */
+    _Atomic unsigned inside;   /* calls between runtime_enter and runtime_leave */
+    struct eventcount someone; /* has left */
 };
 extern struct context context;
 

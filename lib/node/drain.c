@@ -23,7 +23,7 @@ void mpm_drain(void)
     int saved_errno = errno;
 
     if (context.runs && area && !atomic_exchange(&area->is_draining, 1))
-        wait_ring(&area->bell);
+        eventcount_notify(&area->bell);
     errno = saved_errno;
 }
 

@@ -33,7 +33,7 @@ void runtime_leave(void)
 {
     inside_here--;
     atomic_fetch_sub(&context.inside, 1);
-    wait_ring(&context.someone);
+    eventcount_notify(&context.someone);
     stay_if_exiting();
 }
 
@@ -63,10 +63,10 @@ void context_send_others_out(const char *sentence)
         return;
     runtime_break(MPM_ESTATE, sentence);
     while (in_time) {
-        uint32_t seen = wait_look(&context.someone);
+        uint32_t seen = eventcount_prepare(&context.someone);
 
         if (atomic_load(&context.inside) == inside_here)
             return;
-        in_time = wait_change(&context.someone, seen, 0, deadline_ns);
+        in_time = eventcount_wait(&context.someone, seen, 0, deadline_ns);
     }
 }

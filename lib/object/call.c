@@ -68,7 +68,7 @@ struct slot {
     uint32_t method;        /* method_code() */
     uint32_t rings;         /* 1: the reply rings the node's bell, too: the caller's */
     uint32_t is_timed;      /* 1: the caller may take it back: the caller's */
-    struct wait_word done;
+    struct eventcount done;
     mpm_handle handle;
     double timeout_s;
     uint64_t size;  /* of the call's bytes, then of the reply's */
@@ -278,7 +278,7 @@ static bool give_up_slot(uint32_t number, enum slot_state to)
     KILL_POINT();
     index_set_add(&table_of(arena)->news, number);
     KILL_POINT();
-    wait_ring(runtime_bell());
+    eventcount_notify(runtime_bell());
     return true;
 }
 
@@ -295,8 +295,8 @@ static bool sleep_for_reply(struct slot *slot, uint32_t seen, const struct patie
 
     if (patience->give_up_ns < until_ns)
         until_ns = patience->give_up_ns;
-    return (patience->is_interruptible ? wait_change_or_interrupt : wait_change)(&slot->done, seen,
-                                                                                 REPLY_SPIN_NS, until_ns);
+    return (patience->is_interruptible ? wait_change_or_interrupt : eventcount_wait)(&slot->done, seen,
+                                                                                     REPLY_SPIN_NS, until_ns);
 }
 
 /* The run may lose a part while the call is under way: the slot is the courier's to free then, as it is if nothing
@@ -306,7 +306,7 @@ static int wait_for_reply(uint32_t number, const struct patience *patience)
     struct slot *slot = slot_at(runtime_arena(), number);
 
     for (;;) {
-        uint32_t seen = wait_look(&slot->done);
+        uint32_t seen = eventcount_prepare(&slot->done);
         bool is_changed;
         int status;
 
@@ -333,7 +333,7 @@ static void post_slot(struct arena *arena, struct slot *slot, uint32_t number)
     KILL_POINT();
     index_set_add(&table_of(arena)->news, number);
     KILL_POINT();
-    wait_ring(runtime_bell());
+    eventcount_notify(runtime_bell());
 }
 
 enum calling { CALLING, CALLING_TIMED, CALLING_IN_PARTS };
@@ -493,7 +493,7 @@ void call_owner_died(struct arena *arena, uint32_t process)
                 slot_free(arena, slot);
         }
     }
-    wait_ring(runtime_bell());
+    eventcount_notify(runtime_bell());
 }
 
 /* The courier at the caller's node. */
@@ -536,7 +536,7 @@ static void take_posted(uint32_t number)
         return;
     }
     index_set_add(&table_of(runtime_arena())->news, number);
-    wait_ring(runtime_bell());
+    eventcount_notify(runtime_bell());
 }
 
 /* Of a call that is cancelled before it was sent the home knows nothing, and that is fine. */
@@ -617,9 +617,9 @@ static bool on_reply(unsigned node, const void *payload, size_t size)
     }
     if (reply->asks)
         say_of_call(node, MESSAGE_ARRIVED, reply->slot, reply->serial);
-    wait_ring(&slot->done);
+    eventcount_notify(&slot->done);
     if (rings)
-        wait_ring(runtime_bell());
+        eventcount_notify(runtime_bell());
     return true;
 }
 
@@ -778,7 +778,8 @@ static bool park(unsigned node, const struct message_call *call, const void *in,
     *parked_end = parked;
     parked_end = &parked->next;
     note_waiting(parked, 1);
-    wait_ring(runtime_bell()); /* it may have become possible before anybody knew that somebody waits */
+    eventcount_notify(
+        runtime_bell()); /* it may have become possible before anybody knew that somebody waits */
     return true;
 }
 

@@ -51,7 +51,7 @@ static bool spin(struct object *object, struct object_wait *wait, const struct i
 
     do {
         for (unsigned i = 0; i < pauses; i++)
-            wait_pause();
+            spin_pause();
         if (method->is_ready(object, invocation)) {
             learn(method, object, wait, first, pauses == first);
             return true;
@@ -63,9 +63,9 @@ static bool spin(struct object *object, struct object_wait *wait, const struct i
     return false;
 }
 
-static void sleep_on(struct wait_word *word, uint32_t seen, uint64_t until_ns, const struct method *method)
+static void sleep_on(struct eventcount *word, uint32_t seen, uint64_t until_ns, const struct method *method)
 {
-    (method_is_interruptible(method) ? wait_change_or_interrupt : wait_change)(word, seen, 0, until_ns);
+    (method_is_interruptible(method) ? wait_change_or_interrupt : eventcount_wait)(word, seen, 0, until_ns);
 }
 
 /* An interruption stays pending until it is taken. */
@@ -105,7 +105,7 @@ static int wait_at_object(struct object *object, const mpm_handle *handle, struc
 
     for (;;) {
         bool is_ready = spin(object, wait, invocation);
-        uint32_t seen = wait_look(&wait->word);
+        uint32_t seen = eventcount_prepare(&wait->word);
 
         DELAY_POINT();
         if ((status = invocation->method->try(object, handle, invocation)) != CALL_MUST_WAIT)
@@ -125,12 +125,12 @@ static int wait_at_object(struct object *object, const mpm_handle *handle, struc
 static int wait_at_word(const mpm_handle *handle, struct invocation *invocation, uint64_t deadline_ns,
                         bool *is_interrupted)
 {
-    struct wait_word *word = invocation->method->sleeps_on(handle);
+    struct eventcount *word = invocation->method->sleeps_on(handle);
     uint64_t now_ns;
     int status;
 
     for (;;) {
-        uint32_t seen = wait_look(word);
+        uint32_t seen = eventcount_prepare(word);
 
         DELAY_POINT();
         if ((status = invocation->method->try(NULL, handle, invocation)) != CALL_MUST_WAIT ||

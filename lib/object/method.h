@@ -84,7 +84,7 @@ struct method {
     /* how much of what it waits for there is, if one try may leave some of it for the next one; else NULL; */
     uint64_t (*amount)(const struct object *object);
     /* of nodes and processes: what is rung; NULL if the handle names nothing; */
-    struct wait_word *(*sleeps_on)(const mpm_handle *handle);
+    struct eventcount *(*sleeps_on)(const mpm_handle *handle);
     /* or left to the courier, as if the caller was at another node. */
     bool by_courier;
 

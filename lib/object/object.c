@@ -250,7 +250,7 @@ void object_note_waiting(const mpm_handle *handle, int change)
 
 void object_ring_bell(void)
 {
-    wait_ring(runtime_bell());
+    eventcount_notify(runtime_bell());
 }
 
 bool object_is_home(const mpm_handle *handle)
@@ -284,7 +284,7 @@ static void free_reserved(struct object *object, void *argument)
         lower_hint(dead->table, object->place);
     /* Even if nobody sleeps: somebody may be about to, and the dead one has taken `wanted` back perhaps. */
     for (unsigned i = 0; i < OBJECT_WAITS; i++)
-        wait_ring(&object->wait[i].word);
+        eventcount_notify(&object->wait[i].word);
 }
 
 void object_free_reserved(struct arena *arena, uint32_t process)

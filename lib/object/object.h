@@ -32,7 +32,7 @@
 #include "shm/arena.h"
 #include "shm/kill_point.h"
 #include "shm/robust_mutex.h"
-#include "shm/wait_word.h"
+#include "shm/eventcount.h"
 
 enum object_kind {
     OBJECT_NONE,
@@ -59,7 +59,7 @@ enum object_kind {
  * for the last time, and sleeps on `word` then. Who has made a change takes `wanted` back, and rings the
  * word; if it dies before, its reaper rings. */
 struct object_wait {
-    struct wait_word word;
+    struct eventcount word;
     _Atomic uint32_t wanted; /* 1 if somebody may wait */
     _Atomic uint32_t pauses; /* a hint of those who wait, for those who will: see invoke.c */
 };
@@ -212,7 +212,7 @@ static inline void object_wake(struct object_wait *wait)
 {
     DELAY_POINT();
     if (atomic_load_explicit(&wait->wanted, memory_order_relaxed) && atomic_exchange(&wait->wanted, 0))
-        wait_ring(&wait->word);
+        eventcount_notify(&wait->word);
 }
 
 /* Between a change that was made under a robust mutex, after its unlock, and the look whether anybody waits

@@ -14,7 +14,7 @@ static void wake(struct object *object, void *unused)
 {
     (void)unused;
     for (unsigned i = 0; i < OBJECT_WAITS; i++)
-        wait_ring(&object->wait[i].word);
+        eventcount_notify(&object->wait[i].word);
 }
 
 void party_died_here(void)

@@ -25,7 +25,7 @@
 #include "object/call.h"
 #include "shm/interrupt.h"
 #include "shm/kill_point.h"
-#include "shm/wait_word.h"
+#include "shm/eventcount.h"
 
 static int (*look_of(unsigned kind))(const mpm_handle *handle)
 {
@@ -293,7 +293,7 @@ static void note_waiting(struct waiting *waiting, int change)
 static int sleep_until_any(struct waiting *waiting, uint64_t deadline_ns)
 {
     for (;;) {
-        uint32_t seen = wait_look(runtime_bell());
+        uint32_t seen = eventcount_prepare(runtime_bell());
         int status = join_looks(look_here(waiting), take_replies(waiting, 0));
 
         DELAY_POINT();

@@ -74,7 +74,7 @@ void process_changed(uint32_t process, bool has_ended)
             index_set_add(&process_table_of(runtime_arena())->bereaved, process);
         dead_leaves = 0;
     }
-    wait_ring(runtime_bell());
+    eventcount_notify(runtime_bell());
 }
 
 /* Kills the daemons here whose parent was of this node, and is dead. */
@@ -99,13 +99,13 @@ void process_host_lost(void)
     struct process_record *record;
 
     for (uint32_t number = 0; (record = process_find(runtime_arena(), number)); number++) {
-        wait_ring(&record->changed);
+        eventcount_notify(&record->changed);
         if (runtime_topology()->node_count > 1 && process_generation_of(atomic_load(&record->word)))
             index_set_add(&process_table_of(runtime_arena())->bereaved, number);
     }
     kill_all_orphans();
     party_died_here();
-    wait_ring(runtime_bell());
+    eventcount_notify(runtime_bell());
 }
 
 /* In the courier: tells the other nodes of a dead one that has left something, behind all that it has asked

@@ -8,12 +8,12 @@
 #include "process/process_parts.h"
 
 /* A record stays where it is, whatever process has it by then. */
-static struct wait_word *process_word(const mpm_handle *handle)
+static struct eventcount *process_word(const mpm_handle *handle)
 {
     return &process_at(runtime_arena(), (uint32_t)handle->place)->changed;
 }
 
-static struct wait_word *node_word(const mpm_handle *node)
+static struct eventcount *node_word(const mpm_handle *node)
 {
     (void)node;
     return runtime_bell();

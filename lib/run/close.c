@@ -17,7 +17,7 @@
 
 #define GUARD_LOOKS 20u
 
-static struct wait_word closed; /* MPI has ended: */
+static struct eventcount closed; /* MPI has ended: */
 static _Atomic bool has_closed;
 
 /* Ends the rank if MPI does not end, since a node was lost at that very moment. It counts the time in which it was awake,
@@ -27,9 +27,9 @@ static void *guard_main(void *unused)
     (void)unused;
     for (unsigned i = 0; i < GUARD_LOOKS; i++) {
         uint64_t slice_ns = (uint64_t)(trouble_node_timeout_s() * 1e9) / GUARD_LOOKS;
-        uint32_t seen = wait_look(&closed);
+        uint32_t seen = eventcount_prepare(&closed);
 
-        if (atomic_load(&has_closed) || wait_change(&closed, seen, 0, clock_now_ns() + slice_ns))
+        if (atomic_load(&has_closed) || eventcount_wait(&closed, seen, 0, clock_now_ns() + slice_ns))
             return NULL;
     }
     log_write(MPM_LOG_ERROR, "MPI has not ended for %g s: a node is lost", trouble_node_timeout_s());
@@ -47,7 +47,7 @@ static void close_transport(void)
     is_guarded = is_guarded && !run_start_thread(&guard, guard_main);
     context.transport->close();
     atomic_store(&has_closed, true);
-    wait_ring(&closed);
+    eventcount_notify(&closed);
     if (is_guarded)
         pthread_join(guard, NULL);
 }

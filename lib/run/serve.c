@@ -17,30 +17,30 @@
 
 void run_end_courier(void)
 {
-    struct wait_word *bell = &context.area->bell;
+    struct eventcount *bell = &context.area->bell;
 
     if (context_own_rank()->rank_in_node == 0) {
         courier_stop();
         atomic_store(&context.area->is_closing, 1);
-        wait_ring(bell);
+        eventcount_notify(bell);
     }
     while (!atomic_load(&context.area->is_closing) && !atomic_load(&context.area->is_lost)) {
-        uint32_t seen = wait_look(bell);
+        uint32_t seen = eventcount_prepare(bell);
 
         if (!atomic_load(&context.area->is_closing) && !atomic_load(&context.area->is_lost))
-            wait_change(bell, seen, 0, CLOCK_FOREVER);
+            eventcount_wait(bell, seen, 0, CLOCK_FOREVER);
     }
 }
 
 int run_serve(void)
 {
-    struct wait_word nothing = {0};
+    struct eventcount nothing = {0};
 
     run_sleep_with_host();
     run_end_courier();
     if (atomic_load(&context.area->is_lost)) {
         launcher_end_after_rank();
-        wait_change(&nothing, wait_look(&nothing), 0, clock_now_ns() + LINGER_NS);
+        eventcount_wait(&nothing, eventcount_prepare(&nothing), 0, clock_now_ns() + LINGER_NS);
         _exit(EXIT_FAILURE); /* MPI is of no more use here, not even to a program that has started it */
     }
     transport_take();

@@ -18,7 +18,7 @@
 #include <time.h>
 
 #include "shm/kill_point.h"
-#include "shm/wait_word.h"
+#include "shm/eventcount.h"
 
 #define MAX_PAUSES   64u
 #define SPINS        16u /* looks that are some pauses apart */
@@ -38,7 +38,7 @@ static void pause_after(unsigned looks)
 
     if (looks < SPINS) {
         for (unsigned i = 0; i < MAX_PAUSES && i < 1u << looks; i++)
-            wait_pause();
+            spin_pause();
         return;
     }
     if (looks < SPINS + YIELDS) {

@@ -74,13 +74,13 @@ static bool has_room(const struct tray *tray)
 
 bool tray_wait_for_room(struct tray *tray, uint64_t deadline_ns)
 {
-    uint32_t seen = wait_look(&tray->room);
+    uint32_t seen = eventcount_prepare(&tray->room);
 
     DELAY_POINT();
     atomic_store(&tray->room_wanted, 1);
     atomic_thread_fence(memory_order_seq_cst);
     DELAY_POINT();
-    return has_room(tray) || wait_change(&tray->room, seen, SPIN_NS, deadline_ns);
+    return has_room(tray) || eventcount_wait(&tray->room, seen, SPIN_NS, deadline_ns);
 }
 
 struct tray_record tray_look(const struct tray *tray, uint64_t *at)
@@ -104,5 +104,5 @@ void tray_give_room(struct tray *tray, uint64_t bytes)
     atomic_fetch_add(&tray->done, bytes);
     DELAY_POINT();
     if (has_room(tray) && atomic_exchange(&tray->room_wanted, 0))
-        wait_ring(&tray->room);
+        eventcount_notify(&tray->room);
 }

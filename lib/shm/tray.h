@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 #include "shm/robust_mutex.h"
-#include "shm/wait_word.h"
+#include "shm/eventcount.h"
 
 #define TRAY_SIZE         ((uint64_t)1 << 19) /* bytes that may be there or under way */
 #define TRAY_RECORD_LIMIT ((size_t)1 << 14)   /* the longest record */
@@ -32,7 +32,7 @@ struct tray {
     _Alignas(64) _Atomic uint64_t posted;
     _Alignas(64) _Atomic uint32_t noted;
     _Atomic uint32_t room_wanted;
-    struct wait_word room;
+    struct eventcount room;
     _Alignas(64) _Atomic uint64_t taken;
     _Atomic uint64_t done;
     _Alignas(64) char bytes[TRAY_SIZE];

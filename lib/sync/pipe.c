@@ -79,7 +79,7 @@ static void tell_other(struct object *object, unsigned end)
 static void tell_all(struct object *object)
 {
     for (unsigned end = 0; end < PIPE_ENDS; end++)
-        wait_ring(&object->wait[end].word);
+        eventcount_notify(&object->wait[end].word);
     atomic_thread_fence(memory_order_seq_cst);
     object_changed(object);
 }
@@ -359,7 +359,7 @@ static int try_close(struct object *object, const mpm_handle *handle, struct inv
     for (unsigned end = 0; end < PIPE_ENDS; end++) {
         object_tell(object, end);
         if (is_last)
-            wait_ring(&object->wait[end].word);
+            eventcount_notify(&object->wait[end].word);
     }
     return MPM_OK;
 }

@@ -6,7 +6,7 @@
  * so that no put is committed after it; getters look at it before they look for a message. `done` is written
  * under the getters' lock, and is at most what was got, which is at most what was put. Each operation is
  * committed by the ring, by one store, or by the store of `closed` or `done`. After the death of a holder of
- * a lock the ring is swept before anything else: see sync/channel.h. A ring of a wait word that the dead one
+ * a lock the ring is swept before anything else: see sync/channel.h. A ring of an eventcount that the dead one
  * owed comes from its reaper, and so does one of the node's bell. Only what stays with the cell may be
  * written without a lock: the object may be another one by then.
  *
@@ -314,7 +314,7 @@ static int try_destroy(struct object *object, const mpm_handle *handle, struct i
     object_set_clean(object);
     channel_unlock_both(object);
     for (unsigned i = 0; i < OBJECT_WAITS; i++)
-        wait_ring(&object->wait[i].word);
+        eventcount_notify(&object->wait[i].word);
     return MPM_OK;
 }
 

@@ -290,7 +290,7 @@ int state_destroy(struct object *object, const mpm_handle *handle, struct state 
     KILL_POINT();
     finish(object);
     robust_mutex_unlock(&object->mutex);
-    wait_ring(&object->wait[WAIT_CHANGE].word);
+    eventcount_notify(&object->wait[WAIT_CHANGE].word);
     return MPM_OK;
 }
 
@@ -352,5 +352,5 @@ void state_mark_dead(struct object *object, const struct party_death *death)
     if (handle.kind < OBJECT_LOCK || handle.kind > OBJECT_BARRIER)
         return;
     (void)!state_apply(object, &handle, mark_dead, &request, NULL, NULL);
-    wait_ring(&object->wait[WAIT_CHANGE].word);
+    eventcount_notify(&object->wait[WAIT_CHANGE].word);
 }

@@ -9,7 +9,7 @@
 #include "host/host.h"
 #include "node/context.h"
 #include "shm/arena.h"
-#include "shm/wait_word.h"
+#include "shm/eventcount.h"
 
 #define PATIENCE_NS UINT64_C(30000000000)
 
@@ -37,12 +37,12 @@ bool node_is_left_with(size_t blocks, unsigned workers)
     uint64_t until_ns = clock_now_ns() + PATIENCE_NS;
 
     for (;;) {
-        uint32_t seen = wait_look(runtime_bell());
+        uint32_t seen = eventcount_prepare(runtime_bell());
 
         if (node_blocks_in_use() <= blocks && node_workers() <= workers)
             return !arena_check(runtime_arena());
         if (clock_now_ns() > until_ns)
             return false;
-        wait_change(runtime_bell(), seen, 0, until_ns);
+        eventcount_wait(runtime_bell(), seen, 0, until_ns);
     }
 }

@@ -25,7 +25,7 @@ struct service {
     pthread_t thread;
     bool runs;
     _Atomic bool stopping;
-    struct wait_word news;
+    struct eventcount news;
 };
 
 static struct {
@@ -33,10 +33,10 @@ static struct {
     struct service driver, caller;
     struct async_lane *lanes; /* those with maps in them */
     struct async_call *first_call, **last_call;
-    uint64_t calls;                /* that were ever to be made */
-    _Atomic uint64_t calls_made;   /* of those; the caller's */
-    struct wait_word call_is_over; /* rung after each */
-    struct wait_word one_begins;   /* rung when a map has begun */
+    uint64_t calls;                 /* that were ever to be made */
+    _Atomic uint64_t calls_made;    /* of those; the caller's */
+    struct eventcount call_is_over; /* rung after each */
+    struct eventcount one_begins;   /* rung when a map has begun */
 } state = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 /* What runs, oldest first, and the bytes of their contexts: the driver's. */
@@ -100,7 +100,7 @@ static void note_begun(struct async_map *map)
     if (!map->goes_on)
         atomic_fetch_sub(&lane->unbegun, 1);
     pthread_mutex_unlock(&state.mutex);
-    wait_ring(&state.one_begins);
+    eventcount_notify(&state.one_begins);
 }
 
 /* The next map whose turn it is, NULL if there is none. */
@@ -198,7 +198,7 @@ static bool step_all(uint64_t *next_ns)
 static void drive(void)
 {
     for (;;) {
-        uint32_t seen = wait_look(runtime_bell());
+        uint32_t seen = eventcount_prepare(runtime_bell());
         struct async_map *map;
         uint64_t next_ns;
 
@@ -207,7 +207,7 @@ static void drive(void)
         if (!running)
             return;
         if (!step_all(&next_ns))
-            wait_change(runtime_bell(), seen, 0, next_ns);
+            eventcount_wait(runtime_bell(), seen, 0, next_ns);
     }
 }
 
@@ -215,13 +215,13 @@ static void *driver_main(void *unused)
 {
     (void)unused;
     while (!atomic_load(&state.driver.stopping)) {
-        uint32_t seen = wait_look(&state.driver.news);
+        uint32_t seen = eventcount_prepare(&state.driver.news);
 
         runtime_enter();
         drive();
         runtime_leave();
         if (!atomic_load(&state.driver.stopping))
-            wait_change(&state.driver.news, seen, 0, CLOCK_FOREVER);
+            eventcount_wait(&state.driver.news, seen, 0, CLOCK_FOREVER);
     }
     return NULL;
 }
@@ -241,14 +241,14 @@ static void call_is_over(struct async_call *call)
 {
     call->over(call);
     atomic_fetch_add(&state.calls_made, 1);
-    wait_ring(&state.call_is_over);
+    eventcount_notify(&state.call_is_over);
 }
 
 /* What is left when it is told to stop is called all the same. `calling` is what it is in. */
 static void make_calls(struct async_call **calling)
 {
     for (;;) {
-        uint32_t seen = wait_look(&state.caller.news);
+        uint32_t seen = eventcount_prepare(&state.caller.news);
         bool stopping = atomic_load(&state.caller.stopping);
         struct async_call *call;
 
@@ -259,7 +259,7 @@ static void make_calls(struct async_call **calling)
         }
         if (stopping)
             return;
-        wait_change(&state.caller.news, seen, 0, CLOCK_FOREVER);
+        eventcount_wait(&state.caller.news, seen, 0, CLOCK_FOREVER);
     }
 }
 
@@ -292,7 +292,8 @@ static void leave_caller(void *calling)
         return;
     call_is_over(call);
     while (!replace_caller())
-        wait_change(&state.call_is_over, wait_look(&state.call_is_over), 0, clock_now_ns() + TRY_AGAIN_NS);
+        eventcount_wait(&state.call_is_over, eventcount_prepare(&state.call_is_over), 0,
+                        clock_now_ns() + TRY_AGAIN_NS);
 }
 
 static void *caller_main(void *unused)
@@ -358,8 +359,8 @@ int async_submit(struct async_map *map)
     }
     pthread_mutex_unlock(&state.mutex);
     if (!status) {
-        wait_ring(&state.driver.news);
-        wait_ring(runtime_bell());
+        eventcount_notify(&state.driver.news);
+        eventcount_notify(runtime_bell());
     }
     return status;
 }
@@ -383,14 +384,14 @@ void async_wait_for_turn(struct mpm_pool *pool)
     bool waits = true;
 
     while (waits && atomic_load(&lane->unbegun)) {
-        uint32_t seen = wait_look(&state.one_begins);
+        uint32_t seen = eventcount_prepare(&state.one_begins);
 
         pthread_mutex_lock(&state.mutex);
         number = number ? number : lane->last_number;
         waits = one_is_to_begin(lane, number);
         pthread_mutex_unlock(&state.mutex);
         if (waits)
-            wait_change(&state.one_begins, seen, 0, CLOCK_FOREVER);
+            eventcount_wait(&state.one_begins, seen, 0, CLOCK_FOREVER);
     }
 }
 
@@ -414,7 +415,7 @@ void async_cancel(struct async_map *map)
         break;
     }
     pthread_mutex_unlock(&state.mutex);
-    wait_ring(runtime_bell());
+    eventcount_notify(runtime_bell());
 }
 
 void async_call_back(struct async_call *call)
@@ -427,7 +428,7 @@ void async_call_back(struct async_call *call)
     state.last_call = &call->next;
     state.calls++;
     pthread_mutex_unlock(&state.mutex);
-    wait_ring(&state.caller.news);
+    eventcount_notify(&state.caller.news);
 }
 
 bool async_wait_for_calls(uint64_t deadline_ns)
@@ -440,13 +441,13 @@ bool async_wait_for_calls(uint64_t deadline_ns)
     is_caller = state.caller.runs && pthread_equal(state.caller.thread, pthread_self());
     pthread_mutex_unlock(&state.mutex);
     while (!is_caller) {
-        uint32_t seen = wait_look(&state.call_is_over);
+        uint32_t seen = eventcount_prepare(&state.call_is_over);
 
         if (atomic_load(&state.calls_made) >= calls)
             return true;
         if (clock_now_ns() >= deadline_ns)
             return false;
-        wait_change(&state.call_is_over, seen, 0, deadline_ns);
+        eventcount_wait(&state.call_is_over, seen, 0, deadline_ns);
     }
     return true;
 }
@@ -464,7 +465,7 @@ static void stop_service(struct service *service)
     pthread_mutex_unlock(&state.mutex);
     if (!runs)
         return;
-    wait_ring(&service->news);
+    eventcount_notify(&service->news);
     pthread_join(thread, NULL);
 }
 

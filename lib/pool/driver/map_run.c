@@ -14,7 +14,7 @@
 static void run_to_the_end(struct map *map)
 {
     for (;;) {
-        uint32_t seen = wait_look(runtime_bell());
+        uint32_t seen = eventcount_prepare(runtime_bell());
         bool worked = false;
         uint64_t next_ns;
 
@@ -22,7 +22,7 @@ static void run_to_the_end(struct map *map)
             return;
         next_ns = map_next_step_ns(map);
         if (!worked)
-            wait_change(runtime_bell(), seen, 0, next_ns);
+            eventcount_wait(runtime_bell(), seen, 0, next_ns);
     }
 }
 

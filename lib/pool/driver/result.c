@@ -25,7 +25,7 @@ struct mpm_result {
     struct async_call call;
     mpm_callbacks callbacks;
     pthread_mutex_t mutex;
-    struct wait_word word; /* rung when it is ready */
+    struct eventcount word; /* rung when it is ready */
     _Atomic bool is_ready;
     _Atomic unsigned owners;
     _Atomic bool is_users; /* who has asked for it, and has not destroyed it */
@@ -77,7 +77,7 @@ static void on_end(struct async_map *map, struct map_outcome *outcome)
     result->outcome = *outcome;
     atomic_store(&result->is_ready, true);
     pthread_mutex_unlock(&result->mutex);
-    wait_ring(&result->word);
+    eventcount_notify(&result->word);
     result_wait_is_ready();
     result->call = (struct async_call){.call = call_back, .over = call_is_over};
     if (outcome->status ? result->callbacks.error : result->callbacks.done)
@@ -197,9 +197,9 @@ int mpm_result_is_ready(const mpm_result *result, bool *is_ready)
     return MPM_OK;
 }
 
-typedef bool wait_how(struct wait_word *word, uint32_t seen, uint64_t spin_ns, uint64_t deadline_ns);
+typedef bool wait_how(struct eventcount *word, uint32_t seen, uint64_t spin_ns, uint64_t deadline_ns);
 
-/* Who cancels a result waits by wait_change, which cannot be interrupted. */
+/* Who cancels a result waits by eventcount_wait, which cannot be interrupted. */
 static int wait_by(wait_how *wait, mpm_result *result, double timeout_s)
 {
     uint64_t deadline_ns;
@@ -213,7 +213,7 @@ static int wait_by(wait_how *wait, mpm_result *result, double timeout_s)
         return error_set(MPM_EINVAL, "the timeout is %g: it must be a number of seconds", timeout_s);
     deadline_ns = call_deadline_ns(timeout_s);
     for (bool in_time = timeout_s > 0;;) {
-        uint32_t seen = wait_look(&result->word);
+        uint32_t seen = eventcount_prepare(&result->word);
 
         if (atomic_load(&result->is_ready))
             return MPM_OK;
@@ -301,7 +301,7 @@ int mpm_result_cancel(mpm_result *result)
     pthread_mutex_unlock(&result->mutex);
     if (is_ready)
         return error_set(MPM_ESTATE, "mpm_result_cancel: the result is ready already");
-    return wait_by(wait_change, result, MPM_FOREVER);
+    return wait_by(eventcount_wait, result, MPM_FOREVER);
 }
 
 void mpm_result_destroy(mpm_result *result)

@@ -21,7 +21,7 @@
 #include "object/method.h"
 #include "object/object.h"
 #include "shm/interrupt.h"
-#include "shm/wait_word.h"
+#include "shm/eventcount.h"
 
 #define FIRST_PLACES 64u
 
@@ -36,16 +36,16 @@ static struct {
     struct place *places;
     uint32_t count;
     _Atomic unsigned waiting;         /* threads in mpm_result_wait_any(), */
-    struct wait_word word;            /* which sleep on this */
+    struct eventcount word;           /* which sleep on this */
     _Atomic unsigned waiting_on_bell; /* handles that threads in mpm_wait_any() wait for */
 } state = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 void result_wait_is_ready(void)
 {
     if (atomic_load(&state.waiting))
-        wait_ring(&state.word);
+        eventcount_notify(&state.word);
     if (atomic_load(&state.waiting_on_bell))
-        wait_ring(runtime_bell());
+        eventcount_notify(runtime_bell());
 }
 
 /* Places, under the mutex. */
@@ -202,7 +202,7 @@ static int wait_for_first(mpm_result *const *results, size_t count, double timeo
     uint64_t deadline_ns = call_deadline_ns(timeout_s);
 
     for (bool in_time = timeout_s > 0;;) {
-        uint32_t seen = wait_look(&state.word);
+        uint32_t seen = eventcount_prepare(&state.word);
 
         if (find_ready(results, count, ready))
             return MPM_OK;

@@ -71,7 +71,7 @@ struct mpm_stream {
     bool is_adaptive;
     pthread_t puller;
     pthread_mutex_t mutex;
-    struct wait_word news, room; /* for who waits for a result; for the puller */
+    struct eventcount news, room; /* for who waits for a result; for the puller */
     uint64_t pulled, given, last_end_ns;
     struct batch *filling, *first, **end;
     unsigned in_work;     /* batches that are submitted and not ready */
@@ -110,8 +110,8 @@ static void end_stream(struct mpm_stream *stream, int status, const char *senten
         if (!batch->is_ready)
             async_cancel(&batch->map);
     }
-    wait_ring(&stream->news);
-    wait_ring(&stream->room);
+    eventcount_notify(&stream->news);
+    eventcount_notify(&stream->room);
 }
 
 /* By how fast batches end, all nodes together: how long one took would count the others that it had to wait for. */
@@ -141,7 +141,7 @@ static void on_batch_end(struct async_map *map, struct map_outcome *outcome)
     if (outcome->status && outcome->status != MPM_ETASK)
         end_stream(stream, outcome->status,
                    outcome->sentence ? outcome->sentence : mpm_status_name(outcome->status));
-    wait_ring(&stream->news);
+    eventcount_notify(&stream->news);
     stream->in_work--; /* who closes the stream frees it as soon as it gets the mutex */
     pthread_mutex_unlock(&stream->mutex);
 }
@@ -215,7 +215,7 @@ static void take_item(struct mpm_stream *stream, const void *item)
     if (batch->count == batch->room || stream->pulled - stream->given >= stream->buffer)
         submit(stream);
     if (stream->filling && (batch->count == 1 || !stream->in_work))
-        wait_ring(&stream->news); /* who waits for a result submits what there is */
+        eventcount_notify(&stream->news); /* who waits for a result submits what there is */
 }
 
 static void take_end(struct mpm_stream *stream, int status)
@@ -223,17 +223,17 @@ static void take_end(struct mpm_stream *stream, int status)
     submit(stream);
     stream->generator_status = status;
     stream->has_all = true;
-    wait_ring(&stream->news);
+    eventcount_notify(&stream->news);
 }
 
 /* Waits for a word until a deadline, without the mutex meanwhile; false if the time came first. */
-static bool wait_for(struct mpm_stream *stream, struct wait_word *word, uint64_t deadline_ns)
+static bool wait_for(struct mpm_stream *stream, struct eventcount *word, uint64_t deadline_ns)
 {
-    uint32_t seen = wait_look(word);
+    uint32_t seen = eventcount_prepare(word);
     bool in_time;
 
     pthread_mutex_unlock(&stream->mutex);
-    in_time = wait_change(word, seen, 0, deadline_ns);
+    in_time = eventcount_wait(word, seen, 0, deadline_ns);
     pthread_mutex_lock(&stream->mutex);
     return in_time;
 }
@@ -241,7 +241,7 @@ static bool wait_for(struct mpm_stream *stream, struct wait_word *word, uint64_t
 /* The same for news, until the caller is interrupted. */
 static bool wait_for_news_or_interrupt(struct mpm_stream *stream, uint64_t deadline_ns)
 {
-    uint32_t seen = wait_look(&stream->news);
+    uint32_t seen = eventcount_prepare(&stream->news);
     bool in_time;
 
     pthread_mutex_unlock(&stream->mutex);
@@ -356,7 +356,7 @@ static int give(struct mpm_stream *stream, struct batch *batch, void *result, ui
     if (batch->given == batch->count)
         drop_batch(stream, batch);
     if (stream->pulled - stream->given <= stream->buffer - (stream->buffer + 7) / 8)
-        wait_ring(&stream->room);
+        eventcount_notify(&stream->room);
     return status;
 }
 

@@ -203,7 +203,7 @@ static bool take_slot(struct held_lease *lease)
         atomic_store(&board->slot[i], lease->offset);
         KILL_POINT();
         lease->slot = &board->slot[i];
-        wait_ring(&board->work);
+        eventcount_notify(&board->work);
         return true;
     }
     return false;

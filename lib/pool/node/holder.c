@@ -193,7 +193,7 @@ void holder_begin_close(struct holder *holder)
     struct board *board = holder->board;
 
     atomic_store(&board->closing, 1);
-    wait_ring(&board->work);
+    eventcount_notify(&board->work);
     for (uint32_t i = 0; i < board->worker_count; i++) {
         if (atomic_load(&board->worker[i].state) == WORKER_LACKING)
             process_reconsider(holder->arena, board->worker[i].process - 1);

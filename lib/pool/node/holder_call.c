@@ -87,7 +87,7 @@ static bool spin_for_answer(struct cell *cell)
         for (int i = 0; i < 64; i++) {
             if (atomic_load_explicit(&cell->answer, memory_order_acquire))
                 return true;
-            wait_pause();
+            spin_pause();
         }
         if (!until_ns)
             until_ns = clock_now_ns() + SPIN_NS;
@@ -126,7 +126,7 @@ static void sleep_on_cell(struct holder *holder, struct cell *cell, uint32_t see
 {
     uint64_t until_ns = clock_now_ns() + round_ns, watch_ns = holder_watch(holder);
 
-    wait_change(&cell->answered, seen, 0, watch_ns < until_ns ? watch_ns : until_ns);
+    eventcount_wait(&cell->answered, seen, 0, watch_ns < until_ns ? watch_ns : until_ns);
 }
 
 /* What its caller says. A call that a worker has died in stays, with its count of attempts. */
@@ -146,7 +146,7 @@ static enum call_end wait_for_answer(struct holder *holder, struct cell *cell, b
     if (!was_asleep && spin_for_answer(cell))
         return CALL_IS_DONE;
     for (bool sleeps_at_once = was_asleep;; sleeps_at_once = false) {
-        uint32_t seen = wait_look(&cell->answered);
+        uint32_t seen = eventcount_prepare(&cell->answered);
 
         if (atomic_load(&cell->answer))
             return order == CALL_ENDS ? CALL_IS_GIVEN_UP : CALL_IS_DONE;
@@ -194,7 +194,7 @@ enum call_end holder_make_call(struct holder *holder, struct holder_call *call, 
     }
     atomic_store_explicit(&cell->state, CELL_WANTED, memory_order_release);
     atomic_fetch_or(&board->calls, UINT64_C(1) << (cell - board->cell));
-    was_asleep = wait_ring_one(&board->work);
+    was_asleep = eventcount_notify_one(&board->work);
     end = wait_for_answer(holder, cell, was_asleep, look, argument);
     if (end == CALL_IS_DONE && atomic_load(&cell->answer) == CELL_IS_DONE && !cell->code) {
         KILL_POINT();
@@ -216,5 +216,5 @@ enum call_end holder_make_call(struct holder *holder, struct holder_call *call, 
 void holder_wake_callers(struct holder *holder)
 {
     for (unsigned i = 0; i < BOARD_CELLS; i++)
-        wait_ring(&holder->board->cell[i].answered);
+        eventcount_notify(&holder->board->cell[i].answered);
 }

@@ -127,7 +127,7 @@ static void settle_calls(struct board *board, const struct worker_record *record
             KILL_POINT();
             if (is_left(cell, number))
                 settle_call(board, cell, process, guilt);
-            wait_ring(&cell->answered);
+            eventcount_notify(&cell->answered);
         }
         if (atomic_load(&cell->state) == CELL_WANTED)
             wanted |= UINT64_C(1) << i;
@@ -136,7 +136,7 @@ static void settle_calls(struct board *board, const struct worker_record *record
     if (wanted) {
         atomic_fetch_or(&board->calls, wanted);
         KILL_POINT();
-        wait_ring(&board->work);
+        eventcount_notify(&board->work);
     }
 }
 
@@ -261,7 +261,7 @@ static enum process_fate worker_lacks(struct board *board, struct worker_record 
     if (is_over)
         atomic_store(&record->state, WORKER_GONE);
     KILL_POINT();
-    wait_ring(arena_at(runtime_arena(), board->bell));
+    eventcount_notify(arena_at(runtime_arena(), board->bell));
     return is_over ? PROCESS_IS_OVER : PROCESS_WAITS;
 }
 
@@ -270,7 +270,7 @@ enum process_fate worker_ended(struct process_record *process)
     struct arena *arena = runtime_arena();
     struct board *board = arena_at(arena, process->argument);
     struct worker_record *record = &board->worker[process->argument_index];
-    struct wait_word *bell = arena_at(arena, board->bell);
+    struct eventcount *bell = arena_at(arena, board->bell);
     bool again;
 
     if (process->fork_errno)
@@ -297,7 +297,7 @@ enum process_fate worker_ended(struct process_record *process)
     KILL_POINT();
     atomic_store(&record->state, again ? WORKER_STARTING : WORKER_GONE);
     KILL_POINT();
-    wait_ring(bell);
+    eventcount_notify(bell);
     if (again && is_starved(record, process))
         return worker_lacks(board, record, process);
     return again ? PROCESS_COMES_AGAIN : PROCESS_IS_OVER;

@@ -13,7 +13,7 @@
 
 #include "base/error.h"
 #include "node/context.h"
-#include "shm/wait_word.h"
+#include "shm/eventcount.h"
 
 static struct {
     _Atomic uint64_t leases, bytes; /* of leases and calls */
@@ -79,5 +79,5 @@ void room_lease_ends(struct arena *arena, uint64_t offset, uint64_t size)
     atomic_fetch_sub(&room.bytes, size);
     atomic_fetch_sub(&room.leases, 1);
     if (atomic_exchange(&room.wanted, false))
-        wait_ring(runtime_bell());
+        eventcount_notify(runtime_bell());
 }

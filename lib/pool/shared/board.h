@@ -80,7 +80,7 @@
 #include "pool/shared/job_spec.h"
 #include "pool/shared/pool_spec.h"
 #include "shm/arena.h"
-#include "shm/wait_word.h"
+#include "shm/eventcount.h"
 
 #define BOARD_SLOTS 32u
 #define BOARD_HELD \
@@ -158,9 +158,9 @@ struct board {
     _Atomic uint32_t failed;     /* a worker that cannot be had, which must be told, and 1 more; or 0 */
     _Atomic int32_t lack;        /* hosts': the errno for which no worker can be forked any more; or 0 */
     _Atomic uint64_t last_place; /* the holder's: of a lease in line */
-    uint64_t bell;               /* offset of the wait word of who holds the leases */
+    uint64_t bell;               /* offset of the eventcount of who holds the leases */
     _Alignas(64) _Atomic uint64_t slot[BOARD_SLOTS]; /* leases, by offset */
-    _Alignas(64) struct wait_word work;              /* rung when there is something to do, and at the end */
+    _Alignas(64) struct eventcount work;             /* rung when there is something to do, and at the end */
     _Atomic uint64_t calls;                          /* cells that may be wanted; BOARD_HELD */
     struct cell cell[BOARD_CELLS];
     struct worker_record worker[];

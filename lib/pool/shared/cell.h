@@ -29,7 +29,7 @@
 #include <stdint.h>
 
 #include "node/function.h"
-#include "shm/wait_word.h"
+#include "shm/eventcount.h"
 
 #define BOARD_CELLS    63u /* bits of a word, one of which is BOARD_HELD */
 #define CELL_TINY      32u
@@ -54,7 +54,7 @@ struct cell {
     /* The answer. */
     _Alignas(64) _Atomic uint32_t answer;
     int32_t code;
-    struct wait_word answered;
+    struct eventcount answered;
     _Alignas(32) char tiny_result[CELL_TINY];
     /* Seldom. */
     _Alignas(64) char item[CELL_ROOM];

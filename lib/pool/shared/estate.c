@@ -249,7 +249,7 @@ static void let_stand_up(struct board *board)
 {
     atomic_fetch_and(&board->calls, ~BOARD_HELD);
     KILL_POINT();
-    wait_ring(&board->work);
+    eventcount_notify(&board->work);
 }
 
 /* Under the mutex. */
@@ -398,7 +398,7 @@ static void orphan(struct board *board)
     KILL_POINT();
     for (unsigned i = 0; i < BOARD_SLOTS; i++)
         atomic_store(&board->slot[i], 0);
-    wait_ring(&board->work);
+    eventcount_notify(&board->work);
 }
 
 void estate_process_died(uint32_t number)

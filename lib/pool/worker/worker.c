@@ -98,7 +98,7 @@ static bool serve_slot(_Atomic uint64_t *slot, uint64_t serial)
     atomic_store(&worker_self.record->lease, 0);
     KILL_POINT();
     if (served || atomic_load(slot) != offset) /* its holder may wait for it to become quiet */
-        wait_ring(arena_at(worker_self.arena, worker_self.board->bell));
+        eventcount_notify(arena_at(worker_self.arena, worker_self.board->bell));
     return served;
 }
 
@@ -216,13 +216,13 @@ static void serve_until_the_end(void)
     struct board *board = worker_self.board;
 
     while (!atomic_load(&board->closing) && worker_self.tasks_left) {
-        uint32_t seen = wait_look(&board->work);
+        uint32_t seen = eventcount_prepare(&board->work);
 
         if (worker_is_held())
             worker_stand_back(seen);
         else if (!worker_serve_calls() && !serve_board() && !atomic_load(&board->closing) &&
                  worker_self.tasks_left)
-            wait_change(&board->work, seen, SPIN_NS, CLOCK_FOREVER);
+            eventcount_wait(&board->work, seen, SPIN_NS, CLOCK_FOREVER);
     }
 }
 
@@ -262,7 +262,7 @@ int worker_main(struct process_record *process)
     KILL_POINT();
     atomic_store(&worker_self.record->state, WORKER_READY);
     KILL_POINT();
-    wait_ring(arena_at(worker_self.arena, board->bell));
+    eventcount_notify(arena_at(worker_self.arena, board->bell));
     serve_until_the_end();
     finalize();
     return EXIT_SUCCESS;

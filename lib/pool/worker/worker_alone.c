@@ -27,11 +27,11 @@ static bool wait_for_node(bool (*is_wanted)(void *argument), void *argument)
     atomic_store(&record->waits_for_node, 1);
     KILL_POINT();
     while (!atomic_load(&board->closing) && is_wanted(argument)) {
-        uint32_t seen = wait_look(&board->work);
+        uint32_t seen = eventcount_prepare(&board->work);
 
         if ((is_taken = estate_take_node(own_board())))
             break;
-        wait_change(&board->work, seen, 0, clock_now_ns() + LOOK_NS);
+        eventcount_wait(&board->work, seen, 0, clock_now_ns() + LOOK_NS);
     }
     atomic_store(&record->waits_for_node, 0);
     KILL_POINT();
@@ -65,6 +65,6 @@ void worker_stand_back(uint32_t seen)
 {
     struct board *board = worker_self.board;
 
-    if (!wait_change(&board->work, seen, 0, estate_stands_back_until(own_board())))
+    if (!eventcount_wait(&board->work, seen, 0, estate_stands_back_until(own_board())))
         estate_stand_up(own_board());
 }

@@ -65,7 +65,7 @@ static void run_cell(struct cell *cell, uint64_t number)
     KILL_POINT();
     atomic_store_explicit(&cell->answer, CELL_IS_DONE, memory_order_release);
     KILL_POINT();
-    wait_ring(&cell->answered);
+    eventcount_notify(&cell->answered);
     KILL_POINT();
 }
 
@@ -77,7 +77,7 @@ static void put_back(struct board *board, unsigned number, bool with_bit)
     if (with_bit)
         atomic_fetch_or(&board->calls, UINT64_C(1) << number);
     KILL_POINT();
-    wait_ring(&board->cell[number].answered);
+    eventcount_notify(&board->cell[number].answered);
 }
 
 /* false if another worker was faster, or the call was taken back, or nobody is to begin anything now. */

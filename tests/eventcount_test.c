@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The wait word: no ring is lost between processes or threads, no time-out comes early, and a waiter that was
+/* The eventcount: no ring is lost between processes or threads, no time-out comes early, and a waiter that was
  * killed does no harm. A wait that must end has a deadline far away, which the tests count as a lost ring. */
 #include <CUnit/CUnit.h>
 #include <pthread.h>
@@ -8,7 +8,7 @@
 
 #include "base/clock.h"
 #include "child.h"
-#include "shm/wait_word.h"
+#include "shm/eventcount.h"
 #include "suite.h"
 
 #define FAR_NS     UINT64_C(30000000000)
@@ -19,22 +19,22 @@
 /* Two players: whose turn it is, and the word that each sleeps on. */
 struct table {
     _Atomic unsigned turn; /* rises by one a stroke; even ones are player 0's to make */
-    struct wait_word word[2];
+    struct eventcount word[2];
     uint64_t spin_ns;
 };
 
 /* Waits until `*value` is at least `least`; false if a ring was lost. */
-static bool wait_until(struct wait_word *word, const _Atomic unsigned *value, unsigned least,
+static bool wait_until(struct eventcount *word, const _Atomic unsigned *value, unsigned least,
                        uint64_t spin_ns)
 {
     uint64_t deadline_ns = clock_now_ns() + FAR_NS;
 
     for (;;) {
-        uint32_t seen = wait_look(word);
+        uint32_t seen = eventcount_prepare(word);
 
         if (atomic_load(value) >= least)
             return true;
-        if (!wait_change(word, seen, spin_ns, deadline_ns))
+        if (!eventcount_wait(word, seen, spin_ns, deadline_ns))
             return false;
     }
 }
@@ -45,7 +45,7 @@ static bool play(struct table *table, unsigned player)
         if (!wait_until(&table->word[player], &table->turn, stroke, table->spin_ns))
             return false;
         atomic_store(&table->turn, stroke + 1);
-        wait_ring(&table->word[!player]);
+        eventcount_notify(&table->word[!player]);
     }
     return true;
 }
@@ -99,7 +99,7 @@ static void no_ring_is_lost_between_threads(void)
 
 /* One who rings, and all who listen on the same word. Each round ends when all have heard. */
 struct hall {
-    struct wait_word said_word, heard_word;
+    struct eventcount said_word, heard_word;
     _Atomic unsigned said, heard;
 };
 
@@ -111,7 +111,7 @@ static void *listen(void *argument)
         if (!wait_until(&hall->said_word, &hall->said, round, 0))
             return NULL;
         atomic_fetch_add(&hall->heard, 1);
-        wait_ring(&hall->heard_word);
+        eventcount_notify(&hall->heard_word);
     }
     return hall;
 }
@@ -126,7 +126,7 @@ static void a_ring_wakes_all_who_sleep(void)
         CU_ASSERT_EQUAL_FATAL(pthread_create(&listeners[i], NULL, listen, &hall), 0);
     for (unsigned round = 1; round <= BROADCASTS; round++) {
         atomic_store(&hall.said, round);
-        wait_ring(&hall.said_word);
+        eventcount_notify(&hall.said_word);
         if (!wait_until(&hall.heard_word, &hall.heard, round * LISTENERS, 0))
             break;
     }
@@ -139,16 +139,16 @@ static void a_ring_wakes_all_who_sleep(void)
 
 static bool sleep_until_rung(void *word)
 {
-    return wait_change(word, wait_look(word), 0, clock_now_ns() + FAR_NS);
+    return eventcount_wait(word, eventcount_prepare(word), 0, clock_now_ns() + FAR_NS);
 }
 
 static void a_sleeper_is_woken_by_a_ring(void)
 {
-    struct wait_word *word = child_memory(sizeof *word);
+    struct eventcount *word = child_memory(sizeof *word);
     pid_t sleeper = child_start(sleep_until_rung, word);
 
     CU_ASSERT(child_reached(&word->sleepers, 1));
-    wait_ring(word);
+    eventcount_notify(word);
     CU_ASSERT_EQUAL(child_wait(sleeper), 0);
     CU_ASSERT_EQUAL(atomic_load(&word->sleepers), 0);
     child_memory_free(word, sizeof *word);
@@ -156,41 +156,41 @@ static void a_sleeper_is_woken_by_a_ring(void)
 
 static void a_killed_sleeper_does_no_harm(void)
 {
-    struct wait_word *word = child_memory(sizeof *word);
+    struct eventcount *word = child_memory(sizeof *word);
     pid_t dead = child_start(sleep_until_rung, word), sleeper;
 
     CU_ASSERT(child_reached(&word->sleepers, 1));
     child_kill(dead);
-    wait_ring(word);
-    CU_ASSERT_FALSE(wait_change(word, wait_look(word), 0, clock_now_ns() + 1000000));
+    eventcount_notify(word);
+    CU_ASSERT_FALSE(eventcount_wait(word, eventcount_prepare(word), 0, clock_now_ns() + 1000000));
     sleeper = child_start(sleep_until_rung, word);
     CU_ASSERT(child_reached(&word->sleepers, 2));
-    wait_ring(word);
+    eventcount_notify(word);
     CU_ASSERT_EQUAL(child_wait(sleeper), 0);
     child_memory_free(word, sizeof *word);
 }
 
 static void a_change_before_the_wait_ends_it_at_once(void)
 {
-    struct wait_word word = {.value = 7};
-    uint32_t seen = wait_look(&word);
+    struct eventcount word = {.value = 7};
+    uint32_t seen = eventcount_prepare(&word);
 
-    wait_ring(&word);
-    CU_ASSERT(wait_change(&word, seen, 0, 0));
-    CU_ASSERT(wait_change(&word, seen, 1000, 0));
-    CU_ASSERT_FALSE(wait_change(&word, wait_look(&word), 0, 0));
+    eventcount_notify(&word);
+    CU_ASSERT(eventcount_wait(&word, seen, 0, 0));
+    CU_ASSERT(eventcount_wait(&word, seen, 1000, 0));
+    CU_ASSERT_FALSE(eventcount_wait(&word, eventcount_prepare(&word), 0, 0));
 }
 
 static void no_timeout_comes_early(void)
 {
     static const uint64_t patience_ns[] = {0, 1, 1000, 100000, 3000000, 20000000};
-    struct wait_word word = {.value = UINT32_MAX};
+    struct eventcount word = {.value = UINT32_MAX};
 
     for (size_t i = 0; i < sizeof patience_ns / sizeof *patience_ns; i++) {
         for (uint64_t spin_ns = 0; spin_ns <= 50000; spin_ns += 50000) {
             uint64_t deadline_ns = clock_now_ns() + patience_ns[i];
 
-            CU_ASSERT_FALSE(wait_change(&word, wait_look(&word), spin_ns, deadline_ns));
+            CU_ASSERT_FALSE(eventcount_wait(&word, eventcount_prepare(&word), spin_ns, deadline_ns));
             CU_ASSERT(clock_now_ns() >= deadline_ns);
             CU_ASSERT(clock_now_ns() < deadline_ns + FAR_NS);
         }
@@ -198,14 +198,14 @@ static void no_timeout_comes_early(void)
     CU_ASSERT_EQUAL(atomic_load(&word.sleepers), 0);
 }
 
-static struct wait_word *rung_by_handler;
+static struct eventcount *rung_by_handler;
 static _Atomic unsigned signals;
 
 static void count_signal(int number)
 {
     (void)number;
     if (atomic_fetch_add(&signals, 1) == 50 && rung_by_handler)
-        wait_ring_from_handler(rung_by_handler);
+        eventcount_notify_from_handler(rung_by_handler);
 }
 
 /* Has count_signal() called every millisecond from here on, or no more. */
@@ -222,13 +222,13 @@ static void rain_signals(bool on)
 
 static void signals_do_not_end_a_wait(void)
 {
-    struct wait_word word = {.value = 0};
+    struct eventcount word = {.value = 0};
     uint64_t deadline_ns;
 
     rain_signals(true);
     do {
         deadline_ns = clock_now_ns() + 30000000;
-        CU_ASSERT_FALSE(wait_change(&word, wait_look(&word), 0, deadline_ns));
+        CU_ASSERT_FALSE(eventcount_wait(&word, eventcount_prepare(&word), 0, deadline_ns));
         CU_ASSERT(clock_now_ns() >= deadline_ns);
     } while (!atomic_load(&signals));
     rain_signals(false);
@@ -236,14 +236,14 @@ static void signals_do_not_end_a_wait(void)
 
 static void a_signal_handler_can_end_the_wait_that_it_interrupts(void)
 {
-    struct wait_word word = {.value = 0};
+    struct eventcount word = {.value = 0};
 
     rung_by_handler = &word;
     rain_signals(true);
-    CU_ASSERT(wait_change(&word, wait_look(&word), 0, clock_now_ns() + FAR_NS));
+    CU_ASSERT(eventcount_wait(&word, eventcount_prepare(&word), 0, clock_now_ns() + FAR_NS));
     rain_signals(false);
     rung_by_handler = NULL;
-    CU_ASSERT_EQUAL(wait_look(&word), 1);
+    CU_ASSERT_EQUAL(eventcount_prepare(&word), 1);
 }
 
 int main(void)
@@ -262,5 +262,5 @@ int main(void)
          a_signal_handler_can_end_the_wait_that_it_interrupts},
     };
 
-    return suite_run("wait_word", tests, sizeof tests / sizeof *tests);
+    return suite_run("eventcount", tests, sizeof tests / sizeof *tests);
 }

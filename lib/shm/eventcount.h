@@ -7,20 +7,20 @@
  * again after `sleepers` was raised, so no ring is missed. A waiter that is killed leaves `sleepers` too
  * high: that costs a system call a ring, and nothing else. A ringer that is killed between the change and
  * the ring leaves sleepers asleep: whoever reaps it rings in its place. For shm/ and the layers above it. */
-#ifndef SHM_WAIT_WORD_H
-#define SHM_WAIT_WORD_H
+#ifndef SHM_EVENTCOUNT_H
+#define SHM_EVENTCOUNT_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-struct wait_word {
+struct eventcount {
     _Atomic uint32_t value;
     _Atomic uint32_t sleepers;
 };
 
 /* A moment of spinning: the other thread of the core goes ahead. */
-static inline void wait_pause(void)
+static inline void spin_pause(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();
@@ -30,23 +30,23 @@ static inline void wait_pause(void)
 }
 
 /* What the word is now: look at it before looking at what is waited for. */
-static inline uint32_t wait_look(struct wait_word *word)
+static inline uint32_t eventcount_prepare(struct eventcount *word)
 {
     return atomic_load_explicit(&word->value, memory_order_acquire);
 }
 
 /* Waits until the word is not `seen` any more: at most `spin_ns` of spinning, then asleep until `deadline_ns`
  * (of clock.h; CLOCK_FOREVER is allowed). false if the time came first. A signal does not end it. */
-bool wait_change(struct wait_word *word, uint32_t seen, uint64_t spin_ns, uint64_t deadline_ns);
+bool eventcount_wait(struct eventcount *word, uint32_t seen, uint64_t spin_ns, uint64_t deadline_ns);
 
 /* Moves the word on, and wakes all who sleep on it. */
-void wait_ring(struct wait_word *word);
+void eventcount_notify(struct eventcount *word);
 
 /* The same, but wakes one of them only: any of them will do, and does what there is to do. Whether one was woken. */
-bool wait_ring_one(struct wait_word *word);
+bool eventcount_notify_one(struct eventcount *word);
 
 /* Moves the word on by a signal handler's hands, with nobody to wake but the interrupted process itself. */
-static inline void wait_ring_from_handler(struct wait_word *word)
+static inline void eventcount_notify_from_handler(struct eventcount *word)
 {
     atomic_fetch_add_explicit(&word->value, 1, memory_order_release);
 }

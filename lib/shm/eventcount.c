@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The wait word; see its header for who writes what. */
-#include "shm/wait_word.h"
+/* The eventcount; see its header for who writes what. */
+#include "shm/eventcount.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -12,22 +12,22 @@
 #include "base/clock.h"
 #include "shm/kill_point.h"
 
-static bool spin(struct wait_word *word, uint32_t seen, uint64_t spin_ns)
+static bool spin(struct eventcount *word, uint32_t seen, uint64_t spin_ns)
 {
     uint64_t until_ns = clock_now_ns() + spin_ns;
 
     do {
         for (int i = 0; i < 64; i++) {
-            if (wait_look(word) != seen)
+            if (eventcount_prepare(word) != seen)
                 return true;
-            wait_pause();
+            spin_pause();
         }
     } while (clock_now_ns() < until_ns);
     return false;
 }
 
 /* FUTEX_WAIT_BITSET takes an absolute time of CLOCK_MONOTONIC, so an interrupted sleep goes on unchanged. */
-static int futex_sleep(struct wait_word *word, uint32_t seen, uint64_t deadline_ns)
+static int futex_sleep(struct eventcount *word, uint32_t seen, uint64_t deadline_ns)
 {
     struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / 1000000000u),
                                 .tv_nsec = (long)(deadline_ns % 1000000000u)};
@@ -38,11 +38,11 @@ static int futex_sleep(struct wait_word *word, uint32_t seen, uint64_t deadline_
     return 0;
 }
 
-bool wait_change(struct wait_word *word, uint32_t seen, uint64_t spin_ns, uint64_t deadline_ns)
+bool eventcount_wait(struct eventcount *word, uint32_t seen, uint64_t spin_ns, uint64_t deadline_ns)
 {
     bool changed;
 
-    if (wait_look(word) != seen || (spin_ns && spin(word, seen, spin_ns)))
+    if (eventcount_prepare(word) != seen || (spin_ns && spin(word, seen, spin_ns)))
         return true;
     DELAY_POINT();
     atomic_fetch_add(&word->sleepers, 1);
@@ -58,7 +58,7 @@ bool wait_change(struct wait_word *word, uint32_t seen, uint64_t spin_ns, uint64
 }
 
 /* How many were woken. */
-static long ring(struct wait_word *word, int most)
+static long ring(struct eventcount *word, int most)
 {
     DELAY_POINT();
     atomic_fetch_add(&word->value, 1);
@@ -67,12 +67,12 @@ static long ring(struct wait_word *word, int most)
                                         : 0;
 }
 
-void wait_ring(struct wait_word *word)
+void eventcount_notify(struct eventcount *word)
 {
     ring(word, INT_MAX);
 }
 
-bool wait_ring_one(struct wait_word *word)
+bool eventcount_notify_one(struct eventcount *word)
 {
     return ring(word, 1) > 0;
 }
