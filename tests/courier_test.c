@@ -175,11 +175,12 @@ static const struct transport loop_transport = {.name = "loop",
                                                 .is_over = loop_is_over,
                                                 .abort = loop_abort};
 
-static struct eventcount bell;
+static struct eventcount doorbell;
 
 static bool start(void)
 {
-    if (courier_start(&loop_transport, &(struct topology){.node_count = NODES}, &bell, messages_rule_of) ||
+    if (courier_start(&loop_transport, &(struct topology){.node_count = NODES}, &doorbell,
+                      messages_rule_of) ||
         !courier_runs())
         return false;
     courier_begin();
@@ -499,7 +500,7 @@ static bool ring_often(void *unused)
     for (unsigned i = 0; good && i < 1000; i++) {
         unsigned before = atomic_load(&looks);
 
-        eventcount_notify(&bell);
+        eventcount_notify(&doorbell);
         /* The look that was under way may have come before the ring, the one after it has not. */
         good = child_reached(&looks, before + 2);
     }
@@ -515,7 +516,8 @@ static void the_courier_looks_again_after_every_ring(void)
 static void a_run_of_one_node_has_no_courier(void)
 {
     CU_ASSERT_EQUAL(
-        courier_start(&loop_transport, &(struct topology){.node_count = 1}, &bell, messages_rule_of), MPM_OK);
+        courier_start(&loop_transport, &(struct topology){.node_count = 1}, &doorbell, messages_rule_of),
+        MPM_OK);
     CU_ASSERT_FALSE(courier_runs());
     courier_stop();
     CU_ASSERT_EQUAL(loop.polls, 0);
@@ -528,8 +530,8 @@ static bool hand_over(void *unused)
 
     (void)unused;
     transport_take();
-    courier_start(&loop_transport, &(struct topology){.node_count = NODES}, &bell, messages_rule_of);
-    eventcount_notify(&bell);
+    courier_start(&loop_transport, &(struct topology){.node_count = NODES}, &doorbell, messages_rule_of);
+    eventcount_notify(&doorbell);
     transport_give_up();
     courier_begin();
     courier_stop();
@@ -543,8 +545,8 @@ static bool cancel(void *unused)
 {
     (void)unused;
     transport_take();
-    courier_start(&loop_transport, &(struct topology){.node_count = NODES}, &bell, messages_rule_of);
-    eventcount_notify(&bell);
+    courier_start(&loop_transport, &(struct topology){.node_count = NODES}, &doorbell, messages_rule_of);
+    eventcount_notify(&doorbell);
     courier_cancel();
     return transport_is_mine() && !courier_runs() && loop.polls == 0;
 }

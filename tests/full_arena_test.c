@@ -348,7 +348,7 @@ static bool worker_is_done(void)
 static bool places_are_free(void)
 {
     for (int i = 0; i < 30000 && count_places(false); i++) {
-        eventcount_notify(runtime_bell());
+        eventcount_notify(runtime_doorbell());
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     }
     return !count_places(false);
@@ -387,7 +387,7 @@ static void a_map_that_finds_the_board_full_goes_on_when_others_end(void)
         pthread_join(thread[i], NULL);
     CU_ASSERT(gate_reached(&board.waiter_is_done, 1));
     if (!atomic_load(&board.waiter_is_done)) /* whatever rings wakes it */
-        eventcount_notify(runtime_bell());
+        eventcount_notify(runtime_doorbell());
     pthread_join(waiter, NULL);
     CU_ASSERT_EQUAL(mpm_result_get(first, MPM_FOREVER, NULL), MPM_OK);
     mpm_result_destroy(first);

@@ -123,11 +123,11 @@ static void await_loss(void)
     lost_count++;
     host_count--;
     for (bool in_time = true; in_time;) {
-        uint32_t seen = eventcount_prepare(runtime_bell());
+        uint32_t seen = eventcount_prepare(runtime_doorbell());
 
         if (lost_ranks() == lost_count)
             return;
-        in_time = eventcount_wait(runtime_bell(), seen, 0, end_ns);
+        in_time = eventcount_wait(runtime_doorbell(), seen, 0, end_ns);
     }
     CU_FAIL("main does not hear that a host was lost");
 }

@@ -39,7 +39,7 @@
  * host does, and the host leaves signals for it in `request`; the spare looks there after its store. If it
  * dies before its store, the host that reaps it takes `given` back, and forks another process in its place.
  *
- * The host sleeps on one word, `bell`: requests ring it from outside, and its own SIGCHLD handler moves it
+ * The host sleeps on one word, `doorbell`: requests ring it from outside, and its own SIGCHLD handler moves it
  * on, so that no death falls between looking and sleeping. */
 #include "host/host.h"
 
@@ -118,7 +118,7 @@ static void on_child(int signal_number)
 {
     (void)signal_number;
     self.child_has_ended = 1;
-    eventcount_notify_from_handler(&self.record->bell);
+    eventcount_notify_from_handler(&self.record->doorbell);
 }
 
 /* The host and the new process itself: whoever comes first. */
@@ -669,7 +669,7 @@ static _Noreturn void host_main(pid_t rank)
     atomic_store(&self.record->ready, 1);
     eventcount_notify(&self.area->host_ready);
     for (;;) {
-        uint32_t seen = eventcount_prepare(&self.record->bell);
+        uint32_t seen = eventcount_prepare(&self.record->doorbell);
 
         reap_all();
         if (atomic_load(&self.area->ending))
@@ -678,7 +678,7 @@ static _Noreturn void host_main(pid_t rank)
         try_again();
         if (self.wants_spare)
             fork_spare();
-        eventcount_wait(&self.record->bell, seen, 0, next_duty_ns());
+        eventcount_wait(&self.record->doorbell, seen, 0, next_duty_ns());
     }
 }
 
@@ -798,7 +798,7 @@ void host_stand_in(struct arena *arena)
     bool has_told = false;
 
     for (;;) {
-        uint32_t seen = eventcount_prepare(&self.record->bell);
+        uint32_t seen = eventcount_prepare(&self.record->doorbell);
         struct process_record *process;
 
         if (host_is_ending(arena))
@@ -809,7 +809,7 @@ void host_stand_in(struct arena *arena)
         if (!has_told)
             end_loss();
         has_told = true;
-        eventcount_wait(&self.record->bell, seen, 0, CLOCK_FOREVER);
+        eventcount_wait(&self.record->doorbell, seen, 0, CLOCK_FOREVER);
     }
 }
 
@@ -827,7 +827,7 @@ void host_end_all(struct arena *arena)
     host_leave(); /* what processes have left is nobody's here */
     atomic_store(&area->ending, 1);
     for (unsigned i = 0; i < area->host_count; i++)
-        eventcount_notify(&area->host[i].bell);
+        eventcount_notify(&area->host[i].doorbell);
 }
 
 bool host_is_ending(struct arena *arena)

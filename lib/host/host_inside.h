@@ -21,12 +21,12 @@ _Static_assert(MAX_PROCESSES == INDEX_SET_SIZE, "a host is asked for processes b
 
 struct host_record {
     _Atomic int32_t pid;
-    _Atomic uint32_t ready;  /* the host is in its loop */
-    struct eventcount bell;  /* the host's */
-    _Atomic uint32_t load;   /* processes that it has: the host's */
-    struct index_set wanted; /* processes that the host is asked to fork, or to send signals to */
-    _Atomic uint64_t given;  /* to a spare */
-    struct eventcount spare; /* spares sleep here */
+    _Atomic uint32_t ready;     /* the host is in its loop */
+    struct eventcount doorbell; /* the host's */
+    _Atomic uint32_t load;      /* processes that it has: the host's */
+    struct index_set wanted;    /* processes that the host is asked to fork, or to send signals to */
+    _Atomic uint64_t given;     /* to a spare */
+    struct eventcount spare;    /* spares sleep here */
     _Atomic int32_t spare_pid;
     _Atomic uint32_t lost; /* the rank's, as is the next */
     int32_t wait_status;

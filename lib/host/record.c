@@ -239,7 +239,7 @@ void host_call(struct arena *arena, unsigned rank_in_node, uint32_t process)
 
     index_set_add(&host->wanted, process);
     KILL_POINT();
-    eventcount_notify(&host->bell);
+    eventcount_notify(&host->doorbell);
 }
 
 /* Reserves a record and fills it in. */

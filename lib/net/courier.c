@@ -91,7 +91,7 @@ enum order {
 
 static struct {
     const struct transport *transport;
-    struct eventcount *bell;
+    struct eventcount *doorbell;
     unsigned node, node_count;
     pthread_t thread;
     bool runs;
@@ -272,7 +272,7 @@ int courier_post(unsigned node, uint32_t kind, const struct message_part *parts,
     atomic_store(&courier.has_mail, true);
     if (!parcel)
         return no_memory(node, payload);
-    eventcount_notify(courier.bell);
+    eventcount_notify(courier.doorbell);
     return MPM_OK;
 }
 
@@ -672,7 +672,7 @@ static void carry(void)
     bool sends = true;
 
     for (;;) {
-        uint32_t seen = eventcount_prepare(courier.bell);
+        uint32_t seen = eventcount_prepare(courier.doorbell);
         enum order order = look_at_order();
         bool active = receive_all();
         uint64_t now_ns;
@@ -692,7 +692,7 @@ static void carry(void)
             nap_ns = 0;
         } else if (now_ns - last_event_ns > SPIN_NS) {
             nap_ns = next_nap(now_ns - last_event_ns, nap_ns);
-            if (eventcount_wait(courier.bell, seen, 0, now_ns + nap_ns))
+            if (eventcount_wait(courier.doorbell, seen, 0, now_ns + nap_ns))
                 nap_ns = 0;
         }
     }
@@ -767,15 +767,15 @@ static void meet(void)
     }
 }
 
-int courier_start(const struct transport *transport, const struct topology *topology, struct eventcount *bell,
-                  message_rule_of *rule_of)
+int courier_start(const struct transport *transport, const struct topology *topology,
+                  struct eventcount *doorbell, message_rule_of *rule_of)
 {
     int status;
 
     if (topology->node_count < 2)
         return MPM_OK;
     courier.transport = transport;
-    courier.bell = bell;
+    courier.doorbell = doorbell;
     courier.rule_of = rule_of;
     courier.node = topology->node;
     courier.node_count = topology->node_count;
@@ -830,7 +830,7 @@ static void end(enum order order)
     if (!courier.runs)
         return;
     atomic_store(&courier.order, order);
-    eventcount_notify(courier.bell);
+    eventcount_notify(courier.doorbell);
     await_end();
 }
 
@@ -858,7 +858,7 @@ void courier_abort(int exit_code)
     assert(courier.runs);
     courier.exit_code = exit_code;
     atomic_store(&courier.order, ORDER_ABORT);
-    eventcount_notify(courier.bell);
+    eventcount_notify(courier.doorbell);
     pthread_join(courier.thread, NULL);
     abort();
 }

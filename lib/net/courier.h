@@ -3,7 +3,7 @@
  *
  * Anyone of the leader's process posts messages; the courier packs what has gathered for a node into one
  * frame, sends it, and hands messages that come in to the handler of their kind. It sleeps on the node's
- * bell, which whoever has news for it rings. For node/ and the layers above it. */
+ * doorbell, which whoever has news for it rings. For node/ and the layers above it. */
 #ifndef NET_COURIER_H
 #define NET_COURIER_H
 
@@ -47,10 +47,10 @@ void courier_watch(uint64_t limit_ns, void (*lost)(unsigned node));
  */
 void courier_be_lively(void);
 
-/* Makes it, and its thread, where there is more than one node. `bell` stands in the arena. It does nothing until
+/* Makes it, and its thread, where there is more than one node. `doorbell` stands in the arena. It does nothing until
  * courier_begin(). MPM_ENOMEM, MPM_ESYSTEM. */
-int courier_start(const struct transport *transport, const struct topology *topology, struct eventcount *bell,
-                  message_rule_of *rule_of);
+int courier_start(const struct transport *transport, const struct topology *topology,
+                  struct eventcount *doorbell, message_rule_of *rule_of);
 
 /* From here on the transport is its own, until courier_stop() has returned. The caller has given it up, and every
  * node has got a courier. */

@@ -50,9 +50,9 @@ unsigned runtime_worker_timeout_s(void)
     return context.config.worker_timeout_s;
 }
 
-struct eventcount *runtime_bell(void)
+struct eventcount *runtime_doorbell(void)
 {
-    return &context.area->bell;
+    return &context.area->doorbell;
 }
 
 /* Children that the program forks itself, in any process of the context. */
@@ -109,7 +109,7 @@ void runtime_break(int status, const char *sentence)
     context.area->broken_status = status;
     snprintf(context.area->broken_sentence, sizeof context.area->broken_sentence, "%s", sentence);
     atomic_store(&context.area->broken, 2);
-    eventcount_notify(&context.area->bell);
+    eventcount_notify(&context.area->doorbell);
 }
 
 int runtime_check_whole(void)

@@ -28,8 +28,8 @@ const struct topology *runtime_topology(void);
 /* The arena of the calling process's node. */
 struct arena *runtime_arena(void);
 
-/* The node's bell: rung when anything has changed that main's calls or the courier wait for. */
-struct eventcount *runtime_bell(void);
+/* The node's doorbell: rung when anything has changed that main's calls or the courier wait for. */
+struct eventcount *runtime_doorbell(void);
 
 /* How long a pool goes on on a node where it has no worker left, and none can be forked. */
 unsigned runtime_worker_timeout_s(void);

@@ -22,7 +22,7 @@
 #include "shm/eventcount.h"
 
 struct node_area {
-    struct eventcount bell;
+    struct eventcount doorbell;
     _Atomic uint32_t canary;
     _Atomic uint32_t log_level; /* enum mpm_log_level */
     _Atomic uint32_t broken;    /* 0, 1: being written, 2: what follows can be read */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A drain: a word in the area of each node, which goes from 0 to 1 once in a run. Whoever sets it rings the node's bell;
+/* A drain: a word in the area of each node, which goes from 0 to 1 once in a run. Whoever sets it rings the node's doorbell;
  * its courier, which that wakes, tells main, and main's courier all other nodes. The maps that drain are not told: their
  * drivers look at the word in each step. If who sets it dies before it has rung, couriers and drivers see it when they
  * next wake. */
@@ -23,7 +23,7 @@ void mpm_drain(void)
     int saved_errno = errno;
 
     if (context.runs && area && !atomic_exchange(&area->is_draining, 1))
-        eventcount_notify(&area->bell);
+        eventcount_notify(&area->doorbell);
     errno = saved_errno;
 }
 

@@ -45,7 +45,7 @@ static bool on_host_lost(unsigned node, const void *payload, size_t size)
         topology->ranks[message->rank].node != node)
         return false;
     atomic_store(&losses[message->rank], (uint32_t)message->wait_status << 1 | 1);
-    eventcount_notify(runtime_bell());
+    eventcount_notify(runtime_doorbell());
     return true;
 }
 

@@ -27,7 +27,7 @@
  * given, and freed by whoever sets the slot free, and takes it back as its own before, so the reaper does slots
  * first and then what the dead process still owned.
  *
- * The set of slots with news for the courier is an index set; who has put a slot there rings the bell. A
+ * The set of slots with news for the courier is an index set; who has put a slot there rings the doorbell. A
  * caller that dies between POSTED, ABANDONED or WITHDRAWN and the set is seen by its reaper, which abandons the slot
  * and puts it there. So a slot may be put there once too often, and be the next call's by then: the courier keeps
  * in `sent` which call it has sent.
@@ -66,7 +66,7 @@ struct slot {
     uint32_t serial;        /* of the call: the caller's */
     uint32_t sent;          /* the serial of the last call that was sent from here: the courier's */
     uint32_t method;        /* method_code() */
-    uint32_t rings;         /* 1: the reply rings the node's bell, too: the caller's */
+    uint32_t rings;         /* 1: the reply rings the node's doorbell, too: the caller's */
     uint32_t is_timed;      /* 1: the caller may take it back: the caller's */
     struct eventcount done;
     mpm_handle handle;
@@ -278,7 +278,7 @@ static bool give_up_slot(uint32_t number, enum slot_state to)
     KILL_POINT();
     index_set_add(&table_of(arena)->news, number);
     KILL_POINT();
-    eventcount_notify(runtime_bell());
+    eventcount_notify(runtime_doorbell());
     return true;
 }
 
@@ -333,7 +333,7 @@ static void post_slot(struct arena *arena, struct slot *slot, uint32_t number)
     KILL_POINT();
     index_set_add(&table_of(arena)->news, number);
     KILL_POINT();
-    eventcount_notify(runtime_bell());
+    eventcount_notify(runtime_doorbell());
 }
 
 enum calling { CALLING, CALLING_TIMED, CALLING_IN_PARTS };
@@ -493,7 +493,7 @@ void call_owner_died(struct arena *arena, uint32_t process)
                 slot_free(arena, slot);
         }
     }
-    eventcount_notify(runtime_bell());
+    eventcount_notify(runtime_doorbell());
 }
 
 /* The courier at the caller's node. */
@@ -536,7 +536,7 @@ static void take_posted(uint32_t number)
         return;
     }
     index_set_add(&table_of(runtime_arena())->news, number);
-    eventcount_notify(runtime_bell());
+    eventcount_notify(runtime_doorbell());
 }
 
 /* Of a call that is cancelled before it was sent the home knows nothing, and that is fine. */
@@ -619,7 +619,7 @@ static bool on_reply(unsigned node, const void *payload, size_t size)
         say_of_call(node, MESSAGE_ARRIVED, reply->slot, reply->serial);
     eventcount_notify(&slot->done);
     if (rings)
-        eventcount_notify(runtime_bell());
+        eventcount_notify(runtime_doorbell());
     return true;
 }
 
@@ -725,7 +725,7 @@ static bool try_call(unsigned node, const struct message_call *call, const void 
     return status != CALL_MUST_WAIT;
 }
 
-/* Whoever changes what a parked call waits for is to ring the bell. */
+/* Whoever changes what a parked call waits for is to ring the doorbell. */
 static void note_waiting(const struct parked *parked, int change)
 {
     mpm_handle handle;
@@ -779,7 +779,7 @@ static bool park(unsigned node, const struct message_call *call, const void *in,
     parked_end = &parked->next;
     note_waiting(parked, 1);
     eventcount_notify(
-        runtime_bell()); /* it may have become possible before anybody knew that somebody waits */
+        runtime_doorbell()); /* it may have become possible before anybody knew that somebody waits */
     return true;
 }
 

@@ -2,7 +2,7 @@
 /* Calls on objects of other nodes. The caller leaves its call in a slot of its own node's arena; its courier
  * takes it to the home of the object, whose courier carries it out with the very functions that processes
  * there use, and brings the reply back into the slot. A call that must wait is tried again whenever the
- * home's bell rings, until its time is up; see object_changed().
+ * home's doorbell rings, until its time is up; see object_changed().
  *
  * Two clocks look after a call with a time limit. The home's says when the time is up, and answers that; in an
  * ordinary run that is what the caller gets. The caller's own runs a little longer, for the answer to come: if none
@@ -53,7 +53,7 @@ double call_time_left_s(double timeout_s, uint64_t deadline_ns);
 uint64_t call_give_up_ns(double timeout_s, size_t size);
 
 /* The same in parts, for who has several calls under way at once. call_begin posts the call; when it is done,
- * the bell of the caller's node is rung. Each call that was begun is either finished or abandoned. */
+ * the doorbell of the caller's node is rung. Each call that was begun is either finished or abandoned. */
 struct call {
     uint32_t slot;
 };

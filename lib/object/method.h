@@ -90,7 +90,8 @@ struct method {
 
     /* Taking turns with callers of other nodes: the side of the object. NULL: there are no turns. */
     unsigned (*side)(const struct invocation *invocation);
-    bool awaits_tail; /* the tail is handles of objects: whoever changes one of them is to ring the bell */
+    bool
+        awaits_tail; /* the tail is handles of objects: whoever changes one of them is to ring the doorbell */
 
     bool is_timed; /* from another node the time limit is the caller's: see call.h; it can be interrupted */
     bool is_interruptible; /* it can be, without that: mpm_interrupt_waits() */
@@ -116,11 +117,11 @@ struct kind {
     size_t count;
     /* For mpm_wait_any: 0 if an object of this node is ready, CALL_MUST_WAIT if it is not, or a status with its
      * sentence. It must not block but for short locks. Whoever makes an object ready calls object_changed(), or rings
-     * the node's bell, afterwards. */
+     * the node's doorbell, afterwards. */
     int (*looks)(const mpm_handle *handle);
     /* Before that, in the process that waits: whether it may. MPM_EINVAL. NULL: everybody may. */
     int (*admits)(const mpm_handle *handle);
-    /* One more or one less of the kind, by `change`, is waited for on the bell. NULL: as object_note_waiting(). */
+    /* One more or one less of the kind, by `change`, is waited for on the doorbell. NULL: as object_note_waiting(). */
     void (*waits)(int change);
     party_mark *marks; /* see party.h */
     party_take *takes;

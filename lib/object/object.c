@@ -248,9 +248,9 @@ void object_note_waiting(const mpm_handle *handle, int change)
     atomic_thread_fence(memory_order_seq_cst);
 }
 
-void object_ring_bell(void)
+void object_ring_doorbell(void)
 {
-    eventcount_notify(runtime_bell());
+    eventcount_notify(runtime_doorbell());
 }
 
 bool object_is_home(const mpm_handle *handle)

@@ -77,8 +77,8 @@ struct object {
     _Atomic uint64_t identity;
     uint32_t place;      /* the cell's number: constant */
     uint32_t generation; /* of the last object here; its maker's */
-    /* How many wait for this object on the node's bell: calls from other nodes, which the courier counts, and
-     * mpm_wait_any. Whoever changes the object looks here after the change, and rings the bell if it is not
+    /* How many wait for this object on the node's doorbell: calls from other nodes, which the courier counts, and
+     * mpm_wait_any. Whoever changes the object looks here after the change, and rings the doorbell if it is not
      * 0. One that is killed while it waits leaves it too high: that costs rings, and nothing else. */
     _Atomic uint32_t remote_waiting;
     _Atomic uint32_t unclean;              /* blocks of the cell may be there though no object has them */
@@ -192,16 +192,16 @@ void object_end(struct object *object);
  * the handle's highest byte. NULL for a handle without a cell. */
 struct object *object_cell(const mpm_handle *handle);
 
-/* One more or one less, by `change`, waits for this object of this node on the bell: it looks at the object
+/* One more or one less, by `change`, waits for this object of this node on the doorbell: it looks at the object
  * only after this. It is the cell that counts. Handles without a cell: nothing. */
 void object_note_waiting(const mpm_handle *handle, int change);
-/* Rings the node's bell if somebody waits for the object there. After a change, and a full fence. */
-void object_ring_bell(void);
+/* Rings the node's doorbell if somebody waits for the object there. After a change, and a full fence. */
+void object_ring_doorbell(void);
 static inline void object_changed(struct object *object)
 {
     DELAY_POINT();
     if (__builtin_expect(atomic_load(&object->remote_waiting), 0))
-        object_ring_bell();
+        object_ring_doorbell();
 }
 
 /* Whether the handle's home is the calling process's node. false without a run. */

@@ -8,7 +8,7 @@
 #include "node/context.h"
 #include "object/method.h"
 
-/* Of this node only: the courier's parked calls are tried again because the bell rings. The words move on
+/* Of this node only: the courier's parked calls are tried again because the doorbell rings. The words move on
  * even if nobody sleeps: somebody may be between its last try and its sleep. */
 static void wake(struct object *object, void *unused)
 {

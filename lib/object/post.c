@@ -112,7 +112,7 @@ static struct credit *find_credit(struct box *box, const mpm_handle *handle)
 static void note(unsigned node)
 {
     index_set_add(&table_of(runtime_arena())->noted, node);
-    eventcount_notify(runtime_bell());
+    eventcount_notify(runtime_doorbell());
 }
 
 /* Tells the courier, unless it knows. One that knows, and waits for more, wants to know of BATCH bytes. */
@@ -179,7 +179,7 @@ void post_owner_died(struct arena *arena)
         if (box_of(arena, node))
             index_set_add(&table_of(arena)->noted, node);
     }
-    eventcount_notify(runtime_bell());
+    eventcount_notify(runtime_doorbell());
 }
 
 _Static_assert(sizeof(struct message_posted_group) <= sizeof(struct posted) + sizeof(uint64_t),

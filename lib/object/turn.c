@@ -30,7 +30,7 @@ void turn_tell(struct object *object, unsigned wait, bool turn_ends, bool stands
     if (turn_ends)
         object_wake(&object->wait[wait]);
     if (stands_back)
-        eventcount_notify(runtime_bell());
+        eventcount_notify(runtime_doorbell());
 }
 
 void turn_note_waiting(const mpm_handle *handle, unsigned side, int change)

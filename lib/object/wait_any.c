@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Waiting for several objects at once. Objects of the caller's node are looked at in place, and waited for on
- * the node's bell. For each other node there is one call, which waits there until any object of that node is
- * ready; its reply rings the caller's bell.
+ * the node's doorbell. For each other node there is one call, which waits there until any object of that node is
+ * ready; its reply rings the caller's doorbell.
  *
  * First everything is looked at once, on all nodes, so that an object that is always ready never hides one of
  * another node. Only if nothing is ready do calls wait; the first reply ends the wait, and the other calls
@@ -293,7 +293,7 @@ static void note_waiting(struct waiting *waiting, int change)
 static int sleep_until_any(struct waiting *waiting, uint64_t deadline_ns)
 {
     for (;;) {
-        uint32_t seen = eventcount_prepare(runtime_bell());
+        uint32_t seen = eventcount_prepare(runtime_doorbell());
         int status = join_looks(look_here(waiting), take_replies(waiting, 0));
 
         DELAY_POINT();
@@ -301,7 +301,7 @@ static int sleep_until_any(struct waiting *waiting, uint64_t deadline_ns)
             return status;
         if (clock_now_ns() >= deadline_ns)
             return CALL_MUST_WAIT;
-        wait_change_or_interrupt(runtime_bell(), seen, 0, deadline_ns);
+        wait_change_or_interrupt(runtime_doorbell(), seen, 0, deadline_ns);
         if (interrupt_is_pending())
             return interrupt_take("first of several objects");
     }

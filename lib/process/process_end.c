@@ -74,7 +74,7 @@ void process_changed(uint32_t process, bool has_ended)
             index_set_add(&process_table_of(runtime_arena())->bereaved, process);
         dead_leaves = 0;
     }
-    eventcount_notify(runtime_bell());
+    eventcount_notify(runtime_doorbell());
 }
 
 /* Kills the daemons here whose parent was of this node, and is dead. */
@@ -105,7 +105,7 @@ void process_host_lost(void)
     }
     kill_all_orphans();
     party_died_here();
-    eventcount_notify(runtime_bell());
+    eventcount_notify(runtime_doorbell());
 }
 
 /* In the courier: tells the other nodes of a dead one that has left something, behind all that it has asked

@@ -16,7 +16,7 @@ static struct eventcount *process_word(const mpm_handle *handle)
 static struct eventcount *node_word(const mpm_handle *node)
 {
     (void)node;
-    return runtime_bell();
+    return runtime_doorbell();
 }
 
 const struct method process_methods[PROCESS_METHODS] = {

@@ -68,7 +68,7 @@ static void watch_host(void)
     if (host_wait(context.arena, context_own_rank()->rank_in_node))
         return;
     loss_say();
-    eventcount_notify(&context.area->bell);
+    eventcount_notify(&context.area->doorbell);
     host_stand_in(context.arena);
 }
 
@@ -101,14 +101,14 @@ int run_start_watcher(void)
 
 void run_sleep_with_host(void)
 {
-    struct eventcount *bell = &context.area->bell;
+    struct eventcount *doorbell = &context.area->doorbell;
 
     watch_host();
     while (!host_is_ending(context.arena)) {
-        uint32_t seen = eventcount_prepare(bell);
+        uint32_t seen = eventcount_prepare(doorbell);
 
         if (!host_is_ending(context.arena))
-            eventcount_wait(bell, seen, 0, CLOCK_FOREVER);
+            eventcount_wait(doorbell, seen, 0, CLOCK_FOREVER);
     }
     host.is_there = false;
 }
@@ -116,7 +116,7 @@ void run_sleep_with_host(void)
 void run_end_processes(void)
 {
     host_end_all(context.arena);
-    eventcount_notify(&context.area->bell);
+    eventcount_notify(&context.area->doorbell);
 }
 
 void run_end_hosts(void)

@@ -17,18 +17,18 @@
 
 void run_end_courier(void)
 {
-    struct eventcount *bell = &context.area->bell;
+    struct eventcount *doorbell = &context.area->doorbell;
 
     if (context_own_rank()->rank_in_node == 0) {
         courier_stop();
         atomic_store(&context.area->is_closing, 1);
-        eventcount_notify(bell);
+        eventcount_notify(doorbell);
     }
     while (!atomic_load(&context.area->is_closing) && !atomic_load(&context.area->is_lost)) {
-        uint32_t seen = eventcount_prepare(bell);
+        uint32_t seen = eventcount_prepare(doorbell);
 
         if (!atomic_load(&context.area->is_closing) && !atomic_load(&context.area->is_lost))
-            eventcount_wait(bell, seen, 0, CLOCK_FOREVER);
+            eventcount_wait(doorbell, seen, 0, CLOCK_FOREVER);
     }
 }
 

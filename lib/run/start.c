@@ -145,7 +145,7 @@ static int start_courier(void)
     layers_announce();
     if ((status = runtime_check_whole()))
         return status; /* one of them had no memory */
-    return courier_start(context.transport, &context.topology, &context.area->bell, messages_rule_of);
+    return courier_start(context.transport, &context.topology, &context.area->doorbell, messages_rule_of);
 }
 
 /* The last steps: what main has beside a courier. */

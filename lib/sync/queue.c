@@ -7,7 +7,7 @@
  * under the getters' lock, and is at most what was got, which is at most what was put. Each operation is
  * committed by the ring, by one store, or by the store of `closed` or `done`. After the death of a holder of
  * a lock the ring is swept before anything else: see sync/channel.h. A ring of an eventcount that the dead one
- * owed comes from its reaper, and so does one of the node's bell. Only what stays with the cell may be
+ * owed comes from its reaper, and so does one of the node's doorbell. Only what stays with the cell may be
  * written without a lock: the object may be another one by then.
  *
  * What a getter of another node takes back (object/call.h) is given back to the ring: it is first again. `done` may be
@@ -15,7 +15,7 @@
  * nothing if the home had not come to it; else the message stays, since somebody may have it already.
  *
  * Getters and putters of other nodes have turns (object/turn.h), one side each. What was done past them is counted
- * behind the commit; who stands back has done nothing, and rings the bell so that the courier comes at once. */
+ * behind the commit; who stands back has done nothing, and rings the doorbell so that the courier comes at once. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

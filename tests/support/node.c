@@ -37,12 +37,12 @@ bool node_is_left_with(size_t blocks, unsigned workers)
     uint64_t until_ns = clock_now_ns() + PATIENCE_NS;
 
     for (;;) {
-        uint32_t seen = eventcount_prepare(runtime_bell());
+        uint32_t seen = eventcount_prepare(runtime_doorbell());
 
         if (node_blocks_in_use() <= blocks && node_workers() <= workers)
             return !arena_check(runtime_arena());
         if (clock_now_ns() > until_ns)
             return false;
-        eventcount_wait(runtime_bell(), seen, 0, until_ns);
+        eventcount_wait(runtime_doorbell(), seen, 0, until_ns);
     }
 }

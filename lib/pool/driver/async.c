@@ -198,7 +198,7 @@ static bool step_all(uint64_t *next_ns)
 static void drive(void)
 {
     for (;;) {
-        uint32_t seen = eventcount_prepare(runtime_bell());
+        uint32_t seen = eventcount_prepare(runtime_doorbell());
         struct async_map *map;
         uint64_t next_ns;
 
@@ -207,7 +207,7 @@ static void drive(void)
         if (!running)
             return;
         if (!step_all(&next_ns))
-            eventcount_wait(runtime_bell(), seen, 0, next_ns);
+            eventcount_wait(runtime_doorbell(), seen, 0, next_ns);
     }
 }
 
@@ -360,7 +360,7 @@ int async_submit(struct async_map *map)
     pthread_mutex_unlock(&state.mutex);
     if (!status) {
         eventcount_notify(&state.driver.news);
-        eventcount_notify(runtime_bell());
+        eventcount_notify(runtime_doorbell());
     }
     return status;
 }
@@ -415,7 +415,7 @@ void async_cancel(struct async_map *map)
         break;
     }
     pthread_mutex_unlock(&state.mutex);
-    eventcount_notify(runtime_bell());
+    eventcount_notify(runtime_doorbell());
 }
 
 void async_call_back(struct async_call *call)

@@ -19,12 +19,12 @@ struct map;
 int map_begin(struct mpm_pool *pool, const struct map_request *request, struct map **map);
 /* Whether it stands in line: workers get to its first items before those of any map that comes from here on. */
 bool map_is_in_line(const struct map *map);
-/* Goes on as far as it can now. true when the map has ended. The node's bell rings when there may be more to do;
+/* Goes on as far as it can now. true when the map has ended. The node's doorbell rings when there may be more to do;
  * `worked` is set to true if something was done, so that there may be more at once. */
 bool map_step(struct map *map, bool *worked);
 /* Whether a worker has taken all that a map for one node has, and works on it for more than a moment. */
 bool map_is_taken(const struct map *map);
-/* When the next step is due at the latest, though the bell has not rung: by clock.h. */
+/* When the next step is due at the latest, though the doorbell has not rung: by clock.h. */
 uint64_t map_next_step_ns(struct map *map);
 /* It is to end, with MPM_ECANCELED: steps go on until it has. */
 void map_cancel(struct map *map);

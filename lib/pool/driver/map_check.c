@@ -154,10 +154,10 @@ static uint64_t step(struct checks *checks, struct check *check, bool *worked)
     return check->deadline_ns && check->deadline_ns < next_ns ? check->deadline_ns : next_ns;
 }
 
-/* The bell is looked at first, so that nothing that happens between a step and the sleep is missed. */
+/* The doorbell is looked at first, so that nothing that happens between a step and the sleep is missed. */
 static void go_on(struct checks *checks)
 {
-    uint32_t seen = eventcount_prepare(runtime_bell());
+    uint32_t seen = eventcount_prepare(runtime_doorbell());
     uint64_t first_ns = CLOCK_FOREVER;
     bool worked = false;
 
@@ -167,7 +167,7 @@ static void go_on(struct checks *checks)
         first_ns = next_ns < first_ns ? next_ns : first_ns;
     }
     if (!worked)
-        eventcount_wait(runtime_bell(), seen, 0, first_ns);
+        eventcount_wait(runtime_doorbell(), seen, 0, first_ns);
 }
 
 int map_check_nodes(mpm_pool *pool, const struct batch_map *batches)

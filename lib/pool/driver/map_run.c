@@ -10,11 +10,11 @@
 #include "pool/driver/map.h"
 #include "pool/driver/pool_state.h"
 
-/* The bell is looked at first, so that nothing that happens between a step and the sleep is missed. */
+/* The doorbell is looked at first, so that nothing that happens between a step and the sleep is missed. */
 static void run_to_the_end(struct map *map)
 {
     for (;;) {
-        uint32_t seen = eventcount_prepare(runtime_bell());
+        uint32_t seen = eventcount_prepare(runtime_doorbell());
         bool worked = false;
         uint64_t next_ns;
 
@@ -22,7 +22,7 @@ static void run_to_the_end(struct map *map)
             return;
         next_ns = map_next_step_ns(map);
         if (!worked)
-            eventcount_wait(runtime_bell(), seen, 0, next_ns);
+            eventcount_wait(runtime_doorbell(), seen, 0, next_ns);
     }
 }
 

@@ -57,7 +57,7 @@ struct link_calls {
     /* After stop: whether no worker of this node is in the map any more; else those have been asked to be killed, and it is
      * to be called again soon. Other nodes see to that themselves. */
     bool (*close)(struct node_link *link);
-    /* When the next poll is due at the latest, though the bell has not rung: by clock.h. */
+    /* When the next poll is due at the latest, though the doorbell has not rung: by clock.h. */
     uint64_t (*next_poll_ns)(const struct node_link *link);
     /* Items that are known to be done in leases that are not. */
     uint64_t (*items_done)(const struct node_link *link);

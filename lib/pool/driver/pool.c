@@ -138,12 +138,12 @@ static int check_ready(const struct mpm_pool *pool)
 static int wait_until_ready(const struct mpm_pool *pool)
 {
     for (;;) {
-        uint32_t seen = eventcount_prepare(runtime_bell());
+        uint32_t seen = eventcount_prepare(runtime_doorbell());
         int status;
 
         if ((status = runtime_check_whole()) || (status = check_ready(pool)) <= 0)
             return status;
-        eventcount_wait(runtime_bell(), seen, 0, pool->home ? holder_watch(pool->home) : CLOCK_FOREVER);
+        eventcount_wait(runtime_doorbell(), seen, 0, pool->home ? holder_watch(pool->home) : CLOCK_FOREVER);
     }
 }
 
@@ -217,7 +217,7 @@ static bool wait_until_closed(struct mpm_pool *pool, const struct ending *ending
 
     end_workers(pool, now);
     for (;;) {
-        uint32_t seen = eventcount_prepare(runtime_bell());
+        uint32_t seen = eventcount_prepare(runtime_doorbell());
         uint64_t next_ns;
 
         if (is_closed(pool) || runtime_check_whole())
@@ -233,7 +233,7 @@ static bool wait_until_closed(struct mpm_pool *pool, const struct ending *ending
             next_ns = clock_now_ns() + KILL_AGAIN_NS;
         else if (ending->deadline_ns < next_ns)
             next_ns = ending->deadline_ns;
-        eventcount_wait(runtime_bell(), seen, 0, next_ns);
+        eventcount_wait(runtime_doorbell(), seen, 0, next_ns);
     }
 }
 
@@ -258,7 +258,7 @@ static int free_pool(struct mpm_pool *pool, const struct ending *ending)
     pool_state_remove(pool);
     holder_free(pool->home);
     pool_state_free(pool);
-    eventcount_notify(runtime_bell());
+    eventcount_notify(runtime_doorbell());
     if (!late)
         return MPM_OK;
     return error_set(ending->late_status,
@@ -300,13 +300,13 @@ void pools_end(void)
     bool any = true;
 
     while (any) {
-        uint32_t seen = eventcount_prepare(runtime_bell());
+        uint32_t seen = eventcount_prepare(runtime_doorbell());
         struct mpm_pool *pool = pool_state_begin_any_end(&any);
 
         if (pool)
             (void)end_pool(pool, &ending);
         else if (any)
-            eventcount_wait(runtime_bell(), seen, 0, CLOCK_FOREVER);
+            eventcount_wait(runtime_doorbell(), seen, 0, CLOCK_FOREVER);
     }
     (void)async_wait_for_calls(CLOCK_FOREVER);
     async_end();
@@ -540,7 +540,7 @@ static int shut_down(mpm_pool *pool, enum mpm_shutdown how)
     stream_cut_off_all(pool);
     if (how == MPM_DROP)
         atomic_store(&pool->dropping, true);
-    pool_leave(pool); /* and rings the bell */
+    pool_leave(pool); /* and rings the doorbell */
     return MPM_OK;
 }
 

@@ -136,7 +136,7 @@ bool pool_state_terminate(struct mpm_pool *pool)
             holder_wake_callers(pool->home);
     }
     pthread_mutex_unlock(&state.mutex);
-    eventcount_notify(runtime_bell());
+    eventcount_notify(runtime_doorbell());
     return listed;
 }
 
@@ -217,7 +217,7 @@ void pool_hold(struct mpm_pool *pool)
 void pool_leave(struct mpm_pool *pool)
 {
     if (atomic_fetch_sub(&pool->users, 1) & POOL_ENDS)
-        eventcount_notify(runtime_bell());
+        eventcount_notify(runtime_doorbell());
 }
 
 bool pool_ends(const struct mpm_pool *pool)
@@ -239,7 +239,7 @@ bool pool_begin_end(struct mpm_pool *pool)
 void pool_leave_end(struct mpm_pool *pool)
 {
     atomic_fetch_or(&pool->users, POOL_IS_LEFT);
-    eventcount_notify(runtime_bell());
+    eventcount_notify(runtime_doorbell());
 }
 
 bool pool_begin_shutdown(struct mpm_pool *pool)
@@ -259,13 +259,13 @@ bool pool_begin_shutdown(struct mpm_pool *pool)
 bool pool_wait_for_users(struct mpm_pool *pool, uint64_t deadline_ns)
 {
     for (bool in_time = true;;) {
-        uint32_t seen = eventcount_prepare(runtime_bell());
+        uint32_t seen = eventcount_prepare(runtime_doorbell());
 
         if (atomic_load(&pool->users) == POOL_ENDS)
             return true;
         if (!in_time)
             return false;
-        in_time = eventcount_wait(runtime_bell(), seen, 0, deadline_ns) || clock_now_ns() < deadline_ns;
+        in_time = eventcount_wait(runtime_doorbell(), seen, 0, deadline_ns) || clock_now_ns() < deadline_ns;
     }
 }
 
@@ -514,7 +514,7 @@ static bool put_letter(uint32_t kind, uint64_t job, unsigned node, const void *p
     pthread_mutex_unlock(&state.mutex);
     if (!inbox)
         free(letter);
-    eventcount_notify(runtime_bell());
+    eventcount_notify(runtime_doorbell());
     return true;
 }
 
@@ -567,7 +567,7 @@ static void set_node(uint64_t pool_id, unsigned node, enum pool_node_state reach
         }
     }
     pthread_mutex_unlock(&state.mutex);
-    eventcount_notify(runtime_bell());
+    eventcount_notify(runtime_doorbell());
 }
 
 static bool on_pool_state(unsigned node, const void *payload, size_t size)
@@ -597,7 +597,7 @@ static bool on_idle(unsigned node, const void *payload, size_t size)
             holder_wake_callers(pool->home);
     }
     pthread_mutex_unlock(&state.mutex);
-    eventcount_notify(runtime_bell());
+    eventcount_notify(runtime_doorbell());
     return true;
 }
 
@@ -651,7 +651,7 @@ static bool on_pool_tally(unsigned node, const void *payload, size_t size)
     }
     pthread_mutex_unlock(&state.mutex);
     free(kept);
-    eventcount_notify(runtime_bell());
+    eventcount_notify(runtime_doorbell());
     return true;
 }
 

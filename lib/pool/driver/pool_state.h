@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A driver's own memory of its pools and running maps: main's, or a process's, which gets no messages. Messages come in through the courier's thread: what
  * concerns a pool's opening and closing is written into the pool here, what concerns a map goes into its
- * inbox, under one mutex, and the node's bell rings. For pool/ and run/layers.c. */
+ * inbox, under one mutex, and the node's doorbell rings. For pool/ and run/layers.c. */
 #ifndef POOL_DRIVER_POOL_STATE_H
 #define POOL_DRIVER_POOL_STATE_H
 
@@ -158,7 +158,7 @@ bool pool_works_on(const struct mpm_pool *pool, unsigned node);
 void pool_call_waits(struct mpm_pool *pool);
 void pool_call_goes_on(struct mpm_pool *pool);
 /* Finds a node but one that has a worker for a call that waits. If there is none that is known, the others are asked:
- * callers look again and the bell rings when one has told. */
+ * callers look again and the doorbell rings when one has told. */
 bool pool_find_idle(struct mpm_pool *pool, unsigned but, unsigned *node);
 /* A request that may be done at the driver's node counts, if `waits`, until a worker has taken something of it: its map
  * sees to that. Single calls do not go by cells meanwhile, which workers look at first. */

@@ -3,7 +3,7 @@
  * only: it tells the process and a place in a table of it, which says whether the handle is stale.
  *
  * Whoever makes a result ready looks, after that, at two counters: of threads that wait for any of several results, which
- * sleep on one word of the process, and of those in mpm_wait_any that wait for a result, which sleep on the node's bell. Who
+ * sleep on one word of the process, and of those in mpm_wait_any that wait for a result, which sleep on the node's doorbell. Who
  * waits counts itself before its last look. Where nobody waits like that, a result costs two loads. */
 #include "pool/driver/result_wait.h"
 
@@ -35,17 +35,17 @@ static struct {
     pthread_mutex_t mutex; /* for the places */
     struct place *places;
     uint32_t count;
-    _Atomic unsigned waiting;         /* threads in mpm_result_wait_any(), */
-    struct eventcount word;           /* which sleep on this */
-    _Atomic unsigned waiting_on_bell; /* handles that threads in mpm_wait_any() wait for */
+    _Atomic unsigned waiting;             /* threads in mpm_result_wait_any(), */
+    struct eventcount word;               /* which sleep on this */
+    _Atomic unsigned waiting_on_doorbell; /* handles that threads in mpm_wait_any() wait for */
 } state = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 void result_wait_is_ready(void)
 {
     if (atomic_load(&state.waiting))
         eventcount_notify(&state.word);
-    if (atomic_load(&state.waiting_on_bell))
-        eventcount_notify(runtime_bell());
+    if (atomic_load(&state.waiting_on_doorbell))
+        eventcount_notify(runtime_doorbell());
 }
 
 /* Places, under the mutex. */
@@ -145,7 +145,7 @@ static int look(const mpm_handle *handle)
 
 static void note_waiting(int change)
 {
-    atomic_fetch_add(&state.waiting_on_bell, (unsigned)change);
+    atomic_fetch_add(&state.waiting_on_doorbell, (unsigned)change);
 }
 
 void result_wait_begin(void)

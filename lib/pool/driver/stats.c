@@ -77,14 +77,14 @@ static int wait_for_tally(const struct mpm_pool *pool, unsigned node, uint64_t q
                           struct node_tally *tally, size_t size)
 {
     for (;;) {
-        uint32_t seen = eventcount_prepare(runtime_bell());
+        uint32_t seen = eventcount_prepare(runtime_doorbell());
         int status;
 
         if (pool_state_tally(pool, node, question, tally, size))
             return MPM_OK;
         if ((status = runtime_check_whole()))
             return status;
-        eventcount_wait(runtime_bell(), seen, 0, CLOCK_FOREVER);
+        eventcount_wait(runtime_doorbell(), seen, 0, CLOCK_FOREVER);
     }
 }
 

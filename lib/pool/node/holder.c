@@ -68,7 +68,7 @@ static int make_board(struct holder *holder, const struct pool_spec *spec, const
     board->worker_count = worker_count;
     for (uint32_t i = 0; i < worker_count; i++)
         atomic_store(&board->worker[i].item, NO_ITEM);
-    board->bell = arena_offset(holder->arena, runtime_bell());
+    board->doorbell = arena_offset(holder->arena, runtime_doorbell());
     if (!spec->argument_size)
         return MPM_OK;
     if ((status = arena_alloc(holder->arena, spec->argument_size, board->owner, &board->argument))) {

@@ -2,7 +2,7 @@
 /* The holder: a pool on one node, as the rank sees it that hangs leases on the node's board. At home that is
  * the pool's driver (map.c), on other nodes than main's the steward (steward.c): both do the same things by these calls.
  *
- * None of them blocks. The node's bell rings when one of them may have more to say. For pool/ only. */
+ * None of them blocks. The node's doorbell rings when one of them may have more to say. For pool/ only. */
 #ifndef POOL_NODE_HOLDER_H
 #define POOL_NODE_HOLDER_H
 
@@ -88,7 +88,7 @@ void holder_free(struct holder *holder);
 /* A map on this node. */
 struct held_job;
 
-/* `context`: spec->context_size bytes. MPM_ENOMEM; 1 if the arena has no room now, but will have: the bell rings then. */
+/* `context`: spec->context_size bytes. MPM_ENOMEM; 1 if the arena has no room now, but will have: the doorbell rings then. */
 int held_job_open(struct holder *holder, const struct job_spec *spec, const void *context,
                   struct held_job **job);
 /* All items or all results of the map stand in this arena, from that of item 0 on, and are used where they are. Either

@@ -261,7 +261,7 @@ static enum process_fate worker_lacks(struct board *board, struct worker_record 
     if (is_over)
         atomic_store(&record->state, WORKER_GONE);
     KILL_POINT();
-    eventcount_notify(arena_at(runtime_arena(), board->bell));
+    eventcount_notify(arena_at(runtime_arena(), board->doorbell));
     return is_over ? PROCESS_IS_OVER : PROCESS_WAITS;
 }
 
@@ -270,7 +270,7 @@ enum process_fate worker_ended(struct process_record *process)
     struct arena *arena = runtime_arena();
     struct board *board = arena_at(arena, process->argument);
     struct worker_record *record = &board->worker[process->argument_index];
-    struct eventcount *bell = arena_at(arena, board->bell);
+    struct eventcount *doorbell = arena_at(arena, board->doorbell);
     bool again;
 
     if (process->fork_errno)
@@ -297,7 +297,7 @@ enum process_fate worker_ended(struct process_record *process)
     KILL_POINT();
     atomic_store(&record->state, again ? WORKER_STARTING : WORKER_GONE);
     KILL_POINT();
-    eventcount_notify(bell);
+    eventcount_notify(doorbell);
     if (again && is_starved(record, process))
         return worker_lacks(board, record, process);
     return again ? PROCESS_COMES_AGAIN : PROCESS_IS_OVER;

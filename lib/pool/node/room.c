@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Who finds no room says so in `wanted`, looks whether there are leases, and then tries once more. A lease that ends is
  * counted out first, and looks at `wanted` then. So one of them sees the other: either the last try finds the room, or
- * the bell rings after it.
+ * the doorbell rings after it.
  *
  * Nobody waits for jobs to end: of two maps each may have what the other waits for, on two nodes. */
 #include "pool/node/room.h"
@@ -79,5 +79,5 @@ void room_lease_ends(struct arena *arena, uint64_t offset, uint64_t size)
     atomic_fetch_sub(&room.bytes, size);
     atomic_fetch_sub(&room.leases, 1);
     if (atomic_exchange(&room.wanted, false))
-        eventcount_notify(runtime_bell());
+        eventcount_notify(runtime_doorbell());
 }

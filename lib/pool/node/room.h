@@ -14,7 +14,7 @@
 
 /* Nobody has any: before a run. */
 void room_forget(void);
-/* Room for a job. As arena_alloc(); 1 if there is none now, but leases have some: the bell rings when one has ended. */
+/* Room for a job. As arena_alloc(); 1 if there is none now, but leases have some: the doorbell rings when one has ended. */
 int room_for_job(struct arena *arena, uint64_t size, uint32_t owner, uint64_t *offset);
 /* The same for a lease, or for what of a call needs a block of its own. */
 int room_for_lease(struct arena *arena, uint64_t size, uint32_t owner, uint64_t *offset);

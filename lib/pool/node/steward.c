@@ -374,7 +374,7 @@ static bool announce_pool(struct steward_pool *pool)
     return true;
 }
 
-/* Workers that leave a lease ring the bell. */
+/* Workers that leave a lease ring the doorbell. */
 static void tell_idle(struct steward_pool *pool)
 {
     struct message_pool message = {.pool = pool->id};

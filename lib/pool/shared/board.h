@@ -30,7 +30,7 @@
  *
  * Host, when a worker has died: (1) if the record names a lease and an item without a bit, notes the crash in the
  * lease: claims an entry by a fetch_add on `crash_count`, and fills it in, `ready` last, (2) clears the name (release),
- * so that the lease can become quiet, (3) stores STARTING or GONE, and rings the bell, (4) forks another worker for
+ * so that the lease can become quiet, (3) stores STARTING or GONE, and rings the doorbell, (4) forks another worker for
  * the same record, or stores ENDED in the process's, after which it does not touch the board any more. If it dies
  * anywhere in this, its rank does it all once more, and forks nothing: each step may be done twice. A crash of that
  * generation of the worker that is `ready` is not noted again, a claimed entry that is not counts for nothing.
@@ -40,7 +40,7 @@
  *
  * A lack. Where another worker for a record cannot be forked now, or was killed as it started, as for want of memory, its
  * host stores `lacking_since_ns`, unless it stands there since the last one that was ready, then LACKING, and
- * rings the bell, each time that it has tried (host.c says when). The pool goes on with the workers that there are. A
+ * rings the doorbell, each time that it has tried (host.c says when). The pool goes on with the workers that there are. A
  * host that finds all workers lacking or GONE, and the last of them so for `worker_timeout_s`, stores `lack`: from
  * then on nobody is forked for the board, and each host stores GONE for its own, so the board is bereft. A record whose
  * workers have never been ready does not wait: the pool cannot be opened. Who closes stores `closing` first and then
@@ -158,7 +158,7 @@ struct board {
     _Atomic uint32_t failed;     /* a worker that cannot be had, which must be told, and 1 more; or 0 */
     _Atomic int32_t lack;        /* hosts': the errno for which no worker can be forked any more; or 0 */
     _Atomic uint64_t last_place; /* the holder's: of a lease in line */
-    uint64_t bell;               /* offset of the eventcount of who holds the leases */
+    uint64_t doorbell;           /* offset of the eventcount of who holds the leases */
     _Alignas(64) _Atomic uint64_t slot[BOARD_SLOTS]; /* leases, by offset */
     _Alignas(64) struct eventcount work;             /* rung when there is something to do, and at the end */
     _Atomic uint64_t calls;                          /* cells that may be wanted; BOARD_HELD */

@@ -98,7 +98,7 @@ static bool serve_slot(_Atomic uint64_t *slot, uint64_t serial)
     atomic_store(&worker_self.record->lease, 0);
     KILL_POINT();
     if (served || atomic_load(slot) != offset) /* its holder may wait for it to become quiet */
-        eventcount_notify(arena_at(worker_self.arena, worker_self.board->bell));
+        eventcount_notify(arena_at(worker_self.arena, worker_self.board->doorbell));
     return served;
 }
 
@@ -262,7 +262,7 @@ int worker_main(struct process_record *process)
     KILL_POINT();
     atomic_store(&worker_self.record->state, WORKER_READY);
     KILL_POINT();
-    eventcount_notify(arena_at(worker_self.arena, board->bell));
+    eventcount_notify(arena_at(worker_self.arena, board->doorbell));
     serve_until_the_end();
     finalize();
     return EXIT_SUCCESS;
