@@ -131,7 +131,7 @@ bad_tree 'names tests/' 'lib/shm/one.h=/* For shm/ and its tests. */' "lib/shm/t
 bad_tree 'names net/' "lib/shm/one.h=$named" "lib/shm/two.c=$reads" "lib/shm/three.c=$reads"
 
 # Constructors.
-good_tree 'lib/shm/life.c=static __attribute__((constructor)) void at_fork(void)'
-bad_tree 'a constructor' 'lib/shm/life.c=static __attribute__((constructor)) void announce(void)'
+good_tree 'lib/shm/thread_token.c=static __attribute__((constructor)) void at_fork(void)'
+bad_tree 'a constructor' 'lib/shm/thread_token.c=static __attribute__((constructor)) void announce(void)'
 bad_tree 'a constructor' 'lib/sync/lock.c=static __attribute__((constructor)) void at_fork(void)'
 exit $failed

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The courier over a transport that leads back to itself: whatever is posted to a node comes from that node.
  * Messages arrive whole, aligned and in order, many to a frame, and nonsense from outside ends the run. A
- * process can have one courier in its life, so each has a child of its own. */
+ * process can have one courier in its thread token, so each has a child of its own. */
 #include <CUnit/CUnit.h>
 #include <assert.h>
 #include <pthread.h>

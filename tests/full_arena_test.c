@@ -18,7 +18,7 @@
 #include "pool/driver/pool_state.h"
 #include "pool/node/holder_inside.h"
 #include "shm/arena.h"
-#include "shm/life.h"
+#include "shm/thread_token.h"
 #include "support/gate.h"
 #include "support/shared_file.h"
 #include "support/suite.h"
@@ -459,11 +459,11 @@ static unsigned fill_arena(uint64_t *blocks, unsigned most)
 }
 
 /* What is left of an arena is only for the records of processes, which are small. */
-static void a_process_that_can_have_no_life_is_not_started(void)
+static void a_process_that_can_have_no_thread_token_is_not_started(void)
 {
     static mpm_process processes[MOST_STARTS];
     static uint64_t blocks[1000];
-    unsigned count = 0, filled = 0, room = life_room();
+    unsigned count = 0, filled = 0, room = thread_token_room();
     int status;
 
     while (count < MOST_STARTS && !(status = start_one(&processes[count]))) {
@@ -472,7 +472,7 @@ static void a_process_that_can_have_no_life_is_not_started(void)
     }
     CU_ASSERT_EQUAL(status, MPM_ENOMEM);
     CU_ASSERT(count < MOST_STARTS);
-    CU_ASSERT(life_room() <= 2 * room);
+    CU_ASSERT(thread_token_room() <= 2 * room);
     for (unsigned i = 0; i < filled; i++)
         arena_free(runtime_arena(), blocks[i]);
     CU_ASSERT_EQUAL_FATAL(start_one(&processes[count]), MPM_OK);
@@ -496,7 +496,7 @@ static void take_records(bool taken)
 }
 
 /* There is memory for records, in places of their size, but none for a table of lives twice as large. */
-static void who_cannot_have_a_life_is_told_what_to_do(void)
+static void who_cannot_have_a_thread_token_is_told_what_to_do(void)
 {
     enum { HOLES = 40, ROOM = 512, MOST_ROUNDS = 2 * ROOM / SEGMENT_RECORDS };
     size_t hole = SEGMENT_RECORDS * sizeof(struct process_record) + 1024;
@@ -506,7 +506,7 @@ static void who_cannot_have_a_life_is_told_what_to_do(void)
     unsigned filled, count = 0;
     int status = MPM_OK;
 
-    CU_ASSERT(life_make_room(ROOM));
+    CU_ASSERT(thread_token_make_room(ROOM));
     for (unsigned i = 0; i < HOLES; i++) {
         CU_ASSERT_EQUAL_FATAL(arena_alloc(runtime_arena(), hole, ARENA_NO_OWNER, &holes[i]), MPM_OK);
         CU_ASSERT_EQUAL_FATAL(arena_alloc(runtime_arena(), hole, ARENA_NO_OWNER, &walls[i]), MPM_OK);
@@ -514,7 +514,7 @@ static void who_cannot_have_a_life_is_told_what_to_do(void)
     filled = fill_arena(blocks, 3000);
     for (unsigned i = 0; i < HOLES; i++)
         arena_free(runtime_arena(), holes[i]);
-    CU_ASSERT_FALSE(life_make_room(2 * life_room()));
+    CU_ASSERT_FALSE(thread_token_make_room(2 * thread_token_room()));
     while (count < MOST_ROUNDS && !(status = start_one(&processes[count]))) {
         take_records(true);
         count++;
@@ -575,7 +575,7 @@ static int come_in_a_crowd(const void *args, size_t size)
     return atomic_load(&crowd.refused) && strstr(crowd.sentence, "MPMAP_ARENA") ? 0 : 1;
 }
 
-static void a_thread_that_can_have_no_life_gets_an_error(void)
+static void a_thread_that_can_have_no_thread_token_gets_an_error(void)
 {
     static uint64_t blocks[3000];
     mpm_process process;
@@ -588,7 +588,7 @@ static void a_thread_that_can_have_no_life_gets_an_error(void)
                                             &(mpm_process_options){.place = MPM_ON_NODE(0)}, &process),
                           MPM_OK);
     filled = fill_arena(blocks, 3000);
-    CU_ASSERT(life_room() < MANY);
+    CU_ASSERT(thread_token_room() < MANY);
     CU_ASSERT_EQUAL(mpm_process_join(process, MPM_FOREVER), MPM_OK);
     CU_ASSERT_EQUAL(mpm_process_exitcode(process, &code), MPM_OK);
     CU_ASSERT_EQUAL(code, 0);
@@ -601,7 +601,8 @@ static void a_thread_that_can_have_no_life_gets_an_error(void)
 int main(int argc, char **argv)
 {
     static const struct suite_test tests[] = {
-        {"a_thread_that_can_have_no_life_gets_an_error", a_thread_that_can_have_no_life_gets_an_error},
+        {"a_thread_that_can_have_no_thread_token_gets_an_error",
+         a_thread_that_can_have_no_thread_token_gets_an_error},
         {"maps_that_do_not_fit_together_wait_for_each_other",
          maps_that_do_not_fit_together_wait_for_each_other},
         {"contexts_that_do_not_fit_together_wait_for_each_other",
@@ -613,8 +614,10 @@ int main(int argc, char **argv)
         {"a_map_that_finds_the_board_full_goes_on_when_others_end",
          a_map_that_finds_the_board_full_goes_on_when_others_end},
         {"a_stream_of_more_than_the_arena_goes_on", a_stream_of_more_than_the_arena_goes_on},
-        {"a_process_that_can_have_no_life_is_not_started", a_process_that_can_have_no_life_is_not_started},
-        {"who_cannot_have_a_life_is_told_what_to_do", who_cannot_have_a_life_is_told_what_to_do},
+        {"a_process_that_can_have_no_thread_token_is_not_started",
+         a_process_that_can_have_no_thread_token_is_not_started},
+        {"who_cannot_have_a_thread_token_is_told_what_to_do",
+         who_cannot_have_a_thread_token_is_told_what_to_do},
         {"a_barrier_of_many_processes_passes_in_a_small_arena",
          a_barrier_of_many_processes_passes_in_a_small_arena},
     };

@@ -16,7 +16,7 @@
 #include "kill_run.h"
 #include "node/context.h"
 #include "shm/arena.h"
-#include "shm/life.h"
+#include "shm/thread_token.h"
 #include "support/suite.h"
 
 #define PATIENCE_S 30.0
@@ -125,7 +125,7 @@ static bool goes_on(const struct kill_scene *scene, bool was_killed)
 static bool grow_lives(const struct kill_scene *scene)
 {
     (void)scene;
-    return life_make_room(life_room() + 1) || life_room() == LIFE_MOST_PLACES;
+    return thread_token_make_room(thread_token_room() + 1) || thread_token_room() == THREAD_TOKEN_MOST_PLACES;
 }
 
 static bool arena_is_right(const struct kill_scene *scene, bool was_killed)
@@ -203,15 +203,15 @@ static void every_point_of_starting_and_waiting_may_be_the_last(void)
 static void every_point_of_the_growth_of_lives_may_be_the_last(void)
 {
     struct arena_usage before;
-    unsigned room = life_room(), growths = 0;
+    unsigned room = thread_token_room(), growths = 0;
 
     place = 0;
     arena_usage(runtime_arena(), &before);
     CU_ASSERT(kill_search(GROWTH, 0) >= 5);
-    while (room << growths < life_room())
+    while (room << growths < thread_token_room())
         growths++;
     CU_ASSERT(growths > 0);
-    CU_ASSERT_EQUAL(room << growths, life_room());
+    CU_ASSERT_EQUAL(room << growths, thread_token_room());
     CU_ASSERT(arena_comes_back_to(before.used_blocks + growths));
 }
 

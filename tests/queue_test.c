@@ -23,9 +23,9 @@
 #include "support/predicate.h"
 #include "support/suite.h"
 
-#define WORKERS 8u
-#define TOKENS  AMOUNT(4000000u, 400000u)
-#define LIFE_NS 2000000u /* of an item in the test with deaths, if nothing happens */
+#define WORKERS         8u
+#define TOKENS          AMOUNT(4000000u, 400000u)
+#define THREAD_TOKEN_NS 2000000u /* of an item in the test with deaths, if nothing happens */
 
 /* What became of each message of the test with deaths. */
 static struct history {
@@ -681,7 +681,7 @@ static int work_and_perhaps_die(mpm_call *call, const void *item, void *result)
 {
     const mpm_queue *queue = mpm_call_context(call);
     uint32_t number = atomic_fetch_add(&history->begun, 1);
-    uint64_t end_ns = clock_now_ns() + LIFE_NS;
+    uint64_t end_ns = clock_now_ns() + THREAD_TOKEN_NS;
 
     (void)item;
     (void)result;

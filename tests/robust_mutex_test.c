@@ -21,11 +21,11 @@
 #define MAX_KILLS  20000
 #define MOST_STEPS 500
 
-#define LIVES 64
+#define THREAD_TOKENS 64
 
 /* What the mutex guards: `left` and `right` are equal outside of it. */
 struct guarded {
-    struct life_table *lives;
+    struct thread_token_table *lives;
     struct robust_mutex mutex;
     volatile unsigned long left, right;
     _Atomic unsigned steps, told, may_go;
@@ -35,16 +35,16 @@ static struct guarded *guarded_create(void)
 {
     struct guarded *guarded = child_memory(sizeof *guarded);
 
-    guarded->lives = child_memory(life_table_size(LIVES));
-    life_table_create(guarded->lives, LIVES);
-    life_table_use(guarded->lives, NULL);
+    guarded->lives = child_memory(thread_token_table_size(THREAD_TOKENS));
+    thread_token_table_create(guarded->lives, THREAD_TOKENS);
+    thread_token_table_use(guarded->lives, NULL);
     robust_mutex_create(&guarded->mutex);
     return guarded;
 }
 
 static void drop(struct guarded *guarded)
 {
-    child_memory_free(guarded->lives, life_table_size(LIVES));
+    child_memory_free(guarded->lives, thread_token_table_size(THREAD_TOKENS));
     child_memory_free(guarded, sizeof *guarded);
 }
 

@@ -13,13 +13,13 @@
 #include "base/clock.h"
 #include "child.h"
 #include "shm/kill_point.h"
-#include "shm/life.h"
+#include "shm/thread_token.h"
 #include "shm/tray.h"
 #include "suite.h"
 
-#define MAX_LIVES 64u
-#define PUTTERS   4u
-#define EACH      100000u
+#define MAX_THREAD_TOKENS 64u
+#define PUTTERS           4u
+#define EACH              100000u
 
 unsigned long kill_point_count, kill_point_target;
 
@@ -235,9 +235,9 @@ int main(void)
         {"a_putter_may_die_anywhere", a_putter_may_die_anywhere},
         {"each_putter_keeps_its_order", each_putter_keeps_its_order},
     };
-    struct life_table *lives = child_memory(life_table_size(MAX_LIVES));
+    struct thread_token_table *lives = child_memory(thread_token_table_size(MAX_THREAD_TOKENS));
 
-    life_table_create(lives, MAX_LIVES);
-    life_table_use(lives, NULL);
+    thread_token_table_create(lives, MAX_THREAD_TOKENS);
+    thread_token_table_use(lives, NULL);
     return suite_run("tray_kill", tests, sizeof tests / sizeof *tests);
 }

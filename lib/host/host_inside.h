@@ -84,7 +84,7 @@ void settle_leave_stdin_to_rank(void);
 void settle_drop_handlers(void);
 /* In a new process, which has the host's signals and all of them blocked: what comes until here is kept, not ignored. */
 void settle_take_signals(bool is_users);
-/* Ties this process's life to the one that has forked it: it gets that signal when that one dies. */
+/* Ties this process's thread token to the one that has forked it: it gets that signal when that one dies. */
 void settle_die_with(pid_t parent, int signal_number);
 /* What every process begins with, whichever it is. */
 void settle_in(pid_t host);

@@ -15,7 +15,7 @@
 #include "base/error.h"
 #include "host/host_inside.h"
 #include "shm/kill_point.h"
-#include "shm/life.h"
+#include "shm/thread_token.h"
 
 /* An address in libmpmap as a distance from this one: the same in all processes that run this build. */
 static const char anchor;
@@ -186,11 +186,11 @@ static bool is_taken(struct process_record *process)
     return state != PROCESS_FREE && state != PROCESS_ENDED;
 }
 
-/* Where the table of lives cannot grow: with the caller's record, which is reserved, so of those that start at once none
+/* Where the table of thread tokens cannot grow: with the caller's record, which is reserved, so of those that start at once none
  * is overlooked. */
 static int check_room(struct arena *arena, uint32_t others)
 {
-    uint32_t lives = life_room(), room = lives > others ? lives - others : 0, taken = 0;
+    uint32_t lives = thread_token_room(), room = lives > others ? lives - others : 0, taken = 0;
 
     for (uint32_t i = 0; process_find(arena, i); i++)
         taken += is_taken(process_at(arena, i));
@@ -202,14 +202,14 @@ static int check_room(struct arena *arena, uint32_t others)
                      room);
 }
 
-/* There are never more processes than can have a life at once: one that had none would wait for another's end when it
+/* There are never more processes than can have a thread token at once: one that had none would wait for another's end when it
  * first locks. Each host, and its spare, may need one, too. While there is room for all numbers up to the caller's
  * nobody has to count. */
 static int make_room(struct arena *arena, uint32_t number)
 {
     uint32_t others = 2 * host_area_of(arena)->host_count;
 
-    return life_make_room(number + 1 + others) ? MPM_OK : check_room(arena, others);
+    return thread_token_make_room(number + 1 + others) ? MPM_OK : check_room(arena, others);
 }
 
 static void fill_record(struct process_record *record, unsigned rank_in_node,

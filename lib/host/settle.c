@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What hosts and their processes make of themselves when they are new: signals, and whose life they share. */
+/* What hosts and their processes make of themselves when they are new: signals, and whose thread token they share. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>

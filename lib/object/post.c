@@ -162,7 +162,7 @@ bool post_operation(const mpm_handle *handle, enum object_kind kind, uint64_t in
 
     if (handle->home >= runtime_topology()->node_count || !(box = box_of(runtime_arena(), handle->home)) ||
         size > POST_LIMIT || count > POST_LIMIT || size * count > POST_LIMIT || handle->kind != kind ||
-        runtime_check_whole() || life_ensure())
+        runtime_check_whole() || thread_token_ensure())
         return false;
     while ((posting = try_post(box, &head, index, bytes)) == NO_ROOM) {
         if (!deadline_ns)

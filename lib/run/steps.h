@@ -40,7 +40,7 @@ bool run_close(bool is_lost);
 
 /* In every rank: the leader's courier ends, and the others wait for that. */
 void run_end_courier(void);
-/* Another rank's whole life in the run: MPM_SERVED, or it does not return. */
+/* Another rank's whole thread token in the run: MPM_SERVED, or it does not return. */
 int run_serve(void);
 
 /* drain_signals.c */

@@ -17,9 +17,9 @@
  * goes up before the word that gives a block an owner is stored, and down behind the one that takes it away, so it
  * may be too high for ever where somebody died in between, and never too low.
  *
- * The table of lives grows under a mutex of its own, `growth`. A new segment is a block of LIVES_OWNER's until one
+ * The table of thread tokens grows under a mutex of its own, `growth`. A new segment is a block of THREAD_TOKENS_OWNER's until one
  * store makes it part of the table, and is given then. Whoever grows next gives what is part of it, and frees what
- * else LIVES_OWNER has, so a death leaves nothing, and nothing is freed that the table has. */
+ * else THREAD_TOKENS_OWNER has, so a death leaves nothing, and nothing is freed that the table has. */
 #include "shm/arena.h"
 
 #include <assert.h>
@@ -34,19 +34,19 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "shm/kill_point.h"
-#include "shm/life.h"
+#include "shm/thread_token.h"
 #include "shm/robust_mutex.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
 
-#define ARENA_MAGIC   0x616d70616d61726eull
-#define UNIT          ((uint64_t)ARENA_ALIGNMENT) /* sizes are counted in units; a header is one */
-#define POPULATE_STEP ((uint64_t)1 << 20)
-#define BINS          40
-#define FIRST_LIVES   256u /* the table of lives grows from there */
-#define LIVES_OWNER \
+#define ARENA_MAGIC         0x616d70616d61726eull
+#define UNIT                ((uint64_t)ARENA_ALIGNMENT) /* sizes are counted in units; a header is one */
+#define POPULATE_STEP       ((uint64_t)1 << 20)
+#define BINS                40
+#define FIRST_THREAD_TOKENS 256u /* the table of thread tokens grows from there */
+#define THREAD_TOKENS_OWNER \
     (ARENA_FIRST_LASTING_OWNER - 1) /* of a segment of it that is just made: no process's number */
 #define COUNTS 256u
 
@@ -67,10 +67,10 @@ _Static_assert(sizeof(struct block) == ARENA_ALIGNMENT, "a header is one unit");
 struct arena {
     uint64_t magic;
     uint64_t size;  /* bytes */
-    uint64_t first; /* where the tiling starts: behind this and the table of lives */
+    uint64_t first; /* where the tiling starts: behind this and the table of thread tokens */
     _Atomic uint64_t root[ARENA_ROOTS];
     _Alignas(64) struct robust_mutex mutex;
-    struct robust_mutex growth;        /* of the table of lives */
+    struct robust_mutex growth;        /* of the table of thread tokens */
     _Alignas(64) _Atomic uint64_t top; /* the tiling's end */
     uint64_t last;                     /* derived: the block before top, 0 if there is none */
     uint64_t populated;                /* bytes from the start that memory has been taken for */
@@ -342,7 +342,7 @@ int arena_alloc(struct arena *arena, size_t size, uint32_t owner, uint64_t *offs
     int status;
 
     assert(owner <= ARENA_MAX_OWNER);
-    if ((status = life_ensure()))
+    if ((status = thread_token_ensure()))
         return status;
     if (size > arena->size)
         return error_set(MPM_ENOMEM,
@@ -459,14 +459,14 @@ size_t arena_free_owned(struct arena *arena, uint32_t owner)
 
 /* The whole. */
 
-static struct life_table *lives_of(struct arena *arena)
+static struct thread_token_table *thread_tokens_of(struct arena *arena)
 {
-    return (struct life_table *)(arena + 1);
+    return (struct thread_token_table *)(arena + 1);
 }
 
 static uint64_t lives_segment(struct arena *arena, unsigned number)
 {
-    void *segment = life_segment(lives_of(arena), number);
+    void *segment = thread_token_segment(thread_tokens_of(arena), number);
 
     return segment ? arena_offset(arena, segment) : 0;
 }
@@ -478,30 +478,30 @@ static void finish_growth(struct arena *arena)
 
     for (unsigned i = 0; (segment = lives_segment(arena, i)); i++)
         arena_give(arena, segment);
-    arena_free_owned(arena, LIVES_OWNER);
+    arena_free_owned(arena, THREAD_TOKENS_OWNER);
 }
 
-/* Under `growth`. A segment is LIVES_OWNER's until the store that makes it part of the table, and given then. */
+/* Under `growth`. A segment is THREAD_TOKENS_OWNER's until the store that makes it part of the table, and given then. */
 static bool add_lives(struct arena *arena, unsigned seen)
 {
-    size_t size = life_next_segment_size(lives_of(arena));
+    size_t size = thread_token_next_segment_size(thread_tokens_of(arena));
     uint64_t offset;
 
-    if (life_room() > seen)
+    if (thread_token_room() > seen)
         return true;
     finish_growth(arena);
-    if (!size || arena_alloc(arena, size, LIVES_OWNER, &offset))
+    if (!size || arena_alloc(arena, size, THREAD_TOKENS_OWNER, &offset))
         return false;
     KILL_POINT();
-    life_add_segment(lives_of(arena), memset(arena_at(arena, offset), 0, size));
+    thread_token_add_segment(thread_tokens_of(arena), memset(arena_at(arena, offset), 0, size));
     arena_give(arena, offset);
     return true;
 }
 
-static bool grow_lives(struct life_table *table)
+static bool grow_lives(struct thread_token_table *table)
 {
     struct arena *arena = (struct arena *)table - 1;
-    unsigned seen = life_room();
+    unsigned seen = thread_token_room();
     bool has_grown;
 
     robust_mutex_lock(&arena->growth);
@@ -523,10 +523,10 @@ int arena_format(void *memory, size_t size, struct arena **arena)
                                (unsigned long long)POPULATE_STEP);
     made->size = size / UNIT * UNIT;
     made->populated = POPULATE_STEP;
-    made->first = (sizeof *made + life_table_size(FIRST_LIVES) + UNIT - 1) / UNIT * UNIT;
+    made->first = (sizeof *made + thread_token_table_size(FIRST_THREAD_TOKENS) + UNIT - 1) / UNIT * UNIT;
     atomic_store(&made->top, made->first);
-    life_table_create(lives_of(made), FIRST_LIVES);
-    life_table_use(lives_of(made), grow_lives);
+    thread_token_table_create(thread_tokens_of(made), FIRST_THREAD_TOKENS);
+    thread_token_table_use(thread_tokens_of(made), grow_lives);
     robust_mutex_create(&made->mutex);
     robust_mutex_create(&made->growth);
     made->magic = ARENA_MAGIC;
@@ -540,7 +540,7 @@ int arena_attach(void *memory, struct arena **arena)
 
     if (there->magic != ARENA_MAGIC)
         return error_set(MPM_ESTATE, "the memory that this node's ranks should share holds no arena");
-    life_table_use(lives_of(there), grow_lives);
+    thread_token_table_use(thread_tokens_of(there), grow_lives);
     *arena = there;
     return MPM_OK;
 }

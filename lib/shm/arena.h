@@ -35,10 +35,10 @@ enum arena_root {
 };
 
 /* Formats zeroed memory of `size` bytes as an arena. By one process, before the others look. Its table of
- * lives is the process's from here on (shm/life.h). MPM_EINVAL if it is too small, MPM_ENOMEM if its first
+ * lives is the process's from here on (shm/thread_token.h). MPM_EINVAL if it is too small, MPM_ENOMEM if its first
  * pages cannot be had. */
 int arena_format(void *memory, size_t size, struct arena **arena);
-/* The arena in memory that another process has formatted; the same of its lives. MPM_ESTATE if none is
+/* The arena in memory that another process has formatted; the same of its thread tokens. MPM_ESTATE if none is
  * there. */
 int arena_attach(void *memory, struct arena **arena);
 

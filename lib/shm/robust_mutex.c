@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The robust mutex: one word, `holder`, that says who is inside.
  *
- * Who writes what: who enters takes the word from 0 to its own life by compare-and-swap, and who leaves
- * stores 0 (release). Nobody is ever inside whose life does not stand there, so a holder that dies, wherever,
- * leaves its life in the word. Who waits looks whether that life is over, and takes the word from it by
- * compare-and-swap to its own life, with DAMAGED: no two threads have one life, so one of those who see the
+ * Who writes what: who enters takes the word from 0 to its own thread token by compare-and-swap, and who leaves
+ * stores 0 (release). Nobody is ever inside whose thread token does not stand there, so a holder that dies, wherever,
+ * leaves its thread token in the word. Who waits looks whether that thread token is over, and takes the word from it by
+ * compare-and-swap to its own thread token, with DAMAGED: no two threads have one thread token, so one of those who see the
  * death gets in. It takes DAMAGED away when it has repaired; if it dies first, the next one is told again, and
  * so it is if it dies later, which is once too often and does no harm.
  *
@@ -59,7 +59,7 @@ bool robust_mutex_lock_slowly(struct robust_mutex *mutex, uint64_t own)
         uint64_t holder = atomic_load_explicit(&mutex->holder, memory_order_relaxed);
 
         if (holder && looks >= SPINS)
-            is_dead = life_is_over(holder & ~ROBUST_MUTEX_DAMAGED);
+            is_dead = thread_token_is_over(holder & ~ROBUST_MUTEX_DAMAGED);
         if ((!holder || is_dead) && atomic_compare_exchange_strong_explicit(
                                         &mutex->holder, &holder, is_dead ? own | ROBUST_MUTEX_DAMAGED : own,
                                         memory_order_acquire, memory_order_relaxed))
@@ -74,5 +74,5 @@ bool robust_mutex_lock_slowly(struct robust_mutex *mutex, uint64_t own)
 
 void robust_mutex_repaired(struct robust_mutex *mutex)
 {
-    atomic_store_explicit(&mutex->holder, life_own(), memory_order_release);
+    atomic_store_explicit(&mutex->holder, thread_token_own(), memory_order_release);
 }

@@ -14,12 +14,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "shm/life.h"
+#include "shm/thread_token.h"
 
-#define ROBUST_MUTEX_DAMAGED LIFE_UNUSED_BITS
+#define ROBUST_MUTEX_DAMAGED THREAD_TOKEN_UNUSED_BITS
 
 struct robust_mutex {
-    _Atomic uint64_t holder; /* 0, or the life of who is inside; DAMAGED until it has repaired */
+    _Atomic uint64_t holder; /* 0, or the thread token of who is inside; DAMAGED until it has repaired */
 };
 
 /* Once, before anybody else sees it. */
@@ -27,10 +27,10 @@ void robust_mutex_create(struct robust_mutex *mutex);
 
 bool robust_mutex_lock_slowly(struct robust_mutex *mutex, uint64_t own);
 
-/* Locks it if nobody is inside, dead or alive. Not before the thread has a life. */
+/* Locks it if nobody is inside, dead or alive. Not before the thread has a thread token. */
 static inline bool robust_mutex_lock_at_once(struct robust_mutex *mutex)
 {
-    uint64_t nobody = 0, own = life_of_thread;
+    uint64_t nobody = 0, own = own_thread_token;
 
     return __builtin_expect(own && atomic_compare_exchange_strong_explicit(&mutex->holder, &nobody, own,
                                                                            memory_order_acquire,
@@ -39,10 +39,10 @@ static inline bool robust_mutex_lock_at_once(struct robust_mutex *mutex)
 }
 
 /* Locks it. true if the last holder died inside: repair what it guards, then robust_mutex_repaired(). Who can fail calls
- * life_ensure() before: a thread that can have no life waits here until another one ends. */
+ * thread_token_ensure() before: a thread that can have no thread token waits here until another one ends. */
 static inline bool robust_mutex_lock(struct robust_mutex *mutex)
 {
-    return !robust_mutex_lock_at_once(mutex) && robust_mutex_lock_slowly(mutex, life_own());
+    return !robust_mutex_lock_at_once(mutex) && robust_mutex_lock_slowly(mutex, thread_token_own());
 }
 
 void robust_mutex_repaired(struct robust_mutex *mutex);

@@ -92,7 +92,7 @@ static void commit_set(struct bytes *bytes)
 /* MPM_ESTALE, MPM_ENOMEM: nothing is locked. */
 static int lock_whole(struct object *object, const mpm_handle *handle)
 {
-    int status = life_ensure();
+    int status = thread_token_ensure();
 
     if (status)
         return status;

@@ -24,7 +24,7 @@ void channel_note_death(struct object *object, struct robust_mutex *mutex)
 
 int channel_lock_both(struct object *object, const mpm_handle *handle, channel_sweep *sweep)
 {
-    int status = life_ensure();
+    int status = thread_token_ensure();
 
     if (status)
         return status;

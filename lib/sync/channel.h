@@ -34,7 +34,7 @@ void channel_make_whole(struct object *object, const mpm_handle *handle, channel
 static inline int channel_lock(struct object *object, const mpm_handle *handle, struct robust_mutex *mutex,
                                channel_sweep *sweep)
 {
-    int status = life_ensure();
+    int status = thread_token_ensure();
 
     if (status)
         return status;

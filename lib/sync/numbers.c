@@ -177,7 +177,7 @@ static void end_object(struct object *object, const mpm_handle *handle)
 static int lock_object(struct object *object, const mpm_handle *handle)
 {
     mpm_handle name = number_object(*handle);
-    int status = life_ensure();
+    int status = thread_token_ensure();
 
     if (status)
         return status;

@@ -29,7 +29,7 @@
 /* Takes the mutex of a parent of this node. MPM_ESTALE, MPM_ENOMEM without it. */
 static int lock_parent(struct object *parent, const mpm_handle *handle)
 {
-    int status = life_ensure();
+    int status = thread_token_ensure();
 
     if (status)
         return status;

@@ -157,7 +157,7 @@ static void repair(struct object *object)
 /* Takes the mutex. MPM_ESTALE or MPM_ENOMEM without it. */
 static int lock(struct object *object, const mpm_handle *handle)
 {
-    int status = life_ensure();
+    int status = thread_token_ensure();
 
     if (status)
         return status;

@@ -645,7 +645,7 @@ static uint64_t range_marks(struct range range)
     return mark(range.first + range.count) - mark(range.first);
 }
 
-/* ---- Public: life ---- */
+/* ---- Public: thread token ---- */
 
 static bool table_allocate(struct lease_table *table)
 {

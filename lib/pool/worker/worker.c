@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The worker's life: start, enter leases and leave them, end. board.h says what it writes, in which order, and
+/* The worker's thread token: start, enter leases and leave them, end. board.h says what it writes, in which order, and
  * what its death at each step means. */
 #include "pool/worker/worker.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A worker's own memory, which its parts share: worker.c (its life), worker_call.c (what tasks ask and say) and
+/* A worker's own memory, which its parts share: worker.c (its thread token), worker_call.c (what tasks ask and say) and
  * worker_chunk.c (running items). For pool/. */
 #ifndef POOL_WORKER_WORKER_SELF_H
 #define POOL_WORKER_WORKER_SELF_H

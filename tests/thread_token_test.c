@@ -13,8 +13,8 @@
 #include "base/log.h"
 #include "child.h"
 #include "shm/index_set.h"
-#include "shm/life.h"
-#include "shm/life_inside.h"
+#include "shm/thread_token.h"
+#include "shm/thread_token_inside.h"
 #include "shm/eventcount.h"
 #include "suite.h"
 
@@ -28,10 +28,10 @@
 
 /* What children tell of themselves. */
 struct shared {
-    _Atomic uint64_t life[2];
+    _Atomic uint64_t thread_token[2];
     _Atomic unsigned steps;
     struct eventcount may_go;
-    struct life_table *table;
+    struct thread_token_table *table;
     _Atomic uint64_t crowd[CROWD];
     _Atomic unsigned segments; /* that the table has taken */
     _Alignas(64) char segment[SEGMENTS][SEGMENT_SIZE];
@@ -41,15 +41,15 @@ static struct shared *shared_create(unsigned places)
 {
     struct shared *shared = child_memory(sizeof *shared);
 
-    shared->table = child_memory(life_table_size(places));
-    life_table_create(shared->table, places);
-    life_table_use(shared->table, NULL);
+    shared->table = child_memory(thread_token_table_size(places));
+    thread_token_table_create(shared->table, places);
+    thread_token_table_use(shared->table, NULL);
     return shared;
 }
 
 static void drop(struct shared *shared, unsigned places)
 {
-    child_memory_free(shared->table, life_table_size(places));
+    child_memory_free(shared->table, thread_token_table_size(places));
     child_memory_free(shared, sizeof *shared);
 }
 
@@ -57,8 +57,9 @@ static bool tell(void *argument)
 {
     struct shared *shared = argument;
 
-    atomic_store(&shared->life[0], life_own());
-    return life_own() == atomic_load(&shared->life[0]) && !life_is_over(life_own());
+    atomic_store(&shared->thread_token[0], thread_token_own());
+    return thread_token_own() == atomic_load(&shared->thread_token[0]) &&
+           !thread_token_is_over(thread_token_own());
 }
 
 static bool tell_and_stay(void *argument)
@@ -76,7 +77,7 @@ static void it_is_over_when_the_process_has_exited(void)
     struct shared *shared = shared_create(PLACES);
 
     CU_ASSERT(child_succeeds(tell, shared));
-    CU_ASSERT(life_is_over(atomic_load(&shared->life[0])));
+    CU_ASSERT(thread_token_is_over(atomic_load(&shared->thread_token[0])));
     drop(shared, PLACES);
 }
 
@@ -88,12 +89,12 @@ static void it_is_over_when_the_process_was_killed_and_is_a_zombie(void)
     siginfo_t what;
 
     CU_ASSERT(child_reached(&shared->steps, 1));
-    CU_ASSERT_FALSE(life_is_over(atomic_load(&shared->life[0])));
+    CU_ASSERT_FALSE(thread_token_is_over(atomic_load(&shared->thread_token[0])));
     kill(child, SIGKILL);
     CU_ASSERT_EQUAL(waitid(P_PID, (id_t)child, &what, WEXITED | WNOWAIT), 0);
-    CU_ASSERT(life_is_over(atomic_load(&shared->life[0])));
+    CU_ASSERT(thread_token_is_over(atomic_load(&shared->thread_token[0])));
     child_wait(child);
-    CU_ASSERT(life_is_over(atomic_load(&shared->life[0])));
+    CU_ASSERT(thread_token_is_over(atomic_load(&shared->thread_token[0])));
     drop(shared, PLACES);
 }
 
@@ -107,11 +108,11 @@ static void it_is_not_over_while_the_process_is_stopped(void)
     kill(child, SIGSTOP);
     CU_ASSERT_EQUAL(waitpid(child, &wait_status, WUNTRACED), child);
     CU_ASSERT(WIFSTOPPED(wait_status));
-    CU_ASSERT_FALSE(life_is_over(atomic_load(&shared->life[0])));
+    CU_ASSERT_FALSE(thread_token_is_over(atomic_load(&shared->thread_token[0])));
     kill(child, SIGCONT);
     eventcount_notify(&shared->may_go);
     CU_ASSERT_EQUAL(child_wait(child), 0);
-    CU_ASSERT(life_is_over(atomic_load(&shared->life[0])));
+    CU_ASSERT(thread_token_is_over(atomic_load(&shared->thread_token[0])));
     drop(shared, PLACES);
 }
 
@@ -119,7 +120,7 @@ static void *tell_as_thread(void *argument)
 {
     struct shared *shared = argument;
 
-    atomic_store(&shared->life[1], life_own());
+    atomic_store(&shared->thread_token[1], thread_token_own());
     return NULL;
 }
 
@@ -130,8 +131,10 @@ static bool outlive_a_thread(void *argument)
     pthread_t thread;
 
     return tell(shared) && !pthread_create(&thread, NULL, tell_as_thread, shared) &&
-           !pthread_join(thread, NULL) && atomic_load(&shared->life[0]) != atomic_load(&shared->life[1]) &&
-           life_is_over(atomic_load(&shared->life[1])) && !life_is_over(atomic_load(&shared->life[0]));
+           !pthread_join(thread, NULL) &&
+           atomic_load(&shared->thread_token[0]) != atomic_load(&shared->thread_token[1]) &&
+           thread_token_is_over(atomic_load(&shared->thread_token[1])) &&
+           !thread_token_is_over(atomic_load(&shared->thread_token[0]));
 }
 
 static void each_thread_of_a_forked_process_has_its_own(void)
@@ -145,10 +148,11 @@ static void each_thread_of_a_forked_process_has_its_own(void)
 static bool fork_and_outlive(void *argument)
 {
     struct shared *shared = argument;
-    uint64_t own = life_own();
+    uint64_t own = thread_token_own();
 
-    return child_succeeds(tell, shared) && atomic_load(&shared->life[0]) != own &&
-           life_is_over(atomic_load(&shared->life[0])) && !life_is_over(own) && life_own() == own;
+    return child_succeeds(tell, shared) && atomic_load(&shared->thread_token[0]) != own &&
+           thread_token_is_over(atomic_load(&shared->thread_token[0])) && !thread_token_is_over(own) &&
+           thread_token_own() == own;
 }
 
 static void a_child_does_not_inherit_its_parents(void)
@@ -167,14 +171,14 @@ static void no_two_are_the_same(void)
 
     for (unsigned i = 0; i < REUSES; i++) {
         CU_ASSERT(child_succeeds(tell, shared));
-        lives[i] = atomic_load(&shared->life[0]);
-        CU_ASSERT_EQUAL(lives[i] & LIFE_UNUSED_BITS, 0);
+        lives[i] = atomic_load(&shared->thread_token[0]);
+        CU_ASSERT_EQUAL(lives[i] & THREAD_TOKEN_UNUSED_BITS, 0);
         CU_ASSERT_NOT_EQUAL(lives[i], 0);
         for (unsigned k = 0; k < i; k++)
             CU_ASSERT_NOT_EQUAL(lives[i], lives[k]);
     }
     for (unsigned i = 0; i < REUSES; i++)
-        CU_ASSERT(life_is_over(lives[i]));
+        CU_ASSERT(thread_token_is_over(lives[i]));
     drop(shared, PLACES);
 }
 
@@ -185,8 +189,8 @@ static void a_lasting_process_has_one_that_is_never_over(void)
 
     CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, tell_as_thread, shared), 0);
     pthread_join(thread, NULL);
-    CU_ASSERT_EQUAL(atomic_load(&shared->life[1]), life_own());
-    CU_ASSERT_FALSE(life_is_over(life_own()));
+    CU_ASSERT_EQUAL(atomic_load(&shared->thread_token[1]), thread_token_own());
+    CU_ASSERT_FALSE(thread_token_is_over(thread_token_own()));
     drop(shared, PLACES);
 }
 
@@ -194,7 +198,7 @@ static bool tell_second(void *argument)
 {
     struct shared *shared = argument;
 
-    atomic_store(&shared->life[1], life_own());
+    atomic_store(&shared->thread_token[1], thread_token_own());
     return true;
 }
 
@@ -205,19 +209,19 @@ static void who_finds_no_place_gets_one_when_somebody_has_ended(void)
     pid_t first = child_start(tell_and_stay, shared), second;
 
     CU_ASSERT(child_reached(&shared->steps, 1));
-    log_open(MPM_LOG_OFF, "life_test");
+    log_open(MPM_LOG_OFF, "thread_token_test");
     second = child_start(tell_second, shared);
     eventcount_notify(&shared->may_go);
     CU_ASSERT_EQUAL(child_wait(first), 0);
     CU_ASSERT_EQUAL(child_wait(second), 0);
-    CU_ASSERT_NOT_EQUAL(atomic_load(&shared->life[0]), atomic_load(&shared->life[1]));
+    CU_ASSERT_NOT_EQUAL(atomic_load(&shared->thread_token[0]), atomic_load(&shared->thread_token[1]));
     drop(shared, 1);
 }
 
 static bool is_refused(void *argument)
 {
     (void)argument;
-    return life_ensure() == MPM_ENOMEM && !life_of_thread && strstr(mpm_error(), "1 threads") &&
+    return thread_token_ensure() == MPM_ENOMEM && !own_thread_token && strstr(mpm_error(), "1 threads") &&
            strstr(mpm_error(), "MPMAP_ARENA");
 }
 
@@ -240,23 +244,23 @@ static bool join_crowd(void *argument)
     struct shared *shared = argument;
     unsigned number;
 
-    life_own();
+    thread_token_own();
     number = atomic_fetch_add(&shared->steps, 1);
     if (number < CROWD)
-        atomic_store(&shared->crowd[number], life_own());
+        atomic_store(&shared->crowd[number], thread_token_own());
     eventcount_wait(&shared->may_go, 0, 0, CLOCK_FOREVER);
     return true;
 }
 
 static struct shared *growing;
 
-static bool grow(struct life_table *table)
+static bool grow(struct thread_token_table *table)
 {
-    size_t size = life_next_segment_size(table);
+    size_t size = thread_token_next_segment_size(table);
 
     if (!size || atomic_load(&growing->segments) == SEGMENTS)
         return false;
-    life_add_segment(table, growing->segment[atomic_fetch_add(&growing->segments, 1)]);
+    thread_token_add_segment(table, growing->segment[atomic_fetch_add(&growing->segments, 1)]);
     return true;
 }
 
@@ -266,15 +270,15 @@ static void the_table_grows_with_need(void)
     struct shared *shared = growing = shared_create(FEW);
     pid_t crowd[CROWD];
 
-    life_table_use(shared->table, grow);
+    thread_token_table_use(shared->table, grow);
     for (unsigned i = 0; i < CROWD; i++) {
         crowd[i] = child_start(join_crowd, shared);
         CU_ASSERT_FATAL(child_reached(&shared->steps, i + 1));
     }
-    CU_ASSERT(life_room() >= CROWD);
-    CU_ASSERT_FALSE(life_make_room(LIFE_MOST_PLACES));
+    CU_ASSERT(thread_token_room() >= CROWD);
+    CU_ASSERT_FALSE(thread_token_make_room(THREAD_TOKEN_MOST_PLACES));
     for (unsigned i = 0; i < CROWD; i++) {
-        CU_ASSERT_FALSE(life_is_over(atomic_load(&shared->crowd[i])));
+        CU_ASSERT_FALSE(thread_token_is_over(atomic_load(&shared->crowd[i])));
         for (unsigned k = 0; k < i; k++)
             CU_ASSERT_NOT_EQUAL(atomic_load(&shared->crowd[i]), atomic_load(&shared->crowd[k]));
     }
@@ -282,29 +286,29 @@ static void the_table_grows_with_need(void)
     for (unsigned i = 0; i < CROWD; i++)
         CU_ASSERT_EQUAL(child_wait(crowd[i]), 0);
     for (unsigned i = 0; i < CROWD; i++)
-        CU_ASSERT(life_is_over(atomic_load(&shared->crowd[i])));
+        CU_ASSERT(thread_token_is_over(atomic_load(&shared->crowd[i])));
     drop(shared, FEW);
 }
 
-/* A life of the place's last generation is the last one there, however often it is asked for. */
+/* A thread token of the place's last generation is the last one there, however often it is asked for. */
 static void a_place_whose_generations_are_used_up_is_not_taken_again(void)
 {
     enum { TWO = 2 };
     struct shared *shared = shared_create(TWO);
     uint64_t last, other;
 
-    atomic_store(&shared->table->place[0].generation, LIFE_LAST_GENERATION - 1);
+    atomic_store(&shared->table->place[0].generation, THREAD_TOKEN_LAST_GENERATION - 1);
     CU_ASSERT(child_succeeds(tell, shared));
-    last = atomic_load(&shared->life[0]);
-    CU_ASSERT_EQUAL(last >> 32, LIFE_LAST_GENERATION);
+    last = atomic_load(&shared->thread_token[0]);
+    CU_ASSERT_EQUAL(last >> 32, THREAD_TOKEN_LAST_GENERATION);
     for (unsigned i = 0; i < REUSES; i++)
-        CU_ASSERT(life_is_over(last));
+        CU_ASSERT(thread_token_is_over(last));
     for (unsigned i = 0; i < TWO; i++) {
         CU_ASSERT(child_succeeds(tell, shared));
-        other = atomic_load(&shared->life[0]);
+        other = atomic_load(&shared->thread_token[0]);
         CU_ASSERT_NOT_EQUAL((uint32_t)other, (uint32_t)last);
     }
-    CU_ASSERT(life_is_over(last));
+    CU_ASSERT(thread_token_is_over(last));
     drop(shared, TWO);
 }
 
@@ -395,5 +399,5 @@ int main(void)
         {"several_who_take_and_add_lose_no_number", several_who_take_and_add_lose_no_number},
     };
 
-    return suite_run("life", tests, sizeof tests / sizeof *tests);
+    return suite_run("thread token", tests, sizeof tests / sizeof *tests);
 }
