@@ -83,7 +83,7 @@ static bool await_waiter(struct object *object)
 static int look_for_dead_owner(struct draft *draft, struct request *request, struct answer *answer)
 {
     (void)request;
-    answer->number = party_is_dead(&draft->state->owner);
+    answer->number = thread_ref_is_dead(&draft->state->owner);
     return MPM_OK;
 }
 

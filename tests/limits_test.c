@@ -382,7 +382,7 @@ WAIT(wait_for_lock, mpm_lock_acquire(things->lock, WAITING_S))
 WAIT(wait_for_orphan, mpm_lock_acquire(things->orphan, WAITING_S))
 WAIT(wait_for_rlock, mpm_rlock_acquire(things->rlock, WAITING_S))
 WAIT(wait_for_permit, mpm_semaphore_acquire(things->semaphore, WAITING_S))
-WAIT(wait_for_party, mpm_barrier_wait(things->barrier, WAITING_S, NULL))
+WAIT(wait_for_thread_ref, mpm_barrier_wait(things->barrier, WAITING_S, NULL))
 
 static int wait_to_receive(const struct late_things *things)
 {
@@ -399,9 +399,11 @@ struct wait {
 };
 
 static const struct wait waits[] = {
-    {wait_for_message, MPM_EEMPTY},   {wait_for_batch, MPM_EEMPTY},     {wait_for_lock, MPM_ETIMEDOUT},
-    {wait_for_orphan, MPM_ETIMEDOUT}, {wait_for_rlock, MPM_ETIMEDOUT},  {wait_for_permit, MPM_ETIMEDOUT},
-    {wait_for_party, MPM_ETIMEDOUT},  {wait_to_receive, MPM_ETIMEDOUT}, {wait_to_receive_long, MPM_ETIMEDOUT},
+    {wait_for_message, MPM_EEMPTY},        {wait_for_batch, MPM_EEMPTY},
+    {wait_for_lock, MPM_ETIMEDOUT},        {wait_for_orphan, MPM_ETIMEDOUT},
+    {wait_for_rlock, MPM_ETIMEDOUT},       {wait_for_permit, MPM_ETIMEDOUT},
+    {wait_for_thread_ref, MPM_ETIMEDOUT},  {wait_to_receive, MPM_ETIMEDOUT},
+    {wait_to_receive_long, MPM_ETIMEDOUT},
 };
 
 #define WAITS (sizeof waits / sizeof *waits)

@@ -57,7 +57,7 @@ struct process_record {
     uint32_t number;                  /* constant */
     _Atomic uint32_t records_in_hand; /* that the process is about to take or free; or more, and never less */
     uint32_t argument_index;          /* for the entry */
-    _Atomic uint32_t is_party;        /* objects may name it: its own, and its reaper's, who tells others */
+    _Atomic uint32_t is_thread_ref;   /* objects may name it: its own, and its reaper's, who tells others */
     struct eventcount changed;
     uint64_t argument;                          /* for the entry: an offset in the arena */
     int64_t entry;                              /* int entry(struct process_record *), in the new process */

@@ -221,7 +221,7 @@ static void fill_record(struct process_record *record, unsigned rank_in_node,
     record->entry = host_distance_of((void (*)(void))order->entry);
     record->ended = host_distance_of((void (*)(void))order->ended);
     record->argument_index = order->argument_index;
-    atomic_store(&record->is_party, 0);
+    atomic_store(&record->is_thread_ref, 0);
     atomic_store(&record->records_in_hand, 0);
     memset(record->about, 0, sizeof record->about);
     if (order->about_size)

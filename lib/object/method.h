@@ -20,7 +20,7 @@
 #include "mpmap/status.h"
 
 #include "object/object.h"
-#include "object/party.h"
+#include "object/thread_ref.h"
 #include "object/turn.h"
 
 /* A try that cannot be done now, but perhaps later. Not a status that leaves the library. */
@@ -123,8 +123,8 @@ struct kind {
     int (*admits)(const mpm_handle *handle);
     /* One more or one less of the kind, by `change`, is waited for on the doorbell. NULL: as object_note_waiting(). */
     void (*waits)(int change);
-    party_mark *marks; /* see party.h */
-    party_take *takes;
+    thread_ref_mark *marks; /* see thread_ref.h */
+    thread_ref_take *takes;
     /* What was posted to an object (post.h) is carried out: `done` tells how many of `count`. CALL_MUST_WAIT if the
      * arena has no memory for the others now; any other status but 0 is our bug, and goes into the log. */
     int (*carries_out)(const mpm_handle *handle, const void *bytes, size_t size, size_t count, size_t *done);

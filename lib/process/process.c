@@ -7,8 +7,8 @@
  * the host that reaps the process. Whoever dies while it starts a process leaves either nothing or a process.
  *
  * `about` of a record is written before the record is wanted, and constant then but for `leaves`, which the
- * process itself sets before it starts a daemon; before it becomes a party of an object it sets `is_party`.
- * The host that reaps it has its daemons killed on this node, and wakes who may wait for the dead party; for
+ * process itself sets before it starts a daemon; before it becomes a thread reference of an object it sets `is_thread_ref`.
+ * The host that reaps it has its daemons killed on this node, and wakes who may wait for the dead thread reference; for
  * other nodes it puts the record's number into `bereaved` and rings the doorbell. A host that dies between a
  * death and the end of that leaves it to its rank, which tells of all that are dead once more
  * (process_host_lost). The courier tells the other nodes up to which generation the record's processes are
@@ -32,7 +32,7 @@
 #include "node/function.h"
 #include "object/call.h"
 #include "object/object.h"
-#include "object/party_process.h"
+#include "object/thread_ref_process.h"
 #include "process/process_parts.h"
 #include "shm/kill_point.h"
 
@@ -58,15 +58,15 @@ static int process_main(struct process_record *record)
 {
     const struct spec *spec = arena_at(runtime_arena(), record->argument);
     function_pointer *target;
-    struct party own;
+    struct thread_ref own;
     int code;
 
     self.current.handle = process_own_handle();
     memcpy(self.identity, spec->identity, sizeof self.identity);
     atomic_store(&self.children, 0);
-    if (party_is_in_args(spec->args, spec->size)) {
-        own = party_own();
-        party_take_args(spec->args, spec->size, &own);
+    if (thread_ref_is_in_args(spec->args, spec->size)) {
+        own = thread_ref_own();
+        thread_ref_take_args(spec->args, spec->size, &own);
     }
     if (function_find(&spec->target, &target)) {
         log_write(MPM_LOG_ERROR, "a process cannot begin: %s", mpm_error());
@@ -274,15 +274,15 @@ static int see_it_run(const mpm_handle *handle)
  * told others before that, it is noted as dead. */
 static void note_in_objects(const mpm_handle *handle, const void *args, size_t size)
 {
-    struct party process = {
+    struct thread_ref process = {
         .node = handle->home, .number = (uint32_t)handle->place + 1, .generation = handle->generation};
     struct process_look look;
 
-    party_take_args(args, size, &process);
+    thread_ref_take_args(args, size, &process);
     if (!process_look(handle, &look) && look.state != PROCESS_ENDED)
         return;
     process.is_dead = 1;
-    party_take_args(args, size, &process);
+    thread_ref_take_args(args, size, &process);
 }
 
 int mpm_process_start(mpm_target *target, const void *args, size_t size, const mpm_process_options *options,
@@ -291,7 +291,7 @@ int mpm_process_start(mpm_target *target, const void *args, size_t size, const m
     mpm_process_options chosen = options ? *options : (mpm_process_options){0};
     struct process_start start = {0};
     mpm_handle handle;
-    bool is_party;
+    bool is_thread_ref;
     int status;
 
     if (size > PTRDIFF_MAX)
@@ -304,13 +304,13 @@ int mpm_process_start(mpm_target *target, const void *args, size_t size, const m
         (status = function_name((function_pointer *)target, &start.target)))
         return status;
     fill_start(&chosen, &start);
-    if ((is_party = party_is_in_args(args, size)))
-        start.about.leaves = PROCESS_LEAVES_PARTY;
+    if ((is_thread_ref = thread_ref_is_in_args(args, size)))
+        start.about.leaves = PROCESS_LEAVES_THREAD_REF;
     status = chosen.place ? start_on(chosen.place - 1, &start, args, size, &handle)
                           : start_somewhere(&start, args, size, &handle);
     if (status || (status = see_it_run(&handle)))
         return status;
-    if (is_party)
+    if (is_thread_ref)
         note_in_objects(&handle, args, size);
     process->handle = handle;
     return MPM_OK;

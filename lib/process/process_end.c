@@ -14,7 +14,7 @@
 #include "node/context.h"
 #include "object/call.h"
 #include "object/object.h"
-#include "object/party_process.h"
+#include "object/thread_ref_process.h"
 #include "process/message.h"
 #include "process/process.h"
 #include "process/process_parts.h"
@@ -56,8 +56,8 @@ void process_died(uint32_t number)
     char how[120];
 
     dead_leaves = atomic_exchange(process_leaves_of(record), 0);
-    if (atomic_exchange(&record->is_party, 0))
-        dead_leaves |= PROCESS_LEAVES_PARTY;
+    if (atomic_exchange(&record->is_thread_ref, 0))
+        dead_leaves |= PROCESS_LEAVES_THREAD_REF;
     if (record->flags & PROCESS_IS_USERS)
         log_write(MPM_LOG_INFO, "process %s %s", process_name_in(record),
                   describe_wait_status(record->wait_status, how, sizeof how));
@@ -68,8 +68,8 @@ void process_changed(uint32_t process, bool has_ended)
     if (has_ended && dead_leaves) {
         if (dead_leaves & PROCESS_LEAVES_DAEMONS)
             kill_orphans(runtime_topology()->node, process, dead_generation(process));
-        if (dead_leaves & PROCESS_LEAVES_PARTY)
-            party_died_here();
+        if (dead_leaves & PROCESS_LEAVES_THREAD_REF)
+            thread_ref_died_here();
         if (runtime_topology()->node_count > 1)
             index_set_add(&process_table_of(runtime_arena())->bereaved, process);
         dead_leaves = 0;
@@ -104,7 +104,7 @@ void process_host_lost(void)
             index_set_add(&process_table_of(runtime_arena())->bereaved, number);
     }
     kill_all_orphans();
-    party_died_here();
+    thread_ref_died_here();
     eventcount_notify(runtime_doorbell());
 }
 
@@ -125,13 +125,13 @@ static void tell_death(uint32_t number)
 static bool on_process_ended(unsigned node, const void *payload, size_t size)
 {
     const struct message_process_ended *message = payload;
-    struct party_death death;
+    struct thread_ref_death death;
 
     if (size != sizeof *message)
         return false;
-    death = (struct party_death){(uint16_t)node, message->place + 1, message->generation};
+    death = (struct thread_ref_death){(uint16_t)node, message->place + 1, message->generation};
     kill_orphans(node, message->place, message->generation);
-    party_died_elsewhere(&death);
+    thread_ref_died_elsewhere(&death);
     return true;
 }
 

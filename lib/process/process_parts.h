@@ -18,7 +18,7 @@
 
 #define PROCESS_NAME_SIZE 64
 
-enum process_leaving { PROCESS_LEAVES_DAEMONS = 1, PROCESS_LEAVES_PARTY = 2 };
+enum process_leaving { PROCESS_LEAVES_DAEMONS = 1, PROCESS_LEAVES_THREAD_REF = 2 };
 
 /* What a process's record says of it. */
 struct process_about {

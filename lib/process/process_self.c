@@ -28,17 +28,17 @@ static void describe_main(mpm_process_info *info)
     name_it(info, MPM_KIND_MAIN, "main");
 }
 
-/* No rank but main is ever a party. */
-void process_describe(const struct party *party, mpm_process_info *info)
+/* No rank but main is ever a thread reference. */
+void process_describe(const struct thread_ref *thread_ref, mpm_process_info *info)
 {
     mpm_handle handle = {.kind = OBJECT_PROCESS,
-                         .home = party->node,
-                         .generation = party->generation,
-                         .place = party->number - 1};
+                         .home = thread_ref->node,
+                         .generation = thread_ref->generation,
+                         .place = thread_ref->number - 1};
     struct process_look look;
 
-    *info = (mpm_process_info){.kind = MPM_KIND_PROCESS, .node = party->node};
-    if (!party->generation) {
+    *info = (mpm_process_info){.kind = MPM_KIND_PROCESS, .node = thread_ref->node};
+    if (!thread_ref->generation) {
         describe_main(info);
         return;
     }

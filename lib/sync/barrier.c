@@ -87,7 +87,7 @@ static void drop_dead(struct draft *draft)
     bool breaks = false;
 
     for (uint32_t i = draft->state->count; i-- > 0;) {
-        if (!party_is_dead(&draft->waiters[i].party))
+        if (!thread_ref_is_dead(&draft->waiters[i].thread_ref))
             continue;
         breaks |= is_of_round(&draft->waiters[i]);
         state_remove(draft, &draft->waiters[i]);
@@ -323,7 +323,7 @@ int mpm_barrier_destroy(mpm_barrier barrier)
 /* The action, in memory of the caller's: a short one is had at once. */
 static int find_action(const mpm_barrier *barrier, struct action **action)
 {
-    struct request request = {.caller = party_own()};
+    struct request request = {.caller = thread_ref_own()};
     struct invocation invocation = {.method = &methods[BARRIER_ACTION], .in = &request};
     int status;
 

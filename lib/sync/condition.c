@@ -8,8 +8,8 @@
  *   3. it waits until it is marked as notified, or its time is up;
  *   4. it takes the lock again;
  *   5. it takes itself out, and learns whether it was notified.
- * If it is killed before 1, it has the lock, dead. After 1: the same, and its waiter is a dead party's. After
- * 2, 3 or 4 its waiter is a dead party's, notified or not. After 5 it has the lock, dead.
+ * If it is killed before 1, it has the lock, dead. After 1: the same, and its waiter is a dead thread reference's. After
+ * 2, 3 or 4 its waiter is a dead thread reference's, notified or not. After 5 it has the lock, dead.
  * Whoever looks at the waiters drops dead ones first, and marks for each dead one that was notified the
  * oldest live one that was not: so no notification is lost until its waiter has the lock, and no dead waiter
  * is notified. That is looked at again after each death, because the reaper wakes all who wait.
@@ -50,7 +50,7 @@ static void drop_dead(struct draft *draft)
     uint64_t inherited = 0;
 
     for (uint32_t i = draft->state->count; i-- > 0;) {
-        if (!party_is_dead(&draft->waiters[i].party))
+        if (!thread_ref_is_dead(&draft->waiters[i].thread_ref))
             continue;
         inherited += draft->waiters[i].what == NOTIFIED;
         state_remove(draft, &draft->waiters[i]);

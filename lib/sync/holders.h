@@ -14,20 +14,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "object/party.h"
+#include "object/thread_ref.h"
 #include "shm/arena.h"
 
 /* `list` of these is the block, by offset; 0 before anybody has held. */
 
-/* Whether the process of a party is one of them; and whether it is, or was before it let go. */
-bool holders_have(struct arena *arena, uint64_t list, const struct party *party);
-bool holders_had(struct arena *arena, uint64_t list, const struct party *party);
+/* Whether the process of a thread reference is one of them; and whether it is, or was before it let go. */
+bool holders_have(struct arena *arena, uint64_t list, const struct thread_ref *thread_ref);
+bool holders_had(struct arena *arena, uint64_t list, const struct thread_ref *thread_ref);
 /* Adds one that is not one of them. MPM_ENOMEM. */
-int holders_add(struct arena *arena, uint64_t *list, uint32_t owner, const struct party *party);
+int holders_add(struct arena *arena, uint64_t *list, uint32_t owner, const struct thread_ref *thread_ref);
 /* Marks those that a message says are dead. */
-void holders_mark(struct arena *arena, uint64_t list, const struct party_death *death);
+void holders_mark(struct arena *arena, uint64_t list, const struct thread_ref_death *death);
 /* It is none of them any more. If it never was: nothing. */
-void holders_let_go(struct arena *arena, uint64_t list, const struct party *party);
+void holders_let_go(struct arena *arena, uint64_t list, const struct thread_ref *thread_ref);
 /* Whether there were any, and all have died or let go. */
 bool holders_are_gone(struct arena *arena, uint64_t list);
 

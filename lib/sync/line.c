@@ -12,9 +12,9 @@ static bool is_reserved(const struct draft *draft)
 
 bool line_may_take(struct draft *draft)
 {
-    while (is_reserved(draft) && party_is_dead(&draft->waiters[0].party))
+    while (is_reserved(draft) && thread_ref_is_dead(&draft->waiters[0].thread_ref))
         state_remove(draft, &draft->waiters[0]);
-    return !is_reserved(draft) || party_is_same_thread(&draft->waiters[0].party, draft->caller);
+    return !is_reserved(draft) || thread_ref_is_same_thread(&draft->waiters[0].thread_ref, draft->caller);
 }
 
 /* Others may have stood back though there are permits. */
@@ -41,7 +41,7 @@ void line_took(struct draft *draft)
 static void drop_dead(struct draft *draft)
 {
     for (uint32_t i = draft->state->count; i-- > 0;) {
-        if (party_is_dead(&draft->waiters[i].party))
+        if (thread_ref_is_dead(&draft->waiters[i].thread_ref))
             state_remove(draft, &draft->waiters[i]);
     }
 }

@@ -2,7 +2,7 @@
 /* Locks, and locks that count (rlocks). Of a state they use `value`: 1 if the lock is free; `owner`: who
  * has it; `depth`: how often; the line of those who wait; and `lock`: the object that it belongs to, which
  * whoever takes or releases such a lock has to name (sync/own_lock.c). They are changed as state.c says, so whoever
- * is killed in acquire has the lock, dead, or does not; `owner` stays a dead party until the next one takes
+ * is killed in acquire has the lock, dead, or does not; `owner` stays a dead thread reference until the next one takes
  * the lock from it. A dead one in line is passed over. */
 #include "sync/lock.h"
 
@@ -31,10 +31,10 @@ enum {
 
 static bool is_callers(const struct draft *draft)
 {
-    return !draft->state->value && party_is_same_thread(&draft->state->owner, draft->caller);
+    return !draft->state->value && thread_ref_is_same_thread(&draft->state->owner, draft->caller);
 }
 
-static int say_died(const struct party *owner)
+static int say_died(const struct thread_ref *owner)
 {
     return error_set(
         MPM_EOWNERDIED,
@@ -52,7 +52,7 @@ static int check_parent(const struct draft *draft, const struct request *request
 
 static int take(struct draft *draft, struct answer *answer)
 {
-    struct party before = draft->state->owner;
+    struct thread_ref before = draft->state->owner;
     bool has_died = !draft->state->value;
 
     draft->state->value = 0;
@@ -79,7 +79,7 @@ static int acquire(struct draft *draft, struct request *request, struct answer *
         draft->is_changed = true;
         return MPM_OK;
     }
-    if ((state->value || party_is_dead(&state->owner)) && line_may_take(draft))
+    if ((state->value || thread_ref_is_dead(&state->owner)) && line_may_take(draft))
         return take(draft, answer);
     return line_wait(draft, request);
 }
@@ -93,7 +93,7 @@ static void set_free(struct draft *draft)
 {
     draft->state->value = 1;
     draft->state->depth = 0;
-    draft->state->owner = (struct party){0};
+    draft->state->owner = (struct thread_ref){0};
     draft->is_changed = draft->tells = true;
 }
 
@@ -151,10 +151,10 @@ static int inspect(struct draft *draft, struct request *request, struct answer *
 
     (void)request;
     for (uint32_t i = 0; i < draft->state->count; i++)
-        waiting += !party_is_dead(&draft->waiters[i].party);
+        waiting += !thread_ref_is_dead(&draft->waiters[i].thread_ref);
     answer->number = waiting << 32 | draft->state->depth;
     answer->died = draft->state->owner;
-    answer->died.is_dead = party_is_dead(&draft->state->owner);
+    answer->died.is_dead = thread_ref_is_dead(&draft->state->owner);
     return MPM_OK;
 }
 

@@ -12,7 +12,7 @@
  * The other end is gone when it is closed, or had holders and all of them are dead or have let it go. A receiver that finds its
  * ring empty looks at that first and at the ring again then, so that what was sent before the end is
  * received. Who waits reads the word that it is to sleep on before it looks; a death after that wakes it,
- * because the reaper, or the courier that is told, moves the word on (object/party.h). A waiter at an end
+ * because the reaper, or the courier that is told, moves the word on (object/thread_ref.h). A waiter at an end
  * sleeps on the wait of that end's number, which whoever does something at the other end rings.
  *
  * Processes of other nodes that use an end which processes of the home use, too, have turns (object/turn.h). What
@@ -89,15 +89,16 @@ static void tell_all(struct object *object)
 /* What the process has let go of it holds again by a use only, not by the args that it was started with. */
 static int note_holder(struct pipe *pipe, const struct pipe_use *use, bool is_used)
 {
-    struct party_death death = {use->party.node, use->party.number, use->party.generation};
+    struct thread_ref_death death = {use->thread_ref.node, use->thread_ref.number,
+                                     use->thread_ref.generation};
     struct arena *arena = runtime_arena();
     uint64_t *list = &pipe->holders[use->end];
     int status;
 
-    if (!(is_used ? holders_have : holders_had)(arena, *list, &use->party) &&
-        (status = holders_add(arena, list, pipe->ring[0].owner, &use->party)))
+    if (!(is_used ? holders_have : holders_had)(arena, *list, &use->thread_ref) &&
+        (status = holders_add(arena, list, pipe->ring[0].owner, &use->thread_ref)))
         return status;
-    if (use->party.is_dead)
+    if (use->thread_ref.is_dead)
         holders_mark(arena, *list, &death);
     return MPM_OK;
 }
@@ -114,7 +115,7 @@ static int hold(struct object *object, const mpm_handle *handle, const struct pi
     return status;
 }
 
-/* Notes the party of the use at its end: as dead, if that says so; not if it has let go of it. */
+/* Notes the thread reference of the use at its end: as dead, if that says so; not if it has let go of it. */
 static int try_hold(struct object *object, const mpm_handle *handle, struct invocation *invocation)
 {
     return hold(object, handle, invocation->in, false);
@@ -127,7 +128,7 @@ static int try_release(struct object *object, const mpm_handle *handle, struct i
 
     if ((status = channel_lock_both(object, handle, sweep)))
         return status;
-    holders_let_go(runtime_arena(), pipe_of(object)->holders[use->end], &use->party);
+    holders_let_go(runtime_arena(), pipe_of(object)->holders[use->end], &use->thread_ref);
     KILL_POINT();
     channel_unlock_both(object);
     tell_all(object);
@@ -151,7 +152,7 @@ static int lock_end(struct object *object, const mpm_handle *handle, struct robu
             return status;
         if (atomic_load_explicit(&pipe->closed[use->end], memory_order_relaxed))
             status = say_closed();
-        else if (holders_have(runtime_arena(), pipe->holders[use->end], &use->party))
+        else if (holders_have(runtime_arena(), pipe->holders[use->end], &use->thread_ref))
             return MPM_OK;
         robust_mutex_unlock(mutex);
         if (status || (status = hold(object, handle, use, true)))
@@ -422,7 +423,7 @@ static int split_for_own(const mpm_handle *connection, mpm_handle *handle, struc
     int status = split(connection, handle, use);
 
     if (!status)
-        use->party = party_own();
+        use->thread_ref = thread_ref_own();
     return status;
 }
 
@@ -435,18 +436,18 @@ static int use_anywhere(const mpm_handle *handle, unsigned verb, struct pipe_use
 }
 
 /* A process was started with a connection: what fails here is no connection, or is told at its first use. */
-static void hold_from_args(const mpm_handle *connection, const struct party *process)
+static void hold_from_args(const mpm_handle *connection, const struct thread_ref *process)
 {
     struct pipe_use use;
     mpm_handle handle;
 
     if (split(connection, &handle, &use))
         return;
-    use.party = *process;
+    use.thread_ref = *process;
     (void)use_anywhere(&handle, PIPE_HOLD, &use, 0);
 }
 
-static void mark_dead(struct object *object, const struct party_death *death)
+static void mark_dead(struct object *object, const struct thread_ref_death *death)
 {
     uint64_t identity = atomic_load(&object->identity);
     mpm_handle handle = {.place = object->place};

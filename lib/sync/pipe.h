@@ -12,7 +12,7 @@
 
 #include "object/method.h"
 #include "object/object.h"
-#include "object/party.h"
+#include "object/thread_ref.h"
 #include "object/turn.h"
 
 #define PIPE_ENDS 2u
@@ -35,7 +35,7 @@ extern const struct method pipe_methods[];
 /* Who does something, at which end: what goes of every method begins with it. */
 struct pipe_use {
     uint32_t end, reserved;
-    struct party party;
+    struct thread_ref thread_ref;
 };
 
 struct pipe_send_in { /* then the message, unless it was gathered */

@@ -39,7 +39,7 @@ static void drop(const struct pipe_use *use, uint64_t number)
 {
     struct transfer *transfer = NULL;
 
-    if (number && !transfer_find(&use->party, number, &transfer))
+    if (number && !transfer_find(&use->thread_ref, number, &transfer))
         transfer_end(transfer);
 }
 
@@ -52,7 +52,7 @@ int pipe_serve_send(struct object *object, const mpm_handle *handle, struct invo
 
     if (!send->transfer)
         return pipe_try_send(object, handle, invocation);
-    if ((status = transfer_find(&send->use.party, send->transfer, &transfer)))
+    if ((status = transfer_find(&send->use.thread_ref, send->transfer, &transfer)))
         return status;
     invocation->tail = transfer->bytes;
     invocation->tail_size = transfer->size;
@@ -105,7 +105,7 @@ static int receive_long(struct object *object, const mpm_handle *handle, struct 
     struct transfer *transfer = NULL;
     int status;
 
-    if ((status = transfer_begin(&receive->use.party, room, &transfer)))
+    if ((status = transfer_begin(&receive->use.thread_ref, room, &transfer)))
         return status;
     if ((status = pipe_receive_into(object, handle, receive, invocation->turn, transfer->bytes, room,
                                     size))) {
@@ -146,7 +146,7 @@ int pipe_serve_gather(struct object *object, const mpm_handle *handle, struct in
 
     (void)object;
     (void)handle;
-    if (!(status = transfer_begin(&gather->use.party, gather->size, &transfer)))
+    if (!(status = transfer_begin(&gather->use.thread_ref, gather->size, &transfer)))
         *number = transfer->number;
     return status;
 }
@@ -160,7 +160,7 @@ int pipe_serve_piece(struct object *object, const mpm_handle *handle, struct inv
     (void)object;
     (void)handle;
     invocation->gives = true;
-    if ((status = transfer_find(&piece->use.party, piece->number, &transfer)))
+    if ((status = transfer_find(&piece->use.thread_ref, piece->number, &transfer)))
         return status;
     if (invocation->tail_size > transfer->size - transfer->done)
         return say_wrong_piece(invocation->tail_size);
@@ -178,7 +178,7 @@ int pipe_serve_fetch(struct object *object, const mpm_handle *handle, struct inv
     (void)object;
     (void)handle;
     invocation->gives = true;
-    if ((status = transfer_find(&fetch->use.party, fetch->number, &transfer)))
+    if ((status = transfer_find(&fetch->use.thread_ref, fetch->number, &transfer)))
         return status;
     if (fetch->size > transfer->size - transfer->done)
         return say_wrong_piece(fetch->size);
@@ -216,7 +216,7 @@ static int give_back_transfer(const mpm_handle *handle, const struct pipe_use *u
     struct transfer *transfer = NULL;
     int status;
 
-    if (transfer_find(&use->party, number, &transfer))
+    if (transfer_find(&use->thread_ref, number, &transfer))
         return MPM_OK;
     if (!(status = give_back(handle, use->end, transfer->bytes, transfer->size)))
         transfer_end(transfer);
@@ -269,7 +269,7 @@ void pipe_fetch_arrived(const struct invocation *invocation)
     const struct pipe_transfer_in *fetch = invocation->in;
     struct transfer *transfer = NULL;
 
-    if (!transfer_find(&fetch->use.party, fetch->number, &transfer) && transfer->done == transfer->size)
+    if (!transfer_find(&fetch->use.thread_ref, fetch->number, &transfer) && transfer->done == transfer->size)
         transfer_end(transfer);
 }
 

@@ -171,7 +171,7 @@ static int lock(struct object *object, const mpm_handle *handle)
 }
 
 /* The true copy, copied over the other one. */
-static inline void make_draft(struct body *body, const struct party *caller, struct draft *draft)
+static inline void make_draft(struct body *body, const struct thread_ref *caller, struct draft *draft)
 {
     uint64_t now = atomic_load_explicit(&body->commit, memory_order_relaxed) % 2;
     const struct state *state = &body->copy[now].state;
@@ -299,7 +299,7 @@ int state_destroy(struct object *object, const mpm_handle *handle, struct state 
 struct waiter *state_find(const struct draft *draft)
 {
     for (uint32_t i = 0; i < draft->state->count; i++) {
-        if (party_is_same_thread(&draft->waiters[i].party, draft->caller))
+        if (thread_ref_is_same_thread(&draft->waiters[i].thread_ref, draft->caller))
             return &draft->waiters[i];
     }
     return NULL;
@@ -312,7 +312,7 @@ struct waiter *state_add(struct draft *draft, uint32_t what, uint32_t value)
     if (draft->state->count == draft->state->room)
         return NULL;
     waiter = &draft->waiters[draft->state->count++];
-    *waiter = (struct waiter){.party = *draft->caller, .what = what, .value = value};
+    *waiter = (struct waiter){.thread_ref = *draft->caller, .what = what, .value = value};
     draft->is_changed = true;
     return waiter;
 }
@@ -328,20 +328,21 @@ void state_remove(struct draft *draft, struct waiter *waiter)
 /* The caller is the one that has died, or the last one that has. */
 static int mark_dead(struct draft *draft, struct request *request, struct answer *answer)
 {
-    const struct party_death death = {draft->caller->node, draft->caller->number, draft->caller->generation};
+    const struct thread_ref_death death = {draft->caller->node, draft->caller->number,
+                                           draft->caller->generation};
 
     (void)request;
     (void)answer;
-    draft->is_changed = party_mark_dead(&draft->state->owner, &death);
+    draft->is_changed = thread_ref_mark_dead(&draft->state->owner, &death);
     for (uint32_t i = 0; i < draft->state->count; i++)
-        draft->is_changed |= party_mark_dead(&draft->waiters[i].party, &death);
+        draft->is_changed |= thread_ref_mark_dead(&draft->waiters[i].thread_ref, &death);
     draft->tells = draft->is_changed;
     return MPM_OK;
 }
 
 /* The word moves on even if nobody sleeps: somebody may be between its last try and its sleep, and a state whose
  * owner is dead looks like any that is held. */
-void state_mark_dead(struct object *object, const struct party_death *death)
+void state_mark_dead(struct object *object, const struct thread_ref_death *death)
 {
     uint64_t identity = atomic_load(&object->identity);
     mpm_handle handle = {.place = object->place};

@@ -14,14 +14,14 @@
 #include "mpmap/handle.h"
 
 #include "object/object.h"
-#include "object/party.h"
+#include "object/thread_ref.h"
 
 /* What one copy says; which fields a kind uses, and for what, stands in its file. */
 struct state {
-    struct party owner; /* who has the lock; `number` 0: nobody */
-    uint64_t table;     /* block in the arena where the waiters stand; 0: in the cell, behind the copy */
-    uint32_t room;      /* waiters that there is room for */
-    uint32_t count;     /* waiters */
+    struct thread_ref owner; /* who has the lock; `number` 0: nobody */
+    uint64_t table;          /* block in the arena where the waiters stand; 0: in the cell, behind the copy */
+    uint32_t room;           /* waiters that there is room for */
+    uint32_t count;          /* waiters */
     uint32_t side; /* which of the cell's two owner numbers the table has: goes on with every new table */
     uint32_t flags;
     uint32_t value;    /* permits, parties, whether it is set */
@@ -34,14 +34,14 @@ struct state {
 
 /* A thread that waits, or has something to be told. */
 struct waiter {
-    struct party party;
+    struct thread_ref thread_ref;
     uint32_t what;
     uint32_t value;
 };
 
 /* What somebody asks for, and what it is told. */
 struct request {
-    struct party caller;
+    struct thread_ref caller;
     mpm_handle lock;
     uint64_t number;
     uint32_t may_wait; /* it will come again if it must wait */
@@ -50,7 +50,7 @@ struct request {
 
 struct answer {
     uint64_t number;
-    struct party died; /* of MPM_EOWNERDIED: who had the lock */
+    struct thread_ref died; /* of MPM_EOWNERDIED: who had the lock */
     /* From a step only, who takes them further: malloc'ed, the receiver's; NULL: none. */
     void *bytes;
     size_t size;
@@ -61,7 +61,7 @@ struct answer {
 struct draft {
     struct state *state;
     struct waiter *waiters; /* the oldest first */
-    const struct party *caller;
+    const struct thread_ref *caller;
     bool is_changed; /* commit it */
     bool tells;      /* somebody who waits may go on now */
 };
@@ -101,6 +101,6 @@ struct waiter *state_add(struct draft *draft, uint32_t what, uint32_t value);
 void state_remove(struct draft *draft, struct waiter *waiter);
 
 /* Marks a dead process of another node: the `marks` of kinds. */
-void state_mark_dead(struct object *object, const struct party_death *death);
+void state_mark_dead(struct object *object, const struct thread_ref_death *death);
 
 #endif

@@ -2,7 +2,7 @@
 /* Methods that are steps; see the header. Nothing stands here that is shared: states are in state.c.
  *
  * A method that may wait leaves its caller among the state's waiters. When its time is up, the caller leaves; for a
- * caller of another node the home does that, which knows it first. If it dies before, its waiter is a dead party's,
+ * caller of another node the home does that, which knows it first. If it dies before, its waiter is a dead thread reference's,
  * which every kind passes over.
  *
  * What is undone for a caller of another node that has taken its call back (object/call.h):
@@ -122,7 +122,7 @@ int state_invoke(const mpm_handle *handle, const struct method *method, const st
         return runtime_no_run(NULL);
     asked.number = request ? request->number : 0;
     asked.lock = request ? request->lock : (mpm_handle){0};
-    asked.caller = party_own();
+    asked.caller = thread_ref_own();
     asked.may_wait = timeout_s > 0;
     asked.reserved = 0;
     if (object)

@@ -12,7 +12,7 @@
 
 static struct transfer *first;
 
-int transfer_begin(const struct party *party, size_t size, struct transfer **transfer)
+int transfer_begin(const struct thread_ref *thread_ref, size_t size, struct transfer **transfer)
 {
     static uint64_t last_number;
     struct arena_usage usage;
@@ -24,15 +24,16 @@ int transfer_begin(const struct party *party, size_t size, struct transfer **tra
                          usage.size);
     if (!(begun = malloc(sizeof *begun + size)))
         return error_set(MPM_ENOMEM, "no memory for a message of %zu bytes", size);
-    *begun = (struct transfer){.next = first, .number = ++last_number, .party = *party, .size = size};
+    *begun = (struct transfer){
+        .next = first, .number = ++last_number, .thread_ref = *thread_ref, .size = size};
     *transfer = first = begun;
     return MPM_OK;
 }
 
-int transfer_find(const struct party *party, uint64_t number, struct transfer **transfer)
+int transfer_find(const struct thread_ref *thread_ref, uint64_t number, struct transfer **transfer)
 {
     for (struct transfer *at = first; at; at = at->next) {
-        if (at->number == number && party_is_same_thread(&at->party, party)) {
+        if (at->number == number && thread_ref_is_same_thread(&at->thread_ref, thread_ref)) {
             *transfer = at;
             return MPM_OK;
         }
@@ -57,11 +58,11 @@ void transfer_forget_all(void)
         transfer_end(first);
 }
 
-void transfer_end_of_dead(const struct party_death *death)
+void transfer_end_of_dead(const struct thread_ref_death *death)
 {
     for (struct transfer *at = first, *next; at; at = next) {
         next = at->next;
-        if (party_mark_dead(&at->party, death))
+        if (thread_ref_mark_dead(&at->thread_ref, death))
             transfer_end(at);
     }
 }

@@ -9,23 +9,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "object/party.h"
+#include "object/thread_ref.h"
 
 struct transfer {
     struct transfer *next;
     uint64_t number;
-    struct party party; /* whose it is */
+    struct thread_ref thread_ref; /* whose it is */
     size_t size, done;
     _Alignas(8) char bytes[];
 };
 
 /* Room for `size` bytes. MPM_ENOMEM, also for more than the arena could ever hold. */
-int transfer_begin(const struct party *party, size_t size, struct transfer **transfer);
+int transfer_begin(const struct thread_ref *thread_ref, size_t size, struct transfer **transfer);
 /* The caller's one with that number. MPM_EPROTOCOL if there is none. */
-int transfer_find(const struct party *party, uint64_t number, struct transfer **transfer);
+int transfer_find(const struct thread_ref *thread_ref, uint64_t number, struct transfer **transfer);
 void transfer_end(struct transfer *transfer);
 /* Of an earlier run. */
 void transfer_forget_all(void);
-void transfer_end_of_dead(const struct party_death *death);
+void transfer_end_of_dead(const struct thread_ref_death *death);
 
 #endif

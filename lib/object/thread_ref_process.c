@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a process is to objects that it has got, and when it has died; see the header. Kinds say what they do then. */
-#include "object/party_process.h"
+#include "object/thread_ref_process.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -17,7 +17,7 @@ static void wake(struct object *object, void *unused)
         eventcount_notify(&object->wait[i].word);
 }
 
-void party_died_here(void)
+void thread_ref_died_here(void)
 {
     object_walk(runtime_arena(), wake, NULL);
 }
@@ -30,13 +30,13 @@ static void mark(struct object *object, void *death)
         kind_of(kind)->marks(object, death);
 }
 
-void party_died_elsewhere(const struct party_death *death)
+void thread_ref_died_elsewhere(const struct thread_ref_death *death)
 {
     object_walk(runtime_arena(), mark, (void *)(uintptr_t)death);
 }
 
 /* The handle at a place of args, if somebody wants to know. */
-static party_take *handle_at(const void *args, size_t size, size_t at, mpm_handle *handle)
+static thread_ref_take *handle_at(const void *args, size_t size, size_t at, mpm_handle *handle)
 {
     if (size - at < sizeof *handle)
         return NULL;
@@ -44,7 +44,7 @@ static party_take *handle_at(const void *args, size_t size, size_t at, mpm_handl
     return kind_of(handle->kind) && handle->generation ? kind_of(handle->kind)->takes : NULL;
 }
 
-bool party_is_in_args(const void *args, size_t size)
+bool thread_ref_is_in_args(const void *args, size_t size)
 {
     mpm_handle handle;
 
@@ -55,10 +55,10 @@ bool party_is_in_args(const void *args, size_t size)
     return false;
 }
 
-void party_take_args(const void *args, size_t size, const struct party *process)
+void thread_ref_take_args(const void *args, size_t size, const struct thread_ref *process)
 {
     mpm_handle handle;
-    party_take *take;
+    thread_ref_take *take;
 
     for (size_t at = 0; at < size; at += 8) {
         if ((take = handle_at(args, size, at, &handle)))
