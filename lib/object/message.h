@@ -42,7 +42,7 @@ struct message_reply {
 };
 
 struct message_posted {
-    uint64_t bytes; /* that it takes of the sender's tray */
+    uint64_t bytes; /* that it takes of the sender's send buffer */
 };
 
 /* Like operations, of which `count` things of `size` bytes follow, padded to 8. */
@@ -51,7 +51,7 @@ struct message_posted_group {
     uint32_t is_credit; /* 1: nothing but a credit, which has come back: at the home only */
     uint32_t size;
     uint64_t count;
-    uint64_t cost; /* bytes of the tray */
+    uint64_t cost; /* bytes of the send buffer */
 };
 
 struct message_posted_done {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Posted operations.
  *
- * The poster looks up the credit, and puts the operation into the tray, under the tray's mutex: the commit of
- * the tray is the moment from which on it will be done. A poster that is killed before has posted nothing;
+ * The poster looks up the credit, and puts the operation into the send buffer, under the send buffer's mutex: the commit of
+ * the send buffer is the moment from which on it will be done. A poster that is killed before has posted nothing;
  * one that is killed after it has posted, and its reaper tells the courier. Credits of a node stand beside
- * the tray; the courier alone writes them, under the mutex. A credit that is not found any more, because
+ * the send buffer; the courier alone writes them, under the mutex. A credit that is not found any more, because
  * others took its place, costs a call, which brings it back.
  *
- * Order. Before anything else is posted from one node to another, what lies in the tray between them goes out
+ * Order. Before anything else is posted from one node to another, what lies in the send buffer between them goes out
  * (courier_before_post), and couriers deliver in order. So whatever the home learns from a node, by a call, a
  * reply, the end of a process or of a task, it has carried out by then what was posted there before. Between
  * three nodes there is no such order: a node may learn from a second one of something that has yet to come
@@ -22,7 +22,7 @@
  * wanted the end dies meanwhile, the object is not lent again: puts and adds are calls from there on, and
  * nothing is lost.
  *
- * How much. A tray holds what is under way until the home has done it, so both nodes' memory is bounded.
+ * How much. A send buffer holds what is under way until the home has done it, so both nodes' memory is bounded.
  * While a message is under way, others gather: until it has arrived, or there are BATCH bytes, or something
  * else is posted to that node. So one alone goes at once, and many go together, without a timer. */
 #include "object/post.h"
@@ -41,7 +41,7 @@
 #include "object/message.h"
 #include "shm/index_set.h"
 #include "shm/kill_point.h"
-#include "shm/tray.h"
+#include "shm/send_buffer.h"
 
 #define BATCH       ((uint64_t)1 << 14)
 #define ROOM_NS     100000000u /* how long a poster waits for room before it makes a call instead */
@@ -59,24 +59,25 @@ struct credit_set {
 };
 
 /* For one other node, in the arena: made by the courier with the first credit, and there until the end. */
-struct box {
+struct peer {
     struct credit_set set[CREDIT_SETS];
-    uint64_t arrived; /* bytes of the tray that are known to be at the home: the courier's */
-    struct tray tray;
+    uint64_t arrived; /* bytes of the send buffer that are known to be at the home: the courier's */
+    struct send_buffer send_buffer;
 };
 
 struct post_table {
-    struct index_set noted; /* nodes whose trays the courier is to look at */
-    _Atomic uint64_t box[]; /* by node; 0: no credit from there yet */
+    struct index_set noted;  /* nodes whose send buffers the courier is to look at */
+    _Atomic uint64_t peer[]; /* by node; 0: no credit from there yet */
 };
 
-/* How an operation begins in the tray; what it is about follows. */
+/* How an operation begins in the send buffer; what it is about follows. */
 struct posted {
     mpm_handle handle;
     uint32_t size, count;
     uint64_t reserved; /* see the message */
 };
-_Static_assert(sizeof(struct posted) + POST_LIMIT <= TRAY_RECORD_LIMIT, "an operation fits into a tray");
+_Static_assert(sizeof(struct posted) + POST_LIMIT <= SEND_BUFFER_RECORD_LIMIT,
+               "an operation fits into a send buffer");
 
 static struct post_table *table_of(struct arena *arena)
 {
@@ -89,18 +90,18 @@ int post_table_create(struct arena *arena)
                            sizeof(struct post_table) + runtime_topology()->node_count * sizeof(uint64_t));
 }
 
-static struct box *box_of(struct arena *arena, unsigned node)
+static struct peer *peer_of(struct arena *arena, unsigned node)
 {
-    uint64_t offset = atomic_load_explicit(&table_of(arena)->box[node], memory_order_acquire);
+    uint64_t offset = atomic_load_explicit(&table_of(arena)->peer[node], memory_order_acquire);
 
     return offset ? arena_at(arena, offset) : NULL;
 }
 
 /* The poster. */
 
-static struct credit *find_credit(struct box *box, const mpm_handle *handle)
+static struct credit *find_credit(struct peer *peer, const mpm_handle *handle)
 {
-    struct credit_set *set = &box->set[handle->place % CREDIT_SETS];
+    struct credit_set *set = &peer->set[handle->place % CREDIT_SETS];
 
     for (unsigned i = 0; i < CREDIT_WAYS; i++) {
         if (object_is_same(&set->credit[i].handle, handle))
@@ -116,12 +117,12 @@ static void note(unsigned node)
 }
 
 /* Tells the courier, unless it knows. One that knows, and waits for more, wants to know of BATCH bytes. */
-static void tell_courier(struct box *box, unsigned node, uint64_t before, uint64_t after)
+static void tell_courier(struct peer *peer, unsigned node, uint64_t before, uint64_t after)
 {
     atomic_thread_fence(memory_order_seq_cst);
     DELAY_POINT();
-    if (!atomic_load_explicit(&box->tray.noted, memory_order_relaxed)) {
-        atomic_store(&box->tray.noted, 1);
+    if (!atomic_load_explicit(&peer->send_buffer.noted, memory_order_relaxed)) {
+        atomic_store(&peer->send_buffer.noted, 1);
         note(node);
     } else if (before / BATCH != after / BATCH) {
         note(node);
@@ -130,25 +131,25 @@ static void tell_courier(struct box *box, unsigned node, uint64_t before, uint64
 
 enum posting { POSTED, NO_CREDIT, NO_ROOM };
 
-static enum posting try_post(struct box *box, const struct posted *head, uint64_t index, const void *bytes)
+static enum posting try_post(struct peer *peer, const struct posted *head, uint64_t index, const void *bytes)
 {
     uint64_t before, after;
     const struct credit *credit;
     bool is_put;
 
-    tray_lock(&box->tray);
-    before = tray_posted(&box->tray);
-    credit = find_credit(box, &head->handle);
+    send_buffer_lock(&peer->send_buffer);
+    before = send_buffer_posted(&peer->send_buffer);
+    credit = find_credit(peer, &head->handle);
     if (!credit || index >= credit->limit) {
-        tray_unlock(&box->tray);
+        send_buffer_unlock(&peer->send_buffer);
         return NO_CREDIT;
     }
-    is_put = tray_put(&box->tray, head, sizeof *head, bytes, (size_t)head->size * head->count);
-    after = tray_posted(&box->tray);
-    tray_unlock(&box->tray);
+    is_put = send_buffer_put(&peer->send_buffer, head, sizeof *head, bytes, (size_t)head->size * head->count);
+    after = send_buffer_posted(&peer->send_buffer);
+    send_buffer_unlock(&peer->send_buffer);
     if (!is_put)
         return NO_ROOM;
-    tell_courier(box, head->handle.home, before, after);
+    tell_courier(peer, head->handle.home, before, after);
     return POSTED;
 }
 
@@ -158,16 +159,16 @@ bool post_operation(const mpm_handle *handle, enum object_kind kind, uint64_t in
     struct posted head = {.handle = *handle, .size = (uint32_t)size, .count = (uint32_t)count};
     uint64_t deadline_ns = 0;
     enum posting posting;
-    struct box *box;
+    struct peer *peer;
 
-    if (handle->home >= runtime_topology()->node_count || !(box = box_of(runtime_arena(), handle->home)) ||
+    if (handle->home >= runtime_topology()->node_count || !(peer = peer_of(runtime_arena(), handle->home)) ||
         size > POST_LIMIT || count > POST_LIMIT || size * count > POST_LIMIT || handle->kind != kind ||
         runtime_check_whole() || thread_token_ensure())
         return false;
-    while ((posting = try_post(box, &head, index, bytes)) == NO_ROOM) {
+    while ((posting = try_post(peer, &head, index, bytes)) == NO_ROOM) {
         if (!deadline_ns)
             deadline_ns = clock_now_ns() + ROOM_NS;
-        if (!tray_wait_for_room(&box->tray, deadline_ns))
+        if (!send_buffer_wait_for_room(&peer->send_buffer, deadline_ns))
             return false;
     }
     return posting == POSTED;
@@ -176,14 +177,14 @@ bool post_operation(const mpm_handle *handle, enum object_kind kind, uint64_t in
 void post_owner_died(struct arena *arena)
 {
     for (unsigned node = 0; node < runtime_topology()->node_count; node++) {
-        if (box_of(arena, node))
+        if (peer_of(arena, node))
             index_set_add(&table_of(arena)->noted, node);
     }
     eventcount_notify(runtime_doorbell());
 }
 
 _Static_assert(sizeof(struct message_posted_group) <= sizeof(struct posted) + sizeof(uint64_t),
-               "a message is not larger than what it takes of the tray");
+               "a message is not larger than what it takes of the send buffer");
 
 /* A message to the home. */
 
@@ -202,7 +203,7 @@ static void end_group(struct packing *packing)
     packing->size = end;
 }
 
-static void pack(struct packing *packing, const struct tray_record *record)
+static void pack(struct packing *packing, const struct send_buffer_record *record)
 {
     struct message_posted_group *last = packing->last;
     struct posted head;
@@ -221,12 +222,12 @@ static void pack(struct packing *packing, const struct tray_record *record)
     last->cost += record->cost;
 }
 
-/* Only who holds it takes from trays, and puts into the outbox what it took: threads of the leader. */
+/* Only who holds it takes from send buffers, and puts into the outbox what it took: threads of the leader. */
 static pthread_mutex_t taking = PTHREAD_MUTEX_INITIALIZER;
 
-static void send_until(struct box *box, unsigned node, uint64_t posted)
+static void send_until(struct peer *peer, unsigned node, uint64_t posted)
 {
-    uint64_t at = atomic_load(&box->tray.taken);
+    uint64_t at = atomic_load(&peer->send_buffer.taken);
     struct message_posted message = {.bytes = posted - at};
     struct packing packing = {.bytes = malloc(posted - at)};
 
@@ -235,7 +236,7 @@ static void send_until(struct box *box, unsigned node, uint64_t posted)
         return;
     }
     while (at < posted) {
-        struct tray_record record = tray_look(&box->tray, &at);
+        struct send_buffer_record record = send_buffer_look(&peer->send_buffer, &at);
 
         pack(&packing, &record);
     }
@@ -244,27 +245,27 @@ static void send_until(struct box *box, unsigned node, uint64_t posted)
                      (struct message_part[]){{&message, sizeof message}, {packing.bytes, packing.size}}, 2))
         runtime_break(MPM_ENOMEM, mpm_error());
     free(packing.bytes);
-    atomic_store(&box->tray.taken, posted);
+    atomic_store(&peer->send_buffer.taken, posted);
 }
 
-/* Sends what is in the tray. If others are under way it waits for more of it, unless it must go at once.
+/* Sends what is in the send buffer. If others are under way it waits for more of it, unless it must go at once.
  * `noted` stays 0 but if it waits: whoever posts from here on tells. */
-static bool send_tray(struct box *box, unsigned node, bool at_once)
+static bool send_send_buffer(struct peer *peer, unsigned node, bool at_once)
 {
     uint64_t taken, posted;
     bool sends;
 
     pthread_mutex_lock(&taking);
     DELAY_POINT();
-    atomic_exchange(&box->tray.noted, 0);
+    atomic_exchange(&peer->send_buffer.noted, 0);
     DELAY_POINT();
-    taken = atomic_load(&box->tray.taken);
-    posted = tray_posted(&box->tray);
-    sends = posted != taken && (at_once || box->arrived == taken || posted - taken >= BATCH);
+    taken = atomic_load(&peer->send_buffer.taken);
+    posted = send_buffer_posted(&peer->send_buffer);
+    sends = posted != taken && (at_once || peer->arrived == taken || posted - taken >= BATCH);
     if (sends)
-        send_until(box, node, posted);
+        send_until(peer, node, posted);
     else if (posted != taken)
-        atomic_store(&box->tray.noted, 1);
+        atomic_store(&peer->send_buffer.noted, 1);
     pthread_mutex_unlock(&taking);
     return sends;
 }
@@ -272,20 +273,20 @@ static bool send_tray(struct box *box, unsigned node, bool at_once)
 /* What is in the outbox already when `taken` says so. */
 static void send_before(unsigned node, uint32_t kind)
 {
-    struct box *box = box_of(runtime_arena(), node);
+    struct peer *peer = peer_of(runtime_arena(), node);
 
-    if (box && kind != MESSAGE_POSTED && kind != MESSAGE_POSTED_DONE &&
-        tray_posted(&box->tray) != atomic_load(&box->tray.taken))
-        send_tray(box, node, true);
+    if (peer && kind != MESSAGE_POSTED && kind != MESSAGE_POSTED_DONE &&
+        send_buffer_posted(&peer->send_buffer) != atomic_load(&peer->send_buffer.taken))
+        send_send_buffer(peer, node, true);
 }
 
 static bool noted_worked;
 
 static void take_noted(uint32_t node)
 {
-    struct box *box = box_of(runtime_arena(), node);
+    struct peer *peer = peer_of(runtime_arena(), node);
 
-    if (!box || !send_tray(box, node, false))
+    if (!peer || !send_send_buffer(peer, node, false))
         return;
     noted_worked = true;
     courier_be_lively();
@@ -294,70 +295,70 @@ static void take_noted(uint32_t node)
 static bool on_posted_done(unsigned node, const void *payload, size_t size)
 {
     const struct message_posted_done *message = payload;
-    struct box *box = box_of(runtime_arena(), node);
+    struct peer *peer = peer_of(runtime_arena(), node);
 
-    if (size != sizeof *message || !box)
+    if (size != sizeof *message || !peer)
         return false;
     pthread_mutex_lock(&taking);
-    box->arrived += message->arrived;
+    peer->arrived += message->arrived;
     pthread_mutex_unlock(&taking);
-    tray_give_room(&box->tray, message->done);
-    send_tray(box, node, false);
+    send_buffer_give_room(&peer->send_buffer, message->done);
+    send_send_buffer(peer, node, false);
     return true;
 }
 
 /* Credits at the poster's node. */
 
-static struct box *make_box(unsigned node)
+static struct peer *make_peer(unsigned node)
 {
     struct arena *arena = runtime_arena();
-    struct box *box;
+    struct peer *peer;
     uint64_t offset;
 
-    if (arena_alloc(arena, sizeof *box, ARENA_NO_OWNER, &offset))
+    if (arena_alloc(arena, sizeof *peer, ARENA_NO_OWNER, &offset))
         return NULL;
-    box = arena_at(arena, offset);
-    memset(box, 0, offsetof(struct box, tray));
-    tray_create(&box->tray);
-    atomic_store_explicit(&table_of(arena)->box[node], offset, memory_order_release);
-    return box;
+    peer = arena_at(arena, offset);
+    memset(peer, 0, offsetof(struct peer, send_buffer));
+    send_buffer_create(&peer->send_buffer);
+    atomic_store_explicit(&table_of(arena)->peer[node], offset, memory_order_release);
+    return peer;
 }
 
 /* Without memory for it the node goes on without credits. */
 static bool on_credit(unsigned node, const void *payload, size_t size)
 {
     const struct message_credit *message = payload;
-    struct box *box = box_of(runtime_arena(), node);
+    struct peer *peer = peer_of(runtime_arena(), node);
     struct credit credit;
     struct credit_set *set;
 
     if (size != sizeof *message)
         return false;
-    if (!box && !(box = make_box(node)))
+    if (!peer && !(peer = make_peer(node)))
         return true;
     credit = (struct credit){.handle = message->handle, .limit = message->limit};
-    set = &box->set[credit.handle.place % CREDIT_SETS];
-    tray_lock(&box->tray);
-    if (!find_credit(box, &credit.handle))
+    set = &peer->set[credit.handle.place % CREDIT_SETS];
+    send_buffer_lock(&peer->send_buffer);
+    if (!find_credit(peer, &credit.handle))
         set->credit[set->oldest++ % CREDIT_WAYS] = credit;
-    tray_unlock(&box->tray);
+    send_buffer_unlock(&peer->send_buffer);
     return true;
 }
 
 /* The answer goes behind what was accepted: send_before() sees to that. */
 static bool on_recall(unsigned node, const void *payload, size_t size)
 {
-    struct box *box = box_of(runtime_arena(), node);
+    struct peer *peer = peer_of(runtime_arena(), node);
     struct credit *credit;
     const struct message_credit *message = payload;
 
     if (size != sizeof *message)
         return false;
-    if (box) {
-        tray_lock(&box->tray);
-        if ((credit = find_credit(box, &message->handle)))
+    if (peer) {
+        send_buffer_lock(&peer->send_buffer);
+        if ((credit = find_credit(peer, &message->handle)))
             *credit = (struct credit){0};
-        tray_unlock(&box->tray);
+        send_buffer_unlock(&peer->send_buffer);
     }
     courier_be_lively();
     if (courier_post_one(node, MESSAGE_CREDIT_BACK, payload, size))

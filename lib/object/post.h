@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Posted operations: what a process asks of an object of another node without waiting for an answer, because
  * its node holds a *credit* for the object: the home's word that it will carry out whatever comes by it. Each
- * node has a tray (shm/tray.h) for every other one; its courier carries what gathers there to the home, many
+ * node has a send buffer (shm/send_buffer.h) for every other one; its courier carries what gathers there to the home, many
  * operations in a message, and the home's courier carries them out in order. What is under way is bounded by
- * the tray. See post.c for the order of things, and for who writes what. For object/ and the layers above it.
+ * the send buffer. See post.c for the order of things, and for who writes what. For object/ and the layers above it.
  */
 #ifndef OBJECT_POST_H
 #define OBJECT_POST_H
@@ -22,7 +22,7 @@
 /* Asks for `count` things of `size` bytes each that stand one behind the other, at `index` of the object.
  * true if it is accepted: it will be done, whatever happens to the caller. false if it is to be done by a
  * call: this node has no credit for it, it is of another kind, it is too large, or the home is far behind. Waits for room in the
- * tray for a moment. Any process but couriers. */
+ * send buffer for a moment. Any process but couriers. */
 bool post_operation(const mpm_handle *handle, enum object_kind kind, uint64_t index, const void *bytes,
                     size_t size, size_t count);
 

@@ -17,7 +17,7 @@
  * - Orders and news of pools. All of these are one lane: a lease needs its job, a job its pool, recalls and ends the
  *   lease, and main counts on results before the loss of a host. With calls they have no order but what a task relies
  *   on, which has the replies to its calls before it returns, so before its results are on their way.
- * - What is posted (POSTED) is never large: it is bounded by a tray. It passes all, so what a node has posted before
+ * - What is posted (POSTED) is never large: it is bounded by a send buffer. It passes all, so what a node has posted before
  *   anything else it says is there before that. The answer to a recall of credits follows it in order.
  * - The END of the run comes behind everything.
  *

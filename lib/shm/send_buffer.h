@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A tray: records that many processes of a node leave one behind the other in a fixed piece of memory, and
+/* A send buffer: records that many processes of a node leave one behind the other in a fixed piece of memory, and
  * that one taker carries away.
  *
  * Who writes what: a putter holds `mutex`, writes its record behind the last one, where the taker does not
@@ -13,8 +13,8 @@
  * and tells the taker; one that dies in between is seen by its reaper, who tells the taker in its place. The
  * taker stores 0 before it looks. A putter that waits for room sets `room_wanted` before it looks for the
  * last time, and sleeps on `room` then. For shm/ and the layers above it. */
-#ifndef SHM_TRAY_H
-#define SHM_TRAY_H
+#ifndef SHM_SEND_BUFFER_H
+#define SHM_SEND_BUFFER_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -24,10 +24,10 @@
 #include "shm/robust_mutex.h"
 #include "shm/eventcount.h"
 
-#define TRAY_SIZE         ((uint64_t)1 << 19) /* bytes that may be there or under way */
-#define TRAY_RECORD_LIMIT ((size_t)1 << 14)   /* the longest record */
+#define SEND_BUFFER_SIZE         ((uint64_t)1 << 19) /* bytes that may be there or under way */
+#define SEND_BUFFER_RECORD_LIMIT ((size_t)1 << 14)   /* the longest record */
 
-struct tray {
+struct send_buffer {
     struct robust_mutex mutex; /* of putters */
     _Alignas(64) _Atomic uint64_t posted;
     _Alignas(64) _Atomic uint32_t noted;
@@ -35,42 +35,43 @@ struct tray {
     struct eventcount room;
     _Alignas(64) _Atomic uint64_t taken;
     _Atomic uint64_t done;
-    _Alignas(64) char bytes[TRAY_SIZE];
+    _Alignas(64) char bytes[SEND_BUFFER_SIZE];
 };
 
 /* A record as the taker finds it. */
-struct tray_record {
+struct send_buffer_record {
     const char *bytes; /* 8-aligned */
     size_t size;
-    uint64_t cost; /* what it takes of the tray */
+    uint64_t cost; /* what it takes of the send buffer */
 };
 
-/* Makes an empty tray. */
-void tray_create(struct tray *tray);
+/* Makes an empty send buffer. */
+void send_buffer_create(struct send_buffer *send_buffer);
 
-void tray_lock(struct tray *tray);
-static inline void tray_unlock(struct tray *tray)
+void send_buffer_lock(struct send_buffer *send_buffer);
+static inline void send_buffer_unlock(struct send_buffer *send_buffer)
 {
-    robust_mutex_unlock(&tray->mutex);
+    robust_mutex_unlock(&send_buffer->mutex);
 }
 
-/* Puts a record of two parts, TRAY_RECORD_LIMIT bytes at most. false if there is no room now. By who holds
+/* Puts a record of two parts, SEND_BUFFER_RECORD_LIMIT bytes at most. false if there is no room now. By who holds
  * the lock. */
-bool tray_put(struct tray *tray, const void *head, size_t head_size, const void *bytes, size_t size);
+bool send_buffer_put(struct send_buffer *send_buffer, const void *head, size_t head_size, const void *bytes,
+                     size_t size);
 
 /* Waits for room: true if there may be some, false if the deadline came first. Without the lock. */
-bool tray_wait_for_room(struct tray *tray, uint64_t deadline_ns);
+bool send_buffer_wait_for_room(struct send_buffer *send_buffer, uint64_t deadline_ns);
 
 /* What was posted so far. */
-static inline uint64_t tray_posted(const struct tray *tray)
+static inline uint64_t send_buffer_posted(const struct send_buffer *send_buffer)
 {
-    return atomic_load_explicit(&tray->posted, memory_order_acquire);
+    return atomic_load_explicit(&send_buffer->posted, memory_order_acquire);
 }
 
 /* The record at `*at`, which is less than what was posted; `*at` goes on behind it. By the taker. */
-struct tray_record tray_look(const struct tray *tray, uint64_t *at);
+struct send_buffer_record send_buffer_look(const struct send_buffer *send_buffer, uint64_t *at);
 
 /* Room of so many bytes that were taken is free again. By the taker. */
-void tray_give_room(struct tray *tray, uint64_t bytes);
+void send_buffer_give_room(struct send_buffer *send_buffer, uint64_t bytes);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What is true of a tray when a putter is killed at any point: it holds what it held before, or one record
+/* What is true of a send buffer when a putter is killed at any point: it holds what it held before, or one record
  * more, whole and in order; the next putter goes on, and so does the taker. Records are numbered, and their
- * numbers say what is in them. Also what is true of a tray that nobody dies at. */
+ * numbers say what is in them. Also what is true of a send buffer that nobody dies at. */
 #include <CUnit/CUnit.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -14,7 +14,7 @@
 #include "child.h"
 #include "shm/kill_point.h"
 #include "shm/thread_token.h"
-#include "shm/tray.h"
+#include "shm/send_buffer.h"
 #include "suite.h"
 
 #define MAX_THREAD_TOKENS 64u
@@ -25,24 +25,24 @@ unsigned long kill_point_count, kill_point_target;
 
 static size_t size_of(uint64_t number)
 {
-    static const size_t sizes[] = {0, 8, 1, 24, 8, 5000, 7, TRAY_RECORD_LIMIT - sizeof(uint64_t)};
+    static const size_t sizes[] = {0, 8, 1, 24, 8, 5000, 7, SEND_BUFFER_RECORD_LIMIT - sizeof(uint64_t)};
 
     return sizes[number % (sizeof sizes / sizeof *sizes)];
 }
 
-static bool put(struct tray *tray, uint64_t number)
+static bool put(struct send_buffer *send_buffer, uint64_t number)
 {
-    static char bytes[TRAY_RECORD_LIMIT];
+    static char bytes[SEND_BUFFER_RECORD_LIMIT];
     bool is_put;
 
     memset(bytes, (int)(number % 251), size_of(number));
-    tray_lock(tray);
-    is_put = tray_put(tray, &number, sizeof number, bytes, size_of(number));
-    tray_unlock(tray);
+    send_buffer_lock(send_buffer);
+    is_put = send_buffer_put(send_buffer, &number, sizeof number, bytes, size_of(number));
+    send_buffer_unlock(send_buffer);
     return is_put;
 }
 
-static bool is_record(const struct tray_record *record, uint64_t number)
+static bool is_record(const struct send_buffer_record *record, uint64_t number)
 {
     uint64_t found;
 
@@ -58,63 +58,63 @@ static bool is_record(const struct tray_record *record, uint64_t number)
 
 /* Takes all that is there: records from `next` on. The number behind the last one, or UINT64_MAX if one is
  * wrong. */
-static uint64_t take_all(struct tray *tray, uint64_t next)
+static uint64_t take_all(struct send_buffer *send_buffer, uint64_t next)
 {
-    uint64_t at = atomic_load(&tray->taken), posted = tray_posted(tray), cost = 0;
+    uint64_t at = atomic_load(&send_buffer->taken), posted = send_buffer_posted(send_buffer), cost = 0;
 
     while (at < posted) {
-        struct tray_record record = tray_look(tray, &at);
+        struct send_buffer_record record = send_buffer_look(send_buffer, &at);
 
         if (!is_record(&record, next++))
             return UINT64_MAX;
         cost += record.cost;
     }
-    if (at != posted || cost != posted - atomic_load(&tray->taken))
+    if (at != posted || cost != posted - atomic_load(&send_buffer->taken))
         return UINT64_MAX;
-    atomic_store(&tray->taken, posted);
-    tray_give_room(tray, cost);
+    atomic_store(&send_buffer->taken, posted);
+    send_buffer_give_room(send_buffer, cost);
     return next;
 }
 
-static struct tray *make_tray(void)
+static struct send_buffer *make_send_buffer(void)
 {
-    struct tray *tray = child_memory(sizeof *tray);
+    struct send_buffer *send_buffer = child_memory(sizeof *send_buffer);
 
-    tray_create(tray);
-    return tray;
+    send_buffer_create(send_buffer);
+    return send_buffer;
 }
 
 static void records_are_taken_in_order(void)
 {
-    struct tray *tray = make_tray();
+    struct send_buffer *send_buffer = make_send_buffer();
     uint64_t put_so_far = 0, taken = 0;
 
     for (int round = 0; round < 200 && taken == put_so_far; round++) {
-        while (put(tray, put_so_far))
+        while (put(send_buffer, put_so_far))
             put_so_far++;
-        taken = take_all(tray, taken);
+        taken = take_all(send_buffer, taken);
     }
     CU_ASSERT_EQUAL(taken, put_so_far);
-    CU_ASSERT(tray_posted(tray) > 100 * TRAY_SIZE);
-    child_memory_free(tray, sizeof *tray);
+    CU_ASSERT(send_buffer_posted(send_buffer) > 100 * SEND_BUFFER_SIZE);
+    child_memory_free(send_buffer, sizeof *send_buffer);
 }
 
 static void room_is_waited_for(void)
 {
-    struct tray *tray = make_tray();
+    struct send_buffer *send_buffer = make_send_buffer();
     uint64_t number = 0;
 
-    CU_ASSERT(tray_wait_for_room(tray, clock_now_ns()));
-    while (put(tray, number))
+    CU_ASSERT(send_buffer_wait_for_room(send_buffer, clock_now_ns()));
+    while (put(send_buffer, number))
         number++;
-    CU_ASSERT_FALSE(tray_wait_for_room(tray, clock_now_ns() + 1000000));
-    CU_ASSERT_EQUAL(take_all(tray, 0), number);
-    CU_ASSERT(tray_wait_for_room(tray, clock_now_ns()));
-    child_memory_free(tray, sizeof *tray);
+    CU_ASSERT_FALSE(send_buffer_wait_for_room(send_buffer, clock_now_ns() + 1000000));
+    CU_ASSERT_EQUAL(take_all(send_buffer, 0), number);
+    CU_ASSERT(send_buffer_wait_for_room(send_buffer, clock_now_ns()));
+    child_memory_free(send_buffer, sizeof *send_buffer);
 }
 
 struct death {
-    struct tray *tray;
+    struct send_buffer *send_buffer;
     uint64_t number;
     unsigned long target;
 };
@@ -125,7 +125,7 @@ static bool die_at_target(void *argument)
 
     kill_point_count = 0;
     kill_point_target = death->target;
-    return put(death->tray, death->number);
+    return put(death->send_buffer, death->number);
 }
 
 /* With so many records put and taken before: at some of these the record goes over the end. */
@@ -138,19 +138,21 @@ static unsigned long search(uint64_t before)
         uint64_t next;
         int wait_status;
 
-        death.tray = make_tray();
+        death.send_buffer = make_send_buffer();
         death.target++;
         kill_point_target = 0;
         for (uint64_t number = 0; number < before; number++)
-            is_right = is_right && put(death.tray, number) && take_all(death.tray, number) == number + 1;
+            is_right = is_right && put(death.send_buffer, number) &&
+                       take_all(death.send_buffer, number) == number + 1;
         wait_status = child_wait(child_start(die_at_target, &death));
         was_killed = child_was_killed(wait_status);
-        next = take_all(death.tray, before);
+        next = take_all(death.send_buffer, before);
         is_right = is_right && (was_killed || wait_status == 0) &&
                    (next == before + 1 || (was_killed && next == before));
         for (uint64_t i = 0; is_right && i < 30; i++)
-            is_right = put(death.tray, next + i) && take_all(death.tray, next + i) == next + i + 1;
-        child_memory_free(death.tray, sizeof *death.tray);
+            is_right = put(death.send_buffer, next + i) &&
+                       take_all(death.send_buffer, next + i) == next + i + 1;
+        child_memory_free(death.send_buffer, sizeof *death.send_buffer);
     }
     CU_ASSERT(is_right);
     return death.target - 1;
@@ -173,7 +175,7 @@ static void a_putter_may_die_anywhere(void)
 
 struct putter {
     pthread_t thread;
-    struct tray *tray;
+    struct send_buffer *send_buffer;
     uint64_t number;
 };
 
@@ -185,46 +187,46 @@ static void *put_many(void *argument)
         uint64_t record[2] = {putter->number, i};
         bool is_put;
 
-        tray_lock(putter->tray);
-        is_put = tray_put(putter->tray, record, sizeof record, NULL, 0);
-        tray_unlock(putter->tray);
+        send_buffer_lock(putter->send_buffer);
+        is_put = send_buffer_put(putter->send_buffer, record, sizeof record, NULL, 0);
+        send_buffer_unlock(putter->send_buffer);
         if (is_put)
             i++;
         else
-            tray_wait_for_room(putter->tray, CLOCK_FOREVER);
+            send_buffer_wait_for_room(putter->send_buffer, CLOCK_FOREVER);
     }
     return NULL;
 }
 
 static void each_putter_keeps_its_order(void)
 {
-    struct tray *tray = make_tray();
+    struct send_buffer *send_buffer = make_send_buffer();
     struct putter putters[PUTTERS];
     uint64_t next[PUTTERS] = {0}, at = 0;
     unsigned wrong = 0;
 
     kill_point_target = 0;
     for (unsigned i = 0; i < PUTTERS; i++) {
-        putters[i] = (struct putter){.tray = tray, .number = i};
+        putters[i] = (struct putter){.send_buffer = send_buffer, .number = i};
         CU_ASSERT_FATAL(!pthread_create(&putters[i].thread, NULL, put_many, &putters[i]));
     }
     for (unsigned got = 0; got < PUTTERS * EACH;) {
-        struct tray_record record;
+        struct send_buffer_record record;
         uint64_t found[2];
 
-        if (at == tray_posted(tray))
+        if (at == send_buffer_posted(send_buffer))
             continue;
-        record = tray_look(tray, &at);
+        record = send_buffer_look(send_buffer, &at);
         memcpy(found, record.bytes, sizeof found);
         wrong += record.size != sizeof found || found[0] >= PUTTERS || found[1] != next[found[0]]++;
         got++;
-        atomic_store(&tray->taken, at);
-        tray_give_room(tray, record.cost);
+        atomic_store(&send_buffer->taken, at);
+        send_buffer_give_room(send_buffer, record.cost);
     }
     for (unsigned i = 0; i < PUTTERS; i++)
         pthread_join(putters[i].thread, NULL);
     CU_ASSERT_EQUAL(wrong, 0);
-    child_memory_free(tray, sizeof *tray);
+    child_memory_free(send_buffer, sizeof *send_buffer);
 }
 
 int main(void)
@@ -239,5 +241,5 @@ int main(void)
 
     thread_token_table_create(lives, MAX_THREAD_TOKENS);
     thread_token_table_use(lives, NULL);
-    return suite_run("tray_kill", tests, sizeof tests / sizeof *tests);
+    return suite_run("send_buffer_kill", tests, sizeof tests / sizeof *tests);
 }
