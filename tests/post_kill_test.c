@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What is true of puts and adds from another node when their process is killed at any point: the search of
- * support_kill/kill_run.h. The first one of each process is a call, which brings a credit, and the others are
+ * support_kill/kill_run.h. The first one of each process is a call, which brings a delegation, and the others are
  * posted. Whatever was done is a part from the front, and the object can be used, and ended, as before. */
 #include <CUnit/CUnit.h>
 #include <stdio.h>

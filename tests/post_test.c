@@ -190,7 +190,7 @@ static void each_producer_keeps_its_order(void)
     check(mpm_queue_destroy(queue));
 }
 
-/* More queues than a node keeps credits for. */
+/* More queues than a node keeps delegations for. */
 static int put_into_many(const void *args, size_t size)
 {
     const mpm_queue *queues = args;
@@ -600,7 +600,7 @@ static int close_in_turn(const void *args, size_t size)
     return wait_for_value((mpm_value){order->report.handle}, 2) ? 1 : close_it(args, size);
 }
 
-/* Returns when the close waits at main's node, and the credit of its node has come back there: it came before what that
+/* Returns when the close waits at main's node, and the delegation of its node has come back there: it came before what that
  * node has said since. */
 static void await_close(const struct overfull *scene)
 {
@@ -853,7 +853,7 @@ static void destroyed_numbers_are_stale(void)
 
 /* Nonsense. */
 
-/* The first use of each object brings a credit for it. */
+/* The first use of each object brings a delegation for it. */
 static int take_one_kind_for_another(const void *args, size_t size)
 {
     const mpm_handle *handles = args;

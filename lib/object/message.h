@@ -11,18 +11,18 @@
 
 enum object_message {
     /* Between any two */
-    MESSAGE_CALL = 16,     /* struct message_call, then what the method takes */
-    MESSAGE_CANCEL,        /* struct message_call of a call whose caller has died, or takes it back; then the
+    MESSAGE_CALL = 16,   /* struct message_call, then what the method takes */
+    MESSAGE_CANCEL,      /* struct message_call of a call whose caller has died, or takes it back; then the
                             * beginning of what the method takes, of one that is taken back */
-    MESSAGE_DOUBTED,       /* struct message_call: whether it is wanted still; its numbers only */
-    MESSAGE_WANTED,        /* the same: the answer, if it is */
-    MESSAGE_ARRIVED,       /* struct message_call: the answer to it has arrived; its numbers only */
-    MESSAGE_REPLY,         /* struct message_reply, then what the method gives */
-    MESSAGE_POSTED,        /* struct message_posted, then the operations: see object/post.c */
-    MESSAGE_POSTED_DONE,   /* struct message_posted_done: the answer */
-    MESSAGE_CREDIT,        /* struct message_credit: the receiver may post to the object */
-    MESSAGE_RECALL_CREDIT, /* struct message_credit: it may not any more, and is to say so */
-    MESSAGE_CREDIT_BACK,   /* struct message_credit: the answer */
+    MESSAGE_DOUBTED,     /* struct message_call: whether it is wanted still; its numbers only */
+    MESSAGE_WANTED,      /* the same: the answer, if it is */
+    MESSAGE_ARRIVED,     /* struct message_call: the answer to it has arrived; its numbers only */
+    MESSAGE_REPLY,       /* struct message_reply, then what the method gives */
+    MESSAGE_POSTED,      /* struct message_posted, then the operations: see object/post.c */
+    MESSAGE_POSTED_DONE, /* struct message_posted_done: the answer */
+    MESSAGE_DELEGATION,  /* struct message_delegation: the receiver may post to the object */
+    MESSAGE_RECALL_DELEGATION, /* struct message_delegation: it may not any more, and is to say so */
+    MESSAGE_DELEGATION_BACK,   /* struct message_delegation: the answer */
 };
 
 struct message_call {
@@ -48,7 +48,7 @@ struct message_posted {
 /* Like operations, of which `count` things of `size` bytes follow, padded to 8. */
 struct message_posted_group {
     mpm_handle handle;
-    uint32_t is_credit; /* 1: nothing but a credit, which has come back: at the home only */
+    uint32_t is_delegation; /* 1: nothing but a delegation, which has come back: at the home only */
     uint32_t size;
     uint64_t count;
     uint64_t cost; /* bytes of the send buffer */
@@ -58,7 +58,7 @@ struct message_posted_done {
     uint64_t arrived, done; /* bytes as above: of one message, and of what is done or given up */
 };
 
-struct message_credit {
+struct message_delegation {
     mpm_handle handle;
     uint64_t limit; /* of indices */
 };

@@ -155,7 +155,7 @@ int object_reserve(struct object **reserved)
         if (atomic_load(&object->unclean))
             clean(object);
         memset(object->body, 0, sizeof object->body);
-        atomic_store_explicit(&object->lent, 0, memory_order_relaxed);
+        atomic_store_explicit(&object->delegated, 0, memory_order_relaxed);
         forget_bypasses(object);
         *reserved = object;
         return MPM_OK;

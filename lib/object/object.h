@@ -70,7 +70,7 @@ struct object_wait {
 #define TURN_ONE_WAITING \
     (UINT64_C(1) << 32) /* in `turn` of a side: a caller of another node that waits. See object/turn.h */
 
-#define OBJECT_NOT_LENT_AGAIN (UINT64_C(1) << 63) /* in `lent`: the object is about to end */
+#define OBJECT_NOT_DELEGATED_AGAIN (UINT64_C(1) << 63) /* in `delegated`: the object is about to end */
 
 /* A cell. `body` is the kind's own: see the file of the kind. */
 struct object {
@@ -83,8 +83,8 @@ struct object {
     _Atomic uint32_t remote_waiting;
     _Atomic uint32_t unclean;              /* blocks of the cell may be there though no object has them */
     struct object_wait wait[OBJECT_WAITS]; /* the kind's own */
-    /* Nodes that may have a credit for it, by their numbers: the courier's. See object/post.h. */
-    _Atomic uint64_t lent;
+    /* Nodes that may have a delegation for it, by their numbers: the courier's. See object/post.h. */
+    _Atomic uint64_t delegated;
     _Atomic uint64_t turn[OBJECT_SIDES]; /* of callers of other nodes */
     _Alignas(64) struct robust_mutex mutex;
     _Alignas(64) struct robust_mutex second_mutex; /* for kinds that need two; taken after `mutex` */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Posted operations.
  *
- * The poster looks up the credit, and puts the operation into the send buffer, under the send buffer's mutex: the commit of
+ * The poster looks up the delegation, and puts the operation into the send buffer, under the send buffer's mutex: the commit of
  * the send buffer is the moment from which on it will be done. A poster that is killed before has posted nothing;
- * one that is killed after it has posted, and its reaper tells the courier. Credits of a node stand beside
- * the send buffer; the courier alone writes them, under the mutex. A credit that is not found any more, because
+ * one that is killed after it has posted, and its reaper tells the courier. Delegations of a node stand beside
+ * the send buffer; the courier alone writes them, under the mutex. A delegation that is not found any more, because
  * others took its place, costs a call, which brings it back.
  *
  * Order. Before anything else is posted from one node to another, what lies in the send buffer between them goes out
@@ -14,12 +14,12 @@
  * from there to a third. What the home has no memory for waits there, in order for each object; a put by a
  * call is refused meanwhile, joins and closes wait behind it, and gets go on, since they free memory.
  *
- * Ends. The home gives a credit under the lock under which the object is closed or destroyed, and notes the
- * node in `lent` of the cell. Whoever closes or destroys the object, and finds it lent, has the home's
- * courier do it by a call, which asks all these nodes for their credits, and waits. Such a node's courier
- * takes its credit away under the mutex, so that nothing is accepted any more, and then answers: behind what
+ * Ends. The home gives a delegation under the lock under which the object is closed or destroyed, and notes the
+ * node in `delegated` of the cell. Whoever closes or destroys the object, and finds it delegated, has the home's
+ * courier do it by a call, which asks all these nodes for their delegations, and waits. Such a node's courier
+ * takes its delegation away under the mutex, so that nothing is accepted any more, and then answers: behind what
  * was accepted. So what was accepted is carried out before the end, and nothing comes later. If whoever
- * wanted the end dies meanwhile, the object is not lent again: puts and adds are calls from there on, and
+ * wanted the end dies meanwhile, the object is not delegated again: puts and adds are calls from there on, and
  * nothing is lost.
  *
  * How much. A send buffer holds what is under way until the home has done it, so both nodes' memory is bounded.
@@ -43,31 +43,32 @@
 #include "shm/kill_point.h"
 #include "shm/send_buffer.h"
 
-#define BATCH       ((uint64_t)1 << 14)
-#define ROOM_NS     100000000u /* how long a poster waits for room before it makes a call instead */
-#define CREDIT_SETS 128u /* a credit stands in the set of its place, and takes the place of the oldest */
-#define CREDIT_WAYS 8u
+#define BATCH   ((uint64_t)1 << 14)
+#define ROOM_NS 100000000u /* how long a poster waits for room before it makes a call instead */
+#define DELEGATION_SETS \
+    128u /* a delegation stands in the set of its place, and takes the place of the oldest */
+#define DELEGATION_WAYS 8u
 
-struct credit {
+struct delegation {
     mpm_handle handle; /* zero: none */
     uint64_t limit;    /* of indices */
 };
 
-struct credit_set {
+struct delegation_set {
     uint64_t oldest; /* the next one to be replaced */
-    struct credit credit[CREDIT_WAYS];
+    struct delegation delegation[DELEGATION_WAYS];
 };
 
-/* For one other node, in the arena: made by the courier with the first credit, and there until the end. */
+/* For one other node, in the arena: made by the courier with the first delegation, and there until the end. */
 struct peer {
-    struct credit_set set[CREDIT_SETS];
+    struct delegation_set set[DELEGATION_SETS];
     uint64_t arrived; /* bytes of the send buffer that are known to be at the home: the courier's */
     struct send_buffer send_buffer;
 };
 
 struct post_table {
     struct index_set noted;  /* nodes whose send buffers the courier is to look at */
-    _Atomic uint64_t peer[]; /* by node; 0: no credit from there yet */
+    _Atomic uint64_t peer[]; /* by node; 0: no delegation from there yet */
 };
 
 /* How an operation begins in the send buffer; what it is about follows. */
@@ -99,13 +100,13 @@ static struct peer *peer_of(struct arena *arena, unsigned node)
 
 /* The poster. */
 
-static struct credit *find_credit(struct peer *peer, const mpm_handle *handle)
+static struct delegation *find_delegation(struct peer *peer, const mpm_handle *handle)
 {
-    struct credit_set *set = &peer->set[handle->place % CREDIT_SETS];
+    struct delegation_set *set = &peer->set[handle->place % DELEGATION_SETS];
 
-    for (unsigned i = 0; i < CREDIT_WAYS; i++) {
-        if (object_is_same(&set->credit[i].handle, handle))
-            return &set->credit[i];
+    for (unsigned i = 0; i < DELEGATION_WAYS; i++) {
+        if (object_is_same(&set->delegation[i].handle, handle))
+            return &set->delegation[i];
     }
     return NULL;
 }
@@ -129,20 +130,20 @@ static void tell_courier(struct peer *peer, unsigned node, uint64_t before, uint
     }
 }
 
-enum posting { POSTED, NO_CREDIT, NO_ROOM };
+enum posting { POSTED, NO_DELEGATION, NO_ROOM };
 
 static enum posting try_post(struct peer *peer, const struct posted *head, uint64_t index, const void *bytes)
 {
     uint64_t before, after;
-    const struct credit *credit;
+    const struct delegation *delegation;
     bool is_put;
 
     send_buffer_lock(&peer->send_buffer);
     before = send_buffer_posted(&peer->send_buffer);
-    credit = find_credit(peer, &head->handle);
-    if (!credit || index >= credit->limit) {
+    delegation = find_delegation(peer, &head->handle);
+    if (!delegation || index >= delegation->limit) {
         send_buffer_unlock(&peer->send_buffer);
-        return NO_CREDIT;
+        return NO_DELEGATION;
     }
     is_put = send_buffer_put(&peer->send_buffer, head, sizeof *head, bytes, (size_t)head->size * head->count);
     after = send_buffer_posted(&peer->send_buffer);
@@ -307,7 +308,7 @@ static bool on_posted_done(unsigned node, const void *payload, size_t size)
     return true;
 }
 
-/* Credits at the poster's node. */
+/* Delegations at the poster's node. */
 
 static struct peer *make_peer(unsigned node)
 {
@@ -324,23 +325,23 @@ static struct peer *make_peer(unsigned node)
     return peer;
 }
 
-/* Without memory for it the node goes on without credits. */
-static bool on_credit(unsigned node, const void *payload, size_t size)
+/* Without memory for it the node goes on without delegations. */
+static bool on_delegation(unsigned node, const void *payload, size_t size)
 {
-    const struct message_credit *message = payload;
+    const struct message_delegation *message = payload;
     struct peer *peer = peer_of(runtime_arena(), node);
-    struct credit credit;
-    struct credit_set *set;
+    struct delegation delegation;
+    struct delegation_set *set;
 
     if (size != sizeof *message)
         return false;
     if (!peer && !(peer = make_peer(node)))
         return true;
-    credit = (struct credit){.handle = message->handle, .limit = message->limit};
-    set = &peer->set[credit.handle.place % CREDIT_SETS];
+    delegation = (struct delegation){.handle = message->handle, .limit = message->limit};
+    set = &peer->set[delegation.handle.place % DELEGATION_SETS];
     send_buffer_lock(&peer->send_buffer);
-    if (!find_credit(peer, &credit.handle))
-        set->credit[set->oldest++ % CREDIT_WAYS] = credit;
+    if (!find_delegation(peer, &delegation.handle))
+        set->delegation[set->oldest++ % DELEGATION_WAYS] = delegation;
     send_buffer_unlock(&peer->send_buffer);
     return true;
 }
@@ -349,19 +350,19 @@ static bool on_credit(unsigned node, const void *payload, size_t size)
 static bool on_recall(unsigned node, const void *payload, size_t size)
 {
     struct peer *peer = peer_of(runtime_arena(), node);
-    struct credit *credit;
-    const struct message_credit *message = payload;
+    struct delegation *delegation;
+    const struct message_delegation *message = payload;
 
     if (size != sizeof *message)
         return false;
     if (peer) {
         send_buffer_lock(&peer->send_buffer);
-        if ((credit = find_credit(peer, &message->handle)))
-            *credit = (struct credit){0};
+        if ((delegation = find_delegation(peer, &message->handle)))
+            *delegation = (struct delegation){0};
         send_buffer_unlock(&peer->send_buffer);
     }
     courier_be_lively();
-    if (courier_post_one(node, MESSAGE_CREDIT_BACK, payload, size))
+    if (courier_post_one(node, MESSAGE_DELEGATION_BACK, payload, size))
         runtime_break(MPM_ENOMEM, mpm_error());
     return true;
 }
@@ -381,8 +382,8 @@ void post_announce(void)
 {
     post_announce_home();
     courier_handle(MESSAGE_POSTED_DONE, on_posted_done);
-    courier_handle(MESSAGE_CREDIT, on_credit);
-    courier_handle(MESSAGE_RECALL_CREDIT, on_recall);
+    courier_handle(MESSAGE_DELEGATION, on_delegation);
+    courier_handle(MESSAGE_RECALL_DELEGATION, on_recall);
     courier_before_post(send_before);
     courier_add_work(post_work);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Posted operations: what a process asks of an object of another node without waiting for an answer, because
- * its node holds a *credit* for the object: the home's word that it will carry out whatever comes by it. Each
+ * its node holds a *delegation* for the object: the home's word that it will carry out whatever comes by it. Each
  * node has a send buffer (shm/send_buffer.h) for every other one; its courier carries what gathers there to the home, many
  * operations in a message, and the home's courier carries them out in order. What is under way is bounded by
  * the send buffer. See post.c for the order of things, and for who writes what. For object/ and the layers above it.
@@ -21,31 +21,31 @@
 
 /* Asks for `count` things of `size` bytes each that stand one behind the other, at `index` of the object.
  * true if it is accepted: it will be done, whatever happens to the caller. false if it is to be done by a
- * call: this node has no credit for it, it is of another kind, it is too large, or the home is far behind. Waits for room in the
+ * call: this node has no delegation for it, it is of another kind, it is too large, or the home is far behind. Waits for room in the
  * send buffer for a moment. Any process but couriers. */
 bool post_operation(const mpm_handle *handle, enum object_kind kind, uint64_t index, const void *bytes,
                     size_t size, size_t count);
 
-/* The home. All of it in the courier, but for post_is_lent(). */
+/* The home. All of it in the courier, but for post_is_delegated(). */
 
-/* Gives a credit for indices below `limit` to the node whose call is being tried; `handle` as the caller has
- * it. Under the lock by which the object's end looks at post_is_lent(). */
+/* Gives a delegation for indices below `limit` to the node whose call is being tried; `handle` as the caller has
+ * it. Under the lock by which the object's end looks at post_is_delegated(). */
 void post_grant(struct object *object, const mpm_handle *handle, uint64_t limit);
 
-/* Whether a node may have a credit. The object must not be closed or destroyed then: that is to be done by a
+/* Whether a node may have a delegation. The object must not be closed or destroyed then: that is to be done by a
  * call to the home itself, in whose try post_recall() comes first. */
-static inline bool post_is_lent(const struct object *object)
+static inline bool post_is_delegated(const struct object *object)
 {
-    return atomic_load(&object->lent) & ~OBJECT_NOT_LENT_AGAIN;
+    return atomic_load(&object->delegated) & ~OBJECT_NOT_DELEGATED_AGAIN;
 }
 
-/* Has all nodes give their credits back, once; they come back behind all that was posted by them, and the
- * object is lent to nobody any more. CALL_MUST_WAIT. */
+/* Has all nodes give their delegations back, once; they come back behind all that was posted by them, and the
+ * object is delegated to nobody any more. CALL_MUST_WAIT. */
 int post_recall(struct object *object, const mpm_handle *handle);
 
 /* Whether something that was posted waits for memory. */
 bool post_is_behind(const mpm_handle *handle);
-/* The object is to be destroyed: if all credits are back, but for what waits, forgets that. */
+/* The object is to be destroyed: if all delegations are back, but for what waits, forgets that. */
 void post_forget(const mpm_handle *handle);
 
 /* Between post.c and post_home.c. */

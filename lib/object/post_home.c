@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Posted operations at the home of their objects: carrying out, and credits. See post.c for the whole. All of
- * this is the courier's own memory but for `lent` of an object, which it writes, and others read. */
+/* Posted operations at the home of their objects: carrying out, and delegations. See post.c for the whole. All of
+ * this is the courier's own memory but for `delegated` of an object, which it writes, and others read. */
 #include "object/post.h"
 
 #include <stdlib.h>
@@ -14,7 +14,7 @@
 #include "object/method.h"
 #include "object/message.h"
 
-/* What waits for memory, or, if `is_credit`, a credit that came back behind that. */
+/* What waits for memory, or, if `is_delegation`, a delegation that came back behind that. */
 struct waiting {
     struct waiting *next;
     unsigned node;
@@ -22,7 +22,7 @@ struct waiting {
     _Alignas(8) char bytes[];
 };
 
-/* Credits that are on their way back. */
+/* Delegations that are on their way back. */
 struct recall {
     struct recall *next;
     struct object *object;
@@ -41,14 +41,14 @@ static uint64_t bit_of(unsigned node)
 
 void post_grant(struct object *object, const mpm_handle *handle, uint64_t limit)
 {
-    struct message_credit message = {.limit = limit};
+    struct message_delegation message = {.limit = limit};
     unsigned node = call_caller();
 
-    if (node == runtime_topology()->node || atomic_load(&object->lent) & OBJECT_NOT_LENT_AGAIN)
+    if (node == runtime_topology()->node || atomic_load(&object->delegated) & OBJECT_NOT_DELEGATED_AGAIN)
         return;
     message.handle = *handle;
-    atomic_fetch_or(&object->lent, bit_of(node));
-    if (courier_post_one(node, MESSAGE_CREDIT, &message, sizeof message))
+    atomic_fetch_or(&object->delegated, bit_of(node));
+    if (courier_post_one(node, MESSAGE_DELEGATION, &message, sizeof message))
         runtime_break(MPM_ENOMEM, mpm_error());
 }
 
@@ -63,34 +63,34 @@ static struct recall **find_recall(const mpm_handle *handle)
 
 int post_recall(struct object *object, const mpm_handle *handle)
 {
-    uint64_t lent = atomic_fetch_or(&object->lent, OBJECT_NOT_LENT_AGAIN);
-    struct message_credit message = {0};
+    uint64_t delegated = atomic_fetch_or(&object->delegated, OBJECT_NOT_DELEGATED_AGAIN);
+    struct message_delegation message = {0};
     struct recall *recall;
 
     if (*find_recall(handle))
         return CALL_MUST_WAIT;
     if (!(recall = malloc(sizeof *recall)))
-        return error_set(MPM_ENOMEM, "no memory to have credits given back");
+        return error_set(MPM_ENOMEM, "no memory to have delegations given back");
     *recall = (struct recall){.next = recalls, .object = object, .handle = *handle};
     recalls = recall;
     message.handle = *handle;
     for (unsigned node = 0; node < runtime_topology()->node_count; node++) {
-        if (node == runtime_topology()->node || !(lent & bit_of(node)))
+        if (node == runtime_topology()->node || !(delegated & bit_of(node)))
             continue;
         recall->missing++;
-        if (courier_post_one(node, MESSAGE_RECALL_CREDIT, &message, sizeof message))
+        if (courier_post_one(node, MESSAGE_RECALL_DELEGATION, &message, sizeof message))
             runtime_break(MPM_ENOMEM, mpm_error());
     }
     return CALL_MUST_WAIT;
 }
 
-static void credit_is_back(const mpm_handle *handle)
+static void delegation_is_back(const mpm_handle *handle)
 {
     struct recall **at = find_recall(handle), *recall = *at;
 
     if (!recall || --recall->missing)
         return;
-    atomic_store(&recall->object->lent, OBJECT_NOT_LENT_AGAIN);
+    atomic_store(&recall->object->delegated, OBJECT_NOT_DELEGATED_AGAIN);
     *at = recall->next;
     free(recall);
 }
@@ -118,8 +118,8 @@ static bool carry_out(const struct message_posted_group *group, const char *byte
     int status;
 
     *done = 0;
-    if (group->is_credit) {
-        credit_is_back(&group->handle);
+    if (group->is_delegation) {
+        delegation_is_back(&group->handle);
         return true;
     }
     status = kind_of(group->handle.kind)->carries_out(&group->handle, bytes, group->size, group->count, done);
@@ -170,7 +170,7 @@ static const char *next_group(const char **at, size_t *left, struct message_post
         return NULL;
     memcpy(group, *at, sizeof *group);
     *left -= sizeof *group;
-    if (group->is_credit || !kind_of(group->handle.kind) || !kind_of(group->handle.kind)->carries_out ||
+    if (group->is_delegation || !kind_of(group->handle.kind) || !kind_of(group->handle.kind)->carries_out ||
         !group->count || (group->size && group->count > *left / group->size))
         return NULL;
     size = message_padded(group->size * group->count);
@@ -203,10 +203,10 @@ static bool on_posted(unsigned node, const void *payload, size_t size)
     return true;
 }
 
-static bool on_credit_back(unsigned node, const void *payload, size_t size)
+static bool on_delegation_back(unsigned node, const void *payload, size_t size)
 {
-    const struct message_credit *message = payload;
-    struct message_posted_group group = {.is_credit = 1};
+    const struct message_delegation *message = payload;
+    struct message_posted_group group = {.is_delegation = 1};
 
     if (size != sizeof *message)
         return false;
@@ -226,13 +226,13 @@ static void remove_waiting(struct waiting **at)
     free(waiting);
 }
 
-/* Credits that wait behind what waits for memory. */
-static unsigned credits_behind(const mpm_handle *handle)
+/* Delegations that wait behind what waits for memory. */
+static unsigned delegations_behind(const mpm_handle *handle)
 {
     unsigned count = 0;
 
     for (const struct waiting *waiting = waiting_first; waiting; waiting = waiting->next)
-        count += waiting->group.is_credit && object_is_same(&waiting->group.handle, handle);
+        count += waiting->group.is_delegation && object_is_same(&waiting->group.handle, handle);
     return count;
 }
 
@@ -240,15 +240,15 @@ void post_forget(const mpm_handle *handle)
 {
     const struct recall *recall = *find_recall(handle);
 
-    if (!recall || credits_behind(handle) < recall->missing)
+    if (!recall || delegations_behind(handle) < recall->missing)
         return;
     for (struct waiting **at = &waiting_first; *at;) {
         if (!object_is_same(&(*at)->group.handle, handle)) {
             at = &(*at)->next;
             continue;
         }
-        if ((*at)->group.is_credit)
-            credit_is_back(handle);
+        if ((*at)->group.is_delegation)
+            delegation_is_back(handle);
         remove_waiting(at);
     }
 }
@@ -296,5 +296,5 @@ void post_announce_home(void)
 {
     forget_all();
     courier_handle(MESSAGE_POSTED, on_posted);
-    courier_handle(MESSAGE_CREDIT_BACK, on_credit_back);
+    courier_handle(MESSAGE_DELEGATION_BACK, on_delegation_back);
 }

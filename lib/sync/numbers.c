@@ -12,7 +12,7 @@
  * is clean. Whoever takes the cell of one who died in between frees the block (object/object.h). Whoever dies
  * anywhere else has done its update, or has not.
  *
- * Updates from other nodes whose result nobody wants are posted (object/post.h): credits are given, and looked
+ * Updates from other nodes whose result nobody wants are posted (object/post.h): delegations are given, and looked
  * for at the end, under the cell's lock. */
 #include "sync/numbers.h"
 
@@ -189,20 +189,20 @@ static int lock_object(struct object *object, const mpm_handle *handle)
     return object_stale(&name);
 }
 
-/* CALL_MUST_WAIT while nodes have credits for it: see object/post.h. */
+/* CALL_MUST_WAIT while nodes have delegations for it: see object/post.h. */
 int numbers_try_destroy(struct object *object, const mpm_handle *handle, struct invocation *unused)
 {
     mpm_handle name = number_object(*handle);
-    bool is_lent;
+    bool is_delegated;
     int status;
 
     (void)unused;
     if ((status = lock_object(object, handle)))
         return status;
-    if (!(is_lent = post_is_lent(object)))
+    if (!(is_delegated = post_is_delegated(object)))
         end_object(object, &name);
     robust_mutex_unlock(&object->mutex);
-    return is_lent ? CALL_MUST_WAIT : MPM_OK;
+    return is_delegated ? CALL_MUST_WAIT : MPM_OK;
 }
 
 int numbers_serve_destroy(struct object *object, const mpm_handle *handle, struct invocation *invocation)
@@ -323,7 +323,7 @@ int numbers_serve_update(struct object *object, const mpm_handle *handle, struct
     return status;
 }
 
-/* What nodes have posted by their credits. */
+/* What nodes have posted by their delegations. */
 int numbers_carry_out(const mpm_handle *handle, const void *bytes, size_t size, size_t count, size_t *done)
 {
     struct number_update update;

@@ -68,7 +68,7 @@ static inline int lock_side(struct object *object, const mpm_handle *handle, str
 
 struct put_in {
     uint64_t size, count;
-    uint64_t wants_credit; /* 1: the next ones would be posted if they could be */
+    uint64_t wants_delegation; /* 1: the next ones would be posted if they could be */
 };
 
 struct get_in {
@@ -276,7 +276,7 @@ static int try_task_done(struct object *object, const mpm_handle *handle, struct
     return status;
 }
 
-/* Closing and destroying must wait while nodes have credits for it: see object/post.h. */
+/* Closing and destroying must wait while nodes have delegations for it: see object/post.h. */
 static int try_close(struct object *object, const mpm_handle *handle, struct invocation *unused)
 {
     int status;
@@ -284,7 +284,7 @@ static int try_close(struct object *object, const mpm_handle *handle, struct inv
     (void)unused;
     if ((status = lock_side(object, handle, &object->second_mutex)))
         return status;
-    if (post_is_lent(object)) {
+    if (post_is_delegated(object)) {
         robust_mutex_unlock(&object->second_mutex);
         return CALL_MUST_WAIT;
     }
@@ -303,7 +303,7 @@ static int try_destroy(struct object *object, const mpm_handle *handle, struct i
     (void)unused;
     if ((status = channel_lock_both(object, handle, sweep)))
         return status;
-    if (post_is_lent(object)) {
+    if (post_is_delegated(object)) {
         channel_unlock_both(object);
         return CALL_MUST_WAIT;
     }
@@ -402,12 +402,12 @@ static int serve_put(struct object *object, const mpm_handle *handle, struct inv
     if (post_is_behind(handle))
         return say_behind(handle);
     status = try_put(object, handle, invocation);
-    if (!status && put->wants_credit)
+    if (!status && put->wants_delegation)
         grant(object, handle);
     return *done ? MPM_OK : status;
 }
 
-/* What nodes have posted by their credits. */
+/* What nodes have posted by their delegations. */
 static int carry_out_put(const mpm_handle *handle, const void *bytes, size_t size, size_t count, size_t *done)
 {
     struct put_in put = {.size = size, .count = count};
@@ -484,7 +484,7 @@ static int serve_join(struct object *object, const mpm_handle *handle, struct in
     return post_is_behind(handle) ? CALL_MUST_WAIT : try_join(object, handle, invocation);
 }
 
-/* The end of a queue must wait while the queue is lent. */
+/* The end of a queue must wait while the queue is delegated. */
 
 static int serve_close(struct object *object, const mpm_handle *handle, struct invocation *invocation)
 {
@@ -578,7 +578,7 @@ static int put_batch(const mpm_handle *handle, const struct put_in *put, const v
         batch = 1;
     part.count = batch < put->count - *done ? batch : put->count - *done;
     invocation.tail_size = part.count * put->size;
-    part.wants_credit = invocation.tail_size <= POST_LIMIT;
+    part.wants_delegation = invocation.tail_size <= POST_LIMIT;
     status = invoke_remote(handle, &invocation, timeout_s);
     *done += part_done;
     return status;
