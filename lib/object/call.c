@@ -733,7 +733,7 @@ static void note_waiting(const struct parked *parked, int change)
     memcpy(&handle, parked->call.handle, sizeof handle);
     object_note_waiting(&handle, change);
     if (parked->side < OBJECT_SIDES)
-        turn_note_waiting(&handle, parked->side, change);
+        fairness_note_waiting(&handle, parked->side, change);
     for (size_t at = 0; method_of(parked->call.method)->awaits_tail && at + sizeof handle <= parked->size;
          at += sizeof handle) {
         memcpy(&handle, parked->bytes + at, sizeof handle);
@@ -874,7 +874,7 @@ static bool on_call(unsigned node, const void *payload, size_t size)
     forget_given(node, call->slot, 0);
     if (call->is_timed && method_of(call->method) && notice_stall() < doubts_until_ns)
         return park_in_doubt(node, call, call + 1, size);
-    turn = !is_late && last_at(call, side_of(call, call + 1, size)) ? TURN_IS_BEHIND : TURN_PASSES;
+    turn = !is_late && last_at(call, side_of(call, call + 1, size)) ? FAIRNESS_IS_BEHIND : FAIRNESS_PASSES;
     return try_call(node, call, call + 1, size, turn, is_late) || park(node, call, call + 1, size);
 }
 
@@ -969,7 +969,7 @@ static bool try_again(const struct parked *parked)
 
     return !parked->is_in_doubt && (!parked->ahead || is_late) &&
            try_call(parked->node, &parked->call, parked->bytes, parked->size,
-                    parked->ahead ? TURN_PASSES : TURN_IS_OWN, is_late);
+                    parked->ahead ? FAIRNESS_PASSES : FAIRNESS_IS_OWN, is_late);
 }
 
 /* In order of arrival, so that calls on one object are served in it. A caller waits a moment only for the answer that

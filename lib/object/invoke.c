@@ -170,7 +170,7 @@ int invoke_wait(struct object *object, const mpm_handle *handle, struct invocati
     if (timeout_s > 0)
         status = wait_in_time(object, handle, invocation, timeout_s, &is_interrupted);
     if (status == CALL_MUST_WAIT && method->side && !is_interrupted) {
-        invocation->turn = TURN_PASSES;
+        invocation->turn = FAIRNESS_PASSES;
         status = method->try(object, handle, invocation);
     }
     if (status != CALL_MUST_WAIT)

@@ -21,7 +21,7 @@
 
 #include "object/object.h"
 #include "object/thread_ref.h"
-#include "object/turn.h"
+#include "object/fairness.h"
 
 /* A try that cannot be done now, but perhaps later. Not a status that leaves the library. */
 #define CALL_MUST_WAIT 1

@@ -115,7 +115,7 @@ static void clean(struct object *object)
 static void forget_bypasses(struct object *object)
 {
     for (unsigned side = 0; side < OBJECT_SIDES; side++)
-        atomic_fetch_and(&object->turn[side], ~(TURN_ONE_WAITING - 1));
+        atomic_fetch_and(&object->turn[side], ~(FAIRNESS_ONE_WAITING - 1));
 }
 
 /* A cell that the caller has reserved. After the last generation there would be the first one again, and a stale handle

@@ -67,8 +67,8 @@ struct object_wait {
 #define OBJECT_WAITS 3
 
 #define OBJECT_SIDES 4 /* at which its users exclude each other: the kind's own */
-#define TURN_ONE_WAITING \
-    (UINT64_C(1) << 32) /* in `turn` of a side: a caller of another node that waits. See object/turn.h */
+#define FAIRNESS_ONE_WAITING \
+    (UINT64_C(1) << 32) /* in `turn` of a side: a caller of another node that waits. See object/fairness.h */
 
 #define OBJECT_NOT_DELEGATED_AGAIN (UINT64_C(1) << 63) /* in `delegated`: the object is about to end */
 

@@ -15,7 +15,7 @@
  * because the reaper, or the courier that is told, moves the word on (object/thread_ref.h). A waiter at an end
  * sleeps on the wait of that end's number, which whoever does something at the other end rings.
  *
- * Processes of other nodes that use an end which processes of the home use, too, have turns (object/turn.h). What
+ * Processes of other nodes that use an end which processes of the home use, too, have turns (object/fairness.h). What
  * was done past them is counted behind the commit; who stands back has done nothing. */
 #include "sync/pipe.h"
 
@@ -193,18 +193,18 @@ int pipe_try_send(struct object *object, const mpm_handle *handle, struct invoca
 
     if ((status = lock_end(object, handle, &object->second_mutex, use)))
         return status;
-    has_turns = turn_is_needed(object, side);
-    stands_back = has_turns && turn_stands_back(object, side, invocation->turn);
+    has_turns = fairness_is_needed(object, side);
+    stands_back = has_turns && fairness_stands_back(object, side, invocation->turn);
     if (pipe_of(object)->is_oneway && use->end == RECEIVING)
         status = error_set(MPM_EINVAL, "this end of a oneway pipe receives: it cannot send");
     else
         status = put(pipe_of(object), use->end, invocation, stands_back);
-    turn_ends = has_turns && !status && turn_took(object, side, invocation->turn, 1);
+    turn_ends = has_turns && !status && fairness_took(object, side, invocation->turn, 1);
     robust_mutex_unlock(&object->second_mutex);
     if (!status)
         tell_other(object, use->end);
     if (has_turns)
-        turn_tell(object, use->end, turn_ends, stands_back);
+        fairness_tell(object, use->end, turn_ends, stands_back);
     return status;
 }
 
@@ -271,15 +271,15 @@ int pipe_receive_into(struct object *object, const mpm_handle *handle, const str
 
     if ((status = lock_end(object, handle, &object->mutex, use)))
         return status;
-    has_turns = turn_is_needed(object, side);
-    stands_back = has_turns && turn_stands_back(object, side, turn);
+    has_turns = fairness_is_needed(object, side);
+    stands_back = has_turns && fairness_stands_back(object, side, turn);
     status = take(pipe_of(object), receive, stands_back, message, room, size);
-    turn_ends = has_turns && !status && turn_took(object, side, turn, 1);
+    turn_ends = has_turns && !status && fairness_took(object, side, turn, 1);
     robust_mutex_unlock(&object->mutex);
     if (!status)
         tell_other(object, use->end);
     if (has_turns)
-        turn_tell(object, use->end, turn_ends, stands_back);
+        fairness_tell(object, use->end, turn_ends, stands_back);
     return status;
 }
 
@@ -379,7 +379,7 @@ static bool may_send(const struct object *object, const struct invocation *invoc
     const struct pipe *pipe = pipe_in(object);
 
     if (!ring_is_full(&pipe->ring[use->end]))
-        return !turn_is_far(object, pipe_side(use->end, true));
+        return !fairness_is_far(object, pipe_side(use->end, true));
     return has_news(pipe, use);
 }
 
@@ -389,7 +389,7 @@ static bool may_receive(const struct object *object, const struct invocation *in
     const struct pipe *pipe = pipe_in(object);
 
     if (!ring_is_empty(&pipe->ring[!use->end]))
-        return !turn_is_far(object, pipe_side(use->end, false));
+        return !fairness_is_far(object, pipe_side(use->end, false));
     return has_news(pipe, use);
 }
 
@@ -609,7 +609,7 @@ int mpm_connection_send(mpm_connection connection, const void *message, size_t s
                                     .in = &send,
                                     .tail = message,
                                     .tail_size = size,
-                                    .turn = TURN_STANDS_BACK};
+                                    .turn = FAIRNESS_STANDS_BACK};
     mpm_handle handle;
     int status;
 
@@ -630,7 +630,7 @@ static int receive(mpm_connection connection, struct pipe_receive_in *receive, d
                                     .in = receive,
                                     .out = received,
                                     .more = message,
-                                    .turn = TURN_STANDS_BACK};
+                                    .turn = FAIRNESS_STANDS_BACK};
     mpm_handle handle;
     int status;
 

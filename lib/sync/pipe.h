@@ -13,7 +13,7 @@
 #include "object/method.h"
 #include "object/object.h"
 #include "object/thread_ref.h"
-#include "object/turn.h"
+#include "object/fairness.h"
 
 #define PIPE_ENDS 2u
 
@@ -65,7 +65,7 @@ struct pipe_transfer_in { /* then a piece, or one comes */
     uint64_t size; /* of the piece that is to come at most */
 };
 
-/* The sides of a pipe (object/turn.h): sending and receiving at each end. */
+/* The sides of a pipe (object/fairness.h): sending and receiving at each end. */
 static inline unsigned pipe_side(unsigned end, bool sends)
 {
     return 2 * end + sends;

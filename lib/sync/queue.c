@@ -14,7 +14,7 @@
  * more than what was got then, until it is got once more. A putter of another node that takes its message back has put
  * nothing if the home had not come to it; else the message stays, since somebody may have it already.
  *
- * Getters and putters of other nodes have turns (object/turn.h), one side each. What was done past them is counted
+ * Getters and putters of other nodes have turns (object/fairness.h), one side each. What was done past them is counted
  * behind the commit; who stands back has done nothing, and rings the doorbell so that the courier comes at once. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,14 +115,14 @@ static inline __attribute__((always_inline)) int put_and_unlock(struct object *o
 
     if (atomic_load_explicit(&queue->closed, memory_order_relaxed))
         status = say_closed();
-    else if (has_turns && turn_stands_back(object, WAIT_ROOM, invocation->turn))
+    else if (has_turns && fairness_stands_back(object, WAIT_ROOM, invocation->turn))
         status = CALL_MUST_WAIT;
     else
         status = ring_put(&queue->ring, runtime_arena(),
                           (const char *)invocation->tail + *all_done * put->size, put->size,
                           put->count - *all_done, &done);
     if (has_turns && done)
-        turn_ends = turn_took(object, WAIT_ROOM, invocation->turn, done);
+        turn_ends = fairness_took(object, WAIT_ROOM, invocation->turn, done);
     robust_mutex_unlock(&object->second_mutex);
     if (done) {
         *all_done += done;
@@ -130,7 +130,7 @@ static inline __attribute__((always_inline)) int put_and_unlock(struct object *o
         object_tell(object, WAIT_MESSAGE);
     }
     if (has_turns)
-        turn_tell(object, WAIT_ROOM, turn_ends, status == CALL_MUST_WAIT);
+        fairness_tell(object, WAIT_ROOM, turn_ends, status == CALL_MUST_WAIT);
     return status ? status : *all_done == put->count ? MPM_OK : CALL_MUST_WAIT;
 }
 
@@ -145,7 +145,7 @@ static int try_put(struct object *object, const mpm_handle *handle, struct invoc
 
     if ((status = lock_side(object, handle, &object->second_mutex)))
         return status;
-    if (turn_is_needed(object, WAIT_ROOM))
+    if (fairness_is_needed(object, WAIT_ROOM))
         return put_in_turn(object, invocation);
     return put_and_unlock(object, invocation, false);
 }
@@ -190,10 +190,10 @@ static inline __attribute__((always_inline)) int get_and_unlock(struct object *o
     is_bounded = queue->ring.maxsize;
     result = take(queue, get, invocation);
     if (has_turns && result == RING_DONE)
-        turn_ends = turn_took(object, WAIT_MESSAGE, invocation->turn, get->count ? got->done : 1);
+        turn_ends = fairness_took(object, WAIT_MESSAGE, invocation->turn, get->count ? got->done : 1);
     robust_mutex_unlock(&object->mutex);
     if (has_turns)
-        turn_tell(object, WAIT_MESSAGE, turn_ends, false);
+        fairness_tell(object, WAIT_MESSAGE, turn_ends, false);
     if (result == RING_EMPTY)
         return is_closed ? say_closed() : CALL_MUST_WAIT;
     if (result == RING_TOO_SMALL)
@@ -213,13 +213,13 @@ static int leave_message(struct object *object)
     bool is_empty = ring_is_empty(&queue->ring);
 
     robust_mutex_unlock(&object->mutex);
-    turn_tell(object, WAIT_MESSAGE, false, !is_empty);
+    fairness_tell(object, WAIT_MESSAGE, false, !is_empty);
     return is_empty && is_closed ? say_closed() : CALL_MUST_WAIT;
 }
 
 static __attribute__((noinline)) int get_in_turn(struct object *object, struct invocation *get)
 {
-    if (turn_stands_back(object, WAIT_MESSAGE, get->turn))
+    if (fairness_stands_back(object, WAIT_MESSAGE, get->turn))
         return leave_message(object);
     return get_and_unlock(object, get, true);
 }
@@ -230,7 +230,7 @@ static int try_get(struct object *object, const mpm_handle *handle, struct invoc
 
     if ((status = lock_side(object, handle, &object->mutex)))
         return status;
-    if (turn_is_needed(object, WAIT_MESSAGE))
+    if (fairness_is_needed(object, WAIT_MESSAGE))
         return get_in_turn(object, invocation);
     return get_and_unlock(object, invocation, false);
 }
@@ -336,7 +336,7 @@ static bool may_get(const struct object *object, const struct invocation *unused
 
     (void)unused;
     if (!ring_is_empty(&queue->ring))
-        return !turn_is_far(object, WAIT_MESSAGE);
+        return !fairness_is_far(object, WAIT_MESSAGE);
     return atomic_load_explicit(&queue->closed, memory_order_relaxed);
 }
 
@@ -345,7 +345,7 @@ static bool may_put(const struct object *object, const struct invocation *unused
     const struct queue *queue = (const struct queue *)object->body;
 
     (void)unused;
-    return (!ring_is_full(&queue->ring) && !turn_is_far(object, WAIT_ROOM)) ||
+    return (!ring_is_full(&queue->ring) && !fairness_is_far(object, WAIT_ROOM)) ||
            atomic_load_explicit(&queue->closed, memory_order_relaxed);
 }
 
@@ -412,7 +412,7 @@ static int carry_out_put(const mpm_handle *handle, const void *bytes, size_t siz
 {
     struct put_in put = {.size = size, .count = count};
     uint64_t put_so_far = 0;
-    struct invocation invocation = {.in = &put, .tail = bytes, .out = &put_so_far, .turn = TURN_PASSES};
+    struct invocation invocation = {.in = &put, .tail = bytes, .out = &put_so_far, .turn = FAIRNESS_PASSES};
     struct object *object;
     int status;
 
@@ -680,7 +680,7 @@ static inline bool put_at_once(const mpm_handle *handle, const void *message, si
     if (!object || !channel_lock_at_once(object, handle, &object->second_mutex))
         return false;
     queue = queue_of(object);
-    is_done = !turn_is_needed(object, WAIT_ROOM) &&
+    is_done = !fairness_is_needed(object, WAIT_ROOM) &&
               !atomic_load_explicit(&queue->closed, memory_order_relaxed) &&
               ring_put_at_once(&queue->ring, runtime_arena(), message, size);
     robust_mutex_unlock(&object->second_mutex);
@@ -701,7 +701,7 @@ static inline bool get_at_once(const mpm_handle *handle, void *message, size_t r
         return false;
     queue = queue_of(object);
     is_bounded = queue->ring.maxsize;
-    is_done = !turn_is_needed(object, WAIT_MESSAGE) &&
+    is_done = !fairness_is_needed(object, WAIT_MESSAGE) &&
               ring_get_at_once(&queue->ring, runtime_arena(), message, room, size);
     robust_mutex_unlock(&object->mutex);
     if (is_done && is_bounded) {
@@ -746,8 +746,11 @@ int mpm_queue_put_many(mpm_queue queue, const void *messages, size_t size, size_
 {
     struct put_in in = {.size = size, .count = count};
     uint64_t done = 0;
-    struct invocation invocation = {
-        .method = &methods[QUEUE_PUT], .in = &in, .tail = messages, .out = &done, .turn = TURN_STANDS_BACK};
+    struct invocation invocation = {.method = &methods[QUEUE_PUT],
+                                    .in = &in,
+                                    .tail = messages,
+                                    .out = &done,
+                                    .turn = FAIRNESS_STANDS_BACK};
     struct look_out look;
     int status;
 
@@ -773,7 +776,7 @@ static __attribute__((noinline)) int get_slowly(const mpm_handle *queue, double 
     struct get_in in = {.size = room};
     struct get_out out = {0};
     struct invocation invocation = {
-        .method = &methods[QUEUE_GET], .in = &in, .out = &out, .more = message, .turn = TURN_STANDS_BACK};
+        .method = &methods[QUEUE_GET], .in = &in, .out = &out, .more = message, .turn = FAIRNESS_STANDS_BACK};
     int status;
 
     if (object_is_home(queue))
@@ -801,8 +804,11 @@ int mpm_queue_get_many(mpm_queue queue, size_t size, size_t count, double timeou
 {
     struct get_in in = {.size = size, .count = count};
     struct get_out out = {0};
-    struct invocation invocation = {
-        .method = &methods[QUEUE_GET], .in = &in, .out = &out, .more = messages, .turn = TURN_STANDS_BACK};
+    struct invocation invocation = {.method = &methods[QUEUE_GET],
+                                    .in = &in,
+                                    .out = &out,
+                                    .more = messages,
+                                    .turn = FAIRNESS_STANDS_BACK};
     struct look_out look;
     int status;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What is true of turns (object/turn.h) when a process is killed at any point of a get or a put that goes past a
+/* What is true of turns (object/fairness.h) when a process is killed at any point of a get or a put that goes past a
  * call of another node, or stands back for it, or of such a call: the search of support_kill/kill_run.h.
  * Afterwards the others are served. Messages are numbered; none but the dead one's are lost, and none comes
  * twice. */
@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "net/courier.h"
 #include "node/context.h"
-#include "object/turn.h"
+#include "object/fairness.h"
 
 #include "kill_run.h"
 #include "suite.h"
@@ -135,10 +135,10 @@ static void await_call(const struct kill_scene *scene, unsigned side)
     struct object *object = NULL;
 
     CU_ASSERT_FATAL(!object_find(&scene->handle[QUEUE], OBJECT_QUEUE, &object));
-    while (atomic_load(&object->turn[side]) < TURN_ONE_WAITING && clock_now_ns() < end_ns)
+    while (atomic_load(&object->turn[side]) < FAIRNESS_ONE_WAITING && clock_now_ns() < end_ns)
         sched_yield();
-    CU_ASSERT_EQUAL(atomic_load(&object->turn[side]), TURN_ONE_WAITING);
-    turn_took(object, side, TURN_PASSES, TURN_BYPASSES - 1);
+    CU_ASSERT_EQUAL(atomic_load(&object->turn[side]), FAIRNESS_ONE_WAITING);
+    fairness_took(object, side, FAIRNESS_PASSES, FAIRNESS_BYPASSES - 1);
 }
 
 static void a_getter_waits(struct kill_scene *scene)

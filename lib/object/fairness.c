@@ -1,30 +1,30 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Turns: what is done while calls of other nodes wait; see the header. */
-#include "object/turn.h"
+#include "object/fairness.h"
 
 #include "node/context.h"
 #include "shm/kill_point.h"
 
-bool turn_stands_back(const struct object *object, unsigned side, enum turn turn)
+bool fairness_stands_back(const struct object *object, unsigned side, enum turn turn)
 {
-    return turn == TURN_IS_BEHIND || (turn == TURN_STANDS_BACK && turn_is_far(object, side));
+    return turn == FAIRNESS_IS_BEHIND || (turn == FAIRNESS_STANDS_BACK && fairness_is_far(object, side));
 }
 
-bool turn_took(struct object *object, unsigned side, enum turn turn, uint64_t messages)
+bool fairness_took(struct object *object, unsigned side, enum turn turn, uint64_t messages)
 {
     uint32_t bypasses = (uint32_t)atomic_load_explicit(&object->turn[side], memory_order_relaxed);
-    uint32_t left = TURN_BYPASSES - bypasses;
+    uint32_t left = FAIRNESS_BYPASSES - bypasses;
 
     KILL_POINT();
-    if (turn == TURN_IS_OWN)
+    if (turn == FAIRNESS_IS_OWN)
         atomic_fetch_sub(&object->turn[side], bypasses);
     else
         atomic_fetch_add(&object->turn[side], messages < left ? messages : left);
     KILL_POINT();
-    return turn == TURN_IS_OWN && !left;
+    return turn == FAIRNESS_IS_OWN && !left;
 }
 
-void turn_tell(struct object *object, unsigned wait, bool turn_ends, bool stands_back)
+void fairness_tell(struct object *object, unsigned wait, bool turn_ends, bool stands_back)
 {
     atomic_thread_fence(memory_order_seq_cst);
     if (turn_ends)
@@ -33,16 +33,16 @@ void turn_tell(struct object *object, unsigned wait, bool turn_ends, bool stands
         eventcount_notify(runtime_doorbell());
 }
 
-void turn_note_waiting(const mpm_handle *handle, unsigned side, int change)
+void fairness_note_waiting(const mpm_handle *handle, unsigned side, int change)
 {
     struct object *object = object_cell(handle);
     uint64_t before;
 
     if (!object)
         return;
-    before = atomic_fetch_add(&object->turn[side], (uint64_t)change * TURN_ONE_WAITING);
+    before = atomic_fetch_add(&object->turn[side], (uint64_t)change * FAIRNESS_ONE_WAITING);
     atomic_thread_fence(memory_order_seq_cst);
-    if (change < 0 && (uint32_t)before >= TURN_BYPASSES) {
+    if (change < 0 && (uint32_t)before >= FAIRNESS_BYPASSES) {
         for (unsigned i = 0; i < OBJECT_WAITS; i++)
             object_wake(&object->wait[i]);
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Turns at a queue, or a pipe (object/turn.h): getters and putters of other nodes are served although processes of
+/* Turns at a queue, or a pipe (object/fairness.h): getters and putters of other nodes are served although processes of
  * its node are faster.
  *
  * Some tests hold the courier of main's node up while a call of another node waits there: so many messages go
@@ -18,7 +18,7 @@
 #include "net/courier.h"
 #include "node/context.h"
 #include "object/call.h"
-#include "object/turn.h"
+#include "object/fairness.h"
 #include "object/method.h"
 #include "support/everywhere.h"
 #include "support/predicate.h"
@@ -271,9 +271,9 @@ static void await_waiting(const struct things *things, unsigned side, uint64_t c
 {
     uint64_t end_ns = clock_now_ns() + PATIENCE_NS;
 
-    while (turn_of(things, side) / TURN_ONE_WAITING != count && clock_now_ns() < end_ns)
+    while (turn_of(things, side) / FAIRNESS_ONE_WAITING != count && clock_now_ns() < end_ns)
         sched_yield();
-    EXPECT(turn_of(things, side) / TURN_ONE_WAITING == count);
+    EXPECT(turn_of(things, side) / FAIRNESS_ONE_WAITING == count);
 }
 
 /* Lets the local one begin: it falls asleep, and is not served. */
@@ -379,7 +379,7 @@ static void get_past(struct things things, unsigned node)
     mpm_process process[2];
 
     begin(&things, GETTING, node, process);
-    bypass(&things, GETTING, TURN_BYPASSES);
+    bypass(&things, GETTING, FAIRNESS_BYPASSES);
     expect_turn_to_get(&things, process);
     end_things(&things);
 }
@@ -390,7 +390,7 @@ static void put_past(struct things things, unsigned node)
     mpm_process process[2];
 
     begin(&things, PUTTING, node, process);
-    bypass(&things, PUTTING, TURN_BYPASSES);
+    bypass(&things, PUTTING, FAIRNESS_BYPASSES);
     expect_turn_to_put(&things, messages, process);
     end_things(&things);
 }
@@ -444,7 +444,7 @@ static void get_past_in_no_time(struct things things)
     mpm_process process[2];
 
     begin(&things, GETTING, 1, process);
-    bypass(&things, GETTING, TURN_BYPASSES);
+    bypass(&things, GETTING, FAIRNESS_BYPASSES);
     for (unsigned i = 0; i < 2; i++) {
         EXPECT(!put(&things, i, 0) && get(&things, short_s[i]) == i);
         EXPECT(get_into(&things, &(uint64_t){0}, short_s[i]) ==
@@ -460,7 +460,7 @@ static void put_past_in_no_time(struct things things)
     mpm_process process[2];
 
     begin(&things, PUTTING, 1, process);
-    bypass(&things, PUTTING, TURN_BYPASSES);
+    bypass(&things, PUTTING, FAIRNESS_BYPASSES);
     for (unsigned i = 0; i < 2; i++) {
         EXPECT(get(&things, 0) == LOCAL && !put(&things, LOCAL, short_s[i]));
         EXPECT(put(&things, LOCAL, short_s[i]) == (things.is_pipe ? MPM_ETIMEDOUT : MPM_EFULL));
@@ -494,7 +494,7 @@ static void a_turn_that_comes_to_nothing_ends(void)
     things.room = sizeof(uint64_t);
     await_waiting(&things, GETTING, 1);
     stop_courier(BETWEEN_CALLS);
-    bypass(&things, GETTING, TURN_BYPASSES);
+    bypass(&things, GETTING, FAIRNESS_BYPASSES);
     EXPECT(!put(&things, 1000, 0));
     go_on_and_wake(&things, GETTING, process, result);
     EXPECT(result[FAR].status == MPM_ETOOSMALL && !result[LOCAL].status && result[LOCAL].number == 1000);
@@ -508,7 +508,7 @@ static void a_closed_queue_is_drained_in_turn(void)
     mpm_process process[2];
 
     begin(&things, GETTING, 1, process);
-    bypass(&things, GETTING, TURN_BYPASSES);
+    bypass(&things, GETTING, FAIRNESS_BYPASSES);
     EXPECT(!put(&things, 1000, 0) && !mpm_queue_close(things.queue));
     go_on_and_wake(&things, GETTING, process, result);
     EXPECT(!result[FAR].status && result[FAR].number == 1000 && result[LOCAL].status == MPM_ECLOSED);
@@ -522,7 +522,7 @@ static void destroying_wakes_who_stands_back(void)
     mpm_process process[2];
 
     begin(&things, GETTING, 1, process);
-    bypass(&things, GETTING, TURN_BYPASSES);
+    bypass(&things, GETTING, FAIRNESS_BYPASSES);
     EXPECT(!put(&things, 1000, 0));
     expect_to_stand_back(&things, GETTING);
     EXPECT(!mpm_queue_destroy(things.queue));
@@ -645,7 +645,7 @@ static void a_getter_is_served_although_others_keep_coming(void)
         for (uint64_t number = 1; number < ENOUGH && queue_is_empty(things.results) == 1; number++)
             put_through(&things, number);
         take_results(&things, 1, result);
-        EXPECT(!result[FAR].status && result[FAR].number <= TURN_BYPASSES + 1);
+        EXPECT(!result[FAR].status && result[FAR].number <= FAIRNESS_BYPASSES + 1);
         expect_end(far, 0);
     }
     end_locals(&things, locals);
@@ -679,7 +679,7 @@ static void a_putter_is_served_although_others_keep_coming(void)
         EXPECT(get(&things, PATIENCE_S) == LOCAL); /* it was there before */
         for (await_full(&things); get(&things, PATIENCE_S) != FAR && bypasses < ENOUGH; await_full(&things))
             bypasses++;
-        EXPECT(bypasses <= TURN_BYPASSES);
+        EXPECT(bypasses <= FAIRNESS_BYPASSES);
         take_results(&things, 1, result);
         expect_end(far, 0);
     }
@@ -698,7 +698,7 @@ static void nobody_stands_back_for_one_that_has_died(void)
 
         await_waiting(&things, GETTING, 1);
         EXPECT(!mpm_process_kill(far));
-        for (uint64_t number = 1; number < 3 * TURN_BYPASSES; number++)
+        for (uint64_t number = 1; number < 3 * FAIRNESS_BYPASSES; number++)
             put_through(&things, number);
         EXPECT(!mpm_process_join(far, PATIENCE_S) && !mpm_process_close(far));
         await_waiting(&things, GETTING, 0);
