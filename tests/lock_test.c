@@ -16,7 +16,7 @@
 #include "object/object.h"
 #include "support/everywhere.h"
 #include "support/suite.h"
-#include "sync/line.h"
+#include "sync/wait_queue.h"
 
 #define WAITERS 40 /* more than stand in a cell, and in the first table */
 #define ADDS    AMOUNT(200, 20)
@@ -469,7 +469,7 @@ static void a_remote_waiter_is_served_although_local_ones_keep_coming(void)
             EXPECT(!mpm_lock_acquire(things.lock, 0) && !mpm_semaphore_acquire(things.semaphore, 0));
             process = start_on(node, have_a_turn, &things, sizeof things);
             await_line(handle, 1);
-            EXPECT(keep_taking(&things) <= LINE_BYPASSES + 1);
+            EXPECT(keep_taking(&things) <= WAIT_QUEUE_BYPASSES + 1);
             expect_end(process, 0);
             EXPECT(!mpm_lock_release(things.lock));
             end_things(&things);
@@ -488,7 +488,7 @@ static void a_dead_waiter_holds_nobody_up(void)
         await_line(&things.lock.handle, 1);
         EXPECT(!mpm_process_kill(process));
         expect_end(process, -SIGKILL);
-        for (unsigned i = 0; i < 3 * LINE_BYPASSES; i++)
+        for (unsigned i = 0; i < 3 * WAIT_QUEUE_BYPASSES; i++)
             EXPECT(!mpm_lock_release(things.lock) && !mpm_lock_acquire(things.lock, 30));
         EXPECT(count_waiters(&things.lock.handle) == 0 && number_of(&things) == 0);
         end_things(&things);

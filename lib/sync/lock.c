@@ -14,7 +14,7 @@
 #include "process/process_info.h"
 #include "shm/kill_point.h"
 #include "sync/kinds.h"
-#include "sync/line.h"
+#include "sync/wait_queue.h"
 
 enum {
     LOCK_ACQUIRE,
@@ -58,7 +58,7 @@ static int take(struct draft *draft, struct answer *answer)
     draft->state->value = 0;
     draft->state->owner = *draft->caller;
     draft->state->depth = 1;
-    line_took(draft);
+    wait_queue_took(draft);
     if (has_died && answer)
         answer->died = before;
     return has_died ? say_died(&before) : MPM_OK;
@@ -79,9 +79,9 @@ static int acquire(struct draft *draft, struct request *request, struct answer *
         draft->is_changed = true;
         return MPM_OK;
     }
-    if ((state->value || thread_ref_is_dead(&state->owner)) && line_may_take(draft))
+    if ((state->value || thread_ref_is_dead(&state->owner)) && wait_queue_may_take(draft))
         return take(draft, answer);
-    return line_wait(draft, request);
+    return wait_queue_wait(draft, request);
 }
 
 static int regain(struct draft *draft, struct request *request, struct answer *answer)
@@ -164,14 +164,14 @@ static int leave(struct draft *draft, struct request *request, struct answer *an
 {
     (void)request;
     (void)answer;
-    line_leave(draft);
+    wait_queue_leave(draft);
     return error_set(MPM_ETIMEDOUT, "%s", late_sentence);
 }
 
 /* Who took it from a dead owner leaves it to that one: the next one is to know of the death. */
 static int give_up_acquire(struct draft *draft, struct request *request, struct answer *answer)
 {
-    line_leave(draft);
+    wait_queue_leave(draft);
     if (!request->number || !is_callers(draft))
         return MPM_OK;
     if (!--draft->state->depth) {

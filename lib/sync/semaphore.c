@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "sync/kinds.h"
-#include "sync/line.h"
+#include "sync/wait_queue.h"
 #include "sync/state_method.h"
 
 enum { SEMAPHORE_ACQUIRE, SEMAPHORE_LEAVE, SEMAPHORE_RELEASE, SEMAPHORE_LOOK, SEMAPHORE_DESTROY };
@@ -18,10 +18,10 @@ enum { SEMAPHORE_ACQUIRE, SEMAPHORE_LEAVE, SEMAPHORE_RELEASE, SEMAPHORE_LOOK, SE
 static int acquire(struct draft *draft, struct request *request, struct answer *answer)
 {
     (void)answer;
-    if (!draft->state->value || !line_may_take(draft))
-        return line_wait(draft, request);
+    if (!draft->state->value || !wait_queue_may_take(draft))
+        return wait_queue_wait(draft, request);
     draft->state->value--;
-    line_took(draft);
+    wait_queue_took(draft);
     return MPM_OK;
 }
 
@@ -57,14 +57,14 @@ static int leave(struct draft *draft, struct request *request, struct answer *an
 {
     (void)request;
     (void)answer;
-    line_leave(draft);
+    wait_queue_leave(draft);
     return error_set(MPM_ETIMEDOUT, "%s", late_sentence);
 }
 
 static int give_up_acquire(struct draft *draft, struct request *request, struct answer *answer)
 {
     (void)answer;
-    line_leave(draft);
+    wait_queue_leave(draft);
     if (!request->number || draft->state->value == most_permits(draft->state))
         return MPM_OK;
     draft->state->value++;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The line; see the header. Of a state it uses `value`, the free permits, and `turn`, the acquisitions past
  * the oldest waiter. */
-#include "sync/line.h"
+#include "sync/wait_queue.h"
 
 #include "object/call.h"
 
 static bool is_reserved(const struct draft *draft)
 {
-    return draft->state->count && draft->state->turn >= LINE_BYPASSES;
+    return draft->state->count && draft->state->turn >= WAIT_QUEUE_BYPASSES;
 }
 
-bool line_may_take(struct draft *draft)
+bool wait_queue_may_take(struct draft *draft)
 {
     while (is_reserved(draft) && thread_ref_is_dead(&draft->waiters[0].thread_ref))
         state_remove(draft, &draft->waiters[0]);
@@ -25,7 +25,7 @@ static void turn_ends(struct draft *draft)
     draft->state->turn = 0;
 }
 
-void line_took(struct draft *draft)
+void wait_queue_took(struct draft *draft)
 {
     struct waiter *waiter = state_find(draft);
 
@@ -46,7 +46,7 @@ static void drop_dead(struct draft *draft)
     }
 }
 
-int line_wait(struct draft *draft, const struct request *request)
+int wait_queue_wait(struct draft *draft, const struct request *request)
 {
     if (!request->may_wait || state_find(draft))
         return CALL_MUST_WAIT;
@@ -55,7 +55,7 @@ int line_wait(struct draft *draft, const struct request *request)
     return state_add(draft, 0, 0) ? CALL_MUST_WAIT : STATE_NEEDS_ROOM;
 }
 
-void line_leave(struct draft *draft)
+void wait_queue_leave(struct draft *draft)
 {
     struct waiter *waiter = state_find(draft);
 
