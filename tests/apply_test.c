@@ -10,7 +10,7 @@
 #include <mpmap.h>
 
 #include "pool/driver/pool_state.h"
-#include "pool/node/holder_inside.h"
+#include "pool/node/node_pool_inside.h"
 #include "support/gate.h"
 #include "support/predicate.h"
 #include "support/shared_file.h"

@@ -16,7 +16,7 @@
 #include "host/host_inside.h"
 #include "node/context.h"
 #include "pool/driver/pool_state.h"
-#include "pool/node/holder_inside.h"
+#include "pool/node/node_pool_inside.h"
 #include "shm/arena.h"
 #include "shm/thread_token.h"
 #include "support/gate.h"

@@ -13,7 +13,7 @@
 #include <mpmap.h>
 
 #include "pool/driver/pool_state.h"
-#include "pool/node/holder_inside.h"
+#include "pool/node/node_pool_inside.h"
 #include "pool/worker/worker_self.h"
 #include "shm/kill_point.h"
 #include "support/child.h"
@@ -35,12 +35,12 @@ static struct {
 } * shared;
 
 /* Of the pool that is open. */
-static struct holder *holder;
+static struct node_pool *node_pool;
 
 /* Whether this thread of main is the one that watches: any may do other things meanwhile. */
 static bool watches(void)
 {
-    return getpid() == rank_pid && holder && holder->watch_mutex.__data.__owner == gettid();
+    return getpid() == rank_pid && node_pool && node_pool->watch_mutex.__data.__owner == gettid();
 }
 
 /* In main, where it finds item 0 late. Where that has been killed already, it was no point before the signal. */
@@ -182,9 +182,9 @@ static void hold_up_at(unsigned target, int (*run)(mpm_pool *pool))
     shared->target = target;
     shared->waits_for_lease = run == map_one_by_one;
     CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&options, &pool), MPM_OK);
-    holder = pool->home;
+    node_pool = pool->home;
     status = run(pool);
-    holder = NULL;
+    node_pool = NULL;
     if (atomic_load(&shared->held)) {
         if (status)
             mpm_report_error();

@@ -51,7 +51,7 @@ struct event {
     uint64_t first, count; /* of a grant; count: what is kept of a lease that returns */
 };
 
-struct held_lease {
+struct node_lease {
     bool lives;
     bool begun;
     uint32_t number, version;
@@ -63,8 +63,8 @@ struct held_lease {
 
 struct world_node {
     struct simulate_crew crew;
-    struct held_lease leases[DEPTH];
-    struct held_lease *current; /* the one that is claimed from */
+    struct node_lease leases[DEPTH];
+    struct node_lease *current; /* the one that is claimed from */
     bool dead;
     double claimed_s;  /* when the last lease was claimed */
     double finished_s; /* when the last lease was done */
@@ -187,7 +187,7 @@ static void send_to_node(struct world *world, const struct lease_action *action)
 
 /* ---- Nodes ---- */
 
-static struct held_lease *find_held(struct world_node *node, uint32_t number)
+static struct node_lease *find_held(struct world_node *node, uint32_t number)
 {
     for (int i = 0; i < DEPTH; i++)
         if (node->leases[i].lives && node->leases[i].number == number)
@@ -195,18 +195,18 @@ static struct held_lease *find_held(struct world_node *node, uint32_t number)
     return NULL;
 }
 
-static struct held_lease *next_to_begin(struct world_node *node)
+static struct node_lease *next_to_begin(struct world_node *node)
 {
-    struct held_lease *next = NULL;
+    struct node_lease *next = NULL;
     for (int i = 0; i < DEPTH; i++) {
-        struct held_lease *lease = &node->leases[i];
+        struct node_lease *lease = &node->leases[i];
         if (lease->lives && !lease->begun && (!next || lease->order < next->order))
             next = lease;
     }
     return next;
 }
 
-static void foresee(struct world *world, unsigned index, const struct held_lease *lease)
+static void foresee(struct world *world, unsigned index, const struct node_lease *lease)
 {
     const struct simulate_claims *claims = &lease->claims;
     struct event event = {.node = index, .lease = lease->number, .version = lease->version};
@@ -222,7 +222,7 @@ static void foresee(struct world *world, unsigned index, const struct held_lease
 static void begin_next(struct world *world, unsigned index)
 {
     struct world_node *node = &world->nodes[index];
-    struct held_lease *lease = node->current ? NULL : next_to_begin(node);
+    struct node_lease *lease = node->current ? NULL : next_to_begin(node);
     if (!lease)
         return;
     node->current = lease;
@@ -235,7 +235,7 @@ static void begin_next(struct world *world, unsigned index)
 static void node_gets_lease(struct world *world, const struct event *event)
 {
     struct world_node *node = &world->nodes[event->node];
-    struct held_lease *lease = node->leases;
+    struct node_lease *lease = node->leases;
     while (lease < node->leases + DEPTH && lease->lives)
         lease++;
     if (lease == node->leases + DEPTH) {
@@ -243,7 +243,7 @@ static void node_gets_lease(struct world *world, const struct event *event)
         return;
     }
     uint32_t version = lease->version + 1;
-    *lease = (struct held_lease){.lives = true,
+    *lease = (struct node_lease){.lives = true,
                                  .number = event->lease,
                                  .version = version,
                                  .order = event->order,
@@ -261,7 +261,7 @@ static void end_current(struct world *world, unsigned index)
 /* Stops claiming from the lease; what it keeps is what is claimed. */
 static void cut_current(struct world *world, struct world_node *node, unsigned index)
 {
-    struct held_lease *lease = node->current;
+    struct node_lease *lease = node->current;
     lease->claims = simulate_crew_stop(&node->crew, &world->work, lease->first, lease->count, lease->start_s,
                                        world->now_s);
     lease->count = lease->claims.count;
@@ -277,7 +277,7 @@ static void cut_current(struct world *world, struct world_node *node, unsigned i
 static void node_gets_recall(struct world *world, const struct event *event)
 {
     struct world_node *node = &world->nodes[event->node];
-    struct held_lease *lease = find_held(node, event->lease);
+    struct node_lease *lease = find_held(node, event->lease);
     if (!lease)
         return;
     if (!lease->begun) {
@@ -289,7 +289,7 @@ static void node_gets_recall(struct world *world, const struct event *event)
     send_to_main(world, EVENT_RETURN, event->node, event->lease, lease->count, HEADER_BYTES);
 }
 
-static void node_is_done(struct world *world, unsigned index, struct held_lease *lease)
+static void node_is_done(struct world *world, unsigned index, struct node_lease *lease)
 {
     struct world_node *node = &world->nodes[index];
     double bytes = HEADER_BYTES + (double)lease->count * (double)world->options->result_size;
@@ -304,7 +304,7 @@ static void node_is_done(struct world *world, unsigned index, struct held_lease 
 static void node_event(struct world *world, const struct event *event)
 {
     struct world_node *node = &world->nodes[event->node];
-    struct held_lease *lease = find_held(node, event->lease);
+    struct node_lease *lease = find_held(node, event->lease);
 
     if (!lease || lease->version != event->version)
         return;

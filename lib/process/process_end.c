@@ -71,7 +71,7 @@ void process_changed(uint32_t process, bool has_ended)
         if (dead_leaves & PROCESS_LEAVES_THREAD_REF)
             thread_ref_died_here();
         if (runtime_topology()->node_count > 1)
-            index_set_add(&process_table_of(runtime_arena())->bereaved, process);
+            index_set_add(&process_table_of(runtime_arena())->dead_parents, process);
         dead_leaves = 0;
     }
     eventcount_notify(runtime_doorbell());
@@ -101,7 +101,7 @@ void process_host_lost(void)
     for (uint32_t number = 0; (record = process_find(runtime_arena(), number)); number++) {
         eventcount_notify(&record->changed);
         if (runtime_topology()->node_count > 1 && process_generation_of(atomic_load(&record->word)))
-            index_set_add(&process_table_of(runtime_arena())->bereaved, number);
+            index_set_add(&process_table_of(runtime_arena())->dead_parents, number);
     }
     kill_all_orphans();
     thread_ref_died_here();
@@ -155,7 +155,7 @@ static bool process_work(void)
 {
     struct process_table *table = process_table_of(runtime_arena());
 
-    index_set_take_all(&table->bereaved, tell_death);
+    index_set_take_all(&table->dead_parents, tell_death);
     if (has_told || runtime_topology()->rank == 0 || !atomic_load(&table->has_asked))
         return false;
     has_told = true;

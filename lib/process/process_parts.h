@@ -31,10 +31,10 @@ _Static_assert(sizeof(struct process_about) <= PROCESS_ABOUT_SIZE, "a record mus
 
 /* A node's, in its arena: made by the leader before hosts are forked. */
 struct process_table {
-    struct index_set bereaved;  /* records whose dead may have daemons on other nodes: for the courier */
-    _Atomic uint64_t started;   /* processes that were asked for at this node */
-    _Atomic uint32_t has_asked; /* a process of this node has asked for one, here or elsewhere */
-    _Atomic uint32_t asked[];   /* by node: how many processes of this node have asked for there */
+    struct index_set dead_parents; /* records whose dead may have daemons on other nodes: for the courier */
+    _Atomic uint64_t started;      /* processes that were asked for at this node */
+    _Atomic uint32_t has_asked;    /* a process of this node has asked for one, here or elsewhere */
+    _Atomic uint32_t asked[];      /* by node: how many processes of this node have asked for there */
 };
 
 struct process_table *process_table_of(struct arena *arena);

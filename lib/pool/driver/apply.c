@@ -128,10 +128,10 @@ static enum call_order look_at_call(void *argument, bool waits)
 
 /* By a cell of main's own node. */
 static enum call_end call_at_home(struct mpm_pool *pool, struct map_request *request,
-                                  struct holder_call *call)
+                                  struct node_pool_call *call)
 {
     struct home_call looked_after = {.pool = pool, .node = request->node};
-    enum call_end end = holder_make_call(pool->home, call, look_at_call, &looked_after);
+    enum call_end end = node_pool_make_call(pool->home, call, look_at_call, &looked_after);
 
     set_waits(&looked_after, false);
     if (end == CALL_IS_MOVED) {
@@ -148,19 +148,19 @@ static bool has_line(struct mpm_pool *pool)
     if (!atomic_load(&pool->in_line))
         return false;
     async_wait_for_turn(pool);
-    return holder_has_line(pool->home);
+    return node_pool_has_line(pool->home);
 }
 
 /* By a cell, where main's own node is the place for it, and nothing stands in line there that was begun before; else as
  * a map, which takes over the count of the call. */
 static int run_call(struct mpm_pool *pool, struct map_request *request, const struct named_task *task)
 {
-    struct holder_call call = {.task_id = task->id,
-                               .task = &task->name,
-                               .item = request->items,
-                               .item_size = (uint32_t)request->item_size,
-                               .result_size = (uint32_t)request->result_size,
-                               .result = request->results};
+    struct node_pool_call call = {.task_id = task->id,
+                                  .task = &task->name,
+                                  .item = request->items,
+                                  .item_size = (uint32_t)request->item_size,
+                                  .result_size = (uint32_t)request->result_size,
+                                  .result = request->results};
     enum call_end end = CALL_IS_NOT_MADE;
 
     if (request->node == runtime_topology()->node && pool->home && !has_line(pool))

@@ -45,39 +45,39 @@ static void on_hung(void *argument, const struct granted_lease *lease)
     node_link_count_sent(link, lease->first, lease->count, link->has_items_in_place);
 }
 
-static int on_done(const struct node_link *link, const struct held_lease *lease)
+static int on_done(const struct node_link *link, const struct node_lease *lease)
 {
-    struct lease_results results = {.lease = held_lease_number(lease),
-                                    .first = held_lease_first(lease),
-                                    .count = held_lease_count(lease),
-                                    .results = held_lease_results(lease),
+    struct lease_results results = {.lease = node_lease_number(lease),
+                                    .first = node_lease_first(lease),
+                                    .count = node_lease_count(lease),
+                                    .results = node_lease_results(lease),
                                     .base = runtime_arena(),
-                                    .failures_untold = held_lease_failures_untold(lease)};
+                                    .failures_untold = node_lease_failures_untold(lease)};
 
     if (!results.count)
         return MPM_OK; /* all of it was recalled, and the map knows */
-    results.failures = held_lease_failures(lease, &results.failure_count);
+    results.failures = node_lease_failures(lease, &results.failure_count);
     return link->map->events->done(link->map->argument, link->node, &results);
 }
 
-static int on_seen(void *argument, struct held_lease *lease, enum lease_look look)
+static int on_seen(void *argument, struct node_lease *lease, enum lease_look look)
 {
     const struct node_link *link = argument;
     const struct linked_map *map = link->map;
 
     if (look == LEASE_IS_LOST)
-        return held_lease_status(lease);
-    if (look != LEASE_RUNS || (map->request->is_in_line && held_lease_is_begun(lease)))
+        return node_lease_status(lease);
+    if (look != LEASE_RUNS || (map->request->is_in_line && node_lease_is_begun(lease)))
         map->events->begun(map->argument);
     if (look == LEASE_IS_CLAIMED)
-        return map->events->claimed(map->argument, link->node, (uint32_t)held_lease_number(lease));
+        return map->events->claimed(map->argument, link->node, (uint32_t)node_lease_number(lease));
     return look == LEASE_IS_DONE ? on_done(link, lease) : MPM_OK;
 }
 
 static int open_queue(struct node_link *link)
 {
     const struct linked_map *map = link->map;
-    struct queued_job job = {.holder = map->pool->home,
+    struct queued_job job = {.node_pool = map->pool->home,
                              .spec = map->spec,
                              .context = map->request->context,
                              .is_lasting = true,
@@ -137,7 +137,7 @@ static bool local_close(struct node_link *link)
 
 static uint64_t local_next_poll_ns(const struct node_link *link)
 {
-    return link->queue ? holder_watch(link->map->pool->home) : CLOCK_FOREVER;
+    return link->queue ? node_pool_watch(link->map->pool->home) : CLOCK_FOREVER;
 }
 
 static uint64_t local_items_done(const struct node_link *link)

@@ -59,7 +59,7 @@ static int lose_node(struct map *map, unsigned node)
     return join_others(map, node);
 }
 
-/* What a node has done until then is looked at between seeing that it is bereft and giving it up. */
+/* What a node has done until then is looked at between seeing that it is without workers and giving it up. */
 static int look_everywhere(struct map *map, bool *worked)
 {
     unsigned count = map->pool->node_count;
@@ -69,12 +69,12 @@ static int look_everywhere(struct map *map, bool *worked)
         if (map->loss[node] == NODE_WORKS && map->pool->node[node].workers &&
             (map->request.node == MAP_ALL_NODES || map->request.node == node) &&
             !pool_works_on(map->pool, node))
-            map->loss[node] = NODE_IS_BEREFT;
+            map->loss[node] = NODE_IS_HAS_NO_WORKERS;
     }
     if ((status = node_links_poll(map->links, worked)))
         return status;
     for (unsigned node = 0; node < count && !lease_all_done(map->table); node++) {
-        if (map->loss[node] == NODE_IS_BEREFT && (status = lose_node(map, node)))
+        if (map->loss[node] == NODE_IS_HAS_NO_WORKERS && (status = lose_node(map, node)))
             return status;
     }
     return MPM_OK;

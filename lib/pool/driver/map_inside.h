@@ -15,8 +15,8 @@ enum map_stage { MAP_RUNS, MAP_CLOSES, MAP_HAS_ENDED };
 
 enum node_loss {
     NODE_WORKS,
-    NODE_IS_BEREFT, /* it has been seen that it has no workers any more */
-    NODE_IS_LOST,   /* the table knows */
+    NODE_IS_HAS_NO_WORKERS, /* it has been seen that it has no workers any more */
+    NODE_IS_LOST,           /* the table knows */
 };
 
 /* A map that is for one node counts as a single call there. If it has one item, it goes to another node that has an

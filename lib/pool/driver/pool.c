@@ -94,7 +94,7 @@ static int open_on_node(struct mpm_pool *pool, unsigned node, const uint32_t *wo
         return MPM_OK;
     pool_state_opens(pool, node);
     if (node == runtime_topology()->node)
-        return holder_open(&pool->spec, pool->argument, workers, rank_count, &pool->home);
+        return node_pool_open(&pool->spec, pool->argument, workers, rank_count, &pool->home);
     return courier_post(node, MESSAGE_POOL_OPEN, parts, 3);
 }
 
@@ -122,7 +122,7 @@ static int open_everywhere(struct mpm_pool *pool)
 /* 0 when the pool is ready on all nodes, 1 while it is not. */
 static int check_ready(const struct mpm_pool *pool)
 {
-    int status = pool->home ? holder_check(pool->home) : MPM_OK;
+    int status = pool->home ? node_pool_check(pool->home) : MPM_OK;
 
     for (unsigned node = 0; status >= 0 && node < pool->node_count; node++) {
         struct pool_word there = pool_state_of(pool, node);
@@ -143,13 +143,14 @@ static int wait_until_ready(const struct mpm_pool *pool)
 
         if ((status = runtime_check_whole()) || (status = check_ready(pool)) <= 0)
             return status;
-        eventcount_wait(runtime_doorbell(), seen, 0, pool->home ? holder_watch(pool->home) : CLOCK_FOREVER);
+        eventcount_wait(runtime_doorbell(), seen, 0,
+                        pool->home ? node_pool_watch(pool->home) : CLOCK_FOREVER);
     }
 }
 
 static bool is_closed(const struct mpm_pool *pool)
 {
-    if (pool->home && !holder_is_closed(pool->home))
+    if (pool->home && !node_pool_is_closed(pool->home))
         return false;
     for (unsigned node = 0; node < pool->node_count; node++) {
         enum pool_node_state there = pool_state_of(pool, node).state;
@@ -166,7 +167,7 @@ static void end_workers(struct mpm_pool *pool, bool now)
     struct message_pool message = {.pool = pool->spec.id, .now = now};
 
     if (pool->home)
-        holder_begin_close(pool->home);
+        node_pool_begin_close(pool->home);
     for (unsigned node = 0; node < pool->node_count; node++) {
         if (node != runtime_topology()->node && pool_state_of(pool, node).state != POOL_NODE_UNUSED &&
             courier_post_one(node, MESSAGE_POOL_CLOSE, &message, sizeof message))
@@ -227,8 +228,8 @@ static bool wait_until_closed(struct mpm_pool *pool, const struct ending *ending
         if (!now && (now = atomic_load(&pool->terminating)))
             end_workers(pool, now);
         if (now && pool->home)
-            holder_kill_all(pool->home);
-        next_ns = pool->home ? holder_watch(pool->home) : CLOCK_FOREVER;
+            node_pool_kill_all(pool->home);
+        next_ns = pool->home ? node_pool_watch(pool->home) : CLOCK_FOREVER;
         if (now)
             next_ns = clock_now_ns() + KILL_AGAIN_NS;
         else if (ending->deadline_ns < next_ns)
@@ -240,7 +241,7 @@ static bool wait_until_closed(struct mpm_pool *pool, const struct ending *ending
 /* Workers that were killed because their finalizers ran past their time. */
 static unsigned count_late_ends(const struct mpm_pool *pool)
 {
-    unsigned late = pool->home ? holder_late_ends(pool->home) : 0;
+    unsigned late = pool->home ? node_pool_late_ends(pool->home) : 0;
 
     for (unsigned node = 0; node < pool->node_count; node++)
         late += pool_state_of(pool, node).late_ends;
@@ -256,7 +257,7 @@ static int free_pool(struct mpm_pool *pool, const struct ending *ending)
     log_write(MPM_LOG_INFO, "pool %llu is %s", (unsigned long long)pool->spec.id,
               atomic_load(&pool->terminating) ? "terminated" : "closed");
     pool_state_remove(pool);
-    holder_free(pool->home);
+    node_pool_free(pool->home);
     pool_state_free(pool);
     eventcount_notify(runtime_doorbell());
     if (!late)

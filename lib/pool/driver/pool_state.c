@@ -122,7 +122,7 @@ struct mpm_pool *pool_state_begin_any_end(bool *any)
     return pool;
 }
 
-/* Removal takes the mutex, so the pool's holder is there. */
+/* Removal takes the mutex, so the pool's node pool is there. */
 bool pool_state_terminate(struct mpm_pool *pool)
 {
     struct mpm_pool *listed;
@@ -133,7 +133,7 @@ bool pool_state_terminate(struct mpm_pool *pool)
     if (listed) {
         atomic_store(&pool->terminating, true);
         if (pool->home)
-            holder_wake_callers(pool->home);
+            node_pool_wake_callers(pool->home);
     }
     pthread_mutex_unlock(&state.mutex);
     eventcount_notify(runtime_doorbell());
@@ -294,7 +294,7 @@ bool pool_works_on(const struct mpm_pool *pool, unsigned node)
     if (!pool->node[node].workers)
         return false;
     if (node == runtime_topology()->node)
-        return pool->home && !holder_is_bereft(pool->home);
+        return pool->home && !node_pool_has_no_workers(pool->home);
     return !pool_state_of(pool, node).is_lost;
 }
 
@@ -304,7 +304,7 @@ static int say_no_workers(const struct mpm_pool *pool)
     char why[MESSAGE_TEXT_SIZE];
 
     if (pool->home) {
-        holder_say_bereft(pool->home);
+        node_pool_say_no_workers(pool->home);
         snprintf(why, sizeof why, "%s", mpm_error());
         return error_set(MPM_EWORKER, "the pool has no workers left: %s", why);
     }
@@ -322,7 +322,7 @@ unsigned pool_count_workers(const struct mpm_pool *pool)
 {
     unsigned count = 0;
 
-    if (pool->home && holder_has_failed(pool->home))
+    if (pool->home && node_pool_has_failed(pool->home))
         return 0;
     for (unsigned node = 0; node < pool->node_count; node++) {
         if (pool_state_of(pool, node).status)
@@ -348,7 +348,7 @@ int pool_check(const struct mpm_pool *pool)
 
     if (atomic_load(&pool->terminating))
         return error_set(MPM_ECANCELED, "the pool was terminated");
-    if ((status = runtime_check_whole()) || (pool->home && (status = holder_check(pool->home)) < 0))
+    if ((status = runtime_check_whole()) || (pool->home && (status = node_pool_check(pool->home)) < 0))
         return status;
     for (unsigned node = 0; node < pool->node_count; node++) {
         struct pool_word there = pool_state_of(pool, node);
@@ -398,7 +398,7 @@ static bool take_idle(struct mpm_pool *pool, unsigned node)
     bool was_idle;
 
     if (node == runtime_topology()->node)
-        return pool->home && holder_has_idle(pool->home);
+        return pool->home && node_pool_has_idle(pool->home);
     pthread_mutex_lock(&state.mutex);
     was_idle = pool->node[node].is_idle && !pool->node[node].word.is_lost;
     pool->node[node].is_idle = false;
@@ -580,7 +580,7 @@ static bool on_pool_state(unsigned node, const void *payload, size_t size)
     return true;
 }
 
-/* Removal takes the mutex, so the pool's holder is there. */
+/* Removal takes the mutex, so the pool's node pool is there. */
 static bool on_idle(unsigned node, const void *payload, size_t size)
 {
     const struct message_pool *message = payload;
@@ -594,7 +594,7 @@ static bool on_idle(unsigned node, const void *payload, size_t size)
         pool->node[node].is_asked = false;
         pool->node[node].is_idle = true;
         if (pool->home)
-            holder_wake_callers(pool->home);
+            node_pool_wake_callers(pool->home);
     }
     pthread_mutex_unlock(&state.mutex);
     eventcount_notify(runtime_doorbell());

@@ -13,7 +13,7 @@
 #include "mpmap/pool.h"
 
 #include "pool/driver/map_request.h"
-#include "pool/node/holder.h"
+#include "pool/node/node_pool.h"
 #include "pool/shared/message.h"
 
 enum pool_node_state { POOL_NODE_UNUSED, POOL_NODE_OPENING, POOL_NODE_READY, POOL_NODE_CLOSED };
@@ -23,7 +23,7 @@ struct pool_word {
     enum pool_node_state state;
     int status;         /* not 0: the pool has failed there, and `text` says why */
     bool is_lost;       /* it has no workers there any more, and `text` says why */
-    unsigned late_ends; /* when it is closed: see holder_late_ends() */
+    unsigned late_ends; /* when it is closed: see node_pool_late_ends() */
     char text[MESSAGE_TEXT_SIZE];
 };
 
@@ -67,7 +67,7 @@ struct mpm_pool {
     struct pool_spec spec;
     const void *argument; /* of the initializer: the caller's, until the pool is open */
     unsigned worker_count;
-    struct holder *home;      /* NULL if it has no workers on main's node */
+    struct node_pool *home;   /* NULL if it has no workers on main's node */
     _Atomic bool terminating; /* what uses it is to end at once */
     _Atomic bool dropping;    /* what no worker has come to is to end */
     _Atomic unsigned waiting; /* single calls that would go where a worker is idle */

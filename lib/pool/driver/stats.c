@@ -105,7 +105,7 @@ static int read_far(struct answers *answers, const struct mpm_pool *pool, unsign
 static int read_home(struct answers *answers, const struct mpm_pool *pool, unsigned node)
 {
     size_t size;
-    struct node_tally *tally = holder_tally(pool->home, &size);
+    struct node_tally *tally = node_pool_tally(pool->home, &size);
 
     if (!tally)
         return error_set(MPM_ENOMEM, "no memory for the counts of %u workers", pool->node[node].workers);

@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "host/host.h"
 #include "node/context.h"
-#include "pool/node/holder_inside.h"
+#include "pool/node/node_pool_inside.h"
 
 static bool grow(void **array, size_t *room, size_t count, size_t size)
 {
@@ -29,7 +29,7 @@ static bool grow(void **array, size_t *room, size_t count, size_t size)
     return true;
 }
 
-static struct suspect *suspect_of(struct held_lease *lease, uint64_t item)
+static struct suspect *suspect_of(struct node_lease *lease, uint64_t item)
 {
     struct suspect *suspect;
 
@@ -45,7 +45,7 @@ static struct suspect *suspect_of(struct held_lease *lease, uint64_t item)
 }
 
 /* Takes the crashes of the round that has ended: how many of their items are to be run again. Without memory for one it is not blamed. */
-static uint64_t take_crashes(struct held_lease *lease)
+static uint64_t take_crashes(struct node_lease *lease)
 {
     struct lease_block *block = lease->block;
     uint32_t count = atomic_load(&block->crash_count);
@@ -58,7 +58,7 @@ static uint64_t take_crashes(struct held_lease *lease)
         if (!atomic_exchange(&crash->ready, 0) || !(suspect = suspect_of(lease, crash->item)))
             continue;
         suspect->attempts++;
-        retried += suspect->attempts < lease->job->holder->board->spec.max_attempts;
+        retried += suspect->attempts < lease->job->node_pool->board->spec.max_attempts;
         suspect->last_status = crash->wait_status;
         suspect->last_limit = (enum item_limit)crash->limit;
     }
@@ -67,7 +67,7 @@ static uint64_t take_crashes(struct held_lease *lease)
 }
 
 /* Takes a place in the list of failures; NULL without memory. */
-static mpm_failure *add_failure(struct held_lease *lease, uint64_t item)
+static mpm_failure *add_failure(struct node_lease *lease, uint64_t item)
 {
     mpm_failure *failure;
 
@@ -83,17 +83,17 @@ static mpm_failure *add_failure(struct held_lease *lease, uint64_t item)
     return failure;
 }
 
-static void zero_result(struct held_lease *lease, uint64_t item)
+static void zero_result(struct node_lease *lease, uint64_t item)
 {
     uint64_t size = lease->job->block->spec.result_size;
 
     if (size)
-        memset((char *)arena_at(lease->job->holder->arena, lease->block->results) + item * size, 0, size);
+        memset((char *)arena_at(lease->job->node_pool->arena, lease->block->results) + item * size, 0, size);
 }
 
-static _Atomic uint64_t *bits_of(const struct held_lease *lease, uint64_t array, uint32_t worker)
+static _Atomic uint64_t *bits_of(const struct node_lease *lease, uint64_t array, uint32_t worker)
 {
-    return lease_bits(lease->job->holder->arena, lease->block, array, worker);
+    return lease_bits(lease->job->node_pool->arena, lease->block, array, worker);
 }
 
 static const char *attempts_word(unsigned attempts)
@@ -127,13 +127,13 @@ static void describe_limit(const struct pool_spec *spec, enum item_limit limit, 
              attempts_word(failure->attempts));
 }
 
-void holder_describe_death(const struct holder *holder, int wait_status, enum item_limit limit,
-                           mpm_failure *failure)
+void node_pool_describe_death(const struct node_pool *node_pool, int wait_status, enum item_limit limit,
+                              mpm_failure *failure)
 {
     char how[120];
 
     if (limit != LIMIT_NONE) {
-        describe_limit(&holder->board->spec, limit, failure);
+        describe_limit(&node_pool->board->spec, limit, failure);
         return;
     }
     failure->cause = WIFSIGNALED(wait_status) ? MPM_CAUSE_SIGNAL : MPM_CAUSE_EXIT;
@@ -147,7 +147,7 @@ void holder_describe_death(const struct holder *holder, int wait_status, enum it
 }
 
 /* What a dead worker noted of items that it did not finish never happened. */
-static void forget_failures(struct held_lease *lease, uint64_t word, uint64_t missing)
+static void forget_failures(struct node_lease *lease, uint64_t word, uint64_t missing)
 {
     for (uint32_t worker = 0; worker < lease->block->worker_count; worker++) {
         _Atomic uint64_t *failed = &bits_of(lease, lease->block->failed, worker)[word];
@@ -159,21 +159,21 @@ static void forget_failures(struct held_lease *lease, uint64_t word, uint64_t mi
 
 /* Items that have cost as many workers as an item may are done: failed. The lease is quiet, so worker 0's
  * bits may be written here. */
-static bool give_up_suspects(struct held_lease *lease)
+static bool give_up_suspects(struct node_lease *lease)
 {
-    unsigned limit = lease->job->holder->board->spec.max_attempts;
+    unsigned limit = lease->job->node_pool->board->spec.max_attempts;
 
     for (size_t i = 0; i < lease->suspect_count; i++) {
         struct suspect *suspect = &lease->suspects[i];
         mpm_failure *failure;
 
         if (suspect->attempts < limit ||
-            held_lease_done_word(lease, suspect->item / 64) >> suspect->item % 64 & 1)
+            node_lease_done_word(lease, suspect->item / 64) >> suspect->item % 64 & 1)
             continue;
         if (!(failure = add_failure(lease, suspect->item)))
             return false;
         failure->attempts = suspect->attempts;
-        holder_describe_death(lease->job->holder, suspect->last_status, suspect->last_limit, failure);
+        node_pool_describe_death(lease->job->node_pool, suspect->last_status, suspect->last_limit, failure);
         forget_failures(lease, suspect->item / 64, UINT64_C(1) << suspect->item % 64);
         zero_result(lease, suspect->item);
         lease->given_up++;
@@ -183,30 +183,30 @@ static bool give_up_suspects(struct held_lease *lease)
 }
 
 /* The bits of `word` that are items which the lease keeps. */
-static uint64_t kept_bits(const struct held_lease *lease, uint64_t word)
+static uint64_t kept_bits(const struct node_lease *lease, uint64_t word)
 {
     if (lease->keep >= (word + 1) * 64)
         return UINT64_MAX;
     return lease->keep <= word * 64 ? 0 : (UINT64_C(1) << lease->keep % 64) - 1;
 }
 
-static uint64_t count_missing(const struct held_lease *lease)
+static uint64_t count_missing(const struct node_lease *lease)
 {
     uint64_t missing = 0;
 
     for (uint64_t word = 0; word < lease->block->words; word++)
         missing += (unsigned)__builtin_popcountll(kept_bits(lease, word) &
-                                                  ~held_lease_done_word(lease, word));
+                                                  ~node_lease_done_word(lease, word));
     return missing;
 }
 
-static struct note *notes_of(const struct held_lease *lease)
+static struct note *notes_of(const struct node_lease *lease)
 {
-    return arena_at(lease->job->holder->arena, lease->block->notes);
+    return arena_at(lease->job->node_pool->arena, lease->block->notes);
 }
 
 /* Whether its worker has lived to say so: else the item was run again. */
-static bool is_true(const struct held_lease *lease, const struct note *note)
+static bool is_true(const struct node_lease *lease, const struct note *note)
 {
     return atomic_load(&note->ready) &&
            lease_bit(bits_of(lease, lease->block->done, note->worker), note->item);
@@ -214,7 +214,7 @@ static bool is_true(const struct held_lease *lease, const struct note *note)
 
 /* Between two rounds: what dead workers have claimed or written in vain is room again, so there is a note for each item
  * of a lease that has as many notes as items. */
-static void forget_notes(struct held_lease *lease)
+static void forget_notes(struct node_lease *lease)
 {
     struct lease_block *block = lease->block;
     struct note *notes = notes_of(lease);
@@ -237,16 +237,16 @@ static void forget_notes(struct held_lease *lease)
 
 /* Room for a list of so many items. A full arena has room for a few at a time all the same: the next rounds list the
  * others. */
-static void make_order(struct held_lease *lease, uint64_t *count)
+static void make_order(struct node_lease *lease, uint64_t *count)
 {
-    struct arena *arena = lease->job->holder->arena;
+    struct arena *arena = lease->job->node_pool->arena;
     struct lease_block *block = lease->block;
     uint64_t offset;
 
-    if (!held_lease_is_short_list(lease))
+    if (!node_lease_is_short_list(lease))
         arena_free(arena, block->order);
     if (*count > LEASE_SHORT_LIST &&
-        !arena_alloc(arena, *count * sizeof(uint32_t), lease->job->holder->board->owner, &offset)) {
+        !arena_alloc(arena, *count * sizeof(uint32_t), lease->job->node_pool->board->owner, &offset)) {
         block->order = offset;
         return;
     }
@@ -257,7 +257,7 @@ static void make_order(struct held_lease *lease, uint64_t *count)
 
 /* The items of a word that are to run alone, unless they are done: their workers were killed from outside, likely for
  * want of memory, beside others that may have had it. */
-static uint64_t lonely_bits(const struct held_lease *lease, uint64_t word)
+static uint64_t lonely_bits(const struct node_lease *lease, uint64_t word)
 {
     uint64_t bits = 0;
 
@@ -271,19 +271,19 @@ static uint64_t lonely_bits(const struct held_lease *lease, uint64_t word)
     return bits;
 }
 
-static uint64_t count_lonely(const struct held_lease *lease)
+static uint64_t count_lonely(const struct node_lease *lease)
 {
     uint64_t lonely = 0;
 
     for (uint64_t word = 0; lease->suspect_count && word < lease->block->words; word++)
         lonely += (unsigned)__builtin_popcountll(kept_bits(lease, word) & lonely_bits(lease, word) &
-                                                 ~held_lease_done_word(lease, word));
+                                                 ~node_lease_done_word(lease, word));
     return lonely;
 }
 
 /* Lists items without a done bit, `count` in all, for another round. Those that run alone have a round of their own,
  * when all others are done. */
-static void list_missing(struct held_lease *lease, uint64_t count)
+static void list_missing(struct node_lease *lease, uint64_t count)
 {
     struct lease_block *block = lease->block;
     uint32_t *order;
@@ -293,9 +293,9 @@ static void list_missing(struct held_lease *lease, uint64_t count)
     if (!block->is_alone)
         count -= lonely;
     make_order(lease, &count);
-    order = arena_at(lease->job->holder->arena, block->order);
+    order = arena_at(lease->job->node_pool->arena, block->order);
     for (uint64_t word = 0; word < block->words; word++) {
-        uint64_t missing = kept_bits(lease, word) & ~held_lease_done_word(lease, word);
+        uint64_t missing = kept_bits(lease, word) & ~node_lease_done_word(lease, word);
 
         if (missing)
             forget_failures(lease, word, missing);
@@ -322,7 +322,7 @@ static void take_note(const struct note *note, uint32_t worker, uint64_t item, m
 }
 
 /* Takes the text and the code of an item's note, where there is one. */
-static void read_note(const struct held_lease *lease, uint32_t worker, uint64_t item, mpm_failure *failure)
+static void read_note(const struct node_lease *lease, uint32_t worker, uint64_t item, mpm_failure *failure)
 {
     const struct lease_block *block = lease->block;
     const struct note *notes = notes_of(lease);
@@ -335,7 +335,7 @@ static void read_note(const struct held_lease *lease, uint32_t worker, uint64_t 
 }
 
 /* Whether one more is to be listed: a batch of very many has told its user of them in another way. */
-static bool is_listed(struct held_lease *lease)
+static bool is_listed(struct node_lease *lease)
 {
     if (!job_is_batch(&lease->job->block->spec) || lease->failure_count < LEASE_MAX_TOLD)
         return true;
@@ -344,7 +344,7 @@ static bool is_listed(struct held_lease *lease)
 }
 
 /* Failed items of one worker, in one word of bits. */
-static bool take_failures_of(struct held_lease *lease, uint32_t worker, uint64_t word)
+static bool take_failures_of(struct node_lease *lease, uint32_t worker, uint64_t word)
 {
     struct lease_block *block = lease->block;
     uint64_t bits = atomic_load(&bits_of(lease, block->failed, worker)[word]) &
@@ -377,7 +377,7 @@ void sort_failures(mpm_failure *failures, size_t count)
         qsort(failures, count, sizeof *failures, compare_failures);
 }
 
-static bool take_failures(struct held_lease *lease)
+static bool take_failures(struct node_lease *lease)
 {
     if (atomic_load(&lease->block->note_count)) {
         for (uint64_t word = 0; word < lease->block->words; word++) {
@@ -391,13 +391,13 @@ static bool take_failures(struct held_lease *lease)
     return true;
 }
 
-static enum lease_look lose(struct held_lease *lease, int status)
+static enum lease_look lose(struct node_lease *lease, int status)
 {
     lease->status = status;
     return LEASE_IS_LOST;
 }
 
-static enum lease_look lose_job(struct held_lease *lease)
+static enum lease_look lose_job(struct node_lease *lease)
 {
     const struct note *loss = &lease->job->block->loss;
 
@@ -406,10 +406,10 @@ static enum lease_look lose_job(struct held_lease *lease)
     return lose(lease, error_set(loss->code < 0 ? loss->code : MPM_EWORKER, "%s", loss->text));
 }
 
-static void count_items(struct held_lease *lease)
+static void count_items(struct node_lease *lease)
 {
     struct lease_block *block = lease->block;
-    struct holder *holder = lease->job->holder;
+    struct node_pool *node_pool = lease->job->node_pool;
 
     for (uint32_t worker = 0; worker < block->worker_count; worker++) {
         const _Atomic uint64_t *done_bits = bits_of(lease, block->done, worker),
@@ -424,25 +424,25 @@ static void count_items(struct held_lease *lease)
             if (atomic_load_explicit(&block->note_count, memory_order_relaxed))
                 failed += (unsigned)__builtin_popcountll(bits & atomic_load(&failed_bits[word]));
         }
-        atomic_fetch_add(&holder->counts[worker].done, done - failed - (worker ? 0 : lease->given_up));
-        atomic_fetch_add(&holder->counts[worker].failed, failed);
+        atomic_fetch_add(&node_pool->counts[worker].done, done - failed - (worker ? 0 : lease->given_up));
+        atomic_fetch_add(&node_pool->counts[worker].failed, failed);
     }
-    atomic_fetch_add(&holder->failed, lease->given_up);
+    atomic_fetch_add(&node_pool->failed, lease->given_up);
 }
 
 /* The round has ended. */
-static enum lease_look end_round(struct held_lease *lease)
+static enum lease_look end_round(struct node_lease *lease)
 {
     uint64_t missing;
 
     if (atomic_load(&lease->job->block->is_lost))
         return lose_job(lease);
-    atomic_fetch_add(&lease->job->holder->retried, take_crashes(lease));
+    atomic_fetch_add(&lease->job->node_pool->retried, take_crashes(lease));
     if (!give_up_suspects(lease))
         return lose(lease, error_set(MPM_ENOMEM, "no memory for the list of failed items"));
     if ((missing = count_missing(lease))) {
         list_missing(lease, missing);
-        held_lease_put_up(lease);
+        node_lease_put_up(lease);
         return LEASE_RUNS;
     }
     if (!take_failures(lease))
@@ -451,12 +451,12 @@ static enum lease_look end_round(struct held_lease *lease)
     return LEASE_IS_DONE;
 }
 
-enum lease_look held_lease_look(struct held_lease *lease)
+enum lease_look node_lease_look(struct node_lease *lease)
 {
     if (atomic_load(&lease->block->next) < lease->block->count)
         return LEASE_RUNS;
-    held_lease_take_down(lease);
-    if (held_lease_is_quiet(lease))
+    node_lease_take_down(lease);
+    if (node_lease_is_quiet(lease))
         return end_round(lease);
     if (lease->is_said_claimed)
         return LEASE_RUNS;

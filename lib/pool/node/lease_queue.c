@@ -17,12 +17,12 @@ struct late_lease {
 struct lease_queue {
     struct queued_job job;
     struct job_spec *copy; /* with its context, while it waits for room; NULL: it does not, or lasts */
-    struct held_job *held; /* NULL as long as the arena has no room for it */
+    struct node_job *held; /* NULL as long as the arena has no room for it */
     struct late_lease *late, **end; /* oldest first */
     bool has_begun;                 /* it has had a lease hung up */
 };
 
-/* 1 as held_job_open(). */
+/* 1 as node_job_open(). */
 static int open_job(struct lease_queue *queue)
 {
     const struct queued_job *job = &queue->job;
@@ -30,11 +30,11 @@ static int open_job(struct lease_queue *queue)
 
     if (queue->held)
         return MPM_OK;
-    if ((status = held_job_open(job->holder, job->spec, job->context, &queue->held)))
+    if ((status = node_job_open(job->node_pool, job->spec, job->context, &queue->held)))
         return status;
     if (job->stands_in_line)
-        held_job_stands_in_line(queue->held);
-    held_job_use_in_place(queue->held, job->items_in_place, job->results_in_place);
+        node_job_stands_in_line(queue->held);
+    node_job_use_in_place(queue->held, job->items_in_place, job->results_in_place);
     free(queue->copy);
     queue->copy = NULL;
     return MPM_OK;
@@ -72,19 +72,19 @@ int lease_queue_create(const struct queued_job *job, struct lease_queue **create
     return status;
 }
 
-/* 1 as held_lease_hang(). */
+/* 1 as node_lease_hang(). */
 static int hang(struct lease_queue *queue, const struct granted_lease *lease)
 {
-    struct held_lease *held;
+    struct node_lease *held;
     int status = open_job(queue);
 
     if (status)
         return status;
     if (lease->blobs)
-        status = held_lease_hang_blobs(queue->held, lease->number, lease->first, lease->count, lease->blobs,
+        status = node_lease_hang_blobs(queue->held, lease->number, lease->first, lease->count, lease->blobs,
                                        &held);
     else
-        status = held_lease_hang(queue->held, lease->number, lease->first, lease->count, lease->items,
+        status = node_lease_hang(queue->held, lease->number, lease->first, lease->count, lease->items,
                                  lease->size, &held);
     if (status)
         return status;
@@ -141,26 +141,26 @@ static bool recall_late(struct lease_queue *queue, uint64_t number)
     return true;
 }
 
-static struct held_lease *find_lease(const struct lease_queue *queue, uint64_t number)
+static struct node_lease *find_lease(const struct lease_queue *queue, uint64_t number)
 {
-    struct held_lease *lease = NULL;
+    struct node_lease *lease = NULL;
 
-    while (queue->held && (lease = held_job_next_lease(queue->held, lease)) &&
-           held_lease_number(lease) != number)
+    while (queue->held && (lease = node_job_next_lease(queue->held, lease)) &&
+           node_lease_number(lease) != number)
         ;
     return lease;
 }
 
 bool lease_queue_recall(struct lease_queue *queue, uint64_t number, uint64_t *kept)
 {
-    struct held_lease *lease;
+    struct node_lease *lease;
 
     *kept = 0;
     if (recall_late(queue, number))
         return true;
     if (!(lease = find_lease(queue, number)))
         return false;
-    *kept = held_lease_cut(lease);
+    *kept = node_lease_cut(lease);
     return true;
 }
 
@@ -175,25 +175,25 @@ static int hang_late(struct lease_queue *queue, bool *worked)
     return status > 0 ? MPM_OK : status;
 }
 
-static int look_at_lease(struct lease_queue *queue, struct held_lease *lease, bool *worked)
+static int look_at_lease(struct lease_queue *queue, struct node_lease *lease, bool *worked)
 {
-    enum lease_look look = held_lease_look(lease);
+    enum lease_look look = node_lease_look(lease);
     int status = queue->job.seen(queue->job.argument, lease, look);
 
     if (look != LEASE_RUNS)
         *worked = true;
     if (look == LEASE_IS_DONE || look == LEASE_IS_LOST)
-        held_lease_drop(lease);
+        node_lease_drop(lease);
     return status;
 }
 
 int lease_queue_look(struct lease_queue *queue, bool may_begin, bool *worked)
 {
-    struct held_lease *lease = queue->held ? held_job_next_lease(queue->held, NULL) : NULL, *next;
+    struct node_lease *lease = queue->held ? node_job_next_lease(queue->held, NULL) : NULL, *next;
     int status;
 
     for (; lease; lease = next) {
-        next = held_job_next_lease(queue->held, lease);
+        next = node_job_next_lease(queue->held, lease);
         if ((status = look_at_lease(queue, lease, worked)))
             return status;
     }
@@ -219,7 +219,7 @@ void lease_queue_give_up(struct lease_queue *queue)
 void lease_queue_stop(struct lease_queue *queue)
 {
     if (queue->held)
-        held_job_stop(queue->held);
+        node_job_stop(queue->held);
 }
 
 void lease_queue_forget(struct lease_queue *queue)
@@ -233,7 +233,7 @@ void lease_queue_forget(struct lease_queue *queue)
 
 bool lease_queue_close(struct lease_queue *queue)
 {
-    if (queue->held && !held_job_close(queue->held))
+    if (queue->held && !node_job_close(queue->held))
         return false;
     lease_queue_forget(queue);
     return true;
@@ -241,10 +241,10 @@ bool lease_queue_close(struct lease_queue *queue)
 
 uint64_t lease_queue_items_done(const struct lease_queue *queue)
 {
-    return queue->held ? held_job_items_done(queue->held) : 0;
+    return queue->held ? node_job_items_done(queue->held) : 0;
 }
 
 uint64_t lease_queue_longest_claim_ns(const struct lease_queue *queue)
 {
-    return queue->held ? held_job_longest_claim_ns(queue->held) : 0;
+    return queue->held ? node_job_longest_claim_ns(queue->held) : 0;
 }

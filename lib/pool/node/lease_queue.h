@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "pool/node/holder.h"
+#include "pool/node/node_pool.h"
 
 struct lease_queue;
 
@@ -22,19 +22,19 @@ struct granted_lease {
 };
 
 struct queued_job {
-    struct holder *holder;
+    struct node_pool *node_pool;
     const struct job_spec *spec;
     const void *context;
     bool
         is_lasting; /* spec, context and items are there until the queue is closed; else what waits is copied */
-    bool stands_in_line;        /* see held_job_stands_in_line() */
-    const void *items_in_place; /* see held_job_use_in_place() */
+    bool stands_in_line;        /* see node_job_stands_in_line() */
+    const void *items_in_place; /* see node_job_use_in_place() */
     void *results_in_place;
     /* A lease has been hung up. May be NULL. */
     void (*hung)(void *argument, const struct granted_lease *lease);
     /* How far a lease is, by lease_queue_look(). One that is done or lost is dropped afterwards. 0, or a status that ends
      * the look. */
-    int (*seen)(void *argument, struct held_lease *lease, enum lease_look look);
+    int (*seen)(void *argument, struct node_lease *lease, enum lease_look look);
     void *argument;
 };
 
@@ -57,13 +57,13 @@ bool lease_queue_waits_to_begin(const struct lease_queue *queue);
 void lease_queue_give_up(struct lease_queue *queue);
 /* Nothing is to be claimed any more from its leases. */
 void lease_queue_stop(struct lease_queue *queue);
-/* Frees it with all its leases; false if a worker is in one of them still, as held_job_close(). */
+/* Frees it with all its leases; false if a worker is in one of them still, as node_job_close(). */
 bool lease_queue_close(struct lease_queue *queue);
 /* Frees it where the arena with its leases is gone. NULL is fine. */
 void lease_queue_forget(struct lease_queue *queue);
 /* Items that are done in its leases at this moment. */
 uint64_t lease_queue_items_done(const struct lease_queue *queue);
-/* As held_job_longest_claim_ns(). */
+/* As node_job_longest_claim_ns(). */
 uint64_t lease_queue_longest_claim_ns(const struct lease_queue *queue);
 
 #endif

@@ -14,7 +14,7 @@
 #include "pool/shared/board.h"
 #include "shm/kill_point.h"
 
-/* What the holder had to do with a death. */
+/* What the node pool had to do with a death. */
 enum guilt {
     GUILT_OF_ITEM, /* nothing: whatever the item did */
     GUILT_LIMIT,   /* it had the worker killed, because this item has passed a limit */
@@ -157,7 +157,7 @@ static bool is_starved(const struct worker_record *record, const struct process_
            WIFSIGNALED(process->wait_status) && WTERMSIG(process->wait_status) == SIGKILL;
 }
 
-/* The holder had it killed for its initializer or its finalizer, and it still was in that. */
+/* The node pool had it killed for its initializer or its finalizer, and it still was in that. */
 static bool was_late_in_setup(const struct worker_record *record, const struct process_record *process)
 {
     return atomic_load(&record->doom.generation) ==
@@ -168,7 +168,7 @@ static bool was_late_in_setup(const struct worker_record *record, const struct p
 }
 
 /* Whether the record gets another worker. A worker that cannot be had because its host has died is no failure of the
- * pool: the holder looks whether any are left. */
+ * pool: the node pool looks whether any are left. */
 static bool comes_again(struct board *board, struct worker_record *record,
                         const struct process_record *process)
 {

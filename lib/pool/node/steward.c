@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "net/courier.h"
 #include "node/context.h"
-#include "pool/node/holder.h"
+#include "pool/node/node_pool.h"
 #include "pool/node/lease_queue.h"
 #include "pool/shared/message.h"
 
@@ -28,7 +28,7 @@ struct steward_job {
 struct steward_pool {
     struct steward_pool *next;
     uint64_t id;
-    struct holder *holder;                /* NULL if it could not be opened */
+    struct node_pool *node_pool;          /* NULL if it could not be opened */
     struct steward_job *jobs, **last_job; /* oldest first */
     bool is_announced, has_failed, closing, killing;
     bool is_asked; /* main wants to know when a worker has nothing to do */
@@ -68,14 +68,14 @@ static struct steward_job *job_of(uint64_t pool_id, uint64_t id)
 /* News for main. */
 
 /* Results of any length, in one piece, which the caller frees. */
-static int pack_results(const struct held_lease *lease, void **pack, size_t *size)
+static int pack_results(const struct node_lease *lease, void **pack, size_t *size)
 {
-    size_t count = held_lease_count(lease);
+    size_t count = node_lease_count(lease);
     mpm_blob *blobs = malloc(count * sizeof *blobs);
 
     *pack = NULL;
     if (blobs) {
-        blob_look(runtime_arena(), held_lease_results(lease), count, blobs);
+        blob_look(runtime_arena(), node_lease_results(lease), count, blobs);
         *size = blob_pack_size(blobs, count);
         if (*size <= MAX_PACK && (*pack = malloc(*size)))
             blob_pack(*pack, blobs, count);
@@ -87,25 +87,25 @@ static int pack_results(const struct held_lease *lease, void **pack, size_t *siz
                      count, blobs ? *size : 0);
 }
 
-static bool post_results(const struct steward_job *job, const struct held_lease *lease)
+static bool post_results(const struct steward_job *job, const struct node_lease *lease)
 {
     struct message_results message = {.lease = {.pool = job->pool->id,
                                                 .job = job->id,
-                                                .lease = held_lease_number(lease),
-                                                .first = held_lease_first(lease),
-                                                .count = held_lease_count(lease)}};
+                                                .lease = node_lease_number(lease),
+                                                .first = node_lease_first(lease),
+                                                .count = node_lease_count(lease)}};
     size_t failure_count;
     int status;
-    const mpm_failure *failures = held_lease_failures(lease, &failure_count);
+    const mpm_failure *failures = node_lease_failures(lease, &failure_count);
     struct message_part parts[] = {{&message, sizeof message},
                                    {failures, failure_count * sizeof *failures},
-                                   {held_lease_results(lease), message.lease.count * job->result_size}};
+                                   {node_lease_results(lease), message.lease.count * job->result_size}};
 
     bool is_posted;
     void *pack = NULL;
 
     message.failure_count = failure_count;
-    message.failures_untold = held_lease_failures_untold(lease);
+    message.failures_untold = node_lease_failures_untold(lease);
     message.longest_claim_ns = lease_queue_longest_claim_ns(job->queue);
     if (job->kind == JOB_BLOBS) {
         if ((status = pack_results(lease, &pack, &parts[2].size)))
@@ -117,25 +117,25 @@ static bool post_results(const struct steward_job *job, const struct held_lease 
     return is_posted;
 }
 
-static bool post_claimed(const struct steward_job *job, const struct held_lease *lease)
+static bool post_claimed(const struct steward_job *job, const struct node_lease *lease)
 {
-    struct message_lease message = {.pool = job->pool->id, .job = job->id, .lease = held_lease_number(lease)};
+    struct message_lease message = {.pool = job->pool->id, .job = job->id, .lease = node_lease_number(lease)};
 
     return !courier_post_one(0, MESSAGE_CLAIMED, &message, sizeof message);
 }
 
 /* By the queue of a job. */
-static int tell_of_lease(void *argument, struct held_lease *lease, enum lease_look look)
+static int tell_of_lease(void *argument, struct node_lease *lease, enum lease_look look)
 {
     const struct steward_job *job = argument;
     bool is_told = true;
 
     if (look == LEASE_IS_CLAIMED)
         is_told = post_claimed(job, lease);
-    else if (look == LEASE_IS_DONE && held_lease_count(lease))
+    else if (look == LEASE_IS_DONE && node_lease_count(lease))
         is_told = post_results(job, lease);
     else if (look == LEASE_IS_LOST)
-        is_told = post_trouble(MESSAGE_JOB_FAILED, job->pool->id, job->id, held_lease_status(lease));
+        is_told = post_trouble(MESSAGE_JOB_FAILED, job->pool->id, job->id, node_lease_status(lease));
     if (!is_told)
         runtime_break(MPM_ENOMEM, mpm_error());
     return MPM_OK;
@@ -159,7 +159,7 @@ static bool on_pool_open(unsigned node, const void *payload, size_t size)
     pool->last_job = &pool->jobs;
     pool->next = pools;
     pools = pool;
-    if ((status = holder_open(spec, workers + ranks, workers, ranks, &pool->holder))) {
+    if ((status = node_pool_open(spec, workers + ranks, workers, ranks, &pool->node_pool))) {
         pool->is_announced = true;
         return post_trouble(MESSAGE_POOL_STATE, pool->id, 0, status);
     }
@@ -177,8 +177,8 @@ static bool on_pool_close(unsigned node, const void *payload, size_t size)
         return true; /* main has it killed, and has not read yet that it is closed */
     pool->closing = true;
     pool->killing = message->now;
-    if (pool->holder)
-        holder_begin_close(pool->holder);
+    if (pool->node_pool)
+        node_pool_begin_close(pool->node_pool);
     return true;
 }
 
@@ -194,7 +194,7 @@ static bool on_pool_asked(unsigned node, const void *payload, size_t size)
         return false;
     if (!(pool = pool_of(message->pool)))
         return true; /* it is closed, and main has been told */
-    if (!pool->holder || !(tally = holder_tally(pool->holder, &tally_size)))
+    if (!pool->node_pool || !(tally = node_pool_tally(pool->node_pool, &tally_size)))
         tally = &none; /* it has no workers that it can count */
     tally->pool = message->pool;
     tally->question = message->question;
@@ -251,7 +251,7 @@ static bool on_job_open(unsigned node, const void *payload, size_t size)
 
     if (node || size < sizeof *message + sizeof *spec ||
         size - sizeof *message - sizeof *spec != spec->context_size || !(pool = pool_of(message->pool)) ||
-        !pool->holder || !(job = calloc(1, sizeof *job)))
+        !pool->node_pool || !(job = calloc(1, sizeof *job)))
         return false;
     job->id = message->job;
     job->kind = (enum job_kind)spec->kind;
@@ -260,7 +260,7 @@ static bool on_job_open(unsigned node, const void *payload, size_t size)
     job->pool = pool;
     *pool->last_job = job;
     pool->last_job = &job->next;
-    status = lease_queue_create(&(struct queued_job){.holder = pool->holder,
+    status = lease_queue_create(&(struct queued_job){.node_pool = pool->node_pool,
                                                      .spec = spec,
                                                      .context = spec + 1,
                                                      .seen = tell_of_lease,
@@ -355,17 +355,18 @@ static bool look_at_jobs(struct steward_pool *pool)
     return worked;
 }
 
-/* As holder_check(), but MPM_EHOSTLOST if no worker is left. */
-static int check_holder(struct holder *holder)
+/* As node_pool_check(), but MPM_EHOSTLOST if no worker is left. */
+static int check_node_pool(struct node_pool *node_pool)
 {
-    return holder_is_bereft(holder) ? holder_say_bereft(holder) : holder_check(holder);
+    return node_pool_has_no_workers(node_pool) ? node_pool_say_no_workers(node_pool)
+                                               : node_pool_check(node_pool);
 }
 
 static bool announce_pool(struct steward_pool *pool)
 {
     int status;
 
-    if (pool->is_announced || (status = check_holder(pool->holder)) > 0)
+    if (pool->is_announced || (status = check_node_pool(pool->node_pool)) > 0)
         return false;
     pool->has_failed = status < 0;
     pool->is_announced = true;
@@ -379,7 +380,7 @@ static void tell_idle(struct steward_pool *pool)
 {
     struct message_pool message = {.pool = pool->id};
 
-    if (!pool->is_asked || !holder_has_idle(pool->holder))
+    if (!pool->is_asked || !node_pool_has_idle(pool->node_pool))
         return;
     pool->is_asked = false;
     if (courier_post_one(0, MESSAGE_IDLE, &message, sizeof message))
@@ -393,13 +394,13 @@ static bool look_at_pool(struct steward_pool *pool)
     bool worked = look_at_jobs(pool);
     int status;
 
-    if (!pool->holder)
+    if (!pool->node_pool)
         return worked;
-    holder_watch(pool->holder);
+    node_pool_watch(pool->node_pool);
     if (announce_pool(pool))
         return true;
     tell_idle(pool);
-    if (!pool->has_failed && pool->is_announced && (status = check_holder(pool->holder)) < 0) {
+    if (!pool->has_failed && pool->is_announced && (status = check_node_pool(pool->node_pool)) < 0) {
         pool->has_failed = true;
         post_trouble(MESSAGE_POOL_STATE, pool->id, 0, status);
         return true;
@@ -413,16 +414,16 @@ static bool steward_work(void)
 
     for (struct steward_pool **at = &pools, *pool; (pool = *at);) {
         worked |= look_at_pool(pool);
-        if (pool->killing && pool->holder)
-            holder_kill_all(pool->holder);
-        if (pool->closing && !pool->jobs && (!pool->holder || holder_is_closed(pool->holder))) {
-            struct message_pool message = {.pool = pool->id,
-                                           .late = pool->holder ? holder_late_ends(pool->holder) : 0};
+        if (pool->killing && pool->node_pool)
+            node_pool_kill_all(pool->node_pool);
+        if (pool->closing && !pool->jobs && (!pool->node_pool || node_pool_is_closed(pool->node_pool))) {
+            struct message_pool message = {
+                .pool = pool->id, .late = pool->node_pool ? node_pool_late_ends(pool->node_pool) : 0};
 
             *at = pool->next;
             if (courier_post_one(0, MESSAGE_POOL_CLOSED, &message, sizeof message))
                 runtime_break(MPM_ENOMEM, mpm_error());
-            holder_free(pool->holder);
+            node_pool_free(pool->node_pool);
             free(pool);
             worked = true;
         } else {
@@ -432,7 +433,7 @@ static bool steward_work(void)
     return worked;
 }
 
-/* Of an earlier run that has broken in their midst. Their holders look into its arena, which is gone: they are left. */
+/* Of an earlier run that has broken in their midst. Their node pools look into its arena, which is gone: they are left. */
 static void forget_pools(void)
 {
     for (struct steward_pool *pool = pools, *next_pool; pool; pool = next_pool) {

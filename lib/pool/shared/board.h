@@ -7,8 +7,8 @@
  *
  * Holder. Writes a lease block whole, then stores its offset into a slot (release): from then on workers may
  * enter. To take it down it stores 0 there. It harvests when no worker record names the lease: a worker
- * stores the name first and then looks whether the slot still holds it, the holder empties the slot first and
- * then looks at the names, both sequentially consistent, so one of them sees the other. If a holder dies that is a rank, the
+ * stores the name first and then looks whether the slot still holds it, the node pool empties the slot first and
+ * then looks at the names, both sequentially consistent, so one of them sees the other. If a node pool dies that is a rank, the
  * run ends; what becomes of a process's pool is told in estate.c.
  *
  * Worker, for each chunk: (1) adds to `next` of the lease: the chunk is its own; for each item in it: (2)
@@ -18,14 +18,14 @@
  * instruction, also between 1 and 2, the item has no bit: once the lease is quiet, what has no bit from any
  * worker was lost with one, and is hung up again. So no claim has to be recorded, and a claim is one
  * fetch_add. Notes of failures are claimed by a fetch_add on `note_count`; a note counts only if it is marked
- * `ready` and its item's bit is set by the worker that wrote it; before items are hung up again the holder forgets the
+ * `ready` and its item's bit is set by the worker that wrote it; before items are hung up again the node pool forgets the
  * others, so that there is room for as many as items. Where a lease may have more failures than notes,
  * each worker has one in reserve for its first failure that finds none left. So the first item of all that fails
  * has its text: it is the first failure of its worker.
  *
  * Pages, of results of any length. A worker (1) allocates a page, which is owned by the job's own number, (2) links it
  * to the last one that it has hung on the lease, (3) stores it as the last one (release), (4) writes results into it,
- * (5) stores a reference to each in the lease's results, before its bit. The holder frees the pages with the lease. If
+ * (5) stores a reference to each in the lease's results, before its bit. The node pool frees the pages with the lease. If
  * the worker dies between 1 and 3 the page is freed with the job, by its owner's number; later, with the lease.
  *
  * Host, when a worker has died: (1) if the record names a lease and an item without a bit, notes the crash in the
@@ -34,22 +34,22 @@
  * the same record, or stores ENDED in the process's, after which it does not touch the board any more. If it dies
  * anywhere in this, its rank does it all once more, and forks nothing: each step may be done twice. A crash of that
  * generation of the worker that is `ready` is not noted again, a claimed entry that is not counts for nothing.
- * Workers that died with their host are innocent. A board whose workers are all GONE is bereft: nothing is ever
- * claimed there again, so its holder gives back what it holds. Only the holder sets the processes' records free, when
+ * Workers that died with their host are innocent. A board whose workers are all GONE is without workers: nothing is ever
+ * claimed there again, so its node pool gives back what it holds. Only the node pool sets the processes' records free, when
  * it frees the board: so nobody takes one for another pool's.
  *
  * A lack. Where another worker for a record cannot be forked now, or was killed as it started, as for want of memory, its
  * host stores `lacking_since_ns`, unless it stands there since the last one that was ready, then LACKING, and
  * rings the doorbell, each time that it has tried (host.c says when). The pool goes on with the workers that there are. A
  * host that finds all workers lacking or GONE, and the last of them so for `worker_timeout_s`, stores `lack`: from
- * then on nobody is forked for the board, and each host stores GONE for its own, so the board is bereft. A record whose
+ * then on nobody is forked for the board, and each host stores GONE for its own, so the board is without workers. A record whose
  * workers have never been ready does not wait: the pool cannot be opened. Who closes stores `closing` first and then
  * looks who is LACKING, the host stores LACKING first and then looks at `closing`: so one of them sees the other, and
  * the host is rung for, or says GONE by itself.
  *
  * Watching. A worker that enters a lease, or a single call, moves `entered` on, so (entered, item) names a run of an
- * item once and for all. The holder looks at it now and then, and writes nothing that the worker reads: an item costs
- * nothing more. How much memory a worker has the kernel tells. To kill a worker the holder reads the generation of its
+ * item once and for all. The node pool looks at it now and then, and writes nothing that the worker reads: an item costs
+ * nothing more. How much memory a worker has the kernel tells. To kill a worker the node pool reads the generation of its
  * process, looks whether it still is in that run (a host that has reaped it clears `item` before the generation goes
  * on), writes `doom` (the generation last, one thread at a time), and asks the host for the signal. The host blames
  * the item only if it is the one that has passed a limit: a worker that had gone on to another, or that was killed
@@ -104,7 +104,7 @@ enum worker_state {
     WORKER_GONE,     /* and will not come back */
 };
 
-/* A worker that the holder has had killed. */
+/* A worker that the node pool has had killed. */
 struct doom {
     uint64_t entered, item; /* the run of the item that is to be blamed; NO_ITEM: none is; or DOOM_IN_SETUP */
     uint32_t limit;         /* enum item_limit: that it has passed */
@@ -135,8 +135,8 @@ struct worker_record {
     _Atomic uint64_t busy_since_ns;   /* when it entered its lease; 0: it is in none */
     /* Another line: processors fetch lines in pairs. */
     _Alignas(
-        64) uint32_t process; /* the holder's: number of its process record, and 1 more; 0: none was had */
-    struct doom doom;         /* the holder's; the host clears it */
+        64) uint32_t process; /* the node pool's: number of its process record, and 1 more; 0: none was had */
+    struct doom doom;         /* the node pool's; the host clears it */
     _Atomic uint32_t
         waits_for_node; /* the worker's: it is in a lease or a call, but runs nothing until it has the node */
     uint32_t memory_at_start; /* the worker's: pages of its own as it was ready */
@@ -157,7 +157,7 @@ struct board {
     _Atomic uint32_t closing;
     _Atomic uint32_t failed;     /* a worker that cannot be had, which must be told, and 1 more; or 0 */
     _Atomic int32_t lack;        /* hosts': the errno for which no worker can be forked any more; or 0 */
-    _Atomic uint64_t last_place; /* the holder's: of a lease in line */
+    _Atomic uint64_t last_place; /* the node pool's: of a lease in line */
     uint64_t doorbell;           /* offset of the eventcount of who holds the leases */
     _Alignas(64) _Atomic uint64_t slot[BOARD_SLOTS]; /* leases, by offset */
     _Alignas(64) struct eventcount work;             /* rung when there is something to do, and at the end */
@@ -196,7 +196,7 @@ struct lease_block {
     _Alignas(64) uint64_t job; /* offset of its job_block */
     uint64_t first;            /* index in the map of the lease's item 0 */
     uint64_t size;             /* items when it was made: how long the arrays are */
-    _Atomic uint64_t serial;   /* the lower the earlier it is to be served: see held_lease.c */
+    _Atomic uint64_t serial;   /* the lower the earlier it is to be served: see node_lease.c */
     uint64_t count;            /* items to claim: positions in `order`, or items if there is none */
     uint64_t order;            /* offset of uint32_t a position, or 0 */
     uint64_t items, results;   /* offsets */

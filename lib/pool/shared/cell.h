@@ -15,7 +15,7 @@
  *
  * Host, when it has reaped a worker, for each cell that is TAKEN with its number: if it has no answer, and is TAKEN so
  * even after that was seen (else main has had the answer, and the cell is another call's by now), it counts the
- * attempt, unless the holder had the worker killed for something else, and then answers that the worker has died (if
+ * attempt, unless the node pool had the worker killed for something else, and then answers that the worker has died (if
  * that was the last attempt, or the caller has given up), or stores WANTED again; in any case it rings. It says first
  * that it has counted this death (`counted`), so that its rank, which does it again if the host dies anywhere in this,
  * does not count it twice: an attempt in which the host died, too, may go uncounted.

@@ -6,7 +6,7 @@
  * A number is free while 0 stands in `taken`; else that holds the number of the pool that has it, a pool's own number
  * its own. `doomed` is the number of a pool that is just being made or freed: it is stored before the number is taken,
  * or the board taken out of the list, and taken back when the pool is whole and in the list, or nothing of it is left.
- * Whoever takes the mutex over from a dead holder frees what is doomed, by the same steps, each of which may be
+ * Whoever takes the mutex over from a dead node pool frees what is doomed, by the same steps, each of which may be
  * done twice. So at any other moment boards in the list are whole, each number has one of them, and each block of the
  * arena that a pool has is owned by a number of it. What a driver was just allocating or freeing has its number, too.
  *
@@ -20,7 +20,7 @@
  * one of them sees the other; between two chunks workers look at `calls` anyhow. The loner begins when nobody is in a
  * lease or a call any more, but who waits for the node itself. To give the node back it takes the bits out, rings, and
  * then stores 0 in `loner`. If it dies, the host that reaps it finds its number in `loner`, and does that for it; each
- * step may be done twice. So nothing depends on the holder: it may be in a progress function of its user's that waits
+ * step may be done twice. So nothing depends on the node pool: it may be in a progress function of its user's that waits
  * for a call. Workers of other pools stand back for HOLD_OTHERS_NS at most: what they do, the loner, or one that it
  * waits for, may depend on.
  *

@@ -52,7 +52,7 @@ struct message_lease {
 struct message_results {
     struct message_lease lease; /* `count` is how many items are done */
     uint64_t failure_count;
-    uint64_t failures_untold;  /* as held_lease_failures_untold() */
+    uint64_t failures_untold;  /* as node_lease_failures_untold() */
     uint64_t longest_claim_ns; /* of the job on that node until now; 0: none is known */
 };
 

@@ -7,7 +7,7 @@
 
 #include "node/function.h"
 
-/* What the holder has a worker killed for, on its item's account. */
+/* What the node pool has a worker killed for, on its item's account. */
 enum item_limit { LIMIT_NONE, LIMIT_TIME, LIMIT_MEMORY };
 
 struct pool_spec {

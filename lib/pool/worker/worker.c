@@ -97,7 +97,7 @@ static bool serve_slot(_Atomic uint64_t *slot, uint64_t serial)
     KILL_POINT();
     atomic_store(&worker_self.record->lease, 0);
     KILL_POINT();
-    if (served || atomic_load(slot) != offset) /* its holder may wait for it to become quiet */
+    if (served || atomic_load(slot) != offset) /* its node pool may wait for it to become quiet */
         eventcount_notify(arena_at(worker_self.arena, worker_self.board->doorbell));
     return served;
 }

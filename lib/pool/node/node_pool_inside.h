@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the parts of the holder share: holder.c (a pool and its workers), held_lease.c (jobs, and hanging up their
+/* What the parts of the node pool share: node_pool.c (a pool and its workers), node_lease.c (jobs, and hanging up their
  * leases) and harvest.c (what comes of them). For pool/. */
-#ifndef POOL_NODE_HOLDER_INSIDE_H
-#define POOL_NODE_HOLDER_INSIDE_H
+#ifndef POOL_NODE_NODE_POOL_INSIDE_H
+#define POOL_NODE_NODE_POOL_INSIDE_H
 
 #include <pthread.h>
 
-#include "pool/node/holder.h"
+#include "pool/node/node_pool.h"
 #include "pool/shared/board.h"
 
 /* What was last seen of a worker. */
@@ -15,7 +15,7 @@ struct watched {
     uint64_t since_ns;
 };
 
-struct holder {
+struct node_pool {
     struct arena *arena;
     uint64_t offset; /* of the board */
     struct board *board;
@@ -23,30 +23,30 @@ struct holder {
     pthread_mutex_t watch_mutex;
     struct watched *watched; /* by worker; NULL if nobody has a time limit. Under the mutex, as is the next */
     uint64_t next_watch_ns;
-    struct holder_count *counts; /* by worker */
-    pthread_mutex_t slot_mutex;  /* slots of the board are taken and left by one thread at a time */
-    struct held_lease *first_waiting,
+    struct node_pool_count *counts; /* by worker */
+    pthread_mutex_t slot_mutex;     /* slots of the board are taken and left by one thread at a time */
+    struct node_lease *first_waiting,
         **last_waiting;           /* leases that have found the board full, oldest first */
     _Atomic uint64_t last_ticket; /* of single calls */
     _Atomic uint64_t failed;      /* that no worker has failed: items given up, and single calls */
     _Atomic uint64_t retried;
 };
 
-/* Items of leases that have ended, and single calls that have been answered: the holder's own, because maps and calls
+/* Items of leases that have ended, and single calls that have been answered: the node pool's own, because maps and calls
  * of several threads end in one pool. */
-struct holder_count {
+struct node_pool_count {
     _Atomic uint64_t done, failed;
 };
 
-struct held_job {
-    struct holder *holder;
+struct node_job {
+    struct node_pool *node_pool;
     uint64_t offset; /* of the job_block */
     struct job_block *block;
     uint64_t items, results;   /* offsets of those of item 0, where they are used in place; else 0 */
     uint64_t place;            /* in line, from 1; 0: it has put up no lease yet */
     unsigned put_up;           /* leases, and again what of them was lost: the first few have that place */
     bool stands_in_line;       /* single calls must not pass it */
-    struct held_lease *leases; /* newest first */
+    struct node_lease *leases; /* newest first */
 };
 
 /* An item that a worker died in. */
@@ -57,18 +57,18 @@ struct suspect {
     enum item_limit last_limit; /* that it was killed for */
 };
 
-struct held_lease {
-    struct held_lease *next;
-    struct held_job *job;
+struct node_lease {
+    struct node_lease *next;
+    struct node_job *job;
     uint64_t number, first;
     uint64_t keep;   /* items that it keeps */
     uint64_t offset; /* of the lease_block */
     uint64_t block_size;
     struct lease_block *block;
     bool is_up; /* it was put up, and not taken down since: its owner's */
-    /* Under the holder's slot_mutex: whoever leaves a slot hangs the lease there that has waited longest. */
+    /* Under the node pool's slot_mutex: whoever leaves a slot hangs the lease there that has waited longest. */
     _Atomic uint64_t *slot; /* where it hangs; NULL if it does not */
-    struct held_lease *next_waiting;
+    struct node_lease *next_waiting;
     /* Its owner's. */
     bool is_said_claimed; /* or it was cut, which says the same */
     int status;           /* why it is lost */
@@ -81,20 +81,20 @@ struct held_lease {
 };
 
 /* Has the worker killed if it still is in that run of an item. The item is to be blamed if it has passed a limit. */
-void holder_kill_worker(struct holder *holder, uint32_t worker, uint64_t entered, uint64_t item,
-                        enum item_limit limit);
+void node_pool_kill_worker(struct node_pool *node_pool, uint32_t worker, uint64_t entered, uint64_t item,
+                           enum item_limit limit);
 /* Hangs a lease up; if the board is full, behind those that wait for that. */
-void held_lease_put_up(struct held_lease *lease);
+void node_lease_put_up(struct node_lease *lease);
 /* Takes it down, if it hangs. */
-void held_lease_take_down(struct held_lease *lease);
+void node_lease_take_down(struct node_lease *lease);
 /* Whether its order is the one that stands in its own block. */
-static inline bool held_lease_is_short_list(const struct held_lease *lease)
+static inline bool node_lease_is_short_list(const struct node_lease *lease)
 {
     return lease->block->order == lease->offset + offsetof(struct lease_block, short_list);
 }
 /* No worker is in a lease that has been taken down, or will be. */
-bool held_lease_is_quiet(const struct held_lease *lease);
+bool node_lease_is_quiet(const struct node_lease *lease);
 /* The done bits of all workers together: one word of them. */
-uint64_t held_lease_done_word(const struct held_lease *lease, uint64_t word);
+uint64_t node_lease_done_word(const struct node_lease *lease, uint64_t word);
 
 #endif

@@ -9,7 +9,7 @@
 #include "base/memory.h"
 #include "host/host.h"
 #include "node/context.h"
-#include "pool/node/holder_inside.h"
+#include "pool/node/node_pool_inside.h"
 #include "pool/node/reaper.h"
 #include "pool/shared/estate.h"
 #include "pool/worker/worker.h"
@@ -20,7 +20,7 @@
 #define WATCH_MAX_NS    50000000u /* nor more seldom */
 #define WATCH_MEMORY_NS 20000000u /* how often one is looked at that may have so much memory */
 
-static int spawn_workers(struct holder *holder, const uint32_t *workers_by_rank, unsigned rank_count)
+static int spawn_workers(struct node_pool *node_pool, const uint32_t *workers_by_rank, unsigned rank_count)
 {
     uint32_t number = 0, process, generation;
     int status;
@@ -29,17 +29,17 @@ static int spawn_workers(struct holder *holder, const uint32_t *workers_by_rank,
         for (uint32_t i = 0; i < workers_by_rank[rank]; i++, number++) {
             struct process_order order = {.entry = worker_main,
                                           .ended = worker_ended,
-                                          .argument = holder->offset,
+                                          .argument = node_pool->offset,
                                           .argument_index = number,
                                           .flags = PROCESS_IS_WORKER};
 
-            status = host_order(holder->arena, rank, &order, &process, &generation);
+            status = host_order(node_pool->arena, rank, &order, &process, &generation);
             if (status == MPM_EHOSTLOST)
-                atomic_store(&holder->board->worker[number].state, WORKER_GONE);
+                atomic_store(&node_pool->board->worker[number].state, WORKER_GONE);
             else if (status)
                 return status;
             else
-                holder->board->worker[number].process = process + 1;
+                node_pool->board->worker[number].process = process + 1;
             KILL_POINT();
         }
     }
@@ -47,35 +47,35 @@ static int spawn_workers(struct holder *holder, const uint32_t *workers_by_rank,
 }
 
 /* The process of a worker; NULL if it never had one. */
-static struct process_record *process_of(const struct holder *holder, uint32_t worker)
+static struct process_record *process_of(const struct node_pool *node_pool, uint32_t worker)
 {
-    uint32_t process = holder->board->worker[worker].process;
+    uint32_t process = node_pool->board->worker[worker].process;
 
-    return process ? process_at(holder->arena, process - 1) : NULL;
+    return process ? process_at(node_pool->arena, process - 1) : NULL;
 }
 
-static int make_board(struct holder *holder, const struct pool_spec *spec, const void *argument,
+static int make_board(struct node_pool *node_pool, const struct pool_spec *spec, const void *argument,
                       uint32_t worker_count)
 {
     size_t size = sizeof(struct board) + worker_count * sizeof(struct worker_record);
     struct board *board;
     int status;
 
-    if ((status = estate_enter(size, &holder->offset)))
+    if ((status = estate_enter(size, &node_pool->offset)))
         return status;
-    holder->board = board = arena_at(holder->arena, holder->offset);
+    node_pool->board = board = arena_at(node_pool->arena, node_pool->offset);
     board->spec = *spec;
     board->worker_count = worker_count;
     for (uint32_t i = 0; i < worker_count; i++)
         atomic_store(&board->worker[i].item, NO_ITEM);
-    board->doorbell = arena_offset(holder->arena, runtime_doorbell());
+    board->doorbell = arena_offset(node_pool->arena, runtime_doorbell());
     if (!spec->argument_size)
         return MPM_OK;
-    if ((status = arena_alloc(holder->arena, spec->argument_size, board->owner, &board->argument))) {
-        estate_leave(holder->offset);
+    if ((status = arena_alloc(node_pool->arena, spec->argument_size, board->owner, &board->argument))) {
+        estate_leave(node_pool->offset);
         return status;
     }
-    memcpy(arena_at(holder->arena, board->argument), argument, spec->argument_size);
+    memcpy(arena_at(node_pool->arena, board->argument), argument, spec->argument_size);
     return MPM_OK;
 }
 
@@ -85,53 +85,54 @@ static bool is_to_be_watched(const struct pool_spec *spec)
            (spec->setup_timeout_s > 0 && (spec->has_initializer || spec->has_finalizer));
 }
 
-static int make_holder(const struct pool_spec *spec, const void *argument, uint32_t worker_count,
-                       struct holder **made)
+static int make_node_pool(const struct pool_spec *spec, const void *argument, uint32_t worker_count,
+                          struct node_pool **made)
 {
-    struct holder *holder = calloc(1, sizeof *holder);
+    struct node_pool *node_pool = calloc(1, sizeof *node_pool);
     int status;
 
-    if (!holder)
+    if (!node_pool)
         return error_set(MPM_ENOMEM, "no memory for a pool");
-    holder->arena = runtime_arena();
-    pthread_mutex_init(&holder->kill_mutex, NULL);
-    pthread_mutex_init(&holder->watch_mutex, NULL);
-    pthread_mutex_init(&holder->slot_mutex, NULL);
-    holder->last_waiting = &holder->first_waiting;
-    if (!(holder->counts = calloc(worker_count, sizeof *holder->counts)))
+    node_pool->arena = runtime_arena();
+    pthread_mutex_init(&node_pool->kill_mutex, NULL);
+    pthread_mutex_init(&node_pool->watch_mutex, NULL);
+    pthread_mutex_init(&node_pool->slot_mutex, NULL);
+    node_pool->last_waiting = &node_pool->first_waiting;
+    if (!(node_pool->counts = calloc(worker_count, sizeof *node_pool->counts)))
         status = error_set(MPM_ENOMEM, "no memory for %u workers", worker_count);
-    else if (is_to_be_watched(spec) && !(holder->watched = calloc(worker_count, sizeof *holder->watched)))
+    else if (is_to_be_watched(spec) &&
+             !(node_pool->watched = calloc(worker_count, sizeof *node_pool->watched)))
         status = error_set(MPM_ENOMEM, "no memory to watch %u workers", worker_count);
     else
-        status = make_board(holder, spec, argument, worker_count);
+        status = make_board(node_pool, spec, argument, worker_count);
     if (status) {
-        free(holder->counts);
-        free(holder->watched);
-        free(holder);
+        free(node_pool->counts);
+        free(node_pool->watched);
+        free(node_pool);
         return status;
     }
-    *made = holder;
+    *made = node_pool;
     return MPM_OK;
 }
 
-int holder_open(const struct pool_spec *spec, const void *argument, const uint32_t *workers_by_rank,
-                unsigned rank_count, struct holder **opened)
+int node_pool_open(const struct pool_spec *spec, const void *argument, const uint32_t *workers_by_rank,
+                   unsigned rank_count, struct node_pool **opened)
 {
     uint32_t worker_count = 0;
     int status;
 
     for (unsigned i = 0; i < rank_count; i++)
         worker_count += workers_by_rank[i];
-    if ((status = make_holder(spec, argument, worker_count, opened)))
+    if ((status = make_node_pool(spec, argument, worker_count, opened)))
         return status;
     return spawn_workers(*opened, workers_by_rank, rank_count);
 }
 
 /* Why a worker cannot be had. */
-static int tell_failure(const struct holder *holder, uint32_t worker)
+static int tell_failure(const struct node_pool *node_pool, uint32_t worker)
 {
-    const struct worker_record *record = &holder->board->worker[worker];
-    const struct process_record *process = process_of(holder, worker);
+    const struct worker_record *record = &node_pool->board->worker[worker];
+    const struct process_record *process = process_of(node_pool, worker);
     const struct note *note = &record->start_note;
     char how[160];
 
@@ -144,22 +145,22 @@ static int tell_failure(const struct holder *holder, uint32_t worker)
         return error_set(MPM_EWORKER,
                          "workers cannot be started: the initializer still ran after %g s, and was killed "
                          "(setup_timeout_s of mpm_pool_open gives it longer)",
-                         holder->board->spec.setup_timeout_s);
+                         node_pool->board->spec.setup_timeout_s);
     if (process && process->fork_errno)
         return error_set(MPM_EWORKER, "workers cannot be started: a process cannot be forked: %s",
                          describe_fork_errno(process->fork_errno, how, sizeof how));
     return error_set(MPM_EWORKER, "workers cannot be started: the last one %s%s",
                      describe_wait_status(record->last_status, how, sizeof how),
-                     record->last_state == WORKER_INITIALIZING && holder->board->spec.has_initializer
+                     record->last_state == WORKER_INITIALIZING && node_pool->board->spec.has_initializer
                          ? " in its initializer"
                          : "");
 }
 
 /* Whether the pool has failed is looked at last: that is said before a worker is gone. */
 
-int holder_check(struct holder *holder)
+int node_pool_check(struct node_pool *node_pool)
 {
-    const struct board *board = holder->board;
+    const struct board *board = node_pool->board;
     bool are_ready = true;
     uint32_t failed;
 
@@ -167,18 +168,18 @@ int holder_check(struct holder *holder)
         are_ready &= atomic_load(&board->worker[i].state) > WORKER_INITIALIZING;
     DELAY_POINT();
     if ((failed = atomic_load(&board->failed)))
-        return tell_failure(holder, failed - 1);
+        return tell_failure(node_pool, failed - 1);
     return are_ready ? MPM_OK : 1;
 }
 
-bool holder_has_failed(const struct holder *holder)
+bool node_pool_has_failed(const struct node_pool *node_pool)
 {
-    return atomic_load(&holder->board->failed);
+    return atomic_load(&node_pool->board->failed);
 }
 
-bool holder_is_bereft(struct holder *holder)
+bool node_pool_has_no_workers(struct node_pool *node_pool)
 {
-    struct board *board = holder->board;
+    struct board *board = node_pool->board;
 
     for (uint32_t i = 0; i < board->worker_count; i++) {
         if (atomic_load(&board->worker[i].state) != WORKER_GONE)
@@ -188,26 +189,26 @@ bool holder_is_bereft(struct holder *holder)
     return !atomic_load(&board->closing) && !atomic_load(&board->failed);
 }
 
-void holder_begin_close(struct holder *holder)
+void node_pool_begin_close(struct node_pool *node_pool)
 {
-    struct board *board = holder->board;
+    struct board *board = node_pool->board;
 
     atomic_store(&board->closing, 1);
     eventcount_notify(&board->work);
     for (uint32_t i = 0; i < board->worker_count; i++) {
         if (atomic_load(&board->worker[i].state) == WORKER_LACKING)
-            process_reconsider(holder->arena, board->worker[i].process - 1);
+            process_reconsider(node_pool->arena, board->worker[i].process - 1);
     }
 }
 
 /* Something that hangs there may be claimed. What it reads of a lease that has just been freed does no harm. */
-static bool has_work(const struct holder *holder)
+static bool has_work(const struct node_pool *node_pool)
 {
-    const struct board *board = holder->board;
+    const struct board *board = node_pool->board;
 
     for (unsigned i = 0; i < BOARD_SLOTS; i++) {
         uint64_t offset = atomic_load(&board->slot[i]);
-        const struct lease_block *lease = arena_at(holder->arena, offset);
+        const struct lease_block *lease = arena_at(node_pool->arena, offset);
 
         if (offset && atomic_load(&lease->next) < lease->count)
             return true;
@@ -215,45 +216,45 @@ static bool has_work(const struct holder *holder)
     return atomic_load(&board->calls) != 0;
 }
 
-bool holder_has_idle(const struct holder *holder)
+bool node_pool_has_idle(const struct node_pool *node_pool)
 {
-    const struct board *board = holder->board;
+    const struct board *board = node_pool->board;
 
     for (uint32_t i = 0; i < board->worker_count; i++) {
         const struct worker_record *record = &board->worker[i];
 
         if (atomic_load(&record->state) == WORKER_READY && !atomic_load(&record->lease) &&
             atomic_load(&record->item) == NO_ITEM)
-            return !has_work(holder);
+            return !has_work(node_pool);
     }
     return false;
 }
 
-int holder_say_bereft(const struct holder *holder)
+int node_pool_say_no_workers(const struct node_pool *node_pool)
 {
-    int lack = atomic_load(&holder->board->lack);
+    int lack = atomic_load(&node_pool->board->lack);
     char why[160];
 
     if (!lack)
         return error_set(MPM_EHOSTLOST, "their host processes are gone");
     return error_set(MPM_EHOSTLOST, "none of them could be had for %u s: %s",
-                     (unsigned)holder->board->spec.worker_timeout_s,
+                     (unsigned)node_pool->board->spec.worker_timeout_s,
                      describe_fork_errno(lack, why, sizeof why));
 }
 
-unsigned holder_late_ends(const struct holder *holder)
+unsigned node_pool_late_ends(const struct node_pool *node_pool)
 {
     unsigned late = 0;
 
-    for (uint32_t i = 0; i < holder->board->worker_count; i++)
-        late += atomic_load(&holder->board->worker[i].was_late_in_end);
+    for (uint32_t i = 0; i < node_pool->board->worker_count; i++)
+        late += atomic_load(&node_pool->board->worker[i].was_late_in_end);
     return late;
 }
 
-bool holder_is_closed(struct holder *holder)
+bool node_pool_is_closed(struct node_pool *node_pool)
 {
-    for (uint32_t i = 0; i < holder->board->worker_count; i++) {
-        const struct process_record *process = process_of(holder, i);
+    for (uint32_t i = 0; i < node_pool->board->worker_count; i++) {
+        const struct process_record *process = process_of(node_pool, i);
 
         if (process && process_state_of(atomic_load(&process->word)) != PROCESS_ENDED)
             return false;
@@ -261,22 +262,22 @@ bool holder_is_closed(struct holder *holder)
     return true;
 }
 
-void holder_free(struct holder *holder)
+void node_pool_free(struct node_pool *node_pool)
 {
-    if (!holder)
+    if (!node_pool)
         return;
-    for (uint32_t i = 0; i < holder->board->worker_count; i++) {
-        struct process_record *process = process_of(holder, i);
+    for (uint32_t i = 0; i < node_pool->board->worker_count; i++) {
+        struct process_record *process = process_of(node_pool, i);
 
         if (process)
             process_close(runtime_arena(), process, process_generation_of(atomic_load(&process->word)));
     }
-    estate_leave(holder->offset);
-    pthread_mutex_destroy(&holder->kill_mutex);
-    pthread_mutex_destroy(&holder->watch_mutex);
-    free(holder->counts);
-    free(holder->watched);
-    free(holder);
+    estate_leave(node_pool->offset);
+    pthread_mutex_destroy(&node_pool->kill_mutex);
+    pthread_mutex_destroy(&node_pool->watch_mutex);
+    free(node_pool->counts);
+    free(node_pool->watched);
+    free(node_pool);
 }
 
 /* The time of a lease that it is in, too. */
@@ -287,9 +288,9 @@ static uint64_t busy_ns(const struct worker_record *record, uint64_t now_ns)
     return since_ns && since_ns < now_ns ? busy + now_ns - since_ns : busy;
 }
 
-struct node_tally *holder_tally(const struct holder *holder, size_t *size)
+struct node_tally *node_pool_tally(const struct node_pool *node_pool, size_t *size)
 {
-    const struct board *board = holder->board;
+    const struct board *board = node_pool->board;
     uint64_t now_ns = clock_now_ns();
     struct node_tally *tally;
 
@@ -297,11 +298,11 @@ struct node_tally *holder_tally(const struct holder *holder, size_t *size)
     if (!(tally = calloc(1, *size)))
         return NULL;
     tally->workers = board->worker_count;
-    tally->failed = atomic_load(&holder->failed);
-    tally->retried = atomic_load(&holder->retried);
+    tally->failed = atomic_load(&node_pool->failed);
+    tally->retried = atomic_load(&node_pool->retried);
     for (uint32_t i = 0; i < board->worker_count; i++)
-        tally->worker[i] = (struct worker_tally){.done = atomic_load(&holder->counts[i].done),
-                                                 .failed = atomic_load(&holder->counts[i].failed),
+        tally->worker[i] = (struct worker_tally){.done = atomic_load(&node_pool->counts[i].done),
+                                                 .failed = atomic_load(&node_pool->counts[i].failed),
                                                  .busy_ns = busy_ns(&board->worker[i], now_ns)};
     for (unsigned i = 0; i < BOARD_CELLS; i++) {
         tally->call_bytes_sent += atomic_load(&board->cell[i].bytes_sent);
@@ -313,12 +314,12 @@ struct node_tally *holder_tally(const struct holder *holder, size_t *size)
 /* Killing. */
 
 /* Dooms that generation of the worker, if it still is in that run of an item and is not doomed yet. */
-static bool doom(struct holder *holder, struct worker_record *record, uint32_t generation, uint64_t entered,
-                 uint64_t item, enum item_limit limit)
+static bool doom(struct node_pool *node_pool, struct worker_record *record, uint32_t generation,
+                 uint64_t entered, uint64_t item, enum item_limit limit)
 {
     bool is_doomed = false;
 
-    pthread_mutex_lock(&holder->kill_mutex);
+    pthread_mutex_lock(&node_pool->kill_mutex);
     if (atomic_load(&record->entered) == entered && atomic_load(&record->item) == item &&
         atomic_load(&record->doom.generation) != (uint64_t)generation + 1) {
         KILL_POINT();
@@ -330,54 +331,54 @@ static bool doom(struct holder *holder, struct worker_record *record, uint32_t g
         atomic_store(&record->doom.generation, (uint64_t)generation + 1);
         is_doomed = true;
     }
-    pthread_mutex_unlock(&holder->kill_mutex);
+    pthread_mutex_unlock(&node_pool->kill_mutex);
     return is_doomed;
 }
 
-void holder_kill_worker(struct holder *holder, uint32_t worker, uint64_t entered, uint64_t item,
-                        enum item_limit limit)
+void node_pool_kill_worker(struct node_pool *node_pool, uint32_t worker, uint64_t entered, uint64_t item,
+                           enum item_limit limit)
 {
-    struct worker_record *record = &holder->board->worker[worker];
-    const struct process_record *process = process_of(holder, worker);
+    struct worker_record *record = &node_pool->board->worker[worker];
+    const struct process_record *process = process_of(node_pool, worker);
     uint32_t generation = process_generation_of(atomic_load(&process->word));
 
-    if (!doom(holder, record, generation, entered, item, limit))
+    if (!doom(node_pool, record, generation, entered, item, limit))
         return;
     KILL_POINT();
-    process_signal(holder->arena, record->process - 1, generation, SIGKILL);
+    process_signal(node_pool->arena, record->process - 1, generation, SIGKILL);
 }
 
-void holder_kill_all(struct holder *holder)
+void node_pool_kill_all(struct node_pool *node_pool)
 {
-    for (uint32_t i = 0; i < holder->board->worker_count; i++) {
-        const struct worker_record *record = &holder->board->worker[i];
-        const struct process_record *process = process_of(holder, i);
+    for (uint32_t i = 0; i < node_pool->board->worker_count; i++) {
+        const struct worker_record *record = &node_pool->board->worker[i];
+        const struct process_record *process = process_of(node_pool, i);
 
         if (process && atomic_load(&record->state) != WORKER_GONE)
-            process_signal(holder->arena, record->process - 1,
+            process_signal(node_pool->arena, record->process - 1,
                            process_generation_of(atomic_load(&process->word)), SIGKILL);
     }
 }
 
 /* Whether the worker has more memory of its own than it may, beside what it had as it was ready. */
-static bool is_too_large(const struct holder *holder, uint32_t worker)
+static bool is_too_large(const struct node_pool *node_pool, uint32_t worker)
 {
-    uint64_t limit = holder->board->spec.item_memory_bytes, pages;
-    const struct process_record *process = process_of(holder, worker);
+    uint64_t limit = node_pool->board->spec.item_memory_bytes, pages;
+    const struct process_record *process = process_of(node_pool, worker);
 
     if (!limit || !memory_own_pages((pid_t)(uint32_t)atomic_load(&process->pid), &pages))
         return false;
-    return pages > holder->board->worker[worker].memory_at_start + limit / memory_page_size();
+    return pages > node_pool->board->worker[worker].memory_at_start + limit / memory_page_size();
 }
 
 /* Has it killed if it still is in the initializer or finalizer of that generation. */
-static void kill_in_setup(struct holder *holder, uint32_t worker, uint32_t state, uint32_t generation)
+static void kill_in_setup(struct node_pool *node_pool, uint32_t worker, uint32_t state, uint32_t generation)
 {
-    struct worker_record *record = &holder->board->worker[worker];
-    const struct process_record *process = process_of(holder, worker);
+    struct worker_record *record = &node_pool->board->worker[worker];
+    const struct process_record *process = process_of(node_pool, worker);
     bool is_doomed = false;
 
-    pthread_mutex_lock(&holder->kill_mutex);
+    pthread_mutex_lock(&node_pool->kill_mutex);
     if (atomic_load(&record->state) == state &&
         process_generation_of(atomic_load(&process->word)) == generation &&
         atomic_load(&record->doom.generation) != (uint64_t)generation + 1) {
@@ -387,10 +388,10 @@ static void kill_in_setup(struct holder *holder, uint32_t worker, uint32_t state
         atomic_store(&record->doom.generation, (uint64_t)generation + 1);
         is_doomed = true;
     }
-    pthread_mutex_unlock(&holder->kill_mutex);
+    pthread_mutex_unlock(&node_pool->kill_mutex);
     KILL_POINT();
     if (is_doomed)
-        process_signal(holder->arena, record->process - 1, generation, SIGKILL);
+        process_signal(node_pool->arena, record->process - 1, generation, SIGKILL);
 }
 
 /* Whether what was seen of a worker is the same as before, and has been for that long: it began before it was seen first,
@@ -414,34 +415,34 @@ static uint64_t setup_limit_ns(const struct pool_spec *spec)
     return spec->setup_timeout_s > 0 ? (uint64_t)(spec->setup_timeout_s * 1e9) : CLOCK_FOREVER;
 }
 
-static void watch_worker(struct holder *holder, uint32_t worker, uint64_t now_ns)
+static void watch_worker(struct node_pool *node_pool, uint32_t worker, uint64_t now_ns)
 {
-    const struct pool_spec *spec = &holder->board->spec;
-    struct worker_record *record = &holder->board->worker[worker];
-    struct watched *watched = &holder->watched[worker];
+    const struct pool_spec *spec = &node_pool->board->spec;
+    struct worker_record *record = &node_pool->board->worker[worker];
+    struct watched *watched = &node_pool->watched[worker];
     uint64_t entered = atomic_load(&record->entered), item = atomic_load(&record->item);
     uint32_t state = atomic_load(&record->state), generation;
 
     if ((state == WORKER_INITIALIZING && spec->has_initializer) ||
         (state == WORKER_RETIRING && spec->has_finalizer)) {
-        generation = process_generation_of(atomic_load(&process_of(holder, worker)->word));
+        generation = process_generation_of(atomic_load(&process_of(node_pool, worker)->word));
         if (is_too_long(watched, generation, DOOM_IN_SETUP - state, now_ns, setup_limit_ns(spec)))
-            kill_in_setup(holder, worker, state, generation);
+            kill_in_setup(node_pool, worker, state, generation);
     } else if (item == NO_ITEM) {
         watched->since_ns = 0;
     } else if (is_too_long(watched, entered, item, now_ns, item_limit_ns(spec))) {
-        holder_kill_worker(holder, worker, entered, item, LIMIT_TIME);
-    } else if (is_too_large(holder, worker)) {
-        holder_kill_worker(holder, worker, entered, item, LIMIT_MEMORY);
+        node_pool_kill_worker(node_pool, worker, entered, item, LIMIT_TIME);
+    } else if (is_too_large(node_pool, worker)) {
+        node_pool_kill_worker(node_pool, worker, entered, item, LIMIT_MEMORY);
     }
 }
 
-uint64_t holder_watch(struct holder *holder)
+uint64_t node_pool_watch(struct node_pool *node_pool)
 {
-    const struct pool_spec *spec = &holder->board->spec;
+    const struct pool_spec *spec = &node_pool->board->spec;
     uint64_t now_ns, next_ns, limit_ns, pause_ns;
 
-    if (!holder->watched)
+    if (!node_pool->watched)
         return CLOCK_FOREVER;
     limit_ns = item_limit_ns(spec);
     if (setup_limit_ns(spec) < limit_ns)
@@ -450,14 +451,14 @@ uint64_t holder_watch(struct holder *holder)
     pause_ns = pause_ns < WATCH_MIN_NS ? WATCH_MIN_NS : pause_ns > WATCH_MAX_NS ? WATCH_MAX_NS : pause_ns;
     if (spec->item_memory_bytes && pause_ns > WATCH_MEMORY_NS)
         pause_ns = WATCH_MEMORY_NS;
-    pthread_mutex_lock(&holder->watch_mutex);
+    pthread_mutex_lock(&node_pool->watch_mutex);
     now_ns = clock_now_ns();
-    if (now_ns >= holder->next_watch_ns) {
-        for (uint32_t i = 0; i < holder->board->worker_count; i++)
-            watch_worker(holder, i, now_ns);
-        holder->next_watch_ns = now_ns + pause_ns;
+    if (now_ns >= node_pool->next_watch_ns) {
+        for (uint32_t i = 0; i < node_pool->board->worker_count; i++)
+            watch_worker(node_pool, i, now_ns);
+        node_pool->next_watch_ns = now_ns + pause_ns;
     }
-    next_ns = holder->next_watch_ns;
-    pthread_mutex_unlock(&holder->watch_mutex);
+    next_ns = node_pool->next_watch_ns;
+    pthread_mutex_unlock(&node_pool->watch_mutex);
     return next_ns;
 }

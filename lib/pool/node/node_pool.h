@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The holder: a pool on one node, as the rank sees it that hangs leases on the node's board. At home that is
+/* The node pool: a pool on one node, as the rank sees it that hangs leases on the node's board. At home that is
  * the pool's driver (map.c), on other nodes than main's the steward (steward.c): both do the same things by these calls.
  *
  * None of them blocks. The node's doorbell rings when one of them may have more to say. For pool/ only. */
-#ifndef POOL_NODE_HOLDER_H
-#define POOL_NODE_HOLDER_H
+#ifndef POOL_NODE_NODE_POOL_H
+#define POOL_NODE_NODE_POOL_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,37 +17,37 @@
 #include "pool/shared/tally.h"
 
 /* A pool on this node. */
-struct holder;
+struct node_pool;
 
 /* Starts its workers, workers_by_rank[i] by the host of rank i of this node. `argument`: spec->argument_size
- * bytes, copied. MPM_ENOMEM: `holder` may have been set all the same, and is to be closed then. */
-int holder_open(const struct pool_spec *spec, const void *argument, const uint32_t *workers_by_rank,
-                unsigned rank_count, struct holder **holder);
+ * bytes, copied. MPM_ENOMEM: `node_pool` may have been set all the same, and is to be closed then. */
+int node_pool_open(const struct pool_spec *spec, const void *argument, const uint32_t *workers_by_rank,
+                   unsigned rank_count, struct node_pool **node_pool);
 /* 0 when all workers run, 1 while some are starting; MPM_EWORKER if they cannot be had. */
-int holder_check(struct holder *holder);
+int node_pool_check(struct node_pool *node_pool);
 /* Whether a worker could not be set up, so that the whole pool is of no use. */
-bool holder_has_failed(const struct holder *holder);
+bool node_pool_has_failed(const struct node_pool *node_pool);
 /* Whether none of its workers is left, nor will be, because their hosts have died, or could not fork for too long. */
-bool holder_is_bereft(struct holder *holder);
+bool node_pool_has_no_workers(struct node_pool *node_pool);
 /* MPM_EHOSTLOST for a pool that is, and what has become of its workers. */
-int holder_say_bereft(const struct holder *holder);
+int node_pool_say_no_workers(const struct node_pool *node_pool);
 /* Whether a worker has nothing to do, and there is nothing that it could take. Any thread. */
-bool holder_has_idle(const struct holder *holder);
+bool node_pool_has_idle(const struct node_pool *node_pool);
 /* Tells the workers to end. */
-void holder_begin_close(struct holder *holder);
-/* Has all workers killed. After holder_begin_close(); to be repeated until all have ended, because one may just
+void node_pool_begin_close(struct node_pool *node_pool);
+/* Has all workers killed. After node_pool_begin_close(); to be repeated until all have ended, because one may just
  * be starting. */
-void holder_kill_all(struct holder *holder);
+void node_pool_kill_all(struct node_pool *node_pool);
 /* Workers, or their forerunners, that were killed because their finalizers ran past their time. */
-unsigned holder_late_ends(const struct holder *holder);
+unsigned node_pool_late_ends(const struct node_pool *node_pool);
 /* All of them have. */
-bool holder_is_closed(struct holder *holder);
+bool node_pool_is_closed(struct node_pool *node_pool);
 /* Has workers killed that have been in one item, or in their initializer or finalizer, for longer than the pool allows, or
  * have more memory. When it is to be called again, at the latest, as long as somebody waits for the pool: CLOCK_FOREVER
  * without a limit. Any thread. */
-uint64_t holder_watch(struct holder *holder);
+uint64_t node_pool_watch(struct node_pool *node_pool);
 /* Single calls to a worker of this node: for main. */
-struct holder_call {
+struct node_pool_call {
     uint64_t task_id; /* unique for the task in the run */
     const struct function *task;
     const void *item;
@@ -71,86 +71,86 @@ enum call_order { CALL_GOES_ON, CALL_MOVES, CALL_ENDS };
 typedef enum call_order call_look(void *argument, bool waits);
 
 /* Makes a call, and blocks until it has ended. `look` is called now and then. Any thread. */
-enum call_end holder_make_call(struct holder *holder, struct holder_call *call, call_look *look,
-                               void *argument);
+enum call_end node_pool_make_call(struct node_pool *node_pool, struct node_pool_call *call, call_look *look,
+                                  void *argument);
 /* Whether there is a job that stands in line, and no worker has come to its first lease. Any thread. */
-bool holder_has_line(struct holder *holder);
+bool node_pool_has_line(struct node_pool *node_pool);
 /* Has all who wait for a call look at once. */
-void holder_wake_callers(struct holder *holder);
+void node_pool_wake_callers(struct node_pool *node_pool);
 /* Puts the cause of a worker's death into words. */
-void holder_describe_death(const struct holder *holder, int wait_status, enum item_limit limit,
-                           mpm_failure *failure);
+void node_pool_describe_death(const struct node_pool *node_pool, int wait_status, enum item_limit limit,
+                              mpm_failure *failure);
 /* What its workers have done; the caller frees it. How many bytes it has; NULL without memory. Any thread. */
-struct node_tally *holder_tally(const struct holder *holder, size_t *size);
+struct node_tally *node_pool_tally(const struct node_pool *node_pool, size_t *size);
 /* Frees it, once it is closed. NULL is fine. */
-void holder_free(struct holder *holder);
+void node_pool_free(struct node_pool *node_pool);
 
 /* A map on this node. */
-struct held_job;
+struct node_job;
 
 /* `context`: spec->context_size bytes. MPM_ENOMEM; 1 if the arena has no room now, but will have: the doorbell rings then. */
-int held_job_open(struct holder *holder, const struct job_spec *spec, const void *context,
-                  struct held_job **job);
+int node_job_open(struct node_pool *node_pool, const struct job_spec *spec, const void *context,
+                  struct node_job **job);
 /* All items or all results of the map stand in this arena, from that of item 0 on, and are used where they are. Either
  * may be NULL: then leases copy them. Before its first lease. */
-void held_job_use_in_place(struct held_job *job, const void *items, void *results);
-/* Single calls by cells must not pass its first lease: see holder_has_line(). Before that. */
-void held_job_stands_in_line(struct held_job *job);
+void node_job_use_in_place(struct node_job *job, const void *items, void *results);
+/* Single calls by cells must not pass its first lease: see node_pool_has_line(). Before that. */
+void node_job_stands_in_line(struct node_job *job);
 /* Nothing is to be claimed any more from its leases. */
-void held_job_stop(struct held_job *job);
+void node_job_stop(struct node_job *job);
 /* Frees it with all its leases, if no worker is in one of them; else false: workers that are in an item have been
  * asked to be killed, and it is to be called again soon. */
-bool held_job_close(struct held_job *job);
+bool node_job_close(struct node_job *job);
 /* Items that are done in its leases at this moment. */
-uint64_t held_job_items_done(const struct held_job *job);
+uint64_t node_job_items_done(const struct node_job *job);
 /* How long the longest claim of a worker in it has taken; 0 if none has ended, or none is measured: those of plain tasks
  * with chunks of a fixed size. */
-uint64_t held_job_longest_claim_ns(const struct held_job *job);
+uint64_t node_job_longest_claim_ns(const struct node_job *job);
 
 /* A lease on this node. */
-struct held_lease;
+struct node_lease;
 
 enum lease_look {
     LEASE_RUNS,
     LEASE_IS_CLAIMED, /* once, where workers are busy with the last of it: there is nothing more to claim */
     LEASE_IS_DONE,    /* every item that it keeps is done or failed: results and failures can be read */
     LEASE_IS_LOST,    /* the whole job cannot be done; mpm_error() says why, and the status is
-                      held_lease_status() */
+                      node_lease_status() */
 };
 
 /* Hangs up a lease of `count` items (< 2^32), the first of which has the number `first` in the map. `items`, of
  * `size` bytes in all, are copied, unless they are used in place; NULL if they have no size; a pack of them for
- * JOB_BLOBS. MPM_ENOMEM, and what is missing; 1 as held_job_open(). */
-int held_lease_hang(struct held_job *job, uint64_t number, uint64_t first, uint64_t count, const void *items,
-                    uint64_t size, struct held_lease **lease);
+ * JOB_BLOBS. MPM_ENOMEM, and what is missing; 1 as node_job_open(). */
+int node_lease_hang(struct node_job *job, uint64_t number, uint64_t first, uint64_t count, const void *items,
+                    uint64_t size, struct node_lease **lease);
 /* The same with items that are not packed yet. */
-int held_lease_hang_blobs(struct held_job *job, uint64_t number, uint64_t first, uint64_t count,
-                          const mpm_blob *items, struct held_lease **lease);
+int node_lease_hang_blobs(struct node_job *job, uint64_t number, uint64_t first, uint64_t count,
+                          const mpm_blob *items, struct node_lease **lease);
 /* Gives back what nobody has claimed: how many items, from the first on, it keeps. */
-uint64_t held_lease_cut(struct held_lease *lease);
+uint64_t node_lease_cut(struct node_lease *lease);
 /* Looks how far it is; hangs up anew what was lost with a worker. */
-enum lease_look held_lease_look(struct held_lease *lease);
+enum lease_look node_lease_look(struct node_lease *lease);
 /* Whether workers have claimed some of it. */
-bool held_lease_is_begun(const struct held_lease *lease);
+bool node_lease_is_begun(const struct node_lease *lease);
 /* Why it is lost. */
-int held_lease_status(const struct held_lease *lease);
+int node_lease_status(const struct node_lease *lease);
 
-uint64_t held_lease_number(const struct held_lease *lease);
-uint64_t held_lease_first(const struct held_lease *lease);
+uint64_t node_lease_number(const struct node_lease *lease);
+uint64_t node_lease_first(const struct node_lease *lease);
 /* Items that it keeps. */
-uint64_t held_lease_count(const struct held_lease *lease);
+uint64_t node_lease_count(const struct node_lease *lease);
 /* Results of the items that it keeps; failed ones are zero. Of JOB_BLOBS: references from the arena's beginning. */
-const void *held_lease_results(const struct held_lease *lease);
+const void *node_lease_results(const struct node_lease *lease);
 /* Items that failed, in rising order. */
-const mpm_failure *held_lease_failures(const struct held_lease *lease, size_t *count);
+const mpm_failure *node_lease_failures(const struct node_lease *lease, size_t *count);
 /* How many more have failed, of a batch where very many have. */
-uint64_t held_lease_failures_untold(const struct held_lease *lease);
+uint64_t node_lease_failures_untold(const struct node_lease *lease);
 /* Puts failures into rising order of their items. */
 void sort_failures(mpm_failure *failures, size_t count);
 /* Frees it when it is done. */
-void held_lease_drop(struct held_lease *lease);
+void node_lease_drop(struct node_lease *lease);
 
 /* The job's leases, one after the other: the first for NULL. */
-struct held_lease *held_job_next_lease(struct held_job *job, struct held_lease *lease);
+struct node_lease *node_job_next_lease(struct node_job *job, struct node_lease *lease);
 
 #endif

@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "node/context.h"
-#include "pool/node/holder_inside.h"
+#include "pool/node/node_pool_inside.h"
 #include "pool/node/room.h"
 #include "shm/kill_point.h"
 
@@ -50,14 +50,14 @@ static void count_bytes(_Atomic uint64_t *sum, uint64_t bytes)
 }
 
 /* false if the arena has no room. */
-static bool fill_cell(struct holder *holder, struct cell *cell, const struct holder_call *call)
+static bool fill_cell(struct node_pool *node_pool, struct cell *cell, const struct node_pool_call *call)
 {
-    struct arena *arena = holder->arena;
+    struct arena *arena = node_pool->arena;
     uint64_t block_size = block_size_of(call->item_size, call->result_size);
 
     cell->item_size = call->item_size;
     cell->result_size = call->result_size;
-    if (block_size && room_for_lease(arena, block_size, holder->board->owner, &cell->block)) {
+    if (block_size && room_for_lease(arena, block_size, node_pool->board->owner, &cell->block)) {
         cell->block = 0;
         return false;
     }
@@ -69,7 +69,7 @@ static bool fill_cell(struct holder *holder, struct cell *cell, const struct hol
         cell->task_id = call->task_id;
     }
     atomic_store_explicit(&cell->ticket,
-                          atomic_fetch_add_explicit(&holder->last_ticket, 1, memory_order_relaxed),
+                          atomic_fetch_add_explicit(&node_pool->last_ticket, 1, memory_order_relaxed),
                           memory_order_relaxed);
     cell->attempts = 0;
     cell->counted = 0;
@@ -103,9 +103,9 @@ static bool take_back(struct cell *cell, uint64_t *state)
 }
 
 /* Nobody wants it any more. true if no worker has it; else that is killed, and the host will answer. */
-static bool give_up(struct holder *holder, struct cell *cell)
+static bool give_up(struct node_pool *node_pool, struct cell *cell)
 {
-    uint64_t state, number = (uint64_t)(cell - holder->board->cell);
+    uint64_t state, number = (uint64_t)(cell - node_pool->board->cell);
     struct worker_record *record;
     uint64_t entered;
 
@@ -114,17 +114,17 @@ static bool give_up(struct holder *holder, struct cell *cell)
         return true;
     if (state < CELL_TAKEN)
         return false;
-    record = &holder->board->worker[state - CELL_TAKEN];
+    record = &node_pool->board->worker[state - CELL_TAKEN];
     entered = atomic_load(&record->entered);
     if (atomic_load(&cell->state) == state && !atomic_load(&cell->answer))
-        holder_kill_worker(holder, (uint32_t)(state - CELL_TAKEN), entered, number, LIMIT_NONE);
+        node_pool_kill_worker(node_pool, (uint32_t)(state - CELL_TAKEN), entered, number, LIMIT_NONE);
     return false;
 }
 
 /* Sleeps until there may be an answer, or something else to see to. */
-static void sleep_on_cell(struct holder *holder, struct cell *cell, uint32_t seen, uint64_t round_ns)
+static void sleep_on_cell(struct node_pool *node_pool, struct cell *cell, uint32_t seen, uint64_t round_ns)
 {
-    uint64_t until_ns = clock_now_ns() + round_ns, watch_ns = holder_watch(holder);
+    uint64_t until_ns = clock_now_ns() + round_ns, watch_ns = node_pool_watch(node_pool);
 
     eventcount_wait(&cell->answered, seen, 0, watch_ns < until_ns ? watch_ns : until_ns);
 }
@@ -137,7 +137,7 @@ static enum call_order look_at(struct cell *cell, call_look *look, void *argumen
 
 /* CALL_IS_DONE if there is an answer. A worker that was asleep needs longer than a spin is worth, and perhaps this
  * very CPU: it has that at once, before anything else is looked at. */
-static enum call_end wait_for_answer(struct holder *holder, struct cell *cell, bool was_asleep,
+static enum call_end wait_for_answer(struct node_pool *node_pool, struct cell *cell, bool was_asleep,
                                      call_look *look, void *argument)
 {
     enum call_order order = CALL_GOES_ON;
@@ -154,20 +154,20 @@ static enum call_end wait_for_answer(struct holder *holder, struct cell *cell, b
             order = look_at(cell, look, argument);
         if (order == CALL_MOVES && take_back(cell, &state))
             return CALL_IS_MOVED;
-        if (order == CALL_ENDS && (give_up(holder, cell) || runtime_check_whole()))
+        if (order == CALL_ENDS && (give_up(node_pool, cell) || runtime_check_whole()))
             return CALL_IS_GIVEN_UP;
-        if (!sleeps_at_once && holder_is_bereft(holder) && !atomic_load(&cell->answer))
+        if (!sleeps_at_once && node_pool_has_no_workers(node_pool) && !atomic_load(&cell->answer))
             return order == CALL_ENDS ? CALL_IS_GIVEN_UP
                                       : CALL_IS_NOT_MADE; /* nobody will take it any more */
-        sleep_on_cell(holder, cell, seen, order == CALL_ENDS ? KILL_NS : ROUND_NS);
+        sleep_on_cell(node_pool, cell, seen, order == CALL_ENDS ? KILL_NS : ROUND_NS);
     }
 }
 
-static void describe_failure(const struct holder *holder, const struct cell *cell, mpm_failure *failure)
+static void describe_failure(const struct node_pool *node_pool, const struct cell *cell, mpm_failure *failure)
 {
     *failure = (mpm_failure){.attempts = cell->attempts, .node = runtime_topology()->node};
     if (atomic_load(&cell->answer) == CELL_HAS_DIED) {
-        holder_describe_death(holder, cell->wait_status, (enum item_limit)cell->limit, failure);
+        node_pool_describe_death(node_pool, cell->wait_status, (enum item_limit)cell->limit, failure);
         return;
     }
     failure->attempts++;
@@ -178,43 +178,43 @@ static void describe_failure(const struct holder *holder, const struct cell *cel
         snprintf(failure->text, sizeof failure->text, "the task returned %d", (int)cell->code);
 }
 
-enum call_end holder_make_call(struct holder *holder, struct holder_call *call, call_look *look,
-                               void *argument)
+enum call_end node_pool_make_call(struct node_pool *node_pool, struct node_pool_call *call, call_look *look,
+                                  void *argument)
 {
-    struct board *board = holder->board;
+    struct board *board = node_pool->board;
     struct cell *cell = take_cell(board);
     enum call_end end;
     bool was_asleep;
 
     if (!cell)
         return CALL_IS_NOT_MADE;
-    if (!fill_cell(holder, cell, call)) {
-        free_cell(holder->arena, cell);
+    if (!fill_cell(node_pool, cell, call)) {
+        free_cell(node_pool->arena, cell);
         return CALL_IS_NOT_MADE;
     }
     atomic_store_explicit(&cell->state, CELL_WANTED, memory_order_release);
     atomic_fetch_or(&board->calls, UINT64_C(1) << (cell - board->cell));
     was_asleep = eventcount_notify_one(&board->work);
-    end = wait_for_answer(holder, cell, was_asleep, look, argument);
+    end = wait_for_answer(node_pool, cell, was_asleep, look, argument);
     if (end == CALL_IS_DONE && atomic_load(&cell->answer) == CELL_IS_DONE && !cell->code) {
         KILL_POINT();
         if (call->result_size)
-            memcpy(call->result, cell_result(cell, holder->arena), call->result_size);
+            memcpy(call->result, cell_result(cell, node_pool->arena), call->result_size);
         count_bytes(&cell->bytes_received, call->result_size);
-        atomic_fetch_add(&holder->counts[atomic_load(&cell->state) - CELL_TAKEN].done, 1);
+        atomic_fetch_add(&node_pool->counts[atomic_load(&cell->state) - CELL_TAKEN].done, 1);
     } else if (end == CALL_IS_DONE) {
         end = CALL_HAS_FAILED;
-        atomic_fetch_add(&holder->failed, 1);
-        describe_failure(holder, cell, &call->failure);
+        atomic_fetch_add(&node_pool->failed, 1);
+        describe_failure(node_pool, cell, &call->failure);
     }
     if (cell->attempts)
-        atomic_fetch_add(&holder->retried, cell->attempts - (atomic_load(&cell->answer) == CELL_HAS_DIED));
-    free_cell(holder->arena, cell);
+        atomic_fetch_add(&node_pool->retried, cell->attempts - (atomic_load(&cell->answer) == CELL_HAS_DIED));
+    free_cell(node_pool->arena, cell);
     return end;
 }
 
-void holder_wake_callers(struct holder *holder)
+void node_pool_wake_callers(struct node_pool *node_pool)
 {
     for (unsigned i = 0; i < BOARD_CELLS; i++)
-        eventcount_notify(&holder->board->cell[i].answered);
+        eventcount_notify(&node_pool->board->cell[i].answered);
 }
