@@ -17,7 +17,7 @@
 #include "pool/driver/pool_state.h"
 #include "pool/driver/result_wait.h"
 #include "pool/node/room.h"
-#include "pool/node/steward.h"
+#include "pool/node/node_agent.h"
 #include "pool/shared/estate.h"
 #include "process/process.h"
 #include "run/trouble.h"
@@ -52,7 +52,7 @@ static const struct layer {
     {.begin = result_wait_begin},
     {.announce = room_forget},
     {.announce = pool_state_announce, .end = pools_end},
-    {.announce = steward_announce},
+    {.announce = node_agent_announce},
     /* run */
     {.announce = trouble_announce},
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The link from main to another node: messages to its leader's steward, and letters from that. */
+/* The link from main to another node: messages to its leader's node agent, and letters from that. */
 #include <stdlib.h>
 
 #include "base/clock.h"

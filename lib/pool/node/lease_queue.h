@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a node has been given of a map: leases that hang on its board, and those that the arena has no room for yet. The
- * driver has one at its own node, the steward has one for each of main's maps on another. None of these calls blocks.
+ * driver has one at its own node, the node agent has one for each of main's maps on another. None of these calls blocks.
  * For pool/. */
 #ifndef POOL_NODE_LEASE_QUEUE_H
 #define POOL_NODE_LEASE_QUEUE_H

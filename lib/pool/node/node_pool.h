@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The node pool: a pool on one node, as the rank sees it that hangs leases on the node's board. At home that is
- * the pool's driver (map.c), on other nodes than main's the steward (steward.c): both do the same things by these calls.
+ * the pool's driver (map.c), on other nodes than main's the node agent (node_agent.c): both do the same things by these calls.
  *
  * None of them blocks. The node's doorbell rings when one of them may have more to say. For pool/ only. */
 #ifndef POOL_NODE_NODE_POOL_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The board: what a pool has in the arena of one node. Its workers claim chunks from the leases that hang on
- * it; who holds the leases (main, or a process, at home, main's steward elsewhere) hangs them up, takes them down when
+ * it; who holds the leases (main, or a process, at home, main's node agent elsewhere) hangs them up, takes them down when
  * all of their items have been claimed, and harvests them when no worker is in them any more.
  *
  * Who writes what, in which order, and what is true if the writer dies at each step:

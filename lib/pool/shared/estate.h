@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The estate: the pools of a node, the numbers by which they own memory in its arena, and what becomes of a pool
- * whose driver has died. Main, a steward or any process of the node may drive a pool, and a process may die: then the
+ * whose driver has died. Main, a node agent or any process of the node may drive a pool, and a process may die: then the
  * hosts kill its workers, and free all that it had. For pool/ and run/layers.c. */
 #ifndef POOL_SHARED_ESTATE_H
 #define POOL_SHARED_ESTATE_H

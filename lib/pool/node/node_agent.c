@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The steward. Everything here runs in the courier's thread and never blocks: orders come in as messages, and
+/* The node agent. Everything here runs in the courier's thread and never blocks: orders come in as messages, and
  * each time the courier wakes it looks at all leases and tells main what is done. */
-#include "pool/node/steward.h"
+#include "pool/node/node_agent.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,25 +16,25 @@
 
 #define MAX_PACK ((size_t)1900 << 20) /* a message has 2 GiB at most */
 
-struct steward_job {
-    struct steward_job *next;
-    struct steward_pool *pool;
+struct node_agent_job {
+    struct node_agent_job *next;
+    struct node_agent_pool *pool;
     uint64_t id, result_size, item_size;
     enum job_kind kind;
     struct lease_queue *queue; /* NULL if there was no memory for it */
     bool has_failed, closing;
 };
 
-struct steward_pool {
-    struct steward_pool *next;
+struct node_agent_pool {
+    struct node_agent_pool *next;
     uint64_t id;
-    struct node_pool *node_pool;          /* NULL if it could not be opened */
-    struct steward_job *jobs, **last_job; /* oldest first */
+    struct node_pool *node_pool;             /* NULL if it could not be opened */
+    struct node_agent_job *jobs, **last_job; /* oldest first */
     bool is_announced, has_failed, closing, killing;
     bool is_asked; /* main wants to know when a worker has nothing to do */
 };
 
-static struct steward_pool *pools;
+static struct node_agent_pool *pools;
 
 static bool post_trouble(uint32_t kind, uint64_t pool, uint64_t job, int status)
 {
@@ -46,19 +46,19 @@ static bool post_trouble(uint32_t kind, uint64_t pool, uint64_t job, int status)
     return !courier_post_one(0, kind, &trouble, sizeof trouble);
 }
 
-static struct steward_pool *pool_of(uint64_t id)
+static struct node_agent_pool *pool_of(uint64_t id)
 {
-    struct steward_pool *pool = pools;
+    struct node_agent_pool *pool = pools;
 
     while (pool && pool->id != id)
         pool = pool->next;
     return pool;
 }
 
-static struct steward_job *job_of(uint64_t pool_id, uint64_t id)
+static struct node_agent_job *job_of(uint64_t pool_id, uint64_t id)
 {
-    struct steward_pool *pool = pool_of(pool_id);
-    struct steward_job *job = pool ? pool->jobs : NULL;
+    struct node_agent_pool *pool = pool_of(pool_id);
+    struct node_agent_job *job = pool ? pool->jobs : NULL;
 
     while (job && job->id != id)
         job = job->next;
@@ -87,7 +87,7 @@ static int pack_results(const struct node_lease *lease, void **pack, size_t *siz
                      count, blobs ? *size : 0);
 }
 
-static bool post_results(const struct steward_job *job, const struct node_lease *lease)
+static bool post_results(const struct node_agent_job *job, const struct node_lease *lease)
 {
     struct message_results message = {.lease = {.pool = job->pool->id,
                                                 .job = job->id,
@@ -117,7 +117,7 @@ static bool post_results(const struct steward_job *job, const struct node_lease 
     return is_posted;
 }
 
-static bool post_claimed(const struct steward_job *job, const struct node_lease *lease)
+static bool post_claimed(const struct node_agent_job *job, const struct node_lease *lease)
 {
     struct message_lease message = {.pool = job->pool->id, .job = job->id, .lease = node_lease_number(lease)};
 
@@ -127,7 +127,7 @@ static bool post_claimed(const struct steward_job *job, const struct node_lease 
 /* By the queue of a job. */
 static int tell_of_lease(void *argument, struct node_lease *lease, enum lease_look look)
 {
-    const struct steward_job *job = argument;
+    const struct node_agent_job *job = argument;
     bool is_told = true;
 
     if (look == LEASE_IS_CLAIMED)
@@ -148,7 +148,7 @@ static bool on_pool_open(unsigned node, const void *payload, size_t size)
     const struct pool_spec *spec = payload;
     unsigned ranks = runtime_topology()->nodes[runtime_topology()->node].ranks;
     const uint32_t *workers = (const uint32_t *)(spec + 1);
-    struct steward_pool *pool;
+    struct node_agent_pool *pool;
     int status;
 
     if (node || size < sizeof *spec + ranks * sizeof *workers ||
@@ -169,7 +169,7 @@ static bool on_pool_open(unsigned node, const void *payload, size_t size)
 static bool on_pool_close(unsigned node, const void *payload, size_t size)
 {
     const struct message_pool *message = payload;
-    struct steward_pool *pool;
+    struct node_agent_pool *pool;
 
     if (node || size != sizeof *message)
         return false;
@@ -186,7 +186,7 @@ static bool on_pool_asked(unsigned node, const void *payload, size_t size)
 {
     const struct message_question *message = payload;
     struct node_tally *tally, none = {0};
-    struct steward_pool *pool;
+    struct node_agent_pool *pool;
     size_t tally_size = sizeof none;
     int status;
 
@@ -207,7 +207,7 @@ static bool on_pool_asked(unsigned node, const void *payload, size_t size)
 static bool on_idle_asked(unsigned node, const void *payload, size_t size)
 {
     const struct message_pool *message = payload;
-    struct steward_pool *pool;
+    struct node_agent_pool *pool;
 
     if (node || size != sizeof *message)
         return false;
@@ -218,14 +218,14 @@ static bool on_idle_asked(unsigned node, const void *payload, size_t size)
 
 /* While a map waits to begin, for want of room, no younger one begins, so that maps begin in the order in which main has
  * sent them. */
-static bool waits_to_begin(const struct steward_job *job)
+static bool waits_to_begin(const struct node_agent_job *job)
 {
     return !job->has_failed && !job->closing && lease_queue_waits_to_begin(job->queue);
 }
 
-static bool may_begin(const struct steward_job *job)
+static bool may_begin(const struct node_agent_job *job)
 {
-    const struct steward_job *older = job->pool->jobs;
+    const struct node_agent_job *older = job->pool->jobs;
 
     while (older != job && !waits_to_begin(older))
         older = older->next;
@@ -233,7 +233,7 @@ static bool may_begin(const struct steward_job *job)
 }
 
 /* Nothing more of it will be done here. */
-static bool fail_job(struct steward_job *job, int status)
+static bool fail_job(struct node_agent_job *job, int status)
 {
     job->has_failed = true;
     if (job->queue)
@@ -245,8 +245,8 @@ static bool on_job_open(unsigned node, const void *payload, size_t size)
 {
     const struct message_job *message = payload;
     const struct job_spec *spec = (const struct job_spec *)(message + 1);
-    struct steward_pool *pool;
-    struct steward_job *job;
+    struct node_agent_pool *pool;
+    struct node_agent_job *job;
     int status;
 
     if (node || size < sizeof *message + sizeof *spec ||
@@ -272,7 +272,7 @@ static bool on_job_open(unsigned node, const void *payload, size_t size)
 static bool on_job_close(unsigned node, const void *payload, size_t size)
 {
     const struct message_job *message = payload;
-    struct steward_job *job;
+    struct node_agent_job *job;
 
     if (node || size != sizeof *message || !(job = job_of(message->pool, message->job)))
         return false;
@@ -282,7 +282,7 @@ static bool on_job_close(unsigned node, const void *payload, size_t size)
     return true;
 }
 
-static bool is_items(const struct steward_job *job, const void *items, size_t size, uint64_t count)
+static bool is_items(const struct node_agent_job *job, const void *items, size_t size, uint64_t count)
 {
     return job->kind == JOB_BLOBS ? blob_is_pack(items, size, count) : size == count * job->item_size;
 }
@@ -290,7 +290,7 @@ static bool is_items(const struct steward_job *job, const void *items, size_t si
 static bool on_lease(unsigned node, const void *payload, size_t size)
 {
     const struct message_lease *message = payload;
-    struct steward_job *job;
+    struct node_agent_job *job;
     struct granted_lease lease;
     int status;
 
@@ -313,7 +313,7 @@ static bool on_recall(unsigned node, const void *payload, size_t size)
 {
     const struct message_lease *message = payload;
     struct message_lease answer;
-    struct steward_job *job;
+    struct node_agent_job *job;
 
     if (node || size != sizeof *message)
         return false;
@@ -324,7 +324,7 @@ static bool on_recall(unsigned node, const void *payload, size_t size)
     return !courier_post_one(0, MESSAGE_RETURNED, &answer, sizeof answer);
 }
 
-static bool look_at_job(struct steward_job *job)
+static bool look_at_job(struct node_agent_job *job)
 {
     bool worked = false;
     int status;
@@ -336,11 +336,11 @@ static bool look_at_job(struct steward_job *job)
     return worked || status;
 }
 
-static bool look_at_jobs(struct steward_pool *pool)
+static bool look_at_jobs(struct node_agent_pool *pool)
 {
     bool worked = false;
 
-    for (struct steward_job **at = &pool->jobs, *job; (job = *at);) {
+    for (struct node_agent_job **at = &pool->jobs, *job; (job = *at);) {
         if (!job->closing)
             worked |= look_at_job(job);
         if (job->closing && (!job->queue || lease_queue_close(job->queue))) {
@@ -362,7 +362,7 @@ static int check_node_pool(struct node_pool *node_pool)
                                                : node_pool_check(node_pool);
 }
 
-static bool announce_pool(struct steward_pool *pool)
+static bool announce_pool(struct node_agent_pool *pool)
 {
     int status;
 
@@ -376,7 +376,7 @@ static bool announce_pool(struct steward_pool *pool)
 }
 
 /* Workers that leave a lease ring the doorbell. */
-static void tell_idle(struct steward_pool *pool)
+static void tell_idle(struct node_agent_pool *pool)
 {
     struct message_pool message = {.pool = pool->id};
 
@@ -389,7 +389,7 @@ static void tell_idle(struct steward_pool *pool)
 
 /* A pool whose workers have died and cannot be had again is told once more, with its trouble, behind the results
  * that it has had until then. */
-static bool look_at_pool(struct steward_pool *pool)
+static bool look_at_pool(struct node_agent_pool *pool)
 {
     bool worked = look_at_jobs(pool);
     int status;
@@ -408,11 +408,11 @@ static bool look_at_pool(struct steward_pool *pool)
     return worked;
 }
 
-static bool steward_work(void)
+static bool node_agent_work(void)
 {
     bool worked = false;
 
-    for (struct steward_pool **at = &pools, *pool; (pool = *at);) {
+    for (struct node_agent_pool **at = &pools, *pool; (pool = *at);) {
         worked |= look_at_pool(pool);
         if (pool->killing && pool->node_pool)
             node_pool_kill_all(pool->node_pool);
@@ -436,8 +436,8 @@ static bool steward_work(void)
 /* Of an earlier run that has broken in their midst. Their node pools look into its arena, which is gone: they are left. */
 static void forget_pools(void)
 {
-    for (struct steward_pool *pool = pools, *next_pool; pool; pool = next_pool) {
-        for (struct steward_job *job = pool->jobs, *next; job; job = next) {
+    for (struct node_agent_pool *pool = pools, *next_pool; pool; pool = next_pool) {
+        for (struct node_agent_job *job = pool->jobs, *next; job; job = next) {
             next = job->next;
             lease_queue_forget(job->queue);
             free(job);
@@ -448,7 +448,7 @@ static void forget_pools(void)
     pools = NULL;
 }
 
-void steward_announce(void)
+void node_agent_announce(void)
 {
     forget_pools();
     courier_handle(MESSAGE_POOL_OPEN, on_pool_open);
@@ -459,5 +459,5 @@ void steward_announce(void)
     courier_handle(MESSAGE_JOB_CLOSE, on_job_close);
     courier_handle(MESSAGE_LEASE, on_lease);
     courier_handle(MESSAGE_RECALL, on_recall);
-    courier_add_work(steward_work);
+    courier_add_work(node_agent_work);
 }
