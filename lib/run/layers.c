@@ -18,7 +18,7 @@
 #include "pool/driver/result_wait.h"
 #include "pool/node/room.h"
 #include "pool/node/node_agent.h"
-#include "pool/shared/estate.h"
+#include "pool/shared/pool_registry.h"
 #include "process/process.h"
 #include "run/trouble.h"
 #include "sync/layer.h"
@@ -47,7 +47,7 @@ static const struct layer {
     /* sync */
     {.begin = sync_begin, .announce = sync_announce},
     /* pool */
-    {.create = estate_create},
+    {.create = pool_registry_create},
     {.begin = apply_begin},
     {.begin = result_wait_begin},
     {.announce = room_forget},
@@ -101,19 +101,19 @@ static void on_process_death(uint32_t number)
     call_owner_died(runtime_arena(), number);
     post_owner_died(runtime_arena());
     process_died(number);
-    estate_process_died(number);
+    pool_registry_process_died(number);
 }
 
 static void on_process_change(uint32_t process, bool has_ended)
 {
     if (has_ended)
-        estate_process_ended();
+        pool_registry_process_ended();
     process_changed(process, has_ended);
 }
 
 static void on_host_loss(void)
 {
-    estate_process_ended();
+    pool_registry_process_ended();
     process_host_lost();
 }
 

@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "pool/node/node_pool_inside.h"
 #include "pool/node/room.h"
-#include "pool/shared/estate.h"
+#include "pool/shared/pool_registry.h"
 #include "shm/kill_point.h"
 
 #define LEASES_IN_PLACE 32u /* of a job, that all stand where its first one does */
@@ -22,9 +22,9 @@ int node_job_open(struct node_pool *node_pool, const struct job_spec *spec, cons
 
     if (!job)
         return error_set(MPM_ENOMEM, "no memory for a map");
-    if ((spec->kind == JOB_BLOBS && (status = estate_take_number(node_pool->offset, &owner))) ||
+    if ((spec->kind == JOB_BLOBS && (status = pool_registry_take_number(node_pool->offset, &owner))) ||
         (status = room_for_job(node_pool->arena, size, node_pool->board->owner, &job->offset))) {
-        estate_give_number_back(owner);
+        pool_registry_give_number_back(owner);
         free(job);
         return status;
     }
@@ -88,7 +88,7 @@ bool node_job_close(struct node_job *job)
         return false;
     while (job->leases)
         node_lease_drop(job->leases);
-    estate_give_number_back(job->block->blob_owner);
+    pool_registry_give_number_back(job->block->blob_owner);
     arena_free(job->node_pool->arena, job->offset);
     free(job);
     return true;

@@ -11,7 +11,7 @@
 #include "node/context.h"
 #include "pool/node/node_pool_inside.h"
 #include "pool/node/reaper.h"
-#include "pool/shared/estate.h"
+#include "pool/shared/pool_registry.h"
 #include "pool/worker/worker.h"
 #include "shm/kill_point.h"
 
@@ -61,7 +61,7 @@ static int make_board(struct node_pool *node_pool, const struct pool_spec *spec,
     struct board *board;
     int status;
 
-    if ((status = estate_enter(size, &node_pool->offset)))
+    if ((status = pool_registry_enter(size, &node_pool->offset)))
         return status;
     node_pool->board = board = arena_at(node_pool->arena, node_pool->offset);
     board->spec = *spec;
@@ -72,7 +72,7 @@ static int make_board(struct node_pool *node_pool, const struct pool_spec *spec,
     if (!spec->argument_size)
         return MPM_OK;
     if ((status = arena_alloc(node_pool->arena, spec->argument_size, board->owner, &board->argument))) {
-        estate_leave(node_pool->offset);
+        pool_registry_leave(node_pool->offset);
         return status;
     }
     memcpy(arena_at(node_pool->arena, board->argument), argument, spec->argument_size);
@@ -272,7 +272,7 @@ void node_pool_free(struct node_pool *node_pool)
         if (process)
             process_close(runtime_arena(), process, process_generation_of(atomic_load(&process->word)));
     }
-    estate_leave(node_pool->offset);
+    pool_registry_leave(node_pool->offset);
     pthread_mutex_destroy(&node_pool->kill_mutex);
     pthread_mutex_destroy(&node_pool->watch_mutex);
     free(node_pool->counts);

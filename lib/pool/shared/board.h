@@ -9,7 +9,7 @@
  * enter. To take it down it stores 0 there. It harvests when no worker record names the lease: a worker
  * stores the name first and then looks whether the slot still holds it, the node pool empties the slot first and
  * then looks at the names, both sequentially consistent, so one of them sees the other. If a node pool dies that is a rank, the
- * run ends; what becomes of a process's pool is told in estate.c.
+ * run ends; what becomes of a process's pool is told in pool_registry.c.
  *
  * Worker, for each chunk: (1) adds to `next` of the lease: the chunk is its own; for each item in it: (2)
  * stores the item's number in `item` of its record, (3) runs the task, which writes the result to its place,
@@ -151,8 +151,8 @@ struct board {
     uint64_t argument;     /* offset of the initializer's argument, or 0 */
     uint32_t owner;  /* by which the pool owns its memory in the arena, this too; constant, as is the next */
     uint32_t driver; /* number of the process that holds the leases */
-    _Atomic uint64_t next; /* the estate's: offset of another board, or 0 */
-    bool is_orphan;        /* its driver is dead: the estate's */
+    _Atomic uint64_t next; /* the pool registry's: offset of another board, or 0 */
+    bool is_orphan;        /* its driver is dead: the pool registry's */
     uint32_t worker_count;
     _Atomic uint32_t closing;
     _Atomic uint32_t failed;     /* a worker that cannot be had, which must be told, and 1 more; or 0 */

@@ -9,7 +9,7 @@
  * of another node is to have it. If main dies, the run ends.
  *
  * Worker: (1) takes the bit of the oldest call that it sees out of `calls`, (2) takes the cell by compare-and-swap, WANTED
- * to TAKEN with its own number, and looks then whether the board is held (estate.c): if so, it stores WANTED and sets the
+ * to TAKEN with its own number, and looks then whether the board is held (pool_registry.c): if so, it stores WANTED and sets the
  * bit again, (3) runs the task, (4) writes code, text and result, and stores the answer, which commits, (5) rings. Whose
  * bit is gone is not lost: whenever a worker has died, its host sets the bits of all cells that are WANTED.
  *

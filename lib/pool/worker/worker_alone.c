@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The worker's side of items that run alone on their node: taking the node, and standing back for others that have it.
- * See estate.c for who writes what. */
+ * See pool_registry.c for who writes what. */
 #include <time.h>
 
 #include "base/clock.h"
-#include "pool/shared/estate.h"
+#include "pool/shared/pool_registry.h"
 #include "pool/worker/worker_self.h"
 #include "shm/kill_point.h"
 
@@ -29,7 +29,7 @@ static bool wait_for_node(bool (*is_wanted)(void *argument), void *argument)
     while (!atomic_load(&board->closing) && is_wanted(argument)) {
         uint32_t seen = eventcount_prepare(&board->work);
 
-        if ((is_taken = estate_take_node(own_board())))
+        if ((is_taken = pool_registry_take_node(own_board())))
             break;
         eventcount_wait(&board->work, seen, 0, clock_now_ns() + LOOK_NS);
     }
@@ -44,12 +44,12 @@ bool worker_take_node(bool (*is_wanted)(void *argument), void *argument)
 
     if (!wait_for_node(is_wanted, argument))
         return false;
-    while (!estate_node_is_quiet(worker_self.record)) {
+    while (!pool_registry_node_is_quiet(worker_self.record)) {
         nanosleep(&(struct timespec){.tv_nsec = (long)pause_ns}, NULL);
         pause_ns = pause_ns * 2 < MAX_LOOK_NS ? pause_ns * 2 : MAX_LOOK_NS;
         if (!atomic_load(&worker_self.board->closing) && is_wanted(argument))
             continue;
-        estate_give_node_back();
+        pool_registry_give_node_back();
         return false;
     }
     return true;
@@ -58,13 +58,13 @@ bool worker_take_node(bool (*is_wanted)(void *argument), void *argument)
 void worker_give_node_back(void)
 {
     KILL_POINT();
-    estate_give_node_back();
+    pool_registry_give_node_back();
 }
 
 void worker_stand_back(uint32_t seen)
 {
     struct board *board = worker_self.board;
 
-    if (!eventcount_wait(&board->work, seen, 0, estate_stands_back_until(own_board())))
-        estate_stand_up(own_board());
+    if (!eventcount_wait(&board->work, seen, 0, pool_registry_stands_back_until(own_board())))
+        pool_registry_stand_up(own_board());
 }

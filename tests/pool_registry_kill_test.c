@@ -170,6 +170,6 @@ int main(void)
 
     if (mpm_init(NULL, NULL, NULL))
         return mpm_report_error();
-    failed = suite_run("estate_kill", tests, sizeof tests / sizeof *tests);
+    failed = suite_run("pool_registry_kill", tests, sizeof tests / sizeof *tests);
     return mpm_finalize() || failed;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The estate. It is changed under its mutex only, but for numbers that are given back.
+/* The pool registry. It is changed under its mutex only, but for numbers that are given back.
  *
  * Who writes what, in which order, and what is true if the writer dies at each step:
  *
@@ -31,7 +31,7 @@
  * the driver knew of them: they are of the pool whose board's offset stands there, and a board is freed only when no record
  * that is wanted, runs, or has ended names it. A host that dies in any of this leaves its rank, or the next host that
  * looks, to do it. */
-#include "pool/shared/estate.h"
+#include "pool/shared/pool_registry.h"
 
 #include <signal.h>
 #include <stdatomic.h>
@@ -52,7 +52,7 @@
 
 #define HOLD_OTHERS_NS UINT64_C(30000000000)
 
-struct estate {
+struct pool_registry {
     struct robust_mutex mutex;
     _Atomic uint32_t doomed; /* 0: none */
     _Atomic uint64_t first;  /* of the boards: each names the next */
@@ -61,7 +61,7 @@ struct estate {
     _Atomic uint32_t taken[NUMBERS];
 };
 
-static struct estate *estate(void)
+static struct pool_registry *pool_registry(void)
 {
     return arena_root(runtime_arena(), ARENA_ROOT_POOLS);
 }
@@ -71,12 +71,12 @@ static struct board *board_at(uint64_t offset)
     return offset ? arena_at(runtime_arena(), offset) : NULL;
 }
 
-int estate_create(struct arena *arena)
+int pool_registry_create(struct arena *arena)
 {
-    int status = arena_make_root(arena, ARENA_ROOT_POOLS, sizeof(struct estate));
+    int status = arena_make_root(arena, ARENA_ROOT_POOLS, sizeof(struct pool_registry));
 
     if (!status)
-        robust_mutex_create(&estate()->mutex);
+        robust_mutex_create(&pool_registry()->mutex);
     return status;
 }
 
@@ -84,7 +84,7 @@ int estate_create(struct arena *arena)
 
 static _Atomic uint32_t *taken_of(uint32_t number)
 {
-    return &estate()->taken[number - FIRST_NUMBER];
+    return &pool_registry()->taken[number - FIRST_NUMBER];
 }
 
 static void free_number(uint32_t number)
@@ -99,7 +99,7 @@ static void free_number(uint32_t number)
 static int find_number(uint32_t *number)
 {
     for (uint32_t i = 0; i < NUMBERS; i++) {
-        if (!atomic_load(&estate()->taken[i])) {
+        if (!atomic_load(&pool_registry()->taken[i])) {
             *number = FIRST_NUMBER + i;
             return MPM_OK;
         }
@@ -111,7 +111,8 @@ static int find_number(uint32_t *number)
 
 static void unlink_board(uint32_t number)
 {
-    for (_Atomic uint64_t *at = &estate()->first; atomic_load(at); at = &board_at(atomic_load(at))->next) {
+    for (_Atomic uint64_t *at = &pool_registry()->first; atomic_load(at);
+         at = &board_at(atomic_load(at))->next) {
         const struct board *board = board_at(atomic_load(at));
 
         if (board->owner == number) {
@@ -124,38 +125,38 @@ static void unlink_board(uint32_t number)
 /* The pool's own number is the last to be free: until then the others can be told. */
 static void free_doomed(void)
 {
-    uint32_t number = atomic_load(&estate()->doomed);
+    uint32_t number = atomic_load(&pool_registry()->doomed);
 
     if (!number)
         return;
     unlink_board(number);
     KILL_POINT();
     for (uint32_t i = 0; i < NUMBERS; i++) {
-        if (atomic_load(&estate()->taken[i]) == number && FIRST_NUMBER + i != number)
+        if (atomic_load(&pool_registry()->taken[i]) == number && FIRST_NUMBER + i != number)
             free_number(FIRST_NUMBER + i);
     }
     free_number(number);
-    atomic_store(&estate()->doomed, 0);
+    atomic_store(&pool_registry()->doomed, 0);
     KILL_POINT();
 }
 
 static void doom(uint32_t number)
 {
-    atomic_store(&estate()->doomed, number);
+    atomic_store(&pool_registry()->doomed, number);
     KILL_POINT();
 }
 
 static void lock(void)
 {
-    if (!robust_mutex_lock(&estate()->mutex))
+    if (!robust_mutex_lock(&pool_registry()->mutex))
         return;
     free_doomed();
-    robust_mutex_repaired(&estate()->mutex);
+    robust_mutex_repaired(&pool_registry()->mutex);
 }
 
 static void unlock(void)
 {
-    robust_mutex_unlock(&estate()->mutex);
+    robust_mutex_unlock(&pool_registry()->mutex);
     KILL_POINT();
 }
 
@@ -177,16 +178,16 @@ static int make_board(size_t size, uint32_t number, uint64_t *offset)
     memset(board, 0, size);
     board->owner = number;
     board->driver = process_own_number();
-    if (atomic_load(&estate()->loner))
+    if (atomic_load(&pool_registry()->loner))
         atomic_store(&board->calls, BOARD_HELD);
-    atomic_store(&board->next, atomic_load(&estate()->first));
+    atomic_store(&board->next, atomic_load(&pool_registry()->first));
     KILL_POINT();
-    atomic_store(&estate()->first, *offset);
+    atomic_store(&pool_registry()->first, *offset);
     doom(0);
     return MPM_OK;
 }
 
-int estate_enter(size_t size, uint64_t *board)
+int pool_registry_enter(size_t size, uint64_t *board)
 {
     uint32_t number = 0;
     int status;
@@ -198,7 +199,7 @@ int estate_enter(size_t size, uint64_t *board)
     return status;
 }
 
-void estate_leave(uint64_t board)
+void pool_registry_leave(uint64_t board)
 {
     lock();
     doom(board_at(board)->owner);
@@ -206,7 +207,7 @@ void estate_leave(uint64_t board)
     unlock();
 }
 
-int estate_take_number(uint64_t board, uint32_t *number)
+int pool_registry_take_number(uint64_t board, uint32_t *number)
 {
     int status;
 
@@ -217,7 +218,7 @@ int estate_take_number(uint64_t board, uint32_t *number)
     return status;
 }
 
-void estate_give_number_back(uint32_t number)
+void pool_registry_give_number_back(uint32_t number)
 {
     if (number)
         free_number(number);
@@ -225,18 +226,18 @@ void estate_give_number_back(uint32_t number)
 
 /* Running alone. */
 
-bool estate_take_node(uint64_t board)
+bool pool_registry_take_node(uint64_t board)
 {
     bool is_free;
 
     lock();
-    if ((is_free = !atomic_load(&estate()->loner))) {
-        atomic_store(&estate()->loner_board, board);
-        atomic_store(&estate()->loner_since_ns, clock_now_ns());
+    if ((is_free = !atomic_load(&pool_registry()->loner))) {
+        atomic_store(&pool_registry()->loner_board, board);
+        atomic_store(&pool_registry()->loner_since_ns, clock_now_ns());
         KILL_POINT();
-        atomic_store(&estate()->loner, process_own_number());
+        atomic_store(&pool_registry()->loner, process_own_number());
         KILL_POINT();
-        for (uint64_t at = atomic_load(&estate()->first); at; at = atomic_load(&board_at(at)->next)) {
+        for (uint64_t at = atomic_load(&pool_registry()->first); at; at = atomic_load(&board_at(at)->next)) {
             atomic_fetch_or(&board_at(at)->calls, BOARD_HELD);
             KILL_POINT();
         }
@@ -255,16 +256,16 @@ static void let_stand_up(struct board *board)
 /* Under the mutex. */
 static void end_alone(uint32_t number)
 {
-    if (atomic_load(&estate()->loner) != number)
+    if (atomic_load(&pool_registry()->loner) != number)
         return;
-    for (uint64_t at = atomic_load(&estate()->first); at; at = atomic_load(&board_at(at)->next))
+    for (uint64_t at = atomic_load(&pool_registry()->first); at; at = atomic_load(&board_at(at)->next))
         let_stand_up(board_at(at));
     KILL_POINT();
-    atomic_store(&estate()->loner, 0);
+    atomic_store(&pool_registry()->loner, 0);
     KILL_POINT();
 }
 
-void estate_give_node_back(void)
+void pool_registry_give_node_back(void)
 {
     lock();
     end_alone(process_own_number());
@@ -302,12 +303,13 @@ static bool is_quiet(const struct board *board, const struct worker_record *own)
     return true;
 }
 
-bool estate_node_is_quiet(const struct worker_record *own)
+bool pool_registry_node_is_quiet(const struct worker_record *own)
 {
     bool all_are = true;
 
     lock();
-    for (uint64_t at = atomic_load(&estate()->first); at && all_are; at = atomic_load(&board_at(at)->next)) {
+    for (uint64_t at = atomic_load(&pool_registry()->first); at && all_are;
+         at = atomic_load(&board_at(at)->next)) {
         if (atomic_load(&board_at(at)->calls) & BOARD_HELD)
             all_are = is_quiet(board_at(at), own);
     }
@@ -316,19 +318,19 @@ bool estate_node_is_quiet(const struct worker_record *own)
 }
 
 /* While the loner is just taking the node, or giving it back, it is soon. */
-uint64_t estate_stands_back_until(uint64_t board)
+uint64_t pool_registry_stands_back_until(uint64_t board)
 {
-    if (!atomic_load(&estate()->loner))
+    if (!atomic_load(&pool_registry()->loner))
         return clock_now_ns() + 1000000;
-    if (atomic_load(&estate()->loner_board) == board)
+    if (atomic_load(&pool_registry()->loner_board) == board)
         return CLOCK_FOREVER;
-    return atomic_load(&estate()->loner_since_ns) + HOLD_OTHERS_NS;
+    return atomic_load(&pool_registry()->loner_since_ns) + HOLD_OTHERS_NS;
 }
 
-void estate_stand_up(uint64_t board)
+void pool_registry_stand_up(uint64_t board)
 {
     lock();
-    if (atomic_load(&estate()->loner) && clock_now_ns() >= estate_stands_back_until(board))
+    if (atomic_load(&pool_registry()->loner) && clock_now_ns() >= pool_registry_stands_back_until(board))
         let_stand_up(board_at(board));
     unlock();
 }
@@ -379,7 +381,7 @@ static bool end_workers(uint64_t board)
 
 static void end_orphans(void)
 {
-    for (uint64_t offset = atomic_load(&estate()->first), next; offset; offset = next) {
+    for (uint64_t offset = atomic_load(&pool_registry()->first), next; offset; offset = next) {
         struct board *board = board_at(offset);
 
         next = atomic_load(&board->next);
@@ -401,11 +403,11 @@ static void orphan(struct board *board)
     eventcount_notify(&board->work);
 }
 
-void estate_process_died(uint32_t number)
+void pool_registry_process_died(uint32_t number)
 {
     lock();
     end_alone(number);
-    for (uint64_t offset = atomic_load(&estate()->first); offset; offset = board_at(offset)->next) {
+    for (uint64_t offset = atomic_load(&pool_registry()->first); offset; offset = board_at(offset)->next) {
         if (board_at(offset)->driver == number)
             orphan(board_at(offset));
     }
@@ -413,7 +415,7 @@ void estate_process_died(uint32_t number)
     unlock();
 }
 
-void estate_process_ended(void)
+void pool_registry_process_ended(void)
 {
     lock();
     end_orphans();
