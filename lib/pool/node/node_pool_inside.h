@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the parts of the node pool share: node_pool.c (a pool and its workers), node_lease.c (jobs, and hanging up their
- * leases) and harvest.c (what comes of them). For pool/. */
+ * leases) and collect.c (what comes of them). For pool/. */
 #ifndef POOL_NODE_NODE_POOL_INSIDE_H
 #define POOL_NODE_NODE_POOL_INSIDE_H
 

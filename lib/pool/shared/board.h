@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The board: what a pool has in the arena of one node. Its workers claim chunks from the leases that hang on
  * it; who holds the leases (main, or a process, at home, main's node agent elsewhere) hangs them up, takes them down when
- * all of their items have been claimed, and harvests them when no worker is in them any more.
+ * all of their items have been claimed, and collects them when no worker is in them any more.
  *
  * Who writes what, in which order, and what is true if the writer dies at each step:
  *
  * Holder. Writes a lease block whole, then stores its offset into a slot (release): from then on workers may
- * enter. To take it down it stores 0 there. It harvests when no worker record names the lease: a worker
+ * enter. To take it down it stores 0 there. It collects when no worker record names the lease: a worker
  * stores the name first and then looks whether the slot still holds it, the node pool empties the slot first and
  * then looks at the names, both sequentially consistent, so one of them sees the other. If a node pool dies that is a rank, the
  * run ends; what becomes of a process's pool is told in pool_registry.c.
