@@ -805,7 +805,7 @@ struct world {
     bool is_drained;     /* nothing is granted from here on */
     unsigned char *done; /* a byte an item */
     struct world_event *events;
-    size_t event_count, event_room;
+    size_t event_count, event_capacity;
     uint64_t order, recalls, returned;
 };
 
@@ -835,9 +835,9 @@ static double random_scale(struct world *world, double least, double most)
 
 static void world_push(struct world *world, struct world_event event)
 {
-    if (world->event_count == world->event_room) {
-        world->event_room = world->event_room * 2 + 64;
-        world->events = realloc(world->events, world->event_room * sizeof *world->events);
+    if (world->event_count == world->event_capacity) {
+        world->event_capacity = world->event_capacity * 2 + 64;
+        world->events = realloc(world->events, world->event_capacity * sizeof *world->events);
         CU_ASSERT_PTR_NOT_NULL_FATAL(world->events);
     }
     event.order = world->order++;

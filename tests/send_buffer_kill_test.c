@@ -99,7 +99,7 @@ static void records_are_taken_in_order(void)
     child_memory_free(send_buffer, sizeof *send_buffer);
 }
 
-static void room_is_waited_for(void)
+static void arena_budget_is_waited_for(void)
 {
     struct send_buffer *send_buffer = make_send_buffer();
     uint64_t number = 0;
@@ -233,7 +233,7 @@ int main(void)
 {
     static const struct suite_test tests[] = {
         {"records_are_taken_in_order", records_are_taken_in_order},
-        {"room_is_waited_for", room_is_waited_for},
+        {"arena_budget_is_waited_for", arena_budget_is_waited_for},
         {"a_putter_may_die_anywhere", a_putter_may_die_anywhere},
         {"each_putter_keeps_its_order", each_putter_keeps_its_order},
     };

@@ -16,7 +16,7 @@
 #include "pool/driver/apply.h"
 #include "pool/driver/pool_state.h"
 #include "pool/driver/result_wait.h"
-#include "pool/node/room.h"
+#include "pool/node/arena_budget.h"
 #include "pool/node/node_agent.h"
 #include "pool/shared/pool_registry.h"
 #include "process/process.h"
@@ -50,7 +50,7 @@ static const struct layer {
     {.create = pool_registry_create},
     {.begin = apply_begin},
     {.begin = result_wait_begin},
-    {.announce = room_forget},
+    {.announce = arena_budget_forget},
     {.announce = pool_state_announce, .end = pools_end},
     {.announce = node_agent_announce},
     /* run */

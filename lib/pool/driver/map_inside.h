@@ -51,7 +51,7 @@ struct map {
     char *ordered;         /* its items in that order, each with its index behind it */
     enum node_loss *loss;  /* by node */
     mpm_failure *failures; /* unless the request has other use for them */
-    size_t failure_count, failure_room;
+    size_t failure_count, failure_capacity;
     uint64_t items_failed;
     mpm_failure first_failure; /* of the lowest index */
     struct call call;

@@ -34,14 +34,14 @@ static int tell_failures(struct map *map, const struct lease_results *done)
 
 static int list_failures(struct map *map, const mpm_failure *failures, size_t count)
 {
-    if (map->failure_count + count > map->failure_room) {
+    if (map->failure_count + count > map->failure_capacity) {
         size_t room = (map->failure_count + count) * 2;
         void *grown = realloc(map->failures, room * sizeof *failures);
 
         if (!grown)
             return error_set(MPM_ENOMEM, "no memory for a list of %zu failed items", room);
         map->failures = grown;
-        map->failure_room = room;
+        map->failure_capacity = room;
     }
     for (size_t i = 0; i < count; i++)
         map->failures[map->failure_count++] = failure_of_item(map, &failures[i]);

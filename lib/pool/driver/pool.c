@@ -22,7 +22,7 @@
 #include "pool/driver/async.h"
 #include "pool/driver/pool_state.h"
 #include "pool/driver/stream.h"
-#include "pool/node/room.h"
+#include "pool/node/arena_budget.h"
 
 #define MAX_WORKERS      65536u
 #define DEFAULT_ATTEMPTS 2u

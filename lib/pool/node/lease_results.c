@@ -37,7 +37,7 @@ static struct suspect *suspect_of(struct node_lease *lease, uint64_t item)
         if (lease->suspects[i].item == item)
             return &lease->suspects[i];
     }
-    if (!grow((void **)&lease->suspects, &lease->suspect_room, lease->suspect_count, sizeof *suspect))
+    if (!grow((void **)&lease->suspects, &lease->suspect_capacity, lease->suspect_count, sizeof *suspect))
         return NULL;
     suspect = &lease->suspects[lease->suspect_count++];
     *suspect = (struct suspect){.item = item};
@@ -71,7 +71,7 @@ static mpm_failure *add_failure(struct node_lease *lease, uint64_t item)
 {
     mpm_failure *failure;
 
-    if (!grow((void **)&lease->failures, &lease->failure_room, lease->failure_count, sizeof *failure))
+    if (!grow((void **)&lease->failures, &lease->failure_capacity, lease->failure_count, sizeof *failure))
         return NULL;
     failure = &lease->failures[lease->failure_count++];
     *failure = (mpm_failure){

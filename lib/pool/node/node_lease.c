@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "pool/node/node_pool_inside.h"
-#include "pool/node/room.h"
+#include "pool/node/arena_budget.h"
 #include "pool/shared/pool_registry.h"
 #include "shm/kill_point.h"
 
@@ -23,7 +23,7 @@ int node_job_open(struct node_pool *node_pool, const struct job_spec *spec, cons
     if (!job)
         return error_set(MPM_ENOMEM, "no memory for a map");
     if ((spec->kind == JOB_BLOBS && (status = pool_registry_take_number(node_pool->offset, &owner))) ||
-        (status = room_for_job(node_pool->arena, size, node_pool->board->owner, &job->offset))) {
+        (status = arena_budget_take_for_job(node_pool->arena, size, node_pool->board->owner, &job->offset))) {
         pool_registry_give_number_back(owner);
         free(job);
         return status;
@@ -312,8 +312,8 @@ static int make_lease(struct node_job *job, uint64_t number, uint64_t first, uin
 
     if (!lease)
         return error_set(MPM_ENOMEM, "no memory for a lease");
-    if ((status = room_for_lease(job->node_pool->arena, layout.size, job->node_pool->board->owner,
-                                 &lease->offset))) {
+    if ((status = arena_budget_take_for_lease(job->node_pool->arena, layout.size,
+                                              job->node_pool->board->owner, &lease->offset))) {
         free(lease);
         return status;
     }
@@ -446,7 +446,7 @@ void node_lease_drop(struct node_lease *lease)
     free_pages(lease);
     if (!node_lease_is_short_list(lease))
         arena_free(arena, lease->block->order);
-    room_lease_ends(arena, lease->offset, lease->block_size);
+    arena_budget_lease_ends(arena, lease->offset, lease->block_size);
     free(lease->suspects);
     free(lease->failures);
     free(lease);

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "node/context.h"
 #include "pool/node/node_pool_inside.h"
-#include "pool/node/room.h"
+#include "pool/node/arena_budget.h"
 #include "shm/kill_point.h"
 
 #define SPIN_NS  20000u    /* how long a caller looks on before it sleeps */
@@ -39,7 +39,7 @@ static uint64_t block_size_of(uint32_t item_size, uint32_t result_size)
 static void free_cell(struct arena *arena, struct cell *cell)
 {
     if (cell->block)
-        room_lease_ends(arena, cell->block, block_size_of(cell->item_size, cell->result_size));
+        arena_budget_lease_ends(arena, cell->block, block_size_of(cell->item_size, cell->result_size));
     cell->block = 0;
     atomic_store_explicit(&cell->state, CELL_FREE, memory_order_release);
 }
@@ -57,7 +57,7 @@ static bool fill_cell(struct node_pool *node_pool, struct cell *cell, const stru
 
     cell->item_size = call->item_size;
     cell->result_size = call->result_size;
-    if (block_size && room_for_lease(arena, block_size, node_pool->board->owner, &cell->block)) {
+    if (block_size && arena_budget_take_for_lease(arena, block_size, node_pool->board->owner, &cell->block)) {
         cell->block = 0;
         return false;
     }

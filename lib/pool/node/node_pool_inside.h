@@ -73,9 +73,9 @@ struct node_lease {
     bool is_said_claimed; /* or it was cut, which says the same */
     int status;           /* why it is lost */
     struct suspect *suspects;
-    size_t suspect_count, suspect_room;
+    size_t suspect_count, suspect_capacity;
     mpm_failure *failures;
-    size_t failure_count, failure_room;
+    size_t failure_count, failure_capacity;
     uint64_t failures_untold; /* of a batch, behind those */
     uint64_t given_up;        /* items that are done because they have failed: worker 0's bits tell them */
 };

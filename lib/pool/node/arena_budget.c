@@ -4,7 +4,7 @@
  * the doorbell rings after it.
  *
  * Nobody waits for jobs to end: of two maps each may have what the other waits for, on two nodes. */
-#include "pool/node/room.h"
+#include "pool/node/arena_budget.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -20,7 +20,7 @@ static struct {
     _Atomic bool wanted;
 } room;
 
-void room_forget(void)
+void arena_budget_forget(void)
 {
     atomic_store(&room.leases, 0);
     atomic_store(&room.bytes, 0);
@@ -63,17 +63,17 @@ static int try_twice(int (*alloc)(struct arena *, size_t, uint32_t, uint64_t *),
     return status == MPM_ENOMEM && will_come ? 1 : status;
 }
 
-int room_for_job(struct arena *arena, uint64_t size, uint32_t owner, uint64_t *offset)
+int arena_budget_take_for_job(struct arena *arena, uint64_t size, uint32_t owner, uint64_t *offset)
 {
     return try_twice(arena_alloc, arena, size, owner, offset);
 }
 
-int room_for_lease(struct arena *arena, uint64_t size, uint32_t owner, uint64_t *offset)
+int arena_budget_take_for_lease(struct arena *arena, uint64_t size, uint32_t owner, uint64_t *offset)
 {
     return try_twice(alloc_for_lease, arena, size, owner, offset);
 }
 
-void room_lease_ends(struct arena *arena, uint64_t offset, uint64_t size)
+void arena_budget_lease_ends(struct arena *arena, uint64_t offset, uint64_t size)
 {
     arena_free(arena, offset);
     atomic_fetch_sub(&room.bytes, size);

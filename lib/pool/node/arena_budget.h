@@ -5,20 +5,20 @@
  * length, and the user's own objects.
  *
  * For pool/ and run/layers.c. Any thread. */
-#ifndef POOL_NODE_ROOM_H
-#define POOL_NODE_ROOM_H
+#ifndef POOL_NODE_ARENA_BUDGET_H
+#define POOL_NODE_ARENA_BUDGET_H
 
 #include <stdint.h>
 
 #include "shm/arena.h"
 
 /* Nobody has any: before a run. */
-void room_forget(void);
+void arena_budget_forget(void);
 /* Room for a job. As arena_alloc(); 1 if there is none now, but leases have some: the doorbell rings when one has ended. */
-int room_for_job(struct arena *arena, uint64_t size, uint32_t owner, uint64_t *offset);
+int arena_budget_take_for_job(struct arena *arena, uint64_t size, uint32_t owner, uint64_t *offset);
 /* The same for a lease, or for what of a call needs a block of its own. */
-int room_for_lease(struct arena *arena, uint64_t size, uint32_t owner, uint64_t *offset);
+int arena_budget_take_for_lease(struct arena *arena, uint64_t size, uint32_t owner, uint64_t *offset);
 /* Frees that, of so many bytes. */
-void room_lease_ends(struct arena *arena, uint64_t offset, uint64_t size);
+void arena_budget_lease_ends(struct arena *arena, uint64_t offset, uint64_t size);
 
 #endif
