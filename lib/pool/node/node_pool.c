@@ -314,21 +314,21 @@ struct node_tally *node_pool_tally(const struct node_pool *node_pool, size_t *si
 /* Killing. */
 
 /* Dooms that generation of the worker, if it still is in that run of an item and is not doomed yet. */
-static bool doom(struct node_pool *node_pool, struct worker_record *record, uint32_t generation,
-                 uint64_t entered, uint64_t item, enum item_limit limit)
+static bool kill_order(struct node_pool *node_pool, struct worker_record *record, uint32_t generation,
+                       uint64_t entered, uint64_t item, enum item_limit limit)
 {
     bool is_doomed = false;
 
     pthread_mutex_lock(&node_pool->kill_mutex);
     if (atomic_load(&record->entered) == entered && atomic_load(&record->item) == item &&
-        atomic_load(&record->doom.generation) != (uint64_t)generation + 1) {
+        atomic_load(&record->kill_order.generation) != (uint64_t)generation + 1) {
         KILL_POINT();
-        record->doom.entered = entered;
+        record->kill_order.entered = entered;
         KILL_POINT();
-        record->doom.limit = limit;
-        record->doom.item = limit == LIMIT_NONE ? NO_ITEM : item;
+        record->kill_order.limit = limit;
+        record->kill_order.item = limit == LIMIT_NONE ? NO_ITEM : item;
         KILL_POINT();
-        atomic_store(&record->doom.generation, (uint64_t)generation + 1);
+        atomic_store(&record->kill_order.generation, (uint64_t)generation + 1);
         is_doomed = true;
     }
     pthread_mutex_unlock(&node_pool->kill_mutex);
@@ -342,7 +342,7 @@ void node_pool_kill_worker(struct node_pool *node_pool, uint32_t worker, uint64_
     const struct process_record *process = process_of(node_pool, worker);
     uint32_t generation = process_generation_of(atomic_load(&process->word));
 
-    if (!doom(node_pool, record, generation, entered, item, limit))
+    if (!kill_order(node_pool, record, generation, entered, item, limit))
         return;
     KILL_POINT();
     process_signal(node_pool->arena, record->process - 1, generation, SIGKILL);
@@ -381,11 +381,11 @@ static void kill_in_setup(struct node_pool *node_pool, uint32_t worker, uint32_t
     pthread_mutex_lock(&node_pool->kill_mutex);
     if (atomic_load(&record->state) == state &&
         process_generation_of(atomic_load(&process->word)) == generation &&
-        atomic_load(&record->doom.generation) != (uint64_t)generation + 1) {
+        atomic_load(&record->kill_order.generation) != (uint64_t)generation + 1) {
         KILL_POINT();
-        record->doom.item = DOOM_IN_SETUP;
+        record->kill_order.item = KILL_ORDER_IN_SETUP;
         KILL_POINT();
-        atomic_store(&record->doom.generation, (uint64_t)generation + 1);
+        atomic_store(&record->kill_order.generation, (uint64_t)generation + 1);
         is_doomed = true;
     }
     pthread_mutex_unlock(&node_pool->kill_mutex);
@@ -426,7 +426,7 @@ static void watch_worker(struct node_pool *node_pool, uint32_t worker, uint64_t 
     if ((state == WORKER_INITIALIZING && spec->has_initializer) ||
         (state == WORKER_RETIRING && spec->has_finalizer)) {
         generation = process_generation_of(atomic_load(&process_of(node_pool, worker)->word));
-        if (is_too_long(watched, generation, DOOM_IN_SETUP - state, now_ns, setup_limit_ns(spec)))
+        if (is_too_long(watched, generation, KILL_ORDER_IN_SETUP - state, now_ns, setup_limit_ns(spec)))
             kill_in_setup(node_pool, worker, state, generation);
     } else if (item == NO_ITEM) {
         watched->since_ns = 0;

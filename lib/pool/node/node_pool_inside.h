@@ -19,7 +19,7 @@ struct node_pool {
     struct arena *arena;
     uint64_t offset; /* of the board */
     struct board *board;
-    pthread_mutex_t kill_mutex; /* a doom is written by one thread at a time */
+    pthread_mutex_t kill_mutex; /* a kill order is written by one thread at a time */
     pthread_mutex_t watch_mutex;
     struct watched *watched; /* by worker; NULL if nobody has a time limit. Under the mutex, as is the next */
     uint64_t next_watch_ns;

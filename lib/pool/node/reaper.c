@@ -23,15 +23,15 @@ enum guilt {
 
 static enum guilt guilt_of(const struct worker_record *record, const struct process_record *process)
 {
-    uint64_t doomed = atomic_load(&record->doom.generation);
+    uint64_t doomed = atomic_load(&record->kill_order.generation);
 
     if (!host_is_self() && WIFSIGNALED(process->wait_status) && WTERMSIG(process->wait_status) == SIGKILL)
         return GUILT_NONE;
     if (doomed != (uint64_t)process_generation_of(atomic_load(&process->word)) + 1 ||
         !WIFSIGNALED(process->wait_status) || WTERMSIG(process->wait_status) != SIGKILL)
         return GUILT_OF_ITEM;
-    return record->doom.item != NO_ITEM && record->doom.item == atomic_load(&record->item) &&
-                   record->doom.entered == atomic_load(&record->entered)
+    return record->kill_order.item != NO_ITEM && record->kill_order.item == atomic_load(&record->item) &&
+                   record->kill_order.entered == atomic_load(&record->entered)
                ? GUILT_LIMIT
                : GUILT_NONE;
 }
@@ -69,7 +69,7 @@ static void note_crash(struct arena *arena, struct worker_record *record, uint32
     crash = &lease->crash[claimed];
     crash->item = item;
     crash->wait_status = process->wait_status;
-    crash->limit = guilt == GUILT_LIMIT ? record->doom.limit : LIMIT_NONE;
+    crash->limit = guilt == GUILT_LIMIT ? record->kill_order.limit : LIMIT_NONE;
     crash->worker = number;
     crash->generation = generation;
     KILL_POINT();
@@ -84,7 +84,7 @@ static void settle_call(struct board *board, struct cell *cell, const struct pro
     uint64_t death = (atomic_load(&process->word) >> 32 << 32) | (process->argument_index + 1);
 
     cell->wait_status = process->wait_status;
-    cell->limit = guilt == GUILT_LIMIT ? board->worker[process->argument_index].doom.limit : LIMIT_NONE;
+    cell->limit = guilt == GUILT_LIMIT ? board->worker[process->argument_index].kill_order.limit : LIMIT_NONE;
     cell->is_alone = guilt == GUILT_OF_ITEM && WIFSIGNALED(process->wait_status) &&
                      WTERMSIG(process->wait_status) == SIGKILL;
     KILL_POINT();
@@ -160,9 +160,9 @@ static bool is_starved(const struct worker_record *record, const struct process_
 /* The node pool had it killed for its initializer or its finalizer, and it still was in that. */
 static bool was_late_in_setup(const struct worker_record *record, const struct process_record *process)
 {
-    return atomic_load(&record->doom.generation) ==
+    return atomic_load(&record->kill_order.generation) ==
                (uint64_t)process_generation_of(atomic_load(&process->word)) + 1 &&
-           record->doom.item == DOOM_IN_SETUP && WIFSIGNALED(process->wait_status) &&
+           record->kill_order.item == KILL_ORDER_IN_SETUP && WIFSIGNALED(process->wait_status) &&
            WTERMSIG(process->wait_status) == SIGKILL &&
            (record->last_state == WORKER_INITIALIZING || record->last_state == WORKER_RETIRING);
 }
@@ -291,7 +291,7 @@ enum process_fate worker_ended(struct process_record *process)
     atomic_store(&record->item, NO_ITEM);
     KILL_POINT();
     atomic_store(&record->waits_for_node, 0);
-    atomic_store(&record->doom.generation, 0);
+    atomic_store(&record->kill_order.generation, 0);
     KILL_POINT();
     atomic_store(&record->lease, 0);
     KILL_POINT();

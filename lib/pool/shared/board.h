@@ -51,10 +51,10 @@
  * item once and for all. The node pool looks at it now and then, and writes nothing that the worker reads: an item costs
  * nothing more. How much memory a worker has the kernel tells. To kill a worker the node pool reads the generation of its
  * process, looks whether it still is in that run (a host that has reaped it clears `item` before the generation goes
- * on), writes `doom` (the generation last, one thread at a time), and asks the host for the signal. The host blames
+ * on), writes `kill_order` (the generation last, one thread at a time), and asks the host for the signal. The host blames
  * the item only if it is the one that has passed a limit: a worker that had gone on to another, or that was killed
  * because its map ended, is innocent.
- * The state and the generation name a run of the initializer or finalizer in the same way: DOOM_IN_SETUP says that it was
+ * The state and the generation name a run of the initializer or finalizer in the same way: KILL_ORDER_IN_SETUP says that it was
  * late. Whoever has left that state meanwhile is innocent of any item.
  *
  * Refusing. A worker that cannot do a job because it lacks memory or descriptors to find the task or open the items notes
@@ -85,15 +85,15 @@
 #define BOARD_SLOTS 32u
 #define BOARD_HELD \
     (UINT64_C(1) << BOARD_CELLS) /* in `calls`: workers begin nothing, for one of the node is alone */
-#define NO_ITEM          UINT64_MAX
-#define DOOM_IN_SETUP    (UINT64_MAX - 1)    /* no item: its initializer or its finalizer was late */
-#define LEASE_FROZEN     (UINT64_C(1) << 62) /* `next` of a lease that gives out nothing any more */
-#define LEASE_MAX_TOLD   1024u /* failures of a batch that a lease lists; of more it has the number */
-#define LEASE_MAX_NOTES  256u  /* notes of failures that a lease keeps the text of */
-#define LEASE_MAX_CRASH  64u
-#define LEASE_SHORT_LIST 64u
-#define NOTE_TEXT_SIZE   192u
-#define MAX_EARLY_DEATHS 3u /* workers that may die one after the other before they could start */
+#define NO_ITEM             UINT64_MAX
+#define KILL_ORDER_IN_SETUP (UINT64_MAX - 1)    /* no item: its initializer or its finalizer was late */
+#define LEASE_FROZEN        (UINT64_C(1) << 62) /* `next` of a lease that gives out nothing any more */
+#define LEASE_MAX_TOLD      1024u /* failures of a batch that a lease lists; of more it has the number */
+#define LEASE_MAX_NOTES     256u  /* notes of failures that a lease keeps the text of */
+#define LEASE_MAX_CRASH     64u
+#define LEASE_SHORT_LIST    64u
+#define NOTE_TEXT_SIZE      192u
+#define MAX_EARLY_DEATHS    3u /* workers that may die one after the other before they could start */
 
 enum worker_state {
     WORKER_STARTING,
@@ -105,9 +105,10 @@ enum worker_state {
 };
 
 /* A worker that the node pool has had killed. */
-struct doom {
-    uint64_t entered, item; /* the run of the item that is to be blamed; NO_ITEM: none is; or DOOM_IN_SETUP */
-    uint32_t limit;         /* enum item_limit: that it has passed */
+struct kill_order {
+    uint64_t entered,
+        item;       /* the run of the item that is to be blamed; NO_ITEM: none is; or KILL_ORDER_IN_SETUP */
+    uint32_t limit; /* enum item_limit: that it has passed */
     _Atomic uint64_t generation; /* of its process, and 1 more; 0: nobody is doomed */
 };
 
@@ -136,7 +137,7 @@ struct worker_record {
     /* Another line: processors fetch lines in pairs. */
     _Alignas(
         64) uint32_t process; /* the node pool's: number of its process record, and 1 more; 0: none was had */
-    struct doom doom;         /* the node pool's; the host clears it */
+    struct kill_order kill_order; /* the node pool's; the host clears it */
     _Atomic uint32_t
         waits_for_node; /* the worker's: it is in a lease or a call, but runs nothing until it has the node */
     uint32_t memory_at_start; /* the worker's: pages of its own as it was ready */

@@ -140,7 +140,7 @@ static void free_doomed(void)
     KILL_POINT();
 }
 
-static void doom(uint32_t number)
+static void kill_order(uint32_t number)
 {
     atomic_store(&pool_registry()->doomed, number);
     KILL_POINT();
@@ -167,7 +167,7 @@ static int make_board(size_t size, uint32_t number, uint64_t *offset)
     struct board *board;
     int status;
 
-    doom(number);
+    kill_order(number);
     atomic_store(taken_of(number), number);
     KILL_POINT();
     if ((status = arena_alloc(runtime_arena(), size, number, offset))) {
@@ -183,7 +183,7 @@ static int make_board(size_t size, uint32_t number, uint64_t *offset)
     atomic_store(&board->next, atomic_load(&pool_registry()->first));
     KILL_POINT();
     atomic_store(&pool_registry()->first, *offset);
-    doom(0);
+    kill_order(0);
     return MPM_OK;
 }
 
@@ -202,7 +202,7 @@ int pool_registry_enter(size_t size, uint64_t *board)
 void pool_registry_leave(uint64_t board)
 {
     lock();
-    doom(board_at(board)->owner);
+    kill_order(board_at(board)->owner);
     free_doomed();
     unlock();
 }
@@ -387,7 +387,7 @@ static void end_orphans(void)
         next = atomic_load(&board->next);
         if (!board->is_orphan || end_workers(offset))
             continue;
-        doom(board->owner);
+        kill_order(board->owner);
         free_doomed();
     }
 }
