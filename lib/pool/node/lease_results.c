@@ -29,19 +29,20 @@ static bool grow(void **array, size_t *room, size_t count, size_t size)
     return true;
 }
 
-static struct suspect *suspect_of(struct node_lease *lease, uint64_t item)
+static struct crashed_item *crashed_item_of(struct node_lease *lease, uint64_t item)
 {
-    struct suspect *suspect;
+    struct crashed_item *crashed_item;
 
-    for (size_t i = 0; i < lease->suspect_count; i++) {
-        if (lease->suspects[i].item == item)
-            return &lease->suspects[i];
+    for (size_t i = 0; i < lease->crashed_item_count; i++) {
+        if (lease->crashed_items[i].item == item)
+            return &lease->crashed_items[i];
     }
-    if (!grow((void **)&lease->suspects, &lease->suspect_capacity, lease->suspect_count, sizeof *suspect))
+    if (!grow((void **)&lease->crashed_items, &lease->crashed_item_capacity, lease->crashed_item_count,
+              sizeof *crashed_item))
         return NULL;
-    suspect = &lease->suspects[lease->suspect_count++];
-    *suspect = (struct suspect){.item = item};
-    return suspect;
+    crashed_item = &lease->crashed_items[lease->crashed_item_count++];
+    *crashed_item = (struct crashed_item){.item = item};
+    return crashed_item;
 }
 
 /* Takes the crashes of the round that has ended: how many of their items are to be run again. Without memory for one it is not blamed. */
@@ -53,14 +54,14 @@ static uint64_t take_crashes(struct node_lease *lease)
 
     for (uint32_t i = 0; i < count && i < LEASE_MAX_CRASH; i++) {
         struct crash *crash = &block->crash[i];
-        struct suspect *suspect;
+        struct crashed_item *crashed_item;
 
-        if (!atomic_exchange(&crash->ready, 0) || !(suspect = suspect_of(lease, crash->item)))
+        if (!atomic_exchange(&crash->ready, 0) || !(crashed_item = crashed_item_of(lease, crash->item)))
             continue;
-        suspect->attempts++;
-        retried += suspect->attempts < lease->job->node_pool->board->spec.max_attempts;
-        suspect->last_status = crash->wait_status;
-        suspect->last_limit = (enum item_limit)crash->limit;
+        crashed_item->attempts++;
+        retried += crashed_item->attempts < lease->job->node_pool->board->spec.max_attempts;
+        crashed_item->last_status = crash->wait_status;
+        crashed_item->last_limit = (enum item_limit)crash->limit;
     }
     atomic_store(&block->crash_count, 0);
     return retried;
@@ -76,9 +77,9 @@ static mpm_failure *add_failure(struct node_lease *lease, uint64_t item)
     failure = &lease->failures[lease->failure_count++];
     *failure = (mpm_failure){
         .index = lease->first + item, .attempts = 1, .node = runtime_topology()->node, .text = "it failed"};
-    for (size_t i = 0; i < lease->suspect_count; i++) {
-        if (lease->suspects[i].item == item)
-            failure->attempts += lease->suspects[i].attempts;
+    for (size_t i = 0; i < lease->crashed_item_count; i++) {
+        if (lease->crashed_items[i].item == item)
+            failure->attempts += lease->crashed_items[i].attempts;
     }
     return failure;
 }
@@ -159,25 +160,26 @@ static void forget_failures(struct node_lease *lease, uint64_t word, uint64_t mi
 
 /* Items that have cost as many workers as an item may are done: failed. The lease is quiet, so worker 0's
  * bits may be written here. */
-static bool give_up_suspects(struct node_lease *lease)
+static bool give_up_crashed_items(struct node_lease *lease)
 {
     unsigned limit = lease->job->node_pool->board->spec.max_attempts;
 
-    for (size_t i = 0; i < lease->suspect_count; i++) {
-        struct suspect *suspect = &lease->suspects[i];
+    for (size_t i = 0; i < lease->crashed_item_count; i++) {
+        struct crashed_item *crashed_item = &lease->crashed_items[i];
         mpm_failure *failure;
 
-        if (suspect->attempts < limit ||
-            node_lease_done_word(lease, suspect->item / 64) >> suspect->item % 64 & 1)
+        if (crashed_item->attempts < limit ||
+            node_lease_done_word(lease, crashed_item->item / 64) >> crashed_item->item % 64 & 1)
             continue;
-        if (!(failure = add_failure(lease, suspect->item)))
+        if (!(failure = add_failure(lease, crashed_item->item)))
             return false;
-        failure->attempts = suspect->attempts;
-        node_pool_describe_death(lease->job->node_pool, suspect->last_status, suspect->last_limit, failure);
-        forget_failures(lease, suspect->item / 64, UINT64_C(1) << suspect->item % 64);
-        zero_result(lease, suspect->item);
+        failure->attempts = crashed_item->attempts;
+        node_pool_describe_death(lease->job->node_pool, crashed_item->last_status, crashed_item->last_limit,
+                                 failure);
+        forget_failures(lease, crashed_item->item / 64, UINT64_C(1) << crashed_item->item % 64);
+        zero_result(lease, crashed_item->item);
         lease->given_up++;
-        lease_set_bit(bits_of(lease, lease->block->done, 0), suspect->item);
+        lease_set_bit(bits_of(lease, lease->block->done, 0), crashed_item->item);
     }
     return true;
 }
@@ -261,12 +263,12 @@ static uint64_t lonely_bits(const struct node_lease *lease, uint64_t word)
 {
     uint64_t bits = 0;
 
-    for (size_t i = 0; i < lease->suspect_count; i++) {
-        const struct suspect *suspect = &lease->suspects[i];
+    for (size_t i = 0; i < lease->crashed_item_count; i++) {
+        const struct crashed_item *crashed_item = &lease->crashed_items[i];
 
-        if (suspect->item / 64 == word && suspect->last_limit == LIMIT_NONE &&
-            WIFSIGNALED(suspect->last_status) && WTERMSIG(suspect->last_status) == SIGKILL)
-            bits |= UINT64_C(1) << suspect->item % 64;
+        if (crashed_item->item / 64 == word && crashed_item->last_limit == LIMIT_NONE &&
+            WIFSIGNALED(crashed_item->last_status) && WTERMSIG(crashed_item->last_status) == SIGKILL)
+            bits |= UINT64_C(1) << crashed_item->item % 64;
     }
     return bits;
 }
@@ -275,7 +277,7 @@ static uint64_t count_lonely(const struct node_lease *lease)
 {
     uint64_t lonely = 0;
 
-    for (uint64_t word = 0; lease->suspect_count && word < lease->block->words; word++)
+    for (uint64_t word = 0; lease->crashed_item_count && word < lease->block->words; word++)
         lonely += (unsigned)__builtin_popcountll(kept_bits(lease, word) & lonely_bits(lease, word) &
                                                  ~node_lease_done_word(lease, word));
     return lonely;
@@ -438,7 +440,7 @@ static enum lease_look end_round(struct node_lease *lease)
     if (atomic_load(&lease->job->block->is_lost))
         return lose_job(lease);
     atomic_fetch_add(&lease->job->node_pool->retried, take_crashes(lease));
-    if (!give_up_suspects(lease))
+    if (!give_up_crashed_items(lease))
         return lose(lease, error_set(MPM_ENOMEM, "no memory for the list of failed items"));
     if ((missing = count_missing(lease))) {
         list_missing(lease, missing);

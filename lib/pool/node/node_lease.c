@@ -447,7 +447,7 @@ void node_lease_drop(struct node_lease *lease)
     if (!node_lease_is_short_list(lease))
         arena_free(arena, lease->block->order);
     arena_budget_lease_ends(arena, lease->offset, lease->block_size);
-    free(lease->suspects);
+    free(lease->crashed_items);
     free(lease->failures);
     free(lease);
 }

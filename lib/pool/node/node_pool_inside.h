@@ -50,7 +50,7 @@ struct node_job {
 };
 
 /* An item that a worker died in. */
-struct suspect {
+struct crashed_item {
     uint64_t item;
     unsigned attempts;
     int32_t last_status;        /* of the worker that died last, as waitpid gives it */
@@ -72,8 +72,8 @@ struct node_lease {
     /* Its owner's. */
     bool is_said_claimed; /* or it was cut, which says the same */
     int status;           /* why it is lost */
-    struct suspect *suspects;
-    size_t suspect_count, suspect_capacity;
+    struct crashed_item *crashed_items;
+    size_t crashed_item_count, crashed_item_capacity;
     mpm_failure *failures;
     size_t failure_count, failure_capacity;
     uint64_t failures_untold; /* of a batch, behind those */

@@ -15,25 +15,26 @@
 #include "shm/kill_point.h"
 
 /* What the node pool had to do with a death. */
-enum guilt {
-    GUILT_OF_ITEM, /* nothing: whatever the item did */
-    GUILT_LIMIT,   /* it had the worker killed, because this item has passed a limit */
-    GUILT_NONE,    /* it had the worker killed for something else, or its host has died */
+enum death_cause {
+    DEATH_CAUSE_OF_ITEM, /* nothing: whatever the item did */
+    DEATH_CAUSE_LIMIT,   /* it had the worker killed, because this item has passed a limit */
+    DEATH_CAUSE_NONE,    /* it had the worker killed for something else, or its host has died */
 };
 
-static enum guilt guilt_of(const struct worker_record *record, const struct process_record *process)
+static enum death_cause death_cause_of(const struct worker_record *record,
+                                       const struct process_record *process)
 {
     uint64_t doomed = atomic_load(&record->kill_order.generation);
 
     if (!host_is_self() && WIFSIGNALED(process->wait_status) && WTERMSIG(process->wait_status) == SIGKILL)
-        return GUILT_NONE;
+        return DEATH_CAUSE_NONE;
     if (doomed != (uint64_t)process_generation_of(atomic_load(&process->word)) + 1 ||
         !WIFSIGNALED(process->wait_status) || WTERMSIG(process->wait_status) != SIGKILL)
-        return GUILT_OF_ITEM;
+        return DEATH_CAUSE_OF_ITEM;
     return record->kill_order.item != NO_ITEM && record->kill_order.item == atomic_load(&record->item) &&
                    record->kill_order.entered == atomic_load(&record->entered)
-               ? GUILT_LIMIT
-               : GUILT_NONE;
+               ? DEATH_CAUSE_LIMIT
+               : DEATH_CAUSE_NONE;
 }
 
 /* Whether the host has noted it before it died. */
@@ -57,10 +58,10 @@ static void note_crash(struct arena *arena, struct worker_record *record, uint32
     uint64_t offset = atomic_load(&record->lease), item = atomic_load(&record->item);
     struct lease_block *lease = arena_at(arena, offset);
     uint32_t generation = process_generation_of(atomic_load(&process->word)), claimed;
-    enum guilt guilt = guilt_of(record, process);
+    enum death_cause death_cause = death_cause_of(record, process);
     struct crash *crash;
 
-    if (!offset || item == NO_ITEM || item >= lease->size || guilt == GUILT_NONE ||
+    if (!offset || item == NO_ITEM || item >= lease->size || death_cause == DEATH_CAUSE_NONE ||
         lease_bit(lease_bits(arena, lease, lease->done, number), item) ||
         is_noted(lease, number, generation) ||
         (claimed = atomic_fetch_add(&lease->crash_count, 1)) >= LEASE_MAX_CRASH)
@@ -69,7 +70,7 @@ static void note_crash(struct arena *arena, struct worker_record *record, uint32
     crash = &lease->crash[claimed];
     crash->item = item;
     crash->wait_status = process->wait_status;
-    crash->limit = guilt == GUILT_LIMIT ? record->kill_order.limit : LIMIT_NONE;
+    crash->limit = death_cause == DEATH_CAUSE_LIMIT ? record->kill_order.limit : LIMIT_NONE;
     crash->worker = number;
     crash->generation = generation;
     KILL_POINT();
@@ -79,16 +80,17 @@ static void note_crash(struct arena *arena, struct worker_record *record, uint32
 
 /* Of a call that the dead worker had taken and not answered. */
 static void settle_call(struct board *board, struct cell *cell, const struct process_record *process,
-                        enum guilt guilt)
+                        enum death_cause death_cause)
 {
     uint64_t death = (atomic_load(&process->word) >> 32 << 32) | (process->argument_index + 1);
 
     cell->wait_status = process->wait_status;
-    cell->limit = guilt == GUILT_LIMIT ? board->worker[process->argument_index].kill_order.limit : LIMIT_NONE;
-    cell->is_alone = guilt == GUILT_OF_ITEM && WIFSIGNALED(process->wait_status) &&
+    cell->limit = death_cause == DEATH_CAUSE_LIMIT ? board->worker[process->argument_index].kill_order.limit
+                                                   : LIMIT_NONE;
+    cell->is_alone = death_cause == DEATH_CAUSE_OF_ITEM && WIFSIGNALED(process->wait_status) &&
                      WTERMSIG(process->wait_status) == SIGKILL;
     KILL_POINT();
-    if (guilt != GUILT_NONE && cell->counted != death) {
+    if (death_cause != DEATH_CAUSE_NONE && cell->counted != death) {
         cell->counted = death;
         atomic_signal_fence(memory_order_seq_cst);
         KILL_POINT();
@@ -117,7 +119,7 @@ static bool is_left(const struct cell *cell, uint32_t number)
 static void settle_calls(struct board *board, const struct worker_record *record, uint32_t number,
                          const struct process_record *process)
 {
-    enum guilt guilt = guilt_of(record, process);
+    enum death_cause death_cause = death_cause_of(record, process);
     uint64_t wanted = 0;
 
     for (unsigned i = 0; i < BOARD_CELLS; i++) {
@@ -126,7 +128,7 @@ static void settle_calls(struct board *board, const struct worker_record *record
         if (atomic_load(&cell->state) == CELL_TAKEN + (uint64_t)number) {
             KILL_POINT();
             if (is_left(cell, number))
-                settle_call(board, cell, process, guilt);
+                settle_call(board, cell, process, death_cause);
             eventcount_notify(&cell->answered);
         }
         if (atomic_load(&cell->state) == CELL_WANTED)
