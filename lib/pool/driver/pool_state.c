@@ -98,7 +98,7 @@ struct mpm_pool *pool_state_new(unsigned node_count)
 void pool_state_free(struct mpm_pool *pool)
 {
     for (unsigned node = 0; node < pool->node_count; node++)
-        free(pool->node[node].tally);
+        free(pool->node[node].stats);
     free(pool->node);
     pthread_mutex_lock(&state.mutex);
     pool->node = NULL;
@@ -436,19 +436,19 @@ bool pool_find_idle(struct mpm_pool *pool, unsigned but, unsigned *found)
     return false;
 }
 
-bool pool_state_tally(const struct mpm_pool *pool, unsigned node, uint64_t question, struct node_tally *tally,
+bool pool_state_stats(const struct mpm_pool *pool, unsigned node, uint64_t question, struct node_stats *stats,
                       size_t size)
 {
-    const struct node_tally *told;
+    const struct node_stats *told;
     bool is_told;
 
     pthread_mutex_lock(&state.mutex);
-    told = pool->node[node].tally;
+    told = pool->node[node].stats;
     if ((is_told = told && told->question >= question)) {
         size_t told_size = sizeof *told + told->workers * sizeof *told->worker;
 
-        memset(tally, 0, size);
-        memcpy(tally, told, told_size < size ? told_size : size);
+        memset(stats, 0, size);
+        memcpy(stats, told, told_size < size ? told_size : size);
     }
     pthread_mutex_unlock(&state.mutex);
     return is_told;
@@ -622,31 +622,31 @@ static bool on_pool_closed(unsigned node, const void *payload, size_t size)
     return true;
 }
 
-static struct node_tally *keep_tally(const struct node_tally *told, size_t size)
+static struct node_stats *keep_stats(const struct node_stats *told, size_t size)
 {
-    struct node_tally *kept = malloc(size);
+    struct node_stats *kept = malloc(size);
 
     if (kept)
         memcpy(kept, told, size);
     return kept;
 }
 
-static bool on_pool_tally(unsigned node, const void *payload, size_t size)
+static bool on_POOL_STATS(unsigned node, const void *payload, size_t size)
 {
-    const struct node_tally *told = payload;
-    struct node_tally *kept;
+    const struct node_stats *told = payload;
+    struct node_stats *kept;
 
     if (size < sizeof *told || (size - sizeof *told) / sizeof *told->worker != told->workers ||
-        !(kept = keep_tally(told, size)))
+        !(kept = keep_stats(told, size)))
         return false;
     pthread_mutex_lock(&state.mutex);
     for (struct mpm_pool *pool = state.pools; pool; pool = pool->next) {
-        struct node_tally *old;
+        struct node_stats *old;
 
         if (pool->spec.id != told->pool || node >= pool->node_count)
             continue;
-        old = pool->node[node].tally;
-        pool->node[node].tally = kept;
+        old = pool->node[node].stats;
+        pool->node[node].stats = kept;
         kept = old;
     }
     pthread_mutex_unlock(&state.mutex);
@@ -657,7 +657,7 @@ static bool on_pool_tally(unsigned node, const void *payload, size_t size)
 
 void pool_state_announce(void)
 {
-    courier_handle(MESSAGE_POOL_TALLY, on_pool_tally);
+    courier_handle(MESSAGE_POOL_STATS, on_POOL_STATS);
     courier_handle(MESSAGE_IDLE, on_idle);
     courier_handle(MESSAGE_RESULTS, on_results);
     courier_handle(MESSAGE_CLAIMED, on_claimed);

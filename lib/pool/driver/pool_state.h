@@ -33,7 +33,7 @@ struct pool_node {
     _Atomic unsigned calls;                      /* single calls that run there */
     _Atomic uint64_t bytes_sent, bytes_received; /* items and results of its leases */
     /* Under the mutex. */
-    struct node_tally *tally; /* the last that it has told; NULL: none yet */
+    struct node_stats *stats; /* the last that it has told; NULL: none yet */
     struct pool_word word;
     bool is_asked; /* it is to say when a worker has nothing to do */
     bool is_idle;  /* so it has said, and no call has gone there since */
@@ -169,8 +169,8 @@ struct pool_word pool_state_of(const struct mpm_pool *pool, unsigned node);
 /* It is being opened there. */
 void pool_state_opens(struct mpm_pool *pool, unsigned node);
 
-/* The node's answer to the question, or to a later one, copied to `tally` of `size` bytes; false if there is none. */
-bool pool_state_tally(const struct mpm_pool *pool, unsigned node, uint64_t question, struct node_tally *tally,
+/* The node's answer to the question, or to a later one, copied to `stats` of `size` bytes; false if there is none. */
+bool pool_state_stats(const struct mpm_pool *pool, unsigned node, uint64_t question, struct node_stats *stats,
                       size_t size);
 
 void inbox_open(struct inbox *inbox, uint64_t job);

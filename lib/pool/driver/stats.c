@@ -37,12 +37,12 @@ static struct answers *make_answers(const struct mpm_pool *pool)
     return answers;
 }
 
-static void add_workers(struct answers *answers, unsigned node, const struct node_tally *tally)
+static void add_workers(struct answers *answers, unsigned node, const struct node_stats *stats)
 {
     mpm_node_stats *there = &answers->nodes[node];
 
-    for (uint64_t i = 0; i < tally->workers && answers->filled < answers->stats.worker_count; i++) {
-        const struct worker_tally *told = &tally->worker[i];
+    for (uint64_t i = 0; i < stats->workers && answers->filled < answers->stats.worker_count; i++) {
+        const struct worker_stats *told = &stats->worker[i];
 
         answers->workers[answers->filled++] = (mpm_worker_stats){
             .node = node, .done = told->done, .failed = told->failed, .busy_s = (double)told->busy_ns * 1e-9};
@@ -53,17 +53,17 @@ static void add_workers(struct answers *answers, unsigned node, const struct nod
 }
 
 static void add_node(struct answers *answers, const struct mpm_pool *pool, unsigned node,
-                     const struct node_tally *tally)
+                     const struct node_stats *stats)
 {
     mpm_node_stats *there = &answers->nodes[node], *all = &answers->stats.all;
 
     *there = (mpm_node_stats){
         .workers = pool->node[node].workers,
-        .failed = tally->failed,
-        .retried = tally->retried,
-        .bytes_sent = tally->call_bytes_sent + atomic_load(&pool->node[node].bytes_sent),
-        .bytes_received = tally->call_bytes_received + atomic_load(&pool->node[node].bytes_received)};
-    add_workers(answers, node, tally);
+        .failed = stats->failed,
+        .retried = stats->retried,
+        .bytes_sent = stats->call_bytes_sent + atomic_load(&pool->node[node].bytes_sent),
+        .bytes_received = stats->call_bytes_received + atomic_load(&pool->node[node].bytes_received)};
+    add_workers(answers, node, stats);
     all->workers += there->workers;
     all->done += there->done;
     all->failed += there->failed;
@@ -73,14 +73,14 @@ static void add_node(struct answers *answers, const struct mpm_pool *pool, unsig
     all->busy_s += there->busy_s;
 }
 
-static int wait_for_tally(const struct mpm_pool *pool, unsigned node, uint64_t question,
-                          struct node_tally *tally, size_t size)
+static int wait_for_stats(const struct mpm_pool *pool, unsigned node, uint64_t question,
+                          struct node_stats *stats, size_t size)
 {
     for (;;) {
         uint32_t seen = eventcount_prepare(runtime_doorbell());
         int status;
 
-        if (pool_state_tally(pool, node, question, tally, size))
+        if (pool_state_stats(pool, node, question, stats, size))
             return MPM_OK;
         if ((status = runtime_check_whole()))
             return status;
@@ -90,27 +90,27 @@ static int wait_for_tally(const struct mpm_pool *pool, unsigned node, uint64_t q
 
 static int read_far(struct answers *answers, const struct mpm_pool *pool, unsigned node, uint64_t question)
 {
-    struct node_tally *tally;
-    size_t size = sizeof *tally + pool->node[node].workers * sizeof *tally->worker;
+    struct node_stats *stats;
+    size_t size = sizeof *stats + pool->node[node].workers * sizeof *stats->worker;
     int status;
 
-    if (!(tally = malloc(size)))
+    if (!(stats = malloc(size)))
         return error_set(MPM_ENOMEM, "no memory for the counts of %u workers", pool->node[node].workers);
-    if (!(status = wait_for_tally(pool, node, question, tally, size)))
-        add_node(answers, pool, node, tally);
-    free(tally);
+    if (!(status = wait_for_stats(pool, node, question, stats, size)))
+        add_node(answers, pool, node, stats);
+    free(stats);
     return status;
 }
 
 static int read_home(struct answers *answers, const struct mpm_pool *pool, unsigned node)
 {
     size_t size;
-    struct node_tally *tally = node_pool_tally(pool->home, &size);
+    struct node_stats *stats = node_POOL_STATS(pool->home, &size);
 
-    if (!tally)
+    if (!stats)
         return error_set(MPM_ENOMEM, "no memory for the counts of %u workers", pool->node[node].workers);
-    add_node(answers, pool, node, tally);
-    free(tally);
+    add_node(answers, pool, node, stats);
+    free(stats);
     return MPM_OK;
 }
 

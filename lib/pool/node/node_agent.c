@@ -185,22 +185,22 @@ static bool on_pool_close(unsigned node, const void *payload, size_t size)
 static bool on_pool_asked(unsigned node, const void *payload, size_t size)
 {
     const struct message_question *message = payload;
-    struct node_tally *tally, none = {0};
+    struct node_stats *stats, none = {0};
     struct node_agent_pool *pool;
-    size_t tally_size = sizeof none;
+    size_t stats_size = sizeof none;
     int status;
 
     if (node || size != sizeof *message)
         return false;
     if (!(pool = pool_of(message->pool)))
         return true; /* it is closed, and main has been told */
-    if (!pool->node_pool || !(tally = node_pool_tally(pool->node_pool, &tally_size)))
-        tally = &none; /* it has no workers that it can count */
-    tally->pool = message->pool;
-    tally->question = message->question;
-    status = courier_post_one(0, MESSAGE_POOL_TALLY, tally, tally_size);
-    if (tally != &none)
-        free(tally);
+    if (!pool->node_pool || !(stats = node_POOL_STATS(pool->node_pool, &stats_size)))
+        stats = &none; /* it has no workers that it can count */
+    stats->pool = message->pool;
+    stats->question = message->question;
+    status = courier_post_one(0, MESSAGE_POOL_STATS, stats, stats_size);
+    if (stats != &none)
+        free(stats);
     return !status;
 }
 

@@ -288,27 +288,27 @@ static uint64_t busy_ns(const struct worker_record *record, uint64_t now_ns)
     return since_ns && since_ns < now_ns ? busy + now_ns - since_ns : busy;
 }
 
-struct node_tally *node_pool_tally(const struct node_pool *node_pool, size_t *size)
+struct node_stats *node_POOL_STATS(const struct node_pool *node_pool, size_t *size)
 {
     const struct board *board = node_pool->board;
     uint64_t now_ns = clock_now_ns();
-    struct node_tally *tally;
+    struct node_stats *stats;
 
-    *size = sizeof *tally + board->worker_count * sizeof *tally->worker;
-    if (!(tally = calloc(1, *size)))
+    *size = sizeof *stats + board->worker_count * sizeof *stats->worker;
+    if (!(stats = calloc(1, *size)))
         return NULL;
-    tally->workers = board->worker_count;
-    tally->failed = atomic_load(&node_pool->failed);
-    tally->retried = atomic_load(&node_pool->retried);
+    stats->workers = board->worker_count;
+    stats->failed = atomic_load(&node_pool->failed);
+    stats->retried = atomic_load(&node_pool->retried);
     for (uint32_t i = 0; i < board->worker_count; i++)
-        tally->worker[i] = (struct worker_tally){.done = atomic_load(&node_pool->counts[i].done),
+        stats->worker[i] = (struct worker_stats){.done = atomic_load(&node_pool->counts[i].done),
                                                  .failed = atomic_load(&node_pool->counts[i].failed),
                                                  .busy_ns = busy_ns(&board->worker[i], now_ns)};
     for (unsigned i = 0; i < BOARD_CELLS; i++) {
-        tally->call_bytes_sent += atomic_load(&board->cell[i].bytes_sent);
-        tally->call_bytes_received += atomic_load(&board->cell[i].bytes_received);
+        stats->call_bytes_sent += atomic_load(&board->cell[i].bytes_sent);
+        stats->call_bytes_received += atomic_load(&board->cell[i].bytes_received);
     }
-    return tally;
+    return stats;
 }
 
 /* Killing. */

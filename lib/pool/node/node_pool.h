@@ -14,7 +14,7 @@
 #include "pool/shared/blob.h"
 #include "pool/shared/job_spec.h"
 #include "pool/shared/pool_spec.h"
-#include "pool/shared/tally.h"
+#include "pool/shared/stats_message.h"
 
 /* A pool on this node. */
 struct node_pool;
@@ -81,7 +81,7 @@ void node_pool_wake_callers(struct node_pool *node_pool);
 void node_pool_describe_death(const struct node_pool *node_pool, int wait_status, enum item_limit limit,
                               mpm_failure *failure);
 /* What its workers have done; the caller frees it. How many bytes it has; NULL without memory. Any thread. */
-struct node_tally *node_pool_tally(const struct node_pool *node_pool, size_t *size);
+struct node_stats *node_POOL_STATS(const struct node_pool *node_pool, size_t *size);
 /* Frees it, once it is closed. NULL is fine. */
 void node_pool_free(struct node_pool *node_pool);
 

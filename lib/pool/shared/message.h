@@ -20,7 +20,7 @@ enum pool_message {
     MESSAGE_POOL_ASKED, /* struct message_question: what the workers have done */
     MESSAGE_IDLE_ASKED, /* struct message_pool: to be told once, when a worker has nothing to do */
     /* To main */
-    MESSAGE_POOL_TALLY,  /* struct node_tally of tally.h, then its workers */
+    MESSAGE_POOL_STATS,  /* struct node_stats of stats.h, then its workers */
     MESSAGE_IDLE,        /* struct message_pool: a worker has nothing to do */
     MESSAGE_POOL_STATE,  /* struct message_trouble with the pool: status 0 when it is ready */
     MESSAGE_POOL_CLOSED, /* struct message_pool */

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the workers of a node have done: plain bytes, which travel as they are. For pool/. */
-#ifndef POOL_SHARED_TALLY_H
-#define POOL_SHARED_TALLY_H
+#ifndef POOL_SHARED_STATS_MESSAGE_H
+#define POOL_SHARED_STATS_MESSAGE_H
 
 #include <stdint.h>
 
-struct worker_tally {
+struct worker_stats {
     uint64_t done, failed; /* items, and single calls */
     uint64_t busy_ns;
 };
 
-struct node_tally {
+struct node_stats {
     uint64_t pool, question; /* the message's: which question it answers */
     uint64_t workers;        /* how many follow */
     uint64_t failed;         /* that no worker has failed: given up, and single calls */
     uint64_t retried;
     uint64_t call_bytes_sent, call_bytes_received;
-    struct worker_tally worker[];
+    struct worker_stats worker[];
 };
 
 #endif
