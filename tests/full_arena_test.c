@@ -325,8 +325,8 @@ static unsigned count_places(bool unclaimed)
     const struct board *places = board.pool->home->board;
     unsigned count = 0;
 
-    for (unsigned i = 0; i < BOARD_SLOTS; i++) {
-        uint64_t offset = atomic_load(&places->slot[i]);
+    for (unsigned i = 0; i < BOARD_ENTRIES; i++) {
+        uint64_t offset = atomic_load(&places->entry[i]);
         const struct lease_block *lease = arena_at(runtime_arena(), offset);
 
         count += offset && (!unclaimed || atomic_load(&lease->next) < lease->count);
@@ -371,11 +371,11 @@ static void a_map_that_finds_the_board_full_goes_on_when_others_end(void)
                           MPM_OK);
     CU_ASSERT(gate_reached(&shared->inside, 1)); /* the worker is busy: nothing else is claimed */
     CU_ASSERT(places_are_free());
-    for (; maps < MOST_MAPS && count_places(false) < BOARD_SLOTS; maps++) {
+    for (; maps < MOST_MAPS && count_places(false) < BOARD_ENTRIES; maps++) {
         pthread_create(&thread[maps], NULL, map_two, NULL);
         CU_ASSERT_FATAL(gate_reached(&board.inside, maps + 1));
     }
-    CU_ASSERT_EQUAL(count_places(true), BOARD_SLOTS);
+    CU_ASSERT_EQUAL(count_places(true), BOARD_ENTRIES);
     pthread_create(&waiter, NULL, wait_for_a_place, NULL);
     CU_ASSERT(gate_reached(&board.waiter, 1));
     see_asleep(atomic_load(&board.waiter));

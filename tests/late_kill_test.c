@@ -75,8 +75,8 @@ static int count_workers(mpm_call *call, const void *argument, size_t argument_s
 /* Whether the worker will find another one when it has ended this. */
 static bool another_lease_hangs(void)
 {
-    for (unsigned i = 0; i < BOARD_SLOTS; i++) {
-        uint64_t offset = atomic_load(&worker_self.board->slot[i]);
+    for (unsigned i = 0; i < BOARD_ENTRIES; i++) {
+        uint64_t offset = atomic_load(&worker_self.board->entry[i]);
 
         if (offset && offset != atomic_load(&worker_self.record->lease))
             return true;

@@ -99,7 +99,7 @@ static int name_task(function_pointer *pointer, struct named_task **named)
     return MPM_OK;
 }
 
-/* A call in a cell of main's own node. */
+/* A call in a mailbox of main's own node. */
 struct home_call {
     struct mpm_pool *pool;
     bool waits;
@@ -126,7 +126,7 @@ static enum call_order look_at_call(void *argument, bool waits)
     return call->waits && pool_find_idle(call->pool, call->node, &call->node) ? CALL_MOVES : CALL_GOES_ON;
 }
 
-/* By a cell of main's own node. */
+/* By a mailbox of main's own node. */
 static enum call_end call_at_home(struct mpm_pool *pool, struct map_request *request,
                                   struct node_pool_call *call)
 {
@@ -151,7 +151,7 @@ static bool has_line(struct mpm_pool *pool)
     return node_pool_has_line(pool->home);
 }
 
-/* By a cell, where main's own node is the place for it, and nothing stands in line there that was begun before; else as
+/* By a mailbox, where main's own node is the place for it, and nothing stands in line there that was begun before; else as
  * a map, which takes over the count of the call. */
 static int run_call(struct mpm_pool *pool, struct map_request *request, const struct named_task *task)
 {

@@ -72,7 +72,7 @@ struct mpm_pool {
     _Atomic bool dropping;    /* what no worker has come to is to end */
     _Atomic unsigned waiting; /* single calls that would go where a worker is idle */
     _Atomic unsigned
-        in_line; /* what was begun and no worker has come to, that a call by a cell must not pass */
+        in_line; /* what was begun and no worker has come to, that a call by a mailbox must not pass */
     struct async_lane lane;
     uint64_t opened_ns;
     unsigned node_count;
@@ -161,7 +161,7 @@ void pool_call_goes_on(struct mpm_pool *pool);
  * callers look again and the doorbell rings when one has told. */
 bool pool_find_idle(struct mpm_pool *pool, unsigned but, unsigned *node);
 /* A request that may be done at the driver's node counts, if `waits`, until a worker has taken something of it: its map
- * sees to that. Single calls do not go by cells meanwhile, which workers look at first. */
+ * sees to that. Single calls do not go by mailboxes meanwhile, which workers look at first. */
 void pool_stand_in_line(struct mpm_pool *pool, struct map_request *request, bool waits);
 void pool_leave_line(struct mpm_pool *pool, struct map_request *request);
 /* What a node last said of the pool. */

@@ -192,31 +192,31 @@ static void fill_block(struct node_lease *lease, const struct lease_layout *layo
     memset((char *)block + layout->done, 0, layout->size - layout->done);
 }
 
-/* Under the slot mutex, as the next. false if there is none. */
-static bool take_slot(struct node_lease *lease)
+/* Under the entry mutex, as the next. false if there is none. */
+static bool take_entry(struct node_lease *lease)
 {
     struct board *board = lease->job->node_pool->board;
 
-    for (unsigned i = 0; i < BOARD_SLOTS; i++) {
-        if (atomic_load(&board->slot[i]))
+    for (unsigned i = 0; i < BOARD_ENTRIES; i++) {
+        if (atomic_load(&board->entry[i]))
             continue;
-        atomic_store(&board->slot[i], lease->offset);
+        atomic_store(&board->entry[i], lease->offset);
         KILL_POINT();
-        lease->slot = &board->slot[i];
+        lease->entry = &board->entry[i];
         eventcount_notify(&board->work);
         return true;
     }
     return false;
 }
 
-static void leave_slot(struct node_lease *lease)
+static void leave_entry(struct node_lease *lease)
 {
     struct node_pool *node_pool = lease->job->node_pool;
     struct node_lease *next = node_pool->first_waiting;
 
-    atomic_store(lease->slot, 0);
-    lease->slot = NULL;
-    if (!next || !take_slot(next))
+    atomic_store(lease->entry, 0);
+    lease->entry = NULL;
+    if (!next || !take_entry(next))
         return;
     if (!(node_pool->first_waiting = next->next_waiting))
         node_pool->last_waiting = &node_pool->first_waiting;
@@ -227,19 +227,19 @@ bool node_pool_has_line(struct node_pool *node_pool)
     struct board *board = node_pool->board;
     bool has_line;
 
-    pthread_mutex_lock(&node_pool->slot_mutex);
+    pthread_mutex_lock(&node_pool->entry_mutex);
     has_line = node_pool->first_waiting;
-    for (unsigned i = 0; i < BOARD_SLOTS && !has_line; i++) {
-        uint64_t offset = atomic_load(&board->slot[i]);
+    for (unsigned i = 0; i < BOARD_ENTRIES && !has_line; i++) {
+        uint64_t offset = atomic_load(&board->entry[i]);
         const struct lease_block *lease = arena_at(node_pool->arena, offset);
 
         has_line = offset && lease->is_in_line && !atomic_load(&lease->next);
     }
-    pthread_mutex_unlock(&node_pool->slot_mutex);
+    pthread_mutex_unlock(&node_pool->entry_mutex);
     return has_line;
 }
 
-static void wait_for_slot(struct node_lease *lease)
+static void wait_for_entry(struct node_lease *lease)
 {
     struct node_pool *node_pool = lease->job->node_pool;
 
@@ -260,7 +260,7 @@ static void wait_no_more(struct node_lease *lease)
 
 /* Workers serve the lowest first. The first leases of a job all have the place of its first one, so that a short map is
  * done before those that came later; one that takes long then gets in line again with each lease, so that it does not keep
- * out others. Under the slot mutex. */
+ * out others. Under the entry mutex. */
 static uint64_t next_serial(struct node_job *job)
 {
     unsigned number = job->put_up++;
@@ -277,12 +277,12 @@ void node_lease_put_up(struct node_lease *lease)
     struct node_pool *node_pool = lease->job->node_pool;
 
     lease->is_up = true;
-    pthread_mutex_lock(&node_pool->slot_mutex);
+    pthread_mutex_lock(&node_pool->entry_mutex);
     lease->block->is_in_line = lease->job->stands_in_line && !lease->job->put_up;
     atomic_store_explicit(&lease->block->serial, next_serial(lease->job), memory_order_relaxed);
-    if (node_pool->first_waiting || !take_slot(lease))
-        wait_for_slot(lease);
-    pthread_mutex_unlock(&node_pool->slot_mutex);
+    if (node_pool->first_waiting || !take_entry(lease))
+        wait_for_entry(lease);
+    pthread_mutex_unlock(&node_pool->entry_mutex);
 }
 
 void node_lease_take_down(struct node_lease *lease)
@@ -292,12 +292,12 @@ void node_lease_take_down(struct node_lease *lease)
     if (!lease->is_up)
         return;
     lease->is_up = false;
-    pthread_mutex_lock(&node_pool->slot_mutex);
-    if (lease->slot)
-        leave_slot(lease);
+    pthread_mutex_lock(&node_pool->entry_mutex);
+    if (lease->entry)
+        leave_entry(lease);
     else
         wait_no_more(lease);
-    pthread_mutex_unlock(&node_pool->slot_mutex);
+    pthread_mutex_unlock(&node_pool->entry_mutex);
 }
 
 static int make_lease(struct node_job *job, uint64_t number, uint64_t first, uint64_t count,

@@ -96,7 +96,7 @@ static int make_node_pool(const struct pool_spec *spec, const void *argument, ui
     node_pool->arena = runtime_arena();
     pthread_mutex_init(&node_pool->kill_mutex, NULL);
     pthread_mutex_init(&node_pool->watch_mutex, NULL);
-    pthread_mutex_init(&node_pool->slot_mutex, NULL);
+    pthread_mutex_init(&node_pool->entry_mutex, NULL);
     node_pool->last_waiting = &node_pool->first_waiting;
     if (!(node_pool->counts = calloc(worker_count, sizeof *node_pool->counts)))
         status = error_set(MPM_ENOMEM, "no memory for %u workers", worker_count);
@@ -206,8 +206,8 @@ static bool has_work(const struct node_pool *node_pool)
 {
     const struct board *board = node_pool->board;
 
-    for (unsigned i = 0; i < BOARD_SLOTS; i++) {
-        uint64_t offset = atomic_load(&board->slot[i]);
+    for (unsigned i = 0; i < BOARD_ENTRIES; i++) {
+        uint64_t offset = atomic_load(&board->entry[i]);
         const struct lease_block *lease = arena_at(node_pool->arena, offset);
 
         if (offset && atomic_load(&lease->next) < lease->count)
@@ -304,9 +304,9 @@ struct node_stats *node_POOL_STATS(const struct node_pool *node_pool, size_t *si
         stats->worker[i] = (struct worker_stats){.done = atomic_load(&node_pool->counts[i].done),
                                                  .failed = atomic_load(&node_pool->counts[i].failed),
                                                  .busy_ns = busy_ns(&board->worker[i], now_ns)};
-    for (unsigned i = 0; i < BOARD_CELLS; i++) {
-        stats->call_bytes_sent += atomic_load(&board->cell[i].bytes_sent);
-        stats->call_bytes_received += atomic_load(&board->cell[i].bytes_received);
+    for (unsigned i = 0; i < BOARD_MAILBOXES; i++) {
+        stats->call_bytes_sent += atomic_load(&board->mailbox[i].bytes_sent);
+        stats->call_bytes_received += atomic_load(&board->mailbox[i].bytes_received);
     }
     return stats;
 }

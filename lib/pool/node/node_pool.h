@@ -94,7 +94,7 @@ int node_job_open(struct node_pool *node_pool, const struct job_spec *spec, cons
 /* All items or all results of the map stand in this arena, from that of item 0 on, and are used where they are. Either
  * may be NULL: then leases copy them. Before its first lease. */
 void node_job_use_in_place(struct node_job *job, const void *items, void *results);
-/* Single calls by cells must not pass its first lease: see node_pool_has_line(). Before that. */
+/* Single calls by mailboxes must not pass its first lease: see node_pool_has_line(). Before that. */
 void node_job_stands_in_line(struct node_job *job);
 /* Nothing is to be claimed any more from its leases. */
 void node_job_stop(struct node_job *job);

@@ -24,7 +24,7 @@ struct node_pool {
     struct watched *watched; /* by worker; NULL if nobody has a time limit. Under the mutex, as is the next */
     uint64_t next_watch_ns;
     struct node_pool_count *counts; /* by worker */
-    pthread_mutex_t slot_mutex;     /* slots of the board are taken and left by one thread at a time */
+    pthread_mutex_t entry_mutex;    /* slots of the board are taken and left by one thread at a time */
     struct node_lease *first_waiting,
         **last_waiting;           /* leases that have found the board full, oldest first */
     _Atomic uint64_t last_ticket; /* of single calls */
@@ -66,8 +66,8 @@ struct node_lease {
     uint64_t block_size;
     struct lease_block *block;
     bool is_up; /* it was put up, and not taken down since: its owner's */
-    /* Under the node pool's slot_mutex: whoever leaves a slot hangs the lease there that has waited longest. */
-    _Atomic uint64_t *slot; /* where it hangs; NULL if it does not */
+    /* Under the node pool's entry_mutex: whoever leaves an entry hangs the lease there that has waited longest. */
+    _Atomic uint64_t *entry; /* where it hangs; NULL if it does not */
     struct node_lease *next_waiting;
     /* Its owner's. */
     bool is_said_claimed; /* or it was cut, which says the same */

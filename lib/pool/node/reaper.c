@@ -79,40 +79,41 @@ static void note_crash(struct arena *arena, struct worker_record *record, uint32
 }
 
 /* Of a call that the dead worker had taken and not answered. */
-static void settle_call(struct board *board, struct cell *cell, const struct process_record *process,
+static void settle_call(struct board *board, struct mailbox *mailbox, const struct process_record *process,
                         enum death_cause death_cause)
 {
     uint64_t death = (atomic_load(&process->word) >> 32 << 32) | (process->argument_index + 1);
 
-    cell->wait_status = process->wait_status;
-    cell->limit = death_cause == DEATH_CAUSE_LIMIT ? board->worker[process->argument_index].kill_order.limit
-                                                   : LIMIT_NONE;
-    cell->is_alone = death_cause == DEATH_CAUSE_OF_ITEM && WIFSIGNALED(process->wait_status) &&
-                     WTERMSIG(process->wait_status) == SIGKILL;
+    mailbox->wait_status = process->wait_status;
+    mailbox->limit = death_cause == DEATH_CAUSE_LIMIT
+                         ? board->worker[process->argument_index].kill_order.limit
+                         : LIMIT_NONE;
+    mailbox->is_alone = death_cause == DEATH_CAUSE_OF_ITEM && WIFSIGNALED(process->wait_status) &&
+                        WTERMSIG(process->wait_status) == SIGKILL;
     KILL_POINT();
-    if (death_cause != DEATH_CAUSE_NONE && cell->counted != death) {
-        cell->counted = death;
+    if (death_cause != DEATH_CAUSE_NONE && mailbox->counted != death) {
+        mailbox->counted = death;
         atomic_signal_fence(memory_order_seq_cst);
         KILL_POINT();
-        cell->attempts++;
+        mailbox->attempts++;
     }
     KILL_POINT();
-    if (cell->attempts >= board->spec.max_attempts || atomic_load(&cell->is_given_up))
-        atomic_store(&cell->answer, CELL_HAS_DIED);
+    if (mailbox->attempts >= board->spec.max_attempts || atomic_load(&mailbox->is_given_up))
+        atomic_store(&mailbox->answer, MAILBOX_HAS_DIED);
     else
-        atomic_store(&cell->state, CELL_WANTED);
+        atomic_store(&mailbox->state, MAILBOX_WANTED);
     KILL_POINT();
 }
 
 /* Whether the dead worker has left the call without an answer. One that has an answer may be another call by the next
- * look; but nobody else makes a cell this worker's again, so if it still is after the answer was missing, that was this
+ * look; but nobody else makes a mailbox this worker's again, so if it still is after the answer was missing, that was this
  * call's. */
-static bool is_left(const struct cell *cell, uint32_t number)
+static bool is_left(const struct mailbox *mailbox, uint32_t number)
 {
-    uint32_t answer = atomic_load(&cell->answer);
+    uint32_t answer = atomic_load(&mailbox->answer);
 
     KILL_POINT();
-    return !answer && atomic_load(&cell->state) == CELL_TAKEN + (uint64_t)number;
+    return !answer && atomic_load(&mailbox->state) == MAILBOX_TAKEN + (uint64_t)number;
 }
 
 /* The worker may have died between any two steps of taking a call. */
@@ -122,16 +123,16 @@ static void settle_calls(struct board *board, const struct worker_record *record
     enum death_cause death_cause = death_cause_of(record, process);
     uint64_t wanted = 0;
 
-    for (unsigned i = 0; i < BOARD_CELLS; i++) {
-        struct cell *cell = &board->cell[i];
+    for (unsigned i = 0; i < BOARD_MAILBOXES; i++) {
+        struct mailbox *mailbox = &board->mailbox[i];
 
-        if (atomic_load(&cell->state) == CELL_TAKEN + (uint64_t)number) {
+        if (atomic_load(&mailbox->state) == MAILBOX_TAKEN + (uint64_t)number) {
             KILL_POINT();
-            if (is_left(cell, number))
-                settle_call(board, cell, process, death_cause);
-            eventcount_notify(&cell->answered);
+            if (is_left(mailbox, number))
+                settle_call(board, mailbox, process, death_cause);
+            eventcount_notify(&mailbox->answered);
         }
-        if (atomic_load(&cell->state) == CELL_WANTED)
+        if (atomic_load(&mailbox->state) == MAILBOX_WANTED)
             wanted |= UINT64_C(1) << i;
     }
     KILL_POINT();

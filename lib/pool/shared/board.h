@@ -5,9 +5,9 @@
  *
  * Who writes what, in which order, and what is true if the writer dies at each step:
  *
- * Holder. Writes a lease block whole, then stores its offset into a slot (release): from then on workers may
+ * Holder. Writes a lease block whole, then stores its offset into an entry (release): from then on workers may
  * enter. To take it down it stores 0 there. It collects when no worker record names the lease: a worker
- * stores the name first and then looks whether the slot still holds it, the node pool empties the slot first and
+ * stores the name first and then looks whether the entry still holds it, the node pool empties the entry first and
  * then looks at the names, both sequentially consistent, so one of them sees the other. If a node pool dies that is a rank, the
  * run ends; what becomes of a process's pool is told in pool_registry.c.
  *
@@ -76,15 +76,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "pool/shared/cell.h"
+#include "pool/shared/mailbox.h"
 #include "pool/shared/job_spec.h"
 #include "pool/shared/pool_spec.h"
 #include "shm/arena.h"
 #include "shm/eventcount.h"
 
-#define BOARD_SLOTS 32u
+#define BOARD_ENTRIES 32u
 #define BOARD_HELD \
-    (UINT64_C(1) << BOARD_CELLS) /* in `calls`: workers begin nothing, for one of the node is alone */
+    (UINT64_C(1) << BOARD_MAILBOXES) /* in `calls`: workers begin nothing, for one of the node is alone */
 #define NO_ITEM             UINT64_MAX
 #define KILL_ORDER_IN_SETUP (UINT64_MAX - 1)    /* no item: its initializer or its finalizer was late */
 #define LEASE_FROZEN        (UINT64_C(1) << 62) /* `next` of a lease that gives out nothing any more */
@@ -160,10 +160,10 @@ struct board {
     _Atomic int32_t lack;        /* hosts': the errno for which no worker can be forked any more; or 0 */
     _Atomic uint64_t last_place; /* the node pool's: of a lease in line */
     uint64_t doorbell;           /* offset of the eventcount of who holds the leases */
-    _Alignas(64) _Atomic uint64_t slot[BOARD_SLOTS]; /* leases, by offset */
-    _Alignas(64) struct eventcount work;             /* rung when there is something to do, and at the end */
-    _Atomic uint64_t calls;                          /* cells that may be wanted; BOARD_HELD */
-    struct cell cell[BOARD_CELLS];
+    _Alignas(64) _Atomic uint64_t entry[BOARD_ENTRIES]; /* leases, by offset */
+    _Alignas(64) struct eventcount work; /* rung when there is something to do, and at the end */
+    _Atomic uint64_t calls;              /* mailboxes that may be wanted; BOARD_HELD */
+    struct mailbox mailbox[BOARD_MAILBOXES];
     struct worker_record worker[];
 };
 

@@ -279,15 +279,16 @@ static bool is_at_work(const struct worker_record *record)
 }
 
 /* Whether another worker has taken that call, and is to answer it. */
-static bool is_called(const struct board *board, const struct cell *cell, const struct worker_record *own)
+static bool is_called(const struct board *board, const struct mailbox *mailbox,
+                      const struct worker_record *own)
 {
-    uint64_t state = atomic_load(&cell->state);
+    uint64_t state = atomic_load(&mailbox->state);
     const struct worker_record *taker;
 
-    if (state < CELL_TAKEN)
+    if (state < MAILBOX_TAKEN)
         return false;
-    taker = &board->worker[state - CELL_TAKEN];
-    return taker != own && !atomic_load(&taker->waits_for_node) && !atomic_load(&cell->answer);
+    taker = &board->worker[state - MAILBOX_TAKEN];
+    return taker != own && !atomic_load(&taker->waits_for_node) && !atomic_load(&mailbox->answer);
 }
 
 static bool is_quiet(const struct board *board, const struct worker_record *own)
@@ -296,8 +297,8 @@ static bool is_quiet(const struct board *board, const struct worker_record *own)
         if (&board->worker[i] != own && is_at_work(&board->worker[i]))
             return false;
     }
-    for (unsigned i = 0; i < BOARD_CELLS; i++) {
-        if (is_called(board, &board->cell[i], own))
+    for (unsigned i = 0; i < BOARD_MAILBOXES; i++) {
+        if (is_called(board, &board->mailbox[i], own))
             return false;
     }
     return true;
@@ -398,8 +399,8 @@ static void orphan(struct board *board)
     KILL_POINT();
     atomic_store(&board->closing, 1);
     KILL_POINT();
-    for (unsigned i = 0; i < BOARD_SLOTS; i++)
-        atomic_store(&board->slot[i], 0);
+    for (unsigned i = 0; i < BOARD_ENTRIES; i++)
+        atomic_store(&board->entry[i], 0);
     eventcount_notify(&board->work);
 }
 

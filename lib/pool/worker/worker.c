@@ -71,10 +71,10 @@ static void run_lease(void)
     run_timed(chunk);
 }
 
-/* Enters the lease of a slot, if it still is the one with that serial and there is anything to claim, and stays until there is not. */
-static bool serve_slot(_Atomic uint64_t *slot, uint64_t serial)
+/* Enters the lease of an entry, if it still is the one with that serial and there is anything to claim, and stays until there is not. */
+static bool serve_entry(_Atomic uint64_t *entry, uint64_t serial)
 {
-    uint64_t offset = atomic_load(slot);
+    uint64_t offset = atomic_load(entry);
     struct lease_block *lease;
     bool served = false;
 
@@ -86,7 +86,7 @@ static bool serve_slot(_Atomic uint64_t *slot, uint64_t serial)
     KILL_POINT();
     atomic_store(&worker_self.record->lease, offset);
     KILL_POINT();
-    if (atomic_load(slot) == offset && !worker_is_held()) {
+    if (atomic_load(entry) == offset && !worker_is_held()) {
         worker_self.lease = lease = arena_at(worker_self.arena, offset);
         if ((served = worker_self.tasks_left && atomic_load(&lease->serial) == serial &&
                       atomic_load(&lease->next) < lease->count))
@@ -97,20 +97,20 @@ static bool serve_slot(_Atomic uint64_t *slot, uint64_t serial)
     KILL_POINT();
     atomic_store(&worker_self.record->lease, 0);
     KILL_POINT();
-    if (served || atomic_load(slot) != offset) /* its node pool may wait for it to become quiet */
+    if (served || atomic_load(entry) != offset) /* its node pool may wait for it to become quiet */
         eventcount_notify(arena_at(worker_self.arena, worker_self.board->doorbell));
     return served;
 }
 
-/* The slot of the lease with the lowest serial above `serial`, which is `lowest` then; NULL and UINT64_MAX if there is
+/* The entry of the lease with the lowest serial above `serial`, which is `lowest` then; NULL and UINT64_MAX if there is
  * none. What it reads of a lease that has just been freed is some number, and does no harm. */
-static _Atomic uint64_t *lowest_slot(uint64_t serial, uint64_t *lowest)
+static _Atomic uint64_t *lowest_entry(uint64_t serial, uint64_t *lowest)
 {
     _Atomic uint64_t *found = NULL;
 
     *lowest = UINT64_MAX;
-    for (unsigned i = 0; i < BOARD_SLOTS; i++) {
-        uint64_t offset = atomic_load_explicit(&worker_self.board->slot[i], memory_order_acquire), number;
+    for (unsigned i = 0; i < BOARD_ENTRIES; i++) {
+        uint64_t offset = atomic_load_explicit(&worker_self.board->entry[i], memory_order_acquire), number;
         const struct lease_block *lease;
 
         if (!offset)
@@ -119,36 +119,36 @@ static _Atomic uint64_t *lowest_slot(uint64_t serial, uint64_t *lowest)
         number = atomic_load_explicit(&lease->serial, memory_order_relaxed);
         if (number > serial && number < *lowest) {
             *lowest = number;
-            found = &worker_self.board->slot[i];
+            found = &worker_self.board->entry[i];
         }
     }
     return found;
 }
 
 /* While it looks, two may be hung up, the older one where it has looked before: a second look finds that. */
-static _Atomic uint64_t *next_slot(uint64_t *serial)
+static _Atomic uint64_t *next_entry(uint64_t *serial)
 {
     uint64_t lowest = UINT64_MAX, before;
-    _Atomic uint64_t *slot;
+    _Atomic uint64_t *entry;
 
     do {
         before = lowest;
-        slot = lowest_slot(*serial, &lowest);
+        entry = lowest_entry(*serial, &lowest);
     } while (lowest != before);
     *serial = lowest;
-    return slot;
+    return entry;
 }
 
 /* Oldest first: what came first is to be done first, and the newest can still be taken back. Single calls go before
  * leases. */
 static bool serve_board(void)
 {
-    _Atomic uint64_t *slot;
+    _Atomic uint64_t *entry;
     uint64_t serial = 0;
     bool served = false;
 
-    while (!worker_is_called() && (slot = next_slot(&serial)))
-        served |= serve_slot(slot, serial);
+    while (!worker_is_called() && (entry = next_entry(&serial)))
+        served |= serve_entry(entry, serial);
     return served;
 }
 

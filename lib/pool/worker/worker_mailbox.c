@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The worker's side of single calls: see cell.h for who writes what. */
+/* The worker's side of single calls: see mailbox.h for who writes what. */
 #include <stdio.h>
 #include <string.h>
 
@@ -12,18 +12,18 @@
 static uint64_t task_id;
 static mpm_task *task;
 
-static int find_task(const struct cell *cell)
+static int find_task(const struct mailbox *mailbox)
 {
     function_pointer *found;
 
-    if (cell->task_id == task_id)
+    if (mailbox->task_id == task_id)
         return MPM_OK;
-    if (function_find(&cell->task, &found)) {
+    if (function_find(&mailbox->task, &found)) {
         snprintf(worker_self.call.text, sizeof worker_self.call.text, "%s", mpm_error());
         return 1;
     }
     task = (mpm_task *)found;
-    task_id = cell->task_id;
+    task_id = mailbox->task_id;
     return MPM_OK;
 }
 
@@ -41,55 +41,55 @@ static void publish(uint64_t item)
     KILL_POINT();
 }
 
-static void run_cell(struct cell *cell, uint64_t number)
+static void run_mailbox(struct mailbox *mailbox, uint64_t number)
 {
     struct mpm_call *call = &worker_self.call;
     int code;
 
     call->index = 0;
-    call->item_size = cell->item_size;
-    call->result_size = cell->result_size;
+    call->item_size = mailbox->item_size;
+    call->result_size = mailbox->result_size;
     call->context = NULL;
     call->text[0] = 0;
     publish(number);
-    if (!(code = find_task(cell))) {
-        code = task(call, cell->item_size ? cell_item(cell, worker_self.arena) : NULL,
-                    cell->result_size ? cell_result(cell, worker_self.arena) : NULL);
+    if (!(code = find_task(mailbox))) {
+        code = task(call, mailbox->item_size ? mailbox_item(mailbox, worker_self.arena) : NULL,
+                    mailbox->result_size ? mailbox_result(mailbox, worker_self.arena) : NULL);
         runtime_back_from_program(code);
     }
     publish(NO_ITEM);
-    cell->code = code;
+    mailbox->code = code;
     if (code)
-        memcpy(cell->text, call->text, sizeof cell->text);
+        memcpy(mailbox->text, call->text, sizeof mailbox->text);
     call->text[0] = 0;
     KILL_POINT();
-    atomic_store_explicit(&cell->answer, CELL_IS_DONE, memory_order_release);
+    atomic_store_explicit(&mailbox->answer, MAILBOX_IS_DONE, memory_order_release);
     KILL_POINT();
-    eventcount_notify(&cell->answered);
+    eventcount_notify(&mailbox->answered);
     KILL_POINT();
 }
 
 /* Gives back a call that it has taken and not begun. Without its bit nobody takes it. */
 static void put_back(struct board *board, unsigned number, bool with_bit)
 {
-    atomic_store(&board->cell[number].state, CELL_WANTED);
+    atomic_store(&board->mailbox[number].state, MAILBOX_WANTED);
     KILL_POINT();
     if (with_bit)
         atomic_fetch_or(&board->calls, UINT64_C(1) << number);
     KILL_POINT();
-    eventcount_notify(&board->cell[number].answered);
+    eventcount_notify(&board->mailbox[number].answered);
 }
 
 /* false if another worker was faster, or the call was taken back, or nobody is to begin anything now. */
 static bool take_call(struct board *board, unsigned number)
 {
-    uint64_t wanted = CELL_WANTED, bit = UINT64_C(1) << number;
+    uint64_t wanted = MAILBOX_WANTED, bit = UINT64_C(1) << number;
 
     if (!(atomic_fetch_and(&board->calls, ~bit) & bit))
         return false;
     KILL_POINT();
-    if (!atomic_compare_exchange_strong(&board->cell[number].state, &wanted,
-                                        CELL_TAKEN + (uint64_t)worker_self.number))
+    if (!atomic_compare_exchange_strong(&board->mailbox[number].state, &wanted,
+                                        MAILBOX_TAKEN + (uint64_t)worker_self.number))
         return false;
     KILL_POINT();
     if (!worker_is_held())
@@ -100,31 +100,31 @@ static bool take_call(struct board *board, unsigned number)
 
 static bool is_wanted(void *argument)
 {
-    const struct cell *cell = argument;
+    const struct mailbox *mailbox = argument;
 
-    return !atomic_load(&cell->is_given_up);
+    return !atomic_load(&mailbox->is_given_up);
 }
 
 /* A call that nobody waits for any more is left for its caller to take back. */
 static void run_call(struct board *board, unsigned number)
 {
-    struct cell *cell = &board->cell[number];
-    bool is_alone = cell->is_alone;
+    struct mailbox *mailbox = &board->mailbox[number];
+    bool is_alone = mailbox->is_alone;
 
-    if (is_alone && !worker_take_node(is_wanted, cell)) {
+    if (is_alone && !worker_take_node(is_wanted, mailbox)) {
         put_back(board, number, false);
         return;
     }
     if (worker_self.tasks_left != UINT64_MAX)
         worker_self.tasks_left--;
-    run_cell(cell, number);
+    run_mailbox(mailbox, number);
     if (is_alone)
         worker_give_node_back();
 }
 
 static uint64_t ticket_of(const struct board *board, unsigned number)
 {
-    return atomic_load_explicit(&board->cell[number].ticket, memory_order_relaxed);
+    return atomic_load_explicit(&board->mailbox[number].ticket, memory_order_relaxed);
 }
 
 /* Of the calls that are wanted, of which there mostly is one. */
