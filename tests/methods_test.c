@@ -63,12 +63,12 @@ static int stay(const void *args, size_t size)
     make_things();
     for (unsigned kind = OBJECT_PROCESS + 1; kind < KINDS; kind++) {
         if (kind_of(kind))
-            memcpy(shared->body[kind], object_cell(&shared->handle[kind])->body, OBJECT_BODY_SIZE);
+            memcpy(shared->body[kind], object_record(&shared->handle[kind])->body, OBJECT_BODY_SIZE);
     }
     atomic_store(&shared->is_made, 1);
     EXPECT(gate_reached(&shared->may_end, 1));
     for (unsigned kind = OBJECT_PROCESS + 1; kind < KINDS; kind++) {
-        const struct object *object = kind_of(kind) ? object_cell(&shared->handle[kind]) : NULL;
+        const struct object *object = kind_of(kind) ? object_record(&shared->handle[kind]) : NULL;
 
         EXPECT(!object || object_is(object, &shared->handle[kind]));
         EXPECT(!object || !memcmp(shared->body[kind], object->body, OBJECT_BODY_SIZE));

@@ -42,7 +42,7 @@ static const char help[] =
 
 /* A bounded ring for many producers and many consumers, after Dmitry Vyukov's: each cell has a line to
  * itself, and a turn that says whose it is next. */
-struct bare_cell {
+struct bare_record {
     _Alignas(64) _Atomic uint64_t turn;
     uint64_t message;
 };
@@ -50,17 +50,17 @@ struct bare_cell {
 struct bare_ring {
     _Alignas(64) _Atomic uint64_t tail;
     _Alignas(64) _Atomic uint64_t head;
-    struct bare_cell cell[ROOM];
+    struct bare_record cell[ROOM];
 };
 
 /* Takes the next place of a counter once the cell there has its turn. */
-static struct bare_cell *take_place(struct bare_ring *ring, _Atomic uint64_t *counter, uint64_t turn_ahead,
-                                    uint64_t *place)
+static struct bare_record *take_place(struct bare_ring *ring, _Atomic uint64_t *counter, uint64_t turn_ahead,
+                                      uint64_t *place)
 {
     uint64_t at = atomic_load_explicit(counter, memory_order_relaxed);
 
     for (unsigned looks = 1;; looks++) {
-        struct bare_cell *cell = &ring->cell[at % ROOM];
+        struct bare_record *cell = &ring->cell[at % ROOM];
 
         if (atomic_load_explicit(&cell->turn, memory_order_acquire) == at + turn_ahead &&
             atomic_compare_exchange_weak_explicit(counter, &at, at + 1, memory_order_relaxed,
@@ -77,7 +77,7 @@ static struct bare_cell *take_place(struct bare_ring *ring, _Atomic uint64_t *co
 static void bare_put(struct bare_ring *ring, uint64_t message)
 {
     uint64_t place;
-    struct bare_cell *cell = take_place(ring, &ring->tail, 0, &place);
+    struct bare_record *cell = take_place(ring, &ring->tail, 0, &place);
 
     cell->message = message;
     atomic_store_explicit(&cell->turn, place + 1, memory_order_release);
@@ -86,7 +86,7 @@ static void bare_put(struct bare_ring *ring, uint64_t message)
 static uint64_t bare_get(struct bare_ring *ring)
 {
     uint64_t place, message;
-    struct bare_cell *cell = take_place(ring, &ring->head, 1, &place);
+    struct bare_record *cell = take_place(ring, &ring->head, 1, &place);
 
     message = cell->message;
     atomic_store_explicit(&cell->turn, place + ROOM, memory_order_release);

@@ -35,7 +35,7 @@ void fairness_tell(struct object *object, unsigned wait, bool turn_ends, bool st
 
 void fairness_note_waiting(const mpm_handle *handle, unsigned side, int change)
 {
-    struct object *object = object_cell(handle);
+    struct object *object = object_record(handle);
     uint64_t before;
 
     if (!object)

@@ -14,7 +14,7 @@
  * under the lock of the side, atomically, too: added to by who has gone past, after its commit, and set to 0 by
  * the courier that has done a call. Whoever ends a turn sees that in the word as it was, and wakes those who
  * stood back. A process that dies before it has counted itself has gone past for nothing; the courier does not
- * die before the run. The word stays with the cell, because a call may wait a little longer than its object
+ * die before the run. The word stays with the object record, because a call may wait a little longer than its object
  * is there. For object/ and the layers above it. */
 #ifndef OBJECT_FAIRNESS_H
 #define OBJECT_FAIRNESS_H
@@ -59,7 +59,7 @@ bool fairness_took(struct object *object, unsigned side, enum turn turn, uint64_
  * if the caller stands back for it. */
 void fairness_tell(struct object *object, unsigned wait, bool turn_ends, bool stands_back);
 
-/* One call more or less, by `change`, waits at a side: in the courier. It is the cell that counts, as in
+/* One call more or less, by `change`, waits at a side: in the courier. It is the object record that counts, as in
  * object_note_waiting(). */
 void fairness_note_waiting(const mpm_handle *handle, unsigned side, int change);
 

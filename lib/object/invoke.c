@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Waiting for an object at home. It writes only what stays with the cell: the object may be another one by
+/* Waiting for an object at home. It writes only what stays with the object record: the object may be another one by
  * the time that somebody looks. */
 #include "mpmap/status.h"
 
@@ -121,7 +121,7 @@ static int wait_at_object(struct object *object, const mpm_handle *handle, struc
     }
 }
 
-/* The same for what stands in no cell. */
+/* The same for what stands in no object record. */
 static int wait_at_word(const mpm_handle *handle, struct invocation *invocation, uint64_t deadline_ns,
                         bool *is_interrupted)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Objects: see the header for who writes what. Cells come in segments that are made as they are needed and
+/* Objects: see the header for who writes what. Object records come in segments that are made as they are needed and
  * stay. */
 #include "object/object.h"
 
@@ -10,11 +10,11 @@
 #include "node/context.h"
 #include "shm/kill_point.h"
 
-#define SEGMENT_CELLS 32u
-#define MAX_SEGMENTS  31744u
-#define MAX_CELLS     (SEGMENT_CELLS * MAX_SEGMENTS)
-_Static_assert(OBJECT_FIRST_OWNER + OBJECT_OWNERS * MAX_CELLS <= ARENA_MAX_OWNER + 1,
-               "each cell has owner numbers of its own");
+#define SEGMENT_RECORDS 32u
+#define MAX_SEGMENTS    31744u
+#define MAX_RECORDS     (SEGMENT_RECORDS * MAX_SEGMENTS)
+_Static_assert(OBJECT_FIRST_OWNER + OBJECT_OWNERS * MAX_RECORDS <= ARENA_MAX_OWNER + 1,
+               "each object record has owner numbers of its own");
 
 #define IDENTITY_FREE        UINT64_C(0)
 #define IDENTITY_RESERVED(p) (UINT64_C(0xffff) | (uint64_t)(p) << 16) /* of a kind that there is not */
@@ -27,9 +27,9 @@ static const char *const kind_names[] = {"object",  "node", "process",        "v
 
 /* In the arena, by ARENA_ROOT_OBJECTS: made by the leader before the node's hosts are forked. */
 struct object_table {
-    _Atomic uint64_t segment[MAX_SEGMENTS]; /* offsets of SEGMENT_CELLS cells each */
-    _Atomic uint32_t hint;                  /* cells below this place are taken, as far as anybody knows */
-    uint32_t generation;                    /* that a cell begins with: constant */
+    _Atomic uint64_t segment[MAX_SEGMENTS]; /* offsets of SEGMENT_RECORDS object records each */
+    _Atomic uint32_t hint; /* object records below this place are taken, as far as anybody knows */
+    uint32_t generation;   /* that an object record begins with: constant */
 };
 
 static const struct topology no_topology;
@@ -57,12 +57,12 @@ int object_table_create(struct arena *arena)
     return status;
 }
 
-static struct object *cell_at(struct arena *arena, uint64_t place)
+static struct object *record_at(struct arena *arena, uint64_t place)
 {
-    uint64_t segment = atomic_load_explicit(&table_of(arena)->segment[place / SEGMENT_CELLS],
+    uint64_t segment = atomic_load_explicit(&table_of(arena)->segment[place / SEGMENT_RECORDS],
                                             memory_order_acquire);
 
-    return segment ? (struct object *)arena_at(arena, segment) + place % SEGMENT_CELLS : NULL;
+    return segment ? (struct object *)arena_at(arena, segment) + place % SEGMENT_RECORDS : NULL;
 }
 
 /* Makes segment `number` unless somebody has. */
@@ -70,19 +70,19 @@ static int make_segment(struct arena *arena, uint32_t number)
 {
     struct object_table *table = table_of(arena);
     uint64_t none = 0, offset;
-    struct object *cells;
+    struct object *records;
     int status;
 
     if (atomic_load(&table->segment[number]))
         return MPM_OK;
-    if ((status = arena_alloc(arena, SEGMENT_CELLS * sizeof *cells, process_own_number(), &offset)))
+    if ((status = arena_alloc(arena, SEGMENT_RECORDS * sizeof *records, process_own_number(), &offset)))
         return status;
-    cells = memset(arena_at(arena, offset), 0, SEGMENT_CELLS * sizeof *cells);
-    for (uint32_t i = 0; i < SEGMENT_CELLS; i++) {
-        cells[i].place = number * SEGMENT_CELLS + i;
-        cells[i].generation = table->generation;
-        robust_mutex_create(&cells[i].mutex);
-        robust_mutex_create(&cells[i].second_mutex);
+    records = memset(arena_at(arena, offset), 0, SEGMENT_RECORDS * sizeof *records);
+    for (uint32_t i = 0; i < SEGMENT_RECORDS; i++) {
+        records[i].place = number * SEGMENT_RECORDS + i;
+        records[i].generation = table->generation;
+        robust_mutex_create(&records[i].mutex);
+        robust_mutex_create(&records[i].second_mutex);
     }
     if (!atomic_compare_exchange_strong(&table->segment[number], &none, offset))
         arena_free(arena, offset);
@@ -94,10 +94,10 @@ static int make_segment(struct arena *arena, uint32_t number)
 static void lock(struct robust_mutex *mutex)
 {
     if (robust_mutex_lock(mutex))
-        robust_mutex_repaired(mutex); /* what a dead one has left in the cell is freed here */
+        robust_mutex_repaired(mutex); /* what a dead one has left in the object record is freed here */
 }
 
-/* In a cell that the caller has reserved. Who destroys an object has the locks until all is free. */
+/* In an object record that the caller has reserved. Who destroys an object has the locks until all is free. */
 static void clean(struct object *object)
 {
     lock(&object->mutex);
@@ -118,8 +118,8 @@ static void forget_bypasses(struct object *object)
         atomic_fetch_and(&object->turn[side], ~(FAIRNESS_ONE_WAITING - 1));
 }
 
-/* A cell that the caller has reserved. After the last generation there would be the first one again, and a stale handle
- * would name another object: such a cell is nobody's for ever. */
+/* A object record that the caller has reserved. After the last generation there would be the first one again, and a stale handle
+ * would name another object: such an object record is nobody's for ever. */
 static bool is_used_up(struct object *object)
 {
     if (object->generation != UINT32_MAX)
@@ -134,15 +134,15 @@ int object_reserve(struct object **reserved)
     struct object_table *table = table_of(arena);
     uint32_t from = atomic_load_explicit(&table->hint, memory_order_relaxed);
 
-    for (uint32_t i = 0; i < MAX_CELLS; i++) {
-        uint32_t place = (from + i) % MAX_CELLS;
+    for (uint32_t i = 0; i < MAX_RECORDS; i++) {
+        uint32_t place = (from + i) % MAX_RECORDS;
         uint64_t free_identity = IDENTITY_FREE;
         struct object *object;
         int status;
 
-        if ((status = make_segment(arena, place / SEGMENT_CELLS)))
+        if ((status = make_segment(arena, place / SEGMENT_RECORDS)))
             return status;
-        object = cell_at(arena, place);
+        object = record_at(arena, place);
         if (atomic_load_explicit(&object->identity, memory_order_relaxed) != IDENTITY_FREE ||
             !atomic_compare_exchange_strong(&object->identity, &free_identity,
                                             IDENTITY_RESERVED(process_own_number())))
@@ -160,7 +160,7 @@ int object_reserve(struct object **reserved)
         *reserved = object;
         return MPM_OK;
     }
-    return error_set(MPM_ENOMEM, "a node cannot have more than %u objects", MAX_CELLS);
+    return error_set(MPM_ENOMEM, "a node cannot have more than %u objects", MAX_RECORDS);
 }
 
 mpm_handle object_next_handle(const struct object *object, enum object_kind kind)
@@ -180,8 +180,8 @@ mpm_handle object_commit(struct object *object, enum object_kind kind)
     return handle;
 }
 
-/* The next object is to stand in the lowest free cell, so that there are never many more cells than objects.
- * Whoever dies before that leaves the cell to whoever comes past it. */
+/* The next object is to stand in the lowest free object record, so that there are never many more object records than objects.
+ * Whoever dies before that leaves the object record to whoever comes past it. */
 static void lower_hint(struct object_table *table, uint32_t place)
 {
     uint32_t hint = atomic_load(&table->hint);
@@ -210,8 +210,8 @@ int object_find(const mpm_handle *handle, enum object_kind kind, struct object *
 {
     struct object *object;
 
-    if (handle->kind != kind || handle->place >= MAX_CELLS || !handle->generation ||
-        !(object = cell_at(runtime_arena(), handle->place)))
+    if (handle->kind != kind || handle->place >= MAX_RECORDS || !handle->generation ||
+        !(object = record_at(runtime_arena(), handle->place)))
         return error_set(MPM_EINVAL, "this is not a handle of a %s", kind_names[kind]);
     if (!object_is(object, handle))
         return object_stale(handle);
@@ -229,18 +229,18 @@ void object_end(struct object *object)
     object_changed(object);
 }
 
-struct object *object_cell(const mpm_handle *handle)
+struct object *object_record(const mpm_handle *handle)
 {
     uint64_t place = object_place(handle);
 
-    if (handle->kind <= OBJECT_PROCESS || place >= MAX_CELLS)
+    if (handle->kind <= OBJECT_PROCESS || place >= MAX_RECORDS)
         return NULL;
-    return cell_at(runtime_arena(), place);
+    return record_at(runtime_arena(), place);
 }
 
 void object_note_waiting(const mpm_handle *handle, int change)
 {
-    struct object *object = object_cell(handle);
+    struct object *object = object_record(handle);
 
     if (!object)
         return;
@@ -265,8 +265,8 @@ void object_walk(struct arena *arena, void (*visit)(struct object *object, void 
     struct object_table *table = table_of(arena);
 
     for (uint32_t i = 0; i < MAX_SEGMENTS && atomic_load(&table->segment[i]); i++) {
-        for (uint32_t j = 0; j < SEGMENT_CELLS; j++)
-            visit(cell_at(arena, i * SEGMENT_CELLS + j), argument);
+        for (uint32_t j = 0; j < SEGMENT_RECORDS; j++)
+            visit(record_at(arena, i * SEGMENT_RECORDS + j), argument);
     }
 }
 

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Objects: what handles name. An object lives in a cell of its home's arena.
+/* Objects: what handles name. An object lives in an object record of its home's arena.
  *
- * Cells are all of one size, and cell memory is never used for anything else, so whoever has a handle,
- * however old, may lock the cell and look whether its object is still the one that is meant. What does not
- * fit into a cell hangs from it, and is looked at under the cell's lock only, or freed when nobody can use it
+ * Object records are all of one size, and object record memory is never used for anything else, so whoever has a handle,
+ * however old, may lock the object record and look whether its object is still the one that is meant. What does not
+ * fit into an object record hangs from it, and is looked at under the object record's lock only, or freed when nobody can use it
  * any more.
  *
- * Who writes what: a cell's `identity` is FREE, or the number of the process that is making an object there,
- * or kind, home and generation of the object. Making one takes the cell by compare-and-swap (if the maker
+ * Who writes what: an object record's `identity` is FREE, or the number of the process that is making an object there,
+ * or kind, home and generation of the object. Making one takes the object record by compare-and-swap (if the maker
  * dies, its reaper sets it free), fills it in, and stores the identity (release), which commits. Destroying
- * stores FREE under the cell's locks, and then frees what hung there. A cell whose generations are used up, after 2^32 - 1
+ * stores FREE under the object record's locks, and then frees what hung there. A object record whose generations are used up, after 2^32 - 1
  * objects, stays reserved by a number that no process has.
  *
- * Blocks of the arena that hang from a cell are owned by the cell's own numbers (object_owner), and `unclean`
+ * Blocks of the arena that hang from an object record are owned by the object record's own numbers (object_owner), and `unclean`
  * is set before the first one is there without an object, or stays when the object ends: by who makes and by
  * who destroys, who takes it back when all is in its place. If one of them dies in between, whoever reserves
- * the cell next waits for its locks, and frees what still has the numbers. For object/ and the layers above it.
+ * the object record next waits for its locks, and frees what still has the numbers. For object/ and the layers above it.
  */
 #ifndef OBJECT_OBJECT_H
 #define OBJECT_OBJECT_H
@@ -36,7 +36,7 @@
 
 enum object_kind {
     OBJECT_NONE,
-    OBJECT_NODE, /* a node itself: calls on it need no cell */
+    OBJECT_NODE, /* a node itself: calls on it need no object record */
     OBJECT_PROCESS,
     OBJECT_VALUE,
     OBJECT_ARRAY,
@@ -54,7 +54,7 @@ enum object_kind {
 #define OBJECT_BODY_SIZE 448
 #define OBJECT_OWNERS    4u
 
-/* What processes of the node wait on for something of an object. It stays with the cell, like its locks,
+/* What processes of the node wait on for something of an object. It stays with the object record, like its locks,
  * since who waits may do so a little longer than the object is there. Who waits sets `wanted` before it looks
  * for the last time, and sleeps on `word` then. Who has made a change takes `wanted` back, and rings the
  * word; if it dies before, its reaper rings. */
@@ -72,16 +72,16 @@ struct object_wait {
 
 #define OBJECT_NOT_DELEGATED_AGAIN (UINT64_C(1) << 63) /* in `delegated`: the object is about to end */
 
-/* A cell. `body` is the kind's own: see the file of the kind. */
+/* A object record. `body` is the kind's own: see the file of the kind. */
 struct object {
     _Atomic uint64_t identity;
-    uint32_t place;      /* the cell's number: constant */
+    uint32_t place;      /* the object record's number: constant */
     uint32_t generation; /* of the last object here; its maker's */
     /* How many wait for this object on the node's doorbell: calls from other nodes, which the courier counts, and
      * mpm_wait_any. Whoever changes the object looks here after the change, and rings the doorbell if it is not
      * 0. One that is killed while it waits leaves it too high: that costs rings, and nothing else. */
     _Atomic uint32_t remote_waiting;
-    _Atomic uint32_t unclean;              /* blocks of the cell may be there though no object has them */
+    _Atomic uint32_t unclean; /* blocks of the object record may be there though no object has them */
     struct object_wait wait[OBJECT_WAITS]; /* the kind's own */
     /* Nodes that may have a delegation for it, by their numbers: the courier's. See object/post.h. */
     _Atomic uint64_t delegated;
@@ -91,21 +91,21 @@ struct object {
     _Alignas(64) char body[OBJECT_BODY_SIZE];
 };
 
-/* Makes the table of cells in a new arena. By the leader, once. MPM_ENOMEM. */
+/* Makes the table of object records in a new arena. By the leader, once. MPM_ENOMEM. */
 int object_table_create(struct arena *arena);
 
-/* Takes a cell at this node, with a zeroed body. MPM_ENOMEM. The object is nobody's to see until
+/* Takes an object record at this node, with a zeroed body. MPM_ENOMEM. The object is nobody's to see until
  * object_commit. */
 int object_reserve(struct object **object);
 /* Makes it an object of this kind; its handle. */
 mpm_handle object_commit(struct object *object, enum object_kind kind);
 /* The handle that object_commit() is going to give. */
 mpm_handle object_next_handle(const struct object *object, enum object_kind kind);
-/* Takes a reserved cell back. */
+/* Takes a reserved object record back. */
 void object_cancel(struct object *object);
 
 /* The highest byte of a handle's `place` is the kind's own, who takes it away before it looks for the object;
- * the number of the cell stands below. */
+ * the number of the object record stands below. */
 #define OBJECT_PLACE_BITS 56
 
 static inline uint64_t object_place(const mpm_handle *handle)
@@ -113,7 +113,7 @@ static inline uint64_t object_place(const mpm_handle *handle)
     return handle->place & ((UINT64_C(1) << OBJECT_PLACE_BITS) - 1);
 }
 
-/* By which a cell says which object stands there: all of the handle but the place, in one word. */
+/* By which an object record says which object stands there: all of the handle but the place, in one word. */
 static inline uint64_t object_identity(const mpm_handle *handle)
 {
     uint64_t identity;
@@ -123,7 +123,7 @@ static inline uint64_t object_identity(const mpm_handle *handle)
     return identity;
 }
 
-/* The kind of the object that stands in a cell now; another number if there is none. */
+/* The kind of the object that stands in an object record now; another number if there is none. */
 static inline enum object_kind object_kind_in(const struct object *object)
 {
     uint64_t identity = atomic_load_explicit(&object->identity, memory_order_acquire);
@@ -145,8 +145,8 @@ static inline bool object_is(const struct object *object, const mpm_handle *hand
     return atomic_load_explicit(&object->identity, memory_order_acquire) == object_identity(handle);
 }
 
-/* Cells that this process has found lately, by the last digits of their places: hints, as a cell knows its
- * own place. Cells stay where they are, so a hint is good until the end of the run, when `topology` is empty.
+/* Object records that this process has found lately, by the last digits of their places: hints, as an object record knows its
+ * own place. Object records stay where they are, so a hint is good until the end of the run, when `topology` is empty.
  */
 #define OBJECT_RECENT 16u
 struct object_recent {
@@ -157,7 +157,7 @@ extern struct object_recent object_recent;
 /* In a rank, where an earlier run may have left some, before it forks. */
 void object_forget_recent(void);
 
-/* The cell that was found lately, if one was whose place ends in the same digits. */
+/* The object record that was found lately, if one was whose place ends in the same digits. */
 static inline struct object *object_recent_at(uint64_t place)
 {
     const struct topology *topology = atomic_load_explicit(&object_recent.topology, memory_order_relaxed);
@@ -167,7 +167,7 @@ static inline struct object *object_recent_at(uint64_t place)
     return atomic_load_explicit(&object_recent.object[place % OBJECT_RECENT], memory_order_relaxed);
 }
 
-/* What object_find() finds, if the handle's home is this node (the identity says it), the cell was found
+/* What object_find() finds, if the handle's home is this node (the identity says it), the object record was found
  * lately, and the object is there; else NULL. A few loads of lines that nobody writes. */
 static inline struct object *object_find_recent(const mpm_handle *handle, enum object_kind kind)
 {
@@ -178,7 +178,7 @@ static inline struct object *object_find_recent(const mpm_handle *handle, enum o
     return object;
 }
 
-/* The cell that a handle of this node names. MPM_EINVAL for a handle that is none or of another kind,
+/* The object record that a handle of this node names. MPM_EINVAL for a handle that is none or of another kind,
  * MPM_ESTALE for one whose object is gone at this moment. */
 int object_find(const mpm_handle *handle, enum object_kind kind, struct object **object);
 /* Says that it is not there any more: MPM_ESTALE. */
@@ -188,12 +188,12 @@ const char *object_kind_name(enum object_kind kind);
 /* The object ends: under its locks. Handles are stale from here on. */
 void object_end(struct object *object);
 
-/* The cell that a handle of this node names, whatever stands there by now, and whatever the kind has put into
- * the handle's highest byte. NULL for a handle without a cell. */
-struct object *object_cell(const mpm_handle *handle);
+/* The object record that a handle of this node names, whatever stands there by now, and whatever the kind has put into
+ * the handle's highest byte. NULL for a handle without an object record. */
+struct object *object_record(const mpm_handle *handle);
 
 /* One more or one less, by `change`, waits for this object of this node on the doorbell: it looks at the object
- * only after this. It is the cell that counts. Handles without a cell: nothing. */
+ * only after this. It is the object record that counts. Handles without an object record: nothing. */
 void object_note_waiting(const mpm_handle *handle, int change);
 /* Rings the node's doorbell if somebody waits for the object there. After a change, and a full fence. */
 void object_ring_doorbell(void);
@@ -229,7 +229,7 @@ static inline void object_tell(struct object *object, unsigned wait)
     object_changed(object);
 }
 
-/* The numbers by which a cell owns blocks of the arena, above those of processes. */
+/* The numbers by which an object record owns blocks of the arena, above those of processes. */
 #define OBJECT_FIRST_OWNER 0x20000u
 static inline uint32_t object_owner(const struct object *object, unsigned which)
 {
@@ -242,13 +242,13 @@ static inline void object_set_unclean(struct object *object)
     atomic_store(&object->unclean, 1);
 }
 
-/* All blocks of the cell are its object's, or free. */
+/* All blocks of the object record are its object's, or free. */
 static inline void object_set_clean(struct object *object)
 {
     atomic_store(&object->unclean, 0);
 }
 
-/* Calls `visit` for every cell, free ones too. */
+/* Calls `visit` for every object record, free ones too. */
 void object_walk(struct arena *arena, void (*visit)(struct object *object, void *argument), void *argument);
 
 /* Sets free what a dead process was making, and rings for it wherever it may have owed that. In the host. */

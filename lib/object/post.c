@@ -15,7 +15,7 @@
  * call is refused meanwhile, joins and closes wait behind it, and gets go on, since they free memory.
  *
  * Ends. The home gives a delegation under the lock under which the object is closed or destroyed, and notes the
- * node in `delegated` of the cell. Whoever closes or destroys the object, and finds it delegated, has the home's
+ * node in `delegated` of the object record. Whoever closes or destroys the object, and finds it delegated, has the home's
  * courier do it by a call, which asks all these nodes for their delegations, and waits. Such a node's courier
  * takes its delegation away under the mutex, so that nothing is accepted any more, and then answers: behind what
  * was accepted. So what was accepted is carried out before the end, and nothing comes later. If whoever

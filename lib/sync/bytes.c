@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Values of raw bytes: two copies of them, in a block of the arena that hangs from a cell. The first one is
+/* Values of raw bytes: two copies of them, in a block of the arena that hangs from an object record. The first one is
  * where a pointer to them points; the second one is what they are to be.
  *
- * Who writes what: all is written under the cell's lock. Whoever sets the bytes writes the second copy,
+ * Who writes what: all is written under the object record's lock. Whoever sets the bytes writes the second copy,
  * stores `is_new`, which commits, copies the second to the first, and takes `is_new` back. If it dies before
  * the commit nothing has changed; after it whoever gets the lock next finds `is_new`, and copies once more.
- * The maker and whoever destroys them go by object/object.h: the block is owned by the cell, which is unclean
+ * The maker and whoever destroys them go by object/object.h: the block is owned by the object record, which is unclean
  * as long as there is a block without an object. If the maker dies after the commit, its handle dies with it,
  * and what it has made is lost until the end of the run. */
 #include <stdbool.h>
@@ -32,7 +32,7 @@ struct bytes {
     int64_t distance; /* and how far behind this struct that is, in every process */
     _Atomic uint32_t is_new;
 };
-_Static_assert(sizeof(struct bytes) <= OBJECT_BODY_SIZE, "the own part of bytes fits into a cell");
+_Static_assert(sizeof(struct bytes) <= OBJECT_BODY_SIZE, "the own part of bytes fits into an object record");
 
 enum {
     BYTES_GET = OWN_LOCK_METHODS,

@@ -22,7 +22,7 @@ struct channel {
 /* Sweeps all rings of the object: under both locks. */
 typedef void channel_sweep(struct object *object);
 
-/* After a mutex of a cell was got from a dead holder: stores `unswept` in what stands there now. */
+/* After a mutex of an object record was got from a dead holder: stores `unswept` in what stands there now. */
 void channel_note_death(struct object *object, struct robust_mutex *mutex);
 /* Locks both sides of an object that is whole. MPM_ESTALE, MPM_ENOMEM: nothing is locked. */
 int channel_lock_both(struct object *object, const mpm_handle *handle, channel_sweep *sweep);

@@ -42,7 +42,7 @@ static int say_died(const struct thread_ref *owner)
         owner->number, owner->node);
 }
 
-/* Whether it is the lock that is meant, and not another's in the same cell. */
+/* Whether it is the lock that is meant, and not another's in the same object record. */
 static int check_parent(const struct draft *draft, const struct request *request)
 {
     if (object_is_same(&draft->state->lock, &request->lock))

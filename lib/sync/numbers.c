@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Numbers in an object: making, finding, updating and ending them.
  *
- * Who writes what: the maker reserves a cell; for an array it says that the cell is unclean, and allocates
- * the block, which is owned by the cell. It writes the numbers, and what struct numbers has; the store of the
- * cell's identity commits, and all but the numbers is constant from then on. Then the cell is clean. If the
- * maker dies before the commit, its reaper frees the cell, and whoever takes that next the block; if it dies
+ * Who writes what: the maker reserves an object record; for an array it says that the object record is unclean, and allocates
+ * the block, which is owned by the object record. It writes the numbers, and what struct numbers has; the store of the
+ * object record's identity commits, and all but the numbers is constant from then on. Then the object record is clean. If the
+ * maker dies before the commit, its reaper frees the object record, and whoever takes that next the block; if it dies
  * after it, its handle is known to nobody, as it dies with the maker: what it has made is lost until the end
  * of the run. The numbers are written by anybody, each by one atomic instruction an update, without a lock
- * (number.h). Destroying is one store of the identity, under the cell's lock, so that of two who destroy one
- * is told that it is too late; before it the cell is unclean, and after it the block is freed, and the cell
- * is clean. Whoever takes the cell of one who died in between frees the block (object/object.h). Whoever dies
+ * (number.h). Destroying is one store of the identity, under the object record's lock, so that of two who destroy one
+ * is told that it is too late; before it the object record is unclean, and after it the block is freed, and the object record
+ * is clean. Whoever takes the object record of one who died in between frees the block (object/object.h). Whoever dies
  * anywhere else has done its update, or has not.
  *
  * Updates from other nodes whose result nobody wants are posted (object/post.h): delegations are given, and looked
- * for at the end, under the cell's lock. */
+ * for at the end, under the object record's lock. */
 #include "sync/numbers.h"
 
 #include <string.h>
@@ -28,7 +28,7 @@
 #include "shm/kill_point.h"
 #include "sync/kinds.h"
 
-_Static_assert(sizeof(struct numbers) <= OBJECT_BODY_SIZE, "numbers fit into a cell");
+_Static_assert(sizeof(struct numbers) <= OBJECT_BODY_SIZE, "numbers fit into an object record");
 
 static const char *name_of(enum object_kind kind)
 {
@@ -87,7 +87,7 @@ int numbers_pointer(const char *call, mpm_handle handle, enum object_kind kind, 
 
 /* Making and ending. */
 
-/* Makes the block for an array in a reserved cell, which is unclean then. */
+/* Makes the block for an array in a reserved object record, which is unclean then. */
 static int make_block(struct object *object, struct numbers *numbers)
 {
     size_t size;
@@ -155,7 +155,7 @@ int numbers_create(const char *call, enum object_kind kind, mpm_type type, size_
     return make(kind, type, length, initial, handle);
 }
 
-/* Under the cell's lock. */
+/* Under the object record's lock. */
 static void end_object(struct object *object, const mpm_handle *handle)
 {
     uint64_t block = ((struct numbers *)object->body)->block;
@@ -173,7 +173,7 @@ static void end_object(struct object *object, const mpm_handle *handle)
     object_set_clean(object);
 }
 
-/* Takes the cell's lock if the object is there. MPM_ESTALE, MPM_ENOMEM: nothing is locked. */
+/* Takes the object record's lock if the object is there. MPM_ESTALE, MPM_ENOMEM: nothing is locked. */
 static int lock_object(struct object *object, const mpm_handle *handle)
 {
     mpm_handle name = number_object(*handle);

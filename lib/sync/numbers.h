@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Numbers in an object: what values and arrays share. A value is one number in the body of a cell, alone on
+/* Numbers in an object: what values and arrays share. A value is one number in the body of an object record, alone on
  * its cache line, so that who updates it does not take away the lines by which others find it; an array is
- * numbers in a block of the arena that hangs from a cell. Who writes what: see numbers.c. For sync/. */
+ * numbers in a block of the arena that hangs from an object record. Who writes what: see numbers.c. For sync/. */
 #ifndef SYNC_NUMBERS_H
 #define SYNC_NUMBERS_H
 
@@ -16,11 +16,11 @@
 #include "sync/number.h"
 #include "sync/own_lock.h"
 
-/* What the body of the cell holds: constant, but for the number. */
+/* What the body of the object record holds: constant, but for the number. */
 struct numbers {
     struct own_lock own_lock; /* not constant: see own_lock.c */
     mpm_type type;
-    uint64_t place; /* as its handles have it: the number of the cell, and the type */
+    uint64_t place; /* as its handles have it: the number of the object record, and the type */
     uint64_t length;
     uint64_t block;               /* where the numbers of an array stand, or 0, */
     int64_t distance;             /* and how far behind this struct the first one is, in every process */

@@ -2,7 +2,7 @@
 /* Locks of values, arrays and bytes.
  *
  * Who writes what, all of it under the mutex of the object that the lock belongs to, its parent: who first
- * asks for the lock reserves a cell, writes the lock's state, which names the parent, stores the handle that
+ * asks for the lock reserves an object record, writes the lock's state, which names the parent, stores the handle that
  * the lock is going to have in the parent's body, and commits the lock. Who ends the parent ends the lock
  * first. A handle in the parent counts only if a lock is there that names the parent: if who makes the lock
  * dies before the commit, the handle names nothing, or another's, and the next one makes a lock anew; if it

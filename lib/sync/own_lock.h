@@ -8,7 +8,8 @@
 
 /* The body of an object that may have one begins with it. */
 struct own_lock {
-    mpm_handle handle; /* what it is called, if it is there; written and read under the cell's mutex */
+    mpm_handle
+        handle; /* what it is called, if it is there; written and read under the object record's mutex */
 };
 
 /* Takes and releases the lock of an object, wherever it is; `object` is its handle as object/object.h knows it.
@@ -30,7 +31,7 @@ method_try own_lock_try_make, own_lock_try_find;
     [OWN_LOCK_FIND] = {(kind), OWN_LOCK_FIND, "find lock", .out_size = sizeof(mpm_handle), \
                        .try = own_lock_try_find}
 
-/* Ends the lock of an object, if there is one: under the cell's mutex, before the object ends. */
+/* Ends the lock of an object, if there is one: under the object record's mutex, before the object ends. */
 void own_lock_end(struct object *object, const mpm_handle *handle);
 
 #endif

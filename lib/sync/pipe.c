@@ -6,7 +6,7 @@
  * `mutex`; whoever sends writes the putting side of its own end's ring under `second_mutex` (sync/channel.h).
  * Both ends share the two locks. `closed` and the lists of holders are written under both, and read under
  * either. Each operation is committed by one store: the ring's, a list's, that of `closed`, or that of the
- * cell's identity, when the second end is closed. The blocks of the lists have the owner number of the first
+ * object record's identity, when the second end is closed. The blocks of the lists have the owner number of the first
  * ring, so the sweep passes them on before that ring is swept.
  *
  * The other end is gone when it is closed, or had holders and all of them are dead or have let it go. A receiver that finds its
@@ -41,8 +41,8 @@ struct pipe {
     uint64_t holders[PIPE_ENDS]; /* struct holders */
     struct ring ring[PIPE_ENDS]; /* what each end sends */
 };
-_Static_assert(sizeof(struct pipe) <= OBJECT_BODY_SIZE, "a pipe fits into a cell");
-_Static_assert(2 * PIPE_ENDS <= OBJECT_SIDES, "a cell counts the turns of each side of a pipe");
+_Static_assert(sizeof(struct pipe) <= OBJECT_BODY_SIZE, "a pipe fits into an object record");
+_Static_assert(2 * PIPE_ENDS <= OBJECT_SIDES, "an object record counts the turns of each side of a pipe");
 
 static struct pipe *pipe_of(struct object *object)
 {
@@ -324,7 +324,7 @@ int pipe_try_poll(struct object *object, const mpm_handle *handle, struct invoca
 
 /* Closing. */
 
-/* Under both locks, which keep whoever takes the cell from it until all is free. */
+/* Under both locks, which keep whoever takes the object record from it until all is free. */
 static void end_pipe(struct object *object)
 {
     struct pipe *pipe = pipe_of(object);

@@ -7,7 +7,7 @@
  * under the getters' lock, and is at most what was got, which is at most what was put. Each operation is
  * committed by the ring, by one store, or by the store of `closed` or `done`. After the death of a holder of
  * a lock the ring is swept before anything else: see sync/channel.h. A ring of an eventcount that the dead one
- * owed comes from its reaper, and so does one of the node's doorbell. Only what stays with the cell may be
+ * owed comes from its reaper, and so does one of the node's doorbell. Only what stays with the object record may be
  * written without a lock: the object may be another one by then.
  *
  * What a getter of another node takes back (object/call.h) is given back to the ring: it is first again. `done` may be
@@ -46,7 +46,7 @@ struct queue {
     struct ring ring;
     _Alignas(64) _Atomic uint64_t done;
 };
-_Static_assert(sizeof(struct queue) <= OBJECT_BODY_SIZE, "a queue fits into a cell");
+_Static_assert(sizeof(struct queue) <= OBJECT_BODY_SIZE, "a queue fits into an object record");
 
 static inline struct queue *queue_of(struct object *object)
 {

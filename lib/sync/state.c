@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* States in two copies. Who writes what, all of it under the cell's mutex:
+/* States in two copies. Who writes what, all of it under the object record's mutex:
  *
- * The cell's body holds two copies of the state, and `commit`, whose last bit says which of them is true, the
+ * The object record's body holds two copies of the state, and `commit`, whose last bit says which of them is true, the
  * bit above it whether the true one's `value` is another than 0, and the others how many commits there were.
  * An operation
  *   - takes the mutex,
@@ -12,8 +12,8 @@
  *     that is true; whoever dies behind it has done all of it but the ring, which comes from its reaper. So
  *     there is nothing to repair for who gets the mutex from a dead holder.
  *
- * Waiters stand in the cell as long as they are few; then in a block with room for two copies of them. A
- * larger block is allocated under that one of the cell's two owner numbers which the table in use does not
+ * Waiters stand in the object record as long as they are few; then in a block with room for two copies of them. A
+ * larger block is allocated under that one of the object record's two owner numbers which the table in use does not
  * have; the copies move there by an operation like any other (its commit makes the new block the true one),
  * and the old block is freed. Who dies in between leaves a block with the number that is not in use:
  * whoever gets the mutex from it frees all blocks of that number.
@@ -22,10 +22,10 @@
  * flags. Then the table is freed, and the block `argument`, which has an owner number of its own, and the
  * object ends. Whoever gets the mutex from one that died there does what is left of that, by the numbers. If
  * the maker of an object dies after its block has that number and before the object is there, the block is
- * freed when another one is made in the cell.
+ * freed when another one is made in the object record.
  *
  * Without the mutex anybody may read `commit`, and `lock`, which is constant, and nothing else: they stay in
- * the cell. */
+ * the object record. */
 #include "sync/state.h"
 
 #include <assert.h>
@@ -38,8 +38,8 @@
 #include "object/call.h"
 #include "shm/kill_point.h"
 
-#define BLOCK_OWNER  2u /* the cell's number of the block `argument`, behind those of tables */
-#define FEW_WAITERS  4u /* that stand in the cell */
+#define BLOCK_OWNER  2u /* the object record's number of the block `argument`, behind those of tables */
+#define FEW_WAITERS  4u /* that stand in the object record */
 #define FIRST_ROOM   16u
 #define MOST_WAITERS 0x1000000u
 #define ONE_COMMIT   4u
@@ -55,7 +55,7 @@ struct body {
     mpm_handle lock; /* what the states say, too */
     struct copy copy[2];
 };
-_Static_assert(sizeof(struct body) <= OBJECT_BODY_SIZE, "two copies of a state fit into a cell");
+_Static_assert(sizeof(struct body) <= OBJECT_BODY_SIZE, "two copies of a state fit into an object record");
 
 static struct body *body_of(struct object *object)
 {

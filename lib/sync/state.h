@@ -4,7 +4,7 @@
  *
  * A step is a function of a state, its waiters, the caller and what it asks for; it knows nothing of
  * processes that die, of memory that is shared, or of other nodes. It is run on the copy that is not true,
- * under the cell's mutex, and its change is committed by one store: see state.c. For sync/ only. */
+ * under the object record's mutex, and its change is committed by one store: see state.c. For sync/ only. */
 #ifndef SYNC_STATE_H
 #define SYNC_STATE_H
 
@@ -19,10 +19,11 @@
 /* What one copy says; which fields a kind uses, and for what, stands in its file. */
 struct state {
     struct thread_ref owner; /* who has the lock; `number` 0: nobody */
-    uint64_t table;          /* block in the arena where the waiters stand; 0: in the cell, behind the copy */
-    uint32_t room;           /* waiters that there is room for */
-    uint32_t count;          /* waiters */
-    uint32_t side; /* which of the cell's two owner numbers the table has: goes on with every new table */
+    uint64_t table; /* block in the arena where the waiters stand; 0: in the object record, behind the copy */
+    uint32_t room;  /* waiters that there is room for */
+    uint32_t count; /* waiters */
+    uint32_t
+        side; /* which of the object record's two owner numbers the table has: goes on with every new table */
     uint32_t flags;
     uint32_t value;    /* permits, parties, whether it is set */
     uint32_t limit;    /* of permits; 0: none */
@@ -76,7 +77,7 @@ typedef int state_step(struct draft *draft, struct request *request, struct answ
 /* Among the flags: the object is at its end. Kinds have the lower bits. */
 #define STATE_ENDED 0x80000000u
 
-/* Makes the state of a reserved cell: what its kind wants in it. A block `argument` is the caller's own
+/* Makes the state of a reserved object record: what its kind wants in it. A block `argument` is the caller's own
  * before, and the object's then. */
 void state_create(struct object *object, const struct state *initial);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Values: arrays of one number that stands in the cell; see numbers.c for who writes what. */
+/* Values: arrays of one number that stands in the object record; see numbers.c for who writes what. */
 #include "mpmap/value.h"
 
 #include "mpmap/status.h"
