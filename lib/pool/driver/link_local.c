@@ -37,7 +37,7 @@ static void *results_in_place(const struct node_link *link)
                                                                                       : NULL;
 }
 
-static void on_hung(void *argument, const struct granted_lease *lease)
+static void on_published(void *argument, const struct granted_lease *lease)
 {
     const struct node_link *link = argument;
 
@@ -84,7 +84,7 @@ static int open_queue(struct node_link *link)
                              .stands_in_line = map->request->is_in_line,
                              .items_in_place = items_in_place(link),
                              .results_in_place = results_in_place(link),
-                             .hung = on_hung,
+                             .published = on_published,
                              .seen = on_seen,
                              .argument = link};
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* How a map speaks to the nodes of its pool: to each by the same few functions, whether it is the driver's own, whose
- * board it hangs leases on (link_local.c), or another one, to whose leader they go as messages (link_remote.c). What
+ * board it publishes leases on (link_local.c), or another one, to whose leader they go as messages (link_remote.c). What
  * comes back are events, which are the same, too. None of it blocks. For pool/driver/. */
 #ifndef POOL_DRIVER_NODE_LINK_H
 #define POOL_DRIVER_NODE_LINK_H

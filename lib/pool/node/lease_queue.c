@@ -19,7 +19,7 @@ struct lease_queue {
     struct job_spec *copy; /* with its context, while it waits for room; NULL: it does not, or lasts */
     struct node_job *held; /* NULL as long as the arena has no room for it */
     struct late_lease *late, **end; /* oldest first */
-    bool has_begun;                 /* it has had a lease hung up */
+    bool has_begun;                 /* it has had a lease published */
 };
 
 /* 1 as node_job_open(). */
@@ -72,8 +72,8 @@ int lease_queue_create(const struct queued_job *job, struct lease_queue **create
     return status;
 }
 
-/* 1 as node_lease_hang(). */
-static int hang(struct lease_queue *queue, const struct granted_lease *lease)
+/* 1 as node_lease_publish(). */
+static int publish(struct lease_queue *queue, const struct granted_lease *lease)
 {
     struct node_lease *held;
     int status = open_job(queue);
@@ -81,16 +81,16 @@ static int hang(struct lease_queue *queue, const struct granted_lease *lease)
     if (status)
         return status;
     if (lease->blobs)
-        status = node_lease_hang_blobs(queue->held, lease->number, lease->first, lease->count, lease->blobs,
-                                       &held);
+        status = node_lease_publish_blobs(queue->held, lease->number, lease->first, lease->count,
+                                          lease->blobs, &held);
     else
-        status = node_lease_hang(queue->held, lease->number, lease->first, lease->count, lease->items,
-                                 lease->size, &held);
+        status = node_lease_publish(queue->held, lease->number, lease->first, lease->count, lease->items,
+                                    lease->size, &held);
     if (status)
         return status;
     queue->has_begun = true;
-    if (queue->job.hung)
-        queue->job.hung(queue->job.argument, lease);
+    if (queue->job.published)
+        queue->job.published(queue->job.argument, lease);
     return MPM_OK;
 }
 
@@ -113,7 +113,7 @@ static int put_off(struct lease_queue *queue, const struct granted_lease *lease)
 
 int lease_queue_grant(struct lease_queue *queue, const struct granted_lease *lease, bool may_begin)
 {
-    int status = may_begin && !queue->late ? hang(queue, lease) : 1;
+    int status = may_begin && !queue->late ? publish(queue, lease) : 1;
 
     return status > 0 ? put_off(queue, lease) : status;
 }
@@ -168,7 +168,7 @@ static int hang_late(struct lease_queue *queue, bool *worked)
 {
     int status = MPM_OK;
 
-    while (queue->late && !(status = hang(queue, &queue->late->lease))) {
+    while (queue->late && !(status = publish(queue, &queue->late->lease))) {
         drop_late(queue, &queue->late);
         *worked = true;
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a node has been given of a map: leases that hang on its board, and those that the arena has no room for yet. The
+/* What a node has been given of a map: leases that are on its board, and those that the arena has no room for yet. The
  * driver has one at its own node, the node agent has one for each of main's maps on another. None of these calls blocks.
  * For pool/. */
 #ifndef POOL_NODE_LEASE_QUEUE_H
@@ -30,8 +30,8 @@ struct queued_job {
     bool stands_in_line;        /* see node_job_stands_in_line() */
     const void *items_in_place; /* see node_job_use_in_place() */
     void *results_in_place;
-    /* A lease has been hung up. May be NULL. */
-    void (*hung)(void *argument, const struct granted_lease *lease);
+    /* A lease has been published. May be NULL. */
+    void (*published)(void *argument, const struct granted_lease *lease);
     /* How far a lease is, by lease_queue_look(). One that is done or lost is dropped afterwards. 0, or a status that ends
      * the look. */
     int (*seen)(void *argument, struct node_lease *lease, enum lease_look look);
@@ -46,12 +46,12 @@ int lease_queue_grant(struct lease_queue *queue, const struct granted_lease *lea
 /* Gives back what nobody has claimed of a lease: how many items, from the first on, the node keeps. false if the lease has
  * ended already. */
 bool lease_queue_recall(struct lease_queue *queue, uint64_t number, uint64_t *kept);
-/* Looks at all leases that hang, then hangs up what has waited, if it `may_begin`. `worked` is set to true if something
- * has come of it. The status of `seen`, or why a lease cannot be hung up. */
+/* Looks at all published leases, then publishes what has waited, if it `may_begin`. `worked` is set to true if something
+ * has come of it. The status of `seen`, or why a lease cannot be published. */
 int lease_queue_look(struct lease_queue *queue, bool may_begin, bool *worked);
-/* Whether one of its leases has been hung up. */
+/* Whether one of its leases has been published. */
 bool lease_queue_has_begun(const struct lease_queue *queue);
-/* Whether leases of it wait, and none has been hung up yet. */
+/* Whether leases of it wait, and none has been published yet. */
 bool lease_queue_waits_to_begin(const struct lease_queue *queue);
 /* Drops what waits: nothing more is to be granted. */
 void lease_queue_give_up(struct lease_queue *queue);

@@ -3,7 +3,7 @@
  *
  * A lease goes through rounds. A round ends when everything has been claimed and no worker is in the lease;
  * the items without a done bit then were lost with their workers. Those that a crash was blamed on as often
- * as an item may be tried have failed; the rest is hung up again, by a list of their numbers. */
+ * as an item may be tried have failed; the rest is published again, by a list of their numbers. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -444,7 +444,7 @@ static enum lease_look end_round(struct node_lease *lease)
         return lose(lease, error_set(MPM_ENOMEM, "no memory for the list of failed items"));
     if ((missing = count_missing(lease))) {
         list_missing(lease, missing);
-        node_lease_put_up(lease);
+        node_lease_put_on_board(lease);
         return LEASE_RUNS;
     }
     if (!take_failures(lease))
@@ -457,7 +457,7 @@ enum lease_look node_lease_look(struct node_lease *lease)
 {
     if (atomic_load(&lease->block->next) < lease->block->count)
         return LEASE_RUNS;
-    node_lease_take_down(lease);
+    node_lease_withdraw(lease);
     if (node_lease_is_quiet(lease))
         return end_round(lease);
     if (lease->is_said_claimed)

@@ -54,7 +54,7 @@ void node_job_stop(struct node_job *job)
 {
     for (struct node_lease *lease = job->leases; lease; lease = lease->next) {
         atomic_exchange(&lease->block->next, LEASE_FROZEN);
-        node_lease_take_down(lease);
+        node_lease_withdraw(lease);
     }
 }
 
@@ -78,7 +78,7 @@ bool node_job_close(struct node_job *job)
     bool is_quiet = true;
 
     for (struct node_lease *lease = job->leases; lease; lease = lease->next) {
-        node_lease_take_down(lease);
+        node_lease_withdraw(lease);
         if (node_lease_is_quiet(lease))
             continue;
         kill_workers_in(lease);
@@ -263,7 +263,7 @@ static void wait_no_more(struct node_lease *lease)
  * out others. Under the entry mutex. */
 static uint64_t next_serial(struct node_job *job)
 {
-    unsigned number = job->put_up++;
+    unsigned number = job->published++;
 
     if (!job->place || number >= LEASES_IN_PLACE)
         job->place = atomic_fetch_add(&job->node_pool->board->last_place, 1) + 1;
@@ -271,27 +271,27 @@ static uint64_t next_serial(struct node_job *job)
 }
 
 /* Puts it where workers find it. Where so many maps run at once that the board is full it waits: whoever takes a lease
- * down hangs it. */
-void node_lease_put_up(struct node_lease *lease)
+ * publishes it. */
+void node_lease_put_on_board(struct node_lease *lease)
 {
     struct node_pool *node_pool = lease->job->node_pool;
 
-    lease->is_up = true;
+    lease->is_published = true;
     pthread_mutex_lock(&node_pool->entry_mutex);
-    lease->block->is_in_line = lease->job->stands_in_line && !lease->job->put_up;
+    lease->block->is_in_line = lease->job->stands_in_line && !lease->job->published;
     atomic_store_explicit(&lease->block->serial, next_serial(lease->job), memory_order_relaxed);
     if (node_pool->first_waiting || !take_entry(lease))
         wait_for_entry(lease);
     pthread_mutex_unlock(&node_pool->entry_mutex);
 }
 
-void node_lease_take_down(struct node_lease *lease)
+void node_lease_withdraw(struct node_lease *lease)
 {
     struct node_pool *node_pool = lease->job->node_pool;
 
-    if (!lease->is_up)
+    if (!lease->is_published)
         return;
-    lease->is_up = false;
+    lease->is_published = false;
     pthread_mutex_lock(&node_pool->entry_mutex);
     if (lease->entry)
         leave_entry(lease);
@@ -329,37 +329,37 @@ static int make_lease(struct node_job *job, uint64_t number, uint64_t first, uin
     return MPM_OK;
 }
 
-static void hang(struct node_lease *lease)
+static void publish(struct node_lease *lease)
 {
-    node_lease_put_up(lease);
+    node_lease_put_on_board(lease);
     lease->next = lease->job->leases;
     lease->job->leases = lease;
 }
 
-int node_lease_hang(struct node_job *job, uint64_t number, uint64_t first, uint64_t count, const void *items,
-                    uint64_t size, struct node_lease **hung)
+int node_lease_publish(struct node_job *job, uint64_t number, uint64_t first, uint64_t count,
+                       const void *items, uint64_t size, struct node_lease **published)
 {
     int status;
 
     assert(count && count <= UINT32_MAX);
-    if ((status = make_lease(job, number, first, count, size, hung)))
+    if ((status = make_lease(job, number, first, count, size, published)))
         return status;
     if (items && !job->items)
-        memcpy(arena_at(job->node_pool->arena, (*hung)->block->items), items, size);
-    hang(*hung);
+        memcpy(arena_at(job->node_pool->arena, (*published)->block->items), items, size);
+    publish(*published);
     return MPM_OK;
 }
 
-int node_lease_hang_blobs(struct node_job *job, uint64_t number, uint64_t first, uint64_t count,
-                          const mpm_blob *items, struct node_lease **hung)
+int node_lease_publish_blobs(struct node_job *job, uint64_t number, uint64_t first, uint64_t count,
+                             const mpm_blob *items, struct node_lease **published)
 {
     int status;
 
     assert(count && count <= UINT32_MAX);
-    if ((status = make_lease(job, number, first, count, blob_pack_size(items, count), hung)))
+    if ((status = make_lease(job, number, first, count, blob_pack_size(items, count), published)))
         return status;
-    blob_pack(arena_at(job->node_pool->arena, (*hung)->block->items), items, count);
-    hang(*hung);
+    blob_pack(arena_at(job->node_pool->arena, (*published)->block->items), items, count);
+    publish(*published);
     return MPM_OK;
 }
 
@@ -370,7 +370,7 @@ uint64_t node_lease_cut(struct node_lease *lease)
 
     lease->is_said_claimed = true;
     if (block->order)
-        return lease->keep; /* what is hung up anew is little, and scattered */
+        return lease->keep; /* what is published again is little, and scattered */
     claimed = atomic_exchange(&block->next, LEASE_FROZEN);
     if (claimed < lease->keep)
         lease->keep = claimed;

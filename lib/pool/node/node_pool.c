@@ -201,7 +201,7 @@ void node_pool_begin_close(struct node_pool *node_pool)
     }
 }
 
-/* Something that hangs there may be claimed. What it reads of a lease that has just been freed does no harm. */
+/* Something that is published there may be claimed. What it reads of a lease that has just been freed does no harm. */
 static bool has_work(const struct node_pool *node_pool)
 {
     const struct board *board = node_pool->board;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The node pool: a pool on one node, as the rank sees it that hangs leases on the node's board. At home that is
+/* The node pool: a pool on one node, as the rank sees it that publishes leases on the node's board. At home that is
  * the pool's driver (map.c), on other nodes than main's the node agent (node_agent.c): both do the same things by these calls.
  *
  * None of them blocks. The node's doorbell rings when one of them may have more to say. For pool/ only. */
@@ -121,14 +121,14 @@ enum lease_look {
 /* Hangs up a lease of `count` items (< 2^32), the first of which has the number `first` in the map. `items`, of
  * `size` bytes in all, are copied, unless they are used in place; NULL if they have no size; a pack of them for
  * JOB_BLOBS. MPM_ENOMEM, and what is missing; 1 as node_job_open(). */
-int node_lease_hang(struct node_job *job, uint64_t number, uint64_t first, uint64_t count, const void *items,
-                    uint64_t size, struct node_lease **lease);
+int node_lease_publish(struct node_job *job, uint64_t number, uint64_t first, uint64_t count,
+                       const void *items, uint64_t size, struct node_lease **lease);
 /* The same with items that are not packed yet. */
-int node_lease_hang_blobs(struct node_job *job, uint64_t number, uint64_t first, uint64_t count,
-                          const mpm_blob *items, struct node_lease **lease);
+int node_lease_publish_blobs(struct node_job *job, uint64_t number, uint64_t first, uint64_t count,
+                             const mpm_blob *items, struct node_lease **lease);
 /* Gives back what nobody has claimed: how many items, from the first on, it keeps. */
 uint64_t node_lease_cut(struct node_lease *lease);
-/* Looks how far it is; hangs up anew what was lost with a worker. */
+/* Looks how far it is; publishes again what was lost with a worker. */
 enum lease_look node_lease_look(struct node_lease *lease);
 /* Whether workers have claimed some of it. */
 bool node_lease_is_begun(const struct node_lease *lease);

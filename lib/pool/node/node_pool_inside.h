@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the parts of the node pool share: node_pool.c (a pool and its workers), node_lease.c (jobs, and hanging up their
+/* What the parts of the node pool share: node_pool.c (a pool and its workers), node_lease.c (jobs, and publishing their
  * leases) and collect.c (what comes of them). For pool/. */
 #ifndef POOL_NODE_NODE_POOL_INSIDE_H
 #define POOL_NODE_NODE_POOL_INSIDE_H
@@ -43,8 +43,8 @@ struct node_job {
     uint64_t offset; /* of the job_block */
     struct job_block *block;
     uint64_t items, results;   /* offsets of those of item 0, where they are used in place; else 0 */
-    uint64_t place;            /* in line, from 1; 0: it has put up no lease yet */
-    unsigned put_up;           /* leases, and again what of them was lost: the first few have that place */
+    uint64_t place;            /* in line, from 1; 0: it has published no lease yet */
+    unsigned published;        /* leases, and again what of them was lost: the first few have that place */
     bool stands_in_line;       /* single calls must not pass it */
     struct node_lease *leases; /* newest first */
 };
@@ -65,9 +65,9 @@ struct node_lease {
     uint64_t offset; /* of the lease_block */
     uint64_t block_size;
     struct lease_block *block;
-    bool is_up; /* it was put up, and not taken down since: its owner's */
-    /* Under the node pool's entry_mutex: whoever leaves an entry hangs the lease there that has waited longest. */
-    _Atomic uint64_t *entry; /* where it hangs; NULL if it does not */
+    bool is_published; /* it was published, and not withdrawn since: its owner's */
+    /* Under the node pool's entry_mutex: whoever leaves an entry publishes the lease there that has waited longest. */
+    _Atomic uint64_t *entry; /* where it is published; NULL if it does not */
     struct node_lease *next_waiting;
     /* Its owner's. */
     bool is_said_claimed; /* or it was cut, which says the same */
@@ -84,15 +84,15 @@ struct node_lease {
 void node_pool_kill_worker(struct node_pool *node_pool, uint32_t worker, uint64_t entered, uint64_t item,
                            enum item_limit limit);
 /* Hangs a lease up; if the board is full, behind those that wait for that. */
-void node_lease_put_up(struct node_lease *lease);
-/* Takes it down, if it hangs. */
-void node_lease_take_down(struct node_lease *lease);
+void node_lease_put_on_board(struct node_lease *lease);
+/* Withdraws it, if it is published. */
+void node_lease_withdraw(struct node_lease *lease);
 /* Whether its order is the one that stands in its own block. */
 static inline bool node_lease_is_short_list(const struct node_lease *lease)
 {
     return lease->block->order == lease->offset + offsetof(struct lease_block, short_list);
 }
-/* No worker is in a lease that has been taken down, or will be. */
+/* No worker is in a lease that has been withdrawn, or will be. */
 bool node_lease_is_quiet(const struct node_lease *lease);
 /* The done bits of all workers together: one word of them. */
 uint64_t node_lease_done_word(const struct node_lease *lease, uint64_t word);

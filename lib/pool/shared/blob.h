@@ -3,7 +3,7 @@
  *
  * A pack is what a lease's items stand in, and the results that another node sends: one reference for each, then the
  * bytes, which the references count from the beginning of the pack. A lease's results are references too, which count
- * from the beginning of the arena: to pages that the workers have hung on the lease (board.h). */
+ * from the beginning of the arena: to pages that the workers have linked to the lease (board.h). */
 #ifndef POOL_SHARED_BLOB_H
 #define POOL_SHARED_BLOB_H
 
@@ -21,7 +21,7 @@ struct blob_ref {
     uint64_t size;
 };
 
-/* What hangs on a lease. */
+/* What is linked to a lease. */
 struct blob_page {
     uint64_t next; /* offset, or 0 */
     uint64_t padding;

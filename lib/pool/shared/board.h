@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The board: what a pool has in the arena of one node. Its workers claim chunks from the leases that hang on
- * it; who holds the leases (main, or a process, at home, main's node agent elsewhere) hangs them up, takes them down when
+/* The board: what a pool has in the arena of one node. Its workers claim chunks from the leases that are on
+ * it; who holds the leases (main, or a process, at home, main's node agent elsewhere) publishes them, withdraws them when
  * all of their items have been claimed, and collects them when no worker is in them any more.
  *
  * Who writes what, in which order, and what is true if the writer dies at each step:
  *
  * Holder. Writes a lease block whole, then stores its offset into an entry (release): from then on workers may
- * enter. To take it down it stores 0 there. It collects when no worker record names the lease: a worker
+ * enter. To withdraw it it stores 0 there. It collects when no worker record names the lease: a worker
  * stores the name first and then looks whether the entry still holds it, the node pool empties the entry first and
  * then looks at the names, both sequentially consistent, so one of them sees the other. If a node pool dies that is a rank, the
  * run ends; what becomes of a process's pool is told in pool_registry.c.
@@ -16,15 +16,15 @@
  * and if it failed notes that, (4) sets the item's bit in its own `done` bits of the lease (release). Step 4
  * commits. No line that it writes in (2) and (4) is written by anybody else. If it dies before 4, at whatever
  * instruction, also between 1 and 2, the item has no bit: once the lease is quiet, what has no bit from any
- * worker was lost with one, and is hung up again. So no claim has to be recorded, and a claim is one
+ * worker was lost with one, and is published again. So no claim has to be recorded, and a claim is one
  * fetch_add. Notes of failures are claimed by a fetch_add on `note_count`; a note counts only if it is marked
- * `ready` and its item's bit is set by the worker that wrote it; before items are hung up again the node pool forgets the
+ * `ready` and its item's bit is set by the worker that wrote it; before items are published again the node pool forgets the
  * others, so that there is room for as many as items. Where a lease may have more failures than notes,
  * each worker has one in reserve for its first failure that finds none left. So the first item of all that fails
  * has its text: it is the first failure of its worker.
  *
  * Pages, of results of any length. A worker (1) allocates a page, which is owned by the job's own number, (2) links it
- * to the last one that it has hung on the lease, (3) stores it as the last one (release), (4) writes results into it,
+ * to the last one that it has linked to the lease, (3) stores it as the last one (release), (4) writes results into it,
  * (5) stores a reference to each in the lease's results, before its bit. The node pool frees the pages with the lease. If
  * the worker dies between 1 and 3 the page is freed with the job, by its owner's number; later, with the lease.
  *
@@ -193,7 +193,7 @@ struct crash {
 
 struct lease_block {
     _Alignas(64) _Atomic uint64_t next; /* the claim counter, alone in its line */
-    /* Constant while it hangs. */
+    /* Constant while it is published. */
     _Alignas(64) uint64_t job; /* offset of its job_block */
     uint64_t first;            /* index in the map of the lease's item 0 */
     uint64_t size;             /* items when it was made: how long the arrays are */
@@ -204,7 +204,7 @@ struct lease_block {
     uint64_t done, failed;     /* offsets of `words` uint64_t for each worker */
     uint64_t words;
     uint64_t
-        pages; /* offset of an offset for each worker: of the last page that it has hung; of JOB_BLOBS only */
+        pages; /* offset of an offset for each worker: of the last page that it has published; of JOB_BLOBS only */
     uint32_t chunk;    /* overrides the job's if not 0 */
     uint32_t is_alone; /* each of its items is run while no other worker of the node runs any */
     uint32_t worker_count;

@@ -125,7 +125,7 @@ static _Atomic uint64_t *lowest_entry(uint64_t serial, uint64_t *lowest)
     return found;
 }
 
-/* While it looks, two may be hung up, the older one where it has looked before: a second look finds that. */
+/* While it looks, two may be published, the older one where it has looked before: a second look finds that. */
 static _Atomic uint64_t *next_entry(uint64_t *serial)
 {
     uint64_t lowest = UINT64_MAX, before;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Items and results of any length, in a worker. Results are written into pages, which the worker hangs on the lease;
+/* Items and results of any length, in a worker. Results are written into pages, which the worker links to the lease;
  * board.h says in which order, and what its death at each step means. A result grows where it is, if it is the last one
  * on its page and there is room; else it moves to a new page. */
 #include <string.h>
