@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Calls on objects of other nodes. Who writes what in a slot:
+/* Calls on objects of other nodes. Who writes what in a request:
  *
- * `state` says whose the slot is; its upper part is the number of the calling process.
+ * `state` says whose the request is; its upper part is the number of the calling process.
  *
  *            caller            caller             courier            caller
  *   FREE ---------> FILLING ---------> POSTED ---------------> DONE --------> FREE
@@ -16,20 +16,20 @@
  *   POSTED     the courier's, which sends the call, and later writes the reply
  *   DONE       its caller's again, which reads the reply and sets it free; if it dies, its reaper does
  *   ABANDONED  the courier's, whose caller has died, or does not want the reply any more: the courier cancels the
- *              call, and sets the slot free. What the home has done is done
+ *              call, and sets the request free. What the home has done is done
  *   WITHDRAWN  the same, of a caller whose time is up, or that a signal handler has interrupted: what the home has
  *              done, it undoes
  * POSTED is left by compare-and-swap only. So either the caller has the reply, or the home is told to take back what
  * it gives, and never both.
  * The reaper: FILLING and DONE to FREE, POSTED to ABANDONED. It does not touch WITHDRAWN: what was taken back is taken
  * back, whether its caller lives or not. What does
- * not fit into the slot stands in a block that the slot names; it is allocated by its writer, named, then
- * given, and freed by whoever sets the slot free, and takes it back as its own before, so the reaper does slots
+ * not fit into the request stands in a block that the request names; it is allocated by its writer, named, then
+ * given, and freed by whoever sets the request free, and takes it back as its own before, so the reaper does requests
  * first and then what the dead process still owned.
  *
- * The set of slots with news for the courier is an index set; who has put a slot there rings the doorbell. A
- * caller that dies between POSTED, ABANDONED or WITHDRAWN and the set is seen by its reaper, which abandons the slot
- * and puts it there. So a slot may be put there once too often, and be the next call's by then: the courier keeps
+ * The set of requests with news for the courier is an index set; who has put a request there rings the doorbell. A
+ * caller that dies between POSTED, ABANDONED or WITHDRAWN and the set is seen by its reaper, which abandons the request
+ * and puts it there. So a request may be put there once too often, and be the next call's by then: the courier keeps
  * in `sent` which call it has sent.
  *
  * Whatever a thread has taken back goes to the home before what it asks for afterwards, so that the home has undone
@@ -53,16 +53,23 @@
 #include "shm/interrupt.h"
 #include "shm/kill_point.h"
 
-#define SEGMENT_SLOTS 64u
-#define MAX_SEGMENTS  (INDEX_SET_SIZE / SEGMENT_SLOTS)
-#define INLINE_SIZE   ((size_t)256)
-#define REPLY_SPIN_NS 5000u
-#define SOON_NS       60000000u /* longer than a courier sleeps */
+#define SEGMENT_REQUESTS 64u
+#define MAX_SEGMENTS     (INDEX_SET_SIZE / SEGMENT_REQUESTS)
+#define INLINE_SIZE      ((size_t)256)
+#define REPLY_SPIN_NS    5000u
+#define SOON_NS          60000000u /* longer than a courier sleeps */
 
-enum slot_state { SLOT_FREE, SLOT_FILLING, SLOT_POSTED, SLOT_ABANDONED, SLOT_WITHDRAWN, SLOT_DONE };
+enum request_state {
+    REQUEST_FREE,
+    REQUEST_FILLING,
+    REQUEST_POSTED,
+    REQUEST_ABANDONED,
+    REQUEST_WITHDRAWN,
+    REQUEST_DONE
+};
 
-struct slot {
-    _Atomic uint32_t state; /* enum slot_state, and the caller's process number << 8 */
+struct request {
+    _Atomic uint32_t state; /* enum request_state, and the caller's process number << 8 */
     uint32_t serial;        /* of the call: the caller's */
     uint32_t sent;          /* the serial of the last call that was sent from here: the courier's */
     uint32_t method;        /* method_code() */
@@ -80,7 +87,7 @@ struct slot {
 };
 
 struct call_table {
-    struct index_set news; /* slots that the courier is to look at */
+    struct index_set news; /* requests that the courier is to look at */
     _Atomic uint64_t segment[MAX_SEGMENTS];
 };
 
@@ -94,11 +101,11 @@ int call_table_create(struct arena *arena)
     return arena_make_root(arena, ARENA_ROOT_CALLS, sizeof(struct call_table));
 }
 
-static struct slot *slot_at(struct arena *arena, uint32_t number)
+static struct request *request_at(struct arena *arena, uint32_t number)
 {
-    uint64_t segment = atomic_load(&table_of(arena)->segment[number / SEGMENT_SLOTS]);
+    uint64_t segment = atomic_load(&table_of(arena)->segment[number / SEGMENT_REQUESTS]);
 
-    return (struct slot *)arena_at(arena, segment) + number % SEGMENT_SLOTS;
+    return (struct request *)arena_at(arena, segment) + number % SEGMENT_REQUESTS;
 }
 
 static int make_segment(struct arena *arena, uint32_t number)
@@ -109,9 +116,10 @@ static int make_segment(struct arena *arena, uint32_t number)
 
     if (atomic_load(&table->segment[number]))
         return MPM_OK;
-    if ((status = arena_alloc(arena, SEGMENT_SLOTS * sizeof(struct slot), process_own_number(), &offset)))
+    if ((status = arena_alloc(arena, SEGMENT_REQUESTS * sizeof(struct request), process_own_number(),
+                              &offset)))
         return status;
-    memset(arena_at(arena, offset), 0, SEGMENT_SLOTS * sizeof(struct slot));
+    memset(arena_at(arena, offset), 0, SEGMENT_REQUESTS * sizeof(struct request));
     if (atomic_compare_exchange_strong(&table->segment[number], &none, offset))
         arena_give(arena, offset);
     else
@@ -119,51 +127,51 @@ static int make_segment(struct arena *arena, uint32_t number)
     return MPM_OK;
 }
 
-static int reserve_slot(struct arena *arena, uint32_t *reserved)
+static int reserve_request(struct arena *arena, uint32_t *reserved)
 {
     for (uint32_t i = 0; i < INDEX_SET_SIZE; i++) {
-        uint32_t free_state = SLOT_FREE;
-        struct slot *slot;
+        uint32_t free_state = REQUEST_FREE;
+        struct request *request;
         int status;
 
-        if (i % SEGMENT_SLOTS == 0 && (status = make_segment(arena, i / SEGMENT_SLOTS)))
+        if (i % SEGMENT_REQUESTS == 0 && (status = make_segment(arena, i / SEGMENT_REQUESTS)))
             return status;
-        slot = slot_at(arena, i);
-        if (atomic_load_explicit(&slot->state, memory_order_relaxed) != SLOT_FREE ||
-            !atomic_compare_exchange_strong(&slot->state, &free_state,
-                                            SLOT_FILLING | process_own_number() << 8))
+        request = request_at(arena, i);
+        if (atomic_load_explicit(&request->state, memory_order_relaxed) != REQUEST_FREE ||
+            !atomic_compare_exchange_strong(&request->state, &free_state,
+                                            REQUEST_FILLING | process_own_number() << 8))
             continue;
-        slot->block = 0;
-        slot->room = INLINE_SIZE;
+        request->block = 0;
+        request->room = INLINE_SIZE;
         *reserved = i;
         return MPM_OK;
     }
     return error_set(MPM_ENOMEM, "a node cannot have more than %u calls under way", INDEX_SET_SIZE);
 }
 
-static enum slot_state state_of(uint32_t word)
+static enum request_state state_of(uint32_t word)
 {
-    return (enum slot_state)(word & 0xff);
+    return (enum request_state)(word & 0xff);
 }
 
-static void *slot_bytes(struct arena *arena, struct slot *slot)
+static void *request_bytes(struct arena *arena, struct request *request)
 {
-    return slot->block ? arena_at(arena, slot->block) : slot->bytes;
+    return request->block ? arena_at(arena, request->block) : request->bytes;
 }
 
-/* Room for bytes of a call or a reply in a slot that is the caller's own. The old ones are lost. */
-static int slot_make_room(struct arena *arena, struct slot *slot, size_t size)
+/* Room for bytes of a call or a reply in a request that is the caller's own. The old ones are lost. */
+static int request_make_room(struct arena *arena, struct request *request, size_t size)
 {
-    uint64_t old = slot->block, offset;
+    uint64_t old = request->block, offset;
     int status;
 
-    if (size <= slot->room)
+    if (size <= request->room)
         return MPM_OK;
     if ((status = arena_alloc(arena, size, process_own_number(), &offset)))
         return status;
     KILL_POINT();
-    slot->block = offset;
-    slot->room = size;
+    request->block = offset;
+    request->room = size;
     KILL_POINT();
     arena_give(arena, offset);
     KILL_POINT();
@@ -171,18 +179,18 @@ static int slot_make_room(struct arena *arena, struct slot *slot, size_t size)
     return MPM_OK;
 }
 
-/* The block is the caller's own again before the slot forgets it. */
-static void slot_free(struct arena *arena, struct slot *slot)
+/* The block is the caller's own again before the request forgets it. */
+static void request_free(struct arena *arena, struct request *request)
 {
-    uint64_t block = slot->block;
+    uint64_t block = request->block;
 
     if (block)
         arena_pass(arena, block, process_own_number());
     KILL_POINT();
-    slot->block = 0;
+    request->block = 0;
     KILL_POINT();
     arena_free(arena, block);
-    atomic_store(&slot->state, SLOT_FREE);
+    atomic_store(&request->state, REQUEST_FREE);
 }
 
 /* The caller. */
@@ -218,62 +226,63 @@ static char *copy_part(char *to, const void *from, size_t size)
 }
 
 /* With room for the reply, too: what the home gives is gone there, and must not find that there is none. */
-static int fill_slot(struct arena *arena, struct slot *slot, const mpm_handle *handle,
-                     const struct invocation *invocation, double timeout_s)
+static int fill_request(struct arena *arena, struct request *request, const mpm_handle *handle,
+                        const struct invocation *invocation, double timeout_s)
 {
     size_t size = request_size(invocation), room = reply_room(invocation);
     char *bytes;
     int status;
 
-    if ((status = slot_make_room(arena, slot, size > room ? size : room)))
+    if ((status = request_make_room(arena, request, size > room ? size : room)))
         return status;
-    bytes = slot_bytes(arena, slot);
+    bytes = request_bytes(arena, request);
     bytes = copy_part(bytes, invocation->in, invocation->method->in_size);
     bytes = copy_part(bytes, invocation->tail, invocation->tail_size);
     copy_part(bytes, invocation->second, invocation->second_size);
-    slot->size = size;
-    slot->handle = *handle;
-    slot->method = method_code(invocation->method);
-    slot->timeout_s = timeout_s;
-    slot->serial++;
+    request->size = size;
+    request->handle = *handle;
+    request->method = method_code(invocation->method);
+    request->timeout_s = timeout_s;
+    request->serial++;
     return MPM_OK;
 }
 
-static int check_reply(const struct slot *slot, const struct method *method)
+static int check_reply(const struct request *request, const struct method *method)
 {
-    if (slot->status || slot->size == method->out_size || (method->has_more && slot->size > method->out_size))
+    if (request->status || request->size == method->out_size ||
+        (method->has_more && request->size > method->out_size))
         return MPM_OK;
     return error_set(MPM_EPROTOCOL, "node %u answered \"%s\" of the %s with %zu bytes, not %u",
-                     slot->handle.home, method->name, object_kind_name(method->kind), (size_t)slot->size,
-                     method->out_size);
+                     request->handle.home, method->name, object_kind_name(method->kind),
+                     (size_t)request->size, method->out_size);
 }
 
 /* What comes with a failure is `out`, or nothing. */
-static int read_reply(struct arena *arena, struct slot *slot, struct invocation *invocation)
+static int read_reply(struct arena *arena, struct request *request, struct invocation *invocation)
 {
-    const char *bytes = slot_bytes(arena, slot);
+    const char *bytes = request_bytes(arena, request);
     uint32_t out_size = invocation->method->out_size;
-    int status = check_reply(slot, invocation->method);
+    int status = check_reply(request, invocation->method);
 
-    if (status || slot->size < out_size)
-        return slot->status ? error_set(slot->status, "%s", slot->text) : status;
+    if (status || request->size < out_size)
+        return request->status ? error_set(request->status, "%s", request->text) : status;
     if (out_size)
         memcpy(invocation->out, bytes, out_size);
-    invocation->size = slot->size - out_size;
+    invocation->size = request->size - out_size;
     if (invocation->size && invocation->room)
         memcpy(invocation->more, bytes + out_size,
                invocation->size < invocation->room ? invocation->size : invocation->room);
-    return slot->status ? error_set(slot->status, "%s", slot->text) : MPM_OK;
+    return request->status ? error_set(request->status, "%s", request->text) : MPM_OK;
 }
 
-/* Leaves a slot that is POSTED to the courier; false if the reply was faster. */
-static bool give_up_slot(uint32_t number, enum slot_state to)
+/* Leaves a request that is POSTED to the courier; false if the reply was faster. */
+static bool give_up_request(uint32_t number, enum request_state to)
 {
     struct arena *arena = runtime_arena();
-    uint32_t own = process_own_number() << 8, posted = SLOT_POSTED | own;
+    uint32_t own = process_own_number() << 8, posted = REQUEST_POSTED | own;
 
     KILL_POINT();
-    if (!atomic_compare_exchange_strong(&slot_at(arena, number)->state, &posted, to | own))
+    if (!atomic_compare_exchange_strong(&request_at(arena, number)->state, &posted, to | own))
         return false;
     KILL_POINT();
     index_set_add(&table_of(arena)->news, number);
@@ -289,47 +298,48 @@ struct patience {
 };
 #define CALL_INTERRUPTED 4 /* it was taken back for that; a status that does not leave this file */
 
-static bool sleep_for_reply(struct slot *slot, uint32_t seen, const struct patience *patience)
+static bool sleep_for_reply(struct request *request, uint32_t seen, const struct patience *patience)
 {
     uint64_t until_ns = clock_now_ns() + RUNTIME_CHECK_NS;
 
     if (patience->give_up_ns < until_ns)
         until_ns = patience->give_up_ns;
-    return (patience->is_interruptible ? wait_change_or_interrupt : eventcount_wait)(&slot->done, seen,
+    return (patience->is_interruptible ? wait_change_or_interrupt : eventcount_wait)(&request->done, seen,
                                                                                      REPLY_SPIN_NS, until_ns);
 }
 
-/* The run may lose a part while the call is under way: the slot is the courier's to free then, as it is if nothing
+/* The run may lose a part while the call is under way: the request is the courier's to free then, as it is if nothing
  * has come in time. An interruption stays pending if the reply was faster. */
 static int wait_for_reply(uint32_t number, const struct patience *patience)
 {
-    struct slot *slot = slot_at(runtime_arena(), number);
+    struct request *request = request_at(runtime_arena(), number);
 
     for (;;) {
-        uint32_t seen = eventcount_prepare(&slot->done);
+        uint32_t seen = eventcount_prepare(&request->done);
         bool is_changed;
         int status;
 
         DELAY_POINT();
-        if (state_of(atomic_load(&slot->state)) == SLOT_DONE)
+        if (state_of(atomic_load(&request->state)) == REQUEST_DONE)
             return MPM_OK;
-        is_changed = sleep_for_reply(slot, seen, patience);
-        if (patience->is_interruptible && interrupt_is_pending() && give_up_slot(number, SLOT_WITHDRAWN))
+        is_changed = sleep_for_reply(request, seen, patience);
+        if (patience->is_interruptible && interrupt_is_pending() &&
+            give_up_request(number, REQUEST_WITHDRAWN))
             return CALL_INTERRUPTED;
         if (is_changed)
             continue;
-        if ((status = runtime_check_whole()) && give_up_slot(number, SLOT_ABANDONED))
+        if ((status = runtime_check_whole()) && give_up_request(number, REQUEST_ABANDONED))
             return status;
-        if (clock_now_ns() >= patience->give_up_ns && give_up_slot(number, SLOT_WITHDRAWN))
+        if (clock_now_ns() >= patience->give_up_ns && give_up_request(number, REQUEST_WITHDRAWN))
             return CALL_NO_ANSWER;
     }
 }
 
 /* Leaves the call to the courier. */
-static void post_slot(struct arena *arena, struct slot *slot, uint32_t number)
+static void post_request(struct arena *arena, struct request *request, uint32_t number)
 {
     KILL_POINT();
-    atomic_store(&slot->state, SLOT_POSTED | process_own_number() << 8);
+    atomic_store(&request->state, REQUEST_POSTED | process_own_number() << 8);
     KILL_POINT();
     index_set_add(&table_of(arena)->news, number);
     KILL_POINT();
@@ -343,7 +353,7 @@ static int begin(const mpm_handle *handle, const struct invocation *invocation, 
 {
     struct arena *arena = runtime_arena();
     uint32_t number = 0;
-    struct slot *slot;
+    struct request *request;
     int status;
 
     if (!runtime_topology()->node_count)
@@ -353,18 +363,18 @@ static int begin(const mpm_handle *handle, const struct invocation *invocation, 
     if (request_size(invocation) > CALL_SIZE_LIMIT)
         return error_set(MPM_ENOMEM, "a call with %zu bytes is too long for another node: at most %zu",
                          request_size(invocation), CALL_SIZE_LIMIT);
-    if ((status = reserve_slot(arena, &number)))
+    if ((status = reserve_request(arena, &number)))
         return status;
     KILL_POINT();
-    slot = slot_at(arena, number);
-    if ((status = fill_slot(arena, slot, handle, invocation, timeout_s))) {
-        slot_free(arena, slot);
+    request = request_at(arena, number);
+    if ((status = fill_request(arena, request, handle, invocation, timeout_s))) {
+        request_free(arena, request);
         return status;
     }
-    slot->rings = calling == CALLING_IN_PARTS;
-    slot->is_timed = calling == CALLING_TIMED;
-    post_slot(arena, slot, number);
-    call->slot = number;
+    request->rings = calling == CALLING_IN_PARTS;
+    request->is_timed = calling == CALLING_TIMED;
+    post_request(arena, request, number);
+    call->request = number;
     return MPM_OK;
 }
 
@@ -376,27 +386,27 @@ int call_begin(const mpm_handle *handle, const struct invocation *invocation, do
 
 bool call_is_done(const struct call *call)
 {
-    return state_of(atomic_load(&slot_at(runtime_arena(), call->slot)->state)) == SLOT_DONE;
+    return state_of(atomic_load(&request_at(runtime_arena(), call->request)->state)) == REQUEST_DONE;
 }
 
 static int finish(const struct call *call, const struct patience *patience, struct invocation *invocation)
 {
     struct arena *arena = runtime_arena();
-    struct slot *slot = slot_at(arena, call->slot);
+    struct request *request = request_at(arena, call->request);
     int status;
 
-    if ((status = wait_for_reply(call->slot, patience)))
+    if ((status = wait_for_reply(call->request, patience)))
         return status;
-    status = read_reply(arena, slot, invocation);
+    status = read_reply(arena, request, invocation);
     KILL_POINT();
-    slot_free(arena, slot);
+    request_free(arena, request);
     return status;
 }
 
 void call_abandon(const struct call *call)
 {
-    if (!give_up_slot(call->slot, SLOT_ABANDONED))
-        slot_free(runtime_arena(), slot_at(runtime_arena(), call->slot)); /* the reply was faster */
+    if (!give_up_request(call->request, REQUEST_ABANDONED))
+        request_free(runtime_arena(), request_at(runtime_arena(), call->request)); /* the reply was faster */
 }
 
 int call_finish(const struct call *call, uint64_t give_up_ns, struct invocation *invocation)
@@ -479,18 +489,18 @@ void call_owner_died(struct arena *arena, uint32_t process)
 
     for (uint32_t i = 0; i < MAX_SEGMENTS && atomic_load(&table->segment[i]); i++) {
         arena_give(arena, atomic_load(&table->segment[i])); /* if it died before it could */
-        for (uint32_t j = i * SEGMENT_SLOTS; j < (i + 1) * SEGMENT_SLOTS; j++) {
-            struct slot *slot = slot_at(arena, j);
-            uint32_t state = atomic_load(&slot->state);
+        for (uint32_t j = i * SEGMENT_REQUESTS; j < (i + 1) * SEGMENT_REQUESTS; j++) {
+            struct request *request = request_at(arena, j);
+            uint32_t state = atomic_load(&request->state);
 
             if (state >> 8 != process)
                 continue;
-            if (state_of(state) == SLOT_ABANDONED || state_of(state) == SLOT_WITHDRAWN ||
-                (state_of(state) == SLOT_POSTED &&
-                 atomic_compare_exchange_strong(&slot->state, &state, SLOT_ABANDONED | process << 8)))
+            if (state_of(state) == REQUEST_ABANDONED || state_of(state) == REQUEST_WITHDRAWN ||
+                (state_of(state) == REQUEST_POSTED &&
+                 atomic_compare_exchange_strong(&request->state, &state, REQUEST_ABANDONED | process << 8)))
                 index_set_add(&table->news, j);
-            else if (state_of(state) == SLOT_FILLING || state_of(state) == SLOT_DONE)
-                slot_free(arena, slot);
+            else if (state_of(state) == REQUEST_FILLING || state_of(state) == REQUEST_DONE)
+                request_free(arena, request);
         }
     }
     eventcount_notify(runtime_doorbell());
@@ -502,29 +512,29 @@ void call_owner_died(struct arena *arena, uint32_t process)
 static void send_call(uint32_t number, uint32_t kind, bool is_timed)
 {
     struct arena *arena = runtime_arena();
-    struct slot *slot = slot_at(arena, number);
-    struct message_call message = {.slot = number,
-                                   .serial = slot->serial,
-                                   .method = slot->method,
+    struct request *request = request_at(arena, number);
+    struct message_call message = {.request = number,
+                                   .serial = request->serial,
+                                   .method = request->method,
                                    .is_timed = is_timed,
-                                   .timeout_s = slot->timeout_s};
-    size_t head = slot->size < METHOD_GIVEN_LIMIT ? slot->size : METHOD_GIVEN_LIMIT;
+                                   .timeout_s = request->timeout_s};
+    size_t head = request->size < METHOD_GIVEN_LIMIT ? request->size : METHOD_GIVEN_LIMIT;
     struct message_part parts[] = {{&message, sizeof message},
-                                   {slot_bytes(arena, slot), kind == MESSAGE_CALL ? slot->size
-                                                             : is_timed           ? head
-                                                                                  : 0}};
+                                   {request_bytes(arena, request), kind == MESSAGE_CALL ? request->size
+                                                                   : is_timed           ? head
+                                                                                        : 0}};
 
-    memcpy(message.handle, &slot->handle, sizeof slot->handle);
+    memcpy(message.handle, &request->handle, sizeof request->handle);
     courier_be_lively();
-    if (courier_post(slot->handle.home, kind, parts, 2))
+    if (courier_post(request->handle.home, kind, parts, 2))
         runtime_break(MPM_ENOMEM, mpm_error());
 }
 
 #define MOST_POSTED 64u
 
-/* In the courier: slots with calls that are to be sent when all that was taken back before has been. */
+/* In the courier: requests with calls that are to be sent when all that was taken back before has been. */
 static struct {
-    uint32_t slot[MOST_POSTED];
+    uint32_t request[MOST_POSTED];
     unsigned count;
     bool is_all; /* whoever comes now is left for the next time */
 } posted;
@@ -532,7 +542,7 @@ static struct {
 static void take_posted(uint32_t number)
 {
     if (!posted.is_all && posted.count < MOST_POSTED) {
-        posted.slot[posted.count++] = number;
+        posted.request[posted.count++] = number;
         return;
     }
     index_set_add(&table_of(runtime_arena())->news, number);
@@ -542,82 +552,83 @@ static void take_posted(uint32_t number)
 /* Of a call that is cancelled before it was sent the home knows nothing, and that is fine. */
 static void take_news(uint32_t number)
 {
-    struct slot *slot = slot_at(runtime_arena(), number);
-    enum slot_state state = state_of(atomic_load(&slot->state));
+    struct request *request = request_at(runtime_arena(), number);
+    enum request_state state = state_of(atomic_load(&request->state));
 
-    if (state == SLOT_POSTED && slot->sent != slot->serial) {
+    if (state == REQUEST_POSTED && request->sent != request->serial) {
         take_posted(number);
-    } else if (state == SLOT_ABANDONED || state == SLOT_WITHDRAWN) {
-        send_call(number, MESSAGE_CANCEL, state == SLOT_WITHDRAWN);
-        slot_free(runtime_arena(), slot);
+    } else if (state == REQUEST_ABANDONED || state == REQUEST_WITHDRAWN) {
+        send_call(number, MESSAGE_CANCEL, state == REQUEST_WITHDRAWN);
+        request_free(runtime_arena(), request);
     }
 }
 
 static void send_posted(uint32_t number)
 {
-    struct slot *slot = slot_at(runtime_arena(), number);
+    struct request *request = request_at(runtime_arena(), number);
 
-    if (state_of(atomic_load(&slot->state)) != SLOT_POSTED || slot->sent == slot->serial)
+    if (state_of(atomic_load(&request->state)) != REQUEST_POSTED || request->sent == request->serial)
         return;
-    slot->sent = slot->serial;
-    send_call(number, MESSAGE_CALL, slot->is_timed);
+    request->sent = request->serial;
+    send_call(number, MESSAGE_CALL, request->is_timed);
 }
 
-static void fill_reply(struct slot *slot, const struct message_reply *reply, const void *bytes, size_t size)
+static void fill_reply(struct request *request, const struct message_reply *reply, const void *bytes,
+                       size_t size)
 {
     struct arena *arena = runtime_arena();
 
-    slot->status = reply->status;
-    memcpy(slot->text, reply->text, sizeof slot->text);
-    slot->text[sizeof slot->text - 1] = 0;
-    if (slot_make_room(arena, slot, size)) {
-        slot->status = MPM_ENOMEM;
-        snprintf(slot->text, sizeof slot->text, "%s", mpm_error());
-        slot->size = 0;
+    request->status = reply->status;
+    memcpy(request->text, reply->text, sizeof request->text);
+    request->text[sizeof request->text - 1] = 0;
+    if (request_make_room(arena, request, size)) {
+        request->status = MPM_ENOMEM;
+        snprintf(request->text, sizeof request->text, "%s", mpm_error());
+        request->size = 0;
         return;
     }
-    slot->size = size;
+    request->size = size;
     if (size)
-        memcpy(slot_bytes(arena, slot), bytes, size);
+        memcpy(request_bytes(arena, request), bytes, size);
 }
 
-static void say_of_call(unsigned node, uint32_t kind, uint32_t slot, uint32_t serial)
+static void say_of_call(unsigned node, uint32_t kind, uint32_t request, uint32_t serial)
 {
-    struct message_call message = {.slot = slot, .serial = serial};
+    struct message_call message = {.request = request, .serial = serial};
 
     if (courier_post_one(node, kind, &message, sizeof message))
         runtime_break(MPM_ENOMEM, mpm_error());
 }
 
-static bool is_slot(uint32_t number)
+static bool is_request(uint32_t number)
 {
     return number < INDEX_SET_SIZE &&
-           atomic_load(&table_of(runtime_arena())->segment[number / SEGMENT_SLOTS]);
+           atomic_load(&table_of(runtime_arena())->segment[number / SEGMENT_REQUESTS]);
 }
 
 static bool on_reply(unsigned node, const void *payload, size_t size)
 {
     const struct message_reply *reply = payload;
-    struct slot *slot;
+    struct request *request;
     uint32_t state;
     bool rings;
 
-    if (size < sizeof *reply || !is_slot(reply->slot))
+    if (size < sizeof *reply || !is_request(reply->request))
         return false;
-    slot = slot_at(runtime_arena(), reply->slot);
-    state = atomic_load(&slot->state);
-    if (slot->serial != reply->serial || state_of(state) != SLOT_POSTED)
+    request = request_at(runtime_arena(), reply->request);
+    state = atomic_load(&request->state);
+    if (request->serial != reply->serial || state_of(state) != REQUEST_POSTED)
         return true; /* its caller has died, or goes on without it */
-    fill_reply(slot, reply, reply + 1, size - sizeof *reply);
-    rings = slot->rings;
+    fill_reply(request, reply, reply + 1, size - sizeof *reply);
+    rings = request->rings;
     DELAY_POINT();
-    if (!atomic_compare_exchange_strong(&slot->state, &state, (state & ~0xffu) | SLOT_DONE)) {
-        slot->size = 0; /* what the call was is not there any more: the home knows it */
+    if (!atomic_compare_exchange_strong(&request->state, &state, (state & ~0xffu) | REQUEST_DONE)) {
+        request->size = 0; /* what the call was is not there any more: the home knows it */
         return true;
     }
     if (reply->asks)
-        say_of_call(node, MESSAGE_ARRIVED, reply->slot, reply->serial);
-    eventcount_notify(&slot->done);
+        say_of_call(node, MESSAGE_ARRIVED, reply->request, reply->serial);
+    eventcount_notify(&request->done);
     if (rings)
         eventcount_notify(runtime_doorbell());
     return true;
@@ -690,7 +701,7 @@ unsigned call_caller(void)
 static void send_reply(unsigned node, const struct message_call *call, int status,
                        const struct invocation *invocation)
 {
-    struct message_reply message = {.slot = call->slot,
+    struct message_reply message = {.request = call->request,
                                     .serial = call->serial,
                                     .status = status,
                                     .asks = invocation->gives &&
@@ -783,10 +794,10 @@ static bool park(unsigned node, const struct message_call *call, const void *in,
     return true;
 }
 
-/* What the last call from a slot was given has arrived. */
-static void forget_given(unsigned node, uint32_t slot, uint32_t serial)
+/* What the last call from a request was given has arrived. */
+static void forget_given(unsigned node, uint32_t request, uint32_t serial)
 {
-    struct given *given = given_arrived(node, slot, serial);
+    struct given *given = given_arrived(node, request, serial);
 
     if (given && given->invocation.method->arrived)
         given->invocation.method->arrived(&given->invocation);
@@ -797,16 +808,16 @@ static bool on_arrived(unsigned node, const void *payload, size_t size)
 {
     const struct message_call *call = payload;
 
-    if (size != sizeof *call || call->slot >= INDEX_SET_SIZE)
+    if (size != sizeof *call || call->request >= INDEX_SET_SIZE)
         return false;
-    forget_given(node, call->slot, call->serial);
+    forget_given(node, call->request, call->serial);
     return true;
 }
 
 static struct parked **find_parked(unsigned node, const struct message_call *call)
 {
     for (struct parked **at = &parked_first; *at; at = &(*at)->next) {
-        if ((*at)->node == node && (*at)->call.slot == call->slot && (*at)->call.serial == call->serial)
+        if ((*at)->node == node && (*at)->call.request == call->request && (*at)->call.serial == call->serial)
             return at;
     }
     return NULL;
@@ -830,7 +841,7 @@ static bool park_in_doubt(unsigned node, const struct message_call *call, const 
     if (!park(node, call, in, size))
         return false;
     (*find_parked(node, call))->is_in_doubt = true;
-    say_of_call(node, MESSAGE_DOUBTED, call->slot, call->serial);
+    say_of_call(node, MESSAGE_DOUBTED, call->request, call->serial);
     return true;
 }
 
@@ -838,13 +849,13 @@ static bool park_in_doubt(unsigned node, const struct message_call *call, const 
 static bool on_doubted(unsigned node, const void *payload, size_t size)
 {
     const struct message_call *call = payload;
-    const struct slot *slot;
+    const struct request *request;
 
-    if (size != sizeof *call || !is_slot(call->slot))
+    if (size != sizeof *call || !is_request(call->request))
         return false;
-    slot = slot_at(runtime_arena(), call->slot);
-    if (state_of(atomic_load(&slot->state)) == SLOT_POSTED && slot->sent == call->serial)
-        say_of_call(node, MESSAGE_WANTED, call->slot, call->serial);
+    request = request_at(runtime_arena(), call->request);
+    if (state_of(atomic_load(&request->state)) == REQUEST_POSTED && request->sent == call->serial)
+        say_of_call(node, MESSAGE_WANTED, call->request, call->serial);
     return true;
 }
 
@@ -866,12 +877,12 @@ static bool on_call(unsigned node, const void *payload, size_t size)
     enum turn turn;
     bool is_late;
 
-    if (size < sizeof *call || call->slot >= INDEX_SET_SIZE)
+    if (size < sizeof *call || call->request >= INDEX_SET_SIZE)
         return false;
     size -= sizeof *call;
     is_late = call->timeout_s <= 0;
     courier_be_lively();
-    forget_given(node, call->slot, 0);
+    forget_given(node, call->request, 0);
     if (call->is_timed && method_of(call->method) && notice_stall() < doubts_until_ns)
         return park_in_doubt(node, call, call + 1, size);
     turn = !is_late && last_at(call, side_of(call, call + 1, size)) ? FAIRNESS_IS_BEHIND : FAIRNESS_PASSES;
@@ -947,7 +958,7 @@ static bool on_cancel(unsigned node, const void *payload, size_t size)
     struct given *given = NULL;
     struct parked **parked;
 
-    if (size < sizeof *call || call->slot >= INDEX_SET_SIZE)
+    if (size < sizeof *call || call->request >= INDEX_SET_SIZE)
         return false;
     if ((parked = find_parked(node, call))) {
         take_back(call, (*parked)->bytes, (*parked)->size);
@@ -1004,7 +1015,7 @@ void call_send_news(void)
     posted.is_all = true;
     index_set_take_all(&table_of(runtime_arena())->news, take_news);
     for (unsigned i = 0; i < posted.count; i++)
-        send_posted(posted.slot[i]);
+        send_posted(posted.request[i]);
 }
 
 static bool call_work(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Calls on objects of other nodes. The caller leaves its call in a slot of its own node's arena; its courier
+/* Calls on objects of other nodes. The caller leaves its call in a request of its own node's arena; its courier
  * takes it to the home of the object, whose courier carries it out with the very functions that processes
- * there use, and brings the reply back into the slot. A call that must wait is tried again whenever the
+ * there use, and brings the reply back into the request. A call that must wait is tried again whenever the
  * home's doorbell rings, until its time is up; see object_changed().
  *
  * Two clocks look after a call with a time limit. The home's says when the time is up, and answers that; in an
@@ -55,7 +55,7 @@ uint64_t call_give_up_ns(double timeout_s, size_t size);
 /* The same in parts, for who has several calls under way at once. call_begin posts the call; when it is done,
  * the doorbell of the caller's node is rung. Each call that was begun is either finished or abandoned. */
 struct call {
-    uint32_t slot;
+    uint32_t request;
 };
 int call_begin(const mpm_handle *handle, const struct invocation *invocation, double timeout_s,
                struct call *call);
@@ -72,7 +72,7 @@ mpm_handle call_node(unsigned node);
 /* When a wait of timeout_s seconds from now ends, by clock.h: CLOCK_FOREVER for MPM_FOREVER. */
 uint64_t call_deadline_ns(double timeout_s);
 
-/* Makes the table of slots in a new arena. By the leader, once. MPM_ENOMEM. */
+/* Makes the table of requests in a new arena. By the leader, once. MPM_ENOMEM. */
 int call_table_create(struct arena *arena);
 /* Has the courier do its part. Before it starts. */
 void call_announce(void);

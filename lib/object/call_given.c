@@ -7,21 +7,21 @@
 
 #include "node/context.h"
 
-/* The last answer to a slot of another node. */
+/* The last answer to a request of another node. */
 struct answered {
     uint32_t serial; /* of the call; 0: none yet */
     struct given *given;
 };
 
-/* By node, then by slot. */
+/* By node, then by request. */
 static struct {
-    struct answered *slot;
+    struct answered *request;
     uint32_t count;
 } * answers;
 static unsigned answer_nodes;
 
 /* NULL if there is no memory, which costs the caller its way back, and nobody else anything. */
-static struct answered *answer_of(unsigned node, uint32_t slot)
+static struct answered *answer_of(unsigned node, uint32_t request)
 {
     struct answered *grown;
     uint32_t count;
@@ -29,15 +29,15 @@ static struct answered *answer_of(unsigned node, uint32_t slot)
     if (!answers && !(answers = calloc(runtime_topology()->node_count, sizeof *answers)))
         return NULL;
     answer_nodes = runtime_topology()->node_count;
-    if (slot < answers[node].count)
-        return &answers[node].slot[slot];
-    count = slot + 1 + slot / 2;
-    if (!(grown = realloc(answers[node].slot, count * sizeof *grown)))
+    if (request < answers[node].count)
+        return &answers[node].request[request];
+    count = request + 1 + request / 2;
+    if (!(grown = realloc(answers[node].request, count * sizeof *grown)))
         return NULL;
     memset(grown + answers[node].count, 0, (count - answers[node].count) * sizeof *grown);
-    answers[node].slot = grown;
+    answers[node].request = grown;
     answers[node].count = count;
-    return &grown[slot];
+    return &grown[request];
 }
 
 static struct given *make_given(const struct message_call *call, struct invocation *invocation)
@@ -60,7 +60,7 @@ static struct given *make_given(const struct message_call *call, struct invocati
 
 void given_note(unsigned node, const struct message_call *call, struct invocation *invocation)
 {
-    struct answered *answered = answer_of(node, call->slot);
+    struct answered *answered = answer_of(node, call->request);
 
     if (answered)
         *answered = (struct answered){call->serial, invocation->gives ? make_given(call, invocation) : NULL};
@@ -68,7 +68,7 @@ void given_note(unsigned node, const struct message_call *call, struct invocatio
 
 bool given_take(unsigned node, const struct message_call *call, struct given **given)
 {
-    struct answered *answered = answer_of(node, call->slot);
+    struct answered *answered = answer_of(node, call->request);
     bool was_answered = answered && answered->serial == call->serial;
 
     *given = was_answered ? answered->given : NULL;
@@ -77,9 +77,9 @@ bool given_take(unsigned node, const struct message_call *call, struct given **g
     return was_answered;
 }
 
-struct given *given_arrived(unsigned node, uint32_t slot, uint32_t serial)
+struct given *given_arrived(unsigned node, uint32_t request, uint32_t serial)
 {
-    struct answered *answered = answer_of(node, slot);
+    struct answered *answered = answer_of(node, request);
     struct given *given = answered && (!serial || answered->serial == serial) ? answered->given : NULL;
 
     if (given)
@@ -98,8 +98,8 @@ void given_forget_all(void)
 {
     for (unsigned node = 0; answers && node < answer_nodes; node++) {
         for (uint32_t i = 0; i < answers[node].count; i++)
-            given_free(answers[node].slot[i].given);
-        free(answers[node].slot);
+            given_free(answers[node].request[i].given);
+        free(answers[node].request);
     }
     free(answers);
     answers = NULL;

@@ -26,8 +26,8 @@ enum object_message {
 };
 
 struct message_call {
-    uint32_t slot;     /* of the caller, on its node */
-    uint32_t serial;   /* of the call in that slot */
+    uint32_t request;  /* of the caller, on its node */
+    uint32_t serial;   /* of the call in that request */
     uint32_t method;   /* method_code() */
     uint32_t is_timed; /* 1: its caller may take it back; of a cancel: it does */
     double timeout_s;
@@ -35,7 +35,7 @@ struct message_call {
 };
 
 struct message_reply {
-    uint32_t slot, serial;
+    uint32_t request, serial;
     int32_t status;
     uint32_t asks; /* 1: the home wants to be told when it has arrived */
     char text[MESSAGE_TEXT_SIZE];
