@@ -80,7 +80,7 @@ static bool await_waiter(struct object *object)
     return atomic_load(&shared->is_held_up);
 }
 
-static int look_for_dead_owner(struct draft *draft, struct request *request, struct answer *answer)
+static int look_for_dead_owner(struct draft *draft, struct state_request *request, struct state_reply *answer)
 {
     (void)request;
     answer->number = thread_ref_is_dead(&draft->state->owner);
@@ -91,8 +91,8 @@ static int look_for_dead_owner(struct draft *draft, struct request *request, str
 static void await_dead_owner(struct object *object, mpm_lock lock)
 {
     uint64_t end_ns = clock_now_ns() + (uint64_t)(PATIENCE_S * 1e9);
-    struct request request = {.may_wait = 0};
-    struct answer answer = {.number = 0};
+    struct state_request request = {.may_wait = 0};
+    struct state_reply answer = {.number = 0};
 
     do
         EXPECT(!state_apply(object, &lock.handle, look_for_dead_owner, &request, &answer, NULL));

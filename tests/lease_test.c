@@ -519,7 +519,7 @@ static void recalled_tail_is_shared_with_the_node_that_gave_it(void)
     lease_table_destroy(table);
 }
 
-static void recall_that_crosses_done_gets_no_answer(void)
+static void recall_that_crosses_done_gets_NO_REPLY(void)
 {
     struct duel duel = start_duel();
     double now;
@@ -1295,7 +1295,7 @@ static const struct suite_test tests[] = {
      idle_node_gets_the_untouched_lease_of_the_slow_one},
     {"recalled_tail_is_shared_with_the_node_that_gave_it",
      recalled_tail_is_shared_with_the_node_that_gave_it},
-    {"recall_that_crosses_done_gets_no_answer", recall_that_crosses_done_gets_no_answer},
+    {"recall_that_crosses_done_gets_NO_REPLY", recall_that_crosses_done_gets_NO_REPLY},
     {"lease_that_gave_nothing_back_is_left_alone", lease_that_gave_nothing_back_is_left_alone},
     {"what_waits_behind_long_items_goes_to_an_idle_node_without_an_event",
      what_waits_behind_long_items_goes_to_an_idle_node_without_an_event},

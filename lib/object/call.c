@@ -331,7 +331,7 @@ static int wait_for_reply(uint32_t number, const struct patience *patience)
         if ((status = runtime_check_whole()) && give_up_request(number, REQUEST_ABANDONED))
             return status;
         if (clock_now_ns() >= patience->give_up_ns && give_up_request(number, REQUEST_WITHDRAWN))
-            return CALL_NO_ANSWER;
+            return CALL_NO_REPLY;
     }
 }
 
@@ -423,10 +423,10 @@ static int say_interrupted(const mpm_handle *handle)
     return interrupt_take(what);
 }
 
-/* How long a caller waits for an answer in all. */
+/* How long a caller waits for a reply in all. */
 static double patience_s(double timeout_s, size_t size)
 {
-    return (timeout_s > 0 ? timeout_s + CALL_ANSWER_S : CALL_AT_ONCE_S) + (double)size * CALL_BYTE_S;
+    return (timeout_s > 0 ? timeout_s + CALL_REPLY_S : CALL_AT_ONCE_S) + (double)size * CALL_BYTE_S;
 }
 
 uint64_t call_give_up_ns(double timeout_s, size_t size)
@@ -463,7 +463,7 @@ int call_run(const mpm_handle *handle, struct invocation *invocation, double tim
     runtime_enter();
     if (!(status = begin(handle, invocation, timeout_s, method->is_timed ? CALLING_TIMED : CALLING, &call)))
         status = finish(&call, &patience, invocation);
-    if (status == CALL_NO_ANSWER)
+    if (status == CALL_NO_REPLY)
         status = say_silent(handle, invocation, waits_s);
     else if (status == CALL_INTERRUPTED)
         status = say_interrupted(handle);
@@ -829,7 +829,7 @@ static uint64_t notice_stall(void)
 {
     uint64_t now_ns = clock_now_ns();
 
-    if (last_look_ns && now_ns - last_look_ns > (uint64_t)(CALL_ANSWER_S * 1e9))
+    if (last_look_ns && now_ns - last_look_ns > (uint64_t)(CALL_REPLY_S * 1e9))
         doubts_until_ns = now_ns + (now_ns - last_look_ns);
     last_look_ns = now_ns;
     return now_ns;
@@ -983,7 +983,7 @@ static bool try_again(const struct parked *parked)
                     parked->ahead ? FAIRNESS_PASSES : FAIRNESS_IS_OWN, is_late);
 }
 
-/* In order of arrival, so that calls on one object are served in it. A caller waits a moment only for the answer that
+/* In order of arrival, so that calls on one object are served in it. A caller waits a moment only for the reply that
  * its time is up: this courier does not sleep over it. */
 static bool try_parked(void)
 {

@@ -5,7 +5,7 @@
  * home's doorbell rings, until its time is up; see object_changed().
  *
  * Two clocks look after a call with a time limit. The home's says when the time is up, and answers that; in an
- * ordinary run that is what the caller gets. The caller's own runs a little longer, for the answer to come: if none
+ * ordinary run that is what the caller gets. The caller's own runs a little longer, for the reply to come: if none
  * has come by then, because the node is stopped or its wire is slow, the caller takes the call back, and goes on. What
  * the home does of it after all, it undoes, before it looks at anything that the caller asks for later; see
  * call_given.h. For object/ and the layers above it. */
@@ -23,11 +23,11 @@
 #include "shm/arena.h"
 
 /* The home has not answered in time, and the call was taken back. Not a status that leaves the library. */
-#define CALL_NO_ANSWER 3
+#define CALL_NO_REPLY 3
 
-/* How long the caller waits for an answer beyond its time limit: a home that has long been idle looks at its messages
+/* How long the caller waits for a reply beyond its time limit: a home that has long been idle looks at its messages
  * every 50 ms only, and one whose processors are all busy has to wait for its turn, too. */
-#define CALL_ANSWER_S 0.5
+#define CALL_REPLY_S 0.5
 /* The same of a limit of 0, which asks for what the home says at once: there is no other time to wait in, so it is
  * enough for a node whose processors are all busy. */
 #define CALL_AT_ONCE_S 1.0
@@ -49,7 +49,7 @@ int call_run(const mpm_handle *handle, struct invocation *invocation, double tim
 /* Of an operation that takes several of them: what is left of timeout_s until `deadline_ns`. 0 if that was 0, and
  * never 0 if it was not. */
 double call_time_left_s(double timeout_s, uint64_t deadline_ns);
-/* When a caller waits no longer for an answer with `size` bytes that go to and fro, by clock.h. */
+/* When a caller waits no longer for a reply with `size` bytes that go to and fro, by clock.h. */
 uint64_t call_give_up_ns(double timeout_s, size_t size);
 
 /* The same in parts, for who has several calls under way at once. call_begin posts the call; when it is done,
@@ -61,7 +61,7 @@ int call_begin(const mpm_handle *handle, const struct invocation *invocation, do
                struct call *call);
 /* Whether its reply is there. */
 bool call_is_done(const struct call *call);
-/* Waits for the reply, until then: CALL_NO_ANSWER, without a sentence. */
+/* Waits for the reply, until then: CALL_NO_REPLY, without a sentence. */
 int call_finish(const struct call *call, uint64_t give_up_ns, struct invocation *invocation);
 /* Nobody wants to know any more: the home may have done it, or never does. Does not wait. */
 void call_abandon(const struct call *call);

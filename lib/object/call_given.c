@@ -7,7 +7,7 @@
 
 #include "node/context.h"
 
-/* The last answer to a request of another node. */
+/* The last reply to a request of another node. */
 struct answered {
     uint32_t serial; /* of the call; 0: none yet */
     struct given *given;
@@ -18,17 +18,17 @@ static struct {
     struct answered *request;
     uint32_t count;
 } * answers;
-static unsigned answer_nodes;
+static unsigned reply_nodes;
 
 /* NULL if there is no memory, which costs the caller its way back, and nobody else anything. */
-static struct answered *answer_of(unsigned node, uint32_t request)
+static struct answered *reply_of(unsigned node, uint32_t request)
 {
     struct answered *grown;
     uint32_t count;
 
     if (!answers && !(answers = calloc(runtime_topology()->node_count, sizeof *answers)))
         return NULL;
-    answer_nodes = runtime_topology()->node_count;
+    reply_nodes = runtime_topology()->node_count;
     if (request < answers[node].count)
         return &answers[node].request[request];
     count = request + 1 + request / 2;
@@ -60,7 +60,7 @@ static struct given *make_given(const struct message_call *call, struct invocati
 
 void given_note(unsigned node, const struct message_call *call, struct invocation *invocation)
 {
-    struct answered *answered = answer_of(node, call->request);
+    struct answered *answered = reply_of(node, call->request);
 
     if (answered)
         *answered = (struct answered){call->serial, invocation->gives ? make_given(call, invocation) : NULL};
@@ -68,7 +68,7 @@ void given_note(unsigned node, const struct message_call *call, struct invocatio
 
 bool given_take(unsigned node, const struct message_call *call, struct given **given)
 {
-    struct answered *answered = answer_of(node, call->request);
+    struct answered *answered = reply_of(node, call->request);
     bool was_answered = answered && answered->serial == call->serial;
 
     *given = was_answered ? answered->given : NULL;
@@ -79,7 +79,7 @@ bool given_take(unsigned node, const struct message_call *call, struct given **g
 
 struct given *given_arrived(unsigned node, uint32_t request, uint32_t serial)
 {
-    struct answered *answered = answer_of(node, request);
+    struct answered *answered = reply_of(node, request);
     struct given *given = answered && (!serial || answered->serial == serial) ? answered->given : NULL;
 
     if (given)
@@ -96,7 +96,7 @@ void given_free(struct given *given)
 
 void given_forget_all(void)
 {
-    for (unsigned node = 0; answers && node < answer_nodes; node++) {
+    for (unsigned node = 0; answers && node < reply_nodes; node++) {
         for (uint32_t i = 0; i < answers[node].count; i++)
             given_free(answers[node].request[i].given);
         free(answers[node].request);

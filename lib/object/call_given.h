@@ -5,13 +5,13 @@
  * Answers and what takes calls back go by the same road, in order. So a home that is told that a call is taken back
  * knows which it is:
  *   - the call waits still: it is forgotten;
- *   - it was answered: the answer will be thrown away, since its request was not waiting for it any more when it came,
+ *   - it was answered: the reply will be thrown away, since its request was not waiting for it any more when it came,
  *     or will not be. What was given is undone;
  *   - neither: it was never sent.
  * What cannot be undone, as a put whose message somebody has got since, stays. So a home that was not at work for so
  * long that a caller may have given up asks whether a call is wanted still, before it tries it.
- * An answer is known to have arrived when another call comes from its request, or when the caller's courier says so:
- * it is asked to if the answer is large, so a home keeps GIVEN_SMALL bytes at most for each request that was ever used.
+ * A reply is known to have arrived when another call comes from its request, or when the caller's courier says so:
+ * it is asked to if the reply is large, so a home keeps GIVEN_SMALL bytes at most for each request that was ever used.
  *
  * In the home's courier only; nothing is shared. For object/. */
 #ifndef OBJECT_CALL_GIVEN_H
@@ -36,11 +36,11 @@ struct given {
 };
 
 /* A call was answered: takes over `more` if it gives something. Before its request's last
- * answer is replaced, given_arrived() is to be called. */
+ * reply is replaced, given_arrived() is to be called. */
 void given_note(unsigned node, const struct message_call *call, struct invocation *invocation);
 /* Whether that call was answered; `given`: what it was given, which is the caller's to free now, or NULL. */
 bool given_take(unsigned node, const struct message_call *call, struct given **given);
-/* The answer to a call has arrived, or, with a serial of 0, the last one to its request: what it was given, which is the
+/* The reply to a call has arrived, or, with a serial of 0, the last one to its request: what it was given, which is the
  * caller's to free now, or NULL. */
 struct given *given_arrived(unsigned node, uint32_t request, uint32_t serial);
 void given_free(struct given *given);

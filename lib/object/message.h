@@ -15,14 +15,14 @@ enum object_message {
     MESSAGE_CANCEL,      /* struct message_call of a call whose caller has died, or takes it back; then the
                             * beginning of what the method takes, of one that is taken back */
     MESSAGE_DOUBTED,     /* struct message_call: whether it is wanted still; its numbers only */
-    MESSAGE_WANTED,      /* the same: the answer, if it is */
-    MESSAGE_ARRIVED,     /* struct message_call: the answer to it has arrived; its numbers only */
+    MESSAGE_WANTED,      /* the same: the reply, if it is */
+    MESSAGE_ARRIVED,     /* struct message_call: the reply to it has arrived; its numbers only */
     MESSAGE_REPLY,       /* struct message_reply, then what the method gives */
     MESSAGE_POSTED,      /* struct message_posted, then the operations: see object/post.c */
-    MESSAGE_POSTED_DONE, /* struct message_posted_done: the answer */
+    MESSAGE_POSTED_DONE, /* struct message_posted_done: the reply */
     MESSAGE_DELEGATION,  /* struct message_delegation: the receiver may post to the object */
     MESSAGE_RECALL_DELEGATION, /* struct message_delegation: it may not any more, and is to say so */
-    MESSAGE_DELEGATION_BACK,   /* struct message_delegation: the answer */
+    MESSAGE_DELEGATION_BACK,   /* struct message_delegation: the reply */
 };
 
 struct message_call {

@@ -346,7 +346,7 @@ static bool on_delegation(unsigned node, const void *payload, size_t size)
     return true;
 }
 
-/* The answer goes behind what was accepted: send_before() sees to that. */
+/* The reply goes behind what was accepted: send_before() sees to that. */
 static bool on_recall(unsigned node, const void *payload, size_t size)
 {
     struct peer *peer = peer_of(runtime_arena(), node);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Posted operations: what a process asks of an object of another node without waiting for an answer, because
+/* Posted operations: what a process asks of an object of another node without waiting for a reply, because
  * its node holds a *delegation* for the object: the home's word that it will carry out whatever comes by it. Each
  * node has a send buffer (shm/send_buffer.h) for every other one; its courier carries what gathers there to the home, many
  * operations in a message, and the home's courier carries them out in order. What is under way is bounded by

@@ -220,10 +220,10 @@ static int take_reply(struct waiting *waiting, struct part *part, uint64_t give_
     int status = call_finish(&part->call, give_up_ns, &invocation);
 
     part->is_under_way = false;
-    part->is_silent = status == CALL_NO_ANSWER;
+    part->is_silent = status == CALL_NO_REPLY;
     for (size_t i = 0; !status && i < part->count; i++)
         waiting->is_ready[waiting->places[part->first + i]] = waiting->told[i];
-    return status == MPM_ETIMEDOUT || status == CALL_NO_ANSWER ? CALL_MUST_WAIT : status;
+    return status == MPM_ETIMEDOUT || status == CALL_NO_REPLY ? CALL_MUST_WAIT : status;
 }
 
 /* Takes the replies that come until then; 0: those that are there. As take_reply. */
@@ -261,7 +261,7 @@ static int join_looks(int one, int other)
     return one == CALL_MUST_WAIT ? other : other == CALL_MUST_WAIT ? MPM_OK : other;
 }
 
-/* All nodes at once. What is at a node that does not answer for long is not ready, as far as anybody knows. */
+/* All nodes at once. What is at a node that does not reply for long is not ready, as far as anybody knows. */
 static int look_once(struct waiting *waiting, double timeout_s)
 {
     uint64_t until_ns = call_give_up_ns(timeout_s, 0), at_most_ns = call_give_up_ns(0, 0);

@@ -35,11 +35,11 @@ enum {
 
 #define BROKEN_FLAG 1u
 #define FIRST_ROOM  ((size_t)1 << 12)     /* for an action, at first */
-#define ACTS        UINT64_C(0x100000000) /* in an answer: the caller is to run the action */
+#define ACTS        UINT64_C(0x100000000) /* in a reply: the caller is to run the action */
 
 enum arrival { ARRIVED, ACTING, RELEASED, BROKEN };
 
-/* In the arena, and as the bytes of an answer. */
+/* In the arena, and as the bytes of a reply. */
 struct action {
     struct function function;
     uint64_t size;
@@ -97,18 +97,18 @@ static void drop_dead(struct draft *draft)
 }
 
 /* Takes a waiter out whose round is over. */
-static int finish(struct draft *draft, struct waiter *waiter, struct answer *answer)
+static int finish(struct draft *draft, struct waiter *waiter, struct state_reply *reply)
 {
     int status = waiter->what == BROKEN ? say_broken() : MPM_OK;
 
-    answer->number = waiter->value;
+    reply->number = waiter->value;
     state_remove(draft, waiter);
     return status;
 }
 
 /* Steps. */
 
-static int arrive(struct draft *draft, struct answer *answer)
+static int arrive(struct draft *draft, struct state_reply *reply)
 {
     uint32_t before = round_size(draft), parties = draft->state->value;
     struct waiter *waiter;
@@ -123,22 +123,22 @@ static int arrive(struct draft *draft, struct answer *answer)
         return CALL_MUST_WAIT;
     if (draft->state->argument) {
         waiter->what = ACTING;
-        answer->number = ACTS;
+        reply->number = ACTS;
         return MPM_OK;
     }
     end_round(draft, RELEASED);
-    return finish(draft, waiter, answer);
+    return finish(draft, waiter, reply);
 }
 
-static int wait_for_others(struct draft *draft, struct request *request, struct answer *answer)
+static int wait_for_others(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {
     struct waiter *waiter;
 
     (void)request;
     drop_dead(draft);
     if (!(waiter = state_find(draft)))
-        return arrive(draft, answer);
-    return is_of_round(waiter) ? CALL_MUST_WAIT : finish(draft, waiter, answer);
+        return arrive(draft, reply);
+    return is_of_round(waiter) ? CALL_MUST_WAIT : finish(draft, waiter, reply);
 }
 
 static const char late_sentence[] = "not all parties were at the barrier within the time: it is broken now";
@@ -153,14 +153,14 @@ static bool round_acts(const struct draft *draft)
 }
 
 /* The caller's time is up. That breaks no round whose parties have all come: it waits until the action is over. */
-static int leave(struct draft *draft, struct request *request, struct answer *answer)
+static int leave(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {
     struct waiter *waiter;
 
     (void)request;
     drop_dead(draft);
     if ((waiter = state_find(draft)) && !is_of_round(waiter))
-        return finish(draft, waiter, answer);
+        return finish(draft, waiter, reply);
     if (round_acts(draft))
         return CALL_MUST_WAIT;
     if (waiter)
@@ -170,12 +170,12 @@ static int leave(struct draft *draft, struct request *request, struct answer *an
 }
 
 /* The caller has gone: whatever the round came to, it was not there when it should have gone on. */
-static int give_up_wait(struct draft *draft, struct request *request, struct answer *answer)
+static int give_up_wait(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {
     struct waiter *waiter;
 
     (void)request;
-    (void)answer;
+    (void)reply;
     drop_dead(draft);
     if ((waiter = state_find(draft)))
         state_remove(draft, waiter);
@@ -184,7 +184,7 @@ static int give_up_wait(struct draft *draft, struct request *request, struct ans
 }
 
 /* The caller's action is over: the request's number says whether it has failed. */
-static int done(struct draft *draft, struct request *request, struct answer *answer)
+static int done(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {
     struct waiter *waiter;
 
@@ -195,10 +195,10 @@ static int done(struct draft *draft, struct request *request, struct answer *ans
         break_barrier(draft);
     else if (is_of_round(waiter))
         end_round(draft, RELEASED);
-    return finish(draft, waiter, answer);
+    return finish(draft, waiter, reply);
 }
 
-static int give_action(struct draft *draft, struct request *request, struct answer *answer)
+static int give_action(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {
     const struct action *action;
     size_t size;
@@ -208,52 +208,52 @@ static int give_action(struct draft *draft, struct request *request, struct answ
         return error_set(MPM_EINVAL, "the barrier has no action");
     action = arena_at(runtime_arena(), draft->state->argument);
     size = sizeof *action + action->size;
-    if (!(answer->bytes = malloc(size)))
+    if (!(reply->bytes = malloc(size)))
         return error_set(MPM_ENOMEM, "no memory for an action with args of %llu bytes",
                          (unsigned long long)action->size);
-    memcpy(answer->bytes, action, size);
-    answer->size = size;
+    memcpy(reply->bytes, action, size);
+    reply->size = size;
     return MPM_OK;
 }
 
-static int abort_round(struct draft *draft, struct request *request, struct answer *answer)
+static int abort_round(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {
     (void)request;
-    (void)answer;
+    (void)reply;
     drop_dead(draft);
     break_barrier(draft);
     return MPM_OK;
 }
 
-static int reset(struct draft *draft, struct request *request, struct answer *answer)
+static int reset(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {
     (void)request;
-    (void)answer;
+    (void)reply;
     drop_dead(draft);
     end_round(draft, BROKEN);
     draft->state->flags &= ~BROKEN_FLAG;
     return MPM_OK;
 }
 
-/* The answer: parties << 32, how many wait << 1, and whether it is broken. */
-static int look(struct draft *draft, struct request *request, struct answer *answer)
+/* The reply: parties << 32, how many wait << 1, and whether it is broken. */
+static int look(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {
     (void)request;
     drop_dead(draft);
-    answer->number = (uint64_t)draft->state->value << 32 | (uint64_t)round_size(draft) << 1 |
-                     (draft->state->flags & BROKEN_FLAG);
+    reply->number = (uint64_t)draft->state->value << 32 | (uint64_t)round_size(draft) << 1 |
+                    (draft->state->flags & BROKEN_FLAG);
     return MPM_OK;
 }
 
 /* Gives the bytes of the action. */
 static int try_action(struct object *object, const mpm_handle *handle, struct invocation *invocation)
 {
-    struct answer answer = {0};
-    int status = state_apply(object, handle, give_action, invocation->in, &answer, NULL);
+    struct state_reply reply = {0};
+    int status = state_apply(object, handle, give_action, invocation->in, &reply, NULL);
 
     if (!status)
-        status = invocation_add(invocation, answer.bytes, answer.size);
-    free(answer.bytes);
+        status = invocation_add(invocation, reply.bytes, reply.size);
+    free(reply.bytes);
     return status;
 }
 
@@ -264,7 +264,7 @@ static const struct method methods[] = {
      .is_timed = true, .late_status = MPM_ETIMEDOUT, .late_sentence = late_sentence, .undo = state_undo,
      .gives = true},
     {OBJECT_BARRIER, BARRIER_LEAVE, "leave", STATE_METHOD(.step = leave)},
-    {OBJECT_BARRIER, BARRIER_ACTION, "action", .in_size = sizeof(struct request), .has_more = true,
+    {OBJECT_BARRIER, BARRIER_ACTION, "action", .in_size = sizeof(struct state_request), .has_more = true,
      .try = try_action},
     {OBJECT_BARRIER, BARRIER_DONE, "done", STATE_METHOD(.step = done)},
     {OBJECT_BARRIER, BARRIER_ABORT, "abort", STATE_METHOD(.step = abort_round)},
@@ -323,7 +323,7 @@ int mpm_barrier_destroy(mpm_barrier barrier)
 /* The action, in memory of the caller's: a short one is had at once. */
 static int find_action(const mpm_barrier *barrier, struct action **action)
 {
-    struct request request = {.caller = thread_ref_own()};
+    struct state_request request = {.caller = thread_ref_own()};
     struct invocation invocation = {.method = &methods[BARRIER_ACTION], .in = &request};
     int status;
 
@@ -356,23 +356,23 @@ static int run_action(const mpm_barrier *barrier)
     return status;
 }
 
-static int act(const mpm_barrier *barrier, struct answer *answer)
+static int act(const mpm_barrier *barrier, struct state_reply *reply)
 {
-    struct request request = {.number = run_action(barrier) != 0};
+    struct state_request request = {.number = run_action(barrier) != 0};
 
     KILL_POINT();
-    return state_invoke(&barrier->handle, &methods[BARRIER_DONE], &request, 0, answer);
+    return state_invoke(&barrier->handle, &methods[BARRIER_DONE], &request, 0, reply);
 }
 
 int mpm_barrier_wait(mpm_barrier barrier, double timeout_s, unsigned *index)
 {
-    struct answer answer = {0};
-    int status = state_invoke(&barrier.handle, &methods[BARRIER_WAIT], NULL, timeout_s, &answer);
+    struct state_reply reply = {0};
+    int status = state_invoke(&barrier.handle, &methods[BARRIER_WAIT], NULL, timeout_s, &reply);
 
-    if (!status && answer.number == ACTS)
-        status = act(&barrier, &answer);
+    if (!status && reply.number == ACTS)
+        status = act(&barrier, &reply);
     if (!status && index)
-        *index = (unsigned)answer.number;
+        *index = (unsigned)reply.number;
     return status;
 }
 
@@ -388,36 +388,36 @@ int mpm_barrier_reset(mpm_barrier barrier)
 
 int mpm_barrier_parties(mpm_barrier barrier, unsigned *parties)
 {
-    uint64_t answer;
+    uint64_t reply;
     int status;
 
     if (!parties)
         return error_set(MPM_EINVAL, "mpm_barrier_parties: the place for the number is NULL");
-    if (!(status = state_invoke_number(&barrier.handle, &methods[BARRIER_LOOK], &answer)))
-        *parties = (unsigned)(answer >> 32);
+    if (!(status = state_invoke_number(&barrier.handle, &methods[BARRIER_LOOK], &reply)))
+        *parties = (unsigned)(reply >> 32);
     return status;
 }
 
 int mpm_barrier_waiting(mpm_barrier barrier, unsigned *count)
 {
-    uint64_t answer;
+    uint64_t reply;
     int status;
 
     if (!count)
         return error_set(MPM_EINVAL, "mpm_barrier_waiting: the place for the number is NULL");
-    if (!(status = state_invoke_number(&barrier.handle, &methods[BARRIER_LOOK], &answer)))
-        *count = (unsigned)((answer & UINT32_MAX) >> 1);
+    if (!(status = state_invoke_number(&barrier.handle, &methods[BARRIER_LOOK], &reply)))
+        *count = (unsigned)((reply & UINT32_MAX) >> 1);
     return status;
 }
 
 int mpm_barrier_is_broken(mpm_barrier barrier, bool *is_broken)
 {
-    uint64_t answer;
+    uint64_t reply;
     int status;
 
     if (!is_broken)
         return error_set(MPM_EINVAL, "mpm_barrier_is_broken: the place for the reply is NULL");
-    if (!(status = state_invoke_number(&barrier.handle, &methods[BARRIER_LOOK], &answer)))
-        *is_broken = answer & 1;
+    if (!(status = state_invoke_number(&barrier.handle, &methods[BARRIER_LOOK], &reply)))
+        *is_broken = reply & 1;
     return status;
 }

@@ -60,42 +60,42 @@ static void drop_dead(struct draft *draft)
 
 /* Steps on the condition. */
 
-static int add(struct draft *draft, struct request *request, struct answer *answer)
+static int add(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {
-    (void)answer;
+    (void)reply;
     drop_dead(draft);
     return state_add(draft, WAITING, (uint32_t)request->number) ? MPM_OK : STATE_NEEDS_ROOM;
 }
 
-/* The answer is 1 if the caller is not among the waiters. */
-static int look(struct draft *draft, struct request *request, struct answer *answer)
+/* The reply is 1 if the caller is not among the waiters. */
+static int look(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {
     const struct waiter *waiter;
 
     (void)request;
     drop_dead(draft);
     waiter = state_find(draft);
-    answer->number = !waiter;
+    reply->number = !waiter;
     return waiter && waiter->what == WAITING ? CALL_MUST_WAIT : MPM_OK;
 }
 
-/* The answer: how often the caller had the lock << 1, and whether it was notified. */
-static int leave(struct draft *draft, struct request *request, struct answer *answer)
+/* The reply: how often the caller had the lock << 1, and whether it was notified. */
+static int leave(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {
     struct waiter *waiter;
 
     (void)request;
     drop_dead(draft);
     if ((waiter = state_find(draft))) {
-        answer->number = (uint64_t)waiter->value << 1 | (waiter->what == NOTIFIED);
+        reply->number = (uint64_t)waiter->value << 1 | (waiter->what == NOTIFIED);
         state_remove(draft, waiter);
     }
     return MPM_OK;
 }
 
-static int notify(struct draft *draft, struct request *request, struct answer *answer)
+static int notify(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {
-    (void)answer;
+    (void)reply;
     drop_dead(draft);
     notify_oldest(draft, request->number);
     return MPM_OK;
@@ -103,19 +103,19 @@ static int notify(struct draft *draft, struct request *request, struct answer *a
 
 /* Tries, which go through both objects. */
 
-static int apply_to_lock(const mpm_handle *lock, state_step *step, const struct request *request,
+static int apply_to_lock(const mpm_handle *lock, state_step *step, const struct state_request *request,
                          uint64_t *number)
 {
-    struct request of_lock = *request;
-    struct answer answer = {0};
+    struct state_request of_lock = *request;
+    struct state_reply reply = {0};
     struct object *object;
     int status;
 
     if ((status = object_find(lock, OBJECT_LOCK, &object)))
         return status;
-    status = state_apply(object, lock, step, &of_lock, &answer, NULL);
+    status = state_apply(object, lock, step, &of_lock, &reply, NULL);
     if (number)
-        *number = answer.number;
+        *number = reply.number;
     return status;
 }
 
@@ -129,7 +129,7 @@ static int find_lock(struct object *object, const mpm_handle *handle, mpm_handle
 /* Of one that is not among the waiters yet: 1 and 2 of the above. */
 static int begin(struct object *object, const mpm_handle *handle, struct invocation *invocation)
 {
-    struct request *request = invocation->in;
+    struct state_request *request = invocation->in;
     mpm_handle lock;
     int status;
 
@@ -145,10 +145,10 @@ static int begin(struct object *object, const mpm_handle *handle, struct invocat
 
 static int try_wait(struct object *object, const mpm_handle *handle, struct invocation *invocation)
 {
-    struct answer *answer = invocation->out;
-    int status = state_apply(object, handle, look, invocation->in, answer, &invocation->seen);
+    struct state_reply *reply = invocation->out;
+    int status = state_apply(object, handle, look, invocation->in, reply, &invocation->seen);
 
-    return !status && answer->number ? begin(object, handle, invocation) : status;
+    return !status && reply->number ? begin(object, handle, invocation) : status;
 }
 
 static int try_notify(struct object *object, const mpm_handle *handle, struct invocation *invocation)
@@ -165,14 +165,14 @@ static int try_notify(struct object *object, const mpm_handle *handle, struct in
 /* At the node of the lock. */
 int condition_try_make(struct object *lock, const mpm_handle *handle, struct invocation *invocation)
 {
-    struct answer *answer = invocation->out;
+    struct state_reply *reply = invocation->out;
     mpm_handle made;
     int status;
 
     (void)lock;
     if ((status = state_make(OBJECT_CONDITION, &(struct state){.lock = *handle}, &made)))
         return status;
-    answer->number = made.place << 32 | made.generation;
+    reply->number = made.place << 32 | made.generation;
     return MPM_OK;
 }
 
@@ -204,19 +204,19 @@ const struct kind condition_kind = {OBJECT_CONDITION, methods, sizeof methods / 
 
 static int create_over(const char *call, const mpm_handle *lock, mpm_condition *condition)
 {
-    struct answer answer = {0};
+    struct state_reply reply = {0};
     int status;
 
     if ((status = state_check_make(call, condition)))
         return status;
     if (lock->kind != OBJECT_LOCK)
         return error_set(MPM_EINVAL, "%s: this is not a handle of a lock", call);
-    if ((status = state_invoke(lock, lock_make_condition(), NULL, 0, &answer)))
+    if ((status = state_invoke(lock, lock_make_condition(), NULL, 0, &reply)))
         return status;
     condition->handle = (mpm_handle){.kind = OBJECT_CONDITION,
                                      .home = lock->home,
-                                     .generation = (uint32_t)answer.number,
-                                     .place = answer.number >> 32};
+                                     .generation = (uint32_t)reply.number,
+                                     .place = reply.number >> 32};
     condition->lock = *lock;
     return MPM_OK;
 }
@@ -272,18 +272,18 @@ int mpm_condition_release(mpm_condition condition)
 static int end_wait(mpm_condition condition, int status)
 {
     int regained = lock_regain(&condition.lock);
-    uint64_t answer = 0;
+    uint64_t reply = 0;
     int left;
 
     if (regained && regained != MPM_EOWNERDIED)
         return regained;
     KILL_POINT();
-    left = state_invoke_number(&condition.handle, &methods[CONDITION_LEAVE], &answer);
-    if (!left && answer >> 1 > 1)
-        left = lock_deepen(&condition.lock, answer >> 1);
+    left = state_invoke_number(&condition.handle, &methods[CONDITION_LEAVE], &reply);
+    if (!left && reply >> 1 > 1)
+        left = lock_deepen(&condition.lock, reply >> 1);
     if (regained)
         return error_set(MPM_EOWNERDIED, "who had the condition's lock has died: the caller has it now");
-    if (left || ((status == MPM_ETIMEDOUT || status == MPM_EINTERRUPTED) && answer & 1))
+    if (left || ((status == MPM_ETIMEDOUT || status == MPM_EINTERRUPTED) && reply & 1))
         return left;
     if (status == MPM_EINTERRUPTED)
         return interrupt_take(object_kind_name(OBJECT_CONDITION));
@@ -307,7 +307,7 @@ int mpm_condition_wait(mpm_condition condition, double timeout_s)
 
 static int notify_some(mpm_condition condition, uint64_t count)
 {
-    struct request request = {.number = count};
+    struct state_request request = {.number = count};
 
     return state_invoke(&condition.handle, &methods[CONDITION_NOTIFY], &request, 0, NULL);
 }

@@ -14,10 +14,10 @@ enum { EVENT_SET, EVENT_CLEAR, EVENT_LOOK, EVENT_LOOK_IN_TIME, EVENT_WAIT, EVENT
 
 #define WAS_SET(state) ((uint64_t)(state)->turn + 1) /* as a request's number, where 0 is none yet */
 
-static int set(struct draft *draft, struct request *request, struct answer *answer)
+static int set(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {
     (void)request;
-    (void)answer;
+    (void)reply;
     if (draft->state->value)
         return MPM_OK;
     draft->state->value = 1;
@@ -26,26 +26,26 @@ static int set(struct draft *draft, struct request *request, struct answer *answ
     return MPM_OK;
 }
 
-static int clear(struct draft *draft, struct request *request, struct answer *answer)
+static int clear(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {
     (void)request;
-    (void)answer;
+    (void)reply;
     draft->is_changed = draft->state->value;
     draft->state->value = 0;
     return MPM_OK;
 }
 
-/* The answer: how often it was set << 1, and whether it is. */
-static int look(struct draft *draft, struct request *request, struct answer *answer)
+/* The reply: how often it was set << 1, and whether it is. */
+static int look(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {
     (void)request;
-    answer->number = WAS_SET(draft->state) << 1 | draft->state->value;
+    reply->number = WAS_SET(draft->state) << 1 | draft->state->value;
     return MPM_OK;
 }
 
-static int wait_until_set(struct draft *draft, struct request *request, struct answer *answer)
+static int wait_until_set(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {
-    (void)answer;
+    (void)reply;
     if (draft->state->value || (request->number && request->number != WAS_SET(draft->state)))
         return MPM_OK;
     request->number = WAS_SET(draft->state);
@@ -55,15 +55,15 @@ static int wait_until_set(struct draft *draft, struct request *request, struct a
 /* For mpm_wait_any. */
 static int look_for_wait_any(const mpm_handle *handle)
 {
-    struct request request = {.number = 0};
-    struct answer answer = {0};
+    struct state_request request = {.number = 0};
+    struct state_reply reply = {0};
     struct object *object;
     int status;
 
     if ((status = object_find(handle, OBJECT_EVENT, &object)) ||
-        (status = state_apply(object, handle, look, &request, &answer, NULL)))
+        (status = state_apply(object, handle, look, &request, &reply, NULL)))
         return status;
-    return answer.number & 1 ? MPM_OK : CALL_MUST_WAIT;
+    return reply.number & 1 ? MPM_OK : CALL_MUST_WAIT;
 }
 
 static const struct method methods[] = {
@@ -105,28 +105,28 @@ int mpm_event_clear(mpm_event event)
 
 int mpm_event_is_set(mpm_event event, bool *is_set)
 {
-    uint64_t answer;
+    uint64_t reply;
     int status;
 
     if (!is_set)
         return error_set(MPM_EINVAL, "mpm_event_is_set: the place for the reply is NULL");
-    if (!(status = state_invoke_number(&event.handle, &methods[EVENT_LOOK], &answer)))
-        *is_set = answer & 1;
+    if (!(status = state_invoke_number(&event.handle, &methods[EVENT_LOOK], &reply)))
+        *is_set = reply & 1;
     return status;
 }
 
 int mpm_event_wait(mpm_event event, double timeout_s)
 {
     uint64_t deadline_ns = call_deadline_ns(timeout_s);
-    struct request request = {.number = 0};
-    struct answer answer = {0};
+    struct state_request request = {.number = 0};
+    struct state_reply reply = {0};
     int status;
 
     if (!object_is_home(&event.handle)) {
-        if ((status = state_invoke(&event.handle, &methods[EVENT_LOOK_IN_TIME], NULL, timeout_s, &answer)) ||
-            (answer.number & 1))
+        if ((status = state_invoke(&event.handle, &methods[EVENT_LOOK_IN_TIME], NULL, timeout_s, &reply)) ||
+            (reply.number & 1))
             return status;
-        request.number = answer.number >> 1;
+        request.number = reply.number >> 1;
         timeout_s = call_time_left_s(timeout_s, deadline_ns);
     }
     return state_invoke(&event.handle, &methods[EVENT_WAIT], &request, timeout_s, NULL);

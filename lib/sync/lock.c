@@ -43,14 +43,14 @@ static int say_died(const struct thread_ref *owner)
 }
 
 /* Whether it is the lock that is meant, and not another's in the same object record. */
-static int check_parent(const struct draft *draft, const struct request *request)
+static int check_parent(const struct draft *draft, const struct state_request *request)
 {
     if (object_is_same(&draft->state->lock, &request->lock))
         return MPM_OK;
     return error_set(MPM_ESTALE, "the lock is not there any more");
 }
 
-static int take(struct draft *draft, struct answer *answer)
+static int take(struct draft *draft, struct state_reply *reply)
 {
     struct thread_ref before = draft->state->owner;
     bool has_died = !draft->state->value;
@@ -59,12 +59,12 @@ static int take(struct draft *draft, struct answer *answer)
     draft->state->owner = *draft->caller;
     draft->state->depth = 1;
     wait_queue_took(draft);
-    if (has_died && answer)
-        answer->died = before;
+    if (has_died && reply)
+        reply->died = before;
     return has_died ? say_died(&before) : MPM_OK;
 }
 
-static int acquire(struct draft *draft, struct request *request, struct answer *answer)
+static int acquire(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {
     struct state *state = draft->state;
     int status;
@@ -80,13 +80,13 @@ static int acquire(struct draft *draft, struct request *request, struct answer *
         return MPM_OK;
     }
     if ((state->value || thread_ref_is_dead(&state->owner)) && wait_queue_may_take(draft))
-        return take(draft, answer);
+        return take(draft, reply);
     return wait_queue_wait(draft, request);
 }
 
-static int regain(struct draft *draft, struct request *request, struct answer *answer)
+static int regain(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {
-    return is_callers(draft) ? MPM_OK : acquire(draft, request, answer);
+    return is_callers(draft) ? MPM_OK : acquire(draft, request, reply);
 }
 
 static void set_free(struct draft *draft)
@@ -97,11 +97,11 @@ static void set_free(struct draft *draft)
     draft->is_changed = draft->tells = true;
 }
 
-static int release(struct draft *draft, struct request *request, struct answer *answer)
+static int release(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {
     int status;
 
-    (void)answer;
+    (void)reply;
     if ((status = check_parent(draft, request)))
         return status;
     if (draft->state->value)
@@ -116,27 +116,27 @@ static int release(struct draft *draft, struct request *request, struct answer *
     return MPM_OK;
 }
 
-int lock_look(struct draft *draft, struct request *request, struct answer *answer)
+int lock_look(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {
     (void)request;
     if (!is_callers(draft))
         return error_set(MPM_EINVAL, "the calling thread does not have the condition's lock");
-    answer->number = draft->state->depth;
+    reply->number = draft->state->depth;
     return MPM_OK;
 }
 
-int lock_give_up(struct draft *draft, struct request *request, struct answer *answer)
+int lock_give_up(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {
     (void)request;
-    (void)answer;
+    (void)reply;
     if (is_callers(draft))
         set_free(draft);
     return MPM_OK;
 }
 
-static int deepen(struct draft *draft, struct request *request, struct answer *answer)
+static int deepen(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {
-    (void)answer;
+    (void)reply;
     if (!is_callers(draft))
         return error_set(MPM_EINVAL, "the calling thread does not have the lock");
     draft->state->depth = (uint32_t)request->number;
@@ -144,40 +144,40 @@ static int deepen(struct draft *draft, struct request *request, struct answer *a
     return MPM_OK;
 }
 
-/* The answer: how many wait << 32, and how often the owner has it; and the owner. */
-static int inspect(struct draft *draft, struct request *request, struct answer *answer)
+/* The reply: how many wait << 32, and how often the owner has it; and the owner. */
+static int inspect(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {
     uint64_t waiting = 0;
 
     (void)request;
     for (uint32_t i = 0; i < draft->state->count; i++)
         waiting += !thread_ref_is_dead(&draft->waiters[i].thread_ref);
-    answer->number = waiting << 32 | draft->state->depth;
-    answer->died = draft->state->owner;
-    answer->died.is_dead = thread_ref_is_dead(&draft->state->owner);
+    reply->number = waiting << 32 | draft->state->depth;
+    reply->died = draft->state->owner;
+    reply->died.is_dead = thread_ref_is_dead(&draft->state->owner);
     return MPM_OK;
 }
 
 static const char late_sentence[] = "the lock was held by others for as long as the call may wait";
 
-static int leave(struct draft *draft, struct request *request, struct answer *answer)
+static int leave(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {
     (void)request;
-    (void)answer;
+    (void)reply;
     wait_queue_leave(draft);
     return error_set(MPM_ETIMEDOUT, "%s", late_sentence);
 }
 
 /* Who took it from a dead owner leaves it to that one: the next one is to know of the death. */
-static int give_up_acquire(struct draft *draft, struct request *request, struct answer *answer)
+static int give_up_acquire(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {
     wait_queue_leave(draft);
     if (!request->number || !is_callers(draft))
         return MPM_OK;
     if (!--draft->state->depth) {
         set_free(draft);
-        draft->state->owner = answer->died;
-        draft->state->value = !answer->died.number;
+        draft->state->owner = reply->died;
+        draft->state->value = !reply->died.number;
     }
     draft->is_changed = true;
     return MPM_OK;
@@ -209,7 +209,7 @@ int lock_regain(const mpm_handle *lock)
 
 int lock_deepen(const mpm_handle *lock, uint64_t depth)
 {
-    struct request request = {.number = depth};
+    struct state_request request = {.number = depth};
 
     return state_invoke(lock, &methods[LOCK_DEEPEN], &request, 0, NULL);
 }
@@ -249,15 +249,15 @@ void lock_end_own(const mpm_handle *lock)
         (void)!state_destroy(object, lock, NULL);
 }
 
-static int name_parent(struct draft *draft, struct request *request, struct answer *answer)
+static int name_parent(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {
-    (void)answer;
+    (void)reply;
     return check_parent(draft, request);
 }
 
 bool lock_is_own_of(const mpm_handle *lock, const mpm_handle *parent)
 {
-    struct request request = {.lock = *parent};
+    struct state_request request = {.lock = *parent};
     struct object *object;
 
     return lock->kind && !object_find(lock, OBJECT_LOCK, &object) &&
@@ -266,14 +266,14 @@ bool lock_is_own_of(const mpm_handle *lock, const mpm_handle *parent)
 
 int lock_acquire_own(const mpm_handle *lock, const mpm_handle *parent, double timeout_s)
 {
-    struct request request = {.lock = *parent};
+    struct state_request request = {.lock = *parent};
 
     return state_invoke(lock, &methods[LOCK_ACQUIRE], &request, timeout_s, NULL);
 }
 
 int lock_release_own(const mpm_handle *lock, const mpm_handle *parent)
 {
-    struct request request = {.lock = *parent};
+    struct state_request request = {.lock = *parent};
 
     return state_invoke(lock, &methods[LOCK_RELEASE], &request, 0, NULL);
 }
@@ -358,20 +358,20 @@ int mpm_lock_release(mpm_lock lock)
 
 static int inspect_any(const mpm_handle *lock, mpm_lock_state *state)
 {
-    struct answer answer = {0};
+    struct state_reply reply = {0};
     int status;
 
     if (!state)
         return error_set(MPM_EINVAL, "the place for the state of a lock is NULL");
-    if ((status = state_invoke(lock, &methods[LOCK_INSPECT], NULL, 0, &answer)))
+    if ((status = state_invoke(lock, &methods[LOCK_INSPECT], NULL, 0, &reply)))
         return status;
-    *state = (mpm_lock_state){.is_held = (uint32_t)answer.number,
-                              .depth = (unsigned)(uint32_t)answer.number,
-                              .waiting = (unsigned)(answer.number >> 32)};
+    *state = (mpm_lock_state){.is_held = (uint32_t)reply.number,
+                              .depth = (unsigned)(uint32_t)reply.number,
+                              .waiting = (unsigned)(reply.number >> 32)};
     if (!state->is_held)
         return MPM_OK;
-    state->has_died = answer.died.is_dead;
-    process_describe(&answer.died, &state->holder);
+    state->has_died = reply.died.is_dead;
+    process_describe(&reply.died, &state->holder);
     return MPM_OK;
 }
 

@@ -8,9 +8,9 @@
 #include "sync/state_method.h"
 
 /* How often the calling thread has the lock; MPM_EINVAL, naming the call, if it has not. A step. */
-int lock_look(struct draft *draft, struct request *request, struct answer *answer);
+int lock_look(struct draft *draft, struct state_request *request, struct state_reply *reply);
 /* The calling thread gives it up wholly, however often it has it. A step. */
-int lock_give_up(struct draft *draft, struct request *request, struct answer *answer);
+int lock_give_up(struct draft *draft, struct state_request *request, struct state_reply *reply);
 /* Takes it again: nothing happens if the calling thread has it. MPM_EOWNERDIED, as of acquire. */
 int lock_regain(const mpm_handle *lock);
 /* The calling thread has it that often from here on. */
@@ -22,7 +22,7 @@ int lock_of_rlock(mpm_rlock rlock, mpm_handle *lock);
 int lock_acquire_of_condition(const mpm_handle *lock, double timeout_s);
 int lock_release_of_condition(const mpm_handle *lock);
 void lock_destroy_of_condition(const mpm_handle *lock);
-/* The method of a lock that makes a condition over it, at its node; the answer is 32 bits of place and of generation. */
+/* The method of a lock that makes a condition over it, at its node; the reply is 32 bits of place and of generation. */
 const struct method *lock_make_condition(void);
 method_try condition_try_make; /* in condition.c */
 /* Makes a lock that counts at this node. MPM_ENOMEM. */

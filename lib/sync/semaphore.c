@@ -15,9 +15,9 @@ enum { SEMAPHORE_ACQUIRE, SEMAPHORE_LEAVE, SEMAPHORE_RELEASE, SEMAPHORE_LOOK, SE
 
 #define BOUNDED 1u
 
-static int acquire(struct draft *draft, struct request *request, struct answer *answer)
+static int acquire(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {
-    (void)answer;
+    (void)reply;
     if (!draft->state->value || !wait_queue_may_take(draft))
         return wait_queue_wait(draft, request);
     draft->state->value--;
@@ -30,12 +30,12 @@ static uint32_t most_permits(const struct state *state)
     return state->flags & BOUNDED ? state->limit : INT_MAX;
 }
 
-static int release(struct draft *draft, struct request *request, struct answer *answer)
+static int release(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {
     uint32_t most = most_permits(draft->state);
 
     (void)request;
-    (void)answer;
+    (void)reply;
     if (draft->state->value == most)
         return error_set(MPM_EINVAL,
                          "released once too often: the semaphore has %u permits, and may have no more", most);
@@ -44,26 +44,26 @@ static int release(struct draft *draft, struct request *request, struct answer *
     return MPM_OK;
 }
 
-static int look(struct draft *draft, struct request *request, struct answer *answer)
+static int look(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {
     (void)request;
-    answer->number = draft->state->value;
+    reply->number = draft->state->value;
     return MPM_OK;
 }
 
 static const char late_sentence[] = "the semaphore had no permit for as long as the call may wait";
 
-static int leave(struct draft *draft, struct request *request, struct answer *answer)
+static int leave(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {
     (void)request;
-    (void)answer;
+    (void)reply;
     wait_queue_leave(draft);
     return error_set(MPM_ETIMEDOUT, "%s", late_sentence);
 }
 
-static int give_up_acquire(struct draft *draft, struct request *request, struct answer *answer)
+static int give_up_acquire(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {
-    (void)answer;
+    (void)reply;
     wait_queue_leave(draft);
     if (!request->number || draft->state->value == most_permits(draft->state))
         return MPM_OK;

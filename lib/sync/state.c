@@ -228,15 +228,15 @@ static int grow(struct object *object)
 }
 
 /* Under the mutex. */
-static int run(struct object *object, state_step *step, struct request *request, struct answer *answer,
-               bool *tells)
+static int run(struct object *object, state_step *step, struct state_request *request,
+               struct state_reply *reply, bool *tells)
 {
     struct draft draft;
     int status, room_status = MPM_OK;
 
     for (;;) {
         make_draft(body_of(object), &request->caller, &draft);
-        if ((status = step(&draft, request, answer)) != STATE_NEEDS_ROOM)
+        if ((status = step(&draft, request, reply)) != STATE_NEEDS_ROOM)
             break;
         if ((room_status = grow(object)))
             return room_status;
@@ -247,15 +247,15 @@ static int run(struct object *object, state_step *step, struct request *request,
     return status;
 }
 
-int state_apply(struct object *object, const mpm_handle *handle, state_step *step, struct request *request,
-                struct answer *answer, uint64_t *commit)
+int state_apply(struct object *object, const mpm_handle *handle, state_step *step,
+                struct state_request *request, struct state_reply *reply, uint64_t *commit)
 {
     bool tells = false;
     int status;
 
     if ((status = lock(object, handle)))
         return status;
-    status = run(object, step, request, answer, &tells);
+    status = run(object, step, request, reply, &tells);
     if (commit)
         *commit = state_commit(object);
     KILL_POINT();
@@ -326,13 +326,13 @@ void state_remove(struct draft *draft, struct waiter *waiter)
 }
 
 /* The caller is the one that has died, or the last one that has. */
-static int mark_dead(struct draft *draft, struct request *request, struct answer *answer)
+static int mark_dead(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {
     const struct thread_ref_death death = {draft->caller->node, draft->caller->number,
                                            draft->caller->generation};
 
     (void)request;
-    (void)answer;
+    (void)reply;
     draft->is_changed = thread_ref_mark_dead(&draft->state->owner, &death);
     for (uint32_t i = 0; i < draft->state->count; i++)
         draft->is_changed |= thread_ref_mark_dead(&draft->waiters[i].thread_ref, &death);
@@ -346,7 +346,7 @@ void state_mark_dead(struct object *object, const struct thread_ref_death *death
 {
     uint64_t identity = atomic_load(&object->identity);
     mpm_handle handle = {.place = object->place};
-    struct request request = {
+    struct state_request request = {
         .caller = {.node = death->node, .number = death->number, .generation = death->generation}};
 
     memcpy(&handle, &identity, sizeof identity);

@@ -41,7 +41,7 @@ struct waiter {
 };
 
 /* What somebody asks for, and what it is told. */
-struct request {
+struct state_request {
     struct thread_ref caller;
     mpm_handle lock;
     uint64_t number;
@@ -49,14 +49,14 @@ struct request {
     uint32_t reserved;
 };
 
-struct answer {
+struct state_reply {
     uint64_t number;
     struct thread_ref died; /* of MPM_EOWNERDIED: who had the lock */
     /* From a step only, who takes them further: malloc'ed, the receiver's; NULL: none. */
     void *bytes;
     size_t size;
 };
-#define STATE_ANSWER_SIZE offsetof(struct answer, bytes)
+#define STATE_REPLY_SIZE offsetof(struct state_reply, bytes)
 
 /* The copy that a step may change, and what it says of that. */
 struct draft {
@@ -69,7 +69,7 @@ struct draft {
 
 /* 0, a status with its sentence (which may be a change all the same), CALL_MUST_WAIT, or STATE_NEEDS_ROOM.
  * `request` may be changed for the next try at home. */
-typedef int state_step(struct draft *draft, struct request *request, struct answer *answer);
+typedef int state_step(struct draft *draft, struct state_request *request, struct state_reply *reply);
 
 /* Of a step whose state_add() gave NULL: it is run again with room for a waiter more. */
 #define STATE_NEEDS_ROOM 2
@@ -83,8 +83,8 @@ void state_create(struct object *object, const struct state *initial);
 
 /* Runs a step, and tells those who wait. `commit`: out, if the step was run, the state's number of commits;
  * or NULL. What the step gives; MPM_ESTALE, MPM_ENOMEM. */
-int state_apply(struct object *object, const mpm_handle *handle, state_step *step, struct request *request,
-                struct answer *answer, uint64_t *commit);
+int state_apply(struct object *object, const mpm_handle *handle, state_step *step,
+                struct state_request *request, struct state_reply *reply, uint64_t *commit);
 
 /* Ends the object, frees what hangs from it, and wakes who waits. `last`: out, what its state was; or NULL.
  * MPM_ESTALE. */

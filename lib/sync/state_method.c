@@ -22,7 +22,7 @@
 #include "node/context.h"
 #include "shm/interrupt.h"
 
-/* The number of an answer to who is late, while it still has to wait for `leave`: it is to invoke that, and waits as
+/* The number of a reply to who is late, while it still has to wait for `leave`: it is to invoke that, and waits as
  * long as it takes. */
 #define IS_TO_LEAVE UINT64_MAX
 
@@ -54,39 +54,39 @@ bool state_is_ready(const struct object *object, const struct invocation *invoca
 int state_late(struct object *object, const mpm_handle *handle, struct invocation *invocation)
 {
     const struct state_verb *leave = verb_of(invocation)->leave ? verb_of(invocation)->leave->own : NULL;
-    const struct request *request = invocation->in;
-    struct answer *answer = invocation->out;
+    const struct state_request *request = invocation->in;
+    struct state_reply *reply = invocation->out;
     int status;
 
     if (!leave || (!request->may_wait && !verb_of(invocation)->always_waits))
         return error_set(invocation->method->late_status, "%s", invocation->method->late_sentence);
-    status = state_apply(object, handle, leave->step, invocation->in, answer, NULL);
+    status = state_apply(object, handle, leave->step, invocation->in, reply, NULL);
     if (status != CALL_MUST_WAIT)
         return status;
-    answer->number = IS_TO_LEAVE;
+    reply->number = IS_TO_LEAVE;
     return MPM_OK;
 }
 
 int state_undo(const mpm_handle *handle, struct invocation *invocation, bool was_given)
 {
-    struct request request = *(struct request *)invocation->in;
-    struct answer answer = {0};
+    struct state_request request = *(struct state_request *)invocation->in;
+    struct state_reply reply = {0};
     struct object *object;
 
     if (object_find(handle, invocation->method->kind, &object))
         return MPM_OK;
     request.number = was_given;
     if (was_given)
-        memcpy(&answer, invocation->out, STATE_ANSWER_SIZE);
-    (void)!state_apply(object, handle, verb_of(invocation)->undo, &request, &answer, NULL);
+        memcpy(&reply, invocation->out, STATE_REPLY_SIZE);
+    (void)!state_apply(object, handle, verb_of(invocation)->undo, &request, &reply, NULL);
     return MPM_OK;
 }
 
 /* After a wait that was given up, but has to wait for that: whatever interrupted it is pending still. */
-static int leave(const mpm_handle *handle, const struct method *method, const struct request *request,
-                 struct answer *answer)
+static int leave(const mpm_handle *handle, const struct method *method, const struct state_request *request,
+                 struct state_reply *reply)
 {
-    int status = state_invoke(handle, method, request, MPM_FOREVER, answer);
+    int status = state_invoke(handle, method, request, MPM_FOREVER, reply);
 
     return status == MPM_ETIMEDOUT && interrupt_is_pending() ? interrupt_take(object_kind_name(method->kind))
                                                              : status;
@@ -94,28 +94,28 @@ static int leave(const mpm_handle *handle, const struct method *method, const st
 
 /* Where the step cannot be done at once: `object` was tried already, unless it is NULL. */
 static __attribute__((noinline)) int invoke_slowly(struct object *object, const mpm_handle *handle,
-                                                   const struct method *method, struct request *request,
-                                                   struct answer *answer, uint64_t seen, double timeout_s)
+                                                   const struct method *method, struct state_request *request,
+                                                   struct state_reply *reply, uint64_t seen, double timeout_s)
 {
-    struct invocation invocation = {.method = method, .in = request, .out = answer, .seen = seen};
+    struct invocation invocation = {.method = method, .in = request, .out = reply, .seen = seen};
     const struct state_verb *verb = method->own;
     int status = object ? invoke_wait(object, handle, &invocation, timeout_s)
                         : invoke(handle, &invocation, timeout_s);
 
-    if (!status && answer->number == IS_TO_LEAVE && verb && verb->leave)
-        return leave(handle, verb->leave, request, answer);
+    if (!status && reply->number == IS_TO_LEAVE && verb && verb->leave)
+        return leave(handle, verb->leave, request, reply);
     return status;
 }
 
 /* At home nearly every step is done at once. The request is filled in where it stays: it is never copied there. */
-int state_invoke(const mpm_handle *handle, const struct method *method, const struct request *request,
-                 double timeout_s, struct answer *answer)
+int state_invoke(const mpm_handle *handle, const struct method *method, const struct state_request *request,
+                 double timeout_s, struct state_reply *reply)
 {
     const struct state_verb *verb = method->own;
     struct object *object = verb && verb->step ? object_find_recent(handle, method->kind) : NULL;
     int status = CALL_MUST_WAIT;
-    struct answer told = {0};
-    struct request asked;
+    struct state_reply told = {0};
+    struct state_request asked;
     uint64_t seen = 0;
 
     if (!object && !runtime_topology()->node_count)
@@ -129,8 +129,8 @@ int state_invoke(const mpm_handle *handle, const struct method *method, const st
         status = state_apply(object, handle, verb->step, &asked, &told, &seen);
     if (status == CALL_MUST_WAIT)
         status = invoke_slowly(object, handle, method, &asked, &told, seen, timeout_s);
-    if (answer && !status)
-        *answer = told;
+    if (reply && !status)
+        *reply = told;
     return status;
 }
 
@@ -141,11 +141,11 @@ int state_invoke_plain(const mpm_handle *handle, const struct method *method)
 
 int state_invoke_number(const mpm_handle *handle, const struct method *method, uint64_t *number)
 {
-    struct answer answer = {0};
-    int status = state_invoke(handle, method, NULL, 0, &answer);
+    struct state_reply reply = {0};
+    int status = state_invoke(handle, method, NULL, 0, &reply);
 
     if (!status)
-        *number = answer.number;
+        *number = reply.number;
     return status;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Methods of locks, semaphores, conditions, events and barriers, whose state is changed by steps (state.h): at home a
  * process runs the step itself, for callers of other nodes the home's courier does, with the caller's thread reference. What goes
- * is a struct request, what comes a struct answer. For sync/ only. */
+ * is a struct state_request, what comes a struct state_reply. For sync/ only. */
 #ifndef SYNC_STATE_METHOD_H
 #define SYNC_STATE_METHOD_H
 
@@ -16,7 +16,7 @@ struct state_verb {
     /* What is done when the time is up, if it has waited; it may wait, and what it gives counts. */
     const struct method *leave;
     /* Its caller, of another node, has taken it back: the request's number is 1 if it was given what it asked for, as
-     * the answer says, and 0 if it was not, or was never tried. */
+     * the reply says, and 0 if it was not, or was never tried. */
     state_step *undo;
 };
 
@@ -25,24 +25,24 @@ bool state_is_ready(const struct object *object, const struct invocation *invoca
 int state_undo(const mpm_handle *handle, struct invocation *invocation, bool was_given);
 
 /* What the struct method of a step has, but for its kind, verb and name. */
-#define STATE_METHOD(...)                                                               \
-    .in_size = sizeof(struct request), .out_size = STATE_ANSWER_SIZE, .try = state_try, \
-    .is_ready = state_is_ready, .late = state_late, .own = &(const struct state_verb)   \
-    {                                                                                   \
-        __VA_ARGS__                                                                     \
+#define STATE_METHOD(...)                                                                    \
+    .in_size = sizeof(struct state_request), .out_size = STATE_REPLY_SIZE, .try = state_try, \
+    .is_ready = state_is_ready, .late = state_late, .own = &(const struct state_verb)        \
+    {                                                                                        \
+        __VA_ARGS__                                                                          \
     }
 /* The same for one that takes more than one step. */
-#define STATE_METHOD_BY(try_it)                                                        \
-    .in_size = sizeof(struct request), .out_size = STATE_ANSWER_SIZE, .try = (try_it), \
-    .is_ready = state_is_ready, .own = &(const struct state_verb)                      \
-    {                                                                                  \
-        .step = NULL                                                                   \
+#define STATE_METHOD_BY(try_it)                                                             \
+    .in_size = sizeof(struct state_request), .out_size = STATE_REPLY_SIZE, .try = (try_it), \
+    .is_ready = state_is_ready, .own = &(const struct state_verb)                           \
+    {                                                                                       \
+        .step = NULL                                                                        \
     }
 
-/* Invokes it with the calling thread's thread reference. `request` and `answer` may be NULL. The method's statuses; MPM_ETIMEDOUT,
+/* Invokes it with the calling thread's thread reference. `request` and `reply` may be NULL. The method's statuses; MPM_ETIMEDOUT,
  * MPM_EINVAL for what is no handle, MPM_ESTALE, MPM_ENOMEM, MPM_ESTATE without a run, MPM_ENODELOST. */
-int state_invoke(const mpm_handle *handle, const struct method *method, const struct request *request,
-                 double timeout_s, struct answer *answer);
+int state_invoke(const mpm_handle *handle, const struct method *method, const struct state_request *request,
+                 double timeout_s, struct state_reply *reply);
 /* What asks for nothing but the method. */
 int state_invoke_plain(const mpm_handle *handle, const struct method *method);
 /* Asks for the number, and gives it. */

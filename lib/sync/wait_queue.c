@@ -46,7 +46,7 @@ static void drop_dead(struct draft *draft)
     }
 }
 
-int wait_queue_wait(struct draft *draft, const struct request *request)
+int wait_queue_wait(struct draft *draft, const struct state_request *request)
 {
     if (!request->may_wait || state_find(draft))
         return CALL_MUST_WAIT;

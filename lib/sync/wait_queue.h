@@ -18,7 +18,7 @@ bool wait_queue_may_take(struct draft *draft);
 void wait_queue_took(struct draft *draft);
 /* The caller must wait: it stands in line from here on, if it comes again. CALL_MUST_WAIT,
  * STATE_NEEDS_ROOM. */
-int wait_queue_wait(struct draft *draft, const struct request *request);
+int wait_queue_wait(struct draft *draft, const struct state_request *request);
 /* The caller's time is up. */
 void wait_queue_leave(struct draft *draft);
 

@@ -59,7 +59,7 @@ void run_on_each_node(mpm_target *body, const void *args, size_t size)
         expect_end(start_on(node, body, args, size), 0);
 }
 
-static int count(struct draft *draft, struct request *request, struct answer *answer)
+static int count(struct draft *draft, struct state_request *request, struct state_reply *answer)
 {
     (void)request;
     answer->number = draft->state->count;
@@ -68,8 +68,8 @@ static int count(struct draft *draft, struct request *request, struct answer *an
 
 uint64_t count_waiters(const mpm_handle *handle)
 {
-    struct request request = {.may_wait = 0};
-    struct answer answer = {0};
+    struct state_request request = {.may_wait = 0};
+    struct state_reply answer = {0};
     struct object *object = NULL;
 
     EXPECT(!object_find(handle, (enum object_kind)handle->kind, &object) &&

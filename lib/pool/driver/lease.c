@@ -9,7 +9,7 @@
  * lease_table_is_sound() proves that all ranges together tile [0, count) exactly.
  *
  * A lease goes GRANTING (its grant waits to be taken by lease_next_action) -> RUNNING (the node has it), and
- * back and forth RUNNING -> RECALLING (the recall waits to be taken) -> RECALLED (the node will answer, or
+ * back and forth RUNNING -> RECALLING (the recall waits to be taken) -> RECALLED (the node will reply, or
  * be done) -> RUNNING. Only RUNNING, RECALLING and RECALLED leases can be done, only RECALLED ones returned.
  * Leases with an action to take stand in one list, so an action ends with its lease.
  *

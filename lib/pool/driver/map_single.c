@@ -55,7 +55,7 @@ static int move_call(struct map *map)
     return map_make_table(map);
 }
 
-/* The answer may come at once. */
+/* The reply may come at once. */
 static int recall_call(struct map *map)
 {
     struct node_link *link = node_links_to(map->links, map->call.node);

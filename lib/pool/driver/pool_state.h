@@ -169,7 +169,7 @@ struct pool_word pool_state_of(const struct mpm_pool *pool, unsigned node);
 /* It is being opened there. */
 void pool_state_opens(struct mpm_pool *pool, unsigned node);
 
-/* The node's answer to the question, or to a later one, copied to `stats` of `size` bytes; false if there is none. */
+/* The node's reply to the question, or to a later one, copied to `stats` of `size` bytes; false if there is none. */
 bool pool_state_stats(const struct mpm_pool *pool, unsigned node, uint64_t question, struct node_stats *stats,
                       size_t size);
 

@@ -312,16 +312,16 @@ static bool on_lease(unsigned node, const void *payload, size_t size)
 static bool on_recall(unsigned node, const void *payload, size_t size)
 {
     const struct message_lease *message = payload;
-    struct message_lease answer;
+    struct message_lease reply;
     struct node_agent_job *job;
 
     if (node || size != sizeof *message)
         return false;
-    answer = *message;
+    reply = *message;
     if (!(job = job_of(message->pool, message->job)) || !job->queue ||
-        !lease_queue_recall(job->queue, message->lease, &answer.count))
+        !lease_queue_recall(job->queue, message->lease, &reply.count))
         return true; /* it was done while the recall was on its way */
-    return !courier_post_one(0, MESSAGE_RETURNED, &answer, sizeof answer);
+    return !courier_post_one(0, MESSAGE_RETURNED, &reply, sizeof reply);
 }
 
 static bool look_at_job(struct node_agent_job *job)

@@ -66,7 +66,7 @@ enum call_end {
 
 enum call_order { CALL_GOES_ON, CALL_MOVES, CALL_ENDS };
 
-/* What is to become of a call that has no answer yet; `waits`: no worker has had it. One that has taken a call that is
+/* What is to become of a call that has no reply yet; `waits`: no worker has had it. One that has taken a call that is
  * to end is killed; one that has taken it keeps a call that is to move. */
 typedef enum call_order call_look(void *argument, bool waits);
 

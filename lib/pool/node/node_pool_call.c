@@ -78,17 +78,17 @@ static bool fill_mailbox(struct node_pool *node_pool, struct mailbox *mailbox,
     mailbox->counted = 0;
     mailbox->is_alone = 0;
     atomic_store_explicit(&mailbox->is_given_up, 0, memory_order_relaxed);
-    atomic_store_explicit(&mailbox->answer, MAILBOX_NO_ANSWER, memory_order_relaxed);
+    atomic_store_explicit(&mailbox->reply, MAILBOX_NO_REPLY, memory_order_relaxed);
     return true;
 }
 
-static bool spin_for_answer(struct mailbox *mailbox)
+static bool spin_for_reply(struct mailbox *mailbox)
 {
     uint64_t until_ns = 0;
 
     do {
         for (int i = 0; i < 64; i++) {
-            if (atomic_load_explicit(&mailbox->answer, memory_order_acquire))
+            if (atomic_load_explicit(&mailbox->reply, memory_order_acquire))
                 return true;
             spin_pause();
         }
@@ -105,7 +105,7 @@ static bool take_back(struct mailbox *mailbox, uint64_t *state)
     return atomic_compare_exchange_strong(&mailbox->state, state, MAILBOX_FILLING);
 }
 
-/* Nobody wants it any more. true if no worker has it; else that is killed, and the host will answer. */
+/* Nobody wants it any more. true if no worker has it; else that is killed, and the host will reply. */
 static bool give_up(struct node_pool *node_pool, struct mailbox *mailbox)
 {
     uint64_t state, number = (uint64_t)(mailbox - node_pool->board->mailbox);
@@ -119,12 +119,12 @@ static bool give_up(struct node_pool *node_pool, struct mailbox *mailbox)
         return false;
     record = &node_pool->board->worker[state - MAILBOX_TAKEN];
     entered = atomic_load(&record->entered);
-    if (atomic_load(&mailbox->state) == state && !atomic_load(&mailbox->answer))
+    if (atomic_load(&mailbox->state) == state && !atomic_load(&mailbox->reply))
         node_pool_kill_worker(node_pool, (uint32_t)(state - MAILBOX_TAKEN), entered, number, LIMIT_NONE);
     return false;
 }
 
-/* Sleeps until there may be an answer, or something else to see to. */
+/* Sleeps until there may be a reply, or something else to see to. */
 static void sleep_on_mailbox(struct node_pool *node_pool, struct mailbox *mailbox, uint32_t seen,
                              uint64_t round_ns)
 {
@@ -139,20 +139,20 @@ static enum call_order look_at(struct mailbox *mailbox, call_look *look, void *a
     return look(argument, atomic_load(&mailbox->state) == MAILBOX_WANTED && !mailbox->attempts);
 }
 
-/* CALL_IS_DONE if there is an answer. A worker that was asleep needs longer than a spin is worth, and perhaps this
+/* CALL_IS_DONE if there is a reply. A worker that was asleep needs longer than a spin is worth, and perhaps this
  * very CPU: it has that at once, before anything else is looked at. */
-static enum call_end wait_for_answer(struct node_pool *node_pool, struct mailbox *mailbox, bool was_asleep,
-                                     call_look *look, void *argument)
+static enum call_end wait_for_reply(struct node_pool *node_pool, struct mailbox *mailbox, bool was_asleep,
+                                    call_look *look, void *argument)
 {
     enum call_order order = CALL_GOES_ON;
     uint64_t state;
 
-    if (!was_asleep && spin_for_answer(mailbox))
+    if (!was_asleep && spin_for_reply(mailbox))
         return CALL_IS_DONE;
     for (bool sleeps_at_once = was_asleep;; sleeps_at_once = false) {
         uint32_t seen = eventcount_prepare(&mailbox->answered);
 
-        if (atomic_load(&mailbox->answer))
+        if (atomic_load(&mailbox->reply))
             return order == CALL_ENDS ? CALL_IS_GIVEN_UP : CALL_IS_DONE;
         if (order != CALL_ENDS && !sleeps_at_once)
             order = look_at(mailbox, look, argument);
@@ -160,7 +160,7 @@ static enum call_end wait_for_answer(struct node_pool *node_pool, struct mailbox
             return CALL_IS_MOVED;
         if (order == CALL_ENDS && (give_up(node_pool, mailbox) || runtime_check_whole()))
             return CALL_IS_GIVEN_UP;
-        if (!sleeps_at_once && node_pool_has_no_workers(node_pool) && !atomic_load(&mailbox->answer))
+        if (!sleeps_at_once && node_pool_has_no_workers(node_pool) && !atomic_load(&mailbox->reply))
             return order == CALL_ENDS ? CALL_IS_GIVEN_UP
                                       : CALL_IS_NOT_MADE; /* nobody will take it any more */
         sleep_on_mailbox(node_pool, mailbox, seen, order == CALL_ENDS ? KILL_NS : ROUND_NS);
@@ -171,7 +171,7 @@ static void describe_failure(const struct node_pool *node_pool, const struct mai
                              mpm_failure *failure)
 {
     *failure = (mpm_failure){.attempts = mailbox->attempts, .node = runtime_topology()->node};
-    if (atomic_load(&mailbox->answer) == MAILBOX_HAS_DIED) {
+    if (atomic_load(&mailbox->reply) == MAILBOX_HAS_DIED) {
         node_pool_describe_death(node_pool, mailbox->wait_status, (enum item_limit)mailbox->limit, failure);
         return;
     }
@@ -200,8 +200,8 @@ enum call_end node_pool_make_call(struct node_pool *node_pool, struct node_pool_
     atomic_store_explicit(&mailbox->state, MAILBOX_WANTED, memory_order_release);
     atomic_fetch_or(&board->calls, UINT64_C(1) << (mailbox - board->mailbox));
     was_asleep = eventcount_notify_one(&board->work);
-    end = wait_for_answer(node_pool, mailbox, was_asleep, look, argument);
-    if (end == CALL_IS_DONE && atomic_load(&mailbox->answer) == MAILBOX_IS_DONE && !mailbox->code) {
+    end = wait_for_reply(node_pool, mailbox, was_asleep, look, argument);
+    if (end == CALL_IS_DONE && atomic_load(&mailbox->reply) == MAILBOX_IS_DONE && !mailbox->code) {
         KILL_POINT();
         if (call->result_size)
             memcpy(call->result, mailbox_result(mailbox, node_pool->arena), call->result_size);
@@ -214,7 +214,7 @@ enum call_end node_pool_make_call(struct node_pool *node_pool, struct node_pool_
     }
     if (mailbox->attempts)
         atomic_fetch_add(&node_pool->retried,
-                         mailbox->attempts - (atomic_load(&mailbox->answer) == MAILBOX_HAS_DIED));
+                         mailbox->attempts - (atomic_load(&mailbox->reply) == MAILBOX_HAS_DIED));
     free_mailbox(node_pool->arena, mailbox);
     return end;
 }

@@ -99,21 +99,21 @@ static void settle_call(struct board *board, struct mailbox *mailbox, const stru
     }
     KILL_POINT();
     if (mailbox->attempts >= board->spec.max_attempts || atomic_load(&mailbox->is_given_up))
-        atomic_store(&mailbox->answer, MAILBOX_HAS_DIED);
+        atomic_store(&mailbox->reply, MAILBOX_HAS_DIED);
     else
         atomic_store(&mailbox->state, MAILBOX_WANTED);
     KILL_POINT();
 }
 
-/* Whether the dead worker has left the call without an answer. One that has an answer may be another call by the next
- * look; but nobody else makes a mailbox this worker's again, so if it still is after the answer was missing, that was this
+/* Whether the dead worker has left the call without a reply. One that has a reply may be another call by the next
+ * look; but nobody else makes a mailbox this worker's again, so if it still is after the reply was missing, that was this
  * call's. */
 static bool is_left(const struct mailbox *mailbox, uint32_t number)
 {
-    uint32_t answer = atomic_load(&mailbox->answer);
+    uint32_t reply = atomic_load(&mailbox->reply);
 
     KILL_POINT();
-    return !answer && atomic_load(&mailbox->state) == MAILBOX_TAKEN + (uint64_t)number;
+    return !reply && atomic_load(&mailbox->state) == MAILBOX_TAKEN + (uint64_t)number;
 }
 
 /* The worker may have died between any two steps of taking a call. */

@@ -3,24 +3,24 @@
  *
  * Who writes what, in which order, and what is true if the writer dies at each step:
  *
- * Main: (1) takes a mailbox by compare-and-swap, FREE to FILLING, (2) writes the request, clears the answer, and stores
- * WANTED, (3) sets the mailbox's bit in the board's `calls`, and rings for one worker, (4) waits for the answer, reads it,
+ * Main: (1) takes a mailbox by compare-and-swap, FREE to FILLING, (2) writes the request, clears the reply, and stores
+ * WANTED, (3) sets the mailbox's bit in the board's `calls`, and rings for one worker, (4) waits for the reply, reads it,
  * and stores FREE. It takes a request back by compare-and-swap, WANTED to FILLING: nobody wants it any more, or a worker
  * of another node is to have it. If main dies, the run ends.
  *
  * Worker: (1) takes the bit of the oldest call that it sees out of `calls`, (2) takes the mailbox by compare-and-swap, WANTED
  * to TAKEN with its own number, and looks then whether the board is held (pool_registry.c): if so, it stores WANTED and sets the
- * bit again, (3) runs the task, (4) writes code, text and result, and stores the answer, which commits, (5) rings. Whose
+ * bit again, (3) runs the task, (4) writes code, text and result, and stores the reply, which commits, (5) rings. Whose
  * bit is gone is not lost: whenever a worker has died, its host sets the bits of all mailboxes that are WANTED.
  *
- * Host, when it has reaped a worker, for each mailbox that is TAKEN with its number: if it has no answer, and is TAKEN so
- * even after that was seen (else main has had the answer, and the mailbox is another call's by now), it counts the
+ * Host, when it has reaped a worker, for each mailbox that is TAKEN with its number: if it has no reply, and is TAKEN so
+ * even after that was seen (else main has had the reply, and the mailbox is another call's by now), it counts the
  * attempt, unless the node pool had the worker killed for something else, and then answers that the worker has died (if
  * that was the last attempt, or the caller has given up), or stores WANTED again; in any case it rings. It says first
  * that it has counted this death (`counted`), so that its rank, which does it again if the host dies anywhere in this,
  * does not count it twice: an attempt in which the host died, too, may go uncounted.
  *
- * Request and answer have a line each, so a call moves three lines there and back with the one that is rung.
+ * Request and reply have a line each, so a call moves three lines there and back with the one that is rung.
  * For pool/. */
 #ifndef POOL_SHARED_MAILBOX_H
 #define POOL_SHARED_MAILBOX_H
@@ -43,8 +43,8 @@ enum mailbox_state {
     MAILBOX_TAKEN /* + the worker's number */
 };
 
-enum mailbox_answer {
-    MAILBOX_NO_ANSWER,
+enum mailbox_reply {
+    MAILBOX_NO_REPLY,
     MAILBOX_IS_DONE, /* the task has returned `code` */
     MAILBOX_HAS_DIED /* its worker has: see `crash` */
 };
@@ -56,8 +56,8 @@ struct mailbox {
     uint32_t item_size, result_size;
     uint64_t block; /* offset of what neither fits into tiny nor into room: item, then result */
     _Alignas(32) char tiny_item[MAILBOX_TINY];
-    /* The answer. */
-    _Alignas(64) _Atomic uint32_t answer;
+    /* The reply. */
+    _Alignas(64) _Atomic uint32_t reply;
     int32_t code;
     struct eventcount answered;
     _Alignas(32) char tiny_result[MAILBOX_TINY];

@@ -58,7 +58,7 @@ struct message_results {
 
 struct message_question {
     uint64_t pool;
-    uint64_t question; /* the answer tells it */
+    uint64_t question; /* the reply tells it */
 };
 
 struct message_trouble {

@@ -278,7 +278,7 @@ static bool is_at_work(const struct worker_record *record)
            (atomic_load(&record->lease) || atomic_load(&record->item) != NO_ITEM);
 }
 
-/* Whether another worker has taken that call, and is to answer it. */
+/* Whether another worker has taken that call, and is to reply it. */
 static bool is_called(const struct board *board, const struct mailbox *mailbox,
                       const struct worker_record *own)
 {
@@ -288,7 +288,7 @@ static bool is_called(const struct board *board, const struct mailbox *mailbox,
     if (state < MAILBOX_TAKEN)
         return false;
     taker = &board->worker[state - MAILBOX_TAKEN];
-    return taker != own && !atomic_load(&taker->waits_for_node) && !atomic_load(&mailbox->answer);
+    return taker != own && !atomic_load(&taker->waits_for_node) && !atomic_load(&mailbox->reply);
 }
 
 static bool is_quiet(const struct board *board, const struct worker_record *own)

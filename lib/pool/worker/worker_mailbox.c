@@ -63,7 +63,7 @@ static void run_mailbox(struct mailbox *mailbox, uint64_t number)
         memcpy(mailbox->text, call->text, sizeof mailbox->text);
     call->text[0] = 0;
     KILL_POINT();
-    atomic_store_explicit(&mailbox->answer, MAILBOX_IS_DONE, memory_order_release);
+    atomic_store_explicit(&mailbox->reply, MAILBOX_IS_DONE, memory_order_release);
     KILL_POINT();
     eventcount_notify(&mailbox->answered);
     KILL_POINT();
