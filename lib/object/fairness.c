@@ -7,7 +7,7 @@
 
 bool fairness_stands_back(const struct object *object, unsigned side, enum turn turn)
 {
-    return turn == FAIRNESS_IS_BEHIND || (turn == FAIRNESS_STANDS_BACK && fairness_is_far(object, side));
+    return turn == FAIRNESS_IS_BEHIND || (turn == FAIRNESS_STANDS_BACK && fairness_is_remote(object, side));
 }
 
 bool fairness_took(struct object *object, unsigned side, enum turn turn, uint64_t messages)

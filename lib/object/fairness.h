@@ -43,7 +43,7 @@ static inline bool fairness_is_needed(const struct object *object, unsigned side
 }
 
 /* Whether it is the turn of a call of another node. */
-static inline bool fairness_is_far(const struct object *object, unsigned side)
+static inline bool fairness_is_remote(const struct object *object, unsigned side)
 {
     uint64_t word = atomic_load_explicit(&object->turn[side], memory_order_relaxed);
 

@@ -180,7 +180,7 @@ int invoke_wait(struct object *object, const mpm_handle *handle, struct invocati
 /* From another node. */
 int invoke_remote(const mpm_handle *handle, struct invocation *invocation, double timeout_s);
 
-static inline int invoke_here(const mpm_handle *handle, struct invocation *invocation, double timeout_s)
+static inline int invoke_local(const mpm_handle *handle, struct invocation *invocation, double timeout_s)
 {
     struct object *object;
     int status;
@@ -195,7 +195,7 @@ static inline int invoke_here(const mpm_handle *handle, struct invocation *invoc
  * MPM_ENOMEM, MPM_ESTATE without a run, MPM_ENODELOST. Not in a courier. */
 static inline int invoke(const mpm_handle *handle, struct invocation *invocation, double timeout_s)
 {
-    return object_is_home(handle) ? invoke_here(handle, invocation, timeout_s)
+    return object_is_home(handle) ? invoke_local(handle, invocation, timeout_s)
                                   : invoke_remote(handle, invocation, timeout_s);
 }
 

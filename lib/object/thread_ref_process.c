@@ -17,7 +17,7 @@ static void wake(struct object *object, void *unused)
         eventcount_notify(&object->wait[i].word);
 }
 
-void thread_ref_died_here(void)
+void thread_ref_died_local(void)
 {
     object_walk(runtime_arena(), wake, NULL);
 }
@@ -30,7 +30,7 @@ static void mark(struct object *object, void *death)
         kind_of(kind)->marks(object, death);
 }
 
-void thread_ref_died_elsewhere(const struct thread_ref_death *death)
+void thread_ref_died_remote(const struct thread_ref_death *death)
 {
     object_walk(runtime_arena(), mark, (void *)(uintptr_t)death);
 }

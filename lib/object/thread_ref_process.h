@@ -16,8 +16,8 @@ void thread_ref_take_args(const void *args, size_t size, const struct thread_ref
 
 /* In the host: a process of this node that had been a thread reference somewhere has died, and its record says so: wakes whoever
  * sleeps on an object, to look again. */
-void thread_ref_died_here(void);
+void thread_ref_died_local(void);
 /* In the courier: marks it in all objects of this node. */
-void thread_ref_died_elsewhere(const struct thread_ref_death *death);
+void thread_ref_died_remote(const struct thread_ref_death *death);
 
 #endif

@@ -136,7 +136,7 @@ static void release(struct waiting *waiting)
 /* Looking. */
 
 /* Those of this node: 0 if any is ready, CALL_MUST_WAIT if none is, or a status. */
-static int look_here(struct waiting *waiting)
+static int look_local(struct waiting *waiting)
 {
     int result = CALL_MUST_WAIT, status;
 
@@ -270,7 +270,7 @@ static int look_once(struct waiting *waiting, double timeout_s)
     if (until_ns > at_most_ns)
         until_ns = at_most_ns;
     if (!status &&
-        (status = join_looks(look_here(waiting), take_replies(waiting, until_ns))) == CALL_MUST_WAIT)
+        (status = join_looks(look_local(waiting), take_replies(waiting, until_ns))) == CALL_MUST_WAIT)
         return status;
     abandon_calls(waiting);
     return status;
@@ -294,7 +294,7 @@ static int sleep_until_any(struct waiting *waiting, uint64_t deadline_ns)
 {
     for (;;) {
         uint32_t seen = eventcount_prepare(runtime_doorbell());
-        int status = join_looks(look_here(waiting), take_replies(waiting, 0));
+        int status = join_looks(look_local(waiting), take_replies(waiting, 0));
 
         DELAY_POINT();
         if (status != CALL_MUST_WAIT || (status = runtime_check_whole()))

@@ -149,7 +149,7 @@ static int make_spec(const struct process_start *start, const void *args, size_t
 }
 
 /* At this node. It does not wait for the fork. */
-static int start_here(const struct process_start *start, const void *args, size_t size, mpm_handle *handle)
+static int start_local(const struct process_start *start, const void *args, size_t size, mpm_handle *handle)
 {
     struct process_order order = {.entry = process_main,
                                   .flags = PROCESS_OWNS_ARGUMENT | PROCESS_IS_USERS,
@@ -177,7 +177,7 @@ int process_try_start(struct object *unused, const mpm_handle *node, struct invo
 {
     (void)unused;
     (void)node;
-    return start_here(invocation->in, invocation->tail, invocation->tail_size, invocation->out);
+    return start_local(invocation->in, invocation->tail, invocation->tail_size, invocation->out);
 }
 
 /* Starting, the caller's side. */

@@ -69,7 +69,7 @@ void process_changed(uint32_t process, bool has_ended)
         if (dead_leaves & PROCESS_LEAVES_DAEMONS)
             kill_orphans(runtime_topology()->node, process, dead_generation(process));
         if (dead_leaves & PROCESS_LEAVES_THREAD_REF)
-            thread_ref_died_here();
+            thread_ref_died_local();
         if (runtime_topology()->node_count > 1)
             index_set_add(&process_table_of(runtime_arena())->dead_parents, process);
         dead_leaves = 0;
@@ -104,7 +104,7 @@ void process_host_lost(void)
             index_set_add(&process_table_of(runtime_arena())->dead_parents, number);
     }
     kill_all_orphans();
-    thread_ref_died_here();
+    thread_ref_died_local();
     eventcount_notify(runtime_doorbell());
 }
 
@@ -131,7 +131,7 @@ static bool on_process_ended(unsigned node, const void *payload, size_t size)
         return false;
     death = (struct thread_ref_death){(uint16_t)node, message->place + 1, message->generation};
     kill_orphans(node, message->place, message->generation);
-    thread_ref_died_elsewhere(&death);
+    thread_ref_died_remote(&death);
     return true;
 }
 

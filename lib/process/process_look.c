@@ -19,7 +19,7 @@
 #define FEW_CHILDREN 16u /* that another node is asked for at first */
 
 /* CALL_MUST_WAIT until it was forked. */
-static int look_here(const mpm_handle *handle, struct process_look *look)
+static int look_local(const mpm_handle *handle, struct process_look *look)
 {
     struct process_record *record;
     uint64_t word, before;
@@ -45,7 +45,7 @@ static int look_here(const mpm_handle *handle, struct process_look *look)
 /* CALL_MUST_WAIT until it has ended. */
 static int look_at_end(const mpm_handle *handle, struct process_look *look)
 {
-    int status = look_here(handle, look);
+    int status = look_local(handle, look);
 
     return !status && look->state != PROCESS_ENDED ? CALL_MUST_WAIT : status;
 }
@@ -60,7 +60,7 @@ int process_look_at_end(const mpm_handle *handle)
 int process_try_look(struct object *unused, const mpm_handle *handle, struct invocation *invocation)
 {
     (void)unused;
-    return look_here(handle, invocation->out);
+    return look_local(handle, invocation->out);
 }
 
 /* What there is to know of a process, once it was forked. */
@@ -108,7 +108,7 @@ int process_try_join(struct object *unused, const mpm_handle *handle, struct inv
 int process_late_join(struct object *unused, const mpm_handle *handle, struct invocation *invocation)
 {
     struct process_look look;
-    int status = look_here(handle, &look);
+    int status = look_local(handle, &look);
 
     (void)unused;
     if (status && status != CALL_MUST_WAIT)

@@ -162,12 +162,13 @@ const struct kind array_kind = {
     .kind = OBJECT_ARRAY, .methods = array_methods, .count = ARRAY_METHODS, .carries_out = numbers_carry_out};
 
 /* At home all of it at once. */
-static int copy_here(mpm_handle handle, unsigned verb, size_t first, size_t count, const void *from, void *to)
+static int copy_local(mpm_handle handle, unsigned verb, size_t first, size_t count, const void *from,
+                      void *to)
 {
     struct slice slice = {first, count, first, count};
     struct invocation invocation = {.method = &array_methods[verb], .in = &slice, .tail = from, .more = to};
 
-    return invoke_here(&handle, &invocation, 0);
+    return invoke_local(&handle, &invocation, 0);
 }
 
 static int copy_piece(mpm_handle handle, unsigned verb, struct slice *slice, size_t size, const void *from,
@@ -191,7 +192,7 @@ static int copy_piece(mpm_handle handle, unsigned verb, struct slice *slice, siz
 
 /* Has the home check a slice that is to be written, before it is read here: if it is out of range, there may be no
  * memory where it would end. A short one goes at once. */
-static int check_elsewhere(mpm_handle handle, size_t first, size_t count)
+static int check_remote(mpm_handle handle, size_t first, size_t count)
 {
     struct slice nothing = {first, count, first, 0};
 
@@ -201,8 +202,8 @@ static int check_elsewhere(mpm_handle handle, size_t first, size_t count)
 }
 
 /* Piece by piece; a slice of no numbers goes, too, to be checked. `from` or `to` is the caller's. */
-static int copy_elsewhere(mpm_handle handle, unsigned verb, size_t first, size_t count, const char *from,
-                          char *to)
+static int copy_remote(mpm_handle handle, unsigned verb, size_t first, size_t count, const char *from,
+                       char *to)
 {
     size_t size = mpm_type_size(number_type_of(handle)), done = 0;
     int status = MPM_OK;
@@ -233,8 +234,8 @@ int mpm_array_read(mpm_array array, size_t first, size_t count, void *numbers)
     if ((status = check_copy("mpm_array_read", array, count, numbers)))
         return status;
     if (object_is_home(&array.handle))
-        return copy_here(array.handle, ARRAY_READ, first, count, NULL, numbers);
-    return copy_elsewhere(array.handle, ARRAY_READ, first, count, NULL, numbers);
+        return copy_local(array.handle, ARRAY_READ, first, count, NULL, numbers);
+    return copy_remote(array.handle, ARRAY_READ, first, count, NULL, numbers);
 }
 
 int mpm_array_write(mpm_array array, size_t first, size_t count, const void *numbers)
@@ -244,9 +245,9 @@ int mpm_array_write(mpm_array array, size_t first, size_t count, const void *num
     if ((status = check_copy("mpm_array_write", array, count, numbers)))
         return status;
     if (object_is_home(&array.handle))
-        return copy_here(array.handle, ARRAY_WRITE, first, count, numbers, NULL);
-    status = check_elsewhere(array.handle, first, count);
-    return status ? status : copy_elsewhere(array.handle, ARRAY_WRITE, first, count, numbers, NULL);
+        return copy_local(array.handle, ARRAY_WRITE, first, count, numbers, NULL);
+    status = check_remote(array.handle, first, count);
+    return status ? status : copy_remote(array.handle, ARRAY_WRITE, first, count, numbers, NULL);
 }
 
 /* What an array is. */

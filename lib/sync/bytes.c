@@ -268,8 +268,8 @@ int mpm_bytes_create(size_t size, const void *initial, mpm_bytes *bytes)
 /* The interface. */
 
 /* `expected`, `desired` and `before` may be NULL where the method has none. */
-static int update_anywhere(mpm_bytes bytes, unsigned verb, const void *expected, const void *desired,
-                           void *before, size_t size)
+static int update(mpm_bytes bytes, unsigned verb, const void *expected, const void *desired, void *before,
+                  size_t size)
 {
     struct update update = {size};
     struct invocation invocation = {.method = &methods[verb],
@@ -307,21 +307,21 @@ int mpm_bytes_get(mpm_bytes bytes, void *to, size_t size)
 {
     if (size && !to)
         return missing("mpm_bytes_get");
-    return update_anywhere(bytes, BYTES_GET, NULL, NULL, to, size);
+    return update(bytes, BYTES_GET, NULL, NULL, to, size);
 }
 
 int mpm_bytes_set(mpm_bytes bytes, const void *from, size_t size)
 {
     if (size && !from)
         return missing("mpm_bytes_set");
-    return update_anywhere(bytes, BYTES_SET, NULL, from, NULL, size);
+    return update(bytes, BYTES_SET, NULL, from, NULL, size);
 }
 
 int mpm_bytes_exchange(mpm_bytes bytes, const void *from, size_t size, void *before)
 {
     if (size && (!from || !before))
         return missing("mpm_bytes_exchange");
-    return update_anywhere(bytes, BYTES_EXCHANGE, NULL, from, before, size);
+    return update(bytes, BYTES_EXCHANGE, NULL, from, before, size);
 }
 
 int mpm_bytes_compare_exchange(mpm_bytes bytes, const void *expected, const void *desired, size_t size,
@@ -329,7 +329,7 @@ int mpm_bytes_compare_exchange(mpm_bytes bytes, const void *expected, const void
 {
     if (size && (!expected || !desired || !before))
         return missing("mpm_bytes_compare_exchange");
-    return update_anywhere(bytes, BYTES_COMPARE_EXCHANGE, expected, desired, before, size);
+    return update(bytes, BYTES_COMPARE_EXCHANGE, expected, desired, before, size);
 }
 
 int mpm_bytes_size(mpm_bytes bytes, size_t *size)

@@ -263,8 +263,8 @@ static bool has_no_result(enum number_op op, const void *before)
     return !before && (op == NUMBER_ADD || op == NUMBER_MIN || op == NUMBER_MAX);
 }
 
-int numbers_update_anywhere(mpm_handle handle, enum object_kind kind, size_t index, enum number_op op,
-                            const void *operand, const void *desired, void *before)
+int numbers_update_slowly(mpm_handle handle, enum object_kind kind, size_t index, enum number_op op,
+                          const void *operand, const void *desired, void *before)
 {
     struct number_update update = {.op = op, .no_result = has_no_result(op, before), .index = index};
     mpm_type type = number_type_of(handle);

@@ -85,8 +85,8 @@ int numbers_pointer(const char *call, mpm_handle handle, enum object_kind kind, 
 int numbers_check_handle(mpm_handle handle, enum object_kind kind);
 
 /* Updates one wherever it is, and one that was found: see numbers_update(). */
-int numbers_update_anywhere(mpm_handle handle, enum object_kind kind, size_t index, enum number_op op,
-                            const void *operand, const void *desired, void *before);
+int numbers_update_slowly(mpm_handle handle, enum object_kind kind, size_t index, enum number_op op,
+                          const void *operand, const void *desired, void *before);
 int numbers_update_found(struct numbers *numbers, size_t index, enum number_op op, const void *operand,
                          const void *desired, void *before);
 
@@ -126,7 +126,7 @@ static inline __attribute__((always_inline)) int numbers_update(mpm_handle handl
     struct numbers *here = numbers_find_recent(handle, kind);
 
     if (!here || (kind == OBJECT_ARRAY && index >= here->length))
-        return numbers_update_anywhere(handle, kind, index, op, operand, desired, before);
+        return numbers_update_slowly(handle, kind, index, op, operand, desired, before);
     if (!number_updates_as_i64(op, number_type_of(handle)))
         return numbers_update_found(here, index, op, operand, desired, before);
     numbers_update_at(kind == OBJECT_VALUE ? &here->number : numbers_of_type_at(here, MPM_I64, index),

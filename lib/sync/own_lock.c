@@ -53,7 +53,7 @@ static bool can_have_lock(const mpm_handle *handle)
 
 /* The lock's handle, of a parent of this node; the lock is made if it is not there and `makes` says so, else
  * the handle is none. */
-static int find_here(struct object *parent, const mpm_handle *handle, bool makes, mpm_handle *lock)
+static int find_local(struct object *parent, const mpm_handle *handle, bool makes, mpm_handle *lock)
 {
     int status;
 
@@ -75,12 +75,12 @@ static int find_here(struct object *parent, const mpm_handle *handle, bool makes
 
 int own_lock_try_make(struct object *parent, const mpm_handle *handle, struct invocation *invocation)
 {
-    return find_here(parent, handle, true, invocation->out);
+    return find_local(parent, handle, true, invocation->out);
 }
 
 int own_lock_try_find(struct object *parent, const mpm_handle *handle, struct invocation *invocation)
 {
-    return find_here(parent, handle, false, invocation->out);
+    return find_local(parent, handle, false, invocation->out);
 }
 
 void own_lock_end(struct object *object, const mpm_handle *handle)
@@ -93,7 +93,7 @@ void own_lock_end(struct object *object, const mpm_handle *handle)
 }
 
 /* A release, which has no time limit, makes none. */
-static int find_anywhere(const mpm_handle *handle, bool makes, double timeout_s, mpm_handle *lock)
+static int find_lock(const mpm_handle *handle, bool makes, double timeout_s, mpm_handle *lock)
 {
     struct invocation invocation = {.out = lock};
 
@@ -138,7 +138,7 @@ static int use(const mpm_handle *handle, use_lock *way, bool makes, double timeo
         return status;
     *kept = (struct kept){.parent = {0}};
     deadline_ns = call_deadline_ns(timeout_s);
-    if ((status = find_anywhere(handle, makes, timeout_s, &kept->lock)))
+    if ((status = find_lock(handle, makes, timeout_s, &kept->lock)))
         return status;
     if (!kept->lock.kind)
         return error_set(MPM_EINVAL, "the calling thread does not have the lock, which nobody has asked for");

@@ -379,7 +379,7 @@ static bool may_send(const struct object *object, const struct invocation *invoc
     const struct pipe *pipe = pipe_in(object);
 
     if (!ring_is_full(&pipe->ring[use->end]))
-        return !fairness_is_far(object, pipe_side(use->end, true));
+        return !fairness_is_remote(object, pipe_side(use->end, true));
     return has_news(pipe, use);
 }
 
@@ -389,7 +389,7 @@ static bool may_receive(const struct object *object, const struct invocation *in
     const struct pipe *pipe = pipe_in(object);
 
     if (!ring_is_empty(&pipe->ring[!use->end]))
-        return !fairness_is_far(object, pipe_side(use->end, false));
+        return !fairness_is_remote(object, pipe_side(use->end, false));
     return has_news(pipe, use);
 }
 
@@ -428,7 +428,7 @@ static int split_for_own(const mpm_handle *connection, mpm_handle *handle, struc
 }
 
 /* What is nothing but a use. */
-static int use_anywhere(const mpm_handle *handle, unsigned verb, struct pipe_use *use, double timeout_s)
+static int use_pipe(const mpm_handle *handle, unsigned verb, struct pipe_use *use, double timeout_s)
 {
     struct invocation invocation = {.method = &pipe_methods[verb], .in = use};
 
@@ -444,7 +444,7 @@ static void hold_from_args(const mpm_handle *connection, const struct thread_ref
     if (split(connection, &handle, &use))
         return;
     use.thread_ref = *process;
-    (void)use_anywhere(&handle, PIPE_HOLD, &use, 0);
+    (void)use_pipe(&handle, PIPE_HOLD, &use, 0);
 }
 
 static void mark_dead(struct object *object, const struct thread_ref_death *death)
@@ -618,8 +618,8 @@ int mpm_connection_send(mpm_connection connection, const void *message, size_t s
     if ((status = split_for_own(&connection.handle, &handle, &send.use)))
         return status;
     if (object_is_home(&handle))
-        return invoke_here(&handle, &invocation, timeout_s);
-    return pipe_send_far(&handle, &invocation, timeout_s);
+        return invoke_local(&handle, &invocation, timeout_s);
+    return pipe_send_remote(&handle, &invocation, timeout_s);
 }
 
 /* `received` tells the size of the message, also with MPM_ETOOSMALL. */
@@ -640,8 +640,8 @@ static int receive(mpm_connection connection, struct pipe_receive_in *receive, d
     if ((status = split_for_own(&connection.handle, &handle, &receive->use)))
         return status;
     if (object_is_home(&handle))
-        return invoke_here(&handle, &invocation, timeout_s);
-    return pipe_receive_far(&handle, &invocation, timeout_s);
+        return invoke_local(&handle, &invocation, timeout_s);
+    return pipe_receive_remote(&handle, &invocation, timeout_s);
 }
 
 int mpm_connection_recv(mpm_connection connection, double timeout_s, void *message, size_t room, size_t *size)
@@ -673,7 +673,7 @@ int mpm_connection_poll(mpm_connection connection, double timeout_s, bool *is_re
         return error_set(MPM_EINVAL, "mpm_connection_poll: the place for the reply is NULL");
     if ((status = split_for_own(&connection.handle, &handle, &use)))
         return status;
-    status = use_anywhere(&handle, PIPE_POLL, &use, timeout_s);
+    status = use_pipe(&handle, PIPE_POLL, &use, timeout_s);
     if (status && status != MPM_ETIMEDOUT)
         return status;
     *is_ready = !status;
@@ -688,7 +688,7 @@ int mpm_connection_close(mpm_connection connection)
 
     if ((status = split(&connection.handle, &handle, &use)))
         return status;
-    return use_anywhere(&handle, PIPE_CLOSE, &use, 0);
+    return use_pipe(&handle, PIPE_CLOSE, &use, 0);
 }
 
 int mpm_connection_release(mpm_connection connection)
@@ -699,5 +699,5 @@ int mpm_connection_release(mpm_connection connection)
 
     if ((status = split_for_own(&connection.handle, &handle, &use)))
         return status;
-    return use_anywhere(&handle, PIPE_RELEASE, &use, 0);
+    return use_pipe(&handle, PIPE_RELEASE, &use, 0);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Pipes, as they are at their home: one try of each operation, for processes there (sync/pipe.c) and for
- * calls from other nodes (sync/pipe_far.c). Who writes what: see pipe.c. For sync/. */
+ * calls from other nodes (sync/pipe_remote.c). Who writes what: see pipe.c. For sync/. */
 #ifndef SYNC_PIPE_H
 #define SYNC_PIPE_H
 
@@ -82,7 +82,7 @@ int pipe_give_back(struct object *object, const mpm_handle *handle, unsigned end
                    size_t size);
 int pipe_too_small(size_t size, size_t room);
 
-/* In the courier, for callers of other nodes: in pipe_far.c. */
+/* In the courier, for callers of other nodes: in pipe_remote.c. */
 method_try pipe_serve_send, pipe_serve_receive, pipe_late_send, pipe_serve_gather, pipe_serve_piece,
     pipe_serve_fetch, pipe_serve_drop;
 int pipe_undo_send(const mpm_handle *handle, struct invocation *invocation, bool was_given);
@@ -93,7 +93,7 @@ int pipe_undo_fetch(const mpm_handle *handle, struct invocation *invocation, boo
 void pipe_fetch_arrived(const struct invocation *invocation);
 
 /* The caller's part of what crosses nodes: the messages are the invocation's. */
-int pipe_send_far(const mpm_handle *handle, struct invocation *invocation, double timeout_s);
-int pipe_receive_far(const mpm_handle *handle, struct invocation *invocation, double timeout_s);
+int pipe_send_remote(const mpm_handle *handle, struct invocation *invocation, double timeout_s);
+int pipe_receive_remote(const mpm_handle *handle, struct invocation *invocation, double timeout_s);
 
 #endif

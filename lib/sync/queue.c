@@ -336,7 +336,7 @@ static bool may_get(const struct object *object, const struct invocation *unused
 
     (void)unused;
     if (!ring_is_empty(&queue->ring))
-        return !fairness_is_far(object, WAIT_MESSAGE);
+        return !fairness_is_remote(object, WAIT_MESSAGE);
     return atomic_load_explicit(&queue->closed, memory_order_relaxed);
 }
 
@@ -345,7 +345,7 @@ static bool may_put(const struct object *object, const struct invocation *unused
     const struct queue *queue = (const struct queue *)object->body;
 
     (void)unused;
-    return (!ring_is_full(&queue->ring) && !fairness_is_far(object, WAIT_ROOM)) ||
+    return (!ring_is_full(&queue->ring) && !fairness_is_remote(object, WAIT_ROOM)) ||
            atomic_load_explicit(&queue->closed, memory_order_relaxed);
 }
 
@@ -584,8 +584,8 @@ static int put_batch(const mpm_handle *handle, const struct put_in *put, const v
     return status;
 }
 
-static int put_far(const mpm_handle *handle, const struct put_in *put, const void *messages, uint64_t *done,
-                   double timeout_s)
+static int put_remote(const mpm_handle *handle, const struct put_in *put, const void *messages,
+                      uint64_t *done, double timeout_s)
 {
     uint64_t deadline_ns = call_deadline_ns(timeout_s);
     int status = MPM_OK;
@@ -604,7 +604,7 @@ static int put_far(const mpm_handle *handle, const struct put_in *put, const voi
 }
 
 /* Asks with little room first: most messages are short, and the room is sent to and fro as memory. */
-static int get_far(const mpm_handle *handle, struct invocation *invocation, double timeout_s)
+static int get_remote(const mpm_handle *handle, struct invocation *invocation, double timeout_s)
 {
     uint64_t deadline_ns = call_deadline_ns(timeout_s);
     struct get_out *got = invocation->out;
@@ -628,7 +628,7 @@ static int get_far(const mpm_handle *handle, struct invocation *invocation, doub
 }
 
 /* Only the first call waits; the rest is what is there. */
-static int get_many_far(const mpm_handle *handle, struct invocation *whole, double timeout_s)
+static int get_many_remote(const mpm_handle *handle, struct invocation *whole, double timeout_s)
 {
     const struct get_in *get = whole->in;
     struct get_out *got = whole->out;
@@ -761,9 +761,9 @@ int mpm_queue_put_many(mpm_queue queue, const void *messages, size_t size, size_
     if (!count)
         status = look_at(&queue.handle, &look);
     else if (object_is_home(&queue.handle))
-        status = invoke_here(&queue.handle, &invocation, timeout_s);
+        status = invoke_local(&queue.handle, &invocation, timeout_s);
     else
-        status = put_far(&queue.handle, &in, messages, &done, timeout_s);
+        status = put_remote(&queue.handle, &in, messages, &done, timeout_s);
     if (put)
         *put = done;
     return status;
@@ -780,9 +780,9 @@ static __attribute__((noinline)) int get_slowly(const mpm_handle *queue, double 
     int status;
 
     if (object_is_home(queue))
-        status = invoke_here(queue, &invocation, timeout_s);
+        status = invoke_local(queue, &invocation, timeout_s);
     else
-        status = get_far(queue, &invocation, timeout_s);
+        status = get_remote(queue, &invocation, timeout_s);
     if (size && (!status || status == MPM_ETOOSMALL))
         *size = out.first_size;
     return status;
@@ -817,9 +817,9 @@ int mpm_queue_get_many(mpm_queue queue, size_t size, size_t count, double timeou
     if (!count)
         status = look_at(&queue.handle, &look);
     else if (object_is_home(&queue.handle))
-        status = invoke_here(&queue.handle, &invocation, timeout_s);
+        status = invoke_local(&queue.handle, &invocation, timeout_s);
     else
-        status = get_many_far(&queue.handle, &invocation, timeout_s);
+        status = get_many_remote(&queue.handle, &invocation, timeout_s);
     if (got && !status)
         *got = out.done;
     return status;

@@ -127,8 +127,8 @@ static enum call_order look_at_call(void *argument, bool waits)
 }
 
 /* By a mailbox of main's own node. */
-static enum call_end call_at_home(struct mpm_pool *pool, struct map_request *request,
-                                  struct node_pool_call *call)
+static enum call_end call_local(struct mpm_pool *pool, struct map_request *request,
+                                struct node_pool_call *call)
 {
     struct home_call looked_after = {.pool = pool, .node = request->node};
     enum call_end end = node_pool_make_call(pool->home, call, look_at_call, &looked_after);
@@ -164,7 +164,7 @@ static int run_call(struct mpm_pool *pool, struct map_request *request, const st
     enum call_end end = CALL_IS_NOT_MADE;
 
     if (request->node == runtime_topology()->node && pool->home && !has_line(pool))
-        end = call_at_home(pool, request, &call);
+        end = call_local(pool, request, &call);
     if (end == CALL_IS_NOT_MADE || end == CALL_IS_MOVED) {
         pool_stand_in_line(pool, request, end == CALL_IS_NOT_MADE);
         return run_as_map(pool, request);

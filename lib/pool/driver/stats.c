@@ -88,7 +88,7 @@ static int wait_for_stats(const struct mpm_pool *pool, unsigned node, uint64_t q
     }
 }
 
-static int read_far(struct answers *answers, const struct mpm_pool *pool, unsigned node, uint64_t question)
+static int read_remote(struct answers *answers, const struct mpm_pool *pool, unsigned node, uint64_t question)
 {
     struct node_stats *stats;
     size_t size = sizeof *stats + pool->node[node].workers * sizeof *stats->worker;
@@ -135,7 +135,7 @@ static int read_all(struct answers *answers, const struct mpm_pool *pool)
         if (!pool->node[node].workers)
             continue;
         status = node == runtime_topology()->node ? read_home(answers, pool, node)
-                                                  : read_far(answers, pool, node, question);
+                                                  : read_remote(answers, pool, node, question);
     }
     return status;
 }

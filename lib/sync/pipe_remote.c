@@ -324,7 +324,7 @@ static int send_long(const mpm_handle *handle, const struct invocation *whole, d
     return status;
 }
 
-int pipe_send_far(const mpm_handle *handle, struct invocation *invocation, double timeout_s)
+int pipe_send_remote(const mpm_handle *handle, struct invocation *invocation, double timeout_s)
 {
     return invocation->tail_size > PIECE ? send_long(handle, invocation, timeout_s)
                                          : invoke_remote(handle, invocation, timeout_s);
@@ -358,7 +358,7 @@ static int fetch(const mpm_handle *handle, const struct invocation *received, do
     return MPM_OK;
 }
 
-int pipe_receive_far(const mpm_handle *handle, struct invocation *invocation, double timeout_s)
+int pipe_receive_remote(const mpm_handle *handle, struct invocation *invocation, double timeout_s)
 {
     const struct pipe_receive_in *receive = invocation->in;
     const struct pipe_receive_out *received = invocation->out;
