@@ -822,7 +822,7 @@ static void cancel_ends_a_map_and_its_tasks(void)
     const void *squares = NULL;
 
     forget();
-    arena_usage(runtime_arena(), &before);
+    arena_usage(context_arena(), &before);
     canceled = wait_in_a_map(pool, 1000);
     CU_ASSERT(gate_reached(&shared->inside, 3));
     other = map_squares(pool, items, COUNT, NULL);
@@ -834,7 +834,7 @@ static void cancel_ends_a_map_and_its_tasks(void)
     CU_ASSERT_EQUAL(atomic_load(&shared->outside), 0);
     mpm_result_destroy(canceled);
     mpm_result_destroy(other);
-    arena_usage(runtime_arena(), &after);
+    arena_usage(context_arena(), &after);
     CU_ASSERT_EQUAL(after.used, before.used);
     mpm_pool_close(pool);
     free(items);

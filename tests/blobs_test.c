@@ -297,9 +297,9 @@ static void blobs_leave_nothing_in_the_arena(void)
     CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&(mpm_pool_options){.workers = 2, .max_attempts = 100}, &pool),
                           MPM_OK);
     CU_ASSERT_EQUAL(mpm_pool_map_blobs(pool, die_now_and_then, items, 10, NULL, NULL), MPM_OK);
-    arena_usage(runtime_arena(), &before);
+    arena_usage(context_arena(), &before);
     CU_ASSERT_EQUAL(mpm_pool_map_blobs(pool, die_now_and_then, items, COUNT, NULL, NULL), MPM_OK);
-    arena_usage(runtime_arena(), &after);
+    arena_usage(context_arena(), &after);
     CU_ASSERT_EQUAL(after.used, before.used);
     CU_ASSERT_EQUAL(after.used_blocks, before.used_blocks);
     free_items(items, COUNT);

@@ -261,7 +261,7 @@ static __attribute__((constructor)) void have_locks_waited_for(void)
 static void stop_courier(enum place place)
 {
     atomic_store(&stop_at, place);
-    eventcount_notify(runtime_doorbell());
+    eventcount_notify(context_doorbell());
     while (atomic_load(&stopped_at) != place)
         sched_yield();
 }

@@ -67,7 +67,7 @@ static bool arena_is_full(void)
 {
     struct arena_usage usage;
 
-    arena_usage(runtime_arena(), &usage);
+    arena_usage(context_arena(), &usage);
     return usage.used > usage.size / 4 * 3;
 }
 
@@ -327,7 +327,7 @@ static unsigned count_places(bool unclaimed)
 
     for (unsigned i = 0; i < BOARD_ENTRIES; i++) {
         uint64_t offset = atomic_load(&places->entry[i]);
-        const struct lease_block *lease = arena_at(runtime_arena(), offset);
+        const struct lease_block *lease = arena_at(context_arena(), offset);
 
         count += offset && (!unclaimed || atomic_load(&lease->next) < lease->count);
     }
@@ -348,7 +348,7 @@ static bool worker_is_done(void)
 static bool places_are_free(void)
 {
     for (int i = 0; i < 30000 && count_places(false); i++) {
-        eventcount_notify(runtime_doorbell());
+        eventcount_notify(context_doorbell());
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     }
     return !count_places(false);
@@ -387,7 +387,7 @@ static void a_map_that_finds_the_board_full_goes_on_when_others_end(void)
         pthread_join(thread[i], NULL);
     CU_ASSERT(gate_reached(&board.waiter_is_done, 1));
     if (!atomic_load(&board.waiter_is_done)) /* whatever rings wakes it */
-        eventcount_notify(runtime_doorbell());
+        eventcount_notify(context_doorbell());
     pthread_join(waiter, NULL);
     CU_ASSERT_EQUAL(mpm_result_get(first, MPM_FOREVER, NULL), MPM_OK);
     mpm_result_destroy(first);
@@ -452,7 +452,7 @@ static unsigned fill_arena(uint64_t *blocks, unsigned most)
     unsigned count = 0;
 
     for (size_t size = 1u << 20; size >= 4096; size /= 2) {
-        while (count < most && !arena_alloc(runtime_arena(), size, ARENA_NO_OWNER, &blocks[count]))
+        while (count < most && !arena_alloc(context_arena(), size, ARENA_NO_OWNER, &blocks[count]))
             count++;
     }
     return count;
@@ -474,7 +474,7 @@ static void a_process_that_can_have_no_thread_token_is_not_started(void)
     CU_ASSERT(count < MOST_STARTS);
     CU_ASSERT(thread_token_room() <= 2 * room);
     for (unsigned i = 0; i < filled; i++)
-        arena_free(runtime_arena(), blocks[i]);
+        arena_free(context_arena(), blocks[i]);
     CU_ASSERT_EQUAL_FATAL(start_one(&processes[count]), MPM_OK);
     for (unsigned i = 0; i <= count; i++)
         end_one(processes[i]);
@@ -486,12 +486,12 @@ static void take_records(bool taken)
     enum process_state from = taken ? PROCESS_FREE : PROCESS_RESERVED;
     struct process_record *record;
 
-    for (uint32_t number = 0; (record = process_find(runtime_arena(), number)); number++) {
+    for (uint32_t number = 0; (record = process_find(context_arena(), number)); number++) {
         if (process_state_of(atomic_load(&record->word)) != from)
             continue;
         host_set_state(record, taken ? PROCESS_RESERVED : PROCESS_FREE);
         if (!taken)
-            host_note_free(runtime_arena(), record);
+            host_note_free(context_arena(), record);
     }
 }
 
@@ -508,12 +508,12 @@ static void who_cannot_have_a_thread_token_is_told_what_to_do(void)
 
     CU_ASSERT(thread_token_make_room(ROOM));
     for (unsigned i = 0; i < HOLES; i++) {
-        CU_ASSERT_EQUAL_FATAL(arena_alloc(runtime_arena(), hole, ARENA_NO_OWNER, &holes[i]), MPM_OK);
-        CU_ASSERT_EQUAL_FATAL(arena_alloc(runtime_arena(), hole, ARENA_NO_OWNER, &walls[i]), MPM_OK);
+        CU_ASSERT_EQUAL_FATAL(arena_alloc(context_arena(), hole, ARENA_NO_OWNER, &holes[i]), MPM_OK);
+        CU_ASSERT_EQUAL_FATAL(arena_alloc(context_arena(), hole, ARENA_NO_OWNER, &walls[i]), MPM_OK);
     }
     filled = fill_arena(blocks, 3000);
     for (unsigned i = 0; i < HOLES; i++)
-        arena_free(runtime_arena(), holes[i]);
+        arena_free(context_arena(), holes[i]);
     CU_ASSERT_FALSE(thread_token_make_room(2 * thread_token_room()));
     while (count < MOST_ROUNDS && !(status = start_one(&processes[count]))) {
         take_records(true);
@@ -523,9 +523,9 @@ static void who_cannot_have_a_thread_token_is_told_what_to_do(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(mpm_error(), "processes at once"));
     CU_ASSERT_PTR_NOT_NULL(strstr(mpm_error(), "MPMAP_ARENA"));
     for (unsigned i = 0; i < filled; i++)
-        arena_free(runtime_arena(), blocks[i]);
+        arena_free(context_arena(), blocks[i]);
     for (unsigned i = 0; i < HOLES; i++)
-        arena_free(runtime_arena(), walls[i]);
+        arena_free(context_arena(), walls[i]);
     take_records(false);
     CU_ASSERT_EQUAL_FATAL(start_one(&processes[count]), MPM_OK);
     for (unsigned i = 0; i <= count; i++)
@@ -593,7 +593,7 @@ static void a_thread_that_can_have_no_thread_token_gets_an_error(void)
     CU_ASSERT_EQUAL(mpm_process_exitcode(process, &code), MPM_OK);
     CU_ASSERT_EQUAL(code, 0);
     for (unsigned i = 0; i < filled; i++)
-        arena_free(runtime_arena(), blocks[i]);
+        arena_free(context_arena(), blocks[i]);
     CU_ASSERT_EQUAL(mpm_process_close(process), MPM_OK);
     CU_ASSERT_EQUAL(mpm_lock_destroy(lock), MPM_OK);
 }

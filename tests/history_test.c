@@ -241,7 +241,7 @@ static struct arena_usage usage(void)
 {
     struct arena_usage now;
 
-    arena_usage(runtime_arena(), &now);
+    arena_usage(context_arena(), &now);
     return now;
 }
 

@@ -123,11 +123,11 @@ static void await_loss(void)
     lost_count++;
     host_count--;
     for (bool in_time = true; in_time;) {
-        uint32_t seen = eventcount_prepare(runtime_doorbell());
+        uint32_t seen = eventcount_prepare(context_doorbell());
 
         if (lost_ranks() == lost_count)
             return;
-        in_time = eventcount_wait(runtime_doorbell(), seen, 0, end_ns);
+        in_time = eventcount_wait(context_doorbell(), seen, 0, end_ns);
     }
     CU_FAIL("main does not hear that a host was lost");
 }
@@ -380,7 +380,7 @@ static void without_any_host_calls_fail_and_none_hangs(void)
     CU_ASSERT_EQUAL(mpm_queue_put(scene.gate, "x", 1, 0), MPM_OK);
     CU_ASSERT_EQUAL(mpm_queue_destroy(scene.gate), MPM_OK);
     CU_ASSERT_EQUAL(mpm_queue_destroy(scene.told), MPM_OK);
-    CU_ASSERT_EQUAL(arena_check(runtime_arena()), 0);
+    CU_ASSERT_EQUAL(arena_check(context_arena()), 0);
 }
 
 static void the_end_says_that_hosts_were_lost(void)

@@ -565,17 +565,17 @@ static void pools_leave_no_arena_memory(void)
     struct arena_usage before, after;
 
     check_squares(open_pool(0), 1, 0); /* this pool stays open until the end of the run */
-    arena_usage(runtime_arena(), &before);
+    arena_usage(context_arena(), &before);
     for (int i = 0; i < 20; i++) {
         mpm_pool *pool = open_pool(3);
 
         check_squares(pool, 1000, 0);
         mpm_pool_close(pool);
     }
-    arena_usage(runtime_arena(), &after);
+    arena_usage(context_arena(), &after);
     CU_ASSERT_EQUAL(after.used, before.used);
     CU_ASSERT_EQUAL(after.used_blocks, before.used_blocks);
-    CU_ASSERT_EQUAL(arena_check(runtime_arena()), MPM_OK);
+    CU_ASSERT_EQUAL(arena_check(context_arena()), MPM_OK);
 }
 
 static void note_progress(const mpm_progress *now, void *argument)
@@ -678,8 +678,8 @@ static int tell_places(mpm_call *call, const void *item, void *result)
     struct places *places = result;
 
     (void)call;
-    places->item = mpm_node_id() ? 0 : arena_offset(runtime_arena(), item);
-    places->result = mpm_node_id() ? 0 : arena_offset(runtime_arena(), result);
+    places->item = mpm_node_id() ? 0 : arena_offset(context_arena(), item);
+    places->result = mpm_node_id() ? 0 : arena_offset(context_arena(), result);
     return *(const int *)item % 1000 == 999 ? mpm_fail(call, "no") : 0;
 }
 
@@ -702,8 +702,8 @@ static void memory_of_the_arena_is_mapped_where_it_is(void)
         if (!places[i].item)
             continue;
         at_home++;
-        wrong += places[i].item != arena_offset(runtime_arena(), &items[i]) ||
-                 places[i].result != arena_offset(runtime_arena(), &places[i]) || i % 1000 == 999;
+        wrong += places[i].item != arena_offset(context_arena(), &items[i]) ||
+                 places[i].result != arena_offset(context_arena(), &places[i]) || i % 1000 == 999;
     }
     CU_ASSERT_EQUAL(wrong, 0);
     CU_ASSERT(at_home > 0);

@@ -255,7 +255,7 @@ static void neither_cells_nor_memory_are_lost(void)
     struct arena_usage before, after;
     uint64_t first_place = 0;
 
-    arena_usage(runtime_arena(), &before);
+    arena_usage(context_arena(), &before);
     for (unsigned i = 0; i < AMOUNT(2000u, 100u); i++) {
         struct subject subject = make(VALUE);
 
@@ -265,7 +265,7 @@ static void neither_cells_nor_memory_are_lost(void)
         EXPECT(subject.value.handle.place == first_place); /* the lowest free cell is taken */
         EXPECT(!destroy(subject));
     }
-    arena_usage(runtime_arena(), &after);
+    arena_usage(context_arena(), &after);
     EXPECT(before.used_blocks == after.used_blocks);
     everywhere_assert();
 }

@@ -63,7 +63,7 @@ static size_t blocks_in_use(void)
 {
     struct arena_usage usage;
 
-    arena_usage(runtime_arena(), &usage);
+    arena_usage(context_arena(), &usage);
     return usage.used_blocks;
 }
 

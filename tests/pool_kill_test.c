@@ -334,7 +334,7 @@ static size_t blocks_in_use(void)
 {
     struct arena_usage usage;
 
-    arena_usage(runtime_arena(), &usage);
+    arena_usage(context_arena(), &usage);
     return usage.used_blocks;
 }
 
@@ -359,7 +359,7 @@ static bool run_to_target(const struct operation *operation, unsigned workers, u
         check_counts(pool);
     }
     mpm_pool_close(pool);
-    EXPECT(!arena_check(runtime_arena()));
+    EXPECT(!arena_check(context_arena()));
     EXPECT(blocks_in_use() == blocks);
     return atomic_load(&shared->deaths) > 0;
 }

@@ -219,10 +219,10 @@ static void a_failing_initializer_fails_open_with_its_text(void)
 {
     struct arena_usage before, after;
 
-    arena_usage(runtime_arena(), &before);
+    arena_usage(context_arena(), &before);
     check_refusal(refuse, 4, "workers cannot be started: there is no file model.bin");
     check_refusal(return_17, 3, "workers cannot be started: the initializer returned 17");
-    arena_usage(runtime_arena(), &after);
+    arena_usage(context_arena(), &after);
     CU_ASSERT_EQUAL(after.used, before.used);
 }
 
@@ -351,14 +351,14 @@ static void an_initializer_past_its_time_fails_open(void)
     struct arena_usage before, after;
     mpm_pool *pool = NULL;
 
-    arena_usage(runtime_arena(), &before);
+    arena_usage(context_arena(), &before);
     CU_ASSERT_EQUAL(mpm_pool_open(&(mpm_pool_options){.initializer = hang, .setup_timeout_s = 0.1}, &pool),
                     MPM_EWORKER);
     CU_ASSERT(error_has("the initializer still ran after 0.1 s, and was killed"));
     CU_ASSERT_EQUAL(mpm_pool_open(&(mpm_pool_options){.initializer = hang, .item_timeout_s = 0.15}, &pool),
                     MPM_EWORKER);
     CU_ASSERT(error_has("the initializer still ran after 0.15 s, and was killed"));
-    arena_usage(runtime_arena(), &after);
+    arena_usage(context_arena(), &after);
     CU_ASSERT_EQUAL(after.used, before.used);
     pool = open_pool(&(mpm_pool_options){
         .initializer = take_its_time, .item_timeout_s = 0.05, .setup_timeout_s = MPM_FOREVER});
@@ -866,7 +866,7 @@ static void terminate_ends_a_map_of_another_thread(void)
     pthread_t thread;
 
     forget();
-    arena_usage(runtime_arena(), &before);
+    arena_usage(context_arena(), &before);
     map.pool = open_pool(&(mpm_pool_options){.workers = 3});
     CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, map_at_gate, &map), 0);
     CU_ASSERT(gate_reached(&shared->inside, 3));
@@ -874,7 +874,7 @@ static void terminate_ends_a_map_of_another_thread(void)
     pthread_join(thread, NULL);
     CU_ASSERT_EQUAL(map.status, MPM_ECANCELED);
     CU_ASSERT_EQUAL(atomic_load(&shared->finalized), 0);
-    arena_usage(runtime_arena(), &after);
+    arena_usage(context_arena(), &after);
     CU_ASSERT_EQUAL(after.used, before.used);
 }
 

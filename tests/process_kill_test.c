@@ -102,8 +102,8 @@ static void close_what_is_nobodys(void)
 {
     struct process_record *record;
 
-    for (uint32_t number = 0; (record = process_find(runtime_arena(), number)); number++)
-        process_close(runtime_arena(), record, process_generation_of(atomic_load(&record->word)));
+    for (uint32_t number = 0; (record = process_find(context_arena(), number)); number++)
+        process_close(context_arena(), record, process_generation_of(atomic_load(&record->word)));
 }
 
 static bool goes_on(const struct kill_scene *scene, bool was_killed)
@@ -118,7 +118,7 @@ static bool goes_on(const struct kill_scene *scene, bool was_killed)
             return false;
     }
     close_what_is_nobodys();
-    return !arena_check(runtime_arena());
+    return !arena_check(context_arena());
 }
 
 /* In its own node's arena. */
@@ -132,7 +132,7 @@ static bool arena_is_right(const struct kill_scene *scene, bool was_killed)
 {
     (void)scene;
     (void)was_killed;
-    return !arena_check(runtime_arena());
+    return !arena_check(context_arena());
 }
 
 const struct kill_operation kill_operations[] = {
@@ -166,7 +166,7 @@ static bool arena_comes_back_to(size_t used_blocks)
     struct arena_usage now;
 
     for (;;) {
-        arena_usage(runtime_arena(), &now);
+        arena_usage(context_arena(), &now);
         if (now.used_blocks == used_blocks)
             return true;
         if (clock_now_ns() > end_ns)
@@ -188,7 +188,7 @@ static void every_point_of_starting_and_waiting_may_be_the_last(void)
     points = search_all();
     CU_ASSERT(points >= 20);
     printf("%lu points searched in %u operations … ", points, OPERATIONS);
-    arena_usage(runtime_arena(), &quiet);
+    arena_usage(context_arena(), &quiet);
     for (unsigned round = 1; round < ROUNDS; round++)
         search_all();
     CU_ASSERT(arena_comes_back_to(quiet.used_blocks));
@@ -206,7 +206,7 @@ static void every_point_of_the_growth_of_lives_may_be_the_last(void)
     unsigned room = thread_token_room(), growths = 0;
 
     place = 0;
-    arena_usage(runtime_arena(), &before);
+    arena_usage(context_arena(), &before);
     CU_ASSERT(kill_search(GROWTH, 0) >= 5);
     while (room << growths < thread_token_room())
         growths++;
@@ -220,7 +220,7 @@ static uint32_t lowest_free_record(void)
 {
     uint32_t number = 0;
 
-    while (process_state_of(atomic_load(&process_at(runtime_arena(), number)->word)) != PROCESS_FREE)
+    while (process_state_of(atomic_load(&process_at(context_arena(), number)->word)) != PROCESS_FREE)
         number++;
     return number;
 }
@@ -228,11 +228,11 @@ static uint32_t lowest_free_record(void)
 /* Its last handle stays stale, and no other names it. */
 static void a_record_whose_generations_are_used_up_is_not_taken_again(void)
 {
-    uint32_t last = host_area_of(runtime_arena())->generation + RECORD_GENERATIONS;
+    uint32_t last = host_area_of(context_arena())->generation + RECORD_GENERATIONS;
     uint32_t number = lowest_free_record();
     mpm_process process, other;
 
-    atomic_store(&process_at(runtime_arena(), number)->word, word_of(last - 1, 0, PROCESS_FREE));
+    atomic_store(&process_at(context_arena(), number)->word, word_of(last - 1, 0, PROCESS_FREE));
     process = start_on(0, do_nothing, NULL, 0);
     CU_ASSERT_EQUAL(process.handle.place, number);
     CU_ASSERT_EQUAL(process.handle.generation, last);

@@ -27,12 +27,12 @@ static uint64_t make_counts(size_t count)
     void *memory = NULL;
 
     EXPECT(!mpm_alloc(count * sizeof(_Atomic int), &memory));
-    return arena_offset(runtime_arena(), memory);
+    return arena_offset(context_arena(), memory);
 }
 
 static _Atomic int *counts_at(uint64_t offset)
 {
-    return arena_at(runtime_arena(), offset);
+    return arena_at(context_arena(), offset);
 }
 
 static _Atomic int *counts_of(const void *offset)

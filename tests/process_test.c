@@ -362,8 +362,8 @@ static void two_hundred_run_at_once(void)
 /* Whether no other node was asked for less, for its slots, than that one before it was asked for its last process. */
 static bool was_asked_for_least(unsigned chosen)
 {
-    const struct process_table *table = process_table_of(runtime_arena());
-    const struct node *nodes = runtime_topology()->nodes;
+    const struct process_table *table = process_table_of(context_arena());
+    const struct node *nodes = context_topology()->nodes;
 
     for (unsigned node = 0; node < mpm_node_count(); node++) {
         if (node != chosen &&
@@ -844,7 +844,7 @@ static bool arena_comes_back_to(size_t used_blocks)
     struct arena_usage now;
 
     for (;;) {
-        arena_usage(runtime_arena(), &now);
+        arena_usage(context_arena(), &now);
         if (now.used_blocks == used_blocks)
             return true;
         if (clock_now_ns() > end_ns)
@@ -858,7 +858,7 @@ static void a_starter_may_be_killed_at_any_moment(void)
     unsigned nodes = mpm_node_count();
     struct arena_usage quiet;
 
-    arena_usage(runtime_arena(), &quiet);
+    arena_usage(context_arena(), &quiet);
     for (unsigned i = 0; i < AMOUNT(60, 8); i++) {
         unsigned place = MPM_ON_NODE(i % nodes);
         mpm_process process;
@@ -872,7 +872,7 @@ static void a_starter_may_be_killed_at_any_moment(void)
     for (unsigned node = 0; node < nodes; node++)
         CU_ASSERT_EQUAL(end_of(start_on(node, check_none, NULL, 0)), 0);
     CU_ASSERT(arena_comes_back_to(quiet.used_blocks));
-    CU_ASSERT_EQUAL(arena_check(runtime_arena()), MPM_OK);
+    CU_ASSERT_EQUAL(arena_check(context_arena()), MPM_OK);
 }
 
 /* The process that the host of this rank has forked in advance; 0 if there is none. */
@@ -960,16 +960,16 @@ static void processes_leave_no_arena_memory(void)
     char *args = calloc(1, 100000);
 
     for (int round = 0; round < 2; round++) {
-        arena_usage(runtime_arena(), &before);
+        arena_usage(context_arena(), &before);
         for (unsigned node = 0; node < mpm_node_count(); node++) {
             for (int i = 0; i < AMOUNT(20, 3); i++)
                 CU_ASSERT_EQUAL(end_of(start_on(node, leave, args, 100000)), 7);
         }
-        arena_usage(runtime_arena(), &after);
+        arena_usage(context_arena(), &after);
     }
     CU_ASSERT_EQUAL(after.used, before.used);
     CU_ASSERT_EQUAL(after.used_blocks, before.used_blocks);
-    CU_ASSERT_EQUAL(arena_check(runtime_arena()), MPM_OK);
+    CU_ASSERT_EQUAL(arena_check(context_arena()), MPM_OK);
     free(args);
 }
 

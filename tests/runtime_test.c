@@ -41,7 +41,7 @@ static void main_is_rank_0_of_as_many_ranks_as_were_launched(void)
     CU_ASSERT_EQUAL(mpm_rank_count(), launched_ranks());
     CU_ASSERT(!rank || !strcmp(rank, "0"));
     CU_ASSERT_EQUAL(mpm_node_id(), 0);
-    CU_ASSERT_EQUAL(runtime_role(), ROLE_MAIN);
+    CU_ASSERT_EQUAL(context_role(), ROLE_MAIN);
 }
 
 static void nodes_add_up(void)
@@ -88,7 +88,7 @@ static int add_to_shared(mpm_call *call, const void *item, void *result)
 
     (void)result;
     memcpy(&address, item, sizeof address);
-    shared = arena_at(runtime_arena(), address);
+    shared = arena_at(context_arena(), address);
     atomic_fetch_add(&shared[mpm_call_index(call) % 100], 1);
     return 0;
 }
@@ -96,7 +96,7 @@ static int add_to_shared(mpm_call *call, const void *item, void *result)
 /* On main's node, by offset: another rank's processes may have the arena elsewhere. */
 static void allocated_memory_is_shared_and_zeroed(void)
 {
-    unsigned slots_at_home = runtime_topology()->nodes[0].slots;
+    unsigned slots_at_home = context_topology()->nodes[0].slots;
     mpm_pool *pool = NULL;
     _Atomic unsigned *shared;
     void *memory = NULL;
@@ -109,7 +109,7 @@ static void allocated_memory_is_shared_and_zeroed(void)
     for (int i = 0; i < 100; i++)
         CU_ASSERT_EQUAL(shared[i], 0);
     for (int i = 0; i < 10000; i++)
-        items[i] = arena_offset(runtime_arena(), shared);
+        items[i] = arena_offset(context_arena(), shared);
     CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&(mpm_pool_options){.workers = slots_at_home}, &pool), MPM_OK);
     CU_ASSERT_EQUAL(mpm_pool_map(pool, add_to_shared, items, 10000, sizeof *items, 0, NULL, NULL), MPM_OK);
     mpm_pool_close(pool);
@@ -136,14 +136,14 @@ static void memory_comes_back(void)
     struct arena_usage before, after;
     void *memory[50];
 
-    arena_usage(runtime_arena(), &before);
+    arena_usage(context_arena(), &before);
     for (size_t i = 0; i < 50; i++)
         CU_ASSERT_EQUAL(mpm_alloc(1 + i * 1000, &memory[i]), MPM_OK);
     for (size_t i = 0; i < 50; i++)
         mpm_free(memory[i * 7 % 50]);
-    arena_usage(runtime_arena(), &after);
+    arena_usage(context_arena(), &after);
     CU_ASSERT_EQUAL(after.used, before.used);
-    CU_ASSERT_EQUAL(arena_check(runtime_arena()), MPM_OK);
+    CU_ASSERT_EQUAL(arena_check(context_arena()), MPM_OK);
 }
 
 static int finalize_in_worker(mpm_call *call, const void *item, void *result)

@@ -404,7 +404,7 @@ static void close_in_the_middle_leaves_nothing(void)
     mpm_pool *pool = open_pool(3);
     long result;
 
-    arena_usage(runtime_arena(), &before);
+    arena_usage(context_arena(), &before);
     for (int i = 0; i < 20; i++) {
         struct counter counter = {.count = 1000000};
         mpm_stream *stream = begin(pool, square, &counter, &(mpm_stream_options){.order = i % 2});
@@ -414,7 +414,7 @@ static void close_in_the_middle_leaves_nothing(void)
         mpm_stream_close(stream);
     }
     mpm_stream_close(NULL);
-    arena_usage(runtime_arena(), &after);
+    arena_usage(context_arena(), &after);
     CU_ASSERT_EQUAL(after.used, before.used);
     mpm_pool_close(pool);
 }

@@ -560,8 +560,8 @@ static size_t used_memory(void)
 {
     struct arena_usage usage;
 
-    EXPECT(!arena_check(runtime_arena()));
-    arena_usage(runtime_arena(), &usage);
+    EXPECT(!arena_check(context_arena()));
+    arena_usage(context_arena(), &usage);
     return usage.used;
 }
 
@@ -682,7 +682,7 @@ static void whoever_makes_and_ends_objects_may_die_anywhere(void)
         part.target = ++target;
         exitcode = exitcode_of(start_on(0, play_part, &part, sizeof part));
         EXPECT(exitcode == 0 || exitcode == -SIGKILL);
-        EXPECT(!make_and_end(NULL) && !arena_check(runtime_arena()));
+        EXPECT(!make_and_end(NULL) && !arena_check(context_arena()));
     } while (has_gone_well("objects are made and ended", target) && exitcode && target < MOST_POINTS);
     CU_ASSERT(target > 20 && target < MOST_POINTS);
     printf("%lu points … ", target - 1);

@@ -877,7 +877,7 @@ static size_t used_memory(void)
 {
     struct arena_usage usage;
 
-    arena_usage(runtime_arena(), &usage);
+    arena_usage(context_arena(), &usage);
     return usage.used;
 }
 

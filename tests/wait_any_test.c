@@ -246,10 +246,10 @@ static void waits_that_are_late_leave_nothing(void)
 
     gather(&crowd, mpm_node_count() + 1);
     CU_ASSERT_EQUAL(status_of_wait(crowd.handles, crowd.count, 0.001), MPM_ETIMEDOUT);
-    arena_usage(runtime_arena(), &before);
+    arena_usage(context_arena(), &before);
     for (unsigned i = 0; i < 20 * ROUNDS; i++)
         CU_ASSERT_EQUAL(status_of_wait(crowd.handles, crowd.count, 0.0001), MPM_ETIMEDOUT);
-    arena_usage(runtime_arena(), &after);
+    arena_usage(context_arena(), &after);
     CU_ASSERT_EQUAL(before.used_blocks, after.used_blocks);
     disperse(&crowd);
 }

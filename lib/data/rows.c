@@ -205,7 +205,7 @@ static enum row_mark run_row(mpm_call *call, const struct rows_job *job, uint64_
 
     batch_begin_item(call, row, job->row_size, job->result_size);
     code = worker.task(call, item, result);
-    runtime_back_from_program(code);
+    context_back_from_program(code);
     if (code == 0)
         return ROW_DONE;
     batch_fail_item(call, code);

@@ -14,7 +14,7 @@ int mpm_alloc(size_t size, void **memory)
     int status;
 
     if (!context.runs)
-        return runtime_no_run("mpm_alloc");
+        return context_no_run("mpm_alloc");
     if (!size || !memory)
         return error_set(MPM_EINVAL, "mpm_alloc: the %s",
                          size ? "place for the memory is NULL" : "size is 0");

@@ -14,9 +14,9 @@
 
 struct context context;
 
-bool runtime_is_nobody;
+bool context_is_nobody;
 
-enum role runtime_role(void)
+enum role context_role(void)
 {
     if (!context.runs)
         return ROLE_NONE;
@@ -25,41 +25,41 @@ enum role runtime_role(void)
     return context.is_main ? ROLE_MAIN : ROLE_RANK;
 }
 
-const struct topology *runtime_topology(void)
+const struct topology *context_topology(void)
 {
     return &context.topology;
 }
 
-uint32_t runtime_number(void)
+uint32_t context_number(void)
 {
     return context.number;
 }
 
-uint32_t runtime_first_generation(void)
+uint32_t context_first_generation(void)
 {
     return (context.number - 1) % 128 << 24;
 }
 
-struct arena *runtime_arena(void)
+struct arena *context_arena(void)
 {
     return context.arena;
 }
 
-unsigned runtime_worker_timeout_s(void)
+unsigned context_worker_timeout_s(void)
 {
     return context.config.worker_timeout_s;
 }
 
-struct eventcount *runtime_doorbell(void)
+struct eventcount *context_doorbell(void)
 {
     return &context.area->doorbell;
 }
 
 /* Children that the program forks itself, in any process of the context. */
 
-int runtime_no_run(const char *call)
+int context_no_run(const char *call)
 {
-    const char *why = runtime_is_nobody
+    const char *why = context_is_nobody
                           ? "the program has forked this process itself, so it has no part in the run: "
                             "mpm_process_start starts one that has"
                           : "there is no run: call mpm_init first";
@@ -67,13 +67,13 @@ int runtime_no_run(const char *call)
     return call ? error_set(MPM_ESTATE, "%s: %s", call, why) : error_set(MPM_ESTATE, "%s", why);
 }
 
-int runtime_check_somebody(const char *call)
+int context_check_somebody(const char *call)
 {
-    return runtime_is_nobody ? runtime_no_run(call) : MPM_OK;
+    return context_is_nobody ? context_no_run(call) : MPM_OK;
 }
 
 /* What it has printed is to be seen; exit handlers are its parent's. */
-_Noreturn void runtime_end_nobody(int code)
+_Noreturn void context_end_nobody(int code)
 {
     fflush(NULL);
     _exit(code & 0xff);
@@ -84,7 +84,7 @@ static void become_nobody(void)
 {
     if (!context.runs || host_forks())
         return;
-    runtime_is_nobody = true;
+    context_is_nobody = true;
     context.runs = false;
     context.topology.rank_count = context.topology.node_count =
         0; /* its arrays stay what they are: the parent's */
@@ -100,7 +100,7 @@ static __attribute__((constructor)) void at_fork(void)
 
 /* Trouble. */
 
-void runtime_break(int status, const char *sentence)
+void context_break(int status, const char *sentence)
 {
     uint32_t whole = 0;
 
@@ -112,10 +112,10 @@ void runtime_break(int status, const char *sentence)
     eventcount_notify(&context.area->doorbell);
 }
 
-int runtime_check_whole(void)
+int context_check_whole(void)
 {
-    if (runtime_is_nobody)
-        return runtime_no_run(NULL);
+    if (context_is_nobody)
+        return context_no_run(NULL);
     if (atomic_load(&context.area->broken) < 2)
         return MPM_OK;
     return error_set(context.area->broken_status, "%s", context.area->broken_sentence);
@@ -130,32 +130,32 @@ static bool is_users_process(void)
     return record && record->flags & PROCESS_IS_USERS;
 }
 
-bool runtime_is_driver(void)
+bool context_is_driver(void)
 {
-    enum role role = runtime_role();
+    enum role role = context_role();
 
     return role == ROLE_MAIN || (role == ROLE_FORKED && is_users_process());
 }
 
-int runtime_check_not_ending(const char *call)
+int context_check_not_ending(const char *call)
 {
     if (!atomic_load(&context.ending))
         return MPM_OK;
     return error_set(MPM_ESTATE, "%s: mpm_finalize has begun: nothing new can be begun", call);
 }
 
-bool runtime_takes_work(void)
+bool context_takes_work(void)
 {
     return context.runs && !atomic_load(&context.ending) && atomic_load(&context.area->broken) < 2;
 }
 
-int runtime_check_driver(const char *call)
+int context_check_driver(const char *call)
 {
     int status;
 
-    if (runtime_is_driver())
-        return (status = runtime_check_not_ending(call)) ? status : runtime_check_whole();
-    if (runtime_role() == ROLE_NONE)
-        return runtime_no_run(call);
+    if (context_is_driver())
+        return (status = context_check_not_ending(call)) ? status : context_check_whole();
+    if (context_role() == ROLE_NONE)
+        return context_no_run(call);
     return error_set(MPM_ESTATE, "%s: main and processes can call it, but not a pool's worker", call);
 }

@@ -17,69 +17,69 @@ enum role {
     ROLE_FORKED, /* a host, or what it has forked */
 };
 
-enum role runtime_role(void);
+enum role context_role(void);
 /* The number of the run among those that the calling process has been in, from 1: what a thread keeps of one must not be
  * used in another. */
-uint32_t runtime_number(void);
+uint32_t context_number(void);
 /* What generations in the arena begin with, so that those of several runs do not meet for long. */
-uint32_t runtime_first_generation(void);
+uint32_t context_first_generation(void);
 /* The topology, the same in all processes. Valid in a run. */
-const struct topology *runtime_topology(void);
+const struct topology *context_topology(void);
 /* The arena of the calling process's node. */
-struct arena *runtime_arena(void);
+struct arena *context_arena(void);
 
 /* The node's doorbell: rung when anything has changed that main's calls or the courier wait for. */
-struct eventcount *runtime_doorbell(void);
+struct eventcount *context_doorbell(void);
 
 /* How long a pool goes on on a node where it has no worker left, and none can be forked. */
-unsigned runtime_worker_timeout_s(void);
+unsigned context_worker_timeout_s(void);
 
 /* Says that the calling process has no part in a run, and why: MPM_ESTATE. `call` may be NULL. */
-int runtime_no_run(const char *call);
+int context_no_run(const char *call);
 
 /* Whether the calling process was forked by the program itself, out of one of the run: it is nobody there. From the fork
  * on it has no role, and finds no object. Of a child of vfork() or of a bare clone(), nobody hears. */
-extern bool runtime_is_nobody;
+extern bool context_is_nobody;
 /* MPM_ESTATE then, naming the call. */
-int runtime_check_somebody(const char *call);
-_Noreturn void runtime_end_nobody(int code);
+int context_check_somebody(const char *call);
+_Noreturn void context_end_nobody(int code);
 /* After each return from a function of the program: a child that was forked in there, and has come back too, ends here,
  * with that exit code. */
-static inline void runtime_back_from_program(int code)
+static inline void context_back_from_program(int code)
 {
-    if (__builtin_expect(runtime_is_nobody, 0))
-        runtime_end_nobody(code);
+    if (__builtin_expect(context_is_nobody, 0))
+        context_end_nobody(code);
 }
 
 /* Whether this process may have pools: main may, and processes; a pool's worker may not. */
-bool runtime_is_driver(void);
+bool context_is_driver(void);
 /* MPM_ESTATE, naming the call, unless that is so, or once mpm_finalize() has begun; MPM_ENODELOST, for one, if the run has
- * lost a part that it needs. Between runtime_enter() and runtime_leave(): then the run is there until the latter. */
-int runtime_check_driver(const char *call);
+ * lost a part that it needs. Between context_enter() and context_leave(): then the run is there until the latter. */
+int context_check_driver(const char *call);
 /* MPM_ESTATE, naming the call, once mpm_finalize() has begun. */
-int runtime_check_not_ending(const char *call);
+int context_check_not_ending(const char *call);
 /* Whether a process that has a pool may use it now: the same in a few loads. */
-bool runtime_takes_work(void);
+bool context_takes_work(void);
 /* 0, or the trouble that the run is in. Any process. */
-int runtime_check_whole(void);
+int context_check_whole(void);
 /* How often whoever waits looks for that. In tests with kill points once in a while only: there a ring that is
  * missing is not to be mended by the next look. */
 #ifdef MPMAP_KILL_POINTS
-#define RUNTIME_CHECK_NS UINT64_C(100000000000)
+#define CONTEXT_CHECK_NS UINT64_C(100000000000)
 #else
-#define RUNTIME_CHECK_NS UINT64_C(1000000000)
+#define CONTEXT_CHECK_NS UINT64_C(1000000000)
 #endif
 /* Says that the run has lost a part: every call that needs the run fails from here on. The first one counts.
  */
-void runtime_break(int status, const char *sentence);
+void context_break(int status, const char *sentence);
 
 /* Around a call of main that uses the run for long: exit() in another thread waits until it has left, which
- * it does soon, since runtime_check_whole() fails in it then. It does not return to the program in that case.
+ * it does soon, since context_check_whole() fails in it then. It does not return to the program in that case.
  */
-void runtime_enter(void);
-void runtime_leave(void);
+void context_enter(void);
+void context_leave(void);
 /* The calling thread is the library's and calls functions of the program, `what` they are: "a callback". They cannot
  * end the run, which waits for them. */
-void runtime_thread_calls(const char *what);
+void context_thread_calls(const char *what);
 
 #endif

@@ -48,7 +48,7 @@ struct context {
     uint64_t *arena_sizes;     /* by rank */
     _Atomic bool ending;       /* mpm_finalize() has begun: nothing new is begun */
     _Atomic bool exiting;      /* exit() has been called without mpm_finalize() */
-    _Atomic unsigned inside;   /* calls between runtime_enter and runtime_leave */
+    _Atomic unsigned inside;   /* calls between context_enter and context_leave */
     struct eventcount someone; /* has left */
 };
 extern struct context context;

@@ -55,7 +55,7 @@ static bool tell(void)
     is_told = true;
     for (unsigned node = first; node < last; node++) {
         if (courier_post_one(node, MESSAGE_DRAIN, NULL, 0))
-            runtime_break(MPM_ENOMEM, mpm_error());
+            context_break(MPM_ENOMEM, mpm_error());
     }
     return true;
 }

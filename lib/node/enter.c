@@ -19,7 +19,7 @@ static void stay_if_exiting(void)
         pause();
 }
 
-void runtime_enter(void)
+void context_enter(void)
 {
     atomic_fetch_add(&context.inside, 1);
     if (inside_here++ || !atomic_load(&context.exiting))
@@ -29,7 +29,7 @@ void runtime_enter(void)
     stay_if_exiting();
 }
 
-void runtime_leave(void)
+void context_leave(void)
 {
     inside_here--;
     atomic_fetch_sub(&context.inside, 1);
@@ -37,7 +37,7 @@ void runtime_leave(void)
     stay_if_exiting();
 }
 
-void runtime_thread_calls(const char *what)
+void context_thread_calls(const char *what)
 {
     thread_called = what;
 }
@@ -61,7 +61,7 @@ void context_send_others_out(const char *sentence)
 
     if (atomic_load(&context.inside) == inside_here)
         return;
-    runtime_break(MPM_ESTATE, sentence);
+    context_break(MPM_ESTATE, sentence);
     while (in_time) {
         uint32_t seen = eventcount_prepare(&context.someone);
 

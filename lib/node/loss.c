@@ -21,7 +21,7 @@ static bool *is_posted;          /* by rank in node: in the courier of another l
 
 int loss_table_create(void)
 {
-    unsigned count = runtime_topology()->rank_count;
+    unsigned count = context_topology()->rank_count;
 
     if (!(losses = calloc(count, sizeof *losses)) || !(is_posted = calloc(count, sizeof *is_posted)))
         return error_set(MPM_ENOMEM, "no memory for what is to be known of %u ranks", count);
@@ -39,31 +39,31 @@ void loss_table_free(void)
 static bool on_host_lost(unsigned node, const void *payload, size_t size)
 {
     const struct message_host_lost *message = payload;
-    const struct topology *topology = runtime_topology();
+    const struct topology *topology = context_topology();
 
     if (size != sizeof *message || message->rank >= topology->rank_count ||
         topology->ranks[message->rank].node != node)
         return false;
     atomic_store(&losses[message->rank], (uint32_t)message->wait_status << 1 | 1);
-    eventcount_notify(runtime_doorbell());
+    eventcount_notify(context_doorbell());
     return true;
 }
 
 /* In another leader's courier: tells main, once, of each host of this node that is lost. */
 static bool post_losses(void)
 {
-    const struct topology *topology = runtime_topology();
+    const struct topology *topology = context_topology();
     bool has_posted = false;
 
     for (unsigned i = 0; i < topology->nodes[topology->node].ranks; i++) {
         struct message_host_lost message = {.rank = topology_rank_of(topology, topology->node, i)};
 
-        if (is_posted[i] || !host_is_lost(runtime_arena(), i))
+        if (is_posted[i] || !host_is_lost(context_arena(), i))
             continue;
-        message.wait_status = host_loss(runtime_arena(), i);
+        message.wait_status = host_loss(context_arena(), i);
         is_posted[i] = has_posted = true;
         if (courier_post_one(0, MESSAGE_HOST_LOST, &message, sizeof message))
-            runtime_break(MPM_ENOMEM, mpm_error());
+            context_break(MPM_ENOMEM, mpm_error());
     }
     return has_posted;
 }
@@ -71,7 +71,7 @@ static bool post_losses(void)
 /* How the host of a rank has ended, as far as is known in main; false if it has not. */
 static bool find_loss(unsigned rank, int *wait_status)
 {
-    const struct topology *topology = runtime_topology();
+    const struct topology *topology = context_topology();
     const struct rank_info *info = &topology->ranks[rank];
     uint32_t loss = atomic_load(&losses[rank]);
 
@@ -79,9 +79,9 @@ static bool find_loss(unsigned rank, int *wait_status)
         *wait_status = (int)(loss >> 1);
         return loss;
     }
-    if (!host_is_lost(runtime_arena(), info->rank_in_node))
+    if (!host_is_lost(context_arena(), info->rank_in_node))
         return false;
-    *wait_status = host_loss(runtime_arena(), info->rank_in_node);
+    *wait_status = host_loss(context_arena(), info->rank_in_node);
     return true;
 }
 
@@ -95,7 +95,7 @@ bool loss_is(unsigned rank)
 /* Puts a loss into words, which say what it costs. */
 static char *describe_loss(unsigned rank, int wait_status, char *text, size_t size)
 {
-    const struct topology *topology = runtime_topology();
+    const struct topology *topology = context_topology();
     const struct rank_info *info = &topology->ranks[rank];
     char how[120];
 
@@ -123,8 +123,8 @@ int loss_check(void)
 
 void loss_say(void)
 {
-    const struct topology *topology = runtime_topology();
-    int wait_status = host_loss(runtime_arena(), topology->ranks[topology->rank].rank_in_node);
+    const struct topology *topology = context_topology();
+    int wait_status = host_loss(context_arena(), topology->ranks[topology->rank].rank_in_node);
     char sentence[256];
 
     log_write(MPM_LOG_ERROR, "%s", describe_loss(topology->rank, wait_status, sentence, sizeof sentence));
@@ -133,6 +133,6 @@ void loss_say(void)
 void loss_announce(void)
 {
     courier_handle(MESSAGE_HOST_LOST, on_host_lost);
-    if (runtime_topology()->rank)
+    if (context_topology()->rank)
         courier_add_work(post_losses);
 }

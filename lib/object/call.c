@@ -278,7 +278,7 @@ static int read_reply(struct arena *arena, struct request *request, struct invoc
 /* Leaves a request that is POSTED to the courier; false if the reply was faster. */
 static bool give_up_request(uint32_t number, enum request_state to)
 {
-    struct arena *arena = runtime_arena();
+    struct arena *arena = context_arena();
     uint32_t own = process_own_number() << 8, posted = REQUEST_POSTED | own;
 
     KILL_POINT();
@@ -287,7 +287,7 @@ static bool give_up_request(uint32_t number, enum request_state to)
     KILL_POINT();
     index_set_add(&table_of(arena)->news, number);
     KILL_POINT();
-    eventcount_notify(runtime_doorbell());
+    eventcount_notify(context_doorbell());
     return true;
 }
 
@@ -300,7 +300,7 @@ struct patience {
 
 static bool sleep_for_reply(struct request *request, uint32_t seen, const struct patience *patience)
 {
-    uint64_t until_ns = clock_now_ns() + RUNTIME_CHECK_NS;
+    uint64_t until_ns = clock_now_ns() + CONTEXT_CHECK_NS;
 
     if (patience->give_up_ns < until_ns)
         until_ns = patience->give_up_ns;
@@ -312,7 +312,7 @@ static bool sleep_for_reply(struct request *request, uint32_t seen, const struct
  * has come in time. An interruption stays pending if the reply was faster. */
 static int wait_for_reply(uint32_t number, const struct patience *patience)
 {
-    struct request *request = request_at(runtime_arena(), number);
+    struct request *request = request_at(context_arena(), number);
 
     for (;;) {
         uint32_t seen = eventcount_prepare(&request->done);
@@ -328,7 +328,7 @@ static int wait_for_reply(uint32_t number, const struct patience *patience)
             return CALL_INTERRUPTED;
         if (is_changed)
             continue;
-        if ((status = runtime_check_whole()) && give_up_request(number, REQUEST_ABANDONED))
+        if ((status = context_check_whole()) && give_up_request(number, REQUEST_ABANDONED))
             return status;
         if (clock_now_ns() >= patience->give_up_ns && give_up_request(number, REQUEST_WITHDRAWN))
             return CALL_NO_REPLY;
@@ -343,7 +343,7 @@ static void post_request(struct arena *arena, struct request *request, uint32_t 
     KILL_POINT();
     index_set_add(&table_of(arena)->news, number);
     KILL_POINT();
-    eventcount_notify(runtime_doorbell());
+    eventcount_notify(context_doorbell());
 }
 
 enum calling { CALLING, CALLING_TIMED, CALLING_IN_PARTS };
@@ -351,14 +351,14 @@ enum calling { CALLING, CALLING_TIMED, CALLING_IN_PARTS };
 static int begin(const mpm_handle *handle, const struct invocation *invocation, double timeout_s,
                  enum calling calling, struct call *call)
 {
-    struct arena *arena = runtime_arena();
+    struct arena *arena = context_arena();
     uint32_t number = 0;
     struct request *request;
     int status;
 
-    if (!runtime_topology()->node_count)
-        return runtime_no_run(NULL);
-    if (handle->home >= runtime_topology()->node_count)
+    if (!context_topology()->node_count)
+        return context_no_run(NULL);
+    if (handle->home >= context_topology()->node_count)
         return error_set(MPM_EINVAL, "this is not a handle: there is no node %u", handle->home);
     if (request_size(invocation) > CALL_SIZE_LIMIT)
         return error_set(MPM_ENOMEM, "a call with %zu bytes is too long for another node: at most %zu",
@@ -386,12 +386,12 @@ int call_begin(const mpm_handle *handle, const struct invocation *invocation, do
 
 bool call_is_done(const struct call *call)
 {
-    return state_of(atomic_load(&request_at(runtime_arena(), call->request)->state)) == REQUEST_DONE;
+    return state_of(atomic_load(&request_at(context_arena(), call->request)->state)) == REQUEST_DONE;
 }
 
 static int finish(const struct call *call, const struct patience *patience, struct invocation *invocation)
 {
-    struct arena *arena = runtime_arena();
+    struct arena *arena = context_arena();
     struct request *request = request_at(arena, call->request);
     int status;
 
@@ -406,7 +406,7 @@ static int finish(const struct call *call, const struct patience *patience, stru
 void call_abandon(const struct call *call)
 {
     if (!give_up_request(call->request, REQUEST_ABANDONED))
-        request_free(runtime_arena(), request_at(runtime_arena(), call->request)); /* the reply was faster */
+        request_free(context_arena(), request_at(context_arena(), call->request)); /* the reply was faster */
 }
 
 int call_finish(const struct call *call, uint64_t give_up_ns, struct invocation *invocation)
@@ -460,14 +460,14 @@ int call_run(const mpm_handle *handle, struct invocation *invocation, double tim
     struct call call;
     int status;
 
-    runtime_enter();
+    context_enter();
     if (!(status = begin(handle, invocation, timeout_s, method->is_timed ? CALLING_TIMED : CALLING, &call)))
         status = finish(&call, &patience, invocation);
     if (status == CALL_NO_REPLY)
         status = say_silent(handle, invocation, waits_s);
     else if (status == CALL_INTERRUPTED)
         status = say_interrupted(handle);
-    runtime_leave();
+    context_leave();
     return status;
 }
 
@@ -476,7 +476,7 @@ int invoke_remote(const mpm_handle *handle, struct invocation *invocation, doubl
     enum object_kind kind = invocation->method->kind;
     int status;
 
-    if (runtime_topology()->node_count && handle->kind != kind)
+    if (context_topology()->node_count && handle->kind != kind)
         return error_set(MPM_EINVAL, "this is not a handle of a %s", object_kind_name(kind));
     return (status = thread_token_ensure()) ? status : call_run(handle, invocation, timeout_s);
 }
@@ -503,7 +503,7 @@ void call_owner_died(struct arena *arena, uint32_t process)
                 request_free(arena, request);
         }
     }
-    eventcount_notify(runtime_doorbell());
+    eventcount_notify(context_doorbell());
 }
 
 /* The courier at the caller's node. */
@@ -511,7 +511,7 @@ void call_owner_died(struct arena *arena, uint32_t process)
 /* Of a call that is cancelled as much goes with it as the home needs to undo it. */
 static void send_call(uint32_t number, uint32_t kind, bool is_timed)
 {
-    struct arena *arena = runtime_arena();
+    struct arena *arena = context_arena();
     struct request *request = request_at(arena, number);
     struct message_call message = {.request = number,
                                    .serial = request->serial,
@@ -527,7 +527,7 @@ static void send_call(uint32_t number, uint32_t kind, bool is_timed)
     memcpy(message.handle, &request->handle, sizeof request->handle);
     courier_be_lively();
     if (courier_post(request->handle.home, kind, parts, 2))
-        runtime_break(MPM_ENOMEM, mpm_error());
+        context_break(MPM_ENOMEM, mpm_error());
 }
 
 #define MOST_POSTED 64u
@@ -545,27 +545,27 @@ static void take_posted(uint32_t number)
         posted.request[posted.count++] = number;
         return;
     }
-    index_set_add(&table_of(runtime_arena())->news, number);
-    eventcount_notify(runtime_doorbell());
+    index_set_add(&table_of(context_arena())->news, number);
+    eventcount_notify(context_doorbell());
 }
 
 /* Of a call that is cancelled before it was sent the home knows nothing, and that is fine. */
 static void take_news(uint32_t number)
 {
-    struct request *request = request_at(runtime_arena(), number);
+    struct request *request = request_at(context_arena(), number);
     enum request_state state = state_of(atomic_load(&request->state));
 
     if (state == REQUEST_POSTED && request->sent != request->serial) {
         take_posted(number);
     } else if (state == REQUEST_ABANDONED || state == REQUEST_WITHDRAWN) {
         send_call(number, MESSAGE_CANCEL, state == REQUEST_WITHDRAWN);
-        request_free(runtime_arena(), request);
+        request_free(context_arena(), request);
     }
 }
 
 static void send_posted(uint32_t number)
 {
-    struct request *request = request_at(runtime_arena(), number);
+    struct request *request = request_at(context_arena(), number);
 
     if (state_of(atomic_load(&request->state)) != REQUEST_POSTED || request->sent == request->serial)
         return;
@@ -576,7 +576,7 @@ static void send_posted(uint32_t number)
 static void fill_reply(struct request *request, const struct message_reply *reply, const void *bytes,
                        size_t size)
 {
-    struct arena *arena = runtime_arena();
+    struct arena *arena = context_arena();
 
     request->status = reply->status;
     memcpy(request->text, reply->text, sizeof request->text);
@@ -597,13 +597,13 @@ static void say_of_call(unsigned node, uint32_t kind, uint32_t request, uint32_t
     struct message_call message = {.request = request, .serial = serial};
 
     if (courier_post_one(node, kind, &message, sizeof message))
-        runtime_break(MPM_ENOMEM, mpm_error());
+        context_break(MPM_ENOMEM, mpm_error());
 }
 
 static bool is_request(uint32_t number)
 {
     return number < INDEX_SET_SIZE &&
-           atomic_load(&table_of(runtime_arena())->segment[number / SEGMENT_REQUESTS]);
+           atomic_load(&table_of(context_arena())->segment[number / SEGMENT_REQUESTS]);
 }
 
 static bool on_reply(unsigned node, const void *payload, size_t size)
@@ -615,7 +615,7 @@ static bool on_reply(unsigned node, const void *payload, size_t size)
 
     if (size < sizeof *reply || !is_request(reply->request))
         return false;
-    request = request_at(runtime_arena(), reply->request);
+    request = request_at(context_arena(), reply->request);
     state = atomic_load(&request->state);
     if (request->serial != reply->serial || state_of(state) != REQUEST_POSTED)
         return true; /* its caller has died, or goes on without it */
@@ -630,7 +630,7 @@ static bool on_reply(unsigned node, const void *payload, size_t size)
         say_of_call(node, MESSAGE_ARRIVED, reply->request, reply->serial);
     eventcount_notify(&request->done);
     if (rings)
-        eventcount_notify(runtime_doorbell());
+        eventcount_notify(context_doorbell());
     return true;
 }
 
@@ -713,7 +713,7 @@ static void send_reply(unsigned node, const struct message_call *call, int statu
     if (status)
         snprintf(message.text, sizeof message.text, "%s", mpm_error());
     if (courier_post(node, MESSAGE_REPLY, parts, 3))
-        runtime_break(MPM_ENOMEM, mpm_error());
+        context_break(MPM_ENOMEM, mpm_error());
 }
 
 /* One try of a call; false if it must wait on. What makes no sense is refused here. */
@@ -790,7 +790,7 @@ static bool park(unsigned node, const struct message_call *call, const void *in,
     parked_end = &parked->next;
     note_waiting(parked, 1);
     eventcount_notify(
-        runtime_doorbell()); /* it may have become possible before anybody knew that somebody waits */
+        context_doorbell()); /* it may have become possible before anybody knew that somebody waits */
     return true;
 }
 
@@ -853,7 +853,7 @@ static bool on_doubted(unsigned node, const void *payload, size_t size)
 
     if (size != sizeof *call || !is_request(call->request))
         return false;
-    request = request_at(runtime_arena(), call->request);
+    request = request_at(context_arena(), call->request);
     if (state_of(atomic_load(&request->state)) == REQUEST_POSTED && request->sent == call->serial)
         say_of_call(node, MESSAGE_WANTED, call->request, call->serial);
     return true;
@@ -1009,11 +1009,11 @@ void call_send_news(void)
 {
     posted.count = 0;
     posted.is_all = false;
-    index_set_take_all(&table_of(runtime_arena())->news, take_news);
+    index_set_take_all(&table_of(context_arena())->news, take_news);
     if (!posted.count)
         return;
     posted.is_all = true;
-    index_set_take_all(&table_of(runtime_arena())->news, take_news);
+    index_set_take_all(&table_of(context_arena())->news, take_news);
     for (unsigned i = 0; i < posted.count; i++)
         send_posted(posted.request[i]);
 }

@@ -26,9 +26,9 @@ static struct answered *reply_of(unsigned node, uint32_t request)
     struct answered *grown;
     uint32_t count;
 
-    if (!answers && !(answers = calloc(runtime_topology()->node_count, sizeof *answers)))
+    if (!answers && !(answers = calloc(context_topology()->node_count, sizeof *answers)))
         return NULL;
-    reply_nodes = runtime_topology()->node_count;
+    reply_nodes = context_topology()->node_count;
     if (request < answers[node].count)
         return &answers[node].request[request];
     count = request + 1 + request / 2;

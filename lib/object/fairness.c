@@ -30,7 +30,7 @@ void fairness_tell(struct object *object, unsigned wait, bool turn_ends, bool st
     if (turn_ends)
         object_wake(&object->wait[wait]);
     if (stands_back)
-        eventcount_notify(runtime_doorbell());
+        eventcount_notify(context_doorbell());
 }
 
 void fairness_note_waiting(const mpm_handle *handle, unsigned side, int change)

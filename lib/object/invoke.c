@@ -74,11 +74,11 @@ static bool is_interrupted_now(const struct method *method)
     return method_is_interruptible(method) && interrupt_is_pending();
 }
 
-/* After the last look: asleep until a change, RUNTIME_CHECK_NS have passed, or the deadline has come. */
+/* After the last look: asleep until a change, CONTEXT_CHECK_NS have passed, or the deadline has come. */
 static void sleep_until_ready(struct object *object, struct object_wait *wait, const mpm_handle *handle,
                               const struct invocation *invocation, uint32_t seen, uint64_t deadline_ns)
 {
-    uint64_t check_ns = clock_now_ns() + RUNTIME_CHECK_NS;
+    uint64_t check_ns = clock_now_ns() + CONTEXT_CHECK_NS;
 
     DELAY_POINT();
     atomic_store(&wait->wanted, 1);
@@ -116,7 +116,7 @@ static int wait_at_object(struct object *object, const mpm_handle *handle, struc
             return CALL_MUST_WAIT;
         if (clock_now_ns() >= deadline_ns)
             return invocation->method->try(object, handle, invocation);
-        if ((status = runtime_check_whole()))
+        if ((status = context_check_whole()))
             return status;
     }
 }
@@ -134,10 +134,10 @@ static int wait_at_word(const mpm_handle *handle, struct invocation *invocation,
 
         DELAY_POINT();
         if ((status = invocation->method->try(NULL, handle, invocation)) != CALL_MUST_WAIT ||
-            (now_ns = clock_now_ns()) >= deadline_ns || (status = runtime_check_whole()))
+            (now_ns = clock_now_ns()) >= deadline_ns || (status = context_check_whole()))
             return status;
         sleep_on(word, seen,
-                 deadline_ns - now_ns < RUNTIME_CHECK_NS ? deadline_ns : now_ns + RUNTIME_CHECK_NS,
+                 deadline_ns - now_ns < CONTEXT_CHECK_NS ? deadline_ns : now_ns + CONTEXT_CHECK_NS,
                  invocation->method);
         if ((*is_interrupted = is_interrupted_now(invocation->method)))
             return CALL_MUST_WAIT;
@@ -150,10 +150,10 @@ static int wait_in_time(struct object *object, const mpm_handle *handle, struct 
     uint64_t deadline_ns = call_deadline_ns(timeout_s);
     int status;
 
-    runtime_enter();
+    context_enter();
     status = object ? wait_at_object(object, handle, invocation, deadline_ns, is_interrupted)
                     : wait_at_word(handle, invocation, deadline_ns, is_interrupted);
-    runtime_leave();
+    context_leave();
     return status;
 }
 

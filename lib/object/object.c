@@ -53,7 +53,7 @@ int object_table_create(struct arena *arena)
     int status = arena_make_root(arena, ARENA_ROOT_OBJECTS, sizeof(struct object_table));
 
     if (!status)
-        table_of(arena)->generation = runtime_first_generation();
+        table_of(arena)->generation = context_first_generation();
     return status;
 }
 
@@ -103,7 +103,7 @@ static void clean(struct object *object)
     lock(&object->mutex);
     lock(&object->second_mutex);
     for (unsigned i = 0; i < OBJECT_OWNERS && atomic_load(&object->unclean); i++) {
-        arena_free_owned(runtime_arena(), object_owner(object, i));
+        arena_free_owned(context_arena(), object_owner(object, i));
         KILL_POINT();
     }
     object_set_clean(object);
@@ -130,7 +130,7 @@ static bool is_used_up(struct object *object)
 
 int object_reserve(struct object **reserved)
 {
-    struct arena *arena = runtime_arena();
+    struct arena *arena = context_arena();
     struct object_table *table = table_of(arena);
     uint32_t from = atomic_load_explicit(&table->hint, memory_order_relaxed);
 
@@ -166,7 +166,7 @@ int object_reserve(struct object **reserved)
 mpm_handle object_next_handle(const struct object *object, enum object_kind kind)
 {
     return (mpm_handle){.kind = (uint16_t)kind,
-                        .home = (uint16_t)runtime_topology()->node,
+                        .home = (uint16_t)context_topology()->node,
                         .generation = object->generation + 1,
                         .place = object->place};
 }
@@ -193,7 +193,7 @@ static void lower_hint(struct object_table *table, uint32_t place)
 void object_cancel(struct object *object)
 {
     atomic_store_explicit(&object->identity, IDENTITY_FREE, memory_order_release);
-    lower_hint(table_of(runtime_arena()), object->place);
+    lower_hint(table_of(context_arena()), object->place);
 }
 
 const char *object_kind_name(enum object_kind kind)
@@ -211,11 +211,11 @@ int object_find(const mpm_handle *handle, enum object_kind kind, struct object *
     struct object *object;
 
     if (handle->kind != kind || handle->place >= MAX_RECORDS || !handle->generation ||
-        !(object = record_at(runtime_arena(), handle->place)))
+        !(object = record_at(context_arena(), handle->place)))
         return error_set(MPM_EINVAL, "this is not a handle of a %s", kind_names[kind]);
     if (!object_is(object, handle))
         return object_stale(handle);
-    atomic_store_explicit(&object_recent.topology, runtime_topology(), memory_order_relaxed);
+    atomic_store_explicit(&object_recent.topology, context_topology(), memory_order_relaxed);
     atomic_store_explicit(&object_recent.object[handle->place % OBJECT_RECENT], object, memory_order_relaxed);
     *found = object;
     return MPM_OK;
@@ -235,7 +235,7 @@ struct object *object_record(const mpm_handle *handle)
 
     if (handle->kind <= OBJECT_PROCESS || place >= MAX_RECORDS)
         return NULL;
-    return record_at(runtime_arena(), place);
+    return record_at(context_arena(), place);
 }
 
 void object_note_waiting(const mpm_handle *handle, int change)
@@ -250,12 +250,12 @@ void object_note_waiting(const mpm_handle *handle, int change)
 
 void object_ring_doorbell(void)
 {
-    eventcount_notify(runtime_doorbell());
+    eventcount_notify(context_doorbell());
 }
 
 bool object_is_home(const mpm_handle *handle)
 {
-    const struct topology *topology = runtime_topology();
+    const struct topology *topology = context_topology();
 
     return handle->home == topology->node && topology->node_count;
 }

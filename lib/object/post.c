@@ -88,7 +88,7 @@ static struct post_table *table_of(struct arena *arena)
 int post_table_create(struct arena *arena)
 {
     return arena_make_root(arena, ARENA_ROOT_POSTS,
-                           sizeof(struct post_table) + runtime_topology()->node_count * sizeof(uint64_t));
+                           sizeof(struct post_table) + context_topology()->node_count * sizeof(uint64_t));
 }
 
 static struct peer *peer_of(struct arena *arena, unsigned node)
@@ -113,8 +113,8 @@ static struct delegation *find_delegation(struct peer *peer, const mpm_handle *h
 
 static void note(unsigned node)
 {
-    index_set_add(&table_of(runtime_arena())->noted, node);
-    eventcount_notify(runtime_doorbell());
+    index_set_add(&table_of(context_arena())->noted, node);
+    eventcount_notify(context_doorbell());
 }
 
 /* Tells the courier, unless it knows. One that knows, and waits for more, wants to know of BATCH bytes. */
@@ -162,9 +162,9 @@ bool post_operation(const mpm_handle *handle, enum object_kind kind, uint64_t in
     enum posting posting;
     struct peer *peer;
 
-    if (handle->home >= runtime_topology()->node_count || !(peer = peer_of(runtime_arena(), handle->home)) ||
+    if (handle->home >= context_topology()->node_count || !(peer = peer_of(context_arena(), handle->home)) ||
         size > POST_LIMIT || count > POST_LIMIT || size * count > POST_LIMIT || handle->kind != kind ||
-        runtime_check_whole() || thread_token_ensure())
+        context_check_whole() || thread_token_ensure())
         return false;
     while ((posting = try_post(peer, &head, index, bytes)) == NO_ROOM) {
         if (!deadline_ns)
@@ -177,11 +177,11 @@ bool post_operation(const mpm_handle *handle, enum object_kind kind, uint64_t in
 
 void post_owner_died(struct arena *arena)
 {
-    for (unsigned node = 0; node < runtime_topology()->node_count; node++) {
+    for (unsigned node = 0; node < context_topology()->node_count; node++) {
         if (peer_of(arena, node))
             index_set_add(&table_of(arena)->noted, node);
     }
-    eventcount_notify(runtime_doorbell());
+    eventcount_notify(context_doorbell());
 }
 
 _Static_assert(sizeof(struct message_posted_group) <= sizeof(struct posted) + sizeof(uint64_t),
@@ -233,7 +233,7 @@ static void send_until(struct peer *peer, unsigned node, uint64_t posted)
     struct packing packing = {.bytes = malloc(posted - at)};
 
     if (!packing.bytes) {
-        runtime_break(MPM_ENOMEM, "no memory for what was posted to another node");
+        context_break(MPM_ENOMEM, "no memory for what was posted to another node");
         return;
     }
     while (at < posted) {
@@ -244,7 +244,7 @@ static void send_until(struct peer *peer, unsigned node, uint64_t posted)
     end_group(&packing);
     if (courier_post(node, MESSAGE_POSTED,
                      (struct message_part[]){{&message, sizeof message}, {packing.bytes, packing.size}}, 2))
-        runtime_break(MPM_ENOMEM, mpm_error());
+        context_break(MPM_ENOMEM, mpm_error());
     free(packing.bytes);
     atomic_store(&peer->send_buffer.taken, posted);
 }
@@ -274,7 +274,7 @@ static bool send_send_buffer(struct peer *peer, unsigned node, bool at_once)
 /* What is in the outbox already when `taken` says so. */
 static void send_before(unsigned node, uint32_t kind)
 {
-    struct peer *peer = peer_of(runtime_arena(), node);
+    struct peer *peer = peer_of(context_arena(), node);
 
     if (peer && kind != MESSAGE_POSTED && kind != MESSAGE_POSTED_DONE &&
         send_buffer_posted(&peer->send_buffer) != atomic_load(&peer->send_buffer.taken))
@@ -285,7 +285,7 @@ static bool noted_worked;
 
 static void take_noted(uint32_t node)
 {
-    struct peer *peer = peer_of(runtime_arena(), node);
+    struct peer *peer = peer_of(context_arena(), node);
 
     if (!peer || !send_send_buffer(peer, node, false))
         return;
@@ -296,7 +296,7 @@ static void take_noted(uint32_t node)
 static bool on_posted_done(unsigned node, const void *payload, size_t size)
 {
     const struct message_posted_done *message = payload;
-    struct peer *peer = peer_of(runtime_arena(), node);
+    struct peer *peer = peer_of(context_arena(), node);
 
     if (size != sizeof *message || !peer)
         return false;
@@ -312,7 +312,7 @@ static bool on_posted_done(unsigned node, const void *payload, size_t size)
 
 static struct peer *make_peer(unsigned node)
 {
-    struct arena *arena = runtime_arena();
+    struct arena *arena = context_arena();
     struct peer *peer;
     uint64_t offset;
 
@@ -329,7 +329,7 @@ static struct peer *make_peer(unsigned node)
 static bool on_delegation(unsigned node, const void *payload, size_t size)
 {
     const struct message_delegation *message = payload;
-    struct peer *peer = peer_of(runtime_arena(), node);
+    struct peer *peer = peer_of(context_arena(), node);
     struct delegation delegation;
     struct delegation_set *set;
 
@@ -349,7 +349,7 @@ static bool on_delegation(unsigned node, const void *payload, size_t size)
 /* The reply goes behind what was accepted: send_before() sees to that. */
 static bool on_recall(unsigned node, const void *payload, size_t size)
 {
-    struct peer *peer = peer_of(runtime_arena(), node);
+    struct peer *peer = peer_of(context_arena(), node);
     struct delegation *delegation;
     const struct message_delegation *message = payload;
 
@@ -363,7 +363,7 @@ static bool on_recall(unsigned node, const void *payload, size_t size)
     }
     courier_be_lively();
     if (courier_post_one(node, MESSAGE_DELEGATION_BACK, payload, size))
-        runtime_break(MPM_ENOMEM, mpm_error());
+        context_break(MPM_ENOMEM, mpm_error());
     return true;
 }
 
@@ -374,7 +374,7 @@ static bool post_work(void)
     bool worked = post_try_waiting();
 
     noted_worked = false;
-    index_set_take_all(&table_of(runtime_arena())->noted, take_noted);
+    index_set_take_all(&table_of(context_arena())->noted, take_noted);
     return worked || noted_worked;
 }
 

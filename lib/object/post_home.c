@@ -44,12 +44,12 @@ void post_grant(struct object *object, const mpm_handle *handle, uint64_t limit)
     struct message_delegation message = {.limit = limit};
     unsigned node = call_caller();
 
-    if (node == runtime_topology()->node || atomic_load(&object->delegated) & OBJECT_NOT_DELEGATED_AGAIN)
+    if (node == context_topology()->node || atomic_load(&object->delegated) & OBJECT_NOT_DELEGATED_AGAIN)
         return;
     message.handle = *handle;
     atomic_fetch_or(&object->delegated, bit_of(node));
     if (courier_post_one(node, MESSAGE_DELEGATION, &message, sizeof message))
-        runtime_break(MPM_ENOMEM, mpm_error());
+        context_break(MPM_ENOMEM, mpm_error());
 }
 
 static struct recall **find_recall(const mpm_handle *handle)
@@ -74,12 +74,12 @@ int post_recall(struct object *object, const mpm_handle *handle)
     *recall = (struct recall){.next = recalls, .object = object, .handle = *handle};
     recalls = recall;
     message.handle = *handle;
-    for (unsigned node = 0; node < runtime_topology()->node_count; node++) {
-        if (node == runtime_topology()->node || !(delegated & bit_of(node)))
+    for (unsigned node = 0; node < context_topology()->node_count; node++) {
+        if (node == context_topology()->node || !(delegated & bit_of(node)))
             continue;
         recall->missing++;
         if (courier_post_one(node, MESSAGE_RECALL_DELEGATION, &message, sizeof message))
-            runtime_break(MPM_ENOMEM, mpm_error());
+            context_break(MPM_ENOMEM, mpm_error());
     }
     return CALL_MUST_WAIT;
 }
@@ -109,7 +109,7 @@ static void tell_done(unsigned node, uint64_t arrived, uint64_t done)
     struct message_posted_done message = {.arrived = arrived, .done = done};
 
     if (courier_post_one(node, MESSAGE_POSTED_DONE, &message, sizeof message))
-        runtime_break(MPM_ENOMEM, mpm_error());
+        context_break(MPM_ENOMEM, mpm_error());
 }
 
 /* One try; false if the rest, from `done` on, must wait. */
@@ -138,7 +138,7 @@ static void put_by(unsigned node, const struct message_posted_group *group, cons
     struct waiting *waiting = malloc(sizeof *waiting + size);
 
     if (!waiting) {
-        runtime_break(MPM_ENOMEM, "no memory for what was posted from another node");
+        context_break(MPM_ENOMEM, "no memory for what was posted from another node");
         return;
     }
     *waiting = (struct waiting){.node = node, .group = *group};

@@ -18,9 +18,9 @@ static uint32_t own_thread(void)
 struct thread_ref thread_ref_own(void)
 {
     uint32_t number = process_own_number();
-    struct process_record *record = number ? process_find(runtime_arena(), number - 1) : NULL;
+    struct process_record *record = number ? process_find(context_arena(), number - 1) : NULL;
     struct thread_ref thread_ref = {
-        .node = (uint16_t)runtime_topology()->node, .number = number, .thread = own_thread()};
+        .node = (uint16_t)context_topology()->node, .number = number, .thread = own_thread()};
 
     if (record) {
         thread_ref.generation = process_generation_of(atomic_load(&record->word));
@@ -47,9 +47,9 @@ bool thread_ref_is_dead(const struct thread_ref *thread_ref)
 
     if (!thread_ref->number || !thread_ref->generation)
         return false;
-    if (thread_ref->node != runtime_topology()->node)
+    if (thread_ref->node != context_topology()->node)
         return thread_ref->is_dead;
-    if (!(record = process_find(runtime_arena(), thread_ref->number - 1)))
+    if (!(record = process_find(context_arena(), thread_ref->number - 1)))
         return false;
     word = atomic_load(&record->word);
     return process_generation_of(word) != thread_ref->generation || process_state_of(word) == PROCESS_ENDED ||

@@ -19,7 +19,7 @@ static void wake(struct object *object, void *unused)
 
 void thread_ref_died_local(void)
 {
-    object_walk(runtime_arena(), wake, NULL);
+    object_walk(context_arena(), wake, NULL);
 }
 
 static void mark(struct object *object, void *death)
@@ -32,7 +32,7 @@ static void mark(struct object *object, void *death)
 
 void thread_ref_died_remote(const struct thread_ref_death *death)
 {
-    object_walk(runtime_arena(), mark, (void *)(uintptr_t)death);
+    object_walk(context_arena(), mark, (void *)(uintptr_t)death);
 }
 
 /* The handle at a place of args, if somebody wants to know. */

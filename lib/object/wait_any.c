@@ -63,7 +63,7 @@ static int check_handles(const mpm_handle *handles, size_t count)
             return error_set(
                 MPM_EINVAL,
                 "mpm_wait_any: handles[%zu] is not of a process, a connection, a queue or an event", i);
-        if (handles[i].home >= runtime_topology()->node_count)
+        if (handles[i].home >= context_topology()->node_count)
             return error_set(MPM_EINVAL, "mpm_wait_any: handles[%zu] is not a handle: there is no node %u", i,
                              handles[i].home);
         if (kind_of(handles[i].kind)->admits && (status = kind_of(handles[i].kind)->admits(&handles[i])))
@@ -74,8 +74,8 @@ static int check_handles(const mpm_handle *handles, size_t count)
 
 static int check(const mpm_handle *handles, size_t count, const size_t *ready, const size_t *ready_count)
 {
-    if (runtime_role() == ROLE_NONE)
-        return runtime_no_run("mpm_wait_any");
+    if (context_role() == ROLE_NONE)
+        return context_no_run("mpm_wait_any");
     if (!count)
         return error_set(MPM_EINVAL, "mpm_wait_any: the count is 0: there is nothing to wait for");
     if (!handles || !ready || !ready_count)
@@ -293,15 +293,15 @@ static void note_waiting(struct waiting *waiting, int change)
 static int sleep_until_any(struct waiting *waiting, uint64_t deadline_ns)
 {
     for (;;) {
-        uint32_t seen = eventcount_prepare(runtime_doorbell());
+        uint32_t seen = eventcount_prepare(context_doorbell());
         int status = join_looks(look_local(waiting), take_replies(waiting, 0));
 
         DELAY_POINT();
-        if (status != CALL_MUST_WAIT || (status = runtime_check_whole()))
+        if (status != CALL_MUST_WAIT || (status = context_check_whole()))
             return status;
         if (clock_now_ns() >= deadline_ns)
             return CALL_MUST_WAIT;
-        wait_change_or_interrupt(runtime_doorbell(), seen, 0, deadline_ns);
+        wait_change_or_interrupt(context_doorbell(), seen, 0, deadline_ns);
         if (interrupt_is_pending())
             return interrupt_take("first of several objects");
     }
@@ -346,10 +346,10 @@ int mpm_wait_any(const mpm_handle *handles, size_t count, double timeout_s, size
 
     if ((status = check(handles, count, ready, ready_count)))
         return status;
-    runtime_enter();
+    context_enter();
     if (!(status = prepare(&waiting)))
         status = wait_for_any(&waiting, timeout_s);
-    runtime_leave();
+    context_leave();
     for (size_t i = 0; i < count && !status; i++) {
         if (waiting.is_ready[i])
             ready[found++] = i;

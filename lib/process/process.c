@@ -56,7 +56,7 @@ static struct {
 
 static int process_main(struct process_record *record)
 {
-    const struct spec *spec = arena_at(runtime_arena(), record->argument);
+    const struct spec *spec = arena_at(context_arena(), record->argument);
     function_pointer *target;
     struct thread_ref own;
     int code;
@@ -74,7 +74,7 @@ static int process_main(struct process_record *record)
     }
     log_write(MPM_LOG_INFO, "process %s begins: pid %d", process_name_in(record), (int)getpid());
     code = ((mpm_target *)target)(spec->size ? spec->args : NULL, spec->size);
-    runtime_back_from_program(code);
+    context_back_from_program(code);
     return code & 0xff;
 }
 
@@ -89,16 +89,16 @@ void mpm_exit(int code)
  * MPM_EHOSTLOST. */
 static int choose_rank(unsigned *rank)
 {
-    const struct topology *topology = runtime_topology();
+    const struct topology *topology = context_topology();
     const struct node *node = &topology->nodes[topology->node];
     bool has_one = false;
     double least = 0;
 
     for (unsigned i = 0; i < node->ranks; i++) {
         unsigned slots = topology->ranks[topology_rank_of(topology, topology->node, i)].slots;
-        double load = (double)(host_load(runtime_arena(), i) + 1) / slots;
+        double load = (double)(host_load(context_arena(), i) + 1) / slots;
 
-        if (host_is_lost(runtime_arena(), i) || (has_one && load >= least))
+        if (host_is_lost(context_arena(), i) || (has_one && load >= least))
             continue;
         has_one = true;
         least = load;
@@ -113,8 +113,8 @@ static int choose_rank(unsigned *rank)
 /* The node from which this one has asked for the fewest processes for its slots; the own one first. */
 static unsigned choose_node(void)
 {
-    const struct topology *topology = runtime_topology();
-    const struct process_table *table = process_table_of(runtime_arena());
+    const struct topology *topology = context_topology();
+    const struct process_table *table = process_table_of(context_arena());
     double least = 0;
     unsigned best = topology->node;
 
@@ -137,9 +137,9 @@ static int make_spec(const struct process_start *start, const void *args, size_t
 
     if (size > SIZE_MAX - sizeof *spec)
         return error_set(MPM_ENOMEM, "no arena can hold args of %zu bytes", size);
-    if ((status = arena_alloc(runtime_arena(), sizeof *spec + size, process_own_number(), offset)))
+    if ((status = arena_alloc(context_arena(), sizeof *spec + size, process_own_number(), offset)))
         return status;
-    spec = arena_at(runtime_arena(), *offset);
+    spec = arena_at(context_arena(), *offset);
     spec->target = start->target;
     memcpy(spec->identity, start->identity, sizeof spec->identity);
     spec->size = size;
@@ -161,12 +161,12 @@ static int start_local(const struct process_start *start, const void *args, size
 
     if ((status = make_spec(start, args, size, &order.argument)))
         return status;
-    atomic_fetch_add(&process_table_of(runtime_arena())->started, 1);
+    atomic_fetch_add(&process_table_of(context_arena())->started, 1);
     while (!(status = choose_rank(&rank)) &&
-           (status = host_order(runtime_arena(), rank, &order, &number, &generation)) == MPM_EHOSTLOST)
+           (status = host_order(context_arena(), rank, &order, &number, &generation)) == MPM_EHOSTLOST)
         ; /* that one was lost just now */
     if (status) {
-        arena_free(runtime_arena(), order.argument);
+        arena_free(context_arena(), order.argument);
         return status;
     }
     *handle = process_handle_of(number, (uint64_t)generation << 32);
@@ -200,17 +200,17 @@ static int check_start(const void *args, size_t size, const mpm_process_options 
 {
     int status;
 
-    if (runtime_role() == ROLE_NONE)
-        return runtime_no_run("mpm_process_start");
+    if (context_role() == ROLE_NONE)
+        return context_no_run("mpm_process_start");
     if (!args && size)
         return error_set(MPM_EINVAL, "mpm_process_start: args of %zu bytes cannot be at NULL", size);
-    if (options->place > runtime_topology()->node_count)
+    if (options->place > context_topology()->node_count)
         return error_set(MPM_EINVAL, "mpm_process_start: there is no node %u: the run has %u",
-                         options->place - 1, runtime_topology()->node_count);
+                         options->place - 1, context_topology()->node_count);
     if (options->name && strlen(options->name) >= PROCESS_NAME_SIZE)
         return error_set(MPM_EINVAL, "mpm_process_start: the name %s is longer than %d bytes", options->name,
                          PROCESS_NAME_SIZE - 1);
-    return (status = runtime_check_not_ending("mpm_process_start")) ? status : runtime_check_whole();
+    return (status = context_check_not_ending("mpm_process_start")) ? status : context_check_whole();
 }
 
 static void fill_start(const mpm_process_options *options, struct process_start *start)
@@ -239,15 +239,15 @@ static int start_on(unsigned node, struct process_start *start, const void *args
                                     .tail_size = size,
                                     .out = handle};
 
-    atomic_fetch_add(&process_table_of(runtime_arena())->asked[node], 1);
-    atomic_store(&process_table_of(runtime_arena())->has_asked, 1);
+    atomic_fetch_add(&process_table_of(context_arena())->asked[node], 1);
+    atomic_store(&process_table_of(context_arena())->has_asked, 1);
     return invoke(&there, &invocation, MPM_FOREVER);
 }
 
 /* On the node that is best, or the next one that still has a host. */
 static int start_somewhere(struct process_start *start, const void *args, size_t size, mpm_handle *handle)
 {
-    unsigned best = choose_node(), count = runtime_topology()->node_count;
+    unsigned best = choose_node(), count = context_topology()->node_count;
     int status = start_on(best, start, args, size, handle);
 
     for (unsigned i = 1; status == MPM_EHOSTLOST && i < count; i++)
@@ -323,7 +323,7 @@ int mpm_current_process(mpm_process *process)
     int status;
 
     if ((status = process_check_place("mpm_current_process", process)) ||
-        (status = runtime_check_somebody("mpm_current_process")))
+        (status = context_check_somebody("mpm_current_process")))
         return status;
     if (!self.current.handle.kind)
         return error_set(MPM_ESTATE, "mpm_current_process: the caller was not started as a process");
@@ -338,13 +338,13 @@ int mpm_parent_process(mpm_process *process)
     int status;
 
     if ((status = process_check_place("mpm_parent_process", process)) ||
-        (status = runtime_check_somebody("mpm_parent_process")))
+        (status = context_check_somebody("mpm_parent_process")))
         return status;
     if (!self.current.handle.kind)
         return error_set(MPM_ESTATE, "mpm_parent_process: the caller was not started as a process");
     process_read_about(record, &about);
     parent = about.parent.kind && object_is_home(&about.parent)
-                 ? process_find(runtime_arena(), (uint32_t)about.parent.place)
+                 ? process_find(context_arena(), (uint32_t)about.parent.place)
                  : NULL;
     if (!about.parent.kind || (parent && !(parent->flags & PROCESS_IS_USERS)))
         return error_set(MPM_ESTATE,

@@ -27,21 +27,21 @@ static void kill_orphans(unsigned home, uint32_t place, uint32_t generation)
 {
     struct process_record *record;
 
-    for (uint32_t number = 0; (record = process_find(runtime_arena(), number)); number++) {
+    for (uint32_t number = 0; (record = process_find(context_arena(), number)); number++) {
         uint64_t word = atomic_load(&record->word);
         struct process_about about;
 
         if (process_is_live(word) && process_is_live(word = process_read_about(record, &about)) &&
             about.is_daemon && about.parent.kind == OBJECT_PROCESS && about.parent.home == home &&
             about.parent.place == place && about.parent.generation <= generation)
-            process_signal(runtime_arena(), number, process_generation_of(word), SIGKILL);
+            process_signal(context_arena(), number, process_generation_of(word), SIGKILL);
     }
 }
 
 /* The last generation of a record that is dead. */
 static uint32_t dead_generation(uint32_t number)
 {
-    uint64_t word = atomic_load(&process_at(runtime_arena(), number)->word);
+    uint64_t word = atomic_load(&process_at(context_arena(), number)->word);
     enum process_state state = process_state_of(word);
 
     return process_generation_of(word) - (state != PROCESS_ENDED && state != PROCESS_FREE);
@@ -52,7 +52,7 @@ static uint32_t dead_leaves;
 
 void process_died(uint32_t number)
 {
-    struct process_record *record = process_at(runtime_arena(), number - 1);
+    struct process_record *record = process_at(context_arena(), number - 1);
     char how[120];
 
     dead_leaves = atomic_exchange(process_leaves_of(record), 0);
@@ -67,14 +67,14 @@ void process_changed(uint32_t process, bool has_ended)
 {
     if (has_ended && dead_leaves) {
         if (dead_leaves & PROCESS_LEAVES_DAEMONS)
-            kill_orphans(runtime_topology()->node, process, dead_generation(process));
+            kill_orphans(context_topology()->node, process, dead_generation(process));
         if (dead_leaves & PROCESS_LEAVES_THREAD_REF)
             thread_ref_died_local();
-        if (runtime_topology()->node_count > 1)
-            index_set_add(&process_table_of(runtime_arena())->dead_parents, process);
+        if (context_topology()->node_count > 1)
+            index_set_add(&process_table_of(context_arena())->dead_parents, process);
         dead_leaves = 0;
     }
-    eventcount_notify(runtime_doorbell());
+    eventcount_notify(context_doorbell());
 }
 
 /* Kills the daemons here whose parent was of this node, and is dead. */
@@ -82,15 +82,15 @@ static void kill_all_orphans(void)
 {
     struct process_record *record;
 
-    for (uint32_t number = 0; (record = process_find(runtime_arena(), number)); number++) {
+    for (uint32_t number = 0; (record = process_find(context_arena(), number)); number++) {
         uint64_t word = atomic_load(&record->word);
         struct process_about about;
 
         if (process_is_live(word) && process_is_live(word = process_read_about(record, &about)) &&
             about.is_daemon && about.parent.kind == OBJECT_PROCESS &&
-            about.parent.home == runtime_topology()->node &&
+            about.parent.home == context_topology()->node &&
             about.parent.generation <= dead_generation((uint32_t)about.parent.place))
-            process_signal(runtime_arena(), number, process_generation_of(word), SIGKILL);
+            process_signal(context_arena(), number, process_generation_of(word), SIGKILL);
     }
 }
 
@@ -98,14 +98,14 @@ void process_host_lost(void)
 {
     struct process_record *record;
 
-    for (uint32_t number = 0; (record = process_find(runtime_arena(), number)); number++) {
+    for (uint32_t number = 0; (record = process_find(context_arena(), number)); number++) {
         eventcount_notify(&record->changed);
-        if (runtime_topology()->node_count > 1 && process_generation_of(atomic_load(&record->word)))
-            index_set_add(&process_table_of(runtime_arena())->dead_parents, number);
+        if (context_topology()->node_count > 1 && process_generation_of(atomic_load(&record->word)))
+            index_set_add(&process_table_of(context_arena())->dead_parents, number);
     }
     kill_all_orphans();
     thread_ref_died_local();
-    eventcount_notify(runtime_doorbell());
+    eventcount_notify(context_doorbell());
 }
 
 /* In the courier: tells the other nodes of a dead one that has left something, behind all that it has asked
@@ -115,10 +115,10 @@ static void tell_death(uint32_t number)
     struct message_process_ended message = {.place = number, .generation = dead_generation(number)};
 
     call_send_news();
-    for (unsigned node = 0; node < runtime_topology()->node_count; node++) {
-        if (node != runtime_topology()->node &&
+    for (unsigned node = 0; node < context_topology()->node_count; node++) {
+        if (node != context_topology()->node &&
             courier_post_one(node, MESSAGE_PROCESS_ENDED, &message, sizeof message))
-            runtime_break(MPM_ENOMEM, mpm_error());
+            context_break(MPM_ENOMEM, mpm_error());
     }
 }
 
@@ -153,14 +153,14 @@ static bool has_told; /* main of that; the courier's */
 
 static bool process_work(void)
 {
-    struct process_table *table = process_table_of(runtime_arena());
+    struct process_table *table = process_table_of(context_arena());
 
     index_set_take_all(&table->dead_parents, tell_death);
-    if (has_told || runtime_topology()->rank == 0 || !atomic_load(&table->has_asked))
+    if (has_told || context_topology()->rank == 0 || !atomic_load(&table->has_asked))
         return false;
     has_told = true;
     if (courier_post_one(0, MESSAGE_PROCESS_ASKED, NULL, 0))
-        runtime_break(MPM_ENOMEM, mpm_error());
+        context_break(MPM_ENOMEM, mpm_error());
     return true;
 }
 
@@ -168,14 +168,14 @@ static bool process_work(void)
  * its processes have asked for of each node. */
 int process_try_is_over(struct object *unused, const mpm_handle *node, struct invocation *invocation)
 {
-    struct process_table *table = process_table_of(runtime_arena());
+    struct process_table *table = process_table_of(context_arena());
     uint64_t *started = invocation->out;
     struct process_record *record;
 
     (void)unused;
     (void)node;
     *started = atomic_load(&table->started);
-    for (uint32_t number = 0; (record = process_find(runtime_arena(), number)); number++) {
+    for (uint32_t number = 0; (record = process_find(context_arena(), number)); number++) {
         struct process_about about;
 
         if (process_is_live(atomic_load(&record->word)) &&
@@ -183,7 +183,7 @@ int process_try_is_over(struct object *unused, const mpm_handle *node, struct in
             !about.is_daemon)
             return CALL_MUST_WAIT;
     }
-    return invocation_add(invocation, table->asked, runtime_topology()->node_count * sizeof *table->asked);
+    return invocation_add(invocation, table->asked, context_topology()->node_count * sizeof *table->asked);
 }
 
 /* Waits until nobody runs on a node. */
@@ -200,7 +200,7 @@ static int wait_for_node(unsigned node, uint64_t *started, uint32_t *asked, size
  * room for a number a node. */
 static int wait_for_nodes(uint32_t *asked, uint64_t *started)
 {
-    unsigned count = runtime_topology()->node_count;
+    unsigned count = context_topology()->node_count;
     int status;
 
     *started = 0;
@@ -225,12 +225,12 @@ static int wait_for_nodes(uint32_t *asked, uint64_t *started)
  * started anywhere in the meantime, none ran anywhere between the two. */
 void process_wait_for_all(void)
 {
-    uint32_t *asked = calloc(runtime_topology()->node_count, sizeof *asked);
+    uint32_t *asked = calloc(context_topology()->node_count, sizeof *asked);
     uint64_t started = 0, before;
 
     if (!asked)
         return;
-    atomic_store(&is_to_ask[runtime_topology()->node], true);
+    atomic_store(&is_to_ask[context_topology()->node], true);
     do {
         before = started;
     } while (!wait_for_nodes(asked, &started) && started != before);
@@ -245,9 +245,9 @@ void process_announce(void)
     has_told = false;
     free(is_to_ask); /* of an earlier run */
     is_to_ask = NULL;
-    if (runtime_topology()->rank)
+    if (context_topology()->rank)
         return;
     process_forget_children();
-    if (!(is_to_ask = calloc(runtime_topology()->node_count, sizeof *is_to_ask)))
-        runtime_break(MPM_ENOMEM, "no memory for the nodes that have processes");
+    if (!(is_to_ask = calloc(context_topology()->node_count, sizeof *is_to_ask)))
+        context_break(MPM_ENOMEM, "no memory for the nodes that have processes");
 }

@@ -68,8 +68,8 @@ int process_look(const mpm_handle *handle, struct process_look *look)
 {
     struct invocation invocation = {.method = &process_methods[PROCESS_LOOK], .out = look};
 
-    if (runtime_role() == ROLE_NONE)
-        return runtime_no_run(NULL);
+    if (context_role() == ROLE_NONE)
+        return context_no_run(NULL);
     return invoke(handle, &invocation, MPM_FOREVER);
 }
 
@@ -81,7 +81,7 @@ int process_try_children(struct object *unused, const mpm_handle *node, struct i
 
     (void)unused;
     (void)node;
-    for (uint32_t number = 0; (record = process_find(runtime_arena(), number)); number++) {
+    for (uint32_t number = 0; (record = process_find(context_arena(), number)); number++) {
         struct process_about about;
         uint64_t word = atomic_load(&record->word);
         mpm_handle handle;
@@ -123,8 +123,8 @@ static int join(const char *call, const mpm_handle *handle, double timeout_s, st
     mpm_handle own = process_own_handle();
     struct invocation invocation = {.method = &process_methods[PROCESS_JOIN], .out = look};
 
-    if (runtime_role() == ROLE_NONE)
-        return runtime_no_run(call);
+    if (context_role() == ROLE_NONE)
+        return context_no_run(call);
     if (handle->kind && process_is_same(handle, &own))
         return error_set(MPM_EINVAL, "%s: a process cannot wait for itself", call);
     return invoke(handle, &invocation, timeout_s);
@@ -216,7 +216,7 @@ static int add_children_of_node(unsigned node, const mpm_handle *parent, mpm_pro
                                 size_t *count)
 {
     size_t left = *count < room ? room - *count : 0, found = 0;
-    size_t asked = node == runtime_topology()->node || left < FEW_CHILDREN ? left : FEW_CHILDREN;
+    size_t asked = node == context_topology()->node || left < FEW_CHILDREN ? left : FEW_CHILDREN;
     mpm_handle there = call_node(node), of = *parent;
     struct invocation invocation = {
         .method = PROCESS_NODE_METHOD(NODE_CHILDREN), .in = &of, .more = left ? processes + *count : NULL};
@@ -240,13 +240,13 @@ int mpm_active_children(mpm_process *processes, size_t room, size_t *count)
     size_t found = 0;
     int status;
 
-    if (runtime_role() == ROLE_NONE)
-        return runtime_no_run("mpm_active_children");
+    if (context_role() == ROLE_NONE)
+        return context_no_run("mpm_active_children");
     if ((room && !processes) || !count)
         return error_set(MPM_EINVAL, "mpm_active_children: the place for the %s is NULL",
                          count ? "processes" : "count");
-    for (unsigned node = 0; node < runtime_topology()->node_count; node++) {
-        if (!atomic_load(&process_table_of(runtime_arena())->asked[node]))
+    for (unsigned node = 0; node < context_topology()->node_count; node++) {
+        if (!atomic_load(&process_table_of(context_arena())->asked[node]))
             continue; /* nobody here has ever started one there */
         if ((status = add_children_of_node(node, &parent, processes, room, &found)))
             return status;

@@ -10,13 +10,13 @@
 /* A record stays where it is, whatever process has it by then. */
 static struct eventcount *process_word(const mpm_handle *handle)
 {
-    return &process_at(runtime_arena(), (uint32_t)handle->place)->changed;
+    return &process_at(context_arena(), (uint32_t)handle->place)->changed;
 }
 
 static struct eventcount *node_word(const mpm_handle *node)
 {
     (void)node;
-    return runtime_doorbell();
+    return context_doorbell();
 }
 
 const struct method process_methods[PROCESS_METHODS] = {

@@ -17,7 +17,7 @@ struct process_table *process_table_of(struct arena *arena)
 int process_table_create(struct arena *arena)
 {
     return arena_make_root(arena, ARENA_ROOT_PROCESSES,
-                           sizeof(struct process_table) + runtime_topology()->node_count * sizeof(uint32_t));
+                           sizeof(struct process_table) + context_topology()->node_count * sizeof(uint32_t));
 }
 
 /* Records. */
@@ -54,7 +54,7 @@ bool process_is_live(uint64_t word)
 mpm_handle process_handle_of(uint32_t number, uint64_t word)
 {
     return (mpm_handle){.kind = OBJECT_PROCESS,
-                        .home = (uint16_t)runtime_topology()->node,
+                        .home = (uint16_t)context_topology()->node,
                         .generation = process_generation_of(word),
                         .place = number};
 }
@@ -70,7 +70,7 @@ struct process_record *process_own_record(void)
 {
     uint32_t number = process_own_number();
 
-    return number && runtime_role() == ROLE_FORKED ? process_find(runtime_arena(), number - 1) : NULL;
+    return number && context_role() == ROLE_FORKED ? process_find(context_arena(), number - 1) : NULL;
 }
 
 mpm_handle process_own_handle(void)
@@ -89,7 +89,7 @@ int process_check_place(const char *call, const void *place)
 int process_find_record(const mpm_handle *handle, struct process_record **record, uint64_t *word)
 {
     struct process_record *found = handle->place <= UINT32_MAX
-                                       ? process_find(runtime_arena(), (uint32_t)handle->place)
+                                       ? process_find(context_arena(), (uint32_t)handle->place)
                                        : NULL;
 
     if (handle->kind != OBJECT_PROCESS || !handle->generation || !found)

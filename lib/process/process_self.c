@@ -23,8 +23,8 @@ static void name_it(mpm_process_info *info, enum mpm_process_kind kind, const ch
 
 static void describe_main(mpm_process_info *info)
 {
-    info->node = runtime_topology()->ranks[0].node;
-    info->pid = runtime_topology()->ranks[0].card.pid;
+    info->node = context_topology()->ranks[0].node;
+    info->pid = context_topology()->ranks[0].card.pid;
     name_it(info, MPM_KIND_MAIN, "main");
 }
 
@@ -60,11 +60,11 @@ int mpm_process_self(mpm_process_info *self)
     int status;
 
     if ((status = process_check_place("mpm_process_self", self)) ||
-        (status = runtime_check_somebody("mpm_process_self")))
+        (status = context_check_somebody("mpm_process_self")))
         return status;
-    if (runtime_role() == ROLE_NONE)
-        return runtime_no_run("mpm_process_self");
-    *self = (mpm_process_info){.node = runtime_topology()->node, .pid = (int)getpid()};
+    if (context_role() == ROLE_NONE)
+        return context_no_run("mpm_process_self");
+    *self = (mpm_process_info){.node = context_topology()->node, .pid = (int)getpid()};
     if (!(record = process_own_record())) {
         name_it(self, MPM_KIND_MAIN, "main");
     } else if (!(record->flags & PROCESS_IS_USERS)) {

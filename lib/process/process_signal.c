@@ -24,7 +24,7 @@ int process_try_signal(struct object *unused, const mpm_handle *handle, struct i
     if ((status = process_find_record(handle, &record, &word)))
         return status;
     if (process_is_live(word))
-        process_signal(runtime_arena(), (uint32_t)handle->place, handle->generation, *signal_number);
+        process_signal(context_arena(), (uint32_t)handle->place, handle->generation, *signal_number);
     return MPM_OK;
 }
 
@@ -40,8 +40,8 @@ static int send_signal(const mpm_handle *handle, int32_t signal_number)
 {
     struct invocation invocation = {.method = &process_methods[PROCESS_SIGNAL], .in = &signal_number};
 
-    if (runtime_role() == ROLE_NONE)
-        return runtime_no_run(NULL);
+    if (context_role() == ROLE_NONE)
+        return context_no_run(NULL);
     return invoke(handle, &invocation, MPM_FOREVER);
 }
 
@@ -72,7 +72,7 @@ int process_try_close(struct object *unused, const mpm_handle *handle, struct in
     (void)invocation;
     if ((status = process_find_record(handle, &record, &word)))
         return status;
-    if (process_close(runtime_arena(), record, handle->generation))
+    if (process_close(context_arena(), record, handle->generation))
         return MPM_OK;
     if ((status = process_find_record(handle, &record, &word)))
         return status; /* somebody else was faster */
@@ -84,7 +84,7 @@ int mpm_process_close(mpm_process process)
 {
     struct invocation invocation = {.method = &process_methods[PROCESS_CLOSE]};
 
-    if (runtime_role() == ROLE_NONE)
-        return runtime_no_run("mpm_process_close");
+    if (context_role() == ROLE_NONE)
+        return context_no_run("mpm_process_close");
     return invoke(&process.handle, &invocation, MPM_FOREVER);
 }

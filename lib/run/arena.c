@@ -48,7 +48,7 @@ static int make_node_area(void)
         (status = layers_create(context.arena)))
         return status;
     return host_area_create(context.arena, context.topology.nodes[context.topology.node].ranks,
-                            runtime_first_generation());
+                            context_first_generation());
 }
 
 /* The leader makes the arena, then the others find it there. */
@@ -88,5 +88,5 @@ void run_release_arena(void)
 void run_empty_arena(void)
 {
     if (memory_empty())
-        runtime_break(MPM_ESTATE, "the run has ended");
+        context_break(MPM_ESTATE, "the run has ended");
 }

@@ -32,9 +32,9 @@ int run_undo_start(int status)
 /* What was begun comes to its end. From here on nothing new is begun, so that this ends. */
 static void wait_for_work(void)
 {
-    runtime_enter();
+    context_enter();
     layers_end();
-    runtime_leave();
+    context_leave();
 }
 
 /* Tells the others, and waits for them unless a node is lost. */
@@ -57,11 +57,11 @@ static int end_run(void)
 
     if (!atomic_load(&context.exiting))
         wait_for_work();
-    trouble = runtime_check_whole();
+    trouble = context_check_whole();
     context_send_others_out("mpm_finalize has ended the run");
     end_together();
     if (!trouble)
-        trouble = atomic_load(&context.area->is_lost) ? runtime_check_whole() : loss_check();
+        trouble = atomic_load(&context.area->is_lost) ? context_check_whole() : loss_check();
     run_end_hosts();
     transport_take();
     run_close(atomic_load(&context.area->is_lost));
@@ -73,7 +73,7 @@ static int end_run(void)
 /* Of the program's exit, whatever run it is in then. Workers are killed, not waited for. */
 static void finalize_at_exit(void)
 {
-    if (runtime_role() == ROLE_MAIN) {
+    if (context_role() == ROLE_MAIN) {
         atomic_store(&context.exiting, true);
         atomic_store(&context.ending, true);
         context_send_others_out("the program has called exit()");
@@ -95,9 +95,9 @@ int mpm_finalize(void)
 {
     const char *caller;
 
-    if (runtime_is_nobody)
-        return runtime_no_run("mpm_finalize");
-    if (runtime_role() != ROLE_MAIN)
+    if (context_is_nobody)
+        return context_no_run("mpm_finalize");
+    if (context_role() != ROLE_MAIN)
         return error_set(MPM_ESTATE, "mpm_finalize: there is no run, or this is not main");
     if ((caller = context_why_not_end()))
         return error_set(MPM_ESTATE, "mpm_finalize: %s cannot end the run, which waits for it", caller);

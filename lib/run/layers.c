@@ -97,9 +97,9 @@ void layers_end(void)
 /* Lowest layer first. */
 static void on_process_death(uint32_t number)
 {
-    object_free_reserved(runtime_arena(), number);
-    call_owner_died(runtime_arena(), number);
-    post_owner_died(runtime_arena());
+    object_free_reserved(context_arena(), number);
+    call_owner_died(context_arena(), number);
+    post_owner_died(context_arena());
     process_died(number);
     pool_registry_process_died(number);
 }

@@ -143,7 +143,7 @@ static int start_courier(void)
         return MPM_OK;
     courier_forget();
     layers_announce();
-    if ((status = runtime_check_whole()))
+    if ((status = context_check_whole()))
         return status; /* one of them had no memory */
     return courier_start(context.transport, &context.topology, &context.area->doorbell, messages_rule_of);
 }
@@ -202,8 +202,8 @@ int mpm_init(int *argc, char ***argv, const mpm_options *options)
 {
     (void)argc;
     (void)argv;
-    if (runtime_is_nobody)
-        return runtime_no_run("mpm_init");
+    if (context_is_nobody)
+        return context_no_run("mpm_init");
     if (context.runs)
         return error_set(MPM_ESTATE, "mpm_init: the run has begun already");
     if (context.number && getpid() != context.pid && context.transport != &transport_solo)

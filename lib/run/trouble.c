@@ -27,7 +27,7 @@ static bool on_node_failed(unsigned node, const void *payload, size_t size)
     trouble.text[sizeof trouble.text - 1] = 0;
     if (trouble.status == MPM_ENODELOST)
         atomic_store(&context.area->is_lost, 1);
-    runtime_break((int)trouble.status, trouble.text);
+    context_break((int)trouble.status, trouble.text);
     return true;
 }
 
@@ -73,7 +73,7 @@ static void on_node_lost(unsigned node)
 
     describe_silence(node, sentence, sizeof sentence);
     atomic_store(&context.area->is_lost, 1);
-    runtime_break(MPM_ENODELOST, sentence);
+    context_break(MPM_ENODELOST, sentence);
     if (context.is_main || (node && node != context.topology.node))
         return;
     log_write(MPM_LOG_ERROR, "%s: the run ends here", sentence);
@@ -85,7 +85,7 @@ static bool post_break(void)
 {
     struct message_node_failed trouble = {0};
 
-    if (context.is_main || break_is_posted || !runtime_check_whole())
+    if (context.is_main || break_is_posted || !context_check_whole())
         return false;
     break_is_posted = true;
     trouble.status = context.area->broken_status;

@@ -206,7 +206,7 @@ static int give_action(struct draft *draft, struct state_request *request, struc
     (void)request;
     if (!draft->state->argument)
         return error_set(MPM_EINVAL, "the barrier has no action");
-    action = arena_at(runtime_arena(), draft->state->argument);
+    action = arena_at(context_arena(), draft->state->argument);
     size = sizeof *action + action->size;
     if (!(reply->bytes = malloc(size)))
         return error_set(MPM_ENOMEM, "no memory for an action with args of %llu bytes",
@@ -288,9 +288,9 @@ static int make_action(const mpm_barrier_options *options, uint64_t *block)
         return error_set(MPM_EINVAL, "mpm_barrier_create: args of %zu bytes at %p: at most %d bytes",
                          options->size, options->args, MPM_ACTION_MAX_SIZE);
     if ((status = function_name((function_pointer *)options->action, &function)) ||
-        (status = arena_alloc(runtime_arena(), sizeof *action + options->size, process_own_number(), block)))
+        (status = arena_alloc(context_arena(), sizeof *action + options->size, process_own_number(), block)))
         return status;
-    action = arena_at(runtime_arena(), *block);
+    action = arena_at(context_arena(), *block);
     action->function = function;
     action->size = options->size;
     if (options->size)
@@ -311,7 +311,7 @@ int mpm_barrier_create(unsigned parties, const mpm_barrier_options *options, mpm
     if (options && options->action && (status = make_action(options, &initial.argument)))
         return status;
     if ((status = state_make(OBJECT_BARRIER, &initial, &barrier->handle)))
-        arena_free(runtime_arena(), initial.argument);
+        arena_free(context_arena(), initial.argument);
     return status;
 }
 
@@ -350,7 +350,7 @@ static int run_action(const mpm_barrier *barrier)
 
     if (!status && !(status = function_find(&action->function, &function))) {
         status = ((mpm_target *)function)(action->size ? action->args : NULL, action->size);
-        runtime_back_from_program(status);
+        context_back_from_program(status);
     }
     free(action);
     return status;

@@ -181,7 +181,7 @@ static int try_destroy(struct object *object, const mpm_handle *handle, struct i
     KILL_POINT();
     object_end(object);
     KILL_POINT();
-    arena_free(runtime_arena(), bytes_in(object)->block);
+    arena_free(context_arena(), bytes_in(object)->block);
     KILL_POINT();
     object_set_clean(object);
     robust_mutex_unlock(&object->mutex);
@@ -231,10 +231,10 @@ static int make_block(struct object *object, size_t size)
         return error_set(MPM_ENOMEM, "mpm_bytes_create: %zu bytes are more than any memory holds", size);
     object_set_unclean(object);
     KILL_POINT();
-    if ((status = arena_alloc(runtime_arena(), 2 * bytes->second, object_owner(object, 0), &bytes->block)))
+    if ((status = arena_alloc(context_arena(), 2 * bytes->second, object_owner(object, 0), &bytes->block)))
         return status;
     KILL_POINT();
-    bytes->distance = (int64_t)(bytes->block - arena_offset(runtime_arena(), bytes));
+    bytes->distance = (int64_t)(bytes->block - arena_offset(context_arena(), bytes));
     return MPM_OK;
 }
 
@@ -243,8 +243,8 @@ int mpm_bytes_create(size_t size, const void *initial, mpm_bytes *bytes)
     struct object *object;
     int status;
 
-    if (runtime_role() == ROLE_NONE)
-        return runtime_no_run("mpm_bytes_create");
+    if (context_role() == ROLE_NONE)
+        return context_no_run("mpm_bytes_create");
     if (!bytes)
         return error_set(MPM_EINVAL, "mpm_bytes_create: the place for the value is NULL");
     if ((status = object_reserve(&object)))

@@ -316,7 +316,7 @@ static bool is_so(mpm_predicate *predicate, void *argument)
 {
     bool so = predicate(argument);
 
-    runtime_back_from_program(EXIT_SUCCESS);
+    context_back_from_program(EXIT_SUCCESS);
     return so;
 }
 

@@ -98,10 +98,10 @@ static int make_block(struct object *object, struct numbers *numbers)
                          (size_t)numbers->length, mpm_type_name(numbers->type));
     object_set_unclean(object);
     KILL_POINT();
-    if ((status = arena_alloc(runtime_arena(), size, object_owner(object, 0), &numbers->block)))
+    if ((status = arena_alloc(context_arena(), size, object_owner(object, 0), &numbers->block)))
         return status;
     KILL_POINT();
-    numbers->distance = (int64_t)(numbers->block - arena_offset(runtime_arena(), object->body));
+    numbers->distance = (int64_t)(numbers->block - arena_offset(context_arena(), object->body));
     return MPM_OK;
 }
 
@@ -145,8 +145,8 @@ static int make(enum object_kind kind, mpm_type type, size_t length, const void 
 int numbers_create(const char *call, enum object_kind kind, mpm_type type, size_t length, const void *initial,
                    mpm_handle *handle)
 {
-    if (runtime_role() == ROLE_NONE)
-        return runtime_no_run(call);
+    if (context_role() == ROLE_NONE)
+        return context_no_run(call);
     if (!handle)
         return numbers_missing(call);
     if (!mpm_type_size(type))
@@ -168,7 +168,7 @@ static void end_object(struct object *object, const mpm_handle *handle)
     KILL_POINT();
     if (!block)
         return;
-    arena_free(runtime_arena(), block);
+    arena_free(context_arena(), block);
     KILL_POINT();
     object_set_clean(object);
 }

@@ -98,8 +98,8 @@ static int find_lock(const mpm_handle *handle, bool makes, double timeout_s, mpm
     struct invocation invocation = {.out = lock};
 
     *lock = (mpm_handle){0};
-    if (!runtime_topology()->node_count)
-        return runtime_no_run(NULL);
+    if (!context_topology()->node_count)
+        return context_no_run(NULL);
     if (!can_have_lock(handle))
         return error_set(MPM_EINVAL, "this is not a handle of what has a lock of its own");
     invocation.method = &kind_of(handle->kind)->methods[makes ? OWN_LOCK_MAKE : OWN_LOCK_FIND];
@@ -118,9 +118,9 @@ static _Thread_local uint32_t kept_run; /* of which they are */
 /* Where the lock of an object is kept, if it is. */
 static struct kept *kept_of(const mpm_handle *handle)
 {
-    if (kept_run != runtime_number()) {
+    if (kept_run != context_number()) {
         memset(kept_locks, 0, sizeof kept_locks);
-        kept_run = runtime_number();
+        kept_run = context_number();
     }
     return &kept_locks[handle->place % KEPT];
 }

@@ -61,11 +61,11 @@ static void sweep(struct object *object)
 
     for (unsigned end = 0; end < PIPE_ENDS; end++) {
         if (pipe->holders[end])
-            arena_pass(runtime_arena(), pipe->holders[end], pipe->ring[0].owner ^ 1);
+            arena_pass(context_arena(), pipe->holders[end], pipe->ring[0].owner ^ 1);
         KILL_POINT();
     }
     for (unsigned end = 0; end < PIPE_ENDS; end++)
-        ring_sweep(&pipe->ring[end], runtime_arena());
+        ring_sweep(&pipe->ring[end], context_arena());
 }
 
 /* Tells the other end of what was done at an end. */
@@ -91,7 +91,7 @@ static int note_holder(struct pipe *pipe, const struct pipe_use *use, bool is_us
 {
     struct thread_ref_death death = {use->thread_ref.node, use->thread_ref.number,
                                      use->thread_ref.generation};
-    struct arena *arena = runtime_arena();
+    struct arena *arena = context_arena();
     uint64_t *list = &pipe->holders[use->end];
     int status;
 
@@ -128,7 +128,7 @@ static int try_release(struct object *object, const mpm_handle *handle, struct i
 
     if ((status = channel_lock_both(object, handle, sweep)))
         return status;
-    holders_let_go(runtime_arena(), pipe_of(object)->holders[use->end], &use->thread_ref);
+    holders_let_go(context_arena(), pipe_of(object)->holders[use->end], &use->thread_ref);
     KILL_POINT();
     channel_unlock_both(object);
     tell_all(object);
@@ -152,7 +152,7 @@ static int lock_end(struct object *object, const mpm_handle *handle, struct robu
             return status;
         if (atomic_load_explicit(&pipe->closed[use->end], memory_order_relaxed))
             status = say_closed();
-        else if (holders_have(runtime_arena(), pipe->holders[use->end], &use->thread_ref))
+        else if (holders_have(context_arena(), pipe->holders[use->end], &use->thread_ref))
             return MPM_OK;
         robust_mutex_unlock(mutex);
         if (status || (status = hold(object, handle, use, true)))
@@ -164,7 +164,7 @@ static int lock_end(struct object *object, const mpm_handle *handle, struct robu
 static bool is_gone(const struct pipe *pipe, unsigned end)
 {
     return atomic_load_explicit(&pipe->closed[end], memory_order_relaxed) ||
-           holders_are_gone(runtime_arena(), pipe->holders[end]);
+           holders_are_gone(context_arena(), pipe->holders[end]);
 }
 
 /* One try of each operation. */
@@ -178,7 +178,7 @@ static int put(struct pipe *pipe, unsigned end, const struct invocation *invocat
         return error_set(MPM_EPIPE, "the other end of the pipe is closed or gone");
     if (stands_back)
         return CALL_MUST_WAIT;
-    if ((status = ring_put(&pipe->ring[end], runtime_arena(), invocation->tail, invocation->tail_size, 1,
+    if ((status = ring_put(&pipe->ring[end], context_arena(), invocation->tail, invocation->tail_size, 1,
                            &done)))
         return status;
     return done ? MPM_OK : CALL_MUST_WAIT;
@@ -238,7 +238,7 @@ static int take_exactly(struct ring *ring, void *message, size_t wanted, size_t 
 {
     size_t got;
 
-    if (ring_get_many(ring, runtime_arena(), message, wanted, 1, &got, size) == RING_TOO_SMALL)
+    if (ring_get_many(ring, context_arena(), message, wanted, 1, &got, size) == RING_TOO_SMALL)
         return error_set(MPM_ETYPE, "the next message has %zu bytes, not %zu", *size, wanted);
     *size = wanted;
     return MPM_OK;
@@ -256,7 +256,7 @@ static int take(struct pipe *pipe, const struct pipe_receive_in *receive, bool s
         return CALL_MUST_WAIT;
     if (receive->is_exact)
         return take_exactly(ring, message, room, size);
-    if (ring_get(ring, runtime_arena(), message, room, size) == RING_TOO_SMALL)
+    if (ring_get(ring, context_arena(), message, room, size) == RING_TOO_SMALL)
         return pipe_too_small(*size, room);
     return MPM_OK;
 }
@@ -302,7 +302,7 @@ int pipe_give_back(struct object *object, const mpm_handle *handle, unsigned end
 
     if ((status = channel_lock(object, handle, &object->mutex, sweep)))
         return status;
-    status = ring_give_back(&pipe_of(object)->ring[!end], runtime_arena(), message, size);
+    status = ring_give_back(&pipe_of(object)->ring[!end], context_arena(), message, size);
     robust_mutex_unlock(&object->mutex);
     if (!status)
         tell_other(object, !end);
@@ -334,8 +334,8 @@ static void end_pipe(struct object *object)
     object_end(object);
     KILL_POINT();
     for (unsigned end = 0; end < PIPE_ENDS; end++) {
-        ring_free(&pipe->ring[end], runtime_arena());
-        arena_free(runtime_arena(), pipe->holders[end]);
+        ring_free(&pipe->ring[end], context_arena());
+        arena_free(context_arena(), pipe->holders[end]);
         KILL_POINT();
     }
     object_set_clean(object);
@@ -457,7 +457,7 @@ static void mark_dead(struct object *object, const struct thread_ref_death *deat
     if (channel_lock_both(object, &handle, sweep))
         return;
     for (unsigned end = 0; end < PIPE_ENDS; end++)
-        holders_mark(runtime_arena(), pipe_of(object)->holders[end], death);
+        holders_mark(context_arena(), pipe_of(object)->holders[end], death);
     channel_unlock_both(object);
     tell_all(object);
 }
@@ -581,8 +581,8 @@ int mpm_pipe_create(enum mpm_pipe_direction direction, mpm_connection *a, mpm_co
     mpm_handle handle;
     int status;
 
-    if (runtime_role() == ROLE_NONE)
-        return runtime_no_run("mpm_pipe_create");
+    if (context_role() == ROLE_NONE)
+        return context_no_run("mpm_pipe_create");
     if (direction != MPM_DUPLEX && direction != MPM_ONEWAY)
         return error_set(MPM_EINVAL,
                          "mpm_pipe_create: the direction is %d: it must be MPM_DUPLEX or MPM_ONEWAY",

@@ -56,7 +56,7 @@ static inline struct queue *queue_of(struct object *object)
 /* Under both locks. */
 static void sweep(struct object *object)
 {
-    ring_sweep(&queue_of(object)->ring, runtime_arena());
+    ring_sweep(&queue_of(object)->ring, context_arena());
 }
 
 static inline int lock_side(struct object *object, const mpm_handle *handle, struct robust_mutex *mutex)
@@ -118,7 +118,7 @@ static inline __attribute__((always_inline)) int put_and_unlock(struct object *o
     else if (has_turns && fairness_stands_back(object, WAIT_ROOM, invocation->turn))
         status = CALL_MUST_WAIT;
     else
-        status = ring_put(&queue->ring, runtime_arena(),
+        status = ring_put(&queue->ring, context_arena(),
                           (const char *)invocation->tail + *all_done * put->size, put->size,
                           put->count - *all_done, &done);
     if (has_turns && done)
@@ -166,10 +166,10 @@ static enum ring_result take(struct queue *queue, const struct get_in *get, stru
     enum ring_result result;
 
     if (get->count)
-        result = ring_get_many(&queue->ring, runtime_arena(), invocation->more, get->size, get->count, &done,
+        result = ring_get_many(&queue->ring, context_arena(), invocation->more, get->size, get->count, &done,
                                &size);
     else
-        result = ring_get(&queue->ring, runtime_arena(), invocation->more, get->size, &size);
+        result = ring_get(&queue->ring, context_arena(), invocation->more, get->size, &size);
     *got = (struct get_out){done, size};
     if (result == RING_DONE)
         invocation->size = get->count ? done * get->size : size;
@@ -310,7 +310,7 @@ static int try_destroy(struct object *object, const mpm_handle *handle, struct i
     object_set_unclean(object);
     object_end(object);
     KILL_POINT();
-    ring_free(&queue_of(object)->ring, runtime_arena());
+    ring_free(&queue_of(object)->ring, context_arena());
     object_set_clean(object);
     channel_unlock_both(object);
     for (unsigned i = 0; i < OBJECT_WAITS; i++)
@@ -459,7 +459,7 @@ static int give_back(struct object *object, const struct get_in *get, struct get
 
     if (!get->count)
         got->done = 1;
-    while (got->done && !(status = ring_give_back(&queue_of(object)->ring, runtime_arena(),
+    while (got->done && !(status = ring_give_back(&queue_of(object)->ring, context_arena(),
                                                   messages + (got->done - 1) * size, size)))
         got->done--;
     return status ? CALL_MUST_WAIT : MPM_OK;
@@ -682,7 +682,7 @@ static inline bool put_at_once(const mpm_handle *handle, const void *message, si
     queue = queue_of(object);
     is_done = !fairness_is_needed(object, WAIT_ROOM) &&
               !atomic_load_explicit(&queue->closed, memory_order_relaxed) &&
-              ring_put_at_once(&queue->ring, runtime_arena(), message, size);
+              ring_put_at_once(&queue->ring, context_arena(), message, size);
     robust_mutex_unlock(&object->second_mutex);
     if (is_done) {
         object_fence_after_unlock();
@@ -702,7 +702,7 @@ static inline bool get_at_once(const mpm_handle *handle, void *message, size_t r
     queue = queue_of(object);
     is_bounded = queue->ring.maxsize;
     is_done = !fairness_is_needed(object, WAIT_MESSAGE) &&
-              ring_get_at_once(&queue->ring, runtime_arena(), message, room, size);
+              ring_get_at_once(&queue->ring, context_arena(), message, room, size);
     robust_mutex_unlock(&object->mutex);
     if (is_done && is_bounded) {
         object_fence_after_unlock();
@@ -718,8 +718,8 @@ int mpm_queue_create(const mpm_queue_options *options, mpm_queue *queue)
     struct object *object;
     int status;
 
-    if (runtime_role() == ROLE_NONE)
-        return runtime_no_run("mpm_queue_create");
+    if (context_role() == ROLE_NONE)
+        return context_no_run("mpm_queue_create");
     if (!queue)
         return error_set(MPM_EINVAL, "mpm_queue_create: the place for the queue is NULL");
     if ((status = object_reserve(&object)))

@@ -74,7 +74,7 @@ static struct waiter *waiters_of(struct body *body, const struct state *state, u
 
     if (!state->table)
         return body->copy[which].few;
-    table = arena_at(runtime_arena(), state->table);
+    table = arena_at(context_arena(), state->table);
     return which ? table + state->room : table;
 }
 
@@ -94,8 +94,8 @@ void state_create(struct object *object, const struct state *initial)
                           memory_order_relaxed);
     if (!initial->argument)
         return;
-    arena_free_owned(runtime_arena(), block_owner_of(object));
-    arena_pass(runtime_arena(), initial->argument, block_owner_of(object));
+    arena_free_owned(context_arena(), block_owner_of(object));
+    arena_pass(context_arena(), initial->argument, block_owner_of(object));
 }
 
 uint64_t state_commit(const struct object *object)
@@ -123,16 +123,16 @@ static void sweep(struct object *object)
 {
     const struct state *state = true_state(object);
 
-    arena_free_owned(runtime_arena(), owner_of(object, state->side + 1));
+    arena_free_owned(context_arena(), owner_of(object, state->side + 1));
     if (!state->table)
-        arena_free_owned(runtime_arena(), owner_of(object, state->side));
+        arena_free_owned(context_arena(), owner_of(object, state->side));
 }
 
 /* Frees the block of an object that has ended, and ends it. */
 static void finish(struct object *object)
 {
     if (true_state(object)->argument)
-        arena_free_owned(runtime_arena(), block_owner_of(object));
+        arena_free_owned(context_arena(), block_owner_of(object));
     KILL_POINT();
     object_end(object);
     KILL_POINT();
@@ -213,7 +213,7 @@ static int grow(struct object *object)
     room = old ? 2 * state->room : FIRST_ROOM;
     if (room > MOST_WAITERS)
         return error_set(MPM_ENOMEM, "more than %u wait for one object", MOST_WAITERS);
-    if ((status = arena_alloc(runtime_arena(), 2 * (size_t)room * sizeof(struct waiter),
+    if ((status = arena_alloc(context_arena(), 2 * (size_t)room * sizeof(struct waiter),
                               owner_of(object, state->side + 1), &table)))
         return status;
     KILL_POINT();
@@ -223,7 +223,7 @@ static int grow(struct object *object)
     memcpy(waiters_of(body, state, state == &body->copy[1].state), draft.waiters,
            state->count * sizeof *draft.waiters);
     commit_draft(body);
-    arena_free(runtime_arena(), old);
+    arena_free(context_arena(), old);
     return MPM_OK;
 }
 
@@ -286,7 +286,7 @@ int state_destroy(struct object *object, const mpm_handle *handle, struct state 
     draft.state->count = 0;
     draft.state->flags |= STATE_ENDED;
     commit_draft(body_of(object));
-    arena_free(runtime_arena(), table);
+    arena_free(context_arena(), table);
     KILL_POINT();
     finish(object);
     robust_mutex_unlock(&object->mutex);

@@ -118,8 +118,8 @@ int state_invoke(const mpm_handle *handle, const struct method *method, const st
     struct state_request asked;
     uint64_t seen = 0;
 
-    if (!object && !runtime_topology()->node_count)
-        return runtime_no_run(NULL);
+    if (!object && !context_topology()->node_count)
+        return context_no_run(NULL);
     asked.number = request ? request->number : 0;
     asked.lock = request ? request->lock : (mpm_handle){0};
     asked.caller = thread_ref_own();
@@ -151,8 +151,8 @@ int state_invoke_number(const mpm_handle *handle, const struct method *method, u
 
 int state_check_make(const char *call, const void *place)
 {
-    if (runtime_role() == ROLE_NONE)
-        return runtime_no_run(call);
+    if (context_role() == ROLE_NONE)
+        return context_no_run(call);
     if (!place)
         return error_set(MPM_EINVAL, "%s: the place for the result is NULL", call);
     return MPM_OK;

@@ -18,7 +18,7 @@ int transfer_begin(const struct thread_ref *thread_ref, size_t size, struct tran
     struct arena_usage usage;
     struct transfer *begun;
 
-    arena_usage(runtime_arena(), &usage);
+    arena_usage(context_arena(), &usage);
     if (size > usage.size)
         return error_set(MPM_ENOMEM, "a message of %zu bytes is longer than the arena, which has %zu", size,
                          usage.size);

@@ -301,9 +301,9 @@ static int tell_usage(const void *args, size_t size)
     struct arena_usage now;
 
     (void)size;
-    if (arena_check(runtime_arena()))
+    if (arena_check(context_arena()))
         return 1;
-    arena_usage(runtime_arena(), &now);
+    arena_usage(context_arena(), &now);
     usage.blocks = now.used_blocks;
     return mpm_queue_put(*(const mpm_queue *)args, &usage, sizeof usage, PATIENCE_S) ? 1 : 0;
 }

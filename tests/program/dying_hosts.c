@@ -132,12 +132,12 @@ static bool is_over(void)
     unsigned lost = 0;
 
     for (unsigned rank = 0; rank < mpm_rank_count(); rank++)
-        lost += host_is_lost(runtime_arena(), rank);
-    for (uint32_t number = 0; (process = process_find(runtime_arena(), number)); number++) {
+        lost += host_is_lost(context_arena(), rank);
+    for (uint32_t number = 0; (process = process_find(context_arena(), number)); number++) {
         enum process_state state = process_state_of(atomic_load(&process->word));
 
         if ((state == PROCESS_WANTED || state == PROCESS_RUNNING) &&
-            host_is_lost(runtime_arena(), process->host))
+            host_is_lost(context_arena(), process->host))
             return false;
     }
     return lost == atomic_load(&shared->deaths);
@@ -181,7 +181,7 @@ static size_t blocks_in_use(void)
 {
     struct arena_usage usage;
 
-    arena_usage(runtime_arena(), &usage);
+    arena_usage(context_arena(), &usage);
     return usage.used_blocks;
 }
 
@@ -232,7 +232,7 @@ int main(int argc, char **argv)
     warm_up();
     blocks = blocks_in_use();
     is_right = search_from(strtoul(argv[2], NULL, 10));
-    if (arena_check(runtime_arena()) || blocks_in_use() > blocks) {
+    if (arena_check(context_arena()) || blocks_in_use() > blocks) {
         printf("wrong: %zu blocks are in use, and were %zu\n", blocks_in_use(), blocks);
         is_right = false;
     }

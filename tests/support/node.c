@@ -17,7 +17,7 @@ size_t node_blocks_in_use(void)
 {
     struct arena_usage usage;
 
-    arena_usage(runtime_arena(), &usage);
+    arena_usage(context_arena(), &usage);
     return usage.used_blocks;
 }
 
@@ -26,7 +26,7 @@ unsigned node_workers(void)
     struct process_record *process;
     unsigned count = 0;
 
-    for (uint32_t i = 0; (process = process_find(runtime_arena(), i)); i++)
+    for (uint32_t i = 0; (process = process_find(context_arena(), i)); i++)
         count += process_state_of(atomic_load(&process->word)) != PROCESS_FREE &&
                  process->flags & PROCESS_IS_WORKER;
     return count;
@@ -37,12 +37,12 @@ bool node_is_left_with(size_t blocks, unsigned workers)
     uint64_t until_ns = clock_now_ns() + PATIENCE_NS;
 
     for (;;) {
-        uint32_t seen = eventcount_prepare(runtime_doorbell());
+        uint32_t seen = eventcount_prepare(context_doorbell());
 
         if (node_blocks_in_use() <= blocks && node_workers() <= workers)
-            return !arena_check(runtime_arena());
+            return !arena_check(context_arena());
         if (clock_now_ns() > until_ns)
             return false;
-        eventcount_wait(runtime_doorbell(), seen, 0, until_ns);
+        eventcount_wait(context_doorbell(), seen, 0, until_ns);
     }
 }

@@ -19,7 +19,7 @@ size_t kill_blocks_in_use(void)
 {
     struct arena_usage usage;
 
-    arena_usage(runtime_arena(), &usage);
+    arena_usage(context_arena(), &usage);
     return usage.used_blocks;
 }
 
@@ -40,7 +40,7 @@ static bool use_cells(unsigned count)
  */
 bool kill_no_block_is_lost(size_t before)
 {
-    return use_cells(8) && !arena_check(runtime_arena()) && kill_blocks_in_use() <= before;
+    return use_cells(8) && !arena_check(context_arena()) && kill_blocks_in_use() <= before;
 }
 
 static int do_nothing(const void *args, size_t size)

@@ -163,7 +163,7 @@ static int run_call(struct mpm_pool *pool, struct map_request *request, const st
                                   .result = request->results};
     enum call_end end = CALL_IS_NOT_MADE;
 
-    if (request->node == runtime_topology()->node && pool->home && !has_line(pool))
+    if (request->node == context_topology()->node && pool->home && !has_line(pool))
         end = call_local(pool, request, &call);
     if (end == CALL_IS_NOT_MADE || end == CALL_IS_MOVED) {
         pool_stand_in_line(pool, request, end == CALL_IS_NOT_MADE);

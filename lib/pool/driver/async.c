@@ -198,7 +198,7 @@ static bool step_all(uint64_t *next_ns)
 static void drive(void)
 {
     for (;;) {
-        uint32_t seen = eventcount_prepare(runtime_doorbell());
+        uint32_t seen = eventcount_prepare(context_doorbell());
         struct async_map *map;
         uint64_t next_ns;
 
@@ -207,7 +207,7 @@ static void drive(void)
         if (!running)
             return;
         if (!step_all(&next_ns))
-            eventcount_wait(runtime_doorbell(), seen, 0, next_ns);
+            eventcount_wait(context_doorbell(), seen, 0, next_ns);
     }
 }
 
@@ -217,9 +217,9 @@ static void *driver_main(void *unused)
     while (!atomic_load(&state.driver.stopping)) {
         uint32_t seen = eventcount_prepare(&state.driver.news);
 
-        runtime_enter();
+        context_enter();
         drive();
-        runtime_leave();
+        context_leave();
         if (!atomic_load(&state.driver.stopping))
             eventcount_wait(&state.driver.news, seen, 0, CLOCK_FOREVER);
     }
@@ -301,7 +301,7 @@ static void *caller_main(void *unused)
     struct async_call *calling = NULL;
 
     (void)unused;
-    runtime_thread_calls("a callback");
+    context_thread_calls("a callback");
     pthread_cleanup_push(leave_caller, &calling);
     make_calls(&calling);
     pthread_cleanup_pop(0);
@@ -360,7 +360,7 @@ int async_submit(struct async_map *map)
     pthread_mutex_unlock(&state.mutex);
     if (!status) {
         eventcount_notify(&state.driver.news);
-        eventcount_notify(runtime_doorbell());
+        eventcount_notify(context_doorbell());
     }
     return status;
 }
@@ -415,7 +415,7 @@ void async_cancel(struct async_map *map)
         break;
     }
     pthread_mutex_unlock(&state.mutex);
-    eventcount_notify(runtime_doorbell());
+    eventcount_notify(context_doorbell());
 }
 
 void async_call_back(struct async_call *call)

@@ -12,7 +12,7 @@
 /* Whether mpm_alloc() has given the array. */
 static bool is_in_arena(const struct node_link *link, const void *array, uint64_t size)
 {
-    uint64_t offset = arena_offset(runtime_arena(), array);
+    uint64_t offset = arena_offset(context_arena(), array);
     mpm_node info;
 
     return array && size && !mpm_node_info(link->node, &info) && offset < info.arena_size &&
@@ -51,7 +51,7 @@ static int on_done(const struct node_link *link, const struct node_lease *lease)
                                     .first = node_lease_first(lease),
                                     .count = node_lease_count(lease),
                                     .results = node_lease_results(lease),
-                                    .base = runtime_arena(),
+                                    .base = context_arena(),
                                     .failures_untold = node_lease_failures_untold(lease)};
 
     if (!results.count)

@@ -135,7 +135,7 @@ static void remote_stop(struct node_link *link)
     struct message_job message = {.pool = link->map->pool->spec.id, .job = link->map->spec->id};
 
     if (link->is_open && courier_post_one(link->node, MESSAGE_JOB_CLOSE, &message, sizeof message))
-        runtime_break(MPM_ENOMEM, mpm_error());
+        context_break(MPM_ENOMEM, mpm_error());
     link->is_open = false;
 }
 

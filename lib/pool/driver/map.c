@@ -116,7 +116,7 @@ static void tell_progress(struct map *map)
     now.elapsed_s = clock_now_s() - map->start_s;
     map->next_progress_ns = clock_now_ns() + PROGRESS_NS;
     map->request.progress(&now, map->request.progress_argument);
-    runtime_back_from_program(EXIT_SUCCESS);
+    context_back_from_program(EXIT_SUCCESS);
 }
 
 /* A batch's rows are counted where they stand. */
@@ -200,7 +200,7 @@ static void begin_closing(struct map *map, int status)
 /* In a run that has lost a part nobody may be left to say that a worker is gone: nobody waits for it then. */
 static void go_on_closing(struct map *map)
 {
-    if (!map->links || node_links_close(map->links) || runtime_check_whole())
+    if (!map->links || node_links_close(map->links) || context_check_whole())
         map->stage = MAP_HAS_ENDED;
 }
 

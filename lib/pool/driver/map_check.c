@@ -76,7 +76,7 @@ static void give_up(struct checks *checks, int status, const char *sentence)
 
 static bool takes_part(const mpm_pool *pool, unsigned node)
 {
-    return node != runtime_topology()->node && pool->node[node].workers;
+    return node != context_topology()->node && pool->node[node].workers;
 }
 
 static void begin(struct checks *checks, struct check *check)
@@ -157,7 +157,7 @@ static uint64_t step(struct checks *checks, struct check *check, bool *worked)
 /* The doorbell is looked at first, so that nothing that happens between a step and the sleep is missed. */
 static void go_on(struct checks *checks)
 {
-    uint32_t seen = eventcount_prepare(runtime_doorbell());
+    uint32_t seen = eventcount_prepare(context_doorbell());
     uint64_t first_ns = CLOCK_FOREVER;
     bool worked = false;
 
@@ -167,12 +167,12 @@ static void go_on(struct checks *checks)
         first_ns = next_ns < first_ns ? next_ns : first_ns;
     }
     if (!worked)
-        eventcount_wait(runtime_doorbell(), seen, 0, first_ns);
+        eventcount_wait(context_doorbell(), seen, 0, first_ns);
 }
 
 int map_check_nodes(mpm_pool *pool, const struct batch_map *batches)
 {
-    double timeout_s = runtime_topology()->ranks[0].card.node_timeout_s;
+    double timeout_s = context_topology()->ranks[0].card.node_timeout_s;
     struct checks checks = {.pool = pool, .batches = batches};
 
     if (timeout_s < 1e9)

@@ -14,7 +14,7 @@
 static void run_to_the_end(struct map *map)
 {
     for (;;) {
-        uint32_t seen = eventcount_prepare(runtime_doorbell());
+        uint32_t seen = eventcount_prepare(context_doorbell());
         bool worked = false;
         uint64_t next_ns;
 
@@ -22,7 +22,7 @@ static void run_to_the_end(struct map *map)
             return;
         next_ns = map_next_step_ns(map);
         if (!worked)
-            eventcount_wait(runtime_doorbell(), seen, 0, next_ns);
+            eventcount_wait(context_doorbell(), seen, 0, next_ns);
     }
 }
 

@@ -30,7 +30,7 @@ struct node_links *node_links_create(const struct linked_map *map)
     for (unsigned node = 0; node < count; node++) {
         struct node_link *link = &links->link[node];
 
-        *link = (struct node_link){.calls = node == runtime_topology()->node ? &link_local_calls
+        *link = (struct node_link){.calls = node == context_topology()->node ? &link_local_calls
                                                                              : &link_remote_calls,
                                    .map = &links->map,
                                    .node = node};

@@ -33,9 +33,9 @@
 /* Main uses all nodes; a process its own, because it has no courier. The slots of a rank whose host has died are lost. */
 static unsigned slots_of(unsigned rank)
 {
-    const struct topology *topology = runtime_topology();
+    const struct topology *topology = context_topology();
 
-    if ((runtime_role() != ROLE_MAIN && topology->ranks[rank].node != topology->node) || loss_is(rank))
+    if ((context_role() != ROLE_MAIN && topology->ranks[rank].node != topology->node) || loss_is(rank))
         return 0;
     return topology->ranks[rank].slots;
 }
@@ -52,7 +52,7 @@ static unsigned count_slots(void)
 /* Workers for each rank, whose slots are given: slots first, from main's node on; what is left over goes round. */
 static void spread_workers(unsigned workers, const unsigned *slots, unsigned *by_rank)
 {
-    const struct topology *topology = runtime_topology();
+    const struct topology *topology = context_topology();
     unsigned left = workers, all_slots = 0;
 
     for (unsigned node = 0; node < topology->node_count; node++) {
@@ -75,7 +75,7 @@ static void spread_workers(unsigned workers, const unsigned *slots, unsigned *by
 /* The workers of each rank of one node, in order; how many ranks that are. */
 static unsigned workers_of_node(const unsigned *by_rank, unsigned node, uint32_t *workers)
 {
-    const struct topology *topology = runtime_topology();
+    const struct topology *topology = context_topology();
 
     for (unsigned i = 0; i < topology->nodes[node].ranks; i++)
         workers[i] = by_rank[topology_rank_of(topology, node, i)];
@@ -93,14 +93,14 @@ static int open_on_node(struct mpm_pool *pool, unsigned node, const uint32_t *wo
     if (!pool->node[node].workers)
         return MPM_OK;
     pool_state_opens(pool, node);
-    if (node == runtime_topology()->node)
+    if (node == context_topology()->node)
         return node_pool_open(&pool->spec, pool->argument, workers, rank_count, &pool->home);
     return courier_post(node, MESSAGE_POOL_OPEN, parts, 3);
 }
 
 static int open_everywhere(struct mpm_pool *pool)
 {
-    unsigned ranks = runtime_topology()->rank_count;
+    unsigned ranks = context_topology()->rank_count;
     uint32_t *workers = calloc(ranks, sizeof *workers);
     unsigned *by_rank = calloc(ranks, sizeof *by_rank), *slots = calloc(ranks, sizeof *slots);
     int status = MPM_OK;
@@ -129,7 +129,7 @@ static int check_ready(const struct mpm_pool *pool)
 
         if (there.status)
             return error_set(there.status, "%s", there.text);
-        if (node != runtime_topology()->node && there.state == POOL_NODE_OPENING)
+        if (node != context_topology()->node && there.state == POOL_NODE_OPENING)
             status = 1;
     }
     return status ? status : pool_check_workers(pool);
@@ -138,12 +138,12 @@ static int check_ready(const struct mpm_pool *pool)
 static int wait_until_ready(const struct mpm_pool *pool)
 {
     for (;;) {
-        uint32_t seen = eventcount_prepare(runtime_doorbell());
+        uint32_t seen = eventcount_prepare(context_doorbell());
         int status;
 
-        if ((status = runtime_check_whole()) || (status = check_ready(pool)) <= 0)
+        if ((status = context_check_whole()) || (status = check_ready(pool)) <= 0)
             return status;
-        eventcount_wait(runtime_doorbell(), seen, 0,
+        eventcount_wait(context_doorbell(), seen, 0,
                         pool->home ? node_pool_watch(pool->home) : CLOCK_FOREVER);
     }
 }
@@ -155,7 +155,7 @@ static bool is_closed(const struct mpm_pool *pool)
     for (unsigned node = 0; node < pool->node_count; node++) {
         enum pool_node_state there = pool_state_of(pool, node).state;
 
-        if (node != runtime_topology()->node && there != POOL_NODE_UNUSED && there != POOL_NODE_CLOSED)
+        if (node != context_topology()->node && there != POOL_NODE_UNUSED && there != POOL_NODE_CLOSED)
             return false;
     }
     return true;
@@ -169,9 +169,9 @@ static void end_workers(struct mpm_pool *pool, bool now)
     if (pool->home)
         node_pool_begin_close(pool->home);
     for (unsigned node = 0; node < pool->node_count; node++) {
-        if (node != runtime_topology()->node && pool_state_of(pool, node).state != POOL_NODE_UNUSED &&
+        if (node != context_topology()->node && pool_state_of(pool, node).state != POOL_NODE_UNUSED &&
             courier_post_one(node, MESSAGE_POOL_CLOSE, &message, sizeof message))
-            runtime_break(MPM_ENOMEM, mpm_error());
+            context_break(MPM_ENOMEM, mpm_error());
     }
 }
 
@@ -218,10 +218,10 @@ static bool wait_until_closed(struct mpm_pool *pool, const struct ending *ending
 
     end_workers(pool, now);
     for (;;) {
-        uint32_t seen = eventcount_prepare(runtime_doorbell());
+        uint32_t seen = eventcount_prepare(context_doorbell());
         uint64_t next_ns;
 
-        if (is_closed(pool) || runtime_check_whole())
+        if (is_closed(pool) || context_check_whole())
             return true;
         if (leave_if_late(pool, ending))
             return false;
@@ -234,7 +234,7 @@ static bool wait_until_closed(struct mpm_pool *pool, const struct ending *ending
             next_ns = clock_now_ns() + KILL_AGAIN_NS;
         else if (ending->deadline_ns < next_ns)
             next_ns = ending->deadline_ns;
-        eventcount_wait(runtime_doorbell(), seen, 0, next_ns);
+        eventcount_wait(context_doorbell(), seen, 0, next_ns);
     }
 }
 
@@ -259,7 +259,7 @@ static int free_pool(struct mpm_pool *pool, const struct ending *ending)
     pool_state_remove(pool);
     node_pool_free(pool->home);
     pool_state_free(pool);
-    eventcount_notify(runtime_doorbell());
+    eventcount_notify(context_doorbell());
     if (!late)
         return MPM_OK;
     return error_set(ending->late_status,
@@ -301,13 +301,13 @@ void pools_end(void)
     bool any = true;
 
     while (any) {
-        uint32_t seen = eventcount_prepare(runtime_doorbell());
+        uint32_t seen = eventcount_prepare(context_doorbell());
         struct mpm_pool *pool = pool_state_begin_any_end(&any);
 
         if (pool)
             (void)end_pool(pool, &ending);
         else if (any)
-            eventcount_wait(runtime_doorbell(), seen, 0, CLOCK_FOREVER);
+            eventcount_wait(context_doorbell(), seen, 0, CLOCK_FOREVER);
     }
     (void)async_wait_for_calls(CLOCK_FOREVER);
     async_end();
@@ -362,7 +362,7 @@ static int make_spec(const mpm_pool_options *options, struct pool_spec *spec)
         .has_finalizer = options->finalizer != NULL,
         .max_attempts = options->max_attempts ? options->max_attempts : DEFAULT_ATTEMPTS,
         .max_tasks_per_worker = options->max_tasks_per_worker ? options->max_tasks_per_worker : UINT64_MAX,
-        .worker_timeout_s = runtime_worker_timeout_s(),
+        .worker_timeout_s = context_worker_timeout_s(),
         .item_timeout_s = options->item_timeout_s,
         .item_memory_bytes = options->item_memory_bytes,
         .setup_timeout_s = setup_timeout_of(options),
@@ -394,7 +394,7 @@ static int make_pool(const mpm_pool_options *options, struct mpm_pool **made)
 
 static int check_open(const mpm_pool_options *options, mpm_pool **opened)
 {
-    int status = runtime_check_driver("mpm_pool_open");
+    int status = context_check_driver("mpm_pool_open");
 
     if (status)
         return status;
@@ -431,10 +431,10 @@ int mpm_pool_open(const mpm_pool_options *options, mpm_pool **opened)
     mpm_pool_options chosen = options ? *options : (mpm_pool_options){0};
     int status;
 
-    runtime_enter();
+    context_enter();
     if (!(status = check_open(&chosen, opened)))
         status = open_pool(&chosen, opened);
-    runtime_leave();
+    context_leave();
     return status;
 }
 
@@ -453,9 +453,9 @@ unsigned mpm_pool_worker_count(const mpm_pool *pool)
 /* What is wrong with ending a pool now, in this process. A run that is broken, or ends, is fine. */
 static int check_ender(const char *call)
 {
-    if (runtime_role() == ROLE_NONE)
+    if (context_role() == ROLE_NONE)
         return error_set(MPM_ESTATE, "%s: there is no run: its pools have ended with it", call);
-    if (!runtime_is_driver())
+    if (!context_is_driver())
         return error_set(MPM_ESTATE, "%s: main and processes can call it, but not a pool's worker", call);
     return MPM_OK;
 }
@@ -498,10 +498,10 @@ int mpm_pool_close(mpm_pool *pool)
 
     if (!pool)
         return MPM_OK;
-    runtime_enter();
+    context_enter();
     if (!(status = check_end("mpm_pool_close", pool)))
         status = close_pool(pool);
-    runtime_leave();
+    context_leave();
     return status;
 }
 
@@ -526,10 +526,10 @@ int mpm_pool_terminate(mpm_pool *pool)
 
     if (!pool)
         return MPM_OK;
-    runtime_enter();
+    context_enter();
     if (!(status = check_end("mpm_pool_terminate", pool)))
         status = terminate_pool(pool);
-    runtime_leave();
+    context_leave();
     return status;
 }
 
@@ -553,10 +553,10 @@ int mpm_pool_shutdown(mpm_pool *pool, enum mpm_shutdown how)
         return error_set(MPM_EINVAL, "mpm_pool_shutdown: the pool is NULL");
     if (how != MPM_FINISH && how != MPM_DROP)
         return error_set(MPM_EINVAL, "mpm_pool_shutdown: %d must be MPM_FINISH or MPM_DROP", (int)how);
-    runtime_enter();
+    context_enter();
     if (!(status = check_ender("mpm_pool_shutdown")))
         status = shut_down(pool, how);
-    runtime_leave();
+    context_leave();
     return status;
 }
 
@@ -584,9 +584,9 @@ int mpm_pool_join(mpm_pool *pool, double timeout_s)
         return error_set(MPM_EINVAL, "mpm_pool_join: the pool is NULL");
     if (isnan(timeout_s))
         return error_set(MPM_EINVAL, "mpm_pool_join: the timeout must be a number");
-    runtime_enter();
+    context_enter();
     if (!(status = check_end("mpm_pool_join", pool)))
         status = join_pool(pool, timeout_s);
-    runtime_leave();
+    context_leave();
     return status;
 }

@@ -136,7 +136,7 @@ bool pool_state_terminate(struct mpm_pool *pool)
             node_pool_wake_callers(pool->home);
     }
     pthread_mutex_unlock(&state.mutex);
-    eventcount_notify(runtime_doorbell());
+    eventcount_notify(context_doorbell());
     return listed;
 }
 
@@ -175,38 +175,38 @@ int pool_enter_call(const char *call, struct mpm_pool *pool)
 {
     int status;
 
-    runtime_enter();
-    if (!(status = runtime_check_driver(call)) && !(status = enter(call, pool)))
+    context_enter();
+    if (!(status = context_check_driver(call)) && !(status = enter(call, pool)))
         return MPM_OK;
-    runtime_leave();
+    context_leave();
     return status;
 }
 
 int pool_enter_short_call(const char *call, struct mpm_pool *pool)
 {
-    runtime_enter();
-    if (runtime_takes_work() && !enter(call, pool))
+    context_enter();
+    if (context_takes_work() && !enter(call, pool))
         return MPM_OK;
-    runtime_leave();
+    context_leave();
     return pool_enter_call(call, pool);
 }
 
 bool pool_enter_if_open(struct mpm_pool *pool)
 {
-    runtime_enter();
-    if (runtime_takes_work()) {
+    context_enter();
+    if (context_takes_work()) {
         if (!(atomic_fetch_add(&pool->users, 1) & POOL_ENDS))
             return true;
         pool_leave(pool);
     }
-    runtime_leave();
+    context_leave();
     return false;
 }
 
 void pool_leave_call(struct mpm_pool *pool)
 {
     pool_leave(pool);
-    runtime_leave();
+    context_leave();
 }
 
 void pool_hold(struct mpm_pool *pool)
@@ -217,7 +217,7 @@ void pool_hold(struct mpm_pool *pool)
 void pool_leave(struct mpm_pool *pool)
 {
     if (atomic_fetch_sub(&pool->users, 1) & POOL_ENDS)
-        eventcount_notify(runtime_doorbell());
+        eventcount_notify(context_doorbell());
 }
 
 bool pool_ends(const struct mpm_pool *pool)
@@ -239,7 +239,7 @@ bool pool_begin_end(struct mpm_pool *pool)
 void pool_leave_end(struct mpm_pool *pool)
 {
     atomic_fetch_or(&pool->users, POOL_IS_LEFT);
-    eventcount_notify(runtime_doorbell());
+    eventcount_notify(context_doorbell());
 }
 
 bool pool_begin_shutdown(struct mpm_pool *pool)
@@ -259,13 +259,13 @@ bool pool_begin_shutdown(struct mpm_pool *pool)
 bool pool_wait_for_users(struct mpm_pool *pool, uint64_t deadline_ns)
 {
     for (bool in_time = true;;) {
-        uint32_t seen = eventcount_prepare(runtime_doorbell());
+        uint32_t seen = eventcount_prepare(context_doorbell());
 
         if (atomic_load(&pool->users) == POOL_ENDS)
             return true;
         if (!in_time)
             return false;
-        in_time = eventcount_wait(runtime_doorbell(), seen, 0, deadline_ns) || clock_now_ns() < deadline_ns;
+        in_time = eventcount_wait(context_doorbell(), seen, 0, deadline_ns) || clock_now_ns() < deadline_ns;
     }
 }
 
@@ -293,7 +293,7 @@ bool pool_works_on(const struct mpm_pool *pool, unsigned node)
 {
     if (!pool->node[node].workers)
         return false;
-    if (node == runtime_topology()->node)
+    if (node == context_topology()->node)
         return pool->home && !node_pool_has_no_workers(pool->home);
     return !pool_state_of(pool, node).is_lost;
 }
@@ -348,7 +348,7 @@ int pool_check(const struct mpm_pool *pool)
 
     if (atomic_load(&pool->terminating))
         return error_set(MPM_ECANCELED, "the pool was terminated");
-    if ((status = runtime_check_whole()) || (pool->home && (status = node_pool_check(pool->home)) < 0))
+    if ((status = context_check_whole()) || (pool->home && (status = node_pool_check(pool->home)) < 0))
         return status;
     for (unsigned node = 0; node < pool->node_count; node++) {
         struct pool_word there = pool_state_of(pool, node);
@@ -381,7 +381,7 @@ void pool_call_goes_on(struct mpm_pool *pool)
 void pool_stand_in_line(struct mpm_pool *pool, struct map_request *request, bool waits)
 {
     request->is_in_line = waits &&
-                          (request->node == MAP_ALL_NODES || request->node == runtime_topology()->node);
+                          (request->node == MAP_ALL_NODES || request->node == context_topology()->node);
     if (request->is_in_line)
         atomic_fetch_add(&pool->in_line, 1);
 }
@@ -397,7 +397,7 @@ static bool take_idle(struct mpm_pool *pool, unsigned node)
 {
     bool was_idle;
 
-    if (node == runtime_topology()->node)
+    if (node == context_topology()->node)
         return pool->home && node_pool_has_idle(pool->home);
     pthread_mutex_lock(&state.mutex);
     was_idle = pool->node[node].is_idle && !pool->node[node].word.is_lost;
@@ -411,14 +411,14 @@ static void ask_for_idle(struct mpm_pool *pool, unsigned node)
     const struct message_pool message = {.pool = pool->spec.id};
     bool was_asked;
 
-    if (node == runtime_topology()->node || !pool->node[node].workers)
+    if (node == context_topology()->node || !pool->node[node].workers)
         return;
     pthread_mutex_lock(&state.mutex);
     was_asked = pool->node[node].is_asked;
     pool->node[node].is_asked = true;
     pthread_mutex_unlock(&state.mutex);
     if (!was_asked && courier_post_one(node, MESSAGE_IDLE_ASKED, &message, sizeof message))
-        runtime_break(MPM_ENOMEM, mpm_error());
+        context_break(MPM_ENOMEM, mpm_error());
 }
 
 bool pool_find_idle(struct mpm_pool *pool, unsigned but, unsigned *found)
@@ -514,7 +514,7 @@ static bool put_letter(uint32_t kind, uint64_t job, unsigned node, const void *p
     pthread_mutex_unlock(&state.mutex);
     if (!inbox)
         free(letter);
-    eventcount_notify(runtime_doorbell());
+    eventcount_notify(context_doorbell());
     return true;
 }
 
@@ -567,7 +567,7 @@ static void set_node(uint64_t pool_id, unsigned node, enum pool_node_state reach
         }
     }
     pthread_mutex_unlock(&state.mutex);
-    eventcount_notify(runtime_doorbell());
+    eventcount_notify(context_doorbell());
 }
 
 static bool on_pool_state(unsigned node, const void *payload, size_t size)
@@ -597,7 +597,7 @@ static bool on_idle(unsigned node, const void *payload, size_t size)
             node_pool_wake_callers(pool->home);
     }
     pthread_mutex_unlock(&state.mutex);
-    eventcount_notify(runtime_doorbell());
+    eventcount_notify(context_doorbell());
     return true;
 }
 
@@ -651,7 +651,7 @@ static bool on_POOL_STATS(unsigned node, const void *payload, size_t size)
     }
     pthread_mutex_unlock(&state.mutex);
     free(kept);
-    eventcount_notify(runtime_doorbell());
+    eventcount_notify(context_doorbell());
     return true;
 }
 

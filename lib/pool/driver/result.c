@@ -61,7 +61,7 @@ static void call_back(struct async_call *call)
                                                                     : result->callbacks.done;
 
     function(result, result->callbacks.argument);
-    runtime_back_from_program(EXIT_SUCCESS);
+    context_back_from_program(EXIT_SUCCESS);
 }
 
 static void call_is_over(struct async_call *call)
@@ -186,7 +186,7 @@ int mpm_pool_apply_async(mpm_pool *pool, mpm_task *task, const void *item, size_
 
 static int check_result(const char *call, const mpm_result *result)
 {
-    return result ? runtime_check_somebody(call) : error_set(MPM_EINVAL, "%s: the result is NULL", call);
+    return result ? context_check_somebody(call) : error_set(MPM_EINVAL, "%s: the result is NULL", call);
 }
 
 int mpm_result_is_ready(const mpm_result *result, bool *is_ready)
@@ -283,8 +283,8 @@ int mpm_result_handle(mpm_result *result, mpm_handle *handle)
         return status;
     if (!handle)
         return error_set(MPM_EINVAL, "mpm_result_handle: the place for the handle is NULL");
-    if (runtime_role() == ROLE_NONE)
-        return runtime_no_run("mpm_result_handle");
+    if (context_role() == ROLE_NONE)
+        return context_no_run("mpm_result_handle");
     return result_wait_handle(&result->is_ready, &result->place, handle);
 }
 
@@ -306,7 +306,7 @@ int mpm_result_cancel(mpm_result *result)
 
 void mpm_result_destroy(mpm_result *result)
 {
-    if (!result || runtime_is_nobody || !atomic_exchange(&result->is_users, false))
+    if (!result || context_is_nobody || !atomic_exchange(&result->is_users, false))
         return;
     if (!atomic_load(&result->is_ready))
         (void)mpm_result_cancel(result);

@@ -45,7 +45,7 @@ void result_wait_is_ready(void)
     if (atomic_load(&state.waiting))
         eventcount_notify(&state.word);
     if (atomic_load(&state.waiting_on_doorbell))
-        eventcount_notify(runtime_doorbell());
+        eventcount_notify(context_doorbell());
 }
 
 /* Places, under the mutex. */
@@ -97,7 +97,7 @@ int result_wait_handle(const _Atomic bool *is_ready, uint64_t *place, mpm_handle
     if (!taken)
         return error_set(MPM_ENOMEM, "mpm_result_handle: no memory for a handle");
     *handle = (mpm_handle){.kind = OBJECT_RESULT,
-                           .home = (uint16_t)runtime_topology()->node,
+                           .home = (uint16_t)context_topology()->node,
                            .generation = (uint32_t)getpid(),
                            .place = taken};
     return MPM_OK;
@@ -122,7 +122,7 @@ void result_wait_forget(uint64_t *place)
 
 static int check_own(const mpm_handle *handle)
 {
-    if (handle->home == runtime_topology()->node && handle->generation == (uint32_t)getpid())
+    if (handle->home == context_topology()->node && handle->generation == (uint32_t)getpid())
         return MPM_OK;
     return error_set(MPM_EINVAL,
                      "this is the handle of a result of another process: only the process that has a result "
@@ -177,7 +177,7 @@ static int check(mpm_result *const *results, size_t count, double timeout_s, con
     size_t wanted = 0;
     int status;
 
-    if ((status = runtime_check_somebody("mpm_result_wait_any")))
+    if ((status = context_check_somebody("mpm_result_wait_any")))
         return status;
     if (!results || !ready)
         return error_set(MPM_EINVAL, "mpm_result_wait_any: the place for the %s is NULL",

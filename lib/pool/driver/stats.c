@@ -77,14 +77,14 @@ static int wait_for_stats(const struct mpm_pool *pool, unsigned node, uint64_t q
                           struct node_stats *stats, size_t size)
 {
     for (;;) {
-        uint32_t seen = eventcount_prepare(runtime_doorbell());
+        uint32_t seen = eventcount_prepare(context_doorbell());
         int status;
 
         if (pool_state_stats(pool, node, question, stats, size))
             return MPM_OK;
-        if ((status = runtime_check_whole()))
+        if ((status = context_check_whole()))
             return status;
-        eventcount_wait(runtime_doorbell(), seen, 0, CLOCK_FOREVER);
+        eventcount_wait(context_doorbell(), seen, 0, CLOCK_FOREVER);
     }
 }
 
@@ -120,7 +120,7 @@ static int ask(const struct mpm_pool *pool, uint64_t question)
     int status = MPM_OK;
 
     for (unsigned node = 0; !status && node < pool->node_count; node++) {
-        if (pool->node[node].workers && node != runtime_topology()->node)
+        if (pool->node[node].workers && node != context_topology()->node)
             status = courier_post_one(node, MESSAGE_POOL_ASKED, &message, sizeof message);
     }
     return status;
@@ -134,7 +134,7 @@ static int read_all(struct answers *answers, const struct mpm_pool *pool)
     for (unsigned node = 0; !status && node < pool->node_count; node++) {
         if (!pool->node[node].workers)
             continue;
-        status = node == runtime_topology()->node ? read_home(answers, pool, node)
+        status = node == context_topology()->node ? read_home(answers, pool, node)
                                                   : read_remote(answers, pool, node, question);
     }
     return status;

@@ -273,7 +273,7 @@ static void pull_all(struct mpm_stream *stream, void *item)
         }
         pthread_mutex_unlock(&stream->mutex);
         status = stream->source.generator(stream->source.argument, item);
-        runtime_back_from_program(EXIT_SUCCESS);
+        context_back_from_program(EXIT_SUCCESS);
         pthread_mutex_lock(&stream->mutex);
         if ((goes_on = status > 0))
             take_item(stream, item);
@@ -303,7 +303,7 @@ static void *puller_main(void *argument)
     struct mpm_stream *stream = argument;
     struct puller puller = {stream, malloc(stream->request.item_size + 1)};
 
-    runtime_thread_calls("a generator");
+    context_thread_calls("a generator");
     pthread_cleanup_push(end_puller, &puller);
     pull_all(stream, puller.item);
     pthread_cleanup_pop(1);
@@ -421,7 +421,7 @@ int mpm_stream_next(mpm_stream *stream, double timeout_s, void *result, uint64_t
     if (!stream || (!result && stream->request.result_size))
         return error_set(MPM_EINVAL, "mpm_stream_next: the %s is NULL",
                          stream ? "place for the result" : "stream");
-    if ((status = runtime_check_somebody("mpm_stream_next")))
+    if ((status = context_check_somebody("mpm_stream_next")))
         return status;
     if (isnan(timeout_s))
         return error_set(MPM_EINVAL, "mpm_stream_next: the timeout is %g: it must be a number of seconds",
@@ -635,7 +635,7 @@ int mpm_pool_imap_array(mpm_pool *pool, mpm_task *task, const void *items, size_
 
 void mpm_stream_close(mpm_stream *stream)
 {
-    if (!stream || runtime_is_nobody)
+    if (!stream || context_is_nobody)
         return;
     unlist_stream(stream);
     pthread_mutex_lock(&stream->mutex);

@@ -31,7 +31,7 @@ static bool is_used_up(void)
 {
     mpm_node info;
 
-    return atomic_load(&room.leases) && !mpm_node_info(runtime_topology()->node, &info) &&
+    return atomic_load(&room.leases) && !mpm_node_info(context_topology()->node, &info) &&
            atomic_load(&room.bytes) >= info.arena_size / 4 * 3;
 }
 
@@ -79,5 +79,5 @@ void arena_budget_lease_ends(struct arena *arena, uint64_t offset, uint64_t size
     atomic_fetch_sub(&room.bytes, size);
     atomic_fetch_sub(&room.leases, 1);
     if (atomic_exchange(&room.wanted, false))
-        eventcount_notify(runtime_doorbell());
+        eventcount_notify(context_doorbell());
 }

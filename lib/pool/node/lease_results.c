@@ -76,7 +76,7 @@ static mpm_failure *add_failure(struct node_lease *lease, uint64_t item)
         return NULL;
     failure = &lease->failures[lease->failure_count++];
     *failure = (mpm_failure){
-        .index = lease->first + item, .attempts = 1, .node = runtime_topology()->node, .text = "it failed"};
+        .index = lease->first + item, .attempts = 1, .node = context_topology()->node, .text = "it failed"};
     for (size_t i = 0; i < lease->crashed_item_count; i++) {
         if (lease->crashed_items[i].item == item)
             failure->attempts += lease->crashed_items[i].attempts;

@@ -39,7 +39,7 @@ static struct node_agent_pool *pools;
 static bool post_trouble(uint32_t kind, uint64_t pool, uint64_t job, int status)
 {
     struct message_trouble trouble = {.pool = pool, .job = job, .status = status};
-    const char *name = runtime_topology()->nodes[runtime_topology()->node].name;
+    const char *name = context_topology()->nodes[context_topology()->node].name;
 
     if (status)
         snprintf(trouble.text, sizeof trouble.text, "node %s: %s", name, mpm_error());
@@ -75,7 +75,7 @@ static int pack_results(const struct node_lease *lease, void **pack, size_t *siz
 
     *pack = NULL;
     if (blobs) {
-        blob_look(runtime_arena(), node_lease_results(lease), count, blobs);
+        blob_look(context_arena(), node_lease_results(lease), count, blobs);
         *size = blob_pack_size(blobs, count);
         if (*size <= MAX_PACK && (*pack = malloc(*size)))
             blob_pack(*pack, blobs, count);
@@ -137,7 +137,7 @@ static int tell_of_lease(void *argument, struct node_lease *lease, enum lease_lo
     else if (look == LEASE_IS_LOST)
         is_told = post_trouble(MESSAGE_JOB_FAILED, job->pool->id, job->id, node_lease_status(lease));
     if (!is_told)
-        runtime_break(MPM_ENOMEM, mpm_error());
+        context_break(MPM_ENOMEM, mpm_error());
     return MPM_OK;
 }
 
@@ -146,7 +146,7 @@ static int tell_of_lease(void *argument, struct node_lease *lease, enum lease_lo
 static bool on_pool_open(unsigned node, const void *payload, size_t size)
 {
     const struct pool_spec *spec = payload;
-    unsigned ranks = runtime_topology()->nodes[runtime_topology()->node].ranks;
+    unsigned ranks = context_topology()->nodes[context_topology()->node].ranks;
     const uint32_t *workers = (const uint32_t *)(spec + 1);
     struct node_agent_pool *pool;
     int status;
@@ -332,7 +332,7 @@ static bool look_at_job(struct node_agent_job *job)
     if (!job->queue)
         return false;
     if ((status = lease_queue_look(job->queue, may_begin(job), &worked)) && !fail_job(job, status))
-        runtime_break(MPM_ENOMEM, mpm_error());
+        context_break(MPM_ENOMEM, mpm_error());
     return worked || status;
 }
 
@@ -371,7 +371,7 @@ static bool announce_pool(struct node_agent_pool *pool)
     pool->has_failed = status < 0;
     pool->is_announced = true;
     if (!post_trouble(MESSAGE_POOL_STATE, pool->id, 0, status))
-        runtime_break(MPM_ENOMEM, mpm_error());
+        context_break(MPM_ENOMEM, mpm_error());
     return true;
 }
 
@@ -384,7 +384,7 @@ static void tell_idle(struct node_agent_pool *pool)
         return;
     pool->is_asked = false;
     if (courier_post_one(0, MESSAGE_IDLE, &message, sizeof message))
-        runtime_break(MPM_ENOMEM, mpm_error());
+        context_break(MPM_ENOMEM, mpm_error());
 }
 
 /* A pool whose workers have died and cannot be had again is told once more, with its trouble, behind the results
@@ -422,7 +422,7 @@ static bool node_agent_work(void)
 
             *at = pool->next;
             if (courier_post_one(0, MESSAGE_POOL_CLOSED, &message, sizeof message))
-                runtime_break(MPM_ENOMEM, mpm_error());
+                context_break(MPM_ENOMEM, mpm_error());
             node_pool_free(pool->node_pool);
             free(pool);
             worked = true;

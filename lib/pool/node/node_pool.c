@@ -68,7 +68,7 @@ static int make_board(struct node_pool *node_pool, const struct pool_spec *spec,
     board->worker_count = worker_count;
     for (uint32_t i = 0; i < worker_count; i++)
         atomic_store(&board->worker[i].item, NO_ITEM);
-    board->doorbell = arena_offset(node_pool->arena, runtime_doorbell());
+    board->doorbell = arena_offset(node_pool->arena, context_doorbell());
     if (!spec->argument_size)
         return MPM_OK;
     if ((status = arena_alloc(node_pool->arena, spec->argument_size, board->owner, &board->argument))) {
@@ -93,7 +93,7 @@ static int make_node_pool(const struct pool_spec *spec, const void *argument, ui
 
     if (!node_pool)
         return error_set(MPM_ENOMEM, "no memory for a pool");
-    node_pool->arena = runtime_arena();
+    node_pool->arena = context_arena();
     pthread_mutex_init(&node_pool->kill_mutex, NULL);
     pthread_mutex_init(&node_pool->watch_mutex, NULL);
     pthread_mutex_init(&node_pool->entry_mutex, NULL);
@@ -270,7 +270,7 @@ void node_pool_free(struct node_pool *node_pool)
         struct process_record *process = process_of(node_pool, i);
 
         if (process)
-            process_close(runtime_arena(), process, process_generation_of(atomic_load(&process->word)));
+            process_close(context_arena(), process, process_generation_of(atomic_load(&process->word)));
     }
     pool_registry_leave(node_pool->offset);
     pthread_mutex_destroy(&node_pool->kill_mutex);

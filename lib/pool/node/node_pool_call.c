@@ -158,7 +158,7 @@ static enum call_end wait_for_reply(struct node_pool *node_pool, struct mailbox 
             order = look_at(mailbox, look, argument);
         if (order == CALL_MOVES && take_back(mailbox, &state))
             return CALL_IS_MOVED;
-        if (order == CALL_ENDS && (give_up(node_pool, mailbox) || runtime_check_whole()))
+        if (order == CALL_ENDS && (give_up(node_pool, mailbox) || context_check_whole()))
             return CALL_IS_GIVEN_UP;
         if (!sleeps_at_once && node_pool_has_no_workers(node_pool) && !atomic_load(&mailbox->reply))
             return order == CALL_ENDS ? CALL_IS_GIVEN_UP
@@ -170,7 +170,7 @@ static enum call_end wait_for_reply(struct node_pool *node_pool, struct mailbox 
 static void describe_failure(const struct node_pool *node_pool, const struct mailbox *mailbox,
                              mpm_failure *failure)
 {
-    *failure = (mpm_failure){.attempts = mailbox->attempts, .node = runtime_topology()->node};
+    *failure = (mpm_failure){.attempts = mailbox->attempts, .node = context_topology()->node};
     if (atomic_load(&mailbox->reply) == MAILBOX_HAS_DIED) {
         node_pool_describe_death(node_pool, mailbox->wait_status, (enum item_limit)mailbox->limit, failure);
         return;

@@ -191,9 +191,9 @@ static bool comes_again(struct board *board, struct worker_record *record,
 /* Whether the number of an item in its lease does not tell its index in the map. */
 static bool is_in_another_order(uint64_t lease)
 {
-    const struct lease_block *block = arena_at(runtime_arena(), lease);
+    const struct lease_block *block = arena_at(context_arena(), lease);
 
-    return job_is_indexed(&((const struct job_block *)arena_at(runtime_arena(), block->job))->spec);
+    return job_is_indexed(&((const struct job_block *)arena_at(context_arena(), block->job))->spec);
 }
 
 /* Nobody may be there to be told by a status. */
@@ -215,7 +215,7 @@ static void tell_end(const struct board *board, const struct worker_record *reco
     if (lease && item != NO_ITEM && !is_in_another_order(lease))
         snprintf(
             where, sizeof where, " in item %llu",
-            (unsigned long long)(((struct lease_block *)arena_at(runtime_arena(), lease))->first + item));
+            (unsigned long long)(((struct lease_block *)arena_at(context_arena(), lease))->first + item));
     log_write(MPM_LOG_INFO, "worker %u of pool %llu %s%s", process->argument_index,
               (unsigned long long)board->spec.id, describe_wait_status(process->wait_status, how, sizeof how),
               where);
@@ -264,13 +264,13 @@ static enum process_fate worker_lacks(struct board *board, struct worker_record 
     if (is_over)
         atomic_store(&record->state, WORKER_GONE);
     KILL_POINT();
-    eventcount_notify(arena_at(runtime_arena(), board->doorbell));
+    eventcount_notify(arena_at(context_arena(), board->doorbell));
     return is_over ? PROCESS_IS_OVER : PROCESS_WAITS;
 }
 
 enum process_fate worker_ended(struct process_record *process)
 {
-    struct arena *arena = runtime_arena();
+    struct arena *arena = context_arena();
     struct board *board = arena_at(arena, process->argument);
     struct worker_record *record = &board->worker[process->argument_index];
     struct eventcount *doorbell = arena_at(arena, board->doorbell);

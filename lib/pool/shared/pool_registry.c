@@ -63,12 +63,12 @@ struct pool_registry {
 
 static struct pool_registry *pool_registry(void)
 {
-    return arena_root(runtime_arena(), ARENA_ROOT_POOLS);
+    return arena_root(context_arena(), ARENA_ROOT_POOLS);
 }
 
 static struct board *board_at(uint64_t offset)
 {
-    return offset ? arena_at(runtime_arena(), offset) : NULL;
+    return offset ? arena_at(context_arena(), offset) : NULL;
 }
 
 int pool_registry_create(struct arena *arena)
@@ -89,7 +89,7 @@ static _Atomic uint32_t *taken_of(uint32_t number)
 
 static void free_number(uint32_t number)
 {
-    arena_free_owned(runtime_arena(), number);
+    arena_free_owned(context_arena(), number);
     KILL_POINT();
     atomic_store(taken_of(number), 0);
     KILL_POINT();
@@ -170,7 +170,7 @@ static int make_board(size_t size, uint32_t number, uint64_t *offset)
     kill_order(number);
     atomic_store(taken_of(number), number);
     KILL_POINT();
-    if ((status = arena_alloc(runtime_arena(), size, number, offset))) {
+    if ((status = arena_alloc(context_arena(), size, number, offset))) {
         free_doomed();
         return status;
     }
@@ -357,7 +357,7 @@ static bool end_workers(uint64_t board)
     struct process_record *process;
     bool any = false;
 
-    for (uint32_t i = 0; (process = process_find(runtime_arena(), i)); i++) {
+    for (uint32_t i = 0; (process = process_find(context_arena(), i)); i++) {
         uint64_t word;
 
         if (!works_for(process, board, &word))
@@ -366,10 +366,10 @@ static bool end_workers(uint64_t board)
         case PROCESS_WANTED:
         case PROCESS_RUNNING:
             any = true;
-            process_signal(runtime_arena(), i, process_generation_of(word), SIGKILL);
+            process_signal(context_arena(), i, process_generation_of(word), SIGKILL);
             break;
         case PROCESS_ENDED:
-            process_close(runtime_arena(), process, process_generation_of(word));
+            process_close(context_arena(), process, process_generation_of(word));
             KILL_POINT();
             break;
         case PROCESS_FREE:

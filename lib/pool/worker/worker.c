@@ -177,7 +177,7 @@ static int initialize(void)
     code = ((mpm_initializer *)initializer)(
         &worker_self.call, board->argument ? arena_at(worker_self.arena, board->argument) : NULL,
         board->spec.argument_size, &worker_self.call.state);
-    runtime_back_from_program(code);
+    context_back_from_program(code);
     return code;
 }
 
@@ -208,7 +208,7 @@ static void finalize(void)
         log_write(MPM_LOG_ERROR, "a worker ends without its finalizer: %s", worker_self.call.text);
     else
         ((mpm_finalizer *)finalizer)(worker_self.call.state);
-    runtime_back_from_program(EXIT_SUCCESS);
+    context_back_from_program(EXIT_SUCCESS);
 }
 
 static void serve_until_the_end(void)
@@ -241,7 +241,7 @@ int worker_main(struct process_record *process)
     struct board *board;
     int code;
 
-    worker_self.arena = runtime_arena();
+    worker_self.arena = context_arena();
     worker_self.board = board = arena_at(worker_self.arena, process->argument);
     worker_self.number = process->argument_index;
     worker_self.record = &board->worker[worker_self.number];

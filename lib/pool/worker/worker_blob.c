@@ -106,7 +106,7 @@ static void run_item(uint64_t item, const struct blob_ref *refs, struct blob_ref
     worker_self.call.result_size = 0;
     room.result = (struct blob_ref){0};
     code = ((mpm_task *)worker_self.task)(&worker_self.call, (const char *)refs + refs[item].offset, NULL);
-    runtime_back_from_program(code);
+    context_back_from_program(code);
     if (code) {
         worker_item_has_failed(item, code);
         if (room.page == page)

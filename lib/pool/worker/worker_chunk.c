@@ -58,7 +58,7 @@ static inline void run_item(const struct workplace *place, uint64_t item)
     worker_self.call.index = place->first + item;
     code = place->task(&worker_self.call, place->items + item * place->item_size,
                        place->results + item * place->result_size);
-    runtime_back_from_program(code);
+    context_back_from_program(code);
     if (__builtin_expect(code, 0))
         worker_item_has_failed(item, code);
     KILL_POINT();

@@ -55,7 +55,7 @@ static void run_mailbox(struct mailbox *mailbox, uint64_t number)
     if (!(code = find_task(mailbox))) {
         code = task(call, mailbox->item_size ? mailbox_item(mailbox, worker_self.arena) : NULL,
                     mailbox->result_size ? mailbox_result(mailbox, worker_self.arena) : NULL);
-        runtime_back_from_program(code);
+        context_back_from_program(code);
     }
     publish(NO_ITEM);
     mailbox->code = code;
