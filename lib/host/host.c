@@ -141,10 +141,10 @@ static void store_own_pid(struct process_record *process, uint64_t wanted)
     atomic_compare_exchange_strong(&process->pid, &none, none | (uint32_t)getpid());
 }
 
-static void settle_in_child(pid_t host)
+static void child_setup_in_child(pid_t host)
 {
     self.is_host = false;
-    settle_in(host);
+    child_setup_in(host);
 }
 
 static _Noreturn void run_process(struct process_record *process)
@@ -160,7 +160,7 @@ static _Noreturn void become_process(uint32_t number, uint64_t wanted)
 
     host_set_own_number(number + 1);
     process_runs(process, number, wanted, getpid());
-    settle_take_signals(process->flags & PROCESS_IS_USERS);
+    child_setup_take_signals(process->flags & PROCESS_IS_USERS);
     run_process(process);
 }
 
@@ -184,12 +184,12 @@ static _Noreturn void spare_main(pid_t host)
     struct process_record *process;
     uint32_t number;
 
-    settle_drop_handlers();
-    settle_mask(false);
+    child_setup_drop_handlers();
+    child_setup_mask(false);
     prctl(PR_SET_NAME, "mpmap-spare");
-    settle_in_child(host);
+    child_setup_in_child(host);
     number = wait_to_be_given();
-    settle_mask(true);
+    child_setup_mask(true);
     process = process_at(self.arena, number);
     atomic_store(&self.record->given, 0);
     if ((uint32_t)atomic_load(&process->request))
@@ -263,7 +263,7 @@ static void wait_for_next_try(const struct process_record *process)
     self.try_again_ns = clock_now_ns() + self.pause_ns;
 }
 
-static void settle(struct process_record *process, uint32_t number)
+static void child_setup(struct process_record *process, uint32_t number)
 {
     switch (decide_fate(process)) {
     case PROCESS_IS_OVER:
@@ -332,19 +332,19 @@ static bool fork_process(uint32_t number)
     let_go_of_zombie();
     process->fork_errno = 0;
     KILL_POINT();
-    settle_mask(true);
+    child_setup_mask(true);
     if ((pid = fork_for_the_run()) == 0) {
         store_own_pid(process, wanted);
-        settle_in_child(host);
+        child_setup_in_child(host);
         become_process(number, wanted);
     }
     failed = errno;
     KILL_POINT();
-    settle_mask(false);
+    child_setup_mask(false);
     if (pid < 0) {
         process->fork_errno = failed;
         log_write(MPM_LOG_DEBUG, "a process cannot be forked: %s", strerror(failed));
-        settle(process, number);
+        child_setup(process, number);
         return false;
     }
     keep_in_mind(number, pid);
@@ -367,7 +367,7 @@ static void try_again(void)
         if (can_fork)
             can_fork = fork_process(number);
         else
-            settle(process, number);
+            child_setup(process, number);
     }
     if (self.try_again_ns == CLOCK_FOREVER && clock_now_ns() > self.starved_ns + CALM_NS)
         self.pause_ns = 0;
@@ -397,10 +397,10 @@ static void fork_spare(void)
 {
     pid_t host = getpid(), pid;
 
-    settle_mask(true);
+    child_setup_mask(true);
     if ((pid = fork_for_the_run()) == 0)
         spare_main(host);
-    settle_mask(false);
+    child_setup_mask(false);
     self.spare = pid > 0 ? pid : 0;
     atomic_store(&self.record->spare_pid, self.spare);
     self.wants_spare = false;
@@ -504,7 +504,7 @@ static void reap(pid_t pid, int wait_status)
         process = process_at(self.arena, number);
         process->wait_status = wait_status;
         clean_up_after(number);
-        settle(process, number);
+        child_setup(process, number);
         return;
     }
 }
@@ -534,7 +534,7 @@ static void serve(uint32_t number)
     if (process->host != self.rank)
         return;
     if (is_waiting(process))
-        settle(process, number);
+        child_setup(process, number);
     else if (state == PROCESS_WANTED && !self.pid_of[number])
         begin_process(number);
     if (state == PROCESS_WANTED || state == PROCESS_RUNNING)
@@ -657,13 +657,13 @@ static _Noreturn void host_main(pid_t rank)
     self.is_host = true;
     self.rank_pid = rank;
     prctl(PR_SET_CHILD_SUBREAPER, 1);
-    settle_signals();
-    settle_leave_to_rank();
-    settle_leave_stdin_to_rank();
-    settle_leave_group();
+    child_setup_signals();
+    child_setup_leave_to_rank();
+    child_setup_leave_stdin_to_rank();
+    child_setup_leave_group();
     signal(SIGCONT, on_continue);
-    settle_mask(false);
-    settle_die_with(rank, SIGCONT);
+    child_setup_mask(false);
+    child_setup_die_with(rank, SIGCONT);
     prctl(PR_SET_NAME, "mpmap-host");
     signal(SIGCHLD, on_child);
     atomic_store(&self.record->ready, 1);
@@ -717,7 +717,7 @@ int host_start(struct arena *arena, unsigned rank_in_node, const struct host_cal
     self.area = area;
     self.record = &area->host[rank_in_node];
     self.rank = rank_in_node;
-    settle_note_group();
+    child_setup_note_group();
     self.try_again_ns = CLOCK_FOREVER;
     if (prctl(PR_GET_CHILD_SUBREAPER, &self.was_subreaper) || prctl(PR_SET_CHILD_SUBREAPER, 1))
         return error_set_errno(MPM_ESYSTEM, "the rank cannot reap what its host leaves");
@@ -780,7 +780,7 @@ static void inherit(struct process_record *process, uint32_t number)
     pid = process_generation_of(pid_word) == process_generation_of(word) ? (pid_t)(uint32_t)pid_word : 0;
     process->wait_status = pid ? see_it_end(pid) : SIGKILL;
     clean_up_after(number);
-    settle(process, number);
+    child_setup(process, number);
 }
 
 /* All of its processes are dead. */

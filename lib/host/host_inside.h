@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What stands in the arena of a node for its hosts, and the parts that they are made of: record.c (process records, and
- * what anybody may ask of a host), settle.c (what a new process makes of itself), offspring.c (what processes start
+ * what anybody may ask of a host), child_setup.c (what a new process makes of itself), offspring.c (what processes start
  * themselves) and host.c (the hosts). Who writes what: see host.c. For host/. */
 #ifndef HOST_HOST_INSIDE_H
 #define HOST_HOST_INSIDE_H
@@ -73,24 +73,24 @@ void host_note_free(struct arena *arena, const struct process_record *process);
 void host_call(struct arena *arena, unsigned rank_in_node, uint32_t process);
 
 /* Undoes what the program and MPI have set for signals, but for what host_note_ignored_signals() has noted. */
-void settle_signals(void);
+void child_setup_signals(void);
 /* Blocks all signals, or none. */
-void settle_mask(bool all_blocked);
+void child_setup_mask(bool all_blocked);
 /* The host's: signals of the terminal or of a batch system are its rank's affair. */
-void settle_leave_to_rank(void);
+void child_setup_leave_to_rank(void);
 /* The host's: what comes by stdin is its rank's, also what that has in its buffer. The host's processes read nothing. */
-void settle_leave_stdin_to_rank(void);
+void child_setup_leave_stdin_to_rank(void);
 /* In a new process: takes back the handlers of the host. */
-void settle_drop_handlers(void);
+void child_setup_drop_handlers(void);
 /* In a new process, which has the host's signals and all of them blocked: what comes until here is kept, not ignored. */
-void settle_take_signals(bool is_users);
+void child_setup_take_signals(bool is_users);
 /* Ties this process's thread token to the one that has forked it: it gets that signal when that one dies. */
-void settle_die_with(pid_t parent, int signal_number);
+void child_setup_die_with(pid_t parent, int signal_number);
 /* What every process begins with, whichever it is. */
-void settle_in(pid_t host);
+void child_setup_in(pid_t host);
 /* In the rank, before it forks the host: its process group is that of all that the host forks. */
-void settle_note_group(void);
+void child_setup_note_group(void);
 /* In the host: it has a process group of its own. */
-void settle_leave_group(void);
+void child_setup_leave_group(void);
 
 #endif

@@ -47,20 +47,20 @@ static void set_as_before_the_run(int signal_number)
     signal(signal_number, sigismember(&ignored, signal_number) == 1 ? SIG_IGN : SIG_DFL);
 }
 
-void settle_signals(void)
+void child_setup_signals(void)
 {
     for (int i = 1; i < NSIG; i++)
         set_as_before_the_run(i);
 }
 
-void settle_leave_to_rank(void)
+void child_setup_leave_to_rank(void)
 {
     for (size_t i = 0; i < LEFT_TO_RANK; i++)
         signal(left_to_rank[i], SIG_IGN);
 }
 
 /* A stream that is opened anew would set back the place in a file, which the rank reads at, too. */
-void settle_leave_stdin_to_rank(void)
+void child_setup_leave_stdin_to_rank(void)
 {
     int nothing = open("/dev/null", O_RDONLY);
 
@@ -71,7 +71,7 @@ void settle_leave_stdin_to_rank(void)
     close(nothing);
 }
 
-void settle_mask(bool all_blocked)
+void child_setup_mask(bool all_blocked)
 {
     sigset_t mask;
 
@@ -82,41 +82,41 @@ void settle_mask(bool all_blocked)
     sigprocmask(SIG_SETMASK, &mask, NULL);
 }
 
-void settle_drop_handlers(void)
+void child_setup_drop_handlers(void)
 {
     set_as_before_the_run(SIGCHLD);
     set_as_before_the_run(SIGCONT);
 }
 
-void settle_take_signals(bool is_users)
+void child_setup_take_signals(bool is_users)
 {
-    settle_drop_handlers();
+    child_setup_drop_handlers();
     for (size_t i = 0; i < LEFT_TO_RANK; i++)
         set_as_before_the_run(left_to_rank[i]);
     if (!is_users)
         signal(SIGINT, SIG_IGN);
     for (size_t i = 0; !is_users && drain_signals_are_taken && i < DRAIN_SIGNALS; i++)
         signal(drain_signals[i], SIG_IGN);
-    settle_mask(false);
+    child_setup_mask(false);
 }
 
 /* A launcher, or a shell, kills a rank together with its process group. The host is to outlive that for a moment, as it ends
  * what has left the group or changed its user; all else stays in the rank's group, for the terminal's signals. */
 static pid_t group_of_rank;
 
-void settle_note_group(void)
+void child_setup_note_group(void)
 {
     group_of_rank = getpgrp();
 }
 
-void settle_leave_group(void)
+void child_setup_leave_group(void)
 {
     if (setpgid(0, 0))
         log_write(MPM_LOG_DEBUG,
                   "a host stays in the process group of its rank"); /* it leads a session: no rank does */
 }
 
-void settle_die_with(pid_t parent, int signal_number)
+void child_setup_die_with(pid_t parent, int signal_number)
 {
     prctl(PR_SET_PDEATHSIG, signal_number);
     if (getppid() != parent)
@@ -153,9 +153,9 @@ static void print_by_lines(void)
     setvbuf(stdout, buffer, _IOLBF, sizeof buffer);
 }
 
-void settle_in(pid_t host)
+void child_setup_in(pid_t host)
 {
-    settle_die_with(host, SIGKILL);
+    child_setup_die_with(host, SIGKILL);
     (void)!setpgid(0, group_of_rank); /* EPERM, if the rank and all else in it have ended */
     offspring_mark();
     be_first_in_line_for_memory();
