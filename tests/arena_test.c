@@ -488,7 +488,7 @@ static void roots_are_kept(void)
     CU_ASSERT_EQUAL_FATAL(arena_attach(arena, &attached), MPM_OK);
     CU_ASSERT_STRING_EQUAL(arena_root(attached, ARENA_ROOT_NODE), "node");
     CU_ASSERT_STRING_EQUAL(arena_root(attached, ARENA_ROOTS - 1), "last");
-    CU_ASSERT_EQUAL(arena_make_root(arena, ARENA_ROOT_HOSTS, SIZE), MPM_ENOMEM);
+    CU_ASSERT_EQUAL(arena_make_root(arena, ARENA_ROOT_FORKSERVERS, SIZE), MPM_ENOMEM);
     arena_free(arena, arena_offset(arena, arena_root(arena, ARENA_ROOT_NODE)));
     arena_free(arena, arena_offset(arena, arena_root(arena, ARENA_ROOTS - 1)));
     drop(arena, SIZE);

@@ -29,7 +29,7 @@ start()
     mapfile -t mains < <(named long_run "${all[@]}")
     told=()
     [ "$ranks" = 0 ] || told=("${mains[@]}")
-    mapfile -t hosts < <(named mpmap-host "${all[@]}")
+    mapfile -t hosts < <(named mpmap-forker "${all[@]}")
     mapfile -t workers < <(named mpmap-worker "${all[@]}")
 }
 

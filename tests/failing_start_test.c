@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Pools whose workers cannot be started, while main, the hosts, or the first worker are held up at each point between
+/* Pools whose workers cannot be started, while main, the fork servers, or the first worker are held up at each point between
  * stores that matter (shm/kill_point.h): opening one fails all the same, and says why. And pools whose workers cannot be
  * replaced for a while: they go on. */
 #include <CUnit/CUnit.h>
@@ -16,7 +16,7 @@
 
 #include <mpmap.h>
 
-#include "host/host.h"
+#include "forkserver/forkserver.h"
 #include "shm/kill_point.h"
 #include "support/shared_file.h"
 #include "support/suite.h"
@@ -29,7 +29,7 @@ unsigned long kill_point_count, kill_point_target;
 #define MOST_WORKERS 64u
 #define PATIENCE     2000u /* maps of some milliseconds, until all workers are back */
 
-enum slow { NOBODY, MAIN, HOSTS, FIRST_WORKER };
+enum slow { NOBODY, MAIN, FORKSERVERS, FIRST_WORKER };
 
 /* What all processes see. */
 static struct {
@@ -53,8 +53,8 @@ static bool is_slow(void)
     switch (atomic_load(&shared->slow)) {
     case MAIN:
         return getpid() == main_pid;
-    case HOSTS:
-        return host_is_self();
+    case FORKSERVERS:
+        return forkserver_is_self();
     case FIRST_WORKER:
         return is_first_worker;
     default:
@@ -155,7 +155,7 @@ static void check_refusal(enum slow slow, mpm_initializer *initializer, const ch
 
 static void workers_that_die_at_start_are_told_of_whoever_is_slow(void)
 {
-    for (enum slow slow = NOBODY; slow <= HOSTS; slow++)
+    for (enum slow slow = NOBODY; slow <= FORKSERVERS; slow++)
         check_refusal(slow, die, "the last one was killed by SIGSEGV in its initializer");
 }
 
@@ -168,7 +168,7 @@ static void initializers_that_fail_are_told_of_whoever_is_slow(void)
 static void processes_that_cannot_be_forked_are_told_of(void)
 {
     let_forks_fail(-1, -1);
-    for (enum slow slow = NOBODY; slow <= HOSTS; slow++)
+    for (enum slow slow = NOBODY; slow <= FORKSERVERS; slow++)
         check_refusal(slow, NULL, "a process cannot be forked: Resource temporarily unavailable");
     atomic_store(&shared->no_fork, 0);
 }
@@ -270,7 +270,7 @@ static void forks_that_fail_delay_a_pool_and_do_not_end_it(void)
     static const int times[] = {1, 3, 6};
     mpm_pool *pool = open_two_a_rank(0);
 
-    for (enum slow slow = NOBODY; slow <= HOSTS; slow++) {
+    for (enum slow slow = NOBODY; slow <= FORKSERVERS; slow++) {
         atomic_store(&shared->pause_ns, 200000);
         atomic_store(&shared->slow, slow);
         for (unsigned i = 0; i < sizeof times / sizeof *times; i++) {
@@ -339,7 +339,7 @@ static void workers_that_are_killed_as_they_start_are_a_lack(void)
     mpm_pool_close(pool);
 }
 
-/* Hosts do not try it all the time. */
+/* Fork servers do not try it all the time. */
 static void a_pool_without_workers_says_what_it_lacks(void)
 {
     mpm_pool *pool = open_two_a_rank(0);
@@ -412,7 +412,7 @@ static void expect_limit_on(unsigned node)
     mpm_process process = {{0}};
     int status;
 
-    do /* hosts have a spare */
+    do /* fork servers have a spare */
         status = mpm_process_start(do_nothing, NULL, 0, &options, &process);
     while (!status);
     CU_ASSERT_EQUAL(status, MPM_ESYSTEM);

@@ -13,7 +13,7 @@
 
 #include <mpmap.h>
 
-#include "host/host_inside.h"
+#include "forkserver/forkserver_inside.h"
 #include "node/context.h"
 #include "pool/driver/pool_state.h"
 #include "pool/node/node_pool_inside.h"
@@ -489,9 +489,9 @@ static void take_records(bool taken)
     for (uint32_t number = 0; (record = process_find(context_arena(), number)); number++) {
         if (process_state_of(atomic_load(&record->word)) != from)
             continue;
-        host_set_state(record, taken ? PROCESS_RESERVED : PROCESS_FREE);
+        forkserver_set_state(record, taken ? PROCESS_RESERVED : PROCESS_FREE);
         if (!taken)
-            host_note_free(context_arena(), record);
+            forkserver_note_free(context_arena(), record);
     }
 }
 

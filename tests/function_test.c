@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Functions that travel: what is one and what is none, and that tasks from anywhere run in the workers of all
- * ranks: static ones of the program, and those of plugins that were opened long after the workers' hosts were
+ * ranks: static ones of the program, and those of plugins that were opened long after the workers' fork servers were
  * forked. Plugins stand in plugins/ beside this program. */
 #include <CUnit/CUnit.h>
 #include <CUnit/Basic.h>
@@ -322,14 +322,14 @@ static void the_build_of_the_program_is_constant(void)
 }
 
 /* Waits until all workers have come here, in a file that the context names: then each has one item. The
- * result is the host that the worker is of. */
+ * result is the fork server that the worker is of. */
 static int meet_all(mpm_call *call, const void *item, void *result)
 {
     const unsigned *workers = item;
     int file = open(mpm_call_context(call), O_RDWR | O_CLOEXEC);
     _Atomic unsigned *met = mmap(NULL, sizeof *met, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     double end_s = clock_now_s() + PATIENCE_S;
-    pid_t host = getppid();
+    pid_t forkserver = getppid();
 
     close(file);
     if (met == MAP_FAILED)
@@ -337,7 +337,7 @@ static int meet_all(mpm_call *call, const void *item, void *result)
     atomic_fetch_add(met, 1);
     while (atomic_load(met) < *workers && clock_now_s() < end_s)
         sched_yield();
-    memcpy(result, &host, sizeof host);
+    memcpy(result, &forkserver, sizeof forkserver);
     return atomic_load(met) < *workers
                ? mpm_fail(call, "only %u of %u workers came", atomic_load(met), *workers)
                : 0;
@@ -347,8 +347,8 @@ static void a_static_function_runs_in_the_workers_of_all_ranks(void)
 {
     const char *path = in_folder("meeting");
     int file = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    unsigned items[64], workers, hosts = 0;
-    pid_t host_of[64];
+    unsigned items[64], workers, forkservers = 0;
+    pid_t forkserver_of[64];
     mpm_pool *pool = NULL;
 
     CU_ASSERT_FATAL(file >= 0 && !ftruncate(file, sizeof(unsigned)));
@@ -358,18 +358,18 @@ static void a_static_function_runs_in_the_workers_of_all_ranks(void)
     for (unsigned i = 0; i < workers; i++)
         items[i] = workers;
     CU_ASSERT_EQUAL(
-        mpm_pool_map(pool, meet_all, items, workers, sizeof *items, sizeof *host_of,
+        mpm_pool_map(pool, meet_all, items, workers, sizeof *items, sizeof *forkserver_of,
                      &(mpm_map_options){.chunk = 1, .context = path, .context_size = strlen(path) + 1},
-                     host_of),
+                     forkserver_of),
         MPM_OK);
     for (unsigned i = 0; i < workers; i++) {
         unsigned first = 0;
 
-        while (host_of[first] != host_of[i])
+        while (forkserver_of[first] != forkserver_of[i])
             first++;
-        hosts += first == i;
+        forkservers += first == i;
     }
-    CU_ASSERT_EQUAL(hosts, mpm_rank_count());
+    CU_ASSERT_EQUAL(forkservers, mpm_rank_count());
     mpm_pool_close(pool);
     close(file);
     unlink(path);

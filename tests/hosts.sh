@@ -28,7 +28,7 @@ lose_hosts() # ranks ranks-per-node hosts-that-stay seconds
     started=$!
     wait_for 30 is_running
     mapfile -t all < <(tree "$started")
-    mapfile -t hosts < <(named mpmap-host "${all[@]}")
+    mapfile -t hosts < <(named mpmap-forker "${all[@]}")
     check "$what: each rank has a host" [ "${#hosts[@]}" = $((ranks ? ranks : 1)) ]
     mapfile -t hosts < <(printf '%s\n' "${hosts[@]}" | shuf --random-source=<(yes "$seed"))
     for victim in "${hosts[@]:stay}"; do

@@ -14,7 +14,7 @@ ours()
 {
     local child
     case $(cat "/proc/$1/comm" 2>/dev/null) in
-    long_run | mpmap-host | mpmap-worker) echo "$1" ;;
+    long_run | mpmap-forker | mpmap-worker) echo "$1" ;;
     esac
     for child in $(cat /proc/"$1"/task/*/children 2>/dev/null); do ours "$child"; done
 }

@@ -21,7 +21,7 @@ start()
     started=$!
     wait_for 30 is_running || echo "the run does not start"
     mapfile -t all < <(tree "$started")
-    mapfile -t ours < <(named interrupted "${all[@]}"; named mpmap-host "${all[@]}"; named mpmap-worker "${all[@]}")
+    mapfile -t ours < <(named interrupted "${all[@]}"; named mpmap-forker "${all[@]}"; named mpmap-worker "${all[@]}")
     mapfile -t mains < <(named interrupted "${all[@]}")
 }
 

@@ -85,7 +85,7 @@ solo_sets_off_no_mpi()
     mapfile -t all < <(tree "$started")
     check "without a launcher, a run is main, a host and workers, and nobody else" \
         [ "$(for pid in "${all[@]}"; do cat "/proc/$pid/comm"; done | sort | uniq -c | tr -s ' \n' ' ')" = \
-        " 1 long_run 1 mpmap-host $(nproc) mpmap-worker " ]
+        " 1 long_run 1 mpmap-forker $(nproc) mpmap-worker " ]
     check "without a launcher, there is no session folder of Open MPI" [ -z "$(ls -A "$work/sessions")" ]
     check "workers are first in line when memory is out" workers_have_score 1000 "${all[@]}"
     check "main and hosts are not" others_have_score "$(cat /proc/self/oom_score_adj)" "${all[@]}"
@@ -107,7 +107,7 @@ others_have_score()
 {
     local score=$1 pid
     shift
-    for pid in $(named mpmap-host "$@") $(named long_run "$@"); do
+    for pid in $(named mpmap-forker "$@") $(named long_run "$@"); do
         [ "$(cat "/proc/$pid/oom_score_adj")" = "$score" ] || return 1
     done
 }

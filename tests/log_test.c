@@ -79,7 +79,7 @@ static int crash_at_five(mpm_call *call, const void *item, void *result)
     return mpm_call_index(call) == 5 ? raise(SIGKILL) : 0;
 }
 
-/* Workers are told of by the hosts of their nodes: before the map can end. */
+/* Workers are told of by the fork servers of their nodes: before the map can end. */
 static void pools_and_deaths_of_workers_are_told(void)
 {
     mpm_pool *pool = NULL;

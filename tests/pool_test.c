@@ -659,7 +659,7 @@ static void a_task_that_fails_everywhere_leaves_the_pool_whole(void)
     mpm_pool_close(pool);
 }
 
-/* A kernel that is out of memory kills the process with the highest score: a worker, not a rank or a host. */
+/* A kernel that is out of memory kills the process with the highest score: a worker, not a rank or a fork server. */
 static int tell_oom_score(mpm_call *call, const void *item, void *result)
 {
     FILE *file = fopen("/proc/self/oom_score_adj", "re");

@@ -12,7 +12,7 @@
 #include <mpmap.h>
 
 #include "base/clock.h"
-#include "host/host_inside.h"
+#include "forkserver/forkserver_inside.h"
 #include "kill_run.h"
 #include "node/context.h"
 #include "shm/arena.h"
@@ -228,7 +228,7 @@ static uint32_t lowest_free_record(void)
 /* Its last handle stays stale, and no other names it. */
 static void a_record_whose_generations_are_used_up_is_not_taken_again(void)
 {
-    uint32_t last = host_area_of(context_arena())->generation + RECORD_GENERATIONS;
+    uint32_t last = forkserver_area_of(context_arena())->generation + RECORD_GENERATIONS;
     uint32_t number = lowest_free_record();
     mpm_process process, other;
 

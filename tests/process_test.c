@@ -875,7 +875,7 @@ static void a_starter_may_be_killed_at_any_moment(void)
     CU_ASSERT_EQUAL(arena_check(context_arena()), MPM_OK);
 }
 
-/* The process that the host of this rank has forked in advance; 0 if there is none. */
+/* The process that the fork server of this rank has forked in advance; 0 if there is none. */
 static int find_spare(void)
 {
     FILE *children = popen("for child in $(cat /proc/$PPID/task/*/children); do"

@@ -449,14 +449,14 @@ static void the_own_card_tells_the_truth(void)
     CU_ASSERT(card.version > 0);
 }
 
-static bool may_rename_host(void *unused)
+static bool may_rename_forkserver(void *unused)
 {
     (void)unused;
     return !unshare(CLONE_NEWUTS) && !sethostname("x", 1);
 }
 
 /* The longest name that Linux allows does not fit, and is cut. */
-static bool long_host_name_is_cut(void *unused)
+static bool long_forkserver_name_is_cut(void *unused)
 {
     char name[64];
     struct rank_card card;
@@ -469,13 +469,13 @@ static bool long_host_name_is_cut(void *unused)
            !strncmp(card.machine, name, sizeof card.machine - 1);
 }
 
-static void a_long_host_name_is_cut(void)
+static void a_long_forkserver_name_is_cut(void)
 {
-    if (child_wait(child_start(may_rename_host, NULL))) {
+    if (child_wait(child_start(may_rename_forkserver, NULL))) {
         puts("(no right to set a host name: not tried)");
         return;
     }
-    CU_ASSERT(child_succeeds(long_host_name_is_cut, NULL));
+    CU_ASSERT(child_succeeds(long_forkserver_name_is_cut, NULL));
 }
 
 int main(void)
@@ -502,7 +502,7 @@ int main(void)
         {"another_build_is_an_error_that_names_both", another_build_is_an_error_that_names_both},
         {"large_runs_cost_no_more_a_rank", large_runs_cost_no_more_a_rank},
         {"the_own_card_tells_the_truth", the_own_card_tells_the_truth},
-        {"a_long_host_name_is_cut", a_long_host_name_is_cut},
+        {"a_long_host_name_is_cut", a_long_forkserver_name_is_cut},
     };
 
     return suite_run("topology", tests, sizeof tests / sizeof *tests);

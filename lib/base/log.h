@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the library says unasked: one line a message on stderr, written whole, so that lines of different
- * processes do not mix. Only processes that have nobody to return an error to (hosts, workers, ranks other
+ * processes do not mix. Only processes that have nobody to return an error to (fork servers, workers, ranks other
  * than main, couriers) log errors; all else is for those who ask for it: MPMAP_LOG, mpm_log_to_stderr(). For all of
  * lib/. */
 #ifndef BASE_LOG_H

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "host/host.h"
+#include "forkserver/forkserver.h"
 #include "node/context_inside.h"
 
 struct context context;
@@ -82,7 +82,7 @@ _Noreturn void context_end_nobody(int code)
 /* As after mpm_finalize. Its parent's number is no other's, so whatever it held by that would never be free. */
 static void become_nobody(void)
 {
-    if (!context.runs || host_forks())
+    if (!context.runs || forkserver_forks())
         return;
     context_is_nobody = true;
     context.runs = false;

@@ -14,7 +14,7 @@ enum role {
     ROLE_NONE, /* before mpm_init, or after mpm_finalize */
     ROLE_MAIN,
     ROLE_RANK,   /* another rank: its thread, or its courier's */
-    ROLE_FORKED, /* a host, or what it has forked */
+    ROLE_FORKED, /* a fork server, or what it has forked */
 };
 
 enum role context_role(void);

@@ -27,7 +27,7 @@ struct node_area {
     _Atomic uint32_t log_level; /* enum mpm_log_level */
     _Atomic uint32_t broken;    /* 0, 1: being written, 2: what follows can be read */
     _Atomic uint32_t
-        is_lost; /* 1: the run ends without MPI; by the leader's courier, before hosts are told to end */
+        is_lost; /* 1: the run ends without MPI; by the leader's courier, before fork servers are told to end */
     _Atomic uint32_t is_closing; /* 1: the leader's courier has ended */
     _Atomic uint32_t
         is_draining; /* 1: a drain has begun; by any process of the node, also in a signal handler */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Losses. A rank that has lost its host stores that in the arena (host.c); its leader tells main, once; main keeps it
+/* Losses. A rank that has lost its fork server stores that in the arena (forkserver.c); its leader tells main, once; main keeps it
  * in `losses`, which its courier writes and its threads read. */
 #include "node/loss.h"
 
@@ -11,12 +11,12 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "host/host.h"
+#include "forkserver/forkserver.h"
 #include "net/courier.h"
 #include "node/context.h"
 #include "node/message.h"
 
-static _Atomic uint32_t *losses; /* by rank: 0, or 1 and its host's wait status above */
+static _Atomic uint32_t *losses; /* by rank: 0, or 1 and its fork server's wait status above */
 static bool *is_posted;          /* by rank in node: in the courier of another leader */
 
 int loss_table_create(void)
@@ -36,9 +36,9 @@ void loss_table_free(void)
     is_posted = NULL;
 }
 
-static bool on_host_lost(unsigned node, const void *payload, size_t size)
+static bool on_forkserver_lost(unsigned node, const void *payload, size_t size)
 {
-    const struct message_host_lost *message = payload;
+    const struct message_forkserver_lost *message = payload;
     const struct topology *topology = context_topology();
 
     if (size != sizeof *message || message->rank >= topology->rank_count ||
@@ -49,26 +49,26 @@ static bool on_host_lost(unsigned node, const void *payload, size_t size)
     return true;
 }
 
-/* In another leader's courier: tells main, once, of each host of this node that is lost. */
+/* In another leader's courier: tells main, once, of each fork server of this node that is lost. */
 static bool post_losses(void)
 {
     const struct topology *topology = context_topology();
     bool has_posted = false;
 
     for (unsigned i = 0; i < topology->nodes[topology->node].ranks; i++) {
-        struct message_host_lost message = {.rank = topology_rank_of(topology, topology->node, i)};
+        struct message_forkserver_lost message = {.rank = topology_rank_of(topology, topology->node, i)};
 
-        if (is_posted[i] || !host_is_lost(context_arena(), i))
+        if (is_posted[i] || !forkserver_is_lost(context_arena(), i))
             continue;
-        message.wait_status = host_loss(context_arena(), i);
+        message.wait_status = forkserver_loss(context_arena(), i);
         is_posted[i] = has_posted = true;
-        if (courier_post_one(0, MESSAGE_HOST_LOST, &message, sizeof message))
+        if (courier_post_one(0, MESSAGE_FORKSERVER_LOST, &message, sizeof message))
             context_break(MPM_ENOMEM, mpm_error());
     }
     return has_posted;
 }
 
-/* How the host of a rank has ended, as far as is known in main; false if it has not. */
+/* How the fork server of a rank has ended, as far as is known in main; false if it has not. */
 static bool find_loss(unsigned rank, int *wait_status)
 {
     const struct topology *topology = context_topology();
@@ -79,9 +79,9 @@ static bool find_loss(unsigned rank, int *wait_status)
         *wait_status = (int)(loss >> 1);
         return loss;
     }
-    if (!host_is_lost(context_arena(), info->rank_in_node))
+    if (!forkserver_is_lost(context_arena(), info->rank_in_node))
         return false;
-    *wait_status = host_loss(context_arena(), info->rank_in_node);
+    *wait_status = forkserver_loss(context_arena(), info->rank_in_node);
     return true;
 }
 
@@ -99,7 +99,7 @@ static char *describe_loss(unsigned rank, int wait_status, char *text, size_t si
     const struct rank_info *info = &topology->ranks[rank];
     char how[120];
 
-    snprintf(text, size, "the host process of rank %u on %s %s: %u %s lost", rank,
+    snprintf(text, size, "the fork server process of rank %u on %s %s: %u %s lost", rank,
              topology->nodes[info->node].name, describe_wait_status(wait_status, how, sizeof how),
              info->slots, info->slots == 1 ? "slot is" : "slots are");
     return text;
@@ -117,14 +117,14 @@ int loss_check(void)
             describe_loss(rank, wait_status, first, sizeof first);
     }
     if (count > 1)
-        return error_set(MPM_EHOSTLOST, "%s, and those of %u more ranks", first, count - 1);
-    return count ? error_set(MPM_EHOSTLOST, "%s", first) : MPM_OK;
+        return error_set(MPM_EFORKSERVER, "%s, and those of %u more ranks", first, count - 1);
+    return count ? error_set(MPM_EFORKSERVER, "%s", first) : MPM_OK;
 }
 
 void loss_say(void)
 {
     const struct topology *topology = context_topology();
-    int wait_status = host_loss(context_arena(), topology->ranks[topology->rank].rank_in_node);
+    int wait_status = forkserver_loss(context_arena(), topology->ranks[topology->rank].rank_in_node);
     char sentence[256];
 
     log_write(MPM_LOG_ERROR, "%s", describe_loss(topology->rank, wait_status, sentence, sizeof sentence));
@@ -132,7 +132,7 @@ void loss_say(void)
 
 void loss_announce(void)
 {
-    courier_handle(MESSAGE_HOST_LOST, on_host_lost);
+    courier_handle(MESSAGE_FORKSERVER_LOST, on_forkserver_lost);
     if (context_topology()->rank)
         courier_add_work(post_losses);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Hosts that have died before the end of the run, which costs the slots of their ranks and no more. Each leader looks
+/* Fork servers that have died before the end of the run, which costs the slots of their ranks and no more. Each leader looks
  * at those of its own node, and tells main of them. For node/ and the layers above it. */
 #ifndef NODE_LOSS_H
 #define NODE_LOSS_H
@@ -12,11 +12,11 @@ void loss_table_free(void);
 /* In every leader, before its courier starts. */
 void loss_announce(void);
 
-/* Says in the log that the calling rank has lost its host, and what that costs. */
+/* Says in the log that the calling rank has lost its fork server, and what that costs. */
 void loss_say(void);
-/* In main: whether the host of a rank is lost. */
+/* In main: whether the fork server of a rank is lost. */
 bool loss_is(unsigned rank);
-/* In main: MPM_EHOSTLOST if any host was lost in this run. */
+/* In main: MPM_EFORKSERVER if any fork server was lost in this run. */
 int loss_check(void);
 
 #endif

@@ -9,14 +9,14 @@ enum node_message {
     /* From main */
     MESSAGE_LOG_LEVEL = 8, /* uint32_t: enum mpm_log_level */
     /* To main */
-    MESSAGE_HOST_LOST, /* struct message_host_lost */
+    MESSAGE_FORKSERVER_LOST, /* struct message_forkserver_lost */
     /* To main, and from main to all */
     MESSAGE_DRAIN, /* nothing: a drain has begun */
 };
 
-struct message_host_lost {
+struct message_forkserver_lost {
     uint32_t rank;
-    int32_t wait_status; /* of its host, as waitpid gives it */
+    int32_t wait_status; /* of its fork server, as waitpid gives it */
 };
 
 #endif

@@ -44,7 +44,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "host/host.h"
+#include "forkserver/forkserver.h"
 #include "net/courier.h"
 #include "node/context.h"
 #include "object/call_given.h"
@@ -481,7 +481,7 @@ int invoke_remote(const mpm_handle *handle, struct invocation *invocation, doubl
     return (status = thread_token_ensure()) ? status : call_run(handle, invocation, timeout_s);
 }
 
-/* In the host. */
+/* In the fork server. */
 
 void call_owner_died(struct arena *arena, uint32_t process)
 {

@@ -76,7 +76,7 @@ uint64_t call_deadline_ns(double timeout_s);
 int call_table_create(struct arena *arena);
 /* Has the courier do its part. Before it starts. */
 void call_announce(void);
-/* Gives up the calls of a dead process. In the host. */
+/* Gives up the calls of a dead process. In the fork server. */
 void call_owner_died(struct arena *arena, uint32_t process);
 
 /* In the courier: posts what processes of this node have asked for so far. */

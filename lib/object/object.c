@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "host/host.h"
+#include "forkserver/forkserver.h"
 #include "node/context.h"
 #include "shm/kill_point.h"
 
@@ -25,7 +25,7 @@ static const char *const kind_names[] = {"object",  "node", "process",        "v
                                          "queue",   "lock", "semaphore",      "condition", "event",
                                          "barrier", "pipe", "value of bytes", "result"};
 
-/* In the arena, by ARENA_ROOT_OBJECTS: made by the leader before the node's hosts are forked. */
+/* In the arena, by ARENA_ROOT_OBJECTS: made by the leader before the node's fork servers are forked. */
 struct object_table {
     _Atomic uint64_t segment[MAX_SEGMENTS]; /* offsets of SEGMENT_RECORDS object records each */
     _Atomic uint32_t hint; /* object records below this place are taken, as far as anybody knows */

@@ -251,7 +251,7 @@ static inline void object_set_clean(struct object *object)
 /* Calls `visit` for every object record, free ones too. */
 void object_walk(struct arena *arena, void (*visit)(struct object *object, void *argument), void *argument);
 
-/* Sets free what a dead process was making, and rings for it wherever it may have owed that. In the host. */
+/* Sets free what a dead process was making, and rings for it wherever it may have owed that. In the fork server. */
 void object_free_reserved(struct arena *arena, uint32_t process);
 
 #endif

@@ -58,7 +58,7 @@ bool post_try_waiting(void);
 int post_table_create(struct arena *arena);
 /* Has the courier do its part. Before it starts. */
 void post_announce(void);
-/* A process has died: the courier is to look at what it may have left. In the host. */
+/* A process has died: the courier is to look at what it may have left. In the fork server. */
 void post_owner_died(struct arena *arena);
 
 #endif

@@ -2,7 +2,7 @@
 /* Thread references; see the header. */
 #include "object/thread_ref.h"
 
-#include "host/host.h"
+#include "forkserver/forkserver.h"
 #include "node/context.h"
 
 static uint32_t own_thread(void)

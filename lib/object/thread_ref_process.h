@@ -14,7 +14,7 @@ bool thread_ref_is_in_args(const void *args, size_t size);
 /* Has all kinds take the process that is started with these. */
 void thread_ref_take_args(const void *args, size_t size, const struct thread_ref *process);
 
-/* In the host: a process of this node that had been a thread reference somewhere has died, and its record says so: wakes whoever
+/* In the fork server: a process of this node that had been a thread reference somewhere has died, and its record says so: wakes whoever
  * sleeps on an object, to look again. */
 void thread_ref_died_local(void);
 /* In the courier: marks it in all objects of this node. */

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Processes. A handle names a process record of its node (place and generation): see host/host.h for who
+/* Processes. A handle names a process record of its node (place and generation): see forkserver/forkserver.h for who
  * writes what there. A record stays after the end of its process until it is closed, by one compare-and-swap
  * of its word, so a handle is good or stale at any moment, and nothing else is to be freed then.
  *
  * What a process is to run stands in a block, its spec: a block of the starter's, then the record's, freed by
- * the host that reaps the process. Whoever dies while it starts a process leaves either nothing or a process.
+ * the fork server that reaps the process. Whoever dies while it starts a process leaves either nothing or a process.
  *
  * `about` of a record is written before the record is wanted, and constant then but for `leaves`, which the
  * process itself sets before it starts a daemon; before it becomes a thread reference of an object it sets `is_thread_ref`.
- * The host that reaps it has its daemons killed on this node, and wakes who may wait for the dead thread reference; for
- * other nodes it puts the record's number into `dead_parents` and rings the doorbell. A host that dies between a
+ * The fork server that reaps it has its daemons killed on this node, and wakes who may wait for the dead thread reference; for
+ * other nodes it puts the record's number into `dead_parents` and rings the doorbell. A fork server that dies between a
  * death and the end of that leaves it to its rank, which tells of all that are dead once more
- * (process_host_lost). The courier tells the other nodes up to which generation the record's processes are
+ * (process_forkserver_lost). The courier tells the other nodes up to which generation the record's processes are
  * dead. A start that was on its way is there before that message is, because the courier posts both; one that
  * was not posted yet never will be. */
 #include "process/process.h"
@@ -27,7 +27,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "host/host.h"
+#include "forkserver/forkserver.h"
 #include "node/context.h"
 #include "node/function.h"
 #include "object/call.h"
@@ -85,8 +85,8 @@ void mpm_exit(int code)
 
 /* Starting. */
 
-/* The rank of this node that has the fewest processes for its slots, of those whose hosts there still are.
- * MPM_EHOSTLOST. */
+/* The rank of this node that has the fewest processes for its slots, of those whose fork servers there still are.
+ * MPM_EFORKSERVER. */
 static int choose_rank(unsigned *rank)
 {
     const struct topology *topology = context_topology();
@@ -96,17 +96,17 @@ static int choose_rank(unsigned *rank)
 
     for (unsigned i = 0; i < node->ranks; i++) {
         unsigned slots = topology->ranks[topology_rank_of(topology, topology->node, i)].slots;
-        double load = (double)(host_load(context_arena(), i) + 1) / slots;
+        double load = (double)(forkserver_load(context_arena(), i) + 1) / slots;
 
-        if (host_is_lost(context_arena(), i) || (has_one && load >= least))
+        if (forkserver_is_lost(context_arena(), i) || (has_one && load >= least))
             continue;
         has_one = true;
         least = load;
         *rank = i;
     }
     return has_one ? MPM_OK
-                   : error_set(MPM_EHOSTLOST,
-                               "node %s cannot start a process: it has lost all of its host processes",
+                   : error_set(MPM_EFORKSERVER,
+                               "node %s cannot start a process: it has lost all of its fork server processes",
                                node->name);
 }
 
@@ -163,7 +163,8 @@ static int start_local(const struct process_start *start, const void *args, size
         return status;
     atomic_fetch_add(&process_table_of(context_arena())->started, 1);
     while (!(status = choose_rank(&rank)) &&
-           (status = host_order(context_arena(), rank, &order, &number, &generation)) == MPM_EHOSTLOST)
+           (status = forkserver_order(context_arena(), rank, &order, &number, &generation)) ==
+               MPM_EFORKSERVER)
         ; /* that one was lost just now */
     if (status) {
         arena_free(context_arena(), order.argument);
@@ -244,13 +245,13 @@ static int start_on(unsigned node, struct process_start *start, const void *args
     return invoke(&there, &invocation, MPM_FOREVER);
 }
 
-/* On the node that is best, or the next one that still has a host. */
+/* On the node that is best, or the next one that still has a fork server. */
 static int start_somewhere(struct process_start *start, const void *args, size_t size, mpm_handle *handle)
 {
     unsigned best = choose_node(), count = context_topology()->node_count;
     int status = start_on(best, start, args, size, handle);
 
-    for (unsigned i = 1; status == MPM_EHOSTLOST && i < count; i++)
+    for (unsigned i = 1; status == MPM_EFORKSERVER && i < count; i++)
         status = start_on((best + i) % count, start, args, size, handle);
     return status;
 }

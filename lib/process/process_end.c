@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "host/host.h"
+#include "forkserver/forkserver.h"
 #include "net/courier.h"
 #include "node/context.h"
 #include "object/call.h"
@@ -47,7 +47,7 @@ static uint32_t dead_generation(uint32_t number)
     return process_generation_of(word) - (state != PROCESS_ENDED && state != PROCESS_FREE);
 }
 
-/* The host's: between the death and the word of the record it is kept in mind here. */
+/* The fork server's: between the death and the word of the record it is kept in mind here. */
 static uint32_t dead_leaves;
 
 void process_died(uint32_t number)
@@ -94,7 +94,7 @@ static void kill_all_orphans(void)
     }
 }
 
-void process_host_lost(void)
+void process_forkserver_lost(void)
 {
     struct process_record *record;
 

@@ -9,7 +9,7 @@
 #include "mpmap/process.h"
 
 #include "base/error.h"
-#include "host/host.h"
+#include "forkserver/forkserver.h"
 #include "node/context.h"
 #include "object/call.h"
 #include "object/object.h"

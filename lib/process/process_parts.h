@@ -10,7 +10,7 @@
 
 #include "mpmap/handle.h"
 
-#include "host/host.h"
+#include "forkserver/forkserver.h"
 #include "node/function.h"
 #include "object/method.h"
 #include "shm/arena.h"
@@ -29,7 +29,7 @@ struct process_about {
 };
 _Static_assert(sizeof(struct process_about) <= PROCESS_ABOUT_SIZE, "a record must have room for it");
 
-/* A node's, in its arena: made by the leader before hosts are forked. */
+/* A node's, in its arena: made by the leader before fork servers are forked. */
 struct process_table {
     struct index_set dead_parents; /* records whose dead may have daemons on other nodes: for the courier */
     _Atomic uint64_t started;      /* processes that were asked for at this node */

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "host/host.h"
+#include "forkserver/forkserver.h"
 #include "node/context.h"
 #include "object/object.h"
 #include "process/process.h"

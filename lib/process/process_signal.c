@@ -6,7 +6,7 @@
 #include "mpmap/process.h"
 
 #include "base/error.h"
-#include "host/host.h"
+#include "forkserver/forkserver.h"
 #include "node/context.h"
 #include "object/object.h"
 #include "process/process_parts.h"

@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "host/host.h"
+#include "forkserver/forkserver.h"
 #include "net/memory.h"
 #include "node/arena_size.h"
 #include "node/context.h"
@@ -47,8 +47,8 @@ static int make_node_area(void)
     if ((status = arena_make_root(context.arena, ARENA_ROOT_NODE, sizeof(struct node_area))) ||
         (status = layers_create(context.arena)))
         return status;
-    return host_area_create(context.arena, context.topology.nodes[context.topology.node].ranks,
-                            context_first_generation());
+    return forkserver_area_create(context.arena, context.topology.nodes[context.topology.node].ranks,
+                                  context_first_generation());
 }
 
 /* The leader makes the arena, then the others find it there. */

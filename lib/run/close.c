@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "host/host.h"
+#include "forkserver/forkserver.h"
 #include "net/launcher_end.h"
 #include "node/context.h"
 #include "node/context_inside.h"
@@ -58,7 +58,7 @@ bool run_close(bool is_lost)
 
     run_give_back_drain_signals();
     context.runs = false;
-    host_leave();
+    forkserver_leave();
     log_share(NULL);
     if (is_lost)
         launcher_end_after_rank();

@@ -9,7 +9,7 @@
 
 #include "mpmap/runtime.h"
 
-#include "host/host.h"
+#include "forkserver/forkserver.h"
 #include "node/context_inside.h"
 #include "run/steps.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The end of a run, which begins in main: it tells the leaders, whose couriers tell their hosts; each rank sleeps in
- * waitpid for its host, wakes when it has ended, and closes the transport together with the others. */
+/* The end of a run, which begins in main: it tells the leaders, whose couriers tell their fork servers; each rank sleeps in
+ * waitpid for its fork server, wakes when it has ended, and closes the transport together with the others. */
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -20,7 +20,7 @@ static bool ends_at_exit; /* for good, once it is true */
 int run_undo_start(int status)
 {
     courier_cancel();
-    run_end_hosts();
+    run_end_forkservers();
     if (!run_close(false))
         exit(EXIT_SUCCESS);
     run_release_arena();
@@ -62,7 +62,7 @@ static int end_run(void)
     end_together();
     if (!trouble)
         trouble = atomic_load(&context.area->is_lost) ? context_check_whole() : loss_check();
-    run_end_hosts();
+    run_end_forkservers();
     transport_take();
     run_close(atomic_load(&context.area->is_lost));
     if (!atomic_load(&context.exiting))

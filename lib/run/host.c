@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The host of a rank, from its fork to its end. A host that dies before the end costs the slots of its rank, no more:
- * that rank ends what the host has left, and sleeps on (host_stand_in). See node/loss.h. */
+/* The fork server of a rank, from its fork to its end. A fork server that dies before the end costs the slots of its rank, no more:
+ * that rank ends what the fork server has left, and sleeps on (forkserver_stand_in). See node/loss.h. */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "host/host.h"
+#include "forkserver/forkserver.h"
 #include "node/context.h"
 #include "node/context_inside.h"
 #include "node/loss.h"
@@ -22,7 +22,7 @@
 static struct {
     bool is_there, has_watcher;
     pthread_t watcher; /* main's, which sleeps for it */
-} host;
+} forkserver;
 
 /* Proves that a forked child writes into the very same memory. */
 static int try_canary(void)
@@ -43,33 +43,33 @@ static int try_canary(void)
     return MPM_OK;
 }
 
-static int fork_host(void)
+static int fork_forkserver(void)
 {
-    int status = host_start(context.arena, context_own_rank()->rank_in_node, &layers_of_host);
+    int status = forkserver_start(context.arena, context_own_rank()->rank_in_node, &layers_of_forkserver);
 
-    host.is_there = !status;
+    forkserver.is_there = !status;
     return status;
 }
 
-int run_start_host(void)
+int run_start_forkserver(void)
 {
     int status = context_own_rank()->rank_in_node ? MPM_OK : try_canary();
 
     if ((status = context.transport->agree(status)))
         return status;
     layers_begin();
-    return context.transport->agree(fork_host());
+    return context.transport->agree(fork_forkserver());
 }
 
-/* Sleeps until the end of the run: in waitpid for the rank's host, or, if that dies before, in its place. It is
+/* Sleeps until the end of the run: in waitpid for the rank's fork server, or, if that dies before, in its place. It is
  * said at once, by whoever sees it, since no call may fail for it. */
-static void watch_host(void)
+static void watch_forkserver(void)
 {
-    if (host_wait(context.arena, context_own_rank()->rank_in_node))
+    if (forkserver_wait(context.arena, context_own_rank()->rank_in_node))
         return;
     loss_say();
     eventcount_notify(&context.area->doorbell);
-    host_stand_in(context.arena);
+    forkserver_stand_in(context.arena);
 }
 
 int run_start_thread(pthread_t *thread, void *(*body)(void *))
@@ -87,46 +87,46 @@ int run_start_thread(pthread_t *thread, void *(*body)(void *))
 static void *watcher_main(void *unused)
 {
     (void)unused;
-    watch_host();
+    watch_forkserver();
     return NULL;
 }
 
 int run_start_watcher(void)
 {
-    int status = run_start_thread(&host.watcher, watcher_main);
+    int status = run_start_thread(&forkserver.watcher, watcher_main);
 
-    host.has_watcher = !status;
+    forkserver.has_watcher = !status;
     return status;
 }
 
-void run_sleep_with_host(void)
+void run_sleep_with_forkserver(void)
 {
     struct eventcount *doorbell = &context.area->doorbell;
 
-    watch_host();
-    while (!host_is_ending(context.arena)) {
+    watch_forkserver();
+    while (!forkserver_is_ending(context.arena)) {
         uint32_t seen = eventcount_prepare(doorbell);
 
-        if (!host_is_ending(context.arena))
+        if (!forkserver_is_ending(context.arena))
             eventcount_wait(doorbell, seen, 0, CLOCK_FOREVER);
     }
-    host.is_there = false;
+    forkserver.is_there = false;
 }
 
 void run_end_processes(void)
 {
-    host_end_all(context.arena);
+    forkserver_end_all(context.arena);
     eventcount_notify(&context.area->doorbell);
 }
 
-void run_end_hosts(void)
+void run_end_forkservers(void)
 {
-    if (!host.is_there)
+    if (!forkserver.is_there)
         return;
     run_end_processes();
-    if (host.has_watcher)
-        pthread_join(host.watcher, NULL);
+    if (forkserver.has_watcher)
+        pthread_join(forkserver.watcher, NULL);
     else
-        watch_host();
-    host.is_there = host.has_watcher = false;
+        watch_forkserver();
+    forkserver.is_there = forkserver.has_watcher = false;
 }

@@ -111,11 +111,12 @@ static void on_process_change(uint32_t process, bool has_ended)
     process_changed(process, has_ended);
 }
 
-static void on_host_loss(void)
+static void on_forkserver_loss(void)
 {
     pool_registry_process_ended();
-    process_host_lost();
+    process_forkserver_lost();
 }
 
-const struct host_callbacks layers_of_host = {
-    .process_died = on_process_death, .process_changed = on_process_change, .host_lost = on_host_loss};
+const struct forkserver_callbacks layers_of_forkserver = {.process_died = on_process_death,
+                                                          .process_changed = on_process_change,
+                                                          .forkserver_lost = on_forkserver_loss};

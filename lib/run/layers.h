@@ -3,12 +3,12 @@
 #ifndef RUN_LAYERS_H
 #define RUN_LAYERS_H
 
-#include "host/host.h"
+#include "forkserver/forkserver.h"
 #include "shm/arena.h"
 
-/* By the leader, in a new arena, before hosts are forked: makes what each layer has there. MPM_ENOMEM. */
+/* By the leader, in a new arena, before fork servers are forked: makes what each layer has there. MPM_ENOMEM. */
 int layers_create(struct arena *arena);
-/* By every rank, which has attached the arena, before it forks its host: what all processes of the run must know. What
+/* By every rank, which has attached the arena, before it forks its fork server: what all processes of the run must know. What
  * an earlier run has left is forgotten. */
 void layers_begin(void);
 /* By every leader, before its courier starts: who takes which message, and what else the courier does. What an earlier run
@@ -17,7 +17,7 @@ void layers_announce(void);
 /* In main, by mpm_finalize, before anything else ends: waits for what was begun. */
 void layers_end(void);
 
-/* What a host does with what happens to its processes. */
-extern const struct host_callbacks layers_of_host;
+/* What a fork server does with what happens to its processes. */
+extern const struct forkserver_callbacks layers_of_forkserver;
 
 #endif

@@ -37,7 +37,7 @@ const struct message_rule *messages_rule_of(uint32_t kind)
         return NULL;
         /* node */
         RULE(MESSAGE_LOG_LEVEL, OTHERS, NOTHING)
-        RULE(MESSAGE_HOST_LOST, POOLS, BIT(POOLS))
+        RULE(MESSAGE_FORKSERVER_LOST, POOLS, BIT(POOLS))
         RULE(MESSAGE_DRAIN, OTHERS, NOTHING)
         /* object */
         RULE(MESSAGE_CALL, CALLS, BIT(CANCELS))

@@ -15,7 +15,7 @@
  * - A REPLY. It goes to one caller. What the home has posted before it (a delegation, puts and adds of its own processes) was
  *   sent before it. What comes later and passes it has nothing to do with that caller.
  * - Orders and news of pools. All of these are one lane: a lease needs its job, a job its pool, recalls and ends the
- *   lease, and main counts on results before the loss of a host. With calls they have no order but what a task relies
+ *   lease, and main counts on results before the loss of a fork server. With calls they have no order but what a task relies
  *   on, which has the replies to its calls before it returns, so before its results are on their way.
  * - What is posted (POSTED) is never large: it is bounded by a send buffer. It passes all, so what a node has posted before
  *   anything else it says is there before that. The answer to a recall of delegations follows it in order.

@@ -36,7 +36,7 @@ int run_serve(void)
 {
     struct eventcount nothing = {0};
 
-    run_sleep_with_host();
+    run_sleep_with_forkserver();
     run_end_courier();
     if (atomic_load(&context.area->is_lost)) {
         launcher_end_after_rank();

@@ -7,7 +7,7 @@
  * when the courier has ended.
  *
  * Whatever step of the start fails, run_undo_start() undoes what there is: it looks at what this rank has (a courier, a
- * host, a watcher, an arena), not at how far it came. A process may be in several runs, one after the other. What a
+ * fork server, a watcher, an arena), not at how far it came. A process may be in several runs, one after the other. What a
  * layer keeps in static memory is made again by its announce function, or by whoever makes the arena; what is derived
  * from the arena's memory and kept by threads goes with the run's number. */
 #include <dirent.h>
@@ -21,7 +21,7 @@
 #include "base/config.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "host/host.h"
+#include "forkserver/forkserver.h"
 #include "net/courier.h"
 #include "node/arena_size.h"
 #include "node/context.h"
@@ -123,7 +123,7 @@ static unsigned count_threads(void)
     return count;
 }
 
-/* Hosts, and so all processes, are copies of main that have one thread. MPI's own threads are no trouble: no process
+/* Fork servers, and so all processes, are copies of main that have one thread. MPI's own threads are no trouble: no process
  * calls MPI. */
 static void warn_of_threads(unsigned threads)
 {
@@ -164,7 +164,7 @@ static int start_together(void)
     int status;
 
     if ((status = topology_check_build(&context.topology)) || (status = run_make_arena()) ||
-        (status = run_start_host()))
+        (status = run_start_forkserver()))
         return status;
     if ((status = context.transport->agree(start_threads())))
         return status;
@@ -209,8 +209,8 @@ int mpm_init(int *argc, char ***argv, const mpm_options *options)
     if (context.number && getpid() != context.pid && context.transport != &transport_solo)
         return error_set(MPM_ESTATE, "mpm_init: this process was forked by a rank: MPI is not its own");
     run_release_arena(); /* of the run before */
-    host_note_ignored_signals();
-    host_note_drain_signals(options && options->drain_at_signals);
+    forkserver_note_ignored_signals();
+    forkserver_note_drain_signals(options && options->drain_at_signals);
     replace_closed_standard_files();
     return start(options);
 }

@@ -10,23 +10,23 @@
 
 /* MPM_ENOMEM if a leader was given more than there can be: its processes would be killed as the arena fills. */
 int run_check_arena_size(void);
-/* All ranks together, from here to run_start_host(). */
+/* All ranks together, from here to run_start_forkserver(). */
 int run_make_arena(void);
 void run_release_arena(void);
 /* In main, whose threads may be in calls still: they find an end, and nothing else. */
 void run_empty_arena(void);
 
-/* host.c */
+/* forkserver.c */
 
-int run_start_host(void);
-/* Main's thread that sleeps for the host. */
+int run_start_forkserver(void);
+/* Main's thread that sleeps for the fork server. */
 int run_start_watcher(void);
 /* In a rank that is not main: sleeps until the end of the run. */
-void run_sleep_with_host(void);
-/* Tells hosts to end: all processes of this node but its ranks do. */
+void run_sleep_with_forkserver(void);
+/* Tells fork servers to end: all processes of this node but its ranks do. */
 void run_end_processes(void);
 /* The same, and waits for the own one, as all ranks of the node do. */
-void run_end_hosts(void);
+void run_end_forkservers(void);
 /* Signals are the program's: none is handled in the thread. MPM_ESYSTEM. */
 int run_start_thread(pthread_t *thread, void *(*body)(void *));
 

@@ -24,7 +24,7 @@ struct arena;
 
 /* Where layers hang what they keep in the arena, by offset. */
 enum arena_root {
-    ARENA_ROOT_HOSTS,
+    ARENA_ROOT_FORKSERVERS,
     ARENA_ROOT_NODE,
     ARENA_ROOT_OBJECTS,
     ARENA_ROOT_CALLS,

@@ -5,7 +5,7 @@
  * holds something there; anybody can ask whether it is over. A thread gets one when it first needs it, and
  * the kernel ends it with the thread, however that ends. A process that uses a table itself, and has not
  * inherited it by fork, is a lasting one: whoever shares the memory ends with it, so all of its threads have
- * one thread token, which is never over. Who writes what: see thread_token.c. For shm/ and host/record.c. */
+ * one thread token, which is never over. Who writes what: see thread_token.c. For shm/ and forkserver/record.c. */
 #ifndef SHM_THREAD_TOKEN_H
 #define SHM_THREAD_TOKEN_H
 

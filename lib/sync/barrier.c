@@ -15,7 +15,7 @@
 #include "mpmap/sync.h"
 
 #include "base/error.h"
-#include "host/host.h"
+#include "forkserver/forkserver.h"
 #include "node/context.h"
 #include "node/function.h"
 #include "shm/kill_point.h"

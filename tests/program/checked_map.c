@@ -31,7 +31,7 @@
 #define CALL_WORDS 700 /* of the largest single call: more than a cell has room for */
 #define PATIENCE_S 30
 
-#define HAS_LOST_A_PART 3 /* the exit status if the run has lost a host, and all results are right */
+#define HAS_LOST_A_PART 3 /* the exit status if the run has lost a fork server, and all results are right */
 
 /* What the task needs to know of its map. */
 struct plan {
@@ -308,7 +308,7 @@ static int tell_usage(const void *args, size_t size)
     return mpm_queue_put(*(const mpm_queue *)args, &usage, sizeof usage, PATIENCE_S) ? 1 : 0;
 }
 
-/* Blocks in use on each node that still has a host; 0 elsewhere. */
+/* Blocks in use on each node that still has a fork server; 0 elsewhere. */
 static bool count_blocks(mpm_queue queue, size_t *blocks)
 {
     for (unsigned node = 0; node < mpm_node_count(); node++) {
@@ -318,7 +318,7 @@ static bool count_blocks(mpm_queue queue, size_t *blocks)
         int code = 1, status = mpm_process_start(tell_usage, &queue, sizeof queue, &options, &process);
 
         blocks[node] = 0;
-        if (status == MPM_EHOSTLOST)
+        if (status == MPM_EFORKSERVER)
             continue;
         if (status || mpm_queue_get(queue, PATIENCE_S, &usage, sizeof usage, NULL) ||
             mpm_process_join(process, PATIENCE_S) || mpm_process_exitcode(process, &code) || code ||
@@ -423,5 +423,5 @@ int main(int argc, char **argv)
     status = mpm_finalize();
     if (!good)
         return EXIT_FAILURE;
-    return status == MPM_EHOSTLOST ? HAS_LOST_A_PART : status ? EXIT_FAILURE : EXIT_SUCCESS;
+    return status == MPM_EFORKSERVER ? HAS_LOST_A_PART : status ? EXIT_FAILURE : EXIT_SUCCESS;
 }

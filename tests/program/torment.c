@@ -2,13 +2,13 @@
 /* Does things to the processes of a run, from outside, at random instants: for kills.sh and soak.sh.
  *
  *   torment kill PID SECONDS SEED STRIKES    SIGKILL to a worker every few milliseconds
- *   torment stop PID SECONDS SEED STRIKES    SIGSTOP to a worker or a host, and SIGCONT some milliseconds later
+ *   torment stop PID SECONDS SEED STRIKES    SIGSTOP to a worker or a fork server, and SIGCONT some milliseconds later
  *   torment mix PID SECONDS SEED STRIKES     the one or the other, of which STRIKES are to kill
- *   torment host PID SECONDS SEED STRIKES    the same, and SIGKILL to one host when half of them have been done
+ *   torment fork server PID SECONDS SEED STRIKES    the same, and SIGKILL to one fork server when half of them have been done
  *
  * Acts on what is below process PID, until it has ended or SECONDS have passed. After STRIKES it makes the file
  * MPMAP_TEST_STOP, so that the run ends when it likes to. Prints how many workers it has killed, how many processes it
- * has stopped, and how many hosts it has killed. It strikes workers that have started only: when they die before that,
+ * has stopped, and how many fork servers it has killed. It strikes workers that have started only: when they die before that,
  * three in a row, the pool gives up, and rightly so; and none that is dead already. A process is named by a pidfd, so
  * that no stranger is hit whose number is the same. */
 #include <errno.h>
@@ -30,10 +30,10 @@ struct crowd {
     unsigned count;
 };
 
-enum victim { WORKERS, HOSTS, ALL };
+enum victim { WORKERS, FORKSERVERS, ALL };
 
 static uint64_t chance;
-static unsigned long kills, stops, host_kills;
+static unsigned long kills, stops, forkserver_kills;
 
 static unsigned draw(unsigned below)
 {
@@ -83,10 +83,10 @@ static pid_t parent_of(pid_t pid)
     return state ? (pid_t)strtol(state + 3, NULL, 10) : 0;
 }
 
-/* What a host has just forked bears its name until it has its own. */
-static bool is_host(pid_t pid)
+/* What a fork server has just forked bears its name until it has its own. */
+static bool is_forkserver(pid_t pid)
 {
-    return is_named(pid, "mpmap-host") && !is_named(parent_of(pid), "mpmap-host");
+    return is_named(pid, "mpmap-forker") && !is_named(parent_of(pid), "mpmap-forker");
 }
 
 static bool is_started_worker(pid_t pid)
@@ -101,7 +101,7 @@ static bool is_struck(pid_t pid, enum victim victims)
 {
     if (is_dead(pid))
         return false;
-    return (victims != WORKERS && is_host(pid)) || (victims != HOSTS && is_started_worker(pid));
+    return (victims != WORKERS && is_forkserver(pid)) || (victims != FORKSERVERS && is_started_worker(pid));
 }
 
 /* Adds all processes below one that may be struck. */
@@ -180,16 +180,16 @@ static double now_s(void)
 
 int main(int argc, char **argv)
 {
-    bool stops_too, kills_too, hosts_too;
+    bool stops_too, kills_too, forkservers_too;
     unsigned long enough;
     double end_s;
     pid_t root;
 
     if (argc != 6) {
-        fputs("usage: torment kill|stop|mix|host PID SECONDS SEED STRIKES\n", stderr);
+        fputs("usage: torment kill|stop|mix|fork server PID SECONDS SEED STRIKES\n", stderr);
         return EXIT_FAILURE;
     }
-    hosts_too = !strcmp(argv[1], "host");
+    forkservers_too = !strcmp(argv[1], "fork server");
     stops_too = strcmp(argv[1], "kill") != 0;
     kills_too = strcmp(argv[1], "stop") != 0;
     root = (pid_t)atoi(argv[2]);
@@ -198,12 +198,12 @@ int main(int argc, char **argv)
     enough = strtoul(argv[5], NULL, 10);
     while (now_s() < end_s && !kill(root, 0)) {
         strike_once(root, stops_too, kills_too);
-        if (hosts_too && !host_kills && kills >= enough / 2)
-            host_kills += strike(root, HOSTS, SIGKILL);
+        if (forkservers_too && !forkserver_kills && kills >= enough / 2)
+            forkserver_kills += strike(root, FORKSERVERS, SIGKILL);
         if ((kills_too ? kills : stops) >= enough)
             tell_enough();
         pass(draw(10000));
     }
-    printf("%lu %lu %lu\n", kills, stops, host_kills);
+    printf("%lu %lu %lu\n", kills, stops, forkserver_kills);
     return EXIT_SUCCESS;
 }

@@ -6,7 +6,7 @@
 #include <mpmap.h>
 
 #include "base/clock.h"
-#include "host/host.h"
+#include "forkserver/forkserver.h"
 #include "node/context.h"
 #include "shm/arena.h"
 #include "shm/eventcount.h"

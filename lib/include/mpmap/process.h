@@ -42,7 +42,7 @@ typedef struct mpm_process_options {
     int daemon; /**< not 0: it is killed when its parent ends, or main finalizes, instead of being waited for */
 } mpm_process_options;
 
-/** Starts a process that runs target(args, size). It is forked by a small process of its own (`mpmap-host`), so it
+/** Starts a process that runs target(args, size). It is forked by a small process of its own (`mpmap-forker`), so it
  * has nothing of the caller's memory but its args, the node's shared memory, and objects by their handles. Its
  * working directory, environment and limits are those that its rank had in mpm_init(): a later chdir() or setenv()
  * of main is main's alone. Its stdin is empty: that is main's. Any number may run at once; slots do not limit
@@ -50,7 +50,7 @@ typedef struct mpm_process_options {
  *
  * What a process starts by other means (fork, system, popen, posix_spawn) ends with it: when it has ended, however
  * it did, whatever descends from it and still runs is killed soon after, also what has detached itself (setsid,
- * two forks) or has another user, as far as the host may kill that. Processes that it has started by
+ * two forks) or has another user, as far as the fork server may kill that. Processes that it has started by
  * mpm_process_start() do not descend from it. What is to outlive it must be started by main, or by a service of
  * the system.
  * @param target   the function to run
@@ -61,7 +61,7 @@ typedef struct mpm_process_options {
  * @return 0; MPM_EINVAL for a target that is not a function of the program, args of NULL with a size, a node that
  *         does not exist, or a name that is too long; MPM_ENOMEM, also for args of 2 GiB and more for another
  *         node, and if as many processes run on the node as its shared memory has room for; MPM_ESYSTEM if it
- *         cannot be forked; MPM_EHOSTLOST if the node has lost its hosts; MPM_ESTATE without a run; MPM_ENODELOST. */
+ *         cannot be forked; MPM_EFORKSERVER if the node has lost its fork servers; MPM_ESTATE without a run; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_process_start(mpm_target *target, const void *args, size_t size,
                                           const mpm_process_options *options, mpm_process *process);
 

@@ -81,7 +81,7 @@ typedef struct mpm_options {
  *         MPI has been ended; MPM_ENOMEM if the arena cannot be had; MPM_EINVAL for a bad option or environment
  *         variable, and if a launcher has started ranks that MPI does not find, in each of them; MPM_EBUILD if
  *         ranks run different programs; MPM_ENOENT if there is a launcher and no MPI, which is loaded by this
- *         call; MPM_EHOSTLOST if a host ends as it starts; MPM_EMPI, MPM_ESYSTEM. */
+ *         call; MPM_EFORKSERVER if a fork server ends as it starts; MPM_EMPI, MPM_ESYSTEM. */
 MPM_API MPM_CHECKED int mpm_init(int *argc, char ***argv, const mpm_options *options);
 
 /** Ends the run: workers, hosts and the service of the other ranks. Pools that are still open are closed first.
@@ -93,7 +93,7 @@ MPM_API MPM_CHECKED int mpm_init(int *argc, char ***argv, const mpm_options *opt
  * that is not 0, and once main has exited, the launcher (mpirun) is brought down.
  * @return 0, fit to be returned from main(); MPM_ESTATE if there is no run, or another thread is ending it, or the
  *         caller is a callback, a generator, or a progress function, which the run waits for: nothing is done
- *         then; MPM_EHOSTLOST or MPM_ENODELOST if the run has lost a part (it is ended all the same). */
+ *         then; MPM_EFORKSERVER or MPM_ENODELOST if the run has lost a part (it is ended all the same). */
 MPM_API int mpm_finalize(void);
 
 /** Begins a drain of the whole run: the maps that allow it (mpm_map_options.drain, mpm_dataset_map.drain) begin no
@@ -165,7 +165,7 @@ MPM_API MPM_CHECKED int mpm_node_info(unsigned node, mpm_node *info);
 MPM_API const char *mpm_mpi_version(void);
 
 /** Gives memory that all processes of the caller's node share, zeroed, aligned to 64 bytes. A map over it copies
- * nothing on that node. It has one address in all processes that one rank's host has forked, and may have another
+ * nothing on that node. It has one address in all processes that one rank's fork server has forked, and may have another
  * one in those of another rank. Blocks for a lock at most. The caller frees it with mpm_free(); mpm_finalize()
  * frees the rest.
  * @param size    bytes, at least 1

@@ -16,7 +16,7 @@
     ENTRY(EMPI, -5, "an MPI call failed")                                     \
     ENTRY(EBUILD, -6, "the ranks do not run the same program")                \
     ENTRY(EPROTOCOL, -7, "a message from another node is not valid")          \
-    ENTRY(EHOSTLOST, -8, "the host of a rank is gone")                        \
+    ENTRY(EFORKSERVER, -8, "the fork server of a rank is gone")               \
     ENTRY(ENODELOST, -9, "a node is gone")                                    \
     ENTRY(ETASK, -10, "an item failed")                                       \
     ENTRY(EWORKER, -11, "no worker could be started")                         \

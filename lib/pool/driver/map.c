@@ -4,7 +4,7 @@
  * bounded part of each arena, whatever its size: items are copied into leases as they are granted, results out of them as
  * they are done.
  *
- * A node that has lost its last worker of the pool with its host is lost to the map: its leases go to others, and
+ * A node that has lost its last worker of the pool with its fork server is lost to the map: its leases go to others, and
  * whatever it still says is ignored.
  *
  * A map runs, then it closes: nothing is claimed any more, and it waits until no worker is in it (which are

@@ -30,7 +30,7 @@
 #define MAX_TIMEOUT_S    1e9
 #define MAX_ARGUMENT     ((size_t)1 << 30)
 
-/* Main uses all nodes; a process its own, because it has no courier. The slots of a rank whose host has died are lost. */
+/* Main uses all nodes; a process its own, because it has no courier. The slots of a rank whose fork server has died are lost. */
 static unsigned slots_of(unsigned rank)
 {
     const struct topology *topology = context_topology();
@@ -401,8 +401,9 @@ static int check_open(const mpm_pool_options *options, mpm_pool **opened)
     if (!opened)
         return error_set(MPM_EINVAL, "mpm_pool_open: the place for the pool is NULL");
     if (!count_slots())
-        return error_set(MPM_EWORKER,
-                         "mpm_pool_open: no worker can be had: the host processes of all ranks are gone");
+        return error_set(
+            MPM_EWORKER,
+            "mpm_pool_open: no worker can be had: the fork server processes of all ranks are gone");
     return check_options(options);
 }
 

@@ -314,7 +314,8 @@ static int say_no_workers(const struct mpm_pool *pool)
         if (there.is_lost)
             return error_set(MPM_EWORKER, "the pool has no workers left: %s", there.text);
     }
-    return error_set(MPM_EWORKER, "the pool has no workers left: the host processes of all %u are gone",
+    return error_set(MPM_EWORKER,
+                     "the pool has no workers left: the fork server processes of all %u are gone",
                      pool->worker_count);
 }
 
@@ -557,7 +558,7 @@ static void set_node(uint64_t pool_id, unsigned node, enum pool_node_state reach
             continue;
         word = &pool->node[node].word;
         word->state = reached;
-        if (status == MPM_EHOSTLOST)
+        if (status == MPM_EFORKSERVER)
             word->is_lost = true;
         else if (status)
             word->status = status;

@@ -152,7 +152,7 @@ int pool_check(const struct mpm_pool *pool);
 unsigned pool_count_workers(const struct mpm_pool *pool);
 /* MPM_EWORKER if it has none left on any node. */
 int pool_check_workers(const struct mpm_pool *pool);
-/* Whether it has workers on a node, and has not lost all of them with their hosts. */
+/* Whether it has workers on a node, and has not lost all of them with their fork servers. */
 bool pool_works_on(const struct mpm_pool *pool, unsigned node);
 /* Around the time in which a single call would go to a worker of another node. */
 void pool_call_waits(struct mpm_pool *pool);

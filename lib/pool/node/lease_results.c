@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 
 #include "base/error.h"
-#include "host/host.h"
+#include "forkserver/forkserver.h"
 #include "node/context.h"
 #include "pool/node/node_pool_inside.h"
 

@@ -355,7 +355,7 @@ static bool look_at_jobs(struct node_agent_pool *pool)
     return worked;
 }
 
-/* As node_pool_check(), but MPM_EHOSTLOST if no worker is left. */
+/* As node_pool_check(), but MPM_EFORKSERVER if no worker is left. */
 static int check_node_pool(struct node_pool *node_pool)
 {
     return node_pool_has_no_workers(node_pool) ? node_pool_say_no_workers(node_pool)

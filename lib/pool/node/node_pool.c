@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
-#include "host/host.h"
+#include "forkserver/forkserver.h"
 #include "node/context.h"
 #include "pool/node/node_pool_inside.h"
 #include "pool/node/reaper.h"
@@ -33,8 +33,8 @@ static int spawn_workers(struct node_pool *node_pool, const uint32_t *workers_by
                                           .argument_index = number,
                                           .flags = PROCESS_IS_WORKER};
 
-            status = host_order(node_pool->arena, rank, &order, &process, &generation);
-            if (status == MPM_EHOSTLOST)
+            status = forkserver_order(node_pool->arena, rank, &order, &process, &generation);
+            if (status == MPM_EFORKSERVER)
                 atomic_store(&node_pool->board->worker[number].state, WORKER_GONE);
             else if (status)
                 return status;
@@ -236,8 +236,8 @@ int node_pool_say_no_workers(const struct node_pool *node_pool)
     char why[160];
 
     if (!lack)
-        return error_set(MPM_EHOSTLOST, "their host processes are gone");
-    return error_set(MPM_EHOSTLOST, "none of them could be had for %u s: %s",
+        return error_set(MPM_EFORKSERVER, "their fork server processes are gone");
+    return error_set(MPM_EFORKSERVER, "none of them could be had for %u s: %s",
                      (unsigned)node_pool->board->spec.worker_timeout_s,
                      describe_fork_errno(lack, why, sizeof why));
 }

@@ -19,7 +19,7 @@
 /* A pool on this node. */
 struct node_pool;
 
-/* Starts its workers, workers_by_rank[i] by the host of rank i of this node. `argument`: spec->argument_size
+/* Starts its workers, workers_by_rank[i] by the fork server of rank i of this node. `argument`: spec->argument_size
  * bytes, copied. MPM_ENOMEM: `node_pool` may have been set all the same, and is to be closed then. */
 int node_pool_open(const struct pool_spec *spec, const void *argument, const uint32_t *workers_by_rank,
                    unsigned rank_count, struct node_pool **node_pool);
@@ -27,9 +27,9 @@ int node_pool_open(const struct pool_spec *spec, const void *argument, const uin
 int node_pool_check(struct node_pool *node_pool);
 /* Whether a worker could not be set up, so that the whole pool is of no use. */
 bool node_pool_has_failed(const struct node_pool *node_pool);
-/* Whether none of its workers is left, nor will be, because their hosts have died, or could not fork for too long. */
+/* Whether none of its workers is left, nor will be, because their fork servers have died, or could not fork for too long. */
 bool node_pool_has_no_workers(struct node_pool *node_pool);
-/* MPM_EHOSTLOST for a pool that is, and what has become of its workers. */
+/* MPM_EFORKSERVER for a pool that is, and what has become of its workers. */
 int node_pool_say_no_workers(const struct node_pool *node_pool);
 /* Whether a worker has nothing to do, and there is nothing that it could take. Any thread. */
 bool node_pool_has_idle(const struct node_pool *node_pool);

@@ -105,7 +105,7 @@ static bool take_back(struct mailbox *mailbox, uint64_t *state)
     return atomic_compare_exchange_strong(&mailbox->state, state, MAILBOX_FILLING);
 }
 
-/* Nobody wants it any more. true if no worker has it; else that is killed, and the host will reply. */
+/* Nobody wants it any more. true if no worker has it; else that is killed, and the fork server will reply. */
 static bool give_up(struct node_pool *node_pool, struct mailbox *mailbox)
 {
     uint64_t state, number = (uint64_t)(mailbox - node_pool->board->mailbox);

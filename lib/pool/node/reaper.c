@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a host does when a worker has died, or its rank, if the host has, too: board.h says in which order. */
+/* What a fork server does when a worker has died, or its rank, if the fork server has, too: board.h says in which order. */
 #include "pool/node/reaper.h"
 
 #include <errno.h>
@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "host/host.h"
+#include "forkserver/forkserver.h"
 #include "node/context.h"
 #include "pool/shared/board.h"
 #include "shm/kill_point.h"
@@ -18,7 +18,7 @@
 enum death_cause {
     DEATH_CAUSE_OF_ITEM, /* nothing: whatever the item did */
     DEATH_CAUSE_LIMIT,   /* it had the worker killed, because this item has passed a limit */
-    DEATH_CAUSE_NONE,    /* it had the worker killed for something else, or its host has died */
+    DEATH_CAUSE_NONE,    /* it had the worker killed for something else, or its fork server has died */
 };
 
 static enum death_cause death_cause_of(const struct worker_record *record,
@@ -26,7 +26,8 @@ static enum death_cause death_cause_of(const struct worker_record *record,
 {
     uint64_t doomed = atomic_load(&record->kill_order.generation);
 
-    if (!host_is_self() && WIFSIGNALED(process->wait_status) && WTERMSIG(process->wait_status) == SIGKILL)
+    if (!forkserver_is_self() && WIFSIGNALED(process->wait_status) &&
+        WTERMSIG(process->wait_status) == SIGKILL)
         return DEATH_CAUSE_NONE;
     if (doomed != (uint64_t)process_generation_of(atomic_load(&process->word)) + 1 ||
         !WIFSIGNALED(process->wait_status) || WTERMSIG(process->wait_status) != SIGKILL)
@@ -37,7 +38,7 @@ static enum death_cause death_cause_of(const struct worker_record *record,
                : DEATH_CAUSE_NONE;
 }
 
-/* Whether the host has noted it before it died. */
+/* Whether the fork server has noted it before it died. */
 static bool is_noted(const struct lease_block *lease, uint32_t worker, uint32_t generation)
 {
     uint32_t count = atomic_load(&lease->crash_count);
@@ -170,14 +171,14 @@ static bool was_late_in_setup(const struct worker_record *record, const struct p
            (record->last_state == WORKER_INITIALIZING || record->last_state == WORKER_RETIRING);
 }
 
-/* Whether the record gets another worker. A worker that cannot be had because its host has died is no failure of the
+/* Whether the record gets another worker. A worker that cannot be had because its fork server has died is no failure of the
  * pool: the node pool looks whether any are left. */
 static bool comes_again(struct board *board, struct worker_record *record,
                         const struct process_record *process)
 {
     uint32_t none = 0;
 
-    if (atomic_load(&board->closing) || atomic_load(&board->failed) || !host_is_self())
+    if (atomic_load(&board->closing) || atomic_load(&board->failed) || !forkserver_is_self())
         return false;
     if (atomic_load(&board->lack))
         return false;
@@ -253,13 +254,13 @@ static enum process_fate worker_lacks(struct board *board, struct worker_record 
     if (!atomic_load(&record->lacking_since_ns))
         atomic_store(&record->lacking_since_ns, clock_now_ns());
     KILL_POINT();
-    if (is_over && host_is_self() && !atomic_load(&board->closing))
+    if (is_over && forkserver_is_self() && !atomic_load(&board->closing))
         atomic_compare_exchange_strong(&board->failed, &none, process->argument_index + 1);
     KILL_POINT();
     if (!is_over)
         atomic_store(&record->state, WORKER_LACKING);
     KILL_POINT();
-    is_over |= atomic_load(&board->closing) || atomic_load(&board->failed) || !host_is_self() ||
+    is_over |= atomic_load(&board->closing) || atomic_load(&board->failed) || !forkserver_is_self() ||
                is_given_up(board, process->fork_errno ? process->fork_errno : ENOMEM);
     if (is_over)
         atomic_store(&record->state, WORKER_GONE);

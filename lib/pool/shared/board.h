@@ -28,30 +28,30 @@
  * (5) stores a reference to each in the lease's results, before its bit. The node pool frees the pages with the lease. If
  * the worker dies between 1 and 3 the page is freed with the job, by its owner's number; later, with the lease.
  *
- * Host, when a worker has died: (1) if the record names a lease and an item without a bit, notes the crash in the
+ * Fork server, when a worker has died: (1) if the record names a lease and an item without a bit, notes the crash in the
  * lease: claims an entry by a fetch_add on `crash_count`, and fills it in, `ready` last, (2) clears the name (release),
  * so that the lease can become quiet, (3) stores STARTING or GONE, and rings the doorbell, (4) forks another worker for
  * the same record, or stores ENDED in the process's, after which it does not touch the board any more. If it dies
  * anywhere in this, its rank does it all once more, and forks nothing: each step may be done twice. A crash of that
  * generation of the worker that is `ready` is not noted again, a claimed entry that is not counts for nothing.
- * Workers that died with their host are innocent. A board whose workers are all GONE is without workers: nothing is ever
+ * Workers that died with their fork server are innocent. A board whose workers are all GONE is without workers: nothing is ever
  * claimed there again, so its node pool gives back what it holds. Only the node pool sets the processes' records free, when
  * it frees the board: so nobody takes one for another pool's.
  *
  * A lack. Where another worker for a record cannot be forked now, or was killed as it started, as for want of memory, its
- * host stores `lacking_since_ns`, unless it stands there since the last one that was ready, then LACKING, and
- * rings the doorbell, each time that it has tried (host.c says when). The pool goes on with the workers that there are. A
- * host that finds all workers lacking or GONE, and the last of them so for `worker_timeout_s`, stores `lack`: from
- * then on nobody is forked for the board, and each host stores GONE for its own, so the board is without workers. A record whose
+ * fork server stores `lacking_since_ns`, unless it stands there since the last one that was ready, then LACKING, and
+ * rings the doorbell, each time that it has tried (forkserver.c says when). The pool goes on with the workers that there are. A
+ * fork server that finds all workers lacking or GONE, and the last of them so for `worker_timeout_s`, stores `lack`: from
+ * then on nobody is forked for the board, and each fork server stores GONE for its own, so the board is without workers. A record whose
  * workers have never been ready does not wait: the pool cannot be opened. Who closes stores `closing` first and then
- * looks who is LACKING, the host stores LACKING first and then looks at `closing`: so one of them sees the other, and
- * the host is rung for, or says GONE by itself.
+ * looks who is LACKING, the fork server stores LACKING first and then looks at `closing`: so one of them sees the other, and
+ * the fork server is rung for, or says GONE by itself.
  *
  * Watching. A worker that enters a lease, or a single call, moves `entered` on, so (entered, item) names a run of an
  * item once and for all. The node pool looks at it now and then, and writes nothing that the worker reads: an item costs
  * nothing more. How much memory a worker has the kernel tells. To kill a worker the node pool reads the generation of its
- * process, looks whether it still is in that run (a host that has reaped it clears `item` before the generation goes
- * on), writes `kill_order` (the generation last, one thread at a time), and asks the host for the signal. The host blames
+ * process, looks whether it still is in that run (a fork server that has reaped it clears `item` before the generation goes
+ * on), writes `kill_order` (the generation last, one thread at a time), and asks the fork server for the signal. The fork server blames
  * the item only if it is the one that has passed a limit: a worker that had gone on to another, or that was killed
  * because its map ended, is innocent.
  * The state and the generation name a run of the initializer or finalizer in the same way: KILL_ORDER_IN_SETUP says that it was
@@ -64,9 +64,9 @@
  * Ending. A worker that has had as many items as it may have leaves its lease, and ends with state
  * WORKER_RETIRING. One whose initializer fails fills in its `start_note`, and names itself in `failed` if nobody is
  * named there; if it dies before that, it is one of those that die as they start, and the next one takes the note
- * back. The host that does not start another worker for a record because too many have died names it in `failed`
+ * back. The fork server that does not start another worker for a record because too many have died names it in `failed`
  * before it stores GONE. So whoever reads first that workers are GONE, and then that none is named, knows that they
- * have ended in good order, or with their host; and what the one that is named has left says why: it is not started
+ * have ended in good order, or with their fork server; and what the one that is named has left says why: it is not started
  * again. For pool/. */
 #ifndef POOL_SHARED_BOARD_H
 #define POOL_SHARED_BOARD_H
@@ -100,7 +100,7 @@ enum worker_state {
     WORKER_INITIALIZING,
     WORKER_READY,
     WORKER_RETIRING, /* it ends in good order */
-    WORKER_LACKING,  /* it cannot be forked now, and its host tries again */
+    WORKER_LACKING,  /* it cannot be forked now, and its fork server tries again */
     WORKER_GONE,     /* and will not come back */
 };
 
@@ -127,23 +127,24 @@ struct worker_record {
     _Atomic uint64_t lease;             /* the lease that it is in: offset, or 0 */
     _Atomic uint64_t entered;           /* how often workers of this record have entered a lease */
     _Atomic uint32_t state;             /* enum worker_state */
-    uint32_t early_deaths;              /* the host's: deaths in a row before it was ready */
-    int32_t last_status;                /* the host's: of the last death, as waitpid gives it */
-    uint32_t last_state;                /* the host's: in which state it died */
-    uint32_t last_was_late; /* the host's: it was killed in an initializer or finalizer that was late */
-    _Atomic uint32_t was_late_in_end; /* the host's: once, in a finalizer */
-    _Atomic uint64_t busy_ns;         /* time in leases, without this one; the host adds that of a dead one */
-    _Atomic uint64_t busy_since_ns;   /* when it entered its lease; 0: it is in none */
+    uint32_t early_deaths;              /* the fork server's: deaths in a row before it was ready */
+    int32_t last_status;                /* the fork server's: of the last death, as waitpid gives it */
+    uint32_t last_state;                /* the fork server's: in which state it died */
+    uint32_t
+        last_was_late; /* the fork server's: it was killed in an initializer or finalizer that was late */
+    _Atomic uint32_t was_late_in_end; /* the fork server's: once, in a finalizer */
+    _Atomic uint64_t busy_ns; /* time in leases, without this one; the fork server adds that of a dead one */
+    _Atomic uint64_t busy_since_ns; /* when it entered its lease; 0: it is in none */
     /* Another line: processors fetch lines in pairs. */
     _Alignas(
         64) uint32_t process; /* the node pool's: number of its process record, and 1 more; 0: none was had */
-    struct kill_order kill_order; /* the node pool's; the host clears it */
+    struct kill_order kill_order; /* the node pool's; the fork server clears it */
     _Atomic uint32_t
         waits_for_node; /* the worker's: it is in a lease or a call, but runs nothing until it has the node */
     uint32_t memory_at_start; /* the worker's: pages of its own as it was ready */
     uint32_t was_ready;       /* the worker's: workers of this record have begun their work */
     _Atomic uint64_t
-        lacking_since_ns;   /* the host's, when one cannot be had; the worker's, as it is ready: 0 */
+        lacking_since_ns;   /* the fork server's, when one cannot be had; the worker's, as it is ready: 0 */
     struct note start_note; /* the worker's: why its initializer failed */
 };
 
@@ -156,10 +157,10 @@ struct board {
     bool is_orphan;        /* its driver is dead: the pool registry's */
     uint32_t worker_count;
     _Atomic uint32_t closing;
-    _Atomic uint32_t failed;     /* a worker that cannot be had, which must be told, and 1 more; or 0 */
-    _Atomic int32_t lack;        /* hosts': the errno for which no worker can be forked any more; or 0 */
-    _Atomic uint64_t last_place; /* the node pool's: of a lease in line */
-    uint64_t doorbell;           /* offset of the eventcount of who holds the leases */
+    _Atomic uint32_t failed; /* a worker that cannot be had, which must be told, and 1 more; or 0 */
+    _Atomic int32_t lack;    /* fork servers': the errno for which no worker can be forked any more; or 0 */
+    _Atomic uint64_t last_place;                        /* the node pool's: of a lease in line */
+    uint64_t doorbell;                                  /* offset of the eventcount of who holds the leases */
     _Alignas(64) _Atomic uint64_t entry[BOARD_ENTRIES]; /* leases, by offset */
     _Alignas(64) struct eventcount work; /* rung when there is something to do, and at the end */
     _Atomic uint64_t calls;              /* mailboxes that may be wanted; BOARD_HELD */

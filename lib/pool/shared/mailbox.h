@@ -11,14 +11,14 @@
  * Worker: (1) takes the bit of the oldest call that it sees out of `calls`, (2) takes the mailbox by compare-and-swap, WANTED
  * to TAKEN with its own number, and looks then whether the board is held (pool_registry.c): if so, it stores WANTED and sets the
  * bit again, (3) runs the task, (4) writes code, text and result, and stores the reply, which commits, (5) rings. Whose
- * bit is gone is not lost: whenever a worker has died, its host sets the bits of all mailboxes that are WANTED.
+ * bit is gone is not lost: whenever a worker has died, its fork server sets the bits of all mailboxes that are WANTED.
  *
- * Host, when it has reaped a worker, for each mailbox that is TAKEN with its number: if it has no reply, and is TAKEN so
+ * Fork server, when it has reaped a worker, for each mailbox that is TAKEN with its number: if it has no reply, and is TAKEN so
  * even after that was seen (else main has had the reply, and the mailbox is another call's by now), it counts the
  * attempt, unless the node pool had the worker killed for something else, and then answers that the worker has died (if
  * that was the last attempt, or the caller has given up), or stores WANTED again; in any case it rings. It says first
- * that it has counted this death (`counted`), so that its rank, which does it again if the host dies anywhere in this,
- * does not count it twice: an attempt in which the host died, too, may go uncounted.
+ * that it has counted this death (`counted`), so that its rank, which does it again if the fork server dies anywhere in this,
+ * does not count it twice: an attempt in which the fork server died, too, may go uncounted.
  *
  * Request and reply have a line each, so a call moves three lines there and back with the one that is rung.
  * For pool/. */
@@ -68,11 +68,11 @@ struct mailbox {
     _Atomic uint64_t ticket; /* main's: the lower the older the call; read where several are wanted */
     _Atomic uint64_t bytes_sent, bytes_received; /* main's: in all its calls */
     _Atomic uint32_t is_given_up;                /* main's: nobody waits for it any more */
-    uint32_t attempts;                           /* the host's, as is the next, and main's before WANTED */
-    uint64_t counted;                            /* the last death: its worker, and the generation above */
-    int32_t wait_status;                         /* the host's, as is the next: of the last death */
-    uint32_t limit;    /* the host's: enum item_limit, that its worker was killed for the last time */
-    uint32_t is_alone; /* the host's, before WANTED, and main's: it is to run alone on the node */
+    uint32_t attempts;   /* the fork server's, as is the next, and main's before WANTED */
+    uint64_t counted;    /* the last death: its worker, and the generation above */
+    int32_t wait_status; /* the fork server's, as is the next: of the last death */
+    uint32_t limit;    /* the fork server's: enum item_limit, that its worker was killed for the last time */
+    uint32_t is_alone; /* the fork server's, before WANTED, and main's: it is to run alone on the node */
     char text[MAILBOX_TEXT_SIZE]; /* the worker's: what mpm_fail() said */
 };
 

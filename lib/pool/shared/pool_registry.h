@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The pool registry: the pools of a node, the numbers by which they own memory in its arena, and what becomes of a pool
  * whose driver has died. Main, a node agent or any process of the node may drive a pool, and a process may die: then the
- * hosts kill its workers, and free all that it had. For pool/ and run/layers.c. */
+ * fork servers kill its workers, and free all that it had. For pool/ and run/layers.c. */
 #ifndef POOL_SHARED_POOL_REGISTRY_H
 #define POOL_SHARED_POOL_REGISTRY_H
 
@@ -13,9 +13,9 @@
 
 /* Makes it in a new arena. By the leader, once. MPM_ENOMEM. */
 int pool_registry_create(struct arena *arena);
-/* A process with this number has died: before anybody is told. In the host. */
+/* A process with this number has died: before anybody is told. In the fork server. */
 void pool_registry_process_died(uint32_t number);
-/* A process has ended, or comes again, and its record says so; or a host is lost. In the host, or the rank. */
+/* A process has ended, or comes again, and its record says so; or a fork server is lost. In the fork server, or the rank. */
 void pool_registry_process_ended(void);
 
 /* Enters a new board of `size` bytes, zeroed but for what says whose it is: the calling process's. It owns itself by

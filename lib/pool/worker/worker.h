@@ -3,7 +3,7 @@
 #ifndef POOL_WORKER_WORKER_H
 #define POOL_WORKER_WORKER_H
 
-#include "host/host.h"
+#include "forkserver/forkserver.h"
 
 /* process_entry: argument is the board's offset, argument_index the worker's number on it. */
 int worker_main(struct process_record *process);

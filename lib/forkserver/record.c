@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Process records, and what anybody of the node may ask of a host: see host.c for who writes what.
+/* Process records, and what anybody of the node may ask of a fork server: see forkserver.c for who writes what.
  *
  * `free` tells which records are free, so that nobody has to look for one: who sets a record free adds it then, and who
  * wants one takes a number out and reserves the record, if it is free indeed. A process that dies in between has said
  * before that it has a record in hand, so its reaper looks at all of them, and notes those that are free. What is lost
- * with a host is found where nothing else is left, by a look at all records. */
+ * with a fork server is found where nothing else is left, by a look at all records. */
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
@@ -13,36 +13,36 @@
 #include <sys/wait.h>
 
 #include "base/error.h"
-#include "host/host_inside.h"
+#include "forkserver/forkserver_inside.h"
 #include "shm/kill_point.h"
 #include "shm/thread_token.h"
 
 /* An address in libmpmap as a distance from this one: the same in all processes that run this build. */
 static const char anchor;
 
-int64_t host_distance_of(void (*function)(void))
+int64_t forkserver_distance_of(void (*function)(void))
 {
     return function ? (intptr_t)function - (intptr_t)&anchor : 0;
 }
 
-void (*host_function_at(int64_t distance))(void)
+void (*forkserver_function_at(int64_t distance))(void)
 {
     return (void (*)(void))((intptr_t)&anchor + distance);
 }
 
-struct host_area *host_area_of(struct arena *arena)
+struct forkserver_area *forkserver_area_of(struct arena *arena)
 {
-    return arena_root(arena, ARENA_ROOT_HOSTS);
+    return arena_root(arena, ARENA_ROOT_FORKSERVERS);
 }
 
-int host_area_create(struct arena *arena, unsigned host_count, uint32_t generation)
+int forkserver_area_create(struct arena *arena, unsigned forkserver_count, uint32_t generation)
 {
-    size_t size = sizeof(struct host_area) + host_count * sizeof(struct host_record);
-    int status = arena_make_root(arena, ARENA_ROOT_HOSTS, size);
+    size_t size = sizeof(struct forkserver_area) + forkserver_count * sizeof(struct forkserver_record);
+    int status = arena_make_root(arena, ARENA_ROOT_FORKSERVERS, size);
 
     if (!status) {
-        host_area_of(arena)->host_count = host_count;
-        host_area_of(arena)->generation = generation;
+        forkserver_area_of(arena)->forkserver_count = forkserver_count;
+        forkserver_area_of(arena)->generation = generation;
     }
     return status;
 }
@@ -54,14 +54,14 @@ uint32_t process_own_number(void)
     return own_number;
 }
 
-void host_set_own_number(uint32_t number)
+void forkserver_set_own_number(uint32_t number)
 {
     own_number = number;
 }
 
 struct process_record *process_at(struct arena *arena, uint32_t process)
 {
-    struct host_area *area = host_area_of(arena);
+    struct forkserver_area *area = forkserver_area_of(arena);
     uint64_t segment = atomic_load_explicit(&area->segment[process / SEGMENT_RECORDS], memory_order_acquire);
     struct process_record *records = arena_at(arena, segment);
 
@@ -70,12 +70,13 @@ struct process_record *process_at(struct arena *arena, uint32_t process)
 
 struct process_record *process_find(struct arena *arena, uint32_t process)
 {
-    if (process >= MAX_PROCESSES || !atomic_load(&host_area_of(arena)->segment[process / SEGMENT_RECORDS]))
+    if (process >= MAX_PROCESSES ||
+        !atomic_load(&forkserver_area_of(arena)->segment[process / SEGMENT_RECORDS]))
         return NULL;
     return process_at(arena, process);
 }
 
-void host_set_state(struct process_record *process, enum process_state state)
+void forkserver_set_state(struct process_record *process, enum process_state state)
 {
     atomic_store(&process->word, word_of(process_generation_of(atomic_load(&process->word)), 0, state));
 }
@@ -94,14 +95,14 @@ static void fill_segment(struct arena *arena, struct process_record *records, ui
     memset(records, 0, SEGMENT_RECORDS * sizeof *records);
     for (uint32_t i = 0; i < SEGMENT_RECORDS; i++) {
         records[i].number = number * SEGMENT_RECORDS + i;
-        atomic_store(&records[i].word, word_of(host_area_of(arena)->generation, 0, PROCESS_FREE));
+        atomic_store(&records[i].word, word_of(forkserver_area_of(arena)->generation, 0, PROCESS_FREE));
     }
 }
 
 /* Makes segment `number` if nobody has yet. A block that loses the race is freed again. */
 static int make_segment(struct arena *arena, uint32_t number)
 {
-    struct host_area *area = host_area_of(arena);
+    struct forkserver_area *area = forkserver_area_of(arena);
     uint64_t none = 0, offset;
     int status;
 
@@ -116,16 +117,16 @@ static int make_segment(struct arena *arena, uint32_t number)
     return MPM_OK;
 }
 
-void host_note_free(struct arena *arena, const struct process_record *process)
+void forkserver_note_free(struct arena *arena, const struct process_record *process)
 {
-    index_set_add(&host_area_of(arena)->free, process->number);
+    index_set_add(&forkserver_area_of(arena)->free, process->number);
 }
 
 /* Whether the record's generations are used up: it is not reserved any more, lest a handle that is very old name another
  * process. */
 static bool is_retired(struct arena *arena, uint64_t word)
 {
-    return process_generation_of(word) - host_area_of(arena)->generation >= RECORD_GENERATIONS;
+    return process_generation_of(word) - forkserver_area_of(arena)->generation >= RECORD_GENERATIONS;
 }
 
 /* Takes a free record; false if it is not. */
@@ -140,7 +141,7 @@ static bool reserve(struct arena *arena, struct process_record *process)
 
 static bool reserve_noted(struct arena *arena, uint32_t *process)
 {
-    while (index_set_take(&host_area_of(arena)->free, process)) {
+    while (index_set_take(&forkserver_area_of(arena)->free, process)) {
         if (reserve(arena, process_at(arena, *process)))
             return true;
     }
@@ -158,7 +159,7 @@ static bool reserve_any(struct arena *arena, uint32_t *process)
 
 static int make_next_segment(struct arena *arena)
 {
-    struct host_area *area = host_area_of(arena);
+    struct forkserver_area *area = forkserver_area_of(arena);
 
     for (uint32_t number = 0; number < MAX_SEGMENTS; number++) {
         if (!atomic_load(&area->segment[number]))
@@ -203,11 +204,11 @@ static int check_room(struct arena *arena, uint32_t others)
 }
 
 /* There are never more processes than can have a thread token at once: one that had none would wait for another's end when it
- * first locks. Each host, and its spare, may need one, too. While there is room for all numbers up to the caller's
+ * first locks. Each fork server, and its spare, may need one, too. While there is room for all numbers up to the caller's
  * nobody has to count. */
 static int make_room(struct arena *arena, uint32_t number)
 {
-    uint32_t others = 2 * host_area_of(arena)->host_count;
+    uint32_t others = 2 * forkserver_area_of(arena)->forkserver_count;
 
     return thread_token_make_room(number + 1 + others) ? MPM_OK : check_room(arena, others);
 }
@@ -216,10 +217,10 @@ static void fill_record(struct process_record *record, unsigned rank_in_node,
                         const struct process_order *order)
 {
     assert(order->about_size <= sizeof record->about);
-    record->host = rank_in_node;
+    record->forkserver = rank_in_node;
     record->fork_errno = 0;
-    record->entry = host_distance_of((void (*)(void))order->entry);
-    record->ended = host_distance_of((void (*)(void))order->ended);
+    record->entry = forkserver_distance_of((void (*)(void))order->entry);
+    record->ended = forkserver_distance_of((void (*)(void))order->ended);
     record->argument_index = order->argument_index;
     atomic_store(&record->is_thread_ref, 0);
     atomic_store(&record->records_in_hand, 0);
@@ -233,13 +234,13 @@ static void fill_record(struct process_record *record, unsigned rank_in_node,
     KILL_POINT();
 }
 
-void host_call(struct arena *arena, unsigned rank_in_node, uint32_t process)
+void forkserver_call(struct arena *arena, unsigned rank_in_node, uint32_t process)
 {
-    struct host_record *host = &host_area_of(arena)->host[rank_in_node];
+    struct forkserver_record *forkserver = &forkserver_area_of(arena)->forkserver[rank_in_node];
 
-    index_set_add(&host->wanted, process);
+    index_set_add(&forkserver->wanted, process);
     KILL_POINT();
-    eventcount_notify(&host->doorbell);
+    eventcount_notify(&forkserver->doorbell);
 }
 
 /* Reserves a record and fills it in. */
@@ -271,20 +272,20 @@ static uint32_t want_record(struct arena *arena, unsigned rank_in_node, uint32_t
     KILL_POINT();
     atomic_store(&record->word, word_of(generation, own_number, PROCESS_WANTED));
     KILL_POINT();
-    host_call(arena, rank_in_node, number);
+    forkserver_call(arena, rank_in_node, number);
     return generation;
 }
 
-int host_order(struct arena *arena, unsigned rank_in_node, const struct process_order *order,
-               uint32_t *process, uint32_t *generation)
+int forkserver_order(struct arena *arena, unsigned rank_in_node, const struct process_order *order,
+                     uint32_t *process, uint32_t *generation)
 {
     uint32_t number = 0;
     int status;
 
-    assert(rank_in_node < host_area_of(arena)->host_count);
-    if (host_is_lost(arena, rank_in_node))
-        return error_set(MPM_EHOSTLOST,
-                         "the host process of rank %u of the node is gone: it forks nothing any more",
+    assert(rank_in_node < forkserver_area_of(arena)->forkserver_count);
+    if (forkserver_is_lost(arena, rank_in_node))
+        return error_set(MPM_EFORKSERVER,
+                         "the fork server process of rank %u of the node is gone: it forks nothing any more",
                          rank_in_node);
     count_in_hand(arena, 1);
     KILL_POINT();
@@ -297,9 +298,10 @@ int host_order(struct arena *arena, unsigned rank_in_node, const struct process_
     return status;
 }
 
-uint32_t host_load(struct arena *arena, unsigned rank_in_node)
+uint32_t forkserver_load(struct arena *arena, unsigned rank_in_node)
 {
-    return atomic_load_explicit(&host_area_of(arena)->host[rank_in_node].load, memory_order_relaxed);
+    return atomic_load_explicit(&forkserver_area_of(arena)->forkserver[rank_in_node].load,
+                                memory_order_relaxed);
 }
 
 void process_signal(struct arena *arena, uint32_t process, uint32_t generation, int signal_number)
@@ -315,12 +317,12 @@ void process_signal(struct arena *arena, uint32_t process, uint32_t generation, 
         wanted = others | UINT64_C(1) << signal_number;
     } while (!atomic_compare_exchange_weak(&record->request, &request, wanted));
     KILL_POINT();
-    host_call(arena, record->host, process);
+    forkserver_call(arena, record->forkserver, process);
 }
 
 void process_reconsider(struct arena *arena, uint32_t process)
 {
-    host_call(arena, process_at(arena, process)->host, process);
+    forkserver_call(arena, process_at(arena, process)->forkserver, process);
 }
 
 bool process_close(struct arena *arena, struct process_record *process, uint32_t generation)
@@ -333,7 +335,7 @@ bool process_close(struct arena *arena, struct process_record *process, uint32_t
     is_closed = atomic_compare_exchange_strong(&process->word, &ended, word_of(generation, 0, PROCESS_FREE));
     KILL_POINT();
     if (is_closed)
-        host_note_free(arena, process);
+        forkserver_note_free(arena, process);
     KILL_POINT();
     count_in_hand(arena, -1u);
     return is_closed;
@@ -341,7 +343,7 @@ bool process_close(struct arena *arena, struct process_record *process, uint32_t
 
 void process_release(struct arena *arena, struct process_record *process)
 {
-    host_set_state(process, PROCESS_FREE);
+    forkserver_set_state(process, PROCESS_FREE);
     KILL_POINT();
-    host_note_free(arena, process);
+    forkserver_note_free(arena, process);
 }

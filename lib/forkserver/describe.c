@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* How processes ended, and why they could not begin, in words: with the limit that was reached, where there is one.
- * Limits are those of the calling process: hosts and their processes have them from the same rank. */
+ * Limits are those of the calling process: fork servers and their processes have them from the same rank. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#include "host/host.h"
+#include "forkserver/forkserver.h"
 
 #define PATH_SIZE 512
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What is true when a host is killed at any point of its work: while it forks, reaps, tells of deaths, settles calls,
- * and forks anew; and when it is held up there. A run of its own for each point, without a launcher: its only host dies
+/* What is true when a fork server is killed at any point of its work: while it forks, reaps, tells of deaths, settles calls,
+ * and forks anew; and when it is held up there. A run of its own for each point, without a launcher: its only fork server dies
  * there, so what was wanted of it has ended by SIGKILL, or as it would have; nothing hangs, no result is wrong, and the
- * arena gets back all but what the host was just freeing. A process dies with a pool of its own, too: what becomes of
- * that is hosts' work. */
+ * arena gets back all but what the fork server was just freeing. A process dies with a pool of its own, too: what becomes of
+ * that is fork servers' work. */
 #include <CUnit/CUnit.h>
 #include <limits.h>
 #include <sched.h>
@@ -26,9 +26,9 @@
 #define ITEMS       12u
 #define LARGE_CALL  5000u
 #define MOST_POINTS 5000ul
-#define QUIET       20ul /* so many targets in a row that no host has reached: there are no more */
+#define QUIET       20ul /* so many targets in a row that no fork server has reached: there are no more */
 
-/* The host counts on where its rank was when it was forked. */
+/* The fork server counts on where its rank was when it was forked. */
 unsigned long kill_point_count, kill_point_target;
 
 static pid_t rank_pid;
@@ -37,24 +37,24 @@ static pid_t rank_pid;
 static struct shared {
     _Atomic unsigned reached, crashes;
     _Atomic int hanging; /* items */
-    size_t blocks;       /* in use at the end of a run whose host was not killed */
-    /* Of a host that is held up. */
+    size_t blocks;       /* in use at the end of a run whose fork server was not killed */
+    /* Of a fork server that is held up. */
     unsigned held_at; /* at which of the points that it passes */
     _Atomic unsigned is_counted, keeps_cell, passed, begun, initialized;
 } * shared;
 
-static void hold_up(bool is_host);
+static void hold_up(bool is_forkserver);
 
-/* Only the rank's child is a host. */
+/* Only the rank's child is a fork server. */
 __attribute__((visibility("default"))) void kill_point_reached(void)
 {
-    bool is_host = getpid() != rank_pid && getppid() == rank_pid;
+    bool is_forkserver = getpid() != rank_pid && getppid() == rank_pid;
 
     if (shared->held_at) {
-        hold_up(is_host);
+        hold_up(is_forkserver);
         return;
     }
-    if (!is_host)
+    if (!is_forkserver)
         return;
     atomic_store(&shared->reached, 1);
     kill(getpid(), SIGKILL);
@@ -198,7 +198,7 @@ static void use_processes(void)
     for (unsigned i = 0; i < 2; i++) {
         memset(daemon, 0, sizeof *daemon);
         if ((status = mpm_process_start(be_a_parent, &memory, sizeof memory, NULL, &process))) {
-            EXPECT(status == MPM_EHOSTLOST);
+            EXPECT(status == MPM_EFORKSERVER);
             break;
         }
         expect_end(process, 7);
@@ -233,7 +233,7 @@ static int die_in_a_map(const void *args, size_t size)
     return raise(SIGKILL);
 }
 
-/* Its host frees what is left of its pool. */
+/* Its fork server frees what is left of its pool. */
 static void use_a_pool_of_a_process(void)
 {
     mpm_process process;
@@ -241,12 +241,12 @@ static void use_a_pool_of_a_process(void)
 
     atomic_store(&shared->hanging, 0);
     if ((status = mpm_process_start(die_in_a_map, NULL, 0, NULL, &process)))
-        EXPECT(status == MPM_EHOSTLOST);
+        EXPECT(status == MPM_EFORKSERVER);
     else
         expect_end(process, -SIGKILL);
 }
 
-/* The run: in a child of the test. The first one is for its count of blocks, and its host is not killed. */
+/* The run: in a child of the test. The first one is for its count of blocks, and its fork server is not killed. */
 static bool live(void *unused)
 {
     int status;
@@ -267,11 +267,11 @@ static bool live(void *unused)
         shared->blocks = node_blocks_in_use();
     EXPECT(node_is_left_with(shared->blocks + 1, UINT_MAX));
     status = mpm_finalize();
-    EXPECT(status == MPM_OK || status == MPM_EHOSTLOST);
+    EXPECT(status == MPM_OK || status == MPM_EFORKSERVER);
     return is_right;
 }
 
-/* A host that is held up. */
+/* A fork server that is held up. */
 
 static void wait_until(const _Atomic unsigned *word, unsigned least)
 {
@@ -279,14 +279,14 @@ static void wait_until(const _Atomic unsigned *word, unsigned least)
         sched_yield();
 }
 
-/* The host stays at its point until another call has begun, main keeps the cell of the first until the host is there.
- * If the host does not come there, a third worker comes. */
-static void hold_up(bool is_host)
+/* The fork server stays at its point until another call has begun, main keeps the cell of the first until the fork server is there.
+ * If the fork server does not come there, a third worker comes. */
+static void hold_up(bool is_forkserver)
 {
     kill_point_target = kill_point_count + 1;
-    if (!is_host && getpid() == rank_pid && atomic_exchange(&shared->keeps_cell, 0)) {
+    if (!is_forkserver && getpid() == rank_pid && atomic_exchange(&shared->keeps_cell, 0)) {
         wait_until(&shared->passed, shared->held_at);
-    } else if (is_host && atomic_load(&shared->is_counted) &&
+    } else if (is_forkserver && atomic_load(&shared->is_counted) &&
                atomic_fetch_add(&shared->passed, 1) + 1 == shared->held_at) {
         atomic_store(&shared->reached, 1);
         wait_until(&shared->begun, 2);
@@ -303,7 +303,7 @@ static int count_workers(mpm_call *call, const void *argument, size_t argument_s
     return 0;
 }
 
-/* The second one lasts until the host has settled the first one's. */
+/* The second one lasts until the fork server has settled the first one's. */
 static int call_after_call(mpm_call *call, const void *item, void *result)
 {
     unsigned number = atomic_fetch_add(&shared->begun, 1) + 1;
@@ -341,7 +341,7 @@ static bool live_on(void *unused)
     return is_right;
 }
 
-static void a_host_that_is_slow_harms_no_call_that_follows(void)
+static void a_forkserver_that_is_slow_harms_no_call_that_follows(void)
 {
     unsigned points = 0, quiet = 0;
 
@@ -359,7 +359,7 @@ static void a_host_that_is_slow_harms_no_call_that_follows(void)
     printf("%u points searched … ", points);
 }
 
-static void every_point_of_a_hosts_work_may_be_the_last(void)
+static void every_point_of_a_forkservers_work_may_be_the_last(void)
 {
     unsigned long points = 0, quiet = 0;
 
@@ -368,7 +368,7 @@ static void every_point_of_a_hosts_work_may_be_the_last(void)
         kill_point_target = target;
         atomic_store(&shared->reached, 0);
         if (!child_succeeds(live, NULL)) {
-            CU_FAIL("the host's death has cost more than its slots");
+            CU_FAIL("the fork server's death has cost more than its slots");
             break;
         }
         points += atomic_load(&shared->reached);
@@ -382,10 +382,12 @@ static void every_point_of_a_hosts_work_may_be_the_last(void)
 int main(void)
 {
     static const struct suite_test tests[] = {
-        {"every_point_of_a_hosts_work_may_be_the_last", every_point_of_a_hosts_work_may_be_the_last},
-        {"a_host_that_is_slow_harms_no_call_that_follows", a_host_that_is_slow_harms_no_call_that_follows},
+        {"every_point_of_a_forkservers_work_may_be_the_last",
+         every_point_of_a_forkservers_work_may_be_the_last},
+        {"a_forkserver_that_is_slow_harms_no_call_that_follows",
+         a_forkserver_that_is_slow_harms_no_call_that_follows},
     };
 
     shared = child_memory(sizeof *shared);
-    return suite_run("host_kill", tests, sizeof tests / sizeof *tests);
+    return suite_run("forkserver_kill", tests, sizeof tests / sizeof *tests);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What hosts and their processes make of themselves when they are new: signals, and whose thread token they share. */
+/* What fork servers and their processes make of themselves when they are new: signals, and whose thread token they share. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "host/host_inside.h"
-#include "host/offspring.h"
+#include "forkserver/forkserver_inside.h"
+#include "forkserver/offspring.h"
 
 /* A process that a signal of the terminal or of a batch system reaches together with its rank leaves the
  * decision to the rank: it dies with it anyway. */
@@ -22,7 +22,7 @@ static const int left_to_rank[] = {SIGINT,  SIGQUIT, SIGTERM, SIGHUP, SIGUSR1,
 /* What the program had ignored before the run, as nohup has it, or a shell for what it starts by `&`. */
 static sigset_t ignored;
 
-void host_note_ignored_signals(void)
+void forkserver_note_ignored_signals(void)
 {
     struct sigaction now;
 
@@ -37,7 +37,7 @@ void host_note_ignored_signals(void)
 const int drain_signals[DRAIN_SIGNALS] = {SIGTERM, SIGINT, SIGUSR1};
 static bool drain_signals_are_taken;
 
-void host_note_drain_signals(bool are_taken)
+void forkserver_note_drain_signals(bool are_taken)
 {
     drain_signals_are_taken = are_taken;
 }
@@ -100,7 +100,7 @@ void child_setup_take_signals(bool is_users)
     child_setup_mask(false);
 }
 
-/* A launcher, or a shell, kills a rank together with its process group. The host is to outlive that for a moment, as it ends
+/* A launcher, or a shell, kills a rank together with its process group. The fork server is to outlive that for a moment, as it ends
  * what has left the group or changed its user; all else stays in the rank's group, for the terminal's signals. */
 static pid_t group_of_rank;
 
@@ -112,8 +112,9 @@ void child_setup_note_group(void)
 void child_setup_leave_group(void)
 {
     if (setpgid(0, 0))
-        log_write(MPM_LOG_DEBUG,
-                  "a host stays in the process group of its rank"); /* it leads a session: no rank does */
+        log_write(
+            MPM_LOG_DEBUG,
+            "a fork server stays in the process group of its rank"); /* it leads a session: no rank does */
 }
 
 void child_setup_die_with(pid_t parent, int signal_number)
@@ -153,9 +154,9 @@ static void print_by_lines(void)
     setvbuf(stdout, buffer, _IOLBF, sizeof buffer);
 }
 
-void child_setup_in(pid_t host)
+void child_setup_in(pid_t forkserver)
 {
-    child_setup_die_with(host, SIGKILL);
+    child_setup_die_with(forkserver, SIGKILL);
     (void)!setpgid(0, group_of_rank); /* EPERM, if the rank and all else in it have ended */
     offspring_mark();
     be_first_in_line_for_memory();

@@ -6,7 +6,7 @@
 set -uo pipefail
 bin=${1:-${MPMAP_BIN:?}}
 source_folder=${2:-${MPMAP_SOURCE:?}}
-program=$(dirname "$bin")/tests/dying_hosts
+program=$(dirname "$bin")/tests/dying_forkservers
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 . "$source_folder/tests/support/processes.sh"

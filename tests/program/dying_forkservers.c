@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Single calls and maps in which a worker dies, and its host at one point after the other of its work on that death,
- * while other hosts go on: for dying_hosts.sh.
+/* Single calls and maps in which a worker dies, and its fork server at one point after the other of its work on that death,
+ * while other fork servers go on: for dying_forkservers.sh.
  *
- *   dying_hosts crash|hang|map POINT    the first of its hosts that dies does so at POINT, the next at the one after it
+ *   dying_forkservers crash|hang|map POINT    the first of its fork servers that dies does so at POINT, the next at the one after it
  *
  * A call crashes or hangs the first time; of a map one item crashes the first time, and all fail in the end.
- * All hosts but one may die. Prints how many have, or what is wrong. Its library has kill points. */
+ * All fork servers but one may die. Prints how many have, or what is wrong. Its library has kill points. */
 #include <inttypes.h>
 #include <sched.h>
 #include <signal.h>
@@ -19,7 +19,7 @@
 #include <mpmap.h>
 
 #include "base/clock.h"
-#include "host/host.h"
+#include "forkserver/forkserver.h"
 #include "node/context.h"
 #include "shm/arena.h"
 #include "shm/kill_point.h"
@@ -34,10 +34,10 @@
 unsigned long kill_point_count, kill_point_target = 1;
 
 static struct {
-    _Atomic unsigned search; /* how many there were: a host counts its points anew in each */
+    _Atomic unsigned search; /* how many there were: a fork server counts its points anew in each */
     unsigned long target;
-    _Atomic unsigned is_armed;    /* one host dies in each */
-    _Atomic unsigned deaths;      /* of hosts */
+    _Atomic unsigned is_armed;    /* one fork server dies in each */
+    _Atomic unsigned deaths;      /* of fork servers */
     _Atomic unsigned initialized; /* workers */
     _Atomic unsigned runs;        /* of the call's task */
     bool hangs, maps;
@@ -49,7 +49,7 @@ __attribute__((visibility("default"))) void kill_point_reached(void)
     static unsigned long passed;
 
     kill_point_target = kill_point_count + 1;
-    if (!host_is_self() || !atomic_load(&shared->search))
+    if (!forkserver_is_self() || !atomic_load(&shared->search))
         return;
     if (search != atomic_load(&shared->search))
         passed = 0;
@@ -97,7 +97,7 @@ static int die_once_and_fail(mpm_call *call, const void *item, void *result)
     return 1;
 }
 
-/* Whoever dies with its host is not to blame. */
+/* Whoever dies with its fork server is not to blame. */
 static bool is_mapped(mpm_pool *pool)
 {
     size_t failure_count = 0;
@@ -125,25 +125,25 @@ static int count_workers(mpm_call *call, const void *argument, size_t argument_s
     return 0;
 }
 
-/* The dead hosts are known, and their workers are over. */
+/* The dead fork servers are known, and their workers are over. */
 static bool is_over(void)
 {
     struct process_record *process;
     unsigned lost = 0;
 
     for (unsigned rank = 0; rank < mpm_rank_count(); rank++)
-        lost += host_is_lost(context_arena(), rank);
+        lost += forkserver_is_lost(context_arena(), rank);
     for (uint32_t number = 0; (process = process_find(context_arena(), number)); number++) {
         enum process_state state = process_state_of(atomic_load(&process->word));
 
         if ((state == PROCESS_WANTED || state == PROCESS_RUNNING) &&
-            host_is_lost(context_arena(), process->host))
+            forkserver_is_lost(context_arena(), process->forkserver))
             return false;
     }
     return lost == atomic_load(&shared->deaths);
 }
 
-/* The host has forked another worker, or has died with all that it had: else a worker without a host could be the one
+/* The fork server has forked another worker, or has died with all that it had: else a worker without a fork server could be the one
  * that dies in the next search. */
 static bool is_settled(unsigned workers, unsigned deaths)
 {
@@ -173,7 +173,7 @@ static bool search_point(mpm_pool *pool, unsigned long point)
         is_right = is_called(pool, point % 2 ? sizeof(int) : LARGE) && is_called(pool, sizeof(int));
     is_right = is_right && is_settled(workers, deaths);
     if (!is_right)
-        printf("wrong: a host was to die at point %lu\n", point);
+        printf("wrong: a fork server was to die at point %lu\n", point);
     return is_right;
 }
 
@@ -220,11 +220,11 @@ int main(int argc, char **argv)
     bool is_right;
     int status;
 
-    shared = shared_file("dying_hosts", sizeof *shared);
+    shared = shared_file("dying_forkservers", sizeof *shared);
     if (mpm_init(&argc, &argv, NULL))
         return mpm_report_error();
     if (argc != 3) {
-        fputs("usage: dying_hosts crash|hang|map POINT\n", stderr);
+        fputs("usage: dying_forkservers crash|hang|map POINT\n", stderr);
         return EXIT_FAILURE;
     }
     shared->hangs = !strcmp(argv[1], "hang");
@@ -238,5 +238,5 @@ int main(int argc, char **argv)
     }
     printf("%u\n", atomic_load(&shared->deaths));
     status = mpm_finalize();
-    return is_right && (status == MPM_OK || status == MPM_EHOSTLOST) ? EXIT_SUCCESS : EXIT_FAILURE;
+    return is_right && (status == MPM_OK || status == MPM_EFORKSERVER) ? EXIT_SUCCESS : EXIT_FAILURE;
 }

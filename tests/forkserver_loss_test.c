@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Hosts that die one after the other: what each costs, and what goes on without it. The last one is killed, too. */
+/* Fork servers that die one after the other: what each costs, and what goes on without it. The last one is killed, too. */
 #include <CUnit/CUnit.h>
 #include <errno.h>
 #include <signal.h>
@@ -17,13 +17,13 @@
 #include "node/loss.h"
 #include "support/suite.h"
 
-#define PATIENCE_S   30.0
-#define MOST_HOSTS   16u
-#define MOST_HELPERS 200u /* so many are on every host of a node, by far */
-#define ITEMS        20000u
-#define KILLER       4000u /* the item that kills a host */
+#define PATIENCE_S       30.0
+#define MOST_FORKSERVERS 16u
+#define MOST_HELPERS     200u /* so many are on every fork server of a node, by far */
+#define ITEMS            20000u
+#define KILLER           4000u /* the item that kills a fork server */
 
-struct host {
+struct forkserver {
     uint32_t node;
     int32_t pid;
 };
@@ -32,18 +32,18 @@ struct host {
 struct scene {
     mpm_queue told, gate;
     mpm_lock lock;
-    int32_t victim; /* pid of a host */
+    int32_t victim; /* pid of a fork server */
 };
 
 /* What a helper tells. */
 struct tale {
-    struct host host;
-    mpm_process daemon; /* of the one whose host is the victim, as is the next */
+    struct forkserver forkserver;
+    mpm_process daemon; /* of the one whose fork server is the victim, as is the next */
     int32_t child;      /* which it has forked itself */
 };
 
-static struct host hosts[MOST_HOSTS]; /* those that there still are */
-static unsigned host_count, lost_count;
+static struct forkserver forkservers[MOST_FORKSERVERS]; /* those that there still are */
+static unsigned forkserver_count, lost_count;
 static unsigned slots_at_first;
 static struct scene scene;
 
@@ -70,18 +70,18 @@ static int32_t fork_child(void)
     _exit(EXIT_FAILURE);
 }
 
-/* Tells where it is. Who is of the host that is to die takes the lock before, and starts a daemon on node 0. */
+/* Tells where it is. Who is of the fork server that is to die takes the lock before, and starts a daemon on node 0. */
 static int tell_and_wait(const void *args, size_t size)
 {
     const struct scene *here = args;
-    struct tale tale = {.host = {mpm_node_id(), getppid()}};
+    struct tale tale = {.forkserver = {mpm_node_id(), getppid()}};
     mpm_process_options options = {.place = MPM_ON_NODE(0), .daemon = 1};
 
-    if (tale.host.pid == here->victim &&
+    if (tale.forkserver.pid == here->victim &&
         (mpm_lock_acquire(here->lock, 0) ||
          mpm_process_start(wait_at_gate, args, size, &options, &tale.daemon)))
         return 2;
-    if (tale.host.pid == here->victim)
+    if (tale.forkserver.pid == here->victim)
         tale.child = fork_child();
     if (mpm_queue_put(here->told, &tale, sizeof tale, PATIENCE_S))
         return 3;
@@ -90,19 +90,19 @@ static int tell_and_wait(const void *args, size_t size)
 
 static struct tale hear(void)
 {
-    struct tale tale = {.host = {0}};
+    struct tale tale = {.forkserver = {0}};
 
     CU_ASSERT_EQUAL_FATAL(mpm_queue_get(scene.told, PATIENCE_S, &tale, sizeof tale, NULL), MPM_OK);
     return tale;
 }
 
-/* Hosts that a node still has. */
-static unsigned hosts_on(unsigned node)
+/* Fork servers that a node still has. */
+static unsigned forkservers_on(unsigned node)
 {
     unsigned count = 0;
 
-    for (unsigned i = 0; i < host_count; i++)
-        count += hosts[i].node == node;
+    for (unsigned i = 0; i < forkserver_count; i++)
+        count += forkservers[i].node == node;
     return count;
 }
 
@@ -121,7 +121,7 @@ static void await_loss(void)
     uint64_t end_ns = clock_now_ns() + (uint64_t)(PATIENCE_S * 1e9);
 
     lost_count++;
-    host_count--;
+    forkserver_count--;
     for (bool in_time = true; in_time;) {
         uint32_t seen = eventcount_prepare(context_doorbell());
 
@@ -129,13 +129,13 @@ static void await_loss(void)
             return;
         in_time = eventcount_wait(context_doorbell(), seen, 0, end_ns);
     }
-    CU_FAIL("main does not hear that a host was lost");
+    CU_FAIL("main does not hear that a fork server was lost");
 }
 
-static bool is_known(struct host host)
+static bool is_known(struct forkserver forkserver)
 {
-    for (unsigned i = 0; i < host_count; i++) {
-        if (hosts[i].pid == host.pid)
+    for (unsigned i = 0; i < forkserver_count; i++) {
+        if (forkservers[i].pid == forkserver.pid)
             return true;
     }
     return false;
@@ -151,8 +151,8 @@ static void let_go(const mpm_process *helpers, unsigned count, const mpm_process
     everywhere_assert();
 }
 
-/* A host says that it has one process more a little after that has begun, so two may be of one host. */
-static void find_hosts_of(unsigned node)
+/* A fork server says that it has one process more a little after that has begun, so two may be of one fork server. */
+static void find_forkservers_of(unsigned node)
 {
     mpm_process helpers[MOST_HELPERS];
     unsigned helper_count = 0;
@@ -160,27 +160,27 @@ static void find_hosts_of(unsigned node)
 
     CU_ASSERT_EQUAL_FATAL(mpm_node_info(node, &info), MPM_OK);
     for (unsigned found = 0; found < info.ranks && helper_count < MOST_HELPERS;) {
-        struct host host;
+        struct forkserver forkserver;
 
         helpers[helper_count++] = start_on(node, tell_and_wait, &scene, sizeof scene);
-        host = hear().host;
-        if (is_known(host))
+        forkserver = hear().forkserver;
+        if (is_known(forkserver))
             continue;
-        hosts[host_count++] = host;
+        forkservers[forkserver_count++] = forkserver;
         found++;
     }
     let_go(helpers, helper_count, NULL);
 }
 
-static void find_hosts(void)
+static void find_forkservers(void)
 {
-    CU_ASSERT_FATAL(mpm_rank_count() <= MOST_HOSTS);
+    CU_ASSERT_FATAL(mpm_rank_count() <= MOST_FORKSERVERS);
     slots_at_first = mpm_slot_count();
     CU_ASSERT_EQUAL_FATAL(mpm_queue_create(NULL, &scene.told), MPM_OK);
     CU_ASSERT_EQUAL_FATAL(mpm_queue_create(NULL, &scene.gate), MPM_OK);
     for (unsigned node = 0; node < mpm_node_count(); node++)
-        find_hosts_of(node);
-    CU_ASSERT_EQUAL_FATAL(host_count, mpm_rank_count());
+        find_forkservers_of(node);
+    CU_ASSERT_EQUAL_FATAL(forkserver_count, mpm_rank_count());
 }
 
 /* Maps. */
@@ -244,7 +244,7 @@ static void expect_no_workers(mpm_pool *pool)
     CU_ASSERT_EQUAL(mpm_pool_worker_count(pool), 0);
 }
 
-/* An item kills a host, its own perhaps: one that dies with its host is not to blame, and is run again. */
+/* An item kills a fork server, its own perhaps: one that dies with its fork server is not to blame, and is run again. */
 static void kill_in_a_map(void)
 {
     mpm_pool *pool = NULL, *next = NULL;
@@ -252,9 +252,9 @@ static void kill_in_a_map(void)
     int status;
 
     CU_ASSERT_EQUAL_FATAL(mpm_pool_open(NULL, &pool), MPM_OK);
-    status = map_all(pool, hosts[host_count - 1].pid, &wrong);
+    status = map_all(pool, forkservers[forkserver_count - 1].pid, &wrong);
     await_loss();
-    if (!host_count) {
+    if (!forkserver_count) {
         CU_ASSERT_EQUAL(status, MPM_EWORKER);
         expect_no_workers(pool);
         mpm_pool_close(pool);
@@ -272,10 +272,10 @@ static void kill_in_a_map(void)
     mpm_pool_close(pool);
 }
 
-static void a_map_goes_on_when_a_host_dies_in_it(void)
+static void a_map_goes_on_when_a_forkserver_dies_in_it(void)
 {
-    find_hosts();
-    for (unsigned half = (host_count + 1) / 2; host_count > half;)
+    find_forkservers();
+    for (unsigned half = (forkserver_count + 1) / 2; forkserver_count > half;)
         kill_in_a_map();
 }
 
@@ -296,7 +296,7 @@ static bool ends_soon(pid_t pid)
 static void kill_with_a_process(void)
 {
     pid_t own_child = fork_child(), child = 0;
-    struct host victim = hosts[host_count - 1];
+    struct forkserver victim = forkservers[forkserver_count - 1];
     mpm_process helpers[MOST_HELPERS], *dead = NULL, daemon = {{0}};
     unsigned count = 0;
 
@@ -307,7 +307,7 @@ static void kill_with_a_process(void)
 
         helpers[count++] = start_on(victim.node, tell_and_wait, &scene, sizeof scene);
         tale = hear();
-        if (tale.host.pid != victim.pid)
+        if (tale.forkserver.pid != victim.pid)
             continue;
         dead = &helpers[count - 1];
         daemon = tale.daemon;
@@ -335,7 +335,7 @@ static int do_nothing(const void *args, size_t size)
     return 0;
 }
 
-/* Where there still is a host, processes are started by that. */
+/* Where there still is a fork server, processes are started by that. */
 static void start_everywhere(void)
 {
     for (unsigned node = 0; node < mpm_node_count(); node++) {
@@ -343,11 +343,11 @@ static void start_everywhere(void)
         mpm_process process;
         int status = mpm_process_start(do_nothing, NULL, 0, &options, &process);
 
-        CU_ASSERT_EQUAL(status, hosts_on(node) ? MPM_OK : MPM_EHOSTLOST);
+        CU_ASSERT_EQUAL(status, forkservers_on(node) ? MPM_OK : MPM_EFORKSERVER);
         if (!status)
             expect_end(process, 0);
     }
-    for (unsigned i = 0; host_count && i < 2 * mpm_node_count(); i++) {
+    for (unsigned i = 0; forkserver_count && i < 2 * mpm_node_count(); i++) {
         mpm_process process = {{0}};
 
         CU_ASSERT_EQUAL_FATAL(mpm_process_start(do_nothing, NULL, 0, NULL, &process), MPM_OK);
@@ -356,26 +356,26 @@ static void start_everywhere(void)
     everywhere_assert();
 }
 
-static void processes_end_with_their_host_and_others_are_started_elsewhere(void)
+static void processes_end_with_their_forkserver_and_others_are_started_elsewhere(void)
 {
-    while (host_count > 1) {
+    while (forkserver_count > 1) {
         kill_with_a_process();
         start_everywhere();
     }
 }
 
-static void without_any_host_calls_fail_and_none_hangs(void)
+static void without_any_forkserver_calls_fail_and_none_hangs(void)
 {
     mpm_process process;
     mpm_pool *pool, *other;
 
     CU_ASSERT_EQUAL_FATAL(mpm_pool_open(NULL, &other), MPM_OK);
     kill_in_a_map();
-    CU_ASSERT_EQUAL(host_count, 0);
+    CU_ASSERT_EQUAL(forkserver_count, 0);
     expect_no_workers(other);
     mpm_pool_close(other);
     start_everywhere();
-    CU_ASSERT_EQUAL(mpm_process_start(do_nothing, NULL, 0, NULL, &process), MPM_EHOSTLOST);
+    CU_ASSERT_EQUAL(mpm_process_start(do_nothing, NULL, 0, NULL, &process), MPM_EFORKSERVER);
     CU_ASSERT_EQUAL(mpm_pool_open(NULL, &pool), MPM_EWORKER);
     CU_ASSERT_EQUAL(mpm_queue_put(scene.gate, "x", 1, 0), MPM_OK);
     CU_ASSERT_EQUAL(mpm_queue_destroy(scene.gate), MPM_OK);
@@ -383,24 +383,25 @@ static void without_any_host_calls_fail_and_none_hangs(void)
     CU_ASSERT_EQUAL(arena_check(context_arena()), 0);
 }
 
-static void the_end_says_that_hosts_were_lost(void)
+static void the_end_says_that_forkservers_were_lost(void)
 {
-    CU_ASSERT_EQUAL(mpm_finalize(), MPM_EHOSTLOST);
-    CU_ASSERT_PTR_NOT_NULL(strstr(mpm_error(), "the host process of rank 0 on "));
+    CU_ASSERT_EQUAL(mpm_finalize(), MPM_EFORKSERVER);
+    CU_ASSERT_PTR_NOT_NULL(strstr(mpm_error(), "the fork server process of rank 0 on "));
     CU_ASSERT_PTR_NOT_NULL(strstr(mpm_error(), "was killed by SIGKILL"));
 }
 
 int main(int argc, char **argv)
 {
     static const struct suite_test tests[] = {
-        {"a_map_goes_on_when_a_host_dies_in_it", a_map_goes_on_when_a_host_dies_in_it},
-        {"processes_end_with_their_host_and_others_are_started_elsewhere",
-         processes_end_with_their_host_and_others_are_started_elsewhere},
-        {"without_any_host_calls_fail_and_none_hangs", without_any_host_calls_fail_and_none_hangs},
-        {"the_end_says_that_hosts_were_lost", the_end_says_that_hosts_were_lost},
+        {"a_map_goes_on_when_a_forkserver_dies_in_it", a_map_goes_on_when_a_forkserver_dies_in_it},
+        {"processes_end_with_their_forkserver_and_others_are_started_elsewhere",
+         processes_end_with_their_forkserver_and_others_are_started_elsewhere},
+        {"without_any_forkserver_calls_fail_and_none_hangs",
+         without_any_forkserver_calls_fail_and_none_hangs},
+        {"the_end_says_that_forkservers_were_lost", the_end_says_that_forkservers_were_lost},
     };
 
     if (mpm_init(&argc, &argv, NULL))
         return mpm_report_error();
-    return suite_run("host_loss", tests, sizeof tests / sizeof *tests);
+    return suite_run("forkserver_loss", tests, sizeof tests / sizeof *tests);
 }

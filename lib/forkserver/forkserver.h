@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Hosts, and the processes that they fork.
+/* Fork servers, and the processes that they fork.
  *
- * Every rank forks one host, in mpm_init. It has one thread, never calls MPI, and does nothing but fork
+ * Every rank forks one fork server, in mpm_init. It has one thread, never calls MPI, and does nothing but fork
  * processes that somebody of its node wants, reap them, and tell how they ended. The kernel tells it when its rank has
  * died (PR_SET_PDEATHSIG): it kills all that is left, and ends. Its processes die with it by the same means. If it dies
  * alone, its rank reaps them and tells how they ended; it forks no others. What processes have started themselves ends
  * with them: see offspring.h.
- * All that it and others say to each other stands in the arena: see host.c for who writes what.
+ * All that it and others say to each other stands in the arena: see forkserver.c for who writes what.
  *
- * For host/ and the layers above it. */
-#ifndef HOST_HOST_H
-#define HOST_HOST_H
+ * For forkserver/ and the layers above it. */
+#ifndef FORKSERVER_FORKSERVER_H
+#define FORKSERVER_FORKSERVER_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,7 +22,7 @@
 enum process_state {
     PROCESS_FREE,     /* the record is nobody's */
     PROCESS_RESERVED, /* somebody is filling it in */
-    PROCESS_WANTED,   /* the host is asked to fork it */
+    PROCESS_WANTED,   /* the fork server is asked to fork it */
     PROCESS_RUNNING,
     PROCESS_ENDED, /* `wait_status` tells how; whoever wanted it sets it free */
 };
@@ -49,7 +49,7 @@ enum process_fate {
 struct process_record {
     _Atomic uint64_t word;    /* see below */
     _Atomic uint64_t request; /* signals that are to be sent to it: generation << 32, and a bit for each */
-    uint32_t host;            /* rank in node */
+    uint32_t forkserver;      /* rank in node */
     uint32_t flags;           /* enum process_flag */
     _Atomic uint64_t pid;     /* generation << 32, and its pid, once that is known */
     int32_t wait_status;
@@ -61,7 +61,7 @@ struct process_record {
     struct eventcount changed;
     uint64_t argument;                          /* for the entry: an offset in the arena */
     int64_t entry;                              /* int entry(struct process_record *), in the new process */
-    int64_t ended;                              /* process_ended, in the host, once it is reaped */
+    int64_t ended;                              /* process_ended, in the fork server, once it is reaped */
     _Alignas(8) char about[PROCESS_ABOUT_SIZE]; /* its wanter's; zeroed if it has nothing to say */
 };
 
@@ -80,66 +80,67 @@ static inline uint32_t process_generation_of(uint64_t word)
 typedef int process_entry(struct process_record *process);
 typedef enum process_fate process_ended(struct process_record *process);
 
-/* The hosts of a node, in its arena. */
-struct host_area;
+/* The fork servers of a node, in its arena. */
+struct forkserver_area;
 
-/* Makes the area for `host_count` hosts, and hangs it into the arena. Records begin with the generation. By the leader,
+/* Makes the area for `forkserver_count` fork servers, and hangs it into the arena. Records begin with the generation. By the leader,
  * once. MPM_ENOMEM. */
-int host_area_create(struct arena *arena, unsigned host_count, uint32_t generation);
-struct host_area *host_area_of(struct arena *arena);
+int forkserver_area_create(struct arena *arena, unsigned forkserver_count, uint32_t generation);
+struct forkserver_area *forkserver_area_of(struct arena *arena);
 
-/* Notes which signals the program ignores: its hosts and processes will ignore them, too. Only SIGCHLD is not: it is
+/* Notes which signals the program ignores: its fork servers and processes will ignore them, too. Only SIGCHLD is not: it is
  * default in processes, since who ignores it cannot wait for children, and system() fails. Before MPI is started,
  * which sets signals of its own. */
-void host_note_ignored_signals(void);
+void forkserver_note_ignored_signals(void);
 /* The signals that begin a drain in a rank, if its program wants that. */
 #define DRAIN_SIGNALS 3
 extern const int drain_signals[DRAIN_SIGNALS];
-/* Whether that is so: workers of pools, which get them together with their rank, ignore them then. Before hosts are
+/* Whether that is so: workers of pools, which get them together with their rank, ignore them then. Before fork servers are
  * forked. */
-void host_note_drain_signals(bool are_taken);
-/* What hosts tell of. In the host, or in a rank that stands in for it. */
-struct host_callbacks {
+void forkserver_note_drain_signals(bool are_taken);
+/* What fork servers tell of. In the fork server, or in a rank that stands in for it. */
+struct forkserver_callbacks {
     /* A process with that number has died: before anybody is told. */
     void (*process_died)(uint32_t number);
     /* A process has begun or ended, and its record, of that number, says so. Of its beginning, perhaps in the process. */
     void (*process_changed)(uint32_t process, bool has_ended);
-    /* A host has died, and all of its processes have ended: it may have left out to tell of some end. In its rank. */
-    void (*host_lost)(void);
+    /* A fork server has died, and all of its processes have ended: it may have left out to tell of some end. In its rank. */
+    void (*forkserver_lost)(void);
 };
 
-/* Forks the host of rank `rank_in_node`, which tells of what happens by `callbacks`, and returns when it is ready. From a thread that lives until the end
+/* Forks the fork server of rank `rank_in_node`, which tells of what happens by `callbacks`, and returns when it is ready. From a thread that lives until the end
  * of the run. MPM_ESYSTEM. */
-int host_start(struct arena *arena, unsigned rank_in_node, const struct host_callbacks *callbacks);
+int forkserver_start(struct arena *arena, unsigned rank_in_node,
+                     const struct forkserver_callbacks *callbacks);
 
-/* Blocks until the host of the calling rank has ended; it need not have been told to. true if it was. */
-bool host_wait(struct arena *arena, unsigned rank_in_node);
-/* Does in the calling rank, whose host_wait() has said false, what is left of the host's duties: reaps its
+/* Blocks until the fork server of the calling rank has ended; it need not have been told to. true if it was. */
+bool forkserver_wait(struct arena *arena, unsigned rank_in_node);
+/* Does in the calling rank, whose forkserver_wait() has said false, what is left of the fork server's duties: reaps its
  * processes, and says of each how it ended, as of those that are wanted of it later. Blocks until the end of the
  * run. */
-void host_stand_in(struct arena *arena);
-/* Whether a host has died, and will not be had again. Any process of the node. */
-bool host_is_lost(struct arena *arena, unsigned rank_in_node);
-/* How that host has ended, as waitpid gave it. */
-int host_loss(struct arena *arena, unsigned rank_in_node);
-/* Whether a fork that is under way is a host's or its rank's: for fork handlers. */
-bool host_forks(void);
-/* Whether the calling process is a host: one that reaps and is none is a rank whose host has died. */
-bool host_is_self(void);
+void forkserver_stand_in(struct arena *arena);
+/* Whether a fork server has died, and will not be had again. Any process of the node. */
+bool forkserver_is_lost(struct arena *arena, unsigned rank_in_node);
+/* How that fork server has ended, as waitpid gave it. */
+int forkserver_loss(struct arena *arena, unsigned rank_in_node);
+/* Whether a fork that is under way is a fork server's or its rank's: for fork handlers. */
+bool forkserver_forks(void);
+/* Whether the calling process is a fork server: one that reaps and is none is a rank whose fork server has died. */
+bool forkserver_is_self(void);
 
-/* Takes back what host_start() has changed in the calling rank, whose host has ended, or was none. */
-void host_leave(void);
+/* Takes back what forkserver_start() has changed in the calling rank, whose fork server has ended, or was none. */
+void forkserver_leave(void);
 
-/* Tells all hosts of the node to kill what they have and to end. Any process of the node. */
-void host_end_all(struct arena *arena);
+/* Tells all fork servers of the node to kill what they have and to end. Any process of the node. */
+void forkserver_end_all(struct arena *arena);
 /* Whether somebody has. */
-bool host_is_ending(struct arena *arena);
+bool forkserver_is_ending(struct arena *arena);
 
 /* What a process is to be. */
 struct process_order {
     process_entry *entry; /* a function of libmpmap: its return is the exit status */
     process_ended *
-        ended; /* in the host, once the process is reaped, or could not be forked: what becomes of it; NULL: it is over */
+        ended; /* in the fork server, once the process is reaped, or could not be forked: what becomes of it; NULL: it is over */
     uint64_t argument; /* an offset; with PROCESS_OWNS_ARGUMENT a block of the caller's own */
     uint32_t argument_index;
     uint32_t flags;
@@ -147,16 +148,16 @@ struct process_order {
     size_t about_size;
 };
 
-/* Asks host `rank_in_node` for a process. `process`: out, its number; `generation`: out, of its record. It
- * does not wait for the fork. MPM_ENOMEM, MPM_EHOSTLOST: the argument is the caller's still. Any process of the
+/* Asks fork server `rank_in_node` for a process. `process`: out, its number; `generation`: out, of its record. It
+ * does not wait for the fork. MPM_ENOMEM, MPM_EFORKSERVER: the argument is the caller's still. Any process of the
  * node. */
-int host_order(struct arena *arena, unsigned rank_in_node, const struct process_order *order,
-               uint32_t *process, uint32_t *generation);
+int forkserver_order(struct arena *arena, unsigned rank_in_node, const struct process_order *order,
+                     uint32_t *process, uint32_t *generation);
 /* How many processes it has. */
-uint32_t host_load(struct arena *arena, unsigned rank_in_node);
+uint32_t forkserver_load(struct arena *arena, unsigned rank_in_node);
 
-/* Has the host send a signal below 32 to that generation of a process, unless it has ended by then. It is the
- * host that sends it, because it alone knows that the pid is still the process's. */
+/* Has the fork server send a signal below 32 to that generation of a process, unless it has ended by then. It is the
+ * fork server that sends it, because it alone knows that the pid is still the process's. */
 void process_signal(struct arena *arena, uint32_t process, uint32_t generation, int signal_number);
 /* Sets an ended process's record free if it still is of that generation; false if it is not, or has not
  * ended. */
@@ -164,7 +165,7 @@ bool process_close(struct arena *arena, struct process_record *process, uint32_t
 /* A process's record by a number that may be none: NULL then. */
 struct process_record *process_find(struct arena *arena, uint32_t process);
 struct process_record *process_at(struct arena *arena, uint32_t process);
-/* Has the host ask at once whether a process that it cannot fork now is wanted still. */
+/* Has the fork server ask at once whether a process that it cannot fork now is wanted still. */
 void process_reconsider(struct arena *arena, uint32_t process);
 /* Sets an ended process's record free. */
 void process_release(struct arena *arena, struct process_record *process);

@@ -1,47 +1,47 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Hosts. Who writes what in the arena:
+/* Fork servers. Who writes what in the arena:
  *
  * A process record belongs to whoever reserved it (a compare-and-swap of its word from FREE) until WANTED is
- * stored, which commits its fields; to the host from then until ENDED is stored, which commits `wait_status`;
- * then to whoever wanted it, until FREE; the host stores FREE at once where nobody will ask. The word names
+ * stored, which commits its fields; to the fork server from then until ENDED is stored, which commits `wait_status`;
+ * then to whoever wanted it, until FREE; the fork server stores FREE at once where nobody will ask. The word names
  * the one that reserves: if it dies before WANTED, its reaper sets the record free again, with the argument
- * if that is the record's; if it dies between WANTED and the ring, its reaper puts the record where its host
- * finds it, so a host may find one twice, and forks what is WANTED only. An argument that the record is to
+ * if that is the record's; if it dies between WANTED and the ring, its reaper puts the record where its fork server
+ * finds it, so a fork server may find one twice, and forks what is WANTED only. An argument that the record is to
  * own is named there first and given up by its owner then, so at any moment one of them frees it: the reaper
  * looks through the records first. It need not where `records_in_hand` of the dead one's own record is 0: that counts
  * those that it is about to take or free, from before it does until behind the ring.
  *
- * If the host dies, the kernel kills its processes, and gives them to its rank, which is their next subreaper.
- * The rank stores `lost`, and from then on does what the host would do at each death, but forks nothing: whatever
- * is WANTED or RUNNING of that host is over when its process is dead. It finds each process by `pid`, which the
+ * If the fork server dies, the kernel kills its processes, and gives them to its rank, which is their next subreaper.
+ * The rank stores `lost`, and from then on does what the fork server would do at each death, but forks nothing: whatever
+ * is WANTED or RUNNING of that fork server is over when its process is dead. It finds each process by `pid`, which the
  * process itself stores under the generation before all else; one that has not done so by then finds that its
- * parent is another, and ends (die_with). The host may have died at any step of the same work: it looks at a
+ * parent is another, and ends (die_with). The fork server may have died at any step of the same work: it looks at a
  * death first, does its part, stores the outcome in `word`, and lets go of the dead process last, so the rank
  * finds either the dead one, and a word that says nothing of it, and does all of it again (every step may be
- * done twice), or a word that has gone on. What the host had not told of then, the rank tells (host_lost). An
- * argument that the host was just freeing is lost. Who reads that the host is not lost, and then stores WANTED,
+ * done twice), or a word that has gone on. What the fork server had not told of then, the rank tells (forkserver_lost). An
+ * argument that the fork server was just freeing is lost. Who reads that the fork server is not lost, and then stores WANTED,
  * rings, and the rank looks again.
  *
- * `request` is anybody's: a signal is a bit, under the generation that it is for, and the host takes them
+ * `request` is anybody's: a signal is a bit, under the generation that it is for, and the fork server takes them
  * all. A bit of another generation means nothing. Who dies between the bit and the ring has asked for nothing
- * yet; the host may see the bit later all the same.
+ * yet; the fork server may see the bit later all the same.
  *
  * What cannot be forked now may be waited for (PROCESS_WAITS), also what has died as it started: its record stays or
- * becomes WANTED, with `fork_errno`, which the host takes back before each try. It tries again after pauses that grow,
+ * becomes WANTED, with `fork_errno`, which the fork server takes back before each try. It tries again after pauses that grow,
  * one record of its own after the other until one fails; who rings for such a record has it ask only whether the
  * process is wanted still.
  *
- * A spare is a process that the host has forked in advance, once somebody has asked for a user's process. It
+ * A spare is a process that the fork server has forked in advance, once somebody has asked for a user's process. It
  * has done all of its beginning that does not depend on which process it will be, and sleeps. `given` is 0,
- * or a spare's pid and the number, from 1, of the record that it is to be. The host stores it when it is 0,
+ * or a spare's pid and the number, from 1, of the record that it is to be. The fork server stores it when it is 0,
  * and counts the spare as that process from then on. The spare takes it back to 0 when it blocks signals, and
  * says RUNNING itself, so nobody knows its pid before. Until then it ignores what a terminal sends, as the
- * host does, and the host leaves signals for it in `request`; the spare looks there after its store. If it
- * dies before its store, the host that reaps it takes `given` back, and forks another process in its place.
+ * fork server does, and the fork server leaves signals for it in `request`; the spare looks there after its store. If it
+ * dies before its store, the fork server that reaps it takes `given` back, and forks another process in its place.
  *
- * The host sleeps on one word, `doorbell`: requests ring it from outside, and its own SIGCHLD handler moves it
+ * The fork server sleeps on one word, `doorbell`: requests ring it from outside, and its own SIGCHLD handler moves it
  * on, so that no death falls between looking and sleeping. */
-#include "host/host.h"
+#include "forkserver/forkserver.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -58,8 +58,8 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "host/host_inside.h"
-#include "host/offspring.h"
+#include "forkserver/forkserver_inside.h"
+#include "forkserver/offspring.h"
 #include "shm/index_set.h"
 #include "shm/kill_point.h"
 
@@ -71,20 +71,20 @@
 #define FEW_PROCESSES    64u /* whose list is read at each death */
 #define PAUSE_TO_LOOK    20u /* between two looks at the list of more, and the length of a look */
 
-/* The host itself: its own memory, not the arena's. */
+/* The fork server itself: its own memory, not the arena's. */
 
 static struct {
-    const struct host_callbacks *callbacks; /* whom it tells */
+    const struct forkserver_callbacks *callbacks; /* whom it tells */
     struct arena *arena;
-    struct host_area *area;
-    struct host_record *record;
+    struct forkserver_area *area;
+    struct forkserver_record *record;
     uint32_t rank; /* in node */
     pid_t rank_pid;
-    pid_t *pid_of;   /* by process: what this host has forked and not reaped; 0 is none */
+    pid_t *pid_of;   /* by process: what this fork server has forked and not reaped; 0 is none */
     uint8_t *is_own; /* a bit for each pid: those of `pid_of` */
     uint32_t processes_seen;
     pid_t spare;            /* 0 is none */
-    pid_t zombie;           /* a dead process that the host is busy with; 0 is none */
+    pid_t zombie;           /* a dead process that the fork server is busy with; 0 is none */
     uint64_t try_again_ns;  /* when those are to be forked that could not be; CLOCK_FOREVER: there are none */
     uint64_t pause_ns;      /* until then */
     uint64_t look_again_ns; /* not before: at what dead processes have left */
@@ -93,13 +93,13 @@ static struct {
         child_has_ended;   /* perhaps: to ask the kernel takes as long as there are children */
     bool may_have_orphans; /* something has died since the last look */
     bool wants_spare;
-    bool is_host;
-    bool is_subreaper; /* the rank, because of its host; */
+    bool is_forkserver;
+    bool is_subreaper; /* the rank, because of its fork server; */
     bool forks;        /* a process of the run: the program's own forks are another matter */
     int was_subreaper; /* what it was before */
 } self;
 
-bool host_forks(void)
+bool forkserver_forks(void)
 {
     return self.forks;
 }
@@ -121,7 +121,7 @@ static void on_child(int signal_number)
     eventcount_notify_from_handler(&self.record->doorbell);
 }
 
-/* The host and the new process itself: whoever comes first. */
+/* The fork server and the new process itself: whoever comes first. */
 static void process_runs(struct process_record *process, uint32_t number, uint64_t wanted, pid_t pid)
 {
     atomic_store(&process->pid, pid_word_of(process_generation_of(wanted), pid));
@@ -132,7 +132,7 @@ static void process_runs(struct process_record *process, uint32_t number, uint64
     self.callbacks->process_changed(number, false);
 }
 
-/* A new process says first of all which it is. Where it comes too late, because its host has died, the record may
+/* A new process says first of all which it is. Where it comes too late, because its fork server has died, the record may
  * be another's already: that is of another generation. */
 static void store_own_pid(struct process_record *process, uint64_t wanted)
 {
@@ -141,16 +141,16 @@ static void store_own_pid(struct process_record *process, uint64_t wanted)
     atomic_compare_exchange_strong(&process->pid, &none, none | (uint32_t)getpid());
 }
 
-static void child_setup_in_child(pid_t host)
+static void child_setup_in_child(pid_t forkserver)
 {
-    self.is_host = false;
-    child_setup_in(host);
+    self.is_forkserver = false;
+    child_setup_in(forkserver);
 }
 
 static _Noreturn void run_process(struct process_record *process)
 {
     prctl(PR_SET_NAME, process->flags & PROCESS_IS_USERS ? "mpmap-process" : "mpmap-worker");
-    exit(((process_entry *)host_function_at(process->entry))(process));
+    exit(((process_entry *)forkserver_function_at(process->entry))(process));
 }
 
 /* Who signals the process from here on reaches it: signals are blocked. */
@@ -158,13 +158,13 @@ static _Noreturn void become_process(uint32_t number, uint64_t wanted)
 {
     struct process_record *process = process_at(self.arena, number);
 
-    host_set_own_number(number + 1);
+    forkserver_set_own_number(number + 1);
     process_runs(process, number, wanted, getpid());
     child_setup_take_signals(process->flags & PROCESS_IS_USERS);
     run_process(process);
 }
 
-/* Waits until the host has given this spare a process to be. */
+/* Waits until the fork server has given this spare a process to be. */
 static uint32_t wait_to_be_given(void)
 {
     uint64_t given;
@@ -179,7 +179,7 @@ static uint32_t wait_to_be_given(void)
     }
 }
 
-static _Noreturn void spare_main(pid_t host)
+static _Noreturn void spare_main(pid_t forkserver)
 {
     struct process_record *process;
     uint32_t number;
@@ -187,13 +187,13 @@ static _Noreturn void spare_main(pid_t host)
     child_setup_drop_handlers();
     child_setup_mask(false);
     prctl(PR_SET_NAME, "mpmap-spare");
-    child_setup_in_child(host);
+    child_setup_in_child(forkserver);
     number = wait_to_be_given();
     child_setup_mask(true);
     process = process_at(self.arena, number);
     atomic_store(&self.record->given, 0);
     if ((uint32_t)atomic_load(&process->request))
-        host_call(self.arena, self.rank, number);
+        forkserver_call(self.arena, self.rank, number);
     become_process(number, atomic_load(&process->word));
 }
 
@@ -211,7 +211,7 @@ static void free_argument(struct process_record *process)
 static void process_is_over(struct process_record *process, uint32_t number)
 {
     KILL_POINT();
-    host_set_state(process, PROCESS_ENDED);
+    forkserver_set_state(process, PROCESS_ENDED);
     KILL_POINT();
     eventcount_notify(&process->changed);
     self.callbacks->process_changed(number, true);
@@ -221,7 +221,8 @@ static void process_is_over(struct process_record *process, uint32_t number)
 static enum process_fate decide_fate(struct process_record *process)
 {
     free_argument(process);
-    return process->ended ? ((process_ended *)host_function_at(process->ended))(process) : PROCESS_IS_OVER;
+    return process->ended ? ((process_ended *)forkserver_function_at(process->ended))(process)
+                          : PROCESS_IS_OVER;
 }
 
 static void fork_again(struct process_record *process, uint32_t number);
@@ -229,7 +230,7 @@ static void fork_again(struct process_record *process, uint32_t number);
 /* One that could not be forked, and waits for the next try. */
 static bool is_waiting(const struct process_record *process)
 {
-    return process->fork_errno && process->host == self.rank &&
+    return process->fork_errno && process->forkserver == self.rank &&
            process_state_of(atomic_load(&process->word)) == PROCESS_WANTED;
 }
 
@@ -326,7 +327,7 @@ static bool fork_process(uint32_t number)
 {
     struct process_record *process = process_at(self.arena, number);
     uint64_t wanted = atomic_load(&process->word);
-    pid_t host = getpid(), pid;
+    pid_t forkserver = getpid(), pid;
     int failed;
 
     let_go_of_zombie();
@@ -335,7 +336,7 @@ static bool fork_process(uint32_t number)
     child_setup_mask(true);
     if ((pid = fork_for_the_run()) == 0) {
         store_own_pid(process, wanted);
-        child_setup_in_child(host);
+        child_setup_in_child(forkserver);
         become_process(number, wanted);
     }
     failed = errno;
@@ -395,11 +396,11 @@ static bool give_to_spare(uint32_t number)
 
 static void fork_spare(void)
 {
-    pid_t host = getpid(), pid;
+    pid_t forkserver = getpid(), pid;
 
     child_setup_mask(true);
     if ((pid = fork_for_the_run()) == 0)
-        spare_main(host);
+        spare_main(forkserver);
     child_setup_mask(false);
     self.spare = pid > 0 ? pid : 0;
     atomic_store(&self.record->spare_pid, self.spare);
@@ -426,11 +427,11 @@ static void finish_starts(uint32_t starter)
         uint64_t word = atomic_load(&process->word);
 
         if (process_state_of(word) == PROCESS_FREE)
-            host_note_free(self.arena, process);
+            forkserver_note_free(self.arena, process);
         if (starter_of(word) != starter)
             continue;
         if (process_state_of(word) == PROCESS_WANTED) {
-            host_call(self.arena, process->host, number);
+            forkserver_call(self.arena, process->forkserver, number);
         } else if (process_state_of(word) == PROCESS_RESERVED) {
             free_argument(process);
             process_release(self.arena, process);
@@ -525,13 +526,13 @@ static void send_signals(struct process_record *process, uint32_t number)
     }
 }
 
-/* Somebody wants something of the process: a bit may be late, and mean another host's. */
+/* Somebody wants something of the process: a bit may be late, and mean another fork server's. */
 static void serve(uint32_t number)
 {
     struct process_record *process = process_at(self.arena, number);
     enum process_state state = process_state_of(atomic_load(&process->word));
 
-    if (process->host != self.rank)
+    if (process->forkserver != self.rank)
         return;
     if (is_waiting(process))
         child_setup(process, number);
@@ -562,7 +563,7 @@ static bool reap_one(void)
     return true;
 }
 
-/* What a dead one has left has become the host's, be it one of its own processes, or what such a one had left. To look
+/* What a dead one has left has become the fork server's, be it one of its own processes, or what such a one had left. To look
  * for it takes as long as there are children, so it is done once for many deaths: where there are many processes, after a
  * pause, lest each death beside them cost a look at all of them. */
 static void kill_orphans(void)
@@ -570,7 +571,7 @@ static void kill_orphans(void)
     uint64_t begin_ns, end_ns;
 
     if (!self.may_have_orphans ||
-        (host_load(self.arena, self.rank) > FEW_PROCESSES && clock_now_ns() < self.look_again_ns))
+        (forkserver_load(self.arena, self.rank) > FEW_PROCESSES && clock_now_ns() < self.look_again_ns))
         return;
     self.may_have_orphans = false;
     begin_ns = clock_now_ns();
@@ -595,7 +596,7 @@ static void reap_all(void)
     kill_orphans();
 }
 
-/* When the host is to do something though nobody rings. */
+/* When the fork server is to do something though nobody rings. */
 static uint64_t next_duty_ns(void)
 {
     return self.may_have_orphans && self.look_again_ns < self.try_again_ns ? self.look_again_ns
@@ -635,26 +636,26 @@ static void end_own(void)
 
 /* The run is over: whatever still runs is killed, and reaped, so that nothing is left when the rank goes on. In a signal
  * handler, too. */
-static _Noreturn void host_finish(void)
+static _Noreturn void forkserver_finish(void)
 {
     if (!offspring_end_all())
         end_own();
     _exit(EXIT_SUCCESS);
 }
 
-/* The rank may have died: SIGCONT says so, and wakes a host that is stopped. All is done here, because the host may be
+/* The rank may have died: SIGCONT says so, and wakes a fork server that is stopped. All is done here, because the fork server may be
  * waiting for a lock of one that is stopped, too. */
 static void on_continue(int signal_number)
 {
     (void)signal_number;
     if (getppid() != self.rank_pid)
-        host_finish();
+        forkserver_finish();
 }
 
 /* What a process leaves behind that it had forked itself is adopted, and reaped, here, not by the rank. */
-static _Noreturn void host_main(pid_t rank)
+static _Noreturn void forkserver_main(pid_t rank)
 {
-    self.is_host = true;
+    self.is_forkserver = true;
     self.rank_pid = rank;
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     child_setup_signals();
@@ -664,16 +665,16 @@ static _Noreturn void host_main(pid_t rank)
     signal(SIGCONT, on_continue);
     child_setup_mask(false);
     child_setup_die_with(rank, SIGCONT);
-    prctl(PR_SET_NAME, "mpmap-host");
+    prctl(PR_SET_NAME, "mpmap-forker");
     signal(SIGCHLD, on_child);
     atomic_store(&self.record->ready, 1);
-    eventcount_notify(&self.area->host_ready);
+    eventcount_notify(&self.area->forkserver_ready);
     for (;;) {
         uint32_t seen = eventcount_prepare(&self.record->doorbell);
 
         reap_all();
         if (atomic_load(&self.area->ending))
-            host_finish();
+            forkserver_finish();
         index_set_take_all(&self.record->wanted, serve);
         try_again();
         if (self.wants_spare)
@@ -684,16 +685,16 @@ static _Noreturn void host_main(pid_t rank)
 
 /* The rank's side. */
 
-static int wait_until_ready(struct host_area *area, struct host_record *host, pid_t pid)
+static int wait_until_ready(struct forkserver_area *area, struct forkserver_record *forkserver, pid_t pid)
 {
     for (;;) {
-        uint32_t seen = eventcount_prepare(&area->host_ready);
+        uint32_t seen = eventcount_prepare(&area->forkserver_ready);
 
-        if (atomic_load(&host->ready))
+        if (atomic_load(&forkserver->ready))
             return MPM_OK;
         if (waitpid(pid, NULL, WNOHANG)) /* ECHILD, where the program ignores SIGCHLD */
-            return error_set(MPM_EHOSTLOST, "the host process %d died as it started", (int)pid);
-        eventcount_wait(&area->host_ready, seen, 0, clock_now_ns() + 10000000);
+            return error_set(MPM_EFORKSERVER, "the fork server process %d died as it started", (int)pid);
+        eventcount_wait(&area->forkserver_ready, seen, 0, clock_now_ns() + 10000000);
     }
 }
 
@@ -705,22 +706,22 @@ static void free_tables(void)
     self.is_own = NULL;
 }
 
-int host_start(struct arena *arena, unsigned rank_in_node, const struct host_callbacks *callbacks)
+int forkserver_start(struct arena *arena, unsigned rank_in_node, const struct forkserver_callbacks *callbacks)
 {
-    struct host_area *area = host_area_of(arena);
+    struct forkserver_area *area = forkserver_area_of(arena);
     pid_t rank = getpid(), pid;
 
-    host_set_own_number(MAX_PROCESSES + 1 + rank_in_node);
+    forkserver_set_own_number(MAX_PROCESSES + 1 + rank_in_node);
     memset(&self, 0, sizeof self);
     self.callbacks = callbacks;
     self.arena = arena;
     self.area = area;
-    self.record = &area->host[rank_in_node];
+    self.record = &area->forkserver[rank_in_node];
     self.rank = rank_in_node;
     child_setup_note_group();
     self.try_again_ns = CLOCK_FOREVER;
     if (prctl(PR_GET_CHILD_SUBREAPER, &self.was_subreaper) || prctl(PR_SET_CHILD_SUBREAPER, 1))
-        return error_set_errno(MPM_ESYSTEM, "the rank cannot reap what its host leaves");
+        return error_set_errno(MPM_ESYSTEM, "the rank cannot reap what its fork server leaves");
     self.is_subreaper = true;
     self.pid_of = calloc(MAX_PROCESSES, sizeof *self.pid_of);
     self.is_own = calloc(MAX_PID / 8, 1);
@@ -730,51 +731,51 @@ int host_start(struct arena *arena, unsigned rank_in_node, const struct host_cal
     }
     fflush(NULL); /* lest a process write it once more */
     if ((pid = fork_for_the_run()) == 0)
-        host_main(rank);
+        forkserver_main(rank);
     free_tables();
     if (pid < 0)
-        return error_set_errno(MPM_ESYSTEM, "the host process cannot be forked");
+        return error_set_errno(MPM_ESYSTEM, "the fork server process cannot be forked");
     atomic_store(&self.record->pid, pid);
     return wait_until_ready(area, self.record, pid);
 }
 
-bool host_wait(struct arena *arena, unsigned rank_in_node)
+bool forkserver_wait(struct arena *arena, unsigned rank_in_node)
 {
-    struct host_record *host = &host_area_of(arena)->host[rank_in_node];
+    struct forkserver_record *forkserver = &forkserver_area_of(arena)->forkserver[rank_in_node];
     int wait_status = SIGKILL; /* where somebody else has reaped it */
 
-    while (waitpid(atomic_load(&host->pid), &wait_status, 0) < 0 && errno == EINTR)
+    while (waitpid(atomic_load(&forkserver->pid), &wait_status, 0) < 0 && errno == EINTR)
         ;
-    if (host_is_ending(arena))
+    if (forkserver_is_ending(arena))
         return true;
-    host->wait_status = wait_status;
-    atomic_store(&host->lost, 1);
+    forkserver->wait_status = wait_status;
+    atomic_store(&forkserver->lost, 1);
     return false;
 }
 
-bool host_is_lost(struct arena *arena, unsigned rank_in_node)
+bool forkserver_is_lost(struct arena *arena, unsigned rank_in_node)
 {
-    return atomic_load(&host_area_of(arena)->host[rank_in_node].lost) != 0;
+    return atomic_load(&forkserver_area_of(arena)->forkserver[rank_in_node].lost) != 0;
 }
 
-int host_loss(struct arena *arena, unsigned rank_in_node)
+int forkserver_loss(struct arena *arena, unsigned rank_in_node)
 {
-    return host_area_of(arena)->host[rank_in_node].wait_status;
+    return forkserver_area_of(arena)->forkserver[rank_in_node].wait_status;
 }
 
-bool host_is_self(void)
+bool forkserver_is_self(void)
 {
-    return self.is_host;
+    return self.is_forkserver;
 }
 
-/* Ends what the dead host has left of a process. */
+/* Ends what the dead fork server has left of a process. */
 static void inherit(struct process_record *process, uint32_t number)
 {
     uint64_t word = atomic_load(&process->word), pid_word;
     pid_t pid;
 
     if ((process_state_of(word) != PROCESS_WANTED && process_state_of(word) != PROCESS_RUNNING) ||
-        process->host != self.rank)
+        process->forkserver != self.rank)
         return;
     pid_word = atomic_load(&process->pid);
     pid = process_generation_of(pid_word) == process_generation_of(word) ? (pid_t)(uint32_t)pid_word : 0;
@@ -790,10 +791,10 @@ static void end_loss(void)
 
     if (spare)
         see_it_end(spare);
-    self.callbacks->host_lost();
+    self.callbacks->forkserver_lost();
 }
 
-void host_stand_in(struct arena *arena)
+void forkserver_stand_in(struct arena *arena)
 {
     bool has_told = false;
 
@@ -801,7 +802,7 @@ void host_stand_in(struct arena *arena)
         uint32_t seen = eventcount_prepare(&self.record->doorbell);
         struct process_record *process;
 
-        if (host_is_ending(arena))
+        if (forkserver_is_ending(arena))
             return;
         for (uint32_t number = 0; (process = process_find(arena, number)); number++)
             inherit(process, number);
@@ -813,24 +814,24 @@ void host_stand_in(struct arena *arena)
     }
 }
 
-void host_leave(void)
+void forkserver_leave(void)
 {
     if (self.is_subreaper)
         prctl(PR_SET_CHILD_SUBREAPER, self.was_subreaper);
     self.is_subreaper = false;
 }
 
-void host_end_all(struct arena *arena)
+void forkserver_end_all(struct arena *arena)
 {
-    struct host_area *area = host_area_of(arena);
+    struct forkserver_area *area = forkserver_area_of(arena);
 
-    host_leave(); /* what processes have left is nobody's here */
+    forkserver_leave(); /* what processes have left is nobody's here */
     atomic_store(&area->ending, 1);
-    for (unsigned i = 0; i < area->host_count; i++)
-        eventcount_notify(&area->host[i].doorbell);
+    for (unsigned i = 0; i < area->forkserver_count; i++)
+        eventcount_notify(&area->forkserver[i].doorbell);
 }
 
-bool host_is_ending(struct arena *arena)
+bool forkserver_is_ending(struct arena *arena)
 {
-    return atomic_load(&host_area_of(arena)->ending) != 0;
+    return atomic_load(&forkserver_area_of(arena)->ending) != 0;
 }
