@@ -1894,7 +1894,7 @@ static void damaged_parts_are_refused_or_made_right(void)
         refused += is_refused_or_right(input, output, part);
     }
     CU_ASSERT(refused > 0 && refused < flips);
-    for (size_t cut = 1; cut <= size; cut += size / 7) {
+    for (size_t cut = 1; cut < size; cut += size / 7) {
         write_file(part, bytes, size - cut);
         CU_ASSERT_EQUAL(mpm_map_status(output, &state), MPM_ETYPE);
         CU_ASSERT(is_refused_or_right(input, output, part));
@@ -1903,6 +1903,40 @@ static void damaged_parts_are_refused_or_made_right(void)
     CU_ASSERT(is_refused_or_right(input, output, part));
     free(bytes);
     unlink(part);
+}
+
+static int weigh_or_stop_late(mpm_call *call, const void *item, void *result)
+{
+    if (mpm_call_index(call) >= 2000)
+        atomic_store(failing_writes, INT_MAX);
+    return weigh(call, item, result);
+}
+
+/* The checksum of a large block stands elsewhere than that of a small one. */
+static void rows_that_were_written_in_large_blocks_are_kept(void)
+{
+    const struct input_layout layout = {H5T_IEEE_F32LE, MPM_F32, 2, {3000, 5}, {0}, 0};
+    mpm_dataset_map map = stopped_map(plain_input("in.h5", 3000), path("large.h5"), MPM_RESUME_CONTINUE);
+    mpm_map_state state = {0};
+    char expected[80];
+
+    map.block_rows = map.chunk = 600;
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh_or_stop_late, &map), MPM_EIO);
+    atomic_store(failing_writes, 0);
+    CU_ASSERT_EQUAL_FATAL(mpm_map_status(map.output_file, &state), MPM_OK);
+    CU_ASSERT(state.good >= 600);
+    notices[0] = 0;
+    if (mpm_pool_map_dataset(pool, weigh_or_stop_late, &map) == MPM_EIO) {
+        atomic_store(failing_writes, 0); /* it has gone on, and come to those rows again */
+        map.task_name = "weigh too";
+        map.resume = MPM_RESUME_FORCE;
+        CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_OK);
+    }
+    snprintf(expected, sizeof expected, "has %u of 3000 rows: going on", (unsigned)state.good);
+    CU_ASSERT(notices_say(expected));
+    CU_ASSERT_PTR_NULL(strstr(notices, "not whole"));
+    CU_ASSERT_EQUAL(wrong_rows(map.output_file, &layout, &stopped_weighing), 0);
+    unlink(map.output_file);
 }
 
 /* As if the power had failed: a mark and a checksum have come to the disk, and the result has not. */
@@ -2273,6 +2307,7 @@ static int run_all(void)
         TEST(a_part_with_rows_is_refused_unless_it_may_be_used),
         TEST(damaged_parts_are_refused_or_made_right),
         TEST(a_result_that_was_lost_is_made_again),
+        TEST(rows_that_were_written_in_large_blocks_are_kept),
         TEST(two_runs_do_not_make_the_same_output),
         TEST(a_full_disk_is_found_before_the_first_row),
 #undef TEST

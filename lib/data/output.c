@@ -17,8 +17,8 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "data/block_sum.h"
 #include "data/hdf5_call.h"
-#include "data/sum.h"
 #include "mpmap/version.h"
 
 #define SENTENCE_SIZE 1024
@@ -56,21 +56,20 @@ static int check_room(const struct output *output, uint64_t size)
     return no_room(output, size);
 }
 
-/* Gets every block of the part, so that the disk is full now or never: behind what HDF5 has made, too. */
+/* Gets every block that results and marks need, so that the disk is full now or never. Not those of the checksums, of
+ * which most are never written: a file system takes long to give them back. */
 static int claim_room(struct output *output)
 {
     struct stat status;
-    uint64_t size;
 
     if (fstat(output->fd, &status))
         return error_set_errno(MPM_EIO, "cannot look at %s", output->next);
     output->record.sums_at = (uint64_t)status.st_size;
-    size = part_size(output->record.sums_at, output->record.rows);
-    while (fallocate(output->fd, 0, 0, (off_t)size)) {
+    while (fallocate(output->fd, 0, 0, status.st_size)) {
         if (errno == EOPNOTSUPP || errno == ENOSYS)
-            return check_room(output, size);
+            return check_room(output, (uint64_t)status.st_size);
         if (errno != EINTR)
-            return no_room(output, size);
+            return no_room(output, (uint64_t)status.st_size);
     }
     return 0;
 }
@@ -221,11 +220,11 @@ static int lay_out(struct output *output, const mpm_dataset_map *map)
 static int fill_part(struct output *output, const mpm_dataset_map *map)
 {
     uint64_t rows = output->record.rows;
-    uint64_t size = part_size(rows * (output->record.result_size + sizeof(uint8_t)) + LAYOUT_SIZE, rows);
+    uint64_t size = rows * (output->record.result_size + sizeof(uint8_t)) + LAYOUT_SIZE;
     struct hdf5_guard guard;
     int status;
 
-    if ((status = check_limit(output, size)) || (status = check_room(output, size)))
+    if ((status = check_limit(output, part_size(size, rows))) || (status = check_room(output, size)))
         return status;
     hdf5_enter(&guard);
     status = lay_out(output, map);
@@ -351,15 +350,16 @@ int output_fail_row(const struct output *output, uint64_t row)
     const struct part_record *record = &output->record;
     const unsigned char mark = ROW_FAILED;
     void *zeros = calloc(1, record->result_size);
-    uint32_t sum;
+    const struct part_places places = part_places_of(record);
+    struct block_sum sum;
     bool written;
 
     if (!zeros)
         return error_set(MPM_ENOMEM, "no memory for a result of %" PRIu64 " bytes", record->result_size);
-    sum = sum_of_row(row, mark, zeros, record->result_size);
+    sum = block_sum_of(&places, row, 1, &mark, zeros);
     written = write_at(output->fd, zeros, record->result_size,
                        record->results_at + row * record->result_size) &&
-              write_at(output->fd, &sum, sizeof sum, record->sums_at + row * sizeof sum) &&
+              block_sum_write(output->fd, &places, &sum) &&
               write_at(output->fd, &mark, sizeof mark, record->marks_at + row);
     free(zeros);
     return written ? 0 : error_set_errno(MPM_EIO, "cannot write %s", output->part);

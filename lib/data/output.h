@@ -12,8 +12,8 @@
  *   1. OUTPUT.part.new, empty, then with its layout and its record: no row is in it. It is made once more.
  *   2. It is flushed to the disk, and renamed to OUTPUT.part. Rows begin. So each OUTPUT.part has a whole record, after a
  *      loss of power, too.
- *   3. A worker writes the results of some rows, then their checksums, then their marks. A row whose mark is missing, or
- *      whose checksum does not fit its mark and result, is run again. So the order in which these writes come to the
+ *   3. A worker writes the results of some rows, then a checksum of results and marks, then the marks. A row whose mark is
+ *      missing, or that is in no block whose checksum is right, is run again. So the order in which these writes come to the
  *      disk does not matter: a file system may reorder them, and a node or a server may lose some.
  *   4. All rows have a mark: the file is flushed to the disk, then renamed to OUTPUT. That has all results now, and the
  *      checksums and the record behind them, which no reader looks at.

@@ -11,9 +11,9 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "data/block_sum.h"
 #include "data/hdf5_call.h"
 #include "data/output.h"
-#include "data/sum.h"
 
 #define COPY_BYTES ((uint64_t)1 << 20)
 
@@ -194,8 +194,28 @@ int output_compare_finished(struct output *output, bool *is_same, char *differen
     return 0;
 }
 
-/* Rows [first, first + count): results of good rows, zeros for others, their marks and checksums. */
-static bool copy_rows(int from, int to, const struct part_record *there, const struct part_record *here,
+/* A run of good rows at the start of `count`, or of others. */
+static uint64_t count_alike(const unsigned char *marks, uint64_t count)
+{
+    uint64_t length = 1;
+
+    while (length < count && (marks[length] == ROW_DONE) == (marks[0] == ROW_DONE))
+        length++;
+    return length;
+}
+
+/* Rows [first, first + count): good ones. What is not written is zero, and has no mark. */
+static bool write_good(int to, const struct part_places *places, uint64_t first, uint64_t count,
+                       const unsigned char *results, const unsigned char *marks)
+{
+    uint64_t size = places->result_size;
+    const struct block_sum sum = block_sum_of(places, first, count, marks, results);
+
+    return write_at(to, results, count * size, places->results_at + first * size) &&
+           block_sum_write(to, places, &sum) && write_at(to, marks, count, places->marks_at + first);
+}
+
+static bool copy_rows(int from, int to, const struct part_record *there, const struct part_places *here,
                       uint64_t first, uint64_t count, unsigned char *results, unsigned char *marks)
 {
     uint64_t size = here->result_size;
@@ -203,23 +223,18 @@ static bool copy_rows(int from, int to, const struct part_record *there, const s
     if (read_at(from, results, count * size, there->results_at + first * size) != (ssize_t)(count * size) ||
         read_at(from, marks, count, there->marks_at + first) != (ssize_t)count)
         return false;
-    for (uint64_t i = 0; i < count; i++) {
-        uint32_t sum = sum_of_row(first + i, ROW_DONE, results + i * size, size);
-
-        if (marks[i] != ROW_DONE) {
-            memset(results + i * size, 0, size);
-            marks[i] = ROW_NOT_DONE;
-        } else if (!write_at(to, &sum, sizeof sum, here->sums_at + (first + i) * sizeof sum)) {
+    for (uint64_t i = 0, alike; i < count; i += alike) {
+        alike = count_alike(marks + i, count - i);
+        if (marks[i] == ROW_DONE && !write_good(to, here, first + i, alike, results + i * size, marks + i))
             return false;
-        }
     }
-    return write_at(to, results, count * size, here->results_at + first * size) &&
-           write_at(to, marks, count, here->marks_at + first);
+    return true;
 }
 
 int output_copy_finished(const struct output *output, int to)
 {
     const struct part_record *here = &output->record;
+    const struct part_places places = part_places_of(here);
     struct part_record there;
     struct mark_count unused;
     uint64_t most = COPY_BYTES / here->result_size ? COPY_BYTES / here->result_size : 1, count;
@@ -237,7 +252,7 @@ int output_copy_finished(const struct output *output, int to)
         status = error_set_errno(MPM_EIO, "cannot read %s", output->name);
     for (uint64_t first = 0; !status && first < here->rows; first += count) {
         count = here->rows - first < most ? here->rows - first : most;
-        if (!copy_rows(from, to, &there, here, first, count, results, marks))
+        if (!copy_rows(from, to, &there, &places, first, count, results, marks))
             status = error_set_errno(MPM_EIO, "cannot copy rows of %s", output->name);
     }
     if (from >= 0)

@@ -1,53 +1,37 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Which rows of a part are left. A row is done if it has a mark and the checksum of its mark and result is right: what
- * was lost on the way to the disk, or has changed there, is run again. */
+/* Which rows of a part are left. A row is done if it has a mark and is in a block whose checksum is right: what was lost on
+ * the way to the disk, or has changed there, is run again. A mark that is taken back would spoil the checksum of its block,
+ * so the rows around it are proved by new ones first: whoever dies in between leaves rows that are proved twice, or rows
+ * with a mark that nothing proves. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "data/block_sum.h"
 #include "data/output.h"
-#include "data/sum.h"
 
 #define PIECE_ROWS  ((uint64_t)16 << 10)
-#define PIECE_BYTES ((uint64_t)1 << 20) /* of results, unless one is larger */
-
-/* Some consecutive rows of the part. */
-struct piece {
-    uint64_t first, rows;
-    uint64_t most_rows;
-    unsigned char *marks, *results;
-    uint32_t *sums;
-    bool is_changed; /* a mark was taken back */
-};
+#define BLOCK_BYTES ((uint64_t)1 << 20) /* of results that are proved again together */
 
 struct search {
     struct output *output;
-    struct piece piece;
-    uint64_t room; /* of `left` */
-    uint64_t damaged;
+    unsigned char *kept; /* a bit a row: it is proved, and is not to be run */
+    uint64_t damaged, retried;
 };
 
-static int open_piece(struct piece *piece, const struct part_record *record)
+static bool is_kept(const struct search *search, uint64_t row)
 {
-    piece->most_rows = PIECE_BYTES / record->result_size;
-    piece->most_rows = piece->most_rows < 1            ? 1
-                       : piece->most_rows > PIECE_ROWS ? PIECE_ROWS
-                                                       : piece->most_rows;
-    piece->marks = malloc(piece->most_rows);
-    piece->sums = malloc(piece->most_rows * sizeof *piece->sums);
-    piece->results = malloc(piece->most_rows * record->result_size);
-    if (piece->marks && piece->sums && piece->results)
-        return 0;
-    return error_set(MPM_ENOMEM, "no memory for a result of %" PRIu64 " bytes", record->result_size);
+    return search->kept[row / 8] >> row % 8 & 1;
 }
 
-static void close_piece(struct piece *piece)
+static void keep(struct search *search, uint64_t row, bool kept)
 {
-    free(piece->marks);
-    free(piece->sums);
-    free(piece->results);
+    unsigned char bit = (unsigned char)(1u << row % 8);
+
+    search->kept[row / 8] = (unsigned char)(kept ? search->kept[row / 8] | bit
+                                                 : search->kept[row / 8] & ~bit);
 }
 
 static bool read_all_of(int fd, void *bytes, uint64_t size, uint64_t at)
@@ -59,110 +43,150 @@ static bool read_all_of(int fd, void *bytes, uint64_t size, uint64_t at)
     return got >= 0 && (uint64_t)got == size;
 }
 
-/* Checksums and results of rows without a mark are not looked at: most of a part may be that. */
-static bool read_piece(const struct output *output, struct piece *piece)
+static uint64_t piece_at(const struct output *output, uint64_t first)
 {
-    const struct part_record *record = &output->record;
-    bool has_marks = false;
+    uint64_t rows = output->record.rows - first;
 
-    piece->rows = record->rows - piece->first < piece->most_rows ? record->rows - piece->first
-                                                                 : piece->most_rows;
-    piece->is_changed = false;
-    if (!read_all_of(output->fd, piece->marks, piece->rows, record->marks_at + piece->first))
-        return false;
-    for (uint64_t i = 0; i < piece->rows && !has_marks; i++)
-        has_marks = piece->marks[i] != ROW_NOT_DONE;
-    return !has_marks || (read_all_of(output->fd, piece->sums, piece->rows * sizeof *piece->sums,
-                                      record->sums_at + piece->first * sizeof *piece->sums) &&
-                          read_all_of(output->fd, piece->results, piece->rows * record->result_size,
-                                      record->results_at + piece->first * record->result_size));
+    return rows < PIECE_ROWS ? rows : PIECE_ROWS;
 }
 
-static int add_left(struct search *search, uint64_t row)
+static void keep_block(const struct block_sum *block, void *argument)
+{
+    for (uint64_t row = block->first; row < block->first + block->rows; row++)
+        keep(argument, row, true);
+}
+
+/* Looks at a mark, and decides what becomes of its row. */
+static void sort_row(struct search *search, uint64_t row, unsigned char mark)
 {
     struct output *output = search->output;
+    bool is_proved = is_kept(search, row) && (mark == ROW_DONE || mark == ROW_FAILED);
+    bool is_retried = is_proved && mark == ROW_FAILED && output->retry_failed;
 
-    if (output->left_count == search->room) {
-        uint64_t room = search->room ? search->room * 2 : 1024;
-        uint64_t *left = realloc(output->left, room * sizeof *left);
+    search->damaged += !is_proved && mark != ROW_NOT_DONE;
+    search->retried += is_retried;
+    keep(search, row, is_proved && !is_retried);
+    output->good += is_proved && mark == ROW_DONE;
+    output->failed += is_proved && mark == ROW_FAILED && !is_retried;
+}
 
-        if (!left)
-            return error_set(MPM_ENOMEM, "no memory for a list of %" PRIu64 " rows that are left", room);
-        output->left = left;
-        search->room = room;
+static bool sort_rows(struct search *search)
+{
+    const struct output *output = search->output;
+    unsigned char marks[PIECE_ROWS];
+
+    for (uint64_t first = 0, count; first < output->record.rows; first += count) {
+        count = piece_at(output, first);
+        if (!read_all_of(output->fd, marks, count, output->record.marks_at + first))
+            return false;
+        for (uint64_t i = 0; i < count; i++)
+            sort_row(search, first + i, marks[i]);
     }
-    output->left[output->left_count++] = row;
+    return true;
+}
+
+static bool prove_block(const struct output *output, uint64_t first, uint64_t rows, unsigned char *marks,
+                        unsigned char *results)
+{
+    const struct part_record *record = &output->record;
+    const struct part_places places = part_places_of(record);
+    struct block_sum sum;
+
+    if (!read_all_of(output->fd, marks, rows, record->marks_at + first) ||
+        !read_all_of(output->fd, results, rows * record->result_size,
+                     record->results_at + first * record->result_size))
+        return false;
+    sum = block_sum_of(&places, first, rows, marks, results);
+    return block_sum_write(output->fd, &places, &sum);
+}
+
+/* Gives runs of rows that are kept checksums of their own. */
+static bool prove_kept(const struct search *search)
+{
+    const struct output *output = search->output;
+    uint64_t rows = output->record.rows, size = output->record.result_size;
+    uint64_t most = BLOCK_BYTES / size ? BLOCK_BYTES / size : 1, count;
+    unsigned char *marks = malloc(most), *results = malloc(most * size);
+    bool done = marks && results;
+
+    for (uint64_t row = 0; row < rows && done; row += count ? count : 1) {
+        for (count = 0; row + count < rows && count < most && is_kept(search, row + count);)
+            count++;
+        done = !count || prove_block(output, row, count, marks, results);
+    }
+    free(marks);
+    free(results);
+    return done;
+}
+
+/* Rows that are to be run have no mark from here on. */
+static bool take_marks_back(const struct search *search)
+{
+    const struct output *output = search->output;
+    unsigned char marks[PIECE_ROWS];
+
+    for (uint64_t first = 0, count; first < output->record.rows; first += count) {
+        bool is_changed = false;
+
+        count = piece_at(output, first);
+        if (!read_all_of(output->fd, marks, count, output->record.marks_at + first))
+            return false;
+        for (uint64_t i = 0; i < count; i++) {
+            if (is_kept(search, first + i) || marks[i] == ROW_NOT_DONE)
+                continue;
+            marks[i] = ROW_NOT_DONE;
+            is_changed = true;
+        }
+        if (is_changed && !write_at(output->fd, marks, count, output->record.marks_at + first))
+            return false;
+    }
+    return true;
+}
+
+static int list_left(struct search *search)
+{
+    struct output *output = search->output;
+    uint64_t rows = output->record.rows, count = rows - output->good - output->failed;
+
+    output->left_count = count;
+    if (count == rows || count == 0)
+        return 0;
+    if (!(output->left = malloc(count * sizeof *output->left)))
+        return error_set(MPM_ENOMEM, "no memory for a list of %" PRIu64 " rows that are left", count);
+    for (uint64_t row = 0, at = 0; row < rows; row++) {
+        if (!is_kept(search, row))
+            output->left[at++] = row;
+    }
     return 0;
 }
 
-/* Whether row i of the piece is to be kept, and counts it. */
-static bool keeps(struct search *search, uint64_t i)
+static int find_left(struct search *search)
 {
     struct output *output = search->output;
-    const struct piece *piece = &search->piece;
-    size_t size = output->record.result_size;
-    unsigned char mark = piece->marks[i];
+    const struct part_places places = part_places_of(&output->record);
 
-    if (mark == ROW_NOT_DONE)
-        return false;
-    if ((mark != ROW_DONE && mark != ROW_FAILED) ||
-        piece->sums[i] != sum_of_row(piece->first + i, mark, piece->results + i * size, size)) {
-        search->damaged++;
-        return false;
-    }
-    output->good += mark == ROW_DONE;
-    output->failed += mark == ROW_FAILED && !output->retry_failed;
-    return mark == ROW_DONE || !output->retry_failed;
-}
-
-static int sort_piece(struct search *search)
-{
-    struct piece *piece = &search->piece;
-    int status = 0;
-
-    for (uint64_t i = 0; i < piece->rows && !status; i++) {
-        if (keeps(search, i))
-            continue;
-        piece->is_changed |= piece->marks[i] != ROW_NOT_DONE;
-        piece->marks[i] = ROW_NOT_DONE;
-        status = add_left(search, piece->first + i);
-    }
-    return status;
-}
-
-static int search_pieces(struct search *search)
-{
-    struct output *output = search->output;
-    struct piece *piece = &search->piece;
-    int status = 0;
-
-    for (; !status && piece->first < output->record.rows; piece->first += piece->rows) {
-        if (!read_piece(output, piece))
-            return error_set_errno(MPM_EIO, "cannot read %s", output->part);
-        status = sort_piece(search);
-        if (!status && piece->is_changed &&
-            !write_at(output->fd, piece->marks, piece->rows, output->record.marks_at + piece->first))
-            status = error_set_errno(MPM_EIO, "cannot write %s", output->part);
-    }
-    return status;
+    if (!block_sums_find(output->fd, &places, keep_block, search) || !sort_rows(search))
+        return error_set_errno(MPM_EIO, "cannot read %s", output->part);
+    if (search->retried && !prove_kept(search))
+        return error_set_errno(MPM_EIO, "cannot write checksums in %s", output->part);
+    if (search->retried + search->damaged && !take_marks_back(search))
+        return error_set_errno(MPM_EIO, "cannot write marks in %s", output->part);
+    if (search->damaged)
+        output_tell(output,
+                    "%s: %" PRIu64 " rows are marked, but their results are not whole: they are run again",
+                    output->part, search->damaged);
+    return list_left(search);
 }
 
 int output_find_left(struct output *output)
 {
-    struct search search = {.output = output};
-    int status = open_piece(&search.piece, &output->record);
+    struct search search = {.output = output, .kept = calloc(output->record.rows / 8 + 1, 1)};
+    int status;
 
     output->good = output->failed = output->left_count = 0;
-    if (!status)
-        status = search_pieces(&search);
-    close_piece(&search.piece);
-    if (!status && search.damaged)
-        output_tell(output,
-                    "%s: %" PRIu64 " rows are marked, but their results are not whole: they are run again",
-                    output->part, search.damaged);
-    if (status || output->left_count == output->record.rows) {
-        free(output->left);
-        output->left = NULL;
-    }
+    status = search.kept ? find_left(&search)
+                         : error_set(MPM_ENOMEM, "no memory for a bit for each of %" PRIu64 " rows",
+                                     output->record.rows);
+    free(search.kept);
     return status;
 }

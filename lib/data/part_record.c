@@ -65,9 +65,14 @@ static bool sum_layout(int fd, const struct part_record *record, uint64_t *sum)
            add_range(fd, region[1].to, record->sums_at, sum);
 }
 
+uint64_t part_sums_size(uint64_t rows)
+{
+    return rows * PART_SUM_SIZE + (rows / PART_GROUP_ROWS + 1) * PART_GROUP_SIZE;
+}
+
 uint64_t part_size(uint64_t size, uint64_t rows)
 {
-    return size + rows * sizeof(uint32_t) + sizeof(struct part_record);
+    return size + part_sums_size(rows) + sizeof(struct part_record);
 }
 
 int part_write_record(int fd, const char *path, struct part_record *record)
@@ -77,7 +82,7 @@ int part_write_record(int fd, const char *path, struct part_record *record)
     if (status)
         return status;
     record->format = PART_FORMAT;
-    record->record_at = record->sums_at + record->rows * sizeof(uint32_t);
+    record->record_at = record->sums_at + part_sums_size(record->rows);
     if (!sum_layout(fd, record, &record->layout_sum))
         return error_set_errno(MPM_EIO, "cannot read %s", path);
     record->sum = sum_of_record(record);
@@ -96,7 +101,7 @@ static bool fits(const struct part_record *record, uint64_t file_size)
         record->sums_at > file_size)
         return false;
     find_regions(record, region);
-    end = record->sums_at + record->rows * sizeof(uint32_t);
+    end = record->sums_at + part_sums_size(record->rows);
     return region[0].to <= region[1].from && region[1].to <= record->sums_at && end == record->record_at &&
            end + sizeof *record == file_size;
 }

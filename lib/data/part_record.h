@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What stands behind the HDF5 file in a part, from `sums_at` on: a checksum of 4 bytes a row, then the record, with
+/* What stands behind the HDF5 file in a part, from `sums_at` on: places for checksums (block_sum.h), then the record, with
  * which the file ends. HDF5 does not look at them, and they are cut off once the file has its name. For data/ only.
  *
  *     0 … what HDF5 has made, with the results and the marks in it … sums_at … record_at … end
  *
  * The record is written before the part gets its name, and only its token changes after that. It has a checksum over
  * itself, and one over all that HDF5 has made but the results and marks, so nothing that is wrong in a part is ever
- * shown to HDF5. Each result and its mark have a checksum of their own. */
+ * shown to HDF5. */
 #ifndef DATA_PART_RECORD_H
 #define DATA_PART_RECORD_H
 
@@ -18,6 +18,11 @@
 #include "data/part.h"
 
 #define PART_FORMAT 1u
+
+/* Places for the checksums of blocks: one for each row, and behind those one for each group of so many rows. */
+#define PART_SUM_SIZE   8u
+#define PART_GROUP_ROWS 512u
+#define PART_GROUP_SIZE 16u
 
 struct part_record {
     struct part_token token; /* of the run that is at work: not in the checksum */
@@ -33,6 +38,8 @@ struct part_record {
     struct origin origin;
 };
 
+/* The length of the places for checksums. */
+uint64_t part_sums_size(uint64_t rows);
 /* The length of a part of so many rows of which HDF5 has made `size` bytes. */
 uint64_t part_size(uint64_t size, uint64_t rows);
 /* Fills in record_at, layout_sum and the checksum, and writes it, on every node's file system. MPM_EIO. */

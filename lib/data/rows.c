@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Rows in a worker. It keeps the files of the map that it last worked for open, with buffers for one block
  * of rows, until it works for another map. The order of each block is: read, run, write the results, write
- * their checksums, write the marks. So a row that is marked as done has its result in the file, whenever the worker dies; a row
+ * their checksum, write the marks. So a row that is marked as done has its result in the file, whenever the worker dies; a row
  * that is not is run again, and writes the same bytes to the same place. Only rows_check() and rows_run() are called from
  * outside, in a process that has one thread. */
 #include "data/rows.h"
@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "data/sum.h"
 #include "mpmap/runtime.h"
 #include "node/context.h"
 
@@ -33,7 +32,6 @@ static struct {
     int part;
     bool flush; /* written bytes stay on this node, where main cannot see them, until told to go */
     unsigned char *rows, *results, *marks;
-    uint32_t *sums;
 } worker;
 
 static size_t align(size_t size)
@@ -65,6 +63,8 @@ static size_t block_rows(const mpm_dataset_map *map, uint64_t rows, size_t row_s
 
     if (count > rows)
         count = (size_t)rows;
+    if (count > BLOCK_MOST_ROWS)
+        count = BLOCK_MOST_ROWS;
     return count ? count : 1;
 }
 
@@ -80,9 +80,7 @@ int rows_job_create(const mpm_dataset_map *map, const struct input *input, const
         .row_size = row_size,
         .result_size = output->record.result_size,
         .block_rows = block_rows(map, input->rows, row_size, output->record.result_size),
-        .results_at = output->record.results_at,
-        .marks_at = output->record.marks_at,
-        .sums_at = output->record.sums_at,
+        .places = part_places_of(&output->record),
         .token_at = output->record.record_at,
         .token = output->record.token,
         .input_file = sizeof made,
@@ -123,7 +121,6 @@ static void close_files(void)
     free(worker.rows);
     free(worker.results);
     free(worker.marks);
-    free(worker.sums);
     worker.open = false;
 }
 
@@ -179,7 +176,6 @@ static int open_files(const struct rows_job *job)
     worker.rows = allocate(job->block_rows, job->row_size, &status);
     worker.results = allocate(job->block_rows, job->result_size, &status);
     worker.marks = allocate(job->block_rows, sizeof *worker.marks, &status);
-    worker.sums = (uint32_t *)allocate(job->block_rows, sizeof *worker.sums, &status);
     if (status)
         close_files();
     return status;
@@ -277,14 +273,12 @@ static int read_rows(mpm_call *call, const struct rows_job *job, uint64_t first,
 /* A death between two of the writes leaves rows without a mark, or as they were. */
 static bool write_block(const struct rows_job *job, uint64_t first, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        worker.sums[i] = sum_of_row(first + i, worker.marks[i], worker.results + i * job->result_size,
-                                    job->result_size);
+    const struct block_sum sum = block_sum_of(&job->places, first, count, worker.marks, worker.results);
+
     return write_at(worker.part, worker.results, count * job->result_size,
-                    job->results_at + first * job->result_size) &&
-           write_at(worker.part, worker.sums, count * sizeof *worker.sums,
-                    job->sums_at + first * sizeof *worker.sums) &&
-           write_at(worker.part, worker.marks, count, job->marks_at + first);
+                    job->places.results_at + first * job->result_size) &&
+           block_sum_write(worker.part, &job->places, &sum) &&
+           write_at(worker.part, worker.marks, count, job->places.marks_at + first);
 }
 
 /* At most one block of rows. */

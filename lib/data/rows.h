@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "data/block_sum.h"
 #include "data/input.h"
 #include "data/output.h"
 #include "mpmap/dataset.h"
@@ -21,9 +22,7 @@ struct rows_job {
     size_t row_size;
     size_t result_size;
     size_t block_rows; /* the most rows that are read at once */
-    uint64_t results_at;
-    uint64_t marks_at;
-    uint64_t sums_at;
+    struct part_places places;
     uint64_t token_at; /* by which the part is known */
     struct part_token token;
     size_t input_file; /* where behind the struct's start each stands */

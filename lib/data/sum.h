@@ -49,13 +49,4 @@ static inline uint64_t sum_add(uint64_t sum, const void *bytes, size_t size)
     return sum;
 }
 
-/* Of the result of a row and its mark. Never 0, which is what a file holds where nobody has written. */
-static inline uint32_t sum_of_row(uint64_t row, unsigned char mark, const void *result, size_t size)
-{
-    uint64_t sum = sum_add(sum_add_word(SUM_EMPTY ^ mark, row), result, size);
-    uint32_t folded = (uint32_t)(sum ^ sum >> 32);
-
-    return folded ? folded : 1;
-}
-
 #endif

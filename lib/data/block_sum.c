@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A checksum goes over pieces of fixed length, so that whoever reads a block needs no memory for all of it. */
+#include "data/block_sum.h"
+
+#include <errno.h>
+
+#include "data/part.h"
+#include "data/sum.h"
+
+#define PIECE_SIZE ((uint64_t)128 << 10)
+
+/* Bytes in memory, or if that is NULL at an offset of a file. */
+struct source {
+    const char *bytes;
+    int fd;
+    uint64_t at;
+};
+
+static bool add_pieces(uint64_t *sum, const struct source *source, uint64_t size)
+{
+    char piece[PIECE_SIZE];
+
+    for (uint64_t from = 0, step; from < size; from += step) {
+        step = size - from < PIECE_SIZE ? size - from : PIECE_SIZE;
+        if (!source->bytes && read_at(source->fd, piece, step, source->at + from) != (ssize_t)step)
+            return false;
+        *sum = sum_add(*sum, source->bytes ? source->bytes + from : piece, step);
+    }
+    return true;
+}
+
+static bool sum_up(uint64_t first, uint64_t rows, uint64_t result_size, const struct source *marks,
+                   const struct source *results, struct block_sum *block)
+{
+    uint64_t sum = sum_add_word(sum_add_word(SUM_EMPTY, first), rows);
+
+    if (!add_pieces(&sum, marks, rows) || !add_pieces(&sum, results, rows * result_size))
+        return false;
+    *block = (struct block_sum){first, (uint32_t)rows, (uint32_t)(sum ^ sum >> 32)};
+    return true;
+}
+
+struct block_sum block_sum_of(const struct part_places *places, uint64_t first, uint64_t rows,
+                              const unsigned char *marks, const void *results)
+{
+    struct block_sum block = {0};
+
+    sum_up(first, rows, places->result_size, &(struct source){.bytes = (const char *)marks},
+           &(struct source){.bytes = results}, &block);
+    return block;
+}
+
+/* In the place of a row: what is known of its block there. 0 rows: none begins here. */
+struct small_sum {
+    uint32_t rows;
+    uint32_t sum;
+};
+
+_Static_assert(sizeof(struct small_sum) == PART_SUM_SIZE, "it fits into its place");
+_Static_assert(sizeof(struct block_sum) == PART_GROUP_SIZE, "it fits into its place");
+
+static uint64_t groups_at(const struct part_places *places)
+{
+    return places->sums_at + places->rows * PART_SUM_SIZE;
+}
+
+bool block_sum_write(int fd, const struct part_places *places, const struct block_sum *block)
+{
+    const struct small_sum small = {block->rows, block->sum};
+
+    if (block->rows >= PART_GROUP_ROWS)
+        return write_at(fd, block, sizeof *block,
+                        groups_at(places) + block->first / PART_GROUP_ROWS * sizeof *block);
+    return write_at(fd, &small, sizeof small, places->sums_at + block->first * sizeof small);
+}
+
+/* What cannot be read counts as no. */
+static bool is_right(int fd, const struct part_places *places, const struct block_sum *block)
+{
+    struct block_sum found;
+
+    return block->rows && block->first < places->rows && block->rows <= places->rows - block->first &&
+           sum_up(block->first, block->rows, places->result_size,
+                  &(struct source){.fd = fd, .at = places->marks_at + block->first},
+                  &(struct source){.fd = fd, .at = places->results_at + block->first * places->result_size},
+                  &found) &&
+           found.sum == block->sum;
+}
+
+/* Reads so many bytes, all of them. */
+static bool read_all(int fd, void *bytes, uint64_t size, uint64_t at)
+{
+    ssize_t got = read_at(fd, bytes, size, at);
+
+    if (got >= 0 && (uint64_t)got < size)
+        errno = ENODATA;
+    return got >= 0 && (uint64_t)got == size;
+}
+
+static bool find_small(int fd, const struct part_places *places,
+                       void (*proved)(const struct block_sum *block, void *argument), void *argument)
+{
+    struct small_sum sums[PIECE_SIZE / sizeof(struct small_sum)];
+    const uint64_t most = sizeof sums / sizeof *sums;
+
+    for (uint64_t first = 0, count; first < places->rows; first += count) {
+        count = places->rows - first < most ? places->rows - first : most;
+        if (!read_all(fd, sums, count * sizeof *sums, places->sums_at + first * sizeof *sums))
+            return false;
+        for (uint64_t i = 0; i < count; i++) {
+            const struct block_sum block = {first + i, sums[i].rows, sums[i].sum};
+
+            if (is_right(fd, places, &block))
+                proved(&block, argument);
+        }
+    }
+    return true;
+}
+
+static bool find_large(int fd, const struct part_places *places,
+                       void (*proved)(const struct block_sum *block, void *argument), void *argument)
+{
+    struct block_sum block;
+
+    for (uint64_t group = 0; group <= places->rows / PART_GROUP_ROWS; group++) {
+        if (!read_all(fd, &block, sizeof block, groups_at(places) + group * sizeof block))
+            return false;
+        if (is_right(fd, places, &block))
+            proved(&block, argument);
+    }
+    return true;
+}
+
+bool block_sums_find(int fd, const struct part_places *places,
+                     void (*proved)(const struct block_sum *block, void *argument), void *argument)
+{
+    return find_small(fd, places, proved, argument) && find_large(fd, places, proved, argument);
+}
