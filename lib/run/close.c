@@ -56,7 +56,6 @@ bool run_close(bool is_lost)
 {
     bool goes_on = context.is_main || context.transport->goes_on();
 
-    run_give_back_drain_signals();
     context.runs = false;
     forkserver_leave();
     log_share(NULL);
@@ -69,5 +68,7 @@ bool run_close(bool is_lost)
     free(context.arena_sizes);
     context.arena_sizes = NULL;
     loss_table_free();
+    if (goes_on)
+        run_give_back_drain_signals(); /* else a late one would end a rank that has done its part */
     return goes_on;
 }

@@ -1,0 +1,130 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# mpmap map that is drained by signals, at random instants, on one node and on three virtual ones: it ends with status 75
+# and says how far it is, what was begun is done, and the same command with --resume goes on, so that each row is begun
+# once in all. A second signal ends it at once. Arguments: folder of mpmap, folder of the sources, how many drains (10 if
+# not), and a seed (by the clock).
+set -uo pipefail
+. "${2:-${MPMAP_SOURCE:?}}/tests/support/data_sets.sh"
+drains=${3:-10}
+RANDOM=${4:-$((EPOCHSECONDS % 30000))}
+seed=$RANDOM
+RANDOM=$seed
+echo "seed $seed"
+rows=120
+launches=("env" "env MPMAP_RANKS_PER_NODE=1 mpirun -n 3")
+
+# data ROWS SECONDS: rows that take so long.
+data()
+{
+    rm -f in.h5 out.h5* began.*
+    yes "$2" | head -n "$1" >numbers.txt
+    text_set in.h5 /nap TEXTFP 32 "$1"
+}
+
+# start options…: of mpmap map.
+start()
+{
+    keep_books
+    MPMAP_TEST_MARK=$mark setsid env --default-signal=INT,TERM,USR1 $launch "$bin/mpmap" map "$test_plugins/napping.so:nap" \
+        in.h5:/nap out.h5:/naps --workers 6 "$@" >out 2>err </dev/null &
+    started=$!
+}
+
+begun() { cat began.* 2>/dev/null | wc -c; }
+has_begun() { [ "$(begun)" -ge "$1" ]; }
+main() { named mpmap $(tree "$started") | head -n 1; }
+# Which signals mpirun hands on: USR1 only; others go to main itself.
+signal()
+{
+    if [[ "$launch" = *mpirun* && "$1" = USR1 ]]; then
+        kill -USR1 "$started"
+    else
+        kill "-$1" "$(main)"
+    fi
+}
+is_over() { ! kill -0 "$started" 2>/dev/null; }
+says() { grep -qE -- "$1" err; }
+status_is() { [ "$status" = "$1" ]; }
+
+# Drains it until all is done, which takes some starts.
+drain_and_resume() # signal
+{
+    local before=0 some=$((RANDOM % 20 + 1))
+    data "$rows" 0.05
+    for ((starts = 1; starts <= 40; starts++)); do
+        start --resume
+        wait_for 60 eval "has_begun $((before + some)) || is_over"
+        read -rt "0.0$((RANDOM % 90 + 10))" <> <(:) || true
+        signal "$1" 2>/dev/null
+        check "$what: it ends within the grace" wait_for 30 is_over
+        wait "$started"
+        status=$?
+        check "$what: nothing is left" wait_for 5 nothing_is_left
+        [ "$status" = 75 ] || break
+        done_drains=$((done_drains + 1))
+        check "$what: it says how far it is" says "^mpmap: the map was drained"
+        "$bin/mpmap" status out.h5 >out
+        before=$(begun)
+        check "$what: what was begun is done" [ "$(grep -oE '[0-9]+ of' out | head -n 1)" = "$before of" ]
+    done
+    check "$what: it comes to its end" status_is 0
+    check "$what: each row was begun once" [ "$(begun)" = "$rows" ]
+    check "$what: all rows are good" grep -q "^out.h5: $rows of $rows rows are good" <("$bin/mpmap" status out.h5)
+}
+
+done_drains=0
+signals=(USR1 TERM INT)
+for ((round = 0; done_drains < drains; round++)); do
+    launch=${launches[round % 2]}
+    name=${signals[round % 3]}
+    what="round $round, '$launch', $name, seed $seed"
+    drain_and_resume "$name"
+    [ "$failed" = 0 ] || break
+done
+
+for launch in "${launches[@]}"; do
+    what="rows that take long, '$launch'"
+    data 20 1000
+    start
+    check "$what: it runs" wait_for 60 has_begun 6
+    signal USR1
+    check "$what: it says that it drains" wait_for 30 says '^mpmap: draining: .*; at least 0 of 20 rows are good$'
+    check "$what: it waits for rows that run" kill -0 "$started"
+    signal TERM
+    check "$what: a second signal ends it at once" wait_for 10 is_over
+    wait "$started"
+    status=$?
+    check "$what: as a signal does" [ "$status" != 75 -a "$status" != 0 ]
+    check "$what: nothing is left" wait_for 5 nothing_is_left
+
+    what="a grace that is over, '$launch'"
+    data 20 1000
+    start --grace 0.5
+    check "$what: it runs" wait_for 60 has_begun 6
+    signal USR1
+    check "$what: it ends" wait_for 30 is_over
+    wait "$started"
+    status=$?
+    check "$what: with status 75" status_is 75
+    check "$what: and says so" says '^mpmap: the map was drained$'
+    check "$what: no row was begun in the drain" [ "$(begun)" = 6 ]
+    check "$what: nothing is left" wait_for 5 nothing_is_left
+done
+
+launch=env
+what="the walltime"
+data 2000 0.05
+start --walltime 3
+wait "$started"
+status=$?
+check "$what: with status 75" status_is 75
+check "$what: it says how much is good" says '^mpmap: the map was drained; [1-9][0-9]* of 2000 rows are good'
+for wrong in "--grace 0" "--walltime -1" "--walltime soon"; do
+    what="'$wrong' is refused"
+    start $wrong
+    wait "$started"
+    status=$?
+    check "$what" status_is 2
+done
+report
