@@ -95,7 +95,7 @@ END
 all_idle() { [ "$(sinfo -h -t idle -o %D 2>/dev/null)" = "$1" ]; }
 state() { scontrol show job "$id" 2>/dev/null | grep -o "$1=[^ ]*" | cut -d= -f2; }
 has_state() { [[ " $1 " = *" $(state JobState) "* ]]; }
-is_started() { [ "$(grep -c ", start " "$log" 2>/dev/null)" -ge "$1" ]; }
+is_started() { [ "$(cat "$log" 2>/dev/null | grep -c ", start ")" -ge "$1" ]; }
 has_begun() { [ "$(cat began.* 2>/dev/null | wc -c)" -ge "$1" ]; }
 # Slurm lets a job that was requeued wait for two minutes. It may not begin in the second in which its last start was ended.
 hurry()
