@@ -56,19 +56,25 @@ static void make_things(void)
     handle[OBJECT_NODE] = call_node(mpm_node_id());
 }
 
+/* Results are waited for like objects, but are in the memory of one process, and nobody else calls them. */
+static bool has_objects(unsigned kind)
+{
+    return kind_of(kind) && kind_of(kind)->count;
+}
+
 static int stay(const void *args, size_t size)
 {
     (void)args;
     (void)size;
     make_things();
     for (unsigned kind = OBJECT_PROCESS + 1; kind < KINDS; kind++) {
-        if (kind_of(kind))
+        if (has_objects(kind))
             memcpy(shared->body[kind], object_record(&shared->handle[kind])->body, OBJECT_BODY_SIZE);
     }
     atomic_store(&shared->is_made, 1);
     EXPECT(gate_reached(&shared->may_end, 1));
     for (unsigned kind = OBJECT_PROCESS + 1; kind < KINDS; kind++) {
-        const struct object *object = kind_of(kind) ? object_record(&shared->handle[kind]) : NULL;
+        const struct object *object = has_objects(kind) ? object_record(&shared->handle[kind]) : NULL;
 
         EXPECT(!object || object_is(object, &shared->handle[kind]));
         EXPECT(!object || !memcmp(shared->body[kind], object->body, OBJECT_BODY_SIZE));
@@ -182,7 +188,7 @@ static void a_call_that_makes_no_sense_is_refused_and_changes_nothing(void)
     home = start_on(HOME, stay, NULL, 0);
     EXPECT(gate_reached(&shared->is_made, 1));
     for (unsigned kind = 0; kind < KINDS; kind++) {
-        if (kind_of(kind))
+        if (has_objects(kind))
             try_kind(kind_of(kind));
     }
     try_contradictions();
