@@ -217,6 +217,10 @@ static void fill_record(struct process_record *record, unsigned rank_in_node,
                         const struct process_order *order)
 {
     assert(order->about_size <= sizeof record->about);
+    /* RESERVED goes before all that follows. Pairs with the acquire fences of those who read a record without owning
+     * it and look at the word again: process_read_about(), look_local(), works_for(). Without, they might find what is
+     * written here under the word of the process that was here before. */
+    atomic_thread_fence(memory_order_release);
     record->forkserver = rank_in_node;
     record->fork_errno = 0;
     record->entry = forkserver_distance_of((void (*)(void))order->entry);

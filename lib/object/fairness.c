@@ -26,6 +26,8 @@ bool fairness_took(struct object *object, unsigned side, enum turn turn, uint64_
 
 void fairness_tell(struct object *object, unsigned wait, bool turn_ends, bool stands_back)
 {
+    /* Between fairness_took() and the wake. Pairs with the fence in sleep_until_ready(), invoke.c: without, one that
+     * stood back sleeps on though the turn has ended. */
     atomic_thread_fence(memory_order_seq_cst);
     if (turn_ends)
         object_wake(&object->wait[wait]);
@@ -41,6 +43,7 @@ void fairness_note_waiting(const mpm_handle *handle, unsigned side, int change)
     if (!object)
         return;
     before = atomic_fetch_add(&object->turn[side], (uint64_t)change * FAIRNESS_ONE_WAITING);
+    /* Pairs with the fence in sleep_until_ready(), invoke.c: without, those who stood back for the last call sleep on. */
     atomic_thread_fence(memory_order_seq_cst);
     if (change < 0 && (uint32_t)before >= FAIRNESS_BYPASSES) {
         for (unsigned i = 0; i < OBJECT_WAITS; i++)

@@ -82,6 +82,9 @@ static void sleep_until_ready(struct object *object, struct object_wait *wait, c
 
     DELAY_POINT();
     atomic_store(&wait->wanted, 1);
+    /* Pairs with the fence between each change and its object_wake(): object_fence_after_unlock(), fairness_tell(),
+     * fairness_note_waiting(), or the atomic operation that is the change. Without, neither sees the other, and this
+     * sleeps, though it could go on, until CONTEXT_CHECK_NS have passed. */
     atomic_thread_fence(memory_order_seq_cst);
     DELAY_POINT();
     if (object_is(object, handle) && !invocation->method->is_ready(object, invocation))

@@ -225,6 +225,8 @@ int object_find(const mpm_handle *handle, enum object_kind kind, struct object *
 void object_end(struct object *object)
 {
     object_cancel(object);
+    /* Pairs with the fence in object_note_waiting(): without, a call from another node is parked at an object that is
+     * gone, and nobody rings for it. */
     atomic_thread_fence(memory_order_seq_cst);
     object_changed(object);
 }
@@ -245,6 +247,9 @@ void object_note_waiting(const mpm_handle *handle, int change)
     if (!object)
         return;
     atomic_fetch_add(&object->remote_waiting, (uint32_t)change);
+    /* Pairs with the fence between each change and its object_changed(): object_fence_after_unlock(), object_end(),
+     * tell_all() of pipe.c, or the atomic operation that is the change. Without, who changes the object finds that
+     * nobody waits, who waits finds no change, and the doorbell is not rung. */
     atomic_thread_fence(memory_order_seq_cst);
 }
 

@@ -216,7 +216,8 @@ static inline void object_wake(struct object_wait *wait)
 }
 
 /* Between a change that was made under a robust mutex, after its unlock, and the look whether anybody waits
- * for it: unlocking is a store that may still be on its way. */
+ * for it: unlocking is a store that may still be on its way. Pairs with the fences in sleep_until_ready(), invoke.c,
+ * for `wanted`, and in object_note_waiting() for `remote_waiting`: without, a waiter is not woken. */
 static inline void object_fence_after_unlock(void)
 {
     atomic_thread_fence(memory_order_seq_cst);

@@ -120,6 +120,8 @@ static void note(unsigned node)
 /* Tells the courier, unless it knows. One that knows, and waits for more, wants to know of BATCH bytes. */
 static void tell_courier(struct peer *peer, unsigned node, uint64_t before, uint64_t after)
 {
+    /* Between the commit of the record and the look at `noted`. Pairs with the exchange of `noted` in
+     * send_send_buffer(): without, the record lies there until something else is posted to that node. */
     atomic_thread_fence(memory_order_seq_cst);
     DELAY_POINT();
     if (!atomic_load_explicit(&peer->send_buffer.noted, memory_order_relaxed)) {
@@ -258,7 +260,7 @@ static bool send_send_buffer(struct peer *peer, unsigned node, bool at_once)
 
     pthread_mutex_lock(&taking);
     DELAY_POINT();
-    atomic_exchange(&peer->send_buffer.noted, 0);
+    atomic_exchange(&peer->send_buffer.noted, 0); /* a full fence before the look: see tell_courier() */
     DELAY_POINT();
     taken = atomic_load(&peer->send_buffer.taken);
     posted = send_buffer_posted(&peer->send_buffer);

@@ -34,7 +34,7 @@ static int look_local(const mpm_handle *handle, struct process_look *look)
         look->wait_status = record->wait_status;
         look->fork_errno = record->fork_errno;
         look->is_users = record->flags & PROCESS_IS_USERS;
-        atomic_thread_fence(memory_order_acquire);
+        atomic_thread_fence(memory_order_acquire); /* pairs with that in fill_record(), forkserver/record.c */
         if ((status = process_find_record(handle, &record, &word)))
             return status;
     } while (word != before);

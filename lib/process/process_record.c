@@ -30,7 +30,7 @@ uint64_t process_read_about(struct process_record *record, struct process_about 
     do {
         word = atomic_load(&record->word);
         memcpy(about, record->about, sizeof *about);
-        atomic_thread_fence(memory_order_acquire);
+        atomic_thread_fence(memory_order_acquire); /* pairs with that in fill_record(), forkserver/record.c */
     } while (atomic_load(&record->word) != word);
     return word;
 }

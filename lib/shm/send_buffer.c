@@ -83,6 +83,8 @@ bool send_buffer_wait_for_room(struct send_buffer *send_buffer, uint64_t deadlin
 
     DELAY_POINT();
     atomic_store(&send_buffer->room_wanted, 1);
+    /* Pairs with the fetch_add of `done` in send_buffer_give_room(): without, this looks too early and the taker at
+     * `room_wanted`, too, and the putter sleeps beside free room until its deadline. */
     atomic_thread_fence(memory_order_seq_cst);
     DELAY_POINT();
     return has_room(send_buffer) || eventcount_wait(&send_buffer->room, seen, SPIN_NS, deadline_ns);
@@ -107,7 +109,7 @@ struct send_buffer_record send_buffer_look(const struct send_buffer *send_buffer
 /* Putters that wait are woken when there is room for some more than a few of them. */
 void send_buffer_give_room(struct send_buffer *send_buffer, uint64_t bytes)
 {
-    atomic_fetch_add(&send_buffer->done, bytes);
+    atomic_fetch_add(&send_buffer->done, bytes); /* a full fence: see send_buffer_wait_for_room() */
     DELAY_POINT();
     if (has_room(send_buffer) && atomic_exchange(&send_buffer->room_wanted, 0))
         eventcount_notify(&send_buffer->room);

@@ -80,6 +80,8 @@ static void tell_all(struct object *object)
 {
     for (unsigned end = 0; end < PIPE_ENDS; end++)
         eventcount_notify(&object->wait[end].word);
+    /* Pairs with the fence in object_note_waiting(): without, a call from another node waits on for a holder that is
+     * gone. Who waits here is woken by the words above, whatever `wanted` says. */
     atomic_thread_fence(memory_order_seq_cst);
     object_changed(object);
 }

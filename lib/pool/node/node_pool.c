@@ -193,7 +193,7 @@ void node_pool_begin_close(struct node_pool *node_pool)
 {
     struct board *board = node_pool->board;
 
-    atomic_store(&board->closing, 1);
+    atomic_store(&board->closing, 1); /* before the look at states: see worker_lacks(), reaper.c */
     eventcount_notify(&board->work);
     for (uint32_t i = 0; i < board->worker_count; i++) {
         if (atomic_load(&board->worker[i].state) == WORKER_LACKING)

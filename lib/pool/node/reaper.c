@@ -257,6 +257,8 @@ static enum process_fate worker_lacks(struct board *board, struct worker_record 
     if (is_over && forkserver_is_self() && !atomic_load(&board->closing))
         atomic_compare_exchange_strong(&board->failed, &none, process->argument_index + 1);
     KILL_POINT();
+    /* Before the look at `closing`. Pairs with node_pool_begin_close(), which stores `closing` and looks at the state,
+     * all sequentially consistent: else a pool that closes would wait for a worker that is not had. */
     if (!is_over)
         atomic_store(&record->state, WORKER_LACKING);
     KILL_POINT();

@@ -346,7 +346,7 @@ static bool works_for(const struct process_record *process, uint64_t board, uint
     do {
         *word = atomic_load(&process->word);
         is_so = process->flags & PROCESS_IS_WORKER && process->argument == board;
-        atomic_thread_fence(memory_order_acquire);
+        atomic_thread_fence(memory_order_acquire); /* pairs with that in fill_record(), forkserver/record.c */
     } while (atomic_load(&process->word) != *word);
     return is_so;
 }

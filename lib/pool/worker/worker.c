@@ -84,6 +84,8 @@ static bool serve_entry(_Atomic uint64_t *entry, uint64_t serial)
                           atomic_load_explicit(&worker_self.record->entered, memory_order_relaxed) + 1,
                           memory_order_relaxed);
     KILL_POINT();
+    /* Both sequentially consistent, as the other side of it: node_lease_withdraw() empties the entry, and
+     * node_lease_is_quiet() looks at the names. Else a lease that is being entered would be freed. */
     atomic_store(&worker_self.record->lease, offset);
     KILL_POINT();
     if (atomic_load(entry) == offset && !worker_is_held()) {
