@@ -59,7 +59,7 @@ on() # K
 has_begun()
 {
     local k
-    for k in $working; do [ "$(stat -c %s "began.h$k" 2>/dev/null || echo 0)" -ge 2 ] || return 1; done
+    for k in $working; do [ "$(stat -c %s "began.h$k" 2>/dev/null || echo 0)" -ge 4 ] || return 1; done
 }
 has_ended() { ! kill -0 "$started" 2>/dev/null || none_left "$started"; }
 all_is_gone() { [ -z "$(of_run)" ]; }

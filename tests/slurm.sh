@@ -100,7 +100,7 @@ has_begun() { [ "$(cat began.* 2>/dev/null | wc -c)" -ge "$1" ]; }
 # Slurm lets a job that was requeued wait for two minutes. It may not begin in the second in which its last start was ended.
 hurry()
 {
-    has_state PENDING && [ $((EPOCHSECONDS - $(stat -c %Y "$log"))) -ge 3 ] &&
+    has_state PENDING && [ -e "$log" ] && [ $((EPOCHSECONDS - $(stat -c %Y "$log"))) -ge 3 ] &&
         scontrol update jobid="$id" starttime=now 2>>err
 }
 is_started_again()
@@ -121,7 +121,7 @@ submit()
     text_set in.h5 /nap TEXTFP 32 "$rows"
     id=$(MPMAP_PLUGIN=$plugin MPMAP_TASK=nap MPMAP_INPUT=$work/in.h5:/nap MPMAP_OUTPUT=$work/out.h5:/naps \
         PATH=$bin:$PATH OMPI_MCA_btl=self,tcp \
-        sbatch --parsable --nodes=2 --cpus-per-task=2 --mem=100 --time="$minutes" --signal=USR1@10 \
+        sbatch --parsable --nodes=2 --cpus-per-task=2 --mem=100 --time="$minutes" --signal=USR1@1 \
         "$source_folder/slurm/map.sbatch" "$@" 2>err)
     log=$work/mpmap-$id.log
     cp "$log" out 2>/dev/null || : >out
