@@ -120,6 +120,37 @@ wait "$started"
 status=$?
 check "$what: with status 75" status_is 75
 check "$what: it says how much is good" says '^mpmap: the map was drained; [1-9][0-9]* of 2000 rows are good'
+mkdir batch
+printf '#!/bin/sh\necho "$* $ANSWER" >>asked\necho "$ANSWER"\n' >batch/squeue
+chmod +x batch/squeue
+for answer in 0:03 3 00:00:03 0-00:00:03; do
+    what="Slurm says that $answer is left"
+    data 2000 0.05
+    launch="env SLURM_JOB_ID=17 PATH=$work/batch:$PATH ANSWER=$answer"
+    start
+    wait "$started"
+    status=$?
+    check "$what: with status 75" status_is 75
+    check "$what: it says how much is good" says '^mpmap: the map was drained; [1-9][0-9]* of 2000 rows are good'
+done
+check "squeue was asked for the job, once a map" [ "$(grep -c '^-h -j 17 -o %L ' asked)" = 4 ]
+what="the end of the job's time is in the environment"
+data 2000 0.05
+launch="env SLURM_JOB_ID=17 SLURM_JOB_END_TIME=$((EPOCHSECONDS + 3)) PATH=$work/batch:$PATH"
+start
+wait "$started"
+status=$?
+check "$what: with status 75" status_is 75
+for answer in UNLIMITED INVALID "" 1:x; do
+    what="Slurm says '$answer'"
+    data 10 0.05
+    launch="env SLURM_JOB_ID=17 PATH=$work/batch:$PATH ANSWER=$answer"
+    start
+    wait "$started"
+    status=$?
+    check "$what: there is no limit" status_is 0
+done
+launch=env
 for wrong in "--grace 0" "--walltime -1" "--walltime soon"; do
     what="'$wrong' is refused"
     start $wrong
