@@ -7,8 +7,7 @@
 set -uo pipefail
 . "${2:-${MPMAP_SOURCE:?}}/tests/support/data_sets.sh"
 drains=${3:-10}
-RANDOM=${4:-$((EPOCHSECONDS % 30000))}
-seed=$RANDOM
+seed=${4:-$((EPOCHSECONDS % 30000))}
 RANDOM=$seed
 echo "seed $seed"
 rows=120
