@@ -182,9 +182,9 @@ typedef struct mpm_map_options {
     mpm_drain_options
         drain; /**< for mpm_pool_map() and mpm_pool_map_async() only; mpm_dataset_map has its own */
     /** Out, or NULL: `count` bytes, which the caller has set to 0: 1 for each item that is done, so that its result
-     * can be used, or that has failed. With MPM_EDRAINED they say what is left to do. Of items that were killed at
-     * the end of the grace, others that a worker of their node had claimed together with them may count as not
-     * done, too. For the calls that `drain` is for. */
+     * can be used, or that has failed. With MPM_EDRAINED they say what is left to do. Where items were killed at the
+     * end of the grace, others of the same lease may count as not done, too, although they were run. For the calls
+     * that `drain` is for. */
     unsigned char *done;
 } mpm_map_options;
 
