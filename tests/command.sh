@@ -276,13 +276,13 @@ done
 
 # Called wrongly: status 2, one line, which says what would be right.
 refuses 2 "mpmap: a command is missing: map, status, info or bench; try mpmap --help"
-refuses 2 "mpmap: there is no command 'mpa', but there is 'map'; try mpmap --help" mpa
-refuses 2 "mpmap: there is no command 'frobnicate'; try mpmap --help" frobnicate
-refuses 2 "mpmap: there is no option '--verison', but there is '--version'; try mpmap --help" --verison
-refuses 2 "mpmap: there is no option '--worker', but there is '--workers'; try mpmap map --help" map --worker 2
-refuses 2 "mpmap: 'extra' is one argument too many; try mpmap info --help" info extra
+refuses 2 "mpmap: unknown command 'mpa' (did you mean 'map'?); try mpmap --help" mpa
+refuses 2 "mpmap: unknown command 'frobnicate'; try mpmap --help" frobnicate
+refuses 2 "mpmap: unknown option '--verison' (did you mean '--version'?); try mpmap --help" --verison
+refuses 2 "mpmap: unknown option '--worker' (did you mean '--workers'?); try mpmap map --help" map --worker 2
+refuses 2 "mpmap: 'extra' is an extra argument; try mpmap info --help" info extra
 refuses 2 "mpmap: --json takes no value; try mpmap info --help" info --json=yes
-refuses 2 "mpmap: 1 of 3 arguments are there: PLUGIN.so:FUNCTION IN.h5:/DATA OUT.h5:/RESULT; try mpmap map --help" \
+refuses 2 "mpmap: 1 of 3 arguments are given: PLUGIN.so:FUNCTION IN.h5:/DATA OUT.h5:/RESULT; try mpmap map --help" \
     map tasks.so:first
 refuses 2 "mpmap: 'tasks.so' must be PLUGIN.so:FUNCTION; try mpmap map --help" map tasks.so in.h5:/data out.h5:/r
 refuses 2 "mpmap: 'in.h5' must be FILE.h5:/DATASET; try mpmap map --help" map tasks.so:first in.h5 out.h5:/r
@@ -292,14 +292,14 @@ for count in 0 -1 two 2x "" 65537; do
     refuses 2 "mpmap: --workers is '$count', but must be a whole number from 1 to 65536; try mpmap map --help" \
         "${words[@]}" --workers "$count"
 done
-refuses 2 "mpmap: --workers wants a value behind it; try mpmap map --help" "${words[@]}" --workers
+refuses 2 "mpmap: --workers needs a value; try mpmap map --help" "${words[@]}" --workers
 for word in 0 -1 nan 1e10 often 3s ''; do
     refuses 2 "mpmap: --progress is '$word': it must be a number of seconds above 0, json or off; try mpmap map --help" \
         "${words[@]}" "--progress=$word"
 done
-refuses 2 "mpmap: 'tasks.so' has no undescribed_description, so say what it gives: --result f64, for example; try mpmap map --help" \
+refuses 2 "mpmap: 'tasks.so' has no undescribed_description, so give its result's shape: --result f64, for example; try mpmap map --help" \
     map tasks.so:undescribed in.h5:/data out.h5:/r
-refuses 2 "mpmap: there is no benchmark 'mpa', but there is 'map'; try mpmap bench --help" bench mpa
+refuses 2 "mpmap: unknown benchmark 'mpa' (did you mean 'map'?); try mpmap bench --help" bench mpa
 refuses 2 "mpmap: a benchmark is missing: map, schedule, metg, wire, simulate, value, queue, sync, process, apply, imap, blobs or all; try mpmap bench --help" bench
 refuses 2 "mpmap: --seconds is '0', but must be a number of seconds above 0, at most 60; try mpmap bench map --help" \
     bench map --seconds 0
@@ -316,7 +316,7 @@ check "a bad shape gives one line" err_has_one_line
 check "a bad shape makes no file" is_absent out.h5
 
 # What else is wrong: status 1, one line.
-refuses 1 "mpmap: there is no plugin file 'none.so'" map none.so:first in.h5:/data out.h5:/r
+refuses 1 "mpmap: plugin file 'none.so' does not exist" map none.so:first in.h5:/data out.h5:/r
 refuses 1 "mpmap: './text.so' cannot be opened as a plugin: file too short" \
     map ./text.so:first in.h5:/data out.h5:/r
 # Plugins that would take the process along that opens them.
@@ -358,32 +358,32 @@ run "$mpmap" map cut.so:fine in.h5:/data out.h5:/r
 check "a plugin that is cut short is refused" status_is 1
 check "a plugin that is cut short gives one line" err_has_one_line
 check "a plugin that is cut short is named" err_has "mpmap: './cut.so' cannot be "
-refuses 1 "mpmap: './fifo.so' is no regular file, so no plugin" map fifo.so:fine in.h5:/data out.h5:/r
-refuses 1 "mpmap: 'number' of './odd.so' is a variable: a task is a function" map odd.so:number in.h5:/data out.h5:/r
+refuses 1 "mpmap: './fifo.so' is not a regular file, so not a plugin" map fifo.so:fine in.h5:/data out.h5:/r
+refuses 1 "mpmap: 'number' of './odd.so' is a variable: a task must be a function" map odd.so:number in.h5:/data out.h5:/r
 refuses 1 "mpmap: './odd.so' cannot be used: it crashed by SIGSEGV while the task's description was read" \
     map odd.so:wild in.h5:/data out.h5:/r
-refuses 1 "mpmap: small_description of './odd.so' is no mpm_task_description of this mpmap: it has 3 bytes, which should be 24" \
+refuses 1 "mpmap: small_description of './odd.so' is not an mpm_task_description of this mpmap: it has 3 bytes, but should have 24" \
     map odd.so:small in.h5:/data out.h5:/r
 refuses 1 "mpmap: none_description of 'odd.so' has no result" map odd.so:none in.h5:/data out.h5:/r
-refuses 1 "mpmap: there is no function 'nothing' in './odd.so', which has: fine, small, wild, none" \
+refuses 1 "mpmap: no function 'nothing' in './odd.so', which has: fine, small, wild, none" \
     map odd.so:nothing in.h5:/data out.h5:/r
 
-refuses 1 "mpmap: there is no function 'frist' in './tasks.so', which has: first, misdescribed, picky, crashing, place, slow" \
+refuses 1 "mpmap: no function 'frist' in './tasks.so', which has: first, misdescribed, picky, crashing, place, slow" \
     map tasks.so:frist in.h5:/data out.h5:/r
-refuses 1 "mpmap: first wants rows of f32[4], but those of 'in.h5:/double' are f64[4]" \
+refuses 1 "mpmap: first takes rows of f32[4], but those of 'in.h5:/double' are f64[4]" \
     map tasks.so:first in.h5:/double out.h5:/r
-refuses 1 "mpmap: paint wants rows of u8[64,64,3], but those of 'in.h5:/small' are u8[32,32,3]" \
+refuses 1 "mpmap: paint takes rows of u8[64,64,3], but those of 'in.h5:/small' are u8[32,32,3]" \
     map "${MPMAP_PLUGINS:-$bin/../plugins}/paint.so:paint" in.h5:/small out.h5:/r
-refuses 1 "mpmap: in.h5:/filtered needs the filter of this test (300), which this HDF5 does not have: install its plugin (the Python package hdf5plugin brings many), or name its folder in HDF5_PLUGIN_PATH" \
+refuses 1 "mpmap: in.h5:/filtered needs the filter of this test (300), which this HDF5 lacks: install its plugin (the Python package hdf5plugin brings many), or name its folder in HDF5_PLUGIN_PATH" \
     map tasks.so:first in.h5:/filtered out.h5:/r
-refuses 1 "mpmap: 'in.h5:/few' has 99 costs, but 'in.h5:/data' has 100 rows: there must be one a row" \
+refuses 1 "mpmap: 'in.h5:/few' has 99 costs, but 'in.h5:/data' has 100 rows: there must be one cost for each row" \
     "${words[@]}" --cost :/few
-refuses 1 "mpmap: in.h5:/below says that row 41 costs -0.5: a cost must be a number, and not negative" \
+refuses 1 "mpmap: in.h5:/below has a bad cost: row 41 costs -0.5: a cost must be 0 or a positive number" \
     "${words[@]}" --cost in.h5:/below
-refuses 1 "mpmap: in.h5:/nan says that row 7 costs nan: a cost must be a number, and not negative" \
+refuses 1 "mpmap: in.h5:/nan has a bad cost: row 7 costs nan: a cost must be 0 or a positive number" \
     "${words[@]}" --cost :/nan
-refuses 1 "mpmap: in.h5:/data has rows of f32[4]: costs are one number a row" "${words[@]}" --cost :/data
-refuses 1 "mpmap: there is no file none.h5" "${words[@]}" --cost none.h5:/costs
+refuses 1 "mpmap: in.h5:/data has rows of f32[4]: costs must be one number for each row" "${words[@]}" --cost :/data
+refuses 1 "mpmap: file none.h5 does not exist" "${words[@]}" --cost none.h5:/costs
 for case in "map tasks.so:misdescribed in.h5:/data out.h5:/r=f63" "map tasks.so:printf in.h5:/data out.h5:/r=printf" \
     "map tasks.so:first none.h5:/data out.h5:/r=none.h5" "map tasks.so:first text.h5:/data out.h5:/r=text.h5" \
     "map tasks.so:first in.h5:/none out.h5:/r=/none" "map tasks.so:first in.h5:/data none/out.h5:/r=none/out.h5"; do
@@ -410,7 +410,7 @@ check "an existing output is refused" status_is 1
 check "an existing output is named" err_has out.h5
 check "an existing output is kept" rows_are out.h5 /r first_values
 run "$mpmap" map tasks.so:first in.h5:/data out.h5:/other --overwrite
-check "what holds other results is not overwritten" err_is "mpmap: out.h5 holds /r, too, which would be lost: choose another name, or overwrite the whole file (--overwrite-file, MPM_OVERWRITE_FILE)"
+check "what holds other results is not overwritten" err_is "mpmap: out.h5 also holds /r, which would be lost: choose another name, or overwrite the whole file (--overwrite-file, MPM_OVERWRITE_FILE)"
 check "and is kept" rows_are out.h5 /r first_values
 run "$mpmap" map ./tasks.so:undescribed in.h5:/data out.h5:/deep/er --result f32 --overwrite-file --quiet --workers 3 \
     --chunk=7 --block-rows=5
@@ -509,7 +509,7 @@ run mpirun -n 2 "$mpmap" --version
 check "two ranks print one version" out_is "mpmap $version"
 run mpirun -n 2 "$mpmap" mpa
 check "two ranks exit with the status of a usage error" status_is 2
-check "two ranks tell one error" test "$(grep -c "there is no command 'mpa'" "$folder/err")" -eq 1
+check "two ranks tell one error" test "$(grep -c "unknown command 'mpa'" "$folder/err")" -eq 1
 MPMAP_RANKS_PER_NODE=2 run mpirun -n 4 "$mpmap" info --json
 check "four ranks make two nodes of two" json_is "j['ranks'] == 4 and [n['ranks'] for n in j['nodes']] == [2, 2]"
 for ranks_per_node in 1 2; do

@@ -152,8 +152,8 @@ static void worker_timeout_is_a_count_of_seconds(void)
 
     wanted.worker_timeout_s = 600;
     expect_good("MPMAP_WORKER_TIMEOUT", "600", wanted);
-    expect_bad("MPMAP_WORKER_TIMEOUT", "0", "a whole number from 1 on");
-    expect_bad("MPMAP_WORKER_TIMEOUT", "1.5", "a whole number from 1 on");
+    expect_bad("MPMAP_WORKER_TIMEOUT", "0", "a whole number of at least 1");
+    expect_bad("MPMAP_WORKER_TIMEOUT", "1.5", "a whole number of at least 1");
 }
 
 static void other_ranks_per_node_are_refused(void)
@@ -162,7 +162,7 @@ static void other_ranks_per_node_are_refused(void)
                                          "2x", "2 ", "1.0", "2147483648", "99999999999999999999"};
 
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
-        expect_bad("MPMAP_RANKS_PER_NODE", values[i], "a whole number from 1 on");
+        expect_bad("MPMAP_RANKS_PER_NODE", values[i], "a whole number of at least 1");
 }
 
 static void slots_are_a_count(void)
@@ -173,9 +173,9 @@ static void slots_are_a_count(void)
     expect_good("MPMAP_SLOTS", "1", wanted);
     wanted.slots = 65536;
     expect_good("MPMAP_SLOTS", "65536", wanted);
-    expect_bad("MPMAP_SLOTS", "0", "a whole number from 1 on");
-    expect_bad("MPMAP_SLOTS", "many", "a whole number from 1 on");
-    expect_bad("MPMAP_SLOTS", "65537", "65536 at most");
+    expect_bad("MPMAP_SLOTS", "0", "a whole number of at least 1");
+    expect_bad("MPMAP_SLOTS", "many", "a whole number of at least 1");
+    expect_bad("MPMAP_SLOTS", "65537", "at most 65536");
 }
 
 static void log_is_one_of_four_words(void)
@@ -220,7 +220,7 @@ static void other_node_timeouts_are_refused(void)
                                          "nan", "Off", "none", "1e999", "2 "};
 
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
-        expect_bad("MPMAP_NODE_TIMEOUT", values[i], "a number of seconds from 1 on, or off");
+        expect_bad("MPMAP_NODE_TIMEOUT", values[i], "a number of seconds of at least 1, or off");
 }
 
 static bool option_is_refused(void *argument)
@@ -291,7 +291,7 @@ static void a_run_does_not_start_with_a_bad_variable(void)
     CU_ASSERT(
         child_succeeds(start_fails, &(struct bad_start){"MPMAP_ARENA", "lots", "MPMAP_ARENA is \"lots\""}));
     CU_ASSERT(child_succeeds(start_fails, &(struct bad_start){"MPMAP_LOG", "loud", "MPMAP_LOG is \"loud\""}));
-    CU_ASSERT(child_succeeds(start_fails, &(struct bad_start){"MPMAP_RANKS_PER_NODE", "0", "from 1 on"}));
+    CU_ASSERT(child_succeeds(start_fails, &(struct bad_start){"MPMAP_RANKS_PER_NODE", "0", "of at least 1"}));
     CU_ASSERT(child_succeeds(
         start_fails, &(struct bad_start){"MPMAP_ARENA", "512K", "an arena of 524288 bytes is too small"}));
 }

@@ -54,7 +54,7 @@ data[data.rindex(b'OHDR') + 12] ^= 1
 open('damaged.h5', 'wb').write(data)
 P
 
-refuses 'there is no file missing.h5' "$task" missing.h5:/data out.h5:/result
+refuses 'file missing.h5 does not exist' "$task" missing.h5:/data out.h5:/result
 refuses 'text.h5 is not an HDF5 file' "$task" text.h5:/data out.h5:/result
 refuses 'cannot open short.h5: ' "$task" short.h5:/data out.h5:/result
 refuses '. is a folder, not an HDF5 file' "$task" .:/data out.h5:/result
@@ -67,7 +67,7 @@ refuses 'colon.h5 has no data set /HYDRO::rh: at its top level it holds HYDRO::r
 refuses 'dangling.h5 is a symbolic link to none.h5' "$task" in.h5:/data dangling.h5:/result
 refuses 'dangling.h5 is a symbolic link to none.h5' "$task" in.h5:/data dangling.h5:/result --overwrite-file
 refuses '/links/out.h5.part is a symbolic link' "$task" in.h5:/data links/out.h5:/result
-refuses 'taken.h5 is no HDF5 file that can be read' "$task" in.h5:/data taken.h5:/result --overwrite
+refuses 'taken.h5 is not a readable HDF5 file' "$task" in.h5:/data taken.h5:/result --overwrite
 exec 9<>in.h5
 flock -x 9 # as HDF5 does in a program that writes it
 refuses 'in.h5 is open for writing, ' "$task" in.h5:/data out.h5:/result 9>&-
@@ -78,18 +78,18 @@ rm -f out.h5
 exec 9>&-
 refuses 'f32' "$task" whole.h5:/whole out.h5:/result
 refuses 'taken.h5 exists: choose another name, or overwrite it (--overwrite, MPM_OVERWRITE_RESULT)' "$task" in.h5:/data taken.h5:/result
-refuses 'cannot make no/out.h5: its folder does not exist' "$task" in.h5:/data no/out.h5:/result
-refuses 'cannot make text.h5/out.h5: Not a directory' "$task" in.h5:/data text.h5/out.h5:/result
+refuses 'cannot create no/out.h5: its folder does not exist' "$task" in.h5:/data no/out.h5:/result
+refuses 'cannot create text.h5/out.h5: Not a directory' "$task" in.h5:/data text.h5/out.h5:/result
 refuses '. exists and is not a file' "$task" in.h5:/data .:/result --overwrite
 refuses 'in.h5 is the input file' "$task" in.h5:/data in.h5:/result --overwrite
 refuses 'link.h5 is the input file' "$task" in.h5:/data link.h5:/result --overwrite
 refuses 'rename it' "$task" goal.h5.part:/data goal.h5:/result
-refuses '"/" names no data set to make' "$task" in.h5:/data out.h5:/
-refuses '"/result/" names no data set to make' "$task" in.h5:/data out.h5:/result/
+refuses '"/" is not the name of a data set' "$task" in.h5:/data out.h5:/
+refuses '"/result/" is not the name of a data set' "$task" in.h5:/data out.h5:/result/
 refuses 'bytes are needed' "$task" in.h5:/data out.h5:/result --result 'u8[17592186044416]' --quiet
 usual_limit=$(ulimit -Sf)
 ulimit -Sf 2
-refuses 'files may have 2048 here (ulimit -f)' "$task" in.h5:/data out.h5:/result
+refuses 'the limit of a file's size is 2048 (ulimit -f)' "$task" in.h5:/data out.h5:/result
 ulimit -Sf "$usual_limit"
 
 # The same words, put right.

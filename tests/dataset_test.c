@@ -461,8 +461,8 @@ static void inputs_that_are_none_are_told_apart(void)
         int status;
         const char *says;
     } cases[] = {
-        {"missing.h5", DATA, MPM_ENOENT, "there is no file"},
-        {"no/folder.h5", DATA, MPM_ENOENT, "there is no file"},
+        {"missing.h5", DATA, MPM_ENOENT, "missing.h5 does not exist"},
+        {"no/folder.h5", DATA, MPM_ENOENT, "no/folder.h5 does not exist"},
         {".", DATA, MPM_EIO, "is a folder"},
         {"pipe.h5", DATA, MPM_EIO, "pipe.h5 is not a regular file"},
         {"text.h5", DATA, MPM_EIO, "text.h5 is not an HDF5 file"},
@@ -472,8 +472,8 @@ static void inputs_that_are_none_are_told_apart(void)
          "odd.h5 has no data set /data: at its top level it holds booleans, compounds"},
         {"odd.h5", "/group/outside", MPM_ENOENT,
          "has no data set /group/outside: in /group it holds external, inside"},
-        {"odd.h5", "/soft", MPM_ENOENT, "odd.h5:/soft is a soft link to /gone, which is not there"},
-        {"odd.h5", "/soft/x", MPM_ENOENT, "odd.h5:/soft is a soft link to /gone, which is not there"},
+        {"odd.h5", "/soft", MPM_ENOENT, "odd.h5:/soft is a soft link to /gone, which does not exist"},
+        {"odd.h5", "/soft/x", MPM_ENOENT, "odd.h5:/soft is a soft link to /gone, which does not exist"},
         {"odd.h5", "/group/external", MPM_ENOENT,
          "is an external link to /x in gone.h5, which cannot be opened: "},
         {"damaged.h5", DATA, MPM_EIO, "damaged.h5:/data is damaged: "},
@@ -829,7 +829,7 @@ static void a_filter_that_is_missing_is_named(void)
 
     make_filtered_input(map.input_file, H5Z_FLAG_OPTIONAL, 0);
     CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, copy_value, &map), MPM_ENOENT);
-    CU_ASSERT(error_says("filtered.h5:/data needs the filter lzf (32000), which this HDF5 does not have"));
+    CU_ASSERT(error_says("filtered.h5:/data needs the filter lzf (32000), which this HDF5 lacks"));
     CU_ASSERT(error_says("install its plugin (Debian: hdf5-plugin-lzf"));
     make_filtered_input(map.input_file, H5Z_FLAG_MANDATORY, 0);
     CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, copy_value, &map), MPM_ENOENT);
@@ -1252,12 +1252,12 @@ static void costs_are_read_from_a_data_set(void)
     costs = NULL;
     CU_ASSERT_EQUAL(mpm_dataset_read_costs(cost_file((double[]){3, -2}, 2), DATA, 0, &costs, &count),
                     MPM_EINVAL);
-    CU_ASSERT(error_says("costs.h5:/data says that row 1 costs -2"));
+    CU_ASSERT(error_says("costs.h5:/data has a bad cost: row 1 costs -2"));
     CU_ASSERT_EQUAL(mpm_dataset_read_costs(cost_file((double[]){3, 4, NAN}, 3), DATA, 0, &costs, &count),
                     MPM_EINVAL);
-    CU_ASSERT(error_says("costs.h5:/data says that row 2 costs nan"));
+    CU_ASSERT(error_says("costs.h5:/data has a bad cost: row 2 costs nan"));
     CU_ASSERT_EQUAL(mpm_dataset_read_costs(plain_input("in.h5", 3), DATA, 0, &costs, &count), MPM_ETYPE);
-    CU_ASSERT(error_says("in.h5:/data has rows of f32[5]: costs are one number a row"));
+    CU_ASSERT(error_says("in.h5:/data has rows of f32[5]: costs must be one number for each row"));
     CU_ASSERT(!costs && count == 3);
 }
 
@@ -1410,7 +1410,7 @@ static void an_output_that_exists_stays_unless_it_may_be_overwritten(void)
     free(bytes);
     map.overwrite = MPM_OVERWRITE_RESULT;
     CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_EEXIST);
-    CU_ASSERT(error_says("taken.h5 is no HDF5 file that can be read"));
+    CU_ASSERT(error_says("taken.h5 is not a readable HDF5 file"));
     map.overwrite = MPM_OVERWRITE_FILE;
     CU_ASSERT_EQUAL_FATAL(chmod(output, 0640), 0);
     CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_OK);
@@ -1436,10 +1436,10 @@ static void other_data_sets_are_not_overwritten(void)
     overwrite_result(&map, "/group/one", MPM_OK, NULL);
     overwrite_result(&map, "group//one", MPM_OK, NULL);
     overwrite_result(&map, "/group/two", MPM_EEXIST,
-                     "many-sets.h5 holds /group/one, too, which would be lost");
-    overwrite_result(&map, "/group", MPM_EEXIST, "holds /group, too");
-    overwrite_result(&map, "/group/one/inner", MPM_EEXIST, "holds /group/one, too");
-    overwrite_result(&map, "/on", MPM_EEXIST, "holds /group, too");
+                     "many-sets.h5 also holds /group/one, which would be lost");
+    overwrite_result(&map, "/group", MPM_EEXIST, "also holds /group");
+    overwrite_result(&map, "/group/one/inner", MPM_EEXIST, "also holds /group/one");
+    overwrite_result(&map, "/on", MPM_EEXIST, "also holds /group");
     CU_ASSERT_EQUAL(mpm_dataset_describe(path("many-sets.h5"), "/group/one", NULL, NULL), MPM_OK);
     map.overwrite = MPM_OVERWRITE_FILE;
     overwrite_result(&map, "/two", MPM_OK, NULL);
@@ -1457,7 +1457,7 @@ static void good_results_are_not_replaced_where_every_row_fails(void)
     map.context = &bad;
     CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_ETASK);
     CU_ASSERT(error_says("row 0 is not liked; "));
-    CU_ASSERT(error_says("good.h5 stays as it was"));
+    CU_ASSERT(error_says("good.h5 is unchanged"));
     CU_ASSERT_EQUAL(wrong_rows(path("good.h5"), &layout, &good), 0);
     CU_ASSERT_FALSE(exists(path("good.h5.part")));
     map.output_file = path("bad.h5");
@@ -1493,7 +1493,7 @@ static void links_are_not_followed(void)
     CU_ASSERT_FALSE(exists(path("new.txt")));
     unlink(part);
     CU_ASSERT_EQUAL_FATAL(link(path("precious.txt"), part), 0);
-    refuses_to_follow(&map, "linked.h5.part has 2 names");
+    refuses_to_follow(&map, "linked.h5.part has 2 hard links");
     unlink(part);
     CU_ASSERT_EQUAL_FATAL(mkfifo(part, 0666), 0);
     refuses_to_follow(&map, "linked.h5.part is not a regular file");
@@ -1837,7 +1837,7 @@ static void a_part_with_rows_is_refused_unless_it_may_be_used(void)
     CU_ASSERT(now_size == size && !memcmp(now, bytes, size));                     \
     free(now)
 
-    snprintf(expected, sizeof expected, "kept.h5.part has %zu of 120 rows of this very map: --resume", done);
+    snprintf(expected, sizeof expected, "kept.h5.part has %zu of 120 rows of this same map: --resume", done);
     REFUSES(map.resume = MPM_RESUME_REFUSE, expected);
     REFUSES((map.resume = MPM_RESUME_REFUSE, map.task_name = "x"),
             "the task was weigh and is x now; --restart");
@@ -1886,7 +1886,7 @@ static bool is_refused_or_right(const char *input, const char *output, const cha
     int status = mpm_pool_map_dataset(pool, weigh_or_stop, &map);
 
     if (status == MPM_EEXIST) {
-        CU_ASSERT(error_says("no map can go on with it: "));
+        CU_ASSERT(error_says("no map can resume from it: "));
         now = read_file(part, &now_size);
         CU_ASSERT(now_size == size && !memcmp(now, bytes, size));
         free(now);
@@ -1946,7 +1946,7 @@ static void rows_that_were_written_in_large_blocks_are_kept(void)
     notices[0] = 0;
     CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh_or_stop_late, &map), MPM_OK);
     CU_ASSERT(notices_say("of 3000 rows: going on"));
-    CU_ASSERT_PTR_NULL(strstr(notices, "not whole"));
+    CU_ASSERT_PTR_NULL(strstr(notices, "incomplete"));
     CU_ASSERT_EQUAL(wrong_rows(map.output_file, &layout, &stopped_weighing), 0);
     unlink(map.output_file);
 }
@@ -1974,7 +1974,7 @@ static void a_result_that_was_lost_is_made_again(void)
     close(fd);
     if (mpm_pool_map_dataset(pool, weigh_or_stop, &map) != MPM_OK)
         printf("\n    %s\n  ", mpm_error());
-    CU_ASSERT(notices_say("are marked, but their results are not whole: they are run again"));
+    CU_ASSERT(notices_say("are marked, but their results are incomplete: they are run again"));
     CU_ASSERT(count_calls() - calls > STOPPED_ROWS - done);
     CU_ASSERT(is_finished_right(output));
     unlink(output);
@@ -1993,7 +1993,7 @@ static void what_is_not_a_part_is_replaced_when_that_is_wanted(void)
     write_file(path("again.h5.part.new"), garbage, 100000);
     free(garbage);
     CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_EEXIST);
-    CU_ASSERT(error_says("it does not end as such a file does"));
+    CU_ASSERT(error_says("it does not end like a .part file"));
     map.resume = MPM_RESUME_RESTART;
     CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_ETASK);
     CU_ASSERT_EQUAL(wrong_rows(path("again.h5"), &layout, &weighing), 0);
@@ -2082,7 +2082,7 @@ static void every_worker_writes_into_the_file_that_main_has_made(void)
     CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&(mpm_pool_options){.workers = 1, .max_tasks_per_worker = 1}, &one),
                           MPM_OK);
     CU_ASSERT_EQUAL(mpm_pool_map_dataset(one, exchange_part, &map), MPM_EIO);
-    CU_ASSERT(error_says("here it is another file"));
+    CU_ASSERT(error_says("is a different file on this node"));
     mpm_pool_close(one);
     CU_ASSERT(exists(path("one.h5.part")) && exists(path("one.h5.part.away")));
     unlink(path("one.h5.part"));
@@ -2097,7 +2097,7 @@ static void two_runs_do_not_make_the_same_output(void)
 
     CU_ASSERT_EQUAL_FATAL(fcntl(fd, F_OFD_SETLK, &lock), 0);
     CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_EEXIST);
-    CU_ASSERT(error_says("another run is making"));
+    CU_ASSERT(error_says("another run is writing"));
     CU_ASSERT(exists(path("shared.h5.part")));
     close(fd);
     CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), MPM_OK);
@@ -2139,15 +2139,15 @@ static void bad_maps_are_refused_and_make_nothing(void)
     CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, weigh, &map), status); \
     CU_ASSERT(error_says(says))
 
-    REFUSES(map.input_file = NULL, MPM_EINVAL, "needs file and data set");
-    REFUSES(map.output_dataset = NULL, MPM_EINVAL, "needs file and data set");
+    REFUSES(map.input_file = NULL, MPM_EINVAL, "needs a file and a data set");
+    REFUSES(map.output_dataset = NULL, MPM_EINVAL, "needs a file and a data set");
     REFUSES(map.input_dataset = "/none", MPM_ENOENT, "has no data set /none");
-    REFUSES(map.output_dataset = "", MPM_EINVAL, "\"\" names no data set");
-    REFUSES(map.output_dataset = "/", MPM_EINVAL, "\"/\" names no data set");
-    REFUSES(map.output_dataset = "/a/", MPM_EINVAL, "\"/a/\" names no data set");
-    REFUSES(map.output_dataset = "a/.", MPM_EINVAL, "\"a/.\" names no data set");
-    REFUSES(map.output_file = "", MPM_EINVAL, "\"\" names no file");
-    REFUSES(map.output_file = path("no/"), MPM_EINVAL, "names no file");
+    REFUSES(map.output_dataset = "", MPM_EINVAL, "\"\" is not the name of a data set");
+    REFUSES(map.output_dataset = "/", MPM_EINVAL, "\"/\" is not the name of a data set");
+    REFUSES(map.output_dataset = "/a/", MPM_EINVAL, "\"/a/\" is not the name of a data set");
+    REFUSES(map.output_dataset = "a/.", MPM_EINVAL, "\"a/.\" is not the name of a data set");
+    REFUSES(map.output_file = "", MPM_EINVAL, "\"\" is not the name of a file");
+    REFUSES(map.output_file = path("no/"), MPM_EINVAL, "is not the name of a file");
     REFUSES(map.output_file = path("no/out.h5"), MPM_ENOENT, "its folder does not exist");
     REFUSES(map.output_file = path("in.h5/out.h5"), MPM_EIO, "Not a directory");
     REFUSES(map.output_file = folder, MPM_EEXIST, "exists and is not a file");

@@ -81,7 +81,7 @@ static int return_zero(mpm_call *call, const void *item, void *room)
 
 static bool is_refused(int status)
 {
-    return status == MPM_ESTATE && error_has("the program has forked this process itself");
+    return status == MPM_ESTATE && error_has("the program itself forked this process");
 }
 
 static void expect_objects_refused(const struct things *of)

@@ -176,8 +176,8 @@ static bool is_refused(const void *address)
 
     return function_name((function_pointer *)(uintptr_t)address, &function) == MPM_EINVAL &&
            function.offset == 42 &&
-           error_has(address ? "is no function of the program, of a library of it, or of a plugin"
-                             : "the task is NULL: it must be a function");
+           error_has(address ? "is not a function of the program, of one of its libraries, or of a plugin"
+                             : "the task is NULL: pass a function");
 }
 
 static void what_is_no_function_is_refused(void)
@@ -232,7 +232,7 @@ static void a_missing_plugin_is_named(void)
 
     CU_ASSERT_EQUAL_FATAL(unlink(path), 0);
     CU_ASSERT_EQUAL(function_find(&function, &found), MPM_ENOENT);
-    CU_ASSERT(error_has("the plugin cannot be opened: "));
+    CU_ASSERT(error_has("cannot open the plugin: "));
     CU_ASSERT(error_has("/gone.so: "));
     CU_ASSERT(found == local_function);
 }
@@ -291,7 +291,7 @@ static void a_path_that_does_not_fit_is_refused(void)
     copy(beside("plugins/doubling.so"), path);
     task = open_task(path, &plugin);
     CU_ASSERT_EQUAL(function_name((function_pointer *)task, &function), MPM_ENOMEM);
-    CU_ASSERT(error_has("longer than 999 bytes"));
+    CU_ASSERT(error_has("at most 999 bytes"));
     CU_ASSERT_EQUAL(function.offset, 42);
     dlclose(plugin);
     unlink(path);
@@ -422,7 +422,7 @@ static void a_plugin_that_changed_after_main_opened_it_ends_the_map(void)
     CU_ASSERT(error_has("/replaced.so is build "));
     CU_ASSERT_EQUAL_FATAL(unlink(path), 0);
     CU_ASSERT_EQUAL(map_numbers(task, results), MPM_EINVAL);
-    CU_ASSERT(error_has("/replaced.so of a function: No such file"));
+    CU_ASSERT(error_has("/replaced.so, which has the function: No such file"));
     dlclose(plugin);
 }
 

@@ -240,7 +240,7 @@ while read -r variable value words; do
 done <<'END'
 MPMAP_ARENA lots MPMAP_ARENA is "lots": it must be a number of bytes
 MPMAP_ARENA 512K an arena of 524288 bytes is too small
-MPMAP_RANKS_PER_NODE 0 MPMAP_RANKS_PER_NODE is "0": it must be a whole number from 1 on
+MPMAP_RANKS_PER_NODE 0 MPMAP_RANKS_PER_NODE is "0": it must be a whole number of at least 1
 MPMAP_LOG loud MPMAP_LOG is "loud": it must be off, error, info or debug
 END
 
@@ -250,7 +250,7 @@ check "srun without PMIx: the error says what to do" said_once 'srun has started
 run env PMI_RANK=1 PMI_SIZE=3 "$bin/examples/04_pool"
 check "the launcher of another MPI: it fails" fails
 check "the launcher of another MPI: the error names what each of them says" \
-    said_once '^04_pool: .*PMI_SIZE is 3, .* but MPI \([^)]+\) says that there is 1: '
+    said_once '^04_pool: .*PMI_SIZE is 3, .* but MPI \([^)]+\) reports that there is 1: '
 check "the launcher of another MPI: nothing is left" ends_clean
 run env PMI_RANK=1 PMI_SIZE=3 SLURM_STEP_ID=0 SLURM_PROCID=1 SLURM_STEP_NUM_TASKS=4 mpirun -n 1 "$bin/examples/04_pool"
 check "a launcher within another one is the one that counts" squares_come
@@ -265,7 +265,7 @@ for launcher in "" "mpirun -n 2"; do
 done
 run env MPMAP_ARENA=1000T "$bin/examples/04_pool"
 check "an arena that cannot be mapped: it fails" fails
-check "an arena that cannot be mapped: its size is said" said_once 'an arena of 1099511627776000 bytes cannot be mapped'
+check "an arena that cannot be mapped: its size is said" said_once 'cannot map an arena of 1099511627776000 bytes'
 # Sanitizers need more addresses than anybody is limited to.
 if (ulimit -v 3000000; "$bin/mpmap" --version >"$work/out" 2>&1); then
     for launcher in "" "mpirun -n 2" "env MPMAP_RANKS_PER_NODE=1 mpirun -n 2"; do
@@ -282,7 +282,7 @@ if limit_memory 100000000; then
         in_group env MPMAP_ARENA=200M $launcher "$bin/examples/04_pool"
         check "an arena larger than the control group's memory, '$launcher': it fails" fails
         check "an arena larger than the control group's memory, '$launcher': both are said" \
-            said_once 'an arena of 209715200 bytes.* the memory that the control group may have, which is (99[0-9]+|100000000)'
+            said_once 'an arena of 209715200 bytes.* the memory limit of the control group, which is (99[0-9]+|100000000)'
         check "an arena larger than the control group's memory, '$launcher': nothing is left" ends_clean
         advised=$(grep -oE 'MPMAP_ARENA to [0-9]+M' "$work/err" | grep -oE '[0-9]+M')
         in_group env MPMAP_ARENA="${advised:-none}" $launcher "$bin/examples/04_pool"
@@ -314,7 +314,7 @@ if can_mount; then
     with_shm 2000T env MPMAP_ARENA=1000T mpirun -n 2 "$bin/examples/04_pool"
     check "an arena that /dev/shm has room for, and ranks have no addresses for: it fails" fails
     check "an arena that ranks have no addresses for: its size is said" \
-        said_once 'an arena of 1099511627776000 bytes cannot be mapped'
+        said_once 'cannot map an arena of 1099511627776000 bytes'
     check "an arena that ranks have no addresses for: nothing is left" ends_clean
     with_shm 16M mpirun -n 2 "$programs/launched" full /dev/shm/full
     check "a /dev/shm that others fill up later: MPM_ENOMEM, and no signal" status_is 0

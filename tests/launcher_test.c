@@ -53,19 +53,19 @@ static void ranks_that_mpi_does_not_find_are_an_error_that_names_both(void)
 {
     CU_ASSERT_EQUAL(check("PMI_RANK=0 PMI_SIZE=3 PMI_FD=6", 1), MPM_EINVAL);
     CU_ASSERT(error_has(
-        "PMI_SIZE is 3, so a launcher has started 3 ranks or more, but MPI (Some MPI 1.0) says that "
+        "PMI_SIZE is 3, so a launcher has started at least 3 ranks, but MPI (Some MPI 1.0) reports that "
         "there is 1"));
     CU_ASSERT_EQUAL(check("OMPI_COMM_WORLD_SIZE=2", 1), MPM_EINVAL);
     CU_ASSERT(error_has("OMPI_COMM_WORLD_SIZE is 2"));
     CU_ASSERT_EQUAL(check("MV2_COMM_WORLD_SIZE=4", 2), MPM_EINVAL);
-    CU_ASSERT(error_has("says that there are 2"));
+    CU_ASSERT(error_has("reports that there are 2"));
     CU_ASSERT_EQUAL(check("PMIX_RANK=0 PMIX_NAMESPACE=slurm.pmix.7.0 SLURM_STEP_ID=0 SLURM_PROCID=0 "
                           "SLURM_STEP_NUM_TASKS=5",
                           1),
                     MPM_EINVAL);
     CU_ASSERT(error_has("SLURM_STEP_NUM_TASKS is 5"));
     CU_ASSERT_EQUAL(check("PMIX_RANK=1 PMIX_NAMESPACE=prterun-head-7@1", 1), MPM_EINVAL);
-    CU_ASSERT(error_has("PMIX_RANK is 1, so a launcher has started 2 ranks or more"));
+    CU_ASSERT(error_has("PMIX_RANK is 1, so a launcher has started at least 2 ranks"));
 }
 
 static void ranks_that_mpi_finds_are_right(void)

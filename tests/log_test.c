@@ -64,7 +64,7 @@ static void begins_and_ends_of_processes_are_told_on_every_node(void)
         char begins[64], ends[64], name[32];
 
         snprintf(name, sizeof name, "Eve-%u", node);
-        snprintf(begins, sizeof begins, "process %s begins: pid ", name);
+        snprintf(begins, sizeof begins, "process %s starts: pid ", name);
         snprintf(ends, sizeof ends, "process %s exited with code %u\n", name, node + 3);
         run_process(node, name, (int)node + 3);
         CU_ASSERT(has_said(begins));
@@ -137,7 +137,7 @@ static void a_process_may_choose_for_its_node(void)
 static void a_level_that_is_none_is_refused(void)
 {
     CU_ASSERT_EQUAL(mpm_log_to_stderr((enum mpm_log_level)4), MPM_EINVAL);
-    CU_ASSERT(error_has("4 is no level: 0 (off) to 3 (debug) are"));
+    CU_ASSERT(error_has("level is 4: it must be 0 (off) to 3 (debug)"));
     CU_ASSERT_EQUAL(log_get_level(), MPM_LOG_INFO);
 }
 

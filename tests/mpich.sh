@@ -81,7 +81,7 @@ check "nothing is left" wait_for 5 nothing_is_left
 # How many ranks have named what each of the two says.
 count_sayings() # variable
 {
-    grep -cE "^[a-z0-9_]+: on [^ ]+: $1 is 3, .* but MPI \([^)]+\) says that there is 1: " "$work/err"
+    grep -cE "^[a-z0-9_]+: on [^ ]+: $1 is 3, .* but MPI \([^)]+\) reports that there is 1: " "$work/err"
 }
 
 run 0 60 mpiexec.mpich -n 3 "$bin/examples/04_pool"

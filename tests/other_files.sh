@@ -77,15 +77,15 @@ is_refused "an input of another time" 'last changed 2001-09-09 01:46:40Z, not '
 for nodes in 2 4; do
     on="$nodes nodes: "
     see $nodes in.h5 longer.h5
-    is_refused "${on}an input with more rows" "in.h5 is another file on node $((nodes - 1)) ("
+    is_refused "${on}an input with more rows" "in.h5 is not the same file on node $((nodes - 1)) ("
     check "${on}how many each has is said" fails_with "$((rows + 1)) x f32, not $rows x f32"
     rm -f other/*
     see $nodes results other
-    is_refused "${on}an output that is not shared" 'every node must see '
+    is_refused "${on}an output that is not shared" 'must be on a file system that all nodes share'
     # The part that another run has left there, of the same size.
     dd if=/dev/zero of=other/out.h5.part bs=1k count=100 2>/dev/null
     see $nodes results other
-    is_refused "${on}an old output of the same name" 'results/out.h5.part: here it is another file'
+    is_refused "${on}an old output of the same name" 'results/out.h5.part is a different file on this node'
     check "${on}and it is not written into" cmp -s other/out.h5.part <(head -c 102400 /dev/zero)
 done
 

@@ -168,7 +168,7 @@ static int refuse(mpm_call *call, const void *argument, size_t argument_size, vo
 {
     (void)argument_size;
     (void)state;
-    return mpm_fail(call, "there is no file %s", (const char *)argument);
+    return mpm_fail(call, "file %s does not exist", (const char *)argument);
 }
 
 static int return_17(mpm_call *call, const void *argument, size_t argument_size, void **state)
@@ -220,8 +220,8 @@ static void a_failing_initializer_fails_open_with_its_text(void)
     struct arena_usage before, after;
 
     arena_usage(context_arena(), &before);
-    check_refusal(refuse, 4, "workers cannot be started: there is no file model.bin");
-    check_refusal(return_17, 3, "workers cannot be started: the initializer returned 17");
+    check_refusal(refuse, 4, "cannot start workers: file model.bin does not exist");
+    check_refusal(return_17, 3, "cannot start workers: the initializer returned 17");
     arena_usage(context_arena(), &after);
     CU_ASSERT_EQUAL(after.used, before.used);
 }
@@ -354,10 +354,10 @@ static void an_initializer_past_its_time_fails_open(void)
     arena_usage(context_arena(), &before);
     CU_ASSERT_EQUAL(mpm_pool_open(&(mpm_pool_options){.initializer = hang, .setup_timeout_s = 0.1}, &pool),
                     MPM_EWORKER);
-    CU_ASSERT(error_has("the initializer still ran after 0.1 s, and was killed"));
+    CU_ASSERT(error_has("the initializer was still running after 0.1 s, and was killed"));
     CU_ASSERT_EQUAL(mpm_pool_open(&(mpm_pool_options){.initializer = hang, .item_timeout_s = 0.15}, &pool),
                     MPM_EWORKER);
-    CU_ASSERT(error_has("the initializer still ran after 0.15 s, and was killed"));
+    CU_ASSERT(error_has("the initializer was still running after 0.15 s, and was killed"));
     arena_usage(context_arena(), &after);
     CU_ASSERT_EQUAL(after.used, before.used);
     pool = open_pool(&(mpm_pool_options){
@@ -916,10 +916,10 @@ static void try_to_end(const mpm_progress *now, void *argument)
 
     (void)now;
     told->close = mpm_pool_close(told->pool);
-    told->is_said = error_has("mpm_pool_close: a function that a map of this pool calls cannot end it");
+    told->is_said = error_has("mpm_pool_close: a callback of one of the pool's maps cannot end the pool");
     told->terminate = mpm_pool_terminate(told->pool);
     told->finalize = mpm_finalize();
-    told->is_said &= error_has("a function that a call of mpmap has called cannot end the run");
+    told->is_said &= error_has("a callback of an mpmap call cannot end the run");
     if (told->other)
         told->close_other = mpm_pool_close(told->other);
     told->other = NULL;
@@ -982,11 +982,11 @@ static void nonsense_is_refused(void)
         CU_ASSERT(error_has("setup_timeout_s"));
     }
     CU_ASSERT_EQUAL(mpm_pool_open(&(mpm_pool_options){.initializer_argument_size = 3}, &pool), MPM_EINVAL);
-    CU_ASSERT(error_has("initializer_argument of 3 bytes"));
+    CU_ASSERT(error_has("initializer_argument is NULL, but its size is 3 bytes"));
     CU_ASSERT_EQUAL(
         mpm_pool_open(&(mpm_pool_options){.initializer = (mpm_initializer *)(void *)&shared}, &pool),
         MPM_EINVAL);
-    CU_ASSERT(error_has("is no function"));
+    CU_ASSERT(error_has("is not a function"));
     CU_ASSERT_PTR_NULL(pool);
 }
 

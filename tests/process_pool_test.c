@@ -446,7 +446,7 @@ static int open_pools_in_workers(const void *args, size_t size)
     (void)args;
     (void)size;
     EXPECT(mpm_pool_apply(pool, open_in_a_worker, NULL, 0, 0, NULL) == MPM_ETASK);
-    EXPECT(error_has("mpm_pool_open: main and processes can call it, but not a pool's worker"));
+    EXPECT(error_has("mpm_pool_open: only main and processes may call it, not a pool's worker"));
     mpm_pool_close(pool);
     return everywhere_end();
 }

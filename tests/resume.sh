@@ -142,15 +142,15 @@ leave_part()
     kill_all $started
 }
 has_good_rows() { "$bin/mpmap" status out.h5 2>/dev/null | grep -qE '^out.h5: [1-9][0-9]* of 200 rows are good'; }
-mapped_by_somebody() { "$bin/mpmap" status out.h5 | grep -q 'left; a run is at work on it$'; }
+mapped_by_somebody() { "$bin/mpmap" status out.h5 | grep -q 'left; a run is working on it$'; }
 leave_part
-check "no run is at work on what a killed one has left" grep -q 'no run is at work on it$' <("$bin/mpmap" status out.h5)
+check "no run is at work on what a killed one has left" grep -q 'no run is working on it$' <("$bin/mpmap" status out.h5)
 check "status --json" grep -qE '^{"output": "out.h5", "rows": 200, "good": [0-9]+, "failed": 0, "left": [0-9]+, "complete": false, "running": false}$' \
     <("$bin/mpmap" status out.h5 --json)
 cp out.h5.part left
 run out.h5
 check "rows are not thrown away" status_is 1
-check "which is said" grep -qE 'out.h5.part has [0-9]+ of 200 rows of this very map: --resume .* goes on, and --restart' err
+check "which is said" grep -qE 'out.h5.part has [0-9]+ of 200 rows of this same map: --resume .* continues it, and --restart' err
 check "and true" cmp -s left out.h5.part
 run out.h5 --resume --result 'f64[9]'
 check "another result is refused" says 'the result'"'"'s type and shape was f64[8] and is f64[9] now'

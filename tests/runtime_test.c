@@ -78,7 +78,7 @@ static void slots_are_the_cpus_that_were_given(void)
 static void a_second_init_is_an_error(void)
 {
     CU_ASSERT_EQUAL(mpm_init(NULL, NULL, NULL), MPM_ESTATE);
-    CU_ASSERT(error_has("the run has begun already"));
+    CU_ASSERT(error_has("the run has already begun"));
 }
 
 static int add_to_shared(mpm_call *call, const void *item, void *result)
@@ -127,7 +127,7 @@ static void memory_that_is_not_there_is_an_error(void)
     CU_ASSERT_EQUAL(mpm_alloc(0, &memory), MPM_EINVAL);
     CU_ASSERT_EQUAL(mpm_alloc(1, NULL), MPM_EINVAL);
     CU_ASSERT_EQUAL(mpm_alloc((size_t)1 << 50, &memory), MPM_ENOMEM);
-    CU_ASSERT(error_has("MPMAP_ARENA makes it larger"));
+    CU_ASSERT(error_has("set a larger MPMAP_ARENA"));
     CU_ASSERT_PTR_EQUAL(memory, &memory);
 }
 
@@ -188,7 +188,7 @@ static void check_before(void)
         mpm_pool_open(NULL, &pool) != MPM_ESTATE || !error_has("call mpm_init first") ||
         mpm_alloc(1, &memory) != MPM_ESTATE ||
         mpm_init(NULL, NULL, &(mpm_options){.communicator = &no_communicator}) != MPM_EINVAL ||
-        !error_has("has not started MPI"))
+        !error_has("has not initialized MPI"))
         exit(EXIT_FAILURE);
 }
 

@@ -136,7 +136,7 @@ static void queues(const struct things *t)
     FAILS(MPM_EEMPTY, "the queue was empty", mpm_queue_get(t->empty, 0, four, 4, NULL));
     FAILS(MPM_EEMPTY, "the queue was empty", mpm_queue_get(t->empty, SHORT_S, four, 4, NULL));
     FAILS(MPM_EEMPTY, "the queue was empty", mpm_queue_get_many(t->empty, 1, 2, SHORT_S, two, &number));
-    FAILS(MPM_ETOOSMALL, "message has 4 bytes|room for 2", mpm_queue_get(t->full, 0, two, 2, NULL));
+    FAILS(MPM_ETOOSMALL, "message has 4 bytes|the buffer has 2", mpm_queue_get(t->full, 0, two, 2, NULL));
     FAILS(MPM_ETOOSMALL, "message has 4 bytes|not 2", mpm_queue_get_many(t->full, 2, 1, 0, two, &number));
     FAILS(MPM_EFULL, "the queue was full", mpm_queue_put(t->full, "four", 4, 0));
     FAILS(MPM_EFULL, "the queue was full", mpm_queue_put(t->full, "four", 4, SHORT_S));
@@ -177,7 +177,8 @@ static void pipes(const struct things *t)
     FAILS(MPM_EINVAL, "oneway pipe", mpm_connection_recv(t->sends, 0, four, 4, NULL));
     FAILS(MPM_EINVAL, "oneway pipe", connection_poll(t->sends, 0));
     CU_ASSERT(!mpm_connection_send(t->far, "four", 4, 1));
-    FAILS(MPM_ETOOSMALL, "message has 4 bytes|room for 2", mpm_connection_recv(t->near, 1, four, 2, NULL));
+    FAILS(MPM_ETOOSMALL, "message has 4 bytes|the buffer has 2",
+          mpm_connection_recv(t->near, 1, four, 2, NULL));
     FAILS(MPM_EINVAL, "connection", mpm_connection_send(none, "four", 4, 0));
     FAILS(MPM_EINVAL, "connection", mpm_connection_close(none));
     FAILS(MPM_EINVAL, "mpm_connection_send|4", mpm_connection_send(t->far, NULL, 4, 0));
@@ -195,7 +196,7 @@ static void locks(const struct things *t)
     FAILS(MPM_ETIMEDOUT, "the lock was held", mpm_lock_acquire(t->held, SHORT_S));
     FAILS(MPM_ETIMEDOUT, "the lock was held", mpm_rlock_acquire(t->held_rlock, SHORT_S));
     FAILS(MPM_EINVAL, "the lock|process", mpm_rlock_release(t->held_rlock));
-    FAILS(MPM_EOWNERDIED, "died with the lock|process", mpm_lock_acquire(t->orphan, SHORT_S));
+    FAILS(MPM_EOWNERDIED, "died holding the lock|process", mpm_lock_acquire(t->orphan, SHORT_S));
     CU_ASSERT(!mpm_lock_release(t->orphan));
     FAILS(MPM_EINVAL, "the lock is free", mpm_lock_release(t->orphan));
     FAILS(MPM_ESTALE, "the lock was destroyed", mpm_lock_acquire(t->stale_lock, SHORT_S));
@@ -225,7 +226,7 @@ static void waits(const struct things *t)
 
     FAILS(MPM_ETIMEDOUT, "the semaphore", mpm_semaphore_acquire(t->none, 0));
     FAILS(MPM_ETIMEDOUT, "the semaphore", mpm_semaphore_acquire(t->none, SHORT_S));
-    FAILS(MPM_EINVAL, "the semaphore has 3", mpm_semaphore_release(t->bounded));
+    FAILS(MPM_EINVAL, "the semaphore already has 3", mpm_semaphore_release(t->bounded));
     FAILS(MPM_EINVAL, "mpm_semaphore_value", mpm_semaphore_value(t->none, NULL));
     FAILS(MPM_EINVAL, "mpm_semaphore_create|4000000000", mpm_semaphore_create(4000000000u, &semaphore));
     FAILS(MPM_EINVAL, "condition's lock", mpm_condition_wait(t->condition, SHORT_S));

@@ -57,12 +57,12 @@ static void a_shape_tells_its_sizes(void)
 
 /* Each bad text, and what the sentence must name. */
 static const char *const bad[][2] = {
-    {"", "\"\" is no element type"},
-    {"f65", "\"f65\" is no element type: there are i8 i16"},
+    {"", "\"\" is not an element type"},
+    {"f65", "\"f65\" is not an element type: use one of i8 i16"},
     {"f6", "\"f6\""},
     {" f64", "\" f64\""},
     {"f64 ", "\"f64 \""},
-    {"[3]", "\"\" is no element type"},
+    {"[3]", "\"\" is not an element type"},
     {"f64[", "lacks a number"},
     {"f64[]", "lacks a number at \"]\""},
     {"f64[3", "should end with \"]\""},

@@ -197,7 +197,7 @@ size_t bench_add_python(struct bench_figure *figures, size_t count, size_t copie
     double rate = python_rate(script);
 
     if (!(rate > 0)) {
-        fprintf(stderr, "mpmap: python3 with multiprocessing is not here: no \"%s\"\n", name);
+        fprintf(stderr, "mpmap: python3 with multiprocessing was not found: skipping \"%s\"\n", name);
         return count;
     }
     figures[count] = figures[copied];

@@ -24,11 +24,11 @@ static const char help[] =
     "  mpmap bench all        all of them\n"
     "\n"
     "  --json   prints JSON\n"
-    "  --help   prints this; behind a benchmark: its own options\n";
+    "  --help   prints this; after a benchmark's name: its options\n";
 
 static const char all_help[] = "usage: mpmap bench all [--json]\n"
                                "\n"
-                               "Runs every benchmark, each as it is without options.\n"
+                               "Runs every benchmark with its default options.\n"
                                "\n"
                                "  --json   prints a JSON object with one member for each\n"
                                "  --help   prints this\n";

@@ -19,7 +19,7 @@
 #ifdef _OPENMP
 static const char loop_name[] = "OpenMP schedule(dynamic,1)";
 #else
-static const char loop_name[] = "a loop in one thread, as OpenMP is not here";
+static const char loop_name[] = "a loop in one thread, without OpenMP";
 #endif
 
 static const char help[] = "usage: mpmap bench map [--json] [--seconds S] [--workers N]\n"

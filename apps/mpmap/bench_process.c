@@ -91,7 +91,7 @@ static int run_small(const void *unused, uint64_t count)
     if (child == 0)
         fork_small(count, parent);
     if (child < 0 || waitpid(child, &wait_status, 0) != child || wait_status) {
-        fputs("mpmap: a small process cannot be made here\n", stderr);
+        fputs("mpmap: cannot start a small process for comparison\n", stderr);
         return MPM_ESYSTEM;
     }
     return 0;

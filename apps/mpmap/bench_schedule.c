@@ -38,7 +38,7 @@ static const char help[] =
     "  --seconds S     what a map takes in the ideal case, 7 times (0.02)\n"
     "  --workers N     workers, of the map and of the other loops (2)\n"
     "  --seed N        of the costs that are random (1)\n"
-    "  --simulate      in simulated time, which nothing else on the machine disturbs: for many\n"
+    "  --simulate      in simulated time, independent of load on the machine: for many\n"
     "                  workers, and for figures that are the same each time\n"
     "  --all           a row for each of the classical schedules\n"
     "  --json          prints a JSON array\n"
@@ -382,7 +382,7 @@ int bench_schedule(int argc, char **argv)
         return exit_status;
     exit_status = check(&arguments);
     if (!exit_status && !arguments.simulate && mpm_rank_count() > 1)
-        fputs("mpmap: bench schedule compares the workers of one rank: it is left out here\n", stderr);
+        fputs("mpmap: bench schedule compares the workers of one rank: it is skipped with several\n", stderr);
     else if (!exit_status)
         exit_status = run_shapes(&arguments, &rows);
     if (!exit_status)

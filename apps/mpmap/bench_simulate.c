@@ -94,13 +94,13 @@ static int find_shape(const char *name, enum simulate_costs *costs)
 static int check(const struct simulate_arguments *arguments)
 {
     if (arguments->nodes > MOST_SLOTS / arguments->slots)
-        return usage_error("bench simulate", "%zu nodes of %zu slots are too many: %zu slots in all may be",
+        return usage_error("bench simulate", "%zu nodes of %zu slots are too many: at most %zu slots in all",
                            arguments->nodes, arguments->slots, MOST_SLOTS);
     if (arguments->grow && arguments->json)
         return usage_error("bench simulate", "--grow prints no JSON");
     if (arguments->lost >= arguments->nodes || arguments->joining >= arguments->nodes - arguments->lost)
         return usage_error("bench simulate",
-                           "%zu nodes die and %zu join late of %zu, but one at least must do neither",
+                           "%zu nodes die and %zu join late of %zu: at least one must do neither",
                            arguments->lost, arguments->joining, arguments->nodes);
     return 0;
 }

@@ -477,7 +477,7 @@ static int measure_all(double seconds, struct bench_figure *figures, size_t *cou
     of_join[0] = (struct bench_figure){.name = "asleep in a process's join until awake",
                                        .unit = "us",
                                        .limit_name = "a bare process and waitpid"};
-    of_join[1] = (struct bench_figure){.name = "the same after a pidfd told of the end",
+    of_join[1] = (struct bench_figure){.name = "the same after a pidfd reported the end",
                                        .unit = "us",
                                        .limit = 100,
                                        .limit_name = "the aim"};

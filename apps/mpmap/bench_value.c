@@ -194,7 +194,7 @@ int bench_value(int argc, char **argv)
     if (!bench_parse("bench value", help, &options, argc, argv, &exit_status))
         return exit_status;
     if (mpm_node_count() > 1) {
-        fputs("mpmap: C11's atomics are for one node, so the figures of bench value are left out\n", stderr);
+        fputs("mpmap: C11's atomics work on one node only, so bench value is skipped\n", stderr);
         bench_print(NULL, 0, options.json);
         return 0;
     }

@@ -49,7 +49,7 @@ static int run_wire(const char *launcher, double seconds, bool json)
     int status;
 
     if (length < 0)
-        return failure("where mpmap-wire is cannot be found out: /proc/self/exe cannot be read");
+        return failure("cannot find mpmap-wire: /proc/self/exe cannot be read");
     own[length] = 0;
     status = snprintf(command, sizeof command, "%s '%s/mpmap-wire' --seconds %g%s", launcher, dirname(own),
                       seconds, json ? " --json" : "");
@@ -75,12 +75,12 @@ int bench_wire(int argc, char **argv)
     if (!command_parse(&command, argc, argv, &exit_status))
         return exit_status;
     if (mpm_rank_count() > 1) {
-        fputs("mpmap: bench wire starts ranks of its own, and is left out under a launcher\n", stderr);
+        fputs("mpmap: bench wire starts its own ranks, and is skipped under a launcher\n", stderr);
         bench_print(NULL, 0, json);
         return EXIT_SUCCESS;
     }
     exit_status = run_wire(launcher, seconds, json);
     if (exit_status == NOT_FOUND)
-        return failure("two ranks cannot be started by \"%s\"", launcher);
+        return failure("cannot start two ranks with \"%s\"", launcher);
     return exit_status;
 }

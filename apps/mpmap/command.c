@@ -55,8 +55,8 @@ int unknown_word(const char *command, const char *what, const char *word, const 
     const char *nearest = suggest(word, names, count);
 
     if (nearest)
-        return usage_error(command, "there is no %s '%s', but there is '%s'", what, word, nearest);
-    return usage_error(command, "there is no %s '%s'", what, word);
+        return usage_error(command, "unknown %s '%s' (did you mean '%s'?)", what, word, nearest);
+    return usage_error(command, "unknown %s '%s'", what, word);
 }
 
 static int unknown_option(const struct command *command, const char *word)
@@ -92,7 +92,8 @@ static int read_seconds(const struct command *command, const struct option *opti
     seconds = strtod(text, &end);
     if (end == text || *end || !isfinite(seconds) || seconds <= 0 ||
         (option->most && seconds > (double)option->most))
-        return usage_error(command->name, "%s is '%s', but must be a number of seconds above 0, at most %zu",
+        return usage_error(command->name,
+                           "%s is '%s', but must be a number of seconds above 0 and at most %zu",
                            option->name, text, option->most);
     *(double *)option->value = seconds;
     return 0;
@@ -162,14 +163,14 @@ static int read_option(const struct command *command, int argc, char **argv, int
     if (option->kind == OPTION_MODE)
         return read_value(command, option, "");
     if (*at + 1 >= argc)
-        return usage_error(command->name, "%s wants a value behind it", option->name);
+        return usage_error(command->name, "%s needs a value", option->name);
     return read_value(command, option, argv[++*at]);
 }
 
 static int read_word(struct command *command, const char *word)
 {
     if (command->word_count >= command->most_words)
-        return usage_error(command->name, "'%s' is one argument too many", word);
+        return usage_error(command->name, "'%s' is an extra argument", word);
     command->words[command->word_count++] = word;
     return 0;
 }

@@ -21,7 +21,7 @@ static const char help[] =
     "  mpmap bench   measures this machine, each figure beside its limit\n"
     "\n"
     "  --version     prints the version\n"
-    "  --help        prints this; behind a command: its own\n";
+    "  --help        prints this; after a command: the command's own help\n";
 
 static const struct {
     const char *name;

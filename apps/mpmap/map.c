@@ -24,41 +24,41 @@ static const char help[] =
     "  cc -shared -fPIC -o PLUGIN.so PLUGIN.c\n"
     "\n"
     "  --result SHAPE     type and shape of one result: f64, u8[32,32,3]; the plugin's\n"
-    "                     FUNCTION_description says it otherwise\n"
+    "                     FUNCTION_description gives the default\n"
     "  --overwrite        replaces OUT.h5 if it exists and holds nothing but /RESULT\n"
     "  --overwrite-file   replaces OUT.h5, whatever it holds\n"
-    "  --resume           goes on with OUT.h5.part, which an earlier run of this map has left:\n"
-    "                     runs only the rows that are left. Does nothing if OUT.h5 is finished\n"
-    "  --resume=force     does so though input, task or context differ, and says in what\n"
+    "  --resume           continues from OUT.h5.part, which an earlier run of this map left:\n"
+    "                     runs only the remaining rows. Does nothing if OUT.h5 is finished\n"
+    "  --resume=force     does so even if input, task or context differ, and reports how\n"
     "  --retry-failed     with --resume: also runs the rows that failed then\n"
     "  --restart          removes OUT.h5.part, and starts from the first row\n"
-    "  --cost FILE:/SET   begins the rows that take longest first: /SET has a number a row, in\n"
+    "  --cost FILE:/SET   starts with the rows that take longest: /SET has a number a row, in\n"
     "                     any unit; :/SET is in IN.h5\n"
     "  --max-failures N   ends the map when more than N rows have failed (any number may)\n"
-    "  --no-lock          reads IN.h5, and what --cost names, as it is, though another program\n"
-    "                     writes it\n"
+    "  --no-lock          reads IN.h5 and the file of --cost even while another program\n"
+    "                     writes them\n"
     "  --workers N        workers in all (one a slot)\n"
-    "  --chunk N          rows that a worker claims at once (by measured time)\n"
+    "  --chunk N          rows that a worker claims at once (chosen by measured time)\n"
     "  --block-rows N     the most rows that a worker reads at once (about 1 MiB)\n"
-    "  --attempts N       how often a row is tried whose worker dies of it (2)\n"
-    "  --timeout SECONDS  a row that takes longer is ended, and tried again (any time)\n"
-    "  --memory BYTES     so is a row that needs more memory: 500M, 2G; K, M, G, T (any)\n"
-    "  --walltime SECONDS drains in time to have ended so many seconds from now (what the Slurm\n"
-    "                     job has left, if it runs in one; else any time)\n"
-    "  --grace SECONDS    how long rows that run may go on in a drain (30)\n"
-    "  --progress WHAT    SECONDS: a plain line on stderr so often; json: an object a line; off:\n"
-    "                     none. By default a line that is drawn in place on a terminal, and\n"
+    "  --attempts N       how often to try a row that kills its worker (2)\n"
+    "  --timeout SECONDS  a row that takes longer is killed, and tried again (no limit)\n"
+    "  --memory BYTES     the same for a row that needs more memory: 500M, 2G (no limit)\n"
+    "  --walltime SECONDS drains early enough to end within so many seconds (what the Slurm\n"
+    "                     job has left, if it runs in one; else no limit)\n"
+    "  --grace SECONDS    how long running rows may continue in a drain (30)\n"
+    "  --progress WHAT    SECONDS: a plain line on stderr that often; json: an object a line; off:\n"
+    "                     none. The default is a line redrawn in place on a terminal, and\n"
     "                     elsewhere a plain one after 10 s, then at growing pauses up to a minute\n"
     "  --quiet            no progress line, no summary\n"
     "  --help             prints this\n"
     "\n"
-    "A row whose function fails, or whose worker dies of it, is reported and left zero;\n"
-    "/RESULT.done holds 1 for each row that is good and 2 for each that failed.\n"
-    "An OUT.h5.part that has rows is never removed without --restart. See mpmap status.\n"
-    "SIGTERM, SIGINT, SIGUSR1 and the end of the walltime drain the map: no more rows are begun,\n"
-    "those that run may end within the grace, and what is good stays in OUT.h5.part. A second\n"
+    "A row whose function fails or kills its worker is reported, and its result is zero;\n"
+    "/RESULT.done holds 1 for each good row and 2 for each failed one.\n"
+    "An OUT.h5.part with rows is never removed without --restart. See mpmap status.\n"
+    "SIGTERM, SIGINT, SIGUSR1 and the end of the walltime drain the map: no more rows start,\n"
+    "running ones may end within the grace, and good rows stay in OUT.h5.part. A second\n"
     "signal ends it at once.\n"
-    "Exit status: 0; 1 if a row or anything else failed; 2 if it was called wrongly; 75 if it was\n"
+    "Exit status: 0; 1 if a row or anything else failed; 2 if the usage was wrong; 75 if it was\n"
     "drained before all rows were done.\n";
 
 /* What the command line asks for. Texts point into argv, or into buffers of the caller. */
@@ -148,7 +148,7 @@ static int cut_words(const struct command *command, struct request *request)
 
     if (command->word_count < 3)
         return usage_error("map",
-                           "%zu of 3 arguments are there: PLUGIN.so:FUNCTION IN.h5:/DATA OUT.h5:/RESULT",
+                           "%zu of 3 arguments are given: PLUGIN.so:FUNCTION IN.h5:/DATA OUT.h5:/RESULT",
                            command->word_count);
     if ((exit_status = cut(command->words[0], "PLUGIN.so:FUNCTION", last_colon, &request->plugin,
                            &request->function)) ||
@@ -174,9 +174,9 @@ static int find_result_shape(const struct request *request, const struct plugin 
     if (request->result)
         return mpm_shape_parse(request->result, shape) ? usage_error("map", "--result: %s", mpm_error()) : 0;
     if (!plugin->is_described)
-        return usage_error("map",
-                           "'%s' has no %s_description, so say what it gives: --result f64, for example",
-                           request->plugin, request->function);
+        return usage_error(
+            "map", "'%s' has no %s_description, so give its result's shape: --result f64, for example",
+            request->plugin, request->function);
     if (!plugin->result.is_given)
         return failure("%s_description of '%s' has no result", request->function, request->plugin);
     if (mpm_shape_parse(plugin->result.text, shape))
@@ -200,7 +200,7 @@ static int check_row(const struct request *request, const char *wanted, const mp
         return failure("%s_description of '%s': %s", request->function, request->plugin, mpm_error());
     if (strchr(wanted, '[') ? shapes_are_equal(&shape, row) : shape.type == row->type)
         return 0;
-    return failure("%s wants rows of %s, but those of '%s:%s' are %s", request->function, wanted,
+    return failure("%s takes rows of %s, but those of '%s:%s' are %s", request->function, wanted,
                    request->input_file, request->input_dataset, mpm_shape_format(row, text, sizeof text));
 }
 
@@ -230,7 +230,7 @@ static int read_costs(const struct request *request, uint64_t rows, double **cos
         return mpm_report_error();
     if (count == rows)
         return 0;
-    return failure("'%s:%s' has %llu costs, but '%s:%s' has %llu rows: there must be one a row",
+    return failure("'%s:%s' has %llu costs, but '%s:%s' has %llu rows: there must be one cost for each row",
                    request->cost_file, request->cost_dataset, (unsigned long long)count, request->input_file,
                    request->input_dataset, (unsigned long long)rows);
 }
@@ -275,11 +275,11 @@ static int choose_resume(struct request *request)
     const char *word = request->resume;
 
     if (word && request->restart)
-        return usage_error("map", "--resume goes on with OUT.h5.part, and --restart removes it: give one");
+        return usage_error("map", "--resume continues OUT.h5.part, and --restart removes it: give only one");
     if (request->retry_failed && !word)
         return usage_error("map", "--retry-failed runs rows of an earlier run again: give --resume with it");
     if (word && *word && strcmp(word, "force"))
-        return usage_error("map", "--resume is '%s', but can only be 'force', or have no value", word);
+        return usage_error("map", "--resume is '%s': it must be 'force', or have no value", word);
     request->resume_mode = request->restart ? MPM_RESUME_RESTART
                            : !word          ? MPM_RESUME_REFUSE
                            : *word          ? MPM_RESUME_FORCE
@@ -309,12 +309,11 @@ static void tell_drain(const mpm_progress *now)
 
     watched.is_told = true;
     mpm_progress_line_end(&watched.line);
-    fprintf(
-        stderr,
-        "mpmap: draining: no more rows are begun, those that run have %g s, and another signal ends it at "
-        "once; at least %llu of %llu rows are good%s%s%s\n",
-        watched.request->grace_s, good, (unsigned long long)now->total, good ? ": they are in " : "",
-        good ? watched.request->output_file : "", good ? ".part" : "");
+    fprintf(stderr,
+            "mpmap: draining: no more rows start, running ones have %g s, and another signal ends the map at "
+            "once; at least %llu of %llu rows are good%s%s%s\n",
+            watched.request->grace_s, good, (unsigned long long)now->total, good ? ": they are in " : "",
+            good ? watched.request->output_file : "", good ? ".part" : "");
 }
 
 static void note_progress(const mpm_progress *now, void *unused)

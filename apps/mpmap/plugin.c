@@ -104,7 +104,7 @@ static const char *loader_error(const char *path)
     size_t length = strlen(path);
 
     if (!error)
-        return "the loader does not say why";
+        return "the loader gives no reason";
     return !strncmp(error, path, length) && !strncmp(error + length, ": ", 2) ? error + length + 2 : error;
 }
 
@@ -113,7 +113,7 @@ static void cannot_open(const char *path, char *error, size_t size)
     const char *reason = loader_error(path);
 
     if (access(path, F_OK))
-        snprintf(error, size, "there is no plugin file '%s'", path);
+        snprintf(error, size, "plugin file '%s' does not exist", path);
     else
         snprintf(error, size, "'%s' cannot be opened as a plugin: %s", path, reason);
 }
@@ -124,11 +124,10 @@ static void no_such_task(void *handle, const char *path, const char *name, char 
 
     list_tasks(handle, tasks, sizeof tasks);
     if (tasks[0])
-        snprintf(error, size, "there is no function '%s' in '%s', which has: %s", name, path, tasks);
+        snprintf(error, size, "'%2$s' has no function '%1$s'; it has: %3$s", name, path, tasks);
     else
-        snprintf(error, size,
-                 "there is no function '%s' in '%s'; it must be an extern function, spelled the same", name,
-                 path);
+        snprintf(error, size, "no function '%s' in '%s'; it must be an extern function, spelled the same",
+                 name, path);
 }
 
 static void find_task(void *handle, const char *path, const char *name, char *error, size_t size)
@@ -138,7 +137,7 @@ static void find_task(void *handle, const char *path, const char *name, char *er
     if (!own_symbol(handle, name, &symbol))
         no_such_task(handle, path, name, error, size);
     else if (!is_function(symbol))
-        snprintf(error, size, "'%s' of '%s' is a variable: a task is a function", name, path);
+        snprintf(error, size, "'%s' of '%s' is a variable: a task must be a function", name, path);
 }
 
 static void copy_text(struct plugin_text *copy, const char *text)
@@ -160,7 +159,7 @@ static void read_description(void *handle, const char *path, const char *name, s
     if (!is_description(symbol)) {
         snprintf(
             report->error, sizeof report->error,
-            "%s of '%s' is no mpm_task_description of this mpmap: it has %llu bytes, which should be %zu",
+            "%s of '%s' is not an mpm_task_description of this mpmap: it has %llu bytes, but should have %zu",
             symbol_name, path, (unsigned long long)symbol->st_size, sizeof(mpm_task_description));
         return;
     }
@@ -198,7 +197,7 @@ static int check_file(const char *path)
     struct stat file;
 
     if (!stat(path, &file) && !S_ISREG(file.st_mode))
-        return failure("'%s' is no regular file, so no plugin", path);
+        return failure("'%s' is not a regular file, so not a plugin", path);
     return 0;
 }
 
@@ -219,7 +218,7 @@ int plugin_open(const char *path, const char *name, struct plugin *plugin)
         return failure("'%s' cannot be opened as a plugin: %s", path, loader_error(path));
     plugin->task = (mpm_task *)own_symbol(plugin->handle, name, &symbol);
     if (!plugin->task)
-        return failure("there is no function '%s' in '%s' any more", name, path);
+        return failure("function '%s' of '%s' no longer exists", name, path);
     plugin->is_described = report.is_described;
     plugin->result = report.result;
     plugin->row = report.row;

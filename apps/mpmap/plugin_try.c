@@ -44,7 +44,7 @@ static const char *stage_text(const struct plugin_report *report)
     case PLUGIN_LOADING:
         return "while it was loaded";
     case PLUGIN_SEARCHING:
-        return "while its tasks were looked for";
+        return "while its tasks were searched for";
     default:
         return "while the task's description was read";
     }
@@ -80,7 +80,7 @@ static int judge(const struct trial *trial, mpm_process process, struct plugin_r
     if (status == MPM_ETIMEDOUT) {
         if (mpm_process_kill(process) || mpm_process_join(process, MPM_FOREVER))
             return mpm_report_error();
-        return failure("'%s' cannot be used: it has not been opened within %g s", trial->path, TRY_S);
+        return failure("'%s' cannot be used: it did not load within %g s", trial->path, TRY_S);
     }
     if (status || mpm_process_exitcode(process, &exitcode))
         return mpm_report_error();

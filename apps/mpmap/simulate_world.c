@@ -239,7 +239,7 @@ static void node_gets_lease(struct world *world, const struct event *event)
     while (lease < node->leases + DEPTH && lease->lives)
         lease++;
     if (lease == node->leases + DEPTH) {
-        world->problem = "a node has been granted more leases than it may hold";
+        world->problem = "a node was granted more leases than it may hold";
         return;
     }
     uint32_t version = lease->version + 1;
@@ -356,13 +356,13 @@ static void main_event(struct world *world, const struct event *event)
     world->main_work_s += world->options->message_s;
     double before_s = real_time_s();
     if (tell_table(world, event, world->main_free_s))
-        world->problem = "the lease table has refused what a node has said";
+        world->problem = "the lease table refused a node's message";
     world->table_s += real_time_s() - before_s;
     world->table_events++;
     while (lease_next_action(world->table, &action))
         send_to_node(world, &action);
     if (world->options->check && !lease_table_is_sound(world->table))
-        world->problem = "the lease table is not sound";
+        world->problem = "the lease table is inconsistent";
 }
 
 /* ---- The world ---- */
@@ -537,7 +537,7 @@ static void run(struct world *world)
     struct event event;
     while (!world->problem && !lease_all_done(world->table)) {
         if (!event_pop(world, &event)) {
-            world->problem = "nothing happens any more, and items are left";
+            world->problem = "no more events, but items are left";
             return;
         }
         world->now_s = event.time_s;

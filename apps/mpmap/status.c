@@ -8,13 +8,13 @@
 static const char help[] =
     "usage: mpmap status OUT.h5 [--json]\n"
     "\n"
-    "Shows how far a map is that makes OUT.h5, from any machine that sees the file, and\n"
-    "without disturbing a run that is at work on it.\n"
+    "Shows the progress of the map that writes OUT.h5, from any machine that sees the file, and\n"
+    "without disturbing a run that is working on it.\n"
     "\n"
     "  --json   prints one JSON object\n"
     "  --help   prints this\n"
     "\n"
-    "Exit status: 0; 1 if there is no such map, or what is there is damaged; 2 if it was\n"
+    "Exit status: 0; 1 if there is no such map, or its file is damaged; 2 if it was\n"
     "called wrongly.\n";
 
 static void print_text(const char *file, const mpm_map_state *state)
@@ -23,8 +23,8 @@ static void print_text(const char *file, const mpm_map_state *state)
            (unsigned long long)state->good, (unsigned long long)state->rows,
            (unsigned long long)state->failed, (unsigned long long)state->left,
            state->is_complete  ? "complete"
-           : state->is_running ? "a run is at work on it"
-                               : "no run is at work on it");
+           : state->is_running ? "a run is working on it"
+                               : "no run is working on it");
 }
 
 static void print_json(const char *file, const mpm_map_state *state)

@@ -50,7 +50,7 @@ static int read_count(const char *name, unsigned *count)
     errno = 0;
     number = strtoul(text, &end, 10);
     if (errno || end == text || *end || *text == '-' || !number || number > INT_MAX)
-        return error_set(MPM_EINVAL, "%s is \"%s\": it must be a whole number from 1 on", name, text);
+        return error_set(MPM_EINVAL, "%s is \"%s\": it must be a whole number of at least 1", name, text);
     *count = (unsigned)number;
     return MPM_OK;
 }
@@ -69,8 +69,8 @@ static int read_timeout(const char *name, double *timeout_s)
         return MPM_OK;
     }
     if (end == text || *end || !isfinite(seconds) || seconds < CONFIG_LEAST_TIMEOUT_S)
-        return error_set(MPM_EINVAL, "%s is \"%s\": it must be a number of seconds from %g on, or off", name,
-                         text, CONFIG_LEAST_TIMEOUT_S);
+        return error_set(MPM_EINVAL, "%s is \"%s\": it must be a number of seconds of at least %g, or off",
+                         name, text, CONFIG_LEAST_TIMEOUT_S);
     *timeout_s = seconds;
     return MPM_OK;
 }
@@ -80,7 +80,7 @@ static int read_slots(const char *name, unsigned *slots)
     int status = read_count(name, slots);
 
     if (!status && *slots > MOST_SLOTS)
-        status = error_set(MPM_EINVAL, "%s is \"%u\": it must be %u at most", name, *slots, MOST_SLOTS);
+        status = error_set(MPM_EINVAL, "%s is \"%u\": it must be at most %u", name, *slots, MOST_SLOTS);
     return status;
 }
 

@@ -69,6 +69,6 @@ int mpm_report_error(void)
     fflush(stdout);
     if (is_reported_elsewhere)
         return EXIT_FAILURE;
-    fprintf(stderr, "%s: %s\n", program_invocation_short_name, sentence[0] ? sentence : "no error is known");
+    fprintf(stderr, "%s: %s\n", program_invocation_short_name, sentence[0] ? sentence : "no error");
     return EXIT_FAILURE;
 }

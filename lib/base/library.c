@@ -41,7 +41,7 @@ int library_load(const struct library *library, void *table)
         found[i] = dlsym(handle, library->names[i]);
         if (!found[i])
             status = error_set(MPM_EBUILD,
-                               "the %s of this process (%s) has no %s: mpmap was built with another version",
+                               "the %s of this process (%s) lacks %s: mpmap was built with another version",
                                library->title, library->soname, library->names[i]);
     }
     if (!status)

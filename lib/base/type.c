@@ -113,11 +113,11 @@ int mpm_shape_parse(const char *text, mpm_shape *shape)
     size_t length;
 
     if (!text || !shape)
-        return error_set(MPM_EINVAL, "a shape is read from text into a shape: neither may be NULL");
+        return error_set(MPM_EINVAL, "the text and the pointer for the shape must not be NULL");
     length = strcspn(text, "[");
     parsed.type = type_find(text, length);
     if (!parsed.type)
-        return error_set(MPM_EINVAL, "\"%.*s\" is no element type: there are%s", (int)length, text,
+        return error_set(MPM_EINVAL, "\"%.*s\" is not an element type: use one of%s", (int)length, text,
                          type_names);
     if (text[length]) {
         int status = parse_extents(text, text + length, &parsed);
@@ -125,7 +125,8 @@ int mpm_shape_parse(const char *text, mpm_shape *shape)
             return status;
     }
     if (mpm_shape_size(&parsed) >= MAX_ROW_BYTES)
-        return error_set(MPM_EINVAL, "a row of shape \"%s\" has 2^47 bytes or more", text);
+        return error_set(MPM_EINVAL, "a row of shape \"%s\" has 2^47 bytes or more: it must have fewer",
+                         text);
     *shape = parsed;
     return 0;
 }

@@ -16,7 +16,8 @@ int costs_check(const mpm_dataset_map *map, const struct input *input)
     if (!map->costs || map->cost_count == input->rows)
         return 0;
     return error_set(MPM_EINVAL,
-                     "the map has %" PRIu64 " costs, but %s:%s has %" PRIu64 " rows: give one a row",
+                     "the map has %" PRIu64 " costs, but %s:%s has %" PRIu64
+                     " rows: give one cost for each row",
                      map->cost_count, input->file_name, input->dataset_name, input->rows);
 }
 
@@ -60,8 +61,8 @@ static int check_values(const struct input *input, const double *costs)
     for (uint64_t row = 0; row < input->rows; row++) {
         if (!(costs[row] >= 0))
             return error_set(MPM_EINVAL,
-                             "%s:%s says that row %" PRIu64
-                             " costs %g: a cost must be a number, and not negative",
+                             "%s:%s has a bad cost: row %" PRIu64
+                             " costs %g: a cost must be finite, and not negative",
                              input->file_name, input->dataset_name, row, costs[row]);
     }
     return 0;
@@ -74,8 +75,9 @@ static int read_all(struct input *input, double **costs)
     int status;
 
     if (input->row.rank)
-        return error_set(MPM_ETYPE, "%s:%s has rows of %s: costs are one number a row", input->file_name,
-                         input->dataset_name, mpm_shape_format(&input->row, text, sizeof text));
+        return error_set(MPM_ETYPE, "%s:%s has rows of %s: costs must be one number for each row",
+                         input->file_name, input->dataset_name,
+                         mpm_shape_format(&input->row, text, sizeof text));
     if (input->rows >= SIZE_MAX / sizeof **costs ||
         !(*costs = malloc(((size_t)input->rows + 1) * sizeof **costs)))
         return error_set(MPM_ENOMEM, "no memory for the costs of %" PRIu64 " rows", input->rows);
@@ -93,7 +95,7 @@ int mpm_dataset_read_costs(const char *file, const char *dataset, int without_lo
 
     if (!file || !dataset || !costs || !count)
         return error_set(MPM_EINVAL,
-                         "costs are read from a file and its data set into an array that is counted: "
+                         "reading costs needs a file, a data set, and pointers for the array and its count: "
                          "none of them may be NULL");
     if ((status = input_open(file, dataset, without_locks ? INPUT_HAS_NONE : INPUT_HOLDS_LOCK, &input)))
         return status;

@@ -31,10 +31,11 @@ static int check_result(const mpm_shape *result)
         return error_set(MPM_EINVAL, "result.type %d is not an element type; example of a result: \"f64[3]\"",
                          (int)result->type);
     if (result->rank > MPM_MAX_DIMENSIONS)
-        return error_set(MPM_EINVAL, "a result has %u dimensions: at most %d can be", result->rank,
+        return error_set(MPM_EINVAL, "a result has %u dimensions: at most %d are allowed", result->rank,
                          MPM_MAX_DIMENSIONS);
     if (size == 0 || size >= MAX_RESULT_BYTES)
-        return error_set(MPM_EINVAL, "a result has %zu elements: it must have some, and less than 2^47 bytes",
+        return error_set(MPM_EINVAL,
+                         "a result has %zu elements: it must have at least one, and less than 2^47 bytes",
                          mpm_shape_elements(result));
     return 0;
 }
@@ -44,17 +45,19 @@ static int check_map(const mpm_pool *pool, mpm_task *task, const mpm_dataset_map
     int status;
 
     if (!pool || !task || !map)
-        return error_set(MPM_EINVAL,
-                         "a map over a data set needs a pool, a task and a description: none may be NULL");
+        return error_set(
+            MPM_EINVAL,
+            "a map over a data set needs a pool, a task and a description: none of them may be NULL");
     if (!map->input_file || !map->input_dataset || !map->output_file || !map->output_dataset)
-        return error_set(MPM_EINVAL, "a map over a data set needs file and data set of input and output");
+        return error_set(MPM_EINVAL,
+                         "a map over a data set needs a file and a data set for both input and output");
     if (map->context_size && !map->context)
-        return error_set(MPM_EINVAL, "the context is NULL, but has %zu bytes", map->context_size);
+        return error_set(MPM_EINVAL, "the context is NULL, but its size is %zu bytes", map->context_size);
     if (map->context_size > MAX_CONTEXT_SIZE)
-        return error_set(MPM_EINVAL, "a context of %zu bytes is too large: it may have 1 GiB at most",
+        return error_set(MPM_EINVAL, "a context of %zu bytes is too large: at most 1 GiB is allowed",
                          map->context_size);
     if (map->task_name && strlen(map->task_name) > MAX_TASK_NAME)
-        return error_set(MPM_EINVAL, "the name of the task has %zu bytes: at most %d can be",
+        return error_set(MPM_EINVAL, "the name of the task has %zu bytes: at most %d are allowed",
                          strlen(map->task_name), MAX_TASK_NAME);
     if (map->overwrite < MPM_OVERWRITE_NOTHING || map->overwrite > MPM_OVERWRITE_FILE)
         return error_set(MPM_EINVAL,

@@ -56,7 +56,7 @@ static int is_missing(const struct input *input, H5Z_filter_t number, const char
             snprintf(how, sizeof how, "Debian: %s", known[i].package);
     }
     return error_set(MPM_ENOENT,
-                     "%s:%s needs the filter %s (%d), which this HDF5 does not have: install its plugin "
+                     "%s:%s needs the filter %s (%d), which this HDF5 lacks: install its plugin "
                      "(%s), or name its folder in "
                      "HDF5_PLUGIN_PATH",
                      input->file_name, input->dataset_name, *name ? name : "without a name", (int)number,

@@ -37,7 +37,7 @@ static int load_table(void)
     if (is_ours)
         found.H5dont_atexit(); /* we close what we open; after a damaged file it would complain at exit */
     if (found.H5open() < 0)
-        return error_set(MPM_EIO, "HDF5 cannot be started");
+        return error_set(MPM_EIO, "cannot start HDF5");
     hdf5 = found;
     return 0;
 }
@@ -93,7 +93,7 @@ static herr_t take_message(unsigned depth, const H5E_error2_t *entry, void *argu
 
 int hdf5_error_set(int status, const char *format, ...)
 {
-    char reason[512] = "HDF5 gives no reason", sentence[512];
+    char reason[512] = "HDF5 reported no reason", sentence[512];
     va_list arguments;
 
     hdf5.H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, take_message, &(struct text){reason, sizeof reason});

@@ -43,7 +43,8 @@ static int try_lock(struct input *input, int fd)
     if (errno == EWOULDBLOCK)
         return error_set(
             MPM_EBUSY,
-            "%s is open for writing, in another program or in this one, and may lack what is not written "
+            "%s is open for writing, in another program or in this one, and may lack data that is not "
+            "written "
             "yet: wait until it is closed, or read it as it is (--no-lock, HDF5_USE_FILE_LOCKING=FALSE)",
             input->file_name);
     if (input->locking == INPUT_HOLDS_LOCK)
@@ -71,7 +72,7 @@ static int look_at_file(struct input *input, int fd)
     struct stat status;
 
     if (fstat(fd, &status))
-        return error_set_errno(MPM_EIO, "cannot look at %s", input->file_name);
+        return error_set_errno(MPM_EIO, "cannot stat %s", input->file_name);
     if (S_ISDIR(status.st_mode))
         return error_set(MPM_EIO, "%s is a folder, not an HDF5 file", input->file_name);
     if (!S_ISREG(status.st_mode))
@@ -85,7 +86,7 @@ static int check_file(struct input *input)
     int status, fd = open(input->file_name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 
     if (fd < 0 && errno == ENOENT)
-        return error_set(MPM_ENOENT, "there is no file %s", input->file_name);
+        return error_set(MPM_ENOENT, "file %s does not exist", input->file_name);
     if (fd < 0)
         return error_set_errno(MPM_EIO, "cannot open %s", input->file_name);
     status = look_at_file(input, fd);
@@ -316,7 +317,7 @@ static int describe(const char *file, const char *dataset, bool without_locks, u
     int status;
 
     if (!file || !dataset)
-        return error_set(MPM_EINVAL, "a data set is described by its file and its name: neither may be NULL");
+        return error_set(MPM_EINVAL, "the file and the name of the data set must not be NULL");
     status = input_open(file, dataset, without_locks ? INPUT_HAS_NONE : INPUT_HOLDS_LOCK, &input);
     if (status)
         return status;
@@ -336,6 +337,6 @@ int mpm_dataset_describe(const char *file, const char *dataset, uint64_t *rows, 
 int mpm_dataset_describe_input(const mpm_dataset_map *map, uint64_t *rows, mpm_shape *row)
 {
     if (!map)
-        return error_set(MPM_EINVAL, "the map whose input is to be described is NULL");
+        return error_set(MPM_EINVAL, "the map to describe is NULL");
     return describe(map->input_file, map->input_dataset, map->without_locks, rows, row);
 }

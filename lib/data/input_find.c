@@ -94,8 +94,8 @@ static int link_is_broken(const struct input *input, const char *path)
     if (info.type != H5L_TYPE_HARD && info.u.val_size < sizeof value)
         hdf5.H5Lget_val(input->file, path, value, sizeof value, H5P_DEFAULT);
     if (info.type == H5L_TYPE_SOFT)
-        return error_set(MPM_ENOENT, "%s:%s is a soft link to %s, which is not there", input->file_name, path,
-                         value);
+        return error_set(MPM_ENOENT, "%s:%s is a soft link to %s, which does not exist", input->file_name,
+                         path, value);
     if (info.type == H5L_TYPE_EXTERNAL)
         return external_link_is_broken(input, path, value, info.u.val_size);
     fail_to_open(input, path);
@@ -152,7 +152,7 @@ int input_find(struct input *input)
     hid_t object;
 
     if (!*input->dataset_name)
-        return error_set(MPM_EINVAL, "the name of the data set in %s is empty: name one, like /data",
+        return error_set(MPM_EINVAL, "the name of the data set in %s is empty: give one, such as /data",
                          input->file_name);
     object = hdf5.H5Oopen(input->file, input->dataset_name, H5P_DEFAULT);
     if (object < 0)

@@ -135,9 +135,9 @@ static int differs(const struct input *input, const struct input_identity *other
     if (here == other->node)
         return error_set(MPM_EIO, "%s has changed since the map began: %s", name_of(input), difference);
     if (mpm_node_info(here, &node) || mpm_node_info(other->node, &first))
-        return error_set(MPM_EIO, "%s is another file on another node: %s", name_of(input), difference);
-    return error_set(MPM_EIO, "%s is another file on node %u (%s) than on node %u (%s): %s", name_of(input),
-                     here, node.name, other->node, first.name, difference);
+        return error_set(MPM_EIO, "%s is a different file on another node: %s", name_of(input), difference);
+    return error_set(MPM_EIO, "%s is not the same file on node %u (%s) as on node %u (%s): %s",
+                     name_of(input), here, node.name, other->node, first.name, difference);
 }
 
 static char *format_time(int64_t time_s, char text[32])
@@ -152,7 +152,7 @@ static char *format_time(int64_t time_s, char text[32])
 
 void input_describe_stamp(const struct input *input, char size[32], char changed[32], char sum[32])
 {
-    static const char unknown[] = "not looked at";
+    static const char unknown[] = "not checked";
 
     if (may_change(input)) {
         strcpy(size, unknown);

@@ -44,7 +44,7 @@ static int read_finished(const char *path, mpm_map_state *state)
 
     if (access(path, F_OK))
         return errno == ENOENT ? error_set(MPM_ENOENT, "there is neither %s.part nor %s", path, path)
-                               : error_set_errno(MPM_EIO, "cannot look at %s", path);
+                               : error_set_errno(MPM_EIO, "cannot stat %s", path);
     if ((status = finished_read(path, &record, &count)))
         return status;
     fill(state, record.rows, &count);
@@ -58,10 +58,11 @@ int mpm_map_status(const char *output_file, mpm_map_state *state)
     int fd, status;
 
     if (!output_file || !state)
-        return error_set(MPM_EINVAL, "the status of a map needs its output file and a place to put it: none "
-                                     "may be NULL");
+        return error_set(MPM_EINVAL,
+                         "mpm_map_status: the output file and the pointer for the status must not be NULL");
     if (snprintf(part, sizeof part, "%s.part", output_file) >= PATH_MAX)
-        return error_set(MPM_EINVAL, "the path of %.60s….part has more than %d bytes", output_file, PATH_MAX);
+        return error_set(MPM_EINVAL, "the path of %.60s….part must have at most %d bytes", output_file,
+                         PATH_MAX);
     fd = open(part, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
         return errno == ENOENT ? read_finished(output_file, state)

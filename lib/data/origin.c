@@ -121,7 +121,8 @@ int origin_make(struct origin *origin, const mpm_dataset_map *map, const struct 
              sum_add(SUM_EMPTY, map->context_size ? map->context : "", map->context_size));
     return origin_put(origin, texts)
                ? 0
-               : error_set(MPM_EINVAL, "the names of input, output and task have more than %d bytes together",
+               : error_set(MPM_EINVAL,
+                           "the names of input, output and task must have at most %d bytes together",
                            ORIGIN_SIZE);
 }
 

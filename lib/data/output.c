@@ -37,8 +37,8 @@ static int check_limit(const struct output *output, uint64_t size)
     if (getrlimit(RLIMIT_FSIZE, &limit) || size <= limit.rlim_cur)
         return 0;
     return error_set(MPM_EIO,
-                     "cannot make %s: it may need %" PRIu64 " bytes, and files may have %" PRIu64
-                     " here (ulimit -f)",
+                     "cannot create %s: it may need %" PRIu64
+                     " bytes, and the limit of a file's size is %" PRIu64 " (ulimit -f)",
                      output->next, size, (uint64_t)limit.rlim_cur);
 }
 
@@ -63,7 +63,7 @@ static int claim_room(struct output *output)
     struct stat status;
 
     if (fstat(output->fd, &status))
-        return error_set_errno(MPM_EIO, "cannot look at %s", output->next);
+        return error_set_errno(MPM_EIO, "cannot stat %s", output->next);
     output->record.sums_at = (uint64_t)status.st_size;
     while (fallocate(output->fd, 0, 0, status.st_size)) {
         if (errno == EOPNOTSUPP || errno == ENOSYS)
@@ -99,7 +99,7 @@ static int make_dataset(hid_t file, const char *name, hid_t type, int rank, cons
         hdf5.H5Pset_obj_track_times(creation, 0) >= 0)
         *dataset = hdf5.H5Dcreate2(file, name, type, space, link, creation, H5P_DEFAULT);
     if (*dataset < 0)
-        status = hdf5_error_set(MPM_EIO, "cannot make the data set %s", name);
+        status = hdf5_error_set(MPM_EIO, "cannot create the data set %s", name);
     release(link);
     release(creation);
     release(space);
@@ -152,7 +152,7 @@ static int find_offset(hid_t dataset, uint64_t rows, uint64_t *offset)
     haddr_t address = hdf5.H5Dget_offset(dataset);
 
     if (rows && address == HADDR_UNDEF)
-        return hdf5_error_set(MPM_EIO, "HDF5 gave the results no place in the file");
+        return hdf5_error_set(MPM_EIO, "HDF5 allocated no space in the file for the results");
     *offset = rows ? address : 0;
     return 0;
 }
@@ -202,7 +202,7 @@ static int lay_out(struct output *output, const mpm_dataset_map *map)
     file = access < 0 ? -1 : hdf5.H5Fcreate(opened, H5F_ACC_TRUNC, H5P_DEFAULT, access);
 
     if (file < 0)
-        status = hdf5_error_set(MPM_EIO, "cannot make %s", output->next);
+        status = hdf5_error_set(MPM_EIO, "cannot create %s", output->next);
     else
         status = make_results(file, output, map);
     if (!status)
@@ -245,7 +245,9 @@ static int count_marks(const struct output *output, bool all, struct mark_count 
     if (!marks_count(output->fd, &output->record, count, &missing))
         return error_set_errno(MPM_EIO, "cannot read the marks in %s", output->part);
     if (all && missing < output->record.rows)
-        return error_set(MPM_EIO, "the result of row %" PRIu64 " is not in %s: every node must see that file",
+        return error_set(MPM_EIO,
+                         "the result of row %" PRIu64
+                         " is not in %s: that file must be on a file system that all nodes share",
                          missing, output->part);
     return 0;
 }
@@ -273,7 +275,7 @@ static int rename_part(const struct output *output)
     if (!failed)
         return 0;
     errno = failed;
-    return error_set_errno(failed == EEXIST ? MPM_EEXIST : MPM_EIO, "%s cannot become %s", output->part,
+    return error_set_errno(failed == EEXIST ? MPM_EEXIST : MPM_EIO, "cannot rename %s to %s", output->part,
                            output->name);
 }
 
@@ -283,10 +285,10 @@ static int name_part(const struct output *output)
     int failed = part_rename(output->next, output->part, false);
 
     if (failed == EEXIST)
-        return error_set(MPM_EEXIST, "another run is making %s: wait for it, or choose another name",
+        return error_set(MPM_EEXIST, "another run is writing %s: wait for it, or choose another name",
                          output->part);
     errno = failed;
-    return failed ? error_set_errno(MPM_EIO, "%s cannot become %s", output->next, output->part) : 0;
+    return failed ? error_set_errno(MPM_EIO, "cannot rename %s to %s", output->next, output->part) : 0;
 }
 
 /* Makes the new name last, too. Where folders cannot be flushed it lasts as that file system lets it. */
@@ -404,7 +406,7 @@ int output_finish(struct output *output, int map_status)
         return output_keep(output, status);
     if (map_status && count.good == 0 && output->replaces) {
         close_part(output, true);
-        return error_set(map_status, "%s; %s stays as it was", why, output->name);
+        return error_set(map_status, "%s; %s is unchanged", why, output->name);
     }
     if ((status = rename_part(output)))
         return output_keep(output, status);
@@ -422,7 +424,7 @@ int output_keep(struct output *output, int status)
     snprintf(why, sizeof why, "%s", mpm_error());
     if (count_marks(output, false, &count)) {
         close_part(output, false);
-        return error_set(status, "%s; what there is of the results is in %s", why, output->part);
+        return error_set(status, "%s; the results so far are in %s", why, output->part);
     }
     close_part(output, count.good == 0);
     if (count.good == 0)

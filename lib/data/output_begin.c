@@ -18,7 +18,7 @@ static bool resumes(const struct output *output)
 
 static int is_no_part(const struct output *output, const char *why)
 {
-    return error_set(MPM_EEXIST, "%s is there, and no map can go on with it: %s; " OR_RESTART, output->part,
+    return error_set(MPM_EEXIST, "%s exists, and no map can resume from it: %s; " OR_RESTART, output->part,
                      why);
 }
 
@@ -29,9 +29,9 @@ static int is_another_map(const struct output *output, const struct part_record 
 
     origin_describe(&found->origin, &output->record.origin, field, difference, sizeof difference);
     if (origin_is_layout(field) || !resumes(output))
-        return error_set(MPM_EEXIST, "%s is of another map: %s; " OR_RESTART, output->part, difference);
+        return error_set(MPM_EEXIST, "%s belongs to another map: %s; " OR_RESTART, output->part, difference);
     return error_set(MPM_EEXIST,
-                     "%s is of another map: %s; --resume=force (MPM_RESUME_FORCE) goes on all the same, "
+                     "%s belongs to another map: %s; --resume=force (MPM_RESUME_FORCE) resumes it anyway, "
                      "and " OR_RESTART,
                      output->part, difference);
 }
@@ -40,7 +40,7 @@ static int has_rows(const struct output *output, const struct mark_count *count)
 {
     return error_set(MPM_EEXIST,
                      "%s has %" PRIu64 " of %" PRIu64
-                     " rows of this very map: --resume (MPM_RESUME_CONTINUE) goes on, and " OR_RESTART,
+                     " rows of this same map: --resume (MPM_RESUME_CONTINUE) continues it, and " OR_RESTART,
                      output->part, count->good + count->failed, output->record.rows);
 }
 
@@ -60,7 +60,7 @@ static int check_origin(const struct output *output, const struct part_record *f
         output_tell(output, "%s: ignored: %s", output->part,
                     origin_describe(was, is, field, difference, sizeof difference));
     if (found->rows != output->record.rows || found->result_size != output->record.result_size)
-        return is_no_part(output, "its record contradicts itself");
+        return is_no_part(output, "its record is inconsistent");
     return 0;
 }
 

@@ -173,7 +173,7 @@ static int find_left(struct search *search)
         return error_set_errno(MPM_EIO, "cannot write marks in %s", output->part);
     if (search->damaged)
         output_tell(output,
-                    "%s: %" PRIu64 " rows are marked, but their results are not whole: they are run again",
+                    "%s: %" PRIu64 " rows are marked, but their results are incomplete: they are run again",
                     output->part, search->damaged);
     return list_left(search);
 }

@@ -21,9 +21,9 @@ static int check_dataset_name(const char *name)
 
     last = last ? last + 1 : name;
     if (!*last || !strcmp(last, "."))
-        return error_set(MPM_EINVAL, "\"%s\" names no data set to make: name one, like /result", name);
+        return error_set(MPM_EINVAL, "\"%s\" is not the name of a data set: give one, such as /result", name);
     if (strlen(name) + sizeof ".done" > PATH_MAX)
-        return error_set(MPM_EINVAL, "the name of the output data set has more than %d bytes", PATH_MAX);
+        return error_set(MPM_EINVAL, "the name of the output data set must have at most %d bytes", PATH_MAX);
     return 0;
 }
 
@@ -47,19 +47,19 @@ static int find_path(struct output *output)
     int length = snprintf(folder, sizeof folder, "%.*s.", (int)(last - output->name), output->name);
 
     if (!*last)
-        return error_set(MPM_EINVAL, "\"%s\" names no file to make", output->name);
+        return error_set(MPM_EINVAL, "\"%s\" is not the name of a file", output->name);
     if (length >= PATH_MAX)
-        return error_set(MPM_EINVAL, "the path of the output file has more than %d bytes", PATH_MAX);
+        return error_set(MPM_EINVAL, "the path of the output file must have at most %d bytes", PATH_MAX);
     if (!realpath(folder, absolute))
         return errno == ENOENT
-                   ? error_set(MPM_ENOENT, "cannot make %s: its folder does not exist", output->name)
-                   : error_set_errno(MPM_EIO, "cannot make %s", output->name);
+                   ? error_set(MPM_ENOENT, "cannot create %s: its folder does not exist", output->name)
+                   : error_set_errno(MPM_EIO, "cannot create %s", output->name);
     if (snprintf(output->path, sizeof output->path, "%s/%s", absolute, last) >= PATH_MAX ||
         snprintf(output->part, sizeof output->part, "%s.part", output->path) >= PATH_MAX ||
         snprintf(output->next, sizeof output->next, "%s.new", output->part) >= PATH_MAX)
-        return error_set(MPM_EINVAL, "the path of %s.part.new has more than %d bytes", output->name,
+        return error_set(MPM_EINVAL, "the path of %s.part.new must have at most %d bytes", output->name,
                          PATH_MAX);
-    return access(absolute, W_OK | X_OK) ? error_set_errno(MPM_EIO, "cannot make %s", output->name) : 0;
+    return access(absolute, W_OK | X_OK) ? error_set_errno(MPM_EIO, "cannot create %s", output->name) : 0;
 }
 
 static bool leads_to(const char *path, const struct stat *file)
@@ -74,11 +74,11 @@ static int check_is_not_input(const struct output *output, const char *input_fil
     struct stat input;
 
     if (stat(input_file, &input))
-        return error_set_errno(MPM_EIO, "cannot look at %s", input_file);
+        return error_set_errno(MPM_EIO, "cannot stat %s", input_file);
     if (leads_to(output->path, &input))
-        return error_set(MPM_EINVAL, "%s is the input file: results need a file of their own", output->name);
+        return error_set(MPM_EINVAL, "%s is the input file: choose another output file", output->name);
     if (leads_to(output->part, &input) || leads_to(output->next, &input))
-        return error_set(MPM_EINVAL, "the input file is %s, where the output would be made: rename it",
+        return error_set(MPM_EINVAL, "the input file is %s, where the output is to be written: rename it",
                          leads_to(output->part, &input) ? output->part : output->next);
     return 0;
 }
@@ -169,7 +169,7 @@ static bool holds_only_result(struct search *search, const char *dataset)
 static int check_holds_only_result(const struct output *output)
 {
     struct hdf5_guard guard;
-    struct search search = {.other = "things that cannot be read"};
+    struct search search = {.other = "objects that cannot be read"};
     hid_t access;
     int status = hdf5_load();
 
@@ -179,9 +179,9 @@ static int check_holds_only_result(const struct output *output)
     access = hdf5_file_access(false);
     search.file = access < 0 ? -1 : hdf5.H5Fopen(output->path, H5F_ACC_RDONLY, access);
     if (search.file < 0)
-        status = error_set(MPM_EEXIST, "%s is no HDF5 file that can be read: " OR_OVERWRITE, output->name);
+        status = error_set(MPM_EEXIST, "%s is not a readable HDF5 file: " OR_OVERWRITE, output->name);
     else if (!holds_only_result(&search, output->dataset))
-        status = error_set(MPM_EEXIST, "%s holds %s, too, which would be lost: " OR_OVERWRITE, output->name,
+        status = error_set(MPM_EEXIST, "%s also holds %s, which would be lost: " OR_OVERWRITE, output->name,
                            search.other);
     if (search.file >= 0)
         hdf5.H5Fclose(search.file);
@@ -222,7 +222,7 @@ static int check_resumed(struct output *output)
         return status ? status : check_may_overwrite(output);
     if (!is_same)
         return error_set(MPM_EEXIST,
-                         "%s exists and is of another map: %s; choose another name, or overwrite it "
+                         "%s exists and belongs to another map: %s; choose another name, or overwrite it "
                          "(--overwrite, MPM_OVERWRITE_RESULT)",
                          output->name, difference);
     output->is_finished = !output->retry_failed || !output->failed;
@@ -233,7 +233,7 @@ static int check_resumed(struct output *output)
 static int check_existing(struct output *output)
 {
     if (lstat(output->path, &output->old))
-        return errno == ENOENT ? 0 : error_set_errno(MPM_EIO, "cannot look at %s", output->name);
+        return errno == ENOENT ? 0 : error_set_errno(MPM_EIO, "cannot stat %s", output->name);
     output->replaces = true;
     if (S_ISLNK(output->old.st_mode))
         return is_a_link(output);

@@ -30,18 +30,18 @@ static int check_left_over(const char *path, int fd)
     struct stat status;
 
     if (fstat(fd, &status))
-        return error_set_errno(MPM_EIO, "cannot look at %s", path);
+        return error_set_errno(MPM_EIO, "cannot stat %s", path);
     if (!S_ISREG(status.st_mode))
         return error_set(MPM_EEXIST,
-                         "%s is not a regular file, and the output is to be made there: remove it", path);
+                         "%s is not a regular file, and the output is to be written there: remove it", path);
     if (status.st_nlink != 1)
         return error_set(
             MPM_EEXIST,
-            "%s has %llu names, so making the output there would overwrite another file: remove it", path,
-            (unsigned long long)status.st_nlink);
+            "%s has %llu hard links, so writing the output there would overwrite another file: remove it",
+            path, (unsigned long long)status.st_nlink);
     if (status.st_uid != geteuid())
-        return error_set(MPM_EEXIST,
-                         "%s belongs to another user, and the output is to be made there: remove it", path);
+        return error_set(
+            MPM_EEXIST, "%s belongs to another user, and the output is to be written there: remove it", path);
     return 0;
 }
 
@@ -51,10 +51,10 @@ static int open_left_over(const char *path, int *fd)
 
     *fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (*fd < 0 && errno == ELOOP)
-        return error_set(MPM_EEXIST, "%s is a symbolic link, and the output is to be made there: remove it",
-                         path);
+        return error_set(MPM_EEXIST,
+                         "%s is a symbolic link, and the output is to be written there: remove it", path);
     if (*fd < 0)
-        return error_set_errno(MPM_EIO, "cannot make %s", path);
+        return error_set_errno(MPM_EIO, "cannot create %s", path);
     status = check_left_over(path, *fd);
     if (status) {
         close(*fd);
@@ -68,7 +68,7 @@ static int open_new_or_left_over(const char *path, const struct stat *old, int *
     *fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, old ? 0600 : 0666);
     if (*fd >= 0)
         return 0;
-    return errno == EEXIST ? open_left_over(path, fd) : error_set_errno(MPM_EIO, "cannot make %s", path);
+    return errno == EEXIST ? open_left_over(path, fd) : error_set_errno(MPM_EIO, "cannot create %s", path);
 }
 
 static int lock_part(const char *path, int fd)
@@ -77,9 +77,9 @@ static int lock_part(const char *path, int fd)
     struct stat opened;
 
     if (fcntl(fd, F_OFD_SETLK, &lock) && (errno == EAGAIN || errno == EACCES))
-        return error_set(MPM_EEXIST, "another run is making %s: wait for it, or choose another name", path);
+        return error_set(MPM_EEXIST, "another run is writing %s: wait for it, or choose another name", path);
     if (fstat(fd, &opened) || !part_is_at(path, &opened))
-        return error_set(MPM_EEXIST, "another run was making %s until just now: look at it, then try again",
+        return error_set(MPM_EEXIST, "another run was writing %s until just now: check it, then try again",
                          path);
     return 0;
 }
@@ -93,7 +93,8 @@ static int take_mode(const char *path, int fd, const struct stat *old)
     if (fstat(fd, &now) == 0 && now.st_gid != old->st_gid && fchown(fd, (uid_t)-1, old->st_gid))
         mode &= ~(mode_t)S_IRWXG;
     return fchmod(fd, mode)
-               ? error_set_errno(MPM_EIO, "cannot give %s the mode of the file that it replaces", path)
+               ? error_set_errno(MPM_EIO, "cannot set the mode of %s to that of the file that it replaces",
+                                 path)
                : 0;
 }
 
@@ -135,7 +136,7 @@ int part_make_token(const char *path, struct part_token *token)
 {
     memcpy(token->title, token_title, sizeof token->title);
     if (getrandom(token->random, sizeof token->random, 0) != sizeof token->random)
-        return error_set_errno(MPM_EIO, "no random bytes can be had for %s", path);
+        return error_set_errno(MPM_EIO, "cannot get random bytes for %s", path);
     return 0;
 }
 
@@ -177,12 +178,15 @@ int part_open(const char *path, uint64_t at, const struct part_token *token, int
 
     *fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (*fd < 0)
-        return error_set_errno(MPM_EIO, "every node must see %s: cannot open it", path);
+        return error_set_errno(MPM_EIO, "cannot open %s: it must be on a file system that all nodes share",
+                               path);
     if (read_at(*fd, &found, sizeof found, at) == sizeof found && !memcmp(&found, token, sizeof found))
         return 0;
     close(*fd);
     *fd = -1;
-    return error_set(MPM_EIO, "every node must see %s: here it is another file", path);
+    return error_set(MPM_EIO,
+                     "%s is a different file on this node: it must be on a file system that all nodes share",
+                     path);
 }
 
 void part_remove(int fd, const char *path)

@@ -123,22 +123,21 @@ bool part_read_record(int fd, struct part_record *record, char *why, size_t size
     uint64_t file_size, sum;
 
     if (!read_record(fd, record, &file_size))
-        snprintf(why, size, "it does not end as such a file does: it was cut off, or something else made it");
+        snprintf(why, size, "it does not end like a .part file: it was truncated, or is some other file");
     else if (record->sum != (sum = sum_of_record(record)))
         snprintf(why, size, "its record is damaged: the checksum is %016" PRIx64 ", not %016" PRIx64, sum,
                  record->sum);
     else if (record->format != PART_FORMAT)
-        snprintf(why, size, "it has format %" PRIu64 ", and this mpmap knows format %u", record->format,
+        snprintf(why, size, "it has format %" PRIu64 ", but this mpmap reads format %u", record->format,
                  PART_FORMAT);
     else if (!fits(record, file_size))
-        snprintf(why, size, "its %" PRIu64 " bytes are not those of %" PRIu64 " results of %" PRIu64 " bytes",
+        snprintf(why, size, "its %" PRIu64 " bytes do not match %" PRIu64 " results of %" PRIu64 " bytes",
                  file_size, record->rows, record->result_size);
     else if (!sum_layout(fd, record, &sum))
         snprintf(why, size, "it cannot be read: %s", strerror(errno));
     else if (sum != record->layout_sum)
-        snprintf(why, size,
-                 "what HDF5 has written is damaged: the checksum is %016" PRIx64 ", not %016" PRIx64, sum,
-                 record->layout_sum);
+        snprintf(why, size, "the HDF5 part of it is damaged: the checksum is %016" PRIx64 ", not %016" PRIx64,
+                 sum, record->layout_sum);
     else
         return true;
     return false;

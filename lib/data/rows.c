@@ -95,7 +95,7 @@ int rows_job_create(const mpm_dataset_map *map, const struct input *input, const
     input_identify(input, &made.input);
     *job = calloc(1, end);
     if (!*job)
-        return error_set(MPM_ENOMEM, "no memory for %zu bytes of a map's context", end);
+        return error_set(MPM_ENOMEM, "no memory for a map's context of %zu bytes", end);
     **job = made;
     copy_text(*job, made.input_file, input_file);
     copy_text(*job, made.input_dataset, map->input_dataset);

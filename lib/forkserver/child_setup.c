@@ -132,7 +132,7 @@ static void be_first_in_line_for_memory(void)
     if (file < 0)
         return;
     if (write(file, "1000", 4) < 0)
-        log_write(MPM_LOG_DEBUG, "a worker's oom_score_adj cannot be set");
+        log_write(MPM_LOG_DEBUG, "cannot set a worker's oom_score_adj");
     close(file);
 }
 

@@ -254,7 +254,7 @@ static void wait_for_next_try(const struct process_record *process)
     char why[160];
 
     if (!self.pause_ns)
-        log_write(MPM_LOG_ERROR, "a process cannot be had: %s; it is tried again",
+        log_write(MPM_LOG_ERROR, "cannot fork a process: %s; retrying",
                   describe_fork_errno(process->fork_errno, why, sizeof why));
     if (self.try_again_ns != CLOCK_FOREVER)
         return;
@@ -344,7 +344,7 @@ static bool fork_process(uint32_t number)
     child_setup_mask(false);
     if (pid < 0) {
         process->fork_errno = failed;
-        log_write(MPM_LOG_DEBUG, "a process cannot be forked: %s", strerror(failed));
+        log_write(MPM_LOG_DEBUG, "cannot fork a process: %s", strerror(failed));
         child_setup(process, number);
         return false;
     }
@@ -693,7 +693,7 @@ static int wait_until_ready(struct forkserver_area *area, struct forkserver_reco
         if (atomic_load(&forkserver->ready))
             return MPM_OK;
         if (waitpid(pid, NULL, WNOHANG)) /* ECHILD, where the program ignores SIGCHLD */
-            return error_set(MPM_EFORKSERVER, "the fork server process %d died as it started", (int)pid);
+            return error_set(MPM_EFORKSERVER, "the fork server process %d died while it started", (int)pid);
         eventcount_wait(&area->forkserver_ready, seen, 0, clock_now_ns() + 10000000);
     }
 }
@@ -721,7 +721,8 @@ int forkserver_start(struct arena *arena, unsigned rank_in_node, const struct fo
     child_setup_note_group();
     self.try_again_ns = CLOCK_FOREVER;
     if (prctl(PR_GET_CHILD_SUBREAPER, &self.was_subreaper) || prctl(PR_SET_CHILD_SUBREAPER, 1))
-        return error_set_errno(MPM_ESYSTEM, "the rank cannot reap what its fork server leaves");
+        return error_set_errno(MPM_ESYSTEM,
+                               "the rank cannot become a subreaper for its fork server's children");
     self.is_subreaper = true;
     self.pid_of = calloc(MAX_PROCESSES, sizeof *self.pid_of);
     self.is_own = calloc(MAX_PID / 8, 1);
@@ -734,7 +735,7 @@ int forkserver_start(struct arena *arena, unsigned rank_in_node, const struct fo
         forkserver_main(rank);
     free_tables();
     if (pid < 0)
-        return error_set_errno(MPM_ESYSTEM, "the fork server process cannot be forked");
+        return error_set_errno(MPM_ESYSTEM, "cannot fork the fork server process");
     atomic_store(&self.record->pid, pid);
     return wait_until_ready(area, self.record, pid);
 }

@@ -30,8 +30,8 @@ void offspring_mark(void)
         return;
     limit.rlim_cur = MARK | (uint32_t)getpid();
     if (setrlimit(RLIMIT_LOCKS, &limit))
-        log_write(MPM_LOG_DEBUG,
-                  "RLIMIT_LOCKS cannot be set: what is detached from a process ends with the run");
+        log_write(MPM_LOG_DEBUG, "cannot set RLIMIT_LOCKS: processes that detach from a task are only killed "
+                                 "at the end of the run");
 }
 
 /* The process that `pid` descends from, or is: 0 if it has no mark. */

@@ -165,7 +165,7 @@ static int make_next_segment(struct arena *arena)
         if (!atomic_load(&area->segment[number]))
             return make_segment(arena, number);
     }
-    return error_set(MPM_ENOMEM, "a node cannot have more than %u processes", MAX_PROCESSES);
+    return error_set(MPM_ENOMEM, "a node can have at most %u processes", MAX_PROCESSES);
 }
 
 static int reserve_record(struct arena *arena, uint32_t *process)
@@ -197,10 +197,11 @@ static int check_room(struct arena *arena, uint32_t others)
         taken += is_taken(process_at(arena, i));
     if (taken <= room)
         return MPM_OK;
-    return error_set(MPM_ENOMEM,
-                     "this node's arena has room for %u processes at once, and they run: a larger one "
-                     "(MPMAP_ARENA) has room for more",
-                     room);
+    return error_set(
+        MPM_ENOMEM,
+        "this node's arena has room for %u processes at once, and all of them are running: a larger one "
+        "(MPMAP_ARENA) has room for more",
+        room);
 }
 
 /* There are never more processes than can have a thread token at once: one that had none would wait for another's end when it
@@ -288,9 +289,10 @@ int forkserver_order(struct arena *arena, unsigned rank_in_node, const struct pr
 
     assert(rank_in_node < forkserver_area_of(arena)->forkserver_count);
     if (forkserver_is_lost(arena, rank_in_node))
-        return error_set(MPM_EFORKSERVER,
-                         "the fork server process of rank %u of the node is gone: it forks nothing any more",
-                         rank_in_node);
+        return error_set(
+            MPM_EFORKSERVER,
+            "the fork server process of rank %u of the node has died: it can fork no more processes",
+            rank_in_node);
     count_in_hand(arena, 1);
     KILL_POINT();
     if (!(status = prepare_record(arena, rank_in_node, order, &number))) {

@@ -373,7 +373,7 @@ static void say(unsigned node, uint32_t kind, const void *payload, size_t size)
                                           message_padded(size));
 
     if (!parcel)
-        give_up(node, "no memory for a word to it");
+        give_up(node, "no memory for a short message to it");
     pack(parcel, kind, &part, 1, size);
     send_parcel(node, parcel);
 }
@@ -541,7 +541,7 @@ static void hold(const struct frame *frame)
     struct held *held = calloc(1, sizeof *held);
 
     if (!held)
-        give_up(frame->node, "no memory for a frame that has come early");
+        give_up(frame->node, "no memory for a frame that arrived early");
     held->frame = *frame;
     *courier.held_end = held;
     courier.held_end = &held->next;
@@ -722,7 +722,7 @@ static int start_thread(void)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     failed = pthread_create(&courier.thread, NULL, courier_main, NULL);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failed ? error_set(MPM_ESYSTEM, "the courier's thread cannot be started: %s", strerror(failed))
+    return failed ? error_set(MPM_ESYSTEM, "cannot start the courier's thread: %s", strerror(failed))
                   : MPM_OK;
 }
 

@@ -103,8 +103,9 @@ int launcher_check(const struct launcher *launcher, unsigned ranks, const char *
         if (made->ranks > ranks)
             return error_set(
                 MPM_EINVAL,
-                "%s is %s, so a launcher has started %u ranks or more, but MPI (%s) says that there %s "
-                "%u: start the program by the mpirun of that MPI, or by srun with an --mpi that it knows",
+                "%s is %s, so a launcher has started at least %u ranks, but MPI (%s) reports that there %s "
+                "%u: start the program with the mpirun of that MPI, or with srun and an --mpi that it "
+                "supports",
                 made->variable, made->value, made->ranks, mpi, ranks == 1 ? "is" : "are", ranks);
     }
     return MPM_OK;
@@ -122,7 +123,7 @@ int transport_choose(const void *communicator, const struct transport **transpor
         return error_set(MPM_EINVAL,
                          "srun has started %u tasks (" SLURM_TASKS
                          " is %u) that cannot find each other, so MPI is not "
-                         "used, and each would be a run of its own: say srun --mpi=pmix, or mpirun",
+                         "used, and each would be a separate run: use srun --mpi=pmix, or mpirun",
                          tasks, tasks);
     *transport = &transport_solo;
     return MPM_OK;

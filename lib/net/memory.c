@@ -20,7 +20,7 @@ int memory_map(size_t size, void **memory)
     void *made = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     if (made == MAP_FAILED)
-        return error_set_errno(MPM_ENOMEM, "an arena of %zu bytes cannot be mapped", size);
+        return error_set_errno(MPM_ENOMEM, "cannot map an arena of %zu bytes", size);
     memory_leave_out_of_dumps(made, size);
     *memory = made;
     return MPM_OK;
@@ -29,7 +29,7 @@ int memory_map(size_t size, void **memory)
 void memory_leave_out_of_dumps(void *memory, size_t size)
 {
     if (madvise(memory, size, MADV_DONTDUMP))
-        log_write(MPM_LOG_DEBUG, "core dumps will have the arena: madvise fails: %s", strerror(errno));
+        log_write(MPM_LOG_DEBUG, "core dumps will include the arena: madvise failed: %s", strerror(errno));
 }
 
 void memory_keep(void *memory, size_t size)

@@ -195,13 +195,16 @@ static int start_mpi(const MPI_Comm *communicator)
     library.MPI_Finalized(&ended);
     if (ended)
         return error_set(MPM_ESTATE,
-                         "MPI has been ended in this process, and cannot be started again: a program "
-                         "that starts MPI itself can have several runs before it ends it");
+                         "MPI was finalized in this process, and cannot be initialized again: a program "
+                         "that initializes MPI itself can have several runs before it finalizes it");
     if (communicator && !started)
-        return error_set(MPM_EINVAL, "there is no communicator to run on: the program has not started MPI");
+        return error_set(
+            MPM_EINVAL,
+            "a communicator is given, but the program has not initialized MPI: call MPI_Init_thread first");
     if (communicator && *communicator == MPI_COMM_NULL)
-        return error_set(MPM_EINVAL,
-                         "the communicator to run on is MPI_COMM_NULL: only its ranks call mpm_init");
+        return error_set(
+            MPM_EINVAL,
+            "the communicator to run on is MPI_COMM_NULL: only ranks of the communicator may call mpm_init");
     mpi.is_programs = started;
     if (!started && (failed = library.MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &granted)))
         return mpi_failed("MPI_Init_thread", failed);
@@ -232,8 +235,8 @@ static int check_threads(void)
         return MPM_OK;
     if (mpi.is_programs)
         return error_set(MPM_EMPI,
-                         "the program has started MPI without MPI_THREAD_SERIALIZED, which mpmap needs");
-    return error_set(MPM_EMPI, "this MPI grants no MPI_THREAD_SERIALIZED, which mpmap needs");
+                         "the program has initialized MPI without MPI_THREAD_SERIALIZED, which mpmap needs");
+    return error_set(MPM_EMPI, "this MPI does not provide MPI_THREAD_SERIALIZED, which mpmap needs");
 }
 
 /* The run's own communicator. Split, as a duplicate would have what the program has said of its own: that nothing is
@@ -244,8 +247,9 @@ static int make_world(MPI_Comm given)
 
     library.MPI_Comm_test_inter(given, &is_inter);
     if (is_inter)
-        return error_set(MPM_EINVAL,
-                         "the communicator to run on is one between two groups: a run is on one group");
+        return error_set(
+            MPM_EINVAL,
+            "the communicator to run on is an intercommunicator: it must be an intracommunicator");
     if ((failed = library.MPI_Comm_split(given, 0, 0, &mpi.world)))
         return mpi_failed("MPI_Comm_split", failed);
     library.MPI_Comm_set_errhandler(mpi.world, MPI_ERRORS_RETURN);
@@ -316,11 +320,10 @@ static int say_no_room(size_t size, uint64_t free_bytes)
 
     if (fits)
         snprintf(advice, sizeof advice, "MPMAP_ARENA to %lluM or less, or ", (unsigned long long)fits);
-    return error_set(
-        MPM_ENOMEM,
-        "an arena of %zu bytes does not fit into /dev/shm, which has %llu free: set %s"
-        "MPMAP_RANKS_PER_NODE to 1, by which each rank has an arena of its own and needs no room there",
-        size, (unsigned long long)free_bytes, advice);
+    return error_set(MPM_ENOMEM,
+                     "an arena of %zu bytes does not fit into /dev/shm, which has %llu free: set %s"
+                     "MPMAP_RANKS_PER_NODE to 1, which gives each rank its own arena outside /dev/shm",
+                     size, (unsigned long long)free_bytes, advice);
 }
 
 /* Open MPI puts windows into /dev/shm, as files that take room only as they are touched. */
@@ -382,7 +385,7 @@ static int make_window(size_t size, unsigned rank_in_node, MPI_Comm node, void *
         return error_set(
             MPM_ENOMEM,
             "MPI_Win_allocate_shared cannot make an arena of %zu bytes: set MPMAP_RANKS_PER_NODE to 1, by "
-            "which each rank has an arena of its own and needs none of MPI",
+            "which each rank gets its own arena, not from MPI",
             size);
     mpi.has_window = true;
     library.MPI_Win_shared_query(mpi.window, 0, &bytes, &unit, &base);
@@ -433,7 +436,7 @@ static int mpi_send(unsigned node, void *bytes, size_t size)
     if (!passage || size > INT_MAX) {
         free(passage);
         free(bytes);
-        return passage ? error_set(MPM_EMPI, "a frame of %zu bytes is too large for MPI", size)
+        return passage ? error_set(MPM_EMPI, "a frame of %zu bytes exceeds what MPI can send", size)
                        : error_set(MPM_ENOMEM, "no memory for a frame to node %u", node);
     }
     *passage = (struct passage){.next = mpi.sending, .node = node, .size = size, .bytes = bytes};

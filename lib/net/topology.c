@@ -43,16 +43,16 @@ int rank_card_fill(struct rank_card *card)
     card->pid = getpid();
     card->version = MESSAGE_VERSION;
     if (gethostname(text, sizeof text - 1))
-        return error_set_errno(MPM_ESYSTEM, "the host name cannot be read");
+        return error_set_errno(MPM_ESYSTEM, "cannot read the host name");
     keep_front(card->machine, sizeof card->machine, text);
     if (sched_getaffinity(0, sizeof card->cpus, &card->cpus))
-        return error_set_errno(MPM_ESYSTEM, "the CPU affinity mask cannot be read");
+        return error_set_errno(MPM_ESYSTEM, "cannot read the CPU affinity mask");
     card->quota = cpu_quota_of("/proc/self/cgroup", "/sys/fs/cgroup");
     card->job_cpus = cpu_limit_of_job();
     card->task_cpus = cpu_limit_of_task();
     memset(text, 0, sizeof text);
     if (readlink("/proc/self/exe", text, sizeof text - 1) < 0)
-        return error_set_errno(MPM_ESYSTEM, "/proc/self/exe cannot be read");
+        return error_set_errno(MPM_ESYSTEM, "cannot read /proc/self/exe");
     keep_end(card->program, sizeof card->program, text);
     return MPM_OK;
 }

@@ -163,7 +163,7 @@ int wire_expect(unsigned node, uint64_t size)
     struct wire *wire = &all.wires[node];
 
     if (wire->coming || !size || size > SIZE_MAX / 2)
-        return error_set(MPM_EPROTOCOL, "announces a message that is not valid");
+        return error_set(MPM_EPROTOCOL, "announced a message that is not valid");
     if (!(wire->coming = malloc(size)))
         return error_set(MPM_ENOMEM, "no memory for a message of %llu bytes from it",
                          (unsigned long long)size);

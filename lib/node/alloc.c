@@ -17,7 +17,7 @@ int mpm_alloc(size_t size, void **memory)
         return context_no_run("mpm_alloc");
     if (!size || !memory)
         return error_set(MPM_EINVAL, "mpm_alloc: the %s",
-                         size ? "place for the memory is NULL" : "size is 0");
+                         size ? "pointer for the memory is NULL" : "size is 0");
     if ((status = arena_alloc(context.arena, size, ARENA_NO_OWNER, &offset)))
         return status;
     *memory = memset(arena_at(context.arena, offset), 0, size);

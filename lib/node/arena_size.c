@@ -120,9 +120,8 @@ int arena_size_check(size_t size, unsigned arenas, uint64_t limit)
         return MPM_OK;
     if (arenas > 1)
         snprintf(several, sizeof several, ", for each of %u nodes on this machine,", arenas);
-    return error_set(
-        MPM_ENOMEM,
-        "an arena of %zu bytes%s is more than the memory that the control group may have, which is "
-        "%" PRIu64 ": set MPMAP_ARENA to %" PRIu64 "M or less",
-        size, several, limit, advised ? advised : 1);
+    return error_set(MPM_ENOMEM,
+                     "an arena of %zu bytes%s exceeds the memory limit of the control group, which is "
+                     "%" PRIu64 ": set MPMAP_ARENA to %" PRIu64 "M or less",
+                     size, several, limit, advised ? advised : 1);
 }

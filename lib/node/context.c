@@ -60,8 +60,8 @@ struct eventcount *context_doorbell(void)
 int context_no_run(const char *call)
 {
     const char *why = context_is_nobody
-                          ? "the program has forked this process itself, so it has no part in the run: "
-                            "mpm_process_start starts one that has"
+                          ? "the program itself forked this process, so it is not part of the run: "
+                            "start it with mpm_process_start instead"
                           : "there is no run: call mpm_init first";
 
     return call ? error_set(MPM_ESTATE, "%s: %s", call, why) : error_set(MPM_ESTATE, "%s", why);
@@ -141,7 +141,7 @@ int context_check_not_ending(const char *call)
 {
     if (!atomic_load(&context.ending))
         return MPM_OK;
-    return error_set(MPM_ESTATE, "%s: mpm_finalize has begun: nothing new can be begun", call);
+    return error_set(MPM_ESTATE, "%s: mpm_finalize has begun: nothing new can be started", call);
 }
 
 bool context_takes_work(void)
@@ -157,5 +157,5 @@ int context_check_driver(const char *call)
         return (status = context_check_not_ending(call)) ? status : context_check_whole();
     if (context_role() == ROLE_NONE)
         return context_no_run(call);
-    return error_set(MPM_ESTATE, "%s: main and processes can call it, but not a pool's worker", call);
+    return error_set(MPM_ESTATE, "%s: only main and processes may call it, not a pool's worker", call);
 }

@@ -46,7 +46,7 @@ const char *context_why_not_end(void)
 {
     if (thread_called)
         return thread_called;
-    return inside_here ? "a function that a call of mpmap has called" : NULL;
+    return inside_here ? "a callback of an mpmap call" : NULL;
 }
 
 void context_stay_inside(void)

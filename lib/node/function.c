@@ -152,9 +152,9 @@ static int real_module_path(const char *raw_name, char *path)
     if (!raw_name[0])
         return MPM_OK;
     if (!realpath(raw_name, real))
-        return error_set_errno(MPM_EINVAL, "the module %s of a function", raw_name);
+        return error_set_errno(MPM_EINVAL, "cannot resolve the path of %s, which has the function", raw_name);
     if (strlen(real) >= FUNCTION_MODULE_SIZE)
-        return error_set(MPM_ENOMEM, "the path of a plugin is longer than %d bytes: it is %s",
+        return error_set(MPM_ENOMEM, "the path of a plugin must have at most %d bytes: it is %s",
                          FUNCTION_MODULE_SIZE - 1, real);
     memcpy(path, real, strlen(real) + 1);
     return MPM_OK;
@@ -167,9 +167,10 @@ int function_name(function_pointer *pointer, struct function *function)
     int status;
 
     if (!pointer)
-        return error_set(MPM_EINVAL, "the task is NULL: it must be a function");
+        return error_set(MPM_EINVAL, "the task is NULL: pass a function");
     if (!search_modules(&search) || !search.executable)
-        return error_set(MPM_EINVAL, "%p is no function of the program, of a library of it, or of a plugin",
+        return error_set(MPM_EINVAL,
+                         "%p is not a function of the program, of one of its libraries, or of a plugin",
                          (void *)search.address);
     if ((status = real_module_path(search.raw_name, named.module)))
         return status;
@@ -185,7 +186,7 @@ static int load(const struct function *function, function_pointer **pointer)
 
     if (!search_modules(&search)) {
         if (!dlopen(function->module, RTLD_NOW | RTLD_LOCAL))
-            return error_set(MPM_ENOENT, "the plugin cannot be opened: %s", dlerror());
+            return error_set(MPM_ENOENT, "cannot open the plugin: %s", dlerror());
         search_modules(&search);
     }
     if (!search.found)

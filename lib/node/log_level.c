@@ -17,7 +17,8 @@ int mpm_log_to_stderr(enum mpm_log_level level)
     int status = MPM_OK;
 
     if (message > MPM_LOG_DEBUG)
-        return error_set(MPM_EINVAL, "mpm_log_to_stderr: %u is no level: 0 (off) to 3 (debug) are", message);
+        return error_set(MPM_EINVAL, "mpm_log_to_stderr: level is %u: it must be 0 (off) to 3 (debug)",
+                         message);
     log_set_level(level);
     for (unsigned node = 1; context_role() == ROLE_MAIN && !status && node < mpm_node_count(); node++)
         status = courier_post_one(node, MESSAGE_LOG_LEVEL, &message, sizeof message);

@@ -24,7 +24,7 @@ int loss_table_create(void)
     unsigned count = context_topology()->rank_count;
 
     if (!(losses = calloc(count, sizeof *losses)) || !(is_posted = calloc(count, sizeof *is_posted)))
-        return error_set(MPM_ENOMEM, "no memory for what is to be known of %u ranks", count);
+        return error_set(MPM_ENOMEM, "no memory for a table of %u ranks", count);
     return MPM_OK;
 }
 

@@ -52,7 +52,7 @@ int mpm_node_info(unsigned number, mpm_node *info)
     if (number >= mpm_node_count())
         return error_set(MPM_EINVAL, "there is no node %u: the run has %u", number, mpm_node_count());
     if (!info)
-        return error_set(MPM_EINVAL, "mpm_node_info: the place for the result is NULL");
+        return error_set(MPM_EINVAL, "mpm_node_info: the pointer for the result is NULL");
     node = &context.topology.nodes[number];
     memcpy(told.name, node->name, sizeof told.name);
     told.ranks = node->ranks;

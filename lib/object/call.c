@@ -146,7 +146,7 @@ static int reserve_request(struct arena *arena, uint32_t *reserved)
         *reserved = i;
         return MPM_OK;
     }
-    return error_set(MPM_ENOMEM, "a node cannot have more than %u calls under way", INDEX_SET_SIZE);
+    return error_set(MPM_ENOMEM, "a node can have at most %u calls under way", INDEX_SET_SIZE);
 }
 
 static enum request_state state_of(uint32_t word)
@@ -361,7 +361,7 @@ static int begin(const mpm_handle *handle, const struct invocation *invocation, 
     if (handle->home >= context_topology()->node_count)
         return error_set(MPM_EINVAL, "this is not a handle: there is no node %u", handle->home);
     if (request_size(invocation) > CALL_SIZE_LIMIT)
-        return error_set(MPM_ENOMEM, "a call with %zu bytes is too long for another node: at most %zu",
+        return error_set(MPM_ENOMEM, "a call of %zu bytes is too large for another node: at most %zu",
                          request_size(invocation), CALL_SIZE_LIMIT);
     if ((status = reserve_request(arena, &number)))
         return status;
@@ -446,7 +446,7 @@ double call_time_left_s(double timeout_s, uint64_t deadline_ns)
 static int say_silent(const mpm_handle *handle, const struct invocation *invocation, double waited_s)
 {
     return error_set(invocation->method->late_status,
-                     "node %u, where the %s is, has not answered within %.3g s", handle->home,
+                     "node %u, the home of the %s, has not answered within %.3g s", handle->home,
                      object_kind_name((enum object_kind)handle->kind), waited_s);
 }
 

@@ -93,7 +93,7 @@ static int say_contradiction(const struct method *method, size_t size)
 {
     const char *kind = object_kind_name(method->kind);
 
-    return error_set(MPM_EPROTOCOL, "\"%s\" of %s %s, with %zu bytes, contradicts itself", method->name,
+    return error_set(MPM_EPROTOCOL, "\"%s\" of %s %s, with %zu bytes, is inconsistent", method->name,
                      ARTICLE(kind), kind, size);
 }
 

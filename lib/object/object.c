@@ -160,7 +160,7 @@ int object_reserve(struct object **reserved)
         *reserved = object;
         return MPM_OK;
     }
-    return error_set(MPM_ENOMEM, "a node cannot have more than %u objects", MAX_RECORDS);
+    return error_set(MPM_ENOMEM, "a node can have at most %u objects", MAX_RECORDS);
 }
 
 mpm_handle object_next_handle(const struct object *object, enum object_kind kind)

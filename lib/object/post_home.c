@@ -70,7 +70,7 @@ int post_recall(struct object *object, const mpm_handle *handle)
     if (*find_recall(handle))
         return CALL_MUST_WAIT;
     if (!(recall = malloc(sizeof *recall)))
-        return error_set(MPM_ENOMEM, "no memory to have delegations given back");
+        return error_set(MPM_ENOMEM, "no memory to recall delegations");
     *recall = (struct recall){.next = recalls, .object = object, .handle = *handle};
     recalls = recall;
     message.handle = *handle;
@@ -125,7 +125,7 @@ static bool carry_out(const struct message_posted_group *group, const char *byte
     status = kind_of(group->handle.kind)->carries_out(&group->handle, bytes, group->size, group->count, done);
     if (status && status != CALL_MUST_WAIT) {
         lost += group->count - *done;
-        log_write(MPM_LOG_ERROR, "%llu posted operations cannot be done (%lu so far): %s",
+        log_write(MPM_LOG_ERROR, "%llu posted operations failed (%lu so far): %s",
                   (unsigned long long)(group->count - *done), lost, mpm_error());
     }
     return status != CALL_MUST_WAIT;

@@ -62,7 +62,8 @@ static int check_handles(const mpm_handle *handles, size_t count)
         if (!look_of(handles[i].kind))
             return error_set(
                 MPM_EINVAL,
-                "mpm_wait_any: handles[%zu] is not of a process, a connection, a queue or an event", i);
+                "mpm_wait_any: handles[%zu] is not a handle of a process, a connection, a queue or an event",
+                i);
         if (handles[i].home >= context_topology()->node_count)
             return error_set(MPM_EINVAL, "mpm_wait_any: handles[%zu] is not a handle: there is no node %u", i,
                              handles[i].home);
@@ -77,12 +78,12 @@ static int check(const mpm_handle *handles, size_t count, const size_t *ready, c
     if (context_role() == ROLE_NONE)
         return context_no_run("mpm_wait_any");
     if (!count)
-        return error_set(MPM_EINVAL, "mpm_wait_any: the count is 0: there is nothing to wait for");
+        return error_set(MPM_EINVAL, "mpm_wait_any: count is 0: give at least one handle");
     if (!handles || !ready || !ready_count)
-        return error_set(MPM_EINVAL, "mpm_wait_any: the place for the %s is NULL",
+        return error_set(MPM_EINVAL, "mpm_wait_any: the pointer for the %s is NULL",
                          !handles ? "handles"
                          : !ready ? "ready ones"
-                                  : "count of ready ones");
+                                  : "number of ready handles");
     return check_handles(handles, count);
 }
 
@@ -163,7 +164,10 @@ static int try_wait_any(struct object *unused, const mpm_handle *node, struct in
     for (size_t at = 0; at < invocation->tail_size; at += sizeof handle) {
         memcpy(&handle, (const char *)invocation->tail + at, sizeof handle);
         if (!look_of(handle.kind))
-            return error_set(MPM_EINVAL, "an object of kind %u cannot be waited for", handle.kind);
+            return error_set(
+                MPM_EINVAL,
+                "objects of kind %u cannot be waited for: processes, connections, queues and events can",
+                handle.kind);
         status = look_of(handle.kind)(&handle);
         if (status && status != CALL_MUST_WAIT)
             return status;
@@ -190,7 +194,7 @@ static const struct method looking = {OBJECT_NODE,
                                       .try = try_wait_any,
                                       .awaits_tail = true,
                                       .late_status = MPM_ETIMEDOUT,
-                                      .late_sentence = "none of the objects was ready in time"};
+                                      .late_sentence = "none of the objects was ready within the timeout"};
 
 /* Has all other nodes look: for timeout_s. */
 static int ask(struct waiting *waiting, double timeout_s)

@@ -69,10 +69,10 @@ static int process_main(struct process_record *record)
         thread_ref_take_args(spec->args, spec->size, &own);
     }
     if (function_find(&spec->target, &target)) {
-        log_write(MPM_LOG_ERROR, "a process cannot begin: %s", mpm_error());
+        log_write(MPM_LOG_ERROR, "a process cannot start: %s", mpm_error());
         return EXIT_FAILURE;
     }
-    log_write(MPM_LOG_INFO, "process %s begins: pid %d", process_name_in(record), (int)getpid());
+    log_write(MPM_LOG_INFO, "process %s starts: pid %d", process_name_in(record), (int)getpid());
     code = ((mpm_target *)target)(spec->size ? spec->args : NULL, spec->size);
     context_back_from_program(code);
     return code & 0xff;
@@ -106,7 +106,7 @@ static int choose_rank(unsigned *rank)
     }
     return has_one ? MPM_OK
                    : error_set(MPM_EFORKSERVER,
-                               "node %s cannot start a process: it has lost all of its fork server processes",
+                               "node %s cannot start a process: all of its fork server processes have died",
                                node->name);
 }
 
@@ -136,7 +136,7 @@ static int make_spec(const struct process_start *start, const void *args, size_t
     int status;
 
     if (size > SIZE_MAX - sizeof *spec)
-        return error_set(MPM_ENOMEM, "no arena can hold args of %zu bytes", size);
+        return error_set(MPM_ENOMEM, "args of %zu bytes are larger than any arena", size);
     if ((status = arena_alloc(context_arena(), sizeof *spec + size, process_own_number(), offset)))
         return status;
     spec = arena_at(context_arena(), *offset);
@@ -204,13 +204,13 @@ static int check_start(const void *args, size_t size, const mpm_process_options 
     if (context_role() == ROLE_NONE)
         return context_no_run("mpm_process_start");
     if (!args && size)
-        return error_set(MPM_EINVAL, "mpm_process_start: args of %zu bytes cannot be at NULL", size);
+        return error_set(MPM_EINVAL, "mpm_process_start: args is NULL, but its size is %zu bytes", size);
     if (options->place > context_topology()->node_count)
         return error_set(MPM_EINVAL, "mpm_process_start: there is no node %u: the run has %u",
                          options->place - 1, context_topology()->node_count);
     if (options->name && strlen(options->name) >= PROCESS_NAME_SIZE)
-        return error_set(MPM_EINVAL, "mpm_process_start: the name %s is longer than %d bytes", options->name,
-                         PROCESS_NAME_SIZE - 1);
+        return error_set(MPM_EINVAL, "mpm_process_start: the name %s must have at most %d bytes",
+                         options->name, PROCESS_NAME_SIZE - 1);
     return (status = context_check_not_ending("mpm_process_start")) ? status : context_check_whole();
 }
 
@@ -267,7 +267,7 @@ static int see_it_run(const mpm_handle *handle)
         return status;
     if ((status = mpm_process_close((mpm_process){*handle})))
         return status;
-    return error_set(MPM_ESYSTEM, "process %s cannot be forked on node %u: %s", look.about.name, handle->home,
+    return error_set(MPM_ESYSTEM, "cannot start process %s on node %u: %s", look.about.name, handle->home,
                      describe_fork_failure(look.fork_errno, &look.limits, why, sizeof why));
 }
 
@@ -296,11 +296,11 @@ int mpm_process_start(mpm_target *target, const void *args, size_t size, const m
     int status;
 
     if (size > PTRDIFF_MAX)
-        return error_set(MPM_ENOMEM,
-                         "mpm_process_start: no memory has %zu bytes, as the args are said to have", size);
+        return error_set(MPM_ENOMEM, "mpm_process_start: args cannot have %zu bytes: no memory is that large",
+                         size);
     if (!target || !process)
         return error_set(MPM_EINVAL, "mpm_process_start: the %s is NULL",
-                         target ? "place for the process" : "target");
+                         target ? "pointer for the process" : "target");
     if ((status = check_start(args, size, &chosen)) ||
         (status = function_name((function_pointer *)target, &start.target)))
         return status;

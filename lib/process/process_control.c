@@ -76,7 +76,7 @@ int process_try_close(struct object *unused, const mpm_handle *handle, struct in
         return MPM_OK;
     if ((status = process_find_record(handle, &record, &word)))
         return status; /* somebody else was faster */
-    return error_set(MPM_EBUSY, "process %llu of node %u still runs: join it before it is closed",
+    return error_set(MPM_EBUSY, "process %llu of node %u is still running: join it before you close it",
                      (unsigned long long)handle->place, handle->home);
 }
 

@@ -113,7 +113,7 @@ int process_late_join(struct object *unused, const mpm_handle *handle, struct in
     (void)unused;
     if (status && status != CALL_MUST_WAIT)
         return status;
-    return error_set(MPM_ETIMEDOUT, "process %s still runs after %g s", look.about.name,
+    return error_set(MPM_ETIMEDOUT, "process %s is still running after %g s", look.about.name,
                      invocation->timeout_s > 0 ? invocation->timeout_s : 0.0);
 }
 
@@ -164,7 +164,7 @@ int mpm_process_exitcode(mpm_process process, int *exitcode)
         (status = process_look(&process.handle, &look)))
         return status;
     if (look.state != PROCESS_ENDED)
-        return error_set(MPM_EBUSY, "process %s still runs: it has no exit code yet", look.about.name);
+        return error_set(MPM_EBUSY, "process %s is still running: it has no exit code yet", look.about.name);
     *exitcode = exit_code_of(&look);
     return MPM_OK;
 }
@@ -243,7 +243,7 @@ int mpm_active_children(mpm_process *processes, size_t room, size_t *count)
     if (context_role() == ROLE_NONE)
         return context_no_run("mpm_active_children");
     if ((room && !processes) || !count)
-        return error_set(MPM_EINVAL, "mpm_active_children: the place for the %s is NULL",
+        return error_set(MPM_EINVAL, "mpm_active_children: the pointer for the %s is NULL",
                          count ? "processes" : "count");
     for (unsigned node = 0; node < context_topology()->node_count; node++) {
         if (!atomic_load(&process_table_of(context_arena())->asked[node]))

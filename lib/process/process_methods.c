@@ -22,7 +22,7 @@ static struct eventcount *node_word(const mpm_handle *node)
 const struct method process_methods[PROCESS_METHODS] = {
     [PROCESS_LOOK] = {OBJECT_PROCESS, PROCESS_LOOK, "look", .out_size = sizeof(struct process_look),
                       .try = process_try_look, .sleeps_on = process_word, .late_status = MPM_ETIMEDOUT,
-                      .late_sentence = "the process was not forked in time"},
+                      .late_sentence = "the process was not started in time"},
     [PROCESS_JOIN] = {OBJECT_PROCESS, PROCESS_JOIN, "join", .out_size = sizeof(struct process_look),
                       .try = process_try_join, .sleeps_on = process_word, .is_timed = true,
                       .late_status = MPM_ETIMEDOUT, .late = process_late_join},

@@ -82,7 +82,7 @@ mpm_handle process_own_handle(void)
 
 int process_check_place(const char *call, const void *place)
 {
-    return place ? MPM_OK : error_set(MPM_EINVAL, "%s: the place for the result is NULL", call);
+    return place ? MPM_OK : error_set(MPM_EINVAL, "%s: the pointer for the result is NULL", call);
 }
 
 /* The record that a handle of this node names, and its word. MPM_EINVAL, MPM_ESTALE. */

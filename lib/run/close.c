@@ -32,7 +32,8 @@ static void *guard_main(void *unused)
         if (atomic_load(&has_closed) || eventcount_wait(&closed, seen, 0, clock_now_ns() + slice_ns))
             return NULL;
     }
-    log_write(MPM_LOG_ERROR, "MPI has not ended for %g s: a node is lost", trouble_node_timeout_s());
+    log_write(MPM_LOG_ERROR, "MPI_Finalize has not returned for %g s: a node is lost",
+              trouble_node_timeout_s());
     launcher_end_after_rank();
     _exit(EXIT_FAILURE);
 }

@@ -85,7 +85,7 @@ static void finalize_at_exit(void)
 int run_end_at_exit(void)
 {
     if (!ends_at_exit && atexit(finalize_at_exit))
-        return error_set(MPM_ENOMEM, "no memory for a function that exit() is to call");
+        return error_set(MPM_ENOMEM, "no memory to register a function with atexit()");
     ends_at_exit = true;
     return MPM_OK;
 }
@@ -100,7 +100,8 @@ int mpm_finalize(void)
     if (context_role() != ROLE_MAIN)
         return error_set(MPM_ESTATE, "mpm_finalize: there is no run, or this is not main");
     if ((caller = context_why_not_end()))
-        return error_set(MPM_ESTATE, "mpm_finalize: %s cannot end the run, which waits for it", caller);
+        return error_set(MPM_ESTATE, "mpm_finalize: %s cannot end the run, because the run waits for it",
+                         caller);
     if (atomic_exchange(&context.ending, true))
         return error_set(MPM_ESTATE, "mpm_finalize: another thread is ending the run");
     return end_run();

@@ -35,7 +35,7 @@ static int try_canary(void)
         _exit(0);
     }
     if (child < 0)
-        return error_set_errno(MPM_ESYSTEM, "a process cannot be forked");
+        return error_set_errno(MPM_ESYSTEM, "cannot fork a process");
     while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
         ; /* a program that ignores SIGCHLD gets ECHILD, when the child has ended */
     if (atomic_load(&context.area->canary) != (CANARY & UINT32_MAX))
@@ -81,7 +81,7 @@ int run_start_thread(pthread_t *thread, void *(*body)(void *))
     pthread_sigmask(SIG_SETMASK, &all, &before);
     failed = pthread_create(thread, NULL, body, NULL);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failed ? error_set(MPM_ESYSTEM, "a thread cannot be started: %s", strerror(failed)) : MPM_OK;
+    return failed ? error_set(MPM_ESYSTEM, "cannot start a thread: %s", strerror(failed)) : MPM_OK;
 }
 
 static void *watcher_main(void *unused)

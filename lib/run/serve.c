@@ -47,7 +47,6 @@ int run_serve(void)
     if (!run_close(false))
         exit(EXIT_SUCCESS);
     run_release_arena();
-    return error_set(
-        MPM_SERVED,
-        "this rank has served a run, which has ended: MPM_SERVED is no failure, and the program goes on");
+    return error_set(MPM_SERVED, "this rank has served a run, which has ended: MPM_SERVED is not a failure, "
+                                 "and the program continues");
 }

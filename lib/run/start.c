@@ -66,7 +66,7 @@ static int configure(const mpm_options *options)
                          context.config.arena_size, ARENA_MIN_SIZE);
     if (context.config.node_timeout_s && !(context.config.node_timeout_s >= CONFIG_LEAST_TIMEOUT_S))
         return error_set(MPM_EINVAL,
-                         "node_timeout_s is %g: it must be seconds from %g on, MPM_FOREVER, or 0 for %g",
+                         "node_timeout_s is %g: it must be at least %g seconds, MPM_FOREVER, or 0 for %g",
                          context.config.node_timeout_s, CONFIG_LEAST_TIMEOUT_S, NODE_TIMEOUT_S);
     return config_read(&context.config);
 }
@@ -129,10 +129,10 @@ static void warn_of_threads(unsigned threads)
 {
     if (threads > 1)
         log_write(MPM_LOG_ERROR,
-                  "%u other thread%s before mpm_init: workers and processes do not have them, so whatever "
+                  "%u other thread%s before mpm_init: workers and processes lack them, so code that "
                   "waits for one "
-                  "of them hangs there (as OpenMP does that was used before); call mpm_init first",
-                  threads - 1, threads == 2 ? " was there" : "s were there");
+                  "of them hangs in a worker (OpenMP does if it was used before); call mpm_init first",
+                  threads - 1, threads == 2 ? " was running" : "s were running");
 }
 
 static int start_courier(void)
@@ -205,9 +205,10 @@ int mpm_init(int *argc, char ***argv, const mpm_options *options)
     if (context_is_nobody)
         return context_no_run("mpm_init");
     if (context.runs)
-        return error_set(MPM_ESTATE, "mpm_init: the run has begun already");
+        return error_set(MPM_ESTATE, "mpm_init: the run has already begun");
     if (context.number && getpid() != context.pid && context.transport != &transport_solo)
-        return error_set(MPM_ESTATE, "mpm_init: this process was forked by a rank: MPI is not its own");
+        return error_set(MPM_ESTATE, "mpm_init: this process was forked by a rank, so it cannot use MPI: "
+                                     "call mpm_init in the rank itself");
     run_release_arena(); /* of the run before */
     forkserver_note_ignored_signals();
     forkserver_note_drain_signals(options && options->drain_at_signals);

@@ -76,7 +76,7 @@ static void on_node_lost(unsigned node)
     context_break(MPM_ENODELOST, sentence);
     if (context.is_main || (node && node != context.topology.node))
         return;
-    log_write(MPM_LOG_ERROR, "%s: the run ends here", sentence);
+    log_write(MPM_LOG_ERROR, "%s: the run ends on this node", sentence);
     run_end_processes();
 }
 

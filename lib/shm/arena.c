@@ -149,7 +149,7 @@ static int populate(struct arena *arena, uint64_t end)
         to = arena->size;
     if (populate_range((char *)arena + from, to - from))
         return error_set(MPM_ENOMEM,
-                         "the arena of %llu bytes cannot grow past %llu: the machine has no memory for it "
+                         "the arena of %llu bytes cannot grow past %llu: the machine has no more memory "
                          "(or its /dev/shm is full)",
                          (unsigned long long)arena->size, (unsigned long long)from);
     KILL_POINT();
@@ -304,7 +304,7 @@ static int append(struct arena *arena, uint64_t units, uint64_t word)
     struct block *block = block_at(arena, top);
 
     if (units > (arena->size - top) / UNIT)
-        return error_set(MPM_ENOMEM, "the arena of %llu bytes is full: MPMAP_ARENA makes it larger",
+        return error_set(MPM_ENOMEM, "the arena of %llu bytes is full: set a larger MPMAP_ARENA",
                          (unsigned long long)arena->size);
     if (populate(arena, top + units * UNIT))
         return MPM_ENOMEM;
@@ -345,9 +345,8 @@ int arena_alloc(struct arena *arena, size_t size, uint32_t owner, uint64_t *offs
     if ((status = thread_token_ensure()))
         return status;
     if (size > arena->size)
-        return error_set(MPM_ENOMEM,
-                         "%zu bytes do not fit into the arena of %llu: MPMAP_ARENA makes it larger", size,
-                         (unsigned long long)arena->size);
+        return error_set(MPM_ENOMEM, "%zu bytes do not fit into the arena of %llu: set a larger MPMAP_ARENA",
+                         size, (unsigned long long)arena->size);
     count_owned(arena, owner, 1);
     lock(arena);
     if ((block = find_free(arena, units)))
@@ -519,7 +518,8 @@ int arena_format(void *memory, size_t size, struct arena **arena)
         return error_set(MPM_EINVAL, "an arena of %zu bytes is too small: it needs at least %u", size,
                          ARENA_MIN_SIZE);
     if (populate_range(memory, POPULATE_STEP))
-        return error_set_errno(MPM_ENOMEM, "the arena of %zu bytes cannot have its first %llu", size,
+        return error_set_errno(MPM_ENOMEM,
+                               "cannot get memory for the first %2$llu bytes of the arena of %1$zu", size,
                                (unsigned long long)POPULATE_STEP);
     made->size = size / UNIT * UNIT;
     made->populated = POPULATE_STEP;
@@ -539,7 +539,7 @@ int arena_attach(void *memory, struct arena **arena)
     struct arena *there = memory;
 
     if (there->magic != ARENA_MAGIC)
-        return error_set(MPM_ESTATE, "the memory that this node's ranks should share holds no arena");
+        return error_set(MPM_ESTATE, "the memory that this node's ranks share does not hold an arena");
     thread_token_table_use(thread_tokens_of(there), grow_lives);
     *arena = there;
     return MPM_OK;
@@ -599,9 +599,9 @@ static int check_tiling(const struct arena *arena, size_t *free_blocks)
         uint64_t word = load_word(block);
 
         if (!WORD_UNITS(word) || at + WORD_UNITS(word) * UNIT > top)
-            return false_block(at, "has a size that cannot be");
+            return false_block(at, "has an impossible size");
         if (block->left_units != left_units)
-            return false_block(at, "has a false tag");
+            return false_block(at, "has a wrong tag");
         if (left_is_free && !WORD_USED(word))
             return false_block(at, "is free and not merged with the free one to its left");
         left = at;
@@ -609,7 +609,7 @@ static int check_tiling(const struct arena *arena, size_t *free_blocks)
         left_is_free = !WORD_USED(word);
         *free_blocks += left_is_free;
     }
-    return arena->last == left ? MPM_OK : false_block(arena->last, "is taken for the last one");
+    return arena->last == left ? MPM_OK : false_block(arena->last, "is recorded as the last one, but is not");
 }
 
 /* Checks that a list holds free blocks of its sizes, linked both ways, and takes them off the count. */
@@ -621,11 +621,11 @@ static int check_list(const struct arena *arena, unsigned bin, size_t *unlisted)
         uint64_t word = load_word(block_at(arena, at));
 
         if (WORD_USED(word) || bin_of(WORD_UNITS(word)) != bin)
-            return false_block(at, "is in a list where it does not belong");
+            return false_block(at, "is in the wrong free list");
         if (block_at(arena, at)->previous != previous)
-            return false_block(at, "does not know its neighbour in its list");
+            return false_block(at, "does not point back at its neighbour in its list");
         if (!(*unlisted)--)
-            return false_block(at, "is listed, though all free blocks are listed already");
+            return false_block(at, "is listed twice, or is not free");
     }
     return MPM_OK;
 }

@@ -181,7 +181,7 @@ int ring_put(struct ring *ring, struct arena *arena, const void *messages, size_
     int status = MPM_OK;
 
     if (size > SIZE_LIMIT)
-        return error_set(MPM_ENOMEM, "a message of %zu bytes is longer than any arena", size);
+        return error_set(MPM_ENOMEM, "a message of %zu bytes is larger than any arena", size);
     if (count == 1 && ring_put_at_once(ring, arena, messages, size)) {
         *put = 1;
         return MPM_OK;

@@ -40,9 +40,9 @@
 #define LOOK_NS                               1000000 /* between two looks for a place where there is none */
 #define LOOKS_A_SENTENCE                      500u
 #define MOST_LOOKS                            1000u /* by who can be told that there is none */
-#define NO_PLACE                                                                                      \
-    "%u threads of this node's processes use its arena, and there is room for no more: a larger one " \
-    "(MPMAP_ARENA) has "                                                                              \
+#define NO_PLACE                                                                                          \
+    "%u threads of this node's processes use its arena, which is the most it has room for: a larger one " \
+    "(MPMAP_ARENA) has "                                                                                  \
     "room for more"
 
 enum place_state { PLACE_NEW, PLACE_MAKING, PLACE_MADE };
@@ -251,7 +251,8 @@ static bool begin_in(unsigned most)
 
     for (unsigned looks = 1; !(has_begun = try_begin()) && looks != most; looks++) {
         if (!most && looks % LOOKS_A_SENTENCE == 0)
-            log_write(MPM_LOG_ERROR, NO_PLACE ": one waits for another to end", thread_token_room());
+            log_write(MPM_LOG_ERROR, NO_PLACE ": a thread now waits for another one to end",
+                      thread_token_room());
         nanosleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);
     }
     errno = saved_errno;

@@ -94,7 +94,7 @@ static int check_slice(struct numbers *array, uint64_t first, uint64_t count)
 {
     if (first <= array->length && count <= array->length - first)
         return MPM_OK;
-    return error_set(MPM_EINVAL, "%llu numbers from index %llu on are out of range: the array has %llu",
+    return error_set(MPM_EINVAL, "%llu numbers from index %llu are out of range: the array has %llu",
                      (unsigned long long)count, (unsigned long long)first, (unsigned long long)array->length);
 }
 

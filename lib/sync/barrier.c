@@ -77,9 +77,8 @@ static void break_barrier(struct draft *draft)
 
 static int say_broken(void)
 {
-    return error_set(MPM_EBROKEN,
-                     "the barrier is broken: a party's time was up, it died, its action failed, or "
-                     "somebody has aborted or reset it");
+    return error_set(MPM_EBROKEN, "the barrier is broken: a party timed out or died, the action failed, or "
+                                  "it was aborted or reset");
 }
 
 static void drop_dead(struct draft *draft)
@@ -141,7 +140,8 @@ static int wait_for_others(struct draft *draft, struct state_request *request, s
     return is_of_round(waiter) ? CALL_MUST_WAIT : finish(draft, waiter, reply);
 }
 
-static const char late_sentence[] = "not all parties were at the barrier within the time: it is broken now";
+static const char late_sentence[] =
+    "not all parties arrived at the barrier within the timeout: it is broken now";
 
 static bool round_acts(const struct draft *draft)
 {
@@ -285,7 +285,8 @@ static int make_action(const mpm_barrier_options *options, uint64_t *block)
     int status;
 
     if (options->size > MPM_ACTION_MAX_SIZE || (options->size && !options->args))
-        return error_set(MPM_EINVAL, "mpm_barrier_create: args of %zu bytes at %p: at most %d bytes",
+        return error_set(MPM_EINVAL,
+                         "mpm_barrier_create: args of %zu bytes at %p: at most %d bytes are allowed",
                          options->size, options->args, MPM_ACTION_MAX_SIZE);
     if ((status = function_name((function_pointer *)options->action, &function)) ||
         (status = arena_alloc(context_arena(), sizeof *action + options->size, process_own_number(), block)))
@@ -306,7 +307,7 @@ int mpm_barrier_create(unsigned parties, const mpm_barrier_options *options, mpm
     if ((status = state_check_make("mpm_barrier_create", barrier)))
         return status;
     if (!parties || parties > MPM_BARRIER_MAX_PARTIES)
-        return error_set(MPM_EINVAL, "mpm_barrier_create: %u parties: 1 to %d can meet", parties,
+        return error_set(MPM_EINVAL, "mpm_barrier_create: %u parties: it must be 1 to %d", parties,
                          MPM_BARRIER_MAX_PARTIES);
     if (options && options->action && (status = make_action(options, &initial.argument)))
         return status;
@@ -392,7 +393,7 @@ int mpm_barrier_parties(mpm_barrier barrier, unsigned *parties)
     int status;
 
     if (!parties)
-        return error_set(MPM_EINVAL, "mpm_barrier_parties: the place for the number is NULL");
+        return error_set(MPM_EINVAL, "mpm_barrier_parties: the pointer for the number is NULL");
     if (!(status = state_invoke_number(&barrier.handle, &methods[BARRIER_LOOK], &reply)))
         *parties = (unsigned)(reply >> 32);
     return status;
@@ -404,7 +405,7 @@ int mpm_barrier_waiting(mpm_barrier barrier, unsigned *count)
     int status;
 
     if (!count)
-        return error_set(MPM_EINVAL, "mpm_barrier_waiting: the place for the number is NULL");
+        return error_set(MPM_EINVAL, "mpm_barrier_waiting: the pointer for the number is NULL");
     if (!(status = state_invoke_number(&barrier.handle, &methods[BARRIER_LOOK], &reply)))
         *count = (unsigned)((reply & UINT32_MAX) >> 1);
     return status;
@@ -416,7 +417,7 @@ int mpm_barrier_is_broken(mpm_barrier barrier, bool *is_broken)
     int status;
 
     if (!is_broken)
-        return error_set(MPM_EINVAL, "mpm_barrier_is_broken: the place for the reply is NULL");
+        return error_set(MPM_EINVAL, "mpm_barrier_is_broken: the pointer for the answer is NULL");
     if (!(status = state_invoke_number(&barrier.handle, &methods[BARRIER_LOOK], &reply)))
         *is_broken = reply & 1;
     return status;

@@ -228,7 +228,7 @@ static int make_block(struct object *object, size_t size)
     bytes->size = size;
     bytes->second = (size + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT;
     if (size > SIZE_MAX / 4)
-        return error_set(MPM_ENOMEM, "mpm_bytes_create: %zu bytes are more than any memory holds", size);
+        return error_set(MPM_ENOMEM, "mpm_bytes_create: %zu bytes are more than any memory can hold", size);
     object_set_unclean(object);
     KILL_POINT();
     if ((status = arena_alloc(context_arena(), 2 * bytes->second, object_owner(object, 0), &bytes->block)))
@@ -246,7 +246,7 @@ int mpm_bytes_create(size_t size, const void *initial, mpm_bytes *bytes)
     if (context_role() == ROLE_NONE)
         return context_no_run("mpm_bytes_create");
     if (!bytes)
-        return error_set(MPM_EINVAL, "mpm_bytes_create: the place for the value is NULL");
+        return error_set(MPM_EINVAL, "mpm_bytes_create: the pointer for the value is NULL");
     if ((status = object_reserve(&object)))
         return status;
     if ((status = make_block(object, size))) {
@@ -283,7 +283,7 @@ static int update(mpm_bytes bytes, unsigned verb, const void *expected, const vo
     int status;
 
     if (size > CALL_LIMIT && !object_is_home(&bytes.handle))
-        return error_set(MPM_ENOMEM, "a value of %zu bytes is too long for another node: at most %zu", size,
+        return error_set(MPM_ENOMEM, "a value of %zu bytes is too large for another node: at most %zu", size,
                          CALL_LIMIT);
     if (!(status = invoke(&bytes.handle, &invocation, 0)) && before && invocation.size != size)
         return error_set(MPM_EPROTOCOL, "node %u answered with %zu bytes of a value, not %zu",
@@ -293,7 +293,7 @@ static int update(mpm_bytes bytes, unsigned verb, const void *expected, const vo
 
 static int missing(const char *call)
 {
-    return error_set(MPM_EINVAL, "%s: a pointer that it needs is NULL", call);
+    return error_set(MPM_EINVAL, "%s: a required pointer is NULL", call);
 }
 
 int mpm_bytes_destroy(mpm_bytes bytes)

@@ -191,8 +191,7 @@ static int try_destroy(struct object *object, const mpm_handle *handle, struct i
 
 static const struct method methods[] = {
     {OBJECT_CONDITION, CONDITION_WAIT, "wait", STATE_METHOD_BY(try_wait), .is_interruptible = true,
-     .late_status = MPM_ETIMEDOUT,
-     .late_sentence = "the condition was not notified for as long as the call may wait"},
+     .late_status = MPM_ETIMEDOUT, .late_sentence = "the condition was not notified within the timeout"},
     {OBJECT_CONDITION, CONDITION_LEAVE, "leave", STATE_METHOD(.step = leave)},
     {OBJECT_CONDITION, CONDITION_NOTIFY, "notify", STATE_METHOD_BY(try_notify)},
     {OBJECT_CONDITION, CONDITION_DESTROY, "destroy", .try = try_destroy},
@@ -282,7 +281,8 @@ static int end_wait(mpm_condition condition, int status)
     if (!left && reply >> 1 > 1)
         left = lock_deepen(&condition.lock, reply >> 1);
     if (regained)
-        return error_set(MPM_EOWNERDIED, "who had the condition's lock has died: the caller has it now");
+        return error_set(MPM_EOWNERDIED,
+                         "the holder of the condition's lock has died: the caller holds it now");
     if (left || ((status == MPM_ETIMEDOUT || status == MPM_EINTERRUPTED) && reply & 1))
         return left;
     if (status == MPM_EINTERRUPTED)
@@ -337,7 +337,7 @@ int mpm_condition_wait_for(mpm_condition condition, mpm_predicate *predicate, vo
 
         if (deadline_ns != CLOCK_FOREVER) {
             if ((now_ns = clock_now_ns()) >= deadline_ns)
-                return error_set(MPM_ETIMEDOUT, "what is waited for was not so within %g s", timeout_s);
+                return error_set(MPM_ETIMEDOUT, "the predicate did not become true within %g s", timeout_s);
             left_s = (double)(deadline_ns - now_ns) * 1e-9;
         }
         if ((status = mpm_condition_wait(condition, left_s)) && status != MPM_ETIMEDOUT)

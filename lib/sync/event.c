@@ -73,7 +73,7 @@ static const struct method methods[] = {
     {OBJECT_EVENT, EVENT_LOOK_IN_TIME, "look in time", STATE_METHOD(.step = look), .is_timed = true,
      .late_status = MPM_ETIMEDOUT},
     {OBJECT_EVENT, EVENT_WAIT, "wait", STATE_METHOD(.step = wait_until_set), .is_timed = true,
-     .late_status = MPM_ETIMEDOUT, .late_sentence = "the event was not set for as long as the call may wait"},
+     .late_status = MPM_ETIMEDOUT, .late_sentence = "the event was not set within the timeout"},
     {OBJECT_EVENT, EVENT_DESTROY, "destroy", .try = state_try_destroy},
 };
 const struct kind event_kind = {OBJECT_EVENT, methods, sizeof methods / sizeof *methods,
@@ -109,7 +109,7 @@ int mpm_event_is_set(mpm_event event, bool *is_set)
     int status;
 
     if (!is_set)
-        return error_set(MPM_EINVAL, "mpm_event_is_set: the place for the reply is NULL");
+        return error_set(MPM_EINVAL, "mpm_event_is_set: the pointer for the answer is NULL");
     if (!(status = state_invoke_number(&event.handle, &methods[EVENT_LOOK], &reply)))
         *is_set = reply & 1;
     return status;

@@ -63,7 +63,7 @@ static int check_places(const char *call, void **message, const size_t *size)
 {
     if (message && size)
         return MPM_OK;
-    return error_set(MPM_EINVAL, "%s: the place for the %s is NULL", call, message ? "size" : "message");
+    return error_set(MPM_EINVAL, "%s: the pointer for the %s is NULL", call, message ? "size" : "message");
 }
 
 int mpm_queue_get_alloc(mpm_queue queue, double timeout_s, void **message, size_t *size)

@@ -36,10 +36,10 @@ static bool is_callers(const struct draft *draft)
 
 static int say_died(const struct thread_ref *owner)
 {
-    return error_set(
-        MPM_EOWNERDIED,
-        "process %u of node %u died with the lock: the caller has it now, and perhaps repairs to do",
-        owner->number, owner->node);
+    return error_set(MPM_EOWNERDIED,
+                     "process %u of node %u died holding the lock: the caller holds it now, and must check "
+                     "what it protects",
+                     owner->number, owner->node);
 }
 
 /* Whether it is the lock that is meant, and not another's in the same object record. */
@@ -47,7 +47,7 @@ static int check_parent(const struct draft *draft, const struct state_request *r
 {
     if (object_is_same(&draft->state->lock, &request->lock))
         return MPM_OK;
-    return error_set(MPM_ESTALE, "the lock is not there any more");
+    return error_set(MPM_ESTALE, "the lock was destroyed");
 }
 
 static int take(struct draft *draft, struct state_reply *reply)
@@ -73,8 +73,7 @@ static int acquire(struct draft *draft, struct state_request *request, struct st
         return status;
     if ((state->flags & COUNTS) && is_callers(draft)) {
         if (state->depth == UINT32_MAX)
-            return error_set(MPM_EINVAL, "the lock was acquired %u times: that is all it can count",
-                             UINT32_MAX);
+            return error_set(MPM_EINVAL, "the lock was acquired %u times, the most it can count", UINT32_MAX);
         state->depth++;
         draft->is_changed = true;
         return MPM_OK;
@@ -107,8 +106,7 @@ static int release(struct draft *draft, struct state_request *request, struct st
     if (draft->state->value)
         return error_set(MPM_EINVAL, "the lock is free: there is nothing to release");
     if ((draft->state->flags & COUNTS) && !is_callers(draft))
-        return error_set(MPM_EINVAL,
-                         "the lock is not the calling thread's to release: process %u of node %u has it",
+        return error_set(MPM_EINVAL, "the calling thread does not hold the lock: process %u of node %u does",
                          draft->state->owner.number, draft->state->owner.node);
     draft->is_changed = true;
     if (!--draft->state->depth)
@@ -120,7 +118,7 @@ int lock_look(struct draft *draft, struct state_request *request, struct state_r
 {
     (void)request;
     if (!is_callers(draft))
-        return error_set(MPM_EINVAL, "the calling thread does not have the condition's lock");
+        return error_set(MPM_EINVAL, "the calling thread does not hold the condition's lock");
     reply->number = draft->state->depth;
     return MPM_OK;
 }
@@ -138,7 +136,7 @@ static int deepen(struct draft *draft, struct state_request *request, struct sta
 {
     (void)reply;
     if (!is_callers(draft))
-        return error_set(MPM_EINVAL, "the calling thread does not have the lock");
+        return error_set(MPM_EINVAL, "the calling thread does not hold the lock");
     draft->state->depth = (uint32_t)request->number;
     draft->is_changed = true;
     return MPM_OK;
@@ -158,7 +156,7 @@ static int inspect(struct draft *draft, struct state_request *request, struct st
     return MPM_OK;
 }
 
-static const char late_sentence[] = "the lock was held by others for as long as the call may wait";
+static const char late_sentence[] = "the lock was held by others for the whole timeout";
 
 static int leave(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {
@@ -362,7 +360,7 @@ static int inspect_any(const mpm_handle *lock, mpm_lock_state *state)
     int status;
 
     if (!state)
-        return error_set(MPM_EINVAL, "the place for the state of a lock is NULL");
+        return error_set(MPM_EINVAL, "the pointer for the state of a lock is NULL");
     if ((status = state_invoke(lock, &methods[LOCK_INSPECT], NULL, 0, &reply)))
         return status;
     *state = (mpm_lock_state){.is_held = (uint32_t)reply.number,

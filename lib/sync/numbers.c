@@ -37,7 +37,7 @@ static const char *name_of(enum object_kind kind)
 
 int numbers_missing(const char *call)
 {
-    return error_set(MPM_EINVAL, "%s: a pointer that it needs is NULL", call);
+    return error_set(MPM_EINVAL, "%s: a required pointer is NULL", call);
 }
 
 int numbers_check_handle(mpm_handle handle, enum object_kind kind)
@@ -55,7 +55,7 @@ int numbers_find_object(const mpm_handle *handle, enum object_kind kind, struct 
     if ((status = object_find(&name, kind, object)))
         return status;
     if (((struct numbers *)(*object)->body)->place != handle->place)
-        return error_set(MPM_EINVAL, "this is not a handle of %s: it tells another type than that has",
+        return error_set(MPM_EINVAL, "this is not a handle of %s: its type is not that of the object",
                          name_of(kind));
     return MPM_OK;
 }
@@ -94,7 +94,7 @@ static int make_block(struct object *object, struct numbers *numbers)
     int status;
 
     if (__builtin_mul_overflow(numbers->length, mpm_type_size(numbers->type), &size))
-        return error_set(MPM_ENOMEM, "%zu numbers of type %s are more than any memory holds",
+        return error_set(MPM_ENOMEM, "%zu numbers of type %s are more than any memory can hold",
                          (size_t)numbers->length, mpm_type_name(numbers->type));
     object_set_unclean(object);
     KILL_POINT();
@@ -150,7 +150,7 @@ int numbers_create(const char *call, enum object_kind kind, mpm_type type, size_
     if (!handle)
         return numbers_missing(call);
     if (!mpm_type_size(type))
-        return error_set(MPM_EINVAL, "%s: %u is no type of a number: types are MPM_I8 to MPM_F64", call,
+        return error_set(MPM_EINVAL, "%s: %u is not a number type: use one of MPM_I8 to MPM_F64", call,
                          (unsigned)type);
     return make(kind, type, length, initial, handle);
 }
@@ -338,8 +338,7 @@ int numbers_carry_out(const mpm_handle *handle, const void *bytes, size_t size, 
     for (*done = 0; *done < count; ++*done) {
         memcpy(&update, (const char *)bytes + *done * size, size);
         if (!numbers_update_makes_sense(handle, &invocation))
-            return error_set(MPM_EPROTOCOL, "an update of a number is of kind %u, which there is not",
-                             update.op);
+            return error_set(MPM_EPROTOCOL, "an update of a number is of unknown kind %u", update.op);
         if ((status = numbers_find_object(handle, (enum object_kind)handle->kind, &object)) ||
             (status = numbers_try_update(object, handle, &invocation)))
             return status;

@@ -101,7 +101,7 @@ static int find_lock(const mpm_handle *handle, bool makes, double timeout_s, mpm
     if (!context_topology()->node_count)
         return context_no_run(NULL);
     if (!can_have_lock(handle))
-        return error_set(MPM_EINVAL, "this is not a handle of what has a lock of its own");
+        return error_set(MPM_EINVAL, "this is not a handle of a value, array or bytes, which have a lock");
     invocation.method = &kind_of(handle->kind)->methods[makes ? OWN_LOCK_MAKE : OWN_LOCK_FIND];
     return invoke(handle, &invocation, timeout_s);
 }
@@ -141,7 +141,7 @@ static int use(const mpm_handle *handle, use_lock *way, bool makes, double timeo
     if ((status = find_lock(handle, makes, timeout_s, &kept->lock)))
         return status;
     if (!kept->lock.kind)
-        return error_set(MPM_EINVAL, "the calling thread does not have the lock, which nobody has asked for");
+        return error_set(MPM_EINVAL, "the calling thread does not hold the lock, which was never acquired");
     kept->parent = *handle;
     return way(&kept->lock, handle, call_time_left_s(timeout_s, deadline_ns));
 }

@@ -212,7 +212,7 @@ int pipe_try_send(struct object *object, const mpm_handle *handle, struct invoca
 
 int pipe_too_small(size_t size, size_t room)
 {
-    return error_set(MPM_ETOOSMALL, "the next message has %zu bytes, and there is room for %zu", size, room);
+    return error_set(MPM_ETOOSMALL, "the next message has %zu bytes, but the buffer has %zu", size, room);
 }
 
 static int check_receiving(const struct pipe *pipe, const struct pipe_use *use)
@@ -233,7 +233,7 @@ static int look_for_message(const struct pipe *pipe, const struct pipe_use *use)
         return CALL_MUST_WAIT;
     if (!ring_is_empty(ring))
         return MPM_OK;
-    return error_set(MPM_EEOF, "the other end of the pipe is closed or gone, and all was received");
+    return error_set(MPM_EEOF, "the other end of the pipe is closed or gone, and all messages were received");
 }
 
 static int take_exactly(struct ring *ring, void *message, size_t wanted, size_t *size)
@@ -527,7 +527,7 @@ static int find_nothing(const mpm_handle *handle, enum object_kind kind, struct 
     return MPM_OK;
 }
 
-#define NO_MESSAGE "no message came for as long as the call may wait"
+#define NO_MESSAGE "no message came within the timeout"
 
 const struct method pipe_methods[PIPE_METHODS] = {
     [PIPE_SEND] = {OBJECT_PIPE, PIPE_SEND, "send", .in_size = sizeof(struct pipe_send_in), .tail_unit = 1,
@@ -590,7 +590,7 @@ int mpm_pipe_create(enum mpm_pipe_direction direction, mpm_connection *a, mpm_co
                          "mpm_pipe_create: the direction is %d: it must be MPM_DUPLEX or MPM_ONEWAY",
                          (int)direction);
     if (!a || !b)
-        return error_set(MPM_EINVAL, "mpm_pipe_create: the place for %s end is NULL",
+        return error_set(MPM_EINVAL, "mpm_pipe_create: the pointer for %s end is NULL",
                          a ? "the second" : "the first");
     if ((status = object_reserve(&object)))
         return status;
@@ -616,7 +616,8 @@ int mpm_connection_send(mpm_connection connection, const void *message, size_t s
     int status;
 
     if (size && !message)
-        return error_set(MPM_EINVAL, "mpm_connection_send: a message of %zu bytes cannot be at NULL", size);
+        return error_set(MPM_EINVAL, "mpm_connection_send: the message is NULL, but its size is %zu bytes",
+                         size);
     if ((status = split_for_own(&connection.handle, &handle, &send.use)))
         return status;
     if (object_is_home(&handle))
@@ -637,7 +638,7 @@ static int receive(mpm_connection connection, struct pipe_receive_in *receive, d
     int status;
 
     if (receive->room && !message)
-        return error_set(MPM_EINVAL, "mpm_connection_recv: the room of %zu bytes is at NULL",
+        return error_set(MPM_EINVAL, "mpm_connection_recv: the buffer is NULL, but its size is %zu bytes",
                          (size_t)receive->room);
     if ((status = split_for_own(&connection.handle, &handle, &receive->use)))
         return status;
@@ -672,7 +673,7 @@ int mpm_connection_poll(mpm_connection connection, double timeout_s, bool *is_re
     int status;
 
     if (!is_ready)
-        return error_set(MPM_EINVAL, "mpm_connection_poll: the place for the reply is NULL");
+        return error_set(MPM_EINVAL, "mpm_connection_poll: the pointer for the answer is NULL");
     if ((status = split_for_own(&connection.handle, &handle, &use)))
         return status;
     status = use_pipe(&handle, PIPE_POLL, &use, timeout_s);

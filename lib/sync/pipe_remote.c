@@ -31,7 +31,7 @@
 
 static int say_wrong_piece(size_t size)
 {
-    return error_set(MPM_EPROTOCOL, "a piece of %zu bytes is not what the message has left", size);
+    return error_set(MPM_EPROTOCOL, "a piece of %zu bytes does not fit the rest of its message", size);
 }
 
 /* Ends a transfer if it is there. */
@@ -80,7 +80,7 @@ int pipe_late_send(struct object *object, const mpm_handle *handle, struct invoc
     (void)object;
     if (invocation->is_served)
         pipe_undo_send(handle, invocation, false);
-    return error_set(MPM_ETIMEDOUT, "the pipe was full for as long as the call may wait");
+    return error_set(MPM_ETIMEDOUT, "the pipe was full for the whole timeout");
 }
 
 /* MPM_ETOOSMALL with `size` if it has more than `room` bytes. */

@@ -153,9 +153,9 @@ static int try_put(struct object *object, const mpm_handle *handle, struct invoc
 static int say_too_small(const struct get_in *get, const struct get_out *got)
 {
     if (get->count)
-        return error_set(MPM_ETOOSMALL, "the first message has %zu bytes, not %zu: get it alone",
+        return error_set(MPM_ETOOSMALL, "the first message has %zu bytes, not %zu: get it with mpm_queue_get",
                          (size_t)got->first_size, (size_t)get->size);
-    return error_set(MPM_ETOOSMALL, "the first message has %zu bytes, and there is room for %zu",
+    return error_set(MPM_ETOOSMALL, "the first message has %zu bytes, but the buffer has %zu",
                      (size_t)got->first_size, (size_t)get->size);
 }
 
@@ -266,8 +266,9 @@ static int try_task_done(struct object *object, const mpm_handle *handle, struct
     if (done < (got = ring_got_count(&queue->ring)))
         atomic_store_explicit(&queue->done, done + 1, memory_order_release);
     else
-        status = error_set(MPM_EINVAL, "task_done once too often: %llu messages were got, and all are done",
-                           (unsigned long long)got);
+        status = error_set(
+            MPM_EINVAL, "mpm_queue_task_done called too often: %llu messages were received, and all are done",
+            (unsigned long long)got);
     robust_mutex_unlock(&object->mutex);
     if (!status) {
         object_fence_after_unlock();
@@ -388,7 +389,7 @@ static void grant(struct object *object, const mpm_handle *handle)
 
 static int say_behind(const mpm_handle *handle)
 {
-    return error_set(MPM_ENOMEM, "node %u has no memory yet for messages that were put into the queue before",
+    return error_set(MPM_ENOMEM, "node %u has no memory yet for messages put into the queue earlier",
                      handle->home);
 }
 
@@ -536,16 +537,16 @@ static const struct method methods[] = {
                    .out_size = sizeof(uint64_t), .makes_sense = put_makes_sense, .try = try_put,
                    .serve = serve_put, .wait = WAIT_ROOM, .is_ready = may_put, .amount = room,
                    .side = putting_side, .is_timed = true, .late_status = MPM_EFULL,
-                   .late_sentence = "the queue was full for as long as the call may wait"},
+                   .late_sentence = "the queue was full for the whole timeout"},
     [QUEUE_GET] = {OBJECT_QUEUE, QUEUE_GET, "get", .in_size = sizeof(struct get_in),
                    .out_size = sizeof(struct get_out), .has_more = true, .makes_sense = get_makes_sense,
                    .try = try_get, .serve = serve_get, .wait = WAIT_MESSAGE, .is_ready = may_get,
                    .amount = messages, .side = getting_side, .is_timed = true, .late_status = MPM_EEMPTY,
-                   .late_sentence = "the queue was empty for as long as the call may wait", .undo = undo_get,
+                   .late_sentence = "the queue was empty for the whole timeout", .undo = undo_get,
                    .gives = true},
     [QUEUE_JOIN] = {OBJECT_QUEUE, QUEUE_JOIN, "join", .try = try_join, .serve = serve_join, .wait = WAIT_DONE,
                     .is_ready = may_join, .is_timed = true, .late_status = MPM_ETIMEDOUT,
-                    .late_sentence = "messages of the queue were not done for as long as the call may wait"},
+                    .late_sentence = "not all messages of the queue were done within the timeout"},
     [QUEUE_LOOK] = {OBJECT_QUEUE, QUEUE_LOOK, "look", .out_size = sizeof(struct look_out), .try = try_look},
     [QUEUE_CLOSE] = {OBJECT_QUEUE, QUEUE_CLOSE, "close", .try = try_close, .serve = serve_close,
                      .by_courier = true},
@@ -591,7 +592,7 @@ static int put_remote(const mpm_handle *handle, const struct put_in *put, const 
     int status = MPM_OK;
 
     if (put->size > FRAME_LIMIT)
-        return error_set(MPM_ENOMEM, "a message of %zu bytes is too long for another node: at most %zu",
+        return error_set(MPM_ENOMEM, "a message of %zu bytes is too large for another node: at most %zu",
                          (size_t)put->size, FRAME_LIMIT);
     if (put->size <= POST_LIMIT && put->count <= POST_LIMIT && put->size * put->count <= POST_LIMIT &&
         post_operation(handle, OBJECT_QUEUE, 0, messages, put->size, put->count)) {
@@ -619,7 +620,7 @@ static int get_remote(const mpm_handle *handle, struct invocation *invocation, d
         if (status != MPM_ETOOSMALL || got->first_size > room)
             break;
         if (got->first_size > FRAME_LIMIT)
-            return error_set(MPM_ENOMEM, "a message of %zu bytes is too long for another node: at most %zu",
+            return error_set(MPM_ENOMEM, "a message of %zu bytes is too large for another node: at most %zu",
                              (size_t)got->first_size, FRAME_LIMIT);
         get->size = got->first_size;
     }
@@ -638,7 +639,7 @@ static int get_many_remote(const mpm_handle *handle, struct invocation *whole, d
     int status;
 
     if (get->size > FRAME_LIMIT)
-        return error_set(MPM_EINVAL, "messages of %zu bytes are too long for another node: at most %zu",
+        return error_set(MPM_EINVAL, "messages of %zu bytes are too large for another node: at most %zu",
                          (size_t)get->size, FRAME_LIMIT);
     if (!most)
         most = 1;
@@ -721,7 +722,7 @@ int mpm_queue_create(const mpm_queue_options *options, mpm_queue *queue)
     if (context_role() == ROLE_NONE)
         return context_no_run("mpm_queue_create");
     if (!queue)
-        return error_set(MPM_EINVAL, "mpm_queue_create: the place for the queue is NULL");
+        return error_set(MPM_EINVAL, "mpm_queue_create: the pointer for the queue is NULL");
     if ((status = object_reserve(&object)))
         return status;
     ring_create(&queue_of(object)->ring, object_owner(object, 0), options ? options->maxsize : 0);
@@ -757,7 +758,8 @@ int mpm_queue_put_many(mpm_queue queue, const void *messages, size_t size, size_
     if (put)
         *put = 0;
     if (size && count && (!messages || count > SIZE_MAX / size))
-        return error_set(MPM_EINVAL, "%zu messages of %zu bytes cannot stand at %p", count, size, messages);
+        return error_set(MPM_EINVAL, "%zu messages of %zu bytes do not fit into memory at %p", count, size,
+                         messages);
     if (!count)
         status = look_at(&queue.handle, &look);
     else if (object_is_home(&queue.handle))
@@ -793,7 +795,7 @@ int mpm_queue_get(mpm_queue queue, double timeout_s, void *message, size_t room,
     size_t unused;
 
     if (room && !message)
-        return error_set(MPM_EINVAL, "mpm_queue_get: the room of %zu bytes is at NULL", room);
+        return error_set(MPM_EINVAL, "mpm_queue_get: the buffer is NULL, but its size is %zu bytes", room);
     if (get_at_once(&queue.handle, message, room, size ? size : &unused))
         return MPM_OK;
     return get_slowly(&queue.handle, timeout_s, message, room, size);
@@ -813,7 +815,8 @@ int mpm_queue_get_many(mpm_queue queue, size_t size, size_t count, double timeou
     int status;
 
     if (size && count && (!messages || count > SIZE_MAX / size))
-        return error_set(MPM_EINVAL, "%zu messages of %zu bytes cannot stand at %p", count, size, messages);
+        return error_set(MPM_EINVAL, "%zu messages of %zu bytes do not fit into memory at %p", count, size,
+                         messages);
     if (!count)
         status = look_at(&queue.handle, &look);
     else if (object_is_home(&queue.handle))
@@ -842,7 +845,7 @@ int mpm_queue_size(mpm_queue queue, size_t *messages)
     int status;
 
     if (!messages)
-        return error_set(MPM_EINVAL, "mpm_queue_size: the place for the size is NULL");
+        return error_set(MPM_EINVAL, "mpm_queue_size: the pointer for the size is NULL");
     if (!(status = look_at(&queue.handle, &look)))
         *messages = look.size;
     return status;
@@ -854,7 +857,7 @@ int mpm_queue_is_empty(mpm_queue queue, bool *is_empty)
     int status;
 
     if (!is_empty)
-        return error_set(MPM_EINVAL, "mpm_queue_is_empty: the place for the reply is NULL");
+        return error_set(MPM_EINVAL, "mpm_queue_is_empty: the pointer for the answer is NULL");
     if (!(status = look_at(&queue.handle, &look)))
         *is_empty = !look.size;
     return status;
@@ -866,7 +869,7 @@ int mpm_queue_is_full(mpm_queue queue, bool *is_full)
     int status;
 
     if (!is_full)
-        return error_set(MPM_EINVAL, "mpm_queue_is_full: the place for the reply is NULL");
+        return error_set(MPM_EINVAL, "mpm_queue_is_full: the pointer for the answer is NULL");
     if (!(status = look_at(&queue.handle, &look)))
         *is_full = look.maxsize && look.size >= look.maxsize;
     return status;

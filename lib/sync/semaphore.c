@@ -38,7 +38,8 @@ static int release(struct draft *draft, struct state_request *request, struct st
     (void)reply;
     if (draft->state->value == most)
         return error_set(MPM_EINVAL,
-                         "released once too often: the semaphore has %u permits, and may have no more", most);
+                         "released too often: the semaphore already has %u permits, the most it can have",
+                         most);
     draft->state->value++;
     draft->is_changed = draft->tells = true;
     return MPM_OK;
@@ -51,7 +52,7 @@ static int look(struct draft *draft, struct state_request *request, struct state
     return MPM_OK;
 }
 
-static const char late_sentence[] = "the semaphore had no permit for as long as the call may wait";
+static const char late_sentence[] = "the semaphore had no permit within the timeout";
 
 static int leave(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {
@@ -95,7 +96,8 @@ static int create(const char *call, unsigned value, uint32_t flags, mpm_semaphor
     if ((status = state_check_make(call, semaphore)))
         return status;
     if (value > INT_MAX)
-        return error_set(MPM_EINVAL, "%s: %u permits are too many: at most %d", call, value, INT_MAX);
+        return error_set(MPM_EINVAL, "%s: %u permits are too many: at most %d are allowed", call, value,
+                         INT_MAX);
     return state_make(OBJECT_SEMAPHORE, &(struct state){.value = value, .limit = value, .flags = flags},
                       &semaphore->handle);
 }
@@ -131,7 +133,7 @@ int mpm_semaphore_value(mpm_semaphore semaphore, unsigned *value)
     int status;
 
     if (!value)
-        return error_set(MPM_EINVAL, "mpm_semaphore_value: the place for the value is NULL");
+        return error_set(MPM_EINVAL, "mpm_semaphore_value: the pointer for the value is NULL");
     if (!(status = state_invoke_number(&semaphore.handle, &methods[SEMAPHORE_LOOK], &number)))
         *value = (unsigned)number;
     return status;

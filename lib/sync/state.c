@@ -212,7 +212,7 @@ static int grow(struct object *object)
     old = state->table;
     room = old ? 2 * state->room : FIRST_ROOM;
     if (room > MOST_WAITERS)
-        return error_set(MPM_ENOMEM, "more than %u wait for one object", MOST_WAITERS);
+        return error_set(MPM_ENOMEM, "more than %u threads wait for one object", MOST_WAITERS);
     if ((status = arena_alloc(context_arena(), 2 * (size_t)room * sizeof(struct waiter),
                               owner_of(object, state->side + 1), &table)))
         return status;

@@ -154,7 +154,7 @@ int state_check_make(const char *call, const void *place)
     if (context_role() == ROLE_NONE)
         return context_no_run(call);
     if (!place)
-        return error_set(MPM_EINVAL, "%s: the place for the result is NULL", call);
+        return error_set(MPM_EINVAL, "%s: the pointer for the result is NULL", call);
     return MPM_OK;
 }
 

@@ -20,7 +20,7 @@ int transfer_begin(const struct thread_ref *thread_ref, size_t size, struct tran
 
     arena_usage(context_arena(), &usage);
     if (size > usage.size)
-        return error_set(MPM_ENOMEM, "a message of %zu bytes is longer than the arena, which has %zu", size,
+        return error_set(MPM_ENOMEM, "a message of %zu bytes is larger than the arena, which has %zu", size,
                          usage.size);
     if (!(begun = malloc(sizeof *begun + size)))
         return error_set(MPM_ENOMEM, "no memory for a message of %zu bytes", size);
@@ -38,8 +38,7 @@ int transfer_find(const struct thread_ref *thread_ref, uint64_t number, struct t
             return MPM_OK;
         }
     }
-    return error_set(MPM_EPROTOCOL, "there is no long message of number %llu under way",
-                     (unsigned long long)number);
+    return error_set(MPM_EPROTOCOL, "no long message number %llu is under way", (unsigned long long)number);
 }
 
 void transfer_end(struct transfer *transfer)

@@ -77,7 +77,7 @@ int mpm_value_add_i64(mpm_value value, int64_t number)
     else
         fits = put_integer(type, number, &any);
     if (!fits)
-        return error_set(MPM_ETYPE, "mpm_value_add_i64: a value of type %s is not able to have %lld",
+        return error_set(MPM_ETYPE, "mpm_value_add_i64: a value of type %s cannot hold %lld",
                          mpm_type_name(type), (long long)number);
     return mpm_value_add(value, &any);
 }
@@ -96,7 +96,7 @@ int mpm_value_add_f64(mpm_value value, double number)
     else
         fits = is_i64(number) && put_integer(type, (int64_t)number, &any);
     if (!fits)
-        return error_set(MPM_ETYPE, "mpm_value_add_f64: a value of type %s is not able to have %.17g",
+        return error_set(MPM_ETYPE, "mpm_value_add_f64: a value of type %s cannot hold %.17g",
                          mpm_type_name(type), number);
     return mpm_value_add(value, &any);
 }
@@ -167,9 +167,8 @@ int mpm_value_get_i64(mpm_value value, int64_t *number)
     if ((status = mpm_value_get(value, &any)))
         return status;
     if (!take_i64(type, &any, &taken))
-        return error_set(
-            MPM_ETYPE, "mpm_value_get_i64: the number, of type %s, is too large for an int64_t, or not whole",
-            mpm_type_name(type));
+        return error_set(MPM_ETYPE, "mpm_value_get_i64: the number, of type %s, does not fit into an int64_t",
+                         mpm_type_name(type));
     *number = taken;
     return MPM_OK;
 }
@@ -186,8 +185,7 @@ int mpm_value_get_f64(mpm_value value, double *number)
     if ((status = mpm_value_get(value, &any)))
         return status;
     if (!take_f64(type, &any, &taken))
-        return error_set(MPM_ETYPE,
-                         "mpm_value_get_f64: the number, of type %s, has more digits than a double",
+        return error_set(MPM_ETYPE, "mpm_value_get_f64: the number, of type %s, is not exact as a double",
                          mpm_type_name(type));
     *number = taken;
     return MPM_OK;

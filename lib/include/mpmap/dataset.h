@@ -137,7 +137,7 @@ typedef struct mpm_map_state {
     uint64_t failed; /**< rows that are done, and have failed */
     uint64_t left;   /**< rows that are not done */
     int is_complete; /**< 1: the output has its name, and `left` is 0; 0: it is still a part */
-    int is_running;  /**< 1: a run is at work on it now; 0: none is, or the file system has no locks */
+    int is_running;  /**< 1: a run is working on it now; 0: none is, or the file system has no locks */
 } mpm_map_state;
 
 /** Tells how far a map over a data set is, from its files. It changes nothing, waits for nobody and disturbs no run.

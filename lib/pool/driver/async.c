@@ -322,7 +322,7 @@ static int start_service(struct service *service, void *(*body)(void *unused))
     failed = pthread_create(&service->thread, NULL, body, NULL);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failed)
-        return error_set(MPM_ESYSTEM, "a thread cannot be started: %s", strerror(failed));
+        return error_set(MPM_ESYSTEM, "cannot start a thread: %s", strerror(failed));
     service->runs = true;
     return MPM_OK;
 }

@@ -664,7 +664,7 @@ int lease_table_create(uint64_t count, unsigned node_count, const struct lease_l
                        struct lease_table **table)
 {
     if (node_count == 0)
-        return error_set(MPM_EINVAL, "a lease table for 0 nodes: there must be at least 1");
+        return error_set(MPM_EINVAL, "a lease table for 0 nodes: it must have at least 1");
     if (limits->max_items == 0 || limits->depth == 0 || !(limits->target_s > 0) || isinf(limits->target_s))
         return error_set(MPM_EINVAL,
                          "lease limits of %llu items, depth %u, %g s: each must be above 0, and finite",

@@ -87,7 +87,7 @@ static int read_results(struct node_link *link, const void *payload, size_t size
     if (results.failure_count > results.count ||
         results.failures_untold > results.count - results.failure_count || failure_size > rest ||
         !is_results(link, results.results, rest - failure_size, results.count))
-        return error_set(MPM_EPROTOCOL, "node %u sends results of a wrong size", link->node);
+        return error_set(MPM_EPROTOCOL, "node %u sent results of the wrong size", link->node);
     link->longest_claim_ns = message->longest_claim_ns;
     return link->map->events->done(link->map->argument, link->node, &results);
 }

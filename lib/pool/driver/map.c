@@ -127,7 +127,7 @@ static int say_what_is_done(const struct map *map, int status)
     if (status != MPM_ENODELOST || map->request.is_apply || job_is_batch(&map->spec))
         return status;
     snprintf(why, sizeof why, "%s", mpm_error());
-    return error_set(status, "%s; the results of %llu of %llu items are there", why,
+    return error_set(status, "%s; the results of %llu of %llu items are complete", why,
                      (unsigned long long)lease_items_done(map->table),
                      (unsigned long long)map->request.count);
 }

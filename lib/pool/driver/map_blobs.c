@@ -11,17 +11,17 @@
 static int check_items(const mpm_blob *items, size_t count)
 {
     if (count > SIZE_MAX / sizeof *items)
-        return error_set(MPM_EINVAL, "mpm_pool_map_blobs: there cannot be %zu items", count);
+        return error_set(MPM_EINVAL, "mpm_pool_map_blobs: %zu items are too many for any memory", count);
     if (count && !items)
-        return error_set(MPM_EINVAL, "mpm_pool_map_blobs: %zu items cannot be at NULL", count);
+        return error_set(MPM_EINVAL, "mpm_pool_map_blobs: items is NULL, but count is %zu", count);
     for (size_t i = 0; i < count; i++) {
         if (items[i].size > BLOB_MAX_SIZE)
             return error_set(
                 MPM_EINVAL,
-                "mpm_pool_map_blobs: item %zu of %zu bytes is too large: it may have 1 GiB at most", i,
+                "mpm_pool_map_blobs: item %zu of %zu bytes is too large: at most 1 GiB is allowed", i,
                 items[i].size);
         if (items[i].size && !items[i].bytes)
-            return error_set(MPM_EINVAL, "mpm_pool_map_blobs: item %zu of %zu bytes cannot be at NULL", i,
+            return error_set(MPM_EINVAL, "mpm_pool_map_blobs: item %zu is NULL, but its size is %zu bytes", i,
                              items[i].size);
     }
     return MPM_OK;

@@ -25,12 +25,12 @@ int pool_check_drain(const char *call, const mpm_drain_options *drain)
 {
     if (!(drain->grace_s >= 0) || !(drain->time_s >= 0))
         return error_set(MPM_EINVAL,
-                         "%s: drain has a grace of %g s and a time of %g s: both must be seconds, or 0", call,
+                         "%s: drain has a grace of %g s and a time of %g s: neither may be negative", call,
                          drain->grace_s, drain->time_s);
     if (drain->time_s > 0 && !(drain->grace_s > 0))
         return error_set(MPM_EINVAL,
-                         "%s: drain has a time of %g s and no grace: say how long items may go on", call,
-                         drain->time_s);
+                         "%s: drain has a time of %g s but no grace: set how long running items may continue",
+                         call, drain->time_s);
     return MPM_OK;
 }
 
@@ -43,25 +43,25 @@ int map_check_request(const char *call, const struct map_request *request)
         return error_set(MPM_EINVAL, "%s: the task is NULL", call);
     if (request->item_size > MAX_ITEM_SIZE || request->result_size > MAX_ITEM_SIZE)
         return error_set(MPM_EINVAL,
-                         "%s: items of %llu and results of %llu bytes: each may have 1 GiB at most", call,
+                         "%s: items of %llu and results of %llu bytes: each may have at most 1 GiB", call,
                          (unsigned long long)request->item_size, (unsigned long long)request->result_size);
     if (request->count && request->item_size &&
         (!request->items || request->count > SIZE_MAX / request->item_size))
-        return error_set(MPM_EINVAL, "%s: %llu items of %llu bytes cannot be at %p", call,
+        return error_set(MPM_EINVAL, "%s: %llu items of %llu bytes do not fit into memory at %p", call,
                          (unsigned long long)request->count, (unsigned long long)request->item_size,
                          (const void *)request->items);
     if (request->count && request->result_size &&
         (!request->results || request->count > SIZE_MAX / request->result_size))
-        return error_set(MPM_EINVAL, "%s: %llu results of %llu bytes cannot be at %p", call,
+        return error_set(MPM_EINVAL, "%s: %llu results of %llu bytes do not fit into memory at %p", call,
                          (unsigned long long)request->count, (unsigned long long)request->result_size,
                          (void *)request->results);
     if ((status = pool_check_drain(call, &request->drain)))
         return status;
     if (request->context_size && !request->context)
-        return error_set(MPM_EINVAL, "%s: a context of %zu bytes cannot be at NULL", call,
+        return error_set(MPM_EINVAL, "%s: the context is NULL, but its size is %zu bytes", call,
                          request->context_size);
     if (request->context_size > MAX_CONTEXT_SIZE)
-        return error_set(MPM_EINVAL, "%s: a context of %zu bytes is too large: it may have 1 GiB at most",
+        return error_set(MPM_EINVAL, "%s: a context of %zu bytes is too large: at most 1 GiB is allowed",
                          call, request->context_size);
     return MPM_OK;
 }

@@ -83,8 +83,7 @@ int map_say_drained(const struct map *map)
 {
     if (job_is_batch(&map->spec))
         return error_set(MPM_EDRAINED, "the map was drained"); /* its rows are counted where they stand */
-    return error_set(MPM_EDRAINED,
-                     "the map was drained: %llu of %llu items are done, %llu of which have failed",
+    return error_set(MPM_EDRAINED, "the map was drained: %llu of %llu items are done, %llu of them failed",
                      (unsigned long long)lease_items_done(map->table), (unsigned long long)map->request.count,
                      (unsigned long long)map->items_failed);
 }

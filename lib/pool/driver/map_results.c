@@ -106,7 +106,7 @@ int map_keep_results(struct map *map, unsigned node, const struct lease_results 
     int status;
 
     if (done->first > request->count || done->count > request->count - done->first)
-        return error_set(MPM_EPROTOCOL, "node %u sends results of items that there are not", node);
+        return error_set(MPM_EPROTOCOL, "node %u sent results of items that do not exist", node);
     if ((status = lease_done(map->table, node, (uint32_t)done->lease, clock_now_s())))
         return status;
     if (request->kind == JOB_BLOBS && (status = keep_blobs(map, node, done)))

@@ -79,7 +79,7 @@ static int drop_call(struct map *map, bool *worked)
     if (map->request.count != 1 || map->request.node == MAP_ALL_NODES || call->is_taken)
         return MPM_OK;
     if (!call->lease || call->is_back)
-        return error_set(MPM_ECANCELED, "the pool was shut down before a worker came to it");
+        return error_set(MPM_ECANCELED, "the pool was shut down before a worker started it");
     if (call->is_recalled)
         return MPM_OK;
     *worked = true;

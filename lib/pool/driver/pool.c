@@ -262,10 +262,11 @@ static int free_pool(struct mpm_pool *pool, const struct ending *ending)
     eventcount_notify(context_doorbell());
     if (!late)
         return MPM_OK;
-    return error_set(ending->late_status,
-                     "%s: the pool is closed, but finalizers still ran after %g s (setup_timeout_s), and "
-                     "workers were killed: %u",
-                     ending->call, limit_s, late);
+    return error_set(
+        ending->late_status,
+        "%s: the pool is closed, but finalizers were still running after %g s (setup_timeout_s), and "
+        "workers were killed: %u",
+        ending->call, limit_s, late);
 }
 
 /* By whoever carries out its end. */
@@ -274,7 +275,7 @@ static int end_pool(struct mpm_pool *pool, const struct ending *ending)
     stream_cut_off_all(pool);
     if (wait_until_unused(pool, ending) && wait_until_closed(pool, ending))
         return free_pool(pool, ending);
-    return error_set(MPM_ETIMEDOUT, "%s: the pool has not ended in time: it may be joined again",
+    return error_set(MPM_ETIMEDOUT, "%s: the pool has not ended within the timeout: join it again",
                      ending->call);
 }
 
@@ -326,7 +327,7 @@ static int check_options(const mpm_pool_options *options)
     if (options->item_memory_bytes && !memory_own_pages(getpid(), &pages))
         return error_set_errno(
             MPM_ESYSTEM,
-            "mpm_pool_open: item_memory_bytes cannot be kept, because /proc/%d/statm cannot be read",
+            "mpm_pool_open: item_memory_bytes cannot be enforced, because /proc/%d/statm cannot be read",
             (int)getpid());
     if (!(options->setup_timeout_s >= 0 &&
           (options->setup_timeout_s <= MAX_TIMEOUT_S || options->setup_timeout_s == MPM_FOREVER)))
@@ -334,7 +335,7 @@ static int check_options(const mpm_pool_options *options)
                          "mpm_pool_open: setup_timeout_s is %g: it must be 0 to %g seconds, or MPM_FOREVER",
                          options->setup_timeout_s, MAX_TIMEOUT_S);
     if (options->initializer_argument_size && !options->initializer_argument)
-        return error_set(MPM_EINVAL, "mpm_pool_open: an initializer_argument of %zu bytes cannot be at NULL",
+        return error_set(MPM_EINVAL, "mpm_pool_open: initializer_argument is NULL, but its size is %zu bytes",
                          options->initializer_argument_size);
     if (options->initializer_argument_size > MAX_ARGUMENT)
         return error_set(MPM_EINVAL,
@@ -399,11 +400,11 @@ static int check_open(const mpm_pool_options *options, mpm_pool **opened)
     if (status)
         return status;
     if (!opened)
-        return error_set(MPM_EINVAL, "mpm_pool_open: the place for the pool is NULL");
+        return error_set(MPM_EINVAL, "mpm_pool_open: the pointer for the pool is NULL");
     if (!count_slots())
         return error_set(
             MPM_EWORKER,
-            "mpm_pool_open: no worker can be had: the fork server processes of all ranks are gone");
+            "mpm_pool_open: no worker can be started: the fork server processes of all ranks have died");
     return check_options(options);
 }
 
@@ -455,9 +456,9 @@ unsigned mpm_pool_worker_count(const mpm_pool *pool)
 static int check_ender(const char *call)
 {
     if (context_role() == ROLE_NONE)
-        return error_set(MPM_ESTATE, "%s: there is no run: its pools have ended with it", call);
+        return error_set(MPM_ESTATE, "%s: the run has ended, and its pools with it", call);
     if (!context_is_driver())
-        return error_set(MPM_ESTATE, "%s: main and processes can call it, but not a pool's worker", call);
+        return error_set(MPM_ESTATE, "%s: only main and processes may call it, not a pool's worker", call);
     return MPM_OK;
 }
 
@@ -469,10 +470,11 @@ static int check_end(const char *call, const mpm_pool *pool)
     if ((status = check_ender(call)))
         return status;
     if (pool_is_used_here(pool))
-        return error_set(MPM_ESTATE,
-                         "%s: a function that a map of this pool calls cannot end it: the map waits for the "
-                         "function, and the end of the pool for the map",
-                         call);
+        return error_set(
+            MPM_ESTATE,
+            "%s: a callback of one of the pool's maps cannot end the pool: the map waits for the "
+            "callback, and the end of the pool waits for the map",
+            call);
     return MPM_OK;
 }
 
@@ -553,7 +555,8 @@ int mpm_pool_shutdown(mpm_pool *pool, enum mpm_shutdown how)
     if (!pool)
         return error_set(MPM_EINVAL, "mpm_pool_shutdown: the pool is NULL");
     if (how != MPM_FINISH && how != MPM_DROP)
-        return error_set(MPM_EINVAL, "mpm_pool_shutdown: %d must be MPM_FINISH or MPM_DROP", (int)how);
+        return error_set(MPM_EINVAL, "mpm_pool_shutdown: how is %d: it must be MPM_FINISH or MPM_DROP",
+                         (int)how);
     context_enter();
     if (!(status = check_ender("mpm_pool_shutdown")))
         status = shut_down(pool, how);
@@ -567,13 +570,13 @@ static int join_pool(mpm_pool *pool, double timeout_s)
     struct ending ending = {"mpm_pool_join", call_deadline_ns(timeout_s), MPM_ECANCELED};
 
     if (!pool_ends(pool))
-        return error_set(MPM_ESTATE, "mpm_pool_join: the pool is open: mpm_pool_shutdown() comes first");
+        return error_set(MPM_ESTATE, "mpm_pool_join: the pool is still open: call mpm_pool_shutdown() first");
     if (!pool_take_end(pool))
         return is_ended("mpm_pool_join");
     if (wait_until_unused(pool, &ending) &&
         (async_wait_for_calls(ending.deadline_ns) || !leave_if_late(pool, &ending)))
         return end_pool(pool, &ending);
-    return error_set(MPM_ETIMEDOUT, "mpm_pool_join: the pool has not ended in %g s: it may be joined again",
+    return error_set(MPM_ETIMEDOUT, "mpm_pool_join: the pool has not ended within %g s: join it again",
                      timeout_s > 0 ? timeout_s : 0.0);
 }
 

@@ -167,8 +167,7 @@ static int enter(const char *call, struct mpm_pool *pool)
     if (!(atomic_fetch_add(&pool->users, 1) & POOL_ENDS))
         return MPM_OK;
     pool_leave(pool);
-    return error_set(MPM_ESTATE,
-                     "%s: the pool is closed, or its end has begun: nothing new can be begun in it", call);
+    return error_set(MPM_ESTATE, "%s: the pool is closed or closing: nothing new can be started in it", call);
 }
 
 int pool_enter_call(const char *call, struct mpm_pool *pool)
@@ -315,7 +314,7 @@ static int say_no_workers(const struct mpm_pool *pool)
             return error_set(MPM_EWORKER, "the pool has no workers left: %s", there.text);
     }
     return error_set(MPM_EWORKER,
-                     "the pool has no workers left: the fork server processes of all %u are gone",
+                     "the pool has no workers left: the fork server processes of all %u have died",
                      pool->worker_count);
 }
 

@@ -152,8 +152,8 @@ int mpm_pool_map_async(mpm_pool *pool, mpm_task *task, const void *items, size_t
     request.results = results;
     if (options && (options->progress || options->failures || options->failure_count))
         status = error_set(MPM_EINVAL,
-                           "mpm_pool_map_async: progress and failures are for mpm_pool_map: here a "
-                           "result tells of them");
+                           "mpm_pool_map_async: progress and failures must be NULL: ask the result with "
+                           "mpm_result_failures instead");
     else if (!(status = function_name(request.task, &name)))
         status = submit(pool, &request, request.context, request.context_size, callbacks, result);
     pool_leave_call(pool);
@@ -192,7 +192,8 @@ static int check_result(const char *call, const mpm_result *result)
 int mpm_result_is_ready(const mpm_result *result, bool *is_ready)
 {
     if (!result || !is_ready)
-        return error_set(MPM_EINVAL, "mpm_result_is_ready: the result, or the place for the reply, is NULL");
+        return error_set(MPM_EINVAL,
+                         "mpm_result_is_ready: the result, or the pointer for the answer, is NULL");
     *is_ready = atomic_load(&result->is_ready);
     return MPM_OK;
 }
@@ -256,7 +257,7 @@ int mpm_result_is_successful(const mpm_result *result, bool *is_successful)
 {
     if (!result || !is_successful)
         return error_set(MPM_EINVAL,
-                         "mpm_result_is_successful: the result, or the place for the reply, is NULL");
+                         "mpm_result_is_successful: the result, or the pointer for the answer, is NULL");
     if (!atomic_load(&result->is_ready))
         return not_ready();
     *is_successful = result->outcome.status == MPM_OK;
@@ -267,7 +268,7 @@ int mpm_result_failures(const mpm_result *result, const mpm_failure **failures, 
 {
     if (!result || !failures || !count)
         return error_set(MPM_EINVAL,
-                         "mpm_result_failures: the result, or the place for its failures, is NULL");
+                         "mpm_result_failures: the result, or the pointer for its failures, is NULL");
     if (!atomic_load(&result->is_ready))
         return not_ready();
     *failures = result->outcome.failures;
@@ -282,7 +283,7 @@ int mpm_result_handle(mpm_result *result, mpm_handle *handle)
     if ((status = check_result("mpm_result_handle", result)))
         return status;
     if (!handle)
-        return error_set(MPM_EINVAL, "mpm_result_handle: the place for the handle is NULL");
+        return error_set(MPM_EINVAL, "mpm_result_handle: the pointer for the handle is NULL");
     if (context_role() == ROLE_NONE)
         return context_no_run("mpm_result_handle");
     return result_wait_handle(&result->is_ready, &result->place, handle);
@@ -300,7 +301,7 @@ int mpm_result_cancel(mpm_result *result)
         async_cancel(&result->map);
     pthread_mutex_unlock(&result->mutex);
     if (is_ready)
-        return error_set(MPM_ESTATE, "mpm_result_cancel: the result is ready already");
+        return error_set(MPM_ESTATE, "mpm_result_cancel: the result is already ready");
     return wait_by(eventcount_wait, result, MPM_FOREVER);
 }
 

@@ -180,21 +180,20 @@ static int check(mpm_result *const *results, size_t count, double timeout_s, con
     if ((status = context_check_somebody("mpm_result_wait_any")))
         return status;
     if (!results || !ready)
-        return error_set(MPM_EINVAL, "mpm_result_wait_any: the place for the %s is NULL",
+        return error_set(MPM_EINVAL, "mpm_result_wait_any: the pointer for the %s is NULL",
                          results ? "index" : "results");
     if (count > SIZE_MAX / sizeof *results)
-        return error_set(MPM_EINVAL, "mpm_result_wait_any: %zu results are more than any memory holds",
+        return error_set(MPM_EINVAL, "mpm_result_wait_any: %zu results are more than any memory can hold",
                          count);
     if (isnan(timeout_s))
-        return error_set(MPM_EINVAL, "mpm_result_wait_any: a timeout of %g seconds is not a number",
+        return error_set(MPM_EINVAL, "mpm_result_wait_any: the timeout is %g: it must be a number of seconds",
                          timeout_s);
     for (size_t i = 0; i < count; i++)
         wanted += results[i] != NULL;
-    return wanted
-               ? MPM_OK
-               : error_set(MPM_EINVAL,
-                           "mpm_result_wait_any: there is nothing to wait for: of %zu results all are NULL",
-                           count);
+    return wanted ? MPM_OK
+                  : error_set(MPM_EINVAL,
+                              "mpm_result_wait_any: there is nothing to wait for: all %zu results are NULL",
+                              count);
 }
 
 static int wait_for_first(mpm_result *const *results, size_t count, double timeout_s, size_t *ready)

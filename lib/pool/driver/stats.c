@@ -148,7 +148,7 @@ int mpm_pool_stats(mpm_pool *pool, mpm_stats **stats)
     if ((status = pool_enter_call("mpm_pool_stats", pool)))
         return status;
     if (!stats)
-        status = error_set(MPM_EINVAL, "mpm_pool_stats: the place for what the pool has done is NULL");
+        status = error_set(MPM_EINVAL, "mpm_pool_stats: the pointer for the statistics is NULL");
     else if (!(answers = make_answers(pool)))
         status = MPM_ENOMEM;
     else if ((status = read_all(answers, pool)))

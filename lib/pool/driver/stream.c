@@ -420,7 +420,7 @@ int mpm_stream_next(mpm_stream *stream, double timeout_s, void *result, uint64_t
 
     if (!stream || (!result && stream->request.result_size))
         return error_set(MPM_EINVAL, "mpm_stream_next: the %s is NULL",
-                         stream ? "place for the result" : "stream");
+                         stream ? "pointer for the result" : "stream");
     if ((status = context_check_somebody("mpm_stream_next")))
         return status;
     if (isnan(timeout_s))
@@ -466,7 +466,7 @@ void stream_cut_off_all(struct mpm_pool *pool)
     for (struct mpm_stream *stream = streams.first; stream; stream = stream->next) {
         pthread_mutex_lock(&stream->mutex);
         if (stream->pool == pool && !stream->has_all)
-            end_stream(stream, MPM_ECANCELED, "the pool was ended before the stream");
+            end_stream(stream, MPM_ECANCELED, "the pool ended before the stream did");
         pthread_mutex_unlock(&stream->mutex);
     }
     pthread_mutex_unlock(&streams.mutex);
@@ -527,7 +527,7 @@ static int start_puller(struct mpm_stream *stream)
     pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the program's */
     failed = pthread_create(&stream->puller, NULL, puller_main, stream);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failed ? error_set(MPM_ESYSTEM, "a thread cannot be started: %s", strerror(failed)) : MPM_OK;
+    return failed ? error_set(MPM_ESYSTEM, "cannot start a thread: %s", strerror(failed)) : MPM_OK;
 }
 
 static int check_stream(const char *call, const struct map_request *request, mpm_generator *generator,
@@ -540,7 +540,7 @@ static int check_stream(const char *call, const struct map_request *request, mpm
         return status;
     if (!generator || !begun)
         return error_set(MPM_EINVAL, "%s: the %s is NULL", call,
-                         generator ? "place for the stream" : "generator");
+                         generator ? "pointer for the stream" : "generator");
     if (options->buffer > MAX_BUFFER)
         return error_set(MPM_EINVAL, "%s: a buffer of %zu items is too large: at most %zu", call,
                          options->buffer, MAX_BUFFER);
@@ -556,7 +556,7 @@ static int begin_stream(const char *call, struct mpm_stream *stream, mpm_stream 
     int status = MPM_OK;
 
     if (!list_stream(stream))
-        status = error_set(MPM_ESTATE, "%s: the end of the pool has begun", call);
+        status = error_set(MPM_ESTATE, "%s: the pool is closing", call);
     else if ((status = start_puller(stream)))
         unlist_stream(stream);
     if (status)

@@ -41,7 +41,7 @@ static int alloc_for_lease(struct arena *arena, size_t size, uint32_t owner, uin
 
     if (is_used_up())
         return error_set(MPM_ENOMEM,
-                         "maps and calls have their part of the arena: MPMAP_ARENA makes it larger");
+                         "maps and calls use all of their share of the arena: set a larger MPMAP_ARENA");
     if ((status = arena_alloc(arena, size, owner, offset)))
         return status;
     atomic_fetch_add(&room.leases, 1);

@@ -404,7 +404,7 @@ static enum lease_look lose_job(struct node_lease *lease)
     const struct note *loss = &lease->job->block->loss;
 
     if (!atomic_load(&loss->ready))
-        return lose(lease, error_set(MPM_EWORKER, "a worker found that the map cannot be done, and died"));
+        return lose(lease, error_set(MPM_EWORKER, "a worker could not set up the map, and died"));
     return lose(lease, error_set(loss->code < 0 ? loss->code : MPM_EWORKER, "%s", loss->text));
 }
 

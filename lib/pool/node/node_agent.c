@@ -83,8 +83,10 @@ static int pack_results(const struct node_lease *lease, void **pack, size_t *siz
     free(blobs);
     if (*pack)
         return MPM_OK;
-    return error_set(MPM_ENOMEM, "no memory, or no message, for %zu results of any length, of %zu bytes",
-                     count, blobs ? *size : 0);
+    return error_set(
+        MPM_ENOMEM,
+        "%zu results of varying length, of %zu bytes in all, do not fit into memory or into a message", count,
+        blobs ? *size : 0);
 }
 
 static bool post_results(const struct node_agent_job *job, const struct node_lease *lease)

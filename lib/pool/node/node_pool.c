@@ -137,19 +137,18 @@ static int tell_failure(const struct node_pool *node_pool, uint32_t worker)
     char how[160];
 
     if (atomic_load(&note->ready) && note->text[0])
-        return error_set(MPM_EWORKER, "workers cannot be started: %s", note->text);
+        return error_set(MPM_EWORKER, "cannot start workers: %s", note->text);
     if (atomic_load(&note->ready))
-        return error_set(MPM_EWORKER, "workers cannot be started: the initializer returned %d",
-                         (int)note->code);
+        return error_set(MPM_EWORKER, "cannot start workers: the initializer returned %d", (int)note->code);
     if (record->last_was_late)
         return error_set(MPM_EWORKER,
-                         "workers cannot be started: the initializer still ran after %g s, and was killed "
+                         "cannot start workers: the initializer was still running after %g s, and was killed "
                          "(setup_timeout_s of mpm_pool_open gives it longer)",
                          node_pool->board->spec.setup_timeout_s);
     if (process && process->fork_errno)
-        return error_set(MPM_EWORKER, "workers cannot be started: a process cannot be forked: %s",
+        return error_set(MPM_EWORKER, "cannot start workers: cannot fork a process: %s",
                          describe_fork_errno(process->fork_errno, how, sizeof how));
-    return error_set(MPM_EWORKER, "workers cannot be started: the last one %s%s",
+    return error_set(MPM_EWORKER, "cannot start workers: the last one %s%s",
                      describe_wait_status(record->last_status, how, sizeof how),
                      record->last_state == WORKER_INITIALIZING && node_pool->board->spec.has_initializer
                          ? " in its initializer"
@@ -236,8 +235,8 @@ int node_pool_say_no_workers(const struct node_pool *node_pool)
     char why[160];
 
     if (!lack)
-        return error_set(MPM_EFORKSERVER, "their fork server processes are gone");
-    return error_set(MPM_EFORKSERVER, "none of them could be had for %u s: %s",
+        return error_set(MPM_EFORKSERVER, "their fork server processes have died");
+    return error_set(MPM_EFORKSERVER, "none of them could be forked for %u s: %s",
                      (unsigned)node_pool->board->spec.worker_timeout_s,
                      describe_fork_errno(lack, why, sizeof why));
 }

@@ -200,7 +200,7 @@ static bool is_in_another_order(uint64_t lease)
 /* Nobody may be there to be told by a status. */
 static void tell_late_end(const struct board *board, const struct process_record *process)
 {
-    log_write(MPM_LOG_ERROR, "worker %u of pool %llu was killed: its finalizer still ran after %g s",
+    log_write(MPM_LOG_ERROR, "worker %u of pool %llu was killed: its finalizer was still running after %g s",
               process->argument_index, (unsigned long long)board->spec.id, board->spec.setup_timeout_s);
 }
 

@@ -104,7 +104,7 @@ static int find_number(uint32_t *number)
             return MPM_OK;
         }
     }
-    return error_set(MPM_ENOMEM, "a node can have %u pools and maps of blobs at once, and no more", NUMBERS);
+    return error_set(MPM_ENOMEM, "a node can have at most %u pools and maps of blobs at once", NUMBERS);
 }
 
 /* Under the mutex. */

@@ -57,7 +57,7 @@ static void *move_result(mpm_call *call, size_t size)
     void *place;
 
     if (room.size - room.used < size + BLOB_ALIGNMENT && add_page(size + BLOB_ALIGNMENT)) {
-        mpm_fail(call, "the arena has no room for a result of %zu bytes: see MPMAP_ARENA", size);
+        mpm_fail(call, "the arena has no room for a result of %zu bytes: set a larger MPMAP_ARENA", size);
         return NULL;
     }
     room.result = (struct blob_ref){room.page + room.used, size};
@@ -77,8 +77,9 @@ void *mpm_call_blob(mpm_call *call, size_t size)
         return NULL;
     if (!room.is_in_task || size > BLOB_MAX_SIZE) {
         mpm_fail(call,
-                 room.is_in_task ? "a result of %zu bytes is too large: it may have 1 GiB at most"
-                                 : "room for a result of %zu bytes is for tasks of mpm_pool_map_blobs only",
+                 room.is_in_task
+                     ? "a result of %zu bytes is too large: at most 1 GiB is allowed"
+                     : "a result of %zu bytes: only tasks of mpm_pool_map_blobs may allocate results",
                  size);
         return NULL;
     }

@@ -151,7 +151,7 @@ void worker_refuses_job(int status)
         lose_job(status);
         return;
     }
-    log_write(MPM_LOG_INFO, "worker %u of pool %llu cannot do its map, and makes place for another: %s",
+    log_write(MPM_LOG_INFO, "worker %u of pool %llu cannot set up its map, and is replaced: %s",
               worker_self.number, (unsigned long long)worker_self.board->spec.id, worker_self.call.text);
     worker_self.call.text[0] = 0;
     worker_self.tasks_left = 0;
