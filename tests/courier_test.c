@@ -18,6 +18,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/thread_role.h"
 #include "child.h"
 #include "net/courier.h"
 #include "net/heartbeat.h"
@@ -561,6 +562,25 @@ static bool take_twice(void *unused)
     return true;
 }
 
+/* So is another thread in what only the courier may do. */
+static bool be_lively(void *as_courier)
+{
+    fclose(stderr);
+    if (as_courier)
+        thread_become(THREAD_COURIER);
+    courier_be_lively();
+    return true;
+}
+
+static bool stop_itself(void *unused)
+{
+    (void)unused;
+    fclose(stderr);
+    thread_become(THREAD_COURIER);
+    courier_stop();
+    return true;
+}
+
 static bool abort_run(void *unused)
 {
     (void)unused;
@@ -574,6 +594,14 @@ static void the_transport_has_one_owner_at_a_time(void)
     CU_ASSERT(child_succeeds(cancel, NULL));
     CU_ASSERT_EQUAL(WTERMSIG(child_wait(child_start(take_twice, NULL))), SIGABRT);
     CU_ASSERT_EQUAL(child_wait(child_start(abort_run, NULL)), ABORTED << 8);
+}
+
+static void who_may_not_call_is_stopped(void)
+{
+    CU_ASSERT(thread_is(THREAD_OF_PROGRAM | THREAD_COURIER) && !thread_is(THREAD_COURIER | THREAD_WORKER));
+    CU_ASSERT(child_succeeds(be_lively, &loop));
+    CU_ASSERT_EQUAL(WTERMSIG(child_wait(child_start(be_lively, NULL))), SIGABRT);
+    CU_ASSERT_EQUAL(WTERMSIG(child_wait(child_start(stop_itself, NULL))), SIGABRT);
 }
 
 /* Silence, with simulated time: three observers, or one of them alone. */
@@ -939,6 +967,7 @@ int main(void)
         {"the_courier_looks_again_after_every_ring", the_courier_looks_again_after_every_ring},
         {"a_run_of_one_node_has_no_courier", a_run_of_one_node_has_no_courier},
         {"the_transport_has_one_owner_at_a_time", the_transport_has_one_owner_at_a_time},
+        {"who_may_not_call_is_stopped", who_may_not_call_is_stopped},
         {"silence_for_the_limit_is_a_loss_and_is_said_once",
          silence_for_the_limit_is_a_loss_and_is_said_once},
         {"who_answers_late_is_not_lost", who_answers_late_is_not_lost},

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What fork servers and their processes make of themselves when they are new: signals, and whose thread token they share. */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/thread_role.h"
 #include "forkserver/forkserver_inside.h"
 #include "forkserver/offspring.h"
 
@@ -55,6 +57,7 @@ void child_setup_signals(void)
 
 void child_setup_leave_to_rank(void)
 {
+    assert(thread_is(THREAD_FORKSERVER));
     for (size_t i = 0; i < LEFT_TO_RANK; i++)
         signal(left_to_rank[i], SIG_IGN);
 }
@@ -64,6 +67,7 @@ void child_setup_leave_stdin_to_rank(void)
 {
     int nothing = open("/dev/null", O_RDONLY);
 
+    assert(thread_is(THREAD_FORKSERVER));
     __fpurge(stdin);
     if (nothing <= STDIN_FILENO)
         return;
@@ -84,12 +88,14 @@ void child_setup_mask(bool all_blocked)
 
 void child_setup_drop_handlers(void)
 {
+    assert(!thread_is(THREAD_FORKSERVER));
     set_as_before_the_run(SIGCHLD);
     set_as_before_the_run(SIGCONT);
 }
 
 void child_setup_take_signals(bool is_users)
 {
+    assert(!thread_is(THREAD_FORKSERVER));
     child_setup_drop_handlers();
     for (size_t i = 0; i < LEFT_TO_RANK; i++)
         set_as_before_the_run(left_to_rank[i]);
@@ -111,6 +117,7 @@ void child_setup_note_group(void)
 
 void child_setup_leave_group(void)
 {
+    assert(thread_is(THREAD_FORKSERVER));
     if (setpgid(0, 0))
         log_write(
             MPM_LOG_DEBUG,
@@ -156,6 +163,7 @@ static void print_by_lines(void)
 
 void child_setup_in(pid_t forkserver)
 {
+    assert(!thread_is(THREAD_FORKSERVER));
     child_setup_die_with(forkserver, SIGKILL);
     (void)!setpgid(0, group_of_rank); /* EPERM, if the rank and all else in it have ended */
     offspring_mark();

@@ -58,6 +58,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/thread_role.h"
 #include "forkserver/forkserver_inside.h"
 #include "forkserver/offspring.h"
 #include "shm/index_set.h"
@@ -109,7 +110,8 @@ static pid_t fork_for_the_run(void)
     pid_t pid;
 
     self.forks = true;
-    pid = fork();
+    if ((pid = fork()) == 0)
+        thread_become(THREAD_OF_PROGRAM);
     self.forks = false;
     return pid;
 }
@@ -655,6 +657,7 @@ static void on_continue(int signal_number)
 /* What a process leaves behind that it had forked itself is adopted, and reaped, here, not by the rank. */
 static _Noreturn void forkserver_main(pid_t rank)
 {
+    thread_become(THREAD_FORKSERVER);
     self.is_forkserver = true;
     self.rank_pid = rank;
     prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -795,7 +798,7 @@ static void end_loss(void)
     self.callbacks->forkserver_lost();
 }
 
-void forkserver_stand_in(struct arena *arena)
+static void stand_in(struct arena *arena)
 {
     bool has_told = false;
 
@@ -813,6 +816,13 @@ void forkserver_stand_in(struct arena *arena)
         has_told = true;
         eventcount_wait(&self.record->doorbell, seen, 0, CLOCK_FOREVER);
     }
+}
+
+void forkserver_stand_in(struct arena *arena)
+{
+    thread_become(THREAD_FORKSERVER);
+    stand_in(arena);
+    thread_become(THREAD_OF_PROGRAM);
 }
 
 void forkserver_leave(void)

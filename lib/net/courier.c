@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/thread_role.h"
 #include "net/heartbeat.h"
 #include "net/wire.h"
 #include "shm/kill_point.h"
@@ -154,6 +155,7 @@ void courier_watch(uint64_t limit_ns, void (*lost)(unsigned node))
 
 void courier_be_lively(void)
 {
+    assert(thread_is(THREAD_COURIER));
     courier.lively_until_ns = clock_now_ns() + LIVELY_NS;
 }
 
@@ -705,6 +707,7 @@ static void *courier_main(void *unused)
         ; /* interrupted by a debugger */
     if (courier.is_cancelled)
         return NULL;
+    thread_become(THREAD_COURIER);
     transport_take();
     carry();
     transport_give_up();
@@ -836,11 +839,13 @@ static void end(enum order order)
 
 void courier_stop(void)
 {
+    assert(!thread_is(THREAD_COURIER));
     end(ORDER_STOP);
 }
 
 void courier_abandon(void)
 {
+    assert(!thread_is(THREAD_COURIER));
     end(ORDER_ABANDON);
 }
 
@@ -855,6 +860,7 @@ void courier_cancel(void)
 
 void courier_abort(int exit_code)
 {
+    assert(!thread_is(THREAD_COURIER));
     assert(courier.runs);
     courier.exit_code = exit_code;
     atomic_store(&courier.order, ORDER_ABORT);

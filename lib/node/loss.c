@@ -3,6 +3,7 @@
  * in `losses`, which its courier writes and its threads read. */
 #include "node/loss.h"
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,6 +111,7 @@ int loss_check(void)
     char first[256];
     unsigned count = 0;
 
+    assert(context_role() == ROLE_MAIN);
     for (unsigned rank = 0; rank < mpm_rank_count(); rank++) {
         int wait_status;
 

@@ -14,7 +14,7 @@ void loss_announce(void);
 
 /* Says in the log that the calling rank has lost its fork server, and what that costs. */
 void loss_say(void);
-/* In main: whether the fork server of a rank is lost. */
+/* Whether the fork server of a rank is lost: of any rank in main, of one of the own node in any process. */
 bool loss_is(unsigned rank);
 /* In main: MPM_EFORKSERVER if any fork server was lost in this run. */
 int loss_check(void);

@@ -44,6 +44,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/thread_role.h"
 #include "forkserver/forkserver.h"
 #include "net/courier.h"
 #include "node/context.h"
@@ -460,6 +461,7 @@ int call_run(const mpm_handle *handle, struct invocation *invocation, double tim
     struct call call;
     int status;
 
+    assert(!thread_is(THREAD_COURIER));
     context_enter();
     if (!(status = begin(handle, invocation, timeout_s, method->is_timed ? CALLING_TIMED : CALLING, &call)))
         status = finish(&call, &patience, invocation);
@@ -487,6 +489,7 @@ void call_owner_died(struct arena *arena, uint32_t process)
 {
     struct call_table *table = table_of(arena);
 
+    assert(thread_is(THREAD_FORKSERVER));
     for (uint32_t i = 0; i < MAX_SEGMENTS && atomic_load(&table->segment[i]); i++) {
         arena_give(arena, atomic_load(&table->segment[i])); /* if it died before it could */
         for (uint32_t j = i * SEGMENT_REQUESTS; j < (i + 1) * SEGMENT_REQUESTS; j++) {
@@ -694,6 +697,7 @@ static uint64_t last_look_ns, doubts_until_ns; /* see notice_stall() */
 
 unsigned call_caller(void)
 {
+    assert(thread_is(THREAD_COURIER));
     return caller;
 }
 
@@ -723,6 +727,7 @@ static bool try_call(unsigned node, const struct message_call *call, const void 
     struct served served;
     int status;
 
+    assert(thread_is(THREAD_COURIER));
     caller = node;
     if (!(status = serve_begin(call, bytes, size, &served))) {
         served.invocation.turn = turn;
@@ -741,6 +746,7 @@ static void note_waiting(const struct parked *parked, int change)
 {
     mpm_handle handle;
 
+    assert(thread_is(THREAD_COURIER));
     memcpy(&handle, parked->call.handle, sizeof handle);
     object_note_waiting(&handle, change);
     if (parked->side < OBJECT_SIDES)
@@ -910,6 +916,7 @@ static bool try_undo(struct given *given)
 {
     mpm_handle handle;
 
+    assert(thread_is(THREAD_COURIER));
     memcpy(&handle, given->call.handle, sizeof handle);
     if (given->invocation.method->undo(&handle, &given->invocation, true) == CALL_MUST_WAIT)
         return false;
@@ -1007,6 +1014,7 @@ static bool try_parked(void)
  * the set before anything that the first one has found. */
 void call_send_news(void)
 {
+    assert(thread_is(THREAD_COURIER));
     posted.count = 0;
     posted.is_all = false;
     index_set_take_all(&table_of(context_arena())->news, take_news);

@@ -2,9 +2,11 @@
 /* What was given; see the header. */
 #include "object/call_given.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/thread_role.h"
 #include "node/context.h"
 
 /* The last reply to a request of another node. */
@@ -62,6 +64,7 @@ void given_note(unsigned node, const struct message_call *call, struct invocatio
 {
     struct answered *answered = reply_of(node, call->request);
 
+    assert(thread_is(THREAD_COURIER));
     if (answered)
         *answered = (struct answered){call->serial, invocation->gives ? make_given(call, invocation) : NULL};
 }
@@ -71,6 +74,7 @@ bool given_take(unsigned node, const struct message_call *call, struct given **g
     struct answered *answered = reply_of(node, call->request);
     bool was_answered = answered && answered->serial == call->serial;
 
+    assert(thread_is(THREAD_COURIER));
     *given = was_answered ? answered->given : NULL;
     if (was_answered)
         answered->given = NULL;
@@ -82,6 +86,7 @@ struct given *given_arrived(unsigned node, uint32_t request, uint32_t serial)
     struct answered *answered = reply_of(node, request);
     struct given *given = answered && (!serial || answered->serial == serial) ? answered->given : NULL;
 
+    assert(thread_is(THREAD_COURIER));
     if (given)
         answered->given = NULL;
     return given;

@@ -2,6 +2,9 @@
 /* Turns: what is done while calls of other nodes wait; see the header. */
 #include "object/fairness.h"
 
+#include <assert.h>
+
+#include "base/thread_role.h"
 #include "node/context.h"
 #include "shm/kill_point.h"
 
@@ -40,6 +43,7 @@ void fairness_note_waiting(const mpm_handle *handle, unsigned side, int change)
     struct object *object = object_record(handle);
     uint64_t before;
 
+    assert(thread_is(THREAD_COURIER));
     if (!object)
         return;
     before = atomic_fetch_add(&object->turn[side], (uint64_t)change * FAIRNESS_ONE_WAITING);

@@ -3,8 +3,11 @@
  * the time that somebody looks. */
 #include "mpmap/status.h"
 
+#include <assert.h>
+
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/thread_role.h"
 #include "node/context.h"
 #include "object/call.h"
 #include "object/method.h"
@@ -168,6 +171,7 @@ int invoke_wait(struct object *object, const mpm_handle *handle, struct invocati
     bool is_interrupted = false;
     int status = CALL_MUST_WAIT;
 
+    assert(!thread_is(THREAD_COURIER));
     if (method->by_courier)
         return call_run(handle, invocation, timeout_s);
     if (timeout_s > 0)

@@ -3,9 +3,11 @@
  * stay. */
 #include "object/object.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "base/thread_role.h"
 #include "forkserver/forkserver.h"
 #include "node/context.h"
 #include "shm/kill_point.h"
@@ -296,6 +298,7 @@ void object_free_reserved(struct arena *arena, uint32_t process)
 {
     struct reserver dead = {table_of(arena), process};
 
+    assert(thread_is(THREAD_FORKSERVER));
     for (uint32_t i = 0; i < MAX_SEGMENTS && atomic_load(&dead.table->segment[i]); i++)
         arena_give(arena, atomic_load(&dead.table->segment[i])); /* if it died before it could */
     object_walk(arena, free_reserved, &dead);

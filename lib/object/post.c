@@ -35,6 +35,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/thread_role.h"
 #include "net/courier.h"
 #include "node/context.h"
 #include "object/call.h"
@@ -179,6 +180,7 @@ bool post_operation(const mpm_handle *handle, enum object_kind kind, uint64_t in
 
 void post_owner_died(struct arena *arena)
 {
+    assert(thread_is(THREAD_FORKSERVER));
     for (unsigned node = 0; node < context_topology()->node_count; node++) {
         if (peer_of(arena, node))
             index_set_add(&table_of(arena)->noted, node);

@@ -3,11 +3,13 @@
  * this is the courier's own memory but for `delegated` of an object, which it writes, and others read. */
 #include "object/post.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/thread_role.h"
 #include "net/courier.h"
 #include "node/context.h"
 #include "object/call.h"
@@ -44,6 +46,7 @@ void post_grant(struct object *object, const mpm_handle *handle, uint64_t limit)
     struct message_delegation message = {.limit = limit};
     unsigned node = call_caller();
 
+    assert(thread_is(THREAD_COURIER));
     if (node == context_topology()->node || atomic_load(&object->delegated) & OBJECT_NOT_DELEGATED_AGAIN)
         return;
     message.handle = *handle;
@@ -67,6 +70,7 @@ int post_recall(struct object *object, const mpm_handle *handle)
     struct message_delegation message = {0};
     struct recall *recall;
 
+    assert(thread_is(THREAD_COURIER));
     if (*find_recall(handle))
         return CALL_MUST_WAIT;
     if (!(recall = malloc(sizeof *recall)))
@@ -97,6 +101,7 @@ static void delegation_is_back(const mpm_handle *handle)
 
 bool post_is_behind(const mpm_handle *handle)
 {
+    assert(thread_is(THREAD_COURIER));
     for (const struct waiting *waiting = waiting_first; waiting; waiting = waiting->next) {
         if (object_is_same(&waiting->group.handle, handle))
             return true;
@@ -240,6 +245,7 @@ void post_forget(const mpm_handle *handle)
 {
     const struct recall *recall = *find_recall(handle);
 
+    assert(thread_is(THREAD_COURIER));
     if (!recall || delegations_behind(handle) < recall->missing)
         return;
     for (struct waiting **at = &waiting_first; *at;) {
@@ -259,6 +265,7 @@ bool post_try_waiting(void)
     bool worked = false;
     size_t done;
 
+    assert(thread_is(THREAD_COURIER));
     while (waiting_first) {
         struct message_posted_group *group = &waiting_first->group;
 

@@ -2,9 +2,11 @@
 /* What a process is to objects that it has got, and when it has died; see the header. Kinds say what they do then. */
 #include "object/thread_ref_process.h"
 
+#include <assert.h>
 #include <stddef.h>
 #include <string.h>
 
+#include "base/thread_role.h"
 #include "node/context.h"
 #include "object/method.h"
 
@@ -19,6 +21,7 @@ static void wake(struct object *object, void *unused)
 
 void thread_ref_died_local(void)
 {
+    assert(thread_is(THREAD_FORKSERVER));
     object_walk(context_arena(), wake, NULL);
 }
 
@@ -32,6 +35,7 @@ static void mark(struct object *object, void *death)
 
 void thread_ref_died_remote(const struct thread_ref_death *death)
 {
+    assert(thread_is(THREAD_COURIER));
     object_walk(context_arena(), mark, (void *)(uintptr_t)death);
 }
 

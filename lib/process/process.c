@@ -16,6 +16,7 @@
  * was not posted yet never will be. */
 #include "process/process.h"
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -185,6 +186,7 @@ int process_try_start(struct object *unused, const mpm_handle *node, struct invo
 
 void process_forget_children(void)
 {
+    assert(context_role() == ROLE_MAIN);
     atomic_store(&self.children, 0);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What ends with whom, and the end of the run: daemons end with their parents, on whatever node, and main
  * waits for all others before it finalizes. Who writes what: see process/process.c. */
+#include <assert.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/thread_role.h"
 #include "forkserver/forkserver.h"
 #include "net/courier.h"
 #include "node/context.h"
@@ -55,6 +57,7 @@ void process_died(uint32_t number)
     struct process_record *record = process_at(context_arena(), number - 1);
     char how[120];
 
+    assert(thread_is(THREAD_FORKSERVER));
     dead_leaves = atomic_exchange(process_leaves_of(record), 0);
     if (atomic_exchange(&record->is_thread_ref, 0))
         dead_leaves |= PROCESS_LEAVES_THREAD_REF;
@@ -65,6 +68,7 @@ void process_died(uint32_t number)
 
 void process_changed(uint32_t process, bool has_ended)
 {
+    assert(!has_ended || thread_is(THREAD_FORKSERVER));
     if (has_ended && dead_leaves) {
         if (dead_leaves & PROCESS_LEAVES_DAEMONS)
             kill_orphans(context_topology()->node, process, dead_generation(process));
@@ -98,6 +102,7 @@ void process_forkserver_lost(void)
 {
     struct process_record *record;
 
+    assert(thread_is(THREAD_FORKSERVER));
     for (uint32_t number = 0; (record = process_find(context_arena(), number)); number++) {
         eventcount_notify(&record->changed);
         if (context_topology()->node_count > 1 && process_generation_of(atomic_load(&record->word)))
@@ -228,6 +233,7 @@ void process_wait_for_all(void)
     uint32_t *asked = calloc(context_topology()->node_count, sizeof *asked);
     uint64_t started = 0, before;
 
+    assert(context_role() == ROLE_MAIN);
     if (!asked)
         return;
     atomic_store(&is_to_ask[context_topology()->node], true);

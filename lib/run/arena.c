@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The arena of a node at the start and the end of a run. The leader makes it, with what each layer has there, then the
  * others find it. */
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/error.h"
@@ -87,6 +88,7 @@ void run_release_arena(void)
 /* Main may have threads in calls still. They find an end, and nothing else. */
 void run_empty_arena(void)
 {
+    assert(context.is_main);
     if (memory_empty())
         context_break(MPM_ESTATE, "the run has ended");
 }

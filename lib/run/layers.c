@@ -2,10 +2,12 @@
 /* See the header. A row for each part of a layer that takes part in the start or the end of a run, lowest layer first. */
 #include "run/layers.h"
 
+#include <assert.h>
 #include <stddef.h>
 
 #include "base/error.h"
 #include "node/context.h"
+#include "node/context_inside.h"
 #include "node/drain.h"
 #include "node/log_level.h"
 #include "node/loss.h"
@@ -61,6 +63,7 @@ static const struct layer {
 
 int layers_create(struct arena *arena)
 {
+    assert(!context_own_rank()->rank_in_node);
     for (size_t i = 0; i < LAYERS; i++) {
         int status = layers[i].create ? layers[i].create(arena) : MPM_OK;
 
@@ -80,6 +83,7 @@ void layers_begin(void)
 
 void layers_announce(void)
 {
+    assert(!context_own_rank()->rank_in_node);
     for (size_t i = 0; i < LAYERS; i++) {
         if (layers[i].announce)
             layers[i].announce();
@@ -88,6 +92,7 @@ void layers_announce(void)
 
 void layers_end(void)
 {
+    assert(context_role() == ROLE_MAIN);
     for (size_t i = LAYERS; i > 0; i--) {
         if (layers[i - 1].end)
             layers[i - 1].end();

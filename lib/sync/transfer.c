@@ -2,11 +2,13 @@
 /* Transfers; see the header. */
 #include "sync/transfer.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "mpmap/status.h"
 
 #include "base/error.h"
+#include "base/thread_role.h"
 #include "node/context.h"
 #include "shm/arena.h"
 
@@ -18,6 +20,7 @@ int transfer_begin(const struct thread_ref *thread_ref, size_t size, struct tran
     struct arena_usage usage;
     struct transfer *begun;
 
+    assert(thread_is(THREAD_COURIER));
     arena_usage(context_arena(), &usage);
     if (size > usage.size)
         return error_set(MPM_ENOMEM, "a message of %zu bytes is larger than the arena, which has %zu", size,
@@ -32,6 +35,7 @@ int transfer_begin(const struct thread_ref *thread_ref, size_t size, struct tran
 
 int transfer_find(const struct thread_ref *thread_ref, uint64_t number, struct transfer **transfer)
 {
+    assert(thread_is(THREAD_COURIER));
     for (struct transfer *at = first; at; at = at->next) {
         if (at->number == number && thread_ref_is_same_thread(&at->thread_ref, thread_ref)) {
             *transfer = at;
@@ -59,6 +63,7 @@ void transfer_forget_all(void)
 
 void transfer_end_of_dead(const struct thread_ref_death *death)
 {
+    assert(thread_is(THREAD_COURIER));
     for (struct transfer *at = first, *next; at; at = next) {
         next = at->next;
         if (thread_ref_mark_dead(&at->thread_ref, death))

@@ -2,6 +2,7 @@
 /* What a fork server does when a worker has died, or its rank, if the fork server has, too: board.h says in which order. */
 #include "pool/node/reaper.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread_role.h"
 #include "forkserver/forkserver.h"
 #include "node/context.h"
 #include "pool/shared/board.h"
@@ -279,6 +281,7 @@ enum process_fate worker_ended(struct process_record *process)
     struct eventcount *doorbell = arena_at(arena, board->doorbell);
     bool again;
 
+    assert(thread_is(THREAD_FORKSERVER));
     if (process->fork_errno)
         return worker_lacks(board, record, process);
     record->last_status = process->wait_status;

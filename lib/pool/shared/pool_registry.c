@@ -33,12 +33,14 @@
  * looks, to do it. */
 #include "pool/shared/pool_registry.h"
 
+#include <assert.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/thread_role.h"
 #include "forkserver/forkserver.h"
 #include "node/context.h"
 #include "pool/shared/board.h"
@@ -230,6 +232,7 @@ bool pool_registry_take_node(uint64_t board)
 {
     bool is_free;
 
+    assert(thread_is(THREAD_WORKER));
     lock();
     if ((is_free = !atomic_load(&pool_registry()->loner))) {
         atomic_store(&pool_registry()->loner_board, board);
@@ -267,6 +270,7 @@ static void end_alone(uint32_t number)
 
 void pool_registry_give_node_back(void)
 {
+    assert(thread_is(THREAD_WORKER));
     lock();
     end_alone(process_own_number());
     unlock();
@@ -308,6 +312,7 @@ bool pool_registry_node_is_quiet(const struct worker_record *own)
 {
     bool all_are = true;
 
+    assert(thread_is(THREAD_WORKER));
     lock();
     for (uint64_t at = atomic_load(&pool_registry()->first); at && all_are;
          at = atomic_load(&board_at(at)->next)) {
@@ -406,6 +411,7 @@ static void orphan(struct board *board)
 
 void pool_registry_process_died(uint32_t number)
 {
+    assert(thread_is(THREAD_FORKSERVER));
     lock();
     end_alone(number);
     for (uint64_t offset = atomic_load(&pool_registry()->first); offset; offset = board_at(offset)->next) {
@@ -418,6 +424,7 @@ void pool_registry_process_died(uint32_t number)
 
 void pool_registry_process_ended(void)
 {
+    assert(thread_is(THREAD_FORKSERVER));
     lock();
     end_orphans();
     unlock();

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/thread_role.h"
 #include "node/context.h"
 #include "pool/worker/worker_self.h"
 #include "shm/kill_point.h"
@@ -243,6 +244,7 @@ int worker_main(struct process_record *process)
     struct board *board;
     int code;
 
+    thread_become(THREAD_WORKER);
     worker_self.arena = context_arena();
     worker_self.board = board = arena_at(worker_self.arena, process->argument);
     worker_self.number = process->argument_index;
