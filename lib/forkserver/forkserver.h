@@ -8,6 +8,24 @@
  * with them: see offspring.h.
  * All that it and others say to each other stands in the arena: see forkserver.c for who writes what.
  *
+ * A process record (enum process_state), and who makes each step. G: the generation goes on.
+ *
+ *   FREE --G--> RESERVED ----> WANTED ----> RUNNING ----> ENDED ----> FREE
+ *                                ^             |
+ *                                '------G------'
+ *
+ *   FREE -> RESERVED             reserve(): whoever wants a process
+ *   RESERVED -> WANTED           want_record(), the same
+ *   RESERVED -> FREE             prepare_record(), where there is no room; finish_starts(), if the starter has died
+ *   WANTED -> RUNNING            process_runs()
+ *   WANTED, RUNNING -> ENDED     process_is_over(), by child_setup(): it has ended, or could not be forked
+ *   WANTED, RUNNING -> WANTED    fork_again(), want_later(): it comes again, at once or after a pause
+ *   WANTED, RUNNING -> FREE      child_setup(): nobody asks for its end (PROCESS_IS_FORGOTTEN)
+ *   ENDED -> FREE                process_close(), process_release(): whoever wanted it
+ *
+ * process_runs() is the fork server's or the new process's, whoever comes first. A record whose generations are used up
+ * stays FREE and is not reserved again: is_retired().
+ *
  * For forkserver/ and the layers above it. */
 #ifndef FORKSERVER_FORKSERVER_H
 #define FORKSERVER_FORKSERVER_H

@@ -8,7 +8,24 @@
  * ordinary run that is what the caller gets. The caller's own runs a little longer, for the reply to come: if none
  * has come by then, because the node is stopped or its wire is slow, the caller takes the call back, and goes on. What
  * the home does of it after all, it undoes, before it looks at anything that the caller asks for later; see
- * call_given.h. For object/ and the layers above it. */
+ * call_given.h.
+ *
+ * A request (enum request_state in call.c, which says whose it is in each state), and who makes each step:
+ *
+ *   FREE ----> FILLING ----> POSTED ----> DONE ----> FREE
+ *                              |
+ *                              '----> ABANDONED, WITHDRAWN ----> FREE
+ *
+ *   FREE -> FILLING                reserve_request(): the caller
+ *   FILLING -> POSTED              post_request(), the same
+ *   FILLING -> FREE                begin(), where it has failed; call_owner_died()
+ *   POSTED -> DONE                 on_reply(), in the courier
+ *   POSTED -> ABANDONED            call_abandon(); wait_for_reply(), where the run is broken; call_owner_died()
+ *   POSTED -> WITHDRAWN            wait_for_reply(): the time is up, or a signal handler has interrupted it
+ *   DONE -> FREE                   finish(), call_abandon(): the caller; call_owner_died()
+ *   ABANDONED, WITHDRAWN -> FREE   take_news(), in the courier
+ *
+ * For object/ and the layers above it. */
 #ifndef OBJECT_CALL_H
 #define OBJECT_CALL_H
 

@@ -15,7 +15,20 @@
  * Blocks of the arena that hang from an object record are owned by the object record's own numbers (object_owner), and `unclean`
  * is set before the first one is there without an object, or stays when the object ends: by who makes and by
  * who destroys, who takes it back when all is in its place. If one of them dies in between, whoever reserves
- * the object record next waits for its locks, and frees what still has the numbers. For object/ and the layers above it.
+ * the object record next waits for its locks, and frees what still has the numbers.
+ *
+ * The identity, and who makes each step:
+ *
+ *   FREE ----> RESERVED by a process ----> an object ----> FREE
+ *
+ *   FREE -> RESERVED        object_reserve()
+ *   RESERVED -> an object   object_commit()
+ *   RESERVED -> FREE        object_cancel(); object_free_reserved(), if the process has died
+ *   RESERVED -> retired     is_used_up(), in object_reserve(): for ever
+ *   an object -> FREE       object_end()
+ *
+ * `unclean`: 0 --> 1 object_set_unclean(); 1 --> 0 object_set_clean(), by who was at work or by clean(), in
+ * object_reserve(). For object/ and the layers above it.
  */
 #ifndef OBJECT_OBJECT_H
 #define OBJECT_OBJECT_H

@@ -12,7 +12,20 @@
  * `noted` is 1 if the taker knows that there is something: a putter that finds 0 after its commit, stores 1,
  * and tells the taker; one that dies in between is seen by its reaper, who tells the taker in its place. The
  * taker stores 0 before it looks. A putter that waits for room sets `room_wanted` before it looks for the
- * last time, and sleeps on `room` then. For shm/ and the layers above it. */
+ * last time, and sleeps on `room` then.
+ *
+ * Three counts, which only go up: done <= taken <= posted <= done + SEND_BUFFER_SIZE.
+ *
+ *   free ----> posted ----> taken ----> free
+ *
+ *   free -> posted   send_buffer_put(): a putter moves `posted`
+ *   posted -> taken  send_until(), object/post.c: the taker moves `taken`
+ *   taken -> free    send_buffer_give_room(): the taker moves `done`
+ *
+ *   noted:        0 --> 1 tell_courier(); send_send_buffer(), where it waits for more.  1 --> 0 send_send_buffer()
+ *   room_wanted:  0 --> 1 send_buffer_wait_for_room().  1 --> 0 send_buffer_give_room(), which rings `room`
+ *
+ * For shm/ and the layers above it. */
 #ifndef SHM_SEND_BUFFER_H
 #define SHM_SEND_BUFFER_H
 

@@ -8,6 +8,19 @@
  * Invariant after every call: each index of [0, count) is in exactly one place: not granted yet, in one
  * lease of one node, or done.
  *
+ * A lease (enum lease_stage in lease.c), and the function that makes each step:
+ *
+ *               grant()           lease_next_action()         recall_one(), lease_drain()
+ *   free items --------> GRANTING ------------------> RUNNING ---------------------------> RECALLING
+ *                                                        ^                                    |
+ *                                                        | lease_returned()                   | lease_next_action()
+ *                                                        '------------- RECALLED <------------'
+ *
+ *   RUNNING, RECALLING, RECALLED --> ended   lease_done(): its items are done
+ *   RECALLED --> ended                       lease_returned() that keeps nothing: its items are free
+ *   GRANTING --> ended                       lease_drain(): its items are free
+ *   any --> ended                            lease_node_lost(): its items are free
+ *
  * For pool/ and the simulator. */
 #ifndef POOL_DRIVER_LEASE_H
 #define POOL_DRIVER_LEASE_H

@@ -67,7 +67,35 @@
  * back. The fork server that does not start another worker for a record because too many have died names it in `failed`
  * before it stores GONE. So whoever reads first that workers are GONE, and then that none is named, knows that they
  * have ended in good order, or with their fork server; and what the one that is named has left says why: it is not started
- * again. For pool/. */
+ * again.
+ *
+ * A worker's record (enum worker_state), and who makes each step:
+ *
+ *   STARTING ----> INITIALIZING ----> READY ----> RETIRING
+ *      |                ^
+ *      '---> LACKING ---'
+ *
+ *   STARTING, LACKING -> INITIALIZING   worker_main(): the worker, as the next two
+ *   INITIALIZING -> READY               worker_main()
+ *   READY -> RETIRING                   finalize()
+ *   any -> STARTING, any -> GONE        worker_ended(), in the fork server or its rank: the worker has died
+ *   STARTING -> LACKING                 worker_lacks(), the same: another one cannot be had now
+ *   STARTING, LACKING -> GONE           worker_lacks(): it is not waited for any longer
+ *   STARTING -> GONE                    the node pool, where there is no fork server to order it from (node_pool.c)
+ *
+ * The rounds of a lease, by its node pool:
+ *
+ *   published ----> withdrawn ----> quiet ----> done
+ *       ^                             |
+ *       '--------- next round --------'
+ *
+ *   made -> published       node_lease_put_on_board(): it has an entry, or waits for one, which leave_entry() gives it
+ *   published -> withdrawn  node_lease_withdraw(), by node_lease_look(): all is claimed; by node_job_stop()
+ *   withdrawn -> quiet      the workers leave it: node_lease_is_quiet()
+ *   quiet -> published      end_round(): items have no bit, since a worker has died in them; only they are claimed
+ *   quiet -> done           end_round(): LEASE_IS_DONE, or LEASE_IS_LOST
+ *
+ * For pool/. */
 #ifndef POOL_SHARED_BOARD_H
 #define POOL_SHARED_BOARD_H
 

@@ -20,6 +20,22 @@
  * that it has counted this death (`counted`), so that its rank, which does it again if the fork server dies anywhere in this,
  * does not count it twice: an attempt in which the fork server died, too, may go uncounted.
  *
+ * The states, and who makes each step:
+ *
+ *   FREE ----> FILLING <----> WANTED <----> TAKEN + worker ----> FREE
+ *
+ *   FREE -> FILLING           take_mailbox(): the driver
+ *   FILLING -> WANTED         node_pool_make_call(), the same
+ *   WANTED -> FILLING         take_back(), the same: nobody wants it any more, or another node's worker is to have it
+ *   WANTED -> TAKEN           take_call(): the worker
+ *   TAKEN -> WANTED           put_back(), the same: the board is held; settle_call(), in the fork server: it has died
+ *   TAKEN -> FREE             free_mailbox(), the driver: there is a reply
+ *   FILLING -> FREE           free_mailbox(): there is no room, or it was taken back
+ *   WANTED, TAKEN -> FREE     free_mailbox(), without a reply: no worker is left, or the run is broken
+ *
+ * The reply goes from NO_REPLY to IS_DONE (answer of the worker) or HAS_DIED (settle_call()), while the mailbox is TAKEN,
+ * and back in fill_mailbox().
+ *
  * Request and reply have a line each, so a call moves three lines there and back with the one that is rung.
  * For pool/. */
 #ifndef POOL_SHARED_MAILBOX_H
