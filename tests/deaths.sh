@@ -66,7 +66,7 @@ lose_host() # pid
 
 said() # rank: that its host was lost
 {
-    grep -q "the host process of rank $1 .*SIGKILL.* lost" "$work/err"
+    grep -q "the fork server process of rank $1 .*SIGKILL.* lost" "$work/err"
 }
 
 # A run that has lost one host of several goes on without that one's workers, until it is interrupted.

@@ -38,7 +38,7 @@ lose_hosts() # ranks ranks-per-node hosts-that-stay seconds
     wait "$started"
     status=$?
     check "$what: it ends by itself" [ "$status" != 124 ]
-    check "$what: each loss is said" [ "$(grep -c 'the host process of rank .* SIGKILL.* lost$' "$work/err")" -ge "$lost" ]
+    check "$what: each loss is said" [ "$(grep -c 'the fork server process of rank .* SIGKILL.* lost$' "$work/err")" -ge "$lost" ]
     check "$what: nothing is left" wait_for 5 nothing_is_left
 }
 

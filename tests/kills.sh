@@ -18,7 +18,7 @@ trap 'rm -rf "$work"' EXIT
 echo "seed $seed"
 
 ended_well() { [ "$status" = 0 ]; }
-lost_a_part() { [ "$status" = 3 ] && grep -q 'the host process of rank .* SIGKILL.* lost$' "$work/err"; }
+lost_a_part() { [ "$status" = 3 ] && grep -q 'the fork server process of rank .* SIGKILL.* lost$' "$work/err"; }
 all_right() { grep -qE '^[0-9]+ maps of [0-9]+ items$' "$work/out" && ! grep -q 'should be' "$work/err"; }
 
 # torment_a_map kill|stop|mix|host ITEMS alone|all launcher…
