@@ -84,10 +84,10 @@ static void an_arena_above_the_limit_is_refused_with_both_values(void)
     CU_ASSERT_EQUAL(arena_size_check(SIZE_MAX, 1, UINT64_MAX), MPM_OK);
     CU_ASSERT_EQUAL(arena_size_check(SIZE_MAX >> 1, 3, UINT64_MAX), MPM_OK); /* there is none */
     CU_ASSERT_EQUAL(arena_size_check(200 << 20, 1, 100 << 20), MPM_ENOMEM);
-    CU_ASSERT(error_has("an arena of 209715200 bytes is more than"));
+    CU_ASSERT(error_has("an arena of 209715200 bytes exceeds"));
     CU_ASSERT(error_has("which is 104857600: set MPMAP_ARENA to 75M or less"));
     CU_ASSERT_EQUAL(arena_size_check(60 << 20, 2, 100 << 20), MPM_ENOMEM);
-    CU_ASSERT(error_has("62914560 bytes, for each of 2 nodes on this machine, is more"));
+    CU_ASSERT(error_has("62914560 bytes, for each of 2 nodes on this machine, exceeds"));
     CU_ASSERT(error_has("set MPMAP_ARENA to 37M or less"));
 }
 

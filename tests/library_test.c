@@ -120,7 +120,7 @@ static void a_library_that_lacks_a_name_is_refused(void)
     } late = {0};
 
     CU_ASSERT_EQUAL(library_load(&library, &late), MPM_EBUILD);
-    CU_ASSERT_PTR_NOT_NULL(strstr(mpm_error(), "has no late_absent"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(mpm_error(), "lacks late_absent"));
     CU_ASSERT_PTR_NULL(late.late_sum);
 }
 

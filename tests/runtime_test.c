@@ -258,7 +258,7 @@ static bool further_runs_are_right(void)
     int32_t number = 5;
 
     if (launched_ranks() > 1)
-        return mpm_init(NULL, NULL, NULL) == MPM_ESTATE && error_has("MPI has been ended");
+        return mpm_init(NULL, NULL, NULL) == MPM_ESTATE && error_has("MPI was finalized in this process");
     for (int i = 0; i < 10 && !getenv("OMPI_COMM_WORLD_SIZE"); i++) {
         former = value;
         if (mpm_init(NULL, NULL, NULL) || !map_is_right() || mpm_value_create(MPM_I32, &number, &value) ||

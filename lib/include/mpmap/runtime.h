@@ -78,7 +78,7 @@ typedef struct mpm_options {
  * @param argv     that of main(), or NULL
  * @param options  or NULL: defaults
  * @return 0 in main; MPM_SERVED in another rank, when the run has ended; MPM_ESTATE if there is a run already, or
- *         MPI has been ended; MPM_ENOMEM if the arena cannot be had; MPM_EINVAL for a bad option or environment
+ *         MPI was finalized before; MPM_ENOMEM if the arena cannot be had; MPM_EINVAL for a bad option or environment
  *         variable, and if a launcher has started ranks that MPI does not find, in each of them; MPM_EBUILD if
  *         ranks run different programs; MPM_ENOENT if there is a launcher and no MPI, which is loaded by this
  *         call; MPM_EFORKSERVER if a fork server ends as it starts; MPM_EMPI, MPM_ESYSTEM. */
