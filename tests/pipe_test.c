@@ -20,7 +20,7 @@
 #include "support/suite.h"
 
 #define PATIENCE_S 100.0 /* a machine may be busy: most of what is waited for takes seconds */
-#define HELD       1024u                        /* messages that a direction holds */
+#define HELD       1024u /* messages that a direction holds */
 #define LONG_SIZE  ((size_t)AMOUNT(9, 5) << 20) /* goes between nodes in several pieces */
 #define CROWD      AMOUNT(20u, 4u)
 #define MESSAGES   AMOUNT(3000u, 1200u)
