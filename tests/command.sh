@@ -301,7 +301,7 @@ refuses 2 "mpmap: 'tasks.so' has no undescribed_description, so give its result'
     map tasks.so:undescribed in.h5:/data out.h5:/r
 refuses 2 "mpmap: unknown benchmark 'mpa' (did you mean 'map'?); try mpmap bench --help" bench mpa
 refuses 2 "mpmap: a benchmark is missing: map, schedule, metg, wire, simulate, value, queue, sync, process, apply, imap, blobs or all; try mpmap bench --help" bench
-refuses 2 "mpmap: --seconds is '0', but must be a number of seconds above 0, at most 60; try mpmap bench map --help" \
+refuses 2 "mpmap: --seconds is '0', but must be a number of seconds above 0 and at most 60; try mpmap bench map --help" \
     bench map --seconds 0
 
 refuses 2 "mpmap: 'costs' must be FILE.h5:/DATASET, or :/DATASET of the input's file; try mpmap map --help" \
@@ -365,10 +365,10 @@ refuses 1 "mpmap: './odd.so' cannot be used: it crashed by SIGSEGV while the tas
 refuses 1 "mpmap: small_description of './odd.so' is not an mpm_task_description of this mpmap: it has 3 bytes, but should have 24" \
     map odd.so:small in.h5:/data out.h5:/r
 refuses 1 "mpmap: none_description of 'odd.so' has no result" map odd.so:none in.h5:/data out.h5:/r
-refuses 1 "mpmap: no function 'nothing' in './odd.so', which has: fine, small, wild, none" \
+refuses 1 "mpmap: './odd.so' has no function 'nothing'; it has: fine, small, wild, none" \
     map odd.so:nothing in.h5:/data out.h5:/r
 
-refuses 1 "mpmap: no function 'frist' in './tasks.so', which has: first, misdescribed, picky, crashing, place, slow" \
+refuses 1 "mpmap: './tasks.so' has no function 'frist'; it has: first, misdescribed, picky, crashing, place, slow" \
     map tasks.so:frist in.h5:/data out.h5:/r
 refuses 1 "mpmap: first takes rows of f32[4], but those of 'in.h5:/double' are f64[4]" \
     map tasks.so:first in.h5:/double out.h5:/r
@@ -378,9 +378,9 @@ refuses 1 "mpmap: in.h5:/filtered needs the filter of this test (300), which thi
     map tasks.so:first in.h5:/filtered out.h5:/r
 refuses 1 "mpmap: 'in.h5:/few' has 99 costs, but 'in.h5:/data' has 100 rows: there must be one cost for each row" \
     "${words[@]}" --cost :/few
-refuses 1 "mpmap: in.h5:/below has a bad cost: row 41 costs -0.5: a cost must be 0 or a positive number" \
+refuses 1 "mpmap: in.h5:/below has a bad cost: row 41 costs -0.5: a cost must be a number that is not negative" \
     "${words[@]}" --cost in.h5:/below
-refuses 1 "mpmap: in.h5:/nan has a bad cost: row 7 costs nan: a cost must be 0 or a positive number" \
+refuses 1 "mpmap: in.h5:/nan has a bad cost: row 7 costs nan: a cost must be a number that is not negative" \
     "${words[@]}" --cost :/nan
 refuses 1 "mpmap: in.h5:/data has rows of f32[4]: costs must be one number for each row" "${words[@]}" --cost :/data
 refuses 1 "mpmap: file none.h5 does not exist" "${words[@]}" --cost none.h5:/costs

@@ -89,7 +89,7 @@ refuses '"/result/" is not the name of a data set' "$task" in.h5:/data out.h5:/r
 refuses 'bytes are needed' "$task" in.h5:/data out.h5:/result --result 'u8[17592186044416]' --quiet
 usual_limit=$(ulimit -Sf)
 ulimit -Sf 2
-refuses 'the limit of a file's size is 2048 (ulimit -f)' "$task" in.h5:/data out.h5:/result
+refuses "the limit of a file's size is 2048 (ulimit -f)" "$task" in.h5:/data out.h5:/result
 ulimit -Sf "$usual_limit"
 
 # The same words, put right.

@@ -341,7 +341,7 @@ for launcher in "" "mpirun -n 2"; do
     check "a program of one thread is not warned, '$launcher'" [ "$(grep -c "before mpm_init" "$work/err")" = 0 ]
     run $launcher "$programs/launched" threads
     check "a thread that was there before is told of, once, '$launcher'" \
-        [ "$status $(grep -c "^mpmap: 1 other thread was there before mpm_init" "$work/err")" = "0 1" ]
+        [ "$status $(grep -c "^mpmap: 1 other thread was running before mpm_init" "$work/err")" = "0 1" ]
 done
 
 run "$programs/launched" lines 1000 8

@@ -62,7 +62,7 @@ static int check_values(const struct input *input, const double *costs)
         if (!(costs[row] >= 0))
             return error_set(MPM_EINVAL,
                              "%s:%s has a bad cost: row %" PRIu64
-                             " costs %g: a cost must be finite, and not negative",
+                             " costs %g: a cost must be a number that is not negative",
                              input->file_name, input->dataset_name, row, costs[row]);
     }
     return 0;
