@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # Maps whose workers are killed, and stopped, from outside at random instants, alone or with single calls, streams and
-# maps of blobs beside them, and with a host that is killed among them: every result must be right all the same, each
+# maps of blobs beside them, and with a fork server that is killed among them: every result must be right all the same, each
 # once, and no memory of any arena be lost. Maps go on until there were so many strikes, of workers that were alive.
 # soak.sh does this for long. Arguments: folder of mpmap, folder of the sources, and of each of the campaigns below its
 # strikes (60) and a seed (by the clock).
@@ -21,7 +21,7 @@ ended_well() { [ "$status" = 0 ]; }
 lost_a_part() { [ "$status" = 3 ] && grep -q 'the fork server process of rank .* SIGKILL.* lost$' "$work/err"; }
 all_right() { grep -qE '^[0-9]+ maps of [0-9]+ items$' "$work/out" && ! grep -q 'should be' "$work/err"; }
 
-# torment_a_map kill|stop|mix|host ITEMS alone|all launcher…
+# torment_a_map kill|stop|mix|forkserver ITEMS alone|all launcher…
 torment_a_map()
 {
     local way=$1 items=$2 company=$3 what started kills stops hosts struck begun=$SECONDS
@@ -42,10 +42,10 @@ torment_a_map()
     status=$?
     struck=$kills
     [ "$way" != stop ] || struck=$stops
-    echo "$what: $kills killed, $stops stopped, $hosts hosts killed, $((SECONDS - begun)) s: $(tail -n 1 "$work/out")"
+    echo "$what: $kills killed, $stops stopped, $hosts fork servers killed, $((SECONDS - begun)) s: $(tail -n 1 "$work/out")"
     [ -z "$company" ] || echo "    $(grep calls "$work/err" | tail -n 1)"
-    if [ "$way" = host ]; then
-        check "$what: a host was killed, which is said" lost_a_part
+    if [ "$way" = forkserver ]; then
+        check "$what: a fork server was killed, which is said" lost_a_part
     else
         check "$what: the run ends well" ended_well
     fi
@@ -63,6 +63,6 @@ torment_a_map kill 1000 alone env
 torment_a_map kill 1000 alone env MPMAP_RANKS_PER_NODE=2 mpirun -n 4
 torment_a_map mix 1000000 all env
 torment_a_map mix 1000000 all env MPMAP_RANKS_PER_NODE=1 mpirun -n 4
-torment_a_map host 1000000 all env MPMAP_RANKS_PER_NODE=1 mpirun -n 4
-torment_a_map host 1000000 all mpirun -n 4
+torment_a_map forkserver 1000000 all env MPMAP_RANKS_PER_NODE=1 mpirun -n 4
+torment_a_map forkserver 1000000 all mpirun -n 4
 report

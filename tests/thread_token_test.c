@@ -399,5 +399,5 @@ int main(void)
         {"several_who_take_and_add_lose_no_number", several_who_take_and_add_lose_no_number},
     };
 
-    return suite_run("thread token", tests, sizeof tests / sizeof *tests);
+    return suite_run("thread_token", tests, sizeof tests / sizeof *tests);
 }

@@ -4,7 +4,7 @@
  *   torment kill PID SECONDS SEED STRIKES    SIGKILL to a worker every few milliseconds
  *   torment stop PID SECONDS SEED STRIKES    SIGSTOP to a worker or a fork server, and SIGCONT some milliseconds later
  *   torment mix PID SECONDS SEED STRIKES     the one or the other, of which STRIKES are to kill
- *   torment fork server PID SECONDS SEED STRIKES    the same, and SIGKILL to one fork server when half of them have been done
+ *   torment forkserver PID SECONDS SEED STRIKES    the same, and SIGKILL to one fork server when half of them have been done
  *
  * Acts on what is below process PID, until it has ended or SECONDS have passed. After STRIKES it makes the file
  * MPMAP_TEST_STOP, so that the run ends when it likes to. Prints how many workers it has killed, how many processes it
@@ -186,10 +186,10 @@ int main(int argc, char **argv)
     pid_t root;
 
     if (argc != 6) {
-        fputs("usage: torment kill|stop|mix|fork server PID SECONDS SEED STRIKES\n", stderr);
+        fputs("usage: torment kill|stop|mix|forkserver PID SECONDS SEED STRIKES\n", stderr);
         return EXIT_FAILURE;
     }
-    forkservers_too = !strcmp(argv[1], "fork server");
+    forkservers_too = !strcmp(argv[1], "forkserver");
     stops_too = strcmp(argv[1], "kill") != 0;
     kills_too = strcmp(argv[1], "stop") != 0;
     root = (pid_t)atoi(argv[2]);
