@@ -82,7 +82,7 @@ fi
 check "pages are made without a warning" make_pages "$source_folder" "$work/out"
 check "there is a page for a browser" [ -f "$work/out/html/index.html" ]
 check "each function has a page" functions_have_pages
-if command -v man >/dev/null && man -l "$work/out/man/man1/mpmap.1" 2>/dev/null | grep -q mpmap; then
+if command -v man >/dev/null && grep -q mpmap <<<"$(man -l "$work/out/man/man1/mpmap.1" 2>/dev/null)"; then
     check "man shows the pages without a warning" pages_are_clean
     check "mpmap(1) says what mpmap --help says" command_is_told
 else

@@ -69,7 +69,7 @@ make_scratch()
     ln -s "$source_folder/apps" "$source_folder/slurm" "$source_folder/lib" "$work/here"
     # A program that is linked with a library under AddressSanitizer must have it too, whatever compiles it: mpicc of
     # Open MPI and of MPICH asks these variables.
-    if ldd "$bin/mpmap" | grep -q libasan; then
+    if grep -q libasan <<<"$(ldd "$bin/mpmap")"; then
         printf '#!/bin/sh\nexec %s -fsanitize=address,undefined "$@"\n' "$(command -v cc)" >"$work/wrap/cc"
         chmod +x "$work/wrap/cc"
         export OMPI_CC=$work/wrap/cc MPICH_CC=$work/wrap/cc
@@ -206,7 +206,7 @@ names_exist()
         is_source "$name" || { echo "no source is named $name"; wrong=1; }
     done
     for name in $(grep -oE '\./dev [a-z]+' "$1" | cut -d' ' -f2 | sort -u); do
-        [ "$name" = help ] || "$source_folder/dev" help | grep -qE "^  $name( |\$)" || { echo "there is no ./dev $name"; wrong=1; }
+        [ "$name" = help ] || grep -qE "^  $name( |\$)" <<<"$("$source_folder/dev" help)" || { echo "there is no ./dev $name"; wrong=1; }
     done
     return $wrong
 }
@@ -223,7 +223,7 @@ links_lead_somewhere()
         if [ ! -e "$file" ]; then
             echo "there is no $link"
             wrong=1
-        elif [[ $link == *'#'* ]] && ! headings "$file" | grep -qx -- "${link##*#}"; then
+        elif [[ $link == *'#'* ]] && ! grep -qx -- "${link##*#}" <<<"$(headings "$file")"; then
             echo "there is no heading $link"
             wrong=1
         fi

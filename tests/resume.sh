@@ -72,7 +72,7 @@ step_is_survived() # N: whether there were so many steps
 }
 
 steps=0
-if ldd "$bin/mpmap" | grep -qE 'lib(a|t)san'; then
+if grep -qE 'lib(a|t)san' <<<"$(ldd "$bin/mpmap")"; then
     skip "a death before each step on the disk" "a sanitizer stands before the C library already"
 else
     export NOTING_MS=0
@@ -141,8 +141,8 @@ leave_part()
     check "a run is seen at work" mapped_by_somebody
     kill_all $started
 }
-has_good_rows() { "$bin/mpmap" status out.h5 2>/dev/null | grep -qE '^out.h5: [1-9][0-9]* of 200 rows are good'; }
-mapped_by_somebody() { "$bin/mpmap" status out.h5 | grep -q 'left; a run is working on it$'; }
+has_good_rows() { grep -qE '^out.h5: [1-9][0-9]* of 200 rows are good' <<<"$("$bin/mpmap" status out.h5 2>/dev/null)"; }
+mapped_by_somebody() { grep -q 'left; a run is working on it$' <<<"$("$bin/mpmap" status out.h5)"; }
 leave_part
 check "no run is at work on what a killed one has left" grep -q 'no run is working on it$' <("$bin/mpmap" status out.h5)
 check "status --json" grep -qE '^{"output": "out.h5", "rows": 200, "good": [0-9]+, "failed": 0, "left": [0-9]+, "complete": false, "running": false}$' \

@@ -17,7 +17,7 @@ lack()
     done
     [ "$(id -u)" = 0 ] || { echo "it needs root"; return; }
     id -u munge >/dev/null 2>&1 || { echo "there is no user munge"; return; }
-    mpirun --version 2>/dev/null | grep -q '(Open MPI) 4' || { echo "mpirun is none of Open MPI 4"; return; }
+    grep -q '(Open MPI) 4' <<<"$(mpirun --version 2>/dev/null)" || { echo "mpirun is none of Open MPI 4"; return; }
     unshare -m -n -p -f --mount-proc sh -c 'ip link add b0 type bridge' 2>/dev/null ||
         echo "no namespaces, or no network in them, can be made here"
 }
