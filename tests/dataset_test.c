@@ -1717,13 +1717,13 @@ static mpm_dataset_map stopped_map(const char *input, const char *output, int re
 
 /* Runs a map that ends in the middle, in a pool of its own: where that is closed no worker of another node is still in a
  * row. */
-static void run_and_stop(mpm_task *task, const mpm_dataset_map *map, unsigned wall)
+static void run_and_stop(mpm_task *task, const mpm_dataset_map *map, unsigned workers, unsigned wall)
 {
     mpm_pool *own;
 
     atomic_store(&stopped->wall, wall);
     atomic_store(&stopped->is_to_stop, true);
-    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&(mpm_pool_options){.workers = 3}, &own), MPM_OK);
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&(mpm_pool_options){.workers = workers}, &own), MPM_OK);
     CU_ASSERT_EQUAL(mpm_pool_map_dataset(own, task, map), MPM_EIO);
     CU_ASSERT(error_says("rows are good: they are in "));
     mpm_pool_close(own);
@@ -1738,7 +1738,7 @@ static size_t leave_part(const char *input, const char *output, bool fails)
 
     memset(stopped, 0, sizeof *stopped);
     atomic_store(&stopped->fails, fails);
-    run_and_stop(weigh_or_stop, &map, STOPPED_ROWS / 2);
+    run_and_stop(weigh_or_stop, &map, 3, STOPPED_ROWS / 2);
     atomic_store(&stopped->fails, false);
     CU_ASSERT_EQUAL_FATAL(mpm_map_status(output, &state), MPM_OK);
     CU_ASSERT_EQUAL(state.rows, STOPPED_ROWS);
@@ -1940,7 +1940,7 @@ static void rows_that_were_written_in_large_blocks_are_kept(void)
     mpm_map_state state = {0};
 
     map.block_rows = map.chunk = 600;
-    run_and_stop(weigh_or_stop_late, &map, 2000);
+    run_and_stop(weigh_or_stop_late, &map, 1, 2000); /* one worker, so earlier blocks are written by then */
     CU_ASSERT_EQUAL_FATAL(mpm_map_status(map.output_file, &state), MPM_OK);
     CU_ASSERT(state.good >= 600);
     notices[0] = 0;
