@@ -2264,68 +2264,67 @@ static void remove_folder(void)
     rmdir(folder);
 }
 
-static int run_all(void)
-{
-    static const struct suite_test tests[] = {
-#define TEST(name) {#name, name}
-        TEST(description_is_that_of_the_file),
-        TEST(inputs_that_are_none_are_told_apart),
-        TEST(the_program_keeps_its_own_printing_of_errors),
-        TEST(an_input_that_is_open_for_writing_is_refused),
-        TEST(nobody_can_write_an_input_while_it_is_mapped),
-        TEST(an_input_is_read_beside_its_swmr_writer_while_it_grows),
-        TEST(a_linked_input_is_read_as_from_where_the_link_is),
-        TEST(an_input_that_changes_ends_the_map),
-        TEST(values_that_stand_in_another_file_may_not_change_either),
-        TEST(a_filter_that_is_missing_is_named),
-        TEST(every_type_arrives_in_both_byte_orders),
-        TEST(rows_of_any_rank_are_mapped),
-        TEST(compressed_chunks_and_blocks_need_not_agree),
-        TEST(bands_larger_than_a_mebibyte_are_mapped),
-        TEST(rows_are_aligned_as_an_array_is),
-        TEST(results_have_the_shape_asked_for_in_groups_made_for_them),
-        TEST(the_result_tells_where_it_comes_from),
-        TEST(no_rows_make_an_output_without_rows),
-        TEST(progress_counts_rows),
-        TEST(rows_that_fail_are_zero_and_marked),
-        TEST(rows_that_crash_are_zero_and_marked),
-        TEST(writes_that_fail_once_cost_nothing),
-        TEST(writes_that_go_on_failing_end_the_map),
-        TEST(a_worker_that_can_open_nothing_makes_place_for_another),
-        TEST(very_many_rows_that_fail_take_no_memory_each),
-        TEST(too_many_failed_rows_end_the_map),
-        TEST(files_are_the_same_bytes_whatever_the_workers),
-        TEST(rows_that_cost_most_are_begun_first),
-        TEST(costs_change_no_byte_though_workers_die),
-        TEST(as_many_costs_as_rows_are_needed),
-        TEST(costs_are_read_from_a_data_set),
-        TEST(a_map_in_a_closed_pool_is_refused),
-        TEST(a_process_may_map_a_data_set),
-        TEST(bad_maps_are_refused_and_make_nothing),
-        TEST(the_input_is_never_overwritten),
-        TEST(an_output_that_exists_stays_unless_it_may_be_overwritten),
-        TEST(other_data_sets_are_not_overwritten),
-        TEST(good_results_are_not_replaced_where_every_row_fails),
-        TEST(links_are_not_followed),
-        TEST(what_another_user_has_left_is_not_taken_over),
-        TEST(good_rows_stay_in_the_part_when_a_map_cannot_go_on),
-        TEST(every_worker_writes_into_the_file_that_main_has_made),
-        TEST(rows_that_cannot_be_read_fail_and_the_others_are_good),
-        TEST(an_input_that_is_gone_ends_the_map),
-        TEST(what_has_come_into_the_old_file_meanwhile_is_kept),
-        TEST(what_is_not_a_part_is_replaced_when_that_is_wanted),
-        TEST(a_map_goes_on_with_the_rows_that_are_left),
-        TEST(failed_rows_are_run_again_if_that_is_wanted),
-        TEST(a_part_with_rows_is_refused_unless_it_may_be_used),
-        TEST(damaged_parts_are_refused_or_made_right),
-        TEST(a_result_that_was_lost_is_made_again),
-        TEST(rows_that_were_written_in_large_blocks_are_kept),
-        TEST(two_runs_do_not_make_the_same_output),
-        TEST(a_full_disk_is_found_before_the_first_row),
+static const struct suite_test tests[] = {
+#define TEST(name)  \
+    {               \
+#name, name \
+    }
+    TEST(description_is_that_of_the_file),
+    TEST(inputs_that_are_none_are_told_apart),
+    TEST(the_program_keeps_its_own_printing_of_errors),
+    TEST(an_input_that_is_open_for_writing_is_refused),
+    TEST(nobody_can_write_an_input_while_it_is_mapped),
+    TEST(an_input_is_read_beside_its_swmr_writer_while_it_grows),
+    TEST(a_linked_input_is_read_as_from_where_the_link_is),
+    TEST(an_input_that_changes_ends_the_map),
+    TEST(values_that_stand_in_another_file_may_not_change_either),
+    TEST(a_filter_that_is_missing_is_named),
+    TEST(every_type_arrives_in_both_byte_orders),
+    TEST(rows_of_any_rank_are_mapped),
+    TEST(compressed_chunks_and_blocks_need_not_agree),
+    TEST(bands_larger_than_a_mebibyte_are_mapped),
+    TEST(rows_are_aligned_as_an_array_is),
+    TEST(results_have_the_shape_asked_for_in_groups_made_for_them),
+    TEST(the_result_tells_where_it_comes_from),
+    TEST(no_rows_make_an_output_without_rows),
+    TEST(progress_counts_rows),
+    TEST(rows_that_fail_are_zero_and_marked),
+    TEST(rows_that_crash_are_zero_and_marked),
+    TEST(writes_that_fail_once_cost_nothing),
+    TEST(writes_that_go_on_failing_end_the_map),
+    TEST(a_worker_that_can_open_nothing_makes_place_for_another),
+    TEST(very_many_rows_that_fail_take_no_memory_each),
+    TEST(too_many_failed_rows_end_the_map),
+    TEST(files_are_the_same_bytes_whatever_the_workers),
+    TEST(rows_that_cost_most_are_begun_first),
+    TEST(costs_change_no_byte_though_workers_die),
+    TEST(as_many_costs_as_rows_are_needed),
+    TEST(costs_are_read_from_a_data_set),
+    TEST(a_map_in_a_closed_pool_is_refused),
+    TEST(a_process_may_map_a_data_set),
+    TEST(bad_maps_are_refused_and_make_nothing),
+    TEST(the_input_is_never_overwritten),
+    TEST(an_output_that_exists_stays_unless_it_may_be_overwritten),
+    TEST(other_data_sets_are_not_overwritten),
+    TEST(good_results_are_not_replaced_where_every_row_fails),
+    TEST(links_are_not_followed),
+    TEST(what_another_user_has_left_is_not_taken_over),
+    TEST(good_rows_stay_in_the_part_when_a_map_cannot_go_on),
+    TEST(every_worker_writes_into_the_file_that_main_has_made),
+    TEST(rows_that_cannot_be_read_fail_and_the_others_are_good),
+    TEST(an_input_that_is_gone_ends_the_map),
+    TEST(what_has_come_into_the_old_file_meanwhile_is_kept),
+    TEST(what_is_not_a_part_is_replaced_when_that_is_wanted),
+    TEST(a_map_goes_on_with_the_rows_that_are_left),
+    TEST(failed_rows_are_run_again_if_that_is_wanted),
+    TEST(a_part_with_rows_is_refused_unless_it_may_be_used),
+    TEST(damaged_parts_are_refused_or_made_right),
+    TEST(a_result_that_was_lost_is_made_again),
+    TEST(rows_that_were_written_in_large_blocks_are_kept),
+    TEST(two_runs_do_not_make_the_same_output),
+    TEST(a_full_disk_is_found_before_the_first_row),
 #undef TEST
-    };
-    return suite_run("dataset", tests, sizeof tests / sizeof *tests);
-}
+};
 
 int main(int argc, char **argv)
 {
@@ -2343,7 +2342,7 @@ int main(int argc, char **argv)
         perror(folder);
         return EXIT_FAILURE;
     }
-    status = run_all();
+    status = suite_run("dataset", tests, sizeof tests / sizeof *tests);
     remove_folder();
     mpm_pool_close(pool);
     return mpm_finalize() ? mpm_report_error() : status;

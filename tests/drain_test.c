@@ -55,11 +55,18 @@ static void end(const mpm_call *call, int *result)
     atomic_fetch_add(&shared->ended[mpm_call_index(call)], 1);
 }
 
+/* Whether a drain has begun, or does within 30 s. */
+static bool sees_drain(void)
+{
+    for (int i = 0; i < 30000 && !mpm_draining(); i++)
+        usleep(1000);
+    return mpm_draining();
+}
+
 /* The drain has begun when it returns; all items together would take long after it. */
 static void go_on_into_drain(void)
 {
-    while (!mpm_draining())
-        usleep(1000);
+    sees_drain();
     usleep(20000);
 }
 
@@ -112,10 +119,8 @@ static void what_runs_ends_and_nothing_else_is_begun(void)
 static int wait_until_draining(mpm_call *call, const void *item, void *result)
 {
     (void)item;
-    for (int i = 0; i < 30000 && !mpm_draining(); i++)
-        usleep(1000);
-    *(int *)result = mpm_draining() ? 1 : 0;
-    return mpm_draining() ? 0 : mpm_fail(call, "there is no drain");
+    *(int *)result = sees_drain();
+    return *(int *)result ? 0 : mpm_fail(call, "there is no drain");
 }
 
 static void whoever_does_not_drain_goes_on_and_all_nodes_know(void)

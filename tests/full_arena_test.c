@@ -535,8 +535,8 @@ static void who_cannot_have_a_thread_token_is_told_what_to_do(void)
 /* Threads of one process, each of which has used the node's memory, and stays. */
 struct crowd {
     mpm_lock lock;
-    _Atomic unsigned inside, refused;
-    _Atomic int may_go;
+    _Atomic int inside, may_go;
+    _Atomic unsigned refused;
     char sentence[200];
 };
 
@@ -550,8 +550,8 @@ static void *use_lock_and_stay(void *argument)
     if (!status && mpm_lock_release(crowd->lock))
         return NULL;
     atomic_fetch_add(&crowd->inside, 1);
-    while (!atomic_load(&crowd->may_go))
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    for (int i = 0; i < 10 && !gate_reached(&crowd->may_go, 1); i++) /* there are many to come */
+        ;
     return NULL;
 }
 
@@ -559,18 +559,17 @@ static int come_in_a_crowd(const void *args, size_t size)
 {
     static struct crowd crowd;
     static pthread_t thread[MANY];
-    unsigned started = 0;
+    int started = 0;
 
     (void)size;
     memcpy(&crowd.lock, args, sizeof crowd.lock);
-    while (started < MANY && !atomic_load(&crowd.refused) &&
+    while (started < (int)MANY && !atomic_load(&crowd.refused) &&
            !pthread_create(&thread[started], NULL, use_lock_and_stay, &crowd)) {
-        started++;
-        while (atomic_load(&crowd.inside) < started)
-            nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+        if (!gate_reached(&crowd.inside, ++started))
+            break;
     }
     atomic_store(&crowd.may_go, 1);
-    for (unsigned i = 0; i < started; i++)
+    for (int i = 0; i < started; i++)
         pthread_join(thread[i], NULL);
     return atomic_load(&crowd.refused) && strstr(crowd.sentence, "MPMAP_ARENA") ? 0 : 1;
 }

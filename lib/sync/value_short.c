@@ -129,64 +129,61 @@ static int64_t integer_in(mpm_type type, const union any_number *any)
     }
 }
 
+/* The next two: false, and nothing is written, unless the number is exact. */
+
 static bool take_i64(mpm_type type, const union any_number *any, int64_t *number)
 {
-    if (is_float(type)) {
-        if (!is_i64(float_in(type, any)))
-            return false;
-        *number = (int64_t)float_in(type, any);
-        return true;
-    }
-    *number = integer_in(type, any);
-    return type != MPM_U64 || any->U64 <= INT64_MAX;
+    if (is_float(type) ? !is_i64(float_in(type, any)) : type == MPM_U64 && any->U64 > INT64_MAX)
+        return false;
+    *number = is_float(type) ? (int64_t)float_in(type, any) : integer_in(type, any);
+    return true;
+}
+
+/* Whether an integer is the same as a double. */
+static bool is_exact(mpm_type type, const union any_number *any, double number)
+{
+    return type == MPM_U64 ? number < TWO_TO_64 && (uint64_t)number == any->U64
+                           : is_i64(number) && (int64_t)number == integer_in(type, any);
 }
 
 static bool take_f64(mpm_type type, const union any_number *any, double *number)
 {
-    if (is_float(type)) {
-        *number = float_in(type, any);
-        return true;
-    }
-    if (type == MPM_U64) {
-        *number = (double)any->U64;
-        return *number < TWO_TO_64 && (uint64_t)*number == any->U64;
-    }
-    *number = (double)integer_in(type, any);
-    return is_i64(*number) && (int64_t)*number == integer_in(type, any);
+    double taken = is_float(type)    ? float_in(type, any)
+                   : type == MPM_U64 ? (double)any->U64
+                                     : (double)integer_in(type, any);
+
+    if (!is_float(type) && !is_exact(type, any, taken))
+        return false;
+    *number = taken;
+    return true;
+}
+
+/* The number of a value, of whatever type. */
+static int read_any(const char *call, mpm_value value, const void *number, union any_number *any)
+{
+    return number ? mpm_value_get(value, any) : numbers_missing(call);
 }
 
 int mpm_value_get_i64(mpm_value value, int64_t *number)
 {
     mpm_type type = number_type_of(value.handle);
     union any_number any;
-    int64_t taken;
-    int status;
+    int status = read_any("mpm_value_get_i64", value, number, &any);
 
-    if (!number)
-        return numbers_missing("mpm_value_get_i64");
-    if ((status = mpm_value_get(value, &any)))
+    if (status || take_i64(type, &any, number))
         return status;
-    if (!take_i64(type, &any, &taken))
-        return error_set(MPM_ETYPE, "mpm_value_get_i64: the number, of type %s, does not fit into an int64_t",
-                         mpm_type_name(type));
-    *number = taken;
-    return MPM_OK;
+    return error_set(MPM_ETYPE, "mpm_value_get_i64: the number, of type %s, does not fit into an int64_t",
+                     mpm_type_name(type));
 }
 
 int mpm_value_get_f64(mpm_value value, double *number)
 {
     mpm_type type = number_type_of(value.handle);
     union any_number any;
-    double taken;
-    int status;
+    int status = read_any("mpm_value_get_f64", value, number, &any);
 
-    if (!number)
-        return numbers_missing("mpm_value_get_f64");
-    if ((status = mpm_value_get(value, &any)))
+    if (status || take_f64(type, &any, number))
         return status;
-    if (!take_f64(type, &any, &taken))
-        return error_set(MPM_ETYPE, "mpm_value_get_f64: the number, of type %s, is not exact as a double",
-                         mpm_type_name(type));
-    *number = taken;
-    return MPM_OK;
+    return error_set(MPM_ETYPE, "mpm_value_get_f64: the number, of type %s, is not exact as a double",
+                     mpm_type_name(type));
 }
