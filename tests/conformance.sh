@@ -53,6 +53,7 @@ while IFS='|' read -r _ promise references _; do
 done < <(grep '^|' "$table")
 
 for program in $(sed -n 's/^Programs whose every test stands here: //p' "$table" | tr -d '\`,.'); do
+    [ -f "$folder/${program}_test.c" ] || { complain "there is no ${program}_test.c, whose every test is to have a row"; continue; }
     for test in $(tests_of "$program"); do
         grep -q "\`$program\.$test\`\|\`$program\.\*\`" "$table" ||
             complain "$program.$test stands in no row of CONFORMANCE.md"

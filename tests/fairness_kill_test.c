@@ -293,6 +293,6 @@ int main(int argc, char **argv)
     setenv("MPMAP_ARENA", "64M", 0);
     if (mpm_init(&argc, &argv, NULL))
         return mpm_report_error();
-    failed = suite_run("turns_kill", tests, sizeof tests / sizeof *tests);
+    failed = suite_run("fairness_kill", tests, sizeof tests / sizeof *tests);
     return mpm_finalize() ? mpm_report_error() : failed;
 }

@@ -739,6 +739,6 @@ int main(int argc, char **argv)
         puts("turns are for calls of other nodes: there are none in a run of one node");
         return mpm_finalize();
     }
-    status = suite_run("turns", tests, sizeof tests / sizeof *tests);
+    status = suite_run("fairness", tests, sizeof tests / sizeof *tests);
     return mpm_finalize() ? mpm_report_error() : status;
 }
