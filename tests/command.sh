@@ -266,7 +266,7 @@ run "$mpmap" --version
 check "--version succeeds" status_is 0
 check "--version prints the version" out_is "mpmap $version"
 check "--version says nothing else" err_is_empty
-for arguments in "" map info bench "bench map" "bench schedule" "bench metg" "bench wire" "bench simulate" "bench value" "bench queue" "bench sync" "bench process" "bench apply" "bench imap" "bench blobs" "bench all"; do
+for arguments in "" map info bench "bench map" "bench schedule" "bench metg" "bench wire" "bench simulate" "bench value" "bench queue" "bench sync" "bench process" "bench apply" "bench imap" "bench blobs" "bench reduce" "bench all"; do
     # shellcheck disable=SC2086 # words
     run "$mpmap" $arguments --help
     check "mpmap $arguments --help succeeds" status_is 0
@@ -300,7 +300,7 @@ done
 refuses 2 "mpmap: 'tasks.so' has no undescribed_description, so give its result's shape: --result f64, for example; try mpmap map --help" \
     map tasks.so:undescribed in.h5:/data out.h5:/r
 refuses 2 "mpmap: unknown benchmark 'mpa' (did you mean 'map'?); try mpmap bench --help" bench mpa
-refuses 2 "mpmap: a benchmark is missing: map, schedule, metg, wire, simulate, value, queue, sync, process, apply, imap, blobs or all; try mpmap bench --help" bench
+refuses 2 "mpmap: a benchmark is missing: map, schedule, metg, wire, simulate, value, queue, sync, process, apply, imap, blobs, reduce or all; try mpmap bench --help" bench
 refuses 2 "mpmap: --seconds is '0', but must be a number of seconds above 0 and at most 60; try mpmap bench map --help" \
     bench map --seconds 0
 
@@ -496,7 +496,7 @@ figures_are()
     check "bench $1 --json has ratios where it has limits" json_is \
         "all(f['ratio'] is None and f['limit_name'] is None if f['limit'] is None else f['limit'] > 0 and f['limit_name'] and abs(f['ratio'] * f['limit'] - f['value']) <= 0.01 * f['value'] for f in j)"
 }
-for bench in map=9 metg=4 value=3 queue=5 sync=14 process=2 apply=3 imap=1 blobs=1; do
+for bench in map=9 metg=4 value=3 queue=5 sync=14 process=2 apply=3 imap=1 blobs=1 reduce=3; do
     figures_are "${bench#*=}" "${bench%=*}" --seconds 0.01
 done
 figures_are 10 schedule --simulate --seconds 0.1

@@ -146,6 +146,10 @@ wanted='a pam fo stxet'
 example 10_texts
 python_prints is_exactly 10_texts
 
+wanted='Mean 499.995, standard deviation 288.675'
+example 16_reduce
+python_prints is_exactly 16_reduce
+
 wanted='Results: [100, 0, 25, 0, 20]
 Item 1 failed after 1 runs: 0 cannot be inverted
 Item 3 failed after 2 runs: its worker was killed by SIGABRT (2 attempts)'

@@ -70,5 +70,6 @@ int bench_process(int argc, char **argv);
 int bench_apply(int argc, char **argv);
 int bench_imap(int argc, char **argv);
 int bench_blobs(int argc, char **argv);
+int bench_reduce(int argc, char **argv);
 
 #endif

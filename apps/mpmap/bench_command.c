@@ -21,6 +21,7 @@ static const char help[] =
     "  mpmap bench apply      round trips of single calls beside two bare processes\n"
     "  mpmap bench imap       items through a stream beside a map\n"
     "  mpmap bench blobs      items of any length beside a map\n"
+    "  mpmap bench reduce     sums beside OpenMP\n"
     "  mpmap bench all        all of them\n"
     "\n"
     "  --json   prints JSON\n"
@@ -40,11 +41,11 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } benchmarks[] = {
-    {"map", bench_map},     {"schedule", bench_schedule}, {"metg", bench_metg},
-    {"wire", bench_wire},   {"simulate", bench_simulate}, {"value", bench_value},
-    {"queue", bench_queue}, {"sync", bench_sync},         {"process", bench_process},
-    {"apply", bench_apply}, {"imap", bench_imap},         {"blobs", bench_blobs},
-    {"all", bench_all},
+    {"map", bench_map},       {"schedule", bench_schedule}, {"metg", bench_metg},
+    {"wire", bench_wire},     {"simulate", bench_simulate}, {"value", bench_value},
+    {"queue", bench_queue},   {"sync", bench_sync},         {"process", bench_process},
+    {"apply", bench_apply},   {"imap", bench_imap},         {"blobs", bench_blobs},
+    {"reduce", bench_reduce}, {"all", bench_all},
 };
 
 #define BENCHMARK_COUNT (sizeof benchmarks / sizeof benchmarks[0])

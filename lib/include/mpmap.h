@@ -21,6 +21,7 @@
 #include "mpmap/pool.h"
 #include "mpmap/process.h"
 #include "mpmap/queue.h"
+#include "mpmap/reduce.h"
 #include "mpmap/report.h"
 #include "mpmap/result.h"
 #include "mpmap/runtime.h"

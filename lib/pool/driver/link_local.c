@@ -23,7 +23,9 @@ static const void *items_in_place(const struct node_link *link)
 {
     const struct map_request *request = link->map->request;
 
-    return is_in_arena(link, request->items, request->count * request->item_size) ? request->items : NULL;
+    return is_in_arena(link, request->items, job_bytes_of(link->map->spec, 0, request->count))
+               ? request->items
+               : NULL;
 }
 
 /* Results come in the order of items, which is not that of the caller if the job is indexed. */
@@ -95,8 +97,10 @@ static int open_queue(struct node_link *link)
 static int local_grant(struct node_link *link, uint32_t number, uint64_t first, uint64_t count)
 {
     const struct map_request *request = link->map->request;
-    struct granted_lease lease = {
-        .number = number, .first = first, .count = count, .size = count * request->item_size};
+    struct granted_lease lease = {.number = number,
+                                  .first = first,
+                                  .count = count,
+                                  .size = job_bytes_of(link->map->spec, first, count)};
     int status;
 
     if (request->kind == JOB_BLOBS)

@@ -25,7 +25,8 @@ static int open_job(struct node_link *link)
 static int post_lease(const struct node_link *link, const struct message_lease *message)
 {
     const struct map_request *request = link->map->request;
-    struct message_part parts[] = {{message, sizeof *message}, {NULL, message->count * request->item_size}};
+    struct message_part parts[] = {{message, sizeof *message},
+                                   {NULL, job_bytes_of(link->map->spec, message->first, message->count)}};
     void *pack = NULL;
     int status;
 
@@ -76,6 +77,7 @@ static int read_results(struct node_link *link, const void *payload, size_t size
 {
     const struct message_results *message = payload;
     size_t rest = size - sizeof *message, failure_size = message->failure_count * sizeof(mpm_failure);
+    uint64_t parts = message->lease.count * link->map->spec->parts; /* each may fail */
     struct lease_results results = {.lease = message->lease.lease,
                                     .first = message->lease.first,
                                     .count = message->lease.count,
@@ -84,9 +86,8 @@ static int read_results(struct node_link *link, const void *payload, size_t size
                                     .failures_untold = message->failures_untold};
 
     results.base = results.results = (const char *)results.failures + failure_size;
-    if (results.failure_count > results.count ||
-        results.failures_untold > results.count - results.failure_count || failure_size > rest ||
-        !is_results(link, results.results, rest - failure_size, results.count))
+    if (results.failure_count > parts || results.failures_untold > parts - results.failure_count ||
+        failure_size > rest || !is_results(link, results.results, rest - failure_size, results.count))
         return error_set(MPM_EPROTOCOL, "node %u sent results of the wrong size", link->node);
     link->longest_claim_ns = message->longest_claim_ns;
     return link->map->events->done(link->map->argument, link->node, &results);

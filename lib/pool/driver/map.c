@@ -106,13 +106,21 @@ static int act(struct map *map, bool *worked)
     return MPM_OK;
 }
 
+/* What the caller calls so many items: of a reduction they are leaves. */
+static uint64_t as_caller_counts(const struct map *map, uint64_t items)
+{
+    uint64_t count = items * map->spec.leaf_items, total = map->request.total_items;
+
+    return total && count > total ? total : count;
+}
+
 static void tell_progress(struct map *map)
 {
-    mpm_progress now = {.total = map->request.count, .failed = map->items_failed};
+    mpm_progress now = {.total = as_caller_counts(map, map->request.count), .failed = map->items_failed};
 
     if (!map->request.progress)
         return;
-    now.done = lease_items_done(map->table) + node_links_items_done(map->links);
+    now.done = as_caller_counts(map, lease_items_done(map->table) + node_links_items_done(map->links));
     now.elapsed_s = clock_now_s() - map->start_s;
     map->next_progress_ns = clock_now_ns() + PROGRESS_NS;
     map->request.progress(&now, map->request.progress_argument);

@@ -50,7 +50,7 @@ int map_check_request(const char *call, const struct map_request *request)
         return error_set(MPM_EINVAL, "%s: %llu items of %llu bytes do not fit into memory at %p", call,
                          (unsigned long long)request->count, (unsigned long long)request->item_size,
                          (const void *)request->items);
-    if (request->count && request->result_size &&
+    if (request->count && request->result_size && !request->take &&
         (!request->results || request->count > SIZE_MAX / request->result_size))
         return error_set(MPM_EINVAL, "%s: %llu results of %llu bytes do not fit into memory at %p", call,
                          (unsigned long long)request->count, (unsigned long long)request->result_size,

@@ -85,6 +85,20 @@ int map_make_table(struct map *map)
     return MPM_OK;
 }
 
+/* The last leaf of a reduction may be a short one. */
+static uint64_t items_bytes(const struct map_request *request)
+{
+    return request->kind == JOB_REDUCE ? request->total_items * (request->item_size / request->leaf_items)
+                                       : 0;
+}
+
+static uint32_t parts_of(const struct map_request *request)
+{
+    if (request->kind != JOB_REDUCE)
+        return 1;
+    return (uint32_t)((request->leaf_items + request->part_items - 1) / request->part_items);
+}
+
 static int make_spec(const struct map_request *request, struct job_spec *spec)
 {
     *spec = (struct job_spec){.id = pool_state_new_id(),
@@ -94,6 +108,10 @@ static int make_spec(const struct map_request *request, struct job_spec *spec)
                               .chunk_s = request->chunk_s > 0 ? request->chunk_s : CHUNK_S,
                               .first_index = request->first_index,
                               .item_size = request->item_size,
+                              .items_bytes = items_bytes(request),
+                              .parts = parts_of(request),
+                              .leaf_items = request->leaf_items ? request->leaf_items : 1,
+                              .part_items = request->part_items ? request->part_items : 1,
                               .task_item_size = request->item_size,
                               .result_size = request->kind == JOB_BLOBS ? sizeof(struct blob_ref)
                                                                         : request->result_size,

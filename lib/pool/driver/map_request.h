@@ -27,6 +27,12 @@ struct map_request {
     uint64_t count, item_size, result_size;
     const char *items;
     char *results;
+    /* Instead of results, of JOB_REDUCE: takes those of items [first, first + count), as they are done, in the thread that
+     * maps. 0, or a status that ends the map. */
+    int (*take)(void *argument, uint64_t first, uint64_t count, const char *results);
+    void *take_argument;
+    uint64_t total_items, leaf_items,
+        part_items;                 /* of JOB_REDUCE: the caller's, in all, in an item, in a part */
     const mpm_blob *blobs;          /* the items of JOB_BLOBS, which have no items and results else */
     struct blob_list *blob_results; /* where its results go; NULL: nowhere */
     const double *costs;     /* of each item, for JOB_PLAIN and JOB_BATCH: the most costly first; or NULL */

@@ -94,6 +94,12 @@ static void copy_results(struct map *map, uint64_t first, uint64_t count, const 
         memcpy(map->request.results + map->order[first + i].index * size, results + i * size, size);
 }
 
+static int keep_states(struct map *map, unsigned node, const struct lease_results *done)
+{
+    count_bytes(&map->pool->node[node].bytes_received, done->count * map->request.result_size);
+    return map->request.take(map->request.take_argument, done->first, done->count, done->results);
+}
+
 static void mark_done(struct map *map, uint64_t first, uint64_t count)
 {
     for (uint64_t i = first; i < first + count; i++)
@@ -111,13 +117,32 @@ int map_keep_results(struct map *map, unsigned node, const struct lease_results 
         return status;
     if (request->kind == JOB_BLOBS && (status = keep_blobs(map, node, done)))
         return status;
-    if (request->result_size && done->results != request->results + done->first * request->result_size) {
+    if (request->take)
+        status = keep_states(map, node, done);
+    else if (request->result_size && done->results != request->results + done->first * request->result_size) {
         copy_results(map, done->first, done->count, done->results);
         count_bytes(&map->pool->node[node].bytes_received, done->count * request->result_size);
     }
     if (request->done)
         mark_done(map, done->first, done->count);
-    return keep_failures(map, done);
+    return status ? status : keep_failures(map, done);
+}
+
+/* Items, or blocks of them in a reduction that takes those. */
+static const char *what_fails(const struct map *map)
+{
+    return map->spec.part_items > 1 ? "blocks of items" : "items";
+}
+
+static uint64_t count_to_fail(const struct map *map)
+{
+    const struct map_request *request = &map->request;
+    uint64_t leaves = request->kind == JOB_REDUCE ? request->total_items / request->leaf_items : 0;
+    uint64_t rest = request->total_items - leaves * request->leaf_items;
+
+    if (request->kind != JOB_REDUCE)
+        return request->count;
+    return leaves * map->spec.parts + (rest + map->spec.part_items - 1) / map->spec.part_items;
 }
 
 int map_report_failures(struct map *map)
@@ -129,9 +154,9 @@ int map_report_failures(struct map *map)
     sort_failures(map->failures, map->failure_count);
     if (map->request.is_apply)
         return error_set(MPM_ETASK, "the call failed: %s", first->text);
-    return error_set(MPM_ETASK, "%llu of %llu items failed; the first is item %llu: %s",
-                     (unsigned long long)map->items_failed, (unsigned long long)map->request.count,
-                     (unsigned long long)first->index, first->text);
+    return error_set(MPM_ETASK, "%llu of %llu %s failed; the first is item %llu: %s",
+                     (unsigned long long)map->items_failed, (unsigned long long)count_to_fail(map),
+                     what_fails(map), (unsigned long long)first->index, first->text);
 }
 
 int map_check_failures(const struct map *map)
@@ -140,8 +165,8 @@ int map_check_failures(const struct map *map)
 
     if (!map->request.max_failures || map->items_failed <= map->request.max_failures)
         return MPM_OK;
-    return error_set(
-        MPM_ECANCELED, "%llu of %llu items have failed, and %llu may; the first is item %llu: %s",
-        (unsigned long long)map->items_failed, (unsigned long long)map->request.count,
-        (unsigned long long)map->request.max_failures, (unsigned long long)first->index, first->text);
+    return error_set(MPM_ECANCELED, "%llu of %llu %s have failed, and %llu may; the first is item %llu: %s",
+                     (unsigned long long)map->items_failed, (unsigned long long)count_to_fail(map),
+                     what_fails(map), (unsigned long long)map->request.max_failures,
+                     (unsigned long long)first->index, first->text);
 }

@@ -152,6 +152,6 @@ void node_link_count_sent(const struct node_link *link, uint64_t first, uint64_t
     for (uint64_t i = 0; request->kind == JOB_BLOBS && i < count; i++)
         bytes += request->blobs[first + i].size;
     if (!are_in_place)
-        bytes += count * request->item_size;
+        bytes += job_bytes_of(link->map->spec, first, count);
     atomic_fetch_add_explicit(&link->map->pool->node[link->node].bytes_sent, bytes, memory_order_relaxed);
 }

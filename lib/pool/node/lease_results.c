@@ -15,6 +15,8 @@
 #include "node/context.h"
 #include "pool/node/node_pool_inside.h"
 
+#define MOST_DEATHS_OUTSIDE 8u /* in a leaf, before an item that is skipped */
+
 static bool grow(void **array, size_t *room, size_t count, size_t size)
 {
     size_t wanted = *room ? *room * 2 : 8;
@@ -67,6 +69,19 @@ static uint64_t take_crashes(struct node_lease *lease)
     return retried;
 }
 
+static bool is_reduction(const struct node_lease *lease)
+{
+    return lease->job->block->spec.kind == JOB_REDUCE;
+}
+
+/* What the caller calls an item of the lease, or a part of one: the first of its items. */
+static uint64_t index_of(const struct node_lease *lease, uint64_t item)
+{
+    const struct job_spec *spec = &lease->job->block->spec;
+
+    return (lease->first + item / spec->parts) * spec->leaf_items + item % spec->parts * spec->part_items;
+}
+
 /* Takes a place in the list of failures; NULL without memory. */
 static mpm_failure *add_failure(struct node_lease *lease, uint64_t item)
 {
@@ -76,7 +91,7 @@ static mpm_failure *add_failure(struct node_lease *lease, uint64_t item)
         return NULL;
     failure = &lease->failures[lease->failure_count++];
     *failure = (mpm_failure){
-        .index = lease->first + item, .attempts = 1, .node = context_topology()->node, .text = "it failed"};
+        .index = index_of(lease, item), .attempts = 1, .node = context_topology()->node, .text = "it failed"};
     for (size_t i = 0; i < lease->crashed_item_count; i++) {
         if (lease->crashed_items[i].item == item)
             failure->attempts += lease->crashed_items[i].attempts;
@@ -158,6 +173,35 @@ static void forget_failures(struct node_lease *lease, uint64_t word, uint64_t mi
     }
 }
 
+static bool is_item_done(const struct node_lease *lease, uint64_t item)
+{
+    return node_lease_done_word(lease, item / 64) >> item % 64 & 1;
+}
+
+/* Parts of leaves that have cost as many workers as an item may are skipped when their leaf is run again. What still costs
+ * workers then is not in an item at all: the function that begins the leaf, say. false then: the job is lost. */
+static bool skip_crashed_parts(struct node_lease *lease)
+{
+    unsigned limit = lease->job->node_pool->board->spec.max_attempts;
+    uint64_t parts = lease->block->parts;
+
+    for (size_t i = 0; i < lease->crashed_item_count; i++) {
+        struct crashed_item *part = &lease->crashed_items[i];
+        struct leaf_record *leaf = lease_leaf(lease->job->node_pool->arena, lease->block, part->item / parts);
+
+        if (part->attempts < limit || is_item_done(lease, part->item / parts))
+            continue;
+        if (part->is_skipped && part->attempts >= limit + MOST_DEATHS_OUTSIDE)
+            return false;
+        if (part->is_skipped)
+            continue;
+        part->is_skipped = true;
+        leaf->skip[part->item % parts / 64] |= UINT64_C(1) << part->item % parts % 64;
+        leaf->skipped++;
+    }
+    return true;
+}
+
 /* Items that have cost as many workers as an item may are done: failed. The lease is quiet, so worker 0's
  * bits may be written here. */
 static bool give_up_crashed_items(struct node_lease *lease)
@@ -168,8 +212,7 @@ static bool give_up_crashed_items(struct node_lease *lease)
         struct crashed_item *crashed_item = &lease->crashed_items[i];
         mpm_failure *failure;
 
-        if (crashed_item->attempts < limit ||
-            node_lease_done_word(lease, crashed_item->item / 64) >> crashed_item->item % 64 & 1)
+        if (crashed_item->attempts < limit || is_item_done(lease, crashed_item->item))
             continue;
         if (!(failure = add_failure(lease, crashed_item->item)))
             return false;
@@ -211,7 +254,7 @@ static struct note *notes_of(const struct node_lease *lease)
 static bool is_true(const struct node_lease *lease, const struct note *note)
 {
     return atomic_load(&note->ready) &&
-           lease_bit(bits_of(lease, lease->block->done, note->worker), note->item);
+           lease_bit(bits_of(lease, lease->block->done, note->worker), note->item / lease->block->parts);
 }
 
 /* Between two rounds: what dead workers have claimed or written in vain is room again, so there is a note for each item
@@ -265,10 +308,11 @@ static uint64_t lonely_bits(const struct node_lease *lease, uint64_t word)
 
     for (size_t i = 0; i < lease->crashed_item_count; i++) {
         const struct crashed_item *crashed_item = &lease->crashed_items[i];
+        uint64_t item = crashed_item->item / lease->block->parts;
 
-        if (crashed_item->item / 64 == word && crashed_item->last_limit == LIMIT_NONE &&
+        if (item / 64 == word && !crashed_item->is_skipped && crashed_item->last_limit == LIMIT_NONE &&
             WIFSIGNALED(crashed_item->last_status) && WTERMSIG(crashed_item->last_status) == SIGKILL)
-            bits |= UINT64_C(1) << crashed_item->item % 64;
+            bits |= UINT64_C(1) << item % 64;
     }
     return bits;
 }
@@ -379,8 +423,59 @@ void sort_failures(mpm_failure *failures, size_t count)
         qsort(failures, count, sizeof *failures, compare_failures);
 }
 
+/* A part that was skipped. */
+static bool tell_skipped(struct node_lease *lease, const struct crashed_item *part)
+{
+    mpm_failure *failure = add_failure(lease, part->item);
+
+    if (!failure)
+        return false;
+    failure->attempts = part->attempts;
+    node_pool_describe_death(lease->job->node_pool, part->last_status, part->last_limit, failure);
+    return true;
+}
+
+/* A part that failed by its own word. */
+static bool tell_noted(struct node_lease *lease, const struct note *note)
+{
+    mpm_failure *failure;
+
+    if (!is_true(lease, note))
+        return true;
+    if (!(failure = add_failure(lease, note->item)))
+        return false;
+    take_note(note, note->worker, note->item, failure);
+    return true;
+}
+
+/* Failed parts of a reduction's leaves: those that are noted, and the number of the others. */
+static bool take_failed_parts(struct node_lease *lease)
+{
+    struct arena *arena = lease->job->node_pool->arena;
+    const struct note *notes = notes_of(lease);
+    uint32_t count = lease->block->note_room + lease->block->note_reserve;
+    uint64_t failed = 0, skipped = 0;
+
+    for (uint64_t leaf = 0; leaf < lease->keep; leaf++) {
+        failed += lease_leaf(arena, lease->block, leaf)->failed;
+        skipped += lease_leaf(arena, lease->block, leaf)->skipped;
+    }
+    for (size_t i = 0; skipped && i < lease->crashed_item_count; i++)
+        if (lease->crashed_items[i].is_skipped && !tell_skipped(lease, &lease->crashed_items[i]))
+            return false;
+    for (uint32_t i = 0; failed && i < count; i++)
+        if (!tell_noted(lease, &notes[i]))
+            return false;
+    lease->failures_untold = failed + skipped - lease->failure_count;
+    atomic_fetch_add(&lease->job->node_pool->failed, failed + skipped);
+    sort_failures(lease->failures, lease->failure_count);
+    return true;
+}
+
 static bool take_failures(struct node_lease *lease)
 {
+    if (is_reduction(lease))
+        return take_failed_parts(lease);
     if (atomic_load(&lease->block->note_count)) {
         for (uint64_t word = 0; word < lease->block->words; word++) {
             for (uint32_t worker = 0; worker < lease->block->worker_count; worker++) {
@@ -440,7 +535,11 @@ static enum lease_look end_round(struct node_lease *lease)
     if (atomic_load(&lease->job->block->is_lost))
         return lose_job(lease);
     atomic_fetch_add(&lease->job->node_pool->retried, take_crashes(lease));
-    if (!give_up_crashed_items(lease))
+    if (is_reduction(lease) && !skip_crashed_parts(lease))
+        return lose(lease, error_set(MPM_EWORKER,
+                                     "workers die in a leaf of the reduction, but in none of its items: "
+                                     "look at the init function"));
+    if (!is_reduction(lease) && !give_up_crashed_items(lease))
         return lose(lease, error_set(MPM_ENOMEM, "no memory for the list of failed items"));
     if ((missing = count_missing(lease))) {
         list_missing(lease, missing);

@@ -19,8 +19,8 @@
 struct node_agent_job {
     struct node_agent_job *next;
     struct node_agent_pool *pool;
-    uint64_t id, result_size, item_size;
-    enum job_kind kind;
+    struct job_spec spec; /* as main has sent it */
+    uint64_t id;
     struct lease_queue *queue; /* NULL if there was no memory for it */
     bool has_failed, closing;
 };
@@ -101,7 +101,7 @@ static bool post_results(const struct node_agent_job *job, const struct node_lea
     const mpm_failure *failures = node_lease_failures(lease, &failure_count);
     struct message_part parts[] = {{&message, sizeof message},
                                    {failures, failure_count * sizeof *failures},
-                                   {node_lease_results(lease), message.lease.count * job->result_size}};
+                                   {node_lease_results(lease), message.lease.count * job->spec.result_size}};
 
     bool is_posted;
     void *pack = NULL;
@@ -109,7 +109,7 @@ static bool post_results(const struct node_agent_job *job, const struct node_lea
     message.failure_count = failure_count;
     message.failures_untold = node_lease_failures_untold(lease);
     message.longest_claim_ns = lease_queue_longest_claim_ns(job->queue);
-    if (job->kind == JOB_BLOBS) {
+    if (job->spec.kind == JOB_BLOBS) {
         if ((status = pack_results(lease, &pack, &parts[2].size)))
             return post_trouble(MESSAGE_JOB_FAILED, job->pool->id, job->id, status);
         parts[2].bytes = pack;
@@ -256,9 +256,7 @@ static bool on_job_open(unsigned node, const void *payload, size_t size)
         !pool->node_pool || !(job = calloc(1, sizeof *job)))
         return false;
     job->id = message->job;
-    job->kind = (enum job_kind)spec->kind;
-    job->item_size = spec->item_size;
-    job->result_size = spec->result_size;
+    job->spec = *spec;
     job->pool = pool;
     *pool->last_job = job;
     pool->last_job = &job->next;
@@ -284,9 +282,11 @@ static bool on_job_close(unsigned node, const void *payload, size_t size)
     return true;
 }
 
-static bool is_items(const struct node_agent_job *job, const void *items, size_t size, uint64_t count)
+static bool is_items(const struct node_agent_job *job, const void *items, size_t size,
+                     const struct message_lease *lease)
 {
-    return job->kind == JOB_BLOBS ? blob_is_pack(items, size, count) : size == count * job->item_size;
+    return job->spec.kind == JOB_BLOBS ? blob_is_pack(items, size, lease->count)
+                                       : size == job_bytes_of(&job->spec, lease->first, lease->count);
 }
 
 static bool on_lease(unsigned node, const void *payload, size_t size)
@@ -297,7 +297,7 @@ static bool on_lease(unsigned node, const void *payload, size_t size)
     int status;
 
     if (node || size < sizeof *message || !(job = job_of(message->pool, message->job)) || !message->count ||
-        message->count > UINT32_MAX || !is_items(job, message + 1, size - sizeof *message, message->count))
+        message->count > UINT32_MAX || !is_items(job, message + 1, size - sizeof *message, message))
         return false;
     if (job->has_failed)
         return true; /* main has been told */

@@ -142,7 +142,7 @@ uint64_t node_job_longest_claim_ns(const struct node_job *job)
 
 /* Where each part of a lease stands in its one block of arena memory. */
 struct lease_layout {
-    uint64_t items, results, done, failed, pages, notes, size;
+    uint64_t items, results, done, failed, pages, leaf_records, notes, size;
 };
 
 static uint64_t aligned(uint64_t size)
@@ -162,7 +162,9 @@ static struct lease_layout lay_out(const struct node_job *job, uint64_t count, u
     layout.done = layout.results + (job->results ? 0 : aligned(count * spec->result_size));
     layout.failed = layout.done + aligned(words * 8) * workers;
     layout.pages = layout.failed + aligned(words * 8) * workers;
-    layout.notes = layout.pages + (spec->kind == JOB_BLOBS ? aligned(workers * sizeof(uint64_t)) : 0);
+    layout.leaf_records = layout.pages + (spec->kind == JOB_BLOBS ? aligned(workers * sizeof(uint64_t)) : 0);
+    layout.notes = layout.leaf_records +
+                   (spec->kind == JOB_REDUCE ? count * leaf_record_size(spec->parts) : 0);
     layout.size = layout.notes + aligned(notes * sizeof(struct note));
     return layout;
 }
@@ -185,6 +187,8 @@ static void fill_block(struct node_lease *lease, const struct lease_layout *layo
     block->done = lease->offset + layout->done;
     block->failed = lease->offset + layout->failed;
     block->pages = lease->offset + layout->pages;
+    block->leaf_records = lease->offset + layout->leaf_records;
+    block->parts = job->block->spec.parts;
     block->notes = lease->offset + layout->notes;
     block->words = words;
     block->note_room = notes;
@@ -304,9 +308,10 @@ static int make_lease(struct node_job *job, uint64_t number, uint64_t first, uin
                       uint64_t items_size, struct node_lease **made)
 {
     struct node_lease *lease = calloc(1, sizeof *lease);
-    uint32_t notes = count < LEASE_MAX_NOTES ? (uint32_t)count : LEASE_MAX_NOTES;
+    uint64_t parts = count * job->block->spec.parts;
+    uint32_t notes = parts < LEASE_MAX_NOTES ? (uint32_t)parts : LEASE_MAX_NOTES;
     uint64_t words = aligned((count + 63) / 64 * 8) / 8;
-    uint32_t reserve = count > notes ? job->node_pool->board->worker_count : 0;
+    uint32_t reserve = parts > notes ? job->node_pool->board->worker_count : 0;
     struct lease_layout layout = lay_out(job, count, items_size, words, notes + reserve);
     int status;
 

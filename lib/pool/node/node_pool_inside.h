@@ -49,10 +49,11 @@ struct node_job {
     struct node_lease *leases; /* newest first */
 };
 
-/* An item that a worker died in. */
+/* An item that a worker died in, or a part of one. */
 struct crashed_item {
-    uint64_t item;
+    uint64_t item; /* as in a worker record: the part, if items have parts */
     unsigned attempts;
+    bool is_skipped; /* the part is not run any more */
     int32_t last_status;        /* of the worker that died last, as waitpid gives it */
     enum item_limit last_limit; /* that it was killed for */
 };

@@ -28,6 +28,13 @@
  * (5) stores a reference to each in the lease's results, before its bit. The node pool frees the pages with the lease. If
  * the worker dies between 1 and 3 the page is freed with the job, by its owner's number; later, with the lease.
  *
+ * Leaves, of a reduction. An item of JOB_REDUCE is a leaf of many parts, and a worker's `item` says which part of which
+ * leaf it is in: leaf * parts + part. The leaf is what has a bit: a worker that dies in a part leaves its whole leaf
+ * undone, with a state that is half made, and whoever runs it again begins it from its initial state, so nothing of the
+ * dead worker's is in the result. The crash is counted for the part; one that has used up its attempts is noted in the
+ * leaf's record by the node pool, while the lease is quiet, and no worker runs it any more. Notes of parts that failed by
+ * their own word count if the leaf's bit is set by the worker that wrote them, as those of items do.
+ *
  * Fork server, when a worker has died: (1) if the record names a lease and an item without a bit, notes the crash in the
  * lease: claims an entry by a fetch_add on `crash_count`, and fills it in, `ready` last, (2) clears the name (release),
  * so that the lease can become quiet, (3) stores STARTING or GONE, and rings the doorbell, (4) forks another worker for
@@ -220,6 +227,19 @@ struct crash {
     _Atomic uint32_t ready;
 };
 
+/* A leaf of a reduction: the worker that runs it writes `failed`, before its bit; the node pool the rest, while the lease
+ * is quiet. In the lease it has leaf_record_size() bytes. */
+struct leaf_record {
+    uint64_t failed;  /* parts of it, by what their task has returned */
+    uint64_t skipped; /* parts that have used up their attempts */
+    uint64_t skip[];  /* a bit a part: those */
+};
+
+static inline uint64_t leaf_record_size(uint64_t parts)
+{
+    return (sizeof(struct leaf_record) + (parts + 63) / 64 * 8 + 63) / 64 * 64;
+}
+
 struct lease_block {
     _Alignas(64) _Atomic uint64_t next; /* the claim counter, alone in its line */
     /* Constant while it is published. */
@@ -232,6 +252,8 @@ struct lease_block {
     uint64_t items, results;   /* offsets */
     uint64_t done, failed;     /* offsets of `words` uint64_t for each worker */
     uint64_t words;
+    uint64_t parts;        /* of an item: what a worker record's `item` counts */
+    uint64_t leaf_records; /* offset of a leaf_record an item; of JOB_REDUCE only */
     uint64_t
         pages; /* offset of an offset for each worker: of the last page that it has published; of JOB_BLOBS only */
     uint32_t chunk;    /* overrides the job's if not 0 */
@@ -257,6 +279,13 @@ static inline _Atomic uint64_t *lease_bits(struct arena *arena, const struct lea
 static inline bool lease_bit(const _Atomic uint64_t *bits, uint64_t item)
 {
     return atomic_load_explicit(&bits[item / 64], memory_order_acquire) >> item % 64 & 1;
+}
+
+static inline struct leaf_record *lease_leaf(struct arena *arena, const struct lease_block *lease,
+                                             uint64_t leaf)
+{
+    return (struct leaf_record *)((char *)arena_at(arena, lease->leaf_records) +
+                                  leaf * leaf_record_size(lease->parts));
 }
 
 /* Sets a bit in words that nobody else writes. */

@@ -13,6 +13,7 @@ enum job_kind {
     JOB_BATCH,   /* see batch.h */
     JOB_INDEXED, /* as JOB_PLAIN, in another order: each item has its index in the map in its last 8 bytes */
     JOB_INDEXED_BATCH, /* as JOB_BATCH, in another order: an item is its index in the map, of 8 bytes */
+    JOB_REDUCE,        /* as JOB_BATCH: an item is a leaf of a reduction, its result a state: see reduce.h */
     JOB_BLOBS, /* items and results of any length: see blob.h. Its results in a lease are references to them */
 };
 
@@ -27,7 +28,11 @@ struct job_spec {
     uint64_t item_size;      /* of a plain task; with its index if the job is in another order */
     uint64_t task_item_size; /* what the task has of it */
     uint64_t result_size;    /* of a plain task */
-    uint64_t context_size;   /* bytes behind the struct */
+    uint64_t items_bytes; /* of all items, if the last one of JOB_REDUCE is shorter; 0: count by item_size */
+    uint32_t parts;       /* of an item, each of which is blamed for itself; 1, but for JOB_REDUCE */
+    uint64_t part_items;  /* what the caller calls items in a part, and in an item; 1, but for JOB_REDUCE */
+    uint64_t leaf_items;
+    uint64_t context_size; /* bytes behind the struct */
 };
 
 /* Items are in another order than in their map, so the place of one in its lease does not give its index. */
@@ -38,7 +43,15 @@ static inline bool job_is_indexed(const struct job_spec *spec)
 
 static inline bool job_is_batch(const struct job_spec *spec)
 {
-    return spec->kind == JOB_BATCH || spec->kind == JOB_INDEXED_BATCH;
+    return spec->kind == JOB_BATCH || spec->kind == JOB_INDEXED_BATCH || spec->kind == JOB_REDUCE;
+}
+
+/* The bytes of items [first, first + count). */
+static inline uint64_t job_bytes_of(const struct job_spec *spec, uint64_t first, uint64_t count)
+{
+    uint64_t begin = first * spec->item_size, end = begin + count * spec->item_size;
+
+    return (spec->items_bytes && end > spec->items_bytes ? spec->items_bytes : end) - begin;
 }
 
 #endif

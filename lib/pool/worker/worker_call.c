@@ -105,6 +105,12 @@ void worker_item_has_failed(uint64_t item, int code)
     worker_self.call.text[0] = 0;
 }
 
+void worker_part_has_failed(uint64_t part, int code)
+{
+    write_note(part, code);
+    worker_self.call.text[0] = 0;
+}
+
 static void lose_job(int status)
 {
     struct note *loss = &worker_self.job->loss;

@@ -45,6 +45,8 @@ extern struct worker_self worker_self;
 
 /* Records that an item of the lease has failed. */
 void worker_item_has_failed(uint64_t item, int code);
+/* Records that a part of an item has: both as `item` of the worker record counts. */
+void worker_part_has_failed(uint64_t part, int code);
 /* The worker cannot do the job, for the reason that the call's text says: it makes place for another one that may. If
  * that has gone on for long, nobody shall claim from the lease any more: the job is lost. */
 void worker_refuses_job(int status);
