@@ -209,9 +209,7 @@ static enum row_mark run_row(mpm_call *call, const struct rows_job *job, uint64_
     return ROW_FAILED;
 }
 
-/* A sentence that is too long for mpm_fail() loses its middle: what was tried stands at its start, and the
- * reason at its end. */
-static void say_error(mpm_call *call, const char *sentence)
+void rows_say_error(mpm_call *call, const char *sentence)
 {
     size_t length = strlen(sentence);
 
@@ -226,7 +224,7 @@ static void fail_rows(mpm_call *call, const struct rows_job *job, uint64_t first
 {
     for (size_t i = at; i < at + count; i++) {
         batch_begin_item(call, first + i, job->row_size, job->result_size);
-        say_error(call, mpm_error());
+        rows_say_error(call, mpm_error());
         batch_fail_item(call, MPM_EIO);
         worker.marks[i] = ROW_FAILED;
     }
@@ -314,7 +312,7 @@ int rows_run(mpm_call *call, uint64_t first, size_t count)
         status = error_set_errno(MPM_EIO, "cannot write %s", job_text(job, job->part));
     batch_show_context(call, job);
     if (status)
-        say_error(call, mpm_error());
+        rows_say_error(call, mpm_error());
     return status;
 }
 
@@ -324,6 +322,6 @@ int rows_check(mpm_call *call, uint64_t first, size_t count)
 
     (void)first, (void)count;
     if (status)
-        say_error(call, mpm_error());
+        rows_say_error(call, mpm_error());
     return status;
 }

@@ -8,6 +8,7 @@
 
 #include "api.h"
 #include "pool.h"
+#include "reduce.h"
 #include "type.h"
 
 MPM_BEGIN
@@ -129,6 +130,26 @@ MPM_API MPM_CHECKED int mpm_dataset_read_costs(const char *file, const char *dat
  *         or output, or cannot open them in time; MPM_ENODELOST: the sentence says how many rows are good, and in
  *         which file; what mpm_pool_map() returns. */
 MPM_API MPM_CHECKED int mpm_pool_map_dataset(mpm_pool *pool, mpm_task *task, const mpm_dataset_map *map);
+
+/** Rows that are read; zero is the default where one is named. */
+typedef struct mpm_dataset_rows {
+    const char *input_file;    /**< HDF5 file that holds the rows; every node must see it */
+    const char *input_dataset; /**< its data set, for example "/data" */
+    size_t block_rows;         /**< about how many rows a worker reads at once; 0: about 1 MiB of them */
+    int without_locks;         /**< as in mpm_dataset_map */
+} mpm_dataset_rows;
+
+/** Reduces the rows of a data set to one state, as mpm_pool_reduce() does with items in memory: with the same bits for the
+ * same rows. Items are rows in the machine's own byte order, C order. A row that cannot be read fails. Files stay as
+ * they are. Blocks until all is done. The pool's driver only.
+ * @param pool       the pool
+ * @param reduction  what to do; its `item_size` is 0, or the bytes of a row
+ * @param rows       which rows
+ * @param state      out: `state_size` bytes
+ * @return 0; MPM_ETASK if rows failed; MPM_ETYPE also if `item_size` is not that of a row; MPM_ENOENT, MPM_ETYPE, MPM_EBUSY
+ *         as mpm_dataset_describe(); MPM_EIO, also when a node sees another input; what mpm_pool_reduce() returns. */
+MPM_API MPM_CHECKED int mpm_pool_reduce_dataset(mpm_pool *pool, const mpm_reduction *reduction,
+                                                const mpm_dataset_rows *rows, void *state);
 
 /** How far a map over a data set is: see mpm_map_status(). */
 typedef struct mpm_map_state {

@@ -165,6 +165,7 @@ static struct map_request request_of(const mpm_reduction *reduction, const struc
                                 .total_items = job->total_items,
                                 .leaf_items = job->leaf_items,
                                 .part_items = job->part_items,
+                                .chunk_s = source->chunk_s,
                                 .take = put_states,
                                 .context = job,
                                 .context_size = job_size,

@@ -2,7 +2,7 @@
 /* Reductions, for those who know where the items are: an item of a JOB_REDUCE is a leaf. Its batch task runs in a worker.
  * It gets leaves [first, first + count), and for each of them calls reduce_begin_leaf() and then reduce_items() with all
  * of its items, in their order, in as many pieces as it likes that begin at whole parts. board.h says what is shared. For
- * pool/. */
+ * pool/ and data/. */
 #ifndef POOL_SHARED_REDUCE_H
 #define POOL_SHARED_REDUCE_H
 
@@ -33,6 +33,7 @@ struct reduce_source {
     const void *items;  /* NULL: the task gets them itself */
     const void *source; /* bytes for it */
     size_t source_size;
+    double chunk_s; /* how long a claim should take; 0: the pool's usual */
 };
 
 /* The items of a leaf. */

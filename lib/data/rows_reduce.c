@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Reduces rows in a worker. Rows are read in pieces of whole parts (reduce.h), so that how they are read says nothing about
+ * how they are added. */
+#include "data/rows_reduce.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "data/rows.h"
+#include "pool/shared/reduce.h"
+
+#define ALIGNMENT   64
+#define PIECE_BYTES ((size_t)1 << 20) /* of rows that are read at once, unless the caller says how many */
+
+/* What this worker has open, for the reduction that it served last. */
+static struct {
+    uint64_t number; /* 0: nothing is open */
+    struct input input;
+    unsigned char *rows, *is_bad; /* of a piece: the rows, and which of them cannot be read */
+    size_t piece_rows;
+} open_source;
+
+static uint64_t new_number(void)
+{
+    static _Atomic uint64_t last;
+
+    return ((uint64_t)getpid() << 40 ^ clock_now_ns() << 8) + ++last % 256 + 1;
+}
+
+int rows_source_create(const mpm_dataset_rows *rows, const struct input *input, struct rows_source **source,
+                       size_t *size)
+{
+    char path[PATH_MAX];
+    const char *file = input_path(rows->input_file, path);
+    size_t file_size = strlen(file) + 1, dataset_size = strlen(rows->input_dataset) + 1;
+    struct rows_source *made;
+
+    *size = sizeof *made + file_size + dataset_size;
+    if (!(made = calloc(1, *size)))
+        return error_set(MPM_ENOMEM, "no memory for a reduction over a data set");
+    made->number = new_number();
+    made->locking = rows->without_locks ? INPUT_HAS_NONE : INPUT_TRIES_LOCK;
+    made->row_size = mpm_shape_size(&input->row);
+    made->block_rows = rows->block_rows;
+    made->input_file = sizeof *made;
+    made->input_dataset = sizeof *made + file_size;
+    input_identify(input, &made->input);
+    memcpy((char *)made + made->input_file, file, file_size);
+    memcpy((char *)made + made->input_dataset, rows->input_dataset, dataset_size);
+    *source = made;
+    return 0;
+}
+
+static int open_input(const struct rows_source *source)
+{
+    int status = input_open((const char *)source + source->input_file,
+                            (const char *)source + source->input_dataset, source->locking,
+                            &open_source.input);
+
+    if (status)
+        return status;
+    if ((status = input_check_same(&open_source.input, &source->input)))
+        input_close(&open_source.input);
+    return status;
+}
+
+static void close_source(void)
+{
+    if (open_source.number)
+        input_close(&open_source.input);
+    free(open_source.rows);
+    free(open_source.is_bad);
+    open_source.rows = open_source.is_bad = NULL;
+    open_source.number = 0;
+}
+
+/* Whole parts; as many rows as the caller wants at once, else PIECE_BYTES of them. */
+static size_t choose_piece(const struct rows_source *source, const struct reduce_job *job)
+{
+    size_t wanted = source->block_rows ? source->block_rows : PIECE_BYTES / source->row_size;
+    size_t parts = wanted / job->part_items;
+
+    if (wanted > job->leaf_items)
+        parts = (job->leaf_items + job->part_items - 1) / job->part_items;
+    return (parts ? parts : 1) * job->part_items;
+}
+
+static int allocate(const struct rows_source *source, size_t rows)
+{
+    size_t size = 0;
+
+    open_source.piece_rows = rows;
+    if (!__builtin_mul_overflow(rows, source->row_size, &size) && size < SIZE_MAX - ALIGNMENT)
+        open_source.rows = aligned_alloc(ALIGNMENT, (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
+    open_source.is_bad = malloc(rows);
+    if (open_source.rows && open_source.is_bad)
+        return 0;
+    return error_set(MPM_ENOMEM, "no memory for %zu rows of %zu bytes: choose smaller blocks", rows,
+                     source->row_size);
+}
+
+static int prepare(const struct rows_source *source, const struct reduce_job *job)
+{
+    int status;
+
+    if (open_source.number == source->number)
+        return 0;
+    close_source();
+    if ((status = allocate(source, choose_piece(source, job))) || (status = open_input(source))) {
+        close_source();
+        return status;
+    }
+    open_source.number = source->number;
+    return 0;
+}
+
+/* Where to cut rows that cannot be read together: between two chunks of the file, since one that is damaged spoils all of
+ * its rows. `first` if they are in one. */
+static uint64_t find_cut(uint64_t first, uint64_t count)
+{
+    uint64_t unit = open_source.input.chunk_rows, cut = (first + count / 2) / unit * unit;
+
+    if (cut <= first)
+        cut = (first / unit + 1) * unit;
+    return cut < first + count ? cut : first;
+}
+
+/* Reads rows [first, first + count), and marks those that cannot be read, not even at the second try. */
+static int read_rows(const struct rows_source *source, uint64_t first, uint64_t count, unsigned char *rows,
+                     unsigned char *is_bad)
+{
+    uint64_t cut;
+    int status;
+
+    memset(is_bad, 0, count);
+    if (!input_read(&open_source.input, first, count, rows))
+        return 0;
+    cut = find_cut(first, count);
+    if (cut > first) {
+        status = read_rows(source, first, cut - first, rows, is_bad);
+        return status ? status
+                      : read_rows(source, cut, first + count - cut, rows + (cut - first) * source->row_size,
+                                  is_bad + (cut - first));
+    }
+    input_close(&open_source.input);
+    open_source.number = 0;
+    if ((status = open_input(source)))
+        return status;
+    open_source.number = source->number;
+    if (input_read(&open_source.input, first, count, rows))
+        memset(is_bad, 1, count);
+    return 0;
+}
+
+/* One part after the other: those with rows that cannot be read fail. */
+static void reduce_readable(mpm_call *call, const struct reduce_job *job, uint64_t first, uint64_t count)
+{
+    for (uint64_t at = 0, size; at < count; at += size) {
+        size = count - at < job->part_items ? count - at : job->part_items;
+        if (memchr(open_source.is_bad + at, 1, size)) {
+            rows_say_error(call, mpm_error());
+            reduce_fail_items(call, job, first + at, size, MPM_EIO);
+        } else {
+            reduce_items(call, job, first + at, open_source.rows + at * job->item_size, size);
+        }
+    }
+}
+
+static int reduce_piece(mpm_call *call, const struct reduce_job *job, const struct rows_source *source,
+                        uint64_t first, uint64_t count)
+{
+    int status = read_rows(source, first, count, open_source.rows, open_source.is_bad);
+
+    if (status)
+        return status;
+    if (memchr(open_source.is_bad, 1, count))
+        reduce_readable(call, job, first, count);
+    else
+        reduce_items(call, job, first, open_source.rows, count);
+    return 0;
+}
+
+static int reduce_leaf(mpm_call *call, const struct reduce_job *job, const struct rows_source *source,
+                       uint64_t leaf)
+{
+    uint64_t first = leaf * job->leaf_items, left = reduce_leaf_count(job, leaf);
+    int status = 0;
+
+    reduce_begin_leaf(call, job, leaf);
+    for (uint64_t count; left && !status; first += count, left -= count) {
+        count = left < open_source.piece_rows ? left : open_source.piece_rows;
+        status = reduce_piece(call, job, source, first, count);
+    }
+    return status;
+}
+
+int rows_reduce(mpm_call *call, uint64_t first, size_t count)
+{
+    const struct reduce_job *job = mpm_call_context(call);
+    const struct rows_source *source = (const void *)((const char *)job + job->source);
+    int status = reduce_find_functions(call, job);
+
+    if (!status && (status = prepare(source, job)))
+        rows_say_error(call, mpm_error());
+    for (uint64_t leaf = first; !status && leaf < first + count; leaf++) {
+        if ((status = reduce_leaf(call, job, source, leaf)))
+            rows_say_error(call, mpm_error());
+    }
+    batch_show_context(call, job);
+    return status;
+}
