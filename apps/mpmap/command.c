@@ -196,3 +196,20 @@ bool command_parse(struct command *command, int argc, char **argv, int *exit_sta
     }
     return !*exit_status;
 }
+
+int command_line_form(const char *command, const char *word, bool quiet, mpm_line *line)
+{
+    char *end;
+
+    if (quiet || (word && !strcmp(word, "off"))) {
+        line->form = MPM_LINE_OFF;
+    } else if (word && !strcmp(word, "json")) {
+        line->form = MPM_LINE_JSON;
+    } else if (word) {
+        *line = (mpm_line){.form = MPM_LINE_PLAIN, .every_s = strtod(word, &end)};
+        if (end == word || *end || !(line->every_s > 0) || line->every_s > 1e9)
+            return usage_error(
+                command, "--progress is '%s': it must be a number of seconds above 0, json or off", word);
+    }
+    return 0;
+}

@@ -52,8 +52,12 @@ int failure(const char *format, ...) MPM_FORMAT(1, 2);
 int unknown_word(const char *command, const char *what, const char *word, const char *const *names,
                  size_t count);
 
+/* What --progress, or NULL, and --quiet say of the progress line. Returns 0, or the exit status after saying what is wrong. */
+int command_line_form(const char *command, const char *word, bool quiet, mpm_line *line);
+
 /* The commands. argv[0] is the command's own name; they return the exit status. */
 int command_map(int argc, char **argv);
+int command_reduce(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_info(int argc, char **argv);
 

@@ -16,6 +16,7 @@ static const char help[] =
     "before it.\n"
     "\n"
     "  mpmap map     runs a function of a plugin over the rows of an HDF5 data set\n"
+    "  mpmap reduce  makes one result of all rows, by functions of a plugin\n"
     "  mpmap status  shows how far such a map is\n"
     "  mpmap info    shows nodes, slots and libraries\n"
     "  mpmap bench   measures this machine, each figure beside its limit\n"
@@ -26,8 +27,11 @@ static const char help[] =
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
-} commands[] = {
-    {"map", command_map}, {"status", command_status}, {"info", command_info}, {"bench", bench_main}};
+} commands[] = {{"map", command_map},
+                {"reduce", command_reduce},
+                {"status", command_status},
+                {"info", command_info},
+                {"bench", bench_main}};
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
@@ -55,7 +59,7 @@ static int run_arguments(int argc, char **argv)
     if (!command_parse(&command, argc, argv, &exit_status))
         return exit_status;
     if (!version)
-        return usage_error("", "a command is missing: map, status, info or bench");
+        return usage_error("", "a command is missing: map, reduce, status, info or bench");
     printf("mpmap %s\n", mpm_version());
     return 0;
 }

@@ -12,6 +12,7 @@
 #include "command.h"
 #include "plugin.h"
 #include "walltime.h"
+#include "word.h"
 
 #define GRACE_S 30.0
 #define END_S   5.0 /* of the walltime, for the end: records, workers, MPI */
@@ -78,50 +79,10 @@ struct request {
     mpm_line line;   /* what --progress and --quiet make of it */
 };
 
-static const char *last_colon(const char *word)
-{
-    return strrchr(word, ':');
-}
-
-static bool is_file(const char *word, const char *end)
-{
-    char *name = strndup(word, (size_t)(end - word));
-    struct stat status;
-    bool is = name && stat(name, &status) == 0 && !S_ISDIR(status.st_mode);
-
-    free(name);
-    return is;
-}
-
-/* Both a file and a data set may have colons in their names. The file that exists goes first, the one with the longest
- * name; else the first ":/", behind which a data set's path begins. */
-static const char *dataset_colon(const char *word)
-{
-    const char *found = NULL;
-
-    for (const char *colon = strchr(word, ':'); colon; colon = strchr(colon + 1, ':')) {
-        if (is_file(word, colon))
-            found = colon;
-    }
-    if (!found)
-        found = strstr(word, ":/");
-    return found ? found : last_colon(word);
-}
-
-/* Cuts a copy of `word` in two at one of its colons. */
-static int cut(const char *word, const char *right, const char *(*find_colon)(const char *), char **head,
+static int cut(const char *word, const char *right, const char *(*colon)(const char *), char **head,
                char **tail)
 {
-    const char *colon = find_colon(word);
-
-    *head = strdup(word);
-    if (!*head)
-        return failure("out of memory");
-    if (!colon || colon == word || !colon[1])
-        return usage_error("map", "'%s' must be %s", word, right);
-    *tail = *head + (colon - word);
-    *(*tail)++ = '\0';
-    return 0;
+    return word_cut(&(struct word_form){"map", right, colon}, word, head, tail);
 }
 
 /* The cost's data set may be in the input's file, whose name is cut by then. */
@@ -136,7 +97,7 @@ static int cut_cost(struct request *request)
         request->cost_dataset = request->cost + 1;
         return (request->cost_file = strdup(request->input_file)) ? 0 : failure("out of memory");
     }
-    exit_status = cut(request->cost, "FILE.h5:/DATASET, or :/DATASET of the input's file", dataset_colon,
+    exit_status = cut(request->cost, "FILE.h5:/DATASET, or :/DATASET of the input's file", word_dataset_colon,
                       &request->cost_file, &dataset);
     request->cost_dataset = dataset;
     return exit_status;
@@ -150,12 +111,12 @@ static int cut_words(const struct command *command, struct request *request)
         return usage_error("map",
                            "%zu of 3 arguments are given: PLUGIN.so:FUNCTION IN.h5:/DATA OUT.h5:/RESULT",
                            command->word_count);
-    if ((exit_status = cut(command->words[0], "PLUGIN.so:FUNCTION", last_colon, &request->plugin,
+    if ((exit_status = cut(command->words[0], "PLUGIN.so:FUNCTION", word_last_colon, &request->plugin,
                            &request->function)) ||
-        (exit_status = cut(command->words[1], "FILE.h5:/DATASET", dataset_colon, &request->input_file,
+        (exit_status = cut(command->words[1], "FILE.h5:/DATASET", word_dataset_colon, &request->input_file,
                            &request->input_dataset)))
         return exit_status;
-    if ((exit_status = cut(command->words[2], "FILE.h5:/DATASET", dataset_colon, &request->output_file,
+    if ((exit_status = cut(command->words[2], "FILE.h5:/DATASET", word_dataset_colon, &request->output_file,
                            &request->output_dataset)))
         return exit_status;
     return cut_cost(request);
@@ -184,24 +145,9 @@ static int find_result_shape(const struct request *request, const struct plugin 
     return 0;
 }
 
-static bool shapes_are_equal(const mpm_shape *a, const mpm_shape *b)
+static int check_row(const struct request *request, const struct plugin *plugin, const mpm_shape *row)
 {
-    return a->type == b->type && a->rank == b->rank &&
-           !memcmp(a->extent, b->extent, a->rank * sizeof a->extent[0]);
-}
-
-/* The description may name a type only: then any shape of it will do. */
-static int check_row(const struct request *request, const char *wanted, const mpm_shape *row)
-{
-    mpm_shape shape;
-    char text[256];
-
-    if (mpm_shape_parse(wanted, &shape))
-        return failure("%s_description of '%s': %s", request->function, request->plugin, mpm_error());
-    if (strchr(wanted, '[') ? shapes_are_equal(&shape, row) : shape.type == row->type)
-        return 0;
-    return failure("%s takes rows of %s, but those of '%s:%s' are %s", request->function, wanted,
-                   request->input_file, request->input_dataset, mpm_shape_format(row, text, sizeof text));
+    return plugin_check_row(plugin, request->function, request->input_file, request->input_dataset, row);
 }
 
 static int check_input(const struct request *request, const struct plugin *plugin, uint64_t *rows)
@@ -213,9 +159,7 @@ static int check_input(const struct request *request, const struct plugin *plugi
 
     if (mpm_dataset_describe_input(&map, rows, &row))
         return mpm_report_error();
-    if (plugin->row.is_given)
-        return check_row(request, plugin->row.text, &row);
-    return 0;
+    return check_row(request, plugin, &row);
 }
 
 /* NULL if there are none. The caller frees them. */
@@ -250,24 +194,6 @@ static void print_summary(uint64_t rows, double seconds, unsigned workers)
     fprintf(stderr, "mpmap: %llu row%s in %.2f s, %.4g rows/s, %u worker%s on %u node%s\n",
             (unsigned long long)rows, rows == 1 ? "" : "s", seconds, (double)rows / seconds, workers,
             workers == 1 ? "" : "s", nodes, nodes == 1 ? "" : "s");
-}
-
-static int choose_line(struct request *request)
-{
-    const char *word = request->progress;
-    char *end;
-
-    if (request->quiet || (word && !strcmp(word, "off"))) {
-        request->line.form = MPM_LINE_OFF;
-    } else if (word && !strcmp(word, "json")) {
-        request->line.form = MPM_LINE_JSON;
-    } else if (word) {
-        request->line = (mpm_line){.form = MPM_LINE_PLAIN, .every_s = strtod(word, &end)};
-        if (end == word || *end || !(request->line.every_s > 0) || request->line.every_s > 1e9)
-            return usage_error(
-                "map", "--progress is '%s': it must be a number of seconds above 0, json or off", word);
-    }
-    return 0;
 }
 
 static int choose_resume(struct request *request)
@@ -465,7 +391,7 @@ int command_map(int argc, char **argv)
         return exit_status;
     exit_status = cut_words(&command, &request);
     if (!exit_status)
-        exit_status = choose_line(&request);
+        exit_status = command_line_form("map", request.progress, request.quiet, &request.line);
     if (!exit_status)
         exit_status = choose_resume(&request);
     if (!exit_status) {

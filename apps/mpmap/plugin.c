@@ -230,3 +230,49 @@ void plugin_close(struct plugin *plugin)
     dlclose(plugin->handle);
     plugin->handle = NULL;
 }
+
+static bool shapes_are_equal(const mpm_shape *a, const mpm_shape *b)
+{
+    return a->type == b->type && a->rank == b->rank &&
+           !memcmp(a->extent, b->extent, a->rank * sizeof a->extent[0]);
+}
+
+/* The description may name a type only: then any shape of it will do. */
+int plugin_check_row(const struct plugin *plugin, const char *function, const char *file, const char *dataset,
+                     const mpm_shape *row)
+{
+    const char *wanted = plugin->row.text;
+    mpm_shape shape;
+    char text[256];
+
+    if (!plugin->row.is_given)
+        return 0;
+    if (mpm_shape_parse(wanted, &shape))
+        return failure("%s_description: %s", function, mpm_error());
+    if (strchr(wanted, '[') ? shapes_are_equal(&shape, row) : shape.type == row->type)
+        return 0;
+    return failure("%s takes rows of %s, but those of '%s:%s' are %s", function, wanted, file, dataset,
+                   mpm_shape_format(row, text, sizeof text));
+}
+
+int plugin_find_reduction(const struct plugin *plugin, const char *path, const char *function,
+                          mpm_reduction *reduction)
+{
+    char name[256];
+    const ElfW(Sym) * symbol;
+    const mpm_reduction *found = NULL;
+
+    if (snprintf(name, sizeof name, "%s_reduction", function) < (int)sizeof name)
+        found = own_symbol(plugin->handle, name, &symbol);
+    if (!found)
+        return failure("'%s' has no variable %s_reduction of type mpm_reduction: see doc/datasets.md", path,
+                       function);
+    if (ELF64_ST_TYPE(symbol->st_info) != STT_OBJECT || symbol->st_size != sizeof *found)
+        return failure(
+            "%s of '%s' is not an mpm_reduction of this mpmap: it has %llu bytes, but should have %zu", name,
+            path, (unsigned long long)symbol->st_size, sizeof *found);
+    *reduction = *found;
+    if (!reduction->accumulate && !reduction->accumulate_block)
+        reduction->accumulate = (mpm_accumulate *)plugin->task;
+    return 0;
+}

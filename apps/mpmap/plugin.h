@@ -29,6 +29,13 @@ struct plugin {
  * what is wrong. */
 int plugin_open(const char *path, const char *name, struct plugin *plugin);
 void plugin_close(struct plugin *plugin);
+/* Whether rows of IN:/SET are what the description of FUNCTION wants, if it says: 0, or the exit status after saying what is
+ * wrong. */
+int plugin_check_row(const struct plugin *plugin, const char *function, const char *file, const char *dataset,
+                     const mpm_shape *row);
+/* The variable FUNCTION_reduction of the plugin, with FUNCTION as its accumulate if it has none: 0, or the exit status. */
+int plugin_find_reduction(const struct plugin *plugin, const char *path, const char *function,
+                          mpm_reduction *reduction);
 
 /* What the process that tries a plugin has found out. */
 struct plugin_report {

@@ -46,6 +46,7 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5Dget_type)                      \
     ENTRY(H5Dopen2)                         \
     ENTRY(H5Dread)                          \
+    ENTRY(H5Dwrite)                         \
     ENTRY(H5Eget_auto2)                     \
     ENTRY(H5Eset_auto2)                     \
     ENTRY(H5Ewalk2)                         \

@@ -151,6 +151,22 @@ typedef struct mpm_dataset_rows {
 MPM_API MPM_CHECKED int mpm_pool_reduce_dataset(mpm_pool *pool, const mpm_reduction *reduction,
                                                 const mpm_dataset_rows *rows, void *state);
 
+/** Values for a data set. */
+typedef struct mpm_dataset_values {
+    const char *output_file;    /**< HDF5 file to make */
+    const char *output_dataset; /**< data set to make in it, groups included */
+    mpm_shape shape;            /**< type and shape of all of it; without dimensions it is a scalar */
+    const void *values;         /**< in the machine's own byte order, C order */
+    int overwrite;              /**< not 0: a file that exists is replaced, whatever it holds */
+} mpm_dataset_values;
+
+/** Makes a file with one data set. It is made as OUTPUT_FILE.part, and gets its name when it is complete. Blocks. Any
+ * process may call it, with or without a run.
+ * @param values  which values, and where to
+ * @return 0; MPM_EEXIST if the file exists and may not be overwritten, or OUTPUT_FILE.part exists; MPM_ENOENT if there is
+ *         no HDF5 to load; MPM_EIO; MPM_EINVAL. */
+MPM_API MPM_CHECKED int mpm_dataset_write(const mpm_dataset_values *values);
+
 /** How far a map over a data set is: see mpm_map_status(). */
 typedef struct mpm_map_state {
     uint64_t rows;   /**< of the input */
