@@ -24,6 +24,7 @@
 struct sum {
     double sum, squares;
     uint64_t items;
+    uint64_t order; /* of all that was done: it neither commutes nor associates */
 };
 
 static mpm_pool *open_pool(const mpm_pool_options *options)
@@ -60,6 +61,7 @@ static void add_number(struct sum *state, double x)
     state->sum += x;
     state->squares += x * x;
     state->items++;
+    state->order = state->order * 31 + (uint64_t)(x > 0);
 }
 
 static int accumulate(mpm_call *call, const void *item, void *state)
@@ -85,6 +87,7 @@ static void combine(void *state, const void *later, const void *context)
     sum->sum += other->sum;
     sum->squares += other->squares;
     sum->items += other->items;
+    sum->order = sum->order * 1000003 + other->order * 7 + 1;
 }
 
 static bool is_left_out(double x)
