@@ -9,13 +9,12 @@
 #include "pool/driver/node_link_inside.h"
 #include "pool/node/lease_queue.h"
 
-/* Whether mpm_alloc() has given the array. */
-static bool is_in_arena(const struct node_link *link, const void *array, uint64_t size)
+bool node_link_is_in_arena(unsigned node, const void *array, uint64_t size)
 {
     uint64_t offset = arena_offset(context_arena(), array);
     mpm_node info;
 
-    return array && size && !mpm_node_info(link->node, &info) && offset < info.arena_size &&
+    return array && size && !mpm_node_info(node, &info) && offset < info.arena_size &&
            size <= info.arena_size - offset;
 }
 
@@ -23,7 +22,7 @@ static const void *items_in_place(const struct node_link *link)
 {
     const struct map_request *request = link->map->request;
 
-    return is_in_arena(link, request->items, job_bytes_of(link->map->spec, 0, request->count))
+    return node_link_is_in_arena(link->node, request->items, job_bytes_of(link->map->spec, 0, request->count))
                ? request->items
                : NULL;
 }
@@ -35,8 +34,9 @@ static void *results_in_place(const struct node_link *link)
 
     if (job_is_indexed(link->map->spec))
         return NULL;
-    return is_in_arena(link, request->results, request->count * request->result_size) ? request->results
-                                                                                      : NULL;
+    return node_link_is_in_arena(link->node, request->results, request->count * request->result_size)
+               ? request->results
+               : NULL;
 }
 
 static void on_published(void *argument, const struct granted_lease *lease)

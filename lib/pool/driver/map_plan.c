@@ -8,7 +8,10 @@
 #include "mpmap/runtime.h"
 
 #include "base/error.h"
+#include "net/topology.h"
+#include "node/context.h"
 #include "pool/driver/map_inside.h"
+#include "pool/shared/board.h"
 
 #define LEASE_BYTES ((uint64_t)4 << 20) /* the most items and results that a lease carries, in bytes */
 #define LEASE_ITEMS ((uint64_t)1 << 18) /* and in items */
@@ -17,12 +20,25 @@
 #define ARENA_SHARE 64u    /* a lease takes at most one of so many parts of an arena */
 #define CHUNK_S     100e-6 /* how long a chunk should take */
 
+/* The items of a reduction that are copied nowhere: then a lease of them takes no room, and few large ones are cheaper. */
+static bool leaves_stay_in_place(const struct map *map)
+{
+    unsigned own = context_topology()->node;
+
+    for (unsigned node = 0; node < map->pool->node_count; node++) {
+        if (node != own && map->pool->node[node].workers)
+            return false;
+    }
+    return map->spec.kind == JOB_REDUCE &&
+           node_link_is_in_arena(own, map->request.items, map->spec.items_bytes);
+}
+
 /* The most items in one lease: bounded in bytes by the smallest arena that will hold one, and each item takes
  * a done and a failed bit of each worker of the node. */
 static uint64_t max_lease_items(struct map *map)
 {
     const struct job_spec *spec = &map->spec;
-    uint64_t bytes = LEASE_BYTES, items;
+    uint64_t item_size = leaves_stay_in_place(map) ? 0 : spec->item_size, bytes = LEASE_BYTES, items;
     unsigned workers = 0;
 
     for (unsigned node = 0; node < map->pool->node_count; node++) {
@@ -36,7 +52,9 @@ static uint64_t max_lease_items(struct map *map)
             workers = map->pool->node[node].workers;
     }
     map->lease_bytes = bytes;
-    items = bytes / (spec->item_size + spec->result_size + 1 + workers / 4);
+    if (spec->kind == JOB_REDUCE)
+        item_size += leaf_record_size(spec->parts);
+    items = bytes / (item_size + spec->result_size + 1 + workers / 4);
     if (items > LEASE_ITEMS)
         items = LEASE_ITEMS;
     return items ? items : 1;

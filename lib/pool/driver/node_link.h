@@ -77,6 +77,9 @@ struct node_link {
     struct letter *letters, **end; /* remote: what it has said, oldest first, and nobody has read */
 };
 
+/* Whether mpm_alloc() has given the array: on the driver's own node. */
+bool node_link_is_in_arena(unsigned node, const void *array, uint64_t size);
+
 /* The links of a map to all nodes of its pool. */
 struct node_links;
 

@@ -81,38 +81,52 @@ static void fail_part(uint64_t part, int code)
 struct part_place {
     _Atomic uint64_t *current;
     uint64_t *index;
-    struct leaf_record *record;
-    uint64_t first_part;
+    const struct leaf_record *record;
+    uint64_t first_part, first_item;
     void *state;
+    mpm_accumulate *accumulate;
 };
 
 static struct part_place set_up_place(mpm_call *call)
 {
-    return (struct part_place){&worker_self.record->item, &call->index, leaf.record, leaf.first_part,
-                               leaf.state};
+    return (struct part_place){.current = &worker_self.record->item,
+                               .index = &call->index,
+                               .record = leaf.record,
+                               .first_part = leaf.first_part,
+                               .first_item = leaf.first_item,
+                               .state = leaf.state,
+                               .accumulate = (mpm_accumulate *)leaf.accumulate};
+}
+
+static inline __attribute__((always_inline)) void
+run_single_item(mpm_call *call, const struct part_place *place, uint64_t part, const char *item)
+{
+    int code;
+
+    atomic_store_explicit(place->current, place->first_part + part, memory_order_relaxed);
+    KILL_POINT();
+    *place->index = place->first_item + part;
+    code = place->accumulate(call, item, place->state);
+    context_back_from_program(code);
+    if (__builtin_expect(code, 0))
+        fail_part(part, code);
 }
 
 /* The hot path: an item is two stores and a call. */
-static void run_single_items(mpm_call *call, uint64_t first_part, const char *items, size_t item_size,
+static void run_single_items(mpm_call *call, uint64_t part, const char *items, size_t item_size,
                              uint64_t count)
 {
     const struct part_place place = set_up_place(call);
-    mpm_accumulate *accumulate = (mpm_accumulate *)leaf.accumulate;
-    uint64_t first_item = leaf.first_item;
+    uint64_t end = part + count;
 
-    for (uint64_t part = first_part; part < first_part + count; part++, items += item_size) {
-        int code;
-
-        if (__builtin_expect(place.record->skipped != 0, 0) && is_skipped(place.record, part))
-            continue;
-        atomic_store_explicit(place.current, place.first_part + part, memory_order_relaxed);
-        KILL_POINT();
-        *place.index = first_item + part;
-        code = accumulate(call, items, place.state);
-        context_back_from_program(code);
-        if (__builtin_expect(code, 0))
-            fail_part(part, code);
+    if (place.record->skipped) {
+        for (; part < end; part++, items += item_size)
+            if (!is_skipped(place.record, part))
+                run_single_item(call, &place, part, items);
+        return;
     }
+    for (; part < end; part++, items += item_size)
+        run_single_item(call, &place, part, items);
 }
 
 static void run_block(mpm_call *call, uint64_t part, const char *items, uint64_t count)
