@@ -497,6 +497,38 @@ static void progress_counts_items(void)
     free(numbers);
 }
 
+/* Of a process: two workers, one of which dies in an item. */
+static int reduce_here(const void *args, size_t size)
+{
+    double *numbers = make_numbers(COUNT);
+    struct sum sum, wanted;
+    mpm_pool *pool;
+    int status;
+
+    (void)args, (void)size;
+    numbers[700] = CRASHES;
+    wanted = expected(numbers, COUNT, LEAF);
+    if (mpm_pool_open(&(mpm_pool_options){.workers = 2}, &pool))
+        return mpm_report_error();
+    status = mpm_pool_reduce(pool, &plain, numbers, COUNT, &sum);
+    mpm_pool_close(pool);
+    free(numbers);
+    return status == MPM_ETASK && !memcmp(&sum, &wanted, sizeof sum) ? 0 : mpm_report_error();
+}
+
+static void a_process_may_reduce(void)
+{
+    mpm_process_options options = {.place = MPM_ON_NODE(mpm_node_count() - 1)};
+    mpm_process process;
+    int code = 1;
+
+    CU_ASSERT_EQUAL_FATAL(mpm_process_start(reduce_here, NULL, 0, &options, &process), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_process_join(process, MPM_FOREVER), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_process_exitcode(process, &code), MPM_OK);
+    CU_ASSERT_EQUAL(code, 0);
+    CU_ASSERT_EQUAL(mpm_process_close(process), MPM_OK);
+}
+
 static void refuse(mpm_pool *pool, const mpm_reduction *reduction, const void *items, size_t count,
                    const char *words)
 {
@@ -550,6 +582,7 @@ int main(int argc, char **argv)
         {"an_init_function_that_crashes_ends_it", an_init_function_that_crashes_ends_it},
         {"a_state_may_be_large", a_state_may_be_large},
         {"progress_counts_items", progress_counts_items},
+        {"a_process_may_reduce", a_process_may_reduce},
         {"what_cannot_be_is_refused", what_cannot_be_is_refused},
     };
     int failed;
