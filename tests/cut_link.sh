@@ -110,7 +110,7 @@ count_is_right()
     [ -n "$said" ] && [ "$said" -gt 0 ] && [ "$said" -le "$(good_rows out.h5.part)" ]
 }
 
-all_rows_are_right() { [ "$status" = 0 ] && [ "$(good_rows out.h5)" = "$rows" ] && ! [ -s err ]; }
+all_rows_are_right() { [ "$status" = 0 ] && [ "$(good_rows out.h5)" = "$rows" ] && [ -z "$(said_by_run err)" ]; }
 
 make_rows
 begin "the link of h2 is cut" 3
