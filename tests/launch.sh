@@ -173,6 +173,26 @@ run mpirun -n 4 "$bin/mpmap" info --json
 check "four ranks that are not bound share the CPUs, and have one slot each at least" \
     [ "$(of_nodes slots)" = "$((cpus > 4 ? cpus : 4)) " ]
 
+# The examples in config/site. Names that Open MPI does not know it would ignore without a word.
+site=$source_folder/config/site
+known_to_mpi()
+{
+    local name parameters
+    parameters=$(ompi_info --all --parsable)
+    while read -r name; do
+        grep -q ":param:$name:value:" <<<"$parameters" || { echo "$name" >"$work/err" && return 1; }
+    done < <(sed -nE 's/^#?([a-z_]+) = .*/\1/p' "$site/openmpi-mca-params.conf")
+}
+if grep -q '(Open MPI) 4' <<<"$(mpirun --version 2>/dev/null)"; then
+    check "Open MPI knows all parameters that a site is advised to set" known_to_mpi
+    sed 's/^node1 /localhost /; /^node2 /d' "$site/hostfile" >"$work/hostfile"
+    run env OMPI_MCA_mca_base_param_files="$site/openmpi-mca-params.conf" \
+        mpirun --hostfile "$work/hostfile" --map-by ppr:1:node "$bin/mpmap" info --json
+    check "with a site's parameters and its hostfile, one rank has all CPUs" [ "$(of_nodes slots)" = "$cpus " ]
+else
+    skip "the example of a site" "it is for Open MPI 4"
+fi
+
 run env MPMAP_SLOTS=7 "$bin/mpmap" info --json
 check "MPMAP_SLOTS comes before all" [ "$(of_nodes slots)" = "7 " ]
 check "it is said what has decided" out_has '"slots_by": "MPMAP_SLOTS"'

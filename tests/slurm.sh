@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# slurm/map.sbatch as it stands, under a real Slurm of its own: a job whose map is drained, by scancel --signal and near the
-# end of its walltime, puts itself into the queue again, and goes on, until the output is finished; each row is begun once.
+# The scripts in slurm/ as they are, under a real Slurm of its own. map.sbatch: a job whose map is drained, by scancel --signal
+# and near the end of its walltime, puts itself into the queue again, and goes on, until the output is finished; each row is
+# begun once. node.sbatch and core.sbatch: the ranks that they promise, and a clear end where Slurm gave something else.
 # With `long` as the third argument, or MPMAP_SLURM_LONG set, also by the time limit of the job itself, a minute, which
 # mpmap hears of from Slurm only. Arguments: folder of mpmap, folder of the sources. Needs root and Slurm.
 set -uo pipefail
@@ -140,7 +141,43 @@ finished()
     check "$what: each was begun once" [ "$(cat began.* | wc -c)" = "$1" ]
 }
 
+# run_job SCRIPT options of sbatch… -- program…: until it has ended. Its log is out.
+run_job()
+{
+    local script=$1 options=()
+    shift
+    while [ "$1" != -- ]; do
+        options+=("$1")
+        shift
+    done
+    id=$(PATH=$bin:$PATH OMPI_MCA_btl=self,tcp sbatch --parsable --mem=100 --time=2 "${options[@]}" \
+        "$source_folder/slurm/$script.sbatch" "${@:2}" 2>err)
+    wait_for 60 has_state "COMPLETED FAILED CANCELLED TIMEOUT"
+    cp "mpmap-$id.log" out
+}
+
+# runs RANKS SLOTS: what `mpmap info` said in the job.
+runs()
+{
+    grep -qE "^run +2 nodes, $1 ranks, $2 slots$" out
+}
+
 check "Slurm is up" slurm_up 2
+
+run_job node --nodes=2 --cpus-per-task=2 -- mpmap info
+check "node.sbatch: a rank on each of Slurm's nodes, with all CPUs it was given" runs 2 4
+check "node.sbatch: the log begins with what Slurm gave" grep -qE "^job $id: 2 ranks on 2 nodes \(n\[1-2\]\), 2 CPUs each$" out
+run_job node --nodes=1 --ntasks-per-node=2 --cpus-per-task=1 -- mpmap info
+check "node.sbatch: two ranks on a node are refused" grep -q '^node.sbatch: 2 ranks on 1 nodes: ' out
+check "node.sbatch: the job has failed then" has_state FAILED
+run_job core --nodes=2 --ntasks-per-node=2 -- mpmap info
+check "core.sbatch: a rank a core, with a slot each" runs 4 4
+run_job core --nodes=1 -- mpmap info
+check "core.sbatch: the option that is missing is named" grep -q '^core.sbatch: Slurm gave no SLURM_NTASKS: say ' out
+run_job core --nodes=1 --ntasks=1 --cpus-per-task=2 -- mpmap info
+check "core.sbatch: two CPUs a rank are refused" grep -q '^core.sbatch: 2 CPUs a rank: ' out
+run_job core --nodes=1 --ntasks=1 -- "$work/none"
+check "core.sbatch: a program that is not there is named" grep -q "^core.sbatch: .* does not find the program $work/none$" out
 
 what="scancel --signal, then the walltime of mpmap"
 submit 60 0.5 5 --walltime 9
@@ -161,7 +198,7 @@ if [ -n "$is_long" ]; then
     done
     finished 400 2
 fi
-for pid in slurm/slurmd-*.pid slurm/slurmctld.pid slurm/munge/pid; do
-    kill "$(cat "$pid")"
-done
+mapfile -t daemons < <(cat slurm/slurmd-*.pid slurm/slurmctld.pid slurm/munge/pid)
+kill "${daemons[@]}"
+check "Slurm's daemons end" wait_for 20 none_left "${daemons[@]}" # they write until then
 report
