@@ -53,7 +53,7 @@ struct node_job {
 struct crashed_item {
     uint64_t item; /* as in a worker record: the part, if items have parts */
     unsigned attempts;
-    bool is_skipped; /* the part is not run any more */
+    bool is_skipped;            /* the part is not run any more */
     int32_t last_status;        /* of the worker that died last, as waitpid gives it */
     enum item_limit last_limit; /* that it was killed for */
 };
