@@ -30,6 +30,12 @@ static void line_shows_bar_percent_count_rate_and_time_left(void)
     expect(half, 60, "[#############-------------]  50%  50/100  2.0/s  25 s left");
 }
 
+static void rate_and_time_left_are_those_of_this_run(void)
+{
+    expect((mpm_progress){.done = 75, .total = 100, .earlier = 50, .elapsed_s = 25}, 31,
+           " 75%  75/100  1.0/s  25 s left");
+}
+
 static void line_is_below_the_width_of_every_terminal(void)
 {
     mpm_progress now = {.done = 123456, .total = 1234567, .failed = 7, .elapsed_s = 100};
@@ -223,6 +229,7 @@ int main(void)
 {
     static const struct suite_test tests[] = {
         {"line_shows_bar_percent_count_rate_and_time_left", line_shows_bar_percent_count_rate_and_time_left},
+        {"rate_and_time_left_are_those_of_this_run", rate_and_time_left_are_those_of_this_run},
         {"line_is_below_the_width_of_every_terminal", line_is_below_the_width_of_every_terminal},
         {"bar_goes_first_where_there_is_no_room", bar_goes_first_where_there_is_no_room},
         {"figures_are_cut_where_there_is_no_room_at_all", figures_are_cut_where_there_is_no_room_at_all},

@@ -162,6 +162,8 @@ check "and nothing is touched" cmp -s left out.h5.part
 "$bin/mpmap" map other.so:note in.h5:/data out.h5:/r --resume=force >out 2>err
 check "unless it is forced, which is said" says 'ignored: the checksum of the file with the task was '
 check "and the map is complete" is_as_undisturbed out.h5
+sum=$(sed -nE 's/^mpmap: ([0-9]+) rows? in [0-9.]+ s, and ([0-9]+) before, .*/\1 + \2/p' err)
+check "the summary tells rows of this run from those of earlier ones" [ $((sum)) = $rows ]
 leave_part
 run out.h5 --restart --quiet
 check "--restart begins with the first row" [ "$(calls)" -ge $rows ]

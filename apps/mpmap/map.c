@@ -187,12 +187,17 @@ static double now_s(void)
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-static void print_summary(uint64_t rows, double seconds, unsigned workers)
+/* Rows of this run, and how fast it was. */
+static void print_summary(uint64_t rows, uint64_t earlier, double seconds, unsigned workers)
 {
     unsigned nodes = mpm_node_count();
+    char before[64] = "";
 
-    fprintf(stderr, "mpmap: %llu row%s in %.2f s, %.4g rows/s, %u worker%s on %u node%s\n",
-            (unsigned long long)rows, rows == 1 ? "" : "s", seconds, (double)rows / seconds, workers,
+    if (earlier)
+        snprintf(before, sizeof before, ", and %llu before", (unsigned long long)earlier);
+    rows -= earlier;
+    fprintf(stderr, "mpmap: %llu row%s in %.2f s%s, %.4g rows/s, %u worker%s on %u node%s\n",
+            (unsigned long long)rows, rows == 1 ? "" : "s", seconds, before, (double)rows / seconds, workers,
             workers == 1 ? "" : "s", nodes, nodes == 1 ? "" : "s");
 }
 
@@ -224,7 +229,8 @@ static void print_notice(const char *sentence, void *unused)
 static struct {
     const struct request *request;
     mpm_line line;
-    bool is_told; /* that the map drains */
+    bool is_told;     /* that the map drains */
+    uint64_t earlier; /* rows that earlier runs have done */
 } watched;
 
 /* How far it was goes out at once: whoever sends a signal may kill it a moment later, as a launcher does that ends a run
@@ -245,6 +251,7 @@ static void tell_drain(const mpm_progress *now)
 static void note_progress(const mpm_progress *now, void *unused)
 {
     (void)unused;
+    watched.earlier = now->earlier;
     if (mpm_draining() && !watched.is_told)
         tell_drain(now);
     mpm_progress_line(now, &watched.line);
@@ -298,7 +305,7 @@ static int run_map(mpm_pool *pool, const struct request *request, const struct p
         return status == MPM_EDRAINED ? EXIT_DRAINED : EXIT_FAILURE;
     }
     if (!request->quiet)
-        print_summary(rows, seconds, mpm_pool_worker_count(pool));
+        print_summary(rows, watched.earlier, seconds, mpm_pool_worker_count(pool));
     return 0;
 }
 

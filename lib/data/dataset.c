@@ -107,7 +107,8 @@ static void tell_progress(const mpm_progress *now, void *argument)
     const struct whole_progress *whole = argument;
     mpm_progress all = *now;
 
-    all.done += whole->output->good + whole->output->failed;
+    all.earlier = whole->output->good + whole->output->failed;
+    all.done += all.earlier;
     all.failed += whole->output->failed;
     all.total = whole->output->record.rows;
     whole->map->progress(&all, whole->map->progress_argument);
@@ -146,7 +147,15 @@ static int run_rows(mpm_pool *pool, const mpm_dataset_map *map, const struct inp
     return status;
 }
 
-/* All rows may be there already. */
+/* All rows are of earlier runs. */
+static void tell_all_is_done(const mpm_dataset_map *map, uint64_t rows, uint64_t failed)
+{
+    const mpm_progress all = {.done = rows, .total = rows, .failed = failed, .earlier = rows};
+
+    if (map->progress)
+        map->progress(&all, map->progress_argument);
+}
+
 static int run_left(mpm_pool *pool, const mpm_dataset_map *map, const struct input *input,
                     struct output *output, const struct function *task)
 {
@@ -154,8 +163,10 @@ static int run_left(mpm_pool *pool, const mpm_dataset_map *map, const struct inp
     size_t job_size;
     int status;
 
-    if (output->good + output->failed == input->rows && input->rows > 0)
+    if (output->good + output->failed == input->rows && input->rows > 0) {
+        tell_all_is_done(map, input->rows, output->failed);
         return 0;
+    }
     if ((status = rows_job_create(map, input, output, task, &job, &job_size)))
         return status;
     status = run_rows(pool, map, input, output, job, job_size);
@@ -187,6 +198,7 @@ static int plan_and_run(mpm_pool *pool, const mpm_dataset_map *map, const struct
     if (!output.is_finished)
         return make_and_run(pool, map, input, &output, task);
     output_tell(&output, "%s is finished: it has all %" PRIu64 " rows", output.name, input->rows);
+    tell_all_is_done(map, input->rows, output.failed);
     return 0;
 }
 

@@ -78,10 +78,10 @@ static double share_done(const mpm_progress *now)
     return now->done < now->total ? (double)now->done / (double)now->total : 1;
 }
 
-/* Items a second; 0 while unknown. */
+/* Items a second, of this run; 0 while unknown. */
 static double rate_of(const mpm_progress *now)
 {
-    return now->elapsed_s > 0 ? (double)now->done / now->elapsed_s : 0;
+    return now->elapsed_s > 0 ? (double)(now->done - now->earlier) / now->elapsed_s : 0;
 }
 
 static void add_figures(struct text *text, const mpm_progress *now)

@@ -141,6 +141,7 @@ typedef struct mpm_progress {
     uint64_t done;    /**< items finished, failed ones included */
     uint64_t total;   /**< items of the map */
     uint64_t failed;  /**< items failed */
+    uint64_t earlier; /**< items finished by earlier runs, which this map continues; rates leave them out */
     double elapsed_s; /**< since the map began */
 } mpm_progress;
 
