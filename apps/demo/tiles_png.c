@@ -100,18 +100,23 @@ static uint8_t *pixel(const struct picture *picture, size_t y, size_t x)
     return picture->pixels + (y * picture->width + x) * COLOURS;
 }
 
-/* Puts the middles of a photograph's tiles, from the one of number `first` on, to (top, left). */
-static void put_photo(const struct tiles *tiles, size_t first, size_t width, size_t height,
-                      const struct picture *picture, size_t top, size_t left)
+/* Part of a picture, in pixels. */
+struct area {
+    size_t top, left, width, height;
+};
+
+/* Puts the middles of a photograph's tiles, from the one of number `first` on, into an area. */
+static void put_photo(const struct tiles *tiles, size_t first, const struct picture *picture,
+                      struct area area)
 {
     size_t margin = (tiles->side - CORE) / 2;
 
-    for (size_t y = 0; y < height; y++) {
-        for (size_t x = 0; x < width; x++) {
-            size_t tile = first + y / CORE * tiles_across(width) + x / CORE;
+    for (size_t y = 0; y < area.height; y++) {
+        for (size_t x = 0; x < area.width; x++) {
+            size_t tile = first + y / CORE * tiles_across(area.width) + x / CORE;
             size_t line = tile * tiles->side + margin + y % CORE;
 
-            memcpy(pixel(picture, top + y, left + x),
+            memcpy(pixel(picture, area.top + y, area.left + x),
                    tiles->pixels + (line * tiles->side + margin + x % CORE) * COLOURS, COLOURS);
         }
     }
@@ -135,16 +140,16 @@ static struct picture make_picture(const struct photos *photos)
 }
 
 /* How much neighbouring pixels differ on the mean, in levels of 0 to 255. */
-static double mean_detail(const struct picture *picture, size_t top, size_t left, size_t width, size_t height)
+static double mean_detail(const struct picture *picture, struct area area)
 {
     double sum = 0;
 
-    for (size_t y = top; y + 1 < top + height; y++)
-        for (size_t x = left; x + 1 < left + width; x++)
+    for (size_t y = area.top; y + 1 < area.top + area.height; y++)
+        for (size_t x = area.left; x + 1 < area.left + area.width; x++)
             for (size_t c = 0; c < COLOURS; c++)
                 sum += abs(pixel(picture, y, x)[c] - pixel(picture, y, x + 1)[c]) +
                        abs(pixel(picture, y, x)[c] - pixel(picture, y + 1, x)[c]);
-    return sum / (2.0 * COLOURS * (double)(width - 1) * (double)(height - 1));
+    return sum / (2.0 * COLOURS * (double)(area.width - 1) * (double)(area.height - 1));
 }
 
 static double mean_change(const struct picture *picture, size_t top, size_t width, size_t height)
@@ -161,8 +166,9 @@ static double mean_change(const struct picture *picture, size_t top, size_t widt
 static void print_row(const struct picture *picture, size_t number, size_t top, size_t width, size_t height)
 {
     printf("  %5zu %5zux%-5zu %6zu %13.1f %15.1f %14.1f\n", number, width, height,
-           tiles_across(width) * tiles_across(height), mean_detail(picture, top, FRAME, width, height),
-           mean_detail(picture, top, 2 * FRAME + width, width, height),
+           tiles_across(width) * tiles_across(height),
+           mean_detail(picture, (struct area){top, FRAME, width, height}),
+           mean_detail(picture, (struct area){top, 2 * FRAME + width, width, height}),
            mean_change(picture, top, width, height));
 }
 
@@ -176,8 +182,8 @@ static struct picture put_all(const struct tiles *tiles, const struct tiles *pai
     for (size_t i = 0; i < photos->count; i++) {
         size_t width = photos->width[i], height = photos->height[i];
 
-        put_photo(tiles, first, width, height, &picture, top, FRAME);
-        put_photo(painted, first, width, height, &picture, top, 2 * FRAME + width);
+        put_photo(tiles, first, &picture, (struct area){top, FRAME, width, height});
+        put_photo(painted, first, &picture, (struct area){top, 2 * FRAME + width, width, height});
         print_row(&picture, i + 1, top, width, height);
         first += tiles_across(width) * tiles_across(height);
         top += height + FRAME;

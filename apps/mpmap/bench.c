@@ -191,30 +191,27 @@ static double python_rate(const char *script)
     return rate;
 }
 
-size_t bench_add_python(struct bench_figure *figures, size_t count, size_t copied, const char *name,
-                        const char *script, const char *limit_name)
+size_t bench_add_python(struct bench_figure *figures, size_t count, struct bench_figure figure,
+                        const char *script)
 {
-    double rate = python_rate(script);
-
-    if (!(rate > 0)) {
-        fprintf(stderr, "mpmap: python3 with multiprocessing was not found: skipping \"%s\"\n", name);
+    figure.limit = python_rate(script);
+    if (!(figure.limit > 0)) {
+        fprintf(stderr, "mpmap: python3 with multiprocessing was not found: skipping \"%s\"\n", figure.name);
         return count;
     }
-    figures[count] = figures[copied];
-    figures[count].name = name;
-    figures[count].limit = rate;
-    figures[count].limit_name = limit_name;
+    figures[count] = figure;
     return count + 1;
 }
 
-bool bench_parse(const char *name, const char *help, struct bench_options *options, int argc, char **argv,
-                 int *exit_status)
+bool bench_parse(struct bench_options *options, int argc, char **argv, int *exit_status)
 {
     struct option known[] = {{"--json", OPTION_FLAG, &options->json, 0},
                              {"--seconds", OPTION_SECONDS, &options->seconds, 60},
                              {"--workers", OPTION_COUNT, &options->workers, 1024}};
-    struct command command = {
-        .name = name, .help = help, .options = known, .option_count = options->workers ? 3 : 2};
+    struct command command = {.name = options->name,
+                              .help = options->help,
+                              .options = known,
+                              .option_count = options->workers ? 3 : 2};
 
     return command_parse(&command, argc, argv, exit_status);
 }

@@ -40,21 +40,21 @@ struct bench_figure {
 /* Prints figures to stdout: an aligned table, or a JSON array. */
 void bench_print(const struct bench_figure *figures, size_t count, bool json);
 
-/* Appends a copy of a figure that stands beside the rate that a Python script prints. Returns the new count; the old one,
- * and says so, if there is no python3 with multiprocessing. */
-size_t bench_add_python(struct bench_figure *figures, size_t count, size_t copied, const char *name,
-                        const char *script, const char *limit_name);
+/* Appends a figure, with the rate that a Python script prints as its limit. Returns the new count; the old one, and says
+ * so, if there is no python3 with multiprocessing. */
+size_t bench_add_python(struct bench_figure *figures, size_t count, struct bench_figure figure,
+                        const char *script);
 
 /* What most benchmarks may be told. */
 struct bench_options {
-    double seconds; /* of a repetition */
-    size_t workers; /* 0: there is no such option */
+    const char *name, *help; /* of the command */
+    double seconds;          /* of a repetition */
+    size_t workers;          /* 0: there is no such option */
     bool json;
 };
 
 /* As command_parse(); `options`: the defaults, and out. */
-bool bench_parse(const char *name, const char *help, struct bench_options *options, int argc, char **argv,
-                 int *exit_status);
+bool bench_parse(struct bench_options *options, int argc, char **argv, int *exit_status);
 
 /* The commands. argv[0] is the command's own name ("map"); they return the exit status. */
 int bench_main(int argc, char **argv); /* mpmap bench … */

@@ -327,36 +327,41 @@ static int measure_blobs(double seconds, struct bench_figure *figures)
     return measure_beside_map("blobs, 1 kB", run_blobs, BLOB_SIZE, seconds, figures);
 }
 
-static int run(const char *name, const char *help,
-               int (*measure)(double seconds, struct bench_figure *figures), size_t count, unsigned workers,
-               int argc, char **argv)
+struct calls {
+    const char *name, *help;
+    int (*measure)(double seconds, struct bench_figure *figures);
+    size_t count; /* of figures */
+    unsigned workers;
+};
+
+static int run(const struct calls *calls, int argc, char **argv)
 {
-    struct bench_options options = {.seconds = DEFAULT_SECONDS};
+    struct bench_options options = {.name = calls->name, .help = calls->help, .seconds = DEFAULT_SECONDS};
     struct bench_figure figures[3];
     int exit_status;
 
-    if (!bench_parse(name, help, &options, argc, argv, &exit_status))
+    if (!bench_parse(&options, argc, argv, &exit_status))
         return exit_status;
-    if (mpm_pool_open(&(mpm_pool_options){.workers = workers}, &pool))
+    if (mpm_pool_open(&(mpm_pool_options){.workers = calls->workers}, &pool))
         return mpm_report_error();
-    if (measure(options.seconds, figures))
+    if (calls->measure(options.seconds, figures))
         return mpm_report_error();
     mpm_pool_close(pool);
-    bench_print(figures, count, options.json);
+    bench_print(figures, calls->count, options.json);
     return 0;
 }
 
 int bench_apply(int argc, char **argv)
 {
-    return run("bench apply", apply_help, measure_apply, 3, 1, argc, argv);
+    return run(&(struct calls){"bench apply", apply_help, measure_apply, 3, 1}, argc, argv);
 }
 
 int bench_imap(int argc, char **argv)
 {
-    return run("bench imap", imap_help, measure_imap, 1, 0, argc, argv);
+    return run(&(struct calls){"bench imap", imap_help, measure_imap, 1, 0}, argc, argv);
 }
 
 int bench_blobs(int argc, char **argv)
 {
-    return run("bench blobs", blobs_help, measure_blobs, 1, 0, argc, argv);
+    return run(&(struct calls){"bench blobs", blobs_help, measure_blobs, 1, 0}, argc, argv);
 }

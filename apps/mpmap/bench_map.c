@@ -183,7 +183,10 @@ static size_t add_python(unsigned workers, struct bench_figure *figures, size_t 
                  "    once(pool)\n"
                  "    print(statistics.median(once(pool) for _ in range(%d)))\n",
                  rows[i].items, rows[i].chunk, rows[i].items, workers, BENCH_REPETITIONS);
-        count = bench_add_python(figures, count, i, rows[i].name, script, rows[i].limit_name);
+        count = bench_add_python(
+            figures, count,
+            (struct bench_figure){rows[i].name, figures[i].value, figures[i].unit, 0, rows[i].limit_name},
+            script);
     }
     return count;
 }
@@ -272,13 +275,14 @@ static int measure_pool(unsigned workers, double seconds, struct bench_figure *f
 
 int bench_map(int argc, char **argv)
 {
-    struct bench_options options = {.seconds = DEFAULT_SECONDS, .workers = DEFAULT_WORKERS};
+    struct bench_options options = {
+        .name = "bench map", .help = help, .seconds = DEFAULT_SECONDS, .workers = DEFAULT_WORKERS};
     struct bench_figure figures[9];
     size_t count = 4;
     unsigned workers;
     int exit_status;
 
-    if (!bench_parse("bench map", help, &options, argc, argv, &exit_status))
+    if (!bench_parse(&options, argc, argv, &exit_status))
         return exit_status;
     workers = (unsigned)options.workers;
     if (measure_pool(workers, options.seconds, figures))

@@ -147,17 +147,19 @@ static int measure(double seconds, struct bench_figure *figure)
 
 int bench_process(int argc, char **argv)
 {
-    struct bench_options options = {.seconds = DEFAULT_SECONDS};
+    struct bench_options options = {.name = "bench process", .help = help, .seconds = DEFAULT_SECONDS};
     struct bench_figure figures[2];
     size_t count = 1;
     int exit_status;
 
-    if (!bench_parse("bench process", help, &options, argc, argv, &exit_status))
+    if (!bench_parse(&options, argc, argv, &exit_status))
         return exit_status;
     if (measure(options.seconds, figures))
         return mpm_report_error();
-    count = bench_add_python(figures, count, 0, "start and join, beside Python", python_script,
-                             "Python multiprocessing.Process");
+    count = bench_add_python(figures, count,
+                             (struct bench_figure){"start and join, beside Python", figures[0].value, "/s", 0,
+                                                   "Python multiprocessing.Process"},
+                             python_script);
     bench_print(figures, count, options.json);
     return 0;
 }

@@ -360,19 +360,21 @@ static int measure_far(double seconds, struct bench_figure *figures)
 
 int bench_queue(int argc, char **argv)
 {
-    struct bench_options options = {.seconds = DEFAULT_SECONDS};
+    struct bench_options options = {.name = "bench queue", .help = help, .seconds = DEFAULT_SECONDS};
     struct bench_figure figures[7];
     size_t count = 4;
     int exit_status;
 
-    if (!bench_parse("bench queue", help, &options, argc, argv, &exit_status))
+    if (!bench_parse(&options, argc, argv, &exit_status))
         return exit_status;
     if (measure(options.seconds, figures) ||
         (mpm_node_count() > 1 && measure_far(options.seconds, figures + count)))
         return mpm_report_error();
     count += mpm_node_count() > 1 ? 2 : 0;
-    count = bench_add_python(figures, count, 0, "8-byte messages, one at a time, beside Python",
-                             python_script, "Python multiprocessing.Queue");
+    count = bench_add_python(figures, count,
+                             (struct bench_figure){"8-byte messages, one at a time, beside Python",
+                                                   figures[0].value, "/s", 0, "Python multiprocessing.Queue"},
+                             python_script);
     bench_print(figures, count, options.json);
     return 0;
 }

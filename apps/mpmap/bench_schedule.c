@@ -282,18 +282,20 @@ struct rows {
     size_t count;
 };
 
-static void add_row(struct rows *rows, const struct workload *load, const char *who, double seconds,
-                    double limit_s, const char *limit_name)
+/* `figure` is named for whose it is. */
+static void add_row(struct rows *rows, const struct workload *load, struct bench_figure figure)
 {
     char *name = rows->names[rows->count];
 
-    snprintf(name, sizeof rows->names[0], "%s costs, %s", simulate_costs_names[load->shape], who);
-    rows->figures[rows->count++] = (struct bench_figure){name, seconds, "s", limit_s, limit_name};
+    snprintf(name, sizeof rows->names[0], "%s costs, %s", simulate_costs_names[load->shape], figure.name);
+    figure.name = name;
+    rows->figures[rows->count++] = figure;
 }
 
 static void add_rows(struct rows *rows, const struct workload *load, const double *shortest_s, bool all)
 {
     static char limits[SIMULATE_COSTS][64];
+    static const char ideal[] = "the mean load, or the longest item";
     double ours_s = shortest_s[SCHEDULE_COUNT];
     int best = 0;
 
@@ -302,11 +304,13 @@ static void add_rows(struct rows *rows, const struct workload *load, const doubl
             best = kind;
     snprintf(limits[load->shape], sizeof limits[0], "%s, the best of %d schedules",
              schedule_name((enum schedule_kind)best), SCHEDULE_COUNT);
-    add_row(rows, load, "map beside the best", ours_s, shortest_s[best], limits[load->shape]);
-    add_row(rows, load, "map beside the ideal", ours_s, load->ideal_s, "the mean load, or the longest item");
+    add_row(rows, load,
+            (struct bench_figure){"map beside the best", ours_s, "s", shortest_s[best], limits[load->shape]});
+    add_row(rows, load, (struct bench_figure){"map beside the ideal", ours_s, "s", load->ideal_s, ideal});
     for (int kind = 0; kind < SCHEDULE_COUNT && all; kind++)
-        add_row(rows, load, schedule_name((enum schedule_kind)kind), shortest_s[kind], load->ideal_s,
-                "the mean load, or the longest item");
+        add_row(rows, load,
+                (struct bench_figure){schedule_name((enum schedule_kind)kind), shortest_s[kind], "s",
+                                      load->ideal_s, ideal});
 }
 
 static int run_shape(mpm_pool *pool, const struct schedule_arguments *arguments, enum simulate_costs shape,

@@ -464,8 +464,10 @@ static int measure_all(double seconds, struct bench_figure *figures, size_t *cou
     int status = measure(seconds, figures, count);
 
     if (!status)
-        *count = bench_add_python(figures, *count, 0, figures[0].name, python_script,
-                                  "Python multiprocessing.Lock");
+        *count = bench_add_python(figures, *count,
+                                  (struct bench_figure){figures[0].name, figures[0].value, figures[0].unit, 0,
+                                                        "Python multiprocessing.Lock"},
+                                  python_script);
     for (int i = 0; !status && i < WAKINGS; i++, ++*count) {
         figures[*count] = (struct bench_figure){.name = names[i], .unit = "us"};
         status = measure_waking(i, &figures[*count].value);
@@ -487,12 +489,12 @@ static int measure_all(double seconds, struct bench_figure *figures, size_t *cou
 
 int bench_sync(int argc, char **argv)
 {
-    struct bench_options options = {.seconds = DEFAULT_SECONDS};
+    struct bench_options options = {.name = "bench sync", .help = help, .seconds = DEFAULT_SECONDS};
     struct bench_figure figures[16];
     size_t count = 0;
     int exit_status;
 
-    if (!bench_parse("bench sync", help, &options, argc, argv, &exit_status))
+    if (!bench_parse(&options, argc, argv, &exit_status))
         return exit_status;
     if (measure_all(options.seconds, figures, &count))
         return mpm_report_error();

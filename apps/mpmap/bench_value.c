@@ -186,12 +186,13 @@ static int create_numbers(struct bench_value *bench)
 
 int bench_value(int argc, char **argv)
 {
-    struct bench_options options = {.seconds = DEFAULT_SECONDS, .workers = DEFAULT_WORKERS};
+    struct bench_options options = {
+        .name = "bench value", .help = help, .seconds = DEFAULT_SECONDS, .workers = DEFAULT_WORKERS};
     struct bench_value bench = {0};
     struct bench_figure figures[3];
     int exit_status;
 
-    if (!bench_parse("bench value", help, &options, argc, argv, &exit_status))
+    if (!bench_parse(&options, argc, argv, &exit_status))
         return exit_status;
     if (mpm_node_count() > 1) {
         fputs("mpmap: C11's atomics work on one node only, so bench value is skipped\n", stderr);

@@ -74,15 +74,15 @@ static void note_claim(struct simulate_claims *claims, uint64_t count, double cl
 }
 
 static struct simulate_claims claim_singly(struct simulate_crew *crew, const struct simulate_work *work,
-                                           uint64_t first, uint64_t count, double start_s, double stop_s)
+                                           const struct simulate_lease *lease)
 {
     struct simulate_claims claims = {0};
-    while (claims.count < count) {
-        double claim_s = fmax(crew->free_s[0], start_s);
-        uint64_t left = count - claims.count, chunk = left < work->chunk ? left : work->chunk;
-        if (claim_s > stop_s)
+    while (claims.count < lease->count) {
+        double claim_s = fmax(crew->free_s[0], lease->start_s);
+        uint64_t left = lease->count - claims.count, chunk = left < work->chunk ? left : work->chunk;
+        if (claim_s > lease->stop_s)
             break;
-        double cost_s = chunk_cost(work, first + claims.count, chunk);
+        double cost_s = chunk_cost(work, lease->first + claims.count, chunk);
         note_claim(&claims, chunk, claim_s, cost_s, crew->speed);
         sift_first(crew->free_s, crew->slots, claim_s + cost_s / crew->speed);
     }
@@ -135,12 +135,12 @@ static void take_short_turn(struct simulate_crew *crew, double until_s)
 }
 
 static struct simulate_claims claim_in_turns(struct simulate_crew *crew, const struct simulate_work *work,
-                                             uint64_t count, double start_s, double stop_s)
+                                             const struct simulate_lease *lease)
 {
     struct simulate_claims claims = {0};
-    double chunk_s = (double)work->chunk * work->item_s / crew->speed;
-    uint64_t turns = turns_until(crew, count / work->chunk, start_s, stop_s, chunk_s);
-    uint64_t rest = count % work->chunk;
+    double chunk_s = (double)work->chunk * work->item_s / crew->speed, start_s = lease->start_s;
+    uint64_t most = lease->count / work->chunk, rest = lease->count % work->chunk;
+    uint64_t turns = turns_until(crew, most, start_s, lease->stop_s, chunk_s);
 
     if (turns) {
         claims.count = turns * work->chunk;
@@ -151,7 +151,7 @@ static struct simulate_claims claim_in_turns(struct simulate_crew *crew, const s
     }
     take_turns(crew, turns, start_s, chunk_s);
     double last_s = fmax(crew->free_s[0], start_s), rest_s = (double)rest * work->item_s;
-    if (rest && turns == count / work->chunk && last_s <= stop_s) {
+    if (rest && turns == most && last_s <= lease->stop_s) {
         note_claim(&claims, rest, last_s, rest_s, crew->speed);
         take_short_turn(crew, last_s + rest_s / crew->speed);
     }
@@ -159,23 +159,22 @@ static struct simulate_claims claim_in_turns(struct simulate_crew *crew, const s
 }
 
 static struct simulate_claims claim(struct simulate_crew *crew, const struct simulate_work *work,
-                                    uint64_t first, uint64_t count, double start_s, double stop_s)
+                                    const struct simulate_lease *lease)
 {
-    if (work->costs == SIMULATE_CONSTANT)
-        return claim_in_turns(crew, work, count, start_s, stop_s);
-    return claim_singly(crew, work, first, count, start_s, stop_s);
+    return work->costs == SIMULATE_CONSTANT ? claim_in_turns(crew, work, lease)
+                                            : claim_singly(crew, work, lease);
 }
 
 struct simulate_claims simulate_crew_work(struct simulate_crew *crew, const struct simulate_work *work,
-                                          uint64_t first, uint64_t count, double start_s)
+                                          const struct simulate_lease *lease)
 {
     memcpy(crew->before_s, crew->free_s, crew->slots * sizeof *crew->free_s);
-    return claim(crew, work, first, count, start_s, INFINITY);
+    return claim(crew, work, lease);
 }
 
 struct simulate_claims simulate_crew_stop(struct simulate_crew *crew, const struct simulate_work *work,
-                                          uint64_t first, uint64_t count, double start_s, double stop_s)
+                                          const struct simulate_lease *lease)
 {
     memcpy(crew->free_s, crew->before_s, crew->slots * sizeof *crew->free_s);
-    return claim(crew, work, first, count, start_s, stop_s);
+    return claim(crew, work, lease);
 }

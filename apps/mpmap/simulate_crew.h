@@ -33,12 +33,18 @@ struct simulate_claims {
     double longest_s; /* of the chunk among them that takes longest, on a slot of speed 1 */
 };
 
-/* Slots claim the items from start_s on. */
+/* A lease: its items are claimed from start_s to stop_s. */
+struct simulate_lease {
+    uint64_t first, count;
+    double start_s, stop_s; /* stop_s: INFINITY if nobody stops it */
+};
+
+/* Slots claim the items of a lease. */
 struct simulate_claims simulate_crew_work(struct simulate_crew *crew, const struct simulate_work *work,
-                                          uint64_t first, uint64_t count, double start_s);
-/* The last lease again, but that nothing is claimed after stop_s. */
+                                          const struct simulate_lease *lease);
+/* The last lease again, with another stop_s. */
 struct simulate_claims simulate_crew_stop(struct simulate_crew *crew, const struct simulate_work *work,
-                                          uint64_t first, uint64_t count, double start_s, double stop_s);
+                                          const struct simulate_lease *lease);
 
 /* The cost of an item, in seconds on a slot of speed 1. */
 double simulate_item_cost(const struct simulate_work *work, uint64_t index);

@@ -149,16 +149,15 @@ static void count_message(struct world *world, double bytes)
     world->result->bytes += bytes;
 }
 
-static void send_to_main(struct world *world, enum event_kind kind, unsigned node, uint32_t lease,
-                         uint64_t kept, double bytes)
+/* The event happens when main has got the message. */
+static void send_to_main(struct world *world, struct event event, double bytes)
 {
     double there_s = world->now_s + world->options->latency_s;
     world->wire_in_s = fmax(world->wire_in_s, there_s) + bytes / world->options->bandwidth_bytes_s;
     world->wire_in_work_s += bytes / world->options->bandwidth_bytes_s;
     count_message(world, bytes);
-    event_push(world,
-               (struct event){
-                   .time_s = world->wire_in_s, .kind = kind, .node = node, .lease = lease, .count = kept});
+    event.time_s = world->wire_in_s;
+    event_push(world, event);
 }
 
 /* Sending takes main's time as well: the next message is handled after it. */
@@ -228,7 +227,9 @@ static void begin_next(struct world *world, unsigned index)
     node->current = lease;
     lease->begun = true;
     lease->start_s = fmax(world->now_s, node->claimed_s);
-    lease->claims = simulate_crew_work(&node->crew, &world->work, lease->first, lease->count, lease->start_s);
+    lease->claims = simulate_crew_work(
+        &node->crew, &world->work,
+        &(struct simulate_lease){lease->first, lease->count, lease->start_s, INFINITY});
     foresee(world, index, lease);
 }
 
@@ -262,8 +263,9 @@ static void end_current(struct world *world, unsigned index)
 static void cut_current(struct world *world, struct world_node *node, unsigned index)
 {
     struct node_lease *lease = node->current;
-    lease->claims = simulate_crew_stop(&node->crew, &world->work, lease->first, lease->count, lease->start_s,
-                                       world->now_s);
+    lease->claims = simulate_crew_stop(
+        &node->crew, &world->work,
+        &(struct simulate_lease){lease->first, lease->count, lease->start_s, world->now_s});
     lease->count = lease->claims.count;
     lease->version++;
     lease->lives = lease->count > 0;
@@ -286,7 +288,10 @@ static void node_gets_recall(struct world *world, const struct event *event)
     } else if (lease == node->current && lease->claims.claimed_s > world->now_s) {
         cut_current(world, node, event->node);
     }
-    send_to_main(world, EVENT_RETURN, event->node, event->lease, lease->count, HEADER_BYTES);
+    send_to_main(world,
+                 (struct event){
+                     .kind = EVENT_RETURN, .node = event->node, .lease = event->lease, .count = lease->count},
+                 HEADER_BYTES);
 }
 
 static void node_is_done(struct world *world, unsigned index, struct node_lease *lease)
@@ -298,7 +303,8 @@ static void node_is_done(struct world *world, unsigned index, struct node_lease 
     node->finished_s = world->now_s;
     world->cost_s += lease->claims.cost_s;
     world->longest_s = fmax(world->longest_s, lease->claims.longest_s);
-    send_to_main(world, EVENT_LEASE_DONE, index, lease->number, 0, bytes);
+    send_to_main(world, (struct event){.kind = EVENT_LEASE_DONE, .node = index, .lease = lease->number},
+                 bytes);
 }
 
 static void node_event(struct world *world, const struct event *event)
@@ -314,7 +320,9 @@ static void node_event(struct world *world, const struct event *event)
     }
     node->claimed_s = world->now_s;
     if (lease->claims.done_s > world->now_s && !world->options->silent)
-        send_to_main(world, EVENT_ALL_CLAIMED, event->node, lease->number, 0, HEADER_BYTES);
+        send_to_main(world,
+                     (struct event){.kind = EVENT_ALL_CLAIMED, .node = event->node, .lease = lease->number},
+                     HEADER_BYTES);
     if (lease == node->current)
         end_current(world, event->node);
 }
@@ -373,7 +381,7 @@ static void start_node(struct world *world, unsigned index)
     for (unsigned i = 0; i < node->crew.slots; i++)
         node->crew.free_s[i] = world->now_s;
     node->finished_s = node->claimed_s = world->now_s;
-    send_to_main(world, EVENT_JOIN, index, 0, 0, HEADER_BYTES);
+    send_to_main(world, (struct event){.kind = EVENT_JOIN, .node = index}, HEADER_BYTES);
 }
 
 static void node_dies(struct world *world, unsigned index)
