@@ -109,7 +109,7 @@ static bool put_one(struct shared *shared, uint64_t number)
     fill(message, number, size_of(number));
     if (robust_mutex_lock(&shared->putters))
         abort();
-    if (ring_put(&shared->ring, shared->arena, message, size_of(number), 1, &put))
+    if (ring_put(&shared->ring, shared->arena, &(struct ring_messages){message, size_of(number), 1}, &put))
         put = 0;
     unlock(&shared->putters);
     return put == 1;
@@ -146,7 +146,9 @@ static void put_batch(struct shared *shared)
         fill(messages[i], ring_put_count(&shared->ring) + i, sizeof messages[i]);
     if (robust_mutex_lock(&shared->putters))
         abort();
-    if (ring_put(&shared->ring, shared->arena, messages, sizeof messages[0], BATCH, &put) || put != BATCH)
+    if (ring_put(&shared->ring, shared->arena, &(struct ring_messages){messages, sizeof messages[0], BATCH},
+                 &put) ||
+        put != BATCH)
         abort();
     unlock(&shared->putters);
 }
@@ -173,12 +175,11 @@ static void get_much(struct shared *shared)
 static void get_batch(struct shared *shared)
 {
     char messages[BATCH][100];
-    size_t got = 0, first_size;
+    struct ring_batch batch = {sizeof messages[0], BATCH, 0, 0};
 
     if (robust_mutex_lock(&shared->getters))
         abort();
-    if (ring_get_many(&shared->ring, shared->arena, messages, sizeof messages[0], BATCH, &got, &first_size) ||
-        got != BATCH)
+    if (ring_get_many(&shared->ring, shared->arena, messages, &batch) || batch.got != BATCH)
         abort();
     unlock(&shared->getters);
 }

@@ -29,23 +29,24 @@ static bool add_pieces(uint64_t *sum, const struct source *source, uint64_t size
     return true;
 }
 
-static bool sum_up(uint64_t first, uint64_t rows, uint64_t result_size, const struct source *marks,
-                   const struct source *results, struct block_sum *block)
+/* Completes a block whose rows are known. */
+static bool sum_up(uint64_t result_size, const struct source *marks, const struct source *results,
+                   struct block_sum *block)
 {
-    uint64_t sum = sum_add_word(sum_add_word(SUM_EMPTY, first), rows);
+    uint64_t sum = sum_add_word(sum_add_word(SUM_EMPTY, block->first), block->rows);
 
-    if (!add_pieces(&sum, marks, rows) || !add_pieces(&sum, results, rows * result_size))
+    if (!add_pieces(&sum, marks, block->rows) || !add_pieces(&sum, results, block->rows * result_size))
         return false;
-    *block = (struct block_sum){first, (uint32_t)rows, (uint32_t)(sum ^ sum >> 32)};
+    block->sum = (uint32_t)(sum ^ sum >> 32);
     return true;
 }
 
 struct block_sum block_sum_of(const struct part_places *places, uint64_t first, uint64_t rows,
                               const unsigned char *marks, const void *results)
 {
-    struct block_sum block = {0};
+    struct block_sum block = {first, (uint32_t)rows, 0};
 
-    sum_up(first, rows, places->result_size, &(struct source){.bytes = (const char *)marks},
+    sum_up(places->result_size, &(struct source){.bytes = (const char *)marks},
            &(struct source){.bytes = results}, &block);
     return block;
 }
@@ -77,11 +78,10 @@ bool block_sum_write(int fd, const struct part_places *places, const struct bloc
 /* What cannot be read counts as no. */
 static bool is_right(int fd, const struct part_places *places, const struct block_sum *block)
 {
-    struct block_sum found;
+    struct block_sum found = *block;
 
     return block->rows && block->first < places->rows && block->rows <= places->rows - block->first &&
-           sum_up(block->first, block->rows, places->result_size,
-                  &(struct source){.fd = fd, .at = places->marks_at + block->first},
+           sum_up(places->result_size, &(struct source){.fd = fd, .at = places->marks_at + block->first},
                   &(struct source){.fd = fd, .at = places->results_at + block->first * places->result_size},
                   &found) &&
            found.sum == block->sum;

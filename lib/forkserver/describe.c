@@ -20,26 +20,34 @@ static unsigned long long soft_limit(int resource)
     return getrlimit((__rlimit_resource_t)resource, &limit) ? RLIM_INFINITY : limit.rlim_cur;
 }
 
-/* Says that a limit was passed: a process may have set itself one that nobody else knows. */
-static void describe_limit(const char *what, int resource, const char *unit, const char *how, char *text,
-                           size_t size)
-{
-    unsigned long long limit = soft_limit(resource);
+struct limit {
+    const char *what, *unit, *how; /* how: it is set */
+    int resource;
+};
 
-    if (limit == RLIM_INFINITY)
-        snprintf(text, size, "was killed by %s (%s)", what, how);
+/* Says that a limit was passed: a process may have set itself one that nobody else knows. */
+static void describe_limit(const struct limit *limit, char *text, size_t size)
+{
+    unsigned long long most = soft_limit(limit->resource);
+
+    if (most == RLIM_INFINITY)
+        snprintf(text, size, "was killed by %s (%s)", limit->what, limit->how);
     else
-        snprintf(text, size, "was killed by %s of %llu %s (%s)", what, limit, unit, how);
+        snprintf(text, size, "was killed by %s of %llu %s (%s)", limit->what, most, limit->unit, limit->how);
 }
 
 static void describe_signal(int signal, char *text, size_t size)
 {
+    static const struct limit file_size = {"SIGXFSZ: a file passed its limit", "bytes", "ulimit -f",
+                                           RLIMIT_FSIZE};
+    static const struct limit cpu_time = {"SIGXCPU: it passed its limit", "s of CPU time", "ulimit -t",
+                                          RLIMIT_CPU};
     const char *name = sigabbrev_np(signal);
 
     if (signal == SIGXFSZ)
-        describe_limit("SIGXFSZ: a file passed its limit", RLIMIT_FSIZE, "bytes", "ulimit -f", text, size);
+        describe_limit(&file_size, text, size);
     else if (signal == SIGXCPU)
-        describe_limit("SIGXCPU: it passed its limit", RLIMIT_CPU, "s of CPU time", "ulimit -t", text, size);
+        describe_limit(&cpu_time, text, size);
     else
         snprintf(text, size, "was killed by SIG%s%s", name ? name : "?",
                  signal == SIGKILL ? " (out of memory?)" : "");

@@ -140,19 +140,20 @@ static int enter_new_segment(struct ring *ring, struct arena *arena, uint64_t si
 }
 
 /* Puts what fits into one segment: one message at least. */
-static int put_piece(struct ring *ring, struct arena *arena, const char *messages, size_t size,
-                     uint64_t count, uint64_t *put)
+static int put_piece(struct ring *ring, struct arena *arena, const struct ring_messages *messages,
+                     uint64_t *put)
 {
     struct ring_place place = ring_own_place(&ring->put);
-    uint64_t done = 0;
+    const char *bytes = messages->bytes;
+    uint64_t done = 0, size = messages->size;
     int status;
 
     if (!ring_fits(&place, size) && (status = enter_new_segment(ring, arena, size, &place)))
         return status;
     do {
-        ring_write(arena, &place, messages + done * size, size);
+        ring_write(arena, &place, bytes + done * size, size);
         done++;
-    } while (done < count && ring_fits(&place, size));
+    } while (done < messages->count && ring_fits(&place, size));
     if (size > RING_SHORT)
         place = place_in(arena, segment_at(arena, place.segment)->next);
     ring_commit(&ring->put, place, done);
@@ -174,20 +175,22 @@ static uint64_t room_for(struct ring *ring, uint64_t count)
     return room < count ? room : count;
 }
 
-int ring_put(struct ring *ring, struct arena *arena, const void *messages, size_t size, size_t count,
-             size_t *put)
+int ring_put(struct ring *ring, struct arena *arena, const struct ring_messages *messages, size_t *put)
 {
+    size_t size = messages->size, count = messages->count;
     uint64_t done = 0, piece, room;
     int status = MPM_OK;
 
     if (size > SIZE_LIMIT)
         return error_set(MPM_ENOMEM, "a message of %zu bytes is larger than any arena", size);
-    if (count == 1 && ring_put_at_once(ring, arena, messages, size)) {
+    if (count == 1 && ring_put_at_once(ring, arena, messages->bytes, size)) {
         *put = 1;
         return MPM_OK;
     }
     while (done < count && (room = room_for(ring, count - done))) {
-        if ((status = put_piece(ring, arena, (const char *)messages + done * size, size, room, &piece)))
+        struct ring_messages rest = {(const char *)messages->bytes + done * size, size, room};
+
+        if ((status = put_piece(ring, arena, &rest, &piece)))
             break;
         done += piece;
     }
@@ -266,19 +269,19 @@ enum ring_result ring_get(struct ring *ring, struct arena *arena, void *message,
 }
 
 /* The messages of one commit may stand in several segments. */
-enum ring_result ring_get_many(struct ring *ring, struct arena *arena, void *messages, size_t size,
-                               size_t count, size_t *got, size_t *first_size)
+enum ring_result ring_get_many(struct ring *ring, struct arena *arena, void *messages,
+                               struct ring_batch *batch)
 {
     struct ring_place place = ring_own_place(&ring->got);
-    uint64_t there = messages_in(ring, count), done = 0;
+    uint64_t size = batch->size, there = messages_in(ring, batch->count), done = 0;
 
     if (!there)
         return RING_EMPTY;
-    while (done < count && done < there) {
+    while (done < batch->count && done < there) {
         const struct ring_record *record = first_record(ring, arena, &place);
 
         if (!done)
-            *first_size = record->size;
+            batch->first_size = record->size;
         if (record->size != size)
             break;
         ring_copy((char *)messages + done++ * size, record->bytes, size);
@@ -287,7 +290,7 @@ enum ring_result ring_get_many(struct ring *ring, struct arena *arena, void *mes
     KILL_POINT();
     if (done)
         leave(ring, arena, place, size, done);
-    *got = done;
+    batch->got = done;
     return done ? RING_DONE : RING_TOO_SMALL;
 }
 

@@ -43,18 +43,29 @@ enum ring_result { RING_DONE, RING_EMPTY, RING_TOO_SMALL };
  * one above it, are to be this ring's only. */
 void ring_create(struct ring *ring, uint32_t owner, uint64_t maxsize);
 
-/* Puts messages of `size` bytes each that stand one behind the other: as many of `count` as there is room
- * for now; `put` tells how many. MPM_ENOMEM if the arena has no memory even for the first. By a putter. */
-int ring_put(struct ring *ring, struct arena *arena, const void *messages, size_t size, size_t count,
-             size_t *put);
+/* Messages of one size that stand one behind the other. */
+struct ring_messages {
+    const void *bytes;
+    size_t size; /* of each */
+    size_t count;
+};
+
+/* Puts as many messages as there is room for now; `put` tells how many. MPM_ENOMEM if the arena has no memory even for the
+ * first. By a putter. */
+int ring_put(struct ring *ring, struct arena *arena, const struct ring_messages *messages, size_t *put);
 
 /* Takes the first message into `message`. `size` is its size, also if that is more than `room` and the
  * message stays where it is. By a getter. */
 enum ring_result ring_get(struct ring *ring, struct arena *arena, void *message, size_t room, size_t *size);
-/* Takes messages as long as they have exactly `size` bytes, `count` at most. RING_TOO_SMALL if the first has
- * another size, which `first_size` tells. By a getter. */
-enum ring_result ring_get_many(struct ring *ring, struct arena *arena, void *messages, size_t size,
-                               size_t count, size_t *got, size_t *first_size);
+struct ring_batch {
+    size_t size, count; /* in: of each message, and how many at most */
+    size_t got;         /* out, with RING_DONE */
+    size_t first_size;  /* out, unless it is RING_EMPTY: the size of the first message */
+};
+/* Takes messages as long as they have exactly the size of the batch. RING_TOO_SMALL if the first has another. By a
+ * getter. */
+enum ring_result ring_get_many(struct ring *ring, struct arena *arena, void *messages,
+                               struct ring_batch *batch);
 
 /* Makes a message that was got the first one again. MPM_ENOMEM. By a getter. */
 int ring_give_back(struct ring *ring, struct arena *arena, const void *message, size_t size);

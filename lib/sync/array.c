@@ -25,8 +25,7 @@ enum { ARRAY_READ = NUMBERS_METHODS, ARRAY_WRITE, ARRAY_LENGTH, ARRAY_METHODS };
 
 int mpm_array_create(mpm_type type, size_t length, const void *initial, mpm_array *array)
 {
-    return numbers_create("mpm_array_create", OBJECT_ARRAY, type, length, initial,
-                          array ? &array->handle : NULL);
+    return numbers_create(OBJECT_ARRAY, type, length, initial, array ? &array->handle : NULL);
 }
 
 int mpm_array_destroy(mpm_array array)
@@ -38,53 +37,59 @@ int mpm_array_destroy(mpm_array array)
 
 int mpm_array_get(mpm_array array, size_t index, void *number)
 {
-    return number ? numbers_update(array.handle, OBJECT_ARRAY, index, NUMBER_GET, NULL, NULL, number)
+    return number ? numbers_update(array.handle, OBJECT_ARRAY, index,
+                                   (struct number_change){NUMBER_GET, NULL, NULL, number})
                   : numbers_missing("mpm_array_get");
 }
 
 int mpm_array_set(mpm_array array, size_t index, const void *number)
 {
-    return number ? numbers_update(array.handle, OBJECT_ARRAY, index, NUMBER_SET, number, NULL, NULL)
+    return number ? numbers_update(array.handle, OBJECT_ARRAY, index,
+                                   (struct number_change){.op = NUMBER_SET, .operand = number})
                   : numbers_missing("mpm_array_set");
 }
 
 int mpm_array_add(mpm_array array, size_t index, const void *number)
 {
-    return number ? numbers_update(array.handle, OBJECT_ARRAY, index, NUMBER_ADD, number, NULL, NULL)
+    return number ? numbers_update(array.handle, OBJECT_ARRAY, index,
+                                   (struct number_change){.op = NUMBER_ADD, .operand = number})
                   : numbers_missing("mpm_array_add");
 }
 
 int mpm_array_fetch_add(mpm_array array, size_t index, const void *number, void *before)
 {
-    return number && before
-               ? numbers_update(array.handle, OBJECT_ARRAY, index, NUMBER_ADD, number, NULL, before)
-               : numbers_missing("mpm_array_fetch_add");
+    return number && before ? numbers_update(array.handle, OBJECT_ARRAY, index,
+                                             (struct number_change){NUMBER_ADD, number, NULL, before})
+                            : numbers_missing("mpm_array_fetch_add");
 }
 
 int mpm_array_exchange(mpm_array array, size_t index, const void *number, void *before)
 {
-    return number && before
-               ? numbers_update(array.handle, OBJECT_ARRAY, index, NUMBER_SET, number, NULL, before)
-               : numbers_missing("mpm_array_exchange");
+    return number && before ? numbers_update(array.handle, OBJECT_ARRAY, index,
+                                             (struct number_change){NUMBER_SET, number, NULL, before})
+                            : numbers_missing("mpm_array_exchange");
 }
 
 int mpm_array_compare_exchange(mpm_array array, size_t index, const void *expected, const void *desired,
                                void *before)
 {
-    return expected && desired && before ? numbers_update(array.handle, OBJECT_ARRAY, index,
-                                                          NUMBER_COMPARE_EXCHANGE, expected, desired, before)
-                                         : numbers_missing("mpm_array_compare_exchange");
+    return expected && desired && before
+               ? numbers_update(array.handle, OBJECT_ARRAY, index,
+                                (struct number_change){NUMBER_COMPARE_EXCHANGE, expected, desired, before})
+               : numbers_missing("mpm_array_compare_exchange");
 }
 
 int mpm_array_min(mpm_array array, size_t index, const void *number)
 {
-    return number ? numbers_update(array.handle, OBJECT_ARRAY, index, NUMBER_MIN, number, NULL, NULL)
+    return number ? numbers_update(array.handle, OBJECT_ARRAY, index,
+                                   (struct number_change){.op = NUMBER_MIN, .operand = number})
                   : numbers_missing("mpm_array_min");
 }
 
 int mpm_array_max(mpm_array array, size_t index, const void *number)
 {
-    return number ? numbers_update(array.handle, OBJECT_ARRAY, index, NUMBER_MAX, number, NULL, NULL)
+    return number ? numbers_update(array.handle, OBJECT_ARRAY, index,
+                                   (struct number_change){.op = NUMBER_MAX, .operand = number})
                   : numbers_missing("mpm_array_max");
 }
 
@@ -162,19 +167,17 @@ const struct kind array_kind = {
     .kind = OBJECT_ARRAY, .methods = array_methods, .count = ARRAY_METHODS, .carries_out = numbers_carry_out};
 
 /* At home all of it at once. */
-static int copy_local(mpm_handle handle, unsigned verb, size_t first, size_t count, const void *from,
-                      void *to)
+static int copy_local(mpm_handle handle, unsigned verb, struct slice *slice, const void *from, void *to)
 {
-    struct slice slice = {first, count, first, count};
-    struct invocation invocation = {.method = &array_methods[verb], .in = &slice, .tail = from, .more = to};
+    struct invocation invocation = {.method = &array_methods[verb], .in = slice, .tail = from, .more = to};
 
     return invoke_local(&handle, &invocation, 0);
 }
 
-static int copy_piece(mpm_handle handle, unsigned verb, struct slice *slice, size_t size, const void *from,
-                      void *to)
+static int copy_piece(mpm_handle handle, unsigned verb, struct slice *slice, const void *from, void *to)
 {
     struct invocation invocation = {.method = &array_methods[verb], .in = slice};
+    size_t size = slice->count * mpm_type_size(number_type_of(handle));
     int status;
 
     if (verb == ARRAY_WRITE) {
@@ -192,30 +195,31 @@ static int copy_piece(mpm_handle handle, unsigned verb, struct slice *slice, siz
 
 /* Has the home check a slice that is to be written, before it is read here: if it is out of range, there may be no
  * memory where it would end. A short one goes at once. */
-static int check_remote(mpm_handle handle, size_t first, size_t count)
+static int check_remote(mpm_handle handle, const struct slice *slice)
 {
-    struct slice nothing = {first, count, first, 0};
+    struct slice nothing = *slice;
 
-    if (count <= SHORT_SIZE / mpm_type_size(number_type_of(handle)))
+    nothing.count = 0;
+    if (slice->count <= SHORT_SIZE / mpm_type_size(number_type_of(handle)))
         return MPM_OK;
-    return copy_piece(handle, ARRAY_WRITE, &nothing, 0, NULL, NULL);
+    return copy_piece(handle, ARRAY_WRITE, &nothing, NULL, NULL);
 }
 
 /* Piece by piece; a slice of no numbers goes, too, to be checked. `from` or `to` is the caller's. */
-static int copy_remote(mpm_handle handle, unsigned verb, size_t first, size_t count, const char *from,
+static int copy_remote(mpm_handle handle, unsigned verb, const struct slice *whole, const char *from,
                        char *to)
 {
     size_t size = mpm_type_size(number_type_of(handle)), done = 0;
     int status = MPM_OK;
 
     do {
-        size_t left = count - done, piece = left < PIECE_SIZE / size ? left : PIECE_SIZE / size;
-        struct slice slice = {first, count, first + done, piece};
+        size_t left = whole->count - done, piece = left < PIECE_SIZE / size ? left : PIECE_SIZE / size;
+        struct slice slice = {whole->first, whole->count, whole->first + done, piece};
 
-        status = copy_piece(handle, verb, &slice, piece * size, from ? from + done * size : NULL,
+        status = copy_piece(handle, verb, &slice, from ? from + done * size : NULL,
                             to ? to + done * size : NULL);
         done += piece;
-    } while (!status && done < count);
+    } while (!status && done < whole->count);
     return status;
 }
 
@@ -229,25 +233,27 @@ static int check_copy(const char *call, mpm_array array, size_t count, const voi
 
 int mpm_array_read(mpm_array array, size_t first, size_t count, void *numbers)
 {
+    struct slice slice = {first, count, first, count};
     int status;
 
     if ((status = check_copy("mpm_array_read", array, count, numbers)))
         return status;
     if (object_is_home(&array.handle))
-        return copy_local(array.handle, ARRAY_READ, first, count, NULL, numbers);
-    return copy_remote(array.handle, ARRAY_READ, first, count, NULL, numbers);
+        return copy_local(array.handle, ARRAY_READ, &slice, NULL, numbers);
+    return copy_remote(array.handle, ARRAY_READ, &slice, NULL, numbers);
 }
 
 int mpm_array_write(mpm_array array, size_t first, size_t count, const void *numbers)
 {
+    struct slice slice = {first, count, first, count};
     int status;
 
     if ((status = check_copy("mpm_array_write", array, count, numbers)))
         return status;
     if (object_is_home(&array.handle))
-        return copy_local(array.handle, ARRAY_WRITE, first, count, numbers, NULL);
-    status = check_remote(array.handle, first, count);
-    return status ? status : copy_remote(array.handle, ARRAY_WRITE, first, count, numbers, NULL);
+        return copy_local(array.handle, ARRAY_WRITE, &slice, numbers, NULL);
+    status = check_remote(array.handle, &slice);
+    return status ? status : copy_remote(array.handle, ARRAY_WRITE, &slice, numbers, NULL);
 }
 
 /* What an array is. */

@@ -267,10 +267,15 @@ int mpm_bytes_create(size_t size, const void *initial, mpm_bytes *bytes)
 
 /* The interface. */
 
-/* `expected`, `desired` and `before` may be NULL where the method has none. */
-static int update(mpm_bytes bytes, unsigned verb, const void *expected, const void *desired, void *before,
-                  size_t size)
+/* NULL is what the method has none of. */
+struct operands {
+    const void *expected, *desired;
+    void *before; /* out */
+};
+
+static int update(mpm_bytes bytes, unsigned verb, size_t size, const struct operands *operands)
 {
+    const void *expected = operands->expected, *desired = operands->desired;
     struct update update = {size};
     struct invocation invocation = {.method = &methods[verb],
                                     .in = &update,
@@ -278,14 +283,14 @@ static int update(mpm_bytes bytes, unsigned verb, const void *expected, const vo
                                     .tail_size = expected || desired ? size : 0,
                                     .second = expected ? desired : NULL,
                                     .second_size = expected ? size : 0,
-                                    .more = before,
-                                    .room = before ? size : 0};
+                                    .more = operands->before,
+                                    .room = operands->before ? size : 0};
     int status;
 
     if (size > CALL_LIMIT && !object_is_home(&bytes.handle))
         return error_set(MPM_ENOMEM, "a value of %zu bytes is too large for another node: at most %zu", size,
                          CALL_LIMIT);
-    if (!(status = invoke(&bytes.handle, &invocation, 0)) && before && invocation.size != size)
+    if (!(status = invoke(&bytes.handle, &invocation, 0)) && operands->before && invocation.size != size)
         return error_set(MPM_EPROTOCOL, "node %u answered with %zu bytes of a value, not %zu",
                          bytes.handle.home, invocation.size, size);
     return status;
@@ -307,21 +312,21 @@ int mpm_bytes_get(mpm_bytes bytes, void *to, size_t size)
 {
     if (size && !to)
         return missing("mpm_bytes_get");
-    return update(bytes, BYTES_GET, NULL, NULL, to, size);
+    return update(bytes, BYTES_GET, size, &(struct operands){NULL, NULL, to});
 }
 
 int mpm_bytes_set(mpm_bytes bytes, const void *from, size_t size)
 {
     if (size && !from)
         return missing("mpm_bytes_set");
-    return update(bytes, BYTES_SET, NULL, from, NULL, size);
+    return update(bytes, BYTES_SET, size, &(struct operands){NULL, from, NULL});
 }
 
 int mpm_bytes_exchange(mpm_bytes bytes, const void *from, size_t size, void *before)
 {
     if (size && (!from || !before))
         return missing("mpm_bytes_exchange");
-    return update(bytes, BYTES_EXCHANGE, NULL, from, before, size);
+    return update(bytes, BYTES_EXCHANGE, size, &(struct operands){NULL, from, before});
 }
 
 int mpm_bytes_compare_exchange(mpm_bytes bytes, const void *expected, const void *desired, size_t size,
@@ -329,7 +334,7 @@ int mpm_bytes_compare_exchange(mpm_bytes bytes, const void *expected, const void
 {
     if (size && (!expected || !desired || !before))
         return missing("mpm_bytes_compare_exchange");
-    return update(bytes, BYTES_COMPARE_EXCHANGE, expected, desired, before, size);
+    return update(bytes, BYTES_COMPARE_EXCHANGE, size, &(struct operands){expected, desired, before});
 }
 
 int mpm_bytes_size(mpm_bytes bytes, size_t *size)

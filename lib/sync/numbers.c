@@ -142,9 +142,11 @@ static int make(enum object_kind kind, mpm_type type, size_t length, const void 
     return MPM_OK;
 }
 
-int numbers_create(const char *call, enum object_kind kind, mpm_type type, size_t length, const void *initial,
+int numbers_create(enum object_kind kind, mpm_type type, size_t length, const void *initial,
                    mpm_handle *handle)
 {
+    const char *call = kind == OBJECT_VALUE ? "mpm_value_create" : "mpm_array_create";
+
     if (context_role() == ROLE_NONE)
         return context_no_run(call);
     if (!handle)
@@ -258,15 +260,17 @@ int numbers_try_update(struct object *object, const mpm_handle *handle, struct i
 }
 
 /* Whether the caller need not wait for what comes of it. */
-static bool has_no_result(enum number_op op, const void *before)
+static bool has_no_result(const struct number_change *change)
 {
-    return !before && (op == NUMBER_ADD || op == NUMBER_MIN || op == NUMBER_MAX);
+    enum number_op op = change->op;
+
+    return !change->before && (op == NUMBER_ADD || op == NUMBER_MIN || op == NUMBER_MAX);
 }
 
-int numbers_update_slowly(mpm_handle handle, enum object_kind kind, size_t index, enum number_op op,
-                          const void *operand, const void *desired, void *before)
+int numbers_update_slowly(mpm_handle handle, enum object_kind kind, size_t index,
+                          const struct number_change *change)
 {
-    struct number_update update = {.op = op, .no_result = has_no_result(op, before), .index = index};
+    struct number_update update = {.op = change->op, .no_result = has_no_result(change), .index = index};
     mpm_type type = number_type_of(handle);
     uint64_t bits = 0;
     struct invocation invocation = {.method = &methods_of(kind)[NUMBERS_UPDATE], .in = &update, .out = &bits};
@@ -274,23 +278,22 @@ int numbers_update_slowly(mpm_handle handle, enum object_kind kind, size_t index
 
     if ((status = numbers_check_handle(handle, kind)))
         return status;
-    if (operand)
-        update.operand = number_bits(type, operand);
-    if (desired)
-        update.desired = number_bits(type, desired);
+    if (change->operand)
+        update.operand = number_bits(type, change->operand);
+    if (change->desired)
+        update.desired = number_bits(type, change->desired);
     if (update.no_result && !object_is_home(&handle) &&
         post_operation(&handle, kind, index, &update, sizeof update, 1))
         return MPM_OK;
     status = invoke(&handle, &invocation, 0);
-    if (!status && before)
-        number_put(type, bits, before);
+    if (!status && change->before)
+        number_put(type, bits, change->before);
     return status;
 }
 
-int numbers_update_found(struct numbers *numbers, size_t index, enum number_op op, const void *operand,
-                         const void *desired, void *before)
+int numbers_update_found(struct numbers *numbers, size_t index, const struct number_change *change)
 {
-    numbers_update_at(numbers_at(numbers, index), numbers->type, op, operand, desired, before);
+    numbers_update_at(numbers_at(numbers, index), numbers->type, change);
     return MPM_OK;
 }
 

@@ -67,9 +67,8 @@ static inline void *numbers_at(struct numbers *numbers, uint64_t index)
     return numbers_of_type_at(numbers, numbers->type, index);
 }
 
-/* Makes one, of the caller's node: OBJECT_VALUE with length 1, or OBJECT_ARRAY. `call` is the function that
- * the user has called. MPM_EINVAL, MPM_ENOMEM, MPM_ESTATE. */
-int numbers_create(const char *call, enum object_kind kind, mpm_type type, size_t length, const void *initial,
+/* Makes one, of the caller's node: OBJECT_VALUE with length 1, or OBJECT_ARRAY. MPM_EINVAL, MPM_ENOMEM, MPM_ESTATE. */
+int numbers_create(enum object_kind kind, mpm_type type, size_t length, const void *initial,
                    mpm_handle *handle);
 int numbers_destroy(mpm_handle handle, enum object_kind kind);
 
@@ -84,11 +83,18 @@ int numbers_pointer(const char *call, mpm_handle handle, enum object_kind kind, 
 /* MPM_EINVAL unless it tells a type. */
 int numbers_check_handle(mpm_handle handle, enum object_kind kind);
 
-/* Updates one wherever it is, and one that was found: see numbers_update(). */
-int numbers_update_slowly(mpm_handle handle, enum object_kind kind, size_t index, enum number_op op,
-                          const void *operand, const void *desired, void *before);
-int numbers_update_found(struct numbers *numbers, size_t index, enum number_op op, const void *operand,
-                         const void *desired, void *before);
+/* What is to become of a number. `operand`, `desired` and `before` may be NULL where the operation has none, or nobody wants
+ * to know. */
+struct number_change {
+    enum number_op op;
+    const void *operand, *desired;
+    void *before; /* out */
+};
+
+/* Changes one wherever it is, and one that was found: see numbers_update(). */
+int numbers_update_slowly(mpm_handle handle, enum object_kind kind, size_t index,
+                          const struct number_change *change);
+int numbers_update_found(struct numbers *numbers, size_t index, const struct number_change *change);
 
 /* The numbers that a handle names, if they are at home, were found lately, and are still there; else NULL. */
 static inline struct numbers *numbers_find_recent(mpm_handle handle, enum object_kind kind)
@@ -102,35 +108,32 @@ static inline struct numbers *numbers_find_recent(mpm_handle handle, enum object
     return here->place == handle.place ? here : NULL;
 }
 
-/* Updates the number at an address. With a constant type it is a few instructions. */
+/* Changes the number at an address. With a constant type it is a few instructions. */
 static inline __attribute__((always_inline)) void numbers_update_at(void *address, mpm_type type,
-                                                                    enum number_op op, const void *operand,
-                                                                    const void *desired, void *before)
+                                                                    const struct number_change *change)
 {
-    uint64_t bits = number_update(op, type, address, operand ? number_bits(type, operand) : 0,
-                                  desired ? number_bits(type, desired) : 0);
+    uint64_t bits = number_update(change->op, type, address,
+                                  change->operand ? number_bits(type, change->operand) : 0,
+                                  change->desired ? number_bits(type, change->desired) : 0);
 
-    if (before)
-        number_put(type, bits, before);
+    if (change->before)
+        number_put(type, bits, change->before);
 }
 
-/* `operand`, `desired` and `before` may be NULL where the operation has none, or nobody wants to know. Inlined
- * is what is done most often: one instruction, on a number of 8 bytes that is at home and was found lately. How
+/* Inlined is what is done most often: one instruction, on a number of 8 bytes that is at home and was found lately. How
  * often one number can be added to is told by how soon after one such instruction the next one may begin, which
  * is when all before it is done: so there is as little as can be before it. */
 static inline __attribute__((always_inline)) int numbers_update(mpm_handle handle, enum object_kind kind,
-                                                                size_t index, enum number_op op,
-                                                                const void *operand, const void *desired,
-                                                                void *before)
+                                                                size_t index, struct number_change change)
 {
     struct numbers *here = numbers_find_recent(handle, kind);
 
     if (!here || (kind == OBJECT_ARRAY && index >= here->length))
-        return numbers_update_slowly(handle, kind, index, op, operand, desired, before);
-    if (!number_updates_as_i64(op, number_type_of(handle)))
-        return numbers_update_found(here, index, op, operand, desired, before);
+        return numbers_update_slowly(handle, kind, index, &change);
+    if (!number_updates_as_i64(change.op, number_type_of(handle)))
+        return numbers_update_found(here, index, &change);
     numbers_update_at(kind == OBJECT_VALUE ? &here->number : numbers_of_type_at(here, MPM_I64, index),
-                      MPM_I64, op, operand, desired, before);
+                      MPM_I64, &change);
     return 0;
 }
 

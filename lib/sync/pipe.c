@@ -180,8 +180,8 @@ static int put(struct pipe *pipe, unsigned end, const struct invocation *invocat
         return error_set(MPM_EPIPE, "the other end of the pipe is closed or gone");
     if (stands_back)
         return CALL_MUST_WAIT;
-    if ((status = ring_put(&pipe->ring[end], context_arena(), invocation->tail, invocation->tail_size, 1,
-                           &done)))
+    if ((status = ring_put(&pipe->ring[end], context_arena(),
+                           &(struct ring_messages){invocation->tail, invocation->tail_size, 1}, &done)))
         return status;
     return done ? MPM_OK : CALL_MUST_WAIT;
 }
@@ -236,18 +236,19 @@ static int look_for_message(const struct pipe *pipe, const struct pipe_use *use)
     return error_set(MPM_EEOF, "the other end of the pipe is closed or gone, and all messages were received");
 }
 
-static int take_exactly(struct ring *ring, void *message, size_t wanted, size_t *size)
+static int take_exactly(struct ring *ring, struct pipe_buffer *buffer)
 {
-    size_t got;
+    struct ring_batch batch = {buffer->room, 1, 0, 0};
+    enum ring_result result = ring_get_many(ring, context_arena(), buffer->bytes, &batch);
 
-    if (ring_get_many(ring, context_arena(), message, wanted, 1, &got, size) == RING_TOO_SMALL)
-        return error_set(MPM_ETYPE, "the next message has %zu bytes, not %zu", *size, wanted);
-    *size = wanted;
+    buffer->size = batch.first_size;
+    if (result == RING_TOO_SMALL)
+        return error_set(MPM_ETYPE, "the next message has %zu bytes, not %zu", buffer->size, buffer->room);
     return MPM_OK;
 }
 
-static int take(struct pipe *pipe, const struct pipe_receive_in *receive, bool stands_back, void *message,
-                size_t room, size_t *size)
+static int take(struct pipe *pipe, const struct pipe_receive_in *receive, bool stands_back,
+                struct pipe_buffer *buffer)
 {
     struct ring *ring = &pipe->ring[!receive->use.end];
     int status;
@@ -257,14 +258,14 @@ static int take(struct pipe *pipe, const struct pipe_receive_in *receive, bool s
     if (stands_back)
         return CALL_MUST_WAIT;
     if (receive->is_exact)
-        return take_exactly(ring, message, room, size);
-    if (ring_get(ring, context_arena(), message, room, size) == RING_TOO_SMALL)
-        return pipe_too_small(*size, room);
+        return take_exactly(ring, buffer);
+    if (ring_get(ring, context_arena(), buffer->bytes, buffer->room, &buffer->size) == RING_TOO_SMALL)
+        return pipe_too_small(buffer->size, buffer->room);
     return MPM_OK;
 }
 
 int pipe_receive_into(struct object *object, const mpm_handle *handle, const struct pipe_receive_in *receive,
-                      enum turn turn, void *message, size_t room, size_t *size)
+                      enum turn turn, struct pipe_buffer *buffer)
 {
     const struct pipe_use *use = &receive->use;
     unsigned side = pipe_side(use->end, false);
@@ -275,7 +276,7 @@ int pipe_receive_into(struct object *object, const mpm_handle *handle, const str
         return status;
     has_turns = fairness_is_needed(object, side);
     stands_back = has_turns && fairness_stands_back(object, side, turn);
-    status = take(pipe_of(object), receive, stands_back, message, room, size);
+    status = take(pipe_of(object), receive, stands_back, buffer);
     turn_ends = has_turns && !status && fairness_took(object, side, turn, 1);
     robust_mutex_unlock(&object->mutex);
     if (!status)
@@ -289,11 +290,10 @@ int pipe_try_receive(struct object *object, const mpm_handle *handle, struct inv
 {
     const struct pipe_receive_in *receive = invocation->in;
     struct pipe_receive_out *received = invocation->out;
-    size_t size = 0;
-    int status = pipe_receive_into(object, handle, receive, invocation->turn, invocation->more, receive->room,
-                                   &size);
+    struct pipe_buffer buffer = {invocation->more, receive->room, 0};
+    int status = pipe_receive_into(object, handle, receive, invocation->turn, &buffer);
 
-    received->size = size;
+    received->size = buffer.size;
     return status;
 }
 

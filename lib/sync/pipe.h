@@ -73,10 +73,13 @@ static inline unsigned pipe_side(unsigned end, bool sends)
 
 /* One try each. */
 method_try pipe_try_send, pipe_try_receive, pipe_try_poll;
-/* A receive into `room` bytes at `message`, which are all of it if it is to be exact; `size` is of the message, also
- * with MPM_ETOOSMALL and MPM_ETYPE. */
+struct pipe_buffer {
+    void *bytes;
+    size_t room; /* all of it is to be filled if the receive is to be exact */
+    size_t size; /* out: of the message, also with MPM_ETOOSMALL and MPM_ETYPE */
+};
 int pipe_receive_into(struct object *object, const mpm_handle *handle, const struct pipe_receive_in *receive,
-                      enum turn turn, void *message, size_t room, size_t *size);
+                      enum turn turn, struct pipe_buffer *buffer);
 /* Makes a message that an end has received the first one again that it receives. MPM_ENOMEM, MPM_ESTALE. */
 int pipe_give_back(struct object *object, const mpm_handle *handle, unsigned end, const void *message,
                    size_t size);

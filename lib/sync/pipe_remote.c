@@ -87,14 +87,17 @@ int pipe_late_send(struct object *object, const mpm_handle *handle, struct invoc
 static int receive_short(struct object *object, const mpm_handle *handle, struct invocation *invocation,
                          size_t room, size_t *size)
 {
-    const struct pipe_receive_in *receive = invocation->in;
+    struct pipe_buffer buffer = {.room = room};
     int status;
 
-    if ((status = invocation_make_room(invocation, room)) ||
-        (status = pipe_receive_into(object, handle, receive, invocation->turn, invocation->more, room, size)))
+    if ((status = invocation_make_room(invocation, room)))
         return status;
-    invocation->size = *size;
-    return MPM_OK;
+    buffer.bytes = invocation->more;
+    status = pipe_receive_into(object, handle, invocation->in, invocation->turn, &buffer);
+    *size = buffer.size;
+    if (!status)
+        invocation->size = buffer.size;
+    return status;
 }
 
 static int receive_long(struct object *object, const mpm_handle *handle, struct invocation *invocation,
@@ -102,17 +105,20 @@ static int receive_long(struct object *object, const mpm_handle *handle, struct 
 {
     const struct pipe_receive_in *receive = invocation->in;
     struct pipe_receive_out *received = invocation->out;
+    struct pipe_buffer buffer = {.room = room};
     struct transfer *transfer = NULL;
     int status;
 
     if ((status = transfer_begin(&receive->use.thread_ref, room, &transfer)))
         return status;
-    if ((status = pipe_receive_into(object, handle, receive, invocation->turn, transfer->bytes, room,
-                                    size))) {
+    buffer.bytes = transfer->bytes;
+    status = pipe_receive_into(object, handle, receive, invocation->turn, &buffer);
+    *size = buffer.size;
+    if (status) {
         transfer_end(transfer);
         return status;
     }
-    transfer->size = *size;
+    transfer->size = buffer.size;
     received->transfer = transfer->number;
     return MPM_OK;
 }

@@ -119,8 +119,9 @@ static inline __attribute__((always_inline)) int put_and_unlock(struct object *o
         status = CALL_MUST_WAIT;
     else
         status = ring_put(&queue->ring, context_arena(),
-                          (const char *)invocation->tail + *all_done * put->size, put->size,
-                          put->count - *all_done, &done);
+                          &(struct ring_messages){(const char *)invocation->tail + *all_done * put->size,
+                                                  put->size, put->count - *all_done},
+                          &done);
     if (has_turns && done)
         turn_ends = fairness_took(object, WAIT_ROOM, invocation->turn, done);
     robust_mutex_unlock(&object->second_mutex);
@@ -161,18 +162,17 @@ static int say_too_small(const struct get_in *get, const struct get_out *got)
 
 static enum ring_result take(struct queue *queue, const struct get_in *get, struct invocation *invocation)
 {
+    struct ring_batch batch = {get->size, get->count, 0, 0};
     struct get_out *got = invocation->out;
-    size_t done = 0, size = 0;
     enum ring_result result;
 
     if (get->count)
-        result = ring_get_many(&queue->ring, context_arena(), invocation->more, get->size, get->count, &done,
-                               &size);
+        result = ring_get_many(&queue->ring, context_arena(), invocation->more, &batch);
     else
-        result = ring_get(&queue->ring, context_arena(), invocation->more, get->size, &size);
-    *got = (struct get_out){done, size};
+        result = ring_get(&queue->ring, context_arena(), invocation->more, get->size, &batch.first_size);
+    *got = (struct get_out){batch.got, batch.first_size};
     if (result == RING_DONE)
-        invocation->size = get->count ? done * get->size : size;
+        invocation->size = get->count ? batch.got * get->size : batch.first_size;
     return result;
 }
 

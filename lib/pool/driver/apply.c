@@ -178,7 +178,8 @@ static int run_call(struct mpm_pool *pool, struct map_request *request, const st
 int mpm_pool_apply(mpm_pool *pool, mpm_task *task, const void *item, size_t item_size, size_t result_size,
                    void *result)
 {
-    struct map_request request = map_request_of(task, item, 1, item_size, NULL, result, result_size);
+    const struct map_items of = {item, 1, item_size, result, result_size};
+    struct map_request request = map_request_of(task, &of, NULL);
     struct named_task *named = NULL;
     int status;
 

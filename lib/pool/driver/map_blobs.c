@@ -49,7 +49,7 @@ static int map_blobs(mpm_pool *pool, struct map_request *request, const mpm_map_
 int mpm_pool_map_blobs(mpm_pool *pool, mpm_task *task, const mpm_blob *items, size_t count,
                        const mpm_map_options *options, mpm_blob **results)
 {
-    struct map_request request = map_request_of(task, NULL, count, 0, options, NULL, 0);
+    struct map_request request = map_request_of(task, &(struct map_items){.count = count}, options);
     int status;
 
     request.kind = JOB_BLOBS;

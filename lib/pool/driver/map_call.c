@@ -66,18 +66,17 @@ int map_check_request(const char *call, const struct map_request *request)
     return MPM_OK;
 }
 
-struct map_request map_request_of(mpm_task *task, const void *items, size_t count, size_t item_size,
-                                  const mpm_map_options *options, void *results, size_t result_size)
+struct map_request map_request_of(mpm_task *task, const struct map_items *of, const mpm_map_options *options)
 {
     mpm_map_options chosen = options ? *options : (mpm_map_options){0};
 
     return (struct map_request){.task = (function_pointer *)task,
                                 .node = MAP_ALL_NODES,
-                                .count = count,
-                                .item_size = item_size,
-                                .result_size = result_size,
-                                .items = items,
-                                .results = results,
+                                .count = of->count,
+                                .item_size = of->item_size,
+                                .result_size = of->result_size,
+                                .items = of->items,
+                                .results = of->results,
                                 .costs = chosen.costs,
                                 .chunk = chosen.chunk,
                                 .context = chosen.context,
@@ -115,7 +114,8 @@ int map_for_caller(struct mpm_pool *pool, const struct map_request *request, con
 int mpm_pool_map(mpm_pool *pool, mpm_task *task, const void *items, size_t count, size_t item_size,
                  size_t result_size, const mpm_map_options *options, void *results)
 {
-    struct map_request request = map_request_of(task, items, count, item_size, options, results, result_size);
+    const struct map_items of = {items, count, item_size, results, result_size};
+    struct map_request request = map_request_of(task, &of, options);
     int status = map_enter("mpm_pool_map", pool, &request);
 
     if (status)

@@ -5,9 +5,16 @@
 
 #include "pool/driver/map_request.h"
 
+/* The items of a map, and the place for their results. */
+struct map_items {
+    const void *items;
+    size_t count, item_size;
+    void *results;
+    size_t result_size;
+};
+
 /* The request of mpm_pool_map(). */
-struct map_request map_request_of(mpm_task *task, const void *items, size_t count, size_t item_size,
-                                  const mpm_map_options *options, void *results, size_t result_size);
+struct map_request map_request_of(mpm_task *task, const struct map_items *of, const mpm_map_options *options);
 /* pool_enter_call() for a request: what is wrong with that, too. */
 int map_enter(const char *call, struct mpm_pool *pool, const struct map_request *request);
 /* Only of the request. */

@@ -631,7 +631,7 @@ static struct node_stats *keep_stats(const struct node_stats *told, size_t size)
     return kept;
 }
 
-static bool on_POOL_STATS(unsigned node, const void *payload, size_t size)
+static bool on_pool_stats(unsigned node, const void *payload, size_t size)
 {
     const struct node_stats *told = payload;
     struct node_stats *kept;
@@ -657,7 +657,7 @@ static bool on_POOL_STATS(unsigned node, const void *payload, size_t size)
 
 void pool_state_announce(void)
 {
-    courier_handle(MESSAGE_POOL_STATS, on_POOL_STATS);
+    courier_handle(MESSAGE_POOL_STATS, on_pool_stats);
     courier_handle(MESSAGE_IDLE, on_idle);
     courier_handle(MESSAGE_RESULTS, on_results);
     courier_handle(MESSAGE_CLAIMED, on_claimed);

@@ -102,12 +102,14 @@ static bool copy_bytes(const void *bytes, size_t size, void **copy)
     return true;
 }
 
-/* Makes a result for a request that was checked, and has it run. `bytes` of it are copied. */
-static int submit(struct mpm_pool *pool, const struct map_request *request, const void *bytes, size_t size,
-                  const mpm_callbacks *callbacks, mpm_result **submitted)
+/* Makes a result for a request that was checked, and has it run. Its item, or its context, is copied. */
+static int submit(struct mpm_pool *pool, const struct map_request *request, const mpm_callbacks *callbacks,
+                  mpm_result **submitted)
 {
     struct mpm_result *result = calloc(1, sizeof *result);
     size_t room = request->results ? 0 : request->count * request->result_size;
+    const void *bytes = request->is_apply ? request->items : request->context;
+    size_t size = request->is_apply ? request->item_size : request->context_size;
     int status;
 
     if (!result || !copy_bytes(bytes, size, &result->copy) ||
@@ -140,7 +142,8 @@ int mpm_pool_map_async(mpm_pool *pool, mpm_task *task, const void *items, size_t
                        size_t result_size, const mpm_map_options *options, const mpm_callbacks *callbacks,
                        void *results, mpm_result **result)
 {
-    struct map_request request = map_request_of(task, items, count, item_size, options, results, result_size);
+    const struct map_items of = {items, count, item_size, results, result_size};
+    struct map_request request = map_request_of(task, &of, options);
     struct function name;
     char any;
     int status;
@@ -155,7 +158,7 @@ int mpm_pool_map_async(mpm_pool *pool, mpm_task *task, const void *items, size_t
                            "mpm_pool_map_async: progress and failures must be NULL: ask the result with "
                            "mpm_result_failures instead");
     else if (!(status = function_name(request.task, &name)))
-        status = submit(pool, &request, request.context, request.context_size, callbacks, result);
+        status = submit(pool, &request, callbacks, result);
     pool_leave_call(pool);
     return status;
 }
@@ -163,19 +166,19 @@ int mpm_pool_map_async(mpm_pool *pool, mpm_task *task, const void *items, size_t
 int mpm_pool_apply_async(mpm_pool *pool, mpm_task *task, const void *item, size_t item_size,
                          size_t result_size, const mpm_callbacks *callbacks, mpm_result **result)
 {
-    struct map_request request;
-    struct function name;
     char any;
+    const struct map_items of = {item, 1, item_size, &any, result_size};
+    struct map_request request = map_request_of(task, &of, NULL);
+    struct function name;
     int status;
 
-    request = map_request_of(task, item, 1, item_size, NULL, &any, result_size);
     request.is_apply = true;
     if ((status = map_enter("mpm_pool_apply_async", pool, &request)))
         return status;
     request.results = NULL;
     if (!(status = function_name(request.task, &name))) {
         request.node = node_calls_choose(pool);
-        if ((status = submit(pool, &request, item, item_size, callbacks, result)))
+        if ((status = submit(pool, &request, callbacks, result)))
             node_calls_remove(pool, request.node);
     }
     pool_leave_call(pool);

@@ -105,7 +105,7 @@ static int read_remote(struct answers *answers, const struct mpm_pool *pool, uns
 static int read_home(struct answers *answers, const struct mpm_pool *pool, unsigned node)
 {
     size_t size;
-    struct node_stats *stats = node_POOL_STATS(pool->home, &size);
+    struct node_stats *stats = node_pool_stats(pool->home, &size);
 
     if (!stats)
         return error_set(MPM_ENOMEM, "no memory for the counts of %u workers", pool->node[node].workers);

@@ -602,7 +602,8 @@ int mpm_pool_imap(mpm_pool *pool, mpm_task *task, mpm_generator *generator, void
 {
     mpm_stream_options chosen = options ? *options : (mpm_stream_options){0};
     mpm_map_options map_options = {.context = chosen.context, .context_size = chosen.context_size};
-    struct map_request request = map_request_of(task, NULL, 0, item_size, &map_options, NULL, result_size);
+    struct map_request request = map_request_of(
+        task, &(struct map_items){.item_size = item_size, .result_size = result_size}, &map_options);
     struct source source = {.generator = generator, .argument = argument};
     int status;
 
@@ -619,8 +620,8 @@ int mpm_pool_imap_array(mpm_pool *pool, mpm_task *task, const void *items, size_
     mpm_stream_options chosen = options ? *options : (mpm_stream_options){0};
     mpm_map_options map_options = {.context = chosen.context, .context_size = chosen.context_size};
     char any; /* results come one by one */
-    struct map_request request = map_request_of(task, items, count, item_size, &map_options, &any,
-                                                result_size);
+    const struct map_items of = {items, count, item_size, &any, result_size};
+    struct map_request request = map_request_of(task, &of, &map_options);
     struct source source = {.generator = next_of_array, .array = {items, count, item_size}};
     int status;
 

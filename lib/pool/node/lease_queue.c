@@ -75,17 +75,16 @@ int lease_queue_create(const struct queued_job *job, struct lease_queue **create
 /* 1 as node_lease_publish(). */
 static int publish(struct lease_queue *queue, const struct granted_lease *lease)
 {
+    const struct lease_range range = {lease->number, lease->first, lease->count};
     struct node_lease *held;
     int status = open_job(queue);
 
     if (status)
         return status;
     if (lease->blobs)
-        status = node_lease_publish_blobs(queue->held, lease->number, lease->first, lease->count,
-                                          lease->blobs, &held);
+        status = node_lease_publish_blobs(queue->held, &range, lease->blobs, &held);
     else
-        status = node_lease_publish(queue->held, lease->number, lease->first, lease->count, lease->items,
-                                    lease->size, &held);
+        status = node_lease_publish(queue->held, &range, lease->items, lease->size, &held);
     if (status)
         return status;
     queue->has_begun = true;

@@ -196,7 +196,7 @@ static bool on_pool_asked(unsigned node, const void *payload, size_t size)
         return false;
     if (!(pool = pool_of(message->pool)))
         return true; /* it is closed, and main has been told */
-    if (!pool->node_pool || !(stats = node_POOL_STATS(pool->node_pool, &stats_size)))
+    if (!pool->node_pool || !(stats = node_pool_stats(pool->node_pool, &stats_size)))
         stats = &none; /* it has no workers that it can count */
     stats->pool = message->pool;
     stats->question = message->question;

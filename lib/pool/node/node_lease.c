@@ -304,17 +304,18 @@ void node_lease_withdraw(struct node_lease *lease)
     pthread_mutex_unlock(&node_pool->entry_mutex);
 }
 
-static int make_lease(struct node_job *job, uint64_t number, uint64_t first, uint64_t count,
-                      uint64_t items_size, struct node_lease **made)
+static int make_lease(struct node_job *job, const struct lease_range *range, uint64_t items_size,
+                      struct node_lease **made)
 {
     struct node_lease *lease = calloc(1, sizeof *lease);
-    uint64_t parts = count * job->block->spec.parts;
+    uint64_t count = range->count, parts = count * job->block->spec.parts;
     uint32_t notes = parts < LEASE_MAX_NOTES ? (uint32_t)parts : LEASE_MAX_NOTES;
     uint64_t words = aligned((count + 63) / 64 * 8) / 8;
     uint32_t reserve = parts > notes ? job->node_pool->board->worker_count : 0;
     struct lease_layout layout = lay_out(job, count, items_size, words, notes + reserve);
     int status;
 
+    assert(count && count <= UINT32_MAX);
     if (!lease)
         return error_set(MPM_ENOMEM, "no memory for a lease");
     if ((status = arena_budget_take_for_lease(job->node_pool->arena, layout.size,
@@ -324,8 +325,8 @@ static int make_lease(struct node_job *job, uint64_t number, uint64_t first, uin
     }
     lease->block_size = layout.size;
     lease->job = job;
-    lease->number = number;
-    lease->first = first;
+    lease->number = range->number;
+    lease->first = range->first;
     lease->keep = count;
     lease->block = arena_at(job->node_pool->arena, lease->offset);
     fill_block(lease, &layout, words, notes);
@@ -341,13 +342,12 @@ static void publish(struct node_lease *lease)
     lease->job->leases = lease;
 }
 
-int node_lease_publish(struct node_job *job, uint64_t number, uint64_t first, uint64_t count,
-                       const void *items, uint64_t size, struct node_lease **published)
+int node_lease_publish(struct node_job *job, const struct lease_range *range, const void *items,
+                       uint64_t size, struct node_lease **published)
 {
     int status;
 
-    assert(count && count <= UINT32_MAX);
-    if ((status = make_lease(job, number, first, count, size, published)))
+    if ((status = make_lease(job, range, size, published)))
         return status;
     if (items && !job->items)
         memcpy(arena_at(job->node_pool->arena, (*published)->block->items), items, size);
@@ -355,15 +355,14 @@ int node_lease_publish(struct node_job *job, uint64_t number, uint64_t first, ui
     return MPM_OK;
 }
 
-int node_lease_publish_blobs(struct node_job *job, uint64_t number, uint64_t first, uint64_t count,
-                             const mpm_blob *items, struct node_lease **published)
+int node_lease_publish_blobs(struct node_job *job, const struct lease_range *range, const mpm_blob *items,
+                             struct node_lease **published)
 {
     int status;
 
-    assert(count && count <= UINT32_MAX);
-    if ((status = make_lease(job, number, first, count, blob_pack_size(items, count), published)))
+    if ((status = make_lease(job, range, blob_pack_size(items, range->count), published)))
         return status;
-    blob_pack(arena_at(job->node_pool->arena, (*published)->block->items), items, count);
+    blob_pack(arena_at(job->node_pool->arena, (*published)->block->items), items, range->count);
     publish(*published);
     return MPM_OK;
 }

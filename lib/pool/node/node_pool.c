@@ -287,7 +287,7 @@ static uint64_t busy_ns(const struct worker_record *record, uint64_t now_ns)
     return since_ns && since_ns < now_ns ? busy + now_ns - since_ns : busy;
 }
 
-struct node_stats *node_POOL_STATS(const struct node_pool *node_pool, size_t *size)
+struct node_stats *node_pool_stats(const struct node_pool *node_pool, size_t *size)
 {
     const struct board *board = node_pool->board;
     uint64_t now_ns = clock_now_ns();
@@ -312,22 +312,29 @@ struct node_stats *node_POOL_STATS(const struct node_pool *node_pool, size_t *si
 
 /* Killing. */
 
+/* A worker's life in which it has begun an item, when, and which. */
+struct item_run {
+    uint32_t generation;
+    uint64_t entered, item;
+};
+
 /* Dooms that generation of the worker, if it still is in that run of an item and is not doomed yet. */
-static bool kill_order(struct node_pool *node_pool, struct worker_record *record, uint32_t generation,
-                       uint64_t entered, uint64_t item, enum item_limit limit)
+static bool kill_order(struct node_pool *node_pool, struct worker_record *record, const struct item_run *run,
+                       enum item_limit limit)
 {
+    uint64_t doomed = (uint64_t)run->generation + 1;
     bool is_doomed = false;
 
     pthread_mutex_lock(&node_pool->kill_mutex);
-    if (atomic_load(&record->entered) == entered && atomic_load(&record->item) == item &&
-        atomic_load(&record->kill_order.generation) != (uint64_t)generation + 1) {
+    if (atomic_load(&record->entered) == run->entered && atomic_load(&record->item) == run->item &&
+        atomic_load(&record->kill_order.generation) != doomed) {
         KILL_POINT();
-        record->kill_order.entered = entered;
+        record->kill_order.entered = run->entered;
         KILL_POINT();
         record->kill_order.limit = limit;
-        record->kill_order.item = limit == LIMIT_NONE ? NO_ITEM : item;
+        record->kill_order.item = limit == LIMIT_NONE ? NO_ITEM : run->item;
         KILL_POINT();
-        atomic_store(&record->kill_order.generation, (uint64_t)generation + 1);
+        atomic_store(&record->kill_order.generation, doomed);
         is_doomed = true;
     }
     pthread_mutex_unlock(&node_pool->kill_mutex);
@@ -341,7 +348,7 @@ void node_pool_kill_worker(struct node_pool *node_pool, uint32_t worker, uint64_
     const struct process_record *process = process_of(node_pool, worker);
     uint32_t generation = process_generation_of(atomic_load(&process->word));
 
-    if (!kill_order(node_pool, record, generation, entered, item, limit))
+    if (!kill_order(node_pool, record, &(struct item_run){generation, entered, item}, limit))
         return;
     KILL_POINT();
     process_signal(node_pool->arena, record->process - 1, generation, SIGKILL);

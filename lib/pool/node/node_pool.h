@@ -81,7 +81,7 @@ void node_pool_wake_callers(struct node_pool *node_pool);
 void node_pool_describe_death(const struct node_pool *node_pool, int wait_status, enum item_limit limit,
                               mpm_failure *failure);
 /* What its workers have done; the caller frees it. How many bytes it has; NULL without memory. Any thread. */
-struct node_stats *node_POOL_STATS(const struct node_pool *node_pool, size_t *size);
+struct node_stats *node_pool_stats(const struct node_pool *node_pool, size_t *size);
 /* Frees it, once it is closed. NULL is fine. */
 void node_pool_free(struct node_pool *node_pool);
 
@@ -118,14 +118,18 @@ enum lease_look {
                       node_lease_status() */
 };
 
-/* Hangs up a lease of `count` items (< 2^32), the first of which has the number `first` in the map. `items`, of
- * `size` bytes in all, are copied, unless they are used in place; NULL if they have no size; a pack of them for
+/* A lease's number, and its items: `count` of them (< 2^32), the first of which has the number `first` in the map. */
+struct lease_range {
+    uint64_t number, first, count;
+};
+
+/* Hangs up a lease. `items`, of `size` bytes in all, are copied, unless they are used in place; NULL if they have no size; a pack of them for
  * JOB_BLOBS. MPM_ENOMEM, and what is missing; 1 as node_job_open(). */
-int node_lease_publish(struct node_job *job, uint64_t number, uint64_t first, uint64_t count,
-                       const void *items, uint64_t size, struct node_lease **lease);
+int node_lease_publish(struct node_job *job, const struct lease_range *range, const void *items,
+                       uint64_t size, struct node_lease **lease);
 /* The same with items that are not packed yet. */
-int node_lease_publish_blobs(struct node_job *job, uint64_t number, uint64_t first, uint64_t count,
-                             const mpm_blob *items, struct node_lease **lease);
+int node_lease_publish_blobs(struct node_job *job, const struct lease_range *range, const mpm_blob *items,
+                             struct node_lease **lease);
 /* Gives back what nobody has claimed: how many items, from the first on, it keeps. */
 uint64_t node_lease_cut(struct node_lease *lease);
 /* Looks how far it is; publishes again what was lost with a worker. */
