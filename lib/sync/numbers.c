@@ -293,7 +293,7 @@ int numbers_update_slowly(mpm_handle handle, enum object_kind kind, size_t index
 
 int numbers_update_found(struct numbers *numbers, size_t index, const struct number_change *change)
 {
-    numbers_update_at(numbers_at(numbers, index), numbers->type, change);
+    numbers_update_at(numbers_at(numbers, index), numbers->type, *change);
     return MPM_OK;
 }
 

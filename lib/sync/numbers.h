@@ -110,14 +110,14 @@ static inline struct numbers *numbers_find_recent(mpm_handle handle, enum object
 
 /* Changes the number at an address. With a constant type it is a few instructions. */
 static inline __attribute__((always_inline)) void numbers_update_at(void *address, mpm_type type,
-                                                                    const struct number_change *change)
+                                                                    struct number_change change)
 {
-    uint64_t bits = number_update(change->op, type, address,
-                                  change->operand ? number_bits(type, change->operand) : 0,
-                                  change->desired ? number_bits(type, change->desired) : 0);
+    uint64_t bits = number_update(change.op, type, address,
+                                  change.operand ? number_bits(type, change.operand) : 0,
+                                  change.desired ? number_bits(type, change.desired) : 0);
 
-    if (change->before)
-        number_put(type, bits, change->before);
+    if (change.before)
+        number_put(type, bits, change.before);
 }
 
 /* Inlined is what is done most often: one instruction, on a number of 8 bytes that is at home and was found lately. How
@@ -128,12 +128,19 @@ static inline __attribute__((always_inline)) int numbers_update(mpm_handle handl
 {
     struct numbers *here = numbers_find_recent(handle, kind);
 
-    if (!here || (kind == OBJECT_ARRAY && index >= here->length))
-        return numbers_update_slowly(handle, kind, index, &change);
-    if (!number_updates_as_i64(change.op, number_type_of(handle)))
-        return numbers_update_found(here, index, &change);
+    /* Only a copy has an address: `change` itself stays in registers. */
+    if (!here || (kind == OBJECT_ARRAY && index >= here->length)) {
+        struct number_change copy = change;
+
+        return numbers_update_slowly(handle, kind, index, &copy);
+    }
+    if (!number_updates_as_i64(change.op, number_type_of(handle))) {
+        struct number_change copy = change;
+
+        return numbers_update_found(here, index, &copy);
+    }
     numbers_update_at(kind == OBJECT_VALUE ? &here->number : numbers_of_type_at(here, MPM_I64, index),
-                      MPM_I64, &change);
+                      MPM_I64, change);
     return 0;
 }
 
