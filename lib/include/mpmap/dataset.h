@@ -116,7 +116,8 @@ MPM_API MPM_CHECKED int mpm_dataset_read_costs(const char *file, const char *dat
  *
  * The file is made as OUTPUT_FILE.part. If the map ends early, by an error or because the run is killed at any
  * instant, the rows that are done stay there; `map->resume` goes on with them. Main takes 8 bytes for each row that is
- * left then, and reads all results that are there.
+ * left then, and reads all results that are there. However it ends, no worker of any node writes into the files when it
+ * returns.
  * @param pool  the pool
  * @param task  the function to run
  * @param map   what to map, and where to

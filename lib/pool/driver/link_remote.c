@@ -54,6 +54,7 @@ static int remote_grant(struct node_link *link, uint32_t lease, uint64_t first, 
     if ((status = open_job(link)))
         return status;
     node_link_count_sent(link, first, count, false);
+    link->leases++;
     map->events->placed(map->argument);
     return post_lease(link, &message);
 }
@@ -114,6 +115,17 @@ static int read_letter(struct node_link *link, const struct letter *letter)
     }
 }
 
+/* What is known by a letter, also if nobody reads it. A lease ends by one or the other. */
+static void note_letter(struct node_link *link, const struct letter *letter)
+{
+    const struct message_lease *lease = (const void *)letter->payload;
+
+    if (letter->kind == MESSAGE_RESULTS || (letter->kind == MESSAGE_RETURNED && !lease->count))
+        link->leases--;
+    if (letter->kind == MESSAGE_JOB_CLOSED)
+        link->is_closed = true;
+}
+
 static int remote_poll(struct node_link *link, bool *worked)
 {
     int status = MPM_OK;
@@ -124,7 +136,8 @@ static int remote_poll(struct node_link *link, bool *worked)
         *worked = true;
         if (!(link->letters = letter->next))
             link->end = &link->letters;
-        if (!status && !link->is_lost)
+        note_letter(link, letter);
+        if (!status && !link->is_lost && !link->is_closing)
             status = read_letter(link, letter);
         free(letter);
     }
@@ -133,17 +146,23 @@ static int remote_poll(struct node_link *link, bool *worked)
 
 static void remote_stop(struct node_link *link)
 {
-    struct message_job message = {.pool = link->map->pool->spec.id, .job = link->map->spec->id};
+    struct message_job message = {.pool = link->map->pool->spec.id,
+                                  .job = link->map->spec->id,
+                                  .is_awaited = link->leases && !link->is_lost};
 
     if (link->is_open && courier_post_one(link->node, MESSAGE_JOB_CLOSE, &message, sizeof message))
         context_break(MPM_ENOMEM, mpm_error());
     link->is_open = false;
+    link->is_closing = true;
 }
 
+/* What the node still says of its leases is not read: whoever has them killed does not want to know. */
 static bool remote_close(struct node_link *link)
 {
-    (void)link;
-    return true;
+    bool worked;
+
+    remote_poll(link, &worked);
+    return link->is_lost || link->is_closed || !link->leases;
 }
 
 static uint64_t remote_next_poll_ns(const struct node_link *link)

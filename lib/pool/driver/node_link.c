@@ -90,6 +90,7 @@ bool node_links_close(struct node_links *links)
 {
     bool are_closed = true;
 
+    sort_letters(links);
     for (unsigned node = 0; node < links->count; node++)
         are_closed &= links->link[node].calls->close(&links->link[node]);
     return are_closed;

@@ -54,8 +54,8 @@ struct link_calls {
     int (*poll)(struct node_link *link, bool *worked);
     /* Nothing is to be claimed there any more. */
     void (*stop)(struct node_link *link);
-    /* After stop: whether no worker of this node is in the map any more; else those have been asked to be killed, and it is
-     * to be called again soon. Other nodes see to that themselves. */
+    /* After stop: whether no worker of the node is in the map any more; else those have been asked to be killed, and it is
+     * to be called again soon. */
     bool (*close)(struct node_link *link);
     /* When the next poll is due at the latest, though the doorbell has not rung: by clock.h. */
     uint64_t (*next_poll_ns)(const struct node_link *link);
@@ -73,6 +73,8 @@ struct node_link {
     struct lease_queue *queue;     /* local: NULL before its first lease */
     bool has_items_in_place;       /* local: they are in the arena */
     bool is_open;                  /* remote: the job was opened there */
+    bool is_closing, is_closed;    /* remote: it is to be closed; it is, which it has said */
+    uint64_t leases;               /* remote: workers may be in so many */
     uint64_t longest_claim_ns;     /* remote: as it has said */
     struct letter *letters, **end; /* remote: what it has said, oldest first, and nobody has read */
 };

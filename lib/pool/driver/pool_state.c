@@ -546,6 +546,13 @@ static bool on_job_failed(unsigned node, const void *payload, size_t size)
     return size == sizeof *message && put_letter(MESSAGE_JOB_FAILED, message->job, node, payload, size);
 }
 
+static bool on_job_closed(unsigned node, const void *payload, size_t size)
+{
+    const struct message_job *message = payload;
+
+    return size == sizeof *message && put_letter(MESSAGE_JOB_CLOSED, message->job, node, payload, size);
+}
+
 static void set_node(uint64_t pool_id, unsigned node, enum pool_node_state reached, int status,
                      const char *text)
 {
@@ -663,6 +670,7 @@ void pool_state_announce(void)
     courier_handle(MESSAGE_CLAIMED, on_claimed);
     courier_handle(MESSAGE_RETURNED, on_returned);
     courier_handle(MESSAGE_JOB_FAILED, on_job_failed);
+    courier_handle(MESSAGE_JOB_CLOSED, on_job_closed);
     courier_handle(MESSAGE_POOL_STATE, on_pool_state);
     courier_handle(MESSAGE_POOL_CLOSED, on_pool_closed);
 }

@@ -23,6 +23,7 @@ struct node_agent_job {
     uint64_t id;
     struct lease_queue *queue; /* NULL if there was no memory for it */
     bool has_failed, closing;
+    bool is_awaited; /* main waits until it is closed */
 };
 
 struct node_agent_pool {
@@ -277,6 +278,7 @@ static bool on_job_close(unsigned node, const void *payload, size_t size)
     if (node || size != sizeof *message || !(job = job_of(message->pool, message->job)))
         return false;
     job->closing = true;
+    job->is_awaited = message->is_awaited;
     if (job->queue)
         lease_queue_stop(job->queue);
     return true;
@@ -338,6 +340,15 @@ static bool look_at_job(struct node_agent_job *job)
     return worked || status;
 }
 
+static void free_closed(struct node_agent_job *job)
+{
+    struct message_job message = {.pool = job->pool->id, .job = job->id};
+
+    if (job->is_awaited && courier_post_one(0, MESSAGE_JOB_CLOSED, &message, sizeof message))
+        context_break(MPM_ENOMEM, mpm_error());
+    free(job);
+}
+
 static bool look_at_jobs(struct node_agent_pool *pool)
 {
     bool worked = false;
@@ -348,7 +359,7 @@ static bool look_at_jobs(struct node_agent_pool *pool)
         if (job->closing && (!job->queue || lease_queue_close(job->queue))) {
             if (!(*at = job->next))
                 pool->last_job = at;
-            free(job);
+            free_closed(job);
             worked = true;
         } else {
             at = &job->next;

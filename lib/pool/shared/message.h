@@ -25,6 +25,7 @@ enum pool_message {
     MESSAGE_POOL_STATE,  /* struct message_trouble with the pool: status 0 when it is ready */
     MESSAGE_POOL_CLOSED, /* struct message_pool */
     MESSAGE_JOB_FAILED,  /* struct message_trouble with the job */
+    MESSAGE_JOB_CLOSED,  /* struct message_job: no worker of the node is in it any more */
     MESSAGE_CLAIMED,  /* struct message_lease: its numbers only; all of it is claimed, and some is not done */
     MESSAGE_RETURNED, /* struct message_lease: `count` is what the node keeps */
     MESSAGE_RESULTS,  /* struct message_results, then the failures, then the results */
@@ -39,6 +40,7 @@ struct message_pool {
 struct message_job {
     uint64_t pool;
     uint64_t job;
+    uint64_t is_awaited; /* of a close: 1 if main wants to know when it is closed */
 };
 
 struct message_lease {
