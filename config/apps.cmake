@@ -28,7 +28,10 @@ if(simulate_sources)
     # other symbols are local, lest its mpm_error() take the place of the library's.
     set_source_files_properties(
         ${simulate_sources} PROPERTIES INCLUDE_DIRECTORIES "${PROJECT_SOURCE_DIR}/lib;${PROJECT_SOURCE_DIR}/lib/include")
-    add_library(lease_parts OBJECT ${PROJECT_SOURCE_DIR}/lib/pool/driver/lease.c ${PROJECT_SOURCE_DIR}/lib/base/error.c)
+    add_library(lease_parts OBJECT
+        ${PROJECT_SOURCE_DIR}/lib/pool/driver/lease.c
+        ${PROJECT_SOURCE_DIR}/lib/base/error.c
+        ${PROJECT_SOURCE_DIR}/lib/base/text.c)
     set_target_properties(lease_parts PROPERTIES POSITION_INDEPENDENT_CODE ON C_VISIBILITY_PRESET hidden)
     target_include_directories(lease_parts PRIVATE ${PROJECT_SOURCE_DIR}/lib ${PROJECT_SOURCE_DIR}/lib/include)
     target_compile_definitions(lease_parts PRIVATE _GNU_SOURCE)

@@ -22,7 +22,9 @@
 #include "mpmap/version.h"
 
 #define SENTENCE_SIZE 1024
-#define LAYOUT_SIZE   ((size_t)32 << 10) /* what HDF5 needs for the rest of the file, generously */
+
+static const char no_memory[] = "there is no memory to say why";
+#define LAYOUT_SIZE ((size_t)32 << 10) /* what HDF5 needs for the rest of the file, generously */
 
 static int no_room(const struct output *output, uint64_t size)
 {
@@ -395,18 +397,23 @@ static int tell_of_failed(const struct output *output, const struct mark_count *
                      count->failed, output->record.rows);
 }
 
-int output_finish(struct output *output, int map_status)
+/* What has been said may have more than one line, as the text of a failed item does: what is said of it behind that has its
+ * own then. */
+static const char *separator(const char *why)
+{
+    return strchr(why, '\n') ? "\n" : "; ";
+}
+
+static int finish(struct output *output, int map_status, const char *why)
 {
     struct mark_count count;
-    char why[SENTENCE_SIZE];
     int status;
 
-    snprintf(why, sizeof why, "%s", map_status ? mpm_error() : "");
     if ((status = complete(output, &count)))
         return output_keep(output, status);
     if (map_status && count.good == 0 && output->replaces) {
         close_part(output, true);
-        return error_set(map_status, "%s; %s is unchanged", why, output->name);
+        return error_set(map_status, "%s%s%s is unchanged", why, separator(why), output->name);
     }
     if ((status = rename_part(output)))
         return output_keep(output, status);
@@ -416,19 +423,35 @@ int output_finish(struct output *output, int map_status)
     return map_status ? error_set(map_status, "%s", why) : tell_of_failed(output, &count);
 }
 
-int output_keep(struct output *output, int status)
+int output_finish(struct output *output, int map_status)
 {
-    char why[SENTENCE_SIZE];
+    char *why = strdup(map_status ? mpm_error() : "");
+    int status = finish(output, map_status, why ? why : no_memory);
+
+    free(why);
+    return status;
+}
+
+static int keep(struct output *output, int status, const char *why)
+{
     struct mark_count count;
 
-    snprintf(why, sizeof why, "%s", mpm_error());
     if (count_marks(output, false, &count)) {
         close_part(output, false);
-        return error_set(status, "%s; the results so far are in %s", why, output->part);
+        return error_set(status, "%s%sthe results so far are in %s", why, separator(why), output->part);
     }
     close_part(output, count.good == 0);
     if (count.good == 0)
         return error_set(status, "%s", why);
-    return error_set(status, "%s; %" PRIu64 " of %" PRIu64 " rows are good: they are in %s", why, count.good,
-                     output->record.rows, output->part);
+    return error_set(status, "%s%s%" PRIu64 " of %" PRIu64 " rows are good: they are in %s", why,
+                     separator(why), count.good, output->record.rows, output->part);
+}
+
+int output_keep(struct output *output, int status)
+{
+    char *why = strdup(mpm_error());
+
+    status = keep(output, status, why ? why : no_memory);
+    free(why);
+    return status;
 }

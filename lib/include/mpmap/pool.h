@@ -133,7 +133,9 @@ typedef struct mpm_failure {
     int code;             /**< see there; 0 for some of a map where very many fail */
     unsigned attempts;    /**< how often it was run */
     unsigned node;        /**< where it was run last */
-    char text[192];       /**< the cause in words: what mpm_fail() was told, or how its worker ended */
+    /** The cause in words: what mpm_fail() was told, or how its worker ended. It stands in the same block of memory as
+     * the list that the failure is in, and is valid as long as that: who keeps the failure for longer copies it. */
+    const char *text;
 } mpm_failure;
 
 /** How far a map is. */
@@ -176,8 +178,8 @@ typedef struct mpm_map_options {
      * for the map that waits for this function: they return MPM_ESTATE. */
     void (*progress)(const mpm_progress *now, void *argument);
     void *progress_argument; /**< handed to it */
-    /** Out, or NULL: the items that failed, in rising order, in memory that the caller frees with free(); NULL if
-     * none. It is set when the call returns 0, MPM_ETASK or MPM_EDRAINED, as is the next. */
+    /** Out, or NULL: the items that failed, in rising order, with their texts, in one block of memory that the caller
+     * frees with free(); NULL if none. It is set when the call returns 0, MPM_ETASK or MPM_EDRAINED, as is the next. */
     mpm_failure **failures;
     size_t *failure_count; /**< out, or NULL: how many */
     mpm_drain_options

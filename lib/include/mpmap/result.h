@@ -143,7 +143,7 @@ MPM_API MPM_CHECKED int mpm_result_is_successful(const mpm_result *result, bool 
 
 /** Lists the items that failed, in rising order. Never blocks.
  * @param result    the result
- * @param failures  out: an array that is valid until mpm_result_destroy(); NULL if nothing failed
+ * @param failures  out: an array that is valid until mpm_result_destroy(), as are its texts; NULL if nothing failed
  * @param count     out: how many failed
  * @return 0; MPM_EBUSY if the result is not ready; MPM_EINVAL. */
 MPM_API MPM_CHECKED int mpm_result_failures(const mpm_result *result, const mpm_failure **failures,

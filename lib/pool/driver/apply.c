@@ -171,7 +171,7 @@ static int run_call(struct mpm_pool *pool, struct map_request *request, const st
     }
     node_calls_remove(pool, request->node);
     if (end == CALL_HAS_FAILED)
-        return error_set(MPM_ETASK, "the call failed: %s", call.failure.text);
+        return MPM_ETASK;
     return end == CALL_IS_GIVEN_UP ? pool_check(pool) : MPM_OK;
 }
 

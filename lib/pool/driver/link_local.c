@@ -55,10 +55,13 @@ static int on_done(const struct node_link *link, const struct node_lease *lease)
                                     .results = node_lease_results(lease),
                                     .base = context_arena(),
                                     .failures_untold = node_lease_failures_untold(lease)};
+    const struct failure_list *failures = node_lease_failures(lease);
 
     if (!results.count)
         return MPM_OK; /* all of it was recalled, and the map knows */
-    results.failures = node_lease_failures(lease, &results.failure_count);
+    results.failures = failures->entries;
+    results.failure_count = failures->count;
+    results.texts = failures->texts;
     return link->map->events->done(link->map->argument, link->node, &results);
 }
 

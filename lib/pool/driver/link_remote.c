@@ -77,18 +77,25 @@ static bool is_results(const struct node_link *link, const void *results, size_t
 static int read_results(struct node_link *link, const void *payload, size_t size)
 {
     const struct message_results *message = payload;
-    size_t rest = size - sizeof *message, failure_size = message->failure_count * sizeof(mpm_failure);
+    size_t rest = size - sizeof *message,
+           failure_size = message->failure_count * sizeof(struct failure_entry);
     uint64_t parts = message->lease.count * link->map->spec->parts; /* each may fail */
     struct lease_results results = {.lease = message->lease.lease,
                                     .first = message->lease.first,
                                     .count = message->lease.count,
-                                    .failures = (const mpm_failure *)(message + 1),
+                                    .failures = (const struct failure_entry *)(message + 1),
                                     .failure_count = message->failure_count,
                                     .failures_untold = message->failures_untold};
 
-    results.base = results.results = (const char *)results.failures + failure_size;
+    size_t texts_size = message->text_size + message_padding(message->text_size);
+
+    results.texts = (const char *)results.failures + failure_size;
+    results.base = results.results = results.texts + texts_size;
     if (results.failure_count > parts || results.failures_untold > parts - results.failure_count ||
-        failure_size > rest || !is_results(link, results.results, rest - failure_size, results.count))
+        failure_size > rest || message->text_size > rest || texts_size > rest - failure_size ||
+        !failure_entries_are_sound(results.failures, results.failure_count, results.texts,
+                                   message->text_size) ||
+        !is_results(link, results.results, rest - failure_size - texts_size, results.count))
         return error_set(MPM_EPROTOCOL, "node %u sent results of the wrong size", link->node);
     link->longest_claim_ns = message->longest_claim_ns;
     return link->map->events->done(link->map->argument, link->node, &results);

@@ -198,6 +198,8 @@ static int start(struct map *map)
 
 static void begin_closing(struct map *map, int status)
 {
+    if (!map_give_failures(map))
+        status = error_set(MPM_ENOMEM, "no memory for a list of %zu failed items", map->listed.count);
     map->stage = MAP_CLOSES;
     map->status = status;
     map->sentence = status ? strdup(mpm_error()) : NULL;
@@ -321,6 +323,8 @@ void map_end(struct map *map, struct map_outcome *outcome)
     pool_leave_line(map->pool, &map->request);
     node_links_destroy(map->links);
     lease_table_destroy(map->table);
+    failure_list_free(&map->listed);
+    free(map->first_text);
     free(map->loss);
     free(map->order);
     free(map->ordered);

@@ -47,13 +47,15 @@ struct map {
     struct job_spec spec;
     struct lease_table *table;
     struct node_links *links;
-    struct costly *order;  /* of a map with costs: which item stands where; or NULL */
-    char *ordered;         /* its items in that order, each with its index behind it */
-    enum node_loss *loss;  /* by node */
-    mpm_failure *failures; /* unless the request has other use for them */
-    size_t failure_count, failure_capacity;
+    struct costly *order;       /* of a map with costs: which item stands where; or NULL */
+    char *ordered;              /* its items in that order, each with its index behind it */
+    enum node_loss *loss;       /* by node */
+    struct failure_list listed; /* unless the request has other use for them */
+    mpm_failure *failures;      /* those, when it has ended */
+    size_t failure_count;
     uint64_t items_failed;
-    mpm_failure first_failure; /* of the lowest index */
+    uint64_t first_failed; /* the lowest index of them */
+    char *first_text;      /* its own copy; NULL without memory for it */
     struct call call;
     uint64_t lease_bytes;            /* the most that a lease carries */
     uint64_t blobs_done, blob_bytes; /* results of any length that have come, and their bytes */
@@ -73,7 +75,9 @@ int map_keep_results(struct map *map, unsigned node, const struct lease_results 
 /* MPM_ECANCELED once more items have failed than may. */
 int map_check_failures(const struct map *map);
 /* How a map whose items have all been worked on has ended: MPM_ETASK if some have failed. */
-int map_report_failures(struct map *map);
+int map_report_failures(const struct map *map);
+/* Puts the failures that it has listed where its outcome has them. false without memory. */
+bool map_give_failures(struct map *map);
 
 /* What a map has of a single call. Begins with its request for one node. */
 void map_single_begins(struct map *map);

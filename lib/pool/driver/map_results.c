@@ -9,15 +9,15 @@
 #include "pool/shared/blob.h"
 
 /* With the index of the item in its map, whatever the order in which items are worked on. */
-static mpm_failure failure_of_item(const struct map *map, const mpm_failure *failure)
+static mpm_failure failure_of_item(const struct map *map, const struct lease_results *done, size_t number)
 {
-    mpm_failure copy = *failure;
+    mpm_failure failure = failure_of_entry(&done->failures[number], done->texts);
 
     if (map->order)
-        copy.index = map->order[failure->index].index;
+        failure.index = map->order[failure.index].index;
     else if (map->request.indexes)
-        copy.index = map->request.indexes[failure->index];
-    return copy;
+        failure.index = map->request.indexes[failure.index];
+    return failure;
 }
 
 static int tell_failures(struct map *map, const struct lease_results *done)
@@ -25,27 +25,37 @@ static int tell_failures(struct map *map, const struct lease_results *done)
     int status = MPM_OK;
 
     for (size_t i = 0; !status && i < done->failure_count; i++) {
-        mpm_failure failure = failure_of_item(map, &done->failures[i]);
+        mpm_failure failure = failure_of_item(map, done, i);
 
         status = map->request.failed(&failure, map->request.failed_argument);
     }
     return status;
 }
 
-static int list_failures(struct map *map, const mpm_failure *failures, size_t count)
+static int list_failures(struct map *map, const struct lease_results *done)
 {
-    if (map->failure_count + count > map->failure_capacity) {
-        size_t room = (map->failure_count + count) * 2;
-        void *grown = realloc(map->failures, room * sizeof *failures);
+    map->listed.long_limit = FAILURE_LONG_OF_MAP;
+    for (size_t i = 0; i < done->failure_count; i++) {
+        mpm_failure failure = failure_of_item(map, done, i);
 
-        if (!grown)
-            return error_set(MPM_ENOMEM, "no memory for a list of %zu failed items", room);
-        map->failures = grown;
-        map->failure_capacity = room;
+        if (!failure_list_add(&map->listed, &failure))
+            return error_set(MPM_ENOMEM, "no memory for a list of %zu failed items", map->listed.count + 1);
     }
-    for (size_t i = 0; i < count; i++)
-        map->failures[map->failure_count++] = failure_of_item(map, &failures[i]);
     return MPM_OK;
+}
+
+static void note_first(struct map *map, const mpm_failure *failure)
+{
+    if (map->items_failed++ && failure->index > map->first_failed)
+        return;
+    free(map->first_text);
+    map->first_failed = failure->index;
+    map->first_text = strdup(failure->text);
+}
+
+static const char *first_text(const struct map *map)
+{
+    return map->first_text ? map->first_text : "there is no memory for what it says";
 }
 
 static int keep_failures(struct map *map, const struct lease_results *done)
@@ -53,14 +63,12 @@ static int keep_failures(struct map *map, const struct lease_results *done)
     if (!done->failure_count)
         return MPM_OK;
     for (size_t i = 0; i < done->failure_count; i++) {
-        mpm_failure failure = failure_of_item(map, &done->failures[i]);
+        mpm_failure failure = failure_of_item(map, done, i);
 
-        if (!map->items_failed++ || failure.index < map->first_failure.index)
-            map->first_failure = failure;
+        note_first(map, &failure);
     }
     map->items_failed += done->failures_untold;
-    return map->request.failed ? tell_failures(map, done)
-                               : list_failures(map, done->failures, done->failure_count);
+    return map->request.failed ? tell_failures(map, done) : list_failures(map, done);
 }
 
 /* What it takes to bring items to a node, or results from it; what is used in place takes nothing. */
@@ -145,28 +153,34 @@ static uint64_t count_to_fail(const struct map *map)
     return leaves * map->spec.parts + (rest + map->spec.part_items - 1) / map->spec.part_items;
 }
 
-int map_report_failures(struct map *map)
+int map_report_failures(const struct map *map)
 {
-    const mpm_failure *first = &map->first_failure;
-
     if (!map->items_failed)
         return MPM_OK;
-    sort_failures(map->failures, map->failure_count);
     if (map->request.is_apply)
-        return error_set(MPM_ETASK, "the call failed: %s", first->text);
+        return error_set(MPM_ETASK, "the call failed: %s", first_text(map));
     return error_set(MPM_ETASK, "%llu of %llu %s failed; the first is item %llu: %s",
                      (unsigned long long)map->items_failed, (unsigned long long)count_to_fail(map),
-                     what_fails(map), (unsigned long long)first->index, first->text);
+                     what_fails(map), (unsigned long long)map->first_failed, first_text(map));
+}
+
+bool map_give_failures(struct map *map)
+{
+    size_t count = map->listed.count;
+
+    failure_list_sort(&map->listed);
+    if (!failure_list_give(&map->listed, &map->failures))
+        return false;
+    map->failure_count = count;
+    return true;
 }
 
 int map_check_failures(const struct map *map)
 {
-    const mpm_failure *first = &map->first_failure;
-
     if (!map->request.max_failures || map->items_failed <= map->request.max_failures)
         return MPM_OK;
     return error_set(MPM_ECANCELED, "%llu of %llu %s have failed, and %llu may; the first is item %llu: %s",
                      (unsigned long long)map->items_failed, (unsigned long long)count_to_fail(map),
                      what_fails(map), (unsigned long long)map->request.max_failures,
-                     (unsigned long long)first->index, first->text);
+                     (unsigned long long)map->first_failed, first_text(map));
 }

@@ -10,15 +10,17 @@
 
 #include "pool/driver/map_request.h"
 #include "pool/driver/pool_state.h"
+#include "pool/shared/failure_list.h"
 #include "pool/shared/job_spec.h"
 
 /* What a node has done of a lease. */
 struct lease_results {
-    uint64_t lease, first, count; /* items that it has kept */
-    const void *results;          /* of those */
-    const void *base;             /* references of JOB_BLOBS count from here */
-    const mpm_failure *failures;  /* of some of the items that have failed, in rising order */
+    uint64_t lease, first, count;         /* items that it has kept */
+    const void *results;                  /* of those */
+    const void *base;                     /* references of JOB_BLOBS count from here */
+    const struct failure_entry *failures; /* of some of the items that have failed, in rising order */
     size_t failure_count;
+    const char *texts;        /* of those */
     uint64_t failures_untold; /* how many more have */
 };
 

@@ -285,14 +285,14 @@ static void end_failed_pool(struct mpm_pool *pool, int status)
 {
     struct ending ending = ending_of("mpm_pool_open");
     bool is_ours = pool_begin_end(pool);
-    char sentence[1024];
+    char *sentence = strdup(mpm_error());
 
-    snprintf(sentence, sizeof sentence, "%s", mpm_error());
     atomic_store(&pool->terminating, true);
     pool_leave(pool);
     if (is_ours)
         (void)end_pool(pool, &ending);
-    error_set(status, "%s", sentence);
+    error_set(status, "%s", sentence ? sentence : mpm_status_name(status));
+    free(sentence);
 }
 
 /* Other threads may be ending some of them. */

@@ -82,21 +82,29 @@ static uint64_t index_of(const struct node_lease *lease, uint64_t item)
     return (lease->first + item / spec->parts) * spec->leaf_items + item % spec->parts * spec->part_items;
 }
 
-/* Takes a place in the list of failures; NULL without memory. */
-static mpm_failure *add_failure(struct node_lease *lease, uint64_t item)
+/* Of an item of which no more is known yet. */
+static void begin_failure(const struct node_lease *lease, uint64_t item, struct worded_failure *worded)
 {
-    mpm_failure *failure;
+    mpm_failure *failure = &worded->failure;
 
-    if (!grow((void **)&lease->failures, &lease->failure_capacity, lease->failure_count, sizeof *failure))
-        return NULL;
-    failure = &lease->failures[lease->failure_count++];
     *failure = (mpm_failure){
         .index = index_of(lease, item), .attempts = 1, .node = context_topology()->node, .text = "it failed"};
     for (size_t i = 0; i < lease->crashed_item_count; i++) {
         if (lease->crashed_items[i].item == item)
             failure->attempts += lease->crashed_items[i].attempts;
     }
-    return failure;
+}
+
+/* Of one that has cost as many workers as it may. false without memory, as all that follow. */
+static bool add_death(struct node_lease *lease, const struct crashed_item *crashed_item)
+{
+    struct worded_failure worded;
+
+    begin_failure(lease, crashed_item->item, &worded);
+    worded.failure.attempts = crashed_item->attempts;
+    node_pool_describe_death(lease->job->node_pool, crashed_item->last_status, crashed_item->last_limit,
+                             &worded);
+    return failure_list_add(&lease->failures, &worded.failure);
 }
 
 static void zero_result(struct node_lease *lease, uint64_t item)
@@ -129,8 +137,9 @@ static char *describe_bytes(uint64_t bytes, char *text, size_t size)
     return text;
 }
 
-static void describe_limit(const struct pool_spec *spec, enum item_limit limit, mpm_failure *failure)
+static void describe_limit(const struct pool_spec *spec, enum item_limit limit, struct worded_failure *worded)
 {
+    mpm_failure *failure = &worded->failure;
     char passed[64], bytes[32];
 
     if (limit == LIMIT_TIME)
@@ -139,17 +148,19 @@ static void describe_limit(const struct pool_spec *spec, enum item_limit limit, 
         snprintf(passed, sizeof passed, "needed more than %s",
                  describe_bytes(spec->item_memory_bytes, bytes, sizeof bytes));
     failure->cause = limit == LIMIT_TIME ? MPM_CAUSE_TIME : MPM_CAUSE_MEMORY;
-    snprintf(failure->text, sizeof failure->text, "it %s (%u %s)", passed, failure->attempts,
+    snprintf(worded->words, sizeof worded->words, "it %s (%u %s)", passed, failure->attempts,
              attempts_word(failure->attempts));
 }
 
 void node_pool_describe_death(const struct node_pool *node_pool, int wait_status, enum item_limit limit,
-                              mpm_failure *failure)
+                              struct worded_failure *worded)
 {
+    mpm_failure *failure = &worded->failure;
     char how[120];
 
+    failure->text = worded->words;
     if (limit != LIMIT_NONE) {
-        describe_limit(&node_pool->board->spec, limit, failure);
+        describe_limit(&node_pool->board->spec, limit, worded);
         return;
     }
     failure->cause = WIFSIGNALED(wait_status) ? MPM_CAUSE_SIGNAL : MPM_CAUSE_EXIT;
@@ -158,7 +169,7 @@ void node_pool_describe_death(const struct node_pool *node_pool, int wait_status
         snprintf(how, sizeof how, "was killed by SIGKILL, likely out of memory");
     else
         describe_wait_status(wait_status, how, sizeof how);
-    snprintf(failure->text, sizeof failure->text, "its worker %s (%u %s)", how, failure->attempts,
+    snprintf(worded->words, sizeof worded->words, "its worker %s (%u %s)", how, failure->attempts,
              attempts_word(failure->attempts));
 }
 
@@ -209,16 +220,12 @@ static bool give_up_crashed_items(struct node_lease *lease)
     unsigned limit = lease->job->node_pool->board->spec.max_attempts;
 
     for (size_t i = 0; i < lease->crashed_item_count; i++) {
-        struct crashed_item *crashed_item = &lease->crashed_items[i];
-        mpm_failure *failure;
+        const struct crashed_item *crashed_item = &lease->crashed_items[i];
 
         if (crashed_item->attempts < limit || is_item_done(lease, crashed_item->item))
             continue;
-        if (!(failure = add_failure(lease, crashed_item->item)))
+        if (!add_death(lease, crashed_item))
             return false;
-        failure->attempts = crashed_item->attempts;
-        node_pool_describe_death(lease->job->node_pool, crashed_item->last_status, crashed_item->last_limit,
-                                 failure);
         forget_failures(lease, crashed_item->item / 64, UINT64_C(1) << crashed_item->item % 64);
         zero_result(lease, crashed_item->item);
         lease->given_up++;
@@ -356,34 +363,36 @@ static void list_missing(struct node_lease *lease, uint64_t count)
     atomic_store(&block->next, 0);
 }
 
-static void take_note(const struct note *note, uint32_t worker, uint64_t item, mpm_failure *failure)
+static void take_note(const struct note *note, uint32_t worker, uint64_t item, struct worded_failure *worded)
 {
     if (note->item != item || note->worker != worker || !atomic_load(&note->ready))
         return;
-    failure->code = note->code;
+    worded->failure.code = note->code;
+    worded->failure.text = note->text;
     if (note->text[0])
-        snprintf(failure->text, sizeof failure->text, "%s", note->text);
-    else
-        snprintf(failure->text, sizeof failure->text, "the task returned %d", (int)note->code);
+        return;
+    worded->failure.text = worded->words;
+    snprintf(worded->words, sizeof worded->words, "the task returned %d", (int)note->code);
 }
 
 /* Takes the text and the code of an item's note, where there is one. */
-static void read_note(const struct node_lease *lease, uint32_t worker, uint64_t item, mpm_failure *failure)
+static void read_note(const struct node_lease *lease, uint32_t worker, uint64_t item,
+                      struct worded_failure *worded)
 {
     const struct lease_block *block = lease->block;
     const struct note *notes = notes_of(lease);
     uint32_t count = atomic_load(&block->note_count);
 
     for (uint32_t i = 0; i < count && i < block->note_room; i++)
-        take_note(&notes[i], worker, item, failure);
+        take_note(&notes[i], worker, item, worded);
     if (count > block->note_room && block->note_reserve)
-        take_note(&notes[block->note_room + worker], worker, item, failure);
+        take_note(&notes[block->note_room + worker], worker, item, worded);
 }
 
 /* Whether one more is to be listed: a batch of very many has told its user of them in another way. */
 static bool is_listed(struct node_lease *lease)
 {
-    if (!job_is_batch(&lease->job->block->spec) || lease->failure_count < LEASE_MAX_TOLD)
+    if (!job_is_batch(&lease->job->block->spec) || lease->failures.count < LEASE_MAX_TOLD)
         return true;
     lease->failures_untold++;
     return false;
@@ -398,54 +407,29 @@ static bool take_failures_of(struct node_lease *lease, uint32_t worker, uint64_t
 
     for (; bits; bits &= bits - 1) {
         uint64_t item = word * 64 + (unsigned)__builtin_ctzll(bits);
-        mpm_failure *failure;
+        struct worded_failure worded;
 
         if (!is_listed(lease))
             continue;
-        if (!(failure = add_failure(lease, item)))
+        begin_failure(lease, item, &worded);
+        read_note(lease, worker, item, &worded);
+        if (!failure_list_add(&lease->failures, &worded.failure))
             return false;
-        read_note(lease, worker, item, failure);
         zero_result(lease, item);
     }
-    return true;
-}
-
-static int compare_failures(const void *a, const void *b)
-{
-    uint64_t left = ((const mpm_failure *)a)->index, right = ((const mpm_failure *)b)->index;
-
-    return (left > right) - (left < right);
-}
-
-void sort_failures(mpm_failure *failures, size_t count)
-{
-    if (count)
-        qsort(failures, count, sizeof *failures, compare_failures);
-}
-
-/* A part that was skipped. */
-static bool tell_skipped(struct node_lease *lease, const struct crashed_item *part)
-{
-    mpm_failure *failure = add_failure(lease, part->item);
-
-    if (!failure)
-        return false;
-    failure->attempts = part->attempts;
-    node_pool_describe_death(lease->job->node_pool, part->last_status, part->last_limit, failure);
     return true;
 }
 
 /* A part that failed by its own word. */
 static bool tell_noted(struct node_lease *lease, const struct note *note)
 {
-    mpm_failure *failure;
+    struct worded_failure worded;
 
     if (!is_true(lease, note))
         return true;
-    if (!(failure = add_failure(lease, note->item)))
-        return false;
-    take_note(note, note->worker, note->item, failure);
-    return true;
+    begin_failure(lease, note->item, &worded);
+    take_note(note, note->worker, note->item, &worded);
+    return failure_list_add(&lease->failures, &worded.failure);
 }
 
 /* Failed parts of a reduction's leaves: those that are noted, and the number of the others. */
@@ -461,14 +445,14 @@ static bool take_failed_parts(struct node_lease *lease)
         skipped += lease_leaf(arena, lease->block, leaf)->skipped;
     }
     for (size_t i = 0; skipped && i < lease->crashed_item_count; i++)
-        if (lease->crashed_items[i].is_skipped && !tell_skipped(lease, &lease->crashed_items[i]))
+        if (lease->crashed_items[i].is_skipped && !add_death(lease, &lease->crashed_items[i]))
             return false;
     for (uint32_t i = 0; failed && i < count; i++)
         if (!tell_noted(lease, &notes[i]))
             return false;
-    lease->failures_untold = failed + skipped - lease->failure_count;
+    lease->failures_untold = failed + skipped - lease->failures.count;
     atomic_fetch_add(&lease->job->node_pool->failed, failed + skipped);
-    sort_failures(lease->failures, lease->failure_count);
+    failure_list_sort(&lease->failures);
     return true;
 }
 
@@ -484,7 +468,7 @@ static bool take_failures(struct node_lease *lease)
             }
         }
     }
-    sort_failures(lease->failures, lease->failure_count);
+    failure_list_sort(&lease->failures);
     return true;
 }
 

@@ -90,6 +90,9 @@ static int pack_results(const struct node_lease *lease, void **pack, size_t *siz
         blobs ? *size : 0);
 }
 
+/* Behind the texts, so that the results are aligned. */
+static const char zeros[MESSAGE_RESULTS_ALIGNMENT];
+
 static bool post_results(const struct node_agent_job *job, const struct node_lease *lease)
 {
     struct message_results message = {.lease = {.pool = job->pool->id,
@@ -97,25 +100,26 @@ static bool post_results(const struct node_agent_job *job, const struct node_lea
                                                 .lease = node_lease_number(lease),
                                                 .first = node_lease_first(lease),
                                                 .count = node_lease_count(lease)}};
-    size_t failure_count;
-    int status;
-    const mpm_failure *failures = node_lease_failures(lease, &failure_count);
+    const struct failure_list *failures = node_lease_failures(lease);
     struct message_part parts[] = {{&message, sizeof message},
-                                   {failures, failure_count * sizeof *failures},
+                                   {failures->entries, failures->count * sizeof *failures->entries},
+                                   {failures->texts, failures->text_size},
+                                   {zeros, message_padding(failures->text_size)},
                                    {node_lease_results(lease), message.lease.count * job->spec.result_size}};
-
-    bool is_posted;
     void *pack = NULL;
+    bool is_posted;
+    int status;
 
-    message.failure_count = failure_count;
+    message.failure_count = failures->count;
+    message.text_size = failures->text_size;
     message.failures_untold = node_lease_failures_untold(lease);
     message.longest_claim_ns = lease_queue_longest_claim_ns(job->queue);
     if (job->spec.kind == JOB_BLOBS) {
-        if ((status = pack_results(lease, &pack, &parts[2].size)))
+        if ((status = pack_results(lease, &pack, &parts[4].size)))
             return post_trouble(MESSAGE_JOB_FAILED, job->pool->id, job->id, status);
-        parts[2].bytes = pack;
+        parts[4].bytes = pack;
     }
-    is_posted = !courier_post(0, MESSAGE_RESULTS, parts, 3);
+    is_posted = !courier_post(0, MESSAGE_RESULTS, parts, sizeof parts / sizeof *parts);
     free(pack);
     return is_posted;
 }

@@ -411,10 +411,9 @@ const void *node_lease_results(const struct node_lease *lease)
     return arena_at(lease->job->node_pool->arena, lease->block->results);
 }
 
-const mpm_failure *node_lease_failures(const struct node_lease *lease, size_t *count)
+const struct failure_list *node_lease_failures(const struct node_lease *lease)
 {
-    *count = lease->failure_count;
-    return lease->failures;
+    return &lease->failures;
 }
 
 uint64_t node_lease_failures_untold(const struct node_lease *lease)
@@ -452,6 +451,6 @@ void node_lease_drop(struct node_lease *lease)
         arena_free(arena, lease->block->order);
     arena_budget_lease_ends(arena, lease->offset, lease->block_size);
     free(lease->crashed_items);
-    free(lease->failures);
+    failure_list_free(&lease->failures);
     free(lease);
 }

@@ -12,6 +12,7 @@
 
 #include "pool/shared/batch.h"
 #include "pool/shared/blob.h"
+#include "pool/shared/failure_list.h"
 #include "pool/shared/job_spec.h"
 #include "pool/shared/pool_spec.h"
 #include "pool/shared/stats_message.h"
@@ -52,13 +53,12 @@ struct node_pool_call {
     const struct function *task;
     const void *item;
     uint32_t item_size, result_size;
-    void *result;        /* untouched unless the call is done with code 0 */
-    mpm_failure failure; /* out, if it has failed: without its index */
+    void *result; /* untouched unless the call is done with code 0 */
 };
 
 enum call_end {
     CALL_IS_DONE,     /* the task has returned 0 */
-    CALL_HAS_FAILED,  /* see `failure` */
+    CALL_HAS_FAILED,  /* mpm_error() says why: MPM_ETASK */
     CALL_IS_NOT_MADE, /* there was no room for it */
     CALL_IS_GIVEN_UP, /* `look` has said so */
     CALL_IS_MOVED,    /* so it has, and no worker has had it */
@@ -77,9 +77,15 @@ enum call_end node_pool_make_call(struct node_pool *node_pool, struct node_pool_
 bool node_pool_has_line(struct node_pool *node_pool);
 /* Has all who wait for a call look at once. */
 void node_pool_wake_callers(struct node_pool *node_pool);
+/* A failure whose text is in words of its own, or stands elsewhere. */
+struct worded_failure {
+    mpm_failure failure;
+    char words[FAILURE_SHORT_SIZE];
+};
+
 /* Puts the cause of a worker's death into words. */
 void node_pool_describe_death(const struct node_pool *node_pool, int wait_status, enum item_limit limit,
-                              mpm_failure *failure);
+                              struct worded_failure *worded);
 /* What its workers have done; the caller frees it. How many bytes it has; NULL without memory. Any thread. */
 struct node_stats *node_pool_stats(const struct node_pool *node_pool, size_t *size);
 /* Frees it, once it is closed. NULL is fine. */
@@ -146,11 +152,9 @@ uint64_t node_lease_count(const struct node_lease *lease);
 /* Results of the items that it keeps; failed ones are zero. Of JOB_BLOBS: references from the arena's beginning. */
 const void *node_lease_results(const struct node_lease *lease);
 /* Items that failed, in rising order. */
-const mpm_failure *node_lease_failures(const struct node_lease *lease, size_t *count);
+const struct failure_list *node_lease_failures(const struct node_lease *lease);
 /* How many more have failed, of a batch where very many have. */
 uint64_t node_lease_failures_untold(const struct node_lease *lease);
-/* Puts failures into rising order of their items. */
-void sort_failures(mpm_failure *failures, size_t count);
 /* Frees it when it is done. */
 void node_lease_drop(struct node_lease *lease);
 

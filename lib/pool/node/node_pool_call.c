@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "node/context.h"
 #include "pool/node/node_pool_inside.h"
 #include "pool/node/arena_budget.h"
@@ -167,20 +168,18 @@ static enum call_end wait_for_reply(struct node_pool *node_pool, struct mailbox 
     }
 }
 
-static void describe_failure(const struct node_pool *node_pool, const struct mailbox *mailbox,
-                             mpm_failure *failure)
+static void say_failure(const struct node_pool *node_pool, const struct mailbox *mailbox)
 {
-    *failure = (mpm_failure){.attempts = mailbox->attempts, .node = context_topology()->node};
+    struct worded_failure worded = {.failure = {.attempts = mailbox->attempts}};
+
     if (atomic_load(&mailbox->reply) == MAILBOX_HAS_DIED) {
-        node_pool_describe_death(node_pool, mailbox->wait_status, (enum item_limit)mailbox->limit, failure);
-        return;
+        node_pool_describe_death(node_pool, mailbox->wait_status, (enum item_limit)mailbox->limit, &worded);
+        error_set(MPM_ETASK, "the call failed: %s", worded.failure.text);
+    } else if (mailbox->text[0]) {
+        error_set(MPM_ETASK, "the call failed: %s", mailbox->text);
+    } else {
+        error_set(MPM_ETASK, "the call failed: the task returned %d", (int)mailbox->code);
     }
-    failure->attempts++;
-    failure->code = mailbox->code;
-    if (mailbox->text[0])
-        snprintf(failure->text, sizeof failure->text, "%s", mailbox->text);
-    else
-        snprintf(failure->text, sizeof failure->text, "the task returned %d", (int)mailbox->code);
 }
 
 enum call_end node_pool_make_call(struct node_pool *node_pool, struct node_pool_call *call, call_look *look,
@@ -210,7 +209,7 @@ enum call_end node_pool_make_call(struct node_pool *node_pool, struct node_pool_
     } else if (end == CALL_IS_DONE) {
         end = CALL_HAS_FAILED;
         atomic_fetch_add(&node_pool->failed, 1);
-        describe_failure(node_pool, mailbox, &call->failure);
+        say_failure(node_pool, mailbox);
     }
     if (mailbox->attempts)
         atomic_fetch_add(&node_pool->retried,

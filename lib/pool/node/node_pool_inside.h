@@ -75,8 +75,7 @@ struct node_lease {
     int status;           /* why it is lost */
     struct crashed_item *crashed_items;
     size_t crashed_item_count, crashed_item_capacity;
-    mpm_failure *failures;
-    size_t failure_count, failure_capacity;
+    struct failure_list failures;
     uint64_t failures_untold; /* of a batch, behind those */
     uint64_t given_up;        /* items that are done because they have failed: worker 0's bits tell them */
 };

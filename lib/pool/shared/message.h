@@ -3,6 +3,7 @@
 #ifndef POOL_SHARED_MESSAGE_H
 #define POOL_SHARED_MESSAGE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "net/message.h"
@@ -28,7 +29,7 @@ enum pool_message {
     MESSAGE_JOB_CLOSED,  /* struct message_job: no worker of the node is in it any more */
     MESSAGE_CLAIMED,  /* struct message_lease: its numbers only; all of it is claimed, and some is not done */
     MESSAGE_RETURNED, /* struct message_lease: `count` is what the node keeps */
-    MESSAGE_RESULTS,  /* struct message_results, then the failures, then the results */
+    MESSAGE_RESULTS,  /* struct message_results, failure_entry of failure_list.h, texts, results */
 };
 
 struct message_pool {
@@ -54,9 +55,18 @@ struct message_lease {
 struct message_results {
     struct message_lease lease; /* `count` is how many items are done */
     uint64_t failure_count;
+    uint64_t text_size;        /* bytes of the failures' texts */
     uint64_t failures_untold;  /* as node_lease_failures_untold() */
     uint64_t longest_claim_ns; /* of the job on that node until now; 0: none is known */
 };
+
+#define MESSAGE_RESULTS_ALIGNMENT 16u
+
+/* What follows on texts of so many bytes. */
+static inline size_t message_padding(uint64_t text_size)
+{
+    return -text_size % MESSAGE_RESULTS_ALIGNMENT;
+}
 
 struct message_question {
     uint64_t pool;
