@@ -125,6 +125,7 @@ echo "soak: $minutes minutes, first seed $seed"
 for ((round = 1; SECONDS < minutes * 60; round++, seed++)); do
     campaign 1800 "kills, seed $seed" bash "$source_folder/tests/kills.sh" "$bin" "$source_folder" 1000 "$seed"
     campaign 1800 "resume, seed $seed" bash "$source_folder/tests/resume.sh" "$bin" "$source_folder" 300 $((seed % 30000))
+    campaign 1200 "damaged parts, seed $seed" bash "$source_folder/tests/damaged_parts.sh" "$bin" "$source_folder" 1500 $((seed % 30000))
     campaign 600 "drain, seed $seed" bash "$source_folder/tests/drain.sh" "$bin" "$source_folder" 100 $((seed % 30000))
     campaign 500 "slurm" bash "$source_folder/tests/slurm.sh" "$bin" "$source_folder" long
     campaign 300 "hosts, seed $seed" bash "$source_folder/tests/hosts.sh" "$bin" "$source_folder" $((seed % 30000))
