@@ -15,7 +15,7 @@
 set -u
 
 cd "${1:-$(dirname "$0")/..}" || exit 1
-layers=(base shm forkserver net node object process sync pool data report run)
+layers=(base claim shm forkserver net node object process sync pool data report run)
 declare -A rank owner=([linux/futex.h]=shm [mpi.h]=net [hdf5.h]=data)
 for i in "${!layers[@]}"; do
     rank[${layers[i]}]=$i
