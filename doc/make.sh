@@ -48,11 +48,11 @@ literal() { sed 's/\\/\\e/g; s/-/\\-/g; s/^\([.'"'"']\)/\\\&\1/'; }
     printf '.TH MPMAP 1 "" "mpmap %s" "User commands"\n' "$version"
     printf '.SH NAME\nmpmap \\- run a function of a plugin over a data set, on all CPUs of one machine or of many\n'
     printf '.SH SYNOPSIS\n.nf\n'
-    for command in "" map info bench; do
+    for command in "" map look info bench; do
         "$bin/mpmap" $command --help | sed -n 's/^usage: //p' | literal
     done
     printf '.fi\n.SH DESCRIPTION\n'
-    for command in "" map info bench; do
+    for command in "" map look info bench; do
         [ -z "$command" ] || printf '.SS mpmap %s\n' "$command"
         printf '.nf\n'
         "$bin/mpmap" $command --help | sed 1,2d | literal

@@ -266,7 +266,7 @@ run "$mpmap" --version
 check "--version succeeds" status_is 0
 check "--version prints the version" out_is "mpmap $version"
 check "--version says nothing else" err_is_empty
-for arguments in "" map reduce info bench "bench map" "bench schedule" "bench metg" "bench wire" "bench simulate" "bench value" "bench queue" "bench sync" "bench process" "bench apply" "bench imap" "bench blobs" "bench reduce" "bench all"; do
+for arguments in "" map reduce look info bench "bench map" "bench schedule" "bench metg" "bench wire" "bench simulate" "bench value" "bench queue" "bench sync" "bench process" "bench apply" "bench imap" "bench blobs" "bench reduce" "bench all"; do
     # shellcheck disable=SC2086 # words
     run "$mpmap" $arguments --help
     check "mpmap $arguments --help succeeds" status_is 0
@@ -275,7 +275,7 @@ for arguments in "" map reduce info bench "bench map" "bench schedule" "bench me
 done
 
 # Called wrongly: status 2, one line, which says what would be right.
-refuses 2 "mpmap: a command is missing: map, reduce, status, info or bench; try mpmap --help"
+refuses 2 "mpmap: a command is missing: map, reduce, status, look, info or bench; try mpmap --help"
 refuses 2 "mpmap: unknown command 'mpa' (did you mean 'map'?); try mpmap --help" mpa
 refuses 2 "mpmap: unknown command 'frobnicate'; try mpmap --help" frobnicate
 refuses 2 "mpmap: unknown option '--verison' (did you mean '--version'?); try mpmap --help" --verison

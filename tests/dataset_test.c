@@ -482,11 +482,11 @@ static void inputs_that_are_none_are_told_apart(void)
         {"odd.h5", "/group", MPM_ETYPE, "/group is a group, not a data set: it holds external, inside"},
         {"odd.h5", "/scalar", MPM_ETYPE, "a scalar"},
         {"odd.h5", "/null", MPM_ETYPE, "without data"},
-        {"odd.h5", "/strings", MPM_ETYPE, "holds strings: a map takes integers"},
-        {"odd.h5", "/compounds", MPM_ETYPE, "compounds"},
-        {"odd.h5", "/booleans", MPM_ETYPE, "enumerations"},
-        {"odd.h5", "/wide", MPM_ETYPE, "24-bit integers"},
-        {"odd.h5", "/half", MPM_ETYPE, "16-bit floats"},
+        {"odd.h5", "/strings", MPM_ETYPE, "holds strings of "},
+        {"odd.h5", "/compounds", MPM_ETYPE, "/compounds holds {"},
+        {"odd.h5", "/booleans", MPM_ETYPE, "holds enumeration of i8 (FALSE): "},
+        {"odd.h5", "/wide", MPM_ETYPE, "/wide holds i24: "},
+        {"odd.h5", "/half", MPM_ETYPE, "/half holds f16: "},
         {"odd.h5", "/hollow", MPM_ETYPE, "rows without elements"},
     };
     size_t size;

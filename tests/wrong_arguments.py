@@ -19,7 +19,7 @@ HANDLES = ("process connection queue lock rlock semaphore condition event barrie
 # A right argument, by type: what stands in `struct fixture` of the test, or a constant.
 RIGHT = {
     "size_t": "4", "unsigned": "0", "int": "0", "int64_t": "0", "double": "0", "uint64_t *": "(void *)scratch", "size_t *": "(void *)scratch",
-    "mpm_task *": "task", "mpm_target *": "target", "mpm_generator *": "generator", "mpm_predicate *": "predicate",
+    "mpm_task *": "task", "mpm_target *": "target", "mpm_generator *": "generator", "mpm_predicate *": "predicate", "mpm_dataset_tell *": "tell",
     "mpm_type": "MPM_I32", "enum mpm_pipe_direction": "MPM_DUPLEX", "enum mpm_log_level": "MPM_LOG_ERROR",
     "enum mpm_shutdown": "MPM_FINISH",
     "const char *": '"f64"', "mpm_pool *": "fixture.pool", "const mpm_pool *": "fixture.pool",
@@ -43,7 +43,7 @@ WRONG = {
 }
 # NULL is an error for these; for other pointers it may be a default.
 NEEDED = ("mpm_pool *", "mpm_result *", "mpm_stream *", "mpm_call *", "mpm_task *", "mpm_target *", "mpm_generator *",
-          "mpm_predicate *")
+          "mpm_predicate *", "mpm_dataset_tell *")
 NULL_IS_FINE = {"mpm_pool_close", "mpm_pool_terminate"}  # as of free()
 FREED = {"mpm_free", "mpm_blobs_free"}  # NULL is fine, anything else would be freed
 

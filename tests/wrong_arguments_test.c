@@ -81,6 +81,12 @@ static int predicate(void *argument)
     return 1;
 }
 
+static int tell(const mpm_dataset_entry *entry, void *argument)
+{
+    (void)entry, (void)argument;
+    return 0;
+}
+
 /* A handle that is wrong for objects of the kind that `right` is of. */
 static mpm_handle wrong_handle(mpm_handle right, mpm_handle other, enum way way)
 {

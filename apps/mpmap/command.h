@@ -59,6 +59,7 @@ int command_line_form(const char *command, const char *word, bool quiet, mpm_lin
 int command_map(int argc, char **argv);
 int command_reduce(int argc, char **argv);
 int command_status(int argc, char **argv);
+int command_look(int argc, char **argv);
 int command_info(int argc, char **argv);
 
 #endif

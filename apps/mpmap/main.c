@@ -18,6 +18,7 @@ static const char help[] =
     "  mpmap map     runs a function of a plugin over the rows of an HDF5 data set\n"
     "  mpmap reduce  makes one result of all rows, by functions of a plugin\n"
     "  mpmap status  shows how far such a map is\n"
+    "  mpmap look    lists what is in an HDF5 file, and what a map can take\n"
     "  mpmap info    shows nodes, slots and libraries\n"
     "  mpmap bench   measures this machine, each figure beside its limit\n"
     "\n"
@@ -30,6 +31,7 @@ static const struct {
 } commands[] = {{"map", command_map},
                 {"reduce", command_reduce},
                 {"status", command_status},
+                {"look", command_look},
                 {"info", command_info},
                 {"bench", bench_main}};
 
@@ -59,7 +61,7 @@ static int run_arguments(int argc, char **argv)
     if (!command_parse(&command, argc, argv, &exit_status))
         return exit_status;
     if (!version)
-        return usage_error("", "a command is missing: map, reduce, status, info or bench");
+        return usage_error("", "a command is missing: map, reduce, status, look, info or bench");
     printf("mpmap %s\n", mpm_version());
     return 0;
 }

@@ -80,21 +80,39 @@ static bool is_task_description(void *handle, const char *symbol_name, char *tas
            is_function(symbol);
 }
 
+/* Calls take() with the name of each task that has a description. */
+static void each_task(void *handle, void (*take)(void *handle, const char *task, void *argument),
+                      void *argument)
+{
+    char task[256];
+    size_t size;
+    const char *names = symbol_names(handle, &size);
+
+    for (const char *name = names; names && name < names + size; name += strlen(name) + 1) {
+        if (is_task_description(handle, name, task, sizeof task))
+            take(handle, task, argument);
+    }
+}
+
+struct task_list {
+    char *text;
+    size_t size, length;
+};
+
+static void add_task(void *handle, const char *task, void *argument)
+{
+    struct task_list *list = argument;
+
+    (void)handle;
+    if (list->length + strlen(task) + 3 <= list->size)
+        list->length += (size_t)sprintf(list->text + list->length, "%s%s", list->length ? ", " : "", task);
+}
+
 /* Writes the names of the tasks that have a description, with ", " between them. */
 static void list_tasks(void *handle, char *list, size_t list_size)
 {
-    char task[256];
-    size_t size, length = 0;
-    const char *names = symbol_names(handle, &size);
-
     list[0] = '\0';
-    for (const char *name = names; names && name < names + size; name += strlen(name) + 1) {
-        if (!is_task_description(handle, name, task, sizeof task))
-            continue;
-        if (length + strlen(task) + 3 > list_size)
-            return;
-        length += (size_t)sprintf(list + length, "%s%s", length ? ", " : "", task);
-    }
+    each_task(handle, add_task, &(struct task_list){list, list_size, 0});
 }
 
 /* What dlerror() says, without the path that it begins with. */
@@ -191,6 +209,46 @@ void plugin_examine(const char *path, const char *name, void (*tell)(const struc
     tell(&report, argument);
 }
 
+/* What describes each task to somebody. */
+struct describing {
+    const char *path;
+    struct plugin_report *report;
+    void (*tell)(const struct plugin_report *, void *);
+    void *argument;
+};
+
+static void describe_task(void *handle, const char *task, void *argument)
+{
+    const struct describing *describing = argument;
+    struct plugin_report *report = describing->report;
+
+    if (report->error[0])
+        return;
+    snprintf(report->task, sizeof report->task, "%s", task);
+    read_description(handle, describing->path, task, report);
+    if (!report->error[0])
+        describing->tell(report, describing->argument);
+    report->task[0] = '\0';
+}
+
+void plugin_examine_all(const char *path, void (*tell)(const struct plugin_report *, void *), void *argument)
+{
+    struct plugin_report report = {.stage = PLUGIN_LOADING};
+    struct describing describing = {path, &report, tell, argument};
+    void *handle;
+
+    tell(&report, argument);
+    if (!(handle = dlopen(path, RTLD_NOW | RTLD_LOCAL))) {
+        cannot_open(path, report.error, sizeof report.error);
+    } else {
+        report.stage = PLUGIN_DESCRIBING;
+        tell(&report, argument);
+        each_task(handle, describe_task, &describing);
+    }
+    report.stage = PLUGIN_TRIED;
+    tell(&report, argument);
+}
+
 /* A pipe would be waited for, and a folder has an odd name at the loader. What has no slash may be anywhere. */
 static int check_file(const char *path)
 {
@@ -201,6 +259,24 @@ static int check_file(const char *path)
     return 0;
 }
 
+/* A name without a slash is a file of the working directory, if there is one. */
+static const char *find_here(const char *path, char here[PATH_MAX])
+{
+    return !strchr(path, '/') && snprintf(here, PATH_MAX, "./%s", path) < PATH_MAX && !access(here, F_OK)
+               ? here
+               : path;
+}
+
+int plugin_list(const char *path, struct plugin_task **tasks, size_t *count)
+{
+    char here[PATH_MAX];
+    int exit_status;
+
+    path = find_here(path, here);
+    exit_status = check_file(path);
+    return exit_status ? exit_status : plugin_try_all(path, tasks, count);
+}
+
 int plugin_open(const char *path, const char *name, struct plugin *plugin)
 {
     char here[PATH_MAX];
@@ -208,9 +284,7 @@ int plugin_open(const char *path, const char *name, struct plugin *plugin)
     struct plugin_report report;
     int exit_status;
 
-    if (!strchr(path, '/') && snprintf(here, sizeof here, "./%s", path) < (int)sizeof here &&
-        !access(here, F_OK))
-        path = here;
+    path = find_here(path, here);
     if ((exit_status = check_file(path)) || (exit_status = plugin_try(path, name, &report)))
         return exit_status;
     plugin->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -237,6 +311,17 @@ static bool shapes_are_equal(const mpm_shape *a, const mpm_shape *b)
            !memcmp(a->extent, b->extent, a->rank * sizeof a->extent[0]);
 }
 
+bool plugin_row_fits(const struct plugin_text *wanted, const mpm_shape *row)
+{
+    mpm_shape shape;
+
+    if (!wanted->is_given)
+        return true;
+    if (mpm_shape_parse(wanted->text, &shape))
+        return false;
+    return strchr(wanted->text, '[') ? shapes_are_equal(&shape, row) : shape.type == row->type;
+}
+
 /* The description may name a type only: then any shape of it will do. */
 int plugin_check_row(const struct plugin *plugin, const char *function, const char *file, const char *dataset,
                      const mpm_shape *row)
@@ -249,7 +334,7 @@ int plugin_check_row(const struct plugin *plugin, const char *function, const ch
         return 0;
     if (mpm_shape_parse(wanted, &shape))
         return failure("%s_description: %s", function, mpm_error());
-    if (strchr(wanted, '[') ? shapes_are_equal(&shape, row) : shape.type == row->type)
+    if (plugin_row_fits(&plugin->row, row))
         return 0;
     return failure("%s takes rows of %s, but those of '%s:%s' are %s", function, wanted, file, dataset,
                    mpm_shape_format(row, text, sizeof text));

@@ -41,6 +41,7 @@ int plugin_find_reduction(const struct plugin *plugin, const char *path, const c
 struct plugin_report {
     enum { PLUGIN_LOADING, PLUGIN_SEARCHING, PLUGIN_DESCRIBING, PLUGIN_TRIED } stage;
     char error[1024]; /* empty: none so far */
+    char task[256];   /* which one is described; empty: the one that was asked for */
     bool is_described;
     struct plugin_text result, row;
 };
@@ -50,6 +51,23 @@ struct plugin_report {
 void plugin_examine(const char *path, const char *name, void (*tell)(const struct plugin_report *, void *),
                     void *argument);
 
+/* The same for all tasks that have a description: each is told once, with its name. */
+void plugin_examine_all(const char *path, void (*tell)(const struct plugin_report *, void *), void *argument);
+
+/* A task of a plugin, as its description has it. */
+struct plugin_task {
+    char name[256];
+    struct plugin_text result, row;
+};
+
+/* Has a process of its own list the tasks of the plugin that have a description. The caller frees them. Returns 0, or the exit
+ * status after saying what is wrong. */
+int plugin_list(const char *path, struct plugin_task **tasks, size_t *count);
+/* Whether rows are what a task's description wants, if it says: true also if it says nothing. */
+bool plugin_row_fits(const struct plugin_text *wanted, const mpm_shape *row);
+
+/* The same for a path that dlopen() takes. */
+int plugin_try_all(const char *path, struct plugin_task **tasks, size_t *count);
 /* Has a process of its own examine the plugin. Returns 0, or the exit status after saying what is wrong. */
 int plugin_try(const char *path, const char *name, struct plugin_report *report);
 

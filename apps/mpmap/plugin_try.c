@@ -16,7 +16,14 @@
 struct trial {
     mpm_queue reports;
     char path[PATH_MAX];
-    char name[256];
+    char name[256]; /* empty: all tasks */
+};
+
+/* The tasks that a process has told of. */
+struct task_list {
+    struct plugin_task *tasks;
+    size_t count;
+    bool has_no_memory;
 };
 
 static void put_report(const struct plugin_report *report, void *argument)
@@ -33,7 +40,10 @@ static int examine(const void *args, size_t size)
 
     (void)size;
     memcpy(&trial, args, sizeof trial);
-    plugin_examine(trial.path, trial.name, put_report, &trial);
+    if (trial.name[0])
+        plugin_examine(trial.path, trial.name, put_report, &trial);
+    else
+        plugin_examine_all(trial.path, put_report, &trial);
     return 0;
 }
 
@@ -62,18 +72,34 @@ static int died(const struct plugin_report *report, const char *path, int exitco
                    stage_text(report));
 }
 
-/* Reads the last report. */
-static int read_reports(const struct trial *trial, struct plugin_report *report)
+static void keep_task(struct task_list *list, const struct plugin_report *report)
+{
+    struct plugin_task *grown = realloc(list->tasks, (list->count + 1) * sizeof *grown);
+
+    if (!grown) {
+        list->has_no_memory = true;
+        return;
+    }
+    list->tasks = grown;
+    grown[list->count] = (struct plugin_task){.result = report->result, .row = report->row};
+    memcpy(grown[list->count++].name, report->task, sizeof report->task);
+}
+
+/* Reads all reports, of which the last one stays. */
+static int read_reports(const struct trial *trial, struct plugin_report *report, struct task_list *list)
 {
     int status;
 
     *report = (struct plugin_report){.stage = PLUGIN_LOADING};
-    while (!(status = mpm_queue_get(trial->reports, 0, report, sizeof *report, NULL)))
-        ;
+    while (!(status = mpm_queue_get(trial->reports, 0, report, sizeof *report, NULL))) {
+        if (list && report->task[0])
+            keep_task(list, report);
+    }
     return status == MPM_EEMPTY ? 0 : mpm_report_error();
 }
 
-static int judge(const struct trial *trial, mpm_process process, struct plugin_report *report)
+static int judge(const struct trial *trial, mpm_process process, struct plugin_report *report,
+                 struct task_list *list)
 {
     int exitcode, status = mpm_process_join(process, TRY_S);
 
@@ -84,14 +110,16 @@ static int judge(const struct trial *trial, mpm_process process, struct plugin_r
     }
     if (status || mpm_process_exitcode(process, &exitcode))
         return mpm_report_error();
-    if (read_reports(trial, report))
+    if (read_reports(trial, report, list))
         return EXIT_FAILURE;
     if (report->stage != PLUGIN_TRIED)
         return died(report, trial->path, exitcode);
+    if (list && list->has_no_memory)
+        return failure("out of memory");
     return report->error[0] ? failure("%s", report->error) : 0;
 }
 
-int plugin_try(const char *path, const char *name, struct plugin_report *report)
+static int try(const char *path, const char *name, struct plugin_report *report, struct task_list *list)
 {
     mpm_process_options options = {.name = "plugin", .place = MPM_ON_NODE(mpm_node_id())};
     struct trial trial = {0};
@@ -104,8 +132,28 @@ int plugin_try(const char *path, const char *name, struct plugin_report *report)
     if (mpm_queue_create(NULL, &trial.reports) ||
         mpm_process_start(examine, &trial, sizeof trial, &options, &process))
         return mpm_report_error();
-    exit_status = judge(&trial, process, report);
+    exit_status = judge(&trial, process, report, list);
     if ((mpm_process_close(process) || mpm_queue_destroy(trial.reports)) && !exit_status)
         return mpm_report_error();
     return exit_status;
+}
+
+int plugin_try(const char *path, const char *name, struct plugin_report *report)
+{
+    return try(path, name, report, NULL);
+}
+
+int plugin_try_all(const char *path, struct plugin_task **tasks, size_t *count)
+{
+    struct task_list list = {NULL, 0, false};
+    struct plugin_report report;
+    int exit_status = try(path, "", &report, &list);
+
+    if (exit_status) {
+        free(list.tasks);
+        return exit_status;
+    }
+    *tasks = list.tasks;
+    *count = list.count;
+    return 0;
 }

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "data/hdf5_call.h"
 #include "data/input_inside.h"
+#include "data/writer.h"
 
 /* The registered ones that people meet, and Debian's packages of them. */
 static const struct {
@@ -23,7 +24,11 @@ static const struct {
     {32024, "sz3", NULL},
     {32026, "blosc2", NULL},
     {H5Z_FILTER_DEFLATE, "gzip", NULL},
+    {H5Z_FILTER_SHUFFLE, "shuffle", NULL},
+    {H5Z_FILTER_FLETCHER32, "fletcher32", NULL},
     {H5Z_FILTER_SZIP, "szip", NULL},
+    {H5Z_FILTER_NBIT, "nbit", NULL},
+    {H5Z_FILTER_SCALEOFFSET, "scaleoffset", NULL},
 };
 
 /* A filter that the file calls optional may have been left out of every chunk: the first one that there is tells. */
@@ -93,4 +98,37 @@ int filters_check(const struct input *input)
     if (creation >= 0)
         hdf5.H5Pclose(creation);
     return status;
+}
+
+static void add_filter(struct writer *writer, hid_t creation, unsigned position)
+{
+    unsigned flags = 0, config, values[1] = {0};
+    size_t count = 1;
+    char name[64] = "";
+    H5Z_filter_t number = hdf5.H5Pget_filter2(creation, position, &flags, &count, values, sizeof name, name,
+                                              &config);
+    const char *said = *name ? name : "unknown";
+
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (known[i].number == number)
+            said = known[i].name;
+    }
+    writer_add(writer, "%s%s", position ? ", " : "", number < 0 ? "damaged" : said);
+    if (number == H5Z_FILTER_DEFLATE && count > 0)
+        writer_add(writer, " %u", values[0]);
+    else if (number >= H5Z_FILTER_RESERVED)
+        writer_add(writer, " (%d)", (int)number);
+}
+
+void filters_describe(hid_t dataset, char *text, size_t size)
+{
+    hid_t creation = hdf5.H5Dget_create_plist(dataset);
+    int count = creation < 0 ? 0 : hdf5.H5Pget_nfilters(creation);
+    struct writer writer;
+
+    writer_begin(&writer, text, size);
+    for (unsigned i = 0; count > 0 && i < (unsigned)count; i++)
+        add_filter(&writer, creation, i);
+    if (creation >= 0)
+        hdf5.H5Pclose(creation);
 }

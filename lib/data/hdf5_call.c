@@ -173,27 +173,6 @@ mpm_type hdf5_element_type(hid_t type)
     }
 }
 
-char *hdf5_type_text(hid_t type, char *text, size_t size)
-{
-    static const char *const words[H5T_NCLASSES] = {
-        [H5T_TIME] = "times",          [H5T_STRING] = "strings",
-        [H5T_BITFIELD] = "bit fields", [H5T_OPAQUE] = "opaque bytes",
-        [H5T_COMPOUND] = "compounds",  [H5T_REFERENCE] = "references",
-        [H5T_ENUM] = "enumerations",   [H5T_VLEN] = "variable lengths",
-        [H5T_ARRAY] = "arrays",        [H5T_INTEGER] = "-bit integers",
-        [H5T_FLOAT] = "-bit floats",
-    };
-    H5T_class_t class = hdf5.H5Tget_class(type);
-
-    if (class == H5T_INTEGER || class == H5T_FLOAT)
-        snprintf(text, size, "%zu%s", 8 * hdf5.H5Tget_size(type), words[class]);
-    else if (class > H5T_NO_CLASS && class < H5T_NCLASSES)
-        snprintf(text, size, "%s", words[class]);
-    else
-        snprintf(text, size, "values of an unknown type");
-    return text;
-}
-
 const char *mpm_hdf5_version(void)
 {
     static _Thread_local char text[32];

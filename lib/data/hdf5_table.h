@@ -19,23 +19,28 @@
 #if H5_VERSION_GE(1, 12, 0)
 #define HDF5_GET_LINK_INFO H5Lget_info2
 typedef H5L_info2_t hdf5_link_info;
-#define HDF5_LINK_INFO(ENTRY) ENTRY(H5Lget_info2)
+#define HDF5_ITERATE_LINKS     H5Literate2
+#define HDF5_LINK_INFO(ENTRY)  ENTRY(H5Lget_info2) ENTRY(H5Literate2)
+#define HDF5_LINK_TARGET(info) ((info)->u.token)
 #else
-#define HDF5_GET_LINK_INFO    H5Lget_info
+#define HDF5_GET_LINK_INFO     H5Lget_info
 typedef H5L_info_t hdf5_link_info;
-#define HDF5_LINK_INFO(ENTRY) ENTRY(H5Lget_info)
+#define HDF5_ITERATE_LINKS     H5Literate
+#define HDF5_LINK_INFO(ENTRY)  ENTRY(H5Lget_info) ENTRY(H5Literate)
+#define HDF5_LINK_TARGET(info) ((info)->u.address)
 #endif
 
 #define HDF5_SYMBOLS(ENTRY)                 \
     ENTRY(H5open)                           \
     ENTRY(H5get_libversion)                 \
     ENTRY(H5Acreate2)                       \
+    ENTRY(H5Aexists)                        \
     ENTRY(H5Aget_space)                     \
     ENTRY(H5Aget_type)                      \
+    ENTRY(H5Aopen)                          \
     ENTRY(H5Aopen_by_name)                  \
     ENTRY(H5Aread)                          \
     ENTRY(H5Awrite)                         \
-    ENTRY(H5dont_atexit)                    \
     ENTRY(H5Dclose)                         \
     ENTRY(H5Dcreate2)                       \
     ENTRY(H5Dget_chunk_info)                \
@@ -44,8 +49,10 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5Dget_offset)                    \
     ENTRY(H5Dget_space)                     \
     ENTRY(H5Dget_type)                      \
+    ENTRY(H5dont_atexit)                    \
     ENTRY(H5Dopen2)                         \
     ENTRY(H5Dread)                          \
+    ENTRY(H5Dvlen_reclaim)                  \
     ENTRY(H5Dwrite)                         \
     ENTRY(H5Eget_auto2)                     \
     ENTRY(H5Eset_auto2)                     \
@@ -56,10 +63,12 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5Fget_name)                      \
     ENTRY(H5Fis_hdf5)                       \
     ENTRY(H5Fopen)                          \
+    ENTRY(H5free_memory)                    \
     ENTRY(H5Gclose)                         \
     ENTRY(H5Gget_info)                      \
     ENTRY(H5Gopen2)                         \
     ENTRY(H5Idec_ref)                       \
+    ENTRY(H5Iget_name)                      \
     ENTRY(H5Iget_type)                      \
     ENTRY(H5Lexists)                        \
     ENTRY(H5Lget_name_by_idx)               \
@@ -82,19 +91,30 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5Pset_fill_time)                 \
     ENTRY(H5Pset_layout)                    \
     ENTRY(H5Pset_obj_track_times)           \
+    ENTRY(H5Rdereference2)                  \
     ENTRY(H5Sclose)                         \
     ENTRY(H5Screate)                        \
     ENTRY(H5Screate_simple)                 \
     ENTRY(H5Sget_simple_extent_dims)        \
     ENTRY(H5Sget_simple_extent_ndims)       \
+    ENTRY(H5Sget_simple_extent_npoints)     \
     ENTRY(H5Sget_simple_extent_type)        \
     ENTRY(H5Sselect_hyperslab)              \
     ENTRY(H5Sset_extent_simple)             \
     ENTRY(H5Tclose)                         \
     ENTRY(H5Tcopy)                          \
+    ENTRY(H5Tequal)                         \
+    ENTRY(H5Tget_array_dims2)               \
+    ENTRY(H5Tget_array_ndims)               \
     ENTRY(H5Tget_class)                     \
+    ENTRY(H5Tget_member_name)               \
+    ENTRY(H5Tget_member_type)               \
+    ENTRY(H5Tget_nmembers)                  \
+    ENTRY(H5Tget_order)                     \
     ENTRY(H5Tget_sign)                      \
     ENTRY(H5Tget_size)                      \
+    ENTRY(H5Tget_super)                     \
+    ENTRY(H5Tget_tag)                       \
     ENTRY(H5Tis_variable_str)               \
     ENTRY(H5Tset_cset)                      \
     ENTRY(H5Tset_size)                      \
@@ -114,6 +134,7 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5T_NATIVE_UINT64_g)              \
     ENTRY(H5T_NATIVE_FLOAT_g)               \
     ENTRY(H5T_NATIVE_DOUBLE_g)              \
+    ENTRY(H5T_STD_REF_OBJ_g)                \
     HDF5_LINK_INFO(ENTRY)
 
 extern struct hdf5_table {

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "data/file_kind.h"
 #include "data/hdf5_call.h"
 #include "data/input_inside.h"
 #include "data/part.h"
@@ -115,7 +116,7 @@ static int open_file(struct input *input)
     bool locks = input->locking == INPUT_HOLDS_LOCK;
 
     if (hdf5.H5Fis_hdf5(input->file_name) <= 0)
-        return error_set(MPM_EIO, "%s is not an HDF5 file", input->file_name);
+        return file_kind_is_other(input->file_name);
     return open_with(input, locks) ? open_with(input, !locks) : 0;
 }
 
@@ -169,8 +170,7 @@ static int look_at_shape(struct input *input)
     return status;
 }
 
-/* The rank of a chunk and its extents, rows first; 0 if the data set is stored in another way. */
-static int chunk_extents(hid_t dataset, hsize_t extent[MAX_RANK])
+int input_chunk_extents(hid_t dataset, hsize_t extent[MAX_RANK])
 {
     int rank = 0;
     hid_t creation = hdf5.H5Dget_create_plist(dataset);
@@ -201,7 +201,7 @@ static void reopen_with_cache(struct input *input, size_t size, size_t slots)
 static void cache_one_band(struct input *input)
 {
     hsize_t extent[MAX_RANK];
-    int rank = chunk_extents(input->dataset, extent);
+    int rank = input_chunk_extents(input->dataset, extent);
     double chunks = 1, chunk_size = (double)mpm_type_size(input->row.type), size;
 
     input->chunk_rows = rank ? extent[0] : 1;
@@ -235,14 +235,21 @@ const char *input_path(const char *file_name, char path[PATH_MAX])
     return snprintf(path, PATH_MAX, "%s/%s", folder, file_name) < PATH_MAX ? path : file_name;
 }
 
-int input_open(const char *file_name, const char *dataset_name, enum input_locking locking,
-               struct input *input)
+int input_examine(struct input *input)
+{
+    int status = look_at_type(input);
+
+    if (!status)
+        status = look_at_shape(input);
+    return status ? status : filters_check(input);
+}
+
+int input_open_file(const char *file_name, enum input_locking locking, struct input *input)
 {
     struct hdf5_guard guard;
     int status;
 
-    *input = (struct input){
-        .file_name = file_name, .dataset_name = dataset_name, .file = -1, .dataset = -1, .locking = locking};
+    *input = (struct input){.file_name = file_name, .file = -1, .dataset = -1, .locking = locking};
     status = check_file(input);
     if (!status)
         status = hdf5_load();
@@ -250,14 +257,23 @@ int input_open(const char *file_name, const char *dataset_name, enum input_locki
         return status;
     hdf5_enter(&guard);
     status = open_file(input);
+    hdf5_leave(&guard);
+    return status;
+}
+
+int input_open(const char *file_name, const char *dataset_name, enum input_locking locking,
+               struct input *input)
+{
+    struct hdf5_guard guard;
+    int status = input_open_file(file_name, locking, input);
+
+    if (status)
+        return status;
+    input->dataset_name = dataset_name;
+    hdf5_enter(&guard);
+    status = input_find(input);
     if (!status)
-        status = input_find(input);
-    if (!status)
-        status = look_at_type(input);
-    if (!status)
-        status = look_at_shape(input);
-    if (!status)
-        status = filters_check(input);
+        status = input_examine(input);
     if (!status && input->locking != INPUT_HAS_NONE && !input->has_swmr_writer)
         input_take_stamp(input);
     if (!status)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the files that make up an input share. All of it is called between hdf5_enter() and
- * hdf5_leave(). For data/input*.c and data/filters.c. */
+ * hdf5_leave(). For data/input*.c, data/filters.c and data/look.c. */
 #ifndef DATA_INPUT_INSIDE_H
 #define DATA_INPUT_INSIDE_H
 
@@ -8,10 +8,19 @@
 
 #define MAX_RANK (MPM_MAX_DIMENSIONS + 1)
 
+/* Opens the file alone, as input_open() does: it takes no data set, and is closed by input_close(). To be called outside of
+ * hdf5_enter(). */
+int input_open_file(const char *file_name, enum input_locking locking, struct input *input);
+/* Whether a map can take the open data set, and what its rows are: MPM_ETYPE, MPM_ENOENT for a filter, MPM_EIO. */
+int input_examine(struct input *input);
+/* The rank of a chunk and its extents, rows first; 0 if the data set is stored in another way. */
+int input_chunk_extents(hid_t dataset, hsize_t extent[MAX_RANK]);
 /* Opens the data set in the open file, or says what stands in the way: MPM_ENOENT, MPM_ETYPE, MPM_EIO. */
 int input_find(struct input *input);
 /* Whether this HDF5 can undo what was done to the chunks. MPM_ENOENT with the filter, and how to come by it. */
 int filters_check(const struct input *input);
+/* What was done to the chunks, in its order: "shuffle, gzip 4". */
+void filters_describe(hid_t dataset, char *text, size_t size);
 /* Looks at what the other nodes are to have, too. */
 void input_take_stamp(struct input *input);
 

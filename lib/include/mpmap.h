@@ -16,6 +16,7 @@
 #include "mpmap/blobs.h"
 #include "mpmap/dataset.h"
 #include "mpmap/handle.h"
+#include "mpmap/look.h"
 #include "mpmap/pipe.h"
 #include "mpmap/plugin.h"
 #include "mpmap/pool.h"

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Text that is put together piece by piece in a place of a certain size; what does not fit is cut off, and ends with "…".
+ * For data/look*.c, data/filters.c and data/type_words.c. */
+#ifndef DATA_WRITER_H
+#define DATA_WRITER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "mpmap/api.h"
+
+struct writer {
+    char *text;
+    size_t size, length;
+    bool is_full;
+};
+
+/* An empty text in `text`, which has room for `size` bytes, 8 at least. */
+void writer_begin(struct writer *writer, char *text, size_t size);
+void writer_add(struct writer *writer, const char *format, ...) MPM_FORMAT(2, 3);
+
+#endif
