@@ -634,10 +634,11 @@ static void nonsense_is_refused(void)
     CU_ASSERT_EQUAL(mpm_pool_map(pool, NULL, &item, 1, 4, 8, NULL, &result), MPM_EINVAL);
     CU_ASSERT(error_has("the task is NULL"));
     CU_ASSERT_EQUAL(mpm_pool_map(pool, square, NULL, 1, 4, 8, NULL, &result), MPM_EINVAL);
-    CU_ASSERT(error_has("1 items of 4 bytes do not fit into memory at"));
+    CU_ASSERT(error_has("items is NULL, but there are to be 1 of 4 bytes each"));
     CU_ASSERT_EQUAL(mpm_pool_map(pool, square, &item, 1, 4, 8, NULL, NULL), MPM_EINVAL);
-    CU_ASSERT(error_has("1 results of 8 bytes do not fit into memory at"));
+    CU_ASSERT(error_has("results is NULL, but there are to be 1 of 8 bytes each"));
     CU_ASSERT_EQUAL(mpm_pool_map(pool, square, &item, SIZE_MAX, 4, 8, NULL, &result), MPM_EINVAL);
+    CU_ASSERT(error_has("18446744073709551615 items of 4 bytes each are more than any memory holds"));
     CU_ASSERT_EQUAL(mpm_pool_map(pool, square, &item, 1, (size_t)1 << 40, 8, NULL, &result), MPM_EINVAL);
     CU_ASSERT_EQUAL(
         mpm_pool_map(pool, square, &item, 1, 4, 8, &(mpm_map_options){.context_size = 3}, &result),

@@ -558,8 +558,8 @@ static void what_cannot_be_is_refused(void)
     for (size_t i = 0; i < 8; i++)
         refuse(pool, &wrong[i], &x, 1, words[i]);
     refuse(pool, NULL, &x, 1, "the reduction is NULL");
-    refuse(pool, &plain, NULL, 1, "do not fit into memory");
-    refuse(pool, &plain, &x, SIZE_MAX, "do not fit into memory");
+    refuse(pool, &plain, NULL, 1, "items is NULL");
+    refuse(pool, &plain, &x, SIZE_MAX, "more than any memory holds");
     CU_ASSERT_EQUAL(mpm_pool_reduce(pool, &plain, &x, 1, NULL), MPM_EINVAL);
     mpm_pool_close(pool);
 }

@@ -93,6 +93,18 @@ int error_set_errno(int status, const char *format, ...)
     return status;
 }
 
+int error_check_memory(const char *call, const char *what, const void *memory, uint64_t count, uint64_t size)
+{
+    if (!size || count > SIZE_MAX / size)
+        return size ? error_set(MPM_EINVAL, "%s: %llu %s of %llu bytes each are more than any memory holds",
+                                call, (unsigned long long)count, what, (unsigned long long)size)
+                    : MPM_OK;
+    if (count && !memory)
+        return error_set(MPM_EINVAL, "%s: %s is NULL, but there are to be %llu of %llu bytes each", call,
+                         what, (unsigned long long)count, (unsigned long long)size);
+    return MPM_OK;
+}
+
 void error_leave_report(void)
 {
     is_reported_elsewhere = true;

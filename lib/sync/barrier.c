@@ -284,10 +284,12 @@ static int make_action(const mpm_barrier_options *options, uint64_t *block)
     struct action *action;
     int status;
 
-    if (options->size > MPM_ACTION_MAX_SIZE || (options->size && !options->args))
-        return error_set(MPM_EINVAL,
-                         "mpm_barrier_create: args of %zu bytes at %p: at most %d bytes are allowed",
-                         options->size, options->args, MPM_ACTION_MAX_SIZE);
+    if (options->size > MPM_ACTION_MAX_SIZE)
+        return error_set(MPM_EINVAL, "mpm_barrier_create: args of %zu bytes: at most %d are allowed",
+                         options->size, MPM_ACTION_MAX_SIZE);
+    if (options->size && !options->args)
+        return error_set(MPM_EINVAL, "mpm_barrier_create: args is NULL, but its size is %zu bytes",
+                         options->size);
     if ((status = function_name((function_pointer *)options->action, &function)) ||
         (status = arena_alloc(context_arena(), sizeof *action + options->size, process_own_number(), block)))
         return status;

@@ -739,6 +739,8 @@ int mpm_queue_put(mpm_queue queue, const void *message, size_t size, double time
 {
     if ((message || !size) && put_at_once(&queue.handle, message, size))
         return MPM_OK;
+    if (size && !message)
+        return error_set(MPM_EINVAL, "mpm_queue_put: the message is NULL, but its size is %zu bytes", size);
     return mpm_queue_put_many(queue, message, size, 1, timeout_s, NULL);
 }
 
@@ -757,9 +759,8 @@ int mpm_queue_put_many(mpm_queue queue, const void *messages, size_t size, size_
 
     if (put)
         *put = 0;
-    if (size && count && (!messages || count > SIZE_MAX / size))
-        return error_set(MPM_EINVAL, "%zu messages of %zu bytes do not fit into memory at %p", count, size,
-                         messages);
+    if ((status = error_check_memory("mpm_queue_put_many", "messages", messages, count, size)))
+        return status;
     if (!count)
         status = look_at(&queue.handle, &look);
     else if (object_is_home(&queue.handle))
@@ -814,9 +815,8 @@ int mpm_queue_get_many(mpm_queue queue, size_t size, size_t count, double timeou
     struct look_out look;
     int status;
 
-    if (size && count && (!messages || count > SIZE_MAX / size))
-        return error_set(MPM_EINVAL, "%zu messages of %zu bytes do not fit into memory at %p", count, size,
-                         messages);
+    if ((status = error_check_memory("mpm_queue_get_many", "messages", messages, count, size)))
+        return status;
     if (!count)
         status = look_at(&queue.handle, &look);
     else if (object_is_home(&queue.handle))

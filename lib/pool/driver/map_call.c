@@ -45,16 +45,11 @@ int map_check_request(const char *call, const struct map_request *request)
         return error_set(MPM_EINVAL,
                          "%s: items of %llu and results of %llu bytes: each may have at most 1 GiB", call,
                          (unsigned long long)request->item_size, (unsigned long long)request->result_size);
-    if (request->count && request->item_size &&
-        (!request->items || request->count > SIZE_MAX / request->item_size))
-        return error_set(MPM_EINVAL, "%s: %llu items of %llu bytes do not fit into memory at %p", call,
-                         (unsigned long long)request->count, (unsigned long long)request->item_size,
-                         (const void *)request->items);
-    if (request->count && request->result_size && !request->take &&
-        (!request->results || request->count > SIZE_MAX / request->result_size))
-        return error_set(MPM_EINVAL, "%s: %llu results of %llu bytes do not fit into memory at %p", call,
-                         (unsigned long long)request->count, (unsigned long long)request->result_size,
-                         (void *)request->results);
+    if ((status = error_check_memory(call, "items", request->items, request->count, request->item_size)))
+        return status;
+    if (!request->take && (status = error_check_memory(call, "results", request->results, request->count,
+                                                       request->result_size)))
+        return status;
     if ((status = pool_check_drain(call, &request->drain)))
         return status;
     if (request->context_size && !request->context)

@@ -58,12 +58,9 @@ static int check_items(const struct reduce_source *source, const void *state)
         return error_set(MPM_EINVAL, "%s: there is no room for the state: it is NULL", source->call);
     if (!source->item_size)
         return error_set(MPM_EINVAL, "%s: item_size is 0", source->call);
-    if (source->task == reduce_run_in_memory && source->count &&
-        (!source->items || source->count > SIZE_MAX / source->item_size))
-        return error_set(MPM_EINVAL, "%s: %llu items of %llu bytes do not fit into memory at %p",
-                         source->call, (unsigned long long)source->count,
-                         (unsigned long long)source->item_size, source->items);
-    return MPM_OK;
+    if (source->task != reduce_run_in_memory)
+        return MPM_OK;
+    return error_check_memory(source->call, "items", source->items, source->count, source->item_size);
 }
 
 /* By the number of items alone. */
