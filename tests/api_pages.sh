@@ -10,20 +10,8 @@ source_folder=$(realpath "${2:-${MPMAP_SOURCE:?}}")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export LC_ALL=C.UTF-8
-passed=0 failed=0
-
-check()
-{
-    local what=$1
-    shift
-    if "$@" >"$work/said" 2>&1; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $what"
-        head -n 20 "$work/said" | sed 's/^/    /'
-    fi
-}
+said=$work/said
+. "$(dirname "${BASH_SOURCE[0]}")/support/check.sh"
 
 make_pages() { "$1/doc/make.sh" "$bin" "$1" "$2"; }
 
@@ -91,5 +79,4 @@ fi
 check "a function without a text is an error" with_fault queue.h 's|^MPM_END$|MPM_API int mpm_untold(void);\nMPM_END|'
 check "a parameter without a text is an error" with_fault queue.h '0,/ \* @param timeout_s/{/ \* @param timeout_s/d}'
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+report

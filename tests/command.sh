@@ -10,23 +10,9 @@ mpmap=$bin/mpmap
 [ -x "$mpmap" ] || { echo "there is no program '$mpmap'"; exit 1; }
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-passed=0 failed=0
+work=$folder
+. "$(dirname "${BASH_SOURCE[0]}")/support/check.sh"
 export TERM=xterm LC_ALL=C.UTF-8
-
-# check WHAT COMMAND…: counts whether the command succeeds.
-check()
-{
-    local what=$1
-    shift
-    if "$@"; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $what"
-        sed 's/^/    out: /' "$folder/out" | head -n 20
-        sed 's/^/    err: /' "$folder/err" | head -n 20
-    fi
-}
 
 # Runs a command, and keeps $status, $folder/out and $folder/err.
 run()
@@ -519,5 +505,4 @@ for ranks_per_node in 1 2; do
     check "a map by two ranks is right" rows_are out.h5 /r first_values
 done
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+report

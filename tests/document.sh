@@ -24,24 +24,11 @@ document=$(realpath "${3:-$source_folder/README.md}")
 build=$(dirname "$bin")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-passed=0 failed=0
+said=$work/said
+. "$(dirname "${BASH_SOURCE[0]}")/support/check.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/support/mpirun.sh"
 export LC_ALL=C.UTF-8
 unset PYTHONUNBUFFERED # with it lines of several processes are not whole
-
-# check WHAT COMMAND…: counts whether it succeeds.
-check()
-{
-    local what=$1
-    shift
-    if "$@" >"$work/said" 2>&1; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $what"
-        sed 's/^/    /' "$work/said"
-    fi
-}
 
 # Cuts the document into blocks/NNN, each with its line number and info string in blocks/NNN.info.
 cut_blocks()
@@ -257,5 +244,4 @@ if grep -q '^## Environment variables' "$document"; then
     check "variables are in the table" variables_are_in_the_table
 fi
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+report

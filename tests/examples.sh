@@ -10,10 +10,12 @@ sources=${2:-${MPMAP_SOURCE:?}}/apps/examples
 unset PYTHONUNBUFFERED # with it lines of several processes are not whole
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-passed=0 failed=0
+. "$(dirname "${BASH_SOURCE[0]}")/support/check.sh"
 
 is_exactly() { [ "$1" = "$wanted" ]; }
 is_sorted() { [ "$(sort <<<"$1")" = "$(sort <<<"$wanted")" ]; }
+
+show() { printf '%s\n' "status ${status-}; printed: ${out-}" "should: ${wanted-}"; }
 
 # prints ORDER COMMAND…: the command succeeds, and all that it prints is $wanted, in an order that is right.
 prints()
@@ -22,13 +24,8 @@ prints()
     shift
     out=$(timeout 60 "$@" 2>&1 </dev/null)
     status=$?
-    if [ "$status" -eq 0 ] && "$order" "$out"; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED with status $status: $*"
-        printf '    %s\n' "printed: $out" "should:  $wanted"
-    fi
+    [ "$status" -ne 0 ] || "$order" "$out" || status=1
+    count "$*" "$status"
 }
 
 # The Python of an example: the indented lines of its first comment.
@@ -194,8 +191,7 @@ fi
 # An example that is not named above is not tested.
 for file in "$sources"/*.c; do
     grep -q "$(basename "$file" .c)" "${BASH_SOURCE[0]}" ||
-        { echo "FAILED: nothing here runs $(basename "$file")"; failed=$((failed + 1)); }
+        count "something here runs $(basename "$file")" 1
 done
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+report

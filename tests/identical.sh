@@ -4,10 +4,11 @@
 bin=${1:-$MPMAP_BIN}
 plugins=${MPMAP_PLUGINS:-$(dirname "$bin")/plugins}
 rows=20000 columns=50
-passed=0 failed=0
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
+. "${2:-$MPMAP_SOURCE}/tests/support/check.sh"
+show() { cat ./*.out; }
 
 # Numbers whose sums depend on the order in which they are added.
 make_input()
@@ -35,13 +36,8 @@ map_to()
 
 compare() # NAME command before mpmap…
 {
-    if map_to "$@" && cmp -s solo.raw "$1.raw"; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $* gives other bytes than a run of one worker"
-        cat "$1.out"
-    fi
+    map_to "$@" && cmp -s solo.raw "$1.raw"
+    count "$*: the bytes of a run of one worker" $?
 }
 
 make_input && map_to solo env || { echo "FAILED: no result to compare with"; cat solo.out; exit 1; }
@@ -53,5 +49,4 @@ for chunk in '' 1 777; do
         compare "n$ranks-$chunk" env MPMAP_RANKS_PER_NODE=1 mpirun -n $ranks
     done
 done
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+report

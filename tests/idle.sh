@@ -5,7 +5,7 @@
 bin=${1:-$MPMAP_BIN}
 program=$(dirname "$bin")/tests/long_run
 seconds=10 limit_permille=5
-passed=0 failed=0
+. "${2:-$MPMAP_SOURCE}/tests/support/check.sh"
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT
 
@@ -44,15 +44,10 @@ for launch in "0 9" "4 9" "4 1" "4 2"; do
     read -rt "$seconds" <> <(:) || true
     after=$(cpu_ns "${pids[@]}")
     wait "$started"
-    count=$((ranks ? ranks : 1))
-    share=$(((after - before) / (seconds * 1000 * count)))
+    ranks_or_one=$((ranks ? ranks : 1))
+    share=$(((after - before) / (seconds * 1000 * ranks_or_one)))
     echo "$ranks ranks, at most $per_node a node: $share millionths of a CPU a rank"
-    if [ "${#pids[@]}" -ge $((3 * count)) ] && [ "$share" -lt $((limit_permille * 1000)) ]; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED: ${#pids[@]} processes used $((after - before)) ns"
-    fi
+    [ "${#pids[@]}" -ge $((3 * ranks_or_one)) ] && [ "$share" -lt $((limit_permille * 1000)) ]
+    count "$ranks ranks: ${#pids[@]} processes used $((after - before)) ns" $?
 done
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+report

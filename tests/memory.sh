@@ -11,21 +11,9 @@ work=$(mktemp -d)
 group=
 trap 'cd /; rm -rf "$work"; leave_group' EXIT
 cd "$work" || exit 1
-passed=0 failed=0
+. "$(dirname "${BASH_SOURCE[0]}")/support/check.sh"
+show() { tail -n 20 said; }
 export MPMAP_ARENA=16M
-
-check()
-{
-    local what=$1
-    shift
-    if "$@"; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $what"
-        sed 's/^/    said: /' said | head -n 20
-    fi
-}
 
 # Whoever was in it has ended, but the kernel may be busy with that.
 leave_group()
@@ -144,5 +132,4 @@ else
     echo "skipped, because no control group with a memory limit can be made: rows that fit one at a time"
 fi
 
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+report

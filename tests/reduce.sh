@@ -15,20 +15,7 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
-passed=0 failed=0
-
-# check WHAT COMMAND…: counts whether it succeeds.
-check()
-{
-    local what=$1
-    shift
-    if "$@"; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $what: $(cat out err 2>/dev/null)"
-    fi
-}
+. "$(dirname "${BASH_SOURCE[0]}")/support/check.sh"
 
 # reduce COMMAND… -- ARGUMENT…: mpmap reduce behind the command; sets $status.
 reduce()
@@ -159,5 +146,4 @@ check "a result must be in the state" fails_with 1 "a result of f64[9] has 72 by
 reduce -- ./sum.so:sum
 check "two words are needed" fails_with 2 "1 of 2 or 3 arguments are given"
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+report

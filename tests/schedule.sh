@@ -9,7 +9,8 @@ bin=${1:-${MPMAP_BIN:?}}
 mpmap=$bin/mpmap
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-passed=0 failed=0
+work=$folder
+. "$(dirname "${BASH_SOURCE[0]}")/support/check.sh"
 
 # promises WHAT EXPRESSION ARGUMENT…: the expression of Python holds for what `mpmap bench ARGUMENT… --json`
 # prints: `f` is the figures by their names.
@@ -17,17 +18,12 @@ promises()
 {
     local what=$1 expression=$2
     shift 2
-    if timeout 200 "$mpmap" bench "$@" --json >"$folder/out" 2>"$folder/err" </dev/null &&
+    timeout 200 "$mpmap" bench "$@" --json >"$folder/out" 2>"$folder/err" </dev/null &&
         python3 -c "
 import json, sys
 f = {figure['name']: figure for figure in json.load(open('$folder/out'))}
-sys.exit(not ($expression))"; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $what: mpmap bench $*: $expression"
-        head -n 30 "$folder/out" "$folder/err"
-    fi
+sys.exit(not ($expression))"
+    count "$what: mpmap bench $*: $expression" $?
 }
 
 beside() { echo "len([n for n in f if n.endswith('$1')]) == $3 and all(f[n]['ratio'] <= $2 for n in f if n.endswith('$1'))"; }
@@ -69,5 +65,4 @@ promises "metg measures" "len(f) == 4 and $all_positive" metg --seconds 0.002
 . "$(dirname "${BASH_SOURCE[0]}")/support/mpirun.sh"
 promises "wire measures, in ranks that had started MPI" "len(f) == 2 and $all_positive" wire --seconds 0.01
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+report

@@ -1,31 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# What the scripts that start runs have in common: counting checks, and looking at processes from outside.
-# Each of them sources this, sets `work` to a folder of its own, and ends with `report`.
-passed=0 failed=0
-
-check() # what command…: counts whether the command succeeds
-{
-    local what=$1
-    shift
-    if "$@"; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $what"
-        tail -n 20 "$work/out" "$work/err" 2>/dev/null | cut -c1-300 | sed 's/^/    /'
-    fi
-}
-
-skip() # what why
-{
-    echo "skipped: $1: $2"
-}
-
-report()
-{
-    echo "$passed passed, $failed failed"
-    [ "$failed" = 0 ]
-}
+# Looking at processes from outside. A script that starts runs sources this; what a run has printed is in out and err of the
+# folder `work`.
+. "$(dirname "${BASH_SOURCE[0]}")/check.sh"
 
 # All processes below one, itself included.
 tree()
