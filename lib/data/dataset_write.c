@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "data/hdf5_call.h"
+#include "data/part.h"
 
 static void release(hid_t id)
 {
@@ -69,7 +70,7 @@ static int flush_part(const char *part)
 {
     int fd = open(part, O_RDONLY | O_CLOEXEC), status = MPM_OK;
 
-    if (fd < 0 || fsync(fd))
+    if (fd < 0 || !part_flush(fd))
         status = error_set_errno(MPM_EIO, "cannot write %s", part);
     if (fd >= 0)
         close(fd);

@@ -91,12 +91,29 @@ static herr_t take_message(unsigned depth, const H5E_error2_t *entry, void *argu
     return 1;
 }
 
+/* What a failed call of the system comes with is for HDF5's own people, and two lines long. What the system said is in it:
+ * "file write failed: time = …, errno = 28, error message = 'No space left on device', buf = …". */
+static void shorten(char *reason)
+{
+    static const char before[] = "error message = '";
+    char *details = strstr(reason, ": time = "), *message = strstr(reason, before);
+    size_t length = message ? strcspn(message + sizeof before - 1, "'") : 0;
+
+    if (details && length && details < message) {
+        memmove(details + 2, message + sizeof before - 1, length);
+        details[2 + length] = '\0';
+    }
+    for (char *at = reason; *at; at++)
+        *at = *at == '\n' ? ' ' : *at;
+}
+
 int hdf5_error_set(int status, const char *format, ...)
 {
     char reason[512] = "HDF5 reported no reason", sentence[512];
     va_list arguments;
 
     hdf5.H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, take_message, &(struct text){reason, sizeof reason});
+    shorten(reason);
     va_start(arguments, format);
     vsnprintf(sentence, sizeof sentence, format, arguments);
     va_end(arguments);

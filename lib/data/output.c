@@ -374,16 +374,9 @@ static int complete(const struct output *output, struct mark_count *count)
 {
     int status = count_marks(output, true, count);
 
-    if (!status && fsync(output->fd))
+    if (!status && !part_flush(output->fd))
         status = error_set_errno(MPM_EIO, "cannot write %s", output->part);
     return status;
-}
-
-/* What the finished file needs no more. It is read as well with it, so it is no error if it stays. */
-static void cut_off_record(const struct output *output)
-{
-    while (ftruncate(output->fd, (off_t)output->record.sums_at) && errno == EINTR)
-        ;
 }
 
 /* Of a map that has gone well as far as it was run. */
@@ -417,7 +410,7 @@ static int finish(struct output *output, int map_status, const char *why)
     }
     if ((status = rename_part(output)))
         return output_keep(output, status);
-    cut_off_record(output);
+    part_resize(output->fd, output->record.sums_at); /* it is read as well with what is behind that */
     flush_folder(output);
     close_part(output, false);
     return map_status ? error_set(map_status, "%s", why) : tell_of_failed(output, &count);

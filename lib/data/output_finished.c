@@ -164,7 +164,7 @@ static void cut_off_record(const char *path)
     int fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 
     bool stays = fd >= 0 && part_read_record(fd, &record, why, sizeof why) && !part_is_locked(fd) &&
-                 ftruncate(fd, (off_t)record.sums_at);
+                 !part_resize(fd, record.sums_at);
 
     (void)stays; /* which does no harm */
     if (fd >= 0)

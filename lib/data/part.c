@@ -105,7 +105,7 @@ int part_make(const char *path, const struct stat *old, int *fd)
     if (status)
         return status;
     status = lock_part(path, *fd);
-    if (!status && ftruncate(*fd, 0))
+    if (!status && !part_resize(*fd, 0))
         status = error_set_errno(MPM_EIO, "cannot write %s", path);
     if (!status && old)
         status = take_mode(path, *fd, old);
@@ -149,9 +149,29 @@ int part_renew_token(int fd, const char *path, uint64_t at, struct part_token *t
 {
     int status = part_make_token(path, token);
 
-    if (!status && (!write_at(fd, token, sizeof *token, at) || (mpm_node_count() > 1 && fdatasync(fd))))
+    if (!status && (!write_at(fd, token, sizeof *token, at) || (mpm_node_count() > 1 && !part_flush(fd))))
         status = error_set_errno(MPM_EIO, "cannot write %s", path);
     return status;
+}
+
+bool part_flush(int fd)
+{
+    int failed;
+
+    do
+        failed = fsync(fd);
+    while (failed && errno == EINTR);
+    return !failed;
+}
+
+bool part_resize(int fd, uint64_t size)
+{
+    int failed;
+
+    do
+        failed = ftruncate(fd, (off_t)size);
+    while (failed && errno == EINTR);
+    return !failed;
 }
 
 bool part_is_locked(int fd)

@@ -48,6 +48,10 @@ void part_remove(int fd, const char *path);
 
 /* Writes all bytes at an offset; blocks a little where the file system fails for a moment. False and errno if it can't. */
 bool write_at(int fd, const void *bytes, size_t size, uint64_t offset);
+/* Has all that is written on the disk, or the server; makes it so long. Whatever interrupts them. False and errno if they
+ * can't. */
+bool part_flush(int fd);
+bool part_resize(int fd, uint64_t size);
 /* Reads `size` bytes from there, or less at the end of the file: how many; -1 and errno if it can't. */
 ssize_t read_at(int fd, void *bytes, size_t size, uint64_t offset);
 

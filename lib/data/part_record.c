@@ -86,7 +86,7 @@ int part_write_record(int fd, const char *path, struct part_record *record)
     if (!sum_layout(fd, record, &record->layout_sum))
         return error_set_errno(MPM_EIO, "cannot read %s", path);
     record->sum = sum_of_record(record);
-    if (!write_at(fd, record, sizeof *record, record->record_at) || fdatasync(fd))
+    if (!write_at(fd, record, sizeof *record, record->record_at) || !part_flush(fd))
         return error_set_errno(MPM_EIO, "cannot write %s", path);
     return 0;
 }

@@ -308,7 +308,7 @@ int rows_run(mpm_call *call, uint64_t first, size_t count)
         first += block;
         count -= block;
     }
-    if (!status && worker.flush && fdatasync(worker.part))
+    if (!status && worker.flush && !part_flush(worker.part))
         status = error_set_errno(MPM_EIO, "cannot write %s", job_text(job, job->part));
     batch_show_context(call, job);
     if (status)
