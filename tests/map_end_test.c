@@ -26,7 +26,7 @@ static struct {
     _Atomic bool is_over;    /* the map has returned */
 } * shared;
 
-static char folder[64], input_file[80], output_file[80], part[80];
+static char folder[64], input_file[80], output_file[80], part[96];
 static mpm_pool *pool;
 
 static void forget(void)
