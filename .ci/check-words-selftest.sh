@@ -44,4 +44,7 @@ finds "a word that is not used" 'explains "zeppelin"'
 make_tree
 sed -i 's/^## The words/## Words/' "$scratch/tree/ARCHITECTURE.md"
 finds "no table" 'no table of words'
+make_tree
+sed -i '/Pairs with object_commit/d' "$scratch/tree/lib/object/object.h"
+finds "a partner that is not named" 'it is not said what this pairs with'
 exit $failed

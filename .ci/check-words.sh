@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # Checks the words of the tree given as an argument (this one by default): each word of ARCHITECTURE.md's table is used
-# in lib/, and none that was given up for a better one is, neither in a name nor in a comment of lib/.
+# in lib/, and none that was given up for a better one is, neither in a name nor in a comment of lib/. And each acquire and
+# each release of lib/ has a comment, on its line or in the five above, that says what it pairs with.
 set -u
 
 cd "${1:-$(dirname "$0")/..}" || exit 1
@@ -70,6 +71,18 @@ check_table()
     done < <(table_words)
 }
 
+check_partners()
+{
+    local found
+    found=$(find lib -name '*.[ch]' -print0 | xargs -0 awk '
+        FNR == 1 { last = -9 }
+        /[Pp]airs? with/ { last = FNR }
+        /memory_order_(acquire|release|acq_rel)/ && FNR - last > 5 { print FILENAME ":" FNR ":" $0 }')
+    [ -z "$found" ] || complain "$found
+it is not said what this pairs with: \"Pairs with …\""
+}
+
 check_given_up
 check_table
+check_partners
 exit $failed

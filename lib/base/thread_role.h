@@ -22,7 +22,8 @@ enum thread_role {
     THREAD_COURIER = 2, /* of a leader: from courier_main() on */
     THREAD_FORKSERVER =
         4, /* a fork server's, from forkserver_main() on; of a rank that stands in for it: meanwhile */
-    THREAD_WORKER = 8, /* a pool's worker's, from worker_main() on; a task's own threads are the program's */
+    THREAD_WORKER = 8,  /* a pool's worker's, from worker_main() on; a task's own threads are the program's */
+    THREAD_DRIVER = 16, /* it drives the asynchronous maps of a process, from driver_main() on */
 };
 
 void thread_become(enum thread_role role);

@@ -62,6 +62,7 @@ void forkserver_set_own_number(uint32_t number)
 struct process_record *process_at(struct arena *arena, uint32_t process)
 {
     struct forkserver_area *area = forkserver_area_of(arena);
+    /* Pairs with the exchange by which a segment is added. */
     uint64_t segment = atomic_load_explicit(&area->segment[process / SEGMENT_RECORDS], memory_order_acquire);
     struct process_record *records = arena_at(arena, segment);
 

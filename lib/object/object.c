@@ -61,6 +61,7 @@ int object_table_create(struct arena *arena)
 
 static struct object *record_at(struct arena *arena, uint64_t place)
 {
+    /* Pairs with the exchange by which a segment is added. */
     uint64_t segment = atomic_load_explicit(&table_of(arena)->segment[place / SEGMENT_RECORDS],
                                             memory_order_acquire);
 
@@ -178,6 +179,7 @@ mpm_handle object_commit(struct object *object, enum object_kind kind)
     mpm_handle handle = object_next_handle(object, kind);
 
     object->generation = handle.generation;
+    /* Pairs with object_is() and object_kind_in(). */
     atomic_store_explicit(&object->identity, object_identity(&handle), memory_order_release);
     return handle;
 }
@@ -194,6 +196,7 @@ static void lower_hint(struct object_table *table, uint32_t place)
 
 void object_cancel(struct object *object)
 {
+    /* Pairs with the exchange by which the next one reserves the record. */
     atomic_store_explicit(&object->identity, IDENTITY_FREE, memory_order_release);
     lower_hint(table_of(context_arena()), object->place);
 }

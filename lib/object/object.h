@@ -139,6 +139,7 @@ static inline uint64_t object_identity(const mpm_handle *handle)
 /* The kind of the object that stands in an object record now; another number if there is none. */
 static inline enum object_kind object_kind_in(const struct object *object)
 {
+    /* Pairs with object_commit(). */
     uint64_t identity = atomic_load_explicit(&object->identity, memory_order_acquire);
     mpm_handle handle;
 
@@ -155,6 +156,7 @@ static inline bool object_is_same(const mpm_handle *one, const mpm_handle *other
 /* Whether the object is still there. */
 static inline bool object_is(const struct object *object, const mpm_handle *handle)
 {
+    /* Pairs with object_commit(). */
     return atomic_load_explicit(&object->identity, memory_order_acquire) == object_identity(handle);
 }
 

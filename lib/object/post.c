@@ -94,6 +94,7 @@ int post_table_create(struct arena *arena)
 
 static struct peer *peer_of(struct arena *arena, unsigned node)
 {
+    /* Pairs with make_peer(). */
     uint64_t offset = atomic_load_explicit(&table_of(arena)->peer[node], memory_order_acquire);
 
     return offset ? arena_at(arena, offset) : NULL;
@@ -325,6 +326,7 @@ static struct peer *make_peer(unsigned node)
     peer = arena_at(arena, offset);
     memset(peer, 0, offsetof(struct peer, send_buffer));
     send_buffer_create(&peer->send_buffer);
+    /* Pairs with peer_of(). */
     atomic_store_explicit(&table_of(arena)->peer[node], offset, memory_order_release);
     return peer;
 }

@@ -91,6 +91,7 @@ static uint64_t load_word(const struct block *block)
 static void commit_word(struct block *block, uint64_t word)
 {
     KILL_POINT();
+    /* Pairs with the acquire of whoever gets the lock next, also if this process dies here. */
     atomic_store_explicit(&block->word, word, memory_order_release);
     KILL_POINT();
 }
@@ -310,6 +311,7 @@ static int append(struct arena *arena, uint64_t units, uint64_t word)
         return MPM_ENOMEM;
     block->left_units = arena->last ? WORD_UNITS(load_word(block_at(arena, arena->last))) : 0;
     commit_word(block, word);
+    /* Pairs with the acquire of whoever gets the lock next, also if this process dies here. */
     atomic_store_explicit(&arena->top, top + units * UNIT, memory_order_release);
     KILL_POINT();
     arena->last = top;
@@ -553,12 +555,14 @@ int arena_make_root(struct arena *arena, enum arena_root root, size_t size)
     if ((status = arena_alloc(arena, size, ARENA_NO_OWNER, &offset)))
         return status;
     memset(arena_at(arena, offset), 0, size);
+    /* Pairs with arena_root(). */
     atomic_store_explicit(&arena->root[root], offset, memory_order_release);
     return MPM_OK;
 }
 
 void *arena_root(const struct arena *arena, enum arena_root root)
 {
+    /* Pairs with arena_make_root(). */
     return arena_at(arena, atomic_load_explicit(&arena->root[root], memory_order_acquire));
 }
 

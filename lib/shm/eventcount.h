@@ -32,6 +32,7 @@ static inline void spin_pause(void)
 /* What the word is now: look at it before looking at what is waited for. */
 static inline uint32_t eventcount_prepare(struct eventcount *word)
 {
+    /* Pairs with the increments of the notifiers, which are fences. */
     return atomic_load_explicit(&word->value, memory_order_acquire);
 }
 
@@ -48,6 +49,7 @@ bool eventcount_notify_one(struct eventcount *word);
 /* Moves the word on by a signal handler's hands, with nobody to wake but the interrupted process itself. */
 static inline void eventcount_notify_from_handler(struct eventcount *word)
 {
+    /* Pairs with eventcount_prepare(). */
     atomic_fetch_add_explicit(&word->value, 1, memory_order_release);
 }
 

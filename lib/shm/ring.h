@@ -79,11 +79,13 @@ void ring_free(struct ring *ring, struct arena *arena);
 /* Messages so far: they only grow, but for those that are given back. Anybody. */
 static inline uint64_t ring_put_count(const struct ring *ring)
 {
+    /* Pairs with ring_commit() of the putters. */
     return atomic_load_explicit(&ring->put.committed, memory_order_acquire) >> 1;
 }
 
 static inline uint64_t ring_got_count(const struct ring *ring)
 {
+    /* Pairs with ring_commit() of the getters. */
     return atomic_load_explicit(&ring->got.committed, memory_order_acquire) >> 1;
 }
 

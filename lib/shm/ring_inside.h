@@ -49,6 +49,7 @@ static inline void ring_commit(struct ring_side *side, struct ring_place place, 
 
     side->place[other] = place;
     KILL_POINT();
+    /* Pairs with ring_put_count() and ring_got_count(). */
     atomic_store_explicit(&side->committed, ((word >> 1) + messages) << 1 | other, memory_order_release);
     KILL_POINT();
 }

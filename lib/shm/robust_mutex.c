@@ -60,6 +60,7 @@ bool robust_mutex_lock_slowly(struct robust_mutex *mutex, uint64_t own)
 
         if (holder && looks >= SPINS)
             is_dead = thread_token_is_over(holder & ~ROBUST_MUTEX_DAMAGED);
+        /* Pairs with robust_mutex_unlock(). What a dead holder has written is seen by thread_token_is_over(). */
         if ((!holder || is_dead) && atomic_compare_exchange_strong_explicit(
                                         &mutex->holder, &holder, is_dead ? own | ROBUST_MUTEX_DAMAGED : own,
                                         memory_order_acquire, memory_order_relaxed))
@@ -74,5 +75,6 @@ bool robust_mutex_lock_slowly(struct robust_mutex *mutex, uint64_t own)
 
 void robust_mutex_repaired(struct robust_mutex *mutex)
 {
+    /* Pairs with the acquires of those who get the lock. */
     atomic_store_explicit(&mutex->holder, thread_token_own(), memory_order_release);
 }

@@ -32,6 +32,7 @@ static inline bool robust_mutex_lock_at_once(struct robust_mutex *mutex)
 {
     uint64_t nobody = 0, own = own_thread_token;
 
+    /* Pairs with robust_mutex_unlock(). */
     return __builtin_expect(own && atomic_compare_exchange_strong_explicit(&mutex->holder, &nobody, own,
                                                                            memory_order_acquire,
                                                                            memory_order_relaxed),
@@ -50,6 +51,7 @@ void robust_mutex_repaired(struct robust_mutex *mutex);
 static inline void robust_mutex_unlock(struct robust_mutex *mutex)
 {
     assert(!(atomic_load_explicit(&mutex->holder, memory_order_relaxed) & ROBUST_MUTEX_DAMAGED));
+    /* Pairs with the acquires of those who get the lock next. */
     atomic_store_explicit(&mutex->holder, 0, memory_order_release);
 }
 

@@ -51,6 +51,7 @@ bool send_buffer_put(struct send_buffer *send_buffer, const void *head, size_t h
     char *to;
 
     assert(head_size + size <= SEND_BUFFER_RECORD_LIMIT);
+    /* Pairs with the increment of `done` by whoever has read the records there. */
     if (at + skipped + cost - atomic_load_explicit(&send_buffer->done, memory_order_acquire) >
         SEND_BUFFER_SIZE)
         return false;
@@ -65,6 +66,7 @@ bool send_buffer_put(struct send_buffer *send_buffer, const void *head, size_t h
     if (size)
         memcpy(to + head_size, bytes, size);
     KILL_POINT();
+    /* Pairs with send_buffer_posted(). */
     atomic_store_explicit(&send_buffer->posted, at + cost, memory_order_release);
     KILL_POINT();
     return true;

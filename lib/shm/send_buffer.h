@@ -78,6 +78,7 @@ bool send_buffer_wait_for_room(struct send_buffer *send_buffer, uint64_t deadlin
 /* What was posted so far. */
 static inline uint64_t send_buffer_posted(const struct send_buffer *send_buffer)
 {
+    /* Pairs with the last store of send_buffer_put(). */
     return atomic_load_explicit(&send_buffer->posted, memory_order_acquire);
 }
 

@@ -75,6 +75,7 @@ static unsigned segments_of(struct thread_token_table *table)
 {
     unsigned count = 0;
 
+    /* Pairs with thread_token_add_segment(). */
     while (count < THREAD_TOKEN_MAX_SEGMENTS &&
            atomic_load_explicit(&table->segment[count], memory_order_acquire))
         count++;
@@ -97,6 +98,7 @@ size_t thread_token_next_segment_size(struct thread_token_table *table)
 
 void thread_token_add_segment(struct thread_token_table *table, void *zeroed)
 {
+    /* Pairs with segments_of(). */
     atomic_store_explicit(&table->segment[segments_of(table)], (uint64_t)((char *)zeroed - (char *)table),
                           memory_order_release);
     KILL_POINT();
@@ -161,6 +163,7 @@ static void make(struct place *place)
 
 static bool is_made(struct place *place)
 {
+    /* Pairs with PLACE_MADE below. */
     uint32_t state = atomic_load_explicit(&place->state, memory_order_acquire);
 
     if (state != PLACE_NEW || !atomic_compare_exchange_strong(&place->state, &state, PLACE_MAKING))
@@ -168,6 +171,7 @@ static bool is_made(struct place *place)
     KILL_POINT();
     make(place);
     KILL_POINT();
+    /* Pairs with the acquire above. */
     atomic_store_explicit(&place->state, PLACE_MADE, memory_order_release);
     KILL_POINT();
     return true;
@@ -277,6 +281,7 @@ bool thread_token_is_over(uint64_t thread_token)
     if (thread_token == LASTING)
         return false;
     place = place_at(table_in_use, THREAD_TOKEN_PLACE(thread_token));
+    /* Pairs with the increment when a thread is over: what the dead have written is seen. */
     if (atomic_load_explicit(&place->generation, memory_order_acquire) !=
         THREAD_TOKEN_GENERATION(thread_token))
         return true;

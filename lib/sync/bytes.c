@@ -77,6 +77,7 @@ static void finish_set(struct bytes *bytes)
     KILL_POINT();
     copy(to + half, from + half, bytes->size - half);
     KILL_POINT();
+    /* Pairs with the acquire of whoever gets the lock next, also if this process dies here. */
     atomic_store_explicit(&bytes->is_new, 0, memory_order_release);
     KILL_POINT();
 }
@@ -84,6 +85,7 @@ static void finish_set(struct bytes *bytes)
 static void commit_set(struct bytes *bytes)
 {
     KILL_POINT();
+    /* Pairs with the acquire of whoever gets the lock next, also if this process dies here. */
     atomic_store_explicit(&bytes->is_new, 1, memory_order_release);
     KILL_POINT();
     finish_set(bytes);

@@ -185,6 +185,7 @@ static inline __attribute__((always_inline)) int get_and_unlock(struct object *o
     struct queue *queue = queue_of(object);
     bool is_closed, is_bounded, turn_ends = false;
     enum ring_result result;
+    /* Pairs with the store of try_close(): what was put before it is seen. */
 
     is_closed = atomic_load_explicit(&queue->closed, memory_order_acquire);
     is_bounded = queue->ring.maxsize;
@@ -209,6 +210,7 @@ static inline __attribute__((always_inline)) int get_and_unlock(struct object *o
 static int leave_message(struct object *object)
 {
     const struct queue *queue = queue_of(object);
+    /* Pairs with the store of try_close(): what was put before it is seen. */
     bool is_closed = atomic_load_explicit(&queue->closed, memory_order_acquire);
     bool is_empty = ring_is_empty(&queue->ring);
 
@@ -238,6 +240,7 @@ static int try_get(struct object *object, const mpm_handle *handle, struct invoc
 /* `done` first: it is never more than what was put, so they were equal when it was read if they are now. */
 static bool is_all_done(const struct queue *queue)
 {
+    /* Pairs with the store of try_task_done(). */
     uint64_t done = atomic_load_explicit(&queue->done, memory_order_acquire);
 
     return done == ring_put_count(&queue->ring);
@@ -264,6 +267,7 @@ static int try_task_done(struct object *object, const mpm_handle *handle, struct
         return status;
     done = atomic_load_explicit(&queue->done, memory_order_relaxed);
     if (done < (got = ring_got_count(&queue->ring)))
+        /* Pairs with is_all_done(). */
         atomic_store_explicit(&queue->done, done + 1, memory_order_release);
     else
         status = error_set(
@@ -289,6 +293,7 @@ static int try_close(struct object *object, const mpm_handle *handle, struct inv
         robust_mutex_unlock(&object->second_mutex);
         return CALL_MUST_WAIT;
     }
+    /* Pairs with the loads of the getters. */
     atomic_store_explicit(&queue_of(object)->closed, 1, memory_order_release);
     robust_mutex_unlock(&object->second_mutex);
     object_fence_after_unlock();

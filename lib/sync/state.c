@@ -101,6 +101,7 @@ void state_create(struct object *object, const struct state *initial)
 uint64_t state_commit(const struct object *object)
 {
     const struct body *body = (const struct body *)object->body;
+    /* Pairs with commit_draft(). */
 
     return atomic_load_explicit(&body->commit, memory_order_acquire);
 }
@@ -192,6 +193,7 @@ static void commit_draft(struct body *body)
     uint64_t has_value = body->copy[which].state.value ? STATE_HAS_VALUE : 0;
 
     KILL_POINT();
+    /* Pairs with state_commit(). */
     atomic_store_explicit(&body->commit, (commit / ONE_COMMIT + 1) * ONE_COMMIT + has_value + which,
                           memory_order_release);
     KILL_POINT();

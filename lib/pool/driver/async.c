@@ -6,6 +6,7 @@
  * whatever else runs, and ends at its first step. */
 #include "pool/driver/async.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/thread_role.h"
 #include "node/context.h"
 #include "pool/driver/pool_state.h"
 
@@ -108,6 +110,7 @@ static struct async_map *take(void)
 {
     struct async_map *map = NULL;
 
+    assert(thread_is(THREAD_DRIVER));
     pthread_mutex_lock(&state.mutex);
     for (struct async_lane **at = &state.lanes, *lane; !map && (lane = *at);) {
         map = take_first(lane);
@@ -177,6 +180,7 @@ static bool step_all(uint64_t *next_ns)
 {
     bool worked = false;
 
+    assert(thread_is(THREAD_DRIVER));
     *next_ns = CLOCK_FOREVER;
     running_end = &running;
     for (struct async_map *map = running, *next; map; map = next) {
@@ -214,6 +218,7 @@ static void drive(void)
 static void *driver_main(void *unused)
 {
     (void)unused;
+    thread_become(THREAD_DRIVER);
     while (!atomic_load(&state.driver.stopping)) {
         uint32_t seen = eventcount_prepare(&state.driver.news);
 

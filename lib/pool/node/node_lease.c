@@ -117,6 +117,7 @@ uint64_t node_lease_done_word(const struct node_lease *lease, uint64_t word)
     uint64_t bits = 0;
 
     for (uint32_t worker = 0; worker < block->worker_count; worker++)
+        /* Pairs with set_done(), worker/worker_chunk.c: the results are seen. */
         bits |= atomic_load_explicit(&lease_bits(arena, block, block->done, worker)[word],
                                      memory_order_acquire);
     return bits;

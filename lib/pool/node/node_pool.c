@@ -312,7 +312,7 @@ struct node_stats *node_pool_stats(const struct node_pool *node_pool, size_t *si
 
 /* Killing. */
 
-/* A worker's life in which it has begun an item, when, and which. */
+/* The generation of a worker that has begun an item, when, and which. */
 struct item_run {
     uint32_t generation;
     uint64_t entered, item;

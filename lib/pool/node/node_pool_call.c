@@ -43,6 +43,7 @@ static void free_mailbox(struct arena *arena, struct mailbox *mailbox)
         arena_budget_lease_ends(arena, mailbox->block,
                                 block_size_of(mailbox->item_size, mailbox->result_size));
     mailbox->block = 0;
+    /* Pairs with the exchange by which the next call takes it. */
     atomic_store_explicit(&mailbox->state, MAILBOX_FREE, memory_order_release);
 }
 
@@ -89,6 +90,7 @@ static bool spin_for_reply(struct mailbox *mailbox)
 
     do {
         for (int i = 0; i < 64; i++) {
+            /* Pairs with the store of MAILBOX_IS_DONE, worker/worker_mailbox.c. */
             if (atomic_load_explicit(&mailbox->reply, memory_order_acquire))
                 return true;
             spin_pause();
@@ -196,6 +198,7 @@ enum call_end node_pool_make_call(struct node_pool *node_pool, struct node_pool_
         free_mailbox(node_pool->arena, mailbox);
         return CALL_IS_NOT_MADE;
     }
+    /* Pairs with the exchange by which a worker takes it. */
     atomic_store_explicit(&mailbox->state, MAILBOX_WANTED, memory_order_release);
     atomic_fetch_or(&board->calls, UINT64_C(1) << (mailbox - board->mailbox));
     was_asleep = eventcount_notify_one(&board->work);

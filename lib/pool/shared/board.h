@@ -278,6 +278,7 @@ static inline _Atomic uint64_t *lease_bits(struct arena *arena, const struct lea
 
 static inline bool lease_bit(const _Atomic uint64_t *bits, uint64_t item)
 {
+    /* Pairs with set_done() and lease_set_bit(). */
     return atomic_load_explicit(&bits[item / 64], memory_order_acquire) >> item % 64 & 1;
 }
 
@@ -293,6 +294,7 @@ static inline void lease_set_bit(_Atomic uint64_t *bits, uint64_t item)
 {
     _Atomic uint64_t *word = &bits[item / 64];
 
+    /* Pairs with lease_bit(). */
     atomic_store_explicit(word, atomic_load_explicit(word, memory_order_relaxed) | UINT64_C(1) << item % 64,
                           memory_order_release);
 }

@@ -51,6 +51,7 @@ static void run_timed(uint32_t chunk)
                               begun_ns,
                           memory_order_relaxed);
     KILL_POINT();
+    /* Pairs with the load of node_pool_stats(): `busy_ns` is seen with it. */
     atomic_store_explicit(&record->busy_since_ns, 0, memory_order_release);
 }
 
@@ -113,6 +114,7 @@ static _Atomic uint64_t *lowest_entry(uint64_t serial, uint64_t *lowest)
 
     *lowest = UINT64_MAX;
     for (unsigned i = 0; i < BOARD_ENTRIES; i++) {
+        /* Pairs with the store by which node_lease.c makes the entry. */
         uint64_t offset = atomic_load_explicit(&worker_self.board->entry[i], memory_order_acquire), number;
         const struct lease_block *lease;
 
@@ -193,6 +195,7 @@ static void start_has_failed(int code)
     note->code = code;
     memcpy(note->text, worker_self.call.text, sizeof note->text);
     KILL_POINT();
+    /* Pairs with the loads of node_pool.c. */
     atomic_store_explicit(&note->ready, 1, memory_order_release);
     KILL_POINT();
     atomic_compare_exchange_strong(&worker_self.board->failed, &none, worker_self.number + 1);

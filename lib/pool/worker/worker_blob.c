@@ -41,6 +41,7 @@ static int add_page(size_t least)
     page = arena_at(worker_self.arena, offset);
     page->next = atomic_load_explicit(pages, memory_order_relaxed);
     KILL_POINT();
+    /* Pairs with the loads of those who read, or free, the pages. */
     atomic_store_explicit(pages, offset, memory_order_release);
     KILL_POINT();
     room.page = offset;

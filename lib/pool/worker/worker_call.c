@@ -94,6 +94,7 @@ static void write_note(uint64_t item, int code)
     note->code = code;
     memcpy(note->text, worker_self.call.text, sizeof note->text);
     KILL_POINT();
+    /* Pairs with the loads of node/lease_results.c. */
     atomic_store_explicit(&note->ready, 1, memory_order_release);
 }
 
@@ -119,6 +120,7 @@ static void lose_job(int status)
         KILL_POINT();
         loss->code = status;
         memcpy(loss->text, worker_self.call.text, sizeof loss->text);
+        /* Pairs with the load of node/lease_results.c. */
         atomic_store_explicit(&loss->ready, 1, memory_order_release);
     }
     worker_self.call.text[0] = 0;

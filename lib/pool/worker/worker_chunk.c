@@ -75,6 +75,7 @@ static inline void set_done(const struct workplace *place, struct done_word *wor
         *word = (struct done_word){item / 64,
                                    atomic_load_explicit(&place->done[item / 64], memory_order_relaxed)};
     word->bits |= UINT64_C(1) << item % 64;
+    /* Pairs with node_lease_done_word() and lease_bit(). */
     atomic_store_explicit(&place->done[item / 64], word->bits, memory_order_release);
 }
 

@@ -37,6 +37,7 @@ static void publish(uint64_t item)
                               atomic_load_explicit(&record->entered, memory_order_relaxed) + 1,
                               memory_order_relaxed);
     KILL_POINT();
+    /* Pairs with the loads of reaper.c and node_pool.c: `entered` is seen with it. */
     atomic_store_explicit(&record->item, item, memory_order_release);
     KILL_POINT();
 }
@@ -63,6 +64,7 @@ static void run_mailbox(struct mailbox *mailbox, uint64_t number)
         memcpy(mailbox->text, call->text, sizeof mailbox->text);
     call->text[0] = 0;
     KILL_POINT();
+    /* Pairs with spin_for_reply(), node/node_pool_call.c. */
     atomic_store_explicit(&mailbox->reply, MAILBOX_IS_DONE, memory_order_release);
     KILL_POINT();
     eventcount_notify(&mailbox->answered);
@@ -147,6 +149,7 @@ bool worker_serve_calls(void)
     bool served = false;
     uint64_t bits;
 
+    /* Pairs with the bit that node_pool_make_call() sets. */
     while (worker_self.tasks_left && (bits = atomic_load_explicit(&board->calls, memory_order_acquire)) &&
            !(bits & BOARD_HELD)) {
         unsigned number = oldest_call(board, bits);
