@@ -145,7 +145,7 @@ static void imap_goes_through_an_array(void)
     mpm_stream_close(stream);
     CU_ASSERT_EQUAL(mpm_pool_imap_array(pool, square, NULL, 1, sizeof *numbers, sizeof(long), NULL, &stream),
                     MPM_EINVAL);
-    CU_ASSERT(error_has("mpm_pool_imap_array: 1 items of 4 bytes"));
+    CU_ASSERT(error_has("mpm_pool_imap_array: items is NULL, but there are to be 1 of 4 bytes each"));
     free(numbers);
     mpm_pool_close(pool);
 }
