@@ -3,11 +3,13 @@
 #include "data/block_sum.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 #include "data/part.h"
 #include "data/sum.h"
 
 #define PIECE_SIZE ((uint64_t)128 << 10)
+#define AHEAD_SIZE ((uint64_t)16 << 20)
 
 /* Bytes in memory, or if that is NULL at an offset of a file. */
 struct source {
@@ -75,15 +77,40 @@ bool block_sum_write(int fd, const struct part_places *places, const struct bloc
     return write_at(fd, &small, sizeof small, places->sums_at + block->first * sizeof small);
 }
 
-/* What cannot be read counts as no. */
-static bool is_right(int fd, const struct part_places *places, const struct block_sum *block)
+/* Blocks are looked at in the order in which their results stand in the file. */
+struct look {
+    int fd;
+    const struct part_places *places;
+    uint64_t asked_to; /* the kernel has been asked to read what stands before that */
+    void (*proved)(const struct block_sum *block, void *argument);
+    void *argument;
+};
+
+/* Has the disk read on while checksums are made of what it has read. The kernel would not by itself, since there are marks
+ * to be read in between. It makes no difference where it can't. */
+static void read_ahead(struct look *look, uint64_t at)
 {
+    uint64_t from = at > look->asked_to ? at : look->asked_to;
+
+    if (from > at + AHEAD_SIZE / 2)
+        return;
+    posix_fadvise(look->fd, (off_t)from, (off_t)AHEAD_SIZE, POSIX_FADV_WILLNEED);
+    look->asked_to = from + AHEAD_SIZE;
+}
+
+/* What cannot be read counts as no. */
+static bool is_right(struct look *look, const struct block_sum *block)
+{
+    const struct part_places *places = look->places;
+    uint64_t results_at = places->results_at + block->first * places->result_size;
     struct block_sum found = *block;
 
-    return block->rows && block->first < places->rows && block->rows <= places->rows - block->first &&
-           sum_up(places->result_size, &(struct source){.fd = fd, .at = places->marks_at + block->first},
-                  &(struct source){.fd = fd, .at = places->results_at + block->first * places->result_size},
-                  &found) &&
+    if (!block->rows || block->first >= places->rows || block->rows > places->rows - block->first)
+        return false;
+    read_ahead(look, results_at);
+    return sum_up(places->result_size,
+                  &(struct source){.fd = look->fd, .at = places->marks_at + block->first},
+                  &(struct source){.fd = look->fd, .at = results_at}, &found) &&
            found.sum == block->sum;
 }
 
@@ -97,36 +124,35 @@ static bool read_all(int fd, void *bytes, uint64_t size, uint64_t at)
     return got >= 0 && (uint64_t)got == size;
 }
 
-static bool find_small(int fd, const struct part_places *places,
-                       void (*proved)(const struct block_sum *block, void *argument), void *argument)
+static bool find_small(struct look look)
 {
     struct small_sum sums[PIECE_SIZE / sizeof(struct small_sum)];
+    const struct part_places *places = look.places;
     const uint64_t most = sizeof sums / sizeof *sums;
 
     for (uint64_t first = 0, count; first < places->rows; first += count) {
         count = places->rows - first < most ? places->rows - first : most;
-        if (!read_all(fd, sums, count * sizeof *sums, places->sums_at + first * sizeof *sums))
+        if (!read_all(look.fd, sums, count * sizeof *sums, places->sums_at + first * sizeof *sums))
             return false;
         for (uint64_t i = 0; i < count; i++) {
             const struct block_sum block = {first + i, sums[i].rows, sums[i].sum};
 
-            if (is_right(fd, places, &block))
-                proved(&block, argument);
+            if (is_right(&look, &block))
+                look.proved(&block, look.argument);
         }
     }
     return true;
 }
 
-static bool find_large(int fd, const struct part_places *places,
-                       void (*proved)(const struct block_sum *block, void *argument), void *argument)
+static bool find_large(struct look look)
 {
     struct block_sum block;
 
-    for (uint64_t group = 0; group <= places->rows / PART_GROUP_ROWS; group++) {
-        if (!read_all(fd, &block, sizeof block, groups_at(places) + group * sizeof block))
+    for (uint64_t group = 0; group <= look.places->rows / PART_GROUP_ROWS; group++) {
+        if (!read_all(look.fd, &block, sizeof block, groups_at(look.places) + group * sizeof block))
             return false;
-        if (is_right(fd, places, &block))
-            proved(&block, argument);
+        if (is_right(&look, &block))
+            look.proved(&block, look.argument);
     }
     return true;
 }
@@ -134,5 +160,7 @@ static bool find_large(int fd, const struct part_places *places,
 bool block_sums_find(int fd, const struct part_places *places,
                      void (*proved)(const struct block_sum *block, void *argument), void *argument)
 {
-    return find_small(fd, places, proved, argument) && find_large(fd, places, proved, argument);
+    const struct look look = {.fd = fd, .places = places, .proved = proved, .argument = argument};
+
+    return find_small(look) && find_large(look);
 }
