@@ -120,10 +120,9 @@ submit()
     rm -f began.* out.h5* in.h5
     yes "$seconds" | head -n "$rows" >numbers.txt
     text_set in.h5 /nap TEXTFP 32 "$rows"
-    id=$(MPMAP_PLUGIN=$plugin MPMAP_TASK=nap MPMAP_INPUT=$work/in.h5:/nap MPMAP_OUTPUT=$work/out.h5:/naps \
-        PATH=$bin:$PATH OMPI_MCA_btl=self,tcp \
+    id=$(PATH=$bin:$PATH OMPI_MCA_btl=self,tcp \
         sbatch --parsable --nodes=2 --cpus-per-task=2 --mem=100 --time="$minutes" --signal=USR1@1 \
-        "$source_folder/slurm/map.sbatch" "$@" 2>err)
+        "$source_folder/slurm/map.sbatch" "$plugin:nap" in.h5:/nap out.h5:/naps "$@" 2>err)
     log=$work/mpmap-$id.log
     cp "$log" out 2>/dev/null || : >out
 }
@@ -166,10 +165,16 @@ check "Slurm is up" slurm_up 2
 
 run_job node --nodes=2 --cpus-per-task=2 -- mpmap info
 check "node.sbatch: a rank on each of Slurm's nodes, with all CPUs it was given" runs 2 4
-check "node.sbatch: the log begins with what Slurm gave" grep -qE "^job $id: 2 ranks on 2 nodes \(n\[1-2\]\), 2 CPUs each$" out
+check "node.sbatch: the log begins with what Slurm gave" grep -qE "^job $id: 2 ranks on 2 nodes \(n\[1-2\]\), 2 CPUs each; 100 MB of memory a node, [0-9:]+ time$" out
 run_job node --nodes=1 --ntasks-per-node=2 --cpus-per-task=1 -- mpmap info
 check "node.sbatch: two ranks on a node are refused" grep -q '^node.sbatch: 2 ranks on 1 nodes: ' out
 check "node.sbatch: the job has failed then" has_state FAILED
+for script in map node core; do
+    run_job $script --nodes=1 --ntasks-per-node=1 --cpus-per-task=1 --mem=40 -- mpmap info none
+    check "$script.sbatch: too little memory is named" grep -q "^$script.sbatch: Slurm gave 40 MB of memory a node: say " out
+done
+run_job map --nodes=1 --cpus-per-task=1 -- a.so:task
+check "map.sbatch: arguments that are missing are named" grep -q '^map.sbatch: 1 of 3 arguments are given: ' out
 run_job core --nodes=2 --ntasks-per-node=2 -- mpmap info
 check "core.sbatch: a rank a core, with a slot each" runs 4 4
 run_job core --nodes=1 -- mpmap info
