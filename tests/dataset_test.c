@@ -482,11 +482,7 @@ static void inputs_that_are_none_are_told_apart(void)
         {"odd.h5", "/group", MPM_ETYPE, "/group is a group, not a data set: it holds external, inside"},
         {"odd.h5", "/scalar", MPM_ETYPE, "a scalar"},
         {"odd.h5", "/null", MPM_ETYPE, "without data"},
-        {"odd.h5", "/strings", MPM_ETYPE, "holds strings of "},
         {"odd.h5", "/compounds", MPM_ETYPE, "/compounds holds {"},
-        {"odd.h5", "/booleans", MPM_ETYPE, "holds enumeration of i8 (FALSE): "},
-        {"odd.h5", "/wide", MPM_ETYPE, "/wide holds i24: "},
-        {"odd.h5", "/half", MPM_ETYPE, "/half holds f16: "},
         {"odd.h5", "/hollow", MPM_ETYPE, "rows without elements"},
     };
     size_t size;
@@ -508,6 +504,46 @@ static void inputs_that_are_none_are_told_apart(void)
         CU_ASSERT(rows == 77 && row.rank == 77);
     }
     CU_ASSERT_EQUAL(mpm_dataset_describe(NULL, DATA, NULL, NULL), MPM_EINVAL);
+}
+
+static void elements_of_any_type_have_their_shape_in_memory(void)
+{
+    static const struct {
+        const char *dataset, *row;
+        int status;
+        const char *says; /* the shape, or the sentence */
+    } cases[] = {
+        {"/strings", NULL, 0, "u8[1]"},
+        {"/booleans", NULL, 0, "i8"},
+        {"/wide", NULL, 0, "i32"},
+        {"/half", NULL, 0, "f32"},
+        {"/half", "f32", 0, "f32"},
+        {"/half", "f32[1]", MPM_ETYPE, "odd.h5:/half has rows of f32, where the row is to be f32[1]"},
+        {"/half", "f16", MPM_EINVAL, "\"f16\" is not an element type"},
+        {"/compounds.x", NULL, 0, "f64"},
+        {"/compounds.y", NULL, MPM_ETYPE, "odd.h5:/compounds.y holds {f64 x}: "},
+        {"/compounds", "{f64 x}", 0, "u8[8]"},
+        {"/compounds", "{f64 x, f64 x}", MPM_EINVAL, "the row \"{f64 x, f64 x}\" cannot have a field x: "},
+        {"/compounds", "{f64 y}", MPM_ETYPE, "odd.h5:/compounds has no field y: it holds {f64 x}"},
+        {"/compounds", "{}", MPM_EINVAL, "the row \"{}\" lacks a type at \"}\": "},
+        {"/compounds", "{f64[ x}", MPM_EINVAL, "the row \"{f64[ x}\" lacks a type at "},
+        {"/compounds", "{{{{{{{{{{{{", MPM_EINVAL, "lacks the name of a field at \"\""},
+        {"/compounds", "{f64 x} more", MPM_EINVAL, "lacks its end at \"more\""},
+    };
+
+    make_odd_file(path("odd.h5"));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const mpm_dataset_map map = {
+            .input_file = path("odd.h5"), .input_dataset = cases[i].dataset, .row = cases[i].row};
+        mpm_shape row = {.rank = 77};
+        char text[256];
+
+        CU_ASSERT_EQUAL(mpm_dataset_describe_input(&map, NULL, &row), cases[i].status);
+        if (cases[i].status)
+            CU_ASSERT(error_says(cases[i].says) && row.rank == 77)
+        else
+            CU_ASSERT_STRING_EQUAL(mpm_shape_format(&row, text, sizeof text), cases[i].says);
+    }
 }
 
 static void an_input_that_is_open_for_writing_is_refused(void)
@@ -2271,6 +2307,7 @@ static const struct suite_test tests[] = {
     }
     TEST(description_is_that_of_the_file),
     TEST(inputs_that_are_none_are_told_apart),
+    TEST(elements_of_any_type_have_their_shape_in_memory),
     TEST(the_program_keeps_its_own_printing_of_errors),
     TEST(an_input_that_is_open_for_writing_is_refused),
     TEST(nobody_can_write_an_input_while_it_is_mapped),

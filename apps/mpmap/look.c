@@ -75,17 +75,32 @@ static void write_dataset(FILE *file, const mpm_dataset_entry *entry)
     }
 }
 
+/* A struct may fit where nothing else does. The library says so, and says it of the file itself. */
+static bool fits(const struct look_tasks *tasks, size_t i, const mpm_dataset_entry *entry)
+{
+    const struct plugin_text *wanted = &tasks->tasks[i].row;
+    const mpm_dataset_map map = {.input_file = tasks->file,
+                                 .input_dataset = entry->path,
+                                 .row = plugin_struct(wanted),
+                                 .without_locks = tasks->no_lock};
+
+    if (entry->kind != MPM_ENTRY_DATASET)
+        return false;
+    if (map.row)
+        return !mpm_dataset_describe_input(&map, NULL, NULL);
+    return !entry->refused && plugin_row_fits(wanted, &entry->row);
+}
+
 static void write_fitting(FILE *file, const mpm_dataset_entry *entry, const struct look_tasks *tasks)
 {
     size_t count = 0;
 
-    fputs("\n  fits: ", file);
     for (size_t i = 0; i < tasks->count; i++) {
-        if (plugin_row_fits(&tasks->tasks[i].row, &entry->row))
-            fprintf(file, "%s%s", count++ ? ", " : "", tasks->tasks[i].name);
+        if (fits(tasks, i, entry))
+            fprintf(file, "%s%s", count++ ? ", " : "\n  fits: ", tasks->tasks[i].name);
     }
-    if (!count)
-        fputs("no task of the plugin", file);
+    if (!count && !entry->refused)
+        fputs("\n  fits: no task of the plugin", file);
 }
 
 void look_write_text(FILE *file, const mpm_dataset_entry *entry, const struct look_tasks *tasks)
@@ -103,9 +118,9 @@ void look_write_text(FILE *file, const mpm_dataset_entry *entry, const struct lo
     } else {
         fprintf(file, "\n  map: %" PRIu64 " row%s of %s", entry->rows, entry->rows == 1 ? "" : "s",
                 mpm_shape_format(&entry->row, row, sizeof row));
-        if (tasks)
-            write_fitting(file, entry, tasks);
     }
+    if (tasks)
+        write_fitting(file, entry, tasks);
     fputs("\n", file);
 }
 
@@ -133,18 +148,21 @@ static void write_json_dataset(FILE *file, const mpm_dataset_entry *entry)
     write_member(file, "attributes", entry->attributes);
 }
 
-static void write_json_rows(FILE *file, const mpm_dataset_entry *entry, const struct look_tasks *tasks)
+static void write_json_rows(FILE *file, const mpm_dataset_entry *entry)
 {
     char row[512];
-    size_t count = 0;
 
     fprintf(file, ", \"rows\": %" PRIu64, entry->rows);
     write_member(file, "row", mpm_shape_format(&entry->row, row, sizeof row));
-    if (!tasks)
-        return;
+}
+
+static void write_json_fitting(FILE *file, const mpm_dataset_entry *entry, const struct look_tasks *tasks)
+{
+    size_t count = 0;
+
     fputs(", \"fits\": [", file);
     for (size_t i = 0; i < tasks->count; i++) {
-        if (!plugin_row_fits(&tasks->tasks[i].row, &entry->row))
+        if (!fits(tasks, i, entry))
             continue;
         fputs(count++ ? ", " : "", file);
         json_write_string(file, tasks->tasks[i].name);
@@ -170,7 +188,9 @@ void look_write_json(FILE *file, const mpm_dataset_entry *entry, const struct lo
     if (entry->refused)
         write_member(file, "why_not", entry->refused);
     else
-        write_json_rows(file, entry, tasks);
+        write_json_rows(file, entry);
+    if (tasks)
+        write_json_fitting(file, entry, tasks);
     fputs("}", file);
 }
 
@@ -218,7 +238,7 @@ static int look_and_print(const struct look_request *request)
 int command_look(int argc, char **argv)
 {
     struct look_request request = {0};
-    struct look_tasks tasks = {NULL, 0};
+    struct look_tasks tasks = {0};
     struct option options[] = {{"--json", OPTION_FLAG, &request.json, 0},
                                {"--no-lock", OPTION_FLAG, &request.no_lock, 0}};
     struct command command = {

@@ -10,9 +10,12 @@
 
 #include "plugin.h"
 
+/* The tasks of a plugin, and the file that they are to work on. */
 struct look_tasks {
     struct plugin_task *tasks;
     size_t count;
+    const char *file;
+    bool no_lock;
 };
 
 /* Writes an entry of a file, as a user or a program reads it. `tasks` are those of the plugin; NULL: there is none. */

@@ -59,13 +59,14 @@ static int put_error(const struct orders *orders)
 static int look(const void *args, size_t size)
 {
     struct orders *orders = malloc(size);
-    struct looker looker = {orders, {NULL, 0}};
+    struct looker looker = {.orders = orders};
     int status;
 
     if (!orders)
         return 1;
     memcpy(orders, args, size);
-    looker.tasks = (struct look_tasks){(struct plugin_task *)(orders + 1), orders->task_count};
+    looker.tasks = (struct look_tasks){(struct plugin_task *)(orders + 1), orders->task_count, orders->file,
+                                       orders->no_lock};
     status = mpm_dataset_look(orders->file, orders->no_lock, put_entry, &looker);
     status = status ? put_error(orders) : mpm_queue_put(orders->entries, NULL, 0, MPM_FOREVER);
     free(orders);

@@ -154,6 +154,7 @@ static int check_input(const struct request *request, const struct plugin *plugi
 {
     const mpm_dataset_map map = {.input_file = request->input_file,
                                  .input_dataset = request->input_dataset,
+                                 .row = plugin_struct(&plugin->row),
                                  .without_locks = request->no_lock};
     mpm_shape row;
 
@@ -277,6 +278,7 @@ static int run_map(mpm_pool *pool, const struct request *request, const struct p
         .output_dataset = request->output_dataset,
         .task_name = request->function,
         .result = *result,
+        .row = plugin_struct(&plugin->row),
         .block_rows = request->block_rows,
         .overwrite = request->overwrite_file ? MPM_OVERWRITE_FILE
                      : request->overwrite    ? MPM_OVERWRITE_RESULT

@@ -311,12 +311,19 @@ static bool shapes_are_equal(const mpm_shape *a, const mpm_shape *b)
            !memcmp(a->extent, b->extent, a->rank * sizeof a->extent[0]);
 }
 
+const char *plugin_struct(const struct plugin_text *wanted)
+{
+    return wanted->is_given && wanted->text[strspn(wanted->text, " ")] == '{' ? wanted->text : NULL;
+}
+
 bool plugin_row_fits(const struct plugin_text *wanted, const mpm_shape *row)
 {
     mpm_shape shape;
 
     if (!wanted->is_given)
         return true;
+    if (plugin_struct(wanted))
+        return false;
     if (mpm_shape_parse(wanted->text, &shape))
         return false;
     return strchr(wanted->text, '[') ? shapes_are_equal(&shape, row) : shape.type == row->type;
@@ -330,7 +337,7 @@ int plugin_check_row(const struct plugin *plugin, const char *function, const ch
     mpm_shape shape;
     char text[256];
 
-    if (!plugin->row.is_given)
+    if (!plugin->row.is_given || plugin_struct(&plugin->row))
         return 0;
     if (mpm_shape_parse(wanted, &shape))
         return failure("%s_description: %s", function, mpm_error());

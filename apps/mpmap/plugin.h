@@ -63,8 +63,11 @@ struct plugin_task {
 /* Has a process of its own list the tasks of the plugin that have a description. The caller frees them. Returns 0, or the exit
  * status after saying what is wrong. */
 int plugin_list(const char *path, struct plugin_task **tasks, size_t *count);
-/* Whether rows are what a task's description wants, if it says: true also if it says nothing. */
+/* Whether rows are what a task's description wants, if it says: true also if it says nothing. A struct is the library's to
+ * check. */
 bool plugin_row_fits(const struct plugin_text *wanted, const mpm_shape *row);
+/* The struct that a task takes, for mpm_dataset_map.row; NULL if it takes none. */
+const char *plugin_struct(const struct plugin_text *wanted);
 
 /* The same for a path that dlopen() takes. */
 int plugin_try_all(const char *path, struct plugin_task **tasks, size_t *count);

@@ -42,6 +42,7 @@ static const char help[] =
 /* What the command line asks for. */
 struct request {
     char *plugin, *function, *input_file, *input_dataset, *output_file, *output_dataset;
+    const char *row; /* the struct that the plugin takes, or NULL */
     const char *result, *progress;
     size_t workers, leaf, block_rows, attempts, memory, max_failures;
     double timeout_s;
@@ -113,6 +114,7 @@ static int check_input(const struct request *request, const struct plugin *plugi
 {
     const mpm_dataset_map map = {.input_file = request->input_file,
                                  .input_dataset = request->input_dataset,
+                                 .row = plugin_struct(&plugin->row),
                                  .without_locks = request->no_lock};
     mpm_shape row;
 
@@ -191,6 +193,7 @@ static int reduce_rows(mpm_pool *pool, const struct request *request, const mpm_
 {
     const mpm_dataset_rows rows = {.input_file = request->input_file,
                                    .input_dataset = request->input_dataset,
+                                   .row = request->row,
                                    .block_rows = request->block_rows,
                                    .without_locks = request->no_lock};
     mpm_line line = request->line;
@@ -245,13 +248,14 @@ static int run_plugin(const struct request *request, const struct plugin *plugin
     return exit_status;
 }
 
-static int run_request(const struct request *request)
+static int run_request(struct request *request)
 {
     struct plugin plugin;
     int exit_status = plugin_open(request->plugin, request->function, &plugin);
 
     if (exit_status)
         return exit_status;
+    request->row = plugin_struct(&plugin.row);
     exit_status = run_plugin(request, &plugin);
     plugin_close(&plugin);
     return exit_status;

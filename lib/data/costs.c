@@ -81,7 +81,7 @@ static int read_all(struct input *input, double **costs)
     if (input->rows >= SIZE_MAX / sizeof **costs ||
         !(*costs = malloc(((size_t)input->rows + 1) * sizeof **costs)))
         return error_set(MPM_ENOMEM, "no memory for the costs of %" PRIu64 " rows", input->rows);
-    input->row.type = MPM_F64;
+    input_take_doubles(input);
     status = input->rows ? input_read(input, 0, (size_t)input->rows, *costs) : 0;
     return status ? status : check_values(input, *costs);
 }
@@ -89,6 +89,9 @@ static int read_all(struct input *input, double **costs)
 int mpm_dataset_read_costs(const char *file, const char *dataset, int without_locks, double **costs,
                            uint64_t *count)
 {
+    const struct input_source source = {.file_name = file,
+                                        .dataset_name = dataset,
+                                        .locking = without_locks ? INPUT_HAS_NONE : INPUT_HOLDS_LOCK};
     struct input input;
     double *read = NULL;
     int status;
@@ -97,7 +100,7 @@ int mpm_dataset_read_costs(const char *file, const char *dataset, int without_lo
         return error_set(MPM_EINVAL,
                          "reading costs needs a file, a data set, and pointers for the array and its count: "
                          "none of them may be NULL");
-    if ((status = input_open(file, dataset, without_locks ? INPUT_HAS_NONE : INPUT_HOLDS_LOCK, &input)))
+    if ((status = input_open(&source, &input)))
         return status;
     if ((status = read_all(&input, &read))) {
         free(read);

@@ -204,16 +204,17 @@ static int plan_and_run(mpm_pool *pool, const mpm_dataset_map *map, const struct
 
 int mpm_pool_map_dataset(mpm_pool *pool, mpm_task *task, const mpm_dataset_map *map)
 {
+    struct input_source source;
     struct function named;
     struct input input;
     int status = check_map(pool, task, map);
 
     if (!status)
         status = function_name((function_pointer *)task, &named);
-    if (!status)
-        status = input_open(map->input_file, map->input_dataset,
-                            map->without_locks ? INPUT_HAS_NONE : INPUT_HOLDS_LOCK, &input);
     if (status)
+        return status;
+    source = input_source_of(map);
+    if ((status = input_open(&source, &input)))
         return status;
     status = costs_check(map, &input);
     if (!status)

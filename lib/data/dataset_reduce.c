@@ -53,6 +53,7 @@ static int reduce_input(mpm_pool *pool, const mpm_reduction *reduction, const mp
 int mpm_pool_reduce_dataset(mpm_pool *pool, const mpm_reduction *reduction, const mpm_dataset_rows *rows,
                             void *state)
 {
+    struct input_source source;
     struct input input;
     int status;
 
@@ -60,9 +61,11 @@ int mpm_pool_reduce_dataset(mpm_pool *pool, const mpm_reduction *reduction, cons
         return error_set(MPM_EINVAL, "%s: neither the pool nor the state may be NULL", call_name);
     if ((status = pool_reduce_check(call_name, reduction)) || (status = check_rows(rows)))
         return status;
-    status = input_open(rows->input_file, rows->input_dataset,
-                        rows->without_locks ? INPUT_HAS_NONE : INPUT_HOLDS_LOCK, &input);
-    if (status)
+    source = (struct input_source){.file_name = rows->input_file,
+                                   .dataset_name = rows->input_dataset,
+                                   .row = rows->row,
+                                   .locking = rows->without_locks ? INPUT_HAS_NONE : INPUT_HOLDS_LOCK};
+    if ((status = input_open(&source, &input)))
         return status;
     if (!(status = check_item_size(reduction, &input)))
         status = reduce_input(pool, reduction, rows, &input, state);

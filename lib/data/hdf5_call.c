@@ -161,36 +161,6 @@ hid_t hdf5_native_type(mpm_type type)
     return -1;
 }
 
-static mpm_type integer_type(size_t size, int is_signed)
-{
-    switch (size) {
-    case 1:
-        return is_signed ? MPM_I8 : MPM_U8;
-    case 2:
-        return is_signed ? MPM_I16 : MPM_U16;
-    case 4:
-        return is_signed ? MPM_I32 : MPM_U32;
-    case 8:
-        return is_signed ? MPM_I64 : MPM_U64;
-    default:
-        return MPM_NO_TYPE;
-    }
-}
-
-mpm_type hdf5_element_type(hid_t type)
-{
-    size_t size = hdf5.H5Tget_size(type);
-
-    switch (hdf5.H5Tget_class(type)) {
-    case H5T_INTEGER:
-        return integer_type(size, hdf5.H5Tget_sign(type) == H5T_SGN_2);
-    case H5T_FLOAT:
-        return size == sizeof(float) ? MPM_F32 : size == sizeof(double) ? MPM_F64 : MPM_NO_TYPE;
-    default:
-        return MPM_NO_TYPE;
-    }
-}
-
 const char *mpm_hdf5_version(void)
 {
     static _Thread_local char text[32];

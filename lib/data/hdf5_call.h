@@ -35,9 +35,6 @@ hid_t hdf5_file_access(bool locks);
 /* The type in memory, a constant of HDF5; negative for no type. */
 hid_t hdf5_native_type(mpm_type type);
 
-/* The element type that values of a type in a file get in memory; MPM_NO_TYPE if there is none. */
-mpm_type hdf5_element_type(hid_t type);
-
 /* What a type is, in words: "f32", "strings of 8 bytes", "{f64 x, i32 n}" (type_words.c). Returns `text`. */
 char *hdf5_type_text(hid_t type, char *text, size_t size);
 

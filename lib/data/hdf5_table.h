@@ -101,12 +101,15 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5Sget_simple_extent_type)        \
     ENTRY(H5Sselect_hyperslab)              \
     ENTRY(H5Sset_extent_simple)             \
+    ENTRY(H5Tarray_create2)                 \
     ENTRY(H5Tclose)                         \
     ENTRY(H5Tcopy)                          \
+    ENTRY(H5Tcreate)                        \
     ENTRY(H5Tequal)                         \
     ENTRY(H5Tget_array_dims2)               \
     ENTRY(H5Tget_array_ndims)               \
     ENTRY(H5Tget_class)                     \
+    ENTRY(H5Tget_member_index)              \
     ENTRY(H5Tget_member_name)               \
     ENTRY(H5Tget_member_type)               \
     ENTRY(H5Tget_nmembers)                  \
@@ -115,6 +118,7 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5Tget_size)                      \
     ENTRY(H5Tget_super)                     \
     ENTRY(H5Tget_tag)                       \
+    ENTRY(H5Tinsert)                        \
     ENTRY(H5Tis_variable_str)               \
     ENTRY(H5Tset_cset)                      \
     ENTRY(H5Tset_size)                      \
@@ -135,6 +139,10 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5T_NATIVE_FLOAT_g)               \
     ENTRY(H5T_NATIVE_DOUBLE_g)              \
     ENTRY(H5T_STD_REF_OBJ_g)                \
+    ENTRY(H5T_NATIVE_B8_g)                  \
+    ENTRY(H5T_NATIVE_B16_g)                 \
+    ENTRY(H5T_NATIVE_B32_g)                 \
+    ENTRY(H5T_NATIVE_B64_g)                 \
     HDF5_LINK_INFO(ENTRY)
 
 extern struct hdf5_table {

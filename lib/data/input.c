@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "data/element.h"
 #include "data/file_kind.h"
 #include "data/hdf5_call.h"
 #include "data/input_inside.h"
@@ -120,37 +121,109 @@ static int open_file(struct input *input)
     return open_with(input, locks) ? open_with(input, !locks) : 0;
 }
 
+/* "FILE:/DATA", for sentences. */
+static const char *full_name(const struct input *input, char name[PATH_MAX])
+{
+    snprintf(name, PATH_MAX, "%s:%s", input->file_name, input->dataset_name);
+    return name;
+}
+
+static bool is_struct(const char *row)
+{
+    return row && row[strspn(row, " ")] == '{';
+}
+
+static int is_compound(hid_t type, const char *name, const char *type_text)
+{
+    char row[1024];
+
+    if (!*element_describe_struct(type, row, sizeof row))
+        return error_set(MPM_ETYPE, "%s holds %s: a map can take none of these fields", name, type_text);
+    return error_set(MPM_ETYPE,
+                     "%s holds %s: name one field (%s.NAME), or have the plugin say which struct it takes, "
+                     "row = \"%s\"",
+                     name, type_text, name, row);
+}
+
+static int is_nothing(const struct input *input, hid_t type)
+{
+    char name[PATH_MAX], text[1024];
+
+    full_name(input, name);
+    hdf5_type_text(type, text, sizeof text);
+    switch (input->field ? H5T_NO_CLASS : hdf5.H5Tget_class(type)) {
+    case H5T_COMPOUND:
+        return is_compound(type, name, text);
+    case H5T_REFERENCE:
+        return error_set(MPM_ETYPE, "%s holds references, which mean nothing outside of their file", name);
+    default:
+        return error_set(
+            MPM_ETYPE,
+            "%s holds %s: a map takes numbers of up to 64 bits, complex numbers, enumerations, strings and "
+            "others of a fixed length, and arrays of these",
+            name, text);
+    }
+}
+
+static int take_element(const struct input *input, hid_t type, struct element *element)
+{
+    char name[PATH_MAX];
+
+    if (is_struct(input->wanted) && !input->field)
+        return element_of_struct(type, full_name(input, name), input->wanted, element);
+    if (input->field ? element_of_field(type, input->field, element) : element_of_type(type, element))
+        return 0;
+    return is_nothing(input, type);
+}
+
 static int look_at_type(struct input *input)
 {
-    char text[64];
-    int status = 0;
+    struct element element = {.memory = -1};
     hid_t type = hdf5.H5Dget_type(input->dataset);
+    int status;
 
     if (type < 0)
         return hdf5_error_set(MPM_EIO, "cannot read the type of %s:%s", input->file_name,
                               input->dataset_name);
-    input->row.type = hdf5_element_type(type);
-    if (!input->row.type)
-        status = error_set(
-            MPM_ETYPE, "%s:%s holds %s: a map takes integers of 8, 16, 32 or 64 bits and floats of 32 or 64",
-            input->file_name, input->dataset_name, hdf5_type_text(type, text, sizeof text));
+    status = take_element(input, type, &element);
+    input->stored_size = hdf5.H5Tget_size(type);
     hdf5.H5Tclose(type);
-    return status;
+    if (status)
+        return status;
+    input->memory = element.memory;
+    input->row = element.shape;
+    return 0;
+}
+
+/* Puts the dimensions that a row has in the file before those of its elements. */
+static int put_dimensions(struct input *input, const hsize_t *extent, unsigned rank)
+{
+    mpm_shape *row = &input->row;
+
+    if (rank + row->rank > MPM_MAX_DIMENSIONS)
+        return error_set(MPM_ETYPE,
+                         "%s:%s has rows of %u dimensions, those of arrays included: at most %d are allowed",
+                         input->file_name, input->dataset_name, rank + row->rank, MPM_MAX_DIMENSIONS);
+    memmove(row->extent + rank, row->extent, row->rank * sizeof row->extent[0]);
+    for (unsigned i = 0; i < rank; i++)
+        row->extent[i] = extent[i];
+    row->rank += rank;
+    input->rank = rank;
+    return 0;
 }
 
 static int look_at_space(struct input *input, hid_t space)
 {
     hsize_t extent[MAX_RANK];
-    int rank = hdf5.H5Sget_simple_extent_ndims(space);
+    int status, rank = hdf5.H5Sget_simple_extent_ndims(space);
 
     if (hdf5.H5Sget_simple_extent_type(space) != H5S_SIMPLE || rank < 1 || rank > MAX_RANK)
         return error_set(MPM_ETYPE, "%s:%s has no rows: it is %s", input->file_name, input->dataset_name,
                          hdf5.H5Sget_simple_extent_type(space) == H5S_NULL ? "without data" : "a scalar");
     hdf5.H5Sget_simple_extent_dims(space, extent, NULL);
     input->rows = extent[0];
-    input->row.rank = (unsigned)rank - 1;
-    for (int i = 1; i < rank; i++)
-        input->row.extent[i - 1] = extent[i];
+    if ((status = put_dimensions(input, extent + 1, (unsigned)rank - 1)))
+        return status;
     if (mpm_shape_size(&input->row) == 0)
         return error_set(MPM_ETYPE, "%s:%s has rows without elements: an extent is 0", input->file_name,
                          input->dataset_name);
@@ -202,7 +275,7 @@ static void cache_one_band(struct input *input)
 {
     hsize_t extent[MAX_RANK];
     int rank = input_chunk_extents(input->dataset, extent);
-    double chunks = 1, chunk_size = (double)mpm_type_size(input->row.type), size;
+    double chunks = 1, chunk_size = (double)input->stored_size, size;
 
     input->chunk_rows = rank ? extent[0] : 1;
     for (int i = 0; i < rank; i++) {
@@ -217,13 +290,21 @@ static void cache_one_band(struct input *input)
         reopen_with_cache(input, (size_t)size, 521 + 10 * (size_t)(size / chunk_size));
 }
 
-static void close_all(struct input *input)
+void input_leave_dataset(struct input *input)
 {
+    if (input->memory >= 0)
+        hdf5.H5Tclose(input->memory);
     if (input->dataset >= 0)
         hdf5.H5Dclose(input->dataset);
+    input->memory = input->dataset = -1;
+}
+
+static void close_all(struct input *input)
+{
+    input_leave_dataset(input);
     if (input->file >= 0)
         hdf5.H5Fclose(input->file);
-    input->dataset = input->file = -1;
+    input->file = -1;
 }
 
 const char *input_path(const char *file_name, char path[PATH_MAX])
@@ -235,21 +316,48 @@ const char *input_path(const char *file_name, char path[PATH_MAX])
     return snprintf(path, PATH_MAX, "%s/%s", folder, file_name) < PATH_MAX ? path : file_name;
 }
 
+/* A type alone stands for any shape of it. */
+static int check_wanted(const struct input *input)
+{
+    char text[512];
+    mpm_shape wanted;
+
+    if (!input->wanted || is_struct(input->wanted))
+        return 0;
+    if (mpm_shape_parse(input->wanted, &wanted))
+        return MPM_EINVAL;
+    if (wanted.type == input->row.type &&
+        (!strchr(input->wanted, '[') ||
+         (wanted.rank == input->row.rank &&
+          !memcmp(wanted.extent, input->row.extent, wanted.rank * sizeof wanted.extent[0]))))
+        return 0;
+    return error_set(MPM_ETYPE, "%s:%s has rows of %s, where the row is to be %s", input->file_name,
+                     input->dataset_name, mpm_shape_format(&input->row, text, sizeof text), input->wanted);
+}
+
 int input_examine(struct input *input)
 {
     int status = look_at_type(input);
 
     if (!status)
         status = look_at_shape(input);
+    if (!status)
+        status = check_wanted(input);
     return status ? status : filters_check(input);
 }
 
-int input_open_file(const char *file_name, enum input_locking locking, struct input *input)
+int input_open_file(const struct input_source *source, struct input *input)
 {
     struct hdf5_guard guard;
     int status;
 
-    *input = (struct input){.file_name = file_name, .file = -1, .dataset = -1, .locking = locking};
+    *input = (struct input){.file_name = source->file_name,
+                            .dataset_name = source->dataset_name,
+                            .wanted = source->row,
+                            .file = -1,
+                            .dataset = -1,
+                            .memory = -1,
+                            .locking = source->locking};
     status = check_file(input);
     if (!status)
         status = hdf5_load();
@@ -261,15 +369,13 @@ int input_open_file(const char *file_name, enum input_locking locking, struct in
     return status;
 }
 
-int input_open(const char *file_name, const char *dataset_name, enum input_locking locking,
-               struct input *input)
+int input_open(const struct input_source *source, struct input *input)
 {
     struct hdf5_guard guard;
-    int status = input_open_file(file_name, locking, input);
+    int status = input_open_file(source, input);
 
     if (status)
         return status;
-    input->dataset_name = dataset_name;
     hdf5_enter(&guard);
     status = input_find(input);
     if (!status)
@@ -284,17 +390,27 @@ int input_open(const char *file_name, const char *dataset_name, enum input_locki
     return status;
 }
 
+void input_take_doubles(struct input *input)
+{
+    struct hdf5_guard guard;
+
+    hdf5_enter(&guard);
+    hdf5.H5Tclose(input->memory);
+    input->memory = hdf5.H5Tcopy(hdf5_native_type(MPM_F64));
+    hdf5_leave(&guard);
+    input->row.type = MPM_F64;
+}
+
 static int read_selected(const struct input *input, hid_t file_space, hid_t memory_space, uint64_t first,
                          size_t count, void *rows)
 {
     hsize_t start[MAX_RANK] = {first}, extent[MAX_RANK] = {count};
 
-    for (unsigned i = 0; i < input->row.rank; i++)
+    for (unsigned i = 0; i < input->rank; i++)
         extent[i + 1] = input->row.extent[i];
     if (hdf5.H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, NULL, extent, NULL) < 0 ||
-        hdf5.H5Sset_extent_simple(memory_space, (int)input->row.rank + 1, extent, NULL) < 0 ||
-        hdf5.H5Dread(input->dataset, hdf5_native_type(input->row.type), memory_space, file_space, H5P_DEFAULT,
-                     rows) < 0)
+        hdf5.H5Sset_extent_simple(memory_space, (int)input->rank + 1, extent, NULL) < 0 ||
+        hdf5.H5Dread(input->dataset, input->memory, memory_space, file_space, H5P_DEFAULT, rows) < 0)
         return hdf5_error_set(MPM_EIO, "cannot read rows %" PRIu64 " to %" PRIu64 " of %s:%s", first,
                               first + count - 1, input->file_name, input->dataset_name);
     return 0;
@@ -327,14 +443,14 @@ void input_close(struct input *input)
     hdf5_leave(&guard);
 }
 
-static int describe(const char *file, const char *dataset, bool without_locks, uint64_t *rows, mpm_shape *row)
+static int describe(const struct input_source *source, uint64_t *rows, mpm_shape *row)
 {
     struct input input;
     int status;
 
-    if (!file || !dataset)
+    if (!source->file_name || !source->dataset_name)
         return error_set(MPM_EINVAL, "the file and the name of the data set must not be NULL");
-    status = input_open(file, dataset, without_locks ? INPUT_HAS_NONE : INPUT_HOLDS_LOCK, &input);
+    status = input_open(source, &input);
     if (status)
         return status;
     if (rows)
@@ -347,12 +463,25 @@ static int describe(const char *file, const char *dataset, bool without_locks, u
 
 int mpm_dataset_describe(const char *file, const char *dataset, uint64_t *rows, mpm_shape *row)
 {
-    return describe(file, dataset, false, rows, row);
+    const struct input_source source = {.file_name = file, .dataset_name = dataset};
+
+    return describe(&source, rows, row);
+}
+
+struct input_source input_source_of(const mpm_dataset_map *map)
+{
+    return (struct input_source){.file_name = map->input_file,
+                                 .dataset_name = map->input_dataset,
+                                 .row = map->row,
+                                 .locking = map->without_locks ? INPUT_HAS_NONE : INPUT_HOLDS_LOCK};
 }
 
 int mpm_dataset_describe_input(const mpm_dataset_map *map, uint64_t *rows, mpm_shape *row)
 {
+    struct input_source source;
+
     if (!map)
         return error_set(MPM_EINVAL, "the map to describe is NULL");
-    return describe(map->input_file, map->input_dataset, map->without_locks, rows, row);
+    source = input_source_of(map);
+    return describe(&source, rows, row);
 }

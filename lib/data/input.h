@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "mpmap/dataset.h"
 #include "mpmap/type.h"
 
 /* What tells one file from another of the same name: of the file that the data set stands in. */
@@ -26,12 +27,25 @@ enum input_locking {
     INPUT_HAS_NONE,   /* its reader does not mind if it changes */
 };
 
+/* What is to be read. */
+struct input_source {
+    const char *file_name;
+    const char *dataset_name; /* "/data", or a field of a compound: "/data.x" */
+    const char *row;          /* what a row is to be: mpm_dataset_map.row; NULL: whatever it is */
+    enum input_locking locking;
+};
+
 /* An open data set. The names are the caller's, who keeps them until input_close(). */
 struct input {
     const char *file_name;
     const char *dataset_name;
+    const char *wanted; /* row of the source */
+    const char *field;  /* the end of the name, if that is a field; else NULL */
     hid_t file;
     hid_t dataset;
+    hid_t memory;       /* the type of an element in memory */
+    size_t stored_size; /* and its size in the file */
+    unsigned rank;      /* dimensions of a row in the file: elements that are arrays have more */
     uint64_t rows;
     mpm_shape row;
     uint64_t chunk_rows; /* rows that are stored, and compressed, together; 1 if the layout is not chunked */
@@ -49,11 +63,13 @@ struct input_identity {
     struct input_stamp stamp;
 };
 
+struct input_source input_source_of(const mpm_dataset_map *map);
 /* Opens it for reading, with a lock, as HDF5 does and as long as HDF5_USE_FILE_LOCKING does not say otherwise. A file that
  * has a SWMR writer is read beside it, and without a lock. On failure nothing is open: MPM_ENOENT, MPM_ETYPE, MPM_EIO;
  * MPM_EBUSY if another program writes it. */
-int input_open(const char *file_name, const char *dataset_name, enum input_locking locking,
-               struct input *input);
+int input_open(const struct input_source *source, struct input *input);
+/* From now on numbers are read as doubles, whatever the file has. Rows must be single elements. */
+void input_take_doubles(struct input *input);
 /* The path by which every process opens it: absolute, and through the same links, since what the file links to stands
  * beside the name by which it was opened. Returns `path`, or the name if there is no such path. */
 const char *input_path(const char *file_name, char path[PATH_MAX]);

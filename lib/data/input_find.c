@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Finding a data set by its name, and saying what stands in the way. Called between hdf5_enter() and hdf5_leave(). */
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -147,6 +148,33 @@ static int find_trouble(const struct input *input)
     return no_dataset(input, "");
 }
 
+/* What stands behind a dot may be a field of the compound before it, and the dot the last one or another. */
+static bool is_field(struct input *input)
+{
+    char path[PATH_MAX];
+    hid_t type, object = -1;
+    bool is = false;
+
+    if (snprintf(path, sizeof path, "%s", input->dataset_name) >= (int)sizeof path)
+        return false;
+    for (char *dot = strrchr(path, '.'); dot && !is && dot > path; dot = strrchr(path, '.')) {
+        *dot = '\0';
+        if (hdf5.H5Lexists(input->file, path, H5P_DEFAULT) <= 0 ||
+            (object = hdf5.H5Oopen(input->file, path, H5P_DEFAULT)) < 0)
+            continue;
+        type = hdf5.H5Iget_type(object) == H5I_DATASET ? hdf5.H5Dget_type(object) : -1;
+        is = type >= 0 && hdf5.H5Tget_class(type) == H5T_COMPOUND;
+        if (type >= 0)
+            hdf5.H5Tclose(type);
+        if (!is)
+            hdf5.H5Oclose(object);
+        input->field = is ? input->dataset_name + (dot - path) + 1 : NULL;
+    }
+    if (is)
+        input->dataset = object;
+    return is;
+}
+
 int input_find(struct input *input)
 {
     hid_t object;
@@ -156,7 +184,7 @@ int input_find(struct input *input)
                          input->file_name);
     object = hdf5.H5Oopen(input->file, input->dataset_name, H5P_DEFAULT);
     if (object < 0)
-        return find_trouble(input);
+        return is_field(input) ? 0 : find_trouble(input);
     if (hdf5.H5Iget_type(object) != H5I_DATASET) {
         int status = not_a_dataset(input, object);
         hdf5.H5Oclose(object);

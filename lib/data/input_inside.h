@@ -10,9 +10,11 @@
 
 /* Opens the file alone, as input_open() does: it takes no data set, and is closed by input_close(). To be called outside of
  * hdf5_enter(). */
-int input_open_file(const char *file_name, enum input_locking locking, struct input *input);
+int input_open_file(const struct input_source *source, struct input *input);
 /* Whether a map can take the open data set, and what its rows are: MPM_ETYPE, MPM_ENOENT for a filter, MPM_EIO. */
 int input_examine(struct input *input);
+/* Closes the data set, and leaves the file open. */
+void input_leave_dataset(struct input *input);
 /* The rank of a chunk and its extents, rows first; 0 if the data set is stored in another way. */
 int input_chunk_extents(hid_t dataset, hsize_t extent[MAX_RANK]);
 /* Opens the data set in the open file, or says what stands in the way: MPM_ENOENT, MPM_ETYPE, MPM_EIO. */

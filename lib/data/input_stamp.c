@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -59,27 +60,42 @@ static bool has_values_elsewhere(const struct input *input)
     return has;
 }
 
+static bool read_values(const struct input *input, hid_t file_space, uint64_t row, hsize_t count,
+                        void *values)
+{
+    hsize_t start[MAX_RANK] = {row}, extent[MAX_RANK];
+    hid_t memory = hdf5.H5Screate_simple(1, &count, NULL);
+    bool is_read;
+
+    for (unsigned i = 0; i <= input->rank; i++)
+        extent[i] = 1;
+    if (input->rank > 0)
+        extent[input->rank] = count;
+    is_read = memory >= 0 &&
+              hdf5.H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, NULL, extent, NULL) >= 0 &&
+              hdf5.H5Dread(input->dataset, input->memory, memory, file_space, H5P_DEFAULT, values) >= 0;
+    if (memory >= 0)
+        hdf5.H5Sclose(memory);
+    return is_read;
+}
+
 /* What cannot be read counts as that. */
 static uint64_t add_row(const struct input *input, uint64_t sum, uint64_t row, hid_t file_space)
 {
-    unsigned char values[SAMPLED_VALUES * sizeof(double)] = {0};
-    hsize_t start[MAX_RANK] = {row}, extent[MAX_RANK], count = 1;
-    unsigned rank = input->row.rank;
-    hid_t memory;
+    hsize_t count = 1;
+    size_t size;
+    void *values;
 
-    for (unsigned i = 0; i <= rank; i++)
-        extent[i] = 1;
-    if (rank > 0)
-        extent[rank] = count = input->row.extent[rank - 1] < SAMPLED_VALUES ? input->row.extent[rank - 1]
-                                                                            : SAMPLED_VALUES;
-    memory = hdf5.H5Screate_simple(1, &count, NULL);
-    if (memory < 0 || hdf5.H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, NULL, extent, NULL) < 0 ||
-        hdf5.H5Dread(input->dataset, hdf5_native_type(input->row.type), memory, file_space, H5P_DEFAULT,
-                     values) < 0)
-        memset(values, 0xff, sizeof values);
-    if (memory >= 0)
-        hdf5.H5Sclose(memory);
-    return sum_add(sum, values, sizeof values);
+    if (input->rank > 0)
+        count = input->row.extent[input->rank - 1] < SAMPLED_VALUES ? input->row.extent[input->rank - 1]
+                                                                    : SAMPLED_VALUES;
+    size = (size_t)count * hdf5.H5Tget_size(input->memory);
+    if (!(values = calloc(1, size)) || !read_values(input, file_space, row, count, values))
+        sum = sum_add(sum, "?", 1);
+    else
+        sum = sum_add(sum, values, size);
+    free(values);
+    return sum;
 }
 
 static uint64_t add_values(const struct input *input, uint64_t sum)

@@ -245,8 +245,7 @@ static void look_at(struct input *input, const struct found *found, mpm_dataset_
             look_at_type(input, texts);
     } else {
         look_at_dataset(input, entry, texts);
-        hdf5.H5Dclose(input->dataset);
-        input->dataset = -1;
+        input_leave_dataset(input);
     }
     hdf5_leave(&guard);
 }
@@ -282,13 +281,15 @@ static void search_file(struct search *search)
 
 int mpm_dataset_look(const char *file, int without_locks, mpm_dataset_tell *tell, void *argument)
 {
+    const struct input_source source = {.file_name = file,
+                                        .locking = without_locks ? INPUT_HAS_NONE : INPUT_HOLDS_LOCK};
     struct input input;
     struct search search = {.input = &input};
     int status;
 
     if (!file || !tell)
         return error_set(MPM_EINVAL, "mpm_dataset_look: the file and the function to tell must not be NULL");
-    status = input_open_file(file, without_locks ? INPUT_HAS_NONE : INPUT_HOLDS_LOCK, &input);
+    status = input_open_file(&source, &input);
     if (status)
         return status;
     search_file(&search);

@@ -89,11 +89,23 @@ static uint64_t sum_of_file(const char *path)
     return sum;
 }
 
+/* A struct with its fields, since others may have the same size. */
+static void describe_rows(const mpm_dataset_map *map, const struct input *input, char *text, size_t size)
+{
+    char row[512];
+    int length = snprintf(text, size, "%" PRIu64 " x %s", input->rows,
+                          mpm_shape_format(&input->row, row, sizeof row));
+
+    if (map->row && strchr(map->row, '{'))
+        snprintf(text + length, size - (size_t)length, " %.400s, checksum %016" PRIx64, map->row,
+                 sum_add(SUM_EMPTY, map->row, strlen(map->row)));
+}
+
 int origin_make(struct origin *origin, const mpm_dataset_map *map, const struct input *input,
                 const struct function *task)
 {
-    char path[PATH_MAX], row[512], shape[600], size[32], changed[32], sum[32], file[32], build[32],
-        offset[32], context[64], result[512];
+    char path[PATH_MAX], shape[1200], size[32], changed[32], sum[32], file[32], build[32], offset[32],
+        context[64], result[512];
     const char *texts[ORIGIN_FIELDS] = {
         input_path(map->input_file, path),
         map->input_dataset,
@@ -110,8 +122,7 @@ int origin_make(struct origin *origin, const mpm_dataset_map *map, const struct 
         map->output_dataset,
     };
 
-    snprintf(shape, sizeof shape, "%" PRIu64 " x %s", input->rows,
-             mpm_shape_format(&input->row, row, sizeof row));
+    describe_rows(map, input, shape, sizeof shape);
     input_describe_stamp(input, size, changed, sum);
     snprintf(file, sizeof file, "%016" PRIx64,
              sum_of_file(task->module[0] ? task->module : "/proc/self/exe"));

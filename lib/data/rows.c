@@ -89,7 +89,8 @@ int rows_job_create(const mpm_dataset_map *map, const struct input *input, const
 
     made.input_dataset = made.input_file + strlen(input_file) + 1;
     made.part = made.input_dataset + strlen(map->input_dataset) + 1;
-    end = align(made.part + strlen(output->part) + 1);
+    made.row = map->row ? made.part + strlen(output->part) + 1 : 0;
+    end = align(made.part + strlen(output->part) + 1 + (map->row ? strlen(map->row) + 1 : 0));
     made.context = map->context_size ? end : 0;
     end += map->context_size;
     input_identify(input, &made.input);
@@ -100,6 +101,8 @@ int rows_job_create(const mpm_dataset_map *map, const struct input *input, const
     copy_text(*job, made.input_file, input_file);
     copy_text(*job, made.input_dataset, map->input_dataset);
     copy_text(*job, made.part, output->part);
+    if (map->row)
+        copy_text(*job, made.row, map->row);
     if (map->context_size)
         memcpy((char *)*job + made.context, map->context, map->context_size);
     *size = end;
@@ -154,8 +157,11 @@ static unsigned char *allocate(size_t rows, size_t row_size, int *status)
 
 static int open_input(const struct rows_job *job)
 {
-    int status = input_open(job_text(job, job->input_file), job_text(job, job->input_dataset), job->locking,
-                            &worker.input);
+    const struct input_source source = {.file_name = job_text(job, job->input_file),
+                                        .dataset_name = job_text(job, job->input_dataset),
+                                        .row = job->row ? job_text(job, job->row) : NULL,
+                                        .locking = job->locking};
+    int status = input_open(&source, &worker.input);
 
     return status ? status : input_check_same(&worker.input, &job->input);
 }
@@ -174,6 +180,9 @@ static int open_files(const struct rows_job *job)
     if (!status)
         status = open_part(job);
     worker.rows = allocate(job->block_rows, job->row_size, &status);
+    if (worker.rows && job->row)
+        memset(worker.rows, 0,
+               job->block_rows * job->row_size); /* between the fields of a struct it stays so */
     worker.results = allocate(job->block_rows, job->result_size, &status);
     worker.marks = allocate(job->block_rows, sizeof *worker.marks, &status);
     if (status)

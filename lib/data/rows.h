@@ -13,7 +13,7 @@
 #include "node/function.h"
 #include "pool/shared/batch.h"
 
-/* What a worker must know, as plain bytes: the context of the batch map. Behind the struct stand the three
+/* What a worker must know, as plain bytes: the context of the batch map. Behind the struct stand the
  * names, each ended by a null byte, and the context of the user's map, aligned to 64 bytes. */
 struct rows_job {
     struct function task;
@@ -28,6 +28,7 @@ struct rows_job {
     size_t input_file; /* where behind the struct's start each stands */
     size_t input_dataset;
     size_t part;
+    size_t row;     /* 0: none */
     size_t context; /* 0: none */
 };
 

@@ -36,10 +36,11 @@ int rows_source_create(const mpm_dataset_rows *rows, const struct input *input, 
 {
     char path[PATH_MAX];
     const char *file = input_path(rows->input_file, path);
-    size_t file_size = strlen(file) + 1, dataset_size = strlen(rows->input_dataset) + 1;
+    size_t file_size = strlen(file) + 1, dataset_size = strlen(rows->input_dataset) + 1,
+           row_size = rows->row ? strlen(rows->row) + 1 : 0;
     struct rows_source *made;
 
-    *size = sizeof *made + file_size + dataset_size;
+    *size = sizeof *made + file_size + dataset_size + row_size;
     if (!(made = calloc(1, *size)))
         return error_set(MPM_ENOMEM, "no memory for a reduction over a data set");
     made->number = new_number();
@@ -51,15 +52,22 @@ int rows_source_create(const mpm_dataset_rows *rows, const struct input *input, 
     input_identify(input, &made->input);
     memcpy((char *)made + made->input_file, file, file_size);
     memcpy((char *)made + made->input_dataset, rows->input_dataset, dataset_size);
+    if (rows->row) {
+        made->row = made->input_dataset + dataset_size;
+        memcpy((char *)made + made->row, rows->row, row_size);
+    }
     *source = made;
     return 0;
 }
 
 static int open_input(const struct rows_source *source)
 {
-    int status = input_open((const char *)source + source->input_file,
-                            (const char *)source + source->input_dataset, source->locking,
-                            &open_source.input);
+    const char *texts = (const char *)source;
+    const struct input_source opened = {.file_name = texts + source->input_file,
+                                        .dataset_name = texts + source->input_dataset,
+                                        .row = source->row ? texts + source->row : NULL,
+                                        .locking = source->locking};
+    int status = input_open(&opened, &open_source.input);
 
     if (status)
         return status;
@@ -96,6 +104,8 @@ static int allocate(const struct rows_source *source, size_t rows)
     open_source.piece_rows = rows;
     if (!__builtin_mul_overflow(rows, source->row_size, &size) && size < SIZE_MAX - ALIGNMENT)
         open_source.rows = aligned_alloc(ALIGNMENT, (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
+    if (open_source.rows && source->row)
+        memset(open_source.rows, 0, size); /* between the fields of a struct it stays so */
     open_source.is_bad = malloc(rows);
     if (open_source.rows && open_source.is_bad)
         return 0;

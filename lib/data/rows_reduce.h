@@ -9,7 +9,7 @@
 #include "data/input.h"
 #include "mpmap/dataset.h"
 
-/* What a worker must know, as plain bytes: the source of the reduction's job. Behind the struct stand the two names, each
+/* What a worker must know, as plain bytes: the source of the reduction's job. Behind the struct stand the names, each
  * ended by a null byte. */
 struct rows_source {
     uint64_t number; /* unique in the run: what a worker has open it need not open again for the same one */
@@ -17,6 +17,7 @@ struct rows_source {
     enum input_locking locking;
     size_t row_size, block_rows;
     size_t input_file, input_dataset; /* where behind the struct's start each stands */
+    size_t row;                       /* also; 0: none */
 };
 
 /* The caller frees it with free(). MPM_ENOMEM. */

@@ -13,15 +13,20 @@
 
 MPM_BEGIN
 
-/** Tells the type and shape of a row of a data set, whose first dimension is the rows. Opens and closes the file in
+/** Tells the type and shape of a row of a data set, whose first dimension is the rows. What a row is in memory:
+ * integers and floats of 8 to 64 bits are what they are, in the machine's byte order; those of odd sizes go into the next larger
+ * type (f16 into f32), and long doubles into f64; booleans and enumerations are their integers; complex numbers are two
+ * floats (a last dimension of 2); strings of a fixed length, opaque bytes and odd bit fields are their bytes (a last dimension of
+ * u8), bit fields unsigned integers; elements that are arrays add their dimensions. Of compounds either one field is taken,
+ * by the name "/data.field", or mpm_dataset_map.row says the struct. Opens and closes the file in
  * the calling process, and blocks meanwhile. Needs no run.
  * @param file     name of an HDF5 file
- * @param dataset  its data set, for example "/data"
+ * @param dataset  its data set, for example "/data", or a field of a compound: "/data.field"
  * @param rows     out: how many rows there are; or NULL
  * @param row      out: type and shape of one; or NULL
  * @return 0; MPM_ENOENT if there is no such file or data set, no HDF5 to load, or no filter to decompress it;
- *         MPM_ETYPE for a scalar, strings, compounds and everything else that is not an integer of 8 to 64 bits or
- *         a float of 32 or 64; MPM_EBUSY if another program has the file open for writing, unless that is SWMR
+ *         MPM_ETYPE for a scalar, for compounds as a whole, strings and arrays of variable length, references, and integers
+ *         of more than 64 bits; MPM_EBUSY if another program has the file open for writing, unless that is SWMR
  *         writing, which allows readers; MPM_EIO; MPM_EINVAL. */
 MPM_API MPM_CHECKED int mpm_dataset_describe(const char *file, const char *dataset, uint64_t *rows,
                                              mpm_shape *row);
@@ -54,11 +59,16 @@ typedef struct mpm_dataset_map {
     const char *output_dataset; /**< data set to make in it, groups included */
     const char *task_name;      /**< stored with the result; NULL: "" */
     mpm_shape result;           /**< type and shape of one result */
-    size_t block_rows;          /**< the most rows that a worker reads at once; 0: about 1 MiB of them */
-    int overwrite;              /**< an enum mpm_overwrite */
-    size_t chunk;               /**< rows that a worker claims at once; 0: by measured time */
-    const void *context;        /**< as in mpm_map_options */
-    size_t context_size;        /**< as in mpm_map_options */
+    /** What a row is to be, or NULL: whatever it is. A shape, as mpm_shape_parse() reads it; a type alone stands for any
+     * shape of it. A struct, "{f64 x, i32 n, u8[8] name}", for rows that are compounds: fields that the data set has under
+     * these names and of these types, in the struct's own order, each aligned as C does it. It may leave fields out. The
+     * row is then u8[sizeof the struct]. */
+    const char *row;
+    size_t block_rows;   /**< the most rows that a worker reads at once; 0: about 1 MiB of them */
+    int overwrite;       /**< an enum mpm_overwrite */
+    size_t chunk;        /**< rows that a worker claims at once; 0: by measured time */
+    const void *context; /**< as in mpm_map_options */
+    size_t context_size; /**< as in mpm_map_options */
     void (*progress)(const mpm_progress *now, void *argument); /**< as in mpm_map_options, in rows */
     void *progress_argument;                                   /**< handed to it */
     /** Not 0: the input is read as it is, even while another program writes it: what that one has not written yet
@@ -86,7 +96,7 @@ typedef struct mpm_dataset_map {
 } mpm_dataset_map;
 
 /** Does the same for the input of a map, opened as the map will open it.
- * @param map   the map: its input_file, input_dataset and without_locks
+ * @param map   the map: its input_file, input_dataset, row and without_locks
  * @param rows  out: how many rows there are; or NULL
  * @param row   out: type and shape of one; or NULL
  * @return as mpm_dataset_describe(). */
@@ -136,6 +146,7 @@ MPM_API MPM_CHECKED int mpm_pool_map_dataset(mpm_pool *pool, mpm_task *task, con
 typedef struct mpm_dataset_rows {
     const char *input_file;    /**< HDF5 file that holds the rows; every node must see it */
     const char *input_dataset; /**< its data set, for example "/data" */
+    const char *row;           /**< what a row is to be: as in mpm_dataset_map */
     size_t block_rows;         /**< about how many rows a worker reads at once; 0: about 1 MiB of them */
     int without_locks;         /**< as in mpm_dataset_map */
 } mpm_dataset_rows;

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What one element of a data set is in memory: numbers as the machine has them, whatever the file has. All of it is called
+ * between hdf5_enter() and hdf5_leave(). For data/input.c and data/element*.c. */
+#ifndef DATA_ELEMENT_H
+#define DATA_ELEMENT_H
+
+#include <hdf5.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "mpmap/type.h"
+
+/* An element in memory. A string of 8 bytes is u8[8], a complex number f64[2]; a struct is its bytes, u8[size]. */
+struct element {
+    mpm_shape shape;
+    hid_t memory; /* HDF5's type of it, which element_end() closes */
+};
+
+/* Finds out what elements of a type are; false if they are nothing that a task could work on, as references are. */
+bool element_of_type(hid_t type, struct element *element);
+/* Elements of one field of a compound: "x", or "position.x". False if there is no such field, or it is nothing. */
+bool element_of_field(hid_t type, const char *field, struct element *element);
+/* The struct that a description says, "{f64 x, i32 n}", of the fields of a compound, which must be as it says. `name` is
+ * that of the data set in a sentence. MPM_ETYPE, MPM_EINVAL for a description that is none. */
+int element_of_struct(hid_t type, const char *name, const char *description, struct element *element);
+/* The description of a struct that has all fields of a compound that a task could work on; "" if there are none. Returns
+ * `text`. */
+char *element_describe_struct(hid_t type, char *text, size_t size);
+void element_end(struct element *element);
+
+#endif
