@@ -185,8 +185,8 @@ static inline __attribute__((always_inline)) int get_and_unlock(struct object *o
     struct queue *queue = queue_of(object);
     bool is_closed, is_bounded, turn_ends = false;
     enum ring_result result;
-    /* Pairs with the store of try_close(): what was put before it is seen. */
 
+    /* Pairs with the store of try_close(): what was put before it is seen. */
     is_closed = atomic_load_explicit(&queue->closed, memory_order_acquire);
     is_bounded = queue->ring.maxsize;
     result = take(queue, get, invocation);

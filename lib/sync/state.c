@@ -101,8 +101,8 @@ void state_create(struct object *object, const struct state *initial)
 uint64_t state_commit(const struct object *object)
 {
     const struct body *body = (const struct body *)object->body;
-    /* Pairs with commit_draft(). */
 
+    /* Pairs with commit_draft(). */
     return atomic_load_explicit(&body->commit, memory_order_acquire);
 }
 
