@@ -3,39 +3,17 @@
  * that main runs and processes on all nodes; that they are set as a whole is tried by many at once. */
 #include <CUnit/CUnit.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <mpmap.h>
 
+#include "support/everywhere.h"
 #include "support/suite.h"
 
 #define PATIENCE_S 30.0
 #define LARGE      300000u
 #define ROUNDS     AMOUNT(300u, 30u)
-
-/* What was expected in this process, and not so: the first of it. */
-static char wrong[192];
-
-#define EXPECT(condition) expect(condition, #condition, __LINE__)
-
-static void expect(bool is_so, const char *condition, int line)
-{
-    if (!is_so && !*wrong)
-        snprintf(wrong, sizeof wrong, "line %d: %.100s (%.60s)", line, condition, mpm_error());
-}
-
-/* What a process says at its end, and main of itself. */
-static int say(void)
-{
-    bool is_wrong = *wrong;
-
-    if (is_wrong)
-        fprintf(stderr, "node %u: %s\n", mpm_node_id(), wrong);
-    *wrong = 0;
-    return is_wrong;
-}
 
 static mpm_process start(unsigned node, mpm_target *target, const void *args, size_t size)
 {
@@ -113,7 +91,7 @@ static int use_and_end(const void *args, size_t size)
     EXPECT(!mpm_bytes_destroy(mine->bytes));
     EXPECT(mpm_bytes_size(mine->bytes, &told) == MPM_ESTALE);
     EXPECT(mpm_bytes_destroy(mine->bytes) == MPM_ESTALE);
-    return say();
+    return everywhere_end();
 }
 
 static void bytes_are_got_and_set_from_everywhere(void)
@@ -129,7 +107,7 @@ static void bytes_are_got_and_set_from_everywhere(void)
             CU_ASSERT(ends_well(start(node, use_and_end, &args, sizeof args)));
         }
     }
-    CU_ASSERT_EQUAL(say(), 0);
+    everywhere_assert();
 }
 
 static bool are_alike(const unsigned char *bytes, size_t size)
@@ -154,7 +132,7 @@ static int write_and_read(const void *args, size_t size)
     }
     free(own);
     free(now);
-    return say();
+    return everywhere_end();
 }
 
 static void nobody_sees_a_part_of_a_set(void)
@@ -171,26 +149,27 @@ static void nobody_sees_a_part_of_a_set(void)
     for (unsigned i = 0; i < count; i++)
         CU_ASSERT(ends_well(processes[i]));
     EXPECT(!mpm_bytes_destroy(args.bytes));
-    CU_ASSERT_EQUAL(say(), 0);
+    everywhere_assert();
 }
 
 static int add_one_often(const void *args, size_t size)
 {
     const struct args *mine = args;
     uint64_t now[2], next[2], before[2];
+    int status;
 
     (void)size;
     EXPECT(!mpm_bytes_get(mine->bytes, now, sizeof now));
     for (unsigned round = 0; round < ROUNDS;) {
         next[0] = now[0] + 1;
         next[1] = now[1] - 1;
-        EXPECT(!mpm_bytes_compare_exchange(mine->bytes, now, next, sizeof now, before));
+        EXPECT(!(status = mpm_bytes_compare_exchange(mine->bytes, now, next, sizeof now, before)));
+        if (status)
+            break;
         round += !memcmp(before, now, sizeof now);
         memcpy(now, before, sizeof now);
-        if (*wrong)
-            break;
     }
-    return say();
+    return everywhere_end();
 }
 
 static void no_compare_exchange_is_lost(void)
@@ -210,7 +189,7 @@ static void no_compare_exchange_is_lost(void)
     CU_ASSERT_EQUAL(sums[0], (uint64_t)count * ROUNDS);
     CU_ASSERT_EQUAL(sums[1], -(uint64_t)count * ROUNDS);
     EXPECT(!mpm_bytes_destroy(args.bytes));
-    CU_ASSERT_EQUAL(say(), 0);
+    everywhere_assert();
 }
 
 static int ask_for_pointer(const void *args, size_t size)
@@ -223,7 +202,7 @@ static int ask_for_pointer(const void *args, size_t size)
            (mine->bytes.handle.home == mpm_node_id() ? MPM_OK : MPM_EINVAL));
     if (pointer)
         EXPECT(!strcmp(pointer, "plain C"));
-    return say();
+    return everywhere_end();
 }
 
 static void a_pointer_is_the_bytes_themselves(void)
@@ -241,7 +220,7 @@ static void a_pointer_is_the_bytes_themselves(void)
     for (unsigned node = 0; node < mpm_node_count(); node++)
         CU_ASSERT(ends_well(start(node, ask_for_pointer, &args, sizeof args)));
     EXPECT(!mpm_bytes_destroy(args.bytes));
-    CU_ASSERT_EQUAL(say(), 0);
+    everywhere_assert();
 }
 
 static void nonsense_is_refused(void)
@@ -261,7 +240,7 @@ static void nonsense_is_refused(void)
     EXPECT(mpm_bytes_create(SIZE_MAX, NULL, &other) == MPM_ENOMEM);
     EXPECT(mpm_bytes_create((size_t)1 << 40, NULL, &other) == MPM_ENOMEM);
     EXPECT(!mpm_bytes_destroy(bytes));
-    CU_ASSERT_EQUAL(say(), 0);
+    everywhere_assert();
 }
 
 int main(int argc, char **argv)

@@ -360,21 +360,7 @@ const struct kill_operation kill_operations[] = {
     {"closing both ends", a_pipe_with_messages_to_the_process, close_both_ends, is_ended_or_not},
 };
 
-static void every_point_may_be_the_last(void)
-{
-    kill_search_all(sizeof kill_operations / sizeof *kill_operations);
-}
-
 int main(int argc, char **argv)
 {
-    static const struct suite_test tests[] = {
-        {"every_point_may_be_the_last", every_point_may_be_the_last},
-    };
-    int failed;
-
-    setenv("MPMAP_ARENA", "64M", 0);
-    if (mpm_init(&argc, &argv, NULL) || !kill_warm_up())
-        return mpm_report_error();
-    failed = suite_run("pipe_kill", tests, sizeof tests / sizeof *tests);
-    return mpm_finalize() ? mpm_report_error() : failed;
+    return kill_main(argc, argv, "pipe_kill", sizeof kill_operations / sizeof *kill_operations);
 }

@@ -6,7 +6,6 @@
 #include <malloc.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,6 +15,7 @@
 #include "base/clock.h"
 #include "node/context.h"
 #include "shm/arena.h"
+#include "support/everywhere.h"
 #include "support/predicate.h"
 #include "support/suite.h"
 
@@ -24,33 +24,6 @@
 #define LONG_SIZE  ((size_t)AMOUNT(9, 5) << 20) /* goes between nodes in several pieces */
 #define CROWD      AMOUNT(20u, 4u)
 #define MESSAGES   AMOUNT(3000u, 1200u)
-
-/* What was expected in this process, and not so: the first of it. */
-static char wrong[192];
-
-#define EXPECT(condition) expect(condition, #condition, __LINE__)
-
-static void expect(bool is_so, const char *condition, int line)
-{
-    if (!is_so && !*wrong)
-        snprintf(wrong, sizeof wrong, "line %d: %.100s (%.60s)", line, condition, mpm_error());
-}
-
-static void nothing_is_wrong(void)
-{
-    if (*wrong)
-        fprintf(stderr, "%s\n", wrong);
-    CU_ASSERT(!*wrong);
-    *wrong = 0;
-}
-
-/* What a process says at its end. */
-static int say(void)
-{
-    if (*wrong)
-        fprintf(stderr, "process on node %u: %s\n", mpm_node_id(), wrong);
-    return *wrong ? 1 : 0;
-}
 
 static bool is_late_enough(uint64_t start_ns, double timeout_s)
 {
@@ -263,7 +236,7 @@ static int use_pipes_of_main(const void *args, size_t size)
     EXPECT(mpm_connection_recv(both->sends, 0, &number, sizeof number, NULL) == MPM_EINVAL);
     EXPECT(connection_poll(both->sends, 0) == MPM_EINVAL);
     close_tells_the_other_end(both->sends, both->receives, MPM_EINVAL);
-    return say();
+    return everywhere_end();
 }
 
 static struct both make_both(void)
@@ -291,7 +264,7 @@ static void a_pipe_keeps_its_promises_everywhere(void)
         EXPECT(ends_well(process));
     }
     CU_ASSERT(blocks_in_use() <= used + 2); /* process records */
-    nothing_is_wrong();
+    everywhere_assert();
 }
 
 /* Two processes. */
@@ -307,7 +280,7 @@ static int echo(const void *args, size_t size)
     while (!(status = mpm_connection_recv(mine->end, PATIENCE_S, message, sizeof message, &got)))
         EXPECT(!mpm_connection_send(mine->end, message, got, PATIENCE_S));
     EXPECT(status == MPM_EEOF);
-    return say();
+    return everywhere_end();
 }
 
 static void a_duplex_pipe_carries_questions_and_answers(void)
@@ -327,7 +300,7 @@ static void a_duplex_pipe_carries_questions_and_answers(void)
         EXPECT(ends_well(process));
         EXPECT(!mpm_connection_close(args.end));
     }
-    nothing_is_wrong();
+    everywhere_assert();
 }
 
 static int send_many(const void *args, size_t size)
@@ -337,7 +310,7 @@ static int send_many(const void *args, size_t size)
     (void)size;
     for (unsigned i = 0; i < mine->count; i++)
         send_number(mine->end, i);
-    return say();
+    return everywhere_end();
 }
 
 /* More than the pipe holds; and the sender has ended before the last of them is received. */
@@ -356,7 +329,7 @@ static void a_fast_sender_waits_and_its_end_is_told(void)
         EXPECT(ends_well(process));
         EXPECT(!mpm_connection_close(args.end) && !mpm_connection_close(own));
     }
-    nothing_is_wrong();
+    everywhere_assert();
 }
 
 /* Holders. */
@@ -397,7 +370,7 @@ static void an_end_is_gone_when_all_that_held_it_are_dead(void)
         EXPECT(!mpm_connection_close(own) && !mpm_connection_close(args.end));
         EXPECT(!mpm_connection_close(reports) && !mpm_connection_close(args.report));
     }
-    nothing_is_wrong();
+    everywhere_assert();
 }
 
 static int send_one_when_told(const void *args, size_t size)
@@ -407,7 +380,7 @@ static int send_one_when_told(const void *args, size_t size)
     (void)size;
     EXPECT(receives_number(mine->end, 1));
     send_number(mine->end, 3);
-    return say();
+    return everywhere_end();
 }
 
 /* Two nodes are enough. */
@@ -443,7 +416,7 @@ static int let_go_of_the_childs_end(const void *args, size_t size)
         if (mine->count)
             EXPECT(!mpm_connection_close(own) && !mpm_connection_close(childs.end));
     }
-    return say();
+    return everywhere_end();
 }
 
 static void who_has_let_go_of_an_end_does_not_keep_it(void)
@@ -458,7 +431,7 @@ static void who_has_let_go_of_an_end_does_not_keep_it(void)
         EXPECT(ends_well(start(node, let_go_of_the_childs_end, &args)));
         EXPECT(!mpm_connection_close(args.report) && !mpm_connection_close(args.end));
     }
-    nothing_is_wrong();
+    everywhere_assert();
 }
 
 /* Its starter may note after that that it was started with the end. */
@@ -473,7 +446,7 @@ static int let_go_at_once(const void *args, size_t size)
     EXPECT(receives_number(mine->report, 2));
     EXPECT(!mpm_connection_release(mine->end));
     EXPECT(receives_number(mine->report, 3));
-    return say();
+    return everywhere_end();
 }
 
 static void an_end_that_was_let_go_is_gone_until_it_is_used_again(void)
@@ -500,7 +473,7 @@ static void an_end_that_was_let_go_is_gone_until_it_is_used_again(void)
         EXPECT(mpm_connection_release(own) == MPM_ESTALE);
         EXPECT(!mpm_connection_close(orders) && !mpm_connection_close(args.report));
     }
-    nothing_is_wrong();
+    everywhere_assert();
 }
 
 static int wait_in_vain(const void *args, size_t size)
@@ -510,7 +483,7 @@ static int wait_in_vain(const void *args, size_t size)
     (void)size;
     send_number(mine->report, 1);
     EXPECT(mpm_connection_recv(mine->end, PATIENCE_S, NULL, 0, NULL) == MPM_EEOF);
-    return say();
+    return everywhere_end();
 }
 
 static int send_until_the_end(const void *args, size_t size)
@@ -523,7 +496,7 @@ static int send_until_the_end(const void *args, size_t size)
     while (!(status = mpm_connection_send(mine->end, "x", 1, PATIENCE_S)))
         ;
     EXPECT(status == MPM_EPIPE);
-    return say();
+    return everywhere_end();
 }
 
 /* A process that waits, on any node, for one on any other node. */
@@ -546,7 +519,7 @@ static void a_death_wakes(mpm_target *waiter)
         EXPECT(!mpm_connection_close(waiting.end) && !mpm_connection_close(holder.end));
         EXPECT(!mpm_connection_close(reports) && !mpm_connection_close(waiting.report));
     }
-    nothing_is_wrong();
+    everywhere_assert();
 }
 
 static void the_last_holders_death_wakes_a_receiver(void)
@@ -580,7 +553,7 @@ static void a_process_that_dies_before_it_uses_its_end_held_it(void)
         EXPECT(!mpm_process_join(process, PATIENCE_S) && !mpm_process_close(process));
         EXPECT(!mpm_connection_close(own) && !mpm_connection_close(args.end));
     }
-    nothing_is_wrong();
+    everywhere_assert();
 }
 
 /* Closing. */
@@ -601,7 +574,7 @@ static void close_wakes_who_waits(void)
         EXPECT(!mpm_connection_close(args.end));
         EXPECT(!mpm_connection_close(reports) && !mpm_connection_close(args.report));
     }
-    nothing_is_wrong();
+    everywhere_assert();
 }
 
 static int make_pipe(const void *args, size_t size)
@@ -612,7 +585,7 @@ static int make_pipe(const void *args, size_t size)
     (void)size;
     EXPECT(!mpm_pipe_create(MPM_DUPLEX, &ends[0], &ends[1]));
     EXPECT(!mpm_connection_send(mine->end, ends, sizeof ends, PATIENCE_S));
-    return say();
+    return everywhere_end();
 }
 
 /* Connections may be sent through connections. */
@@ -634,7 +607,7 @@ static void main_uses_pipes_of_other_nodes(void)
         close_tells_the_other_end(ends[0], ends[1], MPM_EPIPE);
         EXPECT(!mpm_connection_close(own) && !mpm_connection_close(args.end));
     }
-    nothing_is_wrong();
+    everywhere_assert();
 }
 
 /* An end that its process does not hold: it stands where nobody looks for one. */
@@ -652,7 +625,7 @@ static int start_one_that_dies(const void *args, size_t size)
     memcpy(&holder.end, hidden->end, sizeof holder.end);
     process = start(mpm_node_id(), die_at_once, &holder);
     EXPECT(!mpm_process_join(process, PATIENCE_S) && !mpm_process_close(process));
-    return say();
+    return everywhere_end();
 }
 
 /* Neither its starter nor the process itself need be at the node of the pipe. */
@@ -671,7 +644,7 @@ static void a_process_that_any_process_has_started_holds_its_end(void)
         EXPECT(mpm_connection_recv(own, PATIENCE_S, NULL, 0, NULL) == MPM_EEOF);
         EXPECT(!mpm_connection_close(own) && !mpm_connection_close(end));
     }
-    nothing_is_wrong();
+    everywhere_assert();
 }
 
 /* To a pipe that has ended. */
@@ -684,7 +657,7 @@ static int send_long_in_vain(const void *args, size_t size)
     for (unsigned i = 0; i < mine->count; i++)
         EXPECT(mpm_connection_send(mine->end, large, LONG_SIZE, 0) == MPM_ESTALE);
     free(large);
-    return say();
+    return everywhere_end();
 }
 
 /* That this process has by malloc. */
@@ -707,7 +680,7 @@ static void a_long_message_that_cannot_be_sent_leaves_nothing(void)
         EXPECT(ends_well(start(node, send_long_in_vain, &args)));
         CU_ASSERT(memory_in_use() < before + args.count * LONG_SIZE / 2);
     }
-    nothing_is_wrong();
+    everywhere_assert();
 }
 
 static void nonsense_is_refused(void)
@@ -736,7 +709,7 @@ static void nonsense_is_refused(void)
     EXPECT(mpm_connection_send(a, "x", (size_t)1 << 40, 0) == MPM_ENOMEM);
     EXPECT(connection_poll(b, 0) == 0);
     EXPECT(!mpm_connection_close(a) && !mpm_connection_close(b));
-    nothing_is_wrong();
+    everywhere_assert();
 }
 
 int main(int argc, char **argv)

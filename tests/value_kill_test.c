@@ -2,7 +2,6 @@
 /* What is true of values, arrays and bytes when a process is killed at any point of making, updating or
  * ending them: the search of support_kill/kill_run.h. */
 #include <CUnit/CUnit.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <mpmap.h>
@@ -226,21 +225,7 @@ const struct kill_operation kill_operations[] = {
     {"ending all of them", make_scene, end_all, end_what_is_left},
 };
 
-static void every_point_may_be_the_last(void)
-{
-    kill_search_all(sizeof kill_operations / sizeof *kill_operations);
-}
-
 int main(int argc, char **argv)
 {
-    static const struct suite_test tests[] = {
-        {"every_point_may_be_the_last", every_point_may_be_the_last},
-    };
-    int failed;
-
-    setenv("MPMAP_ARENA", "64M", 0);
-    if (mpm_init(&argc, &argv, NULL) || !kill_warm_up())
-        return mpm_report_error();
-    failed = suite_run("value_kill", tests, sizeof tests / sizeof *tests);
-    return mpm_finalize() ? mpm_report_error() : failed;
+    return kill_main(argc, argv, "value_kill", sizeof kill_operations / sizeof *kill_operations);
 }

@@ -4,10 +4,12 @@
 #include <CUnit/CUnit.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "node/context.h"
 #include "shm/arena.h"
 #include "shm/kill_point.h"
+#include "support/suite.h"
 
 #define PATIENCE_S 30.0
 #define CELLS      200u   /* more than the dead leave behind */
@@ -133,4 +135,26 @@ void kill_search_all(size_t operations)
     }
     CU_ASSERT(points >= operations);
     printf("%lu points searched in %zu operations … ", points, operations);
+}
+
+static size_t all_operations;
+
+static void every_point_may_be_the_last(void)
+{
+    kill_search_all(all_operations);
+}
+
+int kill_main(int argc, char **argv, const char *suite, size_t operations)
+{
+    static const struct suite_test tests[] = {
+        {"every_point_may_be_the_last", every_point_may_be_the_last},
+    };
+    int failed;
+
+    all_operations = operations;
+    setenv("MPMAP_ARENA", "64M", 0);
+    if (mpm_init(&argc, &argv, NULL) || !kill_warm_up())
+        return mpm_report_error();
+    failed = suite_run(suite, tests, sizeof tests / sizeof *tests);
+    return mpm_finalize() ? mpm_report_error() : failed;
 }

@@ -38,5 +38,7 @@ bool kill_warm_up(void);
 unsigned long kill_search(size_t operation, unsigned node);
 /* Searches so many operations, by processes on all nodes, and prints how many points there are. */
 void kill_search_all(size_t operations);
+/* The main() of a test that does just that, by the name of the suite. */
+int kill_main(int argc, char **argv, const char *suite, size_t operations);
 
 #endif
