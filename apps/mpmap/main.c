@@ -28,12 +28,8 @@ static const char help[] =
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
-} commands[] = {{"map", command_map},
-                {"reduce", command_reduce},
-                {"status", command_status},
-                {"look", command_look},
-                {"info", command_info},
-                {"bench", bench_main}};
+} commands[] = {{"map", command_map},   {"reduce", command_reduce}, {"status", command_status},
+                {"look", command_look}, {"info", command_info},     {"bench", bench_main}};
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 

@@ -15,9 +15,10 @@ MPM_BEGIN
  */
 typedef struct mpm_task_description {
     const char *result; /**< type and shape of a result, as mpm_shape_parse() reads it: "f64" */
-    const char *row;    /**< what a row must be: "u8[64,64,3]", only its type ("f32"), or the struct that is to be made of
+    const char *
+        row; /**< what a row must be: "u8[64,64,3]", only its type ("f32"), or the struct that is to be made of
                              a compound's fields ("{f64 x, i32 n}", see mpm_dataset_map.row); NULL: anything */
-    const char *help;   /**< one line for a user; NULL: none */
+    const char *help; /**< one line for a user; NULL: none */
 } mpm_task_description;
 
 MPM_END
