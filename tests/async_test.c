@@ -456,44 +456,6 @@ static int fail_politely(mpm_call *call, const void *item, void *result)
     return *(const int *)item ? mpm_fail(call, "%d is not 0", *(const int *)item) : 33;
 }
 
-/* Of characters of two bytes, behind one of as many bytes as the item says. */
-static int fail_at_length(mpm_call *call, const void *item, void *result)
-{
-    char text[400];
-
-    (void)result;
-    for (size_t i = 0; i < sizeof text; i += 2)
-        memcpy(text + i, "\u00e9", 2);
-    return mpm_fail(call, "%.*s%.300s", *(const int *)item, "--", text);
-}
-
-/* It is cut between two characters. */
-static void check_cut(const char *text)
-{
-    size_t length = strlen(text);
-
-    CU_ASSERT(length <= 191 && length >= 189);
-    CU_ASSERT_STRING_EQUAL(text + length - 3, "\u2026");
-    CU_ASSERT_NSTRING_EQUAL(text + length - 5, "\u00e9", 2);
-}
-
-static void a_text_that_is_too_long_is_cut_and_says_so(void)
-{
-    mpm_pool *pool = open_pool(0);
-    mpm_failure *failures = NULL;
-    mpm_map_options options = {.failures = &failures};
-
-    for (int n = 0; n < 2; n++) {
-        CU_ASSERT_EQUAL(mpm_pool_apply(pool, fail_at_length, &n, sizeof n, 0, NULL), MPM_ETASK);
-        check_cut(mpm_error() + strlen("the call failed: "));
-        CU_ASSERT_EQUAL_FATAL(mpm_pool_map(pool, fail_at_length, &n, 1, sizeof n, 0, &options, NULL),
-                              MPM_ETASK);
-        check_cut(failures[0].text);
-        free(failures);
-    }
-    mpm_pool_close(pool);
-}
-
 static void apply_tells_what_the_task_said(void)
 {
     mpm_pool *pool = open_pool(0);
@@ -1333,7 +1295,6 @@ int main(int argc, char **argv)
         {"apply_takes_no_item_and_no_result", apply_takes_no_item_and_no_result},
         {"apply_tells_a_failure_and_goes_on", apply_tells_a_failure_and_goes_on},
         {"apply_tells_what_the_task_said", apply_tells_what_the_task_said},
-        {"a_text_that_is_too_long_is_cut_and_says_so", a_text_that_is_too_long_is_cut_and_says_so},
         {"apply_past_its_time_fails", apply_past_its_time_fails},
         {"applies_of_many_threads_run_at_once", applies_of_many_threads_run_at_once},
         {"many_async_calls_use_all_nodes", many_async_calls_use_all_nodes},

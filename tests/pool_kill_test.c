@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What is true when a worker is killed at any point of its work: while it enters a lease, claims, runs items, notes
- * failures, makes pages, takes a single call, answers it, and retires. A pool of its own for each point, whose first
- * workers die there: all results are right, or the failure is that of the item that the dead one was in, with as many
- * attempts as it had; nothing hangs, the counts are true, and the arena gets back all.
+ * failures and their long texts, makes pages, takes a single call, answers it, and retires. A pool of its own for each
+ * point, whose first workers die there: all results are right, or the failure is that of the item that the dead one was
+ * in, with as many attempts as it had; nothing hangs, the counts are true, and the arena gets back all: what maps and calls
+ * have had when they have ended, the rest with the pool.
  *
  * Workers count on from their initializer; the first ones that reach the point are the victims, whoever does most of
  * the work. */
 #include <CUnit/CUnit.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -20,6 +22,7 @@
 #include "shm/arena.h"
 #include "shm/kill_point.h"
 #include "support/child.h"
+#include "support/node.h"
 #include "support/suite.h"
 
 #define ITEMS       12u
@@ -37,6 +40,7 @@ static struct shared {
     _Atomic unsigned deaths;
     _Atomic unsigned begun[ITEMS];
     bool every_item_fails;
+    bool has_long_texts; /* an item that fails says more than fits into a note */
 } * shared;
 
 __attribute__((visibility("default"))) void kill_point_reached(void)
@@ -61,7 +65,7 @@ static void expect(bool is_so, const char *condition, int line)
     if (is_so)
         return;
     is_right = false;
-    fprintf(stderr, "%s, killed at point %lu, line %d: not so: %s (%s)\n", searched, shared->target, line,
+    fprintf(stderr, "%s, killed at point %lu, line %d: not so: %s (%.300s)\n", searched, shared->target, line,
             condition, mpm_error());
 }
 
@@ -83,10 +87,25 @@ static bool item_fails(uint64_t item)
     return shared->every_item_fails || item % 4 == 1;
 }
 
-/* Fails of itself. */
+#define LONG_TEXT 3000
+
+/* What an item says that fails of itself. */
+static void word(size_t index, char text[LONG_TEXT])
+{
+    int length = snprintf(text, LONG_TEXT, "no %zu", index);
+
+    if (!shared->has_long_texts)
+        return;
+    memset(text + length, 'a' + (int)index, (size_t)(LONG_TEXT - 1 - length));
+    text[LONG_TEXT - 1] = 0;
+}
+
 static int fail(mpm_call *call)
 {
-    return mpm_fail(call, "no %zu", mpm_call_index(call)) + 10;
+    char text[LONG_TEXT];
+
+    word(mpm_call_index(call), text);
+    return mpm_fail(call, "%s", text) + 10;
 }
 
 static int square(mpm_call *call, const void *item, void *result)
@@ -169,7 +188,7 @@ static bool runs_leaves;
 static void check_failure(const mpm_failure *failure)
 {
     unsigned begun = atomic_load(&shared->begun[failure->index]), deaths = atomic_load(&shared->deaths);
-    char text[32];
+    char text[LONG_TEXT];
 
     EXPECT((failure->attempts >= begun || runs_leaves) && failure->attempts <= begun + deaths);
     counted.failed++;
@@ -179,7 +198,7 @@ static void check_failure(const mpm_failure *failure)
         counted.retried += failure->attempts - 1;
         return;
     }
-    snprintf(text, sizeof text, "no %zu", (size_t)failure->index);
+    word(failure->index, text);
     EXPECT(item_fails(failure->index));
     EXPECT(failure->cause == MPM_CAUSE_TASK && failure->code == 11);
     EXPECT(!strcmp(failure->text, text));
@@ -329,9 +348,10 @@ static void reduce(mpm_pool *pool)
 /* A call of an odd size fails. */
 static void call_once(mpm_pool *pool, size_t size)
 {
-    char *item = malloc(size), *result = calloc(1, size);
+    char *item = malloc(size), *result = calloc(1, size), text[LONG_TEXT];
     int status;
 
+    word(0, text);
     for (size_t i = 0; i < size; i++)
         item[i] = (char)(i % 251);
     status = mpm_pool_apply(pool, turn, item, size, size, result);
@@ -342,7 +362,7 @@ static void call_once(mpm_pool *pool, size_t size)
         counted.blamed += fate.attempts;
         counted.retried += fate.attempts - 1;
     } else if (size % 2) {
-        EXPECT(status == MPM_ETASK && error_has("the call failed: no 0"));
+        EXPECT(status == MPM_ETASK && error_has("the call failed: no 0") && error_has(text));
     } else {
         EXPECT(status == MPM_OK);
         for (size_t i = 0; i < size; i++)
@@ -366,18 +386,21 @@ static const struct operation {
     const char *name;
     void (*run)(mpm_pool *pool);
     size_t tasks; /* of a worker; 0: any number */
-    bool every_item_fails;
+    bool every_item_fails, has_long_texts;
 } operations[] = {
-    {"a map, one item at a time", map_one_by_one, 0, false},
-    {"a map in chunks", map_in_chunks, 0, false},
-    {"a map in chunks as it comes", map_as_it_comes, 0, false},
-    {"a map that fails wholly", map_one_by_one, 0, true},
-    {"a map whose workers are replaced", map_as_it_comes, 3, false},
-    {"a map of blobs", map_blobs, 0, false},
-    {"a reduction", reduce, 0, false},
-    {"a reduction whose workers are replaced", reduce, 2, false},
-    {"single calls", make_calls, 0, false},
-    {"single calls to workers that are replaced", make_calls, 2, false},
+    {"a map, one item at a time", map_one_by_one, 0, false, false},
+    {"a map in chunks", map_in_chunks, 0, false, false},
+    {"a map in chunks as it comes", map_as_it_comes, 0, false, false},
+    {"a map that fails wholly", map_one_by_one, 0, true, false},
+    {"a map whose workers are replaced", map_as_it_comes, 3, false, false},
+    {"a map with long texts", map_in_chunks, 0, true, true},
+    {"a map with long texts whose workers are replaced", map_as_it_comes, 3, false, true},
+    {"a map of blobs", map_blobs, 0, false, false},
+    {"a reduction", reduce, 0, false, false},
+    {"a reduction whose workers are replaced", reduce, 2, false, false},
+    {"single calls", make_calls, 0, false, false},
+    {"single calls with long texts", make_calls, 0, false, true},
+    {"single calls to workers that are replaced", make_calls, 2, false, false},
 };
 #define OPERATIONS (sizeof operations / sizeof *operations)
 
@@ -396,14 +419,6 @@ static void check_counts(mpm_pool *pool)
     free(stats);
 }
 
-static size_t blocks_in_use(void)
-{
-    struct arena_usage usage;
-
-    arena_usage(context_arena(), &usage);
-    return usage.used_blocks;
-}
-
 /* Whether the point was reached. */
 static bool run_to_target(const struct operation *operation, unsigned workers, unsigned long target)
 {
@@ -411,22 +426,26 @@ static bool run_to_target(const struct operation *operation, unsigned workers, u
                                 .max_attempts = fate.attempts,
                                 .max_tasks_per_worker = operation->tasks,
                                 .initializer = count_points};
-    size_t blocks = blocks_in_use();
+    size_t blocks = node_blocks_in_use();
     mpm_pool *pool = NULL;
 
     memset(shared, 0, sizeof *shared);
     memset(&counted, 0, sizeof counted);
     shared->target = target;
     shared->every_item_fails = operation->every_item_fails;
+    shared->has_long_texts = operation->has_long_texts;
     atomic_store(&shared->victims, fate.victims);
     EXPECT(!mpm_pool_open(&options, &pool));
     if (pool) {
+        size_t of_pool = node_blocks_in_use();
+
         operation->run(pool);
         check_counts(pool);
+        EXPECT(node_is_left_with(of_pool, UINT_MAX)); /* what the dead have left goes a little later */
     }
     mpm_pool_close(pool);
     EXPECT(!arena_check(context_arena()));
-    EXPECT(blocks_in_use() == blocks);
+    EXPECT(node_blocks_in_use() == blocks);
     return atomic_load(&shared->deaths) > 0;
 }
 

@@ -142,7 +142,7 @@ static const char *name_of(const struct input *input)
     return slash ? slash + 1 : input->file_name;
 }
 
-/* `format` says what it has here, and not there. Short, since a worker's sentence has at most 191 bytes. */
+/* `difference` says what it has here, and not there. */
 static int differs(const struct input *input, const struct input_identity *other, const char *difference)
 {
     unsigned here = mpm_node_id();

@@ -19,9 +19,8 @@
 #include "mpmap/runtime.h"
 #include "node/context.h"
 
-#define ALIGNMENT      ((size_t)64)
-#define BLOCK_BYTES    ((size_t)1 << 20) /* of rows, or of results, whichever are larger */
-#define FAIL_TEXT_SIZE 192               /* of mpm_fail(), with its null byte */
+#define ALIGNMENT   ((size_t)64)
+#define BLOCK_BYTES ((size_t)1 << 20) /* of rows, or of results, whichever are larger */
 
 /* What this process has open. */
 static struct {
@@ -218,22 +217,12 @@ static enum row_mark run_row(mpm_call *call, const struct rows_job *job, uint64_
     return ROW_FAILED;
 }
 
-void rows_say_error(mpm_call *call, const char *sentence)
-{
-    size_t length = strlen(sentence);
-
-    if (length < FAIL_TEXT_SIZE)
-        mpm_fail(call, "%s", sentence);
-    else
-        mpm_fail(call, "%.60s ... %s", sentence, sentence + length - 120);
-}
-
 /* Rows of a block that cannot be read, because of mpm_error(). */
 static void fail_rows(mpm_call *call, const struct rows_job *job, uint64_t first, size_t at, size_t count)
 {
     for (size_t i = at; i < at + count; i++) {
         batch_begin_item(call, first + i, job->row_size, job->result_size);
-        rows_say_error(call, mpm_error());
+        mpm_fail(call, "%s", mpm_error());
         batch_fail_item(call, MPM_EIO);
         worker.marks[i] = ROW_FAILED;
     }
@@ -321,7 +310,7 @@ int rows_run(mpm_call *call, uint64_t first, size_t count)
         status = error_set_errno(MPM_EIO, "cannot write %s", job_text(job, job->part));
     batch_show_context(call, job);
     if (status)
-        rows_say_error(call, mpm_error());
+        mpm_fail(call, "%s", mpm_error());
     return status;
 }
 
@@ -331,6 +320,6 @@ int rows_check(mpm_call *call, uint64_t first, size_t count)
 
     (void)first, (void)count;
     if (status)
-        rows_say_error(call, mpm_error());
+        mpm_fail(call, "%s", mpm_error());
     return status;
 }

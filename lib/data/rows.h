@@ -38,9 +38,6 @@ int rows_job_create(const mpm_dataset_map *map, const struct input *input, const
 
 /* How much of a job rows_check() needs: all but the user's context. */
 size_t rows_job_check_size(const struct rows_job *job, size_t size);
-/* mpm_fail(), but a sentence that is too long for it loses its middle: what was tried stands at its start, and the reason at
- * its end. */
-void rows_say_error(mpm_call *call, const char *sentence);
 /* A batch_task's check: opens the files of a map, which must be those that main has, and leaves them open for it. */
 int rows_check(mpm_call *call, uint64_t first, size_t count);
 /* A batch_task: reads the rows, runs the user's task on each, writes the results, then the marks. */

@@ -172,8 +172,8 @@ static void reduce_readable(mpm_call *call, const struct reduce_job *job, uint64
     for (uint64_t at = 0, size; at < count; at += size) {
         size = count - at < job->part_items ? count - at : job->part_items;
         if (memchr(open_source.is_bad + at, 1, size)) {
-            rows_say_error(call, mpm_error());
-            reduce_fail_items(call, job, first + at, size, MPM_EIO);
+            mpm_fail(call, "%s", mpm_error());
+            reduce_fail_items(job, first + at, size, MPM_EIO);
         } else {
             reduce_items(call, job, first + at, open_source.rows + at * job->item_size, size);
         }
@@ -215,10 +215,10 @@ int rows_reduce(mpm_call *call, uint64_t first, size_t count)
     int status = reduce_find_functions(call, job);
 
     if (!status && (status = prepare(source, job)))
-        rows_say_error(call, mpm_error());
+        mpm_fail(call, "%s", mpm_error());
     for (uint64_t leaf = first; !status && leaf < first + count; leaf++) {
         if ((status = reduce_leaf(call, job, source, leaf)))
-            rows_say_error(call, mpm_error());
+            mpm_fail(call, "%s", mpm_error());
     }
     batch_show_context(call, job);
     return status;

@@ -20,6 +20,7 @@
 #include "pool/driver/result_wait.h"
 #include "pool/node/arena_budget.h"
 #include "pool/node/node_agent.h"
+#include "pool/node/reaper.h"
 #include "pool/shared/pool_registry.h"
 #include "process/process.h"
 #include "run/trouble.h"
@@ -106,6 +107,7 @@ static void on_process_death(uint32_t number)
     call_owner_died(context_arena(), number);
     post_owner_died(context_arena());
     process_died(number);
+    worker_died(number);
     pool_registry_process_died(number);
 }
 

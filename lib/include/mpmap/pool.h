@@ -25,7 +25,10 @@ typedef struct mpm_call mpm_call;
  * @return 0, or anything else if the item failed: see mpm_fail(). */
 typedef int mpm_task(mpm_call *call, const void *item, void *result);
 
-/** Says why the item fails, in at most 191 bytes: a longer text is cut, and ends with "…". Does not block.
+/** Says why the item fails, in any number of lines: the output of a command, say, or a traceback. The text arrives whole if
+ * it has at most 64 KiB, else it is cut, and ends with "…"; never within a character of UTF-8. A map keeps 16 MiB of
+ * texts that are longer than 191 bytes (divided among the nodes where there are more than 64); from then on, or where the
+ * arena has no room, they are cut to 191 bytes, and end with "… [cut: …]", which says why. Does not block.
  * @param call    the call that the task was given
  * @param format  as of printf(), with its arguments
  * @return 1, so that a task can `return mpm_fail(call, "x is %g", x);`. */

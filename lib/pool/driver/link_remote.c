@@ -118,7 +118,7 @@ static int read_letter(struct node_link *link, const struct letter *letter)
     case MESSAGE_RETURNED:
         return events->returned(argument, link->node, (uint32_t)lease->lease, lease->count);
     default:
-        return error_set((int)trouble->status, "%.*s", MESSAGE_TEXT_SIZE - 1, trouble->text);
+        return error_set((int)trouble->status, "%s", trouble->text);
     }
 }
 

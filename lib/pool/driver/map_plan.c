@@ -15,10 +15,12 @@
 
 #define LEASE_BYTES ((uint64_t)4 << 20) /* the most items and results that a lease carries, in bytes */
 #define LEASE_ITEMS ((uint64_t)1 << 18) /* and in items */
-#define LEASE_DEPTH 16u    /* leases that a node holds at once, most of them with items that take long */
-#define LEASE_S     0.1    /* how long one should keep its node busy */
-#define ARENA_SHARE 64u    /* a lease takes at most one of so many parts of an arena */
-#define CHUNK_S     100e-6 /* how long a chunk should take */
+#define LEASE_DEPTH 16u /* leases that a node holds at once, most of them with items that take long */
+#define LEASE_S     0.1 /* how long one should keep its node busy */
+#define ARENA_SHARE 64u /* a lease takes at most one of so many parts of an arena */
+#define TEXTS_AT_ONCE \
+    ((uint64_t)1 << 30) /* bytes of long texts of failures that all nodes may send at once */
+#define CHUNK_S 100e-6  /* how long a chunk should take */
 
 /* The items of a reduction that are copied nowhere: then a lease of them takes no room, and few large ones are cheaper. */
 static bool leaves_stay_in_place(const struct map *map)
@@ -117,6 +119,14 @@ static uint32_t parts_of(const struct map_request *request)
     return (uint32_t)((request->leaf_items + request->part_items - 1) / request->part_items);
 }
 
+/* However many nodes say them at once, main has room for the long texts. */
+static uint64_t text_room_of(const struct mpm_pool *pool)
+{
+    uint64_t share = TEXTS_AT_ONCE / pool->node_count;
+
+    return share < FAILURE_LONG_OF_MAP ? share : FAILURE_LONG_OF_MAP;
+}
+
 static int make_spec(const struct map_request *request, struct job_spec *spec)
 {
     *spec = (struct job_spec){.id = pool_state_new_id(),
@@ -195,6 +205,7 @@ int map_make_plan(struct map *map)
     if ((status = make_spec(&map->request, &map->spec)) ||
         (has_costs(&map->request) && (status = order_items(map))))
         return status;
+    map->spec.text_room = text_room_of(map->pool);
     if (map->request.indexes && !map->order)
         send_indexes(map);
     return map_make_table(map);

@@ -128,7 +128,7 @@ static int check_ready(const struct mpm_pool *pool)
         struct pool_word there = pool_state_of(pool, node);
 
         if (there.status)
-            return error_set(there.status, "%s", there.text);
+            return pool_say_failed(&there);
         if (node != context_topology()->node && there.state == POOL_NODE_OPENING)
             status = 1;
     }

@@ -95,10 +95,17 @@ struct mpm_pool *pool_state_new(unsigned node_count)
     return pool;
 }
 
+static void free_node(struct pool_node *node)
+{
+    free(node->stats);
+    free(node->word.why_failed);
+    free(node->word.why_lost);
+}
+
 void pool_state_free(struct mpm_pool *pool)
 {
     for (unsigned node = 0; node < pool->node_count; node++)
-        free(pool->node[node].stats);
+        free_node(&pool->node[node]);
     free(pool->node);
     pthread_mutex_lock(&state.mutex);
     pool->node = NULL;
@@ -138,6 +145,11 @@ bool pool_state_terminate(struct mpm_pool *pool)
     pthread_mutex_unlock(&state.mutex);
     eventcount_notify(context_doorbell());
     return listed;
+}
+
+int pool_say_failed(const struct pool_word *word)
+{
+    return error_set(word->status, "%s", word->why_failed ? word->why_failed : mpm_status_name(word->status));
 }
 
 struct pool_word pool_state_of(const struct mpm_pool *pool, unsigned node)
@@ -311,7 +323,8 @@ static int say_no_workers(const struct mpm_pool *pool)
         struct pool_word there = pool_state_of(pool, node);
 
         if (there.is_lost)
-            return error_set(MPM_EWORKER, "the pool has no workers left: %s", there.text);
+            return error_set(MPM_EWORKER, "the pool has no workers left: %s",
+                             there.why_lost ? there.why_lost : mpm_status_name(MPM_EFORKSERVER));
     }
     return error_set(MPM_EWORKER,
                      "the pool has no workers left: the fork server processes of all %u have died",
@@ -354,7 +367,7 @@ int pool_check(const struct mpm_pool *pool)
         struct pool_word there = pool_state_of(pool, node);
 
         if (there.status)
-            return error_set(there.status, "%s", there.text);
+            return pool_say_failed(&there);
     }
     return pool_check_workers(pool);
 }
@@ -543,7 +556,8 @@ static bool on_job_failed(unsigned node, const void *payload, size_t size)
 {
     const struct message_trouble *message = payload;
 
-    return size == sizeof *message && put_letter(MESSAGE_JOB_FAILED, message->job, node, payload, size);
+    return message_is_trouble(message, size) &&
+           put_letter(MESSAGE_JOB_FAILED, message->job, node, payload, size);
 }
 
 static bool on_job_closed(unsigned node, const void *payload, size_t size)
@@ -551,6 +565,19 @@ static bool on_job_closed(unsigned node, const void *payload, size_t size)
     const struct message_job *message = payload;
 
     return size == sizeof *message && put_letter(MESSAGE_JOB_CLOSED, message->job, node, payload, size);
+}
+
+/* Under the mutex. The first that was said counts: others may be reading it. */
+static void note_trouble(struct pool_word *word, int status, const char *text)
+{
+    char **why = status == MPM_EFORKSERVER ? &word->why_lost : &word->why_failed;
+
+    if (status == MPM_EFORKSERVER)
+        word->is_lost = true;
+    else if (!word->status)
+        word->status = status;
+    if (!*why)
+        *why = strdup(text);
 }
 
 static void set_node(uint64_t pool_id, unsigned node, enum pool_node_state reached, int status,
@@ -564,14 +591,8 @@ static void set_node(uint64_t pool_id, unsigned node, enum pool_node_state reach
             continue;
         word = &pool->node[node].word;
         word->state = reached;
-        if (status == MPM_EFORKSERVER)
-            word->is_lost = true;
-        else if (status)
-            word->status = status;
-        if (status) {
-            memcpy(word->text, text, MESSAGE_TEXT_SIZE);
-            word->text[MESSAGE_TEXT_SIZE - 1] = 0;
-        }
+        if (status)
+            note_trouble(word, status, text);
     }
     pthread_mutex_unlock(&state.mutex);
     eventcount_notify(context_doorbell());
@@ -581,7 +602,7 @@ static bool on_pool_state(unsigned node, const void *payload, size_t size)
 {
     const struct message_trouble *message = payload;
 
-    if (size != sizeof *message)
+    if (!message_is_trouble(message, size))
         return false;
     set_node(message->pool, node, POOL_NODE_READY, (int)message->status, message->text);
     return true;

@@ -21,10 +21,11 @@ enum pool_node_state { POOL_NODE_UNUSED, POOL_NODE_OPENING, POOL_NODE_READY, POO
 /* What a node has said of a pool. */
 struct pool_word {
     enum pool_node_state state;
-    int status;         /* not 0: the pool has failed there, and `text` says why */
-    bool is_lost;       /* it has no workers there any more, and `text` says why */
+    int status;         /* not 0: the pool has failed there */
+    bool is_lost;       /* it has no workers there any more */
     unsigned late_ends; /* when it is closed: see node_pool_late_ends() */
-    char text[MESSAGE_TEXT_SIZE];
+    /* Why, each as it was said first. They stay as long as the pool; NULL: nothing was, or there was no memory for it. */
+    char *why_failed, *why_lost;
 };
 
 /* A pool on one node, as main knows it. */
@@ -166,6 +167,8 @@ void pool_stand_in_line(struct mpm_pool *pool, struct map_request *request, bool
 void pool_leave_line(struct mpm_pool *pool, struct map_request *request);
 /* What a node last said of the pool. */
 struct pool_word pool_state_of(const struct mpm_pool *pool, unsigned node);
+/* The status of a node where the pool has failed, with what that has said. */
+int pool_say_failed(const struct pool_word *word);
 /* It is being opened there. */
 void pool_state_opens(struct mpm_pool *pool, unsigned node);
 

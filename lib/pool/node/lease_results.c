@@ -264,6 +264,20 @@ static bool is_true(const struct node_lease *lease, const struct note *note)
            lease_bit(bits_of(lease, lease->block->done, note->worker), note->item / lease->block->parts);
 }
 
+static void forget_note(const struct node_lease *lease, struct note *note)
+{
+    atomic_store(&note->ready, 0);
+    failure_text_free(lease->job->node_pool->arena, &note->said);
+}
+
+/* To a place that was forgotten. */
+static void move_note(struct note *note, struct note *place)
+{
+    *place = *note;
+    atomic_store(&note->ready, 0);
+    atomic_store(&note->said.blocks, 0);
+}
+
 /* Between two rounds: what dead workers have claimed or written in vain is room again, so there is a note for each item
  * of a lease that has as many notes as items. */
 static void forget_notes(struct node_lease *lease)
@@ -274,16 +288,16 @@ static void forget_notes(struct node_lease *lease)
 
     for (uint32_t i = 0; i < block->note_reserve; i++) {
         if (!is_true(lease, &notes[block->note_room + i]))
-            atomic_store(&notes[block->note_room + i].ready, 0);
+            forget_note(lease, &notes[block->note_room + i]);
     }
     if (count > block->note_room)
         return;
     for (uint32_t i = 0; i < count; i++) {
-        if (is_true(lease, &notes[i]))
-            notes[kept++] = notes[i];
+        if (!is_true(lease, &notes[i]))
+            forget_note(lease, &notes[i]);
+        else if (kept++ < i)
+            move_note(&notes[i], &notes[kept - 1]);
     }
-    for (uint32_t i = kept; i < count; i++)
-        atomic_store(&notes[i].ready, 0);
     atomic_store(&block->note_count, kept);
 }
 
@@ -363,16 +377,19 @@ static void list_missing(struct node_lease *lease, uint64_t count)
     atomic_store(&block->next, 0);
 }
 
-static void take_note(const struct note *note, uint32_t worker, uint64_t item, struct worded_failure *worded)
+static void take_note(const struct node_lease *lease, const struct note *note, struct worded_failure *worded)
 {
-    if (note->item != item || note->worker != worker || !atomic_load(&note->ready))
-        return;
     worded->failure.code = note->code;
-    worded->failure.text = note->text;
-    if (note->text[0])
+    worded->failure.text = failure_text_of(lease->job->node_pool->arena, &note->said);
+    if (worded->failure.text[0])
         return;
     worded->failure.text = worded->words;
     snprintf(worded->words, sizeof worded->words, "the task returned %d", (int)note->code);
+}
+
+static bool is_note_of(const struct note *note, uint32_t worker, uint64_t item)
+{
+    return note->item == item && note->worker == worker && atomic_load(&note->ready);
 }
 
 /* Takes the text and the code of an item's note, where there is one. */
@@ -384,9 +401,11 @@ static void read_note(const struct node_lease *lease, uint32_t worker, uint64_t 
     uint32_t count = atomic_load(&block->note_count);
 
     for (uint32_t i = 0; i < count && i < block->note_room; i++)
-        take_note(&notes[i], worker, item, worded);
-    if (count > block->note_room && block->note_reserve)
-        take_note(&notes[block->note_room + worker], worker, item, worded);
+        if (is_note_of(&notes[i], worker, item))
+            take_note(lease, &notes[i], worded);
+    if (count > block->note_room && block->note_reserve &&
+        is_note_of(&notes[block->note_room + worker], worker, item))
+        take_note(lease, &notes[block->note_room + worker], worded);
 }
 
 /* Whether one more is to be listed: a batch of very many has told its user of them in another way. */
@@ -428,7 +447,7 @@ static bool tell_noted(struct node_lease *lease, const struct note *note)
     if (!is_true(lease, note))
         return true;
     begin_failure(lease, note->item, &worded);
-    take_note(note, note->worker, note->item, &worded);
+    take_note(lease, note, &worded);
     return failure_list_add(&lease->failures, &worded.failure);
 }
 
@@ -484,7 +503,8 @@ static enum lease_look lose_job(struct node_lease *lease)
 
     if (!atomic_load(&loss->ready))
         return lose(lease, error_set(MPM_EWORKER, "a worker could not set up the map, and died"));
-    return lose(lease, error_set(loss->code < 0 ? loss->code : MPM_EWORKER, "%s", loss->text));
+    return lose(lease, error_set(loss->code < 0 ? loss->code : MPM_EWORKER, "%s",
+                                 failure_text_of(lease->job->node_pool->arena, &loss->said)));
 }
 
 static void count_items(struct node_lease *lease)

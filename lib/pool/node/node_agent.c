@@ -39,12 +39,16 @@ static struct node_agent_pool *pools;
 
 static bool post_trouble(uint32_t kind, uint64_t pool, uint64_t job, int status)
 {
-    struct message_trouble trouble = {.pool = pool, .job = job, .status = status};
+    const struct message_trouble trouble = {.pool = pool, .job = job, .status = status};
     const char *name = context_topology()->nodes[context_topology()->node].name;
+    const char *const text[] = {"node ", name, ": ", mpm_error()};
+    struct message_part parts[] = {{&trouble, sizeof trouble}, {text[0], strlen(text[0])},
+                                   {text[1], strlen(text[1])}, {text[2], strlen(text[2])},
+                                   {text[3], strlen(text[3])}, {"", 1}};
 
-    if (status)
-        snprintf(trouble.text, sizeof trouble.text, "node %s: %s", name, mpm_error());
-    return !courier_post_one(0, kind, &trouble, sizeof trouble);
+    for (size_t i = 1; !status && i < 5; i++)
+        parts[i].size = 0;
+    return !courier_post(0, kind, parts, sizeof parts / sizeof *parts);
 }
 
 static struct node_agent_pool *pool_of(uint64_t id)

@@ -4,13 +4,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mpmap/runtime.h"
+
 #include "base/error.h"
+#include "node/context.h"
 #include "pool/node/node_pool_inside.h"
 #include "pool/node/arena_budget.h"
 #include "pool/shared/pool_registry.h"
 #include "shm/kill_point.h"
 
+#define TEXT_SHARE      16u /* of the arena, for long texts of a job's failures */
 #define LEASES_IN_PLACE 32u /* of a job, that all stand where its first one does */
+
+/* A small arena is not filled with texts. */
+static uint64_t text_room_of(const struct job_spec *spec)
+{
+    mpm_node info;
+
+    if (mpm_node_info(context_topology()->node, &info) || info.arena_size / TEXT_SHARE >= spec->text_room)
+        return spec->text_room;
+    return info.arena_size / TEXT_SHARE;
+}
 
 int node_job_open(struct node_pool *node_pool, const struct job_spec *spec, const void *context,
                   struct node_job **opened)
@@ -32,6 +46,7 @@ int node_job_open(struct node_pool *node_pool, const struct job_spec *spec, cons
     job->block = arena_at(node_pool->arena, job->offset);
     memset(job->block, 0, sizeof *job->block);
     job->block->spec = *spec;
+    job->block->text_room = text_room_of(spec);
     job->block->blob_owner = owner;
     if (spec->context_size)
         memcpy(job->block->context, context, spec->context_size);
@@ -89,6 +104,7 @@ bool node_job_close(struct node_job *job)
     while (job->leases)
         node_lease_drop(job->leases);
     pool_registry_give_number_back(job->block->blob_owner);
+    failure_text_free(job->node_pool->arena, &job->block->loss.said);
     arena_free(job->node_pool->arena, job->offset);
     free(job);
     return true;
@@ -437,6 +453,19 @@ static void free_pages(const struct node_lease *lease)
     }
 }
 
+static void free_texts(const struct node_lease *lease)
+{
+    struct lease_block *block = lease->block;
+    struct arena *arena = lease->job->node_pool->arena;
+    struct note *notes = arena_at(arena, block->notes);
+    uint32_t count = atomic_load(&block->note_count);
+
+    for (uint32_t i = 0; i < count && i < block->note_room; i++)
+        failure_text_free(arena, &notes[i].said);
+    for (uint32_t i = 0; count > block->note_room && i < block->note_reserve; i++)
+        failure_text_free(arena, &notes[block->note_room + i].said);
+}
+
 void node_lease_drop(struct node_lease *lease)
 {
     struct arena *arena = lease->job->node_pool->arena;
@@ -448,6 +477,7 @@ void node_lease_drop(struct node_lease *lease)
         }
     }
     free_pages(lease);
+    free_texts(lease);
     if (!node_lease_is_short_list(lease))
         arena_free(arena, lease->block->order);
     arena_budget_lease_ends(arena, lease->offset, lease->block_size);

@@ -136,8 +136,9 @@ static int tell_failure(const struct node_pool *node_pool, uint32_t worker)
     const struct note *note = &record->start_note;
     char how[160];
 
-    if (atomic_load(&note->ready) && note->text[0])
-        return error_set(MPM_EWORKER, "cannot start workers: %s", note->text);
+    if (atomic_load(&note->ready) && note->said.text[0])
+        return error_set(MPM_EWORKER, "cannot start workers: %s",
+                         failure_text_of(node_pool->arena, &note->said));
     if (atomic_load(&note->ready))
         return error_set(MPM_EWORKER, "cannot start workers: the initializer returned %d", (int)note->code);
     if (record->last_was_late)

@@ -43,6 +43,8 @@ static void free_mailbox(struct arena *arena, struct mailbox *mailbox)
         arena_budget_lease_ends(arena, mailbox->block,
                                 block_size_of(mailbox->item_size, mailbox->result_size));
     mailbox->block = 0;
+    if (atomic_load_explicit(&mailbox->said.blocks, memory_order_relaxed))
+        failure_text_free(arena, &mailbox->said);
     /* Pairs with the exchange by which the next call takes it. */
     atomic_store_explicit(&mailbox->state, MAILBOX_FREE, memory_order_release);
 }
@@ -177,8 +179,8 @@ static void say_failure(const struct node_pool *node_pool, const struct mailbox 
     if (atomic_load(&mailbox->reply) == MAILBOX_HAS_DIED) {
         node_pool_describe_death(node_pool, mailbox->wait_status, (enum item_limit)mailbox->limit, &worded);
         error_set(MPM_ETASK, "the call failed: %s", worded.failure.text);
-    } else if (mailbox->text[0]) {
-        error_set(MPM_ETASK, "the call failed: %s", mailbox->text);
+    } else if (mailbox->said.text[0]) {
+        error_set(MPM_ETASK, "the call failed: %s", failure_text_of(node_pool->arena, &mailbox->said));
     } else {
         error_set(MPM_ETASK, "the call failed: the task returned %d", (int)mailbox->code);
     }

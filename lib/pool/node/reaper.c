@@ -273,6 +273,29 @@ static enum process_fate worker_lacks(struct board *board, struct worker_record 
     return is_over ? PROCESS_IS_OVER : PROCESS_WAITS;
 }
 
+/* What it was just linking: see failure_text.h. */
+void worker_died(uint32_t number)
+{
+    struct arena *arena = context_arena();
+    const struct process_record *process = process_find(arena, number - 1);
+    struct worker_record *record;
+    struct board *board;
+    uint64_t place, block;
+
+    assert(thread_is(THREAD_FORKSERVER));
+    if (!process || !(process->flags & PROCESS_IS_WORKER))
+        return;
+    board = arena_at(arena, process->argument);
+    record = &board->worker[process->argument_index];
+    if (!(place = atomic_load(&record->linking)))
+        return;
+    if ((block = atomic_load((_Atomic uint64_t *)arena_at(arena, place))))
+        arena_pass(arena, block, board->owner);
+    KILL_POINT();
+    atomic_store(&record->linking, 0);
+    KILL_POINT();
+}
+
 enum process_fate worker_ended(struct process_record *process)
 {
     struct arena *arena = context_arena();

@@ -21,7 +21,7 @@
  * `ready` and its item's bit is set by the worker that wrote it; before items are published again the node pool forgets the
  * others, so that there is room for as many as items. Where a lease may have more failures than notes,
  * each worker has one in reserve for its first failure that finds none left. So the first item of all that fails
- * has its text: it is the first failure of its worker.
+ * has its text: it is the first failure of its worker. What a long text takes beside its note: failure_text.h.
  *
  * Pages, of results of any length. A worker (1) allocates a page, which is owned by the job's own number, (2) links it
  * to the last one that it has linked to the lease, (3) stores it as the last one (release), (4) writes results into it,
@@ -111,6 +111,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pool/shared/failure_text.h"
 #include "pool/shared/mailbox.h"
 #include "pool/shared/job_spec.h"
 #include "pool/shared/pool_spec.h"
@@ -127,7 +128,6 @@
 #define LEASE_MAX_NOTES     256u  /* notes of failures that a lease keeps the text of */
 #define LEASE_MAX_CRASH     64u
 #define LEASE_SHORT_LIST    64u
-#define NOTE_TEXT_SIZE      192u
 #define MAX_EARLY_DEATHS    3u /* workers that may die one after the other before they could start */
 
 enum worker_state {
@@ -153,7 +153,7 @@ struct note {
     uint32_t worker;
     uint64_t item; /* within the lease; of no meaning for others */
     int32_t code;  /* that the task returned; the status of the job's failure */
-    char text[NOTE_TEXT_SIZE];
+    struct failure_text said;
 };
 
 struct worker_record {
@@ -179,8 +179,9 @@ struct worker_record {
     uint32_t memory_at_start; /* the worker's: pages of its own as it was ready */
     uint32_t was_ready;       /* the worker's: workers of this record have begun their work */
     _Atomic uint64_t
-        lacking_since_ns;   /* the fork server's, when one cannot be had; the worker's, as it is ready: 0 */
-    struct note start_note; /* the worker's: why its initializer failed */
+        lacking_since_ns;     /* the fork server's, when one cannot be had; the worker's, as it is ready: 0 */
+    _Atomic uint64_t linking; /* the worker's, and the fork server's when it has died: see failure_text.h */
+    struct note start_note;   /* the worker's: why its initializer failed */
 };
 
 struct board {
@@ -211,8 +212,10 @@ struct job_block {
     _Atomic uint32_t is_lost;
     _Atomic uint32_t refusals;
     _Atomic uint64_t refused_since_ns,
-        refused_ns;      /* workers': when they began to refuse the job, and did so last; or 0 */
-    uint32_t blob_owner; /* of the pages of JOB_BLOBS; 0 for others */
+        refused_ns;             /* workers': when they began to refuse the job, and did so last; or 0 */
+    uint32_t blob_owner;        /* of the pages of JOB_BLOBS; 0 for others */
+    uint64_t text_room;         /* bytes that long texts of its failures may have */
+    _Atomic uint64_t text_used; /* workers': that they have had, or have wanted */
     /* Workers': how long the longest claim has taken. Of two that find a longer one at the same time either may stay. */
     _Atomic uint64_t longest_claim_ns;
     struct note loss;

@@ -32,6 +32,7 @@ struct job_spec {
     uint32_t parts;       /* of an item, each of which is blamed for itself; 1, but for JOB_REDUCE */
     uint64_t part_items;  /* what the caller calls items in a part, and in an item; 1, but for JOB_REDUCE */
     uint64_t leaf_items;
+    uint64_t text_room;    /* bytes that long texts of failed items may have on a node */
     uint64_t context_size; /* bytes behind the struct */
 };
 

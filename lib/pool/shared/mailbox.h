@@ -45,12 +45,12 @@
 #include <stdint.h>
 
 #include "node/function.h"
+#include "pool/shared/failure_text.h"
 #include "shm/eventcount.h"
 
-#define BOARD_MAILBOXES   63u /* bits of a word, one of which is BOARD_HELD */
-#define MAILBOX_TINY      32u
-#define MAILBOX_ROOM      512u
-#define MAILBOX_TEXT_SIZE 192u
+#define BOARD_MAILBOXES 63u /* bits of a word, one of which is BOARD_HELD */
+#define MAILBOX_TINY    32u
+#define MAILBOX_ROOM    512u
 
 enum mailbox_state {
     MAILBOX_FREE,
@@ -89,7 +89,7 @@ struct mailbox {
     int32_t wait_status; /* the fork server's, as is the next: of the last death */
     uint32_t limit;    /* the fork server's: enum item_limit, that its worker was killed for the last time */
     uint32_t is_alone; /* the fork server's, before WANTED, and main's: it is to run alone on the node */
-    char text[MAILBOX_TEXT_SIZE]; /* the worker's: what mpm_fail() said */
+    struct failure_text said; /* the worker's; main's when there is a reply: what mpm_fail() said */
 };
 
 /* Where the item and the result of a call stand; `arena` is where offsets count from. */

@@ -3,6 +3,7 @@
 #ifndef POOL_SHARED_MESSAGE_H
 #define POOL_SHARED_MESSAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -77,7 +78,12 @@ struct message_trouble {
     uint64_t pool;
     uint64_t job;
     int64_t status;
-    char text[MESSAGE_TEXT_SIZE];
+    char text[]; /* and a null byte, with which the message ends */
 };
+
+static inline bool message_is_trouble(const struct message_trouble *message, size_t size)
+{
+    return size > sizeof *message && !((const char *)message)[size - 1];
+}
 
 #endif

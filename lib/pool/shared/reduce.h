@@ -52,8 +52,7 @@ void reduce_begin_leaf(mpm_call *call, const struct reduce_job *job, uint64_t le
 void reduce_items(mpm_call *call, const struct reduce_job *job, uint64_t first, const void *items,
                   uint64_t count);
 /* The parts that items of the leaf are in have failed, for the reason that mpm_fail() was given. */
-void reduce_fail_items(mpm_call *call, const struct reduce_job *job, uint64_t first, uint64_t count,
-                       int code);
+void reduce_fail_items(const struct reduce_job *job, uint64_t first, uint64_t count, int code);
 
 /* The batch_task of items in memory. */
 int reduce_run_in_memory(mpm_call *call, uint64_t first, size_t count);

@@ -32,7 +32,7 @@ static void take_up_job(void)
     worker_self.pace = (struct chunk_pace){0};
     worker_self.job_status = function_find(&worker_self.job->spec.task, &worker_self.task);
     if (worker_self.job_status) {
-        snprintf(worker_self.call.text, sizeof worker_self.call.text, "%s", mpm_error());
+        mpm_fail(&worker_self.call, "%s", mpm_error());
         worker_refuses_job(worker_self.job_status);
     }
 }
@@ -165,7 +165,7 @@ static int find_function(const struct function *function, function_pointer **poi
     int status = function_find(function, pointer);
 
     if (status)
-        snprintf(worker_self.call.text, sizeof worker_self.call.text, "%s", mpm_error());
+        mpm_fail(&worker_self.call, "%s", mpm_error());
     return status;
 }
 
@@ -193,7 +193,7 @@ static void start_has_failed(int code)
     uint32_t none = 0;
 
     note->code = code;
-    memcpy(note->text, worker_self.call.text, sizeof note->text);
+    worker_write_text(&note->said, NULL);
     KILL_POINT();
     /* Pairs with the loads of node_pool.c. */
     atomic_store_explicit(&note->ready, 1, memory_order_release);
@@ -260,7 +260,7 @@ int worker_main(struct process_record *process)
         start_has_failed(code);
         return EXIT_FAILURE;
     }
-    worker_self.call.text[0] = 0;
+    worker_forget_text();
     KILL_POINT();
     worker_self.record->early_deaths = 0;
     worker_self.record->was_ready = 1;

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What tasks may ask of their call and say of it, batch tasks too. board.h says how a failure is noted. */
+/* What tasks may ask of their call, batch tasks too, and how their failures are noted: see board.h. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,7 +13,6 @@
 #include "pool/worker/worker_self.h"
 #include "shm/kill_point.h"
 
-#define CUT_MARK         "…"                  /* at the end of a text that is too long */
 #define REFUSAL_NS       UINT64_C(1000000000) /* what workers refuse for longer is lost */
 #define REFUSAL_CALM_NS  UINT64_C(5000000000) /* after so long another refusal is about something else */
 #define REFUSAL_PAUSE_NS 50000000
@@ -47,33 +43,6 @@ void *mpm_call_state(const mpm_call *call)
     return call ? call->state : NULL;
 }
 
-/* Between two characters of UTF-8. */
-static void mark_as_cut(char *text, size_t size)
-{
-    size_t end = size - sizeof CUT_MARK;
-
-    while (end && ((unsigned char)text[end] & 0xc0) == 0x80)
-        end--;
-    memcpy(text + end, CUT_MARK, sizeof CUT_MARK);
-}
-
-int mpm_fail(mpm_call *call, const char *format, ...)
-{
-    va_list arguments;
-    int length;
-
-    if (!call)
-        return 1;
-    if (!format)
-        format = "the task gave no reason";
-    va_start(arguments, format);
-    length = vsnprintf(call->text, sizeof call->text, format, arguments);
-    va_end(arguments);
-    if (length >= (int)sizeof call->text)
-        mark_as_cut(call->text, sizeof call->text);
-    return 1;
-}
-
 /* Failures. */
 
 static void write_note(uint64_t item, int code)
@@ -92,7 +61,7 @@ static void write_note(uint64_t item, int code)
     note->worker = worker_self.number;
     note->item = item;
     note->code = code;
-    memcpy(note->text, worker_self.call.text, sizeof note->text);
+    worker_write_text(&note->said, worker_self.job);
     KILL_POINT();
     /* Pairs with the loads of node/lease_results.c. */
     atomic_store_explicit(&note->ready, 1, memory_order_release);
@@ -103,13 +72,12 @@ void worker_item_has_failed(uint64_t item, int code)
     lease_set_bit(worker_self.failed, item);
     KILL_POINT();
     write_note(item, code);
-    worker_self.call.text[0] = 0;
+    worker_forget_text();
 }
 
 void worker_part_has_failed(uint64_t part, int code)
 {
     write_note(part, code);
-    worker_self.call.text[0] = 0;
 }
 
 static void lose_job(int status)
@@ -119,11 +87,11 @@ static void lose_job(int status)
     if (!atomic_exchange(&worker_self.job->is_lost, 1)) {
         KILL_POINT();
         loss->code = status;
-        memcpy(loss->text, worker_self.call.text, sizeof loss->text);
+        worker_write_text(&loss->said, NULL);
         /* Pairs with the load of node/lease_results.c. */
         atomic_store_explicit(&loss->ready, 1, memory_order_release);
     }
-    worker_self.call.text[0] = 0;
+    worker_forget_text();
     KILL_POINT();
     atomic_exchange(&worker_self.lease->next, LEASE_FROZEN);
     KILL_POINT();
@@ -161,7 +129,7 @@ void worker_refuses_job(int status)
     }
     log_write(MPM_LOG_INFO, "worker %u of pool %llu cannot set up its map, and is replaced: %s",
               worker_self.number, (unsigned long long)worker_self.board->spec.id, worker_self.call.text);
-    worker_self.call.text[0] = 0;
+    worker_forget_text();
     worker_self.tasks_left = 0;
     nanosleep(&(struct timespec){.tv_nsec = REFUSAL_PAUSE_NS}, NULL);
 }

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The worker's side of single calls: see mailbox.h for who writes what. */
-#include <stdio.h>
-#include <string.h>
-
 #include "base/error.h"
 #include "node/context.h"
 #include "pool/worker/worker_self.h"
@@ -19,7 +16,7 @@ static int find_task(const struct mailbox *mailbox)
     if (mailbox->task_id == task_id)
         return MPM_OK;
     if (function_find(&mailbox->task, &found)) {
-        snprintf(worker_self.call.text, sizeof worker_self.call.text, "%s", mpm_error());
+        mpm_fail(&worker_self.call, "%s", mpm_error());
         return 1;
     }
     task = (mpm_task *)found;
@@ -61,8 +58,8 @@ static void run_mailbox(struct mailbox *mailbox, uint64_t number)
     publish(NO_ITEM);
     mailbox->code = code;
     if (code)
-        memcpy(mailbox->text, call->text, sizeof mailbox->text);
-    call->text[0] = 0;
+        worker_write_text(&mailbox->said, NULL);
+    worker_forget_text();
     KILL_POINT();
     /* Pairs with spin_for_reply(), node/node_pool_call.c. */
     atomic_store_explicit(&mailbox->reply, MAILBOX_IS_DONE, memory_order_release);

@@ -77,6 +77,12 @@ static void fail_part(uint64_t part, int code)
     worker_part_has_failed(leaf.first_part + part, code);
 }
 
+static void fail_and_forget(uint64_t part, int code)
+{
+    fail_part(part, code);
+    worker_forget_text();
+}
+
 /* What the loops below need: a copy on the stack, which the compiler keeps in registers across the calls of the task. */
 struct part_place {
     _Atomic uint64_t *current;
@@ -109,7 +115,7 @@ run_single_item(mpm_call *call, const struct part_place *place, uint64_t part, c
     code = place->accumulate(call, item, place->state);
     context_back_from_program(code);
     if (__builtin_expect(code, 0))
-        fail_part(part, code);
+        fail_and_forget(part, code);
 }
 
 /* The hot path: an item is two stores and a call. */
@@ -141,7 +147,7 @@ static void run_block(mpm_call *call, uint64_t part, const char *items, uint64_t
     code = ((mpm_accumulate_block *)leaf.accumulate)(call, items, count, place.state);
     context_back_from_program(code);
     if (code)
-        fail_part(part, code);
+        fail_and_forget(part, code);
 }
 
 void reduce_items(mpm_call *call, const struct reduce_job *job, uint64_t first, const void *items,
@@ -160,18 +166,15 @@ void reduce_items(mpm_call *call, const struct reduce_job *job, uint64_t first, 
     }
 }
 
-void reduce_fail_items(mpm_call *call, const struct reduce_job *job, uint64_t first, uint64_t count, int code)
+void reduce_fail_items(const struct reduce_job *job, uint64_t first, uint64_t count, int code)
 {
     uint64_t from = (first - leaf.first_item) / job->part_items;
     uint64_t to = (first - leaf.first_item + count + job->part_items - 1) / job->part_items;
-    char text[NOTE_TEXT_SIZE];
 
-    memcpy(text, call->text, sizeof text);
-    for (uint64_t part = from; part < to; part++) {
-        memcpy(call->text, text, sizeof text);
+    for (uint64_t part = from; part < to; part++)
         if (!is_skipped(leaf.record, part))
             fail_part(part, code);
-    }
+    worker_forget_text();
 }
 
 int reduce_run_in_memory(mpm_call *call, uint64_t first, size_t count)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A worker's own memory, which its parts share: worker.c (its thread token), worker_call.c (what tasks ask and say) and
- * worker_chunk.c (running items). For pool/. */
+/* A worker's own memory, which its parts share: worker.c (its thread token), worker_call.c (what tasks ask),
+ * worker_text.c (what they say) and worker_chunk.c (running items). For pool/. */
 #ifndef POOL_WORKER_WORKER_SELF_H
 #define POOL_WORKER_WORKER_SELF_H
 
@@ -16,8 +16,10 @@ struct mpm_call {
     uint64_t index;
     size_t item_size, result_size;
     const void *context;
-    void *state;               /* what the initializer made */
-    char text[NOTE_TEXT_SIZE]; /* of mpm_fail(); "" is none */
+    void *state;                   /* what the initializer made */
+    char text[FAILURE_SHORT_SIZE]; /* of mpm_fail(); "" is none; cut if it is long */
+    char *long_text;               /* all of a long one, in memory of its own */
+    size_t long_size;              /* of that, with its null byte; 0 if `text` has all */
 };
 
 /* Batch tasks reach it through their call. */
@@ -45,8 +47,12 @@ extern struct worker_self worker_self;
 
 /* Records that an item of the lease has failed. */
 void worker_item_has_failed(uint64_t item, int code);
-/* Records that a part of an item has: both as `item` of the worker record counts. */
+/* Records that a part of an item has: both as `item` of the worker record counts. What was said of it stays. */
 void worker_part_has_failed(uint64_t part, int code);
+/* Forgets what mpm_fail() has said. */
+void worker_forget_text(void);
+/* Writes it where the node pool reads it, of an item of that job; NULL: of none. */
+void worker_write_text(struct failure_text *said, struct job_block *job);
 /* The worker cannot do the job, for the reason that the call's text says: it makes place for another one that may. If
  * that has gone on for long, nobody shall claim from the lease any more: the job is lost. */
 void worker_refuses_job(int status);
