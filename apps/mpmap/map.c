@@ -11,6 +11,7 @@
 
 #include "command.h"
 #include "plugin.h"
+#include "rows.h"
 #include "walltime.h"
 #include "word.h"
 
@@ -33,6 +34,10 @@ static const char help[] =
     "  --resume=force     does so even if input, task or context differ, and reports how\n"
     "  --retry-failed     with --resume: also runs the rows that failed then\n"
     "  --restart          removes OUT.h5.part, and starts from the first row\n"
+    "  --rows A:B:STEP    only rows A to B, without B, every STEP; each may be left out, and negative\n"
+    "                     numbers count from the end (--rows=-100:)\n"
+    "  --rows FILE:/SET   only the rows that /SET lists, in its order: row numbers, or booleans,\n"
+    "                     one for each row; :/SET is in IN.h5\n"
     "  --cost FILE:/SET   starts with the rows that take longest: /SET has a number a row, in\n"
     "                     any unit; :/SET is in IN.h5\n"
     "  --max-failures N   ends the map when more than N rows have failed (any number may)\n"
@@ -69,7 +74,9 @@ struct request {
     char *output_file, *output_dataset;
     char *cost_file;
     const char *cost_dataset;
-    const char *result, *cost;
+    const char *result, *cost, *rows;
+    mpm_row_choice choice; /* what --rows makes of it */
+    uint64_t *row_list;    /* of the choice; or NULL */
     const char *progress, *resume;
     size_t workers, chunk, block_rows, attempts, memory, max_failures;
     double timeout_s, grace_s, walltime_s;
@@ -128,6 +135,7 @@ static void free_request(struct request *request)
     free(request->input_file);
     free(request->output_file);
     free(request->cost_file);
+    free(request->row_list);
 }
 
 static int find_result_shape(const struct request *request, const struct plugin *plugin, mpm_shape *shape)
@@ -155,6 +163,7 @@ static int check_input(const struct request *request, const struct plugin *plugi
     const mpm_dataset_map map = {.input_file = request->input_file,
                                  .input_dataset = request->input_dataset,
                                  .row = plugin_struct(&plugin->row),
+                                 .choice = request->choice,
                                  .without_locks = request->no_lock};
     mpm_shape row;
 
@@ -279,6 +288,7 @@ static int run_map(mpm_pool *pool, const struct request *request, const struct p
         .task_name = request->function,
         .result = *result,
         .row = plugin_struct(&plugin->row),
+        .choice = request->choice,
         .block_rows = request->block_rows,
         .overwrite = request->overwrite_file ? MPM_OVERWRITE_FILE
                      : request->overwrite    ? MPM_OVERWRITE_RESULT
@@ -328,7 +338,19 @@ static int open_and_run(const struct request *request, const struct plugin *plug
     return exit_status;
 }
 
-static int run_plugin(const struct request *request, const struct plugin *plugin)
+static int choose_rows(struct request *request, const struct plugin *plugin)
+{
+    const struct rows_request rows = {.command = "map",
+                                      .word = request->rows,
+                                      .input_file = request->input_file,
+                                      .input_dataset = request->input_dataset,
+                                      .row = plugin_struct(&plugin->row),
+                                      .no_lock = request->no_lock};
+
+    return rows_choose(&rows, &request->choice, &request->row_list);
+}
+
+static int run_plugin(struct request *request, const struct plugin *plugin)
 {
     mpm_shape result;
     double *costs = NULL;
@@ -336,7 +358,7 @@ static int run_plugin(const struct request *request, const struct plugin *plugin
     int exit_status;
 
     if ((exit_status = find_result_shape(request, plugin, &result)) ||
-        (exit_status = check_input(request, plugin, &rows)))
+        (exit_status = choose_rows(request, plugin)) || (exit_status = check_input(request, plugin, &rows)))
         return exit_status;
     if (!(exit_status = read_costs(request, rows, &costs)))
         exit_status = open_and_run(request, plugin, &result, rows, costs);
@@ -344,7 +366,7 @@ static int run_plugin(const struct request *request, const struct plugin *plugin
     return exit_status;
 }
 
-static int run_request(const struct request *request)
+static int run_request(struct request *request)
 {
     struct plugin plugin;
     int exit_status = plugin_open(request->plugin, request->function, &plugin);
@@ -375,6 +397,7 @@ int command_map(int argc, char **argv)
         {"--resume", OPTION_MODE, &request.resume, 0},
         {"--retry-failed", OPTION_FLAG, &request.retry_failed, 0},
         {"--restart", OPTION_FLAG, &request.restart, 0},
+        {"--rows", OPTION_TEXT, &request.rows, 0},
         {"--cost", OPTION_TEXT, &request.cost, 0},
         {"--max-failures", OPTION_COUNT, &request.max_failures, 0},
         {"--no-lock", OPTION_FLAG, &request.no_lock, 0},

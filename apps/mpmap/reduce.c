@@ -10,6 +10,7 @@
 
 #include "command.h"
 #include "plugin.h"
+#include "rows.h"
 #include "word.h"
 
 static const char help[] =
@@ -25,6 +26,7 @@ static const char help[] =
     "  --overwrite-file   replaces OUT.h5, whatever it holds\n"
     "  --leaf N           rows that are added one after the other before states are combined: the\n"
     "                     bits depend on it (chosen by the number of rows)\n"
+    "  --rows CHOICE      only these rows: A:B:STEP, or FILE:/SET, as of mpmap map\n"
     "  --max-failures N   ends when more than N rows have failed (any number may)\n"
     "  --no-lock          reads IN.h5 even while another program writes it\n"
     "  --workers N        workers in all (one a slot)\n"
@@ -42,7 +44,10 @@ static const char help[] =
 /* What the command line asks for. */
 struct request {
     char *plugin, *function, *input_file, *input_dataset, *output_file, *output_dataset;
-    const char *row; /* the struct that the plugin takes, or NULL */
+    const char *row;       /* the struct that the plugin takes, or NULL */
+    const char *rows;      /* --rows */
+    mpm_row_choice choice; /* what it says */
+    uint64_t *row_list;    /* of the choice; or NULL */
     const char *result, *progress;
     size_t workers, leaf, block_rows, attempts, memory, max_failures;
     double timeout_s;
@@ -115,6 +120,7 @@ static int check_input(const struct request *request, const struct plugin *plugi
     const mpm_dataset_map map = {.input_file = request->input_file,
                                  .input_dataset = request->input_dataset,
                                  .row = plugin_struct(&plugin->row),
+                                 .choice = request->choice,
                                  .without_locks = request->no_lock};
     mpm_shape row;
 
@@ -194,6 +200,7 @@ static int reduce_rows(mpm_pool *pool, const struct request *request, const mpm_
     const mpm_dataset_rows rows = {.input_file = request->input_file,
                                    .input_dataset = request->input_dataset,
                                    .row = request->row,
+                                   .choice = request->choice,
                                    .block_rows = request->block_rows,
                                    .without_locks = request->no_lock};
     mpm_line line = request->line;
@@ -248,6 +255,18 @@ static int run_plugin(const struct request *request, const struct plugin *plugin
     return exit_status;
 }
 
+static int choose_rows(struct request *request)
+{
+    const struct rows_request rows = {.command = "reduce",
+                                      .word = request->rows,
+                                      .input_file = request->input_file,
+                                      .input_dataset = request->input_dataset,
+                                      .row = request->row,
+                                      .no_lock = request->no_lock};
+
+    return rows_choose(&rows, &request->choice, &request->row_list);
+}
+
 static int run_request(struct request *request)
 {
     struct plugin plugin;
@@ -256,7 +275,9 @@ static int run_request(struct request *request)
     if (exit_status)
         return exit_status;
     request->row = plugin_struct(&plugin.row);
-    exit_status = run_plugin(request, &plugin);
+    exit_status = choose_rows(request);
+    if (!exit_status)
+        exit_status = run_plugin(request, &plugin);
     plugin_close(&plugin);
     return exit_status;
 }
@@ -268,6 +289,7 @@ int command_reduce(int argc, char **argv)
         {"--result", OPTION_TEXT, &request.result, 0},
         {"--overwrite-file", OPTION_FLAG, &request.overwrite_file, 0},
         {"--leaf", OPTION_COUNT, &request.leaf, 67108864},
+        {"--rows", OPTION_TEXT, &request.rows, 0},
         {"--max-failures", OPTION_COUNT, &request.max_failures, 0},
         {"--no-lock", OPTION_FLAG, &request.no_lock, 0},
         {"--workers", OPTION_COUNT, &request.workers, 65536},
@@ -295,5 +317,6 @@ int command_reduce(int argc, char **argv)
     free(request.plugin);
     free(request.input_file);
     free(request.output_file);
+    free(request.row_list);
     return exit_status;
 }

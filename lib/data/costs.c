@@ -81,7 +81,7 @@ static int read_all(struct input *input, double **costs)
     if (input->rows >= SIZE_MAX / sizeof **costs ||
         !(*costs = malloc(((size_t)input->rows + 1) * sizeof **costs)))
         return error_set(MPM_ENOMEM, "no memory for the costs of %" PRIu64 " rows", input->rows);
-    input_take_doubles(input);
+    input_take(input, MPM_F64);
     status = input->rows ? input_read(input, 0, (size_t)input->rows, *costs) : 0;
     return status ? status : check_values(input, *costs);
 }

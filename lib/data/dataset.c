@@ -79,7 +79,7 @@ static size_t claim_rows(const mpm_pool *pool, const mpm_dataset_map *map, const
 {
     unsigned workers = mpm_pool_worker_count(pool); /* 0: the map will say why */
     uint64_t fair = input->rows / ((uint64_t)(workers ? workers : 1) * CLAIMS_A_WORKER);
-    uint64_t rows = input->chunk_rows;
+    uint64_t rows = input->band_rows;
 
     if (map->chunk)
         return map->chunk;

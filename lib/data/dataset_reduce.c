@@ -64,6 +64,7 @@ int mpm_pool_reduce_dataset(mpm_pool *pool, const mpm_reduction *reduction, cons
     source = (struct input_source){.file_name = rows->input_file,
                                    .dataset_name = rows->input_dataset,
                                    .row = rows->row,
+                                   .choice = rows->choice,
                                    .locking = rows->without_locks ? INPUT_HAS_NONE : INPUT_HOLDS_LOCK};
     if ((status = input_open(&source, &input)))
         return status;

@@ -187,6 +187,7 @@ static int look_at_type(struct input *input)
                               input->dataset_name);
     status = take_element(input, type, &element);
     input->stored_size = hdf5.H5Tget_size(type);
+    input->is_enumeration = hdf5.H5Tget_class(type) == H5T_ENUM;
     hdf5.H5Tclose(type);
     if (status)
         return status;
@@ -221,7 +222,7 @@ static int look_at_space(struct input *input, hid_t space)
         return error_set(MPM_ETYPE, "%s:%s has no rows: it is %s", input->file_name, input->dataset_name,
                          hdf5.H5Sget_simple_extent_type(space) == H5S_NULL ? "without data" : "a scalar");
     hdf5.H5Sget_simple_extent_dims(space, extent, NULL);
-    input->rows = extent[0];
+    input->file_rows = extent[0];
     if ((status = put_dimensions(input, extent + 1, (unsigned)rank - 1)))
         return status;
     if (mpm_shape_size(&input->row) == 0)
@@ -277,7 +278,6 @@ static void cache_one_band(struct input *input)
     int rank = input_chunk_extents(input->dataset, extent);
     double chunks = 1, chunk_size = (double)input->stored_size, size;
 
-    input->chunk_rows = rank ? extent[0] : 1;
     for (int i = 0; i < rank; i++) {
         chunk_size *= (double)extent[i];
         if (i > 0)
@@ -337,13 +337,19 @@ static int check_wanted(const struct input *input)
 
 int input_examine(struct input *input)
 {
+    hsize_t chunk[MAX_RANK];
     int status = look_at_type(input);
 
     if (!status)
         status = look_at_shape(input);
     if (!status)
         status = check_wanted(input);
-    return status ? status : filters_check(input);
+    if (!status)
+        status = filters_check(input);
+    if (status)
+        return status;
+    input->chunk_rows = input_chunk_extents(input->dataset, chunk) ? chunk[0] : 1;
+    return input_choose(input);
 }
 
 int input_open_file(const struct input_source *source, struct input *input)
@@ -354,6 +360,7 @@ int input_open_file(const struct input_source *source, struct input *input)
     *input = (struct input){.file_name = source->file_name,
                             .dataset_name = source->dataset_name,
                             .wanted = source->row,
+                            .choice = source->choice,
                             .file = -1,
                             .dataset = -1,
                             .memory = -1,
@@ -390,29 +397,36 @@ int input_open(const struct input_source *source, struct input *input)
     return status;
 }
 
-void input_take_doubles(struct input *input)
+void input_take(struct input *input, mpm_type type)
 {
     struct hdf5_guard guard;
 
     hdf5_enter(&guard);
     hdf5.H5Tclose(input->memory);
-    input->memory = hdf5.H5Tcopy(hdf5_native_type(MPM_F64));
+    input->memory = hdf5.H5Tcopy(hdf5_native_type(type));
     hdf5_leave(&guard);
-    input->row.type = MPM_F64;
+    input->row.type = type;
 }
 
-static int read_selected(const struct input *input, hid_t file_space, hid_t memory_space, uint64_t first,
-                         size_t count, void *rows)
+/* Rows of the file: start, start + step … */
+static int read_selected(const struct input *input, hid_t file_space, hid_t memory_space,
+                         const hsize_t run[3], void *rows)
 {
-    hsize_t start[MAX_RANK] = {first}, extent[MAX_RANK] = {count};
+    hsize_t start[MAX_RANK] = {run[0]}, step[MAX_RANK], extent[MAX_RANK];
 
-    for (unsigned i = 0; i < input->rank; i++)
+    step[0] = run[1];
+    extent[0] = run[2];
+    for (unsigned i = 0; i < input->rank; i++) {
+        step[i + 1] = 1;
         extent[i + 1] = input->row.extent[i];
-    if (hdf5.H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, NULL, extent, NULL) < 0 ||
+    }
+    if (hdf5.H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, run[1] == 1 ? NULL : step, extent, NULL) <
+            0 ||
         hdf5.H5Sset_extent_simple(memory_space, (int)input->rank + 1, extent, NULL) < 0 ||
         hdf5.H5Dread(input->dataset, input->memory, memory_space, file_space, H5P_DEFAULT, rows) < 0)
-        return hdf5_error_set(MPM_EIO, "cannot read rows %" PRIu64 " to %" PRIu64 " of %s:%s", first,
-                              first + count - 1, input->file_name, input->dataset_name);
+        return hdf5_error_set(MPM_EIO, "cannot read rows %" PRIu64 " to %" PRIu64 " of %s:%s",
+                              (uint64_t)run[0], (uint64_t)(run[0] + (run[2] - 1) * run[1]), input->file_name,
+                              input->dataset_name);
     return 0;
 }
 
@@ -420,12 +434,18 @@ int input_read(const struct input *input, uint64_t first, size_t count, void *ro
 {
     struct hdf5_guard guard;
     hid_t file_space, memory_space;
-    int status;
+    size_t row_size = mpm_shape_size(&input->row), got;
+    uint64_t start, step;
+    int status = 0;
 
     hdf5_enter(&guard);
     file_space = hdf5.H5Dget_space(input->dataset);
     memory_space = hdf5.H5Screate(H5S_SIMPLE);
-    status = read_selected(input, file_space, memory_space, first, count, rows);
+    for (size_t at = 0; !status && at < count; at += got) {
+        got = input_find_run(input, first + at, count - at, &start, &step);
+        status = read_selected(input, file_space, memory_space, (const hsize_t[3]){start, step, got},
+                               (char *)rows + at * row_size);
+    }
     if (memory_space >= 0)
         hdf5.H5Sclose(memory_space);
     if (file_space >= 0)
@@ -473,6 +493,7 @@ struct input_source input_source_of(const mpm_dataset_map *map)
     return (struct input_source){.file_name = map->input_file,
                                  .dataset_name = map->input_dataset,
                                  .row = map->row,
+                                 .choice = map->choice,
                                  .locking = map->without_locks ? INPUT_HAS_NONE : INPUT_HOLDS_LOCK};
 }
 

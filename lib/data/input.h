@@ -32,6 +32,7 @@ struct input_source {
     const char *file_name;
     const char *dataset_name; /* "/data", or a field of a compound: "/data.x" */
     const char *row;          /* what a row is to be: mpm_dataset_map.row; NULL: whatever it is */
+    mpm_row_choice choice;    /* which rows; its list is the caller's until input_close() */
     enum input_locking locking;
 };
 
@@ -43,20 +44,25 @@ struct input {
     const char *field;  /* the end of the name, if that is a field; else NULL */
     hid_t file;
     hid_t dataset;
-    hid_t memory;       /* the type of an element in memory */
-    size_t stored_size; /* and its size in the file */
-    unsigned rank;      /* dimensions of a row in the file: elements that are arrays have more */
-    uint64_t rows;
+    hid_t memory;          /* the type of an element in memory */
+    size_t stored_size;    /* and its size in the file */
+    unsigned rank;         /* dimensions of a row in the file: elements that are arrays have more */
+    mpm_row_choice choice; /* a range has its end and its step */
+    uint64_t file_rows;    /* all that there are */
+    uint64_t rows;         /* those that are chosen: what is below counts them */
     mpm_shape row;
-    uint64_t chunk_rows; /* rows that are stored, and compressed, together; 1 if the layout is not chunked */
+    uint64_t
+        chunk_rows; /* rows that are stored, and compressed, together; 1 if the layout is not chunked, or rows are chosen */
+    uint64_t band_rows; /* about as many rows of those that are chosen are stored together */
     enum input_locking locking;
     bool has_swmr_writer;     /* which may add rows */
+    bool is_enumeration;      /* as booleans are */
     struct input_stamp stamp; /* if it can neither change nor grow */
 };
 
 /* What a process has opened, as plain bytes for another one. */
 struct input_identity {
-    uint64_t rows;
+    uint64_t file_rows;
     mpm_shape row;
     bool may_change; /* or grow */
     unsigned node;   /* of the process */
@@ -68,12 +74,14 @@ struct input_source input_source_of(const mpm_dataset_map *map);
  * has a SWMR writer is read beside it, and without a lock. On failure nothing is open: MPM_ENOENT, MPM_ETYPE, MPM_EIO;
  * MPM_EBUSY if another program writes it. */
 int input_open(const struct input_source *source, struct input *input);
-/* From now on numbers are read as doubles, whatever the file has. Rows must be single elements. */
-void input_take_doubles(struct input *input);
+/* From now on numbers are read as that type, whatever the file has. Rows must be single elements. */
+void input_take(struct input *input, mpm_type type);
 /* The path by which every process opens it: absolute, and through the same links, since what the file links to stands
  * beside the name by which it was opened. Returns `path`, or the name if there is no such path. */
 const char *input_path(const char *file_name, char path[PATH_MAX]);
 void input_identify(const struct input *input, struct input_identity *identity);
+/* Which rows are chosen, as a text; "" for all. */
+char *input_describe_choice(const struct input *input, char *text, size_t size);
 /* Its stamp as texts; the same words for each input that may change, whose stamp says nothing. */
 void input_describe_stamp(const struct input *input, char size[32], char changed[32], char sum[32]);
 /* Whether this process has opened what another one has. Of an input that may change or grow there may be more rows.

@@ -102,9 +102,10 @@ static uint64_t add_values(const struct input *input, uint64_t sum)
 {
     hid_t space = hdf5.H5Dget_space(input->dataset);
 
-    for (uint64_t i = 0; space >= 0 && input->rows > 0 && i < SAMPLED_ROWS; i++)
+    for (uint64_t i = 0; space >= 0 && input->file_rows > 0 && i < SAMPLED_ROWS; i++)
         sum = add_row(input, sum,
-                      i == SAMPLED_ROWS - 1 ? input->rows - 1 : (input->rows - 1) / (SAMPLED_ROWS - 1) * i,
+                      i == SAMPLED_ROWS - 1 ? input->file_rows - 1
+                                            : (input->file_rows - 1) / (SAMPLED_ROWS - 1) * i,
                       space);
     if (space >= 0)
         hdf5.H5Sclose(space);
@@ -128,7 +129,7 @@ static bool may_change(const struct input *input)
 
 void input_identify(const struct input *input, struct input_identity *identity)
 {
-    *identity = (struct input_identity){.rows = input->rows,
+    *identity = (struct input_identity){.file_rows = input->file_rows,
                                         .row = input->row,
                                         .may_change = may_change(input),
                                         .node = mpm_node_id(),
@@ -183,7 +184,8 @@ void input_describe_stamp(const struct input *input, char size[32], char changed
 
 static bool has_same_shape(const struct input *input, const struct input_identity *other)
 {
-    return (other->may_change ? input->rows >= other->rows : input->rows == other->rows) &&
+    return (other->may_change ? input->file_rows >= other->file_rows
+                              : input->file_rows == other->file_rows) &&
            input->row.type == other->row.type && input->row.rank == other->row.rank &&
            !memcmp(input->row.extent, other->row.extent, other->row.rank * sizeof other->row.extent[0]);
 }
@@ -194,8 +196,8 @@ static int check_shape(const struct input *input, const struct input_identity *o
 
     if (has_same_shape(input, other))
         return 0;
-    snprintf(text, sizeof text, "%" PRIu64 " x %s, not %" PRIu64 " x %s", input->rows,
-             mpm_shape_format(&input->row, row, sizeof row), other->rows,
+    snprintf(text, sizeof text, "%" PRIu64 " x %s, not %" PRIu64 " x %s", input->file_rows,
+             mpm_shape_format(&input->row, row, sizeof row), other->file_rows,
              mpm_shape_format(&other->row, other_row, sizeof other_row));
     return differs(input, other, text);
 }

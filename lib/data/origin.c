@@ -33,6 +33,7 @@ static const struct {
     [ORIGIN_CONTEXT] = {"context", "the context", false},
     [ORIGIN_RESULT_SHAPE] = {"result_shape", "the result's type and shape", true},
     [ORIGIN_RESULT_DATASET] = {"result_dataset", "the result's data set", true},
+    [ORIGIN_ROWS] = {"rows", "the choice of rows", true},
 };
 
 const char *origin_attribute(enum origin_field field)
@@ -105,7 +106,7 @@ int origin_make(struct origin *origin, const mpm_dataset_map *map, const struct 
                 const struct function *task)
 {
     char path[PATH_MAX], shape[1200], size[32], changed[32], sum[32], file[32], build[32], offset[32],
-        context[64], result[512];
+        context[64], result[512], rows[96];
     const char *texts[ORIGIN_FIELDS] = {
         input_path(map->input_file, path),
         map->input_dataset,
@@ -120,6 +121,7 @@ int origin_make(struct origin *origin, const mpm_dataset_map *map, const struct 
         context,
         mpm_shape_format(&map->result, result, sizeof result),
         map->output_dataset,
+        input_describe_choice(input, rows, sizeof rows),
     };
 
     describe_rows(map, input, shape, sizeof shape);

@@ -27,6 +27,7 @@ enum origin_field {
     ORIGIN_CONTEXT,
     ORIGIN_RESULT_SHAPE,
     ORIGIN_RESULT_DATASET,
+    ORIGIN_ROWS,
     ORIGIN_FIELDS
 };
 

@@ -90,6 +90,9 @@ int rows_job_create(const mpm_dataset_map *map, const struct input *input, const
     made.part = made.input_dataset + strlen(map->input_dataset) + 1;
     made.row = map->row ? made.part + strlen(output->part) + 1 : 0;
     end = align(made.part + strlen(output->part) + 1 + (map->row ? strlen(map->row) + 1 : 0));
+    made.choice = input->choice;
+    made.indexes = input->choice.indexes ? end : 0;
+    end = align(end + (size_t)input->choice.index_count * sizeof *input->choice.indexes);
     made.context = map->context_size ? end : 0;
     end += map->context_size;
     input_identify(input, &made.input);
@@ -102,6 +105,9 @@ int rows_job_create(const mpm_dataset_map *map, const struct input *input, const
     copy_text(*job, made.part, output->part);
     if (map->row)
         copy_text(*job, made.row, map->row);
+    if (input->choice.index_count)
+        memcpy((char *)*job + made.indexes, input->choice.indexes,
+               (size_t)input->choice.index_count * sizeof *input->choice.indexes);
     if (map->context_size)
         memcpy((char *)*job + made.context, map->context, map->context_size);
     *size = end;
@@ -156,11 +162,15 @@ static unsigned char *allocate(size_t rows, size_t row_size, int *status)
 
 static int open_input(const struct rows_job *job)
 {
-    const struct input_source source = {.file_name = job_text(job, job->input_file),
-                                        .dataset_name = job_text(job, job->input_dataset),
-                                        .row = job->row ? job_text(job, job->row) : NULL,
-                                        .locking = job->locking};
-    int status = input_open(&source, &worker.input);
+    struct input_source source = {.file_name = job_text(job, job->input_file),
+                                  .dataset_name = job_text(job, job->input_dataset),
+                                  .row = job->row ? job_text(job, job->row) : NULL,
+                                  .choice = job->choice,
+                                  .locking = job->locking};
+    int status;
+
+    source.choice.indexes = job->indexes ? (const void *)job_text(job, job->indexes) : NULL;
+    status = input_open(&source, &worker.input);
 
     return status ? status : input_check_same(&worker.input, &job->input);
 }

@@ -28,8 +28,10 @@ struct rows_job {
     size_t input_file; /* where behind the struct's start each stands */
     size_t input_dataset;
     size_t part;
-    size_t row;     /* 0: none */
-    size_t context; /* 0: none */
+    size_t row;            /* 0: none */
+    mpm_row_choice choice; /* a list is behind the struct, too */
+    size_t indexes;        /* 0: none */
+    size_t context;        /* 0: none */
 };
 
 /* Puts a job together; the caller frees it with free(). MPM_ENOMEM. */

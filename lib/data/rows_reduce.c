@@ -37,18 +37,23 @@ int rows_source_create(const mpm_dataset_rows *rows, const struct input *input, 
     char path[PATH_MAX];
     const char *file = input_path(rows->input_file, path);
     size_t file_size = strlen(file) + 1, dataset_size = strlen(rows->input_dataset) + 1,
-           row_size = rows->row ? strlen(rows->row) + 1 : 0;
+           row_size = rows->row ? strlen(rows->row) + 1 : 0,
+           list_size = (size_t)input->choice.index_count * sizeof *input->choice.indexes;
     struct rows_source *made;
 
-    *size = sizeof *made + file_size + dataset_size + row_size;
+    *size = sizeof *made + list_size + file_size + dataset_size + row_size;
     if (!(made = calloc(1, *size)))
         return error_set(MPM_ENOMEM, "no memory for a reduction over a data set");
     made->number = new_number();
     made->locking = rows->without_locks ? INPUT_HAS_NONE : INPUT_TRIES_LOCK;
     made->row_size = mpm_shape_size(&input->row);
     made->block_rows = rows->block_rows;
-    made->input_file = sizeof *made;
-    made->input_dataset = sizeof *made + file_size;
+    made->choice = input->choice;
+    made->indexes = input->choice.indexes ? sizeof *made : 0;
+    if (list_size)
+        memcpy(made + 1, input->choice.indexes, list_size);
+    made->input_file = sizeof *made + list_size;
+    made->input_dataset = made->input_file + file_size;
     input_identify(input, &made->input);
     memcpy((char *)made + made->input_file, file, file_size);
     memcpy((char *)made + made->input_dataset, rows->input_dataset, dataset_size);
@@ -63,11 +68,15 @@ int rows_source_create(const mpm_dataset_rows *rows, const struct input *input, 
 static int open_input(const struct rows_source *source)
 {
     const char *texts = (const char *)source;
-    const struct input_source opened = {.file_name = texts + source->input_file,
-                                        .dataset_name = texts + source->input_dataset,
-                                        .row = source->row ? texts + source->row : NULL,
-                                        .locking = source->locking};
-    int status = input_open(&opened, &open_source.input);
+    struct input_source opened = {.file_name = texts + source->input_file,
+                                  .dataset_name = texts + source->input_dataset,
+                                  .row = source->row ? texts + source->row : NULL,
+                                  .choice = source->choice,
+                                  .locking = source->locking};
+    int status;
+
+    opened.choice.indexes = source->indexes ? (const void *)(texts + source->indexes) : NULL;
+    status = input_open(&opened, &open_source.input);
 
     if (status)
         return status;

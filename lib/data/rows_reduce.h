@@ -18,6 +18,8 @@ struct rows_source {
     size_t row_size, block_rows;
     size_t input_file, input_dataset; /* where behind the struct's start each stands */
     size_t row;                       /* also; 0: none */
+    mpm_row_choice choice;
+    size_t indexes; /* of the choice; 0: none */
 };
 
 /* The caller frees it with free(). MPM_ENOMEM. */

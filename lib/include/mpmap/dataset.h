@@ -40,7 +40,7 @@ enum mpm_overwrite {
 };
 
 /** What a map does about an unfinished output that an earlier run has left, OUTPUT_FILE.part. Two maps are the same if
- * their input (path, data set, shape, size, time of its last change, checksum over some of its bytes), task (name, and a
+ * their input (path, data set, shape, choice of rows, size, time of its last change, checksum over some of its bytes), task (name, and a
  * checksum over the file that it is in), context, and result (type, shape, data set) are. */
 enum mpm_resume {
     MPM_RESUME_REFUSE, /**< it stays, and the map is refused, if it holds rows, or is not such a file: MPM_EEXIST */
@@ -50,6 +50,18 @@ enum mpm_resume {
                             result must be the same even so. */
     MPM_RESUME_RESTART, /**< it is removed, and the map starts from the first row */
 };
+
+/** Which rows of a data set are read; zero is all of them. Results are those of the chosen rows, in the order of the choice,
+ * and counts and indexes of rows are within it. Either a range or a list. */
+typedef struct mpm_row_choice {
+    uint64_t first; /**< the first row of a range */
+    uint64_t end;   /**< the row behind its last one; 0: behind the last row that there is */
+    uint64_t step;  /**< every how many rows; 0: 1 */
+    /** Or a list: row numbers in any order, also several times. It is copied to every node. NULL: a range. */
+    const uint64_t *indexes;
+    uint64_t index_count; /**< how many there are; at most 2^26 */
+    uint64_t mask_rows;   /**< how many rows the data set must have, if the list was a mask; 0: any number */
+} mpm_row_choice;
 
 /** What mpm_pool_map_dataset() does; zero is the default where one is named. */
 typedef struct mpm_dataset_map {
@@ -64,11 +76,12 @@ typedef struct mpm_dataset_map {
      * these names and of these types, in the struct's own order, each aligned as C does it. It may leave fields out. The
      * row is then u8[sizeof the struct]. */
     const char *row;
-    size_t block_rows;   /**< the most rows that a worker reads at once; 0: about 1 MiB of them */
-    int overwrite;       /**< an enum mpm_overwrite */
-    size_t chunk;        /**< rows that a worker claims at once; 0: by measured time */
-    const void *context; /**< as in mpm_map_options */
-    size_t context_size; /**< as in mpm_map_options */
+    mpm_row_choice choice; /**< which rows; 0: all */
+    size_t block_rows;     /**< the most rows that a worker reads at once; 0: about 1 MiB of them */
+    int overwrite;         /**< an enum mpm_overwrite */
+    size_t chunk;          /**< rows that a worker claims at once; 0: by measured time */
+    const void *context;   /**< as in mpm_map_options */
+    size_t context_size;   /**< as in mpm_map_options */
     void (*progress)(const mpm_progress *now, void *argument); /**< as in mpm_map_options, in rows */
     void *progress_argument;                                   /**< handed to it */
     /** Not 0: the input is read as it is, even while another program writes it: what that one has not written yet
@@ -96,8 +109,8 @@ typedef struct mpm_dataset_map {
 } mpm_dataset_map;
 
 /** Does the same for the input of a map, opened as the map will open it.
- * @param map   the map: its input_file, input_dataset, row and without_locks
- * @param rows  out: how many rows there are; or NULL
+ * @param map   the map: its input_file, input_dataset, row, choice and without_locks
+ * @param rows  out: how many rows it takes; or NULL
  * @param row   out: type and shape of one; or NULL
  * @return as mpm_dataset_describe(). */
 MPM_API MPM_CHECKED int mpm_dataset_describe_input(const mpm_dataset_map *map, uint64_t *rows,
@@ -116,6 +129,19 @@ MPM_API MPM_CHECKED int mpm_dataset_describe_input(const mpm_dataset_map *map, u
  *         mpm_dataset_describe(). */
 MPM_API MPM_CHECKED int mpm_dataset_read_costs(const char *file, const char *dataset, int without_locks,
                                                double **costs, uint64_t *count);
+
+/** Reads a list of rows from a data set, for mpm_row_choice.indexes: booleans, as h5py writes them, are a mask of which each
+ * true value chooses its row; other integers are row numbers. Opens and closes the file in the calling process, and blocks
+ * while it reads. Any process may call it.
+ * @param file           name of an HDF5 file
+ * @param dataset        its data set, for example "/train"
+ * @param without_locks  not 0: as in mpm_dataset_map
+ * @param indexes        out: the list, which the caller frees with free() when the choice is not used any more
+ * @param choice         out: the choice of the rows in that list
+ * @return 0; MPM_EINVAL for a number that is negative: mpm_error() names its place; MPM_ETYPE for rows that are not one
+ *         boolean or integer each; MPM_ENOMEM; MPM_ENOENT, MPM_ETYPE, MPM_EBUSY, MPM_EIO as mpm_dataset_describe(). */
+MPM_API MPM_CHECKED int mpm_dataset_read_choice(const char *file, const char *dataset, int without_locks,
+                                                uint64_t **indexes, mpm_row_choice *choice);
 
 /** Runs a task over the rows of a data set. The results go into a new data set of [rows, extents of a result…].
  * Items are rows in the machine's own byte order, C order. A row that fails, or cannot be read, leaves zeros. The
@@ -147,6 +173,7 @@ typedef struct mpm_dataset_rows {
     const char *input_file;    /**< HDF5 file that holds the rows; every node must see it */
     const char *input_dataset; /**< its data set, for example "/data" */
     const char *row;           /**< what a row is to be: as in mpm_dataset_map */
+    mpm_row_choice choice;     /**< which rows; 0: all */
     size_t block_rows;         /**< about how many rows a worker reads at once; 0: about 1 MiB of them */
     int without_locks;         /**< as in mpm_dataset_map */
 } mpm_dataset_rows;

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The option --rows of map and reduce. */
+#ifndef MPMAP_ROWS_OPTION_H
+#define MPMAP_ROWS_OPTION_H
+
+#include <stdbool.h>
+
+#include <mpmap.h>
+
+/* What --rows says of IN.h5:/SET. */
+struct rows_request {
+    const char *command; /* "map" */
+    const char *word;    /* what is given; NULL: nothing */
+    const char *input_file, *input_dataset;
+    const char *row; /* as mpm_dataset_map has it */
+    bool no_lock;
+};
+
+/* Makes the choice: A:B:STEP with any part left out, negative numbers counting from the end; or FILE.h5:/SET, or :/SET of the
+ * input's file. The list, or NULL, is to be freed when the choice is not used any more. 0, or the exit status after saying
+ * what is wrong. */
+int rows_choose(const struct rows_request *request, mpm_row_choice *choice, uint64_t **list);
+
+#endif

@@ -1,0 +1,156 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Maps and reductions over some rows of a data set: a range, a list or a mask, in files that h5py has made. The results are
+# numpy's of the same choice, also when the map was killed and goes on, and a map of another choice does not go on with it.
+# Last line: "N passed, N failed".
+set -uo pipefail
+
+if ! /usr/bin/python3 -c 'import h5py' 2>/dev/null; then
+    echo "skipped, because python3 has no h5py"
+    exit 0
+fi
+. "$(dirname "$0")/support/data_sets.sh"
+cat >made.py <<'P'
+import h5py, numpy as np
+random = np.random.default_rng(11)
+with h5py.File("in.h5", "w") as f:
+    data = random.random((1000, 3)).astype("f4")
+    f["plain"] = data
+    f.create_dataset("packed", data=data, chunks=(64, 2), compression="gzip")
+    f["list"] = random.integers(0, 1000, 300).astype("u2")
+    f["sorted"] = np.sort(random.choice(1000, 400, replace=False))
+    f["mask"] = random.random(1000) < 0.3
+    f["none"] = np.zeros(1000, bool)
+    f["short"] = np.ones(999, bool)
+    f["beyond"] = np.array([3, 1000])
+    f["negative"] = np.array([3, -1])
+    f["floats"] = np.zeros(3)
+    f["pairs"] = np.zeros((3, 2), "i4")
+P
+/usr/bin/python3 made.py || exit 1
+task=$plugins/mean.so:mean
+
+# is_mean SET CHOICE: out.h5 has the means of the rows of SET that numpy chooses.
+is_mean()
+{
+    /usr/bin/python3 -c 'import h5py, numpy as np, sys
+with h5py.File("in.h5") as f, h5py.File("out.h5") as o:
+    d = f["'"$1"'"][()].astype("f8")['"$2"']
+    r = o["r"][()]
+    sys.exit(not (r.shape == (len(d),) and np.array_equal(r, ((d[:, 0] + d[:, 1]) + d[:, 2]) / 3) and
+                  (o["r.done"][()] == 1).all()))' >out 2>&1
+}
+# chosen SET CHOICE ARGUMENT…: a map with the arguments gives the means of these rows.
+chosen()
+{
+    local set=$1 choice=$2
+    shift 2
+    rm -f out.h5
+    timeout 100 "$bin/mpmap" map "$task" "in.h5:/$set" out.h5:/r --quiet "$@" >out 2>err </dev/null && is_mean "$set" "$choice"
+}
+# refused STATUS PART ARGUMENT…
+refused()
+{
+    local wanted=$1 part=$2 status
+    shift 2
+    rm -f out.h5
+    timeout 100 "$bin/mpmap" map "$task" in.h5:/plain out.h5:/r --quiet "$@" >out 2>err </dev/null
+    status=$?
+    [[ $status -eq $wanted && $(wc -l <err) -eq 1 && $(cat err) == "mpmap: $part"* && ! -e out.h5 && ! -e out.h5.part ]]
+}
+
+for set in plain packed; do
+    check "$set: a range" chosen $set 100:200 --rows 100:200
+    check "$set: with a step" chosen $set 5:900:7 --rows 5:900:7
+    check "$set: in small blocks" chosen $set 5:900:7 --rows 5:900:7 --block-rows 10 --chunk 33
+    check "$set: from the end" chosen $set -100: --rows=-100:
+    check "$set: to some before the end" chosen $set ':-1:2' --rows :-1:2
+    check "$set: all" chosen $set ':' --rows :
+    check "$set: a list, in its order" chosen $set 'f["list"][()]' --rows :/list
+    check "$set: a list that rises" chosen $set 'f["sorted"][()]' --rows in.h5:/sorted --block-rows 7
+    check "$set: a mask" chosen $set 'f["mask"][()]' --rows :/mask
+    check "$set: a mask of none" chosen $set 'f["none"][()]' --rows :/none
+done
+check "a step that is larger than all takes one" chosen plain 3:900:2000 --rows 3:900:2000
+
+check "a range beyond the end is refused" refused 1 "--rows 1:1001: 'in.h5:/plain' has 1000 rows" --rows 1:1001
+check "one before the start, too" refused 1 "--rows -1001:: 'in.h5:/plain' has 1000 rows" --rows=-1001:
+check "one of no rows" refused 1 "--rows 5:5 chooses none of the 1000 rows of 'in.h5:/plain'" --rows 5:5
+check "a step of nothing" refused 2 "--rows is '1:2:0', but must be A:B, A:B:STEP" --rows 1:2:0
+check "a single number" refused 2 "--rows is '7', but must be A:B, A:B:STEP" --rows 7
+check "four of them" refused 2 "--rows is '1:2:3:4', but must be " --rows 1:2:3:4
+check "a list of rows that there are not" refused 1 'row 1000 is chosen, but in.h5:/plain has 1000 rows' --rows :/beyond
+check "negative ones" refused 1 'in.h5:/negative chooses row -1, at place 1: ' --rows :/negative
+check "a mask of another length" refused 1 'the mask of rows has 999 values, but in.h5:/plain has 1000 rows' --rows :/short
+check "floats" refused 1 'in.h5:/floats has rows of f64: a choice of rows must be one boolean or integer for each' --rows :/floats
+check "pairs" refused 1 'in.h5:/pairs has rows of i32[2]: a choice of rows must be ' --rows :/pairs
+
+# A map that ends in the middle, and goes on. The rows from 500 on fail at first.
+cat >late.c <<'C'
+#include <mpmap.h>
+#include <stdlib.h>
+#include <unistd.h>
+const mpm_task_description late_description = {.result = "f64", .row = "f32"};
+int late(mpm_call *call, const void *item, void *result)
+{
+    const float *row = item;
+
+    if (access("go", F_OK) && mpm_call_index(call) >= 20)
+        return 1;
+    *(double *)result = ((double)row[0] + row[1] + row[2]) / 3;
+    return 0;
+}
+C
+cc -O1 -shared -fPIC -I "${2:-${MPMAP_SOURCE:?}}/lib/include" -o late.so late.c || exit 1
+going_on()
+{
+    timeout 100 "$bin/mpmap" map late.so:late in.h5:/plain out.h5:/r --quiet --workers 1 --chunk 1 --block-rows 1 "$@" \
+        >out 2>err </dev/null
+}
+for choice in 0:400:2 :/list; do
+    rm -f out.h5 out.h5.part go
+    going_on --rows "$choice" --max-failures 5
+    check "a map of $choice stops in the middle" test -e out.h5.part
+    touch go
+    going_on --rows 1:401:2 --resume
+    check "one of other rows does not go on with it" grep -q 'belongs to another map: the ' err
+    going_on --resume
+    check "nor does one of all" grep -q "belongs to another map: the " err
+    going_on --rows "$choice" --resume --retry-failed
+    check "the same one does" grep -q 'going on with the other' err
+    if [[ $choice == :/list ]]; then choice='f["list"][()]'; fi
+    check "with the right rows" is_mean plain "$choice"
+done
+
+cat >sum.c <<'C'
+#include <mpmap.h>
+static void combine(void *state, const void *later, const void *context)
+{
+    (void)context;
+    *(double *)state += *(const double *)later;
+}
+const mpm_task_description sum_description = {.result = "f64", .row = "f32"};
+const mpm_reduction sum_reduction = {.combine = combine, .state_size = sizeof(double)};
+int sum(mpm_call *call, const void *item, void *state)
+{
+    (void)call;
+    *(double *)state += *(const float *)item;
+    return 0;
+}
+C
+cc -O1 -shared -fPIC -I "${2:-${MPMAP_SOURCE:?}}/lib/include" -o sum.so sum.c || exit 1
+# sums CHOICE ARGUMENT…
+sums()
+{
+    local choice=$1
+    shift
+    timeout 100 "$bin/mpmap" reduce sum.so:sum in.h5:/packed --quiet "$@" >sum.txt 2>err </dev/null &&
+        /usr/bin/python3 -c 'import h5py, sys
+f = h5py.File("in.h5")
+have, want = float(open("sum.txt").read()), f["packed"][()].astype("f8")[:, 0]['"$choice"'].sum()
+sys.exit(bool(abs(have - want) > 1e-9 * want))' >out 2>&1
+}
+check "a reduction of a range" sums 10:800:3 --rows 10:800:3
+check "of a list" sums 'f["list"][()]' --rows :/list
+check "of a mask" sums 'f["mask"][()]' --rows :/mask
+report
