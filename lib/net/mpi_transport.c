@@ -21,7 +21,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "net/launcher.h"
-#include "net/memory.h"
+#include "net/shared_memory.h"
 #include "net/mpi_table.h"
 
 #define FRAME_TAG       1

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "net/memory.h"
+#include "net/shared_memory.h"
 
 static int solo_open(const struct rank_card *card, const void *communicator, struct topology *topology)
 {

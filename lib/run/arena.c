@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "forkserver/forkserver.h"
-#include "net/memory.h"
+#include "net/shared_memory.h"
 #include "node/arena_size.h"
 #include "node/context.h"
 #include "node/context_inside.h"

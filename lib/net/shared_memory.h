@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Memory that a rank shares with what it forks. Transports map it, and run/ ends it after the transport is closed.
  * For net/ and run/arena.c. */
-#ifndef NET_MEMORY_H
-#define NET_MEMORY_H
+#ifndef NET_SHARED_MEMORY_H
+#define NET_SHARED_MEMORY_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The memory that a run shares, as this process has mapped it. There is one such mapping at a time. It belongs to the
  * thread that starts and ends runs. */
-#include "net/memory.h"
+#include "net/shared_memory.h"
 
 #include <errno.h>
 #include <string.h>
