@@ -3,13 +3,13 @@
 # What stands where a map would go on: parts that are cut, lengthened, or have changed in any of their bytes, and files that
 # are no parts. Each is refused with a sentence and stays as it is, or the map goes on and makes the very bytes that one makes
 # which nobody has disturbed. damaged_parts.py does it. Arguments: folder of mpmap, folder of the sources, how many
-# damages of each part (150, with a sanitizer 25), a seed (by the clock).
+# damages of each part (150, with a sanitizer 15), a seed (by the clock).
 set -uo pipefail
 source_folder=${2:-${MPMAP_SOURCE:?}}
 . "$source_folder/tests/support/data_sets.sh"
 damages=${3:-150}
 seed=${4:-$((EPOCHSECONDS % 30000))}
-if [ $# -lt 3 ] && grep -qE 'lib(a|t)san' <<<"$(ldd "$bin/mpmap")"; then damages=25; fi
+if [ $# -lt 3 ] && grep -qE 'lib(a|t)san' <<<"$(ldd "$bin/mpmap")"; then damages=15; fi
 plugin=$test_plugins/noting.so:note
 
 drains() { grep -q '^mpmap: draining' err; }

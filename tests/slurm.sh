@@ -8,23 +8,10 @@
 set -uo pipefail
 source_folder=${2:-${MPMAP_SOURCE:?}}
 is_long=${MPMAP_SLURM_LONG:-${3:-}}
-PATH=$PATH:/usr/sbin
-
-lack()
-{
-    local tool
-    for tool in unshare ip munged slurmctld slurmd sbatch srun squeue scontrol scancel setpriv h5import h5dump mpirun; do
-        [ "$(type -t $tool)" = file ] || { echo "there is no $tool"; return; }
-    done
-    [ "$(id -u)" = 0 ] || { echo "it needs root"; return; }
-    id -u munge >/dev/null 2>&1 || { echo "there is no user munge"; return; }
-    grep -q '(Open MPI) 4' <<<"$(mpirun --version 2>/dev/null)" || { echo "mpirun is none of Open MPI 4"; return; }
-    unshare -m -n -p -f --mount-proc sh -c 'ip link add b0 type bridge' 2>/dev/null ||
-        echo "no namespaces, or no network in them, can be made here"
-}
+. "$source_folder/tests/support/slurm.sh"
 
 if [ -z "${IN_NAMESPACES:-}" ]; then
-    missing=$(lack)
+    missing=$(slurm_lack)
     [ -z "$missing" ] || { echo "skipped, because $missing"; exit 0; }
     IN_NAMESPACES=1 exec unshare -m -n -p -f --kill-child --mount-proc bash "$0" "$@"
 fi
@@ -37,80 +24,19 @@ ip link set b0 up
 plugin=$test_plugins/napping.so
 chmod 755 "$work"
 
-# slurm_up NODES: so many slurmd, of 2 CPUs each, on this host.
+# slurm_up NODES: so many on this host.
 slurm_up()
 {
-    local me k
-    me=$(hostname -s)
-    mkdir -p slurm/{state,spool,log,munge}
-    chown munge:munge slurm/{munge,log}
-    head -c 128 /dev/urandom >slurm/munge/key
-    chown munge:munge slurm/munge/key
-    chmod 400 slurm/munge/key
-    export SLURM_CONF=$work/slurm/slurm.conf
-    cat >"$SLURM_CONF" <<END
-ClusterName=test
-SlurmctldHost=$me(10.97.0.1)
-SlurmUser=root
-SlurmdUser=root
-AuthType=auth/munge
-AuthInfo=socket=$work/slurm/munge/socket
-CredType=cred/munge
-StateSaveLocation=$work/slurm/state
-SlurmdSpoolDir=$work/slurm/spool/%n
-SlurmctldPidFile=$work/slurm/slurmctld.pid
-SlurmdPidFile=$work/slurm/slurmd-%n.pid
-SlurmctldLogFile=$work/slurm/log/slurmctld
-SlurmdLogFile=$work/slurm/log/slurmd-%n
-TmpFS=$work/slurm/tmp/%n
-ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
-JobAcctGatherType=jobacct_gather/none
-AccountingStorageType=accounting_storage/none
-MpiDefault=none
-SelectType=select/cons_tres
-SelectTypeParameters=CR_Core
-SchedulerParameters=batch_sched_delay=0,bf_interval=1,sched_min_interval=0,sched_interval=1
-ReturnToService=2
-KillWait=10
-InactiveLimit=0
-SlurmdParameters=config_overrides
-MailProg=/bin/true
-PartitionName=p Nodes=ALL Default=YES MaxTime=INFINITE State=UP OverTimeLimit=0
-END
+    local k nodes=()
     for ((k = 1; k <= $1; k++)); do
-        mkdir -p "slurm/spool/n$k" "slurm/tmp/n$k"
-        echo "NodeName=n$k NodeHostname=$me NodeAddr=10.97.0.1 Port=$((17000 + k)) CPUs=2 RealMemory=1000" >>"$SLURM_CONF"
+        nodes+=("n$k NodeHostname=$(hostname -s) NodeAddr=10.97.0.1 Port=$((17000 + k))")
     done
-    echo "CgroupPlugin=cgroup/v1" >slurm/cgroup.conf
-    setpriv --reuid munge --regid munge --clear-groups munged --key-file="$work/slurm/munge/key" \
-        --socket="$work/slurm/munge/socket" --pid-file="$work/slurm/munge/pid" --log-file="$work/slurm/munge/log" \
-        --seed-file="$work/slurm/munge/seed"
-    slurmctld -i -f "$SLURM_CONF"
+    slurm_daemons "$(hostname -s)" 10.97.0.1 "${nodes[@]}"
     for ((k = 1; k <= $1; k++)); do
         slurmd -N "n$k" -f "$SLURM_CONF"
     done
     wait_for 30 all_idle "$1"
 }
-
-all_idle() { [ "$(sinfo -h -t idle -o %D 2>/dev/null)" = "$1" ]; }
-state() { scontrol show job "$id" 2>/dev/null | grep -o "$1=[^ ]*" | cut -d= -f2; }
-has_state() { [[ " $1 " = *" $(state JobState) "* ]]; }
-is_started() { [ "$(cat "$log" 2>/dev/null | grep -c ", start ")" -ge "$1" ]; }
-has_begun() { [ "$(cat began.* 2>/dev/null | wc -c)" -ge "$1" ]; }
-# Slurm lets a job that was requeued wait for two minutes. It may not begin in the second in which its last start was ended.
-hurry()
-{
-    has_state PENDING && [ -e "$log" ] && [ $((EPOCHSECONDS - $(stat -c %Y "$log"))) -ge 3 ] &&
-        scontrol update jobid="$id" starttime=now 2>>err
-}
-is_started_again()
-{
-    is_started "$1" && return
-    hurry
-    return 1
-}
-says() { grep -qE -- "$1" "$log"; }
 
 # submit ROWS SECONDS TIME options…: of mpmap map. A map of rows that take so long each.
 submit()

@@ -128,6 +128,7 @@ for ((round = 1; SECONDS < minutes * 60; round++, seed++)); do
     campaign 1200 "damaged parts, seed $seed" bash "$source_folder/tests/damaged_parts.sh" "$bin" "$source_folder" 1500 $((seed % 30000))
     campaign 600 "drain, seed $seed" bash "$source_folder/tests/drain.sh" "$bin" "$source_folder" 100 $((seed % 30000))
     campaign 500 "slurm" bash "$source_folder/tests/slurm.sh" "$bin" "$source_folder" long
+    campaign 300 "slurm's troubles" bash "$source_folder/tests/slurm_trouble.sh" "$bin" "$source_folder"
     campaign 300 "hosts, seed $seed" bash "$source_folder/tests/hosts.sh" "$bin" "$source_folder" $((seed % 30000))
     for launch in "0 9" "1 9" "2 9" "4 9" "2 1" "4 1" "4 2" "4 3"; do
         maps $launch
