@@ -148,6 +148,11 @@ static bool loop_poll_piece(unsigned *node)
     return false;
 }
 
+static void loop_forget(unsigned node)
+{
+    (void)node;
+}
+
 static bool loop_is_busy(void)
 {
     return loop.count > 0 || loop.sent_pieces.count > 0;
@@ -172,6 +177,7 @@ static const struct transport loop_transport = {.name = "loop",
                                                 .pieces_left = loop_pieces_left,
                                                 .expect_piece = loop_expect_piece,
                                                 .poll_piece = loop_poll_piece,
+                                                .forget = loop_forget,
                                                 .is_busy = loop_is_busy,
                                                 .is_over = loop_is_over,
                                                 .abort = loop_abort};
@@ -774,7 +780,7 @@ static bool watch_silent_node(void *unused)
 {
     (void)unused;
     courier_handle(MESSAGE_END, take_end);
-    courier_watch(1000000000, note_lost);
+    courier_watch(1000000000, note_lost, NULL);
     loop.spoil = swallow; /* whatever comes, comes from node 2 */
     if (!start() || !child_reached(&silent_nodes, 1))
         return false;

@@ -3,7 +3,7 @@
 # A map over three hosts, one of which falls silent. Its link is cut and stays so: the run ends, names the node, says how
 # many rows are good and where, and nothing is left on any host, the one that is cut off included, nor of mpirun. The
 # same where main is cut off from the others. A link that is healed in time, a node that was stopped and goes on, or main:
-# nothing is said and every row is right. An mpirun on a host without ranks ends if it has been told to watch its daemons.
+# nothing is said and every row is right. Where mpirun lets the others live, a link that stays cut costs no row. An mpirun on a host without ranks ends if it has been told to watch its daemons.
 # A host that is killed is mpirun's to notice and to name: main says how much is good.
 # Arguments: folder of mpmap and folder of the sources.
 set -uo pipefail
@@ -144,6 +144,18 @@ for k in 2 1; do
     end
     check "$what: nothing is said, and all rows are right" all_rows_are_right
 done
+
+options=(--enable-recovery)
+agent=$enter_host
+enter_host=$enter_host_quietly
+begin "mpirun lets the others live, and the link of h2 is cut" 3
+cut_link 2
+end
+check "$what: the run goes on" says "^mpmap: node h2 has not answered.* for 3 s: the run goes on without it$"
+check "$what: all rows are right" [ "$(good_rows out.h5)" = "$rows" ]
+heal_link 2
+options=()
+enter_host=$agent
 
 # mpirun is out of mpmap's reach there: it must notice by itself, and before mpmap does, as doc/clusters.md says.
 list=h2:2,h3:2

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Random campaigns, one after the other, for as long as is told (minutes; 30 if not): maps without trouble over
 # all launches; maps, and all else that pools do, whose workers and hosts are killed and stopped at random instants, a
-# thousand times in each of several ways (kills.sh); maps over data sets that are killed whole 300 times, and go on (resume.sh), or are drained 100 times (drain.sh), also by Slurm (slurm.sh); hosts that are lost one after the other (hosts.sh); deaths of every
+# thousand times in each of several ways (kills.sh); maps over data sets that are killed whole 300 times, and go on (resume.sh), or are drained 100 times (drain.sh), also by Slurm (slurm.sh); fork servers that are lost one after the other (hosts.sh); nodes that are lost (node_loss.sh); deaths of every
 # part of a run (deaths.sh); processes that are killed at random instants while they put, get, add and lock
 # (history_test); the tests of objects and pools with random delays between stores that matter (*_delays_test). Stops
 # at the first failure, and tells the seed of its round: `soak.sh MINUTES SEED` begins with that. `soak.sh delays
@@ -137,6 +137,7 @@ for ((round = 1; SECONDS < minutes * 60; round++, seed++)); do
         histories $launch
     done
     delays 2 "$programs"/*_delays_test
+    campaign 900 "nodes that are lost, seed $seed" bash "$source_folder/tests/node_loss.sh" "$bin" "$source_folder" 25 $((seed % 30000))
     campaign 300 "deaths" bash "$source_folder/tests/deaths.sh" "$bin" "$source_folder"
 done
 echo "soak: $((round - 1)) rounds in $((SECONDS / 60)) minutes, all good"

@@ -9,7 +9,8 @@ static const char help[] =
     "usage: mpmap info [--json]\n"
     "\n"
     "Shows the version, the nodes of this run with their ranks, slots and shared memory,\n"
-    "and the MPI and HDF5 libraries. Try it under your launcher too:\n"
+    "whether it goes on without a node that is lost, and the MPI and HDF5 libraries. Try it under your "
+    "launcher too:\n"
     "  mpirun -n 4 mpmap info\n"
     "\n"
     "  --json   prints one JSON object\n"
@@ -37,8 +38,12 @@ static int print_table(void)
     int exit_status = 0;
 
     printf("mpmap  %s\nMPI    %s\nHDF5   %s\n", mpm_version(), mpm_mpi_version(), mpm_hdf5_version());
-    printf("run    %u node%s, %u rank%s, %u slot%s\n\n", nodes, plural(nodes), ranks, plural(ranks), slots,
+    printf("run    %u node%s, %u rank%s, %u slot%s\n", nodes, plural(nodes), ranks, plural(ranks), slots,
            plural(slots));
+    if (nodes > 1)
+        printf("loss   if a node is lost, the run %s\n",
+               mpm_survives_node_loss() ? "goes on without it" : "ends");
+    putchar('\n');
     printf("  %-4s %-24s %5s %6s  %-13s %13s\n", "node", "name", "ranks", "slots", "by", "arena");
     for (unsigned node = 0; node < nodes && !exit_status; node++)
         exit_status = print_node(node);
@@ -68,7 +73,8 @@ static int print_json(void)
     json_print_string(mpm_mpi_version());
     fputs(",\n  \"hdf5\": ", stdout);
     json_print_string(mpm_hdf5_version());
-    printf(",\n  \"ranks\": %u,\n  \"slots\": %u,\n  \"nodes\": [", mpm_rank_count(), mpm_slot_count());
+    printf(",\n  \"ranks\": %u,\n  \"slots\": %u,\n  \"survives_node_loss\": %s,\n  \"nodes\": [",
+           mpm_rank_count(), mpm_slot_count(), mpm_survives_node_loss() ? "true" : "false");
     for (unsigned node = 0; node < mpm_node_count() && !exit_status; node++)
         exit_status = print_json_node(node);
     puts("\n  ]\n}");

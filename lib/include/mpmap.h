@@ -5,7 +5,8 @@
  * - A function that can fail returns `int`: 0 (MPM_OK), or a negative MPM_E… of status.h, and then mpm_error()
  *   gives the calling thread's last failure as a sentence. A call that failed has changed nothing.
  * - Parameters come in one order: the handle, inputs, sizes, options, the time limit, outputs. Outputs are
- *   untouched when the call fails. Yes or no is an output, a `bool`, but for mpm_draining(), which cannot fail.
+ *   untouched when the call fails. Yes or no is an output, a `bool`, but for mpm_draining() and
+ *   mpm_survives_node_loss(), which cannot fail.
  * - Options are structs whose zero is the default; NULL is all defaults.
  * - Times are seconds (`double`), sizes are bytes (`size_t`).
  * - No function prints, but for mpm_report_error(), mpm_progress_line() and what mpm_log_to_stderr() has chosen.

@@ -76,6 +76,13 @@ struct outbox {
     unsigned under_way[MESSAGE_LANES]; /* those in `large`, or on the wire */
 };
 
+/* How a node stands. */
+enum presence {
+    PRESENT,
+    DROPPED, /* the run goes on without it */
+    REFUSED, /* the same, and it was told */
+};
+
 /* A frame that has come before a large message that it goes behind, or behind such a frame. */
 struct held {
     struct held *next;
@@ -112,6 +119,8 @@ static struct {
     struct heartbeat heartbeat; /* its own, but before it starts */
     uint64_t limit_ns;
     void (*lost)(unsigned node);
+    void (*expelled)(void);
+    enum presence *presence;       /* by node: its own */
     bool has_news;                 /* what came was not beats only: its own */
     bool has_lost;                 /* a node: its own */
     bool has_left;                 /* it has told the others that it says no more: its own */
@@ -147,10 +156,11 @@ void courier_before_post(void (*before)(unsigned node, uint32_t kind))
     courier.before_post = before;
 }
 
-void courier_watch(uint64_t limit_ns, void (*lost)(unsigned node))
+void courier_watch(uint64_t limit_ns, void (*lost)(unsigned node), void (*expelled)(void))
 {
     courier.limit_ns = limit_ns;
     courier.lost = lost;
+    courier.expelled = expelled;
 }
 
 void courier_be_lively(void)
@@ -414,6 +424,29 @@ static const struct wire_owner wire_owner = {.announce = announce_large,
                                              .heard = on_piece_come,
                                              .failed = on_wire_failed};
 
+void courier_drop(unsigned node)
+{
+    assert(thread_is(THREAD_COURIER) && node != courier.node);
+    if (courier.presence[node] != PRESENT)
+        return;
+    courier.presence[node] = DROPPED;
+    courier.has_lost = true;
+    heartbeat_left(&courier.heartbeat, node);
+    wire_drop(node);
+    wire_leave(node);
+    courier.transport->forget(node);
+}
+
+/* What a dropped node says. It was stopped, or its link was cut, and it does not know. */
+static void refuse(const struct frame *frame)
+{
+    free(frame->bytes);
+    if (courier.node || courier.presence[frame->node] == REFUSED)
+        return;
+    courier.presence[frame->node] = REFUSED;
+    say(frame->node, MESSAGE_EXPELLED, NULL, 0);
+}
+
 static void on_loss(unsigned node)
 {
     courier.has_lost = true;
@@ -446,7 +479,8 @@ static void watch(uint64_t now_ns)
 
 static bool is_own_word(uint32_t kind)
 {
-    return kind == MESSAGE_LEAVING || kind == MESSAGE_BEAT || kind == MESSAGE_LARGE;
+    return kind == MESSAGE_LEAVING || kind == MESSAGE_BEAT || kind == MESSAGE_LARGE ||
+           kind == MESSAGE_EXPELLED;
 }
 
 /* What couriers say to each other themselves. false if it makes no sense. */
@@ -462,6 +496,11 @@ static bool take_own_word(unsigned node, uint32_t kind, const void *payload, siz
     if (kind == MESSAGE_LEAVING) {
         heartbeat_left(&courier.heartbeat, node);
         return true;
+    }
+    if (kind == MESSAGE_EXPELLED) {
+        courier.has_lost = true; /* all others, as it were */
+        courier.expelled();
+        return node == 0;
     }
     memcpy(&large_size, payload, sizeof large_size);
     if (wire_expect(node, large_size))
@@ -510,7 +549,7 @@ static void open_frame(const struct frame *frame)
     const char *bytes = frame->bytes;
     size_t at = sizeof(struct frame_header), length;
 
-    for (; at < frame->size; at += length) {
+    for (; at < frame->size && courier.presence[frame->node] == PRESENT; at += length) {
         if (!(length = deliver(frame->node, bytes + at, frame->size - at)))
             give_up(frame->node, "sent a message that is not valid");
     }
@@ -572,6 +611,10 @@ static bool receive_all(void)
 
     courier.has_news = false;
     while (courier.transport->poll(&frame)) {
+        if (courier.presence[frame.node] != PRESENT) {
+            refuse(&frame);
+            continue;
+        }
         heartbeat_heard(&courier.heartbeat, frame.node);
         if (comes_early(&frame))
             hold(&frame);
@@ -729,6 +772,22 @@ static int start_thread(void)
                   : MPM_OK;
 }
 
+static void free_memory(void)
+{
+    heartbeat_destroy(&courier.heartbeat);
+    wires_destroy();
+    free(courier.outbox);
+    free(courier.presence);
+    courier.outbox = NULL;
+    courier.presence = NULL;
+    for (struct held *held = courier.held, *next; held; held = next) {
+        next = held->next;
+        free(held->frame.bytes);
+        free(held);
+    }
+    courier.held = NULL;
+}
+
 static int make_memory(void)
 {
     int status = heartbeat_create(&courier.heartbeat, courier.node, courier.node_count, courier.limit_ns,
@@ -741,24 +800,12 @@ static int make_memory(void)
         return status;
     }
     courier.held_end = &courier.held;
-    if ((courier.outbox = calloc(courier.node_count, sizeof *courier.outbox)))
+    courier.outbox = calloc(courier.node_count, sizeof *courier.outbox);
+    courier.presence = calloc(courier.node_count, sizeof *courier.presence);
+    if (courier.outbox && courier.presence)
         return MPM_OK;
-    wires_destroy();
-    heartbeat_destroy(&courier.heartbeat);
+    free_memory();
     return error_set(MPM_ENOMEM, "no memory for the courier's outbox");
-}
-
-static void free_memory(void)
-{
-    heartbeat_destroy(&courier.heartbeat);
-    wires_destroy();
-    free(courier.outbox);
-    for (struct held *held = courier.held, *next; held; held = next) {
-        next = held->next;
-        free(held->frame.bytes);
-        free(held);
-    }
-    courier.held = NULL;
 }
 
 /* Main watches all, and is watched by all. */

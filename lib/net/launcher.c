@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/error.h"
 #include "net/transport.h"
@@ -65,6 +66,24 @@ bool launcher_is_there(void)
             return true;
     }
     return false;
+}
+
+/* As Open MPI reads a boolean: a number, or a word. */
+static bool is_set(const char *variable)
+{
+    static const char *const words[] = {"true", "t", "enabled", "yes"};
+    const char *text = getenv(variable);
+
+    for (size_t i = 0; text && i < sizeof words / sizeof *words; i++) {
+        if (!strcasecmp(text, words[i]))
+            return true;
+    }
+    return text && strtol(text, NULL, 10);
+}
+
+bool launcher_lets_survivors_live(void)
+{
+    return getenv("OMPI_COMM_WORLD_SIZE") && is_set("OMPI_MCA_orte_enable_recovery");
 }
 
 void launcher_look(struct launcher *launcher)

@@ -23,6 +23,10 @@ struct launcher {
 /* Whether there is one by which MPI can find its peers: mpirun of Open MPI, srun --mpi=pmix, Hydra. */
 bool launcher_is_there(void);
 
+/* Whether mpirun of Open MPI was told to let the other ranks live when one has died (--enable-recovery, which is a
+ * parameter of its own in the environment of all ranks). */
+bool launcher_lets_survivors_live(void);
+
 /* Reads what the environment promises. Before MPI is started, which may write there. */
 void launcher_look(struct launcher *launcher);
 

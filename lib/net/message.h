@@ -22,6 +22,7 @@ enum courier_message {
     MESSAGE_BEAT = 1, /* nothing: the sender is there */
     MESSAGE_LEAVING,  /* nothing: the sender says no more */
     MESSAGE_LARGE,    /* uint64_t: a message of so many bytes follows in pieces */
+    MESSAGE_EXPELLED, /* nothing: the receiver was taken for lost, and the run has gone on without it. From main */
 };
 
 /* How a kind of message goes together with large ones, which take a while. */

@@ -4,7 +4,12 @@
  * Only the owner of the transport comes here, which every call of MPI asserts: so MPI_THREAD_SERIALIZED is enough.
  * Frames are matched by MPI_Improbe, and
  * received and sent without blocking; frames of one sender are handed on in the order in which they were
- * sent. Pieces of large messages have a tag of their own, so they match the receives that wait for them, in order. */
+ * sent. One that is under way keeps back what its sender has sent later, and nobody else's: its sender may have died.
+ * Pieces of large messages have a tag of their own, so they match the receives that wait for them, in order.
+ *
+ * Of a rank that has died MPI says nothing: what was to leave for it or to come from it is never done. When the courier
+ * knows (forget), these passages are left as they are, with their memory, which MPI may still look at; nobody asks MPI of
+ * them any more. */
 #include "net/transport.h"
 
 #include <assert.h>
@@ -52,6 +57,9 @@ static struct {
     struct passage *coming, **coming_end; /* in order of arrival */
     struct passage *expected;             /* pieces, in no order */
     unsigned *pieces_left;                /* by node: pieces in `sending` */
+    bool *is_behind;                      /* by node: in mpi_poll(), a frame of it has not come whole yet */
+    bool *is_gone;                        /* by node: see forget() */
+    unsigned node_count;                  /* of the last three */
     MPI_Request end;                      /* of the leaders' last barrier, if they are at it */
     bool is_at_end;
     char version[MPI_MAX_LIBRARY_VERSION_STRING]; /* anybody may ask for it */
@@ -182,12 +190,22 @@ static void tell_mpich(void)
 #endif
 }
 
+/* Where ranks may die and others go on: Open MPI 4.1 waits for itself, for ever, when a connection breaks in the midst of a
+ * large message that it writes into the receiver's memory (btl/tcp closes it under the lock that the last words of such a
+ * message need). Then large messages are sent as small ones are. */
+static void tell_open_mpi(void)
+{
+    if (launcher_lets_survivors_live())
+        setenv("OMPI_MCA_btl_tcp_flags", "send,inplace", 0);
+}
+
 /* A program may have started MPI itself, on all ranks. Who has started it ends it. */
 static int start_mpi(const MPI_Comm *communicator)
 {
     int started = 0, ended = 0, granted, failed, status;
 
     tell_mpich();
+    tell_open_mpi();
     if ((status = load_library()))
         return status;
     read_version();
@@ -271,8 +289,12 @@ static int open_world(const struct rank_card *card, MPI_Comm given, struct topol
     if (mpi.leaders != MPI_COMM_NULL)
         library.MPI_Comm_set_errhandler(mpi.leaders, MPI_ERRORS_RETURN);
     status = MPM_OK;
-    if (!(mpi.pieces_left = calloc(topology->node_count, sizeof *mpi.pieces_left)))
-        status = error_set(MPM_ENOMEM, "no memory for the pieces for %u nodes", topology->node_count);
+    mpi.pieces_left = calloc(topology->node_count, sizeof *mpi.pieces_left);
+    mpi.is_behind = calloc(topology->node_count, sizeof *mpi.is_behind);
+    mpi.is_gone = calloc(topology->node_count, sizeof *mpi.is_gone);
+    mpi.node_count = topology->node_count;
+    if (!mpi.pieces_left || !mpi.is_behind || !mpi.is_gone)
+        status = error_set(MPM_ENOMEM, "no memory for what is under way to %u nodes", topology->node_count);
     return mpi_agree(status);
 }
 
@@ -498,18 +520,32 @@ static void accept_next(void)
     mpi.coming_end = &passage->next;
 }
 
+/* The oldest frame that has come whole, and all that its sender has sent before it; NULL if there is none. */
+static struct passage **find_come(void)
+{
+    if (mpi.coming)
+        memset(mpi.is_behind, 0, mpi.node_count * sizeof *mpi.is_behind);
+    for (struct passage **at = &mpi.coming, *passage; (passage = *at); at = &passage->next) {
+        if (!mpi.is_behind[passage->node] && has_completed(passage))
+            return at;
+        mpi.is_behind[passage->node] = true;
+    }
+    return NULL;
+}
+
 static bool mpi_poll(struct frame *frame)
 {
-    struct passage *first;
+    struct passage **at, *come;
 
     forget_sent();
     accept_next();
-    if (!(first = mpi.coming) || !has_completed(first))
+    if (!(at = find_come()))
         return false;
-    if (!(mpi.coming = first->next))
-        mpi.coming_end = &mpi.coming;
-    *frame = (struct frame){.node = first->node, .size = first->size, .bytes = first->bytes};
-    free(first);
+    come = *at;
+    if (!(*at = come->next))
+        mpi.coming_end = at;
+    *frame = (struct frame){.node = come->node, .size = come->size, .bytes = come->bytes};
+    free(come);
     return true;
 }
 
@@ -575,10 +611,40 @@ static bool mpi_poll_piece(unsigned *node)
     return false;
 }
 
+/* What MPI may still read or write stays where it is for good. */
+static void leave_passages(struct passage **at, unsigned node)
+{
+    for (struct passage *passage; (passage = *at);) {
+        if (passage->node == node)
+            *at = passage->next;
+        else
+            at = &passage->next;
+    }
+}
+
+static void mpi_forget(unsigned node)
+{
+    assert(transport_is_mine());
+    mpi.is_gone[node] = true;
+    leave_passages(&mpi.sending, node);
+    leave_passages(&mpi.expected, node);
+    leave_passages(&mpi.coming, node);
+    for (mpi.coming_end = &mpi.coming; *mpi.coming_end;)
+        mpi.coming_end = &(*mpi.coming_end)->next;
+    mpi.pieces_left[node] = 0;
+}
+
+static bool any_of_the_living(const struct passage *first)
+{
+    while (first && mpi.is_gone[first->node])
+        first = first->next;
+    return first;
+}
+
 static bool mpi_is_busy(void)
 {
     assert(transport_is_mine());
-    return mpi.sending || mpi.coming || mpi.expected;
+    return any_of_the_living(mpi.sending) || any_of_the_living(mpi.coming) || any_of_the_living(mpi.expected);
 }
 
 /* All leaders come to the barrier when what they have sent has left, and receive until all are there. */
@@ -592,6 +658,14 @@ static bool mpi_is_over(void)
         return true;
     mpi.is_at_end = true;
     return library.MPI_Test(&mpi.end, &all_are_there, MPI_STATUS_IGNORE) || all_are_there;
+}
+
+/* Open MPI 4.1 goes on with the ranks that are left, where its mpirun does not end them. */
+static bool mpi_outlives_ranks(void)
+{
+    static const char known[] = "Open MPI v4.";
+
+    return !strncmp(mpi.version, known, strlen(known)) && launcher_lets_survivors_live();
 }
 
 static bool mpi_goes_on(void)
@@ -623,7 +697,10 @@ static void mpi_close(void)
     free_communicator(&mpi.machine);
     free_communicator(&mpi.world);
     free(mpi.pieces_left);
+    free(mpi.is_behind);
+    free(mpi.is_gone);
     mpi.pieces_left = NULL;
+    mpi.is_behind = mpi.is_gone = NULL;
     if (!mpi.is_programs)
         library.MPI_Finalize();
     restore_signals();
@@ -665,8 +742,10 @@ const struct transport transport_mpi = {
     .pieces_left = mpi_pieces_left,
     .expect_piece = mpi_expect_piece,
     .poll_piece = mpi_poll_piece,
+    .forget = mpi_forget,
     .is_busy = mpi_is_busy,
     .is_over = mpi_is_over,
+    .outlives_ranks = mpi_outlives_ranks,
     .goes_on = mpi_goes_on,
     .close = mpi_close,
     .abort = mpi_abort,

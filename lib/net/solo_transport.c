@@ -88,6 +88,16 @@ static void solo_close(void)
 {
 }
 
+static void solo_forget(unsigned node)
+{
+    (void)node;
+}
+
+static bool solo_outlives_ranks(void)
+{
+    return false;
+}
+
 static bool solo_goes_on(void)
 {
     return true;
@@ -115,8 +125,10 @@ const struct transport transport_solo = {
     .pieces_left = solo_pieces_left,
     .expect_piece = solo_expect_piece,
     .poll_piece = solo_poll_piece,
+    .forget = solo_forget,
     .is_busy = solo_is_busy,
     .is_over = solo_is_over,
+    .outlives_ranks = solo_outlives_ranks,
     .goes_on = solo_goes_on,
     .close = solo_close,
     .abort = solo_abort,

@@ -57,11 +57,16 @@ struct transport {
     int (*expect_piece)(unsigned node, void *bytes, size_t size);
     /* true with the node if an expected piece has come; of one node in any order. */
     bool (*poll_piece)(unsigned *node);
-    /* Bytes of frames are still to leave or to come in. */
+    /* A node is gone: what was to leave for it, or to come from it, is not waited for any more. What comes from it
+     * all the same is handed on, and what is sent to it may leave. */
+    void (*forget)(unsigned node);
+    /* Bytes of frames are still to leave or to come in, but for nodes that are gone. */
     bool (*is_busy)(void);
     /* Of a leader that sends no more: true when no leader does, and all that was sent has come in. Until then it
      * is called again and again, and polled meanwhile. */
     bool (*is_over)(void);
+    /* Whether ranks that are left can go on when others have died: the launcher lets them, and so does MPI. After open(). */
+    bool (*outlives_ranks)(void);
     /* Whether the program goes on on every rank after close(), as it has started MPI itself. */
     bool (*goes_on)(void);
     /* Ends it in good order, all ranks together: MPI as well, unless the program goes on. */

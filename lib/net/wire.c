@@ -97,6 +97,16 @@ void wire_drop(unsigned node)
     }
 }
 
+void wire_leave(unsigned node)
+{
+    struct wire *wire = &all.wires[node];
+
+    if (wire->coming)
+        all.coming--;
+    wire->coming = NULL;
+    wire->asked = 0;
+}
+
 static size_t piece_of(size_t size, size_t at)
 {
     return size - at < PIECE_SIZE ? size - at : PIECE_SIZE;

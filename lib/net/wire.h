@@ -33,6 +33,8 @@ int wire_send(unsigned node, void *bytes, size_t size, unsigned lane);
 int wire_expect(unsigned node, uint64_t size);
 /* The node is lost: what is not under way never will be. What is under way stays in memory. */
 void wire_drop(unsigned node);
+/* After that: what was coming from it is not waited for any more. Its memory stays, since the transport may know it. */
+void wire_leave(unsigned node);
 
 /* Moves pieces on. true if any moved. */
 bool wires_send(void);

@@ -28,6 +28,8 @@ struct node_area {
     _Atomic uint32_t broken;    /* 0, 1: being written, 2: what follows can be read */
     _Atomic uint32_t
         is_lost; /* 1: the run ends without MPI; by the leader's courier, before fork servers are told to end */
+    _Atomic uint32_t
+        leaves_launcher; /* 1: the run goes on elsewhere, so this node's end is its own; by the same */
     _Atomic uint32_t is_closing; /* 1: the leader's courier has ended */
     _Atomic uint32_t
         is_draining; /* 1: a drain has begun; by any process of the node, also in a signal handler */
@@ -39,7 +41,8 @@ struct context {
     pid_t pid;         /* of the rank; a forked process has another */
     _Atomic bool runs; /* also written by the fork handler, in a child that the program has forked itself */
     bool is_main;
-    uint32_t number; /* of the process's runs, from 1 */
+    bool outlives_nodes; /* the run goes on when another node than main's is lost */
+    uint32_t number;     /* of the process's runs, from 1 */
     const struct transport *transport;
     struct topology topology;
     struct config config;

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "node/context_inside.h"
+#include "node/lost_node.h"
 
 unsigned mpm_node_count(void)
 {
@@ -44,6 +45,11 @@ const char *mpm_mpi_version(void)
     return context.runs ? context.transport->version() : "none";
 }
 
+bool mpm_survives_node_loss(void)
+{
+    return context.runs && context.outlives_nodes;
+}
+
 int mpm_node_info(unsigned number, mpm_node *info)
 {
     const struct node *node;
@@ -59,6 +65,7 @@ int mpm_node_info(unsigned number, mpm_node *info)
     told.slots = node->slots;
     told.slots_by = topology_slots_by(context.topology.ranks[node->leader].slots_by);
     told.arena_size = context.arena_sizes[node->leader];
+    told.is_lost = lost_node_is(number);
     *info = told;
     return MPM_OK;
 }

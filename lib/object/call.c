@@ -48,6 +48,7 @@
 #include "forkserver/forkserver.h"
 #include "net/courier.h"
 #include "node/context.h"
+#include "node/lost_node.h"
 #include "object/call_given.h"
 #include "object/object.h"
 #include "shm/index_set.h"
@@ -361,6 +362,8 @@ static int begin(const mpm_handle *handle, const struct invocation *invocation, 
         return context_no_run(NULL);
     if (handle->home >= context_topology()->node_count)
         return error_set(MPM_EINVAL, "this is not a handle: there is no node %u", handle->home);
+    if (lost_node_is(handle->home))
+        return lost_node_say(handle->home);
     if (request_size(invocation) > CALL_SIZE_LIMIT)
         return error_set(MPM_ENOMEM, "a call of %zu bytes is too large for another node: at most %zu",
                          request_size(invocation), CALL_SIZE_LIMIT);
@@ -566,16 +569,6 @@ static void take_news(uint32_t number)
     }
 }
 
-static void send_posted(uint32_t number)
-{
-    struct request *request = request_at(context_arena(), number);
-
-    if (state_of(atomic_load(&request->state)) != REQUEST_POSTED || request->sent == request->serial)
-        return;
-    request->sent = request->serial;
-    send_call(number, MESSAGE_CALL, request->is_timed);
-}
-
 static void fill_reply(struct request *request, const struct message_reply *reply, const void *bytes,
                        size_t size)
 {
@@ -609,32 +602,80 @@ static bool is_request(uint32_t number)
            atomic_load(&table_of(context_arena())->segment[number / SEGMENT_REQUESTS]);
 }
 
-static bool on_reply(unsigned node, const void *payload, size_t size)
+/* false if its caller has died, or goes on without it. */
+static bool give_reply(const struct message_reply *reply, const void *bytes, size_t size)
 {
-    const struct message_reply *reply = payload;
-    struct request *request;
-    uint32_t state;
+    struct request *request = request_at(context_arena(), reply->request);
+    uint32_t state = atomic_load(&request->state);
     bool rings;
 
-    if (size < sizeof *reply || !is_request(reply->request))
-        return false;
-    request = request_at(context_arena(), reply->request);
-    state = atomic_load(&request->state);
     if (request->serial != reply->serial || state_of(state) != REQUEST_POSTED)
-        return true; /* its caller has died, or goes on without it */
-    fill_reply(request, reply, reply + 1, size - sizeof *reply);
+        return false;
+    fill_reply(request, reply, bytes, size);
     rings = request->rings;
     DELAY_POINT();
     if (!atomic_compare_exchange_strong(&request->state, &state, (state & ~0xffu) | REQUEST_DONE)) {
         request->size = 0; /* what the call was is not there any more: the home knows it */
-        return true;
+        return false;
     }
-    if (reply->asks)
-        say_of_call(node, MESSAGE_ARRIVED, reply->request, reply->serial);
     eventcount_notify(&request->done);
     if (rings)
         eventcount_notify(context_doorbell());
     return true;
+}
+
+static bool on_reply(unsigned node, const void *payload, size_t size)
+{
+    const struct message_reply *reply = payload;
+
+    if (size < sizeof *reply || !is_request(reply->request))
+        return false;
+    if (give_reply(reply, reply + 1, size - sizeof *reply) && reply->asks)
+        say_of_call(node, MESSAGE_ARRIVED, reply->request, reply->serial);
+    return true;
+}
+
+/* In place of a home that is lost. */
+static void answer_for_lost(uint32_t number)
+{
+    struct request *request = request_at(context_arena(), number);
+    struct message_reply reply = {.request = number, .serial = request->serial};
+
+    request->sent = request->serial;
+    reply.status = lost_node_say(request->handle.home);
+    snprintf(reply.text, sizeof reply.text, "%s", mpm_error());
+    (void)give_reply(&reply, NULL, 0);
+}
+
+static void send_posted(uint32_t number)
+{
+    struct request *request = request_at(context_arena(), number);
+
+    if (state_of(atomic_load(&request->state)) != REQUEST_POSTED || request->sent == request->serial)
+        return;
+    if (lost_node_is(request->handle.home)) {
+        answer_for_lost(number);
+        return;
+    }
+    request->sent = request->serial;
+    send_call(number, MESSAGE_CALL, request->is_timed);
+}
+
+/* Those that were sent: of the others the courier has yet to hear (send_posted). */
+static void fail_sent_calls(unsigned node)
+{
+    struct arena *arena = context_arena();
+    struct call_table *table = table_of(arena);
+
+    for (uint32_t i = 0; i < MAX_SEGMENTS && atomic_load(&table->segment[i]); i++) {
+        for (uint32_t j = i * SEGMENT_REQUESTS; j < (i + 1) * SEGMENT_REQUESTS; j++) {
+            struct request *request = request_at(arena, j);
+
+            if (state_of(atomic_load(&request->state)) == REQUEST_POSTED &&
+                request->sent == request->serial && request->handle.home == node)
+                answer_for_lost(j);
+        }
+    }
 }
 
 /* The courier at the object's home. */
@@ -1035,6 +1076,20 @@ static bool call_work(void)
     worked |= undo_rest();
     notice_stall();
     return worked;
+}
+
+/* What waits for a caller of a lost node waits for nobody, and what was given there is done, as with any dead caller. */
+void call_lose_node(unsigned node)
+{
+    assert(thread_is(THREAD_COURIER));
+    fail_sent_calls(node);
+    for (struct parked **at = &parked_first; *at;) {
+        if ((*at)->node == node)
+            unpark(at);
+        else
+            at = &(*at)->next;
+    }
+    given_forget_node(node);
 }
 
 /* Those of an earlier run, whose objects are gone. */

@@ -96,6 +96,9 @@ void call_announce(void);
 /* Gives up the calls of a dead process. In the fork server. */
 void call_owner_died(struct arena *arena, uint32_t process);
 
+/* In the courier: a node is lost. Calls to it fail, those from it are given up, as those of dead callers. */
+void call_lose_node(unsigned node);
+
 /* In the courier: posts what processes of this node have asked for so far. */
 void call_send_news(void);
 

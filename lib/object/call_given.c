@@ -99,6 +99,17 @@ void given_free(struct given *given)
     free(given);
 }
 
+void given_forget_node(unsigned node)
+{
+    assert(thread_is(THREAD_COURIER));
+    if (!answers)
+        return;
+    for (uint32_t i = 0; i < answers[node].count; i++)
+        given_free(answers[node].request[i].given);
+    free(answers[node].request);
+    memset(&answers[node], 0, sizeof *answers);
+}
+
 void given_forget_all(void)
 {
     for (unsigned node = 0; answers && node < reply_nodes; node++) {

@@ -44,6 +44,8 @@ bool given_take(unsigned node, const struct message_call *call, struct given **g
  * caller's to free now, or NULL. */
 struct given *given_arrived(unsigned node, uint32_t request, uint32_t serial);
 void given_free(struct given *given);
+/* A node is lost: what was given there stays as it is. */
+void given_forget_node(unsigned node);
 /* Forgets all of an earlier run. */
 void given_forget_all(void);
 

@@ -373,6 +373,20 @@ static bool on_recall(unsigned node, const void *payload, size_t size)
     return true;
 }
 
+/* Who finds no delegation makes a call, which says that the node is lost. */
+void post_lose_node(unsigned node)
+{
+    struct peer *peer = peer_of(context_arena(), node);
+
+    assert(thread_is(THREAD_COURIER));
+    if (peer) {
+        send_buffer_lock(&peer->send_buffer);
+        memset(peer->set, 0, sizeof peer->set);
+        send_buffer_unlock(&peer->send_buffer);
+    }
+    post_lose_node_home(node);
+}
+
 /* The courier. */
 
 static bool post_work(void)

@@ -50,6 +50,7 @@ void post_forget(const mpm_handle *handle);
 
 /* Between post.c and post_home.c. */
 void post_announce_home(void);
+void post_lose_node_home(unsigned node);
 bool post_try_waiting(void);
 
 /* The run. */
@@ -58,6 +59,9 @@ bool post_try_waiting(void);
 int post_table_create(struct arena *arena);
 /* Has the courier do its part. Before it starts. */
 void post_announce(void);
+/* In the courier: a node is lost, and what was posted to its objects with it. Objects of this node get back what they have
+ * delegated to it. */
+void post_lose_node(unsigned node);
 /* A process has died: the courier is to look at what it may have left. In the fork server. */
 void post_owner_died(struct arena *arena);
 

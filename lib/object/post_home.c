@@ -12,6 +12,7 @@
 #include "base/thread_role.h"
 #include "net/courier.h"
 #include "node/context.h"
+#include "node/lost_node.h"
 #include "object/call.h"
 #include "object/method.h"
 #include "object/message.h"
@@ -29,7 +30,8 @@ struct recall {
     struct recall *next;
     struct object *object;
     mpm_handle handle;
-    unsigned missing; /* nodes */
+    unsigned missing;  /* nodes */
+    bool is_missing[]; /* by node */
 };
 
 static struct waiting *waiting_first, **waiting_end = &waiting_first;
@@ -64,6 +66,18 @@ static struct recall **find_recall(const mpm_handle *handle)
     return at;
 }
 
+/* Once all are back. */
+static void end_recall(struct recall **at)
+{
+    struct recall *recall = *at;
+
+    if (recall->missing)
+        return;
+    atomic_store(&recall->object->delegated, OBJECT_NOT_DELEGATED_AGAIN);
+    *at = recall->next;
+    free(recall);
+}
+
 int post_recall(struct object *object, const mpm_handle *handle)
 {
     uint64_t delegated = atomic_fetch_or(&object->delegated, OBJECT_NOT_DELEGATED_AGAIN);
@@ -73,30 +87,43 @@ int post_recall(struct object *object, const mpm_handle *handle)
     assert(thread_is(THREAD_COURIER));
     if (*find_recall(handle))
         return CALL_MUST_WAIT;
-    if (!(recall = malloc(sizeof *recall)))
+    if (!(recall = calloc(1, sizeof *recall + context_topology()->node_count * sizeof *recall->is_missing)))
         return error_set(MPM_ENOMEM, "no memory to recall delegations");
-    *recall = (struct recall){.next = recalls, .object = object, .handle = *handle};
+    recall->next = recalls;
+    recall->object = object;
+    recall->handle = *handle;
     recalls = recall;
     message.handle = *handle;
     for (unsigned node = 0; node < context_topology()->node_count; node++) {
-        if (node == context_topology()->node || !(delegated & bit_of(node)))
+        if (node == context_topology()->node || lost_node_is(node) || !(delegated & bit_of(node)))
             continue;
         recall->missing++;
+        recall->is_missing[node] = true;
         if (courier_post_one(node, MESSAGE_RECALL_DELEGATION, &message, sizeof message))
             context_break(MPM_ENOMEM, mpm_error());
     }
+    end_recall(find_recall(handle));
     return CALL_MUST_WAIT;
 }
 
-static void delegation_is_back(const mpm_handle *handle)
+static void delegation_is_back(const mpm_handle *handle, unsigned node)
 {
     struct recall **at = find_recall(handle), *recall = *at;
 
-    if (!recall || --recall->missing)
+    if (!recall || !recall->is_missing[node])
         return;
-    atomic_store(&recall->object->delegated, OBJECT_NOT_DELEGATED_AGAIN);
-    *at = recall->next;
-    free(recall);
+    recall->is_missing[node] = false;
+    recall->missing--;
+    end_recall(at);
+}
+
+void post_lose_node_home(unsigned node)
+{
+    for (struct recall *recall = recalls, *next; recall; recall = next) {
+        next = recall->next;
+        delegation_is_back(&recall->handle, node);
+    }
+    eventcount_notify(context_doorbell());
 }
 
 bool post_is_behind(const mpm_handle *handle)
@@ -118,13 +145,14 @@ static void tell_done(unsigned node, uint64_t arrived, uint64_t done)
 }
 
 /* One try; false if the rest, from `done` on, must wait. */
-static bool carry_out(const struct message_posted_group *group, const char *bytes, size_t *done)
+static bool carry_out(unsigned node, const struct message_posted_group *group, const char *bytes,
+                      size_t *done)
 {
     int status;
 
     *done = 0;
     if (group->is_delegation) {
-        delegation_is_back(&group->handle);
+        delegation_is_back(&group->handle, node);
         return true;
     }
     status = kind_of(group->handle.kind)->carries_out(&group->handle, bytes, group->size, group->count, done);
@@ -159,7 +187,7 @@ static bool carry_out_or_put_by(unsigned node, const struct message_posted_group
 {
     size_t done = 0;
 
-    if (!post_is_behind(&group->handle) && carry_out(group, bytes, &done))
+    if (!post_is_behind(&group->handle) && carry_out(node, group, bytes, &done))
         return true;
     put_by(node, group, bytes, done);
     return false;
@@ -254,7 +282,7 @@ void post_forget(const mpm_handle *handle)
             continue;
         }
         if ((*at)->group.is_delegation)
-            delegation_is_back(handle);
+            delegation_is_back(handle, (*at)->node);
         remove_waiting(at);
     }
 }
@@ -269,7 +297,7 @@ bool post_try_waiting(void)
     while (waiting_first) {
         struct message_posted_group *group = &waiting_first->group;
 
-        if (!carry_out(group, waiting_first->bytes, &done)) {
+        if (!carry_out(waiting_first->node, group, waiting_first->bytes, &done)) {
             memmove(waiting_first->bytes, waiting_first->bytes + done * group->size,
                     (size_t)group->size * (group->count - done));
             group->count -= done;

@@ -58,8 +58,10 @@ bool thread_ref_is_dead(const struct thread_ref *thread_ref)
 
 bool thread_ref_mark_dead(struct thread_ref *thread_ref, const struct thread_ref_death *death)
 {
-    if (thread_ref->node != death->node || thread_ref->number != death->number || !thread_ref->generation ||
-        thread_ref->generation > death->generation || thread_ref->is_dead)
+    if (thread_ref->node != death->node || !thread_ref->number || !thread_ref->generation ||
+        thread_ref->is_dead)
+        return false;
+    if (death->number && (thread_ref->number != death->number || thread_ref->generation > death->generation))
         return false;
     thread_ref->is_dead = 1;
     return true;

@@ -30,6 +30,7 @@
 #include "base/log.h"
 #include "forkserver/forkserver.h"
 #include "node/context.h"
+#include "node/lost_node.h"
 #include "node/function.h"
 #include "object/call.h"
 #include "object/object.h"
@@ -123,7 +124,7 @@ static unsigned choose_node(void)
         unsigned node = (topology->node + i) % topology->node_count;
         double load = (double)(atomic_load(&table->asked[node]) + 1) / topology->nodes[node].slots;
 
-        if (i == 0 || load < least) {
+        if (i == 0 || (load < least && !lost_node_is(node))) {
             least = load;
             best = node;
         }
@@ -247,13 +248,19 @@ static int start_on(unsigned node, struct process_start *start, const void *args
     return invoke(&there, &invocation, MPM_FOREVER);
 }
 
+/* It cannot be there: what was started on a lost node is lost with it. */
+static bool is_to_try_elsewhere(int status, unsigned node)
+{
+    return status == MPM_EFORKSERVER || (status == MPM_ENODELOST && lost_node_is(node));
+}
+
 /* On the node that is best, or the next one that still has a fork server. */
 static int start_somewhere(struct process_start *start, const void *args, size_t size, mpm_handle *handle)
 {
     unsigned best = choose_node(), count = context_topology()->node_count;
     int status = start_on(best, start, args, size, handle);
 
-    for (unsigned i = 1; status == MPM_EFORKSERVER && i < count; i++)
+    for (unsigned i = 1; is_to_try_elsewhere(status, (best + i - 1) % count) && i < count; i++)
         status = start_on((best + i) % count, start, args, size, handle);
     return status;
 }

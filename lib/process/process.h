@@ -16,7 +16,9 @@ int process_table_create(struct arena *arena);
 void process_begin(void);
 /* In every leader, before its courier starts. */
 void process_announce(void);
-/* In main: waits for all processes but daemons, on all nodes. */
+/* In a leader's courier: a node is lost, with all of its processes. */
+void process_lose_node(unsigned node);
+/* In main: waits for all processes but daemons, on all nodes that are left. */
 void process_wait_for_all(void);
 
 /* A process with this number has died; its record does not say so yet. In the fork server. */

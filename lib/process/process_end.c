@@ -14,6 +14,7 @@
 #include "forkserver/forkserver.h"
 #include "net/courier.h"
 #include "node/context.h"
+#include "node/lost_node.h"
 #include "object/call.h"
 #include "object/object.h"
 #include "object/thread_ref_process.h"
@@ -36,6 +37,21 @@ static void kill_orphans(unsigned home, uint32_t place, uint32_t generation)
         if (process_is_live(word) && process_is_live(word = process_read_about(record, &about)) &&
             about.is_daemon && about.parent.kind == OBJECT_PROCESS && about.parent.home == home &&
             about.parent.place == place && about.parent.generation <= generation)
+            process_signal(context_arena(), number, process_generation_of(word), SIGKILL);
+    }
+}
+
+/* The same of all that a lost node has started here. */
+static void kill_orphans_of_node(unsigned home)
+{
+    struct process_record *record;
+
+    for (uint32_t number = 0; (record = process_find(context_arena(), number)); number++) {
+        uint64_t word = atomic_load(&record->word);
+        struct process_about about;
+
+        if (process_is_live(word) && process_is_live(word = process_read_about(record, &about)) &&
+            about.is_daemon && about.parent.kind == OBJECT_PROCESS && about.parent.home == home)
             process_signal(context_arena(), number, process_generation_of(word), SIGKILL);
     }
 }
@@ -154,6 +170,18 @@ static bool on_process_asked(unsigned node, const void *payload, size_t size)
     return true;
 }
 
+/* What its processes have asked for of other nodes is not known: all are to be asked. */
+void process_lose_node(unsigned node)
+{
+    const struct thread_ref_death death = {.node = (uint16_t)node};
+
+    assert(thread_is(THREAD_COURIER));
+    kill_orphans_of_node(node);
+    thread_ref_died_remote(&death);
+    for (unsigned other = 0; is_to_ask && other < context_topology()->node_count; other++)
+        atomic_store(&is_to_ask[other], true);
+}
+
 static bool has_told; /* main of that; the courier's */
 
 static bool process_work(void)
@@ -212,10 +240,13 @@ static int wait_for_nodes(uint32_t *asked, uint64_t *started)
     for (unsigned node = 0; node < count; node++) {
         uint64_t started_there = 0;
 
-        if (!atomic_load(&is_to_ask[node]))
+        if (!atomic_load(&is_to_ask[node]) || lost_node_is(node))
             continue;
-        if ((status = wait_for_node(node, &started_there, asked, count * sizeof *asked)))
+        if ((status = wait_for_node(node, &started_there, asked, count * sizeof *asked)) &&
+            !(status == MPM_ENODELOST && lost_node_is(node)))
             return status;
+        if (status)
+            continue;
         *started += started_there;
         for (unsigned other = 0; other < count; other++) {
             if (asked[other])

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "forkserver/forkserver.h"
 #include "node/context.h"
+#include "node/lost_node.h"
 #include "object/call.h"
 #include "object/object.h"
 #include "process/process_parts.h"
@@ -248,7 +249,8 @@ int mpm_active_children(mpm_process *processes, size_t room, size_t *count)
     for (unsigned node = 0; node < context_topology()->node_count; node++) {
         if (!atomic_load(&process_table_of(context_arena())->asked[node]))
             continue; /* nobody here has ever started one there */
-        if ((status = add_children_of_node(node, &parent, processes, room, &found)))
+        if ((status = add_children_of_node(node, &parent, processes, room, &found)) &&
+            !(status == MPM_ENODELOST && lost_node_is(node)))
             return status;
     }
     *count = found;

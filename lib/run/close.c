@@ -57,6 +57,7 @@ bool run_close(bool is_lost)
 {
     bool goes_on = context.is_main || context.transport->goes_on();
 
+    run_unwatch_ranks();
     context.runs = false;
     forkserver_leave();
     log_share(NULL);

@@ -11,6 +11,7 @@
 #include "node/context.h"
 #include "node/context_inside.h"
 #include "node/loss.h"
+#include "node/lost_node.h"
 #include "run/layers.h"
 #include "run/message.h"
 #include "run/steps.h"
@@ -51,6 +52,16 @@ static void end_together(void)
     run_end_courier();
 }
 
+/* Of a part that the run has gone on without, or that has ended it just now. */
+static int find_loss(void)
+{
+    int status = lost_node_check();
+
+    if (!status && atomic_load(&context.area->is_lost))
+        status = context_check_whole();
+    return status ? status : loss_check();
+}
+
 static int end_run(void)
 {
     int trouble;
@@ -61,7 +72,7 @@ static int end_run(void)
     context_send_others_out("mpm_finalize has ended the run");
     end_together();
     if (!trouble)
-        trouble = atomic_load(&context.area->is_lost) ? context_check_whole() : loss_check();
+        trouble = find_loss();
     run_end_forkservers();
     transport_take();
     run_close(atomic_load(&context.area->is_lost));

@@ -6,11 +6,13 @@
 #include <stddef.h>
 
 #include "base/error.h"
+#include "base/thread_role.h"
 #include "node/context.h"
 #include "node/context_inside.h"
 #include "node/drain.h"
 #include "node/log_level.h"
 #include "node/loss.h"
+#include "node/lost_node.h"
 #include "object/call.h"
 #include "object/object.h"
 #include "object/post.h"
@@ -23,7 +25,6 @@
 #include "pool/node/reaper.h"
 #include "pool/shared/pool_registry.h"
 #include "process/process.h"
-#include "run/trouble.h"
 #include "sync/layer.h"
 
 /* See layers.h for when each is called. */
@@ -32,21 +33,24 @@ static const struct layer {
     void (*begin)(void);
     void (*announce)(void);
     void (*end)(void); /* from the last row to the first */
+    void (*lose_node)(unsigned node);
 } layers[] = {
     /* node */
+    {.create = lost_node_table_create},
     {.announce = loss_announce},
     {.announce = log_level_announce},
     {.announce = drain_announce},
     /* object */
     {.create = object_table_create, .begin = object_forget_recent},
-    {.create = post_table_create, .announce = post_announce},
-    {.create = call_table_create, .announce = call_announce},
+    {.create = post_table_create, .announce = post_announce, .lose_node = post_lose_node},
+    {.create = call_table_create, .announce = call_announce, .lose_node = call_lose_node},
     {.begin = wait_any_begin},
     /* process */
     {.create = process_table_create,
      .begin = process_begin,
      .announce = process_announce,
-     .end = process_wait_for_all},
+     .end = process_wait_for_all,
+     .lose_node = process_lose_node},
     /* sync */
     {.begin = sync_begin, .announce = sync_announce},
     /* pool */
@@ -54,10 +58,8 @@ static const struct layer {
     {.begin = apply_begin},
     {.begin = result_wait_begin},
     {.announce = arena_budget_forget},
-    {.announce = pool_state_announce, .end = pools_end},
+    {.announce = pool_state_announce, .end = pools_end, .lose_node = pool_state_lose_node},
     {.announce = node_agent_announce},
-    /* run */
-    {.announce = trouble_announce},
 };
 
 #define LAYERS (sizeof layers / sizeof *layers)
@@ -89,6 +91,16 @@ void layers_announce(void)
         if (layers[i].announce)
             layers[i].announce();
     }
+}
+
+void layers_lose_node(unsigned node)
+{
+    assert(thread_is(THREAD_COURIER));
+    for (size_t i = 0; i < LAYERS; i++) {
+        if (layers[i].lose_node)
+            layers[i].lose_node(node);
+    }
+    eventcount_notify(context_doorbell());
 }
 
 void layers_end(void)

@@ -14,6 +14,8 @@ void layers_begin(void);
 /* By every leader, before its courier starts: who takes which message, and what else the courier does. What an earlier run
  * has left is forgotten. */
 void layers_announce(void);
+/* In every leader's courier: the run goes on without a node, which is noted already (node/lost_node.h). */
+void layers_lose_node(unsigned node);
 /* In main, by mpm_finalize, before anything else ends: waits for what was begun. */
 void layers_end(void);
 

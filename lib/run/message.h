@@ -9,9 +9,16 @@
 
 enum run_message {
     /* From main */
-    MESSAGE_END = 60, /* struct message_end: the run is over */
+    MESSAGE_END = 58,  /* struct message_end: the run is over */
+    MESSAGE_NODE_GONE, /* struct message_node_gone: the run goes on without a node */
     /* To main */
     MESSAGE_NODE_FAILED, /* struct message_node_failed: something is gone that the run needs */
+    MESSAGE_NODE_SILENT, /* struct message_node_gone: the sender does not hear from a node, or is at its end itself */
+};
+
+struct message_node_gone {
+    uint64_t node;
+    char text[MESSAGE_TEXT_SIZE]; /* why */
 };
 
 struct message_end {

@@ -34,6 +34,7 @@ const struct message_rule *messages_rule_of(uint32_t kind)
     case MESSAGE_BEAT:
     case MESSAGE_LEAVING:
     case MESSAGE_LARGE:
+    case MESSAGE_EXPELLED:
         return NULL;
         /* node */
         RULE(MESSAGE_LOG_LEVEL, OTHERS, NOTHING)
@@ -74,7 +75,9 @@ const struct message_rule *messages_rule_of(uint32_t kind)
         RULE(MESSAGE_RESULTS, POOLS, BIT(POOLS))
         /* run */
         RULE(MESSAGE_END, OTHERS, EVERYTHING)
+        RULE(MESSAGE_NODE_GONE, OTHERS, NOTHING)
         RULE(MESSAGE_NODE_FAILED, OTHERS, NOTHING)
+        RULE(MESSAGE_NODE_SILENT, OTHERS, NOTHING)
     default:
         return NULL;
     }

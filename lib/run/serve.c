@@ -32,17 +32,24 @@ void run_end_courier(void)
     }
 }
 
-int run_serve(void)
+/* MPI is of no more use here, not even to a program that has started it. */
+static _Noreturn void leave_without_mpi(void)
 {
     struct eventcount nothing = {0};
 
+    if (atomic_load(&context.area->leaves_launcher))
+        _exit(EXIT_SUCCESS);
+    launcher_end_after_rank();
+    eventcount_wait(&nothing, eventcount_prepare(&nothing), 0, clock_now_ns() + LINGER_NS);
+    _exit(EXIT_FAILURE);
+}
+
+int run_serve(void)
+{
     run_sleep_with_forkserver();
     run_end_courier();
-    if (atomic_load(&context.area->is_lost)) {
-        launcher_end_after_rank();
-        eventcount_wait(&nothing, eventcount_prepare(&nothing), 0, clock_now_ns() + LINGER_NS);
-        _exit(EXIT_FAILURE); /* MPI is of no more use here, not even to a program that has started it */
-    }
+    if (atomic_load(&context.area->is_lost))
+        leave_without_mpi();
     transport_take();
     if (!run_close(false))
         exit(EXIT_SUCCESS);

@@ -30,6 +30,7 @@
 #include "run/layers.h"
 #include "run/messages.h"
 #include "run/steps.h"
+#include "run/trouble.h"
 
 #define WORKER_TIMEOUT_S 30u
 #define NODE_TIMEOUT_S   15.0
@@ -102,6 +103,8 @@ static int open_transport(struct rank_card *card, const void *communicator)
 static void begin(void)
 {
     context.is_main = context.topology.rank == 0;
+    context.outlives_nodes = context.topology.node_count > 1 && context.transport->outlives_ranks() &&
+                             trouble_node_timeout_s() > 0;
     log_open((enum mpm_log_level)context.config.log_level, context.is_main ? "" : own_name());
     context.pid = getpid();
     context.number++;
@@ -143,6 +146,7 @@ static int start_courier(void)
         return MPM_OK;
     courier_forget();
     layers_announce();
+    trouble_announce();
     if ((status = context_check_whole()))
         return status; /* one of them had no memory */
     return courier_start(context.transport, &context.topology, &context.area->doorbell, messages_rule_of);
@@ -153,7 +157,7 @@ static int start_threads(void)
 {
     int status = start_courier();
 
-    if (status || !context.is_main)
+    if (status || (status = run_watch_ranks()) || !context.is_main)
         return status;
     return (status = run_start_watcher()) ? status : run_end_at_exit();
 }

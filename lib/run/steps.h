@@ -30,6 +30,13 @@ void run_end_forkservers(void);
 /* Signals are the program's: none is handled in the thread. MPM_ESYSTEM. */
 int run_start_thread(pthread_t *thread, void *(*body)(void *));
 
+/* rank_watch.c */
+
+/* Has this rank see the deaths of others of its node. MPM_ENOMEM, MPM_ESYSTEM. */
+int run_watch_ranks(void);
+/* No more. */
+void run_unwatch_ranks(void);
+
 /* close.c */
 
 /* Ends the transport, which is the caller's, and all that was known of the run. Together with all other ranks, unless a node

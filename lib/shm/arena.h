@@ -31,6 +31,7 @@ enum arena_root {
     ARENA_ROOT_PROCESSES,
     ARENA_ROOT_POSTS,
     ARENA_ROOT_POOLS,
+    ARENA_ROOT_LOST_NODES,
     ARENA_ROOTS = 8
 };
 

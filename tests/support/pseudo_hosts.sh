@@ -61,8 +61,10 @@ hosts_up()
         echo 'shift'
         echo 'exec nsenter -t "${hosts[host]}" -n -u -p -m --wd="$PWD" -- /bin/sh -c "$*"'
     } >"$2/enter_host"
-    chmod +x "$2/enter_host"
+    printf '#!/bin/bash\n"%s" "$@"\nexit 0\n' "$2/enter_host" >"$2/enter_host_quietly"
+    chmod +x "$2/enter_host" "$2/enter_host_quietly"
     enter_host=$2/enter_host
+    enter_host_quietly=$2/enter_host_quietly # mpirun does not learn from it that a host is gone
 }
 
 # on_host K command…

@@ -3,7 +3,8 @@
  *
  * Statuses that all functions with a process may return: MPM_EINVAL if the handle is not a process's, or a place
  * for a result is NULL; MPM_ESTALE after mpm_process_close(); MPM_ESTATE without a run; MPM_ENODELOST if a node
- * was lost. */
+ * was lost, or, where the run goes on without it (mpm_survives_node_loss()), if it was the process's: that has ended,
+ * and nobody knows how. */
 #ifndef MPMAP_PROCESS_H
 #define MPMAP_PROCESS_H
 

@@ -21,8 +21,8 @@ typedef struct mpm_options {
      * stays the program's. Runs on several communicators may go on at the same time; each uses all CPUs and memory
      * that its ranks have. */
     const void *communicator;
-    /** A node that has been silent for so many seconds, from 1 on, is lost, and the run ends; 0: 15 seconds;
-     * MPM_FOREVER: never. Main's value counts. */
+    /** A node that has been silent for so many seconds, from 1 on, is lost, and the run ends, or goes on without it
+     * (mpm_survives_node_loss()); 0: 15 seconds; MPM_FOREVER: never. Main's value counts. */
     double node_timeout_s;
     /** A SIGTERM, SIGINT or SIGUSR1 in any rank, the first one, is an mpm_drain() instead of the end of the run, and
      * pool workers ignore these signals; a second one in main ends it at once, as without this option. Ranks other
@@ -90,7 +90,8 @@ MPM_API MPM_CHECKED int mpm_init(int *argc, char ***argv, const mpm_options *opt
  * an object when all that has ended. MPI is ended if mpm_init() has started it. Blocks until all have ended. Main
  * only. An exit() without it calls it. If a node is lost (its link is cut, its power fails: it has not answered
  * for node_timeout_s) it waits for none of the others, and MPI is not ended: the other ranks exit, with a status
- * that is not 0, and once main has exited, the launcher (mpirun) is brought down.
+ * that is not 0, and once main has exited, the launcher (mpirun) is brought down. So it is if the run has gone on
+ * without a node (mpm_survives_node_loss()).
  * @return 0, fit to be returned from main(); MPM_ESTATE if there is no run, or another thread is ending it, or the
  *         caller is a callback, a generator, or a progress function, which the run waits for: nothing is done
  *         then; MPM_EFORKSERVER or MPM_ENODELOST if the run has lost a part (it is ended all the same). */
@@ -132,7 +133,17 @@ typedef struct mpm_node {
     /** What has decided the number of slots of its first rank: "affinity mask", "cgroup quota", "batch system" or
      * "MPMAP_SLOTS". */
     const char *slots_by;
+    bool is_lost; /**< the run has gone on without it: see mpm_survives_node_loss() */
 } mpm_node;
+
+/** Whether the run goes on when a node is lost: one from which nothing has come for node_timeout_s, or one of whose
+ * ranks has died. It does under mpirun --enable-recovery of Open MPI 4, unless node_timeout_s is MPM_FOREVER, and never
+ * without main's node. Then maps and calls of main are done by the nodes that are left: what the lost one has not
+ * given back is run again. Objects and processes of that node answer MPM_ENODELOST; it counts as dead wherever
+ * it has held or waited for something. mpm_finalize() returns MPM_ENODELOST at the end. Elsewhere the loss of a node
+ * ends the run. Any process of the run may call it; cannot fail, and never blocks.
+ * @return true if it does; false if it does not, and without a run. */
+MPM_API bool mpm_survives_node_loss(void);
 
 /** Counts the nodes of the run. Any process may call it; never blocks.
  * @return how many, at least 1; 0 without a run. */

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "net/courier.h"
 #include "node/context.h"
+#include "node/lost_node.h"
 #include "pool/driver/node_link_inside.h"
 
 static int open_job(struct node_link *link)
@@ -163,13 +164,14 @@ static void remote_stop(struct node_link *link)
     link->is_closing = true;
 }
 
-/* What the node still says of its leases is not read: whoever has them killed does not want to know. */
+/* What the node still says of its leases is not read: whoever has them killed does not want to know. A node that is lost
+ * says nothing. */
 static bool remote_close(struct node_link *link)
 {
     bool worked;
 
     remote_poll(link, &worked);
-    return link->is_lost || link->is_closed || !link->leases;
+    return link->is_lost || link->is_closed || !link->leases || lost_node_is(link->node);
 }
 
 static uint64_t remote_next_poll_ns(const struct node_link *link)

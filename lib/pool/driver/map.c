@@ -55,6 +55,7 @@ static int lose_node(struct map *map, unsigned node)
     node_links_lose(map->links, node);
     if (!was_only_one)
         return MPM_OK;
+    map_single_is_lost(map);
     map->request.node = MAP_ALL_NODES;
     return join_others(map, node);
 }

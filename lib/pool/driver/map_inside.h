@@ -83,6 +83,8 @@ bool map_give_failures(struct map *map);
 void map_single_begins(struct map *map);
 /* Workers have taken all of it. */
 void map_single_is_taken(struct map *map);
+/* Its node is lost: it does not answer any more. */
+void map_single_is_lost(struct map *map);
 /* The node keeps so many items of it; false if it was not taken back as a call. */
 bool map_single_is_returned(struct map *map, uint64_t kept);
 /* Sends a call to an idle worker of another node, once it has waited for one of its own. MPM_ECANCELED if it is

@@ -20,6 +20,12 @@ void map_single_is_taken(struct map *map)
     map->call.is_taken = true;
 }
 
+void map_single_is_lost(struct map *map)
+{
+    map->call.is_taken = map->call.is_recalled = map->call.is_back = false;
+    map->call.lease = 0;
+}
+
 /* Nothing of it is kept where no worker has taken it. */
 bool map_single_is_returned(struct map *map, uint64_t kept)
 {

@@ -18,6 +18,7 @@
 #include "net/courier.h"
 #include "node/context.h"
 #include "node/loss.h"
+#include "node/lost_node.h"
 #include "object/call.h"
 #include "pool/driver/async.h"
 #include "pool/driver/pool_state.h"
@@ -30,12 +31,14 @@
 #define MAX_TIMEOUT_S    1e9
 #define MAX_ARGUMENT     ((size_t)1 << 30)
 
-/* Main uses all nodes; a process its own, because it has no courier. The slots of a rank whose fork server has died are lost. */
+/* Main uses all nodes; a process its own, because it has no courier. The slots of a rank whose fork server has died, or whose
+ * node, are lost. */
 static unsigned slots_of(unsigned rank)
 {
     const struct topology *topology = context_topology();
 
-    if ((context_role() != ROLE_MAIN && topology->ranks[rank].node != topology->node) || loss_is(rank))
+    if ((context_role() != ROLE_MAIN && topology->ranks[rank].node != topology->node) || loss_is(rank) ||
+        lost_node_is(topology->ranks[rank].node))
         return 0;
     return topology->ranks[rank].slots;
 }

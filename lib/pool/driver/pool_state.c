@@ -3,6 +3,7 @@
  * may have been on its way. */
 #include "pool/driver/pool_state.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -12,8 +13,10 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/thread_role.h"
 #include "net/courier.h"
 #include "node/context.h"
+#include "node/lost_node.h"
 
 #define POOLS_KEPT 256u /* pools that are closed before the first of them is used for another one */
 
@@ -162,11 +165,38 @@ struct pool_word pool_state_of(const struct mpm_pool *pool, unsigned node)
     return copy;
 }
 
+/* Under the mutex. */
+static void lose_on_node(struct mpm_pool *pool, unsigned node)
+{
+    struct pool_word *word = &pool->node[node].word;
+
+    lost_node_say(node);
+    word->state = POOL_NODE_CLOSED;
+    word->is_lost = true;
+    if (!word->why_lost)
+        word->why_lost = strdup(mpm_error());
+}
+
+/* A node is noted as lost before its pools are gone over: either sees the other. */
 void pool_state_opens(struct mpm_pool *pool, unsigned node)
 {
     pthread_mutex_lock(&state.mutex);
     pool->node[node].word.state = POOL_NODE_OPENING;
+    if (lost_node_is(node))
+        lose_on_node(pool, node);
     pthread_mutex_unlock(&state.mutex);
+}
+
+void pool_state_lose_node(unsigned node)
+{
+    assert(thread_is(THREAD_COURIER));
+    pthread_mutex_lock(&state.mutex);
+    for (struct mpm_pool *pool = state.pools; pool; pool = pool->next) {
+        if (node < pool->node_count && pool->node[node].word.state != POOL_NODE_UNUSED)
+            lose_on_node(pool, node);
+    }
+    pthread_mutex_unlock(&state.mutex);
+    eventcount_notify(context_doorbell());
 }
 
 /* The gate. */

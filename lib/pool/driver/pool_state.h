@@ -184,6 +184,9 @@ struct letter *inbox_take(struct inbox *inbox);
 /* Closes all pools, as mpm_pool_close(): the run ends. */
 void pools_end(void);
 
+/* In main's courier: a node is lost. Its pools have no workers there any more, and are closed there. */
+void pool_state_lose_node(unsigned node);
+
 /* Has the courier bring main's messages here. In main's process, before the courier starts. */
 void pool_state_announce(void);
 

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "net/courier.h"
 #include "node/context.h"
+#include "node/lost_node.h"
 #include "pool/driver/pool_state.h"
 
 struct answers {
@@ -73,6 +74,7 @@ static void add_node(struct answers *answers, const struct mpm_pool *pool, unsig
     all->busy_s += there->busy_s;
 }
 
+/* A lost node tells nothing: what it has done is not counted. */
 static int wait_for_stats(const struct mpm_pool *pool, unsigned node, uint64_t question,
                           struct node_stats *stats, size_t size)
 {
@@ -82,6 +84,8 @@ static int wait_for_stats(const struct mpm_pool *pool, unsigned node, uint64_t q
 
         if (pool_state_stats(pool, node, question, stats, size))
             return MPM_OK;
+        if (lost_node_is(node))
+            return lost_node_say(node);
         if ((status = context_check_whole()))
             return status;
         eventcount_wait(context_doorbell(), seen, 0, CLOCK_FOREVER);
@@ -99,7 +103,7 @@ static int read_remote(struct answers *answers, const struct mpm_pool *pool, uns
     if (!(status = wait_for_stats(pool, node, question, stats, size)))
         add_node(answers, pool, node, stats);
     free(stats);
-    return status;
+    return status == MPM_ENODELOST && lost_node_is(node) ? MPM_OK : status;
 }
 
 static int read_home(struct answers *answers, const struct mpm_pool *pool, unsigned node)
