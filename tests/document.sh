@@ -218,15 +218,55 @@ links_lead_somewhere()
     return $wrong
 }
 
-# Every variable that the library or ./dev reads has a line in the table.
+# Names of variables that somebody reads: in quotes in C, after a $ in scripts.
+variables_that_are_read()
+{
+    local kinds='(MPMAP|SLURM|OMPI|PMIX|PMI|MV2|HYDRA|HYDI|HDF5)_[A-Z0-9_]+'
+    cd "$source_folder" || return
+    {
+        grep -rhoE "\"$kinds\"|getenv\(\"[A-Z0-9_]+\"" lib apps --include='*.[ch]'
+        grep -rhoE "\\$\{?$kinds" dev slurm apps --include='*.sh' --include='*.sbatch' --include=dev
+    } | grep -oE '[A-Z0-9_]{3,}' | sort -u
+}
+
+# Each has a line in the table, and each name in the first column is read by somebody, or is of tests, which say so.
 variables_are_in_the_table()
 {
-    local name wrong=0
-    for name in $(grep -hoE '(getenv|read_[a-z_]+)\("MPMAP_[A-Z_]+' "$source_folder"/lib/*/*.c | grep -oE 'MPMAP_[A-Z_]+') \
-        $(grep -oE '\$\{MPMAP_[A-Z_]+' "$source_folder/dev" | grep -oE 'MPMAP_[A-Z_]+'); do
-        grep -qE "^\| \`$name\` \|" "$document" || { echo "$name has no line in the table"; wrong=1; }
+    local name wrong=0 table
+    table=$(sed -n '/^## Environment variables/,$p' "$document" | grep '^| `')
+    variables_that_are_read >"$work/read"
+    [ "$(wc -l <"$work/read")" -ge 30 ] || { echo "no variables are found"; wrong=1; }
+    while read -r name; do
+        grep -qE "^\|[^|]*\`$name\`" <<<"$table" || { echo "$name has no line in the table"; wrong=1; }
+    done <"$work/read"
+    for name in $(cut -d'|' -f2 <<<"$table" | grep -oE '[A-Z0-9_]{3,}'); do
+        grep -qx "$name" "$work/read" || grep -qE "^\|[^|]*\`$name\`.*(HDF5|test.* scripts) \|$" <<<"$table" ||
+            { echo "nobody reads $name"; wrong=1; }
     done
     return $wrong
+}
+
+# The options of each command, as its help has them, one a line: "COMMAND --option".
+options_that_are_taken()
+{
+    local command name
+    for command in $("$bin/mpmap" --help | grep -oE '^  mpmap [a-z]+' | cut -d' ' -f4); do
+        { "$bin/mpmap" "$command" --help
+        [ "$command" != bench ] || for name in $("$bin/mpmap" bench --help | grep -oE '^  mpmap bench [a-z]+' | cut -d' ' -f5); do
+            "$bin/mpmap" bench "$name" --help
+        done; } | grep -oE '^  --[a-z-]+' | sed "s/^ */$command /"
+    done | sort -u
+}
+
+# All of them are in the table, and nothing else is.
+options_are_in_the_table()
+{
+    options_that_are_taken >"$work/taken"
+    [ "$(wc -l <"$work/taken")" -ge 50 ] || echo "no options are found"
+    grep -oE '^\| `--[a-z-]+` \| [a-z, ]+ \|' "$document" | tr -d '`|,' | while read -r option commands; do
+        for command in $commands; do echo "$command $option"; done
+    done | sort -u >"$work/listed"
+    diff "$work/listed" "$work/taken" >"$work/differ" || { sed 's/^</not taken:/; s/^>/not in the table:/' "$work/differ"; return 1; }
 }
 
 check "all blocks end" cut_blocks
@@ -240,8 +280,11 @@ check "links lead somewhere" links_lead_somewhere
 if [ "$document" = "$source_folder/README.md" ]; then
     check "README.md has 150 lines at most: more is for doc/" [ "$(wc -l <"$document")" -le 150 ]
 fi
-if grep -q '^## Environment variables' "$document"; then
+if grep -q '^| variable |' "$document"; then
     check "variables are in the table" variables_are_in_the_table
+fi
+if grep -q '^## Options' "$document"; then
+    check "options are in the table" options_are_in_the_table
 fi
 
 report
