@@ -754,7 +754,7 @@ static void a_real_folder_serves_as_well(void)
     }
     CU_ASSERT_TRUE(!claim_look(table) && !claim_take(table, &claim, &taken) && taken && claim.is_end);
     CU_ASSERT_EQUAL(mkdir(left, 0777), 0);
-    claim_folder_remove(path);
+    claim_folders_remove(path);
     CU_ASSERT_FALSE(is_there(path) || is_there(left));
     CU_ASSERT_EQUAL(claim_look(table), ENOENT);
     claim_close(table);

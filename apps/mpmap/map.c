@@ -38,6 +38,9 @@ static const char help[] =
     "                     numbers count from the end (--rows=-100:)\n"
     "  --rows FILE:/SET   only the rows that /SET lists, in its order: row numbers, or booleans,\n"
     "                     one for each row; :/SET is in IN.h5\n"
+    "  --join             works on OUT.h5 together with any number of other such runs, which come\n"
+    "                     and go as they like, and share only the file system; implies --resume\n"
+    "  --join-timeout SECONDS  after so long without a beat of a run others take its rows (60)\n"
     "  --cost FILE:/SET   starts with the rows that take longest: /SET has a number a row, in\n"
     "                     any unit; :/SET is in IN.h5\n"
     "  --max-failures N   ends the map when more than N rows have failed (any number may)\n"
@@ -80,8 +83,9 @@ struct request {
     const char *progress, *resume;
     size_t workers, chunk, block_rows, attempts, memory, max_failures;
     double timeout_s, grace_s, walltime_s;
+    double join_timeout_s;
     double end_s; /* when all must have ended, by now_s(); 0: any time */
-    bool overwrite, overwrite_file, restart, retry_failed, no_lock, quiet;
+    bool overwrite, overwrite_file, restart, retry_failed, join, no_lock, quiet;
     int resume_mode; /* what --resume and --restart make of it */
     mpm_line line;   /* what --progress and --quiet make of it */
 };
@@ -211,9 +215,23 @@ static void print_summary(uint64_t rows, uint64_t earlier, double seconds, unsig
             workers == 1 ? "" : "s", nodes, nodes == 1 ? "" : "s");
 }
 
+/* What several runs cannot do together. */
+static int refuse_with_join(const struct request *request)
+{
+    const char *other = request->restart                                ? "--restart"
+                        : request->retry_failed                         ? "--retry-failed"
+                        : request->resume && *request->resume           ? "--resume=force"
+                        : request->overwrite || request->overwrite_file ? "--overwrite"
+                        : request->max_failures                         ? "--max-failures"
+                                                                        : NULL;
+
+    return other ? usage_error("map", "--join and %s do not go together: leave one of them out", other) : 0;
+}
+
 static int choose_resume(struct request *request)
 {
     const char *word = request->resume;
+    int exit_status;
 
     if (word && request->restart)
         return usage_error("map", "--resume continues OUT.h5.part, and --restart removes it: give only one");
@@ -221,6 +239,10 @@ static int choose_resume(struct request *request)
         return usage_error("map", "--retry-failed runs rows of an earlier run again: give --resume with it");
     if (word && *word && strcmp(word, "force"))
         return usage_error("map", "--resume is '%s': it must be 'force', or have no value", word);
+    if (request->join_timeout_s > 0 && !request->join)
+        return usage_error("map", "--join-timeout is about runs that have joined: give --join with it");
+    if (request->join && (exit_status = refuse_with_join(request)))
+        return exit_status;
     request->resume_mode = request->restart ? MPM_RESUME_RESTART
                            : !word          ? MPM_RESUME_REFUSE
                            : *word          ? MPM_RESUME_FORCE
@@ -302,6 +324,8 @@ static int run_map(mpm_pool *pool, const struct request *request, const struct p
         .resume = request->resume_mode,
         .retry_failed = request->retry_failed,
         .notice = print_notice,
+        .join = request->join,
+        .join_timeout_s = request->join_timeout_s,
         .drain = {.grace_s = request->grace_s, .time_s = time_left_s(request)},
     };
     double start_s = now_s(), seconds;
@@ -398,6 +422,8 @@ int command_map(int argc, char **argv)
         {"--retry-failed", OPTION_FLAG, &request.retry_failed, 0},
         {"--restart", OPTION_FLAG, &request.restart, 0},
         {"--rows", OPTION_TEXT, &request.rows, 0},
+        {"--join", OPTION_FLAG, &request.join, 0},
+        {"--join-timeout", OPTION_SECONDS, &request.join_timeout_s, 1000000000},
         {"--cost", OPTION_TEXT, &request.cost, 0},
         {"--max-failures", OPTION_COUNT, &request.max_failures, 0},
         {"--no-lock", OPTION_FLAG, &request.no_lock, 0},

@@ -39,7 +39,7 @@
 #include <string.h>
 
 #define NAME_SIZE     160
-#define PIECES        64u   /* free claims in a new table: so many runs can take one at the same time */
+#define PIECES        16u   /* free claims in a new table: so many runs can take one at the same time */
 #define ALL_OPS_PER_S 400.0 /* of all runs together */
 #define LIST_ENTRIES  256u  /* names that a file system gives in one answer, or fewer */
 #define CLAIM_OPS     12u   /* from one claim to the next, beats included, without the list */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A claim table: who works on which range of items, among any number of runs that share nothing but a folder. For its
- * tests. The argument why it stays true is in claim.c.
+/* A claim table: who works on which range of items, among any number of runs that share nothing but a folder. For data/ and
+ * its tests. The argument why it stays true is in claim.c.
  *
  * Whoever works on items takes a claim, a range that nobody else works on unless this run is taken for dead, and ends it
  * when what it has done is where everybody sees it, or gives it back. Work must be such that doing it twice is harmless,

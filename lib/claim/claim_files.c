@@ -16,6 +16,8 @@
 
 #include "base/clock.h"
 
+#define REMOVE_TRIES 100u
+
 static int list_folder(void *argument, void (*entry)(const char *name, void *to), void *to)
 {
     int fd = openat(*(const int *)argument, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), failed;
@@ -84,16 +86,19 @@ static void remove_entry(const char *name, void *folder)
     remove_file(folder, name);
 }
 
+/* Runs that do not know yet that it is over may make their files once more meanwhile. */
 static void remove_folder(const char *path)
 {
     int folder;
 
     if (claim_folder_open(path, &folder))
         return;
-    list_folder(&folder, remove_entry, &folder);
-    list_folder(&folder, remove_entry, &folder); /* what was renamed meanwhile */
+    for (unsigned tries = 0; tries < REMOVE_TRIES; tries++) {
+        list_folder(&folder, remove_entry, &folder);
+        if (!rmdir(path) || (errno != ENOTEMPTY && errno != EEXIST))
+            break;
+    }
     close(folder);
-    rmdir(path);
 }
 
 int claim_folder_make(const char *path, int (*fill)(int folder, void *argument), void *argument)
@@ -124,27 +129,20 @@ int claim_folder_make(const char *path, int (*fill)(int folder, void *argument),
     return access(path, F_OK) == 0 ? 0 : failed;
 }
 
-/* Those that began to make it, and died. */
-static void remove_unfinished(const char *path)
+void claim_folders_remove(const char *prefix)
 {
     char parent[PATH_MAX], whole[PATH_MAX];
-    const char *name = strrchr(path, '/');
+    const char *name = strrchr(prefix, '/');
     DIR *folder;
 
-    if (!name || snprintf(parent, sizeof parent, "%.*s/", (int)(name - path), path) >= PATH_MAX ||
+    if (!name || snprintf(parent, sizeof parent, "%.*s/", (int)(name - prefix), prefix) >= PATH_MAX ||
         !(folder = opendir(parent)))
         return;
     name++;
     for (struct dirent *at; (at = readdir(folder));) {
-        if (!strncmp(at->d_name, name, strlen(name)) && at->d_name[strlen(name)] == '.' &&
+        if (!strncmp(at->d_name, name, strlen(name)) &&
             snprintf(whole, sizeof whole, "%s%s", parent, at->d_name) < PATH_MAX)
             remove_folder(whole);
     }
     closedir(folder);
-}
-
-void claim_folder_remove(const char *path)
-{
-    remove_folder(path);
-    remove_unfinished(path);
 }

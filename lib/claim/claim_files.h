@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a claim table does to its folder, as a table of functions: those of a real folder, and in tests those of one that
- * answers late, kills or stops whoever asks. For claim/claim.h and its tests. */
+ * answers late, kills or stops whoever asks. For claim/claim.h, data/ and its tests. */
 #ifndef CLAIM_CLAIM_FILES_H
 #define CLAIM_CLAIM_FILES_H
 
@@ -28,7 +28,7 @@ struct claim_files claim_files_of(int *folder);
 int claim_folder_make(const char *path, int (*fill)(int folder, void *argument), void *argument);
 /* Opens it: 0 or an errno. */
 int claim_folder_open(const char *path, int *folder);
-/* Removes it with all that is in it, and what others have left that began to make it. What cannot be removed stays. */
-void claim_folder_remove(const char *path);
+/* Removes all folders whose paths begin so, with all that is in them. What cannot be removed stays. */
+void claim_folders_remove(const char *prefix);
 
 #endif

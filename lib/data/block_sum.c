@@ -79,10 +79,9 @@ bool block_sum_write(int fd, const struct part_places *places, const struct bloc
 
 /* Blocks are looked at in the order in which their results stand in the file. */
 struct look {
-    int fd;
-    const struct part_places *places;
+    const struct block_search *search;
     uint64_t asked_to; /* the kernel has been asked to read what stands before that */
-    void (*proved)(const struct block_sum *block, void *argument);
+    block_proved *proved;
     void *argument;
 };
 
@@ -94,14 +93,14 @@ static void read_ahead(struct look *look, uint64_t at)
 
     if (from > at + AHEAD_SIZE / 2)
         return;
-    posix_fadvise(look->fd, (off_t)from, (off_t)AHEAD_SIZE, POSIX_FADV_WILLNEED);
+    posix_fadvise(look->search->fd, (off_t)from, (off_t)AHEAD_SIZE, POSIX_FADV_WILLNEED);
     look->asked_to = from + AHEAD_SIZE;
 }
 
 /* What cannot be read counts as no. */
 static bool is_right(struct look *look, const struct block_sum *block)
 {
-    const struct part_places *places = look->places;
+    const struct part_places *places = &look->search->places;
     uint64_t results_at = places->results_at + block->first * places->result_size;
     struct block_sum found = *block;
 
@@ -109,8 +108,8 @@ static bool is_right(struct look *look, const struct block_sum *block)
         return false;
     read_ahead(look, results_at);
     return sum_up(places->result_size,
-                  &(struct source){.fd = look->fd, .at = places->marks_at + block->first},
-                  &(struct source){.fd = look->fd, .at = results_at}, &found) &&
+                  &(struct source){.fd = look->search->fd, .at = places->marks_at + block->first},
+                  &(struct source){.fd = look->search->fd, .at = results_at}, &found) &&
            found.sum == block->sum;
 }
 
@@ -127,12 +126,13 @@ static bool read_all(int fd, void *bytes, uint64_t size, uint64_t at)
 static bool find_small(struct look look)
 {
     struct small_sum sums[PIECE_SIZE / sizeof(struct small_sum)];
-    const struct part_places *places = look.places;
+    const struct block_search *search = look.search;
     const uint64_t most = sizeof sums / sizeof *sums;
 
-    for (uint64_t first = 0, count; first < places->rows; first += count) {
-        count = places->rows - first < most ? places->rows - first : most;
-        if (!read_all(look.fd, sums, count * sizeof *sums, places->sums_at + first * sizeof *sums))
+    for (uint64_t first = search->first, count; first < search->end; first += count) {
+        count = search->end - first < most ? search->end - first : most;
+        if (!read_all(search->sums, sums, count * sizeof *sums,
+                      search->places.sums_at + first * sizeof *sums))
             return false;
         for (uint64_t i = 0; i < count; i++) {
             const struct block_sum block = {first + i, sums[i].rows, sums[i].sum};
@@ -146,21 +146,26 @@ static bool find_small(struct look look)
 
 static bool find_large(struct look look)
 {
+    const struct block_search *search = look.search;
     struct block_sum block;
 
-    for (uint64_t group = 0; group <= look.places->rows / PART_GROUP_ROWS; group++) {
-        if (!read_all(look.fd, &block, sizeof block, groups_at(look.places) + group * sizeof block))
+    for (uint64_t group = search->first / PART_GROUP_ROWS; group * PART_GROUP_ROWS < search->end; group++) {
+        if (!read_all(search->sums, &block, sizeof block, groups_at(&search->places) + group * sizeof block))
             return false;
-        if (is_right(&look, &block))
+        if (block.first >= search->first && block.first < search->end && is_right(&look, &block))
             look.proved(&block, look.argument);
     }
     return true;
 }
 
-bool block_sums_find(int fd, const struct part_places *places,
-                     void (*proved)(const struct block_sum *block, void *argument), void *argument)
+bool block_sums_search(const struct block_search *search, block_proved *proved, void *argument)
 {
-    const struct look look = {.fd = fd, .places = places, .proved = proved, .argument = argument};
+    const struct look look = {.search = search, .proved = proved, .argument = argument};
 
     return find_small(look) && find_large(look);
+}
+
+bool block_sums_find(int fd, const struct part_places *places, block_proved *proved, void *argument)
+{
+    return block_sums_search(&(struct block_search){fd, fd, *places, 0, places->rows}, proved, argument);
 }

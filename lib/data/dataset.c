@@ -12,6 +12,8 @@
 #include "base/error.h"
 #include "data/costs.h"
 #include "data/input.h"
+#include "data/join.h"
+#include "data/join_output.h"
 #include "data/output.h"
 #include "data/rows.h"
 #include "node/function.h"
@@ -21,7 +23,8 @@
 #define MAX_RESULT_BYTES ((size_t)1 << 47)
 #define CLAIM_S          0.005 /* the work in a claim: some reads and writes of files go with each */
 #define SMALL_BAND       ((size_t)16 << 10) /* bytes that may as well be decompressed by several workers */
-#define CLAIMS_A_WORKER  16                 /* so that the last one to end is not far behind the first */
+#define JOIN_TRIES       100
+#define CLAIMS_A_WORKER  16 /* so that the last one to end is not far behind the first */
 
 static int check_result(const mpm_shape *result)
 {
@@ -38,6 +41,24 @@ static int check_result(const mpm_shape *result)
                          "a result has %zu elements: it must have at least one, and less than 2^47 bytes",
                          mpm_shape_elements(result));
     return 0;
+}
+
+/* What several runs cannot do together. */
+static int check_join(const mpm_dataset_map *map)
+{
+    const char *other = map->retry_failed                   ? "retry_failed (--retry-failed)"
+                        : map->overwrite                    ? "overwrite (--overwrite)"
+                        : map->max_failures                 ? "max_failures (--max-failures)"
+                        : map->resume == MPM_RESUME_FORCE   ? "MPM_RESUME_FORCE (--resume=force)"
+                        : map->resume == MPM_RESUME_RESTART ? "MPM_RESUME_RESTART (--restart)"
+                                                            : NULL;
+
+    if (!(map->join_timeout_s >= 0))
+        return error_set(MPM_EINVAL, "join_timeout_s is %g: it must be a number of seconds, or 0",
+                         map->join_timeout_s);
+    if (!map->join || !other)
+        return 0;
+    return error_set(MPM_EINVAL, "join (--join) and %s do not go together: leave one of them out", other);
 }
 
 static int check_map(const mpm_pool *pool, mpm_task *task, const mpm_dataset_map *map)
@@ -67,7 +88,7 @@ static int check_map(const mpm_pool *pool, mpm_task *task, const mpm_dataset_map
         return error_set(MPM_EINVAL,
                          "resume is %d, but must be one of MPM_RESUME_REFUSE, _CONTINUE, _FORCE and _RESTART",
                          map->resume);
-    if ((status = pool_check_drain("mpm_pool_map_dataset", &map->drain)))
+    if ((status = pool_check_drain("mpm_pool_map_dataset", &map->drain)) || (status = check_join(map)))
         return status;
     return check_result(&map->result);
 }
@@ -93,7 +114,12 @@ static size_t claim_rows(const mpm_pool *pool, const mpm_dataset_map *map, const
 /* A worker marks the rows whose task has failed, but not one that it dies of. */
 static int mark_lost_row(const mpm_failure *failure, void *argument)
 {
-    return failure->cause == MPM_CAUSE_TASK ? 0 : output_fail_row(argument, failure->index);
+    const struct output *output = argument;
+
+    if (failure->cause == MPM_CAUSE_TASK)
+        return 0;
+    return output->joins ? join_output_fail_row(output, failure->index)
+                         : output_fail_row(output, failure->index);
 }
 
 /* What the caller's progress is told of: rows of earlier runs count. */
@@ -187,19 +213,98 @@ static int make_and_run(mpm_pool *pool, const mpm_dataset_map *map, const struct
     return output_finish(output, status);
 }
 
+/* What a run that has joined needs to run the rows of a claim. */
+struct joined_run {
+    mpm_pool *pool;
+    const mpm_dataset_map *map;
+    const struct input *input;
+    struct output *output;
+    const struct rows_job *job;
+    size_t job_size;
+};
+
+static int run_claimed(void *argument, double left_s,
+                       void (*progress)(const mpm_progress *now, void *argument), void *progress_argument)
+{
+    const struct joined_run *run = argument;
+    size_t chunk = claim_rows(run->pool, run->map, run->input);
+    struct batch_map batches = {
+        .task = rows_run,
+        .check = rows_check,
+        .check_context_size = rows_job_check_size(run->job, run->job_size),
+        .count = run->output->left_count,
+        .indexes = run->output->left,
+        .chunk = chunk,
+        .chunk_s = CLAIM_S,
+        .context = run->job,
+        .context_size = run->job_size,
+        .progress = progress,
+        .progress_argument = progress_argument,
+        .failed = mark_lost_row,
+        .failed_argument = run->output,
+        .drain = {run->map->drain.grace_s, left_s},
+    };
+    double *made;
+    int status = costs_of_groups(run->map, run->map->chunk ? 1 : chunk, run->output->left, batches.count,
+                                 &batches.costs, &made);
+
+    if (!status)
+        status = pool_map_batches(run->pool, &batches);
+    free(made);
+    return status;
+}
+
+/* The output is planned once more where it was finished, or removed, just now: `*is_again`. */
+static int join_and_run(mpm_pool *pool, const mpm_dataset_map *map, const struct input *input,
+                        struct output *output, const struct function *task, bool *is_again)
+{
+    struct joined_run run = {.pool = pool, .map = map, .input = input, .output = output};
+    const struct join_map join = {map, mpm_pool_worker_count(pool), run_claimed, &run};
+    struct rows_job *job;
+    int status = join_output_begin(output, map, is_again);
+
+    if (status || *is_again)
+        return status;
+    if ((status = rows_job_create(map, input, output, task, &job, &run.job_size))) {
+        join_output_close(output);
+        return status;
+    }
+    run.job = job;
+    status = join_run(output, &join);
+    free(job);
+    return status;
+}
+
+static int run_planned(mpm_pool *pool, const mpm_dataset_map *map, const struct input *input,
+                       struct output *output, const struct function *task, bool *is_again)
+{
+    *is_again = false;
+    if (output->is_finished) {
+        output_tell(output, "%s is finished: it has all %" PRIu64 " rows", output->name, input->rows);
+        tell_all_is_done(map, input->rows, output->failed);
+        if (output->joins)
+            join_output_tidy(output);
+        return 0;
+    }
+    return output->joins ? join_and_run(pool, map, input, output, task, is_again)
+                         : make_and_run(pool, map, input, output, task);
+}
+
 static int plan_and_run(mpm_pool *pool, const mpm_dataset_map *map, const struct input *input,
                         const struct function *task)
 {
     struct output output;
-    int status = output_plan(map, input, task, &output);
+    bool is_again;
+    int status;
 
-    if (status)
-        return status;
-    if (!output.is_finished)
-        return make_and_run(pool, map, input, &output, task);
-    output_tell(&output, "%s is finished: it has all %" PRIu64 " rows", output.name, input->rows);
-    tell_all_is_done(map, input->rows, output.failed);
-    return 0;
+    for (unsigned tries = 0; tries < JOIN_TRIES; tries++) {
+        if ((status = output_plan(map, input, task, &output)))
+            return status;
+        status = run_planned(pool, map, input, &output, task, &is_again);
+        if (status || !is_again)
+            return status;
+    }
+    return error_set(MPM_EIO, "%s comes and goes: something else makes and removes it", output.part);
 }
 
 int mpm_pool_map_dataset(mpm_pool *pool, mpm_task *task, const mpm_dataset_map *map)

@@ -60,20 +60,28 @@ static int check_room(const struct output *output, uint64_t size)
 
 /* Gets every block that results and marks need, so that the disk is full now or never. Not those of the checksums, of
  * which most are never written: a file system takes long to give them back. */
-static int claim_room(struct output *output)
+int output_get_room(const struct output *output)
+{
+    uint64_t size = output->record.sums_at;
+
+    while (fallocate(output->fd, 0, 0, (off_t)size)) {
+        if (errno == EOPNOTSUPP || errno == ENOSYS)
+            return check_room(output, size);
+        if (errno != EINTR)
+            return no_room(output, size);
+    }
+    return 0;
+}
+
+/* Runs that join may all make a part, of which one becomes the output: there room is got later. */
+static int end_layout(struct output *output)
 {
     struct stat status;
 
     if (fstat(output->fd, &status))
         return error_set_errno(MPM_EIO, "cannot stat %s", output->next);
     output->record.sums_at = (uint64_t)status.st_size;
-    while (fallocate(output->fd, 0, 0, status.st_size)) {
-        if (errno == EOPNOTSUPP || errno == ENOSYS)
-            return check_room(output, (uint64_t)status.st_size);
-        if (errno != EINTR)
-            return no_room(output, (uint64_t)status.st_size);
-    }
-    return 0;
+    return output->joins ? 0 : output_get_room(output);
 }
 
 static void release(hid_t id)
@@ -219,7 +227,7 @@ static int lay_out(struct output *output, const mpm_dataset_map *map)
     return status;
 }
 
-static int fill_part(struct output *output, const mpm_dataset_map *map)
+int output_fill(struct output *output, const mpm_dataset_map *map)
 {
     uint64_t rows = output->record.rows;
     uint64_t size = rows * (output->record.result_size + sizeof(uint8_t)) + LAYOUT_SIZE;
@@ -232,7 +240,7 @@ static int fill_part(struct output *output, const mpm_dataset_map *map)
     status = lay_out(output, map);
     hdf5_leave(&guard);
     if (!status)
-        status = claim_room(output);
+        status = end_layout(output);
     if (!status)
         status = part_write_record(output->fd, output->next, &output->record);
     return !status && output->is_redone ? output_copy_finished(output, output->fd) : status;
@@ -294,7 +302,7 @@ static int name_part(const struct output *output)
 }
 
 /* Makes the new name last, too. Where folders cannot be flushed it lasts as that file system lets it. */
-static void flush_folder(const struct output *output)
+void output_flush_folder(const struct output *output)
 {
     char folder[PATH_MAX];
     int fd;
@@ -324,11 +332,11 @@ int output_make(struct output *output, const mpm_dataset_map *map)
 
     if (status)
         return status;
-    status = fill_part(output, map);
+    status = output_fill(output, map);
     if (!status)
         status = name_part(output);
     if (!status) {
-        flush_folder(output);
+        output_flush_folder(output);
         return 0;
     }
     part_remove(output->fd, output->next);
@@ -379,6 +387,12 @@ static int complete(const struct output *output, struct mark_count *count)
     return status;
 }
 
+/* What the finished file needs no more. It is read as well with it, so it is no error if it stays. */
+void output_cut_off_record(const struct output *output)
+{
+    part_resize(output->fd, output->record.sums_at);
+}
+
 /* Of a map that has gone well as far as it was run. */
 static int tell_of_failed(const struct output *output, const struct mark_count *count)
 {
@@ -410,8 +424,8 @@ static int finish(struct output *output, int map_status, const char *why)
     }
     if ((status = rename_part(output)))
         return output_keep(output, status);
-    part_resize(output->fd, output->record.sums_at); /* it is read as well with what is behind that */
-    flush_folder(output);
+    output_cut_off_record(output);
+    output_flush_folder(output);
     close_part(output, false);
     return map_status ? error_set(map_status, "%s", why) : tell_of_failed(output, &count);
 }

@@ -37,17 +37,21 @@
 #define OUTPUT_ATTRIBUTE "mpmap_result" /* of the group /: the name of the result's data set */
 
 struct output {
-    const char *name;          /* as the caller of the map calls the file */
-    const char *dataset;       /* the result's name in it */
-    char path[PATH_MAX];       /* absolute */
-    char part[PATH_MAX];       /* the file while rows are worked on */
-    char next[PATH_MAX];       /* and before that */
-    int overwrite;             /* an enum mpm_overwrite */
-    bool replaces;             /* there is an old file of that name, */
-    struct stat old;           /* which is this */
-    int fd;                    /* of the part: locked; -1 if there is none */
-    struct part_record record; /* what the map is, and where in the file everything stands */
-    int resume;                /* an enum mpm_resume */
+    const char *name;           /* as the caller of the map calls the file */
+    const char *dataset;        /* the result's name in it */
+    char path[PATH_MAX];        /* absolute */
+    char part[PATH_MAX];        /* the file while rows are worked on */
+    char next[PATH_MAX];        /* and before that */
+    int overwrite;              /* an enum mpm_overwrite */
+    bool replaces;              /* there is an old file of that name, */
+    struct stat old;            /* which is this */
+    char claims[PATH_MAX];      /* the folder of claims, and in it */
+    char checks_path[PATH_MAX]; /* the file of checks (join_checks.h), if `joins` */
+    bool joins;                 /* with other runs */
+    int fd;                     /* of the part: locked; -1 if there is none */
+    int checks;                 /* of the file of checks; -1 if there is none */
+    struct part_record record;  /* what the map is, and where in the file everything stands */
+    int resume;                 /* an enum mpm_resume */
     bool retry_failed;
     bool is_finished;      /* the file has its name already, and there is nothing to do */
     bool is_redone;        /* it has its name, and its good rows are taken into the part */
@@ -66,6 +70,19 @@ int output_plan(const mpm_dataset_map *map, const struct input *input, const str
  * and one that was there is as it was. MPM_EEXIST if another run is making it, or what is there may not be taken; MPM_EIO,
  * MPM_ENOMEM. */
 int output_begin(struct output *output, const mpm_dataset_map *map);
+/* MPM_EEXIST for a part that is none, and what it says of one that is not of this map: 0 if it is, or if that is ignored. */
+int output_is_no_part(const struct output *output, const char *why);
+int output_check_origin(const struct output *output, const struct part_record *found);
+/* Names the folder of claims of the part with that record; removes all that such runs have left. */
+void output_name_claims(struct output *output);
+void output_remove_claims(const struct output *output);
+/* Writes the layout and the record of a part that is open and empty. MPM_EIO. */
+int output_fill(struct output *output, const mpm_dataset_map *map);
+/* Gets every block of the disk that results and marks need. MPM_EIO. */
+int output_get_room(const struct output *output);
+/* Makes the names in its folder last; cuts off what the finished file needs no more. */
+void output_flush_folder(const struct output *output);
+void output_cut_off_record(const struct output *output);
 /* Makes one where none is. */
 int output_make(struct output *output, const mpm_dataset_map *map);
 /* Finds the rows that are left in the open part, and takes back the marks of those. MPM_EIO, MPM_ENOMEM. */

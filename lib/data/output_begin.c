@@ -4,19 +4,22 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "claim/claim_files.h"
+#include "data/join_checks.h"
 #include "data/output.h"
 
 #define OR_RESTART "--restart (MPM_RESUME_RESTART) removes it and starts from the first row"
 
 static bool resumes(const struct output *output)
 {
-    return output->resume == MPM_RESUME_CONTINUE || output->resume == MPM_RESUME_FORCE;
+    return output->joins || output->resume == MPM_RESUME_CONTINUE || output->resume == MPM_RESUME_FORCE;
 }
 
-static int is_no_part(const struct output *output, const char *why)
+int output_is_no_part(const struct output *output, const char *why)
 {
     return error_set(MPM_EEXIST, "%s exists, and no map can resume from it: %s; " OR_RESTART, output->part,
                      why);
@@ -45,7 +48,7 @@ static int has_rows(const struct output *output, const struct mark_count *count)
 }
 
 /* In what the part differs, and this run does not mind: told, each. MPM_EEXIST if it minds. */
-static int check_origin(const struct output *output, const struct part_record *found)
+int output_check_origin(const struct output *output, const struct part_record *found)
 {
     const struct origin *was = &found->origin, *is = &output->record.origin;
     enum origin_field field = origin_difference(was, is, 0);
@@ -60,18 +63,41 @@ static int check_origin(const struct output *output, const struct part_record *f
         output_tell(output, "%s: ignored: %s", output->part,
                     origin_describe(was, is, field, difference, sizeof difference));
     if (found->rows != output->record.rows || found->result_size != output->record.result_size)
-        return is_no_part(output, "its record is inconsistent");
+        return output_is_no_part(output, "its record is inconsistent");
     return 0;
 }
 
-/* Goes on with the part: it gets the token of this run. */
+/* Those of another token are none of this part. */
+void output_name_claims(struct output *output)
+{
+    uint64_t token;
+
+    memcpy(&token, output->record.token.random, sizeof token);
+    snprintf(output->claims, sizeof output->claims, "%.*s.join-%016" PRIx64, PATH_MAX - 64, output->part,
+             token);
+    snprintf(output->checks_path, sizeof output->checks_path, "%.*s/" CHECKS_NAME, PATH_MAX - 16,
+             output->claims);
+}
+
+void output_remove_claims(const struct output *output)
+{
+    char prefix[PATH_MAX + 8];
+
+    snprintf(prefix, sizeof prefix, "%s.join-", output->part);
+    claim_folders_remove(prefix);
+    part_remove_own_names(output->part, NULL);
+}
+
+/* Goes on with the part: it gets the token of this run, after which nobody looks at what those that have joined have left
+ * beside it. */
 static int go_on(struct output *output, const struct part_record *found)
 {
-    int status = check_origin(output, found);
+    int status = output_check_origin(output, found);
 
     if (status)
         return status;
     output->record = *found;
+    output_name_claims(output);
     if ((status = output_find_left(output)))
         return status;
     output_tell(output, "%s has %" PRIu64 " of %" PRIu64 " rows: going on with the other %" PRIu64,
@@ -80,8 +106,10 @@ static int go_on(struct output *output, const struct part_record *found)
     if (status) {
         free(output->left);
         output->left = NULL;
+        return status;
     }
-    return status;
+    output_remove_claims(output);
+    return 0;
 }
 
 static void discard(struct output *output)
@@ -89,6 +117,7 @@ static void discard(struct output *output)
     part_remove(output->fd, output->part);
     close(output->fd);
     output->fd = -1;
+    output_remove_claims(output);
 }
 
 /* Of the open part: goes on with it, removes it, or leaves it as it is with an error. */
@@ -104,7 +133,7 @@ static int decide(struct output *output)
         return 0;
     }
     if (!part_read_record(output->fd, &found, why, sizeof why))
-        return is_no_part(output, why);
+        return output_is_no_part(output, why);
     if (!marks_count(output->fd, &found, &count, &missing))
         return error_set_errno(MPM_EIO, "cannot read the marks in %s", output->part);
     if (resumes(output))

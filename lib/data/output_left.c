@@ -4,9 +4,11 @@
  * so the rows around it are proved by new ones first: whoever dies in between leaves rows that are proved twice, or rows
  * with a mark that nothing proves. */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "data/block_sum.h"
@@ -19,6 +21,7 @@ struct search {
     struct output *output;
     unsigned char *kept; /* a bit a row: it is proved, and is not to be run */
     uint64_t damaged, retried;
+    bool is_joined; /* some are proved by the checks of runs that had joined, which will be removed */
 };
 
 static bool is_kept(const struct search *search, uint64_t row)
@@ -160,14 +163,33 @@ static int list_left(struct search *search)
     return 0;
 }
 
+/* What runs that had joined have proved. */
+static bool find_joined(struct search *search)
+{
+    const struct output *output = search->output;
+    struct block_search of_joined = {.fd = output->fd, .places = part_places_of(&output->record)};
+    bool is_found;
+
+    of_joined.places.sums_at = 0;
+    of_joined.end = output->record.rows;
+    of_joined.sums = open(output->checks_path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (of_joined.sums < 0)
+        return errno == ENOENT;
+    search->is_joined = true;
+    is_found = block_sums_search(&of_joined, keep_block, search);
+    close(of_joined.sums);
+    return is_found;
+}
+
 static int find_left(struct search *search)
 {
     struct output *output = search->output;
     const struct part_places places = part_places_of(&output->record);
 
-    if (!block_sums_find(output->fd, &places, keep_block, search) || !sort_rows(search))
+    if (!block_sums_find(output->fd, &places, keep_block, search) || !find_joined(search) ||
+        !sort_rows(search))
         return error_set_errno(MPM_EIO, "cannot read %s", output->part);
-    if (search->retried && !prove_kept(search))
+    if ((search->retried || search->is_joined) && !prove_kept(search))
         return error_set_errno(MPM_EIO, "cannot write checksums in %s", output->part);
     if (search->retried + search->damaged && !take_marks_back(search))
         return error_set_errno(MPM_EIO, "cannot write marks in %s", output->part);

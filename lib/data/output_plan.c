@@ -202,7 +202,7 @@ static int check_may_overwrite(const struct output *output)
 
 static bool resumes(const struct output *output)
 {
-    return output->resume == MPM_RESUME_CONTINUE || output->resume == MPM_RESUME_FORCE;
+    return output->joins || output->resume == MPM_RESUME_CONTINUE || output->resume == MPM_RESUME_FORCE;
 }
 
 static bool has_part(const struct output *output)
@@ -251,7 +251,9 @@ int output_plan(const mpm_dataset_map *map, const struct input *input, const str
         .name = map->output_file,
         .dataset = map->output_dataset,
         .overwrite = map->overwrite,
+        .joins = map->join,
         .fd = -1,
+        .checks = -1,
         .record = {.rows = input->rows, .result_size = mpm_shape_size(&map->result)},
         .resume = map->resume,
         .retry_failed = map->retry_failed,

@@ -2,8 +2,10 @@
 /* Opening the part without following a link, and knowing it again. */
 #include "data/part.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -45,6 +47,15 @@ static int check_left_over(const char *path, int fd)
     return 0;
 }
 
+/* Who made it and has joined others may have died when it had two names. */
+static void remove_second_name(const char *path, int fd)
+{
+    struct stat status;
+
+    if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink == 2)
+        part_remove_own_names(path, &status);
+}
+
 static int open_left_over(const char *path, int *fd)
 {
     int status;
@@ -55,6 +66,7 @@ static int open_left_over(const char *path, int *fd)
                          "%s is a symbolic link, and the output is to be written there: remove it", path);
     if (*fd < 0)
         return error_set_errno(MPM_EIO, "cannot create %s", path);
+    remove_second_name(path, *fd);
     status = check_left_over(path, *fd);
     if (status) {
         close(*fd);
@@ -71,13 +83,18 @@ static int open_new_or_left_over(const char *path, const struct stat *old, int *
     return errno == EEXIST ? open_left_over(path, fd) : error_set_errno(MPM_EIO, "cannot create %s", path);
 }
 
-static int lock_part(const char *path, int fd)
+/* A run that is alone has it for itself, those that have joined share it. */
+static int lock_part(const char *path, int fd, short type)
 {
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    struct flock lock = {.l_type = type, .l_whence = SEEK_SET};
     struct stat opened;
 
     if (fcntl(fd, F_OFD_SETLK, &lock) && (errno == EAGAIN || errno == EACCES))
-        return error_set(MPM_EEXIST, "another run is writing %s: wait for it, or choose another name", path);
+        return type == F_RDLCK
+                   ? error_set(MPM_EEXIST,
+                               "a run without --join (mpm_dataset_map.join) is writing %s: wait for it", path)
+                   : error_set(MPM_EEXIST, "another run is writing %s: wait for it, or choose another name",
+                               path);
     if (fstat(fd, &opened) || !part_is_at(path, &opened))
         return error_set(MPM_EEXIST, "another run was writing %s until just now: check it, then try again",
                          path);
@@ -104,7 +121,7 @@ int part_make(const char *path, const struct stat *old, int *fd)
 
     if (status)
         return status;
-    status = lock_part(path, *fd);
+    status = lock_part(path, *fd, F_WRLCK);
     if (!status && !part_resize(*fd, 0))
         status = error_set_errno(MPM_EIO, "cannot write %s", path);
     if (!status && old)
@@ -116,7 +133,8 @@ int part_make(const char *path, const struct stat *old, int *fd)
     return status;
 }
 
-int part_take(const char *path, int *fd)
+/* Opens and locks one that is there, if there is. */
+static int take(const char *path, short lock, int *fd)
 {
     struct stat there;
     int status;
@@ -125,11 +143,68 @@ int part_take(const char *path, int *fd)
     if (lstat(path, &there) && errno == ENOENT)
         return 0;
     status = open_left_over(path, fd);
-    if (!status && (status = lock_part(path, *fd))) {
+    if (!status && (status = lock_part(path, *fd, lock))) {
         close(*fd);
         *fd = -1;
     }
     return status;
+}
+
+int part_take(const char *path, int *fd)
+{
+    return take(path, F_WRLCK, fd);
+}
+
+int part_join(const char *path, int *fd)
+{
+    return take(path, F_RDLCK, fd);
+}
+
+int part_make_own(const char *path, int *fd)
+{
+    int status;
+
+    *fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    if (*fd < 0)
+        return error_set_errno(MPM_EIO, "cannot create %s", path);
+    if ((status = lock_part(path, *fd, F_RDLCK))) {
+        part_remove(*fd, path);
+        close(*fd);
+        *fd = -1;
+    }
+    return status;
+}
+
+/* What link() returns may be of a reply that was lost: how many names the file has is not. */
+int part_name_own(const char *own, const char *path, int fd)
+{
+    struct stat status;
+    int failed = link(own, path) ? errno : 0;
+
+    if (failed && fstat(fd, &status) == 0 && status.st_nlink == 2 && part_is_at(path, &status))
+        failed = 0;
+    if (failed == EPERM || failed == EOPNOTSUPP || failed == ENOSYS) /* there are no links there */
+        failed = part_rename(own, path, false);
+    unlink(own);
+    return failed;
+}
+
+void part_remove_own_names(const char *path, const struct stat *file)
+{
+    char folder[PATH_MAX], prefix[PATH_MAX], whole[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    DIR *entries;
+
+    if (!slash || snprintf(folder, sizeof folder, "%.*s/", (int)(slash - path), path) >= PATH_MAX ||
+        snprintf(prefix, sizeof prefix, "%s.new.", slash + 1) >= PATH_MAX || !(entries = opendir(folder)))
+        return;
+    for (struct dirent *at; (at = readdir(entries));) {
+        if (!strncmp(at->d_name, prefix, strlen(prefix)) &&
+            snprintf(whole, sizeof whole, "%s%s", folder, at->d_name) < PATH_MAX &&
+            (!file || part_is_at(whole, file)))
+            unlink(whole);
+    }
+    closedir(entries);
 }
 
 int part_make_token(const char *path, struct part_token *token)
@@ -176,7 +251,7 @@ bool part_resize(int fd, uint64_t size)
 
 bool part_is_locked(int fd)
 {
-    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 
     return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }

@@ -26,6 +26,15 @@ bool part_is_at(const char *path, const struct stat *file);
 /* Opens and locks what an earlier run has left at `path`; fd is -1 if there is nothing. MPM_EEXIST if another run is at
  * work on it, or what stands there may not be taken over; MPM_EIO. */
 int part_take(const char *path, int *fd);
+/* The same for one of several runs that have joined. */
+int part_join(const char *path, int *fd);
+/* Makes a file that is to be the part, under a name that only this run uses, PATH.new. and some number, for a run that
+ * joins others, all of which may try to make it. MPM_EIO. */
+int part_make_own(const char *path, int *fd);
+/* Gives it the part's name, and removes its own: 0, or EEXIST if another run was faster, or another errno. */
+int part_name_own(const char *own, const char *path, int fd);
+/* Removes names PATH.new. and some number: of that file, or if it is NULL, of any. */
+void part_remove_own_names(const char *path, const struct stat *file);
 /* Opens `path` as an empty file that is locked. `old`: the file that it is to replace, whose mode and group it gets; or
  * NULL. A lock of the open file description (not of the process) stays when HDF5 closes the same file. File systems
  * without locks are taken as they are.

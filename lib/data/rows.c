@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "data/join_checks.h"
 #include "mpmap/runtime.h"
 #include "node/context.h"
 
@@ -29,6 +30,7 @@ static struct {
     mpm_task *task;
     struct input input;
     int part;
+    int checks; /* or -1 */
     bool flush; /* written bytes stay on this node, where main cannot see them, until told to go */
     unsigned char *rows, *results, *marks;
 } worker;
@@ -88,8 +90,11 @@ int rows_job_create(const mpm_dataset_map *map, const struct input *input, const
 
     made.input_dataset = made.input_file + strlen(input_file) + 1;
     made.part = made.input_dataset + strlen(map->input_dataset) + 1;
-    made.row = map->row ? made.part + strlen(output->part) + 1 : 0;
-    end = align(made.part + strlen(output->part) + 1 + (map->row ? strlen(map->row) + 1 : 0));
+    end = made.part + strlen(output->part) + 1;
+    made.row = map->row ? end : 0;
+    end += map->row ? strlen(map->row) + 1 : 0;
+    made.checks = output->joins ? end : 0;
+    end = align(end + (output->joins ? strlen(output->checks_path) + 1 : 0));
     made.choice = input->choice;
     made.indexes = input->choice.indexes ? end : 0;
     end = align(end + (size_t)input->choice.index_count * sizeof *input->choice.indexes);
@@ -108,6 +113,8 @@ int rows_job_create(const mpm_dataset_map *map, const struct input *input, const
     if (input->choice.index_count)
         memcpy((char *)*job + made.indexes, input->choice.indexes,
                (size_t)input->choice.index_count * sizeof *input->choice.indexes);
+    if (made.checks)
+        copy_text(*job, made.checks, output->checks_path);
     if (map->context_size)
         memcpy((char *)*job + made.context, map->context, map->context_size);
     *size = end;
@@ -126,6 +133,8 @@ static void close_files(void)
     input_close(&worker.input);
     if (worker.part >= 0)
         close(worker.part);
+    if (worker.checks >= 0)
+        close(worker.checks);
     free(worker.rows);
     free(worker.results);
     free(worker.marks);
@@ -139,9 +148,9 @@ static int open_part(const struct rows_job *job)
 
     if (status)
         return status;
-    worker.flush = mpm_node_id() != 0 && fstatfs(worker.part, &file_system) == 0 &&
+    worker.flush = (mpm_node_id() != 0 || job->checks) && fstatfs(worker.part, &file_system) == 0 &&
                    file_system.f_type == NFS_SUPER_MAGIC;
-    return 0;
+    return job->checks ? checks_open(job_text(job, job->checks), &worker.checks) : 0;
 }
 
 static unsigned char *allocate(size_t rows, size_t row_size, int *status)
@@ -183,7 +192,7 @@ static int open_files(const struct rows_job *job)
     if (status)
         return status;
     worker.open = true;
-    worker.part = -1;
+    worker.part = worker.checks = -1;
     worker.task = (mpm_task *)task;
     status = open_input(job);
     if (!status)
@@ -276,11 +285,42 @@ static int read_rows(mpm_call *call, const struct rows_job *job, uint64_t first,
     return 0;
 }
 
+/* How many rows from `at` on have the same mark. */
+static size_t count_alike(size_t at, size_t count)
+{
+    size_t end = at + 1;
+
+    while (end < count && worker.marks[end] == worker.marks[at])
+        end++;
+    return end - at;
+}
+
+/* Where runs have joined, whoever is late must not spoil what others have done since: so only good rows are written to the
+ * part, of which all runs have the same bytes. That a row has failed stands in the file of checks. */
+static bool write_joined(const struct rows_job *job, uint64_t first, size_t count)
+{
+    bool is_written = true;
+
+    for (size_t at = 0, alike; is_written && at < count; at += alike) {
+        const unsigned char *results = worker.results + at * job->result_size, *marks = worker.marks + at;
+
+        alike = count_alike(at, count);
+        is_written = *marks == ROW_FAILED
+                         ? checks_fail_rows(worker.checks, &job->places, first + at, alike)
+                         : checks_write_good(&(struct checks_files){worker.part, worker.checks}, &job->places,
+                                             first + at, alike, marks, results);
+    }
+    return is_written;
+}
+
 /* A death between two of the writes leaves rows without a mark, or as they were. */
 static bool write_block(const struct rows_job *job, uint64_t first, size_t count)
 {
-    const struct block_sum sum = block_sum_of(&job->places, first, count, worker.marks, worker.results);
+    struct block_sum sum;
 
+    if (job->checks)
+        return write_joined(job, first, count);
+    sum = block_sum_of(&job->places, first, count, worker.marks, worker.results);
     return write_at(worker.part, worker.results, count * job->result_size,
                     job->places.results_at + first * job->result_size) &&
            block_sum_write(worker.part, &job->places, &sum) &&
@@ -316,7 +356,8 @@ int rows_run(mpm_call *call, uint64_t first, size_t count)
         first += block;
         count -= block;
     }
-    if (!status && worker.flush && !part_flush(worker.part))
+    if (!status && worker.flush &&
+        (!part_flush(worker.part) || (worker.checks >= 0 && !part_flush(worker.checks))))
         status = error_set_errno(MPM_EIO, "cannot write %s", job_text(job, job->part));
     batch_show_context(call, job);
     if (status)

@@ -29,6 +29,7 @@ struct rows_job {
     size_t input_dataset;
     size_t part;
     size_t row;            /* 0: none */
+    size_t checks;         /* the file of those that have joined (join_checks.h); 0: none have */
     mpm_row_choice choice; /* a list is behind the struct, too */
     size_t indexes;        /* 0: none */
     size_t context;        /* 0: none */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A plugin for scripts that count how often rows are run: it adds a byte to the file calls of the current folder, takes
  * some milliseconds, as many as NOTING_MS says, and gives numbers that depend on all of the row. After NOTING_HOLDS calls,
- * if that is set, each waits for the file go_on. */
+ * if that is set, each waits for the file go_on. The row of the number NOTING_FAILS fails. */
 #include <fcntl.h>
 #include <mpmap.h>
 #include <stdlib.h>
@@ -21,7 +21,7 @@ static void wait_if_held(off_t calls)
 int note(mpm_call *call, const void *item, void *result)
 {
     const float *number = item;
-    const char *ms = getenv("NOTING_MS");
+    const char *ms = getenv("NOTING_MS"), *fails = getenv("NOTING_FAILS");
     double *numbers = result;
     int file = open("calls", O_WRONLY | O_CREAT | O_APPEND, 0666);
 
@@ -29,6 +29,8 @@ int note(mpm_call *call, const void *item, void *result)
         return mpm_fail(call, "calls cannot be written");
     wait_if_held(lseek(file, 0, SEEK_CUR));
     close(file);
+    if (fails && (double)*number == atof(fails))
+        return mpm_fail(call, "it was told to fail");
     for (int i = 0; i < 8; i++)
         numbers[i] = *number * (i + 1) / 3;
     nanosleep(&(struct timespec){.tv_nsec = (ms ? atol(ms) : 2) * 1000000}, NULL);

@@ -106,6 +106,14 @@ typedef struct mpm_dataset_map {
     void (*notice)(const char *sentence, void *argument);
     void *notice_argument;   /**< handed to it */
     mpm_drain_options drain; /**< as in mpm_map_options */
+    /** Not 0: any number of runs that share nothing but the file system work on this map together, each of which calls it
+     * with the same arguments, at any time. The first makes the output, others join; each comes and goes as it likes, and
+     * one of them finishes the file: all return then. Whose map differs is refused, as with MPM_RESUME_CONTINUE, which
+     * this implies. Each row must give the same bytes whoever runs it. A row fails if it has failed in one run, and is good
+     * in none. It goes with no other `resume`, nor with `retry_failed`, `overwrite` and `max_failures`: MPM_EINVAL. */
+    int join;
+    double
+        join_timeout_s; /**< after so many seconds without a beat of a run its rows are given to others; 0: 60 */
 } mpm_dataset_map;
 
 /** Does the same for the input of a map, opened as the map will open it.
