@@ -96,6 +96,18 @@ static void failures_are_counted(void)
            " 50%  50/100  2.0/s  25 s left  2 failed");
 }
 
+static void busy_share_and_nodes_are_told_where_they_are_known(void)
+{
+    mpm_progress now = half;
+
+    now.busy = 0.987;
+    expect(now, 41, " 50%  50/100  2.0/s  25 s left  99% busy");
+    now.nodes = 1;
+    expect(now, 41, " 50%  50/100  2.0/s  25 s left  99% busy");
+    now.nodes = 3;
+    expect(now, 50, " 50%  50/100  2.0/s  25 s left  99% busy  3 nodes");
+}
+
 static void rates_and_times_have_units_that_fit(void)
 {
     expect((mpm_progress){.done = 30000000, .total = 60000000, .elapsed_s = 10}, 52,
@@ -182,17 +194,19 @@ static void a_plain_line_tells_where_the_map_stands(void)
 
 static void json_lines_are_objects_and_the_last_one_says_the_end(void)
 {
-    mpm_progress none = {.total = 9, .elapsed_s = 2},
-                 end = {.done = 9, .total = 9, .failed = 1, .elapsed_s = 3};
+    mpm_progress none = {.total = 9, .elapsed_s = 2, .nodes = 1},
+                 end = {.done = 9, .total = 9, .failed = 1, .elapsed_s = 3, .busy = 0.987, .nodes = 3};
     char bytes[SIZE];
     mpm_line line = {.form = MPM_LINE_JSON};
 
     CU_ASSERT_STRING_EQUAL(
         written(&none, &line, bytes),
-        "{\"done\":0,\"total\":9,\"failed\":0,\"elapsed_s\":2.0,\"rate\":0,\"left_s\":null}\n");
+        "{\"done\":0,\"total\":9,\"failed\":0,\"elapsed_s\":2.0,\"rate\":0,\"busy\":0.000,\"nodes\":1,"
+        "\"left_s\":null}\n");
     CU_ASSERT_STRING_EQUAL(
         written(&end, &line, bytes),
-        "{\"done\":9,\"total\":9,\"failed\":1,\"elapsed_s\":3.0,\"rate\":3,\"left_s\":0.0}\n");
+        "{\"done\":9,\"total\":9,\"failed\":1,\"elapsed_s\":3.0,\"rate\":3,\"busy\":0.987,\"nodes\":3,"
+        "\"left_s\":0.0}\n");
 }
 
 static void nothing_is_written_when_it_is_off(void)
@@ -238,6 +252,8 @@ int main(void)
         {"nothing_done_yet_tells_no_rate", nothing_done_yet_tells_no_rate},
         {"hundred_percent_is_said_only_at_the_end", hundred_percent_is_said_only_at_the_end},
         {"failures_are_counted", failures_are_counted},
+        {"busy_share_and_nodes_are_told_where_they_are_known",
+         busy_share_and_nodes_are_told_where_they_are_known},
         {"rates_and_times_have_units_that_fit", rates_and_times_have_units_that_fit},
         {"lines_of_a_log_come_after_pauses_that_grow_to_a_minute",
          lines_of_a_log_come_after_pauses_that_grow_to_a_minute},

@@ -150,6 +150,46 @@ static void time_in_items_is_busy_time(void)
     mpm_pool_close(pool);
 }
 
+static void keep_progress(const mpm_progress *now, void *last)
+{
+    *(mpm_progress *)last = *now;
+}
+
+static int sleep_in_the_first(mpm_call *call, const void *item, void *result)
+{
+    (void)item, (void)result;
+    if (mpm_call_index(call) == 0)
+        nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+    return 0;
+}
+
+/* What the last progress of a map on two workers has said. */
+static mpm_progress last_progress(mpm_pool *pool, mpm_task *task, size_t count)
+{
+    mpm_progress last = {0};
+    mpm_map_options options = {.chunk = 1, .progress = keep_progress, .progress_argument = &last};
+
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, task, NULL, count, 0, 0, &options, NULL), MPM_OK);
+    CU_ASSERT_EQUAL(last.done, count);
+    CU_ASSERT_EQUAL(last.nodes, mpm_node_count() < 2 ? mpm_node_count() : 2);
+    CU_ASSERT(last.busy > 0 && last.busy <= 1);
+    return last;
+}
+
+/* Of this map only. Nodes that tell by results know of different times. */
+static void progress_tells_the_share_of_time_that_went_into_items(void)
+{
+    mpm_pool *pool = open_pool(2);
+    mpm_progress last = last_progress(pool, sleep_20_ms, 10);
+
+    if (mpm_node_count() == 1)
+        CU_ASSERT(last.busy * 2 * last.elapsed_s >= 0.19);
+    last = last_progress(pool, sleep_in_the_first, 2);
+    if (mpm_node_count() == 1)
+        CU_ASSERT(last.busy < 0.8 && last.busy > 0.2);
+    mpm_pool_close(pool);
+}
+
 static void single_calls_are_counted(void)
 {
     mpm_pool *pool = open_pool(1);
@@ -211,6 +251,8 @@ int main(int argc, char **argv)
         {"items_are_counted_by_how_they_ended", items_are_counted_by_how_they_ended},
         {"counts_go_on_from_map_to_map", counts_go_on_from_map_to_map},
         {"time_in_items_is_busy_time", time_in_items_is_busy_time},
+        {"progress_tells_the_share_of_time_that_went_into_items",
+         progress_tells_the_share_of_time_that_went_into_items},
         {"single_calls_are_counted", single_calls_are_counted},
         {"bytes_of_any_length_are_counted", bytes_of_any_length_are_counted},
         {"nonsense_is_refused", nonsense_is_refused},

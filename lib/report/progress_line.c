@@ -98,6 +98,10 @@ static void add_figures(struct text *text, const mpm_progress *now)
     }
     if (now->failed > 0)
         text_add(text, "  %llu failed", (unsigned long long)now->failed);
+    if (now->busy > 0)
+        text_add(text, "  %.0f%% busy", 100 * now->busy);
+    if (now->nodes > 1)
+        text_add(text, "  %u nodes", now->nodes);
 }
 
 static void add_bar(struct text *text, unsigned width, double share)
@@ -140,9 +144,10 @@ char *progress_line_json(const mpm_progress *now, char *text, size_t size)
     double rate = rate_of(now);
 
     text_add(&line,
-             "{\"done\":%llu,\"total\":%llu,\"failed\":%llu,\"elapsed_s\":%.1f,\"rate\":%.6g,\"left_s\":",
+             "{\"done\":%llu,\"total\":%llu,\"failed\":%llu,\"elapsed_s\":%.1f,\"rate\":%.6g,\"busy\":%.3f,"
+             "\"nodes\":%u,\"left_s\":",
              (unsigned long long)now->done, (unsigned long long)now->total, (unsigned long long)now->failed,
-             now->elapsed_s, rate);
+             now->elapsed_s, rate, now->busy, now->nodes);
     if (rate > 0)
         text_add(&line, "%.1f}", now->done < now->total ? (double)(now->total - now->done) / rate : 0);
     else

@@ -148,6 +148,10 @@ typedef struct mpm_progress {
     uint64_t failed;  /**< items failed */
     uint64_t earlier; /**< items finished by earlier runs, which this map continues; rates leave them out */
     double elapsed_s; /**< since the map began */
+    /** Which share of the workers' time since then went into items, from 0 to 1, as far as their nodes have said: those of
+     * other nodes say it with results. Items of other maps in the same pool count as well. */
+    double busy;
+    unsigned nodes; /**< on which workers are at it */
 } mpm_progress;
 
 /** Whether, and how, a map ends before its time and keeps what is done, to be continued later. A map that drains begins

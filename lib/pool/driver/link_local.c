@@ -157,6 +157,13 @@ static uint64_t local_longest_claim_ns(const struct node_link *link)
     return link->queue ? lease_queue_longest_claim_ns(link->queue) : 0;
 }
 
+static struct worker_time local_worker_time(const struct node_link *link)
+{
+    const struct node_pool *home = link->map->pool->home;
+
+    return home ? worker_time_between(link->time, node_pool_time(home)) : link->time;
+}
+
 const struct link_calls link_local_calls = {.grant = local_grant,
                                             .recall = local_recall,
                                             .poll = local_poll,
@@ -164,4 +171,5 @@ const struct link_calls link_local_calls = {.grant = local_grant,
                                             .close = local_close,
                                             .next_poll_ns = local_next_poll_ns,
                                             .items_done = local_items_done,
-                                            .longest_claim_ns = local_longest_claim_ns};
+                                            .longest_claim_ns = local_longest_claim_ns,
+                                            .worker_time = local_worker_time};

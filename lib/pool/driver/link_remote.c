@@ -99,6 +99,7 @@ static int read_results(struct node_link *link, const void *payload, size_t size
         !is_results(link, results.results, rest - failure_size - texts_size, results.count))
         return error_set(MPM_EPROTOCOL, "node %u sent results of the wrong size", link->node);
     link->longest_claim_ns = message->longest_claim_ns;
+    link->time = message->time;
     return link->map->events->done(link->map->argument, link->node, &results);
 }
 
@@ -191,6 +192,11 @@ static uint64_t remote_longest_claim_ns(const struct node_link *link)
     return link->longest_claim_ns;
 }
 
+static struct worker_time remote_worker_time(const struct node_link *link)
+{
+    return link->time;
+}
+
 const struct link_calls link_remote_calls = {.grant = remote_grant,
                                              .recall = remote_recall,
                                              .poll = remote_poll,
@@ -198,4 +204,5 @@ const struct link_calls link_remote_calls = {.grant = remote_grant,
                                              .close = remote_close,
                                              .next_poll_ns = remote_next_poll_ns,
                                              .items_done = remote_items_done,
-                                             .longest_claim_ns = remote_longest_claim_ns};
+                                             .longest_claim_ns = remote_longest_claim_ns,
+                                             .worker_time = remote_worker_time};

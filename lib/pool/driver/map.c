@@ -115,6 +115,29 @@ static uint64_t as_caller_counts(const struct map *map, uint64_t items)
     return total && count > total ? total : count;
 }
 
+/* Whether workers of that node may be in it. */
+static bool has_part(const struct map *map, unsigned node)
+{
+    return map->loss[node] == NODE_WORKS && map->pool->node[node].workers &&
+           (map->request.node == MAP_ALL_NODES || map->request.node == node);
+}
+
+static unsigned count_nodes(const struct map *map)
+{
+    unsigned nodes = 0;
+
+    for (unsigned node = 0; node < map->pool->node_count; node++)
+        nodes += has_part(map, node);
+    return nodes;
+}
+
+static double share_busy(const struct map *map)
+{
+    struct worker_time time = node_links_worker_time(map->links);
+
+    return time.all_ns ? (double)time.busy_ns / (double)time.all_ns : 0;
+}
+
 static void tell_progress(struct map *map)
 {
     mpm_progress now = {.total = as_caller_counts(map, map->request.count), .failed = map->items_failed};
@@ -123,6 +146,8 @@ static void tell_progress(struct map *map)
         return;
     now.done = as_caller_counts(map, lease_items_done(map->table) + node_links_items_done(map->links));
     now.elapsed_s = clock_now_s() - map->start_s;
+    now.busy = share_busy(map);
+    now.nodes = count_nodes(map);
     map->next_progress_ns = clock_now_ns() + PROGRESS_NS;
     map->request.progress(&now, map->request.progress_argument);
     context_back_from_program(EXIT_SUCCESS);

@@ -35,6 +35,8 @@ struct node_links *node_links_create(const struct linked_map *map)
                                    .map = &links->map,
                                    .node = node};
         link->end = &link->letters;
+        if (link->calls == &link_local_calls && map->pool->home)
+            link->time = node_pool_time(map->pool->home);
     }
     inbox_open(&links->inbox, map->spec->id);
     return links;
@@ -127,6 +129,19 @@ uint64_t node_links_longest_claim_ns(const struct node_links *links)
         longest_ns = claim_ns > longest_ns ? claim_ns : longest_ns;
     }
     return longest_ns;
+}
+
+struct worker_time node_links_worker_time(const struct node_links *links)
+{
+    struct worker_time all = {0};
+
+    for (unsigned node = 0; node < links->count; node++) {
+        struct worker_time time = links->link[node].calls->worker_time(&links->link[node]);
+
+        all.all_ns += time.all_ns;
+        all.busy_ns += time.busy_ns;
+    }
+    return all;
 }
 
 /* A queue that is not closed is that of a run that has lost a part: its leases stay where they are. */

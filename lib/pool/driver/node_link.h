@@ -12,6 +12,7 @@
 #include "pool/driver/pool_state.h"
 #include "pool/shared/failure_list.h"
 #include "pool/shared/job_spec.h"
+#include "pool/shared/stats_message.h"
 
 /* What a node has done of a lease. */
 struct lease_results {
@@ -65,6 +66,8 @@ struct link_calls {
     uint64_t (*items_done)(const struct node_link *link);
     /* How long the longest claim of a worker has taken there, as far as is known; 0 if nothing is. */
     uint64_t (*longest_claim_ns)(const struct node_link *link);
+    /* Of its workers since the map began there, as far as is known. */
+    struct worker_time (*worker_time)(const struct node_link *link);
 };
 
 struct node_link {
@@ -78,6 +81,7 @@ struct node_link {
     bool is_closing, is_closed;    /* remote: it is to be closed; it is, which it has said */
     uint64_t leases;               /* remote: workers may be in so many */
     uint64_t longest_claim_ns;     /* remote: as it has said */
+    struct worker_time time;       /* remote: as it has said; local: when the map began */
     struct letter *letters, **end; /* remote: what it has said, oldest first, and nobody has read */
 };
 
@@ -99,6 +103,7 @@ bool node_links_close(struct node_links *links);
 uint64_t node_links_next_poll_ns(const struct node_links *links);
 uint64_t node_links_items_done(const struct node_links *links);
 uint64_t node_links_longest_claim_ns(const struct node_links *links);
+struct worker_time node_links_worker_time(const struct node_links *links);
 /* Frees them. NULL is fine. */
 void node_links_destroy(struct node_links *links);
 

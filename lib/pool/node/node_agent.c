@@ -22,6 +22,7 @@ struct node_agent_job {
     struct job_spec spec; /* as main has sent it */
     uint64_t id;
     struct lease_queue *queue; /* NULL if there was no memory for it */
+    struct worker_time time;   /* of the node's workers when it began */
     bool has_failed, closing;
     bool is_awaited; /* main waits until it is closed */
 };
@@ -117,6 +118,7 @@ static bool post_results(const struct node_agent_job *job, const struct node_lea
     message.failure_count = failures->count;
     message.text_size = failures->text_size;
     message.failures_untold = node_lease_failures_untold(lease);
+    message.time = worker_time_between(job->time, node_pool_time(job->pool->node_pool));
     message.longest_claim_ns = lease_queue_longest_claim_ns(job->queue);
     if (job->spec.kind == JOB_BLOBS) {
         if ((status = pack_results(lease, &pack, &parts[4].size)))
@@ -267,6 +269,7 @@ static bool on_job_open(unsigned node, const void *payload, size_t size)
     job->id = message->job;
     job->spec = *spec;
     job->pool = pool;
+    job->time = node_pool_time(pool->node_pool);
     *pool->last_job = job;
     pool->last_job = &job->next;
     status = lease_queue_create(&(struct queued_job){.node_pool = pool->node_pool,

@@ -288,6 +288,17 @@ static uint64_t busy_ns(const struct worker_record *record, uint64_t now_ns)
     return since_ns && since_ns < now_ns ? busy + now_ns - since_ns : busy;
 }
 
+struct worker_time node_pool_time(const struct node_pool *node_pool)
+{
+    const struct board *board = node_pool->board;
+    uint64_t now_ns = clock_now_ns();
+    struct worker_time time = {.all_ns = board->worker_count * now_ns};
+
+    for (uint32_t i = 0; i < board->worker_count; i++)
+        time.busy_ns += busy_ns(&board->worker[i], now_ns);
+    return time;
+}
+
 struct node_stats *node_pool_stats(const struct node_pool *node_pool, size_t *size)
 {
     const struct board *board = node_pool->board;

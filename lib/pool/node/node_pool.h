@@ -86,6 +86,8 @@ struct worded_failure {
 /* Puts the cause of a worker's death into words. */
 void node_pool_describe_death(const struct node_pool *node_pool, int wait_status, enum item_limit limit,
                               struct worded_failure *worded);
+/* How much time its workers have had, and were busy. Any thread. */
+struct worker_time node_pool_time(const struct node_pool *node_pool);
 /* What its workers have done; the caller frees it. How many bytes it has; NULL without memory. Any thread. */
 struct node_stats *node_pool_stats(const struct node_pool *node_pool, size_t *size);
 /* Frees it, once it is closed. NULL is fine. */

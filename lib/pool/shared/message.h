@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "net/message.h"
+#include "pool/shared/stats_message.h"
 
 enum pool_message {
     /* From main */
@@ -59,6 +60,7 @@ struct message_results {
     uint64_t text_size;        /* bytes of the failures' texts */
     uint64_t failures_untold;  /* as node_lease_failures_untold() */
     uint64_t longest_claim_ns; /* of the job on that node until now; 0: none is known */
+    struct worker_time time;   /* of the node's workers since the job began there */
 };
 
 #define MESSAGE_RESULTS_ALIGNMENT 16u

@@ -5,6 +5,18 @@
 
 #include <stdint.h>
 
+/* Time of the workers of a node, all together, of which they were busy with items for so long. As it is counted, from any
+ * point on: what two moments differ by is what was between them. */
+struct worker_time {
+    uint64_t all_ns;
+    uint64_t busy_ns;
+};
+
+static inline struct worker_time worker_time_between(struct worker_time before, struct worker_time now)
+{
+    return (struct worker_time){now.all_ns - before.all_ns, now.busy_ns - before.busy_ns};
+}
+
 struct worker_stats {
     uint64_t done, failed; /* items, and single calls */
     uint64_t busy_ns;
