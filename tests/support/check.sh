@@ -30,7 +30,7 @@ count()
 
 show()
 {
-    tail -n 20 "${said:-${work:-.}/out}" "${work:-.}/err" 2>/dev/null
+    tail -q -n 20 "${said:-${work:-.}/out}" "${work:-.}/err" 2>/dev/null
 }
 
 # skip WHAT WHY
