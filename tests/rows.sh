@@ -73,6 +73,18 @@ for set in plain packed; do
 done
 check "a step that is larger than all takes one" chosen plain 3:900:2000 --rows 3:900:2000
 
+# Two nodes have the list each.
+two_nodes()
+{
+    local launcher=()
+    ! command -v mpirun >/dev/null || launcher=(mpirun --oversubscribe -n 2)
+    rm -f out.h5
+    MPMAP_RANKS_PER_NODE=1 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 timeout 100 "${launcher[@]}" \
+        "$bin/mpmap" map "$task" in.h5:/packed out.h5:/r --quiet --rows :/list --chunk 5 >out 2>err </dev/null
+}
+check "two nodes take a list" two_nodes
+check "which is that of one" is_mean packed 'f["list"][()]'
+
 check "a range beyond the end is refused" refused 1 "--rows 1:1001: 'in.h5:/plain' has 1000 rows" --rows 1:1001
 check "one before the start, too" refused 1 "--rows -1001:: 'in.h5:/plain' has 1000 rows" --rows=-1001:
 check "one of no rows" refused 1 "--rows 5:5 chooses none of the 1000 rows of 'in.h5:/plain'" --rows 5:5

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "files.h"
 #include "plugin.h"
 #include "rows.h"
 #include "walltime.h"
@@ -67,6 +68,8 @@ static const char help[] =
     "SIGTERM, SIGINT, SIGUSR1 and the end of the walltime drain the map: no more rows start,\n"
     "running ones may end within the grace, and good rows stay in OUT.h5.part. A second\n"
     "signal ends it at once.\n"
+    "IN.h5 may be several files, whose /DATA are read one after the other as if they were one:\n"
+    "a pattern in quotes, 'runs/*.h5:/data', or a text file that lists them, @LIST:/data.\n"
     "Exit status: 0; 1 if a row or anything else failed; 2 if the usage was wrong; 75 if it was\n"
     "drained before all rows were done.\n";
 
@@ -74,6 +77,7 @@ static const char help[] =
 struct request {
     char *plugin, *function;
     char *input_file, *input_dataset;
+    struct file_list input_files; /* if input_file is a pattern or a list */
     char *output_file, *output_dataset;
     char *cost_file;
     const char *cost_dataset;
@@ -127,6 +131,8 @@ static int cut_words(const struct command *command, struct request *request)
         (exit_status = cut(command->words[1], "FILE.h5:/DATASET", word_dataset_colon, &request->input_file,
                            &request->input_dataset)))
         return exit_status;
+    if ((exit_status = files_expand(request->input_file, &request->input_files)))
+        return exit_status;
     if ((exit_status = cut(command->words[2], "FILE.h5:/DATASET", word_dataset_colon, &request->output_file,
                            &request->output_dataset)))
         return exit_status;
@@ -137,6 +143,7 @@ static void free_request(struct request *request)
 {
     free(request->plugin);
     free(request->input_file);
+    files_free(&request->input_files);
     free(request->output_file);
     free(request->cost_file);
     free(request->row_list);
@@ -162,13 +169,21 @@ static int check_row(const struct request *request, const struct plugin *plugin,
     return plugin_check_row(plugin, request->function, request->input_file, request->input_dataset, row);
 }
 
+/* All of it that says which rows are read. */
+static mpm_dataset_map input_of(const struct request *request, const struct plugin *plugin)
+{
+    return (mpm_dataset_map){.input_file = request->input_files.count ? NULL : request->input_file,
+                             .input_files = (const char *const *)request->input_files.names,
+                             .input_file_count = request->input_files.count,
+                             .input_dataset = request->input_dataset,
+                             .row = plugin_struct(&plugin->row),
+                             .choice = request->choice,
+                             .without_locks = request->no_lock};
+}
+
 static int check_input(const struct request *request, const struct plugin *plugin, uint64_t *rows)
 {
-    const mpm_dataset_map map = {.input_file = request->input_file,
-                                 .input_dataset = request->input_dataset,
-                                 .row = plugin_struct(&plugin->row),
-                                 .choice = request->choice,
-                                 .without_locks = request->no_lock};
+    const mpm_dataset_map map = input_of(request, plugin);
     mpm_shape row;
 
     if (mpm_dataset_describe_input(&map, rows, &row))
@@ -303,7 +318,9 @@ static int run_map(mpm_pool *pool, const struct request *request, const struct p
                    const mpm_shape *result, uint64_t rows, const double *costs)
 {
     mpm_dataset_map map = {
-        .input_file = request->input_file,
+        .input_file = request->input_files.count ? NULL : request->input_file,
+        .input_files = (const char *const *)request->input_files.names,
+        .input_file_count = request->input_files.count,
         .input_dataset = request->input_dataset,
         .output_file = request->output_file,
         .output_dataset = request->output_dataset,
@@ -364,12 +381,9 @@ static int open_and_run(const struct request *request, const struct plugin *plug
 
 static int choose_rows(struct request *request, const struct plugin *plugin)
 {
-    const struct rows_request rows = {.command = "map",
-                                      .word = request->rows,
-                                      .input_file = request->input_file,
-                                      .input_dataset = request->input_dataset,
-                                      .row = plugin_struct(&plugin->row),
-                                      .no_lock = request->no_lock};
+    const mpm_dataset_map input = input_of(request, plugin);
+    const struct rows_request rows = {
+        .command = "map", .word = request->rows, .input_file = request->input_file, .input = &input};
 
     return rows_choose(&rows, &request->choice, &request->row_list);
 }

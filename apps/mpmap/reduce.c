@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "files.h"
 #include "plugin.h"
 #include "rows.h"
 #include "word.h"
@@ -39,15 +40,17 @@ static const char help[] =
     "  --help             prints this\n"
     "\n"
     "A row whose function fails or kills its worker is left out and reported.\n"
+    "IN.h5 may be several files: 'runs/*.h5:/data', or @LIST:/data.\n"
     "Exit status: 0; 1 if a row or anything else failed; 2 if the usage was wrong.\n";
 
 /* What the command line asks for. */
 struct request {
     char *plugin, *function, *input_file, *input_dataset, *output_file, *output_dataset;
-    const char *row;       /* the struct that the plugin takes, or NULL */
-    const char *rows;      /* --rows */
-    mpm_row_choice choice; /* what it says */
-    uint64_t *row_list;    /* of the choice; or NULL */
+    struct file_list input_files; /* if input_file is a pattern or a list */
+    const char *row;              /* the struct that the plugin takes, or NULL */
+    const char *rows;             /* --rows */
+    mpm_row_choice choice;        /* what it says */
+    uint64_t *row_list;           /* of the choice; or NULL */
     const char *result, *progress;
     size_t workers, leaf, block_rows, attempts, memory, max_failures;
     double timeout_s;
@@ -67,6 +70,8 @@ static int cut_words(const struct command *command, struct request *request)
             command->word_count);
     if ((exit_status = word_cut(&plugin, command->words[0], &request->plugin, &request->function)) ||
         (exit_status = word_cut(&dataset, command->words[1], &request->input_file, &request->input_dataset)))
+        return exit_status;
+    if ((exit_status = files_expand(request->input_file, &request->input_files)))
         return exit_status;
     if (command->word_count == 2)
         return 0;
@@ -95,12 +100,21 @@ static int find_result(const struct request *request, const struct plugin *plugi
                    mpm_shape_size(shape), request->function, reduction->state_size);
 }
 
-static bool is_input(const struct request *request)
+static bool leads_to_output(const struct request *request, const char *input_file)
 {
     struct stat input, output;
 
-    return !stat(request->input_file, &input) && !stat(request->output_file, &output) &&
+    return !stat(input_file, &input) && !stat(request->output_file, &output) &&
            input.st_dev == output.st_dev && input.st_ino == output.st_ino;
+}
+
+static bool is_input(const struct request *request)
+{
+    bool is = leads_to_output(request, request->input_file);
+
+    for (size_t i = 0; i < request->input_files.count; i++)
+        is = is || leads_to_output(request, request->input_files.names[i]);
+    return is;
 }
 
 /* What would be in the way at the end is said before the first row. */
@@ -115,13 +129,21 @@ static int check_output(const struct request *request)
     return 0;
 }
 
+/* All of it that says which rows are read. */
+static mpm_dataset_map input_of(const struct request *request)
+{
+    return (mpm_dataset_map){.input_file = request->input_files.count ? NULL : request->input_file,
+                             .input_files = (const char *const *)request->input_files.names,
+                             .input_file_count = request->input_files.count,
+                             .input_dataset = request->input_dataset,
+                             .row = request->row,
+                             .choice = request->choice,
+                             .without_locks = request->no_lock};
+}
+
 static int check_input(const struct request *request, const struct plugin *plugin)
 {
-    const mpm_dataset_map map = {.input_file = request->input_file,
-                                 .input_dataset = request->input_dataset,
-                                 .row = plugin_struct(&plugin->row),
-                                 .choice = request->choice,
-                                 .without_locks = request->no_lock};
+    const mpm_dataset_map map = input_of(request);
     mpm_shape row;
 
     if (mpm_dataset_describe_input(&map, NULL, &row))
@@ -197,7 +219,10 @@ static void show_progress(const mpm_progress *now, void *line)
 static int reduce_rows(mpm_pool *pool, const struct request *request, const mpm_reduction *reduction,
                        void *state)
 {
-    const mpm_dataset_rows rows = {.input_file = request->input_file,
+    const mpm_dataset_map input = input_of(request);
+    const mpm_dataset_rows rows = {.input_file = input.input_file,
+                                   .input_files = input.input_files,
+                                   .input_file_count = input.input_file_count,
                                    .input_dataset = request->input_dataset,
                                    .row = request->row,
                                    .choice = request->choice,
@@ -257,12 +282,9 @@ static int run_plugin(const struct request *request, const struct plugin *plugin
 
 static int choose_rows(struct request *request)
 {
-    const struct rows_request rows = {.command = "reduce",
-                                      .word = request->rows,
-                                      .input_file = request->input_file,
-                                      .input_dataset = request->input_dataset,
-                                      .row = request->row,
-                                      .no_lock = request->no_lock};
+    const mpm_dataset_map input = input_of(request);
+    const struct rows_request rows = {
+        .command = "reduce", .word = request->rows, .input_file = request->input_file, .input = &input};
 
     return rows_choose(&rows, &request->choice, &request->row_list);
 }
@@ -316,6 +338,7 @@ int command_reduce(int argc, char **argv)
         exit_status = run_request(&request);
     free(request.plugin);
     free(request.input_file);
+    files_free(&request.input_files);
     free(request.output_file);
     free(request.row_list);
     return exit_status;

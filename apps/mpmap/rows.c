@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,7 +40,7 @@ static int place(const struct rows_request *request, int64_t number, uint64_t ro
 
     if (from_start < 0 || (uint64_t)from_start > rows)
         return failure("--rows %s: '%s:%s' has %" PRIu64 " rows", request->word, request->input_file,
-                       request->input_dataset, rows);
+                       request->input->input_dataset, rows);
     *row = (uint64_t)from_start;
     return 0;
 }
@@ -51,12 +52,7 @@ static int is_no_range(const struct rows_request *request)
 
 static int count_rows(const struct rows_request *request, uint64_t *rows)
 {
-    const mpm_dataset_map map = {.input_file = request->input_file,
-                                 .input_dataset = request->input_dataset,
-                                 .row = request->row,
-                                 .without_locks = request->no_lock};
-
-    return mpm_dataset_describe_input(&map, rows, NULL) ? mpm_report_error() : 0;
+    return mpm_dataset_describe_input(request->input, rows, NULL) ? mpm_report_error() : 0;
 }
 
 static int choose_range(const struct rows_request *request, mpm_row_choice *choice)
@@ -84,7 +80,7 @@ static int choose_range(const struct rows_request *request, mpm_row_choice *choi
         return exit_status;
     if (choice->first >= choice->end)
         return failure("--rows %s chooses none of the %" PRIu64 " rows of '%s:%s'", request->word, rows,
-                       request->input_file, request->input_dataset);
+                       request->input_file, request->input->input_dataset);
     return 0;
 }
 
@@ -98,7 +94,7 @@ static int choose_list(const struct rows_request *request, mpm_row_choice *choic
         exit_status = word_cut(&form, request->word, &file, &dataset);
     if (!exit_status &&
         mpm_dataset_read_choice(file ? file : request->input_file, file ? dataset : request->word + 1,
-                                request->no_lock, list, choice))
+                                request->input->without_locks, list, choice))
         exit_status = mpm_report_error();
     free(file);
     return exit_status;

@@ -3,17 +3,14 @@
 #ifndef MPMAP_ROWS_OPTION_H
 #define MPMAP_ROWS_OPTION_H
 
-#include <stdbool.h>
-
 #include <mpmap.h>
 
 /* What --rows says of IN.h5:/SET. */
 struct rows_request {
-    const char *command; /* "map" */
-    const char *word;    /* what is given; NULL: nothing */
-    const char *input_file, *input_dataset;
-    const char *row; /* as mpm_dataset_map has it */
-    bool no_lock;
+    const char *command;          /* "map" */
+    const char *word;             /* what is given; NULL: nothing */
+    const char *input_file;       /* as the command line has it */
+    const mpm_dataset_map *input; /* the same for the library, without a choice */
 };
 
 /* Makes the choice: A:B:STEP with any part left out, negative numbers counting from the end; or FILE.h5:/SET, or :/SET of the

@@ -69,9 +69,12 @@ static int check_map(const mpm_pool *pool, mpm_task *task, const mpm_dataset_map
         return error_set(
             MPM_EINVAL,
             "a map over a data set needs a pool, a task and a description: none of them may be NULL");
-    if (!map->input_file || !map->input_dataset || !map->output_file || !map->output_dataset)
+    if ((!map->input_file && !map->input_files) || !map->input_dataset || !map->output_file ||
+        !map->output_dataset)
         return error_set(MPM_EINVAL,
                          "a map over a data set needs a file and a data set for both input and output");
+    if (!map->input_file != !!map->input_file_count || !map->input_files != !map->input_file_count)
+        return error_set(MPM_EINVAL, "a map over a data set needs either an input file or several, not both");
     if (map->context_size && !map->context)
         return error_set(MPM_EINVAL, "the context is NULL, but its size is %zu bytes", map->context_size);
     if (map->context_size > MAX_CONTEXT_SIZE)

@@ -15,9 +15,9 @@ static const char call_name[] = "mpm_pool_reduce_dataset";
 
 static int check_rows(const mpm_dataset_rows *rows)
 {
-    if (!rows || !rows->input_file || !rows->input_dataset)
-        return error_set(MPM_EINVAL, "%s: the rows need a file and a data set: neither may be NULL",
-                         call_name);
+    if (!rows || !rows->input_file == !rows->input_file_count ||
+        (rows->input_file_count && !rows->input_files) || !rows->input_dataset)
+        return error_set(MPM_EINVAL, "%s: the rows need a file, or several, and a data set", call_name);
     return 0;
 }
 
@@ -62,6 +62,8 @@ int mpm_pool_reduce_dataset(mpm_pool *pool, const mpm_reduction *reduction, cons
     if ((status = pool_reduce_check(call_name, reduction)) || (status = check_rows(rows)))
         return status;
     source = (struct input_source){.file_name = rows->input_file,
+                                   .names = rows->input_files,
+                                   .name_count = rows->input_file_count,
                                    .dataset_name = rows->input_dataset,
                                    .row = rows->row,
                                    .choice = rows->choice,

@@ -376,7 +376,7 @@ int input_open_file(const struct input_source *source, struct input *input)
     return status;
 }
 
-int input_open(const struct input_source *source, struct input *input)
+int input_open_one(const struct input_source *source, struct input *input)
 {
     struct hdf5_guard guard;
     int status = input_open_file(source, input);
@@ -395,6 +395,12 @@ int input_open(const struct input_source *source, struct input *input)
         close_all(input);
     hdf5_leave(&guard);
     return status;
+}
+
+int input_open(const struct input_source *source, struct input *input)
+{
+    return source->files || source->name_count ? input_open_several(source, input)
+                                               : input_open_one(source, input);
 }
 
 void input_take(struct input *input, mpm_type type)
@@ -430,27 +436,39 @@ static int read_selected(const struct input *input, hid_t file_space, hid_t memo
     return 0;
 }
 
-int input_read(const struct input *input, uint64_t first, size_t count, void *rows)
+static int read_run(const struct input *input, const hsize_t run[3], void *rows)
 {
     struct hdf5_guard guard;
     hid_t file_space, memory_space;
-    size_t row_size = mpm_shape_size(&input->row), got;
-    uint64_t start, step;
-    int status = 0;
+    int status;
 
     hdf5_enter(&guard);
     file_space = hdf5.H5Dget_space(input->dataset);
     memory_space = hdf5.H5Screate(H5S_SIMPLE);
-    for (size_t at = 0; !status && at < count; at += got) {
-        got = input_find_run(input, first + at, count - at, &start, &step);
-        status = read_selected(input, file_space, memory_space, (const hsize_t[3]){start, step, got},
-                               (char *)rows + at * row_size);
-    }
+    status = read_selected(input, file_space, memory_space, run, rows);
     if (memory_space >= 0)
         hdf5.H5Sclose(memory_space);
     if (file_space >= 0)
         hdf5.H5Sclose(file_space);
     hdf5_leave(&guard);
+    return status;
+}
+
+int input_read(struct input *input, uint64_t first, size_t count, void *rows)
+{
+    size_t row_size = mpm_shape_size(&input->row), got;
+    uint64_t start, step, file_first, file_end;
+    int status = 0;
+
+    for (size_t at = 0; !status && at < count; at += got) {
+        got = input_find_run(input, first + at, count - at, &start, &step);
+        if ((status = input_open_for_row(input, start, &file_first, &file_end)))
+            return status;
+        if (got > (file_end - start - 1) / step + 1)
+            got = (size_t)((file_end - start - 1) / step + 1);
+        status = read_run(input, (const hsize_t[3]){start - file_first, step, got},
+                          (char *)rows + at * row_size);
+    }
     return status;
 }
 
@@ -461,6 +479,8 @@ void input_close(struct input *input)
     hdf5_enter(&guard);
     close_all(input);
     hdf5_leave(&guard);
+    free(input->own_files);
+    input->own_files = NULL;
 }
 
 static int describe(const struct input_source *source, uint64_t *rows, mpm_shape *row)
@@ -468,7 +488,7 @@ static int describe(const struct input_source *source, uint64_t *rows, mpm_shape
     struct input input;
     int status;
 
-    if (!source->file_name || !source->dataset_name)
+    if ((!source->file_name && !source->name_count) || !source->dataset_name)
         return error_set(MPM_EINVAL, "the file and the name of the data set must not be NULL");
     status = input_open(source, &input);
     if (status)
@@ -491,6 +511,8 @@ int mpm_dataset_describe(const char *file, const char *dataset, uint64_t *rows, 
 struct input_source input_source_of(const mpm_dataset_map *map)
 {
     return (struct input_source){.file_name = map->input_file,
+                                 .names = map->input_files,
+                                 .name_count = map->input_file_count,
                                  .dataset_name = map->input_dataset,
                                  .row = map->row,
                                  .choice = map->choice,

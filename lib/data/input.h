@@ -27,9 +27,28 @@ enum input_locking {
     INPUT_HAS_NONE,   /* its reader does not mind if it changes */
 };
 
-/* What is to be read. */
+/* One of several files, as main has it. */
+struct input_file {
+    uint64_t first, rows; /* of all rows, those that are its own */
+    size_t name;          /* where behind the start of the table it stands */
+    bool may_change;
+    struct input_stamp stamp;
+};
+
+/* The table of several files, as plain bytes. Their names stand behind it, absolute. */
+struct input_files {
+    size_t size; /* of all of it, in bytes */
+    uint64_t count;
+    unsigned node; /* of the process that has made it */
+    struct input_file file[];
+};
+
+/* What is to be read: one file, several by their names, or several that main has looked at. */
 struct input_source {
     const char *file_name;
+    const char *const *names;
+    size_t name_count; /* 0: one file */
+    const struct input_files *files;
     const char *dataset_name; /* "/data", or a field of a compound: "/data.x" */
     const char *row;          /* what a row is to be: mpm_dataset_map.row; NULL: whatever it is */
     mpm_row_choice choice;    /* which rows; its list is the caller's until input_close() */
@@ -55,9 +74,13 @@ struct input {
         chunk_rows; /* rows that are stored, and compressed, together; 1 if the layout is not chunked, or rows are chosen */
     uint64_t band_rows; /* about as many rows of those that are chosen are stored together */
     enum input_locking locking;
-    bool has_swmr_writer;     /* which may add rows */
-    bool is_enumeration;      /* as booleans are */
-    struct input_stamp stamp; /* if it can neither change nor grow */
+    bool has_swmr_writer;            /* which may add rows */
+    bool is_enumeration;             /* as booleans are */
+    struct input_stamp stamp;        /* if it can neither change nor grow */
+    const struct input_files *files; /* if there are several; one of them is open at a time */
+    struct input_files *own_files;   /* the same, if input_close() is to free it */
+    uint64_t open_file;              /* which one is open */
+    bool is_lost; /* one of them cannot be opened any more, or is another one: mpm_error() says so */
 };
 
 /* What a process has opened, as plain bytes for another one. */
@@ -79,6 +102,8 @@ void input_take(struct input *input, mpm_type type);
 /* The path by which every process opens it: absolute, and through the same links, since what the file links to stands
  * beside the name by which it was opened. Returns `path`, or the name if there is no such path. */
 const char *input_path(const char *file_name, char path[PATH_MAX]);
+/* The same for all files of an input, in few words. */
+void input_describe_files(const struct input *input, char text[2 * PATH_MAX + 64]);
 void input_identify(const struct input *input, struct input_identity *identity);
 /* Which rows are chosen, as a text; "" for all. */
 char *input_describe_choice(const struct input *input, char *text, size_t size);
@@ -88,7 +113,7 @@ void input_describe_stamp(const struct input *input, char size[32], char changed
  * MPM_EIO with both nodes, and with what each has. */
 int input_check_same(const struct input *input, const struct input_identity *other);
 /* Reads rows [first, first + count) into `rows`, in this machine's own types, C order. MPM_EIO. */
-int input_read(const struct input *input, uint64_t first, size_t count, void *rows);
+int input_read(struct input *input, uint64_t first, size_t count, void *rows);
 void input_close(struct input *input);
 
 #endif

@@ -11,6 +11,12 @@
 /* Opens the file alone, as input_open() does: it takes no data set, and is closed by input_close(). To be called outside of
  * hdf5_enter(). */
 int input_open_file(const struct input_source *source, struct input *input);
+/* Opens the data set of a single file. */
+int input_open_one(const struct input_source *source, struct input *input);
+/* Opens the first of several files, with the table of all. */
+int input_open_several(const struct input_source *source, struct input *input);
+/* Has the file open in which that row stands, and tells where the file's own rows begin and end among all. */
+int input_open_for_row(struct input *input, uint64_t row, uint64_t *first, uint64_t *end);
 /* Whether a map can take the open data set, and what its rows are: MPM_ETYPE, MPM_ENOENT for a filter, MPM_EIO. */
 int input_examine(struct input *input);
 /* Closes the data set, and leaves the file open. */

@@ -105,10 +105,10 @@ static void describe_rows(const mpm_dataset_map *map, const struct input *input,
 int origin_make(struct origin *origin, const mpm_dataset_map *map, const struct input *input,
                 const struct function *task)
 {
-    char path[PATH_MAX], shape[1200], size[32], changed[32], sum[32], file[32], build[32], offset[32],
-        context[64], result[512], rows[96];
+    char path[2 * PATH_MAX + 64], shape[1200], size[32], changed[32], sum[32], file[32], build[32],
+        offset[32], context[64], result[512], rows[96];
     const char *texts[ORIGIN_FIELDS] = {
-        input_path(map->input_file, path),
+        path,
         map->input_dataset,
         shape,
         size,
@@ -124,6 +124,7 @@ int origin_make(struct origin *origin, const mpm_dataset_map *map, const struct 
         input_describe_choice(input, rows, sizeof rows),
     };
 
+    input_describe_files(input, path);
     describe_rows(map, input, shape, sizeof shape);
     input_describe_stamp(input, size, changed, sum);
     snprintf(file, sizeof file, "%016" PRIx64,

@@ -83,6 +83,15 @@ static int check_is_not_input(const struct output *output, const char *input_fil
     return 0;
 }
 
+static int check_is_no_input(const struct output *output, const mpm_dataset_map *map)
+{
+    int status = map->input_file ? check_is_not_input(output, map->input_file) : 0;
+
+    for (size_t i = 0; !status && i < map->input_file_count; i++)
+        status = check_is_not_input(output, map->input_files[i]);
+    return status;
+}
+
 static int is_a_link(const struct output *output)
 {
     char target[PATH_MAX];
@@ -261,7 +270,7 @@ int output_plan(const mpm_dataset_map *map, const struct input *input, const str
         .notice_argument = map->notice_argument,
     };
     if ((status = check_dataset_name(output->dataset)) || (status = check_size(output)) ||
-        (status = find_path(output)) || (status = check_is_not_input(output, map->input_file)) ||
+        (status = find_path(output)) || (status = check_is_no_input(output, map)) ||
         (status = origin_make(&output->record.origin, map, input, task)))
         return status;
     return check_existing(output);

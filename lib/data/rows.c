@@ -28,6 +28,7 @@ static struct {
     bool open;
     struct part_token token; /* of the map's part: no other map has it */
     mpm_task *task;
+    struct rows_job *job; /* a copy, without the context: the names of the input stand in it */
     struct input input;
     int part;
     int checks; /* or -1 */
@@ -74,7 +75,8 @@ int rows_job_create(const mpm_dataset_map *map, const struct input *input, const
 {
     size_t row_size = mpm_shape_size(&input->row);
     char path[PATH_MAX];
-    const char *input_file = input_path(map->input_file, path);
+    const char *input_file = map->input_file ? input_path(map->input_file, path) : "";
+    size_t files_size = input->files ? input->files->size : 0;
     struct rows_job made = {
         .task = *task,
         .locking = map->without_locks ? INPUT_HAS_NONE : INPUT_TRIES_LOCK,
@@ -98,6 +100,9 @@ int rows_job_create(const mpm_dataset_map *map, const struct input *input, const
     made.choice = input->choice;
     made.indexes = input->choice.indexes ? end : 0;
     end = align(end + (size_t)input->choice.index_count * sizeof *input->choice.indexes);
+    made.files = files_size ? end : 0;
+    end = align(end + files_size);
+    made.own_size = end;
     made.context = map->context_size ? end : 0;
     end += map->context_size;
     input_identify(input, &made.input);
@@ -115,6 +120,8 @@ int rows_job_create(const mpm_dataset_map *map, const struct input *input, const
                (size_t)input->choice.index_count * sizeof *input->choice.indexes);
     if (made.checks)
         copy_text(*job, made.checks, output->checks_path);
+    if (files_size)
+        memcpy((char *)*job + made.files, input->files, files_size);
     if (map->context_size)
         memcpy((char *)*job + made.context, map->context, map->context_size);
     *size = end;
@@ -138,6 +145,7 @@ static void close_files(void)
     free(worker.rows);
     free(worker.results);
     free(worker.marks);
+    free(worker.job);
     worker.open = false;
 }
 
@@ -169,8 +177,10 @@ static unsigned char *allocate(size_t rows, size_t row_size, int *status)
     return memory;
 }
 
-static int open_input(const struct rows_job *job)
+/* Of the copy. The job itself is elsewhere when it is checked than when it is run. */
+static int open_input(void)
 {
+    const struct rows_job *job = worker.job;
     struct input_source source = {.file_name = job_text(job, job->input_file),
                                   .dataset_name = job_text(job, job->input_dataset),
                                   .row = job->row ? job_text(job, job->row) : NULL,
@@ -179,6 +189,7 @@ static int open_input(const struct rows_job *job)
     int status;
 
     source.choice.indexes = job->indexes ? (const void *)job_text(job, job->indexes) : NULL;
+    source.files = job->files ? (const void *)job_text(job, job->files) : NULL;
     status = input_open(&source, &worker.input);
 
     return status ? status : input_check_same(&worker.input, &job->input);
@@ -194,7 +205,13 @@ static int open_files(const struct rows_job *job)
     worker.open = true;
     worker.part = worker.checks = -1;
     worker.task = (mpm_task *)task;
-    status = open_input(job);
+    if (!(worker.job = malloc(job->own_size)))
+        status = error_set(MPM_ENOMEM, "no memory for the names of a map's input");
+    else
+        memcpy(worker.job, job, job->own_size);
+    worker.input.file = worker.input.dataset = worker.input.memory = -1;
+    if (!status)
+        status = open_input();
     if (!status)
         status = open_part(job);
     worker.rows = allocate(job->block_rows, job->row_size, &status);
@@ -270,6 +287,8 @@ static int read_rows(mpm_call *call, const struct rows_job *job, uint64_t first,
 
     if (!input_read(&worker.input, first + at, count, rows))
         return 0;
+    if (worker.input.is_lost)
+        return MPM_EIO;
     cut = find_cut(first, at, count);
     if (cut > at) {
         status = read_rows(call, job, first, at, cut - at);
@@ -278,10 +297,13 @@ static int read_rows(mpm_call *call, const struct rows_job *job, uint64_t first,
     /* A file that is opened again may be readable again. One that is not there any more, or not the same, is no trouble of
      * some rows. */
     input_close(&worker.input);
-    if ((status = open_input(job)))
+    if ((status = open_input()))
         return status;
-    if (input_read(&worker.input, first + at, count, rows))
+    if (input_read(&worker.input, first + at, count, rows)) {
+        if (worker.input.is_lost)
+            return MPM_EIO;
         fail_rows(call, job, first, at, count);
+    }
     return 0;
 }
 

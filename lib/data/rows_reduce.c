@@ -18,7 +18,8 @@
 
 /* What this worker has open, for the reduction that it served last. */
 static struct {
-    uint64_t number; /* 0: nothing is open */
+    uint64_t number;            /* 0: nothing is open */
+    struct rows_source *source; /* a copy, in which the names of the input stand */
     struct input input;
     unsigned char *rows, *is_bad; /* of a piece: the rows, and which of them cannot be read */
     size_t piece_rows;
@@ -35,15 +36,17 @@ int rows_source_create(const mpm_dataset_rows *rows, const struct input *input, 
                        size_t *size)
 {
     char path[PATH_MAX];
-    const char *file = input_path(rows->input_file, path);
+    const char *file = rows->input_file ? input_path(rows->input_file, path) : "";
     size_t file_size = strlen(file) + 1, dataset_size = strlen(rows->input_dataset) + 1,
            row_size = rows->row ? strlen(rows->row) + 1 : 0,
-           list_size = (size_t)input->choice.index_count * sizeof *input->choice.indexes;
+           list_size = (size_t)input->choice.index_count * sizeof *input->choice.indexes,
+           files_size = input->files ? (input->files->size + 7) / 8 * 8 : 0;
     struct rows_source *made;
 
-    *size = sizeof *made + list_size + file_size + dataset_size + row_size;
+    *size = sizeof *made + list_size + files_size + file_size + dataset_size + row_size;
     if (!(made = calloc(1, *size)))
         return error_set(MPM_ENOMEM, "no memory for a reduction over a data set");
+    made->size = *size;
     made->number = new_number();
     made->locking = rows->without_locks ? INPUT_HAS_NONE : INPUT_TRIES_LOCK;
     made->row_size = mpm_shape_size(&input->row);
@@ -52,7 +55,10 @@ int rows_source_create(const mpm_dataset_rows *rows, const struct input *input, 
     made->indexes = input->choice.indexes ? sizeof *made : 0;
     if (list_size)
         memcpy(made + 1, input->choice.indexes, list_size);
-    made->input_file = sizeof *made + list_size;
+    made->files = files_size ? sizeof *made + list_size : 0;
+    if (files_size)
+        memcpy((char *)made + made->files, input->files, input->files->size);
+    made->input_file = sizeof *made + list_size + files_size;
     made->input_dataset = made->input_file + file_size;
     input_identify(input, &made->input);
     memcpy((char *)made + made->input_file, file, file_size);
@@ -65,8 +71,10 @@ int rows_source_create(const mpm_dataset_rows *rows, const struct input *input, 
     return 0;
 }
 
-static int open_input(const struct rows_source *source)
+/* Of the copy. */
+static int open_input(void)
 {
+    const struct rows_source *source = open_source.source;
     const char *texts = (const char *)source;
     struct input_source opened = {.file_name = texts + source->input_file,
                                   .dataset_name = texts + source->input_dataset,
@@ -76,6 +84,7 @@ static int open_input(const struct rows_source *source)
     int status;
 
     opened.choice.indexes = source->indexes ? (const void *)(texts + source->indexes) : NULL;
+    opened.files = source->files ? (const void *)(texts + source->files) : NULL;
     status = input_open(&opened, &open_source.input);
 
     if (status)
@@ -91,6 +100,8 @@ static void close_source(void)
         input_close(&open_source.input);
     free(open_source.rows);
     free(open_source.is_bad);
+    free(open_source.source);
+    open_source.source = NULL;
     open_source.rows = open_source.is_bad = NULL;
     open_source.number = 0;
 }
@@ -122,6 +133,14 @@ static int allocate(const struct rows_source *source, size_t rows)
                      source->row_size);
 }
 
+static int copy_source(const struct rows_source *source)
+{
+    if (!(open_source.source = malloc(source->size)))
+        return error_set(MPM_ENOMEM, "no memory for the names of a reduction's input");
+    memcpy(open_source.source, source, source->size);
+    return 0;
+}
+
 static int prepare(const struct rows_source *source, const struct reduce_job *job)
 {
     int status;
@@ -129,7 +148,8 @@ static int prepare(const struct rows_source *source, const struct reduce_job *jo
     if (open_source.number == source->number)
         return 0;
     close_source();
-    if ((status = allocate(source, choose_piece(source, job))) || (status = open_input(source))) {
+    if ((status = allocate(source, choose_piece(source, job))) || (status = copy_source(source)) ||
+        (status = open_input())) {
         close_source();
         return status;
     }
@@ -158,6 +178,8 @@ static int read_rows(const struct rows_source *source, uint64_t first, uint64_t 
     memset(is_bad, 0, count);
     if (!input_read(&open_source.input, first, count, rows))
         return 0;
+    if (open_source.input.is_lost)
+        return MPM_EIO;
     cut = find_cut(first, count);
     if (cut > first) {
         status = read_rows(source, first, cut - first, rows, is_bad);
@@ -167,11 +189,14 @@ static int read_rows(const struct rows_source *source, uint64_t first, uint64_t 
     }
     input_close(&open_source.input);
     open_source.number = 0;
-    if ((status = open_input(source)))
+    if ((status = open_input()))
         return status;
     open_source.number = source->number;
-    if (input_read(&open_source.input, first, count, rows))
+    if (input_read(&open_source.input, first, count, rows)) {
+        if (open_source.input.is_lost)
+            return MPM_EIO;
         memset(is_bad, 1, count);
+    }
     return 0;
 }
 

@@ -12,6 +12,7 @@
 /* What a worker must know, as plain bytes: the source of the reduction's job. Behind the struct stand the names, each
  * ended by a null byte. */
 struct rows_source {
+    size_t size;     /* of all of it, in bytes */
     uint64_t number; /* unique in the run: what a worker has open it need not open again for the same one */
     struct input_identity input;
     enum input_locking locking;
@@ -20,6 +21,7 @@ struct rows_source {
     size_t row;                       /* also; 0: none */
     mpm_row_choice choice;
     size_t indexes; /* of the choice; 0: none */
+    size_t files;   /* the table of several; 0: one */
 };
 
 /* The caller frees it with free(). MPM_ENOMEM. */

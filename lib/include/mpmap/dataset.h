@@ -65,7 +65,12 @@ typedef struct mpm_row_choice {
 
 /** What mpm_pool_map_dataset() does; zero is the default where one is named. */
 typedef struct mpm_dataset_map {
-    const char *input_file;     /**< HDF5 file that holds the rows; every node must see it */
+    const char *input_file; /**< HDF5 file that holds the rows; every node must see it */
+    /** Or several files: their data sets of that name are read one after the other, as if they were one. Rows of all must be
+     * the same. Each process has one of them open at a time; a file that is changed while the map runs ends it. NULL: one
+     * file. */
+    const char *const *input_files;
+    size_t input_file_count;    /**< how many; then `input_file` is NULL */
     const char *input_dataset;  /**< its data set, for example "/data" */
     const char *output_file;    /**< HDF5 file to make; every node must see it */
     const char *output_dataset; /**< data set to make in it, groups included */
@@ -117,7 +122,7 @@ typedef struct mpm_dataset_map {
 } mpm_dataset_map;
 
 /** Does the same for the input of a map, opened as the map will open it.
- * @param map   the map: its input_file, input_dataset, row, choice and without_locks
+ * @param map   the map: its input_file or input_files, input_dataset, row, choice and without_locks
  * @param rows  out: how many rows it takes; or NULL
  * @param row   out: type and shape of one; or NULL
  * @return as mpm_dataset_describe(). */
@@ -178,12 +183,14 @@ MPM_API MPM_CHECKED int mpm_pool_map_dataset(mpm_pool *pool, mpm_task *task, con
 
 /** Rows that are read; zero is the default where one is named. */
 typedef struct mpm_dataset_rows {
-    const char *input_file;    /**< HDF5 file that holds the rows; every node must see it */
-    const char *input_dataset; /**< its data set, for example "/data" */
-    const char *row;           /**< what a row is to be: as in mpm_dataset_map */
-    mpm_row_choice choice;     /**< which rows; 0: all */
-    size_t block_rows;         /**< about how many rows a worker reads at once; 0: about 1 MiB of them */
-    int without_locks;         /**< as in mpm_dataset_map */
+    const char *input_file;         /**< HDF5 file that holds the rows; every node must see it */
+    const char *const *input_files; /**< or several files, as in mpm_dataset_map */
+    size_t input_file_count;        /**< how many; then `input_file` is NULL */
+    const char *input_dataset;      /**< its data set, for example "/data" */
+    const char *row;                /**< what a row is to be: as in mpm_dataset_map */
+    mpm_row_choice choice;          /**< which rows; 0: all */
+    size_t block_rows;              /**< about how many rows a worker reads at once; 0: about 1 MiB of them */
+    int without_locks;              /**< as in mpm_dataset_map */
 } mpm_dataset_rows;
 
 /** Reduces the rows of a data set to one state, as mpm_pool_reduce() does with items in memory: with the same bits for the
