@@ -260,6 +260,8 @@ static void tell(struct join *join, const mpm_progress *now)
     all.done = all.done < own ? own : all.done < rows ? all.done : rows;
     all.failed = join->failed_before + (now ? now->failed : 0);
     all.earlier = all.done - own;
+    all.busy = now ? now->busy : 0;
+    all.nodes = now ? now->nodes : 0;
     if (map->progress)
         map->progress(&all, map->progress_argument);
 }
