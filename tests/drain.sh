@@ -82,6 +82,60 @@ for ((round = 0; done_drains < drains; round++)); do
     [ "$failed" = 0 ] || break
 done
 
+# At any instant of a run's life, its start and its end included. Before it takes signals it is ended by one, as any program
+# is: then nothing was begun.
+drain_at_any_instant() # the most milliseconds
+{
+    data 60 0.01
+    for ((starts = 1; starts <= 10; starts++)); do
+        local before after after_ms=$((RANDOM % $1))
+        before=$(begun)
+        start --resume --grace 5
+        read -rt "$(printf '%d.%03d' $((after_ms / 1000)) $((after_ms % 1000)))" <> <(:) || true
+        signal "$name" 2>/dev/null
+        check "$what: it ends" wait_for 20 is_over
+        wait "$started"
+        status=$?
+        after=$(begun)
+        check "$what: nothing is left" wait_for 5 nothing_is_left
+        case $status in
+        75)
+            instants=$((instants + 1))
+            check "$what: it says that it was drained" says '^mpmap: the map was drained'
+            ;;
+        0) break ;;
+        *) check "$what: status $status: nothing was begun" [ "$after" = "$before" ] ;;
+        esac
+    done
+    start --resume
+    wait "$started"
+    status=$?
+    check "$what: it comes to its end" status_is 0
+    check "$what: each row was begun once" [ "$(begun)" = 60 ]
+    check "$what: all rows are good" grep -q "^out.h5: 60 of 60 rows are good" <("$bin/mpmap" status out.h5)
+}
+
+# How many milliseconds such a map takes that nobody drains.
+lasts_ms=()
+for launch in "${launches[@]}"; do
+    data 60 0.01
+    begun_us=${EPOCHREALTIME/./}
+    start
+    wait "$started"
+    check "a map that nobody drains, '$launch'" [ $? = 0 ]
+    lasts_ms+=($(((${EPOCHREALTIME/./} - begun_us) / 1000)))
+done
+instants=0
+for ((round = 0; instants < drains && round < 5 * drains; round++)); do
+    launch=${launches[round % 2]}
+    name=${signals[round % 3]}
+    what="any instant, round $round, '$launch', $name, seed $seed"
+    drain_at_any_instant "${lasts_ms[round % 2]}"
+    [ "$failed" = 0 ] || break
+done
+check "some drains were in time ($instants)" [ $instants -gt 0 ]
+echo "$instants drains at any instant, in $round rounds"
+
 for launch in "${launches[@]}"; do
     what="rows that take long, '$launch'"
     data 20 1000
