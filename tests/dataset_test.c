@@ -1013,6 +1013,46 @@ static void very_many_rows_that_fail_take_no_memory_each(void)
     unlink(map.output_file);
 }
 
+#define LONG_TEXT ((size_t)40000)
+
+/* Of two lines: the second one is long. */
+static void word_row(size_t row, char *text)
+{
+    size_t length = (size_t)sprintf(text, "row %zu:\n", row);
+
+    memset(text + length, 'a' + (int)(row % 26), LONG_TEXT);
+    text[length + LONG_TEXT] = 0;
+}
+
+static int say_much(mpm_call *call, const void *item, void *result)
+{
+    char text[LONG_TEXT + 40];
+
+    (void)item;
+    (void)result;
+    word_row(mpm_call_index(call), text);
+    return mpm_fail(call, "%s", text);
+}
+
+/* And what the map says behind it has a line of its own. */
+static void all_is_told_that_a_task_has_said_of_a_row(void)
+{
+    const struct weighing weighing = {.type = MPM_F32};
+    mpm_dataset_map map = weigh_map(plain_input("in.h5", 100), path("much.h5"), &weighing);
+    char text[LONG_TEXT + 40];
+
+    word_row(0, text);
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, say_much, &map), MPM_ETASK);
+    CU_ASSERT(error_says("100 of 100 items failed; the first is item 0: row 0:\n"));
+    CU_ASSERT(error_says(text));
+    map.overwrite = MPM_OVERWRITE_RESULT;
+    CU_ASSERT_EQUAL(mpm_pool_map_dataset(pool, say_much, &map), MPM_ETASK);
+    strcat(text, "\n");
+    CU_ASSERT(error_says(text));
+    CU_ASSERT(error_says("much.h5 is unchanged"));
+    unlink(map.output_file);
+}
+
 static void too_many_failed_rows_end_the_map(void)
 {
     struct weighing weighing = {.type = MPM_F32, .fail_every = 2};
@@ -2332,6 +2372,7 @@ static const struct suite_test tests[] = {
     TEST(a_worker_that_can_open_nothing_makes_place_for_another),
     TEST(very_many_rows_that_fail_take_no_memory_each),
     TEST(too_many_failed_rows_end_the_map),
+    TEST(all_is_told_that_a_task_has_said_of_a_row),
     TEST(files_are_the_same_bytes_whatever_the_workers),
     TEST(rows_that_cost_most_are_begun_first),
     TEST(costs_change_no_byte_though_workers_die),

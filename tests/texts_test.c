@@ -12,6 +12,7 @@
 
 #include <mpmap.h>
 
+#include "support/everywhere.h"
 #include "support/gate.h"
 #include "support/node.h"
 #include "support/shared_file.h"
@@ -20,7 +21,9 @@
 #define KIB       ((size_t)1024)
 #define LONGEST   (64 * KIB)
 #define SHORT     ((size_t)191)
-#define MAP_ROOM  (16 * KIB * KIB) /* for the long texts of a map */
+#define ARENA     "128M"
+#define NODE_ROOM (8 * KIB * KIB)  /* for the long texts of a map, in an arena of that size */
+#define MAP_ROOM  (16 * KIB * KIB) /* on all nodes */
 #define MOST_NODE 16u
 #define MANY      96u
 
@@ -341,13 +344,13 @@ static void very_many_texts_are_cut_and_say_so(void)
         size_t length = strlen(failures[i].text);
 
         CU_ASSERT_EQUAL(failures[i].index, i);
-        CU_ASSERT(is_told(&failures[i], "… [cut: the map has 16 MiB of texts]"));
+        CU_ASSERT(is_told(&failures[i], "… [cut: the map has no more room for texts]"));
         kept += length > SHORT ? length + 1 : 0;
         whole += length > SHORT;
         cut += length > 9 && length <= SHORT;
     }
-    CU_ASSERT(kept <= MAP_ROOM);
-    CU_ASSERT(whole >= MAP_ROOM / LONGEST - 2);
+    CU_ASSERT(kept <= MAP_ROOM && kept <= mpm_node_count() * NODE_ROOM);
+    CU_ASSERT(whole >= NODE_ROOM / LONGEST - 1);
     CU_ASSERT(cut > 0);
     free(failures);
     mpm_pool_close(pool);
@@ -434,6 +437,32 @@ static void a_pool_that_is_terminated_leaves_no_text(void)
     free(items);
 }
 
+static int map_until_killed(const void *args, size_t size)
+{
+    size_t *items = make_items(MANY);
+    mpm_pool *pool = NULL;
+
+    (void)args, (void)size;
+    if (mpm_pool_open(&(mpm_pool_options){.workers = 2}, &pool))
+        return mpm_report_error();
+    return mpm_pool_map(pool, fail_or_wait, items, MANY, sizeof *items, 0, &(mpm_map_options){.chunk = 1},
+                        NULL) == MPM_ETASK;
+}
+
+static void a_driver_that_is_killed_leaves_no_text(void)
+{
+    size_t blocks = node_blocks_in_use();
+    unsigned workers = node_workers();
+    mpm_process process;
+
+    atomic_store(&shared->waiting, 0);
+    process = start_on(mpm_node_id(), map_until_killed, NULL, 0);
+    CU_ASSERT(gate_reached(&shared->waiting, 1));
+    CU_ASSERT_EQUAL(mpm_process_kill(process), MPM_OK);
+    expect_end(process, -SIGKILL);
+    CU_ASSERT(node_is_left_with(blocks, workers));
+}
+
 /* Main fills the arena of its own node, where the calls are. */
 static void a_failure_is_told_where_the_arena_is_full(void)
 {
@@ -491,12 +520,13 @@ int main(int argc, char **argv)
         {"deaths_of_workers_cost_no_text", deaths_of_workers_cost_no_text},
         {"a_map_that_is_canceled_leaves_no_text", a_map_that_is_canceled_leaves_no_text},
         {"a_pool_that_is_terminated_leaves_no_text", a_pool_that_is_terminated_leaves_no_text},
+        {"a_driver_that_is_killed_leaves_no_text", a_driver_that_is_killed_leaves_no_text},
         {"a_failure_is_told_where_the_arena_is_full", a_failure_is_told_where_the_arena_is_full},
         {"an_initializer_tells_all_from_each_node", an_initializer_tells_all_from_each_node},
     };
     int failed;
 
-    setenv("MPMAP_ARENA", "512M", 0);
+    setenv("MPMAP_ARENA", ARENA, 0);
     shared = shared_file("texts", sizeof *shared);
     if (mpm_init(&argc, &argv, NULL))
         return mpm_report_error();

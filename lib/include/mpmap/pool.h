@@ -27,8 +27,9 @@ typedef int mpm_task(mpm_call *call, const void *item, void *result);
 
 /** Says why the item fails, in any number of lines: the output of a command, say, or a traceback. The text arrives whole if
  * it has at most 64 KiB, else it is cut, and ends with "…"; never within a character of UTF-8. A map keeps 16 MiB of
- * texts that are longer than 191 bytes (divided among the nodes where there are more than 64); from then on, or where the
- * arena has no room, they are cut to 191 bytes, and end with "… [cut: …]", which says why. Does not block.
+ * texts that are longer than 191 bytes, and on a node at most a sixteenth of its arena, and of 1 GiB divided by the number
+ * of nodes; from then on, or where the arena is full, they are cut to 191 bytes, and end with "… [cut: …]", which says
+ * why. Does not block.
  * @param call    the call that the task was given
  * @param format  as of printf(), with its arguments
  * @return 1, so that a task can `return mpm_fail(call, "x is %g", x);`. */

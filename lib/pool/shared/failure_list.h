@@ -14,7 +14,7 @@
 #define FAILURE_SHORT_SIZE   192u /* of a text that needs no room of its own, with its null byte */
 #define FAILURE_LONGEST      ((size_t)64 << 10)   /* bytes of a text, without that */
 #define FAILURE_LONG_OF_MAP  (UINT64_C(16) << 20) /* bytes of the long texts that a map keeps */
-#define FAILURE_BUDGET_MARK  "… [cut: the map has 16 MiB of texts]"
+#define FAILURE_BUDGET_MARK  "… [cut: the map has no more room for texts]"
 #define FAILURE_NO_ROOM_MARK "… [cut: the arena is full]"
 
 /* Plain bytes, which travel. */
