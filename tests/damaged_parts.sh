@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# What stands where a map would go on: parts that are cut, lengthened, or have changed in any of their bytes, and files that
-# are no parts. Each is refused with a sentence and stays as it is, or the map goes on and makes the very bytes that one makes
-# which nobody has disturbed. damaged_parts.py does it. Arguments: folder of mpmap, folder of the sources, how many
-# damages of each part (150, with a sanitizer 15), a seed (by the clock).
+# What stands where a map would go on: parts that are cut, lengthened, or have changed in any of their bytes, and files
+# that are no parts. Each is refused with a sentence and stays as it is, or the map goes on and makes the very bytes
+# that one makes which nobody has disturbed. damaged_parts.py does it. Arguments: folder of mpmap, folder of the
+# sources, how many damages of each part (150, with a sanitizer 15), a seed (by the clock).
 set -uo pipefail
 source_folder=${2:-${MPMAP_SOURCE:?}}
 . "$source_folder/tests/support/data_sets.sh"

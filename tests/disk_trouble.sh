@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# A disk in trouble under a map over a data set: each call that writes, changes, flushes or renames the output fails in turn,
-# in any process, once or from then on: full, broken, interrupted, or only half of it written. The map is right all the same,
-# or ends with a sentence that names the file and the trouble; then good rows stay, and --resume goes on to the same bytes
-# as if nothing had been. Then disks that are full in fact, which needs root, for a mount of its own. Arguments: folder of
-# mpmap, folder of the sources.
+# A disk in trouble under a map over a data set: each call that writes, changes, flushes or renames the output fails in
+# turn, in any process, once or from then on: full, broken, interrupted, or only half of it written. The map is right
+# all the same, or ends with a sentence that names the file and the trouble; then good rows stay, and --resume goes on
+# to the same bytes as if nothing had been. Then disks that are full in fact, which needs root, for a mount of its own.
+# Arguments: folder of mpmap, folder of the sources.
 set -uo pipefail
 if [ -z "${OWN_MOUNTS:-}" ] && unshare -m true 2>/dev/null; then
     OWN_MOUNTS=yes exec unshare -m bash "$0" "$@"
@@ -144,7 +144,8 @@ what="a disk that is full in the middle"
 mount -o remount,size=$((results + (48 << 10))) disk
 map_to_disk
 check "$what is an error" status_is 1
-check "$what is named" says 'disk/out\.h5\.part: No space left on device; [1-9][0-9]* of 20000 rows are good: they are in '
+check "$what is named" \
+    says 'disk/out\.h5\.part: No space left on device; [1-9][0-9]* of 20000 rows are good: they are in '
 good=$(good_rows err) before=$(calls)
 map_to_disk --resume
 check "$what: no more goes there" status_is 1

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A map that ends before its time, whatever ends it: when its caller goes on, no worker of any node is in an item of it any
- * more, so nothing comes into its results, or into the file of its output, behind the caller's back. Each item says which
- * process it is in, and holds it until the map is over. */
+/* A map that ends before its time, whatever ends it: when its caller goes on, no worker of any node is in
+ * an item of it any more, so nothing comes into its results, or into the file of its output, behind the
+ * caller's back. Each item says which process it is in, and holds it until the map is over. */
 #include <CUnit/CUnit.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -104,7 +104,8 @@ static void canceled_maps_leave_nobody_in_an_item(void)
     }
 }
 
-/* The first worker to come does rows, and begins a drain when it has done some and all others have something to hold. */
+/* The first worker to come does rows, and begins a drain when it has done some and all others have
+ * something to hold. */
 static int do_row(mpm_call *call, const void *item, void *result)
 {
     pid_t nobody = 0;
@@ -146,7 +147,8 @@ static void make_input(void)
     CU_ASSERT_EQUAL_FATAL(mpm_dataset_write(&input), MPM_OK);
 }
 
-/* The run drains once: this is the last test. The part is read when the map has returned, and when all workers of its pool have ended. */
+/* The run drains once: this is the last test. The part is read when the map has returned, and when all
+ * workers of its pool have ended. */
 static void output_stays_as_it_was_when_the_map_returned(void)
 {
     mpm_dataset_map map = {.input_file = input_file,

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# What happens to a job of slurm/map.sbatch, under a real Slurm over three hosts with a network between them: it is canceled,
-# put into the queue again, loses a rank, the link of a node, a node. The log says what it was, no good row is lost, and the
-# map is completed: by the job that goes back into the queue, or the next one. Arguments: folder of mpmap, folder of the
-# sources. Needs root and Slurm.
+# What happens to a job of slurm/map.sbatch, under a real Slurm over three hosts with a network between them: it is
+# canceled, put into the queue again, loses a rank, the link of a node, a node. The log says what it was, no good row is
+# lost, and the map is completed: by the job that goes back into the queue, or the next one. Arguments: folder of mpmap,
+# folder of the sources. Needs root and Slurm.
 set -uo pipefail
 source_folder=${2:-${MPMAP_SOURCE:?}}
 . "$source_folder/tests/support/slurm.sh"
@@ -86,7 +86,8 @@ finished $rows
 what="a rank that is killed"
 begin
 on_host "$(second_node)" bash -c 'kill -KILL $(pgrep -xo mpmap)' # the oldest is the rank
-check "$what: the log says that the job goes on" wait_for 60 says 'the map has ended with status [0-9]+, and got further'
+check "$what: the log says that the job goes on" \
+    wait_for 60 says 'the map has ended with status [0-9]+, and got further'
 check "$what: it is started again" wait_for 60 is_started_again 2
 finished $((rows + in_flight))
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Stands before the C library in all processes of a run: a disk in trouble. Calls that write, change, flush or rename a
- * file in whose name stands FAILS_FILE are counted in the file FAILS_COUNT, all processes together. Number FAILS_AT fails
- * with FAILS_WITH: ENOSPC, EIO or EINTR, or writes only half (SHORT); with FAILS_ON set all that come after it, too. Only
- * calls count that can fail so: SHORT is for what writes, and no rename is interrupted. */
+/* Stands before the C library in all processes of a run: a disk in trouble. Calls that write, change,
+ * flush or rename a file in whose name stands FAILS_FILE are counted in the file FAILS_COUNT, all
+ * processes together. Number FAILS_AT fails with FAILS_WITH: ENOSPC, EIO or EINTR, or writes only half
+ * (SHORT); with FAILS_ON set all that come after it, too. Only calls count that can fail so: SHORT is for
+ * what writes, and no rename is interrupted. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>

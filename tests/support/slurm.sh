@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# A real Slurm of a script's own, as root in namespaces: munged, slurmctld, and a slurmd for each node. Its files are in the
-# folder slurm of $work. A script that has it over hosts of its own defines at_head anew, before slurm_up.
+# A real Slurm of a script's own, as root in namespaces: munged, slurmctld, and a slurmd for each node. Its files are in
+# the folder slurm of $work. A script that has it over hosts of its own defines at_head anew, before slurm_up.
 PATH=$PATH:/usr/sbin
 
 # Why there can be no Slurm here; nothing if there can.
@@ -20,8 +20,8 @@ slurm_lack()
 # at_head COMMAND…: on the host with slurmctld.
 at_head() { "$@"; }
 
-# slurm_daemons HEAD ADDRESS "NODE WORDS…"…: munged and slurmctld, which knows nodes of 2 CPUs each, with these words on where
-# they are.
+# slurm_daemons HEAD ADDRESS "NODE WORDS…"…: munged and slurmctld, which knows nodes of 2 CPUs each, with these words on
+# where they are.
 slurm_daemons()
 {
     local head=$1 address=$2 node
@@ -79,7 +79,8 @@ state() { at_head scontrol show job "$id" 2>/dev/null | grep -o "$1=[^ ]*" | cut
 has_state() { [[ " $1 " = *" $(state JobState) "* ]]; }
 is_started() { [ "$(cat "$log" 2>/dev/null | grep -c ", start ")" -ge "$1" ]; }
 has_begun() { [ "$(cat began.* 2>/dev/null | wc -c)" -ge "$1" ]; }
-# Slurm lets a job that was requeued wait for two minutes. It may not begin in the second in which its last start was ended.
+# Slurm lets a job that was requeued wait for two minutes. It may not begin in the second in which its last start was
+# ended.
 hurry()
 {
     has_state PENDING && [ -e "$log" ] && [ $((EPOCHSECONDS - $(stat -c %Y "$log"))) -ge 3 ] &&
