@@ -32,7 +32,7 @@ static const size_t lengths[] = {1, SHORT, SHORT + 1, 4 * KIB, LONGEST, LONGEST 
 
 static struct {
     _Atomic int seen[MOST_NODE]; /* items that the node has begun */
-    _Atomic int waiting, gate;
+    _Atomic int waiting, gate, begun;
 } * shared;
 
 static mpm_pool *open_pool(void)
@@ -506,6 +506,41 @@ static void an_initializer_tells_all_from_each_node(void)
     }
 }
 
+/* As many of them as the pool has workers at first are well. */
+static int fail_to_come_again(mpm_call *call, const void *argument, size_t argument_size, void **state)
+{
+    (void)argument, (void)argument_size, (void)state;
+    return atomic_fetch_add(&shared->begun, 1) < (int)(2 * mpm_node_count()) ? 0 : say(call, 20 * KIB);
+}
+
+static int succeed(mpm_call *call, const void *item, void *result)
+{
+    (void)call, (void)item, (void)result;
+    return 0;
+}
+
+static void a_stream_tells_all_of_what_ends_it(void)
+{
+    mpm_pool_options options = {
+        .workers = 2 * mpm_node_count(), .max_tasks_per_worker = 1, .initializer = fail_to_come_again};
+    size_t *items = make_items(MANY);
+    mpm_stream *stream = NULL;
+    mpm_pool *pool = NULL;
+    int status;
+
+    atomic_store(&shared->begun, 0);
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&options, &pool), MPM_OK);
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_imap_array(pool, succeed, items, MANY, sizeof *items, 0, NULL, &stream),
+                          MPM_OK);
+    while (!(status = mpm_stream_next(stream, MPM_FOREVER, NULL, NULL)))
+        ;
+    CU_ASSERT_EQUAL(status, MPM_EWORKER);
+    CU_ASSERT(error_has("cannot start workers: a") && error_ends_with(0, 20 * KIB));
+    mpm_stream_close(stream);
+    mpm_pool_close(pool);
+    free(items);
+}
+
 int main(int argc, char **argv)
 {
     static const struct suite_test tests[] = {
@@ -523,6 +558,7 @@ int main(int argc, char **argv)
         {"a_driver_that_is_killed_leaves_no_text", a_driver_that_is_killed_leaves_no_text},
         {"a_failure_is_told_where_the_arena_is_full", a_failure_is_told_where_the_arena_is_full},
         {"an_initializer_tells_all_from_each_node", an_initializer_tells_all_from_each_node},
+        {"a_stream_tells_all_of_what_ends_it", a_stream_tells_all_of_what_ends_it},
     };
     int failed;
 

@@ -15,7 +15,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,7 +79,7 @@ struct mpm_stream {
     bool generator_left;  /* by ending its thread */
     int ended;            /* the status that it ended with before its time; 0: it goes on */
     bool end_was_told;    /* nothing is given after that */
-    char sentence[512];
+    char *sentence;       /* of that status; NULL without memory for it */
 };
 
 static struct {
@@ -105,7 +104,7 @@ static void end_stream(struct mpm_stream *stream, int status, const char *senten
     if (stream->ended)
         return;
     stream->ended = status;
-    snprintf(stream->sentence, sizeof stream->sentence, "%s", sentence);
+    stream->sentence = strdup(sentence);
     for (struct batch *batch = stream->first; batch; batch = batch->next) {
         if (!batch->is_ready)
             async_cancel(&batch->map);
@@ -364,7 +363,8 @@ static int give(struct mpm_stream *stream, struct batch *batch, void *result, ui
 static bool is_over(const struct mpm_stream *stream, int *status)
 {
     if (stream->ended)
-        *status = error_set(stream->ended, "%s", stream->sentence);
+        *status = error_set(stream->ended, "%s",
+                            stream->sentence ? stream->sentence : mpm_status_name(stream->ended));
     else if (!stream->has_all || stream->first)
         return false;
     else if (stream->generator_left)
@@ -482,6 +482,7 @@ static void free_stream(struct mpm_stream *stream)
         free_batch(stream->filling);
     pthread_mutex_destroy(&stream->mutex);
     free(stream->context);
+    free(stream->sentence);
     free(stream);
 }
 
