@@ -46,6 +46,13 @@ is_over() { ! kill -0 "$started" 2>/dev/null; }
 says() { grep -qE -- "$1" err; }
 status_is() { [ "$status" = "$1" ]; }
 
+# mpirun hands signals on no longer when all its ranks have ended, and dies of one that comes then: the map is complete.
+came_too_late()
+{
+    [[ "$launch" = *mpirun* ]] && [ "$status" = $((128 + $(kill -l USR1))) ] &&
+        grep -q '; complete$' <<<"$("$bin/mpmap" status out.h5 2>/dev/null)"
+}
+
 # Drains it until all is done, which takes some starts.
 drain_and_resume() # signal
 {
@@ -67,7 +74,7 @@ drain_and_resume() # signal
         before=$(begun)
         check "$what: what was begun is done" [ "$(grep -oE '[0-9]+ of' out | head -n 1)" = "$before of" ]
     done
-    check "$what: it comes to its end" status_is 0
+    came_too_late || check "$what: it comes to its end" status_is 0
     check "$what: each row was begun once" [ "$(begun)" = "$rows" ]
     check "$what: all rows are good" grep -q "^out.h5: $rows of $rows rows are good" <("$bin/mpmap" status out.h5)
 }
@@ -104,7 +111,7 @@ drain_at_any_instant() # the most milliseconds
             check "$what: it says that it was drained" says '^mpmap: the map was drained'
             ;;
         0) break ;;
-        *) check "$what: status $status: nothing was begun" [ "$after" = "$before" ] ;;
+        *) came_too_late || check "$what: status $status: nothing was begun" [ "$after" = "$before" ] ;;
         esac
     done
     start --resume
@@ -125,8 +132,8 @@ for launch in "${launches[@]}"; do
     check "a map that nobody drains, '$launch'" [ $? = 0 ]
     lasts_ms+=($(((${EPOCHREALTIME/./} - begun_us) / 1000)))
 done
-instants=0
-for ((round = 0; instants < drains && round < 5 * drains; round++)); do
+instants=0 wanted=$((drains < 20 ? drains / 2 : drains))
+for ((round = 0; instants < wanted && round < 5 * drains; round++)); do
     launch=${launches[round % 2]}
     name=${signals[round % 3]}
     what="any instant, round $round, '$launch', $name, seed $seed"
