@@ -76,16 +76,24 @@ run --join
 check "who comes too late is told that all is done" status_is 0
 check "by a sentence" says 'out.h5 is finished: it has all 300 rows'
 
-# 2. What is refused.
+# 2. Who looks from outside sees all of them; what is refused.
 fresh
 NOTING_MS=20 join a
 wait_for 30 has_called 20
+NOTING_MS=20 join b
+shows_both() { "$bin/mpmap" status out.h5 >out && [ "$(grep -cE "^  $(hostname), pid [0-9]+: [1-9][0-9]* rows done, 0 failed, [0-9]+ claimed; [0-9]+ s, last beat [0-9]+ s ago" out)" = 2 ]; }
+check "status shows both runs" wait_for 30 shows_both
+check "by their processes" grep -qE "pid (${pid_of[a]}|${pid_of[b]}):" out
+check "and all of it" grep -qE '^2 runs have joined, [0-9]+ rows claimed, [0-9.]+ rows/s, about [0-9]+ s left' out
+"$bin/mpmap" status out.h5 --json >out
+check "as JSON, too" python3 -c 'import json, sys; s = json.load(open("out")); sys.exit(len(s["runs"]) != 2 or s["runs"][0]["pid"] <= 0)'
 "$bin/mpmap" map "$plugin" other.h5:/data out.h5:/r --join >out 2>err
 check "another map cannot join" [ $? = 1 ]
 check "and is told in what it differs" says 'out.h5.part belongs to another map: the input file was .*in.h5 and is .*other.h5 now'
 run --resume
 check "a run that does not join cannot take it over" says 'another run is writing .*out.h5.part: wait for it'
-check "the other goes on" ends a 0
+check "the others go on" ends a 0
+check "both of them" ends b 0
 check "and makes the whole file" is_as_undisturbed
 for option in --restart "--resume=force" --overwrite "--max-failures 3" "--resume --retry-failed"; do
     run --join $option

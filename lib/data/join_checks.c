@@ -137,3 +137,31 @@ bool checks_find(const struct checks_files *files, const struct part_places *pla
     }
     return true;
 }
+
+static bool count_failed(const struct checks_files *files, const struct part_places *places, uint64_t *count)
+{
+    unsigned char marks[PIECE_SIZE], failed[PIECE_SIZE];
+
+    for (uint64_t at = 0, step; at < places->rows; at += step) {
+        step = places->rows - at < PIECE_SIZE ? places->rows - at : PIECE_SIZE;
+        if (!read_all(files->part, marks, step, places->marks_at + at) ||
+            !read_all(files->checks, failed, step, failed_at(places) + at))
+            return false;
+        for (uint64_t i = 0; i < step; i++)
+            *count += failed[i] && marks[i] == ROW_NOT_DONE;
+    }
+    return true;
+}
+
+bool checks_count_failed(const char *path, int part, const struct part_places *places, uint64_t *failed)
+{
+    struct checks_files files = {part, open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)};
+    bool is_counted;
+
+    *failed = 0;
+    if (files.checks < 0)
+        return errno == ENOENT || errno == ENOTDIR;
+    is_counted = count_failed(&files, places, failed);
+    close(files.checks);
+    return is_counted;
+}

@@ -37,5 +37,7 @@ bool checks_fail_rows(int checks, const struct part_places *places, uint64_t fir
  * was alone, if it is in a block that is proved; else it has failed if that is noted. False and errno. */
 bool checks_find(const struct checks_files *files, const struct part_places *places, uint64_t first,
                  uint64_t end, unsigned char *found);
+/* Counts rows that are noted to have failed and are not marked in the part: 0 if there is no such file. False and errno. */
+bool checks_count_failed(const char *path, int part, const struct part_places *places, uint64_t *failed);
 
 #endif

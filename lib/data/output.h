@@ -74,6 +74,7 @@ int output_begin(struct output *output, const mpm_dataset_map *map);
 int output_is_no_part(const struct output *output, const char *why);
 int output_check_origin(const struct output *output, const struct part_record *found);
 /* Names the folder of claims of the part with that record; removes all that such runs have left. */
+void output_claims_path(const char *part, const struct part_token *token, char claims[PATH_MAX]);
 void output_name_claims(struct output *output);
 void output_remove_claims(const struct output *output);
 /* Writes the layout and the record of a part that is open and empty. MPM_EIO. */

@@ -68,13 +68,17 @@ int output_check_origin(const struct output *output, const struct part_record *f
 }
 
 /* Those of another token are none of this part. */
+void output_claims_path(const char *part, const struct part_token *token, char claims[PATH_MAX])
+{
+    uint64_t number;
+
+    memcpy(&number, token->random, sizeof number);
+    snprintf(claims, PATH_MAX, "%.*s.join-%016" PRIx64, PATH_MAX - 64, part, number);
+}
+
 void output_name_claims(struct output *output)
 {
-    uint64_t token;
-
-    memcpy(&token, output->record.token.random, sizeof token);
-    snprintf(output->claims, sizeof output->claims, "%.*s.join-%016" PRIx64, PATH_MAX - 64, output->part,
-             token);
+    output_claims_path(output->part, &output->record.token, output->claims);
     snprintf(output->checks_path, sizeof output->checks_path, "%.*s/" CHECKS_NAME, PATH_MAX - 16,
              output->claims);
 }

@@ -229,6 +229,10 @@ typedef struct mpm_map_state {
     uint64_t left;   /**< rows that are not done */
     int is_complete; /**< 1: the output has its name, and `left` is 0; 0: it is still a part */
     int is_running;  /**< 1: a run is working on it now; 0: none is, or the file system has no locks */
+    unsigned
+        run_count;     /**< runs that have joined (mpm_dataset_map.join) and have beaten in the last minute */
+    uint64_t claimed;  /**< rows that runs have claimed: at work, for the most part */
+    double rows_per_s; /**< of these runs together, since each has joined; 0: not known */
 } mpm_map_state;
 
 /** Tells how far a map over a data set is, from its files. It changes nothing, waits for nobody and disturbs no run.
@@ -239,6 +243,28 @@ typedef struct mpm_map_state {
  * @return 0; MPM_ENOENT if there is neither OUTPUT_FILE.part nor OUTPUT_FILE; MPM_ETYPE if it is not the output of a
  *         map, or a damaged one: mpm_error() says what is wrong; MPM_EIO; MPM_EINVAL. */
 MPM_API MPM_CHECKED int mpm_map_status(const char *output_file, mpm_map_state *state);
+
+/** A run that has joined a map: see mpm_map_runs(). */
+typedef struct mpm_map_run {
+    char host[64];    /**< where its main is */
+    long pid;         /**< of its main */
+    uint64_t done;    /**< rows that it has done since it joined, and have not failed */
+    uint64_t failed;  /**< rows that have failed in it */
+    uint64_t claimed; /**< rows that it has claimed */
+    double joined_s;  /**< seconds from its joining to its last beat */
+    /** Seconds since its last beat, by the clocks of this machine and of the file system, which may differ. One that is
+     * silent for long is dead or stopped: its rows are taken over. */
+    double silent_s;
+} mpm_map_run;
+
+/** Lists the runs that have joined a map, from its files. It changes nothing, waits for nobody and disturbs no run. Any
+ * process may call it, on any machine that sees the files, with or without a run; blocks while it reads them.
+ * @param output_file  as in mpm_dataset_map
+ * @param runs         out: an array that the caller frees with free(), the busiest first; NULL if there are none
+ * @param count        out: how many
+ * @return 0, also if the map is complete, or no run has joined it; MPM_ENOENT if there is neither OUTPUT_FILE.part nor
+ *         OUTPUT_FILE; MPM_ETYPE if the part is not that of a map; MPM_EIO; MPM_ENOMEM; MPM_EINVAL. */
+MPM_API MPM_CHECKED int mpm_map_runs(const char *output_file, mpm_map_run **runs, size_t *count);
 
 /** Tells the HDF5 library in use. HDF5 is loaded when it is first needed, by this call as well. Needs no run.
  * @return a constant: "major.minor.patch"; "none" if it cannot be loaded: mpm_error() says why. */
