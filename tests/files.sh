@@ -94,6 +94,32 @@ check "rows that differ" refused \
 check "the output is none of them" bash -c '! "$0" map "$1" "runs/*.h5:/data" runs/run005.h5:/r --overwrite-file 2>err &&
     grep -q "runs/run005.h5 is the input file" err' "$bin/mpmap" "$task"
 
+# A task knows where its row stands.
+cat >where.c <<'C'
+#include <mpmap.h>
+#include <stdlib.h>
+#include <string.h>
+const mpm_task_description where_description = {.result = "f64", .row = "f32"};
+int where(mpm_call *call, const void *item, void *result)
+{
+    const char *file;
+    uint64_t row;
+
+    (void)item;
+    if (mpm_call_source(call, &file, &row) || file[0] != '/' || !strstr(file, "/runs/run"))
+        return 1;
+    *(double *)result = 1000 * atof(strstr(file, "/runs/run") + 9) + (double)row;
+    return 0;
+}
+C
+cc -O1 -shared -fPIC -I "${2:-${MPMAP_SOURCE:?}}/lib/include" -o where.so where.c || exit 1
+rm -f out.h5
+check "a task may ask where its row stands" timeout 100 "$bin/mpmap" map ./where.so:where 'runs/*.h5:/data' out.h5:/r --quiet \
+    --rows 3:1700:5 --block-rows 4
+check "and is told the file and the row in it" /usr/bin/python3 -c 'import glob, h5py, numpy as np, sys
+want = [1000 * i + row for i, name in enumerate(sorted(glob.glob("runs/*.h5"))) for row in range(len(h5py.File(name)["data"]))]
+sys.exit(not np.array_equal(np.array(want[3:1700:5], "f8"), h5py.File("out.h5")["r"][()]))'
+
 # The rows of the first file change the last one while the map runs.
 cat >meddle.c <<'C'
 #include <fcntl.h>

@@ -102,7 +102,13 @@ void input_take(struct input *input, mpm_type type);
 /* The path by which every process opens it: absolute, and through the same links, since what the file links to stands
  * beside the name by which it was opened. Returns `path`, or the name if there is no such path. */
 const char *input_path(const char *file_name, char path[PATH_MAX]);
-/* The same for all files of an input, in few words. */
+/* The file in which a row of all files stands, by the name that it is opened by, and the first of all rows that is its own. */
+const char *input_locate(const struct input *input, uint64_t row, uint64_t *first);
+/* How many of `count` chosen rows from `first` on follow one another in the file, at equal steps; at least 1. They are
+ * `start`, start + step … there. */
+size_t input_find_run(const struct input *input, uint64_t first, size_t count, uint64_t *start,
+                      uint64_t *step);
+/* The paths of all files of an input, in few words. */
 void input_describe_files(const struct input *input, char text[2 * PATH_MAX + 64]);
 void input_identify(const struct input *input, struct input_identity *identity);
 /* Which rows are chosen, as a text; "" for all. */

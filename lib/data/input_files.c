@@ -252,6 +252,18 @@ int input_open_for_row(struct input *input, uint64_t row, uint64_t *first, uint6
     return index == input->open_file ? 0 : change_file(input, index);
 }
 
+const char *input_locate(const struct input *input, uint64_t row, uint64_t *first)
+{
+    uint64_t index;
+
+    *first = 0;
+    if (!input->files)
+        return input->file_name;
+    index = find_file(input->files, row);
+    *first = input->files->file[index].first;
+    return name_of(input->files, index);
+}
+
 void input_describe_files(const struct input *input, char text[2 * PATH_MAX + 64])
 {
     char path[PATH_MAX];

@@ -31,10 +31,6 @@ int filters_check(const struct input *input);
 void filters_describe(hid_t dataset, char *text, size_t size);
 /* Takes the choice of the source, when file_rows are known. MPM_EINVAL if there are no such rows. */
 int input_choose(struct input *input);
-/* How many of `count` chosen rows from `first` on follow one another in the file, at equal steps; at least 1. They are `start`,
- * start + step … there. */
-size_t input_find_run(const struct input *input, uint64_t first, size_t count, uint64_t *start,
-                      uint64_t *step);
 /* Looks at what the other nodes are to have, too. */
 void input_take_stamp(struct input *input);
 

@@ -2,7 +2,7 @@
 /* Rows in a worker. It keeps the files of the map that it last worked for open, with buffers for one block
  * of rows, until it works for another map. The order of each block is: read, run, write the results, write
  * their checksum, write the marks. So a row that is marked as done has its result in the file, whenever the worker dies; a row
- * that is not is run again, and writes the same bytes to the same place. Only rows_check() and rows_run() are called from
+ * that is not is run again, and writes the same bytes to the same place. Only rows_check(), rows_run() and mpm_call_source() are called from
  * outside, in a process that has one thread. */
 #include "data/rows.h"
 
@@ -31,7 +31,9 @@ static struct {
     struct rows_job *job; /* a copy, without the context: the names of the input stand in it */
     struct input input;
     int part;
-    int checks; /* or -1 */
+    int checks;           /* or -1 */
+    const mpm_call *call; /* of the row that the task is at; NULL: it is at none */
+    uint64_t row;
     bool flush; /* written bytes stay on this node, where main cannot see them, until told to go */
     unsigned char *rows, *results, *marks;
 } worker;
@@ -244,7 +246,10 @@ static enum row_mark run_row(mpm_call *call, const struct rows_job *job, uint64_
     int code;
 
     batch_begin_item(call, row, job->row_size, job->result_size);
+    worker.call = call;
+    worker.row = row;
     code = worker.task(call, item, result);
+    worker.call = NULL;
     context_back_from_program(code);
     if (code == 0)
         return ROW_DONE;
@@ -395,4 +400,22 @@ int rows_check(mpm_call *call, uint64_t first, size_t count)
     if (status)
         mpm_fail(call, "%s", mpm_error());
     return status;
+}
+
+int mpm_call_source(const mpm_call *call, const char **file, uint64_t *row)
+{
+    uint64_t start, step, first;
+    const char *name;
+
+    if (!call)
+        return error_set(MPM_EINVAL, "mpm_call_source: the call must not be NULL");
+    if (call != worker.call)
+        return error_set(MPM_ESTATE, "mpm_call_source: this call works on no row of a map over a data set");
+    input_find_run(&worker.input, worker.row, 1, &start, &step);
+    name = input_locate(&worker.input, start, &first);
+    if (file)
+        *file = name;
+    if (row)
+        *row = start - first;
+    return 0;
 }

@@ -181,6 +181,14 @@ MPM_API MPM_CHECKED int mpm_dataset_read_choice(const char *file, const char *da
  *         which file; what mpm_pool_map() returns. */
 MPM_API MPM_CHECKED int mpm_pool_map_dataset(mpm_pool *pool, mpm_task *task, const mpm_dataset_map *map);
 
+/** Tells a task of mpm_pool_map_dataset() where the row stands that it works on: of several files in which, and of some of the
+ * rows (mpm_row_choice) which. Does not block.
+ * @param call  the call that the task was given
+ * @param file  out: the path of the file, valid until the task returns; or NULL
+ * @param row   out: the row's number in that file's data set; or NULL
+ * @return 0; MPM_ESTATE if the call is not of such a map; MPM_EINVAL. */
+MPM_API MPM_CHECKED int mpm_call_source(const mpm_call *call, const char **file, uint64_t *row);
+
 /** Rows that are read; zero is the default where one is named. */
 typedef struct mpm_dataset_rows {
     const char *input_file;         /**< HDF5 file that holds the rows; every node must see it */
