@@ -10,9 +10,9 @@ struct file_list {
     size_t count; /* 0: the word is a single file */
 };
 
-/* What the file of an input stands for: itself, if there is a file of that name; a pattern, all files that match, in the order
- * of their names; with @ before it, those that a text file lists, one a line. 0, or the exit status after saying what is
- * wrong. */
+/* What the file of an input stands for: itself, if there is a file of that name; a pattern, all files that match, in
+ * the order of their names; with @ before it, those that a text file lists, one a line. 0, or the exit status after
+ * saying what is wrong. */
 int files_expand(const char *word, struct file_list *list);
 void files_free(struct file_list *list);
 

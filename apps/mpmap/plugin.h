@@ -23,17 +23,18 @@ struct plugin {
     struct plugin_text result, row; /* of the description; not given: NULL there, or no description */
 };
 
-/* Opens the plugin at `path` (without a slash: in the working directory, else where the loader looks) and finds the task
- * `name` in it. A process of its own does all that first, so that a file that is cut short, a constructor that crashes
- * or exits, or a description that points nowhere costs that process only. Returns 0, or the exit status after saying
- * what is wrong. */
+/* Opens the plugin at `path` (without a slash: in the working directory, else where the loader looks) and finds the
+ * task `name` in it. A process of its own does all that first, so that a file that is cut short, a constructor that
+ * crashes or exits, or a description that points nowhere costs that process only. Returns 0, or the exit status after
+ * saying what is wrong. */
 int plugin_open(const char *path, const char *name, struct plugin *plugin);
 void plugin_close(struct plugin *plugin);
-/* Whether rows of IN:/SET are what the description of FUNCTION wants, if it says: 0, or the exit status after saying what is
- * wrong. */
+/* Whether rows of IN:/SET are what the description of FUNCTION wants, if it says: 0, or the exit status after saying
+ * what is wrong. */
 int plugin_check_row(const struct plugin *plugin, const char *function, const char *file, const char *dataset,
                      const mpm_shape *row);
-/* The variable FUNCTION_reduction of the plugin, with FUNCTION as its accumulate if it has none: 0, or the exit status. */
+/* The variable FUNCTION_reduction of the plugin, with FUNCTION as its accumulate if it has none: 0, or the exit
+ * status. */
 int plugin_find_reduction(const struct plugin *plugin, const char *path, const char *function,
                           mpm_reduction *reduction);
 
@@ -46,8 +47,8 @@ struct plugin_report {
     struct plugin_text result, row;
 };
 
-/* Loads the plugin, and looks for the task and its description. Calls tell(report) as it begins each stage and at the end:
- * whatever ends the process meanwhile happened in the stage that it has told last. */
+/* Loads the plugin, and looks for the task and its description. Calls tell(report) as it begins each stage and at the
+ * end: whatever ends the process meanwhile happened in the stage that it has told last. */
 void plugin_examine(const char *path, const char *name, void (*tell)(const struct plugin_report *, void *),
                     void *argument);
 
@@ -60,11 +61,11 @@ struct plugin_task {
     struct plugin_text result, row;
 };
 
-/* Has a process of its own list the tasks of the plugin that have a description. The caller frees them. Returns 0, or the exit
- * status after saying what is wrong. */
+/* Has a process of its own list the tasks of the plugin that have a description. The caller frees them. Returns 0, or
+ * the exit status after saying what is wrong. */
 int plugin_list(const char *path, struct plugin_task **tasks, size_t *count);
-/* Whether rows are what a task's description wants, if it says: true also if it says nothing. A struct is the library's to
- * check. */
+/* Whether rows are what a task's description wants, if it says: true also if it says nothing. A struct is the
+ * library's to check. */
 bool plugin_row_fits(const struct plugin_text *wanted, const mpm_shape *row);
 /* The struct that a task takes, for mpm_dataset_map.row; NULL if it takes none. */
 const char *plugin_struct(const struct plugin_text *wanted);

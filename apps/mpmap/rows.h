@@ -13,9 +13,9 @@ struct rows_request {
     const mpm_dataset_map *input; /* the same for the library, without a choice */
 };
 
-/* Makes the choice: A:B:STEP with any part left out, negative numbers counting from the end; or FILE.h5:/SET, or :/SET of the
- * input's file. The list, or NULL, is to be freed when the choice is not used any more. 0, or the exit status after saying
- * what is wrong. */
+/* Makes the choice: A:B:STEP with any part left out, negative numbers counting from the end; or FILE.h5:/SET, or :/SET
+ * of the input's file. The list, or NULL, is to be freed when the choice is not used any more. 0, or the exit status
+ * after saying what is wrong. */
 int rows_choose(const struct rows_request *request, mpm_row_choice *choice, uint64_t **list);
 
 #endif

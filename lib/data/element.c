@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Elements of all types but structs that are described (element_struct.c). Nothing is lost on the way but digits of long
- * doubles: numbers of odd sizes go into the next larger type. */
+/* Elements of all types but structs that are described (element_struct.c). Nothing is lost on the way but digits of
+ * long doubles: numbers of odd sizes go into the next larger type. */
 #include "data/element.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What one element of a data set is in memory: numbers as the machine has them, whatever the file has. All of it is called
- * between hdf5_enter() and hdf5_leave(). For data/input.c and data/element*.c. */
+/* What one element of a data set is in memory: numbers as the machine has them, whatever the file has. All of it is
+ * called between hdf5_enter() and hdf5_leave(). For data/input.c and data/element*.c. */
 #ifndef DATA_ELEMENT_H
 #define DATA_ELEMENT_H
 
@@ -20,11 +20,11 @@ struct element {
 bool element_of_type(hid_t type, struct element *element);
 /* Elements of one field of a compound: "x", or "position.x". False if there is no such field, or it is nothing. */
 bool element_of_field(hid_t type, const char *field, struct element *element);
-/* The struct that a description says, "{f64 x, i32 n}", of the fields of a compound, which must be as it says. `name` is
- * that of the data set in a sentence. MPM_ETYPE, MPM_EINVAL for a description that is none. */
+/* The struct that a description says, "{f64 x, i32 n}", of the fields of a compound, which must be as it says. `name`
+ * is that of the data set in a sentence. MPM_ETYPE, MPM_EINVAL for a description that is none. */
 int element_of_struct(hid_t type, const char *name, const char *description, struct element *element);
-/* The description of a struct that has all fields of a compound that a task could work on; "" if there are none. Returns
- * `text`. */
+/* The description of a struct that has all fields of a compound that a task could work on; "" if there are none.
+ * Returns `text`. */
 char *element_describe_struct(hid_t type, char *text, size_t size);
 void element_end(struct element *element);
 

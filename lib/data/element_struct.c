@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Rows as C structs: a description names fields and what they are, in the order of the struct, each aligned as C does it. HDF5
- * finds them by their names, so a description may leave fields out, and have another order than the file. */
+/* Rows as C structs: a description names fields and what they are, in the order of the struct, each aligned as C does
+ * it. HDF5 finds them by their names, so a description may leave fields out, and have another order than the file. */
 #include <string.h>
 
 #include "base/error.h"

@@ -70,8 +70,9 @@ struct input {
     uint64_t file_rows;    /* all that there are */
     uint64_t rows;         /* those that are chosen: what is below counts them */
     mpm_shape row;
-    uint64_t
-        chunk_rows; /* rows that are stored, and compressed, together; 1 if the layout is not chunked, or rows are chosen */
+    /* Rows that are stored, and compressed, together; 1 if the layout is not chunked, or rows or several files are
+     * chosen. */
+    uint64_t chunk_rows;
     uint64_t band_rows; /* about as many rows of those that are chosen are stored together */
     enum input_locking locking;
     bool has_swmr_writer;            /* which may add rows */
@@ -93,16 +94,17 @@ struct input_identity {
 };
 
 struct input_source input_source_of(const mpm_dataset_map *map);
-/* Opens it for reading, with a lock, as HDF5 does and as long as HDF5_USE_FILE_LOCKING does not say otherwise. A file that
- * has a SWMR writer is read beside it, and without a lock. On failure nothing is open: MPM_ENOENT, MPM_ETYPE, MPM_EIO;
- * MPM_EBUSY if another program writes it. */
+/* Opens it for reading, with a lock, as HDF5 does and as long as HDF5_USE_FILE_LOCKING does not say otherwise. A file
+ * that has a SWMR writer is read beside it, and without a lock. On failure nothing is open: MPM_ENOENT, MPM_ETYPE,
+ * MPM_EIO; MPM_EBUSY if another program writes it. */
 int input_open(const struct input_source *source, struct input *input);
 /* From now on numbers are read as that type, whatever the file has. Rows must be single elements. */
 void input_take(struct input *input, mpm_type type);
 /* The path by which every process opens it: absolute, and through the same links, since what the file links to stands
  * beside the name by which it was opened. Returns `path`, or the name if there is no such path. */
 const char *input_path(const char *file_name, char path[PATH_MAX]);
-/* The file in which a row of all files stands, by the name that it is opened by, and the first of all rows that is its own. */
+/* The file in which a row of all files stands, by the name that it is opened by, and the first of all rows that is its
+ * own. */
 const char *input_locate(const struct input *input, uint64_t row, uint64_t *first);
 /* How many of `count` chosen rows from `first` on follow one another in the file, at equal steps; at least 1. They are
  * `start`, start + step … there. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Several files, whose data sets are read one after the other as if they were one. Main looks at each of them once, and makes a
- * table of their rows and stamps; whoever reads has one of them open at a time, and checks that it is the one that main has
- * seen. So the number of descriptors does not depend on the number of files; and since nobody holds the locks of files that
- * are not open, a file that changes meanwhile ends the map when it is opened next. */
+/* Several files, whose data sets are read one after the other as if they were one. Main looks at each of them once,
+ * and makes a table of their rows and stamps; whoever reads has one of them open at a time, and checks that it is the
+ * one that main has seen. So the number of descriptors does not depend on the number of files; and since nobody holds
+ * the locks of files that are not open, a file that changes meanwhile ends the map when it is opened next. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

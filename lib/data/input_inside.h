@@ -8,8 +8,8 @@
 
 #define MAX_RANK (MPM_MAX_DIMENSIONS + 1)
 
-/* Opens the file alone, as input_open() does: it takes no data set, and is closed by input_close(). To be called outside of
- * hdf5_enter(). */
+/* Opens the file alone, as input_open() does: it takes no data set, and is closed by input_close(). To be called
+ * outside of hdf5_enter(). */
 int input_open_file(const struct input_source *source, struct input *input);
 /* Opens the data set of a single file. */
 int input_open_one(const struct input_source *source, struct input *input);

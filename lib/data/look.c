@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What is in a file. First all paths are gathered, then each is looked at and told, so that who is told may use the file
- * itself. Whether a map can take a data set is found out by doing what a map does first. */
+/* What is in a file. First all paths are gathered, then each is looked at and told, so that who is told may use the
+ * file itself. Whether a map can take a data set is found out by doing what a map does first. */
 #include "mpmap/look.h"
 
 #include <search.h>

@@ -2,8 +2,8 @@
 /* Rows in a worker. It keeps the files of the map that it last worked for open, with buffers for one block
  * of rows, until it works for another map. The order of each block is: read, run, write the results, write
  * their checksum, write the marks. So a row that is marked as done has its result in the file, whenever the worker dies; a row
- * that is not is run again, and writes the same bytes to the same place. Only rows_check(), rows_run() and mpm_call_source() are called from
- * outside, in a process that has one thread. */
+ * that is not is run again, and writes the same bytes to the same place. Only rows_check(), rows_run() and
+ * mpm_call_source() are called from outside, in a process that has one thread. */
 #include "data/rows.h"
 
 #include <errno.h>

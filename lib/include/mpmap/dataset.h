@@ -14,20 +14,20 @@
 MPM_BEGIN
 
 /** Tells the type and shape of a row of a data set, whose first dimension is the rows. What a row is in memory:
- * integers and floats of 8 to 64 bits are what they are, in the machine's byte order; those of odd sizes go into the next larger
- * type (f16 into f32), and long doubles into f64; booleans and enumerations are their integers; complex numbers are two
- * floats (a last dimension of 2); strings of a fixed length, opaque bytes and odd bit fields are their bytes (a last dimension of
- * u8), bit fields unsigned integers; elements that are arrays add their dimensions. Of compounds either one field is taken,
- * by the name "/data.field", or mpm_dataset_map.row says the struct. Opens and closes the file in
- * the calling process, and blocks meanwhile. Needs no run.
+ * integers and floats of 8 to 64 bits are what they are, in the machine's byte order; those of odd sizes go into the
+ * next larger type (f16 into f32), and long doubles into f64; booleans and enumerations are their integers; complex
+ * numbers are two floats (a last dimension of 2); strings of a fixed length, opaque bytes and odd bit fields are their
+ * bytes (a last dimension of u8), bit fields unsigned integers; elements that are arrays add their dimensions. Of
+ * compounds either one field is taken, by the name "/data.field", or mpm_dataset_map.row says the struct. Opens and
+ * closes the file in the calling process, and blocks meanwhile. Needs no run.
  * @param file     name of an HDF5 file
  * @param dataset  its data set, for example "/data", or a field of a compound: "/data.field"
  * @param rows     out: how many rows there are; or NULL
  * @param row      out: type and shape of one; or NULL
  * @return 0; MPM_ENOENT if there is no such file or data set, no HDF5 to load, or no filter to decompress it;
- *         MPM_ETYPE for a scalar, for compounds as a whole, strings and arrays of variable length, references, and integers
- *         of more than 64 bits; MPM_EBUSY if another program has the file open for writing, unless that is SWMR
- *         writing, which allows readers; MPM_EIO; MPM_EINVAL. */
+ *         MPM_ETYPE for a scalar, for compounds as a whole, strings and arrays of variable length, references, and
+ *         integers of more than 64 bits; MPM_EBUSY if another program has the file open for writing, unless that is
+ *         SWMR writing, which allows readers; MPM_EIO; MPM_EINVAL. */
 MPM_API MPM_CHECKED int mpm_dataset_describe(const char *file, const char *dataset, uint64_t *rows,
                                              mpm_shape *row);
 
@@ -40,8 +40,8 @@ enum mpm_overwrite {
 };
 
 /** What a map does about an unfinished output that an earlier run has left, OUTPUT_FILE.part. Two maps are the same if
- * their input (path, data set, shape, choice of rows, size, time of its last change, checksum over some of its bytes), task (name, and a
- * checksum over the file that it is in), context, and result (type, shape, data set) are. */
+ * their input (path, data set, shape, choice of rows, size, time of its last change, checksum over some of its bytes),
+ * task (name, and a checksum over the file that it is in), context, and result (type, shape, data set) are. */
 enum mpm_resume {
     MPM_RESUME_REFUSE, /**< it stays, and the map is refused, if it holds rows, or is not such a file: MPM_EEXIST */
     MPM_RESUME_CONTINUE, /**< only rows that are left are run, if it is of the same map; from the first row if there
@@ -51,8 +51,8 @@ enum mpm_resume {
     MPM_RESUME_RESTART, /**< it is removed, and the map starts from the first row */
 };
 
-/** Which rows of a data set are read; zero is all of them. Results are those of the chosen rows, in the order of the choice,
- * and counts and indexes of rows are within it. Either a range or a list. */
+/** Which rows of a data set are read; zero is all of them. Results are those of the chosen rows, in the order of the
+ * choice, and counts and indexes of rows are within it. Either a range or a list. */
 typedef struct mpm_row_choice {
     uint64_t first; /**< the first row of a range */
     uint64_t end;   /**< the row behind its last one; 0: behind the last row that there is */
@@ -66,9 +66,9 @@ typedef struct mpm_row_choice {
 /** What mpm_pool_map_dataset() does; zero is the default where one is named. */
 typedef struct mpm_dataset_map {
     const char *input_file; /**< HDF5 file that holds the rows; every node must see it */
-    /** Or several files: their data sets of that name are read one after the other, as if they were one. Rows of all must be
-     * the same. Each process has one of them open at a time; a file that is changed while the map runs ends it. NULL: one
-     * file. */
+    /** Or several files: their data sets of that name are read one after the other, as if they were one. Rows of all
+     * must be the same. Each process has one of them open at a time; a file that is changed while the map runs ends
+     * it. NULL: one file. */
     const char *const *input_files;
     size_t input_file_count;    /**< how many; then `input_file` is NULL */
     const char *input_dataset;  /**< its data set, for example "/data" */
@@ -76,10 +76,10 @@ typedef struct mpm_dataset_map {
     const char *output_dataset; /**< data set to make in it, groups included */
     const char *task_name;      /**< stored with the result; NULL: "" */
     mpm_shape result;           /**< type and shape of one result */
-    /** What a row is to be, or NULL: whatever it is. A shape, as mpm_shape_parse() reads it; a type alone stands for any
-     * shape of it. A struct, "{f64 x, i32 n, u8[8] name}", for rows that are compounds: fields that the data set has under
-     * these names and of these types, in the struct's own order, each aligned as C does it. It may leave fields out. The
-     * row is then u8[sizeof the struct]. */
+    /** What a row is to be, or NULL: whatever it is. A shape, as mpm_shape_parse() reads it; a type alone stands for
+     * any shape of it. A struct, "{f64 x, i32 n, u8[8] name}", for rows that are compounds: fields that the data set
+     * has under these names and of these types, in the struct's own order, each aligned as C does it. It may leave
+     * fields out. The row is then u8[sizeof the struct]. */
     const char *row;
     mpm_row_choice choice; /**< which rows; 0: all */
     size_t block_rows;     /**< the most rows that a worker reads at once; 0: about 1 MiB of them */
@@ -111,11 +111,12 @@ typedef struct mpm_dataset_map {
     void (*notice)(const char *sentence, void *argument);
     void *notice_argument;   /**< handed to it */
     mpm_drain_options drain; /**< as in mpm_map_options */
-    /** Not 0: any number of runs that share nothing but the file system work on this map together, each of which calls it
-     * with the same arguments, at any time. The first makes the output, others join; each comes and goes as it likes, and
-     * one of them finishes the file: all return then. Whose map differs is refused, as with MPM_RESUME_CONTINUE, which
-     * this implies. Each row must give the same bytes whoever runs it. A row fails if it has failed in one run, and is good
-     * in none. It goes with no other `resume`, nor with `retry_failed`, `overwrite` and `max_failures`: MPM_EINVAL. */
+    /** Not 0: any number of runs that share nothing but the file system work on this map together, each of which calls
+     * it with the same arguments, at any time. The first makes the output, others join; each comes and goes as it
+     * likes, and one of them finishes the file: all return then. Whose map differs is refused, as with
+     * MPM_RESUME_CONTINUE, which this implies. Each row must give the same bytes whoever runs it. A row fails if it
+     * has failed in one run, and is good in none. It goes with no other `resume`, nor with `retry_failed`, `overwrite`
+     * and `max_failures`: MPM_EINVAL. */
     int join;
     double
         join_timeout_s; /**< after so many seconds without a beat of a run its rows are given to others; 0: 60 */
@@ -143,9 +144,9 @@ MPM_API MPM_CHECKED int mpm_dataset_describe_input(const mpm_dataset_map *map, u
 MPM_API MPM_CHECKED int mpm_dataset_read_costs(const char *file, const char *dataset, int without_locks,
                                                double **costs, uint64_t *count);
 
-/** Reads a list of rows from a data set, for mpm_row_choice.indexes: booleans, as h5py writes them, are a mask of which each
- * true value chooses its row; other integers are row numbers. Opens and closes the file in the calling process, and blocks
- * while it reads. Any process may call it.
+/** Reads a list of rows from a data set, for mpm_row_choice.indexes: booleans, as h5py writes them, are a mask of which
+ * each true value chooses its row; other integers are row numbers. Opens and closes the file in the calling process,
+ * and blocks while it reads. Any process may call it.
  * @param file           name of an HDF5 file
  * @param dataset        its data set, for example "/train"
  * @param without_locks  not 0: as in mpm_dataset_map
@@ -181,8 +182,8 @@ MPM_API MPM_CHECKED int mpm_dataset_read_choice(const char *file, const char *da
  *         which file; what mpm_pool_map() returns. */
 MPM_API MPM_CHECKED int mpm_pool_map_dataset(mpm_pool *pool, mpm_task *task, const mpm_dataset_map *map);
 
-/** Tells a task of mpm_pool_map_dataset() where the row stands that it works on: of several files in which, and of some of the
- * rows (mpm_row_choice) which. Does not block.
+/** Tells a task of mpm_pool_map_dataset() where the row stands that it works on: of several files in which, and of some
+ * of the rows (mpm_row_choice) which. Does not block.
  * @param call  the call that the task was given
  * @param file  out: the path of the file, valid until the task returns; or NULL
  * @param row   out: the row's number in that file's data set; or NULL
@@ -201,15 +202,16 @@ typedef struct mpm_dataset_rows {
     int without_locks;              /**< as in mpm_dataset_map */
 } mpm_dataset_rows;
 
-/** Reduces the rows of a data set to one state, as mpm_pool_reduce() does with items in memory: with the same bits for the
- * same rows. Items are rows in the machine's own byte order, C order. A row that cannot be read fails. Files stay as
- * they are. Blocks until all is done. The pool's driver only.
+/** Reduces the rows of a data set to one state, as mpm_pool_reduce() does with items in memory: with the same bits for
+ * the same rows. Items are rows in the machine's own byte order, C order. A row that cannot be read fails. Files stay
+ * as they are. Blocks until all is done. The pool's driver only.
  * @param pool       the pool
  * @param reduction  what to do; its `item_size` is 0, or the bytes of a row
  * @param rows       which rows
  * @param state      out: `state_size` bytes
- * @return 0; MPM_ETASK if rows failed; MPM_ETYPE also if `item_size` is not that of a row; MPM_ENOENT, MPM_ETYPE, MPM_EBUSY
- *         as mpm_dataset_describe(); MPM_EIO, also when a node sees another input; what mpm_pool_reduce() returns. */
+ * @return 0; MPM_ETASK if rows failed; MPM_ETYPE also if `item_size` is not that of a row; MPM_ENOENT, MPM_ETYPE,
+ *         MPM_EBUSY as mpm_dataset_describe(); MPM_EIO, also when a node sees another input; what mpm_pool_reduce()
+ *         returns. */
 MPM_API MPM_CHECKED int mpm_pool_reduce_dataset(mpm_pool *pool, const mpm_reduction *reduction,
                                                 const mpm_dataset_rows *rows, void *state);
 
@@ -225,8 +227,8 @@ typedef struct mpm_dataset_values {
 /** Makes a file with one data set. It is made as OUTPUT_FILE.part, and gets its name when it is complete. Blocks. Any
  * process may call it, with or without a run.
  * @param values  which values, and where to
- * @return 0; MPM_EEXIST if the file exists and may not be overwritten, or OUTPUT_FILE.part exists; MPM_ENOENT if there is
- *         no HDF5 to load; MPM_EIO; MPM_EINVAL. */
+ * @return 0; MPM_EEXIST if the file exists and may not be overwritten, or OUTPUT_FILE.part exists; MPM_ENOENT if there
+ *         is no HDF5 to load; MPM_EIO; MPM_EINVAL. */
 MPM_API MPM_CHECKED int mpm_dataset_write(const mpm_dataset_values *values);
 
 /** How far a map over a data set is: see mpm_map_status(). */

@@ -48,17 +48,17 @@ typedef struct mpm_dataset_entry {
 typedef int mpm_dataset_tell(const mpm_dataset_entry *entry, void *argument);
 
 /** Tells what is in an HDF5 file: each data set, each type that has a name, and what stands in the way: broken links,
- * links to groups, and what is damaged. Groups have their own contents told, in the order of names. Data sets that have
- * several names are told under each, groups under the first. Opens and closes the file in the calling process, and
- * blocks meanwhile; nothing of a data set's values is read. Needs no run. A damaged file may crash HDF5 itself: who does
- * not trust a file does this in a process of its own, as `mpmap look` does.
+ * links to groups, and what is damaged. Groups have their own contents told, in the order of names. Data sets that
+ * have several names are told under each, groups under the first. Opens and closes the file in the calling process,
+ * and blocks meanwhile; nothing of a data set's values is read. Needs no run. A damaged file may crash HDF5 itself:
+ * who does not trust a file does this in a process of its own, as `mpmap look` does.
  * @param file           name of the file
  * @param without_locks  not 0: as in mpm_dataset_map
  * @param tell           called for each thing, in the calling thread; it may call anything
  * @param argument       handed to it
  * @return 0; what `tell` has returned, if that is not 0; MPM_ENOENT if there is no such file, or no HDF5 to load;
- *         MPM_EBUSY as mpm_dataset_describe(); MPM_EIO, also for a file that is not HDF5: mpm_error() says what it is, if
- *         that can be seen; MPM_EINVAL; MPM_ENOMEM. */
+ *         MPM_EBUSY as mpm_dataset_describe(); MPM_EIO, also for a file that is not HDF5: mpm_error() says what it is,
+ *         if that can be seen; MPM_EINVAL; MPM_ENOMEM. */
 MPM_API MPM_CHECKED int mpm_dataset_look(const char *file, int without_locks, mpm_dataset_tell *tell,
                                          void *argument);
 
