@@ -793,6 +793,57 @@ static void a_node_that_says_nothing_is_lost_and_others_are_not(void)
     CU_ASSERT(child_succeeds(watch_silent_node, NULL));
 }
 
+/* A node that is dropped says something all the same: what goes to node 2 comes from node 1. */
+static unsigned heard;
+static _Atomic unsigned has_dropped;
+
+static bool hear(unsigned node, const void *payload, size_t size)
+{
+    (void)payload;
+    (void)size;
+    heard |= 1u << node;
+    return true;
+}
+
+static bool drop_one(void)
+{
+    if (atomic_exchange(&has_dropped, 1))
+        return false;
+    courier_drop(1);
+    courier_drop(1);
+    return true;
+}
+
+static void come_from_dropped(struct frame *frame)
+{
+    frame->node = frame->node == 2 ? 1 : frame->node;
+}
+
+static bool hear_dropped_node(void *unused)
+{
+    (void)unused;
+    courier_handle(MESSAGE_END, hear);
+    courier_watch(0, note_lost, NULL);
+    courier_add_work(drop_one);
+    loop.spoil = come_from_dropped;
+    if (!start() || !child_reached(&has_dropped, 1))
+        return false;
+    for (unsigned count = 1; count <= 3; count++) {
+        if (courier_post_one(1, MESSAGE_END, NULL, 0) || courier_post_one(2, MESSAGE_END, NULL, 0) ||
+            !child_reached(&loop.sent, count + 1)) /* one frame, and one word to the dropped node, once */
+            return false;
+    }
+    if (courier_post_one(0, MESSAGE_END, NULL, 0) || !child_reached(&loop.sent, 5))
+        return false;
+    courier_stop(); /* though the dropped one never leaves */
+    return heard == 1u << 0 && loop.sent == 5;
+}
+
+static void a_node_that_is_dropped_is_not_heard_and_is_told_once(void)
+{
+    CU_ASSERT(child_succeeds(hear_dropped_node, NULL));
+}
+
 /* Nonsense. Frames of one message of 8 bytes are spoilt on their way; the run must end, not go on with it. */
 
 static void cut_to_nothing(struct frame *frame)
@@ -984,6 +1035,8 @@ int main(void)
         {"without_a_limit_nobody_is_watched", without_a_limit_nobody_is_watched},
         {"a_node_that_says_nothing_is_lost_and_others_are_not",
          a_node_that_says_nothing_is_lost_and_others_are_not},
+        {"a_node_that_is_dropped_is_not_heard_and_is_told_once",
+         a_node_that_is_dropped_is_not_heard_and_is_told_once},
         {"nonsense_ends_the_run", nonsense_ends_the_run},
         {"any_bytes_are_taken_or_end_the_run", any_bytes_are_taken_or_end_the_run},
         {"a_wire_that_fails_ends_the_run", a_wire_that_fails_ends_the_run},
