@@ -74,16 +74,17 @@ void node_job_stop(struct node_job *job)
 }
 
 /* Has the workers killed that are in an item of the lease: nobody wants its result. One that has not begun an
- * item may only be looking. */
+ * item may only be looking; but a batch may be long before its first item, while it opens and reads files. */
 static void kill_workers_in(struct node_lease *lease)
 {
     struct node_pool *node_pool = lease->job->node_pool;
+    bool is_batch = job_is_batch(&lease->job->block->spec);
 
     for (uint32_t i = 0; i < node_pool->board->worker_count; i++) {
         struct worker_record *record = &node_pool->board->worker[i];
         uint64_t entered = atomic_load(&record->entered), item = atomic_load(&record->item);
 
-        if (item != NO_ITEM && atomic_load(&record->lease) == lease->offset)
+        if ((item != NO_ITEM || is_batch) && atomic_load(&record->lease) == lease->offset)
             node_pool_kill_worker(node_pool, i, entered, item, LIMIT_NONE);
     }
 }
