@@ -44,7 +44,7 @@
 #define LIST_ENTRIES  256u  /* names that a file system gives in one answer, or fewer */
 #define CLAIM_OPS     12u   /* from one claim to the next, beats included, without the list */
 #define BURST_OPS     24.0
-#define CLAIM_S       2.0 /* of work in a claim, if there are few runs */
+#define CLAIM_S       4.0 /* of work in a claim, if there are few runs */
 #define LEAST_S       0.1 /* the same at the end */
 #define GROWTH        32u /* of a claim over the one before */
 #define TRIES         4u  /* renames that others were faster with, in one call */
