@@ -143,37 +143,60 @@ static void tell_progress(const mpm_progress *now, void *argument)
     whole->map->progress(&all, whole->map->progress_argument);
 }
 
-/* Runs the rows that are left. MPM_ETASK, with the sentence of the pool, also when the file is good. */
-static int run_rows(mpm_pool *pool, const mpm_dataset_map *map, const struct input *input,
-                    struct output *output, const struct rows_job *job, size_t job_size)
+/* A map with its files. */
+struct run {
+    mpm_pool *pool;
+    const mpm_dataset_map *map;
+    const struct input *input;
+    const struct function *task;
+    struct output *output;
+    struct rows_job *job; /* once rows are to be run */
+    size_t job_size;
+};
+
+/* The rows that are left. */
+static struct batch_map batches_of(const struct run *run)
 {
-    size_t claim = claim_rows(pool, map, input);
-    struct whole_progress whole = {map, output};
-    struct batch_map batches = {
+    const struct output *output = run->output;
+
+    return (struct batch_map){
         .task = rows_run,
         .check = rows_check,
-        .check_context_size = rows_job_check_size(job, job_size),
-        .count = output->left ? output->left_count : input->rows,
+        .check_context_size = rows_job_check_size(run->job, run->job_size),
+        .count = output->left ? output->left_count : run->input->rows,
         .indexes = output->left,
-        .chunk = claim,
+        .chunk = claim_rows(run->pool, run->map, run->input),
         .chunk_s = CLAIM_S,
-        .context = job,
-        .context_size = job_size,
-        .progress = map->progress ? tell_progress : NULL,
-        .progress_argument = &whole,
+        .context = run->job,
+        .context_size = run->job_size,
         .failed = mark_lost_row,
-        .failed_argument = output,
-        .max_failures = map->max_failures,
-        .drain = map->drain,
+        .failed_argument = run->output,
     };
+}
+
+/* MPM_ETASK, with the sentence of the pool, also when the file is good. */
+static int run_batches(const struct run *run, struct batch_map *batches)
+{
+    size_t group = run->map->chunk ? 1 : batches->chunk;
     double *made;
-    int status = costs_of_groups(map, map->chunk ? 1 : claim, output->left, batches.count, &batches.costs,
-                                 &made);
+    int status = costs_of_groups(run->map, group, batches->indexes, batches->count, &batches->costs, &made);
 
     if (!status)
-        status = pool_map_batches(pool, &batches);
+        status = pool_map_batches(run->pool, batches);
     free(made);
     return status;
+}
+
+static int run_rows(const struct run *run)
+{
+    struct whole_progress whole = {run->map, run->output};
+    struct batch_map batches = batches_of(run);
+
+    batches.progress = run->map->progress ? tell_progress : NULL;
+    batches.progress_argument = &whole;
+    batches.max_failures = run->map->max_failures;
+    batches.drain = run->map->drain;
+    return run_batches(run, &batches);
 }
 
 /* All rows are of earlier runs. */
@@ -185,125 +208,96 @@ static void tell_all_is_done(const mpm_dataset_map *map, uint64_t rows, uint64_t
         map->progress(&all, map->progress_argument);
 }
 
-static int run_left(mpm_pool *pool, const mpm_dataset_map *map, const struct input *input,
-                    struct output *output, const struct function *task)
+static int make_job(struct run *run)
 {
-    struct rows_job *job;
-    size_t job_size;
+    return rows_job_create(run->map, run->input, run->output, run->task, &run->job, &run->job_size);
+}
+
+static int run_left(struct run *run)
+{
+    const struct output *output = run->output;
     int status;
 
-    if (output->good + output->failed == input->rows && input->rows > 0) {
-        tell_all_is_done(map, input->rows, output->failed);
+    if (output->good + output->failed == run->input->rows && run->input->rows > 0) {
+        tell_all_is_done(run->map, run->input->rows, output->failed);
         return 0;
     }
-    if ((status = rows_job_create(map, input, output, task, &job, &job_size)))
+    if ((status = make_job(run)))
         return status;
-    status = run_rows(pool, map, input, output, job, job_size);
-    free(job);
+    status = run_rows(run);
+    free(run->job);
     return status;
 }
 
-static int make_and_run(mpm_pool *pool, const mpm_dataset_map *map, const struct input *input,
-                        struct output *output, const struct function *task)
+static int make_and_run(struct run *run)
 {
-    int status = output_begin(output, map);
+    int status = output_begin(run->output, run->map);
 
     if (status)
         return status;
-    status = run_left(pool, map, input, output, task);
+    status = run_left(run);
     if (status && status != MPM_ETASK)
-        return output_keep(output, status);
-    return output_finish(output, status);
+        return output_keep(run->output, status);
+    return output_finish(run->output, status);
 }
-
-/* What a run that has joined needs to run the rows of a claim. */
-struct joined_run {
-    mpm_pool *pool;
-    const mpm_dataset_map *map;
-    const struct input *input;
-    struct output *output;
-    const struct rows_job *job;
-    size_t job_size;
-};
 
 static int run_claimed(void *argument, double left_s,
                        void (*progress)(const mpm_progress *now, void *argument), void *progress_argument)
 {
-    const struct joined_run *run = argument;
-    size_t chunk = claim_rows(run->pool, run->map, run->input);
-    struct batch_map batches = {
-        .task = rows_run,
-        .check = rows_check,
-        .check_context_size = rows_job_check_size(run->job, run->job_size),
-        .count = run->output->left_count,
-        .indexes = run->output->left,
-        .chunk = chunk,
-        .chunk_s = CLAIM_S,
-        .context = run->job,
-        .context_size = run->job_size,
-        .progress = progress,
-        .progress_argument = progress_argument,
-        .failed = mark_lost_row,
-        .failed_argument = run->output,
-        .drain = {run->map->drain.grace_s, left_s},
-    };
-    double *made;
-    int status = costs_of_groups(run->map, run->map->chunk ? 1 : chunk, run->output->left, batches.count,
-                                 &batches.costs, &made);
+    const struct run *run = argument;
+    struct batch_map batches = batches_of(run);
 
-    if (!status)
-        status = pool_map_batches(run->pool, &batches);
-    free(made);
-    return status;
+    batches.count = run->output->left_count;
+    batches.progress = progress;
+    batches.progress_argument = progress_argument;
+    batches.drain = (mpm_drain_options){run->map->drain.grace_s, left_s};
+    return run_batches(run, &batches);
 }
 
 /* The output is planned once more where it was finished, or removed, just now: `*is_again`. */
-static int join_and_run(mpm_pool *pool, const mpm_dataset_map *map, const struct input *input,
-                        struct output *output, const struct function *task, bool *is_again)
+static int join_and_run(struct run *run, bool *is_again)
 {
-    struct joined_run run = {.pool = pool, .map = map, .input = input, .output = output};
-    const struct join_map join = {map, mpm_pool_worker_count(pool), run_claimed, &run};
-    struct rows_job *job;
-    int status = join_output_begin(output, map, is_again);
+    const struct join_map join = {run->map, mpm_pool_worker_count(run->pool), run_claimed, run};
+    int status = join_output_begin(run->output, run->map, is_again);
 
     if (status || *is_again)
         return status;
-    if ((status = rows_job_create(map, input, output, task, &job, &run.job_size))) {
-        join_output_close(output);
+    if ((status = make_job(run))) {
+        join_output_close(run->output);
         return status;
     }
-    run.job = job;
-    status = join_run(output, &join);
-    free(job);
+    status = join_run(run->output, &join);
+    free(run->job);
     return status;
 }
 
-static int run_planned(mpm_pool *pool, const mpm_dataset_map *map, const struct input *input,
-                       struct output *output, const struct function *task, bool *is_again)
+static int run_planned(struct run *run, bool *is_again)
 {
+    struct output *output = run->output;
+
     *is_again = false;
     if (output->is_finished) {
-        output_tell(output, "%s is finished: it has all %" PRIu64 " rows", output->name, input->rows);
-        tell_all_is_done(map, input->rows, output->failed);
+        output_tell(output, "%s is finished: it has all %" PRIu64 " rows", output->name, run->input->rows);
+        tell_all_is_done(run->map, run->input->rows, output->failed);
         if (output->joins)
             join_output_tidy(output);
         return 0;
     }
-    return output->joins ? join_and_run(pool, map, input, output, task, is_again)
-                         : make_and_run(pool, map, input, output, task);
+    return output->joins ? join_and_run(run, is_again) : make_and_run(run);
 }
 
 static int plan_and_run(mpm_pool *pool, const mpm_dataset_map *map, const struct input *input,
                         const struct function *task)
 {
     struct output output;
+    struct run run = {.pool = pool, .map = map, .input = input, .task = task, .output = &output};
     bool is_again;
     int status;
 
     for (unsigned tries = 0; tries < JOIN_TRIES; tries++) {
         if ((status = output_plan(map, input, task, &output)))
             return status;
-        status = run_planned(pool, map, input, &output, task, &is_again);
+        status = run_planned(&run, &is_again);
         if (status || !is_again)
             return status;
     }
