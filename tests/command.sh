@@ -410,7 +410,7 @@ run "$mpmap" map tasks.so:slow in.h5:/data out.h5:/r --overwrite-file
 check "a slow map succeeds" status_is 0
 check "a map writes no progress line to a pipe in its first ten seconds" has_no_line_before_ten_seconds
 run "$mpmap" map tasks.so:slow in.h5:/data out.h5:/r --overwrite --progress 0.05
-check "plain lines come as often as asked" grep -qE '^mpmap: +[0-9]+%  [0-9]+/100  [0-9.]+/s  [0-9]+ s left$' "$folder/err"
+check "plain lines come as often as asked" grep -qE '^mpmap: +[0-9]+%  [0-9]+/100  [0-9.]+/s  [0-9]+ s left  [0-9]+% busy$' "$folder/err"
 run "$mpmap" map tasks.so:slow in.h5:/data out.h5:/r --overwrite --progress json
 check "the last JSON line says that all is done" bash -c \
     "grep '^{' '$folder/err' | tail -n 1 | python3 -c 'import json, sys; j = json.load(sys.stdin); sys.exit(j[\"done\"] != 100 or j[\"left_s\"] != 0)'"
@@ -450,7 +450,7 @@ check "a map with the costs of another file is right" rows_are costly.h5 /r firs
 on_terminal() { run script -qec "stty cols 70; '$mpmap' map tasks.so:slow in.h5:/data out.h5:/r --overwrite $*" /dev/null; }
 on_terminal
 check "a map on a terminal succeeds" status_is 0
-check "it shows a progress line" grep -qE $'\r\[#+-+\] +[0-9]+%  [0-9]+/100  [0-9.]+/s  [0-9]+ s left\033\[K' "$folder/out"
+check "it shows a progress line" grep -qE $'\r\[#+-+\] +[0-9]+%  [0-9]+/100  [0-9.]+/s  [0-9]+ s left  [0-9]+% busy\033\[K' "$folder/out"
 check "the line is erased before the summary" grep -qF $'\r\033[Kmpmap: 100 rows in' "$folder/out"
 check "no line is wider than the terminal" python3 -c '
 import re, sys

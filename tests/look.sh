@@ -93,6 +93,10 @@ check "it tells all that is in the file" prints '/f32  6 x 4 of f32; contiguous
 look in.h5 task.so
 check "tasks that fit are told" has_line '  fits: any, four'
 check "of each data set" has_line '  fits: any, doubles'
+sed 's/any/superfour/; s/doubles/four_ever/' task.c >names.c
+cc -shared -fPIC -I "${2:-${MPMAP_SOURCE:?}}/lib/include" -o names.so names.c || exit 1
+look in.h5 names.so
+check "also one whose name is the end of another's" has_line '  fits: four, superfour'
 look in.h5 task.so --json
 check "JSON is JSON" json_is 'j["file"] == "in.h5" and len(e) == 9 and "error" not in j'
 check "it says the same" json_is 'e["/g/z"] == {"path": "/g/z", "kind": "data set", "type": "f64", "shape": [100, 10],

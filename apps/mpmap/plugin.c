@@ -47,24 +47,59 @@ static bool name_description(const char *task, char *name, size_t size)
     return snprintf(name, size, "%s%s", task, description_suffix) < (int)size;
 }
 
-/* The plugin's table of symbol names, one behind the other. */
-static const char *symbol_names(void *handle, size_t *size)
+/* What the loader knows of a plugin's symbols. One name may be the end of another, so names are found by symbols. */
+struct symbols {
+    const ElfW(Sym) * table;
+    const char *names;
+    const uint32_t *hash, *gnu_hash; /* either may be NULL */
+};
+
+/* Some machines leave an address as it stands in the file. */
+static const void *address_in(const struct link_map *plugin, const ElfW(Dyn) * entry)
 {
-    const char *names = NULL;
+    return (const void *)(entry->d_un.d_ptr + (entry->d_un.d_ptr < plugin->l_addr ? plugin->l_addr : 0));
+}
+
+static struct symbols find_symbols(void *handle)
+{
+    struct symbols symbols = {0};
     struct link_map *plugin;
 
-    *size = 0;
     if (dlinfo(handle, RTLD_DI_LINKMAP, &plugin))
-        return NULL;
+        return symbols;
     for (const ElfW(Dyn) *entry = plugin->l_ld; entry->d_tag != DT_NULL; entry++) {
-        if (entry->d_tag == DT_STRSZ)
-            *size = entry->d_un.d_val;
-        /* Some machines leave the address as it stands in the file. */
-        if (entry->d_tag == DT_STRTAB)
-            names = (const char *)(entry->d_un.d_ptr +
-                                   (entry->d_un.d_ptr < plugin->l_addr ? plugin->l_addr : 0));
+        if (entry->d_tag == DT_SYMTAB)
+            symbols.table = address_in(plugin, entry);
+        else if (entry->d_tag == DT_STRTAB)
+            symbols.names = address_in(plugin, entry);
+        else if (entry->d_tag == DT_HASH)
+            symbols.hash = address_in(plugin, entry);
+        else if (entry->d_tag == DT_GNU_HASH)
+            symbols.gnu_hash = address_in(plugin, entry);
     }
-    return names;
+    return symbols;
+}
+
+/* No table says how many there are. In that of GNU the last chain ends with the last symbol; before it are the size of the
+ * table, the first symbol in it, and the words of its filter. */
+static size_t count_symbols(const struct symbols *symbols)
+{
+    const uint32_t *head = symbols->gnu_hash, *bucket, *chain;
+    uint32_t last = 0;
+
+    if (!symbols->table || !symbols->names || (!symbols->hash && !head))
+        return 0;
+    if (symbols->hash)
+        return symbols->hash[1];
+    bucket = (const uint32_t *)((const ElfW(Addr) *)(head + 4) + head[2]);
+    chain = bucket + head[0];
+    for (uint32_t i = 0; i < head[0]; i++)
+        last = bucket[i] > last ? bucket[i] : last;
+    if (last < head[1])
+        return head[1];
+    while (!(chain[last - head[1]] & 1))
+        last++;
+    return (size_t)last + 1;
 }
 
 /* The task that a symbol NAME_description is of, in `task`: if the plugin has such a function. */
@@ -80,18 +115,32 @@ static bool is_task_description(void *handle, const char *symbol_name, char *tas
            is_function(symbol);
 }
 
-/* Calls take() with the name of each task that has a description. */
+/* The first task that has a description, in the order of names, behind `task`; false if there is none. */
+static bool next_task(void *handle, const struct symbols *symbols, char *task, size_t size)
+{
+    char next[256] = "", other[256];
+
+    for (size_t i = 0, count = count_symbols(symbols); i < count; i++) {
+        const ElfW(Sym) *symbol = &symbols->table[i];
+
+        if (symbol->st_shndx != SHN_UNDEF &&
+            is_task_description(handle, symbols->names + symbol->st_name, other, sizeof other) &&
+            strcmp(other, task) > 0 && (!next[0] || strcmp(other, next) < 0))
+            memcpy(next, other, sizeof next);
+    }
+    snprintf(task, size, "%s", next);
+    return next[0];
+}
+
+/* Calls take() with the name of each task that has a description, in the order of names. */
 static void each_task(void *handle, void (*take)(void *handle, const char *task, void *argument),
                       void *argument)
 {
-    char task[256];
-    size_t size;
-    const char *names = symbol_names(handle, &size);
+    struct symbols symbols = find_symbols(handle);
+    char task[256] = "";
 
-    for (const char *name = names; names && name < names + size; name += strlen(name) + 1) {
-        if (is_task_description(handle, name, task, sizeof task))
-            take(handle, task, argument);
-    }
+    while (next_task(handle, &symbols, task, sizeof task))
+        take(handle, task, argument);
 }
 
 struct task_list {

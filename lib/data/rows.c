@@ -290,6 +290,7 @@ static int read_rows(mpm_call *call, const struct rows_job *job, uint64_t first,
     size_t cut;
     int status;
 
+    batch_make_ready(first + at);
     if (!input_read(&worker.input, first + at, count, rows))
         return 0;
     if (worker.input.is_lost)
@@ -304,6 +305,7 @@ static int read_rows(mpm_call *call, const struct rows_job *job, uint64_t first,
     input_close(&worker.input);
     if ((status = open_input()))
         return status;
+    batch_make_ready(first + at);
     if (input_read(&worker.input, first + at, count, rows)) {
         if (worker.input.is_lost)
             return MPM_EIO;
@@ -374,8 +376,10 @@ static int run_block(mpm_call *call, const struct rows_job *job, uint64_t first,
 int rows_run(mpm_call *call, uint64_t first, size_t count)
 {
     const struct rows_job *job = mpm_call_context(call);
-    int status = prepare(job);
+    int status;
 
+    batch_make_ready(first);
+    status = prepare(job);
     batch_show_context(call, job_context(job));
     while (!status && count > 0) {
         size_t block = count < job->block_rows ? count : job->block_rows;
@@ -394,10 +398,11 @@ int rows_run(mpm_call *call, uint64_t first, size_t count)
 
 int rows_check(mpm_call *call, uint64_t first, size_t count)
 {
-    int status = prepare(mpm_call_context(call));
+    int status;
 
-    (void)first, (void)count;
-    if (status)
+    (void)count;
+    batch_make_ready(first);
+    if ((status = prepare(mpm_call_context(call))))
         mpm_fail(call, "%s", mpm_error());
     return status;
 }

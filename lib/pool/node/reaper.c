@@ -54,11 +54,19 @@ static bool is_noted(const struct lease_block *lease, uint32_t worker, uint32_t 
     return false;
 }
 
+/* What the dead worker was in, or was about to begin; NO_ITEM if that was nothing. */
+static uint64_t item_of(const struct worker_record *record)
+{
+    uint64_t made_ready = atomic_load(&record->made_ready);
+
+    return made_ready ? made_ready - 1 : atomic_load(&record->item);
+}
+
 /* Blames the item that the worker was in, if it had not finished it. */
 static void note_crash(struct arena *arena, struct worker_record *record, uint32_t number,
                        const struct process_record *process)
 {
-    uint64_t offset = atomic_load(&record->lease), item = atomic_load(&record->item);
+    uint64_t offset = atomic_load(&record->lease), item = item_of(record);
     struct lease_block *lease = arena_at(arena, offset);
     uint32_t generation = process_generation_of(atomic_load(&process->word)), claimed;
     enum death_cause death_cause = death_cause_of(record, process);
@@ -321,6 +329,7 @@ enum process_fate worker_ended(struct process_record *process)
     KILL_POINT();
     again = comes_again(board, record, process);
     atomic_store(&record->item, NO_ITEM);
+    atomic_store(&record->made_ready, 0);
     KILL_POINT();
     atomic_store(&record->waits_for_node, 0);
     atomic_store(&record->kill_order.generation, 0);

@@ -19,6 +19,9 @@
 /* 0, or a negative status that ends the whole map, with its text said by mpm_fail(). */
 typedef int batch_task(mpm_call *call, uint64_t first, size_t count);
 
+/* Publishes that what the worker does from here on, until it begins an item, is for item `index`: a death then is blamed on
+ * that, but the time and the memory that it takes are not. */
+void batch_make_ready(uint64_t index);
 /* Publishes that the worker is in item `index` from here on, and clears what mpm_fail() has said;
  * mpm_call_index() is `index` then. `item_size` and `result_size` are what the accessors of the call tell. */
 void batch_begin_item(mpm_call *call, uint64_t index, size_t item_size, size_t result_size);

@@ -181,7 +181,10 @@ struct worker_record {
     _Atomic uint64_t
         lacking_since_ns;     /* the fork server's, when one cannot be had; the worker's, as it is ready: 0 */
     _Atomic uint64_t linking; /* the worker's, and the fork server's when it has died: see failure_text.h */
-    struct note start_note;   /* the worker's: why its initializer failed */
+    /* The worker's; the fork server clears it: the item that a batch makes ready, and 1 more, before it begins it, such as
+     * by reading it; 0: none. No limit counts, but a death is its. */
+    _Atomic uint64_t made_ready;
+    struct note start_note; /* the worker's: why its initializer failed */
 };
 
 struct board {

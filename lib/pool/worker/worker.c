@@ -98,6 +98,7 @@ static bool serve_entry(_Atomic uint64_t *entry, uint64_t serial)
     }
     KILL_POINT();
     atomic_store_explicit(&worker_self.record->item, NO_ITEM, memory_order_relaxed);
+    atomic_store_explicit(&worker_self.record->made_ready, 0, memory_order_relaxed);
     KILL_POINT();
     atomic_store(&worker_self.record->lease, 0);
     KILL_POINT();

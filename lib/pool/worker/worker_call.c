@@ -134,6 +134,13 @@ void worker_refuses_job(int status)
     nanosleep(&(struct timespec){.tv_nsec = REFUSAL_PAUSE_NS}, NULL);
 }
 
+void batch_make_ready(uint64_t index)
+{
+    atomic_store_explicit(&worker_self.record->made_ready, index - worker_self.index_shift + 1,
+                          memory_order_relaxed);
+    KILL_POINT();
+}
+
 void batch_begin_item(mpm_call *call, uint64_t index, size_t item_size, size_t result_size)
 {
     call->index = index;
@@ -142,6 +149,7 @@ void batch_begin_item(mpm_call *call, uint64_t index, size_t item_size, size_t r
     call->text[0] = 0;
     worker_self.position = index - worker_self.index_shift;
     atomic_store_explicit(&worker_self.record->item, worker_self.position, memory_order_relaxed);
+    atomic_store_explicit(&worker_self.record->made_ready, 0, memory_order_relaxed);
 }
 
 void batch_fail_item(mpm_call *call, int code)
