@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Items whose workers were killed, as for want of memory: they are tried again alone on their node, whatever pools there
- * are, and whatever then becomes of them, of their workers, or of their drivers. Items count in shared memory how many
- * of them are in a node. */
+/* Items whose workers were killed, as for want of memory: they are tried again alone on their node, whatever pools
+ * there are, and whatever then becomes of them, of their workers, or of their drivers. Items count in shared memory how
+ * many of them are in a node. */
 #include <CUnit/CUnit.h>
 #include <pthread.h>
 #include <signal.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The claim table over a folder that is not real: it answers as late as it is told, loses replies, and kills or stops whoever
- * asks. Runs are threads, of which one goes on at a time, in the order of a clock that is not real either: so a test of two
- * minutes and a thousand runs takes a second, and is the same each time. After each operation all items that are not done
- * must be in some claim. Then the folder that is real. */
+/* The claim table over a folder that is not real: it answers as late as it is told, loses replies, and kills or stops
+ * whoever asks. Runs are threads, of which one goes on at a time, in the order of a clock that is not real either: so a
+ * test of two minutes and a thousand runs takes a second, and is the same each time. After each operation all items
+ * that are not done must be in some claim. Then the folder that is real. */
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -505,7 +505,8 @@ static void who_leaves_gives_back_what_it_has(void)
 
 /* ---- Deaths and stops ---- */
 
-/* Runs 0 and 1 on a small table: `prepare` gives run 0 its trouble at operation `op`. False if it had fewer operations. */
+/* Runs 0 and 1 on a small table: `prepare` gives run 0 its trouble at operation `op`. False if it had fewer
+ * operations. */
 static bool survive(uint64_t op, void (*prepare)(struct run *run, uint64_t op), uint64_t *twice)
 {
     struct world world;

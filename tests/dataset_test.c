@@ -1791,8 +1791,8 @@ static mpm_dataset_map stopped_map(const char *input, const char *output, int re
     return map;
 }
 
-/* Runs a map that ends in the middle, in a pool of its own: where that is closed no worker of another node is still in a
- * row. */
+/* Runs a map that ends in the middle, in a pool of its own: where that is closed no worker of another node is still in
+ * a row. */
 static void run_and_stop(mpm_task *task, const mpm_dataset_map *map, unsigned workers, unsigned wall)
 {
     mpm_pool *own;
@@ -1806,7 +1806,8 @@ static void run_and_stop(mpm_task *task, const mpm_dataset_map *map, unsigned wo
     atomic_store(failing_writes, 0);
 }
 
-/* Runs a map that ends in the middle: its part is there. How many rows it has, of which a tenth have failed if they do. */
+/* Runs a map that ends in the middle: its part is there. How many rows it has, of which a tenth have failed if they
+ * do. */
 static size_t leave_part(const char *input, const char *output, bool fails)
 {
     mpm_dataset_map map = stopped_map(input, output, MPM_RESUME_REFUSE);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Drains, as a program meets them: at home, where each test has a run of its own, and over virtual nodes, where the whole
- * program has one, so that only the first test there has a map that a drain begins in. */
+/* Drains, as a program meets them: at home, where each test has a run of its own, and over virtual nodes, where the
+ * whole program has one, so that only the first test there has a map that a drain begins in. */
 #include <CUnit/CUnit.h>
 #include <math.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Pools whose workers cannot be started, while main, the fork servers, or the first worker are held up at each point between
- * stores that matter (shm/kill_point.h): opening one fails all the same, and says why. And pools whose workers cannot be
- * replaced for a while: they go on. */
+/* Pools whose workers cannot be started, while main, the fork servers, or the first worker are held up at each point
+ * between stores that matter (shm/kill_point.h): opening one fails all the same, and says why. And pools whose workers
+ * cannot be replaced for a while: they go on. */
 #include <CUnit/CUnit.h>
 #include <errno.h>
 #include <signal.h>

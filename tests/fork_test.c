@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Children that the program forks itself, in main, in processes and in workers: they have no part in the run, and end when
- * they return from what the run has called. */
+/* Children that the program forks itself, in main, in processes and in workers: they have no part in the run, and end
+ * when they return from what the run has called. */
 #include <CUnit/CUnit.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -132,7 +132,8 @@ static void expect_pool_refused(void)
 }
 
 /* AddressSanitizer asks it when a process exits. A forked child does not look for leaks: that takes the locks of the
- * sanitizer's allocator, and one that another thread of the parent held at the fork stays held here for ever (gcc 12). */
+ * sanitizer's allocator, and one that another thread of the parent held at the fork stays held here for ever (gcc
+ * 12). */
 static bool is_forked_child;
 
 int __lsan_is_turned_off(void);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What is true when a fork server is killed at any point of its work: while it forks, reaps, tells of deaths, settles calls,
- * and forks anew; and when it is held up there. A run of its own for each point, without a launcher: its only fork server dies
- * there, so what was wanted of it has ended by SIGKILL, or as it would have; nothing hangs, no result is wrong, and the
- * arena gets back all but what the fork server was just freeing. A process dies with a pool of its own, too: what becomes of
- * that is fork servers' work. */
+/* What is true when a fork server is killed at any point of its work: while it forks, reaps, tells of deaths, settles
+ * calls, and forks anew; and when it is held up there. A run of its own for each point, without a launcher: its only
+ * fork server dies there, so what was wanted of it has ended by SIGKILL, or as it would have; nothing hangs, no result
+ * is wrong, and the arena gets back all but what the fork server was just freeing. A process dies with a pool of its
+ * own, too: what becomes of that is fork servers' work. */
 #include <CUnit/CUnit.h>
 #include <limits.h>
 #include <sched.h>
@@ -279,8 +279,8 @@ static void wait_until(const _Atomic unsigned *word, unsigned least)
         sched_yield();
 }
 
-/* The fork server stays at its point until another call has begun, main keeps the cell of the first until the fork server is there.
- * If the fork server does not come there, a third worker comes. */
+/* The fork server stays at its point until another call has begun, main keeps the cell of the first until the fork
+ * server is there. If the fork server does not come there, a third worker comes. */
 static void hold_up(bool is_forkserver)
 {
     kill_point_target = kill_point_count + 1;

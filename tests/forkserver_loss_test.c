@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Fork servers that die one after the other: what each costs, and what goes on without it. The last one is killed, too. */
+/* Fork servers that die one after the other: what each costs, and what goes on without it. The last one is killed,
+ * too. */
 #include <CUnit/CUnit.h>
 #include <errno.h>
 #include <signal.h>
@@ -244,7 +245,8 @@ static void expect_no_workers(mpm_pool *pool)
     CU_ASSERT_EQUAL(mpm_pool_worker_count(pool), 0);
 }
 
-/* An item kills a fork server, its own perhaps: one that dies with its fork server is not to blame, and is run again. */
+/* An item kills a fork server, its own perhaps: one that dies with its fork server is not to blame, and is run
+ * again. */
 static void kill_in_a_map(void)
 {
     mpm_pool *pool = NULL, *next = NULL;

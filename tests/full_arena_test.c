@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Maps, streams and calls that together need far more memory than the arena has, or more places than a board has, at home
- * and over virtual nodes. */
+/* Maps, streams and calls that together need far more memory than the arena has, or more places than a board has, at
+ * home and over virtual nodes. */
 #include <CUnit/CUnit.h>
 #include <pthread.h>
 #include <signal.h>

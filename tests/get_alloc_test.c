@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Messages whose length nobody knows come whole, into memory of their own; and where there is no memory for one, it stays
- * where it is. malloc fails here for what has as many bytes as it is told, or more. */
+/* Messages whose length nobody knows come whole, into memory of their own; and where there is no memory for one, it
+ * stays where it is. malloc fails here for what has as many bytes as it is told, or more. */
 #include <CUnit/CUnit.h>
 #include <stdint.h>
 #include <stdlib.h>

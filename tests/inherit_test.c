@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What workers and processes have of the program that started the run: the signals that it ignored, and the arena, which is
- * in none of their core dumps; and what ends with them: whatever they have started. On each node. */
+/* What workers and processes have of the program that started the run: the signals that it ignored, and the arena,
+ * which is in none of their core dumps; and what ends with them: whatever they have started. On each node. */
 #include <CUnit/CUnit.h>
 #include <errno.h>
 #include <signal.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A signal handler that calls mpm_interrupt_waits() ends any wait of its thread: before it, at any instruction of it, and
- * asleep; and nothing is taken or lost by that. On each node a process goes through each way of waiting. A signal that was
- * missed would leave its waiter to its time limit, and a waiter that has taken something would leave too little to
- * others. */
+/* A signal handler that calls mpm_interrupt_waits() ends any wait of its thread: before it, at any instruction of it,
+ * and asleep; and nothing is taken or lost by that. On each node a process goes through each way of waiting. A signal
+ * that was missed would leave its waiter to its time limit, and a waiter that has taken something would leave too
+ * little to others. */
 #include <CUnit/CUnit.h>
 #include <pthread.h>
 #include <sched.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A process is killed at any point of calls on objects of a node that is stopped, which it takes back: the search of
- * support_kill/kill_run.h. When the node goes on, the messages are there, but the dead one's own, and the lock can be had. */
+ * support_kill/kill_run.h. When the node goes on, the messages are there, but the dead one's own, and the lock can be
+ * had. */
 #include <CUnit/CUnit.h>
 #include <stdlib.h>
 

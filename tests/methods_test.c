@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Calls that no caller would make, on an object of every kind at another node: each method with a byte too few and one
- * too many, with a tail where none may be, methods that there are not, and those of another kind. They are made from the
- * tables of methods, so a new method is tried from its first build on. Each is refused with a sentence that names it,
- * and has changed nothing. */
+ * too many, with a tail where none may be, methods that there are not, and those of another kind. They are made from
+ * the tables of methods, so a new method is tried from its first build on. Each is refused with a sentence that names
+ * it, and has changed nothing. */
 #include <CUnit/CUnit.h>
 #include <stdatomic.h>
 #include <stdio.h>

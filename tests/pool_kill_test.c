@@ -2,8 +2,8 @@
 /* What is true when a worker is killed at any point of its work: while it enters a lease, claims, runs items, notes
  * failures and their long texts, makes pages, takes a single call, answers it, and retires. A pool of its own for each
  * point, whose first workers die there: all results are right, or the failure is that of the item that the dead one was
- * in, with as many attempts as it had; nothing hangs, the counts are true, and the arena gets back all: what maps and calls
- * have had when they have ended, the rest with the pool.
+ * in, with as many attempts as it had; nothing hangs, the counts are true, and the arena gets back all: what maps and
+ * calls have had when they have ended, the rest with the pool.
  *
  * Workers count on from their initializer; the first ones that reach the point are the victims, whoever does most of
  * the work. */

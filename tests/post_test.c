@@ -600,8 +600,8 @@ static int close_in_turn(const void *args, size_t size)
     return wait_for_value((mpm_value){order->report.handle}, 2) ? 1 : close_it(args, size);
 }
 
-/* Returns when the close waits at main's node, and the delegation of its node has come back there: it came before what that
- * node has said since. */
+/* Returns when the close waits at main's node, and the delegation of its node has come back there: it came before what
+ * that node has said since. */
 static void await_close(const struct overfull *scene)
 {
     await_sleepers(&scene->queue.handle);

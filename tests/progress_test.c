@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The text of the progress line, and when lines are printed where there is no terminal. The time is the map's own, so no
- * test waits for it. */
+/* The text of the progress line, and when lines are printed where there is no terminal. The time is the map's own, so
+ * no test waits for it. */
 #include <CUnit/CUnit.h>
 #include <errno.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Reductions over memory, at home and over virtual nodes: the bits of a result are those of the documented tree, computed
- * here by the simplest code, whatever the workers, and whoever dies. */
+/* Reductions over memory, at home and over virtual nodes: the bits of a result are those of the documented tree,
+ * computed here by the simplest code, whatever the workers, and whoever dies. */
 #include <CUnit/CUnit.h>
 #include <signal.h>
 #include <stdint.h>

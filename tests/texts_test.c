@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What items say of their failures: of any length up to 64 KiB, by all kinds of maps and calls, at home and over virtual
- * nodes. */
+/* What items say of their failures: of any length up to 64 KiB, by all kinds of maps and calls, at home and over
+ * virtual nodes. */
 #include <CUnit/CUnit.h>
 #include <limits.h>
 #include <signal.h>

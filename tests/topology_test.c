@@ -423,7 +423,8 @@ static uint64_t comparisons_of(unsigned ranks, unsigned machines, unsigned ranks
     return comparisons;
 }
 
-/* Pairs of ranks are looked at within a machine only: a large run of small machines costs no more a rank than a small one. */
+/* Pairs of ranks are looked at within a machine only: a large run of small machines costs no more a rank than a
+ * small one. */
 static void large_runs_cost_no_more_a_rank(void)
 {
     CU_ASSERT_EQUAL(comparisons_of(20000, 20000, 0), 20000);

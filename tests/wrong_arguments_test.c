@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Every public function with each of its arguments wrong in turn, from wherever it may be called: main, processes and pool
- * workers of every node, a callback, a child that main has forked, and outside of a run. None may crash or wait without
- * end; whatever fails must say why in a sentence of its own. The calls are made from the headers (wrong_arguments.py). */
+/* Every public function with each of its arguments wrong in turn, from wherever it may be called: main, processes and
+ * pool workers of every node, a callback, a child that main has forked, and outside of a run. None may crash or wait
+ * without end; whatever fails must say why in a sentence of its own. The calls are made from the headers
+ * (wrong_arguments.py). */
 #include <CUnit/CUnit.h>
 #include <limits.h>
 #include <math.h>

@@ -40,8 +40,8 @@ struct bench_figure {
 /* Prints figures to stdout: an aligned table, or a JSON array. */
 void bench_print(const struct bench_figure *figures, size_t count, bool json);
 
-/* Appends a figure, with the rate that a Python script prints as its limit. Returns the new count; the old one, and says
- * so, if there is no python3 with multiprocessing. */
+/* Appends a figure, with the rate that a Python script prints as its limit. Returns the new count; the old one, and
+ * says so, if there is no python3 with multiprocessing. */
 size_t bench_add_python(struct bench_figure *figures, size_t count, struct bench_figure figure,
                         const char *script);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* mpmap bench reduce: the sum of numbers in shared memory, beside loops of OpenMP that call the same functions by the same
- * kind of pointer, and beside one thread. */
+/* mpmap bench reduce: the sum of numbers in shared memory, beside loops of OpenMP that call the same functions by the
+ * same kind of pointer, and beside one thread. */
 #include <stdio.h>
 #include <string.h>
 

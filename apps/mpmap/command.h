@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What all commands share: options, words, and how errors are told. Exit statuses are 0, 1 for what failed, 2 for what was
- * called wrongly, and 75 for a map that was drained. */
+/* What all commands share: options, words, and how errors are told. Exit statuses are 0, 1 for what failed, 2 for what
+ * was called wrongly, and 75 for a map that was drained. */
 #ifndef MPMAP_COMMAND_H
 #define MPMAP_COMMAND_H
 
@@ -52,7 +52,8 @@ int failure(const char *format, ...) MPM_FORMAT(1, 2);
 int unknown_word(const char *command, const char *what, const char *word, const char *const *names,
                  size_t count);
 
-/* What --progress, or NULL, and --quiet say of the progress line. Returns 0, or the exit status after saying what is wrong. */
+/* What --progress, or NULL, and --quiet say of the progress line. Returns 0, or the exit status after saying what is
+ * wrong. */
 int command_line_form(const char *command, const char *word, bool quiet, mpm_line *line);
 
 /* The commands. argv[0] is the command's own name; they return the exit status. */

@@ -280,8 +280,8 @@ static struct {
     uint64_t earlier; /* rows that earlier runs have done */
 } watched;
 
-/* How far it was goes out at once: whoever sends a signal may kill it a moment later, as a launcher does that ends a run
- * which has lost a part. */
+/* How far it was goes out at once: whoever sends a signal may kill it a moment later, as a launcher does that ends a
+ * run which has lost a part. */
 static void tell_drain(const mpm_progress *now)
 {
     unsigned long long good = now->done - now->failed;

@@ -80,8 +80,8 @@ static struct symbols find_symbols(void *handle)
     return symbols;
 }
 
-/* No table says how many there are. In that of GNU the last chain ends with the last symbol; before it are the size of the
- * table, the first symbol in it, and the words of its filter. */
+/* No table says how many there are. In that of GNU the last chain ends with the last symbol; before it are the size of
+ * the table, the first symbol in it, and the words of its filter. */
 static size_t count_symbols(const struct symbols *symbols)
 {
     const uint32_t *head = symbols->gnu_hash, *bucket, *chain;

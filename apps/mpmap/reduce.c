@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* mpmap reduce: makes one result of the rows of a data set, by functions of a plugin. All that can be checked is checked
- * before a worker starts. */
+/* mpmap reduce: makes one result of the rows of a data set, by functions of a plugin. All that can be checked is
+ * checked before a worker starts. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

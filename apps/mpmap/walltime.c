@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* How long a batch job has left. Slurm is asked once, and a controller that does not answer costs ten seconds: a map goes
- * on without a limit then. */
+/* How long a batch job has left. Slurm is asked once, and a controller that does not answer costs ten seconds: a map
+ * goes on without a limit then. */
 #include "walltime.h"
 
 #include <ctype.h>

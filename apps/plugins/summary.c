@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Count, mean, standard deviation, minimum and maximum of all numbers of a data set, for mpmap reduce. Rows may have any
- * shape. */
+/* Count, mean, standard deviation, minimum and maximum of all numbers of a data set, for mpmap reduce. Rows may have
+ * any shape. */
 #include <math.h>
 #include <mpmap.h>
 

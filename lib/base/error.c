@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The thread's last error: one sentence a thread, overwritten by the next failure of that thread. One that is longer than
- * the room that each thread has for it, as with the text of a failed item, has memory of its own until the thread has
- * another long one, or ends. */
+/* The thread's last error: one sentence a thread, overwritten by the next failure of that thread. One that is longer
+ * than the room that each thread has for it, as with the text of a failed item, has memory of its own until the thread
+ * has another long one, or ends. */
 #include "base/error.h"
 
 #include <errno.h>
@@ -128,8 +128,8 @@ const char *mpm_status_name(int status)
     }
 }
 
-/* With the lines behind the first one indented, and those at the end that are empty left out, as of a text that an item has
- * failed with. NULL without memory. */
+/* With the lines behind the first one indented, and those at the end that are empty left out, as of a text that an item
+ * has failed with. NULL without memory. */
 static char *indent(const char *text)
 {
     size_t length = strlen(text), size = 1;

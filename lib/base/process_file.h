@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* Reads the first `size` - 1 bytes of /proc/PID/NAME, and terminates them. false if there is no such process, or the file
- * cannot be read or is empty: errno says why. Allocates nothing. */
+/* Reads the first `size` - 1 bytes of /proc/PID/NAME, and terminates them. false if there is no such process, or the
+ * file cannot be read or is empty: errno says why. Allocates nothing. */
 bool process_file_read(pid_t pid, const char *name, char *text, size_t size);
 
 #endif

@@ -5,30 +5,35 @@
  *     claim-FIRST-END-RUN                 run RUN has claimed them
  *     run-RUN-BEAT-DONE-FAILED-MS         run RUN lives: BEAT goes up with each beat
  *
- * The end is the claim [count, count + 1). Only four operations change the folder, and each is atomic on every file system,
- * on NFS too: a file is renamed, which of several that try exactly one can; a file is made, where it does no harm if it is
- * there already; a file is removed; and the folder appears with all of its claims in it (claim_files.h). No lock is taken,
- * no file is written that another one writes, no time of one machine is compared with that of another.
+ * The end is the claim [count, count + 1). Only four operations change the folder, and each is atomic on every file
+ * system, on NFS too: a file is renamed, which of several that try exactly one can; a file is made, where it does no
+ * harm if it is there already; a file is removed; and the folder appears with all of its claims in it (claim_files.h).
+ * No lock is taken, no file is written that another one writes, no time of one machine is compared with that of
+ * another.
  *
  * What always holds, whoever is killed or stopped between any two operations:
- *   1. An item that is not done is in at least one claim, free or somebody's. A claim is made smaller in two steps: the rest
- *      is made as a free one, then the claim is renamed to what is kept. In between its items are in both: a death there
- *      costs work that is done twice, and loses none.
- *   2. A claim is removed only by who had it, after what it did was where everybody sees it. Is it killed before that, the
- *      claim stays, and is taken over when it has been silent for long enough; the next one looks what is done already.
- *   3. A claim that was taken over has another name. Who had it before, and was only slow, cannot rename, shrink or remove it
- *      any more (ENOENT), and so learns of it. What it still writes are the same bytes that the next one writes.
+ *   1. An item that is not done is in at least one claim, free or somebody's. A claim is made smaller in two steps: the
+ *      rest is made as a free one, then the claim is renamed to what is kept. In between its items are in both: a death
+ *      there costs work that is done twice, and loses none.
+ *   2. A claim is removed only by who had it, after what it did was where everybody sees it. Is it killed before that,
+ *      the claim stays, and is taken over when it has been silent for long enough; the next one looks what is done
+ * already.
+ *   3. A claim that was taken over has another name. Who had it before, and was only slow, cannot rename, shrink or
+ *      remove it any more (ENOENT), and so learns of it. What it still writes are the same bytes that the next one
+ * writes.
  *   4. Who dies between the taking of a claim and the beginning of the work has a claim, and is silent: as in 2.
- *   5. A rename whose reply was lost, and that is sent once more by the client of a network file system, may come back as
- *      ENOENT although it was carried out; a server may even carry out an old one once more, late. Then this run has a claim
- *      that it does not know of: it is found by its name, which nobody else makes, at the next look, and worked on.
- *   6. The end is claimed when a look sees no other claim. That may be wrong: who lists a folder may miss a file that is
- *      renamed meanwhile. So it is no proof. Who has claimed the end looks at the results themselves, adds claims of what is
- *      missing, and gives the end back. Two may have it, if one was taken for dead: what they do must be harmless twice.
+ *   5. A rename whose reply was lost, and that is sent once more by the client of a network file system, may come back
+ *      as ENOENT although it was carried out; a server may even carry out an old one once more, late. Then this run has
+ *      a claim that it does not know of: it is found by its name, which nobody else makes, at the next look, and worked
+ * on.
+ *   6. The end is claimed when a look sees no other claim. That may be wrong: who lists a folder may miss a file that
+ *      is renamed meanwhile. So it is no proof. Who has claimed the end looks at the results themselves, adds claims of
+ *      what is missing, and gives the end back. Two may have it, if one was taken for dead: what they do must be
+ * harmless twice.
  *
  * Silence is counted by who looks, on its own clock, from the first look at which it has seen a beat that has not
- * changed since; and no step counts for more than a quarter of the time limit, so that who was stopped itself for an hour
- * takes nobody for dead before it has looked five times. Each look comes behind an own beat, which is a change of
+ * changed since; and no step counts for more than a quarter of the time limit, so that who was stopped itself for an
+ * hour takes nobody for dead before it has looked five times. Each look comes behind an own beat, which is a change of
  * the same folder: a client that keeps lists of folders for a while asks again then. */
 #include "claim/claim.h"
 
@@ -430,9 +435,9 @@ static double items_a_second(const struct claim_table *table)
     return seconds > 0 ? done / seconds : 0;
 }
 
-/* As much work as pays for the operations that it costs all runs together. Towards the end it is a share of what is left,
- * so that all end together; and never less than each worker needs one of, as long as there is so much for everybody. A
- * little more or less at random keeps very many runs from asking at the same time. */
+/* As much work as pays for the operations that it costs all runs together. Towards the end it is a share of what is
+ * left, so that all end together; and never less than each worker needs one of, as long as there is so much for
+ * everybody. A little more or less at random keeps very many runs from asking at the same time. */
 static uint64_t wanted_items(struct claim_table *table)
 {
     double runs = claim_run_count(table), left = (double)free_items(table), rate = items_a_second(table);
@@ -553,8 +558,8 @@ static int take_listed(struct claim_table *table, size_t at, struct claim *claim
     return 0;
 }
 
-/* Which to try: one that this run has and does not know of, else any of those that can be had. The end only if there is no
- * other at all. False if there is none. */
+/* Which to try: one that this run has and does not know of, else any of those that can be had. The end only if there is
+ * no other at all. False if there is none. */
 static bool choose(struct claim_table *table, size_t *at)
 {
     bool is_only_end = true;

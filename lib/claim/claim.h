@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A claim table: who works on which range of items, among any number of runs that share nothing but a folder. For data/ and
- * its tests. The argument why it stays true is in claim.c.
+/* A claim table: who works on which range of items, among any number of runs that share nothing but a folder. For data/
+ * and its tests. The argument why it stays true is in claim.c.
  *
- * Whoever works on items takes a claim, a range that nobody else works on unless this run is taken for dead, and ends it
- * when what it has done is where everybody sees it, or gives it back. Work must be such that doing it twice is harmless,
- * since a run that was only slow may come back. When no range is left, the end is claimed in the same way, by one run,
- * which proves that everything has been done: it adds what has not.
+ * Whoever works on items takes a claim, a range that nobody else works on unless this run is taken for dead, and ends
+ * it when what it has done is where everybody sees it, or gives it back. Work must be such that doing it twice is
+ * harmless, since a run that was only slow may come back. When no range is left, the end is claimed in the same way, by
+ * one run, which proves that everything has been done: it adds what has not.
  *
  * Not thread-safe: its caller has a lock. Calls that use files block as these do. They return 0 or an errno; ENOENT or
  * ESTALE if the folder is gone, as it is when everything has been done. */
@@ -57,8 +57,8 @@ int claim_add(struct claim_table *table, uint64_t first, uint64_t end);
 /* How much it has done since it joined: what others see, and what sizes of claims follow. */
 void claim_note(struct claim_table *table, uint64_t done, uint64_t failed, double busy_s);
 
-/* How long to wait before the next look, so that all runs together do not ask too much of the file system: after a claim,
- * perhaps not at all; and when nothing could be had. And how long at most before the next beat. */
+/* How long to wait before the next look, so that all runs together do not ask too much of the file system: after a
+ * claim, perhaps not at all; and when nothing could be had. And how long at most before the next beat. */
 double claim_wait_s(const struct claim_table *table);
 double claim_pause_s(const struct claim_table *table);
 double claim_beat_s(const struct claim_table *table);

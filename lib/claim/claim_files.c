@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The file operations of a claim table on a real folder. All of them name what they work on by a folder that is held open,
- * so a folder that has been removed, and made again under the same name, is never mistaken for the first. */
+/* The file operations of a claim table on a real folder. All of them name what they work on by a folder that is held
+ * open, so a folder that has been removed, and made again under the same name, is never mistaken for the first. */
 #include "claim/claim_files.h"
 
 #include <dirent.h>

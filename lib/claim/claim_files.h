@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a claim table does to its folder, as a table of functions: those of a real folder, and in tests those of one that
- * answers late, kills or stops whoever asks. For claim/claim.h, data/ and its tests. */
+/* What a claim table does to its folder, as a table of functions: those of a real folder, and in tests those of one
+ * that answers late, kills or stops whoever asks. For claim/claim.h, data/ and its tests. */
 #ifndef CLAIM_CLAIM_FILES_H
 #define CLAIM_CLAIM_FILES_H
 
@@ -22,9 +22,10 @@ struct claim_files {
 /* Those of a real folder, which must stay open: `argument` points to its descriptor. */
 struct claim_files claim_files_of(int *folder);
 
-/* Makes the folder `path` with all in it, or leaves one that is there as it is. It is made under a name that only this run
- * uses, `fill` puts into it what it shall hold from its first moment on (0 or an errno), and it is renamed: so what has the
- * name is whole. 0 or an errno. What a run that dies leaves has a name that begins with that of the folder and a dot. */
+/* Makes the folder `path` with all in it, or leaves one that is there as it is. It is made under a name that only this
+ * run uses, `fill` puts into it what it shall hold from its first moment on (0 or an errno), and it is renamed: so what
+ * has the name is whole. 0 or an errno. What a run that dies leaves has a name that begins with that of the folder and
+ * a dot. */
 int claim_folder_make(const char *path, int (*fill)(int folder, void *argument), void *argument);
 /* Opens it: 0 or an errno. */
 int claim_folder_open(const char *path, int *folder);

@@ -85,8 +85,8 @@ struct look {
     void *argument;
 };
 
-/* Has the disk read on while checksums are made of what it has read. The kernel would not by itself, since there are marks
- * to be read in between. It makes no difference where it can't. */
+/* Has the disk read on while checksums are made of what it has read. The kernel would not by itself, since there are
+ * marks to be read in between. It makes no difference where it can't. */
 static void read_ahead(struct look *look, uint64_t at)
 {
     uint64_t from = at > look->asked_to ? at : look->asked_to;

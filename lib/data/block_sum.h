@@ -2,10 +2,11 @@
 /* Checksums of rows that were written together: results and marks of a block. A block that was written is proved by it,
  * whatever else was written around it, or on the way to the disk in whatever order.
  *
- * Nobody hands out places for them, since workers on several nodes write them at once. A small block has the place of its
- * first row. One of at least PART_GROUP_ROWS rows has the place of the group in which it begins, where no other such block
- * can begin: so a map of short rows writes few places, which are near each other. Where blocks overlap, because rows were
- * run again, one of them may take the place of another, whose rows are not proved any more then. For data/ only. */
+ * Nobody hands out places for them, since workers on several nodes write them at once. A small block has the place of
+ * its first row. One of at least PART_GROUP_ROWS rows has the place of the group in which it begins, where no other
+ * such block can begin: so a map of short rows writes few places, which are near each other. Where blocks overlap,
+ * because rows were run again, one of them may take the place of another, whose rows are not proved any more then. For
+ * data/ only. */
 #ifndef DATA_BLOCK_SUM_H
 #define DATA_BLOCK_SUM_H
 

@@ -92,8 +92,8 @@ static herr_t take_message(unsigned depth, const H5E_error2_t *entry, void *argu
     return 1;
 }
 
-/* What a failed call of the system comes with is for HDF5's own people, and two lines long. What the system said is in it:
- * "file write failed: time = …, errno = 28, error message = 'No space left on device', buf = …". */
+/* What a failed call of the system comes with is for HDF5's own people, and two lines long. What the system said is in
+ * it: "file write failed: time = …, errno = 28, error message = 'No space left on device', buf = …". */
 static void shorten(char *reason)
 {
     static const char before[] = "error message = '";

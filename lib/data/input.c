@@ -54,8 +54,8 @@ static int try_lock(struct input *input, int fd)
     return 0;
 }
 
-/* Whether a SWMR writer has the file open: single writer, multiple readers, whom it keeps the file readable for. The file
- * says so in its superblock, which stands at 0, 512, 1024, 2048 … */
+/* Whether a SWMR writer has the file open: single writer, multiple readers, whom it keeps the file readable for. The
+ * file says so in its superblock, which stands at 0, 512, 1024, 2048 … */
 static bool has_swmr_writer(int fd)
 {
     static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
@@ -110,8 +110,8 @@ static int open_with(struct input *input, bool locks)
     return status;
 }
 
-/* In one process HDF5 wants a file to be opened with locks, or without them, every time; who has opened it first need not
- * be us. Nobody has it locked for writing: that was looked at before. */
+/* In one process HDF5 wants a file to be opened with locks, or without them, every time; who has opened it first need
+ * not be us. Nobody has it locked for writing: that was looked at before. */
 static int open_file(struct input *input)
 {
     bool locks = input->locking == INPUT_HOLDS_LOCK;

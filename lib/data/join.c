@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* One of the runs that have joined. The thread that maps works on claims; another one, the keeper, alone has the table of
- * claims: it gives beats while rows take however long, gets claims, and ends them. Between the two stands a struct with a
- * lock; the keeper never holds the lock while it uses files. */
+/* One of the runs that have joined. The thread that maps works on claims; another one, the keeper, alone has the table
+ * of claims: it gives beats while rows take however long, gets claims, and ends them. Between the two stands a struct
+ * with a lock; the keeper never holds the lock while it uses files. */
 #include "data/join.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A map that any number of runs work on: the loop of one of them, from claim to claim, until one has finished the file. For
- * data/ only. */
+/* A map that any number of runs work on: the loop of one of them, from claim to claim, until one has finished the file.
+ * For data/ only. */
 #ifndef DATA_JOIN_H
 #define DATA_JOIN_H
 
@@ -16,8 +16,8 @@ struct join_map {
     void *argument;
 };
 
-/* Works on the output that join_output_begin() has opened, until it is finished by this run or another one. Closes it. 0;
- * MPM_ETASK if rows have failed, in whatever run; MPM_EDRAINED; MPM_EIO; what `run` returns. */
+/* Works on the output that join_output_begin() has opened, until it is finished by this run or another one. Closes it.
+ * 0; MPM_ETASK if rows have failed, in whatever run; MPM_EDRAINED; MPM_EIO; what `run` returns. */
 int join_run(struct output *output, const struct join_map *map);
 
 #endif

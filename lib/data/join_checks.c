@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Writing the file of checks, and finding out what it proves, together with the checksums in the part itself, which are of
- * a run that was alone. */
+/* Writing the file of checks, and finding out what it proves, together with the checksums in the part itself, which are
+ * of a run that was alone. */
 #include "data/join_checks.h"
 
 #include <errno.h>
@@ -12,8 +12,8 @@
 #include "data/marks.h"
 
 #define PIECE_SIZE ((uint64_t)4 << 10)
-/* A run that was alone may have written blocks that go beyond the border of a claim. Those that begin so many rows before it
- * are looked at; rows of larger ones are run again. Blocks of joined runs are within a claim. */
+/* A run that was alone may have written blocks that go beyond the border of a claim. Those that begin so many rows
+ * before it are looked at; rows of larger ones are run again. Blocks of joined runs are within a claim. */
 #define LOOK_BACK_ROWS ((uint64_t)8 << 10)
 
 static uint64_t failed_at(const struct part_places *places)

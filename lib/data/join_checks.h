@@ -4,9 +4,9 @@
  *     0 … places for checksums, as block_sum.h has them … a byte a row: 1 if it has failed … end
  *
  * Nothing of it is in the part, since that is cut off behind its marks when it becomes the output, and a run that was
- * stopped may still write then. A run that writes here has a file that nobody reads any more. Two runs may write the same
- * checksum or the same byte: they write the same, or a checksum of a block that begins in the same row and has another
- * length, and rows that are not proved then are run again. */
+ * stopped may still write then. A run that writes here has a file that nobody reads any more. Two runs may write the
+ * same checksum or the same byte: they write the same, or a checksum of a block that begins in the same row and has
+ * another length, and rows that are not proved then are run again. */
 #ifndef DATA_JOIN_CHECKS_H
 #define DATA_JOIN_CHECKS_H
 
@@ -33,11 +33,12 @@ bool checks_write_good(const struct checks_files *files, const struct part_place
 /* Notes that rows have failed. False and errno. */
 bool checks_fail_rows(int checks, const struct part_places *places, uint64_t first, uint64_t count);
 
-/* What is known of the rows [first, end): a byte a row, an enum row_mark. A row is good, or has failed in an earlier run that
- * was alone, if it is in a block that is proved; else it has failed if that is noted. False and errno. */
+/* What is known of the rows [first, end): a byte a row, an enum row_mark. A row is good, or has failed in an earlier
+ * run that was alone, if it is in a block that is proved; else it has failed if that is noted. False and errno. */
 bool checks_find(const struct checks_files *files, const struct part_places *places, uint64_t first,
                  uint64_t end, unsigned char *found);
-/* Counts rows that are noted to have failed and are not marked in the part: 0 if there is no such file. False and errno. */
+/* Counts rows that are noted to have failed and are not marked in the part: 0 if there is no such file. False and
+ * errno. */
 bool checks_count_failed(const char *path, int part, const struct part_places *places, uint64_t *failed);
 
 #endif

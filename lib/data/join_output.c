@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What is on the disk, in this order, and what is true if whoever does it dies there, or is stopped and goes on later:
  *   1. OUTPUT.part.new.NUMBER, of one run: its layout and its record, flushed. Nobody else looks at it; the one that
- *      finishes the output removes what dead ones have left. Its room on the disk is not got yet, since several runs may
- *      make one at the same time.
- *   2. It is linked to OUTPUT.part, which one of them can, and its own name is removed. If that one dies in between the part
- *      has two names: whoever opens it removes the other. All others join.
- *   3. OUTPUT.part.join-TOKEN, with all claims and the file of checks in it, appears whole, by a rename that one of them can.
- *      Its name is that of this very part. Before it appears room on the disk is got.
- *   4. Workers write good rows: results, a checksum (into the file of checks), marks. A run of several machines or over NFS
- *      flushes them before a claim ends. Rows that have failed are noted in the file of checks.
- *   5. Who has claimed the end proves all rows by their checksums, then marks those that have failed: the mark first, then
- *      zeros, so whoever is late with it leaves no row that is marked good and is not. It flushes the file, and renames it
- *      to OUTPUT, which one can: who finds it renamed already is glad.
- *   6. The record is cut off, and the folder of claims removed. Runs that find it gone look whether the file that they have
- *      open has got its name. What is left by a death here is removed by the next run that finds the output finished.
- * A late writer has the file open and may write into the finished output: good rows only, the same bytes that are there, or,
- * where its row has failed in another run and succeeded in this one, a good row in place of a failed one. */
+ *      finishes the output removes what dead ones have left. Its room on the disk is not got yet, since several runs
+ *      may make one at the same time.
+ *   2. It is linked to OUTPUT.part, which one of them can, and its own name is removed. If that one dies in between the
+ *      part has two names: whoever opens it removes the other. All others join.
+ *   3. OUTPUT.part.join-TOKEN, with all claims and the file of checks in it, appears whole, by a rename that one of
+ *      them can. Its name is that of this very part. Before it appears room on the disk is got.
+ *   4. Workers write good rows: results, a checksum (into the file of checks), marks. A run of several machines or over
+ *      NFS flushes them before a claim ends. Rows that have failed are noted in the file of checks.
+ *   5. Who has claimed the end proves all rows by their checksums, then marks those that have failed: the mark first,
+ *      then zeros, so whoever is late with it leaves no row that is marked good and is not. It flushes the file, and
+ *      renames it to OUTPUT, which one can: who finds it renamed already is glad.
+ *   6. The record is cut off, and the folder of claims removed. Runs that find it gone look whether the file that they
+ *      have open has got its name. What is left by a death here is removed by the next run that finds the output
+ * finished. A late writer has the file open and may write into the finished output: good rows only, the same bytes that
+ * are there, or, where its row has failed in another run and succeeded in this one, a good row in place of a failed
+ * one. */
 #include "data/join_output.h"
 
 #include <errno.h>

@@ -15,21 +15,22 @@ enum join_part {
     JOIN_PART_IS_REMOVED,
 };
 
-/* Opens the part, its folder of claims and its file of checks; makes what is not there. `*is_again` if it has been finished
- * or removed just now, so the output is to be planned once more. MPM_EEXIST, as output_begin(); MPM_EIO. */
+/* Opens the part, its folder of claims and its file of checks; makes what is not there. `*is_again` if it has been
+ * finished or removed just now, so the output is to be planned once more. MPM_EEXIST, as output_begin(); MPM_EIO. */
 int join_output_begin(struct output *output, const mpm_dataset_map *map, bool *is_again);
 /* Closes it, and leaves it as it is. */
 void join_output_close(struct output *output);
 enum join_part join_output_look(const struct output *output);
 
-/* What is known of rows [first, end), a byte a row: checks_find(). What other machines have written is seen. MPM_EIO. */
+/* What is known of rows [first, end), a byte a row: checks_find(). What other machines have written is seen.
+ * MPM_EIO. */
 int join_output_find(const struct output *output, uint64_t first, uint64_t end, unsigned char *found);
 /* All that this machine has written is where all others see it. MPM_EIO. */
 int join_output_flush(const struct output *output);
 /* A row has failed. MPM_EIO. */
 int join_output_fail_row(const struct output *output, uint64_t row);
-/* Gives the file its name, by whoever has claimed the end, and has `found` no row that is not done. 0 also if another one
- * was faster. MPM_EIO, MPM_EEXIST. */
+/* Gives the file its name, by whoever has claimed the end, and has `found` no row that is not done. 0 also if another
+ * one was faster. MPM_EIO, MPM_EEXIST. */
 int join_output_finish(struct output *output, const unsigned char *found);
 /* Removes what runs have left that died after the output was finished. */
 void join_output_tidy(const struct output *output);

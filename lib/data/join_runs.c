@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Reading a folder of claims, in which other processes rename files meanwhile: a file that is gone when it is to be looked
- * at is its run's under another name, and is looked for once more. */
+/* Reading a folder of claims, in which other processes rename files meanwhile: a file that is gone when it is to be
+ * looked at is its run's under another name, and is looked for once more. */
 #include "data/join_runs.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Attributes that say what values mean: those that netCDF's conventions, MATLAB and HDF5's own dimension scales have. */
+/* Attributes that say what values mean: those that netCDF's conventions, MATLAB and HDF5's own dimension scales
+ * have. */
 #include "data/look_words.h"
 
 #include <inttypes.h>

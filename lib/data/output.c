@@ -404,8 +404,8 @@ static int tell_of_failed(const struct output *output, const struct mark_count *
                      count->failed, output->record.rows);
 }
 
-/* What has been said may have more than one line, as the text of a failed item does: what is said of it behind that has its
- * own then. */
+/* What has been said may have more than one line, as the text of a failed item does: what is said of it behind that has
+ * its own then. */
 static const char *separator(const char *why)
 {
     return strchr(why, '\n') ? "\n" : "; ";

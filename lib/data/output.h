@@ -10,16 +10,16 @@
  *
  * What is on the disk, in this order, and what a run finds that comes after one that was killed there:
  *   1. OUTPUT.part.new, empty, then with its layout and its record: no row is in it. It is made once more.
- *   2. It is flushed to the disk, and renamed to OUTPUT.part. Rows begin. So each OUTPUT.part has a whole record, after a
- *      loss of power, too.
- *   3. A worker writes the results of some rows, then a checksum of results and marks, then the marks. A row whose mark is
- *      missing, or that is in no block whose checksum is right, is run again. So the order in which these writes come to the
- *      disk does not matter: a file system may reorder them, and a node or a server may lose some.
+ *   2. It is flushed to the disk, and renamed to OUTPUT.part. Rows begin. So each OUTPUT.part has a whole record, after
+ *      a loss of power, too.
+ *   3. A worker writes the results of some rows, then a checksum of results and marks, then the marks. A row whose mark
+ *      is missing, or that is in no block whose checksum is right, is run again. So the order in which these writes
+ *      come to the disk does not matter: a file system may reorder them, and a node or a server may lose some.
  *   4. All rows have a mark: the file is flushed to the disk, then renamed to OUTPUT. That has all results now, and the
  *      checksums and the record behind them, which no reader looks at.
  *   5. Those are cut off. A run that finds them at the end of OUTPUT (mpm_dataset_map.resume) cuts them off.
- * A run that goes on with a part only gives it a new token, of 32 bytes in one write, which no checksum counts, and takes
- * marks back of rows that it will run again. */
+ * A run that goes on with a part only gives it a new token, of 32 bytes in one write, which no checksum counts, and
+ * takes marks back of rows that it will run again. */
 #ifndef DATA_OUTPUT_H
 #define DATA_OUTPUT_H
 
@@ -67,10 +67,11 @@ struct output {
 int output_plan(const mpm_dataset_map *map, const struct input *input, const struct function *task,
                 struct output *output);
 /* Takes over the part that is there, if it may be, else makes one, with room for all results. On failure none is open,
- * and one that was there is as it was. MPM_EEXIST if another run is making it, or what is there may not be taken; MPM_EIO,
- * MPM_ENOMEM. */
+ * and one that was there is as it was. MPM_EEXIST if another run is making it, or what is there may not be taken;
+ * MPM_EIO, MPM_ENOMEM. */
 int output_begin(struct output *output, const mpm_dataset_map *map);
-/* MPM_EEXIST for a part that is none, and what it says of one that is not of this map: 0 if it is, or if that is ignored. */
+/* MPM_EEXIST for a part that is none, and what it says of one that is not of this map: 0 if it is, or if that is
+ * ignored. */
 int output_is_no_part(const struct output *output, const char *why);
 int output_check_origin(const struct output *output, const struct part_record *found);
 /* Names the folder of claims of the part with that record; removes all that such runs have left. */
@@ -98,11 +99,12 @@ void output_tell(const struct output *output, const char *format, ...) MPM_FORMA
 /* Marks a row as failed, and its result zero, whatever a worker has written. MPM_EIO. */
 int output_fail_row(const struct output *output, uint64_t row);
 /* Checks that every row has been written, and gives the file its name. `map_status` is what the map has come to: 0, or
- * MPM_ETASK with its sentence, which stays. MPM_ETASK as well if rows have failed in an earlier run. Then no file of which some rows were good is replaced by one in which none
- * is. When it fails: as output_keep(), MPM_EIO, or MPM_EEXIST if the name has been taken meanwhile. */
+ * MPM_ETASK with its sentence, which stays. MPM_ETASK as well if rows have failed in an earlier run. Then no file of
+ * which some rows were good is replaced by one in which none is. When it fails: as output_keep(), MPM_EIO, or
+ * MPM_EEXIST if the name has been taken meanwhile. */
 int output_finish(struct output *output, int map_status);
-/* Leaves the part where it is, with a sentence behind that of `status` on where it is and how many rows are good; if none
- * is, it is removed. Returns `status`. */
+/* Leaves the part where it is, with a sentence behind that of `status` on where it is and how many rows are good; if
+ * none is, it is removed. Returns `status`. */
 int output_keep(struct output *output, int status);
 
 #endif

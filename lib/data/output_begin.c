@@ -92,8 +92,8 @@ void output_remove_claims(const struct output *output)
     part_remove_own_names(output->part, NULL);
 }
 
-/* Goes on with the part: it gets the token of this run, after which nobody looks at what those that have joined have left
- * beside it. */
+/* Goes on with the part: it gets the token of this run, after which nobody looks at what those that have joined have
+ * left beside it. */
 static int go_on(struct output *output, const struct part_record *found)
 {
     int status = output_check_origin(output, found);

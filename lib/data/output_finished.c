@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* An output that has its name already: what it is, whether this very map has made it, and how many of its rows are good.
- * The only file of the output's that HDF5 reads. */
+/* An output that has its name already: what it is, whether this very map has made it, and how many of its rows are
+ * good. The only file of the output's that HDF5 reads. */
 #include "data/output_finished.h"
 
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Which rows of a part are left. A row is done if it has a mark and is in a block whose checksum is right: what was lost on
- * the way to the disk, or has changed there, is run again. A mark that is taken back would spoil the checksum of its block,
- * so the rows around it are proved by new ones first: whoever dies in between leaves rows that are proved twice, or rows
- * with a mark that nothing proves. */
+/* Which rows of a part are left. A row is done if it has a mark and is in a block whose checksum is right: what was
+ * lost on the way to the disk, or has changed there, is run again. A mark that is taken back would spoil the checksum
+ * of its block, so the rows around it are proved by new ones first: whoever dies in between leaves rows that are proved
+ * twice, or rows with a mark that nothing proves. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>

@@ -4,8 +4,8 @@
  * Main makes it under the name OUTPUT.part.new, and follows no link in doing so: it is a new file, or the regular file
  * with one name that a run of the same user has left there. It is renamed to OUTPUT.part when it has its layout and its
  * record, and is on the disk: so what has that name is whole, and what has the other name holds no row. In the record
- * stand some bytes that no other file has, its token, which each run replaces. Whoever else opens the part looks for its
- * token there, so everybody writes into the file that main has open, or into none. part_record.h says the rest. */
+ * stand some bytes that no other file has, its token, which each run replaces. Whoever else opens the part looks for
+ * its token there, so everybody writes into the file that main has open, or into none. part_record.h says the rest. */
 #ifndef DATA_PART_H
 #define DATA_PART_H
 
@@ -55,10 +55,11 @@ int part_open(const char *path, uint64_t at, const struct part_token *token, int
 /* Removes it, if the open file still has that name. Only who holds its lock may. Keeps mpm_error(). */
 void part_remove(int fd, const char *path);
 
-/* Writes all bytes at an offset; blocks a little where the file system fails for a moment. False and errno if it can't. */
-bool write_at(int fd, const void *bytes, size_t size, uint64_t offset);
-/* Has all that is written on the disk, or the server; makes it so long. Whatever interrupts them. False and errno if they
+/* Writes all bytes at an offset; blocks a little where the file system fails for a moment. False and errno if it
  * can't. */
+bool write_at(int fd, const void *bytes, size_t size, uint64_t offset);
+/* Has all that is written on the disk, or the server; makes it so long. Whatever interrupts them. False and errno if
+ * they can't. */
 bool part_flush(int fd);
 bool part_resize(int fd, uint64_t size);
 /* Reads `size` bytes from there, or less at the end of the file: how many; -1 and errno if it can't. */

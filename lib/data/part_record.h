@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What stands behind the HDF5 file in a part, from `sums_at` on: places for checksums (block_sum.h), then the record, with
- * which the file ends. HDF5 does not look at them, and they are cut off once the file has its name. For data/ only.
+/* What stands behind the HDF5 file in a part, from `sums_at` on: places for checksums (block_sum.h), then the record,
+ * with which the file ends. HDF5 does not look at them, and they are cut off once the file has its name. For data/
+ * only.
  *
  *     0 … what HDF5 has made, with the results and the marks in it … sums_at … record_at … end
  *

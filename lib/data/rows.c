@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Rows in a worker. It keeps the files of the map that it last worked for open, with buffers for one block
  * of rows, until it works for another map. The order of each block is: read, run, write the results, write
- * their checksum, write the marks. So a row that is marked as done has its result in the file, whenever the worker dies; a row
- * that is not is run again, and writes the same bytes to the same place. Only rows_check(), rows_run() and
+ * their checksum, write the marks. So a row that is marked as done has its result in the file, whenever the worker
+ * dies; a row that is not is run again, and writes the same bytes to the same place. Only rows_check(), rows_run() and
  * mpm_call_source() are called from outside, in a process that has one thread. */
 #include "data/rows.h"
 
@@ -282,8 +282,8 @@ static size_t find_cut(uint64_t first, size_t at, size_t count)
     return cut < end ? (size_t)(cut - first) : at;
 }
 
-/* Reads rows [at, at + count) of a block that begins with row `first`. Those that cannot be read, not even at the second
- * try, have failed. A status ends the map. */
+/* Reads rows [at, at + count) of a block that begins with row `first`. Those that cannot be read, not even at the
+ * second try, have failed. A status ends the map. */
 static int read_rows(mpm_call *call, const struct rows_job *job, uint64_t first, size_t at, size_t count)
 {
     unsigned char *rows = worker.rows + at * job->row_size;
@@ -300,8 +300,8 @@ static int read_rows(mpm_call *call, const struct rows_job *job, uint64_t first,
         status = read_rows(call, job, first, at, cut - at);
         return status ? status : read_rows(call, job, first, cut, at + count - cut);
     }
-    /* A file that is opened again may be readable again. One that is not there any more, or not the same, is no trouble of
-     * some rows. */
+    /* A file that is opened again may be readable again. One that is not there any more, or not the same, is no trouble
+     * of some rows. */
     input_close(&worker.input);
     if ((status = open_input()))
         return status;
@@ -324,8 +324,8 @@ static size_t count_alike(size_t at, size_t count)
     return end - at;
 }
 
-/* Where runs have joined, whoever is late must not spoil what others have done since: so only good rows are written to the
- * part, of which all runs have the same bytes. That a row has failed stands in the file of checks. */
+/* Where runs have joined, whoever is late must not spoil what others have done since: so only good rows are written to
+ * the part, of which all runs have the same bytes. That a row has failed stands in the file of checks. */
 static bool write_joined(const struct rows_job *job, uint64_t first, size_t count)
 {
     bool is_written = true;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Reduces rows in a worker. Rows are read in pieces of whole parts (reduce.h), so that how they are read says nothing about
- * how they are added. */
+/* Reduces rows in a worker. Rows are read in pieces of whole parts (reduce.h), so that how they are read says nothing
+ * about how they are added. */
 #include "data/rows_reduce.h"
 
 #include <stdlib.h>
@@ -157,8 +157,8 @@ static int prepare(const struct rows_source *source, const struct reduce_job *jo
     return 0;
 }
 
-/* Where to cut rows that cannot be read together: between two chunks of the file, since one that is damaged spoils all of
- * its rows. `first` if they are in one. */
+/* Where to cut rows that cannot be read together: between two chunks of the file, since one that is damaged spoils all
+ * of its rows. `first` if they are in one. */
 static uint64_t find_cut(uint64_t first, uint64_t count)
 {
     uint64_t unit = open_source.input.chunk_rows, cut = (first + count / 2) / unit * unit;

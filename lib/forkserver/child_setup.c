@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What fork servers and their processes make of themselves when they are new: signals, and whose thread token they share. */
+/* What fork servers and their processes make of themselves when they are new: signals, and whose thread token they
+ * share. */
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -106,8 +107,9 @@ void child_setup_take_signals(bool is_users)
     child_setup_mask(false);
 }
 
-/* A launcher, or a shell, kills a rank together with its process group. The fork server is to outlive that for a moment, as it ends
- * what has left the group or changed its user; all else stays in the rank's group, for the terminal's signals. */
+/* A launcher, or a shell, kills a rank together with its process group. The fork server is to outlive that for a
+ * moment, as it ends what has left the group or changed its user; all else stays in the rank's group, for the
+ * terminal's signals. */
 static pid_t group_of_rank;
 
 void child_setup_note_group(void)

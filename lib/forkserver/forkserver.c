@@ -12,23 +12,23 @@
  * those that it is about to take or free, from before it does until behind the ring.
  *
  * If the fork server dies, the kernel kills its processes, and gives them to its rank, which is their next subreaper.
- * The rank stores `lost`, and from then on does what the fork server would do at each death, but forks nothing: whatever
- * is WANTED or RUNNING of that fork server is over when its process is dead. It finds each process by `pid`, which the
- * process itself stores under the generation before all else; one that has not done so by then finds that its
+ * The rank stores `lost`, and from then on does what the fork server would do at each death, but forks nothing:
+ * whatever is WANTED or RUNNING of that fork server is over when its process is dead. It finds each process by `pid`,
+ * which the process itself stores under the generation before all else; one that has not done so by then finds that its
  * parent is another, and ends (die_with). The fork server may have died at any step of the same work: it looks at a
  * death first, does its part, stores the outcome in `word`, and lets go of the dead process last, so the rank
  * finds either the dead one, and a word that says nothing of it, and does all of it again (every step may be
- * done twice), or a word that has gone on. What the fork server had not told of then, the rank tells (forkserver_lost). An
- * argument that the fork server was just freeing is lost. Who reads that the fork server is not lost, and then stores WANTED,
- * rings, and the rank looks again.
+ * done twice), or a word that has gone on. What the fork server had not told of then, the rank tells (forkserver_lost).
+ * An argument that the fork server was just freeing is lost. Who reads that the fork server is not lost, and then
+ * stores WANTED, rings, and the rank looks again.
  *
  * `request` is anybody's: a signal is a bit, under the generation that it is for, and the fork server takes them
  * all. A bit of another generation means nothing. Who dies between the bit and the ring has asked for nothing
  * yet; the fork server may see the bit later all the same.
  *
  * What cannot be forked now may be waited for (PROCESS_WAITS), also what has died as it started: its record stays or
- * becomes WANTED, with `fork_errno`, which the fork server takes back before each try. It tries again after pauses that grow,
- * one record of its own after the other until one fails; who rings for such a record has it ask only whether the
+ * becomes WANTED, with `fork_errno`, which the fork server takes back before each try. It tries again after pauses that
+ * grow, one record of its own after the other until one fails; who rings for such a record has it ask only whether the
  * process is wanted still.
  *
  * A spare is a process that the fork server has forked in advance, once somebody has asked for a user's process. It
@@ -36,8 +36,8 @@
  * or a spare's pid and the number, from 1, of the record that it is to be. The fork server stores it when it is 0,
  * and counts the spare as that process from then on. The spare takes it back to 0 when it blocks signals, and
  * says RUNNING itself, so nobody knows its pid before. Until then it ignores what a terminal sends, as the
- * fork server does, and the fork server leaves signals for it in `request`; the spare looks there after its store. If it
- * dies before its store, the fork server that reaps it takes `given` back, and forks another process in its place.
+ * fork server does, and the fork server leaves signals for it in `request`; the spare looks there after its store. If
+ * it dies before its store, the fork server that reaps it takes `given` back, and forks another process in its place.
  *
  * The fork server sleeps on one word, `doorbell`: requests ring it from outside, and its own SIGCHLD handler moves it
  * on, so that no death falls between looking and sleeping. */
@@ -134,8 +134,8 @@ static void process_runs(struct process_record *process, uint32_t number, uint64
     self.callbacks->process_changed(number, false);
 }
 
-/* A new process says first of all which it is. Where it comes too late, because its fork server has died, the record may
- * be another's already: that is of another generation. */
+/* A new process says first of all which it is. Where it comes too late, because its fork server has died, the record
+ * may be another's already: that is of another generation. */
 static void store_own_pid(struct process_record *process, uint64_t wanted)
 {
     uint64_t none = pid_word_of(process_generation_of(wanted), 0);
@@ -565,9 +565,9 @@ static bool reap_one(void)
     return true;
 }
 
-/* What a dead one has left has become the fork server's, be it one of its own processes, or what such a one had left. To look
- * for it takes as long as there are children, so it is done once for many deaths: where there are many processes, after a
- * pause, lest each death beside them cost a look at all of them. */
+/* What a dead one has left has become the fork server's, be it one of its own processes, or what such a one had left.
+ * To look for it takes as long as there are children, so it is done once for many deaths: where there are many
+ * processes, after a pause, lest each death beside them cost a look at all of them. */
 static void kill_orphans(void)
 {
     uint64_t begin_ns, end_ns;
@@ -636,8 +636,8 @@ static void end_own(void)
     }
 }
 
-/* The run is over: whatever still runs is killed, and reaped, so that nothing is left when the rank goes on. In a signal
- * handler, too. */
+/* The run is over: whatever still runs is killed, and reaped, so that nothing is left when the rank goes on. In a
+ * signal handler, too. */
 static _Noreturn void forkserver_finish(void)
 {
     if (!offspring_end_all())
@@ -645,8 +645,8 @@ static _Noreturn void forkserver_finish(void)
     _exit(EXIT_SUCCESS);
 }
 
-/* The rank may have died: SIGCONT says so, and wakes a fork server that is stopped. All is done here, because the fork server may be
- * waiting for a lock of one that is stopped, too. */
+/* The rank may have died: SIGCONT says so, and wakes a fork server that is stopped. All is done here, because the fork
+ * server may be waiting for a lock of one that is stopped, too. */
 static void on_continue(int signal_number)
 {
     (void)signal_number;

@@ -101,33 +101,35 @@ typedef enum process_fate process_ended(struct process_record *process);
 /* The fork servers of a node, in its arena. */
 struct forkserver_area;
 
-/* Makes the area for `forkserver_count` fork servers, and hangs it into the arena. Records begin with the generation. By the leader,
- * once. MPM_ENOMEM. */
+/* Makes the area for `forkserver_count` fork servers, and hangs it into the arena. Records begin with the generation.
+ * By the leader, once. MPM_ENOMEM. */
 int forkserver_area_create(struct arena *arena, unsigned forkserver_count, uint32_t generation);
 struct forkserver_area *forkserver_area_of(struct arena *arena);
 
-/* Notes which signals the program ignores: its fork servers and processes will ignore them, too. Only SIGCHLD is not: it is
- * default in processes, since who ignores it cannot wait for children, and system() fails. Before MPI is started,
+/* Notes which signals the program ignores: its fork servers and processes will ignore them, too. Only SIGCHLD is not:
+ * it is default in processes, since who ignores it cannot wait for children, and system() fails. Before MPI is started,
  * which sets signals of its own. */
 void forkserver_note_ignored_signals(void);
 /* The signals that begin a drain in a rank, if its program wants that. */
 #define DRAIN_SIGNALS 3
 extern const int drain_signals[DRAIN_SIGNALS];
-/* Whether that is so: workers of pools, which get them together with their rank, ignore them then. Before fork servers are
- * forked. */
+/* Whether that is so: workers of pools, which get them together with their rank, ignore them then. Before fork servers
+ * are forked. */
 void forkserver_note_drain_signals(bool are_taken);
 /* What fork servers tell of. In the fork server, or in a rank that stands in for it. */
 struct forkserver_callbacks {
     /* A process with that number has died: before anybody is told. */
     void (*process_died)(uint32_t number);
-    /* A process has begun or ended, and its record, of that number, says so. Of its beginning, perhaps in the process. */
+    /* A process has begun or ended, and its record, of that number, says so. Of its beginning, perhaps in the
+     * process. */
     void (*process_changed)(uint32_t process, bool has_ended);
-    /* A fork server has died, and all of its processes have ended: it may have left out to tell of some end. In its rank. */
+    /* A fork server has died, and all of its processes have ended: it may have left out to tell of some end. In its
+     * rank. */
     void (*forkserver_lost)(void);
 };
 
-/* Forks the fork server of rank `rank_in_node`, which tells of what happens by `callbacks`, and returns when it is ready. From a thread that lives until the end
- * of the run. MPM_ESYSTEM. */
+/* Forks the fork server of rank `rank_in_node`, which tells of what happens by `callbacks`, and returns when it is
+ * ready. From a thread that lives until the end of the run. MPM_ESYSTEM. */
 int forkserver_start(struct arena *arena, unsigned rank_in_node,
                      const struct forkserver_callbacks *callbacks);
 

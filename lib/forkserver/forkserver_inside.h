@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What stands in the arena of a node for its fork servers, and the parts that they are made of: record.c (process records, and
- * what anybody may ask of a fork server), child_setup.c (what a new process makes of itself), offspring.c (what processes start
- * themselves) and forkserver.c (the fork servers). Who writes what: see forkserver.c. For forkserver/. */
+/* What stands in the arena of a node for its fork servers, and the parts that they are made of: record.c (process
+ * records, and what anybody may ask of a fork server), child_setup.c (what a new process makes of itself), offspring.c
+ * (what processes start themselves) and forkserver.c (the fork servers). Who writes what: see forkserver.c. For
+ * forkserver/. */
 #ifndef FORKSERVER_FORKSERVER_INSIDE_H
 #define FORKSERVER_FORKSERVER_INSIDE_H
 
@@ -78,11 +79,13 @@ void child_setup_signals(void);
 void child_setup_mask(bool all_blocked);
 /* The fork server's: signals of the terminal or of a batch system are its rank's affair. */
 void child_setup_leave_to_rank(void);
-/* The fork server's: what comes by stdin is its rank's, also what that has in its buffer. The fork server's processes read nothing. */
+/* The fork server's: what comes by stdin is its rank's, also what that has in its buffer. The fork server's
+ * processes read nothing. */
 void child_setup_leave_stdin_to_rank(void);
 /* In a new process: takes back the handlers of the fork server. */
 void child_setup_drop_handlers(void);
-/* In a new process, which has the fork server's signals and all of them blocked: what comes until here is kept, not ignored. */
+/* In a new process, which has the fork server's signals and all of them blocked: what comes until here is kept, not
+ * ignored. */
 void child_setup_take_signals(bool is_users);
 /* Ties this process's thread token to the one that has forked it: it gets that signal when that one dies. */
 void child_setup_die_with(pid_t parent, int signal_number);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* See the header. Nothing here is shared: the kernel's own lists are read. A list is not exact where children end while it
- * is read. Each of them that ends is looked at again, by which whatever was left out is found. */
+/* See the header. Nothing here is shared: the kernel's own lists are read. A list is not exact where children end while
+ * it is read. Each of them that ends is looked at again, by which whatever was left out is found. */
 #include "forkserver/offspring.h"
 
 #include <dirent.h>

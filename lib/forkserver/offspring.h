@@ -2,12 +2,12 @@
 /* What a fork server's processes have started themselves, by fork, system() and the like, and what is to end with them.
  *
  * A process marks itself, and whatever descends from it inherits the mark: by fork and exec, after setsid(), when its
- * parent has ended, as another user. Fork servers are subreapers, so what a dead process has left is its fork server's child, or, when
- * that has died, too, its rank's; and by the mark, the fork server knows whose it was. What is started next to a process, by
- * a service that it asks (at, systemd-run, sbatch, docker), does not descend from it.
+ * parent has ended, as another user. Fork servers are subreapers, so what a dead process has left is its fork server's
+ * child, or, when that has died, too, its rank's; and by the mark, the fork server knows whose it was. What is started
+ * next to a process, by a service that it asks (at, systemd-run, sbatch, docker), does not descend from it.
  *
- * The mark is the soft limit RLIMIT_LOCKS, which the kernel has not enforced since 2.4.25, but still hands on. What sets
- * that limit itself, and was detached from its parent, ends with the run.
+ * The mark is the soft limit RLIMIT_LOCKS, which the kernel has not enforced since 2.4.25, but still hands on. What
+ * sets that limit itself, and was detached from its parent, ends with the run.
  *
  * Where the kernel does not list a process's children (CONFIG_PROC_CHILDREN), nothing is found. For forkserver/. */
 #ifndef FORKSERVER_OFFSPRING_H

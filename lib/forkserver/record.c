@@ -123,8 +123,8 @@ void forkserver_note_free(struct arena *arena, const struct process_record *proc
     index_set_add(&forkserver_area_of(arena)->free, process->number);
 }
 
-/* Whether the record's generations are used up: it is not reserved any more, lest a handle that is very old name another
- * process. */
+/* Whether the record's generations are used up: it is not reserved any more, lest a handle that is very old name
+ * another process. */
 static bool is_retired(struct arena *arena, uint64_t word)
 {
     return process_generation_of(word) - forkserver_area_of(arena)->generation >= RECORD_GENERATIONS;
@@ -188,8 +188,8 @@ static bool is_taken(struct process_record *process)
     return state != PROCESS_FREE && state != PROCESS_ENDED;
 }
 
-/* Where the table of thread tokens cannot grow: with the caller's record, which is reserved, so of those that start at once none
- * is overlooked. */
+/* Where the table of thread tokens cannot grow: with the caller's record, which is reserved, so of those that start at
+ * once none is overlooked. */
 static int check_room(struct arena *arena, uint32_t others)
 {
     uint32_t lives = thread_token_room(), room = lives > others ? lives - others : 0, taken = 0;
@@ -205,9 +205,9 @@ static int check_room(struct arena *arena, uint32_t others)
         room);
 }
 
-/* There are never more processes than can have a thread token at once: one that had none would wait for another's end when it
- * first locks. Each fork server, and its spare, may need one, too. While there is room for all numbers up to the caller's
- * nobody has to count. */
+/* There are never more processes than can have a thread token at once: one that had none would wait for another's end
+ * when it first locks. Each fork server, and its spare, may need one, too. While there is room for all numbers up to
+ * the caller's nobody has to count. */
 static int make_room(struct arena *arena, uint32_t number)
 {
     uint32_t others = 2 * forkserver_area_of(arena)->forkserver_count;

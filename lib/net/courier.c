@@ -5,10 +5,11 @@
  *
  * A frame is a header, then messages, each a header and a payload, all of them padded to 8 bytes.
  *
- * Order. Messages for one node are in order, but that a large one goes in pieces (wire.h), and others pass it. Which may is
- * said by the rules that courier_start() is given (run/messages.h); those that may not go the same way, behind it. A large message comes behind what was
- * posted before it, since it is announced by a frame; and a frame says how many large ones had left before it, so the other
- * side opens it behind those, though the last piece may have come a moment later than the frame. */
+ * Order. Messages for one node are in order, but that a large one goes in pieces (wire.h), and others pass it. Which
+ * may is said by the rules that courier_start() is given (run/messages.h); those that may not go the same way, behind
+ * it. A large message comes behind what was posted before it, since it is announced by a frame; and a frame says how
+ * many large ones had left before it, so the other side opens it behind those, though the last piece may have come a
+ * moment later than the frame. */
 #include "net/courier.h"
 
 #include <assert.h>
@@ -235,7 +236,8 @@ static bool waits_for_large(const struct outbox *outbox, uint32_t kind)
     return false;
 }
 
-/* Under the mutex. `large` is the message already packed, or NULL. Where it stands now, or NULL if there is no memory. */
+/* Under the mutex. `large` is the message already packed, or NULL. Where it stands now, or NULL if there is no
+ * memory. */
 static struct parcel *put_in_outbox(struct outbox *outbox, uint32_t kind, struct parcel *large,
                                     size_t payload)
 {

@@ -40,13 +40,13 @@ void courier_before_post(void (*before)(unsigned node, uint32_t kind));
 
 /* Before courier_start: a node from which nothing has come for `limit_ns` is lost (see net/heartbeat.h); 0: none is.
  * `lost` is called once for each, in the courier's thread, with the node's number, or the own one if the others cannot
- * agree on the end of the run. It must not block. Nothing goes to a lost node any more. `expelled` is called, in the same
- * thread, if main says that it has dropped this node. */
+ * agree on the end of the run. It must not block. Nothing goes to a lost node any more. `expelled` is called, in the
+ * same thread, if main says that it has dropped this node. */
 void courier_watch(uint64_t limit_ns, void (*lost)(unsigned node), void (*expelled)(void));
 
-/* In its thread: the run goes on without a node. Nothing goes there any more, nothing that comes from there is read, and
- * nobody waits for what is under way. If it speaks all the same, main's courier tells it that it is expelled. Again: no
- * change. */
+/* In its thread: the run goes on without a node. Nothing goes there any more, nothing that comes from there is read,
+ * and nobody waits for what is under way. If it speaks all the same, main's courier tells it that it is expelled.
+ * Again: no change. */
 void courier_drop(unsigned node);
 
 /* From a handler or from work: something waits for what will soon come, so naps are to be short for a while.

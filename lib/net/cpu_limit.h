@@ -13,8 +13,8 @@ struct cpu_quota {
     uint32_t unused;
 };
 
-/* The least quota of the control groups of a process, and of those above them, of version 1 and 2. `own_groups` is a file
- * as /proc/self/cgroup is, `groups` a folder as /sys/fs/cgroup. */
+/* The least quota of the control groups of a process, and of those above them, of version 1 and 2. `own_groups` is a
+ * file as /proc/self/cgroup is, `groups` a folder as /sys/fs/cgroup. */
 struct cpu_quota cpu_quota_of(const char *own_groups, const char *groups);
 
 /* CPUs of the batch job on this machine, which all its ranks there share: of Slurm. 0: not known. */

@@ -5,8 +5,8 @@
 #define NET_LAUNCHER_END_H
 
 /* Sees that the process that has started this rank ends soon after it: mpirun, or its daemon on this node. It has a
- * moment to end by itself, and to hand on what the rank has printed; then it is ended by signals. A process that is no such
- * launcher (a shell, Slurm's step daemon) is left alone. Does not block. Call it once. */
+ * moment to end by itself, and to hand on what the rank has printed; then it is ended by signals. A process that is no
+ * such launcher (a shell, Slurm's step daemon) is left alone. Does not block. Call it once. */
 void launcher_end_after_rank(void);
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What couriers say to each other, as net/ sees it: a message is of a kind, and the rest is its kind's affair.
  *
- * Each layer has its kinds, and what is in each, byte for byte, in its own message.h. A kind is a number below MESSAGE_KINDS,
- * and no two kinds have the same one: run/messages.c, which names them all, does not compile then. All ranks are of one
- * build (topology_check_build), so messages are plain structs; a receiver checks every length all the same. What a message
- * carries of variable length follows its struct. For net/ and the layers above it. */
+ * Each layer has its kinds, and what is in each, byte for byte, in its own message.h. A kind is a number below
+ * MESSAGE_KINDS, and no two kinds have the same one: run/messages.c, which names them all, does not compile then. All
+ * ranks are of one build (topology_check_build), so messages are plain structs; a receiver checks every length all the
+ * same. What a message carries of variable length follows its struct. For net/ and the layers above it. */
 #ifndef NET_MESSAGE_H
 #define NET_MESSAGE_H
 

@@ -8,8 +8,8 @@
  * Pieces of large messages have a tag of their own, so they match the receives that wait for them, in order.
  *
  * Of a rank that has died MPI says nothing: what was to leave for it or to come from it is never done. When the courier
- * knows (forget), these passages are left as they are, with their memory, which MPI may still look at; nobody asks MPI of
- * them any more. */
+ * knows (forget), these passages are left as they are, with their memory, which MPI may still look at; nobody asks MPI
+ * of them any more. */
 #include "net/transport.h"
 
 #include <assert.h>
@@ -190,9 +190,9 @@ static void tell_mpich(void)
 #endif
 }
 
-/* Where ranks may die and others go on: Open MPI 4.1 waits for itself, for ever, when a connection breaks in the midst of a
- * large message that it writes into the receiver's memory (btl/tcp closes it under the lock that the last words of such a
- * message need). Then large messages are sent as small ones are. */
+/* Where ranks may die and others go on: Open MPI 4.1 waits for itself, for ever, when a connection breaks in the midst
+ * of a large message that it writes into the receiver's memory (btl/tcp closes it under the lock that the last words of
+ * such a message need). Then large messages are sent as small ones are. */
 static void tell_open_mpi(void)
 {
     if (launcher_lets_survivors_live())
@@ -382,8 +382,8 @@ static int check_window(const struct rank_info *own, size_t size)
     return check_addresses(size);
 }
 
-/* Another mapping of shared memory. MPI unmaps its window when that is freed, and threads of main may be in a call still:
- * what they use stays. Where there are no addresses for it, the window has to do. */
+/* Another mapping of shared memory. MPI unmaps its window when that is freed, and threads of main may be in a call
+ * still: what they use stays. Where there are no addresses for it, the window has to do. */
 static void *map_again(void *memory, size_t size)
 {
     void *again = mremap(memory, 0, size, MREMAP_MAYMOVE);

@@ -2,8 +2,9 @@
 /* A transport: how ranks find each other, get memory that they share, and how frames of bytes go from node to
  * node. `mpi` is the real one, `solo` the one of a run that is a single process. For net/ and the layers above it.
  *
- * All is for its owner (see below), but for name and version. open, memory, agree, gather and close are collective; send,
- * poll, is_over and those of pieces are the courier's alone (leaders'), after memory and before close. Nothing else blocks. */
+ * All is for its owner (see below), but for name and version. open, memory, agree, gather and close are collective;
+ * send, poll, is_over and those of pieces are the courier's alone (leaders'), after memory and before close. Nothing
+ * else blocks. */
 #ifndef NET_TRANSPORT_H
 #define NET_TRANSPORT_H
 
@@ -48,8 +49,8 @@ struct transport {
     int (*send)(unsigned node, void *bytes, size_t size);
     /* Moves what is under way; true with a frame if one has come. */
     bool (*poll)(struct frame *frame);
-    /* Sends a piece of a large message past the frames: it is received by expect_piece() only. `bytes` are read until it has
-     * left. In order among the pieces for a node. MPM_EMPI, MPM_ENOMEM. */
+    /* Sends a piece of a large message past the frames: it is received by expect_piece() only. `bytes` are read until
+     * it has left. In order among the pieces for a node. MPM_EMPI, MPM_ENOMEM. */
     int (*send_piece)(unsigned node, const void *bytes, size_t size);
     /* How many pieces for a node have not left yet, as of the last poll(). */
     unsigned (*pieces_left)(unsigned node);
@@ -65,7 +66,8 @@ struct transport {
     /* Of a leader that sends no more: true when no leader does, and all that was sent has come in. Until then it
      * is called again and again, and polled meanwhile. */
     bool (*is_over)(void);
-    /* Whether ranks that are left can go on when others have died: the launcher lets them, and so does MPI. After open(). */
+    /* Whether ranks that are left can go on when others have died: the launcher lets them, and so does MPI. After
+     * open(). */
     bool (*outlives_ranks)(void);
     /* Whether the program goes on on every rank after close(), as it has started MPI itself. */
     bool (*goes_on)(void);
@@ -79,8 +81,8 @@ struct transport {
 
 extern const struct transport transport_mpi, transport_solo;
 
-/* The transport that the launcher calls for: solo where there is none, and no communicator is given. MPM_EINVAL, with what to do, where a
- * launcher has started several processes in a way that they cannot meet. */
+/* The transport that the launcher calls for: solo where there is none, and no communicator is given. MPM_EINVAL, with
+ * what to do, where a launcher has started several processes in a way that they cannot meet. */
 int transport_choose(const void *communicator, const struct transport **transport);
 /* Whether the program itself has started MPI, which has threads of its own. */
 bool transport_program_has_mpi(void);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Large messages on their way between couriers, in pieces: so many of them are under way to a node that the wire does not
- * run dry, and no more, so that what is sent meanwhile stands behind those only. To one node they go one after
+/* Large messages on their way between couriers, in pieces: so many of them are under way to a node that the wire does
+ * not run dry, and no more, so that what is sent meanwhile stands behind those only. To one node they go one after
  * another. All of it is the courier's own. For net/courier.c. */
 #ifndef NET_WIRE_H
 #define NET_WIRE_H

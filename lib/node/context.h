@@ -18,8 +18,8 @@ enum role {
 };
 
 enum role context_role(void);
-/* The number of the run among those that the calling process has been in, from 1: what a thread keeps of one must not be
- * used in another. */
+/* The number of the run among those that the calling process has been in, from 1: what a thread keeps of one must not
+ * be used in another. */
 uint32_t context_number(void);
 /* What generations in the arena begin with, so that those of several runs do not meet for long. */
 uint32_t context_first_generation(void);
@@ -37,8 +37,8 @@ unsigned context_worker_timeout_s(void);
 /* Says that the calling process has no part in a run, and why: MPM_ESTATE. `call` may be NULL. */
 int context_no_run(const char *call);
 
-/* Whether the calling process was forked by the program itself, out of one of the run: it is nobody there. From the fork
- * on it has no role, and finds no object. Of a child of vfork() or of a bare clone(), nobody hears. */
+/* Whether the calling process was forked by the program itself, out of one of the run: it is nobody there. From the
+ * fork on it has no role, and finds no object. Of a child of vfork() or of a bare clone(), nobody hears. */
 extern bool context_is_nobody;
 /* MPM_ESTATE then, naming the call. */
 int context_check_somebody(const char *call);
@@ -53,8 +53,9 @@ static inline void context_back_from_program(int code)
 
 /* Whether this process may have pools: main may, and processes; a pool's worker may not. */
 bool context_is_driver(void);
-/* MPM_ESTATE, naming the call, unless that is so, or once mpm_finalize() has begun; MPM_ENODELOST, for one, if the run has
- * lost a part that it needs. Between context_enter() and context_leave(): then the run is there until the latter. */
+/* MPM_ESTATE, naming the call, unless that is so, or once mpm_finalize() has begun; MPM_ENODELOST, for one, if the run
+ * has lost a part that it needs. Between context_enter() and context_leave(): then the run is there until the
+ * latter. */
 int context_check_driver(const char *call);
 /* MPM_ESTATE, naming the call, once mpm_finalize() has begun. */
 int context_check_not_ending(const char *call);

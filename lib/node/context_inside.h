@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a process knows of its run. run/ writes it as it starts and ends the run; what is atomic may change meanwhile, as it
- * says. Whoever is forked has it as it was. For node/context.c, node/drain.c, node/enter.c, node/node_info.c,
+/* What a process knows of its run. run/ writes it as it starts and ends the run; what is atomic may change meanwhile,
+ * as it says. Whoever is forked has it as it was. For node/context.c, node/drain.c, node/enter.c, node/node_info.c,
  * node/alloc.c and run/.
  *
  * The node area, in the arena: `broken` goes 0, 1 (somebody writes the sentence), 2 (it can be read), by compare and
@@ -64,8 +64,8 @@ static inline const struct rank_info *context_own_rank(void)
 
 /* Whether the calling thread cannot end the run, because that waits for it: what it is in then; NULL: it can. */
 const char *context_why_not_end(void);
-/* Sees that no other thread is in the run when that is taken down: calls fail with the sentence from here on. One that sits
- * in a function of the program, which its map calls for progress, is not waited for without end. */
+/* Sees that no other thread is in the run when that is taken down: calls fail with the sentence from here on. One that
+ * sits in a function of the program, which its map calls for progress, is not waited for without end. */
 void context_send_others_out(const char *sentence);
 /* The calling thread goes on in spite of exit(), whatever it calls. */
 void context_stay_inside(void);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A drain: a word in the area of each node, which goes from 0 to 1 once in a run. Whoever sets it rings the node's doorbell;
- * its courier, which that wakes, tells main, and main's courier all other nodes. The maps that drain are not told: their
- * drivers look at the word in each step. If who sets it dies before it has rung, couriers and drivers see it when they
- * next wake. */
+/* A drain: a word in the area of each node, which goes from 0 to 1 once in a run. Whoever sets it rings the node's
+ * doorbell; its courier, which that wakes, tells main, and main's courier all other nodes. The maps that drain are not
+ * told: their drivers look at the word in each step. If who sets it dies before it has rung, couriers and drivers see
+ * it when they next wake. */
 #include "node/drain.h"
 
 #include <errno.h>

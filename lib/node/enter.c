@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Threads of main that are in a call which uses the run for long: the end of the run waits for them, and exit() keeps them
- * from returning to the program. See context_inside.h for who writes what. */
+/* Threads of main that are in a call which uses the run for long: the end of the run waits for them, and exit() keeps
+ * them from returning to the program. See context_inside.h for who writes what. */
 #include <unistd.h>
 
 #include "base/clock.h"

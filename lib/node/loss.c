@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Losses. A rank that has lost its fork server stores that in the arena (forkserver.c); its leader tells main, once; main keeps it
- * in `losses`, which its courier writes and its threads read. */
+/* Losses. A rank that has lost its fork server stores that in the arena (forkserver.c); its leader tells main, once;
+ * main keeps it in `losses`, which its courier writes and its threads read. */
 #include "node/loss.h"
 
 #include <assert.h>

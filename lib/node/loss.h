@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Fork servers that have died before the end of the run, which costs the slots of their ranks and no more. Each leader looks
- * at those of its own node, and tells main of them. For node/ and the layers above it. */
+/* Fork servers that have died before the end of the run, which costs the slots of their ranks and no more. Each leader
+ * looks at those of its own node, and tells main of them. For node/ and the layers above it. */
 #ifndef NODE_LOSS_H
 #define NODE_LOSS_H
 

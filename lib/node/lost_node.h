@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Nodes that were lost, where the run goes on without them. Main alone decides who is, in its courier, and tells the other
- * nodes, one loss after the other; each node takes it in once, in its courier. A node that was lost stays so, even if it
- * was only stopped: nothing that it says is heard any more, and it is told to end.
+/* Nodes that were lost, where the run goes on without them. Main alone decides who is, in its courier, and tells the
+ * other nodes, one loss after the other; each node takes it in once, in its courier. A node that was lost stays so,
+ * even if it was only stopped: nothing that it says is heard any more, and it is told to end.
  *
  * In each arena there is a table. The leader's courier writes a node's sentence, then `is_lost` (release), and has each
  * layer do what follows (run/layers.c): so whoever finds `is_lost` can read the sentence, and whoever has not found it

@@ -1078,7 +1078,8 @@ static bool call_work(void)
     return worked;
 }
 
-/* What waits for a caller of a lost node waits for nobody, and what was given there is done, as with any dead caller. */
+/* What waits for a caller of a lost node waits for nobody, and what was given there is done, as with any dead
+ * caller. */
 void call_lose_node(unsigned node)
 {
     assert(thread_is(THREAD_COURIER));

@@ -59,9 +59,9 @@ unsigned call_caller(void);
 
 /* Has the home do it, and waits for the reply: as long as it takes, where timeout_s is how long the home may take to be
  * able to do it; or, if the method `is_timed`, for timeout_s and a little longer: then it is late_status, with a
- * sentence that names the node, and the call is taken back. The method's statuses; MPM_EINTERRUPTED; MPM_ENODELOST; MPM_ENOMEM: the home
- * knows nothing of the call if this node's arena has no room for what goes, or for what there is room for to come. Any
- * process but couriers. */
+ * sentence that names the node, and the call is taken back. The method's statuses; MPM_EINTERRUPTED; MPM_ENODELOST;
+ * MPM_ENOMEM: the home knows nothing of the call if this node's arena has no room for what goes, or for what there is
+ * room for to come. Any process but couriers. */
 int call_run(const mpm_handle *handle, struct invocation *invocation, double timeout_s);
 /* Of an operation that takes several of them: what is left of timeout_s until `deadline_ns`. 0 if that was 0, and
  * never 0 if it was not. */

@@ -47,7 +47,8 @@ void fairness_note_waiting(const mpm_handle *handle, unsigned side, int change)
     if (!object)
         return;
     before = atomic_fetch_add(&object->turn[side], (uint64_t)change * FAIRNESS_ONE_WAITING);
-    /* Pairs with the fence in sleep_until_ready(), invoke.c: without, those who stood back for the last call sleep on. */
+    /* Pairs with the fence in sleep_until_ready(), invoke.c: without, those who stood back for the last call sleep
+     * on. */
     atomic_thread_fence(memory_order_seq_cst);
     if (change < 0 && (uint32_t)before >= FAIRNESS_BYPASSES) {
         for (unsigned i = 0; i < OBJECT_WAITS; i++)

@@ -101,8 +101,8 @@ static struct object_wait *wait_of(struct object *object, const struct invocatio
     return &object->wait[method->wait_of ? method->wait_of(invocation) : method->wait];
 }
 
-/* CALL_MUST_WAIT when the time is up, or it is interrupted. Who sleeps has read the word before its last try: is_ready() need not know of
- * deaths, because a reaper moves the word on after it has said that somebody is dead. */
+/* CALL_MUST_WAIT when the time is up, or it is interrupted. Who sleeps has read the word before its last try:
+ * is_ready() need not know of deaths, because a reaper moves the word on after it has said that somebody is dead. */
 static int wait_at_object(struct object *object, const mpm_handle *handle, struct invocation *invocation,
                           uint64_t deadline_ns, bool *is_interrupted)
 {

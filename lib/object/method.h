@@ -110,7 +110,8 @@ struct method {
     const void *own; /* what its kind needs to know of it */
 };
 
-/* By a layer, before any process of a node is forked: what there is of a kind. What is said of a kind first counts. The functions may be NULL. */
+/* By a layer, before any process of a node is forked: what there is of a kind. What is said of a kind first counts.
+ * The functions may be NULL. */
 struct kind {
     enum object_kind kind;
     const struct method *methods;

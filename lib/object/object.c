@@ -121,8 +121,8 @@ static void forget_bypasses(struct object *object)
         atomic_fetch_and(&object->turn[side], ~(FAIRNESS_ONE_WAITING - 1));
 }
 
-/* A object record that the caller has reserved. After the last generation there would be the first one again, and a stale handle
- * would name another object: such an object record is nobody's for ever. */
+/* A object record that the caller has reserved. After the last generation there would be the first one again, and a
+ * stale handle would name another object: such an object record is nobody's for ever. */
 static bool is_used_up(struct object *object)
 {
     if (object->generation != UINT32_MAX)
@@ -184,8 +184,8 @@ mpm_handle object_commit(struct object *object, enum object_kind kind)
     return handle;
 }
 
-/* The next object is to stand in the lowest free object record, so that there are never many more object records than objects.
- * Whoever dies before that leaves the object record to whoever comes past it. */
+/* The next object is to stand in the lowest free object record, so that there are never many more object records than
+ * objects. Whoever dies before that leaves the object record to whoever comes past it. */
 static void lower_hint(struct object_table *table, uint32_t place)
 {
     uint32_t hint = atomic_load(&table->hint);

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Objects: what handles name. An object lives in an object record of its home's arena.
  *
- * Object records are all of one size, and object record memory is never used for anything else, so whoever has a handle,
- * however old, may lock the object record and look whether its object is still the one that is meant. What does not
- * fit into an object record hangs from it, and is looked at under the object record's lock only, or freed when nobody can use it
- * any more.
+ * Object records are all of one size, and object record memory is never used for anything else, so whoever has a
+ * handle, however old, may lock the object record and look whether its object is still the one that is meant. What does
+ * not fit into an object record hangs from it, and is looked at under the object record's lock only, or freed when
+ * nobody can use it any more.
  *
  * Who writes what: an object record's `identity` is FREE, or the number of the process that is making an object there,
  * or kind, home and generation of the object. Making one takes the object record by compare-and-swap (if the maker
  * dies, its reaper sets it free), fills it in, and stores the identity (release), which commits. Destroying
- * stores FREE under the object record's locks, and then frees what hung there. A object record whose generations are used up, after 2^32 - 1
- * objects, stays reserved by a number that no process has.
+ * stores FREE under the object record's locks, and then frees what hung there. A object record whose generations are
+ * used up, after 2^32 - 1 objects, stays reserved by a number that no process has.
  *
- * Blocks of the arena that hang from an object record are owned by the object record's own numbers (object_owner), and `unclean`
- * is set before the first one is there without an object, or stays when the object ends: by who makes and by
+ * Blocks of the arena that hang from an object record are owned by the object record's own numbers (object_owner), and
+ * `unclean` is set before the first one is there without an object, or stays when the object ends: by who makes and by
  * who destroys, who takes it back when all is in its place. If one of them dies in between, whoever reserves
  * the object record next waits for its locks, and frees what still has the numbers.
  *
@@ -160,8 +160,9 @@ static inline bool object_is(const struct object *object, const mpm_handle *hand
     return atomic_load_explicit(&object->identity, memory_order_acquire) == object_identity(handle);
 }
 
-/* Object records that this process has found lately, by the last digits of their places: hints, as an object record knows its
- * own place. Object records stay where they are, so a hint is good until the end of the run, when `topology` is empty.
+/* Object records that this process has found lately, by the last digits of their places: hints, as an object record
+ * knows its own place. Object records stay where they are, so a hint is good until the end of the run, when `topology`
+ * is empty.
  */
 #define OBJECT_RECENT 16u
 struct object_recent {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Posted operations.
  *
- * The poster looks up the delegation, and puts the operation into the send buffer, under the send buffer's mutex: the commit of
- * the send buffer is the moment from which on it will be done. A poster that is killed before has posted nothing;
- * one that is killed after it has posted, and its reaper tells the courier. Delegations of a node stand beside
+ * The poster looks up the delegation, and puts the operation into the send buffer, under the send buffer's mutex: the
+ * commit of the send buffer is the moment from which on it will be done. A poster that is killed before has posted
+ * nothing; one that is killed after it has posted, and its reaper tells the courier. Delegations of a node stand beside
  * the send buffer; the courier alone writes them, under the mutex. A delegation that is not found any more, because
  * others took its place, costs a call, which brings it back.
  *
@@ -15,8 +15,8 @@
  * call is refused meanwhile, joins and closes wait behind it, and gets go on, since they free memory.
  *
  * Ends. The home gives a delegation under the lock under which the object is closed or destroyed, and notes the
- * node in `delegated` of the object record. Whoever closes or destroys the object, and finds it delegated, has the home's
- * courier do it by a call, which asks all these nodes for their delegations, and waits. Such a node's courier
+ * node in `delegated` of the object record. Whoever closes or destroys the object, and finds it delegated, has the
+ * home's courier do it by a call, which asks all these nodes for their delegations, and waits. Such a node's courier
  * takes its delegation away under the mutex, so that nothing is accepted any more, and then answers: behind what
  * was accepted. So what was accepted is carried out before the end, and nothing comes later. If whoever
  * wanted the end dies meanwhile, the object is not delegated again: puts and adds are calls from there on, and

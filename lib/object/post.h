@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Posted operations: what a process asks of an object of another node without waiting for a reply, because
  * its node holds a *delegation* for the object: the home's word that it will carry out whatever comes by it. Each
- * node has a send buffer (shm/send_buffer.h) for every other one; its courier carries what gathers there to the home, many
- * operations in a message, and the home's courier carries them out in order. What is under way is bounded by
+ * node has a send buffer (shm/send_buffer.h) for every other one; its courier carries what gathers there to the home,
+ * many operations in a message, and the home's courier carries them out in order. What is under way is bounded by
  * the send buffer. See post.c for the order of things, and for who writes what. For object/ and the layers above it.
  */
 #ifndef OBJECT_POST_H
@@ -21,8 +21,8 @@
 
 /* Asks for `count` things of `size` bytes each that stand one behind the other, at `index` of the object.
  * true if it is accepted: it will be done, whatever happens to the caller. false if it is to be done by a
- * call: this node has no delegation for it, it is of another kind, it is too large, or the home is far behind. Waits for room in the
- * send buffer for a moment. Any process but couriers. */
+ * call: this node has no delegation for it, it is of another kind, it is too large, or the home is far behind. Waits
+ * for room in the send buffer for a moment. Any process but couriers. */
 bool post_operation(const mpm_handle *handle, enum object_kind kind, uint64_t index, const void *bytes,
                     size_t size, size_t count);
 
@@ -59,8 +59,8 @@ bool post_try_waiting(void);
 int post_table_create(struct arena *arena);
 /* Has the courier do its part. Before it starts. */
 void post_announce(void);
-/* In the courier: a node is lost, and what was posted to its objects with it. Objects of this node get back what they have
- * delegated to it. */
+/* In the courier: a node is lost, and what was posted to its objects with it. Objects of this node get back what they
+ * have delegated to it. */
 void post_lose_node(unsigned node);
 /* A process has died: the courier is to look at what it may have left. In the fork server. */
 void post_owner_died(struct arena *arena);

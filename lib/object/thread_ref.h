@@ -6,9 +6,9 @@
  * A process of the object's node is dead when its record says that it has ended or is another generation. Of
  * one of another node the home learns by a message that its courier sends, behind everything that the dead
  * one had asked for: thread_ref_mark_dead() is called for it, and every object that names the thread reference is to be
- * marked. thread_ref_own() raises a flag in the record of the calling process before the thread reference is anywhere, so
- * that its reaper knows that it has to tell. Of a node that is lost, and without which the run goes on, the home's courier
- * marks all processes. Of ranks main alone uses objects, and its death ends the run: ranks never die here.
+ * marked. thread_ref_own() raises a flag in the record of the calling process before the thread reference is anywhere,
+ * so that its reaper knows that it has to tell. Of a node that is lost, and without which the run goes on, the home's
+ * courier marks all processes. Of ranks main alone uses objects, and its death ends the run: ranks never die here.
  *
  * For object/ and the layers above it. */
 #ifndef OBJECT_THREAD_REF_H
@@ -37,7 +37,8 @@ bool thread_ref_is_same_thread(const struct thread_ref *one, const struct thread
 /* Whether the process of a thread reference in an object of this node has died. */
 bool thread_ref_is_dead(const struct thread_ref *thread_ref);
 
-/* Processes of another node that have died: those of this record number, up to a generation, or, with 0, all of a node. */
+/* Processes of another node that have died: those of this record number, up to a generation, or, with 0, all of a
+ * node. */
 struct thread_ref_death {
     uint16_t node;
     uint32_t number;

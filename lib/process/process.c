@@ -7,11 +7,11 @@
  * the fork server that reaps the process. Whoever dies while it starts a process leaves either nothing or a process.
  *
  * `about` of a record is written before the record is wanted, and constant then but for `leaves`, which the
- * process itself sets before it starts a daemon; before it becomes a thread reference of an object it sets `is_thread_ref`.
- * The fork server that reaps it has its daemons killed on this node, and wakes who may wait for the dead thread reference; for
- * other nodes it puts the record's number into `dead_parents` and rings the doorbell. A fork server that dies between a
- * death and the end of that leaves it to its rank, which tells of all that are dead once more
- * (process_forkserver_lost). The courier tells the other nodes up to which generation the record's processes are
+ * process itself sets before it starts a daemon; before it becomes a thread reference of an object it sets
+ * `is_thread_ref`. The fork server that reaps it has its daemons killed on this node, and wakes who may wait for the
+ * dead thread reference; for other nodes it puts the record's number into `dead_parents` and rings the doorbell. A fork
+ * server that dies between a death and the end of that leaves it to its rank, which tells of all that are dead once
+ * more (process_forkserver_lost). The courier tells the other nodes up to which generation the record's processes are
  * dead. A start that was on its way is there before that message is, because the courier posts both; one that
  * was not posted yet never will be. */
 #include "process/process.h"

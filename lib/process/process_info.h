@@ -7,8 +7,8 @@
 
 #include "object/thread_ref.h"
 
-/* As far as it is still known: of a process that was closed there is neither a pid nor a name. Of one of another node, that
- * node is asked. */
+/* As far as it is still known: of a process that was closed there is neither a pid nor a name. Of one of another node,
+ * that node is asked. */
 void process_describe(const struct thread_ref *thread_ref, mpm_process_info *info);
 
 #endif

@@ -20,8 +20,8 @@
 static struct eventcount closed; /* MPI has ended: */
 static _Atomic bool has_closed;
 
-/* Ends the rank if MPI does not end, since a node was lost at that very moment. It counts the time in which it was awake,
- * as couriers do. */
+/* Ends the rank if MPI does not end, since a node was lost at that very moment. It counts the time in which it was
+ * awake, as couriers do. */
 static void *guard_main(void *unused)
 {
     (void)unused;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Signals that begin a drain, in a program that wants it: in every rank, as launchers and batch systems send them to all
- * of them. The first one is a drain. A second one in main ends it as if there were no handler, and with it the run; other
- * ranks ignore it, for main has the word. Whoever sends a signal to a whole job has it in main twice only if it is sent
- * twice. */
+/* Signals that begin a drain, in a program that wants it: in every rank, as launchers and batch systems send them to
+ * all of them. The first one is a drain. A second one in main ends it as if there were no handler, and with it the run;
+ * other ranks ignore it, for main has the word. Whoever sends a signal to a whole job has it in main twice only if it
+ * is sent twice. */
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The end of a run, which begins in main: it tells the leaders, whose couriers tell their fork servers; each rank sleeps in
- * waitpid for its fork server, wakes when it has ended, and closes the transport together with the others. */
+/* The end of a run, which begins in main: it tells the leaders, whose couriers tell their fork servers; each rank
+ * sleeps in waitpid for its fork server, wakes when it has ended, and closes the transport together with the others. */
 #include <stdatomic.h>
 #include <stdlib.h>
 

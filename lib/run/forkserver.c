@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The fork server of a rank, from its fork to its end. A fork server that dies before the end costs the slots of its rank, no more:
- * that rank ends what the fork server has left, and sleeps on (forkserver_stand_in). See node/loss.h. */
+/* The fork server of a rank, from its fork to its end. A fork server that dies before the end costs the slots of its
+ * rank, no more: that rank ends what the fork server has left, and sleeps on (forkserver_stand_in). See node/loss.h. */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* See the header. A row for each part of a layer that takes part in the start or the end of a run, lowest layer first. */
+/* See the header. A row for each part of a layer that takes part in the start or the end of a run, lowest layer
+ * first. */
 #include "run/layers.h"
 
 #include <assert.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Ranks of one node that look after each other, where the launcher lets survivors live: elsewhere it ends all of them
- * with one. A node is lost when one of its ranks dies, since what that rank's processes had begun would never end. So the
- * leader sees the deaths of the others, and they see the leader's; whoever sees one ends the node. A rank that is not the
- * leader and dies together with the leader is nobody's worry any more.
+ * with one. A node is lost when one of its ranks dies, since what that rank's processes had begun would never end. So
+ * the leader sees the deaths of the others, and they see the leader's; whoever sees one ends the node. A rank that is
+ * not the leader and dies together with the leader is nobody's worry any more.
  *
  * One thread a rank sleeps on the pidfds of those that it watches, and on one more by which it is ended. A rank whose
  * number means nothing here (it is in another name space, or the kernel has no pidfds) is not watched. */

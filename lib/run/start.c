@@ -7,9 +7,9 @@
  * when the courier has ended.
  *
  * Whatever step of the start fails, run_undo_start() undoes what there is: it looks at what this rank has (a courier, a
- * fork server, a watcher, an arena), not at how far it came. A process may be in several runs, one after the other. What a
- * layer keeps in static memory is made again by its announce function, or by whoever makes the arena; what is derived
- * from the arena's memory and kept by threads goes with the run's number. */
+ * fork server, a watcher, an arena), not at how far it came. A process may be in several runs, one after the other.
+ * What a layer keeps in static memory is made again by its announce function, or by whoever makes the arena; what is
+ * derived from the arena's memory and kept by threads goes with the run's number. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -126,8 +126,8 @@ static unsigned count_threads(void)
     return count;
 }
 
-/* Fork servers, and so all processes, are copies of main that have one thread. MPI's own threads are no trouble: no process
- * calls MPI. */
+/* Fork servers, and so all processes, are copies of main that have one thread. MPI's own threads are no trouble: no
+ * process calls MPI. */
 static void warn_of_threads(unsigned threads)
 {
     if (threads > 1)

@@ -39,8 +39,8 @@ void run_unwatch_ranks(void);
 
 /* close.c */
 
-/* Ends the transport, which is the caller's, and all that was known of the run. Together with all other ranks, unless a node
- * is lost; whether the program goes on here then. */
+/* Ends the transport, which is the caller's, and all that was known of the run. Together with all other ranks, unless a
+ * node is lost; whether the program goes on here then. */
 bool run_close(bool is_lost);
 
 /* serve.c */

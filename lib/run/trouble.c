@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Nodes that fall silent, and what ends a run before its time. A node that is silent for node_timeout is lost
- * (net/heartbeat.h). From then on nobody enters a call of MPI that waits for others, which might be for ever: `is_lost` says
- * so to all ranks of a node, and each exits without MPI.
+ * (net/heartbeat.h). From then on nobody enters a call of MPI that waits for others, which might be for ever: `is_lost`
+ * says so to all ranks of a node, and each exits without MPI.
  *
  * Where the launcher ends all ranks with one, so does the run: main's calls fail, mpm_finalize tells the nodes that are
  * still there, and everybody ends its own processes and its launcher. A node that has lost main does so by itself.
  *
- * Where it lets the others live (context.outlives_nodes), the run goes on without the node, unless it is main's. Who is lost
- * is decided in one place: main's courier, by what it hears itself, and by what others tell it that they do not hear. It
- * drops the node, has its layers do what follows, and tells the others in the order of its decisions, and they do the
- * same. Of two nodes that do not hear each other the one that is accused first goes. A node that is dropped and was only
- * stopped, or cut off, is told as soon as it says anything, and ends itself; until then it hears nobody, and nobody hears
- * it, so all that it can do is what its workers are at. It leaves the launcher alone, which main brings down at its end. */
+ * Where it lets the others live (context.outlives_nodes), the run goes on without the node, unless it is main's. Who is
+ * lost is decided in one place: main's courier, by what it hears itself, and by what others tell it that they do not
+ * hear. It drops the node, has its layers do what follows, and tells the others in the order of its decisions, and they
+ * do the same. Of two nodes that do not hear each other the one that is accused first goes. A node that is dropped and
+ * was only stopped, or cut off, is told as soon as it says anything, and ends itself; until then it hears nobody, and
+ * nobody hears it, so all that it can do is what its workers are at. It leaves the launcher alone, which main brings
+ * down at its end. */
 #include <stdio.h>
 #include <string.h>
 
@@ -186,8 +187,8 @@ static void on_node_lost(unsigned node)
     context_break(MPM_ENODELOST, sentence);
 }
 
-/* Main is told before this node ends, so that it need not wait for its silence; but not by who is no leader. The death of
- * one of main's own node ends the run. */
+/* Main is told before this node ends, so that it need not wait for its silence; but not by who is no leader. The death
+ * of one of main's own node ends the run. */
 void trouble_rank_died(unsigned rank)
 {
     const struct topology *topology = &context.topology;

@@ -5,7 +5,8 @@
 
 /* In every leader, before its courier starts. */
 void trouble_announce(void);
-/* Another rank of this node has died, and the run may go on without the node. In any thread of a rank, not its courier's. */
+/* Another rank of this node has died, and the run may go on without the node. In any thread of a rank, not its
+ * courier's. */
 void trouble_rank_died(unsigned rank);
 /* How long a node may be silent: 0 is without end. */
 double trouble_node_timeout_s(void);

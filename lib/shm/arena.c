@@ -17,9 +17,10 @@
  * goes up before the word that gives a block an owner is stored, and down behind the one that takes it away, so it
  * may be too high for ever where somebody died in between, and never too low.
  *
- * The table of thread tokens grows under a mutex of its own, `growth`. A new segment is a block of THREAD_TOKENS_OWNER's until one
- * store makes it part of the table, and is given then. Whoever grows next gives what is part of it, and frees what
- * else THREAD_TOKENS_OWNER has, so a death leaves nothing, and nothing is freed that the table has. */
+ * The table of thread tokens grows under a mutex of its own, `growth`. A new segment is a block of
+ * THREAD_TOKENS_OWNER's until one store makes it part of the table, and is given then. Whoever grows next gives what is
+ * part of it, and frees what else THREAD_TOKENS_OWNER has, so a death leaves nothing, and nothing is freed that the
+ * table has. */
 #include "shm/arena.h"
 
 #include <assert.h>
@@ -115,7 +116,8 @@ static uint64_t load_top(const struct arena *arena)
 
 /* Memory: taken before it is used. */
 
-/* Before Linux 5.14, or where a sandbox forbids madvise to say so: the kernel itself writes zeros there, and tells where it cannot. */
+/* Before Linux 5.14, or where a sandbox forbids madvise to say so: the kernel itself writes zeros there, and tells
+ * where it cannot. */
 static int populate_by_read(void *start, size_t size)
 {
     int zeros = open("/dev/zero", O_RDONLY | O_CLOEXEC);
@@ -482,7 +484,8 @@ static void finish_growth(struct arena *arena)
     arena_free_owned(arena, THREAD_TOKENS_OWNER);
 }
 
-/* Under `growth`. A segment is THREAD_TOKENS_OWNER's until the store that makes it part of the table, and given then. */
+/* Under `growth`. A segment is THREAD_TOKENS_OWNER's until the store that makes it part of the table, and given
+ * then. */
 static bool add_lives(struct arena *arena, unsigned seen)
 {
     size_t size = thread_token_next_segment_size(thread_tokens_of(arena));

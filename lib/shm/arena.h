@@ -52,8 +52,8 @@ void arena_give(struct arena *arena, uint64_t offset);
 void arena_pass(struct arena *arena, uint64_t offset, uint32_t owner);
 /* Frees a block; offset 0 is fine. Keeps errno. An offset that is no block in use is an error in the log. */
 void arena_free(struct arena *arena, uint64_t offset);
-/* Frees all blocks of a dead process, or of a pool or an object. How many there were. It takes as long as the arena has blocks,
- * but for a process that owns none. */
+/* Frees all blocks of a dead process, or of a pool or an object. How many there were. It takes as long as the arena has
+ * blocks, but for a process that owns none. */
 size_t arena_free_owned(struct arena *arena, uint32_t owner);
 
 static inline void *arena_at(const struct arena *arena, uint64_t offset)

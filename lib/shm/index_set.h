@@ -36,8 +36,8 @@ static inline void index_set_add_64(struct index_set *set, uint32_t first)
     atomic_fetch_or(&set->summary[first / 4096], UINT64_C(1) << first / 64 % 64);
 }
 
-/* A word that is found empty is said to be so first, and looked at again then: an adder that came in between says itself
- * that it is not. Whoever dies between the two leaves numbers as an adder does. */
+/* A word that is found empty is said to be so first, and looked at again then: an adder that came in between says
+ * itself that it is not. Whoever dies between the two leaves numbers as an adder does. */
 static inline void index_set_note_empty(struct index_set *set, uint32_t word)
 {
     uint64_t bit = UINT64_C(1) << word % 64;

@@ -50,8 +50,8 @@ struct ring_messages {
     size_t count;
 };
 
-/* Puts as many messages as there is room for now; `put` tells how many. MPM_ENOMEM if the arena has no memory even for the
- * first. By a putter. */
+/* Puts as many messages as there is room for now; `put` tells how many. MPM_ENOMEM if the arena has no memory even for
+ * the first. By a putter. */
 int ring_put(struct ring *ring, struct arena *arena, const struct ring_messages *messages, size_t *put);
 
 /* Takes the first message into `message`. `size` is its size, also if that is more than `room` and the

@@ -4,8 +4,8 @@
  * Who writes what: who enters takes the word from 0 to its own thread token by compare-and-swap, and who leaves
  * stores 0 (release). Nobody is ever inside whose thread token does not stand there, so a holder that dies, wherever,
  * leaves its thread token in the word. Who waits looks whether that thread token is over, and takes the word from it by
- * compare-and-swap to its own thread token, with DAMAGED: no two threads have one thread token, so one of those who see the
- * death gets in. It takes DAMAGED away when it has repaired; if it dies first, the next one is told again, and
+ * compare-and-swap to its own thread token, with DAMAGED: no two threads have one thread token, so one of those who see
+ * the death gets in. It takes DAMAGED away when it has repaired; if it dies first, the next one is told again, and
  * so it is if it dies later, which is once too often and does no harm.
  *
  * Nobody is woken: sections are some tens of nanoseconds long, and whoever waits longer than a few of them

@@ -39,8 +39,8 @@ static inline bool robust_mutex_lock_at_once(struct robust_mutex *mutex)
                             1);
 }
 
-/* Locks it. true if the last holder died inside: repair what it guards, then robust_mutex_repaired(). Who can fail calls
- * thread_token_ensure() before: a thread that can have no thread token waits here until another one ends. */
+/* Locks it. true if the last holder died inside: repair what it guards, then robust_mutex_repaired(). Who can fail
+ * calls thread_token_ensure() before: a thread that can have no thread token waits here until another one ends. */
 static inline bool robust_mutex_lock(struct robust_mutex *mutex)
 {
     return !robust_mutex_lock_at_once(mutex) && robust_mutex_lock_slowly(mutex, thread_token_own());

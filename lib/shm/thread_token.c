@@ -11,9 +11,9 @@
  *
  * The table grows with need: behind the first segment come others, each as large as all before it, so a place's number
  * says where it is. A segment is added by one store of its offset, and never taken away. Where
- * its memory comes from is the affair of the table's owner (thread_token_grow). It takes locks, which need a thread token: so the last places of the table are kept
- * for who finds no other, and who gets one of them has the table grow. If it dies before it has, that place is free
- * again, and its next one does the same.
+ * its memory comes from is the affair of the table's owner (thread_token_grow). It takes locks, which need a thread
+ * token: so the last places of the table are kept for who finds no other, and who gets one of them has the table grow.
+ * If it dies before it has, that place is free again, and its next one does the same.
  *
  * A place whose generation is near its end is not taken any more, so no thread token comes twice.
  *

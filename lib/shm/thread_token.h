@@ -22,10 +22,12 @@ struct thread_token_table;
 size_t thread_token_table_size(unsigned threads);
 /* Makes a table in zeroed memory of that size, aligned as a pointer. */
 void thread_token_table_create(struct thread_token_table *table, unsigned threads);
-/* Adds a segment to a table (thread_token_add_segment); false if there is no memory for it, or it cannot grow any more. Any process. */
+/* Adds a segment to a table (thread_token_add_segment); false if there is no memory for it, or it cannot grow any
+ * more. Any process. */
 typedef bool thread_token_grow(struct thread_token_table *table);
 /* From now on this is the table of the calling process, which is a lasting one, and of those that it forks.
- * It must stay where it is in each forked process that has a thread token in it. `grow` may be NULL: then it does not grow. */
+ * It must stay where it is in each forked process that has a thread token in it. `grow` may be NULL: then it does not
+ * grow. */
 void thread_token_table_use(struct thread_token_table *table, thread_token_grow *grow);
 
 #define THREAD_TOKEN_MOST_PLACES (1u << 17) /* a table does not grow beyond */
@@ -45,13 +47,14 @@ bool thread_token_make_room(unsigned threads);
 /* The calling thread's; 0 before it has one. */
 extern __attribute__((tls_model("initial-exec"))) _Thread_local uint64_t own_thread_token;
 
-/* Gives the calling thread one. Waits, and says so in the log, if there are as many threads as the table has room for and
- * it cannot grow. */
+/* Gives the calling thread one. Waits, and says so in the log, if there are as many threads as the table has room for
+ * and it cannot grow. */
 uint64_t thread_token_begin(void);
 /* The same, but waits for a second at most. MPM_ENOMEM. */
 int thread_token_begin_in_time(void);
 
-/* Sees to it that the calling thread has one, wherever a call can fail: behind it nothing waits for a place. MPM_ENOMEM. */
+/* Sees to it that the calling thread has one, wherever a call can fail: behind it nothing waits for a place.
+ * MPM_ENOMEM. */
 static inline int thread_token_ensure(void)
 {
     return __builtin_expect(own_thread_token != 0, 1) ? 0 : thread_token_begin_in_time();

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What is in a table of thread tokens; see thread_token.c for who writes what. Tests look into it, too. For shm/thread_token.c. */
+/* What is in a table of thread tokens; see thread_token.c for who writes what. Tests look into it, too. For
+ * shm/thread_token.c. */
 #ifndef SHM_THREAD_TOKEN_INSIDE_H
 #define SHM_THREAD_TOKEN_INSIDE_H
 

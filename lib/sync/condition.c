@@ -8,8 +8,8 @@
  *   3. it waits until it is marked as notified, or its time is up;
  *   4. it takes the lock again;
  *   5. it takes itself out, and learns whether it was notified.
- * If it is killed before 1, it has the lock, dead. After 1: the same, and its waiter is a dead thread reference's. After
- * 2, 3 or 4 its waiter is a dead thread reference's, notified or not. After 5 it has the lock, dead.
+ * If it is killed before 1, it has the lock, dead. After 1: the same, and its waiter is a dead thread reference's.
+ * After 2, 3 or 4 its waiter is a dead thread reference's, notified or not. After 5 it has the lock, dead.
  * Whoever looks at the waiters drops dead ones first, and marks for each dead one that was notified the
  * oldest live one that was not: so no notification is lost until its waiter has the lock, and no dead waiter
  * is notified. That is looked at again after each death, because the reaper wakes all who wait.

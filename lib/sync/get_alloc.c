@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Getting and receiving messages whose length is not known, into memory of their own. There is memory for a message before
- * it is taken, so none is lost: one that is longer stays where it is, and says how long it is. Whoever has memory for the
- * longest message that it has seen is sent away by longer ones only. */
+/* Getting and receiving messages whose length is not known, into memory of their own. There is memory for a message
+ * before it is taken, so none is lost: one that is longer stays where it is, and says how long it is. Whoever has
+ * memory for the longest message that it has seen is sent away by longer ones only. */
 #include <stdlib.h>
 #include <string.h>
 

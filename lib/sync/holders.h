@@ -4,8 +4,8 @@
  * Who writes what: all is written under the pipe's locks; a reader needs one of them. A holder is added by
  * writing it behind the last one, and then the count (commit); or into a new block with those that live,
  * whose store into the list commits, and the old block is freed then. A holder that lets go is marked as such by one
- * store, which is its commit, and so is one that holds again; the mark stays until the process is dead, since whoever has
- * started it may note late that it holds what it was given. Whoever dies before the commit has
+ * store, which is its commit, and so is one that holds again; the mark stays until the process is dead, since whoever
+ * has started it may note late that it holds what it was given. Whoever dies before the commit has
  * added nothing, and may leave the new block over; who dies after it may leave the old one. Both have the
  * owner number that the caller gives, by which its sweep finds what is not in the list. For sync/pipe.c. */
 #ifndef SYNC_HOLDERS_H

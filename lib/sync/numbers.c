@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Numbers in an object: making, finding, updating and ending them.
  *
- * Who writes what: the maker reserves an object record; for an array it says that the object record is unclean, and allocates
- * the block, which is owned by the object record. It writes the numbers, and what struct numbers has; the store of the
- * object record's identity commits, and all but the numbers is constant from then on. Then the object record is clean. If the
- * maker dies before the commit, its reaper frees the object record, and whoever takes that next the block; if it dies
- * after it, its handle is known to nobody, as it dies with the maker: what it has made is lost until the end
- * of the run. The numbers are written by anybody, each by one atomic instruction an update, without a lock
- * (number.h). Destroying is one store of the identity, under the object record's lock, so that of two who destroy one
- * is told that it is too late; before it the object record is unclean, and after it the block is freed, and the object record
- * is clean. Whoever takes the object record of one who died in between frees the block (object/object.h). Whoever dies
- * anywhere else has done its update, or has not.
+ * Who writes what: the maker reserves an object record; for an array it says that the object record is unclean, and
+ * allocates the block, which is owned by the object record. It writes the numbers, and what struct numbers has; the
+ * store of the object record's identity commits, and all but the numbers is constant from then on. Then the object
+ * record is clean. If the maker dies before the commit, its reaper frees the object record, and whoever takes that next
+ * the block; if it dies after it, its handle is known to nobody, as it dies with the maker: what it has made is lost
+ * until the end of the run. The numbers are written by anybody, each by one atomic instruction an update, without a
+ * lock (number.h). Destroying is one store of the identity, under the object record's lock, so that of two who destroy
+ * one is told that it is too late; before it the object record is unclean, and after it the block is freed, and the
+ * object record is clean. Whoever takes the object record of one who died in between frees the block (object/object.h).
+ * Whoever dies anywhere else has done its update, or has not.
  *
  * Updates from other nodes whose result nobody wants are posted (object/post.h): delegations are given, and looked
  * for at the end, under the object record's lock. */

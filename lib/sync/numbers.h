@@ -83,8 +83,8 @@ int numbers_pointer(const char *call, mpm_handle handle, enum object_kind kind, 
 /* MPM_EINVAL unless it tells a type. */
 int numbers_check_handle(mpm_handle handle, enum object_kind kind);
 
-/* What is to become of a number. `operand`, `desired` and `before` may be NULL where the operation has none, or nobody wants
- * to know. */
+/* What is to become of a number. `operand`, `desired` and `before` may be NULL where the operation has none, or nobody
+ * wants to know. */
 struct number_change {
     enum number_op op;
     const void *operand, *desired;

@@ -7,8 +7,8 @@
  * first. A handle in the parent counts only if a lock is there that names the parent: if who makes the lock
  * dies before the commit, the handle names nothing, or another's, and the next one makes a lock anew; if it
  * dies after the commit, the lock is found. If who ends it dies before the lock has ended, the next one to look
- * ends it; if it dies after that, the parent is there without one, as it was at first. A parent's mutex is taken before its lock's, and whoever has a lock's waits
- * for no other.
+ * ends it; if it dies after that, the parent is there without one, as it was at first. A parent's mutex is taken before
+ * its lock's, and whoever has a lock's waits for no other.
  *
  * The handle of a lock is kept in mind by each thread that has used it. It is used with the parent's, which
  * the lock compares with the one that it names: one that is out of date is told, and asked for once more. */

@@ -9,8 +9,8 @@
  * object record's identity, when the second end is closed. The blocks of the lists have the owner number of the first
  * ring, so the sweep passes them on before that ring is swept.
  *
- * The other end is gone when it is closed, or had holders and all of them are dead or have let it go. A receiver that finds its
- * ring empty looks at that first and at the ring again then, so that what was sent before the end is
+ * The other end is gone when it is closed, or had holders and all of them are dead or have let it go. A receiver that
+ * finds its ring empty looks at that first and at the ring again then, so that what was sent before the end is
  * received. Who waits reads the word that it is to sleep on before it looks; a death after that wakes it,
  * because the reaper, or the courier that is told, moves the word on (object/thread_ref.h). A waiter at an end
  * sleeps on the wait of that end's number, which whoever does something at the other end rings.

@@ -2,8 +2,8 @@
 /* Methods that are steps; see the header. Nothing stands here that is shared: states are in state.c.
  *
  * A method that may wait leaves its caller among the state's waiters. When its time is up, the caller leaves; for a
- * caller of another node the home does that, which knows it first. If it dies before, its waiter is a dead thread reference's,
- * which every kind passes over.
+ * caller of another node the home does that, which knows it first. If it dies before, its waiter is a dead thread
+ * reference's, which every kind passes over.
  *
  * What is undone for a caller of another node that has taken its call back (object/call.h):
  *   acquire of a lock       it is released, once; who got it from a dead owner leaves it to a dead owner

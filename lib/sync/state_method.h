@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Methods of locks, semaphores, conditions, events and barriers, whose state is changed by steps (state.h): at home a
- * process runs the step itself, for callers of other nodes the home's courier does, with the caller's thread reference. What goes
- * is a struct state_request, what comes a struct state_reply. For sync/ only. */
+ * process runs the step itself, for callers of other nodes the home's courier does, with the caller's thread reference.
+ * What goes is a struct state_request, what comes a struct state_reply. For sync/ only. */
 #ifndef SYNC_STATE_METHOD_H
 #define SYNC_STATE_METHOD_H
 
@@ -39,8 +39,8 @@ int state_undo(const mpm_handle *handle, struct invocation *invocation, bool was
         .step = NULL                                                                        \
     }
 
-/* Invokes it with the calling thread's thread reference. `request` and `reply` may be NULL. The method's statuses; MPM_ETIMEDOUT,
- * MPM_EINVAL for what is no handle, MPM_ESTALE, MPM_ENOMEM, MPM_ESTATE without a run, MPM_ENODELOST. */
+/* Invokes it with the calling thread's thread reference. `request` and `reply` may be NULL. The method's statuses;
+ * MPM_ETIMEDOUT, MPM_EINVAL for what is no handle, MPM_ESTALE, MPM_ENOMEM, MPM_ESTATE without a run, MPM_ENODELOST. */
 int state_invoke(const mpm_handle *handle, const struct method *method, const struct state_request *request,
                  double timeout_s, struct state_reply *reply);
 /* What asks for nothing but the method. */

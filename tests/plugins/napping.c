@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A plugin for scripts that do things to a map while it runs: it sleeps for as many seconds as its item says, gives them
- * back, and says by a byte in the file began.FORK SERVER of the current folder that it has begun. */
+/* A plugin for scripts that do things to a map while it runs: it sleeps for as many seconds as its item says, gives
+ * them back, and says by a byte in the file began.FORK SERVER of the current folder that it has begun. */
 #include <fcntl.h>
 #include <mpmap.h>
 #include <stdio.h>

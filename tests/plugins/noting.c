@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A plugin for scripts that count how often rows are run: it adds a byte to the file calls of the current folder, takes
- * some milliseconds, as many as NOTING_MS says, and gives numbers that depend on all of the row. After NOTING_HOLDS calls,
- * if that is set, each waits for the file go_on. The row of the number NOTING_FAILS fails. */
+ * some milliseconds, as many as NOTING_MS says, and gives numbers that depend on all of the row. After NOTING_HOLDS
+ * calls, if that is set, each waits for the file go_on. The row of the number NOTING_FAILS fails. */
 #include <fcntl.h>
 #include <mpmap.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Stands before the C library in a node's processes: a file system that is slow to open one file. Where the name of a
- * file ends as HELD_OPEN says, whoever opens it writes its number into the file "opening" of the current folder, and waits
- * for the file "go_on". */
+ * file ends as HELD_OPEN says, whoever opens it writes its number into the file "opening" of the current folder, and
+ * waits for the file "go_on". */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdarg.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Single calls and maps in which a worker dies, and its fork server at one point after the other of its work on that death,
- * while other fork servers go on: for dying_forkservers.sh.
+/* Single calls and maps in which a worker dies, and its fork server at one point after the other of its work on that
+ * death, while other fork servers go on: for dying_forkservers.sh.
  *
- *   dying_forkservers crash|hang|map POINT    the first of its fork servers that dies does so at POINT, the next at the one after it
+ *   dying_forkservers crash|hang|map POINT    the first of its fork servers that dies does so at POINT, the next at the
+ * one after it
  *
  * A call crashes or hangs the first time; of a map one item crashes the first time, and all fail in the end.
  * All fork servers but one may die. Prints how many have, or what is wrong. Its library has kill points. */
@@ -143,8 +144,8 @@ static bool is_over(void)
     return lost == atomic_load(&shared->deaths);
 }
 
-/* The fork server has forked another worker, or has died with all that it had: else a worker without a fork server could be the one
- * that dies in the next search. */
+/* The fork server has forked another worker, or has died with all that it had: else a worker without a fork server
+ * could be the one that dies in the next search. */
 static bool is_settled(unsigned workers, unsigned deaths)
 {
     uint64_t end_ns = clock_now_ns() + PATIENCE_NS;

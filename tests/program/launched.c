@@ -18,7 +18,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What main ignored is ignored, but for SIGCHLD. A worker ignores SIGINT: a terminal sends it to all processes, and the rank decides. */
+/* What main ignored is ignored, but for SIGCHLD. A worker ignores SIGINT: a terminal sends it to all processes, and
+ * the rank decides. */
 static int check_signals(mpm_call *call, const void *item, void *result)
 {
     struct sigaction action;

@@ -197,7 +197,8 @@ static pid_t detach(void)
     return read(ends[0], &pid, sizeof pid) == sizeof pid ? pid : -1;
 }
 
-/* Tells its pid, and that of its child. With a change of user, where it may, the kernel unties it from its fork server. */
+/* Tells its pid, and that of its child. With a change of user, where it may, the kernel unties it from its fork
+ * server. */
 static int detach_and_wait(const void *args, size_t size)
 {
     int pids[2] = {(int)getpid(), (int)detach()};

@@ -4,13 +4,14 @@
  *   torment kill PID SECONDS SEED STRIKES    SIGKILL to a worker every few milliseconds
  *   torment stop PID SECONDS SEED STRIKES    SIGSTOP to a worker or a fork server, and SIGCONT some milliseconds later
  *   torment mix PID SECONDS SEED STRIKES     the one or the other, of which STRIKES are to kill
- *   torment forkserver PID SECONDS SEED STRIKES    the same, and SIGKILL to one fork server when half of them have been done
+ *   torment forkserver PID SECONDS SEED STRIKES    the same, and SIGKILL to one fork server when half of them have been
+ * done
  *
  * Acts on what is below process PID, until it has ended or SECONDS have passed. After STRIKES it makes the file
  * MPMAP_TEST_STOP, so that the run ends when it likes to. Prints how many workers it has killed, how many processes it
- * has stopped, and how many fork servers it has killed. It strikes workers that have started only: when they die before that,
- * three in a row, the pool gives up, and rightly so; and none that is dead already. A process is named by a pidfd, so
- * that no stranger is hit whose number is the same. */
+ * has stopped, and how many fork servers it has killed. It strikes workers that have started only: when they die before
+ * that, three in a row, the pool gives up, and rightly so; and none that is dead already. A process is named by a
+ * pidfd, so that no stranger is hit whose number is the same. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>

@@ -5,7 +5,8 @@
 
 #include <stdbool.h>
 
-/* The pid of the rank of the calling process, which is no rank itself: its fork server's parent. 0 if it cannot be found. */
+/* The pid of the rank of the calling process, which is no rank itself: its fork server's parent. 0 if it cannot be
+ * found. */
 int rank_of_caller(void);
 /* Returns when it is stopped; false if it cannot be. */
 bool rank_stop(int pid);

@@ -15,8 +15,8 @@ MPM_BEGIN
  */
 typedef struct mpm_task_description {
     const char *result; /**< type and shape of a result, as mpm_shape_parse() reads it: "f64" */
-    /** What a row must be: "u8[64,64,3]", only its type ("f32"), or the struct that is to be made of a compound's fields
-     * ("{f64 x, i32 n}", see mpm_dataset_map.row); NULL: anything. */
+    /** What a row must be: "u8[64,64,3]", only its type ("f32"), or the struct that is to be made of a compound's
+     * fields ("{f64 x, i32 n}", see mpm_dataset_map.row); NULL: anything. */
     const char *row;
     const char *help; /**< one line for a user; NULL: none */
 } mpm_task_description;

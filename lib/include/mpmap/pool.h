@@ -25,11 +25,11 @@ typedef struct mpm_call mpm_call;
  * @return 0, or anything else if the item failed: see mpm_fail(). */
 typedef int mpm_task(mpm_call *call, const void *item, void *result);
 
-/** Says why the item fails, in any number of lines: the output of a command, say, or a traceback. The text arrives whole if
- * it has at most 64 KiB, else it is cut, and ends with "…"; never within a character of UTF-8. A map keeps 16 MiB of
- * texts that are longer than 191 bytes, and on a node at most a sixteenth of its arena, and of 1 GiB divided by the number
- * of nodes; from then on, or where the arena is full, they are cut to 191 bytes, and end with "… [cut: …]", which says
- * why. Does not block.
+/** Says why the item fails, in any number of lines: the output of a command, say, or a traceback. The text arrives
+ * whole if it has at most 64 KiB, else it is cut, and ends with "…"; never within a character of UTF-8. A map keeps 16
+ * MiB of texts that are longer than 191 bytes, and on a node at most a sixteenth of its arena, and of 1 GiB divided by
+ * the number of nodes; from then on, or where the arena is full, they are cut to 191 bytes, and end with "… [cut: …]",
+ * which says why. Does not block.
  * @param call    the call that the task was given
  * @param format  as of printf(), with its arguments
  * @return 1, so that a task can `return mpm_fail(call, "x is %g", x);`. */
@@ -149,8 +149,8 @@ typedef struct mpm_progress {
     uint64_t failed;  /**< items failed */
     uint64_t earlier; /**< items finished by earlier runs, which this map continues; rates leave them out */
     double elapsed_s; /**< since the map began */
-    /** Which share of the workers' time since then went into items, from 0 to 1, as far as their nodes have said: those of
-     * other nodes say it with results. Items of other maps in the same pool count as well. */
+    /** Which share of the workers' time since then went into items, from 0 to 1, as far as their nodes have said: those
+     * of other nodes say it with results. Items of other maps in the same pool count as well. */
     double busy;
     unsigned nodes; /**< on which workers are at it */
 } mpm_progress;

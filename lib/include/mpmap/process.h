@@ -62,7 +62,8 @@ typedef struct mpm_process_options {
  * @return 0; MPM_EINVAL for a target that is not a function of the program, args of NULL with a size, a node that
  *         does not exist, or a name that is too long; MPM_ENOMEM, also for args of 2 GiB and more for another
  *         node, and if as many processes run on the node as its shared memory has room for; MPM_ESYSTEM if it
- *         cannot be forked; MPM_EFORKSERVER if the node has lost its fork servers; MPM_ESTATE without a run; MPM_ENODELOST. */
+ *         cannot be forked; MPM_EFORKSERVER if the node has lost its fork servers; MPM_ESTATE without a run;
+ *         MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_process_start(mpm_target *target, const void *args, size_t size,
                                           const mpm_process_options *options, mpm_process *process);
 

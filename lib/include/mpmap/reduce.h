@@ -45,12 +45,12 @@ typedef void mpm_finalize_state(void *state, const void *context);
 
 /** What a reduction does; zero is the default where one is named.
  *
- * The items are cut into leaves of `leaf` items each, from item 0 on; the last one may be shorter. In each leaf the items
- * are added in their order, from first to last, to a state of no items. Then states are combined in levels. Level 0 has
- * the states of the leaves. State i of a level is made of states 2 i and 2 i + 1 of the level below it, in that order;
- * where there is no 2 i + 1, it is state 2 i as it is. The last level has one state. So the number of items and `leaf`
- * alone say which operations are done on which operands: the result has the same bits whatever the workers, nodes and
- * machines (of one kind of processor and one build), whoever dies or is lost meanwhile, and however often.
+ * The items are cut into leaves of `leaf` items each, from item 0 on; the last one may be shorter. In each leaf the
+ * items are added in their order, from first to last, to a state of no items. Then states are combined in levels. Level
+ * 0 has the states of the leaves. State i of a level is made of states 2 i and 2 i + 1 of the level below it, in that
+ * order; where there is no 2 i + 1, it is state 2 i as it is. The last level has one state. So the number of items and
+ * `leaf` alone say which operations are done on which operands: the result has the same bits whatever the workers,
+ * nodes and machines (of one kind of processor and one build), whoever dies or is lost meanwhile, and however often.
  *
  * The state of no items must be neutral, as 0 is for a sum: each leaf begins with it. */
 typedef struct mpm_reduction {

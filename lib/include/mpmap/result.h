@@ -128,8 +128,8 @@ MPM_API MPM_CHECKED int mpm_result_handle(mpm_result *result, mpm_handle *handle
 /** Waits until a result is ready, and gives it. May be called again and again, and gives the same.
  * @param result     the result
  * @param timeout_s  seconds to wait at most, or MPM_FOREVER; 0: do not wait
- * @param results    out, also with MPM_ETASK and MPM_EDRAINED: where the results are, valid until mpm_result_destroy() if that is
- *                   the result's own memory; NULL if they have no size. Or NULL
+ * @param results    out, also with MPM_ETASK and MPM_EDRAINED: where the results are, valid until mpm_result_destroy()
+ *                   if that is the result's own memory; NULL if they have no size. Or NULL
  * @return what the map or call would have returned, with its sentence: 0, MPM_ETASK, …; MPM_ECANCELED if it or its
  *         pool was ended before; MPM_ETIMEDOUT if it is not ready in time; MPM_EINTERRUPTED, see
  *         mpm_interrupt_waits(); MPM_EINVAL. */

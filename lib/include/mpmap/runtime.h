@@ -176,8 +176,8 @@ MPM_API MPM_CHECKED int mpm_node_info(unsigned node, mpm_node *info);
 MPM_API const char *mpm_mpi_version(void);
 
 /** Gives memory that all processes of the caller's node share, zeroed, aligned to 64 bytes. A map over it copies
- * nothing on that node. It has one address in all processes that one rank's fork server has forked, and may have another
- * one in those of another rank. Blocks for a lock at most. The caller frees it with mpm_free(); mpm_finalize()
+ * nothing on that node. It has one address in all processes that one rank's fork server has forked, and may have
+ * another one in those of another rank. Blocks for a lock at most. The caller frees it with mpm_free(); mpm_finalize()
  * frees the rest.
  * @param size    bytes, at least 1
  * @param memory  out: the memory

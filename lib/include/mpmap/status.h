@@ -61,8 +61,8 @@ MPM_API const char *mpm_error(void);
  * @return for example "MPM_EINVAL", a constant; "MPM_E?" if there is no such status. */
 MPM_API const char *mpm_status_name(int status);
 
-/** Prints "PROGRAM: SENTENCE" with the calling thread's last failure to stderr; where that has more than one line, as the
- * text of a failed item may, the others are indented. An mpm_init() that fails does so on
+/** Prints "PROGRAM: SENTENCE" with the calling thread's last failure to stderr; where that has more than one line, as
+ * the text of a failed item may, the others are indented. An mpm_init() that fails does so on
  * all ranks; of those that go on, rank 0 prints it, and the others print nothing.
  * @return EXIT_FAILURE (1), so that main can `return mpm_report_error();`. */
 MPM_API int mpm_report_error(void);

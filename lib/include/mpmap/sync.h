@@ -8,8 +8,8 @@
  *
  * Statuses that all of them may return, beside those in their own texts: MPM_EINVAL if the handle is not one of
  * the kind, or a place for a result is NULL; MPM_ESTALE if the object was destroyed, also while the caller waits;
- * MPM_ESTATE without a run; MPM_ENODELOST if a node was lost; MPM_ENOMEM in a thread of a process if the node's arena has
- * room for no more threads (a larger MPMAP_ARENA has). Those that wait: MPM_ENOMEM if there is no memory to
+ * MPM_ESTATE without a run; MPM_ENODELOST if a node was lost; MPM_ENOMEM in a thread of a process if the node's arena
+ * has room for no more threads (a larger MPMAP_ARENA has). Those that wait: MPM_ENOMEM if there is no memory to
  * wait with; with a time limit MPM_EINTERRUPTED, see mpm_interrupt_waits().
  *
  * @section limits Time limits and other nodes

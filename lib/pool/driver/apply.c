@@ -151,8 +151,8 @@ static bool has_line(struct mpm_pool *pool)
     return node_pool_has_line(pool->home);
 }
 
-/* By a mailbox, where main's own node is the place for it, and nothing stands in line there that was begun before; else as
- * a map, which takes over the count of the call. */
+/* By a mailbox, where main's own node is the place for it, and nothing stands in line there that was begun before; else
+ * as a map, which takes over the count of the call. */
 static int run_call(struct mpm_pool *pool, struct map_request *request, const struct named_task *task)
 {
     struct node_pool_call call = {.task_id = task->id,

@@ -271,8 +271,8 @@ static void make_calls(struct async_call **calling)
 static int start_service(struct service *service, void *(*body)(void *unused));
 static void *caller_main(void *unused);
 
-/* In a thread that ends in a callback: it is not the one to be joined any more, unless that was begun. false if no other
- * one can be had now. */
+/* In a thread that ends in a callback: it is not the one to be joined any more, unless that was begun. false if no
+ * other one can be had now. */
 static bool replace_caller(void)
 {
     bool is_done = true;
@@ -370,7 +370,8 @@ int async_submit(struct async_map *map)
     return status;
 }
 
-/* Under the mutex: whether one that is older than `number` is still to begin. Those that are canceled stand in front. */
+/* Under the mutex: whether one that is older than `number` is still to begin. Those that are canceled stand in
+ * front. */
 static bool one_is_to_begin(const struct async_lane *lane, uint64_t number)
 {
     const struct async_map *map = lane->is_listed ? lane->first : NULL;

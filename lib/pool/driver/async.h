@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Maps that run by themselves: one thread of a pool's driver drives all of them, another one calls back. For pool/ only.
+/* Maps that run by themselves: one thread of a pool's driver drives all of them, another one calls back. For pool/
+ * only.
  *
  * An async_map belongs to whoever submits it until async_submit(), then to the driver until its `ended` has been
  * called, which is the last that the driver does with it. */

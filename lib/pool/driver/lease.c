@@ -556,7 +556,8 @@ static double grain_s(const struct lease_table *table, const struct node *node)
 }
 
 /* Whether it is worth the messages to take from the victim what it has not touched. If it has not claimed all
- * of an older one, that is all of its newest lease, whatever the estimate says: enough for one that is idle. Where an estimate has passed by far, the node is slower than it was: by how much, only it can tell. */
+ * of an older one, that is all of its newest lease, whatever the estimate says: enough for one that is idle. Where an
+ * estimate has passed by far, the node is slower than it was: by how much, only it can tell. */
 static bool is_worth_it(const struct lease_table *table, const struct node *victim,
                         const struct node *hungriest)
 {
@@ -904,8 +905,8 @@ int lease_node_lost(struct lease_table *table, unsigned index, double now)
     return MPM_OK;
 }
 
-/* A grant that nobody has taken yet is free again; what a node holds it is asked for, unless it was asked before, or has
- * claimed all of it. */
+/* A grant that nobody has taken yet is free again; what a node holds it is asked for, unless it was asked before, or
+ * has claimed all of it. */
 static void withdraw_leases(struct lease_table *table, struct node *node)
 {
     for (unsigned i = 0; node->leases && i < table->limits.depth; i++) {

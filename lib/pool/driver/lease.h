@@ -86,7 +86,8 @@ int lease_asked(struct lease_table *table, unsigned node, double now);
  * should claim from the oldest first: older ones than one that is done count as claimed to the end. */
 int lease_done(struct lease_table *table, unsigned node, uint32_t lease, double now);
 /* The reply to a recall: the node keeps the first `kept` items, which are those that it has claimed; the rest
- * is not granted any more. If `kept` is 0 the lease has ended. A lease that was done while the recall travelled gets no reply. */
+ * is not granted any more. If `kept` is 0 the lease has ended. A lease that was done while the recall travelled gets no
+ * reply. */
 int lease_returned(struct lease_table *table, unsigned node, uint32_t lease, uint64_t kept, double now);
 /* The node is gone: what it had goes back. It may not join again. */
 int lease_node_lost(struct lease_table *table, unsigned node, double now);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The link to the driver's own node: leases go straight to its board. Items are copied into a lease, and its results out
- * of it by whoever gets the event; what lies in the arena already is used where it is. */
+/* The link to the driver's own node: leases go straight to its board. Items are copied into a lease, and its results
+ * out of it by whoever gets the event; what lies in the arena already is used where it is. */
 #include "mpmap/runtime.h"
 
 #include "base/clock.h"

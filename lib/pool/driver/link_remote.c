@@ -165,8 +165,8 @@ static void remote_stop(struct node_link *link)
     link->is_closing = true;
 }
 
-/* What the node still says of its leases is not read: whoever has them killed does not want to know. A node that is lost
- * says nothing. */
+/* What the node still says of its leases is not read: whoever has them killed does not want to know. A node that is
+ * lost says nothing. */
 static bool remote_close(struct node_link *link)
 {
     bool worked;

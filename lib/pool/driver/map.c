@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The driver of a map, in a thread of main, or of a process: what the lease table (lease.h) decides goes to the links of
- * its nodes (node_link.h), and their events go to the lease table. The driver's own node is one of them. A map takes a
- * bounded part of each arena, whatever its size: items are copied into leases as they are granted, results out of them as
- * they are done.
+/* The driver of a map, in a thread of main, or of a process: what the lease table (lease.h) decides goes to the links
+ * of its nodes (node_link.h), and their events go to the lease table. The driver's own node is one of them. A map takes
+ * a bounded part of each arena, whatever its size: items are copied into leases as they are granted, results out of
+ * them as they are done.
  *
- * A node that has lost its last worker of the pool with its fork server is lost to the map: its leases go to others, and
- * whatever it still says is ignored.
+ * A node that has lost its last worker of the pool with its fork server is lost to the map: its leases go to others,
+ * and whatever it still says is ignored.
  *
  * A map runs, then it closes: nothing is claimed any more, and it waits until no worker is in it (which are
- * killed if they still work, because the map has failed, was canceled, or has drained for long enough: map_drain.c); then
- * it has ended. */
+ * killed if they still work, because the map has failed, was canceled, or has drained for long enough: map_drain.c);
+ * then it has ended. */
 #include "pool/driver/map.h"
 
 #include <math.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Each check is a map of its own with one item, which stays with its node: what a map does about workers that die, nodes
- * that are lost and leases that are taken back holds for checks as well, and the maps themselves know nothing of them. A
- * node that loses its workers meanwhile has no part in what follows; its check goes to another node and does no harm.
- * A check waits behind what was submitted before it for as long as that takes; its time counts from when a worker has
- * taken it. */
+/* Each check is a map of its own with one item, which stays with its node: what a map does about workers that die,
+ * nodes that are lost and leases that are taken back holds for checks as well, and the maps themselves know nothing of
+ * them. A node that loses its workers meanwhile has no part in what follows; its check goes to another node and does no
+ * harm. A check waits behind what was submitted before it for as long as that takes; its time counts from when a worker
+ * has taken it. */
 #include "pool/driver/map_check.h"
 
 #include <stdlib.h>

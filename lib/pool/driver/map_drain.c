@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The drain of a map that allows it: nothing is granted any more, nodes give back what they have not begun, and what has
- * begun has some time to end; what is left then is killed as the map closes, and is not done. It begins when that of the
- * run does (mpm_drain()), or when the time that the map has is nearly over: so early that what takes as long as the
- * longest claim until now ends in time. Items that are begun just before it are begun in that time, too. */
+/* The drain of a map that allows it: nothing is granted any more, nodes give back what they have not begun, and what
+ * has begun has some time to end; what is left then is killed as the map closes, and is not done. It begins when that
+ * of the run does (mpm_drain()), or when the time that the map has is nearly over: so early that what takes as long as
+ * the longest claim until now ends in time. Items that are begun just before it are begun in that time, too. */
 #include <math.h>
 
 #include "mpmap/runtime.h"
@@ -33,8 +33,8 @@ static uint64_t end_ns(const struct map *map)
     return map->request.drain.time_s > 0 ? time_of_map_ns(map, map->request.drain.time_s) : CLOCK_FOREVER;
 }
 
-/* When it must begin to drain for that. As long as no claim has ended there is only the grace to go by, but a map may use
- * half of its time at least to find out. */
+/* When it must begin to drain for that. As long as no claim has ended there is only the grace to go by, but a map may
+ * use half of its time at least to find out. */
 static uint64_t due_ns(const struct map *map)
 {
     uint64_t longest_ns = node_links_longest_claim_ns(map->links);

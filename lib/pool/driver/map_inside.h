@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the parts of a map share: map.c (its steps), map_plan.c (what it is made of: the job, the order of its items, the
- * lease table), map_results.c (what comes back), map_drain.c (an end before its time) and map_single.c (a single call that looks for a worker). For
- * pool/driver/. */
+/* What the parts of a map share: map.c (its steps), map_plan.c (what it is made of: the job, the order of its items,
+ * the lease table), map_results.c (what comes back), map_drain.c (an end before its time) and map_single.c (a single
+ * call that looks for a worker). For pool/driver/. */
 #ifndef POOL_DRIVER_MAP_INSIDE_H
 #define POOL_DRIVER_MAP_INSIDE_H
 

@@ -22,7 +22,8 @@
     ((uint64_t)1 << 30) /* bytes of long texts of failures that all nodes may send at once */
 #define CHUNK_S 100e-6  /* how long a chunk should take */
 
-/* The items of a reduction that are copied nowhere: then a lease of them takes no room, and few large ones are cheaper. */
+/* The items of a reduction that are copied nowhere: then a lease of them takes no room, and few large ones are
+ * cheaper. */
 static bool leaves_stay_in_place(const struct map *map)
 {
     unsigned own = context_topology()->node;

@@ -27,8 +27,8 @@ struct map_request {
     uint64_t count, item_size, result_size;
     const char *items;
     char *results;
-    /* Instead of results, of JOB_REDUCE: takes those of items [first, first + count), as they are done, in the thread that
-     * maps. 0, or a status that ends the map. */
+    /* Instead of results, of JOB_REDUCE: takes those of items [first, first + count), as they are done, in the thread
+     * that maps. 0, or a status that ends the map. */
     int (*take)(void *argument, uint64_t first, uint64_t count, const char *results);
     void *take_argument;
     uint64_t total_items, leaf_items,

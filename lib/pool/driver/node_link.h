@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* How a map speaks to the nodes of its pool: to each by the same few functions, whether it is the driver's own, whose
- * board it publishes leases on (link_local.c), or another one, to whose leader they go as messages (link_remote.c). What
- * comes back are events, which are the same, too. None of it blocks. For pool/driver/. */
+ * board it publishes leases on (link_local.c), or another one, to whose leader they go as messages (link_remote.c).
+ * What comes back are events, which are the same, too. None of it blocks. For pool/driver/. */
 #ifndef POOL_DRIVER_NODE_LINK_H
 #define POOL_DRIVER_NODE_LINK_H
 
@@ -57,8 +57,8 @@ struct link_calls {
     int (*poll)(struct node_link *link, bool *worked);
     /* Nothing is to be claimed there any more. */
     void (*stop)(struct node_link *link);
-    /* After stop: whether no worker of the node is in the map any more; else those have been asked to be killed, and it is
-     * to be called again soon. */
+    /* After stop: whether no worker of the node is in the map any more; else those have been asked to be killed, and it
+     * is to be called again soon. */
     bool (*close)(struct node_link *link);
     /* When the next poll is due at the latest, though the doorbell has not rung: by clock.h. */
     uint64_t (*next_poll_ns)(const struct node_link *link);

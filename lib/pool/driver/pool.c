@@ -31,8 +31,8 @@
 #define MAX_TIMEOUT_S    1e9
 #define MAX_ARGUMENT     ((size_t)1 << 30)
 
-/* Main uses all nodes; a process its own, because it has no courier. The slots of a rank whose fork server has died, or whose
- * node, are lost. */
+/* Main uses all nodes; a process its own, because it has no courier. The slots of a rank whose fork server has died, or
+ * whose node, are lost. */
 static unsigned slots_of(unsigned rank)
 {
     const struct topology *topology = context_topology();
@@ -511,7 +511,8 @@ int mpm_pool_close(mpm_pool *pool)
     return status;
 }
 
-/* Whoever is closing it already goes on with that, and finds that there is less to wait for; or has left it just now. */
+/* Whoever is closing it already goes on with that, and finds that there is less to wait for; or has left it just
+ * now. */
 static int terminate_pool(mpm_pool *pool)
 {
     struct ending ending = ending_of("mpm_pool_terminate");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A driver's own memory of its pools and running maps: main's, or a process's, which gets no messages. Messages come in through the courier's thread: what
- * concerns a pool's opening and closing is written into the pool here, what concerns a map goes into its
- * inbox, under one mutex, and the node's doorbell rings. For pool/ and run/layers.c. */
+/* A driver's own memory of its pools and running maps: main's, or a process's, which gets no messages. Messages come in
+ * through the courier's thread: what concerns a pool's opening and closing is written into the pool here, what concerns
+ * a map goes into its inbox, under one mutex, and the node's doorbell rings. For pool/ and run/layers.c. */
 #ifndef POOL_DRIVER_POOL_STATE_H
 #define POOL_DRIVER_POOL_STATE_H
 
@@ -24,7 +24,8 @@ struct pool_word {
     int status;         /* not 0: the pool has failed there */
     bool is_lost;       /* it has no workers there any more */
     unsigned late_ends; /* when it is closed: see node_pool_late_ends() */
-    /* Why, each as it was said first. They stay as long as the pool; NULL: nothing was, or there was no memory for it. */
+    /* Why, each as it was said first. They stay as long as the pool; NULL: nothing was, or there was no memory for
+     * it. */
     char *why_failed, *why_lost;
 };
 
@@ -40,9 +41,9 @@ struct pool_node {
     bool is_idle;  /* so it has said, and no call has gone there since */
 };
 
-/* For async.c: a pool's maps that wait for their turn: a pool runs some of them at once, so that ten thousand of them cost no more
- * than a few. They begin in the order in which they were submitted: the next one is begun when the one before it stands
- * in line at some node, or has ended. One that is canceled passes all others, and begins nothing. */
+/* For async.c: a pool's maps that wait for their turn: a pool runs some of them at once, so that ten thousand of them
+ * cost no more than a few. They begin in the order in which they were submitted: the next one is begun when the one
+ * before it stands in line at some node, or has ended. One that is canceled passes all others, and begins nothing. */
 struct async_lane {
     struct async_lane *next;
     struct async_map *first, **end;
@@ -57,9 +58,9 @@ struct async_lane {
 #define POOL_IS_LEFT \
     (UINT32_C(1) << 30) /* beside it: nobody is carrying it out, and whoever takes this bit does */
 
-/* `users` is the gate. A call that comes in counts itself, and goes away again if the end of the pool has begun; whoever
- * begins the end, by setting the bit, waits until nobody is left, and frees what the pool has; or leaves that to a later call,
- * by setting the other bit. The pool itself is
+/* `users` is the gate. A call that comes in counts itself, and goes away again if the end of the pool has begun;
+ * whoever begins the end, by setting the bit, waits until nobody is left, and frees what the pool has; or leaves that
+ * to a later call, by setting the other bit. The pool itself is
  * memory that is never anything but a pool, and that the next pools do not use for long (POOLS_KEPT): so a call that
  * comes late, with a pointer to a pool that is closed, finds the gate closed. */
 struct mpm_pool {
@@ -106,17 +107,17 @@ void pool_state_free(struct mpm_pool *pool);
 void pool_state_add(struct mpm_pool *pool);
 void pool_state_remove(struct mpm_pool *pool);
 
-/* A call of the program comes in, and leaves. The pool may be anything that it has ever been given as one. What is wrong
- * with calling it now: MPM_ESTATE in a process that can have no pool, without a run, and once the end of the run or of
- * the pool has begun; MPM_EINVAL if it is NULL. */
+/* A call of the program comes in, and leaves. The pool may be anything that it has ever been given as one. What is
+ * wrong with calling it now: MPM_ESTATE in a process that can have no pool, without a run, and once the end of the run
+ * or of the pool has begun; MPM_EINVAL if it is NULL. */
 int pool_enter_call(const char *call, struct mpm_pool *pool);
 void pool_leave_call(struct mpm_pool *pool);
 /* The same for calls that are so short that it counts: a forked child of the program is not found out. */
 int pool_enter_short_call(const char *call, struct mpm_pool *pool);
 /* The same without an error: false if the pool or the run ends, or the caller is no driver. */
 bool pool_enter_if_open(struct mpm_pool *pool);
-/* Around a use of the pool by something that was begun by a call, while that or another one has it. Who has left does not
- * touch the pool any more. */
+/* Around a use of the pool by something that was begun by a call, while that or another one has it. Who has left does
+ * not touch the pool any more. */
 void pool_hold(struct mpm_pool *pool);
 void pool_leave(struct mpm_pool *pool);
 /* Whether its end has begun. */
@@ -127,8 +128,8 @@ bool pool_begin_end(struct mpm_pool *pool);
 bool pool_take_end(struct mpm_pool *pool);
 /* Whoever carries its end out leaves that to a later call. */
 void pool_leave_end(struct mpm_pool *pool);
-/* Begins its end, unless that was done, and leaves it. false if somebody carries it out, or the pool is closed; else the
- * caller uses it, as after pool_hold(). */
+/* Begins its end, unless that was done, and leaves it. false if somebody carries it out, or the pool is closed; else
+ * the caller uses it, as after pool_hold(). */
 bool pool_begin_shutdown(struct mpm_pool *pool);
 /* Blocks until nobody uses it any more, once its end has begun; false if the time comes first. */
 bool pool_wait_for_users(struct mpm_pool *pool, uint64_t deadline_ns);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Node i of a level is made of nodes 2 i and 2 i + 1 of the level below; without the latter it is the former as it is. A
- * state that waits for its neighbour is found by level and number; how many wait is bounded by how far leaves are done out
- * of order, and one a level. */
+/* Node i of a level is made of nodes 2 i and 2 i + 1 of the level below; without the latter it is the former as it is.
+ * A state that waits for its neighbour is found by level and number; how many wait is bounded by how far leaves are
+ * done out of order, and one a level. */
 #include "pool/driver/reduce_tree.h"
 
 #include <assert.h>

@@ -14,7 +14,8 @@ struct reduce_tree;
 
 /* NULL without memory. */
 struct reduce_tree *reduce_tree_create(uint64_t leaf_count, const mpm_reduction *reduction);
-/* Takes a copy of a leaf's state, each once, and combines what can be: of two neighbours at most one waits. MPM_ENOMEM. */
+/* Takes a copy of a leaf's state, each once, and combines what can be: of two neighbours at most one waits.
+ * MPM_ENOMEM. */
 int reduce_tree_put(struct reduce_tree *tree, uint64_t leaf, const void *state);
 /* How far apart states stand that come together. */
 size_t reduce_tree_stride(const struct reduce_tree *tree);

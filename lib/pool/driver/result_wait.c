@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Waiting for the first of several results. Results are memory of one process, so a handle of one is good in that process
- * only: it tells the process and a place in a table of it, which says whether the handle is stale.
+/* Waiting for the first of several results. Results are memory of one process, so a handle of one is good in that
+ * process only: it tells the process and a place in a table of it, which says whether the handle is stale.
  *
- * Whoever makes a result ready looks, after that, at two counters: of threads that wait for any of several results, which
- * sleep on one word of the process, and of those in mpm_wait_any that wait for a result, which sleep on the node's doorbell. Who
- * waits counts itself before its last look. Where nobody waits like that, a result costs two loads. */
+ * Whoever makes a result ready looks, after that, at two counters: of threads that wait for any of several results,
+ * which sleep on one word of the process, and of those in mpm_wait_any that wait for a result, which sleep on the
+ * node's doorbell. Who waits counts itself before its last look. Where nobody waits like that, a result costs two
+ * loads. */
 #include "pool/driver/result_wait.h"
 
 #include <math.h>

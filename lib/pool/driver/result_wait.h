@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Waiting for the first of several results, and handles of results for mpm_wait_any. For pool/driver/ and run/layers.c. */
+/* Waiting for the first of several results, and handles of results for mpm_wait_any. For pool/driver/ and
+ * run/layers.c. */
 #ifndef POOL_DRIVER_RESULT_WAIT_H
 #define POOL_DRIVER_RESULT_WAIT_H
 

@@ -14,7 +14,8 @@
 
 /* Nobody has any: before a run. */
 void arena_budget_forget(void);
-/* Room for a job. As arena_alloc(); 1 if there is none now, but leases have some: the doorbell rings when one has ended. */
+/* Room for a job. As arena_alloc(); 1 if there is none now, but leases have some: the doorbell rings when one has
+ * ended. */
 int arena_budget_take_for_job(struct arena *arena, uint64_t size, uint32_t owner, uint64_t *offset);
 /* The same for a lease, or for what of a call needs a block of its own. */
 int arena_budget_take_for_lease(struct arena *arena, uint64_t size, uint32_t owner, uint64_t *offset);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a node has been given of a map: leases that are on its board, and those that the arena has no room for yet. The
- * driver has one at its own node, the node agent has one for each of main's maps on another. None of these calls blocks.
- * For pool/. */
+ * driver has one at its own node, the node agent has one for each of main's maps on another. None of these calls
+ * blocks. For pool/. */
 #ifndef POOL_NODE_LEASE_QUEUE_H
 #define POOL_NODE_LEASE_QUEUE_H
 
@@ -32,8 +32,8 @@ struct queued_job {
     void *results_in_place;
     /* A lease has been published. May be NULL. */
     void (*published)(void *argument, const struct granted_lease *lease);
-    /* How far a lease is, by lease_queue_look(). One that is done or lost is dropped afterwards. 0, or a status that ends
-     * the look. */
+    /* How far a lease is, by lease_queue_look(). One that is done or lost is dropped afterwards. 0, or a status that
+     * ends the look. */
     int (*seen)(void *argument, struct node_lease *lease, enum lease_look look);
     void *argument;
 };
@@ -43,11 +43,11 @@ int lease_queue_create(const struct queued_job *job, struct lease_queue **queue)
 /* Hangs a lease up; if there is no room, or it `may_begin` only later, it waits behind those that wait. MPM_ENOMEM, and
  * what is missing. */
 int lease_queue_grant(struct lease_queue *queue, const struct granted_lease *lease, bool may_begin);
-/* Gives back what nobody has claimed of a lease: how many items, from the first on, the node keeps. false if the lease has
- * ended already. */
+/* Gives back what nobody has claimed of a lease: how many items, from the first on, the node keeps. false if the lease
+ * has ended already. */
 bool lease_queue_recall(struct lease_queue *queue, uint64_t number, uint64_t *kept);
-/* Looks at all published leases, then publishes what has waited, if it `may_begin`. `worked` is set to true if something
- * has come of it. The status of `seen`, or why a lease cannot be published. */
+/* Looks at all published leases, then publishes what has waited, if it `may_begin`. `worked` is set to true if
+ * something has come of it. The status of `seen`, or why a lease cannot be published. */
 int lease_queue_look(struct lease_queue *queue, bool may_begin, bool *worked);
 /* Whether one of its leases has been published. */
 bool lease_queue_has_begun(const struct lease_queue *queue);

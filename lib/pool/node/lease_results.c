@@ -47,7 +47,8 @@ static struct crashed_item *crashed_item_of(struct node_lease *lease, uint64_t i
     return crashed_item;
 }
 
-/* Takes the crashes of the round that has ended: how many of their items are to be run again. Without memory for one it is not blamed. */
+/* Takes the crashes of the round that has ended: how many of their items are to be run again. Without memory for one
+ * it is not blamed. */
 static uint64_t take_crashes(struct node_lease *lease)
 {
     struct lease_block *block = lease->block;
@@ -189,8 +190,8 @@ static bool is_item_done(const struct node_lease *lease, uint64_t item)
     return node_lease_done_word(lease, item / 64) >> item % 64 & 1;
 }
 
-/* Parts of leaves that have cost as many workers as an item may are skipped when their leaf is run again. What still costs
- * workers then is not in an item at all: the function that begins the leaf, say. false then: the job is lost. */
+/* Parts of leaves that have cost as many workers as an item may are skipped when their leaf is run again. What still
+ * costs workers then is not in an item at all: the function that begins the leaf, say. false then: the job is lost. */
 static bool skip_crashed_parts(struct node_lease *lease)
 {
     unsigned limit = lease->job->node_pool->board->spec.max_attempts;

@@ -229,8 +229,8 @@ static bool on_idle_asked(unsigned node, const void *payload, size_t size)
     return true;
 }
 
-/* While a map waits to begin, for want of room, no younger one begins, so that maps begin in the order in which main has
- * sent them. */
+/* While a map waits to begin, for want of room, no younger one begins, so that maps begin in the order in which main
+ * has sent them. */
 static bool waits_to_begin(const struct node_agent_job *job)
 {
     return !job->has_failed && !job->closing && lease_queue_waits_to_begin(job->queue);
@@ -457,7 +457,8 @@ static bool node_agent_work(void)
     return worked;
 }
 
-/* Of an earlier run that has broken in their midst. Their node pools look into its arena, which is gone: they are left. */
+/* Of an earlier run that has broken in their midst. Their node pools look into its arena, which is gone: they are
+ * left. */
 static void forget_pools(void)
 {
     for (struct node_agent_pool *pool = pools, *next_pool; pool; pool = next_pool) {

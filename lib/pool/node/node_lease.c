@@ -281,8 +281,8 @@ static void wait_no_more(struct node_lease *lease)
 }
 
 /* Workers serve the lowest first. The first leases of a job all have the place of its first one, so that a short map is
- * done before those that came later; one that takes long then gets in line again with each lease, so that it does not keep
- * out others. Under the entry mutex. */
+ * done before those that came later; one that takes long then gets in line again with each lease, so that it does not
+ * keep out others. Under the entry mutex. */
 static uint64_t next_serial(struct node_job *job)
 {
     unsigned number = job->published++;

@@ -412,8 +412,8 @@ static void kill_in_setup(struct node_pool *node_pool, uint32_t worker, uint32_t
         process_signal(node_pool->arena, record->process - 1, generation, SIGKILL);
 }
 
-/* Whether what was seen of a worker is the same as before, and has been for that long: it began before it was seen first,
- * so it is never too early. */
+/* Whether what was seen of a worker is the same as before, and has been for that long: it began before it was seen
+ * first, so it is never too early. */
 static bool is_too_long(struct watched *watched, uint64_t entered, uint64_t item, uint64_t now_ns,
                         uint64_t limit_ns)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The node pool: a pool on one node, as the rank sees it that publishes leases on the node's board. At home that is
- * the pool's driver (map.c), on other nodes than main's the node agent (node_agent.c): both do the same things by these calls.
+ * the pool's driver (map.c), on other nodes than main's the node agent (node_agent.c): both do the same things by these
+ * calls.
  *
  * None of them blocks. The node's doorbell rings when one of them may have more to say. For pool/ only. */
 #ifndef POOL_NODE_NODE_POOL_H
@@ -28,7 +29,8 @@ int node_pool_open(const struct pool_spec *spec, const void *argument, const uin
 int node_pool_check(struct node_pool *node_pool);
 /* Whether a worker could not be set up, so that the whole pool is of no use. */
 bool node_pool_has_failed(const struct node_pool *node_pool);
-/* Whether none of its workers is left, nor will be, because their fork servers have died, or could not fork for too long. */
+/* Whether none of its workers is left, nor will be, because their fork servers have died, or could not fork for too
+ * long. */
 bool node_pool_has_no_workers(struct node_pool *node_pool);
 /* MPM_EFORKSERVER for a pool that is, and what has become of its workers. */
 int node_pool_say_no_workers(const struct node_pool *node_pool);
@@ -43,9 +45,9 @@ void node_pool_kill_all(struct node_pool *node_pool);
 unsigned node_pool_late_ends(const struct node_pool *node_pool);
 /* All of them have. */
 bool node_pool_is_closed(struct node_pool *node_pool);
-/* Has workers killed that have been in one item, or in their initializer or finalizer, for longer than the pool allows, or
- * have more memory. When it is to be called again, at the latest, as long as somebody waits for the pool: CLOCK_FOREVER
- * without a limit. Any thread. */
+/* Has workers killed that have been in one item, or in their initializer or finalizer, for longer than the pool allows,
+ * or have more memory. When it is to be called again, at the latest, as long as somebody waits for the pool:
+ * CLOCK_FOREVER without a limit. Any thread. */
 uint64_t node_pool_watch(struct node_pool *node_pool);
 /* Single calls to a worker of this node: for main. */
 struct node_pool_call {
@@ -96,7 +98,8 @@ void node_pool_free(struct node_pool *node_pool);
 /* A map on this node. */
 struct node_job;
 
-/* `context`: spec->context_size bytes. MPM_ENOMEM; 1 if the arena has no room now, but will have: the doorbell rings then. */
+/* `context`: spec->context_size bytes. MPM_ENOMEM; 1 if the arena has no room now, but will have: the doorbell rings
+ * then. */
 int node_job_open(struct node_pool *node_pool, const struct job_spec *spec, const void *context,
                   struct node_job **job);
 /* All items or all results of the map stand in this arena, from that of item 0 on, and are used where they are. Either
@@ -111,8 +114,8 @@ void node_job_stop(struct node_job *job);
 bool node_job_close(struct node_job *job);
 /* Items that are done in its leases at this moment. */
 uint64_t node_job_items_done(const struct node_job *job);
-/* How long the longest claim of a worker in it has taken; 0 if none has ended, or none is measured: those of plain tasks
- * with chunks of a fixed size. */
+/* How long the longest claim of a worker in it has taken; 0 if none has ended, or none is measured: those of plain
+ * tasks with chunks of a fixed size. */
 uint64_t node_job_longest_claim_ns(const struct node_job *job);
 
 /* A lease on this node. */
@@ -131,8 +134,8 @@ struct lease_range {
     uint64_t number, first, count;
 };
 
-/* Hangs up a lease. `items`, of `size` bytes in all, are copied, unless they are used in place; NULL if they have no size; a pack of them for
- * JOB_BLOBS. MPM_ENOMEM, and what is missing; 1 as node_job_open(). */
+/* Hangs up a lease. `items`, of `size` bytes in all, are copied, unless they are used in place; NULL if they have no
+ * size; a pack of them for JOB_BLOBS. MPM_ENOMEM, and what is missing; 1 as node_job_open(). */
 int node_lease_publish(struct node_job *job, const struct lease_range *range, const void *items,
                        uint64_t size, struct node_lease **lease);
 /* The same with items that are not packed yet. */

@@ -32,8 +32,8 @@ struct node_pool {
     _Atomic uint64_t retried;
 };
 
-/* Items of leases that have ended, and single calls that have been answered: the node pool's own, because maps and calls
- * of several threads end in one pool. */
+/* Items of leases that have ended, and single calls that have been answered: the node pool's own, because maps and
+ * calls of several threads end in one pool. */
 struct node_pool_count {
     _Atomic uint64_t done, failed;
 };

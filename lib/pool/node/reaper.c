@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a fork server does when a worker has died, or its rank, if the fork server has, too: board.h says in which order. */
+/* What a fork server does when a worker has died, or its rank, if the fork server has, too: board.h says in which
+ * order. */
 #include "pool/node/reaper.h"
 
 #include <assert.h>
@@ -117,8 +118,8 @@ static void settle_call(struct board *board, struct mailbox *mailbox, const stru
 }
 
 /* Whether the dead worker has left the call without a reply. One that has a reply may be another call by the next
- * look; but nobody else makes a mailbox this worker's again, so if it still is after the reply was missing, that was this
- * call's. */
+ * look; but nobody else makes a mailbox this worker's again, so if it still is after the reply was missing, that was
+ * this call's. */
 static bool is_left(const struct mailbox *mailbox, uint32_t number)
 {
     uint32_t reply = atomic_load(&mailbox->reply);
@@ -181,8 +182,8 @@ static bool was_late_in_setup(const struct worker_record *record, const struct p
            (record->last_state == WORKER_INITIALIZING || record->last_state == WORKER_RETIRING);
 }
 
-/* Whether the record gets another worker. A worker that cannot be had because its fork server has died is no failure of the
- * pool: the node pool looks whether any are left. */
+/* Whether the record gets another worker. A worker that cannot be had because its fork server has died is no failure of
+ * the pool: the node pool looks whether any are left. */
 static bool comes_again(struct board *board, struct worker_record *record,
                         const struct process_record *process)
 {

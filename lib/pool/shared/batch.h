@@ -19,8 +19,8 @@
 /* 0, or a negative status that ends the whole map, with its text said by mpm_fail(). */
 typedef int batch_task(mpm_call *call, uint64_t first, size_t count);
 
-/* Publishes that what the worker does from here on, until it begins an item, is for item `index`: a death then is blamed on
- * that, but the time and the memory that it takes are not. */
+/* Publishes that what the worker does from here on, until it begins an item, is for item `index`: a death then is
+ * blamed on that, but the time and the memory that it takes are not. */
 void batch_make_ready(uint64_t index);
 /* Publishes that the worker is in item `index` from here on, and clears what mpm_fail() has said;
  * mpm_call_index() is `index` then. `item_size` and `result_size` are what the accessors of the call tell. */
@@ -39,7 +39,8 @@ struct batch_map {
      * together. `costs` are in the same order. NULL: 0, 1, …, count - 1. Valid until the map has ended. */
     const uint64_t *indexes;
     /* Run once in a worker of each other node, as for one item 0, before any item is run on any node: a status ends the
-     * map there. It begins no item. It has the first `check_context_size` bytes of the context. NULL: nothing is run. */
+     * map there. It begins no item. It has the first `check_context_size` bytes of the context. NULL: nothing is
+     * run. */
     batch_task *check;
     size_t check_context_size;
     size_t chunk;       /* items a claim; 0: by measured time */

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The board: what a pool has in the arena of one node. Its workers claim chunks from the leases that are on
- * it; who holds the leases (main, or a process, at home, main's node agent elsewhere) publishes them, withdraws them when
- * all of their items have been claimed, and collects them when no worker is in them any more.
+ * it; who holds the leases (main, or a process, at home, main's node agent elsewhere) publishes them, withdraws them
+ * when all of their items have been claimed, and collects them when no worker is in them any more.
  *
  * Who writes what, in which order, and what is true if the writer dies at each step:
  *
  * Holder. Writes a lease block whole, then stores its offset into an entry (release): from then on workers may
  * enter. To withdraw it it stores 0 there. It collects when no worker record names the lease: a worker
  * stores the name first and then looks whether the entry still holds it, the node pool empties the entry first and
- * then looks at the names, both sequentially consistent, so one of them sees the other. If a node pool dies that is a rank, the
- * run ends; what becomes of a process's pool is told in pool_registry.c.
+ * then looks at the names, both sequentially consistent, so one of them sees the other. If a node pool dies that is a
+ * rank, the run ends; what becomes of a process's pool is told in pool_registry.c.
  *
  * Worker, for each chunk: (1) adds to `next` of the lease: the chunk is its own; for each item in it: (2)
  * stores the item's number in `item` of its record, (3) runs the task, which writes the result to its place,
@@ -18,63 +18,64 @@
  * instruction, also between 1 and 2, the item has no bit: once the lease is quiet, what has no bit from any
  * worker was lost with one, and is published again. So no claim has to be recorded, and a claim is one
  * fetch_add. Notes of failures are claimed by a fetch_add on `note_count`; a note counts only if it is marked
- * `ready` and its item's bit is set by the worker that wrote it; before items are published again the node pool forgets the
- * others, so that there is room for as many as items. Where a lease may have more failures than notes,
+ * `ready` and its item's bit is set by the worker that wrote it; before items are published again the node pool forgets
+ * the others, so that there is room for as many as items. Where a lease may have more failures than notes,
  * each worker has one in reserve for its first failure that finds none left. So the first item of all that fails
  * has its text: it is the first failure of its worker. What a long text takes beside its note: failure_text.h.
  *
  * Pages, of results of any length. A worker (1) allocates a page, which is owned by the job's own number, (2) links it
  * to the last one that it has linked to the lease, (3) stores it as the last one (release), (4) writes results into it,
- * (5) stores a reference to each in the lease's results, before its bit. The node pool frees the pages with the lease. If
- * the worker dies between 1 and 3 the page is freed with the job, by its owner's number; later, with the lease.
+ * (5) stores a reference to each in the lease's results, before its bit. The node pool frees the pages with the lease.
+ * If the worker dies between 1 and 3 the page is freed with the job, by its owner's number; later, with the lease.
  *
  * Leaves, of a reduction. An item of JOB_REDUCE is a leaf of many parts, and a worker's `item` says which part of which
  * leaf it is in: leaf * parts + part. The leaf is what has a bit: a worker that dies in a part leaves its whole leaf
  * undone, with a state that is half made, and whoever runs it again begins it from its initial state, so nothing of the
  * dead worker's is in the result. The crash is counted for the part; one that has used up its attempts is noted in the
- * leaf's record by the node pool, while the lease is quiet, and no worker runs it any more. Notes of parts that failed by
- * their own word count if the leaf's bit is set by the worker that wrote them, as those of items do.
+ * leaf's record by the node pool, while the lease is quiet, and no worker runs it any more. Notes of parts that failed
+ * by their own word count if the leaf's bit is set by the worker that wrote them, as those of items do.
  *
- * Fork server, when a worker has died: (1) if the record names a lease and an item without a bit, notes the crash in the
- * lease: claims an entry by a fetch_add on `crash_count`, and fills it in, `ready` last, (2) clears the name (release),
- * so that the lease can become quiet, (3) stores STARTING or GONE, and rings the doorbell, (4) forks another worker for
- * the same record, or stores ENDED in the process's, after which it does not touch the board any more. If it dies
- * anywhere in this, its rank does it all once more, and forks nothing: each step may be done twice. A crash of that
- * generation of the worker that is `ready` is not noted again, a claimed entry that is not counts for nothing.
- * Workers that died with their fork server are innocent. A board whose workers are all GONE is without workers: nothing is ever
- * claimed there again, so its node pool gives back what it holds. Only the node pool sets the processes' records free, when
- * it frees the board: so nobody takes one for another pool's.
+ * Fork server, when a worker has died: (1) if the record names a lease and an item without a bit, notes the crash in
+ * the lease: claims an entry by a fetch_add on `crash_count`, and fills it in, `ready` last, (2) clears the name
+ * (release), so that the lease can become quiet, (3) stores STARTING or GONE, and rings the doorbell, (4) forks another
+ * worker for the same record, or stores ENDED in the process's, after which it does not touch the board any more. If it
+ * dies anywhere in this, its rank does it all once more, and forks nothing: each step may be done twice. A crash of
+ * that generation of the worker that is `ready` is not noted again, a claimed entry that is not counts for nothing.
+ * Workers that died with their fork server are innocent. A board whose workers are all GONE is without workers: nothing
+ * is ever claimed there again, so its node pool gives back what it holds. Only the node pool sets the processes'
+ * records free, when it frees the board: so nobody takes one for another pool's.
  *
- * A lack. Where another worker for a record cannot be forked now, or was killed as it started, as for want of memory, its
- * fork server stores `lacking_since_ns`, unless it stands there since the last one that was ready, then LACKING, and
- * rings the doorbell, each time that it has tried (forkserver.c says when). The pool goes on with the workers that there are. A
- * fork server that finds all workers lacking or GONE, and the last of them so for `worker_timeout_s`, stores `lack`: from
- * then on nobody is forked for the board, and each fork server stores GONE for its own, so the board is without workers. A record whose
- * workers have never been ready does not wait: the pool cannot be opened. Who closes stores `closing` first and then
- * looks who is LACKING, the fork server stores LACKING first and then looks at `closing`: so one of them sees the other, and
- * the fork server is rung for, or says GONE by itself.
+ * A lack. Where another worker for a record cannot be forked now, or was killed as it started, as for want of memory,
+ * its fork server stores `lacking_since_ns`, unless it stands there since the last one that was ready, then LACKING,
+ * and rings the doorbell, each time that it has tried (forkserver.c says when). The pool goes on with the workers that
+ * there are. A fork server that finds all workers lacking or GONE, and the last of them so for `worker_timeout_s`,
+ * stores `lack`: from then on nobody is forked for the board, and each fork server stores GONE for its own, so the
+ * board is without workers. A record whose workers have never been ready does not wait: the pool cannot be opened. Who
+ * closes stores `closing` first and then looks who is LACKING, the fork server stores LACKING first and then looks at
+ * `closing`: so one of them sees the other, and the fork server is rung for, or says GONE by itself.
  *
  * Watching. A worker that enters a lease, or a single call, moves `entered` on, so (entered, item) names a run of an
- * item once and for all. The node pool looks at it now and then, and writes nothing that the worker reads: an item costs
- * nothing more. How much memory a worker has the kernel tells. To kill a worker the node pool reads the generation of its
- * process, looks whether it still is in that run (a fork server that has reaped it clears `item` before the generation goes
- * on), writes `kill_order` (the generation last, one thread at a time), and asks the fork server for the signal. The fork server blames
- * the item only if it is the one that has passed a limit: a worker that had gone on to another, or that was killed
- * because its map ended, is innocent.
- * The state and the generation name a run of the initializer or finalizer in the same way: KILL_ORDER_IN_SETUP says that it was
- * late. Whoever has left that state meanwhile is innocent of any item.
+ * item once and for all. The node pool looks at it now and then, and writes nothing that the worker reads: an item
+ * costs nothing more. How much memory a worker has the kernel tells. To kill a worker the node pool reads the
+ * generation of its process, looks whether it still is in that run (a fork server that has reaped it clears `item`
+ * before the generation goes on), writes `kill_order` (the generation last, one thread at a time), and asks the fork
+ * server for the signal. The fork server blames the item only if it is the one that has passed a limit: a worker that
+ * had gone on to another, or that was killed because its map ended, is innocent.
+ * The state and the generation name a run of the initializer or finalizer in the same way: KILL_ORDER_IN_SETUP says
+ * that it was late. Whoever has left that state meanwhile is innocent of any item.
  *
- * Refusing. A worker that cannot do a job because it lacks memory or descriptors to find the task or open the items notes
- * when that began, pauses, and ends in good order: what it lacks, another one may have, or may be there again. Only where
- * that goes on is the job lost. What it had claimed has no bits. What stands in the job of that are hints only.
+ * Refusing. A worker that cannot do a job because it lacks memory or descriptors to find the task or open the items
+ * notes when that began, pauses, and ends in good order: what it lacks, another one may have, or may be there again.
+ * Only where that goes on is the job lost. What it had claimed has no bits. What stands in the job of that are hints
+ * only.
  *
  * Ending. A worker that has had as many items as it may have leaves its lease, and ends with state
  * WORKER_RETIRING. One whose initializer fails fills in its `start_note`, and names itself in `failed` if nobody is
  * named there; if it dies before that, it is one of those that die as they start, and the next one takes the note
  * back. The fork server that does not start another worker for a record because too many have died names it in `failed`
  * before it stores GONE. So whoever reads first that workers are GONE, and then that none is named, knows that they
- * have ended in good order, or with their fork server; and what the one that is named has left says why: it is not started
- * again.
+ * have ended in good order, or with their fork server; and what the one that is named has left says why: it is not
+ * started again.
  *
  * A worker's record (enum worker_state), and who makes each step:
  *
@@ -181,8 +182,8 @@ struct worker_record {
     _Atomic uint64_t
         lacking_since_ns;     /* the fork server's, when one cannot be had; the worker's, as it is ready: 0 */
     _Atomic uint64_t linking; /* the worker's, and the fork server's when it has died: see failure_text.h */
-    /* The worker's; the fork server clears it: the item that a batch makes ready, and 1 more, before it begins it, such as
-     * by reading it; 0: none. No limit counts, but a death is its. */
+    /* The worker's; the fork server clears it: the item that a batch makes ready, and 1 more, before it begins it, such
+     * as by reading it; 0: none. No limit counts, but a death is its. */
     _Atomic uint64_t made_ready;
     struct note start_note; /* the worker's: why its initializer failed */
 };
@@ -219,7 +220,8 @@ struct job_block {
     uint32_t blob_owner;        /* of the pages of JOB_BLOBS; 0 for others */
     uint64_t text_room;         /* bytes that long texts of its failures may have */
     _Atomic uint64_t text_used; /* workers': that they have had, or have wanted */
-    /* Workers': how long the longest claim has taken. Of two that find a longer one at the same time either may stay. */
+    /* Workers': how long the longest claim has taken. Of two that find a longer one at the same time either may
+     * stay. */
     _Atomic uint64_t longest_claim_ns;
     struct note loss;
     _Alignas(64) char context[];
@@ -233,8 +235,8 @@ struct crash {
     _Atomic uint32_t ready;
 };
 
-/* A leaf of a reduction: the worker that runs it writes `failed`, before its bit; the node pool the rest, while the lease
- * is quiet. In the lease it has leaf_record_size() bytes. */
+/* A leaf of a reduction: the worker that runs it writes `failed`, before its bit; the node pool the rest, while the
+ * lease is quiet. In the lease it has leaf_record_size() bytes. */
 struct leaf_record {
     uint64_t failed;  /* parts of it, by what their task has returned */
     uint64_t skipped; /* parts that have used up their attempts */

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What mpm_fail() has said, as it stands in notes of failures (board.h) and in mailboxes. A short text is in its place; a
- * long one is in a block of the arena, and `text` then has the beginning of it.
+/* What mpm_fail() has said, as it stands in notes of failures (board.h) and in mailboxes. A short text is in its place;
+ * a long one is in a block of the arena, and `text` then has the beginning of it.
  *
  * Who writes what, in which order, and what is true if the writer dies at each step:
  *
  * Worker: (1) allocates a block, which is owned by its own process, (2) writes the text into it, and in front of that
- * which block the place had last, (3) stores in `linking` of its record which place it is going to link it to, (4) stores
- * the block's offset in `blocks`, which commits, (5) passes the block to the pool's number, (6) stores 0 in `linking`,
- * (7) sets `is_long`. Whoever has the place reads it only when the note is ready, or the mailbox has its reply.
- * If it dies before 4, the block is its own, and is freed with all that the process has left. From 4 on it is freed with
- * the place.
+ * which block the place had last, (3) stores in `linking` of its record which place it is going to link it to, (4)
+ * stores the block's offset in `blocks`, which commits, (5) passes the block to the pool's number, (6) stores 0 in
+ * `linking`, (7) sets `is_long`. Whoever has the place reads it only when the note is ready, or the mailbox has its
+ * reply. If it dies before 4, the block is its own, and is freed with all that the process has left. From 4 on it is
+ * freed with the place.
  *
  * Fork server, when a worker has died, and before it frees what that has left: passes the block at the place that
  * `linking` names to the pool's number, and stores 0 there. So what is linked is never freed with the process, whether

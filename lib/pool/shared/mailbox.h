@@ -4,21 +4,22 @@
  * Who writes what, in which order, and what is true if the writer dies at each step:
  *
  * Main: (1) takes a mailbox by compare-and-swap, FREE to FILLING, (2) writes the request, clears the reply, and stores
- * WANTED, (3) sets the mailbox's bit in the board's `calls`, and rings for one worker, (4) waits for the reply, reads it,
- * and stores FREE. It takes a request back by compare-and-swap, WANTED to FILLING: nobody wants it any more, or a worker
- * of another node is to have it. If main dies, the run ends.
+ * WANTED, (3) sets the mailbox's bit in the board's `calls`, and rings for one worker, (4) waits for the reply, reads
+ * it, and stores FREE. It takes a request back by compare-and-swap, WANTED to FILLING: nobody wants it any more, or a
+ * worker of another node is to have it. If main dies, the run ends.
  *
- * Worker: (1) takes the bit of the oldest call that it sees out of `calls`, (2) takes the mailbox by compare-and-swap, WANTED
- * to TAKEN with its own number, and looks then whether the board is held (pool_registry.c): if so, it stores WANTED and sets the
- * bit again, (3) runs the task, (4) writes code, text and result, and stores the reply, which commits, (5) rings. Whose
- * bit is gone is not lost: whenever a worker has died, its fork server sets the bits of all mailboxes that are WANTED.
+ * Worker: (1) takes the bit of the oldest call that it sees out of `calls`, (2) takes the mailbox by compare-and-swap,
+ * WANTED to TAKEN with its own number, and looks then whether the board is held (pool_registry.c): if so, it stores
+ * WANTED and sets the bit again, (3) runs the task, (4) writes code, text and result, and stores the reply, which
+ * commits, (5) rings. Whose bit is gone is not lost: whenever a worker has died, its fork server sets the bits of all
+ * mailboxes that are WANTED.
  *
- * Fork server, when it has reaped a worker, for each mailbox that is TAKEN with its number: if it has no reply, and is TAKEN so
- * even after that was seen (else main has had the reply, and the mailbox is another call's by now), it counts the
- * attempt, unless the node pool had the worker killed for something else, and then answers that the worker has died (if
- * that was the last attempt, or the caller has given up), or stores WANTED again; in any case it rings. It says first
- * that it has counted this death (`counted`), so that its rank, which does it again if the fork server dies anywhere in this,
- * does not count it twice: an attempt in which the fork server died, too, may go uncounted.
+ * Fork server, when it has reaped a worker, for each mailbox that is TAKEN with its number: if it has no reply, and is
+ * TAKEN so even after that was seen (else main has had the reply, and the mailbox is another call's by now), it counts
+ * the attempt, unless the node pool had the worker killed for something else, and then answers that the worker has died
+ * (if that was the last attempt, or the caller has given up), or stores WANTED again; in any case it rings. It says
+ * first that it has counted this death (`counted`), so that its rank, which does it again if the fork server dies
+ * anywhere in this, does not count it twice: an attempt in which the fork server died, too, may go uncounted.
  *
  * The states, and who makes each step:
  *
@@ -33,8 +34,8 @@
  *   FILLING -> FREE           free_mailbox(): there is no room, or it was taken back
  *   WANTED, TAKEN -> FREE     free_mailbox(), without a reply: no worker is left, or the run is broken
  *
- * The reply goes from NO_REPLY to IS_DONE (answer of the worker) or HAS_DIED (settle_call()), while the mailbox is TAKEN,
- * and back in fill_mailbox().
+ * The reply goes from NO_REPLY to IS_DONE (answer of the worker) or HAS_DIED (settle_call()), while the mailbox is
+ * TAKEN, and back in fill_mailbox().
  *
  * Request and reply have a line each, so a call moves three lines there and back with the one that is rung.
  * For pool/. */

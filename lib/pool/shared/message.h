@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Messages about pools, between main and the leaders of other nodes. See net/message.h. For pool/ and run/messages.c. */
+/* Messages about pools, between main and the leaders of other nodes. See net/message.h. For pool/ and
+ * run/messages.c. */
 #ifndef POOL_SHARED_MESSAGE_H
 #define POOL_SHARED_MESSAGE_H
 

@@ -19,18 +19,18 @@
  * for it after it has named its lease, or taken its call, and the loner sets the bit first and looks at those then, so
  * one of them sees the other; between two chunks workers look at `calls` anyhow. The loner begins when nobody is in a
  * lease or a call any more, but who waits for the node itself. To give the node back it takes the bits out, rings, and
- * then stores 0 in `loner`. If it dies, the fork server that reaps it finds its number in `loner`, and does that for it; each
- * step may be done twice. So nothing depends on the node pool: it may be in a progress function of its user's that waits
- * for a call. Workers of other pools stand back for HOLD_OTHERS_NS at most: what they do, the loner, or one that it
- * waits for, may depend on.
+ * then stores 0 in `loner`. If it dies, the fork server that reaps it finds its number in `loner`, and does that for
+ * it; each step may be done twice. So nothing depends on the node pool: it may be in a progress function of its user's
+ * that waits for a call. Workers of other pools stand back for HOLD_OTHERS_NS at most: what they do, the loner, or one
+ * that it waits for, may depend on.
  *
- * When a process dies, the fork server that reaps it (1) looks for boards that it drove, and marks each `is_orphan`, then
- * `closing`, so that no worker is forked anew, and empties its slots; (2) has its workers killed; (3) when none is
+ * When a process dies, the fork server that reaps it (1) looks for boards that it drove, and marks each `is_orphan`,
+ * then `closing`, so that no worker is forked anew, and empties its slots; (2) has its workers killed; (3) when none is
  * left, sets their records free, and frees the pool. A fork server looks at 2 and 3 again each time that it has told of
  * some process's end, or of its coming again. Workers are found by their records, so it does not matter whether
- * the driver knew of them: they are of the pool whose board's offset stands there, and a board is freed only when no record
- * that is wanted, runs, or has ended names it. A fork server that dies in any of this leaves its rank, or the next fork server that
- * looks, to do it. */
+ * the driver knew of them: they are of the pool whose board's offset stands there, and a board is freed only when no
+ * record that is wanted, runs, or has ended names it. A fork server that dies in any of this leaves its rank, or the
+ * next fork server that looks, to do it. */
 #include "pool/shared/pool_registry.h"
 
 #include <assert.h>

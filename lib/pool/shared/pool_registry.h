@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The pool registry: the pools of a node, the numbers by which they own memory in its arena, and what becomes of a pool
- * whose driver has died. Main, a node agent or any process of the node may drive a pool, and a process may die: then the
- * fork servers kill its workers, and free all that it had. For pool/ and run/layers.c. */
+ * whose driver has died. Main, a node agent or any process of the node may drive a pool, and a process may die: then
+ * the fork servers kill its workers, and free all that it had. For pool/ and run/layers.c. */
 #ifndef POOL_SHARED_POOL_REGISTRY_H
 #define POOL_SHARED_POOL_REGISTRY_H
 
@@ -15,7 +15,8 @@
 int pool_registry_create(struct arena *arena);
 /* A process with this number has died: before anybody is told. In the fork server. */
 void pool_registry_process_died(uint32_t number);
-/* A process has ended, or comes again, and its record says so; or a fork server is lost. In the fork server, or the rank. */
+/* A process has ended, or comes again, and its record says so; or a fork server is lost. In the fork server, or the
+ * rank. */
 void pool_registry_process_ended(void);
 
 /* Enters a new board of `size` bytes, zeroed but for what says whose it is: the calling process's. It owns itself by
@@ -38,7 +39,8 @@ bool pool_registry_take_node(uint64_t board);
 struct worker_record;
 bool pool_registry_node_is_quiet(const struct worker_record *own);
 void pool_registry_give_node_back(void);
-/* Until when workers of a board that is held stand back: CLOCK_FOREVER where a worker of their own pool has the node. */
+/* Until when workers of a board that is held stand back: CLOCK_FOREVER where a worker of their own pool has the
+ * node. */
 uint64_t pool_registry_stands_back_until(uint64_t board);
 /* The board is not held any more if that time has come. */
 void pool_registry_stand_up(uint64_t board);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Reductions, for those who know where the items are: an item of a JOB_REDUCE is a leaf. Its batch task runs in a worker.
- * It gets leaves [first, first + count), and for each of them calls reduce_begin_leaf() and then reduce_items() with all
- * of its items, in their order, in as many pieces as it likes that begin at whole parts. board.h says what is shared. For
- * pool/ and data/. */
+/* Reductions, for those who know where the items are: an item of a JOB_REDUCE is a leaf. Its batch task runs in a
+ * worker. It gets leaves [first, first + count), and for each of them calls reduce_begin_leaf() and then reduce_items()
+ * with all of its items, in their order, in as many pieces as it likes that begin at whole parts. board.h says what is
+ * shared. For pool/ and data/. */
 #ifndef POOL_SHARED_REDUCE_H
 #define POOL_SHARED_REDUCE_H
 

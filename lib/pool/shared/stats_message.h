@@ -5,8 +5,8 @@
 
 #include <stdint.h>
 
-/* Time of the workers of a node, all together, of which they were busy with items for so long. As it is counted, from any
- * point on: what two moments differ by is what was between them. */
+/* Time of the workers of a node, all together, of which they were busy with items for so long. As it is counted, from
+ * any point on: what two moments differ by is what was between them. */
 struct worker_time {
     uint64_t all_ns;
     uint64_t busy_ns;

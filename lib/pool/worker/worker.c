@@ -73,7 +73,8 @@ static void run_lease(void)
     run_timed(chunk);
 }
 
-/* Enters the lease of an entry, if it still is the one with that serial and there is anything to claim, and stays until there is not. */
+/* Enters the lease of an entry, if it still is the one with that serial and there is anything to claim, and stays
+ * until there is not. */
 static bool serve_entry(_Atomic uint64_t *entry, uint64_t serial)
 {
     uint64_t offset = atomic_load(entry);

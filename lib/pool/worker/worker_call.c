@@ -109,8 +109,8 @@ static bool goes_on_for_long(struct job_block *job)
            refusals > MOST_REFUSALS + 2 * worker_self.board->worker_count;
 }
 
-/* Whether this worker lacks what another one may have, or may have itself later: memory, or descriptors. A file that is not
- * there, or cannot be written, is no such lack. */
+/* Whether this worker lacks what another one may have, or may have itself later: memory, or descriptors. A file that is
+ * not there, or cannot be written, is no such lack. */
 static bool may_pass(int status)
 {
     int file = open("/dev/null", O_RDONLY | O_CLOEXEC);

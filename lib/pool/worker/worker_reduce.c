@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Leaves of reductions: board.h says what is written, and what a death means. The state of a leaf is made in its place in
- * the lease, from the initial state on each time that the leaf is run. */
+/* Leaves of reductions: board.h says what is written, and what a death means. The state of a leaf is made in its place
+ * in the lease, from the initial state on each time that the leaf is run. */
 #include <string.h>
 
 #include "base/error.h"
@@ -83,7 +83,8 @@ static void fail_and_forget(uint64_t part, int code)
     worker_forget_text();
 }
 
-/* What the loops below need: a copy on the stack, which the compiler keeps in registers across the calls of the task. */
+/* What the loops below need: a copy on the stack, which the compiler keeps in registers across the calls of the
+ * task. */
 struct part_place {
     _Atomic uint64_t *current;
     uint64_t *index;

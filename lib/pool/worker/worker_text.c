@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What tasks say of their failures: kept in the worker's own memory until the item has failed, then written where the node
- * pool reads it. failure_text.h says in which order, and what a death at each step means. */
+/* What tasks say of their failures: kept in the worker's own memory until the item has failed, then written where the
+ * node pool reads it. failure_text.h says in which order, and what a death at each step means. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
