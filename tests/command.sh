@@ -351,10 +351,10 @@ refuses 1 "mpmap: './odd.so' cannot be used: it crashed by SIGSEGV while the tas
 refuses 1 "mpmap: small_description of './odd.so' is not an mpm_task_description of this mpmap: it has 3 bytes, but should have 24" \
     map odd.so:small in.h5:/data out.h5:/r
 refuses 1 "mpmap: none_description of 'odd.so' has no result" map odd.so:none in.h5:/data out.h5:/r
-refuses 1 "mpmap: './odd.so' has no function 'nothing'; it has: fine, small, wild, none" \
+refuses 1 "mpmap: './odd.so' has no function 'nothing'; it has: fine, none, small, wild" \
     map odd.so:nothing in.h5:/data out.h5:/r
 
-refuses 1 "mpmap: './tasks.so' has no function 'frist'; it has: first, misdescribed, picky, crashing, place, slow" \
+refuses 1 "mpmap: './tasks.so' has no function 'frist'; it has: crashing, first, misdescribed, picky, place, slow" \
     map tasks.so:frist in.h5:/data out.h5:/r
 refuses 1 "mpmap: first takes rows of f32[4], but those of 'in.h5:/double' are f64[4]" \
     map tasks.so:first in.h5:/double out.h5:/r
