@@ -14,6 +14,7 @@ echo "seed $seed"
 rows=300 workers=2 chunk=2
 in_flight=$((workers * chunk))
 plugin=$test_plugins/noting.so:note
+silent=60 # --join-timeout: only where a run is to be taken over it is short, since a machine may be busy
 declare -A pid_of
 # A script that is ended leaves no run behind, stopped ones least of all.
 end_all()
@@ -41,7 +42,7 @@ join()
     local name=$1
     shift
     MPMAP_TEST_MARK=$mark setsid env --default-signal=INT,TERM,USR1 "$bin/mpmap" map "$plugin" in.h5:/data \
-        out.h5:/r --chunk $chunk --workers $workers --quiet --join --join-timeout 2 "$@" >"$name.out" 2>"$name.err" \
+        out.h5:/r --chunk $chunk --workers $workers --quiet --join --join-timeout $silent "$@" >"$name.out" 2>"$name.err" \
         </dev/null &
     pid_of[$name]=$!
 }
@@ -65,7 +66,7 @@ has_called() { [ "$(calls)" -ge "$1" ]; }
 says() { grep -qE -- "$1" err; }
 status_is() { [ "$status" = "$1" ]; }
 nothing_beside() { [ -z "$(ls -d out.h5.* 2>/dev/null)" ]; }
-fresh() { rm -rf out.h5* calls ./*.err ./*.out; }
+fresh() { rm -rf out.h5* calls go_on ./*.err ./*.out; }
 run() { map "$@" >out 2>err; status=$?; }
 # The same file, and readable by HDF5.
 is_as_undisturbed() { cmp whole.h5 out.h5 && h5diff whole.h5 out.h5; }
@@ -87,9 +88,9 @@ check "by a sentence" says 'out.h5 is finished: it has all 300 rows'
 
 # 2. Who looks from outside sees all of them; what is refused.
 fresh
-NOTING_MS=20 join a
+NOTING_HOLDS=20 join a
 wait_for 30 has_called 20
-NOTING_MS=20 join b
+NOTING_HOLDS=200 join b
 shows_both() { "$bin/mpmap" status out.h5 >out && [ "$(grep -cE "^  $(hostname), pid [0-9]+: [1-9][0-9]* rows done, 0 failed, [0-9]+ claimed; [0-9]+ s, last beat [0-9]+ s ago" out)" = 2 ]; }
 check "status shows both runs" wait_for 30 shows_both
 check "by their processes" grep -qE "pid (${pid_of[a]}|${pid_of[b]}):" out
@@ -101,6 +102,7 @@ check "another map cannot join" [ $? = 1 ]
 check "and is told in what it differs" says 'out.h5.part belongs to another map: the input file was .*in.h5 and is .*other.h5 now'
 run --resume
 check "a run that does not join cannot take it over" says 'another run is writing .*out.h5.part: wait for it'
+touch go_on
 check "the others go on" ends a 0
 check "both of them" ends b 0
 check "and makes the whole file" is_as_undisturbed
@@ -112,7 +114,7 @@ done
 
 # 3. A part that a killed run has left is joined; one that joined runs have left is gone on with by a run alone.
 fresh
-MPMAP_TEST_MARK=$mark map >out 2>err &
+MPMAP_TEST_MARK=$mark NOTING_HOLDS=100 map >out 2>err &
 pid_of[a]=$!
 wait_for 30 has_called 100
 send KILL a
@@ -125,8 +127,8 @@ check "both" ends c 0
 check "with the same result" is_as_undisturbed
 check "and run no more rows twice than were in flight ($(calls))" [ "$(calls)" -le $((rows + in_flight)) ]
 fresh
-join a
-join b
+NOTING_HOLDS=100 join a
+NOTING_HOLDS=100 join b
 wait_for 30 has_called 100
 send KILL a
 send KILL b
@@ -141,10 +143,12 @@ check "nor does it run more rows twice ($(calls))" [ "$(calls)" -le $((rows + 2 
 
 # 4. A drain.
 fresh
-join a
-join b
+NOTING_HOLDS=60 join a
+NOTING_HOLDS=60 join b
 wait_for 30 has_called 60
 kill -TERM "${pid_of[a]}"
+check "a run that is to drain says so" wait_for 30 grep -q 'draining: no more rows start' a.err
+touch go_on
 check "a run that is drained says so by its status" ends a 75
 check "and in words" says 'the map was drained.* rows are good: they are in .*out.h5.part'
 check "the other one does the rest" ends b 0
@@ -167,9 +171,11 @@ check "such a file can be completed" is_as_undisturbed
 
 # 6. A run that is stopped until others have finished the file, and taken over: it does no harm when it goes on.
 fresh
-NOTING_MS=30 join a
+silent=2
+NOTING_HOLDS=20 join a
 wait_for 30 has_called 20
 send STOP a
+touch go_on
 join b
 check "another run takes over what a stopped one has" ends b 0
 check "and finishes the file" is_as_undisturbed
@@ -180,6 +186,7 @@ check "and has changed nothing" is_as_undisturbed
 check "nor left anything" nothing_beside
 
 # 7. The campaign. A trouble is done to one of 4 runs; one that is gone is replaced.
+silent=3
 names=(p q r s)
 stopped=
 trouble() # NAME
