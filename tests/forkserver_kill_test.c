@@ -128,7 +128,9 @@ static void call_and_crash(mpm_pool *pool, int way, size_t size)
     memcpy(item, &way, sizeof way);
     atomic_store(&shared->crashes, 0);
     status = mpm_pool_apply(pool, crash_every_other_time, item, size, size, result);
-    EXPECT(status == MPM_EWORKER || (status == MPM_OK && !memcmp(item, result, size)));
+    /* The limit of time is short, since it is waited for hundreds of times: on a busy machine the second try may pass it. */
+    EXPECT(status == MPM_EWORKER || (status == MPM_OK && !memcmp(item, result, size)) ||
+           (status == MPM_ETASK && strstr(mpm_error(), "ran past")));
 }
 
 static int crash(mpm_call *call, const void *item, void *result)
