@@ -5,11 +5,8 @@
 # Last line: "N passed, N failed".
 set -uo pipefail
 
-if ! /usr/bin/python3 -c 'import h5py' 2>/dev/null; then
-    echo "skipped, because python3 has no h5py"
-    exit 0
-fi
 . "$(dirname "$0")/support/data_sets.sh"
+needs_h5py
 cat >made.py <<'P'
 import h5py, numpy as np
 random = np.random.default_rng(11)

@@ -10,16 +10,7 @@ source_folder=${2:-${MPMAP_SOURCE:?}}
 is_long=${MPMAP_SLURM_LONG:-${3:-}}
 . "$source_folder/tests/support/slurm.sh"
 
-if [ -z "${IN_NAMESPACES:-}" ]; then
-    missing=$(slurm_lack)
-    [ -z "$missing" ] || { echo "skipped, because $missing"; exit 0; }
-    IN_NAMESPACES=1 exec unshare -m -n -p -f --kill-child --mount-proc bash "$0" "$@"
-fi
-mount -t tmpfs tmpfs /dev/shm
-ip link set lo up
-ip link add b0 type bridge # names are looked up only where there is a network
-ip addr add 10.97.0.1/24 dev b0
-ip link set b0 up
+one_host "$@"
 . "$source_folder/tests/support/data_sets.sh"
 plugin=$test_plugins/napping.so
 chmod 755 "$work"

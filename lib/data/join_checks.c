@@ -80,7 +80,7 @@ struct finding {
     unsigned char *found;
 };
 
-/* For now every row of a block is taken for good: what its mark is, is read in the end. */
+/* Every row of a block is taken for good here: look_at_marks() then reads which mark it has. */
 static void note_block(const struct block_sum *block, void *argument)
 {
     const struct finding *finding = argument;

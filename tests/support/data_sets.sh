@@ -10,6 +10,12 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
 
+# For scripts whose files are made by h5py, of the system's Python.
+needs_h5py()
+{
+    /usr/bin/python3 -c 'import h5py' 2>/dev/null || { echo "skipped, because python3 has no h5py"; exit 0; }
+}
+
 # text_set FILE DATASET CLASS SIZE EXTENTS: a data set of the numbers in numbers.txt.
 text_set()
 {

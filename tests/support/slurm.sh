@@ -17,6 +17,22 @@ slurm_lack()
         echo "no namespaces, or no network in them, can be made here"
 }
 
+# one_host "$@": runs the script again in namespaces of its own, as a host with a network, or ends it where there can be none.
+one_host()
+{
+    local missing
+    if [ -z "${IN_NAMESPACES:-}" ]; then
+        missing=$(slurm_lack)
+        [ -z "$missing" ] || { echo "skipped, because $missing"; exit 0; }
+        IN_NAMESPACES=1 exec unshare -m -n -p -f --kill-child --mount-proc bash "$0" "$@"
+    fi
+    mount -t tmpfs tmpfs /dev/shm
+    ip link set lo up
+    ip link add b0 type bridge # names are looked up only where there is a network
+    ip addr add 10.97.0.1/24 dev b0
+    ip link set b0 up
+}
+
 # at_head COMMAND…: on the host with slurmctld.
 at_head() { "$@"; }
 
