@@ -22,7 +22,7 @@ text_set in.h5 /nap TEXTFP 32 $rows
 submit() # options of sbatch
 {
     id=$(PATH=$bin:$PATH sbatch --parsable --mem=100 --time=2 "$@" "$source_folder/slurm/array.sbatch" "$plugin:nap" \
-        in.h5:/nap out.h5:/naps --join-timeout 3 --chunk 1 --block-rows 1 2>err)
+        in.h5:/nap out.h5:/naps --join-timeout 10 --chunk 1 --block-rows 1 2>err)
 }
 begun() { cat began.* 2>/dev/null | wc -c; }
 has_begun() { [ "$(begun)" -ge "$1" ]; }
