@@ -14,8 +14,9 @@ passes()
     local file=$1 include=$2
 
     rm -rf "${scratch:?}/tree"
-    mkdir -p "$scratch/tree/lib/include/mpmap" "$scratch/tree/lib/base" "$scratch/tree/$(dirname "$file")"
-    touch "$scratch/tree/lib/include/mpmap/status.h"
+    mkdir -p "$scratch/tree/lib/include/mpmap" "$scratch/tree/lib/base" "$scratch/tree/apps/support" \
+        "$scratch/tree/$(dirname "$file")"
+    touch "$scratch/tree/lib/include/mpmap/status.h" "$scratch/tree/apps/support/command.h"
     echo "/* For all of lib/. */" >"$scratch/tree/lib/base/error.h"
     echo "#include $include" >"$scratch/tree/$file"
     "$here/check-layers.sh" "$scratch/tree" >"$scratch/output"
@@ -45,6 +46,7 @@ good lib/net/mpi.c '<mpi.h>'
 good lib/data/file.c '<hdf5.h>'
 good lib/include/mpmap/pool.h '"status.h"'
 good apps/mpmap/main.c '"mpmap.h"'
+good apps/tally/main.c '"support/command.h"'
 good apps/mpmap/simulate.c '"pool/driver/lease.h"'
 good apps/mpmap/simulate_loop.c '"pool/worker/chunk.h"'
 
@@ -69,6 +71,8 @@ bad lib/include/mpmap/pool.h '"base/error.h"'
 bad apps/mpmap/main.c '"pool/driver/lease.h"'
 bad apps/mpmap/main.c '"../../lib/pool/driver/lease.h"'
 bad apps/mpmap/main.c '<mpmap/pool.h>'
+bad apps/tally/main.c '"mpmap/command.h"'
+bad apps/tally/main.c '"support/missing.h"'
 bad apps/examples/simulate.c '"pool/driver/lease.h"'
 
 # Makes a tree of these files, each given as path=text, and says whether the check passes.

@@ -5,8 +5,8 @@
 # - a layer with floors has all its files on them, lib/<layer>/<floor>, and each floor includes itself and lower ones;
 # - <linux/futex.h>, <mpi.h> and <hdf5.h> are each included by one layer only;
 # - public headers include public headers and the standard library;
-# - apps/ include mpmap.h as a user does, but for the simulator, which drives pool/driver/lease.h and
-#   pool/worker/chunk.h itself;
+# - apps/ include mpmap.h as a user does, files beside them and those of apps/support, but for the simulator, which
+#   drives pool/driver/lease.h and pool/worker/chunk.h itself;
 # - files of lib/ do not include each other in a circle. A file is name.c, name.h and name_inside.h;
 # - a header of lib/ says in its head comment who includes it, in a sentence like "For net/ and the layers above it.",
 #   "For pool/ only." or "For node/context.c, data/input*.c and run/." It names everybody who does, and nobody else.
@@ -101,8 +101,9 @@ check_app()
     [[ $file == apps/mpmap/simulate* && $header == pool/@(driver/lease|worker/chunk).h ]] && return
     if is_internal; then
         complain "apps use mpmap.h"
-    elif [[ $kind == '"' && $header != mpmap.h && ! -f ${file%/*}/$header ]]; then
-        complain "it is neither mpmap.h nor a file beside it"
+    elif [[ $kind == '"' && $header != mpmap.h && ! -f ${file%/*}/$header &&
+        ($header != support/* || ! -f apps/$header) ]]; then
+        complain "it is neither mpmap.h, nor a file beside it, nor one of apps/support"
     fi
 }
 

@@ -264,6 +264,17 @@ done
 refuses 2 "mpmap: a command is missing: map, reduce, status, look, info or bench; try mpmap --help"
 refuses 2 "mpmap: unknown command 'mpa' (did you mean 'map'?); try mpmap --help" mpa
 refuses 2 "mpmap: unknown command 'frobnicate'; try mpmap --help" frobnicate
+
+# A program mpmap-NAME on the PATH is a command, with its arguments and its exit status; it takes no command's place.
+mkdir "$folder/path"
+printf '#!/bin/sh\necho "$0 $*"\nexit 3\n' | tee "$folder/path/mpmap-weave" >"$folder/path/mpmap-info"
+chmod +x "$folder"/path/mpmap-*
+PATH=$folder/path:$PATH run "$mpmap" weave --loom 'two words'
+check "mpmap NAME has the exit status of mpmap-NAME" status_is 3
+check "mpmap NAME hands the arguments on" out_is "$folder/path/mpmap-weave --loom two words"
+PATH=$folder/path:$PATH run "$mpmap" info
+check "mpmap info is mpmap's own" status_is 0
+refuses 2 "mpmap: unknown command '../path/weave'; try mpmap --help" ../path/weave
 refuses 2 "mpmap: unknown option '--verison' (did you mean '--version'?); try mpmap --help" --verison
 refuses 2 "mpmap: unknown option '--worker' (did you mean '--workers'?); try mpmap map --help" map --worker 2
 refuses 2 "mpmap: 'extra' is an extra argument; try mpmap info --help" info extra

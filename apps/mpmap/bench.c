@@ -8,8 +8,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "command.h"
-#include "json.h"
+#include "support/command.h"
+#include "support/json.h"
 
 #define FIRST_COUNT 64
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "bench.h"
-#include "command.h"
+#include "support/command.h"
 
 static const char help[] =
     "usage: mpmap bench NAME [options]\n"

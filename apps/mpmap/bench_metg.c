@@ -13,7 +13,7 @@
 #include <mpmap.h>
 
 #include "bench.h"
-#include "command.h"
+#include "support/command.h"
 
 #define DEFAULT_SECONDS  0.03
 #define LONGEST          65536u /* rounds in an item at which the machine is at its best: about 100 µs */

@@ -7,7 +7,7 @@
 #include <mpmap.h>
 
 #include "bench.h"
-#include "command.h"
+#include "support/command.h"
 
 #define DEFAULT_ITEMS   10000000
 #define MOST_ITEMS      1000000000

@@ -15,7 +15,7 @@
 #include <mpmap.h>
 
 #include "bench.h"
-#include "command.h"
+#include "support/command.h"
 #include "schedule_chunks.h"
 #include "simulate_crew.h"
 #include "simulate_loop.h"

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "bench.h"
-#include "command.h"
+#include "support/command.h"
 #include "simulate_world.h"
 
 #define DEFAULT_MAP_S 10.0

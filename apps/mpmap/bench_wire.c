@@ -12,7 +12,7 @@
 #include <mpmap.h>
 
 #include "bench.h"
-#include "command.h"
+#include "support/command.h"
 
 #define NOT_FOUND 127 /* what a shell says of a command that is not there */
 

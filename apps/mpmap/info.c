@@ -2,8 +2,9 @@
 /* mpmap info: what this run consists of. */
 #include <stdio.h>
 
-#include "command.h"
-#include "json.h"
+#include "commands.h"
+#include "support/command.h"
+#include "support/json.h"
 
 static const char help[] =
     "usage: mpmap info [--json]\n"

@@ -5,8 +5,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "command.h"
-#include "json.h"
+#include "commands.h"
+#include "support/command.h"
+#include "support/json.h"
 
 static const char help[] =
     "usage: mpmap look FILE.h5 [PLUGIN.so] [--json]\n"

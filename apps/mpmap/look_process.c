@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "command.h"
+#include "support/command.h"
 
 #define SILENCE_S 60.0 /* without an entry: HDF5 may be caught in a damaged file for ever */
 #define AHEAD     256  /* entries that wait to be printed */

@@ -2,12 +2,15 @@
 /* The command mpmap. Under a launcher every rank runs this, but mpm_init returns in rank 0 only: whatever is
  * behind it happens, and is printed, once. */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bench.h"
-#include "command.h"
+#include "commands.h"
+#include "support/command.h"
 
 static const char help[] =
     "usage: mpmap COMMAND …\n"
@@ -22,6 +25,8 @@ static const char help[] =
     "  mpmap info    shows nodes, slots and libraries\n"
     "  mpmap bench   measures this machine, each figure beside its limit\n"
     "\n"
+    "  mpmap NAME    runs mpmap-NAME, which is beside mpmap or on the PATH: tally, photos, …\n"
+    "\n"
     "  --version     prints the version\n"
     "  --help        prints this; after a command: the command's own help\n";
 
@@ -33,16 +38,45 @@ static const struct {
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
+/* Which of the commands; COMMAND_COUNT if none. */
+static size_t find_command(const char *name)
+{
+    size_t i = 0;
+
+    while (i < COMMAND_COUNT && strcmp(commands[i].name, name))
+        i++;
+    return i;
+}
+
 static int run_command(int argc, char **argv)
 {
     const char *names[COMMAND_COUNT];
+    size_t found = find_command(argv[0]);
 
-    for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        if (!strcmp(argv[0], commands[i].name))
-            return commands[i].run(argc, argv);
+    if (found < COMMAND_COUNT)
+        return commands[found].run(argc, argv);
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
         names[i] = commands[i].name;
-    }
     return unknown_word("", "command", argv[0], names, COMMAND_COUNT);
+}
+
+/* Becomes mpmap-NAME, if NAME is no command of ours and there is such a program: beside this one, or on the PATH. It
+ * keeps the process, and with it the rank. */
+static void become_program(char **argv)
+{
+    char path[PATH_MAX], name[NAME_MAX];
+    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+    char *folder_end;
+
+    if (find_command(argv[0]) < COMMAND_COUNT || strchr(argv[0], '/') ||
+        (size_t)snprintf(name, sizeof name, "mpmap-%s", argv[0]) >= sizeof name)
+        return;
+    path[length < 0 ? 0 : length] = '\0';
+    if ((folder_end = strrchr(path, '/')) && (size_t)(folder_end + 1 - path) + strlen(name) < sizeof path) {
+        strcpy(folder_end + 1, name);
+        execv(path, argv);
+    }
+    execvp(name, argv);
 }
 
 static int run_arguments(int argc, char **argv)
@@ -67,6 +101,8 @@ int main(int argc, char **argv)
     const mpm_options options = {.drain_at_signals = argc > 1 && !strcmp(argv[1], "map")};
     int exit_status;
 
+    if (argc > 1 && argv[1][0] != '-')
+        become_program(argv + 1);
     if (mpm_init(&argc, &argv, &options))
         return mpm_report_error();
     exit_status = run_arguments(argc, argv);

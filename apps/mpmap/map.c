@@ -9,7 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "command.h"
+#include "commands.h"
+#include "support/command.h"
 #include "files.h"
 #include "plugin.h"
 #include "rows.h"

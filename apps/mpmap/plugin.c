@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "command.h"
+#include "support/command.h"
 
 static const char description_suffix[] = "_description";
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "command.h"
+#include "support/command.h"
 #include "plugin.h"
 
 #define TRY_S 120.0 /* for all of it: file systems may be slow, and constructors, too */

@@ -8,7 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "command.h"
+#include "commands.h"
+#include "support/command.h"
 #include "files.h"
 #include "plugin.h"
 #include "rows.h"

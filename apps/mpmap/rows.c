@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "command.h"
+#include "support/command.h"
 #include "word.h"
 
 #define RIGHT "A:B, A:B:STEP, FILE.h5:/SET, or :/SET of the input's file"

@@ -3,8 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "command.h"
-#include "json.h"
+#include "commands.h"
+#include "support/command.h"
+#include "support/json.h"
 
 static const char help[] =
     "usage: mpmap status OUT.h5 [--json]\n"

@@ -14,7 +14,7 @@
 #include <mpmap.h>
 
 #include "bench.h"
-#include "command.h"
+#include "support/command.h"
 
 #define WINDOW          64 /* messages under way at once */
 #define FIRST_WINDOWS   64

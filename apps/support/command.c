@@ -17,6 +17,12 @@
 #define ERROR_SIZE   2048
 
 static const char help_option[] = "--help";
+static const char *program = "mpmap";
+
+void command_set_program(const char *name)
+{
+    program = name;
+}
 
 /* One call to print a line, so that nothing that other processes print gets in between. */
 static void print_error(const char *format, va_list arguments, const char *advice)
@@ -24,15 +30,15 @@ static void print_error(const char *format, va_list arguments, const char *advic
     char what[ERROR_SIZE];
 
     vsnprintf(what, sizeof what, format, arguments);
-    fprintf(stderr, "mpmap: %s%s\n", what, advice);
+    fprintf(stderr, "%s: %s%s\n", program, what, advice);
 }
 
 int usage_error(const char *command, const char *format, ...)
 {
-    char advice[64];
+    char advice[128];
     va_list arguments;
 
-    snprintf(advice, sizeof advice, "; try mpmap %s%s--help", command, *command ? " " : "");
+    snprintf(advice, sizeof advice, "; try %s %s%s--help", program, command, *command ? " " : "");
     va_start(arguments, format);
     print_error(format, arguments, advice);
     va_end(arguments);
@@ -121,6 +127,17 @@ static int read_bytes(const struct command *command, const struct option *option
     return 0;
 }
 
+static int add_text(struct text_list *list, const char *text)
+{
+    const char **texts = realloc(list->texts, (list->count + 1) * sizeof *texts);
+
+    if (!texts)
+        return failure("out of memory");
+    texts[list->count++] = text;
+    list->texts = texts;
+    return 0;
+}
+
 static int read_value(const struct command *command, const struct option *option, const char *text)
 {
     if (option->kind == OPTION_COUNT)
@@ -129,6 +146,8 @@ static int read_value(const struct command *command, const struct option *option
         return read_seconds(command, option, text);
     if (option->kind == OPTION_BYTES)
         return read_bytes(command, option, text);
+    if (option->kind == OPTION_LIST)
+        return add_text(option->value, text);
     *(const char **)option->value = text;
     return 0;
 }
@@ -167,7 +186,7 @@ static int read_option(const struct command *command, int argc, char **argv, int
     return read_value(command, option, argv[++*at]);
 }
 
-static int read_word(struct command *command, const char *word)
+static int read_word(struct command *command, char *word)
 {
     if (command->word_count >= command->most_words)
         return usage_error(command->name, "'%s' is an extra argument", word);
@@ -180,8 +199,9 @@ bool command_parse(struct command *command, int argc, char **argv, int *exit_sta
     bool options_end = false;
 
     *exit_status = 0;
+    command->words = argv + 1; /* a word is put no further back than it stood */
     for (int i = 1; i < argc && !*exit_status; i++) {
-        const char *word = argv[i];
+        char *word = argv[i];
 
         if (options_end || word[0] != '-' || !word[1]) {
             *exit_status = read_word(command, word);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What somebody who mistyped a word may have meant. */
-#ifndef MPMAP_SUGGEST_H
-#define MPMAP_SUGGEST_H
+#ifndef MPMAP_SUPPORT_SUGGEST_H
+#define MPMAP_SUPPORT_SUGGEST_H
 
 #include <stddef.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The little of JSON that printing needs. */
-#ifndef MPMAP_JSON_H
-#define MPMAP_JSON_H
+#ifndef MPMAP_SUPPORT_JSON_H
+#define MPMAP_SUPPORT_JSON_H
 
 #include <stdio.h>
 

@@ -1,25 +1,31 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What all commands share: options, words, and how errors are told. Exit statuses are 0, 1 for what failed, 2 for what
- * was called wrongly, and 75 for a map that was drained. */
-#ifndef MPMAP_COMMAND_H
-#define MPMAP_COMMAND_H
+/* What all programs share: options, words, and how errors are told. Exit statuses are 0, 1 for what failed, 2 for what
+ * was called wrongly, and 75 for work that was drained. */
+#ifndef MPMAP_SUPPORT_COMMAND_H
+#define MPMAP_SUPPORT_COMMAND_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
 #include <mpmap.h>
 
-#define EXIT_USAGE         2
-#define EXIT_DRAINED       75 /* EX_TEMPFAIL of sysexits.h: to be tried again */
-#define COMMAND_MOST_WORDS 4
+#define EXIT_USAGE   2
+#define EXIT_DRAINED 75 /* EX_TEMPFAIL of sysexits.h: to be tried again */
 
 enum option_kind {
     OPTION_FLAG,  /* bool: given or not */
     OPTION_TEXT,  /* const char * */
+    OPTION_LIST,  /* struct text_list: may be given several times */
     OPTION_MODE,  /* const char *: "" if no value is given with =; the next argument is never taken for it */
     OPTION_COUNT, /* size_t, at least 1 */
     OPTION_SECONDS, /* double, above 0 */
     OPTION_BYTES,   /* size_t, at least 1: a number, and K, M, G or T */
+};
+
+/* In the order in which they were given. */
+struct text_list {
+    const char **texts; /* whoever has the list frees it with free() */
+    size_t count;
 };
 
 struct option {
@@ -34,18 +40,21 @@ struct command {
     const char *help; /* what --help prints */
     const struct option *options;
     size_t option_count;
-    size_t most_words;                     /* words that are no options */
-    const char *words[COMMAND_MOST_WORDS]; /* out */
-    size_t word_count;                     /* out */
+    size_t most_words; /* words that are no options */
+    char **words;      /* out: in argv, which is rearranged */
+    size_t word_count; /* out */
 };
+
+/* The program's name in its errors, "mpmap-tally"; "mpmap" if it is not set. The name stays where it is. */
+void command_set_program(const char *name);
 
 /* Reads the arguments behind argv[0]. Returns false if the command is over: after --help, which is printed,
  * or a mistake, which is told; the exit status says which. */
 bool command_parse(struct command *command, int argc, char **argv, int *exit_status);
 
-/* Prints "mpmap: WHAT; try mpmap COMMAND --help" on one line to stderr. Returns EXIT_USAGE. */
+/* Prints "PROGRAM: WHAT; try PROGRAM COMMAND --help" on one line to stderr. Returns EXIT_USAGE. */
 int usage_error(const char *command, const char *format, ...) MPM_FORMAT(2, 3);
-/* Prints "mpmap: WHAT" to stderr. Returns EXIT_FAILURE. */
+/* Prints "PROGRAM: WHAT" to stderr. Returns EXIT_FAILURE. */
 int failure(const char *format, ...) MPM_FORMAT(1, 2);
 
 /* The same as usage_error(), for a word that is not among the names that would be right. */
@@ -55,12 +64,5 @@ int unknown_word(const char *command, const char *what, const char *word, const 
 /* What --progress, or NULL, and --quiet say of the progress line. Returns 0, or the exit status after saying what is
  * wrong. */
 int command_line_form(const char *command, const char *word, bool quiet, mpm_line *line);
-
-/* The commands. argv[0] is the command's own name; they return the exit status. */
-int command_map(int argc, char **argv);
-int command_reduce(int argc, char **argv);
-int command_status(int argc, char **argv);
-int command_look(int argc, char **argv);
-int command_info(int argc, char **argv);
 
 #endif
