@@ -192,7 +192,11 @@ void process_release(struct arena *arena, struct process_record *process);
 
 /* The number of the calling process on its node, from 1, by which it owns things in the arena. Forked
  * processes have their record's number and 1 more, ranks have higher ones. */
-uint32_t process_own_number(void);
+extern uint32_t process_own_number_word; /* forkserver_set_own_number()'s */
+static inline uint32_t process_own_number(void)
+{
+    return process_own_number_word;
+}
 
 /* Puts the words for a waitpid status into `text`: "was killed by SIGSEGV", "exited with code 3".
  * Returns `text`. */

@@ -47,16 +47,11 @@ int forkserver_area_create(struct arena *arena, unsigned forkserver_count, uint3
     return status;
 }
 
-static uint32_t own_number;
-
-uint32_t process_own_number(void)
-{
-    return own_number;
-}
+uint32_t process_own_number_word;
 
 void forkserver_set_own_number(uint32_t number)
 {
-    own_number = number;
+    process_own_number_word = number;
 }
 
 struct process_record *process_at(struct arena *arena, uint32_t process)
@@ -85,7 +80,7 @@ void forkserver_set_state(struct process_record *process, enum process_state sta
 /* The calling process is about to take or free a record, or has done: before it does, and behind the ring. */
 static void count_in_hand(struct arena *arena, uint32_t change)
 {
-    struct process_record *own = own_number ? process_find(arena, own_number - 1) : NULL;
+    struct process_record *own = process_own_number() ? process_find(arena, process_own_number() - 1) : NULL;
 
     if (own)
         atomic_fetch_add(&own->records_in_hand, change);
@@ -137,7 +132,8 @@ static bool reserve(struct arena *arena, struct process_record *process)
 
     return process_state_of(word) == PROCESS_FREE && !is_retired(arena, word) &&
            atomic_compare_exchange_strong(
-               &process->word, &word, word_of(process_generation_of(word) + 1, own_number, PROCESS_RESERVED));
+               &process->word, &word,
+               word_of(process_generation_of(word) + 1, process_own_number(), PROCESS_RESERVED));
 }
 
 static bool reserve_noted(struct arena *arena, uint32_t *process)
@@ -276,7 +272,7 @@ static uint32_t want_record(struct arena *arena, unsigned rank_in_node, uint32_t
     uint32_t generation = process_generation_of(atomic_load(&record->word));
 
     KILL_POINT();
-    atomic_store(&record->word, word_of(generation, own_number, PROCESS_WANTED));
+    atomic_store(&record->word, word_of(generation, process_own_number(), PROCESS_WANTED));
     KILL_POINT();
     forkserver_call(arena, rank_in_node, number);
     return generation;

@@ -99,6 +99,8 @@ struct object {
     /* Nodes that may have a delegation for it, by their numbers: the courier's. See object/post.h. */
     _Atomic uint64_t delegated;
     _Atomic uint64_t turn[OBJECT_SIDES]; /* of callers of other nodes */
+    _Atomic uint64_t
+        quick; /* of a lock that nobody waits for: see sync/quick.h. 0 in all other object records */
     _Alignas(64) struct robust_mutex mutex;
     _Alignas(64) struct robust_mutex second_mutex; /* for kinds that need two; taken after `mutex` */
     _Alignas(64) char body[OBJECT_BODY_SIZE];

@@ -30,6 +30,11 @@ struct thread_ref {
 /* The calling thread. */
 struct thread_ref thread_ref_own(void);
 
+/* What the calling process and thread have learned of themselves: generation << 32 and number of the process, which is
+ * another one's if it was forked since; and the thread's number, or 0. */
+extern _Atomic uint64_t thread_ref_process;
+extern __attribute__((tls_model("initial-exec"))) _Thread_local uint32_t thread_ref_thread;
+
 /* The same process (and thread)? */
 bool thread_ref_is_same_process(const struct thread_ref *one, const struct thread_ref *other);
 bool thread_ref_is_same_thread(const struct thread_ref *one, const struct thread_ref *other);

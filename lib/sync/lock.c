@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Locks, and locks that count (rlocks). Of a state they use `value`: 1 if the lock is free; `owner`: who
+/* Locks, and locks that count (rlocks). A lock that nobody waits for is taken and released in the quick way (quick.h),
+ * which all steps here know nothing of. Of a state they use `value`: 1 if the lock is free; `owner`: who
  * has it; `depth`: how often; the line of those who wait; and `lock`: the object that it belongs to, which
  * whoever takes or releases such a lock has to name (sync/own_lock.c). They are changed as state.c says, so whoever
  * is killed in acquire has the lock, dead, or does not; `owner` stays a dead thread reference until the next one takes
@@ -14,6 +15,7 @@
 #include "process/process_info.h"
 #include "shm/kill_point.h"
 #include "sync/kinds.h"
+#include "sync/quick.h"
 #include "sync/wait_queue.h"
 
 enum {
@@ -219,7 +221,16 @@ const struct method *lock_make_condition(void)
 
 int lock_create_own(mpm_handle *lock)
 {
-    return state_make(OBJECT_LOCK, &(struct state){.value = 1, .flags = COUNTS}, lock);
+    return state_make(OBJECT_LOCK, &(struct state){.value = 1, .flags = COUNTS | STATE_MAY_BE_QUICK}, lock);
+}
+
+/* Both ways, of locks of either kind. */
+
+static __attribute__((noinline)) int acquire_slowly(mpm_handle lock, double timeout_s)
+{
+    if (timeout_s > 0 && quick_acquire_soon(&lock))
+        return MPM_OK;
+    return state_invoke(&lock, &methods[LOCK_ACQUIRE], NULL, timeout_s, NULL);
 }
 
 /* For objects with locks of their own. */
@@ -282,7 +293,9 @@ int mpm_lock_create(mpm_lock *lock)
 {
     int status = state_check_make("mpm_lock_create", lock);
 
-    return status ? status : state_make(OBJECT_LOCK, &(struct state){.value = 1}, &lock->handle);
+    return status ? status
+                  : state_make(OBJECT_LOCK, &(struct state){.value = 1, .flags = STATE_MAY_BE_QUICK},
+                               &lock->handle);
 }
 
 /* Handles of rlocks bear a mark that the library's own do not, so that neither kind is taken for the other. */
@@ -320,12 +333,12 @@ int lock_of_lock(mpm_lock plain, mpm_handle *lock)
 
 int lock_acquire_of_condition(const mpm_handle *lock, double timeout_s)
 {
-    return state_invoke(lock, &methods[LOCK_ACQUIRE], NULL, timeout_s, NULL);
+    return quick_acquire(lock) ? MPM_OK : acquire_slowly(*lock, timeout_s);
 }
 
 int lock_release_of_condition(const mpm_handle *lock)
 {
-    return state_invoke_plain(lock, &methods[LOCK_RELEASE]);
+    return quick_release(lock) ? MPM_OK : state_invoke_plain(lock, &methods[LOCK_RELEASE]);
 }
 
 void lock_destroy_of_condition(const mpm_handle *lock)
@@ -340,18 +353,29 @@ int mpm_lock_destroy(mpm_lock lock)
     return status ? status : state_invoke_plain(&lock.handle, &methods[LOCK_DESTROY]);
 }
 
-int mpm_lock_acquire(mpm_lock lock, double timeout_s)
+static __attribute__((noinline)) int acquire_lock_slowly(mpm_lock lock, double timeout_s)
 {
     int status = check_lock(&lock);
 
-    return status ? status : state_invoke(&lock.handle, &methods[LOCK_ACQUIRE], NULL, timeout_s, NULL);
+    return status ? status : acquire_slowly(lock.handle, timeout_s);
 }
 
-int mpm_lock_release(mpm_lock lock)
+static __attribute__((noinline)) int release_lock_slowly(mpm_lock lock)
 {
     int status = check_lock(&lock);
 
     return status ? status : state_invoke_plain(&lock.handle, &methods[LOCK_RELEASE]);
+}
+
+/* An rlock's handle is found nowhere in the quick way: of its place there is no object record. */
+int mpm_lock_acquire(mpm_lock lock, double timeout_s)
+{
+    return quick_acquire(&lock.handle) ? MPM_OK : acquire_lock_slowly(lock, timeout_s);
+}
+
+int mpm_lock_release(mpm_lock lock)
+{
+    return quick_release(&lock.handle) ? MPM_OK : release_lock_slowly(lock);
 }
 
 static int inspect_any(const mpm_handle *lock, mpm_lock_state *state)
@@ -406,16 +430,38 @@ int mpm_rlock_destroy(mpm_rlock lock)
     return status ? status : state_invoke_plain(&lock.handle, &methods[LOCK_DESTROY]);
 }
 
-int mpm_rlock_acquire(mpm_rlock lock, double timeout_s)
+static __attribute__((noinline)) int acquire_rlock_slowly(mpm_rlock lock, double timeout_s)
 {
     int status = check_rlock(&lock);
 
-    return status ? status : state_invoke(&lock.handle, &methods[LOCK_ACQUIRE], NULL, timeout_s, NULL);
+    return status ? status : acquire_slowly(lock.handle, timeout_s);
 }
 
-int mpm_rlock_release(mpm_rlock lock)
+static __attribute__((noinline)) int release_rlock_slowly(mpm_rlock lock)
 {
     int status = check_rlock(&lock);
 
     return status ? status : state_invoke_plain(&lock.handle, &methods[LOCK_RELEASE]);
+}
+
+/* The handle without its mark; or with one, if it is a lock's, which is found nowhere then. */
+static mpm_handle unmarked(mpm_rlock lock)
+{
+    lock.handle.place ^= RLOCK_MARK;
+    return lock.handle;
+}
+
+/* In the quick way an rlock is held once: whoever takes it again goes the other one. */
+int mpm_rlock_acquire(mpm_rlock lock, double timeout_s)
+{
+    mpm_handle plain = unmarked(lock);
+
+    return quick_acquire(&plain) ? MPM_OK : acquire_rlock_slowly(lock, timeout_s);
+}
+
+int mpm_rlock_release(mpm_rlock lock)
+{
+    mpm_handle plain = unmarked(lock);
+
+    return quick_release(&plain) ? MPM_OK : release_rlock_slowly(lock);
 }

@@ -24,6 +24,9 @@
  * the maker of an object dies after its block has that number and before the object is there, the block is
  * freed when another one is made in the object record.
  *
+ * The state of a lock may be out of date while its quick way is open: see quick.h. It is made true before anybody looks
+ * at it under the mutex.
+ *
  * Without the mutex anybody may read `commit`, and `lock`, which is constant, and nothing else: they stay in
  * the object record. */
 #include "sync/state.h"
@@ -37,6 +40,7 @@
 #include "node/context.h"
 #include "object/call.h"
 #include "shm/kill_point.h"
+#include "sync/quick.h"
 
 #define BLOCK_OWNER  2u /* the object record's number of the block `argument`, behind those of tables */
 #define FEW_WAITERS  4u /* that stand in the object record */
@@ -88,6 +92,7 @@ void state_create(struct object *object, const struct state *initial)
     struct state *state = &body_of(object)->copy[0].state;
 
     *state = *initial;
+    quick_set_slow(object);
     state->room = FEW_WAITERS;
     body_of(object)->lock = initial->lock;
     atomic_store_explicit(&body_of(object)->commit, initial->value ? STATE_HAS_VALUE : 0,
@@ -155,22 +160,6 @@ static void repair(struct object *object)
     robust_mutex_repaired(&object->mutex);
 }
 
-/* Takes the mutex. MPM_ESTALE or MPM_ENOMEM without it. */
-static int lock(struct object *object, const mpm_handle *handle)
-{
-    int status = thread_token_ensure();
-
-    if (status)
-        return status;
-    if (robust_mutex_lock(&object->mutex))
-        repair(object);
-    KILL_POINT();
-    if (object_is(object, handle))
-        return MPM_OK;
-    robust_mutex_unlock(&object->mutex);
-    return object_stale(handle);
-}
-
 /* The true copy, copied over the other one. */
 static inline void make_draft(struct body *body, const struct thread_ref *caller, struct draft *draft)
 {
@@ -197,6 +186,51 @@ static void commit_draft(struct body *body)
     atomic_store_explicit(&body->commit, (commit / ONE_COMMIT + 1) * ONE_COMMIT + has_value + which,
                           memory_order_release);
     KILL_POINT();
+}
+
+/* Of a lock: if its quick way is open, the state says from here on what that one has said. Who has it in the quick way
+ * has it once, and nobody waits. */
+static void make_state_true(struct object *object)
+{
+    struct thread_ref owner;
+    struct draft draft;
+
+    if (!quick_stop(object, &owner))
+        return;
+    make_draft(body_of(object), NULL, &draft);
+    draft.state->owner = owner;
+    draft.state->value = !owner.number;
+    draft.state->depth = owner.number != 0;
+    commit_draft(body_of(object));
+    quick_set_slow(object);
+}
+
+/* Of a lock, before the mutex is released: opens the quick way if nobody waits. */
+static void open_quick_way(struct object *object)
+{
+    const struct state *state = true_state(object);
+
+    if ((state->flags & STATE_MAY_BE_QUICK) && !state->count && (state->value || state->depth == 1))
+        quick_start(object, &state->owner);
+}
+
+/* Takes the mutex. MPM_ESTALE or MPM_ENOMEM without it. */
+static int lock(struct object *object, const mpm_handle *handle)
+{
+    int status = thread_token_ensure();
+
+    if (status)
+        return status;
+    if (robust_mutex_lock(&object->mutex))
+        repair(object);
+    KILL_POINT();
+    if (object_is(object, handle)) {
+        if (handle->kind == OBJECT_LOCK)
+            make_state_true(object);
+        return MPM_OK;
+    }
+    robust_mutex_unlock(&object->mutex);
+    return object_stale(handle);
 }
 
 /* A table with more room. MPM_ENOMEM. */
@@ -261,6 +295,8 @@ int state_apply(struct object *object, const mpm_handle *handle, state_step *ste
     if (commit)
         *commit = state_commit(object);
     KILL_POINT();
+    if (handle->kind == OBJECT_LOCK)
+        open_quick_way(object);
     robust_mutex_unlock(&object->mutex);
     KILL_POINT();
     if (tells) {

@@ -76,6 +76,8 @@ typedef int state_step(struct draft *draft, struct state_request *request, struc
 
 /* Among the flags: the object is at its end. Kinds have the lower bits. */
 #define STATE_ENDED 0x80000000u
+/* And: it is a lock that may have a quick way (quick.h). */
+#define STATE_MAY_BE_QUICK 0x40000000u
 
 /* Makes the state of a reserved object record: what its kind wants in it. A block `argument` is the caller's own
  * before, and the object's then. */
