@@ -28,7 +28,10 @@ static const char help[] =
     "  cc -shared -fPIC -o PLUGIN.so PLUGIN.c\n"
     "\n"
     "  --result SHAPE     type and shape of one result: f64, u8[32,32,3]; the plugin's\n"
-    "                     FUNCTION_description gives the default\n"
+    "                     FUNCTION_description gives the default. Several results are a struct,\n"
+    "                     '{f64 mean, u8[16,16] thumb}': then /RESULT is a group of data sets\n"
+    "  --fill VALUE       what a failed row leaves: a number, nan, or mean=nan,count=-1 for some of\n"
+    "                     several results (0)\n"
     "  --overwrite        replaces OUT.h5 if it exists and holds nothing but /RESULT\n"
     "  --overwrite-file   replaces OUT.h5, whatever it holds\n"
     "  --resume           continues from OUT.h5.part, which an earlier run of this map left:\n"
@@ -63,7 +66,7 @@ static const char help[] =
     "  --quiet            no progress line, no summary\n"
     "  --help             prints this\n"
     "\n"
-    "A row whose function fails or kills its worker is reported, and its result is zero;\n"
+    "A row whose function fails or kills its worker is reported, and its result is the fill value;\n"
     "/RESULT.done holds 1 for each good row and 2 for each failed one.\n"
     "An OUT.h5.part with rows is never removed without --restart. See mpmap status.\n"
     "SIGTERM, SIGINT, SIGUSR1 and the end of the walltime drain the map: no more rows start,\n"
@@ -82,7 +85,7 @@ struct request {
     char *output_file, *output_dataset;
     char *cost_file;
     const char *cost_dataset;
-    const char *result, *cost, *rows;
+    const char *result, *fill, *cost, *rows;
     mpm_row_choice choice; /* what --rows makes of it */
     uint64_t *row_list;    /* of the choice; or NULL */
     const char *progress, *resume;
@@ -150,17 +153,30 @@ static void free_request(struct request *request)
     free(request->row_list);
 }
 
-static int find_result_shape(const struct request *request, const struct plugin *plugin, mpm_shape *shape)
+/* What the task writes: one result, or a struct of several, whose text stays where it is. */
+struct result_form {
+    mpm_shape shape;
+    const char *several; /* or NULL */
+};
+
+static int read_result(const char *text, struct result_form *result)
 {
+    result->several = text[strspn(text, " \t\n")] == '{' ? text : NULL;
+    return result->several ? 0 : mpm_shape_parse(text, &result->shape);
+}
+
+static int find_result(const struct request *request, const struct plugin *plugin, struct result_form *result)
+{
+    *result = (struct result_form){0};
     if (request->result)
-        return mpm_shape_parse(request->result, shape) ? usage_error("map", "--result: %s", mpm_error()) : 0;
+        return read_result(request->result, result) ? usage_error("map", "--result: %s", mpm_error()) : 0;
     if (!plugin->is_described)
         return usage_error(
             "map", "'%s' has no %s_description, so give its result's shape: --result f64, for example",
             request->plugin, request->function);
     if (!plugin->result.is_given)
         return failure("%s_description of '%s' has no result", request->function, request->plugin);
-    if (mpm_shape_parse(plugin->result.text, shape))
+    if (read_result(plugin->result.text, result))
         return failure("%s_description of '%s': %s", request->function, request->plugin, mpm_error());
     return 0;
 }
@@ -316,7 +332,7 @@ static double time_left_s(const struct request *request)
 }
 
 static int run_map(mpm_pool *pool, const struct request *request, const struct plugin *plugin,
-                   const mpm_shape *result, uint64_t rows, const double *costs)
+                   const struct result_form *result, uint64_t rows, const double *costs)
 {
     mpm_dataset_map map = {
         .input_file = request->input_files.count ? NULL : request->input_file,
@@ -326,7 +342,10 @@ static int run_map(mpm_pool *pool, const struct request *request, const struct p
         .output_file = request->output_file,
         .output_dataset = request->output_dataset,
         .task_name = request->function,
-        .result = *result,
+        .result = result->shape,
+        .results = result->several,
+        .attributes = plugin->attributes.is_given ? plugin->attributes.text : NULL,
+        .fill = request->fill,
         .row = plugin_struct(&plugin->row),
         .choice = request->choice,
         .block_rows = request->block_rows,
@@ -363,8 +382,8 @@ static int run_map(mpm_pool *pool, const struct request *request, const struct p
     return 0;
 }
 
-static int open_and_run(const struct request *request, const struct plugin *plugin, const mpm_shape *result,
-                        uint64_t rows, const double *costs)
+static int open_and_run(const struct request *request, const struct plugin *plugin,
+                        const struct result_form *result, uint64_t rows, const double *costs)
 {
     mpm_pool_options options = {.workers = (unsigned)request->workers,
                                 .max_attempts = (unsigned)request->attempts,
@@ -391,12 +410,12 @@ static int choose_rows(struct request *request, const struct plugin *plugin)
 
 static int run_plugin(struct request *request, const struct plugin *plugin)
 {
-    mpm_shape result;
+    struct result_form result;
     double *costs = NULL;
     uint64_t rows;
     int exit_status;
 
-    if ((exit_status = find_result_shape(request, plugin, &result)) ||
+    if ((exit_status = find_result(request, plugin, &result)) ||
         (exit_status = choose_rows(request, plugin)) || (exit_status = check_input(request, plugin, &rows)))
         return exit_status;
     if (!(exit_status = read_costs(request, rows, &costs)))
@@ -431,6 +450,7 @@ int command_map(int argc, char **argv)
     struct request request = {.grace_s = GRACE_S};
     struct option options[] = {
         {"--result", OPTION_TEXT, &request.result, 0},
+        {"--fill", OPTION_TEXT, &request.fill, 0},
         {"--overwrite", OPTION_FLAG, &request.overwrite, 0},
         {"--overwrite-file", OPTION_FLAG, &request.overwrite_file, 0},
         {"--resume", OPTION_MODE, &request.resume, 0},

@@ -233,6 +233,7 @@ static void read_description(void *handle, const char *path, const char *name, s
     report->is_described = true;
     copy_text(&report->result, description->result);
     copy_text(&report->row, description->row);
+    copy_text(&report->attributes, description->attributes);
 }
 
 void plugin_examine(const char *path, const char *name, void (*tell)(const struct plugin_report *, void *),
@@ -345,6 +346,7 @@ int plugin_open(const char *path, const char *name, struct plugin *plugin)
     plugin->is_described = report.is_described;
     plugin->result = report.result;
     plugin->row = report.row;
+    plugin->attributes = report.attributes;
     return 0;
 }
 

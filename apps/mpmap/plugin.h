@@ -8,7 +8,7 @@
 
 #include <mpmap.h>
 
-#define PLUGIN_TEXT_SIZE 512
+#define PLUGIN_TEXT_SIZE 2048
 
 /* What a plugin's description says of a task, copied: the plugin's own strings may be anywhere. */
 struct plugin_text {
@@ -20,7 +20,8 @@ struct plugin {
     void *handle;
     mpm_task *task;
     bool is_described;
-    struct plugin_text result, row; /* of the description; not given: NULL there, or no description */
+    struct plugin_text result, row,
+        attributes; /* of the description; not given: NULL there, or no description */
 };
 
 /* Opens the plugin at `path` (without a slash: in the working directory, else where the loader looks) and finds the
@@ -44,7 +45,7 @@ struct plugin_report {
     char error[1024]; /* empty: none so far */
     char task[256];   /* which one is described; empty: the one that was asked for */
     bool is_described;
-    struct plugin_text result, row;
+    struct plugin_text result, row, attributes;
 };
 
 /* Loads the plugin, and looks for the task and its description. Calls tell(report) as it begins each stage and at the

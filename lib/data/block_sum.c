@@ -11,34 +11,58 @@
 #define PIECE_SIZE ((uint64_t)128 << 10)
 #define AHEAD_SIZE ((uint64_t)16 << 20)
 
-/* Bytes in memory, or if that is NULL at an offset of a file. */
+/* Marks, or a field of results: in memory, or if that is NULL at an offset of a file. */
 struct source {
-    const char *bytes;
+    const void *bytes;
+    const struct result_places *places; /* of results in memory; NULL: marks */
+    unsigned field;
     int fd;
     uint64_t at;
 };
 
+/* Bytes [from, from + size), which may be put into `piece`; NULL if they cannot be read. */
+static const char *take_piece(const struct source *source, uint64_t from, uint64_t size, char *piece)
+{
+    if (!source->bytes)
+        return read_at(source->fd, piece, size, source->at + from) == (ssize_t)size ? piece : NULL;
+    if (!source->places || source->places->field[source->field].size == source->places->size)
+        return (const char *)source->bytes + from;
+    result_gather(source->places, source->field, source->bytes, from, size, piece);
+    return piece;
+}
+
 static bool add_pieces(uint64_t *sum, const struct source *source, uint64_t size)
 {
     char piece[PIECE_SIZE];
+    const char *bytes;
 
     for (uint64_t from = 0, step; from < size; from += step) {
         step = size - from < PIECE_SIZE ? size - from : PIECE_SIZE;
-        if (!source->bytes && read_at(source->fd, piece, step, source->at + from) != (ssize_t)step)
+        if (!(bytes = take_piece(source, from, step, piece)))
             return false;
-        *sum = sum_add(*sum, source->bytes ? source->bytes + from : piece, step);
+        *sum = sum_add(*sum, bytes, step);
     }
     return true;
 }
 
-/* Completes a block whose rows are known. */
-static bool sum_up(uint64_t result_size, const struct source *marks, const struct source *results,
+/* Completes a block whose rows are known: in memory, or if `marks` is NULL in a file. */
+static bool sum_up(int fd, const struct part_places *places, const unsigned char *marks, const void *results,
                    struct block_sum *block)
 {
     uint64_t sum = sum_add_word(sum_add_word(SUM_EMPTY, block->first), block->rows);
+    const struct result_places *fields = &places->results;
+    struct source source = {.bytes = marks, .fd = fd, .at = places->marks_at + block->first};
 
-    if (!add_pieces(&sum, marks, block->rows) || !add_pieces(&sum, results, block->rows * result_size))
+    if (!add_pieces(&sum, &source, block->rows))
         return false;
+    source.bytes = results;
+    source.places = fields;
+    for (unsigned i = 0; i < fields->count; i++) {
+        source.field = i;
+        source.at = fields->field[i].at + block->first * fields->field[i].size;
+        if (!add_pieces(&sum, &source, block->rows * fields->field[i].size))
+            return false;
+    }
     block->sum = (uint32_t)(sum ^ sum >> 32);
     return true;
 }
@@ -48,8 +72,7 @@ struct block_sum block_sum_of(const struct part_places *places, uint64_t first, 
 {
     struct block_sum block = {first, (uint32_t)rows, 0};
 
-    sum_up(places->result_size, &(struct source){.bytes = (const char *)marks},
-           &(struct source){.bytes = results}, &block);
+    sum_up(-1, places, marks, results, &block);
     return block;
 }
 
@@ -101,16 +124,14 @@ static void read_ahead(struct look *look, uint64_t at)
 static bool is_right(struct look *look, const struct block_sum *block)
 {
     const struct part_places *places = &look->search->places;
-    uint64_t results_at = places->results_at + block->first * places->result_size;
+    const struct result_place *results = &places->results.field[0];
     struct block_sum found = *block;
 
     if (!block->rows || block->first >= places->rows || block->rows > places->rows - block->first)
         return false;
-    read_ahead(look, results_at);
-    return sum_up(places->result_size,
-                  &(struct source){.fd = look->search->fd, .at = places->marks_at + block->first},
-                  &(struct source){.fd = look->search->fd, .at = results_at}, &found) &&
-           found.sum == block->sum;
+    if (places->results.count == 1)
+        read_ahead(look, results->at + block->first * results->size);
+    return sum_up(look->search->fd, places, NULL, NULL, &found) && found.sum == block->sum;
 }
 
 /* Reads so many bytes, all of them. */

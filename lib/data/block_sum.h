@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Checksums of rows that were written together: results and marks of a block. A block that was written is proved by it,
+/* Checksums of rows that were written together: results and marks of a block, field by field. A block that was written is proved by it,
  * whatever else was written around it, or on the way to the disk in whatever order.
  *
  * Nobody hands out places for them, since workers on several nodes write them at once. A small block has the place of
@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "data/part_record.h"
+#include "data/result_place.h"
 
 struct block_sum {
     uint64_t first;
@@ -27,16 +28,14 @@ struct block_sum {
 /* Where rows stand in a part, as plain bytes. */
 struct part_places {
     uint64_t rows;
-    uint64_t result_size;
-    uint64_t results_at;
+    struct result_places results;
     uint64_t marks_at;
     uint64_t sums_at;
 };
 
 static inline struct part_places part_places_of(const struct part_record *record)
 {
-    return (struct part_places){record->rows, record->result_size, record->results_at, record->marks_at,
-                                record->sums_at};
+    return (struct part_places){record->rows, record->results, record->marks_at, record->sums_at};
 }
 
 /* Of the rows [first, first + rows) in memory. */

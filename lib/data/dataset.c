@@ -19,29 +19,11 @@
 #include "node/function.h"
 #include "pool/shared/batch.h"
 
-#define MAX_TASK_NAME    1000
-#define MAX_RESULT_BYTES ((size_t)1 << 47)
-#define CLAIM_S          0.005 /* the work in a claim: some reads and writes of files go with each */
-#define SMALL_BAND       ((size_t)16 << 10) /* bytes that may as well be decompressed by several workers */
-#define JOIN_TRIES       100
-#define CLAIMS_A_WORKER  16 /* so that the last one to end is not far behind the first */
-
-static int check_result(const mpm_shape *result)
-{
-    size_t size = mpm_shape_size(result);
-
-    if (mpm_type_size(result->type) == 0)
-        return error_set(MPM_EINVAL, "result.type %d is not an element type; example of a result: \"f64[3]\"",
-                         (int)result->type);
-    if (result->rank > MPM_MAX_DIMENSIONS)
-        return error_set(MPM_EINVAL, "a result has %u dimensions: at most %d are allowed", result->rank,
-                         MPM_MAX_DIMENSIONS);
-    if (size == 0 || size >= MAX_RESULT_BYTES)
-        return error_set(MPM_EINVAL,
-                         "a result has %zu elements: it must have at least one, and less than 2^47 bytes",
-                         mpm_shape_elements(result));
-    return 0;
-}
+#define MAX_TASK_NAME   1000
+#define CLAIM_S         0.005 /* the work in a claim: some reads and writes of files go with each */
+#define SMALL_BAND      ((size_t)16 << 10) /* bytes that may as well be decompressed by several workers */
+#define JOIN_TRIES      100
+#define CLAIMS_A_WORKER 16 /* so that the last one to end is not far behind the first */
 
 /* What several runs cannot do together. */
 static int check_join(const mpm_dataset_map *map)
@@ -93,7 +75,7 @@ static int check_map(const mpm_pool *pool, mpm_task *task, const mpm_dataset_map
                          map->resume);
     if ((status = pool_check_drain("mpm_pool_map_dataset", &map->drain)) || (status = check_join(map)))
         return status;
-    return check_result(&map->result);
+    return result_check(map);
 }
 
 /* Rows a claim; 0 is by measured time. Rows that are stored in one chunk are best read by one worker, since
@@ -117,7 +99,7 @@ static size_t claim_rows(const mpm_pool *pool, const mpm_dataset_map *map, const
 /* A worker marks the rows whose task has failed, but not one that it dies of. */
 static int mark_lost_row(const mpm_failure *failure, void *argument)
 {
-    const struct output *output = argument;
+    struct output *output = argument;
 
     if (failure->cause == MPM_CAUSE_TASK)
         return 0;
@@ -231,7 +213,7 @@ static int run_left(struct run *run)
 
 static int make_and_run(struct run *run)
 {
-    int status = output_begin(run->output, run->map);
+    int status = output_begin(run->output);
 
     if (status)
         return status;
@@ -258,7 +240,7 @@ static int run_claimed(void *argument, double left_s,
 static int join_and_run(struct run *run, bool *is_again)
 {
     const struct join_map join = {run->map, mpm_pool_worker_count(run->pool), run_claimed, run};
-    int status = join_output_begin(run->output, run->map, is_again);
+    int status = join_output_begin(run->output, is_again);
 
     if (status || *is_again)
         return status;
@@ -286,22 +268,31 @@ static int run_planned(struct run *run, bool *is_again)
     return output->joins ? join_and_run(run, is_again) : make_and_run(run);
 }
 
-static int plan_and_run(mpm_pool *pool, const mpm_dataset_map *map, const struct input *input,
-                        const struct function *task)
+static int plan_and_run(struct run *run)
 {
-    struct output output;
-    struct run run = {.pool = pool, .map = map, .input = input, .task = task, .output = &output};
     bool is_again;
     int status;
 
     for (unsigned tries = 0; tries < JOIN_TRIES; tries++) {
-        if ((status = output_plan(map, input, task, &output)))
-            return status;
-        status = run_planned(&run, &is_again);
+        status = output_plan(run->map, run->input, run->task, run->output);
+        if (!status)
+            status = run_planned(run, &is_again);
+        output_end(run->output);
         if (status || !is_again)
             return status;
     }
-    return error_set(MPM_EIO, "%s comes and goes: something else makes and removes it", output.part);
+    return error_set(MPM_EIO, "%s comes and goes: something else makes and removes it", run->output->part);
+}
+
+static int run_on_input(mpm_pool *pool, const mpm_dataset_map *map, const struct input *input,
+                        const struct function *task)
+{
+    struct output *output = malloc(sizeof *output);
+    struct run run = {.pool = pool, .map = map, .input = input, .task = task, .output = output};
+    int status = output ? plan_and_run(&run) : error_set(MPM_ENOMEM, "no memory for the plan of an output");
+
+    free(output);
+    return status;
 }
 
 int mpm_pool_map_dataset(mpm_pool *pool, mpm_task *task, const mpm_dataset_map *map)
@@ -320,7 +311,7 @@ int mpm_pool_map_dataset(mpm_pool *pool, mpm_task *task, const mpm_dataset_map *
         return status;
     status = costs_check(map, &input);
     if (!status)
-        status = plan_and_run(pool, map, &input, &named);
+        status = run_on_input(pool, map, &input, &named);
     input_close(&input); /* and its lock */
     return status;
 }

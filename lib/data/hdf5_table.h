@@ -65,6 +65,7 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5Fopen)                          \
     ENTRY(H5free_memory)                    \
     ENTRY(H5Gclose)                         \
+    ENTRY(H5Gcreate2)                       \
     ENTRY(H5Gget_info)                      \
     ENTRY(H5Gopen2)                         \
     ENTRY(H5Idec_ref)                       \
@@ -88,6 +89,7 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5Pset_chunk_cache)               \
     ENTRY(H5Pset_create_intermediate_group) \
     ENTRY(H5Pset_file_locking)              \
+    ENTRY(H5Pset_fill_value)                \
     ENTRY(H5Pset_fill_time)                 \
     ENTRY(H5Pset_layout)                    \
     ENTRY(H5Pset_obj_track_times)           \

@@ -56,8 +56,7 @@ bool checks_write_good(const struct checks_files *files, const struct part_place
     const struct part_places here = places_here(places);
     const struct block_sum sum = block_sum_of(places, first, count, marks, results);
 
-    return write_at(files->part, results, count * places->result_size,
-                    places->results_at + first * places->result_size) &&
+    return result_write(files->part, &places->results, first, count, results) &&
            block_sum_write(files->checks, &here, &sum) &&
            write_at(files->part, marks, count, places->marks_at + first);
 }

@@ -10,7 +10,7 @@
  *   4. Workers write good rows: results, a checksum (into the file of checks), marks. A run of several machines or over
  *      NFS flushes them before a claim ends. Rows that have failed are noted in the file of checks.
  *   5. Who has claimed the end proves all rows by their checksums, then marks those that have failed: the mark first,
- *      then zeros, so whoever is late with it leaves no row that is marked good and is not. It flushes the file, and
+ *      then the fill value, so whoever is late with it leaves no row that is marked good and is not. It flushes the file, and
  *      renames it to OUTPUT, which one can: who finds it renamed already is glad.
  *   6. The record is cut off, and the folder of claims removed. Runs that find it gone look whether the file that they
  *      have open has got its name. What is left by a death here is removed by the next run that finds the output
@@ -76,7 +76,7 @@ void join_output_close(struct output *output)
 /* ---- Beginning ---- */
 
 /* A part of this run's own, that is not the part yet. */
-static int make_own(struct output *output, const mpm_dataset_map *map)
+static int make_own(struct output *output)
 {
     uint64_t number;
     int status;
@@ -86,7 +86,7 @@ static int make_own(struct output *output, const mpm_dataset_map *map)
     snprintf(output->next, sizeof output->next, "%.*s.new.%016" PRIx64, PATH_MAX - 32, output->part, number);
     if ((status = part_make_own(output->next, &output->fd)))
         return status;
-    if ((status = output_fill(output, map))) {
+    if ((status = output_fill(output))) {
         part_remove(output->fd, output->next);
         close_fd(&output->fd);
     }
@@ -94,9 +94,9 @@ static int make_own(struct output *output, const mpm_dataset_map *map)
 }
 
 /* Makes the part, or finds that another run was faster. */
-static int make(struct output *output, const mpm_dataset_map *map)
+static int make(struct output *output)
 {
-    int status = make_own(output, map), failed;
+    int status = make_own(output), failed;
 
     if (status)
         return status;
@@ -172,7 +172,7 @@ static int open_claims(struct output *output, bool *is_again)
     return *is_again ? 0 : error_set_errno(MPM_EIO, "cannot open %s", output->checks_path);
 }
 
-static int open_part(struct output *output, const mpm_dataset_map *map, bool *is_again)
+static int open_part(struct output *output, bool *is_again)
 {
     int status = part_join(output->part, &output->fd);
 
@@ -183,15 +183,15 @@ static int open_part(struct output *output, const mpm_dataset_map *map, bool *is
     if (output->fd >= 0)
         return 0;
     *is_again = true; /* it is opened as that of any other, once it is there */
-    return is_there(output->path) ? 0 : make(output, map);
+    return is_there(output->path) ? 0 : make(output);
 }
 
-int join_output_begin(struct output *output, const mpm_dataset_map *map, bool *is_again)
+int join_output_begin(struct output *output, bool *is_again)
 {
     int status;
 
     *is_again = false;
-    status = open_part(output, map, is_again);
+    status = open_part(output, is_again);
     if (!status && !*is_again)
         status = check_part(output, is_again);
     if (!status && !*is_again)
@@ -255,20 +255,18 @@ int join_output_count(const struct output *output, struct mark_count *count)
 /* ---- The end ---- */
 
 /* The mark goes first: see above. */
-static bool mark_failed(const struct output *output, const unsigned char *found)
+static bool mark_failed(struct output *output, const unsigned char *found)
 {
     const struct part_record *record = &output->record;
     const unsigned char mark = ROW_FAILED;
-    void *zeros = calloc(1, record->result_size);
-    bool is_written = zeros;
+    const void *result = output_failed_result(output);
+    bool is_written = result;
 
     for (uint64_t row = 0; is_written && row < record->rows; row++) {
         if (found[row] == ROW_FAILED)
             is_written = write_at(output->fd, &mark, sizeof mark, record->marks_at + row) &&
-                         write_at(output->fd, zeros, record->result_size,
-                                  record->results_at + row * record->result_size);
+                         result_write(output->fd, &record->results, row, 1, result);
     }
-    free(zeros);
     return is_written;
 }
 

@@ -17,7 +17,7 @@ enum join_part {
 
 /* Opens the part, its folder of claims and its file of checks; makes what is not there. `*is_again` if it has been
  * finished or removed just now, so the output is to be planned once more. MPM_EEXIST, as output_begin(); MPM_EIO. */
-int join_output_begin(struct output *output, const mpm_dataset_map *map, bool *is_again);
+int join_output_begin(struct output *output, bool *is_again);
 /* Closes it, and leaves it as it is. */
 void join_output_close(struct output *output);
 enum join_part join_output_look(const struct output *output);

@@ -103,10 +103,10 @@ static void describe_rows(const mpm_dataset_map *map, const struct input *input,
 }
 
 int origin_make(struct origin *origin, const mpm_dataset_map *map, const struct input *input,
-                const struct function *task)
+                const struct function *task, const char *result)
 {
     char path[2 * PATH_MAX + 64], shape[1200], size[32], changed[32], sum[32], file[32], build[32],
-        offset[32], context[64], result[512], rows[96];
+        offset[32], context[64], rows[96];
     const char *texts[ORIGIN_FIELDS] = {
         path,
         map->input_dataset,
@@ -119,7 +119,7 @@ int origin_make(struct origin *origin, const mpm_dataset_map *map, const struct 
         build,
         offset,
         context,
-        mpm_shape_format(&map->result, result, sizeof result),
+        result,
         map->output_dataset,
         input_describe_choice(input, rows, sizeof rows),
     };

@@ -36,9 +36,9 @@ struct origin {
     char text[ORIGIN_SIZE];
 };
 
-/* MPM_EINVAL if names are too long. */
+/* `result` says what a result is. MPM_EINVAL if names are too long. */
 int origin_make(struct origin *origin, const mpm_dataset_map *map, const struct input *input,
-                const struct function *task);
+                const struct function *task, const char *result);
 /* Puts an origin together from texts, which must be as many as there are fields. False if they are too long. */
 bool origin_put(struct origin *origin, const char *const *texts);
 /* The text of a field; "" if there is none, whatever the bytes. */

@@ -18,8 +18,6 @@
 
 #include "base/error.h"
 #include "data/block_sum.h"
-#include "data/hdf5_call.h"
-#include "mpmap/version.h"
 
 #define SENTENCE_SIZE 1024
 
@@ -84,161 +82,15 @@ static int end_layout(struct output *output)
     return output->joins ? 0 : output_get_room(output);
 }
 
-static void release(hid_t id)
-{
-    if (id >= 0)
-        hdf5.H5Idec_ref(id);
-}
-
-/* Makes a data set that HDF5 fills with nothing, in one piece. Times are left out, so that two runs make
- * the same bytes. */
-static int make_dataset(hid_t file, const char *name, hid_t type, int rank, const hsize_t *extent,
-                        hid_t *dataset)
-{
-    int status = 0;
-    hid_t space = hdf5.H5Screate_simple(rank, extent, NULL);
-    hid_t creation = hdf5.H5Pcreate(*hdf5.H5P_CLS_DATASET_CREATE_ID_g);
-    hid_t link = hdf5.H5Pcreate(*hdf5.H5P_CLS_LINK_CREATE_ID_g);
-
-    *dataset = -1;
-    if (space >= 0 && creation >= 0 && link >= 0 && hdf5.H5Pset_create_intermediate_group(link, 1) >= 0 &&
-        hdf5.H5Pset_char_encoding(link, H5T_CSET_UTF8) >= 0 &&
-        hdf5.H5Pset_layout(creation, H5D_CONTIGUOUS) >= 0 &&
-        hdf5.H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY) >= 0 &&
-        hdf5.H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER) >= 0 &&
-        hdf5.H5Pset_obj_track_times(creation, 0) >= 0)
-        *dataset = hdf5.H5Dcreate2(file, name, type, space, link, creation, H5P_DEFAULT);
-    if (*dataset < 0)
-        status = hdf5_error_set(MPM_EIO, "cannot create the data set %s", name);
-    release(link);
-    release(creation);
-    release(space);
-    return status;
-}
-
-static int write_text(hid_t dataset, const char *name, const char *text)
-{
-    int status = 0;
-    hid_t attribute = -1;
-    hid_t space = hdf5.H5Screate(H5S_SCALAR);
-    hid_t type = hdf5.H5Tcopy(*hdf5.H5T_C_S1_g);
-
-    if (space >= 0 && type >= 0 && hdf5.H5Tset_size(type, strlen(text) + 1) >= 0 &&
-        hdf5.H5Tset_cset(type, H5T_CSET_UTF8) >= 0)
-        attribute = hdf5.H5Acreate2(dataset, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
-    if (attribute < 0 || hdf5.H5Awrite(attribute, type, text) < 0)
-        status = hdf5_error_set(MPM_EIO, "cannot write the attribute %s", name);
-    release(attribute);
-    release(type);
-    release(space);
-    return status;
-}
-
-/* Writes on the result what it was made from: what a later run must find the same before it goes on. */
-static int write_origin(hid_t dataset, const struct origin *origin)
-{
-    for (unsigned field = 0; field < ORIGIN_FIELDS; field++) {
-        int status = write_text(dataset, origin_attribute(field), origin_text(origin, field));
-        if (status)
-            return status;
-    }
-    return write_text(dataset, "mpmap_version", mpm_version());
-}
-
-/* By this the file is known as the output of a map, and its result is found. */
-static int name_result(hid_t file, const struct output *output)
-{
-    hid_t root = hdf5.H5Gopen2(file, "/", H5P_DEFAULT);
-    int status = root < 0 ? hdf5_error_set(MPM_EIO, "cannot open the group /")
-                          : write_text(root, OUTPUT_ATTRIBUTE, output->dataset);
-
-    release(root);
-    return status;
-}
-
-/* Where in the file a data set stands. An empty one stands nowhere. */
-static int find_offset(hid_t dataset, uint64_t rows, uint64_t *offset)
-{
-    haddr_t address = hdf5.H5Dget_offset(dataset);
-
-    if (rows && address == HADDR_UNDEF)
-        return hdf5_error_set(MPM_EIO, "HDF5 allocated no space in the file for the results");
-    *offset = rows ? address : 0;
-    return 0;
-}
-
-static int make_results(hid_t file, struct output *output, const mpm_dataset_map *map)
-{
-    hsize_t extent[MPM_MAX_DIMENSIONS + 1] = {output->record.rows};
-    hid_t dataset;
-    int status;
-
-    for (unsigned i = 0; i < map->result.rank; i++)
-        extent[i + 1] = map->result.extent[i];
-    status = make_dataset(file, output->dataset, hdf5_native_type(map->result.type),
-                          (int)map->result.rank + 1, extent, &dataset);
-    if (!status)
-        status = write_origin(dataset, &output->record.origin);
-    if (!status)
-        status = find_offset(dataset, output->record.rows, &output->record.results_at);
-    release(dataset);
-    return status;
-}
-
-static int make_marks(hid_t file, struct output *output)
-{
-    char name[PATH_MAX];
-    hsize_t extent = output->record.rows;
-    hid_t dataset;
-    int status;
-
-    snprintf(name, sizeof name, "%.*s.done", PATH_MAX - 6, output->dataset);
-    status = make_dataset(file, name, *hdf5.H5T_NATIVE_UINT8_g, 1, &extent, &dataset);
-    if (!status)
-        status = find_offset(dataset, output->record.rows, &output->record.marks_at);
-    release(dataset);
-    return status;
-}
-
-/* All that HDF5 ever does to the file. It opens the one that is open, whatever has become of its name. */
-static int lay_out(struct output *output, const mpm_dataset_map *map)
-{
-    int status;
-    char opened[64];
-    hid_t access = hdf5_file_access(false);
-    hid_t file;
-
-    snprintf(opened, sizeof opened, "/proc/self/fd/%d", output->fd);
-    file = access < 0 ? -1 : hdf5.H5Fcreate(opened, H5F_ACC_TRUNC, H5P_DEFAULT, access);
-
-    if (file < 0)
-        status = hdf5_error_set(MPM_EIO, "cannot create %s", output->next);
-    else
-        status = make_results(file, output, map);
-    if (!status)
-        status = make_marks(file, output);
-    if (!status)
-        status = name_result(file, output);
-    if (!status && hdf5.H5Fflush(file, H5F_SCOPE_GLOBAL) < 0)
-        status = hdf5_error_set(MPM_EIO, "cannot write %s", output->next);
-    if (file >= 0 && hdf5.H5Fclose(file) < 0 && !status)
-        status = hdf5_error_set(MPM_EIO, "cannot write %s", output->next);
-    release(access);
-    return status;
-}
-
-int output_fill(struct output *output, const mpm_dataset_map *map)
+int output_fill(struct output *output)
 {
     uint64_t rows = output->record.rows;
-    uint64_t size = rows * (output->record.result_size + sizeof(uint8_t)) + LAYOUT_SIZE;
-    struct hdf5_guard guard;
+    uint64_t size = rows * (output->record.results.size + sizeof(uint8_t)) + LAYOUT_SIZE;
     int status;
 
     if ((status = check_limit(output, part_size(size, rows))) || (status = check_room(output, size)))
         return status;
-    hdf5_enter(&guard);
-    status = lay_out(output, map);
-    hdf5_leave(&guard);
+    status = output_lay_out(output);
     if (!status)
         status = end_layout(output);
     if (!status)
@@ -326,13 +178,13 @@ static void close_part(struct output *output, bool remove)
     output->left = NULL;
 }
 
-int output_make(struct output *output, const mpm_dataset_map *map)
+int output_make(struct output *output)
 {
     int status = part_make(output->next, output->replaces ? &output->old : NULL, &output->fd);
 
     if (status)
         return status;
-    status = output_fill(output, map);
+    status = output_fill(output);
     if (!status)
         status = name_part(output);
     if (!status) {
@@ -357,24 +209,22 @@ void output_tell(const struct output *output, const char *format, ...)
     output->notice(sentence, output->notice_argument);
 }
 
-int output_fail_row(const struct output *output, uint64_t row)
+int output_fail_row(struct output *output, uint64_t row)
 {
     const struct part_record *record = &output->record;
-    const unsigned char mark = ROW_FAILED;
-    void *zeros = calloc(1, record->result_size);
     const struct part_places places = part_places_of(record);
+    const unsigned char mark = ROW_FAILED;
+    const void *result = output_failed_result(output);
     struct block_sum sum;
-    bool written;
 
-    if (!zeros)
-        return error_set(MPM_ENOMEM, "no memory for a result of %" PRIu64 " bytes", record->result_size);
-    sum = block_sum_of(&places, row, 1, &mark, zeros);
-    written = write_at(output->fd, zeros, record->result_size,
-                       record->results_at + row * record->result_size) &&
-              block_sum_write(output->fd, &places, &sum) &&
-              write_at(output->fd, &mark, sizeof mark, record->marks_at + row);
-    free(zeros);
-    return written ? 0 : error_set_errno(MPM_EIO, "cannot write %s", output->part);
+    if (!result)
+        return error_set(MPM_ENOMEM, "no memory for a result of %" PRIu64 " bytes", record->results.size);
+    sum = block_sum_of(&places, row, 1, &mark, result);
+    return result_write(output->fd, &record->results, row, 1, result) &&
+                   block_sum_write(output->fd, &places, &sum) &&
+                   write_at(output->fd, &mark, sizeof mark, record->marks_at + row)
+               ? 0
+               : error_set_errno(MPM_EIO, "cannot write %s", output->part);
 }
 
 /* All that can fail before the file gets its name. */

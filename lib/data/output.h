@@ -31,14 +31,19 @@
 #include "data/input.h"
 #include "data/marks.h"
 #include "data/part_record.h"
+#include "data/result.h"
 #include "mpmap/dataset.h"
 #include "node/function.h"
 
 #define OUTPUT_ATTRIBUTE "mpmap_result" /* of the group /: the name of the result's data set */
 
 struct output {
-    const char *name;           /* as the caller of the map calls the file */
-    const char *dataset;        /* the result's name in it */
+    const char *name;    /* as the caller of the map calls the file */
+    const char *dataset; /* the result's name in it: of a data set, or of a group if it is a struct */
+    struct result result;
+    const char *attributes;     /* of the result, as mpm_dataset_map has them; or NULL */
+    unsigned char *fill;        /* what a row that has failed leaves: as long as a result */
+    bool has_fill;              /* it is not just zeros */
     char path[PATH_MAX];        /* absolute */
     char part[PATH_MAX];        /* the file while rows are worked on */
     char next[PATH_MAX];        /* and before that */
@@ -69,7 +74,7 @@ int output_plan(const mpm_dataset_map *map, const struct input *input, const str
 /* Takes over the part that is there, if it may be, else makes one, with room for all results. On failure none is open,
  * and one that was there is as it was. MPM_EEXIST if another run is making it, or what is there may not be taken;
  * MPM_EIO, MPM_ENOMEM. */
-int output_begin(struct output *output, const mpm_dataset_map *map);
+int output_begin(struct output *output);
 /* MPM_EEXIST for a part that is none, and what it says of one that is not of this map: 0 if it is, or if that is
  * ignored. */
 int output_is_no_part(const struct output *output, const char *why);
@@ -78,15 +83,17 @@ int output_check_origin(const struct output *output, const struct part_record *f
 void output_claims_path(const char *part, const struct part_token *token, char claims[PATH_MAX]);
 void output_name_claims(struct output *output);
 void output_remove_claims(const struct output *output);
+/* Has HDF5 make all data sets in a part that is open and empty, and notes where they stand. MPM_EIO. */
+int output_lay_out(struct output *output);
 /* Writes the layout and the record of a part that is open and empty. MPM_EIO. */
-int output_fill(struct output *output, const mpm_dataset_map *map);
+int output_fill(struct output *output);
 /* Gets every block of the disk that results and marks need. MPM_EIO. */
 int output_get_room(const struct output *output);
 /* Makes the names in its folder last; cuts off what the finished file needs no more. */
 void output_flush_folder(const struct output *output);
 void output_cut_off_record(const struct output *output);
 /* Makes one where none is. */
-int output_make(struct output *output, const mpm_dataset_map *map);
+int output_make(struct output *output);
 /* Finds the rows that are left in the open part, and takes back the marks of those. MPM_EIO, MPM_ENOMEM. */
 int output_find_left(struct output *output);
 /* Whether a file is the finished output of this very map, for a run that resumes. `difference` says otherwise. 0, or
@@ -96,8 +103,12 @@ int output_compare_finished(struct output *output, bool *is_same, char *differen
 int output_copy_finished(const struct output *output, int to);
 /* Tells the caller of the map a sentence that is no error. */
 void output_tell(const struct output *output, const char *format, ...) MPM_FORMAT(2, 3);
-/* Marks a row as failed, and its result zero, whatever a worker has written. MPM_EIO. */
-int output_fail_row(const struct output *output, uint64_t row);
+/* What a row that has failed leaves, as long as a result: zeros, or the fill value. NULL without memory. */
+const void *output_failed_result(struct output *output);
+/* Frees what the plan has allocated. */
+void output_end(struct output *output);
+/* Marks a row as failed, and its result as the fill value, whatever a worker has written. MPM_EIO. */
+int output_fail_row(struct output *output, uint64_t row);
 /* Checks that every row has been written, and gives the file its name. `map_status` is what the map has come to: 0, or
  * MPM_ETASK with its sentence, which stays. MPM_ETASK as well if rows have failed in an earlier run. Then no file of
  * which some rows were good is replaced by one in which none is. When it fails: as output_keep(), MPM_EIO, or

@@ -62,7 +62,7 @@ int output_check_origin(const struct output *output, const struct part_record *f
          field = origin_difference(was, is, field + 1))
         output_tell(output, "%s: ignored: %s", output->part,
                     origin_describe(was, is, field, difference, sizeof difference));
-    if (found->rows != output->record.rows || found->result_size != output->record.result_size)
+    if (found->rows != output->record.rows || found->results.size != output->record.results.size)
         return output_is_no_part(output, "its record is inconsistent");
     return 0;
 }
@@ -151,7 +151,7 @@ static int decide(struct output *output)
     return is_another_map(output, &found, origin_difference(&found.origin, &output->record.origin, 0));
 }
 
-int output_begin(struct output *output, const mpm_dataset_map *map)
+int output_begin(struct output *output)
 {
     int status = part_take(output->part, &output->fd);
 
@@ -161,7 +161,7 @@ int output_begin(struct output *output, const mpm_dataset_map *map)
     }
     if (status || output->fd >= 0)
         return status;
-    status = output_make(output, map);
+    status = output_make(output);
     if (!status && output->is_redone && (status = output_find_left(output)))
         return output_keep(output, status);
     return status;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "data/attribute.h"
 #include "data/block_sum.h"
 #include "data/hdf5_call.h"
 #include "data/output.h"
@@ -23,23 +24,6 @@ static void release(hid_t id)
         hdf5.H5Idec_ref(id);
 }
 
-/* A text of a fixed length, as output.c writes it. False if there is none. */
-static bool read_text(hid_t object, const char *name, char *text, size_t size)
-{
-    hid_t attribute = hdf5.H5Aopen_by_name(object, ".", name, H5P_DEFAULT, H5P_DEFAULT);
-    hid_t type = attribute < 0 ? -1 : hdf5.H5Aget_type(attribute);
-    hid_t space = attribute < 0 ? -1 : hdf5.H5Aget_space(attribute);
-    bool is = type >= 0 && space >= 0 && hdf5.H5Sget_simple_extent_type(space) == H5S_SCALAR &&
-              hdf5.H5Tget_class(type) == H5T_STRING && hdf5.H5Tis_variable_str(type) == 0 &&
-              hdf5.H5Tget_size(type) <= size && hdf5.H5Aread(attribute, type, text) >= 0 &&
-              memchr(text, '\0', hdf5.H5Tget_size(type));
-
-    release(space);
-    release(type);
-    release(attribute);
-    return is;
-}
-
 static bool read_origin(hid_t dataset, struct origin *origin)
 {
     char *buffer = malloc((size_t)ORIGIN_FIELDS * PATH_MAX);
@@ -49,7 +33,7 @@ static bool read_origin(hid_t dataset, struct origin *origin)
     for (unsigned field = 0; is && field < ORIGIN_FIELDS; field++) {
         char *text = buffer + (size_t)field * PATH_MAX;
 
-        is = read_text(dataset, origin_attribute(field), text, PATH_MAX);
+        is = attribute_read_text(dataset, origin_attribute(field), text, PATH_MAX);
         texts[field] = text;
     }
     is = is && origin_put(origin, texts);
@@ -78,15 +62,44 @@ static bool find_values(hid_t dataset, uint64_t *rows, uint64_t *at, uint64_t *b
     return is;
 }
 
+/* One of the fields, in `place`. All have as many rows. */
+static bool read_field(hid_t place, const char *name, const struct result_field *field, bool is_first,
+                       struct part_record *record)
+{
+    hid_t dataset = hdf5.H5Dopen2(place, name, H5P_DEFAULT);
+    struct result_place *at = &record->results.field[record->results.count++];
+    uint64_t rows = 0, bytes;
+    bool is = dataset >= 0 && find_values(dataset, &rows, &at->at, &bytes) &&
+              (is_first || rows == record->rows) && bytes == rows * field->size;
+
+    at->offset = field->offset;
+    at->size = field->size;
+    record->rows = rows;
+    release(dataset);
+    return is;
+}
+
+static bool read_fields(hid_t file, const char *name, hid_t object, struct part_record *record)
+{
+    struct result *result = malloc(sizeof *result);
+    bool is = result && !result_parse(origin_text(&record->origin, ORIGIN_RESULT_SHAPE), result);
+
+    record->results = (struct result_places){.size = is ? result->size : 0};
+    for (unsigned i = 0; is && i < result->count; i++)
+        is = result->is_struct ? read_field(object, result->field[i].name, &result->field[i], i == 0, record)
+                               : read_field(file, name, &result->field[i], true, record);
+    free(result);
+    return is;
+}
+
+/* A data set, or a group of them. */
 static bool read_result(hid_t file, const char *name, struct part_record *record)
 {
-    hid_t result = hdf5.H5Dopen2(file, name, H5P_DEFAULT);
-    uint64_t bytes;
-    bool is = result >= 0 && find_values(result, &record->rows, &record->results_at, &bytes) &&
-              read_origin(result, &record->origin);
+    hid_t object = hdf5.H5Oopen(file, name, H5P_DEFAULT);
+    bool is = object >= 0 && read_origin(object, &record->origin) && read_fields(file, name, object, record);
 
-    record->result_size = is && record->rows ? bytes / record->rows : 0;
-    release(result);
+    if (object >= 0)
+        hdf5.H5Oclose(object);
     return is;
 }
 
@@ -109,7 +122,7 @@ static bool read_file(hid_t file, struct part_record *record)
 {
     char name[PATH_MAX];
     hid_t root = hdf5.H5Gopen2(file, "/", H5P_DEFAULT);
-    bool is = root >= 0 && read_text(root, OUTPUT_ATTRIBUTE, name, sizeof name);
+    bool is = root >= 0 && attribute_read_text(root, OUTPUT_ATTRIBUTE, name, sizeof name);
 
     release(root);
     return is && read_result(file, name, record) && read_done(file, name, record);
@@ -208,19 +221,18 @@ static uint64_t count_alike(const unsigned char *marks, uint64_t count)
 static bool write_good(int to, const struct part_places *places, uint64_t first, uint64_t count,
                        const unsigned char *results, const unsigned char *marks)
 {
-    uint64_t size = places->result_size;
     const struct block_sum sum = block_sum_of(places, first, count, marks, results);
 
-    return write_at(to, results, count * size, places->results_at + first * size) &&
-           block_sum_write(to, places, &sum) && write_at(to, marks, count, places->marks_at + first);
+    return result_write(to, &places->results, first, count, results) && block_sum_write(to, places, &sum) &&
+           write_at(to, marks, count, places->marks_at + first);
 }
 
 static bool copy_rows(int from, int to, const struct part_record *there, const struct part_places *here,
                       uint64_t first, uint64_t count, unsigned char *results, unsigned char *marks)
 {
-    uint64_t size = here->result_size;
+    uint64_t size = here->results.size;
 
-    if (read_at(from, results, count * size, there->results_at + first * size) != (ssize_t)(count * size) ||
+    if (!result_read(from, &there->results, first, count, results) ||
         read_at(from, marks, count, there->marks_at + first) != (ssize_t)count)
         return false;
     for (uint64_t i = 0, alike; i < count; i += alike) {
@@ -237,15 +249,15 @@ int output_copy_finished(const struct output *output, int to)
     const struct part_places places = part_places_of(here);
     struct part_record there;
     struct mark_count unused;
-    uint64_t most = COPY_BYTES / here->result_size ? COPY_BYTES / here->result_size : 1, count;
+    uint64_t most = COPY_BYTES / here->results.size ? COPY_BYTES / here->results.size : 1, count;
     unsigned char *results, *marks;
     int from, status = finished_read(output->path, &there, &unused);
 
     if (status)
         return status;
-    if (there.rows != here->rows || there.result_size != here->result_size)
+    if (there.rows != here->rows || there.results.size != here->results.size)
         return error_set(MPM_EIO, "%s has changed since the map began", output->name);
-    results = malloc(most * here->result_size);
+    results = malloc(most * here->results.size);
     marks = malloc(most);
     from = open(output->path, O_RDONLY | O_CLOEXEC);
     if (!results || !marks || from < 0)

@@ -96,8 +96,7 @@ static bool prove_block(const struct output *output, uint64_t first, uint64_t ro
     struct block_sum sum;
 
     if (!read_all_of(output->fd, marks, rows, record->marks_at + first) ||
-        !read_all_of(output->fd, results, rows * record->result_size,
-                     record->results_at + first * record->result_size))
+        !result_read(output->fd, &record->results, first, rows, results))
         return false;
     sum = block_sum_of(&places, first, rows, marks, results);
     return block_sum_write(output->fd, &places, &sum);
@@ -107,7 +106,7 @@ static bool prove_block(const struct output *output, uint64_t first, uint64_t ro
 static bool prove_kept(const struct search *search)
 {
     const struct output *output = search->output;
-    uint64_t rows = output->record.rows, size = output->record.result_size;
+    uint64_t rows = output->record.rows, size = output->record.results.size;
     uint64_t most = BLOCK_BYTES / size ? BLOCK_BYTES / size : 1, count;
     unsigned char *marks = malloc(most), *results = malloc(most * size);
     bool done = marks && results;

@@ -10,10 +10,8 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "data/hdf5_call.h"
 #include "data/output.h"
-
-#define MAX_NAME 1024 /* of a link in the old file, else it is another one's */
+#include "data/output_old.h"
 
 static int check_dataset_name(const char *name)
 {
@@ -31,10 +29,10 @@ static int check_size(const struct output *output)
 {
     uint64_t size;
 
-    if (__builtin_mul_overflow(output->record.rows, output->record.result_size, &size) ||
+    if (__builtin_mul_overflow(output->record.rows, output->record.results.size, &size) ||
         size > INT64_MAX / 2)
         return error_set(MPM_EINVAL, "%" PRIu64 " results of %" PRIu64 " bytes are more than a file can hold",
-                         output->record.rows, output->record.result_size);
+                         output->record.rows, output->record.results.size);
     return 0;
 }
 
@@ -102,111 +100,13 @@ static int is_a_link(const struct output *output)
                      output->name, target);
 }
 
-/* What an old output file holds beside the result of this map. */
-struct search {
-    hid_t file;
-    char next[MAX_NAME];  /* the part of the result's name that stands in the group that is searched */
-    bool is_last;         /* it is the result itself */
-    char other[MAX_NAME]; /* out */
-};
-
-static bool belongs(const struct search *search, const char *name)
-{
-    size_t length = strlen(search->next);
-
-    if (strncmp(name, search->next, length))
-        return false;
-    return !name[length] || (search->is_last && !strcmp(name + length, ".done"));
-}
-
-static bool is_kind(hid_t file, const char *path, H5I_type_t kind)
-{
-    hid_t object = hdf5.H5Oopen(file, path, H5P_DEFAULT);
-    bool is = object >= 0 && hdf5.H5Iget_type(object) == kind;
-
-    if (object >= 0)
-        hdf5.H5Oclose(object);
-    return is;
-}
-
-/* false, and the name, if something else stands in the group `path`. */
-static bool search_group(struct search *search, const char *path)
-{
-    H5G_info_t info = {.nlinks = 0};
-    hid_t group = hdf5.H5Gopen2(search->file, *path ? path : "/", H5P_DEFAULT);
-    bool found = group < 0 || hdf5.H5Gget_info(group, &info) < 0;
-
-    for (hsize_t i = 0; !found && i < info.nlinks; i++) {
-        char name[MAX_NAME] = "?", whole[MAX_NAME + PATH_MAX];
-
-        hdf5.H5Lget_name_by_idx(group, ".", H5_INDEX_NAME, H5_ITER_INC, i, name, sizeof name, H5P_DEFAULT);
-        snprintf(whole, sizeof whole, "%s/%s", path, name);
-        found = !belongs(search, name) ||
-                !is_kind(search->file, whole, search->is_last ? H5I_DATASET : H5I_GROUP);
-        if (found)
-            snprintf(search->other, sizeof search->other, "%.*s", (int)sizeof search->other - 1, whole);
-    }
-    if (group >= 0)
-        hdf5.H5Gclose(group);
-    return !found;
-}
-
-/* Goes down the groups of the result's name as far as they exist. */
-static bool holds_only_result(struct search *search, const char *dataset)
-{
-    char path[PATH_MAX] = "";
-
-    for (const char *at = dataset; *at;) {
-        size_t length = strcspn(at, "/");
-
-        if (length > 0 && !(length == 1 && *at == '.')) {
-            snprintf(search->next, sizeof search->next, "%.*s", (int)length, at);
-            search->is_last = !at[length];
-            if (!search_group(search, path))
-                return false;
-            snprintf(path + strlen(path), sizeof path - strlen(path), "/%s", search->next);
-            if (!is_kind(search->file, path, H5I_GROUP))
-                return true;
-        }
-        at += length + (at[length] == '/');
-    }
-    return true;
-}
-
-#define OR_OVERWRITE "choose another name, or overwrite the whole file (--overwrite-file, MPM_OVERWRITE_FILE)"
-
-static int check_holds_only_result(const struct output *output)
-{
-    struct hdf5_guard guard;
-    struct search search = {.other = "objects that cannot be read"};
-    hid_t access;
-    int status = hdf5_load();
-
-    if (status)
-        return status;
-    hdf5_enter(&guard);
-    access = hdf5_file_access(false);
-    search.file = access < 0 ? -1 : hdf5.H5Fopen(output->path, H5F_ACC_RDONLY, access);
-    if (search.file < 0)
-        status = error_set(MPM_EEXIST, "%s is not a readable HDF5 file: " OR_OVERWRITE, output->name);
-    else if (!holds_only_result(&search, output->dataset))
-        status = error_set(MPM_EEXIST, "%s also holds %s, which would be lost: " OR_OVERWRITE, output->name,
-                           search.other);
-    if (search.file >= 0)
-        hdf5.H5Fclose(search.file);
-    if (access >= 0)
-        hdf5.H5Pclose(access);
-    hdf5_leave(&guard);
-    return status;
-}
-
 static int check_may_overwrite(const struct output *output)
 {
     if (!output->overwrite)
         return error_set(
             MPM_EEXIST, "%s exists: choose another name, or overwrite it (--overwrite, MPM_OVERWRITE_RESULT)",
             output->name);
-    return output->overwrite == MPM_OVERWRITE_FILE ? 0 : check_holds_only_result(output);
+    return output->overwrite == MPM_OVERWRITE_FILE ? 0 : old_check_holds_only_result(output);
 }
 
 static bool resumes(const struct output *output)
@@ -251,6 +151,50 @@ static int check_existing(struct output *output)
     return resumes(output) ? check_resumed(output) : check_may_overwrite(output);
 }
 
+/* What a result is, in memory and in the file, and what a failed row leaves. */
+static int plan_result(struct output *output, const mpm_dataset_map *map)
+{
+    struct result_places *places = &output->record.results;
+    int status = result_of_map(map, &output->result);
+
+    if (status)
+        return status;
+    *places = (struct result_places){.count = output->result.count, .size = output->result.size};
+    for (unsigned i = 0; i < places->count; i++) {
+        places->field[i].offset = output->result.field[i].offset;
+        places->field[i].size = output->result.field[i].size;
+    }
+    output->has_fill = map->fill;
+    if (!map->fill)
+        return 0;
+    if (!output_failed_result(output))
+        return error_set(MPM_ENOMEM, "no memory for a result of %" PRIu64 " bytes", places->size);
+    return result_parse_fill(&output->result, map->fill, output->fill);
+}
+
+static int plan_origin(struct output *output, const mpm_dataset_map *map, const struct input *input,
+                       const struct function *task)
+{
+    char text[2 * RESULT_TEXT_SIZE];
+
+    snprintf(text, sizeof text, "%s%s%s", output->result.text, map->fill ? RESULT_FILL : "",
+             map->fill ? map->fill : "");
+    return origin_make(&output->record.origin, map, input, task, text);
+}
+
+const void *output_failed_result(struct output *output)
+{
+    if (!output->fill)
+        output->fill = calloc(1, output->record.results.size);
+    return output->fill;
+}
+
+void output_end(struct output *output)
+{
+    free(output->fill);
+    output->fill = NULL;
+}
+
 int output_plan(const mpm_dataset_map *map, const struct input *input, const struct function *task,
                 struct output *output)
 {
@@ -263,15 +207,16 @@ int output_plan(const mpm_dataset_map *map, const struct input *input, const str
         .joins = map->join,
         .fd = -1,
         .checks = -1,
-        .record = {.rows = input->rows, .result_size = mpm_shape_size(&map->result)},
+        .attributes = map->attributes,
+        .record = {.rows = input->rows},
         .resume = map->resume,
         .retry_failed = map->retry_failed,
         .notice = map->notice,
         .notice_argument = map->notice_argument,
     };
-    if ((status = check_dataset_name(output->dataset)) || (status = check_size(output)) ||
-        (status = find_path(output)) || (status = check_is_no_input(output, map)) ||
-        (status = origin_make(&output->record.origin, map, input, task)))
+    if ((status = plan_result(output, map)) || (status = check_dataset_name(output->dataset)) ||
+        (status = check_size(output)) || (status = find_path(output)) ||
+        (status = check_is_no_input(output, map)) || (status = plan_origin(output, map, input, task)))
         return status;
     return check_existing(output);
 }

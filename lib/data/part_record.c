@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -43,26 +44,42 @@ struct region {
     uint64_t from, to;
 };
 
-/* Results and marks, in the order in which they stand. */
-static void find_regions(const struct part_record *record, struct region region[2])
+static int compare_regions(const void *a, const void *b)
 {
-    const struct region results = {record->results_at,
-                                   record->results_at + record->rows * record->result_size};
-    const struct region marks = {record->marks_at, record->marks_at + record->rows};
-    bool results_first = results.from < marks.from;
+    const struct region *one = a, *other = b;
 
-    region[0] = results_first ? results : marks;
-    region[1] = results_first ? marks : results;
+    return one->from != other->from ? (one->from < other->from ? -1 : 1)
+                                    : (one->to > other->to) - (one->to < other->to);
+}
+
+/* Results and marks, in the order in which they stand. Returns how many. */
+static unsigned find_regions(const struct part_record *record, struct region region[RESULT_MOST_FIELDS + 1])
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < record->results.count; i++) {
+        const struct result_place *field = &record->results.field[i];
+
+        region[count++] = (struct region){field->at, field->at + record->rows * field->size};
+    }
+    region[count++] = (struct region){record->marks_at, record->marks_at + record->rows};
+    qsort(region, count, sizeof *region, compare_regions);
+    return count;
 }
 
 static bool sum_layout(int fd, const struct part_record *record, uint64_t *sum)
 {
-    struct region region[2];
+    struct region region[RESULT_MOST_FIELDS + 1];
+    unsigned count = find_regions(record, region);
+    uint64_t at = 0;
 
-    find_regions(record, region);
     *sum = SUM_EMPTY;
-    return add_range(fd, 0, region[0].from, sum) && add_range(fd, region[0].to, region[1].from, sum) &&
-           add_range(fd, region[1].to, record->sums_at, sum);
+    for (unsigned i = 0; i < count; i++) {
+        if (!add_range(fd, at, region[i].from, sum))
+            return false;
+        at = region[i].to;
+    }
+    return add_range(fd, at, record->sums_at, sum);
 }
 
 uint64_t part_sums_size(uint64_t rows)
@@ -91,19 +108,42 @@ int part_write_record(int fd, const char *path, struct part_record *record)
     return 0;
 }
 
+/* Whether the numbers of the fields are such that nothing overflows. */
+static bool fields_fit(const struct part_record *record, uint64_t file_size)
+{
+    const struct result_places *results = &record->results;
+    uint64_t size;
+
+    if (results->count == 0 || results->count > RESULT_MOST_FIELDS || results->size == 0)
+        return false;
+    for (unsigned i = 0; i < results->count; i++) {
+        const struct result_place *field = &results->field[i];
+
+        if (field->size == 0 || field->size > results->size || field->offset > results->size - field->size ||
+            __builtin_mul_overflow(record->rows, field->size, &size) || size > file_size ||
+            field->at > file_size)
+            return false;
+    }
+    return true;
+}
+
 static bool fits(const struct part_record *record, uint64_t file_size)
 {
-    struct region region[2];
-    uint64_t results, end;
+    struct region region[RESULT_MOST_FIELDS + 1];
+    uint64_t end, at = 0;
+    unsigned count;
 
-    if (__builtin_mul_overflow(record->rows, record->result_size, &results) || record->rows > file_size ||
-        results > file_size || record->results_at > file_size || record->marks_at > file_size ||
-        record->sums_at > file_size)
+    if (record->rows > file_size || record->marks_at > file_size || record->sums_at > file_size ||
+        !fields_fit(record, file_size))
         return false;
-    find_regions(record, region);
+    count = find_regions(record, region);
+    for (unsigned i = 0; i < count; i++) {
+        if (region[i].from < at)
+            return false;
+        at = region[i].to;
+    }
     end = record->sums_at + part_sums_size(record->rows);
-    return region[0].to <= region[1].from && region[1].to <= record->sums_at && end == record->record_at &&
-           end + sizeof *record == file_size;
+    return at <= record->sums_at && end == record->record_at && end + sizeof *record == file_size;
 }
 
 /* The record as it stands, and the length of its file. */
@@ -132,7 +172,7 @@ bool part_read_record(int fd, struct part_record *record, char *why, size_t size
                  PART_FORMAT);
     else if (!fits(record, file_size))
         snprintf(why, size, "its %" PRIu64 " bytes do not match %" PRIu64 " results of %" PRIu64 " bytes",
-                 file_size, record->rows, record->result_size);
+                 file_size, record->rows, record->results.size);
     else if (!sum_layout(fd, record, &sum))
         snprintf(why, size, "it cannot be read: %s", strerror(errno));
     else if (sum != record->layout_sum)

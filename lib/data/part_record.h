@@ -17,8 +17,9 @@
 
 #include "data/origin.h"
 #include "data/part.h"
+#include "data/result_place.h"
 
-#define PART_FORMAT 1u
+#define PART_FORMAT 2u
 
 /* Places for the checksums of blocks: one for each row, and behind those one for each group of so many rows. */
 #define PART_SUM_SIZE   8u
@@ -30,9 +31,8 @@ struct part_record {
     uint64_t sum;            /* of all that follows */
     uint64_t format;
     uint64_t rows;
-    uint64_t result_size;
-    uint64_t results_at; /* offsets in the file */
-    uint64_t marks_at;
+    struct result_places results;
+    uint64_t marks_at; /* offsets in the file */
     uint64_t sums_at;
     uint64_t record_at;
     uint64_t layout_sum; /* of what HDF5 has made but results and marks */

@@ -83,8 +83,8 @@ int rows_job_create(const mpm_dataset_map *map, const struct input *input, const
         .task = *task,
         .locking = map->without_locks ? INPUT_HAS_NONE : INPUT_TRIES_LOCK,
         .row_size = row_size,
-        .result_size = output->record.result_size,
-        .block_rows = block_rows(map, input->rows, row_size, output->record.result_size),
+        .result_size = output->record.results.size,
+        .block_rows = block_rows(map, input->rows, row_size, output->record.results.size),
         .places = part_places_of(&output->record),
         .token_at = output->record.record_at,
         .token = output->record.token,
@@ -102,6 +102,8 @@ int rows_job_create(const mpm_dataset_map *map, const struct input *input, const
     made.choice = input->choice;
     made.indexes = input->choice.indexes ? end : 0;
     end = align(end + (size_t)input->choice.index_count * sizeof *input->choice.indexes);
+    made.fill = output->has_fill ? end : 0;
+    end = align(end + (output->has_fill ? made.result_size : 0));
     made.files = files_size ? end : 0;
     end = align(end + files_size);
     made.own_size = end;
@@ -120,6 +122,8 @@ int rows_job_create(const mpm_dataset_map *map, const struct input *input, const
     if (input->choice.index_count)
         memcpy((char *)*job + made.indexes, input->choice.indexes,
                (size_t)input->choice.index_count * sizeof *input->choice.indexes);
+    if (made.fill)
+        memcpy((char *)*job + made.fill, output->fill, made.result_size);
     if (made.checks)
         copy_text(*job, made.checks, output->checks_path);
     if (files_size)
@@ -240,6 +244,15 @@ static int prepare(const struct rows_job *job)
     return status;
 }
 
+/* What a row that has failed leaves. */
+static void fill_result(const struct rows_job *job, void *result)
+{
+    if (job->fill)
+        memcpy(result, job_text(job, job->fill), job->result_size);
+    else
+        memset(result, 0, job->result_size);
+}
+
 static enum row_mark run_row(mpm_call *call, const struct rows_job *job, uint64_t row, const void *item,
                              void *result)
 {
@@ -254,7 +267,7 @@ static enum row_mark run_row(mpm_call *call, const struct rows_job *job, uint64_
     if (code == 0)
         return ROW_DONE;
     batch_fail_item(call, code);
-    memset(result, 0, job->result_size);
+    fill_result(job, result);
     return ROW_FAILED;
 }
 
@@ -266,8 +279,8 @@ static void fail_rows(mpm_call *call, const struct rows_job *job, uint64_t first
         mpm_fail(call, "%s", mpm_error());
         batch_fail_item(call, MPM_EIO);
         worker.marks[i] = ROW_FAILED;
+        fill_result(job, worker.results + i * job->result_size);
     }
-    memset(worker.results + at * job->result_size, 0, count * job->result_size);
 }
 
 /* Where to cut rows of the block that cannot be read together: in the middle, between two chunks of the file, since one
@@ -350,8 +363,7 @@ static bool write_block(const struct rows_job *job, uint64_t first, size_t count
     if (job->checks)
         return write_joined(job, first, count);
     sum = block_sum_of(&job->places, first, count, worker.marks, worker.results);
-    return write_at(worker.part, worker.results, count * job->result_size,
-                    job->places.results_at + first * job->result_size) &&
+    return result_write(worker.part, &job->places.results, first, count, worker.results) &&
            block_sum_write(worker.part, &job->places, &sum) &&
            write_at(worker.part, worker.marks, count, job->places.marks_at + first);
 }

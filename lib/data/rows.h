@@ -32,6 +32,7 @@ struct rows_job {
     size_t checks;         /* the file of those that have joined (join_checks.h); 0: none have */
     mpm_row_choice choice; /* a list is behind the struct, too */
     size_t indexes;        /* 0: none */
+    size_t fill;           /* the result of a row that has failed; 0: zeros */
     size_t files;          /* the table of several; 0: one */
     size_t own_size;       /* of all but the context: what a worker keeps a copy of */
     size_t context;        /* 0: none */

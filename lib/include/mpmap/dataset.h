@@ -76,6 +76,16 @@ typedef struct mpm_dataset_map {
     const char *output_dataset; /**< data set to make in it, groups included */
     const char *task_name;      /**< stored with the result; NULL: "" */
     mpm_shape result;           /**< type and shape of one result */
+    /** Or several results of one row, and `result` is 0: a struct of named fields, "{f64 mean, u8[16,16] thumb, i32
+     * count}", in their order, each aligned as C does it. The task writes the struct. In the file `output_dataset` is
+     * a group, in which each field is a data set. NULL: one result. */
+    const char *results;
+    /** Attributes of the results, a line each: "units = K", of the data set (or the group of several), or "mean.units =
+     * K", of one field. They become strings. NULL: none. */
+    const char *attributes;
+    /** What a row leaves that fails: a number, also "nan", or with several results one for some or all of them,
+     * "mean=nan, count=-1". It is the fill value of the data set as well. NULL: zeros. */
+    const char *fill;
     /** What a row is to be, or NULL: whatever it is. A shape, as mpm_shape_parse() reads it; a type alone stands for
      * any shape of it. A struct, "{f64 x, i32 n, u8[8] name}", for rows that are compounds: fields that the data set
      * has under these names and of these types, in the struct's own order, each aligned as C does it. It may leave

@@ -14,11 +14,16 @@ MPM_BEGIN
  *     int mean(mpm_call *call, const void *item, void *result) { … }
  */
 typedef struct mpm_task_description {
-    const char *result; /**< type and shape of a result, as mpm_shape_parse() reads it: "f64" */
+    /** Type and shape of a result, as mpm_shape_parse() reads it: "f64"; or several results as a struct, "{f64 mean,
+     * u8[16,16] thumb}": see mpm_dataset_map.results. */
+    const char *result;
     /** What a row must be: "u8[64,64,3]", only its type ("f32"), or the struct that is to be made of a compound's
      * fields ("{f64 x, i32 n}", see mpm_dataset_map.row); NULL: anything. */
     const char *row;
     const char *help; /**< one line for a user; NULL: none */
+    /** What the results mean, a line each: "units = K", or "mean.units = K" for one of several: see
+     * mpm_dataset_map.attributes. NULL: nothing. */
+    const char *attributes;
 } mpm_task_description;
 
 MPM_END
