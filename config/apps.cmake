@@ -151,6 +151,7 @@ function(mpmap_app name)
     mpmap_program(app_${name} "" ${sources})
     target_include_directories(app_${name} SYSTEM PRIVATE ${includes})
     target_link_libraries(app_${name} PRIVATE app_support ${libraries})
+    target_compile_definitions(app_${name} PRIVATE _GNU_SOURCE)
     set_target_properties(
         app_${name} PROPERTIES OUTPUT_NAME mpmap-${name} INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
     install(TARGETS app_${name})

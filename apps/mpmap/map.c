@@ -11,11 +11,11 @@
 
 #include "commands.h"
 #include "support/command.h"
-#include "files.h"
+#include "support/files.h"
 #include "plugin.h"
 #include "rows.h"
 #include "walltime.h"
-#include "word.h"
+#include "support/word.h"
 
 #define GRACE_S 30.0
 #define END_S   5.0 /* of the walltime, for the end: records, workers, MPI */

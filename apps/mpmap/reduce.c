@@ -10,10 +10,10 @@
 
 #include "commands.h"
 #include "support/command.h"
-#include "files.h"
+#include "support/files.h"
 #include "plugin.h"
 #include "rows.h"
-#include "word.h"
+#include "support/word.h"
 
 static const char help[] =
     "usage: mpmap reduce PLUGIN.so:FUNCTION IN.h5:/DATA [OUT.h5:/RESULT] [options]\n"

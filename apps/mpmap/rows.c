@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "support/command.h"
-#include "word.h"
+#include "support/word.h"
 
 #define RIGHT "A:B, A:B:STEP, FILE.h5:/SET, or :/SET of the input's file"
 

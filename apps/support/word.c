@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "support/command.h"
+#include "command.h"
 
 const char *word_last_colon(const char *word)
 {

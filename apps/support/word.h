@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Words of two parts: PLUGIN.so:FUNCTION and FILE.h5:/DATASET. */
-#ifndef MPMAP_WORD_H
-#define MPMAP_WORD_H
+#ifndef MPMAP_SUPPORT_WORD_H
+#define MPMAP_SUPPORT_WORD_H
 
 /* Where to cut. Both a file and a data set may have colons in their names. The file that exists goes first, the one
  * with the longest name; else the first ":/", behind which a data set's path begins. NULL: nowhere. */

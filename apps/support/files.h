@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Inputs of several files: "runs/run?.h5" and "@LIST". */
-#ifndef MPMAP_FILES_H
-#define MPMAP_FILES_H
+#ifndef MPMAP_SUPPORT_FILES_H
+#define MPMAP_SUPPORT_FILES_H
 
 #include <stddef.h>
 

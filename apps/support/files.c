@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "support/command.h"
+#include "command.h"
 
 /* Takes over the name. */
 static int put(struct file_list *list, char *name)

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* mpmap-tally: groups and statistics of files that need not fit into memory. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "output.h"
+#include "passes.h"
+#include "question.h"
+#include "support/command.h"
+
+static const char help[] =
+    "usage: mpmap tally FILE... [--by COLUMN,...] [--show MEASURE,...] [options]\n"
+    "\n"
+    "Counts, sums and statistics of the rows of CSV files (plain, gzip or zstd), for each group of\n"
+    "rows that have the same values in some columns, on every slot of every node. The result has\n"
+    "the same bytes whatever the workers and nodes. FILE may be a pattern in quotes, or @LIST.\n"
+    "\n"
+    "  --by COLUMN,...    the columns that make a group (none: all rows are one)\n"
+    "  --show MEASURE,... count, count(C), sum(C), mean(C), min(C), max(C), stddev(C), variance(C),\n"
+    "                     median(C), quantile(0.9, C), approx_median(C), approx_quantile(0.9, C),\n"
+    "                     distinct(C), approx_distinct(C), top(3, C), corr(C, D)\n"
+    "                     (count, and min, mean and max of all columns of numbers)\n"
+    "  --where TEST       only rows for which it is true: 'C > 3', 'C != text'; = != < <= > >=;\n"
+    "                     may be given several times: all must be true\n"
+    "  --separator C      one character, or tab (,)\n"
+    "  --no-header        the first line is a row; columns are named 1, 2, ...\n"
+    "  --names NAME,...   their names in files without a header\n"
+    "  --type C=TYPE      text or number (found by the first rows)\n"
+    "  --bad HOW          of rows that cannot be read: count, leave them out, list the first ones, and\n"
+    "                     exit with 1 (default); skip, the same, but exit with 0; refuse, give no\n"
+    "                     result\n"
+    "  --order MEASURE    orders by a measure, -MEASURE: the largest first; none: not at all (by the\n"
+    "                     columns of --by)\n"
+    "  --limit N          shows the first N groups only\n"
+    "  --output FILE      writes FILE.csv, FILE.json or FILE.h5:/GROUP in place of the table\n"
+    "  --overwrite        replaces it if it exists\n"
+    "  --resume           goes on with what a killed run with --output has left\n"
+    "  --restart          removes that, and starts from the first row\n"
+    "  --json             prints JSON in place of the table\n"
+    "  --csv              prints CSV in place of the table\n"
+    "  --block BYTES      bytes of a block, which a worker reads at once (by the size of all files)\n"
+    "  --workers N        workers in all (one a slot)\n"
+    "  --attempts N       how often to try a block that kills its worker (2)\n"
+    "  --timeout SECONDS  a block that takes longer is killed, and tried again (no limit)\n"
+    "  --memory BYTES     the same for a block that needs more memory: 500M, 2G (no limit)\n"
+    "  --progress WHAT    as of mpmap map: SECONDS, json or off\n"
+    "  --quiet            no progress line, and no list of bad rows\n"
+    "  --help             prints this\n"
+    "\n"
+    "Example, on a file that is everywhere: how many users have which shell\n"
+    "  mpmap tally /etc/passwd --separator : --no-header --by 7 --show 'count, min(3), max(3)'\n"
+    "\n"
+    "Exit status: 0; 1 if a row could not be read, or anything else failed; 2 if the usage was\n"
+    "wrong; 75 if it was stopped by SIGTERM or SIGINT and can go on with --resume.\n";
+
+struct request {
+    struct question question;
+    const char *separator, *names, *bad, *order, *output, *progress;
+    bool no_header, overwrite, resume, restart, json, csv, quiet;
+    size_t limit, block, workers, attempts, memory;
+    double timeout_s;
+    mpm_line line;
+};
+
+enum bad_way { BAD_COUNT, BAD_SKIP, BAD_REFUSE };
+
+static int read_bad_way(const char *word, enum bad_way *way)
+{
+    static const char *const names[] = {"count", "skip", "refuse"};
+
+    for (int i = 0; i < 3; i++) {
+        if (!word || !strcmp(word, names[i])) {
+            *way = (enum bad_way)i;
+            return 0;
+        }
+    }
+    return unknown_word("", "way of --bad", word, names, 3);
+}
+
+static int read_separator(const char *word, char *separator)
+{
+    *separator = ',';
+    if (!word)
+        return 0;
+    if (!strcmp(word, "tab") || !strcmp(word, "\\t"))
+        word = "\t";
+    if (strlen(word) != 1 || strchr("\"\n\r", word[0]))
+        return usage_error("", "--separator is '%s', but must be one character, or tab", word);
+    *separator = word[0];
+    return 0;
+}
+
+static int check_output(const struct request *request, const char *path, const struct input *input)
+{
+    for (size_t i = 0; i < input->file_count; i++) {
+        if (!strcmp(path, input->files[i].path))
+            return failure("'%s' is an input: it is never overwritten", path);
+    }
+    if (!request->overwrite && !access(path, F_OK))
+        return failure("'%s' exists; --overwrite replaces it", path);
+    return 0;
+}
+
+/* Of all that the result depends on. */
+static uint64_t find_fingerprint(const struct request *request, const struct input *input,
+                                 const struct plan *plan)
+{
+    uint64_t sum = journal_checksum(plan, sizeof *plan, request->block);
+
+    for (size_t i = 0; i < input->file_count; i++) {
+        const struct input_file *file = &input->files[i];
+        const uint64_t facts[] = {file->size, (uint64_t)file->changed_ns, file->first};
+
+        sum = journal_checksum(facts, sizeof facts, sum);
+        sum = journal_checksum(file->path, strlen(file->path), sum);
+    }
+    return sum;
+}
+
+static void tell_bad_rows(const struct input *input, const struct plan *plan, const struct answer *answer)
+{
+    char text[1024];
+
+    for (size_t i = 0; i < answer->listed_count; i++) {
+        bad_row_describe(input, plan, &answer->listed[i], text, sizeof text);
+        failure("%s", text);
+    }
+    if (answer->bad_count > answer->listed_count)
+        failure("… and %llu more", (unsigned long long)(answer->bad_count - answer->listed_count));
+    for (int i = 0; i < BAD_KINDS; i++) {
+        if (answer->bad[i])
+            failure("%llu rows left out: %s", (unsigned long long)answer->bad[i],
+                    bad_kind_text((enum bad_kind)i));
+    }
+}
+
+static int give_result(const struct request *request, const struct plan *plan, struct answer *answer)
+{
+    struct result result;
+    int exit_status = result_make(answer, plan, request->order, request->limit, &result);
+
+    if (!exit_status && request->output)
+        exit_status = output_file(request->output, &result);
+    else if (!exit_status && request->json)
+        output_json(stdout, &result);
+    else if (!exit_status && request->csv)
+        output_csv(stdout, &result);
+    else if (!exit_status)
+        output_table(stdout, &result);
+    result_free(&result);
+    if (!exit_status && (fflush(stdout) || ferror(stdout)))
+        exit_status = failure("stdout cannot be written");
+    return exit_status;
+}
+
+static int judge_bad_rows(const struct request *request, enum bad_way way, const struct input *input,
+                          const struct plan *plan, const struct answer *answer)
+{
+    char text[1024];
+
+    if (!answer->bad_count)
+        return 0;
+    if (way == BAD_REFUSE) {
+        bad_row_describe(input, plan, &answer->listed[0], text, sizeof text);
+        return failure("%s; --bad count leaves such rows out", text);
+    }
+    if (!request->quiet)
+        tell_bad_rows(input, plan, answer);
+    return way == BAD_SKIP ? 0 : EXIT_FAILURE;
+}
+
+static int run_pass(const struct request *request, enum bad_way way, const struct input *input,
+                    const struct plan *plan, struct journal *journal)
+{
+    const struct pass_options options = {.pool = {.workers = (unsigned)request->workers,
+                                                  .max_attempts = (unsigned)request->attempts,
+                                                  .item_timeout_s = request->timeout_s,
+                                                  .item_memory_bytes = request->memory},
+                                         .block_bytes = request->block,
+                                         .line = request->line,
+                                         .journal = journal};
+    struct answer answer;
+    int exit_status, bad = 0;
+
+    answer_open(&answer, plan);
+    exit_status = pass_run(input, plan, &options, &answer);
+    if (exit_status == EXIT_DRAINED)
+        failure(journal ? "stopped before the end; --resume goes on" : "stopped before the end");
+    if (!exit_status)
+        bad = judge_bad_rows(request, way, input, plan, &answer);
+    if (!exit_status && !(bad && way == BAD_REFUSE))
+        exit_status = give_result(request, plan, &answer);
+    answer_close(&answer);
+    return exit_status ? exit_status : bad;
+}
+
+static int run_recorded(const struct request *request, enum bad_way way, const struct input *input,
+                        const struct plan *plan)
+{
+    enum journal_mode mode = request->restart  ? JOURNAL_RESTART
+                             : request->resume ? JOURNAL_RESUME
+                                               : JOURNAL_REFUSE;
+    char *group, *path = output_path(request->output, &group);
+    struct journal journal;
+    int exit_status;
+
+    /* A run that was complete has nothing left to do. */
+    if (request->resume && !request->overwrite && !access(path, F_OK)) {
+        free(path);
+        return 0;
+    }
+    exit_status = check_output(request, path, input);
+    if (!exit_status)
+        exit_status = journal_open(&journal, path, find_fingerprint(request, input, plan), mode);
+    if (!exit_status) {
+        exit_status = run_pass(request, way, input, plan, &journal);
+        journal_close(&journal, !access(path, F_OK) && exit_status != EXIT_DRAINED);
+    }
+    free(path);
+    return exit_status;
+}
+
+static int run_request(const struct request *request, enum bad_way way, const struct input *input)
+{
+    static struct plan plan;
+    int exit_status = question_plan(&request->question, input, &plan);
+
+    plan.stops_at_bad = way == BAD_REFUSE;
+    if (exit_status)
+        return exit_status;
+    if (request->output)
+        return run_recorded(request, way, input, &plan);
+    return run_pass(request, way, input, &plan, NULL);
+}
+
+static int read_request(struct request *request, struct command *command, struct input *input,
+                        enum bad_way *way)
+{
+    int exit_status;
+
+    if (!command->word_count)
+        return usage_error("", "no file is given");
+    if ((exit_status = read_bad_way(request->bad, way)) ||
+        (exit_status = read_separator(request->separator, &input->separator)) ||
+        (exit_status = command_line_form("", request->progress, request->quiet, &request->line)))
+        return exit_status;
+    if (request->resume && !request->output)
+        return usage_error("", "--resume needs --output");
+    input->has_header = !request->no_header && !request->names;
+    return input_open(input, command->words, command->word_count, request->names);
+}
+
+static int run(int argc, char **argv)
+{
+    struct request request = {0};
+    const struct option options[] = {
+        {"--by", OPTION_TEXT, &request.question.by, 0},
+        {"--show", OPTION_TEXT, &request.question.show, 0},
+        {"--where", OPTION_LIST, &request.question.where, 0},
+        {"--separator", OPTION_TEXT, &request.separator, 0},
+        {"--no-header", OPTION_FLAG, &request.no_header, 0},
+        {"--names", OPTION_TEXT, &request.names, 0},
+        {"--type", OPTION_LIST, &request.question.types, 0},
+        {"--bad", OPTION_TEXT, &request.bad, 0},
+        {"--order", OPTION_TEXT, &request.order, 0},
+        {"--limit", OPTION_COUNT, &request.limit, 0},
+        {"--output", OPTION_TEXT, &request.output, 0},
+        {"--overwrite", OPTION_FLAG, &request.overwrite, 0},
+        {"--resume", OPTION_FLAG, &request.resume, 0},
+        {"--restart", OPTION_FLAG, &request.restart, 0},
+        {"--json", OPTION_FLAG, &request.json, 0},
+        {"--csv", OPTION_FLAG, &request.csv, 0},
+        {"--block", OPTION_BYTES, &request.block, 0},
+        {"--workers", OPTION_COUNT, &request.workers, 65536},
+        {"--attempts", OPTION_COUNT, &request.attempts, 1000000},
+        {"--timeout", OPTION_SECONDS, &request.timeout_s, 1000000000},
+        {"--memory", OPTION_BYTES, &request.memory, 0},
+        {"--progress", OPTION_TEXT, &request.progress, 0},
+        {"--quiet", OPTION_FLAG, &request.quiet, 0},
+    };
+    struct command command = {.name = "",
+                              .help = help,
+                              .options = options,
+                              .option_count = sizeof options / sizeof options[0],
+                              .most_words = (size_t)argc};
+    struct input input = {0};
+    enum bad_way way = BAD_COUNT;
+    int exit_status;
+
+    if (!command_parse(&command, argc, argv, &exit_status))
+        return exit_status;
+    exit_status = read_request(&request, &command, &input, &way);
+    if (!exit_status)
+        exit_status = run_request(&request, way, &input);
+    input_close(&input);
+    free(request.question.where.texts);
+    free(request.question.types.texts);
+    return exit_status;
+}
+
+int main(int argc, char **argv)
+{
+    const mpm_options options = {.drain_at_signals = true};
+    int exit_status, status;
+
+    command_set_program("mpmap-tally");
+    if (mpm_init(&argc, &argv, &options))
+        return mpm_report_error();
+    exit_status = run(argc, argv);
+    status = mpm_finalize();
+    return exit_status || !status ? exit_status : mpm_report_error();
+}

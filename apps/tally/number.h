@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Numbers out of text: a whole number and how many of its digits stand behind the point, eight digits at a time.
+ * What is longer, or has an exponent, goes the slow way, through strtod. Both are exact, or rounded correctly. */
+#ifndef TALLY_NUMBER_H
+#define TALLY_NUMBER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Bytes that may be read behind a text, whatever they are. */
+#define READ_BEYOND 64
+
+enum number_kind { NUMBER_MISSING, NUMBER_DECIMAL, NUMBER_WIDE, NUMBER_BAD };
+
+struct number {
+    int64_t decimal; /* in units of the column's last decimal */
+    double wide;     /* what is no such decimal */
+};
+
+/* What numbers a column has: see struct used_column. */
+struct number_form {
+    uint32_t scale;
+    int64_t limit;
+    int64_t power[20]; /* of ten: by it a number with so many decimals is multiplied; 0: too many decimals */
+};
+
+void number_form_set(struct number_form *form, uint32_t scale, int64_t limit);
+
+/* The slow way, which takes every number that there is. */
+enum number_kind number_read_any(const char *text, uint32_t length, const struct number_form *form,
+                                 struct number *number);
+
+/* Digits and decimals of a plain decimal number without a sign; false if it is not one, or too long. */
+bool number_digits(const char *text, uint32_t length, uint64_t *digits, uint32_t *decimals);
+
+/* The double that is nearest to the decimal. */
+double number_double(int64_t decimal, uint32_t scale);
+
+static inline uint64_t number_load(const char *text)
+{
+    uint64_t word;
+
+    memcpy(&word, text, sizeof word);
+    return word;
+}
+
+/* A bit, the highest, in each byte that is a point. */
+static inline uint64_t number_points(uint64_t word)
+{
+    uint64_t other = word ^ UINT64_C(0x2E2E2E2E2E2E2E2E);
+
+    return (other - UINT64_C(0x0101010101010101)) & ~other & UINT64_C(0x8080808080808080);
+}
+
+static inline bool number_all_digits(uint64_t word)
+{
+    return (((word + UINT64_C(0x4646464646464646)) | (word - UINT64_C(0x3030303030303030))) &
+            UINT64_C(0x8080808080808080)) == 0;
+}
+
+/* The number of eight digits, the first in the lowest byte. */
+static inline uint64_t number_eight(uint64_t word)
+{
+    word -= UINT64_C(0x3030303030303030);
+    word = word * 10 + (word >> 8);
+    return (((word & UINT64_C(0x000000FF000000FF)) * UINT64_C(0x000F424000000064)) +
+            (((word >> 16) & UINT64_C(0x000000FF000000FF)) * UINT64_C(0x0000271000000001))) >>
+           32;
+}
+
+/* The first `count` bytes, 0 to 8, moved to the end, with zeros before them. */
+static inline uint64_t number_right(uint64_t word, uint32_t count)
+{
+    uint32_t bits = 4 * count;
+
+    return (word << (32 - bits) << (32 - bits)) | (UINT64_C(0x3030303030303030) >> bits >> bits);
+}
+
+static inline enum number_kind number_read(const char *text, uint32_t length, const struct number_form *form,
+                                           struct number *number)
+{
+    bool is_negative = text[0] == '-';
+    const char *first = text + is_negative;
+    uint32_t count = length - is_negative, decimals = 0, at;
+    uint64_t word = number_load(first), points, digits;
+    int64_t power;
+
+    if (!length)
+        return NUMBER_MISSING;
+    if (count - 1 < 8) {
+        points = number_points(word) & (~UINT64_C(0) >> (32 - 4 * count) >> (32 - 4 * count));
+        if (points) {
+            at = (uint32_t)__builtin_ctzll(points) >> 3;
+            decimals = count - 1 - at;
+            word = (word & ((UINT64_C(1) << (8 * at)) - 1)) | (word >> (8 * at) >> 8 << (8 * at));
+            if (!--count)
+                return NUMBER_BAD;
+        }
+        word = number_right(word, count);
+        if (!number_all_digits(word))
+            return number_read_any(text, length, form, number);
+        digits = number_eight(word);
+    } else if (!number_digits(first, count, &digits, &decimals)) {
+        return number_read_any(text, length, form, number);
+    }
+    power = form->power[decimals];
+    if (!power || __builtin_mul_overflow((int64_t)digits, power, &number->decimal) ||
+        number->decimal > form->limit)
+        return number_read_any(text, length, form, number);
+    number->decimal = is_negative ? -number->decimal : number->decimal;
+    return NUMBER_DECIMAL;
+}
+
+#endif

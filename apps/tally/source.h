@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The bytes of a file, from some place on: as they are, or decompressed, as the file's first bytes say. */
+#ifndef TALLY_SOURCE_H
+#define TALLY_SOURCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum source_kind { SOURCE_PLAIN, SOURCE_GZIP, SOURCE_ZSTD };
+
+struct source;
+
+/* Opens a file. Returns false, with a sentence in `error`, which has room for SOURCE_ERROR bytes. */
+#define SOURCE_ERROR 512
+bool source_open(const char *path, struct source **source, char *error);
+void source_close(struct source *source);
+
+enum source_kind source_kind(const struct source *source);
+/* Of the file as it lies on the disk. */
+uint64_t source_size(const struct source *source);
+
+/* Goes on at the offset, which counts decompressed bytes. Compressed files can be read from a place behind the
+ * present one only. Returns false with an error. */
+bool source_seek(struct source *source, uint64_t offset, char *error);
+
+/* Reads up to `size` bytes; fewer only at the end. Returns how many, or -1 with an error. */
+ssize_t source_read(struct source *source, char *bytes, size_t size, char *error);
+
+#endif

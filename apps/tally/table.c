@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "table.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_SLOTS 1024
+#define AHEAD       8 /* groups for which memory is fetched in advance */
+
+void *memory_resize(void *memory, size_t size)
+{
+    void *resized = realloc(memory, size ? size : 1);
+
+    if (resized)
+        return resized;
+    fprintf(stderr, "mpmap-tally: no memory for %zu bytes\n", size);
+    exit(EXIT_FAILURE);
+}
+
+void table_open(struct table *table, const struct plan *plan)
+{
+    memset(table, 0, sizeof *table);
+    table->plan = plan;
+    table->mask = FIRST_SLOTS - 1;
+    table->slots = memory_resize(NULL, FIRST_SLOTS * sizeof *table->slots);
+    table_clear(table);
+}
+
+void table_clear(struct table *table)
+{
+    memset(table->slots, 0, (table->mask + 1) * sizeof *table->slots);
+    table->count = 0;
+    table->key_size = 0;
+    table->wide_count = 0;
+    for (uint32_t i = 0; i < table->plan->bag_count; i++)
+        table->bags[i].count = table->bags[i].pressed = 0;
+}
+
+void table_close(struct table *table)
+{
+    free(table->slots);
+    free(table->records);
+    free(table->keys);
+    free(table->wides);
+    for (uint32_t i = 0; i < table->plan->bag_count; i++) {
+        free(table->bags[i].entries);
+        free(table->bags[i].first);
+    }
+}
+
+const char *table_key(const struct table *table, const struct record *record)
+{
+    return record->key_length <= SHORT_KEY ? (const char *)record->key
+                                           : table->keys + (size_t)record->key_offset * 8;
+}
+
+/* The slots are four times as many, so that few keys have to look further than at the first one. */
+static void grow_slots(struct table *table)
+{
+    uint64_t count = 4 * (table->mask + 1);
+
+    free(table->slots);
+    table->slots = memory_resize(NULL, count * sizeof *table->slots);
+    memset(table->slots, 0, count * sizeof *table->slots);
+    table->mask = count - 1;
+    for (uint32_t group = 0; group < table->count; group++) {
+        uint64_t hash = table_record(table, group)->hash, at = hash & table->mask;
+
+        while (table->slots[at])
+            at = (at + 1) & table->mask;
+        table->slots[at] = (hash >> 32 << 32) | (group + 1);
+    }
+}
+
+static uint32_t keep_long_key(struct table *table, const struct key *key)
+{
+    size_t offset = table->key_size, size = (key->length + 7) & ~(size_t)7;
+
+    if (offset + size > table->key_room) {
+        table->key_room = 2 * (offset + size) + 4096;
+        table->keys = memory_resize(table->keys, table->key_room);
+    }
+    memcpy(table->keys + offset, key->bytes, key->length);
+    memset(table->keys + offset + key->length, 0, size - key->length);
+    table->key_size += size;
+    if (offset / 8 > UINT32_MAX || table->count == UINT32_MAX - 1) {
+        fprintf(stderr, "mpmap-tally: there are too many groups\n");
+        exit(EXIT_FAILURE);
+    }
+    return (uint32_t)(offset / 8);
+}
+
+static uint32_t add_group(struct table *table, const struct key *key)
+{
+    struct record *record;
+
+    if (table->count == table->room) {
+        table->room = table->room ? 2 * table->room : 256;
+        table->records = memory_resize(table->records, (size_t)table->room * table->plan->record_size);
+    }
+    record = table_record(table, table->count);
+    record->hash = key->hash;
+    memcpy(record->key, key->head, sizeof record->key);
+    record->key_length = key->length;
+    record->key_offset = key->length > SHORT_KEY ? keep_long_key(table, key) : 0;
+    record_init(table->plan, record);
+    return table->count++;
+}
+
+static bool is_key(const struct table *table, const struct record *record, const struct key *key)
+{
+    return record->hash == key->hash && record->key_length == key->length && record->key[0] == key->head[0] &&
+           record->key[1] == key->head[1] &&
+           (key->length <= SHORT_KEY || !memcmp(table_key(table, record), key->bytes, key->length));
+}
+
+uint32_t table_find_slowly(struct table *table, const struct key *key)
+{
+    uint64_t at = key->hash & table->mask, slot;
+
+    for (; (slot = table->slots[at]); at = (at + 1) & table->mask) {
+        if (slot >> 32 == key->hash >> 32 && is_key(table, table_record(table, (uint32_t)slot - 1), key))
+            return (uint32_t)slot - 1;
+    }
+    table->slots[at] = (key->hash >> 32 << 32) | (table->count + 1);
+    if (2 * (uint64_t)table->count > table->mask) {
+        uint32_t group = add_group(table, key);
+
+        grow_slots(table);
+        return group;
+    }
+    return add_group(table, key);
+}
+
+struct wide *table_wide(struct table *table, struct moments *moments)
+{
+    if (!moments->wide) {
+        if (table->wide_count == table->wide_room) {
+            table->wide_room = table->wide_room ? 2 * table->wide_room : 64;
+            table->wides = memory_resize(table->wides, table->wide_room * sizeof *table->wides);
+        }
+        wide_init(&table->wides[table->wide_count]);
+        moments->wide = ++table->wide_count;
+    }
+    return &table->wides[moments->wide - 1];
+}
+
+/* A group is written as its record, the wide parts of it, a long key, and of each bag the count of values, whether
+ * each came just once, the values, and if not how often each came. All is aligned to 8 bytes. */
+static size_t bag_size(const struct bag *bag, uint32_t group, bool *is_plain)
+{
+    size_t count = bag->first[group + 1] - bag->first[group];
+
+    *is_plain = true;
+    for (uint32_t i = bag->first[group]; i < bag->first[group + 1] && *is_plain; i++)
+        *is_plain = bag->entries[i].count == 1;
+    return 8 + count * 8 + (*is_plain ? 0 : (count * 4 + 7) / 8 * 8);
+}
+
+static size_t group_size(const struct table *table, uint32_t group)
+{
+    const struct plan *plan = table->plan;
+    struct record *record = table_record(table, group);
+    size_t size = plan->record_size;
+    bool is_plain;
+
+    for (uint32_t i = 0; table->wide_count && i < plan->used_count; i++) {
+        if (plan->used[i].offset && ((struct moments *)record_at(record, plan->used[i].offset))->wide)
+            size += sizeof(struct wide);
+    }
+    if (record->key_length > SHORT_KEY)
+        size += (record->key_length + 7) & ~(size_t)7;
+    for (uint32_t i = 0; i < plan->bag_count; i++)
+        size += bag_size(&table->bags[i], group, &is_plain);
+    return size;
+}
+
+/* A partition is the count of its groups, their hashes, and the groups. */
+size_t table_measure(struct table *table, uint64_t begins[PARTITIONS + 1])
+{
+    uint64_t sizes[PARTITIONS], sum = 0;
+
+    for (uint32_t i = 0; i < table->plan->bag_count; i++)
+        table_sort_bag(table, i);
+    for (int i = 0; i < PARTITIONS; i++)
+        sizes[i] = 8;
+    for (uint32_t group = 0; group < table->count; group++)
+        sizes[table_record(table, group)->hash >> (64 - PARTITION_BITS)] += 8 + group_size(table, group);
+    for (int i = 0; i < PARTITIONS; i++) {
+        begins[i] = sum;
+        sum += sizes[i];
+    }
+    begins[PARTITIONS] = sum;
+    return sum;
+}
+
+static char *write_bag(const struct bag *bag, uint32_t group, char *at)
+{
+    const struct bag_entry *entries = bag->entries + bag->first[group];
+    uint32_t count = bag->first[group + 1] - bag->first[group];
+    bool is_plain;
+    size_t size = bag_size(bag, group, &is_plain);
+    uint32_t head[2] = {count, is_plain}, *counts = (uint32_t *)(void *)(at + 8 + (size_t)count * 8);
+    uint64_t *values = (uint64_t *)(void *)(at + 8);
+
+    memcpy(at, head, sizeof head);
+    for (uint32_t i = 0; i < count; i++)
+        values[i] = entries[i].value;
+    for (uint32_t i = 0; i < count && !is_plain; i++)
+        counts[i] = entries[i].count;
+    if (!is_plain && count % 2)
+        counts[count] = 0;
+    return at + size;
+}
+
+static char *write_group(const struct table *table, uint32_t group, char *at)
+{
+    const struct plan *plan = table->plan;
+    struct record *record = table_record(table, group);
+
+    memcpy(at, record, plan->record_size);
+    at += plan->record_size;
+    for (uint32_t i = 0; table->wide_count && i < plan->used_count; i++) {
+        const struct moments *moments = record_at(record, plan->used[i].offset);
+
+        if (!plan->used[i].offset || !moments->wide)
+            continue;
+        memcpy(at, table_wide_of(table, moments), sizeof(struct wide));
+        at += sizeof(struct wide);
+    }
+    if (record->key_length > SHORT_KEY) {
+        size_t size = (record->key_length + 7) & ~(size_t)7;
+
+        memcpy(at, table_key(table, record), size);
+        at += size;
+    }
+    for (uint32_t i = 0; i < plan->bag_count; i++)
+        at = write_bag(&table->bags[i], group, at);
+    return at;
+}
+
+void table_write(const struct table *table, const uint64_t begins[PARTITIONS + 1], char *bytes)
+{
+    uint64_t counts[PARTITIONS] = {0};
+    char *hashes[PARTITIONS], *at[PARTITIONS];
+
+    for (uint32_t group = 0; group < table->count; group++)
+        counts[table_record(table, group)->hash >> (64 - PARTITION_BITS)]++;
+    for (int i = 0; i < PARTITIONS; i++) {
+        memcpy(bytes + begins[i], &counts[i], 8);
+        hashes[i] = bytes + begins[i] + 8;
+        at[i] = hashes[i] + 8 * counts[i];
+    }
+    for (uint32_t group = 0; group < table->count; group++) {
+        uint64_t hash = table_record(table, group)->hash, part = hash >> (64 - PARTITION_BITS);
+
+        memcpy(hashes[part], &hash, 8);
+        hashes[part] += 8;
+        at[part] = write_group(table, group, at[part]);
+    }
+}
+
+static const char *merge_bag(struct table *table, uint32_t number, uint32_t group, const char *at)
+{
+    uint32_t head[2];
+    const uint64_t *values = (const uint64_t *)(const void *)(at + 8);
+    const uint32_t *counts;
+
+    memcpy(head, at, sizeof head);
+    counts = (const uint32_t *)(const void *)(at + 8 + (size_t)head[0] * 8);
+    for (uint32_t i = 0; i < head[0]; i++) {
+        const struct bag_entry entry = {values[i], group, head[1] ? 1 : counts[i]};
+
+        table_put(table, number, entry);
+    }
+    return at + 8 + (size_t)head[0] * 8 + (head[1] ? 0 : ((size_t)head[0] * 4 + 7) / 8 * 8);
+}
+
+static const char *merge_group(struct table *table, const char *at)
+{
+    const struct plan *plan = table->plan;
+    struct record *later = (struct record *)(uintptr_t)at, *record;
+    struct key key = {later->hash, {later->key[0], later->key[1]}, later->key_length, NULL};
+    const char *wides = at + plan->record_size;
+    size_t wide_size = 0;
+    uint32_t group;
+
+    for (uint32_t i = 0; i < plan->used_count; i++) {
+        if (plan->used[i].offset && ((struct moments *)record_at(later, plan->used[i].offset))->wide)
+            wide_size += sizeof(struct wide);
+    }
+    key.bytes = wides + wide_size;
+    group = table_find(table, &key);
+    record = table_record(table, group);
+    record_merge(plan, record, later);
+    for (uint32_t i = 0; wide_size && i < plan->used_count; i++) {
+        struct wide wide;
+
+        if (!plan->used[i].offset || !((struct moments *)record_at(later, plan->used[i].offset))->wide)
+            continue;
+        memcpy(&wide, wides, sizeof wide);
+        wide_merge(table_wide(table, record_at(record, plan->used[i].offset)), &wide);
+        wides += sizeof wide;
+    }
+    at = key.bytes + (key.length > SHORT_KEY ? (key.length + 7) & ~(size_t)7 : 0);
+    for (uint32_t i = 0; i < plan->bag_count; i++)
+        at = merge_bag(table, i, group, at);
+    return at;
+}
+
+/* What the groups ahead will look at is fetched meanwhile: their slots first, then their records. */
+static void fetch_ahead(const struct table *table, const uint64_t *hashes, uint64_t count, uint64_t at)
+{
+    if (at + 2 * AHEAD < count)
+        __builtin_prefetch(&table->slots[hashes[at + 2 * AHEAD] & table->mask]);
+    if (at + AHEAD < count) {
+        uint64_t slot = table->slots[hashes[at + AHEAD] & table->mask];
+
+        if (slot)
+            __builtin_prefetch(table_record(table, (uint32_t)slot - 1));
+    }
+}
+
+void table_merge(struct table *table, const char *bytes, size_t size)
+{
+    const uint64_t *hashes = (const uint64_t *)(const void *)(bytes + 8);
+    uint64_t count;
+    const char *at;
+
+    if (size < 8)
+        return;
+    memcpy(&count, bytes, sizeof count);
+    at = bytes + 8 + 8 * count;
+    for (uint64_t i = 0; i < count; i++) {
+        fetch_ahead(table, hashes, count, i);
+        at = merge_group(table, at);
+    }
+}

@@ -1,0 +1,275 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# mpmap tally beside Python: what it counts, sums and finds is what the csv module and exact fractions say, in files with
+# quotes, plain and compressed, many at once; the bytes of its results are the same whatever the workers, the nodes and
+# whoever is killed; a pass that is killed goes on; and rows that cannot be read are listed with their lines, or refused.
+# Last line: "N passed, N failed".
+set -uo pipefail
+
+bin=$(realpath "${1:-${MPMAP_BIN:?}}")
+tally=$bin/mpmap-tally
+if [ ! -x "$tally" ]; then
+    echo "skipped, because mpmap-tally was not built"
+    exit 0
+fi
+. "$(dirname "${BASH_SOURCE[0]}")/support/mpirun.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/support/processes.sh"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+
+# tally COMMAND… -- ARGUMENT…: mpmap-tally behind the command; sets $status.
+tally()
+{
+    local before=()
+    while [ "$1" != -- ]; do
+        before+=("$1")
+        shift
+    done
+    shift
+    timeout 100 "${before[@]}" "$tally" "$@" --quiet >out 2>err </dev/null
+    status=$?
+}
+
+loud()
+{
+    timeout 100 "$tally" "$@" >out 2>err </dev/null
+    status=$?
+}
+
+prints() { [ "$status" -eq 0 ] && [ "$(cat out)" = "$1" ]; }
+fails_with() { [ "$status" -eq "$1" ] && [[ $(cat err) == *"$2"* ]]; }
+same_as() { [ "$status" -eq 0 ] && cmp -s out "$1"; }
+
+cat >made.py <<'P'
+import csv, gzip, random
+random.seed(7)
+names = ["n%d" % i for i in range(40)] + ['say "x"', "a,b", "two\nlines", 'long name of more than sixteen bytes', "", "é"]
+rows = []
+for i in range(30000):
+    v = round(random.uniform(-1000, 1000), random.randrange(4))
+    w = "" if i % 13 == 0 else "%.3e" % random.lognormvariate(0, 20) if i % 7 == 0 else str(round(random.expovariate(.1), 6))
+    rows.append([random.choice(names), str(i % 97), str(v), w, "x" * (i % 5)])
+def write(file, part):
+    out = csv.writer(file, lineterminator="\n")
+    out.writerow(["name", "id", "v", "w", "pad"])
+    out.writerows(part)
+write(open("all.csv", "w", newline=""), rows)
+write(open("crlf.csv", "w", newline="\r\n"), [r for r in rows if "\n" not in r[0]])
+write(gzip.open("part1.csv.gz", "wt", newline=""), rows[:10000])
+write(open("part2.csv", "w", newline=""), rows[10000:20000])
+write(open("part3.csv", "w", newline=""), rows[20000:])
+with open("plain.csv", "w") as file:
+    file.write("key,other,v,w\n")
+    for i in range(200000):
+        file.write("k%d,%d,%.1f,%.15g\n" % (i * 7919 % 1000, i % 3, (i * 31 % 2000 - 1000) / 10, random.gauss(0, 1) ** 3))
+P
+cat >want.py <<'P'
+# want.py FILE KEYS MEASURE…: the answer of the csv module and exact fractions, as JSON.
+import csv, json, math, sys
+from fractions import Fraction
+keys, groups = [k for k in sys.argv[2].split(",") if k], {}
+for row in csv.DictReader(open(sys.argv[1], newline="")):
+    groups.setdefault(tuple(row[k] for k in keys), []).append(row)
+def quantile(values, q):
+    values = sorted(values)
+    at = q * (len(values) - 1)
+    low = math.floor(at)
+    high = min(low + 1, len(values) - 1)
+    return values[low] + (values[high] - values[low]) * (at - low)
+def measure(rows, text):
+    if text == "count":
+        return len(rows)
+    name, arguments = text[:-1].split("(")
+    *first, column = [a.strip() for a in arguments.split(",")]
+    texts = [r[column] for r in rows if r[column]]
+    if name in ("count", "distinct"):
+        return len(texts if name == "count" else set(texts))
+    exact = [Fraction(t) for t in texts]
+    if not exact:
+        return [] if name == "top" else 0 if name == "sum" else None
+    n, total = len(exact), sum(exact)
+    if name == "corr":
+        pairs = [(Fraction(r[first[0]]), Fraction(r[column])) for r in rows if r[first[0]] and r[column]]
+        n = len(pairs)
+        mx, my = sum(p[0] for p in pairs) / n, sum(p[1] for p in pairs) / n
+        xy = sum((x - mx) * (y - my) for x, y in pairs)
+        xx, yy = sum((x - mx) ** 2 for x, y in pairs), sum((y - my) ** 2 for x, y in pairs)
+        return float(xy) / math.sqrt(xx) / math.sqrt(yy) if xx and yy else None
+    return {
+        "sum": lambda: float(total), "mean": lambda: float(total / n),
+        "min": lambda: float(min(exact)), "max": lambda: float(max(exact)),
+        "stddev": lambda: math.sqrt(sum((x - total / n) ** 2 for x in exact) / (n - 1)) if n > 1 else None,
+        "median": lambda: quantile([float(x) for x in exact], .5),
+        "quantile": lambda: quantile([float(x) for x in exact], float(first[0])),
+        "top": lambda: sorted(map(float, exact), reverse=True)[:int(first[0])],
+    }[name]()
+json.dump([[list(k), [measure(rows, m) for m in sys.argv[3:]]] for k, rows in groups.items()], open("want.json", "w"))
+P
+cat >compare.py <<'P'
+# compare.py KEYS MEASURE…: out beside want.json; floats may differ by some units of the last place.
+import json, math, sys
+keys = [k for k in sys.argv[1].split(",") if k]
+got = {tuple(r[k] for k in keys): [r[m] for m in sys.argv[2:]] for r in json.load(open("out"))["results"]}
+want = {tuple(k): v for k, v in json.load(open("want.json"))}
+def same(a, b, m):
+    if isinstance(a, list):
+        return len(a) == len(b) and all(same(x, y, m) for x, y in zip(a, b))
+    if a is None or b is None or isinstance(a, int) and isinstance(b, int):
+        return a == b
+    return math.isclose(a, b, rel_tol=1e-12, abs_tol=1e-12)
+assert got.keys() == want.keys(), (sorted(got.keys() ^ want.keys()))[:5]
+for k in want:
+    for m, a, b in zip(sys.argv[2:], got[k], want[k]):
+        assert same(a, b, m), (k, m, a, b)
+P
+python3=/usr/bin/python3
+"$python3" made.py || exit 1
+
+measures=(count 'count(w)' 'sum(v)' 'mean(v)' 'min(v)' 'max(v)' 'stddev(v)' 'sum(w)' 'mean(w)' 'min(w)' 'max(w)' 'stddev(w)'
+    'median(v)' 'quantile(0.9, w)' 'distinct(id)' 'distinct(name)' 'top(3, w)' 'corr(v, w)')
+shown=$(IFS=,; echo "${measures[*]}")
+for keys in '' name name,id; do
+    "$python3" want.py all.csv "$keys" "${measures[@]}"
+    tally -- all.csv ${keys:+--by $keys} --show "$shown" --json --block 40000
+    check "by '$keys' all measures are Python's" "$python3" compare.py "$keys" "${measures[@]}"
+    cp out "first-$keys"
+    tally -- part1.csv.gz 'part[23].csv' ${keys:+--by $keys} --show "$shown" --json
+    check "by '$keys' three files, one of them compressed, are Python's" "$python3" compare.py "$keys" "${measures[@]}"
+    for workers in 1 5; do
+        tally -- all.csv ${keys:+--by $keys} --show "$shown" --json --block 40000 --workers $workers
+        check "by '$keys' $workers workers give the same bytes" same_as "first-$keys"
+    done
+done
+if command -v mpirun >/dev/null; then
+    tally env MPMAP_RANKS_PER_NODE=1 mpirun -n 3 -- all.csv --by name,id --show "$shown" --json --block 40000
+    check "three nodes give the same bytes" same_as first-name,id
+fi
+
+if command -v zstd >/dev/null; then
+    zstd -q all.csv
+    tally -- all.csv.zst --by name --show 'count,sum(v)' --csv
+    mv out zst
+    tally -- all.csv --by name --show 'count,sum(v)' --csv
+    check "what zstd has compressed is read" same_as zst
+fi
+tally -- crlf.csv --by name --show 'count,distinct(pad),max(v)' --csv
+mv out crlf
+tr -d '\r' <crlf.csv >lf.csv
+tally -- lf.csv --by name --show 'count,distinct(pad),max(v)' --csv
+check "line ends may be two characters" same_as crlf
+
+wanted=$(awk -F, 'NR > 1 && $3 >= 99.5 && $1 != "k7" { n++; s += $4 } END { print n }' plain.csv)
+tally -- plain.csv --where 'v >= 99.5' --where 'key != k7' --show count --csv
+check "conditions are awk's" prints "count
+$wanted"
+tally -- plain.csv --where 'key = k7' --by key --show 'count' --csv
+check "texts are compared" prints "key,count
+k7,200"
+tally -- plain.csv --by other --order '-sum(v)' --limit 1 --show 'sum(v)' --csv
+check "the largest first" [ "$(wc -l <out)" = 2 ]
+tally -- plain.csv --show 'distinct(w),approx_distinct(w),median(w),approx_median(v),approx_quantile(0.99,v)' --json
+check "approximations are near" "$python3" -c '
+import json
+r = json.load(open("out"))["results"][0]
+assert abs(r["approx_distinct(w)"] / r["distinct(w)"] - 1) < .07, r
+assert abs(r["approx_quantile(0.99,v)"] / 98 - 1) < .003, r
+assert 0 < r["approx_distinct(w)"] != r["distinct(w)"]'
+
+# Killed at random.
+tally -- plain.csv --by key --show 'count,sum(w),mean(v),stddev(w),median(v)' --csv --block 65536
+cp out quiet
+strike()
+{
+    local victims
+    while sleep 0.0$((RANDOM % 4 + 1)); do
+        victims=($(named mpmap-worker $(tree "$1")))
+        [ ${#victims[@]} -eq 0 ] || kill -9 "${victims[RANDOM % ${#victims[@]}]}" 2>/dev/null && echo >>strikes
+    done
+}
+: >strikes
+for times in 1 2 3; do
+    timeout 100 "$tally" plain.csv --by key --show 'count,sum(w),mean(v),stddev(w),median(v)' --csv --block 65536 \
+        --attempts 1000 --quiet >out 2>err &
+    started=$!
+    strike $started 2>/dev/null &
+    striker=$!
+    wait $started
+    status=$?
+    kill $striker
+    wait $striker 2>/dev/null
+    check "with workers killed the bytes are the same" same_as quiet
+done
+check "workers were killed" [ -s strikes ]
+
+# Killed as a whole, and resumed.
+for output in over.csv over.h5:/result; do
+    file=${output%%:*}
+    args=(plain.csv --by key --show 'count,sum(w),mean(v),stddev(w),median(v),top(2,v)' --block 65536 --quiet)
+    timeout 100 "$tally" "${args[@]}" --output "$output" >out 2>err
+    check "$file is written" [ -s "$file" ]
+    mv "$file" "whole-$file"
+    kills=0
+    for i in 30 50 40 60 80 50 90 70; do
+        { timeout -s KILL 0.0$i "$tally" "${args[@]}" --output "$output" --resume >out 2>err; } 2>/dev/null
+        [ $? != 137 ] || kills=$((kills + 1))
+    done
+    "$tally" "${args[@]}" --output "$output" --resume >out 2>err
+    if [ "$file" = over.csv ]; then
+        check "killed $kills times and resumed, $file has the same bytes" cmp "$file" "whole-$file"
+    elif command -v h5diff >/dev/null; then
+        check "killed $kills times and resumed, $file has the same values" h5diff "$file" "whole-$file"
+    fi
+    check "nothing is left beside $file" [ ! -e "$file.part" ]
+done
+tally -- plain.csv --by key --show count --output over.csv
+check "an output that exists stays" fails_with 1 "'over.csv' exists; --overwrite replaces it"
+tally -- plain.csv --by key --show count --output plain.csv --overwrite
+check "the input is never overwritten" fails_with 1 "is an input"
+
+# Rows that cannot be read.
+printf 'a,b\n1,2\n\n3\n4,5,6\n7,x\n"8,9\n10,11\n"12"3,13\n14,\0\n"15",16\n17,18' >bad.csv
+loud bad.csv --show 'count,sum(a),sum(b)' --csv
+check "bad rows cost themselves" [ "$(tail -n 1 out)" = "4,43,47" ]
+check "and the exit status says so" [ "$status" = 1 ]
+for line in "line 3: an empty line" "line 4: columns missing: 1 of 2: '3'" "line 5: too many columns: 3 of 2: '4,5,6'" \
+    "line 6: a number that is none in column 'b': 'x'" "line 7: a quote that never closes" \
+    "line 9: text behind a closing quote" "line 10: a byte of 0" "1 rows left out: a byte of 0"; do
+    check "listed: $line" grep -qF "$line" err
+done
+loud bad.csv --show count --bad skip --csv
+check "or does not" prints "count
+5"
+loud bad.csv --show 'count,sum(b)' --bad refuse
+check "or they are refused" fails_with 1 "'bad.csv' line 3: an empty line; --bad count leaves such rows out"
+check "without a result" [ ! -s out ]
+{
+    printf 'a,b\n1,2\n"'
+    head -c 3000000 /dev/zero | tr '\0' 'x'
+    printf '\n3,4\n'
+    head -c 3000000 /dev/zero | tr '\0' 'y'
+    printf '\n5,6\n'
+} >long.csv
+for block in 65536 1000000 100000000; do
+    loud long.csv --show 'count,sum(b)' --csv --block $block
+    check "rows without end cost themselves, in blocks of $block bytes" [ "$(tail -n 1 out)" = "3,12" ]
+    check "and are two" [ "$(grep -c "'long.csv' line" err)" = 2 ]
+done
+gzip -c plain.csv | head -c 300000 >torn.csv.gz
+loud torn.csv.gz --by key
+check "a compressed file that is torn is an error" fails_with 1 "'torn.csv.gz' is damaged: its compressed data end too early"
+: >empty.csv
+loud empty.csv
+check "an empty file has no header" fails_with 1 "'empty.csv' is empty: it has no header"
+loud plain.csv part2.csv
+check "files have the same columns" fails_with 1 "'part2.csv' has 5 columns, but 'plain.csv' has 4"
+loud none.csv
+check "a file must be there" fails_with 1 "'none.csv' cannot be opened"
+loud plain.csv --by kez
+check "a column must be there" fails_with 2 "unknown column 'kez' (did you mean 'key'?)"
+loud plain.csv --show 'sum(key)'
+check "texts have no sum" fails_with 2 "column 'key' has texts such as 'k0', and no numbers"
+loud plain.csv --show 'meen(v)'
+check "a measure must be there" fails_with 2 "unknown measure 'meen' (did you mean 'mean'?)"
+
+report
