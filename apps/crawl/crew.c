@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Fetchers are spread over the nodes in turn; a fetcher's parsers are on its own node, so pages do not travel. */
+#include "crew.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "fetcher.h"
+#include "message.h"
+#include "support/command.h"
+
+#define MOST_FETCHERS_A_NODE 4
+
+static unsigned least(unsigned a, unsigned b)
+{
+    return a < b ? a : b;
+}
+
+unsigned crew_fetchers(const struct settings *settings)
+{
+    unsigned slots = mpm_slot_count(), most = MOST_FETCHERS_A_NODE * mpm_node_count();
+
+    return settings->fetchers ? (unsigned)settings->fetchers : least(slots, most);
+}
+
+unsigned crew_parsers(const struct settings *settings)
+{
+    unsigned fetchers = crew_fetchers(settings);
+    unsigned all = settings->parsers ? (unsigned)settings->parsers : mpm_slot_count();
+
+    return settings->columns.count ? (all + fetchers - 1) / fetchers : 0;
+}
+
+unsigned crew_lanes(const struct settings *settings)
+{
+    return least(crew_fetchers(settings), (unsigned)settings->connections);
+}
+
+unsigned crew_connections(const struct settings *settings)
+{
+    return (unsigned)settings->connections / crew_lanes(settings);
+}
+
+static void write_start(const struct crew *crew, unsigned index, struct buffer *args)
+{
+    const struct settings *settings = crew->settings;
+    const struct fetcher_start start = {.index = index,
+                                        .inbox = crew->members[index].inbox,
+                                        .results = crew->results,
+                                        .bytes = crew->bytes,
+                                        .timeout_s = settings->timeout_s,
+                                        .parse_timeout_s = settings->parse_timeout_s,
+                                        .most_size = settings->most_size,
+                                        .most_links = settings->most_links,
+                                        .memory = settings->memory,
+                                        .connections = crew_connections(settings),
+                                        .parsers = crew_parsers(settings),
+                                        .pages_only = settings->pages_only,
+                                        .has_warc = !settings->no_warc};
+    const char *each = settings->each ? settings->each : "";
+
+    buffer_add(args, &start, sizeof start);
+    buffer_add_text(args, settings->folder, strlen(settings->folder));
+    buffer_add_text(args, settings->agent, strlen(settings->agent));
+    buffer_add_text(args, each, strlen(each));
+    for (size_t i = 0; i < settings->columns.count; i++)
+        buffer_add_text(args, settings->columns.texts[i], strlen(settings->columns.texts[i]));
+}
+
+static int start_member(struct crew *crew, unsigned index)
+{
+    struct member *member = &crew->members[index];
+    char name[32] = "fetcher-";
+    const mpm_process_options options = {
+        .name = name, .place = MPM_ON_NODE(index % mpm_node_count()), .daemon = 1};
+    struct buffer args = {0};
+    int status;
+
+    if (mpm_queue_create(NULL, &member->inbox))
+        return mpm_report_error();
+    name[8] = (char)('0' + index / 1000 % 10);
+    name[9] = (char)('0' + index / 100 % 10);
+    name[10] = (char)('0' + index / 10 % 10);
+    name[11] = (char)('0' + index % 10);
+    write_start(crew, index, &args);
+    status = mpm_process_start(fetcher_main, args.bytes, args.size, &options, &member->process);
+    buffer_free(&args);
+    return status ? mpm_report_error() : 0;
+}
+
+int crew_open(struct crew *crew, const struct settings *settings)
+{
+    *crew = (struct crew){.settings = settings, .count = crew_fetchers(settings)};
+    crew->members = must_realloc(NULL, crew->count * sizeof *crew->members);
+    memset(crew->members, 0, crew->count * sizeof *crew->members);
+    if (mpm_queue_create(NULL, &crew->results) || mpm_value_create(MPM_U64, NULL, &crew->bytes))
+        return mpm_report_error();
+    for (unsigned i = 0; i < crew->count; i++) {
+        if (start_member(crew, i))
+            return EXIT_FAILURE;
+    }
+    return 0;
+}
+
+int crew_replace(struct crew *crew, unsigned index)
+{
+    struct member *member = &crew->members[index];
+
+    member->orders.size = 0;
+    member->in_flight = 0;
+    if (mpm_process_close(member->process) || mpm_queue_destroy(member->inbox))
+        return mpm_report_error();
+    return start_member(crew, index);
+}
+
+void crew_order(struct crew *crew, unsigned index, uint64_t number, enum order_kind kind, bool is_last)
+{
+    struct member *member = &crew->members[index];
+
+    buffer_add_number(&member->orders, INBOX_ORDER);
+    buffer_add_number(&member->orders, number);
+    buffer_add_number(&member->orders, kind);
+    buffer_add_number(&member->orders, is_last);
+    member->in_flight++;
+}
+
+void crew_order_url(struct crew *crew, unsigned index, const char *url, const char *etag,
+                    const char *modified)
+{
+    struct buffer *orders = &crew->members[index].orders;
+
+    buffer_add_text(orders, url, strlen(url));
+    buffer_add_text(orders, etag, strlen(etag));
+    buffer_add_text(orders, modified, strlen(modified));
+}
+
+int crew_send(struct crew *crew)
+{
+    for (unsigned i = 0; i < crew->count; i++) {
+        struct buffer *orders = &crew->members[i].orders;
+
+        if (orders->size && mpm_queue_put(crew->members[i].inbox, orders->bytes, orders->size, MPM_FOREVER))
+            return mpm_report_error();
+        orders->size = 0;
+    }
+    return 0;
+}
+
+int crew_close(struct crew *crew, double timeout_s)
+{
+    int status = 0;
+
+    for (unsigned i = 0; i < crew->count; i++)
+        status |= mpm_queue_close(crew->members[i].inbox);
+    for (unsigned i = 0; i < crew->count; i++) {
+        struct member *member = &crew->members[i];
+
+        if (mpm_process_join(member->process, timeout_s) == MPM_ETIMEDOUT)
+            status |= mpm_process_kill(member->process);
+        status |= mpm_process_reap(member->process, MPM_FOREVER, NULL);
+        buffer_free(&member->orders);
+    }
+    free(crew->members);
+    return status ? mpm_report_error() : 0;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The fetchers, as main sees them: their processes and inboxes. */
+#ifndef MPMAP_CRAWL_CREW_H
+#define MPMAP_CRAWL_CREW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <mpmap.h>
+
+#include "buffer.h"
+#include "frontier.h"
+#include "settings.h"
+
+struct member {
+    mpm_process process;
+    mpm_queue inbox;
+    struct buffer orders; /* to be put into the inbox */
+    unsigned in_flight;   /* orders that it has not answered */
+};
+
+struct crew {
+    const struct settings *settings;
+    struct member *members;
+    unsigned count;
+    mpm_queue results;
+    mpm_value bytes;
+};
+
+/* How many fetchers there are to be, and parsers of each. */
+unsigned crew_fetchers(const struct settings *settings);
+unsigned crew_parsers(const struct settings *settings);
+/* How many connections to a host a fetcher may have, and how many fetchers a host's pages go to. */
+unsigned crew_lanes(const struct settings *settings);
+unsigned crew_connections(const struct settings *settings);
+
+/* Starts all fetchers. Returns 0, or an exit status after saying what is wrong. */
+int crew_open(struct crew *crew, const struct settings *settings);
+/* Starts a fetcher in the place of one that has ended. */
+int crew_replace(struct crew *crew, unsigned index);
+/* Notes an order. */
+void crew_order(struct crew *crew, unsigned index, uint64_t number, enum order_kind kind, bool is_last);
+/* The rest of the order: what is asked for. */
+void crew_order_url(struct crew *crew, unsigned index, const char *url, const char *etag,
+                    const char *modified);
+/* Sends what was noted. */
+int crew_send(struct crew *crew);
+/* Lets all fetchers end; those that do not within so many seconds are killed. */
+int crew_close(struct crew *crew, double timeout_s);
+
+#endif

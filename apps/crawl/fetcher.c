@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One thread does everything but wait at the inbox. A page goes through these steps: an order becomes a transfer;
+ * when it has come, its text goes to a parser if something is to be extracted; when the rows are there its links are
+ * found, its record is appended to the WARC file, its links to the file of links, and main hears of it.
+ *
+ * So the files hold pages in the order in which main hears of them. If this process dies anywhere, main cuts the
+ * files where the last page ends that it has heard of, and has the others asked for again: no page is in a file
+ * twice. */
+#include "fetcher.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "buffer.h"
+#include "decode.h"
+#include "extract.h"
+#include "facts.h"
+#include "inbox.h"
+#include "links.h"
+#include "message.h"
+#include "robots.h"
+#include "scan.h"
+#include "set.h"
+#include "support/command.h"
+#include "transfer.h"
+#include "warc.h"
+
+#define MOST_IDLE_CONNECTIONS 512L
+#define KEPT_ROOM             (1u << 20)   /* of a buffer that is used again */
+#define RESULTS_SIZE          (256u << 10) /* results go to main at the latest when they are so many bytes */
+#define WAIT_MS               1000
+
+struct fetcher {
+    const struct fetcher_start *start;
+    const char *folder, *agent;
+    CURLM *multi;
+    struct inbox *inbox;
+    struct transfer *idle;    /* to be used again */
+    struct transfer *parsing; /* those that wait for a parser */
+    size_t active;            /* transfers that are neither idle nor parsing */
+    uint64_t next_ticket;
+    mpm_pool *parsers;
+    struct links links;
+    struct set sent; /* links that main was told of: once is enough */
+    struct warc *warc;
+    int edges; /* the file of links: pairs of fingerprints, from and to */
+    uint64_t edges_size;
+    struct buffer edge_buffer, head, results, item;
+    bool has_failed; /* what was written is not to be relied on: the process ends */
+};
+
+/* A file of this fetcher: "FOLDER/NAME-3SUFFIX". */
+static void file_name(const struct fetcher *fetcher, const char *name, const char *suffix,
+                      struct buffer *path)
+{
+    buffer_print(path, "%s/%s-%u%s", fetcher->folder, name, fetcher->start->index, suffix);
+}
+
+static int open_files(struct fetcher *fetcher)
+{
+    struct buffer warc = {0}, edges = {0};
+    off_t size = -1;
+
+    file_name(fetcher, "crawl", ".warc.gz", &warc);
+    file_name(fetcher, "links", ".bin", &edges);
+    fetcher->edges = open(edges.bytes, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (fetcher->edges < 0 || (size = lseek(fetcher->edges, 0, SEEK_END)) < 0)
+        failure("'%s' cannot be opened: %s", edges.bytes, strerror(errno));
+    else if (fetcher->start->has_warc)
+        fetcher->warc = warc_open(warc.bytes, fetcher->agent);
+    fetcher->edges_size = (uint64_t)size;
+    buffer_free(&warc);
+    buffer_free(&edges);
+    return size < 0 || (fetcher->start->has_warc && !fetcher->warc);
+}
+
+/* The page's links in the file of links, for the report: who refers to what is broken. */
+static void append_edges(struct fetcher *fetcher, const struct transfer *transfer)
+{
+    const struct links *links = &fetcher->links;
+    uint64_t from = url_fingerprint(transfer->url, strlen(transfer->url));
+    size_t size;
+
+    fetcher->edge_buffer.size = 0;
+    for (size_t i = 0; i < links->count; i++) {
+        buffer_add_number(&fetcher->edge_buffer, from);
+        buffer_add_number(&fetcher->edge_buffer, links->links[i].fingerprint);
+    }
+    size = fetcher->edge_buffer.size;
+    if (size && write(fetcher->edges, fetcher->edge_buffer.bytes, size) != (ssize_t)size) {
+        failure("the links of '%s' cannot be written: %s", transfer->url, strerror(errno));
+        fetcher->has_failed = true;
+    }
+    fetcher->edges_size += size;
+}
+
+static void append_record(struct fetcher *fetcher, struct transfer *transfer)
+{
+    struct facts *facts = &transfer->facts;
+    const struct warc_record record = {.type = facts->status == 304 ? "revisit" : "response",
+                                       .url = transfer->url,
+                                       .address = transfer->address,
+                                       .time_ms = transfer->time_ms,
+                                       .body = transfer->body.bytes,
+                                       .body_size = transfer->body.size};
+    struct warc_record whole = record;
+
+    transfer_head(transfer, &fetcher->head);
+    whole.head = fetcher->head.bytes;
+    whole.head_size = fetcher->head.size;
+    if (warc_append(fetcher->warc, &whole, &facts->warc_offset, &facts->warc_length))
+        fetcher->has_failed = true;
+}
+
+/* What the answer's head says to robots. */
+static void read_robots_header(struct fetcher *fetcher, const struct transfer *transfer)
+{
+    size_t length;
+    const char *words = head_find(transfer->head.bytes, transfer->head.size, "X-Robots-Tag", &length);
+
+    if (words)
+        links_robots(&fetcher->links, words, length);
+}
+
+static bool is_css(const struct transfer *transfer)
+{
+    return !strncmp(transfer->type, "text/css", 8);
+}
+
+static void scan_text(struct fetcher *fetcher, const struct transfer *transfer, const char *text, size_t size)
+{
+    char charset[32];
+
+    if (transfer->kind == ORDER_SITEMAP) {
+        scan_sitemap(text, size, &fetcher->links);
+    } else if (transfer->facts.is_html) {
+        decode_charset(text, size, transfer->type, charset);
+        if (!strncmp(charset, "utf-16", 6) || !strncmp(charset, "utf-32", 6)) {
+            if (decode_to_utf8(text, size, charset, &fetcher->item)) {
+                text = fetcher->item.bytes;
+                size = fetcher->item.size;
+            }
+        }
+        scan_html(text, size, &fetcher->links);
+    } else if (is_css(transfer)) {
+        scan_css(text, size, &fetcher->links);
+    }
+}
+
+/* Finds the links of a page that has come, and what else it says of itself. */
+static void find_links(struct fetcher *fetcher, struct transfer *transfer)
+{
+    struct links *links = &fetcher->links;
+    struct facts *facts = &transfer->facts;
+    const char *text;
+    size_t size;
+
+    links_begin(links, transfer->url, strlen(transfer->url));
+    if (facts->outcome != OUTCOME_ANSWERED || facts->status != 200 || transfer->kind == ORDER_ROBOTS ||
+        !(facts->is_html || is_css(transfer) || transfer->kind == ORDER_SITEMAP))
+        return;
+    read_robots_header(fetcher, transfer);
+    if ((text = transfer_text(transfer, &size)))
+        scan_text(fetcher, transfer, text, size);
+    facts->is_nofollow = links->says_nofollow;
+    facts->is_noindex = links->says_noindex;
+    facts->is_cut = links->is_cut;
+    facts->link_count = links->count;
+    facts->canonical = links->canonical;
+    facts->title = links->title;
+}
+
+/* Links that main was told of by this process, and lets be followed, need not be told again. */
+static bool is_news(struct fetcher *fetcher, const struct link *link)
+{
+    bool is_new;
+
+    if (link->is_nofollow || fetcher->links.says_nofollow)
+        return false;
+    set_add(&fetcher->sent, link->fingerprint, 0, &is_new);
+    return is_new;
+}
+
+static void add_links(struct fetcher *fetcher, struct buffer *results)
+{
+    const struct links *links = &fetcher->links;
+    size_t at = results->size;
+    uint64_t count = 0;
+
+    buffer_add_number(results, 0);
+    for (size_t i = 0; i < links->count; i++) {
+        const struct link *link = &links->links[i];
+
+        if (!is_news(fetcher, link))
+            continue;
+        buffer_add_number(results, link->fingerprint);
+        buffer_add_number(results, link->kind);
+        buffer_add_text(results, links->texts.bytes + link->text, link->length);
+        count++;
+    }
+    memcpy(results->bytes + at, &count, sizeof count);
+}
+
+static void send_results(struct fetcher *fetcher)
+{
+    if (fetcher->results.size && !fetcher->has_failed &&
+        mpm_queue_put(fetcher->start->results, fetcher->results.bytes, fetcher->results.size, MPM_FOREVER)) {
+        mpm_report_error();
+        fetcher->has_failed = true;
+    }
+    fetcher->results.size = 0;
+}
+
+static void add_result(struct fetcher *fetcher, const struct transfer *transfer)
+{
+    struct buffer *results = &fetcher->results;
+    bool is_robots = transfer->kind == ORDER_ROBOTS;
+    size_t size = transfer->body.size < ROBOTS_MOST ? transfer->body.size : ROBOTS_MOST;
+
+    buffer_add_number(results, fetcher->start->index);
+    buffer_add_number(results, transfer->kind);
+    buffer_add_number(results, transfer->page);
+    facts_write(&transfer->facts, results);
+    buffer_add_text(results, is_robots ? transfer->body.bytes : "", is_robots ? size : 0);
+    add_links(fetcher, results);
+    if (results->size > RESULTS_SIZE)
+        send_results(fetcher);
+}
+
+static void recycle(struct fetcher *fetcher, struct transfer *transfer)
+{
+    if (transfer->body.room > KEPT_ROOM)
+        buffer_free(&transfer->body);
+    if (transfer->text.room > KEPT_ROOM)
+        buffer_free(&transfer->text);
+    transfer->next = fetcher->idle;
+    fetcher->idle = transfer;
+}
+
+/* The last step: what is known of the page goes into the files and to main. */
+static void finish(struct fetcher *fetcher, struct transfer *transfer)
+{
+    struct facts *facts = &transfer->facts;
+
+    if (facts->outcome == OUTCOME_TROUBLE && facts->status && transfer->is_last)
+        facts->outcome = OUTCOME_ANSWERED;
+    find_links(fetcher, transfer);
+    if (transfer->kind != ORDER_ROBOTS) {
+        append_edges(fetcher, transfer);
+        if (fetcher->warc && facts->status && (facts->outcome == OUTCOME_ANSWERED || transfer->body.size) &&
+            (transfer->is_last || facts->outcome != OUTCOME_TROUBLE))
+            append_record(fetcher, transfer);
+    }
+    facts->file = fetcher->start->index;
+    facts->edges_end = fetcher->edges_size;
+    if (!fetcher->has_failed)
+        add_result(fetcher, transfer);
+    recycle(fetcher, transfer);
+}
+
+/* The call of a parser has failed, though it was tried again: the page has no rows, but its links are found here. A
+ * thread of the library. */
+static void on_parse_error(mpm_result *result, void *argument)
+{
+    struct parse_ticket *ticket = argument;
+    struct buffer message = {0};
+
+    if (mpm_result_get(result, 0, NULL)) {
+        buffer_add_number(&message, INBOX_ROWS);
+        buffer_add_number(&message, ticket->number);
+        buffer_add_text(&message, "", 0);
+        buffer_add_text(&message, mpm_error(), strlen(mpm_error()));
+        inbox_put(ticket->inbox, message.bytes, message.size);
+    }
+    buffer_free(&message);
+    free(ticket);
+}
+
+static void on_parse_done(mpm_result *result, void *argument)
+{
+    (void)result;
+    free(argument);
+}
+
+/* Hands the page's text to a parser. Returns false if there is no need to, or it cannot be done. */
+static bool parse(struct fetcher *fetcher, struct transfer *transfer)
+{
+    const struct facts *facts = &transfer->facts;
+    struct parse_ticket *ticket;
+    const char *text;
+    size_t size;
+
+    if (!fetcher->parsers || transfer->kind != ORDER_PAGE || facts->outcome != OUTCOME_ANSWERED ||
+        facts->status != 200 || !facts->is_html || !(text = transfer_text(transfer, &size)))
+        return false;
+    transfer->ticket = ++fetcher->next_ticket;
+    extract_write_item(&fetcher->item, &(struct extract_item){.ticket = transfer->ticket,
+                                                              .inbox = fetcher->start->inbox,
+                                                              .url = transfer->url,
+                                                              .type = transfer->type,
+                                                              .text = text,
+                                                              .size = size});
+    ticket = must_realloc(NULL, sizeof *ticket);
+    *ticket = (struct parse_ticket){transfer->ticket, fetcher->inbox};
+    const mpm_callbacks callbacks = {on_parse_done, on_parse_error, ticket};
+
+    if (mpm_pool_apply_async(fetcher->parsers, extract_task, fetcher->item.bytes, fetcher->item.size, 0,
+                             &callbacks, NULL)) {
+        strncpy(transfer->error, mpm_error(), sizeof transfer->error - 1);
+        free(ticket);
+        return false;
+    }
+    transfer->next = fetcher->parsing;
+    fetcher->parsing = transfer;
+    return true;
+}
+
+static struct transfer *take_parsing(struct fetcher *fetcher, uint64_t ticket)
+{
+    for (struct transfer **at = &fetcher->parsing; *at; at = &(*at)->next) {
+        struct transfer *transfer = *at;
+
+        if (transfer->ticket == ticket) {
+            *at = transfer->next;
+            return transfer;
+        }
+    }
+    return NULL; /* a parser that died has told its rows before, and its successor again */
+}
+
+static void on_rows(struct fetcher *fetcher, struct reader *reader)
+{
+    struct transfer *transfer = take_parsing(fetcher, reader_number(reader));
+    size_t length;
+    const char *rows = reader_text(reader, &length), *error = reader_text(reader, NULL);
+
+    if (!transfer)
+        return;
+    transfer->facts.rows = rows;
+    transfer->facts.rows_length = length;
+    strncpy(transfer->error, error, sizeof transfer->error - 1);
+    finish(fetcher, transfer);
+}
+
+static void on_order(struct fetcher *fetcher, struct reader *reader)
+{
+    const struct transfer_limits limits = {fetcher->agent, fetcher->start->timeout_s,
+                                           fetcher->start->most_size};
+    uint64_t page = reader_number(reader), kind = reader_number(reader), is_last = reader_number(reader);
+    const char *url = reader_text(reader, NULL), *etag = reader_text(reader, NULL);
+    const char *modified = reader_text(reader, NULL);
+    struct transfer *transfer = fetcher->idle;
+
+    if (transfer)
+        fetcher->idle = transfer->next;
+    else if (!(transfer = transfer_create(&limits)))
+        _Exit(failure("libcurl has no memory for a transfer"));
+    transfer->page = page;
+    transfer->kind = (enum order_kind)kind;
+    transfer->is_last = is_last;
+    transfer_set(transfer, url, etag, modified);
+    curl_multi_add_handle(fetcher->multi, transfer->easy);
+    fetcher->active++;
+}
+
+static void read_letter(struct fetcher *fetcher, const struct letter *letter)
+{
+    struct reader reader = {letter->bytes, letter->bytes + letter->size, false};
+
+    while (reader.at < reader.end && !reader.is_bad) {
+        if (reader_number(&reader) == INBOX_ORDER)
+            on_order(fetcher, &reader);
+        else
+            on_rows(fetcher, &reader);
+    }
+}
+
+/* Returns whether more may come. */
+static bool read_inbox(struct fetcher *fetcher)
+{
+    bool is_closed;
+    struct letter *letter = inbox_take(fetcher->inbox, &is_closed), *next;
+
+    for (; letter; letter = next) {
+        next = letter->next;
+        read_letter(fetcher, letter);
+        free(letter);
+    }
+    return !is_closed;
+}
+
+static void on_transfer_end(struct fetcher *fetcher, CURL *easy, CURLcode code)
+{
+    struct transfer *transfer = NULL;
+    uint64_t size;
+
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&transfer);
+    curl_multi_remove_handle(fetcher->multi, easy);
+    fetcher->active--;
+    size = transfer->body.size;
+    if (mpm_value_add(fetcher->start->bytes, &size))
+        fetcher->has_failed = true;
+    transfer_finish(transfer, code);
+    if (!parse(fetcher, transfer))
+        finish(fetcher, transfer);
+}
+
+static void run(struct fetcher *fetcher)
+{
+    int running, left;
+
+    while ((read_inbox(fetcher) || fetcher->active || fetcher->parsing) && !fetcher->has_failed) {
+        curl_multi_perform(fetcher->multi, &running);
+        for (CURLMsg *message; (message = curl_multi_info_read(fetcher->multi, &left));) {
+            if (message->msg == CURLMSG_DONE)
+                on_transfer_end(fetcher, message->easy_handle, message->data.result);
+        }
+        send_results(fetcher);
+        curl_multi_poll(fetcher->multi, NULL, 0, WAIT_MS, NULL);
+    }
+}
+
+static int open_parsers(struct fetcher *fetcher, const char *texts, size_t size)
+{
+    const struct fetcher_start *start = fetcher->start;
+    const mpm_pool_options options = {.workers = start->parsers,
+                                      .item_timeout_s = start->parse_timeout_s,
+                                      .item_memory_bytes = start->memory,
+                                      .initializer = extract_initializer,
+                                      .initializer_argument = texts,
+                                      .initializer_argument_size = size};
+
+    return start->parsers ? mpm_pool_open(&options, &fetcher->parsers) : 0;
+}
+
+static int open_multi(struct fetcher *fetcher)
+{
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) || !(fetcher->multi = curl_multi_init()))
+        return failure("libcurl cannot be initialized");
+    curl_multi_setopt(fetcher->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)fetcher->start->connections);
+    curl_multi_setopt(fetcher->multi, CURLMOPT_MAXCONNECTS, MOST_IDLE_CONNECTIONS);
+    fetcher->inbox = inbox_open(fetcher->start->inbox, fetcher->multi);
+    return !fetcher->inbox;
+}
+
+static void close_all(struct fetcher *fetcher)
+{
+    if (fetcher->parsers)
+        mpm_pool_close(fetcher->parsers);
+    for (struct transfer *transfer = fetcher->idle, *next; transfer; transfer = next) {
+        next = transfer->next;
+        transfer_free(transfer);
+    }
+    inbox_close(fetcher->inbox);
+    curl_multi_cleanup(fetcher->multi);
+    curl_global_cleanup();
+    if (fetcher->warc && warc_close(fetcher->warc))
+        fetcher->has_failed = true;
+    close(fetcher->edges);
+    links_free(&fetcher->links);
+    set_free(&fetcher->sent);
+    buffer_free(&fetcher->edge_buffer);
+    buffer_free(&fetcher->head);
+    buffer_free(&fetcher->results);
+    buffer_free(&fetcher->item);
+}
+
+int fetcher_main(const void *args, size_t size)
+{
+    struct fetcher fetcher = {.start = args, .edges = -1};
+    struct reader reader = {(const char *)args + sizeof *fetcher.start, (const char *)args + size, false};
+
+    fetcher.folder = reader_text(&reader, NULL);
+    fetcher.agent = reader_text(&reader, NULL);
+    fetcher.links.most = fetcher.start->most_links;
+    fetcher.links.pages_only = fetcher.start->pages_only;
+    if (open_files(&fetcher))
+        return 1;
+    if (open_parsers(&fetcher, reader.at, (size_t)(reader.end - reader.at)))
+        return mpm_report_error();
+    if (open_multi(&fetcher))
+        return 1;
+    run(&fetcher);
+    if (fetcher.has_failed)
+        return 1;
+    close_all(&fetcher);
+    return fetcher.has_failed;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What main, fetchers and parsers tell each other by queues. Main has a queue of results, each fetcher an inbox. A
+ * message is any number of entries, one after the other, as buffer.h writes them:
+ *
+ *     inbox    main's orders:     INBOX_ORDER, page, kind, is_last, URL, ETag, Last-Modified
+ *              a parser's rows:   INBOX_ROWS, ticket, rows, error
+ *     results  a fetcher's:       fetcher, kind, page, facts, body of robots.txt, count of links, links
+ *              a link:            fingerprint, kind and LINK_IS_NOFOLLOW, URL */
+#ifndef MPMAP_CRAWL_MESSAGE_H
+#define MPMAP_CRAWL_MESSAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <mpmap.h>
+
+#define INBOX_ORDER      1u
+#define INBOX_ROWS       2u
+#define LINK_IS_NOFOLLOW 256u
+
+enum order_kind {
+    ORDER_PAGE,
+    ORDER_SITEMAP,
+    ORDER_ROBOTS, /* its page is the number of the host */
+};
+
+/* What a fetcher needs to know: the arguments of its process. Behind the struct stand texts, as buffer.h writes them:
+ * the output folder, the user agent, the selector of rows, and the columns. */
+struct fetcher_start {
+    unsigned index; /* of the fetcher; its files have it in their names */
+    mpm_queue inbox;
+    mpm_queue results;
+    mpm_value bytes;        /* u64: bytes that have come, of all fetchers */
+    double timeout_s;       /* of a request */
+    double parse_timeout_s; /* of the extraction from a page */
+    size_t most_size;       /* bytes of a body, packed and unpacked */
+    size_t most_links;      /* of a page */
+    size_t memory;          /* bytes that a parser may need */
+    unsigned connections;   /* to one host */
+    unsigned parsers;       /* workers; 0: nothing is extracted */
+    unsigned column_count;
+    bool pages_only;
+    bool has_warc;
+};
+
+#endif
