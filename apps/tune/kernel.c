@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What is in a node's memory, and who writes it.
+ *
+ *   products    x·y of all pairs of rows, a triangle
+ *   distances   |x - y|² as libsvm's prediction computes it, a triangle; for RBF only
+ *   slot[]      for RBF a triangle of predicted values; then the matrix, a row as libsvm's nodes
+ *
+ * Each of these parts (products and distances are one) has a head: `claim`, which says for which number blocks are
+ * claimed, and up to which; and `done[]`, the number that a block was last computed for. Whoever wants the part claims
+ * one block after the other by compare-and-exchange, which also begins a new number: there is no moment in which the
+ * head is neither that of the old number nor of the new one. It computes the block, and then stores the number into
+ * done[], with release; who reads it, with acquire, sees the block. When all are claimed, it computes those that are
+ * not done itself.
+ *
+ * So nobody waits, and nobody's death matters. A worker that dies with a claim leaves a block that is not done, and
+ * that all others will compute at the end. One that is only slow may write a block while another one does: both
+ * write the same bytes. It has not returned from its fit by then, so main has not given the slot to another number. */
+#include "kernel.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BLOCK_ROWS 32
+#define LINE       64
+#define DENSE_MOST 4096 /* features up to which rows are taken with their zeros for distances */
+
+struct head {
+    _Atomic uint64_t claim;  /* number << 32 | blocks that are claimed */
+    _Atomic uint32_t done[]; /* by block */
+};
+
+static uint64_t round_up(uint64_t size)
+{
+    return (size + LINE - 1) / LINE * LINE;
+}
+
+static uint64_t triangle_size(uint64_t rows)
+{
+    return round_up(rows * (rows + 1) / 2 * sizeof(double));
+}
+
+static double *triangle_row(double *triangle, uint64_t position)
+{
+    return triangle + position * (position + 1) / 2;
+}
+
+struct kernel_plan kernel_plan_make(enum kernel kernel, const struct data *data, uint32_t wanted,
+                                    uint64_t budget)
+{
+    struct kernel_plan plan = {.kernel = kernel, .rows = (uint32_t)data->rows};
+    uint64_t head, slots;
+
+    if (kernel == KERNEL_NONE || data->rows > 200000)
+        return plan;
+    plan.blocks = (plan.rows + BLOCK_ROWS - 1) / BLOCK_ROWS;
+    head = round_up(sizeof(struct head) + plan.blocks * sizeof(uint32_t));
+    /* An odd number of cache lines: the first nodes of all rows are read one after the other, and would else fall into
+     * few sets of the cache. */
+    plan.pitch = (plan.rows + 1 + 3) / 4 * 4;
+    plan.pitch += plan.pitch / 4 % 2 ? 0 : 4;
+    plan.products_at = head;
+    plan.distances_at = plan.products_at + triangle_size(plan.rows);
+    plan.first_slot_at = plan.distances_at + (kernel == KERNEL_RBF ? triangle_size(plan.rows) : 0);
+    plan.matrix_at = head + (kernel == KERNEL_RBF ? triangle_size(plan.rows) : 0);
+    plan.slot_size = plan.matrix_at + round_up(plan.rows * plan.pitch * sizeof(struct data_node));
+    if (plan.first_slot_at + plan.slot_size > budget)
+        return plan;
+    slots = (budget - plan.first_slot_at) / plan.slot_size;
+    plan.slots = slots < wanted ? (uint32_t)slots : wanted;
+    plan.size = plan.first_slot_at + plan.slots * plan.slot_size;
+    return plan;
+}
+
+/* Rows of a class next to each other: a classifier of two classes reads only their parts of a row. */
+static void place_rows(struct kernel_view *view)
+{
+    const uint32_t *classes = data_classes(view->data);
+    uint32_t place = 0, class_count = view->data->classes ? (uint32_t)view->data->classes : 1;
+
+    for (uint32_t c = 0; c < class_count; c++) {
+        for (uint32_t row = 0; row < view->plan->rows; row++) {
+            if (classes[row] != c)
+                continue;
+            view->position_of[row] = place;
+            view->row_at[place++] = row;
+        }
+    }
+}
+
+bool kernel_view_open(const struct kernel_plan *plan, const struct data *data, void *memory,
+                      struct kernel_view *view)
+{
+    *view = (struct kernel_view){.plan = plan, .data = data, .memory = memory};
+    if (!plan->slots)
+        return true;
+    view->position_of = malloc(plan->rows * sizeof(uint32_t));
+    view->row_at = malloc(plan->rows * sizeof(uint32_t));
+    view->scratch = calloc(data->features + 2, sizeof(double));
+    if (!view->position_of || !view->row_at || !view->scratch) {
+        kernel_view_close(view);
+        return false;
+    }
+    place_rows(view);
+    return true;
+}
+
+void kernel_view_close(struct kernel_view *view)
+{
+    free(view->position_of);
+    free(view->row_at);
+    free(view->scratch);
+    *view = (struct kernel_view){0};
+}
+
+/* The block of that number that nobody has claimed; `blocks` if there is none. */
+static uint32_t claim_block(struct head *head, uint32_t number, uint32_t blocks)
+{
+    uint64_t claim = atomic_load_explicit(&head->claim, memory_order_relaxed), next;
+    uint32_t block;
+
+    do {
+        block = claim >> 32 == number ? (uint32_t)claim : 0;
+        if (block >= blocks)
+            return blocks;
+        next = (uint64_t)number << 32 | (block + 1);
+        /* Relaxed: done[] is what says that something can be read. */
+    } while (!atomic_compare_exchange_weak_explicit(&head->claim, &claim, next, memory_order_relaxed,
+                                                    memory_order_relaxed));
+    return block;
+}
+
+/* What computes a block, and for which matrix. */
+struct making {
+    struct kernel_view *view;
+    void (*make)(const struct making *making, uint32_t first, uint32_t end); /* positions */
+    struct kernel_parameters parameters;
+    char *part;
+    uint32_t number;
+};
+
+static void make_block(const struct making *making, uint32_t block)
+{
+    const struct kernel_plan *plan = making->view->plan;
+    uint32_t first = block * BLOCK_ROWS,
+             end = first + BLOCK_ROWS < plan->rows ? first + BLOCK_ROWS : plan->rows;
+
+    making->make(making, first, end);
+    /* Pairs with the loads in make_part(). */
+    atomic_store_explicit(&((struct head *)making->part)->done[block], making->number, memory_order_release);
+}
+
+static void make_part(const struct making *making)
+{
+    struct head *head = (struct head *)making->part;
+    uint32_t blocks = making->view->plan->blocks;
+    uint32_t block;
+
+    while ((block = claim_block(head, making->number, blocks)) < blocks)
+        make_block(making, block);
+    for (block = 0; block < blocks; block++) {
+        if (atomic_load_explicit(&head->done[block], memory_order_acquire) != making->number)
+            make_block(making, block);
+    }
+}
+
+/* libsvm adds up what two rows have in common, in the order of the indexes. What the zeros of one row add does not
+ * change the sum. */
+static double product(const double *dense, const struct data_node *row)
+{
+    double sum = 0;
+
+    for (; row->index >= 0; row++)
+        sum += dense[row->index] * row->value;
+    return sum;
+}
+
+/* As libsvm's prediction does it. */
+static double distance(const struct data_node *x, const struct data_node *y)
+{
+    double sum = 0, difference;
+
+    while (x->index >= 0 && y->index >= 0) {
+        if (x->index == y->index)
+            difference = x++->value - y++->value;
+        else if (x->index > y->index)
+            difference = y++->value;
+        else
+            difference = x++->value;
+        sum += difference * difference;
+    }
+    for (; x->index >= 0; x++)
+        sum += x->value * x->value;
+    for (; y->index >= 0; y++)
+        sum += y->value * y->value;
+    return sum;
+}
+
+static const struct data_node *row_at(const struct kernel_view *view, uint32_t position)
+{
+    return data_row(view->data, view->row_at[position]);
+}
+
+static void make_products(const struct making *making, uint32_t first, uint32_t end)
+{
+    struct kernel_view *view = making->view;
+    double *products = (double *)(view->memory + view->plan->products_at),
+           *distances = (double *)(view->memory + view->plan->distances_at);
+
+    for (uint32_t i = first; i < end; i++) {
+        const struct data_node *row = row_at(view, i);
+
+        for (const struct data_node *node = row; node->index >= 0; node++)
+            view->scratch[node->index] = node->value;
+        for (uint32_t j = 0; j <= i; j++)
+            triangle_row(products, i)[j] = product(view->scratch, row_at(view, j));
+        for (const struct data_node *node = row; node->index >= 0; node++)
+            view->scratch[node->index] = 0;
+        for (uint32_t j = 0; view->plan->kernel == KERNEL_RBF && j <= i; j++)
+            triangle_row(distances, i)[j] = distance(row, row_at(view, j));
+    }
+}
+
+/* As libsvm raises to a power. */
+static double power(double base, int times)
+{
+    double result = 1;
+
+    for (int t = times; t > 0; t /= 2) {
+        if (t % 2 == 1)
+            result *= base;
+        base = base * base;
+    }
+    return result;
+}
+
+static double trained_value(const struct making *making, double *products, uint32_t i, uint32_t j)
+{
+    double dot = triangle_row(products, i)[j];
+
+    if (making->view->plan->kernel == KERNEL_LINEAR)
+        return dot;
+    if (making->view->plan->kernel == KERNEL_POLY)
+        return power(making->parameters.gamma * dot + making->parameters.coef0, making->parameters.degree);
+    return exp(-making->parameters.gamma *
+               (triangle_row(products, i)[i] + triangle_row(products, j)[j] - 2 * dot));
+}
+
+static struct data_node *matrix_row(const struct making *making, uint32_t position)
+{
+    const struct kernel_plan *plan = making->view->plan;
+
+    return (struct data_node *)(making->part + plan->matrix_at) + position * plan->pitch;
+}
+
+/* The values left of the diagonal, and the same ones above it: they are of this block alone. */
+static void make_matrix(const struct making *making, uint32_t first, uint32_t end)
+{
+    const struct kernel_view *view = making->view;
+    double *products = (double *)(view->memory + view->plan->products_at),
+           *distances = (double *)(view->memory + view->plan->distances_at),
+           *predicted = (double *)(making->part + view->plan->products_at);
+
+    for (uint32_t i = first; i < end; i++)
+        matrix_row(making, i)[0] = (struct data_node){.index = 0, .value = i + 1};
+    for (uint32_t j = 0; j < end; j++) {
+        struct data_node *column = matrix_row(making, j);
+
+        for (uint32_t i = first > j ? first : j; i < end; i++) {
+            double value = trained_value(making, products, i, j);
+
+            matrix_row(making, i)[j + 1] = (struct data_node){.index = (int)j + 1, .value = value};
+            column[i + 1] = (struct data_node){.index = (int)i + 1, .value = value};
+        }
+    }
+    for (uint32_t i = first; view->plan->kernel == KERNEL_RBF && i < end; i++) {
+        for (uint32_t j = 0; j <= i; j++)
+            triangle_row(predicted, i)[j] = exp(-making->parameters.gamma * triangle_row(distances, i)[j]);
+    }
+}
+
+static char *slot_memory(const struct kernel_view *view, const struct kernel_slot *slot)
+{
+    return view->memory + view->plan->first_slot_at + slot->slot * view->plan->slot_size;
+}
+
+void kernel_make(struct kernel_view *view, const struct kernel_slot *slot,
+                 const struct kernel_parameters *parameters)
+{
+    struct making products = {.view = view, .make = make_products, .part = view->memory, .number = 1},
+                  matrix = {.view = view,
+                            .make = make_matrix,
+                            .parameters = *parameters,
+                            .part = slot_memory(view, slot),
+                            .number = slot->number};
+
+    make_part(&products);
+    make_part(&matrix);
+}
+
+struct data_node *kernel_row(const struct kernel_view *view, const struct kernel_slot *slot, uint32_t row)
+{
+    return (struct data_node *)(slot_memory(view, slot) + view->plan->matrix_at) +
+           view->position_of[row] * view->plan->pitch;
+}
+
+double kernel_predicted(const struct kernel_view *view, const struct kernel_slot *slot, uint32_t row,
+                        uint32_t number)
+{
+    uint32_t i = view->position_of[row], j = number - 1;
+    double *predicted = (double *)(slot_memory(view, slot) + view->plan->products_at);
+
+    if (view->plan->kernel != KERNEL_RBF)
+        return ((struct data_node *)(slot_memory(view, slot) +
+                                     view->plan->matrix_at))[i * view->plan->pitch + number]
+            .value;
+    return i > j ? triangle_row(predicted, i)[j] : triangle_row(predicted, j)[i];
+}

@@ -1,0 +1,268 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# mpmap-tune on small data: each fold's score is that of svm-train and svm-predict, by way of shared matrices or without,
+# from text, CSV and HDF5, at home and over nodes; the final model is theirs, byte by byte; what crashes, hangs or eats
+# memory costs its candidate; kill -9 loses nothing that was recorded. Last line: "N passed, N failed".
+set -uo pipefail
+
+bin=$(realpath "${1:-${MPMAP_BIN:?}}")
+if [ ! -x "$bin/mpmap-tune" ]; then
+    echo "skipped, because mpmap-tune was not built"
+    exit 0
+fi
+if ! /usr/bin/python3 -c 'import h5py' 2>/dev/null; then
+    echo "skipped, because python3 has no h5py"
+    exit 0
+fi
+. "$(dirname "${BASH_SOURCE[0]}")/support/mpirun.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/support/check.sh"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+export TMPDIR=$work
+
+# tune COMMAND… -- ARGUMENT…: mpmap tune behind the command; sets $status.
+tune()
+{
+    local before=()
+    while [ "$1" != -- ]; do
+        before+=("$1")
+        shift
+    done
+    shift
+    timeout 100 "${before[@]}" "$bin/mpmap" tune "$@" >out 2>err </dev/null
+    status=$?
+}
+
+succeeds() { [ "$status" -eq 0 ]; }
+fails_with() { [ "$status" -eq "$1" ] && [[ $(cat err) == *"$2"* ]]; }
+lines() { cat "$1" 2>/dev/null | wc -l; }
+look() { /usr/bin/python3 look.py "$@"; }
+
+cat >made.py <<'P'
+import h5py, random
+random.seed(5)
+rows = []
+for i in range(150):
+    label = i % 3
+    x = [round(random.gauss(0.8 * ((label + f) % 3 == 0), 0.7), 3) if random.random() < 0.8 else 0.0 for f in range(6)]
+    rows.append((label, x))
+with open("data.svm", "w") as text:
+    for label, x in rows:
+        text.write("%d %s\n" % (label + 1, " ".join("%d:%g" % (f + 1, v) for f, v in enumerate(x) if v)))
+with open("data.csv", "w") as text:
+    text.write("kind,a,\"b,c\",d,e,f,g\n")
+    for label, x in rows:
+        text.write("%s,%s\n" % (("one", '"two"', "three")[label], ",".join("%r" % v for v in x)))
+with h5py.File("data.h5", "w") as file:
+    file["X"] = [x for _, x in rows]
+    file["y"] = [label + 1 for label, _ in rows]
+    file["target"] = [x[0] * 2 - x[1] + random.gauss(0, 0.1) for _, x in rows]
+P
+# What is asked of a run's files.
+cat >look.py <<'P'
+import h5py, subprocess, sys
+def fits(folder):
+    return h5py.File(folder + "/scores.h5")["fits"][:]
+def scores(folder):
+    names = [n for n in fits(folder).dtype.names if n not in ("cpu_s", "wall_s", "peak_bytes", "node")]
+    return sorted(str([row[n] for n in names]) for row in fits(folder))
+what, folder = sys.argv[1:3]
+if what == "same":
+    sys.exit(scores(folder) != scores(sys.argv[3]))
+if what == "count":
+    sys.exit(len(fits(folder)) != int(sys.argv[3]) or not fits(folder)["good"].all())
+if what == "nodes":
+    sys.exit(len(set(fits(folder)["node"])) < 2)
+if what == "measured":
+    sys.exit(int(not ((fits(folder)["cpu_s"] > 0).all() and (fits(folder)["peak_bytes"] > 100000).all())))
+if what == "best":
+    file = h5py.File(folder + "/scores.h5")
+    best = max(range(len(file["candidates"])), key=lambda i: (file["candidates"][i]["mean"], -i))
+    sys.exit(int(file.attrs["best_candidate"] != best))
+if what == "failed": # only these values of C have failed, and the others are done
+    table = h5py.File(folder + "/scores.h5")["candidates"][:]
+    wanted = {float(c) for c in sys.argv[3].split(",")}
+    sys.exit(not all((row["state"] == b"failed") == (row["C"] in wanted) for row in table))
+if what == "libsvm": # each fit is that of the programs
+    options = sys.argv[3].split()
+    wrong = 0
+    for row in fits(folder):
+        part = "folds/repeat%d.fold%d." % (row["repeat"], row["fold"])
+        given = [word for name, option in (("C", "-c"), ("gamma", "-g"), ("nu", "-n"), ("p", "-p"), ("degree", "-d"))
+                 if name in row.dtype.names for word in (option, repr(float(row[name])))]
+        given = [word[:-2] if i and given[i - 1] == "-d" else word for i, word in enumerate(given)]
+        subprocess.run(["svm-train", "-q", *options, *given, part + "train", "m"], check=True)
+        said = subprocess.run(["svm-predict", part + "test", "m", "p"], capture_output=True, text=True).stdout
+        vectors = [line.split()[1] for line in open("m") if line.startswith("total_sv")][0]
+        if "right" in row.dtype.names and "accuracy" in row.dtype.names:
+            good = "(%d/%d)" % (row["right"], row["tested"]) in said
+        else:
+            good = abs(float(said.split("Mean squared error = ")[1].split()[0]) / row["mse"] - 1) < 1e-5
+        if not good or int(vectors) != row["model_size"]:
+            wrong += 1
+            print(row, said, vectors)
+    sys.exit(wrong > 0 or len(fits(folder)) == 0)
+P
+/usr/bin/python3 made.py
+grid=(--param C=0.5,8,512 --param gamma=0.5,0.0625)
+
+tune -- data.svm --out svm "${grid[@]}" --repeats 2 --folds 3 --json
+check "a grid is searched" succeeds
+check "all fits are in scores.h5" look count svm 36
+check "time and memory of each fit are there" look measured svm
+check "the best candidate is the one with the best mean" look best svm
+[[ $(cat out) == *'"failed": 0'*'"best": {'*'"mean": '*'"model": "svm/model.svm"'* ]]
+count "a summary is printed as JSON" $?
+[[ $(cat svm/report.html) == *"optimistic"*"<svg"*"</html>"* ]]
+count "there is a report" $?
+
+tune -- data.svm --write-folds folds --repeats 2 --folds 3
+check "files of the folds are written" test -s folds/repeat1.fold2.test
+has_libsvm=$(command -v svm-train || true)
+if [ -n "$has_libsvm" ]; then
+    check "each fold's accuracy and model are those of svm-train and svm-predict" look libsvm svm "-t 2"
+    read -r c gamma < <(/usr/bin/python3 -c '
+import h5py
+f = h5py.File("svm/scores.h5"); b = f["candidates"][f.attrs["best_candidate"]]; print(b["C"], b["gamma"])')
+    svm-train -q -c "$c" -g "$gamma" data.svm model
+    check "the final model is that of svm-train, byte by byte" cmp model svm/model.svm
+else
+    skip "comparison with svm-train" "libsvm-tools is not installed"
+fi
+
+tune -- data.svm --out direct "${grid[@]}" --repeats 2 --folds 3 --kernel-memory 1K
+check "without shared matrices the scores are the same" look same svm direct
+tune -- data.csv --label kind --out csv "${grid[@]}" --repeats 2 --folds 3
+check "CSV is searched" look count csv 36
+tune -- data.h5 --out h5 "${grid[@]}" --repeats 2 --folds 3
+check "from HDF5 the scores are the same" look same svm h5
+tune env MPMAP_RANKS_PER_NODE=1 mpirun -n 3 -- data.svm --out nodes "${grid[@]}" --repeats 2 --folds 3 --workers 3
+check "over three nodes it ends well" succeeds
+check "over three nodes the scores are the same" look same svm nodes
+check "fits were done on several nodes" look nodes nodes
+check "over three nodes the model is the same" cmp svm/model.svm nodes/model.svm
+tune mpirun -n 2 -- data.svm --out ranks "${grid[@]}" --repeats 2 --folds 3 --workers 4
+check "with two ranks on a node the scores are the same" look same svm ranks
+
+if [ -n "$has_libsvm" ]; then
+    tune -- data.svm --out linear --folds 3 --learner c-svc-linear --param C=0.25,4
+    check "C-SVC, linear: as svm-train" look libsvm linear "-t 0"
+    tune -- data.svm --out poly --folds 3 --learner c-svc-poly --param C=1,4 --param gamma=0.5 --param degree=3,2
+    check "C-SVC, polynomial: as svm-train" look libsvm poly "-t 1"
+    tune -- data.svm --out nu --folds 3 --learner nu-svc-rbf --param nu=0.2,0.4 --param gamma=0.5
+    check "nu-SVC: as svm-train" look libsvm nu "-s 1 -t 2"
+    tune -- data.h5 --label target --write-folds folds --folds 3 --learner eps-svr-rbf
+    tune -- data.h5 --label target --out svr --folds 3 --learner eps-svr-rbf --param C=1,8 --param gamma=0.25 --param p=0.125
+    check "epsilon-SVR: as svm-train" look libsvm svr "-s 3 -t 2"
+fi
+tune -- data.svm --out liblinear --learner linear --bias 1 --param C=0.5,2 --nested 2 --json
+check "liblinear and nested cross-validation" succeeds
+[[ $(cat out) == *'"nested": {"folds": 2, "mean": 0.'* ]] && [ -s liblinear/model.linear ]
+count "the nested score is told, and the model is written" $?
+tune -- data.svm --out random --search random --trials 7
+check "a random search is as large as it is told" look count random 35
+tune -- data.svm --out asha --search asha --trials 24 --least-rows 8 --json
+check "ASHA ends well" succeeds
+[[ $(cat out) == *'"best": {'* && $(cat asha/report.html) == *"Successive halving"* ]] &&
+    ! look count asha 120
+count "ASHA does not fit all candidates on all rows" $?
+
+# A library in front of libsvm, which fails where it is told to, and takes its time.
+cat >front.c <<'C'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <libsvm/svm.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct svm_model *svm_train(const struct svm_problem *problem, const struct svm_parameter *parameter)
+{
+    struct svm_model *(*next)(const struct svm_problem *, const struct svm_parameter *) = dlsym(RTLD_NEXT, "svm_train");
+    char *volatile memory;
+
+    if (parameter->C == 13)
+        abort();
+    while (parameter->C == 17)
+        pause();
+    if (parameter->C == 19 && (memory = malloc(400 << 20))) {
+        memset(memory, 1, 400 << 20);
+        pause();
+    }
+    usleep(20000);
+    return next(problem, parameter);
+}
+C
+if ! cc -shared -fPIC -o front.so front.c 2>err; then
+    skip "crashes and deaths" "libsvm-dev is not installed"
+    report
+    exit
+fi
+export ASAN_OPTIONS=${ASAN_OPTIONS:-}:verify_asan_link_order=0
+front=(env LD_PRELOAD="$work/front.so")
+tune "${front[@]}" -- data.svm --out hostile --param C=1,13,17,19,2 --param gamma=0.5 --timeout 2 --memory 200M
+check "a run with fits that fail ends with 1" fails_with 1 "C=13 gamma=0.5, repeat 0, fold"
+check "what crashes, hangs or eats memory costs its candidate only" look failed hostile 13,17,19
+[[ $(cat err) == *"C=17"*"2 s"* && $(cat err) == *"C=19"*"more than 200 MiB"* && $(cat hostile/report.html) == *"Failed fits"* ]]
+count "each failure is told with its cause" $?
+check "there is a model all the same" test -s hostile/model.svm
+
+slow=(--param C=log2:-4:9:1 --param gamma=0.5,0.25 --no-model --quiet)
+"$bin/mpmap" tune data.svm --out calm "${slow[@]}" >out 2>err
+for round in 1 2 3; do
+    rm -rf killed
+    setsid "${front[@]}" "$bin/mpmap-tune" data.svm --out killed "${slow[@]}" >out 2>err </dev/null &
+    main=$!
+    until [ "$(lines killed/fits.journal)" -ge $((round * 12)) ] || ! kill -0 $main 2>/dev/null; do
+        sleep 0.02
+    done
+    kill -9 $main
+    wait $main 2>/dev/null
+    before=$(lines killed/fits.journal)
+    [ "$round" != 2 ] || printf '0123456789abcdef torn' >>killed/fits.journal
+    tune "${front[@]}" -- data.svm --out killed "${slow[@]}"
+    check "what is there is not overwritten, nor gone on with, unless told" fails_with 1 "--resume goes on"
+    tune "${front[@]}" -- data.svm --out killed "${slow[@]}" --resume
+    check "after kill -9 it goes on" succeeds
+    [ "$before" -lt 140 ] && [ "$(lines killed/fits.journal)" = 140 ] &&
+        [ "$(cut -c1-32 killed/fits.journal | sort -u | wc -l)" = 140 ]
+    count "killed after $before of 140 fits, and no fit was done twice" $?
+    check "after kill -9 the scores are the same" look same calm killed
+done
+tune "${front[@]}" -- data.svm --out killed --param C=log2:-4:10:1 --param gamma=0.5,0.25 --no-model --resume --json
+[[ $(cat out) == *'"fits": 150, "earlier": 140,'* ]]
+count "a grid that has grown does only what is new" $?
+tune -- data.h5 --label target --learner eps-svr-rbf --param C=1 --param gamma=1 --param p=0.1 --out killed --resume --json
+[[ $(cat out) == *'"fits": 5, "earlier": 0,'* ]]
+count "other data has other fits" $?
+
+# What is wrong is said, with its place.
+refused()
+{
+    printf '%b' "$2" >bad.$1
+    tune -- "bad.$1" --out bad
+    check "refused: $2" fails_with 1 "$3"
+}
+refused svm '1 1:2\n2 1:x\n' "bad.svm:2"
+refused svm '1 2:1 1:1\n' "bad.svm:1"
+refused svm '1 1:1\n1 1:2\n' "all 2 rows have the label 1"
+refused svm '1.5 1:1\n1 1:2\n' "1.5 is no whole number"
+refused svm '1 1:nan\n2 1:1\n' "finite"
+refused svm '' "0 rows"
+refused svm '1 1:1\0\n' "NUL"
+refused csv 'a,b\n1,2\n1,2,3\n' "bad.csv:3"
+refused csv '1,"2\n' "quote"
+refused csv '1,2,x\n1,,y\n' "bad.csv:2"
+refused h5 'no HDF5' "no HDF5 file"
+tune -- data.svm --out bad --param gama=1
+check "a parameter that is none" fails_with 2 "no parameter 'gama'; it has C, gamma"
+tune -- data.svm --out bad --param C=log2:1:5:-1
+check "a range that leads nowhere" fails_with 2 "does not lead"
+tune -- data.svm --out bad --learner c-svc-rfb
+check "a learner that is none" fails_with 2 "did you mean 'c-svc-rbf'"
+tune -- data.svm --out bad --score mse
+check "a score of the other kind" fails_with 2 "is of a regression"
+tune -- data.svm
+check "no folder" fails_with 2 "--out is missing"
+report
