@@ -14,6 +14,7 @@
 #include "support/files.h"
 #include "plugin.h"
 #include "rows.h"
+#include "tiling.h"
 #include "walltime.h"
 #include "support/word.h"
 
@@ -43,6 +44,13 @@ static const char help[] =
     "                     numbers count from the end (--rows=-100:)\n"
     "  --rows FILE:/SET   only the rows that /SET lists, in its order: row numbers, or booleans,\n"
     "                     one for each row; :/SET is in IN.h5\n"
+    "  --tile N,N         cuts the first dimensions into tiles of so many elements: items are tiles,\n"
+    "                     and what is said of rows holds for them; results are a grid\n"
+    "  --halo N[,N]       gives each tile margins of so many elements on both sides (0)\n"
+    "  --edge WHAT        what stands beyond the edges of /DATA: none (zeros that are not meant),\n"
+    "                     reflect, nearest, constant (0), constant:NUMBER (none)\n"
+    "  --stitch           puts results, which are pieces of an image, together to one\n"
+    "  --axis N           the dimension along which rows stand; 0 is the first (0)\n"
     "  --join             works on OUT.h5 together with any number of other such runs, which come\n"
     "                     and go as they like, and share only the file system; implies --resume\n"
     "  --join-timeout SECONDS  after so long without a beat of a run others take its rows (60)\n"
@@ -86,6 +94,9 @@ struct request {
     char *cost_file;
     const char *cost_dataset;
     const char *result, *fill, *cost, *rows;
+    struct tiling_request cut; /* --tile and what goes with it */
+    mpm_tiling tiling;         /* what that comes to */
+    unsigned axis;
     mpm_row_choice choice; /* what --rows makes of it */
     uint64_t *row_list;    /* of the choice; or NULL */
     const char *progress, *resume;
@@ -194,6 +205,8 @@ static mpm_dataset_map input_of(const struct request *request, const struct plug
                              .input_file_count = request->input_files.count,
                              .input_dataset = request->input_dataset,
                              .row = plugin_struct(&plugin->row),
+                             .axis = request->axis,
+                             .tiling = request->tiling,
                              .choice = request->choice,
                              .without_locks = request->no_lock};
 }
@@ -347,6 +360,8 @@ static int run_map(mpm_pool *pool, const struct request *request, const struct p
         .attributes = plugin->attributes.is_given ? plugin->attributes.text : NULL,
         .fill = request->fill,
         .row = plugin_struct(&plugin->row),
+        .axis = request->axis,
+        .tiling = request->tiling,
         .choice = request->choice,
         .block_rows = request->block_rows,
         .overwrite = request->overwrite_file ? MPM_OVERWRITE_FILE
@@ -457,6 +472,11 @@ int command_map(int argc, char **argv)
         {"--retry-failed", OPTION_FLAG, &request.retry_failed, 0},
         {"--restart", OPTION_FLAG, &request.restart, 0},
         {"--rows", OPTION_TEXT, &request.rows, 0},
+        {"--tile", OPTION_TEXT, &request.cut.tile, 0},
+        {"--halo", OPTION_TEXT, &request.cut.halo, 0},
+        {"--edge", OPTION_TEXT, &request.cut.edge, 0},
+        {"--stitch", OPTION_FLAG, &request.cut.stitch, 0},
+        {"--axis", OPTION_TEXT, &request.cut.axis, 0},
         {"--join", OPTION_FLAG, &request.join, 0},
         {"--join-timeout", OPTION_SECONDS, &request.join_timeout_s, 1000000000},
         {"--cost", OPTION_TEXT, &request.cost, 0},
@@ -485,6 +505,8 @@ int command_map(int argc, char **argv)
     exit_status = cut_words(&command, &request);
     if (!exit_status)
         exit_status = command_line_form("map", request.progress, request.quiet, &request.line);
+    if (!exit_status)
+        exit_status = tiling_choose("map", &request.cut, &request.tiling, &request.axis);
     if (!exit_status)
         exit_status = choose_resume(&request);
     if (!exit_status) {

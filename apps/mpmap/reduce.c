@@ -14,6 +14,7 @@
 #include "plugin.h"
 #include "rows.h"
 #include "support/word.h"
+#include "tiling.h"
 
 static const char help[] =
     "usage: mpmap reduce PLUGIN.so:FUNCTION IN.h5:/DATA [OUT.h5:/RESULT] [options]\n"
@@ -29,6 +30,10 @@ static const char help[] =
     "  --leaf N           rows that are added one after the other before states are combined: the\n"
     "                     bits depend on it (chosen by the number of rows)\n"
     "  --rows CHOICE      only these rows: A:B:STEP, or FILE:/SET, as of mpmap map\n"
+    "  --tile N,N         tiles instead of rows, as of mpmap map; so are the next three\n"
+    "  --halo N[,N]       gives each tile margins\n"
+    "  --edge WHAT        what stands beyond the edges of /DATA\n"
+    "  --axis N           the dimension along which rows stand\n"
     "  --max-failures N   ends when more than N rows have failed (any number may)\n"
     "  --no-lock          reads IN.h5 even while another program writes it\n"
     "  --workers N        workers in all (one a slot)\n"
@@ -52,6 +57,9 @@ struct request {
     const char *rows;             /* --rows */
     mpm_row_choice choice;        /* what it says */
     uint64_t *row_list;           /* of the choice; or NULL */
+    struct tiling_request cut;    /* --tile and what goes with it */
+    mpm_tiling tiling;            /* what that comes to */
+    unsigned axis;
     const char *result, *progress;
     size_t workers, leaf, block_rows, attempts, memory, max_failures;
     double timeout_s;
@@ -138,6 +146,8 @@ static mpm_dataset_map input_of(const struct request *request)
                              .input_file_count = request->input_files.count,
                              .input_dataset = request->input_dataset,
                              .row = request->row,
+                             .axis = request->axis,
+                             .tiling = request->tiling,
                              .choice = request->choice,
                              .without_locks = request->no_lock};
 }
@@ -226,6 +236,8 @@ static int reduce_rows(mpm_pool *pool, const struct request *request, const mpm_
                                    .input_file_count = input.input_file_count,
                                    .input_dataset = request->input_dataset,
                                    .row = request->row,
+                                   .axis = request->axis,
+                                   .tiling = request->tiling,
                                    .choice = request->choice,
                                    .block_rows = request->block_rows,
                                    .without_locks = request->no_lock};
@@ -313,6 +325,10 @@ int command_reduce(int argc, char **argv)
         {"--overwrite-file", OPTION_FLAG, &request.overwrite_file, 0},
         {"--leaf", OPTION_COUNT, &request.leaf, 67108864},
         {"--rows", OPTION_TEXT, &request.rows, 0},
+        {"--tile", OPTION_TEXT, &request.cut.tile, 0},
+        {"--halo", OPTION_TEXT, &request.cut.halo, 0},
+        {"--edge", OPTION_TEXT, &request.cut.edge, 0},
+        {"--axis", OPTION_TEXT, &request.cut.axis, 0},
         {"--max-failures", OPTION_COUNT, &request.max_failures, 0},
         {"--no-lock", OPTION_FLAG, &request.no_lock, 0},
         {"--workers", OPTION_COUNT, &request.workers, 65536},
@@ -335,6 +351,8 @@ int command_reduce(int argc, char **argv)
     exit_status = cut_words(&command, &request);
     if (!exit_status)
         exit_status = command_line_form("reduce", request.progress, request.quiet, &request.line);
+    if (!exit_status)
+        exit_status = tiling_choose("reduce", &request.cut, &request.tiling, &request.axis);
     if (!exit_status)
         exit_status = run_request(&request);
     free(request.plugin);

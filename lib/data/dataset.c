@@ -16,6 +16,7 @@
 #include "data/join_output.h"
 #include "data/output.h"
 #include "data/rows.h"
+#include "data/tile_order.h"
 #include "node/function.h"
 #include "pool/shared/batch.h"
 
@@ -78,14 +79,20 @@ static int check_map(const mpm_pool *pool, mpm_task *task, const mpm_dataset_map
     return result_check(map);
 }
 
+/* The most rows that a claim may have, so that no worker has nothing to do long before the others. */
+static uint64_t fair_claim(const mpm_pool *pool, const struct input *input)
+{
+    unsigned workers = mpm_pool_worker_count(pool); /* 0: the map will say why */
+
+    return input->rows / ((uint64_t)(workers ? workers : 1) * CLAIMS_A_WORKER);
+}
+
 /* Rows a claim; 0 is by measured time. Rows that are stored in one chunk are best read by one worker, since
  * each that reads some of them decompresses all of them. So a claim is as many rows as a chunk has, unless
  * there are too few chunks to keep all workers busy. */
 static size_t claim_rows(const mpm_pool *pool, const mpm_dataset_map *map, const struct input *input)
 {
-    unsigned workers = mpm_pool_worker_count(pool); /* 0: the map will say why */
-    uint64_t fair = input->rows / ((uint64_t)(workers ? workers : 1) * CLAIMS_A_WORKER);
-    uint64_t rows = input->band_rows;
+    uint64_t rows = input->band_rows, fair = fair_claim(pool, input);
 
     if (map->chunk)
         return map->chunk;
@@ -160,9 +167,14 @@ static struct batch_map batches_of(const struct run *run)
 static int run_batches(const struct run *run, struct batch_map *batches)
 {
     size_t group = run->map->chunk ? 1 : batches->chunk;
-    double *made;
-    int status = costs_of_groups(run->map, group, batches->indexes, batches->count, &batches->costs, &made);
+    const struct tile_list list = {batches->indexes, batches->count, fair_claim(run->pool, run->input)};
+    double *made = NULL;
+    int status;
 
+    if (run->map->costs)
+        status = costs_of_groups(run->map, group, batches->indexes, batches->count, &batches->costs, &made);
+    else if (!(status = run->map->chunk ? 0 : tile_order_make(run->input, &list, &made, &batches->chunk)))
+        batches->costs = made;
     if (!status)
         status = pool_map_batches(run->pool, batches);
     free(made);

@@ -66,6 +66,7 @@ int mpm_pool_reduce_dataset(mpm_pool *pool, const mpm_reduction *reduction, cons
                                    .name_count = rows->input_file_count,
                                    .dataset_name = rows->input_dataset,
                                    .row = rows->row,
+                                   .cut = {rows->tiling, rows->axis},
                                    .choice = rows->choice,
                                    .locking = rows->without_locks ? INPUT_HAS_NONE : INPUT_HOLDS_LOCK};
     if ((status = input_open(&source, &input)))

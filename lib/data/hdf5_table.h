@@ -86,12 +86,14 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5Pget_nfilters)                  \
     ENTRY(H5Pset_alloc_time)                \
     ENTRY(H5Pset_char_encoding)             \
+    ENTRY(H5Pset_chunk)                     \
     ENTRY(H5Pset_chunk_cache)               \
     ENTRY(H5Pset_create_intermediate_group) \
     ENTRY(H5Pset_file_locking)              \
     ENTRY(H5Pset_fill_value)                \
     ENTRY(H5Pset_fill_time)                 \
     ENTRY(H5Pset_layout)                    \
+    ENTRY(H5Pset_libver_bounds)             \
     ENTRY(H5Pset_obj_track_times)           \
     ENTRY(H5Rdereference2)                  \
     ENTRY(H5Sclose)                         \
@@ -128,6 +130,7 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5P_CLS_DATASET_ACCESS_ID_g)      \
     ENTRY(H5P_CLS_DATASET_CREATE_ID_g)      \
     ENTRY(H5P_CLS_FILE_ACCESS_ID_g)         \
+    ENTRY(H5P_CLS_FILE_CREATE_ID_g)         \
     ENTRY(H5P_CLS_LINK_CREATE_ID_g)         \
     ENTRY(H5T_C_S1_g)                       \
     ENTRY(H5T_NATIVE_INT8_g)                \

@@ -223,6 +223,7 @@ static int look_at_space(struct input *input, hid_t space)
                          hdf5.H5Sget_simple_extent_type(space) == H5S_NULL ? "without data" : "a scalar");
     hdf5.H5Sget_simple_extent_dims(space, extent, NULL);
     input->file_rows = extent[0];
+    memcpy(input->extent, extent, (size_t)rank * sizeof extent[0]);
     if ((status = put_dimensions(input, extent + 1, (unsigned)rank - 1)))
         return status;
     if (mpm_shape_size(&input->row) == 0)
@@ -272,6 +273,17 @@ static void reopen_with_cache(struct input *input, size_t size, size_t slots)
         hdf5.H5Pclose(access);
 }
 
+/* How many chunks along a dimension are best kept: those that one row lies in, or a block of tiles. */
+static double chunks_together(const struct input *input, unsigned dimension, hsize_t chunk)
+{
+    double all = (double)((input->extent[dimension] + chunk - 1) / chunk), some;
+
+    if (dimension >= input->tiles.rank)
+        return dimension || input->tiles.rank ? all : 1;
+    some = (double)((tiles_block_extent(&input->tiles, dimension, chunk) - 1) / chunk + 2);
+    return some < all ? some : all;
+}
+
 static void cache_one_band(struct input *input)
 {
     hsize_t extent[MAX_RANK];
@@ -280,8 +292,7 @@ static void cache_one_band(struct input *input)
 
     for (int i = 0; i < rank; i++) {
         chunk_size *= (double)extent[i];
-        if (i > 0)
-            chunks *= (double)((input->row.extent[i - 1] + extent[i] - 1) / extent[i]);
+        chunks *= chunks_together(input, (unsigned)i, extent[i]);
     }
     size = chunks * chunk_size;
     if (size > CACHE_SIZE)
@@ -335,6 +346,27 @@ static int check_wanted(const struct input *input)
                      input->dataset_name, mpm_shape_format(&input->row, text, sizeof text), input->wanted);
 }
 
+static struct whole whole_of(const struct input *input)
+{
+    return (struct whole){.file_name = input->file_name,
+                          .name = input->dataset_name,
+                          .dataset = input->dataset,
+                          .memory = input->memory,
+                          .rank = input->rank + 1,
+                          .extent = input->extent};
+}
+
+/* From here on rows are tiles, if that is wanted. */
+static int cut_into_tiles(struct input *input)
+{
+    const struct whole whole = whole_of(input);
+    int status = tiles_cut(&whole, &input->cut, &input->row, &input->tiles);
+
+    if (!status && input->tiles.rank)
+        input->file_rows = tiles_count(&input->tiles);
+    return status;
+}
+
 int input_examine(struct input *input)
 {
     hsize_t chunk[MAX_RANK];
@@ -343,12 +375,14 @@ int input_examine(struct input *input)
     if (!status)
         status = look_at_shape(input);
     if (!status)
+        status = cut_into_tiles(input);
+    if (!status)
         status = check_wanted(input);
     if (!status)
         status = filters_check(input);
     if (status)
         return status;
-    input->chunk_rows = input_chunk_extents(input->dataset, chunk) ? chunk[0] : 1;
+    input->chunk_rows = input_chunk_extents(input->dataset, chunk) && !input->tiles.rank ? chunk[0] : 1;
     return input_choose(input);
 }
 
@@ -360,6 +394,7 @@ int input_open_file(const struct input_source *source, struct input *input)
     *input = (struct input){.file_name = source->file_name,
                             .dataset_name = source->dataset_name,
                             .wanted = source->row,
+                            .cut = source->cut,
                             .choice = source->choice,
                             .file = -1,
                             .dataset = -1,
@@ -424,7 +459,7 @@ static int read_selected(const struct input *input, hid_t file_space, hid_t memo
     extent[0] = run[2];
     for (unsigned i = 0; i < input->rank; i++) {
         step[i + 1] = 1;
-        extent[i + 1] = input->row.extent[i];
+        extent[i + 1] = input->extent[i + 1];
     }
     if (hdf5.H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, run[1] == 1 ? NULL : step, extent, NULL) <
             0 ||
@@ -436,7 +471,7 @@ static int read_selected(const struct input *input, hid_t file_space, hid_t memo
     return 0;
 }
 
-static int read_run(const struct input *input, const hsize_t run[3], void *rows)
+static int read_run(const struct input *input, const hsize_t run[3], unsigned char *rows)
 {
     struct hdf5_guard guard;
     hid_t file_space, memory_space;
@@ -454,6 +489,20 @@ static int read_run(const struct input *input, const hsize_t run[3], void *rows)
     return status;
 }
 
+static int read_tiles(const struct input *input, const hsize_t run[3], unsigned char *items)
+{
+    const struct whole whole = whole_of(input);
+    size_t size = mpm_shape_size(&input->row);
+    struct hdf5_guard guard;
+    int status = 0;
+
+    hdf5_enter(&guard);
+    for (size_t i = 0; !status && i < run[2]; i++)
+        status = tiles_read(&whole, &input->tiles, run[0] + i * run[1], items + i * size);
+    hdf5_leave(&guard);
+    return status;
+}
+
 int input_read(struct input *input, uint64_t first, size_t count, void *rows)
 {
     size_t row_size = mpm_shape_size(&input->row), got;
@@ -466,8 +515,8 @@ int input_read(struct input *input, uint64_t first, size_t count, void *rows)
             return status;
         if (got > (file_end - start - 1) / step + 1)
             got = (size_t)((file_end - start - 1) / step + 1);
-        status = read_run(input, (const hsize_t[3]){start - file_first, step, got},
-                          (char *)rows + at * row_size);
+        status = (input->tiles.rank ? read_tiles : read_run)(
+            input, (const hsize_t[3]){start - file_first, step, got}, (unsigned char *)rows + at * row_size);
     }
     return status;
 }
@@ -515,6 +564,7 @@ struct input_source input_source_of(const mpm_dataset_map *map)
                                  .name_count = map->input_file_count,
                                  .dataset_name = map->input_dataset,
                                  .row = map->row,
+                                 .cut = {map->tiling, map->axis},
                                  .choice = map->choice,
                                  .locking = map->without_locks ? INPUT_HAS_NONE : INPUT_HOLDS_LOCK};
 }

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "data/tiles.h"
 #include "mpmap/dataset.h"
 #include "mpmap/type.h"
 
@@ -29,8 +30,9 @@ enum input_locking {
 
 /* One of several files, as main has it. */
 struct input_file {
-    uint64_t first, rows; /* of all rows, those that are its own */
-    size_t name;          /* where behind the start of the table it stands */
+    uint64_t first, rows;                     /* of all rows, those that are its own */
+    size_t name;                              /* where behind the start of the table it stands */
+    uint64_t extent[MPM_MAX_TILE_DIMENSIONS]; /* of its data set, where that is cut into tiles */
     bool may_change;
     struct input_stamp stamp;
 };
@@ -51,6 +53,7 @@ struct input_source {
     const struct input_files *files;
     const char *dataset_name; /* "/data", or a field of a compound: "/data.x" */
     const char *row;          /* what a row is to be: mpm_dataset_map.row; NULL: whatever it is */
+    struct cut cut;           /* into what: what is called rows may be tiles */
     mpm_row_choice choice;    /* which rows; its list is the caller's until input_close() */
     enum input_locking locking;
 };
@@ -63,9 +66,12 @@ struct input {
     const char *field;  /* the end of the name, if that is a field; else NULL */
     hid_t file;
     hid_t dataset;
-    hid_t memory;          /* the type of an element in memory */
-    size_t stored_size;    /* and its size in the file */
-    unsigned rank;         /* dimensions of a row in the file: elements that are arrays have more */
+    hid_t memory;       /* the type of an element in memory */
+    size_t stored_size; /* and its size in the file */
+    unsigned rank;      /* dimensions of a row in the file: elements that are arrays have more */
+    hsize_t extent[MPM_MAX_DIMENSIONS + 1]; /* of the data set in the file, rank + 1 of them */
+    struct cut cut;
+    struct tiles tiles;    /* if rows are none of the file's: then what is called a row is one of these */
     mpm_row_choice choice; /* a range has its end and its step */
     uint64_t file_rows;    /* all that there are */
     uint64_t rows;         /* those that are chosen: what is below counts them */
@@ -106,6 +112,8 @@ const char *input_path(const char *file_name, char path[PATH_MAX]);
 /* The file in which a row of all files stands, by the name that it is opened by, and the first of all rows that is its
  * own. */
 const char *input_locate(const struct input *input, uint64_t row, uint64_t *first);
+/* Where a tile of all stands. */
+void input_locate_tile(const struct input *input, uint64_t row, mpm_tile *tile);
 /* How many of `count` chosen rows from `first` on follow one another in the file, at equal steps; at least 1. They are
  * `start`, start + step … there. */
 size_t input_find_run(const struct input *input, uint64_t first, size_t count, uint64_t *start,
@@ -113,7 +121,7 @@ size_t input_find_run(const struct input *input, uint64_t first, size_t count, u
 /* The paths of all files of an input, in few words. */
 void input_describe_files(const struct input *input, char text[2 * PATH_MAX + 64]);
 void input_identify(const struct input *input, struct input_identity *identity);
-/* Which rows are chosen, as a text; "" for all. */
+/* Which rows are chosen, or tiles, as a text; "" for all rows. */
 char *input_describe_choice(const struct input *input, char *text, size_t size);
 /* Its stamp as texts; the same words for each input that may change, whose stamp says nothing. */
 void input_describe_stamp(const struct input *input, char size[32], char changed[32], char sum[32]);

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "data/hdf5_call.h"
@@ -97,13 +98,17 @@ size_t input_find_run(const struct input *input, uint64_t first, size_t count, u
 char *input_describe_choice(const struct input *input, char *text, size_t size)
 {
     const mpm_row_choice *choice = &input->choice;
+    size_t length = strlen(tiles_describe(&input->cut, text, size));
 
-    *text = '\0';
+    if (length && !is_all(choice) && size - length > 2)
+        length += (size_t)snprintf(text + length, size - length, "; ");
     if (choice->indexes)
-        snprintf(text, size, "a list of %" PRIu64 ", checksum %016" PRIx64, choice->index_count,
+        snprintf(text + length, size - length, "a list of %" PRIu64 ", checksum %016" PRIx64,
+                 choice->index_count,
                  sum_add(SUM_EMPTY, choice->indexes, choice->index_count * sizeof *choice->indexes));
     else if (!is_all(choice))
-        snprintf(text, size, "%" PRIu64 ":%" PRIu64 ":%" PRIu64, choice->first, choice->end, choice->step);
+        snprintf(text + length, size - length, "%" PRIu64 ":%" PRIu64 ":%" PRIu64, choice->first, choice->end,
+                 choice->step);
     return text;
 }
 

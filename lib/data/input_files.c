@@ -78,6 +78,7 @@ static int gather_one(struct gathering *gathering, const struct input_source *so
     one = (struct input_source){.file_name = source->names[index],
                                 .dataset_name = source->dataset_name,
                                 .row = source->row,
+                                .cut = source->cut,
                                 .locking = source->locking};
     if ((status = input_open_one(&one, &input)))
         return status;
@@ -88,6 +89,8 @@ static int gather_one(struct gathering *gathering, const struct input_source *so
                                 .name = gathering->names_size,
                                 .may_change = input.locking == INPUT_HAS_NONE || input.has_swmr_writer,
                                 .stamp = input.stamp};
+    for (unsigned i = 0; i < input.tiles.rank && i < MPM_MAX_TILE_DIMENSIONS; i++)
+        file->extent[i] = input.extent[i];
     if (!shapes_are_equal(&gathering->row, &input.row))
         status = is_another_shape(gathering, &input, source->names[0]);
     else if (!put_name(gathering, input_path(source->names[index], path)))
@@ -152,6 +155,7 @@ static int open_file(const struct input_source *source, const struct input_files
     struct input_source one = {.file_name = name_of(files, index),
                                .dataset_name = source->dataset_name,
                                .row = source->row,
+                               .cut = source->cut,
                                .locking = source->locking};
     struct input_identity identity = {.file_rows = files->file[index].rows,
                                       .may_change = files->file[index].may_change,
@@ -212,8 +216,10 @@ static uint64_t find_file(const struct input_files *files, uint64_t row)
 /* The other file takes the place of the one that is open; all that is of the whole stays. */
 static int change_file(struct input *input, uint64_t index)
 {
-    const struct input_source source = {
-        .dataset_name = input->dataset_name, .row = input->wanted, .locking = input->locking};
+    const struct input_source source = {.dataset_name = input->dataset_name,
+                                        .row = input->wanted,
+                                        .cut = input->cut,
+                                        .locking = input->locking};
     struct input other, old = *input;
     int status = open_file(&source, input->files, index, &other);
 
@@ -232,6 +238,8 @@ static int change_file(struct input *input, uint64_t index)
     input->dataset = other.dataset;
     input->memory = other.memory;
     input->stored_size = other.stored_size;
+    memcpy(input->extent, other.extent, sizeof input->extent);
+    input->tiles = other.tiles;
     input->open_file = index;
     old.own_files = NULL;
     input_close(&old);
@@ -262,6 +270,20 @@ const char *input_locate(const struct input *input, uint64_t row, uint64_t *firs
     index = find_file(input->files, row);
     *first = input->files->file[index].first;
     return name_of(input->files, index);
+}
+
+void input_locate_tile(const struct input *input, uint64_t row, mpm_tile *tile)
+{
+    uint64_t extent[MPM_MAX_TILE_DIMENSIONS] = {0}, index;
+
+    for (unsigned i = 0; i < input->tiles.rank && i < MPM_MAX_TILE_DIMENSIONS; i++)
+        extent[i] = input->extent[i];
+    if (input->files) {
+        index = find_file(input->files, row);
+        memcpy(extent, input->files->file[index].extent, sizeof extent);
+        row -= input->files->file[index].first;
+    }
+    tiles_locate(&input->tiles, extent, row, tile);
 }
 
 void input_describe_files(const struct input *input, char text[2 * PATH_MAX + 64])

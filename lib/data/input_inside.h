@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the files that make up an input share. All of it is called between hdf5_enter() and
- * hdf5_leave(). For data/input*.c, data/filters.c and data/look.c. */
+ * hdf5_leave(). For data/input*.c, data/tile_order.c,
+ * data/filters.c and data/look.c. */
 #ifndef DATA_INPUT_INSIDE_H
 #define DATA_INPUT_INSIDE_H
 

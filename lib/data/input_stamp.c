@@ -87,8 +87,7 @@ static uint64_t add_row(const struct input *input, uint64_t sum, uint64_t row, h
     void *values;
 
     if (input->rank > 0)
-        count = input->row.extent[input->rank - 1] < SAMPLED_VALUES ? input->row.extent[input->rank - 1]
-                                                                    : SAMPLED_VALUES;
+        count = input->extent[input->rank] < SAMPLED_VALUES ? input->extent[input->rank] : SAMPLED_VALUES;
     size = (size_t)count * hdf5.H5Tget_size(input->memory);
     if (!(values = calloc(1, size)) || !read_values(input, file_space, row, count, values))
         sum = sum_add(sum, "?", 1);
@@ -101,11 +100,10 @@ static uint64_t add_row(const struct input *input, uint64_t sum, uint64_t row, h
 static uint64_t add_values(const struct input *input, uint64_t sum)
 {
     hid_t space = hdf5.H5Dget_space(input->dataset);
+    uint64_t rows = input->extent[0];
 
-    for (uint64_t i = 0; space >= 0 && input->file_rows > 0 && i < SAMPLED_ROWS; i++)
-        sum = add_row(input, sum,
-                      i == SAMPLED_ROWS - 1 ? input->file_rows - 1
-                                            : (input->file_rows - 1) / (SAMPLED_ROWS - 1) * i,
+    for (uint64_t i = 0; space >= 0 && rows > 0 && i < SAMPLED_ROWS; i++)
+        sum = add_row(input, sum, i == SAMPLED_ROWS - 1 ? rows - 1 : (rows - 1) / (SAMPLED_ROWS - 1) * i,
                       space);
     if (space >= 0)
         hdf5.H5Sclose(space);

@@ -106,7 +106,7 @@ int origin_make(struct origin *origin, const mpm_dataset_map *map, const struct 
                 const struct function *task, const char *result)
 {
     char path[2 * PATH_MAX + 64], shape[1200], size[32], changed[32], sum[32], file[32], build[32],
-        offset[32], context[64], rows[96];
+        offset[32], context[64], rows[512];
     const char *texts[ORIGIN_FIELDS] = {
         path,
         map->input_dataset,

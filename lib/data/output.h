@@ -28,6 +28,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "data/grid.h"
 #include "data/input.h"
 #include "data/marks.h"
 #include "data/part_record.h"
@@ -56,6 +57,7 @@ struct output {
     int fd;                     /* of the part: locked; -1 if there is none */
     int checks;                 /* of the file of checks; -1 if there is none */
     struct part_record record;  /* what the map is, and where in the file everything stands */
+    struct grid grid;           /* of its results */
     int resume;                 /* an enum mpm_resume */
     bool retry_failed;
     bool is_finished;      /* the file has its name already, and there is nothing to do */

@@ -41,40 +41,34 @@ static bool read_origin(hid_t dataset, struct origin *origin)
     return is;
 }
 
-/* Where the values of a data set stand, how many there are, and how large they are together. */
-static bool find_values(hid_t dataset, uint64_t *rows, uint64_t *at, uint64_t *bytes)
+/* Where the values of a data set stand, and how large they are together: of one that is stored in chunks, those of all
+ * chunks. */
+static bool find_values(hid_t dataset, uint64_t *at, uint64_t *bytes)
 {
-    hsize_t extent[MPM_MAX_DIMENSIONS + 1] = {0};
     hid_t space = hdf5.H5Dget_space(dataset), type = hdf5.H5Dget_type(dataset);
-    haddr_t address = hdf5.H5Dget_offset(dataset);
-    int rank = space < 0 ? -1 : hdf5.H5Sget_simple_extent_ndims(space);
-    bool is = type >= 0 && rank > 0 && rank <= MPM_MAX_DIMENSIONS + 1 &&
-              hdf5.H5Sget_simple_extent_dims(space, extent, NULL) == rank &&
-              (address != HADDR_UNDEF || extent[0] == 0);
+    hssize_t count = space < 0 ? -1 : hdf5.H5Sget_simple_extent_npoints(space);
+    bool is = type >= 0 && count >= 0;
 
-    *rows = extent[0];
-    *at = extent[0] ? address : 0;
+    *at = 0;
     *bytes = is ? hdf5.H5Tget_size(type) : 0;
-    for (int i = 0; i < rank && is; i++)
-        is = !__builtin_mul_overflow(*bytes, extent[i], bytes);
+    is = is && !__builtin_mul_overflow(*bytes, (uint64_t)count, bytes) &&
+         (!count || grid_find_results(dataset, at, bytes));
     release(type);
     release(space);
     return is;
 }
 
-/* One of the fields, in `place`. All have as many rows. */
-static bool read_field(hid_t place, const char *name, const struct result_field *field, bool is_first,
+/* One of the fields, in `place`. All have as many rows as there are marks. */
+static bool read_field(hid_t place, const char *name, const struct result_field *field,
                        struct part_record *record)
 {
     hid_t dataset = hdf5.H5Dopen2(place, name, H5P_DEFAULT);
     struct result_place *at = &record->results.field[record->results.count++];
-    uint64_t rows = 0, bytes;
-    bool is = dataset >= 0 && find_values(dataset, &rows, &at->at, &bytes) &&
-              (is_first || rows == record->rows) && bytes == rows * field->size;
+    uint64_t bytes;
+    bool is = dataset >= 0 && find_values(dataset, &at->at, &bytes) && bytes == record->rows * field->size;
 
     at->offset = field->offset;
     at->size = field->size;
-    record->rows = rows;
     release(dataset);
     return is;
 }
@@ -86,8 +80,8 @@ static bool read_fields(hid_t file, const char *name, hid_t object, struct part_
 
     record->results = (struct result_places){.size = is ? result->size : 0};
     for (unsigned i = 0; is && i < result->count; i++)
-        is = result->is_struct ? read_field(object, result->field[i].name, &result->field[i], i == 0, record)
-                               : read_field(file, name, &result->field[i], true, record);
+        is = result->is_struct ? read_field(object, result->field[i].name, &result->field[i], record)
+                               : read_field(file, name, &result->field[i], record);
     free(result);
     return is;
 }
@@ -106,14 +100,12 @@ static bool read_result(hid_t file, const char *name, struct part_record *record
 static bool read_done(hid_t file, const char *name, struct part_record *record)
 {
     char marks[PATH_MAX + 8];
-    uint64_t rows, bytes;
     hid_t done;
     bool is;
 
     snprintf(marks, sizeof marks, "%s.done", name);
     done = hdf5.H5Dopen2(file, marks, H5P_DEFAULT);
-    is = done >= 0 && find_values(done, &rows, &record->marks_at, &bytes) && rows == record->rows &&
-         bytes == rows;
+    is = done >= 0 && find_values(done, &record->marks_at, &record->rows);
     release(done);
     return is;
 }
@@ -125,7 +117,7 @@ static bool read_file(hid_t file, struct part_record *record)
     bool is = root >= 0 && attribute_read_text(root, OUTPUT_ATTRIBUTE, name, sizeof name);
 
     release(root);
-    return is && read_result(file, name, record) && read_done(file, name, record);
+    return is && read_done(file, name, record) && read_result(file, name, record);
 }
 
 /* Without a lock: nobody writes a file that has its name. */

@@ -45,10 +45,11 @@ static hid_t make_contiguous(void)
 int layout_make_set(hid_t place, const struct layout_set *set, hid_t creation, hid_t *dataset)
 {
     int status = 0;
-    hid_t space = hdf5.H5Screate_simple(set->rank, set->extent, NULL), link = layout_links();
+    hid_t space = hdf5.H5Screate_simple(set->rank, set->extent, set->most), link = layout_links();
 
     *dataset = -1;
-    if (space >= 0 && creation >= 0 && link >= 0)
+    if (space >= 0 && creation >= 0 && link >= 0 &&
+        (!set->has_chunks || hdf5.H5Pset_chunk(creation, set->rank, set->chunk) >= 0))
         *dataset = hdf5.H5Dcreate2(place, set->name, set->type, space, link, creation, H5P_DEFAULT);
     if (*dataset < 0)
         status = hdf5_error_set(MPM_EIO, "cannot create the data set %s", set->name);
@@ -98,24 +99,27 @@ static int name_result(hid_t file, const struct output *output)
 /* Where in the file a data set stands. An empty one stands nowhere. */
 static int find_offset(hid_t dataset, uint64_t rows, uint64_t *offset)
 {
-    haddr_t address = hdf5.H5Dget_offset(dataset);
+    uint64_t unused;
 
-    if (rows && address == HADDR_UNDEF)
+    *offset = 0;
+    if (rows && !grid_find_results(dataset, offset, &unused))
         return hdf5_error_set(MPM_EIO, "HDF5 allocated no space in the file for the results");
-    *offset = rows ? address : 0;
     return 0;
 }
 
 void layout_describe_field(const struct output *output, unsigned index, struct layout_set *set)
 {
     const struct result_field *field = &output->result.field[index];
+    struct grid_space space;
 
+    grid_space_of(&output->grid, &field->shape, &space);
     *set = (struct layout_set){.name = output->result.is_struct ? field->name : output->dataset,
                                .type = hdf5_native_type(field->shape.type),
-                               .rank = (int)field->shape.rank + 1};
-    set->extent[0] = output->record.rows;
-    for (unsigned i = 0; i < field->shape.rank; i++)
-        set->extent[i + 1] = field->shape.extent[i];
+                               .rank = space.rank,
+                               .has_chunks = space.has_chunks};
+    memcpy(set->extent, space.extent, sizeof set->extent);
+    memcpy(set->most, space.most, sizeof set->most);
+    memcpy(set->chunk, space.chunk, sizeof set->chunk);
 }
 
 /* The fill value is what a reader gets who knows of failed rows: all elements of a failed row are that. */
@@ -200,8 +204,11 @@ static int make_results(hid_t file, struct output *output)
 static int make_marks(hid_t file, struct output *output)
 {
     char name[PATH_MAX];
-    struct layout_set set = {
-        .name = name, .type = *hdf5.H5T_NATIVE_UINT8_g, .rank = 1, .extent = {output->record.rows}};
+    struct layout_set set = {.name = name,
+                             .type = *hdf5.H5T_NATIVE_UINT8_g,
+                             .rank = 1,
+                             .extent = {output->record.rows},
+                             .most = {output->record.rows}};
     hid_t dataset, creation = make_contiguous();
     int status;
 
@@ -234,20 +241,33 @@ static int flush(hid_t file, const struct output *output)
     return strstr(mpm_error(), strerror(EINTR)) && hdf5.H5Fflush(file, H5F_SCOPE_GLOBAL) >= 0 ? 0 : status;
 }
 
+/* Only the formats since HDF5 1.10 have all chunks in one piece. They have times of groups, too, which are left out. */
+static int create_file(const struct output *output, hid_t access, hid_t *file)
+{
+    char opened[64];
+    hid_t creation = hdf5.H5Pcreate(*hdf5.H5P_CLS_FILE_CREATE_ID_g);
+    int status = 0;
+
+    *file = -1;
+    snprintf(opened, sizeof opened, "/proc/self/fd/%d", output->fd);
+    if (access >= 0 && creation >= 0 &&
+        (!output->grid.is_stitched ||
+         (hdf5.H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_LATEST) >= 0 &&
+          hdf5.H5Pset_obj_track_times(creation, 0) >= 0)))
+        *file = hdf5.H5Fcreate(opened, H5F_ACC_TRUNC, creation, access);
+    if (*file < 0)
+        status = hdf5_error_set(MPM_EIO, "cannot create %s", output->next);
+    release(creation);
+    return status;
+}
+
 /* All that HDF5 ever does to the file. It opens the one that is open, whatever has become of its name. */
 static int lay_out(struct output *output)
 {
-    int status;
-    char opened[64];
-    hid_t access = hdf5_file_access(false);
-    hid_t file;
+    hid_t access = hdf5_file_access(false), file;
+    int status = create_file(output, access, &file);
 
-    snprintf(opened, sizeof opened, "/proc/self/fd/%d", output->fd);
-    file = access < 0 ? -1 : hdf5.H5Fcreate(opened, H5F_ACC_TRUNC, H5P_DEFAULT, access);
-
-    if (file < 0)
-        status = hdf5_error_set(MPM_EIO, "cannot create %s", output->next);
-    else
+    if (!status)
         status = layout_make(file, output);
     if (!status)
         status = flush(file, output);

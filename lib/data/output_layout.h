@@ -4,6 +4,7 @@
 #ifndef DATA_OUTPUT_LAYOUT_H
 #define DATA_OUTPUT_LAYOUT_H
 
+#include "data/grid.h"
 #include "data/hdf5_call.h"
 #include "data/output.h"
 
@@ -11,7 +12,9 @@ struct layout_set {
     const char *name;
     hid_t type;
     int rank;
-    hsize_t extent[MPM_MAX_DIMENSIONS + 1];
+    hsize_t extent[GRID_MAX_RANK], most[GRID_MAX_RANK];
+    bool has_chunks; /* because each is a result (grid.h) */
+    hsize_t chunk[GRID_MAX_RANK];
 };
 
 /* The parts of output_lay_out(), for whoever makes them in another way. Links with groups that do not exist yet; negative on

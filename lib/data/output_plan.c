@@ -195,6 +195,15 @@ void output_end(struct output *output)
     output->fill = NULL;
 }
 
+static int plan_grid(struct output *output, const mpm_dataset_map *map, const struct input *input)
+{
+    int status = grid_of(map, input, &output->grid);
+
+    for (unsigned i = 0; !status && i < output->result.count; i++)
+        status = grid_check(&output->grid, &output->result.field[i].shape);
+    return status;
+}
+
 int output_plan(const mpm_dataset_map *map, const struct input *input, const struct function *task,
                 struct output *output)
 {
@@ -214,9 +223,10 @@ int output_plan(const mpm_dataset_map *map, const struct input *input, const str
         .notice = map->notice,
         .notice_argument = map->notice_argument,
     };
-    if ((status = plan_result(output, map)) || (status = check_dataset_name(output->dataset)) ||
-        (status = check_size(output)) || (status = find_path(output)) ||
-        (status = check_is_no_input(output, map)) || (status = plan_origin(output, map, input, task)))
+    if ((status = plan_result(output, map)) || (status = plan_grid(output, map, input)) ||
+        (status = check_dataset_name(output->dataset)) || (status = check_size(output)) ||
+        (status = find_path(output)) || (status = check_is_no_input(output, map)) ||
+        (status = plan_origin(output, map, input, task)))
         return status;
     return check_existing(output);
 }

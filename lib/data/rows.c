@@ -99,6 +99,7 @@ int rows_job_create(const mpm_dataset_map *map, const struct input *input, const
     end += map->row ? strlen(map->row) + 1 : 0;
     made.checks = output->joins ? end : 0;
     end = align(end + (output->joins ? strlen(output->checks_path) + 1 : 0));
+    made.cut = input->cut;
     made.choice = input->choice;
     made.indexes = input->choice.indexes ? end : 0;
     end = align(end + (size_t)input->choice.index_count * sizeof *input->choice.indexes);
@@ -190,6 +191,7 @@ static int open_input(void)
     struct input_source source = {.file_name = job_text(job, job->input_file),
                                   .dataset_name = job_text(job, job->input_dataset),
                                   .row = job->row ? job_text(job, job->row) : NULL,
+                                  .cut = job->cut,
                                   .choice = job->choice,
                                   .locking = job->locking};
     int status;
@@ -419,15 +421,35 @@ int rows_check(mpm_call *call, uint64_t first, size_t count)
     return status;
 }
 
+static int has_no_row(const char *function, const mpm_call *call)
+{
+    if (!call)
+        return error_set(MPM_EINVAL, "%s: the call must not be NULL", function);
+    return error_set(MPM_ESTATE, "%s: this call works on no row of a map over a data set", function);
+}
+
+int mpm_call_tile(const mpm_call *call, mpm_tile *tile)
+{
+    uint64_t start, step;
+
+    if (!call || call != worker.call)
+        return has_no_row("mpm_call_tile", call);
+    if (!tile)
+        return error_set(MPM_EINVAL, "mpm_call_tile: the tile must not be NULL");
+    if (!worker.input.cut.tiling.rank)
+        return error_set(MPM_ESTATE, "mpm_call_tile: this map has rows, not tiles");
+    input_find_run(&worker.input, worker.row, 1, &start, &step);
+    input_locate_tile(&worker.input, start, tile);
+    return 0;
+}
+
 int mpm_call_source(const mpm_call *call, const char **file, uint64_t *row)
 {
     uint64_t start, step, first;
     const char *name;
 
-    if (!call)
-        return error_set(MPM_EINVAL, "mpm_call_source: the call must not be NULL");
-    if (call != worker.call)
-        return error_set(MPM_ESTATE, "mpm_call_source: this call works on no row of a map over a data set");
+    if (!call || call != worker.call)
+        return has_no_row("mpm_call_source", call);
     input_find_run(&worker.input, worker.row, 1, &start, &step);
     name = input_locate(&worker.input, start, &first);
     if (file)

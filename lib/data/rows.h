@@ -28,8 +28,9 @@ struct rows_job {
     size_t input_file; /* where behind the struct's start each stands */
     size_t input_dataset;
     size_t part;
-    size_t row;            /* 0: none */
-    size_t checks;         /* the file of those that have joined (join_checks.h); 0: none have */
+    size_t row;    /* 0: none */
+    size_t checks; /* the file of those that have joined (join_checks.h); 0: none have */
+    struct cut cut;
     mpm_row_choice choice; /* a list is behind the struct, too */
     size_t indexes;        /* 0: none */
     size_t fill;           /* the result of a row that has failed; 0: zeros */

@@ -51,6 +51,7 @@ int rows_source_create(const mpm_dataset_rows *rows, const struct input *input, 
     made->locking = rows->without_locks ? INPUT_HAS_NONE : INPUT_TRIES_LOCK;
     made->row_size = mpm_shape_size(&input->row);
     made->block_rows = rows->block_rows;
+    made->cut = input->cut;
     made->choice = input->choice;
     made->indexes = input->choice.indexes ? sizeof *made : 0;
     if (list_size)
@@ -79,6 +80,7 @@ static int open_input(void)
     struct input_source opened = {.file_name = texts + source->input_file,
                                   .dataset_name = texts + source->input_dataset,
                                   .row = source->row ? texts + source->row : NULL,
+                                  .cut = source->cut,
                                   .choice = source->choice,
                                   .locking = source->locking};
     int status;

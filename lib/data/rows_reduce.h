@@ -19,6 +19,7 @@ struct rows_source {
     size_t row_size, block_rows;
     size_t input_file, input_dataset; /* where behind the struct's start each stands */
     size_t row;                       /* also; 0: none */
+    struct cut cut;
     mpm_row_choice choice;
     size_t indexes; /* of the choice; 0: none */
     size_t files;   /* the table of several; 0: one */

@@ -31,6 +31,7 @@
 #include "mpmap/status.h"
 #include "mpmap/stream.h"
 #include "mpmap/sync.h"
+#include "mpmap/tile.h"
 #include "mpmap/type.h"
 #include "mpmap/value.h"
 #include "mpmap/version.h"

@@ -9,6 +9,7 @@
 #include "api.h"
 #include "pool.h"
 #include "reduce.h"
+#include "tile.h"
 #include "type.h"
 
 MPM_BEGIN
@@ -91,6 +92,9 @@ typedef struct mpm_dataset_map {
      * has under these names and of these types, in the struct's own order, each aligned as C does it. It may leave
      * fields out. The row is then u8[sizeof the struct]. */
     const char *row;
+    unsigned
+        axis; /**< the dimension along which rows stand: 0 is the first. A row lacks it, and has all others */
+    mpm_tiling tiling;     /**< tiles instead of rows: what is said of rows is said of tiles then; 0: rows */
     mpm_row_choice choice; /**< which rows; 0: all */
     size_t block_rows;     /**< the most rows that a worker reads at once; 0: about 1 MiB of them */
     int overwrite;         /**< an enum mpm_overwrite */
@@ -133,7 +137,8 @@ typedef struct mpm_dataset_map {
 } mpm_dataset_map;
 
 /** Does the same for the input of a map, opened as the map will open it.
- * @param map   the map: its input_file or input_files, input_dataset, row, choice and without_locks
+ * @param map   the map: its input_file or input_files, input_dataset, row, axis, tiling, choice and
+ *              without_locks
  * @param rows  out: how many rows it takes; or NULL
  * @param row   out: type and shape of one; or NULL
  * @return as mpm_dataset_describe(). */
@@ -207,6 +212,8 @@ typedef struct mpm_dataset_rows {
     size_t input_file_count;        /**< how many; then `input_file` is NULL */
     const char *input_dataset;      /**< its data set, for example "/data" */
     const char *row;                /**< what a row is to be: as in mpm_dataset_map */
+    unsigned axis;                  /**< as in mpm_dataset_map */
+    mpm_tiling tiling;              /**< as in mpm_dataset_map; `stitch` means nothing */
     mpm_row_choice choice;          /**< which rows; 0: all */
     size_t block_rows;              /**< about how many rows a worker reads at once; 0: about 1 MiB of them */
     int without_locks;              /**< as in mpm_dataset_map */

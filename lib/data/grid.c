@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "data/grid.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "data/hdf5_call.h"
+
+#define MOST_CHUNK_BYTES ((size_t)UINT32_MAX) /* that HDF5 has */
+
+int grid_check(const struct grid *grid, const mpm_shape *result)
+{
+    if (!grid->is_stitched)
+        return 0;
+    if (result->rank < grid->rank)
+        return error_set(
+            MPM_EINVAL,
+            "results of %u dimensions cannot be stitched (--stitch): as %u dimensions are cut into tiles, "
+            "a result needs as many",
+            result->rank, grid->rank);
+    if (mpm_shape_size(result) >= MOST_CHUNK_BYTES)
+        return error_set(MPM_EINVAL,
+                         "results of %zu bytes cannot be stitched (--stitch): they need less than 4 GiB each",
+                         mpm_shape_size(result));
+    return 0;
+}
+
+/* A row of results needs no grid of its own. */
+int grid_of(const mpm_dataset_map *map, const struct input *input, struct grid *grid)
+{
+    const struct tiles *tiles = &input->tiles;
+
+    *grid = (struct grid){.rank = 1, .count = {input->rows}};
+    if (map->tiling.rank && !input->files && !input->choice.indexes && input->rows == input->file_rows) {
+        grid->rank = tiles->rank;
+        for (unsigned i = 0; i < tiles->rank; i++) {
+            grid->count[i] = tiles->count[i];
+            grid->tile[i] = tiles->extent[i];
+            grid->extent[i] = input->extent[i];
+        }
+    } else if (map->tiling.stitch) {
+        return error_set(
+            MPM_EINVAL, "only results of all tiles of one data set can be stitched (--stitch): leave it out");
+    }
+    grid->is_stitched = map->tiling.stitch;
+    return 0;
+}
+
+/* As large beside the data set as a result is beside a tile, rounded up. */
+static uint64_t image_extent(const struct grid *grid, unsigned i, uint64_t result)
+{
+    uint64_t whole = grid->extent[i] / grid->tile[i], rest = grid->extent[i] % grid->tile[i];
+
+    return whole * result + (rest * result + grid->tile[i] - 1) / grid->tile[i];
+}
+
+/* HDF5 wants chunks to be no larger than the data set may become. */
+static void stitch(const struct grid *grid, const mpm_shape *result, struct grid_space *space)
+{
+    space->rank = (int)result->rank;
+    space->has_chunks = true;
+    for (unsigned i = 0; i < result->rank; i++) {
+        space->chunk[i] = space->extent[i] = result->extent[i];
+        if (i < grid->rank)
+            space->extent[i] = image_extent(grid, i, result->extent[i]);
+        space->most[i] = space->extent[i] > space->chunk[i] ? space->extent[i] : space->chunk[i];
+    }
+}
+
+void grid_space_of(const struct grid *grid, const mpm_shape *result, struct grid_space *space)
+{
+    *space = (struct grid_space){.rank = (int)(grid->rank + result->rank)};
+    if (grid->is_stitched) {
+        stitch(grid, result, space);
+        return;
+    }
+    for (unsigned i = 0; i < grid->rank; i++)
+        space->extent[i] = grid->count[i];
+    for (unsigned i = 0; i < result->rank; i++)
+        space->extent[grid->rank + i] = result->extent[i];
+    memcpy(space->most, space->extent, sizeof space->most);
+}
+
+static bool find_chunk(hid_t dataset, hid_t space, hsize_t number, uint64_t *address, hsize_t *size)
+{
+    hsize_t offset[GRID_MAX_RANK];
+    unsigned left_out;
+    haddr_t found = HADDR_UNDEF;
+
+    if (hdf5.H5Dget_chunk_info(dataset, space, number, offset, &left_out, &found, size) < 0 ||
+        found == HADDR_UNDEF)
+        return false;
+    *address = found;
+    return true;
+}
+
+static bool find_chunks(hid_t dataset, hid_t space, uint64_t *address, uint64_t *bytes)
+{
+    hsize_t count = 0, size = 0;
+    uint64_t last;
+    bool is = hdf5.H5Dget_num_chunks(dataset, space, &count) >= 0 && count > 0 &&
+              find_chunk(dataset, space, 0, address, &size) &&
+              find_chunk(dataset, space, count - 1, &last, &size) && last == *address + (count - 1) * size;
+
+    *bytes = count * size;
+    return is;
+}
+
+bool grid_find_results(hid_t dataset, uint64_t *address, uint64_t *bytes)
+{
+    haddr_t found = hdf5.H5Dget_offset(dataset);
+    hid_t space;
+    bool is;
+
+    if (found != HADDR_UNDEF) {
+        *address = found;
+        return true;
+    }
+    space = hdf5.H5Dget_space(dataset);
+    is = space >= 0 && find_chunks(dataset, space, address, bytes);
+    if (space >= 0)
+        hdf5.H5Sclose(space);
+    return is;
+}
