@@ -26,6 +26,8 @@ struct gallery {
     const struct originals *originals;
     const struct duplicates *duplicates;
     size_t good, failed, pages;
+    size_t
+        common; /* bytes at the beginning of all paths that are the same, up to a slash: they are not shown */
     FILE *page; /* the one that is being written */
 };
 
@@ -49,6 +51,19 @@ static const char *base_name(const char *path)
     const char *slash = strrchr(path, '/');
 
     return slash ? slash + 1 : path;
+}
+
+/* How long the folders are that all paths have in common. They are sorted: what the first and the last share, all do. */
+static size_t common_length(const struct originals *originals)
+{
+    const char *first = originals->items[0].path, *last = originals->items[originals->count - 1].path;
+    size_t length = 0;
+
+    for (size_t i = 0; first[i] && first[i] == last[i]; i++) {
+        if (first[i] == '/')
+            length = i + 1;
+    }
+    return length;
 }
 
 static void write_size(FILE *page, uint64_t bytes)
@@ -77,7 +92,7 @@ static void write_picture(struct gallery *gallery, const struct original *origin
             : ratio > 3 ? 3
                         : ratio,
             photo->look.mean[0], photo->look.mean[1], photo->look.mean[2]);
-    html_write_text(page, original->path);
+    html_write_text(page, original->path + gallery->common);
     fprintf(page, " &middot; %u &times; %u", photo->width, photo->height);
     if (*photo->date)
         fprintf(page, " &middot; %.10s %.5s", photo->date, photo->date + 11);
@@ -159,10 +174,10 @@ static void write_member(struct gallery *gallery, const struct original *origina
     fputs("<figure>", page);
     write_picture(gallery, original);
     fputs("<figcaption><b>", page);
-    html_write_text(page, base_name(original->path));
+    html_write_text(page, original->path + gallery->common);
     fprintf(page, "</b>%u &times; %u, ", original->photo.width, original->photo.height);
     write_size(page, original->photo.file_size);
-    fprintf(page, "%s</figcaption></figure>\n", is_best ? " <span class=best>best</span>" : "");
+    fprintf(page, "%s</figcaption></figure>\n", is_best ? "<span class=best>best</span>" : "");
 }
 
 static void write_group(struct gallery *gallery, struct original *const *members, size_t count)
@@ -251,7 +266,7 @@ static void write_failures(struct gallery *gallery)
         if (!original->error)
             continue;
         fputs("<li>", page);
-        html_write_text(page, original->path);
+        html_write_text(page, original->path + gallery->common);
         fputs("<span>", page);
         html_write_text(page, original->error);
         fputs("</span></li>\n", page);
@@ -301,12 +316,12 @@ static int write_page(struct gallery *gallery, size_t at, size_t *from)
         return failure("'%s' cannot be written: %s", path, strerror(errno));
     gallery->page = file.stream;
     write_head(gallery, at);
-    if (!at)
-        status = write_groups(gallery);
     write_photographs(gallery, at, from);
-    if (!at)
-        write_failures(gallery);
     write_links(gallery, at);
+    if (!at) {
+        status = write_groups(gallery);
+        write_failures(gallery);
+    }
     fputs(gallery_script, gallery->page);
     if (whole_file_end(&file))
         return failure("'%s' cannot be written: %s", path, strerror(errno));
@@ -325,6 +340,7 @@ int gallery_write(const struct settings *settings, const struct originals *origi
         gallery.good += is_good(&originals->items[i]);
         gallery.failed += originals->items[i].error != NULL;
     }
+    gallery.common = common_length(originals);
     gallery.pages = gallery.good > PAGE ? (gallery.good + PAGE - 1) / PAGE : 1;
     for (size_t at = 0; at < gallery.pages && !exit_status; at++)
         exit_status = write_page(&gallery, at, &from);

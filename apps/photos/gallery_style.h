@@ -28,14 +28,14 @@ static const char gallery_style[] =
     ".rows>a:hover img,a:focus-visible img{filter:brightness(1.08)}\n"
     "a:focus-visible{outline:3px solid #4c8bf5;outline-offset:2px}\n"
     ".groups{display:grid;grid-template-columns:repeat(auto-fill,minmax(340px,1fr));gap:14px}\n"
-    ".group{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:12px;display:flex;"
-    "flex-wrap:wrap;gap:12px;align-content:flex-start}\n"
-    ".group figure{margin:0;flex:1 1 140px;max-width:260px;min-width:0}\n"
+    ".group{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:12px;display:grid;"
+    "grid-template-columns:repeat(auto-fill,minmax(140px,1fr));gap:12px;align-content:start}\n"
+    ".group figure{margin:0;min-width:0}\n"
     ".group figure>a{display:block;aspect-ratio:3/2;border-radius:4px;overflow:hidden}\n"
     "figcaption{font-size:13px;line-height:1.4;color:var(--soft);margin-top:6px;overflow-wrap:anywhere}\n"
     "figcaption b{display:block;color:var(--ink);font-weight:600}\n"
-    ".best{color:var(--ink);border:1px solid var(--line);border-radius:9px;padding:0 "
-    "7px;white-space:nowrap}\n"
+    ".best{color:var(--ink);border:1px solid var(--soft);border-radius:9px;padding:0 7px;margin-left:4px;"
+    "white-space:nowrap;font-size:12px}\n"
     ".failed{list-style:none;margin:0;padding:0;border:1px solid "
     "var(--line);border-radius:8px;background:var(--card)}\n"
     ".failed li{padding:9px 14px;border-top:1px solid var(--line);overflow-wrap:anywhere}\n"
@@ -51,7 +51,7 @@ static const char gallery_style[] =
     "border-radius:26px;cursor:pointer}\n"
     "#b{left:10px;top:45%}#f{right:10px;top:45%}#x{right:10px;top:10px}\n"
     "@media(max-width:640px){:root{--h:104px}body{padding:18px 12px 40px}.rows{gap:3px}h1{font-size:22px}"
-    ".groups{grid-template-columns:1fr}.group figure{flex-basis:120px}}\n"
+    ".groups{grid-template-columns:1fr}.group{grid-template-columns:repeat(auto-fill,minmax(118px,1fr))}}\n"
     "</style>\n";
 
 static const char gallery_script[] =
