@@ -106,7 +106,7 @@ static void put_numbers(struct catalogue *catalogue, const struct originals *ori
          "bytes of all outputs together"},
         {NUMBER("width", H5T_NATIVE_UINT32), FIELD(photo.width), "pixels, of the upright picture"},
         {NUMBER("height", H5T_NATIVE_UINT32), FIELD(photo.height), "pixels, of the upright picture"},
-        {NUMBER("hash", H5T_NATIVE_UINT64), FIELD(photo.look.hash),
+        {NUMBER("hash", H5T_NATIVE_UINT64), FIELD(photo.look.hashes[0]),
          "perceptual hash: near pictures differ in few bits"},
         {NUMBER("sharpness", H5T_NATIVE_FLOAT), FIELD(photo.look.sharpness),
          "variance of the Laplacian of the luminance, where the longer side has 512 pixels"},

@@ -17,7 +17,7 @@
 #include <vips/vips.h>
 
 #include "exif.h"
-#include "features.h"
+#include "look.h"
 #include "support/whole_file.h"
 
 #define PATH_SIZE 4096
@@ -30,6 +30,7 @@ struct work {
     char *error;
     size_t error_size;
     VipsSource *source;
+    bool has_profile;    /* it says what its colours mean, or has those of a print */
     VipsImage *picture;  /* in memory: the size that was made last */
     bool has_look;       /* of the photo */
     unsigned last_width; /* of the last output; 0: there is none yet */
@@ -130,18 +131,18 @@ static int look_at_file(struct work *work, int file)
     if (fstat(file, &status))
         return fail(work, "cannot be read: %s", strerror(errno));
     if (!S_ISREG(status.st_mode))
-        return fail(work, "is no regular file");
+        return fail(work, "no regular file");
     work->photo->file_size = (uint64_t)status.st_size;
     work->photo->file_time_ns = (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec;
     if (!status.st_size)
-        return fail(work, "is empty");
+        return fail(work, "empty file");
     size = pread(file, head, sizeof head, 0);
     if (size < 0)
         return fail(work, "cannot be read: %s", strerror(errno));
     work->photo->format = find_format(head, (size_t)size);
     if (work->photo->format == FORMAT_UNKNOWN)
-        return fail(work, "is no JPEG, PNG, WebP or TIFF: it begins with the bytes %02x %02x %02x %02x",
-                    head[0], size > 1 ? head[1] : 0, size > 2 ? head[2] : 0, size > 3 ? head[3] : 0);
+        return fail(work, "no JPEG, PNG, WebP or TIFF: it begins with the bytes %02x %02x %02x %02x", head[0],
+                    size > 1 ? head[1] : 0, size > 2 ? head[2] : 0, size > 3 ? head[3] : 0);
     return 0;
 }
 
@@ -170,6 +171,8 @@ static int read_header(struct work *work)
     is_turned = vips_image_get_orientation_swap(header);
     photo->width = (uint32_t)(is_turned ? vips_image_get_height(header) : vips_image_get_width(header));
     photo->height = (uint32_t)(is_turned ? vips_image_get_width(header) : vips_image_get_height(header));
+    work->has_profile = vips_image_get_typeof(header, VIPS_META_ICC_NAME) ||
+                        vips_image_get_interpretation(header) == VIPS_INTERPRETATION_CMYK;
     exif_read_date(header, photo->date, sizeof photo->date);
     exif_read_camera(header, photo->camera, sizeof photo->camera);
     g_object_unref(header);
@@ -235,13 +238,13 @@ static int into_memory(VipsImage **image)
 static int decode(struct work *work)
 {
     unsigned largest = work->settings->sizes[0];
-    int box = (int)(largest > FEATURE_SIZE ? largest : FEATURE_SIZE);
+    int box = (int)(largest > LOOK_SIZE ? largest : LOOK_SIZE);
     VipsImage *image;
 
-    /* "fail_on" reaches only the first look at the header, not the decoder that shrinks: its options are a text. */
+    /* A picture without a profile is in sRGB already; converted, it would lose. "fail_on" reaches only the first look at the header, not the decoder that shrinks: its options are a text. */
     if (vips_thumbnail_source(work->source, &image, box, "height", box, "size", VIPS_SIZE_DOWN,
-                              "export_profile", "srgb", "fail_on", VIPS_FAIL_ON_ERROR, "option_string",
-                              "fail-on=error", NULL))
+                              "export_profile", work->has_profile ? "srgb" : NULL, "fail_on",
+                              VIPS_FAIL_ON_ERROR, "option_string", "fail-on=error", NULL))
         return fail_in_vips(work, "cannot be decoded");
     work->picture = image;
     if (to_srgb(&work->picture) ||
@@ -340,8 +343,8 @@ static int find_look(struct work *work)
         g_object_unref(flat);
         return fail_in_vips(work, "cannot be looked at");
     }
-    status = features_find(VIPS_IMAGE_ADDR(flat, 0, 0), (size_t)flat->Xsize, (size_t)flat->Ysize,
-                           &work->photo->look);
+    status = look_find(VIPS_IMAGE_ADDR(flat, 0, 0), (size_t)flat->Xsize, (size_t)flat->Ysize,
+                       &work->photo->look);
     g_object_unref(flat);
     work->has_look = true;
     return status ? fail(work, "there is no memory to look at it") : 0;
@@ -355,7 +358,7 @@ static int make_outputs(struct work *work)
     for (unsigned i = 0; i <= settings->size_count; i++) {
         unsigned size = i < settings->size_count ? settings->sizes[i] : 0;
 
-        if (size <= FEATURE_SIZE && !work->has_look && (shrink(work, FEATURE_SIZE) || find_look(work)))
+        if (size <= LOOK_SIZE && !work->has_look && (shrink(work, LOOK_SIZE) || find_look(work)))
             return -1;
         if (size && (shrink(work, size) || write_output(work, i)))
             return -1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The features of all photographs are the context, which each node has once. An item is a block of them; it compares each of
+/* The looks of all photographs are the context, which each node has once. An item is a block of them; it compares each of
  * its photographs with all that come behind, in all turns, so that each pair is compared once. Hashes say who may be a
  * duplicate; colours must agree as well, which hashes do not know of. */
 #include "duplicates.h"
@@ -8,26 +8,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "features.h"
+#include "look.h"
 #include "support/command.h"
 
 #define BLOCK 256
 
-/* The context: this, then `count` hashes, `count` places among the originals, and `count` times COLOUR_SIZE bytes. */
-struct features {
+#define COLOUR_DISTANCE       8 /* mean difference of the colours of all cells, in levels of 255 */
+#define LEAST_COLOUR_DISTANCE 2
+#define TELLING_WAVES         40 /* of the 63: from so many on a hash is taken at its word */
+
+/* The context: this, then `count` looks. The hashes come first, one behind the other: nearly all of the time is spent on
+ * them. */
+struct library {
     uint64_t count;
     uint64_t most_bits;
     uint64_t hashes[];
 };
 
-static const uint32_t *places_of(const struct features *features)
-{
-    return (const uint32_t *)(features->hashes + features->count);
-}
+/* A photograph that is compared. */
+struct entry {
+    struct look look;
+    uint64_t place; /* among the originals */
+};
 
-static const uint8_t *colours_of(const struct features *features, size_t which)
+static const struct entry *entries_of(const struct library *library)
 {
-    return (const uint8_t *)(places_of(features) + features->count) + which * COLOUR_SIZE;
+    return (const struct entry *)(library->hashes + library->count);
 }
 
 /* The pairs of a block, as they are found. */
@@ -48,13 +54,27 @@ static bool add_pair(struct found *found, struct duplicate_pair pair)
     return true;
 }
 
-static bool has_colours(const uint8_t a[COLOUR_SIZE], const uint8_t b[COLOUR_SIZE])
+static unsigned colour_difference(const uint8_t a[COLOUR_SIZE], const uint8_t b[COLOUR_SIZE])
 {
     unsigned sum = 0;
 
     for (size_t i = 0; i < COLOUR_SIZE; i++)
         sum += (unsigned)abs(a[i] - b[i]);
-    return sum <= COLOUR_DISTANCE * COLOUR_SIZE;
+    return sum;
+}
+
+/* Where few bits mean something, as in a clear sky, equal hashes say little: fewer bits may differ, and colours must agree
+ * so much the better. */
+static unsigned bits_allowed(unsigned most_bits, unsigned waves)
+{
+    return most_bits * waves / (TELLING_WAVES > waves ? TELLING_WAVES : waves);
+}
+
+static unsigned colours_allowed(unsigned waves)
+{
+    unsigned most = COLOUR_DISTANCE * (waves < TELLING_WAVES ? waves : TELLING_WAVES) / TELLING_WAVES;
+
+    return COLOUR_SIZE * (most > LEAST_COLOUR_DISTANCE ? most : LEAST_COLOUR_DISTANCE);
 }
 
 /* The next hash, from `at` on, that is near one of the turns; `count` if there is none. */
@@ -94,47 +114,44 @@ static size_t next_near(const uint64_t *hashes, size_t at, size_t count, const u
 }
 
 /* The turn in which two are nearest, of those whose colours agree; false if there is none. */
-static bool compare(const struct features *features, size_t first, size_t second,
-                    const uint64_t turned[TURNS], struct duplicate_pair *pair)
+static bool compare(const struct library *library, size_t first, size_t second, struct duplicate_pair *pair)
 {
+    const struct entry *one = &entries_of(library)[first], *other = &entries_of(library)[second];
+    unsigned waves = one->look.waves < other->look.waves ? one->look.waves : other->look.waves;
+    unsigned most = bits_allowed((unsigned)library->most_bits, waves);
     uint8_t colours[COLOUR_SIZE];
 
-    pair->distance = (uint32_t)features->most_bits + 1;
+    *pair = (struct duplicate_pair){(uint32_t)one->place, (uint32_t)other->place, most + 1, 0};
     for (unsigned turn = 0; turn < TURNS; turn++) {
-        unsigned distance = (unsigned)__builtin_popcountll(features->hashes[second] ^ turned[turn]);
+        unsigned distance = (unsigned)__builtin_popcountll(one->look.hashes[turn] ^ other->look.hashes[0]);
 
         if (distance >= pair->distance)
             continue;
-        features_turn_colours(colours_of(features, first), turn, colours);
-        if (has_colours(colours, colours_of(features, second))) {
+        look_turn_colours(one->look.colours, turn, colours);
+        if (colour_difference(colours, other->look.colours) <= colours_allowed(waves)) {
             pair->distance = distance;
             pair->turn = turn;
         }
     }
-    pair->first = places_of(features)[first];
-    pair->second = places_of(features)[second];
-    return pair->distance <= features->most_bits;
+    return pair->distance <= most;
 }
 
-/* Compares one with all behind it. One that has the very same features takes over: whatever is near the one is near the
+/* Compares one with all behind it. One that has the very same look takes over: whatever is near the one is near the
  * other, so the pairs of a thousand equal pictures are a thousand, not half a million. */
-static bool compare_one(const struct features *features, size_t first, struct found *found)
+static bool compare_one(const struct library *library, size_t first, struct found *found)
 {
-    uint64_t turned[TURNS];
-    int most = (int)features->most_bits;
+    const struct look *look = &entries_of(library)[first].look;
+    int most = (int)library->most_bits;
 
-    for (unsigned turn = 0; turn < TURNS; turn++)
-        turned[turn] = features_turn_hash(features->hashes[first], turn);
     for (size_t at = first + 1;
-         (at = next_near(features->hashes, at, features->count, turned, most)) < features->count; at++) {
+         (at = next_near(library->hashes, at, library->count, look->hashes, most)) < library->count; at++) {
         struct duplicate_pair pair;
 
-        if (!compare(features, first, at, turned, &pair))
+        if (!compare(library, first, at, &pair))
             continue;
         if (!add_pair(found, pair))
             return false;
-        if (features->hashes[at] == features->hashes[first] &&
-            !memcmp(colours_of(features, at), colours_of(features, first), COLOUR_SIZE))
+        if (!memcmp(&entries_of(library)[at].look, look, sizeof *look))
             return true;
     }
     return true;
@@ -142,44 +159,43 @@ static bool compare_one(const struct features *features, size_t first, struct fo
 
 static int compare_block(mpm_call *call, const void *item, void *result)
 {
-    const struct features *features = mpm_call_context(call);
+    const struct library *library = mpm_call_context(call);
     struct found found = {.call = call};
     uint64_t begin;
 
     (void)result;
     memcpy(&begin, item, sizeof begin);
-    for (uint64_t i = begin; i < begin + BLOCK && i < features->count; i++) {
-        if (!compare_one(features, i, &found))
+    for (uint64_t i = begin; i < begin + BLOCK && i < library->count; i++) {
+        if (!compare_one(library, i, &found))
             return 1;
     }
     return !found.count || mpm_call_blob(call, found.count * sizeof *found.pairs) ? 0 : 1;
 }
 
 /* All that can be compared; NULL without memory. */
-static struct features *gather(const struct originals *originals, unsigned most_bits, size_t *size)
+static struct library *gather(const struct originals *originals, unsigned most_bits, size_t *size)
 {
-    struct features *features;
+    struct library *library;
+    struct entry *entries;
     size_t count = 0, at = 0;
 
     for (size_t i = 0; i < originals->count; i++)
         count += originals->items[i].is_done && !originals->items[i].error;
-    *size = sizeof *features + count * (sizeof(uint64_t) + sizeof(uint32_t) + COLOUR_SIZE);
-    if (!(features = malloc(*size)))
+    *size = sizeof *library + count * (sizeof(uint64_t) + sizeof *entries);
+    if (!(library = malloc(*size)))
         return NULL;
-    features->count = count;
-    features->most_bits = most_bits;
+    library->count = count;
+    library->most_bits = most_bits;
+    entries = (struct entry *)(library->hashes + count);
     for (size_t i = 0; i < originals->count; i++) {
         const struct original *original = &originals->items[i];
 
         if (!original->is_done || original->error)
             continue;
-        features->hashes[at] = original->photo.look.hash;
-        ((uint32_t *)(features->hashes + count))[at] = (uint32_t)i;
-        memcpy((uint8_t *)((uint32_t *)(features->hashes + count) + count) + at * COLOUR_SIZE,
-               original->photo.look.colours, COLOUR_SIZE);
-        at++;
+        library->hashes[at] = original->photo.look.hashes[0];
+        entries[at++] = (struct entry){original->photo.look, i};
     }
-    return features;
+    return library;
 }
 
 static int join_results(const mpm_blob *results, size_t count, struct duplicates *duplicates)
@@ -199,13 +215,12 @@ static int join_results(const mpm_blob *results, size_t count, struct duplicates
     return 0;
 }
 
-static int run_map(mpm_pool *pool, const struct features *features, size_t size,
-                   struct duplicates *duplicates)
+static int run_map(mpm_pool *pool, const struct library *library, size_t size, struct duplicates *duplicates)
 {
-    size_t count = (features->count + BLOCK - 1) / BLOCK;
+    size_t count = (library->count + BLOCK - 1) / BLOCK;
     uint64_t *begins = malloc((count + 1) * sizeof *begins);
-    mpm_blob *items = malloc((count + 1) * sizeof *items), *results = NULL;
-    mpm_map_options options = {.context = features, .context_size = size};
+    mpm_blob *items = calloc(count + 1, sizeof *items), *results = NULL;
+    mpm_map_options options = {.context = library, .context_size = size};
     int exit_status = 0;
 
     if (!begins || !items) {
@@ -271,16 +286,16 @@ int duplicates_find(mpm_pool *pool, struct originals *originals, unsigned most_b
                     struct duplicates *duplicates)
 {
     size_t size;
-    struct features *features;
+    struct library *library;
     int exit_status = 0;
 
     *duplicates = (struct duplicates){NULL, 0, 0, 0};
     if (originals->count > UINT32_MAX)
         return failure("%zu photographs are more than can be compared", originals->count);
-    if (!(features = gather(originals, most_bits, &size)))
+    if (!(library = gather(originals, most_bits, &size)))
         return failure("out of memory");
-    if (features->count > 1)
-        exit_status = run_map(pool, features, size, duplicates);
-    free(features);
+    if (library->count > 1)
+        exit_status = run_map(pool, library, size, duplicates);
+    free(library);
     return exit_status ? exit_status : number_groups(originals, duplicates);
 }

@@ -10,10 +10,9 @@
 
 #include "photo.h"
 
-#define USUAL_DISTANCE  8 /* bits in which two hashes may differ */
-#define COLOUR_DISTANCE 8 /* mean difference of colours of all cells, in levels of 255 */
+#define USUAL_DISTANCE 8 /* bits in which two hashes may differ */
 
-/* Two photographs that are nearly the same: `second` is `first` after a turn of features_turn_hash(). */
+/* Two photographs that are nearly the same: `second` is `first` after a turn; see look.h. */
 struct duplicate_pair {
     uint32_t first, second; /* places among the originals, first < second */
     uint32_t distance;      /* bits in which the hashes differ */

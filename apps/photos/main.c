@@ -2,6 +2,7 @@
 /* mpmap-photos: a photograph library made ready for the web and for search. Under a launcher every rank runs this, but
  * mpm_init returns in rank 0 only: whatever is behind it happens, and is printed, once. */
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,8 @@
 #include "summary.h"
 #include "support/command.h"
 #include "walk.h"
+
+#define SETUP_S 60.0 /* for a worker to start in, on a machine that is busy */
 
 static const char help[] =
     "usage: mpmap photos FOLDER… --out OUT [options]\n"
@@ -187,7 +190,8 @@ static int open_and_run(const struct request *request, struct originals *origina
                                 .max_attempts = (unsigned)request->attempts,
                                 .item_timeout_s = request->timeout_s,
                                 .item_memory_bytes = request->memory,
-                                .initializer = first_map_start_worker};
+                                .initializer = first_map_start_worker,
+                                .setup_timeout_s = fmax(request->timeout_s, SETUP_S)};
     mpm_pool *pool;
     int exit_status;
 

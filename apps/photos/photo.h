@@ -12,12 +12,15 @@
 
 enum photo_format { FORMAT_UNKNOWN, FORMAT_JPEG, FORMAT_PNG, FORMAT_WEBP, FORMAT_TIFF };
 
+#define TURNS 8 /* four turns, and the same of the mirrored picture */
+
 /* What an original looks like. Sizes and turns are those of the upright picture. */
 struct look {
-    uint64_t hash;                /* see features.h */
-    float sharpness;              /* variance of the Laplacian of the luminance, 512 pixels wide or high */
-    uint8_t mean[3];              /* red, green, blue */
-    uint8_t colours[COLOUR_SIZE]; /* the same of each cell, line by line */
+    uint64_t hashes[TURNS]; /* of the picture, and of the picture turned; see look.h */
+    float sharpness;        /* variance of the Laplacian of the luminance, 512 pixels wide or high */
+    uint8_t mean[3];        /* red, green, blue */
+    uint8_t waves; /* how many bits of the hash mean something; few in a picture that is nearly plain */
+    uint8_t colours[COLOUR_SIZE]; /* red, green, blue of each cell, line by line */
 };
 
 /* The result of a worker, and what the journal keeps: bytes without pointers. */

@@ -28,7 +28,7 @@ static void list_failed(const struct originals *originals, size_t failed)
     for (size_t i = 0; i < originals->count && listed < MOST_LISTED; i++) {
         if (!originals->items[i].error)
             continue;
-        failure("'%s' %s", originals->items[i].path, originals->items[i].error);
+        failure("'%s': %s", originals->items[i].path, originals->items[i].error);
         listed++;
     }
     if (failed > listed)

@@ -159,6 +159,15 @@ static void tell_unreadable(struct walk *walk, const char *path)
     failure("'%s' cannot be read: %s", path, strerror(errno));
 }
 
+/* A link in a folder that leads nowhere is a loss only if a photograph was meant. */
+static void note_missing(struct walk *walk, const char *path, bool is_named)
+{
+    if (errno == ENOENT && !is_named && !ends_like_photograph(path))
+        walk->report->passed_over++;
+    else
+        tell_unreadable(walk, path);
+}
+
 static char *join(const char *folder, const char *name)
 {
     size_t length = strlen(folder);
@@ -223,7 +232,7 @@ static void take(struct walk *walk, const char *root, bool is_named)
             continue;
         }
         if (stat(path, &status))
-            tell_unreadable(walk, path);
+            note_missing(walk, path, is_named);
         else if (!S_ISDIR(status.st_mode))
             take_file(walk, path, &status, is_named);
         else if (note_seen(walk, &status))

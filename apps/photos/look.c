@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Perceptual hash, sharpness and colours. Averages are exact: a pixel that lies across the border of two cells counts in
  * both, by its parts, so that a mirrored picture has mirrored averages. */
-#include "features.h"
+#include "look.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,11 +71,9 @@ static void fill_cosines(float cosines[FREQUENCIES][GRID])
     }
 }
 
-/* Bit 8 v + u: whether the wave of frequency u across and v down begins bright. */
-static uint64_t find_hash(const float grid[GRID * GRID])
+static void find_waves(const float grid[GRID * GRID], float waves[FREQUENCIES][FREQUENCIES])
 {
     float cosines[FREQUENCIES][GRID], across[GRID][FREQUENCIES];
-    uint64_t hash = 0;
 
     fill_cosines(cosines);
     for (int y = 0; y < GRID; y++) {
@@ -86,15 +85,38 @@ static uint64_t find_hash(const float grid[GRID * GRID])
     }
     for (int v = 0; v < FREQUENCIES; v++) {
         for (int u = 0; u < FREQUENCIES; u++) {
-            float wave = 0;
-
+            waves[v][u] = 0;
             for (int y = 0; y < GRID; y++)
-                wave += across[y][u] * cosines[v][y];
-            if (wave > (u || v ? FLAT : 127.5f))
-                hash |= UINT64_C(1) << (FREQUENCIES * v + u);
+                waves[v][u] += across[y][u] * cosines[v][y];
         }
     }
+}
+
+/* A mirrored picture has the same waves, but those of odd frequencies begin the other way round. */
+static uint64_t find_hash(float waves[FREQUENCIES][FREQUENCIES], unsigned turn)
+{
+    uint64_t hash = waves[0][0] > 127.5f;
+
+    for (unsigned bit = 1; bit < FREQUENCIES * FREQUENCIES; bit++) {
+        unsigned v = bit / FREQUENCIES, u = bit % FREQUENCIES;
+        float wave = turn & 4 ? waves[u][v] : waves[v][u];
+        bool is_mirrored = ((turn & 1) && u % 2) != ((turn & 2) && v % 2);
+
+        if ((is_mirrored ? -wave : wave) > FLAT)
+            hash |= UINT64_C(1) << bit;
+    }
     return hash;
+}
+
+static void find_hashes(const float grid[GRID * GRID], struct look *look)
+{
+    float waves[FREQUENCIES][FREQUENCIES];
+
+    find_waves(grid, waves);
+    for (unsigned turn = 0; turn < TURNS; turn++)
+        look->hashes[turn] = find_hash(waves, turn);
+    for (unsigned bit = 1; bit < FREQUENCIES * FREQUENCIES; bit++)
+        look->waves += fabsf(waves[bit / FREQUENCIES][bit % FREQUENCIES]) > FLAT;
 }
 
 static uint8_t to_byte(float value)
@@ -113,7 +135,7 @@ static void find_colours(const float *means, unsigned colour, struct look *look)
     look->mean[colour] = to_byte(sum / (COLOUR_CELLS * COLOUR_CELLS));
 }
 
-int features_find(const uint8_t *pixels, size_t width, size_t height, struct look *look)
+int look_find(const uint8_t *pixels, size_t width, size_t height, struct look *look)
 {
     size_t count = width * height;
     float *plane = malloc((count + height * GRID) * sizeof *plane), *lines = plane + count;
@@ -132,43 +154,12 @@ int features_find(const uint8_t *pixels, size_t width, size_t height, struct loo
         plane[i] = 0.299f * pixels[3 * i] + 0.587f * pixels[3 * i + 1] + 0.114f * pixels[3 * i + 2];
     look->sharpness = find_sharpness(plane, width, height);
     average_plane(plane, width, height, GRID, lines, means);
-    look->hash = find_hash(means);
+    find_hashes(means, look);
     free(plane);
     return 0;
 }
 
-/* Bits of odd frequencies across: 8 v + u with odd u. Bit 0 is in none of the masks. */
-#define ODD_ACROSS UINT64_C(0xaaaaaaaaaaaaaaaa)
-#define ODD_DOWN   UINT64_C(0xff00ff00ff00ff00)
-
-static uint64_t swap_bits(uint64_t bits, uint64_t mask, unsigned distance)
-{
-    uint64_t different = ((bits >> distance) ^ bits) & mask;
-
-    return bits ^ different ^ (different << distance);
-}
-
-/* Bit 8 v + u becomes bit 8 u + v. */
-static uint64_t transpose(uint64_t hash)
-{
-    hash = swap_bits(hash, UINT64_C(0x00aa00aa00aa00aa), 7);
-    hash = swap_bits(hash, UINT64_C(0x0000cccc0000cccc), 14);
-    return swap_bits(hash, UINT64_C(0x00000000f0f0f0f0), 28);
-}
-
-/* A turn is three bits: 4 swaps the axes, then 1 mirrors across and 2 down. */
-uint64_t features_turn_hash(uint64_t hash, unsigned turn)
-{
-    if (turn & 4)
-        hash = transpose(hash);
-    if (turn & 1)
-        hash ^= ODD_ACROSS;
-    if (turn & 2)
-        hash ^= ODD_DOWN;
-    return hash;
-}
-
-void features_turn_colours(const uint8_t colours[COLOUR_SIZE], unsigned turn, uint8_t turned[COLOUR_SIZE])
+void look_turn_colours(const uint8_t colours[COLOUR_SIZE], unsigned turn, uint8_t turned[COLOUR_SIZE])
 {
     for (size_t y = 0; y < COLOUR_CELLS; y++) {
         for (size_t x = 0; x < COLOUR_CELLS; x++) {
