@@ -31,7 +31,7 @@ static const char help[] =
     "turns them upright, converts them to sRGB, writes each in several sizes, records what is\n"
     "known of each in one HDF5 catalogue, finds near-duplicates, and makes a gallery that\n"
     "opens without a server. Originals are only read. A broken or hostile file costs its row.\n"
-    "  mpmap photos ~/Pictures --out ~/web\n"
+    "Example:  mpmap photos ~/Pictures --out ~/web\n"
     "\n"
     "  FOLDER             is walked, however deep, and links are followed; a file is taken\n"
     "                     whatever its name; @LIST is a file with a path a line, or between\n"
