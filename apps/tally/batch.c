@@ -52,13 +52,22 @@ static bool read_numbers(struct batch *batch, uint32_t column)
     struct number *numbers = batch->numbers + (size_t)column * BATCH;
     uint8_t *kinds = batch->kinds + (size_t)column * BATCH;
     const struct number_form *form = &batch->forms[column];
+    uint32_t count = batch->count;
     unsigned seen = 0;
+    bool is_short = true;
 
-    for (uint32_t row = 0; row < batch->count; row++) {
-        kinds[row] = number_read(texts[row], lengths[row], form, &numbers[row]);
+    for (uint32_t row = 0; row < count; row++) {
+        bool is = number_read_short(texts[row], lengths[row], form, &numbers[row].decimal);
+
+        kinds[row] = is ? NUMBER_DECIMAL : NUMBER_BAD;
+        is_short &= is;
+    }
+    for (uint32_t row = 0; row < count && !is_short; row++) {
+        if (kinds[row] == NUMBER_BAD)
+            kinds[row] = (uint8_t)number_read_long(texts[row], lengths[row], form, &numbers[row]);
         seen |= 1u << kinds[row];
     }
-    batch->is_decimal[column] = seen == 1u << NUMBER_DECIMAL;
+    batch->is_decimal[column] = is_short || seen == 1u << NUMBER_DECIMAL;
     return seen & 1u << NUMBER_BAD;
 }
 
@@ -172,7 +181,7 @@ static void drop_other_rows(struct batch *batch)
 
 ALWAYS_INLINE uint64_t mix(uint64_t a, uint64_t b)
 {
-    uint128 product = (uint128)a * b;
+    __extension__ unsigned __int128 product = (unsigned __int128)a * b;
 
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
@@ -185,26 +194,43 @@ ALWAYS_INLINE uint64_t load(const char *bytes)
     return word;
 }
 
-ALWAYS_INLINE void set_key(struct key *key, const char *bytes, uint32_t length)
-{
-    static const uint64_t masks[9] = {
-        0,
-        UINT64_C(0xFF),
-        UINT64_C(0xFFFF),
-        UINT64_C(0xFFFFFF),
-        UINT64_C(0xFFFFFFFF),
-        UINT64_C(0xFFFFFFFFFF),
-        UINT64_C(0xFFFFFFFFFFFF),
-        UINT64_C(0xFFFFFFFFFFFFFF),
-        ~UINT64_C(0),
-    };
-    uint64_t low = load(bytes) & masks[length < 8 ? length : 8];
-    uint64_t high = load(bytes + 8) & masks[length < 8 ? 0 : length < 16 ? length - 8 : 8];
-    uint64_t hash = mix(low ^ UINT64_C(0x9E3779B97F4A7C15), high ^ UINT64_C(0xD6E8FEB86659FD93) ^ length);
+/* The first bytes of a word; behind the eight of a first word those of a second one, of which there are none before. */
+static const uint64_t all_masks[8 + 17] = {
+    [9] = UINT64_C(0xFF),
+    [10] = UINT64_C(0xFFFF),
+    [11] = UINT64_C(0xFFFFFF),
+    [12] = UINT64_C(0xFFFFFFFF),
+    [13] = UINT64_C(0xFFFFFFFFFF),
+    [14] = UINT64_C(0xFFFFFFFFFFFF),
+    [15] = UINT64_C(0xFFFFFFFFFFFFFF),
+    [16] = ~UINT64_C(0),
+    [17] = ~UINT64_C(0),
+    [18] = ~UINT64_C(0),
+    [19] = ~UINT64_C(0),
+    [20] = ~UINT64_C(0),
+    [21] = ~UINT64_C(0),
+    [22] = ~UINT64_C(0),
+    [23] = ~UINT64_C(0),
+    [24] = ~UINT64_C(0),
+};
+static const uint64_t *const masks = all_masks + 8;
 
-    for (uint32_t at = 16; at < length; at += 8)
+__attribute__((noinline)) static uint64_t mix_long(uint64_t hash, const char *bytes, uint32_t length)
+{
+    for (uint32_t at = SHORT_KEY; at < length; at += 8)
         hash = mix(hash ^ (load(bytes + at) & masks[length - at < 8 ? length - at : 8]),
                    UINT64_C(0xA0761D6478BD642F));
+    return hash;
+}
+
+ALWAYS_INLINE void set_key(struct key *key, const char *bytes, uint32_t length)
+{
+    const uint64_t *mask = masks + (length < SHORT_KEY ? length : SHORT_KEY);
+    uint64_t low = load(bytes) & mask[0], high = load(bytes + 8) & mask[-8];
+    uint64_t hash = mix(low ^ UINT64_C(0x9E3779B97F4A7C15), high ^ UINT64_C(0xD6E8FEB86659FD93) ^ length);
+
+    if (length > SHORT_KEY)
+        hash = mix_long(hash, bytes, length);
     key->hash = mix(hash, UINT64_C(0xE7037ED1A0B428DB));
     key->head[0] = low;
     key->head[1] = high;

@@ -42,7 +42,7 @@ static bool read_digits(const char *text, uint32_t count, uint64_t *digits)
 
     if (!number_all_digits(word))
         return false;
-    *digits = number_eight(word);
+    *digits = number_eight(word - UINT64_C(0x3030303030303030));
     return true;
 }
 
@@ -141,4 +141,23 @@ enum number_kind number_read_any(const char *text, uint32_t length, const struct
     if (read_decimal(text, length, form, &number->decimal))
         return NUMBER_DECIMAL;
     return read_wide(text, length, &number->wide) ? NUMBER_WIDE : NUMBER_BAD;
+}
+
+enum number_kind number_read_long(const char *text, uint32_t length, const struct number_form *form,
+                                  struct number *number)
+{
+    bool is_negative = text[0] == '-';
+    uint32_t decimals;
+    uint64_t digits;
+    int64_t power;
+
+    if (!length)
+        return NUMBER_MISSING;
+    if (length == is_negative ||
+        !number_digits(text + is_negative, length - is_negative, &digits, &decimals) ||
+        !(power = form->power[decimals]) ||
+        __builtin_mul_overflow((int64_t)digits, power, &number->decimal) || number->decimal > form->limit)
+        return number_read_any(text, length, form, number);
+    number->decimal = is_negative ? -number->decimal : number->decimal;
+    return NUMBER_DECIMAL;
 }

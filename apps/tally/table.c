@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_SLOTS 1024
+#define FIRST_SLOTS 4096
 #define AHEAD       8 /* groups for which memory is fetched in advance */
 
 void *memory_resize(void *memory, size_t size)
