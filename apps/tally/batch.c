@@ -194,7 +194,8 @@ ALWAYS_INLINE uint64_t load(const char *bytes)
     return word;
 }
 
-/* The first bytes of a word; behind the eight of a first word those of a second one, of which there are none before. */
+/* The first bytes of a word; behind the eight of a first word those of a second one, of which there are none
+ * before. */
 static const uint64_t all_masks[8 + 17] = {
     [9] = UINT64_C(0xFF),
     [10] = UINT64_C(0xFFFF),
@@ -274,6 +275,25 @@ static void join_keys(struct batch *batch)
     }
 }
 
+/* Where there are many groups, they are not in the cache: what finds them is fetched for all rows at once, and
+ * then they are. */
+ALWAYS_INLINE void fetch_groups(const struct batch *batch)
+{
+    const struct table *table = batch->table;
+
+    if ((uint64_t)table->count * batch->plan->record_size < 1 << 18)
+        return;
+    for (uint32_t row = 0; row < batch->count; row++)
+        __builtin_prefetch(&table->slots[batch->keys[row].hash & table->mask]);
+    for (uint32_t row = 0; row < batch->count; row++) {
+        uint64_t slot = table->slots[batch->keys[row].hash & table->mask];
+        const char *record = (const char *)table_record(table, slot ? (uint32_t)slot - 1 : 0);
+
+        __builtin_prefetch(record);
+        __builtin_prefetch(record + 64);
+    }
+}
+
 static void find_groups(struct batch *batch)
 {
     const struct plan *plan = batch->plan;
@@ -294,8 +314,7 @@ static void find_groups(struct batch *batch)
         table_record(table, 0)->rows += batch->count;
         return;
     }
-    for (uint32_t row = 0; row < batch->count && table->count > 4096; row++)
-        __builtin_prefetch(&table->slots[batch->keys[row].hash & table->mask]);
+    fetch_groups(batch);
     for (uint32_t row = 0; row < batch->count; row++) {
         batch->groups[row] = table_find(table, &batch->keys[row]);
         table_record(table, batch->groups[row])->rows++;
@@ -304,7 +323,6 @@ static void find_groups(struct batch *batch)
 
 ALWAYS_INLINE void add_decimal(struct moments *moments, uint32_t parts, int64_t value)
 {
-    moments->count++;
     if (parts & PART_SUM)
         *moments_sum(moments) += value;
     if (parts & PART_EXTREMES) {
@@ -322,9 +340,9 @@ ALWAYS_INLINE void add_column(struct batch *batch, uint32_t column, uint32_t par
 {
     const struct number *numbers = batch->numbers + (size_t)column * BATCH;
     const uint8_t *kinds = batch->kinds + (size_t)column * BATCH;
-    uint32_t offset = batch->plan->used[column].offset;
+    const struct used_column *used = &batch->plan->used[column];
     size_t size = batch->plan->record_size;
-    char *records = batch->table->records + offset;
+    char *records = batch->table->records + used->offset;
     const uint32_t *groups = batch->groups;
 
     if (batch->is_decimal[column]) {
@@ -334,14 +352,15 @@ ALWAYS_INLINE void add_column(struct batch *batch, uint32_t column, uint32_t par
         return;
     }
     for (uint32_t row = 0; row < batch->count; row++) {
-        struct moments *moments = (struct moments *)(void *)(records + groups[row] * size);
+        struct moments_rest *rest = record_rest(table_record(batch->table, groups[row]), used);
 
-        if (kinds[row] == NUMBER_DECIMAL) {
-            add_decimal(moments, parts, numbers[row].decimal);
-        } else if (kinds[row] == NUMBER_WIDE) {
-            moments->count++;
-            wide_add(table_wide(batch->table, moments), numbers[row].wide);
-        }
+        if (kinds[row] == NUMBER_DECIMAL)
+            add_decimal((struct moments *)(void *)(records + groups[row] * size), parts,
+                        numbers[row].decimal);
+        else if (kinds[row] == NUMBER_WIDE)
+            wide_add(table_wide(batch->table, rest), numbers[row].wide);
+        else
+            rest->missing++;
     }
 }
 
@@ -369,17 +388,14 @@ static void add_moments(struct batch *batch, uint32_t column)
     }
 }
 
-/* How many texts of a column there are: those that are empty are missing. */
+/* Texts that are empty are missing. */
 static void count_texts(struct batch *batch, uint32_t column)
 {
     const uint32_t *lengths = batch_lengths(batch, column);
-    uint32_t offset = batch->plan->used[column].offset;
+    const struct used_column *used = &batch->plan->used[column];
 
-    for (uint32_t row = 0; row < batch->count; row++) {
-        struct moments *moments = record_at(table_record(batch->table, batch->groups[row]), offset);
-
-        moments->count += lengths[row] > 0;
-    }
+    for (uint32_t row = 0; row < batch->count; row++)
+        record_rest(table_record(batch->table, batch->groups[row]), used)->missing += !lengths[row];
 }
 
 /* Bits that compare as the numbers do. */

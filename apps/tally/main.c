@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* mpmap-tally: groups and statistics of files that need not fit into memory. */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -306,6 +307,9 @@ int main(int argc, char **argv)
     int exit_status, status;
 
     command_set_program("mpmap-tally");
+    /* Results of rounds come and go: their memory is used again. */
+    mallopt(M_MMAP_THRESHOLD, 1 << 30);
+    mallopt(M_TRIM_THRESHOLD, 1 << 30);
     if (mpm_init(&argc, &argv, &options))
         return mpm_report_error();
     exit_status = run(argc, argv);

@@ -80,8 +80,8 @@ static inline uint64_t number_right(uint64_t word, uint32_t count)
 enum number_kind number_read_long(const char *text, uint32_t length, const struct number_form *form,
                                   struct number *number);
 
-/* A decimal of up to eight characters and a sign, with few branches, which a column's numbers mostly take the same way.
- * Returns false if it is something else. */
+/* A decimal of up to eight characters and a sign, with few branches, which a column's numbers mostly take the same
+ * way. Returns false if it is something else. */
 static inline bool number_read_short(const char *text, uint32_t length, const struct number_form *form,
                                      int64_t *decimal)
 {

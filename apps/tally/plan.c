@@ -120,5 +120,11 @@ void plan_lay_out(struct plan *plan)
             plan->used[measure->other].limit = INT64_C(1) << 46;
         }
     }
-    plan->record_size = (size + 15) & ~UINT32_C(15);
+    size = (size + 7) & ~UINT32_C(7);
+    plan->rest_offset = size;
+    for (uint32_t i = 0; i < plan->used_count; i++) {
+        plan->used[i].rest_offset = size;
+        size += plan->used[i].offset ? (uint32_t)sizeof(struct moments_rest) : 0;
+    }
+    plan->record_size = size;
 }

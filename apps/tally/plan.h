@@ -29,9 +29,10 @@ struct used_column {
     uint32_t index; /* in the file, from 0 */
     uint32_t type;  /* an enum column_type */
     uint32_t scale;
-    uint32_t parts;   /* of enum part */
-    uint32_t offset;  /* of its struct moments in a record; 0: none */
-    uint32_t is_read; /* its numbers are */
+    uint32_t parts;       /* of enum part */
+    uint32_t offset;      /* of its struct moments in a record; 0: none */
+    uint32_t rest_offset; /* of its struct moments_rest */
+    uint32_t is_read;     /* its numbers are */
     int64_t limit;
 };
 
@@ -92,8 +93,8 @@ struct plan {
     bool stops_at_bad; /* nobody looks at rows behind the first bad one */
     uint32_t column_count;
     uint32_t used_count, by_count, measure_count, condition_count, bag_count;
-    uint32_t record_size;
-    uint32_t by[MOST_BY]; /* of the used ones */
+    uint32_t record_size, rest_offset; /* where what is seldom written begins */
+    uint32_t by[MOST_BY];              /* of the used ones */
     struct used_column used[MOST_USED];
     struct measure measures[MOST_MEASURES];
     struct condition conditions[MOST_WHERE];

@@ -195,7 +195,6 @@ static void merge_products(struct products *products, const struct products *lat
 
 static void merge_moments(struct moments *moments, struct moments *later, uint32_t parts)
 {
-    moments->count += later->count;
     if (parts & PART_SUM)
         *moments_sum(moments) += *moments_sum(later);
     if (parts & PART_SQUARES)
@@ -208,16 +207,15 @@ static void merge_moments(struct moments *moments, struct moments *later, uint32
     }
 }
 
-void record_merge(const struct plan *plan, struct record *record, const struct record *later)
+void record_merge(const struct plan *plan, struct record *record, struct record *other, bool has_rest)
 {
-    struct record *other = (struct record *)(uintptr_t)later;
-
-    record->rows += later->rows;
     for (uint32_t i = 0; i < plan->used_count; i++) {
         const struct used_column *column = &plan->used[i];
 
-        if (column->offset)
+        if (column->offset) {
             merge_moments(record_at(record, column->offset), record_at(other, column->offset), column->parts);
+            record_rest(record, column)->missing += has_rest ? record_rest(other, column)->missing : 0;
+        }
     }
     for (uint32_t i = 0; i < plan->measure_count; i++) {
         const struct measure *measure = &plan->measures[i];
@@ -242,22 +240,23 @@ double moments_total(struct moments *moments, const struct wide *wide, double un
     return (double)total;
 }
 
-double moments_variance(struct moments *moments, uint32_t parts, const struct wide *wide, double unit)
+double moments_variance(struct moments *moments, uint32_t parts, uint64_t count, const struct wide *wide,
+                        double unit)
 {
-    uint64_t count = moments->count - (wide ? wide->count : 0);
-    long double n = (long double)count, squares = 0, distance, m;
+    uint64_t decimals = count - (wide ? wide->count : 0);
+    long double n = (long double)decimals, squares = 0, distance, m;
     int128 sum = *moments_sum(moments);
 
-    if (moments->count < 2)
+    if (count < 2)
         return (double)NAN;
-    if (count)
-        squares = spread(count, *moments_squares(moments, parts), sum, sum) / n / unit / unit;
+    if (decimals)
+        squares = spread(decimals, *moments_squares(moments, parts), sum, sum) / n / unit / unit;
     if (wide && wide->count) {
         m = (long double)wide->count;
-        distance = count ? (long double)sum / n / unit - wide->mean : 0;
+        distance = decimals ? (long double)sum / n / unit - wide->mean : 0;
         squares += wide->squares + distance * distance * (n * m / (n + m));
     }
-    return (double)(squares / (long double)(moments->count - 1));
+    return (double)(squares / (long double)(count - 1));
 }
 
 double products_correlation(const struct products *products, double unit_x, double unit_y)

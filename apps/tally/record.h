@@ -34,11 +34,15 @@ struct wide {
     double mean, squares; /* of Welford: the sum of the squared distances from the mean */
 };
 
-/* Those parts that the plan has, in this order: sum, least and most, sum of squares. */
+/* Those parts that the plan has, in this order: sum, least and most, sum of squares. What is seldom written stands
+ * elsewhere, at the end of the record, so that groups take few cache lines. */
 struct moments {
-    uint64_t count; /* values, the wide ones included */
-    uint64_t wide;  /* index + 1 of a struct wide; 0: none */
-    int64_t parts[];
+    int128 parts[1];
+};
+
+struct moments_rest {
+    uint64_t missing; /* rows without a value */
+    uint64_t wide;    /* index + 1 of a struct wide; 0: none */
 };
 
 struct products {
@@ -55,28 +59,32 @@ struct top {
 
 static inline uint32_t moments_size(uint32_t parts)
 {
-    return (uint32_t)sizeof(struct moments) +
-           16 * (uint32_t)(!!(parts & PART_SUM) + !!(parts & PART_EXTREMES) + !!(parts & PART_SQUARES));
+    return 16 * (uint32_t)(!!(parts & PART_SUM) + !!(parts & PART_EXTREMES) + !!(parts & PART_SQUARES));
 }
 
 static inline int128 *moments_sum(struct moments *moments)
 {
-    return (int128 *)moments->parts;
+    return moments->parts;
 }
 
 static inline int64_t *moments_extremes(struct moments *moments, uint32_t parts)
 {
-    return moments->parts + (parts & PART_SUM ? 2 : 0);
+    return (int64_t *)(moments->parts + (parts & PART_SUM ? 1 : 0));
 }
 
 static inline int128 *moments_squares(struct moments *moments, uint32_t parts)
 {
-    return (int128 *)(moments->parts + (parts & PART_SUM ? 2 : 0) + (parts & PART_EXTREMES ? 2 : 0));
+    return moments->parts + (parts & PART_SUM ? 1 : 0) + (parts & PART_EXTREMES ? 1 : 0);
 }
 
 static inline void *record_at(struct record *record, uint32_t offset)
 {
     return (char *)record + offset;
+}
+
+static inline struct moments_rest *record_rest(struct record *record, const struct used_column *column)
+{
+    return record_at(record, column->rest_offset);
 }
 
 /* The state of no rows. */
@@ -89,13 +97,14 @@ void top_add(struct top *top, uint32_t most, double value);
 void products_add(struct products *products, int64_t x, int64_t y);
 void products_add_wide(struct products *products, double x, double y);
 
-/* All but the wide parts of the moments. */
-void record_merge(const struct plan *plan, struct record *record, const struct record *later);
+/* All but rows and the wide parts of the moments. `other` is read only, and has neither a head nor, if so, a rest. */
+void record_merge(const struct plan *plan, struct record *record, struct record *other, bool has_rest);
 
 /* Results. `unit` is ten to the power of the column's scale. */
 double moments_total(struct moments *moments, const struct wide *wide, double unit);
-/* The variance of a sample; NaN of less than two values. */
-double moments_variance(struct moments *moments, uint32_t parts, const struct wide *wide, double unit);
+/* The variance of a sample of `count` values, the wide ones included; NaN of less than two. */
+double moments_variance(struct moments *moments, uint32_t parts, uint64_t count, const struct wide *wide,
+                        double unit);
 /* Pearson's coefficient; NaN where it has no value. */
 double products_correlation(const struct products *products, double unit_x, double unit_y);
 

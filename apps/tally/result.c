@@ -131,19 +131,30 @@ static struct value distinct(struct bag_part bag, bool is_sketch)
     return (struct value){.kind = VALUE_COUNT, .count = count};
 }
 
+/* Values of a column that are not missing. */
+static uint64_t count_of(const struct result *result, const struct result_row *row,
+                         const struct used_column *column)
+{
+    struct record *record = record_of(result, row);
+
+    return record->rows - record_rest(record, column)->missing;
+}
+
 static struct value extreme(const struct result *result, const struct result_row *row,
                             const struct measure *measure)
 {
     const struct used_column *column = &result->plan->used[measure->column];
     struct moments *moments = record_at(record_of(result, row), column->offset);
-    const struct wide *wide = table_wide_of(part_of(result, row), moments);
+    const struct wide *wide = table_wide_of(part_of(result, row),
+                                            record_rest(record_of(result, row), column));
+    uint64_t count = count_of(result, row, column);
     bool is_most = measure->kind == MEASURE_MAX;
     int64_t decimal = moments_extremes(moments, column->parts)[is_most];
     double number = number_double(decimal, column->scale);
 
-    if (!moments->count)
+    if (!count)
         return (struct value){.kind = VALUE_MISSING};
-    if (wide && (wide->count == moments->count || (is_most ? wide->most > number : wide->least < number)))
+    if (wide && (wide->count == count || (is_most ? wide->most > number : wide->least < number)))
         return double_value(is_most ? wide->most : wide->least);
     return decimal_value(decimal, column->scale);
 }
@@ -153,25 +164,27 @@ static struct value moments_value(const struct result *result, const struct resu
 {
     const struct used_column *column = &result->plan->used[measure->column];
     struct moments *moments = record_at(record_of(result, row), column->offset);
-    const struct wide *wide = table_wide_of(part_of(result, row), moments);
+    const struct wide *wide = table_wide_of(part_of(result, row),
+                                            record_rest(record_of(result, row), column));
+    uint64_t count = count_of(result, row, column);
     double unit = unit_of(column), variance;
 
     switch (measure->kind) {
     case MEASURE_COUNT:
-        return (struct value){.kind = VALUE_COUNT, .count = moments->count};
+        return (struct value){.kind = VALUE_COUNT, .count = count};
     case MEASURE_SUM:
         if (!wide)
             return decimal_value(*moments_sum(moments), column->scale);
         return double_value(moments_total(moments, wide, unit));
     case MEASURE_MEAN:
-        if (!moments->count)
+        if (!count)
             return (struct value){.kind = VALUE_MISSING};
         if (!wide)
-            return double_value((double)((long double)*moments_sum(moments) /
-                                         ((long double)unit * (long double)moments->count)));
-        return double_value(moments_total(moments, wide, unit) / (double)moments->count);
+            return double_value(
+                (double)((long double)*moments_sum(moments) / ((long double)unit * (long double)count)));
+        return double_value(moments_total(moments, wide, unit) / (double)count);
     default:
-        variance = moments_variance(moments, column->parts, wide, unit);
+        variance = moments_variance(moments, column->parts, count, wide, unit);
         return double_value(measure->kind == MEASURE_STDDEV ? sqrt(variance) : variance);
     }
 }

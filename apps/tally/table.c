@@ -4,14 +4,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define FIRST_SLOTS 4096
-#define AHEAD       8 /* groups for which memory is fetched in advance */
+#define LARGE_PAGE  2097152
+#define LARGE       (2 * LARGE_PAGE) /* memory that is worth large pages: it is read here and there */
+#define AHEAD       8                /* groups for which memory is fetched in advance */
 
 void *memory_resize(void *memory, size_t size)
 {
     void *resized = realloc(memory, size ? size : 1);
 
+    if (resized && size >= LARGE)
+        madvise((void *)(((uintptr_t)resized + LARGE_PAGE - 1) & ~(uintptr_t)(LARGE_PAGE - 1)),
+                size - LARGE_PAGE, MADV_HUGEPAGE);
     if (resized)
         return resized;
     fprintf(stderr, "mpmap-tally: no memory for %zu bytes\n", size);
@@ -75,7 +81,7 @@ static void grow_slots(struct table *table)
 
 static uint32_t keep_long_key(struct table *table, const struct key *key)
 {
-    size_t offset = table->key_size, size = (key->length + 7) & ~(size_t)7;
+    size_t offset = table->key_size, size = ((size_t)key->length + 7) & ~(size_t)7;
 
     if (offset + size > table->key_room) {
         table->key_room = 2 * (offset + size) + 4096;
@@ -133,21 +139,33 @@ uint32_t table_find_slowly(struct table *table, const struct key *key)
     return add_group(table, key);
 }
 
-struct wide *table_wide(struct table *table, struct moments *moments)
+struct wide *table_wide(struct table *table, struct moments_rest *rest)
 {
-    if (!moments->wide) {
+    if (!rest->wide) {
         if (table->wide_count == table->wide_room) {
             table->wide_room = table->wide_room ? 2 * table->wide_room : 64;
             table->wides = memory_resize(table->wides, table->wide_room * sizeof *table->wides);
         }
         wide_init(&table->wides[table->wide_count]);
-        moments->wide = ++table->wide_count;
+        rest->wide = ++table->wide_count;
     }
-    return &table->wides[moments->wide - 1];
+    return &table->wides[rest->wide - 1];
 }
 
-/* A group is written as its record, the wide parts of it, a long key, and of each bag the count of values, whether
- * each came just once, the values, and if not how often each came. All is aligned to 8 bytes. */
+/* A group is written as a struct group_head, the key, what the record has behind its head, and of each bag the
+ * count of values, whether each came just once, the values, and if not how often each came. What stands at the end
+ * of records, and the wide parts, is there only if there is something in it. All is aligned to 8 bytes. */
+struct group_head {
+    uint32_t key_length;
+    uint32_t has_rest;
+    uint64_t rows;
+};
+
+static size_t padded(size_t size)
+{
+    return (size + 7) & ~(size_t)7;
+}
+
 static size_t bag_size(const struct bag *bag, uint32_t group, bool *is_plain)
 {
     size_t count = bag->first[group + 1] - bag->first[group];
@@ -158,19 +176,29 @@ static size_t bag_size(const struct bag *bag, uint32_t group, bool *is_plain)
     return 8 + count * 8 + (*is_plain ? 0 : (count * 4 + 7) / 8 * 8);
 }
 
+static bool has_rest(const struct table *table, struct record *record)
+{
+    const struct plan *plan = table->plan;
+    const uint64_t *at = record_at(record, plan->rest_offset), *end = record_at(record, plan->record_size);
+
+    while (at < end && !*at)
+        at++;
+    return at < end;
+}
+
 static size_t group_size(const struct table *table, uint32_t group)
 {
     const struct plan *plan = table->plan;
     struct record *record = table_record(table, group);
-    size_t size = plan->record_size;
+    size_t size = sizeof(struct group_head) + padded(record->key_length) + plan->rest_offset - sizeof *record;
     bool is_plain;
 
+    if (has_rest(table, record))
+        size += plan->record_size - plan->rest_offset;
     for (uint32_t i = 0; table->wide_count && i < plan->used_count; i++) {
-        if (plan->used[i].offset && ((struct moments *)record_at(record, plan->used[i].offset))->wide)
+        if (plan->used[i].offset && record_rest(record, &plan->used[i])->wide)
             size += sizeof(struct wide);
     }
-    if (record->key_length > SHORT_KEY)
-        size += (record->key_length + 7) & ~(size_t)7;
     for (uint32_t i = 0; i < plan->bag_count; i++)
         size += bag_size(&table->bags[i], group, &is_plain);
     return size;
@@ -218,22 +246,22 @@ static char *write_group(const struct table *table, uint32_t group, char *at)
 {
     const struct plan *plan = table->plan;
     struct record *record = table_record(table, group);
+    const struct group_head head = {record->key_length, has_rest(table, record), record->rows};
+    size_t size = (head.has_rest ? plan->record_size : plan->rest_offset) - sizeof *record;
 
-    memcpy(at, record, plan->record_size);
-    at += plan->record_size;
+    memcpy(at, &head, sizeof head);
+    at += sizeof head;
+    memcpy(at, table_key(table, record), padded(head.key_length));
+    at += padded(head.key_length);
+    memcpy(at, record + 1, size);
+    at += size;
     for (uint32_t i = 0; table->wide_count && i < plan->used_count; i++) {
-        const struct moments *moments = record_at(record, plan->used[i].offset);
+        const struct moments_rest *rest = record_rest(record, &plan->used[i]);
 
-        if (!plan->used[i].offset || !moments->wide)
+        if (!plan->used[i].offset || !rest->wide)
             continue;
-        memcpy(at, table_wide_of(table, moments), sizeof(struct wide));
+        memcpy(at, table_wide_of(table, rest), sizeof(struct wide));
         at += sizeof(struct wide);
-    }
-    if (record->key_length > SHORT_KEY) {
-        size_t size = (record->key_length + 7) & ~(size_t)7;
-
-        memcpy(at, table_key(table, record), size);
-        at += size;
     }
     for (uint32_t i = 0; i < plan->bag_count; i++)
         at = write_bag(&table->bags[i], group, at);
@@ -277,40 +305,50 @@ static const char *merge_bag(struct table *table, uint32_t number, uint32_t grou
     return at + 8 + (size_t)head[0] * 8 + (head[1] ? 0 : ((size_t)head[0] * 4 + 7) / 8 * 8);
 }
 
-static const char *merge_group(struct table *table, const char *at)
+/* The wide parts of a group, which stand behind its record. */
+static const char *merge_wides(struct table *table, struct record *record, struct record *later,
+                               const char *at)
 {
     const struct plan *plan = table->plan;
-    struct record *later = (struct record *)(uintptr_t)at, *record;
-    struct key key = {later->hash, {later->key[0], later->key[1]}, later->key_length, NULL};
-    const char *wides = at + plan->record_size;
-    size_t wide_size = 0;
-    uint32_t group;
+    struct wide wide;
 
     for (uint32_t i = 0; i < plan->used_count; i++) {
-        if (plan->used[i].offset && ((struct moments *)record_at(later, plan->used[i].offset))->wide)
-            wide_size += sizeof(struct wide);
+        if (!plan->used[i].offset || !record_rest(later, &plan->used[i])->wide)
+            continue;
+        memcpy(&wide, at, sizeof wide);
+        wide_merge(table_wide(table, record_rest(record, &plan->used[i])), &wide);
+        at += sizeof wide;
     }
-    key.bytes = wides + wide_size;
+    return at;
+}
+
+static const char *merge_group(struct table *table, uint64_t hash, const char *at)
+{
+    const struct plan *plan = table->plan;
+    const struct group_head *head = (const struct group_head *)(const void *)at;
+    struct key key = {hash, {0, 0}, head->key_length, at + sizeof *head};
+    struct record *later, *record;
+    uint32_t group;
+
+    memcpy(key.head, key.bytes, key.length < SHORT_KEY ? padded(key.length) : SHORT_KEY);
+    at = key.bytes + padded(key.length);
+    /* Where the record would begin: of its head nothing is read. */
+    later = (struct record *)(uintptr_t)(at - sizeof *later);
     group = table_find(table, &key);
     record = table_record(table, group);
-    record_merge(plan, record, later);
-    for (uint32_t i = 0; wide_size && i < plan->used_count; i++) {
-        struct wide wide;
-
-        if (!plan->used[i].offset || !((struct moments *)record_at(later, plan->used[i].offset))->wide)
-            continue;
-        memcpy(&wide, wides, sizeof wide);
-        wide_merge(table_wide(table, record_at(record, plan->used[i].offset)), &wide);
-        wides += sizeof wide;
-    }
-    at = key.bytes + (key.length > SHORT_KEY ? (key.length + 7) & ~(size_t)7 : 0);
+    record->rows += head->rows;
+    record_merge(plan, record, later, head->has_rest);
+    at += (head->has_rest ? plan->record_size : plan->rest_offset) - sizeof *later;
+    if (head->has_rest)
+        at = merge_wides(table, record, later, at);
     for (uint32_t i = 0; i < plan->bag_count; i++)
         at = merge_bag(table, i, group, at);
     return at;
 }
 
 /* What the groups ahead will look at is fetched meanwhile: their slots first, then their records. */
-static void fetch_ahead(const struct table *table, const uint64_t *hashes, uint64_t count, uint64_t at)
+__attribute__((always_inline)) static inline void
+fetch_ahead(const struct table *table, const uint64_t *hashes, uint64_t count, uint64_t at)
 {
     if (at + 2 * AHEAD < count)
         __builtin_prefetch(&table->slots[hashes[at + 2 * AHEAD] & table->mask]);
@@ -334,6 +372,6 @@ void table_merge(struct table *table, const char *bytes, size_t size)
     at = bytes + 8 + 8 * count;
     for (uint64_t i = 0; i < count; i++) {
         fetch_ahead(table, hashes, count, i);
-        at = merge_group(table, at);
+        at = merge_group(table, hashes[i], at);
     }
 }

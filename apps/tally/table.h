@@ -80,11 +80,11 @@ static inline uint32_t table_find(struct table *table, const struct key *key)
 const char *table_key(const struct table *table, const struct record *record);
 
 /* The wide part of the moments, made if there is none. */
-struct wide *table_wide(struct table *table, struct moments *moments);
+struct wide *table_wide(struct table *table, struct moments_rest *rest);
 
-static inline const struct wide *table_wide_of(const struct table *table, const struct moments *moments)
+static inline const struct wide *table_wide_of(const struct table *table, const struct moments_rest *rest)
 {
-    return moments->wide ? &table->wides[moments->wide - 1] : NULL;
+    return rest->wide ? &table->wides[rest->wide - 1] : NULL;
 }
 
 void table_put(struct table *table, uint32_t bag, struct bag_entry entry);
