@@ -326,11 +326,11 @@ struct then {
     struct page page;
 };
 
-static void on_link_then(const char *url, void *argument)
+static void on_link_then(const struct page *page, void *argument)
 {
     struct then *then = argument;
 
-    offer_link(then->crawl, &then->page, url, ORDER_PAGE, false);
+    offer_link(then->crawl, &then->page, page->url, (enum order_kind)page->kind, false);
 }
 
 /* The page has not changed: what is not in the answer is as it was. */

@@ -267,16 +267,20 @@ static void finish(struct fetcher *fetcher, struct transfer *transfer)
 static void on_parse_error(mpm_result *result, void *argument)
 {
     struct parse_ticket *ticket = argument;
-    struct buffer message = {0};
+    struct buffer message = {0}, why = {0};
 
     if (mpm_result_get(result, 0, NULL)) {
+        const char *error = strstr(mpm_error(), ": "); /* behind "the call failed" */
+
+        buffer_print(&why, "nothing was extracted: %s", error ? error + 2 : mpm_error());
         buffer_add_number(&message, INBOX_ROWS);
         buffer_add_number(&message, ticket->number);
         buffer_add_text(&message, "", 0);
-        buffer_add_text(&message, mpm_error(), strlen(mpm_error()));
+        buffer_add_text(&message, why.bytes, why.size);
         inbox_put(ticket->inbox, message.bytes, message.size);
     }
     buffer_free(&message);
+    buffer_free(&why);
     free(ticket);
 }
 

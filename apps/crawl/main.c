@@ -53,7 +53,7 @@ static const char help[] =
     "                     'title=h1', 'price:f64=.price', 'next:url=a.next@href'. Types: text, f64,\n"
     "                     i64, bool, url, count, list. Goes into rows.jsonl, rows.csv and crawl.h5\n"
     "  --each SELECTOR    a row for each such element, not for each page\n"
-    "  --parse-timeout SECONDS  for the extraction from one page (30)\n"
+    "  --parse-timeout SECONDS  for the extraction from one page (10)\n"
     "  --memory BYTES     for the same (1G)\n"
     "this run\n"
     "  --out FOLDER       where everything is written\n"
@@ -266,7 +266,7 @@ int main(int argc, char **argv)
     struct settings settings = {.agent = "mpmap-crawl/" MPM_VERSION,
                                 .delay_s = 1,
                                 .timeout_s = 60,
-                                .parse_timeout_s = 30,
+                                .parse_timeout_s = 10,
                                 .grace_s = 30,
                                 .backoff_s = 1,
                                 .connections = 8,

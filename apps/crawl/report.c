@@ -111,6 +111,16 @@ static void count_page(struct report *report, const struct page *page)
     }
 }
 
+/* First what most pages refer to. */
+static int compare_broken(const void *a, const void *b)
+{
+    const struct broken *left = a, *right = b;
+
+    if (left->referrer_count != right->referrer_count)
+        return left->referrer_count < right->referrer_count ? 1 : -1;
+    return strcmp(left->page->url, right->page->url);
+}
+
 /* Who refers to what is broken, from the links of all pages. */
 static int find_referrers(struct report *report)
 {
@@ -137,6 +147,7 @@ static int find_referrers(struct report *report)
     }
     edges_free(&edges);
     set_free(&numbers);
+    qsort(report->broken, report->broken_count, sizeof *report->broken, compare_broken);
     return status;
 }
 

@@ -8,6 +8,7 @@
 #include "index.h"
 #include "output.h"
 #include "support/html.h"
+#include "url.h"
 
 #define MOST_LISTED 500 /* lines of a table */
 
@@ -42,15 +43,17 @@ static const char style[] =
     "overflow-wrap:anywhere}th{color:var(--soft);font-weight:600;border-top:0}"
     "td.n,th.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums;overflow-wrap:normal}"
     "a{color:inherit;text-decoration-color:var(--line)}a:hover{text-decoration-color:currentColor}"
-    ".cause{color:var(--bad)}.from{color:var(--soft);font-size:.85rem}"
+    "td.cause,th.cause{width:22%;min-width:6rem;overflow-wrap:break-word}.cause{color:var(--bad)}.from{color:"
+    "var(--soft);font-size:.85rem}"
     "details summary{cursor:pointer;color:var(--soft)}</style>";
 
-static void link_to(FILE *file, const char *url)
+/* Where all pages are of one host, its name is no news. */
+static void link_to(const struct report *report, FILE *file, const char *url)
 {
     fputs("<a rel=\"noreferrer\" href=\"", file);
     html_write_text(file, url);
     fputs("\">", file);
-    html_write_text(file, url);
+    html_write_text(file, report->frontier->host_count == 1 ? url + url_origin_length(url) : url);
     fputs("</a>", file);
 }
 
@@ -79,7 +82,7 @@ static void write_head(const struct report *report, FILE *file)
     fputs("<main><h1>Crawl report</h1><p>", file);
     for (size_t i = 0; i < settings->start_count && i < 5; i++) {
         fputs(i ? ", " : "", file);
-        link_to(file, settings->starts[i]);
+        html_write_text(file, settings->starts[i]);
     }
     if (settings->start_count > 5)
         fprintf(file, " and %zu more", settings->start_count - 5);
@@ -88,7 +91,7 @@ static void write_head(const struct report *report, FILE *file)
     write_card(file, "pages", (double)report->done);
     fputs("<div class=\"card\"><b>", file);
     print_bytes(file, (double)report->bytes);
-    fputs("</b><span>came</span></div>", file);
+    fputs("</b><span>received</span></div>", file);
     write_card(file, "broken", (double)report->broken_count);
     write_card(file, "redirects", (double)report->redirect_count);
     if (report->forbidden)
@@ -165,17 +168,22 @@ static void write_types(const struct report *report, FILE *file)
     fputs("</table>", file);
 }
 
-static void write_referrers(const struct broken *broken, FILE *file)
+static void write_referrers(const struct report *report, const struct broken *broken, FILE *file)
 {
     size_t listed = broken->referrer_count < REPORT_REFERRERS ? broken->referrer_count : REPORT_REFERRERS;
 
     if (!listed)
         return;
-    fprintf(file, "<details class=\"from\"%s><summary>from %zu page%s</summary>", listed == 1 ? " open" : "",
-            broken->referrer_count, broken->referrer_count == 1 ? "" : "s");
+    if (listed == 1) {
+        fputs("<div class=\"from\">from ", file);
+        link_to(report, file, broken->referrers[0]);
+        fputs("</div>", file);
+        return;
+    }
+    fprintf(file, "<details class=\"from\"><summary>from %zu pages</summary>", broken->referrer_count);
     for (size_t i = 0; i < listed; i++) {
         fputs(i ? "<br>" : "", file);
-        link_to(file, broken->referrers[i]);
+        link_to(report, file, broken->referrers[i]);
     }
     if (broken->referrer_count > listed)
         fprintf(file, "<br>and %zu more", broken->referrer_count - listed);
@@ -186,13 +194,14 @@ static void write_broken(const struct report *report, FILE *file)
 {
     if (!report->broken_count)
         return;
-    fprintf(file, "<h2>Broken (%zu)</h2><table><tr><th>page<th>cause</tr>", report->broken_count);
+    fprintf(file, "<h2>Broken (%zu)</h2><table><tr><th>page<th class=\"cause\">cause</tr>",
+            report->broken_count);
     for (size_t i = 0; i < report->broken_count && i < MOST_LISTED; i++) {
         const struct broken *broken = &report->broken[i];
 
         fputs("<tr><td>", file);
-        link_to(file, broken->page->url);
-        write_referrers(broken, file);
+        link_to(report, file, broken->page->url);
+        write_referrers(report, broken, file);
         fputs("<td class=\"cause\">", file);
         if (*broken->facts.error)
             html_write_text(file, broken->facts.error);
@@ -216,23 +225,24 @@ static void write_redirects(const struct report *report, FILE *file)
     for (size_t i = 0; i < report->redirect_count && i < MOST_LISTED; i++) {
         frontier_facts(report->redirects[i], &facts);
         fprintf(file, "<tr><td class=\"n\">%u<td>", facts.status);
-        link_to(file, report->redirects[i]->url);
+        link_to(report, file, report->redirects[i]->url);
         fputs("<td>", file);
-        link_to(file, facts.location);
+        link_to(report, file, facts.location);
         fputs("</tr>", file);
     }
     fputs("</table>", file);
 }
 
-static void write_ten(const char *title, const struct page *const *ten, bool is_time, FILE *file)
+static void write_ten(const struct report *report, const char *title, bool is_time, FILE *file)
 {
+    const struct page *const *ten = is_time ? report->slowest : report->largest;
     struct facts facts;
 
     fprintf(file, "<h2>%s</h2><table>", title);
     for (size_t i = 0; i < 10 && ten[i]; i++) {
         frontier_facts(ten[i], &facts);
         fputs("<tr><td>", file);
-        link_to(file, ten[i]->url);
+        link_to(report, file, ten[i]->url);
         fputs("<td class=\"n\">", file);
         if (is_time)
             fprintf(file, "%.3f s", (double)facts.duration_us * 1e-6);
@@ -255,8 +265,8 @@ int report_write_html(const struct report *report)
     write_redirects(report, output.stream);
     write_hosts(report, output.stream);
     write_types(report, output.stream);
-    write_ten("Largest pages", report->largest, false, output.stream);
-    write_ten("Slowest pages", report->slowest, true, output.stream);
+    write_ten(report, "Largest pages", false, output.stream);
+    write_ten(report, "Slowest pages", true, output.stream);
     fputs("</main></html>\n", output.stream);
     return output_end(&output);
 }

@@ -40,7 +40,7 @@ bool since_facts(const struct since *since, uint64_t fingerprint, struct facts *
 }
 
 void since_links(const struct since *since, uint64_t fingerprint,
-                 void (*found)(const char *url, void *argument), void *argument)
+                 void (*found)(const struct page *page, void *argument), void *argument)
 {
     size_t count;
     const struct edge *edge = edges_of_source(&since->edges, fingerprint, &count);
@@ -49,7 +49,7 @@ void since_links(const struct since *since, uint64_t fingerprint,
         const uint64_t *number = set_find(&since->frontier.seen, edge->to);
 
         if (number)
-            found(since->frontier.pages[*number].url, argument);
+            found(&since->frontier.pages[*number], argument);
     }
 }
 

@@ -14,7 +14,7 @@ struct since *since_open(const char *folder, const struct settings *settings);
 bool since_facts(const struct since *since, uint64_t fingerprint, struct facts *facts);
 /* Calls `found` for each link that the page had then. */
 void since_links(const struct since *since, uint64_t fingerprint,
-                 void (*found)(const char *url, void *argument), void *argument);
+                 void (*found)(const struct page *page, void *argument), void *argument);
 void since_close(struct since *since);
 
 #endif

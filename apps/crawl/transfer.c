@@ -22,8 +22,10 @@ static size_t on_head(char *bytes, size_t size, size_t count, void *argument)
     size *= count;
     if (size >= 5 && !memcmp(bytes, "HTTP/", 5))
         transfer->head.size = 0; /* what was before is an interim answer */
-    if (transfer->head.size + size > HEAD_MOST)
+    if (transfer->head.size + size > HEAD_MOST) {
+        transfer->has_too_much_head = true;
         return 0;
+    }
     buffer_add(&transfer->head, bytes, size);
     return size;
 }
@@ -41,6 +43,19 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *argument)
     return size;
 }
 
+/* libcurl sends a request again by itself if the server closes a connection that was used before instead of answering. When
+ * a host is asked again is for main to say, so the second request is stopped here. */
+static int on_request(void *argument, char *server, char *client, int server_port, int client_port)
+{
+    struct transfer *transfer = argument;
+
+    (void)server, (void)client, (void)server_port, (void)client_port;
+    if (transfer->is_sent)
+        return CURL_PREREQFUNC_ABORT;
+    transfer->is_sent = true;
+    return CURL_PREREQFUNC_OK;
+}
+
 struct transfer *transfer_create(const struct transfer_limits *limits)
 {
     struct transfer *transfer = must_realloc(NULL, sizeof *transfer);
@@ -56,6 +71,8 @@ struct transfer *transfer_create(const struct transfer_limits *limits)
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_request);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, limits->agent);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -91,7 +108,7 @@ void transfer_set(struct transfer *transfer, const char *url, const char *etag, 
     clock_gettime(CLOCK_REALTIME, &now);
     transfer->time_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
     transfer->head.size = transfer->body.size = transfer->text.size = 0;
-    transfer->is_too_large = false;
+    transfer->is_too_large = transfer->has_too_much_head = transfer->is_sent = false;
     transfer->error[0] = transfer->location[0] = 0;
     transfer->ticket = 0;
     strncpy(transfer->url, url, URL_MOST);
@@ -193,8 +210,12 @@ static bool may_recover(CURLcode code)
 static void read_trouble(struct transfer *transfer, CURLcode code)
 {
     transfer->facts.outcome = may_recover(code) ? OUTCOME_TROUBLE : OUTCOME_FAILED;
-    if (transfer->is_too_large || code == CURLE_FILESIZE_EXCEEDED)
+    if (code == CURLE_ABORTED_BY_CALLBACK)
+        strcpy(transfer->error, "the server has closed the connection without an answer");
+    else if (transfer->is_too_large || code == CURLE_FILESIZE_EXCEEDED)
         strcpy(transfer->error, "it is larger than --max-size");
+    else if (transfer->has_too_much_head)
+        strcpy(transfer->error, "its headers are larger than 256 KiB");
     else if (!transfer->error[0])
         strncpy(transfer->error, curl_easy_strerror(code), sizeof transfer->error - 1);
     transfer->error[strcspn(transfer->error, "\r\n")] = 0;

@@ -23,7 +23,8 @@ struct transfer {
     struct buffer head; /* of the answer */
     struct buffer body; /* as it came */
     struct buffer text; /* unpacked, if it was packed */
-    bool is_too_large;
+    bool is_too_large, has_too_much_head;
+    bool is_sent; /* the request was: it is not to be sent again */
     size_t most_size;
     struct curl_slist *headers;
     uint64_t time_ms;
