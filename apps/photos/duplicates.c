@@ -13,9 +13,10 @@
 
 #define BLOCK 256
 
-#define COLOUR_DISTANCE       8 /* mean difference of the colours of all cells, in levels of 255 */
-#define LEAST_COLOUR_DISTANCE 2
-#define TELLING_WAVES         40 /* of the 63: from so many on a hash is taken at its word */
+#define BITS_A_LEVEL \
+    4 /* colours of the cells may differ by a level of 255 in the mean for so many bits of the hash */
+#define LEAST_LEVELS  2  /* what encoders and scaling change is less: 1.2 at most of 1 250 copies */
+#define TELLING_WAVES 40 /* of the 63: from so many on a hash is taken at its word */
 
 /* The context: this, then `count` looks. The hashes come first, one behind the other: nearly all of the time is spent on
  * them. */
@@ -63,18 +64,22 @@ static unsigned colour_difference(const uint8_t a[COLOUR_SIZE], const uint8_t b[
     return sum;
 }
 
-/* Where few bits mean something, as in a clear sky, equal hashes say little: fewer bits may differ, and colours must agree
- * so much the better. */
-static unsigned bits_allowed(unsigned most_bits, unsigned waves)
-{
-    return most_bits * waves / (TELLING_WAVES > waves ? TELLING_WAVES : waves);
-}
+/* What two photographs may differ in and still be near-duplicates. */
+struct tolerance {
+    unsigned bits;    /* of their hashes */
+    unsigned colours; /* the sum over all cells, in levels of 255 */
+};
 
-static unsigned colours_allowed(unsigned waves)
+/* Where few bits mean something, as in a clear sky, equal hashes say little: fewer bits may differ, and colours must agree so
+ * much the better. The same holds for turned pictures, because many a scene is nearly its own mirror image. */
+static struct tolerance find_tolerance(unsigned most_bits, unsigned waves, unsigned turn)
 {
-    unsigned most = COLOUR_DISTANCE * (waves < TELLING_WAVES ? waves : TELLING_WAVES) / TELLING_WAVES;
+    unsigned part = waves < TELLING_WAVES ? waves : TELLING_WAVES;
+    unsigned colours = COLOUR_SIZE * most_bits * part / (BITS_A_LEVEL * TELLING_WAVES);
 
-    return COLOUR_SIZE * (most > LEAST_COLOUR_DISTANCE ? most : LEAST_COLOUR_DISTANCE);
+    if (turn || colours < COLOUR_SIZE * LEAST_LEVELS)
+        colours = COLOUR_SIZE * LEAST_LEVELS;
+    return (struct tolerance){most_bits * part / TELLING_WAVES / (turn ? 2 : 1), colours};
 }
 
 /* The next hash, from `at` on, that is near one of the turns; `count` if there is none. */
@@ -118,17 +123,18 @@ static bool compare(const struct library *library, size_t first, size_t second, 
 {
     const struct entry *one = &entries_of(library)[first], *other = &entries_of(library)[second];
     unsigned waves = one->look.waves < other->look.waves ? one->look.waves : other->look.waves;
-    unsigned most = bits_allowed((unsigned)library->most_bits, waves);
+    unsigned most = (unsigned)library->most_bits;
     uint8_t colours[COLOUR_SIZE];
 
     *pair = (struct duplicate_pair){(uint32_t)one->place, (uint32_t)other->place, most + 1, 0};
     for (unsigned turn = 0; turn < TURNS; turn++) {
+        struct tolerance tolerance = find_tolerance(most, waves, turn);
         unsigned distance = (unsigned)__builtin_popcountll(one->look.hashes[turn] ^ other->look.hashes[0]);
 
-        if (distance >= pair->distance)
+        if (distance >= pair->distance || distance > tolerance.bits)
             continue;
         look_turn_colours(one->look.colours, turn, colours);
-        if (colour_difference(colours, other->look.colours) <= colours_allowed(waves)) {
+        if (colour_difference(colours, other->look.colours) <= tolerance.colours) {
             pair->distance = distance;
             pair->turn = turn;
         }
