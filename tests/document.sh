@@ -12,6 +12,9 @@
 #   ```text any order     the same, but the lines may come in another order
 #   ```text example       what other commands have printed: it is not looked at
 #
+# A document that begins with "<!-- needs NAME… -->" is skipped where one of these programs is missing: what is built only
+# where its library is, and tools. h5py is that of Debian's python3.
+#
 # Other blocks are not run; of those, what they name must exist. The scratch folder looks like the folder of the
 # sources, with this build as build/release, and is a home of its own, in which mpmap is installed, unless the document
 # does that itself. Arguments: the folder of the programs, that of the sources, the document. Last line: "N passed, N
@@ -269,6 +272,23 @@ options_are_in_the_table()
     diff "$work/listed" "$work/taken" >"$work/differ" || { sed 's/^</not taken:/; s/^>/not in the table:/' "$work/differ"; return 1; }
 }
 
+# Prints those of the names in the first line that are not there.
+missing_needs()
+{
+    local name
+    for name in $(sed -nE '1s/^<!-- needs (.*) -->$/\1/p' "$document"); do
+        case $name in
+        h5py) /usr/bin/python3 -c 'import h5py' 2>/dev/null || echo "$name" ;;
+        *) [ -x "$bin/$name" ] || command -v "$name" >/dev/null || echo "$name" ;;
+        esac
+    done
+}
+
+missing=$(missing_needs)
+if [ -n "$missing" ]; then
+    skip "$document" "there is no $(tr "\n" " " <<<"$missing")"
+    exit 0
+fi
 check "all blocks end" cut_blocks
 make_scratch
 after_commands=

@@ -6,7 +6,8 @@
 #   ./dev bench photos [speed|damage|duplicates|all] [FOLDER]
 #
 # FOLDER has the photographs: those of the Debian package plasma-workspace-wallpapers if it is not given. MPMAP_BIN: folder of
-# the programs; MPMAP_OUT: folder for what is made here. MPMAP_BENCH_ROUNDS: how often each is run (3); the best counts.
+# the programs; MPMAP_OUT: folder for what is made here. ROUNDS: how often each is run (3); the best counts. RUNNERS: some of
+# photos cascade trick xargs parallel magick, instead of all.
 set -uo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -14,7 +15,7 @@ bin=$(realpath "${MPMAP_BIN:?set it to the folder of mpmap}")
 out=$(realpath -m "${MPMAP_OUT:?set it to the folder for the results}")
 what=${1:-all}
 photographs=${2:-/usr/share/wallpapers}
-rounds=${MPMAP_BENCH_ROUNDS:-3}
+rounds=${ROUNDS:-3}
 sizes=(2048 1024 512 256 128)
 cpus=$(nproc)
 export VIPS_WARNING=0
@@ -133,9 +134,10 @@ bench_speed()
 {
     local runners=(photos cascade trick xargs parallel)
     command -v gm >/dev/null && runners+=(magick)
+    [ -z "${RUNNERS:-}" ] || read -r -a runners <<<"$RUNNERS"
     cc -O2 -o cascade "$here/bench/cascade.c" $(pkg-config --cflags --libs vips) || exit 1
     echo "$(list_photographs) photographs, sizes ${sizes[*]}, $cpus CPUs, best of $rounds (x: time of mpmap-photos):"
-    measure ${MPMAP_BENCH_RUNNERS:-"${runners[@]}"}
+    measure "${runners[@]}"
     line photos "mpmap-photos, with catalogue, duplicates and gallery"
     line cascade "limit: libvips alone, one decode, $cpus processes"
     line trick "vipsthumbnail, smaller sizes from the 2048 outputs"
