@@ -272,4 +272,63 @@ check "texts have no sum" fails_with 2 "column 'key' has texts such as 'k0', and
 loud plain.csv --show 'meen(v)'
 check "a measure must be there" fails_with 2 "unknown measure 'meen' (did you mean 'mean'?)"
 
+# Variables of HDF5 and netCDF-4 files.
+if "$python3" -c 'import h5py' 2>/dev/null; then
+    cat >grid.py <<'P'
+import h5py, numpy
+random = numpy.random.default_rng(3)
+x = random.normal(5, 2, (40, 7, 9)) + numpy.arange(40)[:, None, None] * random.normal(0, .1, (7, 9))
+packed = numpy.round(x * 100).astype("i2")
+packed[random.random(packed.shape) < .1] = -9999
+for name, part in ("grid", packed), ("grid1", packed[:13]), ("grid2", packed[13:]):
+    with h5py.File(name + ".h5", "w") as file:
+        data = file.create_dataset("at/t", data=part, chunks=(5, 7, 9), compression="gzip")
+        data.attrs.update(_FillValue=numpy.int16(-9999), scale_factor=0.01, add_offset=1.0)
+P
+    cat >grid_want.py <<'P'
+import h5py, json, numpy, sys
+values = h5py.File("grid.h5")["at/t"][()].astype(float)
+values[values == -9999] = numpy.nan
+values = values * .01 + 1
+good = numpy.isfinite(values)
+if sys.argv[1] == "whole":
+    got = json.load(open("out"))
+    assert got["count"] == good.sum() and got["missing"] == (~good).sum(), got
+    for name, wanted in ("min", numpy.nanmin(values)), ("max", numpy.nanmax(values)), ("mean", numpy.nanmean(values)), \
+            ("sum", numpy.nansum(values)), ("stddev", numpy.nanstd(values, ddof=1)):
+        assert abs(got[name] - wanted) <= 1e-12 * abs(wanted), (name, got, wanted)
+else:
+    values = numpy.moveaxis(values, int(sys.argv[1]), 0)
+    got = h5py.File(sys.argv[2])["all/cells"]
+    assert numpy.allclose(got["mean"], numpy.nanmean(values, 0), rtol=1e-12)
+    assert numpy.allclose(got["stddev"], numpy.nanstd(values, axis=0, ddof=1), rtol=1e-9)
+    assert (got["count"][()] == numpy.isfinite(values).sum(0)).all()
+    for place in numpy.ndindex(values.shape[1:]):
+        series = values[(slice(None),) + place]
+        at = numpy.isfinite(series)
+        assert abs(numpy.polyfit(numpy.arange(len(series))[at], series[at], 1)[0] - got["trend"][place]) < 1e-9
+P
+    "$python3" grid.py
+    tally -- grid.h5:/at/t --json
+    check "all values of a variable are numpy's" "$python3" grid_want.py whole
+    cp out whole
+    tally -- grid.h5:/at/t --json --workers 5
+    check "with five workers to the last bit" same_as whole
+    tally -- 'grid[12].h5:/at/t' --json
+    check "in two files" "$python3" grid_want.py whole
+    for axis in 0 2; do
+        tally -- grid.h5:/at/t --cells --axis $axis --output cells$axis.h5:/all/cells
+        check "means and trends of cells along axis $axis are numpy's" "$python3" grid_want.py $axis cells$axis.h5
+    done
+    tally -- grid.h5:/at/t --cells --output cells0.h5:/all/cells
+    check "what exists is not replaced" fails_with 1 "'cells0.h5' exists; --overwrite replaces it"
+    tally -- grid.h5:/at/u
+    check "a variable must be there" fails_with 1 "no data set /at/u"
+    printf 'CDF\001' >old.nc
+    tally -- old.nc:/at/t
+    check "a classic file is told apart" fails_with 1 "nccopy -k nc4 old.nc NEW.nc"
+else
+    skip "variables of HDF5 files" "python3 has no h5py"
+fi
+
 report

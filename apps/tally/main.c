@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "grid.h"
 #include "output.h"
 #include "passes.h"
 #include "question.h"
@@ -13,6 +14,7 @@
 
 static const char help[] =
     "usage: mpmap tally FILE... [--by COLUMN,...] [--show MEASURE,...] [options]\n"
+    "       mpmap tally FILE.h5:/VARIABLE [--cells] [options]\n"
     "\n"
     "Counts, sums and statistics of the rows of CSV files (plain, gzip or zstd), for each group of\n"
     "rows that have the same values in some columns, on every slot of every node. The result has\n"
@@ -41,6 +43,11 @@ static const char help[] =
     "  --restart          removes that, and starts from the first row\n"
     "  --json             prints JSON in place of the table\n"
     "  --csv              prints CSV in place of the table\n"
+    "  --cells            of a variable: mean, deviation and linear trend of each cell along an axis, in\n"
+    "                     place of what all values are together; --output FILE.h5:/GROUP has them as\n"
+    "                     data sets\n"
+    "  --axis N           the axis, from 0 (0)\n"
+    "  --no-lock          reads FILE.h5 even while another program writes it\n"
     "  --block BYTES      bytes of a block, which a worker reads at once (by the size of all files)\n"
     "  --workers N        workers in all (one a slot)\n"
     "  --attempts N       how often to try a block that kills its worker (2)\n"
@@ -59,7 +66,8 @@ static const char help[] =
 struct request {
     struct question question;
     const char *separator, *names, *bad, *order, *output, *progress;
-    bool no_header, overwrite, resume, restart, json, csv, quiet;
+    const char *axis;
+    bool no_header, cells, no_lock, overwrite, resume, restart, json, csv, quiet;
     size_t limit, block, workers, attempts, memory;
     double timeout_s;
     mpm_line line;
@@ -172,16 +180,19 @@ static int judge_bad_rows(const struct request *request, enum bad_way way, const
     return way == BAD_SKIP ? 0 : EXIT_FAILURE;
 }
 
+static mpm_pool_options pool_of(const struct request *request)
+{
+    return (mpm_pool_options){.workers = (unsigned)request->workers,
+                              .max_attempts = (unsigned)request->attempts,
+                              .item_timeout_s = request->timeout_s,
+                              .item_memory_bytes = request->memory};
+}
+
 static int run_pass(const struct request *request, enum bad_way way, const struct input *input,
                     const struct plan *plan, struct journal *journal)
 {
-    const struct pass_options options = {.pool = {.workers = (unsigned)request->workers,
-                                                  .max_attempts = (unsigned)request->attempts,
-                                                  .item_timeout_s = request->timeout_s,
-                                                  .item_memory_bytes = request->memory},
-                                         .block_bytes = request->block,
-                                         .line = request->line,
-                                         .journal = journal};
+    const struct pass_options options = {
+        .pool = pool_of(request), .block_bytes = request->block, .line = request->line, .journal = journal};
     struct answer answer;
     int exit_status, bad = 0;
 
@@ -253,6 +264,59 @@ static int read_request(struct request *request, struct command *command, struct
     return input_open(input, command->words, command->word_count, request->names);
 }
 
+/* Options that only rows of text have. */
+static const char *text_option(const struct request *request)
+{
+    const struct {
+        const char *name;
+        bool is_given;
+    } options[] = {{"--by", request->question.by != NULL},
+                   {"--show", request->question.show != NULL},
+                   {"--where", request->question.where.count > 0},
+                   {"--type", request->question.types.count > 0},
+                   {"--order", request->order != NULL},
+                   {"--limit", request->limit > 0},
+                   {"--resume", request->resume},
+                   {"--restart", request->restart}};
+
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+        if (options[i].is_given)
+            return options[i].name;
+    }
+    return NULL;
+}
+
+static int run_variable(struct request *request, const struct command *command)
+{
+    const struct grid_request grid = {.word = command->words[0],
+                                      .output = request->output,
+                                      .cells = request->cells,
+                                      .overwrite = request->overwrite,
+                                      .no_lock = request->no_lock,
+                                      .form = request->json  ? GRID_JSON
+                                              : request->csv ? GRID_CSV
+                                                             : GRID_TABLE,
+                                      .pool = pool_of(request)};
+    struct grid_request own = grid;
+    const char *option = text_option(request);
+    int exit_status;
+
+    char *end = NULL;
+
+    if (request->axis) {
+        own.axis = (unsigned)strtoul(request->axis, &end, 10);
+        if (end == request->axis || *end || own.axis >= MPM_MAX_DIMENSIONS)
+            return usage_error("", "--axis is '%s', but must be a number from 0 on", request->axis);
+    }
+    if (option)
+        return usage_error("", "%s is for files of text, and '%s' is a variable", option, grid.word);
+    if (command->word_count > 1)
+        return usage_error(
+            "", "one variable is given at a time, in several files by a pattern: 'data*.nc:/VARIABLE'");
+    exit_status = command_line_form("", request->progress, request->quiet, &own.line);
+    return exit_status ? exit_status : grid_run(&own);
+}
+
 static int run(int argc, char **argv)
 {
     struct request request = {0};
@@ -273,6 +337,9 @@ static int run(int argc, char **argv)
         {"--restart", OPTION_FLAG, &request.restart, 0},
         {"--json", OPTION_FLAG, &request.json, 0},
         {"--csv", OPTION_FLAG, &request.csv, 0},
+        {"--axis", OPTION_TEXT, &request.axis, 0},
+        {"--cells", OPTION_FLAG, &request.cells, 0},
+        {"--no-lock", OPTION_FLAG, &request.no_lock, 0},
         {"--block", OPTION_BYTES, &request.block, 0},
         {"--workers", OPTION_COUNT, &request.workers, 65536},
         {"--attempts", OPTION_COUNT, &request.attempts, 1000000},
@@ -292,6 +359,8 @@ static int run(int argc, char **argv)
 
     if (!command_parse(&command, argc, argv, &exit_status))
         return exit_status;
+    if (command.word_count && grid_is_variable(command.words[0]))
+        return run_variable(&request, &command);
     exit_status = read_request(&request, &command, &input, &way);
     if (!exit_status)
         exit_status = run_request(&request, way, &input);

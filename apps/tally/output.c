@@ -232,36 +232,56 @@ static bool ends_in(const char *text, const char *end)
     return length >= end_length && !strcmp(text + length - end_length, end);
 }
 
-static int write_text(const char *path, const char *name, const struct result *result)
+/* Not as whole_file_begin() does it: FILE.part is the record of a pass. */
+static int write_text(const char *path, const struct result *result)
 {
-    FILE *file = fopen(path, "we");
+    char *temporary = output_temporary(path);
+    FILE *file = fopen(temporary, "we");
+    int exit_status = 0;
     bool is_bad;
 
-    if (!file)
-        return failure("'%s' cannot be made: %s", path, strerror(errno));
-    if (ends_in(name, ".json"))
+    if (!file) {
+        exit_status = failure("'%s' cannot be made: %s", temporary, strerror(errno));
+        free(temporary);
+        return exit_status;
+    }
+    if (ends_in(path, ".json"))
         output_json(file, result);
     else
         output_csv(file, result);
-    is_bad = ferror(file) != 0;
-    errno = 0;
+    is_bad = fflush(file) || ferror(file) || fsync(fileno(file));
     is_bad |= fclose(file) != 0;
-    return is_bad ? failure("'%s' cannot be written: %s", path, strerror(errno ? errno : EIO)) : 0;
+    if (is_bad)
+        exit_status = failure("'%s' cannot be written: %s", temporary, strerror(errno));
+    exit_status = output_place(temporary, path, exit_status);
+    free(temporary);
+    return exit_status;
 }
 
-int output_file(const char *name, const struct result *result)
+char *output_temporary(const char *path)
 {
-    char *group, *path = output_path(name, &group), *temporary;
-    int exit_status;
+    char *temporary;
 
     if (asprintf(&temporary, "%s.%ld.tmp", path, (long)getpid()) < 0)
         memory_resize(NULL, SIZE_MAX);
-    exit_status = group ? output_hdf5(temporary, group, result) : write_text(temporary, path, result);
+    return temporary;
+}
+
+int output_place(const char *temporary, const char *path, int exit_status)
+{
     if (!exit_status && rename(temporary, path))
         exit_status = failure("'%s' cannot be renamed to '%s': %s", temporary, path, strerror(errno));
     if (exit_status)
         unlink(temporary);
-    free(temporary);
+    return exit_status;
+}
+
+int output_file(const char *name, const struct result *result)
+{
+    char *group, *path = output_path(name, &group);
+    int exit_status = group ? output_group(path, group, output_result_sets, result)
+                            : write_text(path, result);
+
     free(path);
     return exit_status;
 }

@@ -3,6 +3,7 @@
 #ifndef TALLY_OUTPUT_H
 #define TALLY_OUTPUT_H
 
+#include <hdf5.h>
 #include <stdio.h>
 
 #include "result.h"
@@ -18,7 +19,17 @@ int output_file(const char *name, const struct result *result);
 /* The file of FILE.h5:/GROUP or FILE; the caller frees it with free(). `group` is in the same memory, or NULL. */
 char *output_path(const char *name, char **group);
 
-/* Makes the HDF5 file. */
-int output_hdf5(const char *path, const char *group, const struct result *result);
+/* The name under which a file is written, which the caller frees with free(), and giving it its own name, if all went
+ * well: 0, or the exit status. */
+char *output_temporary(const char *path);
+int output_place(const char *temporary, const char *path, int exit_status);
+
+/* An HDF5 file with a group, in which a function writes what is to be in it. It has its name only when it is
+ * whole. */
+typedef bool output_write_group(hid_t group, const void *argument);
+int output_group(const char *path, const char *group, output_write_group *write, const void *argument);
+
+/* Writes the data sets of a result. */
+output_write_group output_result_sets;
 
 #endif

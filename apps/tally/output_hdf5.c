@@ -96,8 +96,9 @@ static bool write_numbers(hid_t group, const struct result *result, uint32_t mea
     return is_good;
 }
 
-static bool write_group(hid_t group, const struct result *result)
+bool output_result_sets(hid_t group, const void *argument)
 {
+    const struct result *result = argument;
     bool is_good = true;
 
     for (uint32_t i = 0; i < result->plan->by_count && is_good; i++)
@@ -111,27 +112,39 @@ static bool write_group(hid_t group, const struct result *result)
     return is_good;
 }
 
-int output_hdf5(const char *path, const char *group, const struct result *result)
+static bool write_into(hid_t file, const char *group, output_write_group *write, const void *argument)
 {
-    hid_t file, links, place;
+    hid_t links, place;
     bool is_good = false;
 
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-    file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
-    if (file < 0)
-        return failure("'%s' cannot be made", path);
-    if (!strcmp(group, "/")) {
-        is_good = write_group(file, result);
-    } else {
-        links = H5Pcreate(H5P_LINK_CREATE);
-        H5Pset_create_intermediate_group(links, 1);
-        place = H5Gcreate2(file, group, links, H5P_DEFAULT, H5P_DEFAULT);
-        H5Pclose(links);
-        if (place >= 0) {
-            is_good = write_group(place, result);
-            is_good &= H5Gclose(place) >= 0;
-        }
+    if (!strcmp(group, "/"))
+        return write(file, argument);
+    links = H5Pcreate(H5P_LINK_CREATE);
+    H5Pset_create_intermediate_group(links, 1);
+    place = H5Gcreate2(file, group, links, H5P_DEFAULT, H5P_DEFAULT);
+    H5Pclose(links);
+    if (place >= 0) {
+        is_good = write(place, argument);
+        is_good &= H5Gclose(place) >= 0;
     }
-    is_good &= H5Fclose(file) >= 0;
-    return is_good ? 0 : failure("'%s' cannot be written", path);
+    return is_good;
+}
+
+int output_group(const char *path, const char *group, output_write_group *write, const void *argument)
+{
+    char *temporary = output_temporary(path);
+    bool is_good = false;
+    hid_t file;
+    int exit_status;
+
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    file = H5Fcreate(temporary, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    if (file >= 0) {
+        is_good = write_into(file, group, write, argument);
+        is_good &= H5Fclose(file) >= 0;
+    }
+    exit_status = is_good ? 0 : failure("'%s' cannot be written", path);
+    exit_status = output_place(temporary, path, exit_status);
+    free(temporary);
+    return exit_status;
 }
