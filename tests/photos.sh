@@ -379,6 +379,20 @@ photos library --out web --quality 101
 check "a quality above 100" refused 2 "from 1 to 100"
 photos library/one.png --out /proc/none --quiet
 check "a folder that cannot be made" prints 1 "cannot be made"
+mkdir -p full && ln -s nowhere full/64
+printf 'library/one.png\nlibrary/two.jpg' >list
+photos @list --out full --sizes 64 --quiet
+check "outputs that cannot be written end the run" refused 1 "cannot be written to 'full': No such file or directory; --resume"
+rm full/64
+photos @list --out full --sizes 64 --quiet --json --resume
+check "and are no fault of the photographs" summary photographs=2 done=2 earlier=0 failed=0
+mkdir tiny && /usr/bin/python3 -c 'from PIL import Image
+for at in range(1100):
+    Image.new("RGB", (40, 30), (at % 256, at // 256 * 60, 90)).save("tiny/%04d.png" % at)'
+photos tiny --out pages --sizes 32 --quiet
+check "many photographs have several pages" [ "$(grep -c '<a data-p' pages/page-2.html)" -eq 100 ]
+photos tiny/0001.png --out pages --sizes 32 --quiet --resume
+check "which go when there are fewer" [ ! -e pages/page-2.html ]
 flock -n web/photos.journal -c "timeout 100 '$bin/mpmap-photos' library --out web --resume" >out 2>err </dev/null
 status=$?
 check "two runs in one folder" refused 1 "another run is at work on 'web'"

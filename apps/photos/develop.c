@@ -324,8 +324,10 @@ static int write_output(struct work *work, unsigned which)
         return -1;
     status = whole_file_put(path, part, bytes, size);
     g_free(bytes);
-    if (status)
-        return fail(work, "'%s' cannot be written: %s", path, strerror(errno));
+    if (status) {
+        work->photo->output_error = errno;
+        return fail(work, "'%s' cannot be written", path);
+    }
     work->photo->output_bytes += size;
     work->last_width = width;
     work->last_output = which;

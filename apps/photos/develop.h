@@ -13,7 +13,8 @@
 int develop_start(char *error, size_t error_size);
 
 /* Makes the outputs `name` of the original at `path`, and says what it is. The original is only read. Returns 0, or -1 after
- * writing the reason to `error`: some of the outputs may be there then. */
+ * writing the reason to `error`: some of the outputs may be there then. If an output could not be written, photo->output_error
+ * says why; else it is 0. */
 int develop(const struct settings *settings, const char *path, const char *name, struct photo *photo,
             char *error, size_t error_size);
 

@@ -43,9 +43,12 @@ static int develop_item(mpm_call *call, const void *item, void *result)
     const char *name = path + strlen(path) + 1;
     char error[1024];
 
-    if (develop(&library->settings, path, name, result, error, sizeof error))
-        return mpm_fail(call, "%s", error);
-    return 0;
+    struct photo *photo = result;
+
+    if (!develop(&library->settings, path, name, photo, error, sizeof error))
+        return 0;
+    /* A disk that is full fails the run, not the photograph: main hears of it by a result. */
+    return photo->output_error ? 0 : mpm_fail(call, "%s", error);
 }
 
 /* Draining, it says that there are no more photographs; those that it has given come to their end. */
@@ -130,6 +133,9 @@ static char *copy_cause(uint64_t index)
 static int record(struct first_map *map, struct original *original, int status, const struct photo *photo,
                   uint64_t index)
 {
+    if (!status && photo->output_error)
+        return failure("outputs of '%s' cannot be written to '%s': %s; --resume goes on when that is mended",
+                       original->path, map->settings->out, strerror(photo->output_error));
     if (status == MPM_ETASK) {
         if (!(original->error = copy_cause(index)))
             return failure("out of memory");

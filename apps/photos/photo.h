@@ -33,7 +33,9 @@ struct photo {
     uint32_t format;        /* enum photo_format */
     char date[20];          /* when it was taken, "2024-05-31T18:20:05"; "" if it does not say */
     char camera[64]; /* maker and model; "" if it does not say; printable, and never cut within a character */
-    unsigned char padding[8]; /* zero: all bytes are written to the journal */
+    int32_t
+        output_error; /* errno of an output that cannot be written, which is no fault of the photograph; or 0 */
+    unsigned char padding[4]; /* zero: all bytes are written to the journal */
 };
 
 /* A photograph of the library. */
