@@ -54,7 +54,7 @@ refuses 'cannot open short.h5: ' "$task" short.h5:/data out.h5:/result
 refuses '. is a folder, not an HDF5 file' "$task" .:/data out.h5:/result
 refuses 'in.h5 has no data set /dat: at its top level it holds data' "$task" in.h5:/dat out.h5:/result
 refuses 'group.h5:/some is a group, not a data set: it holds inner' "$task" group.h5:/some out.h5:/result
-refuses 'words.h5:/words holds strings of variable length: a map takes numbers' "$task" words.h5:/words out.h5:/result
+refuses "mean takes rows of f32, but those of 'words.h5:/words' are u8[]" "$task" words.h5:/words out.h5:/result
 refuses 'damaged.h5:/data cannot be read: incorrect metadata checksum' "$task" damaged.h5:/data out.h5:/result
 refuses 'colon.h5 has no data set /HYDRO::rh: at its top level it holds HYDRO::rho' \
     "$task" colon.h5:/HYDRO::rh out.h5:/result

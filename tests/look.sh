@@ -82,7 +82,7 @@ check "it tells all that is in the file" prints '/f32  6 x 4 of f32; contiguous
 /soft  6 x 4 of f32; contiguous
   map: 6 rows of f32[4]
 /texts  2 of strings of variable length; contiguous
-  no map: holds strings of variable length: a map takes numbers of up to 64 bits, complex numbers, enumerations, strings and others of a fixed length, and arrays of these
+  map: 2 rows of u8[]
 /to_group
   is a group, not a data set: it holds self, z
 /type  type: i32

@@ -29,7 +29,8 @@ static void what_is_no_type_has_no_size(void)
 
 static void shapes_are_read_and_written_alike(void)
 {
-    static const char *const texts[] = {"f64", "i8[1]", "u8[32,32,3]", "u64[140737488355]", "f32[7,1,1,9]"};
+    static const char *const texts[] = {"f64",          "i8[1]", "u8[32,32,3]", "u64[140737488355]",
+                                        "f32[7,1,1,9]", "u8[]",  "f32[,3]"};
 
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         char text[64];
@@ -64,12 +65,12 @@ static const char *const bad[][2] = {
     {"f64 ", "\"f64 \""},
     {"[3]", "\"\" is not an element type"},
     {"f64[", "lacks a number"},
-    {"f64[]", "lacks a number at \"]\""},
+    {"f64[,]", "lacks a number at \"]\""},
     {"f64[3", "should end with \"]\""},
     {"f64[3]]", "\"]]\""},
     {"f64[3] ", "\"] \""},
     {"f64[3][4]", "\"][4]\""},
-    {"f64[,3]", "lacks a number"},
+    {"f64[3,,3]", "lacks a number"},
     {"f64[3,]", "lacks a number"},
     {"f64[-3]", "lacks a number at \"-3]\""},
     {"f64[+3]", "lacks a number"},

@@ -103,6 +103,8 @@ static int find_result(const struct request *request, const struct plugin *plugi
         return request->result
                    ? usage_error("reduce", "--result: %s", mpm_error())
                    : failure("%s_description of '%s': %s", request->function, request->plugin, mpm_error());
+    if (!mpm_shape_size(shape))
+        return failure("a result of %s has no size: the result of a reduction has a fixed one", text);
     if (mpm_shape_size(shape) <= reduction->state_size)
         return 0;
     return failure("a result of %s has %zu bytes, but the state of %s_reduction has %zu", text,

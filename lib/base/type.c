@@ -55,6 +55,10 @@ static int parse_extent(const char *text, const char **at, mpm_shape *shape)
 
     if (shape->rank == MPM_MAX_DIMENSIONS)
         return error_set(MPM_EINVAL, "shape \"%s\" has more than %d dimensions", text, MPM_MAX_DIMENSIONS);
+    if (shape->rank == 0 && (**at == ']' || **at == ',')) {
+        shape->extent[shape->rank++] = 0;
+        return 0;
+    }
     if (**at < '0' || **at > '9')
         return error_set(MPM_EINVAL, "shape \"%s\" lacks a number at \"%s\": write it like u8[32,32,3]", text,
                          *at);
@@ -141,7 +145,9 @@ char *mpm_shape_format(const mpm_shape *shape, char *text, size_t size)
     length = (size_t)snprintf(text, size, "%s", mpm_type_name(shape ? shape->type : MPM_NO_TYPE));
     for (unsigned i = 0; shape && i < shape->rank && i < MPM_MAX_DIMENSIONS && length < size;
          i++, before = ",")
-        length += (size_t)snprintf(text + length, size - length, "%s%zu", before, shape->extent[i]);
+        length += (size_t)(shape->extent[i]
+                               ? snprintf(text + length, size - length, "%s%zu", before, shape->extent[i])
+                               : snprintf(text + length, size - length, "%s", before));
     if (shape && shape->rank && length < size)
         snprintf(text + length, size - length, "]");
     return text;

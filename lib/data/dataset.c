@@ -96,7 +96,7 @@ static size_t claim_rows(const mpm_pool *pool, const mpm_dataset_map *map, const
 
     if (map->chunk)
         return map->chunk;
-    if (rows <= 1 || rows * mpm_shape_size(&input->row) <= SMALL_BAND)
+    if (rows <= 1 || rows * input_row_size(input) <= SMALL_BAND)
         return 0;
     while (rows > 1 && rows > fair)
         rows = (rows + 1) / 2;

@@ -25,6 +25,10 @@ static int check_item_size(const mpm_reduction *reduction, const struct input *i
 {
     size_t size = mpm_shape_size(&input->row);
 
+    if (input->variable_type.is && reduction->accumulate_block)
+        return error_set(MPM_ETYPE,
+                         "%s: rows of %s:%s have a variable length, so they are no blocks: give `accumulate`",
+                         call_name, input->file_name, input->dataset_name);
     if (!reduction->item_size || reduction->item_size == size)
         return 0;
     return error_set(MPM_ETYPE, "%s: item_size is %zu, but a row of %s:%s has %zu bytes", call_name,
@@ -38,7 +42,7 @@ static int reduce_input(mpm_pool *pool, const mpm_reduction *reduction, const mp
     struct reduce_source source = {.call = call_name,
                                    .task = rows_reduce,
                                    .count = input->rows,
-                                   .item_size = mpm_shape_size(&input->row),
+                                   .item_size = input_row_size(input),
                                    .chunk_s = CLAIM_S};
     int status = rows_source_create(rows, input, &own, &source.source_size);
 

@@ -189,6 +189,51 @@ bool element_of_type(hid_t type, struct element *element)
     return is;
 }
 
+/* A string as the file has it, but for its length. */
+static bool is_text(struct element *element, hid_t type, struct variable_type *variable)
+{
+    *variable = (struct variable_type){true, true, 1};
+    element->shape = (mpm_shape){.type = MPM_U8, .rank = 1};
+    element->memory = hdf5.H5Tcopy(*hdf5.H5T_C_S1_g);
+    return element->memory >= 0 && hdf5.H5Tset_size(element->memory, H5T_VARIABLE) >= 0 &&
+           hdf5.H5Tset_cset(element->memory, hdf5.H5Tget_cset(type)) >= 0;
+}
+
+static bool is_sequence(struct element *element, hid_t type, struct variable_type *variable)
+{
+    hid_t super = hdf5.H5Tget_super(type), sequence = -1;
+
+    if (super >= 0 && element_of_type(super, element)) {
+        *variable = (struct variable_type){true, false, hdf5.H5Tget_size(element->memory)};
+        sequence = hdf5.H5Tvlen_create(element->memory);
+        element_end(element);
+        element->memory = sequence;
+        memmove(element->shape.extent + 1, element->shape.extent,
+                element->shape.rank * sizeof element->shape.extent[0]);
+        element->shape.extent[0] = 0;
+        element->shape.rank++;
+    }
+    if (super >= 0)
+        hdf5.H5Tclose(super);
+    return sequence >= 0;
+}
+
+static bool is_variable(struct element *element, hid_t type, struct variable_type *variable)
+{
+    bool is = false;
+
+    element->memory = -1;
+    if (hdf5.H5Tget_class(type) == H5T_VLEN)
+        is = is_sequence(element, type, variable);
+    else if (hdf5.H5Tget_class(type) == H5T_STRING && hdf5.H5Tis_variable_str(type) > 0)
+        is = is_text(element, type, variable);
+    if (is && element->shape.rank <= MPM_MAX_DIMENSIONS)
+        return true;
+    *variable = (struct variable_type){false, false, 0};
+    element_end(element);
+    return false;
+}
+
 /* A compound of that one field, and of nothing else: HDF5 reads fields by their names. */
 static bool wrap(struct element *element, const char *name)
 {
@@ -202,26 +247,53 @@ static bool wrap(struct element *element, const char *name)
     return is;
 }
 
+/* The field of that name, whose own name may have dots, or what its name begins with: then `*rest` is what is left. */
+static hid_t open_field(hid_t type, const char *field, char name[256], const char **rest)
+{
+    size_t length = strcspn(field, ".");
+    int index = -1;
+
+    if (hdf5.H5Tget_class(type) != H5T_COMPOUND)
+        return -1;
+    if ((index = hdf5.H5Tget_member_index(type, field)) >= 0)
+        length = strlen(field);
+    if (snprintf(name, 256, "%.*s", (int)length, field) >= 256 ||
+        (index < 0 && (index = hdf5.H5Tget_member_index(type, name)) < 0))
+        return -1;
+    *rest = field[length] ? field + length + 1 : NULL;
+    return hdf5.H5Tget_member_type(type, (unsigned)index);
+}
+
 bool element_of_field(hid_t type, const char *field, struct element *element)
 {
     char name[256];
-    size_t length = strcspn(field, ".");
-    int index = -1;
-    hid_t member;
+    const char *rest;
+    hid_t member = open_field(type, field, name, &rest);
     bool is;
 
     element->memory = -1;
-    if (hdf5.H5Tget_class(type) != H5T_COMPOUND)
+    if (member < 0)
         return false;
-    if ((index = hdf5.H5Tget_member_index(type, field)) >= 0)
-        length = strlen(field);
-    if (snprintf(name, sizeof name, "%.*s", (int)length, field) >= (int)sizeof name ||
-        (index < 0 && (index = hdf5.H5Tget_member_index(type, name)) < 0) ||
-        (member = hdf5.H5Tget_member_type(type, (unsigned)index)) < 0)
-        return false;
-    is = (field[length] ? element_of_field(member, field + length + 1, element)
-                        : element_of_type(member, element)) &&
+    is = (rest ? element_of_field(member, rest, element) : element_of_type(member, element)) &&
          wrap(element, name);
+    hdf5.H5Tclose(member);
+    return is;
+}
+
+bool element_of_variable(hid_t type, const char *field, struct element *element,
+                         struct variable_type *variable)
+{
+    char name[256];
+    const char *rest;
+    hid_t member;
+    bool is;
+
+    if (!field)
+        return is_variable(element, type, variable);
+    element->memory = -1;
+    if ((member = open_field(type, field, name, &rest)) < 0)
+        return false;
+    is = element_of_variable(member, rest, element, variable) && wrap(element, name);
     hdf5.H5Tclose(member);
     return is;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What one element of a data set is in memory: numbers as the machine has them, whatever the file has. All of it is
- * called between hdf5_enter() and hdf5_leave(). For data/input.c and data/element*.c. */
+ * called between hdf5_enter() and hdf5_leave(). For data/input.h, data/input.c and data/element*.c. */
 #ifndef DATA_ELEMENT_H
 #define DATA_ELEMENT_H
 
@@ -16,10 +16,20 @@ struct element {
     hid_t memory; /* HDF5's type of it, which element_end() closes */
 };
 
+/* Elements of a type of variable length. */
+struct variable_type {
+    bool is, is_text;
+    size_t element_size;
+};
+
 /* Finds out what elements of a type are; false if they are nothing that a task could work on, as references are. */
 bool element_of_type(hid_t type, struct element *element);
 /* Elements of one field of a compound: "x", or "position.x". False if there is no such field, or it is nothing. */
 bool element_of_field(hid_t type, const char *field, struct element *element);
+/* Elements of variable length, which are strings or arrays of others, or of a field of a compound if one is named:
+ * their first extent is 0. False if they are none. */
+bool element_of_variable(hid_t type, const char *field, struct element *element,
+                         struct variable_type *variable);
 /* The struct that a description says, "{f64 x, i32 n}", of the fields of a compound, which must be as it says. `name`
  * is that of the data set in a sentence. MPM_ETYPE, MPM_EINVAL for a description that is none. */
 int element_of_struct(hid_t type, const char *name, const char *description, struct element *element);

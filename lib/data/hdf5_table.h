@@ -95,6 +95,7 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5Pset_layout)                    \
     ENTRY(H5Pset_libver_bounds)             \
     ENTRY(H5Pset_obj_track_times)           \
+    ENTRY(H5Pset_vlen_mem_manager)          \
     ENTRY(H5Rdereference2)                  \
     ENTRY(H5Sclose)                         \
     ENTRY(H5Screate)                        \
@@ -113,6 +114,7 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5Tget_array_dims2)               \
     ENTRY(H5Tget_array_ndims)               \
     ENTRY(H5Tget_class)                     \
+    ENTRY(H5Tget_cset)                      \
     ENTRY(H5Tget_member_index)              \
     ENTRY(H5Tget_member_name)               \
     ENTRY(H5Tget_member_type)               \
@@ -126,9 +128,11 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5Tis_variable_str)               \
     ENTRY(H5Tset_cset)                      \
     ENTRY(H5Tset_size)                      \
+    ENTRY(H5Tvlen_create)                   \
     ENTRY(H5Zfilter_avail)                  \
     ENTRY(H5P_CLS_DATASET_ACCESS_ID_g)      \
     ENTRY(H5P_CLS_DATASET_CREATE_ID_g)      \
+    ENTRY(H5P_CLS_DATASET_XFER_ID_g)        \
     ENTRY(H5P_CLS_FILE_ACCESS_ID_g)         \
     ENTRY(H5P_CLS_FILE_CREATE_ID_g)         \
     ENTRY(H5P_CLS_LINK_CREATE_ID_g)         \

@@ -159,8 +159,8 @@ static int is_nothing(const struct input *input, hid_t type)
     default:
         return error_set(
             MPM_ETYPE,
-            "%s holds %s: a map takes numbers of up to 64 bits, complex numbers, enumerations, strings and "
-            "others of a fixed length, and arrays of these",
+            "%s holds %s: a map takes numbers of up to 64 bits, complex numbers, enumerations, strings, "
+            "and arrays of these",
             name, text);
     }
 }
@@ -176,6 +176,13 @@ static int take_element(const struct input *input, hid_t type, struct element *e
     return is_nothing(input, type);
 }
 
+/* Texts and arrays of variable length are no elements that stand beside others, but may be rows. */
+static bool take_variable(struct input *input, hid_t type, struct element *element)
+{
+    return !is_struct(input->wanted) &&
+           element_of_variable(type, input->field, element, &input->variable_type);
+}
+
 static int look_at_type(struct input *input)
 {
     struct element element = {.memory = -1};
@@ -185,7 +192,7 @@ static int look_at_type(struct input *input)
     if (type < 0)
         return hdf5_error_set(MPM_EIO, "cannot read the type of %s:%s", input->file_name,
                               input->dataset_name);
-    status = take_element(input, type, &element);
+    status = take_variable(input, type, &element) ? 0 : take_element(input, type, &element);
     input->stored_size = hdf5.H5Tget_size(type);
     input->is_enumeration = hdf5.H5Tget_class(type) == H5T_ENUM;
     hdf5.H5Tclose(type);
@@ -194,6 +201,22 @@ static int look_at_type(struct input *input)
     input->memory = element.memory;
     input->row = element.shape;
     return 0;
+}
+
+/* What is of variable length is a row by itself. */
+static int check_variable(const struct input *input, const hsize_t *extent, int rank)
+{
+    for (int i = 1; i < rank; i++) {
+        if (extent[i] != 1)
+            return error_set(MPM_ETYPE,
+                             "%s:%s has %" PRIu64
+                             " texts or arrays of variable length a row: a map takes one a row",
+                             input->file_name, input->dataset_name, (uint64_t)extent[i]);
+    }
+    if (!input->cut.tiling.rank && !input->cut.axis)
+        return 0;
+    return error_set(MPM_ETYPE, "%s:%s has elements of variable length, which cannot be cut into tiles",
+                     input->file_name, input->dataset_name);
 }
 
 /* Puts the dimensions that a row has in the file before those of its elements. */
@@ -224,6 +247,10 @@ static int look_at_space(struct input *input, hid_t space)
     hdf5.H5Sget_simple_extent_dims(space, extent, NULL);
     input->file_rows = extent[0];
     memcpy(input->extent, extent, (size_t)rank * sizeof extent[0]);
+    if (input->variable_type.is) {
+        input->rank = (unsigned)rank - 1;
+        return check_variable(input, extent, rank);
+    }
     if ((status = put_dimensions(input, extent + 1, (unsigned)rank - 1)))
         return status;
     if (mpm_shape_size(&input->row) == 0)
@@ -451,7 +478,7 @@ void input_take(struct input *input, mpm_type type)
 
 /* Rows of the file: start, start + step … */
 static int read_selected(const struct input *input, hid_t file_space, hid_t memory_space,
-                         const hsize_t run[3], void *rows)
+                         const hsize_t run[3], const struct input_target *target)
 {
     hsize_t start[MAX_RANK] = {run[0]}, step[MAX_RANK], extent[MAX_RANK];
 
@@ -464,14 +491,15 @@ static int read_selected(const struct input *input, hid_t file_space, hid_t memo
     if (hdf5.H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, run[1] == 1 ? NULL : step, extent, NULL) <
             0 ||
         hdf5.H5Sset_extent_simple(memory_space, (int)input->rank + 1, extent, NULL) < 0 ||
-        hdf5.H5Dread(input->dataset, input->memory, memory_space, file_space, H5P_DEFAULT, rows) < 0)
+        hdf5.H5Dread(input->dataset, input->memory, memory_space, file_space, target->transfer,
+                     target->rows) < 0)
         return hdf5_error_set(MPM_EIO, "cannot read rows %" PRIu64 " to %" PRIu64 " of %s:%s",
                               (uint64_t)run[0], (uint64_t)(run[0] + (run[2] - 1) * run[1]), input->file_name,
                               input->dataset_name);
     return 0;
 }
 
-static int read_run(const struct input *input, const hsize_t run[3], unsigned char *rows)
+static int read_run(const struct input *input, const hsize_t run[3], const struct input_target *target)
 {
     struct hdf5_guard guard;
     hid_t file_space, memory_space;
@@ -480,7 +508,7 @@ static int read_run(const struct input *input, const hsize_t run[3], unsigned ch
     hdf5_enter(&guard);
     file_space = hdf5.H5Dget_space(input->dataset);
     memory_space = hdf5.H5Screate(H5S_SIMPLE);
-    status = read_selected(input, file_space, memory_space, run, rows);
+    status = read_selected(input, file_space, memory_space, run, target);
     if (memory_space >= 0)
         hdf5.H5Sclose(memory_space);
     if (file_space >= 0)
@@ -489,36 +517,50 @@ static int read_run(const struct input *input, const hsize_t run[3], unsigned ch
     return status;
 }
 
-static int read_tiles(const struct input *input, const hsize_t run[3], unsigned char *items)
+static int read_tiles(const struct input *input, const hsize_t run[3], const struct input_target *target)
 {
     const struct whole whole = whole_of(input);
-    size_t size = mpm_shape_size(&input->row);
     struct hdf5_guard guard;
     int status = 0;
 
     hdf5_enter(&guard);
     for (size_t i = 0; !status && i < run[2]; i++)
-        status = tiles_read(&whole, &input->tiles, run[0] + i * run[1], items + i * size);
+        status = tiles_read(&whole, &input->tiles, run[0] + i * run[1], target->rows + i * target->row_size);
     hdf5_leave(&guard);
     return status;
 }
 
-int input_read(struct input *input, uint64_t first, size_t count, void *rows)
+int input_read_into(struct input *input, uint64_t first, size_t count, const struct input_target *target)
 {
-    size_t row_size = mpm_shape_size(&input->row), got;
     uint64_t start, step, file_first, file_end;
+    size_t got;
     int status = 0;
 
     for (size_t at = 0; !status && at < count; at += got) {
+        struct input_target rest = *target;
+
         got = input_find_run(input, first + at, count - at, &start, &step);
         if ((status = input_open_for_row(input, start, &file_first, &file_end)))
             return status;
         if (got > (file_end - start - 1) / step + 1)
             got = (size_t)((file_end - start - 1) / step + 1);
+        rest.rows += at * target->row_size;
         status = (input->tiles.rank ? read_tiles : read_run)(
-            input, (const hsize_t[3]){start - file_first, step, got}, (unsigned char *)rows + at * row_size);
+            input, (const hsize_t[3]){start - file_first, step, got}, &rest);
     }
     return status;
+}
+
+int input_read(struct input *input, uint64_t first, size_t count, void *rows)
+{
+    const struct input_target target = {rows, mpm_shape_size(&input->row), H5P_DEFAULT};
+
+    return input_read_into(input, first, count, &target);
+}
+
+size_t input_row_size(const struct input *input)
+{
+    return input->variable_type.is ? sizeof(struct item) : mpm_shape_size(&input->row);
 }
 
 void input_close(struct input *input)
@@ -528,6 +570,8 @@ void input_close(struct input *input)
     hdf5_enter(&guard);
     close_all(input);
     hdf5_leave(&guard);
+    input_free_variable(input->variable);
+    input->variable = NULL;
     free(input->own_files);
     input->own_files = NULL;
 }

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "data/element.h"
 #include "data/tiles.h"
 #include "mpmap/dataset.h"
 #include "mpmap/type.h"
@@ -58,6 +59,14 @@ struct input_source {
     enum input_locking locking;
 };
 
+struct variable; /* input_variable.c */
+
+/* A row of variable length in memory. What has no elements stands somewhere even so. */
+struct item {
+    const void *at;
+    size_t size;
+};
+
 /* An open data set. The names are the caller's, who keeps them until input_close(). */
 struct input {
     const char *file_name;
@@ -81,12 +90,14 @@ struct input {
     uint64_t chunk_rows;
     uint64_t band_rows; /* about as many rows of those that are chosen are stored together */
     enum input_locking locking;
-    bool has_swmr_writer;            /* which may add rows */
-    bool is_enumeration;             /* as booleans are */
-    struct input_stamp stamp;        /* if it can neither change nor grow */
-    const struct input_files *files; /* if there are several; one of them is open at a time */
-    struct input_files *own_files;   /* the same, if input_close() is to free it */
-    uint64_t open_file;              /* which one is open */
+    struct variable_type variable_type; /* if rows have a variable length: then their last extent is 0 */
+    struct variable *variable;          /* what such rows are read with, once some are; or NULL */
+    bool has_swmr_writer;               /* which may add rows */
+    bool is_enumeration;                /* as booleans are */
+    struct input_stamp stamp;           /* if it can neither change nor grow */
+    const struct input_files *files;    /* if there are several; one of them is open at a time */
+    struct input_files *own_files;      /* the same, if input_close() is to free it */
+    uint64_t open_file;                 /* which one is open */
     bool is_lost; /* one of them cannot be opened any more, or is another one: mpm_error() says so */
 };
 
@@ -128,8 +139,14 @@ void input_describe_stamp(const struct input *input, char size[32], char changed
 /* Whether this process has opened what another one has. Of an input that may change or grow there may be more rows.
  * MPM_EIO with both nodes, and with what each has. */
 int input_check_same(const struct input *input, const struct input_identity *other);
-/* Reads rows [first, first + count) into `rows`, in this machine's own types, C order. MPM_EIO. */
+/* The bytes of a row in memory: those of a struct item if rows have a variable length. */
+size_t input_row_size(const struct input *input);
+/* Reads rows [first, first + count), of a fixed size, into `rows`, in this machine's own types, C order. MPM_EIO. */
 int input_read(struct input *input, uint64_t first, size_t count, void *rows);
+/* Reads some of the `*count` chosen rows from `first` on, of variable length, at least one: as many as fit into memory
+ * together, which `*count` becomes. They stay where they are until the next are read, or input_close(). When it fails,
+ * `*count` rows were tried. MPM_EIO, MPM_ENOMEM. */
+int input_read_variable(struct input *input, uint64_t first, size_t *count, struct item *items);
 void input_close(struct input *input);
 
 #endif

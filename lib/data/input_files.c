@@ -242,6 +242,7 @@ static int change_file(struct input *input, uint64_t index)
     input->tiles = other.tiles;
     input->open_file = index;
     old.own_files = NULL;
+    old.variable = NULL;
     input_close(&old);
     return 0;
 }

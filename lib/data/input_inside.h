@@ -9,6 +9,17 @@
 
 #define MAX_RANK (MPM_MAX_DIMENSIONS + 1)
 
+/* Where rows go that are read. */
+struct input_target {
+    unsigned char *rows;
+    size_t row_size;
+    hid_t transfer; /* the properties of the transfer */
+};
+
+/* Reads chosen rows, of whatever kind. To be called outside of hdf5_enter(). MPM_EIO. */
+int input_read_into(struct input *input, uint64_t first, size_t count, const struct input_target *target);
+/* Frees what input_read_variable() has made, with all rows. */
+void input_free_variable(struct variable *variable);
 /* Opens the file alone, as input_open() does: it takes no data set, and is closed by input_close(). To be called
  * outside of hdf5_enter(). */
 int input_open_file(const struct input_source *source, struct input *input);

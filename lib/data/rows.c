@@ -75,7 +75,7 @@ static size_t block_rows(const mpm_dataset_map *map, uint64_t rows, size_t row_s
 int rows_job_create(const mpm_dataset_map *map, const struct input *input, const struct output *output,
                     const struct function *task, struct rows_job **job, size_t *size)
 {
-    size_t row_size = mpm_shape_size(&input->row);
+    size_t row_size = input_row_size(input);
     char path[PATH_MAX];
     const char *input_file = map->input_file ? input_path(map->input_file, path) : "";
     size_t files_size = input->files ? input->files->size : 0;
@@ -255,15 +255,15 @@ static void fill_result(const struct rows_job *job, void *result)
         memset(result, 0, job->result_size);
 }
 
-static enum row_mark run_row(mpm_call *call, const struct rows_job *job, uint64_t row, const void *item,
-                             void *result)
+static enum row_mark run_row(mpm_call *call, const struct rows_job *job, uint64_t row,
+                             const struct item *item, void *result)
 {
     int code;
 
-    batch_begin_item(call, row, job->row_size, job->result_size);
+    batch_begin_item(call, row, item->size, job->result_size);
     worker.call = call;
     worker.row = row;
-    code = worker.task(call, item, result);
+    code = worker.task(call, item->at, result);
     worker.call = NULL;
     context_back_from_program(code);
     if (code == 0)
@@ -329,6 +329,48 @@ static int read_rows(mpm_call *call, const struct rows_job *job, uint64_t first,
     return 0;
 }
 
+/* Reads some rows from `at` on, of variable length; one that cannot be read, not even at the second try, has failed. */
+static int read_variable_rows(mpm_call *call, const struct rows_job *job, uint64_t first, size_t at,
+                              size_t *count)
+{
+    struct item *items = (struct item *)(void *)worker.rows + at;
+    int status;
+
+    batch_make_ready(first + at);
+    while (input_read_variable(&worker.input, first + at, count, items)) {
+        if (worker.input.is_lost)
+            return MPM_EIO;
+        if (*count > 1) {
+            *count = 1;
+            continue;
+        }
+        input_close(&worker.input);
+        if ((status = open_input()))
+            return status;
+        if (input_read_variable(&worker.input, first + at, count, items)) {
+            if (worker.input.is_lost)
+                return MPM_EIO;
+            fail_rows(call, job, first, at, 1);
+        }
+        return 0;
+    }
+    return 0;
+}
+
+static void run_rows(mpm_call *call, const struct rows_job *job, uint64_t first, size_t at, size_t count)
+{
+    bool is_variable = worker.input.variable_type.is;
+
+    for (size_t i = at; i < at + count; i++) {
+        const struct item fixed = {worker.rows + i * job->row_size, job->row_size};
+        const struct item *item = is_variable ? (const struct item *)(void *)worker.rows + i : &fixed;
+
+        if (worker.marks[i] == ROW_NOT_DONE)
+            worker.marks[i] = (unsigned char)run_row(call, job, first + i, item,
+                                                     worker.results + i * job->result_size);
+    }
+}
+
 /* How many rows from `at` on have the same mark. */
 static size_t count_alike(size_t at, size_t count)
 {
@@ -376,12 +418,14 @@ static int run_block(mpm_call *call, const struct rows_job *job, uint64_t first,
     int status;
 
     memset(worker.marks, ROW_NOT_DONE, count);
-    if ((status = read_rows(call, job, first, 0, count)))
-        return status;
-    for (size_t i = 0; i < count; i++)
-        if (worker.marks[i] == ROW_NOT_DONE)
-            worker.marks[i] = (unsigned char)run_row(call, job, first + i, worker.rows + i * job->row_size,
-                                                     worker.results + i * job->result_size);
+    for (size_t at = 0, got; at < count; at += got) {
+        got = count - at;
+        status = worker.input.variable_type.is ? read_variable_rows(call, job, first, at, &got)
+                                               : read_rows(call, job, first, at, got);
+        if (status)
+            return status;
+        run_rows(call, job, first, at, got);
+    }
     if (!write_block(job, first, count))
         return error_set_errno(MPM_EIO, "cannot write %s", job_text(job, job->part));
     return 0;

@@ -49,7 +49,7 @@ int rows_source_create(const mpm_dataset_rows *rows, const struct input *input, 
     made->size = *size;
     made->number = new_number();
     made->locking = rows->without_locks ? INPUT_HAS_NONE : INPUT_TRIES_LOCK;
-    made->row_size = mpm_shape_size(&input->row);
+    made->row_size = input_row_size(input);
     made->block_rows = rows->block_rows;
     made->cut = input->cut;
     made->choice = input->choice;
@@ -230,6 +230,41 @@ static int reduce_piece(mpm_call *call, const struct reduce_job *job, const stru
     return 0;
 }
 
+/* Some rows of variable length, at least one, which fails if it cannot be read at the second try either. */
+static int reduce_variable(mpm_call *call, const struct reduce_job *job, const struct rows_source *source,
+                           uint64_t first, uint64_t *count)
+{
+    struct item *items = (struct item *)(void *)open_source.rows;
+    size_t got = (size_t)*count;
+    int status;
+
+    while (input_read_variable(&open_source.input, first, &got, items)) {
+        if (open_source.input.is_lost)
+            return MPM_EIO;
+        if (got > 1) {
+            got = 1;
+            continue;
+        }
+        input_close(&open_source.input);
+        open_source.number = 0;
+        if ((status = open_input()))
+            return status;
+        open_source.number = source->number;
+        if (!input_read_variable(&open_source.input, first, &got, items))
+            break;
+        if (open_source.input.is_lost)
+            return MPM_EIO;
+        mpm_fail(call, "%s", mpm_error());
+        reduce_fail_items(job, first, 1, MPM_EIO);
+        *count = 1;
+        return 0;
+    }
+    for (size_t i = 0; i < got; i++)
+        reduce_item(call, first + i, items[i].at, items[i].size);
+    *count = got;
+    return 0;
+}
+
 static int reduce_leaf(mpm_call *call, const struct reduce_job *job, const struct rows_source *source,
                        uint64_t leaf)
 {
@@ -239,7 +274,8 @@ static int reduce_leaf(mpm_call *call, const struct reduce_job *job, const struc
     reduce_begin_leaf(call, job, leaf);
     for (uint64_t count; left && !status; first += count, left -= count) {
         count = left < open_source.piece_rows ? left : open_source.piece_rows;
-        status = reduce_piece(call, job, source, first, count);
+        status = open_source.input.variable_type.is ? reduce_variable(call, job, source, first, &count)
+                                                    : reduce_piece(call, job, source, first, count);
     }
     return status;
 }

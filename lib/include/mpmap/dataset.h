@@ -18,16 +18,17 @@ MPM_BEGIN
  * integers and floats of 8 to 64 bits are what they are, in the machine's byte order; those of odd sizes go into the
  * next larger type (f16 into f32), and long doubles into f64; booleans and enumerations are their integers; complex
  * numbers are two floats (a last dimension of 2); strings of a fixed length, opaque bytes and odd bit fields are their
- * bytes (a last dimension of u8), bit fields unsigned integers; elements that are arrays add their dimensions. Of
- * compounds either one field is taken, by the name "/data.field", or mpm_dataset_map.row says the struct. Opens and
+ * bytes (a last dimension of u8), bit fields unsigned integers; elements that are arrays add their dimensions;
+ * strings and arrays of variable length are rows by themselves, with a first extent of 0: mpm_call_item_size() tells
+ * how many bytes each has. Of compounds either one field is taken, by the name "/data.field", or mpm_dataset_map.row says the struct. Opens and
  * closes the file in the calling process, and blocks meanwhile. Needs no run.
  * @param file     name of an HDF5 file
  * @param dataset  its data set, for example "/data", or a field of a compound: "/data.field"
  * @param rows     out: how many rows there are; or NULL
  * @param row      out: type and shape of one; or NULL
  * @return 0; MPM_ENOENT if there is no such file or data set, no HDF5 to load, or no filter to decompress it;
- *         MPM_ETYPE for a scalar, for compounds as a whole, strings and arrays of variable length, references, and
- *         integers of more than 64 bits; MPM_EBUSY if another program has the file open for writing, unless that is
+ *         MPM_ETYPE for a scalar, for compounds as a whole, several strings or arrays of variable length a row, references,
+ *         and integers of more than 64 bits; MPM_EBUSY if another program has the file open for writing, unless that is
  *         SWMR writing, which allows readers; MPM_EIO; MPM_EINVAL. */
 MPM_API MPM_CHECKED int mpm_dataset_describe(const char *file, const char *dataset, uint64_t *rows,
                                              mpm_shape *row);

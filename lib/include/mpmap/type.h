@@ -37,9 +37,11 @@ typedef enum mpm_type {
 
 /** Type and shape of one row: an array of `rank` dimensions in C order. */
 typedef struct mpm_shape {
-    mpm_type type;                     /**< of each element */
-    unsigned rank;                     /**< how many dimensions; 0: a single element */
-    size_t extent[MPM_MAX_DIMENSIONS]; /**< elements along each dimension; the last one varies fastest */
+    mpm_type type; /**< of each element */
+    unsigned rank; /**< how many dimensions; 0: a single element */
+    /** Elements along each dimension; the last one varies fastest. The first is 0 for rows of variable length: strings
+     * are u8[]. */
+    size_t extent[MPM_MAX_DIMENSIONS];
 } mpm_shape;
 
 /** The size of one element.
@@ -62,7 +64,8 @@ MPM_API size_t mpm_shape_elements(const mpm_shape *shape);
  * @return bytes; 0 for NULL. */
 MPM_API size_t mpm_shape_size(const mpm_shape *shape);
 
-/** Reads a description: a type name, and extents in brackets: "f64", "u8[32,32,3]". Never blocks.
+/** Reads a description: a type name, and extents in brackets: "f64", "u8[32,32,3]". The first extent may be left out,
+ * "u8[]", "f32[,3]": of such rows each has its own. Never blocks.
  * @param text   the description
  * @param shape  out: what it describes
  * @return 0; MPM_EINVAL, with what is wrong, for a text that is not a description, an extent of 0, or a row of

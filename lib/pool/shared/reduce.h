@@ -51,6 +51,8 @@ void reduce_begin_leaf(mpm_call *call, const struct reduce_job *job, uint64_t le
 /* Adds items of the leaf that was begun: the first of them has the index `first`. */
 void reduce_items(mpm_call *call, const struct reduce_job *job, uint64_t first, const void *items,
                   uint64_t count);
+/* Adds one item, of a size of its own; the reduction has no blocks. */
+void reduce_item(mpm_call *call, uint64_t index, const void *item, size_t size);
 /* The parts that items of the leaf are in have failed, for the reason that mpm_fail() was given. */
 void reduce_fail_items(const struct reduce_job *job, uint64_t first, uint64_t count, int code);
 

@@ -167,6 +167,12 @@ void reduce_items(mpm_call *call, const struct reduce_job *job, uint64_t first, 
     }
 }
 
+void reduce_item(mpm_call *call, uint64_t index, const void *item, size_t size)
+{
+    call->item_size = size;
+    run_single_items(call, index - leaf.first_item, item, size, 1);
+}
+
 void reduce_fail_items(const struct reduce_job *job, uint64_t first, uint64_t count, int code)
 {
     uint64_t from = (first - leaf.first_item) / job->part_items;

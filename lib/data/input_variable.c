@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Rows of variable length: strings, and arrays. HDF5 takes memory for each of them, which it gets from here, and all of
+ * it goes back together. Nobody knows how long rows are before they are read. So a few are read at first, then more at
+ * once as long as they are small; where together they want more memory than they may have, fewer are read. A single row
+ * may have any length. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "data/hdf5_call.h"
+#include "data/input.h"
+#include "data/input_inside.h"
+
+#define MOST_BYTES     ((size_t)8 << 20) /* of several rows together */
+#define MOST_ROWS      4096
+#define FEW_ROWS       16
+#define BLOCK_SIZE     ((size_t)64 << 10)
+#define ITEM_ALIGNMENT 16
+
+/* Memory that HDF5 has got: a list of blocks, of which the first has room. */
+struct block {
+    struct block *next;
+    size_t used, size;
+    _Alignas(ITEM_ALIGNMENT) unsigned char bytes[];
+};
+
+struct variable {
+    hid_t transfer;
+    struct block *blocks;
+    size_t used, most; /* bytes of the rows that are read together */
+    bool is_full;
+    size_t together; /* rows that are read next */
+    unsigned char *raw;
+};
+
+static void forget(struct variable *variable)
+{
+    for (struct block *block = variable->blocks, *next; block; block = next) {
+        next = block->next;
+        free(block);
+    }
+    variable->blocks = NULL;
+    variable->used = 0;
+    variable->is_full = false;
+}
+
+static struct block *add_block(struct variable *variable, size_t size)
+{
+    size_t room = size > BLOCK_SIZE ? size : BLOCK_SIZE;
+    struct block *block = room < SIZE_MAX - sizeof *block ? malloc(sizeof *block + room) : NULL;
+
+    if (!block)
+        return NULL;
+    block->next = variable->blocks;
+    block->used = 0;
+    block->size = room;
+    return variable->blocks = block;
+}
+
+/* HDF5's malloc(). */
+static void *take(size_t size, void *info)
+{
+    struct variable *variable = info;
+    struct block *block = variable->blocks;
+    void *taken;
+
+    size = (size + ITEM_ALIGNMENT - 1) / ITEM_ALIGNMENT * ITEM_ALIGNMENT;
+    if (size > variable->most || variable->used > variable->most - size) {
+        variable->is_full = true;
+        return NULL;
+    }
+    if (!block || block->size - block->used < size)
+        block = add_block(variable, size);
+    if (!block)
+        return NULL;
+    taken = block->bytes + block->used;
+    block->used += size;
+    variable->used += size;
+    return taken;
+}
+
+/* And its free(): all goes back together. */
+static void give_back(void *memory, void *info)
+{
+    (void)memory;
+    (void)info;
+}
+
+static int make(struct input *input)
+{
+    struct variable *variable = calloc(1, sizeof *variable);
+    struct hdf5_guard guard;
+    bool is;
+
+    if (!variable || !(variable->raw = calloc(MOST_ROWS, sizeof(hvl_t)))) {
+        free(variable);
+        return error_set(MPM_ENOMEM, "no memory to read rows of variable length");
+    }
+    hdf5_enter(&guard);
+    variable->transfer = hdf5.H5Pcreate(*hdf5.H5P_CLS_DATASET_XFER_ID_g);
+    is = variable->transfer >= 0 &&
+         hdf5.H5Pset_vlen_mem_manager(variable->transfer, take, variable, give_back, variable) >= 0;
+    hdf5_leave(&guard);
+    variable->together = FEW_ROWS;
+    input->variable = variable;
+    return is ? 0 : error_set(MPM_EIO, "HDF5 cannot be told where rows of variable length go");
+}
+
+void input_free_variable(struct variable *variable)
+{
+    struct hdf5_guard guard;
+
+    if (!variable)
+        return;
+    forget(variable);
+    if (variable->transfer >= 0) {
+        hdf5_enter(&guard);
+        hdf5.H5Pclose(variable->transfer);
+        hdf5_leave(&guard);
+    }
+    free(variable->raw);
+    free(variable);
+}
+
+/* A pointer that is null, in a file or in memory, is of no elements. */
+static void take_items(const struct input *input, size_t count, struct item *items)
+{
+    static const _Alignas(ITEM_ALIGNMENT) unsigned char nothing[ITEM_ALIGNMENT];
+    const struct variable_type *type = &input->variable_type;
+
+    for (size_t i = 0; i < count; i++) {
+        if (type->is_text) {
+            const char *text;
+
+            memcpy(&text, input->variable->raw + i * sizeof text, sizeof text);
+            items[i] = (struct item){text, text ? strlen(text) : 0};
+        } else {
+            hvl_t array;
+
+            memcpy(&array, input->variable->raw + i * sizeof array, sizeof array);
+            items[i] = (struct item){array.p, array.p ? array.len * type->element_size : 0};
+        }
+        if (!items[i].size)
+            items[i].at = nothing;
+    }
+}
+
+static int try_rows(struct input *input, uint64_t first, size_t count)
+{
+    struct variable *variable = input->variable;
+    const struct input_target target = {.rows = variable->raw,
+                                        .row_size = input->variable_type.is_text ? sizeof(char *)
+                                                                                 : sizeof(hvl_t),
+                                        .transfer = variable->transfer};
+
+    forget(variable);
+    variable->most = count > 1 ? MOST_BYTES : SIZE_MAX;
+    memset(variable->raw, 0, count * target.row_size);
+    return input_read_into(input, first, count, &target);
+}
+
+int input_read_variable(struct input *input, uint64_t first, size_t *count, struct item *items)
+{
+    struct variable *variable;
+    int status = input->variable ? 0 : make(input);
+
+    if (status)
+        return status;
+    variable = input->variable;
+    if (*count > variable->together)
+        *count = variable->together;
+    while ((status = try_rows(input, first, *count)) && variable->is_full && *count > 1)
+        variable->together = *count /= 2;
+    if (status)
+        return status;
+    take_items(input, *count, items);
+    if (variable->used < MOST_BYTES / 4 && *count == variable->together && 2 * *count <= MOST_ROWS)
+        variable->together *= 2;
+    return 0;
+}
