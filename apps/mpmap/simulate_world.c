@@ -16,6 +16,7 @@
 #include "pool/driver/lease.h"
 
 #include "simulate_crew.h"
+#include "simulate_greedy.h"
 
 #define DEPTH          16
 #define TARGET_S       0.1
@@ -515,6 +516,24 @@ static double ideal_s(const struct world *world)
     return high;
 }
 
+static double find_greedy_s(struct world *world)
+{
+    unsigned count = world->options->nodes;
+    struct simulate_greedy_node *nodes = calloc(count, sizeof *nodes);
+    double greedy_s = NAN;
+
+    if (nodes) {
+        for (unsigned i = 0; i < count; i++)
+            nodes[i] = (struct simulate_greedy_node){world->nodes[i].crew.speed, world->starts_s[i],
+                                                     world->deaths_s[i]};
+        greedy_s = simulate_greedy_s(&world->work, nodes, count, world->options->slots);
+    }
+    if (isnan(greedy_s))
+        world->problem = "no memory for the slots of a greedy schedule";
+    free(nodes);
+    return greedy_s;
+}
+
 static double mean_finish_s(const struct world *world)
 {
     double sum = 0.0;
@@ -534,6 +553,7 @@ static void draw_result(struct world *world)
     result->makespan_s = world->main_free_s;
     result->ideal_s = ideal_s(world);
     result->efficiency = result->ideal_s / result->makespan_s;
+    result->greedy_s = world->options->greedy ? find_greedy_s(world) : 0;
     result->main_busy = world->main_work_s / result->makespan_s;
     result->wire_busy = fmax(world->wire_in_work_s, world->wire_out_work_s) / result->makespan_s;
     result->tail_s = result->makespan_s - mean_finish_s(world);

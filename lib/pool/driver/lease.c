@@ -46,14 +46,14 @@
 
 /* Unknown speed: so many items a slot. */
 #define FIRST_ITEMS_A_SLOT 2.0
-/* A lease has at most so many times the items of the node's largest one. */
+/* A lease has at most so many times the items of the node's largest one; more where leases are to become longer. */
 #define GROWTH 4.0
 /* A lease has at most the node's share of what is free, divided by this. */
 #define SHARE_DIVISOR 2.0
 /* The target time has so many short times: below one, a lease or a recall is not worth its messages. */
 #define SHORTS_A_TARGET 16.0
-/* A lease lasts at least so long for every node: messages of 1 µs keep main busy for a tenth of its time. */
-#define MAIN_SHARE_S 20e-6
+/* A lease lasts at least so long for every node: messages of 1 µs keep main busy for a twentieth of its time. */
+#define MAIN_SHARE_S 40e-6
 /* A lease lasts at least so many times what the wire takes: some of it is work, after all. */
 #define WIRE_FACTOR 3.0
 /* So many leases a node has that are not claimed to the end: one to work on and one to go on with. */
@@ -478,6 +478,12 @@ static void become_hungry(struct lease_table *table, struct node *node)
 
 /* ---- Granting ---- */
 
+/* The longer leases are to become, the faster they grow: it takes as many leases to get there, whatever the nodes. */
+static double growth(const struct lease_table *table)
+{
+    return GROWTH * target_s(table) / table->limits.target_s;
+}
+
 static uint64_t lease_size(const struct lease_table *table, const struct node *node)
 {
     double speed = measured_speed(node);
@@ -489,7 +495,7 @@ static uint64_t lease_size(const struct lease_table *table, const struct node *n
     size = fmin(size, (double)table->free_items * speed_share(table, node) / SHARE_DIVISOR);
     size = fmax(size, speed * short_s(table));
     if (node->largest)
-        size = fmin(size, GROWTH * (double)node->largest);
+        size = fmin(size, growth(table) * (double)node->largest);
     size = fmax(size, node->slots);
     return size < (double)table->limits.max_items ? (uint64_t)size : table->limits.max_items;
 }
