@@ -359,7 +359,7 @@ refuses 1 "mpmap: './fifo.so' is not a regular file, so not a plugin" map fifo.s
 refuses 1 "mpmap: 'number' of './odd.so' is a variable: a task must be a function" map odd.so:number in.h5:/data out.h5:/r
 refuses 1 "mpmap: './odd.so' cannot be used: it crashed by SIGSEGV while the task's description was read" \
     map odd.so:wild in.h5:/data out.h5:/r
-refuses 1 "mpmap: small_description of './odd.so' is not an mpm_task_description of this mpmap: it has 3 bytes, but should have 24" \
+refuses 1 "mpmap: small_description of './odd.so' is not an mpm_task_description of this mpmap: it has 3 bytes, but should have 32" \
     map odd.so:small in.h5:/data out.h5:/r
 refuses 1 "mpmap: none_description of 'odd.so' has no result" map odd.so:none in.h5:/data out.h5:/r
 refuses 1 "mpmap: './odd.so' has no function 'nothing'; it has: fine, none, small, wild" \
