@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# mpmap-tune on small data: each fold's score is that of svm-train and svm-predict, by way of shared matrices or without,
-# from text, CSV and HDF5, at home and over nodes; the final model is theirs, byte by byte; what crashes, hangs or eats
-# memory costs its candidate; kill -9 loses nothing that was recorded. Last line: "N passed, N failed".
+# mpmap-tune on small data: each fold's score is that of svm-train and svm-predict, by way of shared matrices or
+# without, from text, CSV and HDF5, at home and over nodes; the final model is theirs, byte by byte; what crashes, hangs
+# or eats memory costs its candidate; kill -9 loses nothing that was recorded. Last line: "N passed, N failed".
 set -uo pipefail
 
 bin=$(realpath "${1:-${MPMAP_BIN:?}}")
@@ -72,6 +72,12 @@ if what == "same":
     sys.exit(scores(folder) != scores(sys.argv[3]))
 if what == "count":
     sys.exit(len(fits(folder)) != int(sys.argv[3]) or not fits(folder)["good"].all())
+if what == "lacks": # it is the same, but for one candidate that has failed
+    bad = {row["candidate"] for row in fits(folder) if not row["good"]}
+    def named(row):
+        return tuple(int(row[name]) for name in ("candidate", "repeat", "fold", "right", "model_size"))
+    whole = {named(row) for row in fits(sys.argv[3])}
+    sys.exit(len(bad) != 1 or not all(named(row) in whole for row in fits(folder) if row["good"]))
 if what == "nodes":
     sys.exit(len(set(fits(folder)["node"])) < 2)
 if what == "measured":
@@ -133,6 +139,9 @@ fi
 
 tune -- data.svm --out direct "${grid[@]}" --repeats 2 --folds 3 --kernel-memory 1K
 check "without shared matrices the scores are the same" look same svm direct
+tune -- data.svm --out many --param C=8 --param gamma=log2:1:-9:-2 --no-model
+tune -- data.svm --out few --param C=8 --param gamma=log2:1:-9:-2 --no-model --kernel-memory 1K
+check "more matrices than there is room for take turns" look same many few
 tune -- data.csv --label kind --out csv "${grid[@]}" --repeats 2 --folds 3
 check "CSV is searched" look count csv 36
 tune -- data.h5 --out h5 "${grid[@]}" --repeats 2 --folds 3
@@ -140,7 +149,6 @@ check "from HDF5 the scores are the same" look same svm h5
 tune env MPMAP_RANKS_PER_NODE=1 mpirun -n 3 -- data.svm --out nodes "${grid[@]}" --repeats 2 --folds 3 --workers 3
 check "over three nodes it ends well" succeeds
 check "over three nodes the scores are the same" look same svm nodes
-check "fits were done on several nodes" look nodes nodes
 check "over three nodes the model is the same" cmp svm/model.svm nodes/model.svm
 tune mpirun -n 2 -- data.svm --out ranks "${grid[@]}" --repeats 2 --folds 3 --workers 4
 check "with two ranks on a node the scores are the same" look same svm ranks
@@ -153,7 +161,8 @@ if [ -n "$has_libsvm" ]; then
     tune -- data.svm --out nu --folds 3 --learner nu-svc-rbf --param nu=0.2,0.4 --param gamma=0.5
     check "nu-SVC: as svm-train" look libsvm nu "-s 1 -t 2"
     tune -- data.h5 --label target --write-folds folds --folds 3 --learner eps-svr-rbf
-    tune -- data.h5 --label target --out svr --folds 3 --learner eps-svr-rbf --param C=1,8 --param gamma=0.25 --param p=0.125
+    tune -- data.h5 --label target --out svr --folds 3 --learner eps-svr-rbf --param C=1,8 --param gamma=0.25 \
+        --param p=0.125
     check "epsilon-SVR: as svm-train" look libsvm svr "-s 3 -t 2"
 fi
 tune -- data.svm --out liblinear --learner linear --bias 1 --param C=0.5,2 --nested 2 --json
@@ -179,9 +188,10 @@ cat >front.c <<'C'
 
 struct svm_model *svm_train(const struct svm_problem *problem, const struct svm_parameter *parameter)
 {
-    struct svm_model *(*next)(const struct svm_problem *, const struct svm_parameter *) = dlsym(RTLD_NEXT, "svm_train");
+    struct svm_model *(*next)(const struct svm_problem *, const struct svm_parameter *);
     char *volatile memory;
 
+    *(void **)&next = dlsym(RTLD_NEXT, "svm_train");
     if (parameter->C == 13)
         abort();
     while (parameter->C == 17)
@@ -204,12 +214,40 @@ front=(env LD_PRELOAD="$work/front.so")
 tune "${front[@]}" -- data.svm --out hostile --param C=1,13,17,19,2 --param gamma=0.5 --timeout 2 --memory 200M
 check "a run with fits that fail ends with 1" fails_with 1 "C=13 gamma=0.5, repeat 0, fold"
 check "what crashes, hangs or eats memory costs its candidate only" look failed hostile 13,17,19
-[[ $(cat err) == *"C=17"*"2 s"* && $(cat err) == *"C=19"*"more than 200 MiB"* && $(cat hostile/report.html) == *"Failed fits"* ]]
+[[ $(cat err) == *"C=17"*"2 s"* && $(cat err) == *"C=19"*"more than 200 MiB"* &&
+    $(cat hostile/report.html) == *"Failed fits"* ]]
 count "each failure is told with its cause" $?
 check "there is a model all the same" test -s hostile/model.svm
 
+# A worker dies as it computes a part of a matrix, which others are waiting for.
+cat >once.c <<'C'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+double exp(double x)
+{
+    static double (*next)(double);
+    static int calls;
+
+    if (!next)
+        *(void **)&next = dlsym(RTLD_NEXT, "exp");
+    if (++calls == 1000 && open("died", O_CREAT | O_EXCL | O_WRONLY, 0600) >= 0)
+        abort();
+    return next(x);
+}
+C
+cc -shared -fPIC -fno-builtin -o once.so once.c
+tune env LD_PRELOAD="$work/once.so" -- data.svm --out once "${grid[@]}" --repeats 2 --folds 3
+check "a death in the middle of a matrix is told" fails_with 1 "killed by SIGABRT"
+check "and the matrix is whole for all others" look lacks once svm
+
 slow=(--param C=log2:-4:9:1 --param gamma=0.5,0.25 --no-model --quiet)
 "$bin/mpmap" tune data.svm --out calm "${slow[@]}" >out 2>err
+tune "${front[@]}" MPMAP_RANKS_PER_NODE=1 mpirun -n 3 -x LD_PRELOAD -- data.svm --out busy "${slow[@]}" --workers 3
+check "fits that take their time are done on several nodes" look nodes busy
+check "and have the same scores" look same calm busy
 for round in 1 2 3; do
     rm -rf killed
     setsid "${front[@]}" "$bin/mpmap-tune" data.svm --out killed "${slow[@]}" >out 2>err </dev/null &
@@ -233,7 +271,8 @@ done
 tune "${front[@]}" -- data.svm --out killed --param C=log2:-4:10:1 --param gamma=0.5,0.25 --no-model --resume --json
 [[ $(cat out) == *'"fits": 150, "earlier": 140,'* ]]
 count "a grid that has grown does only what is new" $?
-tune -- data.h5 --label target --learner eps-svr-rbf --param C=1 --param gamma=1 --param p=0.1 --out killed --resume --json
+tune -- data.h5 --label target --learner eps-svr-rbf --param C=1 --param gamma=1 --param p=0.1 --out killed \
+    --resume --json
 [[ $(cat out) == *'"fits": 5, "earlier": 0,'* ]]
 count "other data has other fits" $?
 

@@ -221,7 +221,8 @@ static void put_classes(const struct layout *layout, struct data *data)
     char *names = (char *)data + data->names_at;
     size_t place = layout->classes * sizeof(uint64_t);
 
-    memcpy(labels, layout->labels, layout->classes * sizeof *labels);
+    if (layout->classes)
+        memcpy(labels, layout->labels, layout->classes * sizeof *labels);
     for (uint64_t row = 0; layout->classes && row < data->rows; row++) {
         const double *found = bsearch(&layout->builder->targets[row], labels, layout->classes, sizeof *labels,
                                       compare_numbers);

@@ -116,7 +116,8 @@ static int read_lines(struct journal *journal, char *text, off_t *end)
             return EXIT_FAILURE;
     }
     *end = line - text;
-    qsort(journal->records, journal->count, sizeof *journal->records, compare_keys);
+    if (journal->count)
+        qsort(journal->records, journal->count, sizeof *journal->records, compare_keys);
     return 0;
 }
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The list of all learners, those of libsvm first. */
-#define _GNU_SOURCE /* dladdr */
 #include "learner.h"
 
 #include <dlfcn.h>

@@ -224,6 +224,22 @@ static bool write_text(hid_t file, const char *name, const char *text)
     return is_good;
 }
 
+/* Labels as they are in the model, each with its name in the data. */
+static bool write_classes(hid_t file, const struct data *data)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *stream = data->classes ? open_memstream(&text, &size) : NULL;
+    bool is_good = !data->classes;
+
+    for (size_t i = 0; stream && i < data->classes; i++)
+        fprintf(stream, "%.17g %s\n", data_labels(data)[i], data_class_name(data, i));
+    if (stream)
+        is_good = !fclose(stream) && (size >= 60000 || write_text(file, "classes", text));
+    free(text);
+    return is_good;
+}
+
 static bool write_attributes(hid_t file, const struct report *report)
 {
     const struct study *study = report->study;
@@ -238,6 +254,7 @@ static bool write_attributes(hid_t file, const struct report *report)
            write_text(file, "score", study_score_name(study->settings.score)) &&
            write_attribute(file, "best_candidate", H5T_NATIVE_INT64, &best) &&
            write_attribute(file, "data_hash", H5T_NATIVE_UINT64, &hash) &&
+           write_classes(file, report->data) &&
            (!nested.fits ||
             (write_attribute(file, "nested_mean", H5T_NATIVE_DOUBLE, &mean) &&
              write_attribute(file, "nested_std", H5T_NATIVE_DOUBLE, &nested.deviation) &&
