@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Maps and reductions over some rows of a data set: a range, a list or a mask, in files that h5py has made. The results are
+# Maps and reductions over some rows of a data set: a range, a list, a mask, or by their values, in files that h5py has made. The results are
 # numpy's of the same choice, also when the map was killed and goes on, and a map of another choice does not go on with it.
 # Last line: "N passed, N failed".
 set -uo pipefail
@@ -14,6 +14,17 @@ with h5py.File("in.h5", "w") as f:
     data = random.random((1000, 3)).astype("f4")
     f["plain"] = data
     f.create_dataset("packed", data=data, chunks=(64, 2), compression="gzip")
+    f["quality"] = random.integers(0, 4, 1000).astype("i1")
+    weight = random.random(1000)
+    weight[::7] = np.nan
+    weight[500] = 0.1
+    f.create_dataset("weight", data=weight, chunks=(50,), compression="gzip")
+    f["large"] = np.arange(1000, dtype="u8") + np.uint64((1 << 64) - 1000)
+    table = np.zeros(1000, [("flux", "f4"), ("in", [("n", "i2")]), ("v", "f4", (2,))])
+    table["flux"] = random.random(1000)
+    table["in"]["n"] = random.integers(-5, 5, 1000)
+    table["flux"][300:303] = 0.1
+    f["table"] = table
     f["list"] = random.integers(0, 1000, 300).astype("u2")
     f["sorted"] = np.sort(random.choice(1000, 400, replace=False))
     f["mask"] = random.random(1000) < 0.3
@@ -68,6 +79,43 @@ for set in plain packed; do
     check "$set: a mask" chosen $set 'f["mask"][()]' --rows :/mask
     check "$set: a mask of none" chosen $set 'f["none"][()]' --rows :/none
 done
+# Rows by their values.
+check "another data set" chosen plain 'f["quality"][()] == 2' --where '/quality == 2'
+check "two of them" chosen packed '(f["quality"][()] <= 2) & (f["weight"][()] > 0.25)' --where '/quality<=2 and /weight > 0.25'
+check "what is no number is in no comparison but !=" chosen plain 'f["weight"][()] != 0.5' --where '/weight != .5'
+check "a float is equal to what it is written as" chosen plain 'f["weight"][()] == 0.1' --where '/weight == 0.1'
+check "integers of 64 bits are compared to the last" chosen plain 'f["large"][()] >= np.uint64(18446744073709551606)' \
+    --where '/large >= 18446744073709551606'
+check "of a range only" chosen plain '100:900:3][f["quality"][100:900:3] < 1' --rows 100:900:3 --where '/quality < 1'
+check "of a list, in its order" chosen plain 'f["list"][()]][f["quality"][()][f["list"][()]] > 1' --rows :/list --where '/quality > 1'
+two_numbers()
+{
+    timeout 100 "$bin/mpmap" map first.so:first "in.h5:/$1" out.h5:/r --overwrite-file --quiet --where "$2" >out 2>err </dev/null &&
+        /usr/bin/python3 -c 'import h5py, numpy as np, sys
+f, o = h5py.File("in.h5"), h5py.File("out.h5")
+d = f["'"${1%%.*}"'"][()]
+sys.exit(o["r"][()].tobytes() != d["flux"]['"$3"'].tobytes())' >out 2>&1
+}
+cat >first.c <<'C'
+#include <mpmap.h>
+#include <string.h>
+const mpm_task_description first_description = {.result = "f32", .row = "{f32 flux}"};
+int first(mpm_call *call, const void *item, void *result) { (void)call; memcpy(result, item, 4); return 0; }
+C
+cc -O1 -shared -fPIC -I "${2:-${MPMAP_SOURCE:?}}/lib/include" -o first.so first.c || exit 1
+check "a field, and one in it" two_numbers table 'flux > 0.5 and in.n <= -1' '(d["flux"] > 0.5) & (d["in"]["n"] <= -1)'
+check "a small float, too" two_numbers table 'flux == 0.1' 'd["flux"] == np.float32(0.1)'
+check "a field, a data set, and a field" two_numbers table 'flux > 0.1 and /quality == 3 and flux < 6e-1' \
+    '(d["flux"] > 0.1) & (f["quality"][()] == 3) & (d["flux"] < 0.6)'
+check "a condition that holds for none is refused" refused 1 "--where '/quality > 9' holds for no row of 'in.h5:/plain'" --where '/quality > 9'
+check "one without a number" refused 1 'the condition "/quality > x" cannot be read at "x"' --where '/quality > x'
+check "one that ends" refused 1 'the condition "/quality >" cannot be read at ""' --where '/quality >'
+check "one with another word" refused 1 'the condition "/quality > 1 or /quality < 0" cannot be read at "or ' --where '/quality > 1 or /quality < 0'
+check "several numbers a row" refused 1 'in.h5:/plain has rows of f32[3]: only one number a row can be compared (row)' --where 'row > 1'
+check "another number of rows" refused 1 'in.h5:/short has 999 rows to compare, but there are 1000 rows to choose from' --where '/short > 0'
+check "a data set that there is not" refused 1 'in.h5 has no data set /none_such' --where '/none_such > 0'
+check "a condition on tiles" refused 1 'a condition chooses rows along the first axis' --where '/quality > 0' --tile 5
+
 check "a step that is larger than all takes one" chosen plain 3:900:2000 --rows 3:900:2000
 
 # Two nodes have the list each.
@@ -162,4 +210,5 @@ sys.exit(bool(abs(have - want) > 1e-9 * want))' >out 2>&1
 check "a reduction of a range" sums 10:800:3 --rows 10:800:3
 check "of a list" sums 'f["list"][()]' --rows :/list
 check "of a mask" sums 'f["mask"][()]' --rows :/mask
+check "by a condition" sums '(f["weight"][()] < 0.1) & (f["quality"][()] != 0)' --where '/weight < 0.1 and /quality != 0'
 report

@@ -44,6 +44,8 @@ static const char help[] =
     "                     numbers count from the end (--rows=-100:)\n"
     "  --rows FILE:/SET   only the rows that /SET lists, in its order: row numbers, or booleans,\n"
     "                     one for each row; :/SET is in IN.h5\n"
+    "  --where CONDITION  only rows for which it holds: 'flux > 3 and /quality == 0': a field of the\n"
+    "                     rows, 'row' where they are numbers, or another data set of IN.h5\n"
     "  --tile N,N         cuts the first dimensions into tiles of so many elements: items are tiles,\n"
     "                     and what is said of rows holds for them; results are a grid\n"
     "  --halo N[,N]       gives each tile margins of so many elements on both sides (0)\n"
@@ -93,7 +95,7 @@ struct request {
     char *output_file, *output_dataset;
     char *cost_file;
     const char *cost_dataset;
-    const char *result, *fill, *cost, *rows;
+    const char *result, *fill, *cost, *rows, *where;
     struct tiling_request cut; /* --tile and what goes with it */
     mpm_tiling tiling;         /* what that comes to */
     unsigned axis;
@@ -417,8 +419,11 @@ static int open_and_run(const struct request *request, const struct plugin *plug
 static int choose_rows(struct request *request, const struct plugin *plugin)
 {
     const mpm_dataset_map input = input_of(request, plugin);
-    const struct rows_request rows = {
-        .command = "map", .word = request->rows, .input_file = request->input_file, .input = &input};
+    const struct rows_request rows = {.command = "map",
+                                      .word = request->rows,
+                                      .where = request->where,
+                                      .input_file = request->input_file,
+                                      .input = &input};
 
     return rows_choose(&rows, &request->choice, &request->row_list);
 }
@@ -472,6 +477,7 @@ int command_map(int argc, char **argv)
         {"--retry-failed", OPTION_FLAG, &request.retry_failed, 0},
         {"--restart", OPTION_FLAG, &request.restart, 0},
         {"--rows", OPTION_TEXT, &request.rows, 0},
+        {"--where", OPTION_TEXT, &request.where, 0},
         {"--tile", OPTION_TEXT, &request.cut.tile, 0},
         {"--halo", OPTION_TEXT, &request.cut.halo, 0},
         {"--edge", OPTION_TEXT, &request.cut.edge, 0},

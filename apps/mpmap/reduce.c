@@ -30,6 +30,7 @@ static const char help[] =
     "  --leaf N           rows that are added one after the other before states are combined: the\n"
     "                     bits depend on it (chosen by the number of rows)\n"
     "  --rows CHOICE      only these rows: A:B:STEP, or FILE:/SET, as of mpmap map\n"
+    "  --where CONDITION  of these only those for which it holds: 'flux > 3', as of mpmap map\n"
     "  --tile N,N         tiles instead of rows, as of mpmap map; so are the next three\n"
     "  --halo N[,N]       gives each tile margins\n"
     "  --edge WHAT        what stands beyond the edges of /DATA\n"
@@ -54,7 +55,7 @@ struct request {
     char *plugin, *function, *input_file, *input_dataset, *output_file, *output_dataset;
     struct file_list input_files; /* if input_file is a pattern or a list */
     const char *row;              /* the struct that the plugin takes, or NULL */
-    const char *rows;             /* --rows */
+    const char *rows, *where;     /* --rows, --where */
     mpm_row_choice choice;        /* what it says */
     uint64_t *row_list;           /* of the choice; or NULL */
     struct tiling_request cut;    /* --tile and what goes with it */
@@ -298,8 +299,11 @@ static int run_plugin(const struct request *request, const struct plugin *plugin
 static int choose_rows(struct request *request)
 {
     const mpm_dataset_map input = input_of(request);
-    const struct rows_request rows = {
-        .command = "reduce", .word = request->rows, .input_file = request->input_file, .input = &input};
+    const struct rows_request rows = {.command = "reduce",
+                                      .word = request->rows,
+                                      .where = request->where,
+                                      .input_file = request->input_file,
+                                      .input = &input};
 
     return rows_choose(&rows, &request->choice, &request->row_list);
 }
@@ -327,6 +331,7 @@ int command_reduce(int argc, char **argv)
         {"--overwrite-file", OPTION_FLAG, &request.overwrite_file, 0},
         {"--leaf", OPTION_COUNT, &request.leaf, 67108864},
         {"--rows", OPTION_TEXT, &request.rows, 0},
+        {"--where", OPTION_TEXT, &request.where, 0},
         {"--tile", OPTION_TEXT, &request.cut.tile, 0},
         {"--halo", OPTION_TEXT, &request.cut.halo, 0},
         {"--edge", OPTION_TEXT, &request.cut.edge, 0},

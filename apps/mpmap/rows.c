@@ -100,11 +100,36 @@ static int choose_list(const struct rows_request *request, mpm_row_choice *choic
     return exit_status;
 }
 
-int rows_choose(const struct rows_request *request, mpm_row_choice *choice, uint64_t **list)
+static int choose_rows(const struct rows_request *request, mpm_row_choice *choice, uint64_t **list)
 {
-    *choice = (mpm_row_choice){0};
-    *list = NULL;
     if (!request->word)
         return 0;
     return is_range(request->word) ? choose_range(request, choice) : choose_list(request, choice, list);
+}
+
+/* Of those that are chosen already. */
+static int choose_where(const struct rows_request *request, mpm_row_choice *choice, uint64_t **list)
+{
+    mpm_dataset_map input = *request->input;
+    uint64_t *all = *list;
+
+    input.choice = *choice;
+    if (mpm_dataset_read_where(&input, request->where, list, choice))
+        return mpm_report_error();
+    free(all);
+    if (choice->index_count)
+        return 0;
+    return failure("--where '%s' holds for no row of '%s:%s'", request->where, request->input_file,
+                   request->input->input_dataset);
+}
+
+int rows_choose(const struct rows_request *request, mpm_row_choice *choice, uint64_t **list)
+{
+    int exit_status;
+
+    *choice = (mpm_row_choice){0};
+    *list = NULL;
+    if ((exit_status = choose_rows(request, choice, list)) || !request->where)
+        return exit_status;
+    return choose_where(request, choice, list);
 }

@@ -173,6 +173,22 @@ MPM_API MPM_CHECKED int mpm_dataset_read_costs(const char *file, const char *dat
 MPM_API MPM_CHECKED int mpm_dataset_read_choice(const char *file, const char *dataset, int without_locks,
                                                 uint64_t **indexes, mpm_row_choice *choice);
 
+/** Chooses rows by their values, for mpm_row_choice.indexes. A condition is one comparison or several, joined by `and`:
+ * "flux > 3 and /quality == 0". On the left stands a field of the rows; or `row` for rows that are numbers; or, from a
+ * slash on, another data set of the same files with as many rows. Then come <, <=, >, >=, == or !=, and a number. Each
+ * comparison reads what it compares once, in this process, where rows are left by those before it. Blocks while it
+ * reads, and takes a byte a row. Any process may call it.
+ * @param map      the map: its input_file or input_files, input_dataset, row, choice and without_locks; rows are chosen
+ *                 from those of its choice
+ * @param where    the condition
+ * @param indexes  out: the list, which the caller frees with free() when the choice is not used any more
+ * @param choice   out: the choice of the rows in that list
+ * @return 0; MPM_EINVAL for a text that is no condition, another number of rows, tiles, or another axis; MPM_ETYPE for
+ *         what is not one number a row; MPM_ENOMEM; MPM_ENOENT, MPM_ETYPE, MPM_EBUSY, MPM_EIO as
+ *         mpm_dataset_describe(). */
+MPM_API MPM_CHECKED int mpm_dataset_read_where(const mpm_dataset_map *map, const char *where,
+                                               uint64_t **indexes, mpm_row_choice *choice);
+
 /** Runs a task over the rows of a data set. The results go into a new data set of [rows, extents of a result…].
  * Items are rows in the machine's own byte order, C order. A row that fails, or cannot be read, leaves zeros. The
  * data set `OUTPUT_DATASET.done` beside it marks each row (u8: 0 not done, 1 good, 2 failed). Before the first row
