@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Tags are found by memchr(); of those that can have links the attributes are read, as the HTML standard's tokenizer
  * reads them; the others are passed over up to their end. Comments, scripts and titles hold no tags. */
-#define _GNU_SOURCE /* memmem() */
 #include "scan.h"
 
 #include <string.h>

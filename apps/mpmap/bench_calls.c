@@ -2,7 +2,6 @@
 /* mpmap bench apply: round trips of single calls to a worker that looks on, beside two processes that spin, and to one
  * that sleeps, beside two processes that sleep on a futex. mpmap bench imap and blobs: rates of streams and of items of
  * any length, beside a map of the same items. */
-#define _GNU_SOURCE /* sched_setaffinity */
 #include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>

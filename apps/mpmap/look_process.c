@@ -2,7 +2,6 @@
 /* Looks at a file in a process of its own, which puts each entry into a queue as it is to be printed. The queue is
  * closed when that process has ended, or there is nothing more to come: an empty message before says that it went
  * well, and one that begins with a null byte why not. */
-#define _GNU_SOURCE /* sigabbrev_np */
 #include "look.h"
 
 #include <limits.h>

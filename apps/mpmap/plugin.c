@@ -2,7 +2,6 @@
 /* Opens plugins with dlopen, and examines them: the latter in a process of its own (plugin_try.c). A task must be a
  * function, and the plugin's own: dlsym() would also find variables, and the functions of the libraries behind it, such
  * as printf. */
-#define _GNU_SOURCE /* dladdr1, dlinfo */
 #include "plugin.h"
 
 #include <dlfcn.h>

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Tries a plugin in a process of its own. What that process finds out it puts into a queue, stage by stage; the last
  * report that is there when it has ended says what it was at. */
-#define _GNU_SOURCE /* sigabbrev_np */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
