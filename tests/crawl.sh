@@ -112,6 +112,10 @@ def rows(folder):
     for r in csv.DictReader(open(folder + "/rows.csv", newline="")):
         if "/p/" in r["page"]:
             print("%s|%s|%s|%s" % (r["page"], r["h"], float(r["price"]), r["n"]))
+def depths(folder):
+    for p in pages(folder):
+        if "/p/" in p["url"]:
+            print(p["url"], p["depth"])
 def log(folder):
     for line in open(folder + "/log"):
         begin, end, host, connection, path, condition, status = line.split()
@@ -144,12 +148,14 @@ def crowd(folder, most):
     print(top)
     sys.exit(top > int(most))
 def paused(folder, seconds):
-    """After 429 and 503 nothing begins at the host for so long, but for what was on its way."""
+    """What was answered by 429 or 503 is asked for again after so long, and meanwhile only what was on its way."""
     entries = sorted(log(folder))
-    pauses = [(e[1], e[2]) for e in entries if e[6] in (429, 503)]
+    pauses = [(e[1], e[2], e[4]) for e in entries if e[6] in (429, 503)]
     assert len(pauses) == 6, pauses
-    for end, host in pauses:
-        late = [e for e in entries if e[2] == host and end + 0.3 < e[0] < end + float(seconds)]
+    for end, host, path in pauses:
+        later = [e for e in entries if e[2] == host and e[0] > end]
+        assert min(e[0] for e in later if e[4] == path) >= end + float(seconds), path
+        late = [e for e in later if end + 0.5 < e[0] < end + float(seconds)]
         assert not late, late[:3]
 def again(folder, most):
     """How many pages were asked for more than once, but for those that make trouble the first time."""
@@ -414,6 +420,11 @@ check "there is a fetcher to be killed" test -n "$fetchers"
 kill -9 ${fetchers%%[!0-9]*}
 wait "$main"
 whole fetcher "a fetcher was killed"
+
+# By depth. Here a page is slow through which others are two links nearer than by other paths.
+serve site 0.004
+run "${starts[@]}" --out deep "${quick[@]}" --depth 4 --no-sitemaps --no-warc
+check "--depth 4: just the pages that are so near, each at its depth" found deep depths
 
 # Drained by a signal.
 serve site 0.004

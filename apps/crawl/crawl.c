@@ -121,8 +121,10 @@ static void ask_page(struct crawl *crawl, uint32_t number, unsigned fetcher)
     page->attempts++;
     host->in_flight++;
     host->in_flight_of[fetcher]++;
-    crew_order(&crawl->crew, fetcher, number, (enum order_kind)page->kind,
-               page->attempts >= crawl->settings->attempts);
+    crew_order(
+        &crawl->crew, fetcher, number, (enum order_kind)page->kind,
+        (page->attempts >= crawl->settings->attempts ? ORDER_IS_LAST : 0) |
+            (page->depth < crawl->settings->depth || page->kind == ORDER_SITEMAP ? ORDER_WANTS_LINKS : 0));
     crew_order_url(&crawl->crew, fetcher, page->url, then.etag, then.modified);
 }
 
@@ -133,7 +135,7 @@ static void ask_robots_at(struct crawl *crawl, uint32_t number, const char *url)
     host->robots_state = ROBOTS_ASKED;
     host->robots_fetcher = number % crawl->crew.count;
     crawl->robots_in_flight++;
-    crew_order(&crawl->crew, host->robots_fetcher, number, ORDER_ROBOTS, true);
+    crew_order(&crawl->crew, host->robots_fetcher, number, ORDER_ROBOTS, ORDER_IS_LAST);
     crew_order_url(&crawl->crew, host->robots_fetcher, url, "", "");
 }
 
@@ -183,15 +185,26 @@ static void ask_suspect(struct crawl *crawl)
 {
     struct frontier *frontier = &crawl->frontier;
 
-    if (!frontier->suspects || frontier->open != frontier->suspects || crawl->robots_in_flight)
+    if (!frontier->suspects || frontier->level_open != frontier->suspects || crawl->robots_in_flight)
         return;
     for (size_t i = 0; i < frontier->page_count; i++) {
         if (frontier->pages[i].state != PAGE_SUSPECT)
             continue;
-        frontier->suspects--;
-        ask_page(crawl, (uint32_t)i, 0);
+        if (frontier->hosts[frontier->pages[i].host].next_s <= crawl_now_s(crawl)) {
+            frontier->suspects--;
+            ask_page(crawl, (uint32_t)i, 0);
+        }
         return;
     }
+}
+
+/* Level by level, if it is asked for, when a level is done. */
+static void advance(struct crawl *crawl)
+{
+    if (!frontier_advance(&crawl->frontier))
+        return;
+    for (uint32_t i = 0; i < crawl->frontier.host_count; i++)
+        look_at_host(crawl, i);
 }
 
 /* Gives orders for all hosts whose time has come. */
@@ -199,6 +212,7 @@ static void ask(struct crawl *crawl)
 {
     double now_s = crawl_now_s(crawl);
 
+    advance(crawl);
     for (uint32_t host;
          (host = ready_first(&crawl->ready)) != NO_PAGE && crawl->frontier.hosts[host].next_s <= now_s;) {
         ready_pop(&crawl->ready, &crawl->frontier);

@@ -57,11 +57,12 @@ static void write_start(const struct crew *crew, unsigned index, struct buffer *
                                         .parsers = crew_parsers(settings),
                                         .pages_only = settings->pages_only,
                                         .has_warc = !settings->no_warc};
-    const char *each = settings->each ? settings->each : "";
+    const char *each = settings->each ? settings->each : "", *authorities = settings->authorities;
 
     buffer_add(args, &start, sizeof start);
     buffer_add_text(args, settings->folder, strlen(settings->folder));
     buffer_add_text(args, settings->agent, strlen(settings->agent));
+    buffer_add_text(args, authorities ? authorities : "", authorities ? strlen(authorities) : 0);
     buffer_add_text(args, each, strlen(each));
     for (size_t i = 0; i < settings->columns.count; i++)
         buffer_add_text(args, settings->columns.texts[i], strlen(settings->columns.texts[i]));
@@ -113,14 +114,14 @@ int crew_replace(struct crew *crew, unsigned index)
     return start_member(crew, index);
 }
 
-void crew_order(struct crew *crew, unsigned index, uint64_t number, enum order_kind kind, bool is_last)
+void crew_order(struct crew *crew, unsigned index, uint64_t number, enum order_kind kind, unsigned flags)
 {
     struct member *member = &crew->members[index];
 
     buffer_add_number(&member->orders, INBOX_ORDER);
     buffer_add_number(&member->orders, number);
     buffer_add_number(&member->orders, kind);
-    buffer_add_number(&member->orders, is_last);
+    buffer_add_number(&member->orders, flags);
     member->in_flight++;
 }
 

@@ -39,8 +39,8 @@ unsigned crew_connections(const struct settings *settings);
 int crew_open(struct crew *crew, const struct settings *settings);
 /* Starts a fetcher in the place of one that has ended. */
 int crew_replace(struct crew *crew, unsigned index);
-/* Notes an order. */
-void crew_order(struct crew *crew, unsigned index, uint64_t number, enum order_kind kind, bool is_last);
+/* Notes an order, with its ORDER_… flags. */
+void crew_order(struct crew *crew, unsigned index, uint64_t number, enum order_kind kind, unsigned flags);
 /* The rest of the order: what is asked for. */
 void crew_order_url(struct crew *crew, unsigned index, const char *url, const char *etag,
                     const char *modified);

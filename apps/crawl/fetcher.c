@@ -33,15 +33,18 @@
 #define KEPT_ROOM             (1u << 20)   /* of a buffer that is used again */
 #define RESULTS_SIZE          (256u << 10) /* results go to main at the latest when they are so many bytes */
 #define WAIT_MS               1000
+#define MOST_PARSING          (32u << 20) /* bytes that parsers have to do, unless it is one page */
 
 struct fetcher {
     const struct fetcher_start *start;
-    const char *folder, *agent;
+    const char *folder, *agent, *authorities;
     CURLM *multi;
     struct inbox *inbox;
-    struct transfer *idle;    /* to be used again */
-    struct transfer *parsing; /* those that wait for a parser */
-    size_t active;            /* transfers that are neither idle nor parsing */
+    struct transfer *idle;              /* to be used again */
+    struct transfer *parsing;           /* those that a parser has, or will have */
+    struct transfer *held, **last_held; /* those that wait until parsers have less to do */
+    size_t parsing_bytes;               /* of their texts, which are in shared memory */
+    size_t active;                      /* transfers that are neither idle nor parsing */
     uint64_t next_ticket;
     mpm_pool *parsers;
     struct links links;
@@ -185,14 +188,14 @@ static bool is_news(struct fetcher *fetcher, const struct link *link)
     return is_new;
 }
 
-static void add_links(struct fetcher *fetcher, struct buffer *results)
+static void add_links(struct fetcher *fetcher, const struct transfer *transfer, struct buffer *results)
 {
     const struct links *links = &fetcher->links;
     size_t at = results->size;
     uint64_t count = 0;
 
     buffer_add_number(results, 0);
-    for (size_t i = 0; i < links->count; i++) {
+    for (size_t i = 0; i < links->count && transfer->flags & ORDER_WANTS_LINKS; i++) {
         const struct link *link = &links->links[i];
 
         if (!is_news(fetcher, link))
@@ -226,7 +229,7 @@ static void add_result(struct fetcher *fetcher, const struct transfer *transfer)
     buffer_add_number(results, transfer->page);
     facts_write(&transfer->facts, results);
     buffer_add_text(results, is_robots ? transfer->body.bytes : "", is_robots ? size : 0);
-    add_links(fetcher, results);
+    add_links(fetcher, transfer, results);
     if (results->size > RESULTS_SIZE)
         send_results(fetcher);
 }
@@ -245,14 +248,15 @@ static void recycle(struct fetcher *fetcher, struct transfer *transfer)
 static void finish(struct fetcher *fetcher, struct transfer *transfer)
 {
     struct facts *facts = &transfer->facts;
+    bool is_last = transfer->flags & ORDER_IS_LAST;
 
-    if (facts->outcome == OUTCOME_TROUBLE && facts->status && transfer->is_last)
+    if (facts->outcome == OUTCOME_TROUBLE && facts->status && is_last)
         facts->outcome = OUTCOME_ANSWERED;
     find_links(fetcher, transfer);
     if (transfer->kind != ORDER_ROBOTS) {
         append_edges(fetcher, transfer);
         if (fetcher->warc && facts->status && (facts->outcome == OUTCOME_ANSWERED || transfer->body.size) &&
-            (transfer->is_last || facts->outcome != OUTCOME_TROUBLE))
+            (is_last || facts->outcome != OUTCOME_TROUBLE))
             append_record(fetcher, transfer);
     }
     facts->file = fetcher->start->index;
@@ -290,16 +294,22 @@ static void on_parse_done(mpm_result *result, void *argument)
     free(argument);
 }
 
-/* Hands the page's text to a parser. Returns false if there is no need to, or it cannot be done. */
-static bool parse(struct fetcher *fetcher, struct transfer *transfer)
+static bool is_to_be_parsed(const struct fetcher *fetcher, const struct transfer *transfer)
 {
     const struct facts *facts = &transfer->facts;
+
+    return fetcher->parsers && transfer->kind == ORDER_PAGE && facts->outcome == OUTCOME_ANSWERED &&
+           facts->status == 200 && facts->is_html;
+}
+
+/* Hands the page's text to a parser. Returns false if it cannot be done. */
+static bool parse(struct fetcher *fetcher, struct transfer *transfer)
+{
     struct parse_ticket *ticket;
     const char *text;
     size_t size;
 
-    if (!fetcher->parsers || transfer->kind != ORDER_PAGE || facts->outcome != OUTCOME_ANSWERED ||
-        facts->status != 200 || !facts->is_html || !(text = transfer_text(transfer, &size)))
+    if (!(text = transfer_text(transfer, &size)))
         return false;
     transfer->ticket = ++fetcher->next_ticket;
     extract_write_item(&fetcher->item, &(struct extract_item){.ticket = transfer->ticket,
@@ -320,7 +330,29 @@ static bool parse(struct fetcher *fetcher, struct transfer *transfer)
     }
     transfer->next = fetcher->parsing;
     fetcher->parsing = transfer;
+    transfer->parsing_bytes = fetcher->item.size;
+    fetcher->parsing_bytes += fetcher->item.size;
     return true;
+}
+
+/* Parsers get what has waited, as far as they have less than MOST_PARSING bytes. */
+static void parse_held(struct fetcher *fetcher)
+{
+    while (fetcher->held && fetcher->parsing_bytes < MOST_PARSING) {
+        struct transfer *transfer = fetcher->held;
+
+        if (!(fetcher->held = transfer->next))
+            fetcher->last_held = &fetcher->held;
+        if (!parse(fetcher, transfer))
+            finish(fetcher, transfer);
+    }
+}
+
+static void hold(struct fetcher *fetcher, struct transfer *transfer)
+{
+    transfer->next = NULL;
+    *fetcher->last_held = transfer;
+    fetcher->last_held = &transfer->next;
 }
 
 static struct transfer *take_parsing(struct fetcher *fetcher, uint64_t ticket)
@@ -330,6 +362,7 @@ static struct transfer *take_parsing(struct fetcher *fetcher, uint64_t ticket)
 
         if (transfer->ticket == ticket) {
             *at = transfer->next;
+            fetcher->parsing_bytes -= transfer->parsing_bytes;
             return transfer;
         }
     }
@@ -352,9 +385,9 @@ static void on_rows(struct fetcher *fetcher, struct reader *reader)
 
 static void on_order(struct fetcher *fetcher, struct reader *reader)
 {
-    const struct transfer_limits limits = {fetcher->agent, fetcher->start->timeout_s,
+    const struct transfer_limits limits = {fetcher->agent, fetcher->authorities, fetcher->start->timeout_s,
                                            fetcher->start->most_size};
-    uint64_t page = reader_number(reader), kind = reader_number(reader), is_last = reader_number(reader);
+    uint64_t page = reader_number(reader), kind = reader_number(reader), flags = reader_number(reader);
     const char *url = reader_text(reader, NULL), *etag = reader_text(reader, NULL);
     const char *modified = reader_text(reader, NULL);
     struct transfer *transfer = fetcher->idle;
@@ -365,7 +398,7 @@ static void on_order(struct fetcher *fetcher, struct reader *reader)
         _Exit(failure("libcurl has no memory for a transfer"));
     transfer->page = page;
     transfer->kind = (enum order_kind)kind;
-    transfer->is_last = is_last;
+    transfer->flags = (unsigned)flags;
     transfer_set(transfer, url, etag, modified);
     curl_multi_add_handle(fetcher->multi, transfer->easy);
     fetcher->active++;
@@ -409,7 +442,9 @@ static void on_transfer_end(struct fetcher *fetcher, CURL *easy, CURLcode code)
     if (mpm_value_add(fetcher->start->bytes, &size))
         fetcher->has_failed = true;
     transfer_finish(transfer, code);
-    if (!parse(fetcher, transfer))
+    if (is_to_be_parsed(fetcher, transfer))
+        hold(fetcher, transfer);
+    else
         finish(fetcher, transfer);
 }
 
@@ -417,12 +452,14 @@ static void run(struct fetcher *fetcher)
 {
     int running, left;
 
-    while ((read_inbox(fetcher) || fetcher->active || fetcher->parsing) && !fetcher->has_failed) {
+    while ((read_inbox(fetcher) || fetcher->active || fetcher->parsing || fetcher->held) &&
+           !fetcher->has_failed) {
         curl_multi_perform(fetcher->multi, &running);
         for (CURLMsg *message; (message = curl_multi_info_read(fetcher->multi, &left));) {
             if (message->msg == CURLMSG_DONE)
                 on_transfer_end(fetcher, message->easy_handle, message->data.result);
         }
+        parse_held(fetcher);
         send_results(fetcher);
         curl_multi_poll(fetcher->multi, NULL, 0, WAIT_MS, NULL);
     }
@@ -478,8 +515,10 @@ int fetcher_main(const void *args, size_t size)
     struct fetcher fetcher = {.start = args, .edges = -1};
     struct reader reader = {(const char *)args + sizeof *fetcher.start, (const char *)args + size, false};
 
+    fetcher.last_held = &fetcher.held;
     fetcher.folder = reader_text(&reader, NULL);
     fetcher.agent = reader_text(&reader, NULL);
+    fetcher.authorities = reader_text(&reader, NULL);
     fetcher.links.most = fetcher.start->most_links;
     fetcher.links.pages_only = fetcher.start->pages_only;
     if (open_files(&fetcher))

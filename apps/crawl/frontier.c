@@ -106,6 +106,11 @@ static void enqueue(struct host *host, uint32_t page)
     host->queue[(host->first + host->waiting++) % host->room] = page;
 }
 
+static bool is_of_level(const struct frontier *frontier, const struct page *page)
+{
+    return !frontier->settings->by_level || page->kind == ORDER_SITEMAP || page->depth <= frontier->level;
+}
+
 uint32_t frontier_take(struct frontier *frontier, const struct offer *offer)
 {
     bool is_new;
@@ -130,7 +135,10 @@ uint32_t frontier_take(struct frontier *frontier, const struct offer *offer)
     frontier->hosts[page->host].accepted++;
     frontier->in_scope_pages += page->kind == ORDER_PAGE;
     frontier->open++;
-    enqueue(&frontier->hosts[page->host], number);
+    if (is_of_level(frontier, page)) {
+        frontier->level_open++;
+        enqueue(&frontier->hosts[page->host], number);
+    }
     return number;
 }
 
@@ -154,6 +162,24 @@ void frontier_wait(struct frontier *frontier, uint32_t page)
 {
     frontier->pages[page].state = PAGE_WAITING;
     enqueue(&frontier->hosts[frontier->pages[page].host], page);
+}
+
+bool frontier_advance(struct frontier *frontier)
+{
+    if (frontier->level_open || !frontier->open)
+        return false;
+    while (!frontier->level_open) {
+        frontier->level++;
+        for (size_t i = 0; i < frontier->page_count; i++) {
+            const struct page *page = &frontier->pages[i];
+
+            if (page->state == PAGE_DONE || page->depth != frontier->level || page->kind == ORDER_SITEMAP)
+                continue;
+            frontier->level_open++;
+            enqueue(&frontier->hosts[page->host], (uint32_t)i);
+        }
+    }
+    return true;
 }
 
 uint32_t frontier_next(struct frontier *frontier, struct host *host)
@@ -189,6 +215,7 @@ void frontier_done(struct frontier *frontier, uint32_t number, const char *facts
     page->facts_size = size;
     page->state = PAGE_DONE;
     frontier->open--;
+    frontier->level_open -= is_of_level(frontier, page);
     follow_start(frontier, page);
 }
 

@@ -80,6 +80,8 @@ struct frontier {
     size_t refused;          /* URLs that a budget has refused */
     uint64_t in_scope_pages; /* accepted, of kind ORDER_PAGE */
     unsigned fetchers;
+    unsigned level;    /* pages of a larger depth wait for all others, if the settings say so */
+    size_t level_open; /* pages up to that depth that are not done */
 };
 
 /* A URL that was found. */
@@ -105,6 +107,8 @@ uint32_t frontier_take(struct frontier *frontier, const struct offer *offer);
 void frontier_done(struct frontier *frontier, uint32_t page, const char *facts, size_t size);
 /* The page waits again, behind the others of its host. */
 void frontier_wait(struct frontier *frontier, uint32_t page);
+/* Goes on to the next depth if all pages of this one are done. Returns whether it does. */
+bool frontier_advance(struct frontier *frontier);
 /* The page at the head of the host's queue; NO_PAGE if none waits. */
 uint32_t frontier_next(struct frontier *frontier, struct host *host);
 /* Reads the facts of a page that is done. */

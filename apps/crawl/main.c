@@ -47,6 +47,7 @@ static const char help[] =
     "  --attempts N       how often a page is asked for when there is trouble (3)\n"
     "  --backoff SECONDS  pause before the second attempt; doubles with each (1). Retry-After may ask\n"
     "                     for more\n"
+    "  --ca-file FILE     certificates of authorities, in place of the system's\n"
     "  --since FOLDER     an earlier crawl: what has not changed since is not sent again\n"
     "what is extracted\n"
     "  --select COLUMN    NAME=SELECTOR, NAME:TYPE=SELECTOR, or with @ATTRIBUTE behind the selector:\n"
@@ -103,6 +104,7 @@ static int read_words(const struct words *words, struct settings *settings)
     if (!status)
         status = read_number("--depth", words->depth, 60000, &depth);
     settings->depth = (size_t)depth;
+    settings->by_level = words->depth;
     if (!status)
         status = command_line_form("", words->progress, settings->quiet, &settings->line);
     return status;
@@ -285,6 +287,7 @@ int main(int argc, char **argv)
         {"--select", OPTION_LIST, &settings.columns, 0},
         {"--each", OPTION_TEXT, &settings.each, 0},
         {"--user-agent", OPTION_TEXT, &settings.agent, 0},
+        {"--ca-file", OPTION_TEXT, &settings.authorities, 0},
         {"--delay", OPTION_TEXT, &words.delay, 0},
         {"--depth", OPTION_TEXT, &words.depth, 0},
         {"--timeout", OPTION_SECONDS, &settings.timeout_s, MOST_SECONDS / 1000},

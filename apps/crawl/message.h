@@ -2,10 +2,10 @@
 /* What main, fetchers and parsers tell each other by queues. Main has a queue of results, each fetcher an inbox. A
  * message is any number of entries, one after the other, as buffer.h writes them:
  *
- *     inbox    main's orders:     INBOX_ORDER, page, kind, is_last, URL, ETag, Last-Modified
+ *     inbox    main's orders:     INBOX_ORDER, page, kind, flags, URL, ETag, Last-Modified
  *              a parser's rows:   INBOX_ROWS, ticket, rows, error
  *     results  a fetcher's:       fetcher, kind, page, facts, body of robots.txt, count of links, links
- *              a link:            fingerprint, kind and LINK_IS_NOFOLLOW, URL */
+ *              a link:            fingerprint, kind, URL */
 #ifndef MPMAP_CRAWL_MESSAGE_H
 #define MPMAP_CRAWL_MESSAGE_H
 
@@ -14,9 +14,8 @@
 
 #include <mpmap.h>
 
-#define INBOX_ORDER      1u
-#define INBOX_ROWS       2u
-#define LINK_IS_NOFOLLOW 256u
+#define INBOX_ORDER 1u
+#define INBOX_ROWS  2u
 
 enum order_kind {
     ORDER_PAGE,
@@ -24,8 +23,13 @@ enum order_kind {
     ORDER_ROBOTS, /* its page is the number of the host */
 };
 
+/* Flags of an order. */
+#define ORDER_IS_LAST     1u /* main will not try again: what comes is kept, whatever it is */
+#define ORDER_WANTS_LINKS 2u /* links of the page may be followed */
+
 /* What a fetcher needs to know: the arguments of its process. Behind the struct stand texts, as buffer.h writes them:
- * the output folder, the user agent, the selector of rows, and the columns. */
+ * the output folder, the user agent, the file of
+ * authorities, the selector of rows, and the columns. */
 struct fetcher_start {
     unsigned index; /* of the fetcher; its files have it in their names */
     mpm_queue inbox;
@@ -38,7 +42,6 @@ struct fetcher_start {
     size_t memory;          /* bytes that a parser may need */
     unsigned connections;   /* to one host */
     unsigned parsers;       /* workers; 0: nothing is extracted */
-    unsigned column_count;
     bool pages_only;
     bool has_warc;
 };

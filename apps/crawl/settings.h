@@ -16,6 +16,7 @@ struct settings {
     struct text_list hosts, includes, excludes, columns;
     const char *each; /* selector of rows, or NULL: a row is a page */
     const char *agent;
+    const char *authorities; /* file of certificates, or NULL: the system's */
     double delay_s;
     double timeout_s;
     double parse_timeout_s;
@@ -23,7 +24,8 @@ struct settings {
     double backoff_s;
     size_t connections; /* to a host, all fetchers together */
     size_t fetchers, parsers;
-    size_t depth; /* links from a start URL at most */
+    size_t depth;  /* links from a start URL at most */
+    bool by_level; /* all of a depth before the next one, so that each page has its true depth */
     size_t most_pages, most_host_pages;
     size_t most_size, most_links;
     size_t memory;

@@ -43,8 +43,8 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *argument)
     return size;
 }
 
-/* libcurl sends a request again by itself if the server closes a connection that was used before instead of answering. When
- * a host is asked again is for main to say, so the second request is stopped here. */
+/* libcurl sends a request again by itself if the server closes a connection that was used before instead of
+ * answering. When a host is asked again is for main to say, so the second request is stopped here. */
 static int on_request(void *argument, char *server, char *client, int server_port, int client_port)
 {
     struct transfer *transfer = argument;
@@ -75,6 +75,8 @@ struct transfer *transfer_create(const struct transfer_limits *limits)
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, limits->agent);
+    if (*limits->authorities)
+        curl_easy_setopt(easy, CURLOPT_CAINFO, limits->authorities);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);

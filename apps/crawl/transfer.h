@@ -18,7 +18,7 @@ struct transfer {
     struct transfer *next; /* in a list */
     uint64_t page;
     enum order_kind kind;
-    bool is_last; /* main will not try again: what comes is kept, whatever it is */
+    unsigned flags; /* ORDER_… */
     char url[URL_ROOM];
     struct buffer head; /* of the answer */
     struct buffer body; /* as it came */
@@ -28,7 +28,8 @@ struct transfer {
     size_t most_size;
     struct curl_slist *headers;
     uint64_t time_ms;
-    uint64_t ticket; /* names it to parsers; 0 otherwise */
+    uint64_t ticket;      /* names it to parsers; 0 otherwise */
+    size_t parsing_bytes; /* that they have of it */
     char type[128], etag[256], modified[64], error[256], location[URL_ROOM];
     char address[64];
     struct facts facts; /* its texts are the ones above, and those of the page's links */
@@ -37,6 +38,7 @@ struct transfer {
 /* What all transfers of a fetcher have in common. */
 struct transfer_limits {
     const char *agent;
+    const char *authorities; /* file of certificates; "": the system's */
     double timeout_s;
     size_t most_size;
 };

@@ -4,7 +4,8 @@
 #   crawl_site.py serve FOLDER [SECONDS [PORT]]  serves until it is ended; FOLDER/port has the port, FOLDER/log a line for
 #                                                each request: begin, end, host, connection, path, condition, status.
 #                                                SECONDS is what each answer takes, RETRY_AFTER what 429 and 503 ask for
-#   crawl_site.py expect FOLDER KIND             prints what a crawl must find: urls, broken, rows, bodies
+#   crawl_site.py expect FOLDER KIND             prints what a crawl must find: urls, broken, rows, bodies,
+#                                                depths
 import gzip
 import hashlib
 import os
@@ -231,8 +232,8 @@ class Server:
             self.note(begin, host, number, path, condition, 200)
             hostile(path[3:], lambda text: sock.sendall(text.encode("latin-1")), sock)
             return
-        if self.seconds:
-            time.sleep(self.seconds)
+        if self.seconds: # one of the first pages takes long, so that others are found by longer paths before it
+            time.sleep(self.seconds * (20 if path == "/p/2.html" else 1))
         if path == "/flaky/close" and times == 1:
             self.note(begin, host, number, path, condition, 0)
             raise OSError
@@ -270,6 +271,15 @@ def expect(folder, kind):
             print("\n".join(base + path for path in sorted(paths)))
         elif kind == "broken":
             print("%s/missing.html %d" % (base, sum(1 for n in numbers if n % 40 == 7)))
+        elif kind == "depths": # up to 4; a redirect from the start page leads to page 5, and is no link
+            depths, todo = {0: 1, 5: 1}, [0, 5]
+            for n in todo:
+                for to in links_of(n):
+                    if to < PAGES and to not in depths and depths[n] < 4:
+                        depths[to] = depths[n] + 1
+                        todo.append(to)
+            for n in sorted(depths):
+                print("%s/p/%d.html %d" % (base, n, depths[n]))
         elif kind == "rows":
             for n in sorted(numbers):
                 print("%s/p/%d.html|Page %d|%s|%d" % (base, n, n, 1000 + n + 0.5,
