@@ -173,7 +173,7 @@ static void ask_host(struct crawl *crawl, uint32_t number)
             return;
         if (!crawl->settings->no_robots && !robots_allow(&host->robots, crawl->frontier.pages[page].url))
             settle_page(crawl, page, host->robots.forbids_all ? OUTCOME_FAILED : OUTCOME_FORBIDDEN,
-                        host->robots.forbids_all ? "robots.txt of its host could not be read" : "");
+                        host->robots.forbids_all ? host->robots_trouble : "");
         else
             ask_page(crawl, page, fetcher);
     }
@@ -255,6 +255,18 @@ static void take_sitemaps(struct crawl *crawl, uint32_t number)
         look_at_host(crawl, crawl->frontier.pages[i].host);
 }
 
+static char *describe_trouble(const struct facts *facts)
+{
+    struct buffer text = {0};
+
+    buffer_print(&text, "robots.txt of its host could not be read: ");
+    if (*facts->error)
+        buffer_print(&text, "%s", facts->error);
+    else
+        buffer_print(&text, "status %u", facts->status);
+    return text.bytes;
+}
+
 /* RFC 9309, section 2.3.1: a file that is not there allows everything; one that cannot be reached forbids it. Five
  * redirects in a row are followed. */
 static void on_robots(struct crawl *crawl, uint32_t number, const struct facts *facts, const char *body,
@@ -279,6 +291,8 @@ static void on_robots(struct crawl *crawl, uint32_t number, const struct facts *
         if (is_there)
             robots_read(&host->robots, body, size, crawl->settings->agent);
         host->robots.forbids_all = !is_there && !is_absent;
+        if (host->robots.forbids_all)
+            host->robots_trouble = describe_trouble(facts);
         pause_host(crawl, number, delay_s(crawl, host));
         if (!host->robots.forbids_all)
             take_sitemaps(crawl, number);

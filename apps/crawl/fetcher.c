@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "buffer.h"
@@ -71,7 +72,9 @@ static int open_files(struct fetcher *fetcher)
     file_name(fetcher, "crawl", ".warc.gz", &warc);
     file_name(fetcher, "links", ".bin", &edges);
     fetcher->edges = open(edges.bytes, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-    if (fetcher->edges < 0 || (size = lseek(fetcher->edges, 0, SEEK_END)) < 0)
+    /* The lock tells a later run that this process is still there. */
+    if (fetcher->edges < 0 || flock(fetcher->edges, LOCK_EX) ||
+        (size = lseek(fetcher->edges, 0, SEEK_END)) < 0)
         failure("'%s' cannot be opened: %s", edges.bytes, strerror(errno));
     else if (fetcher->start->has_warc)
         fetcher->warc = warc_open(warc.bytes, fetcher->agent);

@@ -4,13 +4,18 @@
 #include "files.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "journal.h"
 #include "support/command.h"
+
+#define MOST_PAUSES 3000 /* of 10 ms, until whoever writes has ended */
 
 struct file_ends *files_ends(const struct frontier *frontier, size_t *count)
 {
@@ -39,9 +44,29 @@ struct file_ends *files_ends(const struct frontier *frontier, size_t *count)
     return ends;
 }
 
-static int cut(const char *folder, const char *name, uint64_t end)
+/* Waits until no process of an earlier run writes there any more: a fetcher whose main was killed ends some milliseconds
+ * after it. Each has the lock of its file of links as long as it lives. Returns the file, or -1 after saying what is wrong. */
+static int lock(const char *path)
 {
-    const char *path = journal_path(folder, name);
+    const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
+    int file = open(path, O_RDWR | O_CLOEXEC);
+
+    if (file < 0)
+        failure("'%s' cannot be opened: %s", path, strerror(errno));
+    for (int i = 0; file >= 0 && flock(file, LOCK_EX | LOCK_NB); i++) {
+        if (errno == EWOULDBLOCK && i < MOST_PAUSES) {
+            nanosleep(&pause, NULL);
+        } else {
+            failure("'%s' is in use: another process is writing to it", path);
+            close(file);
+            file = -1;
+        }
+    }
+    return file;
+}
+
+static int cut(const char *path, uint64_t end)
+{
     struct stat info;
 
     if (stat(path, &info)) {
@@ -61,11 +86,18 @@ static int cut(const char *folder, const char *name, uint64_t end)
 int files_cut(const char *folder, size_t number, struct file_ends ends)
 {
     struct buffer warc = {0}, edges = {0};
-    int status;
+    int status, file;
 
-    buffer_print(&warc, "crawl-%zu.warc.gz", number);
-    buffer_print(&edges, "links-%zu.bin", number);
-    status = cut(folder, warc.bytes, ends.warc) || cut(folder, edges.bytes, ends.edges);
+    buffer_print(&warc, "%s/crawl-%zu.warc.gz", folder, number);
+    buffer_print(&edges, "%s/links-%zu.bin", folder, number);
+    if (access(edges.bytes, F_OK) && !ends.warc && !ends.edges) {
+        status = 0; /* its fetcher never began */
+    } else if ((file = lock(edges.bytes)) < 0) {
+        status = 1;
+    } else {
+        status = cut(warc.bytes, ends.warc) || cut(edges.bytes, ends.edges);
+        close(file);
+    }
     buffer_free(&warc);
     buffer_free(&edges);
     return status;

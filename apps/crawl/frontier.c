@@ -22,6 +22,7 @@ void frontier_free(struct frontier *frontier)
     for (size_t i = 0; i < frontier->host_count; i++) {
         robots_free(&frontier->hosts[i].robots);
         free(frontier->hosts[i].origin);
+        free(frontier->hosts[i].robots_trouble);
         free(frontier->hosts[i].in_flight_of);
         free(frontier->hosts[i].queue);
     }

@@ -53,6 +53,7 @@ struct host {
     enum robots_state robots_state;
     uint32_t robots_fetcher; /* that was asked for robots.txt */
     unsigned robots_attempts;
+    char *robots_trouble;   /* why it could not be read; NULL otherwise */
     unsigned robots_hops;   /* redirects that were followed for it */
     double next_s;          /* when it may be asked again, by the clock of the crawl */
     unsigned in_flight;     /* pages that fetchers have */

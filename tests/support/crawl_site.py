@@ -3,7 +3,8 @@
 #
 #   crawl_site.py serve FOLDER [SECONDS [PORT]]  serves until it is ended; FOLDER/port has the port, FOLDER/log a line for
 #                                                each request: begin, end, host, connection, path, condition, status.
-#                                                SECONDS is what each answer takes, RETRY_AFTER what 429 and 503 ask for
+#                                                SECONDS is what each answer takes, RETRY_AFTER what 429 and 503 ask for; TLS
+#                                                is a file with a key and a certificate, or not set
 #   crawl_site.py expect FOLDER KIND             prints what a crawl must find: urls, broken, rows, bodies,
 #                                                depths
 import gzip
@@ -11,6 +12,7 @@ import hashlib
 import os
 import random
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -164,6 +166,10 @@ def hostile(name, send, sock):
 class Server:
     def __init__(self, folder, seconds, port=0):
         self.seconds = seconds
+        self.tls = None
+        if "TLS" in os.environ:
+            self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.tls.load_cert_chain(os.environ["TLS"])
         self.log = open(os.path.join(folder, "log"), "a", buffering=1)
         self.lock = threading.Lock()
         self.asked = {}
@@ -208,6 +214,8 @@ class Server:
     def serve(self, host, sock, number):
         pending = b""
         try:
+            if self.tls:
+                sock = self.tls.wrap_socket(sock, server_side=True)
             while True:
                 while b"\r\n\r\n" not in pending:
                     got = sock.recv(65536)
