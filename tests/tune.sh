@@ -173,6 +173,10 @@ tune -- data.svm --out random --search random --trials 7
 check "a random search is as large as it is told" look count random 35
 tune -- data.svm --out asha --search asha --trials 24 --least-rows 8 --json
 check "ASHA ends well" succeeds
+tune -- data.svm --out halves --search asha --least-rows 8 --nested 2 --json
+[[ $(cat out) == *'"nested": {"folds": 2,'* ]]
+count "ASHA within nested cross-validation" $?
+tune -- data.svm --out asha --restart --search asha --trials 24 --least-rows 8 --json
 [[ $(cat out) == *'"best": {'* && $(cat asha/report.html) == *"Successive halving"* ]] &&
     ! look count asha 120
 count "ASHA does not fit all candidates on all rows" $?
@@ -268,6 +272,21 @@ for round in 1 2 3; do
     count "killed after $before of 140 fits, and no fit was done twice" $?
     check "after kill -9 the scores are the same" look same calm killed
 done
+# A signal lets those end that run, and says so by the exit status.
+"${front[@]}" "$bin/mpmap-tune" data.svm --out drained "${slow[@]}" >out 2>err </dev/null &
+main=$!
+until [ "$(lines drained/fits.journal)" -ge 5 ] || ! kill -0 $main 2>/dev/null; do
+    sleep 0.02
+done
+tune -- data.svm --out drained "${slow[@]}" --resume
+check "two runs do not write the same folder" fails_with 1 "is in use"
+kill -TERM $main
+wait $main
+[ $? = 75 ] && [ "$(lines drained/fits.journal)" -lt 140 ]
+count "SIGTERM drains: exit status 75" $?
+tune "${front[@]}" -- data.svm --out drained "${slow[@]}" --resume
+check "after a drain it goes on" look same calm drained
+
 tune "${front[@]}" -- data.svm --out killed --param C=log2:-4:10:1 --param gamma=0.5,0.25 --no-model --resume --json
 [[ $(cat out) == *'"fits": 150, "earlier": 140,'* ]]
 count "a grid that has grown does only what is new" $?

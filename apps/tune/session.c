@@ -18,6 +18,7 @@
 
 #define LAST_MATRIX UINT32_MAX /* the number of the final model's matrix, which no other has */
 #define MOST_SLOTS  64
+#define MOST_DATA   ((uint64_t)1 << 30) /* of a pool's initializer_argument */
 
 struct session {
     struct request *request;
@@ -155,6 +156,9 @@ static int make_share(struct session *session)
         !(session->share = share_make(&head, arrays, session->data)))
         exit_status = failure("out of memory for the data");
     free(arrays);
+    if (!exit_status && session->share->size > MOST_DATA)
+        return failure("'%s' takes %.1f GiB in memory, but a node's copy may have 1 GiB at most", request->data.path,
+                       (double)session->share->size / (double)MOST_DATA);
     return exit_status;
 }
 
@@ -260,16 +264,19 @@ static int fit_all(struct session *session, mpm_pool *pool)
     const struct request *request = session->request;
     const struct dispatch_settings settings = {
         .grace_s = request->grace_s, .retry_failed = request->retry_failed, .line = request->line};
-    int exit_status = dispatch_run(pool, &session->study, &session->journal, &settings);
+    int exit_status = dispatch_run(pool, &session->study, &session->journal, &settings), told;
 
     session->workers = mpm_pool_worker_count(pool);
     if (exit_status == EXIT_DRAINED)
         fprintf(stderr,
                 "mpmap-tune: drained: %zu of %zu fits are done; the same command with --resume goes on\n",
                 session->study.done, session->study.fit_count);
-    if (!exit_status)
-        exit_status = train_model(session, pool);
-    return exit_status ? exit_status : tell(session);
+    if (exit_status)
+        return exit_status;
+    /* What was found is told even if the model fails. */
+    exit_status = train_model(session, pool);
+    told = tell(session);
+    return exit_status ? exit_status : told;
 }
 
 static int open_and_fit(struct session *session)
