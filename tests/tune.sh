@@ -169,6 +169,17 @@ tune -- data.svm --out liblinear --learner linear --bias 1 --param C=0.5,2 --nes
 check "liblinear and nested cross-validation" succeeds
 [[ $(cat out) == *'"nested": {"folds": 2, "mean": 0.'* ]] && [ -s liblinear/model.linear ]
 count "the nested score is told, and the model is written" $?
+tune -- data.svm --out trees --learner trees --param depth=2,3 --param rounds=10 --param eta=0.3 --json
+if fails_with 1 "cannot be loaded"; then
+    skip "boosted trees" "libxgboost0 is not installed"
+else
+    check "trees of xgboost are searched" look count trees 10
+    /usr/bin/python3 -c '
+import json, sys
+trees = json.load(open("trees/model.json"))["learner"]["gradient_booster"]["model"]["trees"]
+sys.exit(len(trees) != 30 or json.load(open("out"))["best"]["mean"] < 0.6)'
+    count "their model is what xgboost reads, and their score is better than chance" $?
+fi
 tune -- data.svm --out random --search random --trials 7
 check "a random search is as large as it is told" look count random 35
 tune -- data.svm --out asha --search asha --trials 24 --least-rows 8 --json

@@ -167,8 +167,11 @@ static int score(mpm_call *call, struct worker *worker, const struct lesson *les
 
     if (!predicted)
         return mpm_fail(call, "out of memory for %u predictions", worker->split.test_count);
-    for (uint32_t i = 0; i < worker->split.test_count; i++)
-        predicted[i] = learner->predict(model, lesson, worker->split.test[i]);
+    if (!learner->predict(model, lesson, &(struct rows){worker->split.test, worker->split.test_count},
+                          predicted)) {
+        free(predicted);
+        return mpm_fail(call, "the model cannot predict %u rows", worker->split.test_count);
+    }
     for (int i = 0; i < SCORE_COUNT; i++)
         result->scores[i] = NAN;
     if (learner->is_regression)
@@ -268,8 +271,10 @@ static int model_to_blob(mpm_call *call, const struct learner *learner, void *mo
     char path[4096];
     int file, status;
 
-    snprintf(path, sizeof path, "%s/mpmap-tune-XXXXXX", folder && *folder ? folder : "/tmp");
-    if ((file = mkstemp(path)) < 0)
+    snprintf(path, sizeof path, "%s/mpmap-tune-XXXXXX.%s", folder && *folder ? folder : "/tmp",
+             learner->extension);
+    /* xgboost looks at the name to know how to write. */
+    if ((file = mkstemps(path, (int)strlen(learner->extension) + 1)) < 0)
         return mpm_fail(call, "cannot make '%s'", path);
     close(file);
     status = learner->save(model, lesson, path) ? read_into_blob(call, path)

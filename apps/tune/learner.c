@@ -17,12 +17,16 @@
 
 size_t learner_count(void)
 {
-    return svm_learner_count + linear_learner_count;
+    return svm_learner_count + linear_learner_count + tree_learner_count;
 }
 
 const struct learner *learner_at(size_t number)
 {
-    return number < svm_learner_count ? &svm_learners[number] : &linear_learners[number - svm_learner_count];
+    if (number < svm_learner_count)
+        return &svm_learners[number];
+    number -= svm_learner_count;
+    return number < linear_learner_count ? &linear_learners[number]
+                                         : &tree_learners[number - linear_learner_count];
 }
 
 int learner_find(const char *name, uint32_t *number)
@@ -57,19 +61,18 @@ static uint64_t hash_file(uint64_t hash, const char *path)
     return hash;
 }
 
-uint64_t learner_code_hash(void)
+uint64_t learner_code_hash(const struct learner *learner)
 {
+    /* A function of each library: main's own table names functions of this program only. */
+    static const char *const names[] = {[LIBRARY_SVM] = "svm_train",
+                                        [LIBRARY_LINEAR] = "find_parameters",
+                                        [LIBRARY_XGBOOST] = "XGBoosterCreate"};
     uint64_t hash = hash_file(0, "/proc/self/exe");
+    void *function = dlsym(RTLD_DEFAULT, names[learner->library]);
+    Dl_info info;
 
-    for (size_t i = 0; i < learner_count(); i += svm_learner_count) {
-        void *function;
-        Dl_info info;
-
-        /* Found by a function of the library: main's own table names functions of this program only. */
-        function = dlsym(RTLD_DEFAULT, i ? "find_parameters" : "svm_train");
-        if (function && dladdr(function, &info) && info.dli_fname)
-            hash = hash_file(hash, info.dli_fname);
-    }
+    if (function && dladdr(function, &info) && info.dli_fname)
+        hash = hash_file(hash, info.dli_fname);
     return hash;
 }
 

@@ -10,6 +10,8 @@
 #include "space.h"
 #include "split.h"
 
+enum library { LIBRARY_SVM, LIBRARY_LINEAR, LIBRARY_XGBOOST };
+
 /* What does not change in a run. */
 struct learner_settings {
     uint32_t learner; /* its number */
@@ -29,7 +31,13 @@ struct lesson {
     uint32_t count;
 };
 
+struct rows {
+    const uint32_t *rows;
+    uint32_t count;
+};
+
 struct learner {
+    enum library library;
     const char *name;
     const char *what; /* a few words */
     bool is_regression;
@@ -40,9 +48,9 @@ struct learner {
 
     /* Makes a model. Returns NULL after writing into `why`, of `size` bytes, what is wrong. */
     void *(*train)(const struct lesson *lesson, char *why, size_t size);
-    /* Predicts a row: the label, or the number. */
-    double (*predict)(void *model, const struct lesson *lesson, uint32_t row);
-    /* How large the model is: support vectors, or weights that are not 0. */
+    /* Predicts rows: the label, or the number, of each. Returns false if that fails. */
+    bool (*predict)(void *model, const struct lesson *lesson, const struct rows *rows, double *predicted);
+    /* How large the model is: support vectors, weights that are not 0, or trees. */
     uint64_t (*size)(void *model);
     /* Writes the model as its library does. Returns false if that fails. */
     bool (*save)(void *model, const struct lesson *lesson, const char *path);
@@ -53,17 +61,21 @@ extern const struct learner svm_learners[];
 extern const size_t svm_learner_count;
 extern const struct learner linear_learners[];
 extern const size_t linear_learner_count;
+extern const struct learner tree_learners[];
+extern const size_t tree_learner_count;
 
 size_t learner_count(void);
 const struct learner *learner_at(size_t number);
 /* Returns 0, or EXIT_USAGE after saying what is wrong. */
 int learner_find(const char *name, uint32_t *number);
-/* A hash of the libraries and of this program, as they are on the disk: whatever has other code has another hash. */
-uint64_t learner_code_hash(void);
+/* A hash of the learner's library and of this program, as they are on the disk: whatever has other code has another. */
+uint64_t learner_code_hash(const struct learner *learner);
 /* Keeps the libraries from printing. */
 void learners_quiet(void);
 
 void svm_quiet(void);
 void linear_quiet(void);
+/* Returns false if xgboost is not there. */
+bool trees_load(void);
 
 #endif

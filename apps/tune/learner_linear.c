@@ -99,9 +99,12 @@ static void *linear_learn(const struct lesson *lesson, char *why, size_t size)
     return made;
 }
 
-static double linear_predict_row(void *model, const struct lesson *lesson, uint32_t row)
+static bool linear_predict_rows(void *model, const struct lesson *lesson, const struct rows *rows,
+                                double *predicted)
 {
-    return predict(((struct linear_lesson *)model)->model, row_of(lesson->data, row));
+    for (uint32_t i = 0; i < rows->count; i++)
+        predicted[i] = predict(((struct linear_lesson *)model)->model, row_of(lesson->data, rows->rows[i]));
+    return true;
 }
 
 static uint64_t linear_size(void *model)
@@ -124,9 +127,9 @@ static bool linear_save(void *model, const struct lesson *lesson, const char *pa
     return !save_model(path, ((struct linear_lesson *)model)->model);
 }
 
-#define CALLS                                                                                       \
-    .train = linear_learn, .predict = linear_predict_row, .size = linear_size, .save = linear_save, \
-    .free = linear_model_free, .extension = "linear"
+#define CALLS                                                                                              \
+    .library = LIBRARY_LINEAR, .train = linear_learn, .predict = linear_predict_rows, .size = linear_size, \
+    .save = linear_save, .free = linear_model_free, .extension = "linear"
 #define SPACE(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 const struct learner linear_learners[] = {

@@ -113,10 +113,8 @@ static void *svm_learn(const struct lesson *lesson, char *why, size_t size)
     return made;
 }
 
-static double svm_predict_row(void *model, const struct lesson *lesson, uint32_t row)
+static double predict_row(struct svm_lesson *made, const struct lesson *lesson, uint32_t row)
 {
-    struct svm_lesson *made = model;
-
     if (!made->shared_row)
         return svm_predict(made->model, row_of(lesson, row));
     for (int i = 0; i < made->model->l; i++) {
@@ -125,6 +123,14 @@ static double svm_predict_row(void *model, const struct lesson *lesson, uint32_t
         made->shared_row[number].value = kernel_predicted(lesson->kernels, &lesson->slot, row, number);
     }
     return svm_predict(made->model, made->shared_row);
+}
+
+static bool svm_predict_rows(void *model, const struct lesson *lesson, const struct rows *rows,
+                             double *predicted)
+{
+    for (uint32_t i = 0; i < rows->count; i++)
+        predicted[i] = predict_row(model, lesson, rows->rows[i]);
+    return true;
 }
 
 static uint64_t svm_size(void *model)
@@ -145,9 +151,9 @@ static bool svm_save(void *model, const struct lesson *lesson, const char *path)
     return !svm_save_model(path, made->model);
 }
 
-#define CALLS                                                                           \
-    .train = svm_learn, .predict = svm_predict_row, .size = svm_size, .save = svm_save, \
-    .free = svm_model_free, .extension = "svm"
+#define CALLS                                                                                  \
+    .library = LIBRARY_SVM, .train = svm_learn, .predict = svm_predict_rows, .size = svm_size, \
+    .save = svm_save, .free = svm_model_free, .extension = "svm"
 #define RBF_HAS    HAS(PARAMETER_GAMMA)
 #define POLY_HAS   (HAS(PARAMETER_GAMMA) | HAS(PARAMETER_DEGREE) | HAS(PARAMETER_COEF0))
 #define SPACE(...) ((const char *const[]){__VA_ARGS__, NULL})

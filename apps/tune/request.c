@@ -20,7 +20,8 @@ static const char help[] =
     "  --label NAME       column of the label in CSV, by name or number (the last); data set of\n"
     "                     the targets in HDF5 (/y)\n"
     "  --learner NAME     c-svc-rbf, c-svc-linear, c-svc-poly, nu-svc-…, eps-svr-…, nu-svr-rbf of\n"
-    "                     libsvm; linear, linear-svr of liblinear (c-svc-rbf)\n"
+    "                     libsvm; linear, linear-svr of liblinear; trees, trees-regression of\n"
+    "                     xgboost (c-svc-rbf)\n"
     "  --solver N         of liblinear, its option -s (2; 11 for linear-svr)\n"
     "  --bias NUMBER      of liblinear, its option -B: a last feature that each row has (none)\n"
     "  --eps NUMBER       where the learner stops (as its library has it)\n"
@@ -64,11 +65,10 @@ static const char help[] =
     "drained before all fits were done.\n";
 
 /* What a learner takes if nobody says otherwise: as svm-train and liblinear-train. */
-static const double defaults[PARAMETER_COUNT] = {[PARAMETER_C] = 1,
-                                                 [PARAMETER_GAMMA] = -1,
-                                                 [PARAMETER_NU] = 0.5,
-                                                 [PARAMETER_P] = 0.1,
-                                                 [PARAMETER_DEGREE] = 3};
+static const double defaults[PARAMETER_COUNT] = {
+    [PARAMETER_C] = 1,        [PARAMETER_GAMMA] = -1, [PARAMETER_NU] = 0.5,
+    [PARAMETER_P] = 0.1,      [PARAMETER_DEGREE] = 3, [PARAMETER_DEPTH] = 6,
+    [PARAMETER_ROUNDS] = 100, [PARAMETER_ETA] = 0.3,  [PARAMETER_LAMBDA] = 1};
 
 static int choose_space(struct request *request, const struct learner *learner)
 {
@@ -130,7 +130,7 @@ static int choose_score(struct request *request, const struct learner *learner)
 
 static int choose_linear(struct request *request, const struct learner *learner)
 {
-    bool is_linear = request->learner.learner >= svm_learner_count;
+    bool is_linear = learner->library == LIBRARY_LINEAR;
     size_t solver = request->solver;
     char *end;
 
@@ -175,6 +175,9 @@ static int check(struct request *request)
     learner = learner_at(request->learner.learner);
     request->data.is_regression = learner->is_regression;
     request->learner.eps = request->eps;
+    if (learner->library == LIBRARY_XGBOOST && !trees_load())
+        return failure("libxgboost.so.0 cannot be loaded, which %s needs; in Debian it is in libxgboost0",
+                       learner->name);
     if ((exit_status = choose_search(request)) || (exit_status = choose_score(request, learner)) ||
         (exit_status = choose_linear(request, learner)) || (exit_status = choose_space(request, learner)))
         return exit_status;

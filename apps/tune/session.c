@@ -157,8 +157,8 @@ static int make_share(struct session *session)
         exit_status = failure("out of memory for the data");
     free(arrays);
     if (!exit_status && session->share->size > MOST_DATA)
-        return failure("'%s' takes %.1f GiB in memory, but a node's copy may have 1 GiB at most", request->data.path,
-                       (double)session->share->size / (double)MOST_DATA);
+        return failure("'%s' takes %.1f GiB in memory, but a node's copy may have 1 GiB at most",
+                       request->data.path, (double)session->share->size / (double)MOST_DATA);
     return exit_status;
 }
 
@@ -166,7 +166,7 @@ static int make_share(struct session *session)
 static void identify(struct session *session)
 {
     const struct learner_settings *settings = &session->share->settings;
-    uint64_t code = learner_code_hash();
+    uint64_t code = learner_code_hash(session->learner);
 
     for (int i = 0; i < 2; i++) {
         uint64_t hash = hash_number(hash_number(hash_number((uint64_t)i, session->data->hash), code),

@@ -56,8 +56,10 @@ static double guess_cost(const struct study *study, const struct candidate *cand
     double rows = (double)study->data->rows * (double)place->fraction;
     double growth = log2(2 + fabs(candidate->values[PARAMETER_C]));
 
-    if (study->share->settings.learner < svm_learner_count)
+    if (learner_at(study->share->settings.learner)->library == LIBRARY_SVM)
         return rows * rows * growth;
+    if (learner_at(study->share->settings.learner)->library == LIBRARY_XGBOOST)
+        return rows * candidate->values[PARAMETER_ROUNDS] * candidate->values[PARAMETER_DEPTH];
     return rows * growth;
 }
 
