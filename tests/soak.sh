@@ -1,16 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Random campaigns, one after the other, for as long as is told (minutes; 30 if not): maps without trouble over
-# all launches; maps, and all else that pools do, whose workers and hosts are killed and stopped at random instants, a
-# thousand times in each of several ways (kills.sh); maps over data sets that are killed whole 300 times, and go on (resume.sh),
-# or from parts that are damaged in 3000 ways (damaged_parts.sh), or are drained 200 times (drain.sh), or that 4 runs join, of which
-# random ones are killed, stopped and drained 300 times (join.sh), also by Slurm (slurm.sh,
-# slurm_trouble.sh); fork servers that are lost one after the other (hosts.sh); nodes that are lost (node_loss.sh); deaths of every
-# part of a run (deaths.sh); processes that are killed at random instants while they put, get, add and lock
-# (history_test); the tests of objects and pools with random delays between stores that matter (*_delays_test). Stops
-# at the first failure, and tells the seed of its round: `soak.sh MINUTES SEED` begins with that. `soak.sh delays
-# TIMES SEED` runs the tests of objects with delays only, each so many times, MPMAP_SOAK_JOBS of them at once (4 if not
-# set), since they sleep for most of the time. Looks for programs in the folder MPMAP_BIN, for sources in MPMAP_SOURCE.
+# Random campaigns, one after the other, for as long as is told (minutes; 30 if not): maps without trouble over all
+# launches; maps, and all else that pools do, whose workers and hosts are killed and stopped at random instants, a
+# thousand times in each of several ways (kills.sh); maps over data sets that are killed whole 300 times, and go on
+# (resume.sh), and crawls 50 times (crawl_trouble.sh), or from parts that are damaged in 3000 ways (damaged_parts.sh),
+# or are drained 200 times (drain.sh), or that 4 runs join, of which random ones are killed, stopped and drained 300
+# times (join.sh), also by Slurm (slurm.sh, slurm_trouble.sh); fork servers that are lost one after the other
+# (hosts.sh); nodes that are lost (node_loss.sh); deaths of every part of a run (deaths.sh); processes that are killed
+# at random instants while they put, get, add and lock (history_test); the tests of objects and pools with random delays
+# between stores that matter (*_delays_test). Stops at the first failure, and tells the seed of its round: `soak.sh
+# MINUTES SEED` begins with that. `soak.sh delays TIMES SEED` runs the tests of objects with delays only, each so many
+# times, MPMAP_SOAK_JOBS of them at once (4 if not set), since they sleep for most of the time. Looks for programs in
+# the folder MPMAP_BIN, for sources in MPMAP_SOURCE.
 set -uo pipefail
 shopt -s extglob
 times=0
@@ -129,6 +130,7 @@ for ((round = 1; SECONDS < minutes * 60; round++, seed++)); do
     campaign 1800 "kills, seed $seed" bash "$source_folder/tests/kills.sh" "$bin" "$source_folder" 1000 "$seed"
     campaign 1800 "resume, seed $seed" bash "$source_folder/tests/resume.sh" "$bin" "$source_folder" 300 $((seed % 30000))
     campaign 1200 "damaged parts, seed $seed" bash "$source_folder/tests/damaged_parts.sh" "$bin" "$source_folder" 1500 $((seed % 30000))
+    campaign 600 "crawl" bash "$source_folder/tests/crawl_trouble.sh" "$bin" "$source_folder" 50
     campaign 1500 "drain, seed $seed" bash "$source_folder/tests/drain.sh" "$bin" "$source_folder" 100 $((seed % 30000))
     campaign 1800 "join, seed $seed" bash "$source_folder/tests/join.sh" "$bin" "$source_folder" 300 $((seed % 30000))
     campaign 500 "slurm" bash "$source_folder/tests/slurm.sh" "$bin" "$source_folder" long

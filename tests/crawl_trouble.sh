@@ -1,0 +1,97 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# What is left of mpmap crawl after kill -9, of all or of a fetcher, and after signals; and pages that stall, lie, never end
+# or blow up. The site is that of crawl.sh. Arguments: the folder of the programs, that of the sources, how often all is
+# killed (4). Last line: "N passed, N failed".
+set -uo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/support/crawl_site.sh"
+
+# Killed, all of it, again and again: each page takes the server a while, so that some are always on their way.
+serve site 0.004
+kills=${3:-4} # more than a few are for tests/soak.sh
+for ((i = 0; i < kills; i++)); do
+    setsid "$crawl" "${starts[@]}" --out killed "${quick[@]}" "${selects[@]}" --connections 4 --resume --quiet \
+        >out 2>err </dev/null &
+    victim=$!
+    wait_for 10 has_asked $(($(wc -l <site/log) + RANDOM % (600 / kills)))
+    kill -9 -- "-$victim" 2>/dev/null
+    wait "$victim" 2>/dev/null
+done
+run "${starts[@]}" --out killed "${quick[@]}" "${selects[@]}" --connections 4 --resume
+check "killed $kills times: the last run comes to its end" ends_with 1
+whole killed "killed $kills times"
+check "killed $kills times: rows are what the pages say" found killed rows
+# On its way at a kill is what connections and parsers have, of each host: 4, and what a fetcher holds until it is parsed.
+check "killed $kills times: only what was on its way is asked for again" look again site $((kills * 3 * 4 * 4))
+run "${starts[@]}" --out killed "${quick[@]}" "${selects[@]}" --connections 4 --resume
+check "a crawl that is whole stays so" found killed urls
+
+# A fetcher of the killed run may still write when the next run begins. This one writes for a second longer.
+wait_for 60 test -f killed/links-0.bin
+cat >late.py <<'P'
+import fcntl, sys, time
+links = open("late/links-0.bin", "ab")
+fcntl.flock(links, fcntl.LOCK_EX)
+open("locked", "w").close()
+time.sleep(1)
+links.write(b"late" * 1000)
+open("late/crawl-0.warc.gz", "ab").write(b"late" * 1000)
+links.flush()
+P
+cp -r killed late
+"$python" late.py &
+late=$!
+wait_for 60 test -f locked
+run "${starts[@]}" --out late "${quick[@]}" "${selects[@]}" --connections 4 --resume
+wait "$late"
+check "a run that is resumed waits for what is left of the last one" look once late
+
+# A fetcher is killed, and nothing else.
+serve site 0.004
+"$crawl" "${starts[@]}" --out fetcher "${quick[@]}" "${selects[@]}" --quiet >out 2>err </dev/null &
+main=$!
+wait_for 60 has_asked 100
+fetchers=$(named mpmap-process $(tree "$main"))
+check "there is a fetcher to be killed" test -n "$fetchers"
+kill -9 ${fetchers%%[!0-9]*}
+wait "$main"
+whole fetcher "a fetcher was killed"
+
+# Drained by a signal.
+serve site 0.004
+"$crawl" "${starts[@]}" --out drained "${quick[@]}" --quiet >out 2>err </dev/null &
+main=$!
+wait_for 60 has_asked 100
+kill -TERM "$main"
+wait "$main"
+status=$?
+check "a drained crawl ends with 75" fails_with 75 "the same command with --resume goes on"
+run "${starts[@]}" --out drained "${quick[@]}" --resume
+whole drained "drained and resumed"
+check "drained and resumed: nothing is asked for twice" look again site 0
+
+# Hostile pages.
+serve site
+SECONDS=0
+run "http://127.0.0.2:$port/hostile.html" --out hostile "${quick[@]}" --attempts 2 --timeout 3 --parse-timeout 2 \
+    --max-links 1000 --connections 30 --no-sitemaps --select h=h1
+check "hostile pages end in time" test "$SECONDS" -lt 60
+look causes hostile >causes
+costs() { grep -q "^$1 $2" causes; }
+check "a stall costs its page" costs h/stall "0 Operation timed out"
+check "a body that is too short costs its page" costs h/short "0 transfer closed with"
+check "a body that is too long is cut" costs h/long "200 *$"
+check "a body that never ends costs its page" costs h/endless "0 it is larger than --max-size"
+check "10 GB of zeros cost their page" costs h/bomb "200 unpacked it is larger than --max-size"
+check "damaged gzip costs its page" costs h/damaged "200 what is packed is damaged"
+check "a million links are cut" costs h/links "200 .*True"
+check "a page that keeps its parser busy costs its row" costs h/deep "200 nothing was extracted: it ran past its 2 s"
+check "what is no HTTP costs its page" costs h/garbage "0 Received HTTP/0.9"
+check "headers that never end cost their page" costs h/headers "0 its headers are larger"
+check "no answer at all costs its page" costs h/nothing "0 Empty reply"
+for name in nul urls unclosed quotes crash-bait; do
+    check "$name is a page like others" costs "h/$name" "200 *$"
+done
+check "no tag within a comment or a value is a link" test "$(grep -c hidden causes)" -eq 0
+check "rows of others are there" grep -q '"h":"bait"' hostile/rows.jsonl
+report
