@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # mpmap photos on a library that PIL has made: each row, output and group is what PIL and numpy say of the original; broken and
 # hostile files are rows with their causes; originals stay as they are; what was recorded is not done again, also after
-# kill -9; and three nodes make the same. Last line: "N passed, N failed".
+# kill -9; and three nodes make the same. A third argument is how often runs are killed at random besides (0). Last line: "N
+# passed, N failed".
 set -uo pipefail
+
+kills=${3:-0}
 
 bin=$(realpath "${1:-${MPMAP_BIN:?says where the programs are}}")
 if [ ! -x "$bin/mpmap-photos" ]; then
@@ -292,26 +295,42 @@ MPMAP_RANKS_PER_NODE=1 timeout 100 mpirun -n 3 "$bin/mpmap-photos" "${library[@]
 check "three nodes make the same outputs" python judge.py nodes
 check "and the same catalogue" python same.py web/photos.h5 nodes/photos.h5
 
-# Killed, all of it, when some rows are recorded; then it goes on. Rows are counted by what is printed of them.
+# kill_at BYTES: a run is killed with -9, all of it, when its journal is as long as that.
 rows_in() { [ "$(stat -c %s "$1/photos.journal" 2>/dev/null || echo 0)" -ge "$2" ]; }
-for bytes in 1 1500 4000; do
+kill_at()
+{
+    local pid
     setsid "$bin/mpmap-photos" "${library[@]}" --out killed "${sizes[@]}" --resume --quiet >/dev/null 2>&1 </dev/null &
     pid=$!
-    wait_for 60 rows_in killed "$bytes"
+    wait_for 60 rows_in killed "$1"
     kill -9 "$pid" 2>/dev/null
     wait "$pid" 2>/dev/null
     wait_for 60 eval '! pgrep -s "$pid" >/dev/null'
+}
+outputs() { find killed -name '*.jpg' -exec stat -c '%n %y %i' {} + | sort; }
+# What a run that goes on must not have done: touched outputs of more photographs than it says.
+touched() { comm -23 outputs outputs.after | sed 's/\.jpg .*//; s,.*/,,' | sort -u | wc -l; }
+goes_on()
+{
+    outputs >outputs
+    photos "${library[@]}" --out killed "${sizes[@]}" --resume --json --quiet
+    redone=$(json done)
+    outputs >outputs.after
+    check "after kill -9 it goes on" [ "$((redone + $(json earlier)))" -eq 38 ]
+    check "nothing recorded was done twice" [ "$(touched)" -le "$redone" ]
+    check "and the end is the same" python judge.py killed
+    check "with the same catalogue" python same.py web/photos.h5 killed/photos.h5
+    check "and nothing left over" [ -z "$(find killed -name '*.part')" ]
+}
+for bytes in 1 1500 4000; do kill_at "$bytes"; done
+goes_on
+check "some of it was recorded before" [ "$redone" -lt 38 ]
+for ((kill = 0; kill < kills; kill++)); do
+    rm -rf killed
+    kill_at $((RANDOM * 18000 / 32768))
+    kill_at $((RANDOM * 18000 / 32768))
+    goes_on
 done
-find killed -name '*.jpg' -exec stat -c '%n %y %i' {} + | sort >outputs
-photos "${library[@]}" --out killed "${sizes[@]}" --resume --json --quiet
-check "after kill -9 it goes on" [ "$(json done)" -lt 38 ] && [ "$(($(json done) + $(json earlier)))" -eq 38 ]
-done_again=$(json done)
-find killed -name '*.jpg' -exec stat -c '%n %y %i' {} + | sort >outputs.after
-touched=$(comm -23 outputs outputs.after | sed 's/\.jpg .*//; s,.*/,,' | sort -u | wc -l)
-check "nothing recorded was done twice" [ "$touched" -le "$done_again" ]
-check "and the end is the same" python judge.py killed
-check "with the same catalogue" python same.py web/photos.h5 killed/photos.h5
-check "and nothing left over" [ -z "$(find killed -name '*.part')" ]
 
 # Limits: a picture that must be whole in memory, and one that takes long.
 cat >large.py <<'P'
@@ -320,19 +339,21 @@ sys.argv = ["made.py"]
 source = open("made.py").read().split("os.makedirs(")[0]
 exec(source)
 os.makedirs("large")
-flat = zlib.compressobj(1)
-def zeros(width, height):
-    row = b"\0" * (1 + 3 * width)
-    return b"".join(flat.compress(row) for _ in range(height)) + flat.flush()
-open("large/long.png", "wb").write(png(14000, 14000, zeros(14000, 14000)))
+# 11 MB that take half a minute to decode: 600 times the same compressed block of 100 black rows.
+block = zlib.compressobj(9, zlib.DEFLATED, -15)
+block = block.compress(b"\0" * 100 * (1 + 3 * 60000)) + block.flush(zlib.Z_FULL_FLUSH)
+rows = 60000 * (1 + 3 * 60000)
+data = b"\x78\xda" + 600 * block + b"\x03\0" + struct.pack(">I", (rows % 65521) << 16 | 1)
+open("large/long.png", "wb").write(png(60000, 60000, data))
 scene(1, 300, 200).save("large/good.jpg")
 Image.fromarray(np.zeros((5000, 5000, 3), "u1")).save("large/whole.jpg", quality=50, exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x08\0\0\0\0\0\0",
                                                       progressive=True)
 P
 python large.py || cat err
-photos large --out limited --sizes 2048 --timeout 0.05 --attempts 1 --json --quiet
-check "a file that takes too long costs its row" prints 1 "'large/long.png': it ran past its 0.05 s"
+photos large --out limited --sizes 2048 --timeout 3 --json --quiet
+check "a file that takes too long costs its row" prints 1 "'large/long.png': it ran past its 3 s (2 attempts)"
 check "and no other" [ "$(ls limited/2048 | grep -c '^good-')" = 1 ]
+rm large/long.png
 photos large --out limited --sizes 4900 --memory 30M --restart --attempts 1 --quiet
 check "a file that needs too much memory costs its row" prints 1 "'large/whole.jpg': it needed more than 30 MiB"
 

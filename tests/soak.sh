@@ -128,6 +128,7 @@ histories()
 echo "soak: $minutes minutes, first seed $seed"
 for ((round = 1; SECONDS < minutes * 60; round++, seed++)); do
     campaign 1800 "kills, seed $seed" bash "$source_folder/tests/kills.sh" "$bin" "$source_folder" 1000 "$seed"
+    [ ! -x "$bin/mpmap-photos" ] || campaign 1800 "photos" bash "$source_folder/tests/photos.sh" "$bin" "$source_folder" 100
     campaign 1800 "resume, seed $seed" bash "$source_folder/tests/resume.sh" "$bin" "$source_folder" 300 $((seed % 30000))
     campaign 1200 "damaged parts, seed $seed" bash "$source_folder/tests/damaged_parts.sh" "$bin" "$source_folder" 1500 $((seed % 30000))
     campaign 600 "crawl" bash "$source_folder/tests/crawl_trouble.sh" "$bin" "$source_folder" 50
