@@ -84,6 +84,7 @@ static const char help[] =
     "signal ends it at once.\n"
     "IN.h5 may be several files, whose /DATA are read one after the other as if they were one:\n"
     "a pattern in quotes, 'runs/*.h5:/data', or a text file that lists them, @LIST:/data.\n"
+    "IN.h5:/A,/B takes a row of each data set as one item, a struct of both.\n"
     "Exit status: 0; 1 if a row or anything else failed; 2 if the usage was wrong; 75 if it was\n"
     "drained before all rows were done.\n";
 

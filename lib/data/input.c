@@ -441,9 +441,11 @@ int input_open_file(const struct input_source *source, struct input *input)
 int input_open_one(const struct input_source *source, struct input *input)
 {
     struct hdf5_guard guard;
-    int status = input_open_file(source, input);
+    int status;
 
-    if (status)
+    if (input_is_zip(source->dataset_name))
+        return input_open_zip(source, input);
+    if ((status = input_open_file(source, input)))
         return status;
     hdf5_enter(&guard);
     status = input_find(input);
@@ -499,7 +501,7 @@ static int read_selected(const struct input *input, hid_t file_space, hid_t memo
     return 0;
 }
 
-static int read_run(const struct input *input, const hsize_t run[3], const struct input_target *target)
+int input_read_run(const struct input *input, const hsize_t run[3], const struct input_target *target)
 {
     struct hdf5_guard guard;
     hid_t file_space, memory_space;
@@ -530,6 +532,13 @@ static int read_tiles(const struct input *input, const hsize_t run[3], const str
     return status;
 }
 
+static int read_piece(const struct input *input, const hsize_t run[3], const struct input_target *target)
+{
+    if (input->zip)
+        return input_read_zip(input, run, target);
+    return input->tiles.rank ? read_tiles(input, run, target) : input_read_run(input, run, target);
+}
+
 int input_read_into(struct input *input, uint64_t first, size_t count, const struct input_target *target)
 {
     uint64_t start, step, file_first, file_end;
@@ -545,8 +554,7 @@ int input_read_into(struct input *input, uint64_t first, size_t count, const str
         if (got > (file_end - start - 1) / step + 1)
             got = (size_t)((file_end - start - 1) / step + 1);
         rest.rows += at * target->row_size;
-        status = (input->tiles.rank ? read_tiles : read_run)(
-            input, (const hsize_t[3]){start - file_first, step, got}, &rest);
+        status = read_piece(input, (const hsize_t[3]){start - file_first, step, got}, &rest);
     }
     return status;
 }
@@ -571,7 +579,9 @@ void input_close(struct input *input)
     close_all(input);
     hdf5_leave(&guard);
     input_free_variable(input->variable);
+    input_close_zip(input->zip);
     input->variable = NULL;
+    input->zip = NULL;
     free(input->own_files);
     input->own_files = NULL;
 }

@@ -52,7 +52,7 @@ struct input_source {
     const char *const *names;
     size_t name_count; /* 0: one file */
     const struct input_files *files;
-    const char *dataset_name; /* "/data", or a field of a compound: "/data.x" */
+    const char *dataset_name; /* "/data", or a field of a compound: "/data.x"; or several: "/a,/b" */
     const char *row;          /* what a row is to be: mpm_dataset_map.row; NULL: whatever it is */
     struct cut cut;           /* into what: what is called rows may be tiles */
     mpm_row_choice choice;    /* which rows; its list is the caller's until input_close() */
@@ -60,6 +60,7 @@ struct input_source {
 };
 
 struct variable; /* input_variable.c */
+struct zip;      /* input_zip.c */
 
 /* A row of variable length in memory. What has no elements stands somewhere even so. */
 struct item {
@@ -91,13 +92,14 @@ struct input {
     uint64_t band_rows; /* about as many rows of those that are chosen are stored together */
     enum input_locking locking;
     struct variable_type variable_type; /* if rows have a variable length: then their last extent is 0 */
-    struct variable *variable;          /* what such rows are read with, once some are; or NULL */
-    bool has_swmr_writer;               /* which may add rows */
-    bool is_enumeration;                /* as booleans are */
-    struct input_stamp stamp;           /* if it can neither change nor grow */
-    const struct input_files *files;    /* if there are several; one of them is open at a time */
-    struct input_files *own_files;      /* the same, if input_close() is to free it */
-    uint64_t open_file;                 /* which one is open */
+    struct zip *zip;           /* of several data sets side by side; nothing else is open then; or NULL */
+    struct variable *variable; /* what such rows are read with, once some are; or NULL */
+    bool has_swmr_writer;      /* which may add rows */
+    bool is_enumeration;       /* as booleans are */
+    struct input_stamp stamp;  /* if it can neither change nor grow */
+    const struct input_files *files; /* if there are several; one of them is open at a time */
+    struct input_files *own_files;   /* the same, if input_close() is to free it */
+    uint64_t open_file;              /* which one is open */
     bool is_lost; /* one of them cannot be opened any more, or is another one: mpm_error() says so */
 };
 

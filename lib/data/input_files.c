@@ -240,6 +240,7 @@ static int change_file(struct input *input, uint64_t index)
     input->stored_size = other.stored_size;
     memcpy(input->extent, other.extent, sizeof input->extent);
     input->tiles = other.tiles;
+    input->zip = other.zip;
     input->open_file = index;
     old.own_files = NULL;
     old.variable = NULL;

@@ -20,6 +20,13 @@ struct input_target {
 int input_read_into(struct input *input, uint64_t first, size_t count, const struct input_target *target);
 /* Frees what input_read_variable() has made, with all rows. */
 void input_free_variable(struct variable *variable);
+/* Reads rows of the open file: start, step, and how many. */
+int input_read_run(const struct input *input, const hsize_t run[3], const struct input_target *target);
+/* The same of several data sets that are read side by side, whose names are one, "/a,/b". */
+bool input_is_zip(const char *dataset_name);
+int input_open_zip(const struct input_source *source, struct input *input);
+int input_read_zip(const struct input *input, const hsize_t run[3], const struct input_target *target);
+void input_close_zip(struct zip *zip);
 /* Opens the file alone, as input_open() does: it takes no data set, and is closed by input_close(). To be called
  * outside of hdf5_enter(). */
 int input_open_file(const struct input_source *source, struct input *input);

@@ -20,16 +20,16 @@ MPM_BEGIN
  * numbers are two floats (a last dimension of 2); strings of a fixed length, opaque bytes and odd bit fields are their
  * bytes (a last dimension of u8), bit fields unsigned integers; elements that are arrays add their dimensions;
  * strings and arrays of variable length are rows by themselves, with a first extent of 0: mpm_call_item_size() tells
- * how many bytes each has. Of compounds either one field is taken, by the name "/data.field", or mpm_dataset_map.row says the struct. Opens and
- * closes the file in the calling process, and blocks meanwhile. Needs no run.
+ * how many bytes each has. Of compounds either one field is taken, by the name "/data.field", or mpm_dataset_map.row
+ * says the struct. Opens and closes the file in the calling process, and blocks meanwhile. Needs no run.
  * @param file     name of an HDF5 file
  * @param dataset  its data set, for example "/data", or a field of a compound: "/data.field"
  * @param rows     out: how many rows there are; or NULL
  * @param row      out: type and shape of one; or NULL
  * @return 0; MPM_ENOENT if there is no such file or data set, no HDF5 to load, or no filter to decompress it;
- *         MPM_ETYPE for a scalar, for compounds as a whole, several strings or arrays of variable length a row, references,
- *         and integers of more than 64 bits; MPM_EBUSY if another program has the file open for writing, unless that is
- *         SWMR writing, which allows readers; MPM_EIO; MPM_EINVAL. */
+ *         MPM_ETYPE for a scalar, for compounds as a whole, several strings or arrays of variable length a row,
+ *         references, and integers of more than 64 bits; MPM_EBUSY if another program has the file open for writing,
+ *         unless that is SWMR writing, which allows readers; MPM_EIO; MPM_EINVAL. */
 MPM_API MPM_CHECKED int mpm_dataset_describe(const char *file, const char *dataset, uint64_t *rows,
                                              mpm_shape *row);
 
@@ -72,8 +72,11 @@ typedef struct mpm_dataset_map {
      * must be the same. Each process has one of them open at a time; a file that is changed while the map runs ends
      * it. NULL: one file. */
     const char *const *input_files;
-    size_t input_file_count;    /**< how many; then `input_file` is NULL */
-    const char *input_dataset;  /**< its data set, for example "/data" */
+    size_t input_file_count; /**< how many; then `input_file` is NULL */
+    /** Its data set, for example "/data". Or several of the same length, "/images,/labels": a row of each makes a
+     * struct, in this order, each aligned as C does it; the row is then u8[sizeof the struct], and `row`, if it is not NULL,
+     * describes it, by names of its own. */
+    const char *input_dataset;
     const char *output_file;    /**< HDF5 file to make; every node must see it */
     const char *output_dataset; /**< data set to make in it, groups included */
     const char *task_name;      /**< stored with the result; NULL: "" */
@@ -227,7 +230,7 @@ typedef struct mpm_dataset_rows {
     const char *input_file;         /**< HDF5 file that holds the rows; every node must see it */
     const char *const *input_files; /**< or several files, as in mpm_dataset_map */
     size_t input_file_count;        /**< how many; then `input_file` is NULL */
-    const char *input_dataset;      /**< its data set, for example "/data" */
+    const char *input_dataset;      /**< its data set, or several, as in mpm_dataset_map */
     const char *row;                /**< what a row is to be: as in mpm_dataset_map */
     unsigned axis;                  /**< as in mpm_dataset_map */
     mpm_tiling tiling;              /**< as in mpm_dataset_map; `stitch` means nothing */
