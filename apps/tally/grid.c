@@ -219,7 +219,9 @@ static void print_whole(const struct grid_request *request, const struct whole *
 
     for (int i = 0; i < 7; i++) {
         texts[i][0] = '\0';
-        if (isfinite(numbers[i]))
+        if (isfinite(numbers[i]) && request->form == GRID_TABLE && i >= 2)
+            double_short_text(numbers[i], texts[i]);
+        else if (isfinite(numbers[i]))
             double_text(numbers[i], texts[i]);
     }
     for (int i = 0; i < 7 && request->form == GRID_JSON; i++)
@@ -326,10 +328,10 @@ static void print_extremes(const struct grid *grid, const char *name, const doub
         least = isnan(values[least]) || values[i] < values[least] ? i : least;
         most = isnan(values[most]) || values[i] > values[most] ? i : most;
     }
-    double_text(values[least], text);
+    double_short_text(values[least], text);
     printf("%-6s from %s at ", name, text);
     print_place(&grid->variable.row, least);
-    double_text(values[most], text);
+    double_short_text(values[most], text);
     printf(" to %s at ", text);
     print_place(&grid->variable.row, most);
     printf("\n");

@@ -18,22 +18,11 @@ static size_t width_of(const char *text, size_t length)
     return width;
 }
 
-/* A cell for people: a number that has more than six digits behind the point has just six. */
 static size_t cell_text(const struct result *result, size_t row, uint32_t measure, char text[MOST_TEXT])
 {
     struct value value = result_value(result, row, measure);
-    double number = value.number;
 
-    if (value.kind == VALUE_DOUBLE && number > -1e15 && number < 1e15 && (number > 1e-4 || number < -1e-4)) {
-        size_t length = (size_t)snprintf(text, MOST_TEXT, "%.6f", number);
-
-        while (length && text[length - 1] == '0')
-            length--;
-        length -= length && text[length - 1] == '.';
-        text[length] = '\0';
-        return length;
-    }
-    return value_text(&value, text);
+    return value.kind == VALUE_DOUBLE ? double_short_text(value.number, text) : value_text(&value, text);
 }
 
 /* Bytes that would change the terminal are shown as '?'. */

@@ -259,6 +259,24 @@ size_t double_text(double number, char text[MOST_TEXT])
     return (size_t)length;
 }
 
+size_t double_short_text(double number, char text[MOST_TEXT])
+{
+    double size = fabs(number);
+    int decimals = 6;
+    size_t length;
+
+    if (!(size > 1e-4 && size < 1e9))
+        return double_text(number, text);
+    for (double limit = 1e3; decimals && size >= limit; limit *= 10)
+        decimals--;
+    length = (size_t)snprintf(text, MOST_TEXT, "%.*f", decimals, number);
+    while (strchr(text, '.') && text[length - 1] == '0')
+        length--;
+    length -= length && text[length - 1] == '.';
+    text[length] = '\0';
+    return length;
+}
+
 /* Without zeros at the end of the part behind the point. */
 static size_t decimal_text(int128 decimal, uint32_t scale, char text[MOST_TEXT])
 {

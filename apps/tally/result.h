@@ -47,5 +47,7 @@ double value_number(const struct value *value);
 /* With as many digits as it takes to read the same number again; "" if it is missing. */
 size_t value_text(const struct value *value, char text[MOST_TEXT]);
 size_t double_text(double number, char text[MOST_TEXT]);
+/* For people: nine digits, and at most six of them behind the point. */
+size_t double_short_text(double number, char text[MOST_TEXT]);
 
 #endif
