@@ -176,6 +176,38 @@ assert abs(r["approx_distinct(w)"] / r["distinct(w)"] - 1) < .07, r
 assert abs(r["approx_quantile(0.99,v)"] / 98 - 1) < .003, r
 assert 0 < r["approx_distinct(w)"] != r["distinct(w)"]'
 
+# Numbers are those that Python reads, to the last bit.
+"$python3" -c '
+import random
+random.seed(1)
+def number():
+    digits = str(random.randrange(10 ** random.randrange(1, 20)))
+    at = random.randrange(len(digits) + 1)
+    text = random.choice(["", "-", "", "+"]) + digits[:at] + random.choice([".", "", "."]) + digits[at:]
+    return text if random.random() < .8 else text + "e%d" % random.randrange(-30, 30)
+with open("numbers.csv", "w") as file:
+    file.write("id,x\n0,1.5\n" + "".join("%d,%s\n" % (i, number()) for i in range(1, 20000)))'
+tally -- numbers.csv --by id --show 'top(1,x),median(x)' --type id=text --json
+check "numbers are read as Python reads them" "$python3" -c '
+import csv, json
+want = {r["id"]: float(r["x"]) for r in csv.DictReader(open("numbers.csv"))}
+got = {r["id"]: (r["top(1,x)"][0], r["median(x)"]) for r in json.load(open("out"))["results"]}
+assert len(got) == 20000
+for k in want:
+    assert got[k] == (want[k], want[k]), (k, want[k], got[k])'
+
+# Most places in this file are in quotes, in lines that look like rows.
+"$python3" -c '
+import csv
+out = csv.writer(open("quoted.csv", "w", newline=""), lineterminator="\n")
+out.writerow(["a", "text"])
+out.writerows([i, "\n".join("%d,x" % (i * 7 + k) for k in range(i % 600))] for i in range(3000))'
+for block in 1000 65536 100000000; do
+    tally -- quoted.csv --show 'count,sum(a),max(a),distinct(text)' --csv --block $block
+    check "rows of many lines, in blocks of $block bytes" prints "count,sum(a),max(a),distinct(text)
+3000,4498500,2999,$((3000 - 5))"
+done
+
 # Killed at random.
 tally -- plain.csv --by key --show 'count,sum(w),mean(v),stddev(w),median(v)' --csv --block 65536
 cp out quiet
@@ -222,6 +254,40 @@ for output in over.csv over.h5:/result; do
     fi
     check "nothing is left beside $file" [ ! -e "$file.part" ]
 done
+# A record that was cut off or damaged is used as far as it is good.
+is_half() { [ "$(stat -c %s half.csv.part 2>/dev/null || echo 0)" -ge 100000 ]; }
+half()
+{
+    local i killed
+    for i in 1 2 3 4 5 6 7 8 9 10; do
+        rm -f half.csv half.csv.part
+        "$tally" plain.csv --by key --show 'sum(w),median(v)' --block 65536 --quiet --output half.csv >out 2>err &
+        killed=$!
+        wait_for 20 is_half
+        kill -9 $killed
+        wait $killed 2>/dev/null
+        [ -e half.csv ] || ! is_half || return 0
+    done
+    return 1
+}
+timeout 100 "$tally" plain.csv --by key --show 'sum(w),median(v)' --block 65536 --output whole.csv --quiet
+for damage in 'truncate -s -5000' 'truncate -s +5000' flip; do
+    check "a pass was killed half way" half
+    if [ "$damage" = flip ]; then
+        printf 'x' | dd of=half.csv.part bs=1 seek=60000 conv=notrunc 2>/dev/null
+    else
+        $damage half.csv.part
+    fi
+    tally -- plain.csv --by key --show 'sum(w),median(v)' --block 65536 --output half.csv --resume
+    check "its record is damaged ($damage), and the result is the same" cmp half.csv whole.csv
+done
+check "another question does not go on with it" half
+tally -- plain.csv --by key --show 'sum(w)' --block 65536 --output half.csv --resume
+check "but is refused" fails_with 1 "is of another question, or the files have changed since"
+tally -- plain.csv --by key --show 'sum(w)' --block 65536 --output half.csv
+check "without --resume the record stays" fails_with 1 "is what an earlier run has left"
+rm -f half.csv.part
+
 tally -- plain.csv --by key --show count --output over.csv
 check "an output that exists stays" fails_with 1 "'over.csv' exists; --overwrite replaces it"
 tally -- plain.csv --by key --show count --output plain.csv --overwrite

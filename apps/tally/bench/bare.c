@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The limit: what a loop in C that knows the file takes, over its bytes in memory, in two threads. It trusts the file. */
+/* The limit: what a loop in C that knows the file takes, over its bytes in memory, in two threads. It trusts the
+ * file. */
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdint.h>
