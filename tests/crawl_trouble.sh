@@ -94,4 +94,7 @@ for name in nul urls unclosed quotes crash-bait; do
 done
 check "no tag within a comment or a value is a link" test "$(grep -c hidden causes)" -eq 0
 check "rows of others are there" grep -q '"h":"bait"' hostile/rows.jsonl
+run "http://127.0.0.2:$port/h/links" --out memory "${quick[@]}" --depth 0 --no-sitemaps --select h=h1 --memory 64M
+look causes memory >causes
+check "a page that needs too much memory costs its row" costs h/links "200 nothing was extracted: it needed more"
 report
