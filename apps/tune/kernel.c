@@ -3,7 +3,7 @@
  *
  *   products    x·y of all pairs of rows, a triangle
  *   distances   |x - y|² as libsvm's prediction computes it, a triangle; for RBF only
- *   slot[]      for RBF a triangle of predicted values; then the matrix, a row as libsvm's nodes
+ *   slot[]      for RBF the values of predictions; then the matrix, a row as libsvm's nodes
  *
  * Each of these parts (products and distances are one) has a head: `claim`, which says for which number blocks are
  * claimed, and up to which; and `done[]`, the number that a block was last computed for. Whoever wants the part claims
@@ -63,7 +63,8 @@ struct kernel_plan kernel_plan_make(enum kernel kernel, const struct data *data,
     plan.products_at = head;
     plan.distances_at = plan.products_at + triangle_size(plan.rows);
     plan.first_slot_at = plan.distances_at + (kernel == KERNEL_RBF ? triangle_size(plan.rows) : 0);
-    plan.matrix_at = head + (kernel == KERNEL_RBF ? triangle_size(plan.rows) : 0);
+    plan.matrix_at = head +
+                     (kernel == KERNEL_RBF ? round_up((uint64_t)plan.rows * plan.rows * sizeof(double)) : 0);
     plan.slot_size = plan.matrix_at + round_up(plan.rows * plan.pitch * sizeof(struct data_node));
     if (plan.first_slot_at + plan.slot_size > budget)
         return plan;
@@ -254,13 +255,33 @@ static struct data_node *matrix_row(const struct making *making, uint32_t positi
     return (struct data_node *)(making->part + plan->matrix_at) + position * plan->pitch;
 }
 
+static double *predicted_row(const struct kernel_plan *plan, char *slot, uint32_t position)
+{
+    return (double *)(slot + plan->products_at) + position * (uint64_t)plan->rows;
+}
+
+static void make_predicted(const struct making *making, uint32_t first, uint32_t end)
+{
+    const struct kernel_plan *plan = making->view->plan;
+    double *distances = (double *)(making->view->memory + plan->distances_at);
+
+    for (uint32_t j = 0; j < end; j++) {
+        double *column = predicted_row(plan, making->part, j);
+
+        for (uint32_t i = first > j ? first : j; i < end; i++) {
+            double value = exp(-making->parameters.gamma * triangle_row(distances, i)[j]);
+
+            predicted_row(plan, making->part, i)[j] = value;
+            column[i] = value;
+        }
+    }
+}
+
 /* The values left of the diagonal, and the same ones above it: they are of this block alone. */
 static void make_matrix(const struct making *making, uint32_t first, uint32_t end)
 {
     const struct kernel_view *view = making->view;
-    double *products = (double *)(view->memory + view->plan->products_at),
-           *distances = (double *)(view->memory + view->plan->distances_at),
-           *predicted = (double *)(making->part + view->plan->products_at);
+    double *products = (double *)(view->memory + view->plan->products_at);
 
     for (uint32_t i = first; i < end; i++)
         matrix_row(making, i)[0] = (struct data_node){.index = 0, .value = i + 1};
@@ -274,10 +295,8 @@ static void make_matrix(const struct making *making, uint32_t first, uint32_t en
             column[i + 1] = (struct data_node){.index = (int)i + 1, .value = value};
         }
     }
-    for (uint32_t i = first; view->plan->kernel == KERNEL_RBF && i < end; i++) {
-        for (uint32_t j = 0; j <= i; j++)
-            triangle_row(predicted, i)[j] = exp(-making->parameters.gamma * triangle_row(distances, i)[j]);
-    }
+    if (view->plan->kernel == KERNEL_RBF)
+        make_predicted(making, first, end);
 }
 
 static char *slot_memory(const struct kernel_view *view, const struct kernel_slot *slot)
@@ -305,15 +324,7 @@ struct data_node *kernel_row(const struct kernel_view *view, const struct kernel
            view->position_of[row] * view->plan->pitch;
 }
 
-double kernel_predicted(const struct kernel_view *view, const struct kernel_slot *slot, uint32_t row,
-                        uint32_t number)
+const double *kernel_predicted(const struct kernel_view *view, const struct kernel_slot *slot, uint32_t row)
 {
-    uint32_t i = view->position_of[row], j = number - 1;
-    double *predicted = (double *)(slot_memory(view, slot) + view->plan->products_at);
-
-    if (view->plan->kernel != KERNEL_RBF)
-        return ((struct data_node *)(slot_memory(view, slot) +
-                                     view->plan->matrix_at))[i * view->plan->pitch + number]
-            .value;
-    return i > j ? triangle_row(predicted, i)[j] : triangle_row(predicted, j)[i];
+    return predicted_row(view->plan, slot_memory(view, slot), view->position_of[row]);
 }

@@ -59,8 +59,8 @@ void kernel_make(struct kernel_view *view, const struct kernel_slot *slot,
 /* Row of the matrix for training, as libsvm wants a precomputed one: first its own number, from 1, then the values at
  * the numbers of the rows. */
 struct data_node *kernel_row(const struct kernel_view *view, const struct kernel_slot *slot, uint32_t row);
-/* The value that libsvm computes for a prediction, of a row and the row with a number. */
-double kernel_predicted(const struct kernel_view *view, const struct kernel_slot *slot, uint32_t row,
-                        uint32_t number);
+/* The values that libsvm computes for a prediction of the row, by the numbers of the rows; the first is that of number
+ * 1. For RBF only: for other kernels they are those of training. */
+const double *kernel_predicted(const struct kernel_view *view, const struct kernel_slot *slot, uint32_t row);
 
 #endif

@@ -73,15 +73,16 @@ static struct svm_node *row_of(const struct lesson *lesson, uint32_t row)
 static struct svm_lesson *prepare(const struct lesson *lesson)
 {
     struct svm_lesson *made = calloc(1, sizeof *made);
+    bool needs_shared_row = lesson->slot.number && lesson->kernels->plan->kernel == KERNEL_RBF;
 
     if (!made)
         return NULL;
     made->problem.l = (int)lesson->count;
     made->problem.x = malloc((lesson->count + 1) * sizeof *made->problem.x);
     made->problem.y = malloc((lesson->count + 1) * sizeof *made->problem.y);
-    if (lesson->slot.number)
+    if (needs_shared_row)
         made->shared_row = calloc(lesson->data->rows + 2, sizeof *made->shared_row);
-    if (!made->problem.x || !made->problem.y || (lesson->slot.number && !made->shared_row)) {
+    if (!made->problem.x || !made->problem.y || (needs_shared_row && !made->shared_row)) {
         svm_model_free(made);
         return NULL;
     }
@@ -115,12 +116,15 @@ static void *svm_learn(const struct lesson *lesson, char *why, size_t size)
 
 static double predict_row(struct svm_lesson *made, const struct lesson *lesson, uint32_t row)
 {
+    const double *values;
+
     if (!made->shared_row)
         return svm_predict(made->model, row_of(lesson, row));
+    values = kernel_predicted(lesson->kernels, &lesson->slot, row);
     for (int i = 0; i < made->model->l; i++) {
         uint32_t number = (uint32_t)made->model->SV[i]->value;
 
-        made->shared_row[number].value = kernel_predicted(lesson->kernels, &lesson->slot, row, number);
+        made->shared_row[number].value = values[number - 1];
     }
     return svm_predict(made->model, made->shared_row);
 }
