@@ -109,6 +109,7 @@ whole = open("plain.jpg", "rb").read()
 open("cut.jpg", "wb").write(whole[:len(whole) // 3])
 open("empty.png", "wb")
 open("text.jpg", "w").write("hello\n")
+open("<script>alert(2)<_script>.jpg", "w").write("hello\n")
 open("really.jpg", "wb").write(b"GIF89a\1\0\1\0\0\0\0;")
 open("vector.png", "w").write('<svg xmlns="http://www.w3.org/2000/svg"/>')
 open("bomb.png", "wb").write(png(30000, 30000, zlib.compress(b"\0" * 100000)))
@@ -133,7 +134,7 @@ expected = [os.path.join(root, name) for root, _, names in os.walk(library) for 
             and not os.path.islink(os.path.join(root, name))]
 expected.append(b"named_without_suffix")
 assert list(columns["path"]) == sorted(expected), set(columns["path"]) ^ set(expected)
-broken = {b"cut.jpg": b"Premature end", b"empty.png": b"empty file", b"text.jpg": b"no JPEG", b"really.jpg": b"47 49 46 38",
+broken = {b"cut.jpg": b"Premature end", b"empty.png": b"empty file", b"text.jpg": b"no JPEG", b"<script>alert(2)<_script>.jpg": b"no JPEG", b"really.jpg": b"47 49 46 38",
           b"vector.png": b"no JPEG", b"bomb.png": b"cannot be decoded", b"huge.png": b"cannot be decoded"}
 
 def hash_of(image):
@@ -207,7 +208,7 @@ import html.parser, os, sys, urllib.parse
 web = sys.argv[1]
 class Page(html.parser.HTMLParser):
     pictures = links = scripts = 0
-    failed = ""
+    failed, names = "", set()
     def handle_starttag(self, tag, attributes):
         attributes = dict(attributes)
         assert tag in ("html", "meta", "title", "style", "h1", "h2", "p", "nav", "a", "b", "section", "small", "div", "img", "figure",
@@ -220,12 +221,14 @@ class Page(html.parser.HTMLParser):
         if tag == "img" and "src" in attributes:
             assert attributes["loading"] == "lazy" and attributes["alt"]
             self.pictures += 1
+            self.names.add(attributes["alt"])
     def handle_data(self, text):
         self.failed += text
 page = Page()
 page.feed(open(os.path.join(web, "index.html"), encoding="utf-8").read())
 assert page.scripts == 1 and page.pictures == int(sys.argv[2]), (page.scripts, page.pictures)
-for name in ("cut.jpg", "Premature end", "47 49 46 38"):
+assert {"<script>alert(1)<_script>.jpg", "'&\".jpg", "new\\x0aline.jpg", "bytes \\xff\\xfe.jpg"} <= page.names, page.names
+for name in ("<script>alert(2)<_script>.jpg", "cut.jpg", "Premature end", "47 49 46 38"):
     assert name in page.failed, name
 P
 
@@ -245,8 +248,8 @@ library=(library ./named_without_suffix library/deep)
 library[1]=named_without_suffix
 photos "${library[@]}" --out web "${sizes[@]}" --json --quiet
 check "the run has failed files, and says so" [ "$status" -eq 1 ]
-check "the summary counts them" summary photographs=38 done=38 earlier=0 failed=7 groups=3 duplicates=8 unreadable=0
-check "each failed file is listed with its cause" [ "$(wc -l <err)" -eq 7 ]
+check "the summary counts them" summary photographs=39 done=39 earlier=0 failed=8 groups=3 duplicates=8 unreadable=0
+check "each failed file is listed with its cause" [ "$(wc -l <err)" -eq 8 ]
 check "rows, outputs and groups are what PIL and numpy say" python judge.py web
 check "the gallery shows all, and nothing of a name is markup" python pages.py web 39
 find library -type f -exec sha256sum {} + -exec stat -c '%n %Y %s' {} + | sort >after
@@ -255,11 +258,11 @@ check "nothing is left over" [ -z "$(find web -name '*.part')" ]
 
 find web -name '*.jpg' -exec stat -c '%n %y %i' {} + | sort >outputs
 photos "${library[@]}" --out web "${sizes[@]}" --json
-check "without --resume nothing is done twice" refused 1 "38 photographs of an earlier run: give --resume"
+check "without --resume nothing is done twice" refused 1 "39 photographs of an earlier run: give --resume"
 photos "${library[@]}" --out web --sizes 512,256 --resume
 check "other sizes do not go on with it" refused 1 "made other outputs"
 photos "${library[@]}" --out web "${sizes[@]}" --json --quiet --resume
-check "--resume has nothing to do" summary done=0 earlier=38 failed=7 groups=3
+check "--resume has nothing to do" summary done=0 earlier=39 failed=8 groups=3
 find web -name '*.jpg' -exec stat -c '%n %y %i' {} + | sort >outputs.after
 check "and touches no output" cmp outputs outputs.after
 
@@ -268,10 +271,10 @@ cp library/sharp.jpg kept.jpg
 cp library/soft.jpg library/sharp.jpg
 rm "$(find web/256 -name 'tall-*')"
 photos "${library[@]}" --out web "${sizes[@]}" --json --quiet --resume
-check "a changed original and a lost output are done again" summary done=2 earlier=36 failed=7 groups=4
+check "a changed original and a lost output are done again" summary done=2 earlier=37 failed=8 groups=4
 cp kept.jpg library/sharp.jpg
 photos "${library[@]}" --out web "${sizes[@]}" --json --quiet --resume --retry-failed
-check "failed files are tried again if that is asked for" summary done=8 earlier=30 failed=7
+check "failed files are tried again if that is asked for" summary done=9 earlier=30 failed=8
 touch -d @"$(awk '$1 == "library/sharp.jpg" && NF == 3 { print $2 }' before)" library/sharp.jpg
 photos "${library[@]}" --out web "${sizes[@]}" --json --quiet --resume
 check "then all is as at first" python judge.py web
@@ -280,10 +283,13 @@ check "then all is as at first" python judge.py web
 cp web/photos.journal whole.journal
 truncate -s -10 web/photos.journal
 photos "${library[@]}" --out web "${sizes[@]}" --json --quiet --resume
-check "a row that was cut is done again" summary done=1 earlier=37
+check "a row that was cut is done again" summary done=1 earlier=38
 head -c 300 /dev/urandom >>web/photos.journal
 photos "${library[@]}" --out web "${sizes[@]}" --json --quiet --resume
-check "what is behind the last whole row is cut off" summary done=0 earlier=38
+check "what is behind the last whole row is cut off" summary done=0 earlier=39
+printf '\xff' | dd of=web/photos.journal bs=1 seek=$(($(stat -c %s web/photos.journal) - 200)) conv=notrunc status=none
+photos "${library[@]}" --out web "${sizes[@]}" --json --quiet --resume
+check "a row whose bytes have changed is done again" summary done=1 earlier=38
 printf 'something else\n' >web/photos.journal
 photos "${library[@]}" --out web "${sizes[@]}" --resume
 check "a file that is no journal is left alone" refused 1 "is no journal of this program"
@@ -316,7 +322,7 @@ goes_on()
     photos "${library[@]}" --out killed "${sizes[@]}" --resume --json --quiet
     redone=$(json done)
     outputs >outputs.after
-    check "after kill -9 it goes on" [ "$((redone + $(json earlier)))" -eq 38 ]
+    check "after kill -9 it goes on" [ "$((redone + $(json earlier)))" -eq 39 ]
     check "nothing recorded was done twice" [ "$(touched)" -le "$redone" ]
     check "and the end is the same" python judge.py killed
     check "with the same catalogue" python same.py web/photos.h5 killed/photos.h5
@@ -324,7 +330,7 @@ goes_on()
 }
 for bytes in 1 1500 4000; do kill_at "$bytes"; done
 goes_on
-check "some of it was recorded before" [ "$redone" -lt 38 ]
+check "some of it was recorded before" [ "$redone" -lt 39 ]
 for ((kill = 0; kill < kills; kill++)); do
     rm -rf killed
     kill_at $((RANDOM * 18000 / 32768))
