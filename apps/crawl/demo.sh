@@ -18,8 +18,12 @@ rm -rf mirror classes killed again server
 # show COMMAND…: prints it, and runs it; broken links are no fault of the demonstration.
 show()
 {
-    echo
-    echo "\$ $*"
+    local word line='$'
+    for word; do
+        [[ $word = *[!-a-zA-Z0-9_./:=]* ]] && word="'$word'"
+        line+=" $word"
+    done
+    printf '\n%s\n' "$line"
     "$@" || [ $? = 1 ]
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A reference goes through three steps: white space as browsers drop it, the parts by RFC 3986, and each part in
- * its normal form. Whatever the input, what comes out consists of printable ASCII. */
+/* A reference goes through three steps: white space as browsers drop it, the parts by RFC 3986, and each part in its
+ * normal form. Whatever the input, what comes out consists of printable ASCII, but for the name of a host in another
+ * script, which libcurl converts. */
 #include "url.h"
 
 #include <ctype.h>
