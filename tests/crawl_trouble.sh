@@ -97,4 +97,8 @@ check "rows of others are there" grep -q '"h":"bait"' hostile/rows.jsonl
 run "http://127.0.0.2:$port/h/links" --out memory "${quick[@]}" --depth 0 --no-sitemaps --select h=h1 --memory 64M
 look causes memory >causes
 check "a page that needs too much memory costs its row" costs h/links "200 nothing was extracted: it needed more"
+run "http://127.0.0.2:$port/mutated.html" --out mutated "${quick[@]}" --no-sitemaps --include '*/m/*' "${selects[@]}"
+check "of 300 damaged pages each has come" test "$(grep -c '/m/[0-9]*",.*"status":200' mutated/pages.jsonl)" -ge 300
+check "each has its row" test "$(grep -c '/m/[0-9]*",' mutated/rows.jsonl)" -ge 300
+check "no fetcher and no parser has died of one" test "$(grep -c 'fetcher\|nothing was extracted' mutated/pages.jsonl)" -eq 0
 report

@@ -163,6 +163,25 @@ def hostile(name, send, sock):
     sock.close()
 
 
+def mutated(number):
+    """A page in which bytes are changed, lost and doubled, and marks of HTML stand where they do not belong."""
+    rng = random.Random(number)
+    marks = [b"<", b">", b'"', b"'", b"<!--", b"-->", b"<script>", b"</script", b"<a href=", b"&#x", b"=", b"\0", b"<style>",
+             b"url(", b"<base href=//", b"<title>", b'srcset="a 1x,', b"\xff\xfe", b"@import ", b"/*", b"<template>",
+             b"<svg><a href=x>", b"<![CDATA["]
+    data = bytearray(page("127.0.0.1", 1, number % PAGES) * 4)
+    for _ in range(rng.randrange(1, 60)):
+        at = rng.randrange(len(data))
+        way = rng.random()
+        if way < .3:
+            data[at] = rng.randrange(256)
+        elif way < .8:
+            data[at:at] = rng.choice(marks)
+        else:
+            del data[at:at + rng.randrange(30)]
+    return bytes(data)
+
+
 class Server:
     def __init__(self, folder, seconds, port=0):
         self.seconds = seconds
@@ -259,6 +278,11 @@ class Server:
         if path == "/hostile.html":
             body = "".join("<a href=/h/%s>%s</a>" % (name, name) for name in HOSTILE).encode()
             status, more = 200, {"Content-Type": "text/html"}
+        if path == "/mutated.html":
+            body = "".join("<a href=/m/%d>%d</a>" % (n, n) for n in range(300)).encode()
+            status, more = 200, {"Content-Type": "text/html"}
+        elif path.startswith("/m/") and path[3:].isdigit():
+            status, more, body = 200, {"Content-Type": "text/html"}, mutated(int(path[3:]))
         more["Content-Length"] = str(len(body))
         text = "HTTP/1.1 %d X\r\n" % status + "".join("%s: %s\r\n" % item for item in more.items()) + "\r\n"
         self.note(begin, host, number, path, condition, status)
