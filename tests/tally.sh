@@ -287,6 +287,22 @@ check "but is refused" fails_with 1 "is of another question, or the files have c
 tally -- plain.csv --by key --show 'sum(w)' --block 65536 --output half.csv
 check "without --resume the record stays" fails_with 1 "is what an earlier run has left"
 rm -f half.csv.part
+"$tally" plain.csv --by key --show 'sum(w),median(v)' --block 65536 --quiet --output half.csv >out 2>err &
+started=$!
+wait_for 20 is_half
+kill -TERM $started
+wait $started
+status=$?
+stopped_or_done() { [ "$status" = 75 ] && [ -e half.csv.part ] || { [ "$status" = 0 ] && [ -e half.csv ]; }; }
+check "a signal stops it, and it can go on" stopped_or_done
+tally -- plain.csv --by key --show 'sum(w),median(v)' --block 65536 --output half.csv --resume
+check "and goes on" cmp half.csv whole.csv
+cp half.csv half.csv.part
+tally -- plain.csv --by key --show 'sum(w),median(v)' --block 65536 --output half.csv --resume
+check "what else is called so stays" fails_with 1 "is not what an earlier run has left"
+rm -f half.csv.part
+tally -- plain.csv --by kex --show count --output half.csv --overwrite
+check "a run that fails leaves the old output" cmp half.csv whole.csv
 
 tally -- plain.csv --by key --show count --output over.csv
 check "an output that exists stays" fails_with 1 "'over.csv' exists; --overwrite replaces it"

@@ -63,6 +63,8 @@ static const char help[] =
     "Exit status: 0; 1 if a row could not be read, or anything else failed; 2 if the usage was\n"
     "wrong; 75 if it was stopped by SIGTERM or SIGINT and can go on with --resume.\n";
 
+enum bad_way { BAD_COUNT, BAD_SKIP, BAD_REFUSE };
+
 struct request {
     struct question question;
     const char *separator, *names, *bad, *order, *output, *progress;
@@ -70,10 +72,9 @@ struct request {
     bool no_header, cells, no_lock, overwrite, resume, restart, json, csv, quiet;
     size_t limit, block, workers, attempts, memory;
     double timeout_s;
+    enum bad_way bad_way;
     mpm_line line;
 };
-
-enum bad_way { BAD_COUNT, BAD_SKIP, BAD_REFUSE };
 
 static int read_bad_way(const char *word, enum bad_way *way)
 {
@@ -164,20 +165,20 @@ static int give_result(const struct request *request, const struct plan *plan, s
     return exit_status;
 }
 
-static int judge_bad_rows(const struct request *request, enum bad_way way, const struct input *input,
-                          const struct plan *plan, const struct answer *answer)
+static int judge_bad_rows(const struct request *request, const struct input *input, const struct plan *plan,
+                          const struct answer *answer)
 {
     char text[1024];
 
     if (!answer->bad_count)
         return 0;
-    if (way == BAD_REFUSE) {
+    if (request->bad_way == BAD_REFUSE) {
         bad_row_describe(input, plan, &answer->listed[0], text, sizeof text);
         return failure("%s; --bad count leaves such rows out", text);
     }
     if (!request->quiet)
         tell_bad_rows(input, plan, answer);
-    return way == BAD_SKIP ? 0 : EXIT_FAILURE;
+    return request->bad_way == BAD_SKIP ? 0 : EXIT_FAILURE;
 }
 
 static mpm_pool_options pool_of(const struct request *request)
@@ -188,8 +189,9 @@ static mpm_pool_options pool_of(const struct request *request)
                               .item_memory_bytes = request->memory};
 }
 
-static int run_pass(const struct request *request, enum bad_way way, const struct input *input,
-                    const struct plan *plan, struct journal *journal)
+/* `is_given`: out: whether the result was, be it without rows that are bad. */
+static int run_pass(const struct request *request, const struct input *input, const struct plan *plan,
+                    struct journal *journal, bool *is_given)
 {
     const struct pass_options options = {
         .pool = pool_of(request), .block_bytes = request->block, .line = request->line, .journal = journal};
@@ -201,60 +203,78 @@ static int run_pass(const struct request *request, enum bad_way way, const struc
     if (exit_status == EXIT_DRAINED)
         failure(journal ? "stopped before the end; --resume goes on" : "stopped before the end");
     if (!exit_status)
-        bad = judge_bad_rows(request, way, input, plan, &answer);
-    if (!exit_status && !(bad && way == BAD_REFUSE))
+        bad = judge_bad_rows(request, input, plan, &answer);
+    if (!exit_status && !(bad && request->bad_way == BAD_REFUSE)) {
         exit_status = give_result(request, plan, &answer);
+        *is_given = !exit_status;
+    }
     answer_close(&answer);
     return exit_status ? exit_status : bad;
 }
 
-static int run_recorded(const struct request *request, enum bad_way way, const struct input *input,
-                        const struct plan *plan)
+/* A run that was complete has nothing left to do, but for a record that it did not come to remove. */
+static int end_complete(const char *path, uint64_t fingerprint)
+{
+    struct journal journal;
+    char *part;
+    int exit_status = 0;
+
+    if (asprintf(&part, "%s.part", path) < 0)
+        return failure("out of memory");
+    if (!access(part, F_OK) && !(exit_status = journal_open(&journal, path, fingerprint, JOURNAL_RESUME)))
+        journal_close(&journal, true);
+    free(part);
+    return exit_status;
+}
+
+static int run_recorded(const struct request *request, const struct input *input, const struct plan *plan)
 {
     enum journal_mode mode = request->restart  ? JOURNAL_RESTART
                              : request->resume ? JOURNAL_RESUME
                                                : JOURNAL_REFUSE;
     char *group, *path = output_path(request->output, &group);
+    uint64_t fingerprint = find_fingerprint(request, input, plan);
     struct journal journal;
+    bool is_given = false;
     int exit_status;
 
-    /* A run that was complete has nothing left to do. */
     if (request->resume && !request->overwrite && !access(path, F_OK)) {
+        exit_status = end_complete(path, fingerprint);
         free(path);
-        return 0;
+        return exit_status;
     }
     exit_status = check_output(request, path, input);
     if (!exit_status)
-        exit_status = journal_open(&journal, path, find_fingerprint(request, input, plan), mode);
+        exit_status = journal_open(&journal, path, fingerprint, mode);
     if (!exit_status) {
-        exit_status = run_pass(request, way, input, plan, &journal);
-        journal_close(&journal, !access(path, F_OK) && exit_status != EXIT_DRAINED);
+        exit_status = run_pass(request, input, plan, &journal, &is_given);
+        journal_close(&journal, is_given);
     }
     free(path);
     return exit_status;
 }
 
-static int run_request(const struct request *request, enum bad_way way, const struct input *input)
+static int run_request(const struct request *request, const struct input *input)
 {
     static struct plan plan;
+    bool is_given;
     int exit_status = question_plan(&request->question, input, &plan);
 
-    plan.stops_at_bad = way == BAD_REFUSE;
+    plan.stops_at_bad = request->bad_way == BAD_REFUSE;
     if (exit_status)
         return exit_status;
     if (request->output)
-        return run_recorded(request, way, input, &plan);
-    return run_pass(request, way, input, &plan, NULL);
+        return run_recorded(request, input, &plan);
+    return run_pass(request, input, &plan, NULL, &is_given);
 }
 
-static int read_request(struct request *request, struct command *command, struct input *input,
-                        enum bad_way *way)
+static int read_request(struct request *request, struct command *command, struct input *input)
 {
     int exit_status;
 
     if (!command->word_count)
         return usage_error("", "no file is given");
-    if ((exit_status = read_bad_way(request->bad, way)) ||
+    if ((exit_status = read_bad_way(request->bad, &request->bad_way)) ||
         (exit_status = read_separator(request->separator, &input->separator)) ||
         (exit_status = command_line_form("", request->progress, request->quiet, &request->line)))
         return exit_status;
@@ -354,16 +374,15 @@ static int run(int argc, char **argv)
                               .option_count = sizeof options / sizeof options[0],
                               .most_words = (size_t)argc};
     struct input input = {0};
-    enum bad_way way = BAD_COUNT;
     int exit_status;
 
     if (!command_parse(&command, argc, argv, &exit_status))
         return exit_status;
     if (command.word_count && grid_is_variable(command.words[0]))
         return run_variable(&request, &command);
-    exit_status = read_request(&request, &command, &input, &way);
+    exit_status = read_request(&request, &command, &input);
     if (!exit_status)
-        exit_status = run_request(&request, way, &input);
+        exit_status = run_request(&request, &input);
     input_close(&input);
     free(request.question.where.texts);
     free(request.question.types.texts);
