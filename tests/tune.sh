@@ -305,6 +305,7 @@ tune -- data.h5 --label target --learner eps-svr-rbf --param C=1 --param gamma=1
     --resume --json
 [[ $(cat out) == *'"fits": 5, "earlier": 0,'* ]]
 count "other data has other fits" $?
+check "and it is said that none was used" fails_with 0 "none of the 150 fits"
 
 # What is wrong is said, with its place.
 refused()

@@ -28,14 +28,33 @@ static struct point *make_points(const struct study *study)
     return points;
 }
 
+/* What the first rung says of all candidates, also of those that were stopped there. */
+static struct point *make_first_points(const struct study *study)
+{
+    struct point *points = calloc(study->trial_count + 1, sizeof *points);
+
+    for (size_t i = 0; points && i < study->trial_count; i++) {
+        const struct trial *trial = &study->searches[0].trials[i];
+        struct trial_summary summary = study_summarize_rung(study, 0, i, 0);
+
+        points[i] = (struct point){.candidate = trial->candidate,
+                                   .state = summary.fits ? TRIAL_DONE : trial->state,
+                                   .summary = summary,
+                                   .number = i};
+    }
+    return points;
+}
+
 static void write_head(FILE *file, const struct report *report)
 {
+    const char *path = report->request->data.path, *slash = strrchr(path, '/');
+
     fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
           "content=\"width=device-width,initial-scale=1\"><title>mpmap tune: ",
           file);
     html_write_text(file, report->request->data.path);
     fprintf(file, "</title><style>\n%s</style></head><body><main>\n<h1>", report_style);
-    html_write_text(file, report->request->data.path);
+    html_write_text(file, slash && slash[1] ? slash + 1 : path);
     fprintf(file, "</h1>\n<p class=\"soft\">%llu rows, %llu features, ",
             (unsigned long long)report->data->rows, (unsigned long long)report->data->features);
     if (report->data->classes)
@@ -115,35 +134,65 @@ static void choose_axes(const struct space *space, const struct axis **across, c
     }
 }
 
-static void write_plots(FILE *file, const struct plot *plot)
+static void write_surface(FILE *file, const struct plot *plot)
 {
-    const struct space *space = plot->report->study->space;
+    const struct study *study = plot->report->study;
     const struct axis *across, *up;
 
-    choose_axes(space, &across, &up);
-    if (across && up) {
-        fprintf(file,
-                "<h2>Surface of the scores</h2>\n<p class=\"soft\">Mean %s over the folds%s. The colours are "
-                "spread "
-                "towards the best, which has a frame. Point at a cell to read its spread.</p>\n<div "
-                "class=\"scroll\"><div class=\"wide\">\n",
-                study_score_name(plot->report->study->settings.score),
-                space->count > 2 ? ", of the best over all other parameters" : "");
-        plot_surface(file, plot, across, up);
-        fputs("</div></div>\n", file);
-    }
-    for (size_t i = 0; i < space->count; i++) {
-        if (space->axes[i].count < 2)
+    choose_axes(study->space, &across, &up);
+    if (!across || !up)
+        return;
+    fprintf(file, "<h2>Surface of the scores</h2>\n<p class=\"soft\">Mean %s over the folds%s",
+            study_score_name(study->settings.score),
+            study->space->count > 2 ? ", of the best over all other parameters" : "");
+    if (study->rungs > 1)
+        fprintf(file, ", of all candidates at the first rung, where they learn from %.3g of the rows",
+                (double)study->fractions[0]);
+    fputs(". The colours are spread towards the best; the candidate that has won has a frame. Point at one "
+          "to read its "
+          "spread.</p>\n<div class=\"scroll\"><div class=\"wide\">\n",
+          file);
+    plot_surface(file, plot, across, up);
+    fputs("</div></div>\n", file);
+}
+
+static void write_profiles(FILE *file, const struct plot *plot)
+{
+    const struct study *study = plot->report->study;
+
+    for (size_t i = 0; i < study->space->count; i++) {
+        const struct axis *axis = &study->space->axes[i];
+
+        if (axis->count < 2)
             continue;
         fprintf(file,
-                "<h2>By %s</h2>\n<p class=\"soft\">%s, and one standard deviation over its folds, up and "
-                "down.</p>\n<div class=\"scroll\"><div class=\"wide\">\n",
-                parameter_name(space->axes[i].parameter),
-                plot->report->study->settings.trials ? "Each candidate's mean"
-                                                     : "The best candidate at each value");
-        plot_profile(file, plot, &space->axes[i]);
+                "<h2>By %s</h2>\n<p class=\"soft\">%s%s, and one standard deviation over its folds, up and "
+                "down.</p>\n"
+                "<div class=\"scroll\"><div class=\"wide\">\n",
+                parameter_name(axis->parameter),
+                study->settings.trials ? "Each candidate's mean" : "The best candidate at each value",
+                study->rungs > 1 ? " at the first rung" : "");
+        plot_profile(file, plot, axis);
         fputs("</div></div>\n", file);
     }
+}
+
+static void write_plots(FILE *file, const struct plot *plot)
+{
+    struct plot first = *plot;
+    struct point *points;
+
+    if (plot->report->study->rungs == 1) {
+        write_surface(file, plot);
+        write_profiles(file, plot);
+        return;
+    }
+    if (!(points = make_first_points(plot->report->study)))
+        return;
+    first.points = points;
+    write_surface(file, &first);
+    write_profiles(file, &first);
+    free(points);
 }
 
 static int compare_points(const void *a, const void *b)

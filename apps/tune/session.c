@@ -267,6 +267,11 @@ static int fit_all(struct session *session, mpm_pool *pool)
     int exit_status = dispatch_run(pool, &session->study, &session->journal, &settings), told;
 
     session->workers = mpm_pool_worker_count(pool);
+    if (session->journal.count && !session->study.earlier && !request->restart)
+        fprintf(stderr,
+                "mpmap-tune: none of the %zu fits in '%s' has these data, parameters, folds and code: all "
+                "were done now\n",
+                session->journal.count, session->journal.path);
     if (exit_status == EXIT_DRAINED)
         fprintf(stderr,
                 "mpmap-tune: drained: %zu of %zu fits are done; the same command with --resume goes on\n",

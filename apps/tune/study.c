@@ -434,15 +434,22 @@ void study_free(struct study *study)
     free(study->fits);
 }
 
-/* Whether a fit counts for what is summarized: of a trial, or of all outer folds. */
-static bool is_summarized(const struct study *study, const struct fit *fit, size_t search, size_t trial)
+/* Which fits are summarized: those of a trial at a rung, or, for the number behind the last search, of all outer
+ * folds. */
+struct choice {
+    size_t search, trial;
+    uint32_t rung;
+};
+
+/* Whether a fit counts for a summary. */
+static bool is_summarized(const struct study *study, const struct fit *fit, const struct choice *choice)
 {
     if (fit->state != FIT_GOOD)
         return false;
-    if (search == study->search_count)
+    if (choice->search == study->search_count)
         return fit->place.fold == WHOLE_FOLD;
-    return fit->search == search && fit->trial == trial && fit->place.fold != WHOLE_FOLD &&
-           fit->rung == study->rungs - 1;
+    return fit->search == choice->search && fit->trial == choice->trial && fit->place.fold != WHOLE_FOLD &&
+           fit->rung == choice->rung;
 }
 
 static void add_to_summary(const struct study *study, const struct fit *fit, struct trial_summary *summary)
@@ -458,19 +465,19 @@ static void add_to_summary(const struct study *study, const struct fit *fit, str
 }
 
 /* In the order of the folds, so that the mean has the bits that the search has compared. */
-static struct trial_summary summarize(const struct study *study, size_t search, size_t trial)
+static struct trial_summary summarize(const struct study *study, const struct choice *choice)
 {
     struct trial_summary summary = {0};
     double squares = 0, shares, variance;
 
     for (size_t i = 0; i < study->fit_count; i++) {
-        if (is_summarized(study, &study->fits[i], search, trial))
+        if (is_summarized(study, &study->fits[i], choice))
             add_to_summary(study, &study->fits[i], &summary);
     }
     shares = summary.error; /* rows that are tested for each one that is trained, summed over the fits */
     summary.mean = summary.fits ? summary.mean / summary.fits : NAN;
     for (size_t i = 0; i < study->fit_count; i++) {
-        if (is_summarized(study, &study->fits[i], search, trial))
+        if (is_summarized(study, &study->fits[i], choice))
             squares += pow(study_value(study, &study->fits[i].record.result) - summary.mean, 2);
     }
     variance = summary.fits > 1 ? squares / (summary.fits - 1) : NAN;
@@ -481,10 +488,16 @@ static struct trial_summary summarize(const struct study *study, size_t search, 
 
 struct trial_summary study_summarize(const struct study *study, size_t search, size_t trial)
 {
-    return summarize(study, search, trial);
+    return study_summarize_rung(study, search, trial, study->rungs - 1);
+}
+
+struct trial_summary study_summarize_rung(const struct study *study, size_t search, size_t trial,
+                                          uint32_t rung)
+{
+    return summarize(study, &(struct choice){search, trial, rung});
 }
 
 struct trial_summary study_nested(const struct study *study)
 {
-    return summarize(study, study->search_count, 0);
+    return summarize(study, &(struct choice){.search = study->search_count});
 }

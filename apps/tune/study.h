@@ -103,6 +103,9 @@ struct trial_summary {
     uint64_t peak_bytes;
 };
 struct trial_summary study_summarize(const struct study *study, size_t search, size_t trial);
+/* The same of the fits at a rung. */
+struct trial_summary study_summarize_rung(const struct study *study, size_t search, size_t trial,
+                                          uint32_t rung);
 
 /* The honest score: of the winners of inner searches on outer folds that they have never seen. */
 struct trial_summary study_nested(const struct study *study);
