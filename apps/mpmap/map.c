@@ -12,6 +12,7 @@
 #include "commands.h"
 #include "support/command.h"
 #include "support/files.h"
+#include "input_try.h"
 #include "plugin.h"
 #include "rows.h"
 #include "tiling.h"
@@ -425,8 +426,9 @@ static int choose_rows(struct request *request, const struct plugin *plugin)
                                       .where = request->where,
                                       .input_file = request->input_file,
                                       .input = &input};
+    int exit_status = input_try(request->input_file, &input);
 
-    return rows_choose(&rows, &request->choice, &request->row_list);
+    return exit_status ? exit_status : rows_choose(&rows, &request->choice, &request->row_list);
 }
 
 static int run_plugin(struct request *request, const struct plugin *plugin)

@@ -11,6 +11,7 @@
 #include "commands.h"
 #include "support/command.h"
 #include "support/files.h"
+#include "input_try.h"
 #include "plugin.h"
 #include "rows.h"
 #include "support/word.h"
@@ -304,8 +305,9 @@ static int choose_rows(struct request *request)
                                       .where = request->where,
                                       .input_file = request->input_file,
                                       .input = &input};
+    int exit_status = input_try(request->input_file, &input);
 
-    return rows_choose(&rows, &request->choice, &request->row_list);
+    return exit_status ? exit_status : rows_choose(&rows, &request->choice, &request->row_list);
 }
 
 static int run_request(struct request *request)

@@ -265,6 +265,15 @@ static int reduce_variable(mpm_call *call, const struct reduce_job *job, const s
     return 0;
 }
 
+/* Some of `*count` rows, which it becomes: those before one that is left out. */
+static int reduce_ready(mpm_call *call, const struct reduce_job *job, const struct rows_source *source,
+                        uint64_t first, uint64_t *count)
+{
+    *count = reduce_make_ready(job, first, *count);
+    return open_source.input.variable_type.is ? reduce_variable(call, job, source, first, count)
+                                              : reduce_piece(call, job, source, first, *count);
+}
+
 static int reduce_leaf(mpm_call *call, const struct reduce_job *job, const struct rows_source *source,
                        uint64_t leaf)
 {
@@ -274,8 +283,10 @@ static int reduce_leaf(mpm_call *call, const struct reduce_job *job, const struc
     reduce_begin_leaf(call, job, leaf);
     for (uint64_t count; left && !status; first += count, left -= count) {
         count = left < open_source.piece_rows ? left : open_source.piece_rows;
-        status = open_source.input.variable_type.is ? reduce_variable(call, job, source, first, &count)
-                                                    : reduce_piece(call, job, source, first, count);
+        if (!reduce_make_ready(job, first, count))
+            count = left < job->part_items ? left : job->part_items; /* it is not even read */
+        else
+            status = reduce_ready(call, job, source, first, &count);
     }
     return status;
 }

@@ -83,6 +83,19 @@ static void fail_and_forget(uint64_t part, int code)
     worker_forget_text();
 }
 
+uint64_t reduce_make_ready(const struct reduce_job *job, uint64_t first, uint64_t count)
+{
+    uint64_t from = (first - leaf.first_item) / job->part_items, part = from, ready;
+    uint64_t to = (first - leaf.first_item + count + job->part_items - 1) / job->part_items;
+
+    atomic_store_explicit(&worker_self.record->item, leaf.first_part + from, memory_order_relaxed);
+    KILL_POINT();
+    while (part < to && !is_skipped(leaf.record, part))
+        part++;
+    ready = (part - from) * job->part_items;
+    return ready < count ? ready : count;
+}
+
 /* What the loops below need: a copy on the stack, which the compiler keeps in registers across the calls of the
  * task. */
 struct part_place {
