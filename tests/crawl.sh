@@ -157,7 +157,7 @@ whole home "at home"
 check "rows are what the pages say" found home rows
 check "what robots.txt, comments, scripts, nofollow and meta forbid was not asked for" look trapped site
 check "a host has at most 6 requests at once" look crowd site 6
-check "a host that asks for a pause has it" look paused site 1
+check "a host that asks for a pause has it" look paused site 1 24 # 6 connections, and 4 orders for each
 check "each page was asked for once" look again site 0
 if /usr/bin/python3 -c 'import h5py' 2>/dev/null; then
     check "crawl.h5 has the pages and the rows" /usr/bin/python3 -c '
@@ -194,6 +194,8 @@ run "${starts[0]}" --out depth0 "${quick[@]}" --depth 0 --no-sitemaps --no-robot
 check "--depth 0 asks for nothing else" test "$(wc -l <depth0/pages.jsonl)" -eq 1
 run "${starts[0]}" --out only "${quick[@]}" --include '*/p/*' --exclude '*/p/1*' --pages-only --no-sitemaps
 check "--include and --exclude choose" test -z "$(look urls only | grep -v "/p/[02-9][0-9]*.html$" | grep -v ":$port/$")"
+run "${starts[0]}" --out mapped "${quick[@]}" --include '*/only-in-map.html'
+check "--include does not keep sitemaps from being read" grep -q 'only-in-map.html",.*"status":200' mapped/pages.jsonl
 check "something was chosen" test "$(wc -l <only/pages.jsonl)" -gt 50
 run "${starts[0]}" --out few "${quick[@]}" --host-pages 20 --no-warc
 check "a host has at most its budget" test "$(wc -l <few/pages.jsonl)" -le 22

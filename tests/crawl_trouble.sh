@@ -51,9 +51,10 @@ serve site 0.004
 "$crawl" "${starts[@]}" --out fetcher "${quick[@]}" "${selects[@]}" --quiet >out 2>err </dev/null &
 main=$!
 wait_for 60 has_asked 100
+kill -STOP "$server" # what is on its way stays there meanwhile
 fetchers=$(named mpmap-process $(tree "$main"))
-check "there is a fetcher to be killed" test -n "$fetchers"
-kill -9 ${fetchers%%[!0-9]*}
+check "there is a fetcher to be killed" kill -9 ${fetchers%%[!0-9]*}
+kill -CONT "$server"
 wait "$main"
 whole fetcher "a fetcher was killed"
 
@@ -62,7 +63,9 @@ serve site 0.004
 "$crawl" "${starts[@]}" --out drained "${quick[@]}" --quiet >out 2>err </dev/null &
 main=$!
 wait_for 60 has_asked 100
-kill -TERM "$main"
+kill -STOP "$server"
+check "there is a crawl to be drained" kill -TERM "$main"
+kill -CONT "$server"
 wait "$main"
 status=$?
 check "a drained crawl ends with 75" fails_with 75 "the same command with --resume goes on"

@@ -548,7 +548,9 @@ static int on_fetcher_end(struct crawl *crawl, unsigned index)
                        index < count ? ends[index] : (struct file_ends){0, 0});
     free(ends);
     if (exitcode > 0)
-        status = failure("a fetcher has ended with code %d: it has said why", exitcode);
+        status = failure(
+            "a fetcher has ended with code %d, and has said why; once that is mended, --resume goes on",
+            exitcode);
     if (!status) {
         put_back(crawl, index, why.bytes);
         status = crew_replace(&crawl->crew, index) || journal_flush(crawl->journal);

@@ -253,6 +253,10 @@ static void finish(struct fetcher *fetcher, struct transfer *transfer)
     struct facts *facts = &transfer->facts;
     bool is_last = transfer->flags & ORDER_IS_LAST;
 
+    if (fetcher->has_failed) {
+        recycle(fetcher, transfer);
+        return;
+    }
     if (facts->outcome == OUTCOME_TROUBLE && facts->status && is_last)
         facts->outcome = OUTCOME_ANSWERED;
     find_links(fetcher, transfer);

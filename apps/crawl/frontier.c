@@ -51,7 +51,8 @@ static bool matches_any(const struct text_list *patterns, const char *text)
     return false;
 }
 
-static bool is_in_scope(const struct frontier *frontier, const char *url)
+/* Sitemaps are no pages: patterns do not choose among them. */
+static bool is_in_scope(const struct frontier *frontier, const char *url, enum order_kind kind)
 {
     const struct settings *settings = frontier->settings;
     size_t length;
@@ -66,6 +67,8 @@ static bool is_in_scope(const struct frontier *frontier, const char *url)
         if (!matches_any(&settings->hosts, name))
             return false;
     }
+    if (kind == ORDER_SITEMAP)
+        return true;
     return !matches_any(&settings->excludes, url) &&
            (!settings->includes.count || matches_any(&settings->includes, url));
 }
@@ -148,7 +151,7 @@ uint32_t frontier_offer(struct frontier *frontier, const struct offer *offer)
     const struct settings *settings = frontier->settings;
 
     if (offer->depth > settings->depth || set_find(&frontier->seen, offer->fingerprint) ||
-        !is_in_scope(frontier, offer->url))
+        !is_in_scope(frontier, offer->url, offer->kind))
         return NO_PAGE;
     if ((settings->most_pages && frontier->in_scope_pages >= settings->most_pages) ||
         (settings->most_host_pages &&
