@@ -560,6 +560,61 @@ static void nonsense_is_refused(void)
     end_things(&things);
 }
 
+/* Deaths in it. */
+
+#define USERS  4
+#define DEATHS AMOUNT(200, 30)
+
+/* Takes and releases it until it is killed. Nobody else is in it, unless the last one has died there. */
+static int use_until_killed(const void *args, size_t size)
+{
+    const struct things *things = args;
+    int inside = 0;
+
+    (void)size;
+    for (unsigned i = 0;; i++) {
+        int status = things->argument ? mpm_rlock_acquire(things->rlock, i % 7 ? MPM_FOREVER : 0)
+                                      : mpm_lock_acquire(things->lock, i % 7 ? MPM_FOREVER : 0);
+
+        if (status == MPM_ETIMEDOUT)
+            continue;
+        EXPECT(!status || status == MPM_EOWNERDIED);
+        EXPECT(!mpm_value_get(things->number, &inside) && (!inside || status == MPM_EOWNERDIED));
+        EXPECT(!mpm_value_set(things->number, &(int){1}) && !mpm_value_set(things->number, &(int){0}));
+        EXPECT(!(things->argument ? mpm_rlock_release(things->rlock) : mpm_lock_release(things->lock)));
+        if (everywhere_end())
+            return 1;
+    }
+}
+
+static void a_lock_is_whole_after_many_deaths(void)
+{
+    struct things things = make_things(0);
+    mpm_process users[USERS];
+    int exitcode = 0, status;
+
+    for (things.argument = 0; things.argument < 2; things.argument++) {
+        for (unsigned i = 0; i < USERS; i++)
+            users[i] = start_on(i % mpm_node_count(), use_until_killed, &things, sizeof things);
+        for (unsigned i = 0; i < DEATHS; i++) {
+            mpm_process *user = &users[i * 7 % USERS];
+
+            EXPECT(!mpm_process_kill(*user) && !mpm_process_join(*user, 30));
+            EXPECT(!mpm_process_exitcode(*user, &exitcode) && exitcode == -SIGKILL);
+            EXPECT(!mpm_process_close(*user));
+            *user = start_on(i % mpm_node_count(), use_until_killed, &things, sizeof things);
+        }
+        for (unsigned i = 0; i < USERS; i++)
+            EXPECT(!mpm_process_kill(users[i]) && !mpm_process_join(users[i], 30) &&
+                   !mpm_process_close(users[i]));
+        status = things.argument ? mpm_rlock_acquire(things.rlock, 30) : mpm_lock_acquire(things.lock, 30);
+        EXPECT(!status || status == MPM_EOWNERDIED);
+        EXPECT(!(things.argument ? mpm_rlock_release(things.rlock) : mpm_lock_release(things.lock)));
+        EXPECT(!mpm_value_set(things.number, &(int){0}));
+    }
+    end_things(&things);
+}
+
 /* Who has a lock. */
 
 static int hold_both_and_wait(const void *args, size_t size)
@@ -706,6 +761,7 @@ int main(int argc, char **argv)
         {"a_dead_waiter_holds_nobody_up", a_dead_waiter_holds_nobody_up},
         {"who_gives_up_its_turn_holds_nobody_up", who_gives_up_its_turn_holds_nobody_up},
         {"destroying_wakes_who_waits", destroying_wakes_who_waits},
+        {"a_lock_is_whole_after_many_deaths", a_lock_is_whole_after_many_deaths},
         {"a_locks_holder_is_told", a_locks_holder_is_told},
         {"a_free_lock_and_main_and_a_worker_are_told_apart",
          a_free_lock_and_main_and_a_worker_are_told_apart},
