@@ -118,23 +118,49 @@ static int add_outer_fit(struct study *study, size_t search_number)
     return add_fit(study, &fit);
 }
 
-static bool is_same_matrix(const struct candidate *a, const struct candidate *b)
+struct member {
+    struct candidate candidate;
+    size_t trial;
+};
+
+static int compare_matrices(const struct member *one, const struct member *other)
 {
-    return a->values[PARAMETER_GAMMA] == b->values[PARAMETER_GAMMA] &&
-           a->values[PARAMETER_COEF0] == b->values[PARAMETER_COEF0] &&
-           a->values[PARAMETER_DEGREE] == b->values[PARAMETER_DEGREE];
+    static const enum parameter_id deciding[] = {PARAMETER_GAMMA, PARAMETER_COEF0, PARAMETER_DEGREE};
+
+    for (size_t i = 0; i < sizeof deciding / sizeof *deciding; i++) {
+        double first = one->candidate.values[deciding[i]], second = other->candidate.values[deciding[i]];
+
+        if (first != second)
+            return first < second ? -1 : 1;
+    }
+    return 0;
 }
 
-/* Groups count from 0; a group is named by its first trial. */
-static void find_groups(struct trial *trials, size_t count)
+static int compare_members(const void *a, const void *b)
 {
-    for (size_t i = 0; i < count; i++) {
-        size_t same = 0;
+    const struct member *one = a, *other = b;
+    int order = compare_matrices(one, other);
 
-        while (!is_same_matrix(&trials[same].candidate, &trials[i].candidate))
-            same++;
-        trials[i].group = same;
+    return order ? order : (one->trial > other->trial) - (one->trial < other->trial);
+}
+
+/* Trials with the same matrix are a group, which is named by the first of them. */
+static bool find_groups(struct trial *trials, size_t count)
+{
+    struct member *members = malloc((count + 1) * sizeof *members);
+
+    if (!members)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        members[i] = (struct member){trials[i].candidate, i};
+    qsort(members, count, sizeof *members, compare_members);
+    for (size_t i = 0; i < count; i++) {
+        bool is_same = i && !compare_matrices(&members[i - 1], &members[i]);
+
+        trials[members[i].trial].group = is_same ? trials[members[i - 1].trial].group : members[i].trial;
     }
+    free(members);
+    return true;
 }
 
 /* A grid has its own order; ASHA begins anywhere in it, lest the first rungs compare neighbours. */
@@ -154,8 +180,9 @@ static int make_trials(struct study *study, struct trial *trials)
         trials[i].candidate = is_sampled ? space_sample(study->space, &state)
                                          : space_at(study->space, order[i]);
     free(order);
-    find_groups(trials, study->trial_count);
-    return 0;
+    return find_groups(trials, study->trial_count)
+               ? 0
+               : failure("out of memory for %zu candidates", study->trial_count);
 }
 
 static void make_rungs(struct study *study)
@@ -203,13 +230,12 @@ int study_begin(struct study *study)
 }
 
 /* The fits of a trial that are left have no use any more. */
-static void drop_fits(struct study *study, size_t search, size_t trial)
+static void drop_fits(struct study *study, const struct trial *trial)
 {
-    for (size_t i = 0; i < study->fit_count; i++) {
+    for (size_t i = trial->first_fit; i < trial->first_fit + trial->wanted; i++) {
         struct fit *fit = &study->fits[i];
 
-        if (fit->search != search || fit->trial != trial ||
-            (fit->state != FIT_WAITING && fit->state != FIT_RUNNING))
+        if (fit->state != FIT_WAITING && fit->state != FIT_RUNNING)
             continue;
         fit->state = FIT_DROPPED;
         study->dropped++;
@@ -221,7 +247,7 @@ static void end_trial(struct study *study, size_t search, size_t trial, enum tri
     study->searches[search].trials[trial].state = state;
     study->searches[search].open--;
     if (state == TRIAL_FAILED || state == TRIAL_STOPPED)
-        drop_fits(study, search, trial);
+        drop_fits(study, &study->searches[search].trials[trial]);
 }
 
 static int end_search(struct study *study, size_t search_number)
@@ -464,19 +490,35 @@ static void add_to_summary(const struct study *study, const struct fit *fit, str
         summary->peak_bytes = result->peak_bytes;
 }
 
+/* The fits of the rung that a trial is at are in a row. */
+static void narrow(const struct study *study, const struct choice *choice, size_t *begin, size_t *end)
+{
+    const struct trial *trial;
+
+    if (choice->search == study->search_count)
+        return;
+    trial = &study->searches[choice->search].trials[choice->trial];
+    if (trial->rung != choice->rung)
+        return;
+    *begin = trial->first_fit;
+    *end = trial->first_fit + trial->wanted;
+}
+
 /* In the order of the folds, so that the mean has the bits that the search has compared. */
 static struct trial_summary summarize(const struct study *study, const struct choice *choice)
 {
     struct trial_summary summary = {0};
     double squares = 0, shares, variance;
+    size_t begin = 0, end = study->fit_count;
 
-    for (size_t i = 0; i < study->fit_count; i++) {
+    narrow(study, choice, &begin, &end);
+    for (size_t i = begin; i < end; i++) {
         if (is_summarized(study, &study->fits[i], choice))
             add_to_summary(study, &study->fits[i], &summary);
     }
     shares = summary.error; /* rows that are tested for each one that is trained, summed over the fits */
     summary.mean = summary.fits ? summary.mean / summary.fits : NAN;
-    for (size_t i = 0; i < study->fit_count; i++) {
+    for (size_t i = begin; i < end; i++) {
         if (is_summarized(study, &study->fits[i], choice))
             squares += pow(study_value(study, &study->fits[i].record.result) - summary.mean, 2);
     }
