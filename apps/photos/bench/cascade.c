@@ -35,12 +35,23 @@ static void shrink(VipsImage **image, int size)
     *image = memory;
 }
 
+/* A picture without a profile is in sRGB already. */
+static const char *find_export(const char *path)
+{
+    VipsImage *header = vips_image_new_from_file(path, "access", VIPS_ACCESS_SEQUENTIAL, NULL);
+    int has_profile = header && vips_image_get_typeof(header, VIPS_META_ICC_NAME);
+
+    if (header)
+        g_object_unref(header);
+    return has_profile ? "srgb" : NULL;
+}
+
 static void run_file(const struct job *job, const char *path, int file)
 {
     VipsImage *image, *memory;
 
     if (vips_thumbnail(path, &image, job->sizes[0], "height", job->sizes[0], "size", VIPS_SIZE_DOWN,
-                       "export_profile", "srgb", NULL))
+                       "export_profile", find_export(path), NULL))
         return;
     memory = vips_image_copy_memory(image);
     g_object_unref(image);
