@@ -3,6 +3,7 @@
  * file. */
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +27,7 @@ struct part {
     struct slot slots[SLOTS];
 };
 
-static struct slot *find(struct part *part, const char *name, uint32_t length, uint32_t hash)
+static inline struct slot *find(struct part *part, const char *name, uint32_t length, uint32_t hash)
 {
     uint32_t at = (hash ^ (hash >> 15)) % SLOTS;
     struct slot *slot = &part->slots[at];
@@ -52,22 +53,28 @@ static void *read_part(void *argument)
         const char *name = at;
         uint32_t hash = 2166136261u;
         struct slot *slot;
-        int sign, value;
+        bool is_negative;
+        int value;
 
         for (; *at != ';'; at++)
             hash = (hash ^ (unsigned char)*at) * 16777619u;
         slot = find(part, name, (uint32_t)(at - name), hash);
         at++;
-        sign = *at == '-' ? -1 : 1;
-        at += *at == '-';
-        for (value = 0; *at != '.'; at++)
-            value = 10 * value + *at - '0';
-        value = sign * (10 * value + at[1] - '0');
+        is_negative = *at == '-';
+        at += is_negative;
+        value = *at++ - '0';
+        if (*at != '.')
+            value = 10 * value + *at++ - '0';
+        value = 10 * value + at[1] - '0';
         at += 3;
+        if (is_negative)
+            value = -value;
         slot->count++;
         slot->sum += value;
-        slot->least = value < slot->least ? value : slot->least;
-        slot->most = value > slot->most ? value : slot->most;
+        if (value < slot->least)
+            slot->least = value;
+        if (value > slot->most)
+            slot->most = value;
     }
     return NULL;
 }
