@@ -38,6 +38,9 @@ check_program()
 
     run "$program" --help
     count "mpmap-$name --help succeeds" $((status != 0))
+    timeout 60 "$program" --help >/dev/full 2>"$work/err" </dev/null
+    count "what cannot be printed is a failure" $(($? != 1))
+    check "and is told" grep -q "^mpmap-$name: cannot write to standard output: " "$work/err"
     check "its help begins with the usage" grep -q "^usage: mpmap[ -]$name" <(head -n 1 "$work/out")
     check "its help fits 100 columns" test "$(wc -L <"$work/out")" -le 100
     check "its help has an example" grep -qi example "$work/out"

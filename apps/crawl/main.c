@@ -263,7 +263,7 @@ static int start(struct settings *settings, struct command *command, const struc
     return status ? status : check_settings(settings) ? EXIT_USAGE : run(settings);
 }
 
-int main(int argc, char **argv)
+static int run_arguments(int argc, char **argv)
 {
     struct settings settings = {.agent = "mpmap-crawl/" MPM_VERSION,
                                 .delay_s = 1,
@@ -319,17 +319,20 @@ int main(int argc, char **argv)
                               .options = options,
                               .option_count = sizeof options / sizeof options[0],
                               .most_words = SIZE_MAX};
-    const mpm_options run_options = {.drain_at_signals = true};
     int status;
 
-    command_set_program("mpmap-crawl");
-    if (mpm_init(&argc, &argv, &run_options))
-        return mpm_report_error();
     if (command_parse(&command, argc, argv, &status))
         status = start(&settings, &command, &words);
     free(settings.hosts.texts);
     free(settings.includes.texts);
     free(settings.excludes.texts);
     free(settings.columns.texts);
-    return mpm_finalize() && !status ? EXIT_FAILURE : status;
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    const mpm_options options = {.drain_at_signals = true};
+
+    return command_main("mpmap-crawl", &options, argc, argv, run_arguments);
 }

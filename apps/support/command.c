@@ -19,11 +19,6 @@
 static const char help_option[] = "--help";
 static const char *program = "mpmap";
 
-void command_set_program(const char *name)
-{
-    program = name;
-}
-
 /* One call to print a line, so that nothing that other processes print gets in between. */
 static void print_error(const char *format, va_list arguments, const char *advice)
 {
@@ -232,4 +227,20 @@ int command_line_form(const char *command, const char *word, bool quiet, mpm_lin
                 command, "--progress is '%s': it must be a number of seconds above 0, json or off", word);
     }
     return 0;
+}
+
+int command_main(const char *name, const mpm_options *options, int argc, char **argv,
+                 int (*run)(int argc, char **argv))
+{
+    int exit_status;
+
+    program = name;
+    if (mpm_init(&argc, &argv, options))
+        return mpm_report_error();
+    exit_status = run(argc, argv);
+    if ((fflush(stdout) || ferror(stdout)) && !exit_status)
+        exit_status = failure("cannot write to standard output: %s", strerror(errno));
+    if (mpm_finalize() && !exit_status)
+        exit_status = mpm_report_error();
+    return exit_status;
 }

@@ -337,7 +337,7 @@ static int run_variable(struct request *request, const struct command *command)
     return exit_status ? exit_status : grid_run(&own);
 }
 
-static int run(int argc, char **argv)
+static int run_arguments(int argc, char **argv)
 {
     struct request request = {0};
     const struct option options[] = {
@@ -392,15 +392,9 @@ static int run(int argc, char **argv)
 int main(int argc, char **argv)
 {
     const mpm_options options = {.drain_at_signals = true};
-    int exit_status, status;
 
-    command_set_program("mpmap-tally");
     /* Results of rounds come and go: their memory is used again. */
     mallopt(M_MMAP_THRESHOLD, 1 << 30);
     mallopt(M_TRIM_THRESHOLD, 1 << 30);
-    if (mpm_init(&argc, &argv, &options))
-        return mpm_report_error();
-    exit_status = run(argc, argv);
-    status = mpm_finalize();
-    return exit_status || !status ? exit_status : mpm_report_error();
+    return command_main("mpmap-tally", &options, argc, argv, run_arguments);
 }

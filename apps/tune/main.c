@@ -24,15 +24,6 @@ static int run_arguments(int argc, char **argv)
 int main(int argc, char **argv)
 {
     const mpm_options options = {.drain_at_signals = true};
-    int exit_status;
 
-    command_set_program("mpmap-tune");
-    if (mpm_init(&argc, &argv, &options))
-        return mpm_report_error();
-    exit_status = run_arguments(argc, argv);
-    if ((fflush(stdout) || ferror(stdout)) && !exit_status)
-        exit_status = failure("cannot write to standard output: %s", strerror(errno));
-    if (mpm_finalize() && !exit_status)
-        exit_status = mpm_report_error();
-    return exit_status;
+    return command_main("mpmap-tune", &options, argc, argv, run_arguments);
 }

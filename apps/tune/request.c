@@ -12,7 +12,7 @@ static const char help[] =
     "Finds the best parameters of a learner by cross-validation, on every slot of every node, and\n"
     "says how good they are: each fold's score, time and memory in DIR/scores.h5, the final model\n"
     "in DIR/model.svm as svm-predict reads it, and DIR/report.html to look at.\n"
-    "  mpmap tune digits.csv --out digits --learner c-svc-rbf --nested 5\n"
+    "Example:  mpmap tune digits.csv --out digits --learner c-svc-rbf --nested 5\n"
     "\n"
     "  DATA               text of libsvm; FILE.csv; FILE.h5, or FILE.h5:/DATASET (/X)\n"
     "  --out DIR          the folder for what is made; and DIR/fits.journal, which --resume needs\n"
