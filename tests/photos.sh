@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# mpmap photos on a library that PIL has made: each row, output and group is what PIL and numpy say of the original; broken and
-# hostile files are rows with their causes; originals stay as they are; what was recorded is not done again, also after
-# kill -9; and three nodes make the same. A third argument is how often runs are killed at random besides (0). Last line: "N
-# passed, N failed".
+# mpmap photos on a library that PIL has made: each row, output and group is what PIL and numpy say of the original;
+# broken and hostile files are rows with their causes; originals stay as they are; what was recorded is not done
+# again, also after kill -9; and three nodes make the same. A third argument is how often runs are killed at random
+# besides (0). Last line: "N passed, N failed".
 set -uo pipefail
 
 kills=${3:-0}

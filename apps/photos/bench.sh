@@ -1,13 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# mpmap-photos beside its peers, all in this run, on the same files and CPUs, with the same outputs: five sizes as JPEG of
-# quality 80 in sRGB. Then, what no peer does: 300 damaged files, and how many near-duplicates are found among 2 000 copies.
+# mpmap-photos beside its peers, all in this run, on the same files and CPUs, with the same outputs: five sizes as
+# JPEG of quality 80 in sRGB. Then, what no peer does: 300 damaged files, and how many near-duplicates are found among
+# 2 000 copies.
 #
 #   ./dev bench photos [speed|damage|duplicates|all] [FOLDER]
 #
-# FOLDER has the photographs: those of the Debian package plasma-workspace-wallpapers if it is not given. MPMAP_BIN: folder of
-# the programs; MPMAP_OUT: folder for what is made here. ROUNDS: how often each is run (3); the best counts. RUNNERS: some of
-# photos cascade trick xargs parallel magick, instead of all.
+# FOLDER has the photographs: those of the Debian package plasma-workspace-wallpapers if it is not given. MPMAP_BIN:
+# folder of the programs; MPMAP_OUT: folder for what is made here. ROUNDS: how often each is run (3); the best counts.
+# RUNNERS: some of photos cascade trick xargs parallel magick, instead of all.
 set -uo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Columns are gathered in memory and written one after the other. Texts have the length that they have; they are marked as
- * UTF-8, although a path may be any bytes, so that h5py gives them as they are. */
+/* Columns are gathered in memory and written one after the other. Texts have the length that they have; they are
+ * marked as UTF-8, although a path may be any bytes, so that h5py gives them as they are. */
 #include "catalogue.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# The demonstration: a library of real photographs, with some broken files among them, made ready for the web; then the run is
-# killed and goes on, and the catalogue is asked.
+# The demonstration: a library of real photographs, with some broken files among them, made ready for the web; then
+# the run is killed and goes on, and the catalogue is asked.
 #
 #   MPMAP_BIN  folder with mpmap and mpmap-photos
 #   MPMAP_OUT  folder for what is made here

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* An original is opened by its descriptor, never by its name, in which libvips would look for options. It is decoded once,
- * as small as the decoder can make it without being smaller than the largest output; every other output is made of the one
- * before it. Pixels of two neighbouring sizes are in memory at a time.
+/* An original is opened by its descriptor, never by its name, in which libvips would look for options. It is decoded
+ * once, as small as the decoder can make it without being smaller than the largest output; every other output is made
+ * of the one before it. Pixels of two neighbouring sizes are in memory at a time.
  *
- * A picture that is smaller than a size is not made larger: its outputs of all such sizes are the same file, by links. */
+ * * A picture that is smaller than a size is not made larger: its outputs of all such sizes are the same file, by
+ * links. */
 #include "develop.h"
 
 #include <errno.h>
@@ -241,7 +242,8 @@ static int decode(struct work *work)
     int box = (int)(largest > LOOK_SIZE ? largest : LOOK_SIZE);
     VipsImage *image;
 
-    /* A picture without a profile is in sRGB already; converted, it would lose. "fail_on" reaches only the first look at the header, not the decoder that shrinks: its options are a text. */
+    /* A picture without a profile is in sRGB already; converted, it would lose. "fail_on" reaches only the first look
+     * at the header, not the decoder that shrinks: its options are a text. */
     if (vips_thumbnail_source(work->source, &image, box, "height", box, "size", VIPS_SIZE_DOWN,
                               "export_profile", work->has_profile ? "srgb" : NULL, "fail_on",
                               VIPS_FAIL_ON_ERROR, "option_string", "fail-on=error", NULL))

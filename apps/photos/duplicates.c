@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The looks of all photographs are the context, which each node has once. An item is a block of them; it compares each of
- * its photographs with all that come behind, in all turns, so that each pair is compared once. Hashes say who may be a
- * duplicate; colours must agree as well, which hashes do not know of. */
+/* The looks of all photographs are the context, which each node has once. An item is a block of them; it compares
+ * each of its photographs with all that come behind, in all turns, so that each pair is compared once. Hashes say who
+ * may be a duplicate; colours must agree as well, which hashes do not know of. */
 #include "duplicates.h"
 
 #include <stdbool.h>
@@ -18,8 +18,8 @@
 #define LEAST_LEVELS  2  /* what encoders and scaling change is less: 1.2 at most of 1 250 copies */
 #define TELLING_WAVES 40 /* of the 63: from so many on a hash is taken at its word */
 
-/* The context: this, then `count` looks. The hashes come first, one behind the other: nearly all of the time is spent on
- * them. */
+/* The context: this, then `count` looks. The hashes come first, one behind the other: nearly all of the time is spent
+ * on them. */
 struct library {
     uint64_t count;
     uint64_t most_bits;
@@ -70,8 +70,8 @@ struct tolerance {
     unsigned colours; /* the sum over all cells, in levels of 255 */
 };
 
-/* Where few bits mean something, as in a clear sky, equal hashes say little: fewer bits may differ, and colours must agree so
- * much the better. The same holds for turned pictures, because many a scene is nearly its own mirror image. */
+/* Where few bits mean something, as in a clear sky, equal hashes say little: fewer bits may differ, and colours must
+ * agree so much the better. The same holds for turned pictures, because many a scene is nearly its own mirror image. */
 static struct tolerance find_tolerance(unsigned most_bits, unsigned waves, unsigned turn)
 {
     unsigned part = waves < TELLING_WAVES ? waves : TELLING_WAVES;

@@ -27,8 +27,8 @@ struct duplicates {
     size_t member_count; /* photographs in groups */
 };
 
-/* Compares all originals that have not failed, and numbers the groups (original.group) from 0, in the order of their first
- * members. Returns 0, or the exit status after saying what is wrong. The caller frees `pairs` with free(). */
+/* Compares all originals that have not failed, and numbers the groups (original.group) from 0, in the order of their
+ * first members. Returns 0, or the exit status after saying what is wrong. The caller frees `pairs` with free(). */
 int duplicates_find(mpm_pool *pool, struct originals *originals, unsigned most_bits,
                     struct duplicates *duplicates);
 

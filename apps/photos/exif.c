@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* libvips gives a field as its text, and what type it had in brackets: "Canon (Canon, ASCII, 6 components, 6 bytes)". Any
- * of it may be whatever somebody has written there. */
+/* libvips gives a field as its text, and what type it had in brackets: "Canon (Canon, ASCII, 6 components, 6 bytes)".
+ * Any of it may be whatever somebody has written there. */
 #include "exif.h"
 
 #include <stdio.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A stream of numbers goes to the workers, largest files first; the paths that they stand for, and the settings, are in the
- * map's context, which each node has once. Results come back in the order in which they are ready. A file that ends its
- * worker (a crash, the limit of time or of memory) costs its row: the pool says so by MPM_ETASK, and goes on. */
+/* A stream of numbers goes to the workers, largest files first; the paths that they stand for, and the settings, are
+ * in the map's context, which each node has once. Results come back in the order in which they are ready. A file that
+ * ends its worker (a crash, the limit of time or of memory) costs its row: the pool says so by MPM_ETASK, and goes
+ * on. */
 #include "first_map.h"
 
 #include <errno.h>

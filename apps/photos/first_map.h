@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The first map: every photograph that is not done goes through a worker, and into the journal as soon as it comes out. */
+/* The first map: every photograph that is not done goes through a worker, and into the journal as soon as it comes
+ * out. */
 #ifndef MPMAP_PHOTOS_FIRST_MAP_H
 #define MPMAP_PHOTOS_FIRST_MAP_H
 
@@ -26,7 +27,8 @@ struct first_map {
     bool is_drained;   /* out: it has ended early, as it was asked to */
 };
 
-/* Returns 0, also if photographs have failed or the map was drained; else the exit status after saying what is wrong. */
+/* Returns 0, also if photographs have failed or the map was drained; else the exit status, after saying what is wrong.
+ */
 int first_map_run(struct first_map *map);
 
 /* Removes all outputs of a name, also those that were begun. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The pages. Names of outputs are letters, digits, dots and dashes, so they are fit for an address; whatever else comes from
- * outside (paths, cameras, causes) is escaped. */
+/* The pages. Names of outputs are letters, digits, dots and dashes, so they are fit for an address; whatever else
+ * comes from outside (paths, cameras, causes) is escaped. */
 #include "gallery.h"
 
 #include <errno.h>
@@ -53,7 +53,8 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-/* How long the folders are that all paths have in common. They are sorted: what the first and the last share, all do. */
+/* How long the folders are that all paths have in common. They are sorted, so what the first and the last share, all
+ * do. */
 static size_t common_length(const struct originals *originals)
 {
     const char *first = originals->items[0].path, *last = originals->items[originals->count - 1].path;

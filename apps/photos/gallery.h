@@ -8,8 +8,8 @@
 #include "photo.h"
 #include "settings.h"
 
-/* Writes all pages, each whole or not at all, and removes those that an earlier run had more. Returns 0, or the exit status
- * after saying what is wrong. */
+/* Writes all pages, each whole or not at all, and removes those that an earlier run had more. Returns 0, or the exit
+ * status after saying what is wrong. */
 int gallery_write(const struct settings *settings, const struct originals *originals,
                   const struct duplicates *duplicates);
 

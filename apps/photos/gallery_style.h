@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* How the gallery looks and what a click does, for gallery.c. Pictures stand in rows of one height: each is as wide as its
- * ratio `--r` says, and grows to fill the row. */
+/* How the gallery looks and what a click does, for gallery.c. Pictures stand in rows of one height: each is as wide
+ * as its ratio `--r` says, and grows to fill the row. */
 #ifndef MPMAP_PHOTOS_GALLERY_STYLE_H
 #define MPMAP_PHOTOS_GALLERY_STYLE_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Perceptual hash, sharpness and colours. Averages are exact: a pixel that lies across the border of two cells counts in
- * both, by its parts, so that a mirrored picture has mirrored averages. */
+/* Perceptual hash, sharpness and colours. Averages are exact: a pixel that lies across the border of two cells counts
+ * in both, by its parts, so that a mirrored picture has mirrored averages. */
 #include "look.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* An output is named by the stem of its original, so that people know it, and by a hash of the original's whole path, so
- * that two originals do not meet. Where they do all the same, the later one gets a number. */
+/* An output is named by the stem of its original, so that people know it, and by a hash of the original's whole path,
+ * so that two originals do not meet. Where they do all the same, the later one gets a number. */
 #include "plan.h"
 
 #include <stdint.h>

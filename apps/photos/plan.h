@@ -8,9 +8,9 @@
 #include "photo.h"
 #include "settings.h"
 
-/* Marks as done those originals whose row of an earlier run is still true: same size and time of the original, all outputs
- * there; or, unless `retry_failed`, failed then. They get what is in the row, out of `earlier`. All others get a name that
- * no other has. Returns the number of those that are done, or -1 without memory. */
+/* Marks as done those originals whose row of an earlier run is still true: same size and time of the original, all
+ * outputs there; or, unless `retry_failed`, failed then. They get what is in the row, out of `earlier`. All others
+ * get a name that no other has. Returns the number of those that are done, or -1 without memory. */
 long long plan_make(const struct settings *settings, struct originals *originals, struct originals *earlier,
                     bool retry_failed);
 

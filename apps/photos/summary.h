@@ -21,8 +21,8 @@ struct summary {
     bool is_drained;
 };
 
-/* Lists those that have failed, up to some, and says how it went: for people on stderr, unless it is quiet, and as a JSON
- * object on stdout if that is wanted. Returns the exit status. */
+/* Lists those that have failed, up to some, and says how it went: for people on stderr, unless it is quiet, and as a
+ * JSON object on stdout if that is wanted. Returns the exit status. */
 int summary_tell(const struct summary *summary, const struct originals *originals, bool is_json,
                  bool is_quiet);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A walk in two rounds: first all that is reached without a link, then what links lead to, in the order in which they were
- * met, so that a file with a name of its own is not known by a link's. Names are bytes; none is cut. */
+/* A walk in two rounds: first all that is reached without a link, then what links lead to, in the order in which they
+ * were met, so that a file with a name of its own is not known by a link's. Names are bytes; none is cut. */
 #include "walk.h"
 
 #include <dirent.h>
@@ -216,7 +216,8 @@ static void take_file(struct walk *walk, const char *path, const struct stat *st
     }
 }
 
-/* Takes what is at a path, and at those below it. Folders below are on a list instead of the stack: they may be deep. */
+/* Takes what is at a path, and at those below it. Folders below are on a list instead of the stack, since they may be
+ * deep. */
 static void take(struct walk *walk, const char *root, bool is_named)
 {
     struct paths left = {NULL, 0, 0};

@@ -14,11 +14,11 @@ struct walk_report {
     size_t unreadable;  /* folders and files that could not be looked at; each was told on stderr */
 };
 
-/* Fills `originals`, sorted by path, with path, size and time. A word is a folder, a file, or @LIST: a file with one of
- * either a line, or between null bytes if it has any. In folders, files count whose names end in .jpg, .jpeg, .jpe, .jfif,
- * .png, .webp, .tif or .tiff; a file that is named counts whatever its name. Links are followed; each file is taken once,
- * by the first of its names that is no link, and each folder once, so a link that leads in a circle ends there. The folder
- * `out` is never entered. Returns 0, or the exit status after saying what is wrong. */
+/* Fills `originals`, sorted by path, with path, size and time. A word is a folder, a file, or @LIST: a file with one
+ * of either a line, or between null bytes if it has any. In folders, files count whose names end in .jpg, .jpeg,
+ * .jpe, .jfif, .png, .webp, .tif or .tiff; a file that is named counts whatever its name. Links are followed; each
+ * file is taken once, by the first of its names that is no link, and each folder once, so a link that leads in a
+ * circle ends there. The folder `out` is never entered. Returns 0, or the exit status after saying what is wrong. */
 int walk(char *const *words, size_t count, const char *out, struct originals *originals,
          struct walk_report *report);
 

@@ -16,13 +16,13 @@ struct whole_file {
 /* Begins PATH.part. Returns 0, or -1 and errno. */
 int whole_file_begin(struct whole_file *file, const char *path);
 
-/* Puts the file on the disk and in its place, and frees what belongs to it. Returns 0, or -1 and errno, also of any write
- * before: then PATH is what it was, and PATH.part is gone. */
+/* Puts the file on the disk and in its place, and frees what belongs to it. Returns 0, or -1 and errno, also of any
+ * write before: then PATH is what it was, and PATH.part is gone. */
 int whole_file_end(struct whole_file *file);
 
-/* Writes bytes to `part` and renames that to `path`. It is whole for whoever looks, but may be lost if the machine stops
- * within seconds: for files of which there are many, and which can be made again. Returns 0, or -1 and errno; then `part`
- * is gone. */
+/* Writes bytes to `part` and renames that to `path`. It is whole for whoever looks, but may be lost if the machine
+ * stops within seconds: for files of which there are many, and which can be made again. Returns 0, or -1 and errno;
+ * then `part` is gone. */
 int whole_file_put(const char *path, const char *part, const void *bytes, size_t size);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* cascade OUT NUMBER OF SIZE… -- FILE…: the limit that bench.sh puts beside mpmap-photos: nothing but libvips, one thread. Of
- * the files it takes each OF-th, from NUMBER on; decodes it once for the largest size, and makes each other of the one before.
- * No record, no hash, no protection: a file that libvips cannot read is passed over, and one that hangs it hangs it. */
+/* cascade OUT NUMBER OF SIZE… -- FILE…: the limit that bench.sh puts beside mpmap-photos: nothing but libvips, one
+ * thread. Of the files it takes each OF-th, from NUMBER on; decodes it once for the largest size, and makes each
+ * other of the one before. No record, no hash, no protection: a file that libvips cannot read is passed over, and one
+ * that hangs it hangs it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
