@@ -251,4 +251,140 @@ check "one too large" wrong 1 'the fill value 128 is none for sign' --fill sign=
 for struct in '{f64 mean' '{f64}' '{f64 a, f64 a}' '{f64 a/b}' '{}' '{{f64 a} b}' '{f64 a} b'; do
     check "no struct: $struct" wrong 1 'the result "' --result "$struct"
 done
+
+# 4. Rows that failed are listed in the file.
+cat >listed.py <<'P'
+# listed.py FILE FAILS ATTEMPTS [CAUSE TEXT]
+import h5py, netCDF4, sys
+name, fails, attempts = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+cause, text = (sys.argv[4:] + ["task", ""])[:2]
+rows = [i for i in range(300) if (i + 1) % fails == 0]
+with h5py.File(name) as f:
+    g = f["a/results.failed"]
+    assert g.attrs["count"] == len(rows), dict(g.attrs)
+    assert list(g["row"]) == rows, list(g["row"])
+    assert list(g["cause"].asstr()) == [cause] * len(rows), list(g["cause"].asstr())
+    assert list(g["attempts"]) == [attempts] * len(rows), list(g["attempts"])
+    said = list(g["text"].asstr())
+    assert said == [text or f"row {i + 1} is odd" for i in rows], said
+with netCDF4.Dataset(name) as f:
+    assert f["a/results.failed"]["text"][0] == said[0]
+P
+is_listed() { /usr/bin/python3 listed.py "$@"; }
+export FAILS=7
+rm -f bad.h5
+map bad.h5
+check "rows that failed are listed in the file" is_listed bad.h5 7 1
+check "the first ones are told" says 'the first is item 6: row 7 is odd'
+check "each on a line" grep -q '^ *row 13: row 14 is odd$' err
+check "with a word on where all are" says 'and 37 more; all 42 in bad.h5:/a/results.failed'
+rm -f bad.h5
+launcher=(env MPMAP_RANKS_PER_NODE=1 mpirun -n 3)
+command -v mpirun >/dev/null || launcher=(env)
+map bad.h5
+check "also those of three nodes" is_listed bad.h5 7 1
+launcher=(env)
+killed bad.h5
+map bad.h5 --resume
+check "and those of a run that was killed" is_listed bad.h5 7 1
+killed bad.h5 --join
+map bad.h5 --join --join-timeout 3
+check "or had joined" is_listed bad.h5 7 1
+check "with what they leave" is_right bad.h5 a/results 7
+killed bad.h5 --join
+map bad.h5 --resume
+check "and is gone on with by one alone" is_listed bad.h5 7 1
+map bad.h5 --overwrite
+check "a file with such a list may be overwritten" is_listed bad.h5 7 1
+touch mended
+map bad.h5 --resume --retry-failed
+check "once no row has failed, there is no list" cmp bad.h5 whole.h5
+rm mended
+unset FAILS
+nothing_beside() { [ -z "$(ls -d "$1".part* 2>/dev/null)" ]; }
+check "nothing is left beside them" nothing_beside bad.h5
+
+# 5. Compressed.
+cat >packed.py <<'P'
+# packed.py FILE GROUP FILTER ROWS: how the results are stored.
+import h5py, sys
+with h5py.File(sys.argv[1]) as f:
+    for name, d in f[sys.argv[2]].items():
+        assert d.compression == (sys.argv[3] if sys.argv[3] != "none" else None), (name, d.compression)
+        assert d.shuffle == (d.dtype.itemsize > 1), name
+        assert d.chunks[0] == int(sys.argv[4]) and d.chunks[1:] == d.shape[1:], d.chunks
+    if len(sys.argv) > 5:
+        assert f[sys.argv[2]]["mean"].compression_opts == int(sys.argv[5])
+P
+is_packed() { /usr/bin/python3 packed.py "$1" a/results "${@:2}" && is_right "$1" a/results; }
+rm -f out.h5*
+map packed.h5 --compress gzip
+check "compressed results are numpy's" is_packed packed.h5 gzip 300 4
+map out.h5 --compress gzip:9 --compress-rows 37
+check "in chunks of the user's choice, of which the last one is not full" is_packed out.h5 gzip 37 9
+check "a finished one has a status" grep -q '^out.h5: 300 of 300 rows are good, 0 failed, 0 left; complete$' \
+    <("$bin/mpmap" status out.h5)
+map out.h5 --compress gzip:9 --compress-rows 37 --resume
+check "and is left as it is" says 'out.h5 is finished: it has all 300 rows'
+check "nothing is left beside it" nothing_beside out.h5
+cp out.h5 small.h5
+launcher=(env MPMAP_RANKS_PER_NODE=1 mpirun -n 3)
+command -v mpirun >/dev/null || launcher=(env)
+rm -f out.h5
+map out.h5 --compress gzip:9 --compress-rows 37
+check "three nodes compress" is_packed out.h5 gzip 37 9
+launcher=(env)
+rm -f out.h5
+for _ in 1 2 3; do
+    MS=1 "$bin/mpmap" map several.so:several in.h5:/data out.h5:/a/results --chunk 2 --quiet --join --compress gzip \
+        >/dev/null 2>err.$_ &
+done
+wait
+cat err.? >err
+check "runs that have joined compress" is_packed out.h5 gzip 300 4
+check "and say nothing" [ ! -s err ]
+check "and leave nothing" nothing_beside out.h5
+rm -f out.h5
+map out.h5 --compress filter:1:7 --compress-rows 100
+check "any filter of HDF5 by its number" is_packed out.h5 gzip 100 7
+export FAILS=7
+rm -f out.h5
+map out.h5 --compress gzip --compress-rows 37 --fill 'mean=nan,count=-1,thumb=255'
+check "rows that fail leave the fill value in a compressed one" is_right out.h5 a/results 7 mean=nan count=-1 thumb=255
+check "and are listed" is_listed out.h5 7 1
+touch mended
+rm calls
+map out.h5 --compress gzip --compress-rows 37 --fill 'mean=nan,count=-1,thumb=255' --resume --retry-failed
+check "they are run again in a finished one" is_packed out.h5 gzip 37
+check "and no others ($(calls))" [ "$(calls)" = 42 ]
+rm mended
+unset FAILS
+check "no such filter" wrong 1 'compress is "filter:32999:3", but HDF5 does not find filter 32999' --compress filter:32999:3
+check "no such level" wrong 1 'compress is "gzip:10": it must be gzip, gzip:LEVEL (1 to 9), or filter:NUMBER' --compress gzip:10
+check "chunks of nothing" wrong 1 'compress_rows is about results that are compressed' --compress-rows 10
+
+# A run that dies before steps of main on the disk, of which most are those of the last pass; and one that goes on. Every
+# seventh step is tried, from one that is drawn; MPMAP_OUTPUT_STRIDE=1 tries all.
+dies_at=$(dirname "$bin")/tests/dies_at.so
+step_is_survived() # N: whether there were so many steps
+{
+    rm -f out.h5* calls told
+    launcher=(env MPMAP_TEST_MARK="$mark" DIES_AT="$1" DIES_TELLS="$PWD/told" LD_PRELOAD="$dies_at")
+    { map out.h5 --compress gzip:9 --compress-rows 37; } 2>/dev/null
+    launcher=(env)
+    wait_for 30 no_process_is_left
+    [ ! -e told ] || return 1
+    steps=$((steps + 1))
+    map out.h5 --compress gzip:9 --compress-rows 37 --resume
+    [ "$status" = 0 ] && is_packed out.h5 gzip 37 9 && nothing_beside out.h5 && [ "$(calls)" -le 306 ] ||
+        count "a death before step $1 is survived: status $status, $(calls) calls, $(ls out.h5* | tr '\n' ' ')" 1
+}
+steps=0
+if grep -qE 'lib(a|t)san' <<<"$(ldd "$bin/mpmap")"; then
+    skip "a death before each step on the disk" "a sanitizer stands before the C library already"
+else
+    stride=${MPMAP_OUTPUT_STRIDE:-7}
+    for ((n = 1 + RANDOM % stride; n < 300; n += stride)); do step_is_survived $n || break; done
+    check "deaths before $steps steps on the disk, and the last one was beyond them" [ -e told ]
+fi
 report

@@ -34,6 +34,9 @@ static const char help[] =
     "                     '{f64 mean, u8[16,16] thumb}': then /RESULT is a group of data sets\n"
     "  --fill VALUE       what a failed row leaves: a number, nan, or mean=nan,count=-1 for some of\n"
     "                     several results (0)\n"
+    "  --compress HOW     compresses the results when all rows are done: gzip, gzip:LEVEL (1 to 9), or\n"
+    "                     filter:NUMBER:VALUE,... of any filter that HDF5 finds\n"
+    "  --compress-rows N  rows that are compressed together (about 512 KiB)\n"
     "  --overwrite        replaces OUT.h5 if it exists and holds nothing but /RESULT\n"
     "  --overwrite-file   replaces OUT.h5, whatever it holds\n"
     "  --resume           continues from OUT.h5.part, which an earlier run of this map left:\n"
@@ -78,7 +81,8 @@ static const char help[] =
     "  --help             prints this\n"
     "\n"
     "A row whose function fails or kills its worker is reported, and its result is the fill value;\n"
-    "/RESULT.done holds 1 for each good row and 2 for each failed one.\n"
+    "/RESULT.done holds 1 for each good row and 2 for each failed one, and /RESULT.failed lists\n"
+    "those that failed, with causes and texts.\n"
     "An OUT.h5.part with rows is never removed without --restart. See mpmap status.\n"
     "SIGTERM, SIGINT, SIGUSR1 and the end of the walltime drain the map: no more rows start,\n"
     "running ones may end within the grace, and good rows stay in OUT.h5.part. A second\n"
@@ -97,14 +101,14 @@ struct request {
     char *output_file, *output_dataset;
     char *cost_file;
     const char *cost_dataset;
-    const char *result, *fill, *cost, *rows, *where;
+    const char *result, *fill, *cost, *rows, *where, *compress;
     struct tiling_request cut; /* --tile and what goes with it */
     mpm_tiling tiling;         /* what that comes to */
     unsigned axis;
     mpm_row_choice choice; /* what --rows makes of it */
     uint64_t *row_list;    /* of the choice; or NULL */
     const char *progress, *resume;
-    size_t workers, chunk, block_rows, attempts, memory, max_failures;
+    size_t workers, compress_rows, chunk, block_rows, attempts, memory, max_failures;
     double timeout_s, grace_s, walltime_s;
     double join_timeout_s;
     double end_s; /* when all must have ended, by now_s(); 0: any time */
@@ -363,6 +367,8 @@ static int run_map(mpm_pool *pool, const struct request *request, const struct p
         .results = result->several,
         .attributes = plugin->attributes.is_given ? plugin->attributes.text : NULL,
         .fill = request->fill,
+        .compress = request->compress,
+        .compress_rows = request->compress_rows,
         .row = plugin_struct(&plugin->row),
         .axis = request->axis,
         .tiling = request->tiling,
@@ -474,6 +480,8 @@ int command_map(int argc, char **argv)
     struct option options[] = {
         {"--result", OPTION_TEXT, &request.result, 0},
         {"--fill", OPTION_TEXT, &request.fill, 0},
+        {"--compress", OPTION_TEXT, &request.compress, 0},
+        {"--compress-rows", OPTION_COUNT, &request.compress_rows, 0},
         {"--overwrite", OPTION_FLAG, &request.overwrite, 0},
         {"--overwrite-file", OPTION_FLAG, &request.overwrite_file, 0},
         {"--resume", OPTION_MODE, &request.resume, 0},

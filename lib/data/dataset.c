@@ -108,6 +108,7 @@ static int mark_lost_row(const mpm_failure *failure, void *argument)
 {
     struct output *output = argument;
 
+    output_note_failure(output, failure);
     if (failure->cause == MPM_CAUSE_TASK)
         return 0;
     return output->joins ? join_output_fail_row(output, failure->index)
@@ -273,6 +274,7 @@ static int run_planned(struct run *run, bool *is_again)
     if (output->is_finished) {
         output_tell(output, "%s is finished: it has all %" PRIu64 " rows", output->name, run->input->rows);
         tell_all_is_done(run->map, run->input->rows, output->failed);
+        output_tidy(output);
         if (output->joins)
             join_output_tidy(output);
         return 0;
@@ -287,6 +289,7 @@ static int plan_and_run(struct run *run)
 
     for (unsigned tries = 0; tries < JOIN_TRIES; tries++) {
         status = output_plan(run->map, run->input, run->task, run->output);
+        run->output->pool = run->pool;
         if (!status)
             status = run_planned(run, &is_again);
         output_end(run->output);

@@ -44,6 +44,7 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5Dclose)                         \
     ENTRY(H5Dcreate2)                       \
     ENTRY(H5Dget_chunk_info)                \
+    ENTRY(H5Dget_chunk_storage_size)        \
     ENTRY(H5Dget_create_plist)              \
     ENTRY(H5Dget_num_chunks)                \
     ENTRY(H5Dget_offset)                    \
@@ -52,8 +53,10 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5dont_atexit)                    \
     ENTRY(H5Dopen2)                         \
     ENTRY(H5Dread)                          \
+    ENTRY(H5Dread_chunk)                    \
     ENTRY(H5Dvlen_reclaim)                  \
     ENTRY(H5Dwrite)                         \
+    ENTRY(H5Dwrite_chunk)                   \
     ENTRY(H5Eget_auto2)                     \
     ENTRY(H5Eset_auto2)                     \
     ENTRY(H5Ewalk2)                         \
@@ -88,14 +91,17 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5Pset_char_encoding)             \
     ENTRY(H5Pset_chunk)                     \
     ENTRY(H5Pset_chunk_cache)               \
+    ENTRY(H5Pset_fapl_core)                 \
     ENTRY(H5Pset_create_intermediate_group) \
     ENTRY(H5Pset_file_locking)              \
     ENTRY(H5Pset_fill_value)                \
+    ENTRY(H5Pset_filter)                    \
     ENTRY(H5Pset_fill_time)                 \
     ENTRY(H5Pset_layout)                    \
     ENTRY(H5Pset_libver_bounds)             \
     ENTRY(H5Pset_obj_track_times)           \
     ENTRY(H5Pset_vlen_mem_manager)          \
+    ENTRY(H5Pset_shuffle)                   \
     ENTRY(H5Rdereference2)                  \
     ENTRY(H5Sclose)                         \
     ENTRY(H5Screate)                        \

@@ -11,7 +11,8 @@
  *      NFS flushes them before a claim ends. Rows that have failed are noted in the file of checks.
  *   5. Who has claimed the end proves all rows by their checksums, then marks those that have failed: the mark first,
  *      then the fill value, so whoever is late with it leaves no row that is marked good and is not. It flushes the file, and
- *      renames it to OUTPUT, which one can: who finds it renamed already is glad.
+ *      renames it to OUTPUT, which one can: who finds it renamed already is glad. Where there is a last pass
+ *      (output_last.c) it makes OUTPUT.part.new.NUMBER of it, renames that, and removes the part.
  *   6. The record is cut off, and the folder of claims removed. Runs that find it gone look whether the file that they
  *      have open has got its name. What is left by a death here is removed by the next run that finds the output
  * finished. A late writer has the file open and may write into the finished output: good rows only, the same bytes that
@@ -34,6 +35,8 @@
 #include "claim/claim.h"
 #include "claim/claim_files.h"
 #include "data/join_checks.h"
+#include "data/output_finished.h"
+#include "data/output_last.h"
 
 static bool is_on_nfs(int fd)
 {
@@ -47,15 +50,28 @@ static bool is_there(const char *path)
     return faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+/* Whether a last pass has made the output of this map: then the part is removed, or will be. */
+static bool is_made_by_last(const struct output *output)
+{
+    struct part_record found;
+    struct mark_count unused;
+
+    return is_there(output->path) && !finished_read(output->path, &found, &unused) &&
+           origin_difference(&found.origin, &output->record.origin, 0) == ORIGIN_FIELDS;
+}
+
 enum join_part join_output_look(const struct output *output)
 {
     struct stat status;
 
-    if (fstat(output->fd, &status) || status.st_nlink == 0)
+    if (fstat(output->fd, &status))
         return JOIN_PART_IS_REMOVED;
     if (part_is_at(output->path, &status))
         return JOIN_PART_IS_FINISHED;
-    return part_is_at(output->part, &status) ? JOIN_PART_IS_THERE : JOIN_PART_IS_FINISHED;
+    if (status.st_nlink == 0)
+        return is_made_by_last(output) ? JOIN_PART_IS_FINISHED : JOIN_PART_IS_REMOVED;
+    return part_is_at(output->part, &status) && !is_made_by_last(output) ? JOIN_PART_IS_THERE
+                                                                         : JOIN_PART_IS_FINISHED;
 }
 
 static void close_fd(int *fd)
@@ -281,19 +297,62 @@ static int give_name(const struct output *output)
                            output->name);
 }
 
+/* Makes the output of the part, unless another one is faster, and removes the part. */
+static int make_last(const struct output *output, const struct failed_set *failed)
+{
+    char own[PATH_MAX + 32];
+    uint64_t number;
+    int fd, status, renamed;
+
+    if (getrandom(&number, sizeof number, 0) != sizeof number)
+        return error_set_errno(MPM_EIO, "cannot get random bytes for %s", output->part);
+    snprintf(own, sizeof own, "%s.new.%016" PRIx64, output->part, number);
+    if ((status = last_make(output, failed, own, &fd)))
+        return status;
+    renamed = part_rename(own, output->path, false);
+    if (renamed)
+        part_remove(fd, own);
+    close(fd);
+    if (!renamed || join_output_look(output) == JOIN_PART_IS_FINISHED) {
+        output_flush_folder(output);
+        part_remove(output->fd, output->part);
+        return 0;
+    }
+    errno = renamed;
+    return error_set_errno(renamed == EEXIST ? MPM_EEXIST : MPM_EIO, "cannot rename %s to %s", own,
+                           output->name);
+}
+
+static int name_or_make(struct output *output)
+{
+    struct failed_set failed;
+    struct mark_count count;
+    int status = join_output_count(output, &count);
+
+    if (status)
+        return status;
+    failed_log_close(&output->log);
+    failed_set_find(output, count.failed, &failed);
+    if (last_is_needed(output, &failed)) {
+        status = make_last(output, &failed);
+    } else if (!(status = give_name(output))) {
+        output_cut_off_record(output);
+        output_flush_folder(output);
+    }
+    failed_set_free(&failed);
+    return status;
+}
+
 int join_output_finish(struct output *output, const unsigned char *found)
 {
-    int status;
-
-    if (join_output_look(output) == JOIN_PART_IS_THERE) {
-        if (!mark_failed(output, found) || !part_flush(output->fd))
-            return error_set_errno(MPM_EIO, "cannot write %s", output->part);
-        if ((status = give_name(output)))
-            return status;
+    if (join_output_look(output) != JOIN_PART_IS_THERE) {
+        output_cut_off_record(output);
+        output_flush_folder(output);
+        return 0;
     }
-    output_cut_off_record(output);
-    output_flush_folder(output);
-    return 0;
+    if (!mark_failed(output, found) || !part_flush(output->fd))
+        return error_set_errno(MPM_EIO, "cannot write %s", output->part);
+    return name_or_make(output);
 }
 
 void join_output_tidy(const struct output *output)

@@ -21,7 +21,6 @@
 
 #define SENTENCE_SIZE 1024
 
-static const char no_memory[] = "there is no memory to say why";
 #define LAYOUT_SIZE ((size_t)32 << 10) /* what HDF5 needs for the rest of the file, generously */
 
 static int no_room(const struct output *output, uint64_t size)
@@ -98,49 +97,6 @@ int output_fill(struct output *output)
     return !status && output->is_redone ? output_copy_finished(output, output->fd) : status;
 }
 
-/* Counts the marks in the part. With `all`, every row must have one in the file that main has open: it has none
- * if another node has written into a file of the same name that is not this one. */
-static int count_marks(const struct output *output, bool all, struct mark_count *count)
-{
-    uint64_t missing;
-
-    if (!marks_count(output->fd, &output->record, count, &missing))
-        return error_set_errno(MPM_EIO, "cannot read the marks in %s", output->part);
-    if (all && missing < output->record.rows)
-        return error_set(MPM_EIO,
-                         "the result of row %" PRIu64
-                         " is not in %s: that file must be on a file system that all nodes share",
-                         missing, output->part);
-    return 0;
-}
-
-/* Whether the old file is still the one that was looked at. What has come into it since is not to be lost. */
-static bool is_as_planned(const struct output *output)
-{
-    struct stat now;
-
-    if (!output->replaces || output->overwrite == MPM_OVERWRITE_FILE || lstat(output->path, &now))
-        return true;
-    return now.st_dev == output->old.st_dev && now.st_ino == output->old.st_ino &&
-           now.st_size == output->old.st_size && now.st_mtim.tv_sec == output->old.st_mtim.tv_sec &&
-           now.st_mtim.tv_nsec == output->old.st_mtim.tv_nsec;
-}
-
-static int rename_part(const struct output *output)
-{
-    int failed;
-
-    if (!is_as_planned(output))
-        return error_set(MPM_EEXIST, "%s has changed since the map began, so it is not overwritten",
-                         output->name);
-    failed = part_rename(output->part, output->path, output->replaces);
-    if (!failed)
-        return 0;
-    errno = failed;
-    return error_set_errno(failed == EEXIST ? MPM_EEXIST : MPM_EIO, "cannot rename %s to %s", output->part,
-                           output->name);
-}
-
 /* From here on there is a part, and no run removes it of which some row is good. */
 static int name_part(const struct output *output)
 {
@@ -168,16 +124,6 @@ void output_flush_folder(const struct output *output)
     }
 }
 
-static void close_part(struct output *output, bool remove)
-{
-    if (remove)
-        part_remove(output->fd, output->part);
-    close(output->fd);
-    output->fd = -1;
-    free(output->left);
-    output->left = NULL;
-}
-
 int output_make(struct output *output)
 {
     int status = part_make(output->next, output->replaces ? &output->old : NULL, &output->fd);
@@ -189,10 +135,12 @@ int output_make(struct output *output)
         status = name_part(output);
     if (!status) {
         output_flush_folder(output);
+        unlink(output->log.path); /* of another part, which was removed */
         return 0;
     }
     part_remove(output->fd, output->next);
-    close_part(output, false);
+    close(output->fd);
+    output->fd = -1;
     return status;
 }
 
@@ -227,88 +175,7 @@ int output_fail_row(struct output *output, uint64_t row)
                : error_set_errno(MPM_EIO, "cannot write %s", output->part);
 }
 
-/* All that can fail before the file gets its name. */
-static int complete(const struct output *output, struct mark_count *count)
+void output_note_failure(struct output *output, const mpm_failure *failure)
 {
-    int status = count_marks(output, true, count);
-
-    if (!status && !part_flush(output->fd))
-        status = error_set_errno(MPM_EIO, "cannot write %s", output->part);
-    return status;
-}
-
-/* What the finished file needs no more. It is read as well with it, so it is no error if it stays. */
-void output_cut_off_record(const struct output *output)
-{
-    part_resize(output->fd, output->record.sums_at);
-}
-
-/* Of a map that has gone well as far as it was run. */
-static int tell_of_failed(const struct output *output, const struct mark_count *count)
-{
-    if (!count->failed)
-        return 0;
-    return error_set(MPM_ETASK,
-                     "%" PRIu64 " of %" PRIu64
-                     " rows failed in an earlier run: --retry-failed (retry_failed) runs them again",
-                     count->failed, output->record.rows);
-}
-
-/* What has been said may have more than one line, as the text of a failed item does: what is said of it behind that has
- * its own then. */
-static const char *separator(const char *why)
-{
-    return strchr(why, '\n') ? "\n" : "; ";
-}
-
-static int finish(struct output *output, int map_status, const char *why)
-{
-    struct mark_count count;
-    int status;
-
-    if ((status = complete(output, &count)))
-        return output_keep(output, status);
-    if (map_status && count.good == 0 && output->replaces) {
-        close_part(output, true);
-        return error_set(map_status, "%s%s%s is unchanged", why, separator(why), output->name);
-    }
-    if ((status = rename_part(output)))
-        return output_keep(output, status);
-    output_cut_off_record(output);
-    output_flush_folder(output);
-    close_part(output, false);
-    return map_status ? error_set(map_status, "%s", why) : tell_of_failed(output, &count);
-}
-
-int output_finish(struct output *output, int map_status)
-{
-    char *why = strdup(map_status ? mpm_error() : "");
-    int status = finish(output, map_status, why ? why : no_memory);
-
-    free(why);
-    return status;
-}
-
-static int keep(struct output *output, int status, const char *why)
-{
-    struct mark_count count;
-
-    if (count_marks(output, false, &count)) {
-        close_part(output, false);
-        return error_set(status, "%s%sthe results so far are in %s", why, separator(why), output->part);
-    }
-    close_part(output, count.good == 0);
-    if (count.good == 0)
-        return error_set(status, "%s", why);
-    return error_set(status, "%s%s%" PRIu64 " of %" PRIu64 " rows are good: they are in %s", why,
-                     separator(why), count.good, output->record.rows, output->part);
-}
-
-int output_keep(struct output *output, int status)
-{
-    char *why = strdup(mpm_error());
-
-    status = keep(output, status, why ? why : no_memory);
-    free(why);
-    return status;
+    failed_log_add(&output->log, failure);
 }

@@ -17,6 +17,7 @@
  *      come to the disk does not matter: a file system may reorder them, and a node or a server may lose some.
  *   4. All rows have a mark: the file is flushed to the disk, then renamed to OUTPUT. That has all results now, and the
  *      checksums and the record behind them, which no reader looks at.
+ *      Where there is a last pass (output_last.c) another file is made of it then, which becomes OUTPUT.
  *   5. Those are cut off. A run that finds them at the end of OUTPUT (mpm_dataset_map.resume) cuts them off.
  * A run that goes on with a part only gives it a new token, of 32 bytes in one write, which no checksum counts, and
  * takes marks back of rows that it will run again. */
@@ -28,26 +29,33 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "data/failed_log.h"
 #include "data/grid.h"
 #include "data/input.h"
 #include "data/marks.h"
+#include "data/packing.h"
 #include "data/part_record.h"
 #include "data/result.h"
 #include "mpmap/dataset.h"
 #include "node/function.h"
 
-#define OUTPUT_ATTRIBUTE "mpmap_result" /* of the group /: the name of the result's data set */
+#define OUTPUT_ATTRIBUTE  "mpmap_result" /* of the group /: the name of the result's data set */
+#define FAILED_LOG_PREFIX "failed."      /* of the logs of runs that have joined, in the folder of claims */
 
 struct output {
     const char *name;    /* as the caller of the map calls the file */
     const char *dataset; /* the result's name in it: of a data set, or of a group if it is a struct */
     struct result result;
-    const char *attributes;     /* of the result, as mpm_dataset_map has them; or NULL */
-    unsigned char *fill;        /* what a row that has failed leaves: as long as a result */
-    bool has_fill;              /* it is not just zeros */
+    const char *attributes; /* of the result, as mpm_dataset_map has them; or NULL */
+    unsigned char *fill;    /* what a row that has failed leaves: as long as a result */
+    bool has_fill;          /* it is not just zeros */
+    struct packing packing; /* how results are stored in the end */
+    struct failed_log log;
+    mpm_pool *pool;             /* for the last pass (output_last.h) */
     char path[PATH_MAX];        /* absolute */
     char part[PATH_MAX];        /* the file while rows are worked on */
     char next[PATH_MAX];        /* and before that */
+    char last[PATH_MAX];        /* and behind that, if there is a last pass */
     int overwrite;              /* an enum mpm_overwrite */
     bool replaces;              /* there is an old file of that name, */
     struct stat old;            /* which is this */
@@ -111,7 +119,12 @@ const void *output_failed_result(struct output *output);
 void output_end(struct output *output);
 /* Marks a row as failed, and its result as the fill value, whatever a worker has written. MPM_EIO. */
 int output_fail_row(struct output *output, uint64_t row);
-/* Checks that every row has been written, and gives the file its name. `map_status` is what the map has come to: 0, or
+/* Takes note of a row that has failed, and why. */
+void output_note_failure(struct output *output, const mpm_failure *failure);
+/* Removes a part that a run has left which was killed when it had made the output of it. */
+void output_tidy(const struct output *output);
+/* Checks that every row has been written, and gives the file its name, or makes a new one of it, if there is a last
+ * pass. `map_status` is what the map has come to: 0, or
  * MPM_ETASK with its sentence, which stays. MPM_ETASK as well if rows have failed in an earlier run. Then no file of
  * which some rows were good is replaced by one in which none is. When it fails: as output_keep(), MPM_EIO, or
  * MPM_EEXIST if the name has been taken meanwhile. */

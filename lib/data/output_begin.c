@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What becomes of the part that an earlier run has left. While its lock is held it is looked at; nothing in it changes
  * before it is sure that this run goes on with it or starts over. */
+#include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -76,11 +78,41 @@ void output_claims_path(const char *part, const struct part_token *token, char c
     snprintf(claims, PATH_MAX, "%.*s.join-%016" PRIx64, PATH_MAX - 64, part, number);
 }
 
+/* Each run that has joined has a log of its own. */
+static void name_own_log(struct output *output)
+{
+    uint64_t number = 0;
+
+    if (getrandom(&number, sizeof number, 0) != sizeof number)
+        number = (uint64_t)getpid();
+    failed_log_close(&output->log);
+    snprintf(output->log.path, sizeof output->log.path, "%.*s/" FAILED_LOG_PREFIX "%016" PRIx64,
+             PATH_MAX - 32, output->claims, number);
+}
+
+/* What runs that had joined have said of rows that failed. */
+static void take_joined_logs(struct output *output)
+{
+    char path[PATH_MAX + NAME_MAX + 2];
+    DIR *folder = opendir(output->claims);
+
+    for (struct dirent *at; folder && (at = readdir(folder));) {
+        if (strncmp(at->d_name, FAILED_LOG_PREFIX, strlen(FAILED_LOG_PREFIX)))
+            continue;
+        snprintf(path, sizeof path, "%s/%s", output->claims, at->d_name);
+        failed_log_append(&output->log, path);
+    }
+    if (folder)
+        closedir(folder);
+}
+
 void output_name_claims(struct output *output)
 {
     output_claims_path(output->part, &output->record.token, output->claims);
     snprintf(output->checks_path, sizeof output->checks_path, "%.*s/" CHECKS_NAME, PATH_MAX - 16,
              output->claims);
+    if (output->joins)
+        name_own_log(output);
 }
 
 void output_remove_claims(const struct output *output)
@@ -112,6 +144,7 @@ static int go_on(struct output *output, const struct part_record *found)
         output->left = NULL;
         return status;
     }
+    take_joined_logs(output);
     output_remove_claims(output);
     return 0;
 }
@@ -121,6 +154,8 @@ static void discard(struct output *output)
     part_remove(output->fd, output->part);
     close(output->fd);
     output->fd = -1;
+    unlink(output->log.path);
+    unlink(output->last);
     output_remove_claims(output);
 }
 

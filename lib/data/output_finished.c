@@ -17,6 +17,7 @@
 #include "data/output.h"
 
 #define COPY_BYTES ((uint64_t)1 << 20)
+#define NOWHERE    UINT64_MAX
 
 static void release(hid_t id)
 {
@@ -41,18 +42,28 @@ static bool read_origin(hid_t dataset, struct origin *origin)
     return is;
 }
 
-/* Where the values of a data set stand, and how large they are together: of one that is stored in chunks, those of all
- * chunks. */
+/* Of results that were compressed. */
+static bool has_filters(hid_t dataset)
+{
+    hid_t creation = hdf5.H5Dget_create_plist(dataset);
+    bool has = creation >= 0 && hdf5.H5Pget_nfilters(creation) > 0;
+
+    release(creation);
+    return has;
+}
+
+/* Where the values of a data set stand, NOWHERE if they are compressed, and how large they are together: of one that is
+ * stored in chunks as they are, those of all chunks. */
 static bool find_values(hid_t dataset, uint64_t *at, uint64_t *bytes)
 {
     hid_t space = hdf5.H5Dget_space(dataset), type = hdf5.H5Dget_type(dataset);
     hssize_t count = space < 0 ? -1 : hdf5.H5Sget_simple_extent_npoints(space);
     bool is = type >= 0 && count >= 0;
 
-    *at = 0;
+    *at = is && count && has_filters(dataset) ? NOWHERE : 0;
     *bytes = is ? hdf5.H5Tget_size(type) : 0;
     is = is && !__builtin_mul_overflow(*bytes, (uint64_t)count, bytes) &&
-         (!count || grid_find_results(dataset, at, bytes));
+         (!count || *at == NOWHERE || grid_find_results(dataset, at, bytes));
     release(type);
     release(space);
     return is;
@@ -105,7 +116,7 @@ static bool read_done(hid_t file, const char *name, struct part_record *record)
 
     snprintf(marks, sizeof marks, "%s.done", name);
     done = hdf5.H5Dopen2(file, marks, H5P_DEFAULT);
-    is = done >= 0 && find_values(done, &record->marks_at, &record->rows);
+    is = done >= 0 && find_values(done, &record->marks_at, &record->rows) && record->marks_at != NOWHERE;
     release(done);
     return is;
 }
@@ -219,13 +230,20 @@ static bool write_good(int to, const struct part_places *places, uint64_t first,
            write_at(to, marks, count, places->marks_at + first);
 }
 
-static bool copy_rows(int from, int to, const struct part_record *there, const struct part_places *here,
-                      uint64_t first, uint64_t count, unsigned char *results, unsigned char *marks)
+/* Where results and marks of a finished output are read from. */
+struct finished {
+    int results, marks;
+    struct result_places places; /* of the results */
+    uint64_t marks_at;
+};
+
+static bool copy_rows(const struct finished *from, int to, const struct part_places *here, uint64_t first,
+                      uint64_t count, unsigned char *results, unsigned char *marks)
 {
     uint64_t size = here->results.size;
 
-    if (!result_read(from, &there->results, first, count, results) ||
-        read_at(from, marks, count, there->marks_at + first) != (ssize_t)count)
+    if (!result_read(from->results, &from->places, first, count, results) ||
+        read_at(from->marks, marks, count, from->marks_at + first) != (ssize_t)count)
         return false;
     for (uint64_t i = 0, alike; i < count; i += alike) {
         alike = count_alike(marks + i, count - i);
@@ -235,33 +253,112 @@ static bool copy_rows(int from, int to, const struct part_record *there, const s
     return true;
 }
 
-int output_copy_finished(const struct output *output, int to)
+static int copy_good(const struct output *output, const struct finished *from, int to)
 {
     const struct part_record *here = &output->record;
     const struct part_places places = part_places_of(here);
+    uint64_t most = COPY_BYTES / here->results.size ? COPY_BYTES / here->results.size : 1, count;
+    unsigned char *results = malloc(most * here->results.size), *marks = malloc(most);
+    int status = results && marks ? 0 : error_set_errno(MPM_EIO, "cannot read %s", output->name);
+
+    for (uint64_t first = 0; !status && first < here->rows; first += count) {
+        count = here->rows - first < most ? here->rows - first : most;
+        if (!copy_rows(from, to, &places, first, count, results, marks))
+            status = error_set_errno(MPM_EIO, "cannot copy rows of %s", output->name);
+    }
+    free(results);
+    free(marks);
+    return status;
+}
+
+/* Rows [first, first + count) of a field, as they stand in a part. */
+static bool read_packed(hid_t dataset, const struct result_field *field, uint64_t first, uint64_t count,
+                        void *bytes)
+{
+    hsize_t start[MPM_MAX_DIMENSIONS + 1] = {first}, extent[MPM_MAX_DIMENSIONS + 1] = {count};
+    hid_t in_file = hdf5.H5Dget_space(dataset), in_memory;
+    bool is;
+
+    for (unsigned i = 0; i < field->shape.rank; i++)
+        extent[i + 1] = field->shape.extent[i];
+    in_memory = hdf5.H5Screate_simple((int)field->shape.rank + 1, extent, NULL);
+    is = in_file >= 0 && in_memory >= 0 &&
+         hdf5.H5Sselect_hyperslab(in_file, H5S_SELECT_SET, start, NULL, extent, NULL) >= 0 &&
+         hdf5.H5Dread(dataset, hdf5_native_type(field->shape.type), in_memory, in_file, H5P_DEFAULT, bytes) >=
+             0;
+    release(in_memory);
+    release(in_file);
+    return is;
+}
+
+static int unpack_field(hid_t file, const struct output *output, unsigned index, int to)
+{
+    const struct result_field *field = &output->result.field[index];
+    uint64_t rows = output->record.rows, at = output->record.results.field[index].at, count;
+    uint64_t most = 8 * COPY_BYTES / field->size ? 8 * COPY_BYTES / field->size : 1;
+    char name[PATH_MAX + RESULT_NAME_SIZE], *bytes = malloc(most * field->size);
+    hid_t dataset;
+    bool is;
+
+    snprintf(name, sizeof name, "%s%s%s", output->dataset, output->result.is_struct ? "/" : "", field->name);
+    dataset = hdf5.H5Dopen2(file, name, H5P_DEFAULT);
+    is = dataset >= 0 && bytes;
+    for (uint64_t first = 0; is && first < rows; first += count) {
+        count = rows - first < most ? rows - first : most;
+        is = read_packed(dataset, field, first, count, bytes) &&
+             write_at(to, bytes, count * field->size, at + first * field->size);
+    }
+    release(dataset);
+    free(bytes);
+    return is ? 0 : hdf5_error_set(MPM_EIO, "cannot copy rows of %s", output->name);
+}
+
+/* Puts the results of a finished output that has them in chunks into the part. They have no marks there yet. */
+static int unpack(const struct output *output, int to)
+{
+    struct hdf5_guard guard;
+    hid_t access, file;
+    int status = 0;
+
+    hdf5_enter(&guard);
+    access = hdf5_file_access(false);
+    file = access < 0 ? -1 : hdf5.H5Fopen(output->path, H5F_ACC_RDONLY, access);
+    if (file < 0)
+        status = hdf5_error_set(MPM_EIO, "cannot read %s", output->name);
+    for (unsigned i = 0; !status && i < output->result.count; i++)
+        status = unpack_field(file, output, i, to);
+    if (file >= 0)
+        hdf5.H5Fclose(file);
+    release(access);
+    hdf5_leave(&guard);
+    return status;
+}
+
+int output_copy_finished(const struct output *output, int to)
+{
+    const struct part_record *here = &output->record;
     struct part_record there;
     struct mark_count unused;
-    uint64_t most = COPY_BYTES / here->results.size ? COPY_BYTES / here->results.size : 1, count;
-    unsigned char *results, *marks;
-    int from, status = finished_read(output->path, &there, &unused);
+    struct finished from;
+    int status = finished_read(output->path, &there, &unused);
 
     if (status)
         return status;
     if (there.rows != here->rows || there.results.size != here->results.size)
         return error_set(MPM_EIO, "%s has changed since the map began", output->name);
-    results = malloc(most * here->results.size);
-    marks = malloc(most);
-    from = open(output->path, O_RDONLY | O_CLOEXEC);
-    if (!results || !marks || from < 0)
-        status = error_set_errno(MPM_EIO, "cannot read %s", output->name);
-    for (uint64_t first = 0; !status && first < here->rows; first += count) {
-        count = here->rows - first < most ? here->rows - first : most;
-        if (!copy_rows(from, to, &there, &places, first, count, results, marks))
-            status = error_set_errno(MPM_EIO, "cannot copy rows of %s", output->name);
+    from.marks = open(output->path, O_RDONLY | O_CLOEXEC);
+    from.marks_at = there.marks_at;
+    if (from.marks < 0)
+        return error_set_errno(MPM_EIO, "cannot read %s", output->name);
+    from.results = from.marks;
+    from.places = there.results;
+    if (there.results.field[0].at == NOWHERE) {
+        status = unpack(output, to);
+        from.results = to;
+        from.places = here->results;
     }
-    if (from >= 0)
-        close(from);
-    free(results);
-    free(marks);
+    if (!status)
+        status = copy_good(output, &from, to);
+    close(from.marks);
     return status;
 }

@@ -107,7 +107,7 @@ static int find_offset(hid_t dataset, uint64_t rows, uint64_t *offset)
     return 0;
 }
 
-void layout_describe_field(const struct output *output, unsigned index, struct layout_set *set)
+static void describe_field(const struct output *output, unsigned index, struct layout_set *set)
 {
     const struct result_field *field = &output->result.field[index];
     struct grid_space space;
@@ -133,14 +133,14 @@ static int set_fill(hid_t creation, const struct output *output, unsigned index)
     return 0;
 }
 
-int layout_make_field(hid_t place, const struct output *output, unsigned index, hid_t creation,
+static int make_field(hid_t place, const struct output *output, unsigned index, hid_t creation,
                       hid_t *dataset)
 {
     struct layout_set set;
     int status;
 
     *dataset = -1;
-    layout_describe_field(output, index, &set);
+    describe_field(output, index, &set);
     if ((status = set_fill(creation, output, index)))
         return status;
     status = layout_make_set(place, &set, creation, dataset);
@@ -149,7 +149,7 @@ int layout_make_field(hid_t place, const struct output *output, unsigned index, 
     return status;
 }
 
-int layout_make_group(hid_t file, const struct output *output, hid_t *group)
+static int make_group(hid_t file, const struct output *output, hid_t *group)
 {
     hid_t link = layout_links();
 
@@ -158,27 +158,41 @@ int layout_make_group(hid_t file, const struct output *output, hid_t *group)
     return *group < 0 ? hdf5_error_set(MPM_EIO, "cannot create the group %s", output->dataset) : 0;
 }
 
-int layout_describe_result(hid_t result, const struct output *output)
+static int describe_result(hid_t result, const struct output *output)
 {
     int status = write_origin(result, &output->record.origin);
 
     return status ? status : write_attributes(result, output, NULL);
 }
 
+bool layout_packs(const struct output *output)
+{
+    return output->packing.is_wanted && output->record.rows > 0;
+}
+
+static hid_t make_creation(const struct output *output, unsigned index, bool packs)
+{
+    const struct result_field *field = &output->result.field[index];
+
+    return packs ? packing_creation(&output->packing, &field->shape,
+                                    packing_chunk_rows(&output->packing, field, output->record.rows))
+                 : make_contiguous();
+}
+
 /* Of all fields. Those of a struct stand in a group. */
-static int make_fields(hid_t place, struct output *output)
+static int make_fields(hid_t place, struct output *output, bool packs)
 {
     int status = 0;
 
     for (unsigned i = 0; !status && i < output->result.count; i++) {
         struct result_place *at = &output->record.results.field[i];
-        hid_t creation = make_contiguous(), dataset = -1;
+        hid_t creation = make_creation(output, i, packs), dataset = -1;
 
         status = creation < 0 ? hdf5_error_set(MPM_EIO, "cannot create the data set %s", output->dataset)
-                              : layout_make_field(place, output, i, creation, &dataset);
+                              : make_field(place, output, i, creation, &dataset);
         if (!status && !output->result.is_struct)
-            status = layout_describe_result(dataset, output);
-        if (!status)
+            status = describe_result(dataset, output);
+        if (!status && !packs)
             status = find_offset(dataset, output->record.rows, &at->at);
         release(dataset);
         release(creation);
@@ -186,17 +200,17 @@ static int make_fields(hid_t place, struct output *output)
     return status;
 }
 
-static int make_results(hid_t file, struct output *output)
+static int make_results(hid_t file, struct output *output, bool packs)
 {
     hid_t group;
     int status;
 
     if (!output->result.is_struct)
-        return make_fields(file, output);
-    if ((status = layout_make_group(file, output, &group)))
+        return make_fields(file, output, packs);
+    if ((status = make_group(file, output, &group)))
         return status;
-    if (!(status = layout_describe_result(group, output)))
-        status = make_fields(group, output);
+    if (!(status = describe_result(group, output)))
+        status = make_fields(group, output, packs);
     release(group);
     return status;
 }
@@ -221,9 +235,9 @@ static int make_marks(hid_t file, struct output *output)
     return status;
 }
 
-static int layout_make(hid_t file, struct output *output)
+int layout_make(hid_t file, struct output *output, bool packs)
 {
-    int status = make_results(file, output);
+    int status = make_results(file, output, packs);
 
     if (!status)
         status = make_marks(file, output);
@@ -242,7 +256,7 @@ static int flush(hid_t file, const struct output *output)
 }
 
 /* Only the formats since HDF5 1.10 have all chunks in one piece. They have times of groups, too, which are left out. */
-static int create_file(const struct output *output, hid_t access, hid_t *file)
+int layout_create_file(const struct output *output, hid_t access, hid_t *file)
 {
     char opened[64];
     hid_t creation = hdf5.H5Pcreate(*hdf5.H5P_CLS_FILE_CREATE_ID_g);
@@ -265,10 +279,10 @@ static int create_file(const struct output *output, hid_t access, hid_t *file)
 static int lay_out(struct output *output)
 {
     hid_t access = hdf5_file_access(false), file;
-    int status = create_file(output, access, &file);
+    int status = layout_create_file(output, access, &file);
 
     if (!status)
-        status = layout_make(file, output);
+        status = layout_make(file, output, false);
     if (!status)
         status = flush(file, output);
     if (file >= 0 && hdf5.H5Fclose(file) < 0 && !status)

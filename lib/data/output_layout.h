@@ -17,16 +17,15 @@ struct layout_set {
     hsize_t chunk[GRID_MAX_RANK];
 };
 
-/* The parts of output_lay_out(), for whoever makes them in another way. Links with groups that do not exist yet; negative on
- * failure. The caller closes what it gets. */
+/* Makes an HDF5 file of the one that is open. MPM_EIO. */
+int layout_create_file(const struct output *output, hid_t access, hid_t *file);
+/* Makes all of it in an empty file, in one piece each, or the results in chunks that are compressed, and notes where what
+ * is in one piece stands. MPM_EIO. */
+int layout_make(hid_t file, struct output *output, bool packs);
+/* Whether the results are compressed in the end. */
+bool layout_packs(const struct output *output);
+/* Links with groups that do not exist yet; negative on failure. The caller closes it. */
 hid_t layout_links(void);
 int layout_make_set(hid_t place, const struct layout_set *set, hid_t creation, hid_t *dataset);
-void layout_describe_field(const struct output *output, unsigned index, struct layout_set *set);
-/* Makes the data set of a field, with its own attributes, in the file or in the group of a struct. */
-int layout_make_field(hid_t place, const struct output *output, unsigned index, hid_t creation,
-                      hid_t *dataset);
-int layout_make_group(hid_t file, const struct output *output, hid_t *group);
-/* What is said of the result as a whole. */
-int layout_describe_result(hid_t result, const struct output *output);
 
 #endif

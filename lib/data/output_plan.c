@@ -36,6 +36,16 @@ static int check_size(const struct output *output)
     return 0;
 }
 
+/* A chunk has rows of one dimension. */
+static int check_packing(const struct output *output)
+{
+    if (!output->packing.is_wanted || (output->grid.rank == 1 && !output->grid.is_stitched))
+        return 0;
+    return error_set(MPM_EINVAL,
+                     "results of tiles cannot be compressed (--compress): leave it out, or give some of "
+                     "the tiles (--rows)");
+}
+
 /* The folder is found once, through whatever links lead to it; what is made in it is made there. */
 static int find_path(struct output *output)
 {
@@ -54,8 +64,10 @@ static int find_path(struct output *output)
                    : error_set_errno(MPM_EIO, "cannot create %s", output->name);
     if (snprintf(output->path, sizeof output->path, "%s/%s", absolute, last) >= PATH_MAX ||
         snprintf(output->part, sizeof output->part, "%s.part", output->path) >= PATH_MAX ||
-        snprintf(output->next, sizeof output->next, "%s.new", output->part) >= PATH_MAX)
-        return error_set(MPM_EINVAL, "the path of %s.part.new must have at most %d bytes", output->name,
+        snprintf(output->next, sizeof output->next, "%s.new", output->part) >= PATH_MAX ||
+        snprintf(output->last, sizeof output->last, "%s.last", output->part) >= PATH_MAX ||
+        snprintf(output->log.path, sizeof output->log.path, "%s.failed", output->part) >= PATH_MAX)
+        return error_set(MPM_EINVAL, "the path of %s.part.failed must have at most %d bytes", output->name,
                          PATH_MAX);
     return access(absolute, W_OK | X_OK) ? error_set_errno(MPM_EIO, "cannot create %s", output->name) : 0;
 }
@@ -191,6 +203,7 @@ const void *output_failed_result(struct output *output)
 
 void output_end(struct output *output)
 {
+    failed_log_close(&output->log);
     free(output->fill);
     output->fill = NULL;
 }
@@ -216,6 +229,7 @@ int output_plan(const mpm_dataset_map *map, const struct input *input, const str
         .joins = map->join,
         .fd = -1,
         .checks = -1,
+        .log.fd = -1,
         .attributes = map->attributes,
         .record = {.rows = input->rows},
         .resume = map->resume,
@@ -224,9 +238,10 @@ int output_plan(const mpm_dataset_map *map, const struct input *input, const str
         .notice_argument = map->notice_argument,
     };
     if ((status = plan_result(output, map)) || (status = plan_grid(output, map, input)) ||
-        (status = check_dataset_name(output->dataset)) || (status = check_size(output)) ||
-        (status = find_path(output)) || (status = check_is_no_input(output, map)) ||
-        (status = plan_origin(output, map, input, task)))
+        (status = check_dataset_name(output->dataset)) ||
+        (status = packing_parse(map->compress, map->compress_rows, &output->packing)) ||
+        (status = check_packing(output)) || (status = check_size(output)) || (status = find_path(output)) ||
+        (status = check_is_no_input(output, map)) || (status = plan_origin(output, map, input, task)))
         return status;
     return check_existing(output);
 }

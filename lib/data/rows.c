@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/vfs.h>
@@ -34,6 +35,7 @@ static struct {
     int checks;           /* or -1 */
     const mpm_call *call; /* of the row that the task is at; NULL: it is at none */
     uint64_t row;
+    struct failed_log log;
     bool flush; /* written bytes stay on this node, where main cannot see them, until told to go */
     unsigned char *rows, *results, *marks;
 } worker;
@@ -98,7 +100,9 @@ int rows_job_create(const mpm_dataset_map *map, const struct input *input, const
     made.row = map->row ? end : 0;
     end += map->row ? strlen(map->row) + 1 : 0;
     made.checks = output->joins ? end : 0;
-    end = align(end + (output->joins ? strlen(output->checks_path) + 1 : 0));
+    end += output->joins ? strlen(output->checks_path) + 1 : 0;
+    made.log = end;
+    end = align(end + strlen(output->log.path) + 1);
     made.cut = input->cut;
     made.choice = input->choice;
     made.indexes = input->choice.indexes ? end : 0;
@@ -118,6 +122,7 @@ int rows_job_create(const mpm_dataset_map *map, const struct input *input, const
     copy_text(*job, made.input_file, input_file);
     copy_text(*job, made.input_dataset, map->input_dataset);
     copy_text(*job, made.part, output->part);
+    copy_text(*job, made.log, output->log.path);
     if (map->row)
         copy_text(*job, made.row, map->row);
     if (input->choice.index_count)
@@ -153,6 +158,7 @@ static void close_files(void)
     free(worker.results);
     free(worker.marks);
     free(worker.job);
+    failed_log_close(&worker.log);
     worker.open = false;
 }
 
@@ -212,6 +218,9 @@ static int open_files(const struct rows_job *job)
         return status;
     worker.open = true;
     worker.part = worker.checks = -1;
+    worker.log.fd = -1;
+    worker.log.count = 0;
+    snprintf(worker.log.path, sizeof worker.log.path, "%s", job_text(job, job->log));
     worker.task = (mpm_task *)task;
     if (!(worker.job = malloc(job->own_size)))
         status = error_set(MPM_ENOMEM, "no memory for the names of a map's input");
@@ -268,6 +277,10 @@ static enum row_mark run_row(mpm_call *call, const struct rows_job *job, uint64_
     context_back_from_program(code);
     if (code == 0)
         return ROW_DONE;
+    failed_log_add(
+        &worker.log,
+        &(mpm_failure){
+            .index = row, .cause = MPM_CAUSE_TASK, .code = code, .attempts = 1, .text = batch_text(call)});
     batch_fail_item(call, code);
     fill_result(job, result);
     return ROW_FAILED;

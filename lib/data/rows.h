@@ -33,6 +33,7 @@ struct rows_job {
     struct cut cut;
     mpm_row_choice choice; /* a list is behind the struct, too */
     size_t indexes;        /* 0: none */
+    size_t log;            /* the path of the log of rows that fail (failed_log.h) */
     size_t fill;           /* the result of a row that has failed; 0: zeros */
     size_t files;          /* the table of several; 0: one */
     size_t own_size;       /* of all but the context: what a worker keeps a copy of */

@@ -28,6 +28,8 @@ void batch_begin_item(mpm_call *call, uint64_t index, size_t item_size, size_t r
 /* Records that the item that was begun last has failed, with the text of mpm_fail() if there is one, else
  * with its `code`. */
 void batch_fail_item(mpm_call *call, int code);
+/* What mpm_fail() has said of the item that was begun last, but for the end of a very long text; "": nothing. */
+const char *batch_text(const mpm_call *call);
 /* Sets what mpm_call_context() tells from here on: for its items a batch task shows their own context, which
  * stands somewhere in the batch's, or NULL. Before it returns it shows the batch's again. */
 void batch_show_context(mpm_call *call, const void *context);

@@ -152,6 +152,11 @@ void batch_begin_item(mpm_call *call, uint64_t index, size_t item_size, size_t r
     atomic_store_explicit(&worker_self.record->made_ready, 0, memory_order_relaxed);
 }
 
+const char *batch_text(const mpm_call *call)
+{
+    return call->text;
+}
+
 void batch_fail_item(mpm_call *call, int code)
 {
     (void)call;

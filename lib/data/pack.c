@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A chunk is compressed by HDF5 itself, whatever its filters are: a worker writes it into a file in its own memory that
+ * has nothing but one chunk, and takes out the bytes that HDF5 would have put into a file. Main puts these into the output.
+ * Chunks are written once, in the order in which they are ready; who dies, worker or main, leaves a file that nobody looks
+ * at (output_last.c). */
+#include "data/pack.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "data/hdf5_call.h"
+#include "mpmap/handle.h"
+#include "mpmap/stream.h"
+
+#define AHEAD_EACH 4 /* chunks a worker that may be ready before main has written them */
+
+/* The context of the stream. The path of the part stands behind it. */
+struct pack_job {
+    uint64_t token_at;
+    struct part_token token;
+    unsigned index;
+    uint64_t rows, chunk_rows;
+    uint64_t at; /* of the first row in the part */
+    struct packing packing;
+    struct result_field field;
+    unsigned char fill[sizeof(uint64_t)]; /* an element: of rows behind the last one */
+};
+
+/* A result. */
+struct packed {
+    uint64_t size;
+    uint32_t mask; /* of filters that were left out: H5Dwrite_chunk() */
+    unsigned char bytes[];
+};
+
+/* ---- In a worker ---- */
+
+static struct {
+    bool open;
+    struct part_token token;
+    unsigned index;
+    int part;
+    hid_t file, dataset;
+    unsigned char *rows;
+} packer = {.part = -1, .file = -1, .dataset = -1};
+
+static size_t chunk_size(const struct pack_job *job)
+{
+    return (size_t)(job->chunk_rows * job->field.size);
+}
+
+/* Filters may make it a little larger. */
+static size_t most_packed(const struct pack_job *job)
+{
+    return chunk_size(job) + chunk_size(job) / 8 + 4096;
+}
+
+static void close_packer(void)
+{
+    if (packer.dataset >= 0)
+        hdf5.H5Dclose(packer.dataset);
+    if (packer.file >= 0)
+        hdf5.H5Fclose(packer.file);
+    if (packer.part >= 0)
+        close(packer.part);
+    free(packer.rows);
+    packer.open = false;
+    packer.rows = NULL;
+    packer.part = -1;
+    packer.file = packer.dataset = -1;
+}
+
+/* In memory only. */
+static hid_t make_file(const struct pack_job *job)
+{
+    hid_t access = hdf5.H5Pcreate(*hdf5.H5P_CLS_FILE_ACCESS_ID_g), file = -1;
+
+    if (access >= 0 && hdf5.H5Pset_fapl_core(access, chunk_size(job) + ((size_t)64 << 10), 0) >= 0)
+        file = hdf5.H5Fcreate("mpmap", H5F_ACC_TRUNC, H5P_DEFAULT, access);
+    if (access >= 0)
+        hdf5.H5Pclose(access);
+    return file;
+}
+
+static hid_t make_chunk(const struct pack_job *job, hid_t file)
+{
+    const mpm_shape *shape = &job->field.shape;
+    hsize_t extent[MPM_MAX_DIMENSIONS + 1] = {job->chunk_rows};
+    hid_t creation = packing_creation(&job->packing, shape, job->chunk_rows), space, dataset = -1;
+
+    for (unsigned i = 0; i < shape->rank; i++)
+        extent[i + 1] = shape->extent[i];
+    space = hdf5.H5Screate_simple((int)shape->rank + 1, extent, NULL);
+    if (file >= 0 && creation >= 0 && space >= 0)
+        dataset = hdf5.H5Dcreate2(file, "chunk", hdf5_native_type(shape->type), space, H5P_DEFAULT, creation,
+                                  H5P_DEFAULT);
+    if (space >= 0)
+        hdf5.H5Sclose(space);
+    if (creation >= 0)
+        hdf5.H5Pclose(creation);
+    return dataset;
+}
+
+static int open_packer(const struct pack_job *job)
+{
+    int status = part_open((const char *)(job + 1), job->token_at, &job->token, &packer.part);
+
+    if (status)
+        return status;
+    packer.open = true;
+    packer.token = job->token;
+    packer.index = job->index;
+    packer.file = make_file(job);
+    packer.dataset = make_chunk(job, packer.file);
+    if (packer.dataset < 0)
+        status = hdf5_error_set(MPM_EIO, "cannot make a chunk of %zu bytes", chunk_size(job));
+    else if (!(packer.rows = malloc(chunk_size(job))))
+        status = error_set(MPM_ENOMEM, "no memory for a chunk of %zu bytes: choose fewer rows",
+                           chunk_size(job));
+    return status;
+}
+
+static int prepare(const struct pack_job *job)
+{
+    int status;
+
+    if (packer.open && packer.index == job->index && !memcmp(&packer.token, &job->token, sizeof packer.token))
+        return 0;
+    close_packer();
+    if ((status = open_packer(job)))
+        close_packer();
+    return status;
+}
+
+/* The rows of a chunk; behind the last one the fill value. */
+static bool read_rows(const struct pack_job *job, uint64_t first)
+{
+    uint64_t count = job->rows - first < job->chunk_rows ? job->rows - first : job->chunk_rows;
+    size_t size = (size_t)(count * job->field.size), element = mpm_type_size(job->field.shape.type);
+
+    for (size_t at = size; at < chunk_size(job); at += element)
+        memcpy(packer.rows + at, job->fill, element);
+    return read_at(packer.part, packer.rows, size, job->at + first * job->field.size) == (ssize_t)size;
+}
+
+static int pack(const struct pack_job *job, uint64_t first, struct packed *packed)
+{
+    hsize_t offset[MPM_MAX_DIMENSIONS + 1] = {0}, size;
+
+    if (!read_rows(job, first))
+        return error_set_errno(MPM_EIO, "cannot read %s", (const char *)(job + 1));
+    if (hdf5.H5Dwrite(packer.dataset, hdf5_native_type(job->field.shape.type), H5S_ALL, H5S_ALL, H5P_DEFAULT,
+                      packer.rows) < 0 ||
+        hdf5.H5Dget_chunk_storage_size(packer.dataset, offset, &size) < 0)
+        return hdf5_error_set(MPM_EIO, "cannot compress results");
+    if (size > most_packed(job))
+        return error_set(MPM_EIO, "filter %d makes %zu bytes of %zu", job->packing.filter, (size_t)size,
+                         chunk_size(job));
+    packed->size = size;
+    if (hdf5.H5Dread_chunk(packer.dataset, H5P_DEFAULT, offset, &packed->mask, packed->bytes) < 0)
+        return hdf5_error_set(MPM_EIO, "cannot take compressed results");
+    return 0;
+}
+
+/* A task: the item is the first row of a chunk. */
+static int pack_chunk(mpm_call *call, const void *item, void *result)
+{
+    const struct pack_job *job = mpm_call_context(call);
+    struct hdf5_guard guard;
+    uint64_t first;
+    int status = hdf5_load();
+
+    memcpy(&first, item, sizeof first);
+    if (!status) {
+        hdf5_enter(&guard);
+        status = prepare(job);
+        if (!status)
+            status = pack(job, first, result);
+        hdf5_leave(&guard);
+    }
+    return status ? mpm_fail(call, "%s", mpm_error()) : 0;
+}
+
+/* ---- In main ---- */
+
+/* What the generator is at. */
+struct chunks {
+    uint64_t next, rows, chunk_rows;
+};
+
+static int next_chunk(void *argument, void *item)
+{
+    struct chunks *chunks = argument;
+
+    if (chunks->next >= chunks->rows)
+        return 0;
+    memcpy(item, &chunks->next, sizeof chunks->next);
+    chunks->next += chunks->chunk_rows;
+    return 1;
+}
+
+static int write_chunk(hid_t dataset, const struct output *output, uint64_t first,
+                       const struct packed *packed)
+{
+    hsize_t offset[MPM_MAX_DIMENSIONS + 1] = {first};
+    struct hdf5_guard guard;
+    int status = 0;
+
+    hdf5_enter(&guard);
+    if (hdf5.H5Dwrite_chunk(dataset, H5P_DEFAULT, packed->mask, offset, (size_t)packed->size, packed->bytes) <
+        0)
+        status = hdf5_error_set(MPM_EIO, "cannot write the compressed results of %s", output->name);
+    hdf5_leave(&guard);
+    return status;
+}
+
+static int write_chunks(const struct output *output, const struct pack_job *job, mpm_stream *stream,
+                        hid_t dataset)
+{
+    struct packed *packed = malloc(sizeof *packed + most_packed(job));
+    uint64_t chunk;
+    int status = packed ? 0 : error_set(MPM_ENOMEM, "no memory for a chunk of %zu bytes", chunk_size(job));
+
+    while (!status) {
+        status = mpm_stream_next(stream, MPM_FOREVER, packed, &chunk);
+        if (status == MPM_EINTERRUPTED)
+            status = 0;
+        else if (!status)
+            status = write_chunk(dataset, output, chunk * job->chunk_rows, packed);
+    }
+    free(packed);
+    return status == MPM_ECLOSED ? 0 : status;
+}
+
+static struct pack_job *make_job(const struct output *output, unsigned index, size_t *size)
+{
+    const struct result_field *field = &output->result.field[index];
+    const struct part_record *record = &output->record;
+    struct pack_job *job;
+
+    *size = sizeof *job + strlen(output->part) + 1;
+    if (!(job = calloc(1, *size)))
+        return NULL;
+    *job = (struct pack_job){.token_at = record->record_at,
+                             .token = record->token,
+                             .index = index,
+                             .rows = record->rows,
+                             .chunk_rows = packing_chunk_rows(&output->packing, field, record->rows),
+                             .at = record->results.field[index].at,
+                             .packing = output->packing,
+                             .field = *field};
+    if (output->has_fill)
+        memcpy(job->fill, output->fill + field->offset, mpm_type_size(field->shape.type));
+    strcpy((char *)(job + 1), output->part);
+    return job;
+}
+
+int pack_field(const struct output *output, unsigned index, hid_t dataset)
+{
+    mpm_stream_options options = {.order = MPM_UNORDERED, .chunk = 1};
+    size_t size;
+    struct pack_job *job = make_job(output, index, &size);
+    struct chunks chunks = {0, output->record.rows, job ? job->chunk_rows : 1};
+    mpm_stream *stream;
+    int status;
+
+    if (!job)
+        return error_set(MPM_ENOMEM, "no memory for the context of a compression");
+    options.buffer = (size_t)AHEAD_EACH * mpm_pool_worker_count(output->pool);
+    options.context = job;
+    options.context_size = size;
+    status = mpm_pool_imap(output->pool, pack_chunk, next_chunk, &chunks, sizeof(uint64_t),
+                           sizeof(struct packed) + most_packed(job), &options, &stream);
+    if (!status) {
+        status = write_chunks(output, job, stream, dataset);
+        mpm_stream_close(stream);
+    }
+    free(job);
+    return status;
+}
