@@ -20,6 +20,9 @@ for number in range(120):
             f["data"] = data
         else:
             f.create_dataset("data", data=data, chunks=(4, 3), maxshape=(None, 3), compression="gzip")
+        f["mask"] = random.random(rows) < 0.4
+        f["picks"] = random.integers(0, 900, min(rows, 5)).astype("<i4" if number % 2 else ">i4")
+        f["seconds"] = random.random(rows).astype("<f8" if number % 2 else ">f8")
         f["table"] = np.zeros(rows, [("a", "i1"), ("x", "f4", 3)] if number % 2 else [("x", "f4", 3), ("b", "f8")])
         if rows:
             f["table"][...] = np.rec.fromarrays([np.zeros(rows), data] if number % 2 else [data, np.zeros(rows)],
@@ -71,6 +74,16 @@ check "a list" maps @list.txt:/data
 check "has its own order" is_mean : 'sorted(glob.glob("runs/run01?.h5"))[::-1]'
 check "some of the rows" maps 'runs/*.h5:/data' --rows 5:1000:7
 check "are counted over all files" is_mean 5:1000:7
+all_of() { echo "np.concatenate([h5py.File(name)['$1'][()] for name in sorted(glob.glob('runs/*.h5'))])"; }
+check "a mask in each" maps 'runs/*.h5:/data' --rows :/mask
+check "is one of all rows" is_mean "$(all_of mask)"
+check "lists in each" maps 'runs/*.h5:/data' --rows :/picks
+check "count the rows of all" is_mean "$(all_of picks)"
+check "a condition on a data set of each" maps 'runs/*.h5:/data' --where '/seconds > 0.5'
+check "holds for rows of all" is_mean "$(all_of seconds).astype('f8') > 0.5"
+check "costs in each" maps 'runs/*.h5:/data' --cost :/seconds
+check "change nothing" is_mean :
+check "costs of a mask are of its rows" refused "'runs/*.h5:/seconds' has " 'runs/*.h5:/data' --rows 1:100 --cost :/seconds
 check "a field of each" maps 'runs/*.h5:/table.x'
 check "is the same though compounds differ" is_mean :
 check "several nodes" env MPMAP_RANKS_PER_NODE=1 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 bash -c '

@@ -232,12 +232,22 @@ static int check_input(const struct request *request, const struct plugin *plugi
 /* NULL if there are none. The caller frees them. */
 static int read_costs(const struct request *request, uint64_t rows, double **costs)
 {
+    const mpm_dataset_map input = {.input_file = request->input_files.count ? NULL : request->input_file,
+                                   .input_files = (const char *const *)request->input_files.names,
+                                   .input_file_count = request->input_files.count,
+                                   .without_locks = request->no_lock};
     uint64_t count;
+    int status;
 
     *costs = NULL;
     if (!request->cost)
         return 0;
-    if (mpm_dataset_read_costs(request->cost_file, request->cost_dataset, request->no_lock, costs, &count))
+    if (request->cost[0] == ':')
+        status = mpm_dataset_read_input_costs(&input, request->cost_dataset, costs, &count);
+    else
+        status = mpm_dataset_read_costs(request->cost_file, request->cost_dataset, request->no_lock, costs,
+                                        &count);
+    if (status)
         return mpm_report_error();
     if (count == rows)
         return 0;

@@ -88,16 +88,17 @@ static int choose_list(const struct rows_request *request, mpm_row_choice *choic
 {
     const struct word_form form = {request->command, RIGHT, word_dataset_colon};
     char *file = NULL, *dataset = NULL;
-    int exit_status = 0;
+    int status, exit_status;
 
-    if (request->word[0] != ':')
-        exit_status = word_cut(&form, request->word, &file, &dataset);
-    if (!exit_status &&
-        mpm_dataset_read_choice(file ? file : request->input_file, file ? dataset : request->word + 1,
-                                request->input->without_locks, list, choice))
-        exit_status = mpm_report_error();
+    if (request->word[0] == ':') {
+        status = mpm_dataset_read_input_choice(request->input, request->word + 1, list, choice);
+        return status ? mpm_report_error() : 0;
+    }
+    if ((exit_status = word_cut(&form, request->word, &file, &dataset)))
+        return exit_status;
+    status = mpm_dataset_read_choice(file, dataset, request->input->without_locks, list, choice);
     free(file);
-    return exit_status;
+    return status ? mpm_report_error() : 0;
 }
 
 static int choose_rows(const struct rows_request *request, mpm_row_choice *choice, uint64_t **list)

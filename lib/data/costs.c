@@ -86,21 +86,17 @@ static int read_all(struct input *input, double **costs)
     return status ? status : check_values(input, *costs);
 }
 
-int mpm_dataset_read_costs(const char *file, const char *dataset, int without_locks, double **costs,
-                           uint64_t *count)
+static int read_costs(const struct input_source *source, double **costs, uint64_t *count)
 {
-    const struct input_source source = {.file_name = file,
-                                        .dataset_name = dataset,
-                                        .locking = without_locks ? INPUT_HAS_NONE : INPUT_HOLDS_LOCK};
     struct input input;
     double *read = NULL;
     int status;
 
-    if (!file || !dataset || !costs || !count)
+    if ((!source->file_name && !source->name_count) || !source->dataset_name || !costs || !count)
         return error_set(MPM_EINVAL,
                          "reading costs needs a file, a data set, and pointers for the array and its count: "
                          "none of them may be NULL");
-    if ((status = input_open(&source, &input)))
+    if ((status = input_open(source, &input)))
         return status;
     if ((status = read_all(&input, &read))) {
         free(read);
@@ -110,4 +106,23 @@ int mpm_dataset_read_costs(const char *file, const char *dataset, int without_lo
     }
     input_close(&input);
     return status;
+}
+
+int mpm_dataset_read_costs(const char *file, const char *dataset, int without_locks, double **costs,
+                           uint64_t *count)
+{
+    const mpm_dataset_map map = {.input_file = file, .without_locks = without_locks};
+
+    return mpm_dataset_read_input_costs(&map, dataset, costs, count);
+}
+
+int mpm_dataset_read_input_costs(const mpm_dataset_map *map, const char *dataset, double **costs,
+                                 uint64_t *count)
+{
+    struct input_source source;
+
+    if (!map)
+        return error_set(MPM_EINVAL, "reading costs needs a map with its input, not NULL");
+    source = input_source_beside(map, dataset);
+    return read_costs(&source, costs, count);
 }

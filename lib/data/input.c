@@ -475,7 +475,7 @@ void input_take(struct input *input, mpm_type type)
     hdf5.H5Tclose(input->memory);
     input->memory = hdf5.H5Tcopy(hdf5_native_type(type));
     hdf5_leave(&guard);
-    input->row.type = type;
+    input->row.type = input->taken = type;
 }
 
 /* Rows of the file: start, start + step … */
@@ -620,6 +620,15 @@ struct input_source input_source_of(const mpm_dataset_map *map)
                                  .row = map->row,
                                  .cut = {map->tiling, map->axis},
                                  .choice = map->choice,
+                                 .locking = map->without_locks ? INPUT_HAS_NONE : INPUT_HOLDS_LOCK};
+}
+
+struct input_source input_source_beside(const mpm_dataset_map *map, const char *dataset)
+{
+    return (struct input_source){.file_name = map->input_file,
+                                 .names = map->input_files,
+                                 .name_count = map->input_file_count,
+                                 .dataset_name = dataset,
                                  .locking = map->without_locks ? INPUT_HAS_NONE : INPUT_HOLDS_LOCK};
 }
 

@@ -95,6 +95,7 @@ struct input {
     struct zip *zip;           /* of several data sets side by side; nothing else is open then; or NULL */
     struct variable *variable; /* what such rows are read with, once some are; or NULL */
     bool has_swmr_writer;      /* which may add rows */
+    mpm_type taken;            /* what input_take() wants; MPM_NO_TYPE: what the file has */
     bool is_enumeration;       /* as booleans are */
     struct input_stamp stamp;  /* if it can neither change nor grow */
     const struct input_files *files; /* if there are several; one of them is open at a time */
@@ -113,6 +114,8 @@ struct input_identity {
 };
 
 struct input_source input_source_of(const mpm_dataset_map *map);
+/* The same files, with another data set, and all of its rows. */
+struct input_source input_source_beside(const mpm_dataset_map *map, const char *dataset);
 /* Opens it for reading, with a lock, as HDF5 does and as long as HDF5_USE_FILE_LOCKING does not say otherwise. A file
  * that has a SWMR writer is read beside it, and without a lock. On failure nothing is open: MPM_ENOENT, MPM_ETYPE,
  * MPM_EIO; MPM_EBUSY if another program writes it. */

@@ -155,23 +155,19 @@ static int read_list(struct input *input, bool is_mask, int64_t **values, uint64
     return is_mask ? 0 : check_indexes(input, *values);
 }
 
-int mpm_dataset_read_choice(const char *file, const char *dataset, int without_locks, uint64_t **indexes,
-                            mpm_row_choice *choice)
+static int read_choice(const struct input_source *source, uint64_t **indexes, mpm_row_choice *choice)
 {
-    const struct input_source source = {.file_name = file,
-                                        .dataset_name = dataset,
-                                        .locking = without_locks ? INPUT_HAS_NONE : INPUT_HOLDS_LOCK};
     struct input input;
     int64_t *values = NULL;
     uint64_t found = 0;
     int status;
 
-    if (!file || !dataset || !indexes || !choice)
+    if ((!source->file_name && !source->name_count) || !source->dataset_name || !indexes || !choice)
         return error_set(
             MPM_EINVAL,
             "reading a choice of rows needs a file, a data set, and pointers for the list and the "
             "choice: none of them may be NULL");
-    if ((status = input_open(&source, &input)))
+    if ((status = input_open(source, &input)))
         return status;
     if ((status = read_list(&input, input.is_enumeration, &values, &found))) {
         free(values);
@@ -182,4 +178,23 @@ int mpm_dataset_read_choice(const char *file, const char *dataset, int without_l
     }
     input_close(&input);
     return status;
+}
+
+int mpm_dataset_read_choice(const char *file, const char *dataset, int without_locks, uint64_t **indexes,
+                            mpm_row_choice *choice)
+{
+    const mpm_dataset_map map = {.input_file = file, .without_locks = without_locks};
+
+    return mpm_dataset_read_input_choice(&map, dataset, indexes, choice);
+}
+
+int mpm_dataset_read_input_choice(const mpm_dataset_map *map, const char *dataset, uint64_t **indexes,
+                                  mpm_row_choice *choice)
+{
+    struct input_source source;
+
+    if (!map)
+        return error_set(MPM_EINVAL, "reading a choice of rows needs a map with its input, not NULL");
+    source = input_source_beside(map, dataset);
+    return read_choice(&source, indexes, choice);
 }

@@ -223,6 +223,8 @@ static int change_file(struct input *input, uint64_t index)
     struct input other, old = *input;
     int status = open_file(&source, input->files, index, &other);
 
+    if (!status && input->taken)
+        input_take(&other, input->taken);
     if (!status && !shapes_are_equal(&other.row, &input->row)) {
         status = error_set(MPM_EIO, "%s has changed since the map began: its rows are others",
                            other.file_name);

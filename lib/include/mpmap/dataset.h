@@ -182,6 +182,25 @@ MPM_API MPM_CHECKED int mpm_dataset_read_costs(const char *file, const char *dat
 MPM_API MPM_CHECKED int mpm_dataset_read_choice(const char *file, const char *dataset, int without_locks,
                                                 uint64_t **indexes, mpm_row_choice *choice);
 
+/** Does the same as mpm_dataset_read_choice() with a data set of a map's own files. Of several they are read one after
+ * the other, and row numbers count the rows of all.
+ * @param map      the map: its input_file or input_files, and without_locks
+ * @param dataset  the data set, for example "/train"
+ * @param indexes  out: the list, which the caller frees with free() when the choice is not used any more
+ * @param choice   out: the choice of the rows in that list
+ * @return as mpm_dataset_read_choice(). */
+MPM_API MPM_CHECKED int mpm_dataset_read_input_choice(const mpm_dataset_map *map, const char *dataset,
+                                                      uint64_t **indexes, mpm_row_choice *choice);
+
+/** Does the same as mpm_dataset_read_costs() with a data set of a map's own files, one after the other.
+ * @param map      the map: its input_file or input_files, and without_locks
+ * @param dataset  the data set, for example "/seconds"
+ * @param costs    out: memory that the caller frees with free()
+ * @param count    out: how many
+ * @return as mpm_dataset_read_costs(). */
+MPM_API MPM_CHECKED int mpm_dataset_read_input_costs(const mpm_dataset_map *map, const char *dataset,
+                                                     double **costs, uint64_t *count);
+
 /** Chooses rows by their values, for mpm_row_choice.indexes. A condition is one comparison or several, joined by `and`:
  * "flux > 3 and /quality == 0". On the left stands a field of the rows; or `row` for rows that are numbers; or, from a
  * slash on, another data set of the same files with as many rows. Then come <, <=, >, >=, == or !=, and a number. Each
