@@ -29,12 +29,12 @@ with h5py.File("in.h5", "w") as f:
     for i in range(1000):
         d[i] = lists[i].astype(">f4")
     f["flat"], f["ends"] = np.concatenate(lists), np.cumsum([len(l) for l in lists])[:-1]
-    # Small rows for long, so that many are read at once; then large ones, of 250 MB together.
-    d = f.create_dataset("uneven", (6000,), dtype=h5py.vlen_dtype("u1"))
+    # Small rows for long, so that many are read at once; then large ones, of 150 MB together.
+    d = f.create_dataset("uneven", (2600,), dtype=h5py.vlen_dtype("u1"))
     large = np.arange(5 << 20).astype("u1")
-    for i in range(5000):
+    for i in range(2500):
         d[i] = np.full(i % 3, i % 251, "u1")
-    for i in range(5000, 5050):
+    for i in range(2500, 2530):
         d[i] = large[i:]
     kind = np.dtype([("n", "i4"), ("name", h5py.string_dtype()), ("in", [("list", h5py.vlen_dtype("i2"))])])
     table = np.zeros(500, kind)
@@ -172,7 +172,7 @@ check "a plugin may want texts" map strings in.h5:/texts
 check "or arrays" map numbers in.h5:/ragged
 check "in blocks" same texts 'f["texts"][()]' --block-rows 7 --chunk 30
 
-# 250 MB of rows that come after small ones. HDF5 keeps some of what it has read; what is freed under ASan stays for long.
+# 150 MB of rows that come after small ones. HDF5 keeps some of what it has read; what is freed under ASan stays for long.
 memory=120M
 ! grep -q __asan_init "$bin/../lib/libmpmap.so" || memory=2G
 check "large rows after small ones need no more memory than one of them and a block" \

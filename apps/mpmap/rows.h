@@ -15,8 +15,8 @@ struct rows_request {
 };
 
 /* Makes the choice: A:B:STEP with any part left out, negative numbers counting from the end; or FILE.h5:/SET, or :/SET
- * of the input's file; of these, if there is a condition, those for which it holds. The list, or NULL, is to be freed when the choice is not used any more. 0, or the exit status
- * after saying what is wrong. */
+ * of the input's file; of these, if there is a condition, those for which it holds. The list, or NULL, is to be freed
+ * when the choice is not used any more. 0, or the exit status after saying what is wrong. */
 int rows_choose(const struct rows_request *request, mpm_row_choice *choice, uint64_t **list);
 
 #endif

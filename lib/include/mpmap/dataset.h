@@ -74,8 +74,8 @@ typedef struct mpm_dataset_map {
     const char *const *input_files;
     size_t input_file_count; /**< how many; then `input_file` is NULL */
     /** Its data set, for example "/data". Or several of the same length, "/images,/labels": a row of each makes a
-     * struct, in this order, each aligned as C does it; the row is then u8[sizeof the struct], and `row`, if it is not NULL,
-     * describes it, by names of its own. */
+     * struct, in this order, each aligned as C does it; the row is then u8[sizeof the struct], and `row`, if it is not
+     * NULL, describes it, by names of its own. */
     const char *input_dataset;
     const char *output_file;    /**< HDF5 file to make; every node must see it */
     const char *output_dataset; /**< data set to make in it, groups included */
