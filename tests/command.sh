@@ -431,7 +431,8 @@ check "no progress lines when they are off" err_has_one_line
 run "$mpmap" map tasks.so:picky in.h5:/data out.h5:/r --overwrite
 check "failed rows are status 1" status_is 1
 check "failed rows are told" err_has "row 3 tastes bad"
-check "failed rows give one line" err_has_one_line
+check "each of them on a line" err_has "row 53: row 53 tastes bad"
+check "with a word on where they are listed" err_has "all 2 in out.h5:/r.failed"
 picky_values() { first_values | sed '4s/.*/0/; 54s/.*/0/'; }
 check "the other rows are there" rows_are out.h5 /r picky_values
 picky_done() { yes 1 | head -n 100 | sed '4s/.*/2/; 54s/.*/2/'; }
