@@ -172,6 +172,11 @@ static int open_claims(struct output *output, bool *is_again)
 
     if (filling.status)
         return filling.status;
+    if (failed &&
+        join_output_look(output) != JOIN_PART_IS_THERE) { /* who has finished it removes all such folders */
+        *is_again = true;
+        return 0;
+    }
     if (failed) {
         errno = failed;
         return error_set_errno(MPM_EIO, "cannot make %s", output->claims);
