@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Attributes that are texts: strings of variable length in UTF-8, which h5py, netCDF4 and others give as strings. All of it
- * is called between hdf5_enter() and hdf5_leave(). For data/ only. */
+/* Attributes that are texts: strings of variable length in UTF-8, which h5py, netCDF4 and others give as strings. All
+ * of it is called between hdf5_enter() and hdf5_leave(). For data/ only. */
 #ifndef DATA_ATTRIBUTE_H
 #define DATA_ATTRIBUTE_H
 

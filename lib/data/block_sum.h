@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Checksums of rows that were written together: results and marks of a block, field by field. A block that was written is proved by it,
- * whatever else was written around it, or on the way to the disk in whatever order.
+/* Checksums of rows that were written together: results and marks of a block, field by field. A block that was written
+ * is proved by it, whatever else was written around it, or on the way to the disk in whatever order.
  *
  * Nobody hands out places for them, since workers on several nodes write them at once. A small block has the place of
  * its first row. One of at least PART_GROUP_ROWS rows has the place of the group in which it begins, where no other

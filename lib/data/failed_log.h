@@ -2,8 +2,8 @@
 /* Why rows have failed: a file beside the part, to which workers add a record for each row whose task has failed, and
  * main one for each failure that it is told of, which says more: how often a row was run, and of what a worker died. It
  * is a help for people: that a row has failed is said by its mark. A record is appended in one go, begins with a word
- * that others are found by, and has a checksum: so what a killed run leaves, or two machines that write at once, is read
- * but for the records that are not whole. For data/ only. */
+ * that others are found by, and has a checksum: so what a killed run leaves, or two machines that write at once, is
+ * read but for the records that are not whole. For data/ only. */
 #ifndef DATA_FAILED_LOG_H
 #define DATA_FAILED_LOG_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The rows of an output that have failed, as its users see them: in the file, as the group RESULT.failed, and in a sentence.
- * For data/ only. */
+/* The rows of an output that have failed, as its users see them: in the file, as the group RESULT.failed, and in a
+ * sentence. For data/ only. */
 #ifndef DATA_FAILED_SET_H
 #define DATA_FAILED_SET_H
 
@@ -20,8 +20,8 @@ struct failed_set {
 void failed_set_find(const struct output *output, uint64_t count, struct failed_set *set);
 /* Makes the group. Between hdf5_enter() and hdf5_leave(). MPM_EIO. */
 int failed_set_write(hid_t file, const struct output *output, const struct failed_set *set);
-/* Some of them behind the first one, a line each, and how many more there are; the caller frees it. NULL if there are no
- * more, or no memory. */
+/* Some of them behind the first one, a line each, and how many more there are; the caller frees it. NULL if there are
+ * no more, or no memory. */
 char *failed_set_describe(const struct output *output, const struct failed_set *set, bool is_listed);
 void failed_set_free(struct failed_set *set);
 

@@ -10,7 +10,8 @@
  *   4. Workers write good rows: results, a checksum (into the file of checks), marks. A run of several machines or over
  *      NFS flushes them before a claim ends. Rows that have failed are noted in the file of checks.
  *   5. Who has claimed the end proves all rows by their checksums, then marks those that have failed: the mark first,
- *      then the fill value, so whoever is late with it leaves no row that is marked good and is not. It flushes the file, and
+ *      then the fill value, so whoever is late with it leaves no row that is marked good and is not. It flushes the
+ *      file, and
  *      renames it to OUTPUT, which one can: who finds it renamed already is glad. Where there is a last pass
  *      (output_last.c) it makes OUTPUT.part.new.NUMBER of it, renames that, and removes the part.
  *   6. The record is cut off, and the folder of claims removed. Runs that find it gone look whether the file that they

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The end of a map that was alone: the part gets the output's name, or another file is made of it that does, or it stays
- * where it is. */
+/* The end of a map that was alone: the part gets the output's name, or another file is made of it that does, or it
+ * stays where it is. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>

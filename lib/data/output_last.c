@@ -4,7 +4,8 @@
  *   2. OUTPUT.part.last, in whatever state. It is made once more, from nothing.
  *   3. OUTPUT.part.last is whole and flushed, and is renamed to OUTPUT.
  *   4. OUTPUT, which is finished, and OUTPUT.part. A run that goes on finds the output finished, and removes the part.
- * Runs that have joined each have a name of their own, OUTPUT.part.last.NUMBER, and one of them gives it the output's. */
+ * Runs that have joined each have a name of their own, OUTPUT.part.new.NUMBER, and one of them gives it the
+ * output's. */
 #include "data/output_last.h"
 
 #include <errno.h>

@@ -19,8 +19,8 @@ struct layout_set {
 
 /* Makes an HDF5 file of the one that is open. MPM_EIO. */
 int layout_create_file(const struct output *output, hid_t access, hid_t *file);
-/* Makes all of it in an empty file, in one piece each, or the results in chunks that are compressed, and notes where what
- * is in one piece stands. MPM_EIO. */
+/* Makes all of it in an empty file, in one piece each, or the results in chunks that are compressed, and notes where
+ * what is in one piece stands. MPM_EIO. */
 int layout_make(hid_t file, struct output *output, bool packs);
 /* Whether the results are compressed in the end. */
 bool layout_packs(const struct output *output);

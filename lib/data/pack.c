@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A chunk is compressed by HDF5 itself, whatever its filters are: a worker writes it into a file in its own memory that
- * has nothing but one chunk, and takes out the bytes that HDF5 would have put into a file. Main puts these into the output.
- * Chunks are written once, in the order in which they are ready; who dies, worker or main, leaves a file that nobody looks
- * at (output_last.c). */
+ * has nothing but one chunk, and takes out the bytes that HDF5 would have put into a file. Main puts these into the
+ * output. Chunks are written once, in the order in which they are ready; who dies, worker or main, leaves a file that
+ * nobody looks at (output_last.c). */
 #include "data/pack.h"
 
 #include <stdlib.h>

@@ -20,8 +20,8 @@ struct packing {
     uint64_t rows; /* that are stored together; 0: as many as make some hundred KiB */
 };
 
-/* "gzip", "gzip:9", or any filter that HDF5 has by its number, "filter:32015:3". NULL: results are not packed. MPM_EINVAL;
- * MPM_ENOENT if HDF5 lacks the filter. */
+/* "gzip", "gzip:9", or any filter that HDF5 has by its number, "filter:32015:3". NULL: results are not packed.
+ * MPM_EINVAL; MPM_ENOENT if HDF5 lacks the filter. */
 int packing_parse(const char *text, uint64_t rows, struct packing *packing);
 /* How many rows of a field make a chunk, of `rows` in all, at least 1. */
 uint64_t packing_chunk_rows(const struct packing *packing, const struct result_field *field, uint64_t rows);
