@@ -140,8 +140,8 @@ static int crash(mpm_call *call, const void *item, void *result)
     return 0;
 }
 
-/* The limit is short, since it is waited for hundreds of times: on a busy machine a run that does nothing wrong may pass it,
- * and is tried again. */
+/* The limit is short, since it is waited for hundreds of times: on a busy machine a run that does nothing wrong may
+ * pass it, and is tried again. */
 static void use_limited_calls(void)
 {
     mpm_pool_options options = {.workers = 2, .item_timeout_s = 0.02, .max_attempts = 50};

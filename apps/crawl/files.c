@@ -44,8 +44,9 @@ struct file_ends *files_ends(const struct frontier *frontier, size_t *count)
     return ends;
 }
 
-/* Waits until no process of an earlier run writes there any more: a fetcher whose main was killed ends some milliseconds
- * after it. Each has the lock of its file of links as long as it lives. Returns the file, or -1 after saying what is wrong. */
+/* Waits until no process of an earlier run writes there any more: a fetcher whose main was killed ends some
+ * milliseconds after it. Each has the lock of its file of links as long as it lives. Returns the file, or -1 after
+ * saying what is wrong. */
 static int lock(const char *path)
 {
     const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The limit of a map whose costs nobody knows: each slot takes the next item the moment that it is free, at no cost. For
- * `mpmap bench simulate`. */
+/* The limit of a map whose costs nobody knows: each slot takes the next item the moment that it is free, at no cost.
+ * For `mpmap bench simulate`. */
 #ifndef MPMAP_SIMULATE_GREEDY_H
 #define MPMAP_SIMULATE_GREEDY_H
 

@@ -45,9 +45,9 @@ struct command {
     size_t word_count; /* out */
 };
 
-/* What main() is: starts the run, has the program's arguments run, and ends the run. `name` is the program's in its errors,
- * "mpmap-tally", and stays where it is. `options` are mpm_init()'s; or NULL. The exit status: that of `run`, or 1 if a
- * run can be neither started nor ended, or what was printed cannot be written. */
+/* What main() is: starts the run, has the program's arguments run, and ends the run. `name` is the program's in its
+ * errors, "mpmap-tally", and stays where it is. `options` are mpm_init()'s; or NULL. The exit status: that of `run`, or
+ * 1 if a run can be neither started nor ended, or what was printed cannot be written. */
 int command_main(const char *name, const mpm_options *options, int argc, char **argv,
                  int (*run)(int argc, char **argv));
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Prints N rows "name;12.3" of the kind of the One Billion Row Challenge: 413 names, temperatures from -99.9 to 99.9. */
+/* Prints N rows "name;12.3" of the kind of the One Billion Row Challenge: 413 names, temperatures from -99.9 to
+ * 99.9. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

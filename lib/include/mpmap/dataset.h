@@ -91,8 +91,8 @@ typedef struct mpm_dataset_map {
     /** What a row leaves that fails: a number, also "nan", or with several results one for some or all of them,
      * "mean=nan, count=-1". It is the fill value of the data set as well. NULL: zeros. */
     const char *fill;
-    /** How the results are stored in the end, in chunks: "gzip", "gzip:9" (a level from 1 to 9; 4), or any filter that HDF5
-     * finds, by its number and values, "filter:32015:3"; bytes of larger elements are shuffled before. All workers
+    /** How the results are stored in the end, in chunks: "gzip", "gzip:9" (a level from 1 to 9; 4), or any filter that
+     * HDF5 finds, by its number and values, "filter:32015:3"; bytes of larger elements are shuffled before. All workers
      * compress what stands in OUTPUT_FILE.part, into OUTPUT_FILE.part.last, when all rows are done: so the file system
      * must have room for both. NULL: in one piece, and not compressed. */
     const char *compress;
@@ -218,9 +218,9 @@ MPM_API MPM_CHECKED int mpm_dataset_read_where(const mpm_dataset_map *map, const
                                                uint64_t **indexes, mpm_row_choice *choice);
 
 /** Runs a task over the rows of a data set. The results go into a new data set of [rows, extents of a result…].
- * Items are rows in the machine's own byte order, C order. A row that fails, or cannot be read, leaves zeros, or `map->fill`. The
- * data set `OUTPUT_DATASET.done` beside it marks each row (u8: 0 not done, 1 good, 2 failed), and the group
- * `OUTPUT_DATASET.failed` lists those that failed: row, cause, code, attempts, text. Before the first row
+ * Items are rows in the machine's own byte order, C order. A row that fails, or cannot be read, leaves zeros, or
+ * `map->fill`. The data set `OUTPUT_DATASET.done` beside it marks each row (u8: 0 not done, 1 good, 2 failed), and the
+ * group `OUTPUT_DATASET.failed` lists those that failed: row, cause, code, attempts, text. Before the first row
  * is run anywhere, every node opens both files and checks that they are those that main has; a node that takes
  * longer for it than eight times MPMAP_NODE_TIMEOUT ends the map. Blocks until every row is done. The pool's
  * driver only.

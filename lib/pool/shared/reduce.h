@@ -48,9 +48,9 @@ static inline uint64_t reduce_leaf_count(const struct reduce_job *job, uint64_t 
 int reduce_find_functions(mpm_call *call, const struct reduce_job *job);
 /* Makes the state of no items. */
 void reduce_begin_leaf(mpm_call *call, const struct reduce_job *job, uint64_t leaf);
-/* Publishes that what the worker does from here on, until it adds an item, is for item `first` of the leaf that was begun:
- * a death then is blamed on its part. Returns how many of `count` items from there on are to be added together: those
- * before a part that has cost too many workers. 0: it begins such a part, which is left out. */
+/* Publishes that what the worker does from here on, until it adds an item, is for item `first` of the leaf that was
+ * begun: a death then is blamed on its part. Returns how many of `count` items from there on are to be added together:
+ * those before a part that has cost too many workers. 0: it begins such a part, which is left out. */
 uint64_t reduce_make_ready(const struct reduce_job *job, uint64_t first, uint64_t count);
 /* Adds items of the leaf that was begun: the first of them has the index `first`. */
 void reduce_items(mpm_call *call, const struct reduce_job *job, uint64_t first, const void *items,
