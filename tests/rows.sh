@@ -88,6 +88,8 @@ check "integers of 64 bits are compared to the last" chosen plain 'f["large"][()
     --where '/large >= 18446744073709551606'
 check "of a range only" chosen plain '100:900:3][f["quality"][100:900:3] < 1' --rows 100:900:3 --where '/quality < 1'
 check "of a list, in its order" chosen plain 'f["list"][()]][f["quality"][()][f["list"][()]] > 1' --rows :/list --where '/quality > 1'
+check "costs may stand in a field" chosen plain ':' --cost :/table.flux
+check "or in a field of one" refused 1 'in.h5:/table.in.n has a bad cost: row ' --cost :/table.in.n
 two_numbers()
 {
     timeout 100 "$bin/mpmap" map first.so:first "in.h5:/$1" out.h5:/r --overwrite-file --quiet --where "$2" >out 2>err </dev/null &&

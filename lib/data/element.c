@@ -247,6 +247,27 @@ static bool wrap(struct element *element, const char *name)
     return is;
 }
 
+hid_t element_memory_of(hid_t memory, hid_t type)
+{
+    hid_t field, inner, compound;
+    char *name;
+
+    if (hdf5.H5Tget_class(memory) != H5T_COMPOUND)
+        return hdf5.H5Tcopy(type);
+    field = hdf5.H5Tget_member_type(memory, 0);
+    inner = element_memory_of(field, type);
+    name = hdf5.H5Tget_member_name(memory, 0);
+    compound = inner < 0 ? -1 : hdf5.H5Tcreate(H5T_COMPOUND, hdf5.H5Tget_size(inner));
+    if (compound >= 0 && (!name || hdf5.H5Tinsert(compound, name, 0, inner) < 0)) {
+        hdf5.H5Tclose(compound);
+        compound = -1;
+    }
+    hdf5.H5free_memory(name);
+    hdf5.H5Tclose(inner);
+    hdf5.H5Tclose(field);
+    return compound;
+}
+
 /* The field of that name, whose own name may have dots, or what its name begins with: then `*rest` is what is left. */
 static hid_t open_field(hid_t type, const char *field, char name[256], const char **rest)
 {

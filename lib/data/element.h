@@ -36,6 +36,9 @@ int element_of_struct(hid_t type, const char *name, const char *description, str
 /* The description of a struct that has all fields of a compound that a task could work on; "" if there are none.
  * Returns `text`. */
 char *element_describe_struct(hid_t type, char *text, size_t size);
+/* A type like `memory`, an element's that is one number, with another number in its place: also in the compounds of one
+ * field that HDF5 reads fields by. Negative if there is no memory. */
+hid_t element_memory_of(hid_t memory, hid_t type);
 void element_end(struct element *element);
 
 #endif

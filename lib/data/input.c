@@ -469,11 +469,12 @@ int input_open(const struct input_source *source, struct input *input)
 
 void input_take(struct input *input, mpm_type type)
 {
+    hid_t had = input->memory;
     struct hdf5_guard guard;
 
     hdf5_enter(&guard);
-    hdf5.H5Tclose(input->memory);
-    input->memory = hdf5.H5Tcopy(hdf5_native_type(type));
+    input->memory = element_memory_of(had, hdf5_native_type(type));
+    hdf5.H5Tclose(had);
     hdf5_leave(&guard);
     input->row.type = input->taken = type;
 }
