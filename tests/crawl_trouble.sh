@@ -26,14 +26,23 @@ check "killed $kills times: only what was on its way is asked for again" look ag
 run "${starts[@]}" --out killed "${quick[@]}" "${selects[@]}" --connections 4 --resume
 check "a crawl that is whole stays so" found killed urls
 
-# A fetcher of the killed run may still write when the next run begins. This one writes for a second longer.
+# A fetcher of the killed run may still write when the next run begins. This one writes once that has opened its file.
 wait_for 60 test -f killed/links-0.bin
 cat >late.py <<'P'
-import fcntl, sys, time
+import fcntl, glob, os, time
+def is_opened_by_others(path):
+    for name in glob.glob("/proc/[0-9]*/fd/*"):
+        try:
+            if os.readlink(name) == path and name.split("/")[2] != str(os.getpid()):
+                return True
+        except OSError:
+            pass
 links = open("late/links-0.bin", "ab")
 fcntl.flock(links, fcntl.LOCK_EX)
 open("locked", "w").close()
-time.sleep(1)
+end = time.monotonic() + 60
+while not is_opened_by_others(os.path.realpath("late/links-0.bin")) and time.monotonic() < end:
+    time.sleep(0.01)
 links.write(b"late" * 1000)
 open("late/crawl-0.warc.gz", "ab").write(b"late" * 1000)
 links.flush()

@@ -2,13 +2,16 @@
 /* crawl.h5: a data set a field, all of the same length, so that a table of them is one line in h5py or pandas. */
 #include "index.h"
 
+#include <errno.h>
 #include <hdf5.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "journal.h"
 #include "support/command.h"
+#include "support/whole_file.h"
 
 /* A column that is gathered before it is written. */
 struct gathered {
@@ -254,9 +257,12 @@ int index_write_h5(const struct frontier *frontier)
         write_rows(&writing, frontier);
     }
     H5Tclose(writing.text_type);
-    if (writing.file < 0 || H5Fclose(writing.file) < 0 || writing.has_failed ||
-        rename(part, journal_path(folder, "crawl.h5")))
+    if (writing.file < 0 || H5Fclose(writing.file) < 0 || writing.has_failed) {
+        unlink(part);
         status = failure("'%s' cannot be written", part);
+    } else if (whole_file_place(part, journal_path(folder, "crawl.h5"))) {
+        status = failure("'%s' cannot be written: %s", part, strerror(errno));
+    }
     free(part);
     return status;
 }

@@ -4,7 +4,6 @@
 #include "catalogue.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <hdf5.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "support/command.h"
+#include "support/whole_file.h"
 
 #define MOST_RANK 4
 
@@ -218,16 +218,6 @@ static void put_all(struct catalogue *catalogue, const struct settings *settings
     H5Gclose(root);
 }
 
-/* The bytes of a closed file reach the disk before its name does. */
-static int sync_file(const char *path)
-{
-    int file = open(path, O_RDONLY | O_CLOEXEC), status = file < 0 ? -1 : fsync(file);
-
-    if (file >= 0)
-        close(file);
-    return status;
-}
-
 int catalogue_write(const struct settings *settings, const struct originals *originals,
                     const struct duplicates *duplicates)
 {
@@ -245,11 +235,5 @@ int catalogue_write(const struct settings *settings, const struct originals *ori
         unlink(part);
         return failure("'%s' cannot be written: is the disk full?", part);
     }
-    if (sync_file(part) || rename(part, path)) {
-        int error = errno;
-
-        unlink(part);
-        return failure("'%s' cannot be written: %s", path, strerror(error));
-    }
-    return 0;
+    return whole_file_place(part, path) ? failure("'%s' cannot be written: %s", path, strerror(errno)) : 0;
 }

@@ -60,6 +60,22 @@ int whole_file_end(struct whole_file *file)
     return status;
 }
 
+int whole_file_place(const char *part, const char *path)
+{
+    int file = open(part, O_RDONLY | O_CLOEXEC), status = file < 0 ? -1 : fsync(file), error = errno;
+
+    if (file >= 0)
+        close(file);
+    if (!status) {
+        status = rename(part, path);
+        error = errno;
+    }
+    if (status)
+        unlink(part);
+    errno = error;
+    return status;
+}
+
 static int write_all(int file, const char *bytes, size_t size)
 {
     while (size) {

@@ -20,6 +20,10 @@ int whole_file_begin(struct whole_file *file, const char *path);
  * write before: then PATH is what it was, and PATH.part is gone. */
 int whole_file_end(struct whole_file *file);
 
+/* The same for a file that something else has written, as HDF5 does, and closed: puts `part` on the disk, and then in
+ * place of `path`. Returns 0, or -1 and errno; then `part` is gone. */
+int whole_file_place(const char *part, const char *path);
+
 /* Writes bytes to `part` and renames that to `path`. It is whole for whoever looks, but may be lost if the machine
  * stops within seconds: for files of which there are many, and which can be made again. Returns 0, or -1 and errno;
  * then `part` is gone. */

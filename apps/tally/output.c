@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "support/json.h"
+#include "support/whole_file.h"
 
 /* What takes a column on a terminal: characters, not bytes. */
 static size_t width_of(const char *text, size_t length)
@@ -238,7 +239,7 @@ static int write_text(const char *path, const struct result *result)
         output_json(file, result);
     else
         output_csv(file, result);
-    is_bad = fflush(file) || ferror(file) || fsync(fileno(file));
+    is_bad = fflush(file) || ferror(file);
     is_bad |= fclose(file) != 0;
     if (is_bad)
         exit_status = failure("'%s' cannot be written: %s", temporary, strerror(errno));
@@ -258,10 +259,10 @@ char *output_temporary(const char *path)
 
 int output_place(const char *temporary, const char *path, int exit_status)
 {
-    if (!exit_status && rename(temporary, path))
-        exit_status = failure("'%s' cannot be renamed to '%s': %s", temporary, path, strerror(errno));
     if (exit_status)
         unlink(temporary);
+    else if (whole_file_place(temporary, path))
+        exit_status = failure("'%s' cannot be written: %s", path, strerror(errno));
     return exit_status;
 }
 

@@ -10,6 +10,7 @@
 
 #include "output.h"
 #include "support/text.h"
+#include "support/whole_file.h"
 
 #define WHY_SIZE 192
 
@@ -289,9 +290,11 @@ int scores_write(const struct report *report, const char *path)
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     file = H5Fcreate(part, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
     is_good = file >= 0 && write_all(file, report);
-    is_good = (file < 0 || H5Fclose(file) >= 0) && is_good && !rename(part, path);
-    if (!is_good) {
+    is_good = (file < 0 || H5Fclose(file) >= 0) && is_good;
+    if (!is_good)
         unlink(part);
+    if (!is_good || whole_file_place(part, path)) {
+        is_good = false;
         failure("cannot write '%s': the disk may be full, or the folder may not be written to", path);
     }
     free(part);

@@ -413,20 +413,25 @@ int input_examine(struct input *input)
     return input_choose(input);
 }
 
+struct input input_unopened(const struct input_source *source)
+{
+    return (struct input){.file_name = source->file_name,
+                          .dataset_name = source->dataset_name,
+                          .wanted = source->row,
+                          .cut = source->cut,
+                          .choice = source->choice,
+                          .file = -1,
+                          .dataset = -1,
+                          .memory = -1,
+                          .locking = source->locking};
+}
+
 int input_open_file(const struct input_source *source, struct input *input)
 {
     struct hdf5_guard guard;
     int status;
 
-    *input = (struct input){.file_name = source->file_name,
-                            .dataset_name = source->dataset_name,
-                            .wanted = source->row,
-                            .cut = source->cut,
-                            .choice = source->choice,
-                            .file = -1,
-                            .dataset = -1,
-                            .memory = -1,
-                            .locking = source->locking};
+    *input = input_unopened(source);
     status = check_file(input);
     if (!status)
         status = hdf5_load();

@@ -29,6 +29,8 @@ int input_read_zip(const struct input *input, const hsize_t run[3], const struct
 void input_close_zip(struct zip *zip);
 /* Opens the file alone, as input_open() does: it takes no data set, and is closed by input_close(). To be called
  * outside of hdf5_enter(). */
+/* An input of this source that nothing has been opened of. */
+struct input input_unopened(const struct input_source *source);
 int input_open_file(const struct input_source *source, struct input *input);
 /* Opens the data set of a single file. */
 int input_open_one(const struct input_source *source, struct input *input);

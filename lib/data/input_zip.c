@@ -186,15 +186,7 @@ int input_open_zip(const struct input_source *source, struct input *input)
     unsigned count = count_names(source->dataset_name);
     int status;
 
-    *input = (struct input){.file_name = source->file_name,
-                            .dataset_name = source->dataset_name,
-                            .wanted = source->row,
-                            .cut = source->cut,
-                            .choice = source->choice,
-                            .file = -1,
-                            .dataset = -1,
-                            .memory = -1,
-                            .locking = source->locking};
+    *input = input_unopened(source);
     if (!(input->zip = calloc(1, sizeof *input->zip + count * sizeof(struct column))))
         return error_set(MPM_ENOMEM, "no memory for %u data sets side by side", count);
     if ((status = open_zip(source, input))) {

@@ -74,6 +74,32 @@ static size_t block_rows(const mpm_dataset_map *map, uint64_t rows, size_t row_s
     return count ? count : 1;
 }
 
+/* Where the parts of a job stand behind it. Returns where they end. */
+static size_t lay_out(struct rows_job *job, const mpm_dataset_map *map, const struct input *input,
+                      const struct output *output, const char *input_file)
+{
+    size_t files_size = input->files ? input->files->size : 0, end;
+
+    job->input_dataset = job->input_file + strlen(input_file) + 1;
+    job->part = job->input_dataset + strlen(map->input_dataset) + 1;
+    end = job->part + strlen(output->part) + 1;
+    job->row = map->row ? end : 0;
+    end += map->row ? strlen(map->row) + 1 : 0;
+    job->checks = output->joins ? end : 0;
+    end += output->joins ? strlen(output->checks_path) + 1 : 0;
+    job->log = end;
+    end = align(end + strlen(output->log.path) + 1);
+    job->indexes = input->choice.indexes ? end : 0;
+    end = align(end + (size_t)input->choice.index_count * sizeof *input->choice.indexes);
+    job->fill = output->has_fill ? end : 0;
+    end = align(end + (output->has_fill ? job->result_size : 0));
+    job->files = files_size ? end : 0;
+    end = align(end + files_size);
+    job->own_size = end;
+    job->context = map->context_size ? end : 0;
+    return end + map->context_size;
+}
+
 int rows_job_create(const mpm_dataset_map *map, const struct input *input, const struct output *output,
                     const struct function *task, struct rows_job **job, size_t *size)
 {
@@ -87,33 +113,15 @@ int rows_job_create(const mpm_dataset_map *map, const struct input *input, const
         .row_size = row_size,
         .result_size = output->record.results.size,
         .block_rows = block_rows(map, input->rows, row_size, output->record.results.size),
+        .cut = input->cut,
+        .choice = input->choice,
         .places = part_places_of(&output->record),
         .token_at = output->record.record_at,
         .token = output->record.token,
         .input_file = sizeof made,
     };
-    size_t end;
+    size_t end = lay_out(&made, map, input, output, input_file);
 
-    made.input_dataset = made.input_file + strlen(input_file) + 1;
-    made.part = made.input_dataset + strlen(map->input_dataset) + 1;
-    end = made.part + strlen(output->part) + 1;
-    made.row = map->row ? end : 0;
-    end += map->row ? strlen(map->row) + 1 : 0;
-    made.checks = output->joins ? end : 0;
-    end += output->joins ? strlen(output->checks_path) + 1 : 0;
-    made.log = end;
-    end = align(end + strlen(output->log.path) + 1);
-    made.cut = input->cut;
-    made.choice = input->choice;
-    made.indexes = input->choice.indexes ? end : 0;
-    end = align(end + (size_t)input->choice.index_count * sizeof *input->choice.indexes);
-    made.fill = output->has_fill ? end : 0;
-    end = align(end + (output->has_fill ? made.result_size : 0));
-    made.files = files_size ? end : 0;
-    end = align(end + files_size);
-    made.own_size = end;
-    made.context = map->context_size ? end : 0;
-    end += map->context_size;
     input_identify(input, &made.input);
     *job = calloc(1, end);
     if (!*job)
