@@ -22,7 +22,7 @@ target_compile_definitions(app_support PRIVATE _GNU_SOURCE)
 
 set(wire_parts wire_main.c bench.c)
 file(GLOB command_sources CONFIGURE_DEPENDS apps/mpmap/*.c)
-list(FILTER command_sources EXCLUDE REGEX "/wire_main\\.c$")
+list(FILTER command_sources EXCLUDE REGEX "/(wire|step)_main\\.c$")
 file(GLOB simulate_sources CONFIGURE_DEPENDS apps/mpmap/simulate*.c)
 if(command_sources)
     mpmap_program(mpmap_command "" ${command_sources})
@@ -60,8 +60,8 @@ if(simulate_sources)
     target_sources(mpmap_command PRIVATE ${lease_object})
 endif()
 
-# `mpmap bench wire` runs it with two ranks. It measures bare MPI as well, so it is the one program here that
-# calls it.
+# `mpmap bench wire` runs it with two ranks. It measures bare MPI as well, so it and mpmap-step are the programs here
+# that call it.
 if(TARGET mpmap_command)
     list(TRANSFORM wire_parts PREPEND apps/mpmap/)
     mpmap_program(mpmap_wire "" ${wire_parts})
@@ -69,6 +69,18 @@ if(TARGET mpmap_command)
     set_target_properties(
         mpmap_wire PROPERTIES OUTPUT_NAME mpmap-wire INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
     install(TARGETS mpmap_wire)
+endif()
+
+# `mpmap bench step` runs it: the same steps by OpenMP, and by bare MPI.
+if(TARGET mpmap_command)
+    mpmap_program(mpmap_step "" apps/mpmap/step_main.c apps/mpmap/step_work.c)
+    target_link_libraries(mpmap_step PRIVATE MPI::MPI_C)
+    if(OpenMP_C_FOUND)
+        target_link_libraries(mpmap_step PRIVATE OpenMP::OpenMP_C)
+    endif()
+    set_target_properties(
+        mpmap_step PROPERTIES OUTPUT_NAME mpmap-step INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
+    install(TARGETS mpmap_step)
 endif()
 
 file(GLOB plugin_sources CONFIGURE_DEPENDS apps/plugins/*.c)

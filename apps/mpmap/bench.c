@@ -129,19 +129,19 @@ static void print_json(const struct bench_figure *figures, size_t count)
     puts("]");
 }
 
-/* Four digits, k, M or G in place of the others, and the unit. */
+/* Four digits, k, M or G in place of the others, and the unit; of a time, m, u or n. */
 static char *short_number(double number, const char *unit, char *text, size_t size)
 {
     static const struct {
         double scale;
         const char *letter;
-    } scales[] = {{1e9, "G"}, {1e6, "M"}, {1e3, "k"}, {0, ""}};
-    size_t i = 0;
+    } scales[] = {{1e9, "G"}, {1e6, "M"}, {1e3, "k"}, {1, ""}, {1e-3, "m"}, {1e-6, "u"}, {0, "n"}};
+    bool is_time = !strcmp(unit, "s");
+    size_t i = is_time ? 3 : 0, last = is_time ? 6 : 3;
 
-    while (number < scales[i].scale)
+    while (i < last && number < scales[i].scale)
         i++;
-    snprintf(text, size, "%.4g %s%s", scales[i].scale > 0 ? number / scales[i].scale : number,
-             scales[i].letter, unit);
+    snprintf(text, size, "%.4g %s%s", number / (i == 6 ? 1e-9 : scales[i].scale), scales[i].letter, unit);
     return text;
 }
 

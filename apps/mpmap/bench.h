@@ -60,6 +60,7 @@ bool bench_parse(struct bench_options *options, int argc, char **argv, int *exit
 int bench_main(int argc, char **argv); /* mpmap bench … */
 int bench_map(int argc, char **argv);
 int bench_schedule(int argc, char **argv);
+int bench_step(int argc, char **argv);
 int bench_metg(int argc, char **argv);
 int bench_wire(int argc, char **argv);
 int bench_simulate(int argc, char **argv);

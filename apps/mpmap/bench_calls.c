@@ -2,28 +2,20 @@
 /* mpmap bench apply: round trips of single calls to a worker that looks on, beside two processes that spin, and to one
  * that sleeps, beside two processes that sleep on a futex. mpmap bench imap and blobs: rates of streams and of items of
  * any length, beside a map of the same items. */
-#include <linux/futex.h>
 #include <sched.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <mpmap.h>
 
 #include "bench.h"
+#include "ping_pong.h"
 
 #define DEFAULT_SECONDS 0.3
 #define SLEEPY_ROUNDS   301
-#define MOST_LOOKS      20000u
-#define NAP_NS          300000 /* a worker sleeps by then */
 #define BLOB_SIZE       1000
 
 #define OPTIONS                                                               \
@@ -46,74 +38,17 @@ static const char blobs_help[] =
     "\n"
     "Items of about 1 kB with results as long, beside a map of items of one size.\n" OPTIONS;
 
-/* The limit: two processes that answer each other. */
-
-struct table {
-    _Alignas(64) _Atomic uint32_t ball;
-    _Alignas(64) _Atomic uint32_t answer;
-};
-
-/* One that spins lets others run after a while: its partner may have no processor. */
-static void wait_on(_Atomic uint32_t *word, uint32_t old, bool sleeps)
-{
-    for (unsigned looks = 1; atomic_load_explicit(word, memory_order_acquire) == old; looks++) {
-        if (!sleeps && looks % MOST_LOOKS == 0)
-            sched_yield();
-        if (sleeps)
-            syscall(SYS_futex, word, FUTEX_WAIT, old, NULL, NULL, 0);
-    }
-}
-
-static void change(_Atomic uint32_t *word, uint32_t value, bool sleeps)
-{
-    atomic_store_explicit(word, value, memory_order_release);
-    if (sleeps)
-        syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
-}
-
-static struct table *open_table(bool sleeps, pid_t *partner)
-{
-    struct table *table = mmap(NULL, sizeof *table, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
-                               0);
-
-    if (table == MAP_FAILED)
-        return NULL;
-    if ((*partner = fork()) == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        for (uint32_t ball = 0;; ball++) {
-            wait_on(&table->ball, ball, sleeps);
-            change(&table->answer, ball + 1, sleeps);
-        }
-    }
-    return table;
-}
-
-static void close_table(struct table *table, pid_t partner)
-{
-    kill(partner, SIGKILL);
-    waitpid(partner, NULL, 0);
-    munmap(table, sizeof *table);
-}
-
-static void play(struct table *table, bool sleeps)
-{
-    uint32_t ball = atomic_load(&table->ball);
-
-    change(&table->ball, ball + 1, sleeps);
-    wait_on(&table->answer, ball, sleeps);
-}
-
 static int run_spin(const void *unused, uint64_t count)
 {
     pid_t partner;
-    struct table *table = open_table(false, &partner);
+    struct table *table = table_open(false, &partner);
 
     (void)unused;
     if (!table)
         return MPM_ESYSTEM;
     for (uint64_t i = 0; i < count; i++)
-        play(table, false);
-    close_table(table, partner);
+        table_play(table, false);
+    table_close(table, partner);
     return 0;
 }
 
@@ -150,7 +85,7 @@ static int tell_pid(mpm_call *call, const void *item, void *result)
 /* Both in turn, each after a nap. */
 static int play_in_turn(struct table *table, double *ours, double *theirs)
 {
-    const struct timespec nap = {.tv_nsec = NAP_NS};
+    const struct timespec nap = {.tv_nsec = PING_PONG_NAP_NS};
     int status = 0;
 
     for (int i = 0; !status && i < SLEEPY_ROUNDS; i++) {
@@ -158,7 +93,7 @@ static int play_in_turn(struct table *table, double *ours, double *theirs)
 
         nanosleep(&nap, NULL);
         begun_s = bench_now_s();
-        play(table, true);
+        table_play(table, true);
         theirs[i] = bench_now_s() - begun_s;
         nanosleep(&nap, NULL);
         begun_s = bench_now_s();
@@ -168,33 +103,24 @@ static int play_in_turn(struct table *table, double *ours, double *theirs)
     return status;
 }
 
-static void pin(pid_t pid, int cpu)
-{
-    cpu_set_t set;
-
-    CPU_ZERO(&set);
-    CPU_SET(cpu, &set);
-    sched_setaffinity(pid, sizeof set, &set);
-}
-
 /* This process stays on one CPU, the partner and the worker on one: left to itself the kernel sends one of them to
  * sleep where the caller is and the other one elsewhere, and what is compared then is CPUs that wake up. */
 static int measure_sleepy(const char *name, int own_cpu, int other_cpu, struct bench_figure *figure)
 {
     static double ours[SLEEPY_ROUNDS], theirs[SLEEPY_ROUNDS];
     pid_t partner, worker;
-    struct table *table = open_table(true, &partner);
+    struct table *table = table_open(true, &partner);
     int status;
 
     if (!table)
         return MPM_ESYSTEM;
     if (!(status = mpm_pool_apply(pool, tell_pid, NULL, 0, sizeof worker, &worker))) {
-        pin(0, own_cpu);
-        pin(partner, other_cpu);
-        pin(worker, other_cpu);
+        pin_to_cpu(0, own_cpu);
+        pin_to_cpu(partner, other_cpu);
+        pin_to_cpu(worker, other_cpu);
         status = play_in_turn(table, ours, theirs);
     }
-    close_table(table, partner);
+    table_close(table, partner);
     if (!status)
         *figure = (struct bench_figure){name, 1 / bench_median(ours, SLEEPY_ROUNDS), "/s",
                                         1 / bench_median(theirs, SLEEPY_ROUNDS), "futex ping-pong"};

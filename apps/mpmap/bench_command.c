@@ -11,6 +11,7 @@ static const char help[] =
     "\n"
     "  mpmap bench map        maps on this run's slots beside OpenMP and Python\n"
     "  mpmap bench schedule   maps over uneven items beside the classical loop schedules\n"
+    "  mpmap bench step       steps of an iterative program beside OpenMP and MPI\n"
     "  mpmap bench metg       the shortest item that keeps all slots half busy\n"
     "  mpmap bench wire       maps over TCP between two nodes beside bare MPI\n"
     "  mpmap bench simulate   the distribution of a map over simulated nodes\n"
@@ -41,11 +42,10 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } benchmarks[] = {
-    {"map", bench_map},       {"schedule", bench_schedule}, {"metg", bench_metg},
-    {"wire", bench_wire},     {"simulate", bench_simulate}, {"value", bench_value},
-    {"queue", bench_queue},   {"sync", bench_sync},         {"process", bench_process},
-    {"apply", bench_apply},   {"imap", bench_imap},         {"blobs", bench_blobs},
-    {"reduce", bench_reduce}, {"all", bench_all},
+    {"map", bench_map},     {"schedule", bench_schedule}, {"step", bench_step},   {"metg", bench_metg},
+    {"wire", bench_wire},   {"simulate", bench_simulate}, {"value", bench_value}, {"queue", bench_queue},
+    {"sync", bench_sync},   {"process", bench_process},   {"apply", bench_apply}, {"imap", bench_imap},
+    {"blobs", bench_blobs}, {"reduce", bench_reduce},     {"all", bench_all},
 };
 
 #define BENCHMARK_COUNT (sizeof benchmarks / sizeof benchmarks[0])

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* mpmap bench step: what one step of an iterative program costs, from the call of a map to its return, beside the same
+ * loop by OpenMP, whose threads look on or sleep, and by ranks of MPI with a barrier. Those are runs of mpmap-step,
+ * which stands beside this program; they take turns with ours. */
+#include <libgen.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <mpmap.h>
+
+#include "bench.h"
+#include "ping_pong.h"
+#include "step_work.h"
+#include "support/command.h"
+
+#define DEFAULT_SECONDS 0.03
+#define SLEEPY_ROUNDS   301
+#define KINDS           (STEP_KINDS + 1) /* with the stencil */
+#define MOST_FIGURES    (3 * KINDS + 2)
+
+static const char help[] =
+    "usage: mpmap bench step [--json] [--seconds S] [--workers N] [--launcher COMMAND]\n"
+    "\n"
+    "How long one step of an iterative program takes: a map of 1, 2, 16 or 1024 items that are\n"
+    "empty, or take 1 us, 10 us or 1 ms, again and again; a stencil; and a map of one item\n"
+    "whose worker sleeps. Beside OpenMP's parallel for, whose threads look on\n"
+    "(OMP_WAIT_POLICY=active) or sleep (passive), ranks of MPI with a barrier, and a futex\n"
+    "ping-pong. Times: a ratio of 1 is as fast as the limit, and less is faster.\n"
+    "\n"
+    "  --seconds S         length of each of the 7 repetitions of a kind of step (0.03)\n"
+    "  --workers N         workers of the pool, threads, and ranks (one a slot)\n"
+    "  --launcher COMMAND  starts N ranks of mpmap-step (mpirun -n N)\n"
+    "  --json              prints a JSON array\n"
+    "  --help              prints this\n";
+
+enum peer { OPENMP_ACTIVE, OPENMP_PASSIVE, MPI, PEERS };
+
+static const char *const peer_names[PEERS] = {"OpenMP, threads look on", "OpenMP, threads sleep",
+                                              "MPI, a barrier"};
+
+/* The seconds of a step, by repetition. */
+struct steps {
+    double step_s[KINDS][BENCH_REPETITIONS];
+    size_t kinds; /* that were measured: without the stencil, by MPI */
+    bool is_missing;
+};
+
+struct bench_step {
+    mpm_pool *pool;
+    unsigned workers;
+    double seconds, round_s;
+    const char *launcher;
+    double *plates[2]; /* in the arena */
+    struct steps ours, peers[PEERS];
+};
+
+/* Ours. */
+
+static int work_task(mpm_call *call, const void *item, void *result)
+{
+    (void)item;
+    (void)result;
+    step_work(*(const unsigned *)mpm_call_context(call));
+    return 0;
+}
+
+/* The plates have the same addresses in all processes of a node. */
+static int stencil_task(mpm_call *call, const void *item, void *result)
+{
+    double *const *plates = mpm_call_context(call);
+
+    (void)item;
+    (void)result;
+    stencil_block(plates[0], plates[1], (unsigned)mpm_call_index(call));
+    return 0;
+}
+
+static int run_steps(const struct bench_step *bench, unsigned width, unsigned rounds, uint64_t steps)
+{
+    mpm_map_options options = {.context = &rounds, .context_size = sizeof rounds};
+    int status = 0;
+
+    for (uint64_t step = 0; !status && step < steps; step++)
+        status = mpm_pool_map(bench->pool, work_task, NULL, width, 0, 0, &options, NULL);
+    return status;
+}
+
+static int run_stencil(const struct bench_step *bench, uint64_t steps)
+{
+    int status = 0;
+
+    for (uint64_t step = 0; !status && step < steps; step++) {
+        double *plates[2] = {bench->plates[step % 2], bench->plates[(step + 1) % 2]};
+        mpm_map_options options = {.context = plates, .context_size = sizeof plates};
+
+        status = mpm_pool_map(bench->pool, stencil_task, NULL, STENCIL_BLOCKS, 0, 0, &options, NULL);
+    }
+    return status;
+}
+
+static int time_kind(struct bench_step *bench, size_t kind, int repetition)
+{
+    const struct step_kind *step = &step_kinds[kind];
+    uint64_t steps = step_count(step, bench->workers, bench->seconds);
+    unsigned rounds = step_rounds(step, bench->round_s);
+    int status = run_steps(bench, step->width, rounds, steps / 8);
+    double begun_s = bench_now_s();
+
+    if (!status)
+        status = run_steps(bench, step->width, rounds, steps);
+    bench->ours.step_s[kind][repetition] = (bench_now_s() - begun_s) / (double)steps;
+    return status;
+}
+
+static int time_stencil(struct bench_step *bench, int repetition)
+{
+    uint64_t steps = stencil_count(bench->seconds);
+    int status = run_stencil(bench, 1 + steps / 8);
+    double begun_s = bench_now_s();
+
+    if (!status)
+        status = run_stencil(bench, steps);
+    bench->ours.step_s[STEP_KINDS][repetition] = (bench_now_s() - begun_s) / (double)steps;
+    return status;
+}
+
+static int time_ours(struct bench_step *bench, int repetition)
+{
+    int status = 0;
+
+    for (size_t kind = 0; !status && kind < STEP_KINDS; kind++)
+        status = time_kind(bench, kind, repetition);
+    return status ? status : time_stencil(bench, repetition);
+}
+
+/* Theirs. */
+
+/* Of mpmap-step; false if there is no such thing. */
+static bool read_rates(FILE *pipe, struct steps *steps, int repetition)
+{
+    size_t kind = 0;
+
+    while (kind < KINDS && fscanf(pipe, "%lf", &steps->step_s[kind][repetition]) == 1)
+        kind++;
+    steps->kinds = kind;
+    return kind >= STEP_KINDS;
+}
+
+/* As a shell knows it. */
+static bool find_own_folder(char *folder, size_t size)
+{
+    char own[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", own, sizeof own - 1);
+
+    if (length < 0)
+        return false;
+    own[length] = 0;
+    return (size_t)snprintf(folder, size, "%s", dirname(own)) < size;
+}
+
+static void time_peer(struct bench_step *bench, enum peer peer, int repetition)
+{
+    static const char *const policies[PEERS] = {"active", "passive", "active"};
+    struct steps *steps = &bench->peers[peer];
+    char folder[PATH_MAX], command[2 * PATH_MAX];
+    FILE *pipe;
+
+    if (steps->is_missing)
+        return;
+    steps->is_missing = true;
+    if (!find_own_folder(folder, sizeof folder) ||
+        (size_t)snprintf(command, sizeof command,
+                         "OMP_WAIT_POLICY=%s OMP_NUM_THREADS=%u %s '%s/mpmap-step' %s %u %g %g 2>/dev/null",
+                         policies[peer], bench->workers, peer == MPI ? bench->launcher : "", folder,
+                         peer == MPI ? "mpi" : "openmp", bench->workers, bench->seconds,
+                         bench->round_s) >= sizeof command ||
+        !(pipe = popen(command, "r")))
+        return;
+    steps->is_missing = !read_rates(pipe, steps, repetition);
+    pclose(pipe);
+}
+
+/* All of them in turn. Within a launcher's ranks there cannot be another one's. */
+static int time_all(struct bench_step *bench)
+{
+    int status = 0;
+
+    bench->peers[MPI].is_missing = mpm_rank_count() > 1;
+    for (int repetition = 0; !status && repetition < BENCH_REPETITIONS; repetition++) {
+        status = time_ours(bench, repetition);
+        for (enum peer peer = 0; !status && peer < PEERS; peer++)
+            time_peer(bench, peer, repetition);
+    }
+    return status;
+}
+
+/* A worker that sleeps. */
+
+static int tell_pid(mpm_call *call, const void *item, void *result)
+{
+    (void)call;
+    (void)item;
+    *(pid_t *)result = getpid();
+    return 0;
+}
+
+static int play_in_turn(mpm_pool *pool, struct table *table, double *ours, double *theirs)
+{
+    const struct timespec nap = {.tv_nsec = PING_PONG_NAP_NS};
+    unsigned rounds = 0;
+    mpm_map_options options = {.context = &rounds, .context_size = sizeof rounds};
+    int status = 0;
+
+    for (int i = 0; !status && i < SLEEPY_ROUNDS; i++) {
+        double begun_s;
+
+        nanosleep(&nap, NULL);
+        begun_s = bench_now_s();
+        table_play(table, true);
+        theirs[i] = bench_now_s() - begun_s;
+        nanosleep(&nap, NULL);
+        begun_s = bench_now_s();
+        status = mpm_pool_map(pool, work_task, NULL, 1, 0, 0, &options, NULL);
+        ours[i] = bench_now_s() - begun_s;
+    }
+    return status;
+}
+
+/* As in bench_calls.c, this process stays on one CPU, the partner and the worker on one. */
+static int measure_sleepy(mpm_pool *pool, const char *name, const int cpus[2], struct bench_figure *figure)
+{
+    static double ours[SLEEPY_ROUNDS], theirs[SLEEPY_ROUNDS];
+    pid_t partner, worker;
+    struct table *table = table_open(true, &partner);
+    int status;
+
+    if (!table)
+        return MPM_ESYSTEM;
+    if (!(status = mpm_pool_apply(pool, tell_pid, NULL, 0, sizeof worker, &worker))) {
+        pin_to_cpu(0, cpus[0]);
+        pin_to_cpu(partner, cpus[1]);
+        pin_to_cpu(worker, cpus[1]);
+        status = play_in_turn(pool, table, ours, theirs);
+    }
+    table_close(table, partner);
+    if (!status)
+        *figure = (struct bench_figure){name, bench_median(ours, SLEEPY_ROUNDS), "s",
+                                        bench_median(theirs, SLEEPY_ROUNDS), "futex ping-pong"};
+    return status;
+}
+
+static int measure_both_sleepy(struct bench_figure *figures)
+{
+    int first = 0, last, status;
+    cpu_set_t may_use;
+    mpm_pool *pool;
+
+    if (sched_getaffinity(0, sizeof may_use, &may_use))
+        return MPM_ESYSTEM;
+    while (!CPU_ISSET(first, &may_use))
+        first++;
+    for (last = CPU_SETSIZE - 1; !CPU_ISSET(last, &may_use);)
+        last--;
+    if ((status = mpm_pool_open(&(mpm_pool_options){.workers = 1}, &pool)))
+        return status;
+    if (!(status = measure_sleepy(pool, "width 1, empty, the worker sleeps on this CPU",
+                                  (int[]){first, first}, &figures[0])))
+        status = measure_sleepy(pool, "width 1, empty, the worker sleeps on another CPU",
+                                (int[]){first, last}, &figures[1]);
+    sched_setaffinity(0, sizeof may_use, &may_use);
+    mpm_pool_close(pool);
+    return status;
+}
+
+/* The whole. */
+
+static void add_figures(const struct bench_step *bench, struct bench_figure *figures, size_t *count)
+{
+    for (enum peer peer = 0; peer < PEERS; peer++) {
+        const struct steps *steps = &bench->peers[peer];
+
+        if (steps->is_missing)
+            fprintf(stderr, "mpmap: mpmap-step has printed nothing: skipping \"%s\"\n", peer_names[peer]);
+        for (size_t kind = 0; !steps->is_missing && kind < steps->kinds; kind++)
+            figures[(*count)++] = (struct bench_figure){
+                kind < STEP_KINDS ? step_kinds[kind].name : STENCIL_NAME,
+                bench_median(bench->ours.step_s[kind], BENCH_REPETITIONS), "s",
+                bench_median(steps->step_s[kind], BENCH_REPETITIONS), peer_names[peer]};
+    }
+}
+
+static int share_plates(struct bench_step *bench)
+{
+    int status = 0;
+
+    for (int i = 0; !status && i < 2; i++) {
+        void *plate = NULL;
+
+        if (!(status = mpm_alloc(stencil_bytes(), &plate)))
+            stencil_begin(plate);
+        bench->plates[i] = plate;
+    }
+    return status;
+}
+
+static int measure(struct bench_step *bench, struct bench_figure *figures, size_t *count)
+{
+    int status;
+
+    if (!(status = share_plates(bench)) &&
+        !(status = mpm_pool_open(&(mpm_pool_options){.workers = bench->workers}, &bench->pool))) {
+        status = time_all(bench);
+        mpm_pool_close(bench->pool);
+    }
+    mpm_free(bench->plates[0]);
+    mpm_free(bench->plates[1]);
+    if (status)
+        return status;
+    add_figures(bench, figures, count);
+    if (!(status = measure_both_sleepy(figures + *count)))
+        *count += 2;
+    return status;
+}
+
+int bench_step(int argc, char **argv)
+{
+    static struct bench_step bench = {.seconds = DEFAULT_SECONDS};
+    static struct bench_figure figures[MOST_FIGURES];
+    char launcher[64];
+    size_t workers = mpm_slot_count(), count = 0;
+    bool json = false;
+    struct option options[] = {{"--json", OPTION_FLAG, &json, 0},
+                               {"--seconds", OPTION_SECONDS, &bench.seconds, 60},
+                               {"--workers", OPTION_COUNT, &workers, 1024},
+                               {"--launcher", OPTION_TEXT, &bench.launcher, 0}};
+    struct command command = {.name = "bench step", .help = help, .options = options, .option_count = 4};
+    int exit_status;
+
+    if (!command_parse(&command, argc, argv, &exit_status))
+        return exit_status;
+    bench.workers = (unsigned)workers;
+    snprintf(launcher, sizeof launcher, "mpirun -n %u", bench.workers);
+    if (!bench.launcher)
+        bench.launcher = launcher;
+    bench.round_s = step_time_round();
+    if (measure(&bench, figures, &count))
+        return mpm_report_error();
+    bench_print(figures, count, json);
+    return 0;
+}
