@@ -14,17 +14,13 @@
 #include "data/input.h"
 #include "data/join.h"
 #include "data/join_output.h"
+#include "data/map_run.h"
 #include "data/output.h"
-#include "data/rows.h"
-#include "data/tile_order.h"
 #include "node/function.h"
 #include "pool/shared/batch.h"
 
-#define MAX_TASK_NAME   1000
-#define CLAIM_S         0.005 /* the work in a claim: some reads and writes of files go with each */
-#define SMALL_BAND      ((size_t)16 << 10) /* bytes that may as well be decompressed by several workers */
-#define JOIN_TRIES      100
-#define CLAIMS_A_WORKER 16 /* so that the last one to end is not far behind the first */
+#define MAX_TASK_NAME 1000
+#define JOIN_TRIES    100
 
 /* What several runs cannot do together. */
 static int check_join(const mpm_dataset_map *map)
@@ -79,42 +75,6 @@ static int check_map(const mpm_pool *pool, mpm_task *task, const mpm_dataset_map
     return result_check(map);
 }
 
-/* The most rows that a claim may have, so that no worker has nothing to do long before the others. */
-static uint64_t fair_claim(const mpm_pool *pool, const struct input *input)
-{
-    unsigned workers = mpm_pool_worker_count(pool); /* 0: the map will say why */
-
-    return input->rows / ((uint64_t)(workers ? workers : 1) * CLAIMS_A_WORKER);
-}
-
-/* Rows a claim; 0 is by measured time. Rows that are stored in one chunk are best read by one worker, since
- * each that reads some of them decompresses all of them. So a claim is as many rows as a chunk has, unless
- * there are too few chunks to keep all workers busy. */
-static size_t claim_rows(const mpm_pool *pool, const mpm_dataset_map *map, const struct input *input)
-{
-    uint64_t rows = input->band_rows, fair = fair_claim(pool, input);
-
-    if (map->chunk)
-        return map->chunk;
-    if (rows <= 1 || rows * input_row_size(input) <= SMALL_BAND)
-        return 0;
-    while (rows > 1 && rows > fair)
-        rows = (rows + 1) / 2;
-    return (size_t)rows;
-}
-
-/* A worker marks the rows whose task has failed, but not one that it dies of. */
-static int mark_lost_row(const mpm_failure *failure, void *argument)
-{
-    struct output *output = argument;
-
-    output_note_failure(output, failure);
-    if (failure->cause == MPM_CAUSE_TASK)
-        return 0;
-    return output->joins ? join_output_fail_row(output, failure->index)
-                         : output_fail_row(output, failure->index);
-}
-
 /* What the caller's progress is told of: rows of earlier runs count. */
 struct whole_progress {
     const mpm_dataset_map *map;
@@ -133,65 +93,16 @@ static void tell_progress(const mpm_progress *now, void *argument)
     whole->map->progress(&all, whole->map->progress_argument);
 }
 
-/* A map with its files. */
-struct run {
-    mpm_pool *pool;
-    const mpm_dataset_map *map;
-    const struct input *input;
-    const struct function *task;
-    struct output *output;
-    struct rows_job *job; /* once rows are to be run */
-    size_t job_size;
-};
-
-/* The rows that are left. */
-static struct batch_map batches_of(const struct run *run)
-{
-    const struct output *output = run->output;
-
-    return (struct batch_map){
-        .task = rows_run,
-        .check = rows_check,
-        .check_context_size = rows_job_check_size(run->job, run->job_size),
-        .count = output->left ? output->left_count : run->input->rows,
-        .indexes = output->left,
-        .chunk = claim_rows(run->pool, run->map, run->input),
-        .chunk_s = CLAIM_S,
-        .context = run->job,
-        .context_size = run->job_size,
-        .failed = mark_lost_row,
-        .failed_argument = run->output,
-    };
-}
-
-/* MPM_ETASK, with the sentence of the pool, also when the file is good. */
-static int run_batches(const struct run *run, struct batch_map *batches)
-{
-    size_t group = run->map->chunk ? 1 : batches->chunk;
-    const struct tile_list list = {batches->indexes, batches->count, fair_claim(run->pool, run->input)};
-    double *made = NULL;
-    int status;
-
-    if (run->map->costs)
-        status = costs_of_groups(run->map, group, batches->indexes, batches->count, &batches->costs, &made);
-    else if (!(status = run->map->chunk ? 0 : tile_order_make(run->input, &list, &made, &batches->chunk)))
-        batches->costs = made;
-    if (!status)
-        status = pool_map_batches(run->pool, batches);
-    free(made);
-    return status;
-}
-
-static int run_rows(const struct run *run)
+static int run_rows(const struct map_run *run)
 {
     struct whole_progress whole = {run->map, run->output};
-    struct batch_map batches = batches_of(run);
+    struct batch_map batches = map_run_batches(run);
 
     batches.progress = run->map->progress ? tell_progress : NULL;
     batches.progress_argument = &whole;
     batches.max_failures = run->map->max_failures;
     batches.drain = run->map->drain;
-    return run_batches(run, &batches);
+    return map_run_do(run, &batches);
 }
 
 /* All rows are of earlier runs. */
@@ -203,12 +114,7 @@ static void tell_all_is_done(const mpm_dataset_map *map, uint64_t rows, uint64_t
         map->progress(&all, map->progress_argument);
 }
 
-static int make_job(struct run *run)
-{
-    return rows_job_create(run->map, run->input, run->output, run->task, &run->job, &run->job_size);
-}
-
-static int run_left(struct run *run)
+static int run_left(struct map_run *run)
 {
     const struct output *output = run->output;
     int status;
@@ -217,14 +123,14 @@ static int run_left(struct run *run)
         tell_all_is_done(run->map, run->input->rows, output->failed);
         return 0;
     }
-    if ((status = make_job(run)))
+    if ((status = map_run_make_job(run)))
         return status;
     status = run_rows(run);
     free(run->job);
     return status;
 }
 
-static int make_and_run(struct run *run)
+static int make_and_run(struct map_run *run)
 {
     int status = output_begin(run->output);
 
@@ -239,25 +145,25 @@ static int make_and_run(struct run *run)
 static int run_claimed(void *argument, double left_s,
                        void (*progress)(const mpm_progress *now, void *argument), void *progress_argument)
 {
-    const struct run *run = argument;
-    struct batch_map batches = batches_of(run);
+    const struct map_run *run = argument;
+    struct batch_map batches = map_run_batches(run);
 
     batches.count = run->output->left_count;
     batches.progress = progress;
     batches.progress_argument = progress_argument;
     batches.drain = (mpm_drain_options){run->map->drain.grace_s, left_s};
-    return run_batches(run, &batches);
+    return map_run_do(run, &batches);
 }
 
 /* The output is planned once more where it was finished, or removed, just now: `*is_again`. */
-static int join_and_run(struct run *run, bool *is_again)
+static int join_and_run(struct map_run *run, bool *is_again)
 {
     const struct join_map join = {run->map, mpm_pool_worker_count(run->pool), run_claimed, run};
     int status = join_output_begin(run->output, is_again);
 
     if (status || *is_again)
         return status;
-    if ((status = make_job(run))) {
+    if ((status = map_run_make_job(run))) {
         join_output_close(run->output);
         return status;
     }
@@ -266,7 +172,7 @@ static int join_and_run(struct run *run, bool *is_again)
     return status;
 }
 
-static int run_planned(struct run *run, bool *is_again)
+static int run_planned(struct map_run *run, bool *is_again)
 {
     struct output *output = run->output;
 
@@ -282,7 +188,7 @@ static int run_planned(struct run *run, bool *is_again)
     return output->joins ? join_and_run(run, is_again) : make_and_run(run);
 }
 
-static int plan_and_run(struct run *run)
+static int plan_and_run(struct map_run *run)
 {
     bool is_again;
     int status;
@@ -303,7 +209,7 @@ static int run_on_input(mpm_pool *pool, const mpm_dataset_map *map, const struct
                         const struct function *task)
 {
     struct output *output = malloc(sizeof *output);
-    struct run run = {.pool = pool, .map = map, .input = input, .task = task, .output = output};
+    struct map_run run = {.pool = pool, .map = map, .input = input, .task = task, .output = output};
     int status = output ? plan_and_run(&run) : error_set(MPM_ENOMEM, "no memory for the plan of an output");
 
     free(output);
