@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A map over a data set whose files are there: for data/dataset.c. */
+/* A map over a data set whose files are there. For data/ only. */
 #ifndef DATA_MAP_RUN_H
 #define DATA_MAP_RUN_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* In which order tiles are read. For data/dataset.c. */
+/* In which order tiles are read. For data/map_run.c. */
 #ifndef DATA_TILE_ORDER_H
 #define DATA_TILE_ORDER_H
 
