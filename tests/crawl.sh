@@ -159,6 +159,7 @@ check "what robots.txt, comments, scripts, nofollow and meta forbid was not aske
 check "a host has at most 6 requests at once" look crowd site 6
 check "a host that asks for a pause has it" look paused site 1 24 # 6 connections, and 4 orders for each
 check "each page was asked for once" look again site 0
+check "the WARC files have the requests as the server got them" look asked home site
 if /usr/bin/python3 -c 'import h5py' 2>/dev/null; then
     check "crawl.h5 has the pages and the rows" /usr/bin/python3 -c '
 import h5py, json
@@ -184,6 +185,7 @@ run "${starts[@]}" --out second "${quick[@]}" "${selects[@]}" --since first
 check "on the second crawl pages are the same" found second urls
 check "so are the rows of what was not sent again" found second rows
 check "what has not changed was not sent again" look unchanged second site
+check "the requests of a second crawl are in its WARC files with their conditions" look asked second site
 
 # Politeness, by the server's log.
 serve polite

@@ -127,9 +127,22 @@ void decode_charset(const char *text, size_t size, const char *type, char charse
         copy_charset(value, (size_t)(text + size - value), charset);
 }
 
+/* Goes on over what is ASCII, eight bytes at a time. */
+static const unsigned char *pass_ascii(const unsigned char *at, const unsigned char *end)
+{
+    uint64_t bytes;
+
+    for (; end - at >= 8; at += 8) {
+        memcpy(&bytes, at, sizeof bytes);
+        if (bytes & 0x8080808080808080u)
+            break;
+    }
+    return at;
+}
+
 static bool is_utf8(const unsigned char *at, size_t size)
 {
-    for (const unsigned char *end = at + size; at < end;) {
+    for (const unsigned char *end = at + size; (at = pass_ascii(at, end)) < end;) {
         size_t length = *at < 0x80   ? 1
                         : *at < 0xc2 ? 0
                         : *at < 0xe0 ? 2

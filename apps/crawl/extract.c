@@ -10,14 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "buffer.h"
 #include "decode.h"
 #include "message.h"
 #include "selector.h"
 #include "url.h"
 
-#define BLOCK_SIZE (1u << 20)
-#define MOST_CELL  (64u << 10) /* bytes of a cell: longer texts are cut */
-#define MOST_ROWS  100000u     /* of a page */
+#define BLOCK_SIZE  (1u << 20)
+#define MOST_BLOCKS 32          /* that are kept for the next page */
+#define MOST_CELL   (64u << 10) /* bytes of a cell: longer texts are cut */
+#define MOST_ROWS   100000u     /* of a page */
 
 struct column {
     char *name;
@@ -140,16 +142,6 @@ int extract_check(const char *each, const struct text_list *columns)
     return 0;
 }
 
-void extract_write_item(struct buffer *buffer, const struct extract_item *item)
-{
-    buffer->size = 0;
-    buffer_add_number(buffer, item->ticket);
-    buffer_add(buffer, &item->inbox, sizeof item->inbox);
-    buffer_add_text(buffer, item->url, strlen(item->url));
-    buffer_add_text(buffer, item->type, strlen(item->type));
-    buffer_add(buffer, item->text, item->size);
-}
-
 int extract_initializer(mpm_call *call, const void *argument, size_t argument_size, void **state)
 {
     struct reader reader = {argument, (const char *)argument + argument_size, false};
@@ -171,7 +163,18 @@ int extract_initializer(mpm_call *call, const void *argument, size_t argument_si
     return 0;
 }
 
-/* Gumbo's memory: the next bytes of a block. */
+/* A new block, behind the current one. */
+static struct block *add_block(struct extraction *extraction, size_t size)
+{
+    struct block *block = must_realloc(NULL, sizeof *block + size);
+    struct block **at = extraction->current ? &extraction->current->next : &extraction->blocks;
+
+    *block = (struct block){*at, size, 0};
+    *at = block;
+    return block;
+}
+
+/* Gumbo's memory: the next bytes of a block. What takes more than a small part of one leaves the current block so. */
 static void *take_memory(void *argument, size_t size)
 {
     struct extraction *extraction = argument;
@@ -180,13 +183,8 @@ static void *take_memory(void *argument, size_t size)
     size = (size + 15) & ~(size_t)15;
     while (block && block->size - block->used < size)
         block = block->next;
-    if (!block) {
-        size_t room = size > BLOCK_SIZE ? size : BLOCK_SIZE;
-
-        block = must_realloc(NULL, sizeof *block + room);
-        *block = (struct block){extraction->blocks, room, 0};
-        extraction->blocks = block;
-    }
+    if (!block)
+        block = add_block(extraction, size > BLOCK_SIZE ? size : BLOCK_SIZE);
     if (size <= BLOCK_SIZE / 16)
         extraction->current = block;
     block->used += size;
@@ -198,24 +196,24 @@ static void keep_memory(void *argument, void *memory)
     (void)argument, (void)memory;
 }
 
-/* All blocks are free again; large ones, and more than a few, go back. */
+/* All blocks are free again, in their order, so that the next page gets those that the caches have. Large ones, and more
+ * than a few, go back. */
 static void reset_memory(struct extraction *extraction)
 {
-    struct block *kept = NULL;
+    struct block **at = &extraction->blocks, *block;
     size_t count = 0;
 
-    for (struct block *block = extraction->blocks, *next; block; block = next) {
-        next = block->next;
-        if (block->size > BLOCK_SIZE || count >= 32) {
+    while ((block = *at)) {
+        if (block->size > BLOCK_SIZE || count >= MOST_BLOCKS) {
+            *at = block->next;
             free(block);
-            continue;
+        } else {
+            block->used = 0;
+            at = &block->next;
+            count++;
         }
-        block->used = 0;
-        block->next = kept;
-        kept = block;
-        count++;
     }
-    extraction->blocks = extraction->current = kept;
+    extraction->current = extraction->blocks;
 }
 
 static void walk_push(struct walk *walk, const GumboNode *node)
@@ -476,22 +474,16 @@ static void parse(struct extraction *extraction, const char *text, size_t size)
 
 int extract_task(mpm_call *call, const void *item, void *result)
 {
+    const struct extract_item *page = item;
     struct extraction *extraction = mpm_call_state(call);
-    const char *end = (const char *)item + mpm_call_item_size(call);
-    struct reader reader = {item, end, false};
-    uint64_t ticket = reader_number(&reader);
-    mpm_queue inbox;
+    const char *texts = mpm_call_context(call);
+    struct reader reader = {texts + page->begin, texts + page->end, false};
+    const char *url = reader_text(&reader, NULL), *type = reader_text(&reader, NULL);
+    const char *text = reader.at;
+    size_t size = (size_t)(reader.end - text);
     char charset[32];
-    const char *url, *type, *text;
-    size_t size;
 
     (void)result;
-    memcpy(&inbox, reader.at, sizeof inbox);
-    reader.at += sizeof inbox;
-    url = reader_text(&reader, NULL);
-    type = reader_text(&reader, NULL);
-    text = reader.at;
-    size = (size_t)(end - text);
     url_base_set(&extraction->base, url, strlen(url));
     decode_charset(text, size, type, charset);
     if (decode_to_utf8(text, size, charset, &extraction->utf8)) {
@@ -500,11 +492,11 @@ int extract_task(mpm_call *call, const void *item, void *result)
     }
     extraction->message.size = 0;
     buffer_add_number(&extraction->message, INBOX_ROWS);
-    buffer_add_number(&extraction->message, ticket);
+    buffer_add_number(&extraction->message, page->ticket);
     parse(extraction, text, size);
     reset_memory(extraction);
     buffer_add_text(&extraction->message, "", 0);
-    if (mpm_queue_put(inbox, extraction->message.bytes, extraction->message.size, MPM_FOREVER))
+    if (mpm_queue_put(page->inbox, extraction->message.bytes, extraction->message.size, MPM_FOREVER))
         return mpm_fail(call, "%s", mpm_error());
     return 0;
 }

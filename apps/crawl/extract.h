@@ -10,10 +10,7 @@
 
 #include <mpmap.h>
 
-#include "buffer.h"
 #include "support/command.h"
-
-struct inbox;
 
 /* Items of a list stand in one cell, with this between them. */
 #define CELL_SEPARATOR '\x1f'
@@ -26,22 +23,13 @@ const char *column_read(const char *specification, char **name, enum column_type
 /* Whether --each and all --select can be read. Returns 0, or EXIT_USAGE after saying what is wrong. */
 int extract_check(const char *each, const struct text_list *columns);
 
-/* What the callback of a parser's call knows. */
-struct parse_ticket {
-    uint64_t number;
-    struct inbox *inbox;
-};
-
-/* A call of extract_task(). */
+/* A page, an item of extract_task(). In the context of the map stand its URL and its Content-Type, as texts of buffer.h,
+ * and behind them its text. */
 struct extract_item {
     uint64_t ticket;
     mpm_queue inbox; /* where the rows go: see message.h */
-    const char *url, *type;
-    const char *text;
-    size_t size;
+    size_t begin, end;
 };
-
-void extract_write_item(struct buffer *buffer, const struct extract_item *item);
 
 /* Its argument: the selector of rows, and for each column its specification, as texts of buffer.h. */
 mpm_initializer extract_initializer;

@@ -18,11 +18,11 @@
 
 #include "buffer.h"
 #include "decode.h"
-#include "extract.h"
 #include "facts.h"
 #include "inbox.h"
 #include "links.h"
 #include "message.h"
+#include "parsing.h"
 #include "robots.h"
 #include "scan.h"
 #include "set.h"
@@ -34,26 +34,21 @@
 #define KEPT_ROOM             (1u << 20)   /* of a buffer that is used again */
 #define RESULTS_SIZE          (256u << 10) /* results go to main at the latest when they are so many bytes */
 #define WAIT_MS               1000
-#define MOST_PARSING          (32u << 20) /* bytes that parsers have to do, unless it is one page */
 
 struct fetcher {
     const struct fetcher_start *start;
     const char *folder, *agent, *authorities;
     CURLM *multi;
     struct inbox *inbox;
-    struct transfer *idle;              /* to be used again */
-    struct transfer *parsing;           /* those that a parser has, or will have */
-    struct transfer *held, **last_held; /* those that wait until parsers have less to do */
-    size_t parsing_bytes;               /* of their texts, which are in shared memory */
-    size_t active;                      /* transfers that are neither idle nor parsing */
-    uint64_t next_ticket;
-    mpm_pool *parsers;
+    struct transfer *idle;   /* to be used again */
+    size_t active;           /* transfers that are neither idle nor parsing */
+    struct parsing *parsing; /* NULL: nothing is extracted */
     struct links links;
     struct set sent; /* links that main was told of: once is enough */
     struct warc *warc;
     int edges; /* the file of links: pairs of fingerprints, from and to */
     uint64_t edges_size;
-    struct buffer edge_buffer, head, results, item;
+    struct buffer edge_buffer, request, head, results, item;
     bool has_failed; /* what was written is not to be relied on: the process ends */
 };
 
@@ -107,18 +102,20 @@ static void append_edges(struct fetcher *fetcher, const struct transfer *transfe
 static void append_record(struct fetcher *fetcher, struct transfer *transfer)
 {
     struct facts *facts = &transfer->facts;
-    const struct warc_record record = {.type = facts->status == 304 ? "revisit" : "response",
-                                       .url = transfer->url,
-                                       .address = transfer->address,
-                                       .time_ms = transfer->time_ms,
-                                       .body = transfer->body.bytes,
-                                       .body_size = transfer->body.size};
-    struct warc_record whole = record;
+    struct warc_page page = {.url = transfer->url,
+                             .address = transfer->address,
+                             .time_ms = transfer->time_ms,
+                             .body = transfer->body.bytes,
+                             .body_size = transfer->body.size,
+                             .is_unchanged = facts->status == 304};
 
+    transfer_request(transfer, &fetcher->request);
+    page.request = fetcher->request.bytes;
+    page.request_size = fetcher->request.size;
     transfer_head(transfer, &fetcher->head);
-    whole.head = fetcher->head.bytes;
-    whole.head_size = fetcher->head.size;
-    if (warc_append(fetcher->warc, &whole, &facts->warc_offset, &facts->warc_length))
+    page.head = fetcher->head.bytes;
+    page.head_size = fetcher->head.size;
+    if (warc_append(fetcher->warc, &page, &facts->warc_offset, &facts->warc_length))
         fetcher->has_failed = true;
 }
 
@@ -273,112 +270,28 @@ static void finish(struct fetcher *fetcher, struct transfer *transfer)
     recycle(fetcher, transfer);
 }
 
-/* The call of a parser has failed, though it was tried again: the page has no rows, but its links are found here. A
- * thread of the library. */
-static void on_parse_error(mpm_result *result, void *argument)
-{
-    struct parse_ticket *ticket = argument;
-    struct buffer message = {0}, why = {0};
-
-    if (mpm_result_get(result, 0, NULL)) {
-        const char *error = strstr(mpm_error(), ": "); /* behind "the call failed" */
-
-        buffer_print(&why, "nothing was extracted: %s", error ? error + 2 : mpm_error());
-        buffer_add_number(&message, INBOX_ROWS);
-        buffer_add_number(&message, ticket->number);
-        buffer_add_text(&message, "", 0);
-        buffer_add_text(&message, why.bytes, why.size);
-        inbox_put(ticket->inbox, message.bytes, message.size);
-    }
-    buffer_free(&message);
-    buffer_free(&why);
-    free(ticket);
-}
-
-static void on_parse_done(mpm_result *result, void *argument)
-{
-    (void)result;
-    free(argument);
-}
-
 static bool is_to_be_parsed(const struct fetcher *fetcher, const struct transfer *transfer)
 {
     const struct facts *facts = &transfer->facts;
 
-    return fetcher->parsers && transfer->kind == ORDER_PAGE && facts->outcome == OUTCOME_ANSWERED &&
+    return fetcher->parsing && transfer->kind == ORDER_PAGE && facts->outcome == OUTCOME_ANSWERED &&
            facts->status == 200 && facts->is_html;
 }
 
-/* Hands the page's text to a parser. Returns false if it cannot be done. */
-static bool parse(struct fetcher *fetcher, struct transfer *transfer)
+/* Those that come back without having been parsed have no rows. */
+static void hand_over(struct fetcher *fetcher)
 {
-    struct parse_ticket *ticket;
-    const char *text;
-    size_t size;
+    struct transfer *back = fetcher->parsing ? parsing_hand_over(fetcher->parsing) : NULL, *next;
 
-    if (!(text = transfer_text(transfer, &size)))
-        return false;
-    transfer->ticket = ++fetcher->next_ticket;
-    extract_write_item(&fetcher->item, &(struct extract_item){.ticket = transfer->ticket,
-                                                              .inbox = fetcher->start->inbox,
-                                                              .url = transfer->url,
-                                                              .type = transfer->type,
-                                                              .text = text,
-                                                              .size = size});
-    ticket = must_realloc(NULL, sizeof *ticket);
-    *ticket = (struct parse_ticket){transfer->ticket, fetcher->inbox};
-    const mpm_callbacks callbacks = {on_parse_done, on_parse_error, ticket};
-
-    if (mpm_pool_apply_async(fetcher->parsers, extract_task, fetcher->item.bytes, fetcher->item.size, 0,
-                             &callbacks, NULL)) {
-        strncpy(transfer->error, mpm_error(), sizeof transfer->error - 1);
-        free(ticket);
-        return false;
+    for (; back; back = next) {
+        next = back->next;
+        finish(fetcher, back);
     }
-    transfer->next = fetcher->parsing;
-    fetcher->parsing = transfer;
-    transfer->parsing_bytes = fetcher->item.size;
-    fetcher->parsing_bytes += fetcher->item.size;
-    return true;
-}
-
-/* Parsers get what has waited, as far as they have less than MOST_PARSING bytes. */
-static void parse_held(struct fetcher *fetcher)
-{
-    while (fetcher->held && fetcher->parsing_bytes < MOST_PARSING) {
-        struct transfer *transfer = fetcher->held;
-
-        if (!(fetcher->held = transfer->next))
-            fetcher->last_held = &fetcher->held;
-        if (!parse(fetcher, transfer))
-            finish(fetcher, transfer);
-    }
-}
-
-static void hold(struct fetcher *fetcher, struct transfer *transfer)
-{
-    transfer->next = NULL;
-    *fetcher->last_held = transfer;
-    fetcher->last_held = &transfer->next;
-}
-
-static struct transfer *take_parsing(struct fetcher *fetcher, uint64_t ticket)
-{
-    for (struct transfer **at = &fetcher->parsing; *at; at = &(*at)->next) {
-        struct transfer *transfer = *at;
-
-        if (transfer->ticket == ticket) {
-            *at = transfer->next;
-            fetcher->parsing_bytes -= transfer->parsing_bytes;
-            return transfer;
-        }
-    }
-    return NULL; /* a parser that died has told its rows before, and its successor again */
 }
 
 static void on_rows(struct fetcher *fetcher, struct reader *reader)
 {
-    struct transfer *transfer = take_parsing(fetcher, reader_number(reader));
+    struct transfer *transfer = parsing_take(fetcher->parsing, reader_number(reader));
     size_t length;
     const char *rows = reader_text(reader, &length), *error = reader_text(reader, NULL);
 
@@ -450,39 +363,30 @@ static void on_transfer_end(struct fetcher *fetcher, CURL *easy, CURLcode code)
         fetcher->has_failed = true;
     transfer_finish(transfer, code);
     if (is_to_be_parsed(fetcher, transfer))
-        hold(fetcher, transfer);
+        parsing_add(fetcher->parsing, transfer);
     else
         finish(fetcher, transfer);
+}
+
+static bool is_parsing(const struct fetcher *fetcher)
+{
+    return fetcher->parsing && parsing_is_busy(fetcher->parsing);
 }
 
 static void run(struct fetcher *fetcher)
 {
     int running, left;
 
-    while ((read_inbox(fetcher) || fetcher->active || fetcher->parsing || fetcher->held) &&
-           !fetcher->has_failed) {
+    while ((read_inbox(fetcher) || fetcher->active || is_parsing(fetcher)) && !fetcher->has_failed) {
         curl_multi_perform(fetcher->multi, &running);
         for (CURLMsg *message; (message = curl_multi_info_read(fetcher->multi, &left));) {
             if (message->msg == CURLMSG_DONE)
                 on_transfer_end(fetcher, message->easy_handle, message->data.result);
         }
-        parse_held(fetcher);
+        hand_over(fetcher);
         send_results(fetcher);
         curl_multi_poll(fetcher->multi, NULL, 0, WAIT_MS, NULL);
     }
-}
-
-static int open_parsers(struct fetcher *fetcher, const char *texts, size_t size)
-{
-    const struct fetcher_start *start = fetcher->start;
-    const mpm_pool_options options = {.workers = start->parsers,
-                                      .item_timeout_s = start->parse_timeout_s,
-                                      .item_memory_bytes = start->memory,
-                                      .initializer = extract_initializer,
-                                      .initializer_argument = texts,
-                                      .initializer_argument_size = size};
-
-    return start->parsers ? mpm_pool_open(&options, &fetcher->parsers) : 0;
 }
 
 static int open_multi(struct fetcher *fetcher)
@@ -497,8 +401,8 @@ static int open_multi(struct fetcher *fetcher)
 
 static void close_all(struct fetcher *fetcher)
 {
-    if (fetcher->parsers)
-        mpm_pool_close(fetcher->parsers);
+    if (fetcher->parsing)
+        parsing_close(fetcher->parsing);
     for (struct transfer *transfer = fetcher->idle, *next; transfer; transfer = next) {
         next = transfer->next;
         transfer_free(transfer);
@@ -512,6 +416,7 @@ static void close_all(struct fetcher *fetcher)
     links_free(&fetcher->links);
     set_free(&fetcher->sent);
     buffer_free(&fetcher->edge_buffer);
+    buffer_free(&fetcher->request);
     buffer_free(&fetcher->head);
     buffer_free(&fetcher->results);
     buffer_free(&fetcher->item);
@@ -522,17 +427,15 @@ int fetcher_main(const void *args, size_t size)
     struct fetcher fetcher = {.start = args, .edges = -1};
     struct reader reader = {(const char *)args + sizeof *fetcher.start, (const char *)args + size, false};
 
-    fetcher.last_held = &fetcher.held;
     fetcher.folder = reader_text(&reader, NULL);
     fetcher.agent = reader_text(&reader, NULL);
     fetcher.authorities = reader_text(&reader, NULL);
     fetcher.links.most = fetcher.start->most_links;
     fetcher.links.pages_only = fetcher.start->pages_only;
-    if (open_files(&fetcher))
+    if (open_files(&fetcher) || open_multi(&fetcher))
         return 1;
-    if (open_parsers(&fetcher, reader.at, (size_t)(reader.end - reader.at)))
-        return mpm_report_error();
-    if (open_multi(&fetcher))
+    if (fetcher.start->parsers && !(fetcher.parsing = parsing_open(fetcher.start, fetcher.inbox, reader.at,
+                                                                   (size_t)(reader.end - reader.at))))
         return 1;
     run(&fetcher);
     if (fetcher.has_failed)

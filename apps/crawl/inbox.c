@@ -6,9 +6,13 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "buffer.h"
+#include "message.h"
 #include "support/command.h"
+
+#define ROWS_PAUSE_NS (2 * 1000 * 1000)
 
 struct inbox {
     mpm_queue queue;
@@ -41,16 +45,31 @@ void inbox_put(struct inbox *inbox, const void *bytes, size_t size)
     append(inbox, letter);
 }
 
+static bool are_rows(const void *message, size_t size)
+{
+    uint64_t kind = 0;
+
+    memcpy(&kind, message, size < sizeof kind ? size : sizeof kind);
+    return kind == INBOX_ROWS;
+}
+
+/* Rows come one page at a time, from parsers that keep all CPUs busy. Each that finds this thread waiting would wake it,
+ * and the fetcher, which costs more than the rest of the way; so it lets some come together. */
 static void *listen_at(void *argument)
 {
+    const struct timespec pause = {.tv_nsec = ROWS_PAUSE_NS};
     struct inbox *inbox = argument;
     void *message;
     size_t size;
     int status;
 
     while (!(status = mpm_queue_get_alloc(inbox->queue, MPM_FOREVER, &message, &size))) {
+        bool is_rows = are_rows(message, size);
+
         inbox_put(inbox, message, size);
         free(message);
+        if (is_rows)
+            nanosleep(&pause, NULL);
     }
     if (status != MPM_ECLOSED)
         mpm_report_error();

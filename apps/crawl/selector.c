@@ -376,7 +376,7 @@ static bool has_tag(const struct part *part, const GumboNode *node)
 
 static bool part_matches(const struct part *part, const GumboNode *node)
 {
-    if ((node->type != GUMBO_NODE_ELEMENT && node->type != GUMBO_NODE_TEMPLATE) || !has_tag(part, node))
+    if (!has_tag(part, node))
         return false;
     for (size_t i = 0; i < part->test_count; i++) {
         if (!passes(&part->tests[i], node))
@@ -413,6 +413,8 @@ static bool choice_matches(const struct choice *choice, size_t part, const Gumbo
 
 bool selector_matches(const struct selector *selector, const GumboNode *node)
 {
+    if (node->type != GUMBO_NODE_ELEMENT && node->type != GUMBO_NODE_TEMPLATE)
+        return false;
     for (size_t i = 0; i < selector->count; i++) {
         if (choice_matches(&selector->choices[i], selector->choices[i].count - 1, node))
             return true;

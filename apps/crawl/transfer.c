@@ -65,7 +65,7 @@ struct transfer *transfer_create(const struct transfer_limits *limits)
         free(transfer);
         return NULL;
     }
-    *transfer = (struct transfer){.easy = easy, .most_size = limits->most_size};
+    *transfer = (struct transfer){.easy = easy, .agent = limits->agent, .most_size = limits->most_size};
     curl_easy_setopt(easy, CURLOPT_PRIVATE, (char *)transfer);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_head);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
@@ -266,6 +266,18 @@ const char *transfer_text(struct transfer *transfer, size_t *size)
     }
     *size = transfer->text.size;
     return transfer->text.size ? transfer->text.bytes : "";
+}
+
+void transfer_request(const struct transfer *transfer, struct buffer *request)
+{
+    const char *authority = strstr(transfer->url, "://") + 3, *path = authority + strcspn(authority, "/?");
+
+    request->size = 0;
+    buffer_print(request, "GET %s%s HTTP/1.1\r\nHost: %.*s\r\nUser-Agent: %s\r\n", *path == '/' ? "" : "/",
+                 path, (int)(path - authority), authority, transfer->agent);
+    for (const struct curl_slist *header = transfer->headers; header; header = header->next)
+        buffer_print(request, "%s\r\n", header->data);
+    buffer_add(request, "\r\n", 2);
 }
 
 static bool begins(const char *line, size_t length, const char *name)

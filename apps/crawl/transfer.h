@@ -15,6 +15,7 @@
 
 struct transfer {
     CURL *easy;
+    const char *agent;
     struct transfer *next; /* in a list */
     uint64_t page;
     enum order_kind kind;
@@ -52,6 +53,8 @@ void transfer_free(struct transfer *transfer);
 void transfer_finish(struct transfer *transfer, CURLcode code);
 /* The text of what came, unpacked; NULL if there is none, and then the facts say why. */
 const char *transfer_text(struct transfer *transfer, size_t *size);
+/* The request as libcurl sends it by HTTP/1.1. */
+void transfer_request(const struct transfer *transfer, struct buffer *request);
 /* The head as a WARC file has it: of HTTP/1.1, and without what is no longer true of the body. */
 void transfer_head(const struct transfer *transfer, struct buffer *head);
 

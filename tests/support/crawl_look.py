@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Looks at what mpmap crawl has made, and at the log of crawl_site.py: crawl_look.py WHAT ARGUMENT…
-import csv, gzip, glob, hashlib, json, re, sys, collections
+import csv, gzip, glob, hashlib, json, re, sys, collections, zlib
 def pages(folder):
     return [json.loads(line) for line in open(folder + "/pages.jsonl")]
 def urls(folder):
@@ -10,32 +10,69 @@ def broken(folder):
     for b in report["broken"]:
         if b["status"] == 404:
             print(b["url"], b["referrers"])
+def members(name):
+    """The gzip members of a file, each unpacked: a WARC file has one for each record."""
+    data = open(name, "rb").read()
+    while data:
+        unpacker = zlib.decompressobj(31)
+        yield unpacker.decompress(data) + unpacker.flush()
+        assert unpacker.eof, name + " ends within a member"
+        data = unpacker.unused_data
+DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$")
+ID = re.compile(r"<urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}>$")
+def read_record(record):
+    """The fields of a record and its block, by the grammar of WARC 1.1."""
+    assert record.startswith(b"WARC/1.1\r\n"), record[:40]
+    end = record.index(b"\r\n\r\n")
+    lines = record[:end].decode().split("\r\n")[1:]
+    fields = dict(line.split(": ", 1) for line in lines)
+    assert len(fields) == len(lines), lines # no field is there twice
+    assert DATE.match(fields["WARC-Date"]) and ID.match(fields["WARC-Record-ID"]), lines
+    assert record[end + 4 + int(fields["Content-Length"]):] == b"\r\n\r\n", lines
+    return fields, record[end + 4:-4]
+def all_records(folder):
+    """Each record of each WARC file: its fields and its block."""
+    for name in glob.glob(folder + "/*.warc.gz"):
+        for number, record in enumerate(members(name)):
+            fields, block = read_record(record)
+            is_info = fields["WARC-Type"] == "warcinfo"
+            assert is_info == (number == 0), (name, number)
+            assert not is_info or (fields["WARC-Filename"] == name.split("/")[-1] and b"software: mpmap-crawl/" in block)
+            if not is_info:
+                yield fields, block
 def records(folder):
-    """Each record of each WARC file, found by its place in the index as well as by reading all."""
+    """The answer of each page; before it stands what was asked for."""
     found = collections.Counter()
     bodies = {}
-    for name in glob.glob(folder + "/*.warc.gz"):
-        data = gzip.open(name).read()
-        at = 0
-        while at < len(data):
-            end = data.index(b"\r\n\r\n", at)
-            head = data[at:end].decode()
-            assert head.startswith("WARC/1.1\r\n"), head
-            fields = dict(line.split(": ", 1) for line in head.split("\r\n")[1:])
-            size = int(fields["Content-Length"])
-            block = data[end + 4:end + 4 + size]
-            at = end + 4 + size
-            assert data[at:at + 4] == b"\r\n\r\n"
-            at += 4
-            if fields["WARC-Type"] == "warcinfo":
-                continue
-            url = fields["WARC-Target-URI"]
-            found[url] += 1
-            http, body = block.split(b"\r\n\r\n", 1)
-            if b"content-encoding: gzip" in http.lower():
-                body = gzip.decompress(body)
-            bodies[url] = (fields["WARC-Type"], http.split(b" ")[1], body)
+    asked = None
+    ids = set()
+    for fields, block in all_records(folder):
+        assert fields["WARC-Record-ID"] not in ids
+        ids.add(fields["WARC-Record-ID"])
+        url, kind = fields["WARC-Target-URI"], fields["WARC-Type"]
+        if kind == "request":
+            assert not asked and fields["Content-Type"] == "application/http;msgtype=request", fields
+            asked = (url, fields["WARC-Concurrent-To"])
+            continue
+        assert kind in ("response", "revisit") and fields["Content-Type"] == "application/http;msgtype=response", fields
+        assert asked == (url, fields["WARC-Record-ID"]), (asked, fields)
+        asked = None
+        found[url] += 1
+        http, body = block.split(b"\r\n\r\n", 1)
+        if b"content-encoding: gzip" in http.lower():
+            body = gzip.decompress(body)
+        bodies[url] = (kind, http.split(b" ")[1], body)
+    assert not asked, asked
     return found, bodies
+def asked(folder, log_folder):
+    """What the records say was asked is what the server has read."""
+    heads = set(open(log_folder + "/heads", "rb").read().split(b"\r\n\r\n"))
+    count = 0
+    for fields, block in all_records(folder):
+        if fields["WARC-Type"] == "request":
+            assert block.endswith(b"\r\n\r\n") and block[:-4] in heads, block
+            count += 1
+    assert count > 700, count
 def once(folder):
     found, bodies = records(folder)
     want = {p["url"] for p in pages(folder) if p["status"]}

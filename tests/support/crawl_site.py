@@ -2,7 +2,8 @@
 # A site for tests of mpmap crawl, and a hostile one, on 127.0.0.1 to 127.0.0.3.
 #
 #   crawl_site.py serve FOLDER [SECONDS [PORT]]  serves until it is ended; FOLDER/port has the port, FOLDER/log a line for
-#                                                each request: begin, end, host, connection, path, condition, status.
+#                                                each request: begin, end, host, connection, path, condition, status;
+#                                                FOLDER/heads has the requests as they came.
 #                                                SECONDS is what each answer takes, RETRY_AFTER what 429 and 503 ask for; TLS
 #                                                is a file with a key and a certificate, or not set
 #   crawl_site.py expect FOLDER KIND             prints what a crawl must find: urls, broken, rows, bodies,
@@ -190,6 +191,7 @@ class Server:
             self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self.tls.load_cert_chain(os.environ["TLS"])
         self.log = open(os.path.join(folder, "log"), "a", buffering=1)
+        self.heads = open(os.path.join(folder, "heads"), "wb", buffering=0)
         self.lock = threading.Lock()
         self.asked = {}
         self.connections = 0
@@ -242,6 +244,7 @@ class Server:
                         return
                     pending += got
                 head, pending = pending.split(b"\r\n\r\n", 1)
+                self.heads.write(head + b"\r\n\r\n")
                 self.answer(host, sock, number, head.decode("latin-1").split("\r\n"))
         except OSError:
             pass
