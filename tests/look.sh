@@ -49,6 +49,10 @@ with h5py.File("odd.h5", "w") as f:
     f[b"latin\xe9"] = np.zeros(3, "i1")
     f["quoted\"\\"] = np.zeros(3, "i1")
 h5py.File("empty.h5", "w").close()
+with open("in.h5", "rb") as f:
+    data = f.read()
+with open("heaps.h5", "wb") as f:
+    f.write(data.replace(b"HEAP", b"HEAQ", 1))
 with h5py.File("outside.h5", "w") as f:
     f["a"] = np.zeros(3, "i1")
     f["pipe"] = h5py.ExternalLink("pipe.h5", "/x")
@@ -109,6 +113,12 @@ look empty.h5
 check "an empty file holds nothing" prints 'empty.h5 holds no data sets'
 look empty.h5 --json
 check "also in JSON" json_is 'j == {"file": "empty.h5", "entries": []}'
+
+look heaps.h5
+check "a group that cannot be read is damaged" prints '/
+  is damaged: bad local heap signature'
+check "also where it is named" grep -q 'heaps.h5:/f32 cannot be read: bad local heap signature$' <(
+    timeout 100 "$bin/mpmap" map task.so:any heaps.h5:/f32 out.h5:/r 2>&1)
 
 if /usr/bin/python3 -c 'import netCDF4' 2>/dev/null; then
     /usr/bin/python3 - <<'P' || exit 1

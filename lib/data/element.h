@@ -33,9 +33,11 @@ bool element_of_variable(hid_t type, const char *field, struct element *element,
 /* The struct that a description says, "{f64 x, i32 n}", of the fields of a compound, which must be as it says. `name`
  * is that of the data set in a sentence. MPM_ETYPE, MPM_EINVAL for a description that is none. */
 int element_of_struct(hid_t type, const char *name, const char *description, struct element *element);
-/* The description of a struct that has all fields of a compound that a task could work on; "" if there are none.
- * Returns `text`. */
+/* The description of a struct that has all fields of a compound that a task could work on, and whose names a description
+ * can have; "" if there are none. Returns `text`. */
 char *element_describe_struct(hid_t type, char *text, size_t size);
+/* Whether a task could work on one of the fields of a compound, or on a field of a field. `depth` is 0. */
+bool element_has_fields(hid_t type, unsigned depth);
 /* A type like `memory`, an element's that is one number, with another number in its place: also in the compounds of one
  * field that HDF5 reads fields by. Negative if there is no memory. */
 hid_t element_memory_of(hid_t memory, hid_t type);

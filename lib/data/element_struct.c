@@ -236,33 +236,60 @@ int element_of_struct(hid_t type, const char *name, const char *description, str
     return 0;
 }
 
-static void add_fields(struct writer *writer, hid_t type, unsigned depth)
+/* Whether a description can name it, and a string of C hold it as it is. */
+static bool can_be_named(const char *name)
+{
+    size_t length = strlen(name);
+
+    return length > 0 && length < NAME_SIZE && !strpbrk(name, ",;}\"\\\n") && !strchr(BLANKS, *name) &&
+           !strchr(BLANKS, name[length - 1]);
+}
+
+static bool add_fields(struct writer *writer, hid_t type, unsigned depth);
+
+/* "f64 x", or "{…} position". Adds nothing if it is nothing that a description can name. */
+static bool add_field(struct writer *writer, hid_t member, const char *name, unsigned depth)
+{
+    struct element element = {.memory = -1};
+    char shape[SHAPE_SIZE];
+    bool is = false;
+
+    if (!can_be_named(name))
+        return false;
+    if ((is = element_of_type(member, &element)))
+        writer_add(writer, "%s", mpm_shape_format(&element.shape, shape, sizeof shape));
+    else if (depth < DEEPEST && hdf5.H5Tget_class(member) == H5T_COMPOUND)
+        is = add_fields(writer, member, depth + 1);
+    if (is)
+        writer_add(writer, " %s", name);
+    element_end(&element);
+    return is;
+}
+
+/* "{f64 x, {i32 n} in}". False if there would be no field in it. */
+static bool add_fields(struct writer *writer, hid_t type, unsigned depth)
 {
     int count = hdf5.H5Tget_nmembers(type);
-    const char *before = "{";
+    bool has_one = false;
 
     for (int i = 0; i < count && !writer->is_full; i++) {
         hid_t member = hdf5.H5Tget_member_type(type, (unsigned)i);
-        char *name = hdf5.H5Tget_member_name(type, (unsigned)i), shape[SHAPE_SIZE];
-        struct element element = {.memory = -1};
+        char *name = hdf5.H5Tget_member_name(type, (unsigned)i);
+        struct writer before = *writer;
 
-        if (member >= 0 && name && element_of_type(member, &element)) {
-            writer_add(writer, "%s%s %s", before, mpm_shape_format(&element.shape, shape, sizeof shape),
-                       name);
-            before = ", ";
-        } else if (member >= 0 && name && depth < DEEPEST && hdf5.H5Tget_class(member) == H5T_COMPOUND) {
-            writer_add(writer, "%s", before);
-            add_fields(writer, member, depth + 1);
-            writer_add(writer, " %s", name);
-            before = ", ";
-        }
-        element_end(&element);
+        writer_add(writer, has_one ? ", " : "{");
+        if (member >= 0 && name && add_field(writer, member, name, depth))
+            has_one = true;
+        else
+            writer_go_back(writer, &before);
         if (name)
             hdf5.H5free_memory(name);
         if (member >= 0)
             hdf5.H5Tclose(member);
     }
-    writer_add(writer, *before == '{' ? "{}" : "}");
+    if (has_one)
+        writer_add(writer, "}");
+    return has_one;
 }
 
 char *element_describe_struct(hid_t type, char *text, size_t size)
@@ -271,7 +298,26 @@ char *element_describe_struct(hid_t type, char *text, size_t size)
 
     writer_begin(&writer, text, size);
     add_fields(&writer, type, 0);
-    if (!strcmp(text, "{}"))
-        *text = '\0';
     return text;
+}
+
+bool element_has_fields(hid_t type, unsigned depth)
+{
+    int count = hdf5.H5Tget_nmembers(type);
+    bool has = false;
+
+    for (int i = 0; i < count && !has; i++) {
+        hid_t member = hdf5.H5Tget_member_type(type, (unsigned)i);
+        struct element element = {.memory = -1};
+        struct variable_type variable;
+
+        if (member < 0)
+            continue;
+        has = element_of_type(member, &element) || element_of_variable(member, NULL, &element, &variable) ||
+              (depth < DEEPEST && hdf5.H5Tget_class(member) == H5T_COMPOUND &&
+               element_has_fields(member, depth + 1));
+        element_end(&element);
+        hdf5.H5Tclose(member);
+    }
+    return has;
 }

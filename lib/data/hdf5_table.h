@@ -83,6 +83,7 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5Pclose)                         \
     ENTRY(H5Pcreate)                        \
     ENTRY(H5Pget_chunk)                     \
+    ENTRY(H5Pget_external)                  \
     ENTRY(H5Pget_external_count)            \
     ENTRY(H5Pget_filter2)                   \
     ENTRY(H5Pget_layout)                    \

@@ -137,8 +137,10 @@ static int is_compound(hid_t type, const char *name, const char *type_text)
 {
     char row[1024];
 
-    if (!*element_describe_struct(type, row, sizeof row))
+    if (!element_has_fields(type, 0))
         return error_set(MPM_ETYPE, "%s holds %s: a map can take none of these fields", name, type_text);
+    if (!*element_describe_struct(type, row, sizeof row))
+        return error_set(MPM_ETYPE, "%s holds %s: name one field (%s.NAME)", name, type_text, name);
     return error_set(MPM_ETYPE,
                      "%s holds %s: name one field (%s.NAME), or have the plugin say which struct it takes, "
                      "row = \"%s\"",
@@ -407,6 +409,8 @@ int input_examine(struct input *input)
         status = check_wanted(input);
     if (!status)
         status = filters_check(input);
+    if (!status)
+        status = external_check(input);
     if (status)
         return status;
     input->chunk_rows = input_chunk_extents(input->dataset, chunk) && !input->tiles.rank ? chunk[0] : 1;

@@ -16,10 +16,11 @@
 static char *list_group(hid_t group, char *text, size_t size)
 {
     H5G_info_t info = {.nlinks = 0};
+    bool is_damaged = hdf5.H5Gget_info(group, &info) < 0;
     size_t length;
 
-    if (hdf5.H5Gget_info(group, &info) < 0 || info.nlinks == 0) {
-        snprintf(text, size, "it is empty");
+    if (is_damaged || info.nlinks == 0) {
+        snprintf(text, size, "it is %s", is_damaged ? "damaged" : "empty");
         return text;
     }
     length = (size_t)snprintf(text, size, "it holds");
@@ -121,8 +122,9 @@ static enum step look_at_step(const struct input *input, const char *path)
     return exists ? STEP_DOWN : STEP_IS_MISSING;
 }
 
-/* Goes down the name of a data set that cannot be opened, to where the trouble is. */
-static int find_trouble(const struct input *input)
+/* Goes down the name of a data set that cannot be opened, to where the trouble is. `damage` is what HDF5 said first: once
+ * it has looked at what is damaged, it may take that the next time. */
+static int find_trouble(const struct input *input, const char *damage)
 {
     char path[PATH_MAX] = "", parent[PATH_MAX] = "";
 
@@ -145,7 +147,7 @@ static int find_trouble(const struct input *input)
         }
         at += length + (at[length] == '/');
     }
-    return no_dataset(input, "");
+    return error_set(MPM_EIO, "%s", damage);
 }
 
 /* What stands behind a dot may be a field of the compound before it, and the dot the last one or another. */
@@ -177,14 +179,18 @@ static bool is_field(struct input *input)
 
 int input_find(struct input *input)
 {
+    char damage[512];
     hid_t object;
 
     if (!*input->dataset_name)
         return error_set(MPM_EINVAL, "the name of the data set in %s is empty: give one, such as /data",
                          input->file_name);
     object = hdf5.H5Oopen(input->file, input->dataset_name, H5P_DEFAULT);
-    if (object < 0)
-        return is_field(input) ? 0 : find_trouble(input);
+    if (object < 0) {
+        hdf5_error_set(MPM_EIO, "%s:%s is damaged", input->file_name, input->dataset_name);
+        snprintf(damage, sizeof damage, "%s", mpm_error());
+        return is_field(input) ? 0 : find_trouble(input, damage);
+    }
     if (hdf5.H5Iget_type(object) != H5I_DATASET) {
         int status = not_a_dataset(input, object);
         hdf5.H5Oclose(object);

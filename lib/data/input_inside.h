@@ -48,6 +48,9 @@ int input_chunk_extents(hid_t dataset, hsize_t extent[MAX_RANK]);
 int input_find(struct input *input);
 /* Whether this HDF5 can undo what was done to the chunks. MPM_ENOENT with the filter, and how to come by it. */
 int filters_check(const struct input *input);
+/* Whether the files are there that have the values of a data set without being HDF5 files. MPM_ENOENT with the first that
+ * is not. */
+int external_check(const struct input *input);
 /* What was done to the chunks, in its order: "shuffle, gzip 4". */
 void filters_describe(hid_t dataset, char *text, size_t size);
 /* Takes the choice of the source, when file_rows are known. MPM_EINVAL if there are no such rows. */

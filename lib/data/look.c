@@ -20,6 +20,7 @@
 struct found {
     char *path;
     enum mpm_entry_kind kind;
+    char *damage; /* what HDF5 said of it, or NULL: it may say nothing when it is asked again */
 };
 
 /* A search through a file. Groups may contain themselves: each is searched once, under the first of its names. */
@@ -66,8 +67,21 @@ static int keep(struct search *search, char *path, enum mpm_entry_kind kind)
         search->found = grown;
         search->room = room;
     }
-    search->found[search->count++] = (struct found){path, kind};
+    search->found[search->count++] = (struct found){.path = path, .kind = kind};
     return 0;
+}
+
+/* The same of what has just failed, and set the error. */
+static void keep_damaged(struct search *search, char *path)
+{
+    char *damage = strdup(mpm_error());
+
+    if (!damage)
+        no_memory(search);
+    if (keep(search, path, MPM_ENTRY_DAMAGED))
+        free(damage);
+    else
+        search->found[search->count - 1].damage = damage;
 }
 
 static bool is_new_group(struct search *search, const hdf5_link_info *info)
@@ -107,8 +121,11 @@ static herr_t take_link(hid_t group, const char *name, const hdf5_link_info *inf
 
     if (asprintf(&path, "%s/%s", level->path, name) < 0) {
         no_memory(search);
+    } else if (object < 0 && is_hard) {
+        hdf5_error_set(MPM_EIO, "is damaged");
+        keep_damaged(search, path);
     } else if (object < 0) {
-        keep(search, path, is_hard ? MPM_ENTRY_DAMAGED : MPM_ENTRY_LINK);
+        keep(search, path, MPM_ENTRY_LINK);
     } else if (type != H5I_GROUP || !is_hard) {
         keep(search, path, kind_of(type));
     } else {
@@ -126,21 +143,27 @@ static void search_group(struct search *search, hid_t group, const char *path, u
     struct level level = {search, path, depth};
     char *damaged;
 
-    if (group >= 0 && depth <= DEEPEST &&
-        hdf5.HDF5_ITERATE_LINKS(group, H5_INDEX_NAME, H5_ITER_INC, NULL, take_link, &level) >= 0)
+    if (depth > DEEPEST)
+        error_set(MPM_EIO, "has groups in groups, deeper than %d", DEEPEST);
+    else if (group >= 0 &&
+             hdf5.HDF5_ITERATE_LINKS(group, H5_INDEX_NAME, H5_ITER_INC, NULL, take_link, &level) >= 0)
         return;
+    else
+        hdf5_error_set(MPM_EIO, "is damaged");
     if (search->status)
         return;
     if (!(damaged = strdup(*path ? path : "/")))
         no_memory(search);
     else
-        keep(search, damaged, MPM_ENTRY_DAMAGED);
+        keep_damaged(search, damaged);
 }
 
 static void forget(struct search *search)
 {
-    for (size_t i = 0; i < search->count; i++)
+    for (size_t i = 0; i < search->count; i++) {
         free(search->found[i].path);
+        free(search->found[i].damage);
+    }
     free(search->found);
     tdestroy(search->groups, free);
 }
@@ -238,7 +261,9 @@ static void look_at(struct input *input, const struct found *found, mpm_dataset_
                                  .attributes = texts->attributes};
     *texts->type = *texts->filters = *texts->attributes = '\0';
     hdf5_enter(&guard);
-    if (input_find(input)) {
+    if (found->damage) {
+        entry->refused = found->damage;
+    } else if (input_find(input)) {
         say_refused(input, texts);
         entry->refused = texts->refused;
         if (found->kind == MPM_ENTRY_TYPE)

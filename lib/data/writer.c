@@ -25,6 +25,12 @@ static void cut(struct writer *writer)
     writer->is_full = true;
 }
 
+void writer_go_back(struct writer *writer, const struct writer *before)
+{
+    *writer = *before;
+    writer->text[writer->length] = '\0';
+}
+
 void writer_add(struct writer *writer, const char *format, ...)
 {
     size_t room = writer->size - writer->length;

@@ -18,6 +18,8 @@ struct writer {
 
 /* An empty text in `text`, which has room for `size` bytes, 8 at least. */
 void writer_begin(struct writer *writer, char *text, size_t size);
+/* Takes away what was added since `before`, a copy of the writer. */
+void writer_go_back(struct writer *writer, const struct writer *before);
 void writer_add(struct writer *writer, const char *format, ...) MPM_FORMAT(2, 3);
 
 #endif
