@@ -252,7 +252,7 @@ run "$mpmap" --version
 check "--version succeeds" status_is 0
 check "--version prints the version" out_is "mpmap $version"
 check "--version says nothing else" err_is_empty
-for arguments in "" map reduce look info bench "bench map" "bench schedule" "bench step" "bench metg" "bench wire" "bench simulate" "bench value" "bench queue" "bench sync" "bench process" "bench apply" "bench imap" "bench blobs" "bench reduce" "bench all"; do
+for arguments in "" map reduce look info bench "bench map" "bench schedule" "bench step" "bench metg" "bench wire" "bench simulate" "bench value" "bench queue" "bench latency" "bench sync" "bench process" "bench apply" "bench imap" "bench blobs" "bench reduce" "bench all"; do
     # shellcheck disable=SC2086 # words
     run "$mpmap" $arguments --help
     check "mpmap $arguments --help succeeds" status_is 0
@@ -297,7 +297,7 @@ done
 refuses 2 "mpmap: 'tasks.so' has no undescribed_description, so give its result's shape: --result f64, for example; try mpmap map --help" \
     map tasks.so:undescribed in.h5:/data out.h5:/r
 refuses 2 "mpmap: unknown benchmark 'mpa' (did you mean 'map'?); try mpmap bench --help" bench mpa
-refuses 2 "mpmap: a benchmark is missing: map, schedule, step, metg, wire, simulate, value, queue, sync, process, apply, imap, blobs, reduce or all; try mpmap bench --help" bench
+refuses 2 "mpmap: a benchmark is missing: map, schedule, step, metg, wire, simulate, value, queue, latency, sync, process, apply, imap, blobs, reduce or all; try mpmap bench --help" bench
 refuses 2 "mpmap: --seconds is '0', but must be a number of seconds above 0 and at most 60; try mpmap bench map --help" \
     bench map --seconds 0
 

@@ -66,6 +66,7 @@ int bench_wire(int argc, char **argv);
 int bench_simulate(int argc, char **argv);
 int bench_value(int argc, char **argv);
 int bench_queue(int argc, char **argv);
+int bench_latency(int argc, char **argv);
 int bench_sync(int argc, char **argv);
 int bench_process(int argc, char **argv);
 int bench_apply(int argc, char **argv);

@@ -17,6 +17,7 @@ static const char help[] =
     "  mpmap bench simulate   the distribution of a map over simulated nodes\n"
     "  mpmap bench value      adding to shared numbers beside C11's atomics\n"
     "  mpmap bench queue      messages of a queue beside a bare ring and Python\n"
+    "  mpmap bench latency    a message one way by queues and pipes beside a bare word\n"
     "  mpmap bench sync       locks and their like beside mutexes and futexes\n"
     "  mpmap bench process    starting and joining processes beside fork and Python\n"
     "  mpmap bench apply      round trips of single calls beside two bare processes\n"
@@ -42,10 +43,12 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } benchmarks[] = {
-    {"map", bench_map},     {"schedule", bench_schedule}, {"step", bench_step},   {"metg", bench_metg},
-    {"wire", bench_wire},   {"simulate", bench_simulate}, {"value", bench_value}, {"queue", bench_queue},
-    {"sync", bench_sync},   {"process", bench_process},   {"apply", bench_apply}, {"imap", bench_imap},
-    {"blobs", bench_blobs}, {"reduce", bench_reduce},     {"all", bench_all},
+    {"map", bench_map},     {"schedule", bench_schedule}, {"step", bench_step},
+    {"metg", bench_metg},   {"wire", bench_wire},         {"simulate", bench_simulate},
+    {"value", bench_value}, {"queue", bench_queue},       {"latency", bench_latency},
+    {"sync", bench_sync},   {"process", bench_process},   {"apply", bench_apply},
+    {"imap", bench_imap},   {"blobs", bench_blobs},       {"reduce", bench_reduce},
+    {"all", bench_all},
 };
 
 #define BENCHMARK_COUNT (sizeof benchmarks / sizeof benchmarks[0])
