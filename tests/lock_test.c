@@ -2,6 +2,7 @@
 /* Locks, rlocks and semaphores, from processes on all nodes: each test makes them at main's node, and has
  * bodies run there and elsewhere. */
 #include <CUnit/CUnit.h>
+#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -279,6 +280,24 @@ static int exceed(const void *args, size_t size)
     for (int i = 0; i < 2; i++)
         EXPECT(!mpm_semaphore_release(semaphores->plain) && !mpm_semaphore_release(semaphores->bounded));
     return everywhere_end();
+}
+
+/* What the quick way can count is a number of 29 bits. */
+static void a_semaphore_may_have_as_many_permits_as_an_int_can_count(void)
+{
+    unsigned most_quick = (1u << 29) - 1;
+    mpm_semaphore many, most;
+
+    EXPECT(!mpm_semaphore_create(most_quick - 1, &many) && !mpm_bounded_semaphore_create(INT_MAX, &most));
+    for (unsigned i = 0; i < 4; i++)
+        EXPECT(!mpm_semaphore_release(many) && permits_of(many) == most_quick + i);
+    for (unsigned i = 0; i < 6; i++)
+        EXPECT(!mpm_semaphore_acquire(many, 0));
+    EXPECT(permits_of(many) == most_quick - 3);
+    EXPECT(mpm_semaphore_release(most) == MPM_EINVAL && !mpm_semaphore_acquire(most, 0));
+    EXPECT(permits_of(most) == INT_MAX - 1 && !mpm_semaphore_release(most) && permits_of(most) == INT_MAX);
+    EXPECT(!mpm_semaphore_destroy(many) && !mpm_semaphore_destroy(most));
+    CU_ASSERT_EQUAL(everywhere_end(), 0);
 }
 
 static void a_semaphore_may_exceed_its_start_value_and_a_bounded_one_may_not(void)
@@ -751,6 +770,8 @@ int main(int argc, char **argv)
         {"the_next_acquirer_is_told_that_the_holder_died", the_next_acquirer_is_told_that_the_holder_died},
         {"who_waits_gets_the_lock_of_the_dead", who_waits_gets_the_lock_of_the_dead},
         {"an_rlock_is_its_owners_only_and_counts", an_rlock_is_its_owners_only_and_counts},
+        {"a_semaphore_may_have_as_many_permits_as_an_int_can_count",
+         a_semaphore_may_have_as_many_permits_as_an_int_can_count},
         {"a_semaphore_may_exceed_its_start_value_and_a_bounded_one_may_not",
          a_semaphore_may_exceed_its_start_value_and_a_bounded_one_may_not},
         {"permits_of_the_dead_are_not_given_back", permits_of_the_dead_are_not_given_back},

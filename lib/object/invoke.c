@@ -11,59 +11,61 @@
 #include "node/context.h"
 #include "object/call.h"
 #include "object/method.h"
+#include "object/spin.h"
 #include "shm/interrupt.h"
 #include "shm/kill_point.h"
 
-#define SPIN_NS          5000u
-#define MAX_PAUSES       64u
+#define MAX_PAUSES       8u
 #define MAX_FIRST_PAUSES 32u /* less than a microsecond */
 
 /* How long to pause before the first look: what the last ones taught. Whoever finds more than it needs at its
  * first look waits for somebody who is at work: then it comes less often, so that the other one keeps its
  * cache lines, and there is more to be done at once. If there is no more than one of what it waits for, or if
  * that took longer, every moment counts. */
-static unsigned first_pauses(const struct method *method, const struct object_wait *wait)
+static unsigned first_pauses(const struct method *method, struct spin_hint hint)
 {
-    unsigned pauses = method->amount ? atomic_load_explicit(&wait->pauses, memory_order_relaxed) : 1;
-
-    return pauses ? pauses : 1;
+    return method->amount && hint.pauses ? hint.pauses : 1;
 }
 
-/* It is stored only if it changes, because whoever works on the object reads that line. */
-static void learn(const struct method *method, struct object *object, struct object_wait *wait,
-                  unsigned first, bool at_first_look)
+static void learn_pauses(const struct method *method, struct object *object, bool at_first_look,
+                         struct spin_hint *hint)
 {
-    unsigned pauses = first;
+    unsigned first = first_pauses(method, *hint);
 
     if (!method->amount)
         return;
     if (at_first_look && method->amount(object) > 1)
-        pauses = first < MAX_FIRST_PAUSES ? first * 2 : first;
+        hint->pauses = (uint8_t)(first < MAX_FIRST_PAUSES ? first * 2 : first);
     else if (first > 1)
-        pauses = first / 2;
-    if (pauses != first)
-        atomic_store_explicit(&wait->pauses, pauses, memory_order_relaxed);
+        hint->pauses = (uint8_t)(first / 2);
 }
 
-/* The longer it takes, the less often it looks. */
+static void pause_often(unsigned pauses)
+{
+    for (unsigned i = 0; i < pauses; i++)
+        spin_pause();
+}
+
+/* Looks on for a time. The longer it takes, the less often it looks, but never much too late. */
 static bool spin(struct object *object, struct object_wait *wait, const struct invocation *invocation)
 {
     const struct method *method = invocation->method;
-    uint64_t until_ns = clock_now_ns() + SPIN_NS;
-    unsigned first = first_pauses(method, wait), pauses = first;
+    struct spin_hint hint = spin_hint_of(wait);
+    unsigned pauses = first_pauses(method, hint), looks = 0;
+    uint64_t start_ns = clock_now_ns(), took_ns = 0, time_ns = spin_time_ns(hint);
+    bool is_found = false;
 
-    do {
-        for (unsigned i = 0; i < pauses; i++)
-            spin_pause();
-        if (method->is_ready(object, invocation)) {
-            learn(method, object, wait, first, pauses == first);
-            return true;
-        }
+    while (!is_found && took_ns < time_ns) {
+        pause_often(pauses);
+        is_found = method->is_ready(object, invocation);
+        took_ns = clock_now_ns() - start_ns;
+        looks++;
         if (pauses < MAX_PAUSES)
             pauses *= 2;
-    } while (clock_now_ns() < until_ns);
-    learn(method, object, wait, first, false);
-    return false;
+    }
+    learn_pauses(method, object, is_found && looks == 1, &hint);
+    spin_learn(wait, hint, is_found, took_ns);
+    return is_found;
 }
 
 static void sleep_on(struct eventcount *word, uint32_t seen, uint64_t until_ns, const struct method *method)
@@ -107,10 +109,10 @@ static int wait_at_object(struct object *object, const mpm_handle *handle, struc
                           uint64_t deadline_ns, bool *is_interrupted)
 {
     struct object_wait *wait = wait_of(object, invocation);
+    bool is_ready = spin(object, wait, invocation);
     int status;
 
-    for (;;) {
-        bool is_ready = spin(object, wait, invocation);
+    for (;; is_ready = false) {
         uint32_t seen = eventcount_prepare(&wait->word);
 
         DELAY_POINT();

@@ -73,8 +73,8 @@ enum object_kind {
  * word; if it dies before, its reaper rings. */
 struct object_wait {
     struct eventcount word;
-    _Atomic uint32_t wanted; /* 1 if somebody may wait */
-    _Atomic uint32_t pauses; /* a hint of those who wait, for those who will: see invoke.c */
+    _Atomic uint32_t wanted;    /* 1 if somebody may wait */
+    _Atomic uint32_t spin_hint; /* of those who wait, for those who will: see spin.h */
 };
 
 #define OBJECT_WAITS 3
@@ -99,8 +99,10 @@ struct object {
     /* Nodes that may have a delegation for it, by their numbers: the courier's. See object/post.h. */
     _Atomic uint64_t delegated;
     _Atomic uint64_t turn[OBJECT_SIDES]; /* of callers of other nodes */
-    _Atomic uint64_t
-        quick; /* of a lock that nobody waits for: see sync/quick.h. 0 in all other object records */
+    /* Of a lock or a semaphore that nobody waits for, and of an event: see sync/quick.h and sync/event.c. 0 in all other
+     * object records. */
+    _Atomic uint64_t quick;
+    uint32_t quick_most; /* of a semaphore: constant */
     _Alignas(64) struct robust_mutex mutex;
     _Alignas(64) struct robust_mutex second_mutex; /* for kinds that need two; taken after `mutex` */
     _Alignas(64) char body[OBJECT_BODY_SIZE];

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The word of a lock; see the header, also for who writes what. */
+/* The word of a lock or a semaphore; see the header, also for who writes what. */
 #include "sync/quick.h"
 
 #include "base/clock.h"
 #include "node/context.h"
+#include "object/spin.h"
 #include "shm/eventcount.h"
 #include "shm/kill_point.h"
 
 #define SPIN_NS    2000u
 #define MAX_PAUSES 16u
+#define FEW_PAUSES 4u
 
 /* QUICK_SLOW if the word cannot name it. */
 static uint64_t held_word(const struct thread_ref *owner)
@@ -17,6 +19,20 @@ static uint64_t held_word(const struct thread_ref *owner)
         return QUICK_SLOW;
     return (uint64_t)owner->generation << 32 | owner->thread << QUICK_THREAD_SHIFT |
            owner->number << QUICK_NUMBER_SHIFT | QUICK_HELD;
+}
+
+/* Between two looks: longer and longer, but never for long. */
+static void pause_more(unsigned *pauses, unsigned most)
+{
+    for (unsigned i = 0; i < *pauses; i++)
+        spin_pause();
+    if (*pauses < most)
+        *pauses *= 2;
+}
+
+static bool is_stopped(uint64_t word)
+{
+    return !(word & (QUICK_OPEN | QUICK_HELD)) || (word & QUICK_STOPPED);
 }
 
 bool quick_acquire_soon(const mpm_handle *lock)
@@ -32,31 +48,57 @@ bool quick_acquire_soon(const mpm_handle *lock)
         word = atomic_load_explicit(&object->quick, memory_order_relaxed);
         if (word == open && quick_take(object, open, own))
             return true;
-        for (unsigned i = 0; i < pauses; i++)
-            spin_pause();
-        if (pauses < MAX_PAUSES)
-            pauses *= 2;
-    } while ((word & (QUICK_OPEN | QUICK_HELD)) && !(word & QUICK_STOPPED) && clock_now_ns() < until_ns);
+        pause_more(&pauses, MAX_PAUSES);
+    } while (!is_stopped(word) && clock_now_ns() < until_ns);
     return false;
 }
 
-bool quick_stop(struct object *object, struct thread_ref *owner)
+/* No longer than waits at the semaphore have been worth, and only what is found is learned here: who finds nothing goes
+ * on to wait, and learns that there. */
+bool quick_acquire_permit_soon(const mpm_handle *semaphore)
 {
-    /* Pairs with quick_release(). */
+    struct object *object = object_find_recent(semaphore, OBJECT_SEMAPHORE);
+    struct spin_hint hint;
+    uint64_t start_ns, took_ns = 0, time_ns;
+    unsigned pauses = 1;
+
+    if (!object)
+        return false;
+    hint = spin_hint_of(&object->wait[0]);
+    time_ns = spin_time_ns(hint);
+    for (start_ns = clock_now_ns(); took_ns < time_ns; took_ns = clock_now_ns() - start_ns) {
+        if (!quick_has_permits_of(atomic_load_explicit(&object->quick, memory_order_relaxed), semaphore))
+            return false;
+        if (quick_take_permit(object, semaphore)) {
+            spin_learn(&object->wait[0], hint, true, took_ns);
+            return true;
+        }
+        pause_more(&pauses, FEW_PAUSES);
+    }
+    return false;
+}
+
+uint64_t quick_stop(struct object *object)
+{
+    /* Pairs with quick_release() and quick_release_permit(). */
     uint64_t word = atomic_load_explicit(&object->quick, memory_order_acquire);
 
     if (word == QUICK_SLOW)
-        return false;
+        return word;
     word = atomic_fetch_or_explicit(&object->quick, QUICK_STOPPED, memory_order_acquire);
     KILL_POINT();
-    *owner = (struct thread_ref){0};
+    return word;
+}
+
+struct thread_ref quick_owner(uint64_t word)
+{
     if (!(word & QUICK_HELD))
-        return true;
-    owner->node = (uint16_t)context_topology()->node;
-    owner->number = (uint32_t)(word >> QUICK_NUMBER_SHIFT) & ((1u << QUICK_NUMBER_BITS) - 1);
-    owner->thread = (uint32_t)(word >> QUICK_THREAD_SHIFT) & ((1u << QUICK_THREAD_BITS) - 1);
-    owner->generation = (uint32_t)(word >> 32);
-    return true;
+        return (struct thread_ref){0};
+    return (struct thread_ref){
+        .node = (uint16_t)context_topology()->node,
+        .number = (uint32_t)(word >> QUICK_NUMBER_SHIFT) & ((1u << QUICK_NUMBER_BITS) - 1),
+        .thread = (uint32_t)(word >> QUICK_THREAD_SHIFT) & ((1u << QUICK_THREAD_BITS) - 1),
+        .generation = (uint32_t)(word >> 32)};
 }
 
 void quick_set_slow(struct object *object)
@@ -65,13 +107,23 @@ void quick_set_slow(struct object *object)
     KILL_POINT();
 }
 
-void quick_start(struct object *object, const struct thread_ref *owner)
+static void start(struct object *object, uint64_t word)
 {
-    uint64_t word = quick_open_word(object->generation);
-
-    if (owner->number)
-        word = owner->node == context_topology()->node ? held_word(owner) : QUICK_SLOW;
-    /* Pairs with quick_take(). */
+    /* Pairs with quick_take() and quick_take_permit(). */
     atomic_store_explicit(&object->quick, word, memory_order_release);
     KILL_POINT();
+}
+
+void quick_start(struct object *object, const struct thread_ref *owner)
+{
+    if (!owner->number)
+        start(object, quick_open_word(object->generation));
+    else
+        start(object, owner->node == context_topology()->node ? held_word(owner) : QUICK_SLOW);
+}
+
+void quick_start_permits(struct object *object, unsigned permits)
+{
+    if (permits <= QUICK_MOST_PERMITS)
+        start(object, quick_open_word(object->generation) + permits * QUICK_ONE_PERMIT);
 }

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Semaphores. Of a state they use `value`: free permits; `limit`: the most that there may be, if it is
- * bounded; and the line of those who wait. Changed as state.c says. Nobody owns a permit: those of the dead
- * are gone. */
+/* Semaphores. A permit that nobody waits for is taken and given back in the quick way (quick.h), which all steps here
+ * know nothing of. Of a state they use `value`: free permits; `limit`: the most that there may be; and the line of those
+ * who wait. Changed as state.c says. Nobody owns a permit: those of the dead are gone. */
 #include <limits.h>
 
 #include "mpmap/sync.h"
 
 #include "base/error.h"
 #include "sync/kinds.h"
+#include "sync/quick.h"
 #include "sync/wait_queue.h"
 #include "sync/state_method.h"
 
 enum { SEMAPHORE_ACQUIRE, SEMAPHORE_LEAVE, SEMAPHORE_RELEASE, SEMAPHORE_LOOK, SEMAPHORE_DESTROY };
-
-#define BOUNDED 1u
 
 static int acquire(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {
@@ -25,14 +24,9 @@ static int acquire(struct draft *draft, struct state_request *request, struct st
     return MPM_OK;
 }
 
-static uint32_t most_permits(const struct state *state)
-{
-    return state->flags & BOUNDED ? state->limit : INT_MAX;
-}
-
 static int release(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {
-    uint32_t most = most_permits(draft->state);
+    uint32_t most = draft->state->limit;
 
     (void)request;
     (void)reply;
@@ -66,7 +60,7 @@ static int give_up_acquire(struct draft *draft, struct state_request *request, s
 {
     (void)reply;
     wait_queue_leave(draft);
-    if (!request->number || draft->state->value == most_permits(draft->state))
+    if (!request->number || draft->state->value == draft->state->limit)
         return MPM_OK;
     draft->state->value++;
     draft->is_changed = draft->tells = true;
@@ -89,7 +83,7 @@ const struct kind semaphore_kind = {OBJECT_SEMAPHORE, methods, sizeof methods / 
 
 /* The interface. */
 
-static int create(const char *call, unsigned value, uint32_t flags, mpm_semaphore *semaphore)
+static int create(const char *call, unsigned value, unsigned most, mpm_semaphore *semaphore)
 {
     int status;
 
@@ -98,18 +92,19 @@ static int create(const char *call, unsigned value, uint32_t flags, mpm_semaphor
     if (value > INT_MAX)
         return error_set(MPM_EINVAL, "%s: %u permits are too many: at most %d are allowed", call, value,
                          INT_MAX);
-    return state_make(OBJECT_SEMAPHORE, &(struct state){.value = value, .limit = value, .flags = flags},
+    return state_make(OBJECT_SEMAPHORE,
+                      &(struct state){.value = value, .limit = most, .flags = STATE_MAY_BE_QUICK},
                       &semaphore->handle);
 }
 
 int mpm_semaphore_create(unsigned value, mpm_semaphore *semaphore)
 {
-    return create("mpm_semaphore_create", value, 0, semaphore);
+    return create("mpm_semaphore_create", value, INT_MAX, semaphore);
 }
 
 int mpm_bounded_semaphore_create(unsigned value, mpm_semaphore *semaphore)
 {
-    return create("mpm_bounded_semaphore_create", value, BOUNDED, semaphore);
+    return create("mpm_bounded_semaphore_create", value, value, semaphore);
 }
 
 int mpm_semaphore_destroy(mpm_semaphore semaphore)
@@ -117,14 +112,26 @@ int mpm_semaphore_destroy(mpm_semaphore semaphore)
     return state_invoke_plain(&semaphore.handle, &methods[SEMAPHORE_DESTROY]);
 }
 
+static __attribute__((noinline)) int acquire_slowly(mpm_semaphore semaphore, double timeout_s)
+{
+    if (timeout_s > 0 && quick_acquire_permit_soon(&semaphore.handle))
+        return MPM_OK;
+    return state_invoke(&semaphore.handle, &methods[SEMAPHORE_ACQUIRE], NULL, timeout_s, NULL);
+}
+
 int mpm_semaphore_acquire(mpm_semaphore semaphore, double timeout_s)
 {
-    return state_invoke(&semaphore.handle, &methods[SEMAPHORE_ACQUIRE], NULL, timeout_s, NULL);
+    return quick_acquire_permit(&semaphore.handle) ? MPM_OK : acquire_slowly(semaphore, timeout_s);
+}
+
+static __attribute__((noinline)) int release_slowly(mpm_semaphore semaphore)
+{
+    return state_invoke_plain(&semaphore.handle, &methods[SEMAPHORE_RELEASE]);
 }
 
 int mpm_semaphore_release(mpm_semaphore semaphore)
 {
-    return state_invoke_plain(&semaphore.handle, &methods[SEMAPHORE_RELEASE]);
+    return quick_release_permit(&semaphore.handle) ? MPM_OK : release_slowly(semaphore);
 }
 
 int mpm_semaphore_value(mpm_semaphore semaphore, unsigned *value)

@@ -24,8 +24,8 @@
  * the maker of an object dies after its block has that number and before the object is there, the block is
  * freed when another one is made in the object record.
  *
- * The state of a lock may be out of date while its quick way is open: see quick.h. It is made true before anybody looks
- * at it under the mutex.
+ * The state of a lock or a semaphore may be out of date while its quick way is open: see quick.h. It is made true before
+ * anybody looks at it under the mutex.
  *
  * Without the mutex anybody may read `commit`, and `lock`, which is constant, and nothing else: they stay in
  * the object record. */
@@ -93,6 +93,7 @@ void state_create(struct object *object, const struct state *initial)
 
     *state = *initial;
     quick_set_slow(object);
+    object->quick_most = initial->limit < QUICK_MOST_PERMITS ? initial->limit : QUICK_MOST_PERMITS;
     state->room = FEW_WAITERS;
     body_of(object)->lock = initial->lock;
     atomic_store_explicit(&body_of(object)->commit, initial->value ? STATE_HAS_VALUE : 0,
@@ -188,30 +189,42 @@ static void commit_draft(struct body *body)
     KILL_POINT();
 }
 
-/* Of a lock: if its quick way is open, the state says from here on what that one has said. Who has it in the quick way
- * has it once, and nobody waits. */
-static void make_state_true(struct object *object)
+/* If the quick way of a lock or a semaphore is open, the state says from here on what that one has said. Who has a lock
+ * in the quick way has it once, and nobody waits. */
+static void make_state_true(struct object *object, enum object_kind kind)
 {
-    struct thread_ref owner;
+    uint64_t word = quick_stop(object);
     struct draft draft;
 
-    if (!quick_stop(object, &owner))
+    if (word == QUICK_SLOW)
         return;
     make_draft(body_of(object), NULL, &draft);
-    draft.state->owner = owner;
-    draft.state->value = !owner.number;
-    draft.state->depth = owner.number != 0;
+    if (kind == OBJECT_LOCK) {
+        draft.state->owner = quick_owner(word);
+        draft.state->depth = draft.state->owner.number != 0;
+        draft.state->value = !draft.state->depth;
+    } else
+        draft.state->value = quick_permits(word);
     commit_draft(body_of(object));
     quick_set_slow(object);
 }
 
-/* Of a lock, before the mutex is released: opens the quick way if nobody waits. */
-static void open_quick_way(struct object *object)
+/* Before the mutex is released: opens the quick way if nobody waits. */
+static void open_quick_way(struct object *object, enum object_kind kind)
 {
     const struct state *state = true_state(object);
 
-    if ((state->flags & STATE_MAY_BE_QUICK) && !state->count && (state->value || state->depth == 1))
+    if (!(state->flags & STATE_MAY_BE_QUICK) || state->count)
+        return;
+    if (kind == OBJECT_SEMAPHORE)
+        quick_start_permits(object, state->value);
+    else if (state->value || state->depth == 1)
         quick_start(object, &state->owner);
+}
+
+static bool has_quick_way(enum object_kind kind)
+{
+    return kind == OBJECT_LOCK || kind == OBJECT_SEMAPHORE;
 }
 
 /* Takes the mutex. MPM_ESTALE or MPM_ENOMEM without it. */
@@ -225,8 +238,8 @@ static int lock(struct object *object, const mpm_handle *handle)
         repair(object);
     KILL_POINT();
     if (object_is(object, handle)) {
-        if (handle->kind == OBJECT_LOCK)
-            make_state_true(object);
+        if (has_quick_way(handle->kind))
+            make_state_true(object, handle->kind);
         return MPM_OK;
     }
     robust_mutex_unlock(&object->mutex);
@@ -295,8 +308,8 @@ int state_apply(struct object *object, const mpm_handle *handle, state_step *ste
     if (commit)
         *commit = state_commit(object);
     KILL_POINT();
-    if (handle->kind == OBJECT_LOCK)
-        open_quick_way(object);
+    if (has_quick_way(handle->kind))
+        open_quick_way(object, handle->kind);
     robust_mutex_unlock(&object->mutex);
     KILL_POINT();
     if (tells) {

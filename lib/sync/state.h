@@ -26,7 +26,7 @@ struct state {
         side; /* which of the object record's two owner numbers the table has: goes on with every new table */
     uint32_t flags;
     uint32_t value;    /* permits, parties, whether it is set */
-    uint32_t limit;    /* of permits; 0: none */
+    uint32_t limit;    /* constant: the most permits */
     uint32_t depth;    /* how often the owner has it */
     uint32_t turn;     /* acquisitions past the oldest waiter; of an event how often it was set */
     uint64_t argument; /* block in the arena, constant: what a barrier's action is */
@@ -76,7 +76,7 @@ typedef int state_step(struct draft *draft, struct state_request *request, struc
 
 /* Among the flags: the object is at its end. Kinds have the lower bits. */
 #define STATE_ENDED 0x80000000u
-/* And: it is a lock that may have a quick way (quick.h). */
+/* And: it is a lock or a semaphore that may have a quick way (quick.h). */
 #define STATE_MAY_BE_QUICK 0x40000000u
 
 /* Makes the state of a reserved object record: what its kind wants in it. A block `argument` is the caller's own

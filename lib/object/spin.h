@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* How long who waits for an object goes on looking before it sleeps: what earlier waits at the same place have taught.
+ *
+ * A look costs a processor, and a sleep costs a wake-up, some microseconds of two. So whoever waits looks for about as
+ * long as a wake-up takes, which is never much worse than to know. After a few waits that have ended asleep all the same
+ * it looks no more: the other side does not run, or has long work to do.
+ *
+ * But two that take turns, and have slept once, would sleep ever after: each answers only when it has been woken, and
+ * that takes longer than the other one looks. So now and then one wait looks on for longer than a wake-up. If that
+ * finds something, the next ones look as long, until the other side has come to do so as well, and both find what they
+ * wait for at once; or until they have tried often enough.
+ *
+ *   SHORT --MISSES misses--> ASLEEP --every so many waits, one long look that finds--> LONG
+ *     ^                        ^                                                         |
+ *     |                        +----- LONG_LOOKS of them, or a miss ---------------------+
+ *     +------------------------------ found within SHORT_NS ------------------------------+
+ *
+ * All of it is a hint in one word, which whoever waits loads and stores: a lost store costs a look or a sleep. For
+ * object/ and sync/. */
+#ifndef OBJECT_SPIN_H
+#define OBJECT_SPIN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "object/object.h"
+
+#define SPIN_SHORT_NS 5000u
+#define SPIN_LONG_NS  30000u
+
+/* What the word of an object_wait says; all 0 at first. */
+struct spin_hint {
+    uint8_t pauses; /* before the first look; of waits that may find more than they need: see invoke.c */
+    uint8_t
+        misses; /* waits in a row that have ended asleep; from SPIN_MISSES on ASLEEP, and counted from there */
+    uint8_t long_looks; /* that are left; 0: not LONG */
+    uint8_t back_off;   /* how often LONG has led to nothing: ASLEEP is longer then */
+};
+
+struct spin_hint spin_hint_of(const struct object_wait *wait);
+/* How long the next wait looks on: 0, SPIN_SHORT_NS or SPIN_LONG_NS. */
+uint64_t spin_time_ns(struct spin_hint hint);
+/* It has found what it waited for after so long, or has not. Stored only if that changes the hint, whose line the others
+ * have, too. `hint`: as it was before the wait, but for its pauses. */
+void spin_learn(struct object_wait *wait, struct spin_hint hint, bool is_found, uint64_t took_ns);
+
+#endif
