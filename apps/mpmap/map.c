@@ -37,6 +37,9 @@ static const char help[] =
     "  --compress HOW     compresses the results when all rows are done: gzip, gzip:LEVEL (1 to 9), or\n"
     "                     filter:NUMBER:VALUE,... of any filter that HDF5 finds\n"
     "  --compress-rows N  rows that are compressed together (about 512 KiB)\n"
+    "  --keep WHAT        what the results take over from IN.h5: coordinates (names and coordinates of\n"
+    "                     the dimensions that they share, as netCDF-4 has them), attributes (and those\n"
+    "                     of /DATA and of the file), nothing (coordinates)\n"
     "  --overwrite        replaces OUT.h5 if it exists and holds nothing but /RESULT\n"
     "  --overwrite-file   replaces OUT.h5, whatever it holds\n"
     "  --resume           continues from OUT.h5.part, which an earlier run of this map left:\n"
@@ -101,7 +104,7 @@ struct request {
     char *output_file, *output_dataset;
     char *cost_file;
     const char *cost_dataset;
-    const char *result, *fill, *cost, *rows, *where, *compress;
+    const char *result, *fill, *cost, *rows, *where, *compress, *keep;
     struct tiling_request cut; /* --tile and what goes with it */
     mpm_tiling tiling;         /* what that comes to */
     unsigned axis;
@@ -113,6 +116,7 @@ struct request {
     double join_timeout_s;
     double end_s; /* when all must have ended, by now_s(); 0: any time */
     bool overwrite, overwrite_file, restart, retry_failed, join, no_lock, quiet;
+    int keep_mode;   /* what --keep makes of it */
     int resume_mode; /* what --resume and --restart make of it */
     mpm_line line;   /* what --progress and --quiet make of it */
 };
@@ -313,6 +317,22 @@ static int choose_resume(struct request *request)
     return 0;
 }
 
+static int choose_keep(struct request *request)
+{
+    static const char *const words[] = {[MPM_KEEP_COORDINATES] = "coordinates",
+                                        [MPM_KEEP_ATTRIBUTES] = "attributes",
+                                        [MPM_KEEP_NOTHING] = "nothing"};
+
+    for (int i = 0; request->keep && i < (int)(sizeof words / sizeof *words); i++) {
+        request->keep_mode = i;
+        if (!strcmp(request->keep, words[i]))
+            return 0;
+    }
+    return request->keep ? usage_error("map", "--keep is '%s': it must be coordinates, attributes or nothing",
+                                       request->keep)
+                         : 0;
+}
+
 /* With --quiet, too: what --resume=force ignores is not to go by unseen. */
 static void print_notice(const char *sentence, void *unused)
 {
@@ -376,6 +396,7 @@ static int run_map(mpm_pool *pool, const struct request *request, const struct p
         .result = result->shape,
         .results = result->several,
         .attributes = plugin->attributes.is_given ? plugin->attributes.text : NULL,
+        .keep = request->keep_mode,
         .fill = request->fill,
         .compress = request->compress,
         .compress_rows = request->compress_rows,
@@ -492,6 +513,7 @@ int command_map(int argc, char **argv)
         {"--fill", OPTION_TEXT, &request.fill, 0},
         {"--compress", OPTION_TEXT, &request.compress, 0},
         {"--compress-rows", OPTION_COUNT, &request.compress_rows, 0},
+        {"--keep", OPTION_TEXT, &request.keep, 0},
         {"--overwrite", OPTION_FLAG, &request.overwrite, 0},
         {"--overwrite-file", OPTION_FLAG, &request.overwrite_file, 0},
         {"--resume", OPTION_MODE, &request.resume, 0},
@@ -536,6 +558,8 @@ int command_map(int argc, char **argv)
         exit_status = tiling_choose("map", &request.cut, &request.tiling, &request.axis);
     if (!exit_status)
         exit_status = choose_resume(&request);
+    if (!exit_status)
+        exit_status = choose_keep(&request);
     if (!exit_status) {
         choose_end(&request);
         exit_status = run_request(&request);

@@ -66,6 +66,10 @@ static int check_map(const mpm_pool *pool, mpm_task *task, const mpm_dataset_map
         return error_set(MPM_EINVAL,
                          "overwrite is %d, but must be one of MPM_OVERWRITE_NOTHING, _RESULT and _FILE",
                          map->overwrite);
+    if (map->keep < MPM_KEEP_COORDINATES || map->keep > MPM_KEEP_NOTHING)
+        return error_set(MPM_EINVAL,
+                         "keep is %d, but must be one of MPM_KEEP_COORDINATES, _ATTRIBUTES and _NOTHING",
+                         map->keep);
     if (map->resume < MPM_RESUME_REFUSE || map->resume > MPM_RESUME_RESTART)
         return error_set(MPM_EINVAL,
                          "resume is %d, but must be one of MPM_RESUME_REFUSE, _CONTINUE, _FORCE and _RESTART",
@@ -132,8 +136,10 @@ static int run_left(struct map_run *run)
 
 static int make_and_run(struct map_run *run)
 {
-    int status = output_begin(run->output);
+    int status = scales_find(run->map, run->input, run->output);
 
+    if (!status)
+        status = output_begin(run->output);
     if (status)
         return status;
     status = run_left(run);
@@ -159,8 +165,10 @@ static int run_claimed(void *argument, double left_s,
 static int join_and_run(struct map_run *run, bool *is_again)
 {
     const struct join_map join = {run->map, mpm_pool_worker_count(run->pool), run_claimed, run};
-    int status = join_output_begin(run->output, is_again);
+    int status = scales_find(run->map, run->input, run->output);
 
+    if (!status)
+        status = join_output_begin(run->output, is_again);
     if (status || *is_again)
         return status;
     if ((status = map_run_make_job(run))) {
@@ -205,7 +213,7 @@ static int plan_and_run(struct map_run *run)
     return error_set(MPM_EIO, "%s comes and goes: something else makes and removes it", run->output->part);
 }
 
-static int run_on_input(mpm_pool *pool, const mpm_dataset_map *map, const struct input *input,
+static int run_on_input(mpm_pool *pool, const mpm_dataset_map *map, struct input *input,
                         const struct function *task)
 {
     struct output *output = malloc(sizeof *output);

@@ -37,6 +37,7 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5Aexists)                        \
     ENTRY(H5Aget_space)                     \
     ENTRY(H5Aget_type)                      \
+    ENTRY(H5Aiterate2)                      \
     ENTRY(H5Aopen)                          \
     ENTRY(H5Aopen_by_name)                  \
     ENTRY(H5Aread)                          \
@@ -89,6 +90,7 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5Pget_layout)                    \
     ENTRY(H5Pget_nfilters)                  \
     ENTRY(H5Pset_alloc_time)                \
+    ENTRY(H5Pset_attr_creation_order)       \
     ENTRY(H5Pset_char_encoding)             \
     ENTRY(H5Pset_chunk)                     \
     ENTRY(H5Pset_chunk_cache)               \
@@ -100,9 +102,11 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5Pset_fill_time)                 \
     ENTRY(H5Pset_layout)                    \
     ENTRY(H5Pset_libver_bounds)             \
+    ENTRY(H5Pset_link_creation_order)       \
     ENTRY(H5Pset_obj_track_times)           \
     ENTRY(H5Pset_vlen_mem_manager)          \
     ENTRY(H5Pset_shuffle)                   \
+    ENTRY(H5Rcreate)                        \
     ENTRY(H5Rdereference2)                  \
     ENTRY(H5Sclose)                         \
     ENTRY(H5Screate)                        \
@@ -117,6 +121,7 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5Tclose)                         \
     ENTRY(H5Tcopy)                          \
     ENTRY(H5Tcreate)                        \
+    ENTRY(H5Tdetect_class)                  \
     ENTRY(H5Tequal)                         \
     ENTRY(H5Tget_array_dims2)               \
     ENTRY(H5Tget_array_ndims)               \
@@ -125,6 +130,7 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5Tget_member_index)              \
     ENTRY(H5Tget_member_name)               \
     ENTRY(H5Tget_member_type)               \
+    ENTRY(H5Tget_native_type)               \
     ENTRY(H5Tget_nmembers)                  \
     ENTRY(H5Tget_order)                     \
     ENTRY(H5Tget_sign)                      \
@@ -142,8 +148,10 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5P_CLS_DATASET_XFER_ID_g)        \
     ENTRY(H5P_CLS_FILE_ACCESS_ID_g)         \
     ENTRY(H5P_CLS_FILE_CREATE_ID_g)         \
+    ENTRY(H5P_CLS_GROUP_CREATE_ID_g)        \
     ENTRY(H5P_CLS_LINK_CREATE_ID_g)         \
     ENTRY(H5T_C_S1_g)                       \
+    ENTRY(H5T_IEEE_F32BE_g)                 \
     ENTRY(H5T_NATIVE_INT8_g)                \
     ENTRY(H5T_NATIVE_INT16_g)               \
     ENTRY(H5T_NATIVE_INT32_g)               \

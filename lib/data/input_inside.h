@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the files that make up an input share. All of it is called between hdf5_enter() and
  * hdf5_leave(). For data/input*.c, data/tile_order.c,
- * data/filters.c and data/look.c. */
+ * data/filters.c, data/scales_find.c and data/look.c. */
 #ifndef DATA_INPUT_INSIDE_H
 #define DATA_INPUT_INSIDE_H
 
@@ -27,6 +27,8 @@ bool input_is_zip(const char *dataset_name);
 int input_open_zip(const struct input_source *source, struct input *input);
 int input_read_zip(const struct input *input, const hsize_t run[3], const struct input_target *target);
 void input_close_zip(struct zip *zip);
+/* The first of data sets that are read side by side; else the input itself. */
+const struct input *input_first(const struct input *input);
 /* Opens the file alone, as input_open() does: it takes no data set, and is closed by input_close(). To be called
  * outside of hdf5_enter(). */
 /* An input of this source that nothing has been opened of. */

@@ -233,6 +233,11 @@ int input_read_zip(const struct input *input, const hsize_t run[3], const struct
     return status;
 }
 
+const struct input *input_first(const struct input *input)
+{
+    return input->zip ? &input->zip->column[0].input : input;
+}
+
 void input_close_zip(struct zip *zip)
 {
     for (unsigned i = 0; zip && i < zip->count; i++)

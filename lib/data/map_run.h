@@ -15,7 +15,7 @@
 struct map_run {
     mpm_pool *pool;
     const mpm_dataset_map *map;
-    const struct input *input;
+    struct input *input;
     const struct function *task;
     struct output *output;
     struct rows_job *job; /* once rows are to be run */

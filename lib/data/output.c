@@ -83,8 +83,8 @@ static int end_layout(struct output *output)
 
 int output_fill(struct output *output)
 {
-    uint64_t rows = output->record.rows;
-    uint64_t size = rows * (output->record.results.size + sizeof(uint8_t)) + LAYOUT_SIZE;
+    uint64_t rows = output->record.rows, scales = output->scales ? output->scales->size : 0;
+    uint64_t size = rows * (output->record.results.size + sizeof(uint8_t)) + scales + LAYOUT_SIZE;
     int status;
 
     if ((status = check_limit(output, part_size(size, rows))) || (status = check_room(output, size)))

@@ -36,6 +36,7 @@
 #include "data/packing.h"
 #include "data/part_record.h"
 #include "data/result.h"
+#include "data/scales.h"
 #include "mpmap/dataset.h"
 #include "node/function.h"
 
@@ -50,6 +51,7 @@ struct output {
     unsigned char *fill;    /* what a row that has failed leaves: as long as a result */
     bool has_fill;          /* it is not just zeros */
     struct packing packing; /* how results are stored in the end */
+    struct scales *scales;  /* that they share with the input; NULL: none */
     struct failed_log log;
     mpm_pool *pool;             /* for the last pass (output_last.h) */
     char path[PATH_MAX];        /* absolute */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -11,6 +12,8 @@
 #include "data/hdf5_call.h"
 #include "data/output_layout.h"
 #include "mpmap/version.h"
+
+#define FILL_ATTRIBUTE "_FillValue"
 
 static void release(hid_t id)
 {
@@ -85,6 +88,21 @@ static int write_attributes(hid_t object, const struct output *output, const str
     return status;
 }
 
+/* The group in which results, or the group of them, and marks stand; "" is the group /. */
+static void name_parent(const struct output *output, char path[PATH_MAX])
+{
+    size_t length = 0;
+
+    for (const char *at = output->dataset; strchr(at, '/');) {
+        size_t size = strcspn(at, "/");
+
+        if (size > 0 && !(size == 1 && *at == '.'))
+            length += (size_t)snprintf(path + length, PATH_MAX - length, "/%.*s", (int)size, at);
+        at += size + 1;
+    }
+    path[length] = '\0';
+}
+
 /* By this the file is known as the output of a map, and its result is found. */
 static int name_result(hid_t file, const struct output *output)
 {
@@ -92,6 +110,8 @@ static int name_result(hid_t file, const struct output *output)
     int status = root < 0 ? hdf5_error_set(MPM_EIO, "cannot open the group /")
                           : attribute_write_text(root, OUTPUT_ATTRIBUTE, output->dataset);
 
+    if (!status && output->scales)
+        status = attribute_values_write(root, &output->scales->of_file);
     release(root);
     return status;
 }
@@ -133,6 +153,34 @@ static int set_fill(hid_t creation, const struct output *output, unsigned index)
     return 0;
 }
 
+/* netCDF and its like take no notice of rows with this value. */
+static int write_fill(hid_t dataset, const struct output *output, unsigned index, hid_t type)
+{
+    hid_t space, attribute = -1;
+    bool is;
+
+    if (!output->has_fill || hdf5.H5Aexists(dataset, FILL_ATTRIBUTE) > 0)
+        return 0;
+    space = hdf5.H5Screate(H5S_SCALAR);
+    if (space >= 0)
+        attribute = hdf5.H5Acreate2(dataset, FILL_ATTRIBUTE, type, space, H5P_DEFAULT, H5P_DEFAULT);
+    is = attribute >= 0 &&
+         hdf5.H5Awrite(attribute, type, output->fill + output->result.field[index].offset) >= 0;
+    release(attribute);
+    release(space);
+    return is ? 0 : hdf5_error_set(MPM_EIO, "cannot write the attribute " FILL_ATTRIBUTE);
+}
+
+static bool has_scales(const struct output *output)
+{
+    return output->scales && output->scales->count;
+}
+
+static const struct scale_list *field_dimensions(const struct output *output, unsigned index)
+{
+    return output->scales ? output->scales->field[index] : NULL;
+}
+
 static int make_field(hid_t place, const struct output *output, unsigned index, hid_t creation,
                       hid_t *dataset)
 {
@@ -146,22 +194,54 @@ static int make_field(hid_t place, const struct output *output, unsigned index, 
     status = layout_make_set(place, &set, creation, dataset);
     if (!status && output->result.is_struct)
         status = write_attributes(*dataset, output, &output->result.field[index]);
-    return status;
+    if (!status)
+        status = write_fill(*dataset, output, index, set.type);
+    return status
+               ? status
+               : scales_attach(output->scales, *dataset, field_dimensions(output, index), (unsigned)set.rank);
+}
+
+static hid_t group_creation(const struct output *output)
+{
+    return has_scales(output) ? scales_group_creation() : hdf5.H5Pcreate(*hdf5.H5P_CLS_GROUP_CREATE_ID_g);
 }
 
 static int make_group(hid_t file, const struct output *output, hid_t *group)
 {
-    hid_t link = layout_links();
+    hid_t link = layout_links(), creation = group_creation(output);
 
-    *group = link < 0 ? -1 : hdf5.H5Gcreate2(file, output->dataset, link, H5P_DEFAULT, H5P_DEFAULT);
+    *group = link < 0 || creation < 0 ? -1
+                                      : hdf5.H5Gcreate2(file, output->dataset, link, creation, H5P_DEFAULT);
+    release(creation);
     release(link);
     return *group < 0 ? hdf5_error_set(MPM_EIO, "cannot create the group %s", output->dataset) : 0;
+}
+
+static int write_scales_list(hid_t result, const struct output *output)
+{
+    char marks[PATH_MAX], results[2 * PATH_MAX], *list;
+    int status;
+
+    if (!has_scales(output))
+        return 0;
+    name_parent(output, marks);
+    snprintf(results, sizeof results, "%s%s%s", marks, output->result.is_struct ? "/" : "",
+             output->result.is_struct
+                 ? strrchr(output->dataset, '/') ? strrchr(output->dataset, '/') + 1 : output->dataset
+                 : "");
+    if (!(list = scales_list(output->scales, results, marks)))
+        return error_set(MPM_ENOMEM, "no memory for the names of coordinates");
+    status = attribute_write_text(result, SCALES_KEPT, list);
+    free(list);
+    return status;
 }
 
 static int describe_result(hid_t result, const struct output *output)
 {
     int status = write_origin(result, &output->record.origin);
 
+    if (!status)
+        status = write_scales_list(result, output);
     return status ? status : write_attributes(result, output, NULL);
 }
 
@@ -192,6 +272,8 @@ static int make_fields(hid_t place, struct output *output, bool packs)
                               : make_field(place, output, i, creation, &dataset);
         if (!status && !output->result.is_struct)
             status = describe_result(dataset, output);
+        if (!status && output->scales)
+            status = attribute_values_write(dataset, &output->scales->of_dataset);
         if (!status && !packs)
             status = find_offset(dataset, output->record.rows, &at->at);
         release(dataset);
@@ -200,18 +282,59 @@ static int make_fields(hid_t place, struct output *output, bool packs)
     return status;
 }
 
-static int make_results(hid_t file, struct output *output, bool packs)
+/* The group that a single result stands in, with all those above it. */
+static int open_parent(hid_t file, const struct output *output, hid_t *parent)
+{
+    char path[PATH_MAX], part[PATH_MAX];
+    int status = 0;
+
+    name_parent(output, path);
+    *parent = hdf5.H5Gopen2(file, "/", H5P_DEFAULT);
+    for (char *at = path; !status && *at;) {
+        size_t length = strcspn(at + 1, "/") + 1;
+        hid_t creation = scales_group_creation(), group;
+
+        snprintf(part, sizeof part, "%.*s", (int)(at + length - path), path);
+        group = hdf5.H5Lexists(file, part, H5P_DEFAULT) > 0
+                    ? hdf5.H5Gopen2(file, part, H5P_DEFAULT)
+                    : hdf5.H5Gcreate2(file, part, H5P_DEFAULT, creation, H5P_DEFAULT);
+        release(creation);
+        release(*parent);
+        *parent = group;
+        if (group < 0)
+            status = hdf5_error_set(MPM_EIO, "cannot create the group %s", part);
+        at += length;
+    }
+    return status;
+}
+
+/* All of them, with their scales. `parent` is where marks stand, if there are scales. */
+static int make_results_in(hid_t file, hid_t parent, struct output *output, bool packs)
 {
     hid_t group;
     int status;
 
-    if (!output->result.is_struct)
-        return make_fields(file, output, packs);
+    if (!output->result.is_struct) {
+        status = scales_make(output->scales, parent, parent);
+        return status ? status : make_fields(file, output, packs);
+    }
     if ((status = make_group(file, output, &group)))
         return status;
-    if (!(status = describe_result(group, output)))
+    status = scales_make(output->scales, group, parent);
+    if (!status && !(status = describe_result(group, output)))
         status = make_fields(group, output, packs);
     release(group);
+    return status;
+}
+
+static int make_results(hid_t file, struct output *output, bool packs)
+{
+    hid_t parent = -1;
+    int status = has_scales(output) ? open_parent(file, output, &parent) : 0;
+
+    if (!status)
+        status = make_results_in(file, parent, output, packs);
+    release(parent);
     return status;
 }
 
@@ -230,6 +353,8 @@ static int make_marks(hid_t file, struct output *output)
     status = layout_make_set(file, &set, creation, &dataset);
     if (!status)
         status = find_offset(dataset, output->record.rows, &output->record.marks_at);
+    if (!status && output->scales)
+        status = scales_attach(output->scales, dataset, &output->scales->marks, 1);
     release(dataset);
     release(creation);
     return status;
@@ -241,6 +366,7 @@ int layout_make(hid_t file, struct output *output, bool packs)
 
     if (!status)
         status = make_marks(file, output);
+    status = scales_end(output->scales, status);
     return status ? status : name_result(file, output);
 }
 
@@ -255,6 +381,16 @@ static int flush(hid_t file, const struct output *output)
     return strstr(mpm_error(), strerror(EINTR)) && hdf5.H5Fflush(file, H5F_SCOPE_GLOBAL) >= 0 ? 0 : status;
 }
 
+/* Of what stands in the group /: netCDF changes no file without. */
+static bool keep_order(hid_t creation)
+{
+    const unsigned order = H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED;
+
+    return hdf5.H5Pset_link_creation_order(creation, order) >= 0 &&
+           hdf5.H5Pset_attr_creation_order(creation, order) >= 0 &&
+           hdf5.H5Pset_obj_track_times(creation, 0) >= 0;
+}
+
 /* Only the formats since HDF5 1.10 have all chunks in one piece. They have times of groups, too, which are left out. */
 int layout_create_file(const struct output *output, hid_t access, hid_t *file)
 {
@@ -264,7 +400,7 @@ int layout_create_file(const struct output *output, hid_t access, hid_t *file)
 
     *file = -1;
     snprintf(opened, sizeof opened, "/proc/self/fd/%d", output->fd);
-    if (access >= 0 && creation >= 0 &&
+    if (access >= 0 && creation >= 0 && (!has_scales(output) || keep_order(creation)) &&
         (!output->grid.is_stitched ||
          (hdf5.H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_LATEST) >= 0 &&
           hdf5.H5Pset_obj_track_times(creation, 0) >= 0)))

@@ -10,12 +10,14 @@
 #include "data/hdf5_call.h"
 #include "data/output_old.h"
 
-#define MAX_NAME 1024 /* of a link in the old file, else it is another one's */
+#define MOST_KEPT ((size_t)256 << 10)
+#define MAX_NAME  1024 /* of a link in the old file, else it is another one's */
 
 /* What an old output file holds beside the result of this map. */
 struct search {
     hid_t file;
     const struct output *output;
+    char *kept;           /* which coordinates the old map has made, as scales_lists() has it; or NULL */
     char next[MAX_NAME];  /* the part of the result's name that stands in the group that is searched */
     bool is_last;         /* it is the result itself */
     char other[MAX_NAME]; /* out */
@@ -36,6 +38,12 @@ static bool is_beside_result(const struct search *search, hid_t object)
 
     return object >= 0 && attribute_read_text(object, OUTPUT_ATTRIBUTE, result, sizeof result) &&
            !strcmp(result, search->output->dataset);
+}
+
+/* The coordinates that the old map has made. */
+static bool is_kept(const struct search *search, const char *path)
+{
+    return search->kept && scales_lists(search->kept, path);
 }
 
 /* Whether all that stands in a group is; else the name of what is not. */
@@ -67,8 +75,7 @@ static bool is_field(struct search *search, hid_t object, const char *path, cons
 {
     const struct result *result = &search->output->result;
 
-    (void)path;
-    return is_beside_result(search, object) ||
+    return is_beside_result(search, object) || is_kept(search, path) ||
            (is_kind(object, H5I_DATASET) && result_find(result, name, strlen(name)));
 }
 
@@ -86,7 +93,7 @@ static bool belongs(struct search *search, hid_t object, const char *path, const
 {
     size_t length = strlen(search->next);
 
-    if (is_beside_result(search, object))
+    if (is_beside_result(search, object) || is_kept(search, path))
         return true;
     if (strncmp(name, search->next, length))
         return false;
@@ -119,6 +126,18 @@ static bool holds_only_result(struct search *search, const char *dataset)
     return true;
 }
 
+static char *read_kept(hid_t file, const char *dataset)
+{
+    hid_t result = hdf5.H5Oopen(file, dataset, H5P_DEFAULT);
+    char *list = result < 0 ? NULL : malloc(MOST_KEPT);
+
+    if (list && !attribute_read_text(result, SCALES_KEPT, list, MOST_KEPT))
+        *list = '\0';
+    if (result >= 0)
+        hdf5.H5Oclose(result);
+    return list;
+}
+
 #define OR_OVERWRITE "choose another name, or overwrite the whole file (--overwrite-file, MPM_OVERWRITE_FILE)"
 
 int old_check_holds_only_result(const struct output *output)
@@ -135,9 +154,12 @@ int old_check_holds_only_result(const struct output *output)
     search.file = access < 0 ? -1 : hdf5.H5Fopen(output->path, H5F_ACC_RDONLY, access);
     if (search.file < 0)
         status = error_set(MPM_EEXIST, "%s is not a readable HDF5 file: " OR_OVERWRITE, output->name);
-    else if (!holds_only_result(&search, output->dataset))
+    else
+        search.kept = read_kept(search.file, output->dataset);
+    if (!status && !holds_only_result(&search, output->dataset))
         status = error_set(MPM_EEXIST, "%s also holds %s, which would be lost: " OR_OVERWRITE, output->name,
                            *search.other ? search.other : "objects that cannot be read");
+    free(search.kept);
     if (search.file >= 0)
         hdf5.H5Fclose(search.file);
     if (access >= 0)

@@ -204,6 +204,8 @@ const void *output_failed_result(struct output *output)
 void output_end(struct output *output)
 {
     failed_log_close(&output->log);
+    scales_free(output->scales);
+    output->scales = NULL;
     free(output->fill);
     output->fill = NULL;
 }

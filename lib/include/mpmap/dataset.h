@@ -53,6 +53,17 @@ enum mpm_resume {
     MPM_RESUME_RESTART, /**< it is removed, and the map starts from the first row */
 };
 
+/** What results take over from their input. */
+enum mpm_keep {
+    /** Where a dimension of the results is one of the input, which has dimension scales, as netCDF-4 and H5DS have
+     * them: its name, and the coordinates along it with all of their attributes. */
+    MPM_KEEP_COORDINATES,
+    /** And the attributes of the data set and of the file, but for those that are about its own numbers, such as
+     * _FillValue and scale_factor. What the map itself says goes first. */
+    MPM_KEEP_ATTRIBUTES,
+    MPM_KEEP_NOTHING, /**< neither */
+};
+
 /** Which rows of a data set are read; zero is all of them. Results are those of the chosen rows, in the order of the
  * choice, and counts and indexes of rows are within it. Either a range or a list. */
 typedef struct mpm_row_choice {
@@ -88,6 +99,7 @@ typedef struct mpm_dataset_map {
     /** Attributes of the results, a line each: "units = K", of the data set (or the group of several), or "mean.units =
      * K", of one field. They become strings. NULL: none. */
     const char *attributes;
+    int keep; /**< an enum mpm_keep */
     /** What a row leaves that fails: a number, also "nan", or with several results one for some or all of them,
      * "mean=nan, count=-1". It is the fill value of the data set as well. NULL: zeros. */
     const char *fill;

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The dimension scales of an input, which are those of its results where these have the same dimensions: named
+ * dimensions, and coordinates with their attributes, as netCDF-4 and H5DS have them. For data/ only.
+ *
+ * They are read into main's memory before the output is made, and written with its layout: so they are on the disk
+ * before the first row is run, and are in the checksum of the layout. */
+#ifndef DATA_SCALES_H
+#define DATA_SCALES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "data/attribute_copy.h"
+#include "data/grid.h"
+#include "data/result.h"
+
+#define SCALES_KEPT    "input_kept" /* attribute of the result: which data sets beside it were made for it */
+#define SCALE_NAME     256          /* bytes of a name of one */
+#define SCALES_MOST    200u
+#define SCALES_A_DIM   4u   /* that one dimension may have */
+#define SCALES_NOWHERE (-1) /* a dimension that is none of the input's */
+
+/* The scales of a dimension, by their numbers. */
+struct scale_list {
+    unsigned count;
+    unsigned char scale[SCALES_A_DIM];
+};
+
+/* A data set that references to are stored in a scale. */
+struct scale_user {
+    hobj_ref_t dataset;
+    int dimension;
+};
+
+struct scale {
+    char name[SCALE_NAME];
+    char path[PATH_MAX];  /* in the input; "" for a dimension that has only a name */
+    int input_dimension;  /* or SCALES_NOWHERE */
+    bool is_beside_marks; /* which have no other group than results that are several */
+    bool is_only_beside;  /* no scale, but a data set that belongs to scales: bounds, and other coordinates */
+    unsigned rank;
+    hsize_t extent[MPM_MAX_DIMENSIONS + 1];
+    struct scale_list of[MPM_MAX_DIMENSIONS + 1]; /* of its own dimensions, if it is only beside */
+    hid_t type;   /* of its values in memory and in the output; -1 without any */
+    void *values; /* those of the chosen rows */
+    void *all;    /* those that were read, of all rows */
+    hsize_t read; /* how many elements that are */
+    struct attribute_values attributes;
+    hid_t made; /* the data set, while the output is laid out; -1 */
+    struct scale_user *users;
+    unsigned user_count;
+};
+
+struct scales {
+    unsigned count;
+    struct scale scale[SCALES_MOST];
+    struct scale_list field[RESULT_MOST_FIELDS][GRID_MAX_RANK];
+    struct scale_list marks;
+    struct attribute_values of_dataset, of_file; /* for the results, and for the group / */
+    uint64_t size;                               /* of all values, in bytes */
+};
+
+struct output;
+
+/* Reads what the results of a map share with its input, if that has scales, else leaves output->scales NULL; and what
+ * MPM_KEEP_ATTRIBUTES is about. What cannot be taken over is told, and left out. MPM_ENOMEM; MPM_EIO if one of several
+ * files has changed. */
+int scales_find(const mpm_dataset_map *map, struct input *input, struct output *output);
+void scales_free(struct scales *scales);
+
+/* All of these are called between hdf5_enter() and hdf5_leave(), return MPM_EIO, and do nothing without scales. Makes
+ * the data sets in the group of the results, and in that of the marks. */
+int scales_make(struct scales *scales, hid_t results, hid_t marks);
+/* Gives a data set its scales. */
+int scales_attach(struct scales *scales, hid_t dataset, const struct scale_list *dimension, unsigned rank);
+/* Closes what scales_make() has made, once all is attached; `status` comes first. */
+int scales_end(struct scales *scales, int status);
+/* The names of all that was made, for SCALES_KEPT: "/a/time /a/lat". `results` and `marks` are paths, without a slash
+ * at their ends. The caller frees it; NULL without memory. */
+char *scales_list(const struct scales *scales, const char *results, const char *marks);
+/* Whether a path is in such a list. */
+bool scales_lists(const char *list, const char *path);
+/* Properties of a group: one that netCDF may change keeps the order in which things came. Negative on failure. */
+hid_t scales_group_creation(void);
+
+#endif

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Dimension scales as the specification of H5DS has them, which netCDF-4 follows: a scale has CLASS and NAME, and
+ * REFERENCE_LIST names the data sets that use it; a data set has DIMENSION_LIST, which names the scales of each
+ * dimension. A dimension that has nothing but a name is a scale without values, whose NAME netCDF knows. The library of
+ * H5DS is not needed for that. */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "data/scales.h"
+
+static void release(hid_t id)
+{
+    if (id >= 0)
+        hdf5.H5Idec_ref(id);
+}
+
+hid_t scales_group_creation(void)
+{
+    hid_t creation = hdf5.H5Pcreate(*hdf5.H5P_CLS_GROUP_CREATE_ID_g);
+
+    if (creation >= 0 &&
+        hdf5.H5Pset_link_creation_order(creation, H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED) >= 0 &&
+        hdf5.H5Pset_attr_creation_order(creation, H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED) >= 0 &&
+        hdf5.H5Pset_obj_track_times(creation, 0) >= 0)
+        return creation;
+    release(creation);
+    return -1;
+}
+
+static int cannot_write(const char *name)
+{
+    return hdf5_error_set(MPM_EIO, "cannot write the coordinates %s", name);
+}
+
+/* A text of a fixed length, which H5DS wants. */
+static bool write_fixed_text(hid_t object, const char *name, const char *text)
+{
+    hid_t space = hdf5.H5Screate(H5S_SCALAR), type = hdf5.H5Tcopy(*hdf5.H5T_C_S1_g), attribute = -1;
+    bool is = false;
+
+    if (space >= 0 && type >= 0 && hdf5.H5Tset_size(type, strlen(text) + 1) >= 0)
+        attribute = hdf5.H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
+    if (attribute >= 0)
+        is = hdf5.H5Awrite(attribute, type, text) >= 0;
+    release(attribute);
+    release(type);
+    release(space);
+    return is;
+}
+
+static bool make_scale(const struct scale *scale)
+{
+    char name[SCALE_NAME];
+
+    if (scale->is_only_beside)
+        return true;
+    snprintf(name, sizeof name, "%s", scale->name);
+    if (scale->type < 0)
+        snprintf(name, sizeof name, "This is a netCDF dimension but not a netCDF variable.%10llu",
+                 (unsigned long long)scale->extent[0]);
+    return write_fixed_text(scale->made, "CLASS", "DIMENSION_SCALE") &&
+           write_fixed_text(scale->made, "NAME", name);
+}
+
+static int make_one(struct scale *scale, hid_t place)
+{
+    hid_t type = scale->type >= 0 ? scale->type : *hdf5.H5T_IEEE_F32BE_g;
+    hid_t space = hdf5.H5Screate_simple((int)scale->rank, scale->extent, NULL);
+    hid_t creation = hdf5.H5Pcreate(*hdf5.H5P_CLS_DATASET_CREATE_ID_g);
+    hid_t link = hdf5.H5Pcreate(*hdf5.H5P_CLS_LINK_CREATE_ID_g);
+    bool is;
+
+    scale->made = -1;
+    if (space >= 0 && creation >= 0 && link >= 0 && hdf5.H5Pset_obj_track_times(creation, 0) >= 0 &&
+        hdf5.H5Pset_attr_creation_order(creation, H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED) >= 0 &&
+        hdf5.H5Pset_char_encoding(link, H5T_CSET_UTF8) >= 0)
+        scale->made = hdf5.H5Dcreate2(place, scale->name, type, space, link, creation, H5P_DEFAULT);
+    is = scale->made >= 0 &&
+         (scale->type < 0 || !scale->values || hdf5.H5Sget_simple_extent_npoints(space) == 0 ||
+          hdf5.H5Dwrite(scale->made, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, scale->values) >= 0);
+    release(link);
+    release(creation);
+    release(space);
+    if (!is || !make_scale(scale))
+        return cannot_write(scale->name);
+    return attribute_values_write(scale->made, &scale->attributes);
+}
+
+int scales_make(struct scales *scales, hid_t results, hid_t marks)
+{
+    int status = 0;
+
+    for (unsigned i = 0; scales && i < scales->count; i++)
+        scales->scale[i].made = -1;
+    for (unsigned i = 0; scales && !status && i < scales->count; i++)
+        status = make_one(&scales->scale[i], scales->scale[i].is_beside_marks ? marks : results);
+    for (unsigned i = 0; scales && !status && i < scales->count; i++) {
+        const struct scale *scale = &scales->scale[i];
+
+        if (scale->is_only_beside)
+            status = scales_attach(scales, scale->made, scale->of, scale->rank);
+    }
+    return status;
+}
+
+static bool note_user(struct scale *scale, hid_t dataset, unsigned dimension)
+{
+    struct scale_user *grown = realloc(scale->users, (scale->user_count + 1) * sizeof *grown);
+
+    if (!grown)
+        return false;
+    scale->users = grown;
+    grown += scale->user_count;
+    memset(grown, 0, sizeof *grown);
+    grown->dimension = (int)dimension;
+    if (hdf5.H5Rcreate(&grown->dataset, dataset, ".", H5R_OBJECT, -1) < 0)
+        return false;
+    scale->user_count++;
+    return true;
+}
+
+/* References to the scales of one dimension. */
+static bool refer(struct scales *scales, hid_t dataset, const struct scale_list *list, unsigned dimension,
+                  hobj_ref_t reference[SCALES_A_DIM])
+{
+    bool is = true;
+
+    for (unsigned i = 0; is && i < list->count; i++) {
+        struct scale *scale = &scales->scale[list->scale[i]];
+
+        is = scale->made >= 0 && hdf5.H5Rcreate(&reference[i], scale->made, ".", H5R_OBJECT, -1) >= 0 &&
+             note_user(scale, dataset, dimension);
+    }
+    return is;
+}
+
+int scales_attach(struct scales *scales, hid_t dataset, const struct scale_list *dimension, unsigned rank)
+{
+    hobj_ref_t reference[GRID_MAX_RANK][SCALES_A_DIM];
+    hvl_t lists[GRID_MAX_RANK];
+    const hsize_t extent = rank;
+    hid_t type, space, attribute = -1;
+    bool is = true;
+
+    if (!scales)
+        return 0;
+    for (unsigned i = 0; is && i < rank; i++) {
+        is = refer(scales, dataset, &dimension[i], i, reference[i]);
+        lists[i] = (hvl_t){dimension[i].count, reference[i]};
+    }
+    type = hdf5.H5Tvlen_create(*hdf5.H5T_STD_REF_OBJ_g);
+    space = hdf5.H5Screate_simple(1, &extent, NULL);
+    if (is && type >= 0 && space >= 0)
+        attribute = hdf5.H5Acreate2(dataset, "DIMENSION_LIST", type, space, H5P_DEFAULT, H5P_DEFAULT);
+    is = attribute >= 0 && hdf5.H5Awrite(attribute, type, lists) >= 0;
+    release(attribute);
+    release(space);
+    release(type);
+    return is ? 0 : hdf5_error_set(MPM_EIO, "cannot attach coordinates to results");
+}
+
+static bool write_users(const struct scale *scale)
+{
+    const hsize_t count = scale->user_count;
+    hid_t type = hdf5.H5Tcreate(H5T_COMPOUND, sizeof(struct scale_user)), attribute = -1;
+    hid_t space = hdf5.H5Screate_simple(1, &count, NULL);
+    bool is = false;
+
+    if (type >= 0 && space >= 0 &&
+        hdf5.H5Tinsert(type, "dataset", HOFFSET(struct scale_user, dataset), *hdf5.H5T_STD_REF_OBJ_g) >= 0 &&
+        hdf5.H5Tinsert(type, "dimension", HOFFSET(struct scale_user, dimension), *hdf5.H5T_NATIVE_INT32_g) >=
+            0)
+        attribute = hdf5.H5Acreate2(scale->made, "REFERENCE_LIST", type, space, H5P_DEFAULT, H5P_DEFAULT);
+    if (attribute >= 0)
+        is = hdf5.H5Awrite(attribute, type, scale->users) >= 0;
+    release(attribute);
+    release(space);
+    release(type);
+    return is;
+}
+
+int scales_end(struct scales *scales, int status)
+{
+    for (unsigned i = 0; scales && i < scales->count; i++) {
+        struct scale *scale = &scales->scale[i];
+
+        if (!status && scale->user_count && !write_users(scale))
+            status = cannot_write(scale->name);
+        release(scale->made);
+        free(scale->users);
+        scale->made = -1;
+        scale->users = NULL;
+        scale->user_count = 0;
+    }
+    return status;
+}
+
+char *scales_list(const struct scales *scales, const char *results, const char *marks)
+{
+    char *bytes = NULL;
+    size_t size;
+    FILE *text = open_memstream(&bytes, &size);
+
+    for (unsigned i = 0; text && i < scales->count; i++)
+        fprintf(text, "%s%s/%s", i ? " " : "", scales->scale[i].is_beside_marks ? marks : results,
+                scales->scale[i].name);
+    return text && !fclose(text) ? bytes : NULL;
+}
+
+bool scales_lists(const char *list, const char *path)
+{
+    size_t length = strlen(path);
+
+    for (const char *at = strstr(list, path); at; at = strstr(at + 1, path)) {
+        if ((at == list || at[-1] == ' ') && (at[length] == ' ' || !at[length]))
+            return true;
+    }
+    return false;
+}

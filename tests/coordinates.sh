@@ -1,0 +1,273 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Results have the dimensions that they share with their input: named, with coordinates and their attributes, as netCDF4,
+# xarray (by both of its engines) and h5py read them; of chosen rows, of several files, of tiles, along another axis, and
+# after runs that were killed or joined. Last line: "N passed, N failed".
+set -uo pipefail
+source_folder=${2:-${MPMAP_SOURCE:?}}
+. "$source_folder/tests/support/data_sets.sh"
+needs_h5py
+/usr/bin/python3 -c 'import netCDF4, xarray' 2>/dev/null ||
+    { echo "skipped, because python3 has no netCDF4 or xarray"; exit 0; }
+engines="netcdf4 h5netcdf"
+/usr/bin/python3 -c 'import h5netcdf' 2>/dev/null || { engines=netcdf4; skip "xarray by h5netcdf" "it is not installed"; }
+export engines
+
+cat >kept.c <<'C'
+#include <fcntl.h>
+#include <mpmap.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Waits behind so many calls, if it is told to. */
+static int note(mpm_call *call)
+{
+    const char *holds = getenv("HOLDS");
+    int file = open("calls", O_WRONLY | O_CREAT | O_APPEND, 0666);
+
+    if (file < 0 || write(file, ".", 1) != 1)
+        return mpm_fail(call, "calls cannot be written");
+    while (holds && lseek(file, 0, SEEK_CUR) > atol(holds))
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    close(file);
+    return 0;
+}
+
+const mpm_task_description mean_description = {.result = "f64", .attributes = "long_name = mean of all"};
+int mean(mpm_call *call, const void *item, void *result)
+{
+    size_t count = mpm_call_item_size(call) / sizeof(float);
+    const float *numbers = item;
+    double sum = 0;
+
+    for (size_t i = 0; i < count; i++)
+        sum += numbers[i];
+    *(double *)result = sum / (double)count;
+    if (numbers[0] < 0)
+        return mpm_fail(call, "%g is negative", (double)numbers[0]);
+    return note(call);
+}
+
+/* Twice each number: the result has the shape of the item. */
+int twice(mpm_call *call, const void *item, void *result)
+{
+    size_t count = mpm_call_item_size(call) / sizeof(float);
+
+    for (size_t i = 0; i < count; i++)
+        ((float *)result)[i] = 2 * ((const float *)item)[i];
+    return note(call);
+}
+
+struct both {
+    double first;
+    float all[12];
+};
+const mpm_task_description both_description = {.result = "{f64 first, f32[3,4] all}", .row = "f32"};
+int both(mpm_call *call, const void *item, void *result)
+{
+    struct both *both = result;
+
+    memcpy(both->all, item, sizeof both->all);
+    both->first = both->all[0];
+    return note(call);
+}
+C
+cc -O1 -shared -fPIC -I "$source_folder/lib/include" -o kept.so kept.c || exit 1
+
+cat >make.py <<'P'
+import h5py, netCDF4, numpy as np, xarray as xr
+
+def weather(name, first, count, since="2000-01-01"):
+    with netCDF4.Dataset(name, "w") as f:
+        f.title, f.Conventions, f.history = "weather of nowhere", "CF-1.8", "made by a test"
+        f.createDimension("time", None); f.createDimension("lat", 3); f.createDimension("lon", 4)
+        t = f.createVariable("time", "f8", ("time",), fill_value=-1.0)
+        t.units, t.calendar, t.long_name, t.steps = f"days since {since}", "noleap", "größe", np.array([1, 2], "i4")
+        lat = f.createVariable("lat", "f4", ("lat",)); lat.units = "degrees_north"
+        x = f.createVariable("air", "f4", ("time", "lat", "lon"), zlib=True, fill_value=-9)
+        x.units, x.standard_name, x.scale_factor = "K", "air_temperature", np.float32(1)
+        x.set_auto_scale(False)
+        t[:] = np.arange(first, first + count) * 1.5
+        lat[:] = [10, 20, 30]
+        x[:] = np.arange(first * 12, (first + count) * 12).reshape(count, 3, 4)
+weather("a.nc", 0, 50)
+weather("b.nc", 50, 30)
+weather("c.nc", 80, 20)
+weather("other.nc", 80, 20, "2001-01-01")
+
+# By xarray, with texts as coordinates, in a group.
+xr.Dataset({"v": (("station", "level"), np.arange(60, dtype="f4").reshape(20, 3), {"units": "m"})},
+           {"station": ("station", np.array([f"säule {i}" for i in range(20)], object)),
+            "level": ("level", [1000, 850, 500], {"positive": "down"})}).to_netcdf("x.nc", group="deep/er", engine="netcdf4")
+
+# By h5py: one dimension with two scales, one with none, one whose scale is too short.
+with h5py.File("scales.h5", "w") as f:
+    d = f.create_dataset("d", data=np.arange(240, dtype="f4").reshape(20, 3, 4))
+    f["time"] = np.arange(20) * 2; f["number"] = np.arange(20, dtype="u1"); f["short"] = [1.0, 2.0]
+    for name in ("time", "number", "short"): f[name].make_scale(name)
+    d.dims[0].attach_scale(f["time"]); d.dims[0].attach_scale(f["number"]); d.dims[2].attach_scale(f["short"])
+    f["image"] = np.arange(48, dtype="f4").reshape(6, 8)
+    f["y"] = np.arange(6) / 2; f["x"] = np.arange(8) / 4
+    for i, name in enumerate("yx"):
+        f[name].make_scale(name); f["image"].dims[i].attach_scale(f[name])
+    f["plain"] = np.arange(8, dtype="f4").reshape(4, 2)
+P
+/usr/bin/python3 -W ignore make.py || exit 1
+
+cat >is.py <<'P'
+# is.py FILE GROUP CODE: the code finds a data set `x` of xarray, whatever its engine; `n` is numpy, `raw` what h5py reads.
+import h5py, numpy as n, os, sys, warnings, xarray
+warnings.simplefilter("ignore")
+name, group, code = sys.argv[1:4]
+for engine in os.environ["engines"].split():
+    with xarray.open_dataset(name, group=group or None, engine=engine, decode_times=False) as x, h5py.File(name) as raw:
+        exec(code)
+    with xarray.open_dataset(name, group=group or None, engine=engine) as decoded:
+        decoded.load()
+P
+is() { /usr/bin/python3 is.py "$@"; }
+map() # TASK IN OUT option…
+{
+    "$bin/mpmap" map kept.so:"$1" "$2" "$3" --chunk 2 --workers 2 --quiet "${@:4}" >out 2>err </dev/null
+    status=$?
+}
+says() { grep -qF -- "$1" err; }
+
+# 1. What is taken over.
+map mean a.nc:/air mean.h5:/g/mean
+check "the dimension of rows has its name and its coordinates" is mean.h5 g '
+assert x["mean"].dims == ("time",) and n.array_equal(x.time, n.arange(50) * 1.5)
+assert n.array_equal(x["mean"], n.arange(600.).reshape(50, 12).mean(1))
+assert x["mean.done"].dims == ("time",) and (x["mean.done"] == 1).all()'
+check "with all of their attributes, which are texts where they were" is mean.h5 g '
+assert x.time.attrs["units"] == "days since 2000-01-01" and x.time.attrs["calendar"] == "noleap", x.time.attrs
+assert x.time.attrs["long_name"] == "größe" and list(x.time.attrs["steps"]) == [1, 2]
+assert type(x.time.attrs["units"]) is str and x.time.encoding["_FillValue"] == -1
+assert set(x.time.attrs) == {"units", "calendar", "long_name", "steps"}, x.time.attrs
+t = raw["g/time"]; assert raw["g/mean"].dims[0][0] == t and t.attrs["CLASS"] == b"DIMENSION_SCALE"'
+check "and of the data set only what the plugin says" is mean.h5 g '
+assert x["mean"].attrs["long_name"] == "mean of all" and "standard_name" not in x["mean"].attrs
+assert "title" not in raw.attrs'
+cp mean.h5 changed.h5
+check "netCDF4 may change it" /usr/bin/python3 -c '
+import netCDF4
+with netCDF4.Dataset("changed.h5", "a") as f: f["g/mean"].units = "K"; f["g/time"][3] = 7
+with netCDF4.Dataset("changed.h5") as f: assert f["g/mean"].units == "K" and f["g/time"][3] == 7 and f["g"].dimensions["time"].size == 50'
+map twice a.nc:/air twice.h5:/twice --result 'f32[3,4]' --keep attributes --rows 5:45:4
+check "results as large as an item have all dimensions, of chosen rows" is twice.h5 "" '
+assert x.twice.dims == ("time", "lat", "lon") and n.array_equal(x.time, n.arange(5, 45, 4) * 1.5)
+assert n.array_equal(x.lat, [10, 20, 30]) and x.lat.attrs["units"] == "degrees_north" and "lon" not in x.coords
+assert n.array_equal(x.twice, 2 * n.arange(600).reshape(50, 3, 4)[5:45:4])'
+check "attributes of the data set and the file, if that is wanted" is twice.h5 "" '
+assert x.twice.attrs["units"] == "K" and x.twice.attrs["standard_name"] == "air_temperature"
+assert x.attrs["title"] == "weather of nowhere" and x.attrs["Conventions"] == "CF-1.8"
+a = raw["twice"].attrs; assert "scale_factor" not in a and "_FillValue" not in a'
+map mean a.nc:/air bare.h5:/mean --keep nothing
+check "nothing, if that is wanted" is mean.h5 g 'b = h5py.File("bare.h5"); assert set(b) == {"mean", "mean.done"} and not b["mean"].attrs.keys() & {"DIMENSION_LIST", "input_kept"}'
+map mean scales.h5:/plain plain.h5:/mean
+check "of an input without scales a result is as ever" cmp <(h5dump -H plain.h5 | sed 1d) <(h5dump -H bare.h5 | sed '1d; s/( 50 )/( 4 )/g')
+map both a.nc:/air both.h5:/a/both
+check "several results, in a group of their own" is both.h5 a/both '
+assert x["first"].dims == ("time",) and x["all"].dims == ("time", "lat", "lon") and n.array_equal(x.time, n.arange(50) * 1.5)'
+check "and their marks" is both.h5 a 'assert x["both.done"].dims == ("time",) and len(x["both.done"]) == 50'
+map mean x.nc:/deep/er/v station.h5:/v
+check "texts are coordinates, too" is station.h5 "" '
+assert list(x.station.values) == [f"säule {i}" for i in range(20)] and x.v.dims == ("station",)'
+/usr/bin/python3 -c "
+import h5py, numpy as np
+with h5py.File('list.h5', 'w') as f: f['rows'] = [7, 3, 3, 19]"
+map mean x.nc:/deep/er/v listed.h5:/v --rows list.h5:/rows
+check "of a list of rows" is listed.h5 "" 'assert list(x.station.values) == [f"säule {i}" for i in (7, 3, 3, 19)]'
+map twice x.nc:/deep/er/v where.h5:/v --result 'f32[3]' --where '/deep/er/level > 0' 
+check "a condition on as many rows" says 'has 3'
+map mean x.nc:/deep/er/v axis.h5:/v --axis 1
+check "along another axis" is axis.h5 "" '
+assert x.v.dims == ("level",) and list(x.level) == [1000, 850, 500] and x.level.attrs["positive"] == "down"'
+map twice x.nc:/deep/er/v turned.h5:/v --axis 1 --result 'f32[20]' --rows 2:0:1
+map twice x.nc:/deep/er/v turned.h5:/v --axis 1 --result 'f32[20]' --rows 1:
+check "of which some are chosen" is turned.h5 "" '
+assert x.v.dims == ("level", "station") and list(x.level) == [850, 500] and x.station[3] == "säule 3"'
+map mean a.nc:/time self.h5:/out --result f64
+check "coordinates are rows themselves" is self.h5 "" 'assert x.out.dims == ("time",) and n.array_equal(x.time, n.arange(50) * 1.5)'
+
+# 2. Names that are taken, scales as h5py has them.
+map mean a.nc:/air taken.h5:/time
+check "a result of that very name" is taken.h5 "" 'assert raw["time"].dims[0][0].name == "/time_" and raw["time"].shape == (50,)'
+map twice scales.h5:/d two.h5:/r --result 'f32[3,4]'
+check "two scales of one dimension, none, and one that is too short" is two.h5 "" '
+r = raw["r"]
+assert [s.name for s in r.dims[0].values()] == ["/time", "/number"] and n.array_equal(raw["time"], n.arange(20) * 2)
+assert raw["number"].dtype == n.uint8 and r.dims[1][0].shape == (3,) and r.dims[2][0].shape == (4,)
+assert x.r.shape == (20, 3, 4) and x.r.dims[1:] == ("dim_1", "short"), x.r'
+check "which is told" says 'the coordinates /short of scales.h5:/d are left out: they cannot be read, or are fewer than rows'
+
+# 3. Several files.
+map mean '[abc].nc:/air' all.h5:/mean
+check "coordinates of several files follow one another" is all.h5 "" '
+assert n.array_equal(x.time, n.arange(100) * 1.5) and x.time.attrs["units"] == "days since 2000-01-01"
+assert n.array_equal(x["mean"], n.arange(1200.).reshape(100, 12).mean(1))'
+map twice '[abc].nc:/air' some.h5:/twice --result 'f32[3,4]' --rows 45:85:7
+check "those of chosen rows of them, too" is some.h5 "" '
+assert n.array_equal(x.time, n.arange(45, 85, 7) * 1.5) and n.array_equal(x.lat, [10, 20, 30])'
+printf '%s\n' a.nc other.nc >list
+map mean @list:/air differ.h5:/mean
+check "but not of other units" is differ.h5 "" 'assert x["mean"].dims == ("time",) and "time" not in x.coords and len(x["mean"]) == 70'
+check "which is told" says 'other.nc:/air are left out: their units are not the same in all files'
+
+# 4. Tiles.
+map twice scales.h5:/image image.h5:/image --tile 3,4 --stitch --result 'f32[3,4]'
+check "an image of tiles" is image.h5 "" '
+assert x.image.dims == ("y", "x") and n.array_equal(x.y, n.arange(6) / 2) and n.array_equal(x.x, n.arange(8) / 4)
+assert n.array_equal(x.image, 2 * n.arange(48).reshape(6, 8))'
+map mean a.nc:/air days.h5:/mean --tile 1,3,4
+check "tiles of one element of a dimension" is days.h5 "" '
+assert x["mean"].dims[0] == "time" and x["mean"].shape == (50, 1, 1) and n.array_equal(x.time, n.arange(50) * 1.5)'
+map mean scales.h5:/image grid.h5:/mean --tile 3,4
+check "no others" is mean.h5 g 'g = h5py.File("grid.h5"); assert g["mean"].shape == (2, 2) and set(g) == {"mean", "mean.done"}'
+
+# 5. The fill value.
+/usr/bin/python3 -c "
+import netCDF4
+with netCDF4.Dataset('a.nc', 'a') as f: f['air'].set_auto_maskandscale(False); f['air'][20] = -1"
+map mean a.nc:/air failed.h5:/mean --fill -5
+check "the fill value is that of netCDF" is failed.h5 "" '
+assert raw["mean"].attrs["_FillValue"] == -5 and raw["mean"].fillvalue == -5 and n.isnan(x["mean"][20]) and n.isnan(x["mean"]).sum() == 1
+assert n.array_equal(x.time, n.arange(50) * 1.5)'
+
+# 6. Killed, joined, compressed, written once more.
+map mean '[bc].nc:/air' whole.h5:/mean
+has_calls() { [ "$(stat -c %s calls 2>/dev/null || echo 0)" -gt "$1" ]; }
+rm -f calls
+HOLDS=20 MPMAP_TEST_MARK=$mark "$bin/mpmap" map kept.so:mean '[bc].nc:/air' killed.h5:/mean --chunk 2 --quiet >/dev/null 2>&1 &
+started=$!
+wait_for 30 has_calls 20
+{ kill -KILL $(tree $started) && wait $started; } 2>/dev/null
+wait_for 30 no_process_is_left
+check "a killed map leaves a part with coordinates" /usr/bin/python3 -c "
+import h5py
+with h5py.File('killed.h5.part', 'r') as f: assert list(f['time'][:3]) == [75, 76.5, 78] and 0 < sum(f['mean.done'][()]) < 50"
+map mean '[bc].nc:/air' killed.h5:/mean --resume
+check "from which the same file is made" cmp whole.h5 killed.h5
+for _ in 1 2; do
+    "$bin/mpmap" map kept.so:mean '[bc].nc:/air' joined.h5:/mean --chunk 2 --quiet --join >/dev/null 2>&1 &
+done
+wait
+check "by joined runs, too" cmp whole.h5 joined.h5
+map mean '[bc].nc:/air' packed.h5:/mean --compress gzip
+check "compressed results have them" is packed.h5 "" '
+assert raw["mean"].compression == "gzip" and n.array_equal(x.time, n.arange(50, 100) * 1.5) and x["mean"].dims == ("time",)'
+cp whole.h5 again.h5
+map mean '[bc].nc:/air' again.h5:/mean --overwrite
+check "a file with nothing else may be overwritten" cmp whole.h5 again.h5
+cp both.h5 again.h5
+map both a.nc:/air again.h5:/a/both --overwrite
+check "one with several results, too" [ "$status" = 0 ]
+/usr/bin/python3 -c "
+import h5py
+with h5py.File('again.h5', 'a') as f: f['a/mine'] = 1"
+map both a.nc:/air again.h5:/a/both --overwrite
+check "but not with another's" says 'again.h5 also holds /a/mine, which would be lost'
+check "no such word" [ "$(map mean a.nc:/air none.h5:/mean --keep all; echo $status)" = 2 ]
+report
