@@ -50,6 +50,9 @@ for i in range(150):
 with open("data.svm", "w") as text:
     for label, x in rows:
         text.write("%d %s\n" % (label + 1, " ".join("%d:%g" % (f + 1, v) for f, v in enumerate(x) if v)))
+with open("whole.svm", "w") as text: # sums of whole numbers are exact
+    for label, x in rows:
+        text.write("%d %s\n" % (label + 1, " ".join("%d:%d" % (f + 1, 8 * v) for f, v in enumerate(x) if int(8 * v))))
 with open("data.csv", "w") as text:
     text.write("kind,a,\"b,c\",d,e,f,g\n")
     for label, x in rows:
@@ -65,7 +68,8 @@ import h5py, subprocess, sys
 def fits(folder):
     return h5py.File(folder + "/scores.h5")["fits"][:]
 def scores(folder):
-    names = [n for n in fits(folder).dtype.names if n not in ("cpu_s", "wall_s", "peak_bytes", "node")]
+    unlike = ("cpu_s", "wall_s", "peak_bytes", "node", "fitted_C")
+    names = [n for n in fits(folder).dtype.names if n not in unlike]
     return sorted(str([row[n] for n in names]) for row in fits(folder))
 what, folder = sys.argv[1:3]
 if what == "same":
@@ -81,7 +85,12 @@ if what == "lacks": # it is the same, but for one candidate that has failed
 if what == "nodes":
     sys.exit(len(set(fits(folder)["node"])) < 2)
 if what == "measured":
-    sys.exit(int(not ((fits(folder)["cpu_s"] > 0).all() and (fits(folder)["peak_bytes"] > 100000).all())))
+    own = fits(folder)[fits(folder)["fitted_C"] == fits(folder)["C"]]
+    sys.exit(int(not (len(own) > 20 and (own["cpu_s"] > 0).all() and (own["peak_bytes"] > 100000).all())))
+if what == "shared": # some fits have the result of a larger C, and took no time
+    table = fits(folder)
+    shared = table[table["fitted_C"] != table["C"]]
+    sys.exit(not (len(shared) >= 15 and (shared["fitted_C"] > shared["C"]).all() and (shared["cpu_s"] == 0).all()))
 if what == "best":
     file = h5py.File(folder + "/scores.h5")
     best = max(range(len(file["candidates"])), key=lambda i: (file["candidates"][i]["mean"], -i))
@@ -90,6 +99,49 @@ if what == "failed": # only these values of C have failed, and the others are do
     table = h5py.File(folder + "/scores.h5")["candidates"][:]
     wanted = {float(c) for c in sys.argv[3].split(",")}
     sys.exit(not all((row["state"] == b"failed") == (row["C"] in wanted) for row in table))
+if what == "liblinear": # the same of liblinear
+    wrong = 0
+    for row in fits(folder):
+        part = "folds/repeat%d.fold%d." % (row["repeat"], row["fold"])
+        subprocess.run(["liblinear-train", "-q", *sys.argv[3].split(), "-c", repr(float(row["C"])), part + "train", "m"],
+                       check=True)
+        said = subprocess.run(["liblinear-predict", part + "test", "m", "p"], capture_output=True, text=True).stdout
+        if "right" in row.dtype.names and "accuracy" in row.dtype.names:
+            good = "(%d/%d)" % (row["right"], row["tested"]) in said
+        else:
+            good = abs(float(said.split("Mean squared error = ")[1].split()[0]) / row["mse"] - 1) < 1e-5
+        if not good:
+            wrong += 1
+            print(row, said)
+    sys.exit(wrong > 0 or len(fits(folder)) == 0)
+if what == "xgboost": # the same of xgboost's Python; and its model of all rows has the same trees
+    import json, numpy, scipy.sparse, xgboost
+    def matrix(path):
+        cells, labels = [], []
+        for number, line in enumerate(open(path)):
+            words = line.split()
+            labels.append(int(words[0]) - 1)
+            cells += [(number, int(i) - 1, float(v)) for i, v in (word.split(":") for word in words[1:])]
+        rows, columns, values = zip(*cells)
+        table = scipy.sparse.csr_matrix((values, (rows, columns)), (len(labels), 6), numpy.float32)
+        return xgboost.DMatrix(table, labels, nthread=1), numpy.array(labels)
+    def grow(row, path):
+        wanted = {"objective": "multi:softmax", "num_class": 3, "max_depth": int(row["depth"]), "eta": float(row["eta"]),
+                  "nthread": 1, "verbosity": 0, "seed": int(sys.argv[3])}
+        return xgboost.train(wanted, matrix(path)[0], int(row["rounds"]))
+    wrong = 0
+    for row in fits(folder):
+        part = "folds/repeat%d.fold%d." % (row["repeat"], row["fold"])
+        table, labels = matrix(part + "test")
+        right = int((grow(row, part + "train").predict(table) == labels).sum())
+        if right != row["right"]:
+            wrong += 1
+            print(row, right)
+    file = h5py.File(folder + "/scores.h5")
+    grow(file["candidates"][file.attrs["best_candidate"]], "data.svm").save_model("m.json")
+    trees = [json.load(open(name))["learner"]["gradient_booster"]["model"]["trees"]
+             for name in ("m.json", folder + "/model.json")]
+    sys.exit(wrong > 0 or len(fits(folder)) == 0 or trees[0] != trees[1])
 if what == "libsvm": # each fit is that of the programs
     options = sys.argv[3].split()
     wrong = 0
@@ -133,6 +185,17 @@ import h5py
 f = h5py.File("svm/scores.h5"); b = f["candidates"][f.attrs["best_candidate"]]; print(b["C"], b["gamma"])')
     svm-train -q -c "$c" -g "$gamma" data.svm model
     check "the final model is that of svm-train, byte by byte" cmp model svm/model.svm
+    tune -- data.svm --out shared --folds 3 --param C=log2:-1:15:2 --param gamma=4,0.5 --json
+    check "where C has no part in the model, one fit does for several" look shared shared
+    check "and each is that of svm-train" look libsvm shared "-t 2"
+    [[ $(cat out) =~ '"shared": '[1-9] ]]
+    count "how many were shared is told" $?
+    tune -- whole.svm --write-folds folds --folds 3
+    tune -- whole.svm --out whole --folds 3 --param C=log2:-3:9:4 --param gamma=0.0625,0.0078125
+    check "whole numbers: as svm-train" look libsvm whole "-t 2"
+    tune -- whole.svm --out wholly --folds 3 --param C=log2:-3:9:4 --param gamma=0.0625,0.0078125 --kernel-memory 1K
+    check "whole numbers: without shared matrices the scores are the same" look same whole wholly
+    tune -- data.svm --write-folds folds --repeats 2 --folds 3
 else
     skip "comparison with svm-train" "libsvm-tools is not installed"
 fi
@@ -169,6 +232,25 @@ tune -- data.svm --out liblinear --learner linear --bias 1 --param C=0.5,2 --nes
 check "liblinear and nested cross-validation" succeeds
 [[ $(cat out) == *'"nested": {"folds": 2, "mean": 0.'* ]] && [ -s liblinear/model.linear ]
 count "the nested score is told, and the model is written" $?
+if command -v liblinear-train >/dev/null; then
+    tune -- data.svm --write-folds folds --repeats 2 --folds 3
+    for solver in 0 1 2 3 4 5 6 7; do
+        tune -- data.svm --out "solver$solver" --repeats 2 --folds 3 --learner linear --solver $solver --param C=0.5,2
+        check "liblinear, solver $solver: as liblinear-train" look liblinear "solver$solver" "-s $solver"
+    done
+    c=$(/usr/bin/python3 -c '
+import h5py
+f = h5py.File("solver7/scores.h5"); print(f["candidates"][f.attrs["best_candidate"]]["C"])')
+    liblinear-train -q -s 7 -c "$c" data.svm model
+    check "liblinear: the final model is that of liblinear-train, byte by byte" cmp model solver7/model.linear
+    tune -- data.svm --out bias --repeats 2 --folds 3 --learner linear --bias 1 --param C=0.5,2
+    check "liblinear with a bias: as liblinear-train" look liblinear bias "-s 2 -B 1"
+    tune -- data.h5 --label target --write-folds folds --folds 3 --learner linear-svr
+    tune -- data.h5 --label target --out linsvr --folds 3 --learner linear-svr --param C=1,8 --param p=0.125
+    check "liblinear's regression: as liblinear-train" look liblinear linsvr "-s 11 -p 0.125"
+else
+    skip "comparison with liblinear-train" "liblinear-tools is not installed"
+fi
 tune -- data.svm --out trees --learner trees --param depth=2,3 --param rounds=10 --param eta=0.3 --json
 if fails_with 1 "cannot be loaded"; then
     skip "boosted trees" "libxgboost0 is not installed"
@@ -179,6 +261,13 @@ import json, sys
 trees = json.load(open("trees/model.json"))["learner"]["gradient_booster"]["model"]["trees"]
 sys.exit(len(trees) != 30 or json.load(open("out"))["best"]["mean"] < 0.6)'
     count "their model is what xgboost reads, and their score is better than chance" $?
+    if /usr/bin/python3 -c 'import xgboost, scipy' 2>/dev/null; then
+        tune -- data.svm --write-folds folds
+        tune -- data.svm --out trees --restart --learner trees --param depth=2,3 --param rounds=10 --param eta=0.3 --seed 1
+        check "each fold and the trees themselves are those of xgboost's Python" look xgboost trees 1
+    else
+        skip "comparison with xgboost's Python" "python3-xgboost is not installed"
+    fi
 fi
 tune -- data.svm --out random --search random --trials 7
 check "a random search is as large as it is told" look count random 35

@@ -17,6 +17,7 @@
 #define LOOK_S   0.1 /* between looks at the progress, and whether there is a drain */
 #define NO_GROUP SIZE_MAX
 #define NO_SLOT  UINT32_MAX
+#define NO_FIT   SIZE_MAX
 #define FIRST    1e18 /* the cost of a trial's first fit: what nobody knows yet is begun early */
 
 /* Fits that wait, the most expensive first: a heap. A fit may be in it twice, with another cost; the second is passed
@@ -55,7 +56,8 @@ struct dispatch {
     struct call *calls;
     mpm_result **results; /* those of the calls */
     size_t call_count, most_calls;
-    size_t queued; /* fits of the study that are in heaps, or that an earlier run has done */
+    bool can_share; /* a fit may do for others */
+    size_t queued;  /* fits of the study that are in heaps, or that an earlier run has done */
     double begin_s, drain_s;
     mpm_line line;
 };
@@ -93,11 +95,13 @@ static int heap_push(struct group *group, struct entry entry)
     return 0;
 }
 
-static void heap_pop(struct group *group)
+/* Takes out the entry at that place; those above it go before whatever comes there. */
+static void heap_remove(struct group *group, size_t at)
 {
     struct entry entry = group->heap[--group->count];
-    size_t at = 0;
 
+    for (; at && is_before(&entry, &group->heap[(at - 1) / 2]); at = (at - 1) / 2)
+        group->heap[at] = group->heap[(at - 1) / 2];
     for (size_t child; (child = 2 * at + 1) < group->count; at = child) {
         if (child + 1 < group->count && is_before(&group->heap[child + 1], &group->heap[child]))
             child++;
@@ -112,7 +116,7 @@ static void heap_pop(struct group *group)
 static const struct entry *heap_top(const struct dispatch *dispatch, struct group *group)
 {
     while (group->count && dispatch->study->fits[group->heap[0].fit].state != FIT_WAITING)
-        heap_pop(group);
+        heap_remove(group, 0);
     return group->count ? &group->heap[0] : NULL;
 }
 
@@ -159,7 +163,8 @@ static int take_new_fits(struct dispatch *dispatch)
         size_t number = dispatch->queued++;
         struct fit *fit = &study->fits[number];
         const struct fit_record *record = journal_find(dispatch->journal, &fit->record.key);
-        bool is_first = !fit->place.fold && !fit->place.repeat;
+        /* Where a fit may do for others, the one with the largest C goes first, in all folds. */
+        bool is_first = !fit->place.fold && !fit->place.repeat && !dispatch->can_share;
         struct entry entry = {.rung = fit->rung, .cost = fit->cost + (is_first ? FIRST : 0), .fit = number};
         int exit_status;
 
@@ -233,6 +238,50 @@ static size_t choose_group(struct dispatch *dispatch)
     return chosen;
 }
 
+static bool are_alike(const struct candidate *one, const struct candidate *other)
+{
+    for (int i = 0; i < PARAMETER_COUNT; i++) {
+        if (i != PARAMETER_C && one->values[i] != other->values[i])
+            return false;
+    }
+    return true;
+}
+
+/* Whether a fit of the same rows is under way, with a larger C, that may turn out to do for this one. */
+static bool may_be_shared(const struct dispatch *dispatch, const struct fit *fit)
+{
+    const struct study *study = dispatch->study;
+    const struct candidate *candidate = &study->searches[fit->search].trials[fit->trial].candidate;
+
+    for (size_t i = 0; i < dispatch->call_count; i++) {
+        const struct fit *other = &study->fits[dispatch->calls[i].fit];
+        const struct candidate *running = &study->searches[other->search].trials[other->trial].candidate;
+
+        if (other->search == fit->search && !memcmp(&other->place, &fit->place, sizeof fit->place) &&
+            running->values[PARAMETER_C] > candidate->values[PARAMETER_C] && are_alike(running, candidate))
+            return true;
+    }
+    return false;
+}
+
+/* The place of the fit that is begun: the first one of the group, or the first that need not wait for another one. */
+static size_t choose_entry(const struct dispatch *dispatch, const struct group *group)
+{
+    const struct fit *fits = dispatch->study->fits;
+    size_t chosen = 0;
+
+    if (!dispatch->can_share || !may_be_shared(dispatch, &fits[group->heap[0].fit]))
+        return 0;
+    for (size_t i = 1; i < group->count; i++) {
+        const struct fit *fit = &fits[group->heap[i].fit];
+
+        if (fit->state == FIT_WAITING && fit->rung == group->heap[0].rung &&
+            (!chosen || is_before(&group->heap[i], &group->heap[chosen])) && !may_be_shared(dispatch, fit))
+            chosen = i;
+    }
+    return chosen;
+}
+
 /* Gives the pool one more call. Sets *none if nothing waits that could be begun. */
 static int begin_one(struct dispatch *dispatch, bool *none)
 {
@@ -241,14 +290,16 @@ static int begin_one(struct dispatch *dispatch, bool *none)
     struct fit_order order = {0};
     struct group *group;
     struct fit *fit;
+    size_t entry;
 
     *none = group_number == NO_GROUP;
     if (*none)
         return 0;
     group = &dispatch->groups[group_number];
-    *call = (struct call){.fit = group->heap[0].fit, .group = group_number};
+    entry = choose_entry(dispatch, group);
+    *call = (struct call){.fit = group->heap[entry].fit, .group = group_number};
     fit = &dispatch->study->fits[call->fit];
-    heap_pop(group);
+    heap_remove(group, entry);
     order.candidate = dispatch->study->searches[fit->search].trials[fit->trial].candidate;
     order.place = fit->place;
     if (group_number != dispatch->group_count - 1)
@@ -346,6 +397,54 @@ static void cancel_dropped(struct dispatch *dispatch)
     }
 }
 
+/* The fit of a trial that is at the same place as a fit that was done; NO_FIT if there is none that waits. */
+static size_t find_waiting(const struct dispatch *dispatch, const struct trial *trial, const struct fit *done)
+{
+    const struct plan *plan = &dispatch->study->share->plan;
+    size_t number = trial->first_fit + done->place.repeat * plan->folds + done->place.fold;
+
+    return trial->rung == done->rung && number < dispatch->queued &&
+                   dispatch->study->fits[number].state == FIT_WAITING
+               ? number
+               : NO_FIT;
+}
+
+/* The same model was made for another C: its result is that of this fit, which took no time. */
+static int take_result(struct dispatch *dispatch, size_t number, const struct fit_result *result)
+{
+    struct fit *fit = &dispatch->study->fits[number];
+
+    fit->state = FIT_GOOD;
+    fit->record.is_good = true;
+    fit->record.result = *result;
+    fit->record.result.cpu_s = fit->record.result.wall_s = 0;
+    return journal_add(dispatch->journal, &fit->record) ? EXIT_FAILURE : study_note(dispatch->study, number);
+}
+
+/* Fits that wait have the result of one that was done, where its model is the same for their C. */
+static int share_result(struct dispatch *dispatch, size_t fit_number)
+{
+    struct study *study = dispatch->study;
+    const struct fit done = study->fits[fit_number];
+    const struct fit_result *result = &done.record.result;
+    const struct search *search = &study->searches[done.search];
+    const struct candidate *candidate = &search->trials[done.trial].candidate;
+    int exit_status = 0;
+
+    if (done.place.fold == WHOLE_FOLD || !(result->fitted_C >= result->same_from))
+        return 0;
+    for (size_t i = 0; i < study->trial_count && !exit_status; i++) {
+        const struct trial *trial = &search->trials[i];
+        size_t number;
+
+        if (trial->candidate.values[PARAMETER_C] >= result->same_from &&
+            are_alike(&trial->candidate, candidate) &&
+            (number = find_waiting(dispatch, trial, &done)) != NO_FIT)
+            exit_status = take_result(dispatch, number, result);
+    }
+    return exit_status;
+}
+
 static int take_end(struct dispatch *dispatch, size_t number)
 {
     size_t fit_number = dispatch->calls[number].fit;
@@ -359,10 +458,12 @@ static int take_end(struct dispatch *dispatch, size_t number)
     if ((exit_status = journal_add(dispatch->journal, &fit->record)) ||
         (exit_status = study_note(dispatch->study, fit_number)))
         return exit_status;
-    exit_status = dispatch->study->fits[fit_number].state == FIT_GOOD ? correct_costs(dispatch, fit_number)
-                                                                      : 0;
+    if (dispatch->study->fits[fit_number].state == FIT_GOOD &&
+        ((exit_status = correct_costs(dispatch, fit_number)) ||
+         (exit_status = share_result(dispatch, fit_number))))
+        return exit_status;
     cancel_dropped(dispatch);
-    return exit_status;
+    return 0;
 }
 
 static void show_progress(struct dispatch *dispatch)
@@ -425,6 +526,7 @@ static bool prepare(struct dispatch *dispatch)
 
     dispatch->group_count = study->trial_count + 1;
     dispatch->slot_count = study->share->kernels.slots;
+    dispatch->can_share = learner_at(study->share->settings.learner)->same_from;
     dispatch->most_calls = mpm_pool_worker_count(dispatch->pool) + 2;
     dispatch->groups = calloc(dispatch->group_count, sizeof *dispatch->groups);
     dispatch->calls = calloc(dispatch->most_calls, sizeof *dispatch->calls);

@@ -236,6 +236,8 @@ int fit_run(mpm_call *call, const void *item, void *result)
     made.cpu_s = now_s(CLOCK_PROCESS_CPUTIME_ID) - start_s;
     made.wall_s = now_s(CLOCK_MONOTONIC) - begin_s;
     made.model_size = learner->size(model);
+    made.fitted_C = order->candidate.values[PARAMETER_C];
+    made.same_from = learner->same_from ? learner->same_from(model, &lesson) : (double)INFINITY;
     made.peak_bytes = memory_peak();
     learner->free(model);
     memcpy(result, &made, sizeof made);

@@ -39,6 +39,8 @@ struct fit_result {
     uint32_t trained;
     uint32_t node;
     uint64_t model_size;
+    double fitted_C;     /* the C of the fit that was done: another one if the model is the same for both */
+    double same_from;    /* the model is the same for every C from here on; INFINITY if that is not known */
     double cpu_s;        /* to train and to score, without shared matrices */
     double wall_s;       /* with them */
     uint64_t peak_bytes; /* of the worker's own memory */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -29,12 +30,12 @@ static int compare_keys(const void *a, const void *b)
 static size_t print_record(const struct fit_record *record, char *line)
 {
     const struct fit_result *result = &record->result;
-    size_t text,
-        length = (size_t)snprintf(
-            line, LINE_SIZE, "%016" PRIx64 "%016" PRIx64 " %d %u %a %u %u %u %u %" PRIu64 " %a %" PRIu64,
-            record->key.words[0], record->key.words[1], record->is_good, record->attempts, result->wall_s,
-            result->tested, result->right, result->trained, result->node, result->model_size, result->cpu_s,
-            result->peak_bytes);
+    size_t text, length = (size_t)snprintf(
+                     line, LINE_SIZE,
+                     "%016" PRIx64 "%016" PRIx64 " %d %u %a %u %u %u %u %" PRIu64 " %a %" PRIu64 " %a",
+                     record->key.words[0], record->key.words[1], record->is_good, record->attempts,
+                     result->wall_s, result->tested, result->right, result->trained, result->node,
+                     result->model_size, result->cpu_s, result->peak_bytes, result->fitted_C);
 
     for (int i = 0; i < SCORE_COUNT; i++)
         length += (size_t)snprintf(line + length, LINE_SIZE - length, " %a", result->scores[i]);
@@ -56,11 +57,12 @@ static bool parse_record(const char *line, size_t length, struct fit_record *rec
 
     *record = (struct fit_record){0};
     if (!bar || length < CHECKSUM + 2 ||
-        sscanf(line, "%16" SCNx64 "%16" SCNx64 " %d %u %la %u %u %u %u %" SCNu64 " %la %" SCNu64 "%n",
+        sscanf(line, "%16" SCNx64 "%16" SCNx64 " %d %u %la %u %u %u %u %" SCNu64 " %la %" SCNu64 " %la%n",
                &record->key.words[0], &record->key.words[1], &is_good, &record->attempts, &result->wall_s,
                &result->tested, &result->right, &result->trained, &result->node, &result->model_size,
-               &result->cpu_s, &result->peak_bytes, &used) < 12)
+               &result->cpu_s, &result->peak_bytes, &result->fitted_C, &used) < 13)
         return false;
+    result->same_from = (double)INFINITY;
     line += used;
     for (int i = 0; i < SCORE_COUNT; i++) {
         char *end;

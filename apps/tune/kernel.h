@@ -24,7 +24,8 @@ struct kernel_plan {
     enum kernel kernel;
     uint32_t slots; /* matrices that there is room for at once; 0: nothing is shared */
     uint32_t rows, blocks;
-    uint64_t pitch; /* nodes from one row of a matrix to the next */
+    bool has_predicted; /* values of predictions are not those of training */
+    uint64_t pitch;     /* nodes from one row of a matrix to the next */
     uint64_t products_at, distances_at, first_slot_at, slot_size, matrix_at, size;
 };
 
@@ -41,7 +42,10 @@ struct kernel_view {
     char *memory;          /* the node's */
     uint32_t *position_of; /* of a row of the data in the matrices: rows of a class are next to each other */
     uint32_t *row_at;      /* of a position */
-    double *scratch;       /* a row with its zeros */
+    /* Of the block that is computed: its features, the slot of each, or 0, and the values of its rows by slot. */
+    int *features;
+    uint32_t feature_count, *slot_of;
+    double *values;
 };
 
 /* Plans for as many matrices as `budget` bytes have room for, and at most `wanted`. */
@@ -60,7 +64,7 @@ void kernel_make(struct kernel_view *view, const struct kernel_slot *slot,
  * the numbers of the rows. */
 struct data_node *kernel_row(const struct kernel_view *view, const struct kernel_slot *slot, uint32_t row);
 /* The values that libsvm computes for a prediction of the row, by the numbers of the rows; the first is that of number
- * 1. For RBF only: for other kernels they are those of training. */
+ * 1. If the plan has none, they are those of training. */
 const double *kernel_predicted(const struct kernel_view *view, const struct kernel_slot *slot, uint32_t row);
 
 #endif

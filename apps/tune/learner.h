@@ -50,6 +50,8 @@ struct learner {
     void *(*train)(const struct lesson *lesson, char *why, size_t size);
     /* Predicts rows: the label, or the number, of each. Returns false if that fails. */
     bool (*predict)(void *model, const struct lesson *lesson, const struct rows *rows, double *predicted);
+    /* From which C on the model would be the very same, whatever C is: INFINITY if that is not known. NULL: never. */
+    double (*same_from)(void *model, const struct lesson *lesson);
     /* How large the model is: support vectors, weights that are not 0, or trees. */
     uint64_t (*size)(void *model);
     /* Writes the model as its library does. Returns false if that fails. */

@@ -2,6 +2,7 @@
 /* The machines of libsvm. With a matrix that the workers of a node share they are trained as "precomputed" ones, which
  * are the same numbers in the same order; without one, where it is too large or rows are few, libsvm computes it. */
 #include <libsvm/svm.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,8 @@ struct svm_lesson {
     struct svm_model *model;
     struct svm_problem problem;
     struct svm_node *shared_row; /* for a prediction by the shared matrix; or NULL */
+    struct svm_node *heads;      /* of the model's vectors in the shared matrix, close together */
+    long iterations;             /* the most that a machine of two classes took */
 };
 
 static int machine_of(const struct learner *learner)
@@ -59,7 +62,19 @@ static void svm_model_free(void *model)
     free(made->problem.x);
     free(made->problem.y);
     free(made->shared_row);
+    free(made->heads);
     free(made);
+}
+
+/* What libsvm prints says how many steps it took. */
+static long most_iterations;
+
+static void take_text(const char *text)
+{
+    const char *at = strstr(text, "#iter = ");
+    long iterations = at ? strtol(at + strlen("#iter = "), NULL, 10) : 0;
+
+    most_iterations = iterations > most_iterations ? iterations : most_iterations;
 }
 
 static struct svm_node *row_of(const struct lesson *lesson, uint32_t row)
@@ -73,16 +88,17 @@ static struct svm_node *row_of(const struct lesson *lesson, uint32_t row)
 static struct svm_lesson *prepare(const struct lesson *lesson)
 {
     struct svm_lesson *made = calloc(1, sizeof *made);
-    bool needs_shared_row = lesson->slot.number && lesson->kernels->plan->kernel == KERNEL_RBF;
+    bool needs_shared_row = lesson->slot.number && lesson->kernels->plan->has_predicted;
 
     if (!made)
         return NULL;
     made->problem.l = (int)lesson->count;
     made->problem.x = malloc((lesson->count + 1) * sizeof *made->problem.x);
     made->problem.y = malloc((lesson->count + 1) * sizeof *made->problem.y);
+    made->heads = malloc((lesson->count + 1) * sizeof *made->heads);
     if (needs_shared_row)
         made->shared_row = calloc(lesson->data->rows + 2, sizeof *made->shared_row);
-    if (!made->problem.x || !made->problem.y || (needs_shared_row && !made->shared_row)) {
+    if (!made->problem.x || !made->problem.y || !made->heads || (needs_shared_row && !made->shared_row)) {
         svm_model_free(made);
         return NULL;
     }
@@ -91,6 +107,15 @@ static struct svm_lesson *prepare(const struct lesson *lesson)
         made->problem.y[i] = data_targets(lesson->data)[lesson->rows[i]];
     }
     return made;
+}
+
+/* A prediction by a matrix reads no more of a vector than its number, which begins its row. */
+static void bring_together(struct svm_lesson *made)
+{
+    for (int i = 0; i < made->model->l; i++) {
+        made->heads[i] = *made->model->SV[i];
+        made->model->SV[i] = &made->heads[i];
+    }
 }
 
 static void *svm_learn(const struct lesson *lesson, char *why, size_t size)
@@ -110,7 +135,11 @@ static void *svm_learn(const struct lesson *lesson, char *why, size_t size)
     }
     if (lesson->slot.number)
         parameters.kernel_type = PRECOMPUTED;
+    most_iterations = 0;
     made->model = svm_train(&made->problem, &parameters);
+    made->iterations = most_iterations;
+    if (lesson->slot.number)
+        bring_together(made);
     return made;
 }
 
@@ -122,7 +151,7 @@ static double predict_row(struct svm_lesson *made, const struct lesson *lesson, 
         return svm_predict(made->model, row_of(lesson, row));
     values = kernel_predicted(lesson->kernels, &lesson->slot, row);
     for (int i = 0; i < made->model->l; i++) {
-        uint32_t number = (uint32_t)made->model->SV[i]->value;
+        uint32_t number = (uint32_t)made->heads[i].value;
 
         made->shared_row[number].value = values[number - 1];
     }
@@ -135,6 +164,53 @@ static bool svm_predict_rows(void *model, const struct lesson *lesson, const str
     for (uint32_t i = 0; i < rows->count; i++)
         predicted[i] = predict_row(model, lesson, rows->rows[i]);
     return true;
+}
+
+/* The multipliers of the machine for classes i and j, added up; INFINITY if one of them is at C. */
+static double sum_of_multipliers(const struct svm_model *model, int i, int j, double c)
+{
+    int begins[2] = {0, 0}, classes[2] = {i, j};
+    double sum = 0;
+
+    for (int k = 0; k < 2; k++) {
+        const double *row = model->sv_coef[classes[1 - k] - (classes[1 - k] > classes[k])];
+
+        for (int before = 0; before < classes[k]; before++)
+            begins[k] += model->nSV[before];
+        for (int v = begins[k]; v < begins[k] + model->nSV[classes[k]]; v++) {
+            if (fabs(row[v]) >= c)
+                return (double)INFINITY;
+            sum += fabs(row[v]);
+        }
+    }
+    return sum;
+}
+
+/* A C that no multiplier ever reaches has no part in how C-SVC is solved: all such C give the same model, bit by bit.
+ *
+ * Say w is a solution in which no multiplier is at C, and A the sum of its multipliers a. Then it is one of the problem
+ * without C, and each row is right with a margin of (1 - eps) / |w|, so the hulls of both classes are
+ * r >= 2 (1 - eps) / |w| apart; and |w|² <= A (1 + eps), as rows with a multiplier are at 1 + eps at most. On the way
+ * of the solver without C, which begins at 0 and never rises, the objective |v|² / 2 - sum(a) is at most 0. Both classes'
+ * multipliers have the same sum S there, and |v| >= S r. So S² r² <= 4 S, and S <= 4 / r² <= A (1 + eps) / (1 - eps)².
+ * Neither a multiplier nor the sum of two of one class is larger, and libsvm compares nothing else with C. Up to
+ * MOST_SUM the floats in which it keeps the kernel's values, of 1 at most, move these bounds by less than SLACK does. */
+static double svm_same_from(void *model, const struct lesson *lesson)
+{
+    static const double SLACK = 1.05, MOST_SUM = 1e5, MOST_EPS = 0.01;
+    static const long MOST_ITERATIONS = 10000000; /* where libsvm stops without a solution */
+    const struct svm_lesson *made = model;
+    struct svm_parameter parameters = parameters_of(lesson);
+    double eps = parameters.eps, most = 0;
+
+    if (parameters.svm_type != C_SVC || parameters.kernel_type != RBF || eps > MOST_EPS ||
+        made->iterations >= MOST_ITERATIONS)
+        return (double)INFINITY;
+    for (int i = 0; i < made->model->nr_class; i++) {
+        for (int j = i + 1; j < made->model->nr_class; j++)
+            most = fmax(most, sum_of_multipliers(made->model, i, j, parameters.C));
+    }
+    return most <= MOST_SUM ? most * SLACK * (1 + eps) / ((1 - eps) * (1 - eps)) : (double)INFINITY;
 }
 
 static uint64_t svm_size(void *model)
@@ -157,7 +233,7 @@ static bool svm_save(void *model, const struct lesson *lesson, const char *path)
 
 #define CALLS                                                                                  \
     .library = LIBRARY_SVM, .train = svm_learn, .predict = svm_predict_rows, .size = svm_size, \
-    .save = svm_save, .free = svm_model_free, .extension = "svm"
+    .same_from = svm_same_from, .save = svm_save, .free = svm_model_free, .extension = "svm"
 #define RBF_HAS    HAS(PARAMETER_GAMMA)
 #define POLY_HAS   (HAS(PARAMETER_GAMMA) | HAS(PARAMETER_DEGREE) | HAS(PARAMETER_COEF0))
 #define SPACE(...) ((const char *const[]){__VA_ARGS__, NULL})
@@ -235,12 +311,7 @@ const struct learner svm_learners[] = {
 };
 const size_t svm_learner_count = sizeof svm_learners / sizeof *svm_learners;
 
-static void print_nothing(const char *text)
-{
-    (void)text;
-}
-
 void svm_quiet(void)
 {
-    svm_set_print_string_function(print_nothing);
+    svm_set_print_string_function(take_text);
 }

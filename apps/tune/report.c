@@ -98,9 +98,10 @@ static void write_cards(FILE *file, const struct plot *plot)
     fprintf(file,
             "<div class=\"card\"><small>work</small><b>%zu fits</b><small>%.1f s, %u worker%s, %u node%s; "
             "%zu by earlier "
-            "runs, %zu failed, %zu not needed</small></div>\n</div>\n",
+            "runs, %zu shared with a larger C, %zu failed, %zu not needed</small></div>\n</div>\n",
             study->done, report->wall_s, report->workers, report->workers == 1 ? "" : "s", report->nodes,
-            report->nodes == 1 ? "" : "s", study->earlier, study->failed, study->dropped);
+            report->nodes == 1 ? "" : "s", study->earlier, study_shared_count(study), study->failed,
+            study->dropped);
     if (!nested.fits)
         fprintf(file,
                 "<p>The score of the best candidate is <em>optimistic</em>: it is the largest of %zu, and "

@@ -22,7 +22,7 @@ struct fit_row {
     double scores[SCORE_COUNT];
     uint32_t trained, tested, right, node;
     uint64_t model_size, peak_bytes;
-    double cpu_s, wall_s;
+    double fitted_C, cpu_s, wall_s;
     uint64_t seed;
     char why[WHY_SIZE];
 };
@@ -80,6 +80,7 @@ static hid_t fit_type(const struct report *report)
                                   {"tested", offsetof(struct fit_row, tested), H5T_NATIVE_UINT32},
                                   {"right", offsetof(struct fit_row, right), H5T_NATIVE_UINT32},
                                   {"model_size", offsetof(struct fit_row, model_size), H5T_NATIVE_UINT64},
+                                  {"fitted_C", offsetof(struct fit_row, fitted_C), H5T_NATIVE_DOUBLE},
                                   {"cpu_s", offsetof(struct fit_row, cpu_s), H5T_NATIVE_DOUBLE},
                                   {"wall_s", offsetof(struct fit_row, wall_s), H5T_NATIVE_DOUBLE},
                                   {"peak_bytes", offsetof(struct fit_row, peak_bytes), H5T_NATIVE_UINT64},
@@ -152,6 +153,7 @@ static struct fit_row *make_fit_rows(const struct study *study, size_t *count)
                                 .node = result->node,
                                 .model_size = result->model_size,
                                 .peak_bytes = result->peak_bytes,
+                                .fitted_C = fit->state == FIT_GOOD ? result->fitted_C : (double)NAN,
                                 .cpu_s = result->cpu_s,
                                 .wall_s = result->wall_s,
                                 .seed = study->share->plan.seed};

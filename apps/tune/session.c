@@ -125,15 +125,31 @@ static uint64_t matrix_budget(const struct request *request)
     return least;
 }
 
-/* A grid has the fits of one matrix done before those of the next, so there are no more of them than are under way.
- * ASHA comes back to each. */
+/* How many matrices the candidates have at most. */
+static size_t count_matrices(const struct request *request)
+{
+    size_t count = 1;
+
+    if (request->study.trials)
+        return request->study.trials;
+    for (size_t i = 0; i < request->space.count && count < MOST_SLOTS; i++) {
+        enum parameter_id parameter = request->space.axes[i].parameter;
+
+        if (parameter == PARAMETER_GAMMA || parameter == PARAMETER_COEF0 || parameter == PARAMETER_DEGREE)
+            count *= request->space.axes[i].count;
+    }
+    return count;
+}
+
+/* The fits of one matrix are done before those of the next, so there are no more of them than are under way. ASHA comes
+ * back to each, but to make one again costs less than to have memory for all. */
 static uint32_t wanted_slots(const struct request *request)
 {
     size_t workers = request->workers ? request->workers : mpm_slot_count(),
-           matrices = request->study.kind == SEARCH_ASHA ? MOST_SLOTS
-                                                         : 2 + workers / (request->folds * request->repeats);
+           wanted = 2 + workers / (request->folds * request->repeats), matrices = count_matrices(request);
 
-    return matrices < MOST_SLOTS ? (uint32_t)matrices : MOST_SLOTS;
+    wanted = wanted < matrices ? wanted : matrices;
+    return wanted < MOST_SLOTS ? (uint32_t)wanted : MOST_SLOTS;
 }
 
 static int make_share(struct session *session)

@@ -425,8 +425,10 @@ int study_note(struct study *study, size_t fit_number)
         trial->why = fit->record.why ? strdup(fit->record.why) : NULL;
         end_trial(study, search_number, trial_number, TRIAL_FAILED);
     } else {
-        study->guessed += fit->cost;
-        study->measured_s += fit->record.result.cpu_s;
+        if (!study_is_shared(study, fit)) {
+            study->guessed += fit->cost;
+            study->measured_s += fit->record.result.cpu_s;
+        }
         note_good(study, search, trial, fit);
         if (trial->finished == trial->wanted && trial->rung == study->rungs - 1)
             end_trial(study, search_number, trial_number, TRIAL_DONE);
@@ -434,6 +436,22 @@ int study_note(struct study *study, size_t fit_number)
     if (study->settings.kind == SEARCH_ASHA && note_asha(study, search_number, trial_number))
         return EXIT_FAILURE;
     return search->open || search->has_ended ? 0 : end_search(study, search_number);
+}
+
+bool study_is_shared(const struct study *study, const struct fit *fit)
+{
+    const struct trial *trial = &study->searches[fit->search].trials[fit->trial];
+
+    return fit->state == FIT_GOOD && fit->record.result.fitted_C != trial->candidate.values[PARAMETER_C];
+}
+
+size_t study_shared_count(const struct study *study)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < study->fit_count; i++)
+        count += study_is_shared(study, &study->fits[i]);
+    return count;
 }
 
 bool study_has_ended(const struct study *study)

@@ -84,6 +84,9 @@ int study_begin(struct study *study);
 /* A fit has ended, as its state and its record say. New fits may be added, and others dropped: those that wait or run
  * have the state FIT_DROPPED then. */
 int study_note(struct study *study, size_t fit);
+/* Whether its result is that of another fit, with another C, that makes the same model. */
+bool study_is_shared(const struct study *study, const struct fit *fit);
+size_t study_shared_count(const struct study *study);
 bool study_has_ended(const struct study *study);
 void study_free(struct study *study);
 

@@ -15,9 +15,9 @@ void summary_print(const struct report *report)
     const char *score = study_score_name(study->settings.score);
     char text[256];
 
-    printf("%zu candidate%s of %s, %zu fit%s in %.2f s (%zu before), %u worker%s on %u node%s\n",
+    printf("%zu candidate%s of %s, %zu fit%s in %.2f s (%zu before, %zu shared), %u worker%s on %u node%s\n",
            study->trial_count, study->trial_count == 1 ? "" : "s", report->learner->name, fits,
-           fits == 1 ? "" : "s", report->wall_s, study->earlier, report->workers,
+           fits == 1 ? "" : "s", report->wall_s, study->earlier, study_shared_count(study), report->workers,
            report->workers == 1 ? "" : "s", report->nodes, report->nodes == 1 ? "" : "s");
     if (best == NO_TRIAL) {
         printf("no candidate is left: all of them have failed\n");
@@ -71,9 +71,10 @@ void summary_print_json(const struct report *report)
     printf("{\"learner\": ");
     json_print_string(report->learner->name);
     printf(", \"score\": \"%s\", \"rows\": %llu, \"candidates\": %zu, \"fits\": %zu, \"earlier\": %zu, "
-           "\"failed\": %zu, \"dropped\": %zu",
+           "\"shared\": %zu, \"failed\": %zu, \"dropped\": %zu",
            study_score_name(study->settings.score), (unsigned long long)report->data->rows,
-           study->trial_count, study->done, study->earlier, study->failed, study->dropped);
+           study->trial_count, study->done, study->earlier, study_shared_count(study), study->failed,
+           study->dropped);
     print_field("seconds", report->wall_s);
     print_field("fit_cpu_seconds", cpu_s);
     printf(", \"workers\": %u, \"nodes\": %u, \"shared_matrices\": %u", report->workers, report->nodes,
