@@ -7,7 +7,8 @@
 # or are drained 200 times (drain.sh), or that 4 runs join, of which random ones are killed, stopped and drained 300
 # times (join.sh), also by Slurm (slurm.sh, slurm_trouble.sh); fork servers that are lost one after the other
 # (hosts.sh); nodes that are lost (node_loss.sh); deaths of every part of a run (deaths.sh); maps over every data set of
-# the files that HDF5 is tested with itself (every_set.sh); processes that are killed
+# the files that HDF5 is tested with itself (every_set.sh), and over inputs that are damaged in 1000 ways
+# (damaged_inputs.sh); processes that are killed
 # at random instants while they put, get, add and lock (history_test); the tests of objects and pools with random delays
 # between stores that matter (*_delays_test). Stops at the first failure, and tells the seed of its round: `soak.sh
 # MINUTES SEED` begins with that. `soak.sh delays TIMES SEED` runs the tests of objects with delays only, each so many
@@ -133,6 +134,7 @@ for ((round = 1; SECONDS < minutes * 60; round++, seed++)); do
     campaign 1800 "resume, seed $seed" bash "$source_folder/tests/resume.sh" "$bin" "$source_folder" 300 $((seed % 30000))
     campaign 1200 "damaged parts, seed $seed" bash "$source_folder/tests/damaged_parts.sh" "$bin" "$source_folder" 1500 $((seed % 30000))
     campaign 1800 "every data set of HDF5's own tests" bash "$source_folder/tests/every_set.sh" "$bin" "$source_folder" hdf5
+    campaign 1800 "damaged inputs, seed $seed" bash "$source_folder/tests/damaged_inputs.sh" "$bin" "$source_folder" 1000 $((seed % 30000))
     campaign 600 "crawl" bash "$source_folder/tests/crawl_trouble.sh" "$bin" "$source_folder" 50
     campaign 1500 "drain, seed $seed" bash "$source_folder/tests/drain.sh" "$bin" "$source_folder" 100 $((seed % 30000))
     campaign 1800 "join, seed $seed" bash "$source_folder/tests/join.sh" "$bin" "$source_folder" 300 $((seed % 30000))
