@@ -38,6 +38,7 @@
  * says RUNNING itself, so nobody knows its pid before. Until then it ignores what a terminal sends, as the
  * fork server does, and the fork server leaves signals for it in `request`; the spare looks there after its store. If
  * it dies before its store, the fork server that reaps it takes `given` back, and forks another process in its place.
+ * Who wants a user's process rings for the spare, too: that means nothing, but that it is awake when it is given.
  *
  * The fork server sleeps on one word, `doorbell`: requests ring it from outside, and its own SIGCHLD handler moves it
  * on, so that no death falls between looking and sleeping. */
@@ -46,6 +47,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -67,6 +69,7 @@
 #define FIRST_PAUSE_NS   10000000u   /* before a fork that has failed is tried again */
 #define LONGEST_PAUSE_NS 1000000000u /* each pause is twice the last one, and this at most */
 #define CALM_NS          (4 * (uint64_t)LONGEST_PAUSE_NS) /* what has been forked by then has started */
+#define GIVEN_SOON_NS    50000u                           /* after a spare was rung for */
 #define MAX_PID          (1 << 22)                        /* the kernel's own bound */
 #define DEATHS_A_LOOK    64
 #define FEW_PROCESSES    64u /* whose list is read at each death */
@@ -166,18 +169,35 @@ static _Noreturn void become_process(uint32_t number, uint64_t wanted)
     run_process(process);
 }
 
-/* Waits until the fork server has given this spare a process to be. */
+/* For a while. Others run meanwhile, if there are any. */
+static bool is_rung_soon(struct eventcount *word, uint32_t seen)
+{
+    uint64_t until_ns = clock_now_ns() + GIVEN_SOON_NS;
+
+    while (eventcount_prepare(word) == seen) {
+        if (clock_now_ns() >= until_ns)
+            return false;
+        sched_yield();
+    }
+    return true;
+}
+
+/* Waits until the fork server has given this spare a process to be. Who wants a process rings for both, so that they
+ * wake together: the spare, awake, looks on for as long as the fork server may take to wake and to give. */
 static uint32_t wait_to_be_given(void)
 {
+    struct eventcount *word = &self.record->spare;
+    uint32_t pid = (uint32_t)getpid();
     uint64_t given;
 
-    for (;;) {
-        uint32_t seen = eventcount_prepare(&self.record->spare);
+    for (bool was_rung = false;; was_rung = true) {
+        uint32_t seen = eventcount_prepare(word);
 
         given = atomic_load(&self.record->given);
-        if (process_generation_of(given) == (uint32_t)getpid())
+        if (process_generation_of(given) == pid)
             return (uint32_t)given - 1;
-        eventcount_wait(&self.record->spare, seen, 0, CLOCK_FOREVER);
+        if (!was_rung || !is_rung_soon(word, seen))
+            eventcount_wait(word, seen, 0, CLOCK_FOREVER);
     }
 }
 

@@ -266,7 +266,7 @@ static int prepare_record(struct arena *arena, unsigned rank_in_node, const stru
     return MPM_OK;
 }
 
-static uint32_t want_record(struct arena *arena, unsigned rank_in_node, uint32_t number)
+static uint32_t want_record(struct arena *arena, unsigned rank_in_node, uint32_t number, uint32_t flags)
 {
     struct process_record *record = process_at(arena, number);
     uint32_t generation = process_generation_of(atomic_load(&record->word));
@@ -275,6 +275,8 @@ static uint32_t want_record(struct arena *arena, unsigned rank_in_node, uint32_t
     atomic_store(&record->word, word_of(generation, process_own_number(), PROCESS_WANTED));
     KILL_POINT();
     forkserver_call(arena, rank_in_node, number);
+    if (flags & PROCESS_IS_USERS)
+        eventcount_notify(&forkserver_area_of(arena)->forkserver[rank_in_node].spare);
     return generation;
 }
 
@@ -294,7 +296,7 @@ int forkserver_order(struct arena *arena, unsigned rank_in_node, const struct pr
     KILL_POINT();
     if (!(status = prepare_record(arena, rank_in_node, order, &number))) {
         *process = number;
-        *generation = want_record(arena, rank_in_node, number);
+        *generation = want_record(arena, rank_in_node, number, order->flags);
     }
     KILL_POINT();
     count_in_hand(arena, -1u);
