@@ -3,8 +3,8 @@
 # Random campaigns, one after the other, for as long as is told (minutes; 30 if not): maps without trouble over all
 # launches; maps, and all else that pools do, whose workers and hosts are killed and stopped at random instants, a
 # thousand times in each of several ways (kills.sh); maps over data sets that are killed whole 300 times, and go on
-# (resume.sh), and crawls 50 times (crawl_trouble.sh), or from parts that are damaged in 3000 ways (damaged_parts.sh),
-# or are drained 200 times (drain.sh), or that 4 runs join, of which random ones are killed, stopped and drained 300
+# (resume.sh), and crawls 50 times (crawl_trouble.sh), also over nodes (crawl_nodes.sh), or from parts that are damaged
+# in 3000 ways (damaged_parts.sh), or are drained 200 times (drain.sh), or that 4 runs join, of which random ones are killed, stopped and drained 300
 # times (join.sh), also by Slurm (slurm.sh, slurm_trouble.sh); fork servers that are lost one after the other
 # (hosts.sh); nodes that are lost (node_loss.sh); deaths of every part of a run (deaths.sh); maps over every data set of
 # the files that HDF5 is tested with itself (every_set.sh), and over inputs that are damaged in 1000 ways
@@ -136,6 +136,7 @@ for ((round = 1; SECONDS < minutes * 60; round++, seed++)); do
     campaign 1800 "every data set of HDF5's own tests" bash "$source_folder/tests/every_set.sh" "$bin" "$source_folder" hdf5
     campaign 1800 "damaged inputs, seed $seed" bash "$source_folder/tests/damaged_inputs.sh" "$bin" "$source_folder" 1000 $((seed % 30000))
     campaign 600 "crawl" bash "$source_folder/tests/crawl_trouble.sh" "$bin" "$source_folder" 50
+    campaign 900 "crawl over nodes" bash "$source_folder/tests/crawl_nodes.sh" "$bin" "$source_folder" 50
     campaign 1500 "drain, seed $seed" bash "$source_folder/tests/drain.sh" "$bin" "$source_folder" 100 $((seed % 30000))
     campaign 1800 "join, seed $seed" bash "$source_folder/tests/join.sh" "$bin" "$source_folder" 300 $((seed % 30000))
     campaign 500 "slurm" bash "$source_folder/tests/slurm.sh" "$bin" "$source_folder" long

@@ -531,32 +531,55 @@ static void put_back(struct crawl *crawl, unsigned fetcher, const char *why)
     }
 }
 
+/* Says how a fetcher has ended. Returns 0 if another one may take its place. */
+static int read_end(struct crawl *crawl, unsigned index, struct buffer *why)
+{
+    int exitcode = 0, status = mpm_process_exitcode(crawl->crew.members[index].process, &exitcode);
+
+    if (status == MPM_ENODELOST)
+        buffer_print(why, "the node of its fetcher was lost");
+    else if (status)
+        return mpm_report_error();
+    else if (exitcode < 0)
+        buffer_print(why, "its fetcher was killed by signal %d", -exitcode);
+    else
+        buffer_print(why, "its fetcher ended with code %d", exitcode);
+    if (exitcode <= 0)
+        return 0;
+    return failure(
+        "a fetcher has ended with code %d, and has said why; once that is mended, --resume goes on",
+        exitcode);
+}
+
 /* A fetcher has ended, and all that it has sent is read. */
 static int on_fetcher_end(struct crawl *crawl, unsigned index)
 {
     struct buffer why = {0};
     size_t count;
     struct file_ends *ends = files_ends(&crawl->frontier, &count);
-    int exitcode = 0, status;
+    int status = files_cut(crawl->settings->folder, index,
+                           index < count ? ends[index] : (struct file_ends){0, 0});
 
-    if (mpm_process_exitcode(crawl->crew.members[index].process, &exitcode))
-        mpm_report_error();
-    buffer_print(&why,
-                 exitcode < 0 ? "its fetcher was killed by signal %d" : "its fetcher ended with code %d",
-                 abs(exitcode));
-    status = files_cut(crawl->settings->folder, index,
-                       index < count ? ends[index] : (struct file_ends){0, 0});
     free(ends);
-    if (exitcode > 0)
-        status = failure(
-            "a fetcher has ended with code %d, and has said why; once that is mended, --resume goes on",
-            exitcode);
-    if (!status) {
+    if (!status && !(status = read_end(crawl, index, &why))) {
         put_back(crawl, index, why.bytes);
         status = crew_replace(&crawl->crew, index) || journal_flush(crawl->journal);
     }
     buffer_free(&why);
     return status;
+}
+
+/* A node is lost, and the run goes on without it: its fetchers have ended. In place of indexes of what is ready. */
+static int find_lost(const struct crawl *crawl, size_t *ready, size_t *ready_count)
+{
+    bool is_alive;
+
+    *ready_count = 0;
+    for (unsigned i = 0; i < crawl->crew.count; i++) {
+        if (mpm_process_is_alive(crawl->crew.members[i].process, &is_alive) == MPM_ENODELOST)
+            ready[(*ready_count)++] = i + 1;
+    }
+    return *ready_count ? 0 : MPM_ENODELOST;
 }
 
 /* Waits for a result, the end of a fetcher, or the time of a host. */
@@ -575,6 +598,8 @@ static int wait_for_something(struct crawl *crawl)
     for (unsigned i = 0; i < crawl->crew.count; i++)
         handles[i + 1] = crawl->crew.members[i].process.handle;
     status = mpm_wait_any(handles, count, wait_s, ready, &ready_count);
+    if (status == MPM_ENODELOST)
+        status = find_lost(crawl, ready, &ready_count);
     if (status == MPM_ETIMEDOUT || status == MPM_EINTERRUPTED)
         status = ready_count = 0;
     else if (status)

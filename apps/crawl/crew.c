@@ -2,6 +2,7 @@
 /* Fetchers are spread over the nodes in turn; a fetcher's parsers are on its own node, so pages do not travel. */
 #include "crew.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,25 +69,35 @@ static void write_start(const struct crew *crew, unsigned index, struct buffer *
         buffer_add_text(args, settings->columns.texts[i], strlen(settings->columns.texts[i]));
 }
 
+/* On the fetcher's own node, or on the next one that can still start processes. */
+static int start_process(struct crew *crew, unsigned index, const struct buffer *args)
+{
+    char name[32];
+    unsigned nodes = mpm_node_count();
+    int status = MPM_EFORKSERVER;
+
+    snprintf(name, sizeof name, "fetcher-%04u", index % 10000);
+    for (unsigned i = 0; i < nodes && (status == MPM_EFORKSERVER || status == MPM_ENODELOST); i++) {
+        const mpm_process_options options = {
+            .name = name, .place = MPM_ON_NODE((index + i) % nodes), .daemon = 1};
+
+        status = mpm_process_start(fetcher_main, args->bytes, args->size, &options,
+                                   &crew->members[index].process);
+    }
+    return status;
+}
+
 static int start_member(struct crew *crew, unsigned index)
 {
     struct member *member = &crew->members[index];
-    char name[32] = "fetcher-";
-    const mpm_process_options options = {
-        .name = name, .place = MPM_ON_NODE(index % mpm_node_count()), .daemon = 1};
     struct buffer args = {0};
-    int status;
 
     if (mpm_queue_create(NULL, &member->inbox))
         return mpm_report_error();
-    name[8] = (char)('0' + index / 1000 % 10);
-    name[9] = (char)('0' + index / 100 % 10);
-    name[10] = (char)('0' + index / 10 % 10);
-    name[11] = (char)('0' + index % 10);
     write_start(crew, index, &args);
-    status = mpm_process_start(fetcher_main, args.bytes, args.size, &options, &member->process);
+    member->is_there = !start_process(crew, index, &args);
     buffer_free(&args);
-    return status ? mpm_report_error() : 0;
+    return member->is_there ? 0 : mpm_report_error();
 }
 
 int crew_open(struct crew *crew, const struct settings *settings)
@@ -106,12 +117,14 @@ int crew_open(struct crew *crew, const struct settings *settings)
 int crew_replace(struct crew *crew, unsigned index)
 {
     struct member *member = &crew->members[index];
+    int status;
 
     member->orders.size = 0;
     member->in_flight = 0;
-    if (mpm_process_close(member->process) || mpm_queue_destroy(member->inbox))
+    member->is_there = false;
+    if ((status = mpm_process_close(member->process)) && status != MPM_ENODELOST)
         return mpm_report_error();
-    return start_member(crew, index);
+    return mpm_queue_destroy(member->inbox) ? mpm_report_error() : start_member(crew, index);
 }
 
 void crew_order(struct crew *crew, unsigned index, uint64_t number, enum order_kind kind, unsigned flags)
@@ -151,15 +164,19 @@ int crew_close(struct crew *crew, double timeout_s)
 {
     int status = 0;
 
-    for (unsigned i = 0; i < crew->count; i++)
-        status |= mpm_queue_close(crew->members[i].inbox);
+    for (unsigned i = 0; i < crew->count; i++) {
+        if (crew->members[i].is_there)
+            status |= mpm_queue_close(crew->members[i].inbox);
+    }
     for (unsigned i = 0; i < crew->count; i++) {
         struct member *member = &crew->members[i];
 
+        buffer_free(&member->orders);
+        if (!member->is_there)
+            continue;
         if (mpm_process_join(member->process, timeout_s) == MPM_ETIMEDOUT)
             status |= mpm_process_kill(member->process);
         status |= mpm_process_reap(member->process, MPM_FOREVER, NULL);
-        buffer_free(&member->orders);
     }
     free(crew->members);
     return status ? mpm_report_error() : 0;

@@ -15,6 +15,7 @@
 
 struct member {
     mpm_process process;
+    bool is_there; /* the process was started */
     mpm_queue inbox;
     struct buffer orders; /* to be put into the inbox */
     unsigned in_flight;   /* orders that it has not answered */

@@ -247,6 +247,7 @@ int index_write_h5(const struct frontier *frontier)
     struct writing writing = {.has_failed = false};
     int status = 0;
 
+    H5dont_atexit(); /* after a file that a full disk kept it from closing it would crash at exit */
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     writing.text_type = H5Tcopy(H5T_C_S1);
     H5Tset_size(writing.text_type, H5T_VARIABLE);
@@ -259,7 +260,7 @@ int index_write_h5(const struct frontier *frontier)
     H5Tclose(writing.text_type);
     if (writing.file < 0 || H5Fclose(writing.file) < 0 || writing.has_failed) {
         unlink(part);
-        status = failure("'%s' cannot be written", part);
+        status = failure("'%s' cannot be written: is the disk full?", part);
     } else if (whole_file_place(part, journal_path(folder, "crawl.h5"))) {
         status = failure("'%s' cannot be written: %s", part, strerror(errno));
     }

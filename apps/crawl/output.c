@@ -3,8 +3,10 @@
 #include "output.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "buffer.h"
 #include "journal.h"
 #include "support/command.h"
 
@@ -17,5 +19,9 @@ int output_begin(struct whole_file *output, const char *folder, const char *name
 
 int output_end(struct whole_file *output)
 {
-    return whole_file_end(output) ? failure("an output cannot be written: %s", strerror(errno)) : 0;
+    char *path = must_copy(output->path, strlen(output->path));
+    int status = whole_file_end(output) ? failure("'%s' cannot be written: %s", path, strerror(errno)) : 0;
+
+    free(path);
+    return status;
 }

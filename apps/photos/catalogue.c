@@ -226,6 +226,7 @@ int catalogue_write(const struct settings *settings, const struct originals *ori
 
     snprintf(path, sizeof path, "%s/photos.h5", settings->out);
     snprintf(part, sizeof part, "%s.part", path);
+    H5dont_atexit(); /* after a file that a full disk kept it from closing it would crash at exit */
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     catalogue = (struct catalogue){H5Fcreate(part, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), false};
     if (catalogue.file < 0)
