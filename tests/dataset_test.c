@@ -2233,7 +2233,8 @@ static void bad_maps_are_refused_and_make_nothing(void)
     REFUSES(map.overwrite = -1, MPM_EINVAL, "overwrite is -1");
     REFUSES(map.resume = 4, MPM_EINVAL, "resume is 4");
     REFUSES(map.result.type = MPM_NO_TYPE, MPM_EINVAL, "type 0");
-    REFUSES(map.result.extent[0] = 0, MPM_EINVAL, "0 elements");
+    REFUSES(map.result = ((mpm_shape){MPM_F64, 2, {3, 0}}), MPM_EINVAL, "0 elements");
+    REFUSES(map.result = ((mpm_shape){MPM_F64, 2, {0, 3}}), MPM_EINVAL, "has one dimension");
     REFUSES(map.result.extent[0] = (size_t)1 << 44, MPM_EINVAL, "2^47 bytes");
     REFUSES(map.result.rank = 32, MPM_EINVAL, "32 dimensions");
     REFUSES(map.context = NULL, MPM_EINVAL, "the context is NULL");

@@ -30,7 +30,8 @@ static const char help[] =
     "  cc -shared -fPIC -o PLUGIN.so PLUGIN.c\n"
     "\n"
     "  --result SHAPE     type and shape of one result: f64, u8[32,32,3]; the plugin's\n"
-    "                     FUNCTION_description gives the default. Several results are a struct,\n"
+    "                     FUNCTION_description gives the default. text, u8[] and f64[] have a\n"
+    "                     variable length. Several results are a struct,\n"
     "                     '{f64 mean, u8[16,16] thumb}': then /RESULT is a group of data sets\n"
     "  --fill VALUE       what a failed row leaves: a number, nan, or mean=nan,count=-1 for some of\n"
     "                     several results (0)\n"
@@ -176,7 +177,7 @@ static void free_request(struct request *request)
     free(request->row_list);
 }
 
-/* What the task writes: one result, or a struct of several, whose text stays where it is. */
+/* What the task writes: a shape, or in words a text or a struct of several results, which stay where they are. */
 struct result_form {
     mpm_shape shape;
     const char *several; /* or NULL */
@@ -184,7 +185,7 @@ struct result_form {
 
 static int read_result(const char *text, struct result_form *result)
 {
-    result->several = text[strspn(text, " \t\n")] == '{' ? text : NULL;
+    result->several = text[strspn(text, " \t\n")] == '{' || !strcmp(text, "text") ? text : NULL;
     return result->several ? 0 : mpm_shape_parse(text, &result->shape);
 }
 

@@ -12,5 +12,7 @@
 void text_cut(char *text, size_t size, const char *mark);
 /* The same with a copy of a text of any length, which is cut only if it is too long. */
 void text_copy(char *copy, size_t size, const char *text, const char *mark);
+/* How many of the first bytes are whole characters of UTF-8, none of which is null. */
+size_t text_whole(const char *bytes, size_t size);
 
 #endif

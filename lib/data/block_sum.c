@@ -7,6 +7,7 @@
 
 #include "data/part.h"
 #include "data/sum.h"
+#include "data/values.h"
 
 #define PIECE_SIZE ((uint64_t)128 << 10)
 #define AHEAD_SIZE ((uint64_t)16 << 20)
@@ -103,6 +104,7 @@ bool block_sum_write(int fd, const struct part_places *places, const struct bloc
 /* Blocks are looked at in the order in which their results stand in the file. */
 struct look {
     const struct block_search *search;
+    struct value_reader *values;
     uint64_t asked_to; /* the kernel has been asked to read what stands before that */
     block_proved *proved;
     void *argument;
@@ -120,6 +122,36 @@ static void read_ahead(struct look *look, uint64_t at)
     look->asked_to = from + AHEAD_SIZE;
 }
 
+/* Whether each value of a field of a block is what its reference says. */
+static bool values_of_field_are_right(struct look *look, const struct block_sum *block,
+                                      const struct result_place *field)
+{
+    struct value_ref refs[PIECE_SIZE / sizeof(struct value_ref)];
+    const uint64_t most = sizeof refs / sizeof *refs;
+
+    for (uint64_t row = 0, count; row < block->rows; row += count) {
+        count = block->rows - row < most ? block->rows - row : most;
+        if (read_at(look->search->fd, refs, count * sizeof *refs,
+                    field->at + (block->first + row) * sizeof *refs) != (ssize_t)(count * sizeof *refs))
+            return false;
+        for (uint64_t i = 0; i < count; i++) {
+            if (!values_are_right(look->values, &refs[i]))
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool values_of_block_are_right(struct look *look, const struct block_sum *block)
+{
+    const struct result_places *results = &look->search->places.results;
+    bool are = true;
+
+    for (unsigned i = 0; are && i < results->count; i++)
+        are = !results->field[i].is_vlen || values_of_field_are_right(look, block, &results->field[i]);
+    return are;
+}
+
 /* What cannot be read counts as no. */
 static bool is_right(struct look *look, const struct block_sum *block)
 {
@@ -131,7 +163,8 @@ static bool is_right(struct look *look, const struct block_sum *block)
         return false;
     if (places->results.count == 1)
         read_ahead(look, results->at + block->first * results->size);
-    return sum_up(look->search->fd, places, NULL, NULL, &found) && found.sum == block->sum;
+    return sum_up(look->search->fd, places, NULL, NULL, &found) && found.sum == block->sum &&
+           values_of_block_are_right(look, block);
 }
 
 /* Reads so many bytes, all of them. */
@@ -181,12 +214,20 @@ static bool find_large(struct look look)
 
 bool block_sums_search(const struct block_search *search, block_proved *proved, void *argument)
 {
-    const struct look look = {.search = search, .proved = proved, .argument = argument};
+    struct value_reader values;
+    const struct look look = {.search = search, .values = &values, .proved = proved, .argument = argument};
+    bool is_searched;
 
-    return find_small(look) && find_large(look);
+    values_open(&values, search->values);
+    is_searched = find_small(look) && find_large(look);
+    values_end(&values);
+    return is_searched;
 }
 
-bool block_sums_find(int fd, const struct part_places *places, block_proved *proved, void *argument)
+bool block_sums_find(int fd, const struct part_places *places, const char *values, block_proved *proved,
+                     void *argument)
 {
-    return block_sums_search(&(struct block_search){fd, fd, *places, 0, places->rows}, proved, argument);
+    const struct block_search all = {fd, fd, *places, 0, places->rows, values};
+
+    return block_sums_search(&all, proved, argument);
 }

@@ -44,14 +44,16 @@ struct block_sum block_sum_of(const struct part_places *places, uint64_t first, 
 /* Writes it to its place. False and errno. */
 bool block_sum_write(int fd, const struct part_places *places, const struct block_sum *block);
 typedef void block_proved(const struct block_sum *block, void *argument);
-/* Calls `proved` for each block that the file has as it was written. False and errno if it cannot be read. */
-bool block_sums_find(int fd, const struct part_places *places, block_proved *proved, void *argument);
+/* Calls `proved` for each block that the file has as it was written, values of variable length included. False and errno if it cannot be read. */
+bool block_sums_find(int fd, const struct part_places *places, const char *values, block_proved *proved,
+                     void *argument);
 
 struct block_search {
     int fd;   /* has results and marks */
     int sums; /* has checksums, from places.sums_at on */
     struct part_places places;
     uint64_t first, end; /* rows in which blocks begin */
+    const char *values;  /* the folder of values, if there are results of variable length */
 };
 
 /* The same for some blocks only. */

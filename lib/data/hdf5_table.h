@@ -119,6 +119,7 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5Sset_extent_simple)             \
     ENTRY(H5Tarray_create2)                 \
     ENTRY(H5Tclose)                         \
+    ENTRY(H5Tcommit2)                       \
     ENTRY(H5Tcopy)                          \
     ENTRY(H5Tcreate)                        \
     ENTRY(H5Tdetect_class)                  \
@@ -146,6 +147,7 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5P_CLS_DATASET_ACCESS_ID_g)      \
     ENTRY(H5P_CLS_DATASET_CREATE_ID_g)      \
     ENTRY(H5P_CLS_DATASET_XFER_ID_g)        \
+    ENTRY(H5P_CLS_DATATYPE_CREATE_ID_g)     \
     ENTRY(H5P_CLS_FILE_ACCESS_ID_g)         \
     ENTRY(H5P_CLS_FILE_CREATE_ID_g)         \
     ENTRY(H5P_CLS_GROUP_CREATE_ID_g)        \

@@ -511,6 +511,8 @@ int join_run(struct output *output, const struct join_map *map)
     }
     if (is_finished && !status) {
         claim_folders_remove(output->claims);
+        if (output->record.values)
+            values_remove_folder(output->values);
         part_remove_own_names(output->part, NULL);
         status = tell_end(&join);
     }

@@ -122,8 +122,9 @@ bool checks_find(const struct checks_files *files, const struct part_places *pla
 {
     struct finding finding = {first, end, found};
     const uint64_t before = first < LOOK_BACK_ROWS ? 0 : first - LOOK_BACK_ROWS;
-    const struct block_search of_one = {files->part, files->part, *places, before, end};
-    const struct block_search of_joined = {files->part, files->checks, places_here(places), first, end};
+    const struct block_search of_one = {files->part, files->part, *places, before, end, files->values};
+    const struct block_search of_joined = {files->part, files->checks, places_here(places),
+                                           first,       end,           files->values};
 
     memset(found, ROW_NOT_DONE, end - first);
     if (!block_sums_search(&of_one, note_block, &finding) ||
@@ -154,7 +155,7 @@ static bool count_failed(const struct checks_files *files, const struct part_pla
 
 bool checks_count_failed(const char *path, int part, const struct part_places *places, uint64_t *failed)
 {
-    struct checks_files files = {part, open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)};
+    struct checks_files files = {.part = part, .checks = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)};
     bool is_counted;
 
     *failed = 0;

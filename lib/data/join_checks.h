@@ -25,6 +25,7 @@ int checks_open(const char *path, int *fd);
 struct checks_files {
     int part;
     int checks;
+    const char *values; /* the folder of values, to find what is proved; else NULL */
 };
 
 /* Writes results, their checksum, then their marks, all of good rows. False and errno. */

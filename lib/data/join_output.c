@@ -92,6 +92,12 @@ void join_output_close(struct output *output)
 
 /* ---- Beginning ---- */
 
+static void remove_values(const struct output *output)
+{
+    if (output->record.values)
+        values_remove_folder(output->values);
+}
+
 /* A part of this run's own, that is not the part yet. */
 static int make_own(struct output *output)
 {
@@ -105,6 +111,7 @@ static int make_own(struct output *output)
         return status;
     if ((status = output_fill(output))) {
         part_remove(output->fd, output->next);
+        remove_values(output);
         close_fd(&output->fd);
     }
     return status;
@@ -126,6 +133,8 @@ static int make(struct output *output)
     }
     if (!failed && is_there(output->path)) /* all was done while this run was making it */
         part_remove(output->fd, output->part);
+    if (failed || is_there(output->path))
+        remove_values(output);
     close_fd(&output->fd);
     return status;
 }
@@ -145,6 +154,7 @@ static int check_part(struct output *output, bool *is_again)
         return status;
     output->record = found;
     output_name_claims(output);
+    output_name_values(output);
     return 0;
 }
 
@@ -241,7 +251,7 @@ static void look_anew(const struct output *output)
 int join_output_find(const struct output *output, uint64_t first, uint64_t end, unsigned char *found)
 {
     const struct part_places places = part_places_of(&output->record);
-    const struct checks_files files = {output->fd, output->checks};
+    const struct checks_files files = {output->fd, output->checks, output->values};
 
     look_anew(output);
     return checks_find(&files, &places, first, end, found)
@@ -363,6 +373,8 @@ int join_output_finish(struct output *output, const unsigned char *found)
 
 void join_output_tidy(const struct output *output)
 {
-    if (!is_there(output->part))
-        output_remove_claims(output);
+    if (is_there(output->part))
+        return;
+    output_remove_claims(output);
+    values_remove_folders(output->part, NULL);
 }

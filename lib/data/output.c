@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -81,6 +82,22 @@ static int end_layout(struct output *output)
     return output->joins ? 0 : output_get_room(output);
 }
 
+void output_name_values(struct output *output)
+{
+    values_name_folder(output->part, output->record.values, output->values);
+}
+
+int output_make_values(struct output *output)
+{
+    output->record.values = 0;
+    if (!output->result.has_vlen)
+        return 0;
+    if (getrandom(&output->record.values, sizeof output->record.values, 0) != sizeof output->record.values)
+        return error_set_errno(MPM_EIO, "cannot get random bytes for %s", output->part);
+    output_name_values(output);
+    return values_make_folder(output->values);
+}
+
 int output_fill(struct output *output)
 {
     uint64_t rows = output->record.rows, scales = output->scales ? output->scales->size : 0;
@@ -92,6 +109,8 @@ int output_fill(struct output *output)
     status = output_lay_out(output);
     if (!status)
         status = end_layout(output);
+    if (!status)
+        status = output_make_values(output);
     if (!status)
         status = part_write_record(output->fd, output->next, &output->record);
     return !status && output->is_redone ? output_copy_finished(output, output->fd) : status;
@@ -136,9 +155,12 @@ int output_make(struct output *output)
     if (!status) {
         output_flush_folder(output);
         unlink(output->log.path); /* of another part, which was removed */
+        values_remove_folders(output->part, output->values);
         return 0;
     }
     part_remove(output->fd, output->next);
+    if (output->record.values)
+        values_remove_folder(output->values);
     close(output->fd);
     output->fd = -1;
     return status;

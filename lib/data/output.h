@@ -38,6 +38,7 @@
 #include "data/result.h"
 #include "data/scales.h"
 #include "mpmap/dataset.h"
+#include "data/values.h"
 #include "node/function.h"
 
 #define OUTPUT_ATTRIBUTE  "mpmap_result" /* of the group /: the name of the result's data set */
@@ -61,6 +62,7 @@ struct output {
     int overwrite;              /* an enum mpm_overwrite */
     bool replaces;              /* there is an old file of that name, */
     struct stat old;            /* which is this */
+    char values[PATH_MAX];      /* the folder of values, if results have a variable length (values.h) */
     char claims[PATH_MAX];      /* the folder of claims, and in it */
     char checks_path[PATH_MAX]; /* the file of checks (join_checks.h), if `joins` */
     bool joins;                 /* with other runs */
@@ -95,6 +97,9 @@ int output_check_origin(const struct output *output, const struct part_record *f
 void output_claims_path(const char *part, const struct part_token *token, char claims[PATH_MAX]);
 void output_name_claims(struct output *output);
 void output_remove_claims(const struct output *output);
+/* Names the folder of values of the part with that record; makes a new one. MPM_EIO. */
+void output_name_values(struct output *output);
+int output_make_values(struct output *output);
 /* Has HDF5 make all data sets in a part that is open and empty, and notes where they stand. MPM_EIO. */
 int output_lay_out(struct output *output);
 /* Writes the layout and the record of a part that is open and empty. MPM_EIO. */

@@ -134,6 +134,7 @@ static int go_on(struct output *output, const struct part_record *found)
         return status;
     output->record = *found;
     output_name_claims(output);
+    output_name_values(output);
     if ((status = output_find_left(output)))
         return status;
     output_tell(output, "%s has %" PRIu64 " of %" PRIu64 " rows: going on with the other %" PRIu64,
@@ -146,6 +147,7 @@ static int go_on(struct output *output, const struct part_record *found)
     }
     take_joined_logs(output);
     output_remove_claims(output);
+    values_remove_folders(output->part, output->values);
     return 0;
 }
 
@@ -156,6 +158,7 @@ static void discard(struct output *output)
     output->fd = -1;
     unlink(output->log.path);
     unlink(output->last);
+    values_remove_folders(output->part, NULL);
     output_remove_claims(output);
 }
 

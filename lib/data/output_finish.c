@@ -109,6 +109,7 @@ static void tidy(const struct output *output)
 {
     unlink(output->log.path);
     unlink(output->last);
+    values_remove_folders(output->part, NULL);
 }
 
 static int name_part(struct output *output)

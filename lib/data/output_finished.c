@@ -15,6 +15,7 @@
 #include "data/block_sum.h"
 #include "data/hdf5_call.h"
 #include "data/output.h"
+#include "data/output_values.h"
 
 #define COPY_BYTES ((uint64_t)1 << 20)
 #define NOWHERE    UINT64_MAX
@@ -69,6 +70,18 @@ static bool find_values(hid_t dataset, uint64_t *at, uint64_t *bytes)
     return is;
 }
 
+/* Whether it has so many strings or arrays of variable length. */
+static bool has_vlen_rows(hid_t dataset, uint64_t rows)
+{
+    hid_t space = hdf5.H5Dget_space(dataset), type = hdf5.H5Dget_type(dataset);
+    bool is = type >= 0 && space >= 0 && hdf5.H5Sget_simple_extent_npoints(space) == (hssize_t)rows &&
+              (hdf5.H5Tis_variable_str(type) > 0 || hdf5.H5Tget_class(type) == H5T_VLEN);
+
+    release(type);
+    release(space);
+    return is;
+}
+
 /* One of the fields, in `place`. All have as many rows as there are marks. */
 static bool read_field(hid_t place, const char *name, const struct result_field *field,
                        struct part_record *record)
@@ -76,10 +89,16 @@ static bool read_field(hid_t place, const char *name, const struct result_field 
     hid_t dataset = hdf5.H5Dopen2(place, name, H5P_DEFAULT);
     struct result_place *at = &record->results.field[record->results.count++];
     uint64_t bytes;
-    bool is = dataset >= 0 && find_values(dataset, &at->at, &bytes) && bytes == record->rows * field->size;
+    bool is = dataset >= 0;
 
+    if (is && field->vlen)
+        is = has_vlen_rows(dataset, record->rows);
+    else
+        is = is && find_values(dataset, &at->at, &bytes) && bytes == record->rows * field->size;
     at->offset = field->offset;
     at->size = field->size;
+    at->is_vlen = field->vlen != MPM_NO_TYPE;
+    at->at = at->is_vlen ? NOWHERE : at->at;
     release(dataset);
     return is;
 }
@@ -326,11 +345,13 @@ static int unpack(const struct output *output, int to)
     if (file < 0)
         status = hdf5_error_set(MPM_EIO, "cannot read %s", output->name);
     for (unsigned i = 0; !status && i < output->result.count; i++)
-        status = unpack_field(file, output, i, to);
+        status = output->result.field[i].vlen ? 0 : unpack_field(file, output, i, to);
     if (file >= 0)
         hdf5.H5Fclose(file);
     release(access);
     hdf5_leave(&guard);
+    for (unsigned i = 0; !status && i < output->result.count; i++)
+        status = output->result.field[i].vlen ? output_take_values(output, i, to) : 0;
     return status;
 }
 
@@ -352,7 +373,7 @@ int output_copy_finished(const struct output *output, int to)
         return error_set_errno(MPM_EIO, "cannot read %s", output->name);
     from.results = from.marks;
     from.places = there.results;
-    if (there.results.field[0].at == NOWHERE) {
+    if (output->result.has_vlen || there.results.field[0].at == NOWHERE) {
         status = unpack(output, to);
         from.results = to;
         from.places = here->results;

@@ -20,6 +20,7 @@
 #include "base/error.h"
 #include "data/hdf5_call.h"
 #include "data/output_layout.h"
+#include "data/output_values.h"
 #include "data/pack.h"
 
 #define COPY_BYTES ((size_t)1 << 20)
@@ -42,7 +43,7 @@ static bool has_room(const struct output *output)
 
 bool last_is_needed(const struct output *output, const struct failed_set *failed)
 {
-    if (output->packing.is_wanted && output->record.rows)
+    if ((output->packing.is_wanted && output->record.rows) || output->result.has_vlen)
         return true;
     if (!failed->count)
         return false;
@@ -97,7 +98,8 @@ static int copy_results(const struct output *output, const struct output *last, 
     bool is_copied = copy.buffer && copy_range(&copy, from->marks_at, to->marks_at, from->rows);
 
     for (unsigned i = 0; is_copied && !layout_packs(output) && i < from->results.count; i++)
-        is_copied = copy_range(&copy, from->results.field[i].at, to->results.field[i].at,
+        is_copied = from->results.field[i].is_vlen ||
+                    copy_range(&copy, from->results.field[i].at, to->results.field[i].at,
                                from->rows * from->results.field[i].size);
     free(copy.buffer);
     return is_copied ? 0 : error_set_errno(MPM_EIO, "cannot write %s", path);
@@ -121,15 +123,22 @@ static hid_t open_field(hid_t file, const struct output *output, unsigned index)
     return dataset;
 }
 
-static int pack_results(hid_t file, const struct output *output)
+/* Those that are not just copied. */
+static int make_results(hid_t file, const struct output *output)
 {
     struct hdf5_guard guard;
     int status = 0;
 
-    for (unsigned i = 0; !status && layout_packs(output) && i < output->result.count; i++) {
-        hid_t dataset = open_field(file, output, i);
+    for (unsigned i = 0; !status && i < output->result.count; i++) {
+        bool is_vlen = output->result.field[i].vlen;
+        hid_t dataset;
 
-        status = dataset < 0 ? MPM_EIO : pack_field(output, i, dataset);
+        if (!is_vlen && !layout_packs(output))
+            continue;
+        dataset = open_field(file, output, i);
+        status = dataset < 0 ? MPM_EIO
+                 : is_vlen   ? output_write_values(output, i, dataset)
+                             : pack_field(output, i, dataset);
         if (dataset >= 0) {
             hdf5_enter(&guard);
             hdf5.H5Dclose(dataset);
@@ -151,7 +160,7 @@ static int begin(struct output *last, const struct failed_set *failed, hid_t *fi
     if (access >= 0)
         hdf5.H5Pclose(access);
     if (!status)
-        status = layout_make(*file, last, layout_packs(last));
+        status = layout_make(*file, last, true);
     if (!status && failed->count)
         status = failed_set_write(*file, last, failed);
     hdf5_leave(&guard);
@@ -181,7 +190,7 @@ static int fill(const struct output *output, struct output *last, const struct f
     int status = begin(last, failed, &file);
 
     if (!status)
-        status = pack_results(file, output);
+        status = make_results(file, output);
     status = end(file, path, status);
     if (!status)
         status = copy_results(output, last, path);

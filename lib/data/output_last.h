@@ -7,7 +7,7 @@
 #include "data/failed_set.h"
 #include "data/output.h"
 
-/* Whether there is one: to compress results, or to list rows that have failed. */
+/* Whether there is one: to compress results, to make those of variable length, or to list rows that have failed. */
 bool last_is_needed(const struct output *output, const struct failed_set *failed);
 /* Makes the file of that name, whole and on the disk; `fd` is locked until it is closed. The part stays as it is. When
  * it fails there is no such file. MPM_EIO, MPM_ENOMEM; what streams return. */

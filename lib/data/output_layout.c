@@ -127,12 +127,13 @@ static int find_offset(hid_t dataset, uint64_t rows, uint64_t *offset)
     return 0;
 }
 
-static void describe_field(const struct output *output, unsigned index, struct layout_set *set)
+static void describe_field(const struct output *output, unsigned index, const mpm_shape *shape,
+                           struct layout_set *set)
 {
     const struct result_field *field = &output->result.field[index];
     struct grid_space space;
 
-    grid_space_of(&output->grid, &field->shape, &space);
+    grid_space_of(&output->grid, shape, &space);
     *set = (struct layout_set){.name = output->result.is_struct ? field->name : output->dataset,
                                .type = hdf5_native_type(field->shape.type),
                                .rank = space.rank,
@@ -147,8 +148,9 @@ static int set_fill(hid_t creation, const struct output *output, unsigned index)
 {
     const struct result_field *field = &output->result.field[index];
 
-    if (output->has_fill && hdf5.H5Pset_fill_value(creation, hdf5_native_type(field->shape.type),
-                                                   output->fill + field->offset) < 0)
+    if (output->has_fill && !field->vlen &&
+        hdf5.H5Pset_fill_value(creation, hdf5_native_type(field->shape.type), output->fill + field->offset) <
+            0)
         return hdf5_error_set(MPM_EIO, "cannot set the fill value of the results");
     return 0;
 }
@@ -159,7 +161,7 @@ static int write_fill(hid_t dataset, const struct output *output, unsigned index
     hid_t space, attribute = -1;
     bool is;
 
-    if (!output->has_fill || hdf5.H5Aexists(dataset, FILL_ATTRIBUTE) > 0)
+    if (!output->has_fill || output->result.field[index].vlen || hdf5.H5Aexists(dataset, FILL_ATTRIBUTE) > 0)
         return 0;
     space = hdf5.H5Screate(H5S_SCALAR);
     if (space >= 0)
@@ -181,24 +183,95 @@ static const struct scale_list *field_dimensions(const struct output *output, un
     return output->scales ? output->scales->field[index] : NULL;
 }
 
-static int make_field(hid_t place, const struct output *output, unsigned index, hid_t creation,
-                      hid_t *dataset)
+/* What nobody has written is empty there. */
+static hid_t make_untimed(void)
+{
+    hid_t creation = hdf5.H5Pcreate(*hdf5.H5P_CLS_DATASET_CREATE_ID_g);
+
+    if (creation >= 0 && hdf5.H5Pset_obj_track_times(creation, 0) >= 0)
+        return creation;
+    release(creation);
+    return -1;
+}
+
+hid_t layout_vlen_type(const struct result_field *field)
+{
+    hid_t type;
+
+    if (!field->is_text)
+        return hdf5.H5Tvlen_create(hdf5_native_type(field->vlen));
+    type = hdf5.H5Tcopy(*hdf5.H5T_C_S1_g);
+    if (type >= 0 && hdf5.H5Tset_size(type, H5T_VARIABLE) >= 0 && hdf5.H5Tset_cset(type, H5T_CSET_UTF8) >= 0)
+        return type;
+    release(type);
+    return -1;
+}
+
+/* The netCDF library knows only types that have names, and must come to a type before it does to its data set: it goes
+ * by names, and the dot before this one is before all letters and digits. What texts are it knows by itself. */
+static int name_type(hid_t place, hid_t type, const struct output *output, const char *name)
+{
+    hid_t links = layout_links(), creation = hdf5.H5Pcreate(*hdf5.H5P_CLS_DATATYPE_CREATE_ID_g);
+    const char *slash = strrchr(name, '/'), *last = slash ? slash + 1 : name;
+    char own[PATH_MAX + 8];
+    bool is;
+
+    snprintf(own, sizeof own, "%.*s.%s.type", (int)(last - name), name, last);
+    is = links >= 0 && creation >= 0 && hdf5.H5Pset_obj_track_times(creation, 0) >= 0 &&
+         hdf5.H5Tcommit2(place, own, type, links, creation, H5P_DEFAULT) >= 0;
+    release(creation);
+    release(links);
+    return is ? attribute_write_text(type, OUTPUT_ATTRIBUTE, output->dataset)
+              : hdf5_error_set(MPM_EIO, "cannot create the type %s", own);
+}
+
+/* One of variable length. */
+static int make_vlen(hid_t place, const struct output *output, unsigned index, hid_t creation, hid_t *dataset,
+                     unsigned *rank)
+{
+    const struct result_field *field = &output->result.field[index];
+    const mpm_shape one = {.type = field->vlen};
+    struct layout_set set;
+    int status = 0;
+
+    describe_field(output, index, &one, &set);
+    if ((set.type = layout_vlen_type(field)) < 0)
+        return hdf5_error_set(MPM_EIO, "cannot make the type of %s", set.name);
+    if (!field->is_text)
+        status = name_type(place, set.type, output, set.name);
+    if (!status)
+        status = layout_make_set(place, &set, creation, dataset);
+    release(set.type);
+    *rank = (unsigned)set.rank;
+    return status;
+}
+
+static int make_fixed(hid_t place, const struct output *output, unsigned index, hid_t creation,
+                      hid_t *dataset, unsigned *rank)
 {
     struct layout_set set;
+    int status = set_fill(creation, output, index);
+
+    describe_field(output, index, &output->result.field[index].shape, &set);
+    *rank = (unsigned)set.rank;
+    return status ? status : layout_make_set(place, &set, creation, dataset);
+}
+
+static int make_field(hid_t place, const struct output *output, unsigned index, hid_t creation, bool is_last,
+                      hid_t *dataset)
+{
+    const struct result_field *field = &output->result.field[index];
+    unsigned rank = 0;
     int status;
 
     *dataset = -1;
-    describe_field(output, index, &set);
-    if ((status = set_fill(creation, output, index)))
-        return status;
-    status = layout_make_set(place, &set, creation, dataset);
+    status = is_last && field->vlen ? make_vlen(place, output, index, creation, dataset, &rank)
+                                    : make_fixed(place, output, index, creation, dataset, &rank);
     if (!status && output->result.is_struct)
-        status = write_attributes(*dataset, output, &output->result.field[index]);
+        status = write_attributes(*dataset, output, field);
     if (!status)
-        status = write_fill(*dataset, output, index, set.type);
-    return status
-               ? status
-               : scales_attach(output->scales, *dataset, field_dimensions(output, index), (unsigned)set.rank);
+        status = write_fill(*dataset, output, index, hdf5_native_type(field->shape.type));
+    return status ? status : scales_attach(output->scales, *dataset, field_dimensions(output, index), rank);
 }
 
 static hid_t group_creation(const struct output *output)
@@ -260,21 +333,23 @@ static hid_t make_creation(const struct output *output, unsigned index, bool pac
 }
 
 /* Of all fields. Those of a struct stand in a group. */
-static int make_fields(hid_t place, struct output *output, bool packs)
+static int make_fields(hid_t place, struct output *output, bool is_last)
 {
+    bool packs = is_last && layout_packs(output);
     int status = 0;
 
     for (unsigned i = 0; !status && i < output->result.count; i++) {
         struct result_place *at = &output->record.results.field[i];
-        hid_t creation = make_creation(output, i, packs), dataset = -1;
+        bool is_vlen = is_last && output->result.field[i].vlen;
+        hid_t creation = is_vlen ? make_untimed() : make_creation(output, i, packs), dataset = -1;
 
         status = creation < 0 ? hdf5_error_set(MPM_EIO, "cannot create the data set %s", output->dataset)
-                              : make_field(place, output, i, creation, &dataset);
+                              : make_field(place, output, i, creation, is_last, &dataset);
         if (!status && !output->result.is_struct)
             status = describe_result(dataset, output);
         if (!status && output->scales)
             status = attribute_values_write(dataset, &output->scales->of_dataset);
-        if (!status && !packs)
+        if (!status && !packs && !is_vlen)
             status = find_offset(dataset, output->record.rows, &at->at);
         release(dataset);
         release(creation);
@@ -309,31 +384,31 @@ static int open_parent(hid_t file, const struct output *output, hid_t *parent)
 }
 
 /* All of them, with their scales. `parent` is where marks stand, if there are scales. */
-static int make_results_in(hid_t file, hid_t parent, struct output *output, bool packs)
+static int make_results_in(hid_t file, hid_t parent, struct output *output, bool is_last)
 {
     hid_t group;
     int status;
 
     if (!output->result.is_struct) {
         status = scales_make(output->scales, parent, parent);
-        return status ? status : make_fields(file, output, packs);
+        return status ? status : make_fields(file, output, is_last);
     }
     if ((status = make_group(file, output, &group)))
         return status;
     status = scales_make(output->scales, group, parent);
     if (!status && !(status = describe_result(group, output)))
-        status = make_fields(group, output, packs);
+        status = make_fields(group, output, is_last);
     release(group);
     return status;
 }
 
-static int make_results(hid_t file, struct output *output, bool packs)
+static int make_results(hid_t file, struct output *output, bool is_last)
 {
     hid_t parent = -1;
     int status = has_scales(output) ? open_parent(file, output, &parent) : 0;
 
     if (!status)
-        status = make_results_in(file, parent, output, packs);
+        status = make_results_in(file, parent, output, is_last);
     release(parent);
     return status;
 }
@@ -360,9 +435,9 @@ static int make_marks(hid_t file, struct output *output)
     return status;
 }
 
-int layout_make(hid_t file, struct output *output, bool packs)
+int layout_make(hid_t file, struct output *output, bool is_last)
 {
-    int status = make_results(file, output, packs);
+    int status = make_results(file, output, is_last);
 
     if (!status)
         status = make_marks(file, output);

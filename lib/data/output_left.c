@@ -171,6 +171,7 @@ static bool find_joined(struct search *search)
 
     of_joined.places.sums_at = 0;
     of_joined.end = output->record.rows;
+    of_joined.values = output->values;
     of_joined.sums = open(output->checks_path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (of_joined.sums < 0)
         return errno == ENOENT;
@@ -185,7 +186,7 @@ static int find_left(struct search *search)
     struct output *output = search->output;
     const struct part_places places = part_places_of(&output->record);
 
-    if (!block_sums_find(output->fd, &places, keep_block, search) || !find_joined(search) ||
+    if (!block_sums_find(output->fd, &places, output->values, keep_block, search) || !find_joined(search) ||
         !sort_rows(search))
         return error_set_errno(MPM_EIO, "cannot read %s", output->part);
     if ((search->retried || search->is_joined) && !prove_kept(search))

@@ -175,6 +175,7 @@ static int plan_result(struct output *output, const mpm_dataset_map *map)
     for (unsigned i = 0; i < places->count; i++) {
         places->field[i].offset = output->result.field[i].offset;
         places->field[i].size = output->result.field[i].size;
+        places->field[i].is_vlen = output->result.field[i].vlen != MPM_NO_TYPE;
     }
     output->has_fill = map->fill;
     if (!map->fill)
@@ -214,6 +215,9 @@ static int plan_grid(struct output *output, const mpm_dataset_map *map, const st
 {
     int status = grid_of(map, input, &output->grid);
 
+    if (!status && output->grid.is_stitched && output->result.has_vlen)
+        return error_set(MPM_EINVAL,
+                         "results of variable length cannot be stitched (--stitch): leave it out");
     for (unsigned i = 0; !status && i < output->result.count; i++)
         status = grid_check(&output->grid, &output->result.field[i].shape);
     return status;

@@ -19,7 +19,7 @@
 #include "data/part.h"
 #include "data/result_place.h"
 
-#define PART_FORMAT 2u
+#define PART_FORMAT 3u
 
 /* Places for the checksums of blocks: one for each row, and behind those one for each group of so many rows. */
 #define PART_SUM_SIZE   8u
@@ -36,6 +36,7 @@ struct part_record {
     uint64_t sums_at;
     uint64_t record_at;
     uint64_t layout_sum; /* of what HDF5 has made but results and marks */
+    uint64_t values;     /* the number in the name of the folder of values (values.h); 0: there are none */
     struct origin origin;
 };
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "data/values.h"
 #include "data/writer.h"
 
 #define BLANKS           " \t\n"
@@ -39,6 +40,44 @@ const struct result_field *result_find(const struct result *result, const char *
     return NULL;
 }
 
+/* One whose first extent is left out has references in the part. */
+static int take_vlen(struct result_field *field)
+{
+    mpm_shape *shape = &field->shape;
+
+    if (!shape->rank || shape->extent[0])
+        return 0;
+    if (shape->rank > 1)
+        return error_set(MPM_EINVAL,
+                         "a result of variable length has one dimension, as f64[] has: give a result of %u "
+                         "dimensions another form",
+                         shape->rank);
+    field->vlen = shape->type;
+    *shape = (mpm_shape){.type = MPM_U64, .rank = 1, .extent = {sizeof(struct value_ref) / sizeof(uint64_t)}};
+    return 0;
+}
+
+/* The reverse. Returns `text`. */
+static const char *format_shape(const struct result_field *field, char *text, size_t size)
+{
+    if (!field->vlen)
+        return mpm_shape_format(&field->shape, text, size);
+    snprintf(text, size, "%s%s", field->is_text ? "text" : mpm_type_name(field->vlen),
+             field->is_text ? "" : "[]");
+    return text;
+}
+
+/* What `text` says: "f64[3]", or of variable length "text", "f64[]". */
+static int parse_shape(const char *text, struct result_field *field)
+{
+    int status;
+
+    field->is_text = !strcmp(text, "text");
+    if ((status = mpm_shape_parse(field->is_text ? "u8[]" : text, &field->shape)))
+        return status;
+    return take_vlen(field);
+}
+
 /* Puts a field behind those that are there. */
 static void put_field(struct result *result, size_t *alignment)
 {
@@ -47,12 +86,13 @@ static void put_field(struct result *result, size_t *alignment)
 
     field->offset = (result->size + own - 1) / own * own;
     field->size = mpm_shape_size(&field->shape);
+    result->has_vlen |= field->vlen != MPM_NO_TYPE;
     result->size = field->offset + field->size;
     *alignment = own > *alignment ? own : *alignment;
 }
 
 /* A type with its extents, which may have blanks behind their commas. */
-static int read_shape(const char *text, const char **at, mpm_shape *shape)
+static int read_shape(const char *text, const char **at, struct result_field *field)
 {
     char word[512];
     size_t length = strcspn(*at, BLANKS "[,;}"), used = 0;
@@ -67,7 +107,7 @@ static int read_shape(const char *text, const char **at, mpm_shape *shape)
     }
     word[used] = '\0';
     *at += length;
-    return mpm_shape_parse(word, shape);
+    return parse_shape(word, field);
 }
 
 static int read_name(const char *text, const char **at, struct result *result)
@@ -100,7 +140,7 @@ static int read_field(const char *text, const char **at, struct result *result, 
     *at += strspn(*at, BLANKS);
     if (**at == '{')
         return is_none(text, "has a struct in a struct", *at);
-    if ((status = read_shape(text, at, &result->field[result->count].shape)))
+    if ((status = read_shape(text, at, &result->field[result->count])))
         return status;
     *at += strspn(*at, BLANKS);
     if (!(status = read_name(text, at, result)))
@@ -115,8 +155,8 @@ static void write_text(struct result *result)
 
     writer_begin(&writer, result->text, sizeof result->text);
     for (unsigned i = 0; i < result->count; i++)
-        writer_add(&writer, "%s%s %s", i ? ", " : "{",
-                   mpm_shape_format(&result->field[i].shape, shape, sizeof shape), result->field[i].name);
+        writer_add(&writer, "%s%s %s", i ? ", " : "{", format_shape(&result->field[i], shape, sizeof shape),
+                   result->field[i].name);
     writer_add(&writer, "}");
 }
 
@@ -149,19 +189,21 @@ static int parse_struct(const char *text, struct result *result)
     return check_size(result, text);
 }
 
-static void take_one(const mpm_shape *shape, struct result *result)
+static void take_one(const struct result_field *field, struct result *result)
 {
-    *result = (struct result){.count = 1, .size = mpm_shape_size(shape)};
-    result->field[0].shape = *shape;
-    result->field[0].size = result->size;
-    mpm_shape_format(shape, result->text, sizeof result->text);
+    size_t alignment = 1;
+
+    *result = (struct result){.is_struct = false};
+    result->field[0] = *field;
+    put_field(result, &alignment);
+    format_shape(field, result->text, sizeof result->text);
 }
 
 int result_parse(const char *text, struct result *result)
 {
     const char *fill = strstr(text, RESULT_FILL);
     char own[RESULT_TEXT_SIZE];
-    mpm_shape shape;
+    struct result_field field = {.name = ""};
     int status;
 
     if (snprintf(own, sizeof own, "%.*s", fill ? (int)(fill - text) : (int)strlen(text), text) >=
@@ -169,8 +211,8 @@ int result_parse(const char *text, struct result *result)
         return error_set(MPM_EINVAL, "a result's description must have less than %d bytes", RESULT_TEXT_SIZE);
     if (is_struct(own))
         return parse_struct(own, result);
-    if (!(status = mpm_shape_parse(own, &shape)))
-        take_one(&shape, result);
+    if (!(status = parse_shape(own, &field)))
+        take_one(&field, result);
     return status;
 }
 
@@ -184,6 +226,8 @@ static int check_shape(const mpm_shape *shape)
     if (shape->rank > MPM_MAX_DIMENSIONS)
         return error_set(MPM_EINVAL, "a result has %u dimensions: at most %d are allowed", shape->rank,
                          MPM_MAX_DIMENSIONS);
+    if (shape->rank && !shape->extent[0])
+        return 0; /* of variable length */
     if (size == 0 || size >= MAX_RESULT_BYTES)
         return error_set(MPM_EINVAL,
                          "a result has %zu elements: it must have at least one, and less than 2^47 bytes",
@@ -193,13 +237,14 @@ static int check_shape(const mpm_shape *shape)
 
 int result_of_map(const mpm_dataset_map *map, struct result *result)
 {
+    struct result_field field = {.name = "", .shape = map->result};
     int status;
 
     if (map->results && map->result.type)
         return error_set(MPM_EINVAL, "a map has either a result or results (a struct), not both");
     if (!map->results) {
-        if (!(status = check_shape(&map->result)))
-            take_one(&map->result, result);
+        if (!(status = check_shape(&map->result)) && !(status = take_vlen(&field)))
+            take_one(&field, result);
     } else {
         status = result_parse(map->results, result);
     }

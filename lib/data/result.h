@@ -18,17 +18,19 @@
 
 struct result_field {
     char name[RESULT_NAME_SIZE]; /* "" if there is but one result, which has no name */
-    mpm_shape shape;
-    size_t offset; /* in the struct */
+    mpm_shape shape;             /* of one of variable length: that of a reference (values.h) */
+    size_t offset;               /* in the struct */
     size_t size;
+    mpm_type vlen; /* of its elements, if it has a variable length; else MPM_NO_TYPE */
+    bool is_text;  /* then */
 };
 
 struct result {
-    bool is_struct;
+    bool is_struct, has_vlen;
     unsigned count;
     size_t size; /* of all of it */
     struct result_field field[RESULT_MOST_FIELDS];
-    char text[RESULT_TEXT_SIZE]; /* what it is: "f64[3]", "{f64 mean, i32 count}" */
+    char text[RESULT_TEXT_SIZE]; /* what it is: "f64[3]", "{f64 mean, text name}" */
 };
 
 /* The one of a map, which it checks. MPM_EINVAL. */

@@ -89,6 +89,8 @@ static int fill_field(const struct result_field *field, const char *word, unsign
     size_t size = mpm_type_size(field->shape.type);
     unsigned char element[sizeof(double)];
 
+    if (field->vlen)
+        return error_set(MPM_EINVAL, "rows that fail leave an empty %s: --fill is for numbers", field->name);
     if (!put_number(field->shape.type, word, element))
         return does_not_fit(word, field);
     for (size_t at = 0; row && at < field->size; at += size)
@@ -99,9 +101,17 @@ static int fill_field(const struct result_field *field, const char *word, unsign
 static int fill_all(const struct result *result, const char *word, unsigned char *row)
 {
     int status = 0;
+    unsigned filled = 0;
 
-    for (unsigned i = 0; !status && i < result->count; i++)
+    for (unsigned i = 0; !status && i < result->count; i++) {
+        if (result->field[i].vlen)
+            continue;
         status = fill_field(&result->field[i], word, row);
+        filled++;
+    }
+    if (!status && !filled)
+        status = error_set(MPM_EINVAL, "rows that fail leave an empty %s: --fill is for numbers",
+                           result->text);
     return status;
 }
 

@@ -14,7 +14,8 @@
 struct result_place {
     uint64_t offset; /* in the struct */
     uint64_t size;
-    uint64_t at; /* of its first value in the file */
+    uint64_t at;      /* of its first value in the file */
+    uint64_t is_vlen; /* it is a struct value_ref (values.h) */
 };
 
 struct result_places {

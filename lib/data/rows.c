@@ -18,6 +18,7 @@
 
 #include "base/error.h"
 #include "data/join_checks.h"
+#include "data/rows_vlen.h"
 #include "mpmap/runtime.h"
 #include "node/context.h"
 
@@ -87,6 +88,8 @@ static size_t lay_out(struct rows_job *job, const mpm_dataset_map *map, const st
     end += map->row ? strlen(map->row) + 1 : 0;
     job->checks = output->joins ? end : 0;
     end += output->joins ? strlen(output->checks_path) + 1 : 0;
+    job->values = output->result.has_vlen ? end : 0;
+    end += output->result.has_vlen ? strlen(output->values) + strlen(output->result.text) + 2 : 0;
     job->log = end;
     end = align(end + strlen(output->log.path) + 1);
     job->indexes = input->choice.indexes ? end : 0;
@@ -138,6 +141,10 @@ int rows_job_create(const mpm_dataset_map *map, const struct input *input, const
                (size_t)input->choice.index_count * sizeof *input->choice.indexes);
     if (made.fill)
         memcpy((char *)*job + made.fill, output->fill, made.result_size);
+    if (made.values) {
+        copy_text(*job, made.values, output->values);
+        copy_text(*job, made.values + strlen(output->values) + 1, output->result.text);
+    }
     if (made.checks)
         copy_text(*job, made.checks, output->checks_path);
     if (files_size)
@@ -167,6 +174,7 @@ static void close_files(void)
     free(worker.marks);
     free(worker.job);
     failed_log_close(&worker.log);
+    rows_vlen_close();
     worker.open = false;
 }
 
@@ -217,6 +225,13 @@ static int open_input(void)
     return status ? status : input_check_same(&worker.input, &job->input);
 }
 
+static int open_values(const struct rows_job *job)
+{
+    const char *folder = job_text(job, job->values);
+
+    return rows_vlen_open(folder + strlen(folder) + 1, folder);
+}
+
 static int open_files(const struct rows_job *job)
 {
     function_pointer *task;
@@ -245,6 +260,8 @@ static int open_files(const struct rows_job *job)
                job->block_rows * job->row_size); /* between the fields of a struct it stays so */
     worker.results = allocate(job->block_rows, job->result_size, &status);
     worker.marks = allocate(job->block_rows, sizeof *worker.marks, &status);
+    if (!status && job->values)
+        status = open_values(job);
     if (status)
         close_files();
     return status;
@@ -272,17 +289,38 @@ static void fill_result(const struct rows_job *job, void *result)
         memset(result, 0, job->result_size);
 }
 
+/* The task's code; it has failed, too, if it has made a value that is none. */
+static int call_task(mpm_call *call, const struct rows_job *job, const struct item *item, void *result)
+{
+    size_t unused;
+    int code;
+
+    worker.call = call;
+    if (job->values) {
+        rows_vlen_begin(call);
+        memset(result, 0, job->result_size);
+    }
+    code = worker.task(call, item->at, result);
+    worker.call = NULL;
+    context_back_from_program(code);
+    if (!job->values)
+        return code;
+    if (code)
+        rows_vlen_drop();
+    else if (!rows_vlen_accept(call, result, 1, &unused))
+        code = MPM_EINVAL;
+    rows_vlen_spill();
+    return code;
+}
+
 static enum row_mark run_row(mpm_call *call, const struct rows_job *job, uint64_t row,
                              const struct item *item, void *result)
 {
     int code;
 
     batch_begin_item(call, row, item->size, job->result_size);
-    worker.call = call;
     worker.row = row;
-    code = worker.task(call, item->at, result);
-    worker.call = NULL;
-    context_back_from_program(code);
+    code = call_task(call, job, item, result);
     if (code == 0)
         return ROW_DONE;
     failed_log_add(
@@ -414,8 +452,9 @@ static bool write_joined(const struct rows_job *job, uint64_t first, size_t coun
         alike = count_alike(at, count);
         is_written = *marks == ROW_FAILED
                          ? checks_fail_rows(worker.checks, &job->places, first + at, alike)
-                         : checks_write_good(&(struct checks_files){worker.part, worker.checks}, &job->places,
-                                             first + at, alike, marks, results);
+                         : checks_write_good(
+                               &(struct checks_files){.part = worker.part, .checks = worker.checks},
+                               &job->places, first + at, alike, marks, results);
     }
     return is_written;
 }
@@ -425,6 +464,8 @@ static bool write_block(const struct rows_job *job, uint64_t first, size_t count
 {
     struct block_sum sum;
 
+    if (job->values && !rows_vlen_write(worker.flush))
+        return false;
     if (job->checks)
         return write_joined(job, first, count);
     sum = block_sum_of(&job->places, first, count, worker.marks, worker.results);

@@ -36,6 +36,7 @@ struct rows_job {
     size_t log;            /* the path of the log of rows that fail (failed_log.h) */
     size_t fill;           /* the result of a row that has failed; 0: zeros */
     size_t files;          /* the table of several; 0: one */
+    size_t values;         /* the folder of values (values.h), and behind it what a result is; 0: none */
     size_t own_size;       /* of all but the context: what a worker keeps a copy of */
     size_t context;        /* 0: none */
 };

@@ -327,12 +327,13 @@ static void list_field(struct finding *finding, unsigned index)
     const struct output *output = finding->output;
     const struct result_field *field = &output->result.field[index];
     const char *name = output->result.is_struct ? field->name : last_of(output->dataset);
+    const mpm_shape one = {.type = field->vlen}, *shape = field->vlen ? &one : &field->shape;
     struct grid_space space;
     char own[SCALE_NAME];
 
-    grid_space_of(&output->grid, &field->shape, &space);
+    grid_space_of(&output->grid, shape, &space);
     for (unsigned i = 0; i < (unsigned)space.rank; i++) {
-        int dimension = find_dimension(finding, &field->shape, &space, i);
+        int dimension = find_dimension(finding, shape, &space, i);
         struct scale_list *list = &finding->scales->field[index][i];
 
         snprintf(own, sizeof own, "%.*s_dim_%u", SCALE_NAME - 16, name, i);

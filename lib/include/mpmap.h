@@ -35,6 +35,7 @@
 #include "mpmap/type.h"
 #include "mpmap/value.h"
 #include "mpmap/version.h"
+#include "mpmap/vlen.h"
 #include "mpmap/wait.h"
 
 #endif

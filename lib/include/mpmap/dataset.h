@@ -91,10 +91,12 @@ typedef struct mpm_dataset_map {
     const char *output_file;    /**< HDF5 file to make; every node must see it */
     const char *output_dataset; /**< data set to make in it, groups included */
     const char *task_name;      /**< stored with the result; NULL: "" */
-    mpm_shape result;           /**< type and shape of one result */
+    mpm_shape
+        result; /**< type and shape of one result; a first extent of 0: one of variable length, see vlen.h */
     /** Or several results of one row, and `result` is 0: a struct of named fields, "{f64 mean, u8[16,16] thumb, i32
      * count}", in their order, each aligned as C does it. The task writes the struct. In the file `output_dataset` is
-     * a group, in which each field is a data set. NULL: one result. */
+     * a group, in which each field is a data set. One of variable length, "text name" or "f64[] list", is an mpm_vlen
+     * in the struct. Or a description of one result, as "text". NULL: one result. */
     const char *results;
     /** Attributes of the results, a line each: "units = K", of the data set (or the group of several), or "mean.units =
      * K", of one field. They become strings. NULL: none. */

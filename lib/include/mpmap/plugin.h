@@ -15,7 +15,7 @@ MPM_BEGIN
  */
 typedef struct mpm_task_description {
     /** Type and shape of a result, as mpm_shape_parse() reads it: "f64"; or several results as a struct, "{f64 mean,
-     * u8[16,16] thumb}": see mpm_dataset_map.results. */
+     * u8[16,16] thumb, text name}": see mpm_dataset_map.results. */
     const char *result;
     /** What a row must be: "u8[64,64,3]", only its type ("f32"), or the struct that is to be made of a compound's
      * fields ("{f64 x, i32 n}", see mpm_dataset_map.row); NULL: anything. */
