@@ -394,6 +394,8 @@ static int open_multi(struct fetcher *fetcher)
     if (curl_global_init(CURL_GLOBAL_DEFAULT) || !(fetcher->multi = curl_multi_init()))
         return failure("libcurl cannot be initialized");
     curl_multi_setopt(fetcher->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)fetcher->start->connections);
+    /* One request at a time on a connection of HTTP/2, too: so --connections says how many a host has at once. */
+    curl_multi_setopt(fetcher->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
     curl_multi_setopt(fetcher->multi, CURLMOPT_MAXCONNECTS, MOST_IDLE_CONNECTIONS);
     fetcher->inbox = inbox_open(fetcher->start->inbox, fetcher->multi);
     return !fetcher->inbox;

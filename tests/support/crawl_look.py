@@ -59,6 +59,7 @@ def records(folder):
         asked = None
         found[url] += 1
         http, body = block.split(b"\r\n\r\n", 1)
+        assert http.startswith(b"HTTP/1.1 "), http
         if b"content-encoding: gzip" in http.lower():
             body = gzip.decompress(body)
         bodies[url] = (kind, http.split(b" ")[1], body)
