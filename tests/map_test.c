@@ -714,6 +714,125 @@ static void memory_of_the_arena_is_mapped_where_it_is(void)
     mpm_pool_close(pool);
 }
 
+/* A step of an iterative program: what the item becomes depends on all bytes of the context. */
+static int take_step(mpm_call *call, const void *item, void *result)
+{
+    size_t size = 0;
+    uint64_t sum = *(const uint64_t *)item * 3;
+
+    memcpy(&size, mpm_call_context(call), sizeof size);
+    for (size_t i = 0; i < size; i++)
+        sum += ((const unsigned char *)mpm_call_context(call))[i];
+    *(uint64_t *)result = sum + mpm_call_index(call);
+    return 0;
+}
+
+static int take_other_step(mpm_call *call, const void *item, void *result)
+{
+    int code = take_step(call, item, result);
+
+    ++*(uint64_t *)result;
+    return code;
+}
+
+/* Each step works on the results of the one before it. */
+static void take_steps(mpm_pool *pool, uint64_t *from, uint64_t *to)
+{
+    static const size_t widths[] = {1, 2, 16, 16, 700, 2, 5000, 1}, context_sizes[] = {8, 8, 100, 20000, 9};
+    uint64_t expected[5000], wrong = 0;
+    unsigned char context[20000];
+
+    for (size_t i = 0; i < 5000; i++)
+        expected[i] = from[i] = i;
+    for (size_t step = 0; step < 400; step++) {
+        size_t width = widths[step % 8], size = context_sizes[step / 4 % 5];
+        uint64_t sum = 0;
+
+        memset(context, (int)step, sizeof context);
+        memcpy(context, &size, sizeof size);
+        for (size_t i = 0; i < size; i++)
+            sum += context[i];
+        CU_ASSERT_EQUAL_FATAL(mpm_pool_map(pool, step % 3 ? take_step : take_other_step, from, width,
+                                           sizeof *from, sizeof *to,
+                                           &(mpm_map_options){.context = context, .context_size = size}, to),
+                              MPM_OK);
+        for (size_t i = 0; i < width; i++) {
+            expected[i] = expected[i] * 3 + sum + i + !(step % 3);
+            wrong += to[i] != expected[i];
+            from[i] = to[i];
+        }
+    }
+    CU_ASSERT_EQUAL(wrong, 0);
+}
+
+static void *take_steps_in_a_thread(void *pool)
+{
+    static _Thread_local uint64_t from[5000], to[5000];
+
+    take_steps(pool, from, to);
+    return NULL;
+}
+
+static void steps_of_all_shapes_are_right(void)
+{
+    mpm_pool *pool = open_pool(3);
+    uint64_t *from, *to;
+    pthread_t threads[3];
+
+    CU_ASSERT_EQUAL_FATAL(mpm_alloc(5000 * sizeof *from, (void **)&from), MPM_OK);
+    CU_ASSERT_EQUAL_FATAL(mpm_alloc(5000 * sizeof *to, (void **)&to), MPM_OK);
+    take_steps(pool, from, to);
+    for (size_t i = 0; i < 3; i++)
+        CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, take_steps_in_a_thread, pool), 0);
+    for (size_t i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+    mpm_free(from);
+    mpm_free(to);
+    mpm_pool_close(pool);
+}
+
+static int wait_for_word(mpm_call *call, const void *item, void *result)
+{
+    (void)call;
+    (void)item;
+    (void)result;
+    atomic_store(&told[1], 1);
+    while (!atomic_load(&told[0]))
+        usleep(100);
+    return 0;
+}
+
+static int do_nothing(mpm_call *call, const void *item, void *result)
+{
+    (void)call;
+    (void)item;
+    (void)result;
+    return 0;
+}
+
+/* Whoever maps empty items in a row counts on a worker that looks on; now that one is busy, and the other one sleeps. */
+static void a_busy_worker_keeps_nobody_from_a_short_map(void)
+{
+    mpm_pool *pool = open_pool(2);
+    mpm_result *waits;
+
+    for (int round = 0; round < 5; round++) {
+        forget();
+        for (int i = 0; i < 30; i++)
+            CU_ASSERT_EQUAL_FATAL(mpm_pool_map(pool, do_nothing, NULL, 1, 0, 0, NULL, NULL), MPM_OK);
+        CU_ASSERT_EQUAL_FATAL(
+            mpm_pool_map_async(pool, wait_for_word, NULL, 1, 0, 0, NULL, NULL, NULL, &waits), MPM_OK);
+        while (!atomic_load(&told[1]))
+            usleep(100);
+        for (size_t i = 0; i < 30; i++)
+            CU_ASSERT_EQUAL_FATAL(mpm_pool_map(pool, do_nothing, NULL, 1 + i % 3, 0, 0, NULL, NULL), MPM_OK);
+        atomic_store(&told[0], 1);
+        CU_ASSERT_EQUAL(mpm_result_wait(waits, MPM_FOREVER), MPM_OK);
+        mpm_result_destroy(waits);
+    }
+    mpm_pool_close(pool);
+}
+
 int main(int argc, char **argv)
 {
     static const struct suite_test tests[] = {
@@ -735,6 +854,8 @@ int main(int argc, char **argv)
         {"maps_of_several_threads_and_pools_run_at_once", maps_of_several_threads_and_pools_run_at_once},
         {"pools_leave_no_arena_memory", pools_leave_no_arena_memory},
         {"memory_of_the_arena_is_mapped_where_it_is", memory_of_the_arena_is_mapped_where_it_is},
+        {"steps_of_all_shapes_are_right", steps_of_all_shapes_are_right},
+        {"a_busy_worker_keeps_nobody_from_a_short_map", a_busy_worker_keeps_nobody_from_a_short_map},
         {"progress_ends_at_the_total", progress_ends_at_the_total},
         {"a_pool_inside_a_worker_is_an_error", a_pool_inside_a_worker_is_an_error},
         {"nonsense_is_refused", nonsense_is_refused},

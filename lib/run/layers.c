@@ -18,7 +18,7 @@
 #include "object/object.h"
 #include "object/post.h"
 #include "object/wait_any.h"
-#include "pool/driver/apply.h"
+#include "pool/driver/task_name.h"
 #include "pool/driver/pool_state.h"
 #include "pool/driver/result_wait.h"
 #include "pool/node/arena_budget.h"
@@ -56,7 +56,7 @@ static const struct layer {
     {.begin = sync_begin, .announce = sync_announce},
     /* pool */
     {.create = pool_registry_create},
-    {.begin = apply_begin},
+    {.begin = task_name_begin},
     {.begin = result_wait_begin},
     {.announce = arena_budget_forget},
     {.announce = pool_state_announce, .end = pools_end, .lose_node = pool_state_lose_node},

@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "shm/kill_point.h"
 
-static bool spin(struct eventcount *word, uint32_t seen, uint64_t spin_ns)
+bool eventcount_spin(struct eventcount *word, uint32_t seen, uint64_t spin_ns)
 {
     uint64_t until_ns = clock_now_ns() + spin_ns;
 
@@ -42,7 +42,7 @@ bool eventcount_wait(struct eventcount *word, uint32_t seen, uint64_t spin_ns, u
 {
     bool changed;
 
-    if (eventcount_prepare(word) != seen || (spin_ns && spin(word, seen, spin_ns)))
+    if (eventcount_prepare(word) != seen || (spin_ns && eventcount_spin(word, seen, spin_ns)))
         return true;
     DELAY_POINT();
     atomic_fetch_add(&word->sleepers, 1);
@@ -55,6 +55,19 @@ bool eventcount_wait(struct eventcount *word, uint32_t seen, uint64_t spin_ns, u
     }
     atomic_fetch_sub(&word->sleepers, 1);
     return changed;
+}
+
+void eventcount_advance(struct eventcount *word)
+{
+    DELAY_POINT();
+    atomic_fetch_add(&word->value, 1);
+    DELAY_POINT();
+}
+
+void eventcount_wake(struct eventcount *word, uint32_t most)
+{
+    if (most && atomic_load(&word->sleepers))
+        syscall(SYS_futex, &word->value, FUTEX_WAKE, most < INT_MAX ? (int)most : INT_MAX, NULL, NULL, 0);
 }
 
 /* How many were woken. */

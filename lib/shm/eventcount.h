@@ -46,6 +46,21 @@ void eventcount_notify(struct eventcount *word);
 /* The same, but wakes one of them only: any of them will do, and does what there is to do. Whether one was woken. */
 bool eventcount_notify_one(struct eventcount *word);
 
+/* Spins for a while: whether the word is not `seen` any more. */
+bool eventcount_spin(struct eventcount *word, uint32_t seen, uint64_t spin_ns);
+
+/* The two halves of a ring, for whoever knows that somebody looks on who will do what there is to do, and wakes the
+ * sleepers if that does not come true. */
+void eventcount_advance(struct eventcount *word);
+/* Wakes so many of those who sleep on it. */
+void eventcount_wake(struct eventcount *word, uint32_t most);
+
+/* How many sleep, or are about to look a last time before they do. */
+static inline uint32_t eventcount_sleepers(struct eventcount *word)
+{
+    return atomic_load(&word->sleepers);
+}
+
 /* Moves the word on by a signal handler's hands, with nobody to wake but the interrupted process itself. */
 static inline void eventcount_notify_from_handler(struct eventcount *word)
 {

@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Single calls. */
-#include "pool/driver/apply.h"
-
-#include <assert.h>
-#include <link.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +11,7 @@
 #include "pool/driver/map_run.h"
 #include "pool/driver/node_calls.h"
 #include "pool/driver/pool_state.h"
+#include "pool/driver/task_name.h"
 
 /* As a map of one item. */
 static int run_as_map(struct mpm_pool *pool, const struct map_request *request)
@@ -37,66 +33,6 @@ static int run_as_map(struct mpm_pool *pool, const struct map_request *request)
     if (request->result_size)
         free(own.results);
     return status;
-}
-
-/* A task that was called, named: naming takes longer than a call. It holds as long as no module has been unloaded. */
-struct named_task {
-    function_pointer *pointer;
-    unsigned long long unloads;
-    uint64_t id;
-    struct function name;
-};
-
-/* Each thread keeps the last one that it called: too large for the room that dlopen has for threads' own. */
-static pthread_key_t last_task;
-
-void apply_begin(void)
-{
-    static bool has_key;
-    int failed = has_key ? 0 : pthread_key_create(&last_task, free);
-
-    assert(!failed);
-    has_key = !failed;
-}
-
-static struct named_task *task_of_thread(void)
-{
-    struct named_task *task = pthread_getspecific(last_task);
-
-    if (!task && (task = calloc(1, sizeof *task)) && pthread_setspecific(last_task, task)) {
-        free(task);
-        task = NULL;
-    }
-    return task;
-}
-
-static int read_unloads(struct dl_phdr_info *module, size_t size, void *unloads)
-{
-    (void)size;
-    *(unsigned long long *)unloads = module->dlpi_subs;
-    return 1;
-}
-
-/* Valid until this thread names another one. */
-static int name_task(function_pointer *pointer, struct named_task **named)
-{
-    struct named_task *task = task_of_thread();
-    unsigned long long unloads = 0;
-    int status;
-
-    if (!task)
-        return error_set(MPM_ENOMEM, "no memory for the name of a task");
-    *named = task;
-    dl_iterate_phdr(read_unloads, &unloads);
-    if (task->pointer == pointer && task->unloads == unloads)
-        return MPM_OK;
-    task->pointer = NULL;
-    if ((status = function_name(pointer, &task->name)))
-        return status;
-    task->id = pool_state_new_id();
-    task->unloads = unloads;
-    task->pointer = pointer;
-    return MPM_OK;
 }
 
 /* A call in a mailbox of main's own node. */
@@ -180,14 +116,14 @@ int mpm_pool_apply(mpm_pool *pool, mpm_task *task, const void *item, size_t item
 {
     const struct map_items of = {item, 1, item_size, result, result_size};
     struct map_request request = map_request_of(task, &of, NULL);
-    struct named_task *named = NULL;
+    const struct named_task *named = NULL;
     int status;
 
     request.is_apply = true;
     if ((status = pool_enter_short_call("mpm_pool_apply", pool)))
         return status;
     if (!(status = map_check_request("mpm_pool_apply", &request)) &&
-        !(status = name_task(request.task, &named))) {
+        !(status = task_name_of(request.task, &named))) {
         request.node = node_calls_choose(pool);
         status = run_call(pool, &request, named);
     }

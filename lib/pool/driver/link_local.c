@@ -47,21 +47,28 @@ static void on_published(void *argument, const struct granted_lease *lease)
     node_link_count_sent(link, lease->first, lease->count, link->has_items_in_place);
 }
 
-static int on_done(const struct node_link *link, const struct node_lease *lease)
+struct lease_results node_link_results_of(const struct node_lease *lease)
 {
-    struct lease_results results = {.lease = node_lease_number(lease),
-                                    .first = node_lease_first(lease),
-                                    .count = node_lease_count(lease),
-                                    .results = node_lease_results(lease),
-                                    .base = context_arena(),
-                                    .failures_untold = node_lease_failures_untold(lease)};
     const struct failure_list *failures = node_lease_failures(lease);
 
+    return (struct lease_results){.lease = node_lease_number(lease),
+                                  .first = node_lease_first(lease),
+                                  .count = node_lease_count(lease),
+                                  .results = node_lease_results(lease),
+                                  .base = context_arena(),
+                                  .failures = failures->entries,
+                                  .failure_count = failures->count,
+                                  .texts = failures->texts,
+                                  .failures_untold = node_lease_failures_untold(lease)};
+}
+
+/* Of one that keeps no item, all was recalled, and the map knows. */
+static int on_done(const struct node_link *link, const struct node_lease *lease)
+{
+    const struct lease_results results = node_link_results_of(lease);
+
     if (!results.count)
-        return MPM_OK; /* all of it was recalled, and the map knows */
-    results.failures = failures->entries;
-    results.failure_count = failures->count;
-    results.texts = failures->texts;
+        return MPM_OK;
     return link->map->events->done(link->map->argument, link->node, &results);
 }
 

@@ -72,6 +72,8 @@ int map_make_table(struct map *map);
 
 /* Keeps what a node has done of a lease. */
 int map_keep_results(struct map *map, unsigned node, const struct lease_results *results);
+/* Lists or tells those of its items that have failed. */
+int map_keep_failures(struct map *map, const struct lease_results *results);
 /* MPM_ECANCELED once more items have failed than may. */
 int map_check_failures(const struct map *map);
 /* How a map whose items have all been worked on has ended: MPM_ETASK if some have failed. */

@@ -11,6 +11,7 @@
 #include "net/topology.h"
 #include "node/context.h"
 #include "pool/driver/map_inside.h"
+#include "pool/driver/task_name.h"
 #include "pool/shared/board.h"
 
 #define LEASE_BYTES ((uint64_t)4 << 20) /* the most items and results that a lease carries, in bytes */
@@ -130,7 +131,14 @@ static uint64_t text_room_of(const struct mpm_pool *pool)
 
 static int make_spec(const struct map_request *request, struct job_spec *spec)
 {
+    const struct named_task *named;
+    int status = task_name_of(request->task, &named);
+
+    if (status)
+        return status;
     *spec = (struct job_spec){.id = pool_state_new_id(),
+                              .task_id = named->id,
+                              .task = named->name,
                               .kind = request->kind,
                               .chunk = request->chunk > UINT32_MAX ? UINT32_MAX : (uint32_t)request->chunk,
                               .chunk_limit = request->chunk_limit ? request->chunk_limit : UINT64_MAX,
@@ -145,7 +153,7 @@ static int make_spec(const struct map_request *request, struct job_spec *spec)
                               .result_size = request->kind == JOB_BLOBS ? sizeof(struct blob_ref)
                                                                         : request->result_size,
                               .context_size = request->context_size};
-    return function_name(request->task, &spec->task);
+    return MPM_OK;
 }
 
 /* The most costly first, then by index. What is no number costs nothing. */

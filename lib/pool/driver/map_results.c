@@ -58,7 +58,7 @@ static const char *first_text(const struct map *map)
     return map->first_text ? map->first_text : "there is no memory for what it says";
 }
 
-static int keep_failures(struct map *map, const struct lease_results *done)
+int map_keep_failures(struct map *map, const struct lease_results *done)
 {
     if (!done->failure_count)
         return MPM_OK;
@@ -133,7 +133,7 @@ int map_keep_results(struct map *map, unsigned node, const struct lease_results 
     }
     if (request->done)
         mark_done(map, done->first, done->count);
-    return status ? status : keep_failures(map, done);
+    return status ? status : map_keep_failures(map, done);
 }
 
 /* Items, or blocks of them in a reduction that takes those. */

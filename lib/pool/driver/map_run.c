@@ -8,6 +8,7 @@
 #include "node/context.h"
 #include "pool/driver/async.h"
 #include "pool/driver/map.h"
+#include "pool/driver/map_short.h"
 #include "pool/driver/pool_state.h"
 
 /* The doorbell is looked at first, so that nothing that happens between a step and the sleep is missed. */
@@ -26,6 +27,17 @@ static void run_to_the_end(struct map *map)
     }
 }
 
+static int give_outcome(struct map_outcome *outcome, mpm_failure **failures, size_t *failure_count)
+{
+    *failures = outcome->failures;
+    *failure_count = outcome->failure_count;
+    if (outcome->status)
+        error_set(outcome->status, "%s",
+                  outcome->sentence ? outcome->sentence : mpm_status_name(outcome->status));
+    free(outcome->sentence);
+    return outcome->status;
+}
+
 int map_run(struct mpm_pool *pool, const struct map_request *request, mpm_failure **failures,
             size_t *failure_count)
 {
@@ -36,14 +48,12 @@ int map_run(struct mpm_pool *pool, const struct map_request *request, mpm_failur
 
     async_wait_for_turn(pool);
     pool_use_begins(&use, pool);
-    if (!(status = map_begin(pool, request, &map))) {
+    if (map_is_short(pool, request) && map_run_short(pool, request, &outcome)) {
+        status = give_outcome(&outcome, failures, failure_count);
+    } else if (!(status = map_begin(pool, request, &map))) {
         run_to_the_end(map);
         map_end(map, &outcome);
-        *failures = outcome.failures;
-        *failure_count = outcome.failure_count;
-        if ((status = outcome.status))
-            error_set(status, "%s", outcome.sentence ? outcome.sentence : mpm_status_name(status));
-        free(outcome.sentence);
+        status = give_outcome(&outcome, failures, failure_count);
     }
     pool_use_ends(&use);
     return status;

@@ -25,6 +25,11 @@ struct lease_results {
     uint64_t failures_untold; /* how many more have */
 };
 
+struct node_lease;
+
+/* Of a lease on the driver's own node, which is done. */
+struct lease_results node_link_results_of(const struct node_lease *lease);
+
 /* Those with a status may end the poll by it, or the call that they come in. `argument` is the map's. */
 struct link_events {
     void (*placed)(void *argument); /* a lease is on a board, or on its way to one */

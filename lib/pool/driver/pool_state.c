@@ -26,19 +26,14 @@ static struct {
     struct mpm_pool *first_closed, **last_closed; /* oldest first */
     unsigned closed;
     struct inbox *inboxes;
-    uint64_t last_id;
+    _Atomic uint64_t last_id;
 } state = {.mutex = PTHREAD_MUTEX_INITIALIZER, .last_closed = &state.first_closed};
 
 static _Thread_local struct pool_use *uses; /* the maps that this thread is in, the innermost first */
 
 uint64_t pool_state_new_id(void)
 {
-    uint64_t id;
-
-    pthread_mutex_lock(&state.mutex);
-    id = ++state.last_id;
-    pthread_mutex_unlock(&state.mutex);
-    return id;
+    return atomic_fetch_add_explicit(&state.last_id, 1, memory_order_relaxed) + 1;
 }
 
 void pool_state_add(struct mpm_pool *pool)

@@ -73,6 +73,23 @@ int arena_budget_take_for_lease(struct arena *arena, uint64_t size, uint32_t own
     return try_twice(alloc_for_lease, arena, size, owner, offset);
 }
 
+void arena_budget_lease_begins_again(uint64_t size)
+{
+    atomic_fetch_add(&room.leases, 1);
+    atomic_fetch_add(&room.bytes, size);
+}
+
+bool arena_budget_lease_rests(struct arena *arena, uint64_t offset, uint64_t size)
+{
+    atomic_fetch_sub(&room.bytes, size);
+    atomic_fetch_sub(&room.leases, 1);
+    if (!atomic_load(&room.wanted) || !atomic_exchange(&room.wanted, false))
+        return true;
+    arena_free(arena, offset);
+    eventcount_notify(context_doorbell());
+    return false;
+}
+
 void arena_budget_lease_ends(struct arena *arena, uint64_t offset, uint64_t size)
 {
     arena_free(arena, offset);

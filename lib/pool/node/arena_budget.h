@@ -8,6 +8,7 @@
 #ifndef POOL_NODE_ARENA_BUDGET_H
 #define POOL_NODE_ARENA_BUDGET_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "shm/arena.h"
@@ -19,6 +20,10 @@ void arena_budget_forget(void);
 int arena_budget_take_for_job(struct arena *arena, uint64_t size, uint32_t owner, uint64_t *offset);
 /* The same for a lease, or for what of a call needs a block of its own. */
 int arena_budget_take_for_lease(struct arena *arena, uint64_t size, uint32_t owner, uint64_t *offset);
+/* It has ended, and its memory is kept for another one: nobody waits for it. false if somebody has waited: it is freed. */
+bool arena_budget_lease_rests(struct arena *arena, uint64_t offset, uint64_t size);
+/* It is used again. */
+void arena_budget_lease_begins_again(uint64_t size);
 /* Frees that, of so many bytes. */
 void arena_budget_lease_ends(struct arena *arena, uint64_t offset, uint64_t size);
 

@@ -15,6 +15,8 @@
 
 #define TEXT_SHARE      16u /* of the arena, for long texts of a job's failures */
 #define LEASES_IN_PLACE 32u /* of a job, that all stand where its first one does */
+#define ENTRIES_KEPT    4u  /* empty ones that workers look at, so that their end does not go up and down */
+#define MOST_TO_LOOK_AT 16u /* workers whose records one of them looks at as it leaves a lease */
 
 /* A small arena is not filled with texts. */
 static uint64_t text_room_of(const struct job_spec *spec)
@@ -24,6 +26,27 @@ static uint64_t text_room_of(const struct job_spec *spec)
     if (mpm_node_info(context_topology()->node, &info) || info.arena_size / TEXT_SHARE >= spec->text_room)
         return spec->text_room;
     return info.arena_size / TEXT_SHARE;
+}
+
+/* What a short map has left for the next one goes before anything fails for want of room. */
+static int take_room(struct node_pool *node_pool,
+                     int (*take)(struct arena *arena, uint64_t size, uint32_t owner, uint64_t *offset),
+                     uint64_t size, uint64_t *offset)
+{
+    int status = take(node_pool->arena, size, node_pool->board->owner, offset);
+
+    if (status && node_pool_forget_kept(node_pool))
+        status = take(node_pool->arena, size, node_pool->board->owner, offset);
+    return status;
+}
+
+bool node_pool_forget_kept(struct node_pool *node_pool)
+{
+    struct node_job *job = atomic_exchange(&node_pool->kept, NULL);
+
+    if (job)
+        node_job_free(job);
+    return job;
 }
 
 int node_job_open(struct node_pool *node_pool, const struct job_spec *spec, const void *context,
@@ -37,12 +60,13 @@ int node_job_open(struct node_pool *node_pool, const struct job_spec *spec, cons
     if (!job)
         return error_set(MPM_ENOMEM, "no memory for a map");
     if ((spec->kind == JOB_BLOBS && (status = pool_registry_take_number(node_pool->offset, &owner))) ||
-        (status = arena_budget_take_for_job(node_pool->arena, size, node_pool->board->owner, &job->offset))) {
+        (status = take_room(node_pool, arena_budget_take_for_job, size, &job->offset))) {
         pool_registry_give_number_back(owner);
         free(job);
         return status;
     }
     job->node_pool = node_pool;
+    job->context_room = spec->context_size;
     job->block = arena_at(node_pool->arena, job->offset);
     memset(job->block, 0, sizeof *job->block);
     job->block->spec = *spec;
@@ -52,6 +76,34 @@ int node_job_open(struct node_pool *node_pool, const struct job_spec *spec, cons
         memcpy(job->block->context, context, spec->context_size);
     *opened = job;
     return MPM_OK;
+}
+
+/* A line that stays as it is stays in the workers' caches. */
+static void update(void *to, const void *from, size_t size)
+{
+    if (memcmp(to, from, size))
+        memcpy(to, from, size);
+}
+
+/* The task, which is long, has not changed if its number has not. What workers write of a job that has failed in no way
+ * is as it was at first, but for the longest claim. */
+bool node_job_begin_again(struct node_job *job, const struct job_spec *spec, const void *context)
+{
+    struct job_spec *own = &job->block->spec;
+
+    if (spec->context_size > job->context_room)
+        return false;
+    if (own->task_id != spec->task_id)
+        own->task = spec->task;
+    memcpy(own, spec, JOB_SPEC_FIRST_LINE);
+    update((char *)own + JOB_SPEC_FIRST_LINE, (const char *)spec + JOB_SPEC_FIRST_LINE,
+           offsetof(struct job_spec, task) - JOB_SPEC_FIRST_LINE);
+    if (spec->context_size)
+        update(job->block->context, context, spec->context_size);
+    atomic_store_explicit(&job->block->longest_claim_ns, 0, memory_order_relaxed);
+    job->items = job->results = job->place = 0;
+    job->published = 0;
+    return true;
 }
 
 bool node_lease_is_quiet(const struct node_lease *lease)
@@ -102,13 +154,28 @@ bool node_job_close(struct node_job *job)
     }
     if (!is_quiet)
         return false;
+    node_job_free(job);
+    return true;
+}
+
+static void free_spare(struct node_job *job)
+{
+    if (!job->spare)
+        return;
+    arena_free(job->node_pool->arena, job->spare->offset);
+    free(job->spare);
+    job->spare = NULL;
+}
+
+void node_job_free(struct node_job *job)
+{
     while (job->leases)
         node_lease_drop(job->leases);
+    free_spare(job);
     pool_registry_give_number_back(job->block->blob_owner);
     failure_text_free(job->node_pool->arena, &job->block->loss.said);
     arena_free(job->node_pool->arena, job->offset);
     free(job);
-    return true;
 }
 
 void node_job_stands_in_line(struct node_job *job)
@@ -158,11 +225,6 @@ uint64_t node_job_longest_claim_ns(const struct node_job *job)
 
 /* Hanging up. */
 
-/* Where each part of a lease stands in its one block of arena memory. */
-struct lease_layout {
-    uint64_t items, results, done, failed, pages, leaf_records, notes, size;
-};
-
 static uint64_t aligned(uint64_t size)
 {
     return (size + 63) / 64 * 64;
@@ -187,21 +249,36 @@ static struct lease_layout lay_out(const struct node_job *job, uint64_t count, u
     return layout;
 }
 
+static uint64_t place_of_items(const struct node_lease *lease)
+{
+    const struct node_job *job = lease->job;
+
+    return job->items ? job->items + lease->first * job->block->spec.item_size
+                      : lease->offset + lease->layout.items;
+}
+
+static uint64_t place_of_results(const struct node_lease *lease)
+{
+    const struct node_job *job = lease->job;
+
+    return job->results ? job->results + lease->first * job->block->spec.result_size
+                        : lease->offset + lease->layout.results;
+}
+
 /* Writes the block of a lease, all but its items. */
-static void fill_block(struct node_lease *lease, const struct lease_layout *layout, uint64_t words,
-                       uint32_t notes)
+static void fill_block(struct node_lease *lease, uint64_t words, uint32_t notes)
 {
     struct lease_block *block = lease->block;
     const struct node_job *job = lease->job;
+    const struct lease_layout *layout = &lease->layout;
 
     memset(block, 0, sizeof *block);
     block->job = lease->job->offset;
     block->first = lease->first;
     block->size = block->count = lease->keep;
-    block->items = job->items ? job->items + lease->first * job->block->spec.item_size
-                              : lease->offset + layout->items;
-    block->results = job->results ? job->results + lease->first * job->block->spec.result_size
-                                  : lease->offset + layout->results;
+    block->items = place_of_items(lease);
+    block->results = place_of_results(lease);
+    block->rings_last = job->is_short && job->node_pool->board->worker_count <= MOST_TO_LOOK_AT;
     block->done = lease->offset + layout->done;
     block->failed = lease->offset + layout->failed;
     block->pages = lease->offset + layout->pages;
@@ -222,13 +299,26 @@ static bool take_entry(struct node_lease *lease)
     for (unsigned i = 0; i < BOARD_ENTRIES; i++) {
         if (atomic_load(&board->entry[i]))
             continue;
+        if (i >= atomic_load_explicit(&board->entry_end, memory_order_relaxed))
+            atomic_store(&board->entry_end, i + 1);
+        KILL_POINT();
         atomic_store(&board->entry[i], lease->offset);
         KILL_POINT();
         lease->entry = &board->entry[i];
-        eventcount_notify(&board->work);
         return true;
     }
     return false;
+}
+
+/* A worker that sees an end which is too low yet has not seen the ring either that follows it. */
+static void lower_entry_end(struct board *board)
+{
+    uint32_t end = atomic_load_explicit(&board->entry_end, memory_order_relaxed), lower = end;
+
+    while (lower && !atomic_load_explicit(&board->entry[lower - 1], memory_order_relaxed))
+        lower--;
+    if (lower + ENTRIES_KEPT < end)
+        atomic_store(&board->entry_end, lower);
 }
 
 static void leave_entry(struct node_lease *lease)
@@ -238,8 +328,10 @@ static void leave_entry(struct node_lease *lease)
 
     atomic_store(lease->entry, 0);
     lease->entry = NULL;
+    lower_entry_end(node_pool->board);
     if (!next || !take_entry(next))
         return;
+    eventcount_notify(&node_pool->board->work);
     if (!(node_pool->first_waiting = next->next_waiting))
         node_pool->last_waiting = &node_pool->first_waiting;
 }
@@ -304,6 +396,10 @@ void node_lease_put_on_board(struct node_lease *lease)
     atomic_store_explicit(&lease->block->serial, next_serial(lease->job), memory_order_relaxed);
     if (node_pool->first_waiting || !take_entry(lease))
         wait_for_entry(lease);
+    else if (lease->is_silent)
+        eventcount_advance(&node_pool->board->work);
+    else
+        eventcount_notify(&node_pool->board->work);
     pthread_mutex_unlock(&node_pool->entry_mutex);
 }
 
@@ -322,10 +418,30 @@ void node_lease_withdraw(struct node_lease *lease)
     pthread_mutex_unlock(&node_pool->entry_mutex);
 }
 
+/* Takes the lease of the last short map, in which nothing has failed, for one like that: only done bits are not as they
+ * were. */
+static bool make_again(struct node_job *job, const struct lease_range *range,
+                       const struct lease_layout *layout, struct node_lease **made)
+{
+    struct node_lease *lease = job->spare;
+
+    if (!lease || lease->keep != range->count || memcmp(&lease->layout, layout, sizeof *layout))
+        return false;
+    job->spare = NULL;
+    *made = lease;
+    lease->number = range->number;
+    update(&lease->block->items, &(uint64_t){place_of_items(lease)}, sizeof(uint64_t));
+    update(&lease->block->results, &(uint64_t){place_of_results(lease)}, sizeof(uint64_t));
+    memset((char *)lease->block + layout->done, 0, layout->failed - layout->done);
+    atomic_store_explicit(&lease->block->next, 0, memory_order_relaxed);
+    arena_budget_lease_begins_again(lease->block_size);
+    return true;
+}
+
 static int make_lease(struct node_job *job, const struct lease_range *range, uint64_t items_size,
                       struct node_lease **made)
 {
-    struct node_lease *lease = calloc(1, sizeof *lease);
+    struct node_lease *lease;
     uint64_t count = range->count, parts = count * job->block->spec.parts;
     uint32_t notes = parts < LEASE_MAX_NOTES ? (uint32_t)parts : LEASE_MAX_NOTES;
     uint64_t words = aligned((count + 63) / 64 * 8) / 8;
@@ -334,20 +450,23 @@ static int make_lease(struct node_job *job, const struct lease_range *range, uin
     int status;
 
     assert(count && count <= UINT32_MAX);
-    if (!lease)
+    if (make_again(job, range, &layout, made))
+        return MPM_OK;
+    free_spare(job);
+    if (!(lease = calloc(1, sizeof *lease)))
         return error_set(MPM_ENOMEM, "no memory for a lease");
-    if ((status = arena_budget_take_for_lease(job->node_pool->arena, layout.size,
-                                              job->node_pool->board->owner, &lease->offset))) {
+    if ((status = take_room(job->node_pool, arena_budget_take_for_lease, layout.size, &lease->offset))) {
         free(lease);
         return status;
     }
     lease->block_size = layout.size;
+    lease->layout = layout;
     lease->job = job;
     lease->number = range->number;
     lease->first = range->first;
     lease->keep = count;
     lease->block = arena_at(job->node_pool->arena, lease->offset);
-    fill_block(lease, &layout, words, notes);
+    fill_block(lease, words, notes);
     lease->block->note_reserve = reserve;
     *made = lease;
     return MPM_OK;
@@ -355,7 +474,9 @@ static int make_lease(struct node_job *job, const struct lease_range *range, uin
 
 static void publish(struct node_lease *lease)
 {
+    lease->is_silent = lease->job->is_short;
     node_lease_put_on_board(lease);
+    lease->is_silent = false;
     lease->next = lease->job->leases;
     lease->job->leases = lease;
 }

@@ -4,12 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mpmap/runtime.h"
+
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "forkserver/forkserver.h"
 #include "node/context.h"
 #include "pool/node/node_pool_inside.h"
+#include "pool/node/node_short.h"
 #include "pool/node/reaper.h"
 #include "pool/shared/pool_registry.h"
 #include "pool/worker/worker.h"
@@ -59,13 +62,17 @@ static int make_board(struct node_pool *node_pool, const struct pool_spec *spec,
 {
     size_t size = sizeof(struct board) + worker_count * sizeof(struct worker_record);
     struct board *board;
+    uint32_t slots;
+    mpm_node info;
     int status;
 
     if ((status = pool_registry_enter(size, &node_pool->offset)))
         return status;
     node_pool->board = board = arena_at(node_pool->arena, node_pool->offset);
+    slots = mpm_node_info(context_topology()->node, &info) ? 1 : info.slots;
     board->spec = *spec;
     board->worker_count = worker_count;
+    board->first_looker = worker_count < slots ? 0 : worker_count - slots + 1;
     for (uint32_t i = 0; i < worker_count; i++)
         atomic_store(&board->worker[i].item, NO_ITEM);
     board->doorbell = arena_offset(node_pool->arena, context_doorbell());
@@ -98,6 +105,7 @@ static int make_node_pool(const struct pool_spec *spec, const void *argument, ui
     pthread_mutex_init(&node_pool->watch_mutex, NULL);
     pthread_mutex_init(&node_pool->entry_mutex, NULL);
     node_pool->last_waiting = &node_pool->first_waiting;
+    node_short_begin(node_pool, worker_count);
     if (!(node_pool->counts = calloc(worker_count, sizeof *node_pool->counts)))
         status = error_set(MPM_ENOMEM, "no memory for %u workers", worker_count);
     else if (is_to_be_watched(spec) &&
@@ -272,6 +280,7 @@ void node_pool_free(struct node_pool *node_pool)
         if (process)
             process_close(context_arena(), process, process_generation_of(atomic_load(&process->word)));
     }
+    node_pool_forget_kept(node_pool);
     pool_registry_leave(node_pool->offset);
     pthread_mutex_destroy(&node_pool->kill_mutex);
     pthread_mutex_destroy(&node_pool->watch_mutex);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the parts of the node pool share: node_pool.c (a pool and its workers), node_lease.c (jobs, and publishing their
- * leases) and collect.c (what comes of them). For pool/. */
+ * leases), node_short.c (short maps) and lease_results.c (what comes of them). For pool/. */
 #ifndef POOL_NODE_NODE_POOL_INSIDE_H
 #define POOL_NODE_NODE_POOL_INSIDE_H
 
@@ -28,7 +28,14 @@ struct node_pool {
     struct node_lease *first_waiting,
         **last_waiting;           /* leases that have found the board full, oldest first */
     _Atomic uint64_t last_ticket; /* of single calls */
-    _Atomic uint64_t failed;      /* that no worker has failed: items given up, and single calls */
+    struct node_job
+        *_Atomic kept; /* of the last short map, for the next one; NULL: none, or somebody has it */
+    /* Hints, of no harm if two threads write them. */
+    _Atomic uint64_t busy_ns; /* of all workers, when the last short map had ended */
+    _Atomic uint64_t work_ns; /* that it took them; UINT64_MAX: no map has ended */
+    _Atomic int luck;         /* above 0: who looks on for the end of one sees it */
+    bool has_own_cpu;         /* there are more CPUs than workers */
+    _Atomic uint64_t failed;  /* that no worker has failed: items given up, and single calls */
     _Atomic uint64_t retried;
 };
 
@@ -38,9 +45,17 @@ struct node_pool_count {
     _Atomic uint64_t done, failed;
 };
 
+/* Where each part of a lease stands in its one block of arena memory. */
+struct lease_layout {
+    uint64_t items, results, done, failed, pages, leaf_records, notes, size;
+};
+
 struct node_job {
     struct node_pool *node_pool;
-    uint64_t offset; /* of the job_block */
+    uint64_t offset;          /* of the job_block */
+    uint64_t context_room;    /* bytes that its context may have */
+    bool is_short;            /* its one lease is published as node_short.c says */
+    struct node_lease *spare; /* of a short map that has ended: the next one's; or NULL */
     struct job_block *block;
     uint64_t items, results;   /* offsets of those of item 0, where they are used in place; else 0 */
     uint64_t place;            /* in line, from 1; 0: it has published no lease yet */
@@ -65,14 +80,17 @@ struct node_lease {
     uint64_t keep;   /* items that it keeps */
     uint64_t offset; /* of the lease_block */
     uint64_t block_size;
+    struct lease_layout layout;
     struct lease_block *block;
     bool is_published; /* it was published, and not withdrawn since: its owner's */
     /* Under the node pool's entry_mutex: whoever leaves an entry publishes the lease there that has waited longest. */
     _Atomic uint64_t *entry; /* where it is published; NULL if it does not */
     struct node_lease *next_waiting;
     /* Its owner's. */
-    bool is_said_claimed; /* or it was cut, which says the same */
-    int status;           /* why it is lost */
+    bool is_silent;        /* nobody is woken for it as it is published */
+    uint64_t wake_rest_ns; /* of a short map: when whoever sleeps is woken; 0: it is not known yet */
+    bool is_said_claimed;  /* or it was cut, which says the same */
+    int status;            /* why it is lost */
     struct crashed_item *crashed_items;
     size_t crashed_item_count, crashed_item_capacity;
     struct failure_list failures;
@@ -83,6 +101,13 @@ struct node_lease {
 /* Has the worker killed if it still is in that run of an item. The item is to be blamed if it has passed a limit. */
 void node_pool_kill_worker(struct node_pool *node_pool, uint32_t worker, uint64_t entered, uint64_t item,
                            enum item_limit limit);
+/* A job whose lease has ended, and nothing of it but its memory is used any more, for another map. Whether the job has
+ * the room. */
+bool node_job_begin_again(struct node_job *job, const struct job_spec *spec, const void *context);
+/* Frees what the last short map has left for the next one. Whether there was anything. */
+bool node_pool_forget_kept(struct node_pool *node_pool);
+/* Frees it with what it has. No worker is in it. */
+void node_job_free(struct node_job *job);
 /* Hangs a lease up; if the board is full, behind those that wait for that. */
 void node_lease_put_on_board(struct node_lease *lease);
 /* Withdraws it, if it is published. */

@@ -340,6 +340,7 @@ enum process_fate worker_ended(struct process_record *process)
     atomic_store(&record->state, again ? WORKER_STARTING : WORKER_GONE);
     KILL_POINT();
     eventcount_notify(doorbell);
+    eventcount_notify(&board->work); /* it may have been the only one that was woken */
     if (again && is_starved(record, process))
         return worker_lacks(board, record, process);
     return again ? PROCESS_COMES_AGAIN : PROCESS_IS_OVER;

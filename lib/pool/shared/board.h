@@ -5,8 +5,9 @@
  *
  * Who writes what, in which order, and what is true if the writer dies at each step:
  *
- * Holder. Writes a lease block whole, then stores its offset into an entry (release): from then on workers may
- * enter. To withdraw it it stores 0 there. It collects when no worker record names the lease: a worker
+ * Holder. Writes a lease block whole, raises `entry_end` above the entry that it takes, then stores its offset there
+ * (release), then rings `work`: from then on workers may enter. A worker that reads an older end has not seen the ring,
+ * and looks again. To withdraw it it stores 0 there. It collects when no worker record names the lease: a worker
  * stores the name first and then looks whether the entry still holds it, the node pool empties the entry first and
  * then looks at the names, both sequentially consistent, so one of them sees the other. If a node pool dies that is a
  * rank, the run ends; what becomes of a process's pool is told in pool_registry.c.
@@ -53,6 +54,10 @@
  * board is without workers. A record whose workers have never been ready does not wait: the pool cannot be opened. Who
  * closes stores `closing` first and then looks who is LACKING, the fork server stores LACKING first and then looks at
  * `closing`: so one of them sees the other, and the fork server is rung for, or says GONE by itself.
+ *
+ * Leaving. A worker that leaves a lease rings the doorbell, since its holder may wait for that to be quiet; of a short
+ * map (`rings_last`; node_short.c) only the last one does. Its fork server rings for one that dies, and rings `work` as
+ * well: the dead one may have been the only one that was woken.
  *
  * Watching. A worker that enters a lease, or a single call, moves `entered` on, so (entered, item) names a run of an
  * item once and for all. The node pool looks at it now and then, and writes nothing that the worker reads: an item
@@ -196,6 +201,9 @@ struct board {
     _Atomic uint64_t next; /* the pool registry's: offset of another board, or 0 */
     bool is_orphan;        /* its driver is dead: the pool registry's */
     uint32_t worker_count;
+    uint32_t
+        first_looker; /* workers from here on look on before they sleep: fewer than there are CPUs, so that one is
+                              left to the driver, or to one that is woken. Constant */
     _Atomic uint32_t closing;
     _Atomic uint32_t failed; /* a worker that cannot be had, which must be told, and 1 more; or 0 */
     _Atomic int32_t lack;    /* fork servers': the errno for which no worker can be forked any more; or 0 */
@@ -203,6 +211,7 @@ struct board {
     uint64_t doorbell;                                  /* offset of the eventcount of who holds the leases */
     _Alignas(64) _Atomic uint64_t entry[BOARD_ENTRIES]; /* leases, by offset */
     _Alignas(64) struct eventcount work; /* rung when there is something to do, and at the end */
+    _Atomic uint32_t entry_end;          /* the node pool's: no entry from here on has a lease */
     _Atomic uint64_t calls;              /* mailboxes that may be wanted; BOARD_HELD */
     struct mailbox mailbox[BOARD_MAILBOXES];
     struct worker_record worker[];
@@ -249,12 +258,13 @@ static inline uint64_t leaf_record_size(uint64_t parts)
 }
 
 struct lease_block {
-    _Alignas(64) _Atomic uint64_t next; /* the claim counter, alone in its line */
-    /* Constant while it is published. */
+    _Alignas(64) _Atomic uint64_t next; /* the claim counter */
+    _Atomic uint64_t
+        serial; /* the lower the earlier it is to be served: see node_lease.c. Constant, as is the rest
+                                up to what is written seldom, while it is published */
     _Alignas(64) uint64_t job; /* offset of its job_block */
     uint64_t first;            /* index in the map of the lease's item 0 */
     uint64_t size;             /* items when it was made: how long the arrays are */
-    _Atomic uint64_t serial;   /* the lower the earlier it is to be served: see node_lease.c */
     uint64_t count;            /* items to claim: positions in `order`, or items if there is none */
     uint64_t order;            /* offset of uint32_t a position, or 0 */
     uint64_t items, results;   /* offsets */
@@ -268,6 +278,7 @@ struct lease_block {
     uint32_t is_alone; /* each of its items is run while no other worker of the node runs any */
     uint32_t worker_count;
     uint32_t is_in_line; /* it is the first of a job that single calls must not pass */
+    uint32_t rings_last; /* the doorbell is rung by the last worker that leaves it, not by each */
     /* Written seldom. */
     _Alignas(64) _Atomic uint32_t note_count; /* claimed, also above the maximum */
     _Atomic uint32_t crash_count;             /* claimed, also above the maximum */

@@ -19,7 +19,7 @@ enum job_kind {
 
 struct job_spec {
     uint64_t id;             /* unique in the run, from 1 */
-    struct function task;    /* an mpm_task, or for JOB_BATCH a batch_task */
+    uint64_t task_id;        /* unique in the run for `task`, so that it need not be compared */
     uint32_t kind;           /* enum job_kind */
     uint32_t chunk;          /* items a claim; 0: by measured time */
     uint64_t chunk_limit;    /* the most items a claim */
@@ -34,7 +34,10 @@ struct job_spec {
     uint64_t leaf_items;
     uint64_t text_room;    /* bytes that long texts of failed items may have on a node */
     uint64_t context_size; /* bytes behind the struct */
+    struct function task;  /* an mpm_task, or for JOB_BATCH a batch_task: last, because it is long */
 };
+
+#define JOB_SPEC_FIRST_LINE 64u /* bytes: they change from map to map */
 
 /* Items are in another order than in their map, so the place of one in its lease does not give its index. */
 static inline bool job_is_indexed(const struct job_spec *spec)

@@ -23,14 +23,20 @@ struct worker_self worker_self;
 
 /* Leases. */
 
-/* Finds the task of a job that is new to this worker. */
+/* Finds the task of a job that is new to this worker, unless it is that of the last one. */
 static void take_up_job(void)
 {
-    if (worker_self.job_id == worker_self.job->spec.id)
+    const struct job_spec *spec = &worker_self.job->spec;
+
+    if (worker_self.job_id == spec->id)
         return;
-    worker_self.job_id = worker_self.job->spec.id;
+    worker_self.job_id = spec->id;
     worker_self.pace = (struct chunk_pace){0};
-    worker_self.job_status = function_find(&worker_self.job->spec.task, &worker_self.task);
+    worker_self.job_status = MPM_OK;
+    if (worker_self.task_id == spec->task_id)
+        return;
+    worker_self.job_status = function_find(&spec->task, &worker_self.task);
+    worker_self.task_id = worker_self.job_status ? 0 : spec->task_id;
     if (worker_self.job_status) {
         mpm_fail(&worker_self.call, "%s", mpm_error());
         worker_refuses_job(worker_self.job_status);
@@ -73,13 +79,34 @@ static void run_lease(void)
     run_timed(chunk);
 }
 
+/* Whether another worker is in the lease: who leaves it later rings. */
+static bool has_others(const struct board *board, uint64_t lease)
+{
+    for (uint32_t i = 0; i < board->worker_count; i++) {
+        /* Sequentially consistent, as the stores: of those who leave at the same time the last one sees nobody. */
+        if (i != worker_self.number && atomic_load(&board->worker[i].lease) == lease)
+            return true;
+    }
+    return false;
+}
+
+/* It has left the lease. Its node pool may wait for that to become quiet. */
+static void ring_after(const _Atomic uint64_t *entry, uint64_t lease, bool served, bool rings_last)
+{
+    struct board *board = worker_self.board;
+
+    if (atomic_load(entry) == lease && (rings_last ? has_others(board, lease) : !served))
+        return;
+    eventcount_notify(arena_at(worker_self.arena, board->doorbell));
+}
+
 /* Enters the lease of an entry, if it still is the one with that serial and there is anything to claim, and stays
  * until there is not. */
 static bool serve_entry(_Atomic uint64_t *entry, uint64_t serial)
 {
     uint64_t offset = atomic_load(entry);
     struct lease_block *lease;
-    bool served = false;
+    bool served = false, rings_last = false;
 
     if (!offset)
         return false;
@@ -91,9 +118,10 @@ static bool serve_entry(_Atomic uint64_t *entry, uint64_t serial)
      * node_lease_is_quiet() looks at the names. Else a lease that is being entered would be freed. */
     atomic_store(&worker_self.record->lease, offset);
     KILL_POINT();
-    if (atomic_load(entry) == offset && !worker_is_held()) {
+    if (atomic_load(entry) == offset) {
         worker_self.lease = lease = arena_at(worker_self.arena, offset);
-        if ((served = worker_self.tasks_left && atomic_load(&lease->serial) == serial &&
+        rings_last = lease->rings_last;
+        if ((served = !worker_is_held() && worker_self.tasks_left && atomic_load(&lease->serial) == serial &&
                       atomic_load(&lease->next) < lease->count))
             run_lease();
     }
@@ -103,8 +131,7 @@ static bool serve_entry(_Atomic uint64_t *entry, uint64_t serial)
     KILL_POINT();
     atomic_store(&worker_self.record->lease, 0);
     KILL_POINT();
-    if (served || atomic_load(entry) != offset) /* its node pool may wait for it to become quiet */
-        eventcount_notify(arena_at(worker_self.arena, worker_self.board->doorbell));
+    ring_after(entry, offset, served, rings_last);
     return served;
 }
 
@@ -113,9 +140,11 @@ static bool serve_entry(_Atomic uint64_t *entry, uint64_t serial)
 static _Atomic uint64_t *lowest_entry(uint64_t serial, uint64_t *lowest)
 {
     _Atomic uint64_t *found = NULL;
+    /* Pairs with the stores of node_lease.c: it is raised before an entry is made, and that before `work` is rung. */
+    uint32_t end = atomic_load_explicit(&worker_self.board->entry_end, memory_order_acquire);
 
     *lowest = UINT64_MAX;
-    for (unsigned i = 0; i < BOARD_ENTRIES; i++) {
+    for (unsigned i = 0; i < end; i++) {
         /* Pairs with the store by which node_lease.c makes the entry. */
         uint64_t offset = atomic_load_explicit(&worker_self.board->entry[i], memory_order_acquire), number;
         const struct lease_block *lease;
@@ -222,6 +251,7 @@ static void finalize(void)
 static void serve_until_the_end(void)
 {
     struct board *board = worker_self.board;
+    uint64_t spin_ns = worker_self.number >= board->first_looker ? SPIN_NS : 0;
 
     while (!atomic_load(&board->closing) && worker_self.tasks_left) {
         uint32_t seen = eventcount_prepare(&board->work);
@@ -230,7 +260,7 @@ static void serve_until_the_end(void)
             worker_stand_back(seen);
         else if (!worker_serve_calls() && !serve_board() && !atomic_load(&board->closing) &&
                  worker_self.tasks_left)
-            eventcount_wait(&board->work, seen, SPIN_NS, CLOCK_FOREVER);
+            eventcount_wait(&board->work, seen, spin_ns, CLOCK_FOREVER);
     }
 }
 

@@ -37,7 +37,7 @@ struct worker_self {
     uint64_t position;    /* of the item that a batch has begun */
     uint64_t index_shift; /* what is to be added to a position of its batch for the index in the map */
     /* The job that it served last. */
-    uint64_t job_id;
+    uint64_t job_id, task_id; /* 0: its task was not found */
     int job_status;
     function_pointer *task;
     struct chunk_pace pace;
