@@ -12,7 +12,6 @@
 #include "forkserver/forkserver.h"
 #include "node/context.h"
 #include "pool/node/node_pool_inside.h"
-#include "pool/node/node_short.h"
 #include "pool/node/reaper.h"
 #include "pool/shared/pool_registry.h"
 #include "pool/worker/worker.h"
@@ -72,6 +71,7 @@ static int make_board(struct node_pool *node_pool, const struct pool_spec *spec,
     slots = mpm_node_info(context_topology()->node, &info) ? 1 : info.slots;
     board->spec = *spec;
     board->worker_count = worker_count;
+    node_pool->has_own_cpu = worker_count < slots;
     board->first_looker = worker_count < slots ? 0 : worker_count - slots + 1;
     for (uint32_t i = 0; i < worker_count; i++)
         atomic_store(&board->worker[i].item, NO_ITEM);
@@ -105,7 +105,8 @@ static int make_node_pool(const struct pool_spec *spec, const void *argument, ui
     pthread_mutex_init(&node_pool->watch_mutex, NULL);
     pthread_mutex_init(&node_pool->entry_mutex, NULL);
     node_pool->last_waiting = &node_pool->first_waiting;
-    node_short_begin(node_pool, worker_count);
+    atomic_store(&node_pool->work_ns, UINT64_MAX);
+    atomic_store(&node_pool->luck, 1);
     if (!(node_pool->counts = calloc(worker_count, sizeof *node_pool->counts)))
         status = error_set(MPM_ENOMEM, "no memory for %u workers", worker_count);
     else if (is_to_be_watched(spec) &&

@@ -38,15 +38,6 @@
 #define MOST_KEPT    ((uint64_t)64 << 10) /* bytes of a lease that is kept */
 #define ARENA_SHARE  64u                  /* and at most one of so many parts of the arena */
 
-void node_short_begin(struct node_pool *node_pool, uint32_t worker_count)
-{
-    mpm_node info;
-
-    node_pool->has_own_cpu = !mpm_node_info(context_topology()->node, &info) && worker_count < info.slots;
-    atomic_store(&node_pool->work_ns, UINT64_MAX);
-    atomic_store(&node_pool->luck, MOST_LUCK);
-}
-
 int node_short_open(struct node_pool *node_pool, const struct job_spec *spec, const void *context,
                     struct node_job **opened)
 {

@@ -5,9 +5,6 @@
 
 #include "pool/node/node_pool.h"
 
-/* Of a new pool. */
-void node_short_begin(struct node_pool *node_pool, uint32_t worker_count);
-
 /* As node_job_open(), and what node_job_use_in_place() says. Its lease is published and looked at by these calls. */
 int node_short_open(struct node_pool *node_pool, const struct job_spec *spec, const void *context,
                     struct node_job **job);
