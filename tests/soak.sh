@@ -139,6 +139,7 @@ for ((round = 1; SECONDS < minutes * 60; round++, seed++)); do
     campaign 900 "crawl over nodes" bash "$source_folder/tests/crawl_nodes.sh" "$bin" "$source_folder" 50
     campaign 1500 "drain, seed $seed" bash "$source_folder/tests/drain.sh" "$bin" "$source_folder" 100 $((seed % 30000))
     campaign 1800 "join, seed $seed" bash "$source_folder/tests/join.sh" "$bin" "$source_folder" 300 $((seed % 30000))
+    campaign 300 "programs under slurm" bash "$source_folder/tests/slurm_programs.sh" "$bin" "$source_folder"
     campaign 500 "slurm" bash "$source_folder/tests/slurm.sh" "$bin" "$source_folder" long
     campaign 300 "slurm's troubles" bash "$source_folder/tests/slurm_trouble.sh" "$bin" "$source_folder"
     campaign 300 "hosts, seed $seed" bash "$source_folder/tests/hosts.sh" "$bin" "$source_folder" $((seed % 30000))
