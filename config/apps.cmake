@@ -20,7 +20,7 @@ target_include_directories(app_support PRIVATE apps)
 target_link_libraries(app_support PRIVATE mpmap)
 target_compile_definitions(app_support PRIVATE _GNU_SOURCE)
 
-set(wire_parts wire_main.c bench.c)
+set(wire_parts wire_main.c bench.c pingpong.c)
 file(GLOB command_sources CONFIGURE_DEPENDS apps/mpmap/*.c)
 list(FILTER command_sources EXCLUDE REGEX "/(wire|step)_main\\.c$")
 file(GLOB simulate_sources CONFIGURE_DEPENDS apps/mpmap/simulate*.c)

@@ -136,7 +136,7 @@ static int go_rounds(const struct line *line, size_t count, double *one_way_us)
     double *message = calloc(1, line->size), unused;
     int status = message ? 0 : MPM_ENOMEM;
 
-    for (size_t i = 0; !status && i < WARM_UP; i++)
+    for (size_t i = 0; !status && i < WARM_UP && i < count; i++)
         status = go_round(line, message, &unused);
     for (size_t i = 0; !status && i < count; i++)
         status = go_round(line, message, &one_way_us[i]);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* mpmap-wire: items a second of a map between two nodes, beside what bare MPI does between the same two ranks.
+/* mpmap-wire: items a second of a map between two nodes, messages by queues and pipes, and calls on objects of the other
+ * node, beside what bare MPI does between the same two ranks.
  *
  * MPI is started here, and measured; then comes the run, which rank 1 serves inside mpm_init(). An item and a
  * result are a number each. A task tells which node it runs on, so that only items count that have crossed
@@ -9,11 +10,14 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #include <mpmap.h>
 
 #include "bench.h"
+#include "pingpong.h"
 #include "support/command.h"
 
 #define WINDOW          64 /* messages under way at once */
@@ -22,13 +26,21 @@
 #define MOST_ITEMS      ((size_t)1 << 26)
 #define DEFAULT_SECONDS 0.3
 #define SLEEP_NS        100000
+#define LOOK_S          20e-6 /* a rank that naps looks on for so long first, */
+#define NAP_NS          50000 /* and naps for so long between two looks then, as the library's own ranks do */
+#define SLACK_NS        1000 /* and no longer */
+#define FEW_ROUNDS      ((size_t)3)
+#define MANY_ROUNDS     ((size_t)100) /* that more than a median is taken of */
+#define MOST_ROUNDS     ((size_t)2000)
 
 static const char help[] =
     "usage: mpirun -n 2 mpmap-wire [--json] [--seconds S]\n"
     "\n"
     "Items of 8 bytes a second that a map hands to the other node and gets results of\n"
     "8 bytes for, beside messages of 8 bytes a second, one way, in windows of 64\n"
-    "MPI_Isend between the same two ranks. Set MPMAP_RANKS_PER_NODE=1 on one machine.\n"
+    "MPI_Isend between the same two ranks; how long messages take one way by queues and\n"
+    "pipes, and calls there and back, beside MPI_Send between ranks that spin, or nap between\n"
+    "two looks. Set MPMAP_RANKS_PER_NODE=1 on one machine.\n"
     "\n"
     "  --seconds S   length of each of the 7 repetitions (0.3)\n"
     "  --json        prints a JSON array\n"
@@ -90,6 +102,182 @@ static double best_message_rate(double seconds)
     for (int i = 0; i < BENCH_REPETITIONS; i++)
         best = fmax(best, message_rate(rank, (int)windows));
     return best;
+}
+
+/* Messages there and back between ranks. */
+
+static const size_t sizes[] = {8, 4096, 65536, (size_t)4 << 20, (size_t)64 << 20};
+#define SIZES (sizeof sizes / sizeof *sizes)
+
+/* Of bare MPI, one way. The first half by ranks that spin. */
+static struct {
+    double us[2 * SIZES][PERCENTILES];
+} bare;
+
+/* What one rank does until there is a message. */
+static void await_message(bool naps)
+{
+    double start_s = bench_now_s();
+    int is_there = 0;
+
+    while (naps && (MPI_Iprobe(MPI_ANY_SOURCE, 1, MPI_COMM_WORLD, &is_there, MPI_STATUS_IGNORE), !is_there)) {
+        if (bench_now_s() - start_s > LOOK_S)
+            nanosleep(&(struct timespec){.tv_nsec = NAP_NS}, NULL);
+    }
+}
+
+static void go_bare_round(int rank, char *bytes, size_t size, bool naps)
+{
+    if (rank == 0)
+        MPI_Send(bytes, (int)size, MPI_CHAR, 1, 1, MPI_COMM_WORLD);
+    await_message(naps);
+    MPI_Recv(bytes, (int)size, MPI_CHAR, !rank, 1, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+    if (rank == 1)
+        MPI_Send(bytes, (int)size, MPI_CHAR, 0, 1, MPI_COMM_WORLD);
+}
+
+/* So many rounds that they take about that long. */
+static size_t rounds_for(double seconds, double one_way_us)
+{
+    double rounds = seconds / (2e-6 * one_way_us);
+
+    return rounds > (double)MOST_ROUNDS  ? MOST_ROUNDS
+           : rounds < (double)FEW_ROUNDS ? FEW_ROUNDS
+                                         : (size_t)rounds;
+}
+
+static void go_bare_rounds(int rank, char *bytes, size_t size, bool naps, size_t count, double *one_way_us)
+{
+    for (size_t i = 0; i < count; i++) {
+        double start_s = bench_now_s();
+
+        go_bare_round(rank, bytes, size, naps);
+        one_way_us[i] = (bench_now_s() - start_s) / 2 * 1e6;
+    }
+}
+
+/* Both ranks. */
+static void measure_bare(int rank, double seconds)
+{
+    static double one_way_us[MOST_ROUNDS];
+    char *bytes = calloc(1, sizes[SIZES - 1]);
+
+    prctl(PR_SET_TIMERSLACK, SLACK_NS);
+    for (size_t i = 0; bytes && i < 2 * SIZES; i++) {
+        size_t size = sizes[i % SIZES];
+        unsigned long count = FEW_ROUNDS;
+
+        go_bare_rounds(rank, bytes, size, i >= SIZES, count, one_way_us);
+        percentiles(one_way_us, count, bare.us[i]);
+        count = rounds_for(seconds, bare.us[i][0]);
+        MPI_Bcast(&count, 1, MPI_UNSIGNED_LONG, 0, MPI_COMM_WORLD);
+        go_bare_rounds(rank, bytes, size, i >= SIZES, count, one_way_us);
+        percentiles(one_way_us, count, bare.us[i]);
+    }
+    prctl(PR_SET_TIMERSLACK, 0); /* as it was */
+    free(bytes);
+}
+
+static const char *make_name(const char *carrier, size_t size, const char *percentile)
+{
+    char text[80], number[32];
+
+    snprintf(text, sizeof text, "%s, %s, %s", carrier, size_name(size, number, sizeof number), percentile);
+    return strdup(text);
+}
+
+/* One line to the other node. */
+static int measure_line(enum line_kind kind, size_t which, double seconds, struct bench_figure *figures,
+                        size_t *figure_count)
+{
+    static double one_way_us[MOST_ROUNDS];
+    struct line line = {.kind = kind, .node = 1, .size = sizes[which]};
+    double of_them[PERCENTILES];
+    size_t count = FEW_ROUNDS;
+    int status;
+
+    if ((status = line_open(&line)) || (status = line_measure(&line, count, one_way_us)))
+        return status;
+    percentiles(one_way_us, count, of_them);
+    count = rounds_for(seconds, of_them[0]);
+    if ((status = line_measure(&line, count, one_way_us)))
+        return status;
+    percentiles(one_way_us, count, of_them);
+    for (size_t i = 0; i < (count < MANY_ROUNDS ? 1 : PERCENTILES); i++, ++*figure_count)
+        figures[*figure_count] = (struct bench_figure){
+            make_name(kind == LINE_QUEUE ? "queue" : "pipe", line.size, percentile_names[i]),
+            of_them[i] * 1e-6, "s", bare.us[SIZES + which][i] * 1e-6, "MPI_Send, ranks that nap"};
+    return line_close(&line);
+}
+
+/* On the other node: makes an event, and keeps it until it is set. */
+static int keep_event(const void *args, size_t size)
+{
+    const mpm_queue *queue = args;
+    mpm_event event;
+
+    (void)size;
+    return mpm_event_create(&event) || mpm_put(*queue, &event) || mpm_event_wait(event, MPM_FOREVER) ||
+           mpm_event_destroy(event);
+}
+
+static int time_calls(mpm_event event, size_t count, double *round_trip_us)
+{
+    bool is_set;
+    int status = 0;
+
+    for (size_t i = 0; !status && i < count; i++) {
+        double start_s = bench_now_s();
+
+        status = mpm_event_is_set(event, &is_set);
+        round_trip_us[i] = (bench_now_s() - start_s) * 1e6;
+    }
+    return status;
+}
+
+static int measure_calls(struct bench_figure *figures)
+{
+    static const char *const names[PERCENTILES] = {"call there and back, p50", "call there and back, p99",
+                                                   "call there and back, p99.9"};
+    static double round_trip_us[MOST_ROUNDS];
+    double of_them[PERCENTILES];
+    mpm_process keeper;
+    mpm_queue queue;
+    mpm_event event;
+    int status;
+
+    if ((status = mpm_queue_create(NULL, &queue)) ||
+        (status = mpm_process_start(keep_event, &queue, sizeof queue,
+                                    &(mpm_process_options){.place = MPM_ON_NODE(1)}, &keeper)) ||
+        (status = mpm_get(queue, &event)) || (status = time_calls(event, MOST_ROUNDS, round_trip_us)) ||
+        (status = mpm_event_set(event)) || (status = mpm_process_join(keeper, MPM_FOREVER)))
+        return status;
+    percentiles(round_trip_us, MOST_ROUNDS, of_them);
+    for (size_t i = 0; i < PERCENTILES; i++)
+        figures[i] = (struct bench_figure){names[i], of_them[i] * 1e-6, "s", 2e-6 * bare.us[SIZES][i],
+                                           "MPI_Send there and back, ranks that nap"};
+    return mpm_queue_destroy(queue);
+}
+
+/* Ranks that nap beside those that spin: what a nap costs. */
+static size_t add_bare(struct bench_figure *figures)
+{
+    for (size_t i = 0; i < SIZES; i++)
+        figures[i] = (struct bench_figure){make_name("MPI_Send, ranks that nap", sizes[i], "p50"),
+                                           bare.us[SIZES + i][0] * 1e-6, "s", bare.us[i][0] * 1e-6,
+                                           "MPI_Send, ranks that spin"};
+    return SIZES;
+}
+
+static int measure_lines(double seconds, struct bench_figure *figures, size_t *count)
+{
+    int status = measure_calls(figures + *count);
+
+    *count += PERCENTILES;
+    for (size_t i = 0; !status && i < 2 * SIZES; i++)
+        status = measure_line(i < SIZES ? LINE_QUEUE : LINE_PIPE, i % SIZES, seconds, figures, count);
+    *count += add_bare(figures + *count);
+    return status;
 }
 
 /* A map. */
@@ -163,7 +351,7 @@ static int allocate(struct wire_map *map)
     return 0;
 }
 
-static int measure_map(double seconds, double message_rate, bool json)
+static int measure_map(double seconds, double message_rate, struct bench_figure *figures)
 {
     struct wire_map map = {0};
     double rate = 0, share = 0;
@@ -176,24 +364,25 @@ static int measure_map(double seconds, double message_rate, bool json)
     mpm_pool_close(map.pool);
     free(map.items);
     free(map.results);
-    if (!status)
-        bench_print(
-            (const struct bench_figure[]){{"items across the wire, 8 bytes, and results", rate, "items/s",
-                                           message_rate, "MPI_Isend, windows of 64, one way"},
-                                          {"their part of all items", share, "", 0, NULL}},
-            2, json);
+    figures[0] = (struct bench_figure){"items across the wire, 8 bytes, and results", rate, "items/s",
+                                       message_rate, "MPI_Isend, windows of 64, one way"};
+    figures[1] = (struct bench_figure){"their part of all items", share, "", 0, NULL};
     return status;
 }
 
 /* In main. */
 static int run(double seconds, double rate, bool json)
 {
+    struct bench_figure figures[2 + (2 * SIZES + 1) * PERCENTILES + SIZES];
+    size_t count = 2;
     int exit_status;
 
     if (mpm_node_count() != 2)
         exit_status = failure("both ranks are on one node: set MPMAP_RANKS_PER_NODE=1");
-    else
-        exit_status = measure_map(seconds, rate, json);
+    else if (!(exit_status = measure_map(seconds, rate, figures)) && measure_lines(seconds, figures, &count))
+        exit_status = mpm_report_error();
+    if (!exit_status)
+        bench_print(figures, count, json);
     if (mpm_finalize() && !exit_status)
         exit_status = mpm_report_error();
     return exit_status;
@@ -206,7 +395,7 @@ int main(int argc, char **argv)
     struct option options[] = {{"--json", OPTION_FLAG, &json, 0},
                                {"--seconds", OPTION_SECONDS, &seconds, 60}};
     struct command command = {.name = "bench wire", .help = help, .options = options, .option_count = 2};
-    int exit_status = EXIT_SUCCESS, granted, ranks, status;
+    int exit_status = EXIT_SUCCESS, granted, ranks, rank, status;
 
     if (!command_parse(&command, argc, argv, &exit_status))
         return exit_status;
@@ -218,6 +407,8 @@ int main(int argc, char **argv)
         return exit_status;
     }
     rate = best_message_rate(seconds);
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    measure_bare(rank, seconds);
     if (!(status = mpm_init(&argc, &argv, NULL)))
         exit_status = run(seconds, rate, json);
     else if (status != MPM_SERVED)

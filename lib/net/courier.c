@@ -19,6 +19,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -35,6 +36,7 @@
 
 #define SPIN_NS     20000u   /* it looks on without a pause for so long after the last event */
 #define NAP_MIN_NS  50000u   /* then it naps, longer and longer */
+#define TIMER_SLACK_NS 1000u /* and no longer than that: the kernel adds 50 us to each where it is not told */
 #define LIVELY_NS   5000000u /* but not before so long after a call, since another often follows */
 #define NAP_BUSY_NS 100000u  /* up to this while bytes are under way */
 #define NAP_MAX_NS  1000000u /* and up to this while they are not */
@@ -753,6 +755,7 @@ static void *courier_main(void *unused)
     if (courier.is_cancelled)
         return NULL;
     thread_become(THREAD_COURIER);
+    prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS);
     transport_take();
     carry();
     transport_give_up();
