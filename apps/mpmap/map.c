@@ -41,6 +41,9 @@ static const char help[] =
     "  --keep WHAT        what the results take over from IN.h5: coordinates (names and coordinates of\n"
     "                     the dimensions that they share, as netCDF-4 has them), attributes (and those\n"
     "                     of /DATA and of the file), nothing (coordinates)\n"
+    "  --into             adds the results to OUT.h5, if it exists, and leaves all else in it as it\n"
+    "                     is; with --overwrite it replaces a /RESULT that is there. OUT.h5 is copied\n"
+    "                     at the end\n"
     "  --overwrite        replaces OUT.h5 if it exists and holds nothing but /RESULT\n"
     "  --overwrite-file   replaces OUT.h5, whatever it holds\n"
     "  --resume           continues from OUT.h5.part, which an earlier run of this map left:\n"
@@ -116,7 +119,7 @@ struct request {
     double timeout_s, grace_s, walltime_s;
     double join_timeout_s;
     double end_s; /* when all must have ended, by now_s(); 0: any time */
-    bool overwrite, overwrite_file, restart, retry_failed, join, no_lock, quiet;
+    bool overwrite, overwrite_file, into, restart, retry_failed, join, no_lock, quiet;
     int keep_mode;   /* what --keep makes of it */
     int resume_mode; /* what --resume and --restart make of it */
     mpm_line line;   /* what --progress and --quiet make of it */
@@ -286,7 +289,8 @@ static void print_summary(uint64_t rows, uint64_t earlier, double seconds, unsig
 /* What several runs cannot do together. */
 static int refuse_with_join(const struct request *request)
 {
-    const char *other = request->restart                                ? "--restart"
+    const char *other = request->into                                   ? "--into"
+                        : request->restart                              ? "--restart"
                         : request->retry_failed                         ? "--retry-failed"
                         : request->resume && *request->resume           ? "--resume=force"
                         : request->overwrite || request->overwrite_file ? "--overwrite"
@@ -397,6 +401,7 @@ static int run_map(mpm_pool *pool, const struct request *request, const struct p
         .result = result->shape,
         .results = result->several,
         .attributes = plugin->attributes.is_given ? plugin->attributes.text : NULL,
+        .into = request->into,
         .keep = request->keep_mode,
         .fill = request->fill,
         .compress = request->compress,
@@ -514,6 +519,7 @@ int command_map(int argc, char **argv)
         {"--fill", OPTION_TEXT, &request.fill, 0},
         {"--compress", OPTION_TEXT, &request.compress, 0},
         {"--compress-rows", OPTION_COUNT, &request.compress_rows, 0},
+        {"--into", OPTION_FLAG, &request.into, 0},
         {"--keep", OPTION_TEXT, &request.keep, 0},
         {"--overwrite", OPTION_FLAG, &request.overwrite, 0},
         {"--overwrite-file", OPTION_FLAG, &request.overwrite_file, 0},

@@ -22,6 +22,8 @@ struct attribute_values {
 /* Whether an attribute of that name is wanted. */
 typedef bool attribute_is_wanted(const char *name);
 
+/* All are. */
+attribute_is_wanted attribute_is_any;
 /* Adds those of an object that are wanted. What cannot be read, is larger than HDF5 has them everywhere, or refers to
  * objects of its own file is left out. False without memory. */
 bool attribute_values_take(hid_t object, attribute_is_wanted *is_wanted, struct attribute_values *values);

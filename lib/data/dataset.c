@@ -25,7 +25,8 @@
 /* What several runs cannot do together. */
 static int check_join(const mpm_dataset_map *map)
 {
-    const char *other = map->retry_failed                   ? "retry_failed (--retry-failed)"
+    const char *other = map->into                           ? "into (--into)"
+                        : map->retry_failed                 ? "retry_failed (--retry-failed)"
                         : map->overwrite                    ? "overwrite (--overwrite)"
                         : map->max_failures                 ? "max_failures (--max-failures)"
                         : map->resume == MPM_RESUME_FORCE   ? "MPM_RESUME_FORCE (--resume=force)"
@@ -66,6 +67,9 @@ static int check_map(const mpm_pool *pool, mpm_task *task, const mpm_dataset_map
         return error_set(MPM_EINVAL,
                          "overwrite is %d, but must be one of MPM_OVERWRITE_NOTHING, _RESULT and _FILE",
                          map->overwrite);
+    if (map->into && map->overwrite == MPM_OVERWRITE_FILE)
+        return error_set(MPM_EINVAL, "into (--into) keeps what the file holds, and MPM_OVERWRITE_FILE "
+                                     "(--overwrite-file) does not: leave one of them out");
     if (map->keep < MPM_KEEP_COORDINATES || map->keep > MPM_KEEP_NOTHING)
         return error_set(MPM_EINVAL,
                          "keep is %d, but must be one of MPM_KEEP_COORDINATES, _ATTRIBUTES and _NOTHING",

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Files that are no HDF5 files, and are called by their names. For data/input.c. */
+/* Files that are no HDF5 files, and are called by their names. For data/input.c and
+ * data/output_into.c. */
 #ifndef DATA_FILE_KIND_H
 #define DATA_FILE_KIND_H
 

@@ -132,6 +132,21 @@ hid_t hdf5_file_access(bool locks)
     return access;
 }
 
+hid_t hdf5_open_to_read(const char *path)
+{
+    hid_t file = -1;
+
+    for (int locks = 0; file < 0 && locks < 2; locks++) {
+        hid_t access = hdf5_file_access(locks);
+
+        if (access < 0)
+            break;
+        file = hdf5.H5Fopen(path, H5F_ACC_RDONLY, access);
+        hdf5.H5Idec_ref(access);
+    }
+    return file;
+}
+
 hid_t hdf5_native_type(mpm_type type)
 {
     switch (type) {

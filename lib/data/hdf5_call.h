@@ -32,6 +32,10 @@ int hdf5_error_set(int status, const char *format, ...) MPM_FORMAT(2, 3);
  * closes it. Negative on failure. */
 hid_t hdf5_file_access(bool locks);
 
+/* Opens a file for reading, without a lock of its own. This process may have it open already, with locks or without,
+ * and HDF5 wants a file to be opened in one way. Negative on failure. */
+hid_t hdf5_open_to_read(const char *path);
+
 /* The type in memory, a constant of HDF5; negative for no type. */
 hid_t hdf5_native_type(mpm_type type);
 

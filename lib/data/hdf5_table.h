@@ -33,6 +33,7 @@ typedef H5L_info_t hdf5_link_info;
 #define HDF5_SYMBOLS(ENTRY)                 \
     ENTRY(H5open)                           \
     ENTRY(H5get_libversion)                 \
+    ENTRY(H5Adelete)                        \
     ENTRY(H5Acreate2)                       \
     ENTRY(H5Aexists)                        \
     ENTRY(H5Aget_space)                     \
@@ -75,6 +76,7 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5Idec_ref)                       \
     ENTRY(H5Iget_name)                      \
     ENTRY(H5Iget_type)                      \
+    ENTRY(H5Ldelete)                        \
     ENTRY(H5Lexists)                        \
     ENTRY(H5Lget_name_by_idx)               \
     ENTRY(H5Lget_val)                       \

@@ -57,7 +57,7 @@ static bool is_made_by_last(const struct output *output)
     struct part_record found;
     struct mark_count unused;
 
-    return is_there(output->path) && !finished_read(output->path, &found, &unused) &&
+    return is_there(output->path) && !finished_read(output->path, NULL, &found, &unused) &&
            origin_difference(&found.origin, &output->record.origin, 0) == ORIGIN_FIELDS;
 }
 

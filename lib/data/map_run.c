@@ -11,7 +11,7 @@
 
 #define CLAIM_S         0.005 /* the work in a claim: some reads and writes of files go with each */
 #define SMALL_BAND      ((size_t)16 << 10) /* bytes that may as well be decompressed by several workers */
-#define CLAIMS_A_WORKER 16 /* so that the last one to end is not far behind the first */
+#define CLAIMS_A_WORKER 16                 /* so that the last one to end is not far behind the first */
 
 /* The most rows that a claim may have, so that no worker has nothing to do long before the others. */
 static uint64_t fair_claim(const mpm_pool *pool, const struct input *input)

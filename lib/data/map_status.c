@@ -102,7 +102,7 @@ static int read_finished(const char *path, mpm_map_state *state)
     if (access(path, F_OK))
         return errno == ENOENT ? error_set(MPM_ENOENT, "there is neither %s.part nor %s", path, path)
                                : error_set_errno(MPM_EIO, "cannot stat %s", path);
-    if ((status = finished_read(path, &record, &count)))
+    if ((status = finished_read(path, NULL, &record, &count)))
         return status;
     fill(state, record.rows, &count);
     state->is_complete = 1;

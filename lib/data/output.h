@@ -60,7 +60,10 @@ struct output {
     char next[PATH_MAX];        /* and before that */
     char last[PATH_MAX];        /* and behind that, if there is a last pass */
     int overwrite;              /* an enum mpm_overwrite */
+    bool wants_into, is_into;   /* results go into the old file, beside all else */
+    bool is_into_input;         /* the old file is the input */
     bool replaces;              /* there is an old file of that name, */
+    int old_fd;                 /* of it, while results go into a copy; -1 */
     struct stat old;            /* which is this */
     char values[PATH_MAX];      /* the folder of values, if results have a variable length (values.h) */
     char claims[PATH_MAX];      /* the folder of claims, and in it */

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "data/failed_set.h"
 #include "data/output.h"
+#include "data/output_into.h"
 #include "data/output_last.h"
 
 static const char no_memory[] = "there is no memory to say why";
@@ -125,7 +126,7 @@ static int name_part(struct output *output)
 }
 
 /* Makes the output of the part, and removes that. */
-static int make_last(struct output *output, const struct failed_set *failed)
+static int make_last_of(struct output *output, const struct failed_set *failed)
 {
     int fd, status = last_make(output, failed, output->last, &fd);
 
@@ -138,6 +139,19 @@ static int make_last(struct output *output, const struct failed_set *failed)
         close_part(output, true);
     }
     close(fd);
+    return status;
+}
+
+/* A file that results go into is held until its copy has its name. */
+static int make_last(struct output *output, const struct failed_set *failed)
+{
+    int status = output->is_into ? into_hold(output, &output->old_fd) : 0;
+
+    if (!status)
+        status = make_last_of(output, failed);
+    if (output->old_fd >= 0)
+        close(output->old_fd);
+    output->old_fd = -1;
     return status;
 }
 

@@ -140,35 +140,35 @@ static bool read_done(hid_t file, const char *name, struct part_record *record)
     return is;
 }
 
-static bool read_file(hid_t file, struct part_record *record)
+static bool read_file(hid_t file, const char *dataset, struct part_record *record)
 {
     char name[PATH_MAX];
     hid_t root = hdf5.H5Gopen2(file, "/", H5P_DEFAULT);
-    bool is = root >= 0 && attribute_read_text(root, OUTPUT_ATTRIBUTE, name, sizeof name);
+    bool is = root >= 0 && (dataset || attribute_read_text(root, OUTPUT_ATTRIBUTE, name, sizeof name));
 
+    if (dataset)
+        snprintf(name, sizeof name, "%s", dataset);
     release(root);
     return is && read_done(file, name, record) && read_result(file, name, record);
 }
 
 /* Without a lock: nobody writes a file that has its name. */
-static bool read_path(const char *path, struct part_record *record)
+static bool read_path(const char *path, const char *dataset, struct part_record *record)
 {
     struct hdf5_guard guard;
-    hid_t access, file;
+    hid_t file;
     bool is;
 
     hdf5_enter(&guard);
-    access = hdf5_file_access(false);
-    file = access < 0 ? -1 : hdf5.H5Fopen(path, H5F_ACC_RDONLY, access);
-    is = file >= 0 && read_file(file, record);
+    file = hdf5_open_to_read(path);
+    is = file >= 0 && read_file(file, dataset, record);
     if (file >= 0)
         hdf5.H5Fclose(file);
-    release(access);
     hdf5_leave(&guard);
     return is;
 }
 
-int finished_read(const char *path, struct part_record *record, struct mark_count *count)
+int finished_read(const char *path, const char *dataset, struct part_record *record, struct mark_count *count)
 {
     uint64_t missing;
     bool is;
@@ -177,7 +177,7 @@ int finished_read(const char *path, struct part_record *record, struct mark_coun
     memset(record, 0, sizeof *record);
     if (status)
         return status;
-    if (!read_path(path, record))
+    if (!read_path(path, dataset, record))
         return error_set(MPM_ETYPE, "%s is not the output of a map over a data set", path);
     fd = open(path, O_RDONLY | O_CLOEXEC);
     is = fd >= 0 && marks_count(fd, record, count, &missing);
@@ -206,18 +206,30 @@ static void cut_off_record(const char *path)
         close(fd);
 }
 
+/* In what the file's map differs from this one. Results in the input itself have changed its size and its time. */
+static enum origin_field find_difference(const struct output *output, const struct part_record *found)
+{
+    const struct origin *was = &found->origin, *is = &output->record.origin;
+    enum origin_field field = origin_difference(was, is, 0);
+
+    while (output->is_into_input &&
+           (field == ORIGIN_INPUT_SIZE || field == ORIGIN_INPUT_CHANGED || field == ORIGIN_INPUT_SUM))
+        field = origin_difference(was, is, field + 1);
+    return field;
+}
+
 int output_compare_finished(struct output *output, bool *is_same, char *difference, size_t size)
 {
     struct part_record found;
     struct mark_count count = {0};
     enum origin_field field;
-    int status = finished_read(output->path, &found, &count);
+    int status = finished_read(output->path, output->is_into ? output->dataset : NULL, &found, &count);
 
     *is_same = false;
     snprintf(difference, size, "%s", status ? mpm_error() : "");
     if (status)
         return status == MPM_ETYPE ? 0 : status;
-    field = origin_difference(&found.origin, &output->record.origin, 0);
+    field = find_difference(output, &found);
     if (field < ORIGIN_FIELDS) {
         origin_describe(&found.origin, &output->record.origin, field, difference, size);
         return 0;
@@ -225,7 +237,8 @@ int output_compare_finished(struct output *output, bool *is_same, char *differen
     *is_same = found.rows == output->record.rows;
     output->good = count.good;
     output->failed = count.failed;
-    cut_off_record(output->path);
+    if (!output->is_into)
+        cut_off_record(output->path);
     return 0;
 }
 
@@ -336,19 +349,17 @@ static int unpack_field(hid_t file, const struct output *output, unsigned index,
 static int unpack(const struct output *output, int to)
 {
     struct hdf5_guard guard;
-    hid_t access, file;
+    hid_t file;
     int status = 0;
 
     hdf5_enter(&guard);
-    access = hdf5_file_access(false);
-    file = access < 0 ? -1 : hdf5.H5Fopen(output->path, H5F_ACC_RDONLY, access);
+    file = hdf5_open_to_read(output->path);
     if (file < 0)
         status = hdf5_error_set(MPM_EIO, "cannot read %s", output->name);
     for (unsigned i = 0; !status && i < output->result.count; i++)
         status = output->result.field[i].vlen ? 0 : unpack_field(file, output, i, to);
     if (file >= 0)
         hdf5.H5Fclose(file);
-    release(access);
     hdf5_leave(&guard);
     for (unsigned i = 0; !status && i < output->result.count; i++)
         status = output->result.field[i].vlen ? output_take_values(output, i, to) : 0;
@@ -361,7 +372,7 @@ int output_copy_finished(const struct output *output, int to)
     struct part_record there;
     struct mark_count unused;
     struct finished from;
-    int status = finished_read(output->path, &there, &unused);
+    int status = finished_read(output->path, output->is_into ? output->dataset : NULL, &there, &unused);
 
     if (status)
         return status;

@@ -4,6 +4,8 @@
  *   2. OUTPUT.part.last, in whatever state. It is made once more, from nothing.
  *   3. OUTPUT.part.last is whole and flushed, and is renamed to OUTPUT.
  *   4. OUTPUT, which is finished, and OUTPUT.part. A run that goes on finds the output finished, and removes the part.
+ * Where the results go into a file that exists it is the same, but that OUTPUT is there from the beginning, as it was,
+ * and OUTPUT.part.last is made of it (output_into.c).
  * Runs that have joined each have a name of their own, OUTPUT.part.new.NUMBER, and one of them gives it the
  * output's. */
 #include "data/output_last.h"
@@ -19,6 +21,7 @@
 
 #include "base/error.h"
 #include "data/hdf5_call.h"
+#include "data/output_into.h"
 #include "data/output_layout.h"
 #include "data/output_values.h"
 #include "data/pack.h"
@@ -43,7 +46,7 @@ static bool has_room(const struct output *output)
 
 bool last_is_needed(const struct output *output, const struct failed_set *failed)
 {
-    if ((output->packing.is_wanted && output->record.rows) || output->result.has_vlen)
+    if (output->is_into || (output->packing.is_wanted && output->record.rows) || output->result.has_vlen)
         return true;
     if (!failed->count)
         return false;
@@ -148,17 +151,27 @@ static int make_results(hid_t file, const struct output *output)
     return status;
 }
 
-static int begin(struct output *last, const struct failed_set *failed, hid_t *file)
+static int open_file(struct output *last, hid_t *file)
 {
-    struct hdf5_guard guard;
     hid_t access;
     int status;
 
-    hdf5_enter(&guard);
+    if (last->is_into)
+        return into_open(last, last->fd, file);
     access = hdf5_file_access(false);
     status = layout_create_file(last, access, file);
     if (access >= 0)
         hdf5.H5Pclose(access);
+    return status;
+}
+
+static int begin(struct output *last, const struct failed_set *failed, hid_t *file)
+{
+    struct hdf5_guard guard;
+    int status;
+
+    hdf5_enter(&guard);
+    status = open_file(last, file);
     if (!status)
         status = layout_make(*file, last, true);
     if (!status && failed->count)
@@ -186,9 +199,11 @@ static int end(hid_t file, const char *path, int status)
 static int fill(const struct output *output, struct output *last, const struct failed_set *failed,
                 const char *path)
 {
-    hid_t file;
-    int status = begin(last, failed, &file);
+    hid_t file = -1;
+    int status = last->is_into ? into_copy(output, last->old_fd, last->fd, path) : 0;
 
+    if (!status)
+        status = begin(last, failed, &file);
     if (!status)
         status = make_results(file, output);
     status = end(file, path, status);

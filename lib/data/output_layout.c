@@ -442,7 +442,7 @@ int layout_make(hid_t file, struct output *output, bool is_last)
     if (!status)
         status = make_marks(file, output);
     status = scales_end(output->scales, status);
-    return status ? status : name_result(file, output);
+    return status || output->is_into ? status : name_result(file, output);
 }
 
 /* HDF5 does not try again by itself what a signal has interrupted. */

@@ -10,8 +10,7 @@
 #include "data/hdf5_call.h"
 #include "data/output_old.h"
 
-#define MOST_KEPT ((size_t)256 << 10)
-#define MAX_NAME  1024 /* of a link in the old file, else it is another one's */
+#define MAX_NAME 1024 /* of a link in the old file, else it is another one's */
 
 /* What an old output file holds beside the result of this map. */
 struct search {
@@ -126,18 +125,6 @@ static bool holds_only_result(struct search *search, const char *dataset)
     return true;
 }
 
-static char *read_kept(hid_t file, const char *dataset)
-{
-    hid_t result = hdf5.H5Oopen(file, dataset, H5P_DEFAULT);
-    char *list = result < 0 ? NULL : malloc(MOST_KEPT);
-
-    if (list && !attribute_read_text(result, SCALES_KEPT, list, MOST_KEPT))
-        *list = '\0';
-    if (result >= 0)
-        hdf5.H5Oclose(result);
-    return list;
-}
-
 #define OR_OVERWRITE "choose another name, or overwrite the whole file (--overwrite-file, MPM_OVERWRITE_FILE)"
 
 int old_check_holds_only_result(const struct output *output)
@@ -155,7 +142,7 @@ int old_check_holds_only_result(const struct output *output)
     if (search.file < 0)
         status = error_set(MPM_EEXIST, "%s is not a readable HDF5 file: " OR_OVERWRITE, output->name);
     else
-        search.kept = read_kept(search.file, output->dataset);
+        search.kept = scales_read_list(search.file, output->dataset);
     if (!status && !holds_only_result(&search, output->dataset))
         status = error_set(MPM_EEXIST, "%s also holds %s, which would be lost: " OR_OVERWRITE, output->name,
                            *search.other ? search.other : "objects that cannot be read");

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "data/output.h"
+#include "data/output_into.h"
 #include "data/output_old.h"
 
 static int check_dataset_name(const char *name)
@@ -79,13 +80,14 @@ static bool leads_to(const char *path, const struct stat *file)
     return stat(path, &status) == 0 && status.st_dev == file->st_dev && status.st_ino == file->st_ino;
 }
 
-static int check_is_not_input(const struct output *output, const char *input_file)
+static int check_is_not_input(struct output *output, const char *input_file)
 {
     struct stat input;
 
     if (stat(input_file, &input))
         return error_set_errno(MPM_EIO, "cannot stat %s", input_file);
-    if (leads_to(output->path, &input))
+    output->is_into_input |= output->wants_into && leads_to(output->path, &input);
+    if (leads_to(output->path, &input) && !output->wants_into)
         return error_set(MPM_EINVAL, "%s is the input file: choose another output file", output->name);
     if (leads_to(output->part, &input) || leads_to(output->next, &input))
         return error_set(MPM_EINVAL, "the input file is %s, where the output is to be written: rename it",
@@ -93,7 +95,7 @@ static int check_is_not_input(const struct output *output, const char *input_fil
     return 0;
 }
 
-static int check_is_no_input(const struct output *output, const mpm_dataset_map *map)
+static int check_is_no_input(struct output *output, const mpm_dataset_map *map)
 {
     int status = map->input_file ? check_is_not_input(output, map->input_file) : 0;
 
@@ -114,6 +116,8 @@ static int is_a_link(const struct output *output)
 
 static int check_may_overwrite(const struct output *output)
 {
+    if (output->is_into)
+        return into_check(output);
     if (!output->overwrite)
         return error_set(
             MPM_EEXIST, "%s exists: choose another name, or overwrite it (--overwrite, MPM_OVERWRITE_RESULT)",
@@ -141,6 +145,8 @@ static int check_resumed(struct output *output)
 
     if (status || (!is_same && output->overwrite) || (is_same && output->overwrite && has_part(output)))
         return status ? status : check_may_overwrite(output);
+    if (!is_same && output->is_into)
+        return into_check(output);
     if (!is_same)
         return error_set(MPM_EEXIST,
                          "%s exists and belongs to another map: %s; choose another name, or overwrite it "
@@ -156,6 +162,7 @@ static int check_existing(struct output *output)
     if (lstat(output->path, &output->old))
         return errno == ENOENT ? 0 : error_set_errno(MPM_EIO, "cannot stat %s", output->name);
     output->replaces = true;
+    output->is_into = output->wants_into;
     if (S_ISLNK(output->old.st_mode))
         return is_a_link(output);
     if (!S_ISREG(output->old.st_mode))
@@ -233,8 +240,10 @@ int output_plan(const mpm_dataset_map *map, const struct input *input, const str
         .dataset = map->output_dataset,
         .overwrite = map->overwrite,
         .joins = map->join,
+        .wants_into = map->into,
         .fd = -1,
         .checks = -1,
+        .old_fd = -1,
         .log.fd = -1,
         .attributes = map->attributes,
         .record = {.rows = input->rows},

@@ -14,11 +14,12 @@
 #include "data/grid.h"
 #include "data/result.h"
 
-#define SCALES_KEPT    "input_kept" /* attribute of the result: which data sets beside it were made for it */
-#define SCALE_NAME     256          /* bytes of a name of one */
-#define SCALES_MOST    200u
-#define SCALES_A_DIM   4u   /* that one dimension may have */
-#define SCALES_NOWHERE (-1) /* a dimension that is none of the input's */
+#define SCALES_KEPT       "input_kept" /* attribute of the result: which data sets beside it were made for it */
+#define SCALES_ONLY_NAMED "This is a netCDF dimension but not a netCDF variable." /* NAME */
+#define SCALE_NAME        256                                                     /* bytes of a name of one */
+#define SCALES_MOST       200u
+#define SCALES_A_DIM      4u   /* that one dimension may have */
+#define SCALES_NOWHERE    (-1) /* a dimension that is none of the input's */
 
 /* The scales of a dimension, by their numbers. */
 struct scale_list {
@@ -34,13 +35,12 @@ struct scale_user {
 
 struct scale {
     char name[SCALE_NAME];
-    char path[PATH_MAX];  /* in the input; "" for a dimension that has only a name */
-    int input_dimension;  /* or SCALES_NOWHERE */
-    bool is_beside_marks; /* which have no other group than results that are several */
-    bool is_only_beside;  /* no scale, but a data set that belongs to scales: bounds, and other coordinates */
-    unsigned rank;
-    hsize_t extent[MPM_MAX_DIMENSIONS + 1];
-    struct scale_list of[MPM_MAX_DIMENSIONS + 1]; /* of its own dimensions, if it is only beside */
+    char path[PATH_MAX];      /* in the input; "" for a dimension that has only a name */
+    int input_dimension;      /* or SCALES_NOWHERE */
+    bool is_beside_marks;     /* which have no other group than results that are several */
+    const struct scale *twin; /* of a dimension of the marks: that of the results; or NULL */
+    bool is_reused;           /* the file has it already */
+    hsize_t extent[1];
     hid_t type;   /* of its values in memory and in the output; -1 without any */
     void *values; /* those of the chosen rows */
     void *all;    /* those that were read, of all rows */
@@ -73,11 +73,19 @@ void scales_free(struct scales *scales);
 int scales_make(struct scales *scales, hid_t results, hid_t marks);
 /* Gives a data set its scales. */
 int scales_attach(struct scales *scales, hid_t dataset, const struct scale_list *dimension, unsigned rank);
+/* Takes the scale of that name that a group has, if it is the same. */
+bool scales_reuse(struct scale *scale, hid_t place);
+/* Says who uses a scale. */
+bool scales_write_users(hid_t scale, const struct scale_user *users, unsigned count);
 /* Closes what scales_make() has made, once all is attached; `status` comes first. */
 int scales_end(struct scales *scales, int status);
 /* The names of all that was made, for SCALES_KEPT: "/a/time /a/lat". `results` and `marks` are paths, without a slash
  * at their ends. The caller frees it; NULL without memory. */
 char *scales_list(const struct scales *scales, const char *results, const char *marks);
+/* Takes a data set, or whatever object, out of the lists of all of its scales. */
+void scales_detach(hid_t dataset);
+/* The list of a result, which the caller frees; NULL if it has none. */
+char *scales_read_list(hid_t file, const char *dataset);
 /* Whether a path is in such a list. */
 bool scales_lists(const char *list, const char *path);
 /* Properties of a group: one that netCDF may change keeps the order in which things came. Negative on failure. */

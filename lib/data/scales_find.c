@@ -14,8 +14,7 @@
 #include "data/output.h"
 #include "data/scales.h"
 
-#define MOST_BYTES    ((uint64_t)1 << 30) /* of the values of all scales, which main has in memory */
-#define IS_ONLY_NAMED "This is a netCDF dimension but not a netCDF variable."
+#define MOST_BYTES ((uint64_t)1 << 30) /* of the values of all scales, which main has in memory */
 
 struct finding {
     const mpm_dataset_map *map;
@@ -275,7 +274,6 @@ static struct scale *add_scale(struct finding *finding, const char *name, uint64
         return NULL;
     *scale = (struct scale){.input_dimension = SCALES_NOWHERE,
                             .is_beside_marks = is_beside_marks,
-                            .rank = 1,
                             .extent = {extent},
                             .type = -1,
                             .made = -1};
@@ -350,15 +348,18 @@ static void list_marks(struct finding *finding)
 {
     struct scales *scales = finding->scales;
     const struct output *output = finding->output;
-    bool is_row = output->grid.rank == 1 && !output->grid.is_stitched;
-    const struct scale_list *first = &scales->field[0][0];
+    bool is_row = output->grid.rank == 1 && !output->grid.is_stitched && scales->field[0][0].count;
+    const struct scale *twin = is_row ? &scales->scale[scales->field[0][0].scale[0]] : NULL;
+    struct scale *own;
 
-    if (is_row && !output->result.is_struct)
-        scales->marks = *first;
-    else
-        add_to_list(finding, &scales->marks,
-                    add_scale(finding, is_row && first->count ? scales->scale[first->scale[0]].name : "tiles",
-                              output->record.rows, output->result.is_struct));
+    if (is_row && !output->result.is_struct) {
+        scales->marks = scales->field[0][0];
+        return;
+    }
+    own = add_scale(finding, twin ? twin->name : "tiles", output->record.rows, output->result.is_struct);
+    if (own)
+        own->twin = twin;
+    add_to_list(finding, &scales->marks, own);
 }
 
 /* ---- Values ---- */
@@ -376,7 +377,7 @@ static hid_t open_scale(hid_t file, const struct scale *scale)
     hid_t dataset = hdf5.H5Dopen2(file, scale->path, H5P_DEFAULT);
 
     if (dataset >= 0 && attribute_read_text(dataset, "NAME", name, sizeof name) &&
-        !strncmp(name, IS_ONLY_NAMED, strlen(IS_ONLY_NAMED))) {
+        !strncmp(name, SCALES_ONLY_NAMED, strlen(SCALES_ONLY_NAMED))) {
         hdf5.H5Dclose(dataset);
         return -1;
     }

@@ -55,12 +55,9 @@ static bool make_scale(const struct scale *scale)
 {
     char name[SCALE_NAME];
 
-    if (scale->is_only_beside)
-        return true;
     snprintf(name, sizeof name, "%s", scale->name);
     if (scale->type < 0)
-        snprintf(name, sizeof name, "This is a netCDF dimension but not a netCDF variable.%10llu",
-                 (unsigned long long)scale->extent[0]);
+        snprintf(name, sizeof name, SCALES_ONLY_NAMED "%10llu", (unsigned long long)scale->extent[0]);
     return write_fixed_text(scale->made, "CLASS", "DIMENSION_SCALE") &&
            write_fixed_text(scale->made, "NAME", name);
 }
@@ -68,7 +65,7 @@ static bool make_scale(const struct scale *scale)
 static int make_one(struct scale *scale, hid_t place)
 {
     hid_t type = scale->type >= 0 ? scale->type : *hdf5.H5T_IEEE_F32BE_g;
-    hid_t space = hdf5.H5Screate_simple((int)scale->rank, scale->extent, NULL);
+    hid_t space = hdf5.H5Screate_simple(1, scale->extent, NULL);
     hid_t creation = hdf5.H5Pcreate(*hdf5.H5P_CLS_DATASET_CREATE_ID_g);
     hid_t link = hdf5.H5Pcreate(*hdf5.H5P_CLS_LINK_CREATE_ID_g);
     bool is;
@@ -89,6 +86,19 @@ static int make_one(struct scale *scale, hid_t place)
     return attribute_values_write(scale->made, &scale->attributes);
 }
 
+/* In a file that exists the name may be taken: by the same coordinates, or by something else. */
+static int make_or_reuse(struct scale *scale, hid_t place)
+{
+    while (hdf5.H5Lexists(place, scale->name, H5P_DEFAULT) > 0) {
+        if (scales_reuse(scale, place))
+            return 0;
+        if (strlen(scale->name) + 2 > SCALE_NAME)
+            return cannot_write(scale->name);
+        strcat(scale->name, "_");
+    }
+    return make_one(scale, place);
+}
+
 int scales_make(struct scales *scales, hid_t results, hid_t marks)
 {
     int status = 0;
@@ -96,13 +106,7 @@ int scales_make(struct scales *scales, hid_t results, hid_t marks)
     for (unsigned i = 0; scales && i < scales->count; i++)
         scales->scale[i].made = -1;
     for (unsigned i = 0; scales && !status && i < scales->count; i++)
-        status = make_one(&scales->scale[i], scales->scale[i].is_beside_marks ? marks : results);
-    for (unsigned i = 0; scales && !status && i < scales->count; i++) {
-        const struct scale *scale = &scales->scale[i];
-
-        if (scale->is_only_beside)
-            status = scales_attach(scales, scale->made, scale->of, scale->rank);
-    }
+        status = make_or_reuse(&scales->scale[i], scales->scale[i].is_beside_marks ? marks : results);
     return status;
 }
 
@@ -162,32 +166,12 @@ int scales_attach(struct scales *scales, hid_t dataset, const struct scale_list 
     return is ? 0 : hdf5_error_set(MPM_EIO, "cannot attach coordinates to results");
 }
 
-static bool write_users(const struct scale *scale)
-{
-    const hsize_t count = scale->user_count;
-    hid_t type = hdf5.H5Tcreate(H5T_COMPOUND, sizeof(struct scale_user)), attribute = -1;
-    hid_t space = hdf5.H5Screate_simple(1, &count, NULL);
-    bool is = false;
-
-    if (type >= 0 && space >= 0 &&
-        hdf5.H5Tinsert(type, "dataset", HOFFSET(struct scale_user, dataset), *hdf5.H5T_STD_REF_OBJ_g) >= 0 &&
-        hdf5.H5Tinsert(type, "dimension", HOFFSET(struct scale_user, dimension), *hdf5.H5T_NATIVE_INT32_g) >=
-            0)
-        attribute = hdf5.H5Acreate2(scale->made, "REFERENCE_LIST", type, space, H5P_DEFAULT, H5P_DEFAULT);
-    if (attribute >= 0)
-        is = hdf5.H5Awrite(attribute, type, scale->users) >= 0;
-    release(attribute);
-    release(space);
-    release(type);
-    return is;
-}
-
 int scales_end(struct scales *scales, int status)
 {
     for (unsigned i = 0; scales && i < scales->count; i++) {
         struct scale *scale = &scales->scale[i];
 
-        if (!status && scale->user_count && !write_users(scale))
+        if (!status && scale->user_count && !scales_write_users(scale->made, scale->users, scale->user_count))
             status = cannot_write(scale->name);
         release(scale->made);
         free(scale->users);
@@ -196,27 +180,4 @@ int scales_end(struct scales *scales, int status)
         scale->user_count = 0;
     }
     return status;
-}
-
-char *scales_list(const struct scales *scales, const char *results, const char *marks)
-{
-    char *bytes = NULL;
-    size_t size;
-    FILE *text = open_memstream(&bytes, &size);
-
-    for (unsigned i = 0; text && i < scales->count; i++)
-        fprintf(text, "%s%s/%s", i ? " " : "", scales->scale[i].is_beside_marks ? marks : results,
-                scales->scale[i].name);
-    return text && !fclose(text) ? bytes : NULL;
-}
-
-bool scales_lists(const char *list, const char *path)
-{
-    size_t length = strlen(path);
-
-    for (const char *at = strstr(list, path); at; at = strstr(at + 1, path)) {
-        if ((at == list || at[-1] == ' ') && (at[length] == ' ' || !at[length]))
-            return true;
-    }
-    return false;
 }

@@ -101,6 +101,11 @@ typedef struct mpm_dataset_map {
     /** Attributes of the results, a line each: "units = K", of the data set (or the group of several), or "mean.units =
      * K", of one field. They become strings. NULL: none. */
     const char *attributes;
+    /** Not 0: if `output_file` exists the results go into it, and all else that it holds stays. It is copied at the end
+     * of the map, when all else is right: so it is as it was until the results are in it, and the file system must have
+     * room for both. If it has `output_dataset` already, that is replaced with MPM_OVERWRITE_RESULT, else MPM_EEXIST.
+     * It may be the input file. */
+    int into;
     int keep; /**< an enum mpm_keep */
     /** What a row leaves that fails: a number, also "nan", or with several results one for some or all of them,
      * "mean=nan, count=-1". It is the fill value of the data set as well. NULL: zeros. */
