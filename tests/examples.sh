@@ -150,6 +150,11 @@ wanted='Mean 499.995, standard deviation 288.675'
 example 16_reduce
 python_prints is_exactly 16_reduce
 
+wanted='After 400 steps: top 93.196, middle 17.200, bottom 0.487'
+prints is_exactly "$bin/17_stencil"
+prints is_exactly mpirun -n 2 "$bin/17_stencil"
+python_prints is_exactly 17_stencil
+
 wanted='Results: [100, 0, 25, 0, 20]
 Item 1 failed after 1 runs: 0 cannot be inverted
 Item 3 failed after 2 runs: its worker was killed by SIGABRT (2 attempts)'

@@ -55,7 +55,7 @@ struct bench_step {
     unsigned workers;
     double seconds, round_s;
     const char *launcher;
-    double *plates[2]; /* in the arena */
+    mpm_array plates[2];
     struct steps ours, peers[PEERS];
 };
 
@@ -69,14 +69,16 @@ static int work_task(mpm_call *call, const void *item, void *result)
     return 0;
 }
 
-/* The plates have the same addresses in all processes of a node. */
 static int stencil_task(mpm_call *call, const void *item, void *result)
 {
-    double *const *plates = mpm_call_context(call);
+    const mpm_array *plates = mpm_call_context(call);
+    void *before, *after;
 
     (void)item;
     (void)result;
-    stencil_block(plates[0], plates[1], (unsigned)mpm_call_index(call));
+    if (mpm_array_pointer(plates[0], &before) || mpm_array_pointer(plates[1], &after))
+        return mpm_fail(call, "%s", mpm_error());
+    stencil_block(before, after, (unsigned)mpm_call_index(call));
     return 0;
 }
 
@@ -95,7 +97,7 @@ static int run_stencil(const struct bench_step *bench, uint64_t steps)
     int status = 0;
 
     for (uint64_t step = 0; !status && step < steps; step++) {
-        double *plates[2] = {bench->plates[step % 2], bench->plates[(step + 1) % 2]};
+        const mpm_array plates[2] = {bench->plates[step % 2], bench->plates[(step + 1) % 2]};
         mpm_map_options options = {.context = plates, .context_size = sizeof plates};
 
         status = mpm_pool_map(bench->pool, stencil_task, NULL, STENCIL_BLOCKS, 0, 0, &options, NULL);
@@ -135,7 +137,7 @@ static int time_ours(struct bench_step *bench, int repetition)
 
     for (size_t kind = 0; !status && kind < STEP_KINDS; kind++)
         status = time_kind(bench, kind, repetition);
-    return status ? status : time_stencil(bench, repetition);
+    return status || mpm_node_count() > 1 ? status : time_stencil(bench, repetition);
 }
 
 /* Theirs. */
@@ -286,7 +288,9 @@ static void add_figures(const struct bench_step *bench, struct bench_figure *fig
 
         if (steps->is_missing)
             fprintf(stderr, "mpmap: mpmap-step has printed nothing: skipping \"%s\"\n", peer_names[peer]);
-        for (size_t kind = 0; !steps->is_missing && kind < steps->kinds; kind++)
+        for (size_t kind = 0;
+             !steps->is_missing && kind < steps->kinds && (kind < STEP_KINDS || mpm_node_count() == 1);
+             kind++)
             figures[(*count)++] = (struct bench_figure){
                 kind < STEP_KINDS ? step_kinds[kind].name : STENCIL_NAME,
                 bench_median(bench->ours.step_s[kind], BENCH_REPETITIONS), "s",
@@ -296,15 +300,16 @@ static void add_figures(const struct bench_step *bench, struct bench_figure *fig
 
 static int share_plates(struct bench_step *bench)
 {
-    int status = 0;
+    double *plate = malloc(stencil_bytes());
+    size_t length = stencil_bytes() / sizeof *plate;
+    int status;
 
-    for (int i = 0; !status && i < 2; i++) {
-        void *plate = NULL;
-
-        if (!(status = mpm_alloc(stencil_bytes(), &plate)))
-            stencil_begin(plate);
-        bench->plates[i] = plate;
-    }
+    if (!plate)
+        return MPM_ENOMEM;
+    stencil_begin(plate);
+    if (!(status = mpm_array_create(MPM_F64, length, plate, &bench->plates[0])))
+        status = mpm_array_create(MPM_F64, length, plate, &bench->plates[1]);
+    free(plate);
     return status;
 }
 
@@ -317,9 +322,9 @@ static int measure(struct bench_step *bench, struct bench_figure *figures, size_
         status = time_all(bench);
         mpm_pool_close(bench->pool);
     }
-    mpm_free(bench->plates[0]);
-    mpm_free(bench->plates[1]);
     if (status)
+        return status;
+    if ((status = mpm_array_destroy(bench->plates[0])) || (status = mpm_array_destroy(bench->plates[1])))
         return status;
     add_figures(bench, figures, count);
     if (!(status = measure_both_sleepy(figures + *count)))

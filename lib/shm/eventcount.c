@@ -80,9 +80,9 @@ static long ring(struct eventcount *word, int most)
                                         : 0;
 }
 
-void eventcount_notify(struct eventcount *word)
+bool eventcount_notify(struct eventcount *word)
 {
-    ring(word, INT_MAX);
+    return ring(word, INT_MAX) > 0;
 }
 
 bool eventcount_notify_one(struct eventcount *word)

@@ -40,8 +40,8 @@ static inline uint32_t eventcount_prepare(struct eventcount *word)
  * (of clock.h; CLOCK_FOREVER is allowed). false if the time came first. A signal does not end it. */
 bool eventcount_wait(struct eventcount *word, uint32_t seen, uint64_t spin_ns, uint64_t deadline_ns);
 
-/* Moves the word on, and wakes all who sleep on it. */
-void eventcount_notify(struct eventcount *word);
+/* Moves the word on, and wakes all who sleep on it. Whether any were woken. */
+bool eventcount_notify(struct eventcount *word);
 
 /* The same, but wakes one of them only: any of them will do, and does what there is to do. Whether one was woken. */
 bool eventcount_notify_one(struct eventcount *word);

@@ -3,6 +3,7 @@
  * what its death at each step means. */
 #include "pool/worker/worker.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,14 +91,16 @@ static bool has_others(const struct board *board, uint64_t lease)
     return false;
 }
 
-/* It has left the lease. Its node pool may wait for that to become quiet. */
+/* It has left the lease. Its node pool may wait for that to become quiet. Who was woken may have to run on this very CPU,
+ * and is not to wait until this worker, which looks on, has found that there is nothing more to do. */
 static void ring_after(const _Atomic uint64_t *entry, uint64_t lease, bool served, bool rings_last)
 {
     struct board *board = worker_self.board;
 
     if (atomic_load(entry) == lease && (rings_last ? has_others(board, lease) : !served))
         return;
-    eventcount_notify(arena_at(worker_self.arena, board->doorbell));
+    if (eventcount_notify(arena_at(worker_self.arena, board->doorbell)))
+        sched_yield();
 }
 
 /* Enters the lease of an entry, if it still is the one with that serial and there is anything to claim, and stays
