@@ -264,6 +264,41 @@ static void signal_to_all_drains_and_kills_no_worker(void)
     CU_ASSERT_FALSE(mpm_draining());
 }
 
+static int drain_at_last_in_blobs(mpm_call *call, const void *item, void *result)
+{
+    int number, *blob;
+    int status = drain_at_last(call, item, &number);
+
+    (void)result;
+    if (!(blob = mpm_call_blob(call, sizeof number)))
+        return 1;
+    *blob = number;
+    return status;
+}
+
+static void map_of_blobs_drains_and_keeps_what_is_done(void)
+{
+    static unsigned char done[COUNT];
+    static mpm_blob items[COUNT];
+    mpm_map_options options = {.chunk = 1, .drain = drains, .done = done};
+    mpm_blob *results;
+    int count = 0;
+
+    open_run();
+    memset(done, 0, sizeof done);
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_map_blobs(pool, drain_at_last_in_blobs, items, COUNT, &options, &results),
+                          MPM_EDRAINED);
+    for (int i = 0; i < COUNT; i++) {
+        count += done[i];
+        CU_ASSERT_EQUAL(done[i], atomic_load(&shared->ended[i]));
+        CU_ASSERT_EQUAL(done[i], results[i].bytes != NULL);
+        CU_ASSERT(!done[i] || *(const int *)results[i].bytes == 2 * i);
+    }
+    CU_ASSERT(done[LAST] && count < COUNT);
+    mpm_blobs_free(results);
+    close_run();
+}
+
 int main(int argc, char **argv)
 {
     static const struct suite_test tests[] = {
@@ -275,6 +310,7 @@ int main(int argc, char **argv)
         {"what_runs_past_the_grace_is_killed_and_not_done", what_runs_past_the_grace_is_killed_and_not_done},
         {"end_of_its_time_drains_a_map_and_the_run", end_of_its_time_drains_a_map_and_the_run},
         {"signal_to_all_drains_and_kills_no_worker", signal_to_all_drains_and_kills_no_worker},
+        {"map_of_blobs_drains_and_keeps_what_is_done", map_of_blobs_drains_and_keeps_what_is_done},
     };
     size_t count = sizeof tests / sizeof *tests;
     int failed;
@@ -288,6 +324,6 @@ int main(int argc, char **argv)
     }
     if (mpm_init(&argc, &argv, NULL))
         return mpm_report_error();
-    failed = suite_run("drain", tests, count - 3);
+    failed = suite_run("drain", tests, count - 4);
     return mpm_finalize() ? mpm_report_error() : failed;
 }

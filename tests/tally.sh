@@ -313,6 +313,27 @@ cp half.csv half.csv.part
 tally -- plain.csv --by key --show 'sum(w),median(v)' --block 65536 --output half.csv --resume
 check "what else is called so stays" fails_with 1 "is not what an earlier run has left"
 rm -f half.csv.part
+echo "what a killed run has left" >left.csv.tally-draft
+tally -- plain.csv --by key --show 'sum(w),median(v)' --block 65536 --output left.csv
+check "a half-written output is taken by the next run" cmp left.csv whole.csv
+check "and is gone" [ ! -e left.csv.tally-draft ]
+echo "what a killed run has left" >left.h5.tally-draft
+tally -- plain.csv --by key --show 'sum(w)' --output left.h5:/sums
+check "the same of HDF5" [ -s left.h5 -a ! -e left.h5.tally-draft ]
+/usr/bin/python3 -c '
+import fcntl, os, time
+file = open("busy.csv.tally-draft", "w")
+fcntl.lockf(file, fcntl.LOCK_EX)
+open("locked", "w").close()
+while os.path.exists("locked"):
+    time.sleep(0.01)' &
+started=$!
+wait_for 20 test -e locked
+tally -- plain.csv --by key --show count --output busy.csv
+check "two runs do not write one file" fails_with 1 "another run is making 'busy.csv'"
+rm -f locked
+wait $started
+rm -f left.csv left.h5 busy.csv.*
 tally -- plain.csv --by kex --show count --output half.csv --overwrite
 check "a run that fails leaves the old output" cmp half.csv whole.csv
 

@@ -393,7 +393,9 @@ int main(int argc, char **argv)
 {
     const mpm_options options = {.drain_at_signals = true};
 
-    /* Results of rounds come and go: their memory is used again. */
+    /* Results of rounds come and go, in several threads: their memory is used again, which threads' own arenas would
+     * give back. */
+    mallopt(M_ARENA_MAX, 1);
     mallopt(M_MMAP_THRESHOLD, 1 << 30);
     mallopt(M_TRIM_THRESHOLD, 1 << 30);
     return command_main("mpmap-tally", &options, argc, argv, run_arguments);

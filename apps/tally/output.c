@@ -2,8 +2,10 @@
 #include "output.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "support/json.h"
@@ -222,19 +224,67 @@ static bool ends_in(const char *text, const char *end)
     return length >= end_length && !strcmp(text + length - end_length, end);
 }
 
+/* Opens the draft and locks it. -1, after saying what is wrong, if it cannot be. */
+static int lock_draft(const char *path, const char *draft)
+{
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int file = open(draft, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+
+    if (file < 0) {
+        failure("'%s' cannot be made: %s", draft, strerror(errno));
+    } else if (fcntl(file, F_OFD_SETLK, &whole) && (errno == EAGAIN || errno == EACCES)) {
+        failure("another run is making '%s'", path);
+        close(file);
+        file = -1;
+    }
+    return file;
+}
+
+/* Whether the file that is open is still the one of that name: another run may have put it in its place before it was
+ * locked here. */
+static bool is_named(int file, const char *name)
+{
+    struct stat open_one, named;
+
+    return !fstat(file, &open_one) && !stat(name, &named) && open_one.st_ino == named.st_ino &&
+           open_one.st_dev == named.st_dev;
+}
+
+int draft_begin(const char *path, struct draft *draft)
+{
+    if (asprintf(&draft->path, "%s.tally-draft", path) < 0)
+        return failure("out of memory");
+    while ((draft->lock = lock_draft(path, draft->path)) >= 0 && !is_named(draft->lock, draft->path))
+        close(draft->lock);
+    if (draft->lock >= 0)
+        return 0;
+    free(draft->path);
+    return EXIT_FAILURE;
+}
+
+int draft_end(struct draft *draft, const char *path, int exit_status)
+{
+    if (exit_status)
+        unlink(draft->path);
+    else if (whole_file_place(draft->path, path))
+        exit_status = failure("'%s' cannot be written: %s", path, strerror(errno));
+    close(draft->lock);
+    free(draft->path);
+    return exit_status;
+}
+
 /* Not as whole_file_begin() does it: FILE.part is the record of a pass. */
 static int write_text(const char *path, const struct result *result)
 {
-    char *temporary = output_temporary(path);
-    FILE *file = fopen(temporary, "we");
-    int exit_status = 0;
+    struct draft draft;
+    int exit_status = draft_begin(path, &draft);
+    FILE *file;
     bool is_bad;
 
-    if (!file) {
-        exit_status = failure("'%s' cannot be made: %s", temporary, strerror(errno));
-        free(temporary);
+    if (exit_status)
         return exit_status;
-    }
+    if (!(file = fopen(draft.path, "we")))
+        return draft_end(&draft, path, failure("'%s' cannot be made: %s", draft.path, strerror(errno)));
     if (ends_in(path, ".json"))
         output_json(file, result);
     else
@@ -242,28 +292,8 @@ static int write_text(const char *path, const struct result *result)
     is_bad = fflush(file) || ferror(file);
     is_bad |= fclose(file) != 0;
     if (is_bad)
-        exit_status = failure("'%s' cannot be written: %s", temporary, strerror(errno));
-    exit_status = output_place(temporary, path, exit_status);
-    free(temporary);
-    return exit_status;
-}
-
-char *output_temporary(const char *path)
-{
-    char *temporary;
-
-    if (asprintf(&temporary, "%s.%ld.tmp", path, (long)getpid()) < 0)
-        memory_resize(NULL, SIZE_MAX);
-    return temporary;
-}
-
-int output_place(const char *temporary, const char *path, int exit_status)
-{
-    if (exit_status)
-        unlink(temporary);
-    else if (whole_file_place(temporary, path))
-        exit_status = failure("'%s' cannot be written: %s", path, strerror(errno));
-    return exit_status;
+        exit_status = failure("'%s' cannot be written: %s", draft.path, strerror(errno));
+    return draft_end(&draft, path, exit_status);
 }
 
 int output_file(const char *name, const struct result *result)

@@ -19,10 +19,17 @@ int output_file(const char *name, const struct result *result);
 /* The file of FILE.h5:/GROUP or FILE; the caller frees it with free(). `group` is in the same memory, or NULL. */
 char *output_path(const char *name, char **group);
 
-/* The name under which a file is written, which the caller frees with free(), and giving it its own name, if all went
- * well: 0, or the exit status. */
-char *output_temporary(const char *path);
-int output_place(const char *temporary, const char *path, int exit_status);
+/* A file that is being written, beside the one that it is to become. Its name is always the same, so what a killed run
+ * has left is taken by the next one; a lock, which ends with the process, keeps two runs apart. */
+struct draft {
+    char *path;
+    int lock;
+};
+
+/* 0, or the exit status after saying what is wrong: then there is nothing to end. */
+int draft_begin(const char *path, struct draft *draft);
+/* Gives it its own name, if all went well; else it is removed. The exit status. */
+int draft_end(struct draft *draft, const char *path, int exit_status);
 
 /* An HDF5 file with a group, in which a function writes what is to be in it. It has its name only when it is
  * whole. */

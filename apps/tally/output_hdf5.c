@@ -132,19 +132,19 @@ static bool write_into(hid_t file, const char *group, output_write_group *write,
 
 int output_group(const char *path, const char *group, output_write_group *write, const void *argument)
 {
-    char *temporary = output_temporary(path);
+    struct draft draft;
     bool is_good = false;
     hid_t file;
-    int exit_status;
+    int exit_status = draft_begin(path, &draft);
 
+    if (exit_status)
+        return exit_status;
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-    file = H5Fcreate(temporary, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    file = H5Fcreate(draft.path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
     if (file >= 0) {
         is_good = write_into(file, group, write, argument);
         is_good &= H5Fclose(file) >= 0;
     }
     exit_status = is_good ? 0 : failure("'%s' cannot be written", path);
-    exit_status = output_place(temporary, path, exit_status);
-    free(temporary);
-    return exit_status;
+    return draft_end(&draft, path, exit_status);
 }

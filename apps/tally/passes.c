@@ -28,6 +28,7 @@ struct pass {
     size_t merged;     /* blocks that are merged: those before it */
     int exit_status;   /* of what went wrong; nobody begins anything then */
     bool is_stopped;   /* at the first bad row */
+    bool has_gap;      /* a drain has left blocks out that are merged already: nothing behind them is */
     uint64_t expected; /* where the rows of the next block begin */
     uint64_t line;     /* the line that it begins with */
     uint64_t done;     /* blocks, for the progress line */
@@ -39,6 +40,7 @@ struct mapper {
     struct pass *pass;
     unsigned number;
     size_t first, count; /* its round */
+    size_t done;         /* blocks of it from the first one on: fewer than all in a drain */
 };
 
 void answer_open(struct answer *answer, const struct plan *plan)
@@ -138,7 +140,18 @@ static int tell_failures(const struct pass *pass, size_t first, const mpm_failur
     return failure("%zu of %zu blocks failed, so there is no answer", count, pass->block_count);
 }
 
-/* Has blocks read by the workers. 0, or the exit status after saying what is wrong. */
+/* Results up to the first block that a drain has left out: what follows is of no use, as blocks go in their order. */
+static size_t count_done(const mpm_blob *results, size_t count)
+{
+    size_t done = 0;
+
+    while (done < count && results[done].bytes)
+        done++;
+    return done;
+}
+
+/* Has blocks read by the workers. 0, or the exit status after saying what is wrong; there are results also if it is
+ * EXIT_DRAINED. */
 static int map_items(struct mapper *mapper, const mpm_blob *items, mpm_blob **results)
 {
     struct pass *pass = mapper->pass;
@@ -147,17 +160,24 @@ static int map_items(struct mapper *mapper, const mpm_blob *items, mpm_blob **re
     const mpm_map_options options = {.chunk = 1,
                                      .progress = show_progress,
                                      .progress_argument = mapper,
+                                     .drain = {.grace_s = MPM_FOREVER},
                                      .failures = &failures,
                                      .failure_count = &failure_count};
     int status = mpm_pool_map_blobs(pass->pool, block_run, items, mapper->count, &options, results);
     int exit_status = 0;
 
-    if (status == MPM_ETASK)
+    if (failure_count)
         exit_status = tell_failures(pass, mapper->first, failures, failure_count);
+    else if (status == MPM_EDRAINED)
+        exit_status = EXIT_DRAINED;
     else if (status)
         exit_status = mpm_report_error();
-    if (status == MPM_ETASK)
+    if (failure_count) {
         mpm_blobs_free(*results);
+        *results = NULL;
+    } else if (!status || status == MPM_EDRAINED) {
+        mapper->done = count_done(*results, mapper->count);
+    }
     free(failures);
     return exit_status;
 }
@@ -185,7 +205,7 @@ static int map_round(struct mapper *mapper, mpm_blob **results)
 /* A block that has begun at another row than the one before it has ended at is read again, from there. */
 static int repeat_block(struct mapper *mapper, size_t number, mpm_blob **result)
 {
-    struct mapper again = {mapper->pass, mapper->number, number, 1};
+    struct mapper again = {mapper->pass, mapper->number, number, 1, 0};
     struct pass *pass = mapper->pass;
     mpm_blob item;
     void *memory = make_item(pass, &pass->blocks[number], pass->expected, true, &item);
@@ -298,12 +318,13 @@ static int merge_round(struct mapper *mapper, mpm_blob *results)
     int exit_status = again ? 0 : failure("out of memory");
     size_t settled = 0;
 
-    while (!exit_status && settled < mapper->count && !pass->is_stopped) {
+    while (!exit_status && settled < mapper->done && !pass->is_stopped) {
         exit_status = settle_block(mapper, mapper->first + settled, &results[settled], &again[settled]);
         settled++;
     }
     if (!exit_status && !pass->is_stopped)
         merge_results(pass->answer, results, settled);
+    pass->has_gap |= exit_status || mapper->done < mapper->count;
     for (size_t i = 0; again && i < mapper->count; i++)
         mpm_blobs_free(again[i]);
     free(again);
@@ -352,7 +373,8 @@ static bool wait_for_turn(struct mapper *mapper)
     pthread_mutex_lock(&pass->lock);
     while (pass->merged != mapper->first)
         pthread_cond_wait(&pass->turn, &pass->lock);
-    is_well = (!pass->exit_status || pass->exit_status == EXIT_DRAINED) && !pass->is_stopped;
+    is_well = (!pass->exit_status || pass->exit_status == EXIT_DRAINED) && !pass->is_stopped &&
+              !pass->has_gap;
     pthread_mutex_unlock(&pass->lock);
     return is_well;
 }
@@ -364,12 +386,15 @@ static void *run_rounds(void *argument)
     while (take_round(mapper)) {
         mpm_blob *results = NULL, *copy;
         int exit_status = map_round(mapper, &results);
-        bool has_results = !exit_status;
+        bool has_results = !exit_status || exit_status == EXIT_DRAINED;
 
-        if (wait_for_turn(mapper) && !exit_status) {
+        if (wait_for_turn(mapper) && has_results) {
+            int merged;
+
             copy = memory_resize(NULL, mapper->count * sizeof *copy);
             memcpy(copy, results, mapper->count * sizeof *copy);
-            exit_status = merge_round(mapper, copy);
+            merged = merge_round(mapper, copy);
+            exit_status = merged ? merged : exit_status;
             free(copy);
         }
         if (has_results)

@@ -430,10 +430,23 @@ static int order_rows(struct result *result, const char *order)
     return exit_status;
 }
 
+/* The first groups, partition by partition. */
+static void list_rows(struct result *result, size_t count)
+{
+    size_t listed = 0;
+
+    result->rows = memory_resize(NULL, count * sizeof *result->rows);
+    for (uint32_t i = 0; i < PARTITIONS; i++) {
+        for (uint32_t group = 0; group < result->answer->parts[i].count && listed < count; group++)
+            result->rows[listed++] = (struct result_row){0, i, group};
+    }
+}
+
 int result_make(struct answer *answer, const struct plan *plan, const char *order, size_t limit,
                 struct result *result)
 {
     size_t count = 0;
+    bool is_ordered = !order || strcmp(order, "none");
     int exit_status = 0;
 
     *result = (struct result){.plan = plan, .answer = answer};
@@ -452,14 +465,12 @@ int result_make(struct answer *answer, const struct plan *plan, const char *orde
         for (uint32_t bag = 0; bag < plan->bag_count; bag++)
             table_sort_bag(&answer->parts[i], bag);
     }
-    result->rows = memory_resize(NULL, count * sizeof *result->rows);
-    for (uint32_t i = 0; i < PARTITIONS; i++) {
-        for (uint32_t group = 0; group < answer->parts[i].count; group++)
-            result->rows[result->count++] = (struct result_row){0, i, group};
-    }
-    if (!order || strcmp(order, "none"))
+    result->count = count;
+    result->shown = limit && limit < count ? limit : count;
+    /* Without an order nobody looks at more rows than are shown. */
+    list_rows(result, is_ordered ? count : result->shown);
+    if (is_ordered)
         exit_status = order_rows(result, order);
-    result->shown = limit && limit < result->count ? limit : result->count;
     return exit_status;
 }
 

@@ -7,21 +7,71 @@
 #include <sys/mman.h>
 
 #define FIRST_SLOTS 4096
+#define MANY        65536 /* groups */
 #define LARGE_PAGE  2097152
 #define LARGE       (2 * LARGE_PAGE) /* memory that is worth large pages: it is read here and there */
 #define AHEAD       8                /* groups for which memory is fetched in advance */
+
+static void advise_large(void *memory, size_t size)
+{
+    madvise((void *)(((uintptr_t)memory + LARGE_PAGE - 1) & ~(uintptr_t)(LARGE_PAGE - 1)), size - LARGE_PAGE,
+            MADV_HUGEPAGE);
+}
+
+static void *no_memory(size_t size)
+{
+    fprintf(stderr, "mpmap-tally: no memory for %zu bytes\n", size);
+    exit(EXIT_FAILURE);
+}
 
 void *memory_resize(void *memory, size_t size)
 {
     void *resized = realloc(memory, size ? size : 1);
 
     if (resized && size >= LARGE)
-        madvise((void *)(((uintptr_t)resized + LARGE_PAGE - 1) & ~(uintptr_t)(LARGE_PAGE - 1)),
-                size - LARGE_PAGE, MADV_HUGEPAGE);
-    if (resized)
-        return resized;
-    fprintf(stderr, "mpmap-tally: no memory for %zu bytes\n", size);
-    exit(EXIT_FAILURE);
+        advise_large(resized, size);
+    return resized ? resized : no_memory(size);
+}
+
+/* What is large is a mapping of its own: as it grows its pages are moved, and nothing is copied. */
+static void *memory_grow(void *memory, size_t size, size_t more)
+{
+    void *grown;
+
+    if (more < LARGE)
+        return memory_resize(memory, more);
+    grown = size < LARGE
+                ? mmap(NULL, more, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+                : mremap(memory, size, more, MREMAP_MAYMOVE);
+    if (grown == MAP_FAILED)
+        return no_memory(more);
+    if (size < LARGE && size)
+        memcpy(grown, memory, size);
+    if (size < LARGE)
+        free(memory);
+    madvise(grown, more, MADV_HUGEPAGE); /* all of it: a part alone could not be moved with the rest */
+    return grown;
+}
+
+static void memory_release(void *memory, size_t size)
+{
+    if (size < LARGE)
+        free(memory);
+    else
+        munmap(memory, size);
+}
+
+/* Of large ones, the kernel's own are taken: zeros need not be written once more. */
+static void *memory_zeros(size_t size)
+{
+    char *memory;
+
+    if (size < LARGE)
+        return memset(memory_resize(NULL, size), 0, size);
+    if (!(memory = calloc(1, size)))
+        return no_memory(size);
+    advise_large(memory, size);
+    return memory;
 }
 
 void table_open(struct table *table, const struct plan *plan)
@@ -46,8 +96,8 @@ void table_clear(struct table *table)
 void table_close(struct table *table)
 {
     free(table->slots);
-    free(table->records);
-    free(table->keys);
+    memory_release(table->records, (size_t)table->room * table->plan->record_size);
+    memory_release(table->keys, table->key_room);
     free(table->wides);
     for (uint32_t i = 0; i < table->plan->bag_count; i++) {
         free(table->bags[i].entries);
@@ -61,14 +111,14 @@ const char *table_key(const struct table *table, const struct record *record)
                                            : table->keys + (size_t)record->key_offset * 8;
 }
 
-/* The slots are four times as many, so that few keys have to look further than at the first one. */
+/* The slots are four times as many, so that few keys have to look further than at the first one. Where there are many,
+ * they are filled to two thirds, and become twice as many: to look further costs less there than more memory does. */
 static void grow_slots(struct table *table)
 {
-    uint64_t count = 4 * (table->mask + 1);
+    uint64_t count = (table->mask < MANY ? 4 : 2) * (table->mask + 1);
 
     free(table->slots);
-    table->slots = memory_resize(NULL, count * sizeof *table->slots);
-    memset(table->slots, 0, count * sizeof *table->slots);
+    table->slots = memory_zeros(count * sizeof *table->slots);
     table->mask = count - 1;
     for (uint32_t group = 0; group < table->count; group++) {
         uint64_t hash = table_record(table, group)->hash, at = hash & table->mask;
@@ -84,8 +134,10 @@ static uint32_t keep_long_key(struct table *table, const struct key *key)
     size_t offset = table->key_size, size = ((size_t)key->length + 7) & ~(size_t)7;
 
     if (offset + size > table->key_room) {
+        size_t room = table->key_room;
+
         table->key_room = 2 * (offset + size) + 4096;
-        table->keys = memory_resize(table->keys, table->key_room);
+        table->keys = memory_grow(table->keys, room, table->key_room);
     }
     memcpy(table->keys + offset, key->bytes, key->length);
     memset(table->keys + offset + key->length, 0, size - key->length);
@@ -102,8 +154,11 @@ static uint32_t add_group(struct table *table, const struct key *key)
     struct record *record;
 
     if (table->count == table->room) {
+        size_t size = (size_t)table->room * table->plan->record_size, more;
+
         table->room = table->room ? 2 * table->room : 256;
-        table->records = memory_resize(table->records, (size_t)table->room * table->plan->record_size);
+        more = (size_t)table->room * table->plan->record_size;
+        table->records = memory_grow(table->records, size, more);
     }
     record = table_record(table, table->count);
     record->hash = key->hash;
@@ -130,7 +185,7 @@ uint32_t table_find_slowly(struct table *table, const struct key *key)
             return (uint32_t)slot - 1;
     }
     table->slots[at] = (key->hash >> 32 << 32) | (table->count + 1);
-    if (2 * (uint64_t)table->count > table->mask) {
+    if ((table->mask < 4 * MANY - 1 ? 4 : 3) * (uint64_t)table->count > 2 * table->mask) {
         uint32_t group = add_group(table, key);
 
         grow_slots(table);

@@ -25,8 +25,8 @@ typedef struct mpm_blob {
  * @param items    `count` items; at most some MiB of them are on their way at once, but at least one item
  * @param count    how many items
  * @param options  as for mpm_pool_map(); NULL: defaults
- * @param results  out, also with MPM_ETASK: `count` results in the order of the items, which the caller frees with
- *                 mpm_blobs_free(). Where an item failed, `bytes` is NULL. Each result is followed by a byte of 0,
+ * @param results  out, also with MPM_ETASK and MPM_EDRAINED: `count` results in the order of the items, which the
+ *                 caller frees with mpm_blobs_free(). Where an item failed, or is not done, `bytes` is NULL. Each result is followed by a byte of 0,
  *                 so that a text is a string, and is aligned to 16. NULL: the results are not wanted
  * @return as mpm_pool_map(). */
 MPM_API MPM_CHECKED int mpm_pool_map_blobs(mpm_pool *pool, mpm_task *task, const mpm_blob *items,

@@ -191,7 +191,7 @@ typedef struct mpm_map_options {
     mpm_failure **failures;
     size_t *failure_count; /**< out, or NULL: how many */
     mpm_drain_options
-        drain; /**< for mpm_pool_map() and mpm_pool_map_async() only; mpm_dataset_map has its own */
+        drain; /**< for mpm_pool_map(), its async form and mpm_pool_map_blobs(); mpm_dataset_map has its own */
     /** Out, or NULL: `count` bytes, which the caller has set to 0: 1 for each item that is done, so that its result
      * can be used, or that has failed. With MPM_EDRAINED they say what is left to do. Where items were killed at the
      * end of the grace, others of the same lease may count as not done, too, although they were run. For the calls

@@ -39,7 +39,7 @@ static int map_blobs(mpm_pool *pool, struct map_request *request, const mpm_map_
         return error_set(MPM_ENOMEM, "no memory for %zu results", (size_t)request->count);
     request->blob_results = list;
     status = map_for_caller(pool, request, options);
-    if (results && (!status || status == MPM_ETASK))
+    if (results && (!status || status == MPM_ETASK || status == MPM_EDRAINED))
         *results = blob_list_results(list);
     else
         blob_list_destroy(list);
@@ -54,8 +54,6 @@ int mpm_pool_map_blobs(mpm_pool *pool, mpm_task *task, const mpm_blob *items, si
 
     request.kind = JOB_BLOBS;
     request.blobs = items;
-    request.drain = (mpm_drain_options){0};
-    request.done = NULL;
     if ((status = map_enter("mpm_pool_map_blobs", pool, &request)))
         return status;
     status = map_blobs(pool, &request, options, results);
