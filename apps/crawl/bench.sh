@@ -80,21 +80,21 @@ count_pages()
     fi
 }
 
-declare -A best made
+declare -A best cpu made
 
-# measure NAME COMMAND…: the best time of all rounds.
+is_less() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a < b) }'; }
+
+# measure NAME COMMAND…: the best time of all rounds by the clock, and by the CPUs, of all of its processes.
 measure()
 {
-    local name=$1 begin seconds
+    local name=$1 seconds cpu_seconds TIMEFORMAT='%R %U %S'
     shift
     rm -rf crawled
-    begin=$EPOCHREALTIME
-    "$@" >log 2>&1
-    seconds=$(awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.2f", b - a }')
+    { time "$@" >log 2>&1; } 2>times
+    read -r seconds cpu_seconds < <(awk '{ print $1, $2 + $3 }' times)
     made[$name]=$(count_pages)
-    if [ -z "${best[$name]:-}" ] || awk -v a="$seconds" -v b="${best[$name]}" 'BEGIN { exit !(a < b) }'; then
-        best[$name]=$seconds
-    fi
+    if [ -z "${best[$name]:-}" ] || is_less "$seconds" "${best[$name]}"; then best[$name]=$seconds; fi
+    if [ -z "${cpu[$name]:-}" ] || is_less "$cpu_seconds" "${cpu[$name]}"; then cpu[$name]=$cpu_seconds; fi
 }
 
 names=("mpmap crawl" "mpmap crawl --no-warc" "wget2 -r, 10 threads" "mpmap crawl --select" "the parser alone" "wget -r" Scrapy)
@@ -110,10 +110,10 @@ for ((round = 0; round < rounds; round++)); do
     [ "$round" -gt 0 ] || measure "wget -r" timeout "$most" wget -q -r -l inf -P crawled "$start"
     [ "$round" -gt 0 ] || measure Scrapy timeout $((most + 30)) /usr/bin/python3 spider.py "$start" "$most"
 done
-printf '%-24s %10s %10s %10s\n' "" seconds pages pages/s
+printf '%-24s %10s %10s %10s %10s\n' "" seconds "CPU s" pages pages/s
 for name in "${names[@]}"; do
     pages_made=${made[$name]}
     [ "$name" != "the parser alone" ] || pages_made=$(find "$pages" -name '*.html' | wc -l)
-    awk -v name="$name" -v s="${best[$name]}" -v n="$pages_made" \
-        'BEGIN { printf "%-24s %10.2f %10d %10.0f\n", name, s, n, n / s }'
+    awk -v name="$name" -v s="${best[$name]}" -v cpu="${cpu[$name]}" -v n="$pages_made" \
+        'BEGIN { printf "%-24s %10.2f %10.2f %10d %10.0f\n", name, s, cpu, n, n / s }'
 done

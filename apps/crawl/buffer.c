@@ -61,18 +61,21 @@ void buffer_add_text(struct buffer *buffer, const char *text, size_t length)
 
 void buffer_print(struct buffer *buffer, const char *format, ...)
 {
-    va_list arguments, again;
-    int length;
+    va_list arguments;
+    size_t room = 256; /* nearly always enough */
+    int length = 0;
 
-    va_start(arguments, format);
-    va_copy(again, arguments);
-    length = vsnprintf(NULL, 0, format, arguments);
-    if (length > 0) {
-        vsnprintf(buffer_reserve(buffer, (size_t)length + 1), (size_t)length + 1, format, again);
-        buffer->size += (size_t)length;
+    for (bool fits = false; !fits && length >= 0;) {
+        char *to = buffer_reserve(buffer, room);
+
+        va_start(arguments, format);
+        length = vsnprintf(to, room, format, arguments);
+        va_end(arguments);
+        fits = length >= 0 && (size_t)length < room;
+        room = (size_t)length + 1;
     }
-    va_end(again);
-    va_end(arguments);
+    if (length > 0)
+        buffer->size += (size_t)length;
 }
 
 void buffer_free(struct buffer *buffer)
