@@ -188,7 +188,9 @@ static int make_item(void *left, void *item)
 
 static int run_imap(const void *size, uint64_t count)
 {
-    uint64_t left = count, result;
+    /* The generator's and the caller's thread write one each. */
+    _Alignas(128) uint64_t left = count;
+    _Alignas(128) uint64_t result;
     mpm_stream *stream;
     int status = mpm_pool_imap(pool, do_nothing, make_item, &left, *(const size_t *)size,
                                *(const size_t *)size, &(mpm_stream_options){.buffer = 100000}, &stream);

@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Streams: a thread pulls items from the generator and gathers them into batches; each batch is an asynchronous map on
  * one node. A batch is in `filling`, then in the list of those that are submitted, in the order of their items, until
- * its last result was given. All of a stream is under its mutex, but for the generator's calls; whoever changes
- * something that others may wait for rings `news`, and whoever makes room for the puller rings `room`.
+ * its last result was given. All of a stream is under its mutex, but for the generator's calls, and for what the puller
+ * adds an item to, which is under `filling_mutex`: so whoever pulls and whoever takes results are in each other's way
+ * once a batch, not once an item. Whoever changes something that others may wait for rings `news`.
+ *
+ * Room. The puller waits until as many results were given as it has written into `room_at`, and looks once more before
+ * it sleeps; whoever gives that one result rings `room`. Both write first and look then, sequentially consistent, so
+ * one of them sees the other.
  *
  * A generator may block for long: so whoever waits for a result submits what there is, if nothing is being worked on or
  * if nothing was added to it for a while.
  * A stream that is `ended` submits nothing any more: so a pool that cuts it off is never touched by it again.
  *
- * The order of locks: the list of all streams, a stream, the asynchronous maps'. */
+ * The order of locks: the list of all streams, a stream, its `filling_mutex`; a stream, the asynchronous maps'. */
 #include "pool/driver/stream.h"
 
 #include <math.h>
@@ -59,6 +64,8 @@ struct source {
     struct array_items array; /* of next_of_array() */
 };
 
+#define APART 128 /* bytes: processors fetch lines in pairs */
+
 struct mpm_stream {
     struct mpm_stream *next; /* of all streams */
     struct mpm_pool *pool;   /* not to be used once it is ended */
@@ -66,20 +73,30 @@ struct mpm_stream {
     struct source source;
     void *context;
     enum mpm_order order;
-    size_t buffer, chunk, max_chunk; /* chunk is what is right at this time */
+    size_t buffer, max_chunk;
+    _Atomic size_t chunk; /* what is right at this time */
     bool is_adaptive;
     pthread_t puller;
-    pthread_mutex_t mutex;
+    /* Written seldom. */
     struct eventcount news, room; /* for who waits for a result; for the puller */
-    uint64_t pulled, given, last_end_ns;
-    struct batch *filling, *first, **end;
-    unsigned in_work;     /* batches that are submitted and not ready */
-    bool has_all;         /* the generator has ended, */
-    int generator_status; /* by this */
-    bool generator_left;  /* by ending its thread */
-    int ended;            /* the status that it ended with before its time; 0: it goes on */
-    bool end_was_told;    /* nothing is given after that */
-    char *sentence;       /* of that status; NULL without memory for it */
+    _Atomic unsigned in_work;     /* batches that are submitted and not ready */
+    bool has_all;                 /* the generator has ended, */
+    int generator_status;         /* by this */
+    bool generator_left;          /* by ending its thread */
+    _Atomic int ended;            /* the status that it ended with before its time; 0: it goes on */
+    bool end_was_told;            /* nothing is given after that */
+    char *sentence;               /* of that status; NULL without memory for it */
+    _Atomic uint64_t room_at;     /* the puller's: UINT64_MAX if it does not wait */
+    uint64_t last_end_ns;
+    char before_takers[APART];
+    pthread_mutex_t mutex;
+    struct batch *first, **end;
+    _Atomic uint64_t given; /* written under the mutex */
+    char before_puller[APART];
+    pthread_mutex_t filling_mutex;
+    struct batch *_Atomic filling; /* written under that mutex, as is the next */
+    _Atomic uint64_t pulled;
+    uint64_t seen_given; /* the puller's */
 };
 
 static struct {
@@ -145,18 +162,34 @@ static void on_batch_end(struct async_map *map, struct map_outcome *outcome)
     pthread_mutex_unlock(&stream->mutex);
 }
 
+/* What has been pulled and not submitted; NULL if there is nothing. `first`: the index of its first item. */
+static struct batch *take_filling(struct mpm_stream *stream, uint64_t *first)
+{
+    struct batch *batch;
+
+    pthread_mutex_lock(&stream->filling_mutex);
+    if ((batch = stream->filling) && batch->count) {
+        *first = stream->pulled - batch->count;
+        stream->filling = NULL;
+    } else {
+        batch = NULL;
+    }
+    pthread_mutex_unlock(&stream->filling_mutex);
+    return batch;
+}
+
 static void submit(struct mpm_stream *stream)
 {
-    struct batch *batch = stream->filling;
+    struct batch *batch;
+    uint64_t first;
     int status;
 
-    if (!batch || stream->ended)
+    if (stream->ended || !(batch = take_filling(stream, &first)))
         return;
-    stream->filling = NULL;
     batch->map.pool = stream->pool;
     batch->map.ended = on_batch_end;
     batch->map.request = stream->request;
-    batch->map.request.first_index = stream->pulled - batch->count;
+    batch->map.request.first_index = first;
     batch->map.request.count = batch->count;
     batch->map.goes_on = batch->map.request.first_index > 0;
     batch->map.request.items = batch->items;
@@ -178,7 +211,7 @@ static size_t rounded(size_t size)
     return (size + 63) / 64 * 64;
 }
 
-/* The batch that items go into; NULL without memory. */
+/* The batch that items go into; NULL without memory. Under `filling_mutex`. */
 static struct batch *get_filling(struct mpm_stream *stream)
 {
     size_t item_size = stream->request.item_size, result_size = stream->request.result_size;
@@ -198,23 +231,52 @@ static struct batch *get_filling(struct mpm_stream *stream)
     return stream->filling = batch;
 }
 
+/* How many items the filling batch has with it, and whether that is full; 0 without memory. */
+static size_t add_item(struct mpm_stream *stream, const void *item, bool *is_full)
+{
+    size_t size = stream->request.item_size, count = 0;
+    struct batch *batch;
+
+    pthread_mutex_lock(&stream->filling_mutex);
+    if ((batch = get_filling(stream))) {
+        if (size)
+            memcpy(batch->items + batch->count * size, item, size);
+        count = ++batch->count;
+        *is_full = count == batch->room;
+        atomic_store_explicit(&stream->pulled,
+                              atomic_load_explicit(&stream->pulled, memory_order_relaxed) + 1,
+                              memory_order_relaxed);
+    }
+    pthread_mutex_unlock(&stream->filling_mutex);
+    return count;
+}
+
+/* Whether the puller has as many items ahead as it may. It looks at what was given only when it has to. */
+static bool is_far_ahead(struct mpm_stream *stream)
+{
+    uint64_t pulled = atomic_load_explicit(&stream->pulled, memory_order_relaxed);
+
+    if (pulled - stream->seen_given < stream->buffer)
+        return false;
+    stream->seen_given = atomic_load(&stream->given);
+    return pulled - stream->seen_given >= stream->buffer;
+}
+
+/* Without the mutex, as what follows of the puller. */
 static void take_item(struct mpm_stream *stream, const void *item)
 {
-    size_t size = stream->request.item_size;
-    struct batch *batch = get_filling(stream);
+    bool is_full = false;
+    size_t count = add_item(stream, item, &is_full);
 
-    if (!batch) {
-        end_stream(stream, MPM_ENOMEM, "no memory for the items of a stream");
-        return;
-    }
-    if (size)
-        memcpy(batch->items + batch->count * size, item, size);
-    batch->count++;
-    stream->pulled++;
-    if (batch->count == batch->room || stream->pulled - stream->given >= stream->buffer)
+    if (!count || is_full || is_far_ahead(stream)) {
+        pthread_mutex_lock(&stream->mutex);
+        if (!count)
+            end_stream(stream, MPM_ENOMEM, "no memory for the items of a stream");
         submit(stream);
-    if (stream->filling && (batch->count == 1 || !stream->in_work))
+        pthread_mutex_unlock(&stream->mutex);
+    } else if (count == 1) {
         eventcount_notify(&stream->news); /* who waits for a result submits what there is */
+    }
 }
 
 static void take_end(struct mpm_stream *stream, int status)
@@ -238,9 +300,8 @@ static bool wait_for(struct mpm_stream *stream, struct eventcount *word, uint64_
 }
 
 /* The same for news, until the caller is interrupted. */
-static bool wait_for_news_or_interrupt(struct mpm_stream *stream, uint64_t deadline_ns)
+static bool wait_for_news_or_interrupt(struct mpm_stream *stream, uint32_t seen, uint64_t deadline_ns)
 {
-    uint32_t seen = eventcount_prepare(&stream->news);
     bool in_time;
 
     pthread_mutex_unlock(&stream->mutex);
@@ -251,34 +312,51 @@ static bool wait_for_news_or_interrupt(struct mpm_stream *stream, uint64_t deadl
 
 /* The puller's thread. */
 
+static void end_for_memory(struct mpm_stream *stream, const char *sentence)
+{
+    pthread_mutex_lock(&stream->mutex);
+    end_stream(stream, MPM_ENOMEM, sentence);
+    pthread_mutex_unlock(&stream->mutex);
+}
+
 struct puller {
     struct mpm_stream *stream;
     void *item;
 };
 
+/* Until an eighth of the buffer is free. */
+static void wait_for_room(struct mpm_stream *stream)
+{
+    uint64_t left = stream->buffer - (stream->buffer + 7) / 8, room_at = stream->pulled - left;
+
+    atomic_store(&stream->room_at, room_at);
+    for (;;) {
+        uint32_t seen = eventcount_prepare(&stream->room);
+
+        if (stream->ended || atomic_load(&stream->given) >= room_at)
+            break;
+        eventcount_wait(&stream->room, seen, 0, CLOCK_FOREVER);
+    }
+    atomic_store(&stream->room_at, UINT64_MAX);
+}
+
 static void pull_all(struct mpm_stream *stream, void *item)
 {
-    bool goes_on = true;
+    int status = 1;
 
-    pthread_mutex_lock(&stream->mutex);
-    if (!item)
-        end_stream(stream, MPM_ENOMEM, "no memory for an item of a stream");
-    while (goes_on && !stream->ended) {
-        int status;
-
-        if (stream->pulled - stream->given >= stream->buffer) {
-            wait_for(stream, &stream->room, CLOCK_FOREVER);
+    while (status > 0 && !stream->ended) {
+        if (is_far_ahead(stream)) {
+            wait_for_room(stream);
             continue;
         }
-        pthread_mutex_unlock(&stream->mutex);
         status = stream->source.generator(stream->source.argument, item);
         context_back_from_program(EXIT_SUCCESS);
-        pthread_mutex_lock(&stream->mutex);
-        if ((goes_on = status > 0))
+        if (status > 0)
             take_item(stream, item);
-        else
-            take_end(stream, status);
     }
+    pthread_mutex_lock(&stream->mutex);
+    if (status <= 0)
+        take_end(stream, status);
     pthread_mutex_unlock(&stream->mutex);
 }
 
@@ -304,7 +382,10 @@ static void *puller_main(void *argument)
 
     context_thread_calls("a generator");
     pthread_cleanup_push(end_puller, &puller);
-    pull_all(stream, puller.item);
+    if (puller.item)
+        pull_all(stream, puller.item);
+    else
+        end_for_memory(stream, "no memory for an item of a stream");
     pthread_cleanup_pop(1);
     return NULL;
 }
@@ -351,10 +432,9 @@ static int give(struct mpm_stream *stream, struct batch *batch, void *result, ui
                            (unsigned long long)(batch->map.request.first_index + number), failure->text);
     else if (size)
         memcpy(result, batch->results + number * size, size);
-    stream->given++;
     if (batch->given == batch->count)
         drop_batch(stream, batch);
-    if (stream->pulled - stream->given <= stream->buffer - (stream->buffer + 7) / 8)
+    if (atomic_fetch_add(&stream->given, 1) + 1 == atomic_load(&stream->room_at))
         eventcount_notify(&stream->room);
     return status;
 }
@@ -380,25 +460,29 @@ static bool is_over(const struct mpm_stream *stream, int *status)
 }
 
 /* And submits what the generator has left and does not add to. */
-static bool wait_for_news(struct mpm_stream *stream, uint64_t deadline_ns)
+static bool wait_for_news(struct mpm_stream *stream, uint32_t seen, uint64_t deadline_ns)
 {
     uint64_t pulled = stream->pulled, look_ns = clock_now_ns() + HELD_BACK_NS;
 
     if (!stream->filling || look_ns >= deadline_ns)
-        return wait_for_news_or_interrupt(stream, deadline_ns);
-    if (!wait_for_news_or_interrupt(stream, look_ns) && stream->pulled == pulled)
+        return wait_for_news_or_interrupt(stream, seen, deadline_ns);
+    if (!wait_for_news_or_interrupt(stream, seen, look_ns) && stream->pulled == pulled)
         submit(stream);
     return true;
 }
 
 static int next(struct mpm_stream *stream, void *result, uint64_t *index, double timeout_s)
 {
-    uint64_t deadline_ns = call_deadline_ns(timeout_s);
     bool in_time = timeout_s > 0;
+    uint64_t deadline_ns;
     struct batch *batch;
     int status;
 
-    for (;;) {
+    if (!stream->end_was_told && (batch = ready_batch(stream)))
+        return give(stream, batch, result, index);
+    for (deadline_ns = call_deadline_ns(timeout_s);;) {
+        uint32_t seen = eventcount_prepare(&stream->news); /* the puller rings without the mutex */
+
         if (!stream->end_was_told && (batch = ready_batch(stream)))
             return give(stream, batch, result, index);
         if ((stream->end_was_told = is_over(stream, &status)))
@@ -408,7 +492,7 @@ static int next(struct mpm_stream *stream, void *result, uint64_t *index, double
         if (!in_time)
             return error_set(MPM_ETIMEDOUT, "the next result is not ready after %g s",
                              timeout_s > 0 ? timeout_s : 0.0);
-        in_time = wait_for_news(stream, deadline_ns);
+        in_time = wait_for_news(stream, seen, deadline_ns);
         if (interrupt_is_pending())
             return interrupt_take("next result of a stream");
     }
@@ -480,6 +564,7 @@ static void free_stream(struct mpm_stream *stream)
     }
     if (stream->filling)
         free_batch(stream->filling);
+    pthread_mutex_destroy(&stream->filling_mutex);
     pthread_mutex_destroy(&stream->mutex);
     free(stream->context);
     free(stream->sentence);
@@ -515,6 +600,8 @@ static struct mpm_stream *make_stream(struct mpm_pool *pool, const struct map_re
     stream->order = options->order;
     stream->end = &stream->first;
     pthread_mutex_init(&stream->mutex, NULL);
+    pthread_mutex_init(&stream->filling_mutex, NULL);
+    stream->room_at = UINT64_MAX;
     set_sizes(stream, options);
     return stream;
 }
