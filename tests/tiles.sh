@@ -82,6 +82,15 @@ int place(mpm_call *call, const void *item, void *result)
     }
     return 0;
 }
+/* A copy, or a failure of some tiles while there is a file of that name. */
+int some(mpm_call *call, const void *item, void *result)
+{
+    uint64_t row;
+
+    if (!access("fails", F_OK) && !mpm_call_source(call, NULL, &row) && row % 7 == 4)
+        return mpm_fail(call, "one of seven");
+    return copy(call, item, result);
+}
 int no_tile(mpm_call *call, const void *item, void *result)
 {
     mpm_tile tile;
@@ -254,6 +263,51 @@ for i in 1 2; do
 done
 wait
 check "runs that have joined make the same file" same_result kept.h5 out.h5
+
+# Compressed: images in chunks of a result each, grids in chunks of some results that follow one another.
+cat >packed.py <<'P'
+# packed.py FILE PLAIN CHUNK…: the results are those of a file that is not compressed, in chunks of that shape.
+import h5py, numpy as np, sys
+with h5py.File(sys.argv[1]) as f, h5py.File(sys.argv[2]) as plain:
+    r, p = f["r"], plain["r"]
+    assert r.compression == "gzip" and r.chunks == tuple(int(c) for c in sys.argv[3:]), (r.compression, r.chunks)
+    assert r.shape == p.shape and r.dtype == p.dtype and np.array_equal(r[()], p[()])
+    assert np.array_equal(f["r.done"][()], plain["r.done"][()]) and ("r.failed" in f) == ("r.failed" in plain)
+P
+packed() # PLAIN CHUNKS task…: mapped once more, compressed
+{
+    local plain=$1 chunks=$2
+    shift 2
+    map "$@" && /usr/bin/python3 packed.py out.h5 "$plain" $chunks
+}
+check "an image is compressed" packed kept.h5 '10 8' half in.h5:/large out.h5:/r --result 'f32[10,8]' --tile 20,16 --stitch --compress gzip
+map copy in.h5:/image out.h5:/r --result 'u8[20,16,3]' --tile 20,16 && mv out.h5 grid.h5
+for form in '1 3 20 16 3:3' '2 5 20 16 3:12' '1 5 20 16 3:9' '6 5 20 16 3:30' '6 5 20 16 3:1000' '1 1 20 16 3:1'; do
+    check "a grid in chunks of ${form#*:}" packed grid.h5 "${form%:*}" copy in.h5:/image out.h5:/r --result 'u8[20,16,3]' --tile 20,16 \
+        --compress gzip --compress-rows "${form#*:}"
+done
+map copy in.h5:/volume out.h5:/r --result 'i16[3,4,5]' --tile 3,4,5 && mv out.h5 grid.h5
+for form in '1 2 3 3 4 5:7' '3 8 3 3 4 5:80'; do
+    check "one of three dimensions in chunks of ${form#*:}" packed grid.h5 "${form%:*}" copy in.h5:/volume out.h5:/r \
+        --result 'i16[3,4,5]' --tile 3,4,5 --compress gzip --compress-rows "${form#*:}"
+done
+if command -v mpirun >/dev/null; then
+    rm -f out.h5
+    check "three nodes compress an image" three_nodes half in.h5:/large out.h5:/r --result 'f32[10,8]' --tile 20,16 --stitch --compress gzip
+    check "which is the same" /usr/bin/python3 packed.py out.h5 kept.h5 10 8
+fi
+for cut in '--stitch' ''; do
+    map some in.h5:/image out.h5:/r --result 'u8[20,16,3]' --tile 20,16 $cut && mv out.h5 whole.h5
+    touch fails
+    rm -f out.h5
+    map some in.h5:/image out.h5:/r --result 'u8[20,16,3]' --tile 20,16 $cut --compress gzip --compress-rows 7
+    rm fails
+    check "some tiles have failed ($cut)" grep -q '4 of 30 items failed' err
+    timeout 100 "$bin/mpmap" map tiles.so:some in.h5:/image out.h5:/r --result 'u8[20,16,3]' --tile 20,16 $cut --compress gzip \
+        --compress-rows 7 --resume --retry-failed --quiet >out 2>err </dev/null
+    check "and are run again in a compressed file ($cut)" /usr/bin/python3 packed.py out.h5 whole.h5 \
+        $([ "$cut" ] && echo 20 16 3 || echo 1 5 20 16 3)
+done
 
 # A filter that writes a byte into a file for each chunk that it is given back; it changes nothing.
 cat >counting.c <<'C'

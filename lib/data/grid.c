@@ -81,6 +81,55 @@ void grid_space_of(const struct grid *grid, const mpm_shape *result, struct grid
     memcpy(space->most, space->extent, sizeof space->most);
 }
 
+void grid_cut(const struct grid *grid, const mpm_shape *result, uint64_t most, struct grid_chunks *chunks)
+{
+    unsigned at = 0;
+
+    *chunks = (struct grid_chunks){.count = 1, .results = 1, .behind = 1};
+    for (unsigned i = grid->rank; i-- > 0 && !grid->is_stitched;) {
+        bool is_whole = grid->count[i] <= most;
+
+        chunks->cut = i;
+        chunks->extent[i] = is_whole ? grid->count[i] : most;
+        chunks->behind = chunks->results;
+        chunks->results *= chunks->extent[i];
+        most /= chunks->extent[i];
+        if (most <= 1)
+            break;
+    }
+    for (; at < grid->rank && !grid->is_stitched; at++)
+        chunks->extent[at] = chunks->extent[at] ? chunks->extent[at] : 1;
+    for (unsigned i = 0; i < result->rank; i++)
+        chunks->extent[at + i] = result->extent[i];
+    chunks->rank = (int)(at + result->rank);
+    for (unsigned i = 0; i < grid->rank; i++) {
+        uint64_t extent = grid->is_stitched ? 1 : chunks->extent[i];
+
+        chunks->count *= (grid->count[i] + extent - 1) / extent;
+    }
+}
+
+void grid_find_chunk(const struct grid *grid, const struct grid_chunks *chunks, uint64_t number,
+                     uint64_t *first, uint64_t *count, hsize_t offset[GRID_MAX_RANK])
+{
+    uint64_t in_one = grid->is_stitched ? 1 : chunks->extent[chunks->cut], place = 1;
+
+    memset(offset, 0, GRID_MAX_RANK * sizeof *offset);
+    *first = 0;
+    *count = chunks->results;
+    for (unsigned i = grid->rank; i-- > 0;) {
+        uint64_t step = grid->is_stitched ? 1 : chunks->extent[i], all = (grid->count[i] + step - 1) / step;
+        uint64_t at = number % all * step;
+
+        number /= all;
+        offset[i] = grid->is_stitched ? at * chunks->extent[i] : at;
+        *first += at * place;
+        place *= grid->count[i];
+        if (!grid->is_stitched && i == chunks->cut && grid->count[i] - at < in_one)
+            *count = (grid->count[i] - at) * chunks->behind;
+    }
+}
+
 static bool find_chunk(hid_t dataset, hid_t space, hsize_t number, uint64_t *address, hsize_t *size)
 {
     hsize_t offset[GRID_MAX_RANK];

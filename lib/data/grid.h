@@ -27,11 +27,27 @@ struct grid_space {
     bool has_chunks;
 };
 
+/* How a data set of results is cut into chunks of which each has results that follow one another: whole rows of the grid
+ * along its last dimensions, some of them along one, and one along all before it. Of an image each chunk is a result.
+ * Plain bytes. */
+struct grid_chunks {
+    int rank;
+    hsize_t extent[GRID_MAX_RANK]; /* of a chunk */
+    uint64_t count, results;       /* how many there are, and how many results a whole one has */
+    unsigned cut;                  /* the dimension along which there are some */
+    uint64_t behind;               /* results that stand behind one element of that */
+};
+
 /* The grid of a map's results. MPM_EINVAL if they cannot be stitched. */
 int grid_of(const mpm_dataset_map *map, const struct input *input, struct grid *grid);
 /* Whether results of a shape can be what the map wants. MPM_EINVAL. */
 int grid_check(const struct grid *grid, const mpm_shape *result);
 void grid_space_of(const struct grid *grid, const mpm_shape *result, struct grid_space *space);
+/* Cuts it into chunks of so many results at most. */
+void grid_cut(const struct grid *grid, const mpm_shape *result, uint64_t most, struct grid_chunks *chunks);
+/* Which results a chunk has, by its number, and where it stands. */
+void grid_find_chunk(const struct grid *grid, const struct grid_chunks *chunks, uint64_t number,
+                     uint64_t *first, uint64_t *count, hsize_t offset[GRID_MAX_RANK]);
 /* Where in the file the first result stands, if the others follow; of chunks, `*bytes` becomes what they have together.
  * To be called between hdf5_enter() and hdf5_leave(). */
 bool grid_find_results(hid_t dataset, uint64_t *address, uint64_t *bytes);

@@ -70,6 +70,25 @@ static bool find_values(hid_t dataset, uint64_t *at, uint64_t *bytes)
     return is;
 }
 
+/* What all chunks of an image that is compressed have before that: those at its edges may reach beyond it. */
+static uint64_t chunk_bytes(hid_t dataset)
+{
+    hid_t creation = hdf5.H5Dget_create_plist(dataset), type = hdf5.H5Dget_type(dataset);
+    hid_t space = hdf5.H5Dget_space(dataset);
+    hsize_t extent[H5S_MAX_RANK], all[H5S_MAX_RANK];
+    int rank = creation < 0 ? 0 : hdf5.H5Pget_chunk(creation, H5S_MAX_RANK, extent);
+    uint64_t bytes = type < 0 ? 0 : hdf5.H5Tget_size(type);
+
+    if (space < 0 || hdf5.H5Sget_simple_extent_dims(space, all, NULL) != rank)
+        rank = 0;
+    for (int i = 0; i < rank; i++)
+        bytes *= (all[i] + extent[i] - 1) / extent[i] * extent[i];
+    release(space);
+    release(type);
+    release(creation);
+    return rank > 0 ? bytes : 0;
+}
+
 /* Whether it has so many strings or arrays of variable length. */
 static bool has_vlen_rows(hid_t dataset, uint64_t rows)
 {
@@ -94,7 +113,9 @@ static bool read_field(hid_t place, const char *name, const struct result_field 
     if (is && field->vlen)
         is = has_vlen_rows(dataset, record->rows);
     else
-        is = is && find_values(dataset, &at->at, &bytes) && bytes == record->rows * field->size;
+        is = is && find_values(dataset, &at->at, &bytes) &&
+             (bytes == record->rows * field->size ||
+              (at->at == NOWHERE && chunk_bytes(dataset) == record->rows * field->size));
     at->offset = field->offset;
     at->size = field->size;
     at->is_vlen = field->vlen != MPM_NO_TYPE;
@@ -303,21 +324,24 @@ static int copy_good(const struct output *output, const struct finished *from, i
     return status;
 }
 
-/* Rows [first, first + count) of a field, as they stand in a part. */
-static bool read_packed(hid_t dataset, const struct result_field *field, uint64_t first, uint64_t count,
+/* A chunk of results, as they stand in a part. What an image lacks of it stays as it is. */
+static bool read_packed(hid_t dataset, hid_t type, const struct grid_chunks *chunks, const hsize_t *offset,
                         void *bytes)
 {
-    hsize_t start[MPM_MAX_DIMENSIONS + 1] = {first}, extent[MPM_MAX_DIMENSIONS + 1] = {count};
-    hid_t in_file = hdf5.H5Dget_space(dataset), in_memory;
-    bool is;
+    const hsize_t start[GRID_MAX_RANK] = {0};
+    hsize_t extent[GRID_MAX_RANK], all[GRID_MAX_RANK];
+    hid_t in_file = hdf5.H5Dget_space(dataset);
+    hid_t in_memory = hdf5.H5Screate_simple(chunks->rank, chunks->extent, NULL);
+    bool is = in_file >= 0 && in_memory >= 0 && hdf5.H5Sget_simple_extent_ndims(in_file) == chunks->rank &&
+              hdf5.H5Sget_simple_extent_dims(in_file, all, NULL) == chunks->rank;
 
-    for (unsigned i = 0; i < field->shape.rank; i++)
-        extent[i + 1] = field->shape.extent[i];
-    in_memory = hdf5.H5Screate_simple((int)field->shape.rank + 1, extent, NULL);
-    is = in_file >= 0 && in_memory >= 0 &&
-         hdf5.H5Sselect_hyperslab(in_file, H5S_SELECT_SET, start, NULL, extent, NULL) >= 0 &&
-         hdf5.H5Dread(dataset, hdf5_native_type(field->shape.type), in_memory, in_file, H5P_DEFAULT, bytes) >=
-             0;
+    for (int i = 0; is && i < chunks->rank; i++) {
+        is = offset[i] < all[i];
+        extent[i] = all[i] - offset[i] < chunks->extent[i] ? all[i] - offset[i] : chunks->extent[i];
+    }
+    is = is && hdf5.H5Sselect_hyperslab(in_file, H5S_SELECT_SET, offset, NULL, extent, NULL) >= 0 &&
+         hdf5.H5Sselect_hyperslab(in_memory, H5S_SELECT_SET, start, NULL, extent, NULL) >= 0 &&
+         hdf5.H5Dread(dataset, type, in_memory, in_file, H5P_DEFAULT, bytes) >= 0;
     release(in_memory);
     release(in_file);
     return is;
@@ -326,18 +350,22 @@ static bool read_packed(hid_t dataset, const struct result_field *field, uint64_
 static int unpack_field(hid_t file, const struct output *output, unsigned index, int to)
 {
     const struct result_field *field = &output->result.field[index];
-    uint64_t rows = output->record.rows, at = output->record.results.field[index].at, count;
-    uint64_t most = 8 * COPY_BYTES / field->size ? 8 * COPY_BYTES / field->size : 1;
-    char name[PATH_MAX + RESULT_NAME_SIZE], *bytes = malloc(most * field->size);
+    uint64_t at = output->record.results.field[index].at, first, count;
+    char name[PATH_MAX + RESULT_NAME_SIZE], *bytes;
+    hsize_t offset[GRID_MAX_RANK];
+    struct grid_chunks chunks;
     hid_t dataset;
     bool is;
 
+    grid_cut(&output->grid, &field->shape, packing_chunk_rows(&output->packing, field, output->record.rows),
+             &chunks);
+    bytes = calloc(chunks.results, field->size);
     snprintf(name, sizeof name, "%s%s%s", output->dataset, output->result.is_struct ? "/" : "", field->name);
     dataset = hdf5.H5Dopen2(file, name, H5P_DEFAULT);
     is = dataset >= 0 && bytes;
-    for (uint64_t first = 0; is && first < rows; first += count) {
-        count = rows - first < most ? rows - first : most;
-        is = read_packed(dataset, field, first, count, bytes) &&
+    for (uint64_t number = 0; is && number < chunks.count; number++) {
+        grid_find_chunk(&output->grid, &chunks, number, &first, &count, offset);
+        is = read_packed(dataset, hdf5_native_type(field->shape.type), &chunks, offset, bytes) &&
              write_at(to, bytes, count * field->size, at + first * field->size);
     }
     release(dataset);

@@ -327,9 +327,13 @@ static hid_t make_creation(const struct output *output, unsigned index, bool pac
 {
     const struct result_field *field = &output->result.field[index];
 
-    return packs ? packing_creation(&output->packing, &field->shape,
-                                    packing_chunk_rows(&output->packing, field, output->record.rows))
-                 : make_contiguous();
+    struct grid_chunks chunks;
+
+    if (!packs)
+        return make_contiguous();
+    grid_cut(&output->grid, &field->shape, packing_chunk_rows(&output->packing, field, output->record.rows),
+             &chunks);
+    return packing_creation(&output->packing, field->shape.type, chunks.rank, chunks.extent);
 }
 
 /* Of all fields. Those of a struct stand in a group. */

@@ -37,16 +37,6 @@ static int check_size(const struct output *output)
     return 0;
 }
 
-/* A chunk has rows of one dimension. */
-static int check_packing(const struct output *output)
-{
-    if (!output->packing.is_wanted || (output->grid.rank == 1 && !output->grid.is_stitched))
-        return 0;
-    return error_set(MPM_EINVAL,
-                     "results of tiles cannot be compressed (--compress): leave it out, or give some of "
-                     "the tiles (--rows)");
-}
-
 /* The folder is found once, through whatever links lead to it; what is made in it is made there. */
 static int find_path(struct output *output)
 {
@@ -255,7 +245,7 @@ int output_plan(const mpm_dataset_map *map, const struct input *input, const str
     if ((status = plan_result(output, map)) || (status = plan_grid(output, map, input)) ||
         (status = check_dataset_name(output->dataset)) ||
         (status = packing_parse(map->compress, map->compress_rows, &output->packing)) ||
-        (status = check_packing(output)) || (status = check_size(output)) || (status = find_path(output)) ||
+        (status = check_size(output)) || (status = find_path(output)) ||
         (status = check_is_no_input(output, map)) || (status = plan_origin(output, map, input, task)))
         return status;
     return check_existing(output);

@@ -21,7 +21,8 @@ struct pack_job {
     uint64_t token_at;
     struct part_token token;
     unsigned index;
-    uint64_t rows, chunk_rows;
+    struct grid grid;
+    struct grid_chunks chunks;
     uint64_t at; /* of the first row in the part */
     struct packing packing;
     struct result_field field;
@@ -48,7 +49,7 @@ static struct {
 
 static size_t chunk_size(const struct pack_job *job)
 {
-    return (size_t)(job->chunk_rows * job->field.size);
+    return (size_t)(job->chunks.results * job->field.size);
 }
 
 /* Filters may make it a little larger. */
@@ -86,15 +87,13 @@ static hid_t make_file(const struct pack_job *job)
 
 static hid_t make_chunk(const struct pack_job *job, hid_t file)
 {
-    const mpm_shape *shape = &job->field.shape;
-    hsize_t extent[MPM_MAX_DIMENSIONS + 1] = {job->chunk_rows};
-    hid_t creation = packing_creation(&job->packing, shape, job->chunk_rows), space, dataset = -1;
+    const struct grid_chunks *chunks = &job->chunks;
+    mpm_type type = job->field.shape.type;
+    hid_t creation = packing_creation(&job->packing, type, chunks->rank, chunks->extent);
+    hid_t space = hdf5.H5Screate_simple(chunks->rank, chunks->extent, NULL), dataset = -1;
 
-    for (unsigned i = 0; i < shape->rank; i++)
-        extent[i + 1] = shape->extent[i];
-    space = hdf5.H5Screate_simple((int)shape->rank + 1, extent, NULL);
     if (file >= 0 && creation >= 0 && space >= 0)
-        dataset = hdf5.H5Dcreate2(file, "chunk", hdf5_native_type(shape->type), space, H5P_DEFAULT, creation,
+        dataset = hdf5.H5Dcreate2(file, "chunk", hdf5_native_type(type), space, H5P_DEFAULT, creation,
                                   H5P_DEFAULT);
     if (space >= 0)
         hdf5.H5Sclose(space);
@@ -134,22 +133,25 @@ static int prepare(const struct pack_job *job)
     return status;
 }
 
-/* The rows of a chunk; behind the last one the fill value. */
-static bool read_rows(const struct pack_job *job, uint64_t first)
+/* The results of a chunk; behind the last one the fill value. */
+static bool read_rows(const struct pack_job *job, uint64_t number)
 {
-    uint64_t count = job->rows - first < job->chunk_rows ? job->rows - first : job->chunk_rows;
-    size_t size = (size_t)(count * job->field.size), element = mpm_type_size(job->field.shape.type);
+    hsize_t unused[GRID_MAX_RANK];
+    uint64_t first, count;
+    size_t size, element = mpm_type_size(job->field.shape.type);
 
+    grid_find_chunk(&job->grid, &job->chunks, number, &first, &count, unused);
+    size = (size_t)(count * job->field.size);
     for (size_t at = size; at < chunk_size(job); at += element)
         memcpy(packer.rows + at, job->fill, element);
     return read_at(packer.part, packer.rows, size, job->at + first * job->field.size) == (ssize_t)size;
 }
 
-static int pack(const struct pack_job *job, uint64_t first, struct packed *packed)
+static int pack(const struct pack_job *job, uint64_t number, struct packed *packed)
 {
-    hsize_t offset[MPM_MAX_DIMENSIONS + 1] = {0}, size;
+    hsize_t offset[GRID_MAX_RANK] = {0}, size;
 
-    if (!read_rows(job, first))
+    if (!read_rows(job, number))
         return error_set_errno(MPM_EIO, "cannot read %s", (const char *)(job + 1));
     if (hdf5.H5Dwrite(packer.dataset, hdf5_native_type(job->field.shape.type), H5S_ALL, H5S_ALL, H5P_DEFAULT,
                       packer.rows) < 0 ||
@@ -164,20 +166,20 @@ static int pack(const struct pack_job *job, uint64_t first, struct packed *packe
     return 0;
 }
 
-/* A task: the item is the first row of a chunk. */
+/* A task: the item is the number of a chunk. */
 static int pack_chunk(mpm_call *call, const void *item, void *result)
 {
     const struct pack_job *job = mpm_call_context(call);
     struct hdf5_guard guard;
-    uint64_t first;
+    uint64_t number;
     int status = hdf5_load();
 
-    memcpy(&first, item, sizeof first);
+    memcpy(&number, item, sizeof number);
     if (!status) {
         hdf5_enter(&guard);
         status = prepare(job);
         if (!status)
-            status = pack(job, first, result);
+            status = pack(job, number, result);
         hdf5_leave(&guard);
     }
     return status ? mpm_fail(call, "%s", mpm_error()) : 0;
@@ -187,27 +189,29 @@ static int pack_chunk(mpm_call *call, const void *item, void *result)
 
 /* What the generator is at. */
 struct chunks {
-    uint64_t next, rows, chunk_rows;
+    uint64_t next, count;
 };
 
 static int next_chunk(void *argument, void *item)
 {
     struct chunks *chunks = argument;
 
-    if (chunks->next >= chunks->rows)
+    if (chunks->next >= chunks->count)
         return 0;
     memcpy(item, &chunks->next, sizeof chunks->next);
-    chunks->next += chunks->chunk_rows;
+    chunks->next++;
     return 1;
 }
 
-static int write_chunk(hid_t dataset, const struct output *output, uint64_t first,
-                       const struct packed *packed)
+static int write_chunk(hid_t dataset, const struct output *output, const struct pack_job *job,
+                       uint64_t number, const struct packed *packed)
 {
-    hsize_t offset[MPM_MAX_DIMENSIONS + 1] = {first};
+    hsize_t offset[GRID_MAX_RANK];
     struct hdf5_guard guard;
+    uint64_t first, count;
     int status = 0;
 
+    grid_find_chunk(&job->grid, &job->chunks, number, &first, &count, offset);
     hdf5_enter(&guard);
     if (hdf5.H5Dwrite_chunk(dataset, H5P_DEFAULT, packed->mask, offset, (size_t)packed->size, packed->bytes) <
         0)
@@ -228,7 +232,7 @@ static int write_chunks(const struct output *output, const struct pack_job *job,
         if (status == MPM_EINTERRUPTED)
             status = 0;
         else if (!status)
-            status = write_chunk(dataset, output, chunk * job->chunk_rows, packed);
+            status = write_chunk(dataset, output, job, chunk, packed);
     }
     free(packed);
     return status == MPM_ECLOSED ? 0 : status;
@@ -246,11 +250,12 @@ static struct pack_job *make_job(const struct output *output, unsigned index, si
     *job = (struct pack_job){.token_at = record->record_at,
                              .token = record->token,
                              .index = index,
-                             .rows = record->rows,
-                             .chunk_rows = packing_chunk_rows(&output->packing, field, record->rows),
+                             .grid = output->grid,
                              .at = record->results.field[index].at,
                              .packing = output->packing,
                              .field = *field};
+    grid_cut(&job->grid, &field->shape, packing_chunk_rows(&output->packing, field, record->rows),
+             &job->chunks);
     if (output->has_fill)
         memcpy(job->fill, output->fill + field->offset, mpm_type_size(field->shape.type));
     strcpy((char *)(job + 1), output->part);
@@ -262,7 +267,7 @@ int pack_field(const struct output *output, unsigned index, hid_t dataset)
     mpm_stream_options options = {.order = MPM_UNORDERED, .chunk = 1};
     size_t size;
     struct pack_job *job = make_job(output, index, &size);
-    struct chunks chunks = {0, output->record.rows, job ? job->chunk_rows : 1};
+    struct chunks chunks = {0, job ? job->chunks.count : 0};
     mpm_stream *stream;
     int status;
 

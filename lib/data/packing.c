@@ -108,15 +108,12 @@ uint64_t packing_chunk_rows(const struct packing *packing, const struct result_f
     return count ? count : 1;
 }
 
-hid_t packing_creation(const struct packing *packing, const mpm_shape *shape, uint64_t chunk_rows)
+hid_t packing_creation(const struct packing *packing, mpm_type type, int rank, const hsize_t *extent)
 {
-    hsize_t extent[MPM_MAX_DIMENSIONS + 1] = {chunk_rows};
     hid_t creation = hdf5.H5Pcreate(*hdf5.H5P_CLS_DATASET_CREATE_ID_g);
 
-    for (unsigned i = 0; i < shape->rank; i++)
-        extent[i + 1] = shape->extent[i];
-    if (creation >= 0 && hdf5.H5Pset_chunk(creation, (int)shape->rank + 1, extent) >= 0 &&
-        (mpm_type_size(shape->type) == 1 || hdf5.H5Pset_shuffle(creation) >= 0) &&
+    if (creation >= 0 && hdf5.H5Pset_chunk(creation, rank, extent) >= 0 &&
+        (mpm_type_size(type) == 1 || hdf5.H5Pset_shuffle(creation) >= 0) &&
         hdf5.H5Pset_filter(creation, packing->filter, H5Z_FLAG_OPTIONAL, packing->value_count,
                            packing->values) >= 0 &&
         hdf5.H5Pset_obj_track_times(creation, 0) >= 0)

@@ -26,6 +26,6 @@ int packing_parse(const char *text, uint64_t rows, struct packing *packing);
 /* How many rows of a field make a chunk, of `rows` in all, at least 1. */
 uint64_t packing_chunk_rows(const struct packing *packing, const struct result_field *field, uint64_t rows);
 /* The properties of a data set of such chunks; negative on failure. Between hdf5_enter() and hdf5_leave(). */
-hid_t packing_creation(const struct packing *packing, const mpm_shape *shape, uint64_t chunk_rows);
+hid_t packing_creation(const struct packing *packing, mpm_type type, int rank, const hsize_t *extent);
 
 #endif
