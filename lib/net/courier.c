@@ -24,6 +24,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/thread_role.h"
 #include "net/heartbeat.h"
 #include "net/wire.h"
@@ -34,15 +35,15 @@
 #define FRAME_SIZE    ((size_t)256 << 10) /* messages are gathered up to this; a larger one goes alone, */
 #define WHOLE_SIZE    PIECE_SIZE          /* and one larger than that in pieces */
 
-#define SPIN_NS     20000u   /* it looks on without a pause for so long after the last event */
-#define NAP_MIN_NS  50000u   /* then it naps, longer and longer */
+#define SPIN_NS        20000u /* it looks on without a pause for so long after the last event */
+#define NAP_MIN_NS     50000u /* then it naps, longer and longer */
 #define TIMER_SLACK_NS 1000u /* and no longer than that: the kernel adds 50 us to each where it is not told */
-#define LIVELY_NS   5000000u /* but not before so long after a call, since another often follows */
-#define NAP_BUSY_NS 100000u  /* up to this while bytes are under way */
-#define NAP_MAX_NS  1000000u /* and up to this while they are not */
-#define SILENCE_NS  1000000000u
-#define SLEEP_PART  50u       /* after so long a silence it sleeps for a part of that, */
-#define SLEEP_NS    50000000u /* and for so long at most */
+#define LIVELY_NS      5000000u /* but not before so long after a call, since another often follows */
+#define NAP_BUSY_NS    100000u  /* up to this while bytes are under way */
+#define NAP_MAX_NS     1000000u /* and up to this while they are not */
+#define SILENCE_NS     1000000000u
+#define SLEEP_PART     50u       /* after so long a silence it sleeps for a part of that, */
+#define SLEEP_NS       50000000u /* and for so long at most */
 
 #define FLUSH_NS \
     UINT64_C(500000000) /* how long what was posted may take to leave when the run ends with a loss */
@@ -182,6 +183,7 @@ static struct parcel *parcel_create(size_t room)
         free(parcel);
         return NULL;
     }
+    memory_expect_all(parcel->bytes, room);
     parcel->room = room;
     parcel->size = sizeof(struct frame_header);
     return parcel;

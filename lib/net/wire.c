@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "base/memory.h"
 
 #define SEND_WINDOW    4u /* pieces under way to a node */
 #define RECEIVE_WINDOW 8u /* places that are ready for those of a node */
@@ -177,6 +178,7 @@ int wire_expect(unsigned node, uint64_t size)
     if (!(wire->coming = malloc(size)))
         return error_set(MPM_ENOMEM, "no memory for a message of %llu bytes from it",
                          (unsigned long long)size);
+    memory_expect_all(wire->coming, size);
     wire->coming_size = size;
     wire->asked_size = 0;
     all.coming++;

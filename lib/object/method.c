@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/memory.h"
 
 #define KINDS      32u
 #define VERB_BITS  8u
@@ -135,6 +136,7 @@ int invocation_make_room(struct invocation *invocation, size_t size)
         return MPM_OK;
     if (!(grown = realloc(invocation->more, size)))
         return error_set(MPM_ENOMEM, "no memory for a reply of %zu bytes", size);
+    memory_expect_all(grown, size);
     invocation->more = grown;
     invocation->room = size;
     return MPM_OK;
