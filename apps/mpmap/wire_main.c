@@ -28,7 +28,7 @@
 #define SLEEP_NS        100000
 #define LOOK_S          20e-6 /* a rank that naps looks on for so long first, */
 #define NAP_NS          50000 /* and naps for so long between two looks then, as the library's own ranks do */
-#define SLACK_NS        1000 /* and no longer */
+#define SLACK_NS        1000  /* and no longer */
 #define FEW_ROUNDS      ((size_t)3)
 #define MANY_ROUNDS     ((size_t)100) /* that more than a median is taken of */
 #define MOST_ROUNDS     ((size_t)2000)
