@@ -40,6 +40,15 @@ static void learn_pauses(const struct method *method, struct object *object, boo
         hint->pauses = (uint8_t)(first / 2);
 }
 
+/* Who waits for one of many things that others make, one after the other, gains more than a wake-up if it finds them: it
+ * looks on for a moment in any case. */
+static uint64_t time_to_look_ns(const struct method *method, struct spin_hint hint)
+{
+    uint64_t time_ns = spin_time_ns(hint);
+
+    return method->amount && time_ns < SPIN_SHORT_NS ? SPIN_SHORT_NS : time_ns;
+}
+
 static void pause_often(unsigned pauses)
 {
     for (unsigned i = 0; i < pauses; i++)
@@ -52,7 +61,7 @@ static bool spin(struct object *object, struct object_wait *wait, const struct i
     const struct method *method = invocation->method;
     struct spin_hint hint = spin_hint_of(wait);
     unsigned pauses = first_pauses(method, hint), looks = 0;
-    uint64_t start_ns = clock_now_ns(), took_ns = 0, time_ns = spin_time_ns(hint);
+    uint64_t start_ns = clock_now_ns(), took_ns = 0, time_ns = time_to_look_ns(method, hint);
     bool is_found = false;
 
     while (!is_found && took_ns < time_ns) {

@@ -15,6 +15,8 @@
  *     |                        +----- LONG_LOOKS of them, or a miss ---------------------+
  *     +------------------------------ found within SHORT_NS ------------------------------+
  *
+ * Waits that may find many things at once, as those of a queue for messages, look on for SHORT_NS in ASLEEP, too.
+ *
  * All of it is a hint in one word, which whoever waits loads and stores: a lost store costs a look or a sleep. For
  * object/ and sync/. */
 #ifndef OBJECT_SPIN_H
