@@ -97,8 +97,11 @@ static void write_fitting(FILE *file, const mpm_dataset_entry *entry, const stru
     size_t count = 0;
 
     for (size_t i = 0; i < tasks->count; i++) {
-        if (fits(tasks, i, entry))
-            fprintf(file, "%s%s", count++ ? ", " : "\n  fits: ", tasks->tasks[i].name);
+        if (!fits(tasks, i, entry))
+            continue;
+        fprintf(file, "%s%s", count++ ? ", " : "\n  fits: ", tasks->tasks[i].name);
+        if (tasks->tasks[i].rows > 1)
+            fprintf(file, " (up to %zu rows a call)", tasks->tasks[i].rows);
     }
     if (!count && !entry->refused)
         fputs("\n  fits: no task of the plugin", file);

@@ -74,6 +74,8 @@ static const char help[] =
     "                     writes them\n"
     "  --workers N        workers in all (one a slot)\n"
     "  --chunk N          rows that a worker claims at once (chosen by measured time)\n"
+    "  --rows-per-call N  the most rows that FUNCTION takes in one call, if it takes several (its\n"
+    "                     description says)\n"
     "  --block-rows N     the most rows that a worker reads at once (about 1 MiB)\n"
     "  --attempts N       how often to try a row that kills its worker (2)\n"
     "  --timeout SECONDS  a row that takes longer is killed, and tried again (no limit)\n"
@@ -115,7 +117,7 @@ struct request {
     mpm_row_choice choice; /* what --rows makes of it */
     uint64_t *row_list;    /* of the choice; or NULL */
     const char *progress, *resume;
-    size_t workers, compress_rows, chunk, block_rows, attempts, memory, max_failures;
+    size_t workers, compress_rows, chunk, block_rows, task_rows, attempts, memory, max_failures;
     double timeout_s, grace_s, walltime_s;
     double join_timeout_s;
     double end_s; /* when all must have ended, by now_s(); 0: any time */
@@ -225,6 +227,16 @@ static mpm_dataset_map input_of(const struct request *request, const struct plug
                              .tiling = request->tiling,
                              .choice = request->choice,
                              .without_locks = request->no_lock};
+}
+
+/* A task that knows of one row would write beyond it. */
+static int check_task_rows(const struct request *request, const struct plugin *plugin)
+{
+    if (request->task_rows <= 1 || !plugin->is_described || plugin->rows)
+        return 0;
+    return usage_error("map",
+                       "--rows-per-call is %zu, but %s takes one row a call: %s_description has no rows",
+                       request->task_rows, request->function, request->function);
 }
 
 static int check_input(const struct request *request, const struct plugin *plugin, uint64_t *rows)
@@ -411,6 +423,7 @@ static int run_map(mpm_pool *pool, const struct request *request, const struct p
         .tiling = request->tiling,
         .choice = request->choice,
         .block_rows = request->block_rows,
+        .task_rows = request->task_rows ? request->task_rows : plugin->rows,
         .overwrite = request->overwrite_file ? MPM_OVERWRITE_FILE
                      : request->overwrite    ? MPM_OVERWRITE_RESULT
                                              : MPM_OVERWRITE_NOTHING,
@@ -482,7 +495,8 @@ static int run_plugin(struct request *request, const struct plugin *plugin)
     int exit_status;
 
     if ((exit_status = find_result(request, plugin, &result)) ||
-        (exit_status = choose_rows(request, plugin)) || (exit_status = check_input(request, plugin, &rows)))
+        (exit_status = check_task_rows(request, plugin)) || (exit_status = choose_rows(request, plugin)) ||
+        (exit_status = check_input(request, plugin, &rows)))
         return exit_status;
     if (!(exit_status = read_costs(request, rows, &costs)))
         exit_status = open_and_run(request, plugin, &result, rows, costs);
@@ -541,6 +555,7 @@ int command_map(int argc, char **argv)
         {"--workers", OPTION_COUNT, &request.workers, 65536},
         {"--chunk", OPTION_COUNT, &request.chunk, 0},
         {"--block-rows", OPTION_COUNT, &request.block_rows, 0},
+        {"--rows-per-call", OPTION_COUNT, &request.task_rows, 0},
         {"--attempts", OPTION_COUNT, &request.attempts, 1000000},
         {"--timeout", OPTION_SECONDS, &request.timeout_s, 1000000000},
         {"--memory", OPTION_BYTES, &request.memory, 0},

@@ -22,6 +22,7 @@ struct plugin {
     bool is_described;
     struct plugin_text result, row,
         attributes; /* of the description; not given: NULL there, or no description */
+    size_t rows;    /* that the task takes in one call, by its description; 0: one */
 };
 
 /* Opens the plugin at `path` (without a slash: in the working directory, else where the loader looks) and finds the
@@ -46,6 +47,7 @@ struct plugin_report {
     char task[256];   /* which one is described; empty: the one that was asked for */
     bool is_described;
     struct plugin_text result, row, attributes;
+    size_t rows;
 };
 
 /* Loads the plugin, and looks for the task and its description. Calls tell(report) as it begins each stage and at the
@@ -60,6 +62,7 @@ void plugin_examine_all(const char *path, void (*tell)(const struct plugin_repor
 struct plugin_task {
     char name[256];
     struct plugin_text result, row;
+    size_t rows;
 };
 
 /* Has a process of its own list the tasks of the plugin that have a description. The caller frees them. Returns 0, or

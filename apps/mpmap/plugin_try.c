@@ -80,7 +80,8 @@ static void keep_task(struct task_list *list, const struct plugin_report *report
         return;
     }
     list->tasks = grown;
-    grown[list->count] = (struct plugin_task){.result = report->result, .row = report->row};
+    grown[list->count] = (struct plugin_task){
+        .result = report->result, .row = report->row, .rows = report->rows};
     memcpy(grown[list->count++].name, report->task, sizeof report->task);
 }
 

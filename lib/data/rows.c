@@ -68,6 +68,8 @@ static size_t block_rows(const mpm_dataset_map *map, uint64_t rows, size_t row_s
     size_t larger = row_size > result_size ? row_size : result_size;
     size_t count = map->block_rows ? map->block_rows : BLOCK_BYTES / larger;
 
+    if (!map->block_rows && count < map->task_rows)
+        count = map->task_rows;
     if (count > rows)
         count = (size_t)rows;
     if (count > BLOCK_MOST_ROWS)
@@ -116,6 +118,7 @@ int rows_job_create(const mpm_dataset_map *map, const struct input *input, const
         .row_size = row_size,
         .result_size = output->record.results.size,
         .block_rows = block_rows(map, input->rows, row_size, output->record.results.size),
+        .task_rows = map->task_rows,
         .cut = input->cut,
         .choice = input->choice,
         .places = part_places_of(&output->record),
@@ -290,7 +293,8 @@ static void fill_result(const struct rows_job *job, void *result)
 }
 
 /* The task's code; it has failed, too, if it has made a value that is none. */
-static int call_task(mpm_call *call, const struct rows_job *job, const struct item *item, void *result)
+static int call_task(mpm_call *call, const struct rows_job *job, const void *items, size_t count,
+                     void *results)
 {
     size_t unused;
     int code;
@@ -298,16 +302,16 @@ static int call_task(mpm_call *call, const struct rows_job *job, const struct it
     worker.call = call;
     if (job->values) {
         rows_vlen_begin(call);
-        memset(result, 0, job->result_size);
+        memset(results, 0, count * job->result_size);
     }
-    code = worker.task(call, item->at, result);
+    code = worker.task(call, items, results);
     worker.call = NULL;
     context_back_from_program(code);
     if (!job->values)
         return code;
     if (code)
         rows_vlen_drop();
-    else if (!rows_vlen_accept(call, result, 1, &unused))
+    else if (!rows_vlen_accept(call, results, count, &unused))
         code = MPM_EINVAL;
     rows_vlen_spill();
     return code;
@@ -320,7 +324,7 @@ static enum row_mark run_row(mpm_call *call, const struct rows_job *job, uint64_
 
     batch_begin_item(call, row, item->size, job->result_size);
     worker.row = row;
-    code = call_task(call, job, item, result);
+    code = call_task(call, job, item->at, 1, result);
     if (code == 0)
         return ROW_DONE;
     failed_log_add(
@@ -416,9 +420,40 @@ static int read_variable_rows(mpm_call *call, const struct rows_job *job, uint64
     return 0;
 }
 
+/* How many rows from `at` on can go into one call: those that could be read. */
+static size_t count_ready(const struct rows_job *job, size_t at, size_t end)
+{
+    size_t count = 0;
+
+    while (at + count < end && count < job->task_rows && worker.marks[at + count] == ROW_NOT_DONE)
+        count++;
+    return count;
+}
+
+/* Calls the task with several rows at once. Those of a call that fails are left to be run one by one. */
+static void run_together(mpm_call *call, const struct rows_job *job, uint64_t first, size_t at, size_t end)
+{
+    for (size_t count; at < end; at += count ? count : 1) {
+        int code;
+
+        if ((count = count_ready(job, at, end)) < 2)
+            continue;
+        batch_begin_block(call, first + at, count, job->row_size, job->result_size);
+        worker.row = first + at;
+        code = call_task(call, job, worker.rows + at * job->row_size, count,
+                         worker.results + at * job->result_size);
+        batch_end_block(call);
+        if (!code)
+            memset(worker.marks + at, ROW_DONE, count);
+    }
+}
+
 static void run_rows(mpm_call *call, const struct rows_job *job, uint64_t first, size_t at, size_t count)
 {
     bool is_variable = worker.input.variable_type.is;
+
+    if (job->task_rows > 1)
+        run_together(call, job, first, at, at + count);
 
     for (size_t i = at; i < at + count; i++) {
         const struct item fixed = {worker.rows + i * job->row_size, job->row_size};

@@ -22,6 +22,7 @@ struct rows_job {
     size_t row_size;
     size_t result_size;
     size_t block_rows; /* the most rows that are read at once */
+    size_t task_rows;  /* and that the task takes in one call */
     struct part_places places;
     uint64_t token_at; /* by which the part is known */
     struct part_token token;

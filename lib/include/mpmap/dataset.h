@@ -126,10 +126,15 @@ typedef struct mpm_dataset_map {
     mpm_tiling tiling;     /**< tiles instead of rows: what is said of rows is said of tiles then; 0: rows */
     mpm_row_choice choice; /**< which rows; 0: all */
     size_t block_rows;     /**< the most rows that a worker reads at once; 0: about 1 MiB of them */
-    int overwrite;         /**< an enum mpm_overwrite */
-    size_t chunk;          /**< rows that a worker claims at once; 0: by measured time */
-    const void *context;   /**< as in mpm_map_options */
-    size_t context_size;   /**< as in mpm_map_options */
+    /** The most rows that the task takes in one call, which mpm_call_rows() tells it: for tasks that do better with
+     * several at once, as those of matrix libraries. A call has fewer at the end, where a worker claims or reads fewer
+     * (`chunk`, `block_rows`), and with `costs` or after a death one. If the task returns an error its rows are
+     * run again one by one, so each must give the same result alone. Rows must have a fixed length. 0: one. */
+    size_t task_rows;
+    int overwrite;       /**< an enum mpm_overwrite */
+    size_t chunk;        /**< rows that a worker claims at once; 0: by measured time */
+    const void *context; /**< as in mpm_map_options */
+    size_t context_size; /**< as in mpm_map_options */
     void (*progress)(const mpm_progress *now, void *argument); /**< as in mpm_map_options, in rows */
     void *progress_argument;                                   /**< handed to it */
     /** Not 0: the input is read as it is, even while another program writes it: what that one has not written yet

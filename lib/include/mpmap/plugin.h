@@ -24,6 +24,8 @@ typedef struct mpm_task_description {
     /** What the results mean, a line each: "units = K", or "mean.units = K" for one of several: see
      * mpm_dataset_map.attributes. NULL: nothing. */
     const char *attributes;
+    /** The most rows that the task takes in one call, if it takes several: see mpm_dataset_map.task_rows. 0: one. */
+    size_t rows;
 } mpm_task_description;
 
 MPM_END

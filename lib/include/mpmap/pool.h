@@ -40,7 +40,13 @@ MPM_API int mpm_fail(mpm_call *call, const char *format, ...) MPM_FORMAT(2, 3);
  * @return the index, from 0. */
 MPM_API size_t mpm_call_index(const mpm_call *call);
 
-/** Tells the size of the item.
+/** Tells how many rows of a data set the call has, for a task that takes several at once: mpm_dataset_map.task_rows.
+ * Items, and results, stand one behind the other then, and mpm_call_index() is that of the first.
+ * @param call  the call that the task was given
+ * @return how many; 1 for every other task. */
+MPM_API size_t mpm_call_rows(const mpm_call *call);
+
+/** Tells the size of the item; of several rows that of each.
  * @param call  the call that the task was given
  * @return bytes. */
 MPM_API size_t mpm_call_item_size(const mpm_call *call);

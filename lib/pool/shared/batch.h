@@ -25,6 +25,10 @@ void batch_make_ready(uint64_t index);
 /* Publishes that the worker is in item `index` from here on, and clears what mpm_fail() has said;
  * mpm_call_index() is `index` then. `item_size` and `result_size` are what the accessors of the call tell. */
 void batch_begin_item(mpm_call *call, uint64_t index, size_t item_size, size_t result_size);
+/* Publishes that it is in items [index, index + count) from here on, which one call of the user's task takes, until
+ * batch_end_block(): a death then is blamed on none of them. All of the batch are run again, in batches of one item. */
+void batch_begin_block(mpm_call *call, uint64_t index, size_t count, size_t item_size, size_t result_size);
+void batch_end_block(mpm_call *call);
 /* Records that the item that was begun last has failed, with the text of mpm_fail() if there is one, else
  * with its `code`. */
 void batch_fail_item(mpm_call *call, int code);

@@ -190,6 +190,10 @@ struct worker_record {
     /* The worker's; the fork server clears it: the item that a batch makes ready, and 1 more, before it begins it, such
      * as by reading it; 0: none. No limit counts, but a death is its. */
     _Atomic uint64_t made_ready;
+    /* The worker's; the fork server clears it: `item` is the first of several that one call of a task has. It is set
+     * before that item is stored. Who dies then is blamed on none; the items are listed for another round, in which
+     * they come one by one, so each death is blamed on one there. */
+    _Atomic uint32_t in_block;
     struct note start_note; /* the worker's: why its initializer failed */
 };
 

@@ -23,6 +23,11 @@ size_t mpm_call_index(const mpm_call *call)
     return call ? call->index : 0;
 }
 
+size_t mpm_call_rows(const mpm_call *call)
+{
+    return call && call->rows > 1 ? call->rows : 1;
+}
+
 size_t mpm_call_item_size(const mpm_call *call)
 {
     return call ? call->item_size : 0;
@@ -150,6 +155,21 @@ void batch_begin_item(mpm_call *call, uint64_t index, size_t item_size, size_t r
     worker_self.position = index - worker_self.index_shift;
     atomic_store_explicit(&worker_self.record->item, worker_self.position, memory_order_relaxed);
     atomic_store_explicit(&worker_self.record->made_ready, 0, memory_order_relaxed);
+}
+
+void batch_begin_block(mpm_call *call, uint64_t index, size_t count, size_t item_size, size_t result_size)
+{
+    atomic_store_explicit(&worker_self.record->in_block, count > 1, memory_order_relaxed);
+    KILL_POINT();
+    batch_begin_item(call, index, item_size, result_size);
+    call->rows = count;
+}
+
+void batch_end_block(mpm_call *call)
+{
+    call->rows = 1;
+    atomic_store_explicit(&worker_self.record->in_block, 0, memory_order_relaxed);
+    KILL_POINT();
 }
 
 const char *batch_text(const mpm_call *call)

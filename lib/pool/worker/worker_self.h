@@ -15,6 +15,7 @@
 struct mpm_call {
     uint64_t index;
     size_t item_size, result_size;
+    size_t rows; /* items of a batch that the call has; 0 or 1: one */
     const void *context;
     void *state;                   /* what the initializer made */
     char text[FAILURE_SHORT_SIZE]; /* of mpm_fail(); "" is none; cut if it is long */
