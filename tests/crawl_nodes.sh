@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# What is left of mpmap crawl over two nodes after kill -9, of all of it again and again, of the fork server of a node, and of
-# a node that the run goes on without. The site is that of crawl.sh. Arguments: the folder of the programs, that of the
+# What is left of mpmap crawl over two nodes after kill -9, of all of it again and again, of the fork server of a node, or of
+# the only one, and of a node that the run goes on without. The site is that of crawl.sh. Arguments: the folder of the programs, that of the
 # sources, how often all is killed (3). Last line: "N passed, N failed".
 set -uo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/support/crawl_site.sh"
@@ -48,6 +48,17 @@ check "there is a fork server to be killed" kill -9 $(of_rank mpmap-forker 1)
 wait "$started"
 whole forker "the fork server of a node was killed"
 check "the fork server of a node was killed: rows are what the pages say" found forker rows
+
+serve site 0.004
+"$crawl" "${starts[@]}" --out home "${quick[@]}" "${selects[@]}" --connections 4 --quiet >out 2>err </dev/null &
+started=$!
+check "the crawl has begun at home" wait_for 60 has_asked 100
+check "there is the only fork server to be killed" kill -9 $(named mpmap-forker $(tree "$started"))
+wait "$started"
+status=$?
+check "the only fork server was killed: the crawl ends, and says what is next" fails_with 1 "--resume goes on later"
+run "${starts[@]}" --out home "${quick[@]}" "${selects[@]}" --connections 4 --resume
+whole home "the only fork server was killed"
 
 if grep -q '(Open MPI) 4' <<<"$(mpirun --version 2>/dev/null)"; then
     serve site 0.004

@@ -563,7 +563,10 @@ static int on_fetcher_end(struct crawl *crawl, unsigned index)
     free(ends);
     if (!status && !(status = read_end(crawl, index, &why))) {
         put_back(crawl, index, why.bytes);
-        status = crew_replace(&crawl->crew, index) || journal_flush(crawl->journal);
+        if ((status = crew_replace(&crawl->crew, index)))
+            failure("no other fetcher can take the place of one that has ended: --resume goes on later");
+        else
+            status = journal_flush(crawl->journal);
     }
     buffer_free(&why);
     return status;
