@@ -3,6 +3,7 @@
  * to decide. What failures, deaths and lost workers mean is as in map.c, by the same calls of the node pool. */
 #include "pool/driver/map_short.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,29 +29,22 @@ bool map_is_short(const struct mpm_pool *pool, const struct map_request *request
            !request->failed && !request->max_failures && !(request->drain.grace_s > 0);
 }
 
-static int make_spec(const struct map_request *request, struct job_spec *spec)
+/* All but the task, which is long, and mostly known. */
+static void make_spec(const struct map_request *request, uint64_t task_id, struct job_spec *spec)
 {
-    const struct named_task *named;
-    int status = task_name_of(request->task, &named);
-
-    if (status)
-        return status;
-    *spec = (struct job_spec){.id = pool_state_new_id(),
-                              .task_id = named->id,
-                              .kind = JOB_PLAIN,
-                              .chunk = request->chunk > UINT32_MAX ? UINT32_MAX : (uint32_t)request->chunk,
-                              .chunk_limit = UINT64_MAX,
-                              .chunk_s = CHUNK_S,
-                              .item_size = request->item_size,
-                              .task_item_size = request->item_size,
-                              .result_size = request->result_size,
-                              .parts = 1,
-                              .part_items = 1,
-                              .leaf_items = 1,
-                              .text_room = FAILURE_LONG_OF_MAP,
-                              .context_size = request->context_size,
-                              .task = named->name};
-    return MPM_OK;
+    memset(spec, 0, offsetof(struct job_spec, task));
+    spec->id = pool_state_new_id();
+    spec->task_id = task_id;
+    spec->kind = JOB_PLAIN;
+    spec->chunk = request->chunk > UINT32_MAX ? UINT32_MAX : (uint32_t)request->chunk;
+    spec->chunk_limit = UINT64_MAX;
+    spec->chunk_s = CHUNK_S;
+    spec->item_size = spec->task_item_size = request->item_size;
+    spec->result_size = request->result_size;
+    spec->parts = 1;
+    spec->part_items = spec->leaf_items = 1;
+    spec->text_room = FAILURE_LONG_OF_MAP;
+    spec->context_size = request->context_size;
 }
 
 /* Until it is over. Where nothing is wrong with the pool the doorbell rings. */
@@ -156,18 +150,20 @@ static int run_job(struct mpm_pool *pool, const struct map_request *request, str
 
 bool map_run_short(struct mpm_pool *pool, const struct map_request *request, struct map_outcome *outcome)
 {
+    const struct named_task *named;
     struct job_spec spec;
     struct node_lease *lease;
     struct node_job *job;
 
-    *outcome = (struct map_outcome){.status = make_spec(request, &spec)};
+    *outcome = (struct map_outcome){.status = task_name_of(request->task, &named)};
     if (!outcome->status && atomic_load(&pool->terminating))
         outcome->status = pool_check(pool);
     if (outcome->status) {
         outcome->sentence = strdup(mpm_error());
         return true;
     }
-    if (node_short_open(pool->home, &spec, request->context, &job))
+    make_spec(request, named->id, &spec);
+    if (node_short_open(pool->home, &spec, &named->name, request->context, &job))
         return false;
     if (publish(pool, request, job, &lease)) {
         break_off(job);

@@ -243,11 +243,17 @@ static uint64_t kept_bits(const struct node_lease *lease, uint64_t word)
     return lease->keep <= word * 64 ? 0 : (UINT64_C(1) << lease->keep % 64) - 1;
 }
 
+/* Words of bits that have those of the items that it keeps: they may be fewer than there is room for. */
+static uint64_t kept_words(const struct node_lease *lease)
+{
+    return (lease->keep + 63) / 64;
+}
+
 static uint64_t count_missing(const struct node_lease *lease)
 {
-    uint64_t missing = 0;
+    uint64_t missing = 0, words = kept_words(lease);
 
-    for (uint64_t word = 0; word < lease->block->words; word++)
+    for (uint64_t word = 0; word < words; word++)
         missing += (unsigned)__builtin_popcountll(kept_bits(lease, word) &
                                                   ~node_lease_done_word(lease, word));
     return missing;
@@ -516,9 +522,9 @@ static void count_items(struct node_lease *lease)
     for (uint32_t worker = 0; worker < block->worker_count; worker++) {
         const _Atomic uint64_t *done_bits = bits_of(lease, block->done, worker),
                                *failed_bits = bits_of(lease, block->failed, worker);
-        uint64_t done = 0, failed = 0;
+        uint64_t done = 0, failed = 0, words = kept_words(lease);
 
-        for (uint64_t word = 0; word < block->words; word++) {
+        for (uint64_t word = 0; word < words; word++) {
             uint64_t bits = atomic_load_explicit(&done_bits[word], memory_order_relaxed) &
                             kept_bits(lease, word);
 

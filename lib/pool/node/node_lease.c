@@ -87,14 +87,15 @@ static void update(void *to, const void *from, size_t size)
 
 /* The task, which is long, has not changed if its number has not. What workers write of a job that has failed in no way
  * is as it was at first, but for the longest claim. */
-bool node_job_begin_again(struct node_job *job, const struct job_spec *spec, const void *context)
+bool node_job_begin_again(struct node_job *job, const struct job_spec *spec, const struct function *task,
+                          const void *context)
 {
     struct job_spec *own = &job->block->spec;
 
     if (spec->context_size > job->context_room)
         return false;
     if (own->task_id != spec->task_id)
-        own->task = spec->task;
+        own->task = *task;
     memcpy(own, spec, JOB_SPEC_FIRST_LINE);
     update((char *)own + JOB_SPEC_FIRST_LINE, (const char *)spec + JOB_SPEC_FIRST_LINE,
            offsetof(struct job_spec, task) - JOB_SPEC_FIRST_LINE);

@@ -102,8 +102,9 @@ struct node_lease {
 void node_pool_kill_worker(struct node_pool *node_pool, uint32_t worker, uint64_t entered, uint64_t item,
                            enum item_limit limit);
 /* A job whose lease has ended, and nothing of it but its memory is used any more, for another map. Whether the job has
- * the room. */
-bool node_job_begin_again(struct node_job *job, const struct job_spec *spec, const void *context);
+ * the room. `spec` is without its task. */
+bool node_job_begin_again(struct node_job *job, const struct job_spec *spec, const struct function *task,
+                          const void *context);
 /* Frees what the last short map has left for the next one. Whether there was anything. */
 bool node_pool_forget_kept(struct node_pool *node_pool);
 /* Frees it with what it has. No worker is in it. */

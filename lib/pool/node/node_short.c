@@ -38,18 +38,19 @@
 #define MOST_KEPT    ((uint64_t)64 << 10) /* bytes of a lease that is kept */
 #define ARENA_SHARE  64u                  /* and at most one of so many parts of the arena */
 
-int node_short_open(struct node_pool *node_pool, const struct job_spec *spec, const void *context,
-                    struct node_job **opened)
+int node_short_open(struct node_pool *node_pool, struct job_spec *spec, const struct function *task,
+                    const void *context, struct node_job **opened)
 {
     struct node_job *job = atomic_exchange(&node_pool->kept, NULL);
     int status;
 
-    if (job && node_job_begin_again(job, spec, context)) {
+    if (job && node_job_begin_again(job, spec, task, context)) {
         *opened = job;
         return MPM_OK;
     }
     if (job)
         node_job_free(job);
+    spec->task = *task;
     if (!(status = node_job_open(node_pool, spec, context, opened)))
         (*opened)->is_short = true;
     return status;

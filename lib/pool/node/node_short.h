@@ -5,9 +5,10 @@
 
 #include "pool/node/node_pool.h"
 
-/* As node_job_open(), and what node_job_use_in_place() says. Its lease is published and looked at by these calls. */
-int node_short_open(struct node_pool *node_pool, const struct job_spec *spec, const void *context,
-                    struct node_job **job);
+/* As node_job_open(); `spec` is without its task, which is put there if need be. Its lease is published and looked at by
+ * these calls. */
+int node_short_open(struct node_pool *node_pool, struct job_spec *spec, const struct function *task,
+                    const void *context, struct node_job **job);
 /* Publishes all items, in the same statuses as node_lease_publish(), and looks on for a while if that is worth it. From
  * then on the doorbell rings when there may be more to say. */
 int node_short_publish(struct node_job *job, uint64_t count, const void *items, uint64_t size,
