@@ -102,6 +102,8 @@ static void write_fitting(FILE *file, const mpm_dataset_entry *entry, const stru
         fprintf(file, "%s%s", count++ ? ", " : "\n  fits: ", tasks->tasks[i].name);
         if (tasks->tasks[i].rows > 1)
             fprintf(file, " (up to %zu rows a call)", tasks->tasks[i].rows);
+        if (tasks->tasks[i].parameters.is_given)
+            fprintf(file, " with %s", tasks->tasks[i].parameters.text);
     }
     if (!count && !entry->refused)
         fputs("\n  fits: no task of the plugin", file);

@@ -74,6 +74,8 @@ static const char help[] =
     "                     writes them\n"
     "  --workers N        workers in all (one a slot)\n"
     "  --chunk N          rows that a worker claims at once (chosen by measured time)\n"
+    "  --param NAME=VALUE a parameter of FUNCTION, as often as there are some: a number, several with\n"
+    "                     blanks between, a text; @ATTRIBUTE is that of /DATA, @/ATTRIBUTE of its file\n"
     "  --rows-per-call N  the most rows that FUNCTION takes in one call, if it takes several (its\n"
     "                     description says)\n"
     "  --block-rows N     the most rows that a worker reads at once (about 1 MiB)\n"
@@ -114,6 +116,9 @@ struct request {
     struct tiling_request cut; /* --tile and what goes with it */
     mpm_tiling tiling;         /* what that comes to */
     unsigned axis;
+    struct text_list params;
+    void *context; /* what --param comes to; or NULL */
+    size_t context_size;
     mpm_row_choice choice; /* what --rows makes of it */
     uint64_t *row_list;    /* of the choice; or NULL */
     const char *progress, *resume;
@@ -180,6 +185,8 @@ static void free_request(struct request *request)
     free(request->output_file);
     free(request->cost_file);
     free(request->row_list);
+    free(request->params.texts);
+    free(request->context);
 }
 
 /* What the task writes: a shape, or in words a text or a struct of several results, which stay where they are. */
@@ -237,6 +244,20 @@ static int check_task_rows(const struct request *request, const struct plugin *p
     return usage_error("map",
                        "--rows-per-call is %zu, but %s takes one row a call: %s_description has no rows",
                        request->task_rows, request->function, request->function);
+}
+
+static int read_parameters(struct request *request, const struct plugin *plugin)
+{
+    const mpm_dataset_map map = input_of(request, plugin);
+
+    if (!plugin->parameters.is_given)
+        return request->params.count ? usage_error("map", "--param %s: %s has no parameters",
+                                                   request->params.texts[0], request->function)
+                                     : 0;
+    return mpm_dataset_read_parameters(&map, plugin->parameters.text, request->params.texts,
+                                       request->params.count, &request->context, &request->context_size)
+               ? mpm_report_error()
+               : 0;
 }
 
 static int check_input(const struct request *request, const struct plugin *plugin, uint64_t *rows)
@@ -428,6 +449,8 @@ static int run_map(mpm_pool *pool, const struct request *request, const struct p
                      : request->overwrite    ? MPM_OVERWRITE_RESULT
                                              : MPM_OVERWRITE_NOTHING,
         .chunk = request->chunk,
+        .context = request->context,
+        .context_size = request->context_size,
         .without_locks = request->no_lock,
         .max_failures = request->max_failures,
         .costs = costs,
@@ -496,7 +519,8 @@ static int run_plugin(struct request *request, const struct plugin *plugin)
 
     if ((exit_status = find_result(request, plugin, &result)) ||
         (exit_status = check_task_rows(request, plugin)) || (exit_status = choose_rows(request, plugin)) ||
-        (exit_status = check_input(request, plugin, &rows)))
+        (exit_status = check_input(request, plugin, &rows)) ||
+        (exit_status = read_parameters(request, plugin)))
         return exit_status;
     if (!(exit_status = read_costs(request, rows, &costs)))
         exit_status = open_and_run(request, plugin, &result, rows, costs);
@@ -555,6 +579,7 @@ int command_map(int argc, char **argv)
         {"--workers", OPTION_COUNT, &request.workers, 65536},
         {"--chunk", OPTION_COUNT, &request.chunk, 0},
         {"--block-rows", OPTION_COUNT, &request.block_rows, 0},
+        {"--param", OPTION_LIST, &request.params, 0},
         {"--rows-per-call", OPTION_COUNT, &request.task_rows, 0},
         {"--attempts", OPTION_COUNT, &request.attempts, 1000000},
         {"--timeout", OPTION_SECONDS, &request.timeout_s, 1000000000},

@@ -233,6 +233,7 @@ static void read_description(void *handle, const char *path, const char *name, s
     copy_text(&report->result, description->result);
     copy_text(&report->row, description->row);
     copy_text(&report->attributes, description->attributes);
+    copy_text(&report->parameters, description->parameters);
     report->rows = description->rows;
 }
 
@@ -347,6 +348,7 @@ int plugin_open(const char *path, const char *name, struct plugin *plugin)
     plugin->result = report.result;
     plugin->row = report.row;
     plugin->attributes = report.attributes;
+    plugin->parameters = report.parameters;
     plugin->rows = report.rows;
     return 0;
 }

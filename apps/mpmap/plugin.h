@@ -22,7 +22,8 @@ struct plugin {
     bool is_described;
     struct plugin_text result, row,
         attributes; /* of the description; not given: NULL there, or no description */
-    size_t rows;    /* that the task takes in one call, by its description; 0: one */
+    struct plugin_text parameters;
+    size_t rows; /* that the task takes in one call, by its description; 0: one */
 };
 
 /* Opens the plugin at `path` (without a slash: in the working directory, else where the loader looks) and finds the
@@ -46,7 +47,7 @@ struct plugin_report {
     char error[1024]; /* empty: none so far */
     char task[256];   /* which one is described; empty: the one that was asked for */
     bool is_described;
-    struct plugin_text result, row, attributes;
+    struct plugin_text result, row, attributes, parameters;
     size_t rows;
 };
 
@@ -61,7 +62,7 @@ void plugin_examine_all(const char *path, void (*tell)(const struct plugin_repor
 /* A task of a plugin, as its description has it. */
 struct plugin_task {
     char name[256];
-    struct plugin_text result, row;
+    struct plugin_text result, row, parameters;
     size_t rows;
 };
 

@@ -81,7 +81,7 @@ static void keep_task(struct task_list *list, const struct plugin_report *report
     }
     list->tasks = grown;
     grown[list->count] = (struct plugin_task){
-        .result = report->result, .row = report->row, .rows = report->rows};
+        .result = report->result, .row = report->row, .parameters = report->parameters, .rows = report->rows};
     memcpy(grown[list->count++].name, report->task, sizeof report->task);
 }
 

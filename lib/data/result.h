@@ -57,6 +57,8 @@ bool result_next_attribute(const struct result *result, const char **text, struc
 /* Puts numbers into the result `row`, whose other bytes stay: "nan" into all fields, or "mean=nan, count=-1". NULL:
  * only checks them. MPM_EINVAL. */
 int result_parse_fill(const struct result *result, const char *text, unsigned char *row);
+/* Puts a number into an element: false if it has no such value. */
+bool result_put_number(mpm_type type, const char *word, void *element);
 /* Whether all lines are right. MPM_EINVAL. */
 int result_check_attributes(const struct result *result, const char *text);
 

@@ -67,7 +67,7 @@ static bool put_unsigned(mpm_type type, const char *word, void *element)
     return true;
 }
 
-static bool put_number(mpm_type type, const char *word, void *element)
+bool result_put_number(mpm_type type, const char *word, void *element)
 {
     switch (type) {
     case MPM_F32:
@@ -91,7 +91,7 @@ static int fill_field(const struct result_field *field, const char *word, unsign
 
     if (field->vlen)
         return error_set(MPM_EINVAL, "rows that fail leave an empty %s: --fill is for numbers", field->name);
-    if (!put_number(field->shape.type, word, element))
+    if (!result_put_number(field->shape.type, word, element))
         return does_not_fit(word, field);
     for (size_t at = 0; row && at < field->size; at += size)
         memcpy(row + field->offset + at, element, size);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Text that is put together piece by piece in a place of a certain size; what does not fit is cut off, and ends with
- * "…". For data/look*.c, data/filters.c,
+ * "…". For data/look*.c, data/filters.c, data/parameters.c,
  * data/type_words.c, data/element_struct.c and data/result.c. */
 #ifndef DATA_WRITER_H
 #define DATA_WRITER_H

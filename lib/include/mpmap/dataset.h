@@ -241,6 +241,24 @@ MPM_API MPM_CHECKED int mpm_dataset_read_input_costs(const mpm_dataset_map *map,
 MPM_API MPM_CHECKED int mpm_dataset_read_where(const mpm_dataset_map *map, const char *where,
                                                uint64_t **indexes, mpm_row_choice *choice);
 
+/** Puts the parameters of a task together, for mpm_dataset_map.context or mpm_reduction.context: a struct, in which each is
+ * aligned as C does it. A value is as many numbers as the parameter has, with blanks between; of u8[N] it is a text of
+ * less than N bytes, with null bytes behind it. "@scale" is the attribute `scale` of the input data set, and "@/scale"
+ * that of its file; of several files the first one counts. Opens and closes the file only where an attribute is wanted,
+ * and blocks meanwhile. Any process may call it.
+ * @param map          the map: its input_file or input_files, and input_dataset
+ * @param description  what there is, with values for those that need none: "{f64 sigma = 1.5, i32 order = @order}"
+ * @param settings     what is set: "sigma=2", "order=@order"; the last one of a name counts
+ * @param count        how many settings there are
+ * @param values       out: the struct, which the caller frees with free()
+ * @param size         out: its size in bytes
+ * @return 0; MPM_EINVAL for a description or a setting that is none, and a parameter that has no value; MPM_ENOENT
+ *         without such an attribute; MPM_ETYPE if it is not what the parameter is; MPM_ENOMEM; MPM_ENOENT, MPM_EIO as
+ *         mpm_dataset_describe(). */
+MPM_API MPM_CHECKED int mpm_dataset_read_parameters(const mpm_dataset_map *map, const char *description,
+                                                    const char *const *settings, size_t count, void **values,
+                                                    size_t *size);
+
 /** Runs a task over the rows of a data set. The results go into a new data set of [rows, extents of a result…].
  * Items are rows in the machine's own byte order, C order. A row that fails, or cannot be read, leaves zeros, or
  * `map->fill`. The data set `OUTPUT_DATASET.done` beside it marks each row (u8: 0 not done, 1 good, 2 failed), and the

@@ -26,6 +26,10 @@ typedef struct mpm_task_description {
     const char *attributes;
     /** The most rows that the task takes in one call, if it takes several: see mpm_dataset_map.task_rows. 0: one. */
     size_t rows;
+    /** What a user may set for the task, a struct with values for those that need not be set: "{f64 sigma = 1.5, i32
+     * order, u8[16] name = none}", see mpm_dataset_read_parameters(). The task finds it by mpm_call_context(). NULL:
+     * nothing. */
+    const char *parameters;
 } mpm_task_description;
 
 MPM_END
