@@ -147,6 +147,20 @@ hid_t hdf5_open_to_read(const char *path)
     return file;
 }
 
+int hdf5_descriptor(hid_t file)
+{
+    hid_t access = hdf5.H5Fget_access_plist(file);
+    void *handle = NULL;
+    int fd = -1;
+
+    if (access >= 0 && hdf5.H5Pget_driver(access) == hdf5.H5FD_sec2_init() &&
+        hdf5.H5Fget_vfd_handle(file, H5P_DEFAULT, &handle) >= 0 && handle)
+        fd = *(const int *)handle;
+    if (access >= 0)
+        hdf5.H5Pclose(access);
+    return fd;
+}
+
 hid_t hdf5_native_type(mpm_type type)
 {
     switch (type) {

@@ -36,6 +36,9 @@ hid_t hdf5_file_access(bool locks);
  * and HDF5 wants a file to be opened in one way. Negative on failure. */
 hid_t hdf5_open_to_read(const char *path);
 
+/* The descriptor by which HDF5 reads an open file, and which it closes; -1 if it reads it in another way. */
+int hdf5_descriptor(hid_t file);
+
 /* The type in memory, a constant of HDF5; negative for no type. */
 hid_t hdf5_native_type(mpm_type type);
 

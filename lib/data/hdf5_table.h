@@ -65,7 +65,10 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5Fclose)                         \
     ENTRY(H5Fcreate)                        \
     ENTRY(H5Fflush)                         \
+    ENTRY(H5FD_sec2_init)                   \
+    ENTRY(H5Fget_access_plist)              \
     ENTRY(H5Fget_name)                      \
+    ENTRY(H5Fget_vfd_handle)                \
     ENTRY(H5Fis_hdf5)                       \
     ENTRY(H5Fopen)                          \
     ENTRY(H5free_memory)                    \
@@ -74,6 +77,7 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5Gget_info)                      \
     ENTRY(H5Gopen2)                         \
     ENTRY(H5Idec_ref)                       \
+    ENTRY(H5Iget_file_id)                   \
     ENTRY(H5Iget_name)                      \
     ENTRY(H5Iget_type)                      \
     ENTRY(H5Ldelete)                        \
@@ -86,6 +90,7 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5Pclose)                         \
     ENTRY(H5Pcreate)                        \
     ENTRY(H5Pget_chunk)                     \
+    ENTRY(H5Pget_driver)                    \
     ENTRY(H5Pget_external)                  \
     ENTRY(H5Pget_external_count)            \
     ENTRY(H5Pget_filter2)                   \

@@ -121,6 +121,26 @@ static int open_file(struct input *input)
     return open_with(input, locks) ? open_with(input, !locks) : 0;
 }
 
+static void take_length(struct input *input)
+{
+    struct stat status;
+
+    input->fd = hdf5_descriptor(input->file);
+    if (input->fd >= 0 && !fstat(input->fd, &status))
+        input->length = (uint64_t)status.st_size;
+}
+
+/* HDF5 reads zeros beyond the end of a file, also of one that was longer when it was opened. */
+static int check_length(const struct input *input)
+{
+    struct stat status;
+
+    if (input->fd < 0 || fstat(input->fd, &status) || (uint64_t)status.st_size >= input->length)
+        return 0;
+    return error_set(MPM_EIO, "%s was cut off while it was read: it had %" PRIu64 " bytes, and has %" PRIu64,
+                     input->file_name, input->length, (uint64_t)status.st_size);
+}
+
 /* "FILE:/DATA", for sentences. */
 static const char *full_name(const struct input *input, char name[PATH_MAX])
 {
@@ -345,6 +365,7 @@ static void close_all(struct input *input)
     if (input->file >= 0)
         hdf5.H5Fclose(input->file);
     input->file = -1;
+    input->fd = -1;
 }
 
 const char *input_path(const char *file_name, char path[PATH_MAX])
@@ -425,6 +446,7 @@ struct input input_unopened(const struct input_source *source)
                           .cut = source->cut,
                           .choice = source->choice,
                           .file = -1,
+                          .fd = -1,
                           .dataset = -1,
                           .memory = -1,
                           .locking = source->locking};
@@ -443,6 +465,8 @@ int input_open_file(const struct input_source *source, struct input *input)
         return status;
     hdf5_enter(&guard);
     status = open_file(input);
+    if (!status)
+        take_length(input);
     hdf5_leave(&guard);
     return status;
 }
@@ -521,6 +545,8 @@ int input_read_run(const struct input *input, const hsize_t run[3], const struct
     file_space = hdf5.H5Dget_space(input->dataset);
     memory_space = hdf5.H5Screate(H5S_SIMPLE);
     status = read_selected(input, file_space, memory_space, run, target);
+    if (!status)
+        status = check_length(input);
     if (memory_space >= 0)
         hdf5.H5Sclose(memory_space);
     if (file_space >= 0)
@@ -538,6 +564,8 @@ static int read_tiles(const struct input *input, const hsize_t run[3], const str
     hdf5_enter(&guard);
     for (size_t i = 0; !status && i < run[2]; i++)
         status = tiles_read(&whole, &input->tiles, run[0] + i * run[1], target->rows + i * target->row_size);
+    if (!status)
+        status = check_length(input);
     hdf5_leave(&guard);
     return status;
 }
@@ -590,6 +618,8 @@ void input_close(struct input *input)
     hdf5_leave(&guard);
     input_free_variable(input->variable);
     input_close_zip(input->zip);
+    input_close_view(input->view);
+    input->view = NULL;
     input->variable = NULL;
     input->zip = NULL;
     free(input->own_files);

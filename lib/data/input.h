@@ -61,6 +61,7 @@ struct input_source {
 
 struct variable; /* input_variable.c */
 struct zip;      /* input_zip.c */
+struct view;     /* input_view.c */
 
 /* A row of variable length in memory. What has no elements stands somewhere even so. */
 struct item {
@@ -75,6 +76,8 @@ struct input {
     const char *wanted; /* row of the source */
     const char *field;  /* the end of the name, if that is a field; else NULL */
     hid_t file;
+    int fd;          /* HDF5's of it, or -1 */
+    uint64_t length; /* of the file when it was opened */
     hid_t dataset;
     hid_t memory;       /* the type of an element in memory */
     size_t stored_size; /* and its size in the file */
@@ -94,6 +97,8 @@ struct input {
     struct variable_type variable_type; /* if rows have a variable length: then their last extent is 0 */
     struct zip *zip;           /* of several data sets side by side; nothing else is open then; or NULL */
     struct variable *variable; /* what such rows are read with, once some are; or NULL */
+    struct view *view;         /* what rows are seen through that are not copied, once some are; or NULL */
+    bool has_no_view;          /* rows of this data set must be copied */
     bool has_swmr_writer;      /* which may add rows */
     mpm_type taken;            /* what input_take() wants; MPM_NO_TYPE: what the file has */
     bool is_enumeration;       /* as booleans are */
@@ -148,6 +153,8 @@ int input_check_same(const struct input *input, const struct input_identity *oth
 size_t input_row_size(const struct input *input);
 /* Reads rows [first, first + count), of a fixed size, into `rows`, in this machine's own types, C order. MPM_EIO. */
 int input_read(struct input *input, uint64_t first, size_t count, void *rows);
+/* The same rows without a copy, where the kernel has the file in memory: NULL if that cannot be, and they are to be read. They stay until this is called again, or input_close(). */
+const void *input_view(struct input *input, uint64_t first, size_t count);
 /* Reads some of the `*count` chosen rows from `first` on, of variable length, at least one: as many as fit into memory
  * together, which `*count` becomes. They stay where they are until the next are read, or input_close(). When it fails,
  * `*count` rows were tried. MPM_EIO, MPM_ENOMEM. */

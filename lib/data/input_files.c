@@ -237,6 +237,8 @@ static int change_file(struct input *input, uint64_t index)
     input->file_name = other.file_name;
     input->field = other.field;
     input->file = other.file;
+    input->fd = other.fd;
+    input->length = other.length;
     input->dataset = other.dataset;
     input->memory = other.memory;
     input->stored_size = other.stored_size;

@@ -27,6 +27,8 @@ bool input_is_zip(const char *dataset_name);
 int input_open_zip(const struct input_source *source, struct input *input);
 int input_read_zip(const struct input *input, const hsize_t run[3], const struct input_target *target);
 void input_close_zip(struct zip *zip);
+/* Frees what input_view() has made; NULL is nothing. */
+void input_close_view(struct view *view);
 /* The first of data sets that are read side by side; else the input itself. */
 const struct input *input_first(const struct input *input);
 /* Opens the file alone, as input_open() does: it takes no data set, and is closed by input_close(). To be called

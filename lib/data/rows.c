@@ -39,6 +39,7 @@ static struct {
     struct failed_log log;
     bool flush; /* written bytes stay on this node, where main cannot see them, until told to go */
     unsigned char *rows, *results, *marks;
+    const unsigned char *seen; /* the rows of the block where they are, or NULL: they are in `rows` */
 } worker;
 
 static size_t align(size_t size)
@@ -420,6 +421,12 @@ static int read_variable_rows(mpm_call *call, const struct rows_job *job, uint64
     return 0;
 }
 
+/* A row of the block, where it was read to, or is seen. */
+static const unsigned char *row_at(const struct rows_job *job, size_t i)
+{
+    return (worker.seen ? worker.seen : worker.rows) + i * job->row_size;
+}
+
 /* How many rows from `at` on can go into one call: those that could be read. */
 static size_t count_ready(const struct rows_job *job, size_t at, size_t end)
 {
@@ -440,8 +447,7 @@ static void run_together(mpm_call *call, const struct rows_job *job, uint64_t fi
             continue;
         batch_begin_block(call, first + at, count, job->row_size, job->result_size);
         worker.row = first + at;
-        code = call_task(call, job, worker.rows + at * job->row_size, count,
-                         worker.results + at * job->result_size);
+        code = call_task(call, job, row_at(job, at), count, worker.results + at * job->result_size);
         batch_end_block(call);
         if (!code)
             memset(worker.marks + at, ROW_DONE, count);
@@ -454,9 +460,8 @@ static void run_rows(mpm_call *call, const struct rows_job *job, uint64_t first,
 
     if (job->task_rows > 1)
         run_together(call, job, first, at, at + count);
-
     for (size_t i = at; i < at + count; i++) {
-        const struct item fixed = {worker.rows + i * job->row_size, job->row_size};
+        const struct item fixed = {row_at(job, i), job->row_size};
         const struct item *item = is_variable ? (const struct item *)(void *)worker.rows + i : &fixed;
 
         if (worker.marks[i] == ROW_NOT_DONE)
@@ -515,10 +520,13 @@ static int run_block(mpm_call *call, const struct rows_job *job, uint64_t first,
     int status;
 
     memset(worker.marks, ROW_NOT_DONE, count);
+    batch_make_ready(first);
+    worker.seen = input_view(&worker.input, first, count);
     for (size_t at = 0, got; at < count; at += got) {
         got = count - at;
-        status = worker.input.variable_type.is ? read_variable_rows(call, job, first, at, &got)
-                                               : read_rows(call, job, first, at, got);
+        status = worker.seen                     ? 0
+                 : worker.input.variable_type.is ? read_variable_rows(call, job, first, at, &got)
+                                                 : read_rows(call, job, first, at, got);
         if (status)
             return status;
         run_rows(call, job, first, at, got);

@@ -219,9 +219,14 @@ static void reduce_readable(mpm_call *call, const struct reduce_job *job, uint64
 static int reduce_piece(mpm_call *call, const struct reduce_job *job, const struct rows_source *source,
                         uint64_t first, uint64_t count)
 {
-    int status = read_rows(source, first, count, open_source.rows, open_source.is_bad);
+    const void *seen = input_view(&open_source.input, first, (size_t)count);
+    int status;
 
-    if (status)
+    if (seen) {
+        reduce_items(call, job, first, seen, count);
+        return 0;
+    }
+    if ((status = read_rows(source, first, count, open_source.rows, open_source.is_bad)))
         return status;
     if (memchr(open_source.is_bad, 1, count))
         reduce_readable(call, job, first, count);
