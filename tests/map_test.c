@@ -738,9 +738,9 @@ static int take_other_step(mpm_call *call, const void *item, void *result)
 /* Each step works on the results of the one before it. */
 static void take_steps(mpm_pool *pool, uint64_t *from, uint64_t *to)
 {
-    static const size_t widths[] = {1, 2, 16, 16, 700, 2, 5000, 1}, context_sizes[] = {8, 8, 100, 20000, 9};
+    static const size_t widths[] = {1, 2, 16, 16, 700, 2, 5000, 1}, context_sizes[] = {8, 8, 100, 2000, 9};
     uint64_t expected[5000], wrong = 0;
-    unsigned char context[20000];
+    unsigned char context[2000];
 
     for (size_t i = 0; i < 5000; i++)
         expected[i] = from[i] = i;
