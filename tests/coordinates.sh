@@ -112,7 +112,7 @@ with h5py.File("scales.h5", "w") as f:
     f["y"] = np.arange(6) / 2; f["x"] = np.arange(8) / 4
     for i, name in enumerate("yx"):
         f[name].make_scale(name); f["image"].dims[i].attach_scale(f[name])
-    f["plain"] = np.arange(8, dtype="f4").reshape(4, 2)
+    f["plain"] = np.arange(8, dtype="f4").reshape(4, 2); f["plain"].attrs["mine"] = 7
 P
 /usr/bin/python3 -W ignore make.py || exit 1
 
@@ -168,6 +168,10 @@ map mean a.nc:/air bare.h5:/mean --keep nothing
 check "nothing, if that is wanted" is mean.h5 g 'b = h5py.File("bare.h5"); assert set(b) == {"mean", "mean.done"} and not b["mean"].attrs.keys() & {"DIMENSION_LIST", "input_kept"}'
 map mean scales.h5:/plain plain.h5:/mean
 check "of an input without scales a result is as ever" cmp <(h5dump -H plain.h5 | sed 1d) <(h5dump -H bare.h5 | sed '1d; s/( 50 )/( 4 )/g')
+map mean scales.h5:/plain attributes.h5:/mean --keep attributes
+check "attributes alone, where the input has no scales" /usr/bin/python3 -c '
+import h5py
+a = h5py.File("attributes.h5")["mean"].attrs; assert a["mine"] == 7 and "DIMENSION_LIST" not in a'
 map both a.nc:/air both.h5:/a/both
 check "several results, in a group of their own" is both.h5 a/both '
 assert x["first"].dims == ("time",) and x["all"].dims == ("time", "lat", "lon") and n.array_equal(x.time, n.arange(50) * 1.5)'

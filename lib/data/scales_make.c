@@ -149,7 +149,7 @@ int scales_attach(struct scales *scales, hid_t dataset, const struct scale_list 
     hid_t type, space, attribute = -1;
     bool is = true;
 
-    if (!scales)
+    if (!scales || !scales->count)
         return 0;
     for (unsigned i = 0; is && i < rank; i++) {
         is = refer(scales, dataset, &dimension[i], i, reference[i]);
