@@ -360,6 +360,7 @@ check "and no others ($(calls))" [ "$(calls)" = 42 ]
 rm mended
 unset FAILS
 check "no such filter" wrong 1 'compress is "filter:32999:3", but HDF5 does not find filter 32999' --compress filter:32999:3
+HDF5_PLUGIN_PATH=$work check "one that has a name" wrong 1 'does not find filter 32001 (blosc): install its plugin (Debian: hdf5-filter-plugin-blosc-serial), or name its folder in HDF5_PLUGIN_PATH' --compress filter:32001
 check "no such level" wrong 1 'compress is "gzip:10": it must be gzip, gzip:LEVEL (1 to 9), or filter:NUMBER' --compress gzip:10
 check "chunks of nothing" wrong 1 'compress_rows is about results that are compressed' --compress-rows 10
 

@@ -17,7 +17,7 @@ static const struct {
     {32000, "lzf", "hdf5-plugin-lzf, with LD_PRELOAD=liblzf.so.1"},
     {32001, "blosc", "hdf5-filter-plugin-blosc-serial"},
     {32004, "lz4", "hdf5-filter-plugin"},
-    {32008, "bitshuffle", NULL},
+    {32008, "bitshuffle", "hdf5-filter-plugin"},
     {32013, "zfp", "hdf5-filter-plugin-zfp-serial"},
     {32015, "zstd", NULL},
     {32017, "sz", NULL},
@@ -49,17 +49,25 @@ static bool is_left_out(const struct input *input, unsigned position)
     return is;
 }
 
-static int is_missing(const struct input *input, H5Z_filter_t number, const char *name)
+const char *filters_find(H5Z_filter_t number, char *how, size_t size)
 {
-    char how[160] = "the Python package hdf5plugin brings many";
-
+    snprintf(how, size, "the Python package hdf5plugin brings many");
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (known[i].number != number)
             continue;
-        name = known[i].name;
         if (known[i].package)
-            snprintf(how, sizeof how, "Debian: %s", known[i].package);
+            snprintf(how, size, "Debian: %s", known[i].package);
+        return known[i].name;
     }
+    return NULL;
+}
+
+static int is_missing(const struct input *input, H5Z_filter_t number, const char *name)
+{
+    char how[160];
+    const char *found = filters_find(number, how, sizeof how);
+
+    name = found ? found : name;
     return error_set(MPM_ENOENT,
                      "%s:%s needs the filter %s (%d), which this HDF5 lacks: install its plugin "
                      "(%s), or name its folder in "

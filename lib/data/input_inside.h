@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the files that make up an input share. All of it is called between hdf5_enter() and
  * hdf5_leave(). For data/input*.c, data/tile_order.c,
- * data/filters.c, data/scales_find.c and data/look.c. */
+ * data/filters.c, data/packing.c, data/scales_find.c and data/look.c. */
 #ifndef DATA_INPUT_INSIDE_H
 #define DATA_INPUT_INSIDE_H
 
@@ -52,6 +52,8 @@ int input_chunk_extents(hid_t dataset, hsize_t extent[MAX_RANK]);
 int input_find(struct input *input);
 /* Whether this HDF5 can undo what was done to the chunks. MPM_ENOENT with the filter, and how to come by it. */
 int filters_check(const struct input *input);
+/* The name of a filter, NULL if it is not known, and how to come by its plugin. Calls no HDF5. */
+const char *filters_find(H5Z_filter_t number, char *how, size_t size);
 /* Whether the files are there that have the values of a data set without being HDF5 files. MPM_ENOENT with the first that
  * is not. */
 int external_check(const struct input *input);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "data/input_inside.h"
 
 #define CHUNK_BYTES \
     ((uint64_t)512  \
@@ -68,6 +69,8 @@ static int check_filter(const char *text, const struct packing *packing)
 {
     struct hdf5_guard guard;
     int status = hdf5_load();
+    const char *name;
+    char how[160];
     bool has;
 
     if (status)
@@ -75,11 +78,14 @@ static int check_filter(const char *text, const struct packing *packing)
     hdf5_enter(&guard);
     has = hdf5.H5Zfilter_avail(packing->filter) > 0;
     hdf5_leave(&guard);
-    return has ? 0
-               : error_set(MPM_ENOENT,
-                           "compress is \"%s\", but HDF5 does not find filter %d: HDF5_PLUGIN_PATH says "
-                           "where filters are",
-                           text, packing->filter);
+    if (has)
+        return 0;
+    name = filters_find(packing->filter, how, sizeof how);
+    return error_set(
+        MPM_ENOENT,
+        "compress is \"%s\", but HDF5 does not find filter %d%s%s%s: install its plugin (%s), or "
+        "name its folder in HDF5_PLUGIN_PATH",
+        text, packing->filter, name ? " (" : "", name ? name : "", name ? ")" : "", how);
 }
 
 int packing_parse(const char *text, uint64_t rows, struct packing *packing)

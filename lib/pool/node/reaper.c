@@ -73,7 +73,8 @@ static void note_crash(struct arena *arena, struct worker_record *record, uint32
     enum death_cause death_cause = death_cause_of(record, process);
     struct crash *crash;
 
-    if (!offset || item == NO_ITEM || atomic_load(&record->in_block) || item / lease->parts >= lease->size || death_cause == DEATH_CAUSE_NONE ||
+    if (!offset || item == NO_ITEM || atomic_load(&record->in_block) || item / lease->parts >= lease->size ||
+        death_cause == DEATH_CAUSE_NONE ||
         lease_bit(lease_bits(arena, lease, lease->done, number), item / lease->parts) ||
         is_noted(lease, number, generation) ||
         (claimed = atomic_fetch_add(&lease->crash_count, 1)) >= LEASE_MAX_CRASH)
