@@ -37,6 +37,22 @@ int scale(mpm_call *call, const void *item, void *result)
     return mpm_vlen_put_text(call, text, result);
 }
 
+/* The sum of what is at least `least`. */
+static void combine(void *state, const void *later, const void *context)
+{
+    (void)context;
+    *(int64_t *)state += *(const int64_t *)later;
+}
+const mpm_task_description sum_description = {.result = "i64", .row = "i64", .parameters = "{i64 least = 0}"};
+const mpm_reduction sum_reduction = {.combine = combine, .state_size = sizeof(int64_t)};
+int sum(mpm_call *call, const void *item, void *state)
+{
+    const int64_t *least = mpm_call_context(call);
+
+    *(int64_t *)state += *(const int64_t *)item >= *least ? *(const int64_t *)item : 0;
+    return 0;
+}
+
 const mpm_task_description plain_description = {.result = "i64", .row = "i64"};
 int plain(mpm_call *call, const void *item, void *result)
 {
@@ -108,7 +124,12 @@ check "no such attribute" refuses 'the data set of in.h5:/data has no attribute 
 check "nor of the file" refuses 'the file of in.h5:/data has no attribute "order"' --param order=@/order
 check "one of another kind" refuses 'the attribute "pair" of in.h5:/data is neither a text nor at most 256 numbers' --param order=@pair
 refuses_task() { ! timeout 60 "$bin/mpmap" map "scale.so:$1" in.h5:/data no.h5:/r --quiet "${@:3}" >out 2>err && says "$2" && [ ! -e no.h5 ]; }
+fails_to_reduce() { ! timeout 60 "$bin/mpmap" reduce scale.so:sum in.h5:/data --quiet "${@:2}" >out 2>err && says "$1"; }
 check "a task that has none" refuses_task plain '--param a=1: plain has no parameters' --param a=1
 check "a description that is none" refuses_task odd 'parameters "f64 sigma" are no struct: write {f64 sigma = 1.5, i32 order}'
+reduces() { [ "$(timeout 60 "$bin/mpmap" reduce scale.so:sum in.h5:/data --quiet "${@:2}" 2>err)" = "$1" ]; }
+check "a reduction has them" reduces 2 --param least=2
+check "with values of the description" reduces 3
+check "a reduction of a wrong one" fails_to_reduce 'the parameter least is i64, and cannot be "x"' --param least=x
 check "mpmap look tells them" grep -qF 'scale with {f64 scale = 1.5, i32 order,' <("$bin/mpmap" look in.h5 scale.so)
 report

@@ -39,6 +39,7 @@ static const char help[] =
     "  --max-failures N   ends when more than N rows have failed (any number may)\n"
     "  --no-lock          reads IN.h5 even while another program writes it\n"
     "  --workers N        workers in all (one a slot)\n"
+    "  --param NAME=VALUE a parameter of FUNCTION, as often as there are some: see mpmap map --help\n"
     "  --block-rows N     about how many rows a worker reads at once (about 1 MiB)\n"
     "  --attempts N       how often to try a row that kills its worker (2)\n"
     "  --timeout SECONDS  a row that takes longer is killed, and tried again (no limit)\n"
@@ -62,6 +63,7 @@ struct request {
     struct tiling_request cut;    /* --tile and what goes with it */
     mpm_tiling tiling;            /* what that comes to */
     unsigned axis;
+    struct text_list params;
     const char *result, *progress;
     size_t workers, leaf, block_rows, attempts, memory, max_failures;
     double timeout_s;
@@ -164,6 +166,24 @@ static int check_input(const struct request *request, const struct plugin *plugi
     if (mpm_dataset_describe_input(&map, NULL, &row))
         return mpm_report_error();
     return plugin_check_row(plugin, request->function, request->input_file, request->input_dataset, &row);
+}
+
+/* The context of the reduction, if its plugin describes one; or NULL. */
+static int read_parameters(const struct request *request, const struct plugin *plugin,
+                           mpm_reduction *reduction, void **values)
+{
+    const mpm_dataset_map map = input_of(request);
+
+    *values = NULL;
+    if (!plugin->parameters.is_given)
+        return request->params.count ? usage_error("reduce", "--param %s: %s has no parameters",
+                                                   request->params.texts[0], request->function)
+                                     : 0;
+    if (mpm_dataset_read_parameters(&map, plugin->parameters.text, request->params.texts,
+                                    request->params.count, values, &reduction->context_size))
+        return mpm_report_error();
+    reduction->context = *values;
+    return 0;
 }
 
 #define PRINT_AS(type, format)                      \
@@ -283,17 +303,19 @@ static int run_plugin(const struct request *request, const struct plugin *plugin
 {
     mpm_reduction reduction;
     mpm_shape result;
-    void *state;
+    void *state, *parameters;
     int exit_status;
 
     if ((exit_status = plugin_find_reduction(plugin, request->plugin, request->function, &reduction)) ||
         (exit_status = find_result(request, plugin, &reduction, &result)) ||
-        (exit_status = check_output(request)) || (exit_status = check_input(request, plugin)))
+        (exit_status = check_output(request)) || (exit_status = check_input(request, plugin)) ||
+        (exit_status = read_parameters(request, plugin, &reduction, &parameters)))
         return exit_status;
-    if (!(state = malloc(reduction.state_size)))
-        return failure("no memory for a state of %zu bytes", reduction.state_size);
-    exit_status = run_pool(request, &reduction, &result, state);
+    state = malloc(reduction.state_size);
+    exit_status = state ? run_pool(request, &reduction, &result, state)
+                        : failure("no memory for a state of %zu bytes", reduction.state_size);
     free(state);
+    free(parameters);
     return exit_status;
 }
 
@@ -341,6 +363,7 @@ int command_reduce(int argc, char **argv)
         {"--max-failures", OPTION_COUNT, &request.max_failures, 0},
         {"--no-lock", OPTION_FLAG, &request.no_lock, 0},
         {"--workers", OPTION_COUNT, &request.workers, 65536},
+        {"--param", OPTION_LIST, &request.params, 0},
         {"--block-rows", OPTION_COUNT, &request.block_rows, 0},
         {"--attempts", OPTION_COUNT, &request.attempts, 1000000},
         {"--timeout", OPTION_SECONDS, &request.timeout_s, 1000000000},
@@ -369,5 +392,6 @@ int command_reduce(int argc, char **argv)
     files_free(&request.input_files);
     free(request.output_file);
     free(request.row_list);
+    free(request.params.texts);
     return exit_status;
 }
