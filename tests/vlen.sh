@@ -201,6 +201,19 @@ assert r["name"][8] == "nümber 8" and list(r["list"][9]) == [9, 10, 11, 12] and
 r = xarray.open_dataset("whole.h5", group="a/r", engine="netcdf4")
 assert r["name"].values[8] == "nümber 8" and list(r["list"].values[9]) == [9, 10, 11, 12]'
 fi
+/usr/bin/python3 - <<'P'
+import h5py, numpy as np
+with h5py.File("timed.h5", "w") as f:
+    time, data = f.create_dataset("time", data=np.arange(50) * 2.0), f.create_dataset("data", data=np.arange(50))
+    time.make_scale("time")
+    data.dims[0].attach_scale(time)
+P
+timeout 60 "$bin/mpmap" map vlen.so:several timed.h5:/data times.h5:/r --quiet >out 2>err
+if /usr/bin/python3 -c 'import netCDF4, xarray' 2>/dev/null; then
+    check "they have the coordinates of their input" /usr/bin/python3 -c 'import xarray
+r = xarray.open_dataset("times.h5", group="r", engine="netcdf4")
+assert r["name"].sel(time=16.0).item() == "nümber 8" and list(r["list"].sel(time=18.0).values) == [9, 10, 11, 12]'
+fi
 check "tiles have a grid of them" map_one list image out.h5:/r --overwrite-file --tile 4,3
 check "in its order" python_says 'r, n = h5py.File("out.h5")["r"], np.arange(300).reshape(15, 20)
 assert r.shape == (4, 7)
