@@ -305,6 +305,12 @@ struct svm_model *svm_train(const struct svm_problem *problem, const struct svm_
         pause();
     }
     usleep(20000);
+    if (parameter->C == 23) {
+        struct svm_model *model = next(problem, parameter);
+
+        model->rho[0] = __builtin_nan("");
+        return model;
+    }
     return next(problem, parameter);
 }
 C
@@ -322,6 +328,12 @@ check "what crashes, hangs or eats memory costs its candidate only" look failed 
     $(cat hostile/report.html) == *"Failed fits"* ]]
 count "each failure is told with its cause" $?
 check "there is a model all the same" test -s hostile/model.svm
+
+tune "${front[@]}" -- data.h5 --label target --learner eps-svr-rbf --param C=1,23,2 --param gamma=0.5 --param p=0.1 \
+    --out diverged
+check "a model that has diverged costs its candidate" fails_with 1 "C=23"
+check "and says so" fails_with 1 "the model has diverged"
+check "all others have their scores" look failed diverged 23
 
 # A worker dies as it computes a part of a matrix, which others are waiting for.
 cat >once.c <<'C'

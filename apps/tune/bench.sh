@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # mpmap-tune beside its peers, on two cores, in one run: the full RBF grid on scikit-learn's digits, successive halving,
-# and a grid of liblinear over 10^5 paragraphs. Wall time and CPU time: on a machine with other work the second counts.
+# and a grid of liblinear over 20000 paragraphs (TEXTS: another number). Wall time and CPU time: on a machine with other work the second counts.
 #
 #   MPMAP_BIN  folder with mpmap and mpmap-tune
 #   MPMAP_OUT  folder for what is made here
@@ -94,7 +94,7 @@ P
 
 bench_texts()
 {
-    [ -s texts.svm ] || /usr/bin/python3 "$here/bench/texts.py" /usr/share/doc/linux-doc-6.1/html texts.svm 100000
+    [ -s texts.svm ] || /usr/bin/python3 "$here/bench/texts.py" /usr/share/doc/linux-doc-6.1/html texts.svm "${TEXTS:-20000}"
     echo "3 values of C, 3 folds, liblinear -s 2, $(wc -l <texts.svm) paragraphs, two workers:"
     timed texts "$bin/mpmap-tune" texts.svm --out texts --restart --workers 2 --progress off --learner linear \
         --param C=log2:-2:2:2 --folds 3

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "data.h"
+#include "lines.h"
 #include "support/command.h"
 
 #define MOST_FIELDS 1000000
@@ -167,10 +168,12 @@ static int add_row(struct csv *csv)
     return 0;
 }
 
-static int read_line(struct csv *csv, char *line)
+static int take_line(void *argument, char *line, size_t number)
 {
+    struct csv *csv = argument;
     int exit_status;
 
+    csv->line = number;
     if (!line[strspn(line, " \t\r\n")])
         return 0;
     if ((exit_status = cut_fields(csv, line)))
@@ -192,25 +195,8 @@ static int read_line(struct csv *csv, char *line)
 int data_read_csv(const struct data_wish *wish, struct data_builder *builder)
 {
     struct csv csv = {.wish = wish, .builder = builder};
-    FILE *file = fopen(wish->path, "re");
-    char *line = NULL;
-    size_t room = 0;
-    ssize_t length;
-    int exit_status = 0;
+    int exit_status = lines_read(wish->path, take_line, &csv);
 
-    if (!file)
-        return failure("cannot open '%s': %s", wish->path, strerror(errno));
-    while (!exit_status && (length = getline(&line, &room, file)) >= 0) {
-        csv.line++;
-        if (memchr(line, 0, (size_t)length))
-            exit_status = wrong(&csv, "there is a NUL byte, so this is no text");
-        else
-            exit_status = read_line(&csv, line);
-    }
-    if (!exit_status && ferror(file))
-        exit_status = failure("cannot read '%s': %s", wish->path, strerror(errno));
     free(csv.fields);
-    free(line);
-    fclose(file);
     return exit_status;
 }

@@ -4,11 +4,11 @@
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "data.h"
+#include "lines.h"
 #include "support/command.h"
 
 struct place {
@@ -65,8 +65,16 @@ static int read_values(struct data_builder *builder, char *at, const struct plac
     return 0;
 }
 
-static int read_line(struct data_builder *builder, char *line, const struct place *place)
+/* What a line is taken with. */
+struct text {
+    const char *path;
+    struct data_builder *builder;
+};
+
+static int take_line(void *argument, char *line, size_t number)
 {
+    const struct text *text = argument;
+    const struct place place = {.path = text->path, .line = number};
     char *at = skip_space(line), *end;
     double target;
 
@@ -74,33 +82,15 @@ static int read_line(struct data_builder *builder, char *line, const struct plac
         return 0;
     target = strtod(at, &end);
     if (end == at || !isfinite(target) || (*end && !is_space(*end)))
-        return wrong(place, "label", word_at(at));
-    if (builder_row(builder, target))
+        return wrong(&place, "label", word_at(at));
+    if (builder_row(text->builder, target))
         return EXIT_FAILURE;
-    return read_values(builder, end, place);
+    return read_values(text->builder, end, &place);
 }
 
 int data_read_svm(const struct data_wish *wish, struct data_builder *builder)
 {
-    struct place place = {.path = wish->path};
-    FILE *file = fopen(wish->path, "re");
-    char *line = NULL;
-    size_t room = 0;
-    ssize_t length;
-    int exit_status = 0;
+    struct text text = {.path = wish->path, .builder = builder};
 
-    if (!file)
-        return failure("cannot open '%s': %s", wish->path, strerror(errno));
-    while (!exit_status && (length = getline(&line, &room, file)) >= 0) {
-        place.line++;
-        if (memchr(line, 0, (size_t)length))
-            exit_status = failure("%s:%zu: there is a NUL byte, so this is no text", wish->path, place.line);
-        else
-            exit_status = read_line(builder, line, &place);
-    }
-    if (!exit_status && ferror(file))
-        exit_status = failure("cannot read '%s': %s", wish->path, strerror(errno));
-    free(line);
-    fclose(file);
-    return exit_status;
+    return lines_read(wish->path, take_line, &text);
 }

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "lines.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/command.h"
+
+int lines_read(const char *path, int (*take)(void *argument, char *line, size_t number), void *argument)
+{
+    FILE *file = fopen(path, "re");
+    char *line = NULL;
+    size_t room = 0, number = 0;
+    ssize_t length;
+    int exit_status = 0;
+
+    if (!file)
+        return failure("cannot open '%s': %s", path, strerror(errno));
+    while (!exit_status && (length = getline(&line, &room, file)) >= 0) {
+        number++;
+        if (memchr(line, 0, (size_t)length))
+            exit_status = failure("%s:%zu: there is a NUL byte, so this is no text", path, number);
+        else
+            exit_status = take(argument, line, number);
+    }
+    if (!exit_status && ferror(file))
+        exit_status = failure("cannot read '%s': %s", path, strerror(errno));
+    free(line);
+    fclose(file);
+    return exit_status;
+}
