@@ -18,7 +18,8 @@
 #include "pool/worker/worker_self.h"
 #include "shm/kill_point.h"
 
-#define SPIN_NS 20000u /* how long an idle worker looks on before it sleeps */
+#define SPIN_NS  20000u /* how long an idle worker looks on before it sleeps */
+#define YIELD_NS 2000u  /* and after how long it lets others run */
 
 struct worker_self worker_self;
 
@@ -251,10 +252,24 @@ static void finalize(void)
     context_back_from_program(EXIT_SUCCESS);
 }
 
+/* For a while, and lets others run meanwhile: the driver may be waiting for this very CPU. Whether there is news. */
+static bool look_on(struct board *board, uint32_t seen)
+{
+    uint64_t until_ns = clock_now_ns() + SPIN_NS;
+
+    if (worker_self.number < board->first_looker)
+        return false;
+    do {
+        if (eventcount_spin(&board->work, seen, YIELD_NS))
+            return true;
+        sched_yield();
+    } while (clock_now_ns() < until_ns);
+    return false;
+}
+
 static void serve_until_the_end(void)
 {
     struct board *board = worker_self.board;
-    uint64_t spin_ns = worker_self.number >= board->first_looker ? SPIN_NS : 0;
 
     while (!atomic_load(&board->closing) && worker_self.tasks_left) {
         uint32_t seen = eventcount_prepare(&board->work);
@@ -262,8 +277,8 @@ static void serve_until_the_end(void)
         if (worker_is_held())
             worker_stand_back(seen);
         else if (!worker_serve_calls() && !serve_board() && !atomic_load(&board->closing) &&
-                 worker_self.tasks_left)
-            eventcount_wait(&board->work, seen, spin_ns, CLOCK_FOREVER);
+                 worker_self.tasks_left && !look_on(board, seen))
+            eventcount_wait(&board->work, seen, 0, CLOCK_FOREVER);
     }
 }
 
