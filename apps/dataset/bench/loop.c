@@ -46,13 +46,15 @@ static void open_sets(struct sets *sets, hid_t in_file, hid_t out_file)
     H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY);
     H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER);
     sets->out_space = H5Screate_simple(1, sets->extent, NULL);
-    must(sets->out = H5Dcreate2(out_file, "/r", H5T_NATIVE_DOUBLE, sets->out_space, H5P_DEFAULT, creation, H5P_DEFAULT),
+    must(sets->out = H5Dcreate2(out_file, "/r", H5T_NATIVE_DOUBLE, sets->out_space, H5P_DEFAULT, creation,
+                                H5P_DEFAULT),
          "create /r");
     H5Pclose(access);
     H5Pclose(creation);
 }
 
-static void run_block(const struct sets *sets, task *run, hsize_t first, hsize_t count, float *rows, double *results)
+static void run_block(const struct sets *sets, task *run, hsize_t first, hsize_t count, float *rows,
+                      double *results)
 {
     hsize_t start[2] = {first, 0}, extent[2] = {count, sets->extent[1]};
     hid_t in_memory = H5Screate_simple(2, extent, NULL), out_memory = H5Screate_simple(1, extent, NULL);
@@ -62,7 +64,8 @@ static void run_block(const struct sets *sets, task *run, hsize_t first, hsize_t
     for (hsize_t i = 0; i < count; i++)
         run(NULL, rows + i * sets->extent[1], results + i);
     H5Sselect_hyperslab(sets->out_space, H5S_SELECT_SET, start, NULL, extent, NULL);
-    must(H5Dwrite(sets->out, H5T_NATIVE_DOUBLE, out_memory, sets->out_space, H5P_DEFAULT, results), "write /r");
+    must(H5Dwrite(sets->out, H5T_NATIVE_DOUBLE, out_memory, sets->out_space, H5P_DEFAULT, results),
+         "write /r");
     H5Sclose(in_memory);
     H5Sclose(out_memory);
 }
@@ -75,7 +78,8 @@ static void run_all(const struct sets *sets, task *run)
 
     must(rows && results && block ? 0 : -1, "get memory");
     for (hsize_t first = 0; first < sets->extent[0]; first += block)
-        run_block(sets, run, first, sets->extent[0] - first < block ? sets->extent[0] - first : block, rows, results);
+        run_block(sets, run, first, sets->extent[0] - first < block ? sets->extent[0] - first : block, rows,
+                  results);
     free(rows);
     free(results);
 }

@@ -7,7 +7,8 @@
 #define COLUMNS 256
 
 const mpm_task_description sum_description = {.result = "f64", .row = "f32[256]", .help = "sum of a row"};
-const mpm_task_description copy_description = {.result = "f32[256]", .row = "f32[256]", .help = "the row itself"};
+const mpm_task_description copy_description = {
+    .result = "f32[256]", .row = "f32[256]", .help = "the row itself"};
 
 /* Eight sums at once: the compiler makes vectors of them. */
 int sum(mpm_call *call, const void *item, void *result)
