@@ -436,4 +436,15 @@ tune -- data.svm --out bad --score mse
 check "a score of the other kind" fails_with 2 "is of a regression"
 tune -- data.svm
 check "no folder" fails_with 2 "--out is missing"
+for blocks in 8 16; do
+    (
+        trap '' XFSZ
+        ulimit -f "$blocks"
+        tune -- data.svm --out "full$blocks" --param C=1,2,3,4 --param gamma=1,2
+        exit "$status"
+    )
+    status=$?
+    check "files of at most $blocks KiB, as on a full disk" fails_with 1 "cannot write 'full$blocks/scores.h5'"
+    check "$blocks KiB: no half of it is left" [ ! -e "full$blocks/scores.h5" -a ! -e "full$blocks/scores.h5.part" ]
+done
 report

@@ -154,6 +154,7 @@ static void read_attributes(const char *file_name, const char *dataset, struct v
     hid_t file, set;
 
     *variable = (struct variable){.fill = (double)NAN, .missing = (double)NAN, .scale = 1};
+    H5dont_atexit(); /* as where results are written */
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     file = H5Fopen(file_name, H5F_ACC_RDONLY, H5P_DEFAULT);
     if (file < 0)

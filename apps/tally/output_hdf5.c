@@ -139,6 +139,7 @@ int output_group(const char *path, const char *group, output_write_group *write,
 
     if (exit_status)
         return exit_status;
+    H5dont_atexit(); /* after a file that a full disk kept it from closing it would crash at exit */
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     file = H5Fcreate(draft.path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
     if (file >= 0) {

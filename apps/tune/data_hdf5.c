@@ -144,6 +144,7 @@ int data_read_hdf5(const struct data_wish *wish, struct data_builder *builder)
         return failure("out of memory");
     if (colon)
         *colon = 0;
+    H5dont_atexit(); /* as where results are written */
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     if ((file = H5Fopen(name, H5F_ACC_RDONLY, H5P_DEFAULT)) < 0) {
         exit_status = failure(

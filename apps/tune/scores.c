@@ -289,6 +289,7 @@ int scores_write(const struct report *report, const char *path)
 
     if (!part)
         return failure("out of memory");
+    H5dont_atexit(); /* after a file that a full disk kept it from closing it would crash at exit */
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     file = H5Fcreate(part, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
     is_good = file >= 0 && write_all(file, report);
