@@ -79,6 +79,19 @@ static void text_stays_in_its_buffer(void)
     CU_ASSERT_EQUAL(text[8], 'x');
 }
 
+static void a_map_that_follows_tells_how_far_behind_it_is(void)
+{
+    char json[256];
+    const mpm_progress now = {
+        .done = 90, .total = 100, .elapsed_s = 50, .follows = 1, .rate = 12, .lag_s = 0.5};
+    mpm_progress caught_up = now;
+
+    caught_up.done = 100;
+    expect(now, 35, "90/100  12/s  10 behind, 0.5 s");
+    expect(caught_up, 20, "100/100  12/s");
+    CU_ASSERT_PTR_NOT_NULL(strstr(progress_line_json(&now, json, sizeof json), "\"lag_s\":0.500}"));
+}
+
 static void nothing_done_yet_tells_no_rate(void)
 {
     expect((mpm_progress){.total = 10, .elapsed_s = 3}, 20, "  0%  0/10");
@@ -249,6 +262,7 @@ int main(void)
         {"figures_are_cut_where_there_is_no_room_at_all", figures_are_cut_where_there_is_no_room_at_all},
         {"bar_is_no_wider_than_forty", bar_is_no_wider_than_forty},
         {"text_stays_in_its_buffer", text_stays_in_its_buffer},
+        {"a_map_that_follows_tells_how_far_behind_it_is", a_map_that_follows_tells_how_far_behind_it_is},
         {"nothing_done_yet_tells_no_rate", nothing_done_yet_tells_no_rate},
         {"hundred_percent_is_said_only_at_the_end", hundred_percent_is_said_only_at_the_end},
         {"failures_are_counted", failures_are_counted},

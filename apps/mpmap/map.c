@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "following.h"
 #include "support/command.h"
 #include "support/files.h"
-#include "input_try.h"
 #include "plugin.h"
 #include "rows.h"
 #include "tiling.h"
@@ -64,6 +64,13 @@ static const char help[] =
     "                     reflect, nearest, constant (0), constant:NUMBER (none)\n"
     "  --stitch           puts results, which are pieces of an image, together to one\n"
     "  --axis N           the dimension along which rows stand; 0 is the first (0)\n"
+    "  --follow           goes on with rows that are added to /DATA, until SIGINT or SIGTERM, or a\n"
+    "                     SWMR writer that it has seen closes IN.h5; waits for both to be there.\n"
+    "                     OUT.h5.part grows, for readers with SWMR; OUT.h5 is made at the end\n"
+    "  --follow=always    the same, though a writer closes IN.h5: another may come\n"
+    "  --follow-poll SECONDS  how often it looks (0.1)\n"
+    "  --follow-idle SECONDS  ends when no new row has come for so long (waits as long as it takes)\n"
+    "  --follow-end :/SET ends when a number in IN.h5, :/SET or an attribute :/SET@NAME, is not 0\n"
     "  --join             works on OUT.h5 together with any number of other such runs, which come\n"
     "                     and go as they like, and share only the file system; implies --resume\n"
     "  --join-timeout SECONDS  after so long without a beat of a run others take its rows (60)\n"
@@ -113,8 +120,9 @@ struct request {
     char *cost_file;
     const char *cost_dataset;
     const char *result, *fill, *cost, *rows, *where, *compress, *keep;
-    struct tiling_request cut; /* --tile and what goes with it */
-    mpm_tiling tiling;         /* what that comes to */
+    struct tiling_request cut;    /* --tile and what goes with it */
+    mpm_tiling tiling;            /* what that comes to */
+    mpm_follow_options following; /* what --follow and what goes with it come to */
     unsigned axis;
     struct text_list params;
     void *context; /* what --param comes to; or NULL */
@@ -124,6 +132,7 @@ struct request {
     const char *progress, *resume;
     size_t workers, compress_rows, chunk, block_rows, task_rows, attempts, memory, max_failures;
     double timeout_s, grace_s, walltime_s;
+    struct following_request follow; /* --follow and what goes with it */
     double join_timeout_s;
     double end_s; /* when all must have ended, by now_s(); 0: any time */
     bool overwrite, overwrite_file, into, restart, retry_failed, join, no_lock, quiet;
@@ -233,7 +242,8 @@ static mpm_dataset_map input_of(const struct request *request, const struct plug
                              .axis = request->axis,
                              .tiling = request->tiling,
                              .choice = request->choice,
-                             .without_locks = request->no_lock};
+                             .without_locks = request->no_lock,
+                             .follow = request->following};
 }
 
 /* A task that knows of one row would write beyond it. */
@@ -333,6 +343,20 @@ static int refuse_with_join(const struct request *request)
     return other ? usage_error("map", "--join and %s do not go together: leave one of them out", other) : 0;
 }
 
+/* What is about rows that are there when a map begins. */
+static int choose_follow(struct request *request)
+{
+    const char *other = request->cost       ? "--cost"
+                        : request->where    ? "--where"
+                        : request->join     ? "--join"
+                        : request->cut.tile ? "--tile"
+                                            : NULL;
+
+    if (request->follow.follow && other)
+        return usage_error("map", "--follow and %s do not go together: leave one of them out", other);
+    return following_choose(&request->follow, &request->following);
+}
+
 static int choose_resume(struct request *request)
 {
     const char *word = request->resume;
@@ -384,6 +408,7 @@ static struct {
     mpm_line line;
     bool is_told;     /* that the map drains */
     uint64_t earlier; /* rows that earlier runs have done */
+    uint64_t total;   /* that there are, as far as is known */
 } watched;
 
 /* How far it was goes out at once: whoever sends a signal may kill it a moment later, as a launcher does that ends a
@@ -405,6 +430,7 @@ static void note_progress(const mpm_progress *now, void *unused)
 {
     (void)unused;
     watched.earlier = now->earlier;
+    watched.total = now->total;
     if (mpm_draining() && !watched.is_told)
         tell_drain(now);
     mpm_progress_line(now, &watched.line);
@@ -461,6 +487,7 @@ static int run_map(mpm_pool *pool, const struct request *request, const struct p
         .notice = print_notice,
         .join = request->join,
         .join_timeout_s = request->join_timeout_s,
+        .follow = request->following,
         .drain = {.grace_s = request->grace_s, .time_s = time_left_s(request)},
     };
     double start_s = now_s(), seconds;
@@ -476,7 +503,8 @@ static int run_map(mpm_pool *pool, const struct request *request, const struct p
         return status == MPM_EDRAINED ? EXIT_DRAINED : EXIT_FAILURE;
     }
     if (!request->quiet)
-        print_summary(rows, watched.earlier, seconds, mpm_pool_worker_count(pool));
+        print_summary(request->following.mode ? watched.total : rows, watched.earlier, seconds,
+                      mpm_pool_worker_count(pool));
     return 0;
 }
 
@@ -505,7 +533,7 @@ static int choose_rows(struct request *request, const struct plugin *plugin)
                                       .where = request->where,
                                       .input_file = request->input_file,
                                       .input = &input};
-    int exit_status = input_try(request->input_file, &input);
+    int exit_status = following_try(request->input_file, &input);
 
     return exit_status ? exit_status : rows_choose(&rows, &request->choice, &request->row_list);
 }
@@ -571,6 +599,10 @@ int command_map(int argc, char **argv)
         {"--edge", OPTION_TEXT, &request.cut.edge, 0},
         {"--stitch", OPTION_FLAG, &request.cut.stitch, 0},
         {"--axis", OPTION_TEXT, &request.cut.axis, 0},
+        {"--follow", OPTION_MODE, &request.follow.follow, 0},
+        {"--follow-poll", OPTION_SECONDS, &request.follow.poll_s, 3600},
+        {"--follow-idle", OPTION_SECONDS, &request.follow.idle_s, 1000000000},
+        {"--follow-end", OPTION_TEXT, &request.follow.end, 0},
         {"--join", OPTION_FLAG, &request.join, 0},
         {"--join-timeout", OPTION_SECONDS, &request.join_timeout_s, 1000000000},
         {"--cost", OPTION_TEXT, &request.cost, 0},
@@ -603,6 +635,8 @@ int command_map(int argc, char **argv)
         exit_status = command_line_form("map", request.progress, request.quiet, &request.line);
     if (!exit_status)
         exit_status = tiling_choose("map", &request.cut, &request.tiling, &request.axis);
+    if (!exit_status)
+        exit_status = choose_follow(&request);
     if (!exit_status)
         exit_status = choose_resume(&request);
     if (!exit_status)

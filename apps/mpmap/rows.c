@@ -73,12 +73,12 @@ static int choose_range(const struct rows_request *request, mpm_row_choice *choi
         return is_no_range(request);
     if ((exit_status = count_rows(request, &rows)))
         return exit_status;
-    choice->end = rows;
+    choice->end = request->input->follow.mode ? 0 : rows; /* it grows */
     choice->step = (uint64_t)numbers[2];
     if ((is_given[0] && (exit_status = place(request, numbers[0], rows, &choice->first))) ||
         (is_given[1] && (exit_status = place(request, numbers[1], rows, &choice->end))))
         return exit_status;
-    if (choice->first >= choice->end)
+    if (choice->first >= choice->end && choice->end)
         return failure("--rows %s chooses none of the %" PRIu64 " rows of '%s:%s'", request->word, rows,
                        request->input_file, request->input->input_dataset);
     return 0;

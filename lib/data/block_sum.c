@@ -88,7 +88,7 @@ _Static_assert(sizeof(struct block_sum) == PART_GROUP_SIZE, "it fits into its pl
 
 static uint64_t groups_at(const struct part_places *places)
 {
-    return places->sums_at + places->rows * PART_SUM_SIZE;
+    return places->sums_at + places->capacity * PART_SUM_SIZE;
 }
 
 bool block_sum_write(int fd, const struct part_places *places, const struct block_sum *block)

@@ -28,6 +28,7 @@ struct block_sum {
 /* Where rows stand in a part, as plain bytes. */
 struct part_places {
     uint64_t rows;
+    uint64_t capacity; /* rows that there are places for */
     struct result_places results;
     uint64_t marks_at;
     uint64_t sums_at;
@@ -35,7 +36,8 @@ struct part_places {
 
 static inline struct part_places part_places_of(const struct part_record *record)
 {
-    return (struct part_places){record->rows, record->results, record->marks_at, record->sums_at};
+    return (struct part_places){record->rows, record->capacity, record->results, record->marks_at,
+                                record->sums_at};
 }
 
 /* Of the rows [first, first + rows) in memory. */

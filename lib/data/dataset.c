@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "data/costs.h"
 #include "data/input.h"
+#include "data/follow.h"
 #include "data/join.h"
 #include "data/join_output.h"
 #include "data/map_run.h"
@@ -78,7 +79,8 @@ static int check_map(const mpm_pool *pool, mpm_task *task, const mpm_dataset_map
         return error_set(MPM_EINVAL,
                          "resume is %d, but must be one of MPM_RESUME_REFUSE, _CONTINUE, _FORCE and _RESTART",
                          map->resume);
-    if ((status = pool_check_drain("mpm_pool_map_dataset", &map->drain)) || (status = check_join(map)))
+    if ((status = pool_check_drain("mpm_pool_map_dataset", &map->drain)) || (status = check_join(map)) ||
+        (status = follow_check(map)))
         return status;
     return result_check(map);
 }
@@ -197,6 +199,8 @@ static int run_planned(struct map_run *run, bool *is_again)
             join_output_tidy(output);
         return 0;
     }
+    if (run->map->follow.mode)
+        return follow_run(run);
     return output->joins ? join_and_run(run, is_again) : make_and_run(run);
 }
 

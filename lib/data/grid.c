@@ -78,7 +78,15 @@ void grid_space_of(const struct grid *grid, const mpm_shape *result, struct grid
         space->extent[i] = grid->count[i];
     for (unsigned i = 0; i < result->rank; i++)
         space->extent[grid->rank + i] = result->extent[i];
+    if (grid->capacity)
+        space->extent[0] = 1; /* so that there is a chunk, which stands somewhere */
     memcpy(space->most, space->extent, sizeof space->most);
+    if (grid->capacity) {
+        space->has_chunks = true;
+        memcpy(space->chunk, space->extent, sizeof space->chunk);
+        space->chunk[0] = grid->chunk_rows;
+        space->most[0] = grid->capacity;
+    }
 }
 
 void grid_cut(const struct grid *grid, const mpm_shape *result, uint64_t most, struct grid_chunks *chunks)

@@ -18,6 +18,7 @@ struct grid {
     unsigned rank; /* dimensions before those of a result */
     uint64_t count[MPM_MAX_TILE_DIMENSIONS], tile[MPM_MAX_TILE_DIMENSIONS], extent[MPM_MAX_TILE_DIMENSIONS];
     bool is_stitched;
+    uint64_t capacity, chunk_rows; /* of a live part (output_live.c), and its rows a chunk; 0: it is none */
 };
 
 /* A data set that is made. */

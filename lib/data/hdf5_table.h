@@ -56,6 +56,7 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5Dopen2)                         \
     ENTRY(H5Dread)                          \
     ENTRY(H5Dread_chunk)                    \
+    ENTRY(H5Dset_extent)                    \
     ENTRY(H5Dvlen_reclaim)                  \
     ENTRY(H5Dwrite)                         \
     ENTRY(H5Dwrite_chunk)                   \
@@ -71,6 +72,7 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5Fget_vfd_handle)                \
     ENTRY(H5Fis_hdf5)                       \
     ENTRY(H5Fopen)                          \
+    ENTRY(H5Fstart_swmr_write)              \
     ENTRY(H5free_memory)                    \
     ENTRY(H5Gclose)                         \
     ENTRY(H5Gcreate2)                       \

@@ -260,14 +260,15 @@ static int put_dimensions(struct input *input, const hsize_t *extent, unsigned r
 
 static int look_at_space(struct input *input, hid_t space)
 {
-    hsize_t extent[MAX_RANK];
+    hsize_t extent[MAX_RANK], most[MAX_RANK];
     int status, rank = hdf5.H5Sget_simple_extent_ndims(space);
 
     if (hdf5.H5Sget_simple_extent_type(space) != H5S_SIMPLE || rank < 1 || rank > MAX_RANK)
         return error_set(MPM_ETYPE, "%s:%s has no rows: it is %s", input->file_name, input->dataset_name,
                          hdf5.H5Sget_simple_extent_type(space) == H5S_NULL ? "without data" : "a scalar");
-    hdf5.H5Sget_simple_extent_dims(space, extent, NULL);
+    hdf5.H5Sget_simple_extent_dims(space, extent, most);
     input->file_rows = extent[0];
+    input->most_rows = most[0] == H5S_UNLIMITED ? UINT64_MAX : most[0];
     memcpy(input->extent, extent, (size_t)rank * sizeof extent[0]);
     if (input->variable_type.is) {
         input->rank = (unsigned)rank - 1;
@@ -449,7 +450,9 @@ struct input input_unopened(const struct input_source *source)
                           .fd = -1,
                           .dataset = -1,
                           .memory = -1,
-                          .locking = source->locking};
+                          .locking = source->locking,
+                          .follows = source->follows,
+                          .most_rows = UINT64_MAX};
 }
 
 int input_open_file(const struct input_source *source, struct input *input)
@@ -660,6 +663,7 @@ struct input_source input_source_of(const mpm_dataset_map *map)
                                  .row = map->row,
                                  .cut = {map->tiling, map->axis},
                                  .choice = map->choice,
+                                 .follows = map->follow.mode != MPM_FOLLOW_NOT,
                                  .locking = map->without_locks ? INPUT_HAS_NONE : INPUT_HOLDS_LOCK};
 }
 

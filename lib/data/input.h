@@ -57,6 +57,7 @@ struct input_source {
     struct cut cut;           /* into what: what is called rows may be tiles */
     mpm_row_choice choice;    /* which rows; its list is the caller's until input_close() */
     enum input_locking locking;
+    bool follows; /* the data set grows: there may be no rows of the choice yet, and its range has no end */
 };
 
 struct variable; /* input_variable.c */
@@ -94,6 +95,8 @@ struct input {
     uint64_t chunk_rows;
     uint64_t band_rows; /* about as many rows of those that are chosen are stored together */
     enum input_locking locking;
+    bool follows;                       /* of the source */
+    uint64_t most_rows;                 /* of the file: it can never have more; UINT64_MAX: no limit */
     struct variable_type variable_type; /* if rows have a variable length: then their last extent is 0 */
     struct zip *zip;           /* of several data sets side by side; nothing else is open then; or NULL */
     struct variable *variable; /* what such rows are read with, once some are; or NULL */
@@ -149,6 +152,8 @@ void input_describe_stamp(const struct input *input, char size[32], char changed
 /* Whether this process has opened what another one has. Of an input that may change or grow there may be more rows.
  * MPM_EIO with both nodes, and with what each has. */
 int input_check_same(const struct input *input, const struct input_identity *other);
+/* How many rows there can ever be, chosen ones; UINT64_MAX: no limit. */
+uint64_t input_most_rows(const struct input *input);
 /* The bytes of a row in memory: those of a struct item if rows have a variable length. */
 size_t input_row_size(const struct input *input);
 /* Reads rows [first, first + count), of a fixed size, into `rows`, in this machine's own types, C order. MPM_EIO. */

@@ -50,9 +50,16 @@ static int choose_range(struct input *input)
     mpm_row_choice *choice = &input->choice;
 
     choice->step = choice->step ? choice->step : 1;
+    if (input->follows && choice->end)
+        return error_set(MPM_EINVAL, "a choice of rows whose data set is followed (--follow) has no end");
     choice->end = choice->end ? choice->end : input->file_rows;
     if (choice->end > input->file_rows)
         return has_not(input, choice->end - 1);
+    if (input->follows && choice->first >= choice->end) {
+        choice->end = choice->first;
+        input->rows = 0;
+        return 0;
+    }
     if (choice->first >= choice->end)
         return error_set(MPM_EINVAL,
                          "rows %" PRIu64 " to %" PRIu64
@@ -74,6 +81,16 @@ int input_choose(struct input *input)
     status = input->choice.indexes ? choose_list(input) : choose_range(input);
     input->chunk_rows = 1;
     return status;
+}
+
+uint64_t input_most_rows(const struct input *input)
+{
+    const mpm_row_choice *choice = &input->choice;
+    uint64_t step = choice->step ? choice->step : 1;
+
+    if (input->most_rows == UINT64_MAX)
+        return UINT64_MAX;
+    return input->most_rows > choice->first ? (input->most_rows - choice->first - 1) / step + 1 : 0;
 }
 
 size_t input_find_run(const struct input *input, uint64_t first, size_t count, uint64_t *start,
@@ -102,7 +119,9 @@ char *input_describe_choice(const struct input *input, char *text, size_t size)
 
     if (length && !is_all(choice) && size - length > 2)
         length += (size_t)snprintf(text + length, size - length, "; ");
-    if (choice->indexes)
+    if (input->follows && !is_all(choice))
+        snprintf(text + length, size - length, "%" PRIu64 "::%" PRIu64, choice->first, choice->step);
+    else if (choice->indexes)
         snprintf(text + length, size - length, "a list of %" PRIu64 ", checksum %016" PRIx64,
                  choice->index_count,
                  sum_add(SUM_EMPTY, choice->indexes, choice->index_count * sizeof *choice->indexes));

@@ -169,7 +169,7 @@ void input_describe_stamp(const struct input *input, char size[32], char changed
 {
     static const char unknown[] = "not checked";
 
-    if (may_change(input)) {
+    if (may_change(input) || input->follows) {
         strcpy(size, unknown);
         strcpy(changed, unknown);
         strcpy(sum, unknown);

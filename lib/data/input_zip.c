@@ -52,7 +52,7 @@ static int check_column(const struct zip *zip, unsigned i)
     if (input->variable_type.is)
         return error_set(MPM_ETYPE, "%s:%s has rows of variable length, which cannot stand beside others",
                          input->file_name, input->dataset_name);
-    if (input->file_rows != first->file_rows)
+    if (input->file_rows != first->file_rows && !input->follows)
         return error_set(MPM_ETYPE,
                          "%s:%s has %" PRIu64 " rows, but %s has %" PRIu64
                          ": data sets that are read side by side have as many rows",
@@ -70,8 +70,10 @@ static int open_columns(const struct input_source *source, struct zip *zip)
     for (unsigned all = count_names(at); !status && zip->count < all;) {
         struct column *column = &zip->column[zip->count];
         const char *end = strstr(at, SEPARATOR);
-        const struct input_source one = {
-            .file_name = source->file_name, .dataset_name = column->name, .locking = source->locking};
+        const struct input_source one = {.file_name = source->file_name,
+                                         .dataset_name = column->name,
+                                         .locking = source->locking,
+                                         .follows = source->follows};
 
         snprintf(column->name, sizeof column->name, "%.*s", (int)(end ? end - at : (ptrdiff_t)strlen(at)),
                  at);
@@ -163,6 +165,10 @@ static void take_facts(struct input *input, const struct zip *zip)
         input->stamp.sum = sum_add(input->stamp.sum, &one->stamp.sum, sizeof one->stamp.sum);
         if (one->chunk_rows > input->chunk_rows)
             input->chunk_rows = one->chunk_rows;
+        if (one->file_rows < input->file_rows) /* of a file that grows: a row is there when all of it is */
+            input->file_rows = one->file_rows;
+        if (one->most_rows < input->most_rows)
+            input->most_rows = one->most_rows;
     }
 }
 

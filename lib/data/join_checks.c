@@ -18,7 +18,7 @@
 
 static uint64_t failed_at(const struct part_places *places)
 {
-    return part_sums_size(places->rows);
+    return part_sums_size(places->capacity);
 }
 
 /* The places for checksums, when they are here. */

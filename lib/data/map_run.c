@@ -14,22 +14,23 @@
 #define CLAIMS_A_WORKER 16                 /* so that the last one to end is not far behind the first */
 
 /* The most rows that a claim may have, so that no worker has nothing to do long before the others. */
-static uint64_t fair_claim(const mpm_pool *pool, const struct input *input)
+static uint64_t fair_claim(const mpm_pool *pool, uint64_t count)
 {
     unsigned workers = mpm_pool_worker_count(pool); /* 0: the map will say why */
 
-    return input->rows / ((uint64_t)(workers ? workers : 1) * CLAIMS_A_WORKER);
+    return count / ((uint64_t)(workers ? workers : 1) * CLAIMS_A_WORKER);
 }
 
 /* Rows a claim; 0 is by measured time. Rows that are stored in one chunk are best read by one worker, since
  * each that reads some of them decompresses all of them. So a claim is as many rows as a chunk has, unless
  * there are too few chunks to keep all workers busy. */
-static size_t claim_rows(const mpm_pool *pool, const mpm_dataset_map *map, const struct input *input)
+static size_t claim_rows(const struct map_run *run, uint64_t count)
 {
-    uint64_t rows = input->band_rows, fair = fair_claim(pool, input);
+    const struct input *input = run->input;
+    uint64_t rows = input->band_rows, fair = fair_claim(run->pool, count);
 
-    if (map->chunk)
-        return map->chunk;
+    if (run->map->chunk)
+        return run->map->chunk;
     if (rows <= 1 || rows * input_row_size(input) <= SMALL_BAND)
         return 0;
     while (rows > 1 && rows > fair)
@@ -52,14 +53,15 @@ static int mark_lost_row(const mpm_failure *failure, void *argument)
 struct batch_map map_run_batches(const struct map_run *run)
 {
     const struct output *output = run->output;
+    uint64_t count = output->left ? output->left_count : run->input->rows;
 
     return (struct batch_map){
         .task = rows_run,
         .check = rows_check,
         .check_context_size = rows_job_check_size(run->job, run->job_size),
-        .count = output->left ? output->left_count : run->input->rows,
+        .count = count,
         .indexes = output->left,
-        .chunk = claim_rows(run->pool, run->map, run->input),
+        .chunk = claim_rows(run, count),
         .chunk_s = CLAIM_S,
         .context = run->job,
         .context_size = run->job_size,
@@ -71,7 +73,7 @@ struct batch_map map_run_batches(const struct map_run *run)
 int map_run_do(const struct map_run *run, struct batch_map *batches)
 {
     size_t group = run->map->chunk ? 1 : batches->chunk;
-    const struct tile_list list = {batches->indexes, batches->count, fair_claim(run->pool, run->input)};
+    const struct tile_list list = {batches->indexes, batches->count, fair_claim(run->pool, batches->count)};
     double *made = NULL;
     int status;
 

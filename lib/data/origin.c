@@ -13,7 +13,8 @@
 #include "base/error.h"
 #include "data/sum.h"
 
-#define VALUE_SHOWN 160 /* bytes of a text in a sentence */
+#define ANY_NUMBER  "any number of " /* rows of an input that grows */
+#define VALUE_SHOWN 160              /* bytes of a text in a sentence */
 
 static const struct {
     const char *attribute;
@@ -94,8 +95,11 @@ static uint64_t sum_of_file(const char *path)
 static void describe_rows(const mpm_dataset_map *map, const struct input *input, char *text, size_t size)
 {
     char row[512];
-    int length = snprintf(text, size, "%" PRIu64 " x %s", input->rows,
-                          mpm_shape_format(&input->row, row, sizeof row));
+    int length;
+
+    mpm_shape_format(&input->row, row, sizeof row);
+    length = input->follows ? snprintf(text, size, ANY_NUMBER "%s", row)
+                            : snprintf(text, size, "%" PRIu64 " x %s", input->rows, row);
 
     if (map->row && strchr(map->row, '{'))
         snprintf(text + length, size - (size_t)length, " %.400s, checksum %016" PRIx64, map->row,
@@ -144,6 +148,41 @@ enum origin_field origin_difference(const struct origin *was, const struct origi
 {
     for (unsigned field = from; field < ORIGIN_FIELDS; field++) {
         if (strcmp(origin_text(was, field), origin_text(is, field)))
+            return field;
+    }
+    return ORIGIN_FIELDS;
+}
+
+/* "740 x f32[8]" and "any number of f32[8]". */
+static bool is_same_row(const char *was, const char *is)
+{
+    const char *row = strstr(was, " x ");
+
+    return row && !strncmp(is, ANY_NUMBER, strlen(ANY_NUMBER)) && !strcmp(row + 3, is + strlen(ANY_NUMBER));
+}
+
+/* "1:740:3" and "1::3"; nothing is all rows. */
+static bool is_same_choice(const char *was, const char *is)
+{
+    unsigned long long first[2] = {0}, step[2] = {1, 1};
+
+    sscanf(was, "%llu:%*u:%llu", &first[0], &step[0]);
+    sscanf(is, "%llu::%llu", &first[1], &step[1]);
+    return first[0] == first[1] && (step[0] ? step[0] : 1) == (step[1] ? step[1] : 1);
+}
+
+enum origin_field origin_followed_difference(const struct origin *was, const struct origin *is)
+{
+    for (unsigned field = 0; field < ORIGIN_FIELDS; field++) {
+        const char *before = origin_text(was, field), *now = origin_text(is, field);
+        bool is_same = field == ORIGIN_INPUT_SHAPE ? is_same_row(before, now)
+                       : field == ORIGIN_ROWS      ? is_same_choice(before, now)
+                       : field == ORIGIN_INPUT_SIZE || field == ORIGIN_INPUT_CHANGED ||
+                               field == ORIGIN_INPUT_SUM
+                           ? true
+                           : !strcmp(before, now);
+
+        if (!is_same)
             return field;
     }
     return ORIGIN_FIELDS;

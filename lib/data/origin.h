@@ -47,6 +47,9 @@ const char *origin_text(const struct origin *origin, enum origin_field field);
 const char *origin_attribute(enum origin_field field);
 /* The first field from `from` on in which two differ; ORIGIN_FIELDS if there is none. */
 enum origin_field origin_difference(const struct origin *was, const struct origin *is, unsigned from);
+/* The same of a finished output and a map that follows its input: whether it may go on with what was finished. How many
+ * rows there were, and what else of the file changes as it grows, makes no difference. */
+enum origin_field origin_followed_difference(const struct origin *was, const struct origin *is);
 /* Whether the file has another layout where it differs, so that nothing can be done with what is there. */
 bool origin_is_layout(enum origin_field field);
 /* "the input's size was 4000 bytes and is 5000 bytes now". Returns `text`. */

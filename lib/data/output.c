@@ -58,17 +58,31 @@ static int check_room(const struct output *output, uint64_t size)
 
 /* Gets every block that results and marks need, so that the disk is full now or never. Not those of the checksums, of
  * which most are never written: a file system takes long to give them back. */
-int output_get_room(const struct output *output)
+static int get_room_at(const struct output *output, uint64_t at, uint64_t size)
 {
-    uint64_t size = output->record.sums_at;
-
-    while (fallocate(output->fd, 0, 0, (off_t)size)) {
+    while (size && fallocate(output->fd, 0, (off_t)at, (off_t)size)) {
         if (errno == EOPNOTSUPP || errno == ENOSYS)
             return check_room(output, size);
         if (errno != EINTR)
             return no_room(output, size);
     }
     return 0;
+}
+
+int output_get_room(const struct output *output)
+{
+    return get_room_at(output, 0, output->record.sums_at);
+}
+
+int output_get_room_of(const struct output *output, uint64_t first, uint64_t count)
+{
+    const struct result_places *results = &output->record.results;
+    int status = get_room_at(output, output->record.marks_at + first, count);
+
+    for (unsigned i = 0; !status && i < results->count; i++)
+        status = get_room_at(output, results->field[i].at + first * results->field[i].size,
+                             count * results->field[i].size);
+    return status;
 }
 
 /* Runs that join may all make a part, of which one becomes the output: there room is got later. */
@@ -98,7 +112,17 @@ int output_make_values(struct output *output)
     return values_make_folder(output->values);
 }
 
-int output_fill(struct output *output)
+/* Rows get their room when they come. */
+static int fill_live(struct output *output)
+{
+    int status = output_live_begin(output);
+
+    if (!status)
+        status = output_live_show(output, 0);
+    return status ? status : part_write_record(output->fd, output->next, &output->record);
+}
+
+static int fill_fixed(struct output *output)
 {
     uint64_t rows = output->record.rows, scales = output->scales ? output->scales->size : 0;
     uint64_t size = rows * (output->record.results.size + sizeof(uint8_t)) + scales + LAYOUT_SIZE;
@@ -111,8 +135,13 @@ int output_fill(struct output *output)
         status = end_layout(output);
     if (!status)
         status = output_make_values(output);
-    if (!status)
-        status = part_write_record(output->fd, output->next, &output->record);
+    return status ? status : part_write_record(output->fd, output->next, &output->record);
+}
+
+int output_fill(struct output *output)
+{
+    int status = output->record.is_live ? fill_live(output) : fill_fixed(output);
+
     return !status && output->is_redone ? output_copy_finished(output, output->fd) : status;
 }
 

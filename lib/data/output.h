@@ -44,6 +44,8 @@
 #define OUTPUT_ATTRIBUTE  "mpmap_result" /* of the group /: the name of the result's data set */
 #define FAILED_LOG_PREFIX "failed."      /* of the logs of runs that have joined, in the folder of claims */
 
+struct live_file; /* output_live.c */
+
 struct output {
     const char *name;    /* as the caller of the map calls the file */
     const char *dataset; /* the result's name in it: of a data set, or of a group if it is a struct */
@@ -73,6 +75,7 @@ struct output {
     int checks;                 /* of the file of checks; -1 if there is none */
     struct part_record record;  /* what the map is, and where in the file everything stands */
     struct grid grid;           /* of its results */
+    struct live_file *live;     /* of a live part that is open; or NULL */
     int resume;                 /* an enum mpm_resume */
     bool retry_failed;
     bool is_finished;      /* the file has its name already, and there is nothing to do */
@@ -109,6 +112,22 @@ int output_lay_out(struct output *output);
 int output_fill(struct output *output);
 /* Gets every block of the disk that results and marks need. MPM_EIO. */
 int output_get_room(const struct output *output);
+/* A live part, of a map whose input grows (output_live.c). How many rows it has places for, of an input that never has
+ * more than `most`. MPM_EINVAL if a result is too large. */
+int output_live_plan(struct output *output, uint64_t most);
+/* Has HDF5 make its data sets, which are noted as of output_lay_out(), and copied into the part by the next call.
+ * MPM_EIO, MPM_ENOMEM. */
+int output_live_begin(struct output *output);
+/* The same of a part that a run has left. What the record says is to be put back. */
+int output_live_go_on(struct output *output, const struct part_record *found);
+/* Shows its first rows to readers. MPM_EIO. */
+int output_live_show(const struct output *output, uint64_t rows);
+/* Lets it be as it is: readers open it as a file that nobody writes. */
+void output_live_close(struct output *output);
+/* The same, and frees what it has in memory. */
+void output_live_end(struct output *output);
+/* Gets room for some of its rows. MPM_EIO. */
+int output_get_room_of(const struct output *output, uint64_t first, uint64_t count);
 /* Makes the names in its folder last; cuts off what the finished file needs no more. */
 void output_flush_folder(const struct output *output);
 void output_cut_off_record(const struct output *output);
@@ -123,6 +142,9 @@ int output_compare_finished(struct output *output, bool *is_same, char *differen
 int output_copy_finished(const struct output *output, int to);
 /* Tells the caller of the map a sentence that is no error. */
 void output_tell(const struct output *output, const char *format, ...) MPM_FORMAT(2, 3);
+/* Writes down what the map is. MPM_EINVAL. */
+int output_describe_origin(struct output *output, const mpm_dataset_map *map, const struct input *input,
+                           const struct function *task);
 /* What a row that has failed leaves, as long as a result: zeros, or the fill value. NULL without memory. */
 const void *output_failed_result(struct output *output);
 /* Frees what the plan has allocated. */

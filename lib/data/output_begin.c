@@ -64,7 +64,8 @@ int output_check_origin(const struct output *output, const struct part_record *f
          field = origin_difference(was, is, field + 1))
         output_tell(output, "%s: ignored: %s", output->part,
                     origin_describe(was, is, field, difference, sizeof difference));
-    if (found->rows != output->record.rows || found->results.size != output->record.results.size)
+    if (found->is_live != output->record.is_live || (!found->is_live && found->rows != output->record.rows) ||
+        found->results.size != output->record.results.size)
         return output_is_no_part(output, "its record is inconsistent");
     return 0;
 }
@@ -131,6 +132,8 @@ static int go_on(struct output *output, const struct part_record *found)
     int status = output_check_origin(output, found);
 
     if (status)
+        return status;
+    if (found->is_live && (status = output_live_go_on(output, found)))
         return status;
     output->record = *found;
     output_name_claims(output);

@@ -215,6 +215,7 @@ static int keep(struct output *output, int status, const char *why)
 {
     struct mark_count count;
 
+    output_live_close(output);
     if (count_marks(output, false, &count)) {
         close_part(output, false);
         return error_set(status, "%s%sthe results so far are in %s", why, separator(why), output->part);

@@ -157,6 +157,7 @@ static bool read_done(hid_t file, const char *name, struct part_record *record)
     snprintf(marks, sizeof marks, "%s.done", name);
     done = hdf5.H5Dopen2(file, marks, H5P_DEFAULT);
     is = done >= 0 && find_values(done, &record->marks_at, &record->rows) && record->marks_at != NOWHERE;
+    record->capacity = record->rows;
     release(done);
     return is;
 }
@@ -233,6 +234,8 @@ static enum origin_field find_difference(const struct output *output, const stru
     const struct origin *was = &found->origin, *is = &output->record.origin;
     enum origin_field field = origin_difference(was, is, 0);
 
+    if (output->record.is_live)
+        return origin_followed_difference(was, is);
     while (output->is_into_input &&
            (field == ORIGIN_INPUT_SIZE || field == ORIGIN_INPUT_CHANGED || field == ORIGIN_INPUT_SUM))
         field = origin_difference(was, is, field + 1);
@@ -255,6 +258,8 @@ int output_compare_finished(struct output *output, bool *is_same, char *differen
         origin_describe(&found.origin, &output->record.origin, field, difference, size);
         return 0;
     }
+    if (output->record.is_live && found.rows <= output->record.capacity)
+        output->record.rows = found.rows;
     *is_same = found.rows == output->record.rows;
     output->good = count.good;
     output->failed = count.failed;

@@ -46,7 +46,8 @@ static bool has_room(const struct output *output)
 
 bool last_is_needed(const struct output *output, const struct failed_set *failed)
 {
-    if (output->is_into || (output->packing.is_wanted && output->record.rows) || output->result.has_vlen)
+    if (output->is_into || output->record.is_live || (output->packing.is_wanted && output->record.rows) ||
+        output->result.has_vlen)
         return true;
     if (!failed->count)
         return false;
@@ -222,6 +223,9 @@ int last_make(const struct output *output, const struct failed_set *failed, cons
     if (!last)
         return error_set(MPM_ENOMEM, "no memory for the plan of an output");
     *last = *output;
+    last->record.capacity = last->record.rows;
+    last->record.is_live = last->grid.capacity = 0;
+    last->live = NULL;
     snprintf(last->next, sizeof last->next, "%s", path); /* as it is called in sentences */
     status = make_file(output, path, fd);
     last->fd = *fd;

@@ -127,6 +127,15 @@ static int find_offset(hid_t dataset, uint64_t rows, uint64_t *offset)
     return 0;
 }
 
+static void take_space(struct layout_set *set, const struct grid_space *space)
+{
+    set->rank = space->rank;
+    set->has_chunks = space->has_chunks;
+    memcpy(set->extent, space->extent, sizeof set->extent);
+    memcpy(set->most, space->most, sizeof set->most);
+    memcpy(set->chunk, space->chunk, sizeof set->chunk);
+}
+
 static void describe_field(const struct output *output, unsigned index, const mpm_shape *shape,
                            struct layout_set *set)
 {
@@ -135,12 +144,8 @@ static void describe_field(const struct output *output, unsigned index, const mp
 
     grid_space_of(&output->grid, shape, &space);
     *set = (struct layout_set){.name = output->result.is_struct ? field->name : output->dataset,
-                               .type = hdf5_native_type(field->shape.type),
-                               .rank = space.rank,
-                               .has_chunks = space.has_chunks};
-    memcpy(set->extent, space.extent, sizeof set->extent);
-    memcpy(set->most, space.most, sizeof set->most);
-    memcpy(set->chunk, space.chunk, sizeof set->chunk);
+                               .type = hdf5_native_type(field->shape.type)};
+    take_space(set, &space);
 }
 
 /* The fill value is what a reader gets who knows of failed rows: all elements of a failed row are that. */
@@ -336,6 +341,11 @@ static hid_t make_creation(const struct output *output, unsigned index, bool pac
     return packing_creation(&output->packing, field->shape.type, chunks.rank, chunks.extent);
 }
 
+static uint64_t rows_laid_out(const struct output *output)
+{
+    return output->grid.capacity ? output->grid.capacity : output->record.rows;
+}
+
 /* Of all fields. Those of a struct stand in a group. */
 static int make_fields(hid_t place, struct output *output, bool is_last)
 {
@@ -354,7 +364,7 @@ static int make_fields(hid_t place, struct output *output, bool is_last)
         if (!status && output->scales)
             status = attribute_values_write(dataset, &output->scales->of_dataset);
         if (!status && !packs && !is_vlen)
-            status = find_offset(dataset, output->record.rows, &at->at);
+            status = find_offset(dataset, rows_laid_out(output), &at->at);
         release(dataset);
         release(creation);
     }
@@ -420,6 +430,7 @@ static int make_results(hid_t file, struct output *output, bool is_last)
 static int make_marks(hid_t file, struct output *output)
 {
     char name[PATH_MAX];
+    struct grid_space space;
     struct layout_set set = {.name = name,
                              .type = *hdf5.H5T_NATIVE_UINT8_g,
                              .rank = 1,
@@ -429,9 +440,13 @@ static int make_marks(hid_t file, struct output *output)
     int status;
 
     snprintf(name, sizeof name, "%.*s.done", PATH_MAX - 6, output->dataset);
+    if (output->grid.capacity) {
+        grid_space_of(&output->grid, &(mpm_shape){.type = MPM_U8}, &space);
+        take_space(&set, &space);
+    }
     status = layout_make_set(file, &set, creation, &dataset);
     if (!status)
-        status = find_offset(dataset, output->record.rows, &output->record.marks_at);
+        status = find_offset(dataset, rows_laid_out(output), &output->record.marks_at);
     if (!status && output->scales)
         status = scales_attach(output->scales, dataset, &output->scales->marks, 1);
     release(dataset);
@@ -480,7 +495,7 @@ int layout_create_file(const struct output *output, hid_t access, hid_t *file)
     *file = -1;
     snprintf(opened, sizeof opened, "/proc/self/fd/%d", output->fd);
     if (access >= 0 && creation >= 0 && (!has_scales(output) || keep_order(creation)) &&
-        (!output->grid.is_stitched ||
+        ((!output->grid.is_stitched && !output->grid.capacity) ||
          (hdf5.H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_LATEST) >= 0 &&
           hdf5.H5Pset_obj_track_times(creation, 0) >= 0)))
         *file = hdf5.H5Fcreate(opened, H5F_ACC_TRUNC, creation, access);

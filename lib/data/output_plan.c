@@ -30,7 +30,7 @@ static int check_size(const struct output *output)
 {
     uint64_t size;
 
-    if (__builtin_mul_overflow(output->record.rows, output->record.results.size, &size) ||
+    if (__builtin_mul_overflow(output->record.capacity, output->record.results.size, &size) ||
         size > INT64_MAX / 2)
         return error_set(MPM_EINVAL, "%" PRIu64 " results of %" PRIu64 " bytes are more than a file can hold",
                          output->record.rows, output->record.results.size);
@@ -126,7 +126,8 @@ static bool has_part(const struct output *output)
 }
 
 /* There is a file of that name, and the map is to go on. Where it is the finished output of this map, that is done; or
- * its failed rows are run again, in a part. A part beside it is of a map that was to replace it. */
+ * its failed rows are run again, in a part, or rows are added that have come. A part beside it is of a map that was to
+ * replace it. */
 static int check_resumed(struct output *output)
 {
     char difference[700];
@@ -142,7 +143,7 @@ static int check_resumed(struct output *output)
                          "%s exists and belongs to another map: %s; choose another name, or overwrite it "
                          "(--overwrite, MPM_OVERWRITE_RESULT)",
                          output->name, difference);
-    output->is_finished = !output->retry_failed || !output->failed;
+    output->is_finished = !output->record.is_live && (!output->retry_failed || !output->failed);
     output->is_redone = !output->is_finished;
     return 0;
 }
@@ -182,8 +183,8 @@ static int plan_result(struct output *output, const mpm_dataset_map *map)
     return result_parse_fill(&output->result, map->fill, output->fill);
 }
 
-static int plan_origin(struct output *output, const mpm_dataset_map *map, const struct input *input,
-                       const struct function *task)
+int output_describe_origin(struct output *output, const mpm_dataset_map *map, const struct input *input,
+                           const struct function *task)
 {
     char text[2 * RESULT_TEXT_SIZE];
 
@@ -204,6 +205,7 @@ void output_end(struct output *output)
     failed_log_close(&output->log);
     scales_free(output->scales);
     output->scales = NULL;
+    output_live_end(output);
     free(output->fill);
     output->fill = NULL;
 }
@@ -217,7 +219,7 @@ static int plan_grid(struct output *output, const mpm_dataset_map *map, const st
                          "results of variable length cannot be stitched (--stitch): leave it out");
     for (unsigned i = 0; !status && i < output->result.count; i++)
         status = grid_check(&output->grid, &output->result.field[i].shape);
-    return status;
+    return status || !map->follow.mode ? status : output_live_plan(output, input_most_rows(input));
 }
 
 int output_plan(const mpm_dataset_map *map, const struct input *input, const struct function *task,
@@ -236,7 +238,7 @@ int output_plan(const mpm_dataset_map *map, const struct input *input, const str
         .old_fd = -1,
         .log.fd = -1,
         .attributes = map->attributes,
-        .record = {.rows = input->rows},
+        .record = {.rows = input->rows, .capacity = input->rows},
         .resume = map->resume,
         .retry_failed = map->retry_failed,
         .notice = map->notice,
@@ -246,7 +248,8 @@ int output_plan(const mpm_dataset_map *map, const struct input *input, const str
         (status = check_dataset_name(output->dataset)) ||
         (status = packing_parse(map->compress, map->compress_rows, &output->packing)) ||
         (status = check_size(output)) || (status = find_path(output)) ||
-        (status = check_is_no_input(output, map)) || (status = plan_origin(output, map, input, task)))
+        (status = check_is_no_input(output, map)) ||
+        (status = output_describe_origin(output, map, input, task)))
         return status;
     return check_existing(output);
 }

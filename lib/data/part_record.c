@@ -60,9 +60,9 @@ static unsigned find_regions(const struct part_record *record, struct region reg
     for (unsigned i = 0; i < record->results.count; i++) {
         const struct result_place *field = &record->results.field[i];
 
-        region[count++] = (struct region){field->at, field->at + record->rows * field->size};
+        region[count++] = (struct region){field->at, field->at + record->capacity * field->size};
     }
-    region[count++] = (struct region){record->marks_at, record->marks_at + record->rows};
+    region[count++] = (struct region){record->marks_at, record->marks_at + record->capacity};
     qsort(region, count, sizeof *region, compare_regions);
     return count;
 }
@@ -74,6 +74,8 @@ static bool sum_layout(int fd, const struct part_record *record, uint64_t *sum)
     uint64_t at = 0;
 
     *sum = SUM_EMPTY;
+    if (record->is_live)
+        return true;
     for (unsigned i = 0; i < count; i++) {
         if (!add_range(fd, at, region[i].from, sum))
             return false;
@@ -99,13 +101,20 @@ int part_write_record(int fd, const char *path, struct part_record *record)
     if (status)
         return status;
     record->format = PART_FORMAT;
-    record->record_at = record->sums_at + part_sums_size(record->rows);
+    record->record_at = record->sums_at + part_sums_size(record->capacity);
+    record->begun = record->rows;
     if (!sum_layout(fd, record, &record->layout_sum))
         return error_set_errno(MPM_EIO, "cannot read %s", path);
     record->sum = sum_of_record(record);
     if (!write_at(fd, record, sizeof *record, record->record_at) || !part_flush(fd))
         return error_set_errno(MPM_EIO, "cannot write %s", path);
     return 0;
+}
+
+bool part_write_begun(int fd, const struct part_record *record)
+{
+    return write_at(fd, &record->rows, sizeof record->rows,
+                    record->record_at + offsetof(struct part_record, begun));
 }
 
 /* Whether the numbers of the fields are such that nothing overflows. */
@@ -120,7 +129,7 @@ static bool fields_fit(const struct part_record *record, uint64_t file_size)
         const struct result_place *field = &results->field[i];
 
         if (field->size == 0 || field->size > results->size || field->offset > results->size - field->size ||
-            __builtin_mul_overflow(record->rows, field->size, &size) || size > file_size ||
+            __builtin_mul_overflow(record->capacity, field->size, &size) || size > file_size ||
             field->at > file_size)
             return false;
     }
@@ -133,8 +142,9 @@ static bool fits(const struct part_record *record, uint64_t file_size)
     uint64_t end, at = 0;
     unsigned count;
 
-    if (record->rows > file_size || record->marks_at > file_size || record->sums_at > file_size ||
-        !fields_fit(record, file_size))
+    if (record->capacity > file_size || record->rows > record->capacity ||
+        (!record->is_live && record->rows != record->capacity) || record->marks_at > file_size ||
+        record->sums_at > file_size || !fields_fit(record, file_size))
         return false;
     count = find_regions(record, region);
     for (unsigned i = 0; i < count; i++) {
@@ -142,7 +152,7 @@ static bool fits(const struct part_record *record, uint64_t file_size)
             return false;
         at = region[i].to;
     }
-    end = record->sums_at + part_sums_size(record->rows);
+    end = record->sums_at + part_sums_size(record->capacity);
     return at <= record->sums_at && end == record->record_at && end + sizeof *record == file_size;
 }
 
@@ -156,6 +166,15 @@ static bool read_record(int fd, struct part_record *record, uint64_t *file_size)
     *file_size = (uint64_t)status.st_size;
     return read_at(fd, record, sizeof *record, *file_size - sizeof *record) == sizeof *record &&
            part_is_token(&record->token);
+}
+
+/* A live part may have lost the note of the last rows that were begun: they are run again. One that is damaged says
+ * more rows than there is room for. */
+static bool take_begun(struct part_record *record)
+{
+    if (record->is_live)
+        record->rows = record->begun < record->capacity ? record->begun : record->capacity;
+    return true;
 }
 
 bool part_read_record(int fd, struct part_record *record, char *why, size_t size)
@@ -179,6 +198,6 @@ bool part_read_record(int fd, struct part_record *record, char *why, size_t size
         snprintf(why, size, "the HDF5 part of it is damaged: the checksum is %016" PRIx64 ", not %016" PRIx64,
                  sum, record->layout_sum);
     else
-        return true;
+        return take_begun(record);
     return false;
 }

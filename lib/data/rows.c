@@ -109,6 +109,7 @@ static size_t lay_out(struct rows_job *job, const mpm_dataset_map *map, const st
 int rows_job_create(const mpm_dataset_map *map, const struct input *input, const struct output *output,
                     const struct function *task, struct rows_job **job, size_t *size)
 {
+    static _Atomic uint64_t passes; /* of main: a part is one run's */
     size_t row_size = input_row_size(input);
     char path[PATH_MAX];
     const char *input_file = map->input_file ? input_path(map->input_file, path) : "";
@@ -116,6 +117,8 @@ int rows_job_create(const mpm_dataset_map *map, const struct input *input, const
     struct rows_job made = {
         .task = *task,
         .locking = map->without_locks ? INPUT_HAS_NONE : INPUT_TRIES_LOCK,
+        .follows = input->follows,
+        .pass = input->follows ? ++passes : 0,
         .row_size = row_size,
         .result_size = output->record.results.size,
         .block_rows = block_rows(map, input->rows, row_size, output->record.results.size),
@@ -129,6 +132,8 @@ int rows_job_create(const mpm_dataset_map *map, const struct input *input, const
     };
     size_t end = lay_out(&made, map, input, output, input_file);
 
+    if (input->follows)
+        made.choice.end = 0; /* it is where the file ends */
     input_identify(input, &made.input);
     *job = calloc(1, end);
     if (!*job)
@@ -219,7 +224,8 @@ static int open_input(void)
                                   .row = job->row ? job_text(job, job->row) : NULL,
                                   .cut = job->cut,
                                   .choice = job->choice,
-                                  .locking = job->locking};
+                                  .locking = job->locking,
+                                  .follows = job->follows};
     int status;
 
     source.choice.indexes = job->indexes ? (const void *)job_text(job, job->indexes) : NULL;
@@ -275,7 +281,8 @@ static int prepare(const struct rows_job *job)
 {
     int status;
 
-    if (worker.open && !memcmp(&worker.token, &job->token, sizeof worker.token))
+    if (worker.open && !memcmp(&worker.token, &job->token, sizeof worker.token) &&
+        worker.job->pass == job->pass)
         return 0;
     close_files();
     status = open_files(job);

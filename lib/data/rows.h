@@ -19,6 +19,8 @@ struct rows_job {
     struct function task;
     struct input_identity input;
     enum input_locking locking;
+    int follows;   /* the input grows: see follow.h */
+    uint64_t pass; /* which of the maps into this part it is, if there are several */
     size_t row_size;
     size_t result_size;
     size_t block_rows; /* the most rows that are read at once */

@@ -32,7 +32,7 @@ struct node_area {
         leaves_launcher; /* 1: the run goes on elsewhere, so this node's end is its own; by the same */
     _Atomic uint32_t is_closing; /* 1: the leader's courier has ended */
     _Atomic uint32_t
-        is_draining; /* 1: a drain has begun; by any process of the node, also in a signal handler */
+        is_draining; /* an enum drain_cause; by any process of the node, also in a signal handler */
     int32_t broken_status;
     char broken_sentence[MESSAGE_TEXT_SIZE];
 };

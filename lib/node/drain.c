@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A drain: a word in the area of each node, which goes from 0 to 1 once in a run. Whoever sets it rings the node's
- * doorbell; its courier, which that wakes, tells main, and main's courier all other nodes. The maps that drain are not
- * told: their drivers look at the word in each step. If who sets it dies before it has rung, couriers and drivers see
- * it when they next wake. */
+/* A drain: a word in the area of each node, which goes from 0 to a cause once in a run. Whoever sets it rings the
+ * node's doorbell; its courier, which that wakes, tells main, and main's courier all other nodes. The maps that drain
+ * are not told: their drivers look at the word in each step. If who sets it dies before it has rung, couriers and
+ * drivers see it when they next wake. */
 #include "node/drain.h"
 
 #include <errno.h>
@@ -16,32 +16,43 @@
 
 static bool is_told; /* the courier's: other nodes know, or need not */
 
-/* Also in a signal handler. */
-void mpm_drain(void)
+void drain_begin(enum drain_cause cause)
 {
     struct node_area *area = context.area;
+    uint32_t none = DRAIN_NONE;
     int saved_errno = errno;
 
-    if (context.runs && area && !atomic_exchange(&area->is_draining, 1))
+    if (context.runs && area && atomic_compare_exchange_strong(&area->is_draining, &none, cause))
         eventcount_notify(&area->doorbell);
     errno = saved_errno;
 }
 
-bool mpm_draining(void)
+void mpm_drain(void)
+{
+    drain_begin(DRAIN_ASKED);
+}
+
+enum drain_cause drain_cause(void)
 {
     const struct node_area *area = context.area;
 
-    return context.runs && area && atomic_load_explicit(&area->is_draining, memory_order_relaxed);
+    return context.runs && area ? atomic_load_explicit(&area->is_draining, memory_order_relaxed) : DRAIN_NONE;
+}
+
+bool mpm_draining(void)
+{
+    return drain_cause() != DRAIN_NONE;
 }
 
 static bool on_drain(unsigned node, const void *payload, size_t size)
 {
+    const unsigned char *cause = payload;
+
     (void)node;
-    (void)payload;
-    if (size)
+    if (size != sizeof *cause || *cause < DRAIN_ASKED || *cause > DRAIN_STOP)
         return false;
     is_told |= !context.is_main; /* main has told it */
-    mpm_drain();
+    drain_begin(*cause);
     return true;
 }
 
@@ -50,11 +61,13 @@ static bool tell(void)
 {
     unsigned first = context.is_main ? 1 : 0, last = context.is_main ? context.topology.node_count : 1;
 
-    if (is_told || !mpm_draining() || atomic_load(&context.ending))
+    const unsigned char cause = (unsigned char)drain_cause();
+
+    if (is_told || !cause || atomic_load(&context.ending))
         return false;
     is_told = true;
     for (unsigned node = first; node < last; node++) {
-        if (courier_post_one(node, MESSAGE_DRAIN, NULL, 0))
+        if (courier_post_one(node, MESSAGE_DRAIN, &cause, sizeof cause))
             context_break(MPM_ENOMEM, mpm_error());
     }
     return true;

@@ -11,7 +11,7 @@ enum node_message {
     /* To main */
     MESSAGE_FORKSERVER_LOST, /* struct message_forkserver_lost */
     /* To main, and from main to all */
-    MESSAGE_DRAIN, /* nothing: a drain has begun */
+    MESSAGE_DRAIN, /* a byte: a drain has begun, of that cause */
 };
 
 struct message_forkserver_lost {

@@ -81,10 +81,21 @@ static double share_done(const mpm_progress *now)
 /* Items a second, of this run; 0 while unknown. */
 static double rate_of(const mpm_progress *now)
 {
+    if (now->follows)
+        return now->rate;
     return now->elapsed_s > 0 ? (double)(now->done - now->earlier) / now->elapsed_s : 0;
 }
 
-static void add_figures(struct text *text, const mpm_progress *now)
+/* Of a map that follows its input, which has no end that could be told. */
+static void add_followed(struct text *text, const mpm_progress *now)
+{
+    text_add(text, "%llu/%llu", (unsigned long long)now->done, (unsigned long long)now->total);
+    add_rate(text, now->rate);
+    if (now->done < now->total)
+        text_add(text, "  %llu behind, %.1f s", (unsigned long long)(now->total - now->done), now->lag_s);
+}
+
+static void add_done(struct text *text, const mpm_progress *now)
 {
     double rate = rate_of(now);
 
@@ -96,6 +107,14 @@ static void add_figures(struct text *text, const mpm_progress *now)
         if (now->done < now->total)
             add_time_left(text, (double)(now->total - now->done) / rate);
     }
+}
+
+static void add_figures(struct text *text, const mpm_progress *now)
+{
+    if (now->follows)
+        add_followed(text, now);
+    else
+        add_done(text, now);
     if (now->failed > 0)
         text_add(text, "  %llu failed", (unsigned long long)now->failed);
     if (now->busy > 0)
@@ -148,7 +167,9 @@ char *progress_line_json(const mpm_progress *now, char *text, size_t size)
              "\"nodes\":%u,\"left_s\":",
              (unsigned long long)now->done, (unsigned long long)now->total, (unsigned long long)now->failed,
              now->elapsed_s, rate, now->busy, now->nodes);
-    if (rate > 0)
+    if (now->follows)
+        text_add(&line, "null,\"lag_s\":%.3f}", now->lag_s);
+    else if (rate > 0)
         text_add(&line, "%.1f}", now->done < now->total ? (double)(now->total - now->done) / rate : 0);
     else
         text_add(&line, "null}");
@@ -241,7 +262,7 @@ void mpm_progress_line(const mpm_progress *now, void *argument)
 
     if (!now || !line || line->form == MPM_LINE_OFF)
         return;
-    if (now->done >= now->total) {
+    if (now->done >= now->total && !now->follows) {
         if (line->form == MPM_LINE_JSON)
             print_line(line, now);
         mpm_progress_line_end(line);

@@ -7,10 +7,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "mpmap/runtime.h"
-
 #include "forkserver/forkserver.h"
 #include "node/context_inside.h"
+#include "node/drain.h"
 #include "run/steps.h"
 
 static bool is_taken[DRAIN_SIGNALS];
@@ -20,7 +19,7 @@ static void on_signal(int number)
 {
     if (!has_come) {
         has_come = 1;
-        mpm_drain();
+        drain_begin(number == SIGUSR1 ? DRAIN_ASKED : DRAIN_STOP);
     } else if (context.is_main) {
         signal(number, SIG_DFL);
         raise(number);

@@ -76,6 +76,24 @@ typedef struct mpm_row_choice {
     uint64_t mask_rows;   /**< how many rows the data set must have, if the list was a mask; 0: any number */
 } mpm_row_choice;
 
+/** Whether a map goes on with rows that are added to its input. */
+enum mpm_follow {
+    MPM_FOLLOW_NOT, /**< it maps the rows that are there when it begins */
+    MPM_FOLLOW_WRITER, /**< it maps new rows until it is told to stop, or a SWMR writer closes the file */
+    MPM_FOLLOW_ALWAYS, /**< the same, but a writer may come back */
+};
+
+/** How a map follows its input; zero: it doesn't. */
+typedef struct mpm_follow_options {
+    int mode;      /**< an enum mpm_follow */
+    double poll_s; /**< how often it looks for new rows; 0: ten times a second */
+    double
+        idle_s; /**< it ends when there was no new row for so many seconds; 0: it waits as long as it takes */
+    /** A data set of a single number in the input's file, "/finished", or an attribute, "/entry@finished": it ends when
+     * that is there and not 0. NULL: none. */
+    const char *end;
+} mpm_follow_options;
+
 /** What mpm_pool_map_dataset() does; zero is the default where one is named. */
 typedef struct mpm_dataset_map {
     const char *input_file; /**< HDF5 file that holds the rows; every node must see it */
@@ -168,6 +186,14 @@ typedef struct mpm_dataset_map {
     int join;
     double
         join_timeout_s; /**< after so many seconds without a beat of a run its rows are given to others; 0: 60 */
+    /** The input grows while the map runs: by a SWMR writer, or in openings one after the other, between which the map
+     * looks. OUTPUT_FILE.part grows with it: whoever opens it with SWMR and refreshes sees rows that are done. When all
+     * has ended the output is made of it, with exactly the rows that there were. It ends as the options say, or when
+     * there can be no more rows, and when SIGINT or SIGTERM (mpm_options.drain_at_signals) tells it to stop:
+     * with 0 if all rows that it has begun are done. Any other drain leaves the part: MPM_EDRAINED, as rows may come.
+     * It goes with one file, and neither tiles, another axis, a list of rows or an end of their range, costs, nor
+     * `join`: MPM_EINVAL. */
+    mpm_follow_options follow;
 } mpm_dataset_map;
 
 /** Does the same for the input of a map, opened as the map will open it.
