@@ -78,7 +78,7 @@ typedef struct mpm_row_choice {
 
 /** Whether a map goes on with rows that are added to its input. */
 enum mpm_follow {
-    MPM_FOLLOW_NOT, /**< it maps the rows that are there when it begins */
+    MPM_FOLLOW_NOT,    /**< it maps the rows that are there when it begins */
     MPM_FOLLOW_WRITER, /**< it maps new rows until it is told to stop, or a SWMR writer closes the file */
     MPM_FOLLOW_ALWAYS, /**< the same, but a writer may come back */
 };
