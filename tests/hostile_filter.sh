@@ -42,6 +42,10 @@ data = np.random.default_rng(31).random((400, 3)).astype("f4")
 data[120, 0] = data[377, 0] = 1e30
 with h5py.File("in.h5", "w") as f:
     f.create_dataset("d", data=data, chunks=(20, 3), compression=311)
+    list = data[:, 0] # what chooses rows, says what they cost, or is compared
+    f.create_dataset("list", data=list.view("u4").astype("i4"), chunks=(20,), compression=311)
+    f.create_dataset("one", data=list, chunks=(20,), compression=311)
+    f.create_dataset("plain", data=data)
 np.save("data", data)' || exit 1
 task=$plugins/mean.so:mean
 cat >sum.c <<'C'
@@ -61,6 +65,22 @@ int sum(mpm_call *call, const void *item, void *state)
 }
 C
 cc -O1 -shared -fPIC -I "${2:-${MPMAP_SOURCE:?}}/lib/include" -o sum.so sum.c || exit 1
+
+# Lists beside the rows, in whose chunks it crashes.
+crashes_reading()
+{
+    local said="mpmap: $1 cannot be read: HDF5, or a filter of it, crashed by SIGABRT"
+    shift
+    ! timeout 100 "$bin/mpmap" "$@" --quiet >out 2>err </dev/null && [ "$(cat err)" = "$said" ]
+}
+for command in "map $task in.h5:/plain no.h5:/r" "reduce sum.so:sum in.h5:/plain"; do
+    read -ra words <<<"$command"
+    check "a list of rows: ${words[0]}" crashes_reading "--rows :/list" "${words[@]}" --rows :/list
+    check "one of another file: ${words[0]}" crashes_reading "--rows in.h5:/list" "${words[@]}" --rows in.h5:/list
+    check "a condition: ${words[0]}" crashes_reading "what --where '/one > 0' compares" "${words[@]}" --where "/one > 0"
+done
+check "costs" crashes_reading "--cost :/one" map $task in.h5:/plain no.h5:/r --cost :/one
+check "that makes nothing" test ! -e no.h5 -a ! -e no.h5.part
 
 # Row 120 begins a chunk; row 377 does not, so what it holds is no mark.
 deaths()

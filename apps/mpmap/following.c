@@ -63,14 +63,14 @@ static void wait_a_little(void)
     nanosleep(&(struct timespec){.tv_nsec = (long)(AGAIN_S * 1e9)}, NULL);
 }
 
-int following_try(const char *file, const mpm_dataset_map *input)
+int following_wait(const char *file, const mpm_dataset_map *input)
 {
     double waited_s = 0;
     bool is_there;
     int exit_status;
 
     if (!input->follow.mode)
-        return input_try(file, input);
+        return 0;
     while (!(exit_status = look(file, input, &is_there)) && !is_there) {
         if (waited_s <= 0)
             fprintf(stderr, "mpmap: waiting: %s\n", mpm_error());

@@ -14,8 +14,8 @@ struct following_request {
 
 /* Reads them. 0, or the exit status after saying what is wrong. */
 int following_choose(const struct following_request *request, mpm_follow_options *follow);
-/* Has a process of its own open the input, as input_try() does. Where a map follows it, that is done again and again
- * until there are such a file and data set, which nobody else has open for writing. 0, or the exit status. */
-int following_try(const char *file, const mpm_dataset_map *input);
+/* Where a map follows its input, it is looked for again and again, by input_try(), until there are such a file and data
+ * set, which nobody else has open for writing. 0, or the exit status. */
+int following_wait(const char *file, const mpm_dataset_map *input);
 
 #endif

@@ -11,10 +11,10 @@
 
 #include "commands.h"
 #include "following.h"
+#include "input_try.h"
 #include "support/command.h"
 #include "support/files.h"
 #include "plugin.h"
-#include "rows.h"
 #include "tiling.h"
 #include "walltime.h"
 #include "support/word.h"
@@ -127,8 +127,7 @@ struct request {
     struct text_list params;
     void *context; /* what --param comes to; or NULL */
     size_t context_size;
-    mpm_row_choice choice; /* what --rows makes of it */
-    uint64_t *row_list;    /* of the choice; or NULL */
+    struct input_choice chosen; /* what --rows, --where and --cost come to */
     const char *progress, *resume;
     size_t workers, compress_rows, chunk, block_rows, task_rows, attempts, memory, max_failures;
     double timeout_s, grace_s, walltime_s;
@@ -147,7 +146,7 @@ static int cut(const char *word, const char *right, const char *(*colon)(const c
     return word_cut(&(struct word_form){"map", right, colon}, word, head, tail);
 }
 
-/* The cost's data set may be in the input's file, whose name is cut by then. */
+/* The cost's data set may be in the input's file. */
 static int cut_cost(struct request *request)
 {
     char *dataset = NULL;
@@ -157,7 +156,7 @@ static int cut_cost(struct request *request)
         return 0;
     if (request->cost[0] == ':' && request->cost[1]) {
         request->cost_dataset = request->cost + 1;
-        return (request->cost_file = strdup(request->input_file)) ? 0 : failure("out of memory");
+        return 0;
     }
     exit_status = cut(request->cost, "FILE.h5:/DATASET, or :/DATASET of the input's file", word_dataset_colon,
                       &request->cost_file, &dataset);
@@ -193,7 +192,8 @@ static void free_request(struct request *request)
     files_free(&request->input_files);
     free(request->output_file);
     free(request->cost_file);
-    free(request->row_list);
+    free(request->chosen.list);
+    free(request->chosen.costs);
     free(request->params.texts);
     free(request->context);
 }
@@ -241,7 +241,7 @@ static mpm_dataset_map input_of(const struct request *request, const struct plug
                              .row = plugin_struct(&plugin->row),
                              .axis = request->axis,
                              .tiling = request->tiling,
-                             .choice = request->choice,
+                             .choice = request->chosen.choice,
                              .without_locks = request->no_lock,
                              .follow = request->following};
 }
@@ -280,31 +280,16 @@ static int check_input(const struct request *request, const struct plugin *plugi
     return check_row(request, plugin, &row);
 }
 
-/* NULL if there are none. The caller frees them. */
-static int read_costs(const struct request *request, uint64_t rows, double **costs)
+static int check_costs(const struct request *request, uint64_t rows)
 {
-    const mpm_dataset_map input = {.input_file = request->input_files.count ? NULL : request->input_file,
-                                   .input_files = (const char *const *)request->input_files.names,
-                                   .input_file_count = request->input_files.count,
-                                   .without_locks = request->no_lock};
-    uint64_t count;
-    int status;
+    uint64_t count = request->chosen.cost_count;
 
-    *costs = NULL;
-    if (!request->cost)
-        return 0;
-    if (request->cost[0] == ':')
-        status = mpm_dataset_read_input_costs(&input, request->cost_dataset, costs, &count);
-    else
-        status = mpm_dataset_read_costs(request->cost_file, request->cost_dataset, request->no_lock, costs,
-                                        &count);
-    if (status)
-        return mpm_report_error();
-    if (count == rows)
+    if (!request->cost || count == rows)
         return 0;
     return failure("'%s:%s' has %llu costs, but '%s:%s' has %llu rows: there must be one cost for each row",
-                   request->cost_file, request->cost_dataset, (unsigned long long)count, request->input_file,
-                   request->input_dataset, (unsigned long long)rows);
+                   request->cost_file ? request->cost_file : request->input_file, request->cost_dataset,
+                   (unsigned long long)count, request->input_file, request->input_dataset,
+                   (unsigned long long)rows);
 }
 
 static double now_s(void)
@@ -447,7 +432,7 @@ static double time_left_s(const struct request *request)
 }
 
 static int run_map(mpm_pool *pool, const struct request *request, const struct plugin *plugin,
-                   const struct result_form *result, uint64_t rows, const double *costs)
+                   const struct result_form *result, uint64_t rows)
 {
     mpm_dataset_map map = {
         .input_file = request->input_files.count ? NULL : request->input_file,
@@ -468,7 +453,7 @@ static int run_map(mpm_pool *pool, const struct request *request, const struct p
         .row = plugin_struct(&plugin->row),
         .axis = request->axis,
         .tiling = request->tiling,
-        .choice = request->choice,
+        .choice = request->chosen.choice,
         .block_rows = request->block_rows,
         .task_rows = request->task_rows ? request->task_rows : plugin->rows,
         .overwrite = request->overwrite_file ? MPM_OVERWRITE_FILE
@@ -479,8 +464,8 @@ static int run_map(mpm_pool *pool, const struct request *request, const struct p
         .context_size = request->context_size,
         .without_locks = request->no_lock,
         .max_failures = request->max_failures,
-        .costs = costs,
-        .cost_count = costs ? rows : 0,
+        .costs = request->chosen.costs,
+        .cost_count = request->chosen.cost_count,
         .progress = note_progress,
         .resume = request->resume_mode,
         .retry_failed = request->retry_failed,
@@ -509,7 +494,7 @@ static int run_map(mpm_pool *pool, const struct request *request, const struct p
 }
 
 static int open_and_run(const struct request *request, const struct plugin *plugin,
-                        const struct result_form *result, uint64_t rows, const double *costs)
+                        const struct result_form *result, uint64_t rows)
 {
     mpm_pool_options options = {.workers = (unsigned)request->workers,
                                 .max_attempts = (unsigned)request->attempts,
@@ -520,7 +505,7 @@ static int open_and_run(const struct request *request, const struct plugin *plug
 
     if (mpm_pool_open(&options, &pool))
         return mpm_report_error();
-    exit_status = run_map(pool, request, plugin, result, rows, costs);
+    exit_status = run_map(pool, request, plugin, result, rows);
     mpm_pool_close(pool);
     return exit_status;
 }
@@ -528,32 +513,29 @@ static int open_and_run(const struct request *request, const struct plugin *plug
 static int choose_rows(struct request *request, const struct plugin *plugin)
 {
     const mpm_dataset_map input = input_of(request, plugin);
-    const struct rows_request rows = {.command = "map",
-                                      .word = request->rows,
+    const struct input_words words = {.command = "map",
+                                      .rows = request->rows,
                                       .where = request->where,
-                                      .input_file = request->input_file,
-                                      .input = &input};
-    int exit_status = following_try(request->input_file, &input);
+                                      .cost = request->cost,
+                                      .cost_file = request->cost_file,
+                                      .costs = request->cost_dataset};
+    int exit_status = following_wait(request->input_file, &input);
 
-    return exit_status ? exit_status : rows_choose(&rows, &request->choice, &request->row_list);
+    return exit_status ? exit_status : input_choose(request->input_file, &input, &words, &request->chosen);
 }
 
 static int run_plugin(struct request *request, const struct plugin *plugin)
 {
     struct result_form result;
-    double *costs = NULL;
     uint64_t rows;
     int exit_status;
 
     if ((exit_status = find_result(request, plugin, &result)) ||
         (exit_status = check_task_rows(request, plugin)) || (exit_status = choose_rows(request, plugin)) ||
         (exit_status = check_input(request, plugin, &rows)) ||
-        (exit_status = read_parameters(request, plugin)))
+        (exit_status = read_parameters(request, plugin)) || (exit_status = check_costs(request, rows)))
         return exit_status;
-    if (!(exit_status = read_costs(request, rows, &costs)))
-        exit_status = open_and_run(request, plugin, &result, rows, costs);
-    free(costs);
-    return exit_status;
+    return open_and_run(request, plugin, &result, rows);
 }
 
 static int run_request(struct request *request)

@@ -13,7 +13,6 @@
 #include "support/files.h"
 #include "input_try.h"
 #include "plugin.h"
-#include "rows.h"
 #include "support/word.h"
 #include "tiling.h"
 
@@ -58,8 +57,7 @@ struct request {
     struct file_list input_files; /* if input_file is a pattern or a list */
     const char *row;              /* the struct that the plugin takes, or NULL */
     const char *rows, *where;     /* --rows, --where */
-    mpm_row_choice choice;        /* what it says */
-    uint64_t *row_list;           /* of the choice; or NULL */
+    struct input_choice chosen;   /* what they come to */
     struct tiling_request cut;    /* --tile and what goes with it */
     mpm_tiling tiling;            /* what that comes to */
     unsigned axis;
@@ -154,7 +152,7 @@ static mpm_dataset_map input_of(const struct request *request)
                              .row = request->row,
                              .axis = request->axis,
                              .tiling = request->tiling,
-                             .choice = request->choice,
+                             .choice = request->chosen.choice,
                              .without_locks = request->no_lock};
 }
 
@@ -262,7 +260,7 @@ static int reduce_rows(mpm_pool *pool, const struct request *request, const mpm_
                                    .row = request->row,
                                    .axis = request->axis,
                                    .tiling = request->tiling,
-                                   .choice = request->choice,
+                                   .choice = request->chosen.choice,
                                    .block_rows = request->block_rows,
                                    .without_locks = request->no_lock};
     mpm_line line = request->line;
@@ -322,14 +320,9 @@ static int run_plugin(const struct request *request, const struct plugin *plugin
 static int choose_rows(struct request *request)
 {
     const mpm_dataset_map input = input_of(request);
-    const struct rows_request rows = {.command = "reduce",
-                                      .word = request->rows,
-                                      .where = request->where,
-                                      .input_file = request->input_file,
-                                      .input = &input};
-    int exit_status = input_try(request->input_file, &input);
+    const struct input_words words = {.command = "reduce", .rows = request->rows, .where = request->where};
 
-    return exit_status ? exit_status : rows_choose(&rows, &request->choice, &request->row_list);
+    return input_choose(request->input_file, &input, &words, &request->chosen);
 }
 
 static int run_request(struct request *request)
@@ -391,7 +384,7 @@ int command_reduce(int argc, char **argv)
     free(request.input_file);
     files_free(&request.input_files);
     free(request.output_file);
-    free(request.row_list);
+    free(request.chosen.list);
     free(request.params.texts);
     return exit_status;
 }
