@@ -359,7 +359,7 @@ refuses 1 "mpmap: './fifo.so' is not a regular file, so not a plugin" map fifo.s
 refuses 1 "mpmap: 'number' of './odd.so' is a variable: a task must be a function" map odd.so:number in.h5:/data out.h5:/r
 refuses 1 "mpmap: './odd.so' cannot be used: it crashed by SIGSEGV while the task's description was read" \
     map odd.so:wild in.h5:/data out.h5:/r
-refuses 1 "mpmap: small_description of './odd.so' is not an mpm_task_description of this mpmap: it has 3 bytes, but should have 32" \
+refuses 1 "mpmap: small_description of './odd.so' is not an mpm_task_description of this mpmap: it has 3 bytes, but should have 48" \
     map odd.so:small in.h5:/data out.h5:/r
 refuses 1 "mpmap: none_description of 'odd.so' has no result" map odd.so:none in.h5:/data out.h5:/r
 refuses 1 "mpmap: './odd.so' has no function 'nothing'; it has: fine, none, small, wild" \
@@ -494,7 +494,7 @@ figures_are()
     check "bench $1 --json has ratios where it has limits" json_is \
         "all(f['ratio'] is None and f['limit_name'] is None if f['limit'] is None else f['limit'] > 0 and f['limit_name'] and abs(f['ratio'] * f['limit'] - f['value']) <= 0.01 * f['value'] for f in j)"
 }
-for bench in map=9 metg=4 value=3 queue=5 sync=14 process=2 apply=3 imap=1 blobs=1 reduce=3; do
+for bench in map=9 metg=4 value=3 queue=5 latency=50 sync=14 process=2 apply=3 imap=1 blobs=1 reduce=3; do
     figures_are "${bench#*=}" "${bench%=*}" --seconds 0.01
 done
 figures_are 10 schedule --simulate --seconds 0.1
@@ -503,7 +503,7 @@ figures_are 10 simulate --nodes 10 --slots 4
 # Under a launcher everything is said once.
 . "$(dirname "${BASH_SOURCE[0]}")/support/mpirun.sh"
 figures_are 52 step --seconds 0.001
-figures_are 2 wire --seconds 0.01
+figures_are 20 wire --seconds 0.01
 run mpirun -n 2 "$mpmap" --version
 check "two ranks print one version" out_is "mpmap $version"
 run mpirun -n 2 "$mpmap" mpa

@@ -78,7 +78,7 @@ static int choose_range(const struct rows_request *request, mpm_row_choice *choi
     if ((is_given[0] && (exit_status = place(request, numbers[0], rows, &choice->first))) ||
         (is_given[1] && (exit_status = place(request, numbers[1], rows, &choice->end))))
         return exit_status;
-    if (choice->first >= choice->end && choice->end)
+    if (choice->first >= choice->end && (is_given[1] || !request->input->follow.mode))
         return failure("--rows %s chooses none of the %" PRIu64 " rows of '%s:%s'", request->word, rows,
                        request->input_file, request->input->input_dataset);
     return 0;

@@ -123,7 +123,7 @@ int mpm_pool_apply(mpm_pool *pool, mpm_task *task, const void *item, size_t item
     if ((status = pool_enter_short_call("mpm_pool_apply", pool)))
         return status;
     if (!(status = map_check_request("mpm_pool_apply", &request)) &&
-        !(status = task_name_of(request.task, &named))) {
+        !(status = task_name_of(pool->spec.id, request.task, &named))) {
         request.node = node_calls_choose(pool);
         status = run_call(pool, &request, named);
     }

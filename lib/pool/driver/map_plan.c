@@ -129,10 +129,10 @@ static uint64_t text_room_of(const struct mpm_pool *pool)
     return share < FAILURE_LONG_OF_MAP ? share : FAILURE_LONG_OF_MAP;
 }
 
-static int make_spec(const struct map_request *request, struct job_spec *spec)
+static int make_spec(const struct mpm_pool *pool, const struct map_request *request, struct job_spec *spec)
 {
     const struct named_task *named;
-    int status = task_name_of(request->task, &named);
+    int status = task_name_of(pool->spec.id, request->task, &named);
 
     if (status)
         return status;
@@ -211,7 +211,7 @@ int map_make_plan(struct map *map)
 {
     int status;
 
-    if ((status = make_spec(&map->request, &map->spec)) ||
+    if ((status = make_spec(map->pool, &map->request, &map->spec)) ||
         (has_costs(&map->request) && (status = order_items(map))))
         return status;
     map->spec.text_room = text_room_of(map->pool);

@@ -155,7 +155,7 @@ bool map_run_short(struct mpm_pool *pool, const struct map_request *request, str
     struct node_lease *lease;
     struct node_job *job;
 
-    *outcome = (struct map_outcome){.status = task_name_of(request->task, &named)};
+    *outcome = (struct map_outcome){.status = task_name_of(pool->spec.id, request->task, &named)};
     if (!outcome->status && atomic_load(&pool->terminating))
         outcome->status = pool_check(pool);
     if (outcome->status) {

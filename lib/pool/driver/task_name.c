@@ -61,7 +61,7 @@ static int name_anew(struct named_task *task, function_pointer *pointer, unsigne
     return MPM_OK;
 }
 
-int task_name_of(function_pointer *pointer, const struct named_task **named)
+int task_name_of(uint64_t pool, function_pointer *pointer, const struct named_task **named)
 {
     struct named_tasks *tasks = tasks_of_thread();
     unsigned long long unloads = 0;
@@ -71,10 +71,11 @@ int task_name_of(function_pointer *pointer, const struct named_task **named)
     dl_iterate_phdr(read_unloads, &unloads);
     for (unsigned i = 0; i < KEPT; i++) {
         *named = &tasks->task[i];
-        if (pointer && (*named)->pointer == pointer && (*named)->unloads == unloads)
+        if (pointer && (*named)->pointer == pointer && (*named)->pool == pool && (*named)->unloads == unloads)
             return MPM_OK;
     }
     *named = &tasks->task[tasks->next];
     tasks->next = (tasks->next + 1) % KEPT;
+    tasks->task[*named - tasks->task].pool = pool;
     return name_anew(&tasks->task[*named - tasks->task], pointer, unloads);
 }

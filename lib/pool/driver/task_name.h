@@ -7,8 +7,9 @@
 
 #include "node/function.h"
 
-/* It holds as long as no module has been unloaded. */
+/* It holds for one pool, whose workers have found it by that name, as long as no module has been unloaded. */
 struct named_task {
+    uint64_t pool;
     function_pointer *pointer;
     unsigned long long unloads;
     uint64_t id; /* the same one stands for the same name in this process: workers compare it */
@@ -17,7 +18,7 @@ struct named_task {
 
 /* Once, before the first task is named. */
 void task_name_begin(void);
-/* Valid until this thread has named a few others. Statuses as function_name(). */
-int task_name_of(function_pointer *pointer, const struct named_task **named);
+/* `pool`: its number. Valid until this thread has named a few others. Statuses as function_name(). */
+int task_name_of(uint64_t pool, function_pointer *pointer, const struct named_task **named);
 
 #endif
