@@ -38,11 +38,10 @@
 #define SPIN_NS        20000u /* it looks on without a pause for so long after the last event */
 #define NAP_MIN_NS     50000u /* then it naps, longer and longer */
 #define TIMER_SLACK_NS 1000u /* and no longer than that: the kernel adds 50 us to each where it is not told */
-#define LIVELY_NS      5000000u /* but not before so long after a call, since another often follows */
-#define NAP_BUSY_NS    100000u  /* up to this while bytes are under way */
-#define NAP_MAX_NS     1000000u /* and up to this while they are not */
-#define SILENCE_NS     1000000000u
-#define SLEEP_PART     50u       /* after so long a silence it sleeps for a part of that, */
+#define LIVELY_NS      5000000u  /* but not before so long after a call, since another often follows */
+#define NAP_BUSY_NS    100000u   /* up to this while bytes are under way */
+#define NAP_MAX_NS     1000000u  /* and up to this while they are not */
+#define SLEEP_PART     50u       /* in a silence of so many of those it sleeps for a part of the silence, */
 #define SLEEP_NS       50000000u /* and for so long at most */
 
 #define FLUSH_NS \
@@ -651,7 +650,7 @@ static uint64_t next_nap(uint64_t quiet_ns, uint64_t nap_ns)
 
     if (clock_now_ns() < courier.lively_until_ns)
         return NAP_MIN_NS;
-    if (quiet_ns > SILENCE_NS && !courier.transport->is_busy())
+    if (quiet_ns > (uint64_t)NAP_MAX_NS * SLEEP_PART && !courier.transport->is_busy())
         return quiet_ns / SLEEP_PART < SLEEP_NS ? quiet_ns / SLEEP_PART : SLEEP_NS;
     nap_ns = nap_ns ? nap_ns * 2 : NAP_MIN_NS;
     return nap_ns < limit_ns ? nap_ns : limit_ns;
