@@ -38,11 +38,11 @@
 #define SPIN_NS        20000u /* it looks on without a pause for so long after the last event */
 #define NAP_MIN_NS     50000u /* then it naps, longer and longer */
 #define TIMER_SLACK_NS 1000u /* and no longer than that: the kernel adds 50 us to each where it is not told */
-#define LIVELY_NS      5000000u  /* but not before so long after a call, since another often follows */
-#define NAP_BUSY_NS    100000u   /* up to this while bytes are under way */
-#define NAP_MAX_NS     1000000u  /* and up to this while they are not */
-#define SLEEP_PART     50u       /* in a silence of so many of those it sleeps for a part of the silence, */
-#define SLEEP_NS       50000000u /* and for so long at most */
+#define LIVELY_NS      5000000u   /* but not before so long after a call, since another often follows */
+#define NAP_BUSY_NS    100000u    /* up to this while bytes are under way */
+#define NAP_MAX_NS     1000000u   /* and up to this while they are not */
+#define SLEEP_PART     50u        /* in a silence of so many of those it sleeps for a part of the silence, */
+#define SLEEP_NS       100000000u /* and for so long at most */
 
 #define FLUSH_NS \
     UINT64_C(500000000) /* how long what was posted may take to leave when the run ends with a loss */
