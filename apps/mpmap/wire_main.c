@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* mpmap-wire: items a second of a map between two nodes, messages by queues and pipes, and calls on objects of the other
- * node, beside what bare MPI does between the same two ranks.
+ * node, beside what bare MPI does between the same two ranks; and what a rank costs that has nothing to do.
  *
  * MPI is started here, and measured; then comes the run, which rank 1 serves inside mpm_init(). An item and a
  * result are a number each. A task tells which node it runs on, so that only items count that have crossed
@@ -32,6 +32,8 @@
 #define FEW_ROUNDS      ((size_t)3)
 #define MANY_ROUNDS     ((size_t)100) /* that more than a median is taken of */
 #define MOST_ROUNDS     ((size_t)2000)
+#define IDLE_PARTS      33    /* it has nothing to do for so many times the length of a repetition: 10 s */
+#define IDLE_AIM        0.005 /* what a rank may cost then, in CPUs */
 
 static const char help[] =
     "usage: mpirun -n 2 mpmap-wire [--json] [--seconds S]\n"
@@ -370,10 +372,27 @@ static int measure_map(double seconds, double message_rate, struct bench_figure 
     return status;
 }
 
+static double cpu_now_s(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+static struct bench_figure measure_idle(double seconds)
+{
+    double begun_s = bench_now_s(), cpu_s = cpu_now_s(), idle_s = IDLE_PARTS * seconds;
+
+    nanosleep(&(struct timespec){.tv_sec = (time_t)idle_s, .tv_nsec = (long)(fmod(idle_s, 1) * 1e9)}, NULL);
+    return (struct bench_figure){"CPU of a rank that has nothing to do",
+                                 (cpu_now_s() - cpu_s) / (bench_now_s() - begun_s), "", IDLE_AIM, "the aim"};
+}
+
 /* In main. */
 static int run(double seconds, double rate, bool json)
 {
-    struct bench_figure figures[2 + (2 * SIZES + 1) * PERCENTILES + SIZES];
+    struct bench_figure figures[3 + (2 * SIZES + 1) * PERCENTILES + SIZES];
     size_t count = 2;
     int exit_status;
 
@@ -381,6 +400,8 @@ static int run(double seconds, double rate, bool json)
         exit_status = failure("both ranks are on one node: set MPMAP_RANKS_PER_NODE=1");
     else if (!(exit_status = measure_map(seconds, rate, figures)) && measure_lines(seconds, figures, &count))
         exit_status = mpm_report_error();
+    if (!exit_status)
+        figures[count++] = measure_idle(seconds);
     if (!exit_status)
         bench_print(figures, count, json);
     if (mpm_finalize() && !exit_status)
