@@ -10,9 +10,10 @@
  * its workers less time than it takes to wake one, is left to one of those who look on: the board's `work` is moved on
  * and nobody is woken. That is a guess: how many look on is reckoned from who sleeps, and may be wrong, since a worker
  * may be busy, or dead, or without a CPU. So whoever has woken nobody looks on for the end, and wakes the others if it
- * does not come soon; and whoever has woken only as many as there are items looks again after WAKE_REST_NS, and wakes
- * the rest if something is unclaimed then. A worker that dies has its fork server ring for the others (reaper.c). If
- * the driver dies in between nobody wants the map any more.
+ * does not come soon; and whoever has woken only as many as there are items, while more slept, looks again after
+ * WAKE_REST_NS, and wakes the rest if something is unclaimed then. (Where nobody sleeps on there is nothing to look for, and
+ * no timer is set: on a virtual machine that would cost more than the map.) A worker that dies has its fork server ring for
+ * the others (reaper.c). If the driver dies in between nobody wants the map any more.
  *
  * Ringing. Each worker that leaves a lease rings the doorbell; of a short one only the last does (`rings_last`): it
  * stores that it has left, then looks for others in it, both sequentially consistent, so of those who leave at the same
@@ -93,8 +94,9 @@ static bool is_claimed(const struct node_lease *lease)
     return atomic_load(&lease->block->next) >= lease->block->count;
 }
 
-static void wake_others(const struct node_lease *lease)
+static void wake_others(struct node_lease *lease)
 {
+    lease->wake_rest_ns = CLOCK_FOREVER;
     if (!is_claimed(lease))
         eventcount_wake(&lease->job->node_pool->board->work, UINT32_MAX);
 }
@@ -127,8 +129,10 @@ static void have_it_done(struct node_lease *lease, uint64_t count)
     uint32_t sleepers = eventcount_sleepers(&node_pool->board->work);
     bool is_left = is_left_to_lookers(node_pool, sleepers), is_seen;
 
-    if (!is_left)
+    if (!is_left) {
         eventcount_wake(&node_pool->board->work, count < UINT32_MAX ? (uint32_t)count : UINT32_MAX);
+        lease->wake_rest_ns = count < sleepers ? 0 : CLOCK_FOREVER;
+    }
     if (!is_left && !may_look_on(node_pool, sleepers, count)) {
         if (atomic_load_explicit(&node_pool->luck, memory_order_relaxed) <= 0)
             note_luck(node_pool, true);
@@ -157,10 +161,8 @@ int node_short_publish(struct node_job *job, uint64_t count, const void *items, 
 
 enum lease_look node_short_look(struct node_lease *lease)
 {
-    if (lease->wake_rest_ns && clock_now_ns() >= lease->wake_rest_ns) {
-        lease->wake_rest_ns = CLOCK_FOREVER;
+    if (lease->wake_rest_ns && clock_now_ns() >= lease->wake_rest_ns)
         wake_others(lease);
-    }
     return node_lease_look(lease);
 }
 
