@@ -263,20 +263,24 @@ static int start(struct settings *settings, struct command *command, const struc
     return status ? status : check_settings(settings) ? EXIT_USAGE : run(settings);
 }
 
+static const struct settings defaults = {
+    .agent = "mpmap-crawl/" MPM_VERSION,
+    .delay_s = 1,
+    .timeout_s = 60,
+    .parse_timeout_s = 10,
+    .grace_s = 30,
+    .backoff_s = 1,
+    .connections = 8,
+    .depth = 100,
+    .most_size = 32u << 20,
+    .most_links = 100000,
+    .memory = 1u << 30,
+    .attempts = 3,
+};
+
 static int run_arguments(int argc, char **argv)
 {
-    struct settings settings = {.agent = "mpmap-crawl/" MPM_VERSION,
-                                .delay_s = 1,
-                                .timeout_s = 60,
-                                .parse_timeout_s = 10,
-                                .grace_s = 30,
-                                .backoff_s = 1,
-                                .connections = 8,
-                                .depth = 100,
-                                .most_size = 32u << 20,
-                                .most_links = 100000,
-                                .memory = 1u << 30,
-                                .attempts = 3};
+    struct settings settings = defaults;
     struct words words = {0};
     const struct option options[] = {
         {"--out", OPTION_TEXT, &settings.folder, 0},

@@ -12,10 +12,10 @@
 #include <mpmap.h>
 
 #include "bench.h"
+#include "bench_sleepy.h"
 #include "ping_pong.h"
 
 #define DEFAULT_SECONDS 0.3
-#define SLEEPY_ROUNDS   301
 #define BLOB_SIZE       1000
 
 #define OPTIONS                                                               \
@@ -74,83 +74,9 @@ static int run_apply(const void *unused, uint64_t count)
     return status;
 }
 
-static int tell_pid(mpm_call *call, const void *item, void *result)
+static int apply_once(mpm_pool *of)
 {
-    (void)call;
-    (void)item;
-    *(pid_t *)result = getpid();
-    return 0;
-}
-
-/* Both in turn, each after a nap. */
-static int play_in_turn(struct table *table, double *ours, double *theirs)
-{
-    const struct timespec nap = {.tv_nsec = PING_PONG_NAP_NS};
-    int status = 0;
-
-    for (int i = 0; !status && i < SLEEPY_ROUNDS; i++) {
-        double begun_s;
-
-        nanosleep(&nap, NULL);
-        begun_s = bench_now_s();
-        table_play(table, true);
-        theirs[i] = bench_now_s() - begun_s;
-        nanosleep(&nap, NULL);
-        begun_s = bench_now_s();
-        status = mpm_pool_apply(pool, do_nothing, NULL, 0, 0, NULL);
-        ours[i] = bench_now_s() - begun_s;
-    }
-    return status;
-}
-
-/* This process stays on one CPU, the partner and the worker on one: left to itself the kernel sends one of them to
- * sleep where the caller is and the other one elsewhere, and what is compared then is CPUs that wake up. */
-static int measure_sleepy(const char *name, int own_cpu, int other_cpu, struct bench_figure *figure)
-{
-    static double ours[SLEEPY_ROUNDS], theirs[SLEEPY_ROUNDS];
-    pid_t partner, worker;
-    struct table *table = table_open(true, &partner);
-    int status;
-
-    if (!table)
-        return MPM_ESYSTEM;
-    if (!(status = mpm_pool_apply(pool, tell_pid, NULL, 0, sizeof worker, &worker))) {
-        pin_to_cpu(0, own_cpu);
-        pin_to_cpu(partner, other_cpu);
-        pin_to_cpu(worker, other_cpu);
-        status = play_in_turn(table, ours, theirs);
-    }
-    table_close(table, partner);
-    if (!status)
-        *figure = (struct bench_figure){name, 1 / bench_median(ours, SLEEPY_ROUNDS), "/s",
-                                        1 / bench_median(theirs, SLEEPY_ROUNDS), "futex ping-pong"};
-    return status;
-}
-
-/* Of the CPUs that this process may use. */
-static void find_cpus(const cpu_set_t *may_use, int *first, int *last)
-{
-    *first = *last = -1;
-    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-        if (!CPU_ISSET(cpu, may_use))
-            continue;
-        *first = *first < 0 ? cpu : *first;
-        *last = cpu;
-    }
-}
-
-static int measure_both_sleepy(struct bench_figure *figures)
-{
-    int first, last, status;
-    cpu_set_t may_use;
-
-    if (sched_getaffinity(0, sizeof may_use, &may_use))
-        return MPM_ESYSTEM;
-    find_cpus(&may_use, &first, &last);
-    if (!(status = measure_sleepy("apply, the worker sleeps on this CPU", first, first, &figures[0])))
-        status = measure_sleepy("apply, the worker sleeps on another CPU", first, last, &figures[1]);
-    sched_setaffinity(0, sizeof may_use, &may_use);
-    return status;
+    return mpm_pool_apply(of, do_nothing, NULL, 0, 0, NULL);
 }
 
 static int measure_apply(double seconds, struct bench_figure *figures)
@@ -162,7 +88,12 @@ static int measure_apply(double seconds, struct bench_figure *figures)
         return status;
     figures[0] = (struct bench_figure){"apply, the worker looks on", bench_rate(&cases[1]), "/s",
                                        bench_rate(&cases[0]), "spin ping-pong"};
-    return measure_both_sleepy(&figures[1]);
+    return bench_sleepy(pool,
+                        &(struct bench_sleepy){apply_once,
+                                               {"apply, the worker sleeps on this CPU",
+                                                "apply, the worker sleeps on another CPU"},
+                                               true},
+                        &figures[1]);
 }
 
 /* Streams and blobs. */

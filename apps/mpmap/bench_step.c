@@ -14,12 +14,11 @@
 #include <mpmap.h>
 
 #include "bench.h"
-#include "ping_pong.h"
+#include "bench_sleepy.h"
 #include "step_work.h"
 #include "support/command.h"
 
 #define DEFAULT_SECONDS 0.03
-#define SLEEPY_ROUNDS   301
 #define KINDS           (STEP_KINDS + 1) /* with the stencil */
 #define MOST_FIGURES    (3 * KINDS + 2)
 
@@ -203,78 +202,26 @@ static int time_all(struct bench_step *bench)
 
 /* A worker that sleeps. */
 
-static int tell_pid(mpm_call *call, const void *item, void *result)
+static int map_once(mpm_pool *pool)
 {
-    (void)call;
-    (void)item;
-    *(pid_t *)result = getpid();
-    return 0;
-}
-
-static int play_in_turn(mpm_pool *pool, struct table *table, double *ours, double *theirs)
-{
-    const struct timespec nap = {.tv_nsec = PING_PONG_NAP_NS};
     unsigned rounds = 0;
-    mpm_map_options options = {.context = &rounds, .context_size = sizeof rounds};
-    int status = 0;
 
-    for (int i = 0; !status && i < SLEEPY_ROUNDS; i++) {
-        double begun_s;
-
-        nanosleep(&nap, NULL);
-        begun_s = bench_now_s();
-        table_play(table, true);
-        theirs[i] = bench_now_s() - begun_s;
-        nanosleep(&nap, NULL);
-        begun_s = bench_now_s();
-        status = mpm_pool_map(pool, work_task, NULL, 1, 0, 0, &options, NULL);
-        ours[i] = bench_now_s() - begun_s;
-    }
-    return status;
+    return mpm_pool_map(pool, work_task, NULL, 1, 0, 0,
+                        &(mpm_map_options){.context = &rounds, .context_size = sizeof rounds}, NULL);
 }
 
-/* As in bench_calls.c, this process stays on one CPU, the partner and the worker on one. */
-static int measure_sleepy(mpm_pool *pool, const char *name, const int cpus[2], struct bench_figure *figure)
+static int measure_sleepy(struct bench_figure figures[2])
 {
-    static double ours[SLEEPY_ROUNDS], theirs[SLEEPY_ROUNDS];
-    pid_t partner, worker;
-    struct table *table = table_open(true, &partner);
-    int status;
-
-    if (!table)
-        return MPM_ESYSTEM;
-    if (!(status = mpm_pool_apply(pool, tell_pid, NULL, 0, sizeof worker, &worker))) {
-        pin_to_cpu(0, cpus[0]);
-        pin_to_cpu(partner, cpus[1]);
-        pin_to_cpu(worker, cpus[1]);
-        status = play_in_turn(pool, table, ours, theirs);
-    }
-    table_close(table, partner);
-    if (!status)
-        *figure = (struct bench_figure){name, bench_median(ours, SLEEPY_ROUNDS), "s",
-                                        bench_median(theirs, SLEEPY_ROUNDS), "futex ping-pong"};
-    return status;
-}
-
-static int measure_both_sleepy(struct bench_figure *figures)
-{
-    int first = 0, last, status;
-    cpu_set_t may_use;
+    static const struct bench_sleepy what = {
+        map_once,
+        {"width 1, empty, the worker sleeps on this CPU", "width 1, empty, the worker sleeps on another CPU"},
+        false};
     mpm_pool *pool;
+    int status = mpm_pool_open(&(mpm_pool_options){.workers = 1}, &pool);
 
-    if (sched_getaffinity(0, sizeof may_use, &may_use))
-        return MPM_ESYSTEM;
-    while (!CPU_ISSET(first, &may_use))
-        first++;
-    for (last = CPU_SETSIZE - 1; !CPU_ISSET(last, &may_use);)
-        last--;
-    if ((status = mpm_pool_open(&(mpm_pool_options){.workers = 1}, &pool)))
+    if (status)
         return status;
-    if (!(status = measure_sleepy(pool, "width 1, empty, the worker sleeps on this CPU",
-                                  (int[]){first, first}, &figures[0])))
-        status = measure_sleepy(pool, "width 1, empty, the worker sleeps on another CPU",
-                                (int[]){first, last}, &figures[1]);
-    sched_setaffinity(0, sizeof may_use, &may_use);
+    status = bench_sleepy(pool, &what, figures);
     mpm_pool_close(pool);
     return status;
 }
@@ -327,7 +274,7 @@ static int measure(struct bench_step *bench, struct bench_figure *figures, size_
     if ((status = mpm_array_destroy(bench->plates[0])) || (status = mpm_array_destroy(bench->plates[1])))
         return status;
     add_figures(bench, figures, count);
-    if (!(status = measure_both_sleepy(figures + *count)))
+    if (!(status = measure_sleepy(figures + *count)))
         *count += 2;
     return status;
 }

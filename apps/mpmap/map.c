@@ -559,6 +559,21 @@ static void choose_end(struct request *request)
         request->end_s = now_s() + request->walltime_s;
 }
 
+/* What the options and words come to, as far as the command line alone says it. */
+static int choose_all(const struct command *command, struct request *request)
+{
+    int exit_status;
+
+    if ((exit_status = cut_words(command, request)) ||
+        (exit_status = command_line_form("map", request->progress, request->quiet, &request->line)) ||
+        (exit_status = tiling_choose("map", &request->cut, &request->tiling, &request->axis)) ||
+        (exit_status = choose_follow(request)) || (exit_status = choose_resume(request)) ||
+        (exit_status = choose_keep(request)))
+        return exit_status;
+    choose_end(request);
+    return 0;
+}
+
 int command_map(int argc, char **argv)
 {
     struct request request = {.grace_s = GRACE_S};
@@ -612,21 +627,8 @@ int command_map(int argc, char **argv)
 
     if (!command_parse(&command, argc, argv, &exit_status))
         return exit_status;
-    exit_status = cut_words(&command, &request);
-    if (!exit_status)
-        exit_status = command_line_form("map", request.progress, request.quiet, &request.line);
-    if (!exit_status)
-        exit_status = tiling_choose("map", &request.cut, &request.tiling, &request.axis);
-    if (!exit_status)
-        exit_status = choose_follow(&request);
-    if (!exit_status)
-        exit_status = choose_resume(&request);
-    if (!exit_status)
-        exit_status = choose_keep(&request);
-    if (!exit_status) {
-        choose_end(&request);
+    if (!(exit_status = choose_all(&command, &request)))
         exit_status = run_request(&request);
-    }
     free_request(&request);
     return exit_status;
 }

@@ -25,7 +25,7 @@ static double now_s(void)
 
 /* OpenMP. */
 
-static void loop(unsigned width, unsigned rounds, uint64_t steps)
+static void run_threads(unsigned width, unsigned rounds, uint64_t steps)
 {
     for (uint64_t step = 0; step < steps; step++) {
 #pragma omp parallel for schedule(static)
@@ -63,21 +63,6 @@ static void measure_stencil(double seconds, struct measured *measured)
     free(plates[1]);
 }
 
-static void measure_openmp(unsigned workers, double seconds, double round_s, struct measured *measured)
-{
-    for (unsigned i = 0; i < STEP_KINDS; i++) {
-        uint64_t steps = step_count(&step_kinds[i], workers, seconds);
-        unsigned rounds = step_rounds(&step_kinds[i], round_s);
-        double begun_s;
-
-        loop(step_kinds[i].width, rounds, steps / 8);
-        begun_s = now_s();
-        loop(step_kinds[i].width, rounds, steps);
-        measured->step_s[measured->count++] = (now_s() - begun_s) / (double)steps;
-    }
-    measure_stencil(seconds, measured);
-}
-
 /* MPI: each rank has its part of the items, and a barrier is the end of a step. */
 
 static void run_ranks(unsigned width, unsigned rounds, uint64_t steps)
@@ -93,18 +78,29 @@ static void run_ranks(unsigned width, unsigned rounds, uint64_t steps)
     }
 }
 
-static void measure_mpi(unsigned workers, double seconds, double round_s, struct measured *measured)
+/* Either. */
+
+typedef void run_steps(unsigned width, unsigned rounds, uint64_t steps);
+
+static void measure_kinds(run_steps *run, unsigned workers, double seconds, double round_s,
+                          struct measured *measured)
 {
     for (unsigned i = 0; i < STEP_KINDS; i++) {
         uint64_t steps = step_count(&step_kinds[i], workers, seconds);
         unsigned rounds = step_rounds(&step_kinds[i], round_s);
         double begun_s;
 
-        run_ranks(step_kinds[i].width, rounds, steps / 8);
+        run(step_kinds[i].width, rounds, steps / 8);
         begun_s = now_s();
-        run_ranks(step_kinds[i].width, rounds, steps);
+        run(step_kinds[i].width, rounds, steps);
         measured->step_s[measured->count++] = (now_s() - begun_s) / (double)steps;
     }
+}
+
+static void measure_threads(unsigned workers, double seconds, double round_s, struct measured *measured)
+{
+    measure_kinds(run_threads, workers, seconds, round_s, measured);
+    measure_stencil(seconds, measured);
 }
 
 static int measure_ranks(unsigned workers, double seconds, double round_s, struct measured *measured)
@@ -114,7 +110,7 @@ static int measure_ranks(unsigned workers, double seconds, double round_s, struc
     if (MPI_Init(NULL, NULL))
         return EXIT_FAILURE;
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-    measure_mpi(workers, seconds, round_s, measured);
+    measure_kinds(run_ranks, workers, seconds, round_s, measured);
     MPI_Finalize();
     if (rank)
         measured->count = 0;
@@ -135,7 +131,7 @@ int main(int argc, char **argv)
     seconds = strtod(argv[3], NULL);
     round_s = strtod(argv[4], NULL);
     if (!strcmp(argv[1], "openmp"))
-        measure_openmp(workers, seconds, round_s, &measured);
+        measure_threads(workers, seconds, round_s, &measured);
     else if (measure_ranks(workers, seconds, round_s, &measured))
         return EXIT_FAILURE;
     for (unsigned i = 0; i < measured.count; i++)
