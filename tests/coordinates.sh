@@ -4,8 +4,7 @@
 # xarray (by both of its engines) and h5py read them; of chosen rows, of several files, of tiles, along another axis, and
 # after runs that were killed or joined. Last line: "N passed, N failed".
 set -uo pipefail
-source_folder=${2:-${MPMAP_SOURCE:?}}
-. "$source_folder/tests/support/data_sets.sh"
+. "$(dirname "$0")/support/data_sets.sh"
 needs_h5py
 /usr/bin/python3 -c 'import netCDF4, xarray' 2>/dev/null ||
     { echo "skipped, because python3 has no netCDF4 or xarray"; exit 0; }
@@ -14,26 +13,7 @@ engines="netcdf4 h5netcdf"
 export engines
 
 cat >kept.c <<'C'
-#include <fcntl.h>
-#include <mpmap.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
-
-/* Waits behind so many calls, if it is told to. */
-static int note(mpm_call *call)
-{
-    const char *holds = getenv("HOLDS");
-    int file = open("calls", O_WRONLY | O_CREAT | O_APPEND, 0666);
-
-    if (file < 0 || write(file, ".", 1) != 1)
-        return mpm_fail(call, "calls cannot be written");
-    while (holds && lseek(file, 0, SEEK_CUR) > atol(holds))
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    close(file);
-    return 0;
-}
+#include "noted.h"
 
 const mpm_task_description mean_description = {.result = "f64", .attributes = "long_name = mean of all"};
 int mean(mpm_call *call, const void *item, void *result)
@@ -47,7 +27,7 @@ int mean(mpm_call *call, const void *item, void *result)
     *(double *)result = sum / (double)count;
     if (numbers[0] < 0)
         return mpm_fail(call, "%g is negative", (double)numbers[0]);
-    return note(call);
+    return !noted(call);
 }
 
 /* Twice each number: the result has the shape of the item. */
@@ -57,7 +37,7 @@ int twice(mpm_call *call, const void *item, void *result)
 
     for (size_t i = 0; i < count; i++)
         ((float *)result)[i] = 2 * ((const float *)item)[i];
-    return note(call);
+    return !noted(call);
 }
 
 struct both {
@@ -71,10 +51,10 @@ int both(mpm_call *call, const void *item, void *result)
 
     memcpy(both->all, item, sizeof both->all);
     both->first = both->all[0];
-    return note(call);
+    return !noted(call);
 }
 C
-cc -O1 -shared -fPIC -I "$source_folder/lib/include" -o kept.so kept.c || exit 1
+make_plugin kept
 
 cat >make.py <<'P'
 import h5py, netCDF4, numpy as np, xarray as xr
@@ -242,22 +222,13 @@ assert n.array_equal(x.time, n.arange(50) * 1.5)'
 
 # 6. Killed, joined, compressed, written once more.
 map mean '[bc].nc:/air' whole.h5:/mean
-has_calls() { [ "$(stat -c %s calls 2>/dev/null || echo 0)" -gt "$1" ]; }
-rm -f calls
-HOLDS=20 MPMAP_TEST_MARK=$mark "$bin/mpmap" map kept.so:mean '[bc].nc:/air' killed.h5:/mean --chunk 2 --quiet >/dev/null 2>&1 &
-started=$!
-wait_for 30 has_calls 20
-{ kill -KILL $(tree $started) && wait $started; } 2>/dev/null
-wait_for 30 no_process_is_left
+killed_at 20 "$bin/mpmap" map kept.so:mean '[bc].nc:/air' killed.h5:/mean --chunk 2 --quiet
 check "a killed map leaves a part with coordinates" /usr/bin/python3 -c "
 import h5py
 with h5py.File('killed.h5.part', 'r') as f: assert list(f['time'][:3]) == [75, 76.5, 78] and 0 < sum(f['mean.done'][()]) < 50"
 map mean '[bc].nc:/air' killed.h5:/mean --resume
 check "from which the same file is made" cmp whole.h5 killed.h5
-for _ in 1 2; do
-    "$bin/mpmap" map kept.so:mean '[bc].nc:/air' joined.h5:/mean --chunk 2 --quiet --join >/dev/null 2>&1 &
-done
-wait
+joined 2 joined.h5 "$bin/mpmap" map kept.so:mean '[bc].nc:/air' joined.h5:/mean --chunk 2 --quiet
 check "by joined runs, too" cmp whole.h5 joined.h5
 map mean '[bc].nc:/air' packed.h5:/mean --compress gzip
 check "compressed results have them" is packed.h5 "" '

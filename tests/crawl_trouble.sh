@@ -29,20 +29,17 @@ check "a crawl that is whole stays so" found killed urls
 # A fetcher of the killed run may still write when the next run begins. This one writes once that has opened its file.
 wait_for 60 test -f killed/links-0.bin
 cat >late.py <<'P'
-import fcntl, glob, os, time
-def is_opened_by_others(path):
-    for name in glob.glob("/proc/[0-9]*/fd/*"):
-        try:
-            if os.readlink(name) == path and name.split("/")[2] != str(os.getpid()):
-                return True
-        except OSError:
-            pass
+import ctypes, fcntl, os, select, sys
+c = ctypes.CDLL(None)
+IN_OPEN = 32
 links = open("late/links-0.bin", "ab")
 fcntl.flock(links, fcntl.LOCK_EX)
+watch = c.inotify_init()
+if c.inotify_add_watch(watch, b"late/links-0.bin", IN_OPEN) < 0:
+    sys.exit("no watch")
 open("locked", "w").close()
-end = time.monotonic() + 60
-while not is_opened_by_others(os.path.realpath("late/links-0.bin")) and time.monotonic() < end:
-    time.sleep(0.01)
+if not select.select([watch], [], [], 60)[0]:
+    sys.exit("nobody opens it")
 links.write(b"late" * 1000)
 open("late/crawl-0.warc.gz", "ab").write(b"late" * 1000)
 links.flush()

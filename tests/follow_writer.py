@@ -3,7 +3,11 @@
 # HOW is swmr, or append: then the file is opened anew for each burst. After each burst it waits until OUTPUT.part shows
 # all rows, reading it with SWMR as a user would: what is shown is done, and right. With HOLDS it waits after the last
 # burst for the file "close" before it closes the file.
+import ctypes
+import fcntl
 import os
+import select
+import signal
 import sys
 import time
 
@@ -16,11 +20,19 @@ end = time.monotonic() + 60
 part = output + ".part"
 
 
+# Whatever is waited for begins with a change of a file here.
+c = ctypes.CDLL(None)
+IN_MODIFY, IN_MOVED_TO, IN_CREATE, IN_DELETE = 2, 128, 256, 512
+watch = c.inotify_init()
+if c.inotify_add_watch(watch, b".", IN_MODIFY | IN_MOVED_TO | IN_CREATE | IN_DELETE) < 0:
+    sys.exit("no watch")
+
+
 def wait(what):
     while not what():
-        if time.monotonic() > end:
+        if not select.select([watch], [], [], max(0, end - time.monotonic()))[0]:
             sys.exit("not in time")
-        time.sleep(0.005)
+        os.read(watch, 65536)
 
 
 def data(first, count):
@@ -84,6 +96,12 @@ else:
         except OSError:
             return False
 
+    def wait_to_append():
+        while not append():
+            with open(name) as file:
+                fcntl.flock(file, fcntl.LOCK_EX)  # as long as that takes
+
+    signal.alarm(60)
     for burst in range(bursts):
-        wait(append)
+        wait_to_append()
         wait(lambda: reader.shows((burst + 1) * rows))

@@ -7,15 +7,7 @@ set -uo pipefail
 
 . "$(dirname "$0")/support/data_sets.sh"
 needs_h5py
-# A script that is ended leaves no run behind.
-end_all()
-{
-    local pids
-    pids=$(grep -lzsx "MPMAP_TEST_MARK=$mark" /proc/[0-9]*/environ | cut -d/ -f3)
-    [ -z "$pids" ] || kill -KILL $pids 2>/dev/null
-    rm -rf "$work"
-}
-trap end_all EXIT
+end_all_at_exit
 cat >made.py <<'P'
 import h5py, numpy as np
 random = np.random.default_rng(23)
@@ -37,32 +29,15 @@ P
 
 # Each call leaves a byte in `calls`, and the calls after HOLDS wait for the file go_on. Results tell the item's bytes.
 cat >task.c <<'C'
-#include <fcntl.h>
-#include <mpmap.h>
-#include <stdlib.h>
-#include <unistd.h>
+#include "noted.h"
 const mpm_task_description structs_description = {.result = "u64[2]", .row = "{f64 x, i32 n}"};
-static int is_noted(void)
-{
-    const char *holds = getenv("HOLDS");
-    int file = open("calls", O_WRONLY | O_CREAT | O_APPEND, 0666);
-    off_t calls;
-
-    if (file < 0 || write(file, ".", 1) != 1)
-        return 0;
-    calls = lseek(file, 0, SEEK_CUR);
-    close(file);
-    while (holds && calls > atol(holds) && access("go_on", F_OK))
-        usleep(1000);
-    return 1;
-}
 int digest(mpm_call *call, const void *item, void *result)
 {
     const unsigned char *byte = item;
     uint64_t *words = result;
 
-    if (!is_noted())
-        return mpm_fail(call, "calls cannot be written");
+    if (!noted(call))
+        return 1;
     words[0] = mpm_call_item_size(call);
     words[1] = 14695981039346656037u;
     for (size_t i = 0; i < words[0]; i++)
@@ -78,10 +53,10 @@ int negative(mpm_call *call, const void *item, void *result)
 
     for (int i = 0; i < 12; i++)
         ((float *)result)[i] = -in[i];
-    return is_noted() ? 0 : mpm_fail(call, "calls cannot be written");
+    return !noted(call);
 }
 C
-cc -shared -fPIC -I "${2:-${MPMAP_SOURCE:?}}/lib/include" -o task.so task.c || exit 1
+make_plugin task
 
 # One run of the form that `form` holds.
 map() # OUT.h5 option…
@@ -98,7 +73,6 @@ start() # NAME option…: in the background
     MPMAP_TEST_MARK=$mark map out.h5 "$@" >"$name.out" 2>"$name.err" &
     pid=$!
 }
-calls() { stat -c %s calls 2>/dev/null || echo 0; }
 has_called() { [ "$(calls)" -ge "$1" ]; }
 status_is() { [ "$status" = "$1" ]; }
 no_more_than() { [ "$(calls)" -le "$1" ]; }

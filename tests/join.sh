@@ -16,15 +16,7 @@ in_flight=$((workers * chunk))
 plugin=$test_plugins/noting.so:note
 silent=60 # --join-timeout: only where a run is to be taken over it is short, since a machine may be busy
 declare -A pid_of
-# A script that is ended leaves no run behind, stopped ones least of all.
-end_all()
-{
-    local pids
-    pids=$(grep -lzsx "MPMAP_TEST_MARK=$mark" /proc/[0-9]*/environ | cut -d/ -f3)
-    [ -z "$pids" ] || kill -KILL $pids 2>/dev/null
-    rm -rf "$work"
-}
-trap end_all EXIT
+end_all_at_exit
 
 seq 1 $rows >numbers.txt
 text_set in.h5 /data TEXTFP 32 $rows

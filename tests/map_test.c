@@ -18,7 +18,8 @@
 #include "support/shared_file.h"
 #include "support/suite.h"
 
-#define TOLD_ROOM 100000
+#define PATIENCE_S 30.0
+#define TOLD_ROOM  100000
 
 /* Set once for each item that has been through what a test does to it once. */
 static _Atomic unsigned char *told;
@@ -791,15 +792,18 @@ static void steps_of_all_shapes_are_right(void)
     mpm_pool_close(pool);
 }
 
+struct word {
+    mpm_event begun, go_on;
+};
+
 static int wait_for_word(mpm_call *call, const void *item, void *result)
 {
-    (void)call;
-    (void)item;
+    const struct word *word = item;
+
     (void)result;
-    atomic_store(&told[1], 1);
-    while (!atomic_load(&told[0]))
-        usleep(100);
-    return 0;
+    return mpm_event_set(word->begun) || mpm_event_wait(word->go_on, PATIENCE_S)
+               ? mpm_fail(call, "%s", mpm_error())
+               : 0;
 }
 
 static int do_nothing(mpm_call *call, const void *item, void *result)
@@ -815,21 +819,24 @@ static void a_busy_worker_keeps_nobody_from_a_short_map(void)
 {
     mpm_pool *pool = open_pool(2);
     mpm_result *waits;
+    struct word word;
 
+    CU_ASSERT_FATAL(!mpm_event_create(&word.begun) && !mpm_event_create(&word.go_on));
     for (int round = 0; round < 5; round++) {
-        forget();
+        CU_ASSERT(!mpm_event_clear(word.begun) && !mpm_event_clear(word.go_on));
         for (int i = 0; i < 30; i++)
             CU_ASSERT_EQUAL_FATAL(mpm_pool_map(pool, do_nothing, NULL, 1, 0, 0, NULL, NULL), MPM_OK);
         CU_ASSERT_EQUAL_FATAL(
-            mpm_pool_map_async(pool, wait_for_word, NULL, 1, 0, 0, NULL, NULL, NULL, &waits), MPM_OK);
-        while (!atomic_load(&told[1]))
-            usleep(100);
+            mpm_pool_map_async(pool, wait_for_word, &word, 1, sizeof word, 0, NULL, NULL, NULL, &waits),
+            MPM_OK);
+        CU_ASSERT_EQUAL_FATAL(mpm_event_wait(word.begun, PATIENCE_S), MPM_OK);
         for (size_t i = 0; i < 30; i++)
             CU_ASSERT_EQUAL_FATAL(mpm_pool_map(pool, do_nothing, NULL, 1 + i % 3, 0, 0, NULL, NULL), MPM_OK);
-        atomic_store(&told[0], 1);
+        CU_ASSERT_EQUAL(mpm_event_set(word.go_on), MPM_OK);
         CU_ASSERT_EQUAL(mpm_result_wait(waits, MPM_FOREVER), MPM_OK);
         mpm_result_destroy(waits);
     }
+    CU_ASSERT(!mpm_event_destroy(word.begun) && !mpm_event_destroy(word.go_on));
     mpm_pool_close(pool);
 }
 

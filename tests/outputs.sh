@@ -4,18 +4,14 @@
 # numpy's, and h5py, netCDF4 and xarray read them by their names; also after runs that were killed, drained or joined.
 # Last line: "N passed, N failed".
 set -uo pipefail
-source_folder=${2:-${MPMAP_SOURCE:?}}
-. "$source_folder/tests/support/data_sets.sh"
-. "$source_folder/tests/support/mpirun.sh"
+. "$(dirname "$0")/support/data_sets.sh"
+. "$(dirname "$0")/support/mpirun.sh"
+. "$(dirname "$0")/support/step_deaths.sh"
 needs_h5py
 rows=300
 
 cat >several.c <<'C'
-#include <fcntl.h>
-#include <mpmap.h>
-#include <stdlib.h>
-#include <time.h>
-#include <unistd.h>
+#include "noted.h"
 
 struct several {
     double mean;
@@ -34,16 +30,12 @@ const mpm_task_description several_description = {
 /* Fills the struct with rubbish first: what stands between fields must not matter. */
 int several(mpm_call *call, const void *item, void *result)
 {
-    const char *ms = getenv("MS"), *fails = getenv("FAILS"), *holds = getenv("HOLDS");
+    const char *fails = getenv("FAILS");
     const float *row = item;
     struct several *several = result;
-    int file = open("calls", O_WRONLY | O_CREAT | O_APPEND, 0666);
 
-    if (file < 0 || write(file, ".", 1) != 1)
-        return mpm_fail(call, "calls cannot be written");
-    while (holds && lseek(file, 0, SEEK_CUR) > atol(holds) && access("go_on", F_OK))
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    close(file);
+    if (!noted(call))
+        return 1;
     for (size_t i = 0; i < sizeof *several; i++)
         ((unsigned char *)result)[i] = (unsigned char)rand();
     if (fails && (int)row[0] % atoi(fails) == 0 && access("mended", F_OK))
@@ -55,11 +47,10 @@ int several(mpm_call *call, const void *item, void *result)
     several->half[0] = row[0] / 2;
     several->half[1] = row[1] / 2;
     several->sign = (int8_t)((int)row[0] % 100);
-    nanosleep(&(struct timespec){.tv_nsec = (ms ? atol(ms) : 0) * 1000000}, NULL);
     return 0;
 }
 C
-cc -O1 -shared -fPIC -I "$source_folder/lib/include" -o several.so several.c || exit 1
+make_plugin several
 /usr/bin/python3 -c "
 import h5py, numpy as np
 with h5py.File('in.h5', 'w') as f:
@@ -101,7 +92,6 @@ map() # OUT.h5 option…
 }
 says() { grep -qF -- "$1" err; }
 status_is() { [ "$status" = "$1" ]; }
-calls() { stat -c %s calls 2>/dev/null || echo 0; }
 launcher=(env)
 
 # 1. Several results.
@@ -152,19 +142,12 @@ map old.h5 --overwrite-file
 check "unless that is wanted" cmp whole.h5 old.h5
 
 # 2. Killed, drained, joined.
+several=("$bin/mpmap" map several.so:several in.h5:/data --chunk 2 --quiet)
 killed() # NAME option…: a run that is killed after some rows
 {
-    local started
-    rm -f "$1" "$1".part* calls
-    HOLDS=100 MPMAP_TEST_MARK=$mark "$bin/mpmap" map several.so:several in.h5:/data "$1:/a/results" --chunk 2 --workers 3 \
-        --quiet "${@:2}" >out 2>err </dev/null &
-    started=$!
-    wait_for 30 has_calls 100
-    kill -KILL $(tree $started) 2>/dev/null
-    wait $started 2>/dev/null
-    wait_for 30 no_process_is_left
+    rm -f "$1" "$1".part*
+    killed_at 100 "${several[@]}" "$1:/a/results" --workers 3 "${@:2}"
 }
-has_calls() { [ "$(calls)" -gt "$1" ]; }
 killed out.h5
 map out.h5 --resume
 check "a map goes on that was killed" says 'going on with the other'
@@ -193,21 +176,12 @@ check "and its row run again" cmp whole.h5 out.h5
 killed out.h5
 map out.h5 --resume --result '{f64 mean, u8[3,2] thumb, i32 count, f32[2] half, i8 signs}'
 check "another struct does not go on with it" says "the result's type and shape was {f64 mean, u8[3,2] thumb, i32 count"
-rm -f out.h5* calls
-for _ in 1 2 3; do
-    MS=2 "$bin/mpmap" map several.so:several in.h5:/data out.h5:/a/results --chunk 2 --quiet --join >/dev/null 2>&1 &
-done
-wait
+rm -f out.h5*
+joined 3 out.h5 "${several[@]}" out.h5:/a/results
 check "three runs that have joined make the same file" cmp whole.h5 out.h5
-rm -f out.h5* calls
-HOLDS=100 "$bin/mpmap" map several.so:several in.h5:/data out.h5:/a/results --chunk 2 --quiet >out 2>err </dev/null &
-drained=$!
-wait_for 30 has_calls 100
-kill -TERM $drained
-touch go_on
-wait $drained
-check "a drained one ends with 75" [ $? = 75 ]
-rm -f go_on
+rm -f out.h5*
+drained_at 100 "${several[@]}" out.h5:/a/results
+check "a drained one ends with 75" [ "$status" = 75 ]
 map out.h5 --resume
 check "and goes on" cmp whole.h5 out.h5
 
@@ -335,12 +309,7 @@ map out.h5 --compress gzip:9 --compress-rows 37
 check "three nodes compress" is_packed out.h5 gzip 37 9
 launcher=(env)
 rm -f out.h5
-for _ in 1 2 3; do
-    MS=1 "$bin/mpmap" map several.so:several in.h5:/data out.h5:/a/results --chunk 2 --quiet --join --compress gzip \
-        >/dev/null 2>err.$_ &
-done
-wait
-cat err.? >err
+joined 3 out.h5 "${several[@]}" out.h5:/a/results --compress gzip
 check "runs that have joined compress" is_packed out.h5 gzip 300 4
 check "and say nothing" [ ! -s err ]
 check "and leave nothing" nothing_beside out.h5
@@ -366,26 +335,13 @@ check "chunks of nothing" wrong 1 'compress_rows is about results that are compr
 
 # A run that dies before steps of main on the disk, of which most are those of the last pass; and one that goes on. Every
 # seventh step is tried, from one that is drawn; MPMAP_OUTPUT_STRIDE=1 tries all.
-dies_at=$(dirname "$bin")/tests/dies_at.so
-step_is_survived() # N: whether there were so many steps
+step_is_survived() # N
 {
-    rm -f out.h5* calls told
-    launcher=(env MPMAP_TEST_MARK="$mark" DIES_AT="$1" DIES_TELLS="$PWD/told" LD_PRELOAD="$dies_at")
-    { map out.h5 --compress gzip:9 --compress-rows 37; } 2>/dev/null
-    launcher=(env)
-    wait_for 30 no_process_is_left
-    [ ! -e told ] || return 1
-    steps=$((steps + 1))
+    rm -f out.h5* calls
+    dies_before "$1" map out.h5 --compress gzip:9 --compress-rows 37 || return 1
     map out.h5 --compress gzip:9 --compress-rows 37 --resume
     [ "$status" = 0 ] && is_packed out.h5 gzip 37 9 && nothing_beside out.h5 && [ "$(calls)" -le 306 ] ||
         count "a death before step $1 is survived: status $status, $(calls) calls, $(ls out.h5* | tr '\n' ' ')" 1
 }
-steps=0
-if grep -qE 'lib(a|t)san' <<<"$(ldd "$bin/mpmap")"; then
-    skip "a death before each step on the disk" "a sanitizer stands before the C library already"
-else
-    stride=${MPMAP_OUTPUT_STRIDE:-7}
-    for ((n = 1 + RANDOM % stride; n < 300; n += stride)); do step_is_survived $n || break; done
-    check "deaths before $steps steps on the disk, and the last one was beyond them" [ -e told ]
-fi
+try_steps "${MPMAP_OUTPUT_STRIDE:-7}"
 report

@@ -3,9 +3,8 @@
 # Parameters of a task: a struct that a plugin describes, of values from the command line, attributes of the input, and the
 # description. What is none of them is refused with a sentence. Last line: "N passed, N failed".
 set -uo pipefail
-source_folder=${2:-${MPMAP_SOURCE:?}}
-. "$source_folder/tests/support/data_sets.sh"
-. "$source_folder/tests/support/mpirun.sh"
+. "$(dirname "$0")/support/data_sets.sh"
+. "$(dirname "$0")/support/mpirun.sh"
 needs_h5py
 
 cat >scale.c <<'C'
@@ -63,7 +62,7 @@ int plain(mpm_call *call, const void *item, void *result)
 const mpm_task_description odd_description = {.result = "i64", .row = "i64", .parameters = "f64 sigma"};
 int odd(mpm_call *call, const void *item, void *result) { return plain(call, item, result); }
 C
-cc -O1 -shared -fPIC -Wl,-Bsymbolic -I "$source_folder/lib/include" -o scale.so scale.c || exit 1
+make_plugin scale
 /usr/bin/python3 - <<'P' || exit 1
 import h5py, numpy as np
 with h5py.File("in.h5", "w") as f:

@@ -9,12 +9,12 @@ set -uo pipefail
 source_folder=${2:-${MPMAP_SOURCE:?}}
 . "$source_folder/tests/support/data_sets.sh"
 . "$source_folder/tests/support/mpirun.sh"
+. "$source_folder/tests/support/step_deaths.sh"
 kills=${3:-${MPMAP_RESUME_KILLS:-15}}
 RANDOM=${4:-$((EPOCHSECONDS % 30000))}
 seed=${4:-by the clock}
 rows=200 workers=3 chunk=2
 in_flight=$((workers * chunk))
-dies_at=$(dirname "$bin")/tests/dies_at.so
 plugin=$test_plugins/noting.so:note
 export OMPI_MCA_btl_base_warn_component_unused=0
 
@@ -54,15 +54,10 @@ bytes_of whole.h5 >whole.raw
 check "has all bytes" [ "$(stat -c %s whole.raw)" = $((rows * 65)) ]
 
 # 1. Before each step on the disk of main: a run that dies, then one that goes on.
-step_is_survived() # N: whether there were so many steps
+step_is_survived() # N
 {
-    rm -f out.h5 out.h5.part out.h5.part.new calls told
-    launcher=(env MPMAP_TEST_MARK="$mark" DIES_AT="$1" DIES_TELLS="$PWD/told" LD_PRELOAD="$dies_at")
-    run out.h5 --quiet
-    launcher=(env)
-    wait_for 30 no_process_is_left
-    [ ! -e told ] || return 1
-    steps=$((steps + 1))
+    rm -f out.h5 out.h5.part out.h5.part.new calls
+    dies_before "$1" run out.h5 --quiet || return 1
     run out.h5 --quiet --resume
     check "main died before step $1, and the map went on" status_is 0
     check "its result is that of an undisturbed run (step $1)" is_as_undisturbed out.h5
@@ -71,15 +66,9 @@ step_is_survived() # N: whether there were so many steps
     check "nothing else is left (step $1)" [ -z "$(ls out.h5.part* 2>/dev/null)" ]
 }
 
-steps=0
-if grep -qE 'lib(a|t)san' <<<"$(ldd "$bin/mpmap")"; then
-    skip "a death before each step on the disk" "a sanitizer stands before the C library already"
-else
-    export NOTING_MS=0
-    for ((n = 1; n < 200; n++)); do step_is_survived $n || break; done
+export NOTING_MS=0
+if try_steps 1; then
     check "there were steps ($steps)" [ $steps -ge 10 ]
-    check "and no more than were tried" [ -e told ]
-    echo "$steps deaths before steps on the disk"
 fi
 
 # 2. At random instants.

@@ -320,19 +320,16 @@ check "and is gone" [ ! -e left.csv.tally-draft ]
 echo "what a killed run has left" >left.h5.tally-draft
 tally -- plain.csv --by key --show 'sum(w)' --output left.h5:/sums
 check "the same of HDF5" [ -s left.h5 -a ! -e left.h5.tally-draft ]
-/usr/bin/python3 -c '
-import fcntl, os, time
+coproc locker { /usr/bin/python3 -c '
+import fcntl
 file = open("busy.csv.tally-draft", "w")
-fcntl.lockf(file, fcntl.LOCK_EX)
-open("locked", "w").close()
-while os.path.exists("locked"):
-    time.sleep(0.01)' &
-started=$!
-wait_for 20 test -e locked
+fcntl.lockf(file, fcntl.LOCK_EX); print("locked", flush=True); input()'; }
+started=$locker_PID
+read -r _ <&"${locker[0]}"
 tally -- plain.csv --by key --show count --output busy.csv
 check "two runs do not write one file" fails_with 1 "another run is making 'busy.csv'"
-rm -f locked
-wait $started
+echo >&"${locker[1]}"
+wait "$started"
 rm -f left.csv left.h5 busy.csv.*
 tally -- plain.csv --by kex --show count --output half.csv --overwrite
 check "a run that fails leaves the old output" cmp half.csv whole.csv

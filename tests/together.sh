@@ -3,33 +3,21 @@
 # Tasks that take several rows in one call: results are those of one row a call, and a row that fails or crashes costs
 # itself only, also after a kill, on several nodes and with values of variable length. Last line: "N passed, N failed".
 set -uo pipefail
-source_folder=${2:-${MPMAP_SOURCE:?}}
-. "$source_folder/tests/support/data_sets.sh"
-. "$source_folder/tests/support/mpirun.sh"
+. "$(dirname "$0")/support/data_sets.sh"
+. "$(dirname "$0")/support/mpirun.sh"
 needs_h5py
 
 cat >sums.c <<'C'
-#include <fcntl.h>
-#include <mpmap.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
+#include "noted.h"
 
 /* How many rows a call has, a line each: as it begins. */
-static int note(size_t count)
+static bool is_noted(mpm_call *call)
 {
-    const char *holds = getenv("HOLDS");
     char line[32];
-    int length = snprintf(line, sizeof line, "%3zu\n", count);
-    int file = open("calls", O_WRONLY | O_CREAT | O_APPEND, 0666);
 
-    if (file < 0 || write(file, line, (size_t)length) != length)
-        abort();
-    while (holds && lseek(file, 0, SEEK_CUR) > 4 * atol(holds))
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    return close(file);
+    snprintf(line, sizeof line, "%3zu\n", mpm_call_rows(call));
+    return noted_as(call, line, getenv("HOLDS"));
 }
 
 const mpm_task_description sums_description = {.result = "f64", .row = "i64", .rows = 16};
@@ -40,7 +28,8 @@ int sums(mpm_call *call, const void *item, void *result)
     const int64_t *in = item;
     double *out = result;
 
-    note(count);
+    if (!is_noted(call))
+        return 1;
     for (size_t i = 0; i < count; i++, in += numbers, out++) {
         if (crashes && *in % atoi(crashes) == 0)
             abort();
@@ -74,7 +63,7 @@ const mpm_task_description one_description = {.result = "f64", .row = "i64"};
 int plain(mpm_call *call, const void *item, void *result) { return sums(call, item, result); }
 int one(mpm_call *call, const void *item, void *result) { return sums(call, item, result); }
 C
-cc -O1 -shared -fPIC -Wl,-Bsymbolic -I "$source_folder/lib/include" -o sums.so sums.c || exit 1
+make_plugin sums
 /usr/bin/python3 - <<'P' || exit 1
 import h5py, numpy as np
 with h5py.File("in.h5", "w") as f:
@@ -146,19 +135,12 @@ check "and no others" is hung.h5 1500
 unset HANGS
 
 # Killed.
+call_size=4
 killed() # option…
 {
-    local started
-    rm -rf out.h5 out.h5.part* calls
-    HOLDS=20 MPMAP_TEST_MARK=$mark "$bin/mpmap" map sums.so:sums in.h5:/data out.h5:/r --chunk 32 --workers 3 --quiet "$@" \
-        >out 2>err </dev/null &
-    started=$!
-    wait_for 30 has_calls 20
-    kill -KILL $(tree $started) 2>/dev/null
-    wait $started 2>/dev/null
-    wait_for 30 no_process_is_left
+    rm -rf out.h5 out.h5.part*
+    killed_at 20 "$bin/mpmap" map sums.so:sums in.h5:/data out.h5:/r --chunk 32 --workers 3 --quiet "$@"
 }
-has_calls() { [ "$(stat -c %s calls 2>/dev/null || echo 0)" -gt $((4 * $1)) ]; }
 killed
 good=$("$bin/mpmap" status out.h5 | sed -n 's/.*: \([0-9]*\) of 1000.*/\1/p')
 check "a run that is killed has rows ($good)" [ "$good" -ge 100 ]

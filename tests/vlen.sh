@@ -3,33 +3,14 @@
 # Results of variable length: texts, bytes and arrays that h5py, netCDF4 and xarray read as such, alone and in a struct, also
 # after runs that were killed, drained, damaged or joined, and on several nodes. Last line: "N passed, N failed".
 set -uo pipefail
-source_folder=${2:-${MPMAP_SOURCE:?}}
-. "$source_folder/tests/support/data_sets.sh"
-. "$source_folder/tests/support/mpirun.sh"
+. "$(dirname "$0")/support/data_sets.sh"
+. "$(dirname "$0")/support/mpirun.sh"
 needs_h5py
 rows=300
 
 cat >vlen.c <<'C'
-#include <fcntl.h>
-#include <mpmap.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
-
-static int note(mpm_call *call)
-{
-    const char *ms = getenv("MS"), *holds = getenv("HOLDS");
-    int file = open("calls", O_WRONLY | O_CREAT | O_APPEND, 0666);
-
-    if (file < 0 || write(file, ".", 1) != 1)
-        return mpm_fail(call, "calls cannot be written");
-    while (holds && lseek(file, 0, SEEK_CUR) > atol(holds) && access("go_on", F_OK))
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    nanosleep(&(struct timespec){.tv_nsec = (ms ? atol(ms) : 0) * 1000000}, NULL);
-    return close(file);
-}
+#include "noted.h"
 
 struct several {
     double half;
@@ -52,7 +33,7 @@ int several(mpm_call *call, const void *item, void *result)
     char name[64];
     void *list;
 
-    if (note(call))
+    if (!noted(call))
         return 1;
     if (mpm_vlen_reserve(call, (size_t)(n % 5) * sizeof(float), &several->list, &list))
         return 1;
@@ -75,7 +56,7 @@ int name(mpm_call *call, const void *item, void *result)
     char text[64];
 
     snprintf(text, sizeof text, "nümber %d", (int)*(const int64_t *)item);
-    return note(call) ? 1 : mpm_vlen_put_text(call, text, result);
+    return !noted(call) ? 1 : mpm_vlen_put_text(call, text, result);
 }
 
 const mpm_task_description list_description = {.result = "f64[]", .row = "i64"};
@@ -144,7 +125,7 @@ int plain(mpm_call *call, const void *item, void *result)
     return 0;
 }
 C
-cc -O1 -shared -fPIC -Wl,-Bsymbolic -I "$source_folder/lib/include" -o vlen.so vlen.c || exit 1
+make_plugin vlen
 /usr/bin/python3 - <<'P' || exit 1
 import h5py, numpy as np
 with h5py.File("in.h5", "w") as f:
@@ -167,7 +148,6 @@ with h5py.File(sys.argv[1]) as f:
     assert list_[3].dtype == "f4" and r["list"].attrs["units"] == "K" and r["name"].attrs["description"] == "größer"
 P
 launcher=(env)
-calls() { stat -c %s calls 2>/dev/null || echo 0; }
 map() # OUT option…
 {
     timeout 100 "${launcher[@]}" "$bin/mpmap" map vlen.so:several in.h5:/data "$1:/a/r" --chunk 2 --quiet "${@:2}" >out 2>err </dev/null
@@ -256,19 +236,12 @@ check "have one dimension" refuses 'a result of variable length has one dimensio
 check "the limit of a file's size is said" refuses 'File too large' bash -c 'ulimit -f 2000; timeout 100 "$0" map vlen.so:large in.h5:/data no.h5:/r --rows 290: --quiet 2>err' "$bin/mpmap"
 
 # 3. Killed, damaged, drained, joined.
+several=("$bin/mpmap" map vlen.so:several in.h5:/data --chunk 2 --quiet)
 killed() # NAME option…: a run that is killed after some rows
 {
-    local started
-    rm -rf "$1" "$1".part* calls
-    HOLDS=100 MPMAP_TEST_MARK=$mark "${launcher[@]}" "$bin/mpmap" map vlen.so:several in.h5:/data "$1:/a/r" --chunk 2 \
-        --quiet "${@:2}" >out 2>err </dev/null &
-    started=$!
-    wait_for 30 has_calls 100
-    kill -KILL $(tree $started) 2>/dev/null
-    wait $started 2>/dev/null
-    wait_for 30 no_process_is_left
+    rm -rf "$1" "$1".part*
+    killed_at 100 "${launcher[@]}" "${several[@]}" "$1:/a/r" "${@:2}"
 }
-has_calls() { [ "$(calls)" -gt "$1" ]; }
 killed out.h5 --workers 3
 check "a run that is killed leaves values" [ -n "$(find out.h5.part.values-* -type f)" ]
 map out.h5 --resume
@@ -306,15 +279,9 @@ check "to all values" python_says 'r = h5py.File("out.h5")["r"]
 assert len(r) == 200000 and all(len(r[i]) == i % 10 for i in range(0, 200000, 997))'
 check "and leaves nothing" nothing_is_beside
 
-rm -f out.h5* calls
-HOLDS=100 "$bin/mpmap" map vlen.so:several in.h5:/data out.h5:/a/r --chunk 2 --quiet >out 2>err </dev/null &
-drained=$!
-wait_for 30 has_calls 100
-kill -TERM $drained
-touch go_on
-wait $drained
-check "a drained one ends with 75" [ $? = 75 ]
-rm -f go_on
+rm -f out.h5*
+drained_at 100 "${several[@]}" out.h5:/a/r
+check "a drained one ends with 75" [ "$status" = 75 ]
 map out.h5 --resume
 check "and goes on" cmp whole.h5 out.h5
 if command -v mpirun >/dev/null; then
@@ -327,11 +294,8 @@ if command -v mpirun >/dev/null; then
     check "also when they were killed" cmp whole.h5 out.h5
     launcher=(env)
 fi
-rm -rf out.h5* calls
-for _ in 1 2 3; do
-    MS=2 "$bin/mpmap" map vlen.so:several in.h5:/data out.h5:/a/r --chunk 2 --quiet --join >/dev/null 2>&1 &
-done
-wait
+rm -rf out.h5*
+joined 3 out.h5 "${several[@]}" out.h5:/a/r
 check "runs that have joined make the same file" cmp whole.h5 out.h5
 check "and leave nothing" nothing_is_beside
 killed out.h5 --join

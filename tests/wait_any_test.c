@@ -227,14 +227,15 @@ static void any_process_may_wait_and_many_for_the_same(void)
     disperse(&crowd);
 }
 
-/* The first wait may wake when one of the answers of another node is there, and not all. */
+/* At home all are known at once; of another node the first answer wakes who waits. */
 static void the_same_one_may_be_there_twice(void)
 {
     for (unsigned node = 0; node < mpm_node_count(); node++) {
         mpm_process process = start_on(node, do_nothing, NULL, 0);
         struct crowd crowd = {.count = 3, .handles = {process.handle, process.handle, process.handle}};
 
-        CU_ASSERT_EQUAL(status_of_wait(crowd.handles, crowd.count, PATIENCE_S), MPM_OK);
+        if (node != mpm_node_id())
+            CU_ASSERT_EQUAL(status_of_wait(crowd.handles, crowd.count, PATIENCE_S), MPM_OK);
         CU_ASSERT(tells(&crowd, PATIENCE_S, (size_t[]){0, 1, 2}, 3));
         CU_ASSERT_EQUAL(mpm_process_close(process), MPM_OK);
     }

@@ -2,33 +2,22 @@
 /* A plugin for scripts that count how often rows are run: it adds a byte to the file calls of the current folder, takes
  * some milliseconds, as many as NOTING_MS says, and gives numbers that depend on all of the row. After NOTING_HOLDS
  * calls, if that is set, each waits for the file go_on. The row of the number NOTING_FAILS fails. */
-#include <fcntl.h>
 #include <mpmap.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
+
+#include "../support/noted.h"
 
 const mpm_task_description note_description = {.result = "f64[8]", .row = "f32"};
-
-static void wait_if_held(off_t calls)
-{
-    const char *holds = getenv("NOTING_HOLDS");
-
-    while (holds && calls > atol(holds) && access("go_on", F_OK))
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-}
 
 int note(mpm_call *call, const void *item, void *result)
 {
     const float *number = item;
     const char *ms = getenv("NOTING_MS"), *fails = getenv("NOTING_FAILS");
     double *numbers = result;
-    int file = open("calls", O_WRONLY | O_CREAT | O_APPEND, 0666);
 
-    if (file < 0 || write(file, ".", 1) != 1)
-        return mpm_fail(call, "calls cannot be written");
-    wait_if_held(lseek(file, 0, SEEK_CUR));
-    close(file);
+    if (!noted_as(call, ".", getenv("NOTING_HOLDS")))
+        return 1;
     if (fails && (double)*number == atof(fails))
         return mpm_fail(call, "it was told to fail");
     for (int i = 0; i < 8; i++)

@@ -101,6 +101,13 @@ no_process_is_left()
     ! grep -qzsx "MPMAP_TEST_MARK=$mark" /proc/[0-9]*/environ
 }
 
+# end_all_at_exit: a script that is ended leaves no run behind that has its mark, stopped ones least of all, and no files.
+end_all_at_exit()
+{
+    trap 'kill -KILL $(grep -lzsx "MPMAP_TEST_MARK=$mark" /proc/[0-9]*/environ | cut -d/ -f3) 2>/dev/null
+        rm -rf "$work"' EXIT
+}
+
 nothing_is_left()
 {
     no_file_is_left && no_process_is_left
