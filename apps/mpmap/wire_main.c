@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* mpmap-wire: items a second of a map between two nodes, messages by queues and pipes, and calls on objects of the other
- * node, beside what bare MPI does between the same two ranks; and what a rank costs that has nothing to do.
+/* mpmap-wire: items a second of a map between two nodes, messages by queues and pipes, and calls on objects of the
+ * other node, beside what bare MPI does between the same two ranks; and what a rank costs that has nothing to do.
  *
  * MPI is started here, and measured; then comes the run, which rank 1 serves inside mpm_init(). An item and a
  * result are a number each. A task tells which node it runs on, so that only items count that have crossed

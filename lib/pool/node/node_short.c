@@ -11,9 +11,9 @@
  * and nobody is woken. That is a guess: how many look on is reckoned from who sleeps, and may be wrong, since a worker
  * may be busy, or dead, or without a CPU. So whoever has woken nobody looks on for the end, and wakes the others if it
  * does not come soon; and whoever has woken only as many as there are items, while more slept, looks again after
- * WAKE_REST_NS, and wakes the rest if something is unclaimed then. (Where nobody sleeps on there is nothing to look for, and
- * no timer is set: on a virtual machine that would cost more than the map.) A worker that dies has its fork server ring for
- * the others (reaper.c). If the driver dies in between nobody wants the map any more.
+ * WAKE_REST_NS, and wakes the rest if something is unclaimed then. (Where nobody sleeps on there is nothing to look
+ * for, and no timer is set: on a virtual machine that would cost more than the map.) A worker that dies has its fork
+ * server ring for the others (reaper.c). If the driver dies in between nobody wants the map any more.
  *
  * Ringing. Each worker that leaves a lease rings the doorbell; of a short one only the last does (`rings_last`): it
  * stores that it has left, then looks for others in it, both sequentially consistent, so of those who leave at the same
