@@ -207,19 +207,24 @@ static void a_plain_line_tells_where_the_map_stands(void)
 
 static void json_lines_are_objects_and_the_last_one_says_the_end(void)
 {
-    mpm_progress none = {.total = 9, .elapsed_s = 2, .nodes = 1},
-                 end = {.done = 9, .total = 9, .failed = 1, .elapsed_s = 3, .busy = 0.987, .nodes = 3};
+    mpm_progress none = {.total = 9, .elapsed_s = 2, .nodes = 1}, end = {.done = 9,
+                                                                         .total = 9,
+                                                                         .failed = 1,
+                                                                         .earlier = 3,
+                                                                         .elapsed_s = 3,
+                                                                         .busy = 0.987,
+                                                                         .nodes = 3};
     char bytes[SIZE];
     mpm_line line = {.form = MPM_LINE_JSON};
 
-    CU_ASSERT_STRING_EQUAL(
-        written(&none, &line, bytes),
-        "{\"done\":0,\"total\":9,\"failed\":0,\"elapsed_s\":2.0,\"rate\":0,\"busy\":0.000,\"nodes\":1,"
-        "\"left_s\":null}\n");
-    CU_ASSERT_STRING_EQUAL(
-        written(&end, &line, bytes),
-        "{\"done\":9,\"total\":9,\"failed\":1,\"elapsed_s\":3.0,\"rate\":3,\"busy\":0.987,\"nodes\":3,"
-        "\"left_s\":0.0}\n");
+    CU_ASSERT_STRING_EQUAL(written(&none, &line, bytes),
+                           "{\"done\":0,\"total\":9,\"failed\":0,\"earlier\":0,\"elapsed_s\":2.0,\"rate\":0,"
+                           "\"busy\":0.000,\"nodes\":1,"
+                           "\"left_s\":null}\n");
+    CU_ASSERT_STRING_EQUAL(written(&end, &line, bytes),
+                           "{\"done\":9,\"total\":9,\"failed\":1,\"earlier\":3,\"elapsed_s\":3.0,\"rate\":2,"
+                           "\"busy\":0.987,\"nodes\":3,"
+                           "\"left_s\":0.0}\n");
 }
 
 static void nothing_is_written_when_it_is_off(void)

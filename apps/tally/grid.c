@@ -1,31 +1,25 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Both are reductions of the library, over rows of the first axis: it says in which order values are added, so the
- * bits are the same whatever the workers and nodes. */
+/* Both are reductions of the library, over rows of the first axis, in segments: they say in which order values are added, so
+ * the bits are the same whatever the workers and nodes, and however often a run was killed. */
 #include "grid.h"
 
+#include <errno.h>
 #include <hdf5.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "output.h"
 #include "record.h"
+#include "segments.h"
 #include "support/command.h"
 #include "support/word.h"
 #include "table.h"
 
 #define MOST_STATE ((size_t)256 << 20)
-
-/* What the workers must know of a variable; it is the context of the reduction. */
-struct variable {
-    mpm_shape row;
-    uint64_t elements; /* of a row */
-    uint64_t rows;
-    double fill, missing; /* values that stand for none; NaN: there is no such value */
-    double scale, offset; /* what packed values are multiplied by, and what is added then */
-};
 
 struct whole {
     struct wide values;
@@ -99,7 +93,8 @@ static void combine_whole(void *state, const void *later, const void *context)
 static int add_rows(mpm_call *call, const void *items, size_t count, void *state)
 {
     const struct variable *variable = mpm_call_context(call);
-    size_t first = mpm_call_index(call), at = 0;
+    uint64_t first = variable->first + mpm_call_index(call);
+    size_t at = 0;
     struct cell *cells = state;
 
     for (size_t row = 0; row < count; row++) {
@@ -175,71 +170,149 @@ struct grid {
     char *file, *dataset;
     struct file_list files;
     struct variable variable;
+    struct journal *journal; /* or NULL */
 };
 
-static void show_progress(const mpm_progress *now, void *line)
+/* Of all that the result depends on. */
+static int find_fingerprint(const struct grid *grid, uint64_t *fingerprint)
 {
-    mpm_progress_line(now, line);
+    const struct grid_request *request = grid->request;
+    const uint64_t facts[] = {request->cells, request->axis, grid->variable.rows, grid->variable.elements,
+                              request->segment_bytes};
+    uint64_t sum = journal_checksum(grid->dataset, strlen(grid->dataset), sizeof(struct cell));
+
+    sum = journal_checksum(facts, sizeof facts, sum);
+    for (size_t i = 0; i == 0 || i < grid->files.count; i++) {
+        const char *path = grid->files.count ? grid->files.names[i] : grid->file;
+        struct stat status;
+
+        if (stat(path, &status))
+            return failure("'%s' cannot be opened: %s", path, strerror(errno));
+        const int64_t stamp[] = {status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec};
+
+        sum = journal_checksum(stamp, sizeof stamp, sum);
+        sum = journal_checksum(path, strlen(path), sum);
+    }
+    *fingerprint = sum;
+    return 0;
 }
 
-static int reduce(struct grid *grid, mpm_reduction *reduction, void *state)
+/* Rows of a leaf for states of many cells: leaves must have several times as many values. */
+static size_t choose_leaf(const struct variable *variable, uint64_t segment_rows)
 {
-    const mpm_dataset_rows rows = {.input_file = grid->files.count ? NULL : grid->file,
-                                   .input_files = (const char *const *)grid->files.names,
-                                   .input_file_count = grid->files.count,
-                                   .input_dataset = grid->dataset,
-                                   .axis = grid->request->axis,
-                                   .without_locks = grid->request->no_lock};
-    mpm_line line = grid->request->line;
-    mpm_pool *pool;
-    int exit_status = 0;
+    uint64_t rows = segment_rows < variable->rows ? segment_rows : variable->rows;
+    size_t leaf = 1;
 
-    reduction->context = &grid->variable;
-    reduction->context_size = sizeof grid->variable;
-    reduction->progress = show_progress;
-    reduction->progress_argument = &line;
-    if (mpm_pool_open(&grid->request->pool, &pool))
-        return mpm_report_error();
-    if (mpm_pool_reduce_dataset(pool, reduction, &rows, state))
-        exit_status = mpm_report_error();
-    mpm_progress_line_end(&line);
-    mpm_pool_close(pool);
+    while (leaf < 64 && leaf * 128 <= rows)
+        leaf *= 2;
+    return variable->elements < 4096 ? 0 : leaf;
+}
+
+static int reduce(struct grid *grid, const mpm_reduction *reduction, void *state)
+{
+    const struct grid_request *own = grid->request;
+    struct segments_request request = {
+        .variable = &grid->variable,
+        .rows = {.input_file = grid->files.count ? NULL : grid->file,
+                 .input_files = (const char *const *)grid->files.names,
+                 .input_file_count = grid->files.count,
+                 .input_dataset = grid->dataset,
+                 .axis = own->axis,
+                 .without_locks = own->no_lock},
+        .reduction = *reduction,
+        .segment_rows = segments_cut(&grid->variable, own->segment_bytes, reduction->state_size),
+        .pool = own->pool,
+        .line = own->line,
+        .journal = grid->journal};
+    int exit_status;
+
+    if (own->cells)
+        request.reduction.leaf = choose_leaf(&grid->variable, request.segment_rows);
+    exit_status = segments_reduce(&request, state);
+    if (exit_status == EXIT_DRAINED)
+        failure(grid->journal ? "stopped before the end; --resume goes on" : "stopped before the end");
     return exit_status;
 }
 
-static void print_whole(const struct grid_request *request, const struct whole *whole)
+#define WHOLE_NUMBERS 7
+
+static const char *const whole_names[WHOLE_NUMBERS] = {"count", "missing", "min", "mean",
+                                                       "max",   "stddev",  "sum"};
+
+static void find_numbers(const struct whole *whole, double numbers[WHOLE_NUMBERS])
 {
-    static const char *const names[] = {"count", "missing", "min", "mean", "max", "stddev", "sum"};
     const struct wide *values = &whole->values;
     double n = (double)values->count, sum = values->sum + values->compensation;
-    const double numbers[] = {
+    const double found[WHOLE_NUMBERS] = {
         n,       (double)whole->missing, values->least,
         sum / n, values->most,           values->count > 1 ? sqrt(values->squares / (n - 1)) : (double)NAN,
         sum};
-    char texts[7][MOST_TEXT];
 
-    for (int i = 0; i < 7; i++) {
+    memcpy(numbers, found, sizeof found);
+}
+
+static void put_whole(FILE *file, enum grid_form form, const struct whole *whole)
+{
+    char texts[WHOLE_NUMBERS][MOST_TEXT];
+    double numbers[WHOLE_NUMBERS];
+
+    find_numbers(whole, numbers);
+    for (int i = 0; i < WHOLE_NUMBERS; i++) {
         texts[i][0] = '\0';
-        if (isfinite(numbers[i]) && request->form == GRID_TABLE && i >= 2)
+        if (isfinite(numbers[i]) && form == GRID_TABLE && i >= 2)
             double_short_text(numbers[i], texts[i]);
         else if (isfinite(numbers[i]))
             double_text(numbers[i], texts[i]);
     }
-    for (int i = 0; i < 7 && request->form == GRID_JSON; i++)
-        printf("%s\"%s\": %s", i ? ", " : "{", names[i], texts[i][0] ? texts[i] : "null");
-    if (request->form == GRID_JSON)
-        printf("}\n");
-    for (int line = 0; line < 2 && request->form != GRID_JSON; line++) {
-        for (int i = 0; i < 7; i++) {
-            size_t name = strlen(names[i]), text = strlen(texts[i]);
+    for (int i = 0; i < WHOLE_NUMBERS && form == GRID_JSON; i++)
+        fprintf(file, "%s\"%s\": %s", i ? ", " : "{", whole_names[i], texts[i][0] ? texts[i] : "null");
+    if (form == GRID_JSON)
+        fprintf(file, "}\n");
+    for (int line = 0; line < 2 && form != GRID_JSON; line++) {
+        for (int i = 0; i < WHOLE_NUMBERS; i++) {
+            size_t name = strlen(whole_names[i]), text = strlen(texts[i]);
+            int width = form == GRID_CSV ? 0 : (int)(name > text ? name : text);
 
-            if (request->form == GRID_CSV)
-                printf("%s%s", i ? "," : "", line ? texts[i] : names[i]);
-            else
-                printf("%s%*s", i ? "  " : "", (int)(name > text ? name : text), line ? texts[i] : names[i]);
+            fprintf(file, "%s%*s",
+                    i == 0             ? ""
+                    : form == GRID_CSV ? ","
+                                       : "  ",
+                    width, line ? texts[i] : whole_names[i]);
         }
-        printf("\n");
+        fprintf(file, "\n");
     }
+}
+
+static void write_whole_text(FILE *file, bool is_json, const void *argument)
+{
+    put_whole(file, is_json ? GRID_JSON : GRID_CSV, argument);
+}
+
+static bool write_whole_sets(hid_t group, const void *argument)
+{
+    double numbers[WHOLE_NUMBERS];
+    bool is_good = true;
+
+    find_numbers(argument, numbers);
+    for (int i = 0; i < WHOLE_NUMBERS && is_good; i++)
+        is_good = output_set(group, whole_names[i], H5T_NATIVE_DOUBLE, 0, NULL, &numbers[i]);
+    return is_good;
+}
+
+static int give_whole(const struct grid_request *request, const struct whole *whole)
+{
+    char *group, *path;
+    int exit_status;
+
+    if (!request->output) {
+        put_whole(stdout, request->form, whole);
+        return 0;
+    }
+    path = output_path(request->output, &group);
+    exit_status = group ? output_group(path, group, write_whole_sets, whole)
+                        : output_text(path, write_whole_text, whole);
+    free(path);
+    return exit_status;
 }
 
 static int run_whole(struct grid *grid)
@@ -251,9 +324,7 @@ static int run_whole(struct grid *grid)
     struct whole whole;
     int exit_status = reduce(grid, &reduction, &whole);
 
-    if (!exit_status)
-        print_whole(grid->request, &whole);
-    return exit_status;
+    return exit_status ? exit_status : give_whole(grid->request, &whole);
 }
 
 /* What is known of each cell: an array of all cells for each. */
@@ -280,19 +351,10 @@ static void find_results(const struct cell *cells, uint64_t count, struct cell_r
 static bool write_cells(hid_t group, const mpm_shape *row, const char *name, const double *values)
 {
     hsize_t extent[MPM_MAX_DIMENSIONS];
-    hid_t space, set;
-    bool is_good = false;
 
     for (unsigned i = 0; i < row->rank; i++)
         extent[i] = row->extent[i];
-    space = row->rank ? H5Screate_simple((int)row->rank, extent, NULL) : H5Screate(H5S_SCALAR);
-    set = H5Dcreate2(group, name, H5T_NATIVE_DOUBLE, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-    if (set >= 0) {
-        is_good = H5Dwrite(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0;
-        is_good &= H5Dclose(set) >= 0;
-    }
-    H5Sclose(space);
-    return is_good;
+    return output_set(group, name, H5T_NATIVE_DOUBLE, row->rank, extent, values);
 }
 
 static bool write_results(hid_t group, const void *argument)
@@ -420,18 +482,41 @@ static int describe(struct grid *grid)
     return 0;
 }
 
-static int check_output(const struct grid_request *request)
+static int check_output(const struct grid *grid, const char *path, const char *group)
 {
-    char *group, *path;
-    int exit_status = 0;
+    if (grid->request->cells && !group)
+        return usage_error("", "--output is '%s', but cells are written as FILE.h5:/GROUP", path);
+    for (size_t i = 0; i == 0 || i < grid->files.count; i++) {
+        if (!strcmp(path, grid->files.count ? grid->files.names[i] : grid->file))
+            return failure("'%s' is an input: it is never overwritten", path);
+    }
+    if (!grid->request->overwrite && !access(path, F_OK))
+        return failure("'%s' exists; --overwrite replaces it", path);
+    return 0;
+}
 
-    if (!request->output)
-        return 0;
-    if (!request->cells)
-        return usage_error("", "--output of a variable needs --cells");
-    path = output_path(request->output, &group);
-    if (!request->overwrite && !access(path, F_OK))
-        exit_status = failure("'%s' exists; --overwrite replaces it", path);
+static int run_described(struct grid *grid)
+{
+    return grid->request->cells ? run_cells(grid) : run_whole(grid);
+}
+
+/* With an output, and so with a record of what is done. */
+static int run_recorded(struct grid *grid)
+{
+    const struct grid_request *request = grid->request;
+    char *group, *path = output_path(request->output, &group);
+    struct journal journal;
+    uint64_t fingerprint = 0;
+    int exit_status = find_fingerprint(grid, &fingerprint);
+
+    if (!exit_status && request->mode == JOURNAL_RESUME && !request->overwrite && !access(path, F_OK)) {
+        exit_status = journal_end_complete(path, fingerprint);
+    } else if (!exit_status && !(exit_status = check_output(grid, path, group)) &&
+               !(exit_status = journal_open(&journal, path, fingerprint, request->mode))) {
+        grid->journal = &journal;
+        exit_status = run_described(grid);
+        journal_close(&journal, !exit_status);
+    }
     free(path);
     return exit_status;
 }
@@ -440,16 +525,14 @@ int grid_run(const struct grid_request *request)
 {
     static const struct word_form form = {"", "FILE.h5:/VARIABLE", word_dataset_colon};
     struct grid grid = {.request = request};
-    int exit_status = check_output(request);
+    int exit_status = word_cut(&form, request->word, &grid.file, &grid.dataset);
 
-    if (!exit_status)
-        exit_status = word_cut(&form, request->word, &grid.file, &grid.dataset);
     if (!exit_status)
         exit_status = files_expand(grid.file, &grid.files);
     if (!exit_status)
         exit_status = describe(&grid);
     if (!exit_status)
-        exit_status = request->cells ? run_cells(&grid) : run_whole(&grid);
+        exit_status = request->output ? run_recorded(&grid) : run_described(&grid);
     files_free(&grid.files);
     free(grid.file);
     if (!exit_status && fflush(stdout))

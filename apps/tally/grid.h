@@ -6,16 +6,19 @@
 
 #include <mpmap.h>
 
+#include "journal.h"
 #include "support/files.h"
 
 enum grid_form { GRID_TABLE, GRID_CSV, GRID_JSON };
 
 struct grid_request {
     const char *word;   /* FILE.h5:/VARIABLE */
-    const char *output; /* OUT.h5:/GROUP; or NULL */
+    const char *output; /* OUT.h5:/GROUP, or without `cells` OUT.csv or OUT.json; or NULL */
     bool cells;         /* each cell for itself */
     unsigned axis;      /* along which */
     bool overwrite, no_lock;
+    enum journal_mode mode; /* with an output */
+    uint64_t segment_bytes; /* that are recorded at once; 0: by the size */
     enum grid_form form;
     mpm_pool_options pool;
     mpm_line line;

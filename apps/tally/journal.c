@@ -156,3 +156,17 @@ void journal_close(struct journal *journal, bool is_done)
     free(journal->path);
     *journal = (struct journal){.file = -1};
 }
+
+int journal_end_complete(const char *output, uint64_t fingerprint)
+{
+    struct journal journal;
+    char *part;
+    int exit_status = 0;
+
+    if (asprintf(&part, "%s.part", output) < 0)
+        return failure("out of memory");
+    if (!access(part, F_OK) && !(exit_status = journal_open(&journal, output, fingerprint, JOURNAL_RESUME)))
+        journal_close(&journal, true);
+    free(part);
+    return exit_status;
+}

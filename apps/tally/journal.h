@@ -30,6 +30,10 @@ bool journal_append(struct journal *journal, const char *bytes, size_t size);
 /* Closes it; the file is removed if all is done. */
 void journal_close(struct journal *journal, bool is_done);
 
+/* The output of a run that was complete is there: removes the record, if the run was killed before it did so. 0, or the
+ * exit status after saying what is wrong. */
+int journal_end_complete(const char *output, uint64_t fingerprint);
+
 uint64_t journal_checksum(const void *bytes, size_t size, uint64_t seed);
 
 #endif

@@ -44,11 +44,11 @@ static const char help[] =
     "  --json             prints JSON in place of the table\n"
     "  --csv              prints CSV in place of the table\n"
     "  --cells            of a variable: mean, deviation and linear trend of each cell along an axis, in\n"
-    "                     place of what all values are together; --output FILE.h5:/GROUP has them as\n"
-    "                     data sets\n"
+    "                     place of what all values are together; its --output is FILE.h5:/GROUP\n"
     "  --axis N           the axis, from 0 (0)\n"
     "  --no-lock          reads FILE.h5 even while another program writes it\n"
-    "  --block BYTES      bytes of a block, which a worker reads at once (by the size of all files)\n"
+    "  --block BYTES      bytes of a block, which a worker reads at once, or of a variable's rows that are\n"
+    "                     recorded at once (by the size of all)\n"
     "  --workers N        workers in all (one a slot)\n"
     "  --attempts N       how often to try a block that kills its worker (2)\n"
     "  --timeout SECONDS  a block that takes longer is killed, and tried again (no limit)\n"
@@ -212,26 +212,13 @@ static int run_pass(const struct request *request, const struct input *input, co
     return exit_status ? exit_status : bad;
 }
 
-/* A run that was complete has nothing left to do, but for a record that it did not come to remove. */
-static int end_complete(const char *path, uint64_t fingerprint)
+static enum journal_mode journal_mode_of(const struct request *request)
 {
-    struct journal journal;
-    char *part;
-    int exit_status = 0;
-
-    if (asprintf(&part, "%s.part", path) < 0)
-        return failure("out of memory");
-    if (!access(part, F_OK) && !(exit_status = journal_open(&journal, path, fingerprint, JOURNAL_RESUME)))
-        journal_close(&journal, true);
-    free(part);
-    return exit_status;
+    return request->restart ? JOURNAL_RESTART : request->resume ? JOURNAL_RESUME : JOURNAL_REFUSE;
 }
 
 static int run_recorded(const struct request *request, const struct input *input, const struct plan *plan)
 {
-    enum journal_mode mode = request->restart  ? JOURNAL_RESTART
-                             : request->resume ? JOURNAL_RESUME
-                                               : JOURNAL_REFUSE;
     char *group, *path = output_path(request->output, &group);
     uint64_t fingerprint = find_fingerprint(request, input, plan);
     struct journal journal;
@@ -239,13 +226,13 @@ static int run_recorded(const struct request *request, const struct input *input
     int exit_status;
 
     if (request->resume && !request->overwrite && !access(path, F_OK)) {
-        exit_status = end_complete(path, fingerprint);
+        exit_status = journal_end_complete(path, fingerprint);
         free(path);
         return exit_status;
     }
     exit_status = check_output(request, path, input);
     if (!exit_status)
-        exit_status = journal_open(&journal, path, fingerprint, mode);
+        exit_status = journal_open(&journal, path, fingerprint, journal_mode_of(request));
     if (!exit_status) {
         exit_status = run_pass(request, input, plan, &journal, &is_given);
         journal_close(&journal, is_given);
@@ -295,9 +282,7 @@ static const char *text_option(const struct request *request)
                    {"--where", request->question.where.count > 0},
                    {"--type", request->question.types.count > 0},
                    {"--order", request->order != NULL},
-                   {"--limit", request->limit > 0},
-                   {"--resume", request->resume},
-                   {"--restart", request->restart}};
+                   {"--limit", request->limit > 0}};
 
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
         if (options[i].is_given)
@@ -313,6 +298,8 @@ static int run_variable(struct request *request, const struct command *command)
                                       .cells = request->cells,
                                       .overwrite = request->overwrite,
                                       .no_lock = request->no_lock,
+                                      .mode = journal_mode_of(request),
+                                      .segment_bytes = request->block,
                                       .form = request->json  ? GRID_JSON
                                               : request->csv ? GRID_CSV
                                                              : GRID_TABLE,
@@ -330,6 +317,8 @@ static int run_variable(struct request *request, const struct command *command)
     }
     if (option)
         return usage_error("", "%s is for files of text, and '%s' is a variable", option, grid.word);
+    if (request->resume && !request->output)
+        return usage_error("", "--resume needs --output");
     if (command->word_count > 1)
         return usage_error(
             "", "one variable is given at a time, in several files by a pattern: 'data*.nc:/VARIABLE'");

@@ -274,7 +274,7 @@ int draft_end(struct draft *draft, const char *path, int exit_status)
 }
 
 /* Not as whole_file_begin() does it: FILE.part is the record of a pass. */
-static int write_text(const char *path, const struct result *result)
+int output_text(const char *path, output_write_text *write, const void *argument)
 {
     struct draft draft;
     int exit_status = draft_begin(path, &draft);
@@ -285,10 +285,7 @@ static int write_text(const char *path, const struct result *result)
         return exit_status;
     if (!(file = fopen(draft.path, "we")))
         return draft_end(&draft, path, failure("'%s' cannot be made: %s", draft.path, strerror(errno)));
-    if (ends_in(path, ".json"))
-        output_json(file, result);
-    else
-        output_csv(file, result);
+    write(file, ends_in(path, ".json"), argument);
     is_bad = fflush(file) || ferror(file);
     is_bad |= fclose(file) != 0;
     if (is_bad)
@@ -296,11 +293,21 @@ static int write_text(const char *path, const struct result *result)
     return draft_end(&draft, path, exit_status);
 }
 
+static void write_result(FILE *file, bool is_json, const void *argument)
+{
+    const struct result *result = argument;
+
+    if (is_json)
+        output_json(file, result);
+    else
+        output_csv(file, result);
+}
+
 int output_file(const char *name, const struct result *result)
 {
     char *group, *path = output_path(name, &group);
     int exit_status = group ? output_group(path, group, output_result_sets, result)
-                            : write_text(path, result);
+                            : output_text(path, write_result, result);
 
     free(path);
     return exit_status;

@@ -36,6 +36,14 @@ int draft_end(struct draft *draft, const char *path, int exit_status);
 typedef bool output_write_group(hid_t group, const void *argument);
 int output_group(const char *path, const char *group, output_write_group *write, const void *argument);
 
+/* Creates a data set of an array, a scalar if it has no dimensions, with the same bytes whenever it is. */
+bool output_set(hid_t group, const char *name, hid_t type, unsigned rank, const hsize_t *extent,
+                const void *values);
+
+/* The same for a text, in JSON if the name of the file says so, else in CSV. */
+typedef void output_write_text(FILE *file, bool is_json, const void *argument);
+int output_text(const char *path, output_write_text *write, const void *argument);
+
 /* Writes the data sets of a result. */
 output_write_group output_result_sets;
 

@@ -7,22 +7,33 @@
 
 #include "output.h"
 
-static bool write_set(hid_t group, const char *title, hid_t type, const hsize_t extent[2], const void *values)
+bool output_set(hid_t group, const char *name, hid_t type, unsigned rank, const hsize_t *extent,
+                const void *values)
 {
-    char name[NAME_SIZE * 2];
-    hid_t space = H5Screate_simple(extent[1] ? 2 : 1, extent, NULL), set;
+    hid_t space = rank ? H5Screate_simple((int)rank, extent, NULL) : H5Screate(H5S_SCALAR);
+    hid_t creation = H5Pcreate(H5P_DATASET_CREATE), set;
     bool is_good = false;
 
-    snprintf(name, sizeof name, "%s", title);
-    for (char *at = name; *at; at++)
-        *at = *at == '/' ? '_' : *at;
-    set = H5Dcreate2(group, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    H5Pset_obj_track_times(creation, false);
+    set = H5Dcreate2(group, name, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
     if (set >= 0) {
         is_good = H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0;
         is_good &= H5Dclose(set) >= 0;
     }
+    H5Pclose(creation);
     H5Sclose(space);
     return is_good;
+}
+
+/* In names a slash would be another group. */
+static bool write_set(hid_t group, const char *title, hid_t type, const hsize_t extent[2], const void *values)
+{
+    char name[NAME_SIZE * 2];
+
+    snprintf(name, sizeof name, "%s", title);
+    for (char *at = name; *at; at++)
+        *at = *at == '/' ? '_' : *at;
+    return output_set(group, name, type, extent[1] ? 2 : 1, extent, values);
 }
 
 /* Texts of a fixed length, that of the longest. */

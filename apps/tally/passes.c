@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "block.h"
+#include "stopwatch.h"
 
 #define ROUNDS_AT_ONCE 2 /* one is with the workers while another one is merged */
 #define MOST_THREADS   8
@@ -32,6 +33,8 @@ struct pass {
     uint64_t expected; /* where the rows of the next block begin */
     uint64_t line;     /* the line that it begins with */
     uint64_t done;     /* blocks, for the progress line */
+    uint64_t earlier;  /* of them by earlier runs */
+    struct timespec begun;
     mpm_progress shown[ROUNDS_AT_ONCE];
     mpm_line progress;
 };
@@ -118,13 +121,14 @@ static void show_progress(const mpm_progress *now, void *argument)
     all = *now;
     pass->shown[mapper->number] = *now;
     all.total = pass->block_count;
+    all.earlier = pass->earlier;
     all.done = pass->done;
     all.failed = 0;
     for (unsigned i = 0; i < ROUNDS_AT_ONCE; i++) {
         all.done += pass->shown[i].done;
         all.failed += pass->shown[i].failed;
-        all.elapsed_s = pass->shown[i].elapsed_s > all.elapsed_s ? pass->shown[i].elapsed_s : all.elapsed_s;
     }
+    all.elapsed_s = seconds_since(&pass->begun);
     mpm_progress_line(&all, &pass->progress);
     pthread_mutex_unlock(&pass->lock);
 }
@@ -420,7 +424,7 @@ static void resume(struct pass *pass)
         pass->next++;
     }
     pass->merged = pass->next;
-    pass->done = pass->next;
+    pass->done = pass->earlier = pass->next;
 }
 
 static void run_mappers(struct pass *pass)
@@ -451,6 +455,7 @@ int pass_run(const struct input *input, const struct plan *plan, const struct pa
     mpm_pool_options pool = options->pool;
     struct block *blocks = blocks_cut(input, options->block_bytes, &pass.block_count);
 
+    clock_gettime(CLOCK_MONOTONIC, &pass.begun);
     pass.blocks = blocks;
     pool.initializer = block_worker_open;
     pool.finalizer = block_worker_close;

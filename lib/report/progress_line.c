@@ -163,10 +163,11 @@ char *progress_line_json(const mpm_progress *now, char *text, size_t size)
     double rate = rate_of(now);
 
     text_add(&line,
-             "{\"done\":%llu,\"total\":%llu,\"failed\":%llu,\"elapsed_s\":%.1f,\"rate\":%.6g,\"busy\":%.3f,"
+             "{\"done\":%llu,\"total\":%llu,\"failed\":%llu,\"earlier\":%llu,\"elapsed_s\":%.1f,\"rate\":%."
+             "6g,\"busy\":%.3f,"
              "\"nodes\":%u,\"left_s\":",
              (unsigned long long)now->done, (unsigned long long)now->total, (unsigned long long)now->failed,
-             now->elapsed_s, rate, now->busy, now->nodes);
+             (unsigned long long)now->earlier, now->elapsed_s, rate, now->busy, now->nodes);
     if (now->follows)
         text_add(&line, "null,\"lag_s\":%.3f}", now->lag_s);
     else if (rate > 0)

@@ -98,3 +98,9 @@ int renameat2(int from_folder, const char *from, int to_folder, const char *to, 
     NEXT(renameat2);
     return next(from_folder, from, to_folder, to, flags);
 }
+
+int rename(const char *from, const char *to)
+{
+    NEXT(rename);
+    return next(from, to);
+}
