@@ -106,8 +106,9 @@ static struct {
     unsigned node, node_count;
     pthread_t thread;
     bool runs;
-    sem_t gate;        /* its thread waits here until it may begin, */
-    bool is_cancelled; /* or has nothing to do: written before the gate is opened */
+    _Atomic uint64_t turns; /* see courier_turns() */
+    sem_t gate;             /* its thread waits here until it may begin, */
+    bool is_cancelled;      /* or has nothing to do: written before the gate is opened */
     _Atomic enum order order;
     int exit_code;            /* written before ORDER_ABORT */
     pthread_mutex_t mutex;    /* guards the outboxes */
@@ -727,6 +728,7 @@ static void carry(void)
         bool active = receive_all();
         uint64_t now_ns;
 
+        atomic_fetch_add_explicit(&courier.turns, 1, memory_order_relaxed);
         if (sends) {
             active |= do_work();
             active |= send_all();
@@ -858,6 +860,11 @@ void courier_begin(void)
 bool courier_runs(void)
 {
     return courier.runs;
+}
+
+uint64_t courier_turns(void)
+{
+    return atomic_load_explicit(&courier.turns, memory_order_relaxed);
 }
 
 /* What was posted too late. */

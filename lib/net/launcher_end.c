@@ -21,6 +21,7 @@
 #define GRACE_NS   UINT64_C(1000000000) /* for the launcher after each step */
 #define LOOK_NS    20000000
 #define MOST_FILES 65536
+#define END_S      10 /* a rank ends at last, whatever MPI does */
 
 /* What may be brought down: each of them serves this one job. The kernel keeps 15 characters of a name. */
 struct launcher {
@@ -120,4 +121,15 @@ void launcher_end_after_rank(void)
         bring_down(rank, pid, file, launcher->takes_term);
     if (file >= 0)
         close(file);
+}
+
+void launcher_bound_end(void)
+{
+    sigset_t alarms;
+
+    sigemptyset(&alarms);
+    sigaddset(&alarms, SIGALRM);
+    signal(SIGALRM, SIG_DFL);
+    pthread_sigmask(SIG_UNBLOCK, &alarms, NULL);
+    alarm(END_S);
 }

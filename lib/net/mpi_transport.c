@@ -26,12 +26,14 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "net/launcher.h"
+#include "net/launcher_end.h"
 #include "net/shared_memory.h"
 #include "net/mpi_table.h"
 
 #define FRAME_TAG       1
 #define PIECE_TAG       2
-#define ABORT_S         10                /* a rank ends at last, whatever MPI does */
+#define NO_TAG          3 /* nothing has it */
+#define SETTLE_LOOKS    8 /* Open MPI looks at its sockets in every so manyth of its looks, at least */
 #define WINDOW_OVERHEAD ((size_t)1 << 16) /* what Open MPI puts into a window's file beside the window */
 
 static struct mpi_table loaded;
@@ -59,8 +61,11 @@ static struct {
     unsigned *pieces_left;                /* by node: pieces in `sending` */
     bool *is_behind;                      /* by node: in mpi_poll(), a frame of it has not come whole yet */
     bool *is_gone;                        /* by node: see forget() */
-    unsigned node_count;                  /* of the last three */
-    MPI_Request end;                      /* of the leaders' last barrier, if they are at it */
+    unsigned node_count;                  /* of the last three, and of the next */
+    uint64_t *talked; /* by node: how often MPI had looked when it was last given something */
+    uint64_t looks;   /* how often MPI has looked for what is new */
+    bool must_settle; /* see let_settle() */
+    MPI_Request end;  /* of the leaders' last barrier, if they are at it */
     bool is_at_end;
     char version[MPI_MAX_LIBRARY_VERSION_STRING]; /* anybody may ask for it */
 } mpi;
@@ -274,6 +279,14 @@ static int make_world(MPI_Comm given)
     return MPM_OK;
 }
 
+/* Open MPI 4.1 goes on with the ranks that are left, where its mpirun does not end them. */
+static bool mpi_outlives_ranks(void)
+{
+    static const char known[] = "Open MPI v4.";
+
+    return !strncmp(mpi.version, known, strlen(known)) && launcher_lets_survivors_live();
+}
+
 static int open_world(const struct rank_card *card, MPI_Comm given, struct topology *topology)
 {
     const struct rank_info *own;
@@ -292,8 +305,11 @@ static int open_world(const struct rank_card *card, MPI_Comm given, struct topol
     mpi.pieces_left = calloc(topology->node_count, sizeof *mpi.pieces_left);
     mpi.is_behind = calloc(topology->node_count, sizeof *mpi.is_behind);
     mpi.is_gone = calloc(topology->node_count, sizeof *mpi.is_gone);
+    mpi.talked = calloc(topology->node_count, sizeof *mpi.talked);
+    mpi.looks = SETTLE_LOOKS;
     mpi.node_count = topology->node_count;
-    if (!mpi.pieces_left || !mpi.is_behind || !mpi.is_gone)
+    mpi.must_settle = mpi_outlives_ranks();
+    if (!mpi.pieces_left || !mpi.is_behind || !mpi.is_gone || !mpi.talked)
         status = error_set(MPM_ENOMEM, "no memory for what is under way to %u nodes", topology->node_count);
     return mpi_agree(status);
 }
@@ -450,6 +466,32 @@ static int mpi_gather(uint64_t own, uint64_t *all)
     return failed ? mpi_failed("MPI_Allgather", failed) : MPM_OK;
 }
 
+static bool look_for(int tag, MPI_Message *message, MPI_Status *from)
+{
+    int there = 0;
+
+    return !library.MPI_Improbe(MPI_ANY_SOURCE, tag, mpi.leaders, &there, message, from) && there;
+}
+
+/* Before MPI is given anything that may make it talk to a node.
+ *
+ * When a write fails at once, since the other rank has just died, Open MPI 4.1 closes the connection, and then waits until
+ * the closed socket can be written to (mca_btl_tcp_endpoint_send). The next look at its sockets takes that back. But what it
+ * is to send before that look opens a new connection in the same place, the list of those who wait becomes a ring, and the
+ * look after it never ends, or complains of an "invalid connection state" for ever. So between any two talks there is a look
+ * at its sockets. While few are open that is only one in eight of its looks. */
+static void let_settle(unsigned node)
+{
+    MPI_Message message;
+    MPI_Status from;
+
+    if (!mpi.must_settle)
+        return;
+    for (; mpi.looks - mpi.talked[node] < SETTLE_LOOKS; mpi.looks++)
+        look_for(NO_TAG, &message, &from);
+    mpi.talked[node] = mpi.looks;
+}
+
 static int mpi_send(unsigned node, void *bytes, size_t size)
 {
     struct passage *passage = malloc(sizeof *passage);
@@ -462,6 +504,7 @@ static int mpi_send(unsigned node, void *bytes, size_t size)
                        : error_set(MPM_ENOMEM, "no memory for a frame to node %u", node);
     }
     *passage = (struct passage){.next = mpi.sending, .node = node, .size = size, .bytes = bytes};
+    let_settle(node);
     if ((failed = library.MPI_Isend(bytes, (int)size, MPI_BYTE, (int)node, FRAME_TAG, mpi.leaders,
                                     &passage->request))) {
         free(bytes);
@@ -501,10 +544,12 @@ static void accept_next(void)
     struct passage *passage;
     MPI_Message message;
     MPI_Status from;
-    int there = 0, size = 0;
+    int size = 0;
 
-    if (library.MPI_Improbe(MPI_ANY_SOURCE, FRAME_TAG, mpi.leaders, &there, &message, &from) || !there)
+    if (!look_for(FRAME_TAG, &message, &from)) {
+        mpi.looks++;
         return;
+    }
     library.MPI_Get_count(&from, MPI_BYTE, &size);
     passage = calloc(1, sizeof *passage);
     if (!passage || !(passage->bytes = malloc(size ? (size_t)size : 1))) {
@@ -515,6 +560,7 @@ static void accept_next(void)
     }
     passage->node = (unsigned)from.MPI_SOURCE;
     passage->size = (size_t)size;
+    let_settle(passage->node); /* MPI may reply */
     library.MPI_Imrecv(passage->bytes, size, MPI_BYTE, &message, &passage->request);
     *mpi.coming_end = passage;
     mpi.coming_end = &passage->next;
@@ -567,6 +613,7 @@ static int mpi_send_piece(unsigned node, const void *bytes, size_t size)
 
     if (!passage)
         return MPM_ENOMEM;
+    let_settle(node);
     if ((failed = library.MPI_Isend(bytes, (int)size, MPI_BYTE, (int)node, PIECE_TAG, mpi.leaders,
                                     &passage->request))) {
         free(passage);
@@ -589,6 +636,7 @@ static int mpi_expect_piece(unsigned node, void *bytes, size_t size)
 
     if (!passage)
         return MPM_ENOMEM;
+    let_settle(node); /* MPI may reply to a piece that is there */
     if ((failed = library.MPI_Irecv(bytes, (int)size, MPI_BYTE, (int)node, PIECE_TAG, mpi.leaders,
                                     &passage->request))) {
         free(passage);
@@ -660,14 +708,6 @@ static bool mpi_is_over(void)
     return library.MPI_Test(&mpi.end, &all_are_there, MPI_STATUS_IGNORE) || all_are_there;
 }
 
-/* Open MPI 4.1 goes on with the ranks that are left, where its mpirun does not end them. */
-static bool mpi_outlives_ranks(void)
-{
-    static const char known[] = "Open MPI v4.";
-
-    return !strncmp(mpi.version, known, strlen(known)) && launcher_lets_survivors_live();
-}
-
 static bool mpi_goes_on(void)
 {
     return mpi.is_programs;
@@ -699,7 +739,9 @@ static void mpi_close(void)
     free(mpi.pieces_left);
     free(mpi.is_behind);
     free(mpi.is_gone);
+    free(mpi.talked);
     mpi.pieces_left = NULL;
+    mpi.talked = NULL;
     mpi.is_behind = mpi.is_gone = NULL;
     if (!mpi.is_programs)
         library.MPI_Finalize();
@@ -707,20 +749,9 @@ static void mpi_close(void)
 }
 
 /* With a node lost MPI_Abort may wait for it for ever. */
-static void bound_abort(void)
-{
-    sigset_t alarms;
-
-    sigemptyset(&alarms);
-    sigaddset(&alarms, SIGALRM);
-    signal(SIGALRM, SIG_DFL);
-    pthread_sigmask(SIG_UNBLOCK, &alarms, NULL);
-    alarm(ABORT_S);
-}
-
 static void mpi_abort(int exit_code)
 {
-    bound_abort();
+    launcher_bound_end();
     library.MPI_Abort(mpi.world, exit_code);
     _Exit(exit_code);
 }

@@ -21,6 +21,7 @@ void run_end_courier(void)
 
     if (context_own_rank()->rank_in_node == 0) {
         courier_stop();
+        run_unguard();
         atomic_store(&context.area->is_closing, 1);
         eventcount_notify(doorbell);
     }

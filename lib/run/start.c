@@ -174,6 +174,8 @@ static int start_together(void)
         return status;
     transport_give_up();
     courier_begin();
+    if (courier_runs())
+        run_guard("a call of MPI", courier_turns);
     return MPM_OK;
 }
 

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 /* arena.c */
 
@@ -29,6 +30,14 @@ void run_end_processes(void);
 void run_end_forkservers(void);
 /* Signals are the program's: none is handled in the thread. MPM_ESYSTEM. */
 int run_start_thread(pthread_t *thread, void *(*body)(void *));
+
+/* guard.c */
+
+/* From here on this rank ends if `count` says the same for the nodes' time limit: `what`, with which the sentence begins,
+ * has not returned. NULL: nothing is counted. Nothing where there is one node, or no time limit. */
+void run_guard(const char *what, uint64_t (*count)(void));
+/* It has. */
+void run_unguard(void);
 
 /* rank_watch.c */
 

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The guard of MPI: a thread of a rank that ends the rank when MPI does not come back from a call.
+ *
+ * After a loss MPI may wait for the lost rank for ever, or turn in a circle (net/mpi_transport.c says how Open MPI 4.1 came
+ * to that): then the courier says nothing more, and the others take its node for lost after the nodes' time limit. In that
+ * very time this rank ends itself. Who is guarded counts what it does, and the guard looks at that count: a courier never
+ * naps for long. The guard counts looks and not time, so a run that was stopped for a while is none the worse.
+ *
+ * Its end needs no MPI. Nor may it wait for a lock that the thread in MPI holds, so there is an alarm in case it does. */
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/launcher_end.h"
+#include "node/context.h"
+#include "node/context_inside.h"
+#include "run/steps.h"
+#include "run/trouble.h"
+
+#define LOOKS 5u /* in the nodes' time limit */
+
+static struct {
+    bool runs;
+    pthread_t thread;
+    const char *what;        /* does not come back */
+    uint64_t (*count)(void); /* NULL: it counts nothing */
+    struct eventcount ended; /* it has come back: */
+    _Atomic bool has_ended;
+} guard;
+
+/* A rank that main goes on without leaves the launcher alone. */
+static _Noreturn void end_rank(void)
+{
+    launcher_bound_end();
+    log_write(MPM_LOG_ERROR, "%s has not returned for %g s: the run ends on this node", guard.what,
+              trouble_node_timeout_s());
+    if (context.outlives_nodes && !context.is_main)
+        _exit(EXIT_SUCCESS);
+    launcher_end_after_rank();
+    _exit(EXIT_FAILURE);
+}
+
+/* false: it has come back. */
+static bool sleep_until_look(void)
+{
+    uint64_t slice_ns = (uint64_t)(trouble_node_timeout_s() * 1e9) / LOOKS;
+    uint32_t seen = eventcount_prepare(&guard.ended);
+
+    return !atomic_load(&guard.has_ended) &&
+           !eventcount_wait(&guard.ended, seen, 0, clock_now_ns() + slice_ns);
+}
+
+static void *guard_main(void *unused)
+{
+    uint64_t before = 0, now;
+    unsigned same = 0;
+
+    (void)unused;
+    while (sleep_until_look()) {
+        now = guard.count ? guard.count() : 0;
+        same = now == before ? same + 1 : 0;
+        before = now;
+        if (same == LOOKS)
+            end_rank();
+    }
+    return NULL;
+}
+
+/* Without memory for a thread there is none. */
+void run_guard(const char *what, uint64_t (*count)(void))
+{
+    if (context.topology.node_count < 2 || trouble_node_timeout_s() <= 0)
+        return;
+    guard.what = what;
+    guard.count = count;
+    atomic_store(&guard.has_ended, false);
+    guard.runs = !run_start_thread(&guard.thread, guard_main);
+}
+
+void run_unguard(void)
+{
+    if (!guard.runs)
+        return;
+    guard.runs = false;
+    atomic_store(&guard.has_ended, true);
+    eventcount_notify(&guard.ended);
+    pthread_join(guard.thread, NULL);
+}
