@@ -153,6 +153,25 @@ if command -v zstd >/dev/null; then
     tally -- all.csv --by name --show 'count,sum(v)' --csv
     check "what zstd has compressed is read" same_as zst
 fi
+# Compressed text is inflated in pieces, by a thread: more of them than it may be ahead, files that end with a piece, and
+# some parts one after the other.
+for size in 524288 3000000 3145728; do
+    head -c $((size - 2)) plain.csv | sed '$d' >piece.csv
+    head -c $((size - $(stat -c %s piece.csv) - 1)) /dev/zero | tr '\0' 'p' >>piece.csv # a row of one column
+    echo >>piece.csv
+    check "the text has $size bytes" [ "$(stat -c %s piece.csv)" = $size ]
+    tally -- piece.csv --by key --show 'count,sum(w),stddev(w)' --csv --bad skip --block 100000000
+    mv out pieces
+    { head -c 100000 piece.csv | gzip; tail -c +100001 piece.csv | gzip -1; } >piece.csv.gz
+    tally -- piece.csv.gz --by key --show 'count,sum(w),stddev(w)' --csv --bad skip
+    check "$size bytes that gzip has compressed in two parts are read" same_as pieces
+    ! command -v zstd >/dev/null || zstd -qf piece.csv
+    [ ! -e piece.csv.zst ] || tally -- piece.csv.zst --by key --show 'count,sum(w),stddev(w)' --csv --bad skip
+    check "and so are those of zstd" same_as pieces
+done
+echo "more" >>piece.csv.gz
+tally -- piece.csv.gz --by key
+check "what follows compressed text is an error" fails_with 1 "'piece.csv.gz' is damaged"
 tally -- crlf.csv --by name --show 'count,distinct(pad),max(v)' --csv
 mv out crlf
 tr -d '\r' <crlf.csv >lf.csv

@@ -130,6 +130,7 @@ static bool read_block(struct worker *worker, const struct block_item *item, con
     worker->splitter.is_skipping = false;
     if (!source_open(path, &text.source, error))
         return false;
+    source_read_ahead(text.source);
     text.offset = first;
     is_read = source_seek(text.source, first, error) && read_on(&text, 0, item->limit, error) &&
               (item->is_row || find_row(&text, item, error)) && read_rows(worker, &text, item, error);

@@ -11,6 +11,8 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "ahead.h"
+
 #define INPUT_SIZE 262144
 
 struct source {
@@ -25,6 +27,7 @@ struct source {
     ZSTD_inBuffer zstd_input;
     char *path;
     char *input;
+    struct ahead *ahead; /* or NULL; its thread uses all of this but `decompressed` */
 };
 
 static enum source_kind find_kind(int file)
@@ -87,6 +90,7 @@ bool source_open(const char *path, struct source **source, char *error)
 
 void source_close(struct source *source)
 {
+    ahead_end(source->ahead);
     if (source->kind == SOURCE_GZIP)
         inflateEnd(&source->gzip);
     ZSTD_freeDStream(source->zstd);
@@ -196,11 +200,25 @@ static ssize_t read_zstd(struct source *source, char *bytes, size_t size, char *
     return (ssize_t)output.pos;
 }
 
+static ssize_t decompress(void *argument, char *bytes, size_t size, char *error)
+{
+    struct source *source = argument;
+
+    return source->kind == SOURCE_GZIP ? read_gzip(source, bytes, size, error)
+                                       : read_zstd(source, bytes, size, error);
+}
+
+void source_read_ahead(struct source *source)
+{
+    if (source->kind != SOURCE_PLAIN && !source->ahead)
+        source->ahead = ahead_begin(decompress, source);
+}
+
 ssize_t source_read(struct source *source, char *bytes, size_t size, char *error)
 {
-    ssize_t length = source->kind == SOURCE_PLAIN  ? read_plain(source, bytes, size, error)
-                     : source->kind == SOURCE_GZIP ? read_gzip(source, bytes, size, error)
-                                                   : read_zstd(source, bytes, size, error);
+    ssize_t length = source->kind == SOURCE_PLAIN ? read_plain(source, bytes, size, error)
+                     : source->ahead              ? ahead_read(source->ahead, bytes, size, error)
+                                                  : decompress(source, bytes, size, error);
 
     if (length > 0)
         source->decompressed += (uint64_t)length;

@@ -21,6 +21,9 @@ enum source_kind source_kind(const struct source *source);
 /* Of the file as it lies on the disk. */
 uint64_t source_size(const struct source *source);
 
+/* Has what is compressed inflated by a thread from now on, ahead of the reader, where one can be had. */
+void source_read_ahead(struct source *source);
+
 /* Goes on at the offset, which counts decompressed bytes. Compressed files can be read from a place behind the
  * present one only. Returns false with an error. */
 bool source_seek(struct source *source, uint64_t offset, char *error);
