@@ -303,18 +303,28 @@ are_same() { local size; for size in 512 256 100; do diff -r "web/$size" "$1/$si
 check "three nodes make the same outputs" are_same nodes
 check "and the same catalogue" python same.py web/photos.h5 nodes/photos.h5
 
-# kill_at BYTES [LAUNCHER…]: a run is killed with -9, all of it, when its journal is as long as that.
-rows_in() { [ "$(stat -c %s "$1/photos.journal" 2>/dev/null || echo 0)" -ge "$2" ]; }
+# kill_at BYTES WHO [LAUNCHER…]: when the journal of a run is as long as that, some of it is killed with -9: all, main, which
+# the others must not outlive, or its workers, and main when it has recorded more.
+rows_in() { [ "$(stat -c %s "$1/photos.journal" 2>/dev/null || echo 0)" -ge "$2" ] || ! kill -0 "${3:-$$}" 2>/dev/null; }
+kill_named() { kill -9 $(named "$1" $(tree "$2")) 2>/dev/null; }
 kill_at()
 {
-    local pid bytes=$1
-    shift
+    local pid bytes=$1 who=$2
+    shift 2
     setsid "$@" "$bin/mpmap-photos" "${library[@]}" --out killed "${sizes[@]}" --resume --quiet >/dev/null 2>&1 </dev/null &
     pid=$!
-    wait_for 60 rows_in killed "$bytes"
-    kill -9 $(tree "$pid") 2>/dev/null
+    wait_for 60 rows_in killed "$bytes" $pid
+    case $who in
+        all) kill -9 $(tree "$pid") 2>/dev/null ;;
+        workers)
+            kill_named mpmap-worker $pid
+            wait_for 60 rows_in killed $((bytes + 1500)) $pid
+            ;;&
+        *) kill_named mpmap-photos $pid ;;
+    esac
     wait "$pid" 2>/dev/null
     wait_for 60 eval '! pgrep -s "$pid" >/dev/null'
+    check "nothing is left of a run whose $who were killed" [ $? = 0 ]
 }
 outputs() { find killed -name '*.jpg' -exec stat -c '%n %y %i' {} + | sort; }
 # What a run that goes on must not have done: touched outputs of more photographs than it says.
@@ -331,16 +341,17 @@ goes_on()
     check "with the same catalogue" python same.py web/photos.h5 killed/photos.h5
     check "and nothing left over" [ -z "$(find killed -name '*.part')" ]
 }
-two_nodes=(env MPMAP_RANKS_PER_NODE=1 mpirun -n 2)
-kill_at 1
-kill_at 1500 "${two_nodes[@]}"
-kill_at 4000
+two_nodes=(env MPMAP_RANKS_PER_NODE=1 OMPI_MCA_btl=self,tcp mpirun -n 2)
+kill_at 1 all
+kill_at 1500 main "${two_nodes[@]}"
+kill_at 4000 workers
 goes_on
 check "some of it was recorded before" [ "$redone" -lt 39 ]
+victims=(all main workers)
 for ((kill = 0; kill < kills; kill++)); do
     rm -rf killed
-    kill_at $((RANDOM * 18000 / 32768))
-    kill_at $((RANDOM * 18000 / 32768)) "${two_nodes[@]}"
+    kill_at $((RANDOM * 18000 / 32768)) ${victims[RANDOM % 3]}
+    kill_at $((RANDOM * 18000 / 32768)) ${victims[RANDOM % 3]} "${two_nodes[@]}"
     goes_on
 done
 
