@@ -26,7 +26,7 @@ crawl_disk()
 {
     (
         [ "${most:-0}" = 0 ] || { trap '' XFSZ; ulimit -f $((most / 3)); }
-        run "${starts[@]}" --out disk/crawled "${quick[@]}" "${selects[@]}" --connections 4 --resume
+        run "${starts[@]}" --out disk/crawled "${quick[@]}" "${selects[@]}" "${few[@]}" --resume
         exit "$status"
     )
     status=$?
@@ -68,8 +68,7 @@ for size in "${sizes[@]}"; do
     crawl_disk
     whole disk/crawled "$size KiB, then room"
     check "$size KiB, then room: rows are what the pages say" found disk/crawled rows
-    # Of each host 4 connections and parsers have some, and a fetcher holds what is to be parsed.
-    check "$size KiB, then room: only what was on its way is asked for again" look again site $((2 * 3 * 4 * 4))
+    check "$size KiB, then room: only what was on its way is asked for again" look again site $((2 * on_its_way))
     rm -rf disk/crawled
 done
 [ -z "${OWN_MOUNTS:-}" ] || umount disk

@@ -12,7 +12,7 @@ begin()
 {
     local folder=$1
     shift
-    timeout 100 mpirun "$@" -n 2 "$crawl" "${starts[@]}" --out "$folder" "${quick[@]}" "${selects[@]}" --connections 4 \
+    timeout 100 mpirun "$@" -n 2 "$crawl" "${starts[@]}" --out "$folder" "${quick[@]}" "${selects[@]}" "${few[@]}" \
         --resume --quiet >out 2>err </dev/null &
     started=$!
 }
@@ -39,7 +39,7 @@ begin killed
 wait "$started"
 whole killed "over 2 nodes, killed $kills times"
 check "over 2 nodes, killed $kills times: rows are what the pages say" found killed rows
-check "over 2 nodes, killed $kills times: only what was on its way is asked for again" look again site $((kills * 3 * 4 * 4))
+check "over 2 nodes, killed $kills times: only what was on its way is asked for again" look again site $((kills * on_its_way))
 
 serve site 0.004
 begin forker
@@ -50,14 +50,14 @@ whole forker "the fork server of a node was killed"
 check "the fork server of a node was killed: rows are what the pages say" found forker rows
 
 serve site 0.004
-"$crawl" "${starts[@]}" --out home "${quick[@]}" "${selects[@]}" --connections 4 --quiet >out 2>err </dev/null &
+"$crawl" "${starts[@]}" --out home "${quick[@]}" "${selects[@]}" "${few[@]}" --quiet >out 2>err </dev/null &
 started=$!
 check "the crawl has begun at home" wait_for 60 has_asked 100
 check "there is the only fork server to be killed" kill -9 $(named mpmap-forker $(tree "$started"))
 wait "$started"
 status=$?
 check "the only fork server was killed: the crawl ends, and says what is next" fails_with 1 "--resume goes on later"
-run "${starts[@]}" --out home "${quick[@]}" "${selects[@]}" --connections 4 --resume
+run "${starts[@]}" --out home "${quick[@]}" "${selects[@]}" "${few[@]}" --resume
 whole home "the only fork server was killed"
 
 if grep -q '(Open MPI) 4' <<<"$(mpirun --version 2>/dev/null)"; then

@@ -4,7 +4,14 @@
  *
  * Politeness is kept here. With a delay a host has one request at a time, and the next one is sent a delay after
  * main has heard of the end of the last: so two requests are never nearer to each other, however long an order is on
- * its way. Without a delay its pages go to some fetchers, each of which has its part of the connections. */
+ * its way. Without a delay its pages go to some fetchers, each of which has its part of the connections.
+ *
+ * A page that is to be parsed is no longer the host's when it has come: main hears of that, and of the page again when it
+ * is parsed. In between its state is PAGE_CAME, only its fetcher has it, and nothing of it is in a file; so it shares the
+ * fate of a page that is still on its way. If the fetcher dies it is asked for again, a suspect like the others; after a
+ * kill of main, too, because the journal does not know it; a level has it among its open pages, a drain waits for it.
+ * Only the host forgets it: whoever takes a page from PAGE_ASKED to another state gives the host its request back, once.
+ * How many pages may be there is for crew.c to say; hosts for which no fetcher has room wait in ready.c until one has. */
 #include "crawl.h"
 
 #include <stdlib.h>
@@ -16,10 +23,8 @@
 #include "support/command.h"
 #include "url.h"
 
-#define ORDERS_A_CONNECTION 4     /* so that a connection has its next page at once */
-#define MOST_ORDERS         512   /* of a fetcher */
-#define LOOK_S              0.25  /* how often signals and the progress are looked at */
-#define FULL_S              0.005 /* until a host is looked at again whose fetchers have all they can do */
+#define ORDERS_A_CONNECTION 4    /* so that a connection has its next page at once */
+#define LOOK_S              0.25 /* how often signals and the progress are looked at */
 #define MOST_WAIT_S         600.0
 #define MOST_SITEMAP_DEPTH  3
 #define MOST_ROBOTS_HOPS    5
@@ -48,7 +53,7 @@ static unsigned lanes(const struct crawl *crawl, const struct host *host)
     return delay_s(crawl, host) > 0 ? 1 : crew_lanes(crawl->settings);
 }
 
-/* The fetcher with the fewest pages of the host, among the host's own; the number of fetchers if all have enough. */
+/* The fetcher with the fewest requests to the host, among the host's own; the number of fetchers if all have enough. */
 static unsigned choose_fetcher(const struct crawl *crawl, const struct host *host, uint32_t number)
 {
     unsigned best = crawl->crew.count, fewest = most_orders(crawl, host);
@@ -56,7 +61,7 @@ static unsigned choose_fetcher(const struct crawl *crawl, const struct host *hos
     for (unsigned i = 0; i < lanes(crawl, host); i++) {
         unsigned fetcher = (number + i) % crawl->crew.count;
 
-        if (host->in_flight_of[fetcher] < fewest && crawl->crew.members[fetcher].in_flight < MOST_ORDERS) {
+        if (host->in_flight_of[fetcher] < fewest && crew_has_room(&crawl->crew, fetcher)) {
             best = fetcher;
             fewest = host->in_flight_of[fetcher];
         }
@@ -165,8 +170,7 @@ static void ask_host(struct crawl *crawl, uint32_t number)
         uint32_t page;
 
         if (fetcher == crawl->crew.count) {
-            host->next_s = crawl_now_s(crawl) + FULL_S;
-            ready_put(&crawl->ready, &crawl->frontier, number);
+            ready_stall(&crawl->ready, &crawl->frontier, number);
             return;
         }
         if ((page = frontier_next(&crawl->frontier, host)) == NO_PAGE)
@@ -213,6 +217,8 @@ static void ask(struct crawl *crawl)
     double now_s = crawl_now_s(crawl);
 
     advance(crawl);
+    if (crew_take_room(&crawl->crew))
+        ready_unstall(&crawl->ready, &crawl->frontier);
     for (uint32_t host;
          (host = ready_first(&crawl->ready)) != NO_PAGE && crawl->frontier.hosts[host].next_s <= now_s;) {
         ready_pop(&crawl->ready, &crawl->frontier);
@@ -422,27 +428,51 @@ static void on_done(struct crawl *crawl, uint32_t number, struct facts *facts, s
     buffer_free(&bytes);
 }
 
-static void count_answer(struct crawl *crawl, struct host *host, const struct facts *facts)
+static void release_host(struct crawl *crawl, const struct page *page)
 {
+    struct host *host = &crawl->frontier.hosts[page->host];
+
+    host->in_flight--;
+    host->in_flight_of[page->fetcher]--;
+}
+
+/* The host has answered: its next request may be sent a delay after now. */
+static void on_answer(struct crawl *crawl, const struct page *page, uint64_t size, uint64_t duration_us)
+{
+    struct host *host = &crawl->frontier.hosts[page->host];
     double now_s = crawl_now_s(crawl);
 
+    release_host(crawl, page);
     if (!host->answers)
-        host->first_s = now_s - (double)facts->duration_us * 1e-6;
+        host->first_s = now_s - (double)duration_us * 1e-6;
     host->answers++;
-    host->bytes += facts->size;
+    host->bytes += size;
     host->last_s = now_s;
+    pause_host(crawl, page->host, delay_s(crawl, host));
+}
+
+/* A page is still to be parsed. */
+static void on_page_came(struct crawl *crawl, uint32_t number, uint64_t size, uint64_t duration_us)
+{
+    struct page *page = &crawl->frontier.pages[number];
+
+    crew_hold(&crawl->crew, page->fetcher, size);
+    on_answer(crawl, page, size, duration_us);
+    page->state = PAGE_CAME;
+    look_at_host(crawl, page->host);
 }
 
 static void on_page(struct crawl *crawl, uint32_t number, struct facts *facts, struct reader *reader)
 {
-    struct page *page = &crawl->frontier.pages[number];
+    const struct page *page = &crawl->frontier.pages[number];
     uint32_t host_number = page->host;
-    struct host *host = &crawl->frontier.hosts[host_number];
 
-    host->in_flight--;
-    host->in_flight_of[page->fetcher]--;
-    count_answer(crawl, host, facts);
-    pause_host(crawl, host_number, delay_s(crawl, host));
+    if (page->state == PAGE_CAME) {
+        crew_let_go(&crawl->crew, page->fetcher, facts->size);
+    } else {
+        crew_done(&crawl->crew, page->fetcher);
+        on_answer(crawl, page, facts->size, facts->duration_us);
+    }
     if (facts->outcome == OUTCOME_TROUBLE && page->attempts < crawl->settings->attempts) {
         read_links(crawl, reader, NULL);
         try_again(crawl, number, facts);
@@ -452,7 +482,16 @@ static void on_page(struct crawl *crawl, uint32_t number, struct facts *facts, s
     look_at_host(crawl, host_number);
 }
 
-static void read_result(struct crawl *crawl, struct reader *reader)
+static void read_came(struct crawl *crawl, struct reader *reader)
+{
+    uint64_t number = reader_number(reader), size = reader_number(reader);
+    uint64_t duration_us = reader_number(reader);
+
+    if (!reader->is_bad)
+        on_page_came(crawl, (uint32_t)number, size, duration_us);
+}
+
+static void read_done(struct crawl *crawl, struct reader *reader)
 {
     uint64_t fetcher = reader_number(reader), kind = reader_number(reader), number = reader_number(reader);
     struct facts facts;
@@ -463,8 +502,8 @@ static void read_result(struct crawl *crawl, struct reader *reader)
     body = reader_text(reader, &size);
     if (reader->is_bad || fetcher >= crawl->crew.count)
         return;
-    crawl->crew.members[fetcher].in_flight--;
     if (kind == ORDER_ROBOTS) {
+        crew_done(&crawl->crew, (unsigned)fetcher);
         read_links(crawl, reader, NULL);
         on_robots(crawl, (uint32_t)number, &facts, body, size);
     } else {
@@ -483,7 +522,7 @@ static int read_results(struct crawl *crawl)
         struct reader reader = {message, (char *)message + size, false};
 
         while (reader.at < reader.end && !reader.is_bad)
-            read_result(crawl, &reader);
+            reader_number(&reader) == RESULT_CAME ? read_came(crawl, &reader) : read_done(crawl, &reader);
         free(message);
         if (reader.is_bad)
             return failure("a message of a fetcher cannot be read");
@@ -505,12 +544,11 @@ static void put_back(struct crawl *crawl, unsigned fetcher, const char *why)
 
     for (uint32_t i = 0; i < frontier->page_count; i++) {
         struct page *page = &frontier->pages[i];
-        struct host *host = &frontier->hosts[page->host];
 
-        if (page->state != PAGE_ASKED || page->fetcher != fetcher)
+        if ((page->state != PAGE_ASKED && page->state != PAGE_CAME) || page->fetcher != fetcher)
             continue;
-        host->in_flight--;
-        host->in_flight_of[fetcher]--;
+        if (page->state == PAGE_ASKED)
+            release_host(crawl, page);
         page->attempts--;
         if (++page->crashes > 1 && page->crashes >= crawl->settings->attempts) {
             settle_page(crawl, i, OUTCOME_FAILED, why);
@@ -632,15 +670,6 @@ static void show_progress(struct crawl *crawl)
     mpm_progress_line(&now, &crawl->line);
 }
 
-static unsigned in_flight(const struct crawl *crawl)
-{
-    unsigned all = crawl->robots_in_flight;
-
-    for (size_t i = 0; i < crawl->frontier.host_count; i++)
-        all += crawl->frontier.hosts[i].in_flight;
-    return all;
-}
-
 /* Whether there is something to wait for; a drain ends when what was asked for has come, or its grace is over. */
 static bool goes_on(struct crawl *crawl)
 {
@@ -652,7 +681,7 @@ static bool goes_on(struct crawl *crawl)
                     crawl->settings->grace_s);
     }
     if (crawl->drain_s > 0)
-        return in_flight(crawl) && crawl_now_s(crawl) - crawl->drain_s < crawl->settings->grace_s;
+        return crew_in_flight(&crawl->crew) && crawl_now_s(crawl) - crawl->drain_s < crawl->settings->grace_s;
     return crawl->frontier.open;
 }
 

@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Fetchers are spread over the nodes in turn; a fetcher's parsers are on its own node, so pages do not travel. */
+/* Fetchers are spread over the nodes in turn; a fetcher's parsers are on its own node, so pages do not travel.
+ *
+ * How much a fetcher has to do is counted here, by main alone, from the orders that it gives and the results that it
+ * reads. Requests and pages have bounds of their own, because a request costs the server, and a page that waits for a
+ * parser costs memory. A fetcher is full when it holds HELD_PAGES for each of its parsers, or HELD_BYTES, and gets no
+ * orders until half of them are done. So it never has more than that and what it was asked for when it became full,
+ * whatever the site, and however long a page keeps a parser. Its parsers have the other half to do while the next pages
+ * are asked for, which are many at a time. */
 #include "crew.h"
 
 #include <stdio.h>
@@ -11,6 +18,10 @@
 #include "support/command.h"
 
 #define MOST_FETCHERS_A_NODE 4
+#define MOST_ASKED           512 /* requests of a fetcher */
+#define FEW_ASKED            448 /* that one must be down to which had so many */
+#define HELD_PAGES           64  /* a parser */
+#define HELD_BYTES           (8u << 20) /* a parser, as they came: what is packed is unpacked when its turn has come */
 
 static unsigned least(unsigned a, unsigned b)
 {
@@ -114,17 +125,87 @@ int crew_open(struct crew *crew, const struct settings *settings)
     return 0;
 }
 
+static bool has_enough(const struct member *member, uint64_t parsers)
+{
+    return member->asked >= MOST_ASKED || (member->held && (member->held >= parsers * HELD_PAGES ||
+                                                            member->held_bytes >= parsers * HELD_BYTES));
+}
+
+static bool has_little(const struct member *member, uint64_t parsers)
+{
+    return member->asked <= FEW_ASKED && member->held <= parsers * HELD_PAGES / 2 &&
+           member->held_bytes <= parsers * HELD_BYTES / 2;
+}
+
+static void look_at_room(struct crew *crew, struct member *member)
+{
+    bool was_full = member->is_full;
+    uint64_t parsers = crew_parsers(crew->settings);
+
+    member->is_full = was_full ? !has_little(member, parsers) : has_enough(member, parsers);
+    crew->has_new_room |= was_full && !member->is_full;
+}
+
 int crew_replace(struct crew *crew, unsigned index)
 {
     struct member *member = &crew->members[index];
     int status;
 
     member->orders.size = 0;
-    member->in_flight = 0;
+    member->asked = member->held = 0;
+    member->held_bytes = 0;
+    look_at_room(crew, member);
     member->is_there = false;
     if ((status = mpm_process_close(member->process)) && status != MPM_ENODELOST)
         return mpm_report_error();
     return mpm_queue_destroy(member->inbox) ? mpm_report_error() : start_member(crew, index);
+}
+
+bool crew_has_room(const struct crew *crew, unsigned index)
+{
+    return !crew->members[index].is_full;
+}
+
+bool crew_take_room(struct crew *crew)
+{
+    bool has_new_room = crew->has_new_room;
+
+    crew->has_new_room = false;
+    return has_new_room;
+}
+
+void crew_hold(struct crew *crew, unsigned index, uint64_t size)
+{
+    struct member *member = &crew->members[index];
+
+    member->asked--;
+    member->held++;
+    member->held_bytes += size;
+    look_at_room(crew, member);
+}
+
+void crew_let_go(struct crew *crew, unsigned index, uint64_t size)
+{
+    struct member *member = &crew->members[index];
+
+    member->held--;
+    member->held_bytes -= size;
+    look_at_room(crew, member);
+}
+
+void crew_done(struct crew *crew, unsigned index)
+{
+    crew->members[index].asked--;
+    look_at_room(crew, &crew->members[index]);
+}
+
+unsigned crew_in_flight(const struct crew *crew)
+{
+    unsigned all = 0;
+
+    for (unsigned i = 0; i < crew->count; i++)
+        all += crew->members[i].asked + crew->members[i].held;
+    return all;
 }
 
 void crew_order(struct crew *crew, unsigned index, uint64_t number, enum order_kind kind, unsigned flags)
@@ -135,7 +216,8 @@ void crew_order(struct crew *crew, unsigned index, uint64_t number, enum order_k
     buffer_add_number(&member->orders, number);
     buffer_add_number(&member->orders, kind);
     buffer_add_number(&member->orders, flags);
-    member->in_flight++;
+    member->asked++;
+    look_at_room(crew, member);
 }
 
 void crew_order_url(struct crew *crew, unsigned index, const char *url, const char *etag,

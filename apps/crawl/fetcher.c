@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* One thread does everything but wait at the inbox. A page goes through these steps: an order becomes a transfer;
- * when it has come, its text goes to a parser if something is to be extracted; when the rows are there its links are
- * found, its record is appended to the WARC file, its links to the file of links, and main hears of it.
+ * when it has come, and something is to be extracted, main hears that its host is free, and its text goes to a parser;
+ * when the rows are there its links are found, its record is appended to the WARC file, its links to the file of links, and main hears of it.
  *
  * So the files hold pages in the order in which main hears of them. If this process dies anywhere, main cuts the
  * files where the last page ends that it has heard of, and has the others asked for again: no page is in a file
@@ -224,6 +224,7 @@ static void add_result(struct fetcher *fetcher, const struct transfer *transfer)
     bool is_robots = transfer->kind == ORDER_ROBOTS;
     size_t size = transfer->body.size < ROBOTS_MOST ? transfer->body.size : ROBOTS_MOST;
 
+    buffer_add_number(results, RESULT_DONE);
     buffer_add_number(results, fetcher->start->index);
     buffer_add_number(results, transfer->kind);
     buffer_add_number(results, transfer->page);
@@ -268,6 +269,14 @@ static void finish(struct fetcher *fetcher, struct transfer *transfer)
     if (!fetcher->has_failed)
         add_result(fetcher, transfer);
     recycle(fetcher, transfer);
+}
+
+static void say_it_came(struct fetcher *fetcher, const struct transfer *transfer)
+{
+    buffer_add_number(&fetcher->results, RESULT_CAME);
+    buffer_add_number(&fetcher->results, transfer->page);
+    buffer_add_number(&fetcher->results, transfer->facts.size);
+    buffer_add_number(&fetcher->results, transfer->facts.duration_us);
 }
 
 static bool is_to_be_parsed(const struct fetcher *fetcher, const struct transfer *transfer)
@@ -362,10 +371,12 @@ static void on_transfer_end(struct fetcher *fetcher, CURL *easy, CURLcode code)
     if (mpm_value_add(fetcher->start->bytes, &size))
         fetcher->has_failed = true;
     transfer_finish(transfer, code);
-    if (is_to_be_parsed(fetcher, transfer))
+    if (is_to_be_parsed(fetcher, transfer)) {
+        say_it_came(fetcher, transfer);
         parsing_add(fetcher->parsing, transfer);
-    else
+    } else {
         finish(fetcher, transfer);
+    }
 }
 
 static bool is_parsing(const struct fetcher *fetcher)

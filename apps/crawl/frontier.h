@@ -19,7 +19,8 @@
 
 enum page_state {
     PAGE_WAITING, /* in its host's queue */
-    PAGE_ASKED,   /* a fetcher has it */
+    PAGE_ASKED,   /* a fetcher was told to ask for it */
+    PAGE_CAME,    /* a fetcher has it, and it is not parsed: its host is free again */
     PAGE_SUSPECT, /* a fetcher has died with it: it is asked for alone */
     PAGE_DONE,
 };
@@ -56,11 +57,12 @@ struct host {
     char *robots_trouble;   /* why it could not be read; NULL otherwise */
     unsigned robots_hops;   /* redirects that were followed for it */
     double next_s;          /* when it may be asked again, by the clock of the crawl */
-    unsigned in_flight;     /* pages that fetchers have */
+    unsigned in_flight;     /* pages that were asked for and have not come */
     unsigned *in_flight_of; /* a number for each fetcher */
     uint32_t *queue;        /* pages that wait: a ring */
     size_t first, waiting, room;
-    size_t heap_at; /* place in the heap of hosts to be asked; SIZE_MAX: it is not there */
+    size_t heap_at;  /* place in the heap of hosts to be asked; SIZE_MAX: it is not there */
+    bool is_stalled; /* it waits until a fetcher has room */
     uint64_t accepted;
     /* For the report, of this run: */
     uint64_t answers, bytes;

@@ -4,8 +4,12 @@
  *
  *     inbox    main's orders:     INBOX_ORDER, page, kind, flags, URL, ETag, Last-Modified
  *              a parser's rows:   INBOX_ROWS, ticket, rows, error
- *     results  a fetcher's:       fetcher, kind, page, facts, body of robots.txt, count of links, links
- *              a link:            fingerprint, kind, URL */
+ *     results  a fetcher's:       RESULT_CAME, page, bytes, microseconds
+ *              a fetcher's:       RESULT_DONE, fetcher, kind, page, facts, body of robots.txt, count of links, links
+ *              a link:            fingerprint, kind, URL
+ *
+ * A page that is to be parsed is told of twice: when it has come, so that its host may be asked for the next one, and when
+ * it is done. Of all others the second says both. */
 #ifndef MPMAP_CRAWL_MESSAGE_H
 #define MPMAP_CRAWL_MESSAGE_H
 
@@ -16,6 +20,9 @@
 
 #define INBOX_ORDER 1u
 #define INBOX_ROWS  2u
+
+#define RESULT_CAME 1u
+#define RESULT_DONE 2u
 
 enum order_kind {
     ORDER_PAGE,

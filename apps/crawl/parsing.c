@@ -15,7 +15,7 @@
 #include "support/command.h"
 
 #define MOST_BYTES  (32u << 20) /* that parsers have to do, unless it is one page: they are in shared memory */
-#define FEW_PAGES   4           /* a parser, below which what waits is handed over whatever it is */
+#define FEW_PAGES   8           /* a parser, below which what waits is handed over whatever it is */
 #define BATCH_PAGES 32          /* that are handed over at once */
 #define BATCH_BYTES (1u << 20)  /* unless it is one page */
 

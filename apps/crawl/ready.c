@@ -66,7 +66,29 @@ void ready_pop(struct ready *ready, struct frontier *frontier)
         sink(ready, frontier, 0, last);
 }
 
+void ready_stall(struct ready *ready, struct frontier *frontier, uint32_t host)
+{
+    if (frontier->hosts[host].is_stalled)
+        return;
+    if (ready->stalled_count == ready->stalled_room) {
+        ready->stalled_room = ready->stalled_room ? ready->stalled_room * 2 : 16;
+        ready->stalled = must_realloc(ready->stalled, ready->stalled_room * sizeof *ready->stalled);
+    }
+    ready->stalled[ready->stalled_count++] = host;
+    frontier->hosts[host].is_stalled = true;
+}
+
+void ready_unstall(struct ready *ready, struct frontier *frontier)
+{
+    for (size_t i = 0; i < ready->stalled_count; i++) {
+        frontier->hosts[ready->stalled[i]].is_stalled = false;
+        ready_put(ready, frontier, ready->stalled[i]);
+    }
+    ready->stalled_count = 0;
+}
+
 void ready_free(struct ready *ready)
 {
     free(ready->hosts);
+    free(ready->stalled);
 }

@@ -281,6 +281,8 @@ class Server:
         if path == "/hostile.html":
             body = "".join("<a href=/h/%s>%s</a>" % (name, name) for name in HOSTILE).encode()
             status, more = 200, {"Content-Type": "text/html"}
+        if path.startswith("/big/"):
+            status, more, body = 200, {"Content-Type": "text/html"}, b"<h1>big</h1>" + b"<!--x-->" * 131072
         if path == "/mutated.html":
             body = "".join("<a href=/m/%d>%d</a>" % (n, n) for n in range(300)).encode()
             status, more = 200, {"Content-Type": "text/html"}

@@ -70,3 +70,7 @@ whole()
 
 selects=(--select 'h=h1' --select 'price:f64=p.price' --select 'n:count=body > a[href]')
 quick=(--delay 0 --backoff 0.1)
+# What may be asked for again after a kill: of each of three hosts 4 orders for each of 4 connections, and what two parsers
+# have or wait for (crew.c).
+few=(--connections 4 --fetchers 2 --workers 2)
+on_its_way=$((3 * 4 * 4 + 2 * 64))
