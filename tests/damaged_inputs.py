@@ -32,7 +32,9 @@ digest bad.h5:/table.s u64[2]
 digest bad.h5:/texts u64[2]
 digest bad.h5:/ragged u64[2]
 digest bad.h5:/nested.text u64[2]
+records bad.h5:/nested u64
 digest bad.h5:/plain,/table.x u64[2]
+digest bad.h5:/plain,/ragged,/texts u64[2]
 digest part*.h5:/numbers u64[2]
 digest bad.h5:/matrix u64[2] --axis 1
 digest bad.h5:/matrix u64[2] --tile 6,5 --halo 2,1 --edge reflect

@@ -58,6 +58,18 @@ int digest(mpm_call *call, const void *item, void *result)
         words[1] = words[1] * 31 + byte[i];
     return 0;
 }
+const mpm_task_description records_description = {.result = "u64", .row = "{text text, f32[2,2] v}"};
+int records(mpm_call *call, const void *item, void *result)
+{
+    const struct { mpm_span text; float v[4]; } *record = item;
+    const unsigned char *byte = record->text.at;
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < record->text.size; i++)
+        sum = sum * 31 + byte[i];
+    *(uint64_t *)result = sum;
+    return mpm_call_item_size(call) != sizeof *record;
+}
 int structs(mpm_call *call, const void *item, void *result) { return digest(call, item, result); }
 int negative(mpm_call *call, const void *item, void *result)
 {

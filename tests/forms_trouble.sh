@@ -19,6 +19,10 @@ with h5py.File("in.h5", "w") as f:
     table = np.zeros(60, [("n", ">i4"), ("x", "f8"), ("s", "S3")])
     table["n"], table["x"] = range(60), random.random(60)
     f["table"] = table
+    records = np.zeros(60, [("n", "i4"), ("name", h5py.string_dtype()), ("list", h5py.vlen_dtype("f4"))])
+    for n in range(60):
+        records[n] = n, "text %d" % n * (n % 3), np.arange(n % 5, dtype="f4")
+    f["records"] = records
     f["texts"] = ["text %d" % n * (n % 4) for n in range(60)]
     f["some"] = random.permutation(60)[:40]
 for k in range(3):
@@ -45,6 +49,19 @@ int digest(mpm_call *call, const void *item, void *result)
     if (getenv("FAILS") && words[1] % 5 == 0)
         return mpm_fail(call, "the digest is %llu", (unsigned long long)words[1]);
     return 0;
+}
+const mpm_task_description records_description = {.result = "u64[2]", .row = "{text name, i32 n, f32[] list}"};
+int records(mpm_call *call, const void *item, void *result)
+{
+    const struct { mpm_span name; int32_t n; mpm_span list; } *record = item;
+    uint64_t *words = result;
+    const unsigned char *byte = record->list.at;
+
+    words[0] = record->name.size + (uint64_t)record->n + *(const unsigned char *)record->name.at;
+    words[1] = 0;
+    for (size_t i = 0; i < record->list.size; i++)
+        words[1] = words[1] * 31 + byte[i];
+    return !noted(call);
 }
 int structs(mpm_call *call, const void *item, void *result) { return digest(call, item, result); }
 int negative(mpm_call *call, const void *item, void *result)
@@ -131,6 +148,7 @@ form "a condition" 39 0 digest in.h5:/numbers 'u64[2]' --where 'row > 20'
 form "structs" 60 0 structs in.h5:/table 'u64[2]'
 form "a field" 60 0 digest in.h5:/table.s 'u64[2]'
 form "texts" 60 0 digest in.h5:/texts 'u64[2]'
+form "structs with texts" 60 0 records in.h5:/records 'u64[2]'
 form "side by side" 60 0 digest in.h5:/plain,/table.x 'u64[2]'
 form "several files" 60 0 digest 'part*.h5:/numbers' 'u64[2]'
 form "another axis" 40 0 digest in.h5:/matrix 'u64[2]' --axis 1

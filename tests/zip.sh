@@ -143,8 +143,6 @@ refuses()
 }
 check "another number of rows is refused" refuses 'in.h5:/short has 1499 rows, but /label has 1500: data sets that are read side by side have as many rows' \
     copy in.h5:/label,/short out.h5:/r --result 'u8[16]'
-check "rows of variable length" refuses 'in.h5:/text has rows of variable length, which cannot stand beside others' \
-    copy in.h5:/label,/text out.h5:/r --result 'u8[16]'
 check "one that there is not" refuses 'in.h5 has no data set /none' copy in.h5:/label,/none out.h5:/r --result 'u8[16]'
 check "tiles" refuses 'neither tiles nor another axis go with that' copy in.h5:/label,/weight out.h5:/r --result 'u8[16]' --tile 2
 for wrong in /label,/weight,/flags /images,/weight,/label,/flags,/group/table.x "$names,/label"; do

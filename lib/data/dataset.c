@@ -247,7 +247,7 @@ int mpm_pool_map_dataset(mpm_pool *pool, mpm_task *task, const mpm_dataset_map *
     if ((status = input_open(&source, &input)))
         return status;
     status = costs_check(map, &input);
-    if (!status && map->task_rows > 1 && input.variable_type.is)
+    if (!status && map->task_rows > 1 && input_is_variable(&input))
         status = error_set(
             MPM_ETYPE,
             "rows of %s have a variable length, so a call has one: task_rows (--rows-per-call) "

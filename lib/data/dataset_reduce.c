@@ -25,7 +25,7 @@ static int check_item_size(const mpm_reduction *reduction, const struct input *i
 {
     size_t size = mpm_shape_size(&input->row);
 
-    if (input->variable_type.is && reduction->accumulate_block)
+    if (input_is_variable(input) && reduction->accumulate_block)
         return error_set(MPM_ETYPE,
                          "%s: rows of %s:%s have a variable length, so they are no blocks: give `accumulate`",
                          call_name, input->file_name, input->dataset_name);

@@ -15,6 +15,7 @@
 
 /* A description that is read, for a compound of the file. */
 struct reader {
+    struct span_fields *spans;
     const char *dataset;     /* its name, for sentences */
     const char *description; /* all of it */
     const char *at;
@@ -97,9 +98,9 @@ static size_t align(size_t offset, size_t alignment)
     return (offset + alignment - 1) / alignment * alignment;
 }
 
-/* Puts a field behind those that are there. */
+/* Puts a field behind those that are there. Spans from the given one on are in it. */
 static int put_field(struct reader *reader, struct layout *layout, const char *name,
-                     const struct layout *field)
+                     const struct layout *field, unsigned first_span)
 {
     size_t offset = align(layout->size, field->alignment);
 
@@ -107,9 +108,23 @@ static int put_field(struct reader *reader, struct layout *layout, const char *n
         hdf5.H5Tinsert(layout->memory, name, offset, field->memory) < 0)
         return hdf5_error_set(MPM_EINVAL, "the row \"%s\" cannot have a field %s", reader->description, name);
     layout->size = offset + field->size;
+    for (unsigned i = first_span; i < reader->spans->count; i++)
+        reader->spans->field[i].offset += offset;
     if (field->alignment > layout->alignment)
         layout->alignment = field->alignment;
     return 0;
+}
+
+/* Whether a field of the file is what a description says: of a fixed length, or of none. */
+static bool is_of_shape(hid_t member, const char *shape_text, const mpm_shape *shape, struct element *element,
+                        struct variable_type *variable)
+{
+    bool is_text = !strcmp(shape_text, ELEMENT_TEXT);
+
+    *variable = (struct variable_type){0};
+    if (!element_of_type(member, element) && !element_of_variable(member, NULL, element, variable))
+        return false;
+    return is_text ? variable->is_text : shapes_are_equal(&element->shape, shape);
 }
 
 /* A field that is no struct: the file's must be the same. */
@@ -117,22 +132,27 @@ static int take_plain(struct reader *reader, hid_t type, const char *shape_text,
                       struct layout *field)
 {
     struct element element = {.memory = -1};
+    struct variable_type variable;
     int index = hdf5.H5Tget_member_index(type, name), status = 0;
     hid_t member;
-    mpm_shape shape;
+    mpm_shape shape = {.type = MPM_U8};
 
-    if (mpm_shape_parse(shape_text, &shape))
+    if (strcmp(shape_text, ELEMENT_TEXT) != 0 && mpm_shape_parse(shape_text, &shape))
         return error_set(MPM_EINVAL, "the row \"%s\" has a field %s of type \"%s\", which is none",
                          reader->description, name, shape_text);
     if (index < 0 || (member = hdf5.H5Tget_member_type(type, (unsigned)index)) < 0)
         return has_no_field(reader, type, name);
-    if (!element_of_type(member, &element) || !shapes_are_equal(&element.shape, &shape)) {
+    if (!is_of_shape(member, shape_text, &shape, &element, &variable)) {
         element_end(&element);
         status = is_another(reader, member, name, shape_text);
     }
     hdf5.H5Tclose(member);
     *field = (struct layout){element.memory, mpm_shape_size(&shape), mpm_type_size(shape.type)};
-    return status;
+    if (!variable.is)
+        return status;
+    field->size = sizeof(mpm_span);
+    field->alignment = _Alignof(mpm_span);
+    return status ? status : spans_add(reader->spans, 0, variable);
 }
 
 /* A struct in a struct: its name is not known before it has been read, so what is read first is only passed over. */
@@ -164,6 +184,7 @@ static int read_field(struct reader *reader, hid_t type, unsigned depth, struct 
 {
     char name[NAME_SIZE], shape[SHAPE_SIZE];
     struct layout field = {-1, 0, 1};
+    unsigned first_span = reader->spans->count;
     int status;
 
     skip_blanks(reader);
@@ -178,7 +199,7 @@ static int read_field(struct reader *reader, hid_t type, unsigned depth, struct 
         status = take_plain(reader, type, shape, name, &field);
     }
     if (!status)
-        status = put_field(reader, layout, name, &field);
+        status = put_field(reader, layout, name, &field, first_span);
     if (field.memory >= 0)
         hdf5.H5Tclose(field.memory);
     return status;
@@ -213,9 +234,10 @@ static int read_struct(struct reader *reader, hid_t type, unsigned depth, struct
     return status;
 }
 
-int element_of_struct(hid_t type, const char *name, const char *description, struct element *element)
+int element_of_struct(hid_t type, const char *name, const char *description, struct element *element,
+                      struct span_fields *spans)
 {
-    struct reader reader = {name, description, description + strspn(description, BLANKS)};
+    struct reader reader = {spans, name, description, description + strspn(description, BLANKS)};
     struct layout layout;
     char text[1024];
     int status;
@@ -232,6 +254,7 @@ int element_of_struct(hid_t type, const char *name, const char *description, str
         return is_none(&reader, "its end");
     }
     element->memory = layout.memory;
+    spans->size = layout.size;
     element->shape = (mpm_shape){.type = MPM_U8, .rank = 1, .extent = {layout.size}};
     return 0;
 }
@@ -251,12 +274,15 @@ static bool add_fields(struct writer *writer, hid_t type, unsigned depth);
 static bool add_field(struct writer *writer, hid_t member, const char *name, unsigned depth)
 {
     struct element element = {.memory = -1};
+    struct variable_type variable;
     char shape[SHAPE_SIZE];
     bool is = false;
 
     if (!can_be_named(name))
         return false;
-    if ((is = element_of_type(member, &element)))
+    if (element_of_variable(member, NULL, &element, &variable) && (is = variable.is_text))
+        writer_add(writer, ELEMENT_TEXT);
+    else if ((is = variable.is || element_of_type(member, &element)))
         writer_add(writer, "%s", mpm_shape_format(&element.shape, shape, sizeof shape));
     else if (depth < DEEPEST && hdf5.H5Tget_class(member) == H5T_COMPOUND)
         is = add_fields(writer, member, depth + 1);

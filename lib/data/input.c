@@ -187,12 +187,12 @@ static int is_nothing(const struct input *input, hid_t type)
     }
 }
 
-static int take_element(const struct input *input, hid_t type, struct element *element)
+static int take_element(struct input *input, hid_t type, struct element *element)
 {
     char name[PATH_MAX];
 
     if (is_struct(input->wanted) && !input->field)
-        return element_of_struct(type, full_name(input, name), input->wanted, element);
+        return element_of_struct(type, full_name(input, name), input->wanted, element, &input->spans);
     if (input->field ? element_of_field(type, input->field, element) : element_of_type(type, element))
         return 0;
     return is_nothing(input, type);
@@ -225,6 +225,15 @@ static int look_at_type(struct input *input)
     return 0;
 }
 
+/* Tiles have numbers only. */
+static int check_cut(const struct input *input)
+{
+    if (!input_is_variable(input) || (!input->cut.tiling.rank && !input->cut.axis))
+        return 0;
+    return error_set(MPM_ETYPE, "%s:%s has elements of variable length, which cannot be cut into tiles",
+                     input->file_name, input->dataset_name);
+}
+
 /* What is of variable length is a row by itself. */
 static int check_variable(const struct input *input, const hsize_t *extent, int rank)
 {
@@ -235,10 +244,7 @@ static int check_variable(const struct input *input, const hsize_t *extent, int 
                              " texts or arrays of variable length a row: a map takes one a row",
                              input->file_name, input->dataset_name, (uint64_t)extent[i]);
     }
-    if (!input->cut.tiling.rank && !input->cut.axis)
-        return 0;
-    return error_set(MPM_ETYPE, "%s:%s has elements of variable length, which cannot be cut into tiles",
-                     input->file_name, input->dataset_name);
+    return check_cut(input);
 }
 
 /* Puts the dimensions that a row has in the file before those of its elements. */
@@ -279,7 +285,7 @@ static int look_at_space(struct input *input, hid_t space)
     if (mpm_shape_size(&input->row) == 0)
         return error_set(MPM_ETYPE, "%s:%s has rows without elements: an extent is 0", input->file_name,
                          input->dataset_name);
-    return 0;
+    return check_cut(input);
 }
 
 static int look_at_shape(struct input *input)
@@ -358,6 +364,7 @@ void input_leave_dataset(struct input *input)
     if (input->dataset >= 0)
         hdf5.H5Dclose(input->dataset);
     input->memory = input->dataset = -1;
+    spans_end(&input->spans);
 }
 
 static void close_all(struct input *input)
@@ -379,19 +386,26 @@ const char *input_path(const char *file_name, char path[PATH_MAX])
 }
 
 /* A type alone stands for any shape of it. */
+static bool has_shape(const struct input *input, const mpm_shape *wanted)
+{
+    return wanted->type == input->row.type &&
+           (!strchr(input->wanted, '[') ||
+            (wanted->rank == input->row.rank &&
+             !memcmp(wanted->extent, input->row.extent, wanted->rank * sizeof wanted->extent[0])));
+}
+
 static int check_wanted(const struct input *input)
 {
     char text[512];
     mpm_shape wanted;
+    bool is_text;
 
     if (!input->wanted || is_struct(input->wanted))
         return 0;
-    if (mpm_shape_parse(input->wanted, &wanted))
+    is_text = !strcmp(input->wanted, ELEMENT_TEXT);
+    if (!is_text && mpm_shape_parse(input->wanted, &wanted))
         return MPM_EINVAL;
-    if (wanted.type == input->row.type &&
-        (!strchr(input->wanted, '[') ||
-         (wanted.rank == input->row.rank &&
-          !memcmp(wanted.extent, input->row.extent, wanted.rank * sizeof wanted.extent[0]))))
+    if (is_text ? input->variable_type.is_text : has_shape(input, &wanted))
         return 0;
     return error_set(MPM_ETYPE, "%s:%s has rows of %s, where the row is to be %s", input->file_name,
                      input->dataset_name, mpm_shape_format(&input->row, text, sizeof text), input->wanted);
@@ -607,9 +621,14 @@ int input_read(struct input *input, uint64_t first, size_t count, void *rows)
     return input_read_into(input, first, count, &target);
 }
 
+bool input_is_variable(const struct input *input)
+{
+    return input->variable_type.is || input->spans.count;
+}
+
 size_t input_row_size(const struct input *input)
 {
-    return input->variable_type.is ? sizeof(struct item) : mpm_shape_size(&input->row);
+    return input_is_variable(input) ? sizeof(struct item) : mpm_shape_size(&input->row);
 }
 
 void input_close(struct input *input)
@@ -621,6 +640,7 @@ void input_close(struct input *input)
     hdf5_leave(&guard);
     input_free_variable(input->variable);
     input_close_zip(input->zip);
+    spans_end(&input->spans);
     input_close_view(input->view);
     input->view = NULL;
     input->variable = NULL;

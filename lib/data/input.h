@@ -97,7 +97,8 @@ struct input {
     enum input_locking locking;
     bool follows;                       /* of the source */
     uint64_t most_rows;                 /* of the file: it can never have more; UINT64_MAX: no limit */
-    struct variable_type variable_type; /* if rows have a variable length: then their last extent is 0 */
+    struct variable_type variable_type; /* if rows have a variable length: then their first extent is 0 */
+    struct span_fields spans;           /* if they are structs with fields of variable length */
     struct zip *zip;           /* of several data sets side by side; nothing else is open then; or NULL */
     struct variable *variable; /* what such rows are read with, once some are; or NULL */
     struct view *view;         /* what rows are seen through that are not copied, once some are; or NULL */
@@ -154,13 +155,15 @@ void input_describe_stamp(const struct input *input, char size[32], char changed
 int input_check_same(const struct input *input, const struct input_identity *other);
 /* How many rows there can ever be, chosen ones; UINT64_MAX: no limit. */
 uint64_t input_most_rows(const struct input *input);
-/* The bytes of a row in memory: those of a struct item if rows have a variable length. */
+/* Whether rows have a variable length, or fields of one: then they are read by input_read_variable(). */
+bool input_is_variable(const struct input *input);
+/* The bytes of a row in memory: those of a struct item if it is variable. */
 size_t input_row_size(const struct input *input);
 /* Reads rows [first, first + count), of a fixed size, into `rows`, in this machine's own types, C order. MPM_EIO. */
 int input_read(struct input *input, uint64_t first, size_t count, void *rows);
 /* The same rows without a copy, where the kernel has the file in memory: NULL if that cannot be, and they are to be read. They stay until this is called again, or input_close(). */
 const void *input_view(struct input *input, uint64_t first, size_t count);
-/* Reads some of the `*count` chosen rows from `first` on, of variable length, at least one: as many as fit into memory
+/* Reads some of the `*count` chosen rows from `first` on, which are variable, at least one: as many as fit into memory
  * together, which `*count` becomes. They stay where they are until the next are read, or input_close(). When it fails,
  * `*count` rows were tried. MPM_EIO, MPM_ENOMEM. */
 int input_read_variable(struct input *input, uint64_t first, size_t *count, struct item *items);

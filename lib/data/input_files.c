@@ -20,6 +20,7 @@ struct gathering {
     char *names;
     size_t names_size, names_room;
     mpm_shape row;
+    uint64_t variable; /* input_variable_sum() of the first */
 };
 
 static const char *name_of(const struct input_files *files, uint64_t index)
@@ -58,6 +59,11 @@ static int is_another_shape(const struct gathering *gathering, const struct inpu
 {
     char text[256], first_text[256];
 
+    if (shapes_are_equal(&gathering->row, &input->row))
+        return error_set(MPM_ETYPE,
+                         "%s:%s and that of %s have texts in one and arrays of variable length in the "
+                         "other: rows of all files must be the same",
+                         input->file_name, input->dataset_name, first);
     return error_set(MPM_ETYPE,
                      "%s:%s has rows of %s, but those of %s are %s: rows of all files must be the same",
                      input->file_name, input->dataset_name, mpm_shape_format(&input->row, text, sizeof text),
@@ -82,8 +88,10 @@ static int gather_one(struct gathering *gathering, const struct input_source *so
                                 .locking = source->locking};
     if ((status = input_open_one(&one, &input)))
         return status;
-    if (index == 0)
+    if (index == 0) {
         gathering->row = input.row;
+        gathering->variable = input_variable_sum(&input);
+    }
     *file = (struct input_file){.first = index ? file[-1].first + file[-1].rows : 0,
                                 .rows = input.file_rows,
                                 .name = gathering->names_size,
@@ -91,7 +99,7 @@ static int gather_one(struct gathering *gathering, const struct input_source *so
                                 .stamp = input.stamp};
     for (unsigned i = 0; i < input.tiles.rank && i < MPM_MAX_TILE_DIMENSIONS; i++)
         file->extent[i] = input.extent[i];
-    if (!shapes_are_equal(&gathering->row, &input.row))
+    if (!shapes_are_equal(&gathering->row, &input.row) || input_variable_sum(&input) != gathering->variable)
         status = is_another_shape(gathering, &input, source->names[0]);
     else if (!put_name(gathering, input_path(source->names[index], path)))
         status = no_memory(source->name_count);
@@ -225,7 +233,8 @@ static int change_file(struct input *input, uint64_t index)
 
     if (!status && input->taken)
         input_take(&other, input->taken);
-    if (!status && !shapes_are_equal(&other.row, &input->row)) {
+    if (!status && (!shapes_are_equal(&other.row, &input->row) ||
+                    input_variable_sum(&other) != input_variable_sum(input))) {
         status = error_set(MPM_EIO, "%s has changed since the map began: its rows are others",
                            other.file_name);
         input_close(&other);
@@ -245,6 +254,7 @@ static int change_file(struct input *input, uint64_t index)
     memcpy(input->extent, other.extent, sizeof input->extent);
     input->tiles = other.tiles;
     input->zip = other.zip;
+    input->spans = other.spans;
     input->open_file = index;
     old.own_files = NULL;
     old.variable = NULL;

@@ -18,6 +18,8 @@ struct input_target {
 
 /* Reads chosen rows, of whatever kind. To be called outside of hdf5_enter(). MPM_EIO. */
 int input_read_into(struct input *input, uint64_t first, size_t count, const struct input_target *target);
+/* Of what has a variable length in rows, and how: where that differs, rows of the same shape are not the same. */
+uint64_t input_variable_sum(const struct input *input);
 /* Frees what input_read_variable() has made, with all rows. */
 void input_free_variable(struct variable *variable);
 /* Reads rows of the open file: start, step, and how many. */

@@ -116,7 +116,7 @@ void input_take_stamp(struct input *input)
 
     if (hdf5.H5Fget_name(input->dataset, path, sizeof path) > 0)
         stamp_file(&input->stamp, path);
-    if (!input->variable_type.is && has_values_elsewhere(input))
+    if (!input_is_variable(input) && has_values_elsewhere(input))
         input->stamp.sum = add_values(input, input->stamp.sum);
 }
 

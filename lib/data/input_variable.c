@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Rows of variable length: strings, and arrays. HDF5 takes memory for each of them, which it gets from here, and all of
+/* Rows of variable length: strings, arrays, and structs that have fields of these. HDF5 takes memory for each of them, which it gets from here, and all of
  * it goes back together. Nobody knows how long rows are before they are read. So a few are read at first, then more at
  * once as long as they are small; where together they want more memory than they may have, fewer are read. A single row
  * may have any length. */
@@ -10,6 +10,7 @@
 #include "data/hdf5_call.h"
 #include "data/input.h"
 #include "data/input_inside.h"
+#include "data/sum.h"
 
 #define MOST_BYTES     ((size_t)8 << 20) /* of several rows together */
 #define MOST_ROWS      4096
@@ -30,6 +31,8 @@ struct variable {
     size_t used, most; /* bytes of the rows that are read together */
     bool is_full;
     size_t together; /* rows that are read next */
+    size_t row_size; /* of a row as HDF5 puts it */
+    size_t most_rows;
     unsigned char *raw;
 };
 
@@ -86,22 +89,58 @@ static void give_back(void *memory, void *info)
     (void)info;
 }
 
-static int make(struct input *input)
+static uint64_t add_type(uint64_t sum, size_t offset, const struct variable_type *type)
+{
+    sum = sum_add_word(sum, offset);
+    sum = sum_add_word(sum, (uint64_t)type->is << 1 | type->is_text);
+    return sum_add_word(sum, type->element_size);
+}
+
+uint64_t input_variable_sum(const struct input *input)
+{
+    uint64_t sum = add_type(SUM_EMPTY, 0, &input->variable_type);
+
+    for (unsigned i = 0; i < input->spans.count; i++)
+        sum = add_type(sum, input->spans.field[i].offset, &input->spans.field[i].type);
+    return sum;
+}
+
+static size_t raw_size(const struct input *input)
+{
+    if (!input->variable_type.is)
+        return mpm_shape_size(&input->row);
+    return input->variable_type.is_text ? sizeof(char *) : sizeof(hvl_t);
+}
+
+static struct variable *allocate(const struct input *input)
 {
     struct variable *variable = calloc(1, sizeof *variable);
+    size_t size = raw_size(input), most = MOST_BYTES / size;
+
+    if (!variable)
+        return NULL;
+    variable->row_size = size;
+    variable->most_rows = most > MOST_ROWS ? MOST_ROWS : most ? most : 1;
+    variable->together = variable->most_rows < FEW_ROWS ? variable->most_rows : FEW_ROWS;
+    if ((variable->raw = calloc(variable->most_rows, size)))
+        return variable;
+    free(variable);
+    return NULL;
+}
+
+static int make(struct input *input)
+{
+    struct variable *variable = allocate(input);
     struct hdf5_guard guard;
     bool is;
 
-    if (!variable || !(variable->raw = calloc(MOST_ROWS, sizeof(hvl_t)))) {
-        free(variable);
+    if (!variable)
         return error_set(MPM_ENOMEM, "no memory to read rows of variable length");
-    }
     hdf5_enter(&guard);
     variable->transfer = hdf5.H5Pcreate(*hdf5.H5P_CLS_DATASET_XFER_ID_g);
     is = variable->transfer >= 0 &&
          hdf5.H5Pset_vlen_mem_manager(variable->transfer, take, variable, give_back, variable) >= 0;
     hdf5_leave(&guard);
-    variable->together = FEW_ROWS;
     input->variable = variable;
     return is ? 0 : error_set(MPM_EIO, "HDF5 cannot be told where rows of variable length go");
 }
@@ -122,36 +161,32 @@ void input_free_variable(struct variable *variable)
     free(variable);
 }
 
-/* A pointer that is null, in a file or in memory, is of no elements. */
 static void take_items(const struct input *input, size_t count, struct item *items)
 {
-    static const _Alignas(ITEM_ALIGNMENT) unsigned char nothing[ITEM_ALIGNMENT];
-    const struct variable_type *type = &input->variable_type;
+    const struct variable *variable = input->variable;
 
     for (size_t i = 0; i < count; i++) {
-        if (type->is_text) {
-            const char *text;
+        const mpm_span span = span_of(input->variable_type, variable->raw + i * variable->row_size);
 
-            memcpy(&text, input->variable->raw + i * sizeof text, sizeof text);
-            items[i] = (struct item){text, text ? strlen(text) : 0};
-        } else {
-            hvl_t array;
-
-            memcpy(&array, input->variable->raw + i * sizeof array, sizeof array);
-            items[i] = (struct item){array.p, array.p ? array.len * type->element_size : 0};
-        }
-        if (!items[i].size)
-            items[i].at = nothing;
+        items[i] = (struct item){span.at, span.size};
     }
+}
+
+/* A row has several structs if the data set has more than one dimension. */
+static void take_structs(const struct input *input, size_t count, struct item *items)
+{
+    const struct variable *variable = input->variable;
+
+    spans_settle(&input->spans, count * (variable->row_size / input->spans.size), variable->raw);
+    for (size_t i = 0; i < count; i++)
+        items[i] = (struct item){variable->raw + i * variable->row_size, variable->row_size};
 }
 
 static int try_rows(struct input *input, uint64_t first, size_t count)
 {
     struct variable *variable = input->variable;
-    const struct input_target target = {.rows = variable->raw,
-                                        .row_size = input->variable_type.is_text ? sizeof(char *)
-                                                                                 : sizeof(hvl_t),
-                                        .transfer = variable->transfer};
+    const struct input_target target = {
+        .rows = variable->raw, .row_size = variable->row_size, .transfer = variable->transfer};
 
     forget(variable);
     variable->most = count > 1 ? MOST_BYTES : SIZE_MAX;
@@ -173,8 +208,11 @@ int input_read_variable(struct input *input, uint64_t first, size_t *count, stru
         variable->together = *count /= 2;
     if (status)
         return status;
-    take_items(input, *count, items);
-    if (variable->used < MOST_BYTES / 4 && *count == variable->together && 2 * *count <= MOST_ROWS)
+    if (input->variable_type.is)
+        take_items(input, *count, items);
+    else
+        take_structs(input, *count, items);
+    if (variable->used < MOST_BYTES / 4 && *count == variable->together && 2 * *count <= variable->most_rows)
         variable->together *= 2;
     return 0;
 }

@@ -105,7 +105,7 @@ static bool is_whole_and_aligned(const struct view *view, uint64_t rows)
 /* The file must be as it is for as long as it is open. */
 static bool may_be_seen(const struct input *input)
 {
-    return !input->files && !input->zip && !input->tiles.rank && !input->variable_type.is &&
+    return !input->files && !input->zip && !input->tiles.rank && !input_is_variable(input) &&
            !input->has_swmr_writer && input->locking != INPUT_HAS_NONE && is_in_one_piece(input) &&
            has_own_type(input);
 }

@@ -17,7 +17,7 @@
 struct column {
     struct input input;
     char name[PATH_MAX];
-    size_t offset, size;
+    size_t offset, size; /* of a row of it in the struct, as HDF5 puts it there */
 };
 
 struct zip {
@@ -49,9 +49,6 @@ static int check_column(const struct zip *zip, unsigned i)
 {
     const struct input *input = &zip->column[i].input, *first = &zip->column[0].input;
 
-    if (input->variable_type.is)
-        return error_set(MPM_ETYPE, "%s:%s has rows of variable length, which cannot stand beside others",
-                         input->file_name, input->dataset_name);
     if (input->file_rows != first->file_rows && !input->follows)
         return error_set(MPM_ETYPE,
                          "%s:%s has %" PRIu64 " rows, but %s has %" PRIu64
@@ -61,7 +58,23 @@ static int check_column(const struct zip *zip, unsigned i)
     return 0;
 }
 
-static int open_columns(const struct input_source *source, struct zip *zip)
+/* Its place in the struct, which is aligned as the struct then is. Rows of variable length are spans there. */
+static int place_column(struct zip *zip, struct column *column, struct span_fields *spans, size_t *alignment)
+{
+    const struct variable_type variable = column->input.variable_type;
+    size_t own = variable.is ? _Alignof(mpm_span) : mpm_type_size(column->input.row.type);
+
+    column->size = variable.is_text ? sizeof(char *)
+                   : variable.is    ? sizeof(hvl_t)
+                                    : mpm_shape_size(&column->input.row);
+    column->offset = align(zip->size, own);
+    zip->size = column->offset + (variable.is ? sizeof(mpm_span) : column->size);
+    if (own > *alignment)
+        *alignment = own;
+    return variable.is ? spans_add(spans, column->offset, variable) : 0;
+}
+
+static int open_columns(const struct input_source *source, struct zip *zip, struct span_fields *spans)
 {
     const char *at = source->dataset_name;
     size_t alignment = 1;
@@ -81,13 +94,10 @@ static int open_columns(const struct input_source *source, struct zip *zip)
             return status;
         status = check_column(zip, zip->count++);
         at = end ? end + 1 : at;
-        column->size = mpm_shape_size(&column->input.row);
-        column->offset = align(zip->size, mpm_type_size(column->input.row.type));
-        zip->size = column->offset + column->size;
-        if (mpm_type_size(column->input.row.type) > alignment)
-            alignment = mpm_type_size(column->input.row.type);
+        if (!status)
+            status = place_column(zip, column, spans, &alignment);
     }
-    zip->size = align(zip->size, alignment);
+    spans->size = zip->size = align(zip->size, alignment);
     return status;
 }
 
@@ -100,9 +110,12 @@ static void describe(const struct zip *zip, char *text, size_t size)
     for (unsigned i = 0; i < zip->count && length < size; i++) {
         const char *slash = strrchr(zip->column[i].name, '/');
 
-        length += (size_t)snprintf(text + length, size - length, "%s%s %s", i ? ", " : "{",
-                                   mpm_shape_format(&zip->column[i].input.row, shape, sizeof shape),
-                                   slash + 1);
+        const struct input *input = &zip->column[i].input;
+
+        length += (size_t)snprintf(
+            text + length, size - length, "%s%s %s", i ? ", " : "{",
+            input->variable_type.is_text ? ELEMENT_TEXT : mpm_shape_format(&input->row, shape, sizeof shape),
+            slash + 1);
     }
     if (length < size)
         snprintf(text + length, size - length, "}");
@@ -124,6 +137,8 @@ static bool is_field(const struct column *column, const char **at)
     snprintf(text, sizeof text, "%.*s", (int)length, *at);
     *at += length;
     *at += strcspn(*at, ",}");
+    if (!strcmp(text, ELEMENT_TEXT))
+        return column->input.variable_type.is_text;
     return !mpm_shape_parse(text, &shape) && shape.type == column->input.row.type &&
            shape.rank == column->input.row.rank &&
            !memcmp(shape.extent, column->input.row.extent, shape.rank * sizeof shape.extent[0]);
@@ -181,7 +196,8 @@ static int open_zip(const struct input_source *source, struct input *input)
                          "%s:%s are several data sets, which are read by rows: neither tiles nor another "
                          "axis go with that",
                          source->file_name, source->dataset_name);
-    if ((status = open_columns(source, input->zip)) || (status = check_wanted(input, input->zip)))
+    if ((status = open_columns(source, input->zip, &input->spans)) ||
+        (status = check_wanted(input, input->zip)))
         return status;
     take_facts(input, input->zip);
     return input_choose(input);
@@ -196,6 +212,7 @@ int input_open_zip(const struct input_source *source, struct input *input)
     if (!(input->zip = calloc(1, sizeof *input->zip + count * sizeof(struct column))))
         return error_set(MPM_ENOMEM, "no memory for %u data sets side by side", count);
     if ((status = open_zip(source, input))) {
+        spans_end(&input->spans);
         input_close_zip(input->zip);
         input->zip = NULL;
     }
@@ -207,13 +224,15 @@ static int read_column(struct column *column, const hsize_t run[3], const struct
                        unsigned char *buffer)
 {
     size_t most = MOST_BYTES / column->size ? MOST_BYTES / column->size : 1, count;
-    const struct input_target own = {buffer, column->size, H5P_DEFAULT};
+    const struct input_target own = {buffer, column->size, target->transfer};
     int status = 0;
 
     for (size_t at = 0; !status && at < run[2]; at += count) {
         const hsize_t piece[3] = {run[0] + at * run[1], run[1], run[2] - at < most ? run[2] - at : most};
 
         count = (size_t)piece[2];
+        if (column->input.variable_type.is)
+            memset(buffer, 0, count * column->size);
         status = input_read_run(&column->input, piece, &own);
         for (size_t i = 0; !status && i < count; i++)
             memcpy(target->rows + (at + i) * target->row_size + column->offset, buffer + i * column->size,

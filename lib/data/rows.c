@@ -463,7 +463,7 @@ static void run_together(mpm_call *call, const struct rows_job *job, uint64_t fi
 
 static void run_rows(mpm_call *call, const struct rows_job *job, uint64_t first, size_t at, size_t count)
 {
-    bool is_variable = worker.input.variable_type.is;
+    bool is_variable = input_is_variable(&worker.input);
 
     if (job->task_rows > 1)
         run_together(call, job, first, at, at + count);
@@ -531,9 +531,9 @@ static int run_block(mpm_call *call, const struct rows_job *job, uint64_t first,
     worker.seen = input_view(&worker.input, first, count);
     for (size_t at = 0, got; at < count; at += got) {
         got = count - at;
-        status = worker.seen                     ? 0
-                 : worker.input.variable_type.is ? read_variable_rows(call, job, first, at, &got)
-                                                 : read_rows(call, job, first, at, got);
+        status = worker.seen                        ? 0
+                 : input_is_variable(&worker.input) ? read_variable_rows(call, job, first, at, &got)
+                                                    : read_rows(call, job, first, at, got);
         if (status)
             return status;
         run_rows(call, job, first, at, got);

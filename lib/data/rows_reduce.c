@@ -275,8 +275,8 @@ static int reduce_ready(mpm_call *call, const struct reduce_job *job, const stru
                         uint64_t first, uint64_t *count)
 {
     *count = reduce_make_ready(job, first, *count);
-    return open_source.input.variable_type.is ? reduce_variable(call, job, source, first, count)
-                                              : reduce_piece(call, job, source, first, *count);
+    return input_is_variable(&open_source.input) ? reduce_variable(call, job, source, first, count)
+                                                 : reduce_piece(call, job, source, first, *count);
 }
 
 static int reduce_leaf(mpm_call *call, const struct reduce_job *job, const struct rows_source *source,

@@ -137,7 +137,8 @@ typedef struct mpm_dataset_map {
     /** What a row is to be, or NULL: whatever it is. A shape, as mpm_shape_parse() reads it; a type alone stands for
      * any shape of it. A struct, "{f64 x, i32 n, u8[8] name}", for rows that are compounds: fields that the data set
      * has under these names and of these types, in the struct's own order, each aligned as C does it. It may leave
-     * fields out. The row is then u8[sizeof the struct]. */
+     * fields out. One of variable length, "text name" or "f64[] list", is an mpm_span in the struct. The row is then
+     * u8[sizeof the struct]. */
     const char *row;
     unsigned
         axis; /**< the dimension along which rows stand: 0 is the first. A row lacks it, and has all others */

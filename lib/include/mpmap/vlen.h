@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/** @file vlen.h  Results of variable length: texts, bytes and arrays, of which each row may have another number. */
+/** @file vlen.h  Fields and results of variable length: texts, bytes and arrays, of which each row may have another number. */
 #ifndef MPMAP_VLEN_H
 #define MPMAP_VLEN_H
 
@@ -13,6 +13,15 @@
 #define MPM_VLEN_MOST ((size_t)1 << 30)
 
 MPM_BEGIN
+
+/** What a task finds in a struct item in place of a field of variable length, "text", "u8[]" or "f64[]": where its
+ * elements are, in memory of the worker that stays as it is until the task returns. "{f64 x, text name, f32[] peaks}" is
+ * struct { double x; mpm_span name, peaks; }. */
+typedef struct mpm_span {
+    const void
+        *at;     /**< the elements, aligned for any type; behind those of a text is a null byte; never NULL */
+    size_t size; /**< how many bytes they have; 0 also where nothing was written */
+} mpm_span;
 
 /** What a task writes in place of a result of variable length, "text", "u8[]" or "f64[]": one that mpm_vlen_put() or
  * mpm_vlen_reserve() has made in the same call. Zero is an empty one. In a struct of results it stands as such:
