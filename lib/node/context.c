@@ -16,11 +16,22 @@ struct context context;
 
 bool context_is_nobody;
 
+static _Atomic pid_t own_pid; /* 0: it has not been asked for. The kernel takes some 50 ns to tell */
+
+static pid_t find_own_pid(void)
+{
+    pid_t pid = atomic_load_explicit(&own_pid, memory_order_relaxed);
+
+    if (!pid)
+        atomic_store_explicit(&own_pid, pid = getpid(), memory_order_relaxed);
+    return pid;
+}
+
 enum role context_role(void)
 {
     if (!context.runs)
         return ROLE_NONE;
-    if (getpid() != context.pid)
+    if (find_own_pid() != context.pid)
         return ROLE_FORKED;
     return context.is_main ? ROLE_MAIN : ROLE_RANK;
 }
@@ -82,6 +93,7 @@ _Noreturn void context_end_nobody(int code)
 /* As after mpm_finalize. Its parent's number is no other's, so whatever it held by that would never be free. */
 static void become_nobody(void)
 {
+    atomic_store_explicit(&own_pid, 0, memory_order_relaxed);
     if (!context.runs || forkserver_forks())
         return;
     context_is_nobody = true;

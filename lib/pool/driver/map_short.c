@@ -18,6 +18,7 @@
 #define MOST_BYTES    ((uint64_t)64 << 10) /* of items and results, and of a context */
 #define KILL_AGAIN_NS 1000000u
 #define CHUNK_S       100e-6
+#define FEW_A_WORKER  4u /* items: one of so few is worth a claim of its own, and no look at the clock */
 
 bool map_is_short(const struct mpm_pool *pool, const struct map_request *request)
 {
@@ -29,14 +30,22 @@ bool map_is_short(const struct mpm_pool *pool, const struct map_request *request
            !request->failed && !request->max_failures && !(request->drain.grace_s > 0);
 }
 
+static uint32_t choose_chunk(const struct mpm_pool *pool, const struct map_request *request)
+{
+    if (request->chunk)
+        return request->chunk > UINT32_MAX ? UINT32_MAX : (uint32_t)request->chunk;
+    return request->count < FEW_A_WORKER * pool->worker_count ? 1 : 0;
+}
+
 /* All but the task, which is long, and mostly known. */
-static void make_spec(const struct map_request *request, uint64_t task_id, struct job_spec *spec)
+static void make_spec(const struct mpm_pool *pool, const struct map_request *request, uint64_t task_id,
+                      struct job_spec *spec)
 {
     memset(spec, 0, offsetof(struct job_spec, task));
     spec->id = pool_state_new_id();
     spec->task_id = task_id;
     spec->kind = JOB_PLAIN;
-    spec->chunk = request->chunk > UINT32_MAX ? UINT32_MAX : (uint32_t)request->chunk;
+    spec->chunk = choose_chunk(pool, request);
     spec->chunk_limit = UINT64_MAX;
     spec->chunk_s = CHUNK_S;
     spec->item_size = spec->task_item_size = request->item_size;
@@ -162,7 +171,7 @@ bool map_run_short(struct mpm_pool *pool, const struct map_request *request, str
         outcome->sentence = strdup(mpm_error());
         return true;
     }
-    make_spec(request, named->id, &spec);
+    make_spec(pool, request, named->id, &spec);
     if (node_short_open(pool->home, &spec, &named->name, request->context, &job))
         return false;
     if (publish(pool, request, job, &lease)) {

@@ -85,8 +85,18 @@ static void update(void *to, const void *from, size_t size)
         memcpy(to, from, size);
 }
 
-/* The task, which is long, has not changed if its number has not. What workers write of a job that has failed in no way
- * is as it was at first, but for the longest claim. */
+/* Whether it is the same but for its number. The task, which is long, has not changed if its number has not. */
+static bool is_like(const struct job_spec *own, const struct job_spec *spec)
+{
+    size_t from = offsetof(struct job_spec, task_id);
+
+    return !memcmp((const char *)own + from, (const char *)spec + from,
+                   offsetof(struct job_spec, task) - from);
+}
+
+/* A job like the last one is the last one: then workers need not look at it once more, and know how long an item takes.
+ * What workers write of a job that has failed in no way is as it was at first, but for the longest claim, which nobody asks
+ * for of a short map. */
 bool node_job_begin_again(struct node_job *job, const struct job_spec *spec, const struct function *task,
                           const void *context)
 {
@@ -96,12 +106,10 @@ bool node_job_begin_again(struct node_job *job, const struct job_spec *spec, con
         return false;
     if (own->task_id != spec->task_id)
         own->task = *task;
-    memcpy(own, spec, JOB_SPEC_FIRST_LINE);
-    update((char *)own + JOB_SPEC_FIRST_LINE, (const char *)spec + JOB_SPEC_FIRST_LINE,
-           offsetof(struct job_spec, task) - JOB_SPEC_FIRST_LINE);
+    if (!is_like(own, spec))
+        memcpy(own, spec, offsetof(struct job_spec, task));
     if (spec->context_size)
         update(job->block->context, context, spec->context_size);
-    atomic_store_explicit(&job->block->longest_claim_ns, 0, memory_order_relaxed);
     job->items = job->results = job->place = 0;
     job->published = 0;
     return true;
@@ -393,7 +401,8 @@ void node_lease_put_on_board(struct node_lease *lease)
 
     lease->is_published = true;
     pthread_mutex_lock(&node_pool->entry_mutex);
-    lease->block->is_in_line = lease->job->stands_in_line && !lease->job->published;
+    update(&lease->block->is_in_line, &(uint32_t){lease->job->stands_in_line && !lease->job->published},
+           sizeof(uint32_t));
     atomic_store_explicit(&lease->block->serial, next_serial(lease->job), memory_order_relaxed);
     if (node_pool->first_waiting || !take_entry(lease))
         wait_for_entry(lease);

@@ -17,10 +17,12 @@
 #include "pool/worker/worker.h"
 #include "shm/kill_point.h"
 
-#define WATCH_PART      16u       /* a worker with a time limit is looked at so often within it */
-#define WATCH_MIN_NS    1000000u  /* but not more often than that */
-#define WATCH_MAX_NS    50000000u /* nor more seldom */
-#define WATCH_MEMORY_NS 20000000u /* how often one is looked at that may have so much memory */
+#define WATCH_PART      16u                  /* a worker with a time limit is looked at so often within it */
+#define WATCH_MIN_NS    1000000u             /* but not more often than that */
+#define WATCH_MAX_NS    50000000u            /* nor more seldom */
+#define WATCH_MEMORY_NS 20000000u            /* how often one is looked at that may have so much memory */
+#define MOST_KEPT       ((uint64_t)64 << 10) /* bytes of a short map that are kept for the next one, */
+#define ARENA_SHARE     64u                  /* and at most one of so many parts of the arena */
 
 static int spawn_workers(struct node_pool *node_pool, const uint32_t *workers_by_rank, unsigned rank_count)
 {
@@ -68,13 +70,18 @@ static int make_board(struct node_pool *node_pool, const struct pool_spec *spec,
     if ((status = pool_registry_enter(size, &node_pool->offset)))
         return status;
     node_pool->board = board = arena_at(node_pool->arena, node_pool->offset);
-    slots = mpm_node_info(context_topology()->node, &info) ? 1 : info.slots;
+    if (mpm_node_info(context_topology()->node, &info))
+        info = (mpm_node){.slots = 1};
+    slots = info.slots;
+    node_pool->most_kept = info.arena_size / ARENA_SHARE < MOST_KEPT ? info.arena_size / ARENA_SHARE
+                                                                     : MOST_KEPT;
     board->spec = *spec;
     board->worker_count = worker_count;
-    node_pool->has_own_cpu = worker_count < slots;
+    node_pool->cpus = slots;
     board->first_looker = worker_count < slots ? 0 : worker_count - slots + 1;
     for (uint32_t i = 0; i < worker_count; i++)
         atomic_store(&board->worker[i].item, NO_ITEM);
+    atomic_store(&board->driver_cpu, NO_CPU);
     board->doorbell = arena_offset(node_pool->arena, context_doorbell());
     if (!spec->argument_size)
         return MPM_OK;
@@ -105,8 +112,6 @@ static int make_node_pool(const struct pool_spec *spec, const void *argument, ui
     pthread_mutex_init(&node_pool->watch_mutex, NULL);
     pthread_mutex_init(&node_pool->entry_mutex, NULL);
     node_pool->last_waiting = &node_pool->first_waiting;
-    atomic_store(&node_pool->work_ns, UINT64_MAX);
-    atomic_store(&node_pool->luck, 1);
     if (!(node_pool->counts = calloc(worker_count, sizeof *node_pool->counts)))
         status = error_set(MPM_ENOMEM, "no memory for %u workers", worker_count);
     else if (is_to_be_watched(spec) &&

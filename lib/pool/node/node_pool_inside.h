@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include "pool/node/node_pool.h"
+#include "pool/node/short_plan.h"
 #include "pool/shared/board.h"
 
 /* What was last seen of a worker. */
@@ -32,10 +33,10 @@ struct node_pool {
         *_Atomic kept; /* of the last short map, for the next one; NULL: none, or somebody has it */
     /* Hints, of no harm if two threads write them. */
     _Atomic uint64_t busy_ns; /* of all workers, when the last short map had ended */
-    _Atomic uint64_t work_ns; /* that it took them; UINT64_MAX: no map has ended */
-    _Atomic int luck;         /* above 0: who looks on for the end of one sees it */
-    bool has_own_cpu;         /* there are more CPUs than workers */
-    _Atomic uint64_t failed;  /* that no worker has failed: items given up, and single calls */
+    struct short_past past;   /* what short maps have taught */
+    uint64_t most_kept; /* bytes of a short map that are kept for the next one. Constant, as is the next */
+    uint32_t cpus;      /* that its workers and its driver may use */
+    _Atomic uint64_t failed; /* that no worker has failed: items given up, and single calls */
     _Atomic uint64_t retried;
 };
 

@@ -6,23 +6,27 @@
  * so this is as if it were freed, and another lease made in its place; a worker that is still on its way to it finds
  * another serial.
  *
- * Waking. A worker that has nothing to do looks on for some time before it sleeps. A map like the last one, that took
- * its workers less time than it takes to wake one, is left to one of those who look on: the board's `work` is moved on
- * and nobody is woken. That is a guess: how many look on is reckoned from who sleeps, and may be wrong, since a worker
- * may be busy, or dead, or without a CPU. So whoever has woken nobody looks on for the end, and wakes the others if it
- * does not come soon; and whoever has woken only as many as there are items, while more slept, looks again after
- * WAKE_REST_NS, and wakes the rest if something is unclaimed then. (Where nobody sleeps on there is nothing to look
- * for, and no timer is set: on a virtual machine that would cost more than the map.) A worker that dies has its fork
- * server ring for the others (reaper.c). If the driver dies in between nobody wants the map any more.
+ * Waking. A worker that has nothing to do looks on for some time before it sleeps. short_plan.h says from the maps before how
+ * many workers this one wants. If so many look on, the board's `work` is moved on and nobody is woken; else so many are that
+ * are missing. That is a guess: how many look on is reckoned from who sleeps, and may be wrong, since a worker may be busy,
+ * or dead, or without a CPU; and the map may be larger than it seems to be. So while anybody sleeps who was not woken,
+ * whoever has published the map looks at it again: at the end of the time for which it looks on; or, if it sleeps at once,
+ * after WAKE_REST_NS; and wakes the rest if something is unclaimed then. Where nobody sleeps there is nothing to look for,
+ * and no timer is set. A worker that falls asleep meanwhile has seen `work` as it was moved on, or finds it moved as it is
+ * about to sleep (eventcount.h), and looks at the board once more. A worker that dies has its fork server ring for the
+ * others (reaper.c). If the driver dies in between nobody wants the map any more.
+ *
+ * So nothing that is only guessed is ever waited for without a bound: what short_plan.h decides costs time where it is
+ * wrong, and never an end that nobody sees. Nor does it matter whether the CPU is true that a worker has said it looks on
+ * at: it is stored without any order, and says only whether the driver spins, yields or sleeps.
  *
  * Ringing. Each worker that leaves a lease rings the doorbell; of a short one only the last does (`rings_last`): it
  * stores that it has left, then looks for others in it, both sequentially consistent, so of those who leave at the same
  * time at least the last to store sees nobody, and rings. One that dies is counted out by its fork server, which rings. */
 #include "pool/node/node_short.h"
 
+#include <sched.h>
 #include <stdlib.h>
-
-#include "mpmap/runtime.h"
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -30,14 +34,9 @@
 #include "pool/node/arena_budget.h"
 #include "pool/node/node_pool_inside.h"
 
-#define WORTH_NS     8000u    /* what takes longer is worth another worker */
-#define LOOK_NS      10000u   /* how long a driver looks on that keeps a worker from its CPU */
-#define LONG_LOOK_NS 20000u   /* and one that does not */
-#define WAKE_REST_NS 1000000u /* by then a worker that was woken has come */
-#define MOST_LUCK    8
-#define BAD_LUCK     4 /* maps for which nobody looks on, after one whose end was not seen */
-#define MOST_KEPT    ((uint64_t)64 << 10) /* bytes of a lease that is kept */
-#define ARENA_SHARE  64u                  /* and at most one of so many parts of the arena */
+#define LONG_LOOK_NS 1000000u /* of a look at what takes much less */
+#define WAKE_REST_NS \
+    5000000u /* by then a worker that was woken has come. Behind the next tick: no timer is set for it */
 
 int node_short_open(struct node_pool *node_pool, struct job_spec *spec, const struct function *task,
                     const void *context, struct node_job **opened)
@@ -55,38 +54,6 @@ int node_short_open(struct node_pool *node_pool, struct job_spec *spec, const st
     if (!(status = node_job_open(node_pool, spec, context, opened)))
         (*opened)->is_short = true;
     return status;
-}
-
-/* Whether a worker looks on that does it all before another one would have woken. */
-static bool is_left_to_lookers(const struct node_pool *node_pool, uint32_t sleepers)
-{
-    return sleepers < node_pool->board->worker_count &&
-           atomic_load_explicit(&node_pool->work_ns, memory_order_relaxed) < WORTH_NS &&
-           atomic_load_explicit(&node_pool->luck, memory_order_relaxed) > 0;
-}
-
-/* Whether it is done soon, and to look on takes no CPU from those who do it. One that has to be woken may come to this
- * very CPU. */
-static bool may_look_on(const struct node_pool *node_pool, uint32_t sleepers, uint64_t count)
-{
-    uint64_t workers = node_pool->board->worker_count;
-
-    return node_pool->has_own_cpu && !sleepers &&
-           atomic_load_explicit(&node_pool->work_ns, memory_order_relaxed) <
-               LONG_LOOK_NS * (count < workers ? count : workers);
-}
-
-static void note_luck(struct node_pool *node_pool, bool is_seen)
-{
-    int luck = atomic_load_explicit(&node_pool->luck, memory_order_relaxed);
-
-    if (!is_seen)
-        luck = -BAD_LUCK;
-    else if (luck < MOST_LUCK)
-        luck++;
-    else
-        return;
-    atomic_store_explicit(&node_pool->luck, luck, memory_order_relaxed);
 }
 
 static bool is_claimed(const struct node_lease *lease)
@@ -107,42 +74,116 @@ static bool is_over(const struct node_lease *lease)
     return is_claimed(lease) && node_lease_is_quiet(lease);
 }
 
-static bool look_on(struct node_lease *lease, uint64_t look_ns)
+/* Until the doorbell has rung, or the clock says so. It rings for others, too. */
+static bool look_for_ring(uint32_t seen, uint64_t until_ns, bool yields)
 {
-    uint64_t until_ns = clock_now_ns() + look_ns, now_ns;
+    for (;;) {
+        if (yields)
+            sched_yield();
+        if (yields ? eventcount_prepare(context_doorbell()) != seen
+                   : eventcount_spin(context_doorbell(), seen, 0))
+            return true;
+        if (clock_now_ns() >= until_ns)
+            return false;
+    }
+}
 
+/* Looks on until it is over, or the time is. */
+static bool look_on(const struct node_lease *lease, uint64_t until_ns, bool yields)
+{
     for (;;) {
         uint32_t seen = eventcount_prepare(context_doorbell());
 
         if (is_over(lease))
             return true;
-        if ((now_ns = clock_now_ns()) >= until_ns ||
-            !eventcount_spin(context_doorbell(), seen, until_ns - now_ns))
+        if (!look_for_ring(seen, until_ns, yields))
             return false;
     }
+}
+
+/* Whether it is to be learned from a look at all. A map of which some has been claimed after all the time that it should
+ * take, but not all, is larger than it seemed to be: that says nothing of who has a CPU. */
+static bool is_telling(struct node_lease *lease, bool is_seen)
+{
+    return is_seen || is_claimed(lease) || !node_lease_is_begun(lease);
+}
+
+/* For the end of the map. If others were let to run for much longer, it is seen, but a stranger had the CPU. */
+static bool look_for_end(struct node_lease *lease, const struct short_plan *plan)
+{
+    uint64_t begun_ns = clock_now_ns();
+    bool is_seen = look_on(lease, begun_ns + plan->wait_ns, plan->yields);
+
+    if (!is_seen && is_claimed(lease))
+        is_seen = look_on(lease, begun_ns + plan->look_ns, plan->yields);
+    if (is_telling(lease, is_seen))
+        short_plan_learn_look(&lease->job->node_pool->past,
+                              is_seen && (!plan->yields || clock_now_ns() - begun_ns < LONG_LOOK_NS));
+    return is_seen;
+}
+
+/* Whether the board has no other lease, whose workers would not come to this one soon. */
+static bool is_only_lease(const struct node_lease *lease)
+{
+    const struct board *board = lease->job->node_pool->board;
+    uint32_t end = atomic_load_explicit(&board->entry_end, memory_order_relaxed);
+
+    for (uint32_t i = 0; i < end; i++) {
+        uint64_t offset = atomic_load_explicit(&board->entry[i], memory_order_relaxed);
+
+        if (offset && offset != lease->offset)
+            return false;
+    }
+    return true;
+}
+
+static void store_hint(_Atomic uint32_t *hint, uint32_t value)
+{
+    if (atomic_load_explicit(hint, memory_order_relaxed) != value)
+        atomic_store_explicit(hint, value, memory_order_relaxed);
+}
+
+/* Workers that look on, as far as they have said, on this thread's CPU. */
+static uint32_t count_beside(struct board *board)
+{
+    uint32_t own = (uint32_t)sched_getcpu(), count = 0;
+
+    store_hint(&board->driver_cpu, own);
+    for (uint32_t i = atomic_load_explicit(&board->first_looker, memory_order_relaxed);
+         i < board->worker_count; i++)
+        count += atomic_load_explicit(&board->worker[i].cpu, memory_order_relaxed) == own;
+    return count;
+}
+
+static struct short_plan make_plan(const struct node_lease *lease, uint64_t count, uint32_t sleepers)
+{
+    struct node_pool *node_pool = lease->job->node_pool;
+    struct board *board = node_pool->board;
+    struct short_scene scene = {.task_id = lease->job->block->spec.task_id,
+                                .count = count,
+                                .cpus = node_pool->cpus,
+                                .workers = board->worker_count};
+
+    if (sleepers < board->worker_count && is_only_lease(lease))
+        scene.lookers = board->worker_count - sleepers;
+    scene.beside = count_beside(board);
+    if (scene.beside > scene.lookers)
+        scene.beside = scene.lookers;
+    return short_plan_make(&node_pool->past, &scene);
 }
 
 /* Sees to it that workers come, and looks on if that takes no CPU from them. */
 static void have_it_done(struct node_lease *lease, uint64_t count)
 {
     struct node_pool *node_pool = lease->job->node_pool;
-    uint32_t sleepers = eventcount_sleepers(&node_pool->board->work);
-    bool is_left = is_left_to_lookers(node_pool, sleepers), is_seen;
+    struct board *board = node_pool->board;
+    uint32_t sleepers = eventcount_sleepers(&board->work);
+    struct short_plan plan = make_plan(lease, count, sleepers);
 
-    if (!is_left) {
-        eventcount_wake(&node_pool->board->work, count < UINT32_MAX ? (uint32_t)count : UINT32_MAX);
-        lease->wake_rest_ns = count < sleepers ? 0 : CLOCK_FOREVER;
-    }
-    if (!is_left && !may_look_on(node_pool, sleepers, count)) {
-        if (atomic_load_explicit(&node_pool->luck, memory_order_relaxed) <= 0)
-            note_luck(node_pool, true);
-        return;
-    }
-    is_seen = look_on(lease, is_left ? LOOK_NS : LONG_LOOK_NS);
-    if (!is_left)
-        return;
-    note_luck(node_pool, is_seen);
-    if (!is_seen)
+    store_hint(&board->first_looker, plan.first_looker);
+    eventcount_wake(&board->work, plan.wakes);
+    lease->wake_rest_ns = plan.wakes < sleepers ? 0 : CLOCK_FOREVER;
+    if (plan.look_ns && !look_for_end(lease, &plan))
         wake_others(lease);
 }
 
@@ -161,7 +202,7 @@ int node_short_publish(struct node_job *job, uint64_t count, const void *items, 
 
 enum lease_look node_short_look(struct node_lease *lease)
 {
-    if (lease->wake_rest_ns && clock_now_ns() >= lease->wake_rest_ns)
+    if (lease->wake_rest_ns && lease->wake_rest_ns != CLOCK_FOREVER && clock_now_ns() >= lease->wake_rest_ns)
         wake_others(lease);
     return node_lease_look(lease);
 }
@@ -174,31 +215,29 @@ uint64_t node_short_look_again_ns(struct node_lease *lease)
 }
 
 /* What the map took its workers, if it was the only one. */
-static void note_work(struct node_pool *node_pool)
+static void note_work(const struct node_job *job)
 {
+    struct node_pool *node_pool = job->node_pool;
     const struct board *board = node_pool->board;
     uint64_t busy_ns = 0, before_ns = atomic_load_explicit(&node_pool->busy_ns, memory_order_relaxed);
 
     for (uint32_t i = 0; i < board->worker_count; i++)
         busy_ns += atomic_load_explicit(&board->worker[i].busy_ns, memory_order_relaxed);
     atomic_store_explicit(&node_pool->busy_ns, busy_ns, memory_order_relaxed);
-    atomic_store_explicit(&node_pool->work_ns, busy_ns - before_ns, memory_order_relaxed);
+    short_plan_learn_work(&node_pool->past, job->block->spec.task_id, job->leases->keep, busy_ns - before_ns);
 }
 
 /* Nothing has failed in it, so that it is as it was at first, but for what make_again() sees to. */
 static bool is_clean(const struct node_job *job, const struct node_lease *lease)
 {
     const struct lease_block *block = lease->block;
-    mpm_node info;
 
     return !lease->crashed_item_count && !lease->given_up && !block->order && !lease->failures.count &&
            !atomic_load_explicit(&block->note_count, memory_order_relaxed) &&
            !atomic_load_explicit(&block->crash_count, memory_order_relaxed) &&
            !atomic_load_explicit(&job->block->refusals, memory_order_relaxed) &&
            !atomic_load_explicit(&job->block->text_used, memory_order_relaxed) &&
-           lease->block_size + job->context_room <= MOST_KEPT &&
-           !mpm_node_info(context_topology()->node, &info) &&
-           lease->block_size + job->context_room <= info.arena_size / ARENA_SHARE;
+           lease->block_size + job->context_room <= job->node_pool->most_kept;
 }
 
 /* Its lease is the next one's. */
@@ -220,7 +259,7 @@ void node_short_end(struct node_job *job)
     struct node_pool *node_pool = job->node_pool;
     struct node_job *none = NULL;
 
-    note_work(node_pool);
+    note_work(job);
     if (is_clean(job, job->leases)) {
         keep(job);
         if (atomic_compare_exchange_strong(&node_pool->kept, &none, job))

@@ -128,6 +128,7 @@
 #define BOARD_HELD \
     (UINT64_C(1) << BOARD_MAILBOXES) /* in `calls`: workers begin nothing, for one of the node is alone */
 #define NO_ITEM             UINT64_MAX
+#define NO_CPU              UINT32_MAX
 #define KILL_ORDER_IN_SETUP (UINT64_MAX - 1)    /* no item: its initializer or its finalizer was late */
 #define LEASE_FROZEN        (UINT64_C(1) << 62) /* `next` of a lease that gives out nothing any more */
 #define LEASE_MAX_TOLD      1024u /* failures of a batch that a lease lists; of more it has the number */
@@ -183,7 +184,9 @@ struct worker_record {
     _Atomic uint32_t
         waits_for_node; /* the worker's: it is in a lease or a call, but runs nothing until it has the node */
     uint32_t memory_at_start; /* the worker's: pages of its own as it was ready */
-    uint32_t was_ready;       /* the worker's: workers of this record have begun their work */
+    _Atomic uint32_t
+        cpu;            /* the worker's: where it looks on, or works after that; NO_CPU: it sleeps. A hint */
+    uint32_t was_ready; /* the worker's: workers of this record have begun their work */
     _Atomic uint64_t
         lacking_since_ns;     /* the fork server's, when one cannot be had; the worker's, as it is ready: 0 */
     _Atomic uint64_t linking; /* the worker's, and the fork server's when it has died: see failure_text.h */
@@ -205,14 +208,15 @@ struct board {
     _Atomic uint64_t next; /* the pool registry's: offset of another board, or 0 */
     bool is_orphan;        /* its driver is dead: the pool registry's */
     uint32_t worker_count;
-    uint32_t
-        first_looker; /* workers from here on look on before they sleep: fewer than there are CPUs, so that one is
-                              left to the driver, or to one that is woken. Constant */
+    /* The node pool's: workers from here on look on before they sleep. See short_plan.h. */
+    _Atomic uint32_t first_looker;
+    _Atomic uint32_t driver_cpu; /* the node pool's: where the last short map was published; a hint */
     _Atomic uint32_t closing;
     _Atomic uint32_t failed; /* a worker that cannot be had, which must be told, and 1 more; or 0 */
     _Atomic int32_t lack;    /* fork servers': the errno for which no worker can be forked any more; or 0 */
-    _Atomic uint64_t last_place;                        /* the node pool's: of a lease in line */
-    uint64_t doorbell;                                  /* offset of the eventcount of who holds the leases */
+    uint64_t doorbell;       /* offset of the eventcount of who holds the leases */
+    _Alignas(64) _Atomic uint64_t
+        last_place; /* the node pool's: of a lease in line. Workers do not look at it */
     _Alignas(64) _Atomic uint64_t entry[BOARD_ENTRIES]; /* leases, by offset */
     _Alignas(64) struct eventcount work; /* rung when there is something to do, and at the end */
     _Atomic uint32_t entry_end;          /* the node pool's: no entry from here on has a lease */

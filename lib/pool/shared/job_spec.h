@@ -37,8 +37,6 @@ struct job_spec {
     struct function task;  /* an mpm_task, or for JOB_BATCH a batch_task: last, because it is long */
 };
 
-#define JOB_SPEC_FIRST_LINE 64u /* bytes: they change from map to map */
-
 /* Items are in another order than in their map, so the place of one in its lease does not give its index. */
 static inline bool job_is_indexed(const struct job_spec *spec)
 {

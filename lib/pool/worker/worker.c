@@ -18,8 +18,11 @@
 #include "pool/worker/worker_self.h"
 #include "shm/kill_point.h"
 
-#define SPIN_NS  20000u /* how long an idle worker looks on before it sleeps */
-#define YIELD_NS 2000u  /* and after how long it lets others run */
+#define LOOK_NS       20000u   /* how long an idle worker looks on before it sleeps; */
+#define MOST_LOOK_NS  200000u  /* and at most, where that would have been worth it; */
+#define YIELD_NS      2000u    /* and after how long it lets others run */
+#define LONG_YIELD_NS 1000000u /* if that takes so long it does not look on for */
+#define SLEEPS        64u      /* so many waits */
 
 struct worker_self worker_self;
 
@@ -252,19 +255,77 @@ static void finalize(void)
     context_back_from_program(EXIT_SUCCESS);
 }
 
+/* Waiting for work. */
+
+static void note_cpu(uint32_t cpu)
+{
+    if (cpu != atomic_load_explicit(&worker_self.record->cpu, memory_order_relaxed))
+        atomic_store_explicit(&worker_self.record->cpu, cpu, memory_order_relaxed);
+}
+
+static bool may_look_on(void)
+{
+    note_cpu((uint32_t)sched_getcpu());
+    return worker_self.number >= atomic_load_explicit(&worker_self.board->first_looker, memory_order_relaxed);
+}
+
+/* Whoever publishes waits for this very CPU, as far as it has said. */
+static bool is_beside_driver(void)
+{
+    return atomic_load_explicit(&worker_self.board->driver_cpu, memory_order_relaxed) ==
+           atomic_load_explicit(&worker_self.record->cpu, memory_order_relaxed);
+}
+
+/* If that takes so long that a stranger must have had the CPU for all of its time, it is better to sleep for some waits:
+ * whoever is woken is let to run before that one's time is over. */
+static void let_others_run(void)
+{
+    uint64_t begun_ns = clock_now_ns();
+
+    sched_yield();
+    if (clock_now_ns() - begun_ns > LONG_YIELD_NS)
+        worker_self.sleeps = SLEEPS;
+}
+
 /* For a while, and lets others run meanwhile: the driver may be waiting for this very CPU. Whether there is news. */
 static bool look_on(struct board *board, uint32_t seen)
 {
-    uint64_t until_ns = clock_now_ns() + SPIN_NS;
+    uint64_t until_ns = clock_now_ns() + worker_self.look_ns;
 
-    if (worker_self.number < board->first_looker)
-        return false;
-    do {
+    if (!is_beside_driver() && eventcount_spin(&board->work, seen, 0))
+        return true;
+    while (may_look_on() && !worker_self.sleeps) {
+        let_others_run();
         if (eventcount_spin(&board->work, seen, YIELD_NS))
             return true;
-        sched_yield();
-    } while (clock_now_ns() < until_ns);
+        if (clock_now_ns() >= until_ns)
+            return false;
+    }
     return false;
+}
+
+/* What it waited for, it could have seen by looking on for longer, and had not had to be woken: it does so the next time.
+ * So workers that have slept in step after step do not sleep ever after, because each wake-up takes as long as the others
+ * look on. */
+static void learn_look(uint64_t waited_ns)
+{
+    worker_self.look_ns = waited_ns > MOST_LOOK_NS / 2 ? LOOK_NS
+                          : 2 * waited_ns > LOOK_NS    ? 2 * waited_ns
+                                                       : LOOK_NS;
+}
+
+static void wait_for_work(struct board *board, uint32_t seen)
+{
+    uint64_t begun_ns;
+
+    if (worker_self.sleeps)
+        worker_self.sleeps--;
+    else if (may_look_on() && look_on(board, seen))
+        return;
+    note_cpu(NO_CPU);
+    begun_ns = clock_now_ns();
+    eventcount_wait(&board->work, seen, 0, CLOCK_FOREVER);
+    learn_look(worker_self.look_ns + clock_now_ns() - begun_ns);
 }
 
 static void serve_until_the_end(void)
@@ -277,8 +338,8 @@ static void serve_until_the_end(void)
         if (worker_is_held())
             worker_stand_back(seen);
         else if (!worker_serve_calls() && !serve_board() && !atomic_load(&board->closing) &&
-                 worker_self.tasks_left && !look_on(board, seen))
-            eventcount_wait(&board->work, seen, 0, CLOCK_FOREVER);
+                 worker_self.tasks_left)
+            wait_for_work(board, seen);
     }
 }
 
@@ -303,8 +364,10 @@ int worker_main(struct process_record *process)
     worker_self.number = process->argument_index;
     worker_self.record = &board->worker[worker_self.number];
     worker_self.tasks_left = board->spec.max_tasks_per_worker;
+    worker_self.look_ns = LOOK_NS;
     atomic_store(&worker_self.record->item, NO_ITEM);
     atomic_store(&worker_self.record->start_note.ready, 0);
+    note_cpu(NO_CPU);
     atomic_store(&worker_self.record->state, WORKER_INITIALIZING);
     if ((code = initialize())) {
         start_has_failed(code);

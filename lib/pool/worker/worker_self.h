@@ -30,6 +30,8 @@ struct worker_self {
     struct board *board;
     struct worker_record *record;
     uint32_t number;
+    uint64_t look_ns;    /* how long it looks on before it sleeps, if it does */
+    uint32_t sleeps;     /* waits for which it does not */
     uint64_t tasks_left; /* items until it makes place for another worker */
     /* The lease that it is in. */
     struct lease_block *lease;
