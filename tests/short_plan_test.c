@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Who looks on for short maps: what the maps before teach, counted in sleeps and wake-ups of a machine that is only reckoned,
- * without a clock and without processes. */
+/* Who looks on for short maps: what the maps before teach, counted in sleeps and wake-ups of a machine that is only
+ * reckoned, without a clock and without processes. */
 #include <CUnit/CUnit.h>
 
 #include "pool/node/short_plan.h"
@@ -100,8 +100,8 @@ static const struct {
     {2, LONG_NS, {true, true}, true},
 };
 
-/* Afterwards nobody is woken, and no driver sleeps, whatever was before; a stranger that has gone is forgotten after many
- * maps only. */
+/* Afterwards nobody is woken, and no driver sleeps, whatever was before; a stranger that has gone is forgotten after
+ * many maps only. */
 static void settles(unsigned count, uint64_t item_ns)
 {
     for (size_t i = 0; i < sizeof befores / sizeof *befores; i++) {

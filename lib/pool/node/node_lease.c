@@ -94,9 +94,9 @@ static bool is_like(const struct job_spec *own, const struct job_spec *spec)
                    offsetof(struct job_spec, task) - from);
 }
 
-/* A job like the last one is the last one: then workers need not look at it once more, and know how long an item takes.
- * What workers write of a job that has failed in no way is as it was at first, but for the longest claim, which nobody asks
- * for of a short map. */
+/* A job like the last one is the last one: then workers need not look at it once more, and know how long an item
+ * takes. What workers write of a job that has failed in no way is as it was at first, but for the longest claim,
+ * which nobody asks for of a short map. */
 bool node_job_begin_again(struct node_job *job, const struct job_spec *spec, const struct function *task,
                           const void *context)
 {

@@ -6,23 +6,25 @@
  * so this is as if it were freed, and another lease made in its place; a worker that is still on its way to it finds
  * another serial.
  *
- * Waking. A worker that has nothing to do looks on for some time before it sleeps. short_plan.h says from the maps before how
- * many workers this one wants. If so many look on, the board's `work` is moved on and nobody is woken; else so many are that
- * are missing. That is a guess: how many look on is reckoned from who sleeps, and may be wrong, since a worker may be busy,
- * or dead, or without a CPU; and the map may be larger than it seems to be. So while anybody sleeps who was not woken,
- * whoever has published the map looks at it again: at the end of the time for which it looks on; or, if it sleeps at once,
- * after WAKE_REST_NS; and wakes the rest if something is unclaimed then. Where nobody sleeps there is nothing to look for,
- * and no timer is set. A worker that falls asleep meanwhile has seen `work` as it was moved on, or finds it moved as it is
- * about to sleep (eventcount.h), and looks at the board once more. A worker that dies has its fork server ring for the
- * others (reaper.c). If the driver dies in between nobody wants the map any more.
+ * Waking. A worker that has nothing to do looks on for some time before it sleeps. short_plan.h says from the maps
+ * before how many workers this one wants. If so many look on, the board's `work` is moved on and nobody is woken;
+ * else so many are that are missing. That is a guess: how many look on is reckoned from who sleeps, and may be wrong,
+ * since a worker may be busy, or dead, or without a CPU; and the map may be larger than it seems to be. So while
+ * anybody sleeps who was not woken, whoever has published the map looks at it again: at the end of the time for which
+ * it looks on; or, if it sleeps at once, after WAKE_REST_NS; and wakes the rest if something is unclaimed then. Where
+ * nobody sleeps there is nothing to look for, and no timer is set. A worker that falls asleep meanwhile has seen
+ * `work` as it was moved on, or finds it moved as it is about to sleep (eventcount.h), and looks at the board once
+ * more. A worker that dies has its fork server ring for the others (reaper.c). If the driver dies in between nobody
+ * wants the map any more.
  *
- * So nothing that is only guessed is ever waited for without a bound: what short_plan.h decides costs time where it is
- * wrong, and never an end that nobody sees. Nor does it matter whether the CPU is true that a worker has said it looks on
- * at: it is stored without any order, and says only whether the driver spins, yields or sleeps.
+ * So nothing that is only guessed is ever waited for without a bound: what short_plan.h decides costs time where it
+ * is wrong, and never an end that nobody sees. Nor does it matter whether the CPU is true that a worker has said it
+ * looks on at: it is stored without any order, and says only whether the driver spins, yields or sleeps.
  *
  * Ringing. Each worker that leaves a lease rings the doorbell; of a short one only the last does (`rings_last`): it
- * stores that it has left, then looks for others in it, both sequentially consistent, so of those who leave at the same
- * time at least the last to store sees nobody, and rings. One that dies is counted out by its fork server, which rings. */
+ * stores that it has left, then looks for others in it, both sequentially consistent, so of those who leave at the
+ * same time at least the last to store sees nobody, and rings. One that dies is counted out by its fork server, which
+ * rings. */
 #include "pool/node/node_short.h"
 
 #include <sched.h>
@@ -101,8 +103,8 @@ static bool look_on(const struct node_lease *lease, uint64_t until_ns, bool yiel
     }
 }
 
-/* Whether it is to be learned from a look at all. A map of which some has been claimed after all the time that it should
- * take, but not all, is larger than it seemed to be: that says nothing of who has a CPU. */
+/* Whether it is to be learned from a look at all. A map of which some has been claimed after all the time that it
+ * should take, but not all, is larger than it seemed to be: that says nothing of who has a CPU. */
 static bool is_telling(struct node_lease *lease, bool is_seen)
 {
     return is_seen || is_claimed(lease) || !node_lease_is_begun(lease);

@@ -95,8 +95,8 @@ static bool has_others(const struct board *board, uint64_t lease)
     return false;
 }
 
-/* It has left the lease. Its node pool may wait for that to become quiet. Who was woken may have to run on this very CPU,
- * and is not to wait until this worker, which looks on, has found that there is nothing more to do. */
+/* It has left the lease. Its node pool may wait for that to become quiet. Who was woken may have to run on this very
+ * CPU, and is not to wait until this worker, which looks on, has found that there is nothing more to do. */
 static void ring_after(const _Atomic uint64_t *entry, uint64_t lease, bool served, bool rings_last)
 {
     struct board *board = worker_self.board;
@@ -276,8 +276,8 @@ static bool is_beside_driver(void)
            atomic_load_explicit(&worker_self.record->cpu, memory_order_relaxed);
 }
 
-/* If that takes so long that a stranger must have had the CPU for all of its time, it is better to sleep for some waits:
- * whoever is woken is let to run before that one's time is over. */
+/* If that takes so long that a stranger must have had the CPU for all of its time, it is better to sleep for some
+ * waits: whoever is woken is let to run before that one's time is over. */
 static void let_others_run(void)
 {
     uint64_t begun_ns = clock_now_ns();
@@ -304,9 +304,9 @@ static bool look_on(struct board *board, uint32_t seen)
     return false;
 }
 
-/* What it waited for, it could have seen by looking on for longer, and had not had to be woken: it does so the next time.
- * So workers that have slept in step after step do not sleep ever after, because each wake-up takes as long as the others
- * look on. */
+/* What it waited for, it could have seen by looking on for longer, and had not had to be woken: it does so the next
+ * time. So workers that have slept in step after step do not sleep ever after, because each wake-up takes as long as
+ * the others look on. */
 static void learn_look(uint64_t waited_ns)
 {
     worker_self.look_ns = waited_ns > MOST_LOOK_NS / 2 ? LOOK_NS
