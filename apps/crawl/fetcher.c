@@ -3,9 +3,9 @@
  * when it has come, and something is to be extracted, main hears that its host is free, and its text goes to a parser;
  * when the rows are there its links are found, its record is appended to the WARC file, its links to the file of links, and main hears of it.
  *
- * So the files hold pages in the order in which main hears of them. If this process dies anywhere, main cuts the
- * files where the last page ends that it has heard of, and has the others asked for again: no page is in a file
- * twice. */
+ * So the files hold pages in the order in which main hears of them, and are written before it does, many pages at once. If
+ * this process dies anywhere, main cuts the files where the last page ends that it has heard of, and has the others asked
+ * for again: no page is in a file twice. */
 #include "fetcher.h"
 
 #include <curl/curl.h>
@@ -33,6 +33,7 @@
 #define MOST_IDLE_CONNECTIONS 512L
 #define KEPT_ROOM             (1u << 20)   /* of a buffer that is used again */
 #define RESULTS_SIZE          (256u << 10) /* results go to main at the latest when they are so many bytes */
+#define EDGES_SIZE            (256u << 10) /* the same of links and their file */
 #define WAIT_MS               1000
 
 struct fetcher {
@@ -79,24 +80,32 @@ static int open_files(struct fetcher *fetcher)
     return size < 0 || (fetcher->start->has_warc && !fetcher->warc);
 }
 
+static void write_edges(struct fetcher *fetcher)
+{
+    struct buffer *edges = &fetcher->edge_buffer, path = {0};
+
+    if (edges->size && write(fetcher->edges, edges->bytes, edges->size) != (ssize_t)edges->size) {
+        file_name(fetcher, "links", ".bin", &path);
+        failure("'%s' cannot be written: %s", path.bytes, strerror(errno));
+        buffer_free(&path);
+        fetcher->has_failed = true;
+    }
+    edges->size = 0;
+}
+
 /* The page's links in the file of links, for the report: who refers to what is broken. */
 static void append_edges(struct fetcher *fetcher, const struct transfer *transfer)
 {
     const struct links *links = &fetcher->links;
     uint64_t from = url_fingerprint(transfer->url, strlen(transfer->url));
-    size_t size;
 
-    fetcher->edge_buffer.size = 0;
     for (size_t i = 0; i < links->count; i++) {
         buffer_add_number(&fetcher->edge_buffer, from);
         buffer_add_number(&fetcher->edge_buffer, links->links[i].fingerprint);
     }
-    size = fetcher->edge_buffer.size;
-    if (size && write(fetcher->edges, fetcher->edge_buffer.bytes, size) != (ssize_t)size) {
-        failure("the links of '%s' cannot be written: %s", transfer->url, strerror(errno));
-        fetcher->has_failed = true;
-    }
-    fetcher->edges_size += size;
+    fetcher->edges_size += links->count * 2 * sizeof from;
+    if (fetcher->edge_buffer.size > EDGES_SIZE)
+        write_edges(fetcher);
 }
 
 static void append_record(struct fetcher *fetcher, struct transfer *transfer)
@@ -208,8 +217,12 @@ static void add_links(struct fetcher *fetcher, const struct transfer *transfer, 
     memcpy(results->bytes + at, &count, sizeof count);
 }
 
+/* What main hears of is in the files before. */
 static void send_results(struct fetcher *fetcher)
 {
+    write_edges(fetcher);
+    if (fetcher->warc && warc_flush(fetcher->warc))
+        fetcher->has_failed = true;
     if (fetcher->results.size && !fetcher->has_failed &&
         mpm_queue_put(fetcher->start->results, fetcher->results.bytes, fetcher->results.size, MPM_FOREVER)) {
         mpm_report_error();

@@ -26,9 +26,11 @@ struct warc_page {
 
 /* Opens the file to append to it; a new one gets a warcinfo record. NULL after saying what is wrong. */
 struct warc *warc_open(const char *name, const char *agent);
-/* Appends a page's records, that of the answer last; says where that is and how long. Returns 0, or 1 after saying what
- * is wrong: then nothing else can be appended. */
+/* Appends a page's records, that of the answer last; says where that is and how long. They are in the file after
+ * warc_flush(), at the latest. Both return 0, or 1 after saying what is wrong: then nothing else can be appended. */
 int warc_append(struct warc *warc, const struct warc_page *page, uint64_t *offset, uint64_t *length);
+int warc_flush(struct warc *warc);
+/* What was not flushed is dropped. */
 int warc_close(struct warc *warc);
 
 #endif

@@ -7,19 +7,33 @@
 
 #include "utf8.h"
 
+/* How many bytes from here on are written as they are. */
+static size_t plain_length(const unsigned char *text)
+{
+    const unsigned char *end = text;
+
+    for (int length; *end >= 0x20 && *end != 0x7f && *end != '"' && *end != '\\'; end += length) {
+        length = *end < 0x80 ? 1 : utf8_length(end);
+        if (!length)
+            break;
+    }
+    return (size_t)(end - text);
+}
+
 void json_write_string(FILE *file, const char *text)
 {
-    int length;
+    const unsigned char *byte = (const unsigned char *)text;
 
     putc('"', file);
-    for (const unsigned char *byte = (const unsigned char *)text; *byte; byte += length ? length : 1) {
-        length = utf8_length(byte);
+    while (*byte) {
+        size_t length = plain_length(byte);
+
+        fwrite(byte, 1, length, file);
+        byte += length;
         if (*byte == '"' || *byte == '\\')
-            fprintf(file, "\\%c", *byte);
-        else if (*byte < 0x20 || *byte == 0x7f || !length)
-            fprintf(file, "\\u%04x", *byte);
-        else
-            fwrite(byte, 1, (size_t)length, file);
+            fprintf(file, "\\%c", *byte++);
+        else if (*byte)
+            fprintf(file, "\\u%04x", *byte++);
     }
     putc('"', file);
 }
