@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Streams: maps over what a generator makes, at home and over virtual nodes. */
 #include <CUnit/CUnit.h>
+#include <dirent.h>
 #include <math.h>
 #include <pthread.h>
 #include <signal.h>
@@ -494,23 +495,54 @@ static void a_generator_may_end_its_pool_but_not_the_run(void)
     CU_ASSERT_EQUAL(mpm_pool_close(ender.pool), MPM_ESTATE);
 }
 
-static int square_inside(mpm_call *call, const void *item, void *result)
+static int square_at_gate(mpm_call *call, const void *item, void *result)
 {
     atomic_fetch_add(&shared->inside, 1);
-    return square(call, item, result);
+    return gate_reached(&shared->gate, 1) ? square(call, item, result)
+                                          : mpm_fail(call, "the gate stays closed");
 }
 
-static void a_closed_pool_lets_a_stream_give_what_was_pulled(void)
+static void close_gate(void)
+{
+    atomic_store(&shared->gate, 0);
+    atomic_store(&shared->inside, 0);
+}
+
+static int count_threads(void)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    int count = 0;
+
+    CU_ASSERT_FATAL(tasks != NULL);
+    for (const struct dirent *entry; (entry = readdir(tasks));)
+        count += entry->d_name[0] != '.';
+    closedir(tasks);
+    return count;
+}
+
+/* The generator has ended when the thread that it ran in has. */
+static bool threads_end(int wanted)
+{
+    for (int i = 0; i < 30000 && count_threads() > wanted; i++)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    return count_threads() <= wanted;
+}
+
+static void check_closed_pool(size_t chunk)
 {
     mpm_pool *pool = open_pool(2);
     struct counter counter = {.count = 50};
-    mpm_stream *stream;
+    mpm_stream *stream = begin(pool, square, &(struct counter){0}, NULL);
+    int threads;
     long result;
 
-    atomic_store(&shared->inside, 0);
-    stream = begin(pool, square_inside, &counter, &(mpm_stream_options){.buffer = 200, .chunk = 64});
-    CU_ASSERT(gate_reached(&shared->inside,
-                           1)); /* fewer than a chunk: they go to work when the generator has ended */
+    CU_ASSERT_EQUAL(mpm_stream_next(stream, MPM_FOREVER, &result, NULL), MPM_ECLOSED);
+    mpm_stream_close(stream);
+    threads = count_threads();
+    close_gate();
+    stream = begin(pool, square_at_gate, &counter, &(mpm_stream_options){.buffer = 200, .chunk = chunk});
+    CU_ASSERT(threads_end(threads));
+    atomic_store(&shared->gate, 1);
     mpm_pool_close(pool);
     for (long i = 0; i < 50; i++) {
         CU_ASSERT_EQUAL(mpm_stream_next(stream, MPM_FOREVER, &result, NULL), MPM_OK);
@@ -518,6 +550,94 @@ static void a_closed_pool_lets_a_stream_give_what_was_pulled(void)
     }
     CU_ASSERT_EQUAL(mpm_stream_next(stream, MPM_FOREVER, &result, NULL), MPM_ECLOSED);
     mpm_stream_close(stream);
+}
+
+/* In one chunk, or in more than are in work at once. */
+static void a_closed_pool_lets_a_stream_give_what_was_pulled(void)
+{
+    check_closed_pool(64);
+    check_closed_pool(1);
+}
+
+/* Chunks are as large as measured times ask for: so what nobody is idle for is not cut into the smallest ones. */
+static void what_no_worker_waits_for_is_held_back(void)
+{
+    enum { COUNT = 4000 };
+    mpm_pool *pool = open_pool(2);
+    struct counter counter = {.count = COUNT};
+    mpm_stats *stats = NULL;
+    mpm_stream *stream;
+
+    close_gate();
+    stream = begin(pool, square_at_gate, &counter, &(mpm_stream_options){.buffer = COUNT});
+    CU_ASSERT(gate_reached(&counter.pulled, COUNT));
+    CU_ASSERT(gate_reached(&shared->inside, 2));
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_stats(pool, &stats), MPM_OK);
+    CU_ASSERT(stats->all.bytes_sent >= sizeof(int));
+    CU_ASSERT(stats->all.bytes_sent <= (2 * stats->all.workers + 8) * sizeof(int));
+    free(stats);
+    atomic_store(&shared->gate, 1);
+    CU_ASSERT_EQUAL(read_squares(stream, COUNT, true), 0);
+    mpm_stream_close(stream);
+    mpm_pool_close(pool);
+}
+
+enum { SHARED_ITEMS = 200000, TAKERS = 3, IN_A_ROW = 3000 };
+
+/* Takers of one stream, and what each result came to. */
+struct takers {
+    mpm_stream *stream;
+    _Atomic unsigned char seen[SHARED_ITEMS];
+    _Atomic int wrong;
+};
+
+/* false at the end. */
+static bool take_one(struct takers *takers)
+{
+    uint64_t index = 0;
+    long squared = 0;
+    int status = mpm_stream_next(takers->stream, MPM_FOREVER, &squared, &index);
+
+    if (status == MPM_ECLOSED)
+        return false;
+    if (status || index >= SHARED_ITEMS || squared != (long)index * (long)index ||
+        atomic_fetch_add(&takers->seen[index], 1))
+        atomic_fetch_add(&takers->wrong, 1);
+    return true;
+}
+
+static void *take_all(void *takers)
+{
+    while (take_one(takers))
+        ;
+    return NULL;
+}
+
+/* One that has taken many in a row, and others who come in between: each result is one's. */
+static void several_threads_take_from_a_stream(void)
+{
+    mpm_pool *pool = open_pool(0);
+    struct counter counter = {.count = SHARED_ITEMS};
+    struct takers *takers = calloc(1, sizeof *takers);
+    pthread_t threads[TAKERS];
+
+    CU_ASSERT_FATAL(takers != NULL);
+    takers->stream = begin(pool, square, &counter, &(mpm_stream_options){.buffer = 20000});
+    for (int i = 0; i < TAKERS; i++) {
+        for (int k = 0; k < IN_A_ROW; k++)
+            (void)take_one(takers);
+        CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, take_all, takers), 0);
+    }
+    take_all(takers);
+    for (int i = 0; i < TAKERS; i++)
+        pthread_join(threads[i], NULL);
+    CU_ASSERT_EQUAL(atomic_load(&takers->wrong), 0);
+    for (int i = 0; i < SHARED_ITEMS; i++)
+        atomic_fetch_add(&takers->wrong, takers->seen[i] != 1);
+    CU_ASSERT_EQUAL(atomic_load(&takers->wrong), 0);
+    mpm_stream_close(takers->stream);
+    free(takers);
+    mpm_pool_close(pool);
 }
 
 static void *read_in_a_thread(void *argument)
@@ -618,6 +738,8 @@ int main(int argc, char **argv)
         {"a_generator_may_end_its_pool_but_not_the_run", a_generator_may_end_its_pool_but_not_the_run},
         {"a_closed_pool_lets_a_stream_give_what_was_pulled",
          a_closed_pool_lets_a_stream_give_what_was_pulled},
+        {"what_no_worker_waits_for_is_held_back", what_no_worker_waits_for_is_held_back},
+        {"several_threads_take_from_a_stream", several_threads_take_from_a_stream},
         {"several_streams_of_a_pool_run_at_once", several_streams_of_a_pool_run_at_once},
         {"a_stream_hands_its_context_to_every_call", a_stream_hands_its_context_to_every_call},
         {"nonsense_is_refused", nonsense_is_refused},
