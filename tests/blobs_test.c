@@ -236,13 +236,13 @@ static int hang_at_7(mpm_call *call, const void *item, void *result)
 static void an_item_past_its_time_fails(void)
 {
     enum { COUNT = 20 };
-    mpm_pool_options options = {.workers = 2, .item_timeout_s = 0.25, .max_attempts = 2};
+    mpm_pool_options options = {.workers = 2, .item_timeout_s = 1, .max_attempts = 2};
     mpm_blob *items = make_items(COUNT, ten), *results = NULL;
     mpm_pool *pool = NULL;
 
     CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&options, &pool), MPM_OK);
     CU_ASSERT_EQUAL(mpm_pool_map_blobs(pool, hang_at_7, items, COUNT, NULL, &results), MPM_ETASK);
-    CU_ASSERT(error_has("1 of 20 items failed; the first is item 7: it ran past its 0.25 s (2 attempts)"));
+    CU_ASSERT(error_has("1 of 20 items failed; the first is item 7: it ran past its 1 s (2 attempts)"));
     CU_ASSERT_PTR_NOT_NULL_FATAL(results);
     for (size_t i = 0; i < COUNT; i++) {
         if (i == 7) {

@@ -11,7 +11,7 @@
 #include "support/everywhere.h"
 #include "support/suite.h"
 
-#define PATIENCE_S 30.0
+#define PATIENCE_S 100.0
 #define LARGE      300000u
 #define ROUNDS     AMOUNT(300u, 30u)
 

@@ -60,10 +60,10 @@ static void add_one(mpm_value value)
 /* Returns, with the lock, when so many wait. */
 static void acquire_when_waiting(const struct scene *scene, int count)
 {
-    uint64_t end_ns = clock_now_ns() + UINT64_C(30000000000);
+    uint64_t end_ns = clock_now_ns() + UINT64_C(100000000000);
 
     for (;;) {
-        int status = mpm_condition_acquire(scene->condition, 30);
+        int status = mpm_condition_acquire(scene->condition, 100);
 
         EXPECT(!status || status == MPM_EOWNERDIED);
         if (number_in(scene->waiting) >= count || clock_now_ns() > end_ns)
@@ -76,7 +76,7 @@ static void acquire_when_waiting(const struct scene *scene, int count)
 
 static void await_woken(const struct scene *scene, int count)
 {
-    uint64_t end_ns = clock_now_ns() + UINT64_C(30000000000);
+    uint64_t end_ns = clock_now_ns() + UINT64_C(100000000000);
 
     while (number_in(scene->woken) < count && clock_now_ns() < end_ns)
         sched_yield();
@@ -91,7 +91,7 @@ static int wait_once(const void *args, size_t size)
 
     (void)size;
     for (int i = 0; i < depth; i++)
-        EXPECT(!mpm_condition_acquire(scene->condition, 30));
+        EXPECT(!mpm_condition_acquire(scene->condition, 100));
     add_one(scene->waiting);
     EXPECT(!mpm_condition_wait(scene->condition, 60));
     add_one(scene->woken);
@@ -130,7 +130,7 @@ static int wait_in_vain(const void *args, size_t size)
     uint64_t start_ns = clock_now_ns();
 
     (void)size;
-    EXPECT(!mpm_condition_acquire(scene->condition, 30));
+    EXPECT(!mpm_condition_acquire(scene->condition, 100));
     EXPECT(mpm_condition_wait(scene->condition, 0.06) == MPM_ETIMEDOUT && took(start_ns, 0.06));
     EXPECT(mpm_condition_wait(scene->condition, 0) == MPM_ETIMEDOUT);
     EXPECT(!mpm_condition_notify(scene->condition, 1) && !mpm_condition_notify_all(scene->condition));
@@ -159,10 +159,10 @@ static void notify_wakes_as_many_as_it_says(void)
     EXPECT(!mpm_condition_notify(scene.condition, 0) && !mpm_condition_notify(scene.condition, 2));
     EXPECT(!mpm_condition_release(scene.condition));
     await_woken(&scene, 2);
-    EXPECT(!mpm_condition_acquire(scene.condition, 30) && !mpm_condition_notify(scene.condition, 1));
+    EXPECT(!mpm_condition_acquire(scene.condition, 100) && !mpm_condition_notify(scene.condition, 1));
     EXPECT(number_in(scene.woken) == 2 && !mpm_condition_release(scene.condition));
     await_woken(&scene, 3);
-    EXPECT(!mpm_condition_acquire(scene.condition, 30) && number_in(scene.woken) == 3);
+    EXPECT(!mpm_condition_acquire(scene.condition, 100) && number_in(scene.woken) == 3);
     EXPECT(!mpm_condition_notify_all(scene.condition) && !mpm_condition_release(scene.condition));
     for (unsigned i = 0; i < MANY; i++)
         expect_end(processes[i], 0);
@@ -200,7 +200,7 @@ static int wait_for_three(const void *args, size_t size)
     uint64_t start_ns = clock_now_ns();
 
     (void)size;
-    EXPECT(!mpm_condition_acquire(scene.condition, 30));
+    EXPECT(!mpm_condition_acquire(scene.condition, 100));
     EXPECT(mpm_condition_wait_for(scene.condition, is_three, &scene, 0.03) == MPM_ETIMEDOUT);
     EXPECT(took(start_ns, 0.03));
     EXPECT(mpm_condition_wait_for(scene.condition, is_three, &scene, 0) == MPM_ETIMEDOUT);
@@ -221,7 +221,7 @@ static void wait_for_goes_on_when_the_predicate_is_so(void)
         for (int i = 0; i < 3; i++) {
             add_one(scene.woken);
             EXPECT(!mpm_condition_notify_all(scene.condition) && !mpm_condition_release(scene.condition));
-            EXPECT(!mpm_condition_acquire(scene.condition, 30));
+            EXPECT(!mpm_condition_acquire(scene.condition, 100));
         }
         EXPECT(!mpm_condition_release(scene.condition));
         expect_end(process, 0);
@@ -275,7 +275,7 @@ static int die_with_lock(const void *args, size_t size)
     const struct scene *scene = args;
 
     (void)size;
-    EXPECT(!mpm_condition_acquire(scene->condition, 30));
+    EXPECT(!mpm_condition_acquire(scene->condition, 100));
     EXPECT(!mpm_condition_notify_all(scene->condition));
     return raise(SIGKILL);
 }
@@ -285,7 +285,7 @@ static int wait_for_dead_owner(const void *args, size_t size)
     const struct scene *scene = args;
 
     (void)size;
-    EXPECT(!mpm_condition_acquire(scene->condition, 30));
+    EXPECT(!mpm_condition_acquire(scene->condition, 100));
     add_one(scene->waiting);
     EXPECT(mpm_condition_wait(scene->condition, 60) == MPM_EOWNERDIED);
     EXPECT(!mpm_condition_release(scene->condition));
@@ -335,8 +335,8 @@ static int put_numbers(const void *args, size_t size)
 
     (void)size;
     for (int i = 1; i <= 30; i++) {
-        EXPECT(!mpm_lock_acquire(place.lock, 30));
-        EXPECT(!mpm_condition_wait_for(place.is_empty, is_zero, &place, 30));
+        EXPECT(!mpm_lock_acquire(place.lock, 100));
+        EXPECT(!mpm_condition_wait_for(place.is_empty, is_zero, &place, 100));
         EXPECT(!mpm_value_set(place.number, &i) && !mpm_condition_notify(place.is_full, 1));
         EXPECT(!mpm_lock_release(place.lock));
     }
@@ -350,8 +350,8 @@ static int get_numbers(const void *args, size_t size)
 
     (void)size;
     for (int i = 1; i <= 30; i++) {
-        EXPECT(!mpm_condition_acquire(place.is_full, 30));
-        EXPECT(!mpm_condition_wait_for(place.is_full, is_not_zero, &place, 30));
+        EXPECT(!mpm_condition_acquire(place.is_full, 100));
+        EXPECT(!mpm_condition_wait_for(place.is_full, is_not_zero, &place, 100));
         EXPECT(!mpm_value_exchange(place.number, &none, &number) && !mpm_value_add(place.sum, &number));
         EXPECT(!mpm_condition_notify(place.is_empty, 1) && !mpm_condition_release(place.is_full));
     }
@@ -387,11 +387,11 @@ static int make_over_lock(const void *args, size_t size)
     (void)size;
     EXPECT(!mpm_condition_create_with_rlock(*lock, &condition));
     EXPECT(condition.handle.home == lock->handle.home);
-    EXPECT(!mpm_rlock_acquire(*lock, 30));
+    EXPECT(!mpm_rlock_acquire(*lock, 100));
     EXPECT(mpm_condition_wait(condition, 0.01) == MPM_ETIMEDOUT);
     EXPECT(!mpm_condition_notify_all(condition) && !mpm_rlock_release(*lock));
     EXPECT(!mpm_condition_destroy(condition) && mpm_condition_destroy(condition) == MPM_ESTALE);
-    EXPECT(!mpm_rlock_acquire(*lock, 30) && mpm_condition_wait(condition, 1) == MPM_ESTALE);
+    EXPECT(!mpm_rlock_acquire(*lock, 100) && mpm_condition_wait(condition, 1) == MPM_ESTALE);
     EXPECT(!mpm_rlock_release(*lock));
     return everywhere_end();
 }
@@ -403,7 +403,7 @@ static int wait_again_and_again(const void *args, size_t size)
     int status;
 
     (void)size;
-    EXPECT(!mpm_condition_acquire(scene->condition, 30));
+    EXPECT(!mpm_condition_acquire(scene->condition, 100));
     add_one(scene->waiting);
     while ((status = mpm_condition_wait(scene->condition, 0.02)) == MPM_ETIMEDOUT)
         ;
@@ -417,7 +417,7 @@ static void who_is_notified_before_it_has_the_lock_is_not_late(void)
     for (unsigned node = 0; node < mpm_node_count(); node++) {
         struct scene scene = make_scene();
         mpm_process process = start_on(node, wait_again_and_again, &scene, sizeof scene);
-        uint64_t end_ns = clock_now_ns() + UINT64_C(30000000000);
+        uint64_t end_ns = clock_now_ns() + UINT64_C(100000000000);
 
         acquire_when_waiting(&scene, 1);
         while (!count_waiters(&scene.condition.lock) && clock_now_ns() < end_ns)
@@ -434,7 +434,7 @@ static int wait_until_it_is_destroyed(const void *args, size_t size)
     const struct scene *scene = args;
 
     (void)size;
-    EXPECT(!mpm_condition_acquire(scene->condition, 30) && !mpm_condition_acquire(scene->condition, 30));
+    EXPECT(!mpm_condition_acquire(scene->condition, 100) && !mpm_condition_acquire(scene->condition, 100));
     add_one(scene->waiting);
     EXPECT(mpm_condition_wait(scene->condition, 60) == MPM_ESTALE);
     EXPECT(!mpm_condition_release(scene->condition));
@@ -479,7 +479,7 @@ static void *wait_in_thread(void *argument)
 {
     const struct scene *scene = argument;
 
-    EXPECT(!mpm_condition_acquire(scene->condition, 30));
+    EXPECT(!mpm_condition_acquire(scene->condition, 100));
     add_one(scene->waiting);
     EXPECT(!mpm_condition_wait(scene->condition, 60));
     add_one(scene->woken);
@@ -509,7 +509,7 @@ static void threads_wait_each_for_itself(void)
         acquire_when_waiting(&scene, 40);
         EXPECT(!mpm_condition_notify(scene.condition, 15) && !mpm_condition_release(scene.condition));
         await_woken(&scene, 15);
-        EXPECT(!mpm_condition_acquire(scene.condition, 30) && !mpm_condition_notify_all(scene.condition));
+        EXPECT(!mpm_condition_acquire(scene.condition, 100) && !mpm_condition_notify_all(scene.condition));
         EXPECT(!mpm_condition_release(scene.condition));
         expect_end(process, 0);
         end_scene(&scene);

@@ -66,7 +66,7 @@ for ((try = 0; try < 20; try++)); do
     write_configuration "$port"
     nginx -c "$work/site/nginx.conf" 2>err &
     server=$!
-    wait_for 30 is_up_or_gone
+    wait_for 60 is_up_or_gone
     none_left "$server" || break
 done
 run "https://127.0.0.1:$port/0.html" --out crawled --ca-file ca.pem --delay 0 --connections $most --no-robots --no-sitemaps

@@ -31,7 +31,7 @@ serve site 0.004
 kills=${3:-3}
 for ((i = 0; i < kills; i++)); do
     begin killed
-    wait_for 20 has_asked $(($(wc -l <site/log) + RANDOM % (600 / kills)))
+    wait_for 60 has_asked $(($(wc -l <site/log) + RANDOM % (600 / kills)))
     kill -9 $(tree "$started") 2>/dev/null
     wait "$started" 2>/dev/null
 done

@@ -13,7 +13,7 @@ for ((i = 0; i < kills; i++)); do
     setsid "$crawl" "${starts[@]}" --out killed "${quick[@]}" "${selects[@]}" "${few[@]}" --resume --quiet \
         >out 2>err </dev/null &
     victim=$!
-    wait_for 10 has_asked $(($(wc -l <site/log) + RANDOM % (600 / kills)))
+    wait_for 60 has_asked $(($(wc -l <site/log) + RANDOM % (600 / kills)))
     kill -9 -- "-$victim" 2>/dev/null
     wait "$victim" 2>/dev/null
 done

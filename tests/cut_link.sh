@@ -95,7 +95,7 @@ end()
     has_ended || kill -KILL "$started"
     wait "$started" 2>/dev/null
     status=$?
-    check "$what: no process is left on any host" wait_for 20 all_is_gone
+    check "$what: no process is left on any host" wait_for 60 all_is_gone
     echo "$what: status $status, all is over $((SECONDS - begin_s)) s later: $(grep -m 1 '^mpmap: ' err)"
 }
 

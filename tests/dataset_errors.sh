@@ -17,7 +17,7 @@ refuses() {
     local part=$1 status before after
     shift
     before=$(find . -not -path ./out -not -path ./err -type f -exec md5sum {} + | sort)
-    timeout 60 "$bin/mpmap" map "$@" >out 2>err
+    timeout 200 "$bin/mpmap" map "$@" >out 2>err
     status=$?
     after=$(find . -not -path ./out -not -path ./err -type f -exec md5sum {} + | sort)
     [[ $status -eq 1 && ! -s out && $before == "$after" ]] && is_one_line err "$part"

@@ -76,7 +76,7 @@ make_scratch()
 run_commands()
 {
     printf '. "%s"\nset -eo pipefail\n%s\nexport -p >"%s"\n' "$work/state" "$(cat "$1")" "$work/state" >"$work/script"
-    (cd "$work/here" && timeout 120 bash "$work/script") >"$work/printed" 2>&1 </dev/null
+    (cd "$work/here" && timeout 280 bash "$work/script") >"$work/printed" 2>&1 </dev/null
 }
 
 ends_well()

@@ -63,10 +63,10 @@ drain_and_resume() # signal
         wait_for 60 eval "has_begun $((before + some)) || is_over"
         read -rt "0.0$((RANDOM % 90 + 10))" <> <(:) || true
         signal "$1" 2>/dev/null
-        check "$what: it ends within the grace" wait_for 30 is_over
+        check "$what: it ends within the grace" wait_for 60 is_over
         wait "$started"
         status=$?
-        check "$what: nothing is left" wait_for 5 nothing_is_left
+        check "$what: nothing is left" wait_for 60 nothing_is_left
         [ "$status" = 75 ] || break
         done_drains=$((done_drains + 1))
         check "$what: it says how far it is" says "^mpmap: the map was drained"
@@ -113,11 +113,11 @@ drain_at_any_instant() # the most milliseconds
         [[ "$launch" != *mpirun* ]] || check "$what: all ranks take signals" wait_for 60 all_take_signals
         read -rt "$(printf '%d.%03d' $((after_ms / 1000)) $((after_ms % 1000)))" <> <(:) || true
         signal "$name" 2>/dev/null
-        check "$what: it ends" wait_for 20 is_over
+        check "$what: it ends" wait_for 60 is_over
         wait "$started"
         status=$?
         after=$(begun)
-        check "$what: nothing is left" wait_for 5 nothing_is_left
+        check "$what: nothing is left" wait_for 60 nothing_is_left
         case $status in
         75)
             instants=$((instants + 1))
@@ -162,27 +162,27 @@ for launch in "${launches[@]}"; do
     start
     check "$what: it runs" wait_for 60 has_begun 6
     signal USR1
-    check "$what: it says that it drains" wait_for 30 says '^mpmap: draining: .*; at least 0 of 20 rows are good$'
+    check "$what: it says that it drains" wait_for 60 says '^mpmap: draining: .*; at least 0 of 20 rows are good$'
     check "$what: it waits for rows that run" kill -0 "$started"
     signal TERM
-    check "$what: a second signal ends it at once" wait_for 10 is_over
+    check "$what: a second signal ends it at once" wait_for 60 is_over
     wait "$started"
     status=$?
     check "$what: as a signal does" [ "$status" != 75 -a "$status" != 0 ]
-    check "$what: nothing is left" wait_for 5 nothing_is_left
+    check "$what: nothing is left" wait_for 60 nothing_is_left
 
     what="a grace that is over, '$launch'"
     data 20 1000
     start --grace 0.5
     check "$what: it runs" wait_for 60 has_begun 6
     signal USR1
-    check "$what: it ends" wait_for 30 is_over
+    check "$what: it ends" wait_for 60 is_over
     wait "$started"
     status=$?
     check "$what: with status 75" status_is 75
     check "$what: and says so" says '^mpmap: the map was drained$'
     check "$what: no row was begun in the drain" [ "$(begun)" = 6 ]
-    check "$what: nothing is left" wait_for 5 nothing_is_left
+    check "$what: nothing is left" wait_for 60 nothing_is_left
 done
 
 launch=env

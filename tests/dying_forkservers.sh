@@ -18,10 +18,10 @@ for way in crash hang map; do
     points=0 died=1
     for ((point = 1; died > 0 && point < 500; point += hosts - 1)); do
         keep_books
-        MPMAP_TEST_MARK=$mark timeout -k 2 60 mpirun -n "$hosts" "$program" "$way" "$point" >"$work/out" 2>"$work/err"
+        MPMAP_TEST_MARK=$mark timeout -k 2 200 mpirun -n "$hosts" "$program" "$way" "$point" >"$work/out" 2>"$work/err"
         status=$?
         check "$way, a host dies at point $point, the next at the one after it: all ends well" ended_well
-        check "$way, from point $point on: nothing is left" wait_for 5 nothing_is_left
+        check "$way, from point $point on: nothing is left" wait_for 60 nothing_is_left
         died=$(tail -n 1 "$work/out")
         points=$((points + died))
     done

@@ -236,7 +236,7 @@ static unsigned waiting_at(const struct scene *scene)
 
 static void await_waiting(const struct scene *scene, unsigned count)
 {
-    uint64_t end_ns = clock_now_ns() + UINT64_C(30000000000);
+    uint64_t end_ns = clock_now_ns() + UINT64_C(100000000000);
 
     while (waiting_at(scene) != count && clock_now_ns() < end_ns)
         sched_yield();
@@ -406,7 +406,7 @@ static struct lengthy lengthy; /* in main, where the action runs */
 
 static int act_until_another_waits(const void *args, size_t size)
 {
-    uint64_t end_ns = clock_now_ns() + UINT64_C(30000000000);
+    uint64_t end_ns = clock_now_ns() + UINT64_C(100000000000);
 
     (void)args;
     (void)size;

@@ -11,7 +11,7 @@
 #include "shm/eventcount.h"
 #include "suite.h"
 
-#define FAR_NS     UINT64_C(30000000000)
+#define FAR_NS     UINT64_C(100000000000)
 #define ROUNDS     100000u
 #define LISTENERS  4
 #define BROADCASTS 20000u

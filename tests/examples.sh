@@ -25,7 +25,7 @@ prints()
 {
     local order=$1 out status
     shift
-    out=$(timeout 60 "$@" 2>"$work/err" </dev/null)
+    out=$(timeout 200 "$@" 2>"$work/err" </dev/null)
     status=$?
     [ "$status" -ne 0 ] || { "$order" "$out" && is_quiet "$@"; } || status=1
     count "$*" "$status"

@@ -18,8 +18,8 @@
 #include "kill_run.h"
 #include "suite.h"
 
-#define PATIENCE_S  30.0
-#define PATIENCE_NS UINT64_C(30000000000)
+#define PATIENCE_S  100.0
+#define PATIENCE_NS UINT64_C(100000000000)
 #define SLOWNESS_NS 300000
 #define MESSAGES    4u  /* there are in the queue, or are put by the process */
 #define LAST        50u /* the last one, of main or of the one that waits */

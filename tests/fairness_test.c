@@ -26,8 +26,8 @@
 #include "sync/kinds.h"
 #include "sync/pipe.h"
 
-#define PATIENCE_S  30.0
-#define PATIENCE_NS UINT64_C(30000000000)
+#define PATIENCE_S  100.0
+#define PATIENCE_NS UINT64_C(100000000000)
 #define SLOWNESS_NS 200000
 #define LOCALS      2u
 #define ROUNDS      20u

@@ -17,7 +17,7 @@ says() { grep -qF -- "$1" err; }
 has_called() { [ "$(calls)" -ge "$1" ]; }
 # write HOW BURSTS ROWS OUTPUT [HOLDS], in the background: its number is in $writer
 write() { /usr/bin/python3 "$source_folder/tests/follow_writer.py" in.h5 "$@" >written.txt 2>&1 & writer=$!; }
-follow() { timeout 60 "${launcher[@]}" "$bin/mpmap" map "$plugin" in.h5:/d out.h5:/r --workers 2 --follow "$@" >out 2>err; }
+follow() { timeout 200 "${launcher[@]}" "$bin/mpmap" map "$plugin" in.h5:/d out.h5:/r --workers 2 --follow "$@" >out 2>err; }
 # The same in the background: its number is in $map. (A shell has what it starts there ignore SIGINT.)
 start() { "${launcher[@]}" "$bin/mpmap" map "$plugin" in.h5:/d out.h5:/r --workers 2 --follow "$@" >out 2>err & map=$!; }
 begin() { rm -f in.h5 out.h5* calls written close go_on; launcher=(env --default-signal=INT); }

@@ -57,9 +57,9 @@ static void use(const struct things *of)
 
     EXPECT(!mpm_value_add(of->value, &one));
     EXPECT(!mpm_array_get(of->array, 1, &number));
-    EXPECT(!mpm_queue_put(of->queue, "x", 1, 30));
-    EXPECT(!mpm_queue_get(of->queue, 30, &byte, 1, NULL));
-    EXPECT(!mpm_lock_acquire(of->lock, 30));
+    EXPECT(!mpm_queue_put(of->queue, "x", 1, 100));
+    EXPECT(!mpm_queue_get(of->queue, 100, &byte, 1, NULL));
+    EXPECT(!mpm_lock_acquire(of->lock, 100));
     EXPECT(!mpm_lock_release(of->lock));
     EXPECT(!mpm_event_set(of->event));
 }
@@ -355,13 +355,13 @@ static void a_child_that_returns_from_a_predicate_or_an_action_ends(void)
     mpm_barrier barrier;
 
     CU_ASSERT_EQUAL_FATAL(mpm_condition_create(&condition), MPM_OK);
-    CU_ASSERT_EQUAL(mpm_condition_acquire(condition, 30), MPM_OK);
-    CU_ASSERT_EQUAL(mpm_condition_wait_for(condition, fork_predicate, NULL, 30), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_condition_acquire(condition, 100), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_condition_wait_for(condition, fork_predicate, NULL, 100), MPM_OK);
     CU_ASSERT_EQUAL(mpm_condition_release(condition), MPM_OK);
     CU_ASSERT_EQUAL(mpm_condition_destroy(condition), MPM_OK);
     CU_ASSERT_EQUAL_FATAL(mpm_barrier_create(1, &(mpm_barrier_options){.action = fork_target}, &barrier),
                           MPM_OK);
-    CU_ASSERT_EQUAL(mpm_barrier_wait(barrier, 30, NULL), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_barrier_wait(barrier, 100, NULL), MPM_OK);
     CU_ASSERT_EQUAL(mpm_barrier_destroy(barrier), MPM_OK);
     expect_returns(2);
 }

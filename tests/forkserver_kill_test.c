@@ -22,7 +22,7 @@
 #include "support/node.h"
 #include "support/suite.h"
 
-#define PATIENCE_S  30
+#define PATIENCE_S  100
 #define ITEMS       12u
 #define LARGE_CALL  5000u
 #define MOST_POINTS 5000ul
@@ -144,7 +144,8 @@ static int crash(mpm_call *call, const void *item, void *result)
  * pass it, and is tried again. */
 static void use_limited_calls(void)
 {
-    mpm_pool_options options = {.workers = 2, .item_timeout_s = 0.02, .max_attempts = 50};
+    mpm_pool_options options = {
+        .workers = 2, .item_timeout_s = 0.02, .setup_timeout_s = MPM_FOREVER, .max_attempts = 50};
     mpm_pool *pool;
     int status;
 

@@ -18,7 +18,7 @@
 #include "node/loss.h"
 #include "support/suite.h"
 
-#define PATIENCE_S       30.0
+#define PATIENCE_S       100.0
 #define MOST_FORKSERVERS 16u
 #define MOST_HELPERS     200u /* so many are on every fork server of a node, by far */
 #define ITEMS            20000u

@@ -260,7 +260,7 @@ wrong=0
 for file in bad*.h5; do
     for set in packed table.c; do
         rm -f out.h5 out.h5.part
-        ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0 timeout 60 "$bin/mpmap" map forms.so:first "$file:/$set" out.h5:/r \
+        ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0 timeout 200 "$bin/mpmap" map forms.so:first "$file:/$set" out.h5:/r \
             --result 'u8[8]' --quiet --workers 1 --attempts 1 >out 2>err </dev/null
         status=$?
         [[ $status -eq 0 ]] || { [[ $status -eq 1 ]] && grep -q '^mpmap: ' err; } ||

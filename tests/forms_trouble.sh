@@ -113,7 +113,7 @@ form()
     check "$what: half is done" wait_for 60 has_called $((items / 2 + 2))
     kill -KILL $(tree "$pid") 2>/dev/null
     wait "$pid" 2>/dev/null
-    wait_for 30 no_process_is_left
+    wait_for 60 no_process_is_left
     check "$what: a kill leaves a part" test -f out.h5.part -a ! -e out.h5
     map out.h5 --resume >out 2>err
     check "$what: it goes on" status_is "$wanted"

@@ -17,7 +17,7 @@
 #include "support/suite.h"
 #include "sync/state.h"
 
-#define PATIENCE_S 20.0
+#define PATIENCE_S 100.0
 
 unsigned long kill_point_count, kill_point_target;
 

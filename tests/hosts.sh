@@ -23,10 +23,10 @@ lose_hosts() # ranks ranks-per-node hosts-that-stay seconds
     [ "$ranks" = 0 ] || launcher=(env MPMAP_RANKS_PER_NODE="$per_node" mpirun -n "$ranks")
     keep_books
     : >"$work/out"
-    MPMAP_TEST_MARK=$mark timeout -k 2 60 "${launcher[@]}" "$programs/checked_map" 300000 "$seconds" "$seed" \
+    MPMAP_TEST_MARK=$mark timeout -k 2 200 "${launcher[@]}" "$programs/checked_map" 300000 "$seconds" "$seed" \
         >"$work/out" 2>"$work/err" &
     started=$!
-    wait_for 30 is_running
+    wait_for 60 is_running
     mapfile -t all < <(tree "$started")
     mapfile -t hosts < <(named mpmap-forker "${all[@]}")
     check "$what: each rank has a host" [ "${#hosts[@]}" = $((ranks ? ranks : 1)) ]
@@ -39,7 +39,7 @@ lose_hosts() # ranks ranks-per-node hosts-that-stay seconds
     status=$?
     check "$what: it ends by itself" [ "$status" != 124 ]
     check "$what: each loss is said" [ "$(grep -c 'the fork server process of rank .* SIGKILL.* lost$' "$work/err")" -ge "$lost" ]
-    check "$what: nothing is left" wait_for 5 nothing_is_left
+    check "$what: nothing is left" wait_for 60 nothing_is_left
 }
 
 all_right() { grep -qE '^[0-9]+ maps of [0-9]+ items$' "$work/out" && ! grep -q 'should be' "$work/err"; }

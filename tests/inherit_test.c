@@ -120,7 +120,7 @@ static void a_hangup_ends_nobody(void)
         CU_ASSERT_EQUAL_FATAL(mpm_event_create(&events[0]), MPM_OK);
         CU_ASSERT_EQUAL_FATAL(mpm_event_create(&events[1]), MPM_OK);
         process = start_on(node, wait_for_a_signal, events, sizeof events);
-        CU_ASSERT_EQUAL(mpm_event_wait(events[0], 30), MPM_OK);
+        CU_ASSERT_EQUAL(mpm_event_wait(events[0], 100), MPM_OK);
         CU_ASSERT_EQUAL(mpm_process_pid(process, &pid), MPM_OK);
         CU_ASSERT_EQUAL(kill(pid, SIGHUP), 0);
         CU_ASSERT_EQUAL(kill(pid, SIGUSR1), 0);

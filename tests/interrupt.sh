@@ -1,9 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # Ctrl-C, which is SIGINT to the whole foreground group, and SIGTERM to main, in the middle of each call of a pool:
-# the run is gone within a second, with all its processes, and leaves nothing in /dev/shm. Under Open MPI's launcher,
-# which alone hears of it, it takes another second: that waits for one before it ends the first rank. It takes a second
-# or two of its own after its ranks, and has no bound here but one against hanging.
+# the run ends, with all its processes and its launcher, and leaves nothing in /dev/shm. How soon is said (doc/failures.md has
+# it of a quiet machine), and has no bound here but one against hanging.
 bin=${1:-$MPMAP_BIN}
 program=$(dirname "$bin")/tests/interrupted
 work=$(mktemp -d)
@@ -19,35 +18,33 @@ start()
     : >"$work/out"
     MPMAP_TEST_MARK=$mark setsid env --default-signal=INT "$@" "$program" "$call" >"$work/out" 2>"$work/err" &
     started=$!
-    wait_for 30 is_running || echo "the run does not start"
+    wait_for 60 is_running || echo "the run does not start"
     mapfile -t all < <(tree "$started")
     mapfile -t ours < <(named interrupted "${all[@]}"; named mpmap-forker "${all[@]}"; named mpmap-worker "${all[@]}")
     mapfile -t mains < <(named interrupted "${all[@]}")
 }
 
-check_end() # seconds what
+check_end() # what
 {
-    local seconds=$1
-    shift
+    local begun_us=${EPOCHREALTIME/./}
     check "$1: there are main and host" [ "${#ours[@]}" -ge 2 ]
-    check "$1: all processes are gone within $seconds s" wait_for "$seconds" none_left "${ours[@]}"
-    check "$1: the launcher ends" wait_for 10 none_left "${all[@]}"
+    check "$1: all processes are gone" wait_for 60 none_left "${ours[@]}"
+    echo "$1: all processes were gone after $(((${EPOCHREALTIME/./} - begun_us) / 1000)) ms"
+    check "$1: the launcher ends" wait_for 60 none_left "${all[@]}"
     kill -KILL "${all[@]}" 2>/dev/null
     wait "$started" 2>/dev/null
-    check "$1: nothing is left" wait_for 1 nothing_is_left
+    check "$1: nothing is left" wait_for 60 nothing_is_left
 }
 
 for call in map wait apply imap blobs close terminate; do
     for launch in "env" "env MPMAP_RANKS_PER_NODE=1 mpirun -n 2"; do
-        seconds=1
-        [ "$launch" = env ] || seconds=2
         start "$call" $launch
         kill -INT -- "-$started"
-        check_end "$seconds" "$call, '$launch', Ctrl-C"
+        check_end "$call, '$launch', Ctrl-C"
 
         start "$call" $launch
         kill -TERM "${mains[0]}"
-        check_end "$seconds" "$call, '$launch', main terminated"
+        check_end "$call, '$launch', main terminated"
     done
 done
 report

@@ -20,7 +20,7 @@
 #include "support/suite.h"
 #include "support/ways.h"
 
-#define PATIENCE_S 30.0
+#define PATIENCE_S 100.0
 #define MOST_NODES 8u
 #define SIGNALS    AMOUNT(60, 30)
 

@@ -81,10 +81,10 @@ check "by a sentence" says 'out.h5 is finished: it has all 300 rows'
 # 2. Who looks from outside sees all of them; what is refused.
 fresh
 NOTING_HOLDS=20 join a
-wait_for 30 has_called 20
+wait_for 60 has_called 20
 NOTING_HOLDS=200 join b
 shows_both() { "$bin/mpmap" status out.h5 >out && [ "$(grep -cE "^  $(hostname), pid [0-9]+: [1-9][0-9]* rows done, 0 failed, [0-9]+ claimed; [0-9]+ s, last beat [0-9]+ s ago" out)" = 2 ]; }
-check "status shows both runs" wait_for 30 shows_both
+check "status shows both runs" wait_for 60 shows_both
 check "by their processes" grep -qE "pid (${pid_of[a]}|${pid_of[b]}):" out
 check "and all of it" grep -qE '^2 runs have joined, [0-9]+ rows claimed, [0-9.]+ rows/s, about [0-9]+ s left' out
 "$bin/mpmap" status out.h5 --json >out
@@ -108,10 +108,10 @@ done
 fresh
 MPMAP_TEST_MARK=$mark NOTING_HOLDS=100 map >out 2>err &
 pid_of[a]=$!
-wait_for 30 has_called 100
+wait_for 60 has_called 100
 send KILL a
 wait "${pid_of[a]}" 2>/dev/null
-wait_for 30 no_process_is_left
+wait_for 60 no_process_is_left
 join b
 join c
 check "runs join a part that one alone has left" ends b 0
@@ -121,10 +121,10 @@ check "and run no more rows twice than were in flight ($(calls))" [ "$(calls)" -
 fresh
 NOTING_HOLDS=100 join a
 NOTING_HOLDS=100 join b
-wait_for 30 has_called 100
+wait_for 60 has_called 100
 send KILL a
 send KILL b
-wait_for 30 no_process_is_left
+wait_for 60 no_process_is_left
 run
 check "what joined runs have left is not thrown away" says 'out.h5.part has [0-9]+ of 300 rows of this same map: --resume'
 run --resume
@@ -137,9 +137,9 @@ check "nor does it run more rows twice ($(calls))" [ "$(calls)" -le $((rows + 2 
 fresh
 NOTING_HOLDS=60 join a
 NOTING_HOLDS=60 join b
-wait_for 30 has_called 60
+wait_for 60 has_called 60
 kill -TERM "${pid_of[a]}"
-check "a run that is to drain says so" wait_for 30 grep -q 'draining: no more rows start' a.err
+check "a run that is to drain says so" wait_for 60 grep -q 'draining: no more rows start' a.err
 touch go_on
 check "a run that is drained says so by its status" ends a 75
 check "and in words" says 'the map was drained.* rows are good: they are in .*out.h5.part'
@@ -165,7 +165,7 @@ check "such a file can be completed" is_as_undisturbed
 fresh
 silent=2
 NOTING_HOLDS=20 join a
-wait_for 30 has_called 20
+wait_for 60 has_called 20
 send STOP a
 touch go_on
 join b
@@ -220,7 +220,7 @@ for ((round = 0; done_troubles < troubles; round++)); do
         cp "$name.err" err
         check "round $round: as it should ($status)" is_one_of $status "0 75 137 143"
     done
-    wait_for 30 no_process_is_left
+    wait_for 60 no_process_is_left
     run --join # removes what one has left that was killed after its last step
     check "round $round: the result is that of an undisturbed run (seed $seed)" is_as_undisturbed
     check "round $round: nothing is left" nothing_beside

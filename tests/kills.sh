@@ -34,7 +34,7 @@ torment_a_map()
     MPMAP_TEST_STOP=$work/stop MPMAP_TEST_MARK=$mark timeout -k 2 $((limit + 30)) \
         "$@" "$programs/checked_map" "$items" "$limit" "$seed" $company >"$work/out" 2>"$work/err" &
     started=$!
-    wait_for 30 is_running
+    wait_for 60 is_running
     read -r kills stops hosts < <(
         MPMAP_TEST_STOP=$work/stop "$programs/torment" "$way" "$started" $((limit + 30)) "$seed" "$strikes"
     )
@@ -51,7 +51,7 @@ torment_a_map()
     fi
     check "$what: every result is right" all_right
     check "$what: there were strikes" [ "${struck:-0}" -ge "$strikes" ]
-    check "$what: nothing is left" wait_for 5 nothing_is_left
+    check "$what: nothing is left" wait_for 60 nothing_is_left
 }
 
 for way in kill stop; do

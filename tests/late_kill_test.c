@@ -173,8 +173,11 @@ static int map_one_by_one(mpm_pool *pool)
 /* Holds main up where there is such a point. Where there is none nobody lets item 0 go, and it fails. */
 static void hold_up_at(unsigned target, int (*run)(mpm_pool *pool))
 {
-    mpm_pool_options options = {
-        .workers = 1, .max_attempts = 1, .item_timeout_s = 0.02, .initializer = count_workers};
+    mpm_pool_options options = {.workers = 1,
+                                .max_attempts = 1,
+                                .item_timeout_s = 0.02,
+                                .setup_timeout_s = MPM_FOREVER,
+                                .initializer = count_workers};
     mpm_pool *pool = NULL;
     int status;
 

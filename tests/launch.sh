@@ -17,7 +17,7 @@ unset MPMAP_ARENA MPMAP_RANKS_PER_NODE MPMAP_LOG
 run()
 {
     keep_books
-    MPMAP_TEST_MARK=$mark timeout -k 2 30 "$@" >"$work/out" 2>"$work/err" </dev/null
+    MPMAP_TEST_MARK=$mark timeout -k 2 200 "$@" >"$work/out" 2>"$work/err" </dev/null
     status=$?
 }
 
@@ -26,7 +26,7 @@ fails() { [ "$status" -ge 1 ] && [ "$status" -lt 124 ]; }
 out_is() { [ "$(cat "$work/out")" = "$1" ]; }
 out_has() { grep -qE -- "$1" "$work/out"; }
 err_has() { grep -qE -- "$1" "$work/err"; }
-ends_clean() { wait_for 5 nothing_is_left; }
+ends_clean() { wait_for 60 nothing_is_left; }
 
 # Lines that the program itself has printed, not its launcher.
 said_once() { [ "$(grep -cE -- "$1" "$work/err")" = 1 ]; }
@@ -81,7 +81,7 @@ solo_sets_off_no_mpi()
     keep_books
     TMPDIR=$work/sessions MPMAP_TEST_MARK=$mark "$programs/long_run" map >"$work/out" 2>"$work/err" &
     local started=$! all
-    wait_for 30 is_running
+    wait_for 60 is_running
     mapfile -t all < <(tree "$started")
     check "without a launcher, a run is main, a host and workers, and nobody else" \
         [ "$(for pid in "${all[@]}"; do cat "/proc/$pid/comm"; done | sort | uniq -c | tr -s ' \n' ' ')" = \

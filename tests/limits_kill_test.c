@@ -12,7 +12,7 @@
 #include "suite.h"
 #include "predicate.h"
 
-#define PATIENCE_S 30.0
+#define PATIENCE_S 100.0
 #define LIMIT_S    0.001
 
 enum { QUEUE, LOCK }; /* handles */

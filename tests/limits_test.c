@@ -22,7 +22,7 @@
 #include "support/suite.h"
 
 #define FAR        (mpm_node_count() - 1)
-#define PATIENCE_S 30.0
+#define PATIENCE_S 100.0
 #define LONG_SIZE  ((size_t)9 << 20) /* of a message that crosses in pieces */
 
 /* One of each kind, at one node. */

@@ -145,7 +145,7 @@ static int die_with_locks(const void *args, size_t size)
     const struct things *things = args;
 
     (void)size;
-    EXPECT(!mpm_lock_acquire(things->lock, 20) && !mpm_rlock_acquire(things->rlock, 20) &&
+    EXPECT(!mpm_lock_acquire(things->lock, 100) && !mpm_rlock_acquire(things->rlock, 100) &&
            !mpm_rlock_acquire(things->rlock, 0));
     if (!things->argument)
         raise(SIGKILL);
@@ -159,8 +159,8 @@ static int inherit_locks(const void *args, size_t size)
     const struct things *things = args;
 
     (void)size;
-    EXPECT(mpm_lock_acquire(things->lock, 20) == MPM_EOWNERDIED);
-    EXPECT(mpm_rlock_acquire(things->rlock, 20) == MPM_EOWNERDIED);
+    EXPECT(mpm_lock_acquire(things->lock, 100) == MPM_EOWNERDIED);
+    EXPECT(mpm_rlock_acquire(things->rlock, 100) == MPM_EOWNERDIED);
     EXPECT(!mpm_rlock_acquire(things->rlock, 0) && !mpm_rlock_release(things->rlock));
     EXPECT(!mpm_lock_release(things->lock) && !mpm_rlock_release(things->rlock));
     EXPECT(!mpm_lock_acquire(things->lock, 0) && !mpm_lock_release(things->lock));
@@ -190,7 +190,7 @@ static void who_waits_gets_the_lock_of_the_dead(void)
         for (unsigned heir = 0; heir < mpm_node_count(); heir++) {
             mpm_process dead = start_on(holder, die_with_locks, &things, sizeof things), waiting;
 
-            EXPECT(!mpm_event_wait(things.ready, 20) && !mpm_event_clear(things.ready));
+            EXPECT(!mpm_event_wait(things.ready, 100) && !mpm_event_clear(things.ready));
             waiting = start_on(heir, inherit_locks, &things, sizeof things);
             await_sleepers(&things.lock.handle);
             EXPECT(!mpm_process_kill(dead));
@@ -273,7 +273,8 @@ static int exceed(const void *args, size_t size)
     EXPECT(!mpm_semaphore_release(semaphores->plain) && permits_of(semaphores->plain) == 3);
     for (int i = 0; i < 3; i++)
         EXPECT(!mpm_semaphore_acquire(semaphores->plain, 0));
-    EXPECT(!mpm_semaphore_acquire(semaphores->bounded, 0) && !mpm_semaphore_acquire(semaphores->bounded, 5));
+    EXPECT(!mpm_semaphore_acquire(semaphores->bounded, 0) &&
+           !mpm_semaphore_acquire(semaphores->bounded, 100));
     EXPECT(permits_of(semaphores->bounded) == 0);
     EXPECT(mpm_semaphore_acquire(semaphores->bounded, 0) == MPM_ETIMEDOUT);
     EXPECT(mpm_semaphore_acquire(semaphores->plain, 0.01) == MPM_ETIMEDOUT);
@@ -316,7 +317,7 @@ static int die_with_permit(const void *args, size_t size)
     const struct things *things = args;
 
     (void)size;
-    EXPECT(!mpm_semaphore_acquire(things->semaphore, 20));
+    EXPECT(!mpm_semaphore_acquire(things->semaphore, 100));
     return raise(SIGKILL);
 }
 
@@ -341,7 +342,7 @@ static int add_under_lock(const void *args, size_t size)
     for (int i = 0; i < ADDS; i++) {
         int number = 0;
 
-        EXPECT(!mpm_lock_acquire(things->lock, 30));
+        EXPECT(!mpm_lock_acquire(things->lock, 100));
         EXPECT(!mpm_value_get(things->number, &number));
         number++;
         EXPECT(!mpm_value_set(things->number, &number));
@@ -358,7 +359,7 @@ static int pass_few_at_a_time(const void *args, size_t size)
     for (int i = 0; i < PASSES; i++) {
         int number, one = 1;
 
-        EXPECT(!mpm_semaphore_acquire(things->semaphore, 30));
+        EXPECT(!mpm_semaphore_acquire(things->semaphore, 100));
         EXPECT(!mpm_value_fetch_add(things->number, &one, &number) && number >= 0 && number < 2);
         add(things, -1);
         EXPECT(!mpm_semaphore_release(things->semaphore));
@@ -393,10 +394,10 @@ static void *pass_once(void *argument)
 {
     const struct things *things = argument;
 
-    EXPECT(!mpm_lock_acquire(things->lock, 30));
+    EXPECT(!mpm_lock_acquire(things->lock, 100));
     add(things, 1);
     EXPECT(!mpm_lock_release(things->lock));
-    EXPECT(!mpm_semaphore_acquire(things->semaphore, 30));
+    EXPECT(!mpm_semaphore_acquire(things->semaphore, 100));
     return NULL;
 }
 
@@ -415,7 +416,7 @@ static int pass_in_threads(const void *args, size_t size)
 
 static void await_line(const mpm_handle *handle, uint32_t length)
 {
-    uint64_t end_ns = clock_now_ns() + UINT64_C(30000000000);
+    uint64_t end_ns = clock_now_ns() + UINT64_C(100000000000);
 
     while (count_waiters(handle) < length && clock_now_ns() < end_ns)
         sched_yield();
@@ -449,9 +450,9 @@ static int have_a_turn(const void *args, size_t size)
 
     (void)size;
     if (things->argument)
-        EXPECT(!mpm_semaphore_acquire(things->semaphore, 30));
+        EXPECT(!mpm_semaphore_acquire(things->semaphore, 100));
     else
-        EXPECT(!mpm_lock_acquire(things->lock, 30));
+        EXPECT(!mpm_lock_acquire(things->lock, 100));
     add(things, 1);
     if (things->argument)
         EXPECT(!mpm_semaphore_release(things->semaphore));
@@ -469,9 +470,9 @@ static unsigned keep_taking(const struct things *things)
         taken++;
         if (things->argument)
             EXPECT(!mpm_semaphore_release(things->semaphore) &&
-                   !mpm_semaphore_acquire(things->semaphore, 30));
+                   !mpm_semaphore_acquire(things->semaphore, 100));
         else
-            EXPECT(!mpm_lock_release(things->lock) && !mpm_lock_acquire(things->lock, 30));
+            EXPECT(!mpm_lock_release(things->lock) && !mpm_lock_acquire(things->lock, 100));
     }
     return taken;
 }
@@ -508,7 +509,7 @@ static void a_dead_waiter_holds_nobody_up(void)
         EXPECT(!mpm_process_kill(process));
         expect_end(process, -SIGKILL);
         for (unsigned i = 0; i < 3 * WAIT_QUEUE_BYPASSES; i++)
-            EXPECT(!mpm_lock_release(things.lock) && !mpm_lock_acquire(things.lock, 30));
+            EXPECT(!mpm_lock_release(things.lock) && !mpm_lock_acquire(things.lock, 100));
         EXPECT(count_waiters(&things.lock.handle) == 0 && number_of(&things) == 0);
         end_things(&things);
     }
@@ -535,9 +536,9 @@ static int wait_for_the_end(const void *args, size_t size)
 
     (void)size;
     if (things->argument)
-        EXPECT(mpm_semaphore_acquire(things->semaphore, 30) == MPM_ESTALE);
+        EXPECT(mpm_semaphore_acquire(things->semaphore, 100) == MPM_ESTALE);
     else
-        EXPECT(mpm_lock_acquire(things->lock, 30) == MPM_ESTALE);
+        EXPECT(mpm_lock_acquire(things->lock, 100) == MPM_ESTALE);
     EXPECT(things->argument || mpm_lock_release(things->lock) == MPM_ESTALE);
     return everywhere_end();
 }
@@ -618,15 +619,15 @@ static void a_lock_is_whole_after_many_deaths(void)
         for (unsigned i = 0; i < DEATHS; i++) {
             mpm_process *user = &users[i * 7 % USERS];
 
-            EXPECT(!mpm_process_kill(*user) && !mpm_process_join(*user, 30));
+            EXPECT(!mpm_process_kill(*user) && !mpm_process_join(*user, 100));
             EXPECT(!mpm_process_exitcode(*user, &exitcode) && exitcode == -SIGKILL);
             EXPECT(!mpm_process_close(*user));
             *user = start_on(i % mpm_node_count(), use_until_killed, &things, sizeof things);
         }
         for (unsigned i = 0; i < USERS; i++)
-            EXPECT(!mpm_process_kill(users[i]) && !mpm_process_join(users[i], 30) &&
+            EXPECT(!mpm_process_kill(users[i]) && !mpm_process_join(users[i], 100) &&
                    !mpm_process_close(users[i]));
-        status = things.argument ? mpm_rlock_acquire(things.rlock, 30) : mpm_lock_acquire(things.lock, 30);
+        status = things.argument ? mpm_rlock_acquire(things.rlock, 100) : mpm_lock_acquire(things.lock, 100);
         EXPECT(!status || status == MPM_EOWNERDIED);
         EXPECT(!(things.argument ? mpm_rlock_release(things.rlock) : mpm_lock_release(things.lock)));
         EXPECT(!mpm_value_set(things.number, &(int){0}));
@@ -688,7 +689,7 @@ static int see_holder(const void *args, size_t size)
  * after the other: the waiter may have ended before the rlock knows. */
 static void see_the_dead(const struct things *things, mpm_process waiter)
 {
-    uint64_t end_ns = clock_now_ns() + UINT64_C(30000000000);
+    uint64_t end_ns = clock_now_ns() + UINT64_C(100000000000);
     mpm_lock_state state, counting;
 
     do
@@ -708,12 +709,12 @@ static void a_locks_holder_is_told(void)
 
         EXPECT(
             !mpm_process_start(hold_both_and_wait, &seen.things, sizeof seen.things, &options, &seen.holder));
-        EXPECT(!mpm_event_wait(seen.things.ready, 30));
+        EXPECT(!mpm_event_wait(seen.things.ready, 100));
         waiter = start_on(mpm_node_count() - 1 - node, wait_for_the_lock, &seen.things, sizeof seen.things);
         while (!count_waiters(&seen.things.lock.handle))
             sched_yield();
         run_on_each_node(see_holder, &seen, sizeof seen);
-        EXPECT(!mpm_process_kill(seen.holder) && !mpm_process_join(seen.holder, 30));
+        EXPECT(!mpm_process_kill(seen.holder) && !mpm_process_join(seen.holder, 100));
         expect_end(waiter, 0);
         see_the_dead(&seen.things, waiter);
         EXPECT(!mpm_process_close(seen.holder));

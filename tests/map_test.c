@@ -18,7 +18,7 @@
 #include "support/shared_file.h"
 #include "support/suite.h"
 
-#define PATIENCE_S 30.0
+#define PATIENCE_S 100.0
 #define TOLD_ROOM  100000
 
 /* Set once for each item that has been through what a test does to it once. */

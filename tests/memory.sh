@@ -91,8 +91,8 @@ rows small 1 1 1 1
 map hog small --memory 1G --timeout 100 --attempts 3
 check "rows within their limits are good" status_is 0
 rows hanging 1 -1 1
-map hog hanging --timeout 0.2 --attempts 1
-check "a row that takes too long is told" said "it ran past its 0.2 s (1 attempt)"
+map hog hanging --timeout 2 --attempts 1
+check "a row that takes too long is told" said "it ran past its 2 s (1 attempt)"
 map crash small --attempts 4
 check "attempts are as many as were asked for" said "(4 attempts)"
 for wrong in 0 12X 1.5G -1 G 16777217T; do

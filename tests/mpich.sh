@@ -74,7 +74,7 @@ if [ "$how_much" = all ]; then
         done
     done
 fi
-check "nothing is left" wait_for 5 nothing_is_left
+check "nothing is left" wait_for 60 nothing_is_left
 
 # --- The other launcher ----------------------------------------------------------------------------------
 
@@ -91,5 +91,5 @@ run 0 60 mpirun -n 3 "$build/tests/tour" finalize
 check "another launcher and a program for MPICH: it fails" fails
 # It ends all ranks when one has failed.
 check "another launcher and a program for MPICH: a rank at least says so" [ "$(count_sayings OMPI_COMM_WORLD_SIZE)" -ge 1 ]
-check "nothing is left of either" wait_for 5 nothing_is_left
+check "nothing is left of either" wait_for 60 nothing_is_left
 report

@@ -27,10 +27,10 @@ for ((run = 0; run < runs; run++)); do
     soon_after
     first=$((1 + RANDOM % 2))
     kill -KILL "$(rank_pid $first)"
-    [ $((run % 3)) = 2 ] || wait_for 30 lost $first # else both at once, nearly
+    [ $((run % 3)) = 2 ] || wait_for 60 lost $first # else both at once, nearly
     soon_after
     kill -KILL "$(rank_pid $((3 - first)))"
-    wait_for 30 lost $((3 - first))
+    wait_for 60 lost $((3 - first))
     soon_after
     touch stop
     end
@@ -48,10 +48,10 @@ what="a rank that is no leader is killed, then a leader of two"
 begin 6 2 "$programs/checked_map" 100000 60 "$seed" all
 soon_after
 kill -KILL "$(rank_pid 3)"
-wait_for 30 died 3
+wait_for 60 died 3
 check "$what: its leader says so at once" died 3
 kill -KILL "$(rank_pid 4)"
-wait_for 30 lost 2
+wait_for 60 lost 2
 touch stop
 end
 if mpi_has_ended_main; then
@@ -65,7 +65,7 @@ what="all of a node is stopped until it is lost, and goes on"
 begin 3 1 "$programs/checked_map" 100000 60 "$seed" all
 mapfile -t stopped < <(tree "$(rank_pid 1)")
 kill -STOP "${stopped[@]}"
-wait_for 30 lost 1
+wait_for 60 lost 1
 kill -CONT "${stopped[@]}"
 check "$what: it ends itself" wait_for 60 none_left "${stopped[@]}"
 pause 3 # longer than it takes to bring mpirun down
@@ -79,7 +79,7 @@ check "$what: every result is right" all_right
 
 what="a node that has objects, and processes that use others, is lost"
 begin 3 1 "$programs/node_loss"
-wait_for 30 is_running
+wait_for 60 is_running
 kill -KILL "$(rank_pid 2)"
 end
 check "$what: all is as it should be" out_has '^[0-9]+ expectations, 0 wrong$'
@@ -88,7 +88,7 @@ for ((run = 0; run < runs; run++)); do
     what="run $run: a node is lost while large results are on their way"
     export OMPI_MCA_btl=self,tcp
     begin 3 1 "$programs/node_loss" large
-    wait_for 30 is_running
+    wait_for 60 is_running
     soon_after
     kill -KILL "$(rank_pid 2)"
     end
@@ -108,7 +108,7 @@ map_rows() # victim
     echo running >out # it says nothing
     begin 3 1 bash -c 'echo running; exec "$@"' - "$bin/mpmap" map --quiet --chunk 1 "$programs/plugins/napping.so:nap" \
         in.h5:/data out.h5:/r
-    wait_for 30 has_begun
+    wait_for 60 has_begun
     kill -KILL "$(rank_pid "$1")"
     end
 }
@@ -125,7 +125,7 @@ says_of_loss() # sentence mpirun's options…
 {
     local sentence=$1
     shift
-    MPMAP_RANKS_PER_NODE=1 timeout 60 mpirun -n 2 "$@" "$bin/mpmap" info >out 2>err
+    MPMAP_RANKS_PER_NODE=1 timeout 200 mpirun -n 2 "$@" "$bin/mpmap" info >out 2>err
     out_has "^loss   if a node is lost, the run $sentence$"
 }
 check "$what: it goes on under --enable-recovery" says_of_loss "goes on without it" --enable-recovery

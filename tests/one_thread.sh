@@ -22,7 +22,7 @@ watch()
     rm -f "$work/calls"
     [ "$ranks" = 0 ] || launcher=("$mpiexec" -n "$ranks")
     [ "$per_node" = 0 ] || launcher=(env MPMAP_RANKS_PER_NODE="$per_node" "${launcher[@]}")
-    timeout -k 2 60 "${launcher[@]}" env LD_PRELOAD="$programs/one_thread.so" MPMAP_MPI_CALLS="$work/calls" "$@" \
+    timeout -k 2 200 "${launcher[@]}" env LD_PRELOAD="$programs/one_thread.so" MPMAP_MPI_CALLS="$work/calls" "$@" \
         >"$work/out" 2>"$work/err" </dev/null
     status=$?
 }

@@ -12,7 +12,7 @@
 #include "support/everywhere.h"
 #include "support/suite.h"
 
-#define PATIENCE_S 30.0
+#define PATIENCE_S 100.0
 #define OBJECTS    12u             /* that all processes ask for the first time at once */
 #define ROUNDS     AMOUNT(40u, 8u) /* for each of them */
 #define MOST       16u

@@ -76,7 +76,7 @@ P
 map() # option…
 {
     rm -f out.h5
-    timeout 60 "${launcher[@]}" "$bin/mpmap" map scale.so:scale "in.h5:${set:-/data}" out.h5:/r --quiet "$@" >out 2>err </dev/null
+    timeout 200 "${launcher[@]}" "$bin/mpmap" map scale.so:scale "in.h5:${set:-/data}" out.h5:/r --quiet "$@" >out 2>err </dev/null
 }
 launcher=(env)
 gives() # TEXT option…: the first row
@@ -103,8 +103,8 @@ if command -v mpirun >/dev/null; then
 fi
 map --param order=2
 says() { grep -qF -- "$1" err; }
-check "a finished map goes on with the same ones" timeout 60 "$bin/mpmap" map scale.so:scale in.h5:/data out.h5:/r --param order=2 --resume --quiet 2>/dev/null
-check "and no others" eval '! timeout 60 "$bin/mpmap" map scale.so:scale in.h5:/data out.h5:/r --param order=3 --resume --quiet 2>err && says "belongs to another map: the context"'
+check "a finished map goes on with the same ones" timeout 200 "$bin/mpmap" map scale.so:scale in.h5:/data out.h5:/r --param order=2 --resume --quiet 2>/dev/null
+check "and no others" eval '! timeout 200 "$bin/mpmap" map scale.so:scale in.h5:/data out.h5:/r --param order=3 --resume --quiet 2>err && says "belongs to another map: the context"'
 refuses() # SENTENCE option…
 {
     ! map "${@:2}" && says "$1" && [ ! -e out.h5 ] && [ "$(wc -l <err)" = 1 ]
@@ -122,11 +122,11 @@ check "too long a text" refuses 'the parameter name is u8[8], and cannot be "123
 check "no such attribute" refuses 'the data set of in.h5:/data has no attribute "none"' --param order=@none
 check "nor of the file" refuses 'the file of in.h5:/data has no attribute "order"' --param order=@/order
 check "one of another kind" refuses 'the attribute "pair" of in.h5:/data is neither a text nor at most 256 numbers' --param order=@pair
-refuses_task() { ! timeout 60 "$bin/mpmap" map "scale.so:$1" in.h5:/data no.h5:/r --quiet "${@:3}" >out 2>err && says "$2" && [ ! -e no.h5 ]; }
-fails_to_reduce() { ! timeout 60 "$bin/mpmap" reduce scale.so:sum in.h5:/data --quiet "${@:2}" >out 2>err && says "$1"; }
+refuses_task() { ! timeout 200 "$bin/mpmap" map "scale.so:$1" in.h5:/data no.h5:/r --quiet "${@:3}" >out 2>err && says "$2" && [ ! -e no.h5 ]; }
+fails_to_reduce() { ! timeout 200 "$bin/mpmap" reduce scale.so:sum in.h5:/data --quiet "${@:2}" >out 2>err && says "$1"; }
 check "a task that has none" refuses_task plain '--param a=1: plain has no parameters' --param a=1
 check "a description that is none" refuses_task odd 'parameters "f64 sigma" are no struct: write {f64 sigma = 1.5, i32 order}'
-reduces() { [ "$(timeout 60 "$bin/mpmap" reduce scale.so:sum in.h5:/data --quiet "${@:2}" 2>err)" = "$1" ]; }
+reduces() { [ "$(timeout 200 "$bin/mpmap" reduce scale.so:sum in.h5:/data --quiet "${@:2}" 2>err)" = "$1" ]; }
 check "a reduction has them" reduces 2 --param least=2
 check "with values of the description" reduces 3
 check "a reduction of a wrong one" fails_to_reduce 'the parameter least is i64, and cannot be "x"' --param least=x

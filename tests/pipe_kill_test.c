@@ -15,7 +15,7 @@
 #include "suite.h"
 #include "predicate.h"
 
-#define PATIENCE_S 30.0
+#define PATIENCE_S 100.0
 #define PREFILL    300u
 #define LONGEST    70000u /* has a segment to itself */
 #define NUMBERS    8u     /* of a batch that a process receives */

@@ -29,7 +29,7 @@ static bool is_late_enough(uint64_t start_ns, double timeout_s)
 {
     double took_s = (double)(clock_now_ns() - start_ns) * 1e-9;
 
-    return took_s >= timeout_s && took_s < timeout_s + 5;
+    return took_s >= timeout_s && took_s < timeout_s + 60;
 }
 
 static size_t blocks_in_use(void)

@@ -472,7 +472,7 @@ static int hang_sometimes(mpm_call *call, const void *item, void *result)
 
 static void check_item_timeout(size_t chunk)
 {
-    mpm_pool *pool = open_pool(&(mpm_pool_options){.workers = 3, .item_timeout_s = 0.25, .max_attempts = 2});
+    mpm_pool *pool = open_pool(&(mpm_pool_options){.workers = 3, .item_timeout_s = 1, .max_attempts = 2});
     size_t results[200], wrong = 0, failure_count = 0;
     mpm_failure *failures = NULL;
     mpm_map_options options = {.chunk = chunk, .failures = &failures, .failure_count = &failure_count};
@@ -480,7 +480,7 @@ static void check_item_timeout(size_t chunk)
     forget();
     CU_ASSERT_EQUAL(mpm_pool_map(pool, hang_sometimes, NULL, 200, 0, sizeof *results, &options, results),
                     MPM_ETASK);
-    CU_ASSERT(error_has("1 of 200 items failed; the first is item 33: it ran past its 0.25 s (2 attempts)"));
+    CU_ASSERT(error_has("1 of 200 items failed; the first is item 33: it ran past its 1 s (2 attempts)"));
     for (size_t i = 0; i < 200; i++)
         wrong += results[i] != (i == 33 ? 0 : i);
     CU_ASSERT_EQUAL(wrong, 0);

@@ -21,9 +21,9 @@ launch()
     local ranks=$1 per_node=$2
     shift 2
     if [ "$ranks" = 0 ]; then
-        timeout -k 2 60 "${into[@]}" "$program" "$@"
+        timeout -k 2 200 "${into[@]}" "$program" "$@"
     else
-        MPMAP_RANKS_PER_NODE=$per_node timeout -k 2 60 mpirun -n "$ranks" "${into[@]}" "$program" "$@"
+        MPMAP_RANKS_PER_NODE=$per_node timeout -k 2 200 mpirun -n "$ranks" "${into[@]}" "$program" "$@"
     fi
 }
 
@@ -89,18 +89,18 @@ for ranks in "0 9" "2 9" "2 1" "4 1"; do
         keep_books
         MPMAP_TEST_MARK=$mark launch "$ranks" "$per_node" exits "$how" >"$work/out" 2>"$work/err"
         check "$title: exit while a thread waits in $how ends the run" [ $? -eq 3 ]
-        check "$title: nothing is left after exit while a thread waits in $how" wait_for 10 nothing_is_left
+        check "$title: nothing is left after exit while a thread waits in $how" wait_for 60 nothing_is_left
     done
 
     : >"$work/out"
     launch "$ranks" "$per_node" forever >"$work/out" 2>"$work/err" &
     started=$!
-    check "$title: processes run" wait_for 30 is_running
+    check "$title: processes run" wait_for 60 is_running
     mapfile -t pids < <(grep -v running "$work/out")
     check "$title: there are pids" [ "${#pids[@]}" -eq $((6 * nodes + 1)) ]
     check "$title: they are alive" kill -0 "${pids[@]}"
     kill -KILL "${pids[0]}"
-    check "$title: none is left when main was killed" wait_for 10 none_left "${pids[@]}"
+    check "$title: none is left when main was killed" wait_for 60 none_left "${pids[@]}"
     wait "$started" 2>/dev/null
 done
 report

@@ -19,7 +19,7 @@
 #include "shm/thread_token.h"
 #include "support/suite.h"
 
-#define PATIENCE_S 30.0
+#define PATIENCE_S 100.0
 #define ROUNDS     3 /* searches of each operation: what leaks a little leaks enough then */
 #define MOST_NODES 4u
 

@@ -24,7 +24,7 @@
 #include "support/predicate.h"
 #include "support/suite.h"
 
-#define PATIENCE_S 30.0
+#define PATIENCE_S 100.0
 #define CROWD      AMOUNT(200, 30)
 
 /* What all processes see. */
@@ -222,7 +222,7 @@ static void check_late_join(mpm_process process, double timeout_s)
 
     CU_ASSERT_EQUAL(mpm_process_join(process, timeout_s), MPM_ETIMEDOUT);
     CU_ASSERT(clock_now_s() - began_s >= least_s);
-    CU_ASSERT(clock_now_s() - began_s < least_s + 5);
+    CU_ASSERT(clock_now_s() - began_s < least_s + 60);
 }
 
 static void join_is_never_early_and_may_be_repeated(void)

@@ -11,7 +11,7 @@ trap 'rm -rf "$work"' EXIT
 
 run()
 {
-    timeout 60 "$@" >"$work/out" 2>"$work/err" </dev/null
+    timeout 200 "$@" >"$work/out" 2>"$work/err" </dev/null
     status=$?
 }
 
@@ -38,7 +38,7 @@ check_program()
 
     run "$program" --help
     count "mpmap-$name --help succeeds" $((status != 0))
-    timeout 60 "$program" --help >/dev/full 2>"$work/err" </dev/null
+    timeout 200 "$program" --help >/dev/full 2>"$work/err" </dev/null
     count "what cannot be printed is a failure" $(($? != 1))
     check "and is told" grep -q "^mpmap-$name: cannot write to standard output: " "$work/err"
     check "its help begins with the usage" grep -q "^usage: mpmap[ -]$name" <(head -n 1 "$work/out")

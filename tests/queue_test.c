@@ -540,7 +540,7 @@ static struct background *start_waiting(mpm_queue queue, int what, int expected)
     background->waiting = (struct waiting){queue, create(0), expected, what};
     CU_ASSERT_FATAL(!pthread_create(&background->thread, NULL, run_background, background));
     for (unsigned i = 0; i < mpm_node_count(); i++)
-        EXPECT(!mpm_queue_get(background->waiting.ready, 20, NULL, 0, NULL));
+        EXPECT(!mpm_queue_get(background->waiting.ready, 100, NULL, 0, NULL));
     return background;
 }
 
@@ -574,7 +574,7 @@ static void a_get_wakes_who_waits_for_room(void)
     EXPECT(!mpm_queue_put(queue, &message, 1, 0));
     background = start_waiting(queue, PUTTING, MPM_OK);
     for (unsigned i = 0; i <= WORKERS; i++)
-        EXPECT(!mpm_queue_get(queue, 20, &message, 1, NULL) && message == (i > 0));
+        EXPECT(!mpm_queue_get(queue, 100, &message, 1, NULL) && message == (i > 0));
     end_waiting(background);
     CU_ASSERT_EQUAL(size_of(queue), 0);
     EXPECT(!mpm_queue_destroy(queue));
@@ -644,7 +644,7 @@ static void messages_outlive_their_putter(void)
             size_t size = 0;
 
             EXPECT(!mpm_process_start(put_and_end, &words, sizeof words, &there, &process));
-            EXPECT(!mpm_process_join(process, 30) && !mpm_process_exitcode(process, &exitcode));
+            EXPECT(!mpm_process_join(process, 100) && !mpm_process_exitcode(process, &exitcode));
             EXPECT(exitcode == (is_killed ? -SIGKILL : 0) && !mpm_process_close(process));
             EXPECT(size_of(words.queue) == 2);
             EXPECT(!mpm_queue_get(words.queue, 0, message, sizeof message, &size) && size == 5);
@@ -670,9 +670,9 @@ static void exchange_tokens(mpm_queue queue)
 
     if (token >= TOKENS)
         return;
-    EXPECT(!mpm_queue_put(queue, &token, sizeof token, 20));
+    EXPECT(!mpm_queue_put(queue, &token, sizeof token, 100));
     atomic_store(&history->put[token], 1);
-    EXPECT(!mpm_queue_get(queue, 20, &got, sizeof got, NULL) && got < TOKENS);
+    EXPECT(!mpm_queue_get(queue, 100, &got, sizeof got, NULL) && got < TOKENS);
     atomic_fetch_add(&history->got[got % TOKENS], 1);
 }
 
@@ -735,9 +735,9 @@ static int get_over_itself(const void *args, size_t size)
 
     (void)size;
     /* The second of several is got in line, at home. */
-    EXPECT(!mpm_queue_get(*queue, 30, &place, sizeof place, NULL));
-    EXPECT(!mpm_queue_get(*queue, 30, &place, sizeof place, (size_t *)&place));
-    EXPECT(!mpm_queue_get(*queue, 30, &place, sizeof place, NULL));
+    EXPECT(!mpm_queue_get(*queue, 100, &place, sizeof place, NULL));
+    EXPECT(!mpm_queue_get(*queue, 100, &place, sizeof place, (size_t *)&place));
+    EXPECT(!mpm_queue_get(*queue, 100, &place, sizeof place, NULL));
     EXPECT(place == 1002);
     return *wrong != 0;
 }

@@ -334,7 +334,7 @@ static void an_item_that_fails_is_left_out(void)
                {700, FAILS}, {701, CRASHES}, {3333, HANGS},  {COUNT - 1, CRASHES}};
     const size_t bad_count = sizeof bad / sizeof bad[0];
     double *numbers = make_numbers(COUNT);
-    mpm_pool *pool = open_pool(&(mpm_pool_options){.workers = 3, .item_timeout_s = 0.5});
+    mpm_pool *pool = open_pool(&(mpm_pool_options){.workers = 3, .item_timeout_s = 2});
     mpm_failure *failures;
     size_t count;
     mpm_reduction reduction = plain;

@@ -79,7 +79,7 @@ kill_all() # a run that is going
     pids=$(tree "$1")
     kill -KILL $pids 2>/dev/null
     wait "$1" 2>/dev/null
-    wait_for 30 no_process_is_left
+    wait_for 60 no_process_is_left
 }
 
 complete() # kills so far
@@ -125,8 +125,8 @@ leave_part()
     rm -f out.h5* calls
     MPMAP_TEST_MARK=$mark map_to out.h5 --quiet >out 2>err &
     started=$!
-    wait_for 30 test -s calls
-    wait_for 30 has_good_rows
+    wait_for 60 test -s calls
+    wait_for 60 has_good_rows
     check "a run is seen at work" mapped_by_somebody
     kill_all $started
 }

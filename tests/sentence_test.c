@@ -353,7 +353,7 @@ static void results(mpm_pool *pool)
     FAILS(MPM_ETASK, "killed by SIGXFSZ: a file passed its limit",
           mpm_pool_apply(pool, write_too_much, NULL, 0, 0, NULL));
     CU_ASSERT(!mpm_pool_map_async(pool, fail_seven, items, 2, 4, 0, NULL, NULL, NULL, &result));
-    FAILS(MPM_ETASK, "item 1|seven is too much", mpm_result_get(result, 30, &there));
+    FAILS(MPM_ETASK, "item 1|seven is too much", mpm_result_get(result, 100, &there));
     mpm_result_destroy(result);
 }
 

@@ -26,7 +26,7 @@ slurm_up()
     for ((k = 1; k <= $1; k++)); do
         slurmd -N "n$k" -f "$SLURM_CONF"
     done
-    wait_for 30 all_idle "$1"
+    wait_for 60 all_idle "$1"
 }
 
 # submit ROWS SECONDS TIME options…: of mpmap map. A map of rows that take so long each.
@@ -122,5 +122,5 @@ if [ -n "$is_long" ]; then
 fi
 mapfile -t daemons < <(cat slurm/slurmd-*.pid slurm/slurmctld.pid slurm/munge/pid)
 kill "${daemons[@]}"
-check "Slurm's daemons end" wait_for 20 none_left "${daemons[@]}" # they write until then
+check "Slurm's daemons end" wait_for 60 none_left "${daemons[@]}" # they write until then
 report

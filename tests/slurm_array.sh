@@ -15,7 +15,7 @@ chmod 755 "$work"
 slurm_daemons "$(hostname -s)" 10.97.0.1 "n1 NodeHostname=$(hostname -s) NodeAddr=10.97.0.1 Port=17001" \
     "n2 NodeHostname=$(hostname -s) NodeAddr=10.97.0.1 Port=17002"
 for k in 1 2; do slurmd -N "n$k" -f "$SLURM_CONF"; done
-wait_for 30 all_idle 2
+wait_for 60 all_idle 2
 yes 0.3 | head -n $rows >numbers.txt
 text_set in.h5 /nap TEXTFP 32 $rows
 
@@ -50,7 +50,7 @@ check "another one is at work" test -n "$victims"
 kill -KILL $victims
 scancel --signal=USR1 --batch "${id}_1" 2>/dev/null # it says that it cannot, and does
 check "one that is drained says so" wait_for 60 says 1 'the map was drained'
-check "and goes back into the queue" wait_for 30 says 1 'the job goes back into the queue'
+check "and goes back into the queue" wait_for 60 says 1 'the job goes back into the queue'
 check "the others finish the output" wait_for 120 is_finished
 all_logs
 check "rows in flight only were run twice: $(begun) of $rows" [ "$(begun)" -le $((rows + 2)) ]

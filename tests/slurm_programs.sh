@@ -44,7 +44,7 @@ has_asked() { [ -f site/log ] && [ "$(wc -l <site/log)" -ge "$1" ]; }
 for ((k = 1; k <= 2; k++)); do nodes[k]="n$k NodeHostname=$(hostname -s) NodeAddr=10.97.0.1 Port=$((17000 + k))"; done
 slurm_daemons "$(hostname -s)" 10.97.0.1 "${nodes[@]}"
 for ((k = 1; k <= 2; k++)); do slurmd -N "n$k" -f "$SLURM_CONF"; done
-check "Slurm is up" wait_for 30 all_idle 2
+check "Slurm is up" wait_for 60 all_idle 2
 
 if has tally; then
     awk 'BEGIN { print "station,day,temperature"
@@ -122,5 +122,5 @@ fi
 
 mapfile -t daemons < <(cat slurm/slurmd-*.pid slurm/slurmctld.pid slurm/munge/pid)
 kill "${daemons[@]}"
-check "Slurm's daemons end" wait_for 20 none_left "${daemons[@]}" # they write until then
+check "Slurm's daemons end" wait_for 60 none_left "${daemons[@]}" # they write until then
 report

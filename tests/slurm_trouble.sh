@@ -21,7 +21,7 @@ at_head() { on_host 1 "$@"; }
 slurmd_timeout=10
 slurm_daemons h1 10.98.0.1 "h2 NodeAddr=10.98.0.2" "h3 NodeAddr=10.98.0.3" "h4 NodeAddr=10.98.0.4"
 for k in 2 3 4; do on_host $k slurmd -N h$k -f "$SLURM_CONF"; done
-check "Slurm is up" wait_for 30 all_idle 3
+check "Slurm is up" wait_for 60 all_idle 3
 
 submit()
 {
@@ -69,17 +69,17 @@ is_down() { [[ "$(at_head sinfo -h -n "h$1" -o %T)" = down* ]]; }
 what="scancel"
 begin
 at_head scancel "$id"
-check "$what: the job ends" wait_for 30 has_state CANCELLED
-check "$what: the log says how far it is" wait_for 30 says 'the map was drained; [1-9][0-9]* of 80 rows are good'
+check "$what: the job ends" wait_for 60 has_state CANCELLED
+check "$what: the log says how far it is" wait_for 60 says 'the map was drained; [1-9][0-9]* of 80 rows are good'
 check "$what: what was begun is done" [ "$(good)" = "$(begun)" ]
-check "$what: nodes are free again" wait_for 30 all_idle 3
+check "$what: nodes are free again" wait_for 60 all_idle 3
 submit
 finished $rows
 
 what="scontrol requeue"
 begin
 at_head scontrol requeue "$id"
-check "$what: the log says how far it is" wait_for 30 says 'the map was drained; [1-9][0-9]* of 80 rows are good'
+check "$what: the log says how far it is" wait_for 60 says 'the map was drained; [1-9][0-9]* of 80 rows are good'
 check "$what: it is started again" wait_for 60 is_started_again 2
 finished $rows
 
@@ -97,7 +97,7 @@ lost=$(second_node)
 cut_link "$lost"
 check "$what: Slurm misses the node" wait_for 60 is_down "$lost"
 check "$what: the log says which node it was, and how far the map is" \
-    wait_for 30 says "h$lost.*[1-9][0-9]* of 80 rows are good"
+    wait_for 60 says "h$lost.*[1-9][0-9]* of 80 rows are good"
 check "$what: it is started again" wait_for 60 is_started_again 2
 finished $((rows + in_flight))
 heal_link "$lost"
@@ -109,7 +109,7 @@ lost=$(second_node)
 kill_host "$lost"
 check "$what: Slurm misses the node" wait_for 60 is_down "$lost"
 check "$what: the log says which node it was, and how far the map is" \
-    wait_for 30 says "h$lost.*[1-9][0-9]* of 80 rows are good"
+    wait_for 60 says "h$lost.*[1-9][0-9]* of 80 rows are good"
 check "$what: it is started again" wait_for 60 is_started_again 2
 finished $((rows + in_flight))
 

@@ -28,7 +28,7 @@
 #include "sync/state.h"
 
 #define SHORT_S         0.0005
-#define PATIENCE_S      30.0
+#define PATIENCE_S      100.0
 #define HELPERS         6u /* threads that wait: one more than stand in a cell, with the victim before them */
 #define LEAST_POINTS    6ul /* that an operation has, */
 #define WORD_POINTS     3ul /* and one of an event, which is one word */
@@ -131,7 +131,7 @@ static int exitcode_of(mpm_process process)
 
 static void await_waiters(const mpm_handle *handle, uint32_t count)
 {
-    uint64_t end_ns = clock_now_ns() + UINT64_C(30000000000);
+    uint64_t end_ns = clock_now_ns() + UINT64_C(100000000000);
 
     while (count_waiters(handle) < count && clock_now_ns() < end_ns)
         sched_yield();

@@ -282,7 +282,7 @@ half()
         rm -f half.csv half.csv.part
         "$tally" plain.csv --by key --show 'sum(w),median(v)' --block 65536 --quiet --output half.csv >out 2>err &
         killed=$!
-        wait_for 20 is_half
+        wait_for 60 is_half
         kill -9 $killed
         wait $killed 2>/dev/null
         [ -e half.csv ] || ! is_half || return 0
@@ -320,7 +320,7 @@ check "without --resume the record stays" fails_with 1 "is what an earlier run h
 rm -f half.csv.part
 "$tally" plain.csv --by key --show 'sum(w),median(v)' --block 65536 --quiet --output half.csv >out 2>err &
 started=$!
-wait_for 20 is_half
+wait_for 60 is_half
 kill -TERM $started
 wait $started
 status=$?

@@ -90,7 +90,7 @@ killed_after() # ROWS
         main=$!
         wait_for 60 has_recorded "$1"
         { kill -KILL $(tree $main) && wait $main; } 2>/dev/null
-        wait_for 30 no_process_is_left
+        wait_for 60 no_process_is_left
         [ -e "$file" ] || [ "$(recorded)" -ge 240 ] || return 0
     done
     return 1

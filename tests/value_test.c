@@ -23,7 +23,7 @@
 #include "support/suite.h"
 
 #define TYPES       ((size_t)MPM_F64)
-#define PATIENCE_S  30
+#define PATIENCE_S  100
 #define MAX_WORKERS 64
 #define TALLIES     AMOUNT(64, 12)
 

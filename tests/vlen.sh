@@ -270,10 +270,10 @@ check "and removes what was left" nothing_is_beside
 rm -f out.h5 calls
 MPMAP_TEST_MARK=$mark "$bin/mpmap" map vlen.so:list in.h5:/many out.h5:/r --quiet >out 2>err </dev/null &
 started=$!
-wait_for 30 test -e out.h5.part.last -o -e out.h5
+wait_for 60 test -e out.h5.part.last -o -e out.h5
 kill -KILL $(tree $started) 2>/dev/null
 wait $started 2>/dev/null
-wait_for 30 no_process_is_left
+wait_for 60 no_process_is_left
 check "a run that is killed in the last pass goes on" map_one list many out.h5:/r --resume
 check "to all values" python_says 'r = h5py.File("out.h5")["r"]
 assert len(r) == 200000 and all(len(r[i]) == i % 10 for i in range(0, 200000, 997))'

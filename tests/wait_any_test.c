@@ -13,7 +13,7 @@
 #include "support/predicate.h"
 #include "support/suite.h"
 
-#define PATIENCE_S 30.0
+#define PATIENCE_S 100.0
 #define MOST       64u /* handles that a test waits for */
 #define ROUNDS     AMOUNT(30, 6)
 
@@ -184,7 +184,7 @@ static void a_wait_is_never_early(void)
 
         CU_ASSERT_EQUAL(status_of_wait(crowd.handles, crowd.count, timeouts_s[i]), MPM_ETIMEDOUT);
         CU_ASSERT(clock_now_s() - began_s >= least_s);
-        CU_ASSERT(clock_now_s() - began_s < least_s + 10);
+        CU_ASSERT(clock_now_s() - began_s < least_s + 60);
     }
     CU_ASSERT(strstr(mpm_error(), "was ready after 0.15 s") != NULL);
     disperse(&crowd);

@@ -29,7 +29,7 @@
 #define MOST_NODES 64
 #define BLOBS      200
 #define CALL_WORDS 700 /* of the largest single call: more than a cell has room for */
-#define PATIENCE_S 30
+#define PATIENCE_S 100
 
 #define HAS_LOST_A_PART \
     3 /* the exit status if the run has lost a fork server or a node, and all results are right */

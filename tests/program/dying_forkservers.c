@@ -190,6 +190,7 @@ static bool search_from(unsigned long point)
 {
     mpm_pool_options options = {.workers = 2 * mpm_rank_count(),
                                 .item_timeout_s = shared->hangs ? 0.05 : 0,
+                                .setup_timeout_s = MPM_FOREVER,
                                 .initializer = count_workers};
     mpm_pool *pool = NULL;
     bool is_right = true;

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PATIENCE_S 30.0
+#define PATIENCE_S 100.0
 #define DOOMED     2u
 #define POSTS      200
 

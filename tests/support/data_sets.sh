@@ -53,7 +53,7 @@ hold_at()
     rm -f calls go_on
     HOLDS=$most MPMAP_TEST_MARK=$mark "$@" >out 2>err </dev/null &
     held=$!
-    wait_for 30 has_calls "$most"
+    wait_for 60 has_calls "$most"
 }
 
 # killed_at CALLS COMMAND…: then all of it is killed.
@@ -61,7 +61,7 @@ killed_at()
 {
     hold_at "$@"
     { kill -KILL $(tree $held) && wait $held; } 2>/dev/null
-    wait_for 30 no_process_is_left
+    wait_for 60 no_process_is_left
 }
 
 # drained_at CALLS COMMAND…: then it is drained, and goes on. Sets $status.
@@ -85,7 +85,7 @@ joined()
         HOLDS=20 "$@" --join >/dev/null 2>"err.$run" </dev/null &
         started+=($!)
     done
-    check "$runs runs join" wait_for 30 has_runs "$runs" "$output"
+    check "$runs runs join" wait_for 60 has_runs "$runs" "$output"
     touch go_on
     wait "${started[@]}"
     cat err.[0-9]* >err

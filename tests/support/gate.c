@@ -3,7 +3,7 @@
 
 #include <time.h>
 
-#define LOOKS 30000 /* a millisecond apart */
+#define LOOKS 100000 /* a millisecond apart */
 
 bool gate_reached(const _Atomic int *count, int least)
 {

@@ -11,7 +11,7 @@
 #include "shm/arena.h"
 #include "shm/eventcount.h"
 
-#define PATIENCE_NS UINT64_C(30000000000)
+#define PATIENCE_NS UINT64_C(100000000000)
 
 size_t node_blocks_in_use(void)
 {

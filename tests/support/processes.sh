@@ -41,20 +41,6 @@ wait_for()
     done
 }
 
-# soon SECONDS command…: until it is true, or this shell has had a CPU for so many seconds. It never sleeps, so on a
-# machine with nothing else to do these are seconds, and on a busy one it gets as little as those that it waits for.
-soon()
-{
-    local stat end
-    read -ra stat <"/proc/$$/stat"
-    end=$((stat[13] + stat[14] + $1 * 100))
-    shift
-    until "$@"; do
-        read -ra stat <"/proc/$$/stat"
-        [ $((stat[13] + stat[14])) -lt "$end" ] || return 1
-    done
-}
-
 # none_left PID…: but for what its parent has yet to look at.
 none_left()
 {

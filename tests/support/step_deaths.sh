@@ -10,7 +10,7 @@ dies_before()
     launcher=(env MPMAP_TEST_MARK="$mark" DIES_AT="$1" DIES_TELLS="$PWD/told" LD_PRELOAD="$(dirname "$bin")/tests/dies_at.so")
     { "${@:2}"; } 2>/dev/null
     launcher=(env)
-    wait_for 30 no_process_is_left
+    wait_for 60 no_process_is_left
     [ ! -e told ]
 }
 

@@ -11,7 +11,7 @@
 #include "shm/kill_point.h"
 #include "support/suite.h"
 
-#define PATIENCE_S 30.0
+#define PATIENCE_S 100.0
 #define CELLS      200u   /* more than the dead leave behind */
 #define MAX_POINTS 5000ul /* more than any operation has */
 
