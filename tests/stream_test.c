@@ -523,7 +523,7 @@ static int count_threads(void)
 /* The generator has ended when the thread that it ran in has. */
 static bool threads_end(int wanted)
 {
-    for (int i = 0; i < 30000 && count_threads() > wanted; i++)
+    for (int i = 0; i < 100000 && count_threads() > wanted; i++)
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     return count_threads() <= wanted;
 }
