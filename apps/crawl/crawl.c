@@ -511,6 +511,14 @@ static void read_done(struct crawl *crawl, struct reader *reader)
     }
 }
 
+static void read_result(struct crawl *crawl, struct reader *reader)
+{
+    if (reader_number(reader) == RESULT_CAME)
+        read_came(crawl, reader);
+    else
+        read_done(crawl, reader);
+}
+
 /* Reads all results that are there. */
 static int read_results(struct crawl *crawl)
 {
@@ -522,7 +530,7 @@ static int read_results(struct crawl *crawl)
         struct reader reader = {message, (char *)message + size, false};
 
         while (reader.at < reader.end && !reader.is_bad)
-            reader_number(&reader) == RESULT_CAME ? read_came(crawl, &reader) : read_done(crawl, &reader);
+            read_result(crawl, &reader);
         free(message);
         if (reader.is_bad)
             return failure("a message of a fetcher cannot be read");
