@@ -277,7 +277,7 @@ static bool is_beside_driver(void)
 }
 
 /* If that takes so long that a stranger must have had the CPU for all of its time, it is better to sleep for some
- * waits: whoever is woken is let to run before that one's time is over. */
+ * waits: whoever is woken may be let to run before that one's time is over. */
 static void let_others_run(void)
 {
     uint64_t begun_ns = clock_now_ns();
