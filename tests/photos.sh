@@ -326,16 +326,17 @@ kill_at()
     wait_for 60 eval '! pgrep -s "$pid" >/dev/null'
     check "nothing is left of a run whose $who were killed" [ $? = 0 ]
 }
-outputs() { find killed -name '*.jpg' -exec stat -c '%n %y %i' {} + | sort; }
+outputs() { find killed -name '*.jpg' -exec stat -c '%n %y %i' {} + 2>/dev/null | sort; }
 # What a run that goes on must not have done: touched outputs of more photographs than it says.
 touched() { comm -23 outputs outputs.after | sed 's/\.jpg .*//; s,.*/,,' | sort -u | wc -l; }
 goes_on()
 {
     outputs >outputs
     photos "${library[@]}" --out killed "${sizes[@]}" --resume --json --quiet
-    redone=$(json done)
+    check "after kill -9 it goes on" [ "$status" = 1 ] # some files are broken
+    redone=$(json done 2>/dev/null || echo 40)
     outputs >outputs.after
-    check "after kill -9 it goes on" [ "$((redone + $(json earlier)))" -eq 39 ]
+    check "all is done by then" [ "$((redone + $(json earlier 2>/dev/null || echo 40)))" -eq 39 ]
     check "nothing recorded was done twice" [ "$(touched)" -le "$redone" ]
     check "and the end is the same" are_same killed
     check "with the same catalogue" python same.py web/photos.h5 killed/photos.h5

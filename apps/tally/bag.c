@@ -6,7 +6,11 @@
 
 #include "table.h"
 
-#define FIRST_PRESS 524288 /* entries */
+#define FIRST_PRESS   524288 /* entries */
+#define BUCKET_BITS   12
+#define MOST_BUCKETS  (1 << BUCKET_BITS)
+#define BUCKETS_LEAST 64  /* entries that are sorted by buckets */
+#define RADIX_LEAST   512 /* entries that are sorted byte by byte */
 
 static void swap_entries(struct bag_entry *a, struct bag_entry *b)
 {
@@ -90,8 +94,47 @@ static void quick_sort(struct bag_entry *entries, size_t count)
     insertion_sort(entries, count);
 }
 
+/* Into as many buckets as there are entries or more, by the first bits in which they differ; most have a few entries then,
+ * and large ones are sorted byte by byte. Returns where the entries are: in `other`. */
+static struct bag_entry *bucket_sort(struct bag_entry *entries, struct bag_entry *other, size_t count)
+{
+    uint32_t ends[MOST_BUCKETS + 1];
+    uint64_t least = UINT64_MAX, most = 0;
+    unsigned bits = 64 - (unsigned)__builtin_clzll(count), shift;
+
+    for (size_t i = 0; i < count; i++) {
+        least = entries[i].value < least ? entries[i].value : least;
+        most = entries[i].value > most ? entries[i].value : most;
+    }
+    bits = bits < BUCKET_BITS ? bits : BUCKET_BITS;
+    shift = 64 - (unsigned)__builtin_clzll((most - least) | 1);
+    shift = shift > bits ? shift - bits : 0;
+    memset(ends, 0, (((size_t)1 << bits) + 1) * sizeof *ends);
+    for (size_t i = 0; i < count; i++)
+        ends[((entries[i].value - least) >> shift) + 1]++;
+    for (size_t i = 0; i < (size_t)1 << bits; i++)
+        ends[i + 1] += ends[i];
+    for (size_t i = 0; i < count; i++)
+        other[ends[(entries[i].value - least) >> shift]++] = entries[i];
+    for (size_t i = 0, begin = 0; i < (size_t)1 << bits; begin = ends[i++]) {
+        if (ends[i] - begin > RADIX_LEAST)
+            radix_sort(other + begin, entries + begin, ends[i] - begin);
+        else if (ends[i] - begin > 1)
+            quick_sort(other + begin, ends[i] - begin);
+    }
+    return other;
+}
+
+static struct bag_entry *sort_group(struct bag_entry *entries, struct bag_entry *other, size_t count)
+{
+    if (count > BUCKETS_LEAST && count < UINT32_MAX)
+        return bucket_sort(entries, other, count);
+    quick_sort(entries, count);
+    return entries;
+}
+
 /* Puts equal values of a sorted group together; returns how many are left. */
-static size_t press_group(const struct bag_plan *plan, struct bag_entry *entries, size_t count,
+static size_t press_group(const struct bag_plan *plan, const struct bag_entry *entries, size_t count,
                           struct bag_entry *out)
 {
     size_t left = 0;
@@ -142,13 +185,11 @@ void table_sort_bag(struct table *table, uint32_t number)
     sort_by_group(bag, sorted, table->count);
     for (uint32_t group = 0; group < table->count; group++) {
         uint32_t begin = bag->first[group], end = bag->first[group + 1];
+        const struct bag_entry *entries;
 
-        if (end - begin > 512)
-            radix_sort(sorted + begin, bag->entries + begin, end - begin);
-        else
-            quick_sort(sorted + begin, end - begin);
+        entries = sort_group(sorted + begin, bag->entries + begin, end - begin);
         bag->first[group] = (uint32_t)left;
-        left += press_group(plan, sorted + begin, end - begin, sorted + left);
+        left += press_group(plan, entries, end - begin, sorted + left);
     }
     bag->first[table->count] = (uint32_t)left;
     free(bag->entries);

@@ -8,9 +8,9 @@
 
 #include "block.h"
 #include "stopwatch.h"
+#include "threads.h"
 
-#define ROUNDS_AT_ONCE 2 /* one is with the workers while another one is merged */
-#define MOST_THREADS   8
+#define ROUNDS_AT_ONCE 2  /* one is with the workers while another one is merged */
 #define MOST_FAILURES  10 /* that are listed */
 
 /* One pass. Two threads take rounds in turn: each gives its round to the workers, waits until it is its turn,
@@ -273,22 +273,16 @@ static void *merge_partitions(void *argument)
 /* By several threads where it is much. */
 static void merge_results(struct answer *answer, const mpm_blob *results, size_t count)
 {
-    pthread_t threads[MOST_THREADS];
     struct merge merges[MOST_THREADS];
     size_t size = 0;
-    unsigned wanted = mpm_cpu_count() < MOST_THREADS ? mpm_cpu_count() : MOST_THREADS, begun = 0;
+    unsigned wanted;
 
     for (size_t i = 0; i < count; i++)
         size += results[i].size;
-    wanted = size < 4 << 20 || !wanted ? 1 : wanted;
+    wanted = threads_worth(size);
     for (unsigned i = 0; i < wanted; i++)
         merges[i] = (struct merge){answer, results, count, (int)i, (int)wanted};
-    while (begun + 1 < wanted && !pthread_create(&threads[begun], NULL, merge_partitions, &merges[begun]))
-        begun++;
-    for (unsigned i = begun; i < wanted; i++)
-        merge_partitions(&merges[i]);
-    for (unsigned i = 0; i < begun; i++)
-        pthread_join(threads[i], NULL);
+    threads_run(merge_partitions, merges, sizeof *merges, wanted);
 }
 
 /* Checks where each block has begun, and records it. What is read again takes the place of the first result, whose

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "number.h"
+#include "threads.h"
 
 static const struct table *part_of(const struct result *result, const struct result_row *row)
 {
@@ -442,6 +443,40 @@ static void list_rows(struct result *result, size_t count)
     }
 }
 
+/* Every so many partitions. */
+struct sorting {
+    struct answer *answer;
+    const struct plan *plan;
+    unsigned first, step;
+};
+
+static void *sort_partitions(void *argument)
+{
+    const struct sorting *sorting = argument;
+
+    for (unsigned i = sorting->first; i < PARTITIONS; i += sorting->step) {
+        for (uint32_t bag = 0; bag < sorting->plan->bag_count; bag++)
+            table_sort_bag(&sorting->answer->parts[i], bag);
+    }
+    return NULL;
+}
+
+static void sort_bags(struct answer *answer, const struct plan *plan)
+{
+    struct sorting sortings[MOST_THREADS];
+    size_t size = 0;
+    unsigned wanted;
+
+    for (int i = 0; i < PARTITIONS; i++) {
+        for (uint32_t bag = 0; bag < plan->bag_count; bag++)
+            size += answer->parts[i].bags[bag].count * sizeof(struct bag_entry);
+    }
+    wanted = threads_worth(size);
+    for (unsigned i = 0; i < wanted; i++)
+        sortings[i] = (struct sorting){answer, plan, i, wanted};
+    threads_run(sort_partitions, sortings, sizeof *sortings, wanted);
+}
+
 int result_make(struct answer *answer, const struct plan *plan, const char *order, size_t limit,
                 struct result *result)
 {
@@ -460,11 +495,9 @@ int result_make(struct answer *answer, const struct plan *plan, const char *orde
         if (!groups)
             table_find_slowly(&answer->parts[0], &key);
     }
-    for (int i = 0; i < PARTITIONS; i++) {
+    for (int i = 0; i < PARTITIONS; i++)
         count += answer->parts[i].count;
-        for (uint32_t bag = 0; bag < plan->bag_count; bag++)
-            table_sort_bag(&answer->parts[i], bag);
-    }
+    sort_bags(answer, plan);
     result->count = count;
     result->shown = limit && limit < count ? limit : count;
     /* Without an order nobody looks at more rows than are shown. */
