@@ -403,6 +403,45 @@ check "texts have no sum" fails_with 2 "column 'key' has texts such as 'k0', and
 loud plain.csv --show 'meen(v)'
 check "a measure must be there" fails_with 2 "unknown measure 'meen' (did you mean 'mean'?)"
 
+# What files of other programs look like.
+printf '\xef\xbb\xbfa,b\r\n1,2\r\n3,4' >mark.csv
+tally -- mark.csv --by a --show 'sum(b)' --csv
+check "a mark of UTF-8, line ends of two characters, and none at the end" prints "a,sum(b)
+1,2
+3,4"
+printf 'name;price\nx;1,5\ny;2,25\n' >semicolon.csv
+loud semicolon.csv --csv
+check "another separator is proposed" fails_with 1 "'semicolon.csv' has one column, 'name;price'; --separator ';' makes more of it"
+printf 'x\ty\n1\t2\n' >tabs.csv
+loud tabs.csv --csv --bad skip
+check "and so is a tab" fails_with 0 "--separator tab makes more of it"
+tally -- semicolon.csv --separator ';' --show 'sum(price)'
+check "decimal commas are called so" fails_with 2 "has numbers with commas, such as '1,5', which are not read: decimals have a point"
+printf 'a,,a,b\n1,2,3,4\n' >twice.csv
+tally -- twice.csv --show 'sum(a)'
+check "a name of two columns is none" fails_with 2 "two columns are called 'a': say #1 or #3"
+tally -- twice.csv --by '#1' --show 'sum(#3),sum(#2)' --csv
+check "but their numbers are" prints "#1,sum(#3),sum(#2)
+1,3,2"
+tally -- twice.csv --csv
+check "which stand for them without being asked, too" [ "$(head -n 1 out)" = \
+    'count,min(#1),mean(#1),max(#1),min(#2),mean(#2),max(#2),min(#3),mean(#3),max(#3),min(b),mean(b),max(b)' ]
+printf -- '--by,-x\n1,2\n1,3\n' >options.csv
+tally -- options.csv --by=--by --show 'sum(-x)' --csv
+check "columns may be called like options" prints "--by,sum(-x)
+1,5"
+printf 'a,b\n' >header.csv
+tally -- header.csv --show 'count,sum(b)' --csv
+check "a header alone is a file of no rows" prints "count,sum(b)
+0,0"
+"$python3" -c '
+print(",".join("c%d" % i for i in range(10000)))
+for row in range(3):
+    print(",".join(str(i * row) for i in range(10000)))' >wide.csv
+tally -- wide.csv --show 'sum(c9999)' --csv
+check "ten thousand columns" prints "sum(c9999)
+29997"
+
 # Variables of HDF5 and netCDF-4 files.
 if "$python3" -c 'import h5py' 2>/dev/null; then
     cat >grid.py <<'P'

@@ -221,6 +221,23 @@ static int read_file(struct input *input, size_t number, const char *names, char
     return read_header(input, number, names, buffer, (size_t)size);
 }
 
+/* Whether a first row of one column would have several, were the separator another one. */
+static void hint_separator(const struct input *input)
+{
+    static const struct {
+        char separator;
+        const char *option;
+    } others[] = {{';', "';'"}, {'\t', "tab"}, {'|', "'|'"}, {',', "','"}};
+
+    for (size_t i = 0; input->column_count == 1 && i < sizeof others / sizeof others[0]; i++) {
+        if (others[i].separator != input->separator && strchr(input->names[0], others[i].separator)) {
+            failure("'%s' has one column, '%s'; --separator %s makes more of it", input->files[0].path,
+                    input->names[0], others[i].option);
+            return;
+        }
+    }
+}
+
 int input_open(struct input *input, char **words, size_t word_count, const char *names)
 {
     char *buffer;
@@ -233,6 +250,8 @@ int input_open(struct input *input, char **words, size_t word_count, const char 
     for (size_t i = 0; i < input->file_count && !exit_status; i++)
         exit_status = read_file(input, i, names, buffer);
     free(buffer);
+    if (!exit_status && input->has_header)
+        hint_separator(input);
     return exit_status;
 }
 
@@ -245,15 +264,34 @@ void input_close(struct input *input)
     free(input->samples);
 }
 
-int64_t input_column(const struct input *input, const char *name)
+static int64_t find_name(const struct input *input, const char *name, uint32_t first)
 {
-    char *end;
-    unsigned long number;
-
-    for (uint32_t i = 0; i < input->column_count; i++) {
+    for (uint32_t i = first; i < input->column_count; i++) {
         if (!strcmp(input->names[i], name))
             return i;
     }
+    return -1;
+}
+
+bool input_is_unique(const struct input *input, uint32_t column)
+{
+    return find_name(input, input->names[column], 0) == column &&
+           find_name(input, input->names[column], column + 1) < 0;
+}
+
+int64_t input_column(const struct input *input, const char *name)
+{
+    int64_t found = find_name(input, name, 0), other;
+    char *end;
+    unsigned long number;
+
+    if (found >= 0 && (other = find_name(input, name, (uint32_t)found + 1)) >= 0) {
+        usage_error("", "two columns are called '%s': say #%lld or #%lld", name, (long long)found + 1,
+                    (long long)other + 1);
+        return -1;
+    }
+    if (found >= 0)
+        return found;
     if (name[0] == '#') {
         number = strtoul(name + 1, &end, 10);
         if (!*end && number >= 1 && number <= input->column_count)

@@ -42,8 +42,11 @@ struct input {
 int input_open(struct input *input, char **words, size_t word_count, const char *names);
 void input_close(struct input *input);
 
-/* The column of this name, or "#N" for the N-th one; -1 after saying that there is none. */
+/* The column of this name, or "#N" for the N-th one; -1 after saying that there is none, or several. */
 int64_t input_column(const struct input *input, const char *name);
+
+/* Whether no other column has its name. */
+bool input_is_unique(const struct input *input, uint32_t column);
 
 /* Whether the sampled values are numbers, half of them at least. */
 bool input_is_number(const struct input *input, uint32_t column);

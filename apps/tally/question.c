@@ -63,6 +63,18 @@ static int use_column(const struct input *input, struct plan *plan, const char *
     return used;
 }
 
+static void tell_texts(const char *name, const char *sample)
+{
+    if (strchr(sample, ',') && sample[strspn(sample, "+-.,0123456789")] == '\0')
+        usage_error(
+            "",
+            "column '%s' has numbers with commas, such as '%s', which are not read: decimals have a point",
+            name, sample);
+    else
+        usage_error("", "column '%s' has texts%s%s%s, and no numbers; --type '%s=number' says otherwise",
+                    name, sample[0] ? " such as '" : "", sample, sample[0] ? "'" : "", name);
+}
+
 /* A column that must have numbers. */
 static int use_numbers(const struct input *input, struct plan *plan, const char *name)
 {
@@ -74,10 +86,7 @@ static int use_numbers(const struct input *input, struct plan *plan, const char 
     column = &plan->used[used];
     if (column->type == TYPE_TEXT || (column->type == TYPE_UNKNOWN && input->samples[column->index].values &&
                                       !input_is_number(input, column->index))) {
-        usage_error("", "column '%s' has texts%s%s%s, and no numbers; --type '%s=number' says otherwise",
-                    name, input->samples[column->index].text[0] ? " such as '" : "",
-                    input->samples[column->index].text, input->samples[column->index].text[0] ? "'" : "",
-                    name);
+        tell_texts(name, input->samples[column->index].text);
         return -1;
     }
     column->is_read = true;
@@ -234,7 +243,10 @@ static int usual_measures(const struct input *input, struct plan *plan)
         for (size_t k = 0; k < 3 && !exit_status; k++) {
             if (plan->measure_count == MOST_MEASURES || plan->used_count == MOST_USED)
                 return 0;
-            snprintf(text, sizeof text, "%s(%s)", names[k], input->names[i]);
+            if (input->names[i][0] && input_is_unique(input, i))
+                snprintf(text, sizeof text, "%s(%s)", names[k], input->names[i]);
+            else
+                snprintf(text, sizeof text, "%s(#%u)", names[k], i + 1);
             exit_status = read_measure(input, plan, text, text + strlen(text));
         }
     }
