@@ -196,6 +196,9 @@ static void what_takes_long_is_slept_for(void)
 
     play_often(&machine, MAPS, 1, 1000000);
     CU_ASSERT_EQUAL(machine.looked, 0);
+    play_often(&machine, MAPS, 2, 1000000);
+    CU_ASSERT_EQUAL(machine.looked, 0);
+    CU_ASSERT(machine.woken >= MAPS - 1);
 }
 
 int main(void)

@@ -74,12 +74,13 @@ static uint32_t count_wanted(uint64_t work_ns, const struct short_scene *scene)
     return (uint32_t)(work_ns == UNKNOWN ? most : lesser(most, 1 + work_ns / SHORT_WORTH_NS));
 }
 
-/* Whether all CPUs are the workers'. */
-static bool becomes_wide(struct short_past *past, const struct short_scene *scene, uint32_t wanted)
+/* Whether all CPUs are the workers'. Not for what takes long: there a wake-up costs little, and finds each its CPU. */
+static bool becomes_wide(struct short_past *past, const struct short_scene *scene, uint32_t wanted,
+                         uint64_t work_ns)
 {
     uint32_t wide = load_count(&past->wide);
 
-    if (scene->cpus > 1 && wanted >= scene->cpus)
+    if (scene->cpus > 1 && wanted >= scene->cpus && work_ns / wanted <= SHORT_MOST_NS)
         wide = SHORT_KEEP_WIDE;
     else if (wide)
         wide--;
@@ -117,7 +118,7 @@ struct short_plan short_plan_make(struct short_past *past, const struct short_sc
 {
     struct expected work = expect(past, scene);
     uint32_t wanted = count_wanted(work.least_ns, scene);
-    bool is_wide = becomes_wide(past, scene, wanted), is_aside = stands_aside(past);
+    bool is_wide = becomes_wide(past, scene, wanted, work.least_ns), is_aside = stands_aside(past);
     struct short_plan plan = {.first_looker = first_looker(scene, is_wide)};
 
     if (is_aside)

@@ -2,14 +2,15 @@
 /* Who looks on for a short map, and for how long: decisions only, from what the last maps of the pool have taught. No
  * clock and no memory shared: node_short.c and a test drive this very code.
  *
- * To wake a sleeper costs microseconds, and tens of them if it is to run on another CPU, as a virtual machine has it, so
- * nobody sleeps who is needed again soon. But a CPU has room for one that looks on. There are as many CPUs as workers,
+ * To wake a sleeper costs microseconds, and tens of them if it is to run on another CPU of a virtual machine, so nobody
+ * sleeps who is needed again soon. But a CPU has room for one that looks on. There are as many CPUs as workers,
  * mostly, and the driver comes on top. So a pool is
  *
  *   NARROW  its maps are done by fewer workers than there are CPUs. The driver has a CPU, and looks on there; one
  *           worker sleeps.
- *   WIDE    a map wants them all. All workers look on. The driver looks on, too, but lets others run before each look,
- *           and is let to run by a worker of its CPU that has nothing to do: neither costs a wake-up.
+ *   WIDE    a map wants them all, but not for so long that a wake-up costs little beside it. All workers look on. The
+ *           driver looks on, too, but lets others run before each look, and is let to run by a worker of its CPU that
+ *           has nothing to do: neither costs a wake-up.
  *
  *   NARROW --a map that is worth all CPUs--> WIDE --SHORT_KEEP_WIDE maps that are not--> NARROW
  *
@@ -19,8 +20,8 @@
  *
  * It looks on as long as the map should take, and a little longer. If the end has not come by then, somebody has no
  * CPU, and most likely a stranger has it: then the driver sleeps at once, as who is woken may run before a stranger's
- * time is over, while a CPU that was given away comes back after that. It does so for some maps, and more of them each time that
- * it was wrong again. Only many looks that were right in a row make them fewer.
+ * time is over, while a CPU that was given away comes back after that. It does so for some maps, and more of them each time
+ * that it was wrong again. Only many looks that were right in a row make them fewer.
  *
  * All of it is a guess, and costs time only where it is wrong; who wakes whom then is said in node_short.c. Fields are
  * atomic because several threads may run maps of one pool; of two that write one either may stay.
