@@ -19,9 +19,9 @@
  * then it sleeps, and the kernel sees a CPU that is free.
  *
  * It looks on as long as the map should take, and a little longer. If the end has not come by then, somebody has no
- * CPU, and most likely a stranger has it: then the driver sleeps at once, as who is woken may run before a stranger's
- * time is over, while a CPU that was given away comes back after that. It does so for some maps, and more of them each time
- * that it was wrong again. Only many looks that were right in a row make them fewer.
+ * CPU, and most likely a stranger has it: then the driver sleeps at once, as who is woken may run before a
+ * stranger's time is over, while a CPU that was given away comes back after that. It does so for some maps, and more
+ * of them each time that it was wrong again. Only many looks that were right in a row make them fewer.
  *
  * All of it is a guess, and costs time only where it is wrong; who wakes whom then is said in node_short.c. Fields are
  * atomic because several threads may run maps of one pool; of two that write one either may stay.
