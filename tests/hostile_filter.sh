@@ -46,6 +46,9 @@ with h5py.File("in.h5", "w") as f:
     f.create_dataset("list", data=list.view("u4").astype("i4"), chunks=(20,), compression=311)
     f.create_dataset("one", data=list, chunks=(20,), compression=311)
     f.create_dataset("plain", data=data)
+    time = f.create_dataset("time", data=list, chunks=(20,), compression=311) # and what coordinates are
+    time.make_scale("time")
+    f.create_dataset("named", data=data).dims[0].attach_scale(time)
 np.save("data", data)' || exit 1
 task=$plugins/mean.so:mean
 cat >sum.c <<'C'
@@ -80,7 +83,15 @@ for command in "map $task in.h5:/plain no.h5:/r" "reduce sum.so:sum in.h5:/plain
     check "a condition: ${words[0]}" crashes_reading "what --where '/one > 0' compares" "${words[@]}" --where "/one > 0"
 done
 check "costs" crashes_reading "--cost :/one" map $task in.h5:/plain no.h5:/r --cost :/one
+keeps_crash()
+{
+    ! timeout 100 "$bin/mpmap" map $task in.h5:/named no.h5:/r --quiet >out 2>err </dev/null &&
+        [ "$(cat err)" = "mpmap: coordinates or attributes of 'in.h5:/named' cannot be read: HDF5, or a filter of it, crashed by SIGABRT; --keep nothing leaves them out" ]
+}
+check "coordinates" keeps_crash
 check "that makes nothing" test ! -e no.h5 -a ! -e no.h5.part
+
+check "without them there is no such trouble" timeout 100 "$bin/mpmap" map $task in.h5:/named named.h5:/r --keep nothing --quiet
 
 # Row 120 begins a chunk; row 377 does not, so what it holds is no mark.
 deaths()

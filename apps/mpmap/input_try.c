@@ -19,7 +19,8 @@ enum text { FILE_NAME, DATASET, ROW, COMMAND, ROWS, WHERE, COST, COST_FILE, COST
 /* For the process, with the texts behind it. */
 struct orders {
     mpm_connection results; /* first, as what a process holds must be aligned */
-    bool chooses;
+    bool chooses, probes;
+    int keep;
     mpm_tiling tiling;
     unsigned axis;
     int without_locks;
@@ -27,7 +28,7 @@ struct orders {
     size_t text[TEXTS]; /* where it is behind the struct; 0: none */
 };
 
-enum step { OPENING, CHOOSING, COSTING, FAILED, DONE };
+enum step { OPENING, PROBING, CHOOSING, COSTING, FAILED, DONE };
 
 struct message {
     enum step step;
@@ -131,11 +132,17 @@ static int open_input(const void *args, size_t size)
                             .input_dataset = text_of(orders, DATASET),
                             .row = text_of(orders, ROW),
                             .axis = orders->axis,
+                            .keep = orders->keep,
                             .tiling = orders->tiling,
                             .without_locks = orders->without_locks,
                             .follow = orders->follow};
     if (mpm_dataset_describe_input(&map, NULL, NULL))
         mpm_error();
+    if (orders->probes) {
+        say(orders, PROBING);
+        if (mpm_dataset_probe(&map))
+            mpm_error();
+    }
     if (orders->chooses)
         choose_and_send(orders, &map);
     files_free(&files);
@@ -159,6 +166,8 @@ static struct orders *write_orders(const char *file, const mpm_dataset_map *inpu
     if (!(orders = calloc(1, *size)))
         return NULL;
     orders->chooses = words->rows || words->where || words->cost;
+    orders->probes = words->probes;
+    orders->keep = input->keep;
     orders->tiling = input->tiling;
     orders->axis = input->axis;
     orders->without_locks = input->without_locks;
@@ -182,6 +191,10 @@ static int has_died(const char *file, const mpm_dataset_map *input, const struct
         snprintf(how, sizeof how, "crashed by SIG%s", sigabbrev_np(-exitcode));
     else
         snprintf(how, sizeof how, "ended its process with status %d", exitcode);
+    if (step == PROBING)
+        return failure("coordinates or attributes of '%s:%s' cannot be read: HDF5, or a filter of it, %s%s",
+                       file, input->input_dataset, how,
+                       input->keep != MPM_KEEP_NOTHING ? "; --keep nothing leaves them out" : "");
     if (step == CHOOSING && words->where)
         return failure("what --where '%s' compares cannot be read: HDF5, or a filter of it, %s", words->where,
                        how);

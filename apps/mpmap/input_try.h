@@ -10,6 +10,7 @@
 struct input_words {
     const char *command;           /* "map" */
     const char *rows, *where;      /* --rows and --where; NULL: not given */
+    bool probes;                   /* whether main will read coordinates or attributes of the input */
     const char *cost;              /* --cost; NULL: not given */
     const char *cost_file, *costs; /* what that says: the file, NULL if it is the input's; and the data set */
 };

@@ -243,7 +243,8 @@ static mpm_dataset_map input_of(const struct request *request, const struct plug
                              .tiling = request->tiling,
                              .choice = request->chosen.choice,
                              .without_locks = request->no_lock,
-                             .follow = request->following};
+                             .follow = request->following,
+                             .keep = request->keep_mode};
 }
 
 /* A task that knows of one row would write beyond it. */
@@ -514,6 +515,8 @@ static int choose_rows(struct request *request, const struct plugin *plugin)
 {
     const mpm_dataset_map input = input_of(request, plugin);
     const struct input_words words = {.command = "map",
+                                      .probes = request->keep_mode != MPM_KEEP_NOTHING ||
+                                                plugin->parameters.is_given,
                                       .rows = request->rows,
                                       .where = request->where,
                                       .cost = request->cost,

@@ -153,7 +153,8 @@ static mpm_dataset_map input_of(const struct request *request)
                              .axis = request->axis,
                              .tiling = request->tiling,
                              .choice = request->chosen.choice,
-                             .without_locks = request->no_lock};
+                             .without_locks = request->no_lock,
+                             .keep = MPM_KEEP_NOTHING};
 }
 
 static int check_input(const struct request *request, const struct plugin *plugin)
@@ -317,10 +318,13 @@ static int run_plugin(const struct request *request, const struct plugin *plugin
     return exit_status;
 }
 
-static int choose_rows(struct request *request)
+static int choose_rows(struct request *request, const struct plugin *plugin)
 {
     const mpm_dataset_map input = input_of(request);
-    const struct input_words words = {.command = "reduce", .rows = request->rows, .where = request->where};
+    const struct input_words words = {.command = "reduce",
+                                      .rows = request->rows,
+                                      .where = request->where,
+                                      .probes = plugin->parameters.is_given};
 
     return input_choose(request->input_file, &input, &words, &request->chosen);
 }
@@ -333,7 +337,7 @@ static int run_request(struct request *request)
     if (exit_status)
         return exit_status;
     request->row = plugin_struct(&plugin.row);
-    exit_status = choose_rows(request);
+    exit_status = choose_rows(request, &plugin);
     if (!exit_status)
         exit_status = run_plugin(request, &plugin);
     plugin_close(&plugin);

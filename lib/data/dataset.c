@@ -17,6 +17,7 @@
 #include "data/join_output.h"
 #include "data/map_run.h"
 #include "data/output.h"
+#include "data/scales.h"
 #include "node/function.h"
 #include "pool/shared/batch.h"
 
@@ -256,5 +257,21 @@ int mpm_pool_map_dataset(mpm_pool *pool, mpm_task *task, const mpm_dataset_map *
     if (!status)
         status = run_on_input(pool, map, &input, &named);
     input_close(&input); /* and its lock */
+    return status;
+}
+
+int mpm_dataset_probe(const mpm_dataset_map *map)
+{
+    struct input_source source;
+    struct input input;
+    int status;
+
+    if (!map || (!map->input_file && !map->input_file_count) || !map->input_dataset)
+        return error_set(MPM_EINVAL, "mpm_dataset_probe: the map needs a file, or several, and a data set");
+    source = input_source_of(map);
+    if ((status = input_open(&source, &input)))
+        return status;
+    status = scales_probe(map, &input);
+    input_close(&input);
     return status;
 }

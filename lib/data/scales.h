@@ -66,6 +66,9 @@ struct output;
  * MPM_KEEP_ATTRIBUTES is about. What cannot be taken over is told, and left out. MPM_ENOMEM; MPM_EIO if one of several
  * files has changed. */
 int scales_find(const mpm_dataset_map *map, struct input *input, struct output *output);
+/* Reads all that scales_find() might read of an input, and all attributes of its data set and file, and forgets them.
+ * MPM_ENOMEM, MPM_EIO. */
+int scales_probe(const mpm_dataset_map *map, struct input *input);
 void scales_free(struct scales *scales);
 
 /* All of these are called between hdf5_enter() and hdf5_leave(), return MPM_EIO, and do nothing without scales. Makes

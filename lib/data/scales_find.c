@@ -601,6 +601,56 @@ static int find(struct finding *finding)
     return status;
 }
 
+/* All that the open file has, whatever the results would share with it. */
+static void probe(struct finding *finding)
+{
+    const struct input *first = input_first(finding->input);
+    struct hdf5_guard guard;
+
+    hdf5_enter(&guard);
+    finding->file = first->file;
+    finding->dataset = first->dataset;
+    finding->rank = first->rank + 1;
+    finding->extent = first->extent;
+    take_attributes(finding);
+    if (finding->map->keep != MPM_KEEP_NOTHING)
+        find_paths(finding);
+    for (unsigned i = 0; i < finding->rank; i++) {
+        struct scale_list unused = {0};
+
+        if (finding->path_count[i])
+            list_shared(finding, (int)i, finding->extent[i], &unused);
+    }
+    begin_scales(finding);
+    read_scales(finding, finding->file, false, 0, 0);
+    if (!finding->input->files)
+        read_scales(finding, finding->file, true, 0, finding->input->file_rows);
+    hdf5_leave(&guard);
+}
+
+int scales_probe(const mpm_dataset_map *map, struct input *input)
+{
+    struct finding *finding = calloc(1, sizeof *finding);
+    struct output *none = calloc(1, sizeof *none);
+    struct scales *scales = calloc(1, sizeof *scales);
+    int status = 0;
+
+    if (finding && none && scales) {
+        none->dataset = "";
+        *finding = (struct finding){.map = map, .input = input, .output = none, .scales = scales};
+        probe(finding);
+        if (input->files && scales->count)
+            status = read_files(finding);
+        scales_free(scales);
+    } else {
+        free(scales);
+        status = error_set(MPM_ENOMEM, "no memory for the coordinates of %s", input->file_name);
+    }
+    free(none);
+    free(finding);
+    return status;
+}
+
 int scales_find(const mpm_dataset_map *map, struct input *input, struct output *output)
 {
     struct finding *finding;

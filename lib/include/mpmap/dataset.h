@@ -268,6 +268,14 @@ MPM_API MPM_CHECKED int mpm_dataset_read_input_costs(const mpm_dataset_map *map,
 MPM_API MPM_CHECKED int mpm_dataset_read_where(const mpm_dataset_map *map, const char *where,
                                                uint64_t **indexes, mpm_row_choice *choice);
 
+/** Reads what mpm_pool_map_dataset() reads of its input itself, beside rows, and forgets it: the
+ * coordinates and attributes that results may take over (`keep`), and attributes that parameters may name. If a damaged
+ * file, or a filter, crashes HDF5 in it, that costs the process that has called this, so a program that maps files of
+ * strangers lets a process of its own try it first. Blocks while it reads. Any process may call it.
+ * @param map  the map: its input_file or input_files, input_dataset, row, axis, tiling, without_locks, follow and keep
+ * @return 0, also where there is nothing to read; MPM_ENOMEM; as mpm_dataset_describe_input(). */
+MPM_API MPM_CHECKED int mpm_dataset_probe(const mpm_dataset_map *map);
+
 /** Puts the parameters of a task together, for mpm_dataset_map.context or mpm_reduction.context: a struct, in which each is
  * aligned as C does it. A value is as many numbers as the parameter has, with blanks between; of u8[N] it is a text of
  * less than N bytes, with null bytes behind it. "@scale" is the attribute `scale` of the input data set, and "@/scale"
