@@ -77,6 +77,22 @@ weather("b.nc", 50, 30)
 weather("c.nc", 80, 20)
 weather("other.nc", 80, 20, "2001-01-01")
 
+# Bounds of coordinates, as CF has them.
+def cells(name, first, count, offset=0):
+    with netCDF4.Dataset(name, "w") as f:
+        f.createDimension("time", None); f.createDimension("lat", 3); f.createDimension("nv", 2)
+        t = f.createVariable("time", "f8", ("time",)); t.units, t.bounds = "days since 2000-01-01", "time_bnds"
+        lat = f.createVariable("lat", "f4", ("lat",)); lat.bounds = "lat_bnds"
+        tb = f.createVariable("time_bnds", "f8", ("time", "nv")); lb = f.createVariable("lat_bnds", "f4", ("lat", "nv"))
+        x = f.createVariable("air", "f4", ("time", "lat"))
+        days = np.arange(first, first + count) + 0.5 + offset
+        t[:], tb[:] = days, np.stack([days - 0.5, days + 0.5], 1)
+        lat[:], lb[:] = [10, 20, 30], [[5, 15], [15, 25], [25, 35]]
+        x[:] = np.arange(first * 3, (first + count) * 3).reshape(count, 3)
+cells("cell1.nc", 0, 30)
+cells("cell2.nc", 30, 10)
+cells("later.nc", 0, 30, 1000)
+
 # By xarray, with texts as coordinates, in a group.
 xr.Dataset({"v": (("station", "level"), np.arange(60, dtype="f4").reshape(20, 3), {"units": "m"})},
            {"station": ("station", np.array([f"säule {i}" for i in range(20)], object)),
@@ -175,6 +191,37 @@ check "of which some are chosen" is turned.h5 "" '
 assert x.v.dims == ("level", "station") and list(x.level) == [850, 500] and x.station[3] == "säule 3"'
 map mean a.nc:/time self.h5:/out --result f64
 check "coordinates are rows themselves" is self.h5 "" 'assert x.out.dims == ("time",) and n.array_equal(x.time, n.arange(50) * 1.5)'
+
+map mean cell1.nc:/air cells.h5:/mean
+check "bounds of coordinates stand beside them" is cells.h5 "" '
+days = n.arange(30)
+assert x.time_bnds.dims == ("time", "bnds") and n.array_equal(x.time_bnds, n.stack([days, days + 1], 1))
+assert x.time.attrs["bounds"] == "time_bnds" and "bnds" not in x.variables and "lat" not in x.dims'
+map twice 'cell[12].nc:/air' cells2.h5:/g/twice --result 'f32[3]' --rows 25:35:3
+check "of several files, of chosen rows, and of dimensions behind the rows" is cells2.h5 g '
+days = n.arange(25, 35, 3)
+assert n.array_equal(x.time_bnds, n.stack([days, days + 1], 1)) and n.array_equal(x.lat_bnds, [[5, 15], [15, 25], [25, 35]])
+assert x.lat_bnds.dims == ("lat", "bnds") and x.twice.dims == ("time", "lat") and n.array_equal(x.time, days + 0.5)'
+map mean cell1.nc:/air cells.h5:/again --into
+check "into a file that has the same coordinates come no others" is cells.h5 "" '
+assert set(x.variables) == {"time", "time_bnds", "mean", "mean.done", "again", "again.done"} and x.again.dims == ("time",), set(x.variables)'
+map mean later.nc:/air cells.h5:/later --into
+check "other ones have bounds of their own" is cells.h5 "" '
+assert x.later.dims == ("time_",) and x.time_.attrs["bounds"] == "time_bnds_" and x.time_bnds_.dims == ("time_", "bnds")
+assert x.time_bnds_[0, 0] == 1000 and x.time_bnds[0, 0] == 0'
+map mean cell1.nc:/air whole.h5:/mean
+killed_at 10 "$bin/mpmap" map kept.so:mean cell1.nc:/air killed.h5:/mean --chunk 2 --quiet
+map mean cell1.nc:/air killed.h5:/mean --resume
+check "after a kill, too" cmp whole.h5 killed.h5
+cp whole.h5 over.h5
+map mean cell1.nc:/air over.h5:/mean --overwrite
+check "a file with nothing else may be overwritten by them" cmp whole.h5 over.h5
+/usr/bin/python3 -c "
+import netCDF4
+with netCDF4.Dataset('cell1.nc', 'a') as f: f['time'].bounds = 'air'; f['lat'].bounds = 'none/such'"
+map twice cell1.nc:/air odd.h5:/twice --result 'f32[3]'
+check "bounds that are none are left" is odd.h5 "" 'assert x.lat.attrs["bounds"] == "none/such" and x.air.dims == ("time", "vertices_3")'
+rm whole.h5 killed.h5 over.h5
 
 # 2. Names that are taken, scales as h5py has them.
 map mean a.nc:/air taken.h5:/time

@@ -339,7 +339,10 @@ static int choose_follow(struct request *request)
                                             : NULL;
 
     if (request->follow.follow && other)
-        return usage_error("map", "--follow and %s do not go together: leave one of them out", other);
+        return usage_error(
+            "map",
+            "--follow and %s do not go together: it takes rows of one file, all or those of --rows A::STEP",
+            other);
     return following_choose(&request->follow, &request->following);
 }
 

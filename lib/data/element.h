@@ -46,9 +46,9 @@ bool element_of_field(hid_t type, const char *field, struct element *element);
  * their first extent is 0. False if they are none. */
 bool element_of_variable(hid_t type, const char *field, struct element *element,
                          struct variable_type *variable);
-/* The struct that a description says, "{f64 x, i32 n, text name}", of the fields of a compound, which must be as it says.
- * `name` is that of the data set in a sentence. `spans` become those of its fields that have a variable length, which the
- * caller ends, also after an error. MPM_ETYPE, MPM_EINVAL for a description that is none, MPM_ENOMEM. */
+/* The struct that a description says, "{f64 x, i32 n, text name}", of the fields of a compound, which must be as it
+ * says. `name` is that of the data set in a sentence. `spans` become those of its fields that have a variable length,
+ * which the caller ends, also after an error. MPM_ETYPE, MPM_EINVAL for a description that is none, MPM_ENOMEM. */
 int element_of_struct(hid_t type, const char *name, const char *description, struct element *element,
                       struct span_fields *spans);
 /* The description of a struct that has all fields of a compound that a task could work on, and whose names a description

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Fields of variable length in structs that were read: HDF5 puts a pointer there, or a length with a pointer, and tasks get
- * an mpm_span in its place, whatever HDF5 had. */
+/* Fields of variable length in structs that were read: HDF5 puts a pointer there, or a length with a pointer, and
+ * tasks get an mpm_span in its place, whatever HDF5 had. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -51,7 +51,10 @@ static int choose_range(struct input *input)
 
     choice->step = choice->step ? choice->step : 1;
     if (input->follows && choice->end)
-        return error_set(MPM_EINVAL, "a choice of rows whose data set is followed (--follow) has no end");
+        return error_set(
+            MPM_EINVAL,
+            "a choice of rows whose data set is followed (--follow) has no end: write it like --rows "
+            "10: or --rows ::2");
     choice->end = choice->end ? choice->end : input->file_rows;
     if (choice->end > input->file_rows)
         return has_not(input, choice->end - 1);

@@ -96,8 +96,10 @@ static int link_is_broken(const struct input *input, const char *path)
     if (info.type != H5L_TYPE_HARD && info.u.val_size < sizeof value)
         hdf5.H5Lget_val(input->file, path, value, sizeof value, H5P_DEFAULT);
     if (info.type == H5L_TYPE_SOFT)
-        return error_set(MPM_ENOENT, "%s:%s is a soft link to %s, which does not exist", input->file_name,
-                         path, value);
+        return error_set(MPM_ENOENT, "%s:%s is a soft link to %s, which %s", input->file_name, path, value,
+                         hdf5.H5Lexists(input->file, value, H5P_DEFAULT) > 0
+                             ? "is a link, too, and leads nowhere, or in a circle"
+                             : "does not exist");
     if (info.type == H5L_TYPE_EXTERNAL)
         return external_link_is_broken(input, path, value, info.u.val_size);
     fail_to_open(input, path);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Rows of variable length: strings, arrays, and structs that have fields of these. HDF5 takes memory for each of them, which it gets from here, and all of
- * it goes back together. Nobody knows how long rows are before they are read. So a few are read at first, then more at
- * once as long as they are small; where together they want more memory than they may have, fewer are read. A single row
- * may have any length. */
+/* Rows of variable length: strings, arrays, and structs that have fields of these. HDF5 takes memory for each of
+ * them, which it gets from here, and all of it goes back together. Nobody knows how long rows are before they are
+ * read. So a few are read at first, then more at once as long as they are small; where together they want more memory
+ * than they may have, fewer are read. A single row may have any length. */
 #include <stdlib.h>
 #include <string.h>
 

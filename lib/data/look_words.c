@@ -179,6 +179,19 @@ static void add_scales(struct writer *writer, hid_t dataset, const struct attrib
     hdf5.H5Sclose(space);
 }
 
+/* Nothing of one that is empty, as PyTables has titles. */
+static void add_attribute(struct writer *writer, const char *name, const struct attribute *attribute)
+{
+    const struct writer before = *writer;
+    size_t begin;
+
+    writer_add(writer, "%s%s: ", writer->length ? "; " : "", name);
+    begin = writer->length;
+    add_value(writer, attribute);
+    if (writer->length == begin && !writer->is_full)
+        writer_go_back(writer, &before);
+}
+
 void look_attributes(hid_t dataset, char *text, size_t size)
 {
     struct attribute attribute;
@@ -186,10 +199,8 @@ void look_attributes(hid_t dataset, char *text, size_t size)
 
     writer_begin(&writer, text, size);
     for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
-        if (open_attribute(dataset, told[i], &attribute) && attribute.type >= 0) {
-            writer_add(&writer, "%s%s: ", writer.length ? "; " : "", told[i]);
-            add_value(&writer, &attribute);
-        }
+        if (open_attribute(dataset, told[i], &attribute) && attribute.type >= 0)
+            add_attribute(&writer, told[i], &attribute);
         close_attribute(&attribute);
     }
     if (open_attribute(dataset, "DIMENSION_LIST", &attribute) && attribute.type >= 0) {

@@ -39,7 +39,12 @@ struct scale {
     int input_dimension;      /* or SCALES_NOWHERE */
     bool is_beside_marks;     /* which have no other group than results that are several */
     const struct scale *twin; /* of a dimension of the marks: that of the results; or NULL */
-    bool is_reused;           /* the file has it already */
+    bool is_reused;           /* the file has it already, or needs none */
+    /* Bounds, as CF has them: no scale, but a data set beside one, which names it in its attribute `bounds`; of as
+     * many rows, in each of which are `width` numbers, along a dimension that has only a name. */
+    struct scale *bounds_of; /* the scale; or NULL: it is one itself */
+    struct scale *vertices;  /* that dimension */
+    hsize_t width;           /* 1 for a scale */
     hsize_t extent[1];
     hid_t type;   /* of its values in memory and in the output; -1 without any */
     void *values; /* those of the chosen rows */

@@ -14,7 +14,8 @@
 #include "data/output.h"
 #include "data/scales.h"
 
-#define MOST_BYTES ((uint64_t)1 << 30) /* of the values of all scales, which main has in memory */
+#define MOST_BYTES    ((uint64_t)1 << 30) /* of the values of all scales, which main has in memory */
+#define MOST_VERTICES 4096u               /* of a cell */
 
 struct finding {
     const mpm_dataset_map *map;
@@ -275,6 +276,7 @@ static struct scale *add_scale(struct finding *finding, const char *name, uint64
     *scale = (struct scale){.input_dimension = SCALES_NOWHERE,
                             .is_beside_marks = is_beside_marks,
                             .extent = {extent},
+                            .width = 1,
                             .type = -1,
                             .made = -1};
     snprintf(scale->name, sizeof scale->name, "%.*s", SCALE_NAME - 8, name);
@@ -301,6 +303,58 @@ static struct scale *find_scale(struct finding *finding, const char *path, int d
     return NULL;
 }
 
+/* The extents of a data set, if it has two dimensions. */
+static bool take_extents(hid_t file, const char *path, hsize_t extent[2])
+{
+    hid_t dataset = hdf5.H5Lexists(file, path, H5P_DEFAULT) > 0 ? hdf5.H5Dopen2(file, path, H5P_DEFAULT) : -1;
+    hid_t space = dataset < 0 ? -1 : hdf5.H5Dget_space(dataset);
+    bool is = space >= 0 && hdf5.H5Sget_simple_extent_ndims(space) == 2 &&
+              hdf5.H5Sget_simple_extent_dims(space, extent, NULL) == 2;
+
+    release(space);
+    if (dataset >= 0)
+        hdf5.H5Dclose(dataset);
+    return is && extent[1] > 0 && extent[1] <= MOST_VERTICES;
+}
+
+/* The dimension of so many vertices: bounds of several scales have the same one. */
+static struct scale *find_vertices(struct finding *finding, uint64_t width)
+{
+    char name[32];
+
+    for (unsigned i = 0; i < finding->scales->count; i++) {
+        struct scale *scale = &finding->scales->scale[i];
+
+        if (scale->bounds_of && scale->width == width)
+            return scale->vertices;
+    }
+    snprintf(name, sizeof name, width == 2 ? "bnds" : "vertices_%u", (unsigned)width);
+    return add_scale(finding, name, width, false);
+}
+
+/* What the attribute `bounds` of a scale names, beside it. */
+static void add_bounds(struct finding *finding, struct scale *owner)
+{
+    hid_t dataset = hdf5.H5Dopen2(finding->file, owner->path, H5P_DEFAULT);
+    char name[SCALE_NAME] = "", path[PATH_MAX];
+    struct scale *bounds, *vertices;
+    hsize_t extent[2];
+    bool is = dataset >= 0 && attribute_read_text(dataset, "bounds", name, sizeof name) && *name;
+
+    if (dataset >= 0)
+        hdf5.H5Dclose(dataset);
+    snprintf(path, sizeof path, "%.*s%s", (int)(last_of(owner->path) - owner->path), owner->path, name);
+    if (!is || !take_extents(finding->file, path, extent) ||
+        !(vertices = find_vertices(finding, extent[1])) ||
+        !(bounds = add_scale(finding, last_of(name), owner->extent[0], false)))
+        return;
+    snprintf(bounds->path, sizeof bounds->path, "%s", path);
+    bounds->input_dimension = owner->input_dimension;
+    bounds->bounds_of = owner;
+    bounds->vertices = vertices;
+    bounds->width = extent[1];
+}
+
 /* A dimension of the input. */
 static void list_shared(struct finding *finding, int dimension, uint64_t extent, struct scale_list *list)
 {
@@ -315,6 +369,8 @@ static void list_shared(struct finding *finding, int dimension, uint64_t extent,
         if (!scale && (scale = add_scale(finding, count ? last_of(path) : name, extent, false))) {
             snprintf(scale->path, sizeof scale->path, "%s", path);
             scale->input_dimension = dimension;
+            if (count)
+                add_bounds(finding, scale);
         }
         add_to_list(finding, list, scale);
     }
@@ -384,18 +440,20 @@ static hid_t open_scale(hid_t file, const struct scale *scale)
     return dataset;
 }
 
-/* So many values from the first on, if it has them. */
-static bool read_values(hid_t dataset, hid_t type, uint64_t count, char *to)
+/* So many values from the first on, or bounds of them, if it has them. */
+static bool read_values(hid_t dataset, const struct scale *scale, uint64_t count, char *to)
 {
-    const hsize_t start = 0, extent = count;
-    hid_t in_file = hdf5.H5Dget_space(dataset), in_memory = hdf5.H5Screate_simple(1, &extent, NULL);
-    hsize_t has = 0;
-    bool is = in_file >= 0 && in_memory >= 0 && hdf5.H5Sget_simple_extent_ndims(in_file) == 1 &&
-              hdf5.H5Sget_simple_extent_dims(in_file, &has, NULL) == 1 && has >= count;
+    const hsize_t start[2] = {0}, extent[2] = {count, scale->width};
+    int rank = scale->bounds_of ? 2 : 1;
+    hid_t in_file = hdf5.H5Dget_space(dataset), in_memory = hdf5.H5Screate_simple(rank, extent, NULL);
+    hsize_t has[2] = {0, 1};
+    bool is = in_file >= 0 && in_memory >= 0 && hdf5.H5Sget_simple_extent_ndims(in_file) == rank &&
+              hdf5.H5Sget_simple_extent_dims(in_file, has, NULL) == rank && has[0] >= count &&
+              has[1] == scale->width;
 
     if (is && count)
-        is = hdf5.H5Sselect_hyperslab(in_file, H5S_SELECT_SET, &start, NULL, &extent, NULL) >= 0 &&
-             hdf5.H5Dread(dataset, type, in_memory, in_file, H5P_DEFAULT, to) >= 0;
+        is = hdf5.H5Sselect_hyperslab(in_file, H5S_SELECT_SET, start, NULL, extent, NULL) >= 0 &&
+             hdf5.H5Dread(dataset, scale->type, in_memory, in_file, H5P_DEFAULT, to) >= 0;
     release(in_memory);
     release(in_file);
     return is;
@@ -445,8 +503,8 @@ static bool read_piece(struct finding *finding, hid_t file, uint64_t first, uint
     hid_t dataset = open_scale(file, scale);
     bool is = dataset >= 0 && (!first || goes_on(finding, dataset, scale));
 
-    if (is && !read_values(dataset, scale->type, count,
-                           (char *)scale->all + first * hdf5.H5Tget_size(scale->type))) {
+    if (is && !read_values(dataset, scale, count,
+                           (char *)scale->all + first * scale->width * hdf5.H5Tget_size(scale->type))) {
         tell_left_out(finding, scale, "they cannot be read, or are fewer than rows");
         is = false;
     }
@@ -464,7 +522,8 @@ static void read_scales(struct finding *finding, hid_t file, bool of_rows, uint6
 
         if (scale->type < 0 || is_row != of_rows)
             continue;
-        if (!read_piece(finding, file, of_rows ? first : 0, of_rows ? count : scale->extent[0], scale))
+        if ((scale->bounds_of && scale->bounds_of->type < 0) ||
+            !read_piece(finding, file, of_rows ? first : 0, of_rows ? count : scale->extent[0], scale))
             drop_values(scale);
     }
 }
@@ -479,7 +538,8 @@ static void begin_scales(struct finding *finding)
 
         if (dataset < 0)
             continue;
-        if (!begin_scale(finding, dataset, is_row ? finding->input->file_rows : scale->extent[0], scale))
+        if (!begin_scale(finding, dataset,
+                         (is_row ? finding->input->file_rows : scale->extent[0]) * scale->width, scale))
             drop_values(scale);
         hdf5.H5Dclose(dataset);
     }
@@ -506,7 +566,7 @@ static int read_files(struct finding *finding)
 /* The values of the rows that are chosen. False without memory. */
 static bool choose_values(const struct input *input, struct scale *scale)
 {
-    size_t size = hdf5.H5Tget_size(scale->type), run;
+    size_t size = hdf5.H5Tget_size(scale->type) * (size_t)scale->width, run;
     char *to = malloc(input->rows * size + 1);
     uint64_t start, step;
 

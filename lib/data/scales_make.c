@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "data/attribute.h"
 #include "data/scales.h"
 
 static void release(hid_t id)
@@ -65,7 +66,8 @@ static bool make_scale(const struct scale *scale)
 static int make_one(struct scale *scale, hid_t place)
 {
     hid_t type = scale->type >= 0 ? scale->type : *hdf5.H5T_IEEE_F32BE_g;
-    hid_t space = hdf5.H5Screate_simple(1, scale->extent, NULL);
+    const hsize_t extent[2] = {scale->extent[0], scale->width};
+    hid_t space = hdf5.H5Screate_simple(scale->bounds_of ? 2 : 1, extent, NULL);
     hid_t creation = hdf5.H5Pcreate(*hdf5.H5P_CLS_DATASET_CREATE_ID_g);
     hid_t link = hdf5.H5Pcreate(*hdf5.H5P_CLS_LINK_CREATE_ID_g);
     bool is;
@@ -81,7 +83,7 @@ static int make_one(struct scale *scale, hid_t place)
     release(link);
     release(creation);
     release(space);
-    if (!is || !make_scale(scale))
+    if (!is || (!scale->bounds_of && !make_scale(scale)))
         return cannot_write(scale->name);
     return attribute_values_write(scale->made, &scale->attributes);
 }
@@ -97,17 +99,6 @@ static int make_or_reuse(struct scale *scale, hid_t place)
         strcat(scale->name, "_");
     }
     return make_one(scale, place);
-}
-
-int scales_make(struct scales *scales, hid_t results, hid_t marks)
-{
-    int status = 0;
-
-    for (unsigned i = 0; scales && i < scales->count; i++)
-        scales->scale[i].made = -1;
-    for (unsigned i = 0; scales && !status && i < scales->count; i++)
-        status = make_or_reuse(&scales->scale[i], scales->scale[i].is_beside_marks ? marks : results);
-    return status;
 }
 
 static bool note_user(struct scale *scale, hid_t dataset, unsigned dimension)
@@ -164,6 +155,52 @@ int scales_attach(struct scales *scales, hid_t dataset, const struct scale_list 
     release(space);
     release(type);
     return is ? 0 : hdf5_error_set(MPM_EIO, "cannot attach coordinates to results");
+}
+
+/* The scale names its bounds, by whatever name they have got. */
+static int name_bounds(const struct scale *bounds)
+{
+    hid_t owner = bounds->bounds_of->made;
+
+    if (hdf5.H5Aexists(owner, "bounds") > 0 && hdf5.H5Adelete(owner, "bounds") < 0)
+        return cannot_write(bounds->name);
+    return attribute_write_text(owner, "bounds", bounds->name);
+}
+
+/* Those of a scale that the file has already are there as well; and of one without values there are none. */
+static int make_bounds(struct scales *scales, struct scale *bounds, hid_t place)
+{
+    struct scale_list lists[2] = {{.count = 1}, {.count = 1}};
+    int status;
+
+    if (bounds->type < 0 || bounds->bounds_of->is_reused) {
+        bounds->is_reused = true;
+        return 0;
+    }
+    lists[0].scale[0] = (unsigned char)(bounds->bounds_of - scales->scale);
+    lists[1].scale[0] = (unsigned char)(bounds->vertices - scales->scale);
+    if ((status = make_or_reuse(bounds, place)) || (status = name_bounds(bounds)))
+        return status;
+    return scales_attach(scales, bounds->made, lists, 2);
+}
+
+int scales_make(struct scales *scales, hid_t results, hid_t marks)
+{
+    int status = 0;
+
+    for (unsigned i = 0; scales && i < scales->count; i++)
+        scales->scale[i].made = -1;
+    for (unsigned i = 0; scales && !status && i < scales->count; i++) {
+        struct scale *scale = &scales->scale[i];
+
+        if (!scale->bounds_of)
+            status = make_or_reuse(scale, scale->is_beside_marks ? marks : results);
+    }
+    for (unsigned i = 0; scales && !status && i < scales->count; i++) {
+        if (scales->scale[i].bounds_of)
+            status = make_bounds(scales, &scales->scale[i], results);
+    }
+    return status;
 }
 
 int scales_end(struct scales *scales, int status)

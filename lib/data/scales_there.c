@@ -189,7 +189,7 @@ bool scales_reuse(struct scale *scale, hid_t place)
 {
     hid_t object = hdf5.H5Oopen(place, scale->name, H5P_DEFAULT);
 
-    scale->is_reused = object >= 0 && hdf5.H5Iget_type(object) == H5I_DATASET &&
+    scale->is_reused = object >= 0 && !scale->bounds_of && hdf5.H5Iget_type(object) == H5I_DATASET &&
                        (is_same(object, scale) || (scale->twin && is_same(object, scale->twin)));
     if (scale->is_reused) {
         scale->made = object;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/** @file vlen.h  Fields and results of variable length: texts, bytes and arrays, of which each row may have another number. */
+/** @file vlen.h  Fields and results of variable length: texts, bytes and arrays, of which each row may have another
+ * number. */
 #ifndef MPMAP_VLEN_H
 #define MPMAP_VLEN_H
 
@@ -15,8 +16,8 @@
 MPM_BEGIN
 
 /** What a task finds in a struct item in place of a field of variable length, "text", "u8[]" or "f64[]": where its
- * elements are, in memory of the worker that stays as it is until the task returns. "{f64 x, text name, f32[] peaks}" is
- * struct { double x; mpm_span name, peaks; }. */
+ * elements are, in memory of the worker that stays as it is until the task returns. "{f64 x, text name, f32[] peaks}"
+ * is struct { double x; mpm_span name, peaks; }. */
 typedef struct mpm_span {
     const void
         *at;     /**< the elements, aligned for any type; behind those of a text is a null byte; never NULL */
