@@ -52,6 +52,11 @@ static void tell_people(const struct summary *summary, const struct originals *o
             (unsigned long long)summary->done_now, plural(summary->done_now), summary->seconds, before,
             (double)summary->done_now / summary->seconds, summary->workers, plural(summary->workers), nodes,
             plural(nodes), failed);
+    if (summary->walked.passed_over)
+        fprintf(stderr,
+                "mpmap-photos: %llu other file%s passed over: their names end in none of .jpg .jpeg .png "
+                ".webp .tif .tiff\n",
+                (unsigned long long)summary->walked.passed_over, plural(summary->walked.passed_over));
     if (summary->is_drained)
         fprintf(stderr, "mpmap-photos: drained: %llu of %zu photographs are done, and --resume goes on\n",
                 (unsigned long long)(summary->earlier + summary->done_now), originals->count);
