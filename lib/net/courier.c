@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The courier. Its outbox is the only thing that other threads touch: a list of buffers a node, under one
- * mutex; each buffer is a frame in the making, and a message that does not fit into the last one begins
- * another.
+/* The courier. Its outbox is the only thing that other threads touch: for each node a list of buffers and one of large
+ * messages, under one mutex; each buffer is a frame in the making, and a message that does not fit into the last one
+ * begins another.
  *
  * A frame is a header, then messages, each a header and a payload, all of them padded to 8 bytes.
  *
@@ -31,7 +31,7 @@
 #include "shm/kill_point.h"
 
 #define FRAME_MAGIC   0x4d50464du
-#define FRAME_VERSION 2u
+#define FRAME_VERSION 3u
 #define FRAME_SIZE    ((size_t)256 << 10) /* messages are gathered up to this; a larger one goes alone, */
 #define WHOLE_SIZE    PIECE_SIZE          /* and one larger than that in pieces */
 
@@ -47,7 +47,9 @@
 #define FLUSH_NS \
     UINT64_C(500000000) /* how long what was posted may take to leave when the run ends with a loss */
 
-#define MAX_WORK 8
+#define MAX_WORK   8
+#define LENT_PARTS 4u                /* of the head of a lent message */
+#define HEAD_LIMIT ((size_t)64 << 10) /* bytes of one that comes: more makes no sense */
 
 struct frame_header {
     uint32_t magic;
@@ -66,16 +68,12 @@ struct message_header {
 struct parcel {
     struct parcel *next;
     size_t size, room;
-    unsigned lane; /* of a large one */
     char *bytes;
 };
 
-struct parcels {
-    struct parcel *first, *last;
-};
-
 struct outbox {
-    struct parcels frames, large;
+    struct parcel *first, *last;
+    struct large_message *large, **large_end;
     unsigned under_way[MESSAGE_LANES]; /* those in `large`, or on the wire */
 };
 
@@ -117,6 +115,7 @@ static struct {
     _Atomic bool has_mail;    /* something may be in an outbox: set after it was put there */
     message_rule_of *rule_of;
     courier_handler *handler[MESSAGE_KINDS];
+    const struct courier_large *large[MESSAGE_KINDS];
     courier_work *work[MAX_WORK];
     unsigned work_count;
     void (*before_post)(unsigned node, uint32_t kind);
@@ -137,6 +136,7 @@ void courier_forget(void)
 {
     assert(!courier.runs);
     memset(courier.handler, 0, sizeof courier.handler);
+    memset(courier.large, 0, sizeof courier.large);
     courier.work_count = 0;
     courier.before_post = NULL;
     courier.lively_until_ns = 0;
@@ -147,6 +147,12 @@ void courier_handle(uint32_t kind, courier_handler *handler)
 {
     assert(kind < MESSAGE_KINDS);
     courier.handler[kind] = handler;
+}
+
+void courier_handle_large(uint32_t kind, const struct courier_large *large)
+{
+    assert(kind < MESSAGE_KINDS && courier.handler[kind]);
+    courier.large[kind] = large;
 }
 
 void courier_add_work(courier_work *work)
@@ -189,26 +195,40 @@ static struct parcel *parcel_create(size_t room)
     return parcel;
 }
 
-static void append(struct parcels *parcels, struct parcel *parcel)
-{
-    if (parcels->last)
-        parcels->last->next = parcel;
-    else
-        parcels->first = parcel;
-    parcels->last = parcel;
-}
-
 /* A frame with room for `size` bytes more, at the end of the outbox; NULL if there is no memory. */
-static struct parcel *frame_with_room(struct parcels *frames, size_t size)
+static struct parcel *frame_with_room(struct outbox *outbox, size_t size)
 {
     size_t room = sizeof(struct frame_header) + size;
-    struct parcel *parcel = frames->last;
+    struct parcel *parcel = outbox->last;
 
     if (parcel && parcel->room - parcel->size >= size)
         return parcel;
-    if ((parcel = parcel_create(room > FRAME_SIZE ? room : FRAME_SIZE)))
-        append(frames, parcel);
-    return parcel;
+    if (!(parcel = parcel_create(room > FRAME_SIZE ? room : FRAME_SIZE)))
+        return NULL;
+    if (outbox->last)
+        outbox->last->next = parcel;
+    else
+        outbox->first = parcel;
+    return outbox->last = parcel;
+}
+
+static char *pack_parts(char *to, const struct message_part *parts, size_t part_count)
+{
+    for (size_t i = 0; i < part_count; i++) {
+        if (parts[i].size)
+            memcpy(to, parts[i].bytes, parts[i].size);
+        to += parts[i].size;
+    }
+    return to;
+}
+
+static size_t size_of(const struct message_part *parts, size_t part_count)
+{
+    size_t size = 0;
+
+    for (size_t i = 0; i < part_count; i++)
+        size += parts[i].size;
+    return size;
 }
 
 static void pack(struct parcel *parcel, uint32_t kind, const struct message_part *parts, size_t part_count,
@@ -218,12 +238,7 @@ static void pack(struct parcel *parcel, uint32_t kind, const struct message_part
     char *to = parcel->bytes + parcel->size;
 
     memcpy(to, &header, sizeof header);
-    to += sizeof header;
-    for (size_t i = 0; i < part_count; i++) {
-        if (parts[i].size)
-            memcpy(to, parts[i].bytes, parts[i].size);
-        to += parts[i].size;
-    }
+    to = pack_parts(to + sizeof header, parts, part_count);
     memset(to, 0, message_padded(payload) - payload);
     parcel->size += sizeof header + message_padded(payload);
 }
@@ -240,22 +255,60 @@ static bool waits_for_large(const struct outbox *outbox, uint32_t kind)
     return false;
 }
 
-/* Under the mutex. `large` is the message already packed, or NULL. Where it stands now, or NULL if there is no
- * memory. */
-static struct parcel *put_in_outbox(struct outbox *outbox, uint32_t kind, struct parcel *large,
-                                    size_t payload)
+static struct large_message *large_create(uint32_t kind, const struct message_part *head, size_t part_count)
 {
-    size_t size = sizeof(struct message_header) + message_padded(payload);
-    struct parcel *parcel = large;
+    size_t size = size_of(head, part_count);
+    struct large_message *large = calloc(1, sizeof *large + size);
 
-    if (!large && !waits_for_large(outbox, kind))
-        return frame_with_room(&outbox->frames, size);
-    if (!large && !(parcel = parcel_create(sizeof(struct frame_header) + size)))
+    if (!large)
         return NULL;
-    parcel->lane = courier.rule_of(kind)->lane;
-    outbox->under_way[parcel->lane]++;
-    append(&outbox->large, parcel);
-    return parcel;
+    large->kind = kind;
+    large->lane = courier.rule_of(kind)->lane;
+    large->head_size = size;
+    pack_parts(large->head, head, part_count);
+    return large;
+}
+
+/* With a body of its own, which is all of it. */
+static struct large_message *large_copy(uint32_t kind, const struct message_part *parts, size_t part_count,
+                                        size_t payload)
+{
+    struct large_message *large = large_create(kind, NULL, 0);
+    char *bytes = large ? malloc(payload ? payload : 1) : NULL;
+
+    if (!bytes) {
+        free(large);
+        return NULL;
+    }
+    memory_expect_all(bytes, payload);
+    pack_parts(bytes, parts, part_count);
+    large->body = (struct message_body){bytes, payload, free, bytes};
+    return large;
+}
+
+/* Under the mutex. */
+static void put_large(struct outbox *outbox, struct large_message *large)
+{
+    outbox->under_way[large->lane]++;
+    *outbox->large_end = large;
+    outbox->large_end = &large->next;
+}
+
+/* Under the mutex: one that is not large, but may have to go behind one that is. */
+static bool put_small(struct outbox *outbox, uint32_t kind, const struct message_part *parts,
+                      size_t part_count, size_t payload)
+{
+    struct large_message *large;
+    struct parcel *parcel;
+
+    if (!waits_for_large(outbox, kind)) {
+        if ((parcel = frame_with_room(outbox, sizeof(struct message_header) + message_padded(payload))))
+            pack(parcel, kind, parts, part_count, payload);
+        return parcel;
+    }
+    if ((large = large_copy(kind, parts, part_count, payload)))
+        put_large(outbox, large);
+    return large;
 }
 
 static int no_memory(unsigned node, size_t payload)
@@ -263,34 +316,77 @@ static int no_memory(unsigned node, size_t payload)
     return error_set(MPM_ENOMEM, "no memory for a message of %zu bytes to node %u", payload, node);
 }
 
-/* A large one is copied before others have to wait for the mutex. */
-int courier_post(unsigned node, uint32_t kind, const struct message_part *parts, size_t part_count)
+static void ring_courier(void)
 {
-    struct parcel *parcel, *large = NULL;
-    size_t payload = 0;
+    DELAY_POINT();
+    atomic_store(&courier.has_mail, true);
+    eventcount_notify(courier.doorbell);
+}
 
+static void go_before(unsigned node, uint32_t kind)
+{
     assert(courier.runs && node < courier.node_count && courier.rule_of(kind));
     if (courier.before_post)
         courier.before_post(node, kind);
-    for (size_t i = 0; i < part_count; i++)
-        payload += parts[i].size;
-    if (payload > WHOLE_SIZE && !courier.rule_of(kind)->is_never_large) {
-        large = parcel_create(sizeof(struct frame_header) + sizeof(struct message_header) +
-                              message_padded(payload));
-        if (!large)
-            return no_memory(node, payload);
-        pack(large, kind, parts, part_count, payload);
-    }
-    pthread_mutex_lock(&courier.mutex);
-    parcel = put_in_outbox(&courier.outbox[node], kind, large, payload);
-    if (parcel && !large)
-        pack(parcel, kind, parts, part_count, payload);
-    pthread_mutex_unlock(&courier.mutex);
-    DELAY_POINT();
-    atomic_store(&courier.has_mail, true);
-    if (!parcel)
+}
+
+static bool is_large(uint32_t kind, size_t payload)
+{
+    return payload > WHOLE_SIZE && !courier.rule_of(kind)->is_never_large;
+}
+
+/* A large one is copied before others have to wait for the mutex. */
+int courier_post(unsigned node, uint32_t kind, const struct message_part *parts, size_t part_count)
+{
+    size_t payload = size_of(parts, part_count);
+    struct large_message *large = NULL;
+    bool is_put = true;
+
+    go_before(node, kind);
+    if (is_large(kind, payload) && !(large = large_copy(kind, parts, part_count, payload)))
         return no_memory(node, payload);
-    eventcount_notify(courier.doorbell);
+    pthread_mutex_lock(&courier.mutex);
+    if (large)
+        put_large(&courier.outbox[node], large);
+    else
+        is_put = put_small(&courier.outbox[node], kind, parts, part_count, payload);
+    pthread_mutex_unlock(&courier.mutex);
+    ring_courier();
+    return is_put ? MPM_OK : no_memory(node, payload);
+}
+
+/* One that is not large goes as any other. */
+static int post_copied(unsigned node, uint32_t kind, const struct message_part *head, size_t part_count,
+                       const struct message_body *body)
+{
+    struct message_part parts[LENT_PARTS + 1];
+    int status;
+
+    memcpy(parts, head, part_count * sizeof *parts);
+    parts[part_count] = (struct message_part){body->bytes, body->size};
+    status = courier_post(node, kind, parts, part_count + 1);
+    body->left(body->owner);
+    return status;
+}
+
+int courier_post_lent(unsigned node, uint32_t kind, const struct message_part *head, size_t part_count,
+                      const struct message_body *body)
+{
+    struct large_message *large;
+
+    assert(thread_is(THREAD_COURIER) && part_count <= LENT_PARTS);
+    if (!is_large(kind, body->size))
+        return post_copied(node, kind, head, part_count, body);
+    go_before(node, kind);
+    if (!(large = large_create(kind, head, part_count))) {
+        body->left(body->owner);
+        return no_memory(node, body->size);
+    }
+    large->body = *body;
+    pthread_mutex_lock(&courier.mutex);
+    put_large(&courier.outbox[node], large);
+    pthread_mutex_unlock(&courier.mutex);
+    ring_courier();
     return MPM_OK;
 }
 
@@ -300,14 +396,16 @@ int courier_post_one(unsigned node, uint32_t kind, const void *bytes, size_t siz
 }
 
 /* What is under way stays counted. */
-static void outbox_empty(unsigned node, struct parcel **frames, struct parcel **large)
+static void outbox_empty(unsigned node, struct parcel **frames, struct large_message **large)
 {
     struct outbox *outbox = &courier.outbox[node];
 
     pthread_mutex_lock(&courier.mutex);
-    *frames = outbox->frames.first;
-    *large = outbox->large.first;
-    outbox->frames = outbox->large = (struct parcels){0};
+    *frames = outbox->first;
+    *large = outbox->large;
+    outbox->first = outbox->last = NULL;
+    outbox->large = NULL;
+    outbox->large_end = &outbox->large;
     pthread_mutex_unlock(&courier.mutex);
 }
 
@@ -336,12 +434,15 @@ static void send_parcel(unsigned node, struct parcel *parcel)
     free(parcel);
 }
 
-static void send_large(unsigned node, struct parcel *parcel)
+static void send_large(unsigned node, struct large_message *large)
 {
-    write_header(node, parcel);
-    if (wire_send(node, parcel->bytes, parcel->size, parcel->lane))
-        give_up(node, mpm_error());
-    free(parcel);
+    wire_send(node, large);
+}
+
+static void drop_large(unsigned node, struct large_message *large)
+{
+    (void)node;
+    large_message_drop(large);
 }
 
 static void drop_parcel(unsigned node, struct parcel *parcel)
@@ -357,10 +458,21 @@ static unsigned for_each_parcel(unsigned node, struct parcel *first,
 {
     unsigned count = 0;
 
-    for (struct parcel *parcel = first, *next; parcel; parcel = next) {
+    for (struct parcel *parcel = first, *next; parcel; parcel = next, count++) {
         next = parcel->next;
         handle(node, parcel);
-        count++;
+    }
+    return count;
+}
+
+static unsigned for_each_large(unsigned node, struct large_message *first,
+                               void (*handle)(unsigned, struct large_message *))
+{
+    unsigned count = 0;
+
+    for (struct large_message *large = first, *next; large; large = next, count++) {
+        next = large->next;
+        handle(node, large);
     }
     return count;
 }
@@ -368,7 +480,8 @@ static unsigned for_each_parcel(unsigned node, struct parcel *first,
 /* Frames before large ones: they were posted before, or may go before. */
 static bool send_all(void)
 {
-    struct parcel *frames, *large;
+    struct large_message *large;
+    struct parcel *frames;
     unsigned sent = 0;
 
     if (!atomic_exchange(&courier.has_mail, false))
@@ -378,27 +491,35 @@ static bool send_all(void)
 
         outbox_empty(node, &frames, &large);
         sent += for_each_parcel(node, frames, has_left ? drop_parcel : send_parcel);
-        sent += for_each_parcel(node, large, has_left ? drop_parcel : send_large);
+        sent += for_each_large(node, large, has_left ? drop_large : send_large);
     }
     return sent > 0;
 }
 
 /* Says a word of the courier's own, past the outbox. */
-static void say(unsigned node, uint32_t kind, const void *payload, size_t size)
+static void say_parts(unsigned node, uint32_t kind, const struct message_part *parts, size_t part_count)
 {
-    struct message_part part = {payload, size};
+    size_t size = size_of(parts, part_count);
     struct parcel *parcel = parcel_create(sizeof(struct frame_header) + sizeof(struct message_header) +
                                           message_padded(size));
 
     if (!parcel)
         give_up(node, "no memory for a short message to it");
-    pack(parcel, kind, &part, 1, size);
+    pack(parcel, kind, parts, part_count, size);
     send_parcel(node, parcel);
 }
 
-static void announce_large(unsigned node, uint64_t size)
+static void say(unsigned node, uint32_t kind)
 {
-    say(node, MESSAGE_LARGE, &size, sizeof size);
+    say_parts(node, kind, NULL, 0);
+}
+
+static void announce_large(unsigned node, const struct large_message *large)
+{
+    struct large_header header = {large->kind, (uint32_t)large->head_size, large->body.size};
+    struct message_part parts[] = {{&header, sizeof header}, {large->head, large->head_size}};
+
+    say_parts(node, MESSAGE_LARGE, parts, 2);
 }
 
 static void on_large_left(unsigned node, unsigned lane)
@@ -450,7 +571,7 @@ static void refuse(const struct frame *frame)
     if (courier.node || courier.presence[frame->node] == REFUSED)
         return;
     courier.presence[frame->node] = REFUSED;
-    say(frame->node, MESSAGE_EXPELLED, NULL, 0);
+    say(frame->node, MESSAGE_EXPELLED);
 }
 
 static void on_loss(unsigned node)
@@ -475,7 +596,7 @@ static void watch(uint64_t now_ns)
         if (order == HEARTBEAT_LOST)
             on_loss(node);
         else if (order == HEARTBEAT_BEAT && !courier.has_left)
-            say(node, MESSAGE_BEAT, NULL, 0);
+            say(node, MESSAGE_BEAT);
         watches |= heartbeat_watches(heartbeat, node);
     }
     if (courier.has_left && !courier.has_lost && !watches &&
@@ -489,29 +610,59 @@ static bool is_own_word(uint32_t kind)
            kind == MESSAGE_EXPELLED;
 }
 
+/* Room for what comes: where the kind wants its body, or behind its head. */
+static struct large_coming prepare_large(unsigned node, const struct large_header *header, const char *head)
+{
+    const struct courier_large *large = courier.large[header->kind];
+    struct large_coming coming = {.header = *header, .node = node};
+    size_t size = header->head_size;
+
+    if (large)
+        coming.place = large->place(node, head, size, header->body_size);
+    if (!coming.place)
+        size += header->body_size;
+    if (!(coming.payload = malloc(size ? size : 1)))
+        give_up(node, "no memory for a large message from it");
+    memory_expect_all(coming.payload, size);
+    if (header->head_size)
+        memcpy(coming.payload, head, header->head_size);
+    return coming;
+}
+
+static bool expect_large(unsigned node, const char *payload, size_t size)
+{
+    struct large_header header;
+    struct large_coming coming;
+
+    if (size < sizeof header)
+        return false;
+    memcpy(&header, payload, sizeof header);
+    if (header.kind >= MESSAGE_KINDS || !courier.handler[header.kind] || header.head_size > HEAD_LIMIT ||
+        header.head_size != size - sizeof header || header.body_size > MESSAGE_LIMIT)
+        return false;
+    coming = prepare_large(node, &header, payload + sizeof header);
+    if (wire_expect(node, &coming))
+        give_up(node, mpm_error());
+    return true;
+}
+
 /* What couriers say to each other themselves. false if it makes no sense. */
 static bool take_own_word(unsigned node, uint32_t kind, const void *payload, size_t size)
 {
-    uint64_t large_size;
-
-    if (size != (kind == MESSAGE_LARGE ? sizeof large_size : 0))
+    if (kind != MESSAGE_LARGE && size)
         return false;
     if (kind == MESSAGE_BEAT)
         return true;
     courier.has_news = true;
+    if (kind == MESSAGE_LARGE)
+        return expect_large(node, payload, size);
     if (kind == MESSAGE_LEAVING) {
         heartbeat_left(&courier.heartbeat, node);
         return true;
     }
-    if (kind == MESSAGE_EXPELLED) {
-        courier.has_lost = true; /* all others, as it were */
-        courier.expelled();
-        return node == 0;
-    }
-    memcpy(&large_size, payload, sizeof large_size);
-    if (wire_expect(node, large_size))
-        give_up(node, mpm_error());
-    return true;
+    courier.has_lost = true; /* all others, as it were */
+    courier.expelled();
+    return node == 0;
 }
 
 static bool take_message(unsigned node, uint32_t kind, const void *payload, size_t size)
@@ -520,6 +671,25 @@ static bool take_message(unsigned node, uint32_t kind, const void *payload, size
         return take_own_word(node, kind, payload, size);
     courier.has_news = true;
     return courier.handler[kind] && courier.handler[kind](node, payload, size);
+}
+
+/* Hands on what has come, and frees it. */
+static void open_large(const struct large_coming *come)
+{
+    const struct large_header *header = &come->header;
+    bool makes_sense;
+
+    if (courier.presence[come->node] != PRESENT)
+        makes_sense = true;
+    else if (come->place)
+        makes_sense = courier.large[header->kind]->take(come->node, come->payload, header->head_size,
+                                                        come->place, header->body_size);
+    else
+        makes_sense = courier.handler[header->kind](come->node, come->payload,
+                                                    header->head_size + header->body_size);
+    if (!makes_sense)
+        give_up(come->node, "sent a message that is not valid");
+    free(come->payload);
 }
 
 /* Hands on the message at `bytes`; how long it is, or 0 if it makes no sense. */
@@ -613,6 +783,7 @@ static void open_held(unsigned node)
 
 static bool receive_all(void)
 {
+    struct large_coming come;
     struct frame frame;
 
     courier.has_news = false;
@@ -627,10 +798,10 @@ static bool receive_all(void)
         else
             open_frame(&frame);
     }
-    while (wires_receive(&frame)) {
-        read_header(&frame);
-        open_frame(&frame);
-        open_held(frame.node);
+    while (wires_receive(&come)) {
+        courier.has_news = true;
+        open_large(&come);
+        open_held(come.node);
     }
     return courier.has_news;
 }
@@ -671,7 +842,7 @@ static void leave(void)
 {
     for (unsigned node = 0; node < courier.node_count; node++) {
         if (heartbeat_knows(&courier.heartbeat, node))
-            say(node, MESSAGE_LEAVING, NULL, 0);
+            say(node, MESSAGE_LEAVING);
     }
     courier.left_ns = courier.heartbeat.awake_ns;
     courier.has_left = true;
@@ -810,10 +981,13 @@ static int make_memory(void)
     courier.held_end = &courier.held;
     courier.outbox = calloc(courier.node_count, sizeof *courier.outbox);
     courier.presence = calloc(courier.node_count, sizeof *courier.presence);
-    if (courier.outbox && courier.presence)
-        return MPM_OK;
-    free_memory();
-    return error_set(MPM_ENOMEM, "no memory for the courier's outbox");
+    if (!courier.outbox || !courier.presence) {
+        free_memory();
+        return error_set(MPM_ENOMEM, "no memory for the courier's outbox");
+    }
+    for (unsigned node = 0; node < courier.node_count; node++)
+        courier.outbox[node].large_end = &courier.outbox[node].large;
+    return MPM_OK;
 }
 
 /* Main watches all, and is watched by all. */
@@ -870,12 +1044,13 @@ uint64_t courier_turns(void)
 /* What was posted too late. */
 static void empty_outboxes(void)
 {
-    struct parcel *frames, *large;
+    struct large_message *large;
+    struct parcel *frames;
 
     for (unsigned node = 0; node < courier.node_count; node++) {
         outbox_empty(node, &frames, &large);
         for_each_parcel(node, frames, drop_parcel);
-        for_each_parcel(node, large, drop_parcel);
+        for_each_large(node, large, drop_large);
     }
 }
 

@@ -18,6 +18,16 @@
  * it returns. false: it makes no sense, and the run ends with an error. */
 typedef bool courier_handler(unsigned node, const void *payload, size_t size);
 
+/* A large message of a kind whose bodies need not be gathered: a sender has lent one (courier_post_lent). In the
+ * courier's thread; neither must block. */
+struct courier_large {
+    /* It was announced: memory for its body, which is not touched until it has come, and for good if its node is lost
+     * meanwhile. NULL: it is gathered behind its head, and comes as any other message. */
+    void *(*place)(unsigned node, const void *head, size_t head_size, size_t body_size);
+    /* Its body is there. false: it makes no sense, and the run ends with an error. */
+    bool (*take)(unsigned node, const void *head, size_t head_size, void *body, size_t body_size);
+};
+
 /* Something for the courier to do each time it wakes. In its thread; must not block. true if it did
  * something. */
 typedef bool courier_work(void);
@@ -32,6 +42,7 @@ struct message_part {
 void courier_forget(void);
 /* Before courier_start: who takes messages of a kind, and what else there is to do. */
 void courier_handle(uint32_t kind, courier_handler *handler);
+void courier_handle_large(uint32_t kind, const struct courier_large *large);
 void courier_add_work(courier_work *work);
 
 /* Before couriers start: what courier_post() calls first, in the thread that posts; it may post another message
@@ -73,6 +84,12 @@ uint64_t courier_turns(void);
 int courier_post(unsigned node, uint32_t kind, const struct message_part *parts, size_t part_count);
 /* The same for a message of one part. */
 int courier_post_one(unsigned node, uint32_t kind, const void *bytes, size_t size);
+
+/* In its thread: the same, but that a body which makes a large message stays where it is until it has left; it is copied,
+ * and given back at once, if it does not. It is given back with MPM_ENOMEM, too, and never if its node is lost while it is
+ * under way: the transport may still read it. */
+int courier_post_lent(unsigned node, uint32_t kind, const struct message_part *head, size_t part_count,
+                      const struct message_body *body);
 
 /* Blocks until all that was posted has left, and the couriers of all nodes are as far, then ends it. What is posted
  * meanwhile is lost. If a node is lost by then, or meanwhile, it does not wait for the others. Not from the courier's

@@ -21,7 +21,7 @@
 enum courier_message {
     MESSAGE_BEAT = 1, /* nothing: the sender is there */
     MESSAGE_LEAVING,  /* nothing: the sender says no more */
-    MESSAGE_LARGE,    /* uint64_t: a message of so many bytes follows in pieces */
+    MESSAGE_LARGE,    /* struct large_header and the head: a large message follows in pieces */
     MESSAGE_EXPELLED, /* nothing: the receiver was taken for lost, and the run has gone on without it. From main */
 };
 
@@ -34,6 +34,14 @@ struct message_rule {
 };
 /* The rule of a kind; NULL of those of couriers themselves, and if there is no such kind. */
 typedef const struct message_rule *message_rule_of(uint32_t kind);
+
+/* Bytes that stay where they are until they have left: then `left` is called with their owner. NULL: they stay for good. */
+struct message_body {
+    const void *bytes;
+    size_t size;
+    void (*left)(void *owner);
+    void *owner;
+};
 
 /* How long a message is where another one follows it in a frame, or a group of operations. */
 static inline size_t message_padded(size_t size)

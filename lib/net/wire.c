@@ -1,31 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Pieces are sent out of the message and received into it, so nothing is copied. Sender and receiver cut alike: all
- * pieces are of one size, but for the last. The transport keeps those of one node in order. */
+/* Sender and receiver cut a body alike: all pieces are of one size, but for the last. The transport keeps those of one
+ * node in order. */
 #include "net/wire.h"
 
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "base/memory.h"
 
 #define SEND_WINDOW    4u /* pieces under way to a node */
 #define RECEIVE_WINDOW 8u /* places that are ready for those of a node */
 
-/* A message that is to leave. */
-struct outgoing {
-    struct outgoing *next;
-    char *bytes;
-    size_t size;
-    unsigned lane;
-};
-
 struct wire {
-    struct outgoing *first, **end; /* the first one is on its way once `is_announced` */
+    struct large_message *first, **end; /* the first one is on its way once `is_announced` */
     bool is_announced;
-    size_t at; /* of the first: bytes that were handed to the transport */
+    size_t at; /* of the first one's body: bytes that were handed to the transport */
     uint64_t sent, received;
-    char *coming; /* NULL: none is */
-    size_t coming_size, asked_size;
+    bool is_coming;
+    struct large_coming coming;
+    size_t asked_size;
     unsigned asked; /* pieces that have a place and have not come */
 };
 
@@ -33,7 +25,8 @@ static struct {
     const struct transport *transport;
     const struct wire_owner *owner;
     unsigned count, busy; /* wires; messages that are to leave, on all of them */
-    unsigned coming;      /* messages that come */
+    unsigned coming;      /* messages that come, */
+    unsigned empty;       /* and those of them that have no body */
     struct wire *wires;   /* by node */
 } all;
 
@@ -42,6 +35,7 @@ int wires_create(const struct transport *transport, unsigned node_count, const s
     all.transport = transport;
     all.owner = owner;
     all.count = node_count;
+    all.busy = all.coming = all.empty = 0;
     if (!(all.wires = calloc(node_count, sizeof *all.wires)))
         return error_set(MPM_ENOMEM, "no memory for the wires to %u nodes", node_count);
     for (unsigned node = 0; node < node_count; node++)
@@ -49,41 +43,50 @@ int wires_create(const struct transport *transport, unsigned node_count, const s
     return MPM_OK;
 }
 
-static void remove_first(struct wire *wire)
+static void give_back(const struct large_message *message)
 {
-    struct outgoing *first = wire->first;
+    if (message->body.left)
+        message->body.left(message->body.owner);
+}
+
+void large_message_drop(struct large_message *message)
+{
+    give_back(message);
+    free(message);
+}
+
+static struct large_message *remove_first(struct wire *wire)
+{
+    struct large_message *first = wire->first;
 
     if (!(wire->first = first->next))
         wire->end = &wire->first;
     wire->is_announced = false;
     wire->at = 0;
     all.busy--;
-    free(first);
+    return first;
 }
 
 void wires_destroy(void)
 {
     for (unsigned node = 0; node < all.count; node++) {
         wire_drop(node);
-        free(all.wires[node].coming);
+        if (all.wires[node].is_coming)
+            free(all.wires[node].coming.payload);
     }
     free(all.wires);
     all.wires = NULL;
     all.count = 0;
 }
 
-int wire_send(unsigned node, void *bytes, size_t size, unsigned lane)
+void wire_send(unsigned node, struct large_message *message)
 {
     struct wire *wire = &all.wires[node];
-    struct outgoing *outgoing = malloc(sizeof *outgoing);
 
-    if (!outgoing)
-        return error_set(MPM_ENOMEM, "no memory for a message of %zu bytes to node %u", size, node);
-    *outgoing = (struct outgoing){.bytes = bytes, .size = size, .lane = lane};
-    *wire->end = outgoing;
-    wire->end = &outgoing->next;
+    message->next = NULL;
+    *wire->end = message;
+    wire->end = &message->next;
     all.busy++;
-    return MPM_OK;
 }
 
 /* The transport may still read the first one. */
@@ -92,9 +95,13 @@ void wire_drop(unsigned node)
     struct wire *wire = &all.wires[node];
 
     while (wire->first) {
-        if (!wire->is_announced || !all.transport->pieces_left(node))
-            free(wire->first->bytes);
-        remove_first(wire);
+        bool is_read = wire->is_announced && all.transport->pieces_left(node);
+        struct large_message *first = remove_first(wire);
+
+        if (is_read)
+            free(first);
+        else
+            large_message_drop(first);
     }
 }
 
@@ -102,9 +109,11 @@ void wire_leave(unsigned node)
 {
     struct wire *wire = &all.wires[node];
 
-    if (wire->coming)
+    if (wire->is_coming) {
         all.coming--;
-    wire->coming = NULL;
+        all.empty -= !wire->coming.header.body_size;
+    }
+    wire->is_coming = false;
     wire->asked = 0;
 }
 
@@ -118,22 +127,23 @@ static size_t piece_of(size_t size, size_t at)
 /* Whether the first one has left whole. */
 static bool send_pieces(unsigned node, struct wire *wire, bool *moved)
 {
-    const struct outgoing *first = wire->first;
+    const struct large_message *first = wire->first;
+    const struct message_body *body = &first->body;
     unsigned left = all.transport->pieces_left(node);
 
     if (!wire->is_announced)
-        all.owner->announce(node, first->size);
+        all.owner->announce(node, first);
     wire->is_announced = true;
-    for (; left < SEND_WINDOW && wire->at < first->size; left++) {
-        size_t size = piece_of(first->size, wire->at);
+    for (; left < SEND_WINDOW && wire->at < body->size; left++) {
+        size_t size = piece_of(body->size, wire->at);
 
-        if (all.transport->send_piece(node, first->bytes + wire->at, size))
+        if (all.transport->send_piece(node, (const char *)body->bytes + wire->at, size))
             all.owner->failed(node);
         all.owner->said(node);
         wire->at += size;
         *moved = true;
     }
-    return wire->at == first->size && !left;
+    return wire->at == body->size && !left;
 }
 
 bool wires_send(void)
@@ -146,8 +156,7 @@ bool wires_send(void)
         while (wire->first && send_pieces(node, wire, &moved)) {
             unsigned lane = wire->first->lane;
 
-            free(wire->first->bytes);
-            remove_first(wire);
+            large_message_drop(remove_first(wire));
             wire->sent++;
             all.owner->has_left(node, lane);
             moved = true;
@@ -160,55 +169,69 @@ bool wires_send(void)
 
 static void ask_for_pieces(unsigned node, struct wire *wire)
 {
-    for (; wire->asked < RECEIVE_WINDOW && wire->asked_size < wire->coming_size; wire->asked++) {
-        size_t size = piece_of(wire->coming_size, wire->asked_size);
+    const struct large_header *header = &wire->coming.header;
+    char *body = wire->coming.place ? wire->coming.place : wire->coming.payload + header->head_size;
 
-        if (all.transport->expect_piece(node, wire->coming + wire->asked_size, size))
+    for (; wire->asked < RECEIVE_WINDOW && wire->asked_size < header->body_size; wire->asked++) {
+        size_t size = piece_of(header->body_size, wire->asked_size);
+
+        if (all.transport->expect_piece(node, body + wire->asked_size, size))
             all.owner->failed(node);
         wire->asked_size += size;
     }
 }
 
-int wire_expect(unsigned node, uint64_t size)
+int wire_expect(unsigned node, const struct large_coming *coming)
 {
     struct wire *wire = &all.wires[node];
 
-    if (wire->coming || !size || size > SIZE_MAX / 2)
-        return error_set(MPM_EPROTOCOL, "announced a message that is not valid");
-    if (!(wire->coming = malloc(size)))
-        return error_set(MPM_ENOMEM, "no memory for a message of %llu bytes from it",
-                         (unsigned long long)size);
-    memory_expect_all(wire->coming, size);
-    wire->coming_size = size;
+    if (wire->is_coming)
+        return error_set(MPM_EPROTOCOL, "announced a message before the one before had left");
+    wire->is_coming = true;
+    wire->coming = *coming;
     wire->asked_size = 0;
     all.coming++;
+    all.empty += !coming->header.body_size;
     ask_for_pieces(node, wire);
     return MPM_OK;
 }
 
-static bool take_whole(unsigned node, struct wire *wire, struct frame *frame)
+static bool take_whole(unsigned node, struct wire *wire, struct large_coming *come)
 {
     ask_for_pieces(node, wire);
     if (wire->asked)
         return false;
-    *frame = (struct frame){.node = node, .size = wire->coming_size, .bytes = wire->coming};
-    wire->coming = NULL;
+    *come = wire->coming;
+    wire->is_coming = false;
     wire->received++;
     all.coming--;
+    all.empty -= !come->header.body_size;
     return true;
 }
 
-bool wires_receive(struct frame *frame)
+/* No piece tells of it. */
+static bool take_empty(struct large_coming *come)
+{
+    for (unsigned node = 0; all.empty && node < all.count; node++) {
+        struct wire *wire = &all.wires[node];
+
+        if (wire->is_coming && !wire->coming.header.body_size)
+            return take_whole(node, wire, come);
+    }
+    return false;
+}
+
+bool wires_receive(struct large_coming *come)
 {
     unsigned node;
 
     while (all.coming && all.transport->poll_piece(&node)) {
         all.wires[node].asked--;
         all.owner->heard(node);
-        if (take_whole(node, &all.wires[node], frame))
+        if (take_whole(node, &all.wires[node], come))
             return true;
     }
-    return false;
+    return take_empty(come);
 }
 
 uint64_t wire_sent(unsigned node)
@@ -225,7 +248,7 @@ bool wire_knows(unsigned node, uint64_t count)
 {
     const struct wire *wire = &all.wires[node];
 
-    return count <= wire->received + (wire->coming != NULL);
+    return count <= wire->received + wire->is_coming;
 }
 
 bool wires_are_clear(void)
