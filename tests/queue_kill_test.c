@@ -26,6 +26,7 @@
 #define LONGEST     20000u
 #define BATCH       40u
 #define RING_OWNER  64u
+#define WORKER      7u /* in the arena: whoever has a block in hand */
 #define PREFILL     200u /* messages that some operations find */
 #define RANDOM_RUNS 300
 
@@ -92,6 +93,8 @@ static void sweep_after_death(struct shared *shared)
     KILL_POINT();
     if (getter_died || putter_died)
         ring_sweep(&shared->ring, shared->arena);
+    KILL_POINT();
+    arena_free_owned(shared->arena, WORKER); /* as the reaper does */
     KILL_POINT();
     if (putter_died)
         robust_mutex_repaired(&shared->putters);
@@ -190,6 +193,45 @@ static void put_and_get(struct shared *shared)
     get_next(shared);
 }
 
+/* A long one, in a block that it was written into before. */
+static void put_block(struct shared *shared)
+{
+    uint64_t number = ring_put_count(&shared->ring);
+    struct ring_block block;
+    size_t put;
+
+    if (ring_block_make(shared->arena, LONGEST, WORKER, &block))
+        abort();
+    fill(arena_at(shared->arena, block.at), number, LONGEST);
+    if (robust_mutex_lock(&shared->putters))
+        abort();
+    if (ring_put_block(&shared->ring, shared->arena, &block, &put) || put != 1 || block.block)
+        abort();
+    unlock(&shared->putters);
+}
+
+/* The first one, with its block. */
+static void get_block(struct shared *shared)
+{
+    uint64_t number = ring_got_count(&shared->ring);
+    struct ring_block block;
+
+    if (robust_mutex_lock(&shared->getters))
+        abort();
+    if (ring_get_block(&shared->ring, shared->arena, 0, LONGEST, WORKER, &block) != RING_DONE)
+        abort();
+    unlock(&shared->getters);
+    if (number_of(arena_at(shared->arena, block.at), block.size) != number)
+        abort();
+    arena_free(shared->arena, block.block);
+}
+
+static void put_and_get_block(struct shared *shared)
+{
+    put_block(shared);
+    get_block(shared);
+}
+
 static const struct operation operations[] = {
     {"put into an empty ring", 0, 0, put_next, 1, 0},
     {"put into a ring with messages", 3, 0, put_next, 1, 0},
@@ -202,6 +244,10 @@ static const struct operation operations[] = {
     {"get over the end of segments", PREFILL, 0, get_much, 0, 20},
     {"get of a large one", 8, 5, get_next, 0, 1},
     {"put and get of one", 0, 0, put_and_get, 1, 1},
+    {"put of a block behind small ones", 5, 0, put_block, 1, 0},
+    {"put of a block behind a large one that was got", 13, 13, put_block, 1, 0},
+    {"get of a block behind small ones that were got", 8, 5, get_block, 0, 1},
+    {"put and get of a block", 5, 5, put_and_get_block, 1, 1},
 };
 
 #define OPERATIONS (sizeof operations / sizeof *operations)

@@ -14,6 +14,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -27,6 +28,7 @@
 #include "base/memory.h"
 #include "base/thread_role.h"
 #include "net/heartbeat.h"
+#include "net/look_on.h"
 #include "net/wire.h"
 #include "shm/kill_point.h"
 
@@ -35,8 +37,7 @@
 #define FRAME_SIZE    ((size_t)256 << 10) /* messages are gathered up to this; a larger one goes alone, */
 #define WHOLE_SIZE    PIECE_SIZE          /* and one larger than that in pieces */
 
-#define SPIN_NS        20000u /* it looks on without a pause for so long after the last event */
-#define NAP_MIN_NS     50000u /* then it naps, longer and longer */
+#define NAP_MIN_NS     50000u /* after a look it naps, longer and longer */
 #define TIMER_SLACK_NS 1000u /* and no longer than that: the kernel adds 50 us to each where it is not told */
 #define LIVELY_NS      5000000u   /* but not before so long after a call, since another often follows */
 #define NAP_BUSY_NS    100000u    /* up to this while bytes are under way */
@@ -333,6 +334,11 @@ static void go_before(unsigned node, uint32_t kind)
 static bool is_large(uint32_t kind, size_t payload)
 {
     return payload > WHOLE_SIZE && !courier.rule_of(kind)->is_never_large;
+}
+
+bool courier_would_lend(uint32_t kind, size_t body_size)
+{
+    return is_large(kind, body_size);
 }
 
 /* A large one is copied before others have to wait for the mutex. */
@@ -885,12 +891,44 @@ static enum order look_at_order(void)
     return order == ORDER_STOP && courier.has_lost ? ORDER_ABANDON : order;
 }
 
+/* What the courier does between events. */
+struct pause {
+    struct look_on look;
+    bool is_looking;
+    uint64_t last_event_ns, nap_ns;
+};
+
+static void note_event(struct pause *pause, uint64_t now_ns)
+{
+    if (pause->is_looking)
+        look_on_found(&pause->look, now_ns - pause->last_event_ns);
+    look_on_begin(&pause->look, now_ns < courier.lively_until_ns);
+    *pause = (struct pause){.look = pause->look, .is_looking = true, .last_event_ns = now_ns};
+}
+
+/* Looks on, or naps. While it looks on, whoever it has woken may have the processor. */
+static void pause_courier(struct pause *pause, uint32_t seen, uint64_t now_ns)
+{
+    uint64_t quiet_ns = now_ns - pause->last_event_ns;
+
+    if (quiet_ns <= look_on_time_ns(&pause->look, courier.transport->is_busy())) {
+        sched_yield();
+        return;
+    }
+    if (pause->is_looking)
+        look_on_missed(&pause->look);
+    pause->is_looking = false;
+    pause->nap_ns = next_nap(quiet_ns, pause->nap_ns);
+    if (eventcount_wait(courier.doorbell, seen, 0, now_ns + pause->nap_ns))
+        pause->nap_ns = 0;
+}
+
 /* When it is to stop it looks once more for what is to be sent, and then for what comes in only: whoever is still
  * at work on this node might post for ever. While another node sends, somebody must be here to receive: a large frame
  * leaves when it is received, and not before. */
 static void carry(void)
 {
-    uint64_t last_event_ns = clock_now_ns(), nap_ns = 0;
+    struct pause pause = {.last_event_ns = clock_now_ns()};
     bool sends = true;
 
     for (;;) {
@@ -910,14 +948,10 @@ static void carry(void)
         watch(now_ns);
         if (!active && is_over(order, now_ns))
             return;
-        if (active) {
-            last_event_ns = now_ns;
-            nap_ns = 0;
-        } else if (now_ns - last_event_ns > SPIN_NS) {
-            nap_ns = next_nap(now_ns - last_event_ns, nap_ns);
-            if (eventcount_wait(courier.doorbell, seen, 0, now_ns + nap_ns))
-                nap_ns = 0;
-        }
+        if (active)
+            note_event(&pause, now_ns);
+        else
+            pause_courier(&pause, seen, now_ns);
     }
 }
 

@@ -54,6 +54,7 @@
 #include "shm/index_set.h"
 #include "shm/interrupt.h"
 #include "shm/kill_point.h"
+#include "shm/ring.h"
 
 #define SEGMENT_REQUESTS 64u
 #define MAX_SEGMENTS     (INDEX_SET_SIZE / SEGMENT_REQUESTS)
@@ -77,6 +78,7 @@ struct request {
     uint32_t method;        /* method_code() */
     uint32_t rings;         /* 1: the reply rings the node's doorbell, too: the caller's */
     uint32_t is_timed;      /* 1: the caller may take it back: the caller's */
+    _Atomic uint64_t arrives; /* bytes of a reply that was announced, and comes in pieces: the courier's */
     struct eventcount done;
     mpm_handle handle;
     double timeout_s;
@@ -217,7 +219,7 @@ static size_t request_size(const struct invocation *invocation)
 
 static size_t reply_room(const struct invocation *invocation)
 {
-    return invocation->method->out_size + invocation->room;
+    return invocation->method->out_size + (invocation->reserve ? invocation->reserve : invocation->room);
 }
 
 static char *copy_part(char *to, const void *from, size_t size)
@@ -245,6 +247,7 @@ static int fill_request(struct arena *arena, struct request *request, const mpm_
     request->handle = *handle;
     request->method = method_code(invocation->method);
     request->timeout_s = timeout_s;
+    atomic_store_explicit(&request->arrives, 0, memory_order_relaxed); /* the courier's from POSTED on */
     request->serial++;
     return MPM_OK;
 }
@@ -295,17 +298,27 @@ static bool give_up_request(uint32_t number, enum request_state to)
 
 /* How long a caller waits for a reply. */
 struct patience {
-    uint64_t give_up_ns;
+    uint64_t give_up_ns; /* later, once, if the reply is on its way then */
     bool is_interruptible; /* its signal handlers may have it do so */
 };
 #define CALL_INTERRUPTED 4 /* it was taken back for that; a status that does not leave this file */
 
+/* The caller need not have known that it would be so long. */
+static uint64_t when_to_give_up(struct request *request, const struct patience *patience)
+{
+    uint64_t arrives = atomic_load_explicit(&request->arrives, memory_order_relaxed);
+
+    if (patience->give_up_ns == CLOCK_FOREVER)
+        return CLOCK_FOREVER;
+    return patience->give_up_ns + (uint64_t)((double)arrives * CALL_BYTE_S * 1e9);
+}
+
 static bool sleep_for_reply(struct request *request, uint32_t seen, const struct patience *patience)
 {
-    uint64_t until_ns = clock_now_ns() + CONTEXT_CHECK_NS;
+    uint64_t until_ns = clock_now_ns() + CONTEXT_CHECK_NS, give_up_ns = when_to_give_up(request, patience);
 
-    if (patience->give_up_ns < until_ns)
-        until_ns = patience->give_up_ns;
+    if (give_up_ns < until_ns)
+        until_ns = give_up_ns;
     return (patience->is_interruptible ? wait_change_or_interrupt : eventcount_wait)(&request->done, seen,
                                                                                      REPLY_SPIN_NS, until_ns);
 }
@@ -332,7 +345,8 @@ static int wait_for_reply(uint32_t number, const struct patience *patience)
             continue;
         if ((status = context_check_whole()) && give_up_request(number, REQUEST_ABANDONED))
             return status;
-        if (clock_now_ns() >= patience->give_up_ns && give_up_request(number, REQUEST_WITHDRAWN))
+        if (clock_now_ns() >= when_to_give_up(request, patience) &&
+            give_up_request(number, REQUEST_WITHDRAWN))
             return CALL_NO_REPLY;
     }
 }
@@ -514,6 +528,65 @@ void call_owner_died(struct arena *arena, uint32_t process)
 
 /* The courier at the caller's node. */
 
+/* The bytes of a large call leave out of its request's block (net/courier.h). Until they have left, the block is not
+ * freed: if the request is done with before, it goes on without the block, and what is left of the call is this. */
+struct leaving {
+    struct leaving *next;
+    uint32_t request;
+    uint64_t block;
+    bool is_alone; /* the request does not know the block any more */
+};
+static struct leaving *leaving_first;
+
+static void on_left(void *owner)
+{
+    struct leaving **at = &leaving_first, *leaving = owner;
+
+    while (*at != leaving)
+        at = &(*at)->next;
+    *at = leaving->next;
+    if (leaving->is_alone)
+        arena_free(context_arena(), leaving->block);
+    free(leaving);
+}
+
+/* Before the courier gives a request away, or writes into it. */
+static void part_from_leaving(struct request *request, uint32_t number)
+{
+    for (struct leaving *leaving = leaving_first; leaving; leaving = leaving->next) {
+        if (leaving->request != number || leaving->is_alone)
+            continue;
+        leaving->is_alone = true;
+        request->block = 0;
+        request->room = INLINE_SIZE;
+    }
+}
+
+static struct leaving *note_leaving(const struct request *request, uint32_t number)
+{
+    struct leaving *leaving = malloc(sizeof *leaving);
+
+    if (!leaving)
+        return NULL;
+    *leaving = (struct leaving){.next = leaving_first, .request = number, .block = request->block};
+    return leaving_first = leaving;
+}
+
+/* What goes with a call. */
+static int post_bytes(const struct request *request, uint32_t number, const struct message_call *message,
+                      const char *bytes)
+{
+    size_t in_size = method_of(request->method)->in_size;
+    struct message_part parts[] = {{message, sizeof *message}, {bytes, in_size}};
+    struct message_body body = {bytes + in_size, request->size - in_size, on_left, NULL};
+
+    if (request->block && courier_would_lend(MESSAGE_CALL, body.size) &&
+        (body.owner = note_leaving(request, number)))
+        return courier_post_lent(request->handle.home, MESSAGE_CALL, parts, 2, &body);
+    parts[1].size = request->size;
+    return courier_post(request->handle.home, MESSAGE_CALL, parts, 2);
+}
+
 /* Of a call that is cancelled as much goes with it as the home needs to undo it. */
 static void send_call(uint32_t number, uint32_t kind, bool is_timed)
 {
@@ -525,14 +598,13 @@ static void send_call(uint32_t number, uint32_t kind, bool is_timed)
                                    .is_timed = is_timed,
                                    .timeout_s = request->timeout_s};
     size_t head = request->size < METHOD_GIVEN_LIMIT ? request->size : METHOD_GIVEN_LIMIT;
-    struct message_part parts[] = {{&message, sizeof message},
-                                   {request_bytes(arena, request), kind == MESSAGE_CALL ? request->size
-                                                                   : is_timed           ? head
-                                                                                        : 0}};
+    const char *bytes = request_bytes(arena, request);
+    struct message_part parts[] = {{&message, sizeof message}, {bytes, is_timed ? head : 0}};
 
     memcpy(message.handle, &request->handle, sizeof request->handle);
     courier_be_lively();
-    if (courier_post(request->handle.home, kind, parts, 2))
+    if (kind == MESSAGE_CALL ? post_bytes(request, number, &message, bytes)
+                             : courier_post(request->handle.home, kind, parts, 2))
         context_break(MPM_ENOMEM, mpm_error());
 }
 
@@ -565,11 +637,13 @@ static void take_news(uint32_t number)
         take_posted(number);
     } else if (state == REQUEST_ABANDONED || state == REQUEST_WITHDRAWN) {
         send_call(number, MESSAGE_CANCEL, state == REQUEST_WITHDRAWN);
+        part_from_leaving(request, number);
         request_free(context_arena(), request);
     }
 }
 
-static void fill_reply(struct request *request, const struct message_reply *reply, const void *bytes,
+/* false if there is no memory for it, which is the reply then. */
+static bool fill_reply(struct request *request, const struct message_reply *reply, const void *bytes,
                        size_t size)
 {
     struct arena *arena = context_arena();
@@ -581,11 +655,12 @@ static void fill_reply(struct request *request, const struct message_reply *repl
         request->status = MPM_ENOMEM;
         snprintf(request->text, sizeof request->text, "%s", mpm_error());
         request->size = 0;
-        return;
+        return false;
     }
     request->size = size;
     if (size)
         memcpy(request_bytes(arena, request), bytes, size);
+    return true;
 }
 
 static void say_of_call(unsigned node, uint32_t kind, uint32_t request, uint32_t serial)
@@ -602,17 +677,20 @@ static bool is_request(uint32_t number)
            atomic_load(&table_of(context_arena())->segment[number / SEGMENT_REQUESTS]);
 }
 
-/* false if its caller has died, or goes on without it. */
-static bool give_reply(const struct message_reply *reply, const void *bytes, size_t size)
+/* Whether its caller waits for it: else it has died, or goes on without. `state`: of the request then. */
+static bool is_awaited(const struct message_reply *reply, uint32_t *state)
 {
     struct request *request = request_at(context_arena(), reply->request);
-    uint32_t state = atomic_load(&request->state);
-    bool rings;
 
-    if (request->serial != reply->serial || state_of(state) != REQUEST_POSTED)
-        return false;
-    fill_reply(request, reply, bytes, size);
-    rings = request->rings;
+    *state = atomic_load(&request->state);
+    return request->serial == reply->serial && state_of(*state) == REQUEST_POSTED;
+}
+
+/* The reply is in its request: wakes the caller, unless it goes on without. */
+static bool hand_over(struct request *request, uint32_t state)
+{
+    bool rings = request->rings;
+
     DELAY_POINT();
     if (!atomic_compare_exchange_strong(&request->state, &state, (state & ~0xffu) | REQUEST_DONE)) {
         request->size = 0; /* what the call was is not there any more: the home knows it */
@@ -622,6 +700,35 @@ static bool give_reply(const struct message_reply *reply, const void *bytes, siz
     if (rings)
         eventcount_notify(context_doorbell());
     return true;
+}
+
+/* Has the home undo what it has given. */
+static void return_reply(const struct request *request, const struct message_reply *reply)
+{
+    struct message_call message = {.request = reply->request,
+                                   .serial = reply->serial,
+                                   .method = request->method,
+                                   .is_timed = 1};
+
+    memcpy(message.handle, &request->handle, sizeof request->handle);
+    if (courier_post_one(request->handle.home, MESSAGE_CANCEL, &message, sizeof message))
+        context_break(MPM_ENOMEM, mpm_error());
+}
+
+/* false if its caller has died, or goes on without it. What there is no memory for goes back before the caller is told:
+ * so the home has it again when it comes to what the caller asks for next. */
+static bool give_reply(const struct message_reply *reply, const void *bytes, size_t size)
+{
+    struct request *request = request_at(context_arena(), reply->request);
+    uint32_t state;
+    bool is_filled;
+
+    if (!is_awaited(reply, &state))
+        return false;
+    part_from_leaving(request, reply->request);
+    if (!(is_filled = fill_reply(request, reply, bytes, size)))
+        return_reply(request, reply);
+    return hand_over(request, state) && is_filled;
 }
 
 static bool on_reply(unsigned node, const void *payload, size_t size)
@@ -634,6 +741,62 @@ static bool on_reply(unsigned node, const void *payload, size_t size)
         say_of_call(node, MESSAGE_ARRIVED, reply->request, reply->serial);
     return true;
 }
+
+/* A large reply is received into the block of its request, which has no block meanwhile: so nobody frees it, whatever
+ * becomes of the call. If the home is lost meanwhile, the transport may write there still, and the block is nobody's for
+ * good. */
+struct arriving {
+    uint64_t block;
+    char *body;
+};
+
+static struct arriving *arriving; /* by node of the home: a wire brings one at a time */
+
+static void *place_reply(unsigned node, const void *head, size_t head_size, size_t body_size)
+{
+    const struct message_reply *reply = head;
+    struct arena *arena = context_arena();
+    size_t out_size = head_size - sizeof *reply;
+    struct request *request;
+    uint32_t state;
+
+    if ((!arriving && !(arriving = calloc(context_topology()->node_count, sizeof *arriving))) ||
+        head_size < sizeof *reply || !is_request(reply->request) || !is_awaited(reply, &state))
+        return NULL;
+    request = request_at(arena, reply->request);
+    part_from_leaving(request, reply->request);
+    request->size = 0; /* as in hand_over() */
+    if (request_make_room(arena, request, out_size + body_size) || !request->block)
+        return NULL; /* it is looked at again when it has come */
+    atomic_store_explicit(&request->arrives, body_size, memory_order_relaxed);
+    arriving[node].block = request->block;
+    arriving[node].body = memcpy(arena_at(arena, request->block), reply + 1, out_size);
+    arriving[node].body += out_size;
+    request->block = 0;
+    request->room = INLINE_SIZE;
+    return arriving[node].body;
+}
+
+static bool take_reply(unsigned node, const void *head, size_t head_size, void *body, size_t body_size)
+{
+    const struct message_reply *reply = head;
+    struct request *request = request_at(context_arena(), reply->request);
+    uint32_t state;
+
+    assert(body == arriving[node].body);
+    if (!is_awaited(reply, &state)) {
+        arena_free(context_arena(), arriving[node].block);
+        return true;
+    }
+    request->block = arriving[node].block;
+    request->room = request->size = head_size - sizeof *reply + body_size;
+    request->status = reply->status;
+    if (hand_over(request, state) && reply->asks)
+        say_of_call(node, MESSAGE_ARRIVED, reply->request, reply->serial);
+    return true;
+}
+
+static const struct courier_large large_reply = {.place = place_reply, .take = take_reply};
 
 /* In place of a home that is lost. */
 static void answer_for_lost(uint32_t number)
@@ -688,15 +851,29 @@ struct served {
     _Alignas(16) char out[METHOD_OUT_LIMIT];
 };
 
-static int serve_begin(const struct message_call *call, const void *bytes, size_t size, struct served *served)
+/* What has come with a call: `in`, and the tail unless that stands in a block. */
+struct cargo {
+    const char *bytes;
+    size_t size;
+    struct ring_block block;
+};
+
+static int serve_begin(const struct message_call *call, struct cargo *cargo, struct served *served)
 {
     struct invocation *invocation = &served->invocation;
+    struct method_bytes come = {.bytes = cargo->bytes, .size = cargo->size};
     int status;
+
+    if (cargo->block.block) {
+        come.tail = arena_at(context_arena(), cargo->block.at);
+        come.tail_size = cargo->block.size;
+    }
 
     memcpy(&served->handle, call->handle, sizeof served->handle);
     *invocation = (struct invocation){.method = NULL};
-    if ((status = method_decode(call->method, &served->handle, bytes, size, invocation, served->in)))
+    if ((status = method_decode(call->method, &served->handle, &come, invocation, served->in)))
         return status;
+    invocation->block = cargo->block.block ? &cargo->block : NULL;
     invocation->out = memset(served->out, 0, sizeof served->out);
     invocation->timeout_s = call->timeout_s;
     invocation->is_served = true;
@@ -728,8 +905,8 @@ struct parked {
     bool is_in_doubt; /* not to be tried before its caller's courier has said that it is wanted still */
     struct message_call call;
     uint64_t deadline_ns;
-    size_t size;
-    _Alignas(8) char bytes[];
+    struct cargo cargo;
+    _Alignas(8) char bytes[]; /* the cargo's */
 };
 
 static struct parked *parked_first, **parked_end = &parked_first;
@@ -742,9 +919,9 @@ unsigned call_caller(void)
     return caller;
 }
 
-/* With a failure comes `out`, if that is known. */
+/* With a failure comes `out`, if that is known. `shared`: what is to leave out of its memory, or NULL. */
 static void send_reply(unsigned node, const struct message_call *call, int status,
-                       const struct invocation *invocation)
+                       const struct invocation *invocation, struct reply_bytes *shared)
 {
     struct message_reply message = {.request = call->request,
                                     .serial = call->serial,
@@ -754,31 +931,49 @@ static void send_reply(unsigned node, const struct message_call *call, int statu
     struct message_part parts[] = {{&message, sizeof message},
                                    {invocation->out, invocation->method ? invocation->method->out_size : 0},
                                    {invocation->more, status ? 0 : invocation->size}};
+    struct message_body body = {invocation->more, invocation->size, reply_bytes_release, shared};
 
     if (status)
         snprintf(message.text, sizeof message.text, "%s", mpm_error());
-    if (courier_post(node, MESSAGE_REPLY, parts, 3))
+    if (shared)
+        shared->users++;
+    if (shared ? courier_post_lent(node, MESSAGE_REPLY, parts, 2, &body)
+               : courier_post(node, MESSAGE_REPLY, parts, 3))
         context_break(MPM_ENOMEM, mpm_error());
 }
 
+/* Sends the reply, and keeps what is to be undone if the caller takes its call back. */
+static void answer(unsigned node, const struct message_call *call, int status, struct invocation *invocation)
+{
+    struct reply_bytes *shared = NULL;
+
+    if (!status && courier_would_lend(MESSAGE_REPLY, invocation->size))
+        shared = reply_bytes_share(invocation);
+    send_reply(node, call, status, invocation, shared);
+    given_note(node, call, invocation, shared);
+    if (shared)
+        reply_bytes_release(shared);
+    else
+        invocation_free_more(invocation);
+}
+
 /* One try of a call; false if it must wait on. What makes no sense is refused here. */
-static bool try_call(unsigned node, const struct message_call *call, const void *bytes, size_t size,
-                     enum turn turn, bool is_late)
+static bool try_call(unsigned node, const struct message_call *call, struct cargo *cargo, enum turn turn,
+                     bool is_late)
 {
     struct served served;
     int status;
 
     assert(thread_is(THREAD_COURIER));
     caller = node;
-    if (!(status = serve_begin(call, bytes, size, &served))) {
+    if (!(status = serve_begin(call, cargo, &served))) {
         served.invocation.turn = turn;
         status = serve(&served, is_late);
     }
-    if (status != CALL_MUST_WAIT) {
-        send_reply(node, call, status, &served.invocation);
-        given_note(node, call, &served.invocation);
-    }
-    free(served.invocation.more);
+    if (status == CALL_MUST_WAIT)
+        invocation_free_more(&served.invocation);
+    else
+        answer(node, call, status, &served.invocation);
     return status != CALL_MUST_WAIT;
 }
 
@@ -792,7 +987,7 @@ static void note_waiting(const struct parked *parked, int change)
     object_note_waiting(&handle, change);
     if (parked->side < OBJECT_SIDES)
         fairness_note_waiting(&handle, parked->side, change);
-    for (size_t at = 0; method_of(parked->call.method)->awaits_tail && at + sizeof handle <= parked->size;
+    for (size_t at = 0; method_of(parked->call.method)->awaits_tail && at + sizeof handle <= parked->cargo.size;
          at += sizeof handle) {
         memcpy(&handle, parked->bytes + at, sizeof handle);
         object_note_waiting(&handle, change);
@@ -800,11 +995,11 @@ static void note_waiting(const struct parked *parked, int change)
 }
 
 /* Of a call that is not refused. */
-static unsigned side_of(const struct message_call *call, const void *bytes, size_t size)
+static unsigned side_of(const struct message_call *call, struct cargo *cargo)
 {
     struct served served;
 
-    if (!method_of(call->method) || !method_of(call->method)->side || serve_begin(call, bytes, size, &served))
+    if (!method_of(call->method) || !method_of(call->method)->side || serve_begin(call, cargo, &served))
         return OBJECT_SIDES;
     return served.invocation.method->side(&served.invocation);
 }
@@ -821,16 +1016,17 @@ static struct parked *last_at(const struct message_call *call, unsigned side)
     return last;
 }
 
-static bool park(unsigned node, const struct message_call *call, const void *in, size_t size)
+/* Takes over a block. */
+static bool park(unsigned node, const struct message_call *call, const struct cargo *cargo)
 {
-    struct parked *parked = malloc(sizeof *parked + size);
+    struct parked *parked = malloc(sizeof *parked + cargo->size);
 
     if (!parked)
         return false;
     *parked = (struct parked){
-        .node = node, .call = *call, .deadline_ns = call_deadline_ns(call->timeout_s), .size = size};
-    memcpy(parked->bytes, in, size);
-    parked->side = side_of(call, in, size);
+        .node = node, .call = *call, .deadline_ns = call_deadline_ns(call->timeout_s), .cargo = *cargo};
+    parked->cargo.bytes = memcpy(parked->bytes, cargo->bytes, cargo->size);
+    parked->side = side_of(call, &parked->cargo);
     if ((parked->ahead = last_at(call, parked->side)))
         parked->ahead->behind = parked;
     *parked_end = parked;
@@ -883,9 +1079,9 @@ static uint64_t notice_stall(void)
 }
 
 /* The caller may have given up, and what was put for it could not be taken out again: so it is asked first. */
-static bool park_in_doubt(unsigned node, const struct message_call *call, const void *in, size_t size)
+static bool park_in_doubt(unsigned node, const struct message_call *call, const struct cargo *cargo)
 {
-    if (!park(node, call, in, size))
+    if (!park(node, call, cargo))
         return false;
     (*find_parked(node, call))->is_in_doubt = true;
     say_of_call(node, MESSAGE_DOUBTED, call->request, call->serial);
@@ -918,23 +1114,67 @@ static bool on_wanted(unsigned node, const void *payload, size_t size)
     return true;
 }
 
-static bool on_call(unsigned node, const void *payload, size_t size)
+static void free_block(struct cargo *cargo)
 {
-    const struct message_call *call = payload;
-    enum turn turn;
-    bool is_late;
+    arena_free(context_arena(), cargo->block.block);
+    cargo->block.block = 0;
+}
 
-    if (size < sizeof *call || call->request >= INDEX_SET_SIZE)
-        return false;
-    size -= sizeof *call;
-    is_late = call->timeout_s <= 0;
+/* Takes over a block. */
+static bool take_call(unsigned node, const struct message_call *call, struct cargo *cargo)
+{
+    bool is_late = call->timeout_s <= 0;
+    enum turn turn;
+
     courier_be_lively();
     forget_given(node, call->request, 0);
     if (call->is_timed && method_of(call->method) && notice_stall() < doubts_until_ns)
-        return park_in_doubt(node, call, call + 1, size);
-    turn = !is_late && last_at(call, side_of(call, call + 1, size)) ? FAIRNESS_IS_BEHIND : FAIRNESS_PASSES;
-    return try_call(node, call, call + 1, size, turn, is_late) || park(node, call, call + 1, size);
+        return park_in_doubt(node, call, cargo);
+    turn = !is_late && last_at(call, side_of(call, cargo)) ? FAIRNESS_IS_BEHIND : FAIRNESS_PASSES;
+    if (!try_call(node, call, cargo, turn, is_late))
+        return park(node, call, cargo);
+    free_block(cargo);
+    return true;
 }
+
+static bool on_call(unsigned node, const void *payload, size_t size)
+{
+    const struct message_call *call = payload;
+    struct cargo cargo = {.bytes = (const char *)(call + 1), .size = size - sizeof *call};
+
+    return size >= sizeof *call && call->request < INDEX_SET_SIZE && take_call(node, call, &cargo);
+}
+
+/* A long message is received into the block in which it is going to be put. */
+static struct ring_block *coming; /* by node of the caller: a wire brings one at a time */
+
+static void *place_call(unsigned node, const void *head, size_t head_size, size_t body_size)
+{
+    const struct message_call *call = head;
+    const struct method *method = head_size < sizeof *call ? NULL : method_of(call->method);
+
+    if ((!coming && !(coming = calloc(context_topology()->node_count, sizeof *coming))) || !method ||
+        !method->takes_block || head_size != sizeof *call + method->in_size || !ring_is_long(body_size) ||
+        !method->takes_block(call + 1, body_size) || call->request >= INDEX_SET_SIZE ||
+        ring_block_make(context_arena(), body_size, process_own_number(), &coming[node]))
+        return NULL;
+    return arena_at(context_arena(), coming[node].at);
+}
+
+static bool take_large_call(unsigned node, const void *head, size_t head_size, void *body, size_t body_size)
+{
+    const struct message_call *call = head;
+    struct cargo cargo = {.bytes = (const char *)(call + 1),
+                          .size = head_size - sizeof *call,
+                          .block = coming[node]};
+
+    assert(body == arena_at(context_arena(), cargo.block.at) && body_size == cargo.block.size);
+    (void)body;
+    (void)body_size;
+    return take_call(node, call, &cargo);
+}
+
+static const struct courier_large large_call = {.place = place_call, .take = take_large_call};
 
 static void unpark(struct parked **at)
 {
@@ -947,6 +1187,7 @@ static void unpark(struct parked **at)
         parked->behind->ahead = parked->ahead;
     if (!(*at = parked->next))
         parked_end = at;
+    free_block(&parked->cargo);
     free(parked);
 }
 
@@ -991,11 +1232,11 @@ static bool undo_rest(void)
 }
 
 /* A call that was given nothing is taken back. */
-static void take_back(const struct message_call *call, const void *bytes, size_t size)
+static void take_back(const struct message_call *call, struct cargo *cargo)
 {
     struct served served;
 
-    if (call->is_timed && !serve_begin(call, bytes, size, &served) && served.invocation.method->undo)
+    if (call->is_timed && !serve_begin(call, cargo, &served) && served.invocation.method->undo)
         served.invocation.method->undo(&served.handle, &served.invocation, false);
 }
 
@@ -1003,16 +1244,17 @@ static void take_back(const struct message_call *call, const void *bytes, size_t
 static bool on_cancel(unsigned node, const void *payload, size_t size)
 {
     const struct message_call *call = payload;
+    struct cargo cargo = {.bytes = (const char *)(call + 1), .size = size - sizeof *call};
     struct given *given = NULL;
     struct parked **parked;
 
     if (size < sizeof *call || call->request >= INDEX_SET_SIZE)
         return false;
     if ((parked = find_parked(node, call))) {
-        take_back(call, (*parked)->bytes, (*parked)->size);
+        take_back(call, &(*parked)->cargo);
         unpark(parked);
     } else if (!given_take(node, call, &given)) {
-        take_back(call, call + 1, size - sizeof *call);
+        take_back(call, &cargo);
     } else if (given && call->is_timed) {
         undo_given(given);
     } else {
@@ -1022,12 +1264,12 @@ static bool on_cancel(unsigned node, const void *payload, size_t size)
 }
 
 /* Whoever stands behind another one at its side does not get past it, unless its time is up. */
-static bool try_again(const struct parked *parked)
+static bool try_again(struct parked *parked)
 {
     bool is_late = clock_now_ns() >= parked->deadline_ns;
 
     return !parked->is_in_doubt && (!parked->ahead || is_late) &&
-           try_call(parked->node, &parked->call, parked->bytes, parked->size,
+           try_call(parked->node, &parked->call, &parked->cargo,
                     parked->ahead ? FAIRNESS_PASSES : FAIRNESS_IS_OWN, is_late);
 }
 
@@ -1102,6 +1344,16 @@ static void forget_undoing(void)
     }
     undoing = NULL;
     given_forget_all();
+    free(arriving);
+    free(coming);
+    arriving = NULL;
+    coming = NULL;
+    while (leaving_first) {
+        struct leaving *next = leaving_first->next;
+
+        free(leaving_first);
+        leaving_first = next;
+    }
     last_look_ns = doubts_until_ns = 0;
 }
 
@@ -1120,8 +1372,10 @@ void call_announce(void)
     forget_parked();
     forget_undoing();
     courier_handle(MESSAGE_CALL, on_call);
+    courier_handle_large(MESSAGE_CALL, &large_call);
     courier_handle(MESSAGE_CANCEL, on_cancel);
     courier_handle(MESSAGE_REPLY, on_reply);
+    courier_handle_large(MESSAGE_REPLY, &large_reply);
     courier_handle(MESSAGE_DOUBTED, on_doubted);
     courier_handle(MESSAGE_WANTED, on_wanted);
     courier_handle(MESSAGE_ARRIVED, on_arrived);

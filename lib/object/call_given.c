@@ -42,7 +42,27 @@ static struct answered *reply_of(unsigned node, uint32_t request)
     return &grown[request];
 }
 
-static struct given *make_given(const struct message_call *call, struct invocation *invocation)
+struct reply_bytes *reply_bytes_share(const struct invocation *invocation)
+{
+    struct reply_bytes *shared = malloc(sizeof *shared);
+
+    if (shared)
+        *shared = (struct reply_bytes){1, *invocation};
+    return shared;
+}
+
+void reply_bytes_release(void *shared)
+{
+    struct reply_bytes *reply = shared;
+
+    if (--reply->users)
+        return;
+    invocation_free_more(&reply->invocation);
+    free(reply);
+}
+
+static struct given *make_given(const struct message_call *call, struct invocation *invocation,
+                                struct reply_bytes *shared)
 {
     const struct method *method = invocation->method;
     struct given *given = malloc(sizeof *given);
@@ -56,17 +76,23 @@ static struct given *make_given(const struct message_call *call, struct invocati
     given->invocation.out = memcpy(given->out, invocation->out, method->out_size);
     given->invocation.tail = NULL;
     given->invocation.tail_size = 0;
+    given->invocation.block = NULL;
     invocation->more = NULL;
+    invocation->more_block = (struct ring_block){0};
+    if ((given->shared = shared))
+        shared->users++;
     return given;
 }
 
-void given_note(unsigned node, const struct message_call *call, struct invocation *invocation)
+void given_note(unsigned node, const struct message_call *call, struct invocation *invocation,
+                struct reply_bytes *shared)
 {
     struct answered *answered = reply_of(node, call->request);
 
     assert(thread_is(THREAD_COURIER));
     if (answered)
-        *answered = (struct answered){call->serial, invocation->gives ? make_given(call, invocation) : NULL};
+        *answered =
+            (struct answered){call->serial, invocation->gives ? make_given(call, invocation, shared) : NULL};
 }
 
 bool given_take(unsigned node, const struct message_call *call, struct given **given)
@@ -94,8 +120,10 @@ struct given *given_arrived(unsigned node, uint32_t request, uint32_t serial)
 
 void given_free(struct given *given)
 {
-    if (given)
-        free(given->invocation.more);
+    if (given && given->shared)
+        reply_bytes_release(given->shared);
+    else if (given)
+        invocation_free_more(&given->invocation);
     free(given);
 }
 

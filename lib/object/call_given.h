@@ -26,18 +26,31 @@
 
 #define GIVEN_SMALL ((size_t)4096)
 
+/* The bytes of a large reply, which leave out of the memory where they stand (net/courier.h): the wire has them until they
+ * have left, and what was given for as long as it is kept. */
+struct reply_bytes {
+    unsigned users;
+    struct invocation invocation; /* whose `more` they are */
+};
+/* Takes over `more`, which the invocation goes on to look at, for one user. NULL if there is no memory. */
+struct reply_bytes *reply_bytes_share(const struct invocation *invocation);
+/* One user less: `shared` is a struct reply_bytes. */
+void reply_bytes_release(void *shared);
+
 /* What was given, and how the call began. */
 struct given {
     struct given *next; /* whoever has it may put it into a list */
     struct message_call call;
     struct invocation invocation; /* as it was answered, without its tail */
+    struct reply_bytes *shared;   /* `more` is its; or NULL */
     _Alignas(16) char in[METHOD_GIVEN_LIMIT];
     _Alignas(16) char out[METHOD_GIVEN_LIMIT];
 };
 
-/* A call was answered: takes over `more` if it gives something. Before its request's last
+/* A call was answered: takes over `more` if it gives something, or is one more user of it. Before its request's last
  * reply is replaced, given_arrived() is to be called. */
-void given_note(unsigned node, const struct message_call *call, struct invocation *invocation);
+void given_note(unsigned node, const struct message_call *call, struct invocation *invocation,
+                struct reply_bytes *shared);
 /* Whether that call was answered; `given`: what it was given, which is the caller's to free now, or NULL. */
 bool given_take(unsigned node, const struct message_call *call, struct given **given);
 /* The reply to a call has arrived, or, with a serial of 0, the last one to its request: what it was given, which is the

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "node/context.h"
 
 #define KINDS      32u
 #define VERB_BITS  8u
@@ -98,19 +99,21 @@ static int say_contradiction(const struct method *method, size_t size)
                      ARTICLE(kind), kind, size);
 }
 
-int method_decode(uint32_t code, const mpm_handle *handle, const void *bytes, size_t size,
+int method_decode(uint32_t code, const mpm_handle *handle, const struct method_bytes *come,
                   struct invocation *invocation, void *copy)
 {
     const struct method *method = method_of(code);
     struct invocation decoded = {.method = method, .in = copy};
+    size_t size = come->size + come->tail_size;
     int status;
 
     if (!method)
         return say_unknown(code);
     if ((status = check_handle(method, handle)) || (status = check_size(method, size)))
         return status;
-    memcpy(copy, bytes, method->in_size);
-    decoded.tail = (const char *)bytes + method->in_size;
+    assert(!come->tail || come->size == method->in_size);
+    memcpy(copy, come->bytes, method->in_size);
+    decoded.tail = come->tail ? come->tail : (const char *)come->bytes + method->in_size;
     decoded.tail_size = size - method->in_size;
     if (method->makes_sense && !method->makes_sense(handle, &decoded))
         return say_contradiction(method, size);
@@ -140,6 +143,25 @@ int invocation_make_room(struct invocation *invocation, size_t size)
     invocation->more = grown;
     invocation->room = size;
     return MPM_OK;
+}
+
+void invocation_free_more(struct invocation *invocation)
+{
+    if (invocation->more_block.block)
+        arena_free(context_arena(), invocation->more_block.block);
+    else
+        free(invocation->more);
+    invocation->more = NULL;
+    invocation->more_block = (struct ring_block){0};
+}
+
+void invocation_give_block(struct invocation *invocation, const struct ring_block *block)
+{
+    assert(invocation->is_served);
+    invocation_free_more(invocation);
+    invocation->more_block = *block;
+    invocation->more = arena_at(context_arena(), block->at);
+    invocation->room = invocation->size = block->size;
 }
 
 int invocation_add(struct invocation *invocation, const void *bytes, size_t size)

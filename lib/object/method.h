@@ -22,6 +22,7 @@
 #include "object/object.h"
 #include "object/thread_ref.h"
 #include "object/fairness.h"
+#include "shm/ring.h"
 
 /* A try that cannot be done now, but perhaps later. Not a status that leaves the library. */
 #define CALL_MUST_WAIT 1
@@ -47,12 +48,16 @@ struct invocation {
     void *more;     /* room for what follows `out`: see invocation_make_room() */
     size_t room;    /* bytes there */
     size_t size;    /* bytes that have followed; only the first `room` of them are there */
+    size_t reserve; /* from another node: room that is to be found before the call; 0: for all of `room` */
     enum turn turn; /* of a method with sides; zero at home */
     double timeout_s;
     uint64_t seen;  /* by the last try: for `is_ready` */
     bool is_served; /* by the home's courier, for a caller of another node */
     bool gives;     /* there is something to be undone, whatever the status: set by a try in the courier */
     bool asks;      /* to be told when the reply has arrived, however short it is: the same */
+    /* In the courier, of long messages, which change hands in the block of the arena in which they stand: */
+    struct ring_block *block;     /* the tail's, or NULL; a try may take it */
+    struct ring_block more_block; /* that of `more`, if a try has got it so */
 };
 
 /* One try. 0 or a status with its sentence, or CALL_MUST_WAIT. `object` is NULL for nodes and processes. In the courier
@@ -75,6 +80,8 @@ struct method {
     int (*find)(const mpm_handle *handle, enum object_kind kind, struct object **object);
     method_try *try;
     method_try *serve; /* in place of `try`, for callers of other nodes; or NULL */
+    /* Whether a long tail is one message, which `try` takes by its block; NULL: it never is. `in` may be nonsense. */
+    bool (*takes_block)(const void *in, size_t tail_size);
 
     /* Waiting at home: on one of the object's waits, which whoever makes it ready rings; */
     unsigned wait;
@@ -146,9 +153,15 @@ static inline bool method_is_interruptible(const struct method *method)
 uint32_t method_code(const struct method *method);
 const struct method *method_of(uint32_t code);
 
-/* What has come for a method: its `in` is copied to `copy`, which has METHOD_IN_LIMIT bytes. MPM_EPROTOCOL for what no
- * caller would send. */
-int method_decode(uint32_t code, const mpm_handle *handle, const void *bytes, size_t size,
+/* What has come for a method. */
+struct method_bytes {
+    const void *bytes; /* `in`, and the tail, */
+    size_t size;
+    const void *tail; /* unless that stands apart; or NULL */
+    size_t tail_size;
+};
+/* Its `in` is copied to `copy`, which has METHOD_IN_LIMIT bytes. MPM_EPROTOCOL for what no caller would send. */
+int method_decode(uint32_t code, const mpm_handle *handle, const struct method_bytes *come,
                   struct invocation *invocation, void *copy);
 
 /* The object, the fast way first. MPM_EINVAL, MPM_ESTALE. */
@@ -171,7 +184,11 @@ int method_say_late(struct object *object, const mpm_handle *handle, struct invo
 /* In a try: room for `size` bytes in `more`. At home it is the caller's, and `room` may be less; in the courier it is
  * allocated. MPM_ENOMEM. */
 int invocation_make_room(struct invocation *invocation, size_t size);
-/* The same, and copies them there. */
+/* In the courier: frees it, or the block that it stands in. */
+void invocation_free_more(struct invocation *invocation);
+/* In a try in the courier: a message that was got in its block, which is the process's, is all of `more`. */
+void invocation_give_block(struct invocation *invocation, const struct ring_block *block);
+/* Room, and copies bytes there. */
 int invocation_add(struct invocation *invocation, const void *bytes, size_t size);
 
 /* At home, after a first try that must wait: waits, and tries again, until it is done or timeout_s have passed.

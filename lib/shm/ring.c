@@ -22,6 +22,11 @@
  * A large message has a segment to itself (`alone`), and the segment for the next one is linked behind it
  * before the commit, so that the getter can free the large one as it takes the message.
  *
+ * Such a segment may change hands with its message. Who puts one has made it as its own; it becomes the ring's before it is
+ * linked, and is in the chain with the commit: a death in between leaves it to the sweep, as any other segment of a put
+ * that was not committed, and a death before that to the reaper of the dead. Who takes one commits the get first, and makes
+ * it its own then, where else it would free it; a death in between leaves it to the sweep, as after any get.
+ *
  * A getter that gives a message back writes it into what was read of the segment already, right in front of the
  * first message; or, where that is too short, at the end of a new segment that leads to the getters' one, whose `first`
  * says before where it is to be gone on with. Then it writes the other place, and commits, as for a get, with a message
@@ -198,6 +203,64 @@ int ring_put(struct ring *ring, struct arena *arena, const struct ring_messages 
     return done ? MPM_OK : status;
 }
 
+/* Blocks that change hands. */
+
+int ring_block_make(struct arena *arena, size_t size, uint32_t owner, struct ring_block *made)
+{
+    uint64_t length = sizeof(struct segment) + ring_record_size(size);
+    int status;
+
+    assert(ring_is_long(size));
+    if (size > SIZE_LIMIT)
+        return error_set(MPM_ENOMEM, "a message of %zu bytes is larger than any arena", size);
+    if ((status = arena_alloc(arena, length, owner, &made->block)))
+        return status;
+    *segment_at(arena, made->block) = (struct segment){.end = made->block + length, .alone = true};
+    made->at = made->block + sizeof(struct segment) + sizeof(struct ring_record);
+    made->size = size;
+    return MPM_OK;
+}
+
+/* Goes on to the block, which is the ring's from here on. */
+static int enter_block(struct ring *ring, struct arena *arena, const struct ring_block *block,
+                       struct ring_place *place)
+{
+    uint64_t behind;
+    int status;
+
+    if ((status = make_segment(ring, arena, SEGMENT_MIN, false, &behind)))
+        return status;
+    KILL_POINT();
+    segment_at(arena, block->block)->next = behind;
+    ((struct ring_record *)arena_at(arena, block->at - sizeof(struct ring_record)))->size = block->size;
+    KILL_POINT();
+    arena_pass(arena, block->block, ring->owner);
+    KILL_POINT();
+    if (place->record < place->end)
+        ((struct ring_record *)arena_at(arena, place->record))->size = RING_END;
+    KILL_POINT();
+    *link_behind(ring, arena, place->segment) = block->block;
+    KILL_POINT();
+    *place = place_in(arena, behind);
+    return MPM_OK;
+}
+
+int ring_put_block(struct ring *ring, struct arena *arena, struct ring_block *block, size_t *put)
+{
+    struct ring_place place = ring_own_place(&ring->put);
+    int status;
+
+    *put = 0;
+    if (!room_for(ring, 1))
+        return MPM_OK;
+    if ((status = enter_block(ring, arena, block, &place)))
+        return status;
+    ring_commit(&ring->put, place, 1);
+    *block = (struct ring_block){0};
+    *put = 1;
+    return MPM_OK;
+}
+
 /* Getting. */
 
 /* How many messages are there: at least one if there is any, and not always all. */
@@ -265,6 +328,28 @@ enum ring_result ring_get(struct ring *ring, struct arena *arena, void *message,
     KILL_POINT();
     leave(ring, arena, place, length, 1);
     *size = length;
+    return RING_DONE;
+}
+
+enum ring_result ring_get_block(struct ring *ring, struct arena *arena, size_t least, size_t most,
+                                uint32_t owner, struct ring_block *got)
+{
+    struct ring_place place = ring_own_place(&ring->got), behind;
+    uint64_t from = place.segment ? place.segment : ring->first;
+    const struct ring_record *record;
+
+    if (!messages_in(ring, 1))
+        return RING_EMPTY;
+    record = first_record(ring, arena, &place);
+    *got = (struct ring_block){place.segment, arena_offset(arena, record->bytes), record->size};
+    if (!ring_is_long(got->size) || got->size < least || got->size > most)
+        return RING_TOO_SMALL;
+    behind = place_in(arena, segment_at(arena, got->block)->next);
+    KILL_POINT();
+    ring_commit(&ring->got, behind, 1);
+    free_segments(arena, from, got->block);
+    KILL_POINT();
+    arena_pass(arena, got->block, owner);
     return RING_DONE;
 }
 

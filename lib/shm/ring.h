@@ -37,6 +37,9 @@ struct ring {
     _Alignas(64) struct ring_side got;
 };
 
+#define RING_SEGMENT_MAX ((uint64_t)65536 - ARENA_ALIGNMENT) /* the arena's header stands before each block */
+#define RING_SHORT       (RING_SEGMENT_MAX / 4) /* a message of more bytes has a segment to itself */
+
 enum ring_result { RING_DONE, RING_EMPTY, RING_TOO_SMALL };
 
 /* Makes an empty ring, which has no memory of the arena. Blocks with the even number `owner`, and with the
@@ -66,6 +69,27 @@ struct ring_batch {
  * getter. */
 enum ring_result ring_get_many(struct ring *ring, struct arena *arena, void *messages,
                                struct ring_batch *batch);
+
+/* A long message stands in a block of the arena that is all its own, and that may change hands in place of a copy. */
+struct ring_block {
+    uint64_t block; /* 0: none */
+    uint64_t at;    /* where the message stands, by offset */
+    size_t size;
+};
+/* Whether a message is long enough for that. */
+static inline bool ring_is_long(size_t size)
+{
+    return size > RING_SHORT;
+}
+/* Makes the block of a message that is to be written there, and put. It is `owner`'s. MPM_ENOMEM. */
+int ring_block_make(struct arena *arena, size_t size, uint32_t owner, struct ring_block *made);
+/* Puts a message in its block, which is the ring's then, and not the caller's any more: `block` has none. `put` tells
+ * whether: 0 if the ring is full. MPM_ENOMEM, with nothing done. By a putter. */
+int ring_put_block(struct ring *ring, struct arena *arena, struct ring_block *block, size_t *put);
+/* Takes the first message with its block, which is `owner`'s then. RING_TOO_SMALL, with its size, if it is not long, or
+ * does not have `least` to `most` bytes, and stays where it is. By a getter. */
+enum ring_result ring_get_block(struct ring *ring, struct arena *arena, size_t least, size_t most,
+                                uint32_t owner, struct ring_block *got);
 
 /* Makes a message that was got the first one again. MPM_ENOMEM. By a getter. */
 int ring_give_back(struct ring *ring, struct arena *arena, const void *message, size_t size);

@@ -15,10 +15,7 @@
 #include "shm/kill_point.h"
 #include "shm/ring.h"
 
-#define RING_END         UINT64_MAX /* in place of a size: the next record is the first of the next segment */
-#define RING_SEGMENT_MAX ((uint64_t)65536 - ARENA_ALIGNMENT) /* the arena's header stands before each block */
-#define RING_SHORT       (RING_SEGMENT_MAX / 4) /* a message of more bytes has a segment to itself */
-
+#define RING_END UINT64_MAX /* in place of a size: the next record is the first of the next segment */
 #define RING_AHEAD 256 /* bytes: lines so far ahead are asked for */
 
 struct ring_record {

@@ -22,6 +22,7 @@
 #include "mpmap/pipe.h"
 
 #include "base/error.h"
+#include "forkserver/forkserver.h"
 #include "node/context.h"
 #include "object/call.h"
 #include "shm/kill_point.h"
@@ -180,8 +181,12 @@ static int put(struct pipe *pipe, unsigned end, const struct invocation *invocat
         return error_set(MPM_EPIPE, "the other end of the pipe is closed or gone");
     if (stands_back)
         return CALL_MUST_WAIT;
-    if ((status = ring_put(&pipe->ring[end], context_arena(),
-                           &(struct ring_messages){invocation->tail, invocation->tail_size, 1}, &done)))
+    if (invocation->block)
+        status = ring_put_block(&pipe->ring[end], context_arena(), invocation->block, &done);
+    else
+        status = ring_put(&pipe->ring[end], context_arena(),
+                           &(struct ring_messages){invocation->tail, invocation->tail_size, 1}, &done);
+    if (status)
         return status;
     return done ? MPM_OK : CALL_MUST_WAIT;
 }
@@ -247,6 +252,18 @@ static int take_exactly(struct ring *ring, struct pipe_buffer *buffer)
     return MPM_OK;
 }
 
+/* Of a long message for another node the block is taken. */
+static bool take_block(struct ring *ring, bool is_exact, struct pipe_buffer *buffer)
+{
+    if (!buffer->takes_block || ring_get_block(ring, context_arena(), is_exact ? buffer->room : 0, buffer->room,
+                                               process_own_number(), &buffer->block) != RING_DONE) {
+        buffer->block.block = 0;
+        return false;
+    }
+    buffer->size = buffer->block.size;
+    return true;
+}
+
 static int take(struct pipe *pipe, const struct pipe_receive_in *receive, bool stands_back,
                 struct pipe_buffer *buffer)
 {
@@ -257,6 +274,8 @@ static int take(struct pipe *pipe, const struct pipe_receive_in *receive, bool s
         return status;
     if (stands_back)
         return CALL_MUST_WAIT;
+    if (take_block(ring, receive->is_exact, buffer))
+        return MPM_OK;
     if (receive->is_exact)
         return take_exactly(ring, buffer);
     if (ring_get(ring, context_arena(), buffer->bytes, buffer->room, &buffer->size) == RING_TOO_SMALL)
@@ -290,7 +309,7 @@ int pipe_try_receive(struct object *object, const mpm_handle *handle, struct inv
 {
     const struct pipe_receive_in *receive = invocation->in;
     struct pipe_receive_out *received = invocation->out;
-    struct pipe_buffer buffer = {invocation->more, receive->room, 0};
+    struct pipe_buffer buffer = {.bytes = invocation->more, .room = receive->room};
     int status = pipe_receive_into(object, handle, receive, invocation->turn, &buffer);
 
     received->size = buffer.size;
@@ -501,6 +520,14 @@ static bool send_makes_sense(const mpm_handle *handle, const struct invocation *
     return has_end(handle, invocation) && (!send->transfer || !invocation->tail_size);
 }
 
+/* The tail is the message. */
+static bool takes_block(const void *in, size_t tail_size)
+{
+    (void)in;
+    (void)tail_size;
+    return true;
+}
+
 static unsigned wait_of(const struct invocation *invocation)
 {
     const struct pipe_use *use = invocation->in;
@@ -532,7 +559,7 @@ static int find_nothing(const mpm_handle *handle, enum object_kind kind, struct 
 const struct method pipe_methods[PIPE_METHODS] = {
     [PIPE_SEND] = {OBJECT_PIPE, PIPE_SEND, "send", .in_size = sizeof(struct pipe_send_in), .tail_unit = 1,
                    .makes_sense = send_makes_sense, .try = pipe_try_send, .serve = pipe_serve_send,
-                   .wait_of = wait_of, .is_ready = may_send, .side = sending_side, .is_timed = true,
+                   .takes_block = takes_block, .wait_of = wait_of, .is_ready = may_send, .side = sending_side, .is_timed = true,
                    .late_status = MPM_ETIMEDOUT, .late = pipe_late_send, .undo = pipe_undo_send},
     [PIPE_RECEIVE] = {OBJECT_PIPE, PIPE_RECEIVE, "receive", .in_size = sizeof(struct pipe_receive_in),
                       .out_size = sizeof(struct pipe_receive_out), .has_more = true, .makes_sense = has_end,

@@ -46,7 +46,8 @@ struct pipe_send_in { /* then the message, unless it was gathered */
 struct pipe_receive_in {
     struct pipe_use use;
     uint64_t room;
-    uint64_t is_exact; /* 1: the message is to have as many bytes as there is room for */
+    uint32_t is_exact; /* 1: the message is to have as many bytes as there is room for */
+    uint32_t by_pieces; /* 1: a long one is to be fetched: the caller has no memory for it at once */
 };
 
 struct pipe_receive_out { /* then the message, unless it is to be fetched */
@@ -77,6 +78,9 @@ struct pipe_buffer {
     void *bytes;
     size_t room; /* all of it is to be filled if the receive is to be exact */
     size_t size; /* out: of the message, also with MPM_ETOOSMALL and MPM_ETYPE */
+    /* A long message is taken in its block, which is the process's then, and not copied. */
+    bool takes_block;
+    struct ring_block block; /* out: block.block is 0 if it was copied */
 };
 int pipe_receive_into(struct object *object, const mpm_handle *handle, const struct pipe_receive_in *receive,
                       enum turn turn, struct pipe_buffer *buffer);

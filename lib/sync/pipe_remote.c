@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Pipes of other nodes: the caller's part, and what the home's courier does for it.
  *
- * A message of at most PIECE bytes goes in one call. A longer one is gathered at the home, piece by piece,
- * and sent into the pipe at once when it is whole; or it is received at once there, and fetched piece by
+ * A message goes in one call, if the caller's node has memory for all of it at once. Else it is gathered at the home,
+ * piece by piece, and sent into the pipe at once when it is whole; or it is received at once there, and fetched piece by
  * piece then. So a caller that dies has sent all of its message or nothing, and has received it or lost it,
  * as one that dies right after a receive.
  *
@@ -23,9 +23,10 @@
 #include "sync/pipe.h"
 #include "sync/transfer.h"
 
+#define WHOLE       ((size_t)1 << 30) /* the longest message that crosses in one call */
 #define PIECE       ((size_t)4 << 20)
 #define LEAST_PIECE ((size_t)128)     /* needs no memory of the arena */
-#define FIRST_ROOM  ((size_t)1 << 16) /* bytes that a receive at the home has room for at first */
+#define FIRST_ROOM  ((size_t)1 << 16) /* bytes that a receive has room for before its message comes */
 
 /* The home. */
 
@@ -123,7 +124,27 @@ static int receive_long(struct object *object, const mpm_handle *handle, struct 
     return MPM_OK;
 }
 
-/* The home has little room for it at first, and then as much as the message asks for: the caller's may be far
+/* A short one is copied, and a long one comes in its block. */
+static int receive_whole(struct object *object, const mpm_handle *handle, struct invocation *invocation)
+{
+    const struct pipe_receive_in *receive = invocation->in;
+    struct pipe_receive_out *received = invocation->out;
+    struct pipe_buffer buffer = {.room = receive->room, .takes_block = true};
+    int status;
+
+    if ((status = invocation_make_room(invocation, receive->room < RING_SHORT ? receive->room : RING_SHORT)))
+        return status;
+    buffer.bytes = invocation->more;
+    status = pipe_receive_into(object, handle, receive, invocation->turn, &buffer);
+    received->size = buffer.size;
+    if (!status && buffer.block.block)
+        invocation_give_block(invocation, &buffer.block);
+    else if (!status)
+        invocation->size = buffer.size;
+    return status;
+}
+
+/* By pieces: the home has little room for it at first, and then as much as the message asks for: the caller's may be far
  * more, unless the message is to fill it. */
 int pipe_serve_receive(struct object *object, const mpm_handle *handle, struct invocation *invocation)
 {
@@ -134,6 +155,8 @@ int pipe_serve_receive(struct object *object, const mpm_handle *handle, struct i
 
     if ((status = pipe_try_poll(object, handle, invocation)))
         return status;
+    if (!receive->by_pieces)
+        return receive_whole(object, handle, invocation);
     while ((status = room <= PIECE
                          ? receive_short(object, handle, invocation, room, &size)
                          : receive_long(object, handle, invocation, room, &size)) == MPM_ETOOSMALL &&
@@ -330,10 +353,13 @@ static int send_long(const mpm_handle *handle, const struct invocation *whole, d
     return status;
 }
 
+/* At once, unless this node has no memory for all of it. */
 int pipe_send_remote(const mpm_handle *handle, struct invocation *invocation, double timeout_s)
 {
-    return invocation->tail_size > PIECE ? send_long(handle, invocation, timeout_s)
-                                         : invoke_remote(handle, invocation, timeout_s);
+    size_t size = invocation->tail_size;
+    int status = size <= WHOLE ? invoke_remote(handle, invocation, timeout_s) : MPM_ENOMEM;
+
+    return status == MPM_ENOMEM && size > PIECE ? send_long(handle, invocation, timeout_s) : status;
 }
 
 /* The message is in the pipe no more: where there is no memory for a piece of it, it comes in smaller ones. */
@@ -364,16 +390,35 @@ static int fetch(const mpm_handle *handle, const struct invocation *received, do
     return MPM_OK;
 }
 
-int pipe_receive_remote(const mpm_handle *handle, struct invocation *invocation, double timeout_s)
+static int receive_by_pieces(const mpm_handle *handle, struct invocation *invocation, double timeout_s)
 {
-    const struct pipe_receive_in *receive = invocation->in;
     const struct pipe_receive_out *received = invocation->out;
+    struct pipe_receive_in *receive = invocation->in;
     uint64_t deadline_ns = call_deadline_ns(timeout_s);
     int status;
 
+    receive->by_pieces = 1;
+    invocation->reserve = 0;
     invocation->room = receive->room < PIECE ? receive->room : PIECE;
     status = invoke_remote(handle, invocation, timeout_s);
-    if (status == MPM_ETOOSMALL)
-        return pipe_too_small(received->size, receive->room);
     return !status && received->transfer ? fetch(handle, invocation, timeout_s, deadline_ns) : status;
+}
+
+/* At once, unless this node has no memory for all of it when it comes: then it is the pipe's first again. */
+int pipe_receive_remote(const mpm_handle *handle, struct invocation *invocation, double timeout_s)
+{
+    const struct pipe_receive_out *received = invocation->out;
+    struct pipe_receive_in *receive = invocation->in;
+    uint64_t deadline_ns = call_deadline_ns(timeout_s);
+    size_t room = receive->room;
+    int status;
+
+    receive->room = room < WHOLE ? room : WHOLE;
+    invocation->room = receive->room;
+    invocation->reserve = room < FIRST_ROOM ? room : FIRST_ROOM;
+    status = invoke_remote(handle, invocation, timeout_s);
+    receive->room = room;
+    if (status == MPM_ENOMEM || (status == MPM_ETOOSMALL && received->size <= room))
+        status = receive_by_pieces(handle, invocation, call_time_left_s(timeout_s, deadline_ns));
+    return status == MPM_ETOOSMALL ? pipe_too_small(received->size, receive->room) : status;
 }

@@ -24,6 +24,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "forkserver/forkserver.h"
 #include "node/context.h"
 #include "object/call.h"
 #include "object/object.h"
@@ -35,7 +36,7 @@
 #include "sync/kinds.h"
 
 #define BATCH_SIZE  ((size_t)1 << 20) /* bytes of messages that one call to another node carries */
-#define FIRST_ROOM  ((size_t)1 << 16) /* bytes that a get from another node has room for at first */
+#define FIRST_ROOM  ((size_t)1 << 16) /* bytes that a get from another node has room for before it comes */
 #define FRAME_LIMIT ((size_t)1 << 30) /* the longest message that goes to another node */
 
 enum { WAIT_MESSAGE, WAIT_ROOM, WAIT_DONE }; /* the first two are the sides, too */
@@ -117,6 +118,8 @@ static inline __attribute__((always_inline)) int put_and_unlock(struct object *o
         status = say_closed();
     else if (has_turns && fairness_stands_back(object, WAIT_ROOM, invocation->turn))
         status = CALL_MUST_WAIT;
+    else if (invocation->block)
+        status = ring_put_block(&queue->ring, context_arena(), invocation->block, &done);
     else
         status = ring_put(&queue->ring, context_arena(),
                           &(struct ring_messages){(const char *)invocation->tail + *all_done * put->size,
@@ -160,12 +163,28 @@ static int say_too_small(const struct get_in *get, const struct get_out *got)
                      (size_t)got->first_size, (size_t)get->size);
 }
 
+/* Of a long message for another node the block is taken. */
+static bool take_block(struct queue *queue, const struct get_in *get, struct invocation *invocation)
+{
+    struct ring_block block;
+
+    if (!invocation->is_served || get->count > 1 ||
+        ring_get_block(&queue->ring, context_arena(), get->count ? get->size : 0, get->size,
+                       process_own_number(), &block) != RING_DONE)
+        return false;
+    invocation_give_block(invocation, &block);
+    *(struct get_out *)invocation->out = (struct get_out){get->count, block.size};
+    return true;
+}
+
 static enum ring_result take(struct queue *queue, const struct get_in *get, struct invocation *invocation)
 {
     struct ring_batch batch = {get->size, get->count, 0, 0};
     struct get_out *got = invocation->out;
     enum ring_result result;
 
+    if (take_block(queue, get, invocation))
+        return RING_DONE;
     if (get->count)
         result = ring_get_many(&queue->ring, context_arena(), invocation->more, &batch);
     else
@@ -444,14 +463,18 @@ static int look(const mpm_handle *handle)
     return object_is(object, handle) ? CALL_MUST_WAIT : object_stale(handle);
 }
 
-/* There is no room made for a message before there is one. */
+/* There is no room made for a message before there is one, and none for a long one, which comes in its block. */
 static int serve_get(struct object *object, const mpm_handle *handle, struct invocation *invocation)
 {
     const struct get_in *get = invocation->in;
+    size_t room = get->size;
     int status;
 
-    if ((status = look(handle)) ||
-        (status = invocation_make_room(invocation, get->size * (get->count ? get->count : 1))))
+    if (get->count > 1)
+        room *= get->count;
+    else if (ring_is_long(room))
+        room = RING_SHORT;
+    if ((status = look(handle)) || (status = invocation_make_room(invocation, room)))
         return status;
     return try_get(object, handle, invocation);
 }
@@ -529,6 +552,13 @@ static bool put_makes_sense(const mpm_handle *handle, const struct invocation *i
            invocation->tail_size / put->count == put->size && invocation->tail_size % put->count == 0;
 }
 
+static bool takes_block(const void *in, size_t tail_size)
+{
+    const struct put_in *put = in;
+
+    return put->count == 1 && put->size == tail_size;
+}
+
 static bool get_makes_sense(const mpm_handle *handle, const struct invocation *invocation)
 {
     const struct get_in *get = invocation->in;
@@ -540,7 +570,7 @@ static bool get_makes_sense(const mpm_handle *handle, const struct invocation *i
 static const struct method methods[] = {
     [QUEUE_PUT] = {OBJECT_QUEUE, QUEUE_PUT, "put", .in_size = sizeof(struct put_in), .tail_unit = 1,
                    .out_size = sizeof(uint64_t), .makes_sense = put_makes_sense, .try = try_put,
-                   .serve = serve_put, .wait = WAIT_ROOM, .is_ready = may_put, .amount = room,
+                   .serve = serve_put, .takes_block = takes_block, .wait = WAIT_ROOM, .is_ready = may_put, .amount = room,
                    .side = putting_side, .is_timed = true, .late_status = MPM_EFULL,
                    .late_sentence = "the queue was full for the whole timeout"},
     [QUEUE_GET] = {OBJECT_QUEUE, QUEUE_GET, "get", .in_size = sizeof(struct get_in),
@@ -609,27 +639,22 @@ static int put_remote(const mpm_handle *handle, const struct put_in *put, const 
     return status;
 }
 
-/* Asks with little room first: most messages are short, and the room is sent to and fro as memory. */
+/* Most messages are short, and a longer one finds its own memory here when it comes. */
 static int get_remote(const mpm_handle *handle, struct invocation *invocation, double timeout_s)
 {
-    uint64_t deadline_ns = call_deadline_ns(timeout_s);
     struct get_out *got = invocation->out;
     struct get_in *get = invocation->in;
     size_t room = get->size;
     int status;
 
-    get->size = room < FIRST_ROOM ? room : FIRST_ROOM;
-    for (;;) {
-        invocation->room = get->size;
-        status = invoke_remote(handle, invocation, call_time_left_s(timeout_s, deadline_ns));
-        if (status != MPM_ETOOSMALL || got->first_size > room)
-            break;
-        if (got->first_size > FRAME_LIMIT)
-            return error_set(MPM_ENOMEM, "a message of %zu bytes is too large for another node: at most %zu",
-                             (size_t)got->first_size, FRAME_LIMIT);
-        get->size = got->first_size;
-    }
+    get->size = room < FRAME_LIMIT ? room : FRAME_LIMIT;
+    invocation->room = get->size;
+    invocation->reserve = room < FIRST_ROOM ? room : FIRST_ROOM;
+    status = invoke_remote(handle, invocation, timeout_s);
     get->size = room;
+    if (status == MPM_ETOOSMALL && got->first_size > FRAME_LIMIT && got->first_size <= room)
+        return error_set(MPM_ENOMEM, "a message of %zu bytes is too large for another node: at most %zu",
+                         (size_t)got->first_size, FRAME_LIMIT);
     return status == MPM_ETOOSMALL ? say_too_small(get, got) : status;
 }
 
