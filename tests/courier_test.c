@@ -22,6 +22,7 @@
 #include "child.h"
 #include "net/courier.h"
 #include "net/heartbeat.h"
+#include "net/look_on.h"
 #include "net/wire.h"
 #include "object/message.h"
 #include "pool/shared/message.h"
@@ -63,6 +64,8 @@ static struct {
     unsigned piece_polls, piece_pause; /* a piece comes at every so many polls, and one more */
     unsigned most_pieces;              /* under way at once to a node */
     bool is_eager;                     /* pieces leave at once, though they come later */
+    const char *watched;               /* pieces of LARGE bytes there are counted */
+    unsigned watched_pieces;
     bool refuse;
     void (*spoil)(struct frame *frame);
 } loop;
@@ -104,6 +107,8 @@ static unsigned loop_pieces_left(unsigned node)
 
 static int loop_send_piece(unsigned node, const void *bytes, size_t size)
 {
+    loop.watched_pieces +=
+        loop.watched && (const char *)bytes >= loop.watched && (const char *)bytes < loop.watched + LARGE;
     loop.sent_pieces.piece[loop.sent_pieces.count++] = (struct piece){node, memcpy(malloc(size), bytes, size),
                                                                       size};
     if (loop_pieces_left(node) > loop.most_pieces)
@@ -460,6 +465,144 @@ static void no_call_passes_what_was_taken_back_before_it(void)
 static void a_lane_stays_in_order(void)
 {
     CU_ASSERT(child_succeeds(keep_lanes, NULL));
+}
+
+/* Lent bodies: one that has its place, one that has none, and one that is not large. */
+
+enum { LENT_PLACED, LENT_GATHERED, LENT_SMALL, LENTS };
+static struct {
+    unsigned char body[LARGE];
+    unsigned came, given_back;
+} lent[LENTS];
+static unsigned char lent_place[LARGE];
+
+static size_t lent_size(uint64_t number)
+{
+    return number == LENT_SMALL ? 1000 : LARGE;
+}
+
+static bool is_lent(uint64_t number, const void *body, size_t size)
+{
+    return number < LENTS && size == lent_size(number) && !memcmp(body, lent[number].body, size);
+}
+
+static void *place_lent(unsigned node, const void *head, size_t head_size, size_t body_size)
+{
+    uint64_t number;
+
+    memcpy(&number, head, sizeof number);
+    return node == 1 && head_size == sizeof number && body_size == LARGE && number == LENT_PLACED ? lent_place
+                                                                                                  : NULL;
+}
+
+static bool take_placed(unsigned node, const void *head, size_t head_size, void *body, size_t body_size)
+{
+    (void)node;
+    (void)head_size;
+    lent[LENT_PLACED].came += *(const uint64_t *)head == LENT_PLACED && body == lent_place &&
+                              is_lent(LENT_PLACED, body, body_size);
+    return true;
+}
+
+static bool take_gathered(unsigned node, const void *payload, size_t size)
+{
+    const uint64_t *number = payload;
+
+    (void)node;
+    if (*number < LENTS && *number != LENT_PLACED)
+        lent[*number].came += is_lent(*number, number + 1, size - sizeof *number);
+    return true;
+}
+
+static void give_lent_back(void *owner)
+{
+    ++*(unsigned *)owner;
+}
+
+/* Once, in the courier. */
+static bool lend_all(void)
+{
+    static bool is_done;
+
+    for (uint64_t i = 0; !is_done && i < LENTS; i++) {
+        struct message_part head = {&i, sizeof i};
+        struct message_body body = {lent[i].body, lent_size(i), give_lent_back, &lent[i].given_back};
+
+        memset(lent[i].body, (int)(i + 1), LARGE);
+        lent[i].body[lent_size(i) - 1] = 77;
+        if (courier_post_lent(1, MESSAGE_REPLY, &head, 1, &body))
+            abort();
+    }
+    is_done = true;
+    return false;
+}
+
+static bool lend(void *unused)
+{
+    static const struct courier_large large = {.place = place_lent, .take = take_placed};
+    bool is_right = true;
+
+    (void)unused;
+    loop.watched = (const char *)lent[LENT_PLACED].body;
+    courier_handle(MESSAGE_REPLY, take_gathered);
+    courier_handle_large(MESSAGE_REPLY, &large);
+    courier_add_work(lend_all);
+    if (!start())
+        return false;
+    courier_stop();
+    for (unsigned i = 0; i < LENTS; i++)
+        is_right &= lent[i].came == 1 && lent[i].given_back == 1;
+    return is_right && loop.watched_pieces == (LARGE + PIECE_SIZE - 1) / PIECE_SIZE;
+}
+
+static void what_is_lent_leaves_from_where_it_is_and_comes_where_it_is_wanted(void)
+{
+    CU_ASSERT(child_succeeds(lend, NULL));
+}
+
+/* Looking on. */
+
+/* So many lively events, after each of which it finds nothing: how many of the looks are long. */
+static unsigned look_in_vain(struct look_on *look, unsigned events)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < events; i++) {
+        look_on_begin(look, true);
+        count += look_on_time_ns(look, false) == LOOK_LONG_NS;
+        look_on_missed(look);
+    }
+    return count;
+}
+
+static void a_courier_looks_on_for_as_long_as_that_pays(void)
+{
+    struct look_on look = {0};
+
+    look_on_begin(&look, false);
+    CU_ASSERT_EQUAL(look_on_time_ns(&look, false), LOOK_SHORT_NS);
+    CU_ASSERT_EQUAL(look_on_time_ns(&look, true), LOOK_BUSY_NS);
+    look_on_begin(&look, true);
+    CU_ASSERT_EQUAL(look_on_time_ns(&look, false), LOOK_LONG_NS);
+    look_on_found(&look, LOOK_LONG_NS / 2);
+    for (unsigned i = 0; i < 100; i++) {
+        look_on_begin(&look, true);
+        CU_ASSERT_EQUAL(look_on_time_ns(&look, false), LOOK_LONG_NS);
+        look_on_found(&look, LOOK_LONG_NS);
+    }
+    CU_ASSERT_EQUAL(look_in_vain(&look, LOOK_CREDIT), LOOK_CREDIT);
+    CU_ASSERT(look_in_vain(&look, 100 * LOOK_TRIAL) <= 101);
+}
+
+static void what_a_short_look_finds_makes_no_look_longer(void)
+{
+    struct look_on look = {0};
+
+    for (unsigned i = 0; i < 100; i++) {
+        look_on_begin(&look, true);
+        look_on_found(&look, LOOK_SHORT_NS);
+    }
+    CU_ASSERT(look_in_vain(&look, 100 * LOOK_TRIAL) <= 101);
 }
 
 /* Small messages all the time, while a large one is on its way: each of a lane that it holds comes behind it, though it
@@ -1021,6 +1164,10 @@ int main(void)
         {"no_call_passes_what_was_taken_back_before_it", no_call_passes_what_was_taken_back_before_it},
         {"what_follows_a_large_one_comes_behind_it_at_any_moment",
          what_follows_a_large_one_comes_behind_it_at_any_moment},
+        {"what_is_lent_leaves_from_where_it_is_and_comes_where_it_is_wanted",
+         what_is_lent_leaves_from_where_it_is_and_comes_where_it_is_wanted},
+        {"a_courier_looks_on_for_as_long_as_that_pays", a_courier_looks_on_for_as_long_as_that_pays},
+        {"what_a_short_look_finds_makes_no_look_longer", what_a_short_look_finds_makes_no_look_longer},
         {"the_courier_looks_again_after_every_ring", the_courier_looks_again_after_every_ring},
         {"a_run_of_one_node_has_no_courier", a_run_of_one_node_has_no_courier},
         {"the_transport_has_one_owner_at_a_time", the_transport_has_one_owner_at_a_time},

@@ -19,6 +19,7 @@
 #include "pool/node/node_pool_inside.h"
 #include "shm/arena.h"
 #include "shm/thread_token.h"
+#include "support/everywhere.h"
 #include "support/gate.h"
 #include "support/shared_file.h"
 #include "support/suite.h"
@@ -446,6 +447,96 @@ static void a_barrier_of_many_processes_passes_in_a_small_arena(void)
     CU_ASSERT_EQUAL(mpm_barrier_destroy(barrier), MPM_OK);
 }
 
+/* Long messages that a node has no memory for at once. */
+
+#define LONG_SIZE ((size_t)1 << 20)
+#define PIPE_SIZE ((size_t)9 << 19) /* crosses by pieces, */
+#define HOLE_SIZE ((size_t)1 << 20) /* which fit here */
+#define WAIT_S    60.0
+#define SPARE     ((size_t)192 << 10)
+
+struct long_messages {
+    mpm_queue queue;
+    mpm_connection end;
+};
+
+static bool has_only(const char *message, size_t size, char byte)
+{
+    return message[0] == byte && !memcmp(message, message + 1, size - 1);
+}
+
+static size_t fill_but(void *hole, void **blocks, size_t room)
+{
+    size_t count = 0;
+
+    for (size_t size = (size_t)1 << 20; size >= 256u << 10; size /= 2) {
+        while (count < room && !mpm_alloc(size, &blocks[count]))
+            count++;
+    }
+    mpm_free(hole);
+    return count;
+}
+
+static void receive_by_pieces(mpm_connection end, char *message)
+{
+    size_t size = 0;
+
+    EXPECT(!mpm_connection_recv(end, WAIT_S, message, PIPE_SIZE, &size));
+    EXPECT(size == PIPE_SIZE && has_only(message, size, 3));
+    memset(message, 4, size);
+    EXPECT(!mpm_connection_send(end, message, size, WAIT_S));
+}
+
+static int receive_with_little_memory(const void *args, size_t args_size)
+{
+    const struct long_messages *from = args;
+    char *message = malloc(PIPE_SIZE);
+    void *hole, *spare, *blocks[100];
+    size_t count, size = 0;
+
+    (void)args_size;
+    EXPECT(!mpm_alloc(HOLE_SIZE, &hole) && !mpm_alloc(SPARE, &spare));
+    count = fill_but(hole, blocks, 90);
+    receive_by_pieces(from->end, message);
+    count += fill_but(spare, blocks + count, 10);
+    for (int i = 0; i < 3; i++)
+        EXPECT(mpm_queue_get(from->queue, WAIT_S, message, PIPE_SIZE, NULL) == MPM_ENOMEM);
+    while (count)
+        mpm_free(blocks[--count]);
+    EXPECT(!mpm_queue_get(from->queue, WAIT_S, message, PIPE_SIZE, &size));
+    EXPECT(size == LONG_SIZE && has_only(message, size, 1));
+    EXPECT(!mpm_queue_get(from->queue, WAIT_S, message, PIPE_SIZE, &size) && size == 1 && *message == 2);
+    free(message);
+    return everywhere_end();
+}
+
+static void a_long_message_that_finds_no_memory_is_not_lost(void)
+{
+    char *message = malloc(PIPE_SIZE);
+
+    for (unsigned node = 1; node < mpm_node_count(); node++) {
+        struct long_messages to;
+        mpm_connection own;
+        mpm_process process;
+
+        CU_ASSERT_EQUAL_FATAL(mpm_queue_create(NULL, &to.queue), MPM_OK);
+        CU_ASSERT_EQUAL_FATAL(mpm_pipe_create(MPM_DUPLEX, &own, &to.end), MPM_OK);
+        memset(message, 3, PIPE_SIZE);
+        EXPECT(!mpm_connection_send(own, message, PIPE_SIZE, WAIT_S));
+        process = start_on(node, receive_with_little_memory, &to, sizeof to);
+        EXPECT(!mpm_connection_recv(own, WAIT_S, message, PIPE_SIZE, NULL));
+        EXPECT(has_only(message, PIPE_SIZE, 4));
+        memset(message, 1, LONG_SIZE);
+        EXPECT(!mpm_queue_put(to.queue, message, LONG_SIZE, WAIT_S));
+        EXPECT(!mpm_queue_put(to.queue, "\2", 1, WAIT_S));
+        expect_end(process, 0);
+        EXPECT(!mpm_queue_destroy(to.queue));
+        EXPECT(!mpm_connection_close(own) && !mpm_connection_close(to.end));
+    }
+    free(message);
+    everywhere_assert();
+}
+
 /* Leaves too little for another segment of the table. */
 static unsigned fill_arena(uint64_t *blocks, unsigned most)
 {
@@ -617,6 +708,7 @@ int main(int argc, char **argv)
          a_process_that_can_have_no_thread_token_is_not_started},
         {"who_cannot_have_a_thread_token_is_told_what_to_do",
          who_cannot_have_a_thread_token_is_told_what_to_do},
+        {"a_long_message_that_finds_no_memory_is_not_lost", a_long_message_that_finds_no_memory_is_not_lost},
         {"a_barrier_of_many_processes_passes_in_a_small_arena",
          a_barrier_of_many_processes_passes_in_a_small_arena},
     };

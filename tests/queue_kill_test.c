@@ -480,6 +480,43 @@ static void give_two_back(struct shared *shared)
     give_back_last(shared);
 }
 
+/* A long one that was got with its block. */
+static void give_block_back(struct shared *shared)
+{
+    struct ring_block block;
+
+    if (robust_mutex_lock(&shared->getters))
+        abort();
+    if (ring_get_block(&shared->ring, shared->arena, 0, LONGEST, WORKER, &block) != RING_DONE)
+        abort();
+    ring_give_back_block(&shared->ring, shared->arena, &block);
+    if (block.block)
+        abort();
+    unlock(&shared->getters);
+}
+
+/* Twice, so that it leads to what was given back, too. */
+static void who_gives_a_block_back_may_be_killed_anywhere(void)
+{
+    bool killed = true;
+
+    for (unsigned long target = 1; killed; target++) {
+        struct shared *shared = scene_create(60, 5, 0);
+        uint64_t got;
+
+        give_block_back(shared);
+        give_back_last(shared);
+        CU_ASSERT_EQUAL(get_one(shared), 4);
+        killed = kills(shared, give_block_back, target);
+        got = ring_got_count(&shared->ring);
+        CU_ASSERT(got == 5 || (killed && got == 6));
+        sweep_after_death(shared);
+        CU_ASSERT(drains_in_order(shared));
+        CU_ASSERT(loses_no_memory(shared));
+        scene_free(shared);
+    }
+}
+
 /* Behind so many messages the place before the first one is short, long, or another segment's. */
 static void who_gives_back_may_be_killed_anywhere(void)
 {
@@ -537,6 +574,7 @@ int main(void)
         {"messages_that_are_given_back_are_the_first_again",
          messages_that_are_given_back_are_the_first_again},
         {"who_gives_back_may_be_killed_anywhere", who_gives_back_may_be_killed_anywhere},
+        {"who_gives_a_block_back_may_be_killed_anywhere", who_gives_a_block_back_may_be_killed_anywhere},
         {"every_point_of_put_and_get_may_be_the_last", every_point_of_put_and_get_may_be_the_last},
         {"a_batch_is_got_whole_or_not_at_all", a_batch_is_got_whole_or_not_at_all},
         {"random_work_may_end_anywhere", random_work_may_end_anywhere},

@@ -1197,13 +1197,16 @@ static struct given *undoing;
 static bool try_undo(struct given *given)
 {
     mpm_handle handle;
+    bool is_undone;
 
     assert(thread_is(THREAD_COURIER));
     memcpy(&handle, given->call.handle, sizeof handle);
-    if (given->invocation.method->undo(&handle, &given->invocation, true) == CALL_MUST_WAIT)
-        return false;
-    given_free(given);
-    return true;
+    given_offer_block(given);
+    is_undone = given->invocation.method->undo(&handle, &given->invocation, true) != CALL_MUST_WAIT;
+    given_note_block(given);
+    if (is_undone)
+        given_free(given);
+    return is_undone;
 }
 
 static void undo_given(struct given *given)

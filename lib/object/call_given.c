@@ -61,6 +61,27 @@ void reply_bytes_release(void *shared)
     free(reply);
 }
 
+/* Whoever is to free `more`. */
+static struct invocation *owner_of_more(struct given *given)
+{
+    return given->shared ? &given->shared->invocation : &given->invocation;
+}
+
+void given_offer_block(struct given *given)
+{
+    struct ring_block *block = &owner_of_more(given)->more_block;
+    bool is_under_way = given->shared && given->shared->users > 1;
+
+    given->invocation.block = block->block && !is_under_way ? block : NULL;
+}
+
+void given_note_block(struct given *given)
+{
+    if (given->invocation.block && !given->invocation.block->block)
+        owner_of_more(given)->more = given->invocation.more = NULL;
+    given->invocation.block = NULL;
+}
+
 static struct given *make_given(const struct message_call *call, struct invocation *invocation,
                                 struct reply_bytes *shared)
 {

@@ -57,6 +57,9 @@ bool given_take(unsigned node, const struct message_call *call, struct given **g
  * caller's to free now, or NULL. */
 struct given *given_arrived(unsigned node, uint32_t request, uint32_t serial);
 void given_free(struct given *given);
+/* Before and after an undo: it may take the block of `more`, unless that has not left yet. */
+void given_offer_block(struct given *given);
+void given_note_block(struct given *given);
 /* A node is lost: what was given there stays as it is. */
 void given_forget_node(unsigned node);
 /* Forgets all of an earlier run. */

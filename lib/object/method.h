@@ -56,7 +56,7 @@ struct invocation {
     bool gives;     /* there is something to be undone, whatever the status: set by a try in the courier */
     bool asks;      /* to be told when the reply has arrived, however short it is: the same */
     /* In the courier, of long messages, which change hands in the block of the arena in which they stand: */
-    struct ring_block *block;     /* the tail's, or NULL; a try may take it */
+    struct ring_block *block;     /* the tail's, or NULL; a try may take it. In `undo`: that of `more` */
     struct ring_block more_block; /* that of `more`, if a try has got it so */
 };
 

@@ -29,8 +29,8 @@
  *
  * A getter that gives a message back writes it into what was read of the segment already, right in front of the
  * first message; or, where that is too short, at the end of a new segment that leads to the getters' one, whose `first`
- * says before where it is to be gone on with. Then it writes the other place, and commits, as for a get, with a message
- * less. If it dies before that, a segment is left over, and `first` says what is true.
+ * says before where it is to be gone on with; a block that has changed hands is such a segment again. Then it writes the
+ * other place, and commits, as for a get, with a message less. If it dies before that, a segment is left over, and `first` says what is true.
  *
  * `seen` is a cache: a value of the past, and so are all values of the other side's counter. A message that was given
  * back may make the ring longer than its maximum, by the messages that were put since. */
@@ -417,6 +417,24 @@ int ring_give_back(struct ring *ring, struct arena *arena, const void *message, 
     ring_write(arena, &behind, message, size);
     ring_commit(&ring->got, place, (uint64_t)-1);
     return MPM_OK;
+}
+
+void ring_give_back_block(struct ring *ring, struct arena *arena, struct ring_block *block)
+{
+    struct ring_place first = ring_own_place(&ring->got), place;
+
+    assert(first.segment); /* something was got */
+    place = (struct ring_place){block->block, block->at - sizeof(struct ring_record),
+                                segment_at(arena, block->block)->end};
+    KILL_POINT();
+    arena_pass(arena, block->block, ring->owner);
+    KILL_POINT();
+    segment_at(arena, first.segment)->first = first.record;
+    KILL_POINT();
+    segment_at(arena, block->block)->next = first.segment;
+    KILL_POINT();
+    ring_commit(&ring->got, place, (uint64_t)-1);
+    *block = (struct ring_block){0};
 }
 
 /* The whole. */

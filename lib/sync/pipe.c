@@ -317,13 +317,18 @@ int pipe_try_receive(struct object *object, const mpm_handle *handle, struct inv
 }
 
 int pipe_give_back(struct object *object, const mpm_handle *handle, unsigned end, const void *message,
-                   size_t size)
+                   size_t size, struct ring_block *block)
 {
+    struct ring *ring;
     int status;
 
     if ((status = channel_lock(object, handle, &object->mutex, sweep)))
         return status;
-    status = ring_give_back(&pipe_of(object)->ring[!end], context_arena(), message, size);
+    ring = &pipe_of(object)->ring[!end];
+    if (block)
+        ring_give_back_block(ring, context_arena(), block);
+    else
+        status = ring_give_back(ring, context_arena(), message, size);
     robust_mutex_unlock(&object->mutex);
     if (!status)
         tell_other(object, !end);

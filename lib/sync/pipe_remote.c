@@ -157,7 +157,7 @@ int pipe_serve_receive(struct object *object, const mpm_handle *handle, struct i
         return status;
     if (!receive->by_pieces)
         return receive_whole(object, handle, invocation);
-    while ((status = room <= PIECE
+    while ((status = room <= FIRST_ROOM
                          ? receive_short(object, handle, invocation, room, &size)
                          : receive_long(object, handle, invocation, room, &size)) == MPM_ETOOSMALL &&
            size <= receive->room)
@@ -229,14 +229,15 @@ int pipe_serve_drop(struct object *object, const mpm_handle *handle, struct invo
 }
 
 /* Gives a message back to the pipe that it was received from. */
-static int give_back(const mpm_handle *handle, unsigned end, const void *message, size_t size)
+static int give_back(const mpm_handle *handle, unsigned end, const void *message, size_t size,
+                     struct ring_block *block)
 {
     struct object *object;
     int status;
 
     if (object_find(handle, OBJECT_PIPE, &object))
         return MPM_OK; /* there is no pipe any more */
-    status = pipe_give_back(object, handle, end, message, size);
+    status = pipe_give_back(object, handle, end, message, size, block);
     return status == MPM_ENOMEM ? CALL_MUST_WAIT : MPM_OK;
 }
 
@@ -247,7 +248,7 @@ static int give_back_transfer(const mpm_handle *handle, const struct pipe_use *u
 
     if (transfer_find(&use->thread_ref, number, &transfer))
         return MPM_OK;
-    if (!(status = give_back(handle, use->end, transfer->bytes, transfer->size)))
+    if (!(status = give_back(handle, use->end, transfer->bytes, transfer->size, NULL)))
         transfer_end(transfer);
     return status;
 }
@@ -259,8 +260,9 @@ int pipe_undo_receive(const mpm_handle *handle, struct invocation *invocation, b
 
     if (!was_given)
         return MPM_OK;
-    return received->transfer ? give_back_transfer(handle, &receive->use, received->transfer)
-                              : give_back(handle, receive->use.end, invocation->more, received->size);
+    return received->transfer
+               ? give_back_transfer(handle, &receive->use, received->transfer)
+               : give_back(handle, receive->use.end, invocation->more, received->size, invocation->block);
 }
 
 int pipe_undo_gather(const mpm_handle *handle, struct invocation *invocation, bool was_given)
@@ -309,7 +311,8 @@ void pipe_announce(void)
 
 /* The caller. */
 
-/* Has the home gather a message; its number. Each piece is to be taken in time, as if it was the only one. */
+/* Has the home gather a message; its number. Each piece is to be taken in time, as if it was the only one. Where there is
+ * no memory for a piece it goes in smaller ones. */
 static int gather(const mpm_handle *handle, const struct invocation *send, double timeout_s, uint64_t *number)
 {
     const struct pipe_use *use = send->in;
@@ -318,13 +321,20 @@ static int gather(const mpm_handle *handle, const struct invocation *send, doubl
     struct invocation beginning = {.method = &pipe_methods[PIPE_GATHER], .in = &begin, .out = number};
     struct invocation adding = {.method = &pipe_methods[PIPE_PIECE], .in = &piece};
     uint64_t deadline_ns = call_deadline_ns(timeout_s);
+    size_t most = PIECE, done = 0;
     int status = invoke_remote(handle, &beginning, timeout_s);
 
     piece.number = *number;
-    for (size_t done = 0; !status && done < send->tail_size; done += adding.tail_size) {
+    while (!status && done < send->tail_size) {
         adding.tail = (const char *)send->tail + done;
-        adding.tail_size = send->tail_size - done < PIECE ? send->tail_size - done : PIECE;
+        adding.tail_size = send->tail_size - done < most ? send->tail_size - done : most;
         status = invoke_remote(handle, &adding, call_time_left_s(timeout_s, deadline_ns));
+        if (!status)
+            done += adding.tail_size;
+        else if (status == MPM_ENOMEM && most > LEAST_PIECE) {
+            most /= 2;
+            status = MPM_OK;
+        }
     }
     return status;
 }
@@ -359,7 +369,7 @@ int pipe_send_remote(const mpm_handle *handle, struct invocation *invocation, do
     size_t size = invocation->tail_size;
     int status = size <= WHOLE ? invoke_remote(handle, invocation, timeout_s) : MPM_ENOMEM;
 
-    return status == MPM_ENOMEM && size > PIECE ? send_long(handle, invocation, timeout_s) : status;
+    return status == MPM_ENOMEM && size > FIRST_ROOM ? send_long(handle, invocation, timeout_s) : status;
 }
 
 /* The message is in the pipe no more: where there is no memory for a piece of it, it comes in smaller ones. */
@@ -399,7 +409,7 @@ static int receive_by_pieces(const mpm_handle *handle, struct invocation *invoca
 
     receive->by_pieces = 1;
     invocation->reserve = 0;
-    invocation->room = receive->room < PIECE ? receive->room : PIECE;
+    invocation->room = receive->room < FIRST_ROOM ? receive->room : FIRST_ROOM;
     status = invoke_remote(handle, invocation, timeout_s);
     return !status && received->transfer ? fetch(handle, invocation, timeout_s, deadline_ns) : status;
 }

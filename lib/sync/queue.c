@@ -497,11 +497,14 @@ static int give_back(struct object *object, const struct get_in *get, struct get
 static int undo_get(const mpm_handle *handle, struct invocation *invocation, bool was_given)
 {
     struct object *object;
-    int status;
+    int status = MPM_OK;
 
     if (!was_given || find(handle, &object) || lock_side(object, handle, &object->mutex))
         return MPM_OK; /* there is nothing, or no queue, to give it back to */
-    status = give_back(object, invocation->in, invocation->out, invocation->more);
+    if (invocation->block)
+        ring_give_back_block(&queue_of(object)->ring, context_arena(), invocation->block);
+    else
+        status = give_back(object, invocation->in, invocation->out, invocation->more);
     robust_mutex_unlock(&object->mutex);
     object_fence_after_unlock();
     object_tell(object, WAIT_MESSAGE);
