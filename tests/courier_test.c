@@ -107,8 +107,8 @@ static unsigned loop_pieces_left(unsigned node)
 
 static int loop_send_piece(unsigned node, const void *bytes, size_t size)
 {
-    loop.watched_pieces +=
-        loop.watched && (const char *)bytes >= loop.watched && (const char *)bytes < loop.watched + LARGE;
+    loop.watched_pieces += loop.watched && (const char *)bytes >= loop.watched &&
+                           (const char *)bytes < loop.watched + LARGE;
     loop.sent_pieces.piece[loop.sent_pieces.count++] = (struct piece){node, memcpy(malloc(size), bytes, size),
                                                                       size};
     if (loop_pieces_left(node) > loop.most_pieces)
@@ -590,7 +590,7 @@ static void a_courier_looks_on_for_as_long_as_that_pays(void)
         CU_ASSERT_EQUAL(look_on_time_ns(&look, false), LOOK_LONG_NS);
         look_on_found(&look, LOOK_LONG_NS);
     }
-    CU_ASSERT_EQUAL(look_in_vain(&look, LOOK_CREDIT), LOOK_CREDIT);
+    CU_ASSERT_EQUAL(look_in_vain(&look, LOOK_LONG_LOOKS), LOOK_LONG_LOOKS);
     CU_ASSERT(look_in_vain(&look, 100 * LOOK_TRIAL) <= 101);
 }
 

@@ -26,7 +26,7 @@
 #define LONGEST     20000u
 #define BATCH       40u
 #define RING_OWNER  64u
-#define WORKER      7u /* in the arena: whoever has a block in hand */
+#define WORKER      7u   /* in the arena: whoever has a block in hand */
 #define PREFILL     200u /* messages that some operations find */
 #define RANDOM_RUNS 300
 

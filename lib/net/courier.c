@@ -49,7 +49,7 @@
     UINT64_C(500000000) /* how long what was posted may take to leave when the run ends with a loss */
 
 #define MAX_WORK   8
-#define LENT_PARTS 4u                /* of the head of a lent message */
+#define LENT_PARTS 4u                 /* of the head of a lent message */
 #define HEAD_LIMIT ((size_t)64 << 10) /* bytes of one that comes: more makes no sense */
 
 struct frame_header {

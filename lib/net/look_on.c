@@ -4,7 +4,7 @@
 
 void look_on_begin(struct look_on *look, bool is_lively)
 {
-    look->is_long = is_lively && (look->credit || look->looks++ % LOOK_TRIAL == 0);
+    look->is_long = is_lively && (look->long_looks || look->looks++ % LOOK_TRIAL == 0);
 }
 
 uint64_t look_on_time_ns(const struct look_on *look, bool is_busy)
@@ -18,12 +18,12 @@ uint64_t look_on_time_ns(const struct look_on *look, bool is_busy)
 void look_on_found(struct look_on *look, uint64_t took_ns)
 {
     if (look->is_long && took_ns > LOOK_SHORT_NS && took_ns <= LOOK_LONG_NS)
-        look->credit = LOOK_CREDIT;
+        look->long_looks = LOOK_LONG_LOOKS;
 }
 
 void look_on_missed(struct look_on *look)
 {
-    if (look->is_long && look->credit)
-        look->credit--;
+    if (look->is_long && look->long_looks)
+        look->long_looks--;
     look->is_long = false;
 }

@@ -5,7 +5,7 @@
  * After any event it looks for LOOK_SHORT_NS. While bytes are under way to it or from it, for LOOK_BUSY_NS. While calls
  * on objects go to and fro the next one often comes as soon as somebody has been woken by the last one: if it came within
  * LOOK_LONG_NS lately, the courier looks for as long, and every LOOK_TRIAL-th time in any case, since two couriers that
- * nap both would never learn that there is something to be gained. So what it looks in vain is bounded: LOOK_CREDIT long
+ * nap both would never learn that there is something to be gained. So what it looks in vain is bounded: LOOK_LONG_LOOKS long
  * looks after each that has paid, and one in LOOK_TRIAL of all.
  *
  * A pure state machine, driven by simulated time in tests. For net/courier.c. */
@@ -15,17 +15,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LOOK_SHORT_NS 20000u
-#define LOOK_BUSY_NS  200000u
-#define LOOK_LONG_NS  100000u
-#define LOOK_CREDIT   4u
-#define LOOK_TRIAL    16u
+#define LOOK_SHORT_NS   20000u
+#define LOOK_BUSY_NS    200000u
+#define LOOK_LONG_NS    100000u
+#define LOOK_LONG_LOOKS 4u
+#define LOOK_TRIAL      16u
 
 /* All 0 at first. */
 struct look_on {
-    uint32_t credit; /* long looks before it gives up */
-    uint32_t looks;  /* so far, without credit: for the trials */
-    bool is_long;    /* the look that it is at */
+    uint32_t long_looks; /* that are left before it gives up */
+    uint32_t looks;      /* so far, when none were left: for the trials */
+    bool is_long;        /* the look that it is at */
 };
 
 /* An event has come: it begins to look. `is_lively`: calls go to and fro. */

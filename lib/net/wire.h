@@ -44,9 +44,9 @@ struct large_coming {
 struct wire_owner {
     void (*announce)(unsigned node, const struct large_message *message); /* tells the node what follows */
     void (*has_left)(unsigned node, unsigned lane);                       /* all of one has left */
-    void (*said)(unsigned node);                    /* a piece was sent, */
-    void (*heard)(unsigned node);                   /* and one has come */
-    void (*failed)(unsigned node);                  /* mpm_error() says why; does not return */
+    void (*said)(unsigned node);                                          /* a piece was sent, */
+    void (*heard)(unsigned node);                                         /* and one has come */
+    void (*failed)(unsigned node); /* mpm_error() says why; does not return */
 };
 
 /* One wire for each node. MPM_ENOMEM. */

@@ -72,12 +72,12 @@ enum request_state {
 };
 
 struct request {
-    _Atomic uint32_t state; /* enum request_state, and the caller's process number << 8 */
-    uint32_t serial;        /* of the call: the caller's */
-    uint32_t sent;          /* the serial of the last call that was sent from here: the courier's */
-    uint32_t method;        /* method_code() */
-    uint32_t rings;         /* 1: the reply rings the node's doorbell, too: the caller's */
-    uint32_t is_timed;      /* 1: the caller may take it back: the caller's */
+    _Atomic uint32_t state;   /* enum request_state, and the caller's process number << 8 */
+    uint32_t serial;          /* of the call: the caller's */
+    uint32_t sent;            /* the serial of the last call that was sent from here: the courier's */
+    uint32_t method;          /* method_code() */
+    uint32_t rings;           /* 1: the reply rings the node's doorbell, too: the caller's */
+    uint32_t is_timed;        /* 1: the caller may take it back: the caller's */
     _Atomic uint64_t arrives; /* bytes of a reply that was announced, and comes in pieces: the courier's */
     struct eventcount done;
     mpm_handle handle;
@@ -298,7 +298,7 @@ static bool give_up_request(uint32_t number, enum request_state to)
 
 /* How long a caller waits for a reply. */
 struct patience {
-    uint64_t give_up_ns; /* later, once, if the reply is on its way then */
+    uint64_t give_up_ns;   /* later, once, if the reply is on its way then */
     bool is_interruptible; /* its signal handlers may have it do so */
 };
 #define CALL_INTERRUPTED 4 /* it was taken back for that; a status that does not leave this file */
@@ -705,10 +705,8 @@ static bool hand_over(struct request *request, uint32_t state)
 /* Has the home undo what it has given. */
 static void return_reply(const struct request *request, const struct message_reply *reply)
 {
-    struct message_call message = {.request = reply->request,
-                                   .serial = reply->serial,
-                                   .method = request->method,
-                                   .is_timed = 1};
+    struct message_call message = {
+        .request = reply->request, .serial = reply->serial, .method = request->method, .is_timed = 1};
 
     memcpy(message.handle, &request->handle, sizeof request->handle);
     if (courier_post_one(request->handle.home, MESSAGE_CANCEL, &message, sizeof message))
@@ -987,7 +985,8 @@ static void note_waiting(const struct parked *parked, int change)
     object_note_waiting(&handle, change);
     if (parked->side < OBJECT_SIDES)
         fairness_note_waiting(&handle, parked->side, change);
-    for (size_t at = 0; method_of(parked->call.method)->awaits_tail && at + sizeof handle <= parked->cargo.size;
+    for (size_t at = 0;
+         method_of(parked->call.method)->awaits_tail && at + sizeof handle <= parked->cargo.size;
          at += sizeof handle) {
         memcpy(&handle, parked->bytes + at, sizeof handle);
         object_note_waiting(&handle, change);
@@ -1164,9 +1163,8 @@ static void *place_call(unsigned node, const void *head, size_t head_size, size_
 static bool take_large_call(unsigned node, const void *head, size_t head_size, void *body, size_t body_size)
 {
     const struct message_call *call = head;
-    struct cargo cargo = {.bytes = (const char *)(call + 1),
-                          .size = head_size - sizeof *call,
-                          .block = coming[node]};
+    struct cargo cargo = {
+        .bytes = (const char *)(call + 1), .size = head_size - sizeof *call, .block = coming[node]};
 
     assert(body == arena_at(context_arena(), cargo.block.at) && body_size == cargo.block.size);
     (void)body;

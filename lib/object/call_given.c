@@ -112,8 +112,8 @@ void given_note(unsigned node, const struct message_call *call, struct invocatio
 
     assert(thread_is(THREAD_COURIER));
     if (answered)
-        *answered =
-            (struct answered){call->serial, invocation->gives ? make_given(call, invocation, shared) : NULL};
+        *answered = (struct answered){call->serial,
+                                      invocation->gives ? make_given(call, invocation, shared) : NULL};
 }
 
 bool given_take(unsigned node, const struct message_call *call, struct given **given)

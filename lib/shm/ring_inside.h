@@ -15,8 +15,8 @@
 #include "shm/kill_point.h"
 #include "shm/ring.h"
 
-#define RING_END UINT64_MAX /* in place of a size: the next record is the first of the next segment */
-#define RING_AHEAD 256 /* bytes: lines so far ahead are asked for */
+#define RING_END   UINT64_MAX /* in place of a size: the next record is the first of the next segment */
+#define RING_AHEAD 256        /* bytes: lines so far ahead are asked for */
 
 struct ring_record {
     uint64_t size;

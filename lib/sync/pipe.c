@@ -185,7 +185,7 @@ static int put(struct pipe *pipe, unsigned end, const struct invocation *invocat
         status = ring_put_block(&pipe->ring[end], context_arena(), invocation->block, &done);
     else
         status = ring_put(&pipe->ring[end], context_arena(),
-                           &(struct ring_messages){invocation->tail, invocation->tail_size, 1}, &done);
+                          &(struct ring_messages){invocation->tail, invocation->tail_size, 1}, &done);
     if (status)
         return status;
     return done ? MPM_OK : CALL_MUST_WAIT;
@@ -255,8 +255,9 @@ static int take_exactly(struct ring *ring, struct pipe_buffer *buffer)
 /* Of a long message for another node the block is taken. */
 static bool take_block(struct ring *ring, bool is_exact, struct pipe_buffer *buffer)
 {
-    if (!buffer->takes_block || ring_get_block(ring, context_arena(), is_exact ? buffer->room : 0, buffer->room,
-                                               process_own_number(), &buffer->block) != RING_DONE) {
+    if (!buffer->takes_block ||
+        ring_get_block(ring, context_arena(), is_exact ? buffer->room : 0, buffer->room, process_own_number(),
+                       &buffer->block) != RING_DONE) {
         buffer->block.block = 0;
         return false;
     }
@@ -564,8 +565,9 @@ static int find_nothing(const mpm_handle *handle, enum object_kind kind, struct 
 const struct method pipe_methods[PIPE_METHODS] = {
     [PIPE_SEND] = {OBJECT_PIPE, PIPE_SEND, "send", .in_size = sizeof(struct pipe_send_in), .tail_unit = 1,
                    .makes_sense = send_makes_sense, .try = pipe_try_send, .serve = pipe_serve_send,
-                   .takes_block = takes_block, .wait_of = wait_of, .is_ready = may_send, .side = sending_side, .is_timed = true,
-                   .late_status = MPM_ETIMEDOUT, .late = pipe_late_send, .undo = pipe_undo_send},
+                   .takes_block = takes_block, .wait_of = wait_of, .is_ready = may_send, .side = sending_side,
+                   .is_timed = true, .late_status = MPM_ETIMEDOUT, .late = pipe_late_send,
+                   .undo = pipe_undo_send},
     [PIPE_RECEIVE] = {OBJECT_PIPE, PIPE_RECEIVE, "receive", .in_size = sizeof(struct pipe_receive_in),
                       .out_size = sizeof(struct pipe_receive_out), .has_more = true, .makes_sense = has_end,
                       .try = pipe_try_receive, .serve = pipe_serve_receive, .wait_of = wait_of,

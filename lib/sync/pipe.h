@@ -46,7 +46,7 @@ struct pipe_send_in { /* then the message, unless it was gathered */
 struct pipe_receive_in {
     struct pipe_use use;
     uint64_t room;
-    uint32_t is_exact; /* 1: the message is to have as many bytes as there is room for */
+    uint32_t is_exact;  /* 1: the message is to have as many bytes as there is room for */
     uint32_t by_pieces; /* 1: a long one is to be fetched: the caller has no memory for it at once */
 };
 

@@ -573,8 +573,8 @@ static bool get_makes_sense(const mpm_handle *handle, const struct invocation *i
 static const struct method methods[] = {
     [QUEUE_PUT] = {OBJECT_QUEUE, QUEUE_PUT, "put", .in_size = sizeof(struct put_in), .tail_unit = 1,
                    .out_size = sizeof(uint64_t), .makes_sense = put_makes_sense, .try = try_put,
-                   .serve = serve_put, .takes_block = takes_block, .wait = WAIT_ROOM, .is_ready = may_put, .amount = room,
-                   .side = putting_side, .is_timed = true, .late_status = MPM_EFULL,
+                   .serve = serve_put, .takes_block = takes_block, .wait = WAIT_ROOM, .is_ready = may_put,
+                   .amount = room, .side = putting_side, .is_timed = true, .late_status = MPM_EFULL,
                    .late_sentence = "the queue was full for the whole timeout"},
     [QUEUE_GET] = {OBJECT_QUEUE, QUEUE_GET, "get", .in_size = sizeof(struct get_in),
                    .out_size = sizeof(struct get_out), .has_more = true, .makes_sense = get_makes_sense,
