@@ -49,7 +49,7 @@
  * enough for a node whose processors are all busy. */
 #define CALL_AT_ONCE_S 1.0
 /* And for what has to cross a wire, to or fro. */
-#define CALL_BYTE_S 50e-9
+#define CALL_BYTE_S 250e-9
 
 /* Bytes that go with a call at most. */
 #define CALL_SIZE_LIMIT (MESSAGE_LIMIT - sizeof(struct message_call))
