@@ -9,7 +9,8 @@
  *     static const char *const names[] = { WIDGET_SYMBOLS(LIBRARY_NAME) };
  *
  * Each member points to the function or variable of that name and has its type, as the library's own header
- * declares it: widget.widget_open(…), *widget.widget_root_g. For net/mpi_table.h and data/hdf5_table.h. */
+ * declares it: widget.widget_open(…), *widget.widget_root_g. For net/mpi_table.h, data/hdf5_table.h and
+ * data/deflate.c. */
 #ifndef BASE_LIBRARY_H
 #define BASE_LIBRARY_H
 

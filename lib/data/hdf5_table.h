@@ -92,6 +92,7 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5Pclose)                         \
     ENTRY(H5Pcreate)                        \
     ENTRY(H5Pget_chunk)                     \
+    ENTRY(H5Pget_chunk_opts)                \
     ENTRY(H5Pget_driver)                    \
     ENTRY(H5Pget_external)                  \
     ENTRY(H5Pget_external_count)            \
@@ -129,6 +130,7 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5Tarray_create2)                 \
     ENTRY(H5Tclose)                         \
     ENTRY(H5Tcommit2)                       \
+    ENTRY(H5Tconvert)                       \
     ENTRY(H5Tcopy)                          \
     ENTRY(H5Tcreate)                        \
     ENTRY(H5Tdetect_class)                  \

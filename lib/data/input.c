@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "data/chunks.h"
 #include "data/element.h"
 #include "data/file_kind.h"
 #include "data/hdf5_call.h"
@@ -340,6 +341,25 @@ static double chunks_together(const struct input *input, unsigned dimension, hsi
     return some < all ? some : all;
 }
 
+/* A SWMR writer may add to chunks that are kept. What has a variable length stands elsewhere in the file. */
+static void open_chunks(struct input *input)
+{
+    hsize_t extent[MAX_RANK];
+    uint64_t together[MAX_RANK];
+    int rank = input_chunk_extents(input->dataset, extent);
+
+    if (!rank || input->variable_type.is || input->spans.count || input->has_swmr_writer || input->follows)
+        return;
+    for (int i = 0; i < rank; i++)
+        together[i] = (uint64_t)chunks_together(input, (unsigned)i, extent[i]);
+    input->chunks = chunks_open(&(struct chunked){.dataset = input->dataset,
+                                                  .memory = input->memory,
+                                                  .rank = (unsigned)rank,
+                                                  .extent = input->extent,
+                                                  .together = together,
+                                                  .most_kept = CACHE_SIZE});
+}
+
 static void cache_one_band(struct input *input)
 {
     hsize_t extent[MAX_RANK];
@@ -359,6 +379,8 @@ static void cache_one_band(struct input *input)
 
 void input_leave_dataset(struct input *input)
 {
+    chunks_close(input->chunks);
+    input->chunks = NULL;
     if (input->memory >= 0)
         hdf5.H5Tclose(input->memory);
     if (input->dataset >= 0)
@@ -417,6 +439,7 @@ static struct whole whole_of(const struct input *input)
                           .name = input->dataset_name,
                           .dataset = input->dataset,
                           .memory = input->memory,
+                          .chunks = input->chunks,
                           .rank = input->rank + 1,
                           .extent = input->extent};
 }
@@ -503,10 +526,12 @@ int input_open_one(const struct input_source *source, struct input *input)
         status = input_examine(input);
     if (!status && input->locking != INPUT_HAS_NONE && !input->has_swmr_writer)
         input_take_stamp(input);
-    if (!status)
+    if (!status) {
         cache_one_band(input);
-    else
+        open_chunks(input);
+    } else {
         close_all(input);
+    }
     hdf5_leave(&guard);
     return status;
 }
@@ -523,10 +548,29 @@ void input_take(struct input *input, mpm_type type)
     struct hdf5_guard guard;
 
     hdf5_enter(&guard);
+    chunks_close(input->chunks);
     input->memory = element_memory_of(had, hdf5_native_type(type));
+    open_chunks(input);
     hdf5.H5Tclose(had);
     hdf5_leave(&guard);
     input->row.type = input->taken = type;
+}
+
+static int cannot_read(const struct input *input, const hsize_t run[3])
+{
+    return hdf5_error_set(MPM_EIO, "cannot read rows %" PRIu64 " to %" PRIu64 " of %s:%s", (uint64_t)run[0],
+                          (uint64_t)(run[0] + (run[2] - 1) * run[1]), input->file_name, input->dataset_name);
+}
+
+static int read_chunks(const struct input *input, const hsize_t run[3], const struct input_target *target)
+{
+    hsize_t start[MAX_RANK] = {run[0]}, count[MAX_RANK];
+
+    memcpy(count, input->extent, sizeof count);
+    count[0] = run[2];
+    return chunks_read(input->chunks, &(struct box){start, count, run[1]}, target->rows) < 0
+               ? cannot_read(input, run)
+               : 0;
 }
 
 /* Rows of the file: start, start + step … */
@@ -546,28 +590,31 @@ static int read_selected(const struct input *input, hid_t file_space, hid_t memo
         hdf5.H5Sset_extent_simple(memory_space, (int)input->rank + 1, extent, NULL) < 0 ||
         hdf5.H5Dread(input->dataset, input->memory, memory_space, file_space, target->transfer,
                      target->rows) < 0)
-        return hdf5_error_set(MPM_EIO, "cannot read rows %" PRIu64 " to %" PRIu64 " of %s:%s",
-                              (uint64_t)run[0], (uint64_t)(run[0] + (run[2] - 1) * run[1]), input->file_name,
-                              input->dataset_name);
+        return cannot_read(input, run);
     return 0;
+}
+
+static int read_by_hdf5(const struct input *input, const hsize_t run[3], const struct input_target *target)
+{
+    hid_t file_space = hdf5.H5Dget_space(input->dataset), memory_space = hdf5.H5Screate(H5S_SIMPLE);
+    int status = read_selected(input, file_space, memory_space, run, target);
+
+    if (memory_space >= 0)
+        hdf5.H5Sclose(memory_space);
+    if (file_space >= 0)
+        hdf5.H5Sclose(file_space);
+    return status;
 }
 
 int input_read_run(const struct input *input, const hsize_t run[3], const struct input_target *target)
 {
     struct hdf5_guard guard;
-    hid_t file_space, memory_space;
     int status;
 
     hdf5_enter(&guard);
-    file_space = hdf5.H5Dget_space(input->dataset);
-    memory_space = hdf5.H5Screate(H5S_SIMPLE);
-    status = read_selected(input, file_space, memory_space, run, target);
+    status = input->chunks ? read_chunks(input, run, target) : read_by_hdf5(input, run, target);
     if (!status)
         status = check_length(input);
-    if (memory_space >= 0)
-        hdf5.H5Sclose(memory_space);
-    if (file_space >= 0)
-        hdf5.H5Sclose(file_space);
     hdf5_leave(&guard);
     return status;
 }

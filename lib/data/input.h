@@ -63,6 +63,7 @@ struct input_source {
 struct variable; /* input_variable.c */
 struct zip;      /* input_zip.c */
 struct view;     /* input_view.c */
+struct chunks;   /* chunks.h */
 
 /* A row of variable length in memory. What has no elements stands somewhere even so. */
 struct item {
@@ -101,6 +102,7 @@ struct input {
     struct span_fields spans;           /* if they are structs with fields of variable length */
     struct zip *zip;           /* of several data sets side by side; nothing else is open then; or NULL */
     struct variable *variable; /* what such rows are read with, once some are; or NULL */
+    struct chunks *chunks;     /* if they are decompressed here; or NULL */
     struct view *view;         /* what rows are seen through that are not copied, once some are; or NULL */
     bool has_no_view;          /* rows of this data set must be copied */
     bool has_swmr_writer;      /* which may add rows */

@@ -253,6 +253,7 @@ static int change_file(struct input *input, uint64_t index)
     input->stored_size = other.stored_size;
     memcpy(input->extent, other.extent, sizeof input->extent);
     input->tiles = other.tiles;
+    input->chunks = other.chunks;
     input->zip = other.zip;
     input->spans = other.spans;
     input->open_file = index;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A chunk is compressed by HDF5 itself, whatever its filters are: a worker writes it into a file in its own memory that
- * has nothing but one chunk, and takes out the bytes that HDF5 would have put into a file. Main puts these into the
- * output. Chunks are written once, in the order in which they are ready; who dies, worker or main, leaves a file that
- * nobody looks at (output_last.c). */
+/* A worker compresses a chunk as HDF5 would: by libdeflate, if that is there and the filter is gzip; else by HDF5
+ * itself, whatever the filter is, in a file in its own memory that has nothing but one chunk, out of which it takes
+ * the bytes that HDF5 would have put into a file. Main puts these into the output. Chunks are written once, in the
+ * order in which they are ready; who dies, worker or main, leaves a file that nobody looks at (output_last.c). */
 #include "data/pack.h"
 
 #include <stdlib.h>
@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "data/hdf5_call.h"
+#include "data/pipeline.h"
 #include "mpmap/handle.h"
 #include "mpmap/stream.h"
 
@@ -44,7 +45,9 @@ static struct {
     unsigned index;
     int part;
     hid_t file, dataset;
-    unsigned char *rows;
+    bool has_pipeline; /* filters that are applied here, and not by HDF5 */
+    struct pipeline pipeline;
+    unsigned char *rows, *spare;
 } packer = {.part = -1, .file = -1, .dataset = -1};
 
 static size_t chunk_size(const struct pack_job *job)
@@ -58,6 +61,12 @@ static size_t most_packed(const struct pack_job *job)
     return chunk_size(job) + chunk_size(job) / 8 + 4096;
 }
 
+/* If gzip makes more, HDF5 leaves it out. */
+static size_t most_gzipped(const struct pack_job *job)
+{
+    return chunk_size(job) + chunk_size(job) / 1000 + 12;
+}
+
 static void close_packer(void)
 {
     if (packer.dataset >= 0)
@@ -67,8 +76,9 @@ static void close_packer(void)
     if (packer.part >= 0)
         close(packer.part);
     free(packer.rows);
-    packer.open = false;
-    packer.rows = NULL;
+    free(packer.spare);
+    packer.open = packer.has_pipeline = false;
+    packer.rows = packer.spare = NULL;
     packer.part = -1;
     packer.file = packer.dataset = -1;
 }
@@ -85,6 +95,18 @@ static hid_t make_file(const struct pack_job *job)
     return file;
 }
 
+/* HDF5 has put into the properties what its filters want to know. */
+static void take_pipeline(const struct pack_job *job, hid_t dataset)
+{
+    hid_t creation = hdf5.H5Dget_create_plist(dataset);
+
+    if (creation < 0)
+        return;
+    packer.has_pipeline = pipeline_take(creation, chunk_size(job), &packer.pipeline) &&
+                          (packer.spare = malloc(chunk_size(job)));
+    hdf5.H5Pclose(creation);
+}
+
 static hid_t make_chunk(const struct pack_job *job, hid_t file)
 {
     const struct grid_chunks *chunks = &job->chunks;
@@ -95,6 +117,8 @@ static hid_t make_chunk(const struct pack_job *job, hid_t file)
     if (file >= 0 && creation >= 0 && space >= 0)
         dataset = hdf5.H5Dcreate2(file, "chunk", hdf5_native_type(type), space, H5P_DEFAULT, creation,
                                   H5P_DEFAULT);
+    if (dataset >= 0)
+        take_pipeline(job, dataset);
     if (space >= 0)
         hdf5.H5Sclose(space);
     if (creation >= 0)
@@ -147,12 +171,10 @@ static bool read_rows(const struct pack_job *job, uint64_t number)
     return read_at(packer.part, packer.rows, size, job->at + first * job->field.size) == (ssize_t)size;
 }
 
-static int pack(const struct pack_job *job, uint64_t number, struct packed *packed)
+static int pack_by_hdf5(const struct pack_job *job, struct packed *packed)
 {
     hsize_t offset[GRID_MAX_RANK] = {0}, size;
 
-    if (!read_rows(job, number))
-        return error_set_errno(MPM_EIO, "cannot read %s", (const char *)(job + 1));
     if (hdf5.H5Dwrite(packer.dataset, hdf5_native_type(job->field.shape.type), H5S_ALL, H5S_ALL, H5P_DEFAULT,
                       packer.rows) < 0 ||
         hdf5.H5Dget_chunk_storage_size(packer.dataset, offset, &size) < 0)
@@ -164,6 +186,17 @@ static int pack(const struct pack_job *job, uint64_t number, struct packed *pack
     if (hdf5.H5Dread_chunk(packer.dataset, H5P_DEFAULT, offset, &packed->mask, packed->bytes) < 0)
         return hdf5_error_set(MPM_EIO, "cannot take compressed results");
     return 0;
+}
+
+static int pack(const struct pack_job *job, uint64_t number, struct packed *packed)
+{
+    if (!read_rows(job, number))
+        return error_set_errno(MPM_EIO, "cannot read %s", (const char *)(job + 1));
+    packed->mask = 0;
+    packed->size = packer.has_pipeline ? pipeline_apply(&packer.pipeline, packer.rows, packer.spare,
+                                                        packed->bytes, most_gzipped(job))
+                                       : 0;
+    return packed->size ? 0 : pack_by_hdf5(job, packed);
 }
 
 /* A task: the item is the number of a chunk. */

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "data/chunks.h"
 #include "data/hdf5_call.h"
 
 #define MOST_RANK (MPM_MAX_DIMENSIONS + 1)
@@ -223,29 +224,39 @@ static int cannot_read(const struct reading *reading)
                           reading->whole->name);
 }
 
-static int read_box(const struct reading *reading, unsigned char *box)
+static int read_by_hdf5(const struct reading *reading, const struct box *box, unsigned char *elements)
 {
     const struct whole *whole = reading->whole;
-    hsize_t start[MOST_RANK], extent[MOST_RANK];
-    hid_t file_space = hdf5.H5Dget_space(whole->dataset), memory_space;
+    hid_t file_space = hdf5.H5Dget_space(whole->dataset);
+    hid_t memory_space = hdf5.H5Screate_simple((int)whole->rank, box->count, NULL);
     int status = 0;
 
-    for (unsigned i = 0; i < whole->rank; i++) {
-        bool is_cut = i < reading->tiles->rank;
-
-        start[i] = is_cut ? reading->window[i].box_first : 0;
-        extent[i] = is_cut ? reading->window[i].box_size : whole->extent[i];
-    }
-    memory_space = hdf5.H5Screate_simple((int)whole->rank, extent, NULL);
     if (file_space < 0 || memory_space < 0 ||
-        hdf5.H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, NULL, extent, NULL) < 0 ||
-        hdf5.H5Dread(whole->dataset, whole->memory, memory_space, file_space, H5P_DEFAULT, box) < 0)
+        hdf5.H5Sselect_hyperslab(file_space, H5S_SELECT_SET, box->start, NULL, box->count, NULL) < 0 ||
+        hdf5.H5Dread(whole->dataset, whole->memory, memory_space, file_space, H5P_DEFAULT, elements) < 0)
         status = cannot_read(reading);
     if (memory_space >= 0)
         hdf5.H5Sclose(memory_space);
     if (file_space >= 0)
         hdf5.H5Sclose(file_space);
     return status;
+}
+
+static int read_box(const struct reading *reading, unsigned char *elements)
+{
+    const struct whole *whole = reading->whole;
+    hsize_t start[MOST_RANK], count[MOST_RANK];
+    const struct box box = {start, count, 1};
+
+    for (unsigned i = 0; i < whole->rank; i++) {
+        bool is_cut = i < reading->tiles->rank;
+
+        start[i] = is_cut ? reading->window[i].box_first : 0;
+        count[i] = is_cut ? reading->window[i].box_size : whole->extent[i];
+    }
+    if (!whole->chunks)
+        return read_by_hdf5(reading, &box, elements);
+    return chunks_read(whole->chunks, &box, elements) < 0 ? cannot_read(reading) : 0;
 }
 
 /* Bytes of the window, or of the box, at one place of dimension i. */

@@ -33,7 +33,8 @@ struct tiles {
 struct whole {
     const char *file_name, *name;
     hid_t dataset, memory;
-    unsigned rank; /* dimensions */
+    struct chunks *chunks; /* that decompress them, or NULL: HDF5 does */
+    unsigned rank;         /* dimensions */
     const hsize_t *extent;
 };
 
