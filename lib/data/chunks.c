@@ -34,7 +34,6 @@ struct chunks {
     bool has_whole_rows;
     unsigned char *stored, *spare, *background;
     size_t stored_size;
-    uint64_t unpacked;
     size_t slot_count;
     struct slot *slot;
 };
@@ -155,11 +154,6 @@ void chunks_close(struct chunks *chunks)
     free(chunks);
 }
 
-uint64_t chunks_unpacked(const struct chunks *chunks)
-{
-    return chunks->unpacked;
-}
-
 /* ---- A chunk ---- */
 
 static bool make_room(struct chunks *chunks, size_t size)
@@ -199,7 +193,6 @@ static bool unpack(struct chunks *chunks, const struct part *part, unsigned char
     if (!read_stored(chunks, part, &mask, &size) ||
         !pipeline_undo(&chunks->pipeline, mask, chunks->stored, size, chunks->spare, elements))
         return false;
-    chunks->unpacked++;
     if (chunks->type < 0)
         return true;
     memset(chunks->background, 0, chunks->count * chunks->element);

@@ -32,7 +32,5 @@ struct chunks *chunks_open(const struct chunked *chunked);
 void chunks_close(struct chunks *chunks); /* NULL is nothing */
 /* Reads a box that has some elements. Negative on failure, as calls of HDF5 are, and HDF5 has an error then. */
 herr_t chunks_read(struct chunks *chunks, const struct box *box, void *elements);
-/* How many chunks have been decompressed here, for tests. */
-uint64_t chunks_unpacked(const struct chunks *chunks);
 
 #endif
