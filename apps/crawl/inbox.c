@@ -53,22 +53,34 @@ static bool are_rows(const void *message, size_t size)
     return kind == INBOX_ROWS;
 }
 
-/* Rows come one page at a time, from parsers that keep all CPUs busy. Each that finds this thread waiting would wake it,
- * and the fetcher, which costs more than the rest of the way; so it lets some come together. */
-static void *listen_at(void *argument)
+/* Takes what comes within a time limit, and all that is there with it. `has_rows`: out. */
+static int take(struct inbox *inbox, double timeout_s, bool *has_rows)
 {
-    const struct timespec pause = {.tv_nsec = ROWS_PAUSE_NS};
-    struct inbox *inbox = argument;
     void *message;
     size_t size;
     int status;
 
-    while (!(status = mpm_queue_get_alloc(inbox->queue, MPM_FOREVER, &message, &size))) {
-        bool is_rows = are_rows(message, size);
-
+    *has_rows = false;
+    while (!(status = mpm_queue_get_alloc(inbox->queue, timeout_s, &message, &size))) {
+        *has_rows |= are_rows(message, size);
         inbox_put(inbox, message, size);
         free(message);
-        if (is_rows)
+        timeout_s = 0;
+    }
+    return status == MPM_EEMPTY ? 0 : status;
+}
+
+/* Rows come one page at a time, from parsers that keep all CPUs busy. Each that finds this thread waiting would wake it,
+ * and the fetcher, which costs more than the rest of the way; so it lets some come together, and takes them together. */
+static void *listen_at(void *argument)
+{
+    const struct timespec pause = {.tv_nsec = ROWS_PAUSE_NS};
+    struct inbox *inbox = argument;
+    bool has_rows = false;
+    int status;
+
+    while (!(status = take(inbox, has_rows ? 0 : MPM_FOREVER, &has_rows))) {
+        if (has_rows)
             nanosleep(&pause, NULL);
     }
     if (status != MPM_ECLOSED)
