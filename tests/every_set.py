@@ -296,7 +296,70 @@ def leaves(dtype, values):
     return np.ascontiguousarray(values).tobytes()
 
 
+def c_struct(text):
+    """Reads the same into the members of a C struct, whose names are f and the number. Returns them, and the names of those
+    of the struct itself that are of variable length, with their numbers."""
+    at, count = 0, 0
+
+    def fields():
+        nonlocal at, count
+        made, spans, at = "", [], at + 1
+        while True:
+            at += len(text[at:]) - len(text[at:].lstrip())
+            if text[at] == "{":
+                inner, _ = fields()
+                name = re.match(r"\s*([^,}]+)", text[at:])
+                made += "struct { %s } f%d; " % (inner, count)
+            else:
+                name = re.match(r"(?:text|[a-z]+(\d+)(?:\[([\d,]*)\])?)\s+([^,}]+)", text[at:])
+                if not name[1] or name[2] == "":
+                    made += "mpm_span f%d; " % count
+                    spans.append((name[3], count))
+                else:
+                    size = int(name[1]) // 8
+                    extents = [int(n) for n in name[2].split(",")] if name[2] else []
+                    made += "_Alignas(%d) char f%d[%d]; " % (size, count, size * int(np.prod(extents)))
+            at += name.end() + 1
+            count += 1
+            if text[at - 1] == "}":
+                return made, spans
+
+    return fields()
+
+
+SPAN = """struct row { %s };
+%s
+int span(mpm_call *call, const void *item, void *result)
+{
+    const mpm_span *span = &((const struct row *)item)->f%d;
+    uint64_t size = span->size;
+    memset(result, 0, mpm_call_result_size(call));
+    memcpy(result, &size, sizeof size);
+    memcpy((char *)result + sizeof size, span->at, size);
+    return 0;
+}
+"""
+
+
+def map_spans(name, data, row):
+    """Structs with fields of variable length: each of these is where its struct in C has it."""
+    members, spans = c_struct(row)
+    quoted = row.replace("\\", "\\\\").replace('"', '\\"')
+    kind, rows = data.id.get_type(), rows_of(data, 64)
+    for field, number in spans:
+        member = kind.get_member_type(kind.get_member_index(field.encode(errors="surrogateescape")))
+        values = attempt(lambda: sizes_and_bytes(data, rows, member, field))
+        most = 8 if values is None else max(map(len, values), default=0) + 8
+        want = values and b"".join(len(v).to_bytes(8, "little") + v.ljust(most - 8, b"\0") for v in values)
+        task = build("spans%d" % number, SPAN % (members, 'const mpm_task_description span_description = {.result = "u8", '
+                                                 '.row = "%s"};' % quoted, number))
+        compare(name, "equal: fields of variable length in structs", task + ":span", want, f"u8[{most}]", rows)
+
+
 def map_struct(name, data, row):
+    if re.search(r"[{ ]text |\[\] ", row):
+        map_spans(name, data, row)
+        return
     kind = data.id.get_type()
     dtype, memory = parse_struct(row, kind)
     rows = rows_of(data, dtype.itemsize)
