@@ -118,6 +118,7 @@ check "a fraction" refuses 'the parameter order is i32, and cannot be "0.5' --pa
 check "an empty value" refuses 'the parameter order is i32, and cannot be ""' --param order=
 check "too few numbers" refuses 'the parameter weight is f32[3], and cannot be "1 2"' --param order=1 --param 'weight=1 2'
 check "too many" refuses 'the parameter weight is f32[3], and cannot be "1 2 3 4"' --param order=1 --param 'weight=1 2 3 4'
+check "too many for the last one" refuses 'the parameter large is u64, and cannot be "1 2 3"' --param order=1 --param 'large=1 2 3'
 check "too long a text" refuses 'the parameter name is u8[8], and cannot be "12345678"' --param order=1 --param name=@long
 check "no such attribute" refuses 'the data set of in.h5:/data has no attribute "none"' --param order=@none
 check "nor of the file" refuses 'the file of in.h5:/data has no attribute "order"' --param order=@/order

@@ -41,7 +41,7 @@ struct message {
 static void check(int status)
 {
     if (status)
-        CU_FAIL(mpm_report_error());
+        CU_ASSERT_FALSE(mpm_report_error());
 }
 
 static mpm_queue create(void)
@@ -790,7 +790,7 @@ static void numbers_are_what_was_added(void)
     if (mpm_value_create(MPM_I64, NULL, &numbers.sum) || mpm_value_create(MPM_F64, NULL, &numbers.half) ||
         mpm_value_create(MPM_I64, NULL, &numbers.least) || mpm_value_create(MPM_I64, NULL, &numbers.most) ||
         mpm_array_create(MPM_I64, LENGTH, NULL, &numbers.array))
-        CU_FAIL_FATAL(mpm_report_error());
+        CU_ASSERT_FALSE_FATAL(mpm_report_error());
     for (numbers.number = 0; numbers.number < MAX_PRODUCERS; numbers.number++)
         check(mpm_process_start(add_all, &numbers, sizeof numbers,
                                 &(mpm_process_options){.place = MPM_ON_NODE(node_of(numbers.number))},
@@ -802,13 +802,13 @@ static void numbers_are_what_was_added(void)
     }
     if (mpm_value_get(numbers.sum, &sum) || mpm_value_get(numbers.half, &half) ||
         mpm_value_get(numbers.least, &least) || mpm_value_get(numbers.most, &most))
-        CU_FAIL(mpm_report_error());
+        CU_ASSERT_FALSE(mpm_report_error());
     CU_ASSERT(sum == MAX_PRODUCERS * ADDS && half == 0.5 * MAX_PRODUCERS * ADDS);
     CU_ASSERT(least == 1 - (int)MAX_PRODUCERS && most == MAX_PRODUCERS - 1);
     if (mpm_value_destroy(numbers.sum) || mpm_value_destroy(numbers.half) ||
         mpm_value_destroy(numbers.least) || mpm_value_destroy(numbers.most) ||
         mpm_array_destroy(numbers.array))
-        CU_FAIL(mpm_report_error());
+        CU_ASSERT_FALSE(mpm_report_error());
 }
 
 static int add_until_stale(const void *args, size_t size)
