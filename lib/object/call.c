@@ -572,11 +572,12 @@ static struct leaving *note_leaving(const struct request *request, uint32_t numb
     return leaving_first = leaving;
 }
 
-/* What goes with a call. */
+/* What goes with a call. What makes no sense is refused at home. */
 static int post_bytes(const struct request *request, uint32_t number, const struct message_call *message,
                       const char *bytes)
 {
-    size_t in_size = method_of(request->method)->in_size;
+    const struct method *method = method_of(request->method);
+    size_t in_size = method && method->in_size < request->size ? method->in_size : request->size;
     struct message_part parts[] = {{message, sizeof *message}, {bytes, in_size}};
     struct message_body body = {bytes + in_size, request->size - in_size, on_left, NULL};
 
