@@ -7,6 +7,7 @@
 # after such a write the run goes on with every result right. Arguments: folder of mpmap, folder of the sources.
 set -uo pipefail
 . "$(dirname "$0")/support/lost_nodes.sh"
+export ASAN_OPTIONS=${ASAN_OPTIONS:-}:verify_asan_link_order=0
 
 # stuck RANKS RANK: MPI is stuck there while maps run.
 stuck()
