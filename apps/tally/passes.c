@@ -424,16 +424,10 @@ static void resume(struct pass *pass)
 static void run_mappers(struct pass *pass)
 {
     struct mapper mappers[ROUNDS_AT_ONCE];
-    pthread_t threads[ROUNDS_AT_ONCE];
-    unsigned begun = 1;
 
     for (unsigned i = 0; i < ROUNDS_AT_ONCE; i++)
         mappers[i] = (struct mapper){.pass = pass, .number = i};
-    while (begun < ROUNDS_AT_ONCE && !pthread_create(&threads[begun], NULL, run_rounds, &mappers[begun]))
-        begun++;
-    run_rounds(&mappers[0]);
-    for (unsigned i = 1; i < begun; i++)
-        pthread_join(threads[i], NULL);
+    threads_run(run_rounds, mappers, sizeof *mappers, ROUNDS_AT_ONCE);
 }
 
 int pass_run(const struct input *input, const struct plan *plan, const struct pass_options *options,

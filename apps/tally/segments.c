@@ -10,6 +10,7 @@
 #include "stopwatch.h"
 #include "support/command.h"
 #include "table.h"
+#include "threads.h"
 
 #define SEGMENTS_AT_ONCE 2
 #define LEAST_BYTES      ((uint64_t)64 << 20)
@@ -201,19 +202,14 @@ static void resume(struct segments *segments)
 static void run_reducers(struct segments *segments)
 {
     struct reducer reducers[SEGMENTS_AT_ONCE];
-    pthread_t threads[SEGMENTS_AT_ONCE];
-    unsigned begun = 1;
+    uint64_t left = segments->count - segments->next;
 
     for (unsigned i = 0; i < SEGMENTS_AT_ONCE; i++)
         reducers[i] = (struct reducer){.segments = segments,
                                        .number = i,
                                        .state = memory_resize(NULL, segments->request->reduction.state_size)};
-    while (begun < SEGMENTS_AT_ONCE && begun < segments->count - segments->next &&
-           !pthread_create(&threads[begun], NULL, run_segments, &reducers[begun]))
-        begun++;
-    run_segments(&reducers[0]);
-    for (unsigned i = 1; i < begun; i++)
-        pthread_join(threads[i], NULL);
+    threads_run(run_segments, reducers, sizeof *reducers,
+                left < SEGMENTS_AT_ONCE ? (unsigned)left : SEGMENTS_AT_ONCE);
     for (unsigned i = 0; i < SEGMENTS_AT_ONCE; i++)
         free(reducers[i].state);
 }

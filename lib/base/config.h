@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-#define CONFIG_LEAST_TIMEOUT_S 1.0 /* a courier sleeps for 50 ms, and machines are busy */
+#define CONFIG_LEAST_TIMEOUT_S 1.0 /* a courier sleeps for 100 ms, and machines are busy */
 
 struct config {
     size_t arena_size;       /* MPMAP_ARENA: bytes, with K, M, G or T behind; 0: from memory */

@@ -39,11 +39,10 @@
 
 #define NAP_MIN_NS     50000u /* after a look it naps, longer and longer */
 #define TIMER_SLACK_NS 1000u /* and no longer than that: the kernel adds 50 us to each where it is not told */
-#define LIVELY_NS      5000000u   /* but not before so long after a call, since another often follows */
-#define NAP_BUSY_NS    100000u    /* up to this while bytes are under way */
-#define NAP_MAX_NS     1000000u   /* and up to this while they are not */
-#define SLEEP_PART     50u        /* in a silence of so many of those it sleeps for a part of the silence, */
-#define SLEEP_NS       100000000u /* and for so long at most */
+#define LIVELY_NS      5000000u /* but not before so long after a call, since another often follows */
+#define NAP_BUSY_NS    100000u  /* up to this while bytes are under way */
+#define NAP_MAX_NS     1000000u /* and up to this while they are not */
+#define SLEEP_PART     50u      /* in a silence of so many of those it sleeps for a part of the silence */
 
 #define FLUSH_NS \
     UINT64_C(500000000) /* how long what was posted may take to leave when the run ends with a loss */
@@ -829,7 +828,7 @@ static uint64_t next_nap(uint64_t quiet_ns, uint64_t nap_ns)
     if (clock_now_ns() < courier.lively_until_ns)
         return NAP_MIN_NS;
     if (quiet_ns > (uint64_t)NAP_MAX_NS * SLEEP_PART && !courier.transport->is_busy())
-        return quiet_ns / SLEEP_PART < SLEEP_NS ? quiet_ns / SLEEP_PART : SLEEP_NS;
+        return quiet_ns / SLEEP_PART < COURIER_SLEEP_NS ? quiet_ns / SLEEP_PART : COURIER_SLEEP_NS;
     nap_ns = nap_ns ? nap_ns * 2 : NAP_MIN_NS;
     return nap_ns < limit_ns ? nap_ns : limit_ns;
 }
@@ -937,7 +936,7 @@ static void carry(void)
         bool active = receive_all();
         uint64_t now_ns;
 
-        atomic_fetch_add_explicit(&courier.turns, 1, memory_order_relaxed);
+        atomic_store_explicit(&courier.turns, courier_turns() + 1, memory_order_relaxed);
         if (sends) {
             active |= do_work();
             active |= send_all();

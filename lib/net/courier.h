@@ -28,6 +28,9 @@ struct courier_large {
     bool (*take)(unsigned node, const void *head, size_t head_size, void *body, size_t body_size);
 };
 
+/* How long it sleeps at most, in a long silence. */
+#define COURIER_SLEEP_NS UINT64_C(100000000)
+
 /* Something for the courier to do each time it wakes. In its thread; must not block. true if it did
  * something. */
 typedef bool courier_work(void);
@@ -76,7 +79,8 @@ void courier_begin(void);
 /* Whether there is one. */
 bool courier_runs(void);
 
-/* How often it has come by, as long as there is one: many times a second, even if there is nothing to do. Any thread. */
+/* How often it has come by, as long as there is one: many times a second, even if there is nothing to do. Any
+ * thread. */
 uint64_t courier_turns(void);
 
 /* Puts a message, the parts one behind the other, where the courier will find it: it is copied. Does not
@@ -85,9 +89,9 @@ int courier_post(unsigned node, uint32_t kind, const struct message_part *parts,
 /* The same for a message of one part. */
 int courier_post_one(unsigned node, uint32_t kind, const void *bytes, size_t size);
 
-/* In its thread: the same, but that a body which makes a large message stays where it is until it has left; it is copied,
- * and given back at once, if it does not. It is given back with MPM_ENOMEM, too, and never if its node is lost while it is
- * under way: the transport may still read it. */
+/* In its thread: the same, but that a body which makes a large message stays where it is until it has left; it is
+ * copied, and given back at once, if it does not. It is given back with MPM_ENOMEM, too, and never if its node is lost
+ * while it is under way: the transport may still read it. */
 bool courier_would_lend(uint32_t kind, size_t body_size);
 int courier_post_lent(unsigned node, uint32_t kind, const struct message_part *head, size_t part_count,
                       const struct message_body *body);

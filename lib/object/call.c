@@ -60,7 +60,7 @@
 #define MAX_SEGMENTS     (INDEX_SET_SIZE / SEGMENT_REQUESTS)
 #define INLINE_SIZE      ((size_t)256)
 #define REPLY_SPIN_NS    5000u
-#define SOON_NS          60000000u /* longer than a courier sleeps */
+#define SOON_NS          (COURIER_SLEEP_NS + COURIER_SLEEP_NS / 5) /* longer than a courier sleeps */
 
 enum request_state {
     REQUEST_FREE,
@@ -742,8 +742,8 @@ static bool on_reply(unsigned node, const void *payload, size_t size)
 }
 
 /* A large reply is received into the block of its request, which has no block meanwhile: so nobody frees it, whatever
- * becomes of the call. If the home is lost meanwhile, the transport may write there still, and the block is nobody's for
- * good. */
+ * becomes of the call. If the home is lost meanwhile, the transport may write there still, and the block is nobody's
+ * for good. */
 struct arriving {
     uint64_t block;
     char *body;
@@ -1337,8 +1337,8 @@ void call_lose_node(unsigned node)
     given_forget_node(node);
 }
 
-/* Those of an earlier run, whose objects are gone. */
-static void forget_undoing(void)
+/* What an earlier run had under way, whose objects are gone. */
+static void forget_under_way(void)
 {
     for (struct given *given = undoing, *next; given; given = next) {
         next = given->next;
@@ -1372,7 +1372,7 @@ static void forget_parked(void)
 void call_announce(void)
 {
     forget_parked();
-    forget_undoing();
+    forget_under_way();
     courier_handle(MESSAGE_CALL, on_call);
     courier_handle_large(MESSAGE_CALL, &large_call);
     courier_handle(MESSAGE_CANCEL, on_cancel);

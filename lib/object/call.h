@@ -43,7 +43,7 @@
 #define CALL_NO_REPLY 3
 
 /* How long the caller waits for a reply beyond its time limit: a home that has long been idle looks at its messages
- * every 50 ms only, and one whose processors are all busy has to wait for its turn, too. */
+ * every 100 ms only, and one whose processors are all busy has to wait for its turn, too. */
 #define CALL_REPLY_S 0.5
 /* The same of a limit of 0, which asks for what the home says at once: there is no other time to wait in, so it is
  * enough for a node whose processors are all busy. */
@@ -53,6 +53,18 @@
 
 /* Bytes that go with a call at most. */
 #define CALL_SIZE_LIMIT (MESSAGE_LIMIT - sizeof(struct message_call))
+
+/* The longest message of a user that crosses in one call; and bytes that a caller has room for before one comes: most
+ * are short, and a longer one finds its own memory then. */
+#define CALL_WHOLE      ((size_t)1 << 30)
+#define CALL_FIRST_ROOM ((size_t)1 << 16)
+/* Before a call that brings one of at most `room` bytes: how many it may have to cross in one. */
+static inline size_t call_expect(struct invocation *invocation, size_t room)
+{
+    invocation->room = room < CALL_WHOLE ? room : CALL_WHOLE;
+    invocation->reserve = room < CALL_FIRST_ROOM ? room : CALL_FIRST_ROOM;
+    return invocation->room;
+}
 
 /* The node whose call is being tried: in a try. */
 unsigned call_caller(void);

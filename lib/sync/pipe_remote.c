@@ -2,8 +2,8 @@
 /* Pipes of other nodes: the caller's part, and what the home's courier does for it.
  *
  * A message goes in one call, if the caller's node has memory for all of it at once. Else it is gathered at the home,
- * piece by piece, and sent into the pipe at once when it is whole; or it is received at once there, and fetched piece by
- * piece then. So a caller that dies has sent all of its message or nothing, and has received it or lost it,
+ * piece by piece, and sent into the pipe at once when it is whole; or it is received at once there, and fetched piece
+ * by piece then. So a caller that dies has sent all of its message or nothing, and has received it or lost it,
  * as one that dies right after a receive.
  *
  * A caller whose time is up takes back the call that it is at (object/call.h), and the home ends what belongs to it: a
@@ -23,10 +23,8 @@
 #include "sync/pipe.h"
 #include "sync/transfer.h"
 
-#define WHOLE       ((size_t)1 << 30) /* the longest message that crosses in one call */
 #define PIECE       ((size_t)4 << 20)
-#define LEAST_PIECE ((size_t)128)     /* needs no memory of the arena */
-#define FIRST_ROOM  ((size_t)1 << 16) /* bytes that a receive has room for before its message comes */
+#define LEAST_PIECE ((size_t)128) /* needs no memory of the arena */
 
 /* The home. */
 
@@ -144,20 +142,21 @@ static int receive_whole(struct object *object, const mpm_handle *handle, struct
     return status;
 }
 
-/* By pieces: the home has little room for it at first, and then as much as the message asks for: the caller's may be far
- * more, unless the message is to fill it. */
+/* By pieces: the home has little room for it at first, and then as much as the message asks for: the caller's may be
+ * far more, unless the message is to fill it. */
 int pipe_serve_receive(struct object *object, const mpm_handle *handle, struct invocation *invocation)
 {
     const struct pipe_receive_in *receive = invocation->in;
     struct pipe_receive_out *received = invocation->out;
-    size_t room = receive->is_exact || receive->room < FIRST_ROOM ? receive->room : FIRST_ROOM, size = 0;
+    size_t room = receive->is_exact || receive->room < CALL_FIRST_ROOM ? receive->room : CALL_FIRST_ROOM,
+           size = 0;
     int status;
 
     if ((status = pipe_try_poll(object, handle, invocation)))
         return status;
     if (!receive->by_pieces)
         return receive_whole(object, handle, invocation);
-    while ((status = room <= FIRST_ROOM
+    while ((status = room <= CALL_FIRST_ROOM
                          ? receive_short(object, handle, invocation, room, &size)
                          : receive_long(object, handle, invocation, room, &size)) == MPM_ETOOSMALL &&
            size <= receive->room)
@@ -311,8 +310,8 @@ void pipe_announce(void)
 
 /* The caller. */
 
-/* Has the home gather a message; its number. Each piece is to be taken in time, as if it was the only one. Where there is
- * no memory for a piece it goes in smaller ones. */
+/* Has the home gather a message; its number. Each piece is to be taken in time, as if it was the only one. Where there
+ * is no memory for a piece it goes in smaller ones. */
 static int gather(const mpm_handle *handle, const struct invocation *send, double timeout_s, uint64_t *number)
 {
     const struct pipe_use *use = send->in;
@@ -367,9 +366,9 @@ static int send_long(const mpm_handle *handle, const struct invocation *whole, d
 int pipe_send_remote(const mpm_handle *handle, struct invocation *invocation, double timeout_s)
 {
     size_t size = invocation->tail_size;
-    int status = size <= WHOLE ? invoke_remote(handle, invocation, timeout_s) : MPM_ENOMEM;
+    int status = size <= CALL_WHOLE ? invoke_remote(handle, invocation, timeout_s) : MPM_ENOMEM;
 
-    return status == MPM_ENOMEM && size > FIRST_ROOM ? send_long(handle, invocation, timeout_s) : status;
+    return status == MPM_ENOMEM && size > CALL_FIRST_ROOM ? send_long(handle, invocation, timeout_s) : status;
 }
 
 /* The message is in the pipe no more: where there is no memory for a piece of it, it comes in smaller ones. */
@@ -409,7 +408,7 @@ static int receive_by_pieces(const mpm_handle *handle, struct invocation *invoca
 
     receive->by_pieces = 1;
     invocation->reserve = 0;
-    invocation->room = receive->room < FIRST_ROOM ? receive->room : FIRST_ROOM;
+    invocation->room = receive->room < CALL_FIRST_ROOM ? receive->room : CALL_FIRST_ROOM;
     status = invoke_remote(handle, invocation, timeout_s);
     return !status && received->transfer ? fetch(handle, invocation, timeout_s, deadline_ns) : status;
 }
@@ -423,9 +422,7 @@ int pipe_receive_remote(const mpm_handle *handle, struct invocation *invocation,
     size_t room = receive->room;
     int status;
 
-    receive->room = room < WHOLE ? room : WHOLE;
-    invocation->room = receive->room;
-    invocation->reserve = room < FIRST_ROOM ? room : FIRST_ROOM;
+    receive->room = call_expect(invocation, room);
     status = invoke_remote(handle, invocation, timeout_s);
     receive->room = room;
     if (status == MPM_ENOMEM || (status == MPM_ETOOSMALL && received->size <= room))

@@ -35,9 +35,7 @@
 #include "sync/channel.h"
 #include "sync/kinds.h"
 
-#define BATCH_SIZE  ((size_t)1 << 20) /* bytes of messages that one call to another node carries */
-#define FIRST_ROOM  ((size_t)1 << 16) /* bytes that a get from another node has room for before it comes */
-#define FRAME_LIMIT ((size_t)1 << 30) /* the longest message that goes to another node */
+#define BATCH_SIZE ((size_t)1 << 20) /* bytes of messages that one call to another node carries */
 
 enum { WAIT_MESSAGE, WAIT_ROOM, WAIT_DONE }; /* the first two are the sides, too */
 
@@ -567,7 +565,7 @@ static bool get_makes_sense(const mpm_handle *handle, const struct invocation *i
     const struct get_in *get = invocation->in;
 
     (void)handle;
-    return get->size <= FRAME_LIMIT && (!get->count || get->size <= FRAME_LIMIT / get->count);
+    return get->size <= CALL_WHOLE && (!get->count || get->size <= CALL_WHOLE / get->count);
 }
 
 static const struct method methods[] = {
@@ -629,9 +627,9 @@ static int put_remote(const mpm_handle *handle, const struct put_in *put, const 
     uint64_t deadline_ns = call_deadline_ns(timeout_s);
     int status = MPM_OK;
 
-    if (put->size > FRAME_LIMIT)
+    if (put->size > CALL_WHOLE)
         return error_set(MPM_ENOMEM, "a message of %zu bytes is too large for another node: at most %zu",
-                         (size_t)put->size, FRAME_LIMIT);
+                         (size_t)put->size, CALL_WHOLE);
     if (put->size <= POST_LIMIT && put->count <= POST_LIMIT && put->size * put->count <= POST_LIMIT &&
         post_operation(handle, OBJECT_QUEUE, 0, messages, put->size, put->count)) {
         *done = put->count;
@@ -642,7 +640,6 @@ static int put_remote(const mpm_handle *handle, const struct put_in *put, const 
     return status;
 }
 
-/* Most messages are short, and a longer one finds its own memory here when it comes. */
 static int get_remote(const mpm_handle *handle, struct invocation *invocation, double timeout_s)
 {
     struct get_out *got = invocation->out;
@@ -650,14 +647,12 @@ static int get_remote(const mpm_handle *handle, struct invocation *invocation, d
     size_t room = get->size;
     int status;
 
-    get->size = room < FRAME_LIMIT ? room : FRAME_LIMIT;
-    invocation->room = get->size;
-    invocation->reserve = room < FIRST_ROOM ? room : FIRST_ROOM;
+    get->size = call_expect(invocation, room);
     status = invoke_remote(handle, invocation, timeout_s);
     get->size = room;
-    if (status == MPM_ETOOSMALL && got->first_size > FRAME_LIMIT && got->first_size <= room)
+    if (status == MPM_ETOOSMALL && got->first_size > CALL_WHOLE && got->first_size <= room)
         return error_set(MPM_ENOMEM, "a message of %zu bytes is too large for another node: at most %zu",
-                         (size_t)got->first_size, FRAME_LIMIT);
+                         (size_t)got->first_size, CALL_WHOLE);
     return status == MPM_ETOOSMALL ? say_too_small(get, got) : status;
 }
 
@@ -671,9 +666,9 @@ static int get_many_remote(const mpm_handle *handle, struct invocation *whole, d
     struct invocation invocation = {.method = whole->method, .in = &part, .out = got};
     int status;
 
-    if (get->size > FRAME_LIMIT)
+    if (get->size > CALL_WHOLE)
         return error_set(MPM_EINVAL, "messages of %zu bytes are too large for another node: at most %zu",
-                         (size_t)get->size, FRAME_LIMIT);
+                         (size_t)get->size, CALL_WHOLE);
     if (!most)
         most = 1;
     do {

@@ -7,7 +7,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-/* Waits until a count is reached; false if it is not within 30 s. Any process. */
+/* Waits until a count is reached; false if it is not within 100 s. Any process. */
 bool gate_reached(const _Atomic int *count, int least);
 
 #endif

@@ -6,7 +6,6 @@
  * calls the same ones. Calls that all ranks make together take a while longer than they would, so that another thread
  * that polls meanwhile is met. As MPI is ended, a line with the number of calls goes to the file that
  * MPMAP_MPI_CALLS names. */
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "net/mpi_table.h"
+#include "tell.h"
 
 #define LINGER_US 3000
 
@@ -116,17 +116,6 @@ WATCH(MPI_Win_free, true, (MPI_Win * window), (window))
 WATCH(MPI_Win_shared_query, false, (MPI_Win window, int owner, MPI_Aint *size, int *unit, void *base),
       (window, owner, size, unit, base))
 
-static void tell_calls(void)
-{
-    const char *path = getenv("MPMAP_MPI_CALLS");
-    int file = path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
-
-    if (file < 0)
-        return;
-    dprintf(file, "rank with %lu calls\n", calls);
-    close(file);
-}
-
 enum { MPI_Finalize_is_watched };
 int MPI_Finalize(void)
 {
@@ -135,7 +124,7 @@ int MPI_Finalize(void)
     enter("MPI_Finalize", true);
     result = PMPI_Finalize();
     leave();
-    tell_calls();
+    tell("MPMAP_MPI_CALLS", "rank with ", calls, " calls");
     return result;
 }
 

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Stands between a program and MPI (LD_PRELOAD), and ends it if MPI is given two things that may make it talk to the same
- * node, and has not looked for news eight times in between (let_settle() in net/mpi_transport.c says why). As MPI lets it
- * look, which is when main looks for a message and there is none, is counted; and so is what it is given: every
+/* Stands between a program and MPI (LD_PRELOAD), and ends it if MPI is given two things that may make it talk to the
+ * same node, and has not looked for news eight times in between (let_settle() in net/mpi_transport.c says why). As MPI
+ * lets it look, which is when main looks for a message and there is none, is counted; and so is what it is given: every
  * thousandth is a line in the file that MPMAP_TEST_TALKS names. For stuck_mpi.sh. */
-#include <fcntl.h>
 #include <mpi.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
+
+#include "tell.h"
 
 #define LOOKS      8
 #define MOST_NODES 16
@@ -15,17 +13,6 @@
 
 static unsigned long looks = LOOKS, talks, talked[MOST_NODES];
 static int source_of_last; /* what was found */
-
-static void tell(void)
-{
-    const char *path = getenv("MPMAP_TEST_TALKS");
-    int file = path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
-
-    if (file < 0)
-        return;
-    dprintf(file, "%lu talks\n", talks);
-    close(file);
-}
 
 static void talk_to(int node)
 {
@@ -36,7 +23,7 @@ static void talk_to(int node)
     }
     talked[node] = looks;
     if (++talks % A_LINE == 0)
-        tell();
+        tell("MPMAP_TEST_TALKS", "", talks, " talks");
 }
 
 int MPI_Improbe(int source, int tag, MPI_Comm comm, int *there, MPI_Message *message, MPI_Status *status)
