@@ -814,7 +814,8 @@ static int do_nothing(mpm_call *call, const void *item, void *result)
     return 0;
 }
 
-/* Whoever maps empty items in a row counts on a worker that looks on; now that one is busy, and the other one sleeps. */
+/* Whoever maps empty items in a row counts on a worker that looks on; now that one is busy, and the other one
+ * sleeps. */
 static void a_busy_worker_keeps_nobody_from_a_short_map(void)
 {
     mpm_pool *pool = open_pool(2);

@@ -6,12 +6,13 @@
  * main has heard of the end of the last: so two requests are never nearer to each other, however long an order is on
  * its way. Without a delay its pages go to some fetchers, each of which has its part of the connections.
  *
- * A page that is to be parsed is no longer the host's when it has come: main hears of that, and of the page again when it
- * is parsed. In between its state is PAGE_CAME, only its fetcher has it, and nothing of it is in a file; so it shares the
- * fate of a page that is still on its way. If the fetcher dies it is asked for again, a suspect like the others; after a
- * kill of main, too, because the journal does not know it; a level has it among its open pages, a drain waits for it.
- * Only the host forgets it: whoever takes a page from PAGE_ASKED to another state gives the host its request back, once.
- * How many pages may be there is for crew.c to say; hosts for which no fetcher has room wait in ready.c until one has. */
+ * A page that is to be parsed is no longer the host's when it has come: main hears of that, and of the page again when
+ * it is parsed. In between its state is PAGE_CAME, only its fetcher has it, and nothing of it is in a file; so it
+ * shares the fate of a page that is still on its way. If the fetcher dies it is asked for again, a suspect like the
+ * others; after a kill of main, too, because the journal does not know it; a level has it among its open pages, a drain
+ * waits for it. Only the host forgets it: whoever takes a page from PAGE_ASKED to another state gives the host its
+ * request back, once. How many pages may be there is for crew.c to say; hosts for which no fetcher has room wait in
+ * ready.c until one has. */
 #include "crawl.h"
 
 #include <stdlib.h>

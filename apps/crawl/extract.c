@@ -196,8 +196,8 @@ static void keep_memory(void *argument, void *memory)
     (void)argument, (void)memory;
 }
 
-/* All blocks are free again, in their order, so that the next page gets those that the caches have. Large ones, and more
- * than a few, go back. */
+/* All blocks are free again, in their order, so that the next page gets those that the caches have. Large ones, and
+ * more than a few, go back. */
 static void reset_memory(struct extraction *extraction)
 {
     struct block **at = &extraction->blocks, *block;

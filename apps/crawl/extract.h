@@ -23,8 +23,8 @@ const char *column_read(const char *specification, char **name, enum column_type
 /* Whether --each and all --select can be read. Returns 0, or EXIT_USAGE after saying what is wrong. */
 int extract_check(const char *each, const struct text_list *columns);
 
-/* A page, an item of extract_task(). In the context of the map stand its URL and its Content-Type, as texts of buffer.h,
- * and behind them its text. */
+/* A page, an item of extract_task(). In the context of the map stand its URL and its Content-Type, as texts of
+ * buffer.h, and behind them its text. */
 struct extract_item {
     uint64_t ticket;
     mpm_queue inbox; /* where the rows go: see message.h */

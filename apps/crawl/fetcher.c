@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* One thread does everything but wait at the inbox. A page goes through these steps: an order becomes a transfer;
  * when it has come, and something is to be extracted, main hears that its host is free, and its text goes to a parser;
- * when the rows are there its links are found, its record is appended to the WARC file, its links to the file of links, and main hears of it.
+ * when the rows are there its links are found, its record is appended to the WARC file, its links to the file of links,
+ * and main hears of it.
  *
- * So the files hold pages in the order in which main hears of them, and are written before it does, many pages at once. If
- * this process dies anywhere, main cuts the files where the last page ends that it has heard of, and has the others asked
- * for again: no page is in a file twice. */
+ * So the files hold pages in the order in which main hears of them, and are written before it does, many pages at once.
+ * If this process dies anywhere, main cuts the files where the last page ends that it has heard of, and has the others
+ * asked for again: no page is in a file twice. */
 #include "fetcher.h"
 
 #include <curl/curl.h>

@@ -70,8 +70,9 @@ static int take(struct inbox *inbox, double timeout_s, bool *has_rows)
     return status == MPM_EEMPTY ? 0 : status;
 }
 
-/* Rows come one page at a time, from parsers that keep all CPUs busy. Each that finds this thread waiting would wake it,
- * and the fetcher, which costs more than the rest of the way; so it lets some come together, and takes them together. */
+/* Rows come one page at a time, from parsers that keep all CPUs busy. Each that finds this thread waiting would wake
+ * it, and the fetcher, which costs more than the rest of the way; so it lets some come together, and takes them
+ * together. */
 static void *listen_at(void *argument)
 {
     const struct timespec pause = {.tv_nsec = ROWS_PAUSE_NS};

@@ -8,8 +8,8 @@
  *              a fetcher's:       RESULT_DONE, fetcher, kind, page, facts, body of robots.txt, count of links, links
  *              a link:            fingerprint, kind, URL
  *
- * A page that is to be parsed is told of twice: when it has come, so that its host may be asked for the next one, and when
- * it is done. Of all others the second says both. */
+ * A page that is to be parsed is told of twice: when it has come, so that its host may be asked for the next one, and
+ * when it is done. Of all others the second says both. */
 #ifndef MPMAP_CRAWL_MESSAGE_H
 #define MPMAP_CRAWL_MESSAGE_H
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Pages wait here until parsers have little to do, or until there are enough of them. Then they go to the parsers as one
- * map, whose context is their texts: so a page costs a share of a hand-over and not one of its own, which wakes four
- * threads and takes as long as parsing a small page. Each page is an item all the same, with its time, its memory and
- * its worker's life to lose. Its rows come by the inbox as soon as it is parsed, and so does why there are none.
+/* Pages wait here until parsers have little to do, or until there are enough of them. Then they go to the parsers as
+ * one map, whose context is their texts: so a page costs a share of a hand-over and not one of its own, which wakes
+ * four threads and takes as long as parsing a small page. Each page is an item all the same, with its time, its memory
+ * and its worker's life to lose. Its rows come by the inbox as soon as it is parsed, and so does why there are none.
  *
- * That a parser has little to do is known some milliseconds late, because the inbox lets rows come together; FEW_PAGES are
- * what it does meanwhile. How many pages there may be in all is for main to say (crew.c), which orders no more then. */
+ * That a parser has little to do is known some milliseconds late, because the inbox lets rows come together; FEW_PAGES
+ * are what it does meanwhile. How many pages there may be in all is for main to say (crew.c), which orders no more
+ * then. */
 #include "parsing.h"
 
 #include <stdlib.h>

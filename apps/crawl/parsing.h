@@ -13,8 +13,8 @@
 
 struct parsing;
 
-/* Opens the pool of parsers; `texts` are the selectors of rows and the columns, as a fetcher gets them. NULL after saying
- * what is wrong. */
+/* Opens the pool of parsers; `texts` are the selectors of rows and the columns, as a fetcher gets them. NULL after
+ * saying what is wrong. */
 struct parsing *parsing_open(const struct fetcher_start *start, struct inbox *inbox, const char *texts,
                              size_t size);
 /* Takes a page that has come and is to be parsed. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* One process appends to a file. A page's records, what was asked and what came, are in the file before anybody hears of
- * the page, and what came is last: what a killed process has left behind the last record that main knows is cut off by
- * main. Records of some pages are written at once, because a page is small; what a killed process has not written is of
- * pages of which nobody has heard.
+/* One process appends to a file. A page's records, what was asked and what came, are in the file before anybody hears
+ * of the page, and what came is last: what a killed process has left behind the last record that main knows is cut off
+ * by main. Records of some pages are written at once, because a page is small; what a killed process has not written is
+ * of pages of which nobody has heard.
  *
  * They are packed by ISA-L, which takes half of the time of libdeflate's level 1 for 6 % more bytes. What was asked is
  * so short that making a code for it would take half as long as packing a page: it gets ISA-L's own. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Heat in a square plate whose edges keep their temperature, by Jacobi: in each step every point becomes the mean of its
- * four neighbours. Workers share the plate: a block of rows reads its neighbours' rows where they are, and nothing is
- * sent. A map is a step: it returns when all blocks are done. Two plates take turns, so that nobody reads what is being
- * written. In Python, by one process:
+/* Heat in a square plate whose edges keep their temperature, by Jacobi: in each step every point becomes the mean of
+ * its four neighbours. Workers share the plate: a block of rows reads its neighbours' rows where they are, and nothing
+ * is sent. A map is a step: it returns when all blocks are done. Two plates take turns, so that nobody reads what is
+ * being written. In Python, by one process:
  *
  *     SIDE, STEPS = 34, 400
  *     plate = [[100.0] * SIDE] + [[0.0] * SIDE for _ in range(SIDE - 1)]

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Round trips to a worker that sleeps, beside two processes that sleep on a futex. For benches of single calls and of short
- * maps. */
+/* Round trips to a worker that sleeps, beside two processes that sleep on a futex. For benches of single calls and of
+ * short maps. */
 #ifndef MPMAP_BENCH_SLEEPY_H
 #define MPMAP_BENCH_SLEEPY_H
 

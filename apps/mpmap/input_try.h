@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What is read of an input before workers read it, by a process of its own: a hostile file, or a filter that crashes, costs
- * that process only. */
+/* What is read of an input before workers read it, by a process of its own: a hostile file, or a filter that crashes,
+ * costs that process only. */
 #ifndef MPMAP_INPUT_TRY_H
 #define MPMAP_INPUT_TRY_H
 

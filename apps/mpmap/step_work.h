@@ -26,8 +26,8 @@ unsigned step_rounds(const struct step_kind *kind, double round_s);
  * all who measure. */
 uint64_t step_count(const struct step_kind *kind, unsigned workers, double seconds);
 
-/* A step of the stencil: the heat in a square plate whose edges keep theirs, by Jacobi. A block is some of its rows, and
- * is computed from the plate as it was a step before. */
+/* A step of the stencil: the heat in a square plate whose edges keep theirs, by Jacobi. A block is some of its rows,
+ * and is computed from the plate as it was a step before. */
 #define STENCIL_SIDE   256u /* with the edges */
 #define STENCIL_BLOCKS 16u
 #define STENCIL_NAME   "a stencil of 254 x 254, 16 blocks"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A ring of pieces. The thread fills those from `filled` on, the reader empties those from `taken` on; both numbers change
- * under the lock, and a piece belongs to the thread or to the reader by them alone. The last piece is shorter than a whole
- * one, or an error; behind it the thread has ended, and the reader stays at it. */
+/* A ring of pieces. The thread fills those from `filled` on, the reader empties those from `taken` on; both numbers
+ * change under the lock, and a piece belongs to the thread or to the reader by them alone. The last piece is shorter
+ * than a whole one, or an error; behind it the thread has ended, and the reader stays at it. */
 #include "ahead.h"
 
 #include <pthread.h>

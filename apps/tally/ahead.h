@@ -7,7 +7,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* Reads up to `size` bytes; fewer only at the end. Returns how many, or -1 with an error. Called by the thread alone. */
+/* Reads up to `size` bytes; fewer only at the end. Returns how many, or -1 with an error. Called by the thread
+ * alone. */
 typedef ssize_t ahead_read_on(void *source, char *bytes, size_t size, char *error);
 
 struct ahead;

@@ -94,8 +94,8 @@ static void quick_sort(struct bag_entry *entries, size_t count)
     insertion_sort(entries, count);
 }
 
-/* Into as many buckets as there are entries or more, by the first bits in which they differ; most have a few entries then,
- * and large ones are sorted byte by byte. Returns where the entries are: in `other`. */
+/* Into as many buckets as there are entries or more, by the first bits in which they differ; most have a few entries
+ * then, and large ones are sorted byte by byte. Returns where the entries are: in `other`. */
 static struct bag_entry *bucket_sort(struct bag_entry *entries, struct bag_entry *other, size_t count)
 {
     uint32_t ends[MOST_BUCKETS + 1];

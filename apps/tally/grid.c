@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Both are reductions of the library, over rows of the first axis, in segments: they say in which order values are added, so
- * the bits are the same whatever the workers and nodes, and however often a run was killed. */
+/* Both are reductions of the library, over rows of the first axis, in segments: they say in which order values are
+ * added, so the bits are the same whatever the workers and nodes, and however often a run was killed. */
 #include "grid.h"
 
 #include <errno.h>

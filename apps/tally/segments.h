@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A reduction over the rows of a variable, segment by segment, so that a killed one goes on: the state of each segment is
- * recorded as it is done. Segments are cut by the number of rows and their size alone, and combined in their order, so the
- * bits are the same however often it was killed. */
+/* A reduction over the rows of a variable, segment by segment, so that a killed one goes on: the state of each segment
+ * is recorded as it is done. Segments are cut by the number of rows and their size alone, and combined in their order,
+ * so the bits are the same however often it was killed. */
 #ifndef TALLY_SEGMENTS_H
 #define TALLY_SEGMENTS_H
 

@@ -5,8 +5,8 @@
  *   distances   |x - y|² as libsvm's prediction computes it, a triangle
  *   slot[]      the values of predictions; then the matrix, a row as libsvm's nodes
  *
- * Distances and values of predictions are there for RBF only, and only if the data's sums are rounded: of whole numbers,
- * say, both ways of computing a distance give the same bits.
+ * Distances and values of predictions are there for RBF only, and only if the data's sums are rounded: of whole
+ * numbers, say, both ways of computing a distance give the same bits.
  *
  * Each of these parts (products and distances are one) has a head: `claim`, which says for which number blocks are
  * claimed, and up to which; and `done[]`, the number that a block was last computed for. Whoever wants the part claims
@@ -30,7 +30,8 @@
 #define LINE       64
 #define LANES      8 /* rows of a block that are computed at once */
 
-/* Sums of as many pairs of rows side by side. Each is added up in the order that libsvm has, so it has the same bits. */
+/* Sums of as many pairs of rows side by side. Each is added up in the order that libsvm has, so it has the same
+ * bits. */
 typedef double lanes __attribute__((vector_size(LANES * sizeof(double)), aligned(sizeof(double))));
 
 struct head {

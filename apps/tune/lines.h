@@ -5,8 +5,8 @@
 
 #include <stddef.h>
 
-/* Has each line taken, which may be changed; lines count from 1. Ends at the first that does not return 0. Returns that,
- * or EXIT_FAILURE after saying what is wrong with the file. */
+/* Has each line taken, which may be changed; lines count from 1. Ends at the first that does not return 0. Returns
+ * that, or EXIT_FAILURE after saying what is wrong with the file. */
 int lines_read(const char *path, int (*take)(void *argument, char *line, size_t number), void *argument);
 
 #endif

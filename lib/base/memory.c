@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Own pages are read from /proc/PID/statm, which the kernel keeps counted: it costs some microseconds, whatever the process
- * has. */
+/* Own pages are read from /proc/PID/statm, which the kernel keeps counted: it costs some microseconds, whatever the
+ * process has. */
 #include "base/memory.h"
 
 #include <stdio.h>

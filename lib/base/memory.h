@@ -14,8 +14,8 @@
 bool memory_own_pages(pid_t pid, uint64_t *pages);
 uint64_t memory_page_size(void);
 
-/* Memory of malloc's that is about to be written from end to end: where it is long, the kernel is asked for large pages,
- * since a fault for each small one costs as much as the copy. Where it has none nothing happens. */
+/* Memory of malloc's that is about to be written from end to end: where it is long, the kernel is asked for large
+ * pages, since a fault for each small one costs as much as the copy. Where it has none nothing happens. */
 void memory_expect_all(void *memory, size_t size);
 
 #endif

@@ -46,7 +46,8 @@ struct block_sum block_sum_of(const struct part_places *places, uint64_t first, 
 /* Writes it to its place. False and errno. */
 bool block_sum_write(int fd, const struct part_places *places, const struct block_sum *block);
 typedef void block_proved(const struct block_sum *block, void *argument);
-/* Calls `proved` for each block that the file has as it was written, values of variable length included. False and errno if it cannot be read. */
+/* Calls `proved` for each block that the file has as it was written, values of variable length included. False and
+ * errno if it cannot be read. */
 bool block_sums_find(int fd, const struct part_places *places, const char *values, block_proved *proved,
                      void *argument);
 

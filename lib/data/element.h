@@ -51,8 +51,8 @@ bool element_of_variable(hid_t type, const char *field, struct element *element,
  * which the caller ends, also after an error. MPM_ETYPE, MPM_EINVAL for a description that is none, MPM_ENOMEM. */
 int element_of_struct(hid_t type, const char *name, const char *description, struct element *element,
                       struct span_fields *spans);
-/* The description of a struct that has all fields of a compound that a task could work on, and whose names a description
- * can have; "" if there are none. Returns `text`. */
+/* The description of a struct that has all fields of a compound that a task could work on, and whose names a
+ * description can have; "" if there are none. Returns `text`. */
 char *element_describe_struct(hid_t type, char *text, size_t size);
 /* Whether a task could work on one of the fields of a compound, or on a field of a field. `depth` is 0. */
 bool element_has_fields(hid_t type, unsigned depth);

@@ -28,9 +28,9 @@ struct grid_space {
     bool has_chunks;
 };
 
-/* How a data set of results is cut into chunks of which each has results that follow one another: whole rows of the grid
- * along its last dimensions, some of them along one, and one along all before it. Of an image each chunk is a result.
- * Plain bytes. */
+/* How a data set of results is cut into chunks of which each has results that follow one another: whole rows of the
+ * grid along its last dimensions, some of them along one, and one along all before it. Of an image each chunk is a
+ * result. Plain bytes. */
 struct grid_chunks {
     int rank;
     hsize_t extent[GRID_MAX_RANK]; /* of a chunk */

@@ -163,7 +163,8 @@ bool input_is_variable(const struct input *input);
 size_t input_row_size(const struct input *input);
 /* Reads rows [first, first + count), of a fixed size, into `rows`, in this machine's own types, C order. MPM_EIO. */
 int input_read(struct input *input, uint64_t first, size_t count, void *rows);
-/* The same rows without a copy, where the kernel has the file in memory: NULL if that cannot be, and they are to be read. They stay until this is called again, or input_close(). */
+/* The same rows without a copy, where the kernel has the file in memory: NULL if that cannot be, and they are to be
+ * read. They stay until this is called again, or input_close(). */
 const void *input_view(struct input *input, uint64_t first, size_t count);
 /* Reads some of the `*count` chosen rows from `first` on, which are variable, at least one: as many as fit into memory
  * together, which `*count` becomes. They stay where they are until the next are read, or input_close(). When it fails,

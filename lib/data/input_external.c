@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* External data sets: their values are in files of plain bytes, which HDF5 opens as rows are read. It looks for them from
- * the folder of the process, or where HDF5_EXTFILE_PREFIX says: so a data set that could be read elsewhere may have lost
- * them here, which is said before any row is begun. */
+/* External data sets: their values are in files of plain bytes, which HDF5 opens as rows are read. It looks for them
+ * from the folder of the process, or where HDF5_EXTFILE_PREFIX says: so a data set that could be read elsewhere may
+ * have lost them here, which is said before any row is begun. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -15,7 +15,8 @@
 
 static const char origin[] = "${ORIGIN}";
 
-/* Where HDF5 looks for a file of that name; "${ORIGIN}" is the folder of the HDF5 file. False if it has no such path. */
+/* Where HDF5 looks for a file of that name; "${ORIGIN}" is the folder of the HDF5 file. False if it has no such
+ * path. */
 static bool find_path(const struct input *input, const char *name, char path[PATH_MAX])
 {
     const char *prefix = getenv("HDF5_EXTFILE_PREFIX");

@@ -124,8 +124,8 @@ static enum step look_at_step(const struct input *input, const char *path)
     return exists ? STEP_DOWN : STEP_IS_MISSING;
 }
 
-/* Goes down the name of a data set that cannot be opened, to where the trouble is. `damage` is what HDF5 said first: once
- * it has looked at what is damaged, it may take that the next time. */
+/* Goes down the name of a data set that cannot be opened, to where the trouble is. `damage` is what HDF5 said first:
+ * once it has looked at what is damaged, it may take that the next time. */
 static int find_trouble(const struct input *input, const char *damage)
 {
     char path[PATH_MAX] = "", parent[PATH_MAX] = "";

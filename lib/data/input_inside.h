@@ -56,8 +56,8 @@ int input_find(struct input *input);
 int filters_check(const struct input *input);
 /* The name of a filter, NULL if it is not known, and how to come by its plugin. Calls no HDF5. */
 const char *filters_find(H5Z_filter_t number, char *how, size_t size);
-/* Whether the files are there that have the values of a data set without being HDF5 files. MPM_ENOENT with the first that
- * is not. */
+/* Whether the files are there that have the values of a data set without being HDF5 files. MPM_ENOENT with the first
+ * that is not. */
 int external_check(const struct input *input);
 /* What was done to the chunks, in its order: "shuffle, gzip 4". */
 void filters_describe(hid_t dataset, char *text, size_t size);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Rows where they are. A data set in one piece, whose numbers are this machine's own, is in the file as a task wants it.
- * Then a block of rows is not copied: its pages of the kernel's cache are mapped, for as long as the block is worked on.
- * A page is private, so a task that writes to its item against its word changes nobody's file.
+/* Rows where they are. A data set in one piece, whose numbers are this machine's own, is in the file as a task wants
+ * it. Then a block of rows is not copied: its pages of the kernel's cache are mapped, for as long as the block is
+ * worked on. A page is private, so a task that writes to its item against its word changes nobody's file.
  *
  * Touching a page that cannot be read would be a SIGBUS. So all pages of a block are made present first, by
- * MADV_POPULATE_READ, which fails instead: then, as on a kernel that has no such call (before 5.14), the rows are read by
- * HDF5, which finds out and says what is wrong. Only who cuts off a file while its rows are worked on, against its lock,
- * costs a worker, and these rows. Files of other machines, where mapping is slow or such trouble usual, are read.
+ * MADV_POPULATE_READ, which fails instead: then, as on a kernel that has no such call (before 5.14), the rows are read
+ * by HDF5, which finds out and says what is wrong. Only who cuts off a file while its rows are worked on, against its
+ * lock, costs a worker, and these rows. Files of other machines, where mapping is slow or such trouble usual, are read.
  *
  * The descriptor is HDF5's own, once more, so it is the same file whatever its name leads to meanwhile. */
 #include <errno.h>
@@ -52,8 +52,8 @@ static bool is_near(int fd)
     return false;
 }
 
-/* Whether elements have the same bytes in the file as in memory: then HDF5 would copy them as they are, structs with what is
- * between their fields. */
+/* Whether elements have the same bytes in the file as in memory: then HDF5 would copy them as they are, structs with
+ * what is between their fields. */
 static bool has_own_type(const struct input *input)
 {
     hid_t type = hdf5.H5Dget_type(input->dataset);
@@ -75,8 +75,8 @@ static bool is_in_one_piece(const struct input *input)
     return is && hdf5.H5Dget_offset(input->dataset) != HADDR_UNDEF;
 }
 
-/* HDF5's descriptor, once more, of the file that the data set is in, which may be another one than was opened; -1 if there
- * is none. */
+/* HDF5's descriptor, once more, of the file that the data set is in, which may be another one than was opened; -1 if
+ * there is none. */
 static int descriptor_of(const struct input *input)
 {
     hid_t file = hdf5.H5Iget_file_id(input->dataset);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* HDF5 changes a file in place in no order that would survive a death, so nobody changes the file that exists. Rows
- * are worked on in OUTPUT.part as ever. The last pass (output_last.c) copies the file that exists into OUTPUT.part.last,
- * has HDF5 add the results there, flushes that to the disk, and renames it. So the file is the old one, to the byte,
- * until the rename, and has all results from then on; whoever has it open still has the old one. What it costs is a
- * copy of the file at the end, and room for two: where files can share blocks (reflinks of btrfs and XFS) it costs
- * neither.
+ * are worked on in OUTPUT.part as ever. The last pass (output_last.c) copies the file that exists into
+ * OUTPUT.part.last, has HDF5 add the results there, flushes that to the disk, and renames it. So the file is the old
+ * one, to the byte, until the rename, and has all results from then on; whoever has it open still has the old one. What
+ * it costs is a copy of the file at the end, and room for two: where files can share blocks (reflinks of btrfs and XFS)
+ * it costs neither.
  *
  * From the copy to the rename its HDF5 lock is held, shared, so no other program can have it open for writing by HDF5
  * then; what has changed in it before that is in the copy. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Parameters of a task: a struct, put together from what its description says, from settings, and from attributes of the
- * input. A description is that of a struct of results, with values behind some of its fields; an attribute is turned
- * into the words that a user would have written, so one way checks both. */
+/* Parameters of a task: a struct, put together from what its description says, from settings, and from attributes of
+ * the input. A description is that of a struct of results, with values behind some of its fields; an attribute is
+ * turned into the words that a user would have written, so one way checks both. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Results of variable length while a map runs. HDF5 keeps such values in heaps, which are metadata: nobody may write them
- * before the end. So they stand in files beside the part, OUTPUT.part.values-NUMBER/NUMBER, each of which one worker
- * makes and appends to; in the part is a reference of fixed length to each, a result like any other. The last pass
- * (output_values.c) makes HDF5's own of them.
+/* Results of variable length while a map runs. HDF5 keeps such values in heaps, which are metadata: nobody may write
+ * them before the end. So they stand in files beside the part, OUTPUT.part.values-NUMBER/NUMBER, each of which one
+ * worker makes and appends to; in the part is a reference of fixed length to each, a result like any other. The last
+ * pass (output_values.c) makes HDF5's own of them.
  *
  * What is on the disk, in this order, and what is true if the worker dies, or the machine does, at each step:
  *   1. The folder is made before the part has its name, by whoever makes the part, whose record has its number.
@@ -12,8 +12,8 @@
  *      each value is, so it does not matter in which order all this comes to the disk: what was lost is run again.
  *   4. All rows are done: the last pass reads each value, compares its checksum, and writes it into the new file.
  *   5. That has its name, and the folder is removed. Who dies before leaves a folder that the next run removes.
- * No value is ever overwritten, and no file has two writers. Runs that have joined may write a reference twice, each to a
- * value of its own, of the same bytes: both are right, and one that is half of each shows by its own checksum.
+ * No value is ever overwritten, and no file has two writers. Runs that have joined may write a reference twice, each to
+ * a value of its own, of the same bytes: both are right, and one that is half of each shows by its own checksum.
  * For data/ only. */
 #ifndef DATA_VALUES_H
 #define DATA_VALUES_H

@@ -9,8 +9,8 @@
  * such launcher (a shell, Slurm's step daemon) is left alone. Does not block. Call it once. */
 void launcher_end_after_rank(void);
 
-/* Sees that this process ends within ten seconds, whatever its threads are in then, and whatever the program has said of
- * SIGALRM. */
+/* Sees that this process ends within ten seconds, whatever its threads are in then, and whatever the program has said
+ * of SIGALRM. */
 void launcher_bound_end(void);
 
 #endif

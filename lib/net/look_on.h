@@ -3,10 +3,10 @@
  * woken out of it by a message.
  *
  * After any event it looks for LOOK_SHORT_NS. While bytes are under way to it or from it, for LOOK_BUSY_NS. While calls
- * on objects go to and fro the next one often comes as soon as somebody has been woken by the last one: if it came within
- * LOOK_LONG_NS lately, the courier looks for as long, and every LOOK_TRIAL-th time in any case, since two couriers that
- * nap both would never learn that there is something to be gained. So what it looks in vain is bounded: LOOK_LONG_LOOKS long
- * looks after each that has paid, and one in LOOK_TRIAL of all.
+ * on objects go to and fro the next one often comes as soon as somebody has been woken by the last one: if it came
+ * within LOOK_LONG_NS lately, the courier looks for as long, and every LOOK_TRIAL-th time in any case, since two
+ * couriers that nap both would never learn that there is something to be gained. So what it looks in vain is bounded:
+ * LOOK_LONG_LOOKS long looks after each that has paid, and one in LOOK_TRIAL of all.
  *
  * A pure state machine, driven by simulated time in tests. For net/courier.c. */
 #ifndef NET_LOOK_ON_H

@@ -35,7 +35,8 @@ struct message_rule {
 /* The rule of a kind; NULL of those of couriers themselves, and if there is no such kind. */
 typedef const struct message_rule *message_rule_of(uint32_t kind);
 
-/* Bytes that stay where they are until they have left: then `left` is called with their owner. NULL: they stay for good. */
+/* Bytes that stay where they are until they have left: then `left` is called with their owner. NULL: they stay for
+ * good. */
 struct message_body {
     const void *bytes;
     size_t size;

@@ -475,11 +475,11 @@ static bool look_for(int tag, MPI_Message *message, MPI_Status *from)
 
 /* Before MPI is given anything that may make it talk to a node.
  *
- * When a write fails at once, since the other rank has just died, Open MPI 4.1 closes the connection, and then waits until
- * the closed socket can be written to (mca_btl_tcp_endpoint_send). The next look at its sockets takes that back. But what it
- * is to send before that look opens a new connection in the same place, the list of those who wait becomes a ring, and the
- * look after it never ends, or complains of an "invalid connection state" for ever. So between any two talks there is a look
- * at its sockets. While few are open that is only one in eight of its looks. */
+ * When a write fails at once, since the other rank has just died, Open MPI 4.1 closes the connection, and then waits
+ * until the closed socket can be written to (mca_btl_tcp_endpoint_send). The next look at its sockets takes that back.
+ * But what it is to send before that look opens a new connection in the same place, the list of those who wait becomes
+ * a ring, and the look after it never ends, or complains of an "invalid connection state" for ever. So between any two
+ * talks there is a look at its sockets. While few are open that is only one in eight of its looks. */
 static void let_settle(unsigned node)
 {
     MPI_Message message;

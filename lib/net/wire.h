@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Large messages on their way between couriers. Each has a head, which goes with its announcement, and a body, which goes
- * in pieces, out of the memory where it stands and into that where it is wanted: nothing is copied. So many pieces are
- * under way to a node that the wire does not run dry, and no more, so that what is sent meanwhile stands behind those
- * only. To one node large messages go one after another. All of it is the courier's own. For net/courier.c. */
+/* Large messages on their way between couriers. Each has a head, which goes with its announcement, and a body, which
+ * goes in pieces, out of the memory where it stands and into that where it is wanted: nothing is copied. So many pieces
+ * are under way to a node that the wire does not run dry, and no more, so that what is sent meanwhile stands behind
+ * those only. To one node large messages go one after another. All of it is the courier's own. For net/courier.c. */
 #ifndef NET_WIRE_H
 #define NET_WIRE_H
 
@@ -55,8 +55,8 @@ void wires_destroy(void);
 
 /* Sends one behind those before: it is the wire's from here on. */
 void wire_send(unsigned node, struct large_message *message);
-/* The other side has announced one: it is the wire's until wires_receive(). MPM_EPROTOCOL if it has announced another one
- * that is not here yet. */
+/* The other side has announced one: it is the wire's until wires_receive(). MPM_EPROTOCOL if it has announced another
+ * one that is not here yet. */
 int wire_expect(unsigned node, const struct large_coming *coming);
 /* The node is lost: what is not under way never will be. What is under way stays in memory, and is never given back. */
 void wire_drop(unsigned node);

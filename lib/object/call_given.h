@@ -26,8 +26,8 @@
 
 #define GIVEN_SMALL ((size_t)4096)
 
-/* The bytes of a large reply, which leave out of the memory where they stand (net/courier.h): the wire has them until they
- * have left, and what was given for as long as it is kept. */
+/* The bytes of a large reply, which leave out of the memory where they stand (net/courier.h): the wire has them until
+ * they have left, and what was given for as long as it is kept. */
 struct reply_bytes {
     unsigned users;
     struct invocation invocation; /* whose `more` they are */

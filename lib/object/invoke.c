@@ -40,8 +40,8 @@ static void learn_pauses(const struct method *method, struct object *object, boo
         hint->pauses = (uint8_t)(first / 2);
 }
 
-/* Who waits for one of many things that others make, one after the other, gains more than a wake-up if it finds them: it
- * looks on for a moment in any case. */
+/* Who waits for one of many things that others make, one after the other, gains more than a wake-up if it finds them:
+ * it looks on for a moment in any case. */
 static uint64_t time_to_look_ns(const struct method *method, struct spin_hint hint)
 {
     uint64_t time_ns = spin_time_ns(hint);

@@ -2,8 +2,8 @@
 /* How long who waits for an object goes on looking before it sleeps: what earlier waits at the same place have taught.
  *
  * A look costs a processor, and a sleep costs a wake-up, some microseconds of two. So whoever waits looks for about as
- * long as a wake-up takes, which is never much worse than to know. After a few waits that have ended asleep all the same
- * it looks no more: the other side does not run, or has long work to do.
+ * long as a wake-up takes, which is never much worse than to know. After a few waits that have ended asleep all the
+ * same it looks no more: the other side does not run, or has long work to do.
  *
  * But two that take turns, and have slept once, would sleep ever after: each answers only when it has been woken, and
  * that takes longer than the other one looks. So now and then one wait looks on for longer than a wake-up. If that
@@ -42,8 +42,8 @@ struct spin_hint {
 struct spin_hint spin_hint_of(const struct object_wait *wait);
 /* How long the next wait looks on: 0, SPIN_SHORT_NS or SPIN_LONG_NS. */
 uint64_t spin_time_ns(struct spin_hint hint);
-/* It has found what it waited for after so long, or has not. Stored only if that changes the hint, whose line the others
- * have, too. `hint`: as it was before the wait, but for its pauses. */
+/* It has found what it waited for after so long, or has not. Stored only if that changes the hint, whose line the
+ * others have, too. `hint`: as it was before the wait, but for its pauses. */
 void spin_learn(struct object_wait *wait, struct spin_hint hint, bool is_found, uint64_t took_ns);
 
 #endif

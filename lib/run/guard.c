@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The guard of MPI: a thread of a rank that ends the rank when MPI does not come back from a call.
  *
- * After a loss MPI may wait for the lost rank for ever, or turn in a circle (net/mpi_transport.c says how Open MPI 4.1 came
- * to that): then the courier says nothing more, and the others take its node for lost after the nodes' time limit. In that
- * very time this rank ends itself. Who is guarded counts what it does, and the guard looks at that count: a courier never
- * naps for long. The guard counts looks and not time, so a run that was stopped for a while is none the worse.
+ * After a loss MPI may wait for the lost rank for ever, or turn in a circle (net/mpi_transport.c says how Open MPI 4.1
+ * came to that): then the courier says nothing more, and the others take its node for lost after the nodes' time limit.
+ * In that very time this rank ends itself. Who is guarded counts what it does, and the guard looks at that count: a
+ * courier never naps for long. The guard counts looks and not time, so a run that was stopped for a while is none the
+ * worse.
  *
- * Its end needs no MPI. Nor may it wait for a lock that the thread in MPI holds, so there is an alarm in case it does. */
+ * Its end needs no MPI. Nor may it wait for a lock that the thread in MPI holds, so there is an alarm in case it
+ * does. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>

@@ -33,8 +33,8 @@ int run_start_thread(pthread_t *thread, void *(*body)(void *));
 
 /* guard.c */
 
-/* From here on this rank ends if `count` says the same for the nodes' time limit: `what`, with which the sentence begins,
- * has not returned. NULL: nothing is counted. Nothing where there is one node, or no time limit. */
+/* From here on this rank ends if `count` says the same for the nodes' time limit: `what`, with which the sentence
+ * begins, has not returned. NULL: nothing is counted. Nothing where there is one node, or no time limit. */
 void run_guard(const char *what, uint64_t (*count)(void));
 /* It has. */
 void run_unguard(void);

@@ -22,15 +22,16 @@
  * A large message has a segment to itself (`alone`), and the segment for the next one is linked behind it
  * before the commit, so that the getter can free the large one as it takes the message.
  *
- * Such a segment may change hands with its message. Who puts one has made it as its own; it becomes the ring's before it is
- * linked, and is in the chain with the commit: a death in between leaves it to the sweep, as any other segment of a put
- * that was not committed, and a death before that to the reaper of the dead. Who takes one commits the get first, and makes
- * it its own then, where else it would free it; a death in between leaves it to the sweep, as after any get.
+ * Such a segment may change hands with its message. Who puts one has made it as its own; it becomes the ring's before
+ * it is linked, and is in the chain with the commit: a death in between leaves it to the sweep, as any other segment of
+ * a put that was not committed, and a death before that to the reaper of the dead. Who takes one commits the get first,
+ * and makes it its own then, where else it would free it; a death in between leaves it to the sweep, as after any get.
  *
  * A getter that gives a message back writes it into what was read of the segment already, right in front of the
  * first message; or, where that is too short, at the end of a new segment that leads to the getters' one, whose `first`
- * says before where it is to be gone on with; a block that has changed hands is such a segment again. Then it writes the
- * other place, and commits, as for a get, with a message less. If it dies before that, a segment is left over, and `first` says what is true.
+ * says before where it is to be gone on with; a block that has changed hands is such a segment again. Then it writes
+ * the other place, and commits, as for a get, with a message less. If it dies before that, a segment is left over, and
+ * `first` says what is true.
  *
  * `seen` is a cache: a value of the past, and so are all values of the other side's counter. A message that was given
  * back may make the ring longer than its maximum, by the messages that were put since. */

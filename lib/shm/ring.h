@@ -90,8 +90,8 @@ int ring_put_block(struct ring *ring, struct arena *arena, struct ring_block *bl
  * does not have `least` to `most` bytes, and stays where it is. By a getter. */
 enum ring_result ring_get_block(struct ring *ring, struct arena *arena, size_t least, size_t most,
                                 uint32_t owner, struct ring_block *got);
-/* Makes a message that was got in its block the first one again: the block is the ring's, and not the caller's any more. By
- * a getter. */
+/* Makes a message that was got in its block the first one again: the block is the ring's, and not the caller's any
+ * more. By a getter. */
 void ring_give_back_block(struct ring *ring, struct arena *arena, struct ring_block *block);
 
 /* Makes a message that was got the first one again. MPM_ENOMEM. By a getter. */

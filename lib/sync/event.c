@@ -6,12 +6,12 @@
  *   bits 3-31   how often it was set
  *   bits 32-63  the object's generation
  *
- * Who writes what: anybody sets or clears it by one compare-and-swap, which fails if the object is another one by now, as
- * no two words of an object record that are an event's have the same generation. Who has set it looks for those who wait,
- * and tells them, afterwards: the compare-and-swap is the full fence that this takes. Whoever dies before it has changed
- * nothing; behind it, it owes no more than the ring, which comes from its reaper. So nothing is repaired. A set that
- * finds the event set stores the same word again: what its caller has written before is seen by whoever clears the event
- * after that, and then looks.
+ * Who writes what: anybody sets or clears it by one compare-and-swap, which fails if the object is another one by now,
+ * as no two words of an object record that are an event's have the same generation. Who has set it looks for those who
+ * wait, and tells them, afterwards: the compare-and-swap is the full fence that this takes. Whoever dies before it has
+ * changed nothing; behind it, it owes no more than the ring, which comes from its reaper. So nothing is repaired. A set
+ * that finds the event set stores the same word again: what its caller has written before is seen by whoever clears the
+ * event after that, and then looks.
  *
  * Who waits remembers how often it was set when the wait began: it goes on when that is another number, even if the
  * event was cleared at once. A wait from another node asks for that number first.

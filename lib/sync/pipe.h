@@ -84,8 +84,8 @@ struct pipe_buffer {
 };
 int pipe_receive_into(struct object *object, const mpm_handle *handle, const struct pipe_receive_in *receive,
                       enum turn turn, struct pipe_buffer *buffer);
-/* Makes a message that an end has received the first one again that it receives: in its block, if that is given, which it
- * takes. MPM_ENOMEM, MPM_ESTALE. */
+/* Makes a message that an end has received the first one again that it receives: in its block, if that is given, which
+ * it takes. MPM_ENOMEM, MPM_ESTALE. */
 int pipe_give_back(struct object *object, const mpm_handle *handle, unsigned end, const void *message,
                    size_t size, struct ring_block *block);
 int pipe_too_small(size_t size, size_t room);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The quick way of a lock or a semaphore: taken by one compare-and-swap, and released by one, as long as nobody waits for
- * it. For sync/ only.
+/* The quick way of a lock or a semaphore: taken by one compare-and-swap, and released by one, as long as nobody waits
+ * for it. For sync/ only.
  *
  * Who writes what. The state stands in two copies (state.c). Beside them the object record has one word, `quick`,
  * which is
@@ -41,8 +41,8 @@
 #include "object/thread_ref.h"
 #include "shm/kill_point.h"
 
-/* From the lowest bit: what it is, whether it is stopped, and of HELD the process's number and the thread's, of OPEN the
- * permits; above them a generation, of the process, or of OPEN that of the object. */
+/* From the lowest bit: what it is, whether it is stopped, and of HELD the process's number and the thread's, of OPEN
+ * the permits; above them a generation, of the process, or of OPEN that of the object. */
 #define QUICK_SLOW         UINT64_C(0)
 #define QUICK_OPEN         UINT64_C(1)
 #define QUICK_HELD         UINT64_C(2)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Semaphores. A permit that nobody waits for is taken and given back in the quick way (quick.h), which all steps here
- * know nothing of. Of a state they use `value`: free permits; `limit`: the most that there may be; and the line of those
- * who wait. Changed as state.c says. Nobody owns a permit: those of the dead are gone. */
+ * know nothing of. Of a state they use `value`: free permits; `limit`: the most that there may be; and the line of
+ * those who wait. Changed as state.c says. Nobody owns a permit: those of the dead are gone. */
 #include <limits.h>
 
 #include "mpmap/sync.h"

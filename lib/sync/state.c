@@ -24,8 +24,8 @@
  * the maker of an object dies after its block has that number and before the object is there, the block is
  * freed when another one is made in the object record.
  *
- * The state of a lock or a semaphore may be out of date while its quick way is open: see quick.h. It is made true before
- * anybody looks at it under the mutex.
+ * The state of a lock or a semaphore may be out of date while its quick way is open: see quick.h. It is made true
+ * before anybody looks at it under the mutex.
  *
  * Without the mutex anybody may read `commit`, and `lock`, which is constant, and nothing else: they stay in
  * the object record. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Stands before the C library in rank 0 of a run (LD_PRELOAD): once the file that MPMAP_TEST_KILLS names is there, with the
- * numbers of processes, its next write to another rank by TCP kills these, and fails as it does when the other side has just
- * died. For stuck_mpi.sh. Open MPI's connections between ranks have ports from 1024 on; no others are below 2048. */
+/* Stands before the C library in rank 0 of a run (LD_PRELOAD): once the file that MPMAP_TEST_KILLS names is there, with
+ * the numbers of processes, its next write to another rank by TCP kills these, and fails as it does when the other side
+ * has just died. For stuck_mpi.sh. Open MPI's connections between ranks have ports from 1024 on; no others are below
+ * 2048. */
 #include <arpa/inet.h>
 #include <dlfcn.h>
 #include <errno.h>

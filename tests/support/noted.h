@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What plugins of scripts note of their calls: each leaves a line in the file `calls` of the current folder, and those behind
- * so many of them wait for the file go_on. For tests/ only. */
+/* What plugins of scripts note of their calls: each leaves a line in the file `calls` of the current folder, and those
+ * behind so many of them wait for the file go_on. For tests/ only. */
 #ifndef SUPPORT_NOTED_H
 #define SUPPORT_NOTED_H
 
@@ -35,8 +35,8 @@ static inline bool noted_file_comes(const char *name)
     return is_there;
 }
 
-/* Leaves a line. If there are more than `holds` lines then, a number, or NULL for no limit, waits for go_on. All lines are
- * of one length. Fails the call if it cannot. */
+/* Leaves a line. If there are more than `holds` lines then, a number, or NULL for no limit, waits for go_on. All lines
+ * are of one length. Fails the call if it cannot. */
 static inline bool noted_as(mpm_call *call, const char *line, const char *holds)
 {
     size_t size = strlen(line);

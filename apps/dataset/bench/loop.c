@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The limit of mpmap map in the bench: one process that reads blocks of rows with H5Dread, calls the function of a plugin
- * for each row, by a pointer as a map does, and writes the results with H5Dwrite. Its chunk cache has room for a band of
- * chunks. Arguments: PLUGIN.so FUNCTION IN.h5 OUT.h5, whose data sets are /data and /r; results are f64. Prints the
- * seconds from the opening to the closing of the files, without the start of the process. */
+/* The limit of mpmap map in the bench: one process that reads blocks of rows with H5Dread, calls the function of a
+ * plugin for each row, by a pointer as a map does, and writes the results with H5Dwrite. Its chunk cache has room for a
+ * band of chunks. Arguments: PLUGIN.so FUNCTION IN.h5 OUT.h5, whose data sets are /data and /r; results are f64. Prints
+ * the seconds from the opening to the closing of the files, without the start of the process. */
 #include <dlfcn.h>
 #include <hdf5.h>
 #include <stdio.h>

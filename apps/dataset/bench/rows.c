@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The tasks of the bench: the sum of a row of 256 f32, and a copy of it. The loop beside mpmap calls them, too, so they do
- * without the library. */
+/* The tasks of the bench: the sum of a row of 256 f32, and a copy of it. The loop beside mpmap calls them, too, so they
+ * do without the library. */
 #include <mpmap.h>
 #include <string.h>
 

@@ -63,7 +63,8 @@ static inline void biased_lock_leave(struct bias *bias)
 
 /* All that follow: under the mutex. */
 
-/* Whoever is favoured, but the caller, comes by the mutex from now on. Once after each time that the mutex was taken. */
+/* Whoever is favoured, but the caller, comes by the mutex from now on. Once after each time that the mutex was
+ * taken. */
 void biased_lock_exclude(struct biased_lock *lock);
 /* The caller has taken it once more. Whether it is to be favoured as soon as light fences are cheap: that is for the
  * caller to see to, without the mutex. */

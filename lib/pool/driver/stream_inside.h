@@ -3,8 +3,9 @@
  * stream_batch.c (what goes to the pool, and comes back) and stream_next.c (whoever takes results). For pool/driver/.
  *
  * A thread pulls items from the generator, which writes them into blocks of memory, each for consecutive items and
- * their results. A batch is some items of one block, and an asynchronous map on one node; whoever submits one takes what
- * was pulled and not submitted. Takers copy results out of the block, which is used again when all of it was given.
+ * their results. A batch is some items of one block, and an asynchronous map on one node; whoever submits one takes
+ * what was pulled and not submitted. Takers copy results out of the block, which is used again when all of it was
+ * given.
  *
  *      given ──────────── submitted ───────── pulled ─────────── given + buffer
  *        │ results, or in work │ held back so far │ room that the puller has │
@@ -23,8 +24,8 @@
  * what there is, if nothing is being worked on or if nothing was added to it for a while. Whenever a batch has ended,
  * what can go to work does.
  *   The puller writes `pulled`, and then looks whether that was the first item above `submitted`: then it rings.
- * Whoever has submitted, or is about to sleep, looks at `pulled` after that. A light fence in the puller and a heavy one
- * in the others see to it that one of them sees the other (base/asymmetric_fence.h): no item is left that nobody
+ * Whoever has submitted, or is about to sleep, looks at `pulled` after that. A light fence in the puller and a heavy
+ * one in the others see to it that one of them sees the other (base/asymmetric_fence.h): no item is left that nobody
  * knows of.
  *
  * Room. The puller waits until as many results were given as it has written into `room_at`, and looks once more, past a

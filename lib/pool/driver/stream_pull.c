@@ -54,7 +54,8 @@ static struct block *find_block(struct mpm_stream *stream, uint64_t pulled)
     return last && pulled < last->first + last->room ? last : stream_add_block(stream);
 }
 
-/* Places for the rest of a block, of a chunk, or of the buffer. What is held back may be more than a chunk. Under the mutex; false without memory. */
+/* Places for the rest of a block, of a chunk, or of the buffer. What is held back may be more than a chunk. Under the
+ * mutex; false without memory. */
 static bool find_places(struct mpm_stream *stream, uint64_t pulled, uint64_t given, struct places *places)
 {
     struct block *block = find_block(stream, pulled);

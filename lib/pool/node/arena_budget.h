@@ -20,7 +20,8 @@ void arena_budget_forget(void);
 int arena_budget_take_for_job(struct arena *arena, uint64_t size, uint32_t owner, uint64_t *offset);
 /* The same for a lease, or for what of a call needs a block of its own. */
 int arena_budget_take_for_lease(struct arena *arena, uint64_t size, uint32_t owner, uint64_t *offset);
-/* It has ended, and its memory is kept for another one: nobody waits for it. false if somebody has waited: it is freed. */
+/* It has ended, and its memory is kept for another one: nobody waits for it. false if somebody has waited: it is
+ * freed. */
 bool arena_budget_lease_rests(struct arena *arena, uint64_t offset, uint64_t size);
 /* It is used again. */
 void arena_budget_lease_begins_again(uint64_t size);

@@ -5,8 +5,8 @@
 
 #include "pool/node/node_pool.h"
 
-/* As node_job_open(); `spec` is without its task, which is put there if need be. Its lease is published and looked at by
- * these calls. */
+/* As node_job_open(); `spec` is without its task, which is put there if need be. Its lease is published and looked at
+ * by these calls. */
 int node_short_open(struct node_pool *node_pool, struct job_spec *spec, const struct function *task,
                     const void *context, struct node_job **job);
 /* Publishes all items, in the same statuses as node_lease_publish(), and looks on for a while if that is worth it. From
