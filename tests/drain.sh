@@ -207,6 +207,12 @@ for answer in 0:03 3 00:00:03 0-00:00:03; do
     check "$what: it says how much is good" says '^mpmap: the map was drained; [1-9][0-9]* of 2000 rows are good'
 done
 check "squeue was asked for the job, once a map" [ "$(grep -c '^-h -j 17 -o %L ' asked)" = 4 ]
+what="a job of an array"
+data 10 0.05
+launch="env SLURM_JOB_ID=17 SLURM_ARRAY_JOB_ID=17 SLURM_ARRAY_TASK_ID=6 PATH=$work/batch:$PATH ANSWER=UNLIMITED"
+start
+wait "$started"
+check "$what: squeue is asked for it by both numbers" grep -q '^-h -j 17_6 -o %L ' asked
 what="the end of the job's time is in the environment"
 data 2000 0.05
 launch="env SLURM_JOB_ID=17 SLURM_JOB_END_TIME=$((EPOCHSECONDS + 3)) PATH=$work/batch:$PATH"

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# slurm/array.sbatch as it stands, under a real Slurm of its own: an array of 6 jobs, of which 4 run at a time, joins one
-# output. One is told to drain, and requeues itself; the kill of another one, and of all that it has started, costs the rows
-# that it was running. Arguments: folder of mpmap, folder of the sources. Needs root and Slurm.
+# slurm/array.sbatch as it stands, under a real Slurm of its own: an array of 4 jobs joins one output. The last one, whose
+# own number is that of the array, is told to drain, and requeues itself and no other; the kill of another one, and of all
+# that it has started, costs the rows that it was running. Arguments: folder of mpmap, folder of the sources. Needs root and
+# Slurm.
 set -uo pipefail
 source_folder=${2:-${MPMAP_SOURCE:?}}
 . "$source_folder/tests/support/slurm.sh"
@@ -21,7 +22,7 @@ text_set in.h5 /nap TEXTFP 32 $rows
 
 submit() # options of sbatch
 {
-    id=$(PATH=$bin:$PATH sbatch --parsable --mem=100 --time=2 "$@" "$source_folder/slurm/array.sbatch" "$plugin:nap" \
+    id=$(PATH=$bin:$PATH sbatch --parsable --mem=100 --time=10 "$@" "$source_folder/slurm/array.sbatch" "$plugin:nap" \
         in.h5:/nap out.h5:/naps --join-timeout 10 --chunk 1 --block-rows 1 2>err)
 }
 begun() { cat began.* 2>/dev/null | wc -c; }
@@ -42,16 +43,17 @@ maps_of()
 }
 is_told() { grep -qs 'Slurm gave no SLURM_ARRAY_TASK_ID: say --array=1-N' "mpmap-${id}_"*.log; }
 
-submit --array=1-6 --cpus-per-task=1
+submit --array=1-4 --cpus-per-task=1
 check "jobs of the array begin" wait_for 60 has_begun 20
-check "several of them join" wait_for 60 logs_say 2 'CPUs and 100 MB of memory on'
+check "all of them join" wait_for 60 logs_say 4 '% busy'
 victims=$(maps_of 2)
-check "another one is at work" test -n "$victims"
+check "one is at work" test -n "$victims"
 kill -KILL $victims
-scancel --signal=USR1 --batch "${id}_1" 2>/dev/null # it says that it cannot, and does
-check "one that is drained says so" wait_for 60 says 1 'the map was drained'
-check "and goes back into the queue" wait_for 60 says 1 'the job goes back into the queue'
+scancel --signal=USR1 --batch "${id}_4" 2>/dev/null # it says that it cannot, and does
+check "one that is drained says so" wait_for 60 says 4 'the map was drained'
+check "and goes back into the queue" wait_for 60 says 4 'the job goes back into the queue'
 check "the others finish the output" wait_for 120 is_finished
+check "none of them was drained, or put back" [ "$(cat "mpmap-${id}_"[1-3].log | grep -cE 'drained|REQUEUE|, start 2')" = 0 ]
 all_logs
 check "rows in flight only were run twice: $(begun) of $rows" [ "$(begun)" -le $((rows + 2)) ]
 check "nothing is left beside the output" [ -z "$(ls -d out.h5.* 2>/dev/null)" ]

@@ -12,7 +12,23 @@
 /* A job's number goes into a command. */
 static bool is_number(const char *text)
 {
-    return *text && strspn(text, "0123456789") == strlen(text);
+    return text && *text && strlen(text) < 32 && strspn(text, "0123456789") == strlen(text);
+}
+
+/* A job of an array is named by two numbers: the last one's own is the number of the whole array. False outside of
+ * Slurm. */
+static bool name_job(char *name, size_t size)
+{
+    const char *job = getenv("SLURM_JOB_ID"), *array = getenv("SLURM_ARRAY_JOB_ID");
+    const char *task = getenv("SLURM_ARRAY_TASK_ID");
+
+    if (is_number(array) && is_number(task))
+        snprintf(name, size, "%s_%s", array, task);
+    else if (is_number(job))
+        snprintf(name, size, "%s", job);
+    else
+        return false;
+    return true;
 }
 
 bool walltime_parse(const char *text, double *seconds)
@@ -44,7 +60,7 @@ bool walltime_parse(const char *text, double *seconds)
 
 static double ask_slurm(const char *job)
 {
-    char command[128], answer[64];
+    char command[160], answer[64];
     double left_s = 0;
     FILE *pipe;
 
@@ -59,12 +75,13 @@ static double ask_slurm(const char *job)
 
 double walltime_left_s(void)
 {
-    const char *end = getenv("SLURM_JOB_END_TIME"), *job = getenv("SLURM_JOB_ID");
+    const char *end = getenv("SLURM_JOB_END_TIME");
+    char job[64];
 
-    if (end && is_number(end)) {
+    if (is_number(end)) {
         double left_s = strtod(end, NULL) - (double)time(NULL);
 
         return left_s > 1 ? left_s : 1; /* over already: there is no time left, but a limit */
     }
-    return job && is_number(job) && strlen(job) < 32 ? ask_slurm(job) : 0;
+    return name_job(job, sizeof job) ? ask_slurm(job) : 0;
 }
