@@ -8,6 +8,11 @@
  * couriers that nap both would never learn that there is something to be gained. So what it looks in vain is bounded:
  * LOOK_LONG_LOOKS long looks after each that has paid, and one in LOOK_TRIAL of all.
  *
+ * A trial must find the reply of a courier that naps, or nothing is learnt from it: LOOK_LONG_NS is longer than a nap
+ * and what that takes to end. And the trials must come to every kind of event: after one kind, say when a call was
+ * sent, there is something to be gained, and after the other, when its reply has come, perhaps not. As such events take
+ * turns, LOOK_TRIAL is a prime.
+ *
  * A pure state machine, driven by simulated time in tests. For net/courier.c. */
 #ifndef NET_LOOK_ON_H
 #define NET_LOOK_ON_H
@@ -17,9 +22,9 @@
 
 #define LOOK_SHORT_NS   20000u
 #define LOOK_BUSY_NS    200000u
-#define LOOK_LONG_NS    100000u
+#define LOOK_LONG_NS    200000u
 #define LOOK_LONG_LOOKS 4u
-#define LOOK_TRIAL      16u
+#define LOOK_TRIAL      17u
 
 /* All 0 at first. */
 struct look_on {
