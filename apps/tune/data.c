@@ -135,12 +135,16 @@ static int find_labels(const struct data_builder *builder, const char *path, dou
         double label = (*labels)[i];
 
         if (label != floor(label) || fabs(label) > 1e9)
-            return failure("'%s': the label %.17g is no whole number from -1e9 to 1e9; a learner of a "
-                           "regression takes any number",
-                           path, label);
+            return failure(
+                "'%s': the label %.15g is no whole number from -1e9 to 1e9; a regression takes any "
+                "number: --learner eps-svr-rbf, linear-svr or trees-regression",
+                path, label);
         if (!kept || label != (*labels)[kept - 1])
             (*labels)[kept++] = label;
     }
+    if (kept < 2 && builder->name_count)
+        return failure("'%s': all %llu rows have the label '%.40s', but a classifier needs two at least",
+                       path, (unsigned long long)builder->rows, builder->names[0]);
     if (kept < 2)
         return failure("'%s': all %llu rows have the label %g, but a classifier needs two at least", path,
                        (unsigned long long)builder->rows, (*labels)[0]);

@@ -35,7 +35,8 @@ static int open_matrix(hid_t file, int rank, struct matrix *matrix)
     class = H5Tget_class(type);
     H5Tclose(type);
     if (class != H5T_INTEGER && class != H5T_FLOAT)
-        return wrong(matrix, "has no numbers");
+        return wrong(matrix, class == H5T_STRING ? "has texts: number them first, each label from 0 on"
+                                                 : "has no numbers");
     matrix->space = H5Dget_space(matrix->id);
     if (H5Sget_simple_extent_ndims(matrix->space) != rank)
         return wrong(matrix, rank == 2 ? "must have two dimensions: rows and features"
@@ -74,24 +75,32 @@ struct block {
     double *features, *targets;
 };
 
-static int add_rows(const struct matrix *x, const struct block *block, struct data_builder *builder)
+static int not_finite(const struct matrix *matrix, hsize_t row, hsize_t column, double value)
 {
-    char what[96];
+    char what[128];
 
+    if (column == matrix->columns)
+        snprintf(what, sizeof what, "has %g at row %llu, but a target must be a finite number", value,
+                 (unsigned long long)row);
+    else
+        snprintf(what, sizeof what, "has %g at row %llu, column %llu, but a feature must be a finite number",
+                 value, (unsigned long long)row, (unsigned long long)column);
+    return wrong(matrix, what);
+}
+
+static int add_rows(const struct matrix *x, const struct matrix *y, const struct block *block,
+                    struct data_builder *builder)
+{
     for (hsize_t row = 0; row < block->count; row++) {
-        if (!isfinite(block->targets[row]) || builder_row(builder, block->targets[row])) {
-            snprintf(what, sizeof what, "has a row %llu whose target is no finite number",
-                     (unsigned long long)(block->first + row));
-            return wrong(x, what);
-        }
+        if (!isfinite(block->targets[row]))
+            return not_finite(y, block->first + row, y->columns, block->targets[row]);
+        if (builder_row(builder, block->targets[row]))
+            return EXIT_FAILURE;
         for (hsize_t i = 0; i < x->columns; i++) {
             double value = block->features[row * x->columns + i];
 
-            if (!isfinite(value)) {
-                snprintf(what, sizeof what, "has no finite number at row %llu, column %llu",
-                         (unsigned long long)(block->first + row), (unsigned long long)i);
-                return wrong(x, what);
-            }
+            if (!isfinite(value))
+                return not_finite(x, block->first + row, i, value);
             if (builder_value(builder, i + 1, value))
                 return EXIT_FAILURE;
         }
@@ -109,7 +118,7 @@ static int read_all(const struct matrix *x, const struct matrix *y, struct data_
         block.count = x->rows - block.first < ROWS_AT_ONCE ? x->rows - block.first : ROWS_AT_ONCE;
         if (!(exit_status = read_rows(x, block.first, block.count, block.features)) &&
             !(exit_status = read_rows(y, block.first, block.count, block.targets)))
-            exit_status = add_rows(x, &block, builder);
+            exit_status = add_rows(x, y, &block, builder);
     }
     free(block.features);
     free(block.targets);

@@ -8,6 +8,12 @@
 
 #include "support/command.h"
 
+/* The mark of UTF-8, which some programs begin a file with. */
+static size_t mark_size(const char *line)
+{
+    return strncmp(line, "\xEF\xBB\xBF", 3) ? 0 : 3;
+}
+
 int lines_read(const char *path, int (*take)(void *argument, char *line, size_t number), void *argument)
 {
     FILE *file = fopen(path, "re");
@@ -23,7 +29,7 @@ int lines_read(const char *path, int (*take)(void *argument, char *line, size_t 
         if (memchr(line, 0, (size_t)length))
             exit_status = failure("%s:%zu: there is a NUL byte, so this is no text", path, number);
         else
-            exit_status = take(argument, line, number);
+            exit_status = take(argument, line + (number == 1 ? mark_size(line) : 0), number);
     }
     if (!exit_status && ferror(file))
         exit_status = failure("cannot read '%s': %s", path, strerror(errno));

@@ -196,9 +196,21 @@ static int read_solver(const char *text, size_t *solver)
     return usage_error("", "--solver is '%s', but must be a number of liblinear's option -s", text);
 }
 
+static int read_eps(const char *text, double *eps)
+{
+    char *end;
+
+    if (!text)
+        return 0;
+    *eps = strtod(text, &end);
+    if (end != text && !*end && *eps > 0 && *eps < 1)
+        return 0;
+    return usage_error("", "--eps is '%s', but must be a number above 0 and below 1, such as 0.001", text);
+}
+
 bool request_read(struct request *request, int argc, char **argv, int *exit_status)
 {
-    const char *solver = NULL;
+    const char *solver = NULL, *eps = NULL;
     struct option options[] = {
         {"--out", OPTION_TEXT, &request->out, 0},
         {"--format", OPTION_TEXT, &request->data.format, 0},
@@ -206,7 +218,7 @@ bool request_read(struct request *request, int argc, char **argv, int *exit_stat
         {"--learner", OPTION_TEXT, &request->learner_name, 0},
         {"--solver", OPTION_TEXT, &solver, 0},
         {"--bias", OPTION_TEXT, &request->bias, 0},
-        {"--eps", OPTION_SECONDS, &request->eps, 1000000},
+        {"--eps", OPTION_TEXT, &eps, 0},
         {"--param", OPTION_LIST, &request->parameters, 0},
         {"--search", OPTION_TEXT, &request->search_name, 0},
         {"--trials", OPTION_COUNT, &request->trials, 1000000},
@@ -251,7 +263,8 @@ bool request_read(struct request *request, int argc, char **argv, int *exit_stat
     if (!command_parse(&command, argc, argv, exit_status))
         return false;
     request->data.path = command.word_count ? command.words[0] : NULL;
-    if (!(*exit_status = read_solver(solver, &request->solver)))
+    if (!(*exit_status = read_solver(solver, &request->solver)) &&
+        !(*exit_status = read_eps(eps, &request->eps)))
         *exit_status = check(request);
     return !*exit_status;
 }

@@ -202,15 +202,51 @@ static void choose_gamma(struct session *session)
         *gamma = 1 / (double)(session->data->features ? session->data->features : 1);
 }
 
+/* A class of fewer rows than folds is missing from some tests; if all are, it is no class that can be learned. */
+static int check_classes(const struct session *session, size_t folds)
+{
+    const struct data *data = session->data;
+    const char *path = session->request->data.path;
+    uint32_t *rows = calloc(data->classes, sizeof *rows), most = 0;
+    size_t rare = 0, example = 0;
+
+    if (!rows)
+        return failure("out of memory");
+    for (size_t row = 0; row < data->rows; row++)
+        rows[data_classes(data)[row]]++;
+    for (size_t i = 0; i < data->classes; i++) {
+        most = rows[i] > most ? rows[i] : most;
+        example = rows[i] < folds && rows[i] <= rows[example] ? i : example;
+        rare += rows[i] < folds;
+    }
+    if (most >= folds && rare)
+        fprintf(stderr,
+                "mpmap-tune: '%s': %zu of %llu labels have fewer rows than there are folds (%zu), such as "
+                "'%.40s' with "
+                "%u: they are missing from the test of some folds\n",
+                path, rare, (unsigned long long)data->classes, folds, data_class_name(data, example),
+                rows[example]);
+    free(rows);
+    if (most >= folds)
+        return 0;
+    return failure(
+        "'%s': each of %llu labels has fewer rows than there are folds (%zu), the most frequent one %u: is "
+        "that the label's column? --label names another one",
+        path, (unsigned long long)data->classes, folds, most);
+}
+
 static int check_rows(const struct session *session)
 {
     const struct request *request = session->request;
-    size_t folds = request->folds > request->outer_folds ? request->folds : request->outer_folds;
+    bool is_nested = request->outer_folds > request->folds;
+    size_t folds = is_nested ? request->outer_folds : request->folds;
 
-    if (session->data->rows >= 2 * folds)
-        return 0;
-    return failure("'%s' has %llu rows: too few for %zu folds", request->data.path,
-                   (unsigned long long)session->data->rows, folds);
+    if (session->data->rows < 2 * folds)
+        return failure(
+            "'%s' has %llu rows: too few for %zu folds of two rows at least; %s %llu or less is right",
+            request->data.path, (unsigned long long)session->data->rows, folds,
+            is_nested ? "--nested" : "--folds", (unsigned long long)session->data->rows / 2);
+    return session->data->classes ? check_classes(session, folds) : 0;
 }
 
 static int train_model(struct session *session, mpm_pool *pool)

@@ -11,21 +11,42 @@
 
 #define MOST_VALUES 10000
 
-static const char *const names[PARAMETER_COUNT] = {
-    [PARAMETER_C] = "C",           [PARAMETER_GAMMA] = "gamma",   [PARAMETER_NU] = "nu",
-    [PARAMETER_P] = "p",           [PARAMETER_DEGREE] = "degree", [PARAMETER_COEF0] = "coef0",
-    [PARAMETER_DEPTH] = "depth",   [PARAMETER_ROUNDS] = "rounds", [PARAMETER_ETA] = "eta",
-    [PARAMETER_LAMBDA] = "lambda",
+/* What values a learner can do something with, as its library says. */
+static const struct {
+    const char *name;
+    bool is_whole, is_above; /* above: the least itself is none of them */
+    double least, most;
+    const char *right;
+} parameters[PARAMETER_COUNT] = {
+    [PARAMETER_C] = {"C", false, true, 0, INFINITY, "above 0"},
+    [PARAMETER_GAMMA] = {"gamma", false, true, 0, INFINITY, "above 0"},
+    [PARAMETER_NU] = {"nu", false, true, 0, 1, "above 0 and at most 1"},
+    [PARAMETER_P] = {"p", false, false, 0, INFINITY, "0 or more"},
+    [PARAMETER_DEGREE] = {"degree", true, false, 1, 1000, "a whole number from 1 to 1000"},
+    [PARAMETER_COEF0] = {"coef0", false, false, -INFINITY, INFINITY, "a number"},
+    [PARAMETER_DEPTH] = {"depth", true, false, 1, 1000, "a whole number from 1 to 1000"},
+    [PARAMETER_ROUNDS] = {"rounds", true, false, 1, 1000000, "a whole number from 1 to 1000000"},
+    [PARAMETER_ETA] = {"eta", false, true, 0, 1, "above 0 and at most 1"},
+    [PARAMETER_LAMBDA] = {"lambda", false, false, 0, INFINITY, "0 or more"},
 };
 
 const char *parameter_name(enum parameter_id parameter)
 {
-    return names[parameter];
+    return parameters[parameter].name;
 }
 
 bool parameter_is_whole(enum parameter_id parameter)
 {
-    return parameter == PARAMETER_DEGREE || parameter == PARAMETER_DEPTH || parameter == PARAMETER_ROUNDS;
+    return parameters[parameter].is_whole;
+}
+
+static bool is_right(enum parameter_id parameter, double value)
+{
+    double least = parameters[parameter].least;
+
+    return value <= parameters[parameter].most &&
+           (parameters[parameter].is_above ? value > least : value >= least) &&
+           (!parameters[parameter].is_whole || value == rint(value));
 }
 
 static int wrong(const char *text, const char *what)
@@ -46,8 +67,9 @@ static int add_value(struct axis *axis, double value, const char *text)
 
     if (!isfinite(value))
         return wrong(text, "a value is no finite number");
-    if (parameter_is_whole(axis->parameter) && value != rint(value))
-        return wrong(text, "the parameter takes whole numbers");
+    if (!is_right(axis->parameter, value))
+        return usage_error("", "--param is '%s': %s is %.6g, but must be %s", text,
+                           parameter_name(axis->parameter), value, parameters[axis->parameter].right);
     if (axis->count == MOST_VALUES)
         return wrong(text, "it has more than 10000 values");
     if (!(values = realloc(axis->values, (axis->count + 1) * sizeof *values)))
@@ -130,7 +152,8 @@ static int unknown_parameter(uint32_t known, const char *name)
     for (size_t i = 0; i < PARAMETER_COUNT; i++) {
         if (!(known >> i & 1))
             continue;
-        snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", count++ ? ", " : "", names[i]);
+        snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", count++ ? ", " : "",
+                 parameters[i].name);
     }
     return usage_error("", "the learner has no parameter '%s'; it has %s", name, count ? list : "none");
 }
@@ -155,7 +178,7 @@ int space_add(struct space *space, uint32_t known, const char *text)
     if (!equals || equals == text)
         return wrong(text, "it must be NAME=VALUES");
     snprintf(name, sizeof name, "%.*s", (int)(equals - text), text);
-    while (i < PARAMETER_COUNT && (!(known >> i & 1) || strcmp(names[i], name)))
+    while (i < PARAMETER_COUNT && (!(known >> i & 1) || strcmp(parameters[i].name, name)))
         i++;
     if (i == PARAMETER_COUNT)
         return unknown_parameter(known, name);
@@ -226,7 +249,7 @@ void space_describe(const struct space *space, const struct candidate *candidate
     for (size_t i = 0; i < space->count && length < size; i++) {
         enum parameter_id parameter = space->axes[i].parameter;
 
-        length += (size_t)snprintf(text + length, size - length, "%s%s=%.6g", i ? " " : "", names[parameter],
-                                   candidate->values[parameter]);
+        length += (size_t)snprintf(text + length, size - length, "%s%s=%.6g", i ? " " : "",
+                                   parameter_name(parameter), candidate->values[parameter]);
     }
 }
