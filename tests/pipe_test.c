@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "node/context.h"
+#include "object/object.h"
 #include "shm/arena.h"
 #include "support/everywhere.h"
 #include "support/predicate.h"
@@ -329,6 +330,44 @@ static void a_fast_sender_waits_and_its_end_is_told(void)
         EXPECT(ends_well(process));
         EXPECT(!mpm_connection_close(args.end) && !mpm_connection_close(own));
     }
+    everywhere_assert();
+}
+
+static int send_one_and_wait(const void *args, size_t size)
+{
+    const struct args *mine = args;
+
+    (void)size;
+    send_number(mine->end, 1);
+    EXPECT(receives_number(mine->end, 2));
+    return everywhere_end();
+}
+
+/* How often those who sleep at an end of a pipe of this node were rung for. */
+static uint32_t rings(mpm_connection end)
+{
+    return atomic_load(
+        &object_record(&end.handle)->wait[end.handle.place >> OBJECT_PLACE_BITS != 1].word.value);
+}
+
+static void what_is_received_wakes_no_receiver_at_the_other_end(void)
+{
+    struct args args = {.count = 0};
+    mpm_connection own;
+    mpm_process process;
+    uint32_t seen;
+    bool is_ready;
+
+    EXPECT(!mpm_pipe_create(MPM_DUPLEX, &args.end, &own));
+    EXPECT(!mpm_connection_poll(own, 0, &is_ready)); /* its first use tells all of a holder */
+    process = start(0, send_one_and_wait, &args);
+    await_sleepers(&args.end.handle);
+    seen = rings(args.end);
+    EXPECT(receives_number(own, 1));
+    EXPECT(rings(args.end) == seen);
+    send_number(own, 2);
+    EXPECT(ends_well(process));
+    EXPECT(!mpm_connection_close(args.end) && !mpm_connection_close(own));
     everywhere_assert();
 }
 
@@ -719,6 +758,8 @@ int main(int argc, char **argv)
         {"main_uses_pipes_of_other_nodes", main_uses_pipes_of_other_nodes},
         {"a_duplex_pipe_carries_questions_and_answers", a_duplex_pipe_carries_questions_and_answers},
         {"a_fast_sender_waits_and_its_end_is_told", a_fast_sender_waits_and_its_end_is_told},
+        {"what_is_received_wakes_no_receiver_at_the_other_end",
+         what_is_received_wakes_no_receiver_at_the_other_end},
         {"an_end_is_gone_when_all_that_held_it_are_dead", an_end_is_gone_when_all_that_held_it_are_dead},
         {"who_has_let_go_of_an_end_does_not_keep_it", who_has_let_go_of_an_end_does_not_keep_it},
         {"an_end_that_was_let_go_is_gone_until_it_is_used_again",

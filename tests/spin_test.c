@@ -9,20 +9,26 @@
 #define QUICK_NS   300u
 #define WAITS      10000u
 
-/* A wait for something that comes after so long. How long it was looked for. */
-static uint64_t wait_for(struct object_wait *wait, uint64_t comes_ns)
+/* A wait for something that comes after so long, of one who has just woken somebody, or not. How long it was looked for.
+ */
+static uint64_t wait_after(struct object_wait *wait, bool has_woken, uint64_t comes_ns)
 {
     struct spin_hint hint = spin_hint_of(wait);
-    uint64_t time_ns = spin_time_ns(hint);
+    uint64_t time_ns = spin_time_ns(hint, has_woken);
     bool is_found = comes_ns < time_ns;
 
     spin_learn(wait, hint, is_found, comes_ns);
     return is_found ? comes_ns : time_ns;
 }
 
+static uint64_t wait_for(struct object_wait *wait, uint64_t comes_ns)
+{
+    return wait_after(wait, false, comes_ns);
+}
+
 static bool has_slept(struct object_wait *wait, uint64_t comes_ns)
 {
-    uint64_t time_ns = spin_time_ns(spin_hint_of(wait));
+    uint64_t time_ns = spin_time_ns(spin_hint_of(wait), false);
 
     wait_for(wait, comes_ns);
     return comes_ns >= time_ns;
@@ -86,6 +92,35 @@ static void two_that_have_slept_come_to_look_on_again(void)
     CU_ASSERT_EQUAL(slept, 0);
 }
 
+/* Two that take turns, and look on, until one of them is late once: only that one wait ends asleep. */
+static void one_that_is_late_once_makes_nobody_sleep_but_once(void)
+{
+    struct object_wait waits[2] = {{.wanted = 0}};
+    unsigned slept = 0;
+
+    for (unsigned i = 0, has_other_slept = 0; i < WAITS; i++) {
+        struct object_wait *wait = &waits[i % 2];
+        /* Who answers has been asleep, and comes late; or has woken the one that is waited for. */
+        uint64_t comes_ns = i == WAITS / 2 ? 100000 : has_other_slept ? WAKE_UP_NS : QUICK_NS;
+
+        has_other_slept = wait_after(wait, has_other_slept, comes_ns) != comes_ns;
+        slept += has_other_slept;
+    }
+    CU_ASSERT_EQUAL(slept, 1);
+}
+
+static void whoever_has_woken_another_looks_not_at_all_where_that_has_not_helped(void)
+{
+    struct object_wait wait = {.wanted = 0};
+    uint64_t looked_ns = 0;
+
+    for (unsigned i = 0; i < WAITS; i++)
+        looked_ns += wait_after(&wait, true, 1000000);
+    CU_ASSERT(looked_ns / WAITS < 1000);
+    wait_for(&wait, 1000000);
+    CU_ASSERT_EQUAL(spin_time_ns(spin_hint_of(&wait), true), 0);
+}
+
 int main(void)
 {
     static const struct suite_test tests[] = {
@@ -95,6 +130,10 @@ int main(void)
          what_always_comes_a_little_late_is_mostly_slept_for},
         {"one_miss_changes_nothing", one_miss_changes_nothing},
         {"two_that_have_slept_come_to_look_on_again", two_that_have_slept_come_to_look_on_again},
+        {"one_that_is_late_once_makes_nobody_sleep_but_once",
+         one_that_is_late_once_makes_nobody_sleep_but_once},
+        {"whoever_has_woken_another_looks_not_at_all_where_that_has_not_helped",
+         whoever_has_woken_another_looks_not_at_all_where_that_has_not_helped},
     };
 
     return suite_run("spin", tests, sizeof tests / sizeof *tests);

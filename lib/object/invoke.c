@@ -41,12 +41,13 @@ static void learn_pauses(const struct method *method, struct object *object, boo
 }
 
 /* Who waits for one of many things that others make, one after the other, gains more than a wake-up if it finds them:
- * it looks on for a moment in any case. */
+ * it looks on for a moment, unless it has just woken somebody. */
 static uint64_t time_to_look_ns(const struct method *method, struct spin_hint hint)
 {
-    uint64_t time_ns = spin_time_ns(hint);
+    bool has_woken = object_has_woken();
+    uint64_t time_ns = spin_time_ns(hint, has_woken);
 
-    return method->amount && time_ns < SPIN_SHORT_NS ? SPIN_SHORT_NS : time_ns;
+    return method->amount && !has_woken && !time_ns ? SPIN_SHORT_NS : time_ns;
 }
 
 static void pause_often(unsigned pauses)

@@ -44,6 +44,22 @@ void object_forget_recent(void)
         atomic_store(&object_recent.object[i], NULL);
 }
 
+static __attribute__((tls_model("initial-exec"))) _Thread_local bool has_woken;
+
+bool object_has_woken(void)
+{
+    bool woken = has_woken;
+
+    has_woken = false;
+    return woken;
+}
+
+void object_wake_sleepers(struct object_wait *wait)
+{
+    if (eventcount_notify(&wait->word))
+        has_woken = true;
+}
+
 static struct object_table *table_of(struct arena *arena)
 {
     return arena_root(arena, ARENA_ROOT_OBJECTS);

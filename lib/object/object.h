@@ -227,12 +227,17 @@ static inline void object_changed(struct object *object)
 /* Whether the handle's home is the calling process's node. false without a run. */
 bool object_is_home(const mpm_handle *handle);
 
+/* Whether the calling thread has woken somebody who slept, since it was last asked. */
+bool object_has_woken(void);
+
+void object_wake_sleepers(struct object_wait *wait);
+
 /* Wakes those who wait, if there are any. After a change that they may wait for, and a full fence. */
 static inline void object_wake(struct object_wait *wait)
 {
     DELAY_POINT();
     if (atomic_load_explicit(&wait->wanted, memory_order_relaxed) && atomic_exchange(&wait->wanted, 0))
-        eventcount_notify(&wait->word);
+        object_wake_sleepers(wait);
 }
 
 /* Between a change that was made under a robust mutex, after its unlock, and the look whether anybody waits

@@ -34,11 +34,13 @@ static unsigned next_long_look(struct spin_hint hint)
     return MISSES + (ASLEEP_WAITS << hint.back_off);
 }
 
-uint64_t spin_time_ns(struct spin_hint hint)
+uint64_t spin_time_ns(struct spin_hint hint, bool has_woken)
 {
     if (hint.long_looks || hint.misses >= next_long_look(hint))
         return SPIN_LONG_NS;
-    return hint.misses < MISSES ? SPIN_SHORT_NS : 0;
+    if (hint.misses >= MISSES)
+        return 0;
+    return has_woken ? SPIN_LONG_NS : SPIN_SHORT_NS;
 }
 
 static struct spin_hint fall_asleep(struct spin_hint hint)

@@ -15,7 +15,13 @@
  *     |                        +----- LONG_LOOKS of them, or a miss ---------------------+
  *     +------------------------------ found within SHORT_NS ------------------------------+
  *
- * Waits that may find many things at once, as those of a queue for messages, look on for SHORT_NS in ASLEEP, too.
+ * Whoever has just woken another thread waits most likely for what that one does next, which takes a wake-up at least:
+ * a short look is in vain then, and where the kernel has put the other one on this CPU it even keeps it from running.
+ * So in SHORT it looks on for LONG_NS, which keeps one that was held up for once from making both sleep in turn, and
+ * in ASLEEP not at all.
+ *
+ * Waits that may find many things at once, as those of a queue for messages, look on for SHORT_NS in ASLEEP, too, where
+ * nobody was woken.
  *
  * All of it is a hint in one word, which whoever waits loads and stores: a lost store costs a look or a sleep. For
  * object/ and sync/. */
@@ -40,8 +46,8 @@ struct spin_hint {
 };
 
 struct spin_hint spin_hint_of(const struct object_wait *wait);
-/* How long the next wait looks on: 0, SPIN_SHORT_NS or SPIN_LONG_NS. */
-uint64_t spin_time_ns(struct spin_hint hint);
+/* How long the next wait looks on: 0, SPIN_SHORT_NS or SPIN_LONG_NS. `has_woken`: who waits has just woken somebody. */
+uint64_t spin_time_ns(struct spin_hint hint, bool has_woken);
 /* It has found what it waited for after so long, or has not. Stored only if that changes the hint, whose line the
  * others have, too. `hint`: as it was before the wait, but for its pauses. */
 void spin_learn(struct object_wait *wait, struct spin_hint hint, bool is_found, uint64_t took_ns);

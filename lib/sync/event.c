@@ -183,7 +183,7 @@ static bool is_set_soon(const mpm_handle *event, uint64_t word)
     if (!object)
         return false;
     hint = spin_hint_of(&object->wait[WAIT_CHANGE]);
-    time_ns = spin_time_ns(hint);
+    time_ns = spin_time_ns(hint, object_has_woken());
     while (word_of(object) == word) {
         if (took_ns >= time_ns)
             return false;

@@ -13,7 +13,8 @@
  * finds its ring empty looks at that first and at the ring again then, so that what was sent before the end is
  * received. Who waits reads the word that it is to sleep on before it looks; a death after that wakes it,
  * because the reaper, or the courier that is told, moves the word on (object/thread_ref.h). A waiter at an end
- * sleeps on the wait of that end's number, which whoever does something at the other end rings.
+ * sleeps on the wait of that end's number, which whoever sends at the other end rings, and whoever receives there
+ * from a ring that was full: else a receiver that sleeps would be woken by what it has sent being received.
  *
  * Processes of other nodes that use an end which processes of the home use, too, have turns (object/fairness.h). What
  * was done past them is counted behind the commit; who stands back has done nothing. */
@@ -74,6 +75,16 @@ static void tell_other(struct object *object, unsigned end)
 {
     object_fence_after_unlock();
     object_tell(object, !end);
+}
+
+/* Tells who sends at an end that a message of its ring was got, which are `got` with it, if somebody may wait for that:
+ * the ring was full. Who waits has set `wanted`, with a fence behind, and found the ring full then, with `got` - 1
+ * messages got: this fence is behind that one, and shows what it had put. If it is not, that look has found room. */
+static void tell_of_room(struct object *object, unsigned end, uint64_t got)
+{
+    object_fence_after_unlock();
+    if (ring_put_count(&pipe_of(object)->ring[end]) - (got - 1) >= MESSAGES)
+        object_tell(object, end);
 }
 
 /* Tells both ends that holders have changed: those, too, who are between their last try and their sleep. */
@@ -290,6 +301,7 @@ int pipe_receive_into(struct object *object, const mpm_handle *handle, const str
     const struct pipe_use *use = &receive->use;
     unsigned side = pipe_side(use->end, false);
     bool has_turns, stands_back, turn_ends;
+    uint64_t got;
     int status;
 
     if ((status = lock_end(object, handle, &object->mutex, use)))
@@ -298,9 +310,10 @@ int pipe_receive_into(struct object *object, const mpm_handle *handle, const str
     stands_back = has_turns && fairness_stands_back(object, side, turn);
     status = take(pipe_of(object), receive, stands_back, buffer);
     turn_ends = has_turns && !status && fairness_took(object, side, turn, 1);
+    got = ring_got_count(&pipe_of(object)->ring[!use->end]);
     robust_mutex_unlock(&object->mutex);
     if (!status)
-        tell_other(object, use->end);
+        tell_of_room(object, !use->end, got);
     if (has_turns)
         fairness_tell(object, use->end, turn_ends, stands_back);
     return status;

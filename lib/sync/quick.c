@@ -65,7 +65,7 @@ bool quick_acquire_permit_soon(const mpm_handle *semaphore)
     if (!object)
         return false;
     hint = spin_hint_of(&object->wait[0]);
-    time_ns = spin_time_ns(hint);
+    time_ns = spin_time_ns(hint, object_has_woken());
     for (start_ns = clock_now_ns(); took_ns < time_ns; took_ns = clock_now_ns() - start_ns) {
         if (!quick_has_permits_of(atomic_load_explicit(&object->quick, memory_order_relaxed), semaphore))
             return false;
