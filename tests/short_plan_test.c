@@ -174,9 +174,14 @@ static void a_driver_makes_room_for_workers_that_share_a_cpu(void)
     CU_ASSERT_EQUAL(machine.looked, 0);
     play_often(&machine, MAPS, 2, LONG_NS);
     CU_ASSERT(machine.looked > MAPS / 2);
+    play_often(&machine, SHORT_CROWDING, 2, LONG_NS);
+    CU_ASSERT_EQUAL(machine.slept, SHORT_MAKES_ROOM);
     machine.is_crowded = false;
     play_often(&machine, MAPS, 2, LONG_NS);
     CU_ASSERT_EQUAL(machine.slept, 0);
+    machine.is_crowded = true;
+    play_often(&machine, 100, 2, LONG_NS);
+    CU_ASSERT_EQUAL(machine.looked, 0);
 }
 
 static void one_map_that_was_held_up_changes_nothing(void)
@@ -201,6 +206,164 @@ static void what_takes_long_is_slept_for(void)
     CU_ASSERT(machine.woken >= MAPS - 1);
 }
 
+/* What follows asks for one plan at a time. Where a worker looks on on each CPU, one does on the driver's. */
+
+static struct short_plan plan_on(struct short_past *past, uint32_t cpus, uint32_t workers, uint64_t count,
+                                 uint32_t lookers)
+{
+    return short_plan_make(past, &(struct short_scene){.task_id = TASK,
+                                                       .count = count,
+                                                       .cpus = cpus,
+                                                       .workers = workers,
+                                                       .lookers = lookers,
+                                                       .beside = lookers == cpus});
+}
+
+static struct short_plan plan(struct short_past *past, uint64_t count, uint32_t lookers)
+{
+    return plan_on(past, CPUS, WORKERS, count, lookers);
+}
+
+/* Its last two maps of so many items took that. */
+static void know(struct short_past *past, uint64_t count, uint64_t before_ns, uint64_t last_ns)
+{
+    short_plan_learn_work(past, TASK, count, before_ns);
+    short_plan_learn_work(past, TASK, count, last_ns);
+}
+
+static void a_map_that_is_new_gets_each_worker_that_it_has_an_item_for(void)
+{
+    struct short_past past = {.wide = 0};
+
+    CU_ASSERT_EQUAL(plan_on(&past, 8, 6, 16, 0).wakes, 6);
+    CU_ASSERT_EQUAL(plan_on(&past, 8, 6, 16, 2).wakes, 4);
+    CU_ASSERT_EQUAL(plan_on(&past, 8, 6, 3, 2).wakes, 1);
+    CU_ASSERT_EQUAL(plan_on(&past, 8, 6, 3, 5).wakes, 0);
+    CU_ASSERT_EQUAL(plan_on(&past, 8, 6, 3, 5).look_ns, 0);
+}
+
+static void a_map_that_is_known_gets_the_workers_that_it_is_worth(void)
+{
+    struct short_past past = {.wide = 0};
+
+    know(&past, 16, 0, SHORT_WORTH_NS - 1);
+    CU_ASSERT_EQUAL(plan_on(&past, 16, 16, 16, 0).wakes, 1);
+    know(&past, 16, SHORT_WORTH_NS, SHORT_WORTH_NS);
+    CU_ASSERT_EQUAL(plan_on(&past, 16, 16, 16, 0).wakes, 2);
+    know(&past, 16, 10 * SHORT_WORTH_NS, 50 * SHORT_WORTH_NS);
+    CU_ASSERT_EQUAL(plan_on(&past, 16, 16, 16, 0).wakes, 11);
+    CU_ASSERT_EQUAL(plan_on(&past, 16, 16, 16, 4).wakes, 7);
+    CU_ASSERT_EQUAL(plan_on(&past, 16, 16, 16, 12).wakes, 0);
+}
+
+static void what_is_known_is_of_a_task_and_so_many_items(void)
+{
+    struct short_past past = {.wide = 0};
+    struct short_scene other = {.task_id = TASK + 1, .count = 16, .cpus = 16, .workers = 16};
+
+    know(&past, 16, 0, 0);
+    CU_ASSERT_EQUAL(plan_on(&past, 16, 16, 16, 0).wakes, 1);
+    CU_ASSERT_EQUAL(plan_on(&past, 16, 16, 15, 0).wakes, 15);
+    CU_ASSERT_EQUAL(short_plan_make(&past, &other).wakes, 16);
+}
+
+static void a_driver_that_wakes_somebody_sleeps_itself(void)
+{
+    struct short_past past = {.wide = 0};
+
+    know(&past, 1, EMPTY_NS, EMPTY_NS);
+    CU_ASSERT_EQUAL(plan(&past, 1, 0).wakes, 1);
+    CU_ASSERT_EQUAL(plan(&past, 1, 0).look_ns, 0);
+    CU_ASSERT(plan(&past, 1, 1).look_ns > 0);
+}
+
+static void a_pool_stays_wide_for_some_maps_that_are_not(void)
+{
+    struct short_past past = {.wide = 0};
+
+    know(&past, 1, EMPTY_NS, EMPTY_NS);
+    know(&past, 2, SHORT_WORTH_NS, SHORT_WORTH_NS);
+    CU_ASSERT_EQUAL(plan(&past, 1, 1).first_looker, 1);
+    CU_ASSERT_EQUAL(plan(&past, 2, 2).first_looker, 0);
+    for (unsigned i = 1; i < SHORT_KEEP_WIDE; i++)
+        CU_ASSERT_EQUAL(plan(&past, 1, 2).first_looker, 0);
+    CU_ASSERT_EQUAL(plan(&past, 1, 2).first_looker, 1);
+}
+
+static void nobody_looks_on_where_there_is_one_cpu_and_all_do_where_there_are_enough(void)
+{
+    struct short_past past = {.wide = 0};
+
+    know(&past, 2, SHORT_WORTH_NS, SHORT_WORTH_NS);
+    CU_ASSERT_EQUAL(plan_on(&past, 1, 2, 2, 2).first_looker, 2);
+    CU_ASSERT_EQUAL(plan_on(&past, 1, 2, 2, 2).look_ns, 0);
+    CU_ASSERT_EQUAL(plan_on(&past, 8, 3, 2, 2).first_looker, 0);
+}
+
+static void a_driver_looks_on_by_the_worse_of_two_maps_and_sleepers_wait_by_the_better(void)
+{
+    struct short_past past = {.wide = 0};
+
+    for (int i = 0; i < 2; i++) {
+        know(&past, 1, i ? 60000 : 20000, i ? 20000 : 60000);
+        CU_ASSERT(plan(&past, 1, 1).wait_ns > 2 * 20000 && plan(&past, 1, 1).wait_ns < 2 * 60000);
+        CU_ASSERT(plan(&past, 1, 1).look_ns > 2 * 60000);
+    }
+    know(&past, 1, 20000, UINT64_C(10000000000));
+    CU_ASSERT(plan(&past, 1, 1).look_ns > 0);
+    CU_ASSERT(plan(&past, 1, 1).look_ns <= 2 * SHORT_MOST_NS + SHORT_MARGIN_NS);
+    know(&past, 2, 60000, 60000); /* by two workers */
+    CU_ASSERT(plan(&past, 2, 2).wait_ns < 2 * 60000);
+    CU_ASSERT(plan(&past, 2, 2).look_ns < 2 * 60000);
+}
+
+/* For how many maps the driver does not look on, once it was wrong again. */
+static unsigned count_aside(struct short_past *past)
+{
+    unsigned count = 0;
+
+    short_plan_learn_look(past, false);
+    for (struct short_plan now = plan(past, 1, 1); !now.look_ns; now = plan(past, 1, 1), count++)
+        CU_ASSERT_EQUAL(now.wakes, 1); /* whoever looks on may have no CPU */
+    return count;
+}
+
+static void see_ends(struct short_past *past, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        short_plan_learn_look(past, true);
+}
+
+static void each_look_in_vain_doubles_how_long_there_is_none(void)
+{
+    struct short_past past = {.wide = 0};
+
+    know(&past, 1, EMPTY_NS, EMPTY_NS);
+    for (unsigned level = 0; level < SHORT_MOST_LEVEL; level++)
+        CU_ASSERT_EQUAL(count_aside(&past), SHORT_ASIDE << level);
+    for (unsigned i = 0; i < 3; i++)
+        CU_ASSERT_EQUAL(count_aside(&past), SHORT_ASIDE << SHORT_MOST_LEVEL);
+}
+
+static void only_many_good_looks_in_a_row_halve_it(void)
+{
+    struct short_past past = {.wide = 0};
+
+    know(&past, 1, EMPTY_NS, EMPTY_NS);
+    for (unsigned level = 0; level < 6; level++)
+        CU_ASSERT_EQUAL(count_aside(&past), SHORT_ASIDE << level);
+    see_ends(&past, SHORT_HITS);
+    CU_ASSERT_EQUAL(count_aside(&past), SHORT_ASIDE << 5);
+    see_ends(&past, SHORT_HITS - 1);
+    CU_ASSERT_EQUAL(count_aside(&past), SHORT_ASIDE << 6);
+    see_ends(&past, SHORT_HITS - 1); /* those before the miss count no more */
+    CU_ASSERT_EQUAL(count_aside(&past), SHORT_ASIDE << 7);
+    see_ends(&past, 2 * SHORT_HITS - 1);
+    CU_ASSERT_EQUAL(count_aside(&past), SHORT_ASIDE << 7);
+    see_ends(&past, 8 * SHORT_HITS);
+    CU_ASSERT_EQUAL(count_aside(&past), SHORT_ASIDE);
+}
+
 int main(void)
 {
     static const struct suite_test tests[] = {
@@ -213,6 +376,20 @@ int main(void)
          a_driver_makes_room_for_workers_that_share_a_cpu},
         {"one_map_that_was_held_up_changes_nothing", one_map_that_was_held_up_changes_nothing},
         {"what_takes_long_is_slept_for", what_takes_long_is_slept_for},
+        {"a_map_that_is_new_gets_each_worker_that_it_has_an_item_for",
+         a_map_that_is_new_gets_each_worker_that_it_has_an_item_for},
+        {"a_map_that_is_known_gets_the_workers_that_it_is_worth",
+         a_map_that_is_known_gets_the_workers_that_it_is_worth},
+        {"what_is_known_is_of_a_task_and_so_many_items", what_is_known_is_of_a_task_and_so_many_items},
+        {"a_driver_that_wakes_somebody_sleeps_itself", a_driver_that_wakes_somebody_sleeps_itself},
+        {"a_pool_stays_wide_for_some_maps_that_are_not", a_pool_stays_wide_for_some_maps_that_are_not},
+        {"nobody_looks_on_where_there_is_one_cpu_and_all_do_where_there_are_enough",
+         nobody_looks_on_where_there_is_one_cpu_and_all_do_where_there_are_enough},
+        {"a_driver_looks_on_by_the_worse_of_two_maps_and_sleepers_wait_by_the_better",
+         a_driver_looks_on_by_the_worse_of_two_maps_and_sleepers_wait_by_the_better},
+        {"each_look_in_vain_doubles_how_long_there_is_none",
+         each_look_in_vain_doubles_how_long_there_is_none},
+        {"only_many_good_looks_in_a_row_halve_it", only_many_good_looks_in_a_row_halve_it},
     };
 
     return suite_run("short_plan", tests, sizeof tests / sizeof *tests);

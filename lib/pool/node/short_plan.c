@@ -125,7 +125,8 @@ struct short_plan short_plan_make(struct short_past *past, const struct short_sc
         plan.wakes = wanted;
     else if (wanted > scene->lookers)
         plan.wakes = wanted - scene->lookers;
-    if (makes_room(past, is_wide && !scene->beside) || is_aside || plan.wakes || scene->cpus == 1 ||
+    /* Who stands aside wakes somebody always. */
+    if (makes_room(past, is_wide && !scene->beside) || plan.wakes || scene->cpus == 1 ||
         work.least_ns / wanted > SHORT_MOST_NS)
         return plan;
     plan.wait_ns = 2 * work.least_ns / wanted + SHORT_MARGIN_NS;
