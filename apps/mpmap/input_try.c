@@ -3,6 +3,7 @@
  * last step is the one that it did not survive. */
 #include "input_try.h"
 
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@ enum text { FILE_NAME, DATASET, ROW, COMMAND, ROWS, WHERE, COST, COST_FILE, COST
 /* For the process, with the texts behind it. */
 struct orders {
     mpm_connection results; /* first, as what a process holds must be aligned */
-    bool chooses, probes;
+    bool chooses, probes, tells_missing, refuses_missing;
     int keep;
     mpm_tiling tiling;
     unsigned axis;
@@ -116,6 +117,43 @@ static void choose_and_send(const struct orders *orders, const mpm_dataset_map *
     free(choice.costs);
 }
 
+/* Opens the input, and says which sources of it are missing, of which HDF5 says nothing: on a map of an input that grows
+ * once, when it is there. */
+static int open_as_main(const struct orders *orders, const mpm_dataset_map *input)
+{
+    mpm_dataset_sources sources = {0};
+    struct message refused = {.step = FAILED};
+
+    if (orders->tells_missing ? mpm_dataset_find_sources(input, &sources)
+                              : mpm_dataset_describe_input(input, NULL, NULL))
+        mpm_error();
+    if (!sources.missing)
+        return 0;
+    fprintf(stderr, "mpmap: sources of '%s:%s' are missing, %" PRIu64 " of %" PRIu64 "%s: %s\n",
+            text_of(orders, FILE_NAME), input->input_dataset, sources.missing, sources.count,
+            orders->refuses_missing ? ", which --no-missing refuses" : ", which read as the fill value",
+            sources.first);
+    if (!orders->refuses_missing)
+        return 0;
+    refused.exit_status = EXIT_FAILURE;
+    if (mpm_send(orders->results, &refused))
+        mpm_report_error();
+    return EXIT_FAILURE;
+}
+
+static void read_input(const struct orders *orders, const mpm_dataset_map *input)
+{
+    if (open_as_main(orders, input))
+        return;
+    if (orders->probes) {
+        say(orders, PROBING);
+        if (mpm_dataset_probe(input))
+            mpm_error();
+    }
+    if (orders->chooses)
+        choose_and_send(orders, input);
+}
+
 /* What is wrong with the input itself, main will find out. */
 static int open_input(const void *args, size_t size)
 {
@@ -136,15 +174,7 @@ static int open_input(const void *args, size_t size)
                             .tiling = orders->tiling,
                             .without_locks = orders->without_locks,
                             .follow = orders->follow};
-    if (mpm_dataset_describe_input(&map, NULL, NULL))
-        mpm_error();
-    if (orders->probes) {
-        say(orders, PROBING);
-        if (mpm_dataset_probe(&map))
-            mpm_error();
-    }
-    if (orders->chooses)
-        choose_and_send(orders, &map);
+    read_input(orders, &map);
     files_free(&files);
     return 0;
 }
@@ -167,6 +197,8 @@ static struct orders *write_orders(const char *file, const mpm_dataset_map *inpu
         return NULL;
     orders->chooses = words->rows || words->where || words->cost;
     orders->probes = words->probes;
+    orders->tells_missing = words->command;
+    orders->refuses_missing = words->refuses_missing;
     orders->keep = input->keep;
     orders->tiling = input->tiling;
     orders->axis = input->axis;

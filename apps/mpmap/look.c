@@ -58,6 +58,17 @@ static void write_storage(FILE *file, const mpm_dataset_entry *entry)
     }
     if (may_grow(entry))
         fputs("; may grow", file);
+    if (entry->sources)
+        fprintf(file, " of %" PRIu64 " source%s", entry->sources, entry->sources == 1 ? "" : "s");
+}
+
+/* HDF5 says nothing of it. */
+static void write_missing(FILE *file, const mpm_dataset_entry *entry)
+{
+    fprintf(file,
+            "\n  missing: %" PRIu64 " of %" PRIu64 " sources, which read as the fill value: ", entry->missing,
+            entry->sources);
+    write_plain(file, entry->missing_first);
 }
 
 static void write_dataset(FILE *file, const mpm_dataset_entry *entry)
@@ -74,6 +85,8 @@ static void write_dataset(FILE *file, const mpm_dataset_entry *entry)
         fputs("\n  ", file);
         write_plain(file, entry->attributes);
     }
+    if (entry->missing)
+        write_missing(file, entry);
 }
 
 /* A struct may fit where nothing else does. The library says so, and says it of the file itself. */
@@ -152,6 +165,11 @@ static void write_json_dataset(FILE *file, const mpm_dataset_entry *entry)
         write_array(file, "chunk", entry->chunk, entry->rank);
     write_member(file, "filters", entry->filters);
     write_member(file, "attributes", entry->attributes);
+    if (entry->sources)
+        fprintf(file, ", \"sources\": %" PRIu64 ", \"missing_sources\": %" PRIu64, entry->sources,
+                entry->missing);
+    if (entry->missing)
+        write_member(file, "missing_first", entry->missing_first);
 }
 
 static void write_json_rows(FILE *file, const mpm_dataset_entry *entry)

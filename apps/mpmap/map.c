@@ -79,6 +79,8 @@ static const char help[] =
     "  --max-failures N   ends the map when more than N rows have failed (any number may)\n"
     "  --no-lock          reads IN.h5 and the file of --cost even while another program\n"
     "                     writes them\n"
+    "  --no-missing       ends with an error where sources of a virtual data set are missing (a\n"
+    "                     warning, and the fill value)\n"
     "  --workers N        workers in all (one a slot)\n"
     "  --chunk N          rows that a worker claims at once (chosen by measured time)\n"
     "  --param NAME=VALUE a parameter of FUNCTION, as often as there are some: a number, several with\n"
@@ -134,7 +136,7 @@ struct request {
     struct following_request follow; /* --follow and what goes with it */
     double join_timeout_s;
     double end_s; /* when all must have ended, by now_s(); 0: any time */
-    bool overwrite, overwrite_file, into, restart, retry_failed, join, no_lock, quiet;
+    bool overwrite, overwrite_file, into, restart, retry_failed, join, no_lock, no_missing, quiet;
     int keep_mode;   /* what --keep makes of it */
     int resume_mode; /* what --resume and --restart make of it */
     mpm_line line;   /* what --progress and --quiet make of it */
@@ -520,6 +522,7 @@ static int choose_rows(struct request *request, const struct plugin *plugin)
     const struct input_words words = {.command = "map",
                                       .probes = request->keep_mode != MPM_KEEP_NOTHING ||
                                                 plugin->parameters.is_given,
+                                      .refuses_missing = request->no_missing,
                                       .rows = request->rows,
                                       .where = request->where,
                                       .cost = request->cost,
@@ -611,6 +614,7 @@ int command_map(int argc, char **argv)
         {"--cost", OPTION_TEXT, &request.cost, 0},
         {"--max-failures", OPTION_COUNT, &request.max_failures, 0},
         {"--no-lock", OPTION_FLAG, &request.no_lock, 0},
+        {"--no-missing", OPTION_FLAG, &request.no_missing, 0},
         {"--workers", OPTION_COUNT, &request.workers, 65536},
         {"--chunk", OPTION_COUNT, &request.chunk, 0},
         {"--block-rows", OPTION_COUNT, &request.block_rows, 0},

@@ -37,6 +37,7 @@ static const char help[] =
     "  --axis N           the dimension along which rows stand\n"
     "  --max-failures N   ends when more than N rows have failed (any number may)\n"
     "  --no-lock          reads IN.h5 even while another program writes it\n"
+    "  --no-missing       ends with an error where sources of a virtual data set are missing\n"
     "  --workers N        workers in all (one a slot)\n"
     "  --param NAME=VALUE a parameter of FUNCTION, as often as there are some: see mpmap map --help\n"
     "  --block-rows N     about how many rows a worker reads at once (about 1 MiB)\n"
@@ -65,7 +66,7 @@ struct request {
     const char *result, *progress;
     size_t workers, leaf, block_rows, attempts, memory, max_failures;
     double timeout_s;
-    bool overwrite_file, no_lock, quiet;
+    bool overwrite_file, no_lock, no_missing, quiet;
     mpm_line line;
 };
 
@@ -324,6 +325,7 @@ static int choose_rows(struct request *request, const struct plugin *plugin)
     const struct input_words words = {.command = "reduce",
                                       .rows = request->rows,
                                       .where = request->where,
+                                      .refuses_missing = request->no_missing,
                                       .probes = plugin->parameters.is_given};
 
     return input_choose(request->input_file, &input, &words, &request->chosen);
@@ -359,6 +361,7 @@ int command_reduce(int argc, char **argv)
         {"--axis", OPTION_TEXT, &request.cut.axis, 0},
         {"--max-failures", OPTION_COUNT, &request.max_failures, 0},
         {"--no-lock", OPTION_FLAG, &request.no_lock, 0},
+        {"--no-missing", OPTION_FLAG, &request.no_missing, 0},
         {"--workers", OPTION_COUNT, &request.workers, 65536},
         {"--param", OPTION_LIST, &request.params, 0},
         {"--block-rows", OPTION_COUNT, &request.block_rows, 0},

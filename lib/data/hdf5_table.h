@@ -99,6 +99,9 @@ typedef H5L_info_t hdf5_link_info;
     ENTRY(H5Pget_filter2)                   \
     ENTRY(H5Pget_layout)                    \
     ENTRY(H5Pget_nfilters)                  \
+    ENTRY(H5Pget_virtual_count)             \
+    ENTRY(H5Pget_virtual_dsetname)          \
+    ENTRY(H5Pget_virtual_filename)          \
     ENTRY(H5Pset_alloc_time)                \
     ENTRY(H5Pset_attr_creation_order)       \
     ENTRY(H5Pset_char_encoding)             \

@@ -472,6 +472,8 @@ int input_examine(struct input *input)
         status = external_check(input);
     if (status)
         return status;
+    if (input->sources)
+        virtual_find_sources(input->dataset, input->sources);
     input->chunk_rows = input_chunk_extents(input->dataset, chunk) && !input->tiles.rank ? chunk[0] : 1;
     return input_choose(input);
 }
@@ -489,6 +491,7 @@ struct input input_unopened(const struct input_source *source)
                           .memory = -1,
                           .locking = source->locking,
                           .follows = source->follows,
+                          .sources = source->sources,
                           .most_rows = UINT64_MAX};
 }
 
@@ -751,4 +754,16 @@ int mpm_dataset_describe_input(const mpm_dataset_map *map, uint64_t *rows, mpm_s
         return error_set(MPM_EINVAL, "the map to describe is NULL");
     source = input_source_of(map);
     return describe(&source, rows, row);
+}
+
+int mpm_dataset_find_sources(const mpm_dataset_map *map, mpm_dataset_sources *sources)
+{
+    struct input_source source;
+
+    if (!map || !sources)
+        return error_set(MPM_EINVAL, "mpm_dataset_find_sources: the map and the sources must not be NULL");
+    *sources = (mpm_dataset_sources){0};
+    source = input_source_of(map);
+    source.sources = sources;
+    return describe(&source, NULL, NULL);
 }

@@ -58,6 +58,7 @@ struct input_source {
     mpm_row_choice choice;    /* which rows; its list is the caller's until input_close() */
     enum input_locking locking;
     bool follows; /* the data set grows: there may be no rows of the choice yet, and its range has no end */
+    mpm_dataset_sources *sources; /* to be counted, of all that is opened; or NULL */
 };
 
 struct variable; /* input_variable.c */
@@ -97,6 +98,7 @@ struct input {
     uint64_t band_rows; /* about as many rows of those that are chosen are stored together */
     enum input_locking locking;
     bool follows;                       /* of the source */
+    mpm_dataset_sources *sources;       /* the same */
     uint64_t most_rows;                 /* of the file: it can never have more; UINT64_MAX: no limit */
     struct variable_type variable_type; /* if rows have a variable length: then their first extent is 0 */
     struct span_fields spans;           /* if they are structs with fields of variable length */

@@ -85,7 +85,8 @@ static int gather_one(struct gathering *gathering, const struct input_source *so
                                 .dataset_name = source->dataset_name,
                                 .row = source->row,
                                 .cut = source->cut,
-                                .locking = source->locking};
+                                .locking = source->locking,
+                                .sources = source->sources};
     if ((status = input_open_one(&one, &input)))
         return status;
     if (index == 0) {

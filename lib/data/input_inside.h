@@ -59,6 +59,8 @@ const char *filters_find(H5Z_filter_t number, char *how, size_t size);
 /* Whether the files are there that have the values of a data set without being HDF5 files. MPM_ENOENT with the first
  * that is not. */
 int external_check(const struct input *input);
+/* Counts the data sets that an open one has its values from, if it is virtual, and those of them that are missing. */
+void virtual_find_sources(hid_t dataset, mpm_dataset_sources *sources);
 /* What was done to the chunks, in its order: "shuffle, gzip 4". */
 void filters_describe(hid_t dataset, char *text, size_t size);
 /* Takes the choice of the source, when file_rows are known. MPM_EINVAL if there are no such rows. */

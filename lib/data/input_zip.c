@@ -86,7 +86,8 @@ static int open_columns(const struct input_source *source, struct zip *zip, stru
         const struct input_source one = {.file_name = source->file_name,
                                          .dataset_name = column->name,
                                          .locking = source->locking,
-                                         .follows = source->follows};
+                                         .follows = source->follows,
+                                         .sources = source->sources};
 
         snprintf(column->name, sizeof column->name, "%.*s", (int)(end ? end - at : (ptrdiff_t)strlen(at)),
                  at);

@@ -171,6 +171,7 @@ static void forget(struct search *search)
 /* The texts of an entry. */
 struct texts {
     char type[TEXT_SIZE], filters[TEXT_SIZE], attributes[TEXT_SIZE], refused[TEXT_SIZE];
+    mpm_dataset_sources sources;
 };
 
 /* The sentence without the names of file and data set, if it begins with them. */
@@ -226,6 +227,9 @@ static void look_at_dataset(struct input *input, mpm_dataset_entry *entry, struc
     entry->storage = look_storage(input->dataset);
     filters_describe(input->dataset, texts->filters, sizeof texts->filters);
     look_attributes(input->dataset, texts->attributes, sizeof texts->attributes);
+    virtual_find_sources(input->dataset, &texts->sources);
+    entry->sources = texts->sources.count;
+    entry->missing = texts->sources.missing;
     if (input_examine(input)) {
         say_refused(input, texts);
         entry->refused = texts->refused;
@@ -258,7 +262,9 @@ static void look_at(struct input *input, const struct found *found, mpm_dataset_
                                  .type = texts->type,
                                  .storage = "",
                                  .filters = texts->filters,
-                                 .attributes = texts->attributes};
+                                 .attributes = texts->attributes,
+                                 .missing_first = texts->sources.first};
+    texts->sources = (mpm_dataset_sources){0};
     *texts->type = *texts->filters = *texts->attributes = '\0';
     hdf5_enter(&guard);
     if (found->damage) {

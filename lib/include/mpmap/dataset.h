@@ -276,6 +276,21 @@ MPM_API MPM_CHECKED int mpm_dataset_read_where(const mpm_dataset_map *map, const
  * @return 0, also where there is nothing to read; MPM_ENOMEM; as mpm_dataset_describe_input(). */
 MPM_API MPM_CHECKED int mpm_dataset_probe(const mpm_dataset_map *map);
 
+/** The data sets that virtual ones of an input have their values from. */
+typedef struct mpm_dataset_sources {
+    uint64_t count;   /**< how many they name; 0: the input is not virtual */
+    uint64_t missing; /**< how many of them cannot be opened: their rows read as the fill value */
+    char first[512];  /**< what is wrong with the first of these, in a sentence; "" */
+} mpm_dataset_sources;
+
+/** Looks which sources of virtual data sets of an input are missing: HDF5 reads the fill value where one is, and says
+ * nothing. Sources that are virtual themselves are looked into; those of which the names have numbers (%b) are not, as
+ * such a data set ends where they do. Opens every source once, and blocks meanwhile. Any process may call it.
+ * @param map      the map: as mpm_dataset_describe_input()
+ * @param sources  out
+ * @return 0, also if some are missing; as mpm_dataset_describe_input(). */
+MPM_API MPM_CHECKED int mpm_dataset_find_sources(const mpm_dataset_map *map, mpm_dataset_sources *sources);
+
 /** Puts the parameters of a task together, for mpm_dataset_map.context or mpm_reduction.context: a struct, in which each is
  * aligned as C does it. A value is as many numbers as the parameter has, with blanks between; of u8[N] it is a text of
  * less than N bytes, with null bytes behind it. "@scale" is the attribute `scale` of the input data set, and "@/scale"

@@ -34,11 +34,14 @@ typedef struct mpm_dataset_entry {
     int has_no_data;                             /**< 1: a data set of which HDF5 says that it is null */
     const char *storage; /**< "contiguous", "chunked", "compact", "virtual", "external" */
     uint64_t chunk[MPM_MAX_DATASET_DIMENSIONS]; /**< extents of a chunk, if it is chunked */
-    const char *filters;    /**< in their order: "shuffle, gzip 4"; "" if there are none */
-    const char *attributes; /**< those that say what values mean: "units: K; scale_factor: 0.1" */
-    const char *refused;    /**< why no map can take it, in a sentence; NULL: a map can */
-    uint64_t rows;          /**< if a map can take it: how many rows it has */
-    mpm_shape row;          /**< and what each of them is */
+    const char *filters;       /**< in their order: "shuffle, gzip 4"; "" if there are none */
+    const char *attributes;    /**< those that say what values mean: "units: K; scale_factor: 0.1" */
+    uint64_t sources;          /**< if it is virtual: how many data sets it has its values from */
+    uint64_t missing;          /**< how many of these cannot be opened: their rows read as the fill value */
+    const char *missing_first; /**< what is wrong with the first of them, in a sentence; "" */
+    const char *refused;       /**< why no map can take it, in a sentence; NULL: a map can */
+    uint64_t rows;             /**< if a map can take it: how many rows it has */
+    mpm_shape row;             /**< and what each of them is */
 } mpm_dataset_entry;
 
 /** Takes what mpm_dataset_look() finds.
