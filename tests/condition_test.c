@@ -11,6 +11,7 @@
 #include <mpmap.h>
 
 #include "base/clock.h"
+#include "object/method.h"
 #include "object/object.h"
 #include "support/everywhere.h"
 #include "support/suite.h"
@@ -177,6 +178,45 @@ static void wait_releases_the_lock_wholly_and_takes_it_as_often_again(void)
     scene.argument = 3;
     for (unsigned node = 0; node < mpm_node_count(); node++) {
         mpm_process process = start_on(node, wait_once, &scene, sizeof scene);
+
+        acquire_when_waiting(&scene, (int)node + 1);
+        EXPECT(!mpm_condition_notify(scene.condition, 1) && !mpm_condition_release(scene.condition));
+        expect_end(process, 0);
+    }
+    end_scene(&scene);
+}
+
+/* How many calls on objects of other nodes this process has made. */
+static unsigned calls;
+int __real_invoke_remote(const mpm_handle *handle, struct invocation *invocation, double timeout_s);
+int __wrap_invoke_remote(const mpm_handle *handle, struct invocation *invocation, double timeout_s);
+int __wrap_invoke_remote(const mpm_handle *handle, struct invocation *invocation, double timeout_s)
+{
+    calls++;
+    return __real_invoke_remote(handle, invocation, timeout_s);
+}
+
+/* One that waits, and one that takes the lock again and ends the wait. */
+static int wait_by_two_calls(const void *args, size_t size)
+{
+    const struct scene *scene = args;
+
+    (void)size;
+    EXPECT(!mpm_condition_acquire(scene->condition, 100));
+    add_one(scene->waiting);
+    calls = 0;
+    EXPECT(!mpm_condition_wait(scene->condition, 60));
+    EXPECT(calls == (object_is_home(&scene->condition.handle) ? 0 : 2));
+    EXPECT(!mpm_condition_release(scene->condition));
+    return everywhere_end();
+}
+
+static void a_wait_from_another_node_is_two_calls(void)
+{
+    struct scene scene = make_scene();
+
+    for (unsigned node = 0; node < mpm_node_count(); node++) {
+        mpm_process process = start_on(node, wait_by_two_calls, &scene, sizeof scene);
 
         acquire_when_waiting(&scene, (int)node + 1);
         EXPECT(!mpm_condition_notify(scene.condition, 1) && !mpm_condition_release(scene.condition));
@@ -524,6 +564,7 @@ int main(int argc, char **argv)
         {"notify_wakes_as_many_as_it_says", notify_wakes_as_many_as_it_says},
         {"wait_releases_the_lock_wholly_and_takes_it_as_often_again",
          wait_releases_the_lock_wholly_and_takes_it_as_often_again},
+        {"a_wait_from_another_node_is_two_calls", a_wait_from_another_node_is_two_calls},
         {"wait_for_goes_on_when_the_predicate_is_so", wait_for_goes_on_when_the_predicate_is_so},
         {"a_dead_waiter_takes_no_wake_up_with_it", a_dead_waiter_takes_no_wake_up_with_it},
         {"a_dead_waiter_blocks_no_notifier", a_dead_waiter_blocks_no_notifier},

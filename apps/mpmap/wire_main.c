@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* mpmap-wire: items a second of a map between two nodes, messages by queues and pipes, and calls on objects of the
- * other node, beside what bare MPI does between the same two ranks; and what a rank costs that has nothing to do.
+/* mpmap-wire: items a second of a map between two nodes, messages by queues and pipes, calls on objects of the
+ * other node and waits for a condition, beside what bare MPI does between the same two ranks; and what a rank costs that has nothing to do.
  *
  * MPI is started here, and measured; then comes the run, which rank 1 serves inside mpm_init(). An item and a
  * result are a number each. A task tells which node it runs on, so that only items count that have crossed
@@ -32,6 +32,8 @@
 #define FEW_ROUNDS      ((size_t)3)
 #define MANY_ROUNDS     ((size_t)100) /* that more than a median is taken of */
 #define MOST_ROUNDS     ((size_t)2000)
+#define TURNS           ((size_t)500) /* at a condition, */
+#define TURN_FIGURES    2u    /* of which the median is given, and what all but one in a hundred take */
 #define IDLE_PARTS      33    /* it has nothing to do for so many times the length of a repetition: 10 s */
 #define IDLE_AIM        0.005 /* what a rank may cost then, in CPUs */
 
@@ -42,7 +44,8 @@ static const char help[] =
     "8 bytes for, beside messages of 8 bytes a second, one way, in windows of 64\n"
     "MPI_Isend between the same two ranks; how long messages take one way by queues and\n"
     "pipes, and calls there and back, beside MPI_Send between ranks that spin, or nap between\n"
-    "two looks. Set MPMAP_RANKS_PER_NODE=1 on one machine.\n"
+    "two looks; and how long it takes from a condition's notification on one node until its\n"
+    "waiter on the other returns, beside two calls. Set MPMAP_RANKS_PER_NODE=1 on one machine.\n"
     "\n"
     "  --seconds S   length of each of the 7 repetitions (0.3)\n"
     "  --json        prints a JSON array\n"
@@ -261,6 +264,68 @@ static int measure_calls(struct bench_figure *figures)
     return mpm_queue_destroy(queue);
 }
 
+/* Turns at a condition: each side waits for the other's notification, and has the lock until it waits. */
+struct turns {
+    mpm_condition condition;
+    mpm_queue queue;
+};
+
+/* On the other node. Main notifies nobody before this one waits, since it has the lock when it says that it is there. */
+static int take_turns(const void *args, size_t size)
+{
+    const struct turns *turns = args;
+    int there = 1, status = mpm_condition_acquire(turns->condition, MPM_FOREVER);
+
+    (void)size;
+    if (!status)
+        status = mpm_put(turns->queue, &there);
+    for (unsigned i = 0; !status && i < TURNS; i++) {
+        if (!(status = mpm_condition_wait(turns->condition, MPM_FOREVER)))
+            status = mpm_condition_notify(turns->condition, 1);
+    }
+    return status ? status : mpm_condition_release(turns->condition);
+}
+
+static int time_turns(mpm_condition condition, double *one_way_us)
+{
+    int status = mpm_condition_acquire(condition, MPM_FOREVER);
+
+    for (size_t i = 0; !status && i < TURNS; i++) {
+        double start_s = bench_now_s();
+
+        if (!(status = mpm_condition_notify(condition, 1)))
+            status = mpm_condition_wait(condition, MPM_FOREVER);
+        one_way_us[i] = (bench_now_s() - start_s) / 2 * 1e6;
+    }
+    return status ? status : mpm_condition_release(condition);
+}
+
+/* Beside calls, whose figures are those given. */
+static int measure_turns(const struct bench_figure *calls, struct bench_figure *figures)
+{
+    static const char *const names[] = {"condition, notify until a wait returns, p50",
+                                        "condition, notify until a wait returns, p99"};
+    static double one_way_us[TURNS];
+    double of_them[PERCENTILES];
+    struct turns turns;
+    mpm_process partner;
+    int there, status;
+
+    if ((status = mpm_condition_create(&turns.condition)) ||
+        (status = mpm_queue_create(NULL, &turns.queue)) ||
+        (status = mpm_process_start(take_turns, &turns, sizeof turns,
+                                    &(mpm_process_options){.place = MPM_ON_NODE(1)}, &partner)) ||
+        (status = mpm_get(turns.queue, &there)) || (status = time_turns(turns.condition, one_way_us)) ||
+        (status = mpm_process_join(partner, MPM_FOREVER)) || (status = mpm_process_close(partner)))
+        return status;
+    percentiles(one_way_us, TURNS, of_them);
+    for (size_t i = 0; i < TURN_FIGURES; i++)
+        figures[i] = (struct bench_figure){names[i], of_them[i] * 1e-6, "s", 2 * calls[i].value,
+                                           "two calls there and back"};
+    status = mpm_queue_destroy(turns.queue);
+    return status ? status : mpm_condition_destroy(turns.condition);
+}
+
 /* Ranks that nap beside those that spin: what a nap costs. */
 static size_t add_bare(struct bench_figure *figures)
 {
@@ -273,9 +338,13 @@ static size_t add_bare(struct bench_figure *figures)
 
 static int measure_lines(double seconds, struct bench_figure *figures, size_t *count)
 {
-    int status = measure_calls(figures + *count);
+    struct bench_figure *calls = figures + *count;
+    int status = measure_calls(calls);
 
     *count += PERCENTILES;
+    if (!status)
+        status = measure_turns(calls, figures + *count);
+    *count += TURN_FIGURES;
     for (size_t i = 0; !status && i < 2 * SIZES; i++)
         status = measure_line(i < SIZES ? LINE_QUEUE : LINE_PIPE, i % SIZES, seconds, figures, count);
     *count += add_bare(figures + *count);
@@ -392,7 +461,7 @@ static struct bench_figure measure_idle(double seconds)
 /* In main. */
 static int run(double seconds, double rate, bool json)
 {
-    struct bench_figure figures[3 + (2 * SIZES + 1) * PERCENTILES + SIZES];
+    struct bench_figure figures[3 + (2 * SIZES + 1) * PERCENTILES + TURN_FIGURES + SIZES];
     size_t count = 2;
     int exit_status;
 

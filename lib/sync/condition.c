@@ -8,6 +8,8 @@
  *   3. it waits until it is marked as notified, or its time is up;
  *   4. it takes the lock again;
  *   5. it takes itself out, and learns whether it was notified.
+ * 4 and 5 are one call, as 1 to 3 are: a waiter of another node makes two, and returns one and a half round trips after
+ * it was notified.
  * If it is killed before 1, it has the lock, dead. After 1: the same, and its waiter is a dead thread reference's.
  * After 2, 3 or 4 its waiter is a dead thread reference's, notified or not. After 5 it has the lock, dead.
  * Whoever looks at the waiters drops dead ones first, and marks for each dead one that was notified the
@@ -28,7 +30,7 @@
 #include "sync/kinds.h"
 #include "sync/lock.h"
 
-enum { CONDITION_WAIT, CONDITION_LEAVE, CONDITION_NOTIFY, CONDITION_DESTROY };
+enum { CONDITION_WAIT, CONDITION_NOTIFY, CONDITION_DESTROY };
 
 #define OWNS_LOCK 1u
 
@@ -162,6 +164,19 @@ static int try_notify(struct object *object, const mpm_handle *handle, struct in
     return state_apply(object, handle, notify, invocation->in, invocation->out, NULL);
 }
 
+/* A condition by its place and generation, in one number. */
+
+static uint64_t name_of(const mpm_handle *condition)
+{
+    return condition->place << 32 | condition->generation;
+}
+
+static mpm_handle handle_of(uint64_t name, uint16_t home)
+{
+    return (mpm_handle){
+        .kind = OBJECT_CONDITION, .home = home, .generation = (uint32_t)name, .place = name >> 32};
+}
+
 /* At the node of the lock. */
 int condition_try_make(struct object *lock, const mpm_handle *handle, struct invocation *invocation)
 {
@@ -172,8 +187,26 @@ int condition_try_make(struct object *lock, const mpm_handle *handle, struct inv
     (void)lock;
     if ((status = state_make(OBJECT_CONDITION, &(struct state){.lock = *handle}, &made)))
         return status;
-    reply->number = made.place << 32 | made.generation;
+    reply->number = name_of(&made);
     return MPM_OK;
+}
+
+/* 4 and 5 of the above, in that order. Whom it has the lock from, if that one has died, goes with the reply: if the
+ * condition is gone meanwhile, the death counts more. */
+int condition_try_end_wait(struct object *lock, const mpm_handle *handle, struct invocation *invocation)
+{
+    struct state_request *request = invocation->in;
+    struct state_reply *reply = invocation->out;
+    mpm_handle condition = handle_of(request->number, handle->home);
+    struct object *object;
+    int status = state_apply(lock, handle, lock_regain, request, reply, &invocation->seen);
+
+    if (status && status != MPM_EOWNERDIED)
+        return status;
+    KILL_POINT();
+    if (!(status = object_find(&condition, OBJECT_CONDITION, &object)))
+        status = state_apply(object, &condition, leave, request, reply, NULL);
+    return reply->died.number ? MPM_OK : status;
 }
 
 static int try_destroy(struct object *object, const mpm_handle *handle, struct invocation *invocation)
@@ -192,7 +225,6 @@ static int try_destroy(struct object *object, const mpm_handle *handle, struct i
 static const struct method methods[] = {
     {OBJECT_CONDITION, CONDITION_WAIT, "wait", STATE_METHOD_BY(try_wait), .is_interruptible = true,
      .late_status = MPM_ETIMEDOUT, .late_sentence = "the condition was not notified within the timeout"},
-    {OBJECT_CONDITION, CONDITION_LEAVE, "leave", STATE_METHOD(.step = leave)},
     {OBJECT_CONDITION, CONDITION_NOTIFY, "notify", STATE_METHOD_BY(try_notify)},
     {OBJECT_CONDITION, CONDITION_DESTROY, "destroy", .try = try_destroy},
 };
@@ -212,10 +244,7 @@ static int create_over(const char *call, const mpm_handle *lock, mpm_condition *
         return error_set(MPM_EINVAL, "%s: this is not a handle of a lock", call);
     if ((status = state_invoke(lock, lock_make_condition(), NULL, 0, &reply)))
         return status;
-    condition->handle = (mpm_handle){.kind = OBJECT_CONDITION,
-                                     .home = lock->home,
-                                     .generation = (uint32_t)reply.number,
-                                     .place = reply.number >> 32};
+    condition->handle = handle_of(reply.number, lock->home);
     condition->lock = *lock;
     return MPM_OK;
 }
@@ -270,21 +299,17 @@ int mpm_condition_release(mpm_condition condition)
 /* 4 and 5 of the above, after a wait that gave `status`. What goes wrong here counts more. */
 static int end_wait(mpm_condition condition, int status)
 {
-    int regained = lock_regain(&condition.lock);
-    uint64_t reply = 0;
-    int left;
+    struct state_request request = {.number = name_of(&condition.handle)};
+    struct state_reply reply = {0};
+    int ended = state_invoke(&condition.lock, lock_end_wait(), &request, MPM_FOREVER, &reply);
 
-    if (regained && regained != MPM_EOWNERDIED)
-        return regained;
-    KILL_POINT();
-    left = state_invoke_number(&condition.handle, &methods[CONDITION_LEAVE], &reply);
-    if (!left && reply >> 1 > 1)
-        left = lock_deepen(&condition.lock, reply >> 1);
-    if (regained)
+    if (!ended && reply.number >> 1 > 1)
+        ended = lock_deepen(&condition.lock, reply.number >> 1);
+    if (reply.died.number)
         return error_set(MPM_EOWNERDIED,
                          "the holder of the condition's lock has died: the caller holds it now");
-    if (left || ((status == MPM_ETIMEDOUT || status == MPM_EINTERRUPTED) && reply & 1))
-        return left;
+    if (ended || ((status == MPM_ETIMEDOUT || status == MPM_EINTERRUPTED) && reply.number & 1))
+        return ended;
     if (status == MPM_EINTERRUPTED)
         return interrupt_take(object_kind_name(OBJECT_CONDITION));
     return status == MPM_ETIMEDOUT ? error_set(status, "%s", methods[CONDITION_WAIT].late_sentence) : status;

@@ -21,7 +21,7 @@
 enum {
     LOCK_ACQUIRE,
     LOCK_LEAVE,
-    LOCK_REGAIN,
+    LOCK_END_WAIT,
     LOCK_RELEASE,
     LOCK_DEEPEN,
     LOCK_INSPECT,
@@ -85,7 +85,7 @@ static int acquire(struct draft *draft, struct state_request *request, struct st
     return wait_queue_wait(draft, request);
 }
 
-static int regain(struct draft *draft, struct state_request *request, struct state_reply *reply)
+int lock_regain(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {
     return is_callers(draft) ? MPM_OK : acquire(draft, request, reply);
 }
@@ -190,7 +190,8 @@ static const struct method methods[] = {
      .is_timed = true, .late_status = MPM_ETIMEDOUT, .late_sentence = late_sentence, .undo = state_undo,
      .gives = true},
     {OBJECT_LOCK, LOCK_LEAVE, "leave", STATE_METHOD(.step = leave)},
-    {OBJECT_LOCK, LOCK_REGAIN, "regain", STATE_METHOD(.step = regain, .needs_permit = true)},
+    {OBJECT_LOCK, LOCK_END_WAIT, "end wait", STATE_METHOD_THAT(condition_try_end_wait, .needs_permit = true),
+     .late_status = MPM_ETIMEDOUT, .late_sentence = late_sentence},
     {OBJECT_LOCK, LOCK_RELEASE, "release", STATE_METHOD(.step = release)},
     {OBJECT_LOCK, LOCK_DEEPEN, "deepen", STATE_METHOD(.step = deepen)},
     {OBJECT_LOCK, LOCK_INSPECT, "inspect", STATE_METHOD(.step = inspect)},
@@ -202,9 +203,9 @@ const struct kind lock_kind = {OBJECT_LOCK, methods, sizeof methods / sizeof *me
 
 /* For conditions. */
 
-int lock_regain(const mpm_handle *lock)
+const struct method *lock_end_wait(void)
 {
-    return state_invoke(lock, &methods[LOCK_REGAIN], NULL, MPM_FOREVER, NULL);
+    return &methods[LOCK_END_WAIT];
 }
 
 int lock_deepen(const mpm_handle *lock, uint64_t depth)

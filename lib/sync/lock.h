@@ -11,8 +11,8 @@
 int lock_look(struct draft *draft, struct state_request *request, struct state_reply *reply);
 /* The calling thread gives it up wholly, however often it has it. A step. */
 int lock_give_up(struct draft *draft, struct state_request *request, struct state_reply *reply);
-/* Takes it again: nothing happens if the calling thread has it. MPM_EOWNERDIED, as of acquire. */
-int lock_regain(const mpm_handle *lock);
+/* Takes it again: nothing happens if the calling thread has it. MPM_EOWNERDIED, as of acquire. A step. */
+int lock_regain(struct draft *draft, struct state_request *request, struct state_reply *reply);
 /* The calling thread has it that often from here on. */
 int lock_deepen(const mpm_handle *lock, uint64_t depth);
 /* The lock itself behind a handle of the program's. MPM_EINVAL if it is one of the other kind. */
@@ -24,7 +24,10 @@ int lock_release_of_condition(const mpm_handle *lock);
 void lock_destroy_of_condition(const mpm_handle *lock);
 /* The method of a lock that makes a condition over it, at its node; the reply is 32 bits of place and of generation. */
 const struct method *lock_make_condition(void);
-method_try condition_try_make; /* in condition.c */
+/* The method of a lock that takes it again for who has waited for a condition over it, which the request's number names
+ * likewise. */
+const struct method *lock_end_wait(void);
+method_try condition_try_make, condition_try_end_wait; /* in condition.c */
 /* Makes a lock that counts at this node. MPM_ENOMEM. */
 int lock_create_own(mpm_handle *lock);
 

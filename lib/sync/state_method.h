@@ -32,12 +32,13 @@ int state_undo(const mpm_handle *handle, struct invocation *invocation, bool was
         __VA_ARGS__                                                                          \
     }
 /* The same for one that takes more than one step. */
-#define STATE_METHOD_BY(try_it)                                                             \
+#define STATE_METHOD_THAT(try_it, ...)                                                      \
     .in_size = sizeof(struct state_request), .out_size = STATE_REPLY_SIZE, .try = (try_it), \
     .is_ready = state_is_ready, .own = &(const struct state_verb)                           \
     {                                                                                       \
-        .step = NULL                                                                        \
+        __VA_ARGS__                                                                         \
     }
+#define STATE_METHOD_BY(try_it) STATE_METHOD_THAT(try_it, .step = NULL)
 
 /* Invokes it with the calling thread's thread reference. `request` and `reply` may be NULL. The method's statuses;
  * MPM_ETIMEDOUT, MPM_EINVAL for what is no handle, MPM_ESTALE, MPM_ENOMEM, MPM_ESTATE without a run, MPM_ENODELOST. */
