@@ -15,29 +15,28 @@
 #include "shm/interrupt.h"
 #include "shm/kill_point.h"
 
-#define MAX_PAUSES       8u
-#define MAX_FIRST_PAUSES 32u /* less than a microsecond */
+#define MAX_RESTS 8u /* before the first look: less than a microsecond */
 
-/* How long to pause before the first look: what the last ones taught. Whoever finds more than it needs at its
+/* How long to rest before the first look: what the last ones taught. Whoever finds more than it needs at its
  * first look waits for somebody who is at work: then it comes less often, so that the other one keeps its
  * cache lines, and there is more to be done at once. If there is no more than one of what it waits for, or if
  * that took longer, every moment counts. */
-static unsigned first_pauses(const struct method *method, struct spin_hint hint)
+static unsigned first_rests(const struct method *method, struct spin_hint hint)
 {
-    return method->amount && hint.pauses ? hint.pauses : 1;
+    return method->amount && hint.rests ? hint.rests : 1;
 }
 
-static void learn_pauses(const struct method *method, struct object *object, bool at_first_look,
-                         struct spin_hint *hint)
+static void learn_rests(const struct method *method, struct object *object, bool at_first_look,
+                        struct spin_hint *hint)
 {
-    unsigned first = first_pauses(method, *hint);
+    unsigned first = first_rests(method, *hint);
 
     if (!method->amount)
         return;
     if (at_first_look && method->amount(object) > 1)
-        hint->pauses = (uint8_t)(first < MAX_FIRST_PAUSES ? first * 2 : first);
+        hint->rests = (uint8_t)(first < MAX_RESTS ? first * 2 : first);
     else if (first > 1)
-        hint->pauses = (uint8_t)(first / 2);
+        hint->rests = (uint8_t)(first / 2);
 }
 
 /* Who waits for one of many things that others make, one after the other, gains more than a wake-up if it finds them:
@@ -50,31 +49,23 @@ static uint64_t time_to_look_ns(const struct method *method, struct spin_hint hi
     return method->amount && !has_woken && !time_ns ? SPIN_SHORT_NS : time_ns;
 }
 
-static void pause_often(unsigned pauses)
-{
-    for (unsigned i = 0; i < pauses; i++)
-        spin_pause();
-}
-
-/* Looks on for a time. The longer it takes, the less often it looks, but never much too late. */
+/* Looks on for a time. */
 static bool spin(struct object *object, struct object_wait *wait, const struct invocation *invocation)
 {
     const struct method *method = invocation->method;
     struct spin_hint hint = spin_hint_of(wait);
-    unsigned pauses = first_pauses(method, hint), looks = 0;
-    uint64_t start_ns = clock_now_ns(), took_ns = 0, time_ns = time_to_look_ns(method, hint);
+    unsigned looks = 0;
+    uint64_t start_ns = clock_now_ns(), now_ns = start_ns, time_ns = time_to_look_ns(method, hint);
     bool is_found = false;
 
-    while (!is_found && took_ns < time_ns) {
-        pause_often(pauses);
+    while (!is_found && now_ns - start_ns < time_ns) {
+        for (unsigned rests = looks ? 1 : first_rests(method, hint); rests > 0; rests--)
+            now_ns = spin_rest(now_ns);
         is_found = method->is_ready(object, invocation);
-        took_ns = clock_now_ns() - start_ns;
         looks++;
-        if (pauses < MAX_PAUSES)
-            pauses *= 2;
     }
-    learn_pauses(method, object, is_found && looks == 1, &hint);
-    spin_learn(wait, hint, is_found, took_ns);
+    learn_rests(method, object, is_found && looks == 1, &hint);
+    spin_learn(wait, hint, is_found, now_ns - start_ns);
     return is_found;
 }
 

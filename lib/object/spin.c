@@ -4,10 +4,13 @@
 
 #include <string.h>
 
+#include "base/clock.h"
+
 #define MISSES       4u
 #define ASLEEP_WAITS 32u /* from one long look to the next; twice and four times that after backing off */
 #define LONG_LOOKS   32u /* the other side has a long look of its own within that many of its waits */
 #define MOST_BACKOFF 1u
+#define REST_NS      50u /* of a processor's pauses, which take 10 ns on one and 50 on another */
 _Static_assert(MISSES + (ASLEEP_WAITS << MOST_BACKOFF) <= UINT8_MAX, "misses are counted in a byte");
 
 static uint32_t word_of(struct spin_hint hint)
@@ -57,7 +60,7 @@ static struct spin_hint fall_asleep(struct spin_hint hint)
 static struct spin_hint after_hit(struct spin_hint hint, uint64_t took_ns)
 {
     if (took_ns <= SPIN_SHORT_NS)
-        return (struct spin_hint){.pauses = hint.pauses};
+        return (struct spin_hint){.rests = hint.rests};
     if (!hint.long_looks)
         hint.long_looks = LONG_LOOKS;
     else if (!--hint.long_looks) {
@@ -73,6 +76,16 @@ static struct spin_hint after_miss(struct spin_hint hint)
         return fall_asleep(hint);
     hint.misses++;
     return hint;
+}
+
+uint64_t spin_rest(uint64_t from_ns)
+{
+    uint64_t now_ns;
+
+    do
+        spin_pause();
+    while ((now_ns = clock_now_ns()) < from_ns + REST_NS);
+    return now_ns;
 }
 
 void spin_learn(struct object_wait *wait, struct spin_hint hint, bool is_found, uint64_t took_ns)

@@ -38,7 +38,7 @@
 
 /* What the word of an object_wait says; all 0 at first. */
 struct spin_hint {
-    uint8_t pauses; /* before the first look; of waits that may find more than they need: see invoke.c */
+    uint8_t rests; /* before the first look; of waits that may find more than they need: see invoke.c */
     uint8_t
         misses; /* waits in a row that have ended asleep; from SPIN_MISSES on ASLEEP, and counted from there */
     uint8_t long_looks; /* that are left; 0: not LONG */
@@ -49,7 +49,11 @@ struct spin_hint spin_hint_of(const struct object_wait *wait);
 /* How long the next wait looks on: 0, SPIN_SHORT_NS or SPIN_LONG_NS. `has_woken`: who waits has just woken somebody. */
 uint64_t spin_time_ns(struct spin_hint hint, bool has_woken);
 /* It has found what it waited for after so long, or has not. Stored only if that changes the hint, whose line the
- * others have, too. `hint`: as it was before the wait, but for its pauses. */
+ * others have, too. `hint`: as it was before the wait, but for its rests. */
 void spin_learn(struct object_wait *wait, struct spin_hint hint, bool is_found, uint64_t took_ns);
+
+/* Between two looks at what somebody is about to change: who looks more often takes its lines away from whoever is at
+ * it, between the look and the change. `from_ns`: the last look. What time it is then. */
+uint64_t spin_rest(uint64_t from_ns);
 
 #endif

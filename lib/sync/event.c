@@ -33,7 +33,6 @@ enum { EVENT_SET, EVENT_CLEAR, EVENT_LOOK, EVENT_LOOK_IN_TIME, EVENT_WAIT, EVENT
 #define IS_SET      UINT64_C(4)
 #define ONCE        UINT64_C(8)
 #define WAIT_CHANGE 0u /* as for all kinds with a state */
-#define FEW_PAUSES  4u
 
 static bool is_event(uint64_t word, const mpm_handle *handle)
 {
@@ -187,9 +186,7 @@ static bool is_set_soon(const mpm_handle *event, uint64_t word)
     while (word_of(object) == word) {
         if (took_ns >= time_ns)
             return false;
-        for (unsigned i = 0; i < FEW_PAUSES; i++)
-            spin_pause();
-        took_ns = clock_now_ns() - start_ns;
+        took_ns = spin_rest(start_ns + took_ns) - start_ns;
     }
     spin_learn(&object->wait[WAIT_CHANGE], hint, true, took_ns);
     return look_at_once(event) != 0;

@@ -10,7 +10,6 @@
 
 #define SPIN_NS    2000u
 #define MAX_PAUSES 16u
-#define FEW_PAUSES 4u
 
 /* QUICK_SLOW if the word cannot name it. */
 static uint64_t held_word(const struct thread_ref *owner)
@@ -22,11 +21,11 @@ static uint64_t held_word(const struct thread_ref *owner)
 }
 
 /* Between two looks: longer and longer, but never for long. */
-static void pause_more(unsigned *pauses, unsigned most)
+static void pause_more(unsigned *pauses)
 {
     for (unsigned i = 0; i < *pauses; i++)
         spin_pause();
-    if (*pauses < most)
+    if (*pauses < MAX_PAUSES)
         *pauses *= 2;
 }
 
@@ -48,7 +47,7 @@ bool quick_acquire_soon(const mpm_handle *lock)
         word = atomic_load_explicit(&object->quick, memory_order_relaxed);
         if (word == open && quick_take(object, open, own))
             return true;
-        pause_more(&pauses, MAX_PAUSES);
+        pause_more(&pauses);
     } while (!is_stopped(word) && clock_now_ns() < until_ns);
     return false;
 }
@@ -59,21 +58,19 @@ bool quick_acquire_permit_soon(const mpm_handle *semaphore)
 {
     struct object *object = object_find_recent(semaphore, OBJECT_SEMAPHORE);
     struct spin_hint hint;
-    uint64_t start_ns, took_ns = 0, time_ns;
-    unsigned pauses = 1;
+    uint64_t start_ns, now_ns, time_ns;
 
     if (!object)
         return false;
     hint = spin_hint_of(&object->wait[0]);
     time_ns = spin_time_ns(hint, object_has_woken());
-    for (start_ns = clock_now_ns(); took_ns < time_ns; took_ns = clock_now_ns() - start_ns) {
+    for (now_ns = start_ns = clock_now_ns(); now_ns - start_ns < time_ns; now_ns = spin_rest(now_ns)) {
         if (!quick_has_permits_of(atomic_load_explicit(&object->quick, memory_order_relaxed), semaphore))
             return false;
         if (quick_take_permit(object, semaphore)) {
-            spin_learn(&object->wait[0], hint, true, took_ns);
+            spin_learn(&object->wait[0], hint, true, now_ns - start_ns);
             return true;
         }
-        pause_more(&pauses, FEW_PAUSES);
     }
     return false;
 }
