@@ -416,7 +416,7 @@ printf 'x\ty\n1\t2\n' >tabs.csv
 loud tabs.csv --csv --bad skip
 check "and so is a tab" fails_with 0 "--separator tab makes more of it"
 tally -- semicolon.csv --separator ';' --show 'sum(price)'
-check "decimal commas are called so" fails_with 2 "has numbers with commas, such as '1,5', which are not read: decimals have a point"
+check "decimal commas are called so" fails_with 2 "has numbers with commas, such as '1,5': --decimal , reads them"
 printf 'a,,a,b\n1,2,3,4\n' >twice.csv
 tally -- twice.csv --show 'sum(a)'
 check "a name of two columns is none" fails_with 2 "two columns are called 'a': say #1 or #3"

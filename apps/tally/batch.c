@@ -18,7 +18,7 @@ bool batch_open(struct batch *batch, const struct plan *plan, struct table *tabl
     batch->numbers = malloc(cells * sizeof *batch->numbers);
     batch->kinds = malloc(cells);
     for (uint32_t i = 0; i < plan->used_count; i++)
-        number_form_set(&batch->forms[i], plan->used[i].scale, plan->used[i].limit);
+        number_form_set(&batch->forms[i], plan->point, plan->used[i].scale, plan->used[i].limit);
     return batch->texts && batch->lengths && batch->numbers && batch->kinds;
 }
 
@@ -44,6 +44,26 @@ void batch_bad(struct block_head *head, const struct bad_row *row, const char *t
     memcpy(place->sample, text, length < SAMPLE_SIZE ? length : SAMPLE_SIZE - 1);
 }
 
+/* Those that are short; returns whether all are. */
+ALWAYS_INLINE bool read_short(struct batch *batch, uint32_t column, char point)
+{
+    const char **texts = batch_texts(batch, column);
+    const uint32_t *lengths = batch_lengths(batch, column);
+    struct number *numbers = batch->numbers + (size_t)column * BATCH;
+    uint8_t *kinds = batch->kinds + (size_t)column * BATCH;
+    const struct number_form *form = &batch->forms[column];
+    uint32_t count = batch->count;
+    bool is_short = true;
+
+    for (uint32_t row = 0; row < count; row++) {
+        bool is = number_read_short(texts[row], lengths[row], form, point, &numbers[row].decimal);
+
+        kinds[row] = is ? NUMBER_DECIMAL : NUMBER_BAD;
+        is_short &= is;
+    }
+    return is_short;
+}
+
 /* Returns whether one of them is bad. */
 static bool read_numbers(struct batch *batch, uint32_t column)
 {
@@ -54,14 +74,8 @@ static bool read_numbers(struct batch *batch, uint32_t column)
     const struct number_form *form = &batch->forms[column];
     uint32_t count = batch->count;
     unsigned seen = 0;
-    bool is_short = true;
+    bool is_short = form->point == '.' ? read_short(batch, column, '.') : read_short(batch, column, ',');
 
-    for (uint32_t row = 0; row < count; row++) {
-        bool is = number_read_short(texts[row], lengths[row], form, &numbers[row].decimal);
-
-        kinds[row] = is ? NUMBER_DECIMAL : NUMBER_BAD;
-        is_short &= is;
-    }
     for (uint32_t row = 0; row < count && !is_short; row++) {
         if (kinds[row] == NUMBER_BAD)
             kinds[row] = (uint8_t)number_read_long(texts[row], lengths[row], form, &numbers[row]);
@@ -489,11 +503,72 @@ static void add_measures(struct batch *batch)
     }
 }
 
+/* The bytes of the first characters of a text of UTF-8. */
+static uint32_t first_characters(const char *text, uint32_t length, uint32_t count)
+{
+    uint32_t at = 0;
+
+    for (uint32_t seen = 0; at < length; at++) {
+        if ((text[at] & 0xC0) != 0x80 && seen++ == count)
+            break;
+    }
+    return at;
+}
+
+/* Columns that are the beginning of others. */
+static void cut_prefixes(struct batch *batch, uint32_t column)
+{
+    const struct used_column *used = &batch->plan->used[column];
+    const char **texts = batch_texts(batch, used->whole);
+    const uint32_t *lengths = batch_lengths(batch, used->whole);
+
+    for (uint32_t row = 0; row < batch->count; row++) {
+        batch_texts(batch, column)[row] = texts[row];
+        batch_lengths(batch, column)[row] = first_characters(texts[row], lengths[row], used->prefix);
+    }
+}
+
+static bool is_among(const struct plan *plan, const char *text, uint32_t length)
+{
+    for (uint32_t i = 0; i < plan->missing_count; i++) {
+        if (strlen(plan->missing[i]) == length && !memcmp(plan->missing[i], text, length))
+            return true;
+    }
+    return false;
+}
+
+/* Words that stand for a value that is missing become empty fields. */
+static void clear_missing(struct batch *batch, uint32_t column)
+{
+    const char **texts = batch_texts(batch, column);
+    uint32_t *lengths = batch_lengths(batch, column);
+
+    for (uint32_t row = 0; row < batch->count; row++) {
+        if (is_among(batch->plan, texts[row], lengths[row]))
+            lengths[row] = 0;
+    }
+}
+
+static void prepare_texts(struct batch *batch)
+{
+    const struct plan *plan = batch->plan;
+
+    for (uint32_t column = 0; column < plan->used_count && plan->missing_count; column++) {
+        if (!plan->used[column].prefix)
+            clear_missing(batch, column);
+    }
+    for (uint32_t column = 0; column < plan->used_count; column++) {
+        if (plan->used[column].prefix)
+            cut_prefixes(batch, column);
+    }
+}
+
 void batch_flush(struct batch *batch)
 {
     const struct plan *plan = batch->plan;
     bool is_bad = false;
 
+    prepare_texts(batch);
     for (uint32_t column = 0; column < plan->used_count; column++)
         is_bad |= has_numbers(plan, column) && read_numbers(batch, column);
     if (is_bad)

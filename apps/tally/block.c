@@ -128,7 +128,7 @@ static bool read_block(struct worker *worker, const struct block_item *item, con
     memset(&worker->head, 0, sizeof worker->head);
     table_clear(&worker->table);
     worker->splitter.is_skipping = false;
-    if (!source_open(path, &text.source, error))
+    if (!source_open(path, path + strlen(path) + 1, &text.source, error))
         return false;
     source_read_ahead(text.source);
     text.offset = first;

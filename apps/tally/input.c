@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "number.h"
 #include "source.h"
+#include "spool.h"
 #include "split.h"
 #include "support/suggest.h"
 #include "table.h"
@@ -15,26 +17,40 @@
 #define SAMPLE_BYTES MOST_RECORD
 #define SAMPLE_ROWS  20000
 
-static void add_file(struct input *input, const char *path)
+static void add_file(struct input *input, const char *path, const char *place)
 {
     input->files = memory_resize(input->files, (input->file_count + 1) * sizeof *input->files);
-    input->files[input->file_count] = (struct input_file){.path = strdup(path)};
-    if (!input->files[input->file_count++].path)
+    input->files[input->file_count] = (struct input_file){.path = strdup(path), .place = strdup(place)};
+    if (!input->files[input->file_count].path || !input->files[input->file_count].place)
         memory_resize(NULL, SIZE_MAX);
+    input->file_count++;
+}
+
+static int add_stdin(struct input *input)
+{
+    char place[SPOOL_PLACE];
+
+    if (input->spool)
+        return usage_error("", "stdin is given twice");
+    if ((input->spool = spool_stdin(place)) < 0)
+        return EXIT_FAILURE;
+    add_file(input, "stdin", place);
+    return 0;
 }
 
 static int find_files(struct input *input, char **words, size_t word_count)
 {
     for (size_t i = 0; i < word_count; i++) {
-        struct file_list list;
-        int exit_status = files_expand(words[i], &list);
+        struct file_list list = {NULL, 0};
+        bool is_stdin = !strcmp(words[i], "-");
+        int exit_status = is_stdin ? add_stdin(input) : files_expand(words[i], &list);
 
         if (exit_status)
             return exit_status;
         for (size_t k = 0; k < list.count; k++)
-            add_file(input, list.names[k]);
-        if (!list.count)
-            add_file(input, words[i]);
+            add_file(input, list.names[k], list.names[k]);
+        if (!list.count && !is_stdin)
+            add_file(input, words[i], words[i]);
         files_free(&list);
     }
     return 0;
@@ -75,9 +91,19 @@ static void free_names(char **names, uint32_t count)
     free(names);
 }
 
-static void sample_value(struct sample *sample, const struct field *field)
+static bool is_missing(const struct input *input, const struct field *field)
 {
-    static const struct number_form any = {.scale = 0, .limit = -1};
+    for (uint32_t i = 0; i < input->missing_count; i++) {
+        if (strlen(input->missing[i]) == field->length &&
+            !memcmp(input->missing[i], field->text, field->length))
+            return true;
+    }
+    return false;
+}
+
+static void sample_value(const struct input *input, struct sample *sample, const struct field *field)
+{
+    const struct number_form any = {.scale = 0, .point = input->point, .limit = -1};
     char text[64] = {0};
     struct number number;
     uint64_t digits;
@@ -90,7 +116,7 @@ static void sample_value(struct sample *sample, const struct field *field)
     else
         memcpy(text, field->text, field->length),
             kind = number_read_any(text, (uint32_t)field->length, &any, &number);
-    if (kind == NUMBER_MISSING)
+    if (kind == NUMBER_MISSING || is_missing(input, field))
         return;
     sample->values++;
     if (kind == NUMBER_BAD) {
@@ -100,7 +126,8 @@ static void sample_value(struct sample *sample, const struct field *field)
     }
     sample->numbers++;
     is_signed = text[0] == '-' || text[0] == '+';
-    if (number_digits(text + is_signed, (uint32_t)field->length - is_signed, &digits, &decimals) &&
+    if (number_digits(text + is_signed, (uint32_t)field->length - is_signed, input->point, &digits,
+                      &decimals) &&
         decimals > sample->scale)
         sample->scale = decimals < MOST_SCALE ? decimals : MOST_SCALE;
 }
@@ -110,7 +137,7 @@ static void take_sample(void *argument, uint32_t column, const struct field *fie
     struct input *input = argument;
 
     if (column < input->column_count)
-        sample_value(&input->samples[column], field);
+        sample_value(input, &input->samples[column], field);
 }
 
 static void sample_rows(struct input *input, const char *text, size_t size, bool is_at_end)
@@ -205,9 +232,9 @@ static int read_file(struct input *input, size_t number, const char *names, char
     struct stat status;
     ssize_t size;
 
-    if (stat(file->path, &status))
+    if (stat(file->place, &status))
         return failure("'%s' cannot be opened: there is no such file", file->path);
-    if (!source_open(file->path, &source, error))
+    if (!source_open(file->place, file->path, &source, error))
         return failure("%s", error);
     file->size = source_size(source);
     file->changed_ns = (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec;
@@ -238,6 +265,32 @@ static void hint_separator(const struct input *input)
     }
 }
 
+/* Whether it is a number of a row, and not one of a series of names such as 0, 1, 2. */
+static bool is_row(const struct input *input)
+{
+    const struct number_form form = {.scale = 0, .point = input->point, .limit = -1};
+    bool is_series = true;
+
+    for (uint32_t i = 0; i < input->column_count; i++) {
+        char text[64 + READ_BEYOND] = {0};
+        struct number number;
+
+        snprintf(text, 64, "%s", input->names[i]);
+        if (number_read_any(text, (uint32_t)strlen(text), &form, &number) != NUMBER_WIDE)
+            return false;
+        is_series &= number.wide == i || number.wide == i + 1;
+    }
+    return !is_series;
+}
+
+/* Whether the first line looks like a row. */
+static void hint_header(const struct input *input)
+{
+    if (is_row(input))
+        failure("'%s' has numbers in its header, such as '%s'; --no-header takes the first line as a row",
+                input->files[0].path, input->names[0]);
+}
+
 int input_open(struct input *input, char **words, size_t word_count, const char *names)
 {
     char *buffer;
@@ -250,18 +303,24 @@ int input_open(struct input *input, char **words, size_t word_count, const char 
     for (size_t i = 0; i < input->file_count && !exit_status; i++)
         exit_status = read_file(input, i, names, buffer);
     free(buffer);
-    if (!exit_status && input->has_header)
+    if (!exit_status && input->has_header) {
         hint_separator(input);
+        hint_header(input);
+    }
     return exit_status;
 }
 
 void input_close(struct input *input)
 {
-    for (size_t i = 0; i < input->file_count; i++)
+    for (size_t i = 0; i < input->file_count; i++) {
         free(input->files[i].path);
+        free(input->files[i].place);
+    }
     free(input->files);
     free_names(input->names, input->column_count);
     free(input->samples);
+    if (input->spool > 0)
+        close(input->spool);
 }
 
 static int64_t find_name(const struct input *input, const char *name, uint32_t first)
@@ -271,6 +330,11 @@ static int64_t find_name(const struct input *input, const char *name, uint32_t f
             return i;
     }
     return -1;
+}
+
+bool input_has(const struct input *input, const char *name)
+{
+    return find_name(input, name, 0) >= 0;
 }
 
 bool input_is_unique(const struct input *input, uint32_t column)

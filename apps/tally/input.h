@@ -12,7 +12,8 @@
 #include "support/files.h"
 
 struct input_file {
-    char *path;
+    char *path;  /* as it is called: "stdin" if it is that */
+    char *place; /* what is opened */
     uint64_t size;
     int64_t changed_ns;  /* when it was changed last */
     uint64_t first;      /* where its rows begin, behind the header */
@@ -28,8 +29,11 @@ struct sample {
 };
 
 struct input {
-    char separator;
+    char separator, point; /* between fields; before decimals */
     bool has_header;
+    int spool; /* what has come from stdin; or 0 */
+    uint32_t missing_count;
+    char missing[MOST_MISSING][MISSING_SIZE]; /* fields that are as if they were empty */
     struct input_file *files;
     size_t file_count;
     char **names; /* of the columns */
@@ -44,6 +48,9 @@ void input_close(struct input *input);
 
 /* The column of this name, or "#N" for the N-th one; -1 after saying that there is none, or several. */
 int64_t input_column(const struct input *input, const char *name);
+
+/* Whether a column has that name. */
+bool input_has(const struct input *input, const char *name);
 
 /* Whether no other column has its name. */
 bool input_is_unique(const struct input *input, uint32_t column);

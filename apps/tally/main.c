@@ -18,16 +18,21 @@ static const char help[] =
     "\n"
     "Counts, sums and statistics of the rows of CSV files (plain, gzip or zstd), for each group of\n"
     "rows that have the same values in some columns, on every slot of every node. The result has\n"
-    "the same bytes whatever the workers and nodes. FILE may be a pattern in quotes, or @LIST.\n"
+    "the same bytes whatever the workers and nodes. FILE may be a pattern in quotes, @LIST, or - for\n"
+    "stdin.\n"
     "\n"
-    "  --by COLUMN,...    the columns that make a group (none: all rows are one)\n"
+    "  --by COLUMN,...    the columns that make a group (none: all rows are one); C[:N] is the first N\n"
+    "                     characters of C: 'date[:7]' is the month\n"
     "  --show MEASURE,... count, count(C), sum(C), mean(C), min(C), max(C), stddev(C), variance(C),\n"
     "                     median(C), quantile(0.9, C), approx_median(C), approx_quantile(0.9, C),\n"
     "                     distinct(C), approx_distinct(C), top(3, C), corr(C, D)\n"
     "                     (count, and min, mean and max of all columns of numbers)\n"
     "  --where TEST       only rows for which it is true: 'C > 3', 'C != text'; = != < <= > >=;\n"
     "                     may be given several times: all must be true\n"
-    "  --separator C      one character, or tab (,)\n"
+    "  --separator C      one character, or tab (,; with --decimal , it is ;)\n"
+    "  --decimal C        what is before decimals: . or , (.)\n"
+    "  --missing WORD,... fields that are as if they were empty, such as -999 (of numbers: NA, NaN, nan,\n"
+    "                     null, NULL, None, N/A, n/a, #N/A, <NA>, -NaN, -nan and \\N)\n"
     "  --no-header        the first line is a row; columns are named 1, 2, ...\n"
     "  --names NAME,...   their names in files without a header\n"
     "  --type C=TYPE      text or number (found by the first rows)\n"
@@ -67,7 +72,7 @@ enum bad_way { BAD_COUNT, BAD_SKIP, BAD_REFUSE };
 
 struct request {
     struct question question;
-    const char *separator, *names, *bad, *order, *output, *progress;
+    const char *separator, *decimal, *missing, *names, *bad, *order, *output, *progress;
     const char *axis;
     bool no_header, cells, no_lock, overwrite, resume, restart, json, csv, quiet;
     size_t limit, block, workers, attempts, memory;
@@ -89,9 +94,31 @@ static int read_bad_way(const char *word, enum bad_way *way)
     return unknown_word("", "way of --bad", word, names, 3);
 }
 
-static int read_separator(const char *word, char *separator)
+static int read_decimal(const char *word, char *point)
 {
-    *separator = ',';
+    *point = word ? word[0] : '.';
+    if (!word || !strcmp(word, ".") || !strcmp(word, ","))
+        return 0;
+    return usage_error("", "--decimal is '%s', but must be . or ,", word);
+}
+
+static int read_missing(const char *words, struct input *input)
+{
+    for (const char *at = words, *end; at; at = *end ? end + 1 : NULL) {
+        end = strchrnul(at, ',');
+        if (end == at || end - at >= MISSING_SIZE)
+            return usage_error("", "--missing has '%.*s', but a word must have 1 to %d bytes",
+                               (int)(end - at), at, MISSING_SIZE - 1);
+        if (input->missing_count == MOST_MISSING)
+            return usage_error("", "--missing has more than %d words", MOST_MISSING);
+        snprintf(input->missing[input->missing_count++], MISSING_SIZE, "%.*s", (int)(end - at), at);
+    }
+    return 0;
+}
+
+static int read_separator(const char *word, char point, char *separator)
+{
+    *separator = point == ',' ? ';' : ',';
     if (!word)
         return 0;
     if (!strcmp(word, "tab") || !strcmp(word, "\\t"))
@@ -99,6 +126,8 @@ static int read_separator(const char *word, char *separator)
     if (strlen(word) != 1 || strchr("\"\n\r", word[0]))
         return usage_error("", "--separator is '%s', but must be one character, or tab", word);
     *separator = word[0];
+    if (word[0] == point)
+        return usage_error("", "--separator and --decimal are both '%s'", word);
     return 0;
 }
 
@@ -262,7 +291,9 @@ static int read_request(struct request *request, struct command *command, struct
     if (!command->word_count)
         return usage_error("", "no file is given");
     if ((exit_status = read_bad_way(request->bad, &request->bad_way)) ||
-        (exit_status = read_separator(request->separator, &input->separator)) ||
+        (exit_status = read_decimal(request->decimal, &input->point)) ||
+        (exit_status = read_separator(request->separator, input->point, &input->separator)) ||
+        (exit_status = read_missing(request->missing, input)) ||
         (exit_status = command_line_form("", request->progress, request->quiet, &request->line)))
         return exit_status;
     if (request->resume && !request->output)
@@ -280,6 +311,8 @@ static const char *text_option(const struct request *request)
     } options[] = {{"--by", request->question.by != NULL},
                    {"--show", request->question.show != NULL},
                    {"--where", request->question.where.count > 0},
+                   {"--decimal", request->decimal != NULL},
+                   {"--missing", request->missing != NULL},
                    {"--type", request->question.types.count > 0},
                    {"--order", request->order != NULL},
                    {"--limit", request->limit > 0}};
@@ -334,6 +367,8 @@ static int run_arguments(int argc, char **argv)
         {"--show", OPTION_TEXT, &request.question.show, 0},
         {"--where", OPTION_LIST, &request.question.where, 0},
         {"--separator", OPTION_TEXT, &request.separator, 0},
+        {"--decimal", OPTION_TEXT, &request.decimal, 0},
+        {"--missing", OPTION_TEXT, &request.missing, 0},
         {"--no-header", OPTION_FLAG, &request.no_header, 0},
         {"--names", OPTION_TEXT, &request.names, 0},
         {"--type", OPTION_LIST, &request.question.types, 0},

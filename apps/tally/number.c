@@ -26,9 +26,10 @@ static const uint64_t powers[] = {1,
                                   100000000000000000,
                                   1000000000000000000};
 
-void number_form_set(struct number_form *form, uint32_t scale, int64_t limit)
+void number_form_set(struct number_form *form, char point, uint32_t scale, int64_t limit)
 {
     memset(form, 0, sizeof *form);
+    form->point = point;
     form->scale = scale;
     form->limit = limit;
     for (uint32_t decimals = 0; decimals <= scale; decimals++)
@@ -59,16 +60,16 @@ static bool read_many(const char *text, uint32_t count, uint64_t *digits)
     return true;
 }
 
-bool number_digits(const char *text, uint32_t length, uint64_t *digits, uint32_t *decimals)
+bool number_digits(const char *text, uint32_t length, char point, uint64_t *digits, uint32_t *decimals)
 {
-    uint64_t points = number_points(number_load(text)), whole = 0, part = 0;
+    uint64_t points = number_points(number_load(text), point), whole = 0, part = 0;
     uint32_t at;
 
     *decimals = 0;
     if (points) {
         at = (uint32_t)__builtin_ctzll(points) >> 3;
     } else {
-        points = number_points(number_load(text + 8));
+        points = number_points(number_load(text + 8), point);
         at = points ? 8 + ((uint32_t)__builtin_ctzll(points) >> 3) : length;
     }
     if (at >= length)
@@ -88,26 +89,33 @@ double number_double(int64_t decimal, uint32_t scale)
 
 /* The text, of characters of a number only, as strtod takes it; false if it is none. Hexadecimal numbers, infinity
  * and the like are none. */
-static bool read_wide(const char *text, uint32_t length, double *wide)
+static bool read_wide(const char *text, uint32_t length, char point, double *wide)
 {
     char copy[LONGEST + 1], *end;
 
     if (!length || length > LONGEST)
         return false;
     for (uint32_t i = 0; i < length; i++) {
-        if (!strchr("0123456789+-.eE", text[i]) || !text[i])
+        if (text[i] != point && (!strchr("0123456789+-eE", text[i]) || !text[i]))
             return false;
+        copy[i] = text[i] == point ? '.' : text[i];
     }
-    memcpy(copy, text, length);
     copy[length] = '\0';
     *wide = strtod(copy, &end);
     return !*end && isfinite(*wide);
 }
 
+/* As R, pandas, Python, spreadsheets and databases write that there is no number. */
 static bool is_missing(const char *text, uint32_t length)
 {
-    return (length == 2 && !memcmp(text, "NA", 2)) ||
-           (length == 3 && (!memcmp(text, "NaN", 3) || !memcmp(text, "nan", 3)));
+    static const char words[][8] = {"NA",  "NaN",  "nan",  "null", "NULL", "None", "N/A",
+                                    "n/a", "#N/A", "<NA>", "-NaN", "-nan", "\\N"};
+
+    for (size_t i = 0; i < sizeof words / sizeof *words && length < sizeof *words; i++) {
+        if (!words[i][length] && !memcmp(text, words[i], length))
+            return true;
+    }
+    return false;
 }
 
 /* The same number with as many decimals as the column has, if it can be written so: "1.500" has one. */
@@ -117,7 +125,7 @@ static bool read_decimal(const char *text, uint32_t length, const struct number_
     uint32_t skip = is_negative || text[0] == '+', decimals;
     uint64_t digits;
 
-    if (length == skip || !number_digits(text + skip, length - skip, &digits, &decimals))
+    if (length == skip || !number_digits(text + skip, length - skip, form->point, &digits, &decimals))
         return false;
     for (; decimals > form->scale && digits % 10 == 0; decimals--)
         digits /= 10;
@@ -140,7 +148,7 @@ enum number_kind number_read_any(const char *text, uint32_t length, const struct
         return NUMBER_MISSING;
     if (read_decimal(text, length, form, &number->decimal))
         return NUMBER_DECIMAL;
-    return read_wide(text, length, &number->wide) ? NUMBER_WIDE : NUMBER_BAD;
+    return read_wide(text, length, form->point, &number->wide) ? NUMBER_WIDE : NUMBER_BAD;
 }
 
 enum number_kind number_read_long(const char *text, uint32_t length, const struct number_form *form,
@@ -154,7 +162,7 @@ enum number_kind number_read_long(const char *text, uint32_t length, const struc
     if (!length)
         return NUMBER_MISSING;
     if (length == is_negative ||
-        !number_digits(text + is_negative, length - is_negative, &digits, &decimals) ||
+        !number_digits(text + is_negative, length - is_negative, form->point, &digits, &decimals) ||
         !(power = form->power[decimals]) ||
         __builtin_mul_overflow((int64_t)digits, power, &number->decimal) || number->decimal > form->limit)
         return number_read_any(text, length, form, number);

@@ -21,18 +21,19 @@ struct number {
 /* What numbers a column has: see struct used_column. */
 struct number_form {
     uint32_t scale;
+    char point; /* before the decimals: a point or a comma */
     int64_t limit;
     int64_t power[20]; /* of ten: by it a number with so many decimals is multiplied; 0: too many decimals */
 };
 
-void number_form_set(struct number_form *form, uint32_t scale, int64_t limit);
+void number_form_set(struct number_form *form, char point, uint32_t scale, int64_t limit);
 
 /* The slow way, which takes every number that there is. */
 enum number_kind number_read_any(const char *text, uint32_t length, const struct number_form *form,
                                  struct number *number);
 
 /* Digits and decimals of a plain decimal number without a sign; false if it is not one, or too long. */
-bool number_digits(const char *text, uint32_t length, uint64_t *digits, uint32_t *decimals);
+bool number_digits(const char *text, uint32_t length, char point, uint64_t *digits, uint32_t *decimals);
 
 /* The double that is nearest to the decimal. */
 double number_double(int64_t decimal, uint32_t scale);
@@ -46,9 +47,9 @@ static inline uint64_t number_load(const char *text)
 }
 
 /* A bit, the highest, in each byte that is a point. */
-static inline uint64_t number_points(uint64_t word)
+static inline uint64_t number_points(uint64_t word, char point)
 {
-    uint64_t other = word ^ UINT64_C(0x2E2E2E2E2E2E2E2E);
+    uint64_t other = word ^ UINT64_C(0x0101010101010101) * (unsigned char)point;
 
     return (other - UINT64_C(0x0101010101010101)) & ~other & UINT64_C(0x8080808080808080);
 }
@@ -81,12 +82,12 @@ enum number_kind number_read_long(const char *text, uint32_t length, const struc
                                   struct number *number);
 
 /* A decimal of up to eight characters and a sign, with few branches, which a column's numbers mostly take the same
- * way. Returns false if it is something else. */
+ * way. `point` is the form's, as a constant. Returns false if it is something else. */
 static inline bool number_read_short(const char *text, uint32_t length, const struct number_form *form,
-                                     int64_t *decimal)
+                                     char point, int64_t *decimal)
 {
     uint64_t is_negative = text[0] == '-', word = number_load(text + is_negative), digits;
-    uint64_t points = number_points(word) | UINT64_C(1) << 63, low;
+    uint64_t points = number_points(word, point) | UINT64_C(1) << 63, low;
     uint32_t count = length - (uint32_t)is_negative, decimals = 0;
     uint32_t at = (uint32_t)__builtin_ctzll(points) & 56;
 
@@ -94,7 +95,7 @@ static inline bool number_read_short(const char *text, uint32_t length, const st
         return false;
     word ^= UINT64_C(0x3030303030303030);
     /* The digits before the point go to where it was. */
-    if (at < 8 * count && (char)(word >> at) == ('.' ^ '0')) {
+    if (at < 8 * count && (char)(word >> at) == (char)(point ^ '0')) {
         low = word & ((UINT64_C(1) << at) - 1);
         word = (word & ~UINT64_C(255) << at) | low << 8;
         decimals = count - 1 - at / 8;

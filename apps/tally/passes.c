@@ -100,13 +100,15 @@ struct block *blocks_cut(const struct input *input, uint64_t block_bytes, size_t
 static void *make_item(const struct pass *pass, const struct block *block, uint64_t first, bool is_row,
                        mpm_blob *blob)
 {
-    const char *path = pass->input->files[block->file].path;
+    const struct input_file *file = &pass->input->files[block->file];
     const struct block_item item = {first, block->limit, is_row};
-    char *bytes = memory_resize(NULL, sizeof item + strlen(path) + 1);
+    size_t place = strlen(file->place) + 1, name = strlen(file->path) + 1;
+    char *bytes = memory_resize(NULL, sizeof item + place + name);
 
     memcpy(bytes, &item, sizeof item);
-    memcpy(bytes + sizeof item, path, strlen(path) + 1);
-    *blob = (mpm_blob){bytes, sizeof item + strlen(path) + 1};
+    memcpy(bytes + sizeof item, file->place, place);
+    memcpy(bytes + sizeof item + place, file->path, name);
+    *blob = (mpm_blob){bytes, sizeof item + place + name};
     return bytes;
 }
 

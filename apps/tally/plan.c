@@ -6,20 +6,33 @@
 
 #include "record.h"
 
-int plan_use(struct plan *plan, uint32_t index, const char *name)
+static int use(struct plan *plan, const struct used_column *wanted, const char *name)
 {
     struct used_column *column;
 
     for (uint32_t i = 0; i < plan->used_count; i++) {
-        if (plan->used[i].index == index)
+        if (plan->used[i].index == wanted->index && plan->used[i].prefix == wanted->prefix)
             return (int)i;
     }
     if (plan->used_count == MOST_USED)
         return -1;
     column = &plan->used[plan->used_count];
-    *column = (struct used_column){.index = index};
+    *column = *wanted;
     snprintf(column->name, sizeof column->name, "%s", name);
     return (int)plan->used_count++;
+}
+
+int plan_use(struct plan *plan, uint32_t index, const char *name)
+{
+    return use(plan, &(struct used_column){.index = index}, name);
+}
+
+int plan_use_prefix(struct plan *plan, uint32_t whole, uint32_t prefix, const char *name)
+{
+    const struct used_column wanted = {
+        .index = plan->used[whole].index, .prefix = prefix, .whole = whole, .type = TYPE_TEXT};
+
+    return use(plan, &wanted, name);
 }
 
 static uint32_t parts_of(const struct measure *measure)

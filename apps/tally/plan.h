@@ -13,6 +13,8 @@
 #define MOST_MEASURES 64
 #define MOST_WHERE    16
 #define MOST_TOP      256
+#define MOST_MISSING  16 /* words for it */
+#define MISSING_SIZE  32
 #define NAME_SIZE     96
 #define LITERAL_SIZE  256
 #define MOST_SCALE    9 /* decimals that a column may have and be summed exactly */
@@ -26,8 +28,10 @@ enum part { PART_SUM = 1, PART_EXTREMES = 2, PART_SQUARES = 4 };
  * most `limit`, which add up exactly in any order; what is no such decimal is a double. */
 struct used_column {
     char name[NAME_SIZE];
-    uint32_t index; /* in the file, from 0 */
-    uint32_t type;  /* an enum column_type */
+    uint32_t index;  /* in the file, from 0 */
+    uint32_t prefix; /* only so many characters of the column that is `whole`; 0: all */
+    uint32_t whole;  /* of the used ones */
+    uint32_t type;   /* an enum column_type */
     uint32_t scale;
     uint32_t parts;       /* of enum part */
     uint32_t offset;      /* of its struct moments in a record; 0: none */
@@ -89,8 +93,8 @@ struct bag_plan {
 };
 
 struct plan {
-    char separator;
-    bool stops_at_bad; /* nobody looks at rows behind the first bad one */
+    char separator, point; /* between fields; before decimals */
+    bool stops_at_bad;     /* nobody looks at rows behind the first bad one */
     uint32_t column_count;
     uint32_t used_count, by_count, measure_count, condition_count, bag_count;
     uint32_t record_size, rest_offset; /* where what is seldom written begins */
@@ -99,10 +103,14 @@ struct plan {
     struct measure measures[MOST_MEASURES];
     struct condition conditions[MOST_WHERE];
     struct bag_plan bags[MOST_MEASURES];
+    uint32_t missing_count;
+    char missing[MOST_MISSING][MISSING_SIZE]; /* fields that are as if they were empty */
 };
 
 /* Finds or adds the column; returns its index among the used ones, or -1 if there are too many of them. */
 int plan_use(struct plan *plan, uint32_t index, const char *name);
+/* The same of the first characters of a used one. */
+int plan_use_prefix(struct plan *plan, uint32_t whole, uint32_t prefix, const char *name);
 
 /* Decides where everything is in a record, once all types and measures are known. */
 void plan_lay_out(struct plan *plan);

@@ -34,7 +34,8 @@ static const struct measure_form forms[] = {
     {"corr", MEASURE_CORRELATION, ARGUMENT_COLUMN, false, 0},
 };
 
-#define FORM_COUNT (sizeof forms / sizeof forms[0])
+#define MOST_PREFIX 255
+#define FORM_COUNT  (sizeof forms / sizeof forms[0])
 
 static const char *skip_blanks(const char *text)
 {
@@ -50,26 +51,60 @@ static void copy_word(char *to, size_t size, const char *text, const char *end)
     snprintf(to, size, "%.*s", (int)(end - text), text);
 }
 
+/* "date[:7]": how many characters, and the name of the column; 0 if it is none. */
+static uint32_t read_prefix(const char *name, char *column, size_t size)
+{
+    const char *open = strrchr(name, '[');
+    unsigned long count;
+    char *end;
+
+    if (!open || open == name || open[1] != ':' || open[2] < '1' || open[2] > '9')
+        return 0;
+    count = strtoul(open + 2, &end, 10);
+    copy_word(column, size, name, open);
+    return end[0] == ']' && !end[1] && count <= MOST_PREFIX ? (uint32_t)count : 0;
+}
+
 static int use_column(const struct input *input, struct plan *plan, const char *name)
 {
-    int64_t index = input_column(input, name);
+    char column[NAME_SIZE];
+    uint32_t prefix = input_has(input, name) ? 0 : read_prefix(name, column, sizeof column);
+    int64_t index = input_column(input, prefix ? column : name);
     int used;
 
     if (index < 0)
         return -1;
-    used = plan_use(plan, (uint32_t)index, name);
+    used = plan_use(plan, (uint32_t)index, prefix ? column : name);
+    if (used >= 0 && prefix)
+        used = plan_use_prefix(plan, (uint32_t)used, prefix, name);
     if (used < 0)
         usage_error("", "more than %d columns are asked for", MOST_USED);
     return used;
 }
 
-static void tell_texts(const char *name, const char *sample)
+/* "1,234.5", "1 234", "1'234,5": groups of three digits behind one to three. */
+static bool has_thousands(const char *text)
 {
-    if (strchr(sample, ',') && sample[strspn(sample, "+-.,0123456789")] == '\0')
+    size_t digits = strspn(text += text[0] == '-' || text[0] == '+', "0123456789");
+
+    if (digits < 1 || digits > 3 || !text[digits] || !strchr(",. '", text[digits]))
+        return false;
+    text += digits + 1;
+    return strspn(text, "0123456789") == 3 && text[3 + strspn(text + 3, "+-., '0123456789")] == '\0';
+}
+
+static void tell_texts(const struct input *input, const char *name, const char *sample)
+{
+    bool has_comma = sample[0] && strchr(sample, ',') && input->point != ',' &&
+                     sample[strspn(sample, "+-.,0123456789")] == '\0';
+
+    if (has_thousands(sample))
         usage_error(
-            "",
-            "column '%s' has numbers with commas, such as '%s', which are not read: decimals have a point",
-            name, sample);
+            "", "column '%s' has numbers such as '%s': thousands must not be separated%s", name, sample,
+            has_comma && !strchr(sample, '.') ? "; if that is a decimal comma, --decimal , reads it" : "");
+    else if (has_comma)
+        usage_error("", "column '%s' has numbers with commas, such as '%s': --decimal , reads them", name,
+                    sample);
     else
         usage_error("", "column '%s' has texts%s%s%s, and no numbers; --type '%s=number' says otherwise",
                     name, sample[0] ? " such as '" : "", sample, sample[0] ? "'" : "", name);
@@ -86,7 +121,7 @@ static int use_numbers(const struct input *input, struct plan *plan, const char 
     column = &plan->used[used];
     if (column->type == TYPE_TEXT || (column->type == TYPE_UNKNOWN && input->samples[column->index].values &&
                                       !input_is_number(input, column->index))) {
-        tell_texts(name, input->samples[column->index].text);
+        tell_texts(input, name, input->samples[column->index].text);
         return -1;
     }
     column->is_read = true;
@@ -288,6 +323,8 @@ static int read_condition(const struct input *input, struct plan *plan, const ch
         memmove(condition->text, condition->text + 1, (size_t)(last - condition->text) - 1);
     } else if (plan->used[used].type == TYPE_NUMBER ||
                (plan->used[used].type == TYPE_UNKNOWN && input_is_number(input, plan->used[used].index))) {
+        if (input->point == ',' && strchr(condition->text, ','))
+            *strchr(condition->text, ',') = '.';
         condition->number = strtod(condition->text, &end);
         if (end == condition->text || *end)
             return usage_error("",
@@ -333,6 +370,9 @@ int question_plan(const struct question *question, const struct input *input, st
 
     memset(plan, 0, sizeof *plan);
     plan->separator = input->separator;
+    plan->point = input->point;
+    plan->missing_count = input->missing_count;
+    memcpy(plan->missing, input->missing, sizeof plan->missing);
     plan->column_count = input->column_count;
     for (size_t i = 0; i < question->types.count && !exit_status; i++)
         exit_status = read_type(input, plan, question->types.texts[i]);

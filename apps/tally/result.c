@@ -324,9 +324,9 @@ size_t value_text(const struct value *value, char text[MOST_TEXT])
     }
 }
 
-static bool key_number(const char *text, size_t length, double *number)
+static bool key_number(const char *text, size_t length, char point, double *number)
 {
-    static const struct number_form form = {.scale = 0, .limit = -1};
+    const struct number_form form = {.scale = 0, .point = point, .limit = -1};
     char copy[64 + READ_BEYOND] = {0};
     struct number read;
 
@@ -353,7 +353,7 @@ static uint64_t key_order(const struct result *result, const struct result_row *
         return 0;
     length = key_text(result, row, 0, &text);
     if (plan->used[plan->by[0]].type == TYPE_NUMBER)
-        return key_number(text, length, &number) ? ordered_bits(number) : UINT64_MAX;
+        return key_number(text, length, plan->point, &number) ? ordered_bits(number) : UINT64_MAX;
     memcpy(head, text, length < sizeof head ? length : sizeof head);
     for (size_t i = 0; i < sizeof head; i++)
         order = order << 8 | head[i];
@@ -376,8 +376,8 @@ static int compare_key(const struct result_row *a, const struct result_row *b, u
     double a_number = INFINITY, b_number = INFINITY;
 
     if (sorted->plan->used[sorted->plan->by[key]].type == TYPE_NUMBER) {
-        key_number(a_text, a_length, &a_number);
-        key_number(b_text, b_length, &b_number);
+        key_number(a_text, a_length, sorted->plan->point, &a_number);
+        key_number(b_text, b_length, sorted->plan->point, &b_number);
         if (a_number < b_number || a_number > b_number)
             return a_number < b_number ? -1 : 1;
     }

@@ -25,7 +25,7 @@ struct source {
     z_stream gzip;
     ZSTD_DStream *zstd;
     ZSTD_inBuffer zstd_input;
-    char *path;
+    char *name;
     char *input;
     struct ahead *ahead; /* or NULL; its thread uses all of this but `decompressed` */
 };
@@ -52,37 +52,37 @@ static bool begin_decompression(struct source *source)
     return true;
 }
 
-static bool complain(char *error, const char *path, const char *what, const char *why)
+static bool complain(char *error, const char *name, const char *what, const char *why)
 {
-    snprintf(error, SOURCE_ERROR, "'%.300s' %s: %s", path, what, why);
+    snprintf(error, SOURCE_ERROR, "'%.300s' %s: %s", name, what, why);
     return false;
 }
 
-bool source_open(const char *path, struct source **source, char *error)
+bool source_open(const char *path, const char *name, struct source **source, char *error)
 {
     struct source *opened = calloc(1, sizeof *opened);
     struct stat status;
 
-    if (!opened || !(opened->path = strdup(path))) {
+    if (!opened || !(opened->name = strdup(name))) {
         free(opened);
-        return complain(error, path, "cannot be opened", "out of memory");
+        return complain(error, name, "cannot be opened", "out of memory");
     }
     opened->file = open(path, O_RDONLY | O_CLOEXEC);
     if (opened->file < 0 || fstat(opened->file, &status)) {
-        complain(error, path, "cannot be opened", strerror(errno));
+        complain(error, name, "cannot be opened", strerror(errno));
         source_close(opened);
         return false;
     }
     if (!S_ISREG(status.st_mode)) {
         source_close(opened);
-        return complain(error, path, "cannot be read",
+        return complain(error, name, "cannot be read",
                         "it is not a regular file, which every worker can read in pieces");
     }
     opened->size = (uint64_t)status.st_size;
     opened->kind = find_kind(opened->file);
     if (!begin_decompression(opened)) {
         source_close(opened);
-        return complain(error, path, "cannot be opened", "out of memory");
+        return complain(error, name, "cannot be opened", "out of memory");
     }
     *source = opened;
     return true;
@@ -97,7 +97,7 @@ void source_close(struct source *source)
     if (source->file >= 0)
         close(source->file);
     free(source->input);
-    free(source->path);
+    free(source->name);
     free(source);
 }
 
@@ -121,7 +121,7 @@ static ssize_t read_plain(struct source *source, char *bytes, size_t size, char 
         if (count < 0 && errno == EINTR)
             continue;
         if (count < 0) {
-            complain(error, source->path, "cannot be read", strerror(errno));
+            complain(error, source->name, "cannot be read", strerror(errno));
             return -1;
         }
         if (!count)
@@ -156,12 +156,12 @@ static ssize_t read_gzip(struct source *source, char *bytes, size_t size, char *
             source->is_in_frame = false;
             inflateReset(stream);
         } else if (status != Z_OK && status != Z_BUF_ERROR) {
-            complain(error, source->path, "is damaged", stream->msg ? stream->msg : "gzip cannot read it");
+            complain(error, source->name, "is damaged", stream->msg ? stream->msg : "gzip cannot read it");
             return -1;
         }
     }
     if (stream->avail_out && source->is_in_frame) {
-        complain(error, source->path, "is damaged", "its compressed data end too early");
+        complain(error, source->name, "is damaged", "its compressed data end too early");
         return -1;
     }
     return (ssize_t)(size - stream->avail_out);
@@ -185,7 +185,7 @@ static ssize_t read_zstd(struct source *source, char *bytes, size_t size, char *
         }
         status = ZSTD_decompressStream(source->zstd, &output, input);
         if (ZSTD_isError(status)) {
-            complain(error, source->path, "is damaged", ZSTD_getErrorName(status));
+            complain(error, source->name, "is damaged", ZSTD_getErrorName(status));
             return -1;
         }
         if (!source->is_at_end || output.pos > before)
@@ -194,7 +194,7 @@ static ssize_t read_zstd(struct source *source, char *bytes, size_t size, char *
             break;
     }
     if (output.pos < size && source->is_in_frame) {
-        complain(error, source->path, "is damaged", "its compressed data end too early");
+        complain(error, source->name, "is damaged", "its compressed data end too early");
         return -1;
     }
     return (ssize_t)output.pos;

@@ -12,9 +12,9 @@ enum source_kind { SOURCE_PLAIN, SOURCE_GZIP, SOURCE_ZSTD };
 
 struct source;
 
-/* Opens a file. Returns false, with a sentence in `error`, which has room for SOURCE_ERROR bytes. */
+/* Opens a file, which is called `name` in errors. Returns false, with a sentence in `error`, which has room for SOURCE_ERROR bytes. */
 #define SOURCE_ERROR 512
-bool source_open(const char *path, struct source **source, char *error);
+bool source_open(const char *path, const char *name, struct source **source, char *error);
 void source_close(struct source *source);
 
 enum source_kind source_kind(const struct source *source);

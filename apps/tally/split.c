@@ -18,8 +18,10 @@ bool splitter_open(struct splitter *splitter, const struct plan *plan, struct ba
         return false;
     for (uint32_t i = 0; i < plan->column_count; i++)
         splitter->used_of[i] = -1;
-    for (uint32_t i = 0; i < plan->used_count; i++)
-        splitter->used_of[plan->used[i].index] = (int16_t)i;
+    for (uint32_t i = 0; i < plan->used_count; i++) {
+        if (!plan->used[i].prefix)
+            splitter->used_of[plan->used[i].index] = (int16_t)i;
+    }
     return true;
 }
 
