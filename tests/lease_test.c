@@ -220,6 +220,62 @@ static void bounded_leases_have_what_fits(void)
     lease_table_destroy(table);
 }
 
+/* The first 32 cost as much as 1000 others each. */
+static double cost_of(const void *costly, uint64_t item)
+{
+    return item < *(const uint64_t *)costly ? 1000.0 : 1.0;
+}
+
+static void no_costly_item_waits_for_another_at_a_node(void)
+{
+    const uint64_t costly = 32;
+    struct lease_table *table = make_table(100000, 4, usual_limits);
+    struct lease_action first[4];
+
+    lease_table_know_costs(table, cost_of, &costly);
+    for (unsigned node = 0; node < 4; node++)
+        join(table, node, 8, 0.0);
+    for (unsigned node = 0; node < 4; node++) {
+        first[node] = expect(table, LEASE_GRANT, node);
+        CU_ASSERT_EQUAL(first[node].count, 8);
+    }
+    expect_nothing(table);
+    CU_ASSERT_EQUAL(lease_claimed(table, 0, first[0].lease, 0.01), MPM_OK);
+    for (int i = 0; i < 2; i++)
+        CU_ASSERT_TRUE(expect(table, LEASE_GRANT, 0).count > 8);
+    expect_nothing(table);
+    lease_table_destroy(table);
+}
+
+/* A part of the node's share, in cost and not in items. */
+static void leases_cost_a_part_of_a_share_where_costs_are_known(void)
+{
+    const uint64_t costly = 0;
+    struct lease_table *table = make_table(3200, 2, (struct lease_limits){100000, 16, 0.1});
+    struct lease_action grant;
+
+    lease_table_know_costs(table, cost_of, &costly);
+    join(table, 0, 4, 0.0);
+    grant = expect(table, LEASE_GRANT, 0);
+    finish(table, &grant, 0.0001);
+    for (int i = 0; i < 8; i++) {
+        grant = expect(table, LEASE_GRANT, 0);
+        CU_ASSERT_TRUE(grant.count <= 3200 / 2 / 32);
+        finish(table, &grant, 0.0001);
+    }
+    CU_ASSERT_EQUAL(grant.count, 3200 / 2 / 32);
+    lease_table_destroy(table);
+}
+
+static void first_leases_are_larger_where_main_has_many_nodes(void)
+{
+    struct lease_table *table = make_table(100000000, 40000, usual_limits);
+
+    join(table, 2, 16, 0.0);
+    CU_ASSERT_EQUAL(expect(table, LEASE_GRANT, 2).count, 16 * 2 * 16);
+    lease_table_destroy(table);
+}
+
 static void leases_grow_to_the_target_time(void)
 {
     struct runner runner = start_runner(100000000, usual_limits, 100000.0);
@@ -1278,6 +1334,10 @@ static const struct suite_test tests[] = {
     {"second_lease_waits_for_nodes_that_have_none", second_lease_waits_for_nodes_that_have_none},
     {"lone_node_gets_the_largest_leases_and_no_recall", lone_node_gets_the_largest_leases_and_no_recall},
     {"bounded_leases_have_what_fits", bounded_leases_have_what_fits},
+    {"no_costly_item_waits_for_another_at_a_node", no_costly_item_waits_for_another_at_a_node},
+    {"leases_cost_a_part_of_a_share_where_costs_are_known",
+     leases_cost_a_part_of_a_share_where_costs_are_known},
+    {"first_leases_are_larger_where_main_has_many_nodes", first_leases_are_larger_where_main_has_many_nodes},
     {"leases_grow_to_the_target_time", leases_grow_to_the_target_time},
     {"leases_grow_by_four_at_most", leases_grow_by_four_at_most},
     {"leases_stay_within_max_items", leases_stay_within_max_items},

@@ -19,19 +19,30 @@ double simulate_uniform(uint64_t seed, uint64_t index)
     return ((double)(x >> 11) + 1.0) * 0x1p-53;
 }
 
+/* In (0, 1]. All shapes fall with it, so in the order of their costs it rises evenly with the index. */
+static double rank_of(const struct simulate_work *work, uint64_t index)
+{
+    bool is_random = work->costs == SIMULATE_RANDOM || work->costs == SIMULATE_HEAVY;
+    double evenly = ((double)index + 0.5) / (double)work->items;
+
+    if (work->known)
+        return evenly;
+    if (is_random)
+        return simulate_uniform(work->seed, index);
+    return work->costs == SIMULATE_RISING ? 1 - evenly : evenly;
+}
+
 double simulate_item_cost(const struct simulate_work *work, uint64_t index)
 {
     switch (work->costs) {
-    case SIMULATE_CONSTANT:
-        break;
     case SIMULATE_RISING:
-        return work->item_s * (0.1 + 1.8 * ((double)index + 0.5) / (double)work->items);
     case SIMULATE_FALLING:
-        return work->item_s * (1.9 - 1.8 * ((double)index + 0.5) / (double)work->items);
+        return work->item_s * (1.9 - 1.8 * rank_of(work, index));
     case SIMULATE_RANDOM:
-        return -work->item_s * log(simulate_uniform(work->seed, index));
+        return -work->item_s * log(rank_of(work, index));
     case SIMULATE_HEAVY:
-        return work->item_s * fmin(1000.0, pow(simulate_uniform(work->seed, index), -2.0 / 3.0) / 3.0);
+        return work->item_s * fmin(1000.0, pow(rank_of(work, index), -2.0 / 3.0) / 3.0);
+    case SIMULATE_CONSTANT:
     case SIMULATE_COSTS:
         break;
     }

@@ -3,6 +3,7 @@
 #ifndef MPMAP_SIMULATE_CREW_H
 #define MPMAP_SIMULATE_CREW_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "simulate_world.h"
@@ -14,6 +15,12 @@ struct simulate_work {
     double item_s;  /* mean, on a slot of speed 1 */
     uint64_t chunk; /* items that a slot claims at once */
     uint64_t seed;
+    bool known; /* the most costly come first */
+};
+
+/* Of a node: the speed of its slots, when it begins, and when it dies (INFINITY: it does not). */
+struct simulate_life {
+    double speed, start_s, death_s;
 };
 
 struct simulate_crew {

@@ -18,7 +18,8 @@ struct heap {
 
 struct greedy {
     const struct simulate_work *work;
-    const struct simulate_greedy_node *nodes;
+    const struct simulate_life *lives; /* of each node */
+    double noticed_s;
     struct heap slots, lost;
     uint64_t next; /* items below have been taken once */
 };
@@ -78,7 +79,7 @@ static double run(struct greedy *greedy)
 
     while (greedy->slots.count) {
         struct at slot = greedy->slots.entries[0], item;
-        const struct simulate_greedy_node *node = &greedy->nodes[slot.what];
+        const struct simulate_life *node = &greedy->lives[slot.what];
         double done_s;
 
         if (slot.time_s >= node->death_s) {
@@ -89,7 +90,10 @@ static double run(struct greedy *greedy)
             break;
         done_s = item.time_s + simulate_item_cost(greedy->work, item.what) / node->speed;
         if (done_s > node->death_s) {
-            push(&greedy->lost, (struct at){fmax(item.time_s, node->death_s), item.what});
+            bool is_begun = item.time_s < node->death_s;
+
+            push(&greedy->lost,
+                 (struct at){is_begun ? node->death_s + greedy->noticed_s : item.time_s, item.what});
             pop(&greedy->slots);
             continue;
         }
@@ -99,18 +103,18 @@ static double run(struct greedy *greedy)
     return end_s;
 }
 
-double simulate_greedy_s(const struct simulate_work *work, const struct simulate_greedy_node *nodes,
-                         unsigned node_count, unsigned slots)
+double simulate_greedy_s(const struct simulate_work *work, const struct simulate_life *lives,
+                         unsigned node_count, unsigned slots, double noticed_s)
 {
     uint64_t slot_count = (uint64_t)node_count * slots;
-    struct greedy greedy = {.work = work, .nodes = nodes};
+    struct greedy greedy = {.work = work, .lives = lives, .noticed_s = noticed_s};
     double end_s = NAN;
 
     greedy.slots.entries = calloc(slot_count, sizeof *greedy.slots.entries);
     greedy.lost.entries = calloc(slot_count, sizeof *greedy.lost.entries);
     if (greedy.slots.entries && greedy.lost.entries) {
         for (uint64_t i = 0; i < slot_count; i++)
-            push(&greedy.slots, (struct at){nodes[i / slots].start_s, i / slots});
+            push(&greedy.slots, (struct at){lives[i / slots].start_s, i / slots});
         end_s = run(&greedy);
     }
     free(greedy.slots.entries);

@@ -8,16 +8,10 @@
 
 #include "simulate_crew.h"
 
-/* The slots of a node. */
-struct simulate_greedy_node {
-    double speed;
-    double start_s, death_s; /* when it begins, and dies: INFINITY if it does not */
-};
-
 /* List scheduling in the order of items (Graham, Bounds on multiprocessing timing anomalies, 1969). An item whose node
- * dies is the next one that is taken, at that very moment, by whoever is free. Returns when the last one is done; not a
- * number if there is no memory. */
-double simulate_greedy_s(const struct simulate_work *work, const struct simulate_greedy_node *nodes,
-                         unsigned node_count, unsigned slots);
+ * dies is the next one that is taken, `noticed_s` later, when main knows of it, by whoever is free. Returns when the
+ * last one is done; not a number if there is no memory. */
+double simulate_greedy_s(const struct simulate_work *work, const struct simulate_life *lives,
+                         unsigned node_count, unsigned slots, double noticed_s);
 
 #endif

@@ -17,6 +17,7 @@
 
 #include "simulate_crew.h"
 #include "simulate_greedy.h"
+#include "simulate_limit.h"
 
 #define DEPTH          16
 #define TARGET_S       0.1
@@ -78,7 +79,7 @@ struct world {
     struct lease_table *table;
     struct world_node *nodes;
     double *slot_times;
-    double *deaths_s, *starts_s;
+    struct simulate_life *lives; /* of each node */
 
     struct event *events; /* a heap */
     size_t event_count, event_room;
@@ -86,8 +87,7 @@ struct world {
 
     double now_s;
     double main_free_s, main_work_s, wire_in_s, wire_out_s;
-    double cost_s;    /* of what is done */
-    double longest_s; /* the chunk of it that has taken longest, on a slot of speed 1 */
+    struct simulate_done done;
     double wire_in_work_s, wire_out_work_s;
     uint64_t table_events;
     double table_s;
@@ -302,8 +302,8 @@ static void node_is_done(struct world *world, unsigned index, struct node_lease 
 
     lease->lives = false;
     node->finished_s = world->now_s;
-    world->cost_s += lease->claims.cost_s;
-    world->longest_s = fmax(world->longest_s, lease->claims.longest_s);
+    world->done.cost_s += lease->claims.cost_s;
+    world->done.longest_s = fmax(world->done.longest_s, lease->claims.longest_s);
     send_to_main(world, (struct event){.kind = EVENT_LEASE_DONE, .node = index, .lease = lease->number},
                  bytes);
 }
@@ -418,6 +418,11 @@ static void happen(struct world *world, const struct event *event)
     }
 }
 
+static double cost_of(const void *work, uint64_t item)
+{
+    return simulate_item_cost(work, item);
+}
+
 static bool world_allocate(struct world *world)
 {
     const struct simulate_options *options = world->options;
@@ -425,9 +430,8 @@ static bool world_allocate(struct world *world)
 
     world->nodes = calloc(options->nodes, sizeof *world->nodes);
     world->slot_times = calloc(times, 3 * sizeof *world->slot_times);
-    world->starts_s = calloc(options->nodes, sizeof *world->starts_s);
-    world->deaths_s = calloc(options->nodes, sizeof *world->deaths_s);
-    if (!world->nodes || !world->slot_times || !world->starts_s || !world->deaths_s)
+    world->lives = calloc(options->nodes, sizeof *world->lives);
+    if (!world->nodes || !world->slot_times || !world->lives)
         return false;
     double size = (double)(options->item_size > options->result_size ? options->item_size
                                                                      : options->result_size);
@@ -436,7 +440,11 @@ static bool world_allocate(struct world *world)
         .depth = DEPTH,
         .target_s = TARGET_S,
     };
-    return lease_table_create(options->items, options->nodes, &limits, &world->table) == 0;
+    if (lease_table_create(options->items, options->nodes, &limits, &world->table))
+        return false;
+    if (options->known)
+        lease_table_know_costs(world->table, cost_of, &world->work);
+    return true;
 }
 
 /* The last nodes join late, those before them die; main's own node, 0, does neither. */
@@ -449,8 +457,10 @@ static void choose_fates(struct world *world)
         double chance = simulate_uniform(options->seed + 1, i);
         bool late = i > 0 && i >= options->nodes - options->joining;
         bool dies = i > 0 && !late && i >= options->nodes - options->joining - options->lost;
-        world->starts_s[i] = late ? 0.5 * whole_s * chance : 0.0;
-        world->deaths_s[i] = dies ? (0.1 + 0.5 * chance) * whole_s : INFINITY;
+        world->lives[i] = (struct simulate_life){
+            .speed = pow(options->speed_spread, simulate_uniform(options->seed + 2, i) - 0.5),
+            .start_s = late ? 0.5 * whole_s * chance : 0.0,
+            .death_s = dies ? (0.1 + 0.5 * chance) * whole_s : INFINITY};
     }
 }
 
@@ -462,13 +472,14 @@ static void populate(struct world *world)
     for (unsigned i = 0; i < options->nodes; i++) {
         struct simulate_crew *crew = &world->nodes[i].crew;
         crew->slots = options->slots;
-        crew->speed = pow(options->speed_spread, simulate_uniform(options->seed + 2, i) - 0.5);
+        crew->speed = world->lives[i].speed;
         crew->free_s = &world->slot_times[(size_t)i * 3 * options->slots];
         crew->before_s = crew->free_s + options->slots;
         crew->spare_s = crew->before_s + options->slots;
-        event_push(world, (struct event){.time_s = world->starts_s[i], .kind = EVENT_START, .node = i});
-        if (isfinite(world->deaths_s[i]))
-            event_push(world, (struct event){.time_s = world->deaths_s[i], .kind = EVENT_DIE, .node = i});
+        event_push(world, (struct event){.time_s = world->lives[i].start_s, .kind = EVENT_START, .node = i});
+        if (isfinite(world->lives[i].death_s))
+            event_push(world,
+                       (struct event){.time_s = world->lives[i].death_s, .kind = EVENT_DIE, .node = i});
     }
 }
 
@@ -477,60 +488,17 @@ static void world_free(struct world *world)
     lease_table_destroy(world->table);
     free(world->nodes);
     free(world->slot_times);
-    free(world->starts_s);
-    free(world->deaths_s);
+    free(world->lives);
     free(world->events);
-}
-
-/* The work that all nodes can have done until then, by how long they have been alive. */
-static double work_until(const struct world *world, double time_s)
-{
-    double work = 0.0;
-    for (unsigned i = 0; i < world->options->nodes; i++) {
-        double alive_s = fmin(time_s, world->deaths_s[i]) - world->starts_s[i];
-        work += fmax(0.0, alive_s) * world->nodes[i].crew.speed * world->options->slots;
-    }
-    return work;
-}
-
-/* The longest chunk on the fastest node that lives. */
-static double longest_s(const struct world *world)
-{
-    double speed = 0.0;
-    for (unsigned i = 0; i < world->options->nodes; i++)
-        if (!world->nodes[i].dead)
-            speed = fmax(speed, world->nodes[i].crew.speed);
-    return world->longest_s / speed;
-}
-
-static double ideal_s(const struct world *world)
-{
-    double low = longest_s(world), high = world->now_s;
-    for (int i = 0; i < 50; i++) {
-        double middle = (low + high) / 2;
-        if (work_until(world, middle) < world->cost_s)
-            low = middle;
-        else
-            high = middle;
-    }
-    return high;
 }
 
 static double find_greedy_s(struct world *world)
 {
-    unsigned count = world->options->nodes;
-    struct simulate_greedy_node *nodes = calloc(count, sizeof *nodes);
-    double greedy_s = NAN;
+    double greedy_s = simulate_greedy_s(&world->work, world->lives, world->options->nodes,
+                                        world->options->slots, LOSS_NOTICED_S);
 
-    if (nodes) {
-        for (unsigned i = 0; i < count; i++)
-            nodes[i] = (struct simulate_greedy_node){world->nodes[i].crew.speed, world->starts_s[i],
-                                                     world->deaths_s[i]};
-        greedy_s = simulate_greedy_s(&world->work, nodes, count, world->options->slots);
-    }
     if (isnan(greedy_s))
         world->problem = "no memory for the slots of a greedy schedule";
-    free(nodes);
     return greedy_s;
 }
 
@@ -550,10 +518,10 @@ static double mean_finish_s(const struct world *world)
 static void draw_result(struct world *world)
 {
     struct simulate_result *result = world->result;
-    result->makespan_s = world->main_free_s;
-    result->ideal_s = ideal_s(world);
-    result->efficiency = result->ideal_s / result->makespan_s;
     result->greedy_s = world->options->greedy ? find_greedy_s(world) : 0;
+    result->limit = simulate_limit(world->options, &world->done, world->lives);
+    result->makespan_s = world->main_free_s;
+    result->efficiency = result->limit.work_s / result->makespan_s;
     result->main_busy = world->main_work_s / result->makespan_s;
     result->wire_busy = fmax(world->wire_in_work_s, world->wire_out_work_s) / result->makespan_s;
     result->tail_s = result->makespan_s - mean_finish_s(world);
@@ -584,6 +552,7 @@ int simulate_world(const struct simulate_options *options, struct simulate_resul
         .item_s = options->item_s,
         .chunk = (uint64_t)fmax(1.0, CHUNK_S / options->item_s),
         .seed = options->seed,
+        .known = options->known,
     };
     if (!world_allocate(&world))
         world.problem = "no memory for so many nodes";

@@ -37,15 +37,22 @@ struct simulate_options {
     unsigned lost;       /* so many nodes die during the map */
     unsigned joining;    /* so many nodes join during the map, and not at its start */
     uint64_t seed;
+    bool known;  /* main knows the costs: the most costly items come first */
     bool greedy; /* also find greedy_s, which takes some 0.2 us an item */
     bool silent; /* nodes only tell what is done, and not what is claimed to the end */
     bool check;  /* whether to look at the whole table after every event */
 };
 
+/* Times that no schedule can beat, whatever it knows: see simulate_limit.h. */
+struct simulate_limit {
+    double work_s;  /* all slots busy from the beginning on, without a message; or the longest item */
+    double least_s; /* with what main, its wire, and items that are not divided add */
+};
+
 struct simulate_result {
     double makespan_s; /* until main knows that all is done */
-    double ideal_s; /* the cost of all items / the speed of all slots that are alive, or the longest chunk */
-    double efficiency; /* ideal / makespan */
+    struct simulate_limit limit;
+    double efficiency; /* limit.work_s / makespan_s */
     double
         greedy_s; /* if each slot took the next item the moment that it is free: see simulate_greedy.h; or 0 */
     double main_busy;     /* part of the makespan in which main works on messages */

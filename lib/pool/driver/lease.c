@@ -44,7 +44,7 @@
 
 #include "base/error.h"
 
-/* Unknown speed: so many items a slot. */
+/* Unknown speed: so many items a slot, more where main has so many nodes that it takes long to come back to one. */
 #define FIRST_ITEMS_A_SLOT 2.0
 /* A lease has at most so many times the items of the node's largest one; more where leases are to become longer. */
 #define GROWTH 4.0
@@ -56,6 +56,9 @@
 #define MAIN_SHARE_S 40e-6
 /* A lease lasts at least so many times what the wire takes: some of it is work, after all. */
 #define WIRE_FACTOR 3.0
+/* Where costs are known, a lease of more than an item a slot costs at most the node's share of all, divided by this:
+ * what waits behind it waits for a small part of the map. */
+#define COST_DIVISOR 32.0
 /* So many leases a node has that are not claimed to the end: one to work on and one to go on with. */
 #define UNASKED 2
 /* And a lone node, which has nobody to leave anything to. */
@@ -107,6 +110,9 @@ struct lease_table {
     struct lease_limits limits;
     lease_fit *fit; /* or NULL */
     void *fit_argument;
+    lease_cost *cost; /* or NULL */
+    const void *cost_argument;
+    double whole_cost;
     double now;
 
     struct node *nodes;
@@ -478,6 +484,13 @@ static void become_hungry(struct lease_table *table, struct node *node)
 
 /* ---- Granting ---- */
 
+static double first_items(const struct lease_table *table, const struct node *node)
+{
+    double round_s = (table->alive + table->expected) * MAIN_SHARE_S;
+
+    return FIRST_ITEMS_A_SLOT * node->slots * fmax(1.0, round_s / table->limits.target_s);
+}
+
 /* The longer leases are to become, the faster they grow: it takes as many leases to get there, whatever the nodes. */
 static double growth(const struct lease_table *table)
 {
@@ -488,7 +501,7 @@ static uint64_t lease_size(const struct lease_table *table, const struct node *n
 {
     double speed = measured_speed(node);
     double size = speed > 0 ? speed * fmax(target_s(table), WIRE_FACTOR * node->wire_s)
-                            : FIRST_ITEMS_A_SLOT * node->slots;
+                            : first_items(table, node);
 
     if (table->node_count == 1)
         return table->limits.max_items;
@@ -500,12 +513,26 @@ static uint64_t lease_size(const struct lease_table *table, const struct node *n
     return size < (double)table->limits.max_items ? (uint64_t)size : table->limits.max_items;
 }
 
+/* How many items fit where costs are known. */
+static uint64_t fit_costs(const struct lease_table *table, const struct node *node, uint64_t first,
+                          uint64_t count)
+{
+    double most = table->whole_cost * speed_share(table, node) / COST_DIVISOR, sum = 0;
+    uint64_t fits = 0;
+
+    while (fits < count && (sum += table->cost(table->cost_argument, first + fits)) <= most)
+        fits++;
+    return fits > node->slots ? fits : node->slots < count ? node->slots : count;
+}
+
 static struct range take_lease(struct lease_table *table, const struct node *node)
 {
     const struct range *lowest = &table->free[table->free_count - 1];
     uint64_t count = lease_size(table, node);
     if (count > lowest->count)
         count = lowest->count;
+    if (table->cost)
+        count = fit_costs(table, node, lowest->first, count);
     if (table->fit)
         count = table->fit(table->fit_argument, lowest->first, count);
     return take_range(table, count);
@@ -701,6 +728,19 @@ void lease_table_bound(struct lease_table *table, lease_fit *fit, void *argument
     table->fit_argument = argument;
 }
 
+void lease_table_know_costs(struct lease_table *table, lease_cost *cost, const void *argument)
+{
+    double sum = 0;
+
+    for (uint64_t item = 0; item < table->count; item++)
+        sum += cost(argument, item);
+    if (table->node_count == 1 || !(sum > 0) || isinf(sum))
+        return;
+    table->cost = cost;
+    table->cost_argument = argument;
+    table->whole_cost = sum;
+}
+
 void lease_table_destroy(struct lease_table *table)
 {
     if (!table)
@@ -731,12 +771,15 @@ static struct node *speaker(const struct lease_table *table, unsigned index, con
     return NULL;
 }
 
-/* The first leases are small. A second one waits until those who have none yet can have one. */
+/* The first leases are small. A second one waits until those who have none yet can have one; and where costs are known,
+ * until the first is claimed, as what others get first costs more. */
 static void grant_first(struct lease_table *table, struct node *node)
 {
+    unsigned most = table->cost ? 1 : unasked(table);
+
     if (!table->free_items)
         become_hungry(table, node);
-    while (table->free_items && !table->is_draining && node->held < unasked(table) &&
+    while (table->free_items && !table->is_draining && node->held < most &&
            (node->held == 0 || table->free_items > (uint64_t)node->slots * table->expected))
         grant(table, node);
 }

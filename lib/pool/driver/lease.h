@@ -69,6 +69,11 @@ typedef uint64_t lease_fit(void *argument, uint64_t first, uint64_t count);
 /* Bounds leases by more than their number of items; before any node joins. `fit` says at least 1, and must not call the
  * table. */
 void lease_table_bound(struct lease_table *table, lease_fit *fit, void *argument);
+/* What an item costs, in any unit. */
+typedef double lease_cost(const void *argument, uint64_t item);
+/* The items stand in the order of their costs, the most costly first; before any node joins. Leases are bounded by
+ * them, so that no costly item waits at one node while another has cheaper ones. */
+void lease_table_know_costs(struct lease_table *table, lease_cost *cost, const void *argument);
 void lease_table_destroy(struct lease_table *table); /* NULL is fine */
 
 /* Events. Those that can need memory return 0 or MPM_ENOMEM (nothing has changed then); an event that cannot

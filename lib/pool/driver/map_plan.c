@@ -83,6 +83,11 @@ static uint64_t fit_blobs(void *argument, uint64_t first, uint64_t count)
     return count;
 }
 
+static double cost_of(const void *map, uint64_t item)
+{
+    return ((const struct map *)map)->order[item].cost;
+}
+
 /* Nodes without workers of the pool are not waited for: no items are kept back for them. */
 int map_make_table(struct map *map)
 {
@@ -95,6 +100,8 @@ int map_make_table(struct map *map)
         return status;
     if (map->request.kind == JOB_BLOBS)
         lease_table_bound(map->table, fit_blobs, map);
+    if (map->order)
+        lease_table_know_costs(map->table, cost_of, map);
     for (unsigned node = 0; node < pool->node_count; node++) {
         if (!pool->node[node].workers && (status = lease_node_lost(map->table, node, map->start_s)))
             return status;
