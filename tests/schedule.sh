@@ -59,7 +59,7 @@ for costs in rising falling random; do
     promises "uneven items" "$keeps" simulate --nodes 1000 --costs $costs --spread 4 --lost 10
 done
 # The longest item takes as long as all others together, and may begin last. If nobody knows which it is, the limit is
-# that of slots which take the next item the moment that they are free, and do over what a death has cost as soon as main
+# that of slots which take the next item the moment that they are free, and do over what a death has cost once main
 # knows of it; where costs are known, it is what no schedule can beat.
 for lost in "" "--lost 10"; do
     # shellcheck disable=SC2086 # they are words
