@@ -17,7 +17,7 @@ export TERM=xterm LC_ALL=C.UTF-8
 # Runs a command, and keeps $status, $folder/out and $folder/err.
 run()
 {
-    (cd "$folder" && timeout 100 "$@") >"$folder/out" 2>"$folder/err" </dev/null
+    (cd "$folder" && timeout 500 "$@") >"$folder/out" 2>"$folder/err" </dev/null
     status=$?
 }
 
